@@ -472,6 +472,16 @@ struct bml_ssc_blob {
 
 static int bml_ssc__floor(double v) { return (int)floor(v); }
 
+/* Sum of a b [n], in eight strands that a compiler keeps in vector registers. */
+static double bml_ssc__dot(const double *BML_SSC_RESTRICT a, const double *BML_SSC_RESTRICT b, int n) {
+    double s[8] = {0}, rest = 0;
+    int j, m;
+    for (j = 0; j + 8 <= n; j += 8)
+        for (m = 0; m < 8; m++) s[m] += a[j + m] * b[j + m];
+    for (; j < n; j++) rest += a[j] * b[j];
+    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])) + rest;
+}
+
 /* Bump allocator over one block: pass base = NULL to count. */
 static double *bml_ssc__take(double *base, size_t *used, size_t n) {
     double *p = base ? base + *used : NULL;
@@ -1154,11 +1164,11 @@ static void bml_ssc__rows(double *BML_SSC_RESTRICT sum, const double *BML_SSC_RE
     double a[8] = {0}, b[8] = {0};
     int col, m;
     f += (ptrdiff_t)lo * pad;
-    for (col = lo; col + 1 < hi; col += 2, f += 2 * pad)
-        for (m = 0; m < 8; m++) {
-            a[m] += n[col] * f[m];
-            b[m] += n[col + 1] * f[m + pad];
-        }
+    for (col = lo; col + 1 < hi; col += 2, f += 2 * pad) {
+        const double *BML_SSC_RESTRICT next = f + pad;
+        for (m = 0; m < 8; m++) a[m] += n[col] * f[m];
+        for (m = 0; m < 8; m++) b[m] += n[col + 1] * next[m];
+    }
     if (col < hi)
         for (m = 0; m < 8; m++) a[m] += n[col] * f[m];
     for (m = 0; m < 8; m++) sum[m] = a[m] + b[m];
@@ -1204,7 +1214,6 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
     next = ng; /* E < 1e-3: electrons next ... ng-1 are in the moments */
     for (k = nx - 1; k >= 0; k--) {
         int first = BML_SSC__MAX(0, r * k + blob->e0 + tab->rows), s_lo, s_hi;
-        double total = 0;
         for (; next > first; next--) {
             double *BML_SSC_RESTRICT to = moment + (2 / r) * (next - 1), w = weight[next - 1];
             if (w > 0)
@@ -1213,16 +1222,7 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
         if (next >= ng) continue;
         s_lo = BML_SSC__MAX((2 / r) * next, k + blob->thomson_lo);
         s_hi = nx + (2 / r) * (ng - 1);
-        {
-            const double *BML_SSC_RESTRICT T = blob->thomson + (s_lo - k - blob->thomson_lo);
-            const double *BML_SSC_RESTRICT M = moment + s_lo;
-            int count = s_hi - s_lo;
-#ifdef _OPENMP
-#pragma omp simd reduction(+ : total)
-#endif
-            for (j = 0; j < count; j++) total += M[j] * T[j];
-        }
-        out[k] += total;
+        out[k] += bml_ssc__dot(moment + s_lo, blob->thomson + (s_lo - k - blob->thomson_lo), s_hi - s_lo);
     }
 }
 
@@ -1236,15 +1236,7 @@ static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const doubl
     int nx = blob->nx, ng = blob->ng, i, j, last = -1;
     double hx = blob->tab->r * blob->tab->h, full = 0;
     if (blob->tab->grid == BML_SSC_CONVERGED) {
-        for (i = 0; i < ng; i++) {
-            const double *BML_SSC_RESTRICT G = blob->loss + i;
-            double sum = 0;
-#ifdef _OPENMP
-#pragma omp simd reduction(+ : sum)
-#endif
-            for (j = 0; j < nx; j++) sum += n[j] * G[j];
-            gdot[i] += 0.75 * hx * sum;
-        }
+        for (i = 0; i < ng; i++) gdot[i] += 0.75 * hx * bml_ssc__dot(n, blob->loss + i, nx);
         return;
     }
     for (i = ng - 1; i >= 0; i--) { /* the cut moves up as gamma falls */
@@ -1362,22 +1354,19 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
     }
 }
 
-/* Photon-photon absorption (10): adds to kappa, and to S the pairs that photons n (density) make. */
-static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n, double per_volume, double *soft) {
-    int nx = blob->nx, k, j;
-    double hx = blob->tab->r * blob->tab->h, h = blob->tab->h;
+/* Photon-photon absorption (10) on targets n [nx] (density): adds to kappa, and to S the pairs that the blob's own photons
+   make; *soft = energy absorbed where pairs would have gamma <= 1. */
+static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n, double *soft) {
+    int nx = blob->nx, k;
+    double hx = blob->tab->r * blob->tab->h, h = blob->tab->h, *nxh = blob->emit; /* scratch */
+    for (k = 0; k < nx; k++) nxh[k] = n[k] * blob->x[k] * hx;
     for (k = 0; k < nx; k++) {
-        int from = BML_SSC__MAX(0, bml_ssc__floor(-2 * blob->lx0 / hx) - k); /* x x' > 1 */
-        const double *BML_SSC_RESTRICT sigma = blob->gg + k;
-        double sum = 0, rate, gamma = 0.5 * blob->x[k], u = (log(gamma) - blob->lg0) / h;
+        int from = BML_SSC__MIN(nx, BML_SSC__MAX(0, bml_ssc__floor(-2 * blob->lx0 / hx) - k)); /* x x' > 1 */
+        double sum = bml_ssc__dot(nxh + from, blob->gg + k + from, nx - from);
+        double gamma = 0.5 * blob->x[k], u = (log(gamma) - blob->lg0) / h, rate;
         int i = bml_ssc__floor(u);
-#ifdef _OPENMP
-#pragma omp simd reduction(+ : sum)
-#endif
-        for (j = from; j < nx; j++) sum += n[j] * blob->x[j] * sigma[j];
-        sum *= hx;
         blob->kappa[k] += sum;
-        rate = sum * n[k] * per_volume * blob->x[k] * hx; /* photons absorbed per R/c */
+        rate = sum * blob->n[k] * blob->x[k] * hx; /* photons absorbed per R/c */
         if (gamma > 1 && i >= 0 && i + 1 < blob->ng) { /* two electrons of x/2, number and energy kept */
             double w = (gamma - blob->gamma[i]) / (blob->gamma[i + 1] - blob->gamma[i]);
             blob->S[i] += 2 * rate * (1 - w);
@@ -1466,7 +1455,7 @@ static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
     memcpy(blob->S, blob->base, (size_t)blob->ng * sizeof *blob->S);
     memset(blob->kappa, 0, (size_t)blob->nx * sizeof *blob->kappa);
     st->soft = 0;
-    if (blob->src.pair_production) bml_ssc__pairs(blob, blob->target, st->rho3, &st->soft);
+    if (blob->src.pair_production) bml_ssc__pairs(blob, blob->target, &st->soft);
     if (blob->tab->grid == BML_SSC_ATHENA) bml_ssc__cool_upwind(blob, lambda);
     else bml_ssc__cool_fitted(blob, lambda);
     if (blob->src.self_absorption) {

@@ -1,0 +1,128 @@
+# bml: single-file C libraries for the physics and machine learning of blazars.
+#
+#   make              every program of examples/ into build/
+#   make fit          fit the SED of 3HSP J095507.9+355101; results in build/fit/
+#   make test         all tests, strict warnings; the last line counts them
+#   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
+#   make check-memory the tests under the address and undefined-behaviour sanitizers
+#   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
+#   make bench        timings, one line each: name value unit
+#   make cuda         the GPU library (needs nvcc)
+#   make install      headers and pkg-config file, to $(DESTDIR)$(PREFIX)
+#   make clean
+#
+# Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), PREFIX, DESTDIR, FUZZ_SECONDS.
+# Files are found by their names: bml_*.h, examples/*.c, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
+
+VERSION = 0.1.0
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 20
+
+ifeq ($(origin CC),default)
+CC := $(if $(shell command -v gcc),gcc,cc)
+endif
+
+# -- What this machine offers. A probe says whether a small program compiles with some flags. ----------------------
+probe = $(shell printf '%b' '$(2)int main(void){return 0;}\n' | $(CC) $(1) -x c -o /dev/null - 2>/dev/null && echo yes)
+include_line = \043include <$(1)>\n
+
+# Optimisation. Nothing here changes the result of a computation: no -ffast-math. The two -fno- flags give up only
+# what no program here reads, errno after sqrt() or exp() and floating-point exception flags, and so let loops with
+# sqrt(), and loops with a condition in them, run on vector registers.
+NATIVE := $(if $(call probe,-march=native),-march=native)
+CFLAGS ?= -O3 $(NATIVE) -fno-math-errno -fno-trapping-math
+OPENMP ?= $(if $(call probe,-fopenmp,$(call include_line,omp.h)),-fopenmp)
+OPENMP := $(OPENMP)
+WARNINGS ?= -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion
+
+HEADERS  := $(wildcard bml_*.h)
+PROGRAMS := $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
+TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+BENCHES  := $(patsubst tests/%.c,%,$(wildcard tests/bench_*.c))
+FUZZERS  := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
+
+# Libraries that some headers can use; looked for only when a file mentions them.
+mentions = $(if $(HEADERS),$(shell grep -l '$(1)' $(HEADERS) 2>/dev/null))
+USE_CBLAS   := $(if $(call mentions,BML_NN_USE_CBLAS),$(if $(call probe,-lopenblas,$(call include_line,cblas.h)),yes,no))
+USE_CFITSIO := $(if $(call mentions,USE_CFITSIO),$(if $(call probe,-lcfitsio,$(call include_line,fitsio.h)),yes,no))
+EXTRA  := $(if $(filter yes,$(USE_CBLAS)),-DBML_NN_USE_CBLAS) $(if $(filter yes,$(USE_CFITSIO)),-DBML_CLASSIFY_USE_CFITSIO)
+LDLIBS := $(if $(filter yes,$(USE_CBLAS)),-lopenblas) $(if $(filter yes,$(USE_CFITSIO)),-lcfitsio) -lm
+
+STRICT  = -std=c99 $(WARNINGS) -Werror
+COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples
+
+.PHONY: all fit test check-long check-memory fuzz bench cuda install clean tools FORCE
+.DELETE_ON_ERROR:
+all: $(PROGRAMS) tools
+
+# What is missing, a line each: no program stops for it.
+tools:
+	@command -v gnuplot >/dev/null || echo "note: no gnuplot (Debian: gnuplot-nox): pictures are left as gnuplot scripts"
+	@test -n "$(OPENMP)" || echo "note: no OpenMP (Debian: with gcc; for clang, libomp-dev): programs use one thread"
+	@test "$(USE_CBLAS)" != no || echo "note: no OpenBLAS (Debian: libopenblas-dev): matrix products use the built-in kernel"
+	@test "$(USE_CFITSIO)" != no || echo "note: no cfitsio (Debian: libcfitsio-dev): FITS files cannot be read"
+
+# -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
+build/flags: FORCE | build
+	@echo '$(CC) $(COMPILE) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(COMPILE) $(LDLIBS)' > $@
+build build/memory build/fuzz:
+	@mkdir -p $@
+
+build/%: examples/%.c build/flags
+	$(CC) $(COMPILE) -MMD -MP -MF build/$*.d -o $@ $< $(LDLIBS)
+build/test_%: tests/test_%.c build/flags
+	$(CC) $(COMPILE) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< $(LDLIBS)
+build/bench_%: tests/bench_%.c build/flags
+	$(CC) $(COMPILE) -MMD -MP -MF build/bench_$*.d -o $@ $< $(LDLIBS)
+-include $(wildcard build/*.d build/memory/*.d)
+
+# -- The family's main job. Exit status 2 means "not converged yet": the results are there and the program has said so.
+FIT_DATA = examples/data/3hsp_j095507.csv
+fit: build/fit_sed tools
+	@build/fit_sed $(FIT_DATA) --redshift 0.557 --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
+
+# -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/headers.sh is one of them. ----
+test:
+	@MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh $(TESTS)
+check-long:
+	@BML_CHECK_LONG=1 MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh $(TESTS)
+
+SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+build/memory/test_%: tests/test_%.c build/flags | build/memory
+	$(CC) $(filter-out -O%,$(COMPILE)) $(SANITIZE) -MMD -MP -MF build/memory/test_$*.d -o $@ $< $(LDLIBS)
+check-memory:
+	@BML_CHECK_QUICK=1 MAKE='$(MAKE)' bash tests/run.sh build/memory $(TESTS)
+
+# -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
+FUZZ_CC ?= clang
+FUZZ_FLAGS = -std=c99 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iexamples
+build/fuzz/fuzz_%: tests/fuzz_%.c build/flags | build/fuzz
+	$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -MF build/fuzz_$*.d -MT $@ -o $@ $< -lm
+fuzz:
+	@printf 'int LLVMFuzzerTestOneInput(void){return 0;}\n' | $(FUZZ_CC) -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null || \
+	  { echo "make fuzz needs clang with its libFuzzer runtime (Debian: clang libclang-rt-dev)" >&2; exit 1; }
+	@for f in $(FUZZERS); do \
+	  $(MAKE) --no-print-directory build/fuzz/$$f && mkdir -p build/fuzz/$$f.corpus && \
+	  build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -dict=tests/fuzz.dict \
+	    -artifact_prefix=build/fuzz/$$f. build/fuzz/$$f.corpus examples/data >build/fuzz/$$f.log 2>&1 || \
+	    { tail -n 40 build/fuzz/$$f.log; exit 1; }; \
+	  echo "$$f: $$(tail -n 1 build/fuzz/$$f.log), nothing found"; \
+	done
+
+bench: $(addprefix build/,$(BENCHES))
+	@for b in $(BENCHES); do build/$$b || exit 1; done
+
+NVCC ?= nvcc
+cuda: | build
+	@if [ ! -f bml_cuda.cu ]; then echo "bml_cuda.cu is not here yet: nothing to build"; \
+	elif ! command -v $(NVCC) >/dev/null; then echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; \
+	else $(NVCC) -O3 -I. -Xcompiler -fPIC -shared -o build/libbml_cuda.so bml_cuda.cu; fi
+
+# -- Installing: the headers are the library; the pkg-config file only says where they are. ------------------------
+install:
+	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
+	install -m 644 $(HEADERS) '$(DESTDIR)$(PREFIX)/include'
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
+
+clean:
+	rm -rf build

@@ -1,0 +1,1288 @@
+/* common.h: what the programs of examples/ share, so that each of them holds only its own subject. Include it before
+   any system header.
+
+     errors      error_set, error_at ("file:line: what is wrong"), fail
+     numbers     read_real, read_integer: the whole text must be a number, and finite
+     text        text_open, text_line, split: tables, line by line
+     options     one table of struct option_row gives parsing, checking, --help and the settings in run.json
+     progress    a bar with the time left, on terminals only
+     files       out_folder, out_begin, out_commit: a file appears whole or not at all
+     formats     json_..., run_write (run.json), npy_write, csv_write
+     priors      prior_read: lines "name,kind,a,b[,c,d]"
+     pictures    plot_begin, plot_end, plot_corner_write: gnuplot scripts, run when gnuplot is there
+
+   Functions that can fail return 0, or -1 with one line of text in err[ERROR_SIZE]. Programs print that line and
+   exit with status 1: if (out_folder(dir, err)) fail("%s", err);
+   Public domain or MIT, see LICENSE. */
+#ifndef COMMON_H
+#define COMMON_H
+
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* POSIX beside C99: getopt_long, mkdir, isatty, clock_gettime, fork */
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define COMMON_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define COMMON_PRINTF(fmt, args)
+#endif
+#ifndef BML_VERSION
+#define BML_VERSION "0.1.0"
+#endif
+
+enum { ERROR_SIZE = 512, PATH_SIZE = 1024 };
+
+/* ==== errors ====================================================================================================== */
+
+/* Writes the message; returns -1, so that a function can `return error_set(err, ...)`. */
+COMMON_PRINTF(2, 3) static inline int error_set(char *err, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(err, ERROR_SIZE, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+/* "file:line: message"; returns -1. */
+COMMON_PRINTF(4, 5) static inline int error_at(char *err, const char *file, long line, const char *fmt, ...) {
+    va_list ap;
+    int n = snprintf(err, ERROR_SIZE, "%.300s:%ld: ", file, line);
+    va_start(ap, fmt);
+    vsnprintf(err + n, (size_t)(ERROR_SIZE - n), fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+/* Ends the program: one line on standard error, exit status 1. Files not yet committed disappear. */
+COMMON_PRINTF(1, 2) static inline void fail(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+/* ==== numbers ===================================================================================================== */
+
+static inline int is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Removes white space at both ends, in place. */
+static inline char *trim(char *s) {
+    size_t n;
+    while (is_space(*s)) s++;
+    for (n = strlen(s); n > 0 && is_space(s[n - 1]); n--) s[n - 1] = 0;
+    return s;
+}
+
+/* Reads a finite decimal number that fills the whole text. Returns NULL, or what is wrong with it. */
+static inline const char *read_real(double *value, const char *text) {
+    char *end;
+    while (is_space(*text)) text++;
+    if (!*text) return "is empty";
+    if (strpbrk(text, "xX")) return "is not a number"; /* strtod would take hexadecimal */
+    *value = strtod(text, &end);
+    if (end == text) return "is not a number";
+    while (is_space(*end)) end++;
+    if (*end) return "is not a number";
+    if (!isfinite(*value)) return "is not finite";
+    return NULL;
+}
+
+/* The same for a whole number. */
+static inline const char *read_integer(long *value, const char *text) {
+    char *end;
+    while (is_space(*text)) text++;
+    if (!*text) return "is empty";
+    errno = 0;
+    *value = strtol(text, &end, 10);
+    if (end == text) return "is not a whole number";
+    while (is_space(*end)) end++;
+    if (*end) return "is not a whole number";
+    if (errno == ERANGE) return "is too large";
+    return NULL;
+}
+
+/* ==== text tables ================================================================================================= */
+
+enum { TEXT_LINE_MAX = 65536 };                 /* a longer line is an error [bytes] */
+static const size_t TEXT_MAX = (size_t)1 << 30; /* so is a longer file [bytes] */
+
+typedef struct text_file {
+    char *data, *next, *end; /* owned copy, ends with a NUL; where the next line starts; that NUL */
+    long line;               /* number of the line returned last, from 1 */
+    char name[PATH_SIZE];    /* for messages */
+} text_file;
+
+/* Nothing but text, and no line too long. */
+static inline int text_check(const text_file *t, char *err) {
+    const char *s, *start = t->data;
+    long line = 1;
+    for (s = t->data; s < t->end; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '\n') {
+            line++;
+            start = s + 1;
+        } else if ((c < ' ' && c != '\t' && c != '\r') || c == 127) {
+            return error_at(err, t->name, line, "not a text table (it holds the byte 0x%02x)", c);
+        } else if (s - start >= TEXT_LINE_MAX) {
+            return error_at(err, t->name, line, "line longer than %d bytes", TEXT_LINE_MAX);
+        }
+    }
+    return 0;
+}
+
+static inline void text_close(text_file *t) {
+    free(t->data);
+    t->data = t->next = t->end = NULL;
+}
+
+/* Takes over data[size + 1], from malloc. */
+static inline int text_start(text_file *t, char *data, size_t size, const char *name, char *err) {
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    data[size] = 0;
+    t->data = t->next = data;
+    t->end = data + size;
+    t->line = 0;
+    snprintf(t->name, sizeof t->name, "%.1000s", name);
+    if (size >= 3 && !memcmp(data, byte_order_mark, 3)) t->next += 3;
+    if (!text_check(t, err)) return 0;
+    text_close(t);
+    return -1;
+}
+
+/* Reads from memory: for tests and fuzzers. */
+static inline int text_copy(text_file *t, const void *data, size_t size, const char *name, char *err) {
+    char *copy = malloc(size + 1);
+    memset(t, 0, sizeof *t);
+    if (!copy) return error_set(err, "%.300s: out of memory", name);
+    if (size) memcpy(copy, data, size);
+    return text_start(t, copy, size, name, err);
+}
+
+/* Reads a whole file; "-" is standard input. */
+static inline int text_open(text_file *t, const char *path, char *err) {
+    size_t size = 0, room = 1 << 16, got = 0;
+    char *data = malloc(room + 1), *more;
+    FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
+    int bad;
+    memset(t, 0, sizeof *t);
+    if (!f || !data) {
+        int reason = f ? ENOMEM : errno;
+        free(data);
+        if (f && f != stdin) fclose(f);
+        return error_set(err, "%.300s: %s", path, strerror(reason));
+    }
+    while ((got = fread(data + size, 1, room - size, f)) > 0) {
+        size += got;
+        if (size < room) continue;
+        more = room < TEXT_MAX ? realloc(data, 2 * room + 1) : NULL;
+        if (!more) break;
+        data = more;
+        room *= 2;
+    }
+    bad = ferror(f) ? errno : got > 0 ? EFBIG : 0;
+    if (f != stdin) fclose(f);
+    if (bad) {
+        free(data);
+        return error_set(err, "%.300s: %s", path, strerror(bad));
+    }
+    return text_start(t, data, size, f == stdin ? "standard input" : path, err);
+}
+
+/* The next line without its end, or NULL after the last. The caller may change its bytes. */
+static inline char *text_line(text_file *t) {
+    char *line = t->next, *end;
+    if (!line || line >= t->end) return NULL;
+    end = memchr(line, '\n', (size_t)(t->end - line));
+    t->next = end ? end + 1 : t->end;
+    if (!end) end = t->end;
+    if (end > line && end[-1] == '\r') end--;
+    *end = 0;
+    t->line++;
+    return line;
+}
+
+/* Splits a line in place at every separator (' ' stands for any stretch of blanks) outside "quotes", whose inner ""
+   means one ". Returns the number of fields, max + 1 when there are more, -1 when a quote is not closed. */
+static inline int split(char **field, int max, char *line, char separator) {
+    char *in = line, *out;
+    int n = 0;
+    for (;;) {
+        int quoted;
+        while (is_space(*in) && (separator == ' ' || *in != separator)) in++;
+        if (!*in && (separator == ' ' || n == 0)) return n;
+        if (n == max) return max + 1;
+        field[n++] = out = in;
+        quoted = *in == '"';
+        if (quoted) {
+            for (in++; *in && (*in != '"' || in[1] == '"'); *out++ = *in++)
+                if (*in == '"') in++;
+            if (!*in++) return -1;
+            while (is_space(*in) && separator != ' ') in++;
+        }
+        while (*in && *in != separator && !(separator == ' ' && is_space(*in))) *out++ = *in++;
+        if (!*in) {
+            *out = 0;
+            if (!quoted) trim(field[n - 1]);
+            return n;
+        }
+        in++;
+        *out = 0;
+        if (!quoted) trim(field[n - 1]);
+    }
+}
+
+/* ==== options =====================================================================================================
+
+   A row names an option and the variable it sets; that variable's value before parsing is the default, and --help
+   prints it. One of the pointers is set: it says what the option takes.
+
+     int quiet = 0, grid = 0; long steps = 2000; double redshift = (double)NAN;
+     const char *out = "out"; option_list fixed = {0};
+     const option_row options[] = {
+         { .name = "redshift", .real = &redshift, .min = 0, .max = 10, .value = "Z", .help = "redshift of the source" },
+         { .name = "grid", .choice = &grid, .value = "converged|athena", .help = "energy grid of the solver" },
+         { .name = "steps", .integer = &steps, .min = 1, .max = 1e9, .value = "N", .help = "steps of the chain" },
+         { .name = "fix", .list = &fixed, .value = "NAME=VALUE", .help = "hold a parameter (may be repeated)" },
+         { .name = "quiet", .flag = &quiet, .help = "no progress bar" },            takes --no-quiet too
+         { .name = "out", .text = &out, .value = "DIR", .help = "folder for the results" },
+         { 0 } };
+     int first = options_parse(argc, argv, options, "fit_sed [options] SED", "Fits ...");   argv[first]...: files */
+
+typedef struct option_list {
+    const char *item[64];
+    int n;
+} option_list;
+
+typedef struct option_row {
+    const char *name; /* long name without dashes; NULL ends the table */
+    int *flag;        /* --name sets 1, --no-name sets 0 */
+    int *choice;      /* index of the word among value = "first|second|third" */
+    long *integer;
+    uint64_t *natural; /* a seed */
+    double *real;
+    const char **text;
+    option_list *list;
+    double min, max;   /* range of a number, ends included; both 0: any */
+    const char *value; /* what --help calls the value, or the words of a choice */
+    const char *help;  /* with the unit */
+} option_row;
+
+enum { OPTION_MAX = 60, OPTIONS_HELP = -2 };
+
+/* Position of word among "a|b|c", or -1. */
+static inline int choice_index(const char *choices, const char *word) {
+    size_t n = strlen(word);
+    int i;
+    for (i = 0; choices; i++) {
+        if (!strncmp(choices, word, n) && (choices[n] == '|' || !choices[n]) && n) return i;
+        choices = strchr(choices, '|');
+        if (choices) choices++;
+    }
+    return -1;
+}
+
+/* The word at a position among "a|b|c". */
+static inline void choice_word(char *word, size_t size, const char *choices, int index) {
+    while (index-- > 0 && strchr(choices, '|')) choices = strchr(choices, '|') + 1;
+    snprintf(word, size, "%.*s", (int)strcspn(choices, "|"), choices);
+}
+
+/* The present value of an option, as text; empty when it has none. */
+static inline void option_show(char *s, size_t size, const option_row *o) {
+    s[0] = 0;
+    if (o->flag) snprintf(s, size, "%s", *o->flag ? "yes" : "no");
+    else if (o->choice) choice_word(s, size, o->value, *o->choice);
+    else if (o->integer) snprintf(s, size, "%ld", *o->integer);
+    else if (o->natural) snprintf(s, size, "%llu", (unsigned long long)*o->natural);
+    else if (o->real && isfinite(*o->real)) snprintf(s, size, "%g", *o->real);
+    else if (o->text && *o->text) snprintf(s, size, "%s", *o->text);
+}
+
+static inline void options_help(FILE *f, const option_row *options, const char *usage, const char *about) {
+    const option_row *o;
+    fprintf(f, "usage: %s\n%s\n\n", usage, about);
+    for (o = options; o->name; o++) {
+        char left[128], preset[128];
+        snprintf(left, sizeof left, "--%s%s%s", o->name, o->flag ? "" : " ", o->flag || !o->value ? "" : o->value);
+        option_show(preset, sizeof preset, o);
+        fprintf(f, "  %-26s %s%s%s%s", left, strlen(left) > 26 ? "\n                             " : "",
+                o->help ? o->help : "", preset[0] ? " [" : "", preset);
+        fprintf(f, "%s\n", preset[0] ? "]" : "");
+    }
+    fprintf(f, "  %-26s this text\n", "--help");
+}
+
+/* Sets one option from its text. */
+static inline int option_set(const option_row *o, const char *s, char *err) {
+    const char *wrong = NULL;
+    double number = 0;
+    int limited = o->min < o->max;
+    if (o->choice) {
+        int i = choice_index(o->value, s);
+        if (i < 0) return error_set(err, "--%s: '%.100s' is not one of %s", o->name, s, o->value);
+        *o->choice = i;
+    } else if (o->text) {
+        *o->text = s;
+    } else if (o->list) {
+        if (o->list->n == (int)(sizeof o->list->item / sizeof *o->list->item))
+            return error_set(err, "--%s: given too often", o->name);
+        o->list->item[o->list->n++] = s;
+    } else if (o->natural) {
+        char *end;
+        unsigned long long seed;
+        errno = 0;
+        seed = strtoull(s, &end, 10);
+        if (end == s || *end || strchr(s, '-') || errno)
+            return error_set(err, "--%s: '%.100s' is not a whole number from 0 to 2^64 - 1", o->name, s);
+        *o->natural = seed;
+    } else if (o->integer) {
+        long n = 0;
+        wrong = read_integer(&n, s);
+        number = (double)n;
+        if (!wrong && !(limited && (number < o->min || number > o->max))) *o->integer = n;
+    } else if (o->real) {
+        wrong = read_real(&number, s);
+        if (!wrong && !(limited && (number < o->min || number > o->max))) *o->real = number;
+    }
+    if (wrong) return error_set(err, "--%s: '%.100s' %s", o->name, s, wrong);
+    if (limited && (number < o->min || number > o->max))
+        return error_set(err, "--%s: %.100s is outside %g to %g", o->name, s, o->min, o->max);
+    return 0;
+}
+
+/* Reads the command line. Returns the index of the first argument that is no option (getopt moves those last),
+   OPTIONS_HELP when --help was among them, or -1. */
+static inline int options_read(int argc, char **argv, const option_row *options, char *err) {
+    struct option known[2 * OPTION_MAX + 2];
+    char negated[OPTION_MAX][64];
+    int n = 0, n_rows = 0, code;
+    memset(known, 0, sizeof known);
+    for (; options[n_rows].name && n_rows < OPTION_MAX; n_rows++) {
+        const option_row *o = &options[n_rows];
+        struct option positive = {o->name, o->flag ? no_argument : required_argument, NULL, 256 + n_rows};
+        struct option negative = {negated[n_rows], no_argument, NULL, 1024 + n_rows};
+        known[n++] = positive;
+        snprintf(negated[n_rows], sizeof negated[n_rows], "no-%s", o->name);
+        if (o->flag) known[n++] = negative;
+    }
+    known[n].name = "help";
+    known[n].val = 'h';
+    opterr = 0;
+    optind = 0; /* start afresh, also when called twice */
+    while ((code = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
+        const char *word = argv[optind > 0 ? optind - 1 : 0];
+        if (code == 'h') return OPTIONS_HELP;
+        if (code == ':') return error_set(err, "%.100s: a value is missing (see --help)", word);
+        if (code == '?' && optopt > 0 && optopt < 256)
+            return error_set(err, "-%c: no such option (see --help)", optopt);
+        if (code == '?') return error_set(err, "%.100s: no such option (see --help)", word);
+        if (code >= 1024) *options[code - 1024].flag = 0;
+        else if (options[code - 256].flag) *options[code - 256].flag = 1;
+        else if (option_set(&options[code - 256], optarg, err)) return -1;
+    }
+    return optind;
+}
+
+/* The same for programs: --help is printed and ends the program, an error ends it with status 1. */
+static inline int options_parse(int argc, char **argv, const option_row *options, const char *usage,
+                                const char *about) {
+    char err[ERROR_SIZE];
+    int first = options_read(argc, argv, options, err);
+    if (first == -1) fail("%s", err);
+    if (first != OPTIONS_HELP) return first;
+    options_help(stdout, options, usage, about);
+    exit(0);
+}
+
+/* ==== time and progress =========================================================================================== */
+
+/* Seconds since some fixed moment. */
+static inline double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct progress_bar {
+    const char *what;
+    double total, start, last;
+    int shown;
+} progress_bar;
+
+/* A bar on standard error, unless that is no terminal or quiet is set. */
+static inline void progress_begin(progress_bar *p, const char *what, double total, int quiet) {
+    p->what = what;
+    p->total = total;
+    p->start = seconds_now();
+    p->last = 0;
+    p->shown = !quiet && isatty(STDERR_FILENO);
+}
+
+/* The bar as text: "sampling [=====>    ]  52 %, 0:41 left, note". */
+static inline void progress_text(char *s, size_t size, const progress_bar *p, double done, double now,
+                                 const char *note) {
+    char bar[31];
+    double fraction = p->total > 0 ? done / p->total : 1;
+    long left;
+    int i;
+    if (!(fraction >= 0)) fraction = 0;
+    if (fraction > 1) fraction = 1;
+    for (i = 0; i < 30; i++) bar[i] = i < (int)(30 * fraction) ? '=' : ' ';
+    if (fraction < 1) bar[(int)(30 * fraction)] = '>';
+    bar[30] = 0;
+    left = fraction > 0 ? lround(fmin((now - p->start) * (1 - fraction) / fraction, 1e8)) : -1;
+    if (left < 0) snprintf(s, size, "%s [%s] %3.0f %%", p->what, bar, 100 * fraction);
+    else
+        snprintf(s, size, "%s [%s] %3.0f %%, %ld:%02ld left%s%s", p->what, bar, 100 * fraction, left / 60, left % 60,
+                 note && *note ? ", " : "", note ? note : "");
+}
+
+static inline void progress_at(progress_bar *p, double done, const char *note) {
+    char line[256];
+    double now = seconds_now();
+    if (!p->shown || now - p->last < 0.1) return;
+    p->last = now;
+    progress_text(line, sizeof line, p, done, now, note);
+    fprintf(stderr, "\r%s\033[K", line);
+    fflush(stderr);
+}
+
+/* Removes the bar. */
+static inline void progress_end(progress_bar *p) {
+    if (p->shown) fprintf(stderr, "\r\033[K");
+    p->shown = 0;
+}
+
+/* ==== files that appear whole or not at all ======================================================================= */
+
+typedef struct out_file {
+    FILE *f; /* write here */
+    char path[PATH_SIZE], temporary[PATH_SIZE + 32];
+    struct out_file *next; /* all open ones, so that an early exit() leaves nothing behind */
+} out_file;
+
+static inline out_file **out_open_list(void) {
+    static out_file *list;
+    return &list;
+}
+
+/* Closes and removes a file that is not to be. Harmless on one that is already closed. */
+static inline void out_discard(out_file *o) {
+    out_file **link = out_open_list();
+    if (!o->f) return;
+    while (*link && *link != o) link = &(*link)->next;
+    if (*link) *link = o->next;
+    fclose(o->f);
+    o->f = NULL;
+    remove(o->temporary);
+}
+
+static inline void out_discard_all(void) {
+    out_file *o;
+    for (o = *out_open_list(); o; o = o->next) remove(o->temporary);
+}
+
+/* Begins DIR/NAME under a temporary name beside it; o must live until it is committed or discarded. */
+static inline int out_begin(out_file *o, const char *dir, const char *name, char *err) {
+    static int registered;
+    int n = snprintf(o->path, sizeof o->path, "%s/%s", dir, name);
+    o->f = NULL;
+    if (n >= (int)sizeof o->path) return error_set(err, "%.300s/...: %s", dir, strerror(ENAMETOOLONG));
+    snprintf(o->temporary, sizeof o->temporary, "%s.tmp-%ld", o->path, (long)getpid());
+    o->f = fopen(o->temporary, "wb");
+    if (!o->f) return error_set(err, "%.300s: %s", o->path, strerror(errno));
+    if (!registered) registered = !atexit(out_discard_all);
+    o->next = *out_open_list();
+    *out_open_list() = o;
+    return 0;
+}
+
+/* Closes the file and gives it its name, replacing an earlier one. On failure the earlier one stays. */
+static inline int out_commit(out_file *o, char *err) {
+    int reason = 0;
+    out_file **link = out_open_list();
+    errno = 0;
+    if (ferror(o->f) || fflush(o->f)) reason = errno ? errno : EIO;
+    if (reason) {
+        out_discard(o);
+        return error_set(err, "%.300s: %s", o->path, strerror(reason));
+    }
+    while (*link && *link != o) link = &(*link)->next;
+    if (*link) *link = o->next;
+    if (fclose(o->f) || rename(o->temporary, o->path)) reason = errno;
+    o->f = NULL;
+    if (!reason) return 0;
+    remove(o->temporary);
+    return error_set(err, "%.300s: %s", o->path, strerror(reason));
+}
+
+/* Makes a folder with its parents and finds out whether files can be written there: before any work starts. */
+static inline int out_folder(const char *dir, char *err) {
+    char path[PATH_SIZE], *s;
+    out_file trial;
+    if (!*dir || strlen(dir) >= sizeof path) return error_set(err, "'%.300s': no name for a folder", dir);
+    snprintf(path, sizeof path, "%s", dir);
+    for (s = path + 1; *s; s++) {
+        if (*s != '/') continue;
+        *s = 0;
+        mkdir(path, 0777); /* what fails here fails again below */
+        *s = '/';
+    }
+    if (mkdir(path, 0777) && errno != EEXIST) return error_set(err, "%.300s: %s", dir, strerror(errno));
+    if (out_begin(&trial, dir, ".trial", err))
+        return error_set(err, "%.300s: cannot write there: %s", dir, strerror(errno));
+    out_discard(&trial);
+    return 0;
+}
+
+/* ==== JSON ========================================================================================================
+   An object written member by member; NaN and infinity, which JSON lacks, become null. key is NULL inside a list. */
+
+typedef struct json_writer {
+    FILE *f;
+    int depth, members[16]; /* members written so far at each depth */
+    char close[16];
+} json_writer;
+
+static inline void json_string(FILE *f, const char *s) {
+    fputc('"', f);
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\') fprintf(f, "\\%c", *s);
+        else if ((unsigned char)*s < ' ') fprintf(f, "\\u%04x", (unsigned)(unsigned char)*s);
+        else fputc(*s, f);
+    }
+    fputc('"', f);
+}
+
+static inline void json_key(json_writer *j, const char *key) {
+    if (j->depth > 0) fprintf(j->f, "%s\n%*s", j->members[j->depth]++ ? "," : "", 2 * j->depth, "");
+    if (!key) return;
+    json_string(j->f, key);
+    fputs(": ", j->f);
+}
+
+/* bracket is '{' or '['. */
+static inline void json_open(json_writer *j, const char *key, char bracket) {
+    json_key(j, key);
+    fputc(bracket, j->f);
+    j->depth++;
+    j->members[j->depth] = 0;
+    j->close[j->depth] = bracket == '{' ? '}' : ']';
+}
+
+static inline void json_close(json_writer *j) {
+    int any = j->members[j->depth], depth = j->depth--;
+    if (any) fprintf(j->f, "\n%*s", 2 * j->depth, "");
+    fputc(j->close[depth], j->f);
+    if (!j->depth) fputc('\n', j->f);
+}
+
+static inline void json_text(json_writer *j, const char *key, const char *value) {
+    json_key(j, key);
+    if (value) json_string(j->f, value);
+    else fputs("null", j->f);
+}
+
+static inline void json_real(json_writer *j, const char *key, double value) {
+    json_key(j, key);
+    if (isfinite(value)) fprintf(j->f, "%.10g", value);
+    else fputs("null", j->f);
+}
+
+static inline void json_integer(json_writer *j, const char *key, long long value) {
+    json_key(j, key);
+    fprintf(j->f, "%lld", value);
+}
+
+/* All options with their values: what was asked for, and the defaults of the rest. */
+static inline void json_settings(json_writer *j, const char *key, const option_row *options) {
+    const option_row *o;
+    char word[128];
+    int i;
+    json_open(j, key, '{');
+    for (o = options; o->name; o++) {
+        if (o->flag) {
+            json_key(j, o->name);
+            fputs(*o->flag ? "true" : "false", j->f);
+        } else if (o->choice) {
+            choice_word(word, sizeof word, o->value, *o->choice);
+            json_text(j, o->name, word);
+        } else if (o->integer) {
+            json_integer(j, o->name, *o->integer);
+        } else if (o->natural) {
+            json_key(j, o->name);
+            fprintf(j->f, "%llu", (unsigned long long)*o->natural);
+        } else if (o->real) {
+            json_real(j, o->name, *o->real);
+        } else if (o->text) {
+            json_text(j, o->name, *o->text);
+        } else if (o->list) {
+            json_open(j, o->name, '[');
+            for (i = 0; i < o->list->n; i++) json_text(j, NULL, o->list->item[i]);
+            json_close(j);
+        }
+    }
+    json_close(j);
+}
+
+/* One entry of run.json beside the settings: a number, or a text where that is given. */
+typedef struct run_entry {
+    const char *name; /* NULL ends a list */
+    double number;
+    const char *text;
+} run_entry;
+
+typedef struct run_info {
+    const char *program;
+    const option_row *options;
+    const char *input; /* file that was read, or NULL */
+    uint64_t seed;
+    double seconds;           /* wall time of the run */
+    const run_entry *results; /* counts and whatever else is worth keeping; may be NULL */
+} run_info;
+
+/* DIR/run.json: program, version, input, settings, seed, seconds, results. */
+static inline int run_write(const char *dir, const run_info *run, char *err) {
+    json_writer j = {0};
+    out_file o;
+    const run_entry *e;
+    if (out_begin(&o, dir, "run.json", err)) return -1;
+    j.f = o.f;
+    json_open(&j, NULL, '{');
+    json_text(&j, "program", run->program);
+    json_text(&j, "version", BML_VERSION);
+    json_text(&j, "input", run->input);
+    json_settings(&j, "settings", run->options);
+    json_key(&j, "seed");
+    fprintf(j.f, "%llu", (unsigned long long)run->seed);
+    json_real(&j, "seconds", run->seconds);
+    json_open(&j, "results", '{');
+    for (e = run->results; e && e->name; e++) {
+        if (e->text) json_text(&j, e->name, e->text);
+        else json_real(&j, e->name, e->number);
+    }
+    json_close(&j);
+    json_close(&j);
+    return out_commit(&o, err);
+}
+
+/* ==== arrays and tables =========================================================================================== */
+
+/* DIR/NAME as NumPy .npy (format 1.0, float64, row-major): data[shape[0]][shape[1]]... */
+static inline int npy_write(const char *dir, const char *name, const double *data, const long *shape, int n_dim,
+                            char *err) {
+    char header[512];
+    const uint16_t one = 1;
+    int little = *(const unsigned char *)&one, n, i;
+    size_t count = 1, length;
+    out_file o;
+    n = snprintf(header, 256, "{'descr': '%cf8', 'fortran_order': False, 'shape': (", little ? '<' : '>');
+    for (i = 0; i < n_dim; i++) {
+        if (n_dim > 8 || shape[i] < 0 || (shape[i] && count > SIZE_MAX / sizeof(double) / (size_t)shape[i]))
+            return error_set(err, "%.300s/%.100s: impossible shape", dir, name);
+        count *= (size_t)shape[i];
+        n += snprintf(header + n, 32, i || n_dim == 1 ? "%s%ld," : "%s%ld,", i ? " " : "", shape[i]);
+    }
+    n += snprintf(header + n, 8, "), }");
+    length = (size_t)((10 + n + 1 + 63) / 64 * 64 - 10); /* data start at a multiple of 64 */
+    memset(header + n, ' ', length - (size_t)n);
+    header[length - 1] = '\n';
+    if (out_begin(&o, dir, name, err)) return -1;
+    fwrite("\x93NUMPY\x01\x00", 1, 8, o.f);
+    fputc((int)(length & 255), o.f);
+    fputc((int)(length >> 8), o.f);
+    fwrite(header, 1, length, o.f);
+    fwrite(data, sizeof(double), count, o.f);
+    return out_commit(&o, err);
+}
+
+/* A field of a CSV line; quoted where it must be. */
+static inline void csv_text(FILE *f, const char *s) {
+    if (!strpbrk(s, ",\"\r\n")) {
+        fputs(s, f);
+        return;
+    }
+    fputc('"', f);
+    for (; *s; s++) fprintf(f, *s == '"' ? "\"%c" : "%c", *s);
+    fputc('"', f);
+}
+
+/* DIR/NAME: a header line, then values[rows][columns]. */
+static inline int csv_write(const char *dir, const char *name, const char *header, const double *values, long rows,
+                            int columns, char *err) {
+    out_file o;
+    long i;
+    int k;
+    if (out_begin(&o, dir, name, err)) return -1;
+    fprintf(o.f, "%s\n", header);
+    for (i = 0; i < rows; i++)
+        for (k = 0; k < columns; k++) fprintf(o.f, "%.9g%c", values[i * columns + k], k + 1 < columns ? ',' : '\n');
+    return out_commit(&o, err);
+}
+
+/* ==== prior files =================================================================================================
+   CSV lines `name,kind,a,b[,c,d]`; # begins a comment line, a first line `name,kind,...` is skipped:
+       log_R,uniform,14,17                  lower, upper
+       t_var,loguniform,1e3,1e6             lower, upper
+       log_delta,normal,1.3,0.2             mean, sd
+       p,truncnormal,2.2,0.3,1.5,3          mean, sd, lower, upper
+       log_B,table,field.csv                a file beside this one, lines x,density: x ascending, any normalisation */
+
+enum { PRIOR_UNIFORM, PRIOR_LOG_UNIFORM, PRIOR_NORMAL, PRIOR_TABLE, PRIOR_MAX = 64 }; /* kinds as in bml_mcmc.h */
+
+typedef struct prior_row {
+    char name[32];
+    int kind;
+    double lower, upper; /* both zero: no limits (normal) */
+    double mean, sd;     /* normal */
+    double *x, *density; /* [n] table */
+    int n;
+    long line; /* in the file, for messages */
+} prior_row;
+
+typedef struct prior_file {
+    char name[PATH_SIZE];
+    prior_row row[PRIOR_MAX];
+    int n;
+} prior_file;
+
+static inline void prior_free(prior_file *p) {
+    int i;
+    for (i = 0; i < p->n; i++) {
+        free(p->row[i].x);
+        free(p->row[i].density);
+    }
+    p->n = 0;
+}
+
+/* Reads lines x,density into the row, which owns them even after an error. */
+static inline int prior_table_text(prior_row *row, text_file *t, char *err) {
+    char *line, *field[2];
+    const char *wrong = NULL;
+    double x, density, sum = 0, *more;
+    int room = 0, n;
+    while ((line = text_line(t))) {
+        if (!*trim(line) || *trim(line) == '#' || (row->n == 0 && !strncmp(trim(line), "x,", 2))) continue;
+        n = split(field, 2, line, ',');
+        if (n != 2) return error_at(err, t->name, t->line, "needs two fields, x,density");
+        if ((wrong = read_real(&x, field[0])) || (wrong = read_real(&density, field[1])))
+            return error_at(err, t->name, t->line, "x or density %s", wrong);
+        if (density < 0) return error_at(err, t->name, t->line, "density %g is negative", density);
+        if (row->n > 0 && !(x > row->x[row->n - 1])) return error_at(err, t->name, t->line, "x must ascend");
+        if (row->n == room) {
+            if (room > 1 << 20) return error_at(err, t->name, t->line, "more than %d lines", room);
+            room = room ? 2 * room : 64;
+            if ((more = realloc(row->x, (size_t)room * sizeof *more))) row->x = more;
+            if (!more || !(more = realloc(row->density, (size_t)room * sizeof *more)))
+                return error_set(err, "out of memory");
+            row->density = more;
+        }
+        row->x[row->n] = x;
+        row->density[row->n++] = density;
+        sum += density;
+    }
+    if (row->n < 2 || !(sum > 0))
+        return error_at(err, t->name, t->line, "needs two lines or more, with some density above zero");
+    row->lower = row->x[0];
+    row->upper = row->x[row->n - 1];
+    return 0;
+}
+
+/* The table's file, beside the prior file. */
+static inline int prior_table(prior_row *row, const text_file *prior, const char *file, char *err) {
+    char path[2 * PATH_SIZE];
+    const char *slash = strrchr(prior->name, '/');
+    text_file t;
+    int bad, folder = slash && *file != '/' ? (int)(slash - prior->name) + 1 : 0;
+    snprintf(path, sizeof path, "%.*s%.*s", folder, prior->name, PATH_SIZE, file);
+    if (text_open(&t, path, err)) return -1;
+    bad = prior_table_text(row, &t, err);
+    text_close(&t);
+    return bad;
+}
+
+/* One line, split into fields. tables says whether a table's file may be opened. */
+static inline int prior_line(prior_row *row, text_file *t, char **field, int n, int tables, char *err) {
+    static const struct {
+        const char *name;
+        int kind, n;
+    } kinds[] = {{"uniform", PRIOR_UNIFORM, 2},
+                 {"loguniform", PRIOR_LOG_UNIFORM, 2},
+                 {"normal", PRIOR_NORMAL, 2},
+                 {"truncnormal", PRIOR_NORMAL, 4},
+                 {"table", PRIOR_TABLE, 1}};
+    double value[4] = {0, 0, 0, 0};
+    const char *wrong;
+    int k, i;
+    for (k = 0; k < 5 && (n < 2 || strcmp(field[1], kinds[k].name)); k++) continue;
+    if (k == 5)
+        return error_at(err, t->name, t->line, "'%.40s' is none of uniform, loguniform, normal, truncnormal, table",
+                        n > 1 ? field[1] : "");
+    if (n != 2 + kinds[k].n)
+        return error_at(err, t->name, t->line, "%s takes %d values, here are %d", kinds[k].name, kinds[k].n, n - 2);
+    if (!*field[0] || strlen(field[0]) >= sizeof row->name)
+        return error_at(err, t->name, t->line, "'%.40s' is no name of a parameter", field[0]);
+    strcpy(row->name, field[0]);
+    row->kind = kinds[k].kind;
+    row->line = t->line;
+    if (row->kind == PRIOR_TABLE)
+        return tables ? prior_table(row, t, field[2], err) : error_at(err, t->name, t->line, "a table needs a file");
+    for (i = 0; i < kinds[k].n; i++)
+        if ((wrong = read_real(&value[i], field[2 + i])))
+            return error_at(err, t->name, t->line, "'%.40s' %s", field[2 + i], wrong);
+    row->lower = row->kind == PRIOR_NORMAL ? value[2] : value[0];
+    row->upper = row->kind == PRIOR_NORMAL ? value[3] : value[1];
+    row->mean = row->kind == PRIOR_NORMAL ? value[0] : 0;
+    row->sd = row->kind == PRIOR_NORMAL ? value[1] : 0;
+    if (row->kind == PRIOR_NORMAL && !(row->sd > 0))
+        return error_at(err, t->name, t->line, "sd %g must be positive", row->sd);
+    if (!(row->lower < row->upper) && !(kinds[k].n == 2 && row->kind == PRIOR_NORMAL))
+        return error_at(err, t->name, t->line, "lower end %g must be below upper end %g", row->lower, row->upper);
+    if (row->kind == PRIOR_LOG_UNIFORM && !(row->lower > 0))
+        return error_at(err, t->name, t->line, "lower end %g must be positive", row->lower);
+    return 0;
+}
+
+/* Reads all lines of t and closes it. */
+static inline int prior_text(prior_file *p, text_file *t, int tables, char *err) {
+    char *line, *field[6];
+    int n, i, bad = 0;
+    memset(p, 0, sizeof *p);
+    memcpy(p->name, t->name, sizeof p->name);
+    while (!bad && (line = text_line(t))) {
+        line = trim(line);
+        if (!*line || *line == '#' || (p->n == 0 && !strncmp(line, "name,", 5))) continue;
+        n = split(field, 6, line, ',');
+        while (n > 0 && n <= 6 && !*field[n - 1]) n--; /* empty fields at the end */
+        if (n < 0 || n > 6) bad = error_at(err, t->name, t->line, n < 0 ? "a quote is not closed" : "too many fields");
+        else if (p->n == PRIOR_MAX) bad = error_at(err, t->name, t->line, "more than %d priors", PRIOR_MAX);
+        else bad = prior_line(&p->row[p->n++], t, field, n, tables, err);
+        for (i = 0; !bad && i < p->n - 1; i++)
+            if (!strcmp(p->row[i].name, p->row[p->n - 1].name))
+                bad = error_at(err, t->name, t->line, "'%s' has a prior already, in line %ld", p->row[i].name,
+                               p->row[i].line);
+    }
+    if (!bad && p->n == 0) bad = error_at(err, t->name, t->line ? t->line : 1, "no priors");
+    text_close(t);
+    if (bad) prior_free(p);
+    return bad;
+}
+
+/* Reads a prior file. Free it with prior_free. */
+static inline int prior_read(prior_file *p, const char *path, char *err) {
+    text_file t;
+    p->n = 0;
+    return text_open(&t, path, err) ? -1 : prior_text(p, &t, 1, err);
+}
+
+/* The same from memory, where tables cannot be had. */
+static inline int prior_read_memory(prior_file *p, const void *data, size_t size, const char *name, char *err) {
+    text_file t;
+    p->n = 0;
+    return text_copy(&t, data, size, name, err) ? -1 : prior_text(p, &t, 0, err);
+}
+
+/* The prior of a parameter, or NULL. */
+static inline const prior_row *prior_find(const prior_file *p, const char *name) {
+    int i;
+    for (i = 0; i < p->n; i++)
+        if (!strcmp(p->row[i].name, name)) return &p->row[i];
+    return NULL;
+}
+
+/* Refuses names that are not among names[n]. */
+static inline int prior_check_names(const prior_file *p, const char *const *names, int n, char *err) {
+    int i, k;
+    for (i = 0; i < p->n; i++) {
+        for (k = 0; k < n && strcmp(p->row[i].name, names[k]); k++) continue;
+        if (k == n) return error_at(err, p->name, p->row[i].line, "no parameter is called '%s'", p->row[i].name);
+    }
+    return 0;
+}
+
+/* Fills a bml_mcmc_prior_param, all but its bounds, from a row, which keeps what the pointers point to. A macro, as
+   bml_mcmc.h comes after this file, or not at all. */
+#define PRIOR_PARAM(param, row)                                                                                      \
+    ((param)->kind = (row)->kind, (param)->lower = (row)->lower, (param)->upper = (row)->upper,                      \
+     (param)->mean = (row)->mean, (param)->sd = (row)->sd, (param)->x = (row)->x, (param)->density = (row)->density, \
+     (param)->n = (row)->n)
+
+/* ==== pictures ====================================================================================================
+   A picture is a gnuplot script that holds its data, DIR/NAME.gp; gnuplot makes DIR/NAME.png of it. Change the script
+   and run `gnuplot NAME.gp` in DIR to have it otherwise. Colours: Okabe & Ito, distinct to all eyes. Texts called label
+   take gnuplot's markup (log_{10} R, {/Symbol g}_{min}); other texts are shown as they are. */
+
+static const char *const plot_colours[] = {"#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#7A5195", "#000000"};
+
+/* A text as gnuplot's 'string'. */
+static inline void plot_text(FILE *f, const char *s) {
+    fputc('\'', f);
+    for (; *s; s++) fprintf(f, *s == '\'' ? "'%c" : "%c", *s);
+    fputc('\'', f);
+}
+
+/* Begins DIR/NAME.gp: the picture's file name, size [pixel] and font size [point]. */
+static inline int plot_begin(out_file *o, const char *dir, const char *name, int width, int height, int font,
+                             char *err) {
+    char script[256];
+    snprintf(script, sizeof script, "%.200s.gp", name);
+    if (out_begin(o, dir, script, err)) return -1;
+    fprintf(o->f, "# gnuplot %s.gp makes %s.png\n", name, name);
+    fprintf(o->f, "if (!exists('picture')) picture = '%s.png'\n", name);
+    fprintf(o->f, "size_and_font = \"size %d,%d font 'Sans,%d'\"\n", width, height, font);
+    fprintf(o->f, "if (strstrt(GPVAL_TERMINALS, 'pngcairo')) { eval 'set terminal pngcairo enhanced background "
+                  "\"white\" ' . size_and_font } "
+                  "else { eval 'set terminal png enhanced truecolor ' . size_and_font }\n"
+                  "set encoding utf8\nset output picture\n");
+    return 0;
+}
+
+/* Ends the script and runs it. Returns 0, or 1 when gnuplot is not installed: the script is there, not the picture. */
+static inline int plot_end(out_file *o, const char *dir, const char *name, char *err) {
+    char script[256], drawn[256], define[300], from[PATH_SIZE + 300], to[PATH_SIZE + 300];
+    int status = 0;
+    pid_t child;
+    fprintf(o->f, "unset output\n");
+    if (out_commit(o, err)) return -1;
+    snprintf(script, sizeof script, "%.200s.gp", name);
+    snprintf(drawn, sizeof drawn, "%.200s.tmp-%ld.png", name, (long)getpid());
+    snprintf(define, sizeof define, "picture='%s'", drawn);
+    snprintf(from, sizeof from, "%.*s/%s", PATH_SIZE, dir, drawn);
+    snprintf(to, sizeof to, "%.*s/%.200s.png", PATH_SIZE, dir, name);
+    child = fork();
+    if (child == 0) {
+        int quiet = open("/dev/null", O_WRONLY);
+        if (quiet >= 0) {
+            dup2(quiet, 1);
+            dup2(quiet, 2);
+        }
+        if (!chdir(dir)) execlp("gnuplot", "gnuplot", "-e", define, script, (char *)NULL);
+        _exit(127);
+    }
+    if (child < 0) return error_set(err, "%.300s: cannot run gnuplot: %s", to, strerror(errno));
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return 1;
+    if (status == 0 && rename(from, to) == 0) return 0;
+    remove(from);
+    return error_set(err, "%.300s: gnuplot failed on %s", to, script);
+}
+
+/* Up to three round numbers inside (lo, hi), at the least two where that can be: "set <axis>tics (...)". */
+static inline void plot_ticks(FILE *f, const char *axis, double lo, double hi) {
+    static const double steps[] = {1, 2, 4, 5};
+    double unit = pow(10, floor(log10(hi - lo)) - 1), step = unit, first = lo, margin = 0.03 * (hi - lo);
+    int k, n = 4;
+    for (k = 0; n > 3; k++) {
+        step = unit * steps[k % 4] * (k < 4 ? 1 : k < 8 ? 10 : 100);
+        first = ceil((lo + margin) / step) * step;
+        n = first > hi - margin ? 0 : 1 + (int)((hi - margin - first) / step);
+    }
+    fprintf(f, "set %stics (", axis);
+    for (k = 0; k < n; k++) {
+        double at = first + k * step;
+        fprintf(f, "%s%.10g", k ? ", " : "", fabs(at) < 1e-9 * step ? 0 : at);
+    }
+    fprintf(f, ")\n");
+}
+
+/* ---- corner plot: histograms of each parameter, densities of each pair ---- */
+
+typedef struct plot_chain {
+    const char *name;     /* for the key; NULL: none */
+    const double *sample; /* [n][n_dim] */
+    long n;
+} plot_chain;
+
+typedef struct plot_corner {
+    int n_dim;                /* up to PLOT_DIM_MAX */
+    const char *const *label; /* [n_dim], markup: "log_{10} R" */
+    const char *const *unit;  /* [n_dim], "cm"; NULL or "": none */
+    plot_chain chain;         /* densities, and contours at 50 % and 90 % of the samples */
+    plot_chain second;        /* contours only; .sample = NULL: none */
+} plot_corner;
+
+enum { PLOT_DIM_MAX = 12, PLOT_GRID = 56, PLOT_BINS = 32 };
+
+/* What the drawing needs to know of one parameter. */
+typedef struct plot_axis {
+    double lo, hi;              /* of the picture */
+    double median, minus, plus; /* of the first chain: the 68 % interval */
+} plot_axis;
+
+static inline int plot_compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Linear interpolation between the sorted values. */
+static inline double plot_quantile(const double *sorted, long n, double q) {
+    double at = q * (double)(n - 1);
+    long i = (long)at;
+    return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
+}
+
+/* Extends the axis over parameter k of a chain; sorted[n] is scratch. */
+static inline void plot_axis_over(plot_axis *a, const plot_chain *c, int k, int n_dim, double *sorted) {
+    double lo, hi;
+    long i;
+    for (i = 0; i < c->n; i++) sorted[i] = c->sample[i * n_dim + k];
+    qsort(sorted, (size_t)c->n, sizeof *sorted, plot_compare);
+    lo = plot_quantile(sorted, c->n, 0.003);
+    hi = plot_quantile(sorted, c->n, 0.997);
+    if (!(a->lo <= a->hi)) { /* the first chain */
+        a->median = plot_quantile(sorted, c->n, 0.5);
+        a->minus = a->median - plot_quantile(sorted, c->n, 0.15866);
+        a->plus = plot_quantile(sorted, c->n, 0.84134) - a->median;
+        a->lo = lo;
+        a->hi = hi;
+    }
+    a->lo = fmin(a->lo, lo);
+    a->hi = fmax(a->hi, hi);
+}
+
+/* Histogram of parameter k, highest bin 1, as a gnuplot data block. */
+static inline void plot_histogram(FILE *f, const char *block, const plot_chain *c, int k, int n_dim,
+                                  const plot_axis *a) {
+    double count[PLOT_BINS] = {0}, highest = 1, width = (a->hi - a->lo) / PLOT_BINS;
+    long i;
+    int b;
+    for (i = 0; i < c->n; i++) {
+        double at = (c->sample[i * n_dim + k] - a->lo) / width;
+        if (at >= 0 && at < PLOT_BINS) count[(int)at] += 1;
+    }
+    for (b = 0; b < PLOT_BINS; b++) highest = fmax(highest, count[b]);
+    fprintf(f, "$%s_%d << EOD\n", block, k);
+    for (b = 0; b < PLOT_BINS; b++) /* the steps themselves, so that one polygon fills them */
+        fprintf(f, "%.8g %.5g\n%.8g %.5g\n", a->lo + b * width, count[b] / highest, a->lo + (b + 1) * width,
+                count[b] / highest);
+    fprintf(f, "EOD\n");
+}
+
+/* One pass of smoothing along rows (stride 1) or columns (stride PLOT_GRID) with a Gaussian of sigma bins, cut and
+   renormalised at the edges of the grid. */
+static inline void plot_smooth(double *to, const double *from, double sigma, int stride) {
+    int across = stride == 1 ? PLOT_GRID : 1, reach = (int)ceil(3 * sigma), line, i, d;
+    for (line = 0; line < PLOT_GRID; line++)
+        for (i = 0; i < PLOT_GRID; i++) {
+            double sum = 0, weight = 0;
+            for (d = -reach; d <= reach; d++) {
+                double w = exp(-0.5 * d * d / (sigma * sigma));
+                if (i + d < 0 || i + d >= PLOT_GRID) continue;
+                sum += w * from[line * across + (i + d) * stride];
+                weight += w;
+            }
+            to[line * across + i * stride] = sum / weight;
+        }
+}
+
+/* Bin counts of the pair (x, y), smoothed by Scott's rule in two dimensions; g[PLOT_GRID][PLOT_GRID], y then x. */
+static inline void plot_density(double *g, const plot_chain *c, int x, int y, int n_dim, const plot_axis *axes) {
+    double passed[PLOT_GRID * PLOT_GRID], sum[2] = {0, 0}, square[2] = {0, 0}, n = 0;
+    int dim[2], s;
+    long i;
+    dim[0] = x;
+    dim[1] = y;
+    memset(g, 0, sizeof passed);
+    for (i = 0; i < c->n; i++) {
+        double at[2];
+        for (s = 0; s < 2; s++) {
+            const plot_axis *a = &axes[dim[s]];
+            at[s] = (c->sample[i * n_dim + dim[s]] - a->lo) / (a->hi - a->lo) * PLOT_GRID;
+        }
+        if (!(at[0] >= 0 && at[0] < PLOT_GRID && at[1] >= 0 && at[1] < PLOT_GRID)) continue;
+        g[(int)at[1] * PLOT_GRID + (int)at[0]] += 1;
+        for (s = 0; s < 2; s++) {
+            sum[s] += at[s];
+            square[s] += at[s] * at[s];
+        }
+        n += 1;
+    }
+    if (n < 1) return;
+    for (s = 0; s < 2; s++) {
+        double sd = sqrt(fmax(square[s] / n - sum[s] / n * (sum[s] / n), 0));
+        double sigma = fmin(fmax(sd * pow(n, -1.0 / 6), 0.8), 4);
+        plot_smooth(passed, g, sigma, s == 0 ? 1 : PLOT_GRID);
+        memcpy(g, passed, sizeof passed);
+    }
+}
+
+/* The density above which the given fraction of all samples lies. */
+static inline double plot_level(const double *g, double fraction) {
+    double sorted[PLOT_GRID * PLOT_GRID], total = 0, sum = 0;
+    int i;
+    memcpy(sorted, g, sizeof sorted);
+    qsort(sorted, PLOT_GRID * PLOT_GRID, sizeof *sorted, plot_compare);
+    for (i = 0; i < PLOT_GRID * PLOT_GRID; i++) total += sorted[i];
+    for (i = PLOT_GRID * PLOT_GRID - 1; i > 0; i--) {
+        sum += sorted[i];
+        if (sum >= fraction * total) break;
+    }
+    return sorted[i];
+}
+
+/* The density of a pair as block $<block>_y_x, its 50 % and 90 % contours as $<block>c_y_x. */
+static inline void plot_pair(FILE *f, const char *block, const plot_chain *c, int x, int y, int n_dim,
+                             const plot_axis *axes) {
+    double g[PLOT_GRID * PLOT_GRID], dx = (axes[x].hi - axes[x].lo) / PLOT_GRID,
+                                     dy = (axes[y].hi - axes[y].lo) / PLOT_GRID;
+    double highest = 0;
+    int i, k;
+    plot_density(g, c, x, y, n_dim, axes);
+    for (i = 0; i < PLOT_GRID * PLOT_GRID; i++) highest = fmax(highest, g[i]);
+    if (highest > 0)
+        for (i = 0; i < PLOT_GRID * PLOT_GRID; i++) g[i] /= highest;
+    fprintf(f, "$%s_%d_%d << EOD\n", block, y, x);
+    for (i = 0; i < PLOT_GRID; i++)
+        for (k = 0; k < PLOT_GRID; k++) fprintf(f, "%.3g%c", g[i * PLOT_GRID + k], k + 1 < PLOT_GRID ? ' ' : '\n');
+    fprintf(f, "EOD\nset cntrparam levels discrete %.6g, %.6g\nset table $%sc_%d_%d\n", plot_level(g, 0.5),
+            plot_level(g, 0.9), block, y, x);
+    fprintf(f, "splot $%s_%d_%d matrix using (%.8g+$1*%.8g):(%.8g+$2*%.8g):3\nunset table\n", block, y, x,
+            axes[x].lo + dx / 2, dx, axes[y].lo + dy / 2, dy);
+}
+
+/* "label = median +plus -minus" with two digits of the smaller error. */
+static inline void plot_corner_title(FILE *f, const char *label, const plot_axis *a) {
+    double least = fmin(a->minus, a->plus);
+    int digits = least > 0 ? 1 - (int)floor(log10(least)) : 3;
+    digits = digits < 0 ? 0 : digits > 8 ? 8 : digits;
+    fprintf(f, "set title \"%s = %.*f@^{+%.*f}_{-%.*f}\" offset 0,-0.5 font ',12'\n", label, digits, a->median, digits,
+            a->plus, digits, a->minus);
+}
+
+/* Where panel (row, column) lies, in pixels: margins and panels of fixed size. */
+enum { PLOT_LEFT = 115, PLOT_BOTTOM = 90, PLOT_RIGHT = 50, PLOT_TOP = 60, PLOT_PANEL = 190, PLOT_GAP = 12 };
+
+static inline void plot_panel(FILE *f, const plot_corner *p, int row, int column, const plot_axis *axes) {
+    int last = p->n_dim - 1;
+    int side = PLOT_PANEL + PLOT_GAP;
+    double width = PLOT_LEFT + p->n_dim * side - PLOT_GAP + PLOT_RIGHT,
+           height = PLOT_BOTTOM + p->n_dim * side - PLOT_GAP + PLOT_TOP;
+    double x = PLOT_LEFT + column * side, y = PLOT_BOTTOM + (last - row) * side;
+    const plot_axis *ax = &axes[column], *ay = &axes[row];
+    const char *unit = p->unit && p->unit[column] ? p->unit[column] : "",
+               *unit_y = p->unit && p->unit[row] ? p->unit[row] : "";
+    fprintf(f,
+            "set lmargin at screen %.5f; set rmargin at screen %.5f\nset bmargin at screen %.5f; set tmargin at screen "
+            "%.5f\n",
+            x / width, (x + PLOT_PANEL) / width, y / height, (y + PLOT_PANEL) / height);
+    fprintf(f, "unset arrow; unset title; unset xlabel; unset ylabel\nset xrange [%.8g:%.8g]\n", ax->lo, ax->hi);
+    plot_ticks(f, "x", ax->lo, ax->hi);
+    fprintf(f, "set format x '%s'\n", row == last ? "%g" : "");
+    if (row == last)
+        fprintf(f, "set xlabel \"%s%s%s%s\"\n", p->label[column], *unit ? " [" : "", unit, *unit ? "]" : "");
+    if (row == column) {
+        double at[3];
+        int i;
+        at[0] = ax->median - ax->minus;
+        at[1] = ax->median;
+        at[2] = ax->median + ax->plus;
+        plot_corner_title(f, p->label[column], ax);
+        fprintf(f, "unset ytics; set yrange [0:1.12]\n");
+        for (i = 0; i < 3; i++)
+            fprintf(f, "set arrow from %.8g, graph 0 to %.8g, graph 1 nohead front lw 1.5 dt %d lc rgb '#08305c'\n",
+                    at[i], at[i], i == 1 ? 1 : 2);
+        fprintf(f,
+                "plot $h_%d using 1:2 with filledcurves y1=0 fs solid 0.35 noborder lc rgb '#0072B2', '' using 1:2 "
+                "with lines lw 1.6 lc rgb '#0072B2'",
+                column);
+        if (p->second.sample) fprintf(f, ", $i_%d using 1:2 with lines lw 1.6 lc rgb '#D55E00'", column);
+        fprintf(f, "\n");
+        return;
+    }
+    fprintf(f, "set yrange [%.8g:%.8g]\n", ay->lo, ay->hi);
+    plot_ticks(f, "y", ay->lo, ay->hi);
+    fprintf(f, "set format y '%s'\n", column == 0 ? "%g" : "");
+    if (column == 0)
+        fprintf(f, "set ylabel \"%s%s%s%s\" offset -0.5,0\n", p->label[row], *unit_y ? " [" : "", unit_y,
+                *unit_y ? "]" : "");
+    fprintf(f,
+            "plot $g_%d_%d matrix using (%.8g+$1*%.8g):(%.8g+$2*%.8g):3 with image, $gc_%d_%d using 1:2 with lines lw "
+            "1.6 lc rgb '#08305c'",
+            row, column, ax->lo + (ax->hi - ax->lo) / PLOT_GRID / 2, (ax->hi - ax->lo) / PLOT_GRID,
+            ay->lo + (ay->hi - ay->lo) / PLOT_GRID / 2, (ay->hi - ay->lo) / PLOT_GRID, row, column);
+    if (p->second.sample) fprintf(f, ", $kc_%d_%d using 1:2 with lines lw 1.8 lc rgb '#D55E00'", row, column);
+    fprintf(f, "\n");
+}
+
+/* The range of every axis, from both chains. */
+static inline int plot_axes(plot_axis *axes, const plot_corner *p) {
+    long longest = p->chain.n > p->second.n ? p->chain.n : p->second.n;
+    double *sorted = malloc((size_t)longest * sizeof *sorted), margin;
+    int k;
+    if (!sorted) return -1;
+    for (k = 0; k < p->n_dim; k++) {
+        axes[k].lo = 1;
+        axes[k].hi = 0; /* nothing yet */
+        plot_axis_over(&axes[k], &p->chain, k, p->n_dim, sorted);
+        if (p->second.sample) plot_axis_over(&axes[k], &p->second, k, p->n_dim, sorted);
+        margin = 2 * (axes[k].hi - axes[k].lo) / (PLOT_BINS - 4); /* whole bins: a prior's edge is a bin's edge */
+        if (!(margin > 1e-9 * fabs(axes[k].hi))) margin = 0.01 * fabs(axes[k].hi) + 1e-6;
+        axes[k].lo -= margin;
+        axes[k].hi += margin;
+    }
+    free(sorted);
+    return 0;
+}
+
+/* Draws DIR/NAME.png (and .gp). Returns 0, 1 without gnuplot, -1 on failure. Samples must be finite. */
+static inline int plot_corner_write(const plot_corner *p, const char *dir, const char *name, char *err) {
+    plot_axis axes[PLOT_DIM_MAX];
+    out_file o;
+    int row, column, extent = p->n_dim * (PLOT_PANEL + PLOT_GAP) - PLOT_GAP;
+    if (p->n_dim < 1 || p->n_dim > PLOT_DIM_MAX || p->chain.n < 2 || (p->second.sample && p->second.n < 2))
+        return error_set(err, "corner plot: needs 1 to %d parameters and two samples", (int)PLOT_DIM_MAX);
+    if (plot_axes(axes, p)) return error_set(err, "corner plot: out of memory");
+    if (plot_begin(&o, dir, name, PLOT_LEFT + PLOT_RIGHT + extent, PLOT_BOTTOM + PLOT_TOP + extent, 14, err)) return -1;
+    fprintf(o.f, "set contour base; unset surface; unset key; unset colorbox\n");
+    for (row = 0; row < p->n_dim; row++) {
+        plot_histogram(o.f, "h", &p->chain, row, p->n_dim, &axes[row]);
+        if (p->second.sample) plot_histogram(o.f, "i", &p->second, row, p->n_dim, &axes[row]);
+        for (column = 0; column < row; column++) {
+            plot_pair(o.f, "g", &p->chain, column, row, p->n_dim, axes);
+            if (p->second.sample) plot_pair(o.f, "k", &p->second, column, row, p->n_dim, axes);
+        }
+    }
+    fprintf(o.f, "unset contour; set surface; set tics front scale 0.6; set border lw 1.2\n"
+                 "set palette defined (0 '#ffffff', 0.15 '#dcebf6', 0.5 '#8fc1e3', 1 '#0072B2'); set cbrange [0:1]\n"
+                 "set multiplot\n");
+    if (p->n_dim > 2)
+        fprintf(
+            o.f,
+            "set label 3 \"contours: 50 %% and 90 %% of the samples\\nlines: median and 68 %%\" at screen 0.97,%.3f "
+            "right noenhanced tc rgb '#555555' font ',13'\n",
+            p->second.sample ? 0.885 : 0.95);
+    if (p->second.sample && p->second.name && p->chain.name) {
+        fprintf(o.f, "set label 1 ");
+        plot_text(o.f, p->chain.name);
+        fprintf(o.f, " at screen 0.97,0.95 right noenhanced tc rgb '#0072B2' font ',16'\nset label 2 ");
+        plot_text(o.f, p->second.name);
+        fprintf(o.f, " at screen 0.97,0.92 right noenhanced tc rgb '#D55E00' font ',16'\n");
+    }
+    for (row = 0; row < p->n_dim; row++)
+        for (column = 0; column <= row; column++) {
+            plot_panel(o.f, p, row, column, axes);
+            if (row == 0) fprintf(o.f, "unset label\n");
+        }
+    fprintf(o.f, "unset multiplot\n");
+    return plot_end(&o, dir, name, err);
+}
+#endif

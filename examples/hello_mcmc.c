@@ -1,0 +1,36 @@
+/* hello_mcmc.c: the smallest complete use of bml_mcmc.h. Fits a straight line y = a + b x to six points with known errors
+   and prints the posterior of a and b.        cc -std=c99 -O2 -I. examples/hello_mcmc.c -o hello_mcmc -lm */
+#include <stdio.h>
+#define BML_MCMC_IMPLEMENTATION
+#include "bml_mcmc.h"
+
+static const double x[6] = {0, 1, 2, 3, 4, 5}, y[6] = {1.1, 2.9, 5.2, 6.8, 9.1, 11.0}, sigma = 0.2;
+
+/* The log-probability of n parameter sets theta[n][2] at once: here a flat prior and -chi^2/2. */
+static void log_prob(double *lp, const double *theta, int n, int n_dim, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++, theta += n_dim) {
+        lp[i] = 0;
+        for (int k = 0; k < 6; k++) {
+            double r = (y[k] - theta[0] - theta[1] * x[k]) / sigma;
+            lp[i] -= 0.5 * r * r;
+        }
+    }
+}
+
+int main(void) {
+    bml_mcmc_config config = {.n_dim = 2, .n_walkers = 32, .log_prob = log_prob};
+    double center[2] = {1, 2}, radius[2] = {0.1, 0.1};
+    bml_mcmc_summary s[2];
+    bml_mcmc_ensemble *e;
+    int status = bml_mcmc_ensemble_create(&e, &config);
+    if (!status) status = bml_mcmc_start_ball(e, center, radius);
+    if (!status) status = bml_mcmc_run(e, 3000);
+    if (!status) status = bml_mcmc_ensemble_summary(e, s, 300);
+    for (int k = 0; k < 2 && !status; k++)
+        printf("%c = %.3f -%.3f +%.3f   (tau %.1f steps, %.0f effective samples, R-hat %.3f)\n", "ab"[k], s[k].median,
+               s[k].minus, s[k].plus, s[k].tau, s[k].ess, s[k].rhat);
+    if (status) fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+    bml_mcmc_ensemble_free(e);
+    return status != 0;
+}

@@ -1,0 +1,26 @@
+/* fuzz_sed.c: the SED reader against any bytes. What it accepts must be sound. `make fuzz` builds and runs it. */
+#include "common.h"
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
+#include "sed.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    char err[ERROR_SIZE] = "";
+    sed_table t;
+    int i;
+    if (sed_read_memory(&t, data, size, "input", 0, err)) {
+        if (!err[0] || strchr(err, '\n') || t.n || t.point) abort();
+        return 0;
+    }
+    if (t.n < 1 || t.n > SED_MAX_POINTS || t.redshift < 0) abort();
+    for (i = 0; i < t.n; i++) {
+        const bml_ssc_point *p = &t.point[i];
+        if (!(p->nu > 0 && p->nuFnu > 0 && p->sigma_hi > 0) || !(p->sigma_lo > 0 || p->upper_limit)) abort();
+        if (!isfinite(p->nu) || !isfinite(p->nuFnu) || !isfinite(p->sigma_lo) || !isfinite(p->sigma_hi)) abort();
+        if (i > 0 && p->nu < t.point[i - 1].nu) abort();
+        if (strlen(t.instrument[i]) >= SED_INSTRUMENT) abort();
+    }
+    sed_free(&t);
+    return 0;
+}

@@ -1,0 +1,438 @@
+/* test_sed.c: the SED readers of examples/sed.h: both formats, every unit, every complaint with its line. */
+#include "common.h"
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
+#include "sed.h"
+#include "check.h"
+
+/* Reads a text; the name in messages is "t". */
+static int read_from(sed_table *t, const char *s, char *err) {
+    err[0] = 0;
+    return sed_read_memory(t, s, strlen(s), "t", 0, err);
+}
+
+/* ---- our CSV ---- */
+
+static void test_csv(void) {
+    static const char text[] = "# source: A, b\n# redshift: 0.5\n# nothing: else\n\n"
+                               "nu_Hz,nuFnu_erg_cm2_s,err_lo_dex,err_hi_dex,upper_limit,instrument\r\n"
+                               "1e18,2e-12,0.1,0.2,0,\"X, \"\"Y\"\"\"\r\n"
+                               "1e15, 1e-12 ,0.3,0.4,False,UVOT\n"
+                               "1e22,5e-12,,,1,LAT";
+    sed_table t;
+    char err[ERROR_SIZE];
+    CHECK(read_from(&t, text, err) == 0, "our CSV is read (%s)", err);
+    CHECK(t.n == 3 && !strcmp(t.source, "A, b"), "three points, source");
+    CHECK_NEAR(t.redshift, 0.5, 0, "redshift");
+    CHECK(t.n == 3 && t.point[0].nu == 1e15 && t.point[1].nu == 1e18 && t.point[2].nu == 1e22, "sorted by frequency");
+    CHECK(t.n == 3 && !strcmp(t.instrument[0], "UVOT") && !strcmp(t.instrument[1], "X, \"Y\""),
+          "instruments follow their points; quotes are undone");
+    CHECK_NEAR(t.point[1].sigma_lo, 0.1, 0, "lower error in dex is kept");
+    CHECK_NEAR(t.point[1].sigma_hi, 0.2, 0, "upper error in dex is kept");
+    CHECK(t.point[2].upper_limit == 1 && t.point[0].upper_limit == 0, "upper limit flag");
+    /* Phi(1.6448536269514722) = 0.95, tables of the normal distribution */
+    CHECK_NEAR(t.point[2].nuFnu / t.point[2].sigma_hi, 1.6448536269514722, 1e-9, "95 %% limit in sigma");
+    sed_free(&t);
+    CHECK(read_from(&t, "nu_Hz,nuFnu_erg_cm2_s,err_dex\n1e15,1e-12,0.1\n", err) == 0 && isnan(t.redshift) &&
+              !t.source[0] && !t.instrument[0][0],
+          "without comments: redshift NaN, no source, no instrument");
+    sed_free(&t);
+    CHECK(read_from(&t, "\xef\xbb\xbfnu_Hz,nuFnu_erg_cm2_s,err_dex\n1e15,1e-12,0.1\n1e15,1e-12,0.1\n", err) == 0 &&
+              t.n == 2,
+          "byte order mark and duplicate points are fine (%s)", err);
+    sed_free(&t);
+}
+
+/* Linear errors: log10((F+e)/F) up, log10(F/(F-e)) down, e/(F ln 10) down where e >= F. */
+static void test_linear_errors(void) {
+    static const char text[] =
+        "nu_Hz,nuFnu_erg_cm2_s,err_dex,err_lo_erg_cm2_s,err_hi_erg_cm2_s,upper_limit,confidence\n"
+        "1e15,4e-12,,1e-12,2e-12,0,\n"
+        "2e15,1e-12,,3e-12,9e-12,0,\n"
+        "3e15,1e-12,0.25,,,0,\n"
+        "4e15,1e-12,,,4e-13,1,\n"
+        "5e15,1e-12,,,0,1,0.9986501019683699\n"
+        "6e15,1e-12,0.5,,3e-12,0,\n";
+    sed_table t;
+    char err[ERROR_SIZE];
+    CHECK(read_from(&t, text, err) == 0 && t.n == 6, "both kinds of errors in one table (%s)", err);
+    if (t.n != 6) return;
+    CHECK_NEAR(t.point[0].sigma_lo, log10(4.0 / 3.0), 1e-14, "lower linear error");
+    CHECK_NEAR(t.point[0].sigma_hi, log10(1.5), 1e-14, "upper linear error");
+    CHECK_NEAR(t.point[1].sigma_lo, 3 / log(10.0), 1e-14, "lower linear error as large as the flux");
+    CHECK_NEAR(t.point[1].sigma_hi, 1, 1e-14, "upper linear error of nine times the flux");
+    CHECK_NEAR(t.point[2].sigma_lo, 0.25, 0, "error in dex");
+    CHECK_NEAR(t.point[3].sigma_hi, 4e-13, 1e-27, "sigma of a limit from the table");
+    /* Phi(3) = 0.9986501019683699 */
+    CHECK_NEAR(t.point[4].nuFnu / t.point[4].sigma_hi, 3, 1e-9, "a limit's own confidence level");
+    CHECK_NEAR(t.point[5].sigma_lo, 0.5, 0, "a side without its own error takes the common one");
+    CHECK_NEAR(t.point[5].sigma_hi, log10(4.0), 1e-14, "a side's own error goes first");
+    sed_free(&t);
+}
+
+/* One point at the photon energy 1 keV (2.417989242e17 Hz, CODATA 2018: exact h and e) and nuFnu = 1e-11, written in
+   many units; relative tolerance 1e-8: the numbers below are given to nine digits or more. */
+static void test_units(void) {
+    static const struct {
+        const char *columns, *values;
+    } rows[] = {
+        {"nu_Hz,nuFnu_erg_cm2_s,err_dex", "2.417989242e17,1e-11,0.1"},
+        {"nu_GHz,nuFnu_W_m2,err_dex", "2.417989242e8,1e-14,0.1"},
+        {"energy_keV,nuFnu_erg_cm2_s,err_dex", "1,1e-11,0.1"},
+        {"energy_eV,nuFnu_MeV_cm2_s,err_dex", "1000,6.241509074e-6,0.1"},
+        {"energy_TeV,nuFnu_TeV_cm2_s,err_dex", "1e-9,6.241509074e-12,0.1"},
+        {"energy_J,nuFnu_J_m2_s,err_dex", "1.602176634e-16,1e-14,0.1"},
+        {"wavelength_nm,nuFnu_erg_cm2_s,err_dex", "1.2398419844,1e-11,0.1"},
+        {"wavelength_Angstrom,nuFnu_erg_cm2_s,err_dex", "12.398419844,1e-11,0.1"},
+        {"log10_nu_Hz,log10_nuFnu_erg_cm2_s,err_dex", "17.38345436430,-11,0.1"},
+        {"energy_keV,Fnu_Jy,err_dex", "1,4.135667696e-6,0.1"},
+        {"energy_keV,Fnu_mJy,err_dex", "1,4.135667696e-3,0.1"},
+        {"energy_keV,dnde_1_cm2_s_keV,err_dex", "1,6.241509074e-3,0.1"},
+        {"energy_keV,dnde_ph_cm2_s_TeV,err_dex", "1,6.241509074e6,0.1"},
+        {"wavelength_Angstrom,dnde_erg_cm2_s_Angstrom,err_dex", "12.398419844,8.0655439e-13,0.1"},
+    };
+    static const char *const ecsv_units[] = {
+        "erg / (cm2 s)", "erg/(cm2 s)",        "erg cm-2 s-1",           "erg / cm2 / s",
+        "erg/cm2 s",     "erg.cm^-2.s^-1",     "erg * cm**-2 * s**(-1)", "1e3 erg / (m2 s) / 0.1",
+        "W/m2 0.001",    "10 erg / (cm2 10 s)"};
+    static const double ecsv_factor[] = {1, 1, 1, 1, 1, 1, 1, 1, 1e6, 1};
+    char text[1024], err[ERROR_SIZE];
+    sed_table t;
+    size_t i;
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int ok;
+        snprintf(text, sizeof text, "%s\n%s\n", rows[i].columns, rows[i].values);
+        ok = read_from(&t, text, err) == 0 && t.n == 1 && fabs(t.point[0].nu / 2.417989242e17 - 1) < 1e-8 &&
+             fabs(t.point[0].nuFnu / 1e-11 - 1) < 1e-8;
+        CHECK(ok, "%s: %.10g Hz, %.10g (%s)", rows[i].columns, t.n ? t.point[0].nu : 0, t.n ? t.point[0].nuFnu : 0,
+              err);
+        sed_free(&t);
+    }
+    for (i = 0; i < sizeof ecsv_units / sizeof *ecsv_units; i++) {
+        double want = 1e-11 * ecsv_factor[i];
+        snprintf(text, sizeof text,
+                 "# %%ECSV 1.0\n# ---\n# datatype:\n# - {name: nu, unit: Hz, datatype: float64}\n"
+                 "# - {name: flux, unit: %s, datatype: float64}\n# - {name: flux_error, unit: %s}\nnu flux "
+                 "flux_error\n1e17 1e-11 1e-12\n",
+                 ecsv_units[i], ecsv_units[i]);
+        CHECK(read_from(&t, text, err) == 0 && t.n == 1 && fabs(t.point[0].nuFnu / want - 1) < 1e-12, "unit '%s' (%s)",
+              ecsv_units[i], err);
+        sed_free(&t);
+    }
+}
+
+/* ---- ECSV ---- */
+
+/* As naima writes it: differential flux in TeV, ul as a number, confidence level two levels down in the meta data, a
+   comment with every kind of quote and a wrapped line. */
+static void test_naima(void) {
+    static const char text[] = "# %ECSV 0.9\n# ---\n# datatype:\n# - {name: energy, unit: TeV, datatype: float64}\n"
+                               "# - {name: energy_edge_lo, unit: TeV, datatype: float64}\n"
+                               "# - {name: flux, unit: 1 / (cm2 s TeV), datatype: float64}\n"
+                               "# - {name: flux_error, unit: 1 / (cm2 s TeV), datatype: float64}\n"
+                               "# - {name: ul, unit: '', datatype: int64}\n# meta: !!omap\n"
+                               "# - comments: [A spectrum of somewhere, 'It''s from\n#       2003, 2004. redshift: 9', "
+                               "Confidence level is 2 sigma]\n"
+                               "# - keywords: !!omap\n#   - cl: {value: 0.9772498680518208}\n"
+                               "energy energy_edge_lo flux flux_error ul\n"
+                               "2 1.8 1e-12 5e-13 0\n169.79 113.02 1.35e-16 0.0 1\n";
+    sed_table t;
+    char err[ERROR_SIZE];
+    CHECK(read_from(&t, text, err) == 0 && t.n == 2, "naima's ECSV (%s)", err);
+    if (t.n != 2) return;
+    /* E^2 dN/dE = 4 TeV^2 1e-12/(cm2 s TeV) = 4e-12 TeV = 6.408706536e-12 erg, each per cm2 s */
+    CHECK_NEAR(t.point[0].nuFnu / 6.408706536e-12, 1, 1e-12, "differential flux times energy squared");
+    CHECK_NEAR(t.point[0].sigma_hi, log10(1.5), 1e-13, "differential error");
+    CHECK_NEAR(t.point[1].nuFnu / t.point[1].sigma_hi, 2, 1e-9, "confidence level from the meta data: Phi(2)");
+    CHECK(isnan(t.redshift), "text in quotes is no redshift");
+    sed_free(&t);
+}
+
+/* gammapy flux points: is_ul as a boolean, the limit in a column of its own, NaN where there is no number. */
+static void test_gammapy(void) {
+    static const char text[] =
+        "# %ECSV 1.0\n# ---\n# delimiter: ','\n# datatype:\n# - {name: e_ref, unit: GeV, datatype: float64}\n"
+        "# - name: e2dnde\n#   unit: erg / (cm2 s)\n#   datatype: float64\n"
+        "# - {name: e2dnde_errn, unit: erg / (cm2 s), datatype: float64}\n"
+        "# - {name: e2dnde_errp, unit: erg / (cm2 s), datatype: float64}\n"
+        "# - {name: e2dnde_ul, unit: erg / (cm2 s), datatype: float64}\n"
+        "# - {name: is_ul, datatype: bool}\n# - {name: sqrt_ts, datatype: float64}\n"
+        "# meta: {SED_TYPE: e2dnde, UL_CONF: 0.95, object: \"A \\\"b\\\"\", redshift: 0.1}\n"
+        "# schema: astropy-2.0\n"
+        "e_ref,e2dnde,e2dnde_errn,e2dnde_errp,e2dnde_ul,is_ul,sqrt_ts\n"
+        "1,3e-12,1e-12,2e-12,7e-12,False,5\n10,1e-13,nan,nan,4e-12,True,nan\n";
+    sed_table t;
+    char err[ERROR_SIZE];
+    CHECK(read_from(&t, text, err) == 0 && t.n == 2, "gammapy's ECSV, comma separated (%s)", err);
+    if (t.n != 2) return;
+    CHECK_NEAR(t.point[0].sigma_lo, log10(1.5), 1e-14, "gammapy's lower error");
+    CHECK_NEAR(t.point[1].nuFnu, 4e-12, 0, "gammapy's limit comes from its own column");
+    CHECK_NEAR(t.point[1].nuFnu / t.point[1].sigma_hi, 1.6448536269514722, 1e-9, "gammapy's confidence level");
+    CHECK(!strcmp(t.source, "A \"b\"") && t.redshift == 0.1, "source and redshift from a flow mapping: %s", t.source);
+    sed_free(&t);
+}
+
+static void test_jetset(void) {
+    static const char text[] =
+        "# %%ECSV 0.9\n# ---\n# datatype:\n# - {name: x, unit: Hz, datatype: float64}\n"
+        "# - {name: y, unit: erg/(cm2 s) , datatype: float64}\n# - {name: dy, unit: erg/(cm2 s) ,datatype: float64}\n"
+        "# - {name: UL, datatype: bool}\n# - {name: data_set, datatype: string}\n# meta: !!omap\n# - {z: 0.0308 }\n"
+        "# - {restframe: %s}\n# - {data_scale: %s}\n# - {obj_name: 'J1104+3812,Mrk421'}\n# schema: astropy-2.0\n"
+        "x y dy UL data_set\n%s\t False  a\n\n";
+    char filled[2048], err[ERROR_SIZE];
+    sed_table t;
+    snprintf(filled, sizeof filled, text, "obs", "lin-lin", "1e15 1e-11 1e-12");
+    CHECK(read_from(&t, filled, err) == 0 && t.n == 1 && t.point[0].nuFnu == 1e-11 && !strcmp(t.instrument[0], "a") &&
+              t.redshift == 0.0308 && !strcmp(t.source, "J1104+3812,Mrk421"),
+          "JetSeT's ECSV, linear (%s)", err);
+    sed_free(&t);
+    snprintf(filled, sizeof filled, text, "obs", "log-log", "15 -11 0.05");
+    CHECK(read_from(&t, filled, err) == 0 && t.n == 1 && fabs(t.point[0].nuFnu / 1e-11 - 1) < 1e-12 &&
+              t.point[0].sigma_hi == 0.05,
+          "JetSeT's ECSV, logarithms (%s)", err);
+    sed_free(&t);
+    snprintf(filled, sizeof filled, text, "src", "lin-lin", "1e15 1e-11 1e-12");
+    CHECK(read_from(&t, filled, err) == -1 && strstr(err, "t:11: restframe 'src'"),
+          "a table in the source's frame is refused: %s", err);
+}
+
+/* ---- real files ---- */
+
+static void test_real(void) {
+    sed_table t;
+    char err[ERROR_SIZE];
+    const char *path = check_data("sed/mrk421_2011_agnpy.ecsv");
+    int i, limits = 0, bad;
+    err[0] = 0;
+    bad = sed_read(&t, "examples/data/3hsp_j095507.csv", 0, err);
+    CHECK(!bad && t.n == 31 && t.redshift == 0.557 && !strcmp(t.source, "3HSP J095507.9+355101"),
+          "3HSP J095507: 31 points (%s)", err);
+    for (i = 0; i < t.n; i++) limits += t.point[i].upper_limit;
+    CHECK(limits == 5, "3HSP J095507: 5 upper limits");
+    /* the published numbers: log10 nu = 15.169086, log10 nuFnu = -12.008, 0.02805 dex; and 3.89477516262e-07 +-
+       2.43614600203e-07 MeV/(cm2 s) at 4.29986051885e23 Hz. Tolerances: the seven digits of the file. */
+    if (t.n == 31) {
+        CHECK_NEAR(log10(t.point[2].nu), 15.169086, 5e-7, "UVOT frequency");
+        CHECK_NEAR(log10(t.point[2].nuFnu), -12.008, 5e-7, "UVOT flux");
+        CHECK_NEAR(t.point[2].sigma_lo, 0.02805, 1e-12, "UVOT error");
+        CHECK_NEAR(t.point[26].nuFnu / (3.89477516262e-07 * 1.602176634e-6), 1, 1e-6, "Fermi flux");
+        CHECK_NEAR(t.point[26].sigma_hi, log10(1 + 2.43614600203 / 3.89477516262), 1e-6, "Fermi upper error");
+        CHECK_NEAR(t.point[25].sigma_hi / (1.87488810464e-07 * 1.602176634e-6), 1, 1e-6, "Fermi sigma of a limit");
+    }
+    sed_free(&t);
+    if (!path) {
+        SKIP("real SED tables are not here");
+        return;
+    }
+    bad = sed_read(&t, path, 0, err);
+    CHECK(!bad && t.n == 105 && t.redshift == 0.03 && !strcmp(t.source, "Mrk421"),
+          "Mrk 421 as agnpy ships it (%d points)", t.n);
+    /* its first line: 9.51013329578429e-06 eV, 1.3409e-14 +- 3.91e-16 */
+    CHECK(!bad && fabs(t.point[0].nu / (9.51013329578429e-06 / 4.135667696923859e-15) - 1) < 1e-9 &&
+              t.point[0].nuFnu == 1.3409e-14 && !strcmp(t.instrument[0], "RATAN"),
+          "its first point");
+    sed_free(&t);
+    bad = sed_read(&t, check_data("sed/mrk421_jetset.ecsv"), 0, err);
+    CHECK(!bad && t.n == 110 && t.redshift == 0.0308, "Mrk 421 as JetSeT ships it (%d points)", t.n);
+    sed_free(&t);
+    CHECK(sed_read(&t, check_data("sed/lephad_324_blazars.csv.gz"), 0, err) == -1 && strstr(err, "not a text table"),
+          "a compressed file: %s", strrchr(err, '/') ? strrchr(err, '/') : err);
+}
+
+/* ---- complaints ---- */
+
+#define HEAD "nu_Hz,nuFnu_erg_cm2_s,err_dex,upper_limit,instrument\n"
+#define GOOD "1e15,1e-12,0.1,0,A\n"
+#define ECSV                                                                                                        \
+    "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: nu, unit: Hz}\n# - {name: flux, unit: erg / (cm2 s)}\n# - {name: " \
+    "flux_error, unit: erg / (cm2 s)}\n"
+
+static void test_errors(void) {
+    static const struct {
+        const char *text, *message;
+    } bad[] = {
+        {"", "t:1: empty"},
+        {"\n\n# only a comment\n", "t:3: empty"},
+        {HEAD, "t:1: no data"},
+        {HEAD "# a comment\n\n", "t:3: no data"},
+        {GOOD, "t:1: no header line"},
+        {"nu\n1\n", "t:1: no header line"},
+        {"nu_Hz,nuFnu_erg_cm2_s,eror_dex\n", "t:1: unknown column 'eror_dex'"},
+        {"nu_Hz,nuFnu_erg_cm2_s,err_furlong\n", "t:1: column 'err_furlong': unknown unit 'furlong'"},
+        {"nu_Hz,nuFnu_,err_dex\n", "t:1: column 'nuFnu_' has no unit"},
+        {"nu_Jy,nuFnu_erg_cm2_s,err_dex\n", "t:1: column 'nu_Jy': 'Jy' is no unit of frequency"},
+        {"nu_Hz,nuFnu_erg_cm2,upper_limit,err_s\n", "t:1: column 'err_s': 's' is no unit of flux"},
+        {"nu_Hz,nuFnu_cm2_s,err_dex\n", "t:1: column 'nuFnu_cm2_s': 'cm2/s' is no unit of flux"},
+        {"nu_Hz,nuFnu_erg_cm2_s,err_mJy\n", "t:1: column 'err_mJy': 'mJy' is no unit of flux like"},
+        {"nuFnu_erg_cm2_s,err_dex,instrument\n", "t:1: no column nu_..."},
+        {"nu_Hz,err_dex,instrument\n", "t:1: no column nuFnu_"},
+        {"nu_Hz,nuFnu_erg_cm2_s,instrument\n", "t:1: no column err_"},
+        {"nu_Hz,nuFnu_erg_cm2_s,err_lo_dex\n", "t:1: no column err_hi_"},
+        {"nu_Hz,nu_GHz,nuFnu_erg_cm2_s,err_dex\n", "t:1: column 'nu_GHz' gives what 'nu_Hz' gives already"},
+        {HEAD GOOD "1e15,1e-12,0.1,0\n", "t:3: 4 fields where the header names 5 columns"},
+        {HEAD GOOD "1e15,1e-12,0.1,0,A,B\n", "t:3: 6 fields"},
+        {HEAD "1e15,1e-12,0.1,0,\"A\n", "t:2: a quote is not closed"},
+        {HEAD "1e15,1e-12x,0.1,0,A\n", "t:2: flux '1e-12x' is not a number"},
+        {HEAD "1e15,0x1p-40,0.1,0,A\n", "t:2: flux '0x1p-40' is not a number"},
+        {HEAD "1e15,,0.1,0,A\n", "t:2: flux '' is empty"},
+        {HEAD "1e15,-1e-12,0.1,0,A\n", "t:2: flux '-1e-12' must be positive"},
+        {HEAD "1e15,0,0.1,0,A\n", "t:2: flux '0' must be positive"},
+        {HEAD "1e15,nan,0.1,0,A\n", "t:2: flux 'nan' is not finite"},
+        {HEAD "1e15,inf,0.1,0,A\n", "t:2: flux 'inf' is not finite"},
+        {HEAD "1e15,1e999,0.1,0,A\n", "t:2: flux '1e999' is not finite"},
+        {HEAD "0,1e-12,0.1,0,A\n", "t:2: frequency or energy '0' must be positive"},
+        {HEAD "-1,1e-12,0.1,0,A\n", "t:2: frequency or energy '-1' must be positive"},
+        {HEAD "NaN,1e-12,0.1,0,A\n", "t:2: frequency or energy 'NaN' is not finite"},
+        {HEAD "1e15,1e-12,0,0,A\n", "t:2: lower error '0' must be positive"},
+        {HEAD "1e15,1e-12,-0.1,0,A\n", "t:2: lower error '-0.1' must be positive"},
+        {HEAD "1e15,1e-12,nan,0,A\n", "t:2: lower error 'nan' is not finite"},
+        {HEAD "1e15,1e-12,,0,A\n", "t:2: lower error is missing"},
+        {HEAD "1e15,1e-12,0.1,2,A\n", "t:2: upper limit '2' is neither 0 nor 1"},
+        {HEAD "1e15,1e-12,0.1,1,A\n", "t:2: the error of an upper limit"},
+        {"nu_Hz,nuFnu_erg_cm2_s,err_lo_dex,err_hi_dex\n1e15,1e-12,0.1,0\n", "t:2: upper error '0' must be positive"},
+        {"nu_Hz,nuFnu_erg_cm2_s,err_dex,err_erg_cm2_s\n1e15,1e-12,0.1,1e-13\n", "t:2: lower error given both"},
+        {"nu_Hz,nuFnu_erg_cm2_s,err_erg_cm2_s,upper_limit\n1e15,1e-12,-1e-13,1\n",
+         "t:2: sigma of the limit '-1e-13' must be zero or more"},
+        {"nu_Hz,nuFnu_erg_cm2_s,err_dex,upper_limit,confidence\n1e15,1e-12,,1,0.5\n",
+         "t:2: confidence level '0.5' is not between"},
+        {"log10_nu_Hz,nuFnu_erg_cm2_s,err_dex\n400,1e-12,0.1\n", "t:2: frequency or energy '400' is out of range"},
+        {"energy_TeV,dnde_1_cm2_s_TeV,err_dex\n1e200,1e-12,0.1\n", "t:2: flux '1e-12' is out of range"},
+        {"# redshift: -1\n" HEAD GOOD, "t:1: redshift '-1' must be zero or more"},
+        {"# redshift: high\n" HEAD GOOD, "t:1: redshift 'high' is not a number"},
+        {"# confidence: 95\n" HEAD GOOD, "t:1: confidence level '95' is not between"},
+        {HEAD "1e15,1e-12,0.1,0,A\x01\n", "t:2: not a text table (it holds the byte 0x01)"},
+        {"# %ECSV 1.0\n# ---\n", "no line with the names"},
+        {"# %ECSV 1.0\n# ---\nnu flux\n1 2\n", "t:3: no columns in the ECSV header"},
+        {ECSV "nu flux\n", "t:7: the ECSV header describes 3 columns, this line names 2"},
+        {ECSV "nu flux error\n", "t:7: column 3 is 'error' here and 'flux_error' in the ECSV header"},
+        {ECSV "nu flux flux_error\n1e15 1e-12 0\n", "t:8: lower error '0' must be positive"},
+        {ECSV "nu flux flux_error\n1e15 1e-12\n", "t:8: 2 fields"},
+        {ECSV "# meta: {redshift: -1}\nnu flux flux_error\n", "t:7: redshift '-1'"},
+        {ECSV "# delimiter: ';'\nnu flux flux_error\n", "t:7: delimiter ';'"},
+        {"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: nu, unit: Hz}\n# - {name: flux, unit: parsec}\n# - {name: dy, "
+         "unit: Hz}\nnu flux dy\n",
+         "t:7: column 'flux': unknown unit 'parsec'"},
+        {"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: nu, unit: Hz}\n# - {name: flux}\n# - {name: dy, unit: Hz}\nnu "
+         "flux dy\n",
+         "t:7: column 'flux' has no unit"},
+        {"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: a}\n# - {name: b}\na b\n", "t:6: no column energy or frequency"},
+    };
+    char err[ERROR_SIZE], name[64] = "/tmp/bml_test_sed_absent";
+    sed_table t;
+    size_t i;
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int refused = read_from(&t, bad[i].text, err) == -1;
+        CHECK(refused && strstr(err, bad[i].message) && !t.point && t.n == 0 && !strchr(err, '\n'), "refused: %s",
+              refused ? err : bad[i].message);
+        sed_free(&t);
+    }
+    CHECK(sed_read_memory(&t, HEAD "1e15,1e-12\0,0.1,0,A\n", sizeof HEAD + 20, "t", 0, err) == -1 &&
+              strstr(err, "t:2: not a text table"),
+          "refused: %s", err);
+    CHECK(sed_read_memory(&t, HEAD GOOD, strlen(HEAD GOOD), "t", 1.5, err) == -1, "refused: %s", err);
+    CHECK(sed_read(&t, name, 0, err) == -1 && strstr(err, "No such file"), "refused: %s", err);
+    CHECK(sed_read(&t, "/tmp", 0, err) == -1 && strstr(err, "directory"), "refused: %s", err);
+}
+
+/* ---- size ---- */
+
+/* A million lines are refused at the 100,001st point, and in linear time: 2 s allow for a slow machine under a
+   sanitizer; quadratic time would need hours. */
+static void test_large(void) {
+    size_t n, i, size = sizeof HEAD - 1;
+    char *text = malloc(1000000 * (sizeof GOOD - 1) + sizeof HEAD), err[ERROR_SIZE];
+    sed_table t;
+    double start;
+    if (!text) return;
+    memcpy(text, HEAD, size);
+    for (i = 0; i < 1000000; i++, size += sizeof GOOD - 1) memcpy(text + size, GOOD, sizeof GOOD - 1);
+    start = seconds_now();
+    CHECK(sed_read_memory(&t, text, size, "t", 0, err) == -1 && strstr(err, "t:100002: more than 100000 points"),
+          "a million lines: %s", err);
+    n = sizeof HEAD - 1 + SED_MAX_POINTS * (sizeof GOOD - 1);
+    CHECK(sed_read_memory(&t, text, n, "t", 0, err) == 0 && t.n == SED_MAX_POINTS, "100,000 points are read");
+    CHECK_LE(seconds_now() - start, 2, "seconds for both");
+    sed_free(&t);
+    memset(text, 'x', 100000);
+    text[100000] = '\n';
+    CHECK(sed_read_memory(&t, text, 100001, "t", 0, err) == -1 && strstr(err, "t:1: line longer than 65536 bytes"),
+          "refused: %s", err);
+    memset(text, ',', 60000);
+    text[60000] = '\n';
+    CHECK(sed_read_memory(&t, text, 60001, "t", 0, err) == -1 && strstr(err, "t:1: more than 64 columns"),
+          "refused: %s", err);
+    free(text);
+}
+
+/* ---- the picture ---- */
+
+/* Draws in a scratch folder; looks for words in the script, and for the picture where gnuplot is. */
+static int drawn(const sed_picture *p, const char *word) {
+    char folder[] = "/tmp/bml_test_sed_XXXXXX", path[64], err[ERROR_SIZE] = "", *line;
+    text_file t;
+    int found = 0, status, there;
+    if (!mkdtemp(folder)) return 0;
+    status = sed_picture_write(p, folder, "sed", err);
+    if (status) printf("note  %s\n", status > 0 ? "no gnuplot here: script only" : err);
+    snprintf(path, sizeof path, "%s/sed.gp", folder);
+    if (!text_open(&t, path, err)) {
+        while ((line = text_line(&t))) found |= strstr(line, word) != NULL;
+        text_close(&t);
+    }
+    remove(path);
+    snprintf(path, sizeof path, "%s/sed.png", folder);
+    there = !access(path, R_OK);
+    remove(path);
+    return status >= 0 && found && there == (status == 0) && !rmdir(folder); /* and nothing else was left */
+}
+
+static void test_picture(void) {
+    enum { N = 50 };
+    double nu[N], best[N], low[N], high[N];
+    const double *parts[1] = {low};
+    const char *names[1] = {"it's a part"};
+    char text[8192] = HEAD, err[ERROR_SIZE] = "";
+    sed_table t;
+    sed_picture p = {.data = &t};
+    int i;
+    for (i = 0; i < N; i++) {
+        nu[i] = pow(10, 10 + 0.3 * i);
+        best[i] = i == 0 ? 0 : i == 1 ? (double)NAN : 1e-12; /* outside sight, and no number */
+        low[i] = 0.5 * best[i];
+        high[i] = 2 * best[i];
+    }
+    CHECK(!sed_read(&t, "examples/data/3hsp_j095507.csv", 0, err) && drawn(&p, "'Fermi-LAT'"),
+          "data alone are drawn (%s)", err);
+    p.n_nu = N;
+    p.nu = nu;
+    p.best = best;
+    p.lo50 = p.lo90 = low;
+    p.hi50 = p.hi90 = high;
+    p.n_components = 1;
+    p.component = parts;
+    p.component_name = names;
+    CHECK(drawn(&p, "'it''s a part'"), "data, bands, the best line and a component are drawn");
+    sed_free(&t);
+    for (i = 0; i < 40; i++)
+        snprintf(text + strlen(text), 64, "1e%d,1e-12,%s,%d,instrument %d\n", 10 + i / 4, i % 3 ? "0.1" : "",
+                 i % 3 == 0, i);
+    CHECK(!read_from(&t, text, err) && drawn(&p, "points_0"), "forty instruments are drawn as one (%s)", err);
+    sed_free(&t);
+    CHECK(!read_from(&t, HEAD "1e15,1e-12,,1,\n", err) && drawn(&p, "'limits'"), "a single upper limit is drawn (%s)",
+          err);
+    sed_free(&t);
+}
+
+int main(void) {
+    test_csv();
+    test_linear_errors();
+    test_units();
+    test_naima();
+    test_gammapy();
+    test_jetset();
+    test_real();
+    test_errors();
+    test_large();
+    test_picture();
+    return check_done();
+}
