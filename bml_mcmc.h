@@ -75,10 +75,11 @@
               h = log q(X) - log q(Y).
    - mixture  Y from a mixture of `count` multivariate t densities fitted to C by expectation maximisation, covariances
               shrunk towards that of C; h = log q(X) - log q(Y). See "moves from the ensemble's density" below.
-   The first four are local and cost next to nothing (0.1-0.2 microseconds). The last two jump anywhere in one step
+   The first four are local and cost next to nothing (0.1-0.3 microseconds at 8 dimensions). The last two jump anywhere in one step
    and cost 1-20 microseconds: right when the log-probability costs more, dims are few (up to about ten) and walkers
-   many (ten times the dimensions and more). They get a small share of acceptances outside the bulk, so mix them with
-   local moves.
+   many (ten times the dimensions and more): tau falls as walkers are added, on the curved 8-D target of
+   tests/bench_mcmc.c from 110 steps with 100 walkers to 30 with 400 (mixture alone; default moves: 290, 150). They are seldom
+   accepted far from the bulk, so mix them with a share of local moves, such as { mixture 0.8, DE 0.2 }.
    When NOT to use an ensemble: beyond some 30 dimensions (Huijser et al. 2015, arXiv:1509.02230: it looks converged
    and is not); with well separated modes, whose weights it does not find unless the mixture or g = 1 bridges them;
    for evidences.
@@ -86,7 +87,9 @@
    Integrated autocorrelation time (Sokal 1997, in Functional Integration, Plenum, section 3). rho(t) is the mean over
    walkers of each walker's normalised autocorrelation; tau(M) = 1 + 2 sum_{t=1}^{M} rho(t), with the smallest M >= 5 tau(M).
    A walker that never moved counts as rho = 1. Relative error about sqrt(2 (2M+1)/(n_steps n_walkers)) at best.
-   ESS = n_steps n_walkers / tau.
+   ESS = n_steps n_walkers / tau. Where tails mix far more slowly than the bulk (thin arms, funnels) the window closes before
+   the slow part is summed, and tau of quantities that live in the tails is too small, by factors of two to four: then
+   trust the scatter of independent runs with other seeds.
    Split R-hat (Gelman et al. 2013, BDA3, eq. 11.4): every walker's chain cut in two, between- against within-variance.
    Chains as long as 50 tau have R-hat of about sqrt(1 + 2/50) = 1.02; more than 1.1 is refused as well.
 
@@ -210,7 +213,7 @@ typedef struct bml_mcmc_move {
     double weight; /* relative probability of this move; 0 = 1 */
     double scale;  /* 0 = default; stretch a > 1: 2; walk: 1; DE: 2.38/sqrt(2 n_dim); snooker: 1.7;
                       KDE, factor of the bandwidth: 1; mixture, factor of the components' sd: 1 */
-    int count;     /* 0 = default; walk, helpers: 3; mixture, components: n_walkers/(2 n_dim), within 1 and 8 */
+    int count;     /* 0 = default; walk, helpers: 3; mixture, components: n_walkers/(3 n_dim), within 1 and 8 */
 } bml_mcmc_move;
 
 typedef struct bml_mcmc_progress {
@@ -222,12 +225,12 @@ typedef struct bml_mcmc_progress {
 typedef int (*bml_mcmc_progress_fn)(const bml_mcmc_progress *progress, void *user); /* non-zero cancels */
 
 typedef struct bml_mcmc_config {
-    int n_dim;                     /* required */
+    int n_dim;                     /* required, 1 to 10000 */
     int n_walkers;                 /* even, at least 2 n_dim; 0 = 6 n_dim, at least 32 */
     uint64_t seed;                 /* any, 0 too */
     bml_mcmc_log_prob log_prob;    /* required */
     void *user;                    /* handed to log_prob */
-    const bml_mcmc_move *moves;    /* [n_moves], copied; one is drawn for each half-step. NULL = stretch and DE alike */
+    const bml_mcmc_move *moves;    /* [n_moves], copied; one is drawn for each half-step. NULL = 1/4 stretch, 3/4 DE */
     int n_moves;
     int thin;                      /* keep every thin-th step; 0 = 1 */
     bml_mcmc_progress_fn progress; /* called after every step, NULL = none */
@@ -286,8 +289,9 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_chain(const bml_mcmc_ensemble *e);
 BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_ensemble *e);
 
 /* Save and resume to the bit, chain included. _save_size gives the bytes needed; _save writes them (BAD_ARGUMENT when
-   size is smaller); _load takes them into a sampler created with the same n_dim, n_walkers, seed, thin and moves, else
-   BAD_STATE, as for any damage, and the sampler is as before. The bytes are those of this machine's byte order. */
+   size is smaller); _load takes them into a sampler created with the same n_dim, n_walkers, seed, thin and moves, and asks
+   log_prob for the saved positions: if they differ, by damage or because log_prob is another one (1e-6 of it), BAD_STATE
+   and the sampler is as before. The bytes are in this machine's order. */
 BML_MCMC_DEF size_t bml_mcmc_ensemble_save_size(const bml_mcmc_ensemble *e);
 BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size_t size);
 BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer, size_t size);
@@ -842,7 +846,7 @@ struct bml_mcmc_ensemble {
     char message[BML_MCMC__MESSAGE];
 };
 
-static const bml_mcmc_move bml_mcmc__default_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}};
+static const bml_mcmc_move bml_mcmc__default_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
 
 /* Fills in the defaults of one move and checks it; 0 when refused. */
 static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
@@ -855,7 +859,7 @@ static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
     if (m->scale == 0) m->scale = m->kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * d) : row->scale;
     if (m->count == 0) {
         m->count = row->count;
-        if (row->count < 0) m->count = half / d < 1 ? 1 : half / d > 8 ? 8 : half / d;
+        if (row->count < 0) m->count = 2 * half < 3 * d ? 1 : 2 * half > 24 * d ? 8 : 2 * half / (3 * d);
     }
     if (!(m->weight > 0 && m->weight < DBL_MAX && m->scale > 0 && m->scale < DBL_MAX))
         return bml_mcmc__fail(e->message, 0, "move %s: weight and scale must be positive and finite", row->name);
@@ -878,12 +882,12 @@ static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e, const bml_mcmc_config 
     *c = *given;
     if (!c->log_prob) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "log_prob is missing");
     if (c->n_dim < 1) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "n_dim is %d", c->n_dim);
-    if (c->n_dim > 10000 || c->n_walkers > 100000000)
+    if (c->n_dim > 10000 || (double)c->n_dim * c->n_walkers > 5e8) /* so that int holds every index of a step */
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "%d dimensions, %d walkers", c->n_dim, c->n_walkers);
     if (c->n_walkers == 0) c->n_walkers = 6 * c->n_dim < 32 ? 32 : 6 * c->n_dim;
     if (c->n_walkers < 2 * c->n_dim || c->n_walkers % 2)
-        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "%d walkers for %d dimensions: an even number of at least %d is needed",
-                              c->n_walkers, c->n_dim, 2 * c->n_dim);
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
+                              "%d walkers for %d dimensions: an even number of at least %d is needed", c->n_walkers, c->n_dim, 2 * c->n_dim);
     if (c->thin == 0) c->thin = 1;
     if (c->thin < 0) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "thin is %d", c->thin);
     if (!c->moves && c->n_moves == 0) {
@@ -1376,13 +1380,17 @@ static int bml_mcmc__check_state(bml_mcmc_ensemble *e, const unsigned char *at, 
     size_t least = bml_mcmc__state_bytes(e, 0), row = bml_mcmc__state_bytes(e, 1) - least;
     if (size < least) return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "only %llu bytes", (unsigned long long)size);
     memcpy(head, at, sizeof head);
-    if (head[0] != bml_mcmc__state_magic) return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "not a state of this sampler (or of this byte order)");
-    if (head[1] != BML_MCMC__STATE_VERSION) return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "version %llu", (unsigned long long)head[1]);
+    if (head[0] != bml_mcmc__state_magic)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "not a state of this sampler (or of this byte order)");
+    if (head[1] != BML_MCMC__STATE_VERSION)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "version %llu", (unsigned long long)head[1]);
     memcpy(fixed, at + sizeof head, sizeof fixed);
     bml_mcmc__fingerprint(want, e);
     if (memcmp(fixed, want, sizeof want))
-        return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "saved with %llu dimensions, %llu walkers, seed %llu, thin %llu, %llu moves: not these, or other move settings",
-            (unsigned long long)fixed[0], (unsigned long long)fixed[1], (unsigned long long)fixed[2], (unsigned long long)fixed[3], (unsigned long long)fixed[4]);
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE,
+                              "saved with n_dim %llu, %llu walkers, seed %llu, thin %llu, %llu moves: not these, or other move settings",
+                              (unsigned long long)fixed[0], (unsigned long long)fixed[1], (unsigned long long)fixed[2],
+                              (unsigned long long)fixed[3], (unsigned long long)fixed[4]);
     memcpy(&n, at + sizeof head + sizeof fixed, 8);
     if (n > (size - least) / row || head[2] != least + n * row || size < head[2])
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "%llu bytes do not hold %llu steps", (unsigned long long)size, (unsigned long long)n);
@@ -1390,6 +1398,21 @@ static int bml_mcmc__check_state(bml_mcmc_ensemble *e, const unsigned char *at, 
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "the checksum is wrong");
     *stored = (size_t)n;
     return BML_MCMC_OK;
+}
+
+/* The saved positions must have their saved log-probabilities in this sampler too: another problem does not pass. */
+static int bml_mcmc__check_problem(bml_mcmc_ensemble *e, const unsigned char *at) {
+    size_t W = (size_t)e->config.n_walkers, D = (size_t)e->config.n_dim, i;
+    const unsigned char *positions = at + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + BML_MCMC__COUNTS + W);
+    int status;
+    memcpy(e->proposal, positions, 8 * W * D);
+    memcpy(e->old_log_prob, positions + 8 * W * D, 8 * W);
+    status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal, (int)W, NULL);
+    for (i = 0; i < W && !status; i++)
+        if (!(fabs(e->proposal_log_prob[i] - e->old_log_prob[i]) <= 1e-6 * (1 + fabs(e->old_log_prob[i]))))
+            status = bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "walker %d: log-probability %.10g saved, %.10g now: another problem",
+                                    (int)i, e->old_log_prob[i], e->proposal_log_prob[i]);
+    return status;
 }
 
 BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer, size_t size) {
@@ -1401,6 +1424,7 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
     if (e->refused) return e->refused;
     if (!buffer) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "buffer is missing");
     if ((status = bml_mcmc__check_state(e, from, size, &stored)) != BML_MCMC_OK) return status;
+    if ((status = bml_mcmc__check_problem(e, from)) != BML_MCMC_OK) return status;
     kept = e->stored;
     if (stored > kept && (status = bml_mcmc__reserve(e, stored - kept)) != BML_MCMC_OK) return status;
     e->stored = stored;
@@ -1997,7 +2021,8 @@ static int bml_mcmc__prior_table(bml_mcmc_prior *prior, int i) {
     for (k = 0; k < n; k++) {
         x[k] = p->x[k], w[k] = p->density[k];
         if (!(fabs(x[k]) <= DBL_MAX && w[k] >= 0 && w[k] <= DBL_MAX) || (k && !(x[k] > x[k - 1])))
-            return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: row %d of its table: x must increase, density be finite and not negative", i, k);
+            return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
+                                  "parameter %d: row %d of its table: x must increase, density be finite and not negative", i, k);
         if (k) c[k] = c[k - 1] + 0.5 * (w[k] + w[k - 1]) * (x[k] - x[k - 1]);
     }
     p->x = x, p->density = w;
@@ -2061,7 +2086,8 @@ BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_pr
     *prior = p = (bml_mcmc_prior *)bml_mcmc__alloc(1, 1, sizeof *p);
     if (!p) return BML_MCMC_NO_MEMORY;
     if (!params || n_dim < 1 || n_dim > BML_MCMC__MAX_PRIOR)
-        return p->refused = bml_mcmc__fail(p->message, BML_MCMC_BAD_ARGUMENT, "params is missing or n_dim (%d) not in 1..%d", n_dim, BML_MCMC__MAX_PRIOR);
+        return p->refused = bml_mcmc__fail(p->message, BML_MCMC_BAD_ARGUMENT, "params is missing or n_dim (%d) not in 1..%d", n_dim,
+                                           BML_MCMC__MAX_PRIOR);
     p->n_dim = p->first_joint = n_dim;
     p->param = (bml_mcmc_prior_param *)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->param);
     p->table = (double **)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->table);

@@ -203,7 +203,7 @@ typedef struct bml_ssc_source {
     double gamma_max;   /* highest, <= 1e10; 0 = 1e6 */
     double compactness; /* injection compactness l_e (4), 1e-20 ... 1e3; 0 = take L_e */
     double L_e;         /* injected power, blob frame [erg s^-1]; 0 = take compactness; both 0: compactness 1e-4 */
-    double p;           /* index of the injected electrons, -10 ... 10; 0 = 2 */
+    double p;           /* index of the injected electrons, -10 ... 10; 0 = 2 (1e-12 for a flat injection) */
     double t_end;       /* bml_ssc_solve stops here [R/c]; 0 = 5 */
     double electron_escape; /* escape time of electrons [R/c], 1e-3 ... 1e6; 0 = 1 */
 
@@ -220,7 +220,7 @@ typedef struct bml_ssc_source {
     double expansion_speed;             /* beta of (11) [c], 0 ... 1 */
     double field_index;                 /* m of (11) */
     void (*drive)(bml_ssc_drive *now, double t, void *user); /* NULL, or sets *now for time t [R/c]; all > 0 but
-                                                                 injection, which may be 0 */
+                                                                 injection, which may be 0; R must not shrink */
     void *user;
 } bml_ssc_source;
 
@@ -239,7 +239,7 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source);
    is that of the last iteration). */
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t);
 
-/* Go on until the spectrum changes by less than tolerance (relative, per R/c; 0 = 1e-4), with growing steps. Not for
+/* Go on until the spectrum changes by less than tolerance (relative, per R/c; 1e-8 ... 1, 0 = 1e-4), with growing steps. Not for
    sources with a drive or expansion (PARAMETER). Errors: as bml_ssc_advance; NOT_CONVERGED after 1000 steps. */
 BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance);
 
@@ -406,7 +406,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #define BML_SSC__E_SPLIT 1e-3 /* below this E the Thomson limit of f(q, G) is right to 2 E, at all G */
 #define BML_SSC__G_HIGH 1e5   /* beyond this G, f is constant (or grows like ln G within E = 0.9 ... 1) */
 #define BML_SSC__FINE 32      /* sub-steps of h in the one-dimensional tables */
-#define BML_SSC__LOG_B_LOW (-8.0)
+#define BML_SSC__LOG_X_LOW (-24.0) /* lowest photon energy of any grid: 0.1 b of the weakest field, or an external one */
 #define BML_SSC__LOG_GAMMA_HIGH 10.0
 
 typedef struct bml_ssc__line { /* a function of ln y, tabulated at steps of h/FINE from ln y = lo on */
@@ -446,6 +446,8 @@ struct bml_ssc_blob {
     char message[160];
     int started;
     double t, dt_last; /* dt_last = 0: no step yet */
+    double tolerance;  /* of a step's fixed point, relative, in the loss rates */
+    double ln_R[2];    /* ln(R/R0) one and two steps ago */
 
     int ng, nx, e0, g0, q0;
     double lg0, lx0, phi, phi_q, b, l_B;
@@ -585,11 +587,11 @@ static double bml_ssc__loss_integral(double G) {
 /* Pair cross section times (1 - mu), averaged over angles, in units of sigma_T; w = x x' (10). */
 static double bml_ssc__pair_rate(double w) {
     double sum = 0, u_max = w > 1 ? log(w) : 0;
-    int i, n = 64;
+    int i, n = 64 * (1 + (int)u_max / 4);
     if (w <= 1) return 0;
     for (i = 0; i < n; i++) { /* s = x x' (1 - mu)/2 from 1 to w; midpoints in ln s */
-        double s = exp(u_max * (i + 0.5) / n), beta = sqrt(1 - 1 / s), b2 = beta * beta;
-        double sigma = 0.1875 * (1 - b2) * ((3 - b2 * b2) * log((1 + beta) / (1 - beta)) - 2 * beta * (2 - b2));
+        double s = exp(u_max * (i + 0.5) / n), b2 = 1 - 1 / s, beta = sqrt(b2); /* (1+b)/(1-b) = (1+b)^2 s */
+        double sigma = 0.1875 / s * ((3 - b2 * b2) * log((1 + beta) * (1 + beta) * s) - 2 * beta * (2 - b2));
         sum += s * s * sigma * u_max / n;
     }
     return 2 * sum / (w * w); /* (1/2) int (1 - mu) sigma dmu = (2/w^2) int s sigma ds */
@@ -683,7 +685,6 @@ static void bml_ssc__fill_lines(bml_ssc *tab) {
 /* Shapes of all tables; base = NULL counts the doubles, otherwise cuts the block up. */
 static size_t bml_ssc__layout_tables(bml_ssc *tab, double *base) {
     double h = tab->h, low = -2 * BML_SSC__LN10 * BML_SSC__LOG_GAMMA_HIGH;
-    double ln_b_low = BML_SSC__LN10 * BML_SSC__LOG_B_LOW - log(BML_SSC__B_CRIT);
     double ln_gamma_high = BML_SSC__LN10 * BML_SSC__LOG_GAMMA_HIGH;
     size_t used = 0;
     tab->rows = (int)(-log(BML_SSC__E_SPLIT) / h) + 1;
@@ -691,7 +692,7 @@ static size_t bml_ssc__layout_tables(bml_ssc *tab, double *base) {
     tab->g_lo = bml_ssc__floor(log(BML_SSC__E_SPLIT) / h) - 2;
     tab->cols = ((int)(log(BML_SSC__G_HIGH) / h) - tab->g_lo) & ~1;
     tab->max_ng = (int)(ln_gamma_high / h) + 4;
-    tab->max_nx = (int)((ln_gamma_high - ln_b_low + 2 * BML_SSC__LN10) / (tab->r * h)) + 4;
+    tab->max_nx = (int)((ln_gamma_high - BML_SSC__LN10 * BML_SSC__LOG_X_LOW) / (tab->r * h)) + 6;
     bml_ssc__line_shape(&tab->syn0, low - 8, log(1000.0), h);
     bml_ssc__line_shape(&tab->syn, low - 8, log(1000.0), h);
     bml_ssc__line_shape(&tab->syn1, low - 8, log(1000.0), h);
@@ -757,7 +758,7 @@ BML_SSC_DEF void bml_ssc_free(bml_ssc *tables) {
 static size_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     const bml_ssc *tab = blob->tab;
     size_t ng = (size_t)tab->max_ng, nx = (size_t)tab->max_nx, used = 0, i;
-    size_t lattice = 2 * ng + (size_t)tab->r * nx + 8;
+    size_t lattice = 2 * ng + 2 * nx + 8;
     double **electrons[] = {&blob->gamma, &blob->width, &blob->Q, &blob->M, &blob->M1, &blob->M2, &blob->S,
                             &blob->base, &blob->gdot, &blob->old, &blob->flux, &blob->slope, &blob->work, &blob->norm};
     double **photons[] = {&blob->x, &blob->n, &blob->n1, &blob->n2, &blob->comp[0], &blob->comp[1], &blob->comp[2],
@@ -1093,7 +1094,7 @@ BML_SSC_DEF void bml_ssc_source_from_row(bml_ssc_source *source, const double *r
     source->gamma_max = pow(10, row[3]);
     source->compactness = pow(10, row[4]);
     source->L_e = 0;
-    source->p = row[5];
+    source->p = row[5] == 0 ? 1e-12 : row[5]; /* 0 in the member would mean the default */
 }
 
 BML_SSC_DEF double bml_ssc_gamma_confined(double R, double B) { return BML_SSC__E * B * R / BML_SSC__MC2; }
@@ -1116,7 +1117,7 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
         status = bml_ssc__field_range(&blob->src.external[f], &lo, &hi);
         if (status || hi > 0.5 * blob->src.gamma_max)
             return bml_ssc__refuse(blob, BML_SSC_SPECTRUM, "external field", f);
-        x_lowest = BML_SSC__MIN(x_lowest, BML_SSC__MAX(lo, 1e-24));
+        x_lowest = BML_SSC__MIN(x_lowest, BML_SSC__MAX(lo, pow(10, BML_SSC__LOG_X_LOW)));
     }
     bml_ssc__grids(blob, x_lowest);
     status = bml_ssc__inject(blob);
@@ -1138,6 +1139,8 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
     memset(blob->M2, 0, (size_t)blob->ng * sizeof(double));
     memset(blob->ledger, 0, sizeof blob->ledger);
     blob->t = blob->dt_last = 0;
+    blob->ln_R[0] = blob->ln_R[1] = 0;
+    blob->tolerance = 1e-3;
     blob->started = 1;
     return BML_SSC_OK;
 }
@@ -1158,18 +1161,17 @@ static void bml_ssc__emit_synchrotron(double *BML_SSC_RESTRICT out, const bml_ss
     for (k = 0; k < nx; k++) out[k] /= blob->x[k]; /* from power to number */
 }
 
-/* sum [8] = f [.][pad] transposed times n, over columns lo ... hi-1: eight rows at a time stay in registers. */
+/* sum [8] = f [count][pad] transposed times n [count]: eight rows at a time stay in registers. */
 static void bml_ssc__rows(double *BML_SSC_RESTRICT sum, const double *BML_SSC_RESTRICT f, const double *BML_SSC_RESTRICT n,
-                          int pad, int lo, int hi) {
+                          int pad, int count) {
     double a[8] = {0}, b[8] = {0};
     int col, m;
-    f += (ptrdiff_t)lo * pad;
-    for (col = lo; col + 1 < hi; col += 2, f += 2 * pad) {
+    for (col = 0; col + 1 < count; col += 2, f += 2 * pad) {
         const double *BML_SSC_RESTRICT next = f + pad;
         for (m = 0; m < 8; m++) a[m] += n[col] * f[m];
         for (m = 0; m < 8; m++) b[m] += n[col + 1] * next[m];
     }
-    if (col < hi)
+    if (col < count)
         for (m = 0; m < 8; m++) a[m] += n[col] * f[m];
     for (m = 0; m < 8; m++) sum[m] = a[m] + b[m];
 }
@@ -1201,7 +1203,8 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
         for (row = 0; row < pad; row += 8) {
             const int *span = tab->span[row / 8];
             int lo = BML_SSC__MAX(span[0], -j0), hi = BML_SSC__MIN(span[1], nx - j0);
-            bml_ssc__rows(sum + row, F + row, n + j0, pad, lo, hi);
+            if (lo < hi) bml_ssc__rows(sum + row, F + lo * pad + row, n + j0 + lo, pad, hi - lo);
+            else memset(sum + row, 0, 8 * sizeof *sum);
             if (j0 + span[1] < nx) {
                 const double *f = F + (span[1] - 1) * pad + row;
                 double tail = suffix[BML_SSC__MAX(0, j0 + span[1])];
@@ -1233,7 +1236,7 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
    by the trapezoid rule in ln x up to the last node below 3/(4 gamma). */
 static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const double *BML_SSC_RESTRICT n,
                                       const bml_ssc_blob *blob) {
-    int nx = blob->nx, ng = blob->ng, i, j, last = -1;
+    int nx = blob->nx, ng = blob->ng, i, last = -1;
     double hx = blob->tab->r * blob->tab->h, full = 0;
     if (blob->tab->grid == BML_SSC_CONVERGED) {
         for (i = 0; i < ng; i++) gdot[i] += 0.75 * hx * bml_ssc__dot(n, blob->loss + i, nx);
@@ -1355,8 +1358,9 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
 }
 
 /* Photon-photon absorption (10) on targets n [nx] (density): adds to kappa, and to S the pairs that the blob's own photons
-   make; *soft = energy absorbed where pairs would have gamma <= 1. */
-static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n, double *soft) {
+   make, their number taken ahead to the new kappa (escape: the photons' own loss rate without it), or kappa >> 1 would run
+   away; *soft = energy absorbed where pairs would have gamma <= 1. kappa [nx] holds the last pass on entry. */
+static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n, double escape, double *soft) {
     int nx = blob->nx, k;
     double hx = blob->tab->r * blob->tab->h, h = blob->tab->h, *nxh = blob->emit; /* scratch */
     for (k = 0; k < nx; k++) nxh[k] = n[k] * blob->x[k] * hx;
@@ -1365,8 +1369,9 @@ static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n,
         double sum = bml_ssc__dot(nxh + from, blob->gg + k + from, nx - from);
         double gamma = 0.5 * blob->x[k], u = (log(gamma) - blob->lg0) / h, rate;
         int i = bml_ssc__floor(u);
-        blob->kappa[k] += sum;
         rate = sum * blob->n[k] * blob->x[k] * hx; /* photons absorbed per R/c */
+        if (gamma > 1) rate *= (escape + blob->kappa[k]) / (escape + sum);
+        blob->kappa[k] = sum;
         if (gamma > 1 && i >= 0 && i + 1 < blob->ng) { /* two electrons of x/2, number and energy kept */
             double w = (gamma - blob->gamma[i]) / (blob->gamma[i + 1] - blob->gamma[i]);
             blob->S[i] += 2 * rate * (1 - w);
@@ -1402,7 +1407,7 @@ static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t
 
 /* Coefficients of the step, and the drive at its end. */
 static int bml_ssc__prepare(bml_ssc__step *st, bml_ssc_blob *blob, double dt) {
-    bml_ssc_drive now, last;
+    bml_ssc_drive now;
     double w = blob->dt_last > 0 ? dt / blob->dt_last : 0, B;
     st->dt = dt;
     st->omega = w;
@@ -1412,16 +1417,18 @@ static int bml_ssc__prepare(bml_ssc__step *st, bml_ssc_blob *blob, double dt) {
     st->rho = st->rho3 = st->injection = 1;
     st->expansion = st->soft = 0;
     if (blob->src.drive || blob->src.expansion_speed > 0) {
-        bml_ssc__drive(&last, &blob->src, blob->t);
         bml_ssc__drive(&now, &blob->src, blob->t + dt);
         if (!(now.injection >= 0 && now.injection < 1e30)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: injection", now.injection);
-        if (!(now.R > 1e-6 && now.R < 1e6 && last.R > 0)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: R", now.R);
+        if (!(now.R > 1e-6 && now.R < 1e6 && log(now.R) >= blob->ln_R[0] - 1e-9)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: R", now.R);
         B = now.B * blob->src.B;
         if (!(B >= 1e-8 && B <= 1e6)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: B", now.B);
         st->rho = now.R;
         st->rho3 = now.R * now.R * now.R;
         st->injection = now.injection;
-        st->expansion = log(now.R / last.R) / dt;
+        st->expansion = (st->a0 * log(now.R) - st->a1 * blob->ln_R[0] - st->a2 * blob->ln_R[1]) / dt; /* as the state */
+        st->expansion = BML_SSC__MAX(st->expansion, 0.0);
+        blob->ln_R[1] = blob->ln_R[0];
+        blob->ln_R[0] = log(now.R);
         if (fabs(B - blob->b * BML_SSC__B_CRIT) > 1e-12 * B) {
             blob->b = B / BML_SSC__B_CRIT;
             blob->l_B = BML_SSC__SIGMA_T * blob->src.R * B * B / (8 * BML_SSC__PI * BML_SSC__MC2);
@@ -1444,7 +1451,7 @@ static void bml_ssc__losses(double *gdot, bml_ssc_blob *blob, const bml_ssc__ste
     int i, k;
     for (k = 0; k < blob->nx; k++) blob->target[k] = blob->n[k] / st->rho3 + blob->n_ext[k];
     for (i = 0; i < blob->ng; i++)
-        gdot[i] = blob->gamma[i] * (4.0 / 3 * blob->l_B * blob->gamma[i] + BML_SSC__MAX(st->expansion, 0.0));
+        gdot[i] = blob->gamma[i] * (4.0 / 3 * blob->l_B * blob->gamma[i] + st->expansion);
     bml_ssc__add_compton_loss(gdot, blob->target, blob);
 }
 
@@ -1453,9 +1460,9 @@ static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
     double lambda = st->a0 / st->dt + 1 / (blob->src.electron_escape * st->rho);
     int k;
     memcpy(blob->S, blob->base, (size_t)blob->ng * sizeof *blob->S);
-    memset(blob->kappa, 0, (size_t)blob->nx * sizeof *blob->kappa);
     st->soft = 0;
-    if (blob->src.pair_production) bml_ssc__pairs(blob, blob->target, &st->soft);
+    if (blob->src.pair_production) bml_ssc__pairs(blob, blob->target, st->a0 / st->dt + 1 / st->rho, &st->soft);
+    else memset(blob->kappa, 0, (size_t)blob->nx * sizeof *blob->kappa);
     if (blob->tab->grid == BML_SSC_ATHENA) bml_ssc__cool_upwind(blob, lambda);
     else bml_ssc__cool_fitted(blob, lambda);
     if (blob->src.self_absorption) {
@@ -1492,7 +1499,7 @@ static void bml_ssc__enter(bml_ssc_blob *blob, const bml_ssc__step *st, int whic
 
 /* Where energy went in this step; integrated by the same formula as the state, so that the books can close. */
 static void bml_ssc__keep_books(bml_ssc_blob *blob, const bml_ssc__step *st) {
-    double injected = 0, electrons = 0, photons = 0, hx = blob->tab->r * blob->tab->h;
+    double injected = 0, electrons = 0, photons = 0, hx = blob->tab->r * blob->tab->h, face;
     int i, k;
     for (i = 0; i < blob->ng; i++) {
         injected += blob->Q[i] * blob->gamma[i];
@@ -1502,8 +1509,10 @@ static void bml_ssc__keep_books(bml_ssc_blob *blob, const bml_ssc__step *st) {
     bml_ssc__enter(blob, st, BML_SSC__INJECTED, injected * st->injection);
     bml_ssc__enter(blob, st, BML_SSC__ESC_E, electrons / (blob->src.electron_escape * st->rho));
     bml_ssc__enter(blob, st, BML_SSC__ESC_X, photons / st->rho);
-    bml_ssc__enter(blob, st, BML_SSC__COOLED, blob->flux[0] * blob->gamma[0] + st->soft);
-    bml_ssc__enter(blob, st, BML_SSC__WORK, electrons * BML_SSC__MAX(st->expansion, 0.0));
+    face = blob->gamma[0]; /* electrons leave through the lower face of a cell, or at a node */
+    if (blob->tab->grid == BML_SSC_CONVERGED) face = BML_SSC__MAX(1.0, face * exp(-0.5 * blob->tab->h));
+    bml_ssc__enter(blob, st, BML_SSC__COOLED, blob->flux[0] * face + st->soft);
+    bml_ssc__enter(blob, st, BML_SSC__WORK, electrons * st->expansion);
 }
 
 static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
@@ -1528,7 +1537,7 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
         blob->base[i] = bml_ssc__history(&st, blob->M1[i], blob->M2[i]) + st.injection * blob->Q[i];
 
     bml_ssc__losses(blob->gdot, blob, &st);
-    for (pass = 0; pass < 60 && !(change <= 1e-3); pass++) {
+    for (pass = 0; pass < 60 && !(change <= blob->tolerance); pass++) {
         bml_ssc__move_electrons(blob, &st);
         bml_ssc__emit_synchrotron(blob->emit, blob);
         bml_ssc__move_photons(blob, &st, BML_SSC__SYN);
@@ -1542,14 +1551,16 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
         }
         bml_ssc__sum_components(blob);
         bml_ssc__losses(blob->old, blob, &st);
-        for (i = 0, change = 0; i < blob->ng; i++)
-            change = BML_SSC__MAX(change, fabs(blob->old[i] - blob->gdot[i]) / blob->old[i]);
+        for (i = 0, change = 0; i < blob->ng; i++) {
+            double relative = fabs(blob->old[i] - blob->gdot[i]) / blob->old[i];
+            if (!(relative <= change)) change = relative; /* a NaN stays */
+        }
         bml_ssc__swap(&blob->old, &blob->gdot);
     }
     bml_ssc__keep_books(blob, &st);
     blob->dt_last = dt;
     blob->t += dt;
-    if (!(change <= 1e-3)) return bml_ssc__refuse(blob, BML_SSC_NOT_CONVERGED, "loss rates change by", change);
+    if (!(change <= blob->tolerance)) return bml_ssc__refuse(blob, BML_SSC_NOT_CONVERGED, "loss rates change by", change);
     return BML_SSC_OK;
 }
 
@@ -1577,7 +1588,8 @@ BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance) {
     if (!blob->started) return bml_ssc__refuse(blob, BML_SSC_TIME, "t", 0);
     if (blob->src.drive || blob->src.expansion_speed > 0) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive", 1);
     if (tolerance == 0) tolerance = 1e-4;
-    if (!(tolerance > 0 && tolerance < 1)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "tolerance", tolerance);
+    if (!(tolerance >= 1e-8 && tolerance < 1)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "tolerance", tolerance);
+    blob->tolerance = BML_SSC__MIN(1e-3, 0.1 * tolerance);
     dt = blob->tab->time_step;
     for (step = 0; step < 1000; step++) {
         double peak = 0, change = 0, electrons = 0, electrons1 = 0;
@@ -1727,6 +1739,8 @@ static int bml_ssc__ebl(double *tau, const bml_ssc_ebl *e, double z, double nu) 
     in = bml_ssc__cell(&wn, log_nu, e->log10_nu, e->n_nu);
     if (iz < 0 || in < 0) return BML_SSC_OUTSIDE_TABLE;
     t = e->tau + iz * e->n_nu + in;
+    if (!(e->z[iz + 1] > e->z[iz] && e->log10_nu[in + 1] > e->log10_nu[in] && t[0] >= 0 && t[1] >= 0 && t[e->n_nu] >= 0
+          && t[e->n_nu + 1] >= 0)) return BML_SSC_PARAMETER;
     *tau = (1 - wz) * ((1 - wn) * t[0] + wn * t[1]) + wz * ((1 - wn) * t[e->n_nu] + wn * t[e->n_nu + 1]);
     return BML_SSC_OK;
 }
@@ -1862,14 +1876,14 @@ BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const 
         const bml_ssc_point *p = &points[i];
         double F = model[i];
         if (!(F >= 0 && F < HUGE_VAL)) return BML_SSC_PARAMETER;
-        if (!(p->nuFnu > 0 && p->nuFnu < HUGE_VAL)) return BML_SSC_POINT;
+        if (!(p->nuFnu > 0 && p->nuFnu < HUGE_VAL && p->sigma_hi >= 0 && p->sigma_hi < HUGE_VAL)) return BML_SSC_POINT;
+        if (!p->upper_limit && !(p->sigma_lo >= 0 && p->sigma_lo < HUGE_VAL)) return BML_SSC_POINT;
         if (p->upper_limit) {
             double sigma = p->sigma_hi == 0 ? p->nuFnu / 1.6448536269514722 : p->sigma_hi;
-            if (!(sigma > 0 && sigma < HUGE_VAL)) return BML_SSC_POINT;
             sum += bml_ssc__ln_phi((p->nuFnu - F) / sigma);
         } else {
             double r = log10(F / p->nuFnu), sigma = r > 0 ? p->sigma_hi : p->sigma_lo, var = sigma * sigma + extra;
-            if (!(sigma >= 0 && var > 0 && var < HUGE_VAL)) return BML_SSC_POINT;
+            if (!(var > 0)) return BML_SSC_POINT;
             sum += F > 0 ? -0.5 * (r * r / var + log(2 * BML_SSC__PI * var)) : -HUGE_VAL;
         }
     }
