@@ -1,0 +1,25 @@
+/* hello_ssc: the spectrum of a blazar, as a table of log10 frequency [Hz] and nu F_nu [erg/cm2/s].
+   Try it: build/hello_ssc | gnuplot -p -e 'set logscale y; plot [][1e-14:1e-10] "-" with lines' */
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
+#include <stdio.h>
+
+int main(void) {
+    bml_ssc_source source = {.R = 1e16, .B = 0.1, .gamma_min = 1e3, .gamma_max = 1e6, .L_e = 1e42, .p = 2.2};
+    bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
+    bml_ssc *tables = NULL;
+    bml_ssc_blob *blob = NULL;
+    double nu[161], total[161];
+    int i, status;
+
+    for (i = 0; i < 161; i++) nu[i] = pow(10, 10 + 0.1 * i);
+    status = bml_ssc_create(&tables, NULL);
+    if (!status) status = bml_ssc_blob_create(&blob, tables);
+    if (!status) status = bml_ssc_solve(blob, &source);
+    if (!status) status = bml_ssc_sed(total, nu, 161, blob, &observer, BML_SSC_TOTAL);
+    if (status) fprintf(stderr, "hello_ssc: %s\n", bml_ssc_strerror(status));
+    for (i = 0; i < 161 && !status; i++) printf("%.1f %.4e\n", log10(nu[i]), total[i]);
+    bml_ssc_blob_free(blob);
+    bml_ssc_free(tables);
+    return status != 0;
+}
