@@ -75,6 +75,10 @@
               h = log q(X) - log q(Y).
    - mixture  Y from a mixture of `count` multivariate t densities fitted to C by expectation maximisation, covariances
               shrunk towards that of C; h = log q(X) - log q(Y). See "moves from the ensemble's density" below.
+   - surrogate  Y from X by `count` stretch and DE steps (1:3) that are accepted by a cheap approximation s of p; h =
+              log s(X) - log s(Y). Those steps leave s invariant and are reversible with respect to it, whatever s is,
+              so that the answer is that of p alone; a better s raises the acceptance. (delayed acceptance, Christen &
+              Fox 2005, J. Comput. Graph. Stat. 14, 795; the surrogate transition of Liu 2001, section 9.4.3)
    The first four are local and cost next to nothing (0.1-0.3 microseconds at 8 dimensions). The last two jump anywhere in one step
    and cost 1-20 microseconds: right when the log-probability costs more, dims are few (up to about ten) and walkers
    many (ten times the dimensions and more): tau falls as walkers are added, on the curved 8-D target of
@@ -205,15 +209,17 @@ BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cub
 /* log_prob[n] of theta[n][n_dim]. */
 typedef void (*bml_mcmc_log_prob)(double *log_prob, const double *theta, int n, int n_dim, void *user);
 
-enum { BML_MCMC_STRETCH = 0, BML_MCMC_WALK, BML_MCMC_DE, BML_MCMC_SNOOKER, BML_MCMC_KDE, BML_MCMC_MIXTURE, BML_MCMC_N_MOVES };
+enum { BML_MCMC_STRETCH = 0, BML_MCMC_WALK, BML_MCMC_DE, BML_MCMC_SNOOKER, BML_MCMC_KDE, BML_MCMC_MIXTURE, BML_MCMC_SURROGATE,
+       BML_MCMC_N_MOVES };
 enum { BML_MCMC_MAX_MOVES = 16, BML_MCMC_MAX_COUNT = 16 };
 
 typedef struct bml_mcmc_move {
     int kind;      /* BML_MCMC_STRETCH ... BML_MCMC_MIXTURE */
     double weight; /* relative probability of this move; 0 = 1 */
     double scale;  /* 0 = default; stretch a > 1: 2; walk: 1; DE: 2.38/sqrt(2 n_dim); snooker: 1.7;
-                      KDE, factor of the bandwidth: 1; mixture, factor of the components' sd: 1 */
-    int count;     /* 0 = default; walk, helpers: 3; mixture, components: n_walkers/(3 n_dim), within 1 and 8 */
+                      KDE, factor of the bandwidth: 1; mixture, factor of the components' sd: 1; surrogate: no use */
+    int count;     /* 0 = default; walk, helpers: 3; mixture, components: n_walkers/(3 n_dim), within 1 and 8;
+                      surrogate, inner steps: 100 */
 } bml_mcmc_move;
 
 typedef struct bml_mcmc_progress {
@@ -229,7 +235,8 @@ typedef struct bml_mcmc_config {
     int n_walkers;                 /* even, at least 2 n_dim; 0 = 6 n_dim, at least 32 */
     uint64_t seed;                 /* any, 0 too */
     bml_mcmc_log_prob log_prob;    /* required */
-    void *user;                    /* handed to log_prob */
+    void *user;                    /* handed to log_prob, and to surrogate */
+    bml_mcmc_log_prob surrogate;   /* a cheap approximation of log_prob, for BML_MCMC_SURROGATE moves; else NULL */
     const bml_mcmc_move *moves;    /* [n_moves], copied; one is drawn for each half-step. NULL = 1/4 stretch, 3/4 DE */
     int n_moves;
     int thin;                      /* keep every thin-th step; 0 = 1 */
@@ -816,6 +823,7 @@ static const bml_mcmc__move_row bml_mcmc__moves[BML_MCMC_N_MOVES] = {
     {"snooker", 1.7, 0, 3, 0, NULL, bml_mcmc__snooker},
     {"KDE", 1.0, 0, 2, 1, bml_mcmc__fit_kde, bml_mcmc__kde},
     {"mixture", 1.0, -1, 2, 1, bml_mcmc__fit_mixture, bml_mcmc__mixture},
+    {"surrogate", 1.0, 100, 2, 0, NULL, NULL}, /* bml_mcmc__propose_surrogate, for all walkers of a half together */
 };
 
 BML_MCMC_DEF const char *bml_mcmc_move_name(int kind) {
@@ -840,6 +848,8 @@ struct bml_mcmc_ensemble {
     double *other;            /* [n_walkers/2][n_dim] */
     double *proposal;         /* [n_walkers][n_dim] (half of it in a step, all in a start) */
     double *proposal_log_prob, *hastings, *log_u; /* [n_walkers] */
+    double *inner;            /* [n_walkers/2][n_dim + 3] surrogate moves only */
+    bml_mcmc_rng *inner_rng;  /* [n_walkers/2] */
     bml_mcmc__half half;
     double *chain, *chain_log_prob; /* [stored][n_walkers][n_dim], [stored][n_walkers] */
     size_t stored, capacity;
@@ -865,6 +875,11 @@ static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
         return bml_mcmc__fail(e->message, 0, "move %s: weight and scale must be positive and finite", row->name);
     if (m->kind == BML_MCMC_STRETCH && !(m->scale > 1))
         return bml_mcmc__fail(e->message, 0, "move stretch: scale is %g, must be above 1", m->scale);
+    if (m->kind == BML_MCMC_SURROGATE) {
+        if (!e->config.surrogate) return bml_mcmc__fail(e->message, 0, "move surrogate: config.surrogate is missing");
+        return m->count >= 1 && m->count <= 1000000 && half >= 2 ? 1
+               : bml_mcmc__fail(e->message, 0, "move surrogate: count is %d, must be within 1 and 1000000", m->count);
+    }
     if (row->count && (m->count < (m->kind == BML_MCMC_WALK ? 2 : 1) || m->count > BML_MCMC_MAX_COUNT))
         return bml_mcmc__fail(e->message, 0, "move %s: count is %d, must be within 1 (walk: 2) and %d", row->name, m->count,
                               BML_MCMC_MAX_COUNT);
@@ -925,6 +940,9 @@ static int bml_mcmc__allocate(bml_mcmc_ensemble *e) {
                     !(h->CL = bml_mcmc__doubles(K * D, D)) || !(h->CA = bml_mcmc__doubles(K * D, D)) ||
                     !(h->responsibility = bml_mcmc__doubles(H, K)) || !(h->scratch = bml_mcmc__doubles(3, D))))
         return BML_MCMC_NO_MEMORY;
+    if (e->config.surrogate && (!(e->inner = bml_mcmc__doubles(H, D + 3)) ||
+                                !(e->inner_rng = (bml_mcmc_rng *)bml_mcmc__alloc(H, 1, sizeof(bml_mcmc_rng)))))
+        return BML_MCMC_NO_MEMORY;
     h->other = e->other;
     return BML_MCMC_OK;
 }
@@ -951,6 +969,7 @@ BML_MCMC_DEF void bml_mcmc_ensemble_free(bml_mcmc_ensemble *e) {
     BML_MCMC_FREE(e->half.mean), BML_MCMC_FREE(e->half.L), BML_MCMC_FREE(e->half.A), BML_MCMC_FREE(e->half.z);
     BML_MCMC_FREE(e->half.weight), BML_MCMC_FREE(e->half.log_norm), BML_MCMC_FREE(e->half.mu), BML_MCMC_FREE(e->half.CL);
     BML_MCMC_FREE(e->half.CA), BML_MCMC_FREE(e->half.responsibility), BML_MCMC_FREE(e->half.scratch);
+    BML_MCMC_FREE(e->inner), BML_MCMC_FREE(e->inner_rng);
     BML_MCMC_FREE(e->chain), BML_MCMC_FREE(e->chain_log_prob), BML_MCMC_FREE(e);
 }
 
@@ -999,19 +1018,23 @@ static void bml_mcmc__append_point(char *message, const double *x, int d) {
 }
 
 /* Calls the user for theta[n][n_dim] and checks the answers. name[i] is the walker of row i. */
-static int bml_mcmc__evaluate(bml_mcmc_ensemble *e, double *log_prob, const double *theta, int n, const int *name) {
+static int bml_mcmc__call(bml_mcmc_ensemble *e, bml_mcmc_log_prob f, double *log_prob, const double *theta, int n, const int *name) {
     int i, d = e->config.n_dim;
     for (i = 0; i < n; i++) log_prob[i] = BML_MCMC__NAN; /* a callback that leaves one out is found */
-    e->config.log_prob(log_prob, theta, n, d, e->config.user);
+    f(log_prob, theta, n, d, e->config.user);
     for (i = 0; i < n; i++) {
         int status = log_prob[i] != log_prob[i] ? BML_MCMC_NAN : log_prob[i] > DBL_MAX ? BML_MCMC_INFINITE : BML_MCMC_OK;
         if (status == BML_MCMC_OK) continue;
-        bml_mcmc__fail(e->message, status, "log-probability %s for walker %d after step %llu:",
-                       status == BML_MCMC_NAN ? "NaN" : "+infinity", name ? name[i] : i, (unsigned long long)e->step);
+        bml_mcmc__fail(e->message, status, "%s %s for walker %d after step %llu:",
+                       f == e->config.log_prob ? "log-probability" : "surrogate", status == BML_MCMC_NAN ? "NaN" : "+infinity", name ? name[i] : i, (unsigned long long)e->step);
         bml_mcmc__append_point(e->message, theta + (size_t)i * (size_t)d, d);
         return status;
     }
     return BML_MCMC_OK;
+}
+
+static int bml_mcmc__evaluate(bml_mcmc_ensemble *e, double *log_prob, const double *theta, int n, const int *name) {
+    return bml_mcmc__call(e, e->config.log_prob, log_prob, theta, n, name);
 }
 
 /* Spread of parameter i over the walkers must survive rounding, and the correlation matrix must be regular. */
@@ -1197,6 +1220,44 @@ static void bml_mcmc__propose(bml_mcmc_ensemble *e, const int *mine, int fitted)
     }
 }
 
+/* Proposals of the surrogate move. All walkers of the half take each inner step together, so that the surrogate is called
+   for many points at once; inner = {positions tried [H][d], log s tried [H], log s now [H], log s at the start [H]}. */
+static int bml_mcmc__propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
+    const bml_mcmc__half *half = &e->half;
+    bml_mcmc__half inner = e->half; /* the same complementary half, with the inner moves' scales */
+    int H = half->n, d = half->d, i, k, status;
+    size_t bytes = sizeof(double) * (size_t)d;
+    double *tried = e->inner, *log_tried = tried + H * d, *log_now = log_tried + H, *log_start = log_now + H;
+    uint64_t step = e->step + 1;
+    for (i = 0; i < H; i++) {
+        e->inner_rng[i] = bml_mcmc__stream(e->config.seed, (uint32_t)mine[i], (uint32_t)step, (uint32_t)(step >> 32));
+        e->log_u[i] = log(bml_mcmc_rng_uniform(&e->inner_rng[i]));
+        memcpy(e->proposal + i * d, e->theta + mine[i] * d, bytes);
+    }
+    if ((status = bml_mcmc__call(e, e->config.surrogate, log_start, e->proposal, H, mine)) != BML_MCMC_OK) return status;
+    memcpy(log_now, log_start, sizeof(double) * (size_t)H);
+    for (k = 0; k < half->move.count; k++) {
+        for (i = 0; i < H; i++) {
+            bml_mcmc_rng *rng = &e->inner_rng[i];
+            int stretch = bml_mcmc_rng_uniform(rng) < 0.25, j;
+            double *x = e->proposal + i * d, *y = tried + i * d, check = 0;
+            inner.move.scale = stretch ? bml_mcmc__moves[BML_MCMC_STRETCH].scale : 2.38 / sqrt(2.0 * d);
+            e->hastings[i] = stretch ? bml_mcmc__stretch(y, x, &inner, rng) : bml_mcmc__de(y, x, &inner, rng);
+            for (j = 0; j < d; j++) check += 0 * y[j];
+            if (!(check == 0)) memcpy(y, x, bytes);
+        }
+        if ((status = bml_mcmc__call(e, e->config.surrogate, log_tried, tried, H, mine)) != BML_MCMC_OK) return status;
+        for (i = 0; i < H; i++)
+            if (log(bml_mcmc_rng_uniform(&e->inner_rng[i])) < e->hastings[i] + log_tried[i] - log_now[i]) {
+                memcpy(e->proposal + i * d, tried + i * d, bytes);
+                log_now[i] = log_tried[i];
+            }
+    }
+    for (i = 0; i < H; i++) /* a start that the surrogate calls impossible cannot be left by this move */
+        e->hastings[i] = log_start[i] > -BML_MCMC__INF ? log_start[i] - log_now[i] : -BML_MCMC__INF;
+    return BML_MCMC_OK;
+}
+
 /* Moves half 0 or 1 of the order, the other standing still. Positions change, counts do not. */
 static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_mcmc_rng *shared) {
     bml_mcmc__half *half = &e->half;
@@ -1209,7 +1270,11 @@ static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_m
     for (i = 0; i < H; i++) memcpy(e->other + i * d, e->theta + theirs[i] * d, sizeof(double) * (size_t)d);
     if (bml_mcmc__moves[half->move.kind].fit) fitted = bml_mcmc__moves[half->move.kind].fit(half, shared);
     if (!fitted) half->move.scale = bml_mcmc__moves[BML_MCMC_STRETCH].scale;
-    bml_mcmc__propose(e, mine, fitted);
+    if (half->move.kind == BML_MCMC_SURROGATE) {
+        if ((status = bml_mcmc__propose_surrogate(e, mine)) != BML_MCMC_OK) return status;
+    } else {
+        bml_mcmc__propose(e, mine, fitted);
+    }
     status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal, H, mine);
     if (status) return status;
     for (i = 0; i < H; i++) {

@@ -37,7 +37,7 @@
 
 /* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
 
-   1. bml_ssc_create(&tables, &config): tabulates the kernels (about 20 ms). Constant afterwards, shared by threads.
+   1. bml_ssc_create(&tables, &config): tabulates the kernels (about 0.1 s). Constant afterwards, shared by threads.
    2. bml_ssc_blob_create(&blob, tables): the workspace and state of one source. One per thread, used again and again.
    3. bml_ssc_solve(blob, &source): from an empty blob to source.t_end. Or by hand, for light curves and flares:
           bml_ssc_begin(blob, &source);
@@ -1729,7 +1729,7 @@ static int bml_ssc__cell(double *w, double v, const double *at, int n) {
 }
 
 static int bml_ssc__ebl(double *tau, const bml_ssc_ebl *e, double z, double nu) {
-    double wz, wn, log_nu = log10(nu);
+    double wz = 0, wn = 0, log_nu = log10(nu);
     int iz, in;
     const double *t;
     if (!e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) return BML_SSC_ARGUMENT;

@@ -1,0 +1,749 @@
+/* fit_sed: a table of a blazar's fluxes in, the posterior of a synchrotron self-Compton source out.
+
+     build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --out fit
+
+   1. draw from the prior and keep the best (search);
+   2. let an ensemble of walkers climb, leaving behind those that are stuck, and fit a polynomial to what the solver
+      answered on the way (climb);
+   3. sample: walkers take hundreds of steps on the polynomial, and the exact solver judges where they end (sample). The
+      result is the posterior of the exact solver; the polynomial decides only how fast it comes. See BML_MCMC_SURROGATE;
+   4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report). */
+#include "common.h"
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
+#define BML_MCMC_IMPLEMENTATION
+#include "bml_mcmc.h"
+#include "sed.h"
+#include "surrogate.h"
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { R, B, GAMMA_MIN, GAMMA_MAX, L_E, P, DELTA, LN_F, N_PAR };
+
+/* The parameters, their published ranges, and how a picture writes them. */
+static const struct parameter {
+    const char *name, *label, *unit;
+    double lo, hi;
+} parameters[N_PAR] = {
+    {"log_R", "log_{10} R", "cm", 14, 17},
+    {"log_B", "log_{10} B", "G", -2, 2},
+    {"log_gamma_min", "log_{10} γ_{min}", "", 0.1, 4},
+    {"log_gamma_max", "log_{10} γ_{max}", "", 2.1, 8},
+    {"log_l_e", "log_{10} l_e", "", -5, -1},
+    {"p", "p", "", 1.5, 3},
+    {"log_delta", "log_{10} δ", "", 0, 3},
+    {"ln_f", "ln f", "dex", -10, 1},
+};
+static const double gamma_span = 2; /* gamma_max is at least 100 gamma_min */
+
+static const double bad_by = 15;    /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
+static const double learn_from = 25; /* the polynomial learns from points this close to the best */
+
+enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
+
+typedef struct options {
+    double redshift;
+    int grid, systematic_scatter, moves, quiet, ssa, pairs;
+    long walkers, steps, burn, threads;
+    uint64_t seed;
+    double confidence, min_ess;
+    option_list fix;
+    const char *prior, *out;
+} options;
+
+/* Solver answers kept for the polynomial: theta [n][n_model], log10 nuFnu [n][n_points], ln p [n]. */
+typedef struct memory {
+    double *theta, *flux, *ln_p;
+    long n, capacity;
+    double best;
+} memory;
+
+typedef struct problem {
+    const options *opt;
+    sed_table sed;
+    double *nu;                  /* [sed.n] */
+    double value[N_PAR];         /* of the parameters that are fixed */
+    int free_par[N_PAR], n_free; /* the others, in order */
+    int n_model;                 /* free parameters of the solver: all but ln f, which stands last */
+    bml_mcmc_prior *prior;       /* of the free parameters */
+    bml_ssc *tables;
+    bml_ssc_blob **blob;         /* [threads] */
+    int threads;
+    long calls;                  /* of the solver */
+    double *flux;                /* [flux_rows][sed.n], of the call under way */
+    int flux_rows;
+    double *scratch;             /* [threads][sed.n] */
+    memory learned;
+    int remember;
+    response response;
+} problem;
+
+/* ==== the model =================================================================================================== */
+
+static int thread_number(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/* All parameters from the free ones. */
+static void expand(double *full, const problem *p, const double *theta) {
+    memcpy(full, p->value, sizeof p->value);
+    for (int k = 0; k < p->n_free; k++) full[p->free_par[k]] = theta[k];
+}
+
+/* Highest log gamma_max: what the blob confines, and 8. */
+static double gamma_top(const double *full) {
+    double top = log10(bml_ssc_gamma_confined(pow(10, full[R]), pow(10, full[B])));
+    return top < parameters[GAMMA_MAX].hi ? top : parameters[GAMMA_MAX].hi;
+}
+
+static int allowed(const double *full) {
+    return full[GAMMA_MAX] >= full[GAMMA_MIN] + gamma_span && full[GAMMA_MAX] <= gamma_top(full);
+}
+
+/* Bounds of log gamma_max for the prior, which is flat over the allowed region. */
+static void gamma_bounds(double *lower, double *upper, const double *theta, int i, void *user) {
+    const problem *p = user;
+    double full[N_PAR], top;
+    memcpy(full, p->value, sizeof full);
+    for (int k = 0; k < i; k++) full[p->free_par[k]] = theta[k];
+    top = gamma_top(full);
+    if (full[GAMMA_MIN] + gamma_span > *lower) *lower = full[GAMMA_MIN] + gamma_span;
+    if (top < *upper) *upper = top;
+}
+
+static bml_ssc_observer observer_of(const problem *p, const double *full) {
+    bml_ssc_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
+    return o;
+}
+
+static int solve(bml_ssc_blob *blob, const problem *p, const double *full) {
+    bml_ssc_source source = {.self_absorption = p->opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
+                             .pair_production = p->opt->pairs};
+    bml_ssc_source_from_row(&source, full);
+    return bml_ssc_solve(blob, &source);
+}
+
+/* ln likelihood of model fluxes. */
+static double ln_likelihood(const problem *p, const double *flux, const double *full) {
+    double ln_l;
+    int status = bml_ssc_log_likelihood(&ln_l, flux, p->sed.point, p->sed.n, full[LN_F]);
+    return status ? (double)NAN : ln_l;
+}
+
+/* ln prior + ln likelihood of one point by the exact solver; *solved tells whether it was needed. */
+static double exact(const problem *p, const double *theta, double *flux, int *solved) {
+    double full[N_PAR], prior = bml_mcmc_prior_log_density(p->prior, theta);
+    bml_ssc_blob *blob = p->blob[thread_number()];
+    bml_ssc_observer o;
+    int status;
+    *solved = 0;
+    expand(full, p, theta);
+    if (!(prior > -HUGE_VAL) || !allowed(full)) return -HUGE_VAL;
+    *solved = 1;
+    status = solve(blob, p, full);
+    if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
+    o = observer_of(p, full);
+    if (bml_ssc_sed(flux, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL)) return (double)NAN;
+    return prior + ln_likelihood(p, flux, full);
+}
+
+/* Keep a solver answer; where flux hardly matters it is cut off, so that the polynomial need not follow it to zero. */
+static void remember(problem *p, const double *theta, const double *flux, double ln_p) {
+    memory *m = &p->learned;
+    int n = p->sed.n;
+    if (ln_p > m->best) m->best = ln_p;
+    if (!(ln_p > m->best - 2 * learn_from)) return;
+    if (m->n == m->capacity) {
+        m->capacity = m->capacity ? 2 * m->capacity : 4096;
+        m->theta = realloc(m->theta, (size_t)m->capacity * (size_t)p->n_model * sizeof(double));
+        m->flux = realloc(m->flux, (size_t)m->capacity * (size_t)n * sizeof(double));
+        m->ln_p = realloc(m->ln_p, (size_t)m->capacity * sizeof(double));
+        if (!m->theta || !m->flux || !m->ln_p) fail("fit_sed: out of memory");
+    }
+    memcpy(m->theta + m->n * p->n_model, theta, (size_t)p->n_model * sizeof(double));
+    for (int k = 0; k < n; k++) {
+        const bml_ssc_point *point = &p->sed.point[k];
+        double low = log10(point->nuFnu) - (point->upper_limit ? 1 : 3), y = flux[k] > 0 ? log10(flux[k]) : low;
+        m->flux[m->n * n + k] = y > low ? y : low;
+    }
+    m->ln_p[m->n++] = ln_p;
+}
+
+/* The callback of the sampler. */
+static void log_prob(double *lp, const double *theta, int n, int n_dim, void *user) {
+    problem *p = user;
+    for (int from = 0; from < n; from += p->flux_rows) {
+        int count = n - from < p->flux_rows ? n - from : p->flux_rows;
+        long calls = 0;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads(p->threads) reduction(+ : calls)
+#endif
+        for (int i = 0; i < count; i++) {
+            int solved;
+            lp[from + i] = exact(p, theta + (from + i) * n_dim, p->flux + i * p->sed.n, &solved);
+            calls += solved;
+        }
+        p->calls += calls;
+        for (int i = 0; p->remember && i < count; i++)
+            if (lp[from + i] > -HUGE_VAL) remember(p, theta + (from + i) * n_dim, p->flux + i * p->sed.n, lp[from + i]);
+    }
+}
+
+/* The same from the polynomial. */
+static void log_prob_response(double *lp, const double *theta, int n, int n_dim, void *user) {
+    const problem *p = user;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static) num_threads(p->threads)
+#endif
+    for (int i = 0; i < n; i++) {
+        double full[N_PAR], *flux = p->scratch + thread_number() * p->sed.n, prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
+        expand(full, p, theta + i * n_dim);
+        lp[i] = -HUGE_VAL;
+        if (!(prior > -HUGE_VAL) || !allowed(full)) continue;
+        response_at(flux, &p->response, theta + i * n_dim);
+        for (int k = 0; k < p->sed.n; k++) flux[k] = exp(2.302585092994046 * fmin(flux[k], 100));
+        lp[i] = prior + ln_likelihood(p, flux, full);
+        if (!(lp[i] > -1e300)) lp[i] = -HUGE_VAL;
+    }
+}
+
+/* ==== setting up ================================================================================================== */
+
+static int parameter_index(const char *name, size_t length) {
+    for (int k = 0; k < N_PAR; k++)
+        if (strlen(parameters[k].name) == length && !strncmp(parameters[k].name, name, length)) return k;
+    return -1;
+}
+
+/* --fix name=value, and --no-systematic-scatter. Fills value, free_par, n_free, n_model. */
+static void fix_parameters(problem *p) {
+    int fixed[N_PAR] = {0};
+    for (int i = 0; i < p->opt->fix.n; i++) {
+        const char *item = p->opt->fix.item[i], *equals = strchr(item, '='), *wrong;
+        int k = equals ? parameter_index(item, (size_t)(equals - item)) : -1;
+        if (k < 0) fail("fit_sed: --fix %s: must be NAME=VALUE with NAME one of log_R, log_B, log_gamma_min, log_gamma_max, "
+                        "log_l_e, p, log_delta, ln_f", item);
+        if ((wrong = read_real(&p->value[k], equals + 1)) != NULL) fail("fit_sed: --fix %s: '%s' %s", item, equals + 1, wrong);
+        fixed[k] = 1;
+    }
+    if (!p->opt->systematic_scatter) fixed[LN_F] = 1, p->value[LN_F] = -HUGE_VAL;
+    for (int k = 0; k < N_PAR; k++)
+        if (!fixed[k]) p->free_par[p->n_free++] = k;
+    p->n_model = p->n_free - !fixed[LN_F];
+    if (p->n_model < 1) fail("fit_sed: nothing is left to fit");
+}
+
+/* Uniform in the published ranges, or as --prior says; flat where gamma_max may be. */
+static void make_prior(problem *p) {
+    bml_mcmc_prior_param row[N_PAR] = {{0}};
+    prior_file file = {0};
+    char err[ERROR_SIZE];
+    const char *names[N_PAR];
+    int status;
+    for (int k = 0; k < N_PAR; k++) names[k] = parameters[k].name;
+    if (p->opt->prior && (prior_read(&file, p->opt->prior, err) || prior_check_names(&file, names, N_PAR, err))) fail("%s", err);
+    for (int i = 0; i < p->n_free; i++) {
+        int k = p->free_par[i];
+        const prior_row *given = prior_find(&file, parameters[k].name);
+        row[i].lower = parameters[k].lo;
+        row[i].upper = parameters[k].hi;
+        if (given) PRIOR_PARAM(&row[i], given);
+        row[i].user = p;
+        if (k == GAMMA_MAX) row[i].bounds = gamma_bounds;
+        if (k == R || k == B || k == GAMMA_MIN) row[i].joint = 1;
+    }
+    if (p->free_par[0] == GAMMA_MAX) row[0].bounds = NULL; /* nothing before it to depend on: allowed() still holds */
+    status = bml_mcmc_prior_create(&p->prior, row, p->n_free);
+    if (status) fail("fit_sed: prior: %s %s", bml_mcmc_strerror(status), bml_mcmc_prior_message(p->prior));
+    prior_free(&file);
+}
+
+static void set_up(problem *p, const options *opt, const char *file) {
+    bml_ssc_config config = {.grid = opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED};
+    char err[ERROR_SIZE];
+    memset(p, 0, sizeof *p);
+    p->opt = opt;
+    p->learned.best = -HUGE_VAL;
+    if (sed_read(&p->sed, file, opt->confidence, err)) fail("%s", err);
+    fix_parameters(p);
+    make_prior(p);
+    p->threads = (int)opt->threads;
+#ifdef _OPENMP
+    if (p->threads == 0) p->threads = omp_get_max_threads();
+#else
+    p->threads = 1;
+#endif
+    p->flux_rows = 4000000 / p->sed.n;
+    if (p->flux_rows > 4096) p->flux_rows = 4096;
+    if (p->flux_rows < p->threads) p->flux_rows = p->threads;
+    p->nu = malloc((size_t)p->sed.n * sizeof *p->nu);
+    p->flux = malloc((size_t)p->flux_rows * (size_t)p->sed.n * sizeof *p->flux);
+    p->scratch = malloc((size_t)p->threads * (size_t)p->sed.n * sizeof *p->scratch);
+    p->blob = calloc((size_t)p->threads, sizeof(bml_ssc_blob *));
+    if (!p->nu || !p->flux || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config)) fail("fit_sed: out of memory");
+    for (int i = 0; i < p->threads; i++)
+        if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
+    for (int i = 0; i < p->sed.n; i++) p->nu[i] = p->sed.point[i].nu;
+}
+
+static void clean_up(problem *p) {
+    for (int i = 0; i < p->threads; i++) bml_ssc_blob_free(p->blob[i]);
+    bml_ssc_free(p->tables);
+    bml_mcmc_prior_free(p->prior);
+    response_free(&p->response);
+    sed_free(&p->sed);
+    free(p->blob);
+    free(p->nu);
+    free(p->flux);
+    free(p->scratch);
+    free(p->learned.theta);
+    free(p->learned.flux);
+    free(p->learned.ln_p);
+}
+
+/* ==== search and climb ============================================================================================ */
+
+/* The best of many draws from the prior, as start positions [walkers][n_free]. ln f starts at ln 0.5: a wide error finds
+   the right neighbourhood first. */
+static void search(double *start, problem *p) {
+    enum { DRAWS = 4096 };
+    int d = p->n_free, W = (int)p->opt->walkers, n = DRAWS > 8 * W ? DRAWS : 8 * W;
+    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta), *lp = malloc((size_t)n * sizeof *lp), cube[N_PAR];
+    bml_mcmc_rng rng;
+    if (!theta || !lp) fail("fit_sed: out of memory");
+    bml_mcmc_rng_init(&rng, p->opt->seed, 0);
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < d; k++) cube[k] = bml_mcmc_rng_uniform(&rng);
+        if (bml_mcmc_prior_transform(p->prior, theta + i * d, cube)) fail("fit_sed: the prior leaves no room");
+        if (p->n_model < d) theta[i * d + d - 1] = log(0.5) + 0.1 * bml_mcmc_rng_normal(&rng);
+    }
+    log_prob(lp, theta, n, d, p);
+    for (int w = 0; w < W; w++) {
+        int best = 0;
+        for (int i = 1; i < n; i++)
+            if (lp[i] > lp[best]) best = i;
+        if (!(lp[best] > -HUGE_VAL)) fail("fit_sed: no point of the prior gives a spectrum that reaches the data");
+        memcpy(start + w * d, theta + best * d, (size_t)d * sizeof *theta);
+        lp[best] = -HUGE_VAL;
+    }
+    free(theta);
+    free(lp);
+}
+
+/* Fit the polynomial to what was learned near the best points; 0 when that worked. */
+static int learn(problem *p) {
+    memory *m = &p->learned;
+    long kept = 0;
+    for (long i = 0; i < m->n; i++) { /* points that have fallen behind are dropped for good */
+        if (!(m->ln_p[i] > m->best - learn_from)) continue;
+        memmove(m->theta + kept * p->n_model, m->theta + i * p->n_model, (size_t)p->n_model * sizeof(double));
+        memmove(m->flux + kept * p->sed.n, m->flux + i * p->sed.n, (size_t)p->sed.n * sizeof(double));
+        m->ln_p[kept++] = m->ln_p[i];
+    }
+    m->n = kept;
+    response_free(&p->response);
+    return response_fit(&p->response, m->theta, m->flux, kept, p->n_model, p->sed.n, 4);
+}
+
+/* Walkers far below the best start again between three good ones. Returns how many were moved. */
+static int leave_stuck(double *theta, const bml_mcmc_ensemble_info *info, problem *p, bml_mcmc_rng *rng) {
+    int W = info->n_walkers, d = info->n_dim, n_good = 0, n_bad = 0, *good = malloc(2 * (size_t)W * sizeof *good), *bad;
+    double best = -HUGE_VAL, *trial = malloc((size_t)W * (size_t)d * sizeof *trial), *lp = malloc((size_t)W * sizeof *lp);
+    if (!good || !trial || !lp) fail("fit_sed: out of memory");
+    bad = good + W;
+    memcpy(theta, info->theta, (size_t)W * (size_t)d * sizeof *theta);
+    for (int w = 0; w < W; w++) best = fmax(best, info->log_prob[w]);
+    for (int w = 0; w < W; w++) *(info->log_prob[w] > best - bad_by ? &good[n_good++] : &bad[n_bad++]) = w;
+    int moved = n_bad;
+    for (int attempt = 0; attempt < 30 && n_bad > 0; attempt++) {
+        int left = 0;
+        for (int i = 0; i < n_bad; i++) {
+            const double *c[3];
+            for (int j = 0; j < 3; j++) c[j] = info->theta + good[(int)(bml_mcmc_rng_uniform(rng) * n_good)] * d;
+            for (int k = 0; k < d; k++)
+                trial[i * d + k] = c[0][k] + 0.3 * (c[1][k] - c[2][k]) + 1e-4 * bml_mcmc_rng_normal(rng);
+        }
+        log_prob(lp, trial, n_bad, d, p);
+        for (int i = 0; i < n_bad; i++) {
+            if (lp[i] > best - bad_by) memcpy(theta + bad[i] * d, trial + i * d, (size_t)d * sizeof *theta);
+            else bad[left++] = bad[i];
+        }
+        n_bad = left;
+    }
+    free(good);
+    free(trial);
+    free(lp);
+    return moved;
+}
+
+static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const bml_mcmc_move *moves, int n_moves, uint64_t seed,
+                                   bml_mcmc_progress_fn progress, void *progress_user) {
+    bml_mcmc_config config = {.n_dim = p->n_free, .n_walkers = (int)p->opt->walkers, .seed = seed, .log_prob = log_prob,
+                              .surrogate = p->response.coef ? log_prob_response : NULL, .user = p, .moves = moves,
+                              .n_moves = n_moves, .progress = progress, .progress_user = progress_user};
+    bml_mcmc_ensemble *e;
+    int status = bml_mcmc_ensemble_create(&e, &config);
+    if (!status) status = bml_mcmc_start_given(e, start);
+    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+    return e;
+}
+
+static void run(bml_mcmc_ensemble *e, long steps) {
+    int status = bml_mcmc_run(e, (size_t)steps);
+    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+}
+
+static const bml_mcmc_move plain_moves[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
+static const bml_mcmc_move screened_moves[] = {{BML_MCMC_SURROGATE, 0.8, 0, 0}, {BML_MCMC_STRETCH, 0.1, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
+
+/* Rounds of sampling, each followed by leaving stuck walkers and learning; start [walkers][n_free] in and out. The first
+   rounds climb with plain moves until the best point stands still, the last ones walk on the polynomial as it improves. */
+static void climb(double *start, problem *p, progress_bar *bar) {
+    enum { PLAIN = 30, SCREENED = 8 };
+    bml_mcmc_rng rng;
+    double best = -HUGE_VAL;
+    int still = 0;
+    bml_mcmc_rng_init(&rng, p->opt->seed, 1);
+    p->remember = 1;
+    for (int round = 0; round < PLAIN + SCREENED; round++) {
+        int screened = round >= PLAIN;
+        bml_mcmc_ensemble *e = ensemble(p, start, screened ? screened_moves : plain_moves, 3, p->opt->seed + 1000 + (uint64_t)round, NULL, NULL);
+        bml_mcmc_ensemble_info info;
+        run(e, screened ? 20 : 40);
+        info = bml_mcmc_ensemble_get_info(e);
+        int stuck = leave_stuck(start, &info, p, &rng);
+        bml_mcmc_ensemble_free(e);
+        still = p->learned.best < best + 0.5 && stuck == 0 ? still + 1 : 0;
+        best = p->learned.best;
+        progress_at(bar, round + 1, "climbing");
+        if ((screened || round == PLAIN - 1 || still >= 3) && learn(p)) break; /* too few points: plain moves it is */
+        if (!screened && still >= 3) round = PLAIN - 1;
+    }
+    p->remember = 0;
+}
+
+/* ==== sample ====================================================================================================== */
+
+static int show_progress(const bml_mcmc_progress *now, void *user) {
+    char note[64];
+    snprintf(note, sizeof note, "%.0f %% accepted", 100 * now->acceptance);
+    progress_at(user, (double)now->step, note);
+    return 0;
+}
+
+/* Runs until 50 autocorrelation times and min_ess, or the given steps. Returns the sampler's verdict. */
+static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
+    int status = BML_MCMC_NOT_CONVERGED;
+    long done = 0, block = 100;
+    run(e, p->opt->burn);
+    bml_mcmc_ensemble_clear(e);
+    while (done < p->opt->steps && status) {
+        long now = block < p->opt->steps - done ? block : p->opt->steps - done;
+        run(e, now);
+        done += now;
+        block = done / 4 > 100 ? done / 4 : 100;
+        if (done < 8) break;
+        status = bml_mcmc_summarize(s, bml_mcmc_ensemble_chain(e));
+        if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
+        for (int k = 0; k < p->n_free; k++)
+            if (!(s[k].ess >= p->opt->min_ess)) status = BML_MCMC_NOT_CONVERGED;
+    }
+    return status;
+}
+
+/* ==== report ====================================================================================================== */
+
+enum { N_NU = 191, DRAWS_MAX = 3000, N_DERIVED = 9 };
+
+static const struct derived {
+    const char *name, *unit;
+} derived_rows[N_DERIVED] = {
+    {"log_Ue_over_UB", ""},         {"log_L_injected", "erg/s"}, {"log_P_jet", "erg/s"},
+    {"log_nu_synchrotron", "Hz"},   {"log_L_synchrotron", "erg/s"},
+    {"log_nu_compton", "Hz"},       {"log_L_compton", "erg/s"},  {"log_compton_dominance", ""},
+    {"log_t_var", "s"}, /* R (1 + z)/(delta c) */
+};
+
+/* What the report needs of the posterior: every thin-th step of the chain, solved again. */
+typedef struct draws {
+    long steps, walkers, thin;
+    double *derived; /* [steps][walkers][N_DERIVED] */
+    double *flux;    /* [N_NU][steps x walkers] */
+} draws;
+
+typedef struct best_point {
+    double full[N_PAR], ln_p;
+    double total[N_NU], component[2][N_NU];
+} best_point;
+
+static double log10_or_floor(double v) { return v > 1e-300 ? log10(v) : -300; }
+
+/* One draw: derived quantities, and the spectrum at nu [N_NU]. */
+static void solve_draw(double *derived, double *flux, const double *nu, const problem *p, const double *theta) {
+    double full[N_PAR], sed[N_NU];
+    bml_ssc_blob *blob = p->blob[thread_number()];
+    bml_ssc_derived q;
+    bml_ssc_observer o;
+    expand(full, p, theta);
+    o = observer_of(p, full);
+    int status = solve(blob, p, full);
+    if ((status && status != BML_SSC_NOT_CONVERGED) || bml_ssc_derive(&q, blob, &o)
+        || bml_ssc_sed(sed, nu, N_NU, blob, &o, BML_SSC_TOTAL)) {
+        memset(&q, 0, sizeof q);
+        memset(sed, 0, sizeof sed);
+    }
+    const double values[N_DERIVED] = {
+        log10_or_floor(q.U_e / (q.U_B > 0 ? q.U_B : 1)), log10_or_floor(q.L_injected), log10_or_floor(q.P_jet),
+        log10_or_floor(q.nu_synchrotron), log10_or_floor(q.L_synchrotron), log10_or_floor(q.nu_compton),
+        log10_or_floor(q.L_compton), log10_or_floor(q.compton_dominance),
+        full[R] - full[DELTA] + log10((1 + p->opt->redshift) / 2.99792458e10)};
+    memcpy(derived, values, sizeof values);
+    memcpy(flux, sed, sizeof sed);
+}
+
+static void draw(draws *g, const double *nu, const problem *p, bml_mcmc_chain chain) {
+    long n, W = chain.n_walkers;
+    double *sed;
+    g->walkers = W;
+    g->thin = (long)chain.n_steps * W / DRAWS_MAX + 1;
+    g->steps = (long)chain.n_steps / g->thin;
+    n = g->steps * W;
+    g->derived = malloc((size_t)n * N_DERIVED * sizeof(double));
+    g->flux = malloc((size_t)n * N_NU * sizeof(double));
+    sed = malloc((size_t)n * N_NU * sizeof(double));
+    if (!g->derived || !g->flux || !sed) fail("fit_sed: out of memory");
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads(p->threads)
+#endif
+    for (long i = 0; i < n; i++) {
+        long step = (i / W + 1) * g->thin - 1;
+        solve_draw(g->derived + i * N_DERIVED, sed + i * N_NU, nu, p, chain.theta + (step * W + i % W) * p->n_free);
+    }
+    for (long i = 0; i < n; i++)
+        for (int k = 0; k < N_NU; k++) g->flux[k * n + i] = sed[i * N_NU + k];
+    free(sed);
+}
+
+/* The point of highest posterior density in the chain, its spectrum and components. */
+static void find_best(best_point *best, const double *nu, const problem *p, bml_mcmc_chain chain) {
+    size_t at = 0, n = chain.n_steps * (size_t)chain.n_walkers;
+    bml_ssc_observer o;
+    for (size_t i = 1; i < n; i++)
+        if (chain.log_prob[i] > chain.log_prob[at]) at = i;
+    best->ln_p = chain.log_prob[at];
+    expand(best->full, p, chain.theta + at * (size_t)p->n_free);
+    o = observer_of(p, best->full);
+    solve(p->blob[0], p, best->full);
+    bml_ssc_sed(best->total, nu, N_NU, p->blob[0], &o, BML_SSC_TOTAL);
+    bml_ssc_sed(best->component[0], nu, N_NU, p->blob[0], &o, BML_SSC_SYNCHROTRON);
+    bml_ssc_sed(best->component[1], nu, N_NU, p->blob[0], &o, BML_SSC_COMPTON);
+}
+
+static void posterior_row(FILE *f, const char *name, const char *unit, const bml_mcmc_summary *s) {
+    fprintf(f, "%s,%s,%.6g,%.6g,%.6g,%.6g,%.6g,%.1f,%.4f,%.2f\n", name, unit, s->median, s->minus, s->plus, s->mean, s->sd,
+            s->ess, s->rhat, s->tau);
+}
+
+static void write_posterior(const problem *p, const bml_mcmc_summary *s, const draws *g) {
+    bml_mcmc_summary derived[N_DERIVED];
+    bml_mcmc_chain chain = {g->derived, NULL, (size_t)g->steps, (int)g->walkers, N_DERIVED};
+    out_file o;
+    char err[ERROR_SIZE];
+    int status = bml_mcmc_summarize(derived, chain);
+    if (out_begin(&o, p->opt->out, "posterior.csv", err)) fail("%s", err);
+    fprintf(o.f, "name,unit,median,minus,plus,mean,sd,ess,rhat,tau\n");
+    for (int i = 0; i < p->n_free; i++)
+        posterior_row(o.f, parameters[p->free_par[i]].name, parameters[p->free_par[i]].unit, &s[i]);
+    for (int i = 0; i < N_DERIVED && (!status || status == BML_MCMC_NOT_CONVERGED); i++) {
+        derived[i].tau *= (double)g->thin; /* in steps of the sampler, as the others */
+        posterior_row(o.f, derived_rows[i].name, derived_rows[i].unit, &derived[i]);
+    }
+    if (out_commit(&o, err)) fail("%s", err);
+}
+
+static void write_chain(const problem *p, bml_mcmc_chain chain) {
+    char err[ERROR_SIZE];
+    const long shape[3] = {(long)chain.n_steps, chain.n_walkers, chain.n_dim};
+    if (npy_write(p->opt->out, "chain.npy", chain.theta, shape, 3, err)) fail("%s", err);
+    if (npy_write(p->opt->out, "log_prob.npy", chain.log_prob, shape, 2, err)) fail("%s", err);
+}
+
+/* sed.csv and sed.png: bands are quantiles of the drawn spectra at each frequency. */
+static int write_sed(const problem *p, const double *nu, const best_point *best, draws *g) {
+    static const double at[4] = {0.25, 0.75, 0.05, 0.95};
+    static double band[4][N_NU], table[N_NU][8];
+    const char *const names[2] = {"synchrotron", "self-Compton"};
+    const double *const parts[2] = {best->component[0], best->component[1]};
+    sed_picture picture = {.data = &p->sed, .n_nu = N_NU, .nu = nu, .best = best->total, .lo50 = band[0], .hi50 = band[1],
+                           .lo90 = band[2], .hi90 = band[3], .n_components = 2, .component_name = names, .component = parts};
+    char err[ERROR_SIZE];
+    size_t n = (size_t)(g->steps * g->walkers);
+    int drawn;
+    for (int k = 0; k < N_NU; k++) {
+        for (int b = 0; b < 4; b++) band[b][k] = bml_mcmc_quantile(g->flux + (size_t)k * n, n, at[b]);
+        const double row[8] = {nu[k], best->total[k], parts[0][k], parts[1][k], band[0][k], band[1][k], band[2][k], band[3][k]};
+        memcpy(table[k], row, sizeof row);
+    }
+    if (csv_write(p->opt->out, "sed.csv", "nu_Hz,best,synchrotron,compton,lo50,hi50,lo90,hi90", table[0], N_NU, 8, err)) fail("%s", err);
+    drawn = sed_picture_write(&picture, p->opt->out, "sed", err);
+    if (drawn < 0) fail("%s", err);
+    return drawn;
+}
+
+static int write_corner(const problem *p, bml_mcmc_chain chain) {
+    const char *label[N_PAR], *unit[N_PAR];
+    plot_corner corner = {.n_dim = p->n_free, .label = label, .unit = unit,
+                          .chain = {.sample = chain.theta, .n = (long)chain.n_steps * chain.n_walkers}};
+    char err[ERROR_SIZE];
+    int drawn;
+    for (int i = 0; i < p->n_free; i++) {
+        label[i] = parameters[p->free_par[i]].label;
+        unit[i] = parameters[p->free_par[i]].unit;
+    }
+    drawn = plot_corner_write(&corner, p->opt->out, "corner", err);
+    if (drawn < 0) fail("%s", err);
+    return drawn;
+}
+
+typedef struct outcome {
+    long steps, calls; /* of the sampling alone */
+    double seconds;    /* of everything */
+    int converged;
+} outcome;
+
+static void print_table(const problem *p, const bml_mcmc_summary *s, const best_point *best, const bml_mcmc_ensemble *e,
+                        const outcome *result) {
+    bml_mcmc_ensemble_info info = bml_mcmc_ensemble_get_info(e);
+    double least = HUGE_VAL;
+    printf("%-14s %-5s %9s %8s %8s %9s %7s %6s %6s\n", "parameter", "unit", "median", "minus", "plus", "best", "ess", "rhat", "tau");
+    for (int i = 0; i < p->n_free; i++) {
+        const struct parameter *row = &parameters[p->free_par[i]];
+        printf("%-14s %-5s %9.4f %8.4f %8.4f %9.4f %7.0f %6.3f %6.1f\n", row->name, row->unit, s[i].median, s[i].minus, s[i].plus,
+               best->full[p->free_par[i]], s[i].ess, s[i].rhat, s[i].tau);
+        least = fmin(least, s[i].ess);
+    }
+    for (int m = 0; m < info.n_moves; m++)
+        if (info.moves_proposed[m])
+            printf("%s moves: %.1f %% accepted\n", bml_mcmc_move_name(info.moves[m].kind),
+                   100 * (double)info.moves_accepted[m] / (double)info.moves_proposed[m]);
+    printf("%ld steps of %d walkers; %ld solver calls, %ld of them sampling; %.1f s\n", result->steps, info.n_walkers,
+           p->calls, result->calls, result->seconds);
+    printf("effective samples per 1000 calls of the sampling: %.1f\n", 1000 * least / (double)result->calls);
+}
+
+static void write_run(const problem *p, const option_row *rows, const char *input, const bml_mcmc_summary *s,
+                      const best_point *best, const outcome *result) {
+    char err[ERROR_SIZE], names[256] = "";
+    double least = HUGE_VAL;
+    for (int i = 0; i < p->n_free; i++) {
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? "," : "", parameters[p->free_par[i]].name);
+        least = fmin(least, s[i].ess);
+    }
+    const run_entry results[] = {{"parameters", 0, names}, {"points", p->sed.n, NULL}, {"steps", (double)result->steps, NULL},
+                                 {"solver_calls", (double)p->calls, NULL}, {"solver_calls_sampling", (double)result->calls, NULL},
+                                 {"least_ess", least, NULL}, {"best_ln_posterior", best->ln_p, NULL},
+                                 {"converged", result->converged, NULL}, {0}};
+    const run_info run = {.program = "fit_sed", .options = rows, .input = input, .seed = p->opt->seed, .seconds = result->seconds,
+                          .results = results};
+    if (run_write(p->opt->out, &run, err)) fail("%s", err);
+}
+
+/* ==== main ======================================================================================================== */
+
+static int fit(problem *p, const option_row *rows, const char *input) {
+    const bml_mcmc_move chosen[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
+    const options *opt = p->opt;
+    double begin = seconds_now(), *start = malloc((size_t)opt->walkers * (size_t)p->n_free * sizeof *start), nu[N_NU];
+    bml_mcmc_summary summary[N_PAR];
+    bml_mcmc_ensemble *e;
+    bml_mcmc_chain chain;
+    progress_bar bar;
+    best_point best;
+    outcome result = {0};
+    draws g = {0};
+    int status, drawn;
+
+    if (!start) fail("fit_sed: out of memory");
+    progress_begin(&bar, "searching", 38, opt->quiet);
+    search(start, p);
+    climb(start, p, &bar);
+    progress_end(&bar);
+
+    progress_begin(&bar, "sampling", (double)(opt->burn + opt->steps), opt->quiet);
+    result.calls = -p->calls;
+    if (opt->moves == MOVES_SURROGATE && p->response.coef) e = ensemble(p, start, screened_moves, 3, opt->seed, show_progress, &bar);
+    else if (opt->moves == MOVES_SURROGATE) e = ensemble(p, start, plain_moves, 3, opt->seed, show_progress, &bar);
+    else e = ensemble(p, start, &chosen[opt->moves - MOVES_STRETCH], 1, opt->seed, show_progress, &bar);
+    status = sample(e, summary, p);
+    result.calls += p->calls;
+    result.converged = !status;
+    progress_end(&bar);
+
+    for (int k = 0; k < N_NU; k++) nu[k] = pow(10, 9 + 0.1 * k);
+    chain = bml_mcmc_ensemble_chain(e);
+    result.steps = (long)chain.n_steps;
+    find_best(&best, nu, p, chain);
+    draw(&g, nu, p, chain);
+    write_chain(p, chain);
+    write_posterior(p, summary, &g);
+    drawn = write_sed(p, nu, &best, &g) | write_corner(p, chain);
+    result.seconds = seconds_now() - begin;
+    write_run(p, rows, input, summary, &best, &result);
+    print_table(p, summary, &best, e, &result);
+    printf("results in %s%s\n", opt->out, drawn ? "; no gnuplot here: pictures are left as scripts, sed.gp and corner.gp" : "");
+    if (!result.converged)
+        printf("NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a parameter has fewer\n"
+               "than %.0f effective samples. Take these numbers as a preview, and run with more --steps.\n", opt->min_ess);
+    bml_mcmc_ensemble_free(e);
+    free(start);
+    free(g.derived);
+    free(g.flux);
+    return result.converged ? 0 : 2;
+}
+
+int main(int argc, char **argv) {
+    options opt = {.redshift = -1, .systematic_scatter = 1, .walkers = 48, .steps = 10000, .burn = 100, .seed = 1,
+                   .confidence = 0.95, .min_ess = 400, .out = "fit_sed_out"};
+    const option_row rows[] = {
+        {.name = "redshift", .real = &opt.redshift, .min = -1, .max = 10, .value = "Z", .help = "of the source; -1: as the table says"},
+        {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
+        {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
+        {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
+        {.name = "walkers", .integer = &opt.walkers, .min = 2, .max = 100000, .value = "N", .help = "even, at least twice the parameters"},
+        {.name = "steps", .integer = &opt.steps, .min = 10, .max = 1e8, .value = "N", .help = "at most; ends earlier when converged"},
+        {.name = "burn", .integer = &opt.burn, .min = 0, .max = 1e8, .value = "N", .help = "steps thrown away first, after the climb"},
+        {.name = "min-ess", .real = &opt.min_ess, .min = 0, .max = 1e9, .value = "N", .help = "effective samples wanted of every parameter"},
+        {.name = "moves", .choice = &opt.moves, .value = "surrogate|stretch|de|mixture", .help = "proposals of the sampling"},
+        {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
+        {.name = "seed", .natural = &opt.seed, .value = "S", .help = "same seed, same results"},
+        {.name = "fix", .list = &opt.fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
+        {.name = "prior", .text = &opt.prior, .value = "FILE", .help = "lines name,kind,a,b: uniform, normal, ..."},
+        {.name = "systematic-scatter", .flag = &opt.systematic_scatter, .help = "fit ln f, a scatter in dex beyond the errors"},
+        {.name = "confidence", .real = &opt.confidence, .min = 0.5001, .max = 0.99999, .value = "C", .help = "one-sided, of upper limits without their own"},
+        {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
+        {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for tables, chains and pictures"},
+        {0}};
+    int first = options_parse(argc, argv, rows, "fit_sed [options] SED",
+                              "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV or ECSV).\n"
+                              "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
+                              "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
+                              "log_delta 0..3, ln_f [dex] -10..1. Exit status 0: converged, 2: not yet, 1: error.");
+    char err[ERROR_SIZE];
+    problem p;
+    int status;
+    if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
+    set_up(&p, &opt, argv[first]);
+    if (opt.redshift == -1) opt.redshift = p.sed.redshift;
+    if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
+    if (opt.walkers % 2 || opt.walkers < 2 * p.n_free)
+        fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers, 2 * p.n_free, p.n_free);
+    if (out_folder(opt.out, err)) fail("%s", err);
+    status = fit(&p, rows, argv[first]);
+    clean_up(&p);
+    return status;
+}
