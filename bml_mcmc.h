@@ -75,7 +75,8 @@
               h = log q(X) - log q(Y).
    - mixture  Y from a mixture of `count` multivariate t densities fitted to C by expectation maximisation, covariances
               shrunk towards that of C; h = log q(X) - log q(Y). See "moves from the ensemble's density" below.
-   - surrogate  Y from X by `count` stretch and DE steps (1:3) that are accepted by a cheap approximation s of p; h =
+   - surrogate  Y from X by `count` stretch and DE steps (with reference points, a share `scale` of mixture steps too)
+              that are accepted by a cheap approximation s of p; h =
               log s(X) - log s(Y). Those steps leave s invariant and are reversible with respect to it, whatever s is,
               so that the answer is that of p alone; a better s raises the acceptance. (delayed acceptance, Christen &
               Fox 2005, J. Comput. Graph. Stat. 14, 795; the surrogate transition of Liu 2001, section 9.4.3)
@@ -211,14 +212,16 @@ typedef void (*bml_mcmc_log_prob)(double *log_prob, const double *theta, int n, 
 
 enum { BML_MCMC_STRETCH = 0, BML_MCMC_WALK, BML_MCMC_DE, BML_MCMC_SNOOKER, BML_MCMC_KDE, BML_MCMC_MIXTURE, BML_MCMC_SURROGATE,
        BML_MCMC_N_MOVES };
-enum { BML_MCMC_MAX_MOVES = 16, BML_MCMC_MAX_COUNT = 16 };
+enum { BML_MCMC_MAX_MOVES = 16, BML_MCMC_MAX_COUNT = 32 };
 
 typedef struct bml_mcmc_move {
     int kind;      /* BML_MCMC_STRETCH ... BML_MCMC_MIXTURE */
     double weight; /* relative probability of this move; 0 = 1 */
     double scale;  /* 0 = default; stretch a > 1: 2; walk: 1; DE: 2.38/sqrt(2 n_dim); snooker: 1.7;
-                      KDE, factor of the bandwidth: 1; mixture, factor of the components' sd: 1; surrogate: no use */
-    int count;     /* 0 = default; walk, helpers: 3; mixture, components: n_walkers/(3 n_dim), within 1 and 8;
+                      KDE, factor of the bandwidth: 1; mixture, factor of the components' sd: 1;
+                      surrogate, share of mixture steps when there are reference points: 0.4 */
+    int count;     /* 0 = default; walk, helpers: 3; mixture, components: n_walkers/(3 n_dim), within 1 and 8, or with
+                      reference points n_reference/(25 n_dim), within 1 and 32;
                       surrogate, inner steps: 100 */
 } bml_mcmc_move;
 
@@ -237,6 +240,9 @@ typedef struct bml_mcmc_config {
     bml_mcmc_log_prob log_prob;    /* required */
     void *user;                    /* handed to log_prob, and to surrogate */
     bml_mcmc_log_prob surrogate;   /* a cheap approximation of log_prob, for BML_MCMC_SURROGATE moves; else NULL */
+    const double *reference;       /* [n_reference][n_dim] points spread like p, of an earlier or cheaper run; used by create
+                                      alone. The mixture is then fitted to them, once, and surrogate moves take it in. NULL = none */
+    int n_reference;               /* at least 50 n_dim */
     const bml_mcmc_move *moves;    /* [n_moves], copied; one is drawn for each half-step. NULL = 1/4 stretch, 3/4 DE */
     int n_moves;
     int thin;                      /* keep every thin-th step; 0 = 1 */
@@ -532,7 +538,7 @@ typedef struct bml_mcmc__half {
     /* What fit leaves for propose: z = A (theta - mean), theta = mean + L z, in which the half has unit covariance. */
     double *mean, *L, *A;     /* [d], [d][d], [d][d] */
     double *z;                /* [n][d] the complementary half */
-    int n_components;
+    int n_components, em_steps;
     double *weight, *log_norm; /* [n_components], and log(weight/det L) */
     double *mu, *CL, *CA;     /* [n_components][d], [..][d][d] Cholesky factor of a component, its inverse */
     double *responsibility;   /* [n][n_components] */
@@ -665,7 +671,7 @@ static double bml_mcmc__kde(double *y, const double *x, const bml_mcmc__half *ha
    and densities use t distributions of BML_MCMC__DOF degrees of freedom with the fitted centres and scatter matrices. */
 #define BML_MCMC__DEFENCE 0.1
 #define BML_MCMC__DOF 10
-enum { BML_MCMC__EM_STEPS = 8 };
+enum { BML_MCMC__EM_STEPS = 8, BML_MCMC__EM_STEPS_REFERENCE = 30 }; /* anew in each half-step; once */
 
 /* |CA_k (z - mu_k)|^2 */
 static double bml_mcmc__distance2(const double *z, const bml_mcmc__half *half, int k) {
@@ -770,7 +776,7 @@ static int bml_mcmc__fit_mixture(bml_mcmc__half *half, bml_mcmc_rng *rng) {
     int K = half->move.count, d = half->d, iteration, k;
     if (!bml_mcmc__whiten(half)) return 0;
     bml_mcmc__seed_components(half, K, rng);
-    for (iteration = 0; iteration < BML_MCMC__EM_STEPS; iteration++) {
+    for (iteration = 0; iteration < half->em_steps; iteration++) {
         bml_mcmc__e_step(half, K);
         for (k = 0; k < K; k++)
             if (!bml_mcmc__m_step(half, K, k)) return 0;
@@ -823,7 +829,7 @@ static const bml_mcmc__move_row bml_mcmc__moves[BML_MCMC_N_MOVES] = {
     {"snooker", 1.7, 0, 3, 0, NULL, bml_mcmc__snooker},
     {"KDE", 1.0, 0, 2, 1, bml_mcmc__fit_kde, bml_mcmc__kde},
     {"mixture", 1.0, -1, 2, 1, bml_mcmc__fit_mixture, bml_mcmc__mixture},
-    {"surrogate", 1.0, 100, 2, 0, NULL, NULL}, /* bml_mcmc__propose_surrogate, for all walkers of a half together */
+    {"surrogate", 0.4, 100, 2, 0, NULL, NULL}, /* bml_mcmc__propose_surrogate, for all walkers of a half together */
 };
 
 BML_MCMC_DEF const char *bml_mcmc_move_name(int kind) {
@@ -831,6 +837,8 @@ BML_MCMC_DEF const char *bml_mcmc_move_name(int kind) {
 }
 
 /* >> ensemble: create and free */
+
+static const uint32_t bml_mcmc__shared = 0xFFFFFFFFu; /* in place of a walker's number: the stream of a whole step */
 
 struct bml_mcmc_ensemble {
     bml_mcmc_config config;   /* defaults resolved */
@@ -851,6 +859,7 @@ struct bml_mcmc_ensemble {
     double *inner;            /* [n_walkers/2][n_dim + 3] surrogate moves only */
     bml_mcmc_rng *inner_rng;  /* [n_walkers/2] */
     bml_mcmc__half half;
+    bml_mcmc__half reference; /* n = 0: none */
     double *chain, *chain_log_prob; /* [stored][n_walkers][n_dim], [stored][n_walkers] */
     size_t stored, capacity;
     char message[BML_MCMC__MESSAGE];
@@ -869,7 +878,9 @@ static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
     if (m->scale == 0) m->scale = m->kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * d) : row->scale;
     if (m->count == 0) {
         m->count = row->count;
-        if (row->count < 0) m->count = 2 * half < 3 * d ? 1 : 2 * half > 24 * d ? 8 : 2 * half / (3 * d);
+        if (row->count < 0 && e->config.reference)
+            m->count = e->config.n_reference < 50 * d ? 1 : e->config.n_reference > 25 * 32 * d ? 32 : e->config.n_reference / (25 * d);
+        else if (row->count < 0) m->count = 2 * half < 3 * d ? 1 : 2 * half > 24 * d ? 8 : 2 * half / (3 * d);
     }
     if (!(m->weight > 0 && m->weight < DBL_MAX && m->scale > 0 && m->scale < DBL_MAX))
         return bml_mcmc__fail(e->message, 0, "move %s: weight and scale must be positive and finite", row->name);
@@ -877,12 +888,14 @@ static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
         return bml_mcmc__fail(e->message, 0, "move stretch: scale is %g, must be above 1", m->scale);
     if (m->kind == BML_MCMC_SURROGATE) {
         if (!e->config.surrogate) return bml_mcmc__fail(e->message, 0, "move surrogate: config.surrogate is missing");
+        if (m->scale > 1) return bml_mcmc__fail(e->message, 0, "move surrogate: scale is %g, must be within 0 and 1", m->scale);
         return m->count >= 1 && m->count <= 1000000 && half >= 2 ? 1
                : bml_mcmc__fail(e->message, 0, "move surrogate: count is %d, must be within 1 and 1000000", m->count);
     }
     if (row->count && (m->count < (m->kind == BML_MCMC_WALK ? 2 : 1) || m->count > BML_MCMC_MAX_COUNT))
         return bml_mcmc__fail(e->message, 0, "move %s: count is %d, must be within 1 (walk: 2) and %d", row->name, m->count,
                               BML_MCMC_MAX_COUNT);
+    if (m->kind == BML_MCMC_MIXTURE && e->config.reference) return 1;
     need = row->need_0 + row->need_d * d;
     if (row->count && m->count > need) need = m->count;
     if (half < need)
@@ -903,6 +916,13 @@ static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e, const bml_mcmc_config 
     if (c->n_walkers < 2 * c->n_dim || c->n_walkers % 2)
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
                               "%d walkers for %d dimensions: an even number of at least %d is needed", c->n_walkers, c->n_dim, 2 * c->n_dim);
+    if ((c->reference != NULL) != (c->n_reference != 0) || (c->reference && c->n_reference < 50 * c->n_dim))
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "%d reference points for %d dimensions: at least %d are needed",
+                              c->n_reference, c->n_dim, 50 * c->n_dim);
+    if ((double)c->n_reference * c->n_dim > 5e8) return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "%d reference points", c->n_reference);
+    for (i = 0; i < c->n_reference * c->n_dim; i++)
+        if (!(fabs(c->reference[i]) <= DBL_MAX))
+            return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "reference point %d is not finite", i / c->n_dim);
     if (c->thin == 0) c->thin = 1;
     if (c->thin < 0) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "thin is %d", c->thin);
     if (!c->moves && c->n_moves == 0) {
@@ -921,8 +941,41 @@ static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e, const bml_mcmc_config 
     return BML_MCMC_OK;
 }
 
+/* What a fit of h->n points in h->d dimensions fills; 0 when memory is short. */
+static int bml_mcmc__density_arrays(bml_mcmc__half *h) {
+    size_t N = (size_t)h->n, D = (size_t)h->d, K = BML_MCMC__MAX_COMPONENTS;
+    return (h->mean = bml_mcmc__doubles(D, 1)) && (h->L = bml_mcmc__doubles(D, D)) && (h->A = bml_mcmc__doubles(D, D)) &&
+           (h->z = bml_mcmc__doubles(N, D)) && (h->weight = bml_mcmc__doubles(K, 1)) && (h->log_norm = bml_mcmc__doubles(K, 1)) &&
+           (h->mu = bml_mcmc__doubles(K, D)) && (h->CL = bml_mcmc__doubles(K * D, D)) && (h->CA = bml_mcmc__doubles(K * D, D)) &&
+           (h->responsibility = bml_mcmc__doubles(N, K)) && (h->scratch = bml_mcmc__doubles(3, D));
+}
+
+static void bml_mcmc__density_free(bml_mcmc__half *h) {
+    BML_MCMC_FREE(h->mean), BML_MCMC_FREE(h->L), BML_MCMC_FREE(h->A), BML_MCMC_FREE(h->z), BML_MCMC_FREE(h->weight);
+    BML_MCMC_FREE(h->log_norm), BML_MCMC_FREE(h->mu), BML_MCMC_FREE(h->CL), BML_MCMC_FREE(h->CA);
+    BML_MCMC_FREE(h->responsibility), BML_MCMC_FREE(h->scratch);
+}
+
+/* Fits the mixture to the reference points. */
+static int bml_mcmc__fit_reference(bml_mcmc_ensemble *e) {
+    bml_mcmc__half *r = &e->reference;
+    bml_mcmc_rng rng = bml_mcmc__stream(e->config.seed, bml_mcmc__shared, 0, 0);
+    int d = e->config.n_dim, i;
+    r->n = e->config.n_reference, r->d = d, r->other = e->config.reference;
+    r->em_steps = BML_MCMC__EM_STEPS_REFERENCE;
+    r->move.kind = BML_MCMC_MIXTURE, r->move.weight = r->move.scale = 1;
+    r->move.count = r->n / (25 * d) < 1 ? 1 : r->n / (25 * d) > BML_MCMC_MAX_COUNT ? BML_MCMC_MAX_COUNT : r->n / (25 * d);
+    for (i = 0; i < e->config.n_moves; i++)
+        if (e->moves[i].kind == BML_MCMC_MIXTURE) r->move = e->moves[i];
+    if (!bml_mcmc__density_arrays(r)) return BML_MCMC_NO_MEMORY;
+    if (!bml_mcmc__fit_mixture(r, &rng))
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the reference points span less than the space");
+    r->other = NULL; /* the caller may let go of them */
+    return BML_MCMC_OK;
+}
+
 static int bml_mcmc__allocate(bml_mcmc_ensemble *e) {
-    size_t W = (size_t)e->config.n_walkers, D = (size_t)e->config.n_dim, H = W / 2, K = BML_MCMC__MAX_COMPONENTS;
+    size_t W = (size_t)e->config.n_walkers, D = (size_t)e->config.n_dim, H = W / 2;
     bml_mcmc__half *h = &e->half;
     int i, density = 0; /* is there a move that needs fit's arrays? */
     for (i = 0; i < e->config.n_moves; i++) density |= bml_mcmc__moves[e->moves[i].kind].fit != NULL;
@@ -934,12 +987,8 @@ static int bml_mcmc__allocate(bml_mcmc_ensemble *e) {
         !(e->proposal = bml_mcmc__doubles(W, D)) || !(e->proposal_log_prob = bml_mcmc__doubles(W, 1)) ||
         !(e->hastings = bml_mcmc__doubles(W, 1)) || !(e->log_u = bml_mcmc__doubles(W, 1)))
         return BML_MCMC_NO_MEMORY;
-    if (density && (!(h->mean = bml_mcmc__doubles(D, 1)) || !(h->L = bml_mcmc__doubles(D, D)) || !(h->A = bml_mcmc__doubles(D, D)) ||
-                    !(h->z = bml_mcmc__doubles(H, D)) || !(h->weight = bml_mcmc__doubles(K, 1)) ||
-                    !(h->log_norm = bml_mcmc__doubles(K, 1)) || !(h->mu = bml_mcmc__doubles(K, D)) ||
-                    !(h->CL = bml_mcmc__doubles(K * D, D)) || !(h->CA = bml_mcmc__doubles(K * D, D)) ||
-                    !(h->responsibility = bml_mcmc__doubles(H, K)) || !(h->scratch = bml_mcmc__doubles(3, D))))
-        return BML_MCMC_NO_MEMORY;
+    if (density && !bml_mcmc__density_arrays(h)) return BML_MCMC_NO_MEMORY;
+    h->em_steps = BML_MCMC__EM_STEPS;
     if (e->config.surrogate && (!(e->inner = bml_mcmc__doubles(H, D + 3)) ||
                                 !(e->inner_rng = (bml_mcmc_rng *)bml_mcmc__alloc(H, 1, sizeof(bml_mcmc_rng)))))
         return BML_MCMC_NO_MEMORY;
@@ -957,7 +1006,9 @@ BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_
     if ((status = bml_mcmc__allocate(*e)) != BML_MCMC_OK) {
         bml_mcmc_ensemble_free(*e);
         *e = NULL;
+        return status;
     }
+    if (config->reference && (status = bml_mcmc__fit_reference(*e)) != BML_MCMC_OK) (*e)->refused = status;
     return status;
 }
 
@@ -966,9 +1017,8 @@ BML_MCMC_DEF void bml_mcmc_ensemble_free(bml_mcmc_ensemble *e) {
     BML_MCMC_FREE(e->accepted), BML_MCMC_FREE(e->theta), BML_MCMC_FREE(e->log_prob), BML_MCMC_FREE(e->old_theta);
     BML_MCMC_FREE(e->old_log_prob), BML_MCMC_FREE(e->moved), BML_MCMC_FREE(e->order), BML_MCMC_FREE(e->other);
     BML_MCMC_FREE(e->proposal), BML_MCMC_FREE(e->proposal_log_prob), BML_MCMC_FREE(e->hastings), BML_MCMC_FREE(e->log_u);
-    BML_MCMC_FREE(e->half.mean), BML_MCMC_FREE(e->half.L), BML_MCMC_FREE(e->half.A), BML_MCMC_FREE(e->half.z);
-    BML_MCMC_FREE(e->half.weight), BML_MCMC_FREE(e->half.log_norm), BML_MCMC_FREE(e->half.mu), BML_MCMC_FREE(e->half.CL);
-    BML_MCMC_FREE(e->half.CA), BML_MCMC_FREE(e->half.responsibility), BML_MCMC_FREE(e->half.scratch);
+    bml_mcmc__density_free(&e->half);
+    bml_mcmc__density_free(&e->reference);
     BML_MCMC_FREE(e->inner), BML_MCMC_FREE(e->inner_rng);
     BML_MCMC_FREE(e->chain), BML_MCMC_FREE(e->chain_log_prob), BML_MCMC_FREE(e);
 }
@@ -1006,7 +1056,6 @@ BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_en
 /* >> ensemble: start */
 
 enum { BML_MCMC__REDRAWS = 100 };
-static const uint32_t bml_mcmc__shared = 0xFFFFFFFFu; /* in place of a walker's number: the stream of a whole step */
 
 /* "(1, 2.5, ...)" of x[d] appended to the message; what does not fit is left out. */
 static void bml_mcmc__append_point(char *message, const double *x, int d) {
@@ -1203,7 +1252,7 @@ static void bml_mcmc__shuffle(int *order, int n, bml_mcmc_rng *rng) {
 
 /* Proposals for the walkers mine[0..H-1]; each draws from its own stream of this step. */
 static void bml_mcmc__propose(bml_mcmc_ensemble *e, const int *mine, int fitted) {
-    const bml_mcmc__half *half = &e->half;
+    const bml_mcmc__half *half = &e->half, *from = e->half.move.kind == BML_MCMC_MIXTURE && e->reference.n ? &e->reference : half;
     int i, j, d = half->d, kind = fitted ? half->move.kind : BML_MCMC_STRETCH;
     uint64_t step = e->step + 1;
     for (i = 0; i < half->n; i++) {
@@ -1211,13 +1260,18 @@ static void bml_mcmc__propose(bml_mcmc_ensemble *e, const int *mine, int fitted)
         const double *x = e->theta + mine[i] * d;
         double *y = e->proposal + i * d, check = 0;
         e->log_u[i] = log(bml_mcmc_rng_uniform(&rng));
-        e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, half, &rng);
+        e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, from, &rng);
         for (j = 0; j < d; j++) check += 0 * y[j];
         if (!(check == 0 && e->hastings[i] <= DBL_MAX)) { /* overflowed: asks for x again and stays there */
             memcpy(y, x, sizeof(double) * (size_t)d);
             e->hastings[i] = -BML_MCMC__INF;
         }
     }
+}
+
+/* Which move an inner step takes, from a uniform number. */
+static int bml_mcmc__inner_kind(double u, double mixture) {
+    return u < mixture ? BML_MCMC_MIXTURE : u < mixture + 0.5 * (1 - mixture) ? BML_MCMC_STRETCH : BML_MCMC_DE;
 }
 
 /* Proposals of the surrogate move. All walkers of the half take each inner step together, so that the surrogate is called
@@ -1239,10 +1293,10 @@ static int bml_mcmc__propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
     for (k = 0; k < half->move.count; k++) {
         for (i = 0; i < H; i++) {
             bml_mcmc_rng *rng = &e->inner_rng[i];
-            int stretch = bml_mcmc_rng_uniform(rng) < 0.25, j;
+            int j, kind = bml_mcmc__inner_kind(bml_mcmc_rng_uniform(rng), e->reference.n ? half->move.scale : 0);
             double *x = e->proposal + i * d, *y = tried + i * d, check = 0;
-            inner.move.scale = stretch ? bml_mcmc__moves[BML_MCMC_STRETCH].scale : 2.38 / sqrt(2.0 * d);
-            e->hastings[i] = stretch ? bml_mcmc__stretch(y, x, &inner, rng) : bml_mcmc__de(y, x, &inner, rng);
+            inner.move.scale = kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * d) : bml_mcmc__moves[kind].scale;
+            e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, kind == BML_MCMC_MIXTURE ? &e->reference : &inner, rng);
             for (j = 0; j < d; j++) check += 0 * y[j];
             if (!(check == 0)) memcpy(y, x, bytes);
         }
@@ -1268,7 +1322,7 @@ static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_m
     *move = m;
     half->move = e->moves[m];
     for (i = 0; i < H; i++) memcpy(e->other + i * d, e->theta + theirs[i] * d, sizeof(double) * (size_t)d);
-    if (bml_mcmc__moves[half->move.kind].fit) fitted = bml_mcmc__moves[half->move.kind].fit(half, shared);
+    if (bml_mcmc__moves[half->move.kind].fit && !(half->move.kind == BML_MCMC_MIXTURE && e->reference.n)) fitted = bml_mcmc__moves[half->move.kind].fit(half, shared);
     if (!fitted) half->move.scale = bml_mcmc__moves[BML_MCMC_STRETCH].scale;
     if (half->move.kind == BML_MCMC_SURROGATE) {
         if ((status = bml_mcmc__propose_surrogate(e, mine)) != BML_MCMC_OK) return status;

@@ -1099,7 +1099,16 @@ BML_SSC_DEF void bml_ssc_source_from_row(bml_ssc_source *source, const double *r
 
 BML_SSC_DEF double bml_ssc_gamma_confined(double R, double B) { return BML_SSC__E * B * R / BML_SSC__MC2; }
 
+/* What the source's drive, or its expansion, says of time t. */
+static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t) {
+    now->injection = 1;
+    now->R = 1 + s->expansion_speed * t;
+    now->B = pow(now->R, -s->field_index);
+    if (s->drive) s->drive(now, t, s->user);
+}
+
 BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) {
+    bml_ssc_drive drive;
     double x_lowest;
     int status, f, c;
     if (!blob || !source) return BML_SSC_ARGUMENT;
@@ -1139,7 +1148,8 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
     memset(blob->M2, 0, (size_t)blob->ng * sizeof(double));
     memset(blob->ledger, 0, sizeof blob->ledger);
     blob->t = blob->dt_last = 0;
-    blob->ln_R[0] = blob->ln_R[1] = 0;
+    bml_ssc__drive(&drive, &blob->src, 0);
+    blob->ln_R[0] = blob->ln_R[1] = drive.R > 0 ? log(drive.R) : 0;
     blob->tolerance = 1e-3;
     blob->started = 1;
     return BML_SSC_OK;
@@ -1398,13 +1408,6 @@ static void bml_ssc__swap(double **a, double **b) {
     *b = c;
 }
 
-static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t) {
-    now->injection = 1;
-    now->R = 1 + s->expansion_speed * t;
-    now->B = pow(now->R, -s->field_index);
-    if (s->drive) s->drive(now, t, s->user);
-}
-
 /* Coefficients of the step, and the drive at its end. */
 static int bml_ssc__prepare(bml_ssc__step *st, bml_ssc_blob *blob, double dt) {
     bml_ssc_drive now;
@@ -1555,6 +1558,8 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
             double relative = fabs(blob->old[i] - blob->gdot[i]) / blob->old[i];
             if (!(relative <= change)) change = relative; /* a NaN stays */
         }
+        if (pass >= 8) /* a slow or circling fixed point is met half-way */
+            for (i = 0; i < blob->ng; i++) blob->old[i] = 0.5 * (blob->old[i] + blob->gdot[i]);
         bml_ssc__swap(&blob->old, &blob->gdot);
     }
     bml_ssc__keep_books(blob, &st);
@@ -1697,8 +1702,9 @@ BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, 
 
 BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega_m) {
     double sum = 0, half, y;
-    int i, side, piece, pieces = 1 + (int)(2 * z);
+    int i, side, piece, pieces;
     if (!(z > 0 && z < 1e4 && H0 > 0 && H0 < HUGE_VAL && omega_m > 0 && omega_m <= 1)) return (double)NAN;
+    pieces = 1 + (int)(2 * log1p(z));
     half = 0.5 * log1p(z) / pieces; /* int dz/E(z), in ln(1 + z) */
     for (piece = 0; piece < pieces; piece++)
         for (i = 0; i < 4; i++)

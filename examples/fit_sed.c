@@ -38,7 +38,7 @@ static const struct parameter {
 static const double gamma_span = 2; /* gamma_max is at least 100 gamma_min */
 
 static const double bad_by = 15;    /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
-static const double learn_from = 25; /* the polynomial learns from points this close to the best */
+static const double learn_from = 12; /* the polynomial learns from points this close to the best, in ln p */
 
 enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
 
@@ -75,7 +75,9 @@ typedef struct problem {
     int flux_rows;
     double *scratch;             /* [threads][sed.n] */
     memory learned;
-    int remember;
+    int remember, pin;           /* keep solver answers; keep them however far from the best */
+    double *archive;             /* [archive_n][n_free] sample of the polynomial's posterior */
+    int archive_n;
     response response;
 } problem;
 
@@ -157,6 +159,7 @@ static void remember(problem *p, const double *theta, const double *flux, double
     memory *m = &p->learned;
     int n = p->sed.n;
     if (ln_p > m->best) m->best = ln_p;
+    if (p->pin) ln_p = HUGE_VAL; /* where the polynomial was wrong enough to go */
     if (!(ln_p > m->best - 2 * learn_from)) return;
     if (m->n == m->capacity) {
         m->capacity = m->capacity ? 2 * m->capacity : 4096;
@@ -301,6 +304,7 @@ static void clean_up(problem *p) {
     free(p->nu);
     free(p->flux);
     free(p->scratch);
+    free(p->archive);
     free(p->learned.theta);
     free(p->learned.flux);
     free(p->learned.ln_p);
@@ -381,11 +385,26 @@ static int leave_stuck(double *theta, const bml_mcmc_ensemble_info *info, proble
     return moved;
 }
 
-static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const bml_mcmc_move *moves, int n_moves, uint64_t seed,
-                                   bml_mcmc_progress_fn progress, void *progress_user) {
-    bml_mcmc_config config = {.n_dim = p->n_free, .n_walkers = (int)p->opt->walkers, .seed = seed, .log_prob = log_prob,
-                              .surrogate = p->response.coef ? log_prob_response : NULL, .user = p, .moves = moves,
-                              .n_moves = n_moves, .progress = progress, .progress_user = progress_user};
+typedef struct setup { /* of an ensemble, beside what the problem says */
+    const bml_mcmc_move *moves;
+    int n_moves, thin, only_response;
+    uint64_t seed; /* added to the user's */
+    progress_bar *bar;
+} setup;
+
+static int show_progress(const bml_mcmc_progress *now, void *user) {
+    char note[64];
+    snprintf(note, sizeof note, "%.0f %% accepted", 100 * now->acceptance);
+    progress_at(user, (double)now->step, note);
+    return 0;
+}
+
+static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup *s) {
+    bml_mcmc_config config = {.n_dim = p->n_free, .n_walkers = (int)p->opt->walkers, .seed = p->opt->seed + s->seed,
+                              .log_prob = s->only_response ? log_prob_response : log_prob,
+                              .surrogate = p->response.coef ? log_prob_response : NULL, .user = p, .reference = p->archive,
+                              .n_reference = p->archive_n, .moves = s->moves, .n_moves = s->n_moves, .thin = s->thin,
+                              .progress = s->bar ? show_progress : NULL, .progress_user = s->bar};
     bml_mcmc_ensemble *e;
     int status = bml_mcmc_ensemble_create(&e, &config);
     if (!status) status = bml_mcmc_start_given(e, start);
@@ -398,43 +417,94 @@ static void run(bml_mcmc_ensemble *e, long steps) {
     if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
 }
 
+/* Stages and their proposals. */
+enum { ARCHIVE = 8000, CHECKS = 2000, REFINE_ROUNDS = 6 };
 static const bml_mcmc_move plain_moves[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
-static const bml_mcmc_move screened_moves[] = {{BML_MCMC_SURROGATE, 0.8, 0, 0}, {BML_MCMC_STRETCH, 0.1, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
+static const bml_mcmc_move explore_moves[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
+static const bml_mcmc_move screened_moves[] = {{BML_MCMC_SURROGATE, 0.8, 0, 60}, {BML_MCMC_STRETCH, 0.15, 0, 0}, {BML_MCMC_DE, 0.05, 0, 0}};
 
-/* Rounds of sampling, each followed by leaving stuck walkers and learning; start [walkers][n_free] in and out. The first
-   rounds climb with plain moves until the best point stands still, the last ones walk on the polynomial as it improves. */
+/* Climb with plain moves and the exact solver until the best point stands still, leaving stuck walkers behind. start
+   [walkers][n_free] in and out. */
 static void climb(double *start, problem *p, progress_bar *bar) {
-    enum { PLAIN = 30, SCREENED = 8 };
+    enum { ROUNDS = 30 };
     bml_mcmc_rng rng;
     double best = -HUGE_VAL;
-    int still = 0;
     bml_mcmc_rng_init(&rng, p->opt->seed, 1);
-    p->remember = 1;
-    for (int round = 0; round < PLAIN + SCREENED; round++) {
-        int screened = round >= PLAIN;
-        bml_mcmc_ensemble *e = ensemble(p, start, screened ? screened_moves : plain_moves, 3, p->opt->seed + 1000 + (uint64_t)round, NULL, NULL);
+    for (int round = 0, still = 0; round < ROUNDS && still < 3; round++) {
+        bml_mcmc_ensemble *e = ensemble(p, start, &(setup){.moves = plain_moves, .n_moves = 3, .seed = 1000 + (uint64_t)round});
         bml_mcmc_ensemble_info info;
-        run(e, screened ? 20 : 40);
+        int stuck;
+        run(e, 40);
         info = bml_mcmc_ensemble_get_info(e);
-        int stuck = leave_stuck(start, &info, p, &rng);
+        stuck = leave_stuck(start, &info, p, &rng);
         bml_mcmc_ensemble_free(e);
         still = p->learned.best < best + 0.5 && stuck == 0 ? still + 1 : 0;
         best = p->learned.best;
         progress_at(bar, round + 1, "climbing");
-        if ((screened || round == PLAIN - 1 || still >= 3) && learn(p)) break; /* too few points: plain moves it is */
-        if (!screened && still >= 3) round = PLAIN - 1;
     }
-    p->remember = 0;
+}
+
+/* A sample of the polynomial's posterior, ARCHIVE points [.][n_free] in p->archive, started from start and helped by the
+   archive before it. */
+static void explore(const double *start, problem *p, uint64_t seed) {
+    int W = (int)p->opt->walkers, d = p->n_free;
+    long thin = 10, keep = ARCHIVE / W + 1;
+    setup s = {.moves = explore_moves, .n_moves = p->archive_n ? 3 : 2, .seed = seed, .only_response = 1, .thin = (int)thin};
+    bml_mcmc_ensemble *e = ensemble(p, start, &s);
+    bml_mcmc_chain chain;
+    run(e, 2 * keep * thin); /* its first half is burn-in */
+    chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)keep);
+    p->archive_n = (int)chain.n_steps * W;
+    p->archive = realloc(p->archive, (size_t)p->archive_n * (size_t)d * sizeof(double));
+    if (!p->archive) fail("fit_sed: out of memory");
+    memcpy(p->archive, chain.theta, (size_t)p->archive_n * (size_t)d * sizeof(double));
+    bml_mcmc_ensemble_free(e);
+}
+
+/* Ask the solver at CHECKS points of the archive and keep all its answers, to learn from. New start positions are
+   drawn from these points by the ratio of exact to approximate density. */
+static void check_archive(double *start, problem *p, bml_mcmc_rng *rng) {
+    int d = p->n_free, W = (int)p->opt->walkers, n = p->archive_n < CHECKS ? p->archive_n : CHECKS;
+    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta), *lp = malloc(2 * (size_t)n * sizeof *lp), *ratio = lp + n;
+    double top = -HUGE_VAL;
+    if (!theta || !lp) fail("fit_sed: out of memory");
+    for (int i = 0; i < n; i++)
+        memcpy(theta + i * d, p->archive + (long)i * p->archive_n / n * d, (size_t)d * sizeof *theta);
+    log_prob_response(ratio, theta, n, d, p);
+    p->pin = 1;
+    log_prob(lp, theta, n, d, p);
+    p->pin = 0;
+    for (int i = 0; i < n; i++) top = fmax(top, ratio[i] = lp[i] - ratio[i]);
+    for (int i = 0; i < n; i++) ratio[i] = exp(ratio[i] - top);
+    for (int w = 0; w < W; w++) { /* no point twice, though a walker that stood still left it twice in the archive */
+        size_t bytes = (size_t)d * sizeof *theta;
+        double left = 0, u;
+        int i;
+        for (i = 0; i < n; i++) left += ratio[i];
+        if (!(left > 0)) break;
+        for (i = 0, u = bml_mcmc_rng_uniform(rng) * left; i < n - 1 && (u -= ratio[i]) > 0; i++) continue;
+        memcpy(start + w * d, theta + i * d, bytes);
+        for (i = 0; i < n; i++)
+            if (!memcmp(theta + i * d, start + w * d, bytes)) ratio[i] = 0;
+    }
+    free(theta);
+    free(lp);
+}
+
+/* Rounds of learning, exploring and checking, until the polynomial's posterior is close to the exact one. */
+static void refine(double *start, problem *p, progress_bar *bar) {
+    bml_mcmc_rng rng;
+    bml_mcmc_rng_init(&rng, p->opt->seed, 2);
+    for (int round = 0; round < REFINE_ROUNDS; round++) {
+        if (learn(p)) return; /* too few points: plain moves it is */
+        explore(start, p, 2000 + (uint64_t)round);
+        check_archive(start, p, &rng);
+        progress_at(bar, 30 + 1 + round, "learning");
+    }
+    if (!learn(p)) explore(start, p, 2000 + REFINE_ROUNDS);
 }
 
 /* ==== sample ====================================================================================================== */
-
-static int show_progress(const bml_mcmc_progress *now, void *user) {
-    char note[64];
-    snprintf(note, sizeof note, "%.0f %% accepted", 100 * now->acceptance);
-    progress_at(user, (double)now->step, note);
-    return 0;
-}
 
 /* Runs until 50 autocorrelation times and min_ess, or the given steps. Returns the sampler's verdict. */
 static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
@@ -665,20 +735,25 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     progress_bar bar;
     best_point best;
     outcome result = {0};
+    setup how;
     draws g = {0};
     int status, drawn;
 
     if (!start) fail("fit_sed: out of memory");
-    progress_begin(&bar, "searching", 38, opt->quiet);
+    progress_begin(&bar, "searching", 30 + REFINE_ROUNDS, opt->quiet);
+    p->remember = 1;
     search(start, p);
     climb(start, p, &bar);
+    if (opt->moves == MOVES_SURROGATE) refine(start, p, &bar);
+    p->remember = 0;
     progress_end(&bar);
 
     progress_begin(&bar, "sampling", (double)(opt->burn + opt->steps), opt->quiet);
     result.calls = -p->calls;
-    if (opt->moves == MOVES_SURROGATE && p->response.coef) e = ensemble(p, start, screened_moves, 3, opt->seed, show_progress, &bar);
-    else if (opt->moves == MOVES_SURROGATE) e = ensemble(p, start, plain_moves, 3, opt->seed, show_progress, &bar);
-    else e = ensemble(p, start, &chosen[opt->moves - MOVES_STRETCH], 1, opt->seed, show_progress, &bar);
+    if (opt->moves != MOVES_SURROGATE) how = (setup){.moves = &chosen[opt->moves - MOVES_STRETCH], .n_moves = 1, .bar = &bar};
+    else if (p->archive_n) how = (setup){.moves = screened_moves, .n_moves = 3, .bar = &bar};
+    else how = (setup){.moves = plain_moves, .n_moves = 3, .bar = &bar};
+    e = ensemble(p, start, &how);
     status = sample(e, summary, p);
     result.calls += p->calls;
     result.converged = !status;
