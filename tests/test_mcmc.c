@@ -47,6 +47,26 @@ static void truncated(double *lp, const double *x, int n, int d, void *user) {
         lp[i] = x[0] > 0 && x[1] > 0 && x[1] < 1 && x[2] > 0 ? -x[0] - 0.5 * x[2] * x[2] : -infinite;
 }
 
+/* A wrong surrogate for each of them, told apart by the dimension: moved and widened, without the walls, widened. */
+static void approximate(double *lp, const double *x, int n, int d, void *user) {
+    double y[4] = {0};
+    for (int i = 0; i < n; i++, x += d) {
+        for (int k = 0; k < d && k < 4; k++) y[k] = x[k] - 0.3;
+        if (d == 4) correlated(lp + i, y, 1, d, user);
+        else if (d == 2) rosenbrock(lp + i, x, 1, d, user);
+        else isotropic(lp + i, x, 1, d, user);
+        lp[i] *= 0.6;
+    }
+}
+
+static void nan_everywhere(double *lp, const double *x, int n, int d, void *user) {
+    (void)lp, (void)x, (void)n, (void)d, (void)user; /* answers nothing */
+}
+static void nowhere(double *lp, const double *x, int n, int d, void *user) {
+    (void)x, (void)d, (void)user;
+    for (int i = 0; i < n; i++) lp[i] = -infinite;
+}
+
 /* ---- helpers ---- */
 
 static bml_mcmc_config make_config(int n_dim, int n_walkers, bml_mcmc_log_prob f) {
@@ -114,7 +134,7 @@ static void check_moments(const target *t, const bml_mcmc_move *moves, int n_mov
     int status;
     double worst;
     bml_mcmc_ensemble *e;
-    c.moves = moves, c.n_moves = n_moves;
+    c.moves = moves, c.n_moves = n_moves, c.surrogate = approximate;
     for (int i = 0; i < n_moves; i++)
         snprintf(name + strlen(name), sizeof name - strlen(name), "%s%s", i ? "+" : "", bml_mcmc_move_name(moves[i].kind));
     e = begin(&c, t->center, t->radius);
@@ -170,7 +190,8 @@ static void test_rng(void) {
 
 static void test_moments(void) {
     static const bml_mcmc_move alone[BML_MCMC_N_MOVES] = {{BML_MCMC_STRETCH, 0, 0, 0}, {BML_MCMC_WALK, 0, 0, 0},
-        {BML_MCMC_DE, 0, 0, 0}, {BML_MCMC_SNOOKER, 0, 0, 0}, {BML_MCMC_KDE, 0, 0, 0}, {BML_MCMC_MIXTURE, 0, 0, 0}};
+        {BML_MCMC_DE, 0, 0, 0}, {BML_MCMC_SNOOKER, 0, 0, 0}, {BML_MCMC_KDE, 0, 0, 0}, {BML_MCMC_MIXTURE, 0, 0, 0},
+        {BML_MCMC_SURROGATE, 0, 0, 10}};
     static const bml_mcmc_move local[4] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_WALK, 1, 0, 5}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 1, 0, 0}};
     static const bml_mcmc_move global[2] = {{BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 2, 1.2, 3}};
     static const bml_mcmc_move all[3] = {{BML_MCMC_KDE, 1, 0.7, 0}, {BML_MCMC_MIXTURE, 1, 0, 2}, {BML_MCMC_STRETCH, 1, 3, 0}};
@@ -263,11 +284,58 @@ static void test_snooker(void) {
 }
 
 static const bml_mcmc_move every_move[BML_MCMC_N_MOVES] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_WALK, 1, 0, 0},
-    {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 1, 0, 0}, {BML_MCMC_KDE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
+    {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 1, 0, 0}, {BML_MCMC_KDE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0},
+    {BML_MCMC_SURROGATE, 1, 0, 5}};
+
+/* Reference points from a normal of twice the width: the mixture is fitted to them, not to the ensemble, also inside the
+   surrogate move, and the moments stay those of the target. The points may be forgotten after create. */
+static void test_reference(void) {
+    static const bml_mcmc_move mixture[1] = {{BML_MCMC_MIXTURE, 1, 0, 0}};
+    static const bml_mcmc_move screened[2] = {{BML_MCMC_SURROGATE, 3, 0, 10}, {BML_MCMC_STRETCH, 1, 0, 0}};
+    const double truth[11] = {0, 0, 0, 0, 1, 1, 1, 1, 0.9, 0.9, 0.9};
+    double *points = malloc(4000 * sizeof *points);
+    bml_mcmc_rng r;
+    bml_mcmc_rng_init(&r, seed, 77);
+    for (int m = 0; m < 2; m++) {
+        bml_mcmc_config c = make_config(4, 20, correlated);
+        bml_mcmc_ensemble *e;
+        bml_mcmc_ensemble_info info;
+        int status;
+        double worst;
+        for (int i = 0; i < 4000; i++)
+            points[i] = i % 4 ? 0.9 * points[i - 1] + 2 * sqrt(0.19) * bml_mcmc_rng_normal(&r) : 2 * bml_mcmc_rng_normal(&r);
+        c.reference = points, c.n_reference = 1000, c.surrogate = approximate;
+        c.moves = m ? screened : mixture, c.n_moves = m ? 2 : 1;
+        e = begin(&c, 0, 1);
+        for (int i = 0; i < 4000; i++) points[i] = not_a_number;
+        CHECK(!bml_mcmc_run(e, 6000), "reference points, %s: run", bml_mcmc_move_name(c.moves[0].kind));
+        info = bml_mcmc_ensemble_get_info(e);
+        worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 500), truth, &status);
+        CHECK(!status && worst <= K_SIGMA, "moments, largest deviation %.2f sigma of %g allowed; %.0f %% accepted", worst, K_SIGMA,
+              100 * (double)info.moves_accepted[0] / (double)info.moves_proposed[0]);
+        bml_mcmc_ensemble_free(e);
+    }
+    free(points);
+}
+
+/* A surrogate that says NaN is an error that names it; one that says "impossible" everywhere moves nobody. */
+static void test_bad_surrogates(void) {
+    static const bml_mcmc_move moves[1] = {{BML_MCMC_SURROGATE, 1, 0, 3}};
+    bml_mcmc_config c = make_config(4, 20, correlated);
+    bml_mcmc_ensemble *e;
+    c.moves = moves, c.n_moves = 1, c.surrogate = nan_everywhere;
+    e = begin(&c, 0, 1);
+    CHECK(bml_mcmc_run(e, 1) == BML_MCMC_NAN && strstr(bml_mcmc_ensemble_message(e), "surrogate"), "refused: %s", bml_mcmc_ensemble_message(e));
+    bml_mcmc_ensemble_free(e);
+    c.surrogate = nowhere;
+    e = begin(&c, 0, 1);
+    CHECK(!bml_mcmc_run(e, 10) && bml_mcmc_ensemble_get_info(e).moves_accepted[0] == 0, "a surrogate of zero everywhere moves nobody");
+    bml_mcmc_ensemble_free(e);
+}
 
 static bml_mcmc_config every_config(void) {
     bml_mcmc_config c = make_config(4, 20, correlated);
-    c.moves = every_move, c.n_moves = BML_MCMC_N_MOVES;
+    c.moves = every_move, c.n_moves = BML_MCMC_N_MOVES, c.surrogate = approximate;
     return c;
 }
 
@@ -427,14 +495,6 @@ static void half_space(double *lp, const double *x, int n, int d, void *user) {
     for (int i = 0; i < n; i++)
         if (x[i * d] < 0) lp[i] = -infinite;
 }
-static void nan_everywhere(double *lp, const double *x, int n, int d, void *user) {
-    (void)lp, (void)x, (void)n, (void)d, (void)user; /* answers nothing */
-}
-static void nowhere(double *lp, const double *x, int n, int d, void *user) {
-    (void)x, (void)d, (void)user;
-    for (int i = 0; i < n; i++) lp[i] = -infinite;
-}
-
 static void test_starts(void) {
     bml_mcmc_config c = make_config(3, 12, half_space);
     bml_mcmc_ensemble *e, *f;
@@ -485,6 +545,7 @@ static void expect_refused(bml_mcmc_config c, int status, const char *word) {
 }
 
 static void test_config(void) {
+    static double reference[450]; /* all at the origin */
     bml_mcmc_config good = make_config(3, 12, isotropic), c;
     bml_mcmc_move move = {BML_MCMC_STRETCH, 1, 0, 0};
     bml_mcmc_ensemble *e;
@@ -497,7 +558,14 @@ static void test_config(void) {
     TRY(c.thin = -1, BML_MCMC_BAD_ARGUMENT, "thin");
     TRY(c.log_prob = NULL, BML_MCMC_BAD_ARGUMENT, "log_prob");
     TRY((c.moves = &move, c.n_moves = 17), BML_MCMC_BAD_ARGUMENT, "17 moves");
-    TRY((c.moves = &move, c.n_moves = 1, move.kind = 6), BML_MCMC_BAD_ARGUMENT, "move number 6");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = 7), BML_MCMC_BAD_ARGUMENT, "move number 7");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE), BML_MCMC_BAD_ARGUMENT, "surrogate is missing");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE, c.surrogate = isotropic, move.count = -1), BML_MCMC_BAD_ARGUMENT, "count is -1");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE, c.surrogate = isotropic, move.scale = 2), BML_MCMC_BAD_ARGUMENT, "scale is 2");
+    TRY((c.reference = reference, c.n_reference = 149), BML_MCMC_BAD_ARGUMENT, "149 reference");
+    TRY((c.reference = NULL, c.n_reference = 150), BML_MCMC_BAD_ARGUMENT, "150 reference");
+    TRY((c.reference = reference, c.n_reference = 150), BML_MCMC_BAD_ARGUMENT, "span less");
+    TRY((reference[7] = not_a_number, c.reference = reference, c.n_reference = 150), BML_MCMC_BAD_ARGUMENT, "point 2 is not finite");
     TRY((c.moves = &move, c.n_moves = 1, move.weight = not_a_number), BML_MCMC_BAD_ARGUMENT, "weight");
     TRY((c.moves = &move, c.n_moves = 1, move.scale = 0.5), BML_MCMC_BAD_ARGUMENT, "above 1");
     TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_WALK, move.count = 7), BML_MCMC_BAD_ARGUMENT, "14 walkers");
@@ -558,7 +626,7 @@ static void test_autocorrelation(void) {
     bml_mcmc_rng r;
     bml_mcmc_rng_init(&r, seed, 4);
     for (int i = 0; i < 3; i++) {
-        double *x = ar1(4000, 51, phis[i], &r), tau, want = (1 + phis[i]) / (1 - phis[i]), slow = slow_tau(x, 4000, 51);
+        double *x = ar1(4000, 51, phis[i], &r), tau = 0, want = (1 + phis[i]) / (1 - phis[i]), slow = slow_tau(x, 4000, 51);
         bml_mcmc_chain c = {x, NULL, 4000, 51, 1};
         int status = bml_mcmc_autocorrelation(&tau, c);
         /* statistical: sqrt(2 (2M+1)/N) with M = 5 tau + 1; bias: the window's exp(-M/tau_exp), each walker's mean 2 tau/n */
@@ -891,14 +959,15 @@ static void line_log_prob(double *lp, const double *x, int n, int d, void *user)
 /* Ranks of SOURCES truths under posteriors that use error bars wrong by the factor; ranks[2][SOURCES]. */
 static int line_ranks(int *ranks, double factor) {
     bml_mcmc_rng r;
+    static double truth[2]; /* static: gcc 12 warns, wrongly, of elements beyond those that n_dim allows */
     bml_mcmc_rng_init(&r, seed, 9);
     for (int s = 0; s < SOURCES; s++) {
-        double truth[2] = {bml_mcmc_rng_normal(&r), bml_mcmc_rng_normal(&r)};
         line l;
         bml_mcmc_config c = make_config(2, 16, line_log_prob);
         bml_mcmc_ensemble *e;
         int pair[2], status;
         l.error_factor = factor;
+        for (int k = 0; k < 2; k++) truth[k] = bml_mcmc_rng_normal(&r);
         for (int k = 0; k < POINTS; k++) l.y[k] = truth[0] + truth[1] * k + 0.7 * bml_mcmc_rng_normal(&r);
         c.user = &l, c.seed = seed * 1000 + (uint64_t)s;
         e = begin(&c, 0, 1);
@@ -913,7 +982,7 @@ static int line_ranks(int *ranks, double factor) {
 
 static void test_calibration(void) {
     int ranks[2 * SOURCES];
-    double fraction, sd, p;
+    double fraction = 0, sd = 0, p;
     /* chi^2 tables: 5 % points; two degrees of freedom are an exponential */
     CHECK_NEAR(bml_mcmc_chi2_survival(3.841458820694124, 1), 0.05, 1e-13, "chi^2, 1 degree of freedom");
     CHECK_NEAR(bml_mcmc_chi2_survival(18.307038053275146, 10), 0.05, 1e-13, "chi^2, 10 degrees of freedom");
@@ -947,6 +1016,8 @@ int main(int argc, char **argv) {
     test_rosenbrock_arms();
     test_few_walkers();
     test_snooker();
+    test_reference();
+    test_bad_surrogates();
     test_append_and_thin();
     test_threads();
     test_save();
