@@ -81,11 +81,11 @@ FIT_DATA = examples/data/3hsp_j095507.csv
 fit: build/fit_sed tools
 	@build/fit_sed $(FIT_DATA) --redshift 0.557 --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
 
-# -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/headers.sh is one of them. ----
+# -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
-	@MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh $(TESTS)
+	@MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh $(TESTS)
+	@BML_CHECK_LONG=1 MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/memory/test_%: tests/test_%.c build/flags | build/memory

@@ -6,7 +6,7 @@
 
    In ONE source file:           #define BML_SSC_IMPLEMENTATION
                                  #include "bml_ssc.h"
-   everywhere else just:         #include "bml_ssc.h"
+   everywhere else just:         #include "bml_ssc.h"             and link with -lm
 
        #define BML_SSC_IMPLEMENTATION
        #include "bml_ssc.h"
@@ -42,7 +42,8 @@
    3. bml_ssc_solve(blob, &source): from an empty blob to source.t_end. Or by hand, for light curves and flares:
           bml_ssc_begin(blob, &source);
           for (t = 0.5; t < 20; t += 0.5) { bml_ssc_advance(blob, t); bml_ssc_sed(...); }
-      or, for the stationary source, bml_ssc_begin and bml_ssc_steady.
+      with config.time_step at 0.02 or so: the default is made for spectra at t = 5 and after, and is off by tens of per
+      cent at t = 0.5; or, for the stationary source, bml_ssc_begin and bml_ssc_steady.
    4. Read the blob as often as you like: bml_ssc_sed (observer), bml_ssc_spectrum (comoving), bml_ssc_electrons,
       bml_ssc_energy (the balance), bml_ssc_derive (peaks, powers, U_e/U_B).
    5. bml_ssc_log_likelihood compares a SED with data points and upper limits.
@@ -87,7 +88,7 @@
    What is approximated: one zone, isotropic and homogeneous; electron and photon escape is a rate, not a crossing;
    (7) holds for gamma >> 1 and leaves out down-scattering below x; scattered photons are not taken out of the target
    field (Thomson depth << 1); photons lose no energy by expansion; pairs share the photon's energy equally, which
-   misplaces them by a factor of two at most. When NOT to use it: sources optically thick to scattering, hadronic
+   misplaces the more energetic one by a factor of two at most. When NOT to use it: sources optically thick to scattering, hadronic
    models, jets whose cooling length is shorter than R, external fields seen at a fixed angle.
 
    Two grids:
@@ -122,7 +123,7 @@ extern "C" {
     X(MEMORY, -2, "out of memory")                                                                                     \
     X(CONFIG, -3, "configuration: unknown grid, or spacing or time step outside its range")                            \
     X(PARAMETER, -4, "a parameter is NaN, infinite or outside its range")                                              \
-    X(ORDER, -5, "gamma_min must be >= 1 and below gamma_max")                                                         \
+    X(ORDER, -5, "gamma_max must be above gamma_min")                                                         \
     X(SPECTRUM, -6, "electron or external spectrum: bad shape, or no energy in the allowed range")                     \
     X(TIME, -7, "time must grow, from bml_ssc_begin on")                                                               \
     X(OUTSIDE_TABLE, -8, "redshift or frequency outside the EBL table")                                                \
@@ -147,7 +148,7 @@ typedef enum bml_ssc_pitch { BML_SSC_PITCH_AVERAGED, BML_SSC_PITCH_90 } bml_ssc_
 typedef struct bml_ssc_config {
     bml_ssc_grid grid;   /* 0 = BML_SSC_CONVERGED */
     double spacing;      /* of both grids [dex], 0.01 ... 0.25; 0 = 0.1. ATHENA: 0.1 only */
-    double time_step;    /* longest step [R/c], 0.001 ... 1; 0 = 5/12 */
+    double time_step;    /* longest step [R/c], 0.001 ... 1; 0 = 5/12, for t >= 5. Light curves: 0.01 ... 0.05 */
     bml_ssc_pitch pitch; /* synchrotron kernel of the converged grid; ATHENA is always at 90 degrees */
 } bml_ssc_config;
 
@@ -191,7 +192,8 @@ typedef struct bml_ssc_external {
     int n_table;
 } bml_ssc_external;
 
-/* What may change with time, as multiples of the source's own values (all 1 at first). */
+/* What may change with time, as multiples of the source's own values; on entry 1, R^-m and 1 + beta t. The callback is
+   called by begin, advance, sed and derive, in a batch from several threads: it must depend on t and user alone. */
 typedef struct bml_ssc_drive {
     double injection, B, R;
 } bml_ssc_drive;
@@ -202,14 +204,15 @@ typedef struct bml_ssc_source {
     double gamma_min;   /* lowest injected Lorentz factor, >= 1; 0 = 100 */
     double gamma_max;   /* highest, <= 1e10; 0 = 1e6 */
     double compactness; /* injection compactness l_e (4), 1e-20 ... 1e3; 0 = take L_e */
-    double L_e;         /* injected power, blob frame [erg s^-1]; 0 = take compactness; both 0: compactness 1e-4 */
+    double L_e;         /* injected power, blob frame [erg s^-1]; 0 = take compactness; both 0: compactness 1e-4; both
+                           given: an error */
     double p;           /* index of the injected electrons, -10 ... 10; 0 = 2 (1e-12 for a flat injection) */
-    double t_end;       /* bml_ssc_solve stops here [R/c]; 0 = 5 */
+    double t_end;       /* bml_ssc_solve stops here [R/c], < 1e6; 0 = 5 */
     double electron_escape; /* escape time of electrons [R/c], 1e-3 ... 1e6; 0 = 1 */
 
     bml_ssc_injection injection;    /* shape of the injection; 0 = power law */
-    double gamma_break;             /* BROKEN, LOG_PARABOLA, CUTOFF: see there */
-    double p2, curvature;           /* BROKEN; LOG_PARABOLA */
+    double gamma_break;             /* BROKEN, LOG_PARABOLA, CUTOFF: see there; 0 = 1e4 */
+    double p2, curvature;           /* BROKEN, 0 = 3; LOG_PARABOLA; both -10 ... 10 */
     const double *table_gamma, *table_q; /* [n_table] TABLE: growing; >= 0, in any unit */
     int n_table;
 
@@ -218,7 +221,7 @@ typedef struct bml_ssc_source {
     const bml_ssc_external *external;   /* [n_external] photon fields from outside */
     int n_external;
     double expansion_speed;             /* beta of (11) [c], 0 ... 1 */
-    double field_index;                 /* m of (11) */
+    double field_index;                 /* m of (11), -10 ... 10; photons are followed from 0.1 b of the first B on */
     void (*drive)(bml_ssc_drive *now, double t, void *user); /* NULL, or sets *now for time t [R/c]; all > 0 but
                                                                  injection, which may be 0; R must not shrink */
     void *user;
@@ -239,7 +242,7 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source);
    is that of the last iteration). */
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t);
 
-/* Go on until the spectrum changes by less than tolerance (relative, per R/c; 1e-8 ... 1, 0 = 1e-4), with growing steps. Not for
+/* Go on until the spectrum changes by less than tolerance (relative, per R/c; 1e-8 ... 0.1, 0 = 1e-4) and t > 3, with growing steps. Not for
    sources with a drive or expansion (PARAMETER). Errors: as bml_ssc_advance; NOT_CONVERGED after 1000 steps. */
 BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance);
 
@@ -326,10 +329,11 @@ typedef struct bml_ssc_point {
 BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, double err_hi);
 
 /* ln of the likelihood of a SED. Detections: a Gaussian in log10 nuFnu, normalised, sigma^2 = sigma_side^2 + exp(2 ln_f),
-   sigma_hi where the model is above the point and sigma_lo where below; ln_f is the logarithm of a systematic scatter
+   sigma_hi where the model is above the point and sigma_lo where below (each side with its own norm, so that
+   the value jumps at the point by the ratio of the errors); ln_f is the logarithm of a systematic scatter
    [dex], -HUGE_VAL for none. Upper limits: ln Phi((F_ul - F_model)/sigma), in flux. A model of zero flux at a detection
-   gives -HUGE_VAL.
-   *ln_l out; model [n] = nuFnu at the points' frequencies; points [n]. Errors: ARGUMENT, POINT, PARAMETER (NaN model). */
+   gives -HUGE_VAL; ln_f is not added to limits.
+   *ln_l out (NaN on error); model [n] = nuFnu at the points' frequencies; points [n]. Errors: ARGUMENT, POINT, PARAMETER (NaN model). */
 BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n, double ln_f);
 
 /* ---- API: many sources -------------------------------------------------------------------------------------------- */
@@ -449,8 +453,8 @@ struct bml_ssc_blob {
     double tolerance;  /* of a step's fixed point, relative, in the loss rates */
     double ln_R[2];    /* ln(R/R0) one and two steps ago */
 
-    int ng, nx, e0, g0, q0;
-    double lg0, lx0, phi, phi_q, b, l_B;
+    int ng, nx, e0, g0;
+    double lg0, lx0, phi, b, l_B;
     bml_ssc__ledger ledger[BML_SSC__LEDGERS];
 
     /* electrons [max_ng]; M is the number N dgamma in a cell */
@@ -982,7 +986,7 @@ static int bml_ssc__add_fields(bml_ssc_blob *blob) {
             blob->emit[k] = mean / (blob->x[k] * blob->x[k]);
             sum += hx * mean;
         }
-        if (!(sum > 0)) return bml_ssc__refuse(blob, BML_SSC_SPECTRUM, "external field", f);
+        if (!(sum > 0 && sum < HUGE_VAL)) return bml_ssc__refuse(blob, BML_SSC_SPECTRUM, "external field", f);
         u *= BML_SSC__SIGMA_T * blob->src.R / BML_SSC__MC2;
         for (k = 0; k < blob->nx; k++) blob->n_ext[k] += blob->emit[k] * u / sum;
     }
@@ -1565,6 +1569,10 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
     bml_ssc__keep_books(blob, &st);
     blob->dt_last = dt;
     blob->t += dt;
+    if (change != change) {
+        blob->started = 0; /* there is no best estimate to deliver */
+        return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "loss rate", change);
+    }
     if (!(change <= blob->tolerance)) return bml_ssc__refuse(blob, BML_SSC_NOT_CONVERGED, "loss rates change by", change);
     return BML_SSC_OK;
 }
@@ -1593,7 +1601,7 @@ BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance) {
     if (!blob->started) return bml_ssc__refuse(blob, BML_SSC_TIME, "t", 0);
     if (blob->src.drive || blob->src.expansion_speed > 0) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive", 1);
     if (tolerance == 0) tolerance = 1e-4;
-    if (!(tolerance >= 1e-8 && tolerance < 1)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "tolerance", tolerance);
+    if (!(tolerance >= 1e-8 && tolerance <= 0.1)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "tolerance", tolerance);
     blob->tolerance = BML_SSC__MIN(1e-3, 0.1 * tolerance);
     dt = blob->tab->time_step;
     for (step = 0; step < 1000; step++) {
@@ -1641,7 +1649,7 @@ typedef struct bml_ssc__curve {
 } bml_ssc__curve;
 
 static double bml_ssc__node(const bml_ssc__curve *c, int k) {
-    if (k < 0 || k >= c->n || !(c->v[k] > 0)) return -HUGE_VAL;
+    if (k < 0 || k >= c->n || c->v[k] <= 0) return -HUGE_VAL; /* a NaN goes on as NaN */
     return log(c->v[k] * c->at[k] * c->at[k] / (c->per ? c->per[k] : 1));
 }
 

@@ -5,8 +5,9 @@
    1. draw from the prior and keep the best (search);
    2. let an ensemble of walkers climb, leaving behind those that are stuck, and fit a polynomial to what the solver
       answered on the way (climb);
-   3. sample: walkers take hundreds of steps on the polynomial, and the exact solver judges where they end (sample). The
-      result is the posterior of the exact solver; the polynomial decides only how fast it comes. See BML_MCMC_SURROGATE;
+   3. sample: walkers take dozens of steps on the polynomial, and the exact solver judges where they end (sample). The
+      result is the posterior of the exact solver; the polynomial decides only how fast it comes (see BML_MCMC_SURROGATE).
+      Where the polynomial is too low, walkers arrive seldom and stay long; plain moves between keep such places open;
    4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report). */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
@@ -38,7 +39,7 @@ static const struct parameter {
 static const double gamma_span = 2; /* gamma_max is at least 100 gamma_min */
 
 static const double bad_by = 15;    /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
-static const double learn_from = 12; /* the polynomial learns from points this close to the best, in ln p */
+static const double learn_from = 15; /* the polynomial learns from points this close to the best, in ln p */
 
 enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
 
@@ -76,6 +77,7 @@ typedef struct problem {
     double *scratch;             /* [threads][sed.n] */
     memory learned;
     int remember, pin;           /* keep solver answers; keep them however far from the best */
+    double warmth;               /* the polynomial's likelihood is taken to the power 1/warmth */
     double *archive;             /* [archive_n][n_free] sample of the polynomial's posterior */
     int archive_n;
     response response;
@@ -197,11 +199,11 @@ static void log_prob(double *lp, const double *theta, int n, int n_dim, void *us
     }
 }
 
-/* The same from the polynomial. */
+/* The same from the polynomial: a microsecond or two a point, so that threads pay only for many. */
 static void log_prob_response(double *lp, const double *theta, int n, int n_dim, void *user) {
     const problem *p = user;
 #ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(p->threads)
+#pragma omp parallel for schedule(static) num_threads(p->threads) if (n >= 256)
 #endif
     for (int i = 0; i < n; i++) {
         double full[N_PAR], *flux = p->scratch + thread_number() * p->sed.n, prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
@@ -210,7 +212,7 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
         if (!(prior > -HUGE_VAL) || !allowed(full)) continue;
         response_at(flux, &p->response, theta + i * n_dim);
         for (int k = 0; k < p->sed.n; k++) flux[k] = exp(2.302585092994046 * fmin(flux[k], 100));
-        lp[i] = prior + ln_likelihood(p, flux, full);
+        lp[i] = prior + ln_likelihood(p, flux, full) / p->warmth;
         if (!(lp[i] > -1e300)) lp[i] = -HUGE_VAL;
     }
 }
@@ -232,13 +234,15 @@ static void fix_parameters(problem *p) {
         if (k < 0) fail("fit_sed: --fix %s: must be NAME=VALUE with NAME one of log_R, log_B, log_gamma_min, log_gamma_max, "
                         "log_l_e, p, log_delta, ln_f", item);
         if ((wrong = read_real(&p->value[k], equals + 1)) != NULL) fail("fit_sed: --fix %s: '%s' %s", item, equals + 1, wrong);
+        if (!(p->value[k] >= parameters[k].lo && p->value[k] <= parameters[k].hi))
+            fail("fit_sed: --fix %s: outside %g ... %g", item, parameters[k].lo, parameters[k].hi);
         fixed[k] = 1;
     }
     if (!p->opt->systematic_scatter) fixed[LN_F] = 1, p->value[LN_F] = -HUGE_VAL;
     for (int k = 0; k < N_PAR; k++)
         if (!fixed[k]) p->free_par[p->n_free++] = k;
     p->n_model = p->n_free - !fixed[LN_F];
-    if (p->n_model < 1) fail("fit_sed: nothing is left to fit");
+    if (p->n_model < 1) fail("fit_sed: at least one parameter of the source must be free");
 }
 
 /* Uniform in the published ranges, or as --prior says; flat where gamma_max may be. */
@@ -250,6 +254,11 @@ static void make_prior(problem *p) {
     int status;
     for (int k = 0; k < N_PAR; k++) names[k] = parameters[k].name;
     if (p->opt->prior && (prior_read(&file, p->opt->prior, err) || prior_check_names(&file, names, N_PAR, err))) fail("%s", err);
+    for (int i = 0; i < file.n; i++) {
+        int k = 0;
+        while (k < p->n_free && strcmp(file.row[i].name, parameters[p->free_par[k]].name)) k++;
+        if (k == p->n_free) fail("%s:%ld: '%s' is held by --fix or --no-systematic-scatter", file.name, file.row[i].line, file.row[i].name);
+    }
     for (int i = 0; i < p->n_free; i++) {
         int k = p->free_par[i];
         const prior_row *given = prior_find(&file, parameters[k].name);
@@ -272,6 +281,7 @@ static void set_up(problem *p, const options *opt, const char *file) {
     memset(p, 0, sizeof *p);
     p->opt = opt;
     p->learned.best = -HUGE_VAL;
+    p->warmth = 1;
     if (sed_read(&p->sed, file, opt->confidence, err)) fail("%s", err);
     fix_parameters(p);
     make_prior(p);
@@ -324,7 +334,11 @@ static void search(double *start, problem *p) {
     for (int i = 0; i < n; i++) {
         for (int k = 0; k < d; k++) cube[k] = bml_mcmc_rng_uniform(&rng);
         if (bml_mcmc_prior_transform(p->prior, theta + i * d, cube)) fail("fit_sed: the prior leaves no room");
-        if (p->n_model < d) theta[i * d + d - 1] = log(0.5) + 0.1 * bml_mcmc_rng_normal(&rng);
+        if (p->n_model < d) { /* unless the prior will not have it */
+            double drawn = theta[i * d + d - 1];
+            theta[i * d + d - 1] = log(0.5) + 0.1 * bml_mcmc_rng_normal(&rng);
+            if (!(bml_mcmc_prior_log_density(p->prior, theta + i * d) > -HUGE_VAL)) theta[i * d + d - 1] = drawn;
+        }
     }
     log_prob(lp, theta, n, d, p);
     for (int w = 0; w < W; w++) {
@@ -364,6 +378,7 @@ static int leave_stuck(double *theta, const bml_mcmc_ensemble_info *info, proble
     for (int w = 0; w < W; w++) best = fmax(best, info->log_prob[w]);
     for (int w = 0; w < W; w++) *(info->log_prob[w] > best - bad_by ? &good[n_good++] : &bad[n_bad++]) = w;
     int moved = n_bad;
+    if (n_good == 0) n_bad = 0; /* ln p so large that its digits end above 15: nothing to tell them apart */
     for (int attempt = 0; attempt < 30 && n_bad > 0; attempt++) {
         int left = 0;
         for (int i = 0; i < n_bad; i++) {
@@ -418,10 +433,10 @@ static void run(bml_mcmc_ensemble *e, long steps) {
 }
 
 /* Stages and their proposals. */
-enum { ARCHIVE = 8000, CHECKS = 2000, REFINE_ROUNDS = 6 };
+enum { ARCHIVE = 8000, CHECKS = 1500, REFINE_ROUNDS = 10, REFINE_STEPS = 30 };
 static const bml_mcmc_move plain_moves[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
 static const bml_mcmc_move explore_moves[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
-static const bml_mcmc_move screened_moves[] = {{BML_MCMC_SURROGATE, 0.8, 0, 60}, {BML_MCMC_STRETCH, 0.15, 0, 0}, {BML_MCMC_DE, 0.05, 0, 0}};
+static const bml_mcmc_move screened_moves[] = {{BML_MCMC_SURROGATE, 0.6, 0, 60}, {BML_MCMC_STRETCH, 0.3, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
 
 /* Climb with plain moves and the exact solver until the best point stands still, leaving stuck walkers behind. start
    [walkers][n_free] in and out. */
@@ -491,15 +506,25 @@ static void check_archive(double *start, problem *p, bml_mcmc_rng *rng) {
     free(lp);
 }
 
-/* Rounds of learning, exploring and checking, until the polynomial's posterior is close to the exact one. */
+/* Rounds of learning, exploring and checking. A polynomial that is too low somewhere hides that place from its own
+   posterior, so every other round explores with a warmer likelihood, and every round ends with exact steps from where the
+   check found it too low. */
 static void refine(double *start, problem *p, progress_bar *bar) {
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, p->opt->seed, 2);
     for (int round = 0; round < REFINE_ROUNDS; round++) {
+        setup s = {.moves = screened_moves, .n_moves = 3, .seed = 3000 + (uint64_t)round};
+        bml_mcmc_ensemble *e;
         if (learn(p)) return; /* too few points: plain moves it is */
+        p->warmth = round % 2 ? 1 : 2;
         explore(start, p, 2000 + (uint64_t)round);
         check_archive(start, p, &rng);
+        e = ensemble(p, start, &s);
+        run(e, REFINE_STEPS);
+        memcpy(start, bml_mcmc_ensemble_get_info(e).theta, (size_t)p->opt->walkers * (size_t)p->n_free * sizeof *start);
+        bml_mcmc_ensemble_free(e);
         progress_at(bar, 30 + 1 + round, "learning");
+        p->warmth = 1;
     }
     if (!learn(p)) explore(start, p, 2000 + REFINE_ROUNDS);
 }
@@ -528,7 +553,7 @@ static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
 
 /* ==== report ====================================================================================================== */
 
-enum { N_NU = 191, DRAWS_MAX = 3000, N_DERIVED = 9 };
+enum { N_NU = 191, DRAWS_MAX = 3000, STEPS_MIN = 20, N_DERIVED = 9 };
 
 static const struct derived {
     const char *name, *unit;
@@ -581,6 +606,7 @@ static void draw(draws *g, const double *nu, const problem *p, bml_mcmc_chain ch
     double *sed;
     g->walkers = W;
     g->thin = (long)chain.n_steps * W / DRAWS_MAX + 1;
+    if ((long)chain.n_steps / g->thin < STEPS_MIN) g->thin = (long)chain.n_steps > STEPS_MIN ? (long)chain.n_steps / STEPS_MIN : 1;
     g->steps = (long)chain.n_steps / g->thin;
     n = g->steps * W;
     g->derived = malloc((size_t)n * N_DERIVED * sizeof(double));
@@ -751,7 +777,7 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     progress_begin(&bar, "sampling", (double)(opt->burn + opt->steps), opt->quiet);
     result.calls = -p->calls;
     if (opt->moves != MOVES_SURROGATE) how = (setup){.moves = &chosen[opt->moves - MOVES_STRETCH], .n_moves = 1, .bar = &bar};
-    else if (p->archive_n) how = (setup){.moves = screened_moves, .n_moves = 3, .bar = &bar};
+    else if (p->response.coef && p->archive_n) how = (setup){.moves = screened_moves, .n_moves = 3, .bar = &bar};
     else how = (setup){.moves = plain_moves, .n_moves = 3, .bar = &bar};
     e = ensemble(p, start, &how);
     status = sample(e, summary, p);
@@ -782,10 +808,10 @@ static int fit(problem *p, const option_row *rows, const char *input) {
 }
 
 int main(int argc, char **argv) {
-    options opt = {.redshift = -1, .systematic_scatter = 1, .walkers = 48, .steps = 10000, .burn = 100, .seed = 1,
+    options opt = {.redshift = 0, .systematic_scatter = 1, .walkers = 48, .steps = 6000, .burn = 100, .seed = 1,
                    .confidence = 0.95, .min_ess = 400, .out = "fit_sed_out"};
     const option_row rows[] = {
-        {.name = "redshift", .real = &opt.redshift, .min = -1, .max = 10, .value = "Z", .help = "of the source; -1: as the table says"},
+        {.name = "redshift", .real = &opt.redshift, .min = 0, .max = 10, .value = "Z", .help = "of the source; 0: as the table says"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
@@ -807,13 +833,14 @@ int main(int argc, char **argv) {
                               "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV or ECSV).\n"
                               "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
                               "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-                              "log_delta 0..3, ln_f [dex] -10..1. Exit status 0: converged, 2: not yet, 1: error.");
+                              "log_delta 0..3, ln_f [dex] -10..1. No absorption by the extragalactic background light is applied.\n"
+                              "Exit status 0: converged, 2: not yet, 1: error.");
     char err[ERROR_SIZE];
     problem p;
     int status;
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     set_up(&p, &opt, argv[first]);
-    if (opt.redshift == -1) opt.redshift = p.sed.redshift;
+    if (opt.redshift == 0) opt.redshift = p.sed.redshift;
     if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
     if (opt.walkers % 2 || opt.walkers < 2 * p.n_free)
         fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers, 2 * p.n_free, p.n_free);

@@ -2,6 +2,7 @@
    Try it: build/hello_ssc | gnuplot -p -e 'set logscale y; plot [][1e-14:1e-10] "-" with lines' */
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
+#include <math.h>
 #include <stdio.h>
 
 int main(void) {

@@ -85,7 +85,7 @@ int main(int argc, char **argv) {
     const option_row options[] = {
         {.name = "grid", .choice = &grid, .value = "converged|athena", .help = "energy grid"},
         {.name = "spacing", .real = &spacing, .min = 0.01, .max = 0.25, .value = "DEX", .help = "spacing of the converged grid"},
-        {.name = "t", .real = &t_end, .min = 0.01, .max = 1e6, .value = "T", .help = "time since injection began [R/c]"},
+        {.name = "t", .real = &t_end, .min = 0.01, .max = 1e5, .value = "T", .help = "time since injection began [R/c]"},
         {.name = "ssa", .flag = &ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &gg, .help = "photon-photon absorption and pair injection"},
         {.name = "threads", .integer = &threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
@@ -123,16 +123,17 @@ int main(int argc, char **argv) {
         if (bml_ssc_blob_create(&blobs[i], tables)) fail("ssc_sed: out of memory");
     for (i = 0; i < N_X; i++) log10_x[i] = -15 + 25.0 * i / (N_X - 1);
 
-    if (header) write_header(log10_x);
     do {
         text = text_line(&in);
         if (text && *trim(text) && *trim(text) != '#') {
             text = trim(text);
-            if (!started++ && !strncmp(text, "log10_R", 7)) continue; /* column names */
+            if (in.line == 1 && !strncmp(text, "log10_R", 7)) continue; /* column names */
+            started = 1;
             if (read_row(c->row[c->n], &in, text, err)) fprintf(stderr, "%s\n", err), bad++;
             else c->line[c->n++] = in.line;
         }
         if (c->n == CHUNK || (!text && c->n)) {
+            if (header) write_header(log10_x), header = 0;
             solve(c, blobs, &model, log10_x, (int)threads);
             bad += write_rows(c, in.name);
             c->n = 0;

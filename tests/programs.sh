@@ -1,0 +1,296 @@
+#!/bin/bash
+# programs.sh: the programs of examples/ as a user meets them: what they print, write, refuse, and how they end.
+# Takes nothing; prints like a test program: "N passed, N failed, N skipped" last.
+passed=0 failed=0 skipped=0
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+programs="build/fit_sed build/ssc_sed build/hello_ssc build/hello_mcmc"
+limit=30 # seconds for one run; the slowest takes about five on a busy core
+
+# verdict MESSAGE OK: one check; OK is 0 when it passed. What a failing run printed is shown.
+verdict() {
+    if [ "$2" -eq 0 ]; then
+        echo "ok    $1"
+        passed=$((passed + 1))
+    else
+        echo "FAIL  $1"
+        failed=$((failed + 1))
+    fi
+}
+
+# check MESSAGE COMMAND...: passed when the command succeeds.
+check() {
+    local message=$1 ok
+    shift
+    "$@" >"$scratch/log" 2>&1
+    ok=$?
+    verdict "$message" $ok
+    [ $ok -eq 0 ] || head -n 5 "$scratch/log"
+}
+
+# ends MESSAGE STATUS COMMAND...: passed when the command ends with that status; output in $scratch/stdout, stderr.
+ends() {
+    local message=$1 want=$2 got
+    shift 2
+    timeout $limit "$@" >"$scratch/stdout" 2>"$scratch/stderr" </dev/null
+    got=$?
+    verdict "$message: exit status $want" $((got != want))
+    [ $got -eq "$want" ] || { echo "      status $got"; head -n 3 "$scratch/stderr" | cut -c 1-200; }
+}
+
+# A checksum of a folder's files, names and contents; hidden ones too, so that a forgotten temporary file shows.
+contents() { (cd "$1" && find . -type f | LC_ALL=C sort | xargs -d '\n' -r cksum); }
+
+# refuses MESSAGE PATTERN COMMAND...: passed when the command ends with status 1 and exactly one line on standard error,
+# which matches PATTERN, and leaves the results of an earlier fit as they were.
+refuses() {
+    local message=$1 pattern=$2 got why= after
+    shift 2
+    timeout $limit "$@" >"$scratch/stdout" 2>"$scratch/stderr" </dev/null
+    got=$?
+    [ $got -eq 1 ] || why="status $got"
+    [ "$(wc -l <"$scratch/stderr")" -eq 1 ] || why="$why; not one line on stderr"
+    grep -Eq -- "$pattern" "$scratch/stderr" || why="$why; message does not match '$pattern'"
+    after=$(contents "$fit")
+    [ "$after" = "$before" ] || why="$why; earlier results were changed"
+    before=$after
+    verdict "refused: $message" "$([ -z "$why" ]; echo $?)"
+    [ -z "$why" ] || { echo "      ${why#; }"; head -n 3 "$scratch/stderr" | cut -c 1-200; }
+}
+
+if ! ${MAKE:-make} --no-print-directory $programs >"$scratch/log" 2>&1; then
+    tail -n 20 "$scratch/log"
+    echo "FAIL  the programs do not compile"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+fi
+
+# ==== --help, hello ===================================================================================================
+for program in fit_sed ssc_sed; do
+    ends "$program --help" 0 "build/$program" --help
+    check "$program --help names units" grep -q '\[cm\]' "$scratch/stdout"
+    check "$program --help prints defaults" grep -Eq -- '--threads N +.*\[0\]' "$scratch/stdout"
+done
+ends "hello_ssc" 0 build/hello_ssc
+check "hello_ssc prints 161 rows of two numbers" awk 'NF != 2 || $2 < 0 {bad = 1} END {exit bad || NR != 161}' "$scratch/stdout"
+ends "hello_mcmc" 0 build/hello_mcmc
+# The least-squares line through hello_mcmc's six points (by hand: a = 1.03810, b = 1.99143), sd of a and b from
+# sigma = 0.2: 0.1447 and 0.0478. The chain has over 1000 effective samples, so the median lies within 5 x 1.25/sqrt(1000)
+# = 0.2 sd of them.
+check "hello_mcmc finds the least-squares line" awk '
+    $1 == "a" {a = $3} $1 == "b" {b = $3}
+    END {exit !(a - 1.03810 < 0.029 && a - 1.03810 > -0.029 && b - 1.99143 < 0.0096 && b - 1.99143 > -0.0096)}' "$scratch/stdout"
+
+# ==== ssc_sed =========================================================================================================
+fit=$scratch/fit
+mkdir "$fit"
+before=$(contents "$fit")
+row=16,-1,3,6,-4,2.2
+echo $row >"$scratch/row.csv"
+ends "ssc_sed FILE" 0 build/ssc_sed "$scratch/row.csv"
+cp "$scratch/stdout" "$scratch/one.csv"
+check "ssc_sed writes a header and a row, of 506 columns" awk -F, 'NF != 506 {bad = 1} END {exit bad || NR != 2}' "$scratch/one.csv"
+check "ssc_sed repeats the row" grep -q "^$row," "$scratch/one.csv"
+check "ssc_sed: log10 x runs from -15 to 10" grep -q 'p,y_-15.0000,.*,y_10.0000$' "$scratch/one.csv"
+build/ssc_sed - <"$scratch/row.csv" >"$scratch/other.csv" 2>&1
+check "ssc_sed - gives the same" cmp "$scratch/one.csv" "$scratch/other.csv"
+build/ssc_sed <"$scratch/row.csv" >"$scratch/other.csv" 2>&1
+check "ssc_sed without a file gives the same" cmp "$scratch/one.csv" "$scratch/other.csv"
+build/ssc_sed "$scratch/one.csv" >"$scratch/other.csv" 2>&1
+check "ssc_sed reads its own output" cmp "$scratch/one.csv" "$scratch/other.csv"
+build/ssc_sed --no-header "$scratch/row.csv" >"$scratch/other.csv" 2>&1
+check "ssc_sed --no-header" cmp <(tail -n 1 "$scratch/one.csv") "$scratch/other.csv"
+
+# Hardly any losses (4/3 l_B gamma t = 1 only at gamma = 5e8) nor Compton photons: x^2 n of synchrotron light goes as
+# x^((3-p)/2), and as l_e. From x = 2e-10 to 2e-6 (gamma = 1e3 to 1e5, limits 10 and 1e7) the limits change it by 1e-4;
+# the solver's grid by less than 0.01 dex.
+printf '14,-2,1,7,-5,2.4\n14,-2,1,7,-4.5,2.4\n' | build/ssc_sed --no-header >"$scratch/other.csv" 2>&1
+check "ssc_sed: the synchrotron slope of uncooled electrons" awk -F, '
+    function column(log_x) {return 7 + int((log_x + 15)/25*499 + 0.5)}
+    NR == 1 {lo = column(-9.7); hi = column(-5.7); d = $hi - $lo - 0.3*(hi - lo)*25/499; exit !(d < 0.01 && d > -0.01)}' "$scratch/other.csv"
+check "ssc_sed: synchrotron light is proportional to l_e" awk -F, '
+    NR == 1 {y = $150} NR == 2 {d = $150 - y - 0.5; exit !(d < 1e-3 && d > -1e-3)}' "$scratch/other.csv"
+
+printf '# a comment\n\n%s\n40,-1,3,6,-4,2.2\n16,-1,6,3,-4,2.2\n%s\n' $row $row >"$scratch/rows.csv"
+refuses_row() { grep -q "rows.csv:$1: " "$scratch/stderr"; }
+ends "ssc_sed: rows out of range" 1 build/ssc_sed "$scratch/rows.csv"
+check "ssc_sed reports line 4" refuses_row 4
+check "ssc_sed reports line 5" refuses_row 5
+check "ssc_sed reports nothing else" awk 'END {exit NR != 2}' "$scratch/stderr"
+check "ssc_sed writes the others" cmp "$scratch/stdout" <(cat "$scratch/one.csv"; tail -n 1 "$scratch/one.csv")
+
+bad_row() { # MESSAGE PATTERN TEXT
+    printf "$3" >"$scratch/rows.csv"
+    refuses "ssc_sed: $1" "$2" build/ssc_sed "$scratch/rows.csv"
+}
+bad_row "empty input" 'rows.csv' ''
+bad_row "text" 'rows.csv:1: ' 'hello\n'
+bad_row "NaN" 'rows.csv:2: .*nan' "$row\\n16,-1,3,6,-4,nan\\n"
+bad_row "infinity" 'rows.csv:1: .*inf' '16,-1,3,6,-4,inf\n'
+bad_row "too few columns" 'rows.csv:1: 5 columns' '16,-1,3,6,-4\n'
+bad_row "a column too many" 'rows.csv:1: 7 columns' "$row,1\\n"
+bad_row "a hexadecimal number" 'rows.csv:1: ' '0x10,-1,3,6,-4,2.2\n'
+bad_row "huge numbers" 'rows.csv:1: ' '1e308,1e308,1e308,1e308,1e308,1e308\n'
+bad_row "bytes that are no text" 'rows.csv:1: ' 'a\0b\n'
+bad_row "column names and no rows" 'rows.csv' 'log10_R_cm,log10_B_G,log10_gamma_min,log10_gamma_max,log10_compactness,p\n'
+refuses "ssc_sed: missing file" 'nowhere.csv: No such file' build/ssc_sed "$scratch/nowhere.csv"
+refuses "ssc_sed: two files" 'one input file' build/ssc_sed "$scratch/row.csv" "$scratch/row.csv"
+refuses "ssc_sed: an unknown option" '--bogus: ' build/ssc_sed --bogus "$scratch/row.csv"
+refuses "ssc_sed: --t without a value" '--t: ' build/ssc_sed "$scratch/row.csv" --t
+refuses "ssc_sed: --t 0" '--t: ' build/ssc_sed --t 0 "$scratch/row.csv"
+refuses "ssc_sed: --t nan" '--t: ' build/ssc_sed --t nan "$scratch/row.csv"
+refuses "ssc_sed: an unknown grid" '--grid: ' build/ssc_sed --grid fine "$scratch/row.csv"
+[ -w /dev/full ] && check "ssc_sed says when it cannot write" bash -c "! build/ssc_sed $scratch/row.csv >/dev/full"
+
+# Filling for R/c instead of 5 R/c leaves fewer photons: in the fast-cooled range n goes as 1 - exp(-t) at most.
+build/ssc_sed --no-header --t 1 "$scratch/row.csv" >"$scratch/other.csv" 2>&1
+check "ssc_sed --t 1: fewer photons than at t = 5" awk -F, 'NR == 1 {y = $200} NR == 2 {exit !(y < $200 && y > $200 - 1)}' \
+    "$scratch/other.csv" <(tail -n 1 "$scratch/one.csv")
+ends "ssc_sed --grid athena" 0 build/ssc_sed --no-header --grid athena "$scratch/row.csv"
+check "ssc_sed --grid athena: near the converged grid, not equal" awk -F, 'NR == 1 {y = $200} NR == 2 {d = y - $200; exit !(d && d < 0.3 && d > -0.3)}' \
+    "$scratch/stdout" <(tail -n 1 "$scratch/one.csv")
+for i in 1 2 3 4 5 6 7 8; do echo "1$((3 + i / 2)),-1,2.$i,6,-$((1 + i / 2)).$i,2.$i"; done >"$scratch/rows.csv"
+build/ssc_sed --threads 1 "$scratch/rows.csv" >"$scratch/other.csv" 2>&1
+build/ssc_sed --threads 2 "$scratch/rows.csv" >"$scratch/again.csv" 2>&1
+check "ssc_sed: eight rows were solved" awk 'END {exit NR < 8}' "$scratch/other.csv"
+check "ssc_sed: 1 and 2 threads give the same bytes" cmp "$scratch/other.csv" "$scratch/again.csv"
+
+# ==== fit_sed: a run ==================================================================================================
+head='nu_Hz,nuFnu_erg_cm2_s,err_dex'
+printf '%s\n1e15,1e-12,0.1\n1e17,2e-12,0.1\n1e24,1e-12,0.3\n' $head >"$scratch/sed.csv"
+quick="--steps 30 --burn 5 --walkers 6 --grid athena --fix log_R=16 --fix log_B=-1 --fix log_gamma_min=1
+    --fix log_gamma_max=3.2 --fix p=2.2 --no-systematic-scatter"
+short() { # DIR OPTIONS...: the command of a short run, in the array command
+    command=(build/fit_sed "$scratch/sed.csv" --redshift 0.5 $quick --out "$@")
+}
+short "$fit" --threads 1 --moves stretch
+ends "fit_sed: a short run" 2 "${command[@]}"
+check "fit_sed says NOT CONVERGED" grep -q '^NOT CONVERGED' "$scratch/stdout"
+check "fit_sed is silent on standard error when that is a file" test ! -s "$scratch/stderr"
+for file in chain.npy log_prob.npy posterior.csv sed.csv run.json; do
+    check "fit_sed writes $file" test -s "$fit/$file"
+done
+for file in sed corner; do
+    check "fit_sed leaves a picture or its script: $file" bash -c "[ -s $fit/$file.png ] || [ -s $fit/$file.gp ]"
+done
+check "fit_sed leaves no temporary file" bash -c "! ls -A $fit | grep -q tmp"
+# 128 bytes of header, then 30 steps x 6 walkers x 2 parameters, and 30 x 6, of 8 bytes.
+check "chain.npy has its size" test "$(wc -c <"$fit/chain.npy")" -eq $((128 + 30 * 6 * 2 * 8))
+check "log_prob.npy has its size" test "$(wc -c <"$fit/log_prob.npy")" -eq $((128 + 30 * 6 * 8))
+check "chain.npy names its shape" bash -c "head -c 128 $fit/chain.npy | grep -aq \"'shape': (30, 6, 2\""
+check "posterior.csv: the columns and the free parameters" awk -F, '
+    NR == 1 && $0 != "name,unit,median,minus,plus,mean,sd,ess,rhat,tau" {bad = 1}
+    NF != 10 {bad = 1} {seen[$1] = 1}
+    END {exit bad || !seen["log_l_e"] || !seen["log_delta"] || seen["log_R"] || !seen["log_Ue_over_UB"]}' "$fit/posterior.csv"
+check "sed.csv: bands in order, frequencies rising" awk -F, '
+    NR == 1 {if ($0 != "nu_Hz,best,synchrotron,compton,lo50,hi50,lo90,hi90") bad = 1; next}
+    $1 + 0 <= nu || $7 + 0 > $5 + 0 || $5 + 0 > $6 + 0 || $6 + 0 > $8 + 0 {bad = 1} {nu = $1 + 0} END {exit bad || NR < 100}' "$fit/sed.csv"
+check "run.json names the seed and the verdict" bash -c "grep -q '\"seed\": 1' $fit/run.json && grep -q '\"converged\": 0' $fit/run.json"
+if command -v python3 >/dev/null; then
+    check "run.json is JSON" python3 -m json.tool "$fit/run.json" /dev/null
+else
+    echo "skip  no python3 to read run.json"
+    skipped=$((skipped + 1))
+fi
+short "$scratch/again" --threads 1 --moves stretch
+check "fit_sed: the run again" bash -c '"$@"; [ $? -eq 2 ]' - "${command[@]}"
+check "fit_sed: same seed, same chain" cmp "$fit/chain.npy" "$scratch/again/chain.npy"
+short "$scratch/again" --threads 1 --moves stretch --seed 2
+check "fit_sed: the run with another seed" bash -c '"$@"; [ $? -eq 2 ]' - "${command[@]}"
+check "fit_sed: another seed, another chain" bash -c "! cmp -s $fit/chain.npy $scratch/again/chain.npy"
+export OMP_WAIT_POLICY=passive # a busy machine's idle threads had better sleep; the numbers do not depend on it
+for threads in 1 2; do
+    short "$scratch/threads_$threads" --threads $threads
+    ends "fit_sed with the surrogate, --threads $threads" 2 "${command[@]}"
+done
+check "fit_sed: 1 and 2 threads give the same chain" cmp "$scratch/threads_1/chain.npy" "$scratch/threads_2/chain.npy"
+check "fit_sed: and the same log-probabilities" cmp "$scratch/threads_1/log_prob.npy" "$scratch/threads_2/log_prob.npy"
+
+# ==== fit_sed: what it refuses; --out is the folder of the run above, which must stay as it is =======================
+before=$(contents "$fit")
+bad_sed() { # MESSAGE PATTERN TEXT
+    printf "$3" >"$scratch/bad.csv"
+    refuses "fit_sed: $1" "$2" build/fit_sed "$scratch/bad.csv" --redshift 0.5 $quick --out "$fit"
+}
+bad_sed "an empty table" 'bad.csv:1: ' ''
+bad_sed "a header and no data" 'bad.csv:1: no data' "$head\\n"
+bad_sed "no header" 'bad.csv:1: no header' '1e15,1e-12,0.1\n'
+bad_sed "text for a flux" "bad.csv:3: .*'abc'" "$head\\n1e15,1e-12,0.1\\n1e16,abc,0.1\\n"
+bad_sed "a missing field" 'bad.csv:2: 2 fields' "$head\\n1e15,1e-12\\n"
+bad_sed "a negative flux" 'bad.csv:2: .*positive' "$head\\n1e15,-1e-12,0.1\\n"
+bad_sed "a flux of 0" 'bad.csv:2: .*positive' "$head\\n1e15,0,0.1\\n"
+bad_sed "a flux of NaN" 'bad.csv:2: .*nan' "$head\\n1e15,nan,0.1\\n"
+bad_sed "a negative frequency" 'bad.csv:2: .*positive' "$head\\n-1e15,1e-12,0.1\\n"
+bad_sed "a negative error" 'bad.csv:2: .*positive' "$head\\n1e15,1e-12,-0.1\\n"
+bad_sed "an error of 0" 'bad.csv:2: .*positive' "$head\\n1e15,1e-12,0\\n"
+bad_sed "an unknown unit" "bad.csv:1: .*'parsec'" 'nu_parsec,nuFnu_erg_cm2_s,err_dex\n1e15,1e-12,0.1\n'
+bad_sed "a binary file" 'bad.csv:1: not a text' '\177ELF\0\1'
+bad_sed "a redshift of NaN in the table" 'bad.csv:1: redshift' "# redshift: nan\\n$head\\n1e15,1e-12,0.1\\n"
+{ echo $head; yes 1e15,1e-12,0.1 | head -n 1000000; } >"$scratch/long.csv"
+refuses "fit_sed: 10^6 lines" 'long.csv:100002: more than' build/fit_sed "$scratch/long.csv" --redshift 0.5 $quick --out "$fit"
+rm -f "$scratch/long.csv"
+refuses "fit_sed: a missing table" 'nowhere.csv: No such file' build/fit_sed "$scratch/nowhere.csv" --redshift 0.5 $quick --out "$fit"
+refuses "fit_sed: a folder for a table" 'directory' build/fit_sed "$scratch" --redshift 0.5 $quick --out "$fit"
+refuses "fit_sed: no table" 'one SED file' build/fit_sed --redshift 0.5 --out "$fit"
+
+bad_option() { # MESSAGE PATTERN OPTIONS...
+    local message=$1 pattern=$2
+    shift 2
+    short "$fit" "$@"
+    refuses "fit_sed: $message" "$pattern" "${command[@]}"
+}
+bad_option "--redshift -1" 'redshift' --redshift -1
+bad_option "--redshift 0" 'redshift' --redshift 0
+bad_option "--redshift nan" '--redshift: ' --redshift nan
+refuses "fit_sed: --redshift -1 where the table gives one" 'redshift' \
+    build/fit_sed examples/data/3hsp_j095507.csv $quick --moves stretch --redshift -1 --out "$fit"
+bad_option "an odd number of walkers" '--walkers 7: .*even' --walkers 7
+bad_option "fewer walkers than twice the parameters" '--walkers 2: .*at least 4' --walkers 2
+bad_option "half a walker" '--walkers: ' --walkers 6.5
+bad_option "--steps 0" '--steps: ' --steps 0
+bad_option "--seed -1" '--seed: ' --seed -1
+bad_option "an option without its value" '--steps: ' --steps
+bad_option "an unknown option" '--bogus: ' --bogus
+bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
+bad_option "--fix without a value" '--fix log_R: ' --fix log_R
+bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
+bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2
+bad_option "everything fixed" 'nothing is left to fit' --fix log_l_e=-4 --fix log_delta=1
+bad_option "--fix log_gamma_max less than 2 above gamma_min" 'fit_sed: ' --fix log_gamma_max=2.5
+
+bad_prior() { # MESSAGE PATTERN TEXT
+    printf "$3" >"$scratch/prior.csv"
+    bad_option "a prior file with $1" "$2" --prior "$scratch/prior.csv"
+}
+bad_prior "nothing in it" 'prior.csv' ''
+bad_prior "no such parameter" "prior.csv:2: .*'foo'" 'log_delta,uniform,1,2\nfoo,uniform,1,2\n'
+bad_prior "no such kind" "prior.csv:1: .*'flat'" 'log_delta,flat,1,2\n'
+bad_prior "a number missing" 'prior.csv:1: uniform takes 2' 'log_delta,uniform,1\n'
+bad_prior "ends the wrong way round" 'prior.csv:1: lower end' 'log_delta,uniform,2,1\n'
+bad_prior "NaN" 'prior.csv:1: .*nan' 'log_delta,uniform,1,nan\n'
+bad_prior "sd 0" 'prior.csv:1: sd' 'log_delta,normal,1,0\n'
+bad_prior "a parameter twice" 'prior.csv:2: .*already' 'log_delta,uniform,1,2\nlog_delta,uniform,1,2\n'
+bad_option "a missing prior file" 'nowhere.csv: No such file' --prior "$scratch/nowhere.csv"
+
+touch "$scratch/in_the_way"
+bad_option "--out where a file is" 'in_the_way: ' --out "$scratch/in_the_way"
+bad_option "--out below a file" 'in_the_way/deep: ' --out "$scratch/in_the_way/deep"
+bad_option "--out without a name" 'folder' --out ''
+check "the file in the way is as it was" test ! -s "$scratch/in_the_way"
+if [ -d /proc/self ]; then
+    bad_option "--out in /proc" '/proc' --out /proc/bml_fit_sed
+else
+    echo "skip  no /proc here"
+    skipped=$((skipped + 1))
+fi
+mkdir "$scratch/busy" "$scratch/busy/chain.npy" # a folder cannot be replaced by a file
+bad_option "--out where chain.npy is a folder" 'chain.npy: ' --moves stretch --out "$scratch/busy"
+check "and no temporary file is left there" bash -c "! ls -A $scratch/busy | grep -q tmp"
+
+# ln p of -1e56: the best walker less 15 is the same number.
+printf '%s,upper_limit\n1e15,1e-40,,1\n1e17,1e-12,,1\n' $head >"$scratch/sed.csv"
+short "$scratch/again" --moves stretch
+check "fit_sed: an upper limit far below every model ends in order" bash -c '"$@"; case $? in 1 | 2) ;; *) exit 1 ;; esac' - timeout $limit "${command[@]}"
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
