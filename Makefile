@@ -15,6 +15,8 @@
 # Files are found by their names: bml_*.h, examples/*.c, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
 
 VERSION = 0.1.0
+# By another name, so that `make -n test` plans the tests and does not run them.
+SELF = $(MAKE)
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 20
 
@@ -26,7 +28,7 @@ endif
 probe = $(shell printf '%b' '$(2)int main(void){return 0;}\n' | $(CC) $(1) -x c -o /dev/null - 2>/dev/null && echo yes)
 include_line = \043include <$(1)>\n
 
-# Optimisation. Nothing here changes the result of a computation: no -ffast-math. The two -fno- flags give up only
+# Optimisation. Nothing here changes the result of a computation, and no flag may. The two -fno- flags give up only
 # what no program here reads, errno after sqrt() or exp() and floating-point exception flags, and so let loops with
 # sqrt(), and loops with a condition in them, run on vector registers.
 NATIVE := $(if $(call probe,-march=native),-march=native)
@@ -83,15 +85,15 @@ fit: build/fit_sed tools
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
-	@MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
+	@MAKE='$(SELF)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 MAKE='$(MAKE)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
+	@BML_CHECK_LONG=1 MAKE='$(SELF)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/memory/test_%: tests/test_%.c build/flags | build/memory
 	$(CC) $(filter-out -O%,$(COMPILE)) $(SANITIZE) -MMD -MP -MF build/memory/test_$*.d -o $@ $< $(LDLIBS)
 check-memory:
-	@BML_CHECK_QUICK=1 MAKE='$(MAKE)' bash tests/run.sh build/memory $(TESTS)
+	@BML_CHECK_QUICK=1 MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
 
 # -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
 FUZZ_CC ?= clang

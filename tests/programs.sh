@@ -255,7 +255,8 @@ bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
 bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2
-bad_option "everything fixed" 'nothing is left to fit' --fix log_l_e=-4 --fix log_delta=1
+bad_option "--fix outside the range" '--fix log_R=400: outside 14 ... 17' --fix log_R=400
+bad_option "everything fixed" 'at least one parameter of the source must be free' --fix log_l_e=-4 --fix log_delta=1
 bad_option "--fix log_gamma_max less than 2 above gamma_min" 'fit_sed: ' --fix log_gamma_max=2.5
 
 bad_prior() { # MESSAGE PATTERN TEXT
