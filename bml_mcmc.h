@@ -76,11 +76,12 @@
    - mixture  Y from a mixture of `count` multivariate t densities fitted to C by expectation maximisation, covariances
               shrunk towards that of C; h = log q(X) - log q(Y). See "moves from the ensemble's density" below.
    - surrogate  Y from X by `count` stretch and DE steps (with reference points, a share `scale` of mixture steps too)
-              that are accepted by a cheap approximation s of p; h =
-              log s(X) - log s(Y). Those steps leave s invariant and are reversible with respect to it, whatever s is,
-              so that the answer is that of p alone; a better s raises the acceptance. (delayed acceptance, Christen &
-              Fox 2005, J. Comput. Graph. Stat. 14, 795; the surrogate transition of Liu 2001, section 9.4.3)
-   The first four are local and cost next to nothing (0.1-0.3 microseconds at 8 dimensions). The last two jump anywhere in one step
+              that are accepted by a cheap approximation s of p; h = log s(X) - log s(Y). Those steps leave s invariant
+              and are reversible with respect to it, whatever s is, so that the answer is that of p alone; a better s
+              raises the acceptance. Where s is far below p walkers arrive seldom and stay long: s must not have lighter
+              tails than p, and plain moves belong beside it. (delayed acceptance, Christen & Fox 2005, J. Comput.
+              Graph. Stat. 14, 795; the surrogate transition method of Liu 2001, section 9.4.3)
+   The first four are local and cost next to nothing (0.1-0.3 microseconds at 8 dimensions). KDE and mixture jump anywhere in one step
    and cost 1-20 microseconds: right when the log-probability costs more, dims are few (up to about ten) and walkers
    many (ten times the dimensions and more): tau falls as walkers are added, on the curved 8-D target of
    tests/bench_mcmc.c from 110 steps with 100 walkers to 30 with 400 (mixture alone; default moves: 290, 150). They are seldom
@@ -239,7 +240,8 @@ typedef struct bml_mcmc_config {
     uint64_t seed;                 /* any, 0 too */
     bml_mcmc_log_prob log_prob;    /* required */
     void *user;                    /* handed to log_prob, and to surrogate */
-    bml_mcmc_log_prob surrogate;   /* a cheap approximation of log_prob, for BML_MCMC_SURROGATE moves; else NULL */
+    bml_mcmc_log_prob surrogate;   /* a cheap approximation of log_prob, for BML_MCMC_SURROGATE moves; else NULL. Its calls are
+                                      not counted; a saved state does not hold it: resume with the same one */
     const double *reference;       /* [n_reference][n_dim] points spread like p, of an earlier or cheaper run; used by create
                                       alone. The mixture is then fitted to them, once, and surrogate moves take it in. NULL = none */
     int n_reference;               /* at least 50 n_dim */
