@@ -69,8 +69,8 @@
      l_e   = sigma_T L_e/(4 pi R m_e c^3)   ("compactness"; L_e counts gamma m_e c^2 of every electron)          (4)
      |gamma_dot|_syn = (4/3) l_B gamma^2,   l_B = sigma_T R B^2/(8 pi m_e c^2)                                   (5)
      p(x, gamma) = (4/3) l_B gamma^2 S(x/x_c)/x_c,   x_c = (3/2) b gamma^2,   integral S = 1                     (6)
-         S: averaged over pitch angles (Crusius & Schlickeiser 1986, A&A 164, L16, eq. 26; in Bessel functions as in
-         Aharonian, Kelner & Prosekin 2010, PRD 82, 043002, eq. D5), or at 90 degrees: S(y) ~ y int_y^inf K_5/3.
+         S: averaged over pitch angles (Crusius & Schlickeiser 1986, A&A 164, L16; in Bessel functions as in Ghisellini,
+         Guilbert & Svensson 1988, ApJ 334, L5), or at 90 degrees: S(y) ~ y int_y^inf K_5/3.
      q_ic(x1) = int dgamma N (3/4) gamma^-2 int dx n(x)/x f(q, G)          (Jones 1968, Phys. Rev. 167, 1159)    (7)
          G = 4 gamma x,  E = x1/gamma,  q = E/(G (1 - E)) <= 1
          f = 2 q ln q + (1 + 2q)(1 - q) + (1 - q)(G q)^2/(2 (1 + G q))
@@ -301,6 +301,7 @@ typedef struct bml_ssc_balance {
     double expansion;                           /* work done by expanding */
     double residual;                            /* relative; 0 is perfect */
 } bml_ssc_balance;
+/* Thread safe on a blob at rest. Errors: ARGUMENT, also for a blob that has not begun. */
 BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob);
 
 /* Numbers that papers quote. */
@@ -312,6 +313,7 @@ typedef struct bml_ssc_derived {
     double nu_compton, L_compton;       /* peak of all scattered photons, likewise; 0 if there are none */
     double compton_dominance;           /* L_compton/L_synchrotron */
 } bml_ssc_derived;
+/* Thread safe on a blob at rest. Errors: ARGUMENT, PARAMETER (the observer). */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
 
 /* ---- API: data ---------------------------------------------------------------------------------------------------- */
