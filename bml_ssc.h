@@ -462,7 +462,7 @@ struct bml_ssc_blob {
     /* electrons [max_ng]; M is the number N dgamma in a cell */
     double *gamma, *width, *Q, *M, *M1, *M2, *S, *base, *gdot, *old, *flux, *slope, *work;
     /* photons [max_nx] */
-    double *x, *n, *n1, *n2;          /* total density at the end of the step, and one and two steps before */
+    double *x, *n, *n1;               /* total density at the end of the step, and one step before */
     double *comp[BML_SSC__COMPONENTS], *comp1[BML_SSC__COMPONENTS], *comp2[BML_SSC__COMPONENTS];
     double *n_ext, *target, *emit, *kappa, *suffix;
     /* per-source kernels */
@@ -767,7 +767,7 @@ static size_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     size_t lattice = 2 * ng + 2 * nx + 8;
     double **electrons[] = {&blob->gamma, &blob->width, &blob->Q, &blob->M, &blob->M1, &blob->M2, &blob->S,
                             &blob->base, &blob->gdot, &blob->old, &blob->flux, &blob->slope, &blob->work, &blob->norm};
-    double **photons[] = {&blob->x, &blob->n, &blob->n1, &blob->n2, &blob->comp[0], &blob->comp[1], &blob->comp[2],
+    double **photons[] = {&blob->x, &blob->n, &blob->n1, &blob->comp[0], &blob->comp[1], &blob->comp[2],
                           &blob->comp1[0], &blob->comp1[1], &blob->comp1[2], &blob->comp2[0], &blob->comp2[1],
                           &blob->comp2[2], &blob->n_ext, &blob->target, &blob->emit, &blob->kappa, &blob->suffix};
     double **lattices[] = {&blob->syn, &blob->syn1, &blob->syn0, &blob->thomson, &blob->loss, &blob->gg, &blob->moment};
@@ -1147,7 +1147,6 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
     }
     memset(blob->n, 0, (size_t)blob->nx * sizeof(double));
     memset(blob->n1, 0, (size_t)blob->nx * sizeof(double));
-    memset(blob->n2, 0, (size_t)blob->nx * sizeof(double));
     memset(blob->kappa, 0, (size_t)blob->nx * sizeof(double));
     memset(blob->M, 0, (size_t)blob->ng * sizeof(double));
     memset(blob->M1, 0, (size_t)blob->ng * sizeof(double));
@@ -1530,7 +1529,6 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
     double change = HUGE_VAL;
     if (status) return status;
     bml_ssc__swap(&blob->M2, &blob->M1);
-    bml_ssc__swap(&blob->n2, &blob->n1);
     memcpy(blob->M1, blob->M, (size_t)blob->ng * sizeof(double));
     memcpy(blob->n1, blob->n, (size_t)blob->nx * sizeof(double));
     for (c = 0; c < BML_SSC__COMPONENTS; c++) {

@@ -542,7 +542,6 @@ static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
         run(e, now);
         done += now;
         block = done / 4 > 100 ? done / 4 : 100;
-        if (done < 8) break;
         status = bml_mcmc_summarize(s, bml_mcmc_ensemble_chain(e));
         if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
         for (int k = 0; k < p->n_free; k++)
