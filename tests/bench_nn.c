@@ -1,0 +1,163 @@
+/* bench_nn.c: what the networks of bml_nn.h cost, on one core. Each line is "name value unit"; medians over repeats.
+
+   The limit of a net is its products at the speed of the same machine's sgemm in the same run: two operations a weight and
+   use, over the rate of OpenBLAS at (48 x 184)(184 x 552) when it is linked (-DBML_BENCH_CBLAS), else of the built-in product.
+   OpenBLAS chooses its kernel from the processor's name, and behind some hypervisors chooses one of the year 2004: compare
+   with OPENBLAS_CORETYPE=SkylakeX (or Haswell, Zen) in the environment. */
+#define _POSIX_C_SOURCE 199309L
+#define BML_NN_IMPLEMENTATION
+#include "bml_nn.h"
+#include <stdio.h>
+#include <time.h>
+#ifdef BML_BENCH_CBLAS
+#include <cblas.h>
+#endif
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+enum { REPEATS = 15 };
+typedef void (*job_fn)(void *what);
+
+/* Median seconds of one call, each repeat long enough for the clock. */
+static double median(job_fn job, void *what) {
+    double times[REPEATS], start = now();
+    int count = 1, i, j;
+    job(what);
+    while ((now() - start) < 0.02) job(what), count++;
+    for (i = 0; i < REPEATS; i++) {
+        double t = now();
+        for (j = 0; j < count; j++) job(what);
+        t = (now() - t) / count;
+        for (j = i; j > 0 && times[j - 1] > t; j--) times[j] = times[j - 1];
+        times[j] = t;
+    }
+    return times[REPEATS / 2];
+}
+
+enum { M = 48, K = 184, N = 552 };
+static float A[M * K], B[K * N], C[M * N];
+static void built_in(void *what) {
+    (void)what;
+    bml_nn__product(C, N, bml_nn__rows(A, K), bml_nn__rows(B, N), M, N, K, 0);
+}
+static void transposed(void *what) { /* by the inputs: (48 x 552)(184 x 552)^T */
+    (void)what;
+    bml_nn__product(A, K, bml_nn__rows(C, N), bml_nn__cols(B, N), M, K, N, 0);
+}
+static void gradient(void *what) { /* by the weights: (48 x 184)^T (48 x 552) */
+    static float D[K * N];
+    (void)what;
+    bml_nn__product(D, N, bml_nn__cols(A, K), bml_nn__rows(C, N), K, N, M, 0);
+}
+#ifdef BML_BENCH_CBLAS
+static void openblas(void *what) {
+    (void)what;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, M, N, K, 1, A, K, B, N, 0, C, N);
+}
+#endif
+
+static volatile float sink;
+static void one_expf(void *what) {
+    float x = *(volatile float *)what, s = 0;
+    for (int i = 0; i < 1000; i++) s += expf(x), x += 1e-4f;
+    sink = s;
+}
+
+typedef struct net_job {
+    bml_nn *net;
+    bml_nn_work *work;
+    float *x, *y;
+    size_t n;
+    bml_nn_training how;
+} net_job;
+
+static void infer(void *what) {
+    net_job *j = (net_job *)what;
+    bml_nn_predict(j->net, j->work, j->y, j->x, j->n);
+}
+
+/* The published surrogate: 6 steps x 1, seven GRU layers of 184, dense 500 softplus (Tzavellas et al. 2024). */
+static int make_gru(bml_nn **net) {
+    bml_nn_layer l[9] = {{.kind = BML_NN_INPUT, .steps = 6, .features = 1}};
+    bml_nn_config config = {l, 9, 1};
+    for (int i = 1; i <= 7; i++) l[i].kind = BML_NN_GRU, l[i].units = 184, l[i].sequence = i < 7;
+    l[8].kind = BML_NN_DENSE, l[8].units = 500, l[8].activation = BML_NN_SOFTPLUS;
+    return bml_nn_create(net, &config);
+}
+
+static int make_mlp(bml_nn **net) {
+    bml_nn_layer l[6] = {{.kind = BML_NN_INPUT, .features = 6}};
+    bml_nn_config config = {l, 6, 1};
+    for (int i = 1; i <= 5; i++) l[i].kind = BML_NN_DENSE, l[i].units = i < 5 ? 256 : 500, l[i].activation = i < 5 ? BML_NN_RELU : BML_NN_LINEAR;
+    return bml_nn_create(net, &config);
+}
+
+/* Seconds a row, and the ratio to the products alone at `rate` flop/s. */
+static void report(const char *name, net_job *j, double flop, double rate) {
+    double t = median(infer, j) / (double)j->n;
+    printf("%s %.1f us\n", name, 1e6 * t);
+    printf("%s_over_sgemm_limit %.2f ratio\n", name, t * rate / flop);
+}
+
+int main(void) {
+    net_job j = {0};
+    float x = -1.0f;
+    double expf_time = median(one_expf, &x) / 1000, flop = 2.0 * M * N * K, own, rate, t;
+    for (int i = 0; i < M * K; i++) A[i] = sinf((float)i);
+    for (int i = 0; i < K * N; i++) B[i] = cosf((float)i);
+    printf("expf %.2f ns\n", 1e9 * expf_time);
+    own = rate = flop / median(built_in, NULL);
+    printf("product_48x184x552 %.1f GFLOP/s\n", 1e-9 * own);
+    printf("product_transposed %.1f GFLOP/s\n", 1e-9 * flop / median(transposed, NULL));
+    printf("product_gradient %.1f GFLOP/s\n", 1e-9 * flop / median(gradient, NULL));
+#ifdef BML_BENCH_CBLAS
+    openblas_set_num_threads(1);
+    rate = flop / median(openblas, NULL);
+    printf("openblas_48x184x552 %.1f GFLOP/s\n", 1e-9 * rate);
+    printf("product_over_openblas %.2f ratio\n", own / rate);
+#endif
+    j.x = (float *)malloc(757 * 6 * sizeof(float)), j.y = (float *)malloc(757 * 500 * sizeof(float));
+    if (!j.x || !j.y) return 1;
+    for (int i = 0; i < 757 * 6; i++) j.x[i] = sinf(1.3f * (float)i);
+    for (int i = 0; i < 757 * 500; i++) j.y[i] = 0.5f + 0.4f * sinf(0.01f * (float)i);
+
+    if (make_gru(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1)) return 1;
+    flop = 2.0 * (6 * 552.0 * (1 + 6 * 184) + 5 * 552.0 * 7 * 184 + 184 * 500.0); /* the first step of a layer needs no recurrent product */
+    j.n = 48;
+    report("gru_batch_48", &j, flop, rate);
+    j.n = 1;
+    report("gru_batch_1", &j, flop, rate);
+    j.how.x = j.x, j.how.y = j.y, j.how.n = 757, j.how.batch = 32, j.how.epochs = 1, j.how.learning_rate = 1.7e-4;
+    {
+        double times[5];
+        for (int i = 0, k; i < 5; i++) {
+            bml_nn_trainer *trainer;
+            if (bml_nn_trainer_create(&trainer, j.net, &j.how)) return 1;
+            t = now();
+            if (bml_nn_trainer_run(trainer, 0)) return 1;
+            t = now() - t;
+            bml_nn_trainer_free(trainer);
+            for (k = i; k > 0 && times[k - 1] > t; k--) times[k] = times[k - 1];
+            times[k] = t;
+        }
+        printf("gru_epoch_757_rows %.3f s\n", times[2]);
+        printf("gru_epoch_over_sgemm_limit %.2f ratio\n", times[2] * rate / (3 * flop * 757));
+    }
+    bml_nn_work_free(j.work);
+    bml_nn_free(j.net);
+
+    if (make_mlp(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1)) return 1;
+    j.n = 48;
+    report("mlp_batch_48", &j, 2.0 * (6 * 256 + 3 * 256 * 256 + 256 * 500), rate);
+    j.n = 1;
+    report("mlp_batch_1", &j, 2.0 * (6 * 256 + 3 * 256 * 256 + 256 * 500), rate);
+    bml_nn_work_free(j.work);
+    bml_nn_free(j.net);
+    free(j.x);
+    free(j.y);
+    return 0;
+}
