@@ -30,15 +30,16 @@
            return status != 0;
        }
 
-   It refuses: shapes that do not fit, a layer that is not used, NaN in the data, a learning rate that is negative or infinite,
-   a loss that turns NaN (the last good weights stay), and any file that is not exactly the network it claims to be.
+   It refuses: shapes that do not fit, a layer that is not used, NaN in the data, a learning rate that is negative or
+   infinite, a loss that turns NaN (the last good weights stay), and any file that is not exactly the network it claims
+   to be.
    Link with -lm. No threads unless compiled with OpenMP, no globals, no clock: the same seed gives the same network. */
 
 /* SETUP, USE, SHUTDOWN
 
    1. Write the layers as an array, inputs first; each takes the one before it, or those that it names in `from`.
-   2. bml_nn_create(&net, &config). A refused configuration still gives an object, whose message says which layer and why.
-      bml_nn_summary(text, size, net) prints the layers, their shapes and numbers of parameters.
+   2. bml_nn_create(&net, &config). A refused configuration still gives an object, whose message says which layer and
+      why. bml_nn_summary(text, size, net) prints the layers, their shapes and numbers of parameters.
    3. Optional: bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, x, n), the same for BML_NN_OUTPUTS. From then on
       training and prediction take and give your units; the scaling travels in the model file.
    4. bml_nn_train(net, &training, &result); or, to stop and resume, bml_nn_trainer_create, _run, _save, _load, _free.
@@ -47,61 +48,71 @@
       bml_nn_draws for Monte Carlo dropout and Bayesian weights, bml_nn_vjp and bml_nn_gradient for derivatives.
    6. bml_nn_save(net, path, BML_NN_F32), bml_nn_load(&net, path); bml_nn_free.
 
-   A row x is the inputs of the net one after another, in the order of its INPUT layers, n_in numbers in all; an input that
-   is a sequence is stored step by step, [steps][features]. A row y is the output of the last layer, n_out numbers.
+   A row x is the inputs of the net one after another, in the order of its INPUT layers, n_in numbers in all; an input
+   that is a sequence is stored step by step, [steps][features]. A row y is the output of the last layer, n_out numbers.
 
    OPTIONS
 
    BML_NN_IMPLEMENTATION         this file gives the functions, not only their declarations
    BML_NN_STATIC                 all functions static (define with the above)
    BML_NN_MALLOC(n), BML_NN_REALLOC(p, n), BML_NN_FREE(p)     all three or none; default: the C library's
-   BML_NN_DOUBLE                 bml_nn_real is double, for checks of gradients; define it wherever the header is included
-   BML_NN_USE_CBLAS              large matrix products through cblas (OpenBLAS: called with one thread; the threads are ours)
+   BML_NN_DOUBLE                 bml_nn_real is double, for checks of gradients; define it wherever the header is
+                                 included
+   BML_NN_USE_CBLAS              large matrix products through cblas (OpenBLAS: called with one thread; the threads are
+                                 ours)
    Compile with -O3 -march=native: the built-in product and the gates are written for vector registers.
 
    MATHEMATICS
 
-   B rows of a batch, T steps, C features in, U units out, row vectors; * is the elementwise product, s() the logistic function.
+   B rows of a batch, T steps, C features in, U units out, row vectors; * is the elementwise product, s() the logistic
+   function.
    - dense      y = act(x W + b), W [C][U]; on a sequence, at each step.
    - GRU        z = s(x Wz + h Rz + bz), r = s(x Wr + h Rr + br), h' = z * h + (1-z) * n, with
                 n = tanh(x Wn + bn + r * (h Rn + cn))     reset after the product (cuDNN, PyTorch, Keras' default), or
-                n = tanh(x Wn + (r * h) Rn + bn)          reset before it, .reset_before = 1 (Cho et al. 2014, arXiv:1406.1078)
-                Gates stored in the order z, r, n; two rows of biases in the first variant, one in the second.
+                n = tanh(x Wn + (r * h) Rn + bn)          reset before it, .reset_before = 1
+                (Cho et al. 2014, arXiv:1406.1078). Gates stored in the order z, r, n; two rows of biases in the first
+                variant, one in the second.
    - LSTM       i, f, o = s(...), g = tanh(...), c' = f * c + i * g, h' = o * tanh(c'); order i, f, g, o
                 (Hochreiter & Schmidhuber 1997, Neural Comput. 9, 1735, with forget gates; these start with bias 1)
    - RNN        h' = act(x W + h R + b), tanh or ReLU
-   - bidirectional: the same cell run from the last step to the first, with its own weights, beside the forward one: outputs
-                [forward, backward]; without .sequence the two ends, so that the backward half has seen everything too.
-   - conv       y_t = act(sum_k x_{t S + k} W_k + b), W [K][C][U], stride S; `same` pads with zeros so that T' = ceil(T/S).
+   - bidirectional: the same cell run from the last step to the first, with its own weights, beside the forward one:
+                outputs [forward, backward]; without .sequence the two ends, so that both halves have seen everything.
+   - conv       y_t = act(sum_k x_{t S + k} W_k + b), W [K][C][U], stride S; `same` pads with zeros so that T' =
+                ceil(T/S).
    - pool       maximum over windows of K steps, stride K unless given, no padding.
-   - batch norm y = gamma (x - m)/sqrt(v + eps) + beta over all rows and steps of a batch; at inference with running means,
-                new = 0.9 old + 0.1 batch, unbiased variance (Ioffe & Szegedy 2015, arXiv:1502.03167; eps = 1e-5).
+   - batch norm y = gamma (x - m)/sqrt(v + eps) + beta over all rows and steps of a batch; at inference with running
+                means, new = 0.9 old + 0.1 batch, unbiased variance (Ioffe & Szegedy 2015, arXiv:1502.03167; eps = 1e-5).
    - layer norm the same over the features of one row and step (Ba et al. 2016, arXiv:1607.06450).
    - dropout    y = x m/(1-rate), m = 1 with probability 1-rate, in training and in draws (Srivastava et al. 2014).
-   - Bayes      dense with weights W ~ N(M, sd^2), sd = log(1 + e^rho), bias alike. In training a perturbation dW ~ N(0, sd^2) is
-                shared by the batch and decorrelated by random signs per row: y = x M + ((x * s) dW) * r (Flipout: Wen et al.
-                2018, arXiv:1803.04386, eq. 4). The loss gains kl_weight/n times
+   - Bayes      dense with weights W ~ N(M, sd^2), sd = log(1 + e^rho), bias alike. In training a perturbation dW ~ N(0,
+                sd^2) is shared by the batch and decorrelated by random signs per row: y = x M + ((x * s) dW) * r
+                (Flipout: Wen et al. 2018, arXiv:1803.04386, eq. 4). The loss gains kl_weight/n times
                 KL = sum [ ln(p/sd) + (sd^2 + M^2)/(2 p^2) - 1/2 ], p = prior_sd, n = number of training rows
-                (Blundell et al. 2015, arXiv:1505.05424). That is the evidence bound when the loss is the mean negative log
-                likelihood of a row. With MSE and noise sd e set kl_weight = 2 e^2 (for one output; over n_out outputs
-                the mean divides by n_out: 2 e^2/n_out).
-   Start: uniform Glorot & Bengio (2010) for W, orthogonal for R (Saxe et al. 2014), zero for biases; .init = BML_NN_HE for
-   ReLU nets (He et al. 2015). Bayes: sd starts at 0.05 of the Glorot spread.
+                (Blundell et al. 2015, arXiv:1505.05424). That is the evidence bound when the loss is the mean negative
+                log likelihood of a row. With MSE and noise sd e set kl_weight = 2 e^2 (for one output; over n_out
+                outputs the mean divides by n_out: 2 e^2/n_out).
+   Start: uniform Glorot & Bengio (2010) for W, orthogonal for R (Saxe et al. 2014), zero for biases; .init = BML_NN_HE
+   for ReLU nets (He et al. 2015). Bayes: sd starts at 0.05 of the Glorot spread.
 
    Losses, mean over rows (weighted by w_i c_i, sample and class weight, divided by their sum) and outputs:
    - MSE (p-y)^2; MAE |p-y|; MSLE [ln(1+max(p,0)) - ln(1+max(y,0))]^2
-   - binary cross-entropy -y ln p - (1-y) ln(1-p), p within 1e-7 of 0 and 1 held there; _LOGITS: p = s(z), from z, no overflow
-   - categorical cross-entropy -sum_k y_k ln p_k, summed over outputs, y one-hot or shares; _LOGITS: from z through log-softmax
+   - binary cross-entropy -y ln p - (1-y) ln(1-p), p within 1e-7 of 0 and 1 held there; _LOGITS: p = s(z), from z, no
+     overflow
+   - categorical cross-entropy -sum_k y_k ln p_k, summed over outputs, y one-hot or shares; _LOGITS: from z through
+     log-softmax
    - your own: value and gradient from the predictions of a whole batch.
-   Optimisers as PyTorch defines them: SGD with momentum v = m v + g; RMSprop (0.99); Adam (0.9, 0.999, eps 1e-8 added to the
-   square root; Kingma & Ba 2015, arXiv:1412.6980); AdamW: Adam after w -= rate decay w (Loshchilov & Hutter 2019, arXiv:1711.05101).
+   Optimisers as PyTorch defines them: SGD with momentum v = m v + g; RMSprop (0.99); Adam (0.9, 0.999, eps 1e-8 added
+   to the square root; Kingma & Ba 2015, arXiv:1412.6980); AdamW: Adam after w -= rate decay w (Loshchilov & Hutter
+   2019, arXiv:1711.05101).
    L2 adds l2 sum W^2 over weights (no biases, no normalisation) to the loss, 2 l2 W to the gradient.
 
-   Monte Carlo dropout (Gal & Ghahramani 2016, arXiv:1506.02142) is not a calibrated posterior: its width is set by the rate. Test
-   it by coverage before you publish it. Bayesian layers are a mean-field approximation: too narrow where weights correlate.
+   Monte Carlo dropout (Gal & Ghahramani 2016, arXiv:1506.02142) is not a calibrated posterior: its width is set by the
+   rate. Test it by coverage before you publish it. Bayesian layers are a mean-field approximation: too narrow where
+   weights correlate.
 
-   Error of the float functions: exp <= 2 ulp, tanh, logistic and log1p <= 3 ulp (tested); exp is held at 1.6e-38 below x = -87 and
-   at 1.7e38 above 88, and the logistic function, which uses it, likewise at 1.6e-38. In double they are the C library's.
+   Error of the float functions: exp <= 2 ulp, tanh, logistic and log1p <= 3 ulp (tested); exp is held at 1.6e-38 below
+   x = -87 and at 1.7e38 above 88, and the logistic function, which uses it, likewise at 1.6e-38. In double they are the
+   C library's.
    Same seed, same result, on any number of threads: a batch is cut into blocks of fixed size, each block's gradient is
    made by one thread, and they are added in order. Another compiler or machine rounds differently.
    When NOT to use it: images, transformers, millions of rows times millions of weights; there a GPU framework is right. */
@@ -157,14 +168,16 @@ typedef struct bml_nn_rng {
     uint32_t block[4];   /* the present block */
     uint32_t used;       /* words of it already given out, 4 = all */
 } bml_nn_rng;
-BML_NN_DEF void bml_nn_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key); /* one Philox4x32-10 block */
+BML_NN_DEF void bml_nn_philox(uint32_t *out, const uint32_t *counter,
+                              const uint32_t *key);                               /* one Philox4x32-10 block */
 BML_NN_DEF void bml_nn_rng_init(bml_nn_rng *rng, uint64_t seed, uint64_t stream); /* different streams do not overlap */
 BML_NN_DEF double bml_nn_rng_uniform(bml_nn_rng *rng); /* uniform in (0,1) */
 BML_NN_DEF double bml_nn_rng_normal(bml_nn_rng *rng);  /* mean 0, sd 1 */
 
 /* ---- layers ---- */
 enum { BML_NN_INPUT = 0, BML_NN_DENSE, BML_NN_GRU, BML_NN_LSTM, BML_NN_RNN, BML_NN_CONV, BML_NN_POOL, BML_NN_DROPOUT,
-       BML_NN_FLATTEN, BML_NN_RESHAPE, BML_NN_CONCAT, BML_NN_BATCH_NORM, BML_NN_LAYER_NORM, BML_NN_BAYES, BML_NN_N_KINDS };
+       BML_NN_FLATTEN, BML_NN_RESHAPE, BML_NN_CONCAT, BML_NN_BATCH_NORM, BML_NN_LAYER_NORM, BML_NN_BAYES,
+       BML_NN_N_KINDS };
 enum { BML_NN_LINEAR = 0, BML_NN_RELU, BML_NN_LEAKY_RELU, BML_NN_TANH, BML_NN_SIGMOID, BML_NN_SOFTPLUS, BML_NN_SILU,
        BML_NN_GELU, BML_NN_HARDTANH, BML_NN_SOFTMAX, BML_NN_N_ACTIVATIONS };
 enum { BML_NN_GLOROT = 0, BML_NN_HE };
@@ -205,7 +218,8 @@ BML_NN_DEF const char *bml_nn_message(const bml_nn *net);
 BML_NN_DEF size_t bml_nn_n_in(const bml_nn *net);     /* numbers in a row x */
 BML_NN_DEF size_t bml_nn_n_out(const bml_nn *net);    /* numbers in a row y */
 BML_NN_DEF size_t bml_nn_n_params(const bml_nn *net); /* trained numbers (running means of batch norm not among them) */
-/* All of them, [n_params], tensor after tensor in the order of the layers: kernel, recurrent, bias, then the reverse direction's. */
+/* All of them, [n_params], tensor after tensor in the order of the layers: kernel, recurrent, bias, then the reverse
+   direction's. */
 BML_NN_DEF bml_nn_real *bml_nn_params(bml_nn *net);
 /* One tensor, "dense_1.kernel", and its number of values; NULL and 0 if there is none. Lives as long as the net. */
 BML_NN_DEF bml_nn_real *bml_nn_tensor(bml_nn *net, const char *name, size_t *count);
@@ -223,8 +237,9 @@ BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_
 BML_NN_DEF int bml_nn_set_scaler(bml_nn *net, int which, const bml_nn_real *shift, const bml_nn_real *scale);
 
 /* ---- what else travels in the model file ---- */
-/* A text (UTF-8) under a name (units, parameter list), or an array; a second call with the same name replaces it. Names as of
-   layers, up to 63 characters, not beginning with bml_nn. BAD_ARGUMENT, NO_MEMORY. Texts and arrays live until replaced or the net is freed; absent: NULL. */
+/* A text (UTF-8) under a name (units, parameter list), or an array; a second call with the same name replaces it. Names
+   as of layers, up to 63 characters, not beginning with bml_nn. BAD_ARGUMENT, NO_MEMORY. Texts and arrays live until
+   replaced or the net is freed; absent: NULL. */
 BML_NN_DEF int bml_nn_set_text(bml_nn *net, const char *name, const char *text);
 BML_NN_DEF const char *bml_nn_get_text(const bml_nn *net, const char *name);
 BML_NN_DEF int bml_nn_set_array(bml_nn *net, const char *name, const bml_nn_real *values, size_t n);
@@ -232,29 +247,32 @@ BML_NN_DEF const bml_nn_real *bml_nn_get_array(const bml_nn *net, const char *na
 
 /* ---- inference ---- */
 typedef struct bml_nn_work bml_nn_work;
-/* Memory to run `rows` rows at once on each of `threads` threads (0 = 1). The rows also set the blocks that larger calls
-   are cut into: 48 is a good number. *work is NULL after an error. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
+/* Memory to run `rows` rows at once on each of `threads` threads (0 = 1). The rows also set the blocks that larger
+   calls are cut into: 48 is a good number. *work is NULL after an error. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
 BML_NN_DEF int bml_nn_work_create(bml_nn_work **work, const bml_nn *net, int rows, int threads);
 BML_NN_DEF void bml_nn_work_free(bml_nn_work *work);
-/* y[n][n_out] of x[n][n_in]. work may be NULL, and must not serve two calls at once. A NaN in a row gives NaN in that row alone.
-   BAD_ARGUMENT (also: a work of another net), NO_MEMORY. */
+/* y[n][n_out] of x[n][n_in]. work may be NULL, and must not serve two calls at once. A NaN in a row gives NaN in that
+   row alone. BAD_ARGUMENT (also: a work of another net), NO_MEMORY. */
 BML_NN_DEF int bml_nn_predict(const bml_nn *net, bml_nn_work *work, bml_nn_real *y, const bml_nn_real *x, size_t n);
-/* draws[n_draws][n][n_out] with dropout on, independent for each row and draw, and Bayesian weights drawn, one set for all rows
-   of a draw. Errors as above; BAD_LAYER when nothing in the net is random. */
-BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *draws, const bml_nn_real *x, size_t n, int n_draws, uint64_t seed);
-/* Mean and sd (each [n_values], sd may be NULL) and, if n_levels > 0, quantiles[n_levels][n_values] at levels[n_levels] in [0,1], of
-   draws[n_draws][n_values], n_draws >= 2. BAD_ARGUMENT, NO_MEMORY. */
+/* draws[n_draws][n][n_out] with dropout on, independent for each row and draw, and Bayesian weights drawn, one set for
+   all rows of a draw. Errors as above; BAD_LAYER when nothing in the net is random. */
+BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *draws, const bml_nn_real *x, size_t n,
+                            int n_draws, uint64_t seed);
+/* Mean and sd (each [n_values], sd may be NULL) and, if n_levels > 0, quantiles[n_levels][n_values] at levels[n_levels]
+   in [0,1], of draws[n_draws][n_values], n_draws >= 2. BAD_ARGUMENT, NO_MEMORY. */
 typedef struct bml_nn_spread {
     bml_nn_real *mean, *sd, *quantiles;
     const double *levels;
     int n_levels;
 } bml_nn_spread;
 BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_real *draws, int n_draws, size_t n_values);
-/* Vector-Jacobian product: dx[n][n_in] = dy[n][n_out] dY/dX, and y[n][n_out] unless NULL, both in your units. Dropout off,
-   Bayesian weights at their mean. Errors as of predict. */
-BML_NN_DEF int bml_nn_vjp(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, bml_nn_real *y, const bml_nn_real *dy, const bml_nn_real *x, size_t n);
+/* Vector-Jacobian product: dx[n][n_in] = dy[n][n_out] dY/dX, and y[n][n_out] unless NULL, both in your units. Dropout
+   off, Bayesian weights at their mean. Errors as of predict. */
+BML_NN_DEF int bml_nn_vjp(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, bml_nn_real *y, const bml_nn_real *dy,
+                          const bml_nn_real *x, size_t n);
 /* dx[n][n_in]: gradient of output number `output` (saliency). */
-BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, int output, const bml_nn_real *x, size_t n);
+BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, int output, const bml_nn_real *x,
+                               size_t n);
 
 /* ---- training ---- */
 enum { BML_NN_MSE = 0, BML_NN_MSLE, BML_NN_MAE, BML_NN_BINARY, BML_NN_BINARY_LOGITS, BML_NN_CATEGORICAL,
@@ -330,8 +348,8 @@ typedef struct bml_nn_training {
     void *user;
 } bml_nn_training;
 
-/* Trains as told; *result, unless NULL, is the last epoch's report. All rows are checked first (BAD_DATA, with row and column).
-   After NAN and CANCELLED the net holds good weights. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
+/* Trains as told; *result, unless NULL, is the last epoch's report. All rows are checked first (BAD_DATA, with row and
+   column). After NAN and CANCELLED the net holds good weights. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
 BML_NN_DEF int bml_nn_train(bml_nn *net, const bml_nn_training *training, bml_nn_epoch *result);
 
 /* The same in pieces. The trainer changes the net, which must outlive it; messages stand in the net. */
@@ -348,37 +366,47 @@ BML_NN_DEF int bml_nn_trainer_save(bml_nn_trainer *trainer, const char *path);
 BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *trainer, const char *path);
 
 /* ---- data and metrics ---- */
-/* part[n] = 0 ... n_parts-1 at random, shares[n_parts] > 0 of the rows each (NULL: equal, as for k folds); with labels[n] the shares
-   hold within each label, as nearly as counts allow. BAD_ARGUMENT (also fewer rows than parts), NO_MEMORY. */
+/* part[n] = 0 ... n_parts-1 at random, shares[n_parts] > 0 of the rows each (NULL: equal, as for k folds); with
+   labels[n] the shares hold within each label, as nearly as counts allow. BAD_ARGUMENT (also fewer rows than parts),
+   NO_MEMORY. */
 BML_NN_DEF int bml_nn_split(int *part, const double *shares, int n_parts, const int *labels, size_t n, uint64_t seed);
 
 typedef struct bml_nn_metrics { double r2, mse, msle, mae; } bml_nn_metrics;
-/* out[n_out + 1]: each output, then all together, of prediction and target [n][n_out]. r2 = 1 - sum (p-y)^2 / sum (y-mean)^2, with
-   the mean of each output; the last one is the mean of the outputs' r2. NaN where y does not vary. msle as the loss. BAD_ARGUMENT. */
-BML_NN_DEF int bml_nn_evaluate(bml_nn_metrics *out, const bml_nn_real *prediction, const bml_nn_real *target, size_t n, size_t n_out);
-/* Two-sample Kolmogorov-Smirnov distance of the values a[n] and b[m]: the largest |F_a - F_b|, ties counted right. BAD_ARGUMENT, NO_MEMORY. */
+/* out[n_out + 1]: each output, then all together, of prediction and target [n][n_out]. r2 = 1 - sum (p-y)^2 / sum
+   (y-mean)^2, with the mean of each output; the last one is the mean of the outputs' r2. NaN where y does not vary.
+   msle as the loss. BAD_ARGUMENT. */
+BML_NN_DEF int bml_nn_evaluate(bml_nn_metrics *out, const bml_nn_real *prediction, const bml_nn_real *target, size_t n,
+                               size_t n_out);
+/* Two-sample Kolmogorov-Smirnov distance of the values a[n] and b[m]: the largest |F_a - F_b|, ties counted right.
+   BAD_ARGUMENT, NO_MEMORY. */
 BML_NN_DEF int bml_nn_ks(double *distance, const bml_nn_real *a, size_t n, const bml_nn_real *b, size_t m);
-/* Dynamic time warping: root of the smallest sum of squared differences along a path that moves by one in a, b or both, no
-   window (Sakoe & Chiba 1978). BAD_ARGUMENT, NO_MEMORY. */
+/* Dynamic time warping: root of the smallest sum of squared differences along a path that moves by one in a, b or both,
+   no window (Sakoe & Chiba 1978). BAD_ARGUMENT, NO_MEMORY. */
 BML_NN_DEF int bml_nn_dtw(double *distance, const bml_nn_real *a, size_t n, const bml_nn_real *b, size_t m);
 
 /* ---- files ---- */
 enum { BML_NN_F32 = 0, BML_NN_F16, BML_NN_BF16, BML_NN_F64 }; /* how tensors are stored; scalers and arrays: F32 or F64 */
-/* Whole net to a safetensors file: architecture (metadata "bml_nn.layers", gate order and GRU variant included), tensors
-   "layer.kernel" [C][U] ([K][C][U] for conv), "layer.recurrent" [U][gates U], "layer.bias", scalers, texts and arrays. Written under a
-   temporary name, then renamed. CANNOT_OPEN, CANNOT_WRITE, NO_MEMORY, BAD_DATA (a weight that is not finite, or too large for F16). */
+/* Whole net to a safetensors file: architecture (metadata "bml_nn.layers", gate order and GRU variant included),
+   tensors "layer.kernel" [C][U] ([K][C][U] for conv), "layer.recurrent" [U][gates U], "layer.bias", scalers, texts and
+   arrays. Written under a temporary name, then renamed. CANNOT_OPEN, CANNOT_WRITE, NO_MEMORY, BAD_DATA (a weight that
+   is not finite, or too large for F16). */
 BML_NN_DEF int bml_nn_save(bml_nn *net, const char *path, int storage);
-/* The same net again. *net exists unless NO_MEMORY, for its message. CANNOT_OPEN, BAD_FILE, MISMATCH, BAD_LAYER, NO_MEMORY. */
+/* The same net again. *net exists unless NO_MEMORY, for its message. CANNOT_OPEN, BAD_FILE, MISMATCH, BAD_LAYER,
+   NO_MEMORY. */
 BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path);
 /* The same from and to memory. bml_nn_encode: *bytes is yours, free it with bml_nn_free_bytes. */
 BML_NN_DEF int bml_nn_encode(bml_nn *net, unsigned char **bytes, size_t *size, int storage);
 BML_NN_DEF int bml_nn_decode(bml_nn **net, const unsigned char *bytes, size_t size);
 BML_NN_DEF void bml_nn_free_bytes(unsigned char *bytes);
 /* Weights alone, into a net of the right shape, from another program's safetensors file.
-   BML_NN_KERAS   this file's own order: kernel [C][gates U], gates z r n and i f g o, GRU bias [2][3U] (reset_after) or [3U]
-   BML_NN_PYTORCH state_dict of nn.Linear, nn.GRU, nn.LSTM, nn.RNN (one layer each, perhaps bidirectional), nn.Conv1d, nn.BatchNorm1d,
-                  nn.LayerNorm under the layers' names: "name.weight_ih_l0" [3U][C], gates r z n and i f g o, bias_ih and bias_hh
-   Every tensor must be there, and none be left over (BatchNorm's num_batches_tracked may). The net is unchanged after an error. */
+   BML_NN_KERAS   this file's own order: kernel [C][gates U], gates z r n and i f g o, GRU bias [2][3U] (reset_after) or
+                  [3U]
+   BML_NN_PYTORCH state_dict of nn.Linear, nn.GRU, nn.LSTM, nn.RNN (one layer each, perhaps bidirectional), nn.Conv1d,
+   nn.BatchNorm1d,
+                  nn.LayerNorm under the layers' names: "name.weight_ih_l0" [3U][C], gates r z n and i f g o, bias_ih
+                  and bias_hh
+   Every tensor must be there, and none be left over (BatchNorm's num_batches_tracked may). The net is unchanged after
+   an error. */
 enum { BML_NN_KERAS = 0, BML_NN_PYTORCH };
 BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention);
 
@@ -728,8 +756,8 @@ static bml_nn__mat bml_nn__cols(const bml_nn_real *p, size_t width) { /* its tra
 #endif
 
 /* c[rows][vectors] (+)= a[rows][depth] b[depth][vectors]; rows and vectors are constants where it is called. */
-static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn_real *c, size_t ldc, bml_nn__mat a, const bml_nn_real *b, size_t ldb,
-                                        size_t depth, int add) {
+static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn_real *c, size_t ldc, bml_nn__mat a,
+                                        const bml_nn_real *b, size_t ldb, size_t depth, int add) {
     bml_nn__vec sum[24], zero = {0};
     int i, j;
     size_t k;
@@ -741,15 +769,17 @@ static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn_real *c, s
     for (k = 0; k < depth; k++, b += ldb, a.p += a.cs) {
         BML_NN__UNROLL for (i = 0; i < rows; i++) {
             bml_nn_real x = a.p[(size_t)i * a.rs];
-            BML_NN__UNROLL for (j = 0; j < vectors; j++) sum[i * vectors + j] += x * BML_NN__CONST_AT(b + (size_t)j * BML_NN__LANES);
+            BML_NN__UNROLL for (j = 0; j < vectors; j++) sum[i * vectors + j] +=
+                x * BML_NN__CONST_AT(b + (size_t)j * BML_NN__LANES);
         }
     }
-    BML_NN__UNROLL for (i = 0; i < rows; i++)
-        BML_NN__UNROLL for (j = 0; j < vectors; j++) BML_NN__AT(c + (size_t)i * ldc + (size_t)j * BML_NN__LANES) = sum[i * vectors + j];
+    BML_NN__UNROLL for (i = 0; i < rows; i++) BML_NN__UNROLL for (j = 0; j < vectors; j++)
+        BML_NN__AT(c + (size_t)i * ldc + (size_t)j * BML_NN__LANES) = sum[i * vectors + j];
 }
 
 /* All m rows of one panel. */
-static void bml_nn__panel(bml_nn_real *c, size_t ldc, bml_nn__mat a, const bml_nn_real *b, size_t ldb, size_t m, size_t depth, int add) {
+static void bml_nn__panel(bml_nn_real *c, size_t ldc, bml_nn__mat a, const bml_nn_real *b, size_t ldb, size_t m,
+                          size_t depth, int add) {
     size_t i = 0;
     for (; i + BML_NN__ROWS <= m; i += BML_NN__ROWS, a.p += BML_NN__ROWS * a.rs)
         bml_nn__tile(BML_NN__ROWS, 2, c + i * ldc, ldc, a, b, ldb, depth, add);
@@ -758,7 +788,8 @@ static void bml_nn__panel(bml_nn_real *c, size_t ldc, bml_nn__mat a, const bml_n
 }
 
 /* One row of A: eight vectors of columns at once, for a batch of one. */
-static void bml_nn__one_row(bml_nn_real *c, bml_nn__mat a, const bml_nn_real *b, size_t ldb, size_t n, size_t depth, int add) {
+static void bml_nn__one_row(bml_nn_real *c, bml_nn__mat a, const bml_nn_real *b, size_t ldb, size_t n, size_t depth,
+                            int add) {
     size_t j = 0;
     for (; j + 8 * BML_NN__LANES <= n; j += 8 * BML_NN__LANES) bml_nn__tile(1, 8, c + j, 0, a, b + j, ldb, depth, add);
     for (; j + BML_NN__PANEL <= n; j += BML_NN__PANEL) bml_nn__tile(1, 2, c + j, 0, a, b + j, ldb, depth, add);
@@ -806,7 +837,8 @@ static void bml_nn__pack(bml_nn_real *BML_NN_RESTRICT pack, bml_nn__mat b, size_
 }
 
 /* c[m][n] (+)= a[m][depth] b[depth][n], at most DEPTH deep. */
-static void bml_nn__slab(bml_nn_real *c, size_t ldc, bml_nn__mat a, bml_nn__mat b, size_t m, size_t n, size_t depth, int add) {
+static void bml_nn__slab(bml_nn_real *c, size_t ldc, bml_nn__mat a, bml_nn__mat b, size_t m, size_t n, size_t depth,
+                         int add) {
     bml_nn_real pack[BML_NN__DEPTH * BML_NN__PANEL], edge[BML_NN__ROWS * BML_NN__PANEL];
     size_t i, j, r, l, width = BML_NN__PANEL;
     for (j = 0; j + width <= n; j += width) {
@@ -833,7 +865,8 @@ static void bml_nn__slab(bml_nn_real *c, size_t ldc, bml_nn__mat a, bml_nn__mat 
 }
 
 /* c[m][n] = a[m][depth] b[depth][n], or added to c when `add` is 1. c has ldc reals a row. */
-static void bml_nn__product(bml_nn_real *c, size_t ldc, bml_nn__mat a, bml_nn__mat b, size_t m, size_t n, size_t depth, int add) {
+static void bml_nn__product(bml_nn_real *c, size_t ldc, bml_nn__mat a, bml_nn__mat b, size_t m, size_t n, size_t depth,
+                            int add) {
     size_t i, k;
 #ifdef BML_NN_USE_CBLAS
     if (m >= 4 && (double)m * (double)n * (double)depth > 4096) {
@@ -865,7 +898,8 @@ static void bml_nn__product(bml_nn_real *c, size_t ldc, bml_nn__mat a, bml_nn__m
 }
 
 /* to[n][m] = transpose of from[m][n] */
-static void bml_nn__transpose(bml_nn_real *BML_NN_RESTRICT to, const bml_nn_real *BML_NN_RESTRICT from, size_t m, size_t n) {
+static void bml_nn__transpose(bml_nn_real *BML_NN_RESTRICT to, const bml_nn_real *BML_NN_RESTRICT from, size_t m,
+                              size_t n) {
     size_t i, j, l;
     for (i = 0; i + 8 <= m; i += 8)
         for (j = 0; j < n; j++)
@@ -875,7 +909,8 @@ static void bml_nn__transpose(bml_nn_real *BML_NN_RESTRICT to, const bml_nn_real
 }
 
 /* sum[n] = column sums of a[m][n], 64 columns at a time. */
-static void bml_nn__column_sums(bml_nn_real *BML_NN_RESTRICT sum, const bml_nn_real *BML_NN_RESTRICT a, size_t m, size_t n) {
+static void bml_nn__column_sums(bml_nn_real *BML_NN_RESTRICT sum, const bml_nn_real *BML_NN_RESTRICT a, size_t m,
+                                size_t n) {
     size_t i, j, j0;
     for (j0 = 0; j0 < n; j0 += 64) {
         size_t j1 = n - j0 < 64 ? n : j0 + 64;
@@ -987,7 +1022,9 @@ static const bml_nn_real *bml_nn__param(const bml_nn *net, int node, int k) {
 static bml_nn_real *bml_nn__grad(const bml_nn *net, const bml_nn__lane *lane, int node, int k) {
     return lane->grad + net->tensors[net->nodes[node].tensor + k].offset;
 }
-static size_t bml_nn__cells(const bml_nn__node *n, const bml_nn__lane *lane) { return (size_t)n->steps * (size_t)lane->b * (size_t)n->out; }
+static size_t bml_nn__cells(const bml_nn__node *n, const bml_nn__lane *lane) {
+    return (size_t)n->steps * (size_t)lane->b * (size_t)n->out;
+}
 
 /* Whether the derivative by source j of a layer is wanted: not that by the inputs while weights are trained. */
 static int bml_nn__wants(const bml_nn *net, const bml_nn__lane *lane, const bml_nn__node *n, int j) {
@@ -995,7 +1032,8 @@ static int bml_nn__wants(const bml_nn *net, const bml_nn__lane *lane, const bml_
 }
 
 /* z becomes act(z + bias); `before` keeps z + bias where the derivative needs it. */
-static void bml_nn__activate(const bml_nn__node *n, bml_nn_real *z, bml_nn_real *before, const bml_nn_real *bias, size_t rows) {
+static void bml_nn__activate(const bml_nn__node *n, bml_nn_real *z, bml_nn_real *before, const bml_nn_real *bias,
+                             size_t rows) {
     const bml_nn__activation *a = &bml_nn__activations[n->spec.activation];
     size_t i, j, width = (size_t)n->out;
     for (i = 0; i < rows; i++) {
@@ -1008,7 +1046,8 @@ static void bml_nn__activate(const bml_nn__node *n, bml_nn_real *z, bml_nn_real 
 }
 
 /* d becomes the derivative by what went into the activation. */
-static void bml_nn__deactivate(const bml_nn__node *n, bml_nn_real *d, const bml_nn_real *after, const bml_nn_real *before, size_t rows) {
+static void bml_nn__deactivate(const bml_nn__node *n, bml_nn_real *d, const bml_nn_real *after,
+                               const bml_nn_real *before, size_t rows) {
     const bml_nn__activation *a = &bml_nn__activations[n->spec.activation];
     if (a->back) a->back(d, after, a->needs_x ? before : NULL, rows * (size_t)n->out, (bml_nn_real)n->spec.slope);
     else bml_nn__back_softmax(d, after, rows, (size_t)n->out);
@@ -1019,7 +1058,8 @@ static void bml_nn__deactivate(const bml_nn__node *n, bml_nn_real *d, const bml_
 static void bml_nn__dense_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
     size_t rows = (size_t)n->steps * (size_t)lane->b, in = (size_t)n->in, out = (size_t)n->out;
-    bml_nn__product(lane->out[i], out, bml_nn__rows(lane->out[n->from[0]], in), bml_nn__rows(bml_nn__param(net, i, 0), out), rows, out, in, 0);
+    bml_nn__product(lane->out[i], out, bml_nn__rows(lane->out[n->from[0]], in),
+                    bml_nn__rows(bml_nn__param(net, i, 0), out), rows, out, in, 0);
     bml_nn__activate(n, lane->out[i], lane->cache[i], bml_nn__param(net, i, 1), rows);
 }
 
@@ -1029,11 +1069,13 @@ static void bml_nn__dense_backward(const bml_nn *net, bml_nn__lane *lane, int i)
     bml_nn_real *d = lane->d[i];
     bml_nn__deactivate(n, d, lane->out[i], lane->cache[i], rows);
     if (lane->grad) {
-        bml_nn__product(bml_nn__grad(net, lane, i, 0), out, bml_nn__cols(lane->out[n->from[0]], in), bml_nn__rows(d, out), in, out, rows, 0);
+        bml_nn__product(bml_nn__grad(net, lane, i, 0), out, bml_nn__cols(lane->out[n->from[0]], in),
+                        bml_nn__rows(d, out), in, out, rows, 0);
         bml_nn__column_sums(bml_nn__grad(net, lane, i, 1), d, rows, out);
     }
     if (bml_nn__wants(net, lane, n, 0))
-        bml_nn__product(lane->d[n->from[0]], in, bml_nn__rows(d, out), bml_nn__cols(bml_nn__param(net, i, 0), out), rows, in, out, !n->fresh[0]);
+        bml_nn__product(lane->d[n->from[0]], in, bml_nn__rows(d, out), bml_nn__cols(bml_nn__param(net, i, 0), out),
+                        rows, in, out, !n->fresh[0]);
 }
 
 /* >> layers: Bayesian dense (Flipout)
@@ -1113,7 +1155,8 @@ static void bml_nn__bayes_backward(const bml_nn *net, bml_nn__lane *lane, int i)
         for (j = 0; j < rows * out; j++) dp[j] = d[j] * r[j];
     if (lane->grad) {
         bml_nn_real *g_rho = bml_nn__grad(net, lane, i, 2), *g_bias = bml_nn__grad(net, lane, i, 3);
-        bml_nn__product(bml_nn__grad(net, lane, i, 0), out, bml_nn__cols(x, in), bml_nn__rows(d, out), in, out, rows, 0);
+        bml_nn__product(bml_nn__grad(net, lane, i, 0), out, bml_nn__cols(x, in), bml_nn__rows(d, out), in, out, rows,
+                        0);
         bml_nn__column_sums(bml_nn__grad(net, lane, i, 1), d, rows, out);
         for (row = 0; row < rows; row++)
             for (j = 0; j < in; j++) xs[row * in + j] = x[row * in + j] * s[row * (in + 1) + j];
@@ -1125,7 +1168,8 @@ static void bml_nn__bayes_backward(const bml_nn *net, bml_nn__lane *lane, int i)
         bml_nn__bayes_rho(g_bias, eps + in * out, bml_nn__param(net, i, 3), out);
     }
     if (!bml_nn__wants(net, lane, n, 0)) return;
-    bml_nn__product(dx, in, bml_nn__rows(d, out), bml_nn__cols(bml_nn__param(net, i, 0), out), rows, in, out, !n->fresh[0]);
+    bml_nn__product(dx, in, bml_nn__rows(d, out), bml_nn__cols(bml_nn__param(net, i, 0), out), rows, in, out,
+                    !n->fresh[0]);
     if (!train) return;
     bml_nn__product(xs, in, bml_nn__rows(dp, out), bml_nn__cols(dw, out), rows, in, out, 0);
     for (row = 0; row < rows; row++)
@@ -1145,7 +1189,7 @@ typedef struct bml_nn__cell {
     bml_nn_real *h;                    /* [steps+1][b][units] */
     bml_nn_real *aux;                  /* [steps][b][units] GRU: h Rn + cn, or r * h; LSTM: tanh(c) */
     bml_nn_real *c;                    /* [steps+1][b][units] LSTM */
-    bml_nn_real *dg, *dt;              /* [steps][b][G] by the gates, input side and (GRU, reset after) recurrent side */
+    bml_nn_real *dg, *dt; /* [steps][b][G] by the gates, input side and (GRU, reset after) recurrent side */
     bml_nn_real *t;                    /* scratch [b][G] */
     bml_nn_real *dh, *dc;              /* scratch [b][units] */
     bml_nn_real *rt;                   /* scratch [G][units] the transpose of r */
@@ -1176,12 +1220,14 @@ static bml_nn__cell bml_nn__cell_of(const bml_nn *net, const bml_nn__lane *lane,
     return c;
 }
 
-static void bml_nn__lstm_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real *tanh_c, bml_nn_real *h, const bml_nn_real *c_before,
-                              bml_nn_real *c_after) {
+static void bml_nn__lstm_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real *tanh_c, bml_nn_real *h,
+                              const bml_nn_real *c_before, bml_nn_real *c_after) {
     size_t row, j, u = (size_t)k->units;
     for (row = 0; row < (size_t)k->b; row++) {
-        bml_nn_real *BML_NN_RESTRICT gi = g + row * 4 * u, *BML_NN_RESTRICT gf = gi + u, *BML_NN_RESTRICT gg = gf + u, *BML_NN_RESTRICT go = gg + u;
-        bml_nn_real *BML_NN_RESTRICT to = h + row * u, *BML_NN_RESTRICT tc = tanh_c + row * u, *BML_NN_RESTRICT c = c_after + row * u;
+        bml_nn_real *BML_NN_RESTRICT gi = g + row * 4 * u, *BML_NN_RESTRICT gf = gi + u, *BML_NN_RESTRICT gg = gf + u,
+                                     *BML_NN_RESTRICT go = gg + u;
+        bml_nn_real *BML_NN_RESTRICT to = h + row * u, *BML_NN_RESTRICT tc = tanh_c + row * u,
+                                     *BML_NN_RESTRICT c = c_after + row * u;
         const bml_nn_real *BML_NN_RESTRICT before = c_before + row * u, *BML_NN_RESTRICT bias = k->bias;
         BML_NN__INDEPENDENT
         for (j = 0; j < u; j++) {
@@ -1197,7 +1243,8 @@ static void bml_nn__lstm_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real
 }
 
 /* t holds h R (no bias), or nothing when first: then h = 0. */
-static void bml_nn__gru_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real *aux, bml_nn_real *h, const bml_nn_real *h_before, int first) {
+static void bml_nn__gru_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real *aux, bml_nn_real *h,
+                             const bml_nn_real *h_before, int first) {
     size_t row, j, u = (size_t)k->units;
     if (first) memset(k->t, 0, (size_t)k->b * 3 * u * sizeof *k->t);
     for (row = 0; row < (size_t)k->b; row++) {
@@ -1217,7 +1264,8 @@ static void bml_nn__gru_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real 
 }
 
 /* The two halves of the other variant, before and after the product (r * h) Rn; t holds h Rz, h Rr. */
-static void bml_nn__gru_before_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real *aux, bml_nn_real *h, const bml_nn_real *h_before, int half) {
+static void bml_nn__gru_before_step(const bml_nn__cell *k, bml_nn_real *g, bml_nn_real *aux, bml_nn_real *h,
+                                    const bml_nn_real *h_before, int half) {
     size_t row, j, u = (size_t)k->units;
     for (row = 0; row < (size_t)k->b; row++) {
         bml_nn_real *BML_NN_RESTRICT gz = g + row * 3 * u, *BML_NN_RESTRICT gr = gz + u, *BML_NN_RESTRICT gn = gr + u;
@@ -1241,7 +1289,8 @@ static void bml_nn__gru_before_step(const bml_nn__cell *k, bml_nn_real *g, bml_n
 
 /* Step t of a cell; at the first one h is zero and its products are left out. */
 static void bml_nn__cell_step(const bml_nn__node *n, const bml_nn__cell *k, size_t t, int first) {
-    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, after = k->reverse ? t : t + 1, before = k->reverse ? t + 1 : t;
+    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, after = k->reverse ? t : t + 1,
+           before = k->reverse ? t + 1 : t;
     bml_nn_real *g = k->g + t * b * G, *h = k->h + after * b * u, *aux = k->aux + t * b * u;
     const bml_nn_real *h_before = k->h + before * b * u;
     const bml_nn__mat H = bml_nn__rows(h_before, u), R = bml_nn__rows(k->r, G);
@@ -1274,14 +1323,16 @@ static void bml_nn__recurrent_forward(const bml_nn *net, bml_nn__lane *lane, int
     for (reverse = 0; reverse <= n->spec.bidirectional; reverse++) {
         bml_nn__cell k = bml_nn__cell_of(net, lane, i, reverse);
         size_t G = u * (size_t)k.gates, zero = reverse ? T : 0;
-        bml_nn__product(k.g, G, bml_nn__rows(lane->out[n->from[0]], (size_t)k.in), bml_nn__rows(k.w, G), T * b, G, (size_t)k.in, 0);
+        bml_nn__product(k.g, G, bml_nn__rows(lane->out[n->from[0]], (size_t)k.in), bml_nn__rows(k.w, G), T * b, G,
+                        (size_t)k.in, 0);
         memset(k.h + zero * b * u, 0, b * u * sizeof *k.h);
         if (n->spec.kind == BML_NN_LSTM) memset(k.c + zero * b * u, 0, b * u * sizeof *k.c);
         for (s = 0; s < T; s++) bml_nn__cell_step(n, &k, reverse ? T - 1 - s : s, s == 0);
         for (s = n->spec.sequence ? 0 : T - 1; s < T; s++) { /* s counts steps as the cell made them */
             size_t t = reverse ? T - 1 - s : s, to = n->spec.sequence ? t : 0;
             const bml_nn_real *h = k.h + (reverse ? t : t + 1) * b * u;
-            for (row = 0; row < b; row++) memcpy(lane->out[i] + (to * b + row) * out + (size_t)reverse * u, h + row * u, u * sizeof *h);
+            for (row = 0; row < b; row++)
+                memcpy(lane->out[i] + (to * b + row) * out + (size_t)reverse * u, h + row * u, u * sizeof *h);
         }
     }
 }
@@ -1291,9 +1342,11 @@ static void bml_nn__recurrent_forward(const bml_nn *net, bml_nn__lane *lane, int
 static void bml_nn__lstm_back(const bml_nn__cell *k, size_t t, const bml_nn_real *c_before) {
     size_t row, j, u = (size_t)k->units, b = (size_t)k->b;
     for (row = 0; row < b; row++) {
-        const bml_nn_real *BML_NN_RESTRICT g = k->g + (t * b + row) * 4 * u, *BML_NN_RESTRICT tc = k->aux + (t * b + row) * u;
+        const bml_nn_real *BML_NN_RESTRICT g = k->g + (t * b + row) * 4 * u,
+                                           *BML_NN_RESTRICT tc = k->aux + (t * b + row) * u;
         const bml_nn_real *BML_NN_RESTRICT cb = c_before + row * u;
-        bml_nn_real *BML_NN_RESTRICT d = k->dg + (t * b + row) * 4 * u, *BML_NN_RESTRICT dh = k->dh + row * u, *BML_NN_RESTRICT dc = k->dc + row * u;
+        bml_nn_real *BML_NN_RESTRICT d = k->dg + (t * b + row) * 4 * u, *BML_NN_RESTRICT dh = k->dh + row * u,
+                                     *BML_NN_RESTRICT dc = k->dc + row * u;
         BML_NN__INDEPENDENT
         for (j = 0; j < u; j++) {
             bml_nn_real i = g[j], f = g[u + j], n = g[2 * u + j], o = g[3 * u + j];
@@ -1311,9 +1364,11 @@ static void bml_nn__lstm_back(const bml_nn__cell *k, size_t t, const bml_nn_real
 static void bml_nn__gru_back(const bml_nn__cell *k, size_t t, const bml_nn_real *h_before) {
     size_t row, j, u = (size_t)k->units, b = (size_t)k->b;
     for (row = 0; row < b; row++) {
-        const bml_nn_real *BML_NN_RESTRICT g = k->g + (t * b + row) * 3 * u, *BML_NN_RESTRICT a = k->aux + (t * b + row) * u;
+        const bml_nn_real *BML_NN_RESTRICT g = k->g + (t * b + row) * 3 * u,
+                                           *BML_NN_RESTRICT a = k->aux + (t * b + row) * u;
         const bml_nn_real *BML_NN_RESTRICT hb = h_before + row * u;
-        bml_nn_real *BML_NN_RESTRICT d = k->dg + (t * b + row) * 3 * u, *BML_NN_RESTRICT e = k->dt + (t * b + row) * 3 * u;
+        bml_nn_real *BML_NN_RESTRICT d = k->dg + (t * b + row) * 3 * u,
+                                     *BML_NN_RESTRICT e = k->dt + (t * b + row) * 3 * u;
         bml_nn_real *BML_NN_RESTRICT dh = k->dh + row * u;
         BML_NN__INDEPENDENT
         for (j = 0; j < u; j++) {
@@ -1350,7 +1405,8 @@ static void bml_nn__gru_before_back(const bml_nn__cell *k, size_t t, const bml_n
 }
 
 static void bml_nn__cell_back(const bml_nn__node *n, const bml_nn__cell *k, size_t t, int first) {
-    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, before = k->reverse ? t + 1 : t, after = k->reverse ? t : t + 1;
+    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, before = k->reverse ? t + 1 : t,
+           after = k->reverse ? t : t + 1;
     const bml_nn_real *h_before = k->h + before * b * u;
     bml_nn_real *d = k->dt + t * b * G;
     size_t through = n->spec.kind == BML_NN_GRU && n->spec.reset_before ? 2 * u : G; /* gates fed by h itself */
@@ -1365,12 +1421,16 @@ static void bml_nn__cell_back(const bml_nn__node *n, const bml_nn__cell *k, size
 }
 
 /* Gradients of a cell's tensors, from dg, dt of all steps. */
-static void bml_nn__cell_grads(const bml_nn *net, bml_nn__lane *lane, int i, const bml_nn__cell *k, const bml_nn_real *x) {
+static void bml_nn__cell_grads(const bml_nn *net, bml_nn__lane *lane, int i, const bml_nn__cell *k,
+                               const bml_nn_real *x) {
     const bml_nn__node *n = &net->nodes[i];
-    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, in = (size_t)k->in, rows = (size_t)k->steps * b;
-    bml_nn_real *gr = bml_nn__grad(net, lane, i, k->reverse * 3 + 1), *gb = bml_nn__grad(net, lane, i, k->reverse * 3 + 2);
+    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, in = (size_t)k->in,
+           rows = (size_t)k->steps * b;
+    bml_nn_real *gr = bml_nn__grad(net, lane, i, k->reverse * 3 + 1),
+                *gb = bml_nn__grad(net, lane, i, k->reverse * 3 + 2);
     const bml_nn_real *h = k->h + (k->reverse ? b * u : 0); /* the state before every step */
-    bml_nn__product(bml_nn__grad(net, lane, i, k->reverse * 3), G, bml_nn__cols(x, in), bml_nn__rows(k->dg, G), in, G, rows, 0);
+    bml_nn__product(bml_nn__grad(net, lane, i, k->reverse * 3), G, bml_nn__cols(x, in), bml_nn__rows(k->dg, G), in, G,
+                    rows, 0);
     bml_nn__column_sums(gb, k->dg, rows, G);
     if (bml_nn__two_sided(&n->spec)) bml_nn__column_sums(gb + G, k->dt, rows, G);
     if (n->spec.kind == BML_NN_GRU && n->spec.reset_before) {
@@ -1400,7 +1460,8 @@ static void bml_nn__recurrent_backward(const bml_nn *net, bml_nn__lane *lane, in
         }
         if (lane->grad) bml_nn__cell_grads(net, lane, i, &k, x);
         if (bml_nn__wants(net, lane, n, 0))
-            bml_nn__product(lane->d[n->from[0]], in, bml_nn__rows(k.dg, G), bml_nn__cols(k.w, G), T * b, in, G, reverse || !n->fresh[0]);
+            bml_nn__product(lane->d[n->from[0]], in, bml_nn__rows(k.dg, G), bml_nn__cols(k.w, G), T * b, in, G,
+                            reverse || !n->fresh[0]);
     }
 }
 
@@ -1412,7 +1473,8 @@ static void bml_nn__recurrent_backward(const bml_nn *net, bml_nn__lane *lane, in
 #define BML_NN__CHUNK ((size_t)512)
 
 /* patches[count][kernel in] of output rows `start` ... (row = step b + row in the batch); zeros outside. */
-static void bml_nn__gather(bml_nn_real *patch, const bml_nn__node *n, const bml_nn_real *x, size_t b, size_t start, size_t count) {
+static void bml_nn__gather(bml_nn_real *patch, const bml_nn__node *n, const bml_nn_real *x, size_t b, size_t start,
+                           size_t count) {
     size_t row, in = (size_t)n->in, size = in * sizeof *x;
     int k, pad = n->spec.same ? ((n->steps - 1) * n->spec.stride + n->spec.kernel - n->in_steps) : 0;
     pad = pad > 0 ? pad / 2 : 0;
@@ -1425,7 +1487,8 @@ static void bml_nn__gather(bml_nn_real *patch, const bml_nn__node *n, const bml_
 }
 
 /* The other way: adds patches to dx. */
-static void bml_nn__scatter(bml_nn_real *dx, const bml_nn__node *n, const bml_nn_real *patch, size_t b, size_t start, size_t count) {
+static void bml_nn__scatter(bml_nn_real *dx, const bml_nn__node *n, const bml_nn_real *patch, size_t b, size_t start,
+                            size_t count) {
     size_t row, j, in = (size_t)n->in;
     int k, pad = n->spec.same ? ((n->steps - 1) * n->spec.stride + n->spec.kernel - n->in_steps) : 0;
     pad = pad > 0 ? pad / 2 : 0;
@@ -1440,19 +1503,22 @@ static void bml_nn__scatter(bml_nn_real *dx, const bml_nn__node *n, const bml_nn
 
 static void bml_nn__conv_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
-    size_t b = (size_t)lane->b, rows = (size_t)n->steps * b, out = (size_t)n->out, width = (size_t)n->spec.kernel * (size_t)n->in, start;
+    size_t b = (size_t)lane->b, rows = (size_t)n->steps * b, out = (size_t)n->out,
+           width = (size_t)n->spec.kernel * (size_t)n->in, start;
     for (start = 0; start < rows; start += BML_NN__CHUNK) {
         size_t count = rows - start < BML_NN__CHUNK ? rows - start : BML_NN__CHUNK;
         bml_nn_real *y = lane->out[i] + start * out, *before = lane->cache[i];
         bml_nn__gather(lane->scratch, n, lane->out[n->from[0]], b, start, count);
-        bml_nn__product(y, out, bml_nn__rows(lane->scratch, width), bml_nn__rows(bml_nn__param(net, i, 0), out), count, out, width, 0);
+        bml_nn__product(y, out, bml_nn__rows(lane->scratch, width), bml_nn__rows(bml_nn__param(net, i, 0), out), count,
+                        out, width, 0);
         bml_nn__activate(n, y, n->cache ? before + start * out : before, bml_nn__param(net, i, 1), count);
     }
 }
 
 static void bml_nn__conv_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
-    size_t b = (size_t)lane->b, rows = (size_t)n->steps * b, out = (size_t)n->out, width = (size_t)n->spec.kernel * (size_t)n->in, start;
+    size_t b = (size_t)lane->b, rows = (size_t)n->steps * b, out = (size_t)n->out,
+           width = (size_t)n->spec.kernel * (size_t)n->in, start;
     int wants = bml_nn__wants(net, lane, n, 0);
     bml_nn_real *dx = lane->d[n->from[0]];
     bml_nn__deactivate(n, lane->d[i], lane->out[i], lane->cache[i], rows);
@@ -1463,10 +1529,12 @@ static void bml_nn__conv_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
         const bml_nn_real *d = lane->d[i] + start * out;
         if (lane->grad) {
             bml_nn__gather(lane->scratch, n, lane->out[n->from[0]], b, start, count);
-            bml_nn__product(bml_nn__grad(net, lane, i, 0), out, bml_nn__cols(lane->scratch, width), bml_nn__rows(d, out), width, out, count, start > 0);
+            bml_nn__product(bml_nn__grad(net, lane, i, 0), out, bml_nn__cols(lane->scratch, width),
+                            bml_nn__rows(d, out), width, out, count, start > 0);
         }
         if (!wants) continue;
-        bml_nn__product(lane->scratch, width, bml_nn__rows(d, out), bml_nn__cols(bml_nn__param(net, i, 0), out), count, width, out, 0);
+        bml_nn__product(lane->scratch, width, bml_nn__rows(d, out), bml_nn__cols(bml_nn__param(net, i, 0), out), count,
+                        width, out, 0);
         bml_nn__scatter(dx, n, lane->scratch, b, start, count);
     }
 }
@@ -1513,8 +1581,8 @@ static void bml_nn__pool_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
 static const double bml_nn__epsilon = 1e-5, bml_nn__momentum = 0.1; /* of both normalisations, as PyTorch has them */
 
 /* mean[n] and 1/sd[n] of x[rows][n], sums in double; new running values when there is a place for them. */
-static void bml_nn__batch_moments(bml_nn_real *mean, bml_nn_real *inverse, bml_nn_real *running, const bml_nn_real *old, const bml_nn_real *x,
-                                  size_t rows, size_t n) {
+static void bml_nn__batch_moments(bml_nn_real *mean, bml_nn_real *inverse, bml_nn_real *running, const bml_nn_real *old,
+                                  const bml_nn_real *x, size_t rows, size_t n) {
     size_t i, j, j0;
     for (j0 = 0; j0 < n; j0 += 32) {
         size_t m = n - j0 < 32 ? n - j0 : 32;
@@ -1523,13 +1591,15 @@ static void bml_nn__batch_moments(bml_nn_real *mean, bml_nn_real *inverse, bml_n
             for (j = 0; j < m; j++) sum[j] += (double)x[i * n + j0 + j];
         for (j = 0; j < m; j++) sum[j] /= (double)rows;
         for (i = 0; i < rows; i++)
-            for (j = 0; j < m; j++) square[j] += ((double)x[i * n + j0 + j] - sum[j]) * ((double)x[i * n + j0 + j] - sum[j]);
+            for (j = 0; j < m; j++)
+                square[j] += ((double)x[i * n + j0 + j] - sum[j]) * ((double)x[i * n + j0 + j] - sum[j]);
         for (j = 0; j < m; j++) {
             double v = square[j] / (double)rows, unbiased = square[j] / (double)(rows > 1 ? rows - 1 : 1);
             mean[j0 + j] = (bml_nn_real)sum[j];
             inverse[j0 + j] = (bml_nn_real)(1 / sqrt(v + bml_nn__epsilon));
             running[j0 + j] = (bml_nn_real)((1 - bml_nn__momentum) * (double)old[j0 + j] + bml_nn__momentum * sum[j]);
-            running[n + j0 + j] = (bml_nn_real)((1 - bml_nn__momentum) * (double)old[n + j0 + j] + bml_nn__momentum * unbiased);
+            running[n + j0 + j] =
+                (bml_nn_real)((1 - bml_nn__momentum) * (double)old[n + j0 + j] + bml_nn__momentum * unbiased);
         }
     }
 }
@@ -1537,23 +1607,27 @@ static void bml_nn__batch_moments(bml_nn_real *mean, bml_nn_real *inverse, bml_n
 /* cache, once: mean and 1/sd. */
 static void bml_nn__batch_norm_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
-    size_t rows = (size_t)n->steps * (size_t)lane->b, w = (size_t)n->out, row, j, at = net->tensors[n->tensor + 2].offset;
+    size_t rows = (size_t)n->steps * (size_t)lane->b, w = (size_t)n->out, row, j,
+           at = net->tensors[n->tensor + 2].offset;
     const bml_nn_real *x = lane->out[n->from[0]], *gamma = bml_nn__param(net, i, 0), *beta = bml_nn__param(net, i, 1);
     bml_nn_real *mean = lane->cache[i], *inverse = mean + w;
-    if (lane->mode == BML_NN__TRAIN) bml_nn__batch_moments(mean, inverse, lane->running + at, net->running + at, x, rows, w);
+    if (lane->mode == BML_NN__TRAIN)
+        bml_nn__batch_moments(mean, inverse, lane->running + at, net->running + at, x, rows, w);
     else
         for (j = 0; j < w; j++) {
             mean[j] = net->running[at + j];
             inverse[j] = (bml_nn_real)(1 / sqrt((double)net->running[at + w + j] + bml_nn__epsilon));
         }
     for (row = 0; row < rows; row++)
-        for (j = 0; j < w; j++) lane->out[i][row * w + j] = (x[row * w + j] - mean[j]) * inverse[j] * gamma[j] + beta[j];
+        for (j = 0; j < w; j++)
+            lane->out[i][row * w + j] = (x[row * w + j] - mean[j]) * inverse[j] * gamma[j] + beta[j];
 }
 
 static void bml_nn__batch_norm_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
     size_t rows = (size_t)n->steps * (size_t)lane->b, w = (size_t)n->out, row, j;
-    const bml_nn_real *x = lane->out[n->from[0]], *gamma = bml_nn__param(net, i, 0), *mean = lane->cache[i], *inverse = mean + w, *d = lane->d[i];
+    const bml_nn_real *x = lane->out[n->from[0]], *gamma = bml_nn__param(net, i, 0), *mean = lane->cache[i],
+                      *inverse = mean + w, *d = lane->d[i];
     bml_nn_real *dx = lane->d[n->from[0]], *g_gamma = lane->scratch, *g_beta = g_gamma + w;
     int moving = lane->mode == BML_NN__TRAIN; /* mean and sd depend on x */
     memset(g_gamma, 0, 2 * w * sizeof *g_gamma);
@@ -1650,14 +1724,17 @@ static void bml_nn__dropout_backward(const bml_nn *net, bml_nn__lane *lane, int 
    adds, or writes, the gradient of what was taken in. */
 static void bml_nn__reshape(const bml_nn *net, bml_nn__lane *lane, int i, int back) {
     const bml_nn__node *n = &net->nodes[i];
-    size_t b = (size_t)lane->b, in = (size_t)n->in, out = (size_t)n->out, row, j, k, run, all = (size_t)n->in_steps * in;
+    size_t b = (size_t)lane->b, in = (size_t)n->in, out = (size_t)n->out, row, j, k, run,
+           all = (size_t)n->in_steps * in;
     for (row = 0; row < b; row++)
         for (j = 0; j < all; j += run) {
             size_t from = (j / in * b + row) * in + j % in, to = (j / out * b + row) * out + j % out;
             run = in - j % in < out - j % out ? in - j % in : out - j % out;
             if (!back) memcpy(lane->out[i] + to, lane->out[n->from[0]] + from, run * sizeof(bml_nn_real));
             else
-                for (k = 0; k < run; k++) lane->d[n->from[0]][from + k] = lane->d[i][to + k] + (n->fresh[0] ? 0 : lane->d[n->from[0]][from + k]);
+                for (k = 0; k < run; k++)
+                    lane->d[n->from[0]][from + k] =
+                        lane->d[i][to + k] + (n->fresh[0] ? 0 : lane->d[n->from[0]][from + k]);
         }
 }
 
@@ -1673,7 +1750,8 @@ static void bml_nn__concat_forward(const bml_nn *net, bml_nn__lane *lane, int i)
     int k;
     for (k = 0; k < n->n_from; k++) {
         size_t w = (size_t)net->nodes[n->from[k]].out;
-        for (row = 0; row < rows; row++) memcpy(lane->out[i] + row * out + at, lane->out[n->from[k]] + row * w, w * sizeof(bml_nn_real));
+        for (row = 0; row < rows; row++)
+            memcpy(lane->out[i] + row * out + at, lane->out[n->from[k]] + row * w, w * sizeof(bml_nn_real));
         at += w;
     }
 }
@@ -1686,7 +1764,8 @@ static void bml_nn__concat_backward(const bml_nn *net, bml_nn__lane *lane, int i
         size_t w = (size_t)net->nodes[n->from[k]].out;
         bml_nn_real *dx = lane->d[n->from[k]];
         for (row = 0; row < rows && bml_nn__wants(net, lane, n, k); row++)
-            for (j = 0; j < w; j++) dx[row * w + j] = lane->d[i][row * out + at + j] + (n->fresh[k] ? 0 : dx[row * w + j]);
+            for (j = 0; j < w; j++)
+                dx[row * w + j] = lane->d[i][row * out + at + j] + (n->fresh[k] ? 0 : dx[row * w + j]);
         at += w;
     }
 }
@@ -1710,7 +1789,9 @@ static int bml_nn__declare(bml_nn *net, int i, const char *what, int start, int 
     t->shape[0] = (size_t)a, t->shape[1] = (size_t)b, t->shape[2] = (size_t)c;
     t->fan_in = (double)a * (c ? (double)b : 1), t->fan_out = c ? (double)a * (double)c : (double)b;
     t->offset = *total;
-    if (!bml_nn__mul(&t->count, t->shape[0], b ? t->shape[1] : 1) || !bml_nn__mul(&t->count, t->count, c ? t->shape[2] : 1)) return 0;
+    if (!bml_nn__mul(&t->count, t->shape[0], b ? t->shape[1] : 1) ||
+        !bml_nn__mul(&t->count, t->count, c ? t->shape[2] : 1))
+        return 0;
     net->nodes[i].n_tensors++;
     return bml_nn__add_mul(total, t->count, 1) && *total <= (size_t)-1 / 64;
 }
@@ -1719,7 +1800,8 @@ static int bml_nn__declare(bml_nn *net, int i, const char *what, int start, int 
 
 static int bml_nn__plan_input(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
-    if (n->spec.features < 1 || n->spec.steps < 0) return bml_nn__bad(net, i, "needs .features of 1 or more and .steps of 0 or more");
+    if (n->spec.features < 1 || n->spec.steps < 0)
+        return bml_nn__bad(net, i, "needs .features of 1 or more and .steps of 0 or more");
     n->is_sequence = n->spec.steps > 0;
     n->steps = n->is_sequence ? n->spec.steps : 1;
     n->out = n->spec.features;
@@ -1730,7 +1812,8 @@ static int bml_nn__plan_input(bml_nn *net, int i) {
 static int bml_nn__plan_units(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
     if (n->spec.units < 1) return bml_nn__bad(net, i, "needs .units of 1 or more");
-    if (n->spec.activation < 0 || n->spec.activation >= BML_NN_N_ACTIVATIONS) return bml_nn__bad(net, i, "no such activation");
+    if (n->spec.activation < 0 || n->spec.activation >= BML_NN_N_ACTIVATIONS)
+        return bml_nn__bad(net, i, "no such activation");
     if (!(n->spec.slope >= 0 && n->spec.slope < 1)) return bml_nn__bad(net, i, ".slope must lie in [0,1)");
     if (n->spec.slope == 0) n->spec.slope = 0.01;
     n->out = n->spec.units;
@@ -1742,8 +1825,10 @@ static int bml_nn__plan_dense(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
     int status = bml_nn__plan_units(net, i);
     if (status) return status;
-    return bml_nn__declare(net, i, "kernel", BML_NN__KERNEL, n->in, n->out, 0) && bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0)
-               ? BML_NN_OK : BML_NN_TOO_LARGE;
+    return bml_nn__declare(net, i, "kernel", BML_NN__KERNEL, n->in, n->out, 0) &&
+                   bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0)
+               ? BML_NN_OK
+               : BML_NN_TOO_LARGE;
 }
 
 static int bml_nn__plan_bayes(bml_nn *net, int i) {
@@ -1751,17 +1836,21 @@ static int bml_nn__plan_bayes(bml_nn *net, int i) {
     int status = bml_nn__plan_dense(net, i);
     size_t in = (size_t)n->in, out = (size_t)n->out;
     if (status) return status;
-    if (!(n->spec.prior_sd >= 0 && n->spec.prior_sd < HUGE_VAL)) return bml_nn__bad(net, i, ".prior_sd must be positive and finite");
+    if (!(n->spec.prior_sd >= 0 && n->spec.prior_sd < HUGE_VAL))
+        return bml_nn__bad(net, i, ".prior_sd must be positive and finite");
     if (n->spec.prior_sd == 0) n->spec.prior_sd = 1;
     n->cache = (size_t)n->steps * (in + 1 + 2 * out);
     n->cache_fixed = 2 * (in + 1) * out;
     n->scratch = (size_t)n->steps * (in + out);
-    return bml_nn__declare(net, i, "kernel_rho", BML_NN__RHO, n->in, n->out, 0) && bml_nn__declare(net, i, "bias_rho", BML_NN__RHO, n->out, 0, 0)
-               ? BML_NN_OK : BML_NN_TOO_LARGE;
+    return bml_nn__declare(net, i, "kernel_rho", BML_NN__RHO, n->in, n->out, 0) &&
+                   bml_nn__declare(net, i, "bias_rho", BML_NN__RHO, n->out, 0, 0)
+               ? BML_NN_OK
+               : BML_NN_TOO_LARGE;
 }
 
 static int bml_nn__plan_recurrent(bml_nn *net, int i) {
-    static const char *const names[2][3] = {{"kernel", "recurrent", "bias"}, {"kernel_reverse", "recurrent_reverse", "bias_reverse"}};
+    static const char *const names[2][3] = {{"kernel", "recurrent", "bias"},
+                                            {"kernel_reverse", "recurrent_reverse", "bias_reverse"}};
     bml_nn__node *n = &net->nodes[i];
     bml_nn_layer *l = &n->spec;
     int reverse, G, directions = l->bidirectional ? 2 : 1;
@@ -1769,9 +1858,11 @@ static int bml_nn__plan_recurrent(bml_nn *net, int i) {
     if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
     if (l->units < 1 || l->units > 0x7FFFFFFF / 8) return bml_nn__bad(net, i, "needs .units of 1 or more");
     if (l->kind == BML_NN_RNN && l->activation == 0) l->activation = BML_NN_TANH;
-    if (l->activation != 0 && !(l->kind == BML_NN_RNN && (l->activation == BML_NN_TANH || l->activation == BML_NN_RELU)))
+    if (l->activation != 0 &&
+        !(l->kind == BML_NN_RNN && (l->activation == BML_NN_TANH || l->activation == BML_NN_RELU)))
         return bml_nn__bad(net, i, "only RNN has a choice of activation: tanh or ReLU");
-    l->bidirectional = directions - 1, l->sequence = l->sequence != 0, l->reset_before = l->kind == BML_NN_GRU && l->reset_before;
+    l->bidirectional = directions - 1, l->sequence = l->sequence != 0,
+    l->reset_before = l->kind == BML_NN_GRU && l->reset_before;
     G = l->units * bml_nn__gates(l);
     n->out = directions * l->units;
     n->is_sequence = l->sequence;
@@ -1785,7 +1876,8 @@ static int bml_nn__plan_recurrent(bml_nn *net, int i) {
         if (!bml_nn__declare(net, i, names[reverse][0], BML_NN__KERNEL, n->in, G, 0) ||
             !bml_nn__declare(net, i, names[reverse][1], BML_NN__ORTHOGONAL, l->units, G, 0) ||
             !(bml_nn__two_sided(l) ? bml_nn__declare(net, i, names[reverse][2], BML_NN__ZERO, 2, G, 0)
-                                   : bml_nn__declare(net, i, names[reverse][2], l->kind == BML_NN_LSTM ? BML_NN__FORGET : BML_NN__ZERO, G, 0, 0)))
+                                   : bml_nn__declare(net, i, names[reverse][2],
+                                                     l->kind == BML_NN_LSTM ? BML_NN__FORGET : BML_NN__ZERO, G, 0, 0)))
             return BML_NN_TOO_LARGE;
     return BML_NN_OK;
 }
@@ -1799,13 +1891,17 @@ static int bml_nn__plan_conv(bml_nn *net, int i) {
     if (n->spec.stride == 0) n->spec.stride = 1;
     S = n->spec.stride;
     if (n->spec.kernel < 1 || S < 1) return bml_nn__bad(net, i, "needs .kernel and .stride of 1 or more");
-    if (!n->spec.same && n->spec.kernel > n->in_steps) return bml_nn__bad(net, i, "its kernel is longer than the sequence");
+    if (!n->spec.same && n->spec.kernel > n->in_steps)
+        return bml_nn__bad(net, i, "its kernel is longer than the sequence");
     n->steps = n->spec.same ? (n->in_steps - 1) / S + 1 : (n->in_steps - n->spec.kernel) / S + 1;
     n->cache = bml_nn__activations[n->spec.activation].needs_x ? (size_t)n->steps * (size_t)n->out : 0;
-    if (!bml_nn__mul(&width, (size_t)n->spec.kernel, (size_t)n->in) || width > 0x7FFFFFFF / BML_NN__CHUNK) return BML_NN_TOO_LARGE;
+    if (!bml_nn__mul(&width, (size_t)n->spec.kernel, (size_t)n->in) || width > 0x7FFFFFFF / BML_NN__CHUNK)
+        return BML_NN_TOO_LARGE;
     n->scratch_fixed = width * BML_NN__CHUNK;
-    return bml_nn__declare(net, i, "kernel", BML_NN__KERNEL, n->spec.kernel, n->in, n->out) && bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0)
-               ? BML_NN_OK : BML_NN_TOO_LARGE;
+    return bml_nn__declare(net, i, "kernel", BML_NN__KERNEL, n->spec.kernel, n->in, n->out) &&
+                   bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0)
+               ? BML_NN_OK
+               : BML_NN_TOO_LARGE;
 }
 
 static int bml_nn__plan_pool(bml_nn *net, int i) {
@@ -1821,9 +1917,11 @@ static int bml_nn__plan_pool(bml_nn *net, int i) {
 
 static int bml_nn__plan_norm(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
-    int ok = bml_nn__declare(net, i, "gamma", BML_NN__ONE, n->out, 0, 0) && bml_nn__declare(net, i, "beta", BML_NN__ZERO, n->out, 0, 0);
+    int ok = bml_nn__declare(net, i, "gamma", BML_NN__ONE, n->out, 0, 0) &&
+             bml_nn__declare(net, i, "beta", BML_NN__ZERO, n->out, 0, 0);
     if (n->spec.kind == BML_NN_BATCH_NORM) {
-        ok = ok && bml_nn__declare(net, i, "mean", BML_NN__MEAN, n->out, 0, 0) && bml_nn__declare(net, i, "variance", BML_NN__VARIANCE, n->out, 0, 0);
+        ok = ok && bml_nn__declare(net, i, "mean", BML_NN__MEAN, n->out, 0, 0) &&
+             bml_nn__declare(net, i, "variance", BML_NN__VARIANCE, n->out, 0, 0);
         n->cache_fixed = 2 * (size_t)n->out;
     } else n->cache = 2 * (size_t)n->steps;
     n->scratch_fixed = 2 * (size_t)n->out;
@@ -1845,11 +1943,13 @@ static int bml_nn__plan_reshape(bml_nn *net, int i) {
         n->steps = 1, n->out = (int)have, n->is_sequence = 0;
         return BML_NN_OK;
     }
-    if (n->spec.features < 1 || n->spec.steps < 0) return bml_nn__bad(net, i, "needs .features of 1 or more and .steps of 0 or more");
+    if (n->spec.features < 1 || n->spec.steps < 0)
+        return bml_nn__bad(net, i, "needs .features of 1 or more and .steps of 0 or more");
     n->is_sequence = n->spec.steps > 0;
     n->steps = n->is_sequence ? n->spec.steps : 1;
     n->out = n->spec.features;
-    if (!bml_nn__mul(&want, (size_t)n->steps, (size_t)n->out) || want != have) return bml_nn__bad(net, i, "another number of values than its source has");
+    if (!bml_nn__mul(&want, (size_t)n->steps, (size_t)n->out) || want != have)
+        return bml_nn__bad(net, i, "another number of values than its source has");
     return BML_NN_OK;
 }
 
@@ -1860,7 +1960,8 @@ static int bml_nn__plan_concat(bml_nn *net, int i) {
     n->out = 0;
     for (k = 0; k < n->n_from; k++) {
         const bml_nn__node *s = &net->nodes[n->from[k]];
-        if (s->steps != n->steps || s->is_sequence != n->is_sequence) return bml_nn__bad(net, i, "its sources differ in steps, or one is a vector and one a sequence");
+        if (s->steps != n->steps || s->is_sequence != n->is_sequence)
+            return bml_nn__bad(net, i, "its sources differ in steps, or one is a vector and one a sequence");
         if (s->out > 0x7FFFFFFF - n->out) return BML_NN_TOO_LARGE;
         n->out += s->out;
     }
@@ -1907,18 +2008,23 @@ static int bml_nn__good_name(const char *name, size_t room) {
 static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
     bml_nn__node *n = &net->nodes[i];
     int k, j;
-    if (spec->kind < 0 || spec->kind >= BML_NN_N_KINDS) return bml_nn__fail(net->message, BML_NN_BAD_LAYER, "layer %d: no such kind, %d", i, spec->kind);
+    if (spec->kind < 0 || spec->kind >= BML_NN_N_KINDS)
+        return bml_nn__fail(net->message, BML_NN_BAD_LAYER, "layer %d: no such kind, %d", i, spec->kind);
     n->spec = *spec;
     n->spec.name = NULL;
     for (k = 0; k < BML_NN_MAX_FROM; k++) n->spec.from[k] = NULL;
     if (spec->name && !bml_nn__good_name(spec->name, BML_NN_MAX_NAME))
-        return bml_nn__fail(net->message, BML_NN_BAD_LAYER, "layer %d: a name is 1 to %d letters, digits, _ or -", i, BML_NN_MAX_NAME - 1);
+        return bml_nn__fail(net->message, BML_NN_BAD_LAYER, "layer %d: a name is 1 to %d letters, digits, _ or -", i,
+                            BML_NN_MAX_NAME - 1);
     if (spec->name) memcpy(n->name, spec->name, strlen(spec->name) + 1);
     else snprintf(n->name, sizeof n->name, "%s_%d", bml_nn__kinds[spec->kind].name, i);
     if (bml_nn__find(net, n->name, i) >= 0) return bml_nn__bad(net, i, "another layer has that name");
     for (k = 0; k < BML_NN_MAX_FROM && spec->from[k]; k++) {
         n->from[k] = bml_nn__find(net, spec->from[k], i);
-        if (n->from[k] < 0) return bml_nn__fail(net->message, BML_NN_BAD_LAYER, "layer %d (%s): takes \"%.40s\", which is no layer before it", i, n->name, spec->from[k]);
+        if (n->from[k] < 0)
+            return bml_nn__fail(net->message, BML_NN_BAD_LAYER,
+                                "layer %d (%s): takes \"%.40s\", which is no layer before it", i, n->name,
+                                spec->from[k]);
         for (j = 0; j < k; j++)
             if (n->from[j] == n->from[k]) return bml_nn__bad(net, i, "takes one layer twice");
     }
@@ -1926,7 +2032,8 @@ static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
     if (n->spec.kind == BML_NN_INPUT) return k ? bml_nn__bad(net, i, "an input takes nothing") : BML_NN_OK;
     if (i == 0) return bml_nn__bad(net, i, "the first layer must be an input");
     if (k == 0) n->from[n->n_from++] = i - 1;
-    if (n->n_from > 1 && n->spec.kind != BML_NN_CONCAT) return bml_nn__bad(net, i, "takes more than one layer: put a concat before it");
+    if (n->n_from > 1 && n->spec.kind != BML_NN_CONCAT)
+        return bml_nn__bad(net, i, "takes more than one layer: put a concat before it");
     return BML_NN_OK;
 }
 
@@ -2004,10 +2111,12 @@ static int bml_nn__plan_net(bml_nn *net, const bml_nn_config *config) {
             n->in_steps = n->steps = s->steps, n->in = n->out = s->out, n->is_sequence = s->is_sequence;
         }
         status = bml_nn__kinds[n->spec.kind].plan(net, i);
-        if (status == BML_NN_TOO_LARGE) return bml_nn__fail(net->message, status, "layer %d (%s) is too large", i, n->name);
+        if (status == BML_NN_TOO_LARGE)
+            return bml_nn__fail(net->message, status, "layer %d (%s) is too large", i, n->name);
         if (status) return status;
     }
-    if (net->nodes[net->n_nodes - 1].spec.kind == BML_NN_INPUT) return bml_nn__bad(net, net->n_nodes - 1, "the last layer, the output, is an input");
+    if (net->nodes[net->n_nodes - 1].spec.kind == BML_NN_INPUT)
+        return bml_nn__bad(net, net->n_nodes - 1, "the last layer, the output, is an input");
     if (!bml_nn__mul(&net->n_out, (size_t)net->nodes[net->n_nodes - 1].steps, (size_t)net->nodes[net->n_nodes - 1].out))
         return bml_nn__fail(net->message, BML_NN_TOO_LARGE, "the output is too large");
     return bml_nn__check_use(net);
@@ -2024,13 +2133,17 @@ static int bml_nn__make(bml_nn **out, const bml_nn_config *config, size_t most) 
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a net has 2 to %d layers", BML_NN__MAX_LAYERS);
     net->nodes = (bml_nn__node *)bml_nn__alloc((size_t)config->n_layers, sizeof *net->nodes);
     net->tensors = (bml_nn__tensor *)bml_nn__alloc((size_t)config->n_layers * 6, sizeof *net->tensors);
-    if (!net->nodes || !net->tensors) return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "%d layers", config->n_layers);
+    if (!net->nodes || !net->tensors)
+        return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "%d layers", config->n_layers);
     status = bml_nn__plan_net(net, config);
     if (status) return status;
-    if (net->n_params > most || net->n_running > most) return bml_nn__fail(net->message, BML_NN_MISMATCH, "the layers have %.0f parameters, more than the file holds", (double)net->n_params);
+    if (net->n_params > most || net->n_running > most)
+        return bml_nn__fail(net->message, BML_NN_MISMATCH, "the layers have %.0f parameters, more than the file holds",
+                            (double)net->n_params);
     net->params = bml_nn__reals(net->n_params);
     net->running = bml_nn__reals(net->n_running);
-    if (!net->params || !net->running) return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "%.0f parameters", (double)net->n_params);
+    if (!net->params || !net->running)
+        return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "%.0f parameters", (double)net->n_params);
 #if defined(BML_NN_USE_CBLAS) && defined(OPENBLAS_VERSION)
     openblas_set_num_threads(1);
 #endif
@@ -2094,14 +2207,17 @@ BML_NN_DEF size_t bml_nn_summary(char *text, size_t size, const bml_nn *net) {
     bml_nn__append(text, size, &used, "%-20s %-11s %-15s %10s  %s\n", "layer", "kind", "output", "parameters", "takes");
     for (i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
-        for (params = 0, k = n->tensor; k < n->tensor + n->n_tensors; k++) params += net->tensors[k].running ? 0 : net->tensors[k].count;
+        for (params = 0, k = n->tensor; k < n->tensor + n->n_tensors; k++)
+            params += net->tensors[k].running ? 0 : net->tensors[k].count;
         if (n->is_sequence) snprintf(shape, sizeof shape, "%d x %d", n->steps, n->out);
         else snprintf(shape, sizeof shape, "%d", n->out);
-        bml_nn__append(text, size, &used, "%-20s %-11s %-15s %10.0f ", n->name, bml_nn__kinds[n->spec.kind].name, shape, (double)params);
+        bml_nn__append(text, size, &used, "%-20s %-11s %-15s %10.0f ", n->name, bml_nn__kinds[n->spec.kind].name, shape,
+                       (double)params);
         for (k = 0; k < n->n_from; k++) bml_nn__append(text, size, &used, " %s", net->nodes[n->from[k]].name);
         bml_nn__append(text, size, &used, "\n");
     }
-    bml_nn__append(text, size, &used, "%.0f parameters, %.0f numbers in, %.0f out\n", (double)net->n_params, (double)net->n_in, (double)net->n_out);
+    bml_nn__append(text, size, &used, "%.0f parameters, %.0f numbers in, %.0f out\n", (double)net->n_params,
+                   (double)net->n_in, (double)net->n_out);
     return used;
 }
 
@@ -2112,11 +2228,13 @@ BML_NN_DEF int bml_nn_set_scaler(bml_nn *net, int which, const bml_nn_real *shif
     bml_nn_real *a, *b;
     if (!net || !net->params) return BML_NN_BAD_ARGUMENT;
     if ((which != BML_NN_INPUTS && which != BML_NN_OUTPUTS) || !shift || !scale)
-        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a scaler is of inputs or of outputs, and needs shift and scale");
+        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
+                            "a scaler is of inputs or of outputs, and needs shift and scale");
     n = which == BML_NN_INPUTS ? net->n_in : net->n_out;
     for (i = 0; i < n; i++)
         if (!isfinite(shift[i]) || !(scale[i] > 0) || !isfinite(scale[i]))
-            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "scaler column %.0f: shift must be finite, scale positive", (double)i);
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
+                                "scaler column %.0f: shift must be finite, scale positive", (double)i);
     a = bml_nn__reals(n), b = bml_nn__reals(n);
     if (!a || !b) {
         BML_NN_FREE(a);
@@ -2132,7 +2250,8 @@ BML_NN_DEF int bml_nn_set_scaler(bml_nn *net, int which, const bml_nn_real *shif
 }
 
 /* shift and scale of one run of values: every `stride`-th from the first. */
-static void bml_nn__fit_column(bml_nn_real *shift, bml_nn_real *scale, int kind, const bml_nn_real *data, size_t count, size_t stride) {
+static void bml_nn__fit_column(bml_nn_real *shift, bml_nn_real *scale, int kind, const bml_nn_real *data, size_t count,
+                               size_t stride) {
     double sum = 0, square = 0, low = (double)data[0], high = low;
     size_t i;
     for (i = 0; i < count; i++) {
@@ -2157,7 +2276,9 @@ BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a scaler needs rows, which side it is for, and a kind");
     m = which == BML_NN_INPUTS ? net->n_in : net->n_out;
     for (i = 0; i < n * m; i++)
-        if (!isfinite(data[i])) return bml_nn__fail(net->message, BML_NN_BAD_DATA, "row %.0f, column %.0f is not finite", (double)(i / m), (double)(i % m));
+        if (!isfinite(data[i]))
+            return bml_nn__fail(net->message, BML_NN_BAD_DATA, "row %.0f, column %.0f is not finite", (double)(i / m),
+                                (double)(i % m));
     shift = bml_nn__reals(m), scale = bml_nn__reals(m);
     if (shift && scale) {
         for (i = 0; i < m; i++) {
@@ -2180,11 +2301,18 @@ static bml_nn__extra *bml_nn__find_extra(const bml_nn *net, const char *name) {
 
 /* Bytes of the well-formed UTF-8 character at p, 0 if it is none. */
 static size_t bml_nn__utf8_length(const unsigned char *p, size_t left) {
-    size_t n = *p < 0x80 ? 1 : *p >= 0xC2 && *p < 0xE0 ? 2 : *p >= 0xE0 && *p < 0xF0 ? 3 : *p >= 0xF0 && *p < 0xF5 ? 4 : 0, k;
+    size_t n = *p < 0x80                 ? 1
+               : *p >= 0xC2 && *p < 0xE0 ? 2
+               : *p >= 0xE0 && *p < 0xF0 ? 3
+               : *p >= 0xF0 && *p < 0xF5 ? 4
+                                         : 0,
+           k;
     if (!n || n > left) return 0;
     for (k = 1; k < n; k++)
         if ((p[k] & 0xC0) != 0x80) return 0;
-    if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) || (*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F)) return 0;
+    if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) || (*p == 0xF0 && p[1] < 0x90) ||
+        (*p == 0xF4 && p[1] > 0x8F))
+        return 0;
     return n;
 }
 
@@ -2197,11 +2325,15 @@ static int bml_nn__set_extra(bml_nn *net, const char *name, const char *text, co
     size_t i, length;
     if (!net || !net->params) return BML_NN_BAD_ARGUMENT;
     if (!name || !bml_nn__good_name(name, BML_NN__MAX_KEY) || !strncmp(name, "bml_nn", 6) || (!text && (!values || !n)))
-        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "what travels with a net needs a name of letters, digits, _ or -, not bml_nn..., and a value");
+        return bml_nn__fail(
+            net->message, BML_NN_BAD_ARGUMENT,
+            "what travels with a net needs a name of letters, digits, _ or -, not bml_nn..., and a value");
     for (i = text ? strlen(text) : 0, at = text; i > 0; i -= length, at += length)
-        if ((length = bml_nn__utf8_length((const unsigned char *)at, i)) == 0) return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "\"%s\" is not UTF-8", name);
+        if ((length = bml_nn__utf8_length((const unsigned char *)at, i)) == 0)
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "\"%s\" is not UTF-8", name);
     for (i = 0; i < n; i++)
-        if (!isfinite(values[i])) return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "\"%s\": value %.0f is not finite", name, (double)i);
+        if (!isfinite(values[i]))
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "\"%s\": value %.0f is not finite", name, (double)i);
     if (text) t = bml_nn__copy_text(text);
     else if ((v = bml_nn__reals(n)) != NULL) memcpy(v, values, n * sizeof *v);
     if (!e && (t || v) && (e = (bml_nn__extra *)bml_nn__alloc(1, sizeof *e)) != NULL) {
@@ -2220,8 +2352,12 @@ static int bml_nn__set_extra(bml_nn *net, const char *name, const char *text, co
     return BML_NN_OK;
 }
 
-BML_NN_DEF int bml_nn_set_text(bml_nn *net, const char *name, const char *text) { return bml_nn__set_extra(net, name, text, NULL, 0); }
-BML_NN_DEF int bml_nn_set_array(bml_nn *net, const char *name, const bml_nn_real *values, size_t n) { return bml_nn__set_extra(net, name, NULL, values, n); }
+BML_NN_DEF int bml_nn_set_text(bml_nn *net, const char *name, const char *text) {
+    return bml_nn__set_extra(net, name, text, NULL, 0);
+}
+BML_NN_DEF int bml_nn_set_array(bml_nn *net, const char *name, const bml_nn_real *values, size_t n) {
+    return bml_nn__set_extra(net, name, NULL, values, n);
+}
 
 BML_NN_DEF const char *bml_nn_get_text(const bml_nn *net, const char *name) {
     const bml_nn__extra *e = bml_nn__find_extra(net, name);
@@ -2244,7 +2380,9 @@ static int bml_nn__lane_reals(size_t *total, const bml_nn *net, size_t rows, int
         const bml_nn__node *n = &net->nodes[i];
         size_t out = (size_t)n->steps * (size_t)n->out;
         if (!bml_nn__add_mul(total, out, rows)) return 0;
-        if (which == 0 && (!bml_nn__add_mul(total, n->cache + n->dcache, rows) || !bml_nn__add_mul(total, n->cache_fixed, 1))) return 0;
+        if (which == 0 &&
+            (!bml_nn__add_mul(total, n->cache + n->dcache, rows) || !bml_nn__add_mul(total, n->cache_fixed, 1)))
+            return 0;
     }
     return 1;
 }
@@ -2304,7 +2442,8 @@ static int bml_nn__lane_backward(bml_nn__lane *lane, const bml_nn *net, int trai
     if (!at) return BML_NN_NO_MEMORY;
     lane->d = (bml_nn_real **)bml_nn__alloc((size_t)net->n_nodes, sizeof *lane->d);
     if (!lane->d) return BML_NN_NO_MEMORY;
-    for (i = 0; i < net->n_nodes; i++) lane->d[i] = at, at += (size_t)net->nodes[i].steps * (size_t)net->nodes[i].out * (size_t)lane->rows;
+    for (i = 0; i < net->n_nodes; i++)
+        lane->d[i] = at, at += (size_t)net->nodes[i].steps * (size_t)net->nodes[i].out * (size_t)lane->rows;
     return BML_NN_OK;
 }
 
@@ -2342,14 +2481,16 @@ static void bml_nn__output_rows(bml_nn_real *y, const bml_nn *net, const bml_nn_
     const bml_nn__node *n = &net->nodes[net->n_nodes - 1];
     size_t row, t, w = (size_t)n->out, b = (size_t)lane->b;
     for (row = 0; row < b; row++)
-        for (t = 0; t < (size_t)n->steps; t++) memcpy(y + row * net->n_out + t * w, lane->out[net->n_nodes - 1] + (t * b + row) * w, w * sizeof *y);
+        for (t = 0; t < (size_t)n->steps; t++)
+            memcpy(y + row * net->n_out + t * w, lane->out[net->n_nodes - 1] + (t * b + row) * w, w * sizeof *y);
 }
 
 static void bml_nn__gradient_rows(const bml_nn *net, bml_nn__lane *lane, const bml_nn_real *dy) {
     const bml_nn__node *n = &net->nodes[net->n_nodes - 1];
     size_t row, t, w = (size_t)n->out, b = (size_t)lane->b;
     for (row = 0; row < b; row++)
-        for (t = 0; t < (size_t)n->steps; t++) memcpy(lane->d[net->n_nodes - 1] + (t * b + row) * w, dy + row * net->n_out + t * w, w * sizeof *dy);
+        for (t = 0; t < (size_t)n->steps; t++)
+            memcpy(lane->d[net->n_nodes - 1] + (t * b + row) * w, dy + row * net->n_out + t * w, w * sizeof *dy);
 }
 
 struct bml_nn_work {
@@ -2403,7 +2544,8 @@ static void bml_nn__block_back(bml_nn_work *work, int lane_number, const bml_nn_
     size_t b = (size_t)lane->b, k, row, t, c;
     int i;
     for (k = 0; k < b * net->n_out; k++) {
-        bml_nn_real d = job->output >= 0 ? (k % net->n_out == (size_t)job->output ? BML_NN__R(1) : 0) : job->dy[first * net->n_out + k];
+        bml_nn_real d = job->output >= 0 ? (k % net->n_out == (size_t)job->output ? BML_NN__R(1) : 0)
+                                         : job->dy[first * net->n_out + k];
         dy[k] = scale ? d * scale[k % net->n_out] : d;
     }
     bml_nn__gradient_rows(net, lane, dy);
@@ -2415,7 +2557,8 @@ static void bml_nn__block_back(bml_nn_work *work, int lane_number, const bml_nn_
             for (t = 0; t < (size_t)n->steps; t++)
                 for (c = 0; c < w; c++) {
                     size_t at = n->input_offset + t * w + c;
-                    job->dx[(first + row) * net->n_in + at] = lane->d[i][(t * b + row) * w + c] / (net->scale[0] ? net->scale[0][at] : 1);
+                    job->dx[(first + row) * net->n_in + at] =
+                        lane->d[i][(t * b + row) * w + c] / (net->scale[0] ? net->scale[0][at] : 1);
                 }
     }
 }
@@ -2428,7 +2571,8 @@ static void bml_nn__block(bml_nn_work *work, int lane_number, const bml_nn__job 
     lane->mode = job->mode, lane->seed = job->seed, lane->step = job->step, lane->first = first;
     bml_nn__forward(net, lane, job->x + first * net->n_in, NULL, b);
     if (y) bml_nn__output_rows(y, net, lane);
-    for (k = 0; y && net->scale[1] && k < (size_t)b * net->n_out; k++) y[k] = y[k] * net->scale[1][k % net->n_out] + net->shift[1][k % net->n_out];
+    for (k = 0; y && net->scale[1] && k < (size_t)b * net->n_out; k++)
+        y[k] = y[k] * net->scale[1][k % net->n_out] + net->shift[1][k % net->n_out];
     if (job->dx) bml_nn__block_back(work, lane_number, job, first);
 }
 
@@ -2471,13 +2615,15 @@ BML_NN_DEF int bml_nn_predict(const bml_nn *net, bml_nn_work *work, bml_nn_real 
     return bml_nn__can_run(net, work, y, x) ? bml_nn__run(net, work, &job, n) : BML_NN_BAD_ARGUMENT;
 }
 
-BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *draws, const bml_nn_real *x, size_t n, int n_draws, uint64_t seed) {
+BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *draws, const bml_nn_real *x, size_t n,
+                            int n_draws, uint64_t seed) {
     bml_nn__job job = {x, NULL, draws, NULL, BML_NN__DRAW, -1, seed, 0};
     bml_nn_work *own = work;
     int i, status = BML_NN_OK, random = 0;
     if (!bml_nn__can_run(net, work, draws, x) || n_draws < 0) return BML_NN_BAD_ARGUMENT;
     for (i = 0; i < net->n_nodes; i++)
-        random |= net->nodes[i].spec.kind == BML_NN_BAYES || (net->nodes[i].spec.kind == BML_NN_DROPOUT && net->nodes[i].spec.rate > 0);
+        random |= net->nodes[i].spec.kind == BML_NN_BAYES ||
+                  (net->nodes[i].spec.kind == BML_NN_DROPOUT && net->nodes[i].spec.rate > 0);
     if (!random) return BML_NN_BAD_LAYER;
     if (!n || !n_draws) return BML_NN_OK;
     if (!work) status = bml_nn_work_create(&own, net, n < 48 ? (int)n : 48, 1);
@@ -2489,13 +2635,15 @@ BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *d
     return status;
 }
 
-BML_NN_DEF int bml_nn_vjp(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, bml_nn_real *y, const bml_nn_real *dy, const bml_nn_real *x, size_t n) {
+BML_NN_DEF int bml_nn_vjp(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, bml_nn_real *y, const bml_nn_real *dy,
+                          const bml_nn_real *x, size_t n) {
     bml_nn__job job = {x, dy, y, dx, BML_NN__PLAIN, -1, 0, 0};
     if (!n) return BML_NN_OK;
     return dy && bml_nn__can_run(net, work, dx, x) ? bml_nn__run(net, work, &job, n) : BML_NN_BAD_ARGUMENT;
 }
 
-BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, int output, const bml_nn_real *x, size_t n) {
+BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, int output, const bml_nn_real *x,
+                               size_t n) {
     bml_nn__job job = {x, NULL, NULL, dx, BML_NN__PLAIN, output, 0, 0};
     if (!bml_nn__can_run(net, work, dx, x) || output < 0 || (size_t)output >= net->n_out) return BML_NN_BAD_ARGUMENT;
     return n ? bml_nn__run(net, work, &job, n) : BML_NN_OK;
@@ -2506,11 +2654,13 @@ static int bml_nn__compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_real *draws, int n_draws, size_t n_values) {
+BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_real *draws, int n_draws,
+                                      size_t n_values) {
     size_t v, N = (size_t)n_draws, k;
     double *sorted;
     int q;
-    if (!out || !draws || n_draws < 2 || out->n_levels < 0 || (out->n_levels > 0 && (!out->levels || !out->quantiles))) return BML_NN_BAD_ARGUMENT;
+    if (!out || !draws || n_draws < 2 || out->n_levels < 0 || (out->n_levels > 0 && (!out->levels || !out->quantiles)))
+        return BML_NN_BAD_ARGUMENT;
     for (q = 0; q < out->n_levels; q++)
         if (!(out->levels[q] >= 0 && out->levels[q] <= 1)) return BML_NN_BAD_ARGUMENT;
     sorted = (double *)bml_nn__alloc(N, sizeof *sorted);
@@ -2526,7 +2676,8 @@ BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_rea
         for (q = 0; q < out->n_levels; q++) {
             double at = out->levels[q] * (double)(N - 1);
             size_t low = (size_t)at, high = low + 1 < N ? low + 1 : low;
-            out->quantiles[(size_t)q * n_values + v] = (bml_nn_real)(sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]));
+            out->quantiles[(size_t)q * n_values + v] =
+                (bml_nn_real)(sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]));
         }
     }
     BML_NN_FREE(sorted);
@@ -2595,7 +2746,8 @@ static double bml_nn__class_weight(const bml_nn_training *how, const bml_nn_real
     size_t k;
     double w = 0;
     if (!how->class_weights) return 1;
-    if (bml_nn__is_binary(how->loss) && n_out == 1) return (double)y[0] * how->class_weights[1] + (1 - (double)y[0]) * how->class_weights[0];
+    if (bml_nn__is_binary(how->loss) && n_out == 1)
+        return (double)y[0] * how->class_weights[1] + (1 - (double)y[0]) * how->class_weights[0];
     if (!bml_nn__by_row(how->loss)) return how->class_weights[j];
     for (k = 0; k < n_out; k++) w += (double)y[k] * how->class_weights[k];
     return w;
@@ -2637,7 +2789,8 @@ static double bml_nn__right(const bml_nn_training *how, const bml_nn_batch *batc
     size_t i, j, m = batch->n_out, right = 0;
     if (bml_nn__is_binary(how->loss)) {
         bml_nn_real half = how->loss == BML_NN_BINARY ? BML_NN__R(0.5) : 0;
-        for (i = 0; i < (size_t)batch->n * m; i++) right += (batch->prediction[i] > half) == (batch->target[i] > BML_NN__R(0.5));
+        for (i = 0; i < (size_t)batch->n * m; i++)
+            right += (batch->prediction[i] > half) == (batch->target[i] > BML_NN__R(0.5));
         return (double)right / (double)m;
     }
     if (!bml_nn__by_row(how->loss)) return -1;
@@ -2659,7 +2812,8 @@ struct bml_nn_trainer {
     bml_nn *net;
     bml_nn_training how;          /* with the defaults filled in */
     bml_nn_batch_step *batches;   /* copy */
-    size_t *train, *held, *order; /* rows trained on [n_train], held back [n_held], and the order of this epoch [n_train] */
+    size_t *train, *held,
+        *order; /* rows trained on [n_train], held back [n_held], and the order of this epoch [n_train] */
     size_t n_train, n_held;
     bml_nn__lane *lanes;          /* [n_lanes], one a block */
     int n_lanes, largest;         /* largest batch */
@@ -2688,12 +2842,15 @@ static int bml_nn__block_of(const bml_nn_trainer *t, int batch) {
 static int bml_nn__check_rows(bml_nn *net, const char *what, const bml_nn_real *a, size_t n, size_t width) {
     size_t i;
     for (i = 0; i < n * width; i++)
-        if (!isfinite(a[i])) return bml_nn__fail(net->message, BML_NN_BAD_DATA, "%s: row %.0f, column %.0f is not finite", what, (double)(i / width), (double)(i % width));
+        if (!isfinite(a[i]))
+            return bml_nn__fail(net->message, BML_NN_BAD_DATA, "%s: row %.0f, column %.0f is not finite", what,
+                                (double)(i / width), (double)(i % width));
     return BML_NN_OK;
 }
 
 /* Targets that the loss can take. */
-static int bml_nn__check_targets(bml_nn *net, const bml_nn_training *how, const char *what, const bml_nn_real *y, size_t n) {
+static int bml_nn__check_targets(bml_nn *net, const bml_nn_training *how, const char *what, const bml_nn_real *y,
+                                 size_t n) {
     size_t i, m = net->n_out;
     int status;
     if (!y) return BML_NN_OK;
@@ -2701,7 +2858,9 @@ static int bml_nn__check_targets(bml_nn *net, const bml_nn_training *how, const 
     if (status || !(bml_nn__by_row(how->loss) || bml_nn__is_binary(how->loss))) return status;
     for (i = 0; i < n * m; i++)
         if (!(y[i] >= 0 && y[i] <= 1))
-            return bml_nn__fail(net->message, BML_NN_BAD_DATA, "%s: row %.0f, column %.0f: a cross-entropy takes targets in [0,1]", what, (double)(i / m), (double)(i % m));
+            return bml_nn__fail(net->message, BML_NN_BAD_DATA,
+                                "%s: row %.0f, column %.0f: a cross-entropy takes targets in [0,1]", what,
+                                (double)(i / m), (double)(i % m));
     return BML_NN_OK;
 }
 
@@ -2712,35 +2871,57 @@ static int bml_nn__check_data(bml_nn *net, const bml_nn_training *how) {
     if (!status && how->n_val) status = bml_nn__check_rows(net, "x_val", how->x_val, how->n_val, net->n_in);
     if (!status && how->n_val) status = bml_nn__check_targets(net, how, "y_val", how->y_val, how->n_val);
     for (i = 0; how->weights && !status && i < how->n; i++)
-        if (!(how->weights[i] >= 0) || !isfinite(how->weights[i])) status = bml_nn__fail(net->message, BML_NN_BAD_DATA, "weight of row %.0f", (double)i);
+        if (!(how->weights[i] >= 0) || !isfinite(how->weights[i]))
+            status = bml_nn__fail(net->message, BML_NN_BAD_DATA, "weight of row %.0f", (double)i);
     if (status || !how->class_weights) return status;
     if (!bml_nn__by_row(how->loss) && !bml_nn__is_binary(how->loss))
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weights belong to the cross-entropies");
     for (k = 0; k < (int)net->n_out + (net->n_out == 1 && bml_nn__is_binary(how->loss)); k++)
-        if (!(how->class_weights[k] >= 0) || !isfinite(how->class_weights[k])) return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weight %d", k);
+        if (!(how->class_weights[k] >= 0) || !isfinite(how->class_weights[k]))
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weight %d", k);
     return BML_NN_OK;
 }
 
 /* One row per number that must lie in a range: config checks are a table. */
 static int bml_nn__check_numbers(bml_nn *net, const bml_nn_training *t) {
-    const struct { const char *name; double value, low, high; } range[] = {
-        {"learning_rate", t->learning_rate, 0, 1e9}, {"momentum", t->momentum, 0, 1 - 1e-9}, {"weight_decay", t->weight_decay, 0, 1e9},
-        {"l2", t->l2, 0, 1e9}, {"clip", t->clip, 0, 1e30}, {"kl_weight", t->kl_weight, 0, 1e30}, {"decay", t->decay, 0, 1},
-        {"validation", t->validation, 0, 0.9}, {"loss", (double)t->loss, 0, BML_NN_N_LOSSES - 1}, {"optimizer", (double)t->optimizer, 0, BML_NN_N_OPTIMIZERS - 1},
-        {"schedule", (double)t->schedule, 0, BML_NN_N_SCHEDULES - 1}, {"period", (double)t->period, 0, 1e9}, {"warmup", (double)t->warmup, 0, 1e9},
-        {"batch", (double)t->batch, 0, 1 << 24}, {"epochs", (double)t->epochs, 0, 1e9}, {"patience", (double)t->patience, 0, 1e9}, {"first_epoch", (double)t->first_epoch, 0, 1e9},
-        {"threads", (double)t->threads, 0, 1024}, {"block", (double)t->block, 0, 1 << 24}, {"n_batches", (double)t->n_batches, 0, 1e6}};
+    const struct { const char *name; double value, low, high;
+    } range[] = {{"learning_rate", t->learning_rate, 0, 1e9},
+                 {"momentum", t->momentum, 0, 1 - 1e-9},
+                 {"weight_decay", t->weight_decay, 0, 1e9},
+                 {"l2", t->l2, 0, 1e9},
+                 {"clip", t->clip, 0, 1e30},
+                 {"kl_weight", t->kl_weight, 0, 1e30},
+                 {"decay", t->decay, 0, 1},
+                 {"validation", t->validation, 0, 0.9},
+                 {"loss", (double)t->loss, 0, BML_NN_N_LOSSES - 1},
+                 {"optimizer", (double)t->optimizer, 0, BML_NN_N_OPTIMIZERS - 1},
+                 {"schedule", (double)t->schedule, 0, BML_NN_N_SCHEDULES - 1},
+                 {"period", (double)t->period, 0, 1e9},
+                 {"warmup", (double)t->warmup, 0, 1e9},
+                 {"batch", (double)t->batch, 0, 1 << 24},
+                 {"epochs", (double)t->epochs, 0, 1e9},
+                 {"patience", (double)t->patience, 0, 1e9},
+                 {"first_epoch", (double)t->first_epoch, 0, 1e9},
+                 {"threads", (double)t->threads, 0, 1024},
+                 {"block", (double)t->block, 0, 1 << 24},
+                 {"n_batches", (double)t->n_batches, 0, 1e6}};
     size_t i;
     int k;
     for (i = 0; i < sizeof range / sizeof *range; i++)
         if (!(range[i].value >= range[i].low && range[i].value <= range[i].high))
-            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "%s is %g, must lie in [%g, %g]", range[i].name, range[i].value, range[i].low, range[i].high);
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "%s is %g, must lie in [%g, %g]", range[i].name,
+                                range[i].value, range[i].low, range[i].high);
     for (k = 0; k < t->n_batches; k++)
-        if (!t->batches || t->batches[k].epoch < 1 || t->batches[k].batch < 1 || t->batches[k].batch > 1 << 24 || (k && t->batches[k].epoch <= t->batches[k - 1].epoch))
-            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "batches[%d]: epochs must increase from 1, batches be 1 or more", k);
-    if (!t->x || !t->n || t->n > (size_t)-1 / 8 / net->n_in || (!t->y && t->loss != BML_NN_CUSTOM)) return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "there are no data");
-    if (t->loss == BML_NN_CUSTOM && !t->loss_fn) return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a loss of your own needs loss_fn");
-    if (t->n_val && (!t->x_val || (!t->y_val && t->y) || t->validation > 0)) return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "give a validation set or a share, not both");
+        if (!t->batches || t->batches[k].epoch < 1 || t->batches[k].batch < 1 || t->batches[k].batch > 1 << 24 ||
+            (k && t->batches[k].epoch <= t->batches[k - 1].epoch))
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
+                                "batches[%d]: epochs must increase from 1, batches be 1 or more", k);
+    if (!t->x || !t->n || t->n > (size_t)-1 / 8 / net->n_in || (!t->y && t->loss != BML_NN_CUSTOM))
+        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "there are no data");
+    if (t->loss == BML_NN_CUSTOM && !t->loss_fn)
+        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a loss of your own needs loss_fn");
+    if (t->n_val && (!t->x_val || (!t->y_val && t->y) || t->validation > 0))
+        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "give a validation set or a share, not both");
     return BML_NN_OK;
 }
 
@@ -2792,13 +2973,16 @@ static int bml_nn__trainer_memory(bml_nn_trainer *t) {
         t->n_lanes = lanes > t->n_lanes ? lanes : t->n_lanes;
         rows = block > rows ? block : rows;
     }
-    if (!bml_nn__mul(&n_out, (size_t)t->largest, net->n_out) || !bml_nn__mul(&n_in, (size_t)t->largest, net->n_in)) return BML_NN_TOO_LARGE;
+    if (!bml_nn__mul(&n_out, (size_t)t->largest, net->n_out) || !bml_nn__mul(&n_in, (size_t)t->largest, net->n_in))
+        return BML_NN_TOO_LARGE;
     t->lanes = (bml_nn__lane *)bml_nn__alloc((size_t)t->n_lanes, sizeof *t->lanes);
     t->prediction = bml_nn__reals(n_out), t->target = bml_nn__reals(n_out), t->gradient = bml_nn__reals(n_out);
     t->x = bml_nn__reals(n_in), t->weight = bml_nn__reals((size_t)t->largest);
     t->m = bml_nn__reals(net->n_params), t->v = bml_nn__reals(net->n_params);
     t->best = bml_nn__reals(weights), t->good = bml_nn__reals(weights);
-    if (!t->lanes || !t->prediction || !t->target || !t->gradient || !t->x || !t->weight || !t->m || !t->v || !t->best || !t->good) return BML_NN_NO_MEMORY;
+    if (!t->lanes || !t->prediction || !t->target || !t->gradient || !t->x || !t->weight || !t->m || !t->v ||
+        !t->best || !t->good)
+        return BML_NN_NO_MEMORY;
     for (i = 0; i < t->n_lanes && !status; i++) {
         status = bml_nn__lane_create(&t->lanes[i], net, rows);
         if (!status) status = bml_nn__lane_backward(&t->lanes[i], net, 1);
@@ -2855,13 +3039,15 @@ BML_NN_DEF void bml_nn_trainer_free(bml_nn_trainer *t) {
     BML_NN_FREE(t->lanes);
     BML_NN_FREE(t->batches);
     BML_NN_FREE(t->train), BML_NN_FREE(t->held), BML_NN_FREE(t->order);
-    BML_NN_FREE(t->prediction), BML_NN_FREE(t->target), BML_NN_FREE(t->gradient), BML_NN_FREE(t->x), BML_NN_FREE(t->weight);
+    BML_NN_FREE(t->prediction), BML_NN_FREE(t->target), BML_NN_FREE(t->gradient), BML_NN_FREE(t->x),
+        BML_NN_FREE(t->weight);
     BML_NN_FREE(t->m), BML_NN_FREE(t->v), BML_NN_FREE(t->best), BML_NN_FREE(t->good);
     BML_NN_FREE(t);
 }
 
 /* Runs b rows forward in blocks, one lane each, and collects what the loss sees. */
-static bml_nn_batch bml_nn__run_batch(bml_nn_trainer *t, const bml_nn_real *x, const bml_nn_real *y, const size_t *rows, int b, int mode) {
+static bml_nn_batch bml_nn__run_batch(bml_nn_trainer *t, const bml_nn_real *x, const bml_nn_real *y, const size_t *rows,
+                                      int b, int mode) {
     bml_nn *net = t->net;
     bml_nn_batch batch;
     int i, block = bml_nn__block_of(t, b), blocks;
@@ -2874,7 +3060,8 @@ static bml_nn_batch bml_nn__run_batch(bml_nn_trainer *t, const bml_nn_real *x, c
     for (i = 0; i < blocks; i++) {
         bml_nn__lane *lane = &t->lanes[i];
         int count = b - i * block < block ? b - i * block : block;
-        lane->mode = mode, lane->seed = t->how.seed, lane->step = (uint32_t)t->step, lane->first = (size_t)i * (size_t)block;
+        lane->mode = mode, lane->seed = t->how.seed, lane->step = (uint32_t)t->step,
+        lane->first = (size_t)i * (size_t)block;
         bml_nn__forward(net, lane, x, rows + lane->first, count);
         bml_nn__output_rows(t->prediction + lane->first * m, net, lane);
     }
@@ -2907,7 +3094,8 @@ static double bml_nn__collect(bml_nn_trainer *t, int blocks) {
         const bml_nn__tensor *s = &net->tensors[i];
         const bml_nn_layer *l = &net->nodes[s->node].spec;
         const bml_nn_real *w = net->params + s->offset;
-        if (l->kind == BML_NN_BAYES) { /* tensors come as kernel, bias, kernel_rho, bias_rho; the rho of kernel is two further */
+        if (l->kind ==
+            BML_NN_BAYES) { /* tensors come as kernel, bias, kernel_rho, bias_rho; the rho of kernel is two further */
             double scale = t->how.kl_weight / (double)t->n_train, p = l->prior_sd;
             if (s->start == BML_NN__RHO) continue;
             for (k = 0; k < s->count; k++) {
@@ -2943,7 +3131,8 @@ static void bml_nn__update(bml_nn_trainer *t, size_t from, size_t to, double rat
     const bml_nn_real *BML_NN_RESTRICT g = t->lanes[0].grad;
     const double k1 = 1 - pow(0.9, (double)(t->step + 1)), k2 = 1 - pow(0.999, (double)(t->step + 1));
     const bml_nn_real f = (bml_nn_real)factor, eps = BML_NN__R(1e-8), lr = (bml_nn_real)rate;
-    const bml_nn_real a = (bml_nn_real)(rate / k1), c = (bml_nn_real)(1 / sqrt(k2)), momentum = (bml_nn_real)t->how.momentum;
+    const bml_nn_real a = (bml_nn_real)(rate / k1), c = (bml_nn_real)(1 / sqrt(k2)),
+                      momentum = (bml_nn_real)t->how.momentum;
     const bml_nn_real keep = t->how.optimizer == BML_NN_ADAMW ? (bml_nn_real)(1 - rate * t->how.weight_decay) : 1;
     size_t k;
     if (t->how.optimizer == BML_NN_SGD)
@@ -2971,7 +3160,8 @@ static double bml_nn__rate(const bml_nn_trainer *t) {
     double rate = h->learning_rate, epoch = (double)t->last.epoch; /* epochs that are over */
     if (h->schedule == BML_NN_STEP) rate *= pow(h->decay, floor(epoch / h->period));
     if (h->schedule == BML_NN_EXPONENTIAL) rate *= pow(h->decay, epoch / h->period);
-    if (h->schedule == BML_NN_COSINE) rate *= h->decay + (1 - h->decay) * 0.5 * (1 + cos(3.141592653589793 * (double)t->step / (double)t->steps));
+    if (h->schedule == BML_NN_COSINE)
+        rate *= h->decay + (1 - h->decay) * 0.5 * (1 + cos(3.141592653589793 * (double)t->step / (double)t->steps));
     if (t->step < (uint64_t)h->warmup) rate *= (double)(t->step + 1) / h->warmup;
     return rate;
 }
@@ -2995,7 +3185,9 @@ static double bml_nn__learn(bml_nn_trainer *t, int b, double *loss) {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(parts) if (parts > 1)
 #endif
-    for (i = 0; i < parts; i++) bml_nn__update(t, net->n_params * (size_t)i / (size_t)parts, net->n_params * (size_t)(i + 1) / (size_t)parts, rate, factor);
+    for (i = 0; i < parts; i++)
+        bml_nn__update(t, net->n_params * (size_t)i / (size_t)parts, net->n_params * (size_t)(i + 1) / (size_t)parts,
+                       rate, factor);
     memcpy(net->running, t->lanes[0].running, net->n_running * sizeof *net->running);
     t->last.learning_rate = rate;
     t->step++;
@@ -3048,8 +3240,10 @@ static int bml_nn__epoch(bml_nn_trainer *t) {
         if (!isfinite(value) || !isfinite(norm)) {
             bml_nn__restore(t->net, t->good);
             t->done = 1;
-            return bml_nn__fail(t->net->message, BML_NN_NAN, "epoch %d: the loss or its gradient is not finite at batch %.0f; the weights are those after epoch %d",
-                                epoch, batches + 1, epoch - 1);
+            return bml_nn__fail(
+                t->net->message, BML_NN_NAN,
+                "epoch %d: the loss or its gradient is not finite at batch %.0f; the weights are those after epoch %d",
+                epoch, batches + 1, epoch - 1);
         }
     }
     t->last.epoch = epoch, t->last.batch = size;
@@ -3062,7 +3256,9 @@ static int bml_nn__epoch(bml_nn_trainer *t) {
         t->last.best_loss = value, t->last.best_epoch = epoch;
         bml_nn__keep(t->best, t->net);
     }
-    t->done = epoch >= h->epochs || (h->patience && epoch >= h->first_epoch && epoch - (t->last.best_epoch > h->first_epoch ? t->last.best_epoch : h->first_epoch) >= h->patience);
+    t->done = epoch >= h->epochs ||
+              (h->patience && epoch >= h->first_epoch &&
+               epoch - (t->last.best_epoch > h->first_epoch ? t->last.best_epoch : h->first_epoch) >= h->patience);
     return BML_NN_OK;
 }
 
@@ -3076,7 +3272,8 @@ BML_NN_DEF int bml_nn_trainer_run(bml_nn_trainer *t, int epochs) {
             t->done = 1;
             status = bml_nn__fail(t->net->message, BML_NN_CANCELLED, "after epoch %d", t->last.epoch);
         }
-        if (status != BML_NN_NAN && t->done && !t->how.keep_last && (t->how.n_val || t->n_held) && t->last.best_epoch) bml_nn__restore(t->net, t->best);
+        if (status != BML_NN_NAN && t->done && !t->how.keep_last && (t->how.n_val || t->n_held) && t->last.best_epoch)
+            bml_nn__restore(t->net, t->best);
     }
     return status;
 }
@@ -3134,7 +3331,8 @@ BML_NN_DEF int bml_nn_split(int *part, const double *shares, int n_parts, const 
     return BML_NN_OK;
 }
 
-BML_NN_DEF int bml_nn_evaluate(bml_nn_metrics *out, const bml_nn_real *prediction, const bml_nn_real *target, size_t n, size_t n_out) {
+BML_NN_DEF int bml_nn_evaluate(bml_nn_metrics *out, const bml_nn_real *prediction, const bml_nn_real *target, size_t n,
+                               size_t n_out) {
     bml_nn_metrics all = {0, 0, 0, 0};
     size_t i, j;
     if (!out || !prediction || !target || !n || !n_out) return BML_NN_BAD_ARGUMENT;
@@ -3215,7 +3413,8 @@ static void bml_nn__put(bml_nn__bytes *b, const void *data, size_t n) {
     if (n > b->room - b->n && !b->failed) {
         size_t room = b->room;
         unsigned char *p = NULL;
-        if (bml_nn__add_mul(&room, n, 1) && bml_nn__mul(&room, room, 2)) p = (unsigned char *)BML_NN_REALLOC(b->p, room);
+        if (bml_nn__add_mul(&room, n, 1) && bml_nn__mul(&room, room, 2))
+            p = (unsigned char *)BML_NN_REALLOC(b->p, room);
         if (p) b->p = p, b->room = room;
         else b->failed = 1;
     }
@@ -3402,7 +3601,8 @@ static int bml_nn__put_file(bml_nn__bytes *b, bml_nn *net, bml_nn__entry *entrie
     for (k = 0; k < 8 && !b->failed; k++) b->p[k] = (unsigned char)((uint64_t)length >> (8 * k));
     for (i = 0; i < n && !b->failed; i++)
         if (!bml_nn__put_values(b, entries[i].values, entries[i].count, entries[i].dtype))
-            return bml_nn__fail(net->message, BML_NN_BAD_DATA, "tensor \"%s\" holds a value that %s cannot store", entries[i].name, bml_nn__dtypes[entries[i].dtype]);
+            return bml_nn__fail(net->message, BML_NN_BAD_DATA, "tensor \"%s\" holds a value that %s cannot store",
+                                entries[i].name, bml_nn__dtypes[entries[i].dtype]);
     return b->failed ? bml_nn__fail(net->message, BML_NN_NO_MEMORY, "a file of %.0f bytes", (double)offset) : BML_NN_OK;
 }
 
@@ -3414,14 +3614,16 @@ static void bml_nn__vector_entry(bml_nn__entry *e, const char *name, const bml_n
 
 /* Tensors of the net, then scalers and arrays ("bml_nn:..." is no name of a layer). Returns how many; entries NULL: only counts. */
 static int bml_nn__list(bml_nn__entry *entries, const bml_nn *net, int storage) {
-    static const char *const scalers[2][2] = {{"bml_nn:inputs.shift", "bml_nn:inputs.scale"}, {"bml_nn:outputs.shift", "bml_nn:outputs.scale"}};
+    static const char *const scalers[2][2] = {{"bml_nn:inputs.shift", "bml_nn:inputs.scale"},
+                                              {"bml_nn:outputs.shift", "bml_nn:outputs.scale"}};
     const bml_nn__extra *e;
     char name[BML_NN__KEY];
     int i, n = net->n_tensors;
     for (i = 0; i < net->n_tensors && entries; i++) {
         const bml_nn__tensor *t = &net->tensors[i];
         snprintf(name, sizeof name, "%s.%s", net->nodes[t->node].name, t->what);
-        bml_nn__vector_entry(&entries[i], name, (t->running ? net->running : net->params) + t->offset, t->count, storage);
+        bml_nn__vector_entry(&entries[i], name, (t->running ? net->running : net->params) + t->offset, t->count,
+                             storage);
         entries[i].rank = t->rank;
         memcpy(entries[i].shape, t->shape, sizeof t->shape);
     }
@@ -3450,7 +3652,8 @@ BML_NN_DEF int bml_nn_encode(bml_nn *net, unsigned char **bytes, size_t *size, i
     const char **texts = NULL;
     int n, k = 8, status = BML_NN_NO_MEMORY;
     if (bytes) *bytes = NULL;
-    if (!net || !net->params || !bytes || !size || storage < BML_NN_F32 || storage > BML_NN_F64) return BML_NN_BAD_ARGUMENT;
+    if (!net || !net->params || !bytes || !size || storage < BML_NN_F32 || storage > BML_NN_F64)
+        return BML_NN_BAD_ARGUMENT;
     n = bml_nn__list(NULL, net, storage);
     for (e = net->extras; e; e = e->next) k += 2;
     entries = (bml_nn__entry *)bml_nn__alloc((size_t)n, sizeof *entries);
@@ -3492,7 +3695,8 @@ typedef struct bml_nn__file {
 } bml_nn__file;
 
 static int bml_nn__damaged(bml_nn__file *f, const char *why, const char *what) {
-    return bml_nn__fail(f->message, BML_NN_BAD_FILE, "%s%s%s%s", why, what ? " \"" : "", what ? what : "", what ? "\"" : "");
+    return bml_nn__fail(f->message, BML_NN_BAD_FILE, "%s%s%s%s", why, what ? " \"" : "", what ? what : "",
+                        what ? "\"" : "");
 }
 
 static void bml_nn__space(bml_nn__file *f) {
@@ -3514,7 +3718,10 @@ static long bml_nn__hex(bml_nn__file *f) {
     if (f->end - f->at < 4) return -1;
     for (k = 0; k < 4; k++) {
         int c = *f->at++;
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (d < 0) return -1;
         v = v * 16 + d;
     }
@@ -3544,7 +3751,8 @@ static size_t bml_nn__utf8(char *to, long u) {
         to[0] = (char)(0xE0 | u >> 12), to[1] = (char)(0x80 | (u >> 6 & 63)), to[2] = (char)(0x80 | (u & 63));
         return 3;
     }
-    to[0] = (char)(0xF0 | u >> 18), to[1] = (char)(0x80 | (u >> 12 & 63)), to[2] = (char)(0x80 | (u >> 6 & 63)), to[3] = (char)(0x80 | (u & 63));
+    to[0] = (char)(0xF0 | u >> 18), to[1] = (char)(0x80 | (u >> 12 & 63)), to[2] = (char)(0x80 | (u >> 6 & 63)),
+    to[3] = (char)(0x80 | (u & 63));
     return 4;
 }
 
@@ -3618,9 +3826,14 @@ static int bml_nn__read_tensor(bml_nn__file *f, bml_nn__entry *e) {
     do {
         size_t used = f->text_used;
         const char *key = bml_nn__string(f), *text;
-        int which = !key ? 0 : !strcmp(key, "dtype") ? 1 : !strcmp(key, "shape") ? 2 : !strcmp(key, "data_offsets") ? 4 : 0;
+        int which = !key                           ? 0
+                    : !strcmp(key, "dtype")        ? 1
+                    : !strcmp(key, "shape")        ? 2
+                    : !strcmp(key, "data_offsets") ? 4
+                                                   : 0;
         f->text_used = used; /* not needed any more */
-        if (!which || (seen & which) || !bml_nn__take(f, ':')) return bml_nn__damaged(f, "malformed description of tensor", e->name);
+        if (!which || (seen & which) || !bml_nn__take(f, ':'))
+            return bml_nn__damaged(f, "malformed description of tensor", e->name);
         seen |= which;
         if (which == 1) {
             text = bml_nn__string(f);
@@ -3639,11 +3852,13 @@ static int bml_nn__read_tensor(bml_nn__file *f, bml_nn__entry *e) {
                 e->rank++;
             } while (bml_nn__take(f, ','));
             if (!bml_nn__take(f, ']')) return bml_nn__damaged(f, "malformed shape of tensor", e->name);
-        } else if (!bml_nn__take(f, '[') || !bml_nn__number(f, &e->begin) || !bml_nn__take(f, ',') || !bml_nn__number(f, &e->end) || !bml_nn__take(f, ']'))
+        } else if (!bml_nn__take(f, '[') || !bml_nn__number(f, &e->begin) || !bml_nn__take(f, ',') ||
+                   !bml_nn__number(f, &e->end) || !bml_nn__take(f, ']'))
             return bml_nn__damaged(f, "malformed data_offsets of tensor", e->name);
     } while (bml_nn__take(f, ','));
     if (seen != 7 || !bml_nn__take(f, '}')) return bml_nn__damaged(f, "incomplete description of tensor", e->name);
-    if (!bml_nn__mul(&expect, e->count, e->dtype == 4 ? 8 : bml_nn__dtype_size[e->dtype]) || e->begin > e->end || e->end - e->begin != expect)
+    if (!bml_nn__mul(&expect, e->count, e->dtype == 4 ? 8 : bml_nn__dtype_size[e->dtype]) || e->begin > e->end ||
+        e->end - e->begin != expect)
         return bml_nn__damaged(f, "shape and data_offsets disagree in tensor", e->name);
     if (e->end > f->data_size) return bml_nn__damaged(f, "the file ends before the data of tensor", e->name);
     return BML_NN_OK;
@@ -3674,7 +3889,9 @@ static int bml_nn__by_place(const void *a, const void *b) {
     return x->begin != y->begin ? (x->begin > y->begin) - (x->begin < y->begin) : (x->end > y->end) - (x->end < y->end);
 }
 
-static int bml_nn__by_name(const void *a, const void *b) { return strcmp(((const bml_nn__entry *)a)->name, ((const bml_nn__entry *)b)->name); }
+static int bml_nn__by_name(const void *a, const void *b) {
+    return strcmp(((const bml_nn__entry *)a)->name, ((const bml_nn__entry *)b)->name);
+}
 
 /* Names differ, and the tensors fill the data without gap or overlap. */
 static int bml_nn__check_places(bml_nn__file *f) {
@@ -3682,10 +3899,12 @@ static int bml_nn__check_places(bml_nn__file *f) {
     int i;
     if (f->n) qsort(f->entries, (size_t)f->n, sizeof *f->entries, bml_nn__by_name);
     for (i = 1; i < f->n; i++)
-        if (!strcmp(f->entries[i].name, f->entries[i - 1].name)) return bml_nn__damaged(f, "two tensors named", f->entries[i].name);
+        if (!strcmp(f->entries[i].name, f->entries[i - 1].name))
+            return bml_nn__damaged(f, "two tensors named", f->entries[i].name);
     if (f->n) qsort(f->entries, (size_t)f->n, sizeof *f->entries, bml_nn__by_place);
     for (i = 0; i < f->n; i++) {
-        if (f->entries[i].begin < at) return bml_nn__damaged(f, "data overlap those of another tensor in", f->entries[i].name);
+        if (f->entries[i].begin < at)
+            return bml_nn__damaged(f, "data overlap those of another tensor in", f->entries[i].name);
         if (f->entries[i].begin > at) return bml_nn__damaged(f, "a gap before the data of tensor", f->entries[i].name);
         at = f->entries[i].end;
     }
@@ -3706,7 +3925,8 @@ static int bml_nn__file_read(bml_nn__file *f, const unsigned char *bytes, size_t
     f->message = message;
     if (size < 8) return bml_nn__damaged(f, "shorter than a safetensors header", NULL);
     for (k = 0; k < 8; k++) length |= (uint64_t)bytes[k] << (8 * k);
-    if (length > size - 8 || length > 100000000) return bml_nn__damaged(f, "the header is longer than the file, or than 100 MB", NULL);
+    if (length > size - 8 || length > 100000000)
+        return bml_nn__damaged(f, "the header is longer than the file, or than 100 MB", NULL);
     f->at = bytes + 8, f->end = f->at + length;
     f->data = f->end, f->data_size = size - 8 - (size_t)length;
     f->text = (char *)bml_nn__alloc((size_t)length + 1, 1);
@@ -3782,11 +4002,14 @@ static int bml_nn__take_tensor(bml_nn_real *to, bml_nn__file *f, const char *nam
     if (e->dtype > BML_NN_F64) return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" holds integers", name);
     for (k = 0; k < rank; k++)
         if (e->rank != rank || e->shape[k] != shape[k])
-            return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" has another shape: dimension %d is %.0f of %d, not %.0f of %d", name, k,
+            return bml_nn__fail(f->message, BML_NN_MISMATCH,
+                                "tensor \"%s\" has another shape: dimension %d is %.0f of %d, not %.0f of %d", name, k,
                                 k < e->rank ? (double)e->shape[k] : 0.0, e->rank, (double)shape[k], rank);
     for (i = 0; i < e->count; i++) {
         to[i] = (bml_nn_real)bml_nn__value(f, e, i);
-        if (!isfinite(to[i])) return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\": value %.0f is not finite", name, (double)i);
+        if (!isfinite(to[i]))
+            return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\": value %.0f is not finite", name,
+                                (double)i);
     }
     e->taken = 1;
     return BML_NN_OK;
@@ -3795,7 +4018,8 @@ static int bml_nn__take_tensor(bml_nn_real *to, bml_nn__file *f, const char *nam
 static int bml_nn__all_taken(bml_nn__file *f) {
     int i;
     for (i = 0; i < f->n; i++)
-        if (!f->entries[i].taken) return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" belongs to no layer", f->entries[i].name);
+        if (!f->entries[i].taken)
+            return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" belongs to no layer", f->entries[i].name);
     return BML_NN_OK;
 }
 
@@ -3818,7 +4042,8 @@ static int bml_nn__parse_field(bml_nn_layer *l, char *field, char *value) {
         l->name = value;
         return 1;
     }
-    if (!strcmp(field, "activation") && !l->activation) return (l->activation = bml_nn__index_of(value, bml_nn__activation_name, BML_NN_N_ACTIVATIONS)) >= 0;
+    if (!strcmp(field, "activation") && !l->activation)
+        return (l->activation = bml_nn__index_of(value, bml_nn__activation_name, BML_NN_N_ACTIVATIONS)) >= 0;
     if (!strcmp(field, "from") && !l->from[0]) {
         for (k = 0; k < BML_NN_MAX_FROM && value; k++) {
             char *comma = strchr(value, ',');
@@ -3844,7 +4069,8 @@ static int bml_nn__parse_layers(bml_nn **net, char *text, size_t most, char *mes
     char *line, *next;
     int n = 1, status = BML_NN_OK;
     for (line = text; *line; line++) n += *line == ';';
-    if (n > BML_NN__MAX_LAYERS) return bml_nn__fail(message, BML_NN_BAD_FILE, "more than %d layers", BML_NN__MAX_LAYERS);
+    if (n > BML_NN__MAX_LAYERS)
+        return bml_nn__fail(message, BML_NN_BAD_FILE, "more than %d layers", BML_NN__MAX_LAYERS);
     layers = (bml_nn_layer *)bml_nn__alloc((size_t)n, sizeof *layers);
     if (!layers) return BML_NN_NO_MEMORY;
     for (line = text, n = 0; line && !status; line = next, n++) {
@@ -3855,7 +4081,8 @@ static int bml_nn__parse_layers(bml_nn **net, char *text, size_t most, char *mes
         rest = strchr(line, ' ');
         if (rest) *rest++ = 0;
         layers[n].kind = bml_nn__index_of(line, bml_nn__kind_name, BML_NN_N_KINDS);
-        if (layers[n].kind < 0) status = bml_nn__fail(message, BML_NN_BAD_FILE, "layer %d: no such kind, \"%.40s\"", n, line);
+        if (layers[n].kind < 0)
+            status = bml_nn__fail(message, BML_NN_BAD_FILE, "layer %d: no such kind, \"%.40s\"", n, line);
         while (rest && *rest && !status) {
             char *value;
             word = rest;
@@ -3863,7 +4090,8 @@ static int bml_nn__parse_layers(bml_nn **net, char *text, size_t most, char *mes
             if (rest) *rest++ = 0;
             value = strchr(word, '=');
             if (value) *value++ = 0;
-            if (!value || !bml_nn__parse_field(&layers[n], word, value)) status = bml_nn__fail(message, BML_NN_BAD_FILE, "layer %d: cannot read \"%.40s\"", n, word);
+            if (!value || !bml_nn__parse_field(&layers[n], word, value))
+                status = bml_nn__fail(message, BML_NN_BAD_FILE, "layer %d: cannot read \"%.40s\"", n, word);
         }
     }
     config.layers = layers, config.n_layers = n;
@@ -3881,7 +4109,8 @@ static int bml_nn__parse_layers(bml_nn **net, char *text, size_t most, char *mes
 /* Scalers, arrays and texts of a file. */
 static int bml_nn__take_extras(bml_nn *net, bml_nn__file *f) {
     static const char prefix[] = "bml_nn:array.";
-    static const char *const scalers[2][2] = {{"bml_nn:inputs.shift", "bml_nn:inputs.scale"}, {"bml_nn:outputs.shift", "bml_nn:outputs.scale"}};
+    static const char *const scalers[2][2] = {{"bml_nn:inputs.shift", "bml_nn:inputs.scale"},
+                                              {"bml_nn:outputs.shift", "bml_nn:outputs.scale"}};
     int i, status = BML_NN_OK;
     for (i = 0; i < 2 && !status; i++) {
         size_t n = i ? net->n_out : net->n_in;
@@ -3902,14 +4131,17 @@ static int bml_nn__take_extras(bml_nn *net, bml_nn__file *f) {
         values = bml_nn__reals(e->count);
         if (!values) return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", e->name);
         status = bml_nn__take_tensor(values, f, e->name, 1, &e->count);
-        if (!status && (status = bml_nn_set_array(net, e->name + sizeof prefix - 1, values, e->count)) == BML_NN_BAD_ARGUMENT)
+        if (!status &&
+            (status = bml_nn_set_array(net, e->name + sizeof prefix - 1, values, e->count)) == BML_NN_BAD_ARGUMENT)
             status = bml_nn__fail(f->message, BML_NN_MISMATCH, "array \"%s\" has a bad name or no values", e->name);
         BML_NN_FREE(values);
     }
     for (i = 0; i < f->n_texts && !status; i++) {
         const char *key = f->pairs[2 * i];
-        if (!strncmp(key, "bml_nn", 6) || !bml_nn__good_name(key, BML_NN__MAX_KEY)) continue; /* "format" and the like */
-        if (bml_nn_set_text(net, key, f->pairs[2 * i + 1])) status = bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", key);
+        if (!strncmp(key, "bml_nn", 6) || !bml_nn__good_name(key, BML_NN__MAX_KEY))
+            continue; /* "format" and the like */
+        if (bml_nn_set_text(net, key, f->pairs[2 * i + 1]))
+            status = bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", key);
     }
     return status;
 }
@@ -3920,7 +4152,8 @@ static int bml_nn__check_variances(const bml_nn_real *values, const bml_nn *net,
     for (i = 0; i < net->n_tensors; i++)
         for (k = 0; net->tensors[i].start == BML_NN__VARIANCE && k < net->tensors[i].count; k++)
             if (values[net->n_params + net->tensors[i].offset + k] < 0)
-                return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s.variance\": value %.0f is negative", net->nodes[net->tensors[i].node].name, (double)k);
+                return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s.variance\": value %.0f is negative",
+                                    net->nodes[net->tensors[i].node].name, (double)k);
     return BML_NN_OK;
 }
 
@@ -3946,10 +4179,13 @@ BML_NN_DEF int bml_nn_decode(bml_nn **out, const unsigned char *bytes, size_t si
     if (!out || (!bytes && size)) return BML_NN_BAD_ARGUMENT;
     *out = NULL;
     status = bml_nn__file_read(&f, bytes, size, message);
-    if (!status && !bml_nn__find_text(&f, "bml_nn.layers")) status = bml_nn__damaged(&f, "no architecture in the file: bml_nn_load_weights takes weights alone", NULL);
-    if (!status && (!bml_nn__find_text(&f, "bml_nn.gates") || strcmp(bml_nn__find_text(&f, "bml_nn.gates"), bml_nn__gate_order)))
+    if (!status && !bml_nn__find_text(&f, "bml_nn.layers"))
+        status = bml_nn__damaged(&f, "no architecture in the file: bml_nn_load_weights takes weights alone", NULL);
+    if (!status &&
+        (!bml_nn__find_text(&f, "bml_nn.gates") || strcmp(bml_nn__find_text(&f, "bml_nn.gates"), bml_nn__gate_order)))
         status = bml_nn__damaged(&f, "another order of gates than", bml_nn__gate_order);
-    if (!status && (layers = bml_nn__copy_text(bml_nn__find_text(&f, "bml_nn.layers"))) == NULL) status = BML_NN_NO_MEMORY;
+    if (!status && (layers = bml_nn__copy_text(bml_nn__find_text(&f, "bml_nn.layers"))) == NULL)
+        status = BML_NN_NO_MEMORY;
     if (!status) status = bml_nn__parse_layers(&net, layers, f.data_size / 2, message);
     if (!status && (values = bml_nn__reals(net->n_params + net->n_running)) == NULL) status = BML_NN_NO_MEMORY;
     if (!status) status = bml_nn__take_own(values, net, &f);
@@ -4039,31 +4275,41 @@ BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path) {
 /* One tensor of PyTorch's state_dict into our order: to[i][j] of [rows][gates U] is from[gate(j)][i]. `what` is our name. */
 static int bml_nn__take_pytorch(bml_nn_real *to, const bml_nn *net, const bml_nn__tensor *t, bml_nn__file *f) {
     const bml_nn__node *n = &net->nodes[t->node];
-    int reverse = strstr(t->what, "_reverse") != NULL, recurrent = bml_nn__kinds[n->spec.kind].plan == bml_nn__plan_recurrent;
+    int reverse = strstr(t->what, "_reverse") != NULL,
+        recurrent = bml_nn__kinds[n->spec.kind].plan == bml_nn__plan_recurrent;
     const char *suffix = reverse ? "_l0_reverse" : "_l0", *what = t->what, *names[2] = {NULL, NULL};
-    size_t G = t->shape[t->rank - 1], in = t->rank > 1 ? t->shape[0] : 1, u = (size_t)n->spec.units, i, j, shape[3] = {0, 0, 0};
+    size_t G = t->shape[t->rank - 1], in = t->rank > 1 ? t->shape[0] : 1, u = (size_t)n->spec.units, i, j,
+           shape[3] = {0, 0, 0};
     bml_nn_real *values = bml_nn__reals(t->count);
     char name[BML_NN__KEY];
     int k, status = BML_NN_OK, bias = !strncmp(what, "bias", 4);
     if (n->spec.reset_before || n->spec.kind == BML_NN_BAYES) {
         BML_NN_FREE(values);
-        return bml_nn__fail(f->message, BML_NN_MISMATCH, "layer \"%s\": PyTorch has no such layer (its GRU resets after the product)", n->name);
+        return bml_nn__fail(f->message, BML_NN_MISMATCH,
+                            "layer \"%s\": PyTorch has no such layer (its GRU resets after the product)", n->name);
     }
     if (!values) return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s.%s\"", n->name, what);
     if (recurrent && bias) names[0] = "bias_ih", names[1] = "bias_hh";
     else if (recurrent) names[0] = strncmp(what, "recurrent", 9) ? "weight_ih" : "weight_hh";
-    else names[0] = !strcmp(what, "kernel") || !strcmp(what, "gamma") ? "weight" : !strcmp(what, "beta") || !strcmp(what, "bias") ? "bias"
-                  : !strcmp(what, "mean") ? "running_mean" : !strcmp(what, "variance") ? "running_var" : what;
+    else
+        names[0] = !strcmp(what, "kernel") || !strcmp(what, "gamma") ? "weight"
+                   : !strcmp(what, "beta") || !strcmp(what, "bias")  ? "bias"
+                   : !strcmp(what, "mean")                           ? "running_mean"
+                   : !strcmp(what, "variance")                       ? "running_var"
+                                                                     : what;
     for (k = 0; k < 2 && names[k] && !status; k++) {
         int rank = recurrent && bias ? 1 : t->rank;
         snprintf(name, sizeof name, "%s.%s%s", n->name, names[k], recurrent ? suffix : "");
-        for (i = 0; i < (size_t)rank; i++) shape[i] = t->shape[t->rank - 1 - (int)i]; /* dimensions reversed; biases: [G] */
+        for (i = 0; i < (size_t)rank; i++)
+            shape[i] = t->shape[t->rank - 1 - (int)i]; /* dimensions reversed; biases: [G] */
         status = bml_nn__take_tensor(values, f, name, rank, shape);
         for (i = 0; i < in && !status; i++)
             for (j = 0; j < G; j++) {
-                size_t gate = recurrent ? j / u : 0, from = n->spec.kind == BML_NN_GRU && gate < 2 ? (1 - gate) * u + j % u : j; /* r z n -> z r n */
+                size_t gate = recurrent ? j / u : 0,
+                       from = n->spec.kind == BML_NN_GRU && gate < 2 ? (1 - gate) * u + j % u : j; /* r z n -> z r n */
                 if (rank == 3) /* [out][in][kernel] to [kernel][in][out] */
-                    for (from = 0; from < t->shape[1]; from++) to[(i * t->shape[1] + from) * G + j] = values[(j * t->shape[1] + from) * in + i];
+                    for (from = 0; from < t->shape[1]; from++)
+                        to[(i * t->shape[1] + from) * G + j] = values[(j * t->shape[1] + from) * in + i];
                 else if (!(recurrent && bias)) to[i * G + j] = values[rank == 1 ? j : from * in + i];
                 else if (t->rank == 2) { /* GRU, two rows */
                     if ((int)i == k) to[i * G + j] = values[from];
@@ -4111,9 +4357,12 @@ enum { BML_NN__COUNTERS = 12 };
 /* Settings that must be the same when training goes on. */
 static void bml_nn__identity(char *text, size_t size, const bml_nn_trainer *t) {
     const bml_nn_training *h = &t->how;
-    snprintf(text, size, "rows %.0f, validation %.0f, seed %08x%08x, loss %d, optimizer %d, batch %d, epochs %d, block %d, reals of %d bytes",
-             (double)t->n_train, (double)(t->n_held + h->n_val), (unsigned)(h->seed >> 32), (unsigned)(h->seed & 0xFFFFFFFFu), h->loss, h->optimizer, h->batch,
-             h->epochs, h->block, (int)sizeof(bml_nn_real));
+    snprintf(text, size,
+             "rows %.0f, validation %.0f, seed %08x%08x, loss %d, optimizer %d, batch %d, epochs %d, block %d, reals "
+             "of %d bytes",
+             (double)t->n_train, (double)(t->n_held + h->n_val), (unsigned)(h->seed >> 32),
+             (unsigned)(h->seed & 0xFFFFFFFFu), h->loss, h->optimizer, h->batch, h->epochs, h->block,
+             (int)sizeof(bml_nn_real));
 }
 
 /* Counters in halves that a float holds exactly; doubles as bits in 16-bit parts. */
@@ -4130,7 +4379,8 @@ static uint64_t bml_nn__get_word(const bml_nn_real *from) {
 
 /* Between the trainer and words[COUNTERS]; save = 1 writes them. */
 static void bml_nn__counters(bml_nn_trainer *t, bml_nn_real *words, int save) {
-    double *const numbers[] = {&t->last.loss, &t->last.val_loss, &t->last.accuracy, &t->last.val_accuracy, &t->last.learning_rate, &t->last.gradient_norm, &t->last.best_loss};
+    double *const numbers[] = {&t->last.loss,          &t->last.val_loss,      &t->last.accuracy, &t->last.val_accuracy,
+                               &t->last.learning_rate, &t->last.gradient_norm, &t->last.best_loss};
     int *const counts[] = {&t->last.epoch, &t->last.batch, &t->last.best_epoch, &t->done};
     int i, k = 0;
     uint64_t u;
@@ -4160,8 +4410,9 @@ static int bml_nn__good_counters(const bml_nn_trainer *t, bml_nn_real *words, co
     for (i = 0; i < t->net->n_params; i++)
         if (v[i] < 0) return 0;
     bml_nn__counters(&trial, words, 0);
-    return trial.last.epoch >= 0 && trial.last.epoch <= t->how.epochs && trial.last.best_epoch >= 0 && trial.last.best_epoch <= trial.last.epoch &&
-           trial.step <= t->steps && trial.last.batch >= 0 && (trial.done == 0 || trial.done == 1);
+    return trial.last.epoch >= 0 && trial.last.epoch <= t->how.epochs && trial.last.best_epoch >= 0 &&
+           trial.last.best_epoch <= trial.last.epoch && trial.step <= t->steps && trial.last.batch >= 0 &&
+           (trial.done == 0 || trial.done == 1);
 }
 
 /* The trainer's own tensors, in a fixed order. */
@@ -4188,7 +4439,8 @@ BML_NN_DEF int bml_nn_trainer_save(bml_nn_trainer *t, const char *path) {
         const bml_nn__tensor *s = &t->net->tensors[n];
         char name[BML_NN__KEY];
         snprintf(name, sizeof name, "%s.%s", t->net->nodes[s->node].name, s->what);
-        bml_nn__vector_entry(&entries[n], name, (s->running ? t->net->running : t->net->params) + s->offset, s->count, BML_NN__NATIVE);
+        bml_nn__vector_entry(&entries[n], name, (s->running ? t->net->running : t->net->params) + s->offset, s->count,
+                             BML_NN__NATIVE);
         entries[n].rank = s->rank;
         memcpy(entries[n].shape, s->shape, sizeof s->shape);
     }
@@ -4218,7 +4470,8 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
     bml_nn__identity(identity, sizeof identity, t);
     found = bml_nn__find_text(&f, "bml_nn.training");
     if (!status && (!found || strcmp(found, identity)))
-        status = bml_nn__fail(t->net->message, BML_NN_MISMATCH, "the checkpoint is of another training: %.200s", found ? found : "none");
+        status = bml_nn__fail(t->net->message, BML_NN_MISMATCH, "the checkpoint is of another training: %.200s",
+                              found ? found : "none");
     n = bml_nn__trainer_entries(own, t, words);
     weights = bml_nn__reals(t->net->n_params + t->net->n_running);
     if (!weights && !status) status = BML_NN_NO_MEMORY;
@@ -4229,7 +4482,8 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
         else status = bml_nn__take_tensor(values[i], &f, own[i].name, 1, own[i].shape);
     }
     if (!status) status = bml_nn__all_taken(&f);
-    if (!status && !bml_nn__good_counters(t, values[0], values[2])) status = bml_nn__fail(t->net->message, BML_NN_BAD_FILE, "the counters of the checkpoint make no sense");
+    if (!status && !bml_nn__good_counters(t, values[0], values[2]))
+        status = bml_nn__fail(t->net->message, BML_NN_BAD_FILE, "the counters of the checkpoint make no sense");
     if (!status) {
         bml_nn__restore(t->net, weights);
         bml_nn__counters(t, values[0], 0);

@@ -92,7 +92,8 @@ static int make_gru(bml_nn **net) {
 static int make_mlp(bml_nn **net) {
     bml_nn_layer l[6] = {{.kind = BML_NN_INPUT, .features = 6}};
     bml_nn_config config = {l, 6, 1};
-    for (int i = 1; i <= 5; i++) l[i].kind = BML_NN_DENSE, l[i].units = i < 5 ? 256 : 500, l[i].activation = i < 5 ? BML_NN_RELU : BML_NN_LINEAR;
+    for (int i = 1; i <= 5; i++)
+        l[i].kind = BML_NN_DENSE, l[i].units = i < 5 ? 256 : 500, l[i].activation = i < 5 ? BML_NN_RELU : BML_NN_LINEAR;
     return bml_nn_create(net, &config);
 }
 
@@ -126,7 +127,8 @@ int main(void) {
     for (int i = 0; i < 757 * 500; i++) j.y[i] = 0.5f + 0.4f * sinf(0.01f * (float)i);
 
     if (make_gru(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1)) return 1;
-    flop = 2.0 * (6 * 552.0 * (1 + 6 * 184) + 5 * 552.0 * 7 * 184 + 184 * 500.0); /* the first step of a layer needs no recurrent product */
+    flop = 2.0 * (6 * 552.0 * (1 + 6 * 184) + 5 * 552.0 * 7 * 184 +
+                  184 * 500.0); /* the first step of a layer needs no recurrent product */
     j.n = 48;
     report("gru_batch_48", &j, flop, rate);
     j.n = 1;

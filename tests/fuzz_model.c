@@ -1,5 +1,5 @@
 /* fuzz_model.c: the readers of networks, of other programs' weights and of training checkpoints against any bytes. What
-   a reader accepts must be sound, what it refuses must leave a message and the network as it was. Three mutations of four
+   a reader accepts must be sound, what it refuses must leave a message and the network as it was. Three of four changes
    keep the length of the header right, since a random change of it stops every reader there. */
 #include <stdint.h>
 #include <stdlib.h>
@@ -138,6 +138,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     size_t n = 0, m;
     int i = (int)(seed / 64 % N_SEEDS);
     if (!seed_size[0]) make_seeds();
+    if (size <= SEED_SIZE && max_size > SEED_SIZE) max_size = SEED_SIZE;
     if (size < 9 || seed % 64 == 0) {
         if (seed_size[i] > max_size) return LLVMFuzzerMutate(data, size, max_size);
         memcpy(data, seeds[i], seed_size[i]);

@@ -49,9 +49,12 @@ static void fill(float *a, size_t n, bml_nn_rng *rng, double low, double high) {
 
 /* ---- Philox4x32-10: the known answers of the Random123 distribution (Salmon et al. 2011) ---- */
 static void check_philox(void) {
-    static const uint32_t counters[3][4] = {{0, 0, 0, 0}, {0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu}, {0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}};
+    static const uint32_t counters[3][4] = {{0, 0, 0, 0},
+                                            {0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu},
+                                            {0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}};
     static const uint32_t keys[3][2] = {{0, 0}, {0xffffffffu, 0xffffffffu}, {0xa4093822u, 0x299f31d0u}};
-    static const uint32_t want[3][4] = {{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u}, {0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu},
+    static const uint32_t want[3][4] = {{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u},
+                                        {0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu},
                                         {0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u}};
     for (int i = 0; i < 3; i++) {
         uint32_t got[4];
@@ -89,21 +92,24 @@ static void check_functions(void) {
     CHECK_LE(l, 3, "log(1+x) on [0,1], ulp");
     {
         float nan = bml_nn__exp(NAN), huge = bml_nn__tanh(1e30f), low = bml_nn__tanh(-INFINITY);
-        CHECK(nan != nan && bml_nn__tanh(NAN) != bml_nn__tanh(NAN) && huge == 1 && low == -1, "NaN stays NaN, infinities give the limits");
+        CHECK(nan != nan && bml_nn__tanh(NAN) != bml_nn__tanh(NAN) && huge == 1 && low == -1,
+              "NaN stays NaN, infinities give the limits");
     }
 }
 
 /* ---- the product against three plain loops: rounding is at most depth eps of the sum of absolute values ---- */
 static void check_product_of(size_t m, size_t n, size_t k, int ta, int tb, int add, bml_nn_rng *rng) {
     size_t ldc = n + 3;
-    float *a = (float *)malloc((m * k + 1) * sizeof *a), *b = (float *)malloc((k * n + 1) * sizeof *b), *c = (float *)malloc(m * ldc * sizeof *c);
+    float *a = (float *)malloc((m * k + 1) * sizeof *a), *b = (float *)malloc((k * n + 1) * sizeof *b),
+          *c = (float *)malloc(m * ldc * sizeof *c);
     double worst = 0;
     int outside = 0;
     if (!a || !b || !c) exit(1);
     fill(a, m * k, rng, -1, 1);
     fill(b, k * n, rng, -1, 1);
     for (size_t i = 0; i < m * ldc; i++) c[i] = 7;
-    bml_nn__product(c, ldc, ta ? bml_nn__cols(a, m) : bml_nn__rows(a, k), tb ? bml_nn__cols(b, k) : bml_nn__rows(b, n), m, n, k, add);
+    bml_nn__product(c, ldc, ta ? bml_nn__cols(a, m) : bml_nn__rows(a, k), tb ? bml_nn__cols(b, k) : bml_nn__rows(b, n),
+                    m, n, k, add);
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
             double sum = add ? 7 : 0, size = 7;
@@ -116,19 +122,22 @@ static void check_product_of(size_t m, size_t n, size_t k, int ta, int tb, int a
         }
         for (size_t j = n; j < ldc; j++) outside += c[i * ldc + j] != 7;
     }
-    CHECK(worst <= 1 && !outside, "product %dx%dx%d%s%s%s: error %.2f of its bound, %d numbers written outside", (int)m, (int)n, (int)k, ta ? ", a transposed" : "",
-          tb ? ", b transposed" : "", add ? ", added" : "", worst, outside);
+    CHECK(worst <= 1 && !outside, "product %dx%dx%d%s%s%s: error %.2f of its bound, %d numbers written outside", (int)m,
+          (int)n, (int)k, ta ? ", a transposed" : "", tb ? ", b transposed" : "", add ? ", added" : "", worst, outside);
     free(a);
     free(b);
     free(c);
 }
 
 static void check_product(void) {
-    static const size_t sizes[][3] = {{1, 1, 1}, {1, 300, 70}, {2, 33, 17}, {3, 5, 600}, {4, 64, 3}, {12, 32, 256}, {13, 31, 257}, {25, 100, 20}, {48, 552, 184}, {100, 1, 300}, {7, 47, 0}};
+    static const size_t sizes[][3] = {{1, 1, 1},      {1, 300, 70},  {2, 33, 17},   {3, 5, 600},
+                                      {4, 64, 3},     {12, 32, 256}, {13, 31, 257}, {25, 100, 20},
+                                      {48, 552, 184}, {100, 1, 300}, {7, 47, 0}};
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 1);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int how = 0; how < 8; how++) check_product_of(sizes[i][0], sizes[i][1], sizes[i][2], how & 1, how >> 1 & 1, how >> 2, &rng);
+        for (int how = 0; how < 8; how++)
+            check_product_of(sizes[i][0], sizes[i][1], sizes[i][2], how & 1, how >> 1 & 1, how >> 2, &rng);
 }
 
 /* ---- learning: each problem from 20 seeds, to a loss stated beside it ---- */
@@ -165,32 +174,47 @@ static void check_learning(void) {
     static float x[N * STEPS], y[N];
     bml_nn_rng rng;
     float xor_x[8] = {0, 0, 0, 1, 1, 0, 1, 1}, xor_y[4] = {0, 1, 1, 0};
-    bml_nn_layer two[] = {{.kind = BML_NN_INPUT, .features = 2}, {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_TANH}, {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_layer one[] = {{.kind = BML_NN_INPUT, .features = 1}, {.kind = BML_NN_DENSE, .units = 24, .activation = BML_NN_TANH}, {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_layer gru[] = {{.kind = BML_NN_INPUT, .steps = STEPS, .features = 1}, {.kind = BML_NN_GRU, .units = 12}, {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_layer moons[] = {{.kind = BML_NN_INPUT, .features = 2}, {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_RELU, .init = BML_NN_HE},
-                            {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_RELU, .init = BML_NN_HE}, {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_training how = {.x = xor_x, .y = xor_y, .n = 4, .loss = BML_NN_BINARY_LOGITS, .epochs = 300, .learning_rate = 0.05, .batch = 4};
+    bml_nn_layer two[] = {{.kind = BML_NN_INPUT, .features = 2},
+                          {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_TANH},
+                          {.kind = BML_NN_DENSE, .units = 1}};
+    bml_nn_layer one[] = {{.kind = BML_NN_INPUT, .features = 1},
+                          {.kind = BML_NN_DENSE, .units = 24, .activation = BML_NN_TANH},
+                          {.kind = BML_NN_DENSE, .units = 1}};
+    bml_nn_layer gru[] = {{.kind = BML_NN_INPUT, .steps = STEPS, .features = 1},
+                          {.kind = BML_NN_GRU, .units = 12},
+                          {.kind = BML_NN_DENSE, .units = 1}};
+    bml_nn_layer moons[] = {{.kind = BML_NN_INPUT, .features = 2},
+                            {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_RELU, .init = BML_NN_HE},
+                            {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_RELU, .init = BML_NN_HE},
+                            {.kind = BML_NN_DENSE, .units = 1}};
+    bml_nn_training how = {
+        .x = xor_x, .y = xor_y, .n = 4, .loss = BML_NN_BINARY_LOGITS, .epochs = 300, .learning_rate = 0.05, .batch = 4};
     learn("XOR", two, 3, how, 0.01);
 
     for (int i = 0; i < N; i++) y[i] = sinf(x[i] = -3.0f + 6.0f * (float)i / (N - 1));
-    how = (bml_nn_training){.x = x, .y = y, .n = N, .epochs = 1000, .learning_rate = 2e-2, .batch = 50, .schedule = BML_NN_COSINE};
+    how = (bml_nn_training){
+        .x = x, .y = y, .n = N, .epochs = 1000, .learning_rate = 2e-2, .batch = 50, .schedule = BML_NN_COSINE};
     learn("a sine, MSE", one, 3, how, 1e-3);
 
     bml_nn_rng_init(&rng, seed, 5);
     for (int i = 0; i < N; i++) { /* the next value of a damped oscillator of random phase and damping */
         double phase = 6.28 * bml_nn_rng_uniform(&rng), damping = 0.02 + 0.05 * bml_nn_rng_uniform(&rng);
-        for (int t = 0; t <= STEPS; t++) *(t < STEPS ? &x[i * STEPS + t] : &y[i]) = (float)(exp(-damping * t) * cos(0.7 * t + phase));
+        for (int t = 0; t <= STEPS; t++)
+            *(t < STEPS ? &x[i * STEPS + t] : &y[i]) = (float)(exp(-damping * t) * cos(0.7 * t + phase));
     }
-    how = (bml_nn_training){.x = x, .y = y, .n = N, .epochs = 60, .learning_rate = 1e-2, .batch = 25, .schedule = BML_NN_COSINE};
+    how = (bml_nn_training){
+        .x = x, .y = y, .n = N, .epochs = 60, .learning_rate = 1e-2, .batch = 25, .schedule = BML_NN_COSINE};
     learn("a damped oscillator, MSE", gru, 3, how, 2e-3);
 
     for (int i = 0; i < N; i++) {
-        double angle = 3.1416 * bml_nn_rng_uniform(&rng), r = 0.08 * bml_nn_rng_normal(&rng), q = 0.08 * bml_nn_rng_normal(&rng);
-        x[2 * i] = (float)((i % 2 ? 1 - cos(angle) : cos(angle)) + r), x[2 * i + 1] = (float)((i % 2 ? 0.5 - sin(angle) : sin(angle)) + q);
+        double angle = 3.1416 * bml_nn_rng_uniform(&rng), r = 0.08 * bml_nn_rng_normal(&rng),
+               q = 0.08 * bml_nn_rng_normal(&rng);
+        x[2 * i] = (float)((i % 2 ? 1 - cos(angle) : cos(angle)) + r),
+              x[2 * i + 1] = (float)((i % 2 ? 0.5 - sin(angle) : sin(angle)) + q);
         y[i] = (float)(i % 2);
     }
-    how = (bml_nn_training){.x = x, .y = y, .n = N, .loss = BML_NN_BINARY_LOGITS, .epochs = 200, .learning_rate = 1e-2, .batch = 50};
+    how = (bml_nn_training){
+        .x = x, .y = y, .n = N, .loss = BML_NN_BINARY_LOGITS, .epochs = 200, .learning_rate = 1e-2, .batch = 50};
     learn("two moons, cross-entropy", moons, 4, how, 0.05);
 }
 
@@ -199,14 +223,17 @@ static void check_learning(void) {
 /* Dropout before one linear layer: mean and variance of the sum are known. */
 static void check_dropout(void) {
     enum { D = 20000, IN = 8 };
-    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = IN}, {.kind = BML_NN_DROPOUT, .rate = 0.3}, {.kind = BML_NN_DENSE, .units = 2}};
+    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = IN},
+                        {.kind = BML_NN_DROPOUT, .rate = 0.3},
+                        {.kind = BML_NN_DENSE, .units = 2}};
     bml_nn *net = net_of(l, 3, seed);
     float x[IN], *draws = (float *)malloc(D * 2 * sizeof *draws), mean[2], sd[2];
     bml_nn_spread out = {.mean = mean, .sd = sd};
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 11);
     fill(x, IN, &rng, 0.5, 2);
-    CHECK(bml_nn_draws(net, NULL, draws, x, 1, D, seed) == 0 && bml_nn_summarize_draws(&out, draws, D, 2) == 0, "dropout draws");
+    CHECK(bml_nn_draws(net, NULL, draws, x, 1, D, seed) == 0 && bml_nn_summarize_draws(&out, draws, D, 2) == 0,
+          "dropout draws");
     for (int j = 0; j < 2; j++) {
         double m = 0, v = 0;
         for (int i = 0; i < IN; i++) {
@@ -214,8 +241,10 @@ static void check_dropout(void) {
             m += a;
             v += a * a * 0.3 / 0.7;
         }
-        CHECK(fabs((double)mean[j] - m) < 5 * sqrt(v / D), "dropout mean %.4f, exact %.4f +- %.4f", (double)mean[j], m, sqrt(v / D));
-        CHECK_NEAR((double)sd[j] / sqrt(v), 1, 5 * sqrt(0.5 / D) + 1e-3, "dropout sd over the exact one"); /* kurtosis of 8 terms is below the normal's */
+        CHECK(fabs((double)mean[j] - m) < 5 * sqrt(v / D), "dropout mean %.4f, exact %.4f +- %.4f", (double)mean[j], m,
+              sqrt(v / D));
+        CHECK_NEAR((double)sd[j] / sqrt(v), 1, 5 * sqrt(0.5 / D) + 1e-3,
+                   "dropout sd over the exact one"); /* kurtosis of 8 terms is below the normal's */
     }
     free(draws);
     bml_nn_free(net);
@@ -231,7 +260,15 @@ static void check_flipout(void) {
     float x[2 * N], y[N], at[6] = {0, 0, 2, 0, 1, -1}, *draws = (float *)malloc(D * 3 * sizeof *draws), mean[3], sd[3];
     double s[3] = {0}, sy[3] = {0};
     bml_nn_spread out = {.mean = mean, .sd = sd};
-    bml_nn_training how = {.x = x, .y = y, .n = N, .epochs = quick ? 200 : 4000, .learning_rate = 0.02, .batch = N, .kl_weight = 2 * e * e, .schedule = BML_NN_COSINE, .seed = seed};
+    bml_nn_training how = {.x = x,
+                           .y = y,
+                           .n = N,
+                           .epochs = quick ? 200 : 4000,
+                           .learning_rate = 0.02,
+                           .batch = N,
+                           .kl_weight = 2 * e * e,
+                           .schedule = BML_NN_COSINE,
+                           .seed = seed};
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 21);
     for (int i = 0; i < N; i++) {
@@ -240,7 +277,9 @@ static void check_flipout(void) {
         y[i] = (float)(truth[0] * (double)row[0] + truth[1] * (double)row[1] + truth[2] + e * bml_nn_rng_normal(&rng));
         for (int k = 0; k < 3; k++) s[k] += (double)row[k] * (double)row[k], sy[k] += (double)row[k] * (double)y[i];
     }
-    CHECK(bml_nn_train(net, &how, NULL) == 0 && bml_nn_draws(net, NULL, draws, at, 3, D, seed) == 0 && bml_nn_summarize_draws(&out, draws, D, 3) == 0, "Flipout trained");
+    CHECK(bml_nn_train(net, &how, NULL) == 0 && bml_nn_draws(net, NULL, draws, at, 3, D, seed) == 0 &&
+              bml_nn_summarize_draws(&out, draws, D, 3) == 0,
+          "Flipout trained");
     for (int j = 0; j < 3 && !quick; j++) {
         double m = 0, v = 0;
         for (int k = 0; k < 3; k++) {
@@ -248,7 +287,8 @@ static void check_flipout(void) {
             m += q * sy[k] / (e * e) / precision;
             v += q * q / precision;
         }
-        CHECK(fabs((double)mean[j] - m) <= 0.1 * sqrt(v) + 5 * sqrt(v / D), "Flipout mean %.4f, exact %.4f, within 10 %% of its sd %.4f", (double)mean[j], m, sqrt(v));
+        CHECK(fabs((double)mean[j] - m) <= 0.1 * sqrt(v) + 5 * sqrt(v / D),
+              "Flipout mean %.4f, exact %.4f, within 10 %% of its sd %.4f", (double)mean[j], m, sqrt(v));
         CHECK_NEAR((double)sd[j] / sqrt(v), 1, 0.1, "Flipout sd over the exact one");
     }
     free(draws);
@@ -258,12 +298,26 @@ static void check_flipout(void) {
 /* ---- training: threads, blocks, resuming, stopping ---- */
 enum { ROWS = 150, WIDE = 6 };
 static float data_x[ROWS * WIDE], data_y[ROWS * 2];
-static const bml_nn_layer busy[] = {{.kind = BML_NN_INPUT, .steps = 3, .features = 2}, {.kind = BML_NN_GRU, .units = 8, .sequence = 1}, {.kind = BML_NN_FLATTEN},
-                                    {.kind = BML_NN_DROPOUT, .rate = 0.2}, {.kind = BML_NN_BAYES, .units = 6, .activation = BML_NN_TANH}, {.kind = BML_NN_DENSE, .units = 2}};
+static const bml_nn_layer busy[] = {{.kind = BML_NN_INPUT, .steps = 3, .features = 2},
+                                    {.kind = BML_NN_GRU, .units = 8, .sequence = 1},
+                                    {.kind = BML_NN_FLATTEN},
+                                    {.kind = BML_NN_DROPOUT, .rate = 0.2},
+                                    {.kind = BML_NN_BAYES, .units = 6, .activation = BML_NN_TANH},
+                                    {.kind = BML_NN_DENSE, .units = 2}};
 
 static bml_nn_training busy_training(void) {
-    bml_nn_training how = {.x = data_x, .y = data_y, .n = ROWS, .batch = 48, .block = 10, .epochs = 6, .validation = 0.2, .seed = seed, .l2 = 1e-4, .clip = 1,
-                           .schedule = BML_NN_EXPONENTIAL, .warmup = 3};
+    bml_nn_training how = {.x = data_x,
+                           .y = data_y,
+                           .n = ROWS,
+                           .batch = 48,
+                           .block = 10,
+                           .epochs = 6,
+                           .validation = 0.2,
+                           .seed = seed,
+                           .l2 = 1e-4,
+                           .clip = 1,
+                           .schedule = BML_NN_EXPONENTIAL,
+                           .warmup = 3};
     return how;
 }
 
@@ -280,7 +334,8 @@ static void check_threads_and_resume(void) {
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 31);
     fill(data_x, ROWS * WIDE, &rng, -1, 1);
-    for (int i = 0; i < ROWS; i++) data_y[2 * i] = data_x[WIDE * i] * data_x[WIDE * i + 3], data_y[2 * i + 1] = data_x[WIDE * i + 5];
+    for (int i = 0; i < ROWS; i++)
+        data_y[2 * i] = data_x[WIDE * i] * data_x[WIDE * i + 3], data_y[2 * i + 1] = data_x[WIDE * i + 5];
     for (int k = 0; k < 3; k++) {
         bml_nn *net = net_of(busy, 6, seed);
         bml_nn_training how = busy_training();
@@ -290,20 +345,26 @@ static void check_threads_and_resume(void) {
         bml_nn_free(net);
     }
     whole = print[0];
-    CHECK(print[1] == whole && print[2] == whole && last[0].loss == last[1].loss, "the same bits with 1, 2 and 5 threads");
+    CHECK(print[1] == whole && print[2] == whole && last[0].loss == last[1].loss,
+          "the same bits with 1, 2 and 5 threads");
     {
         bml_nn *net = net_of(busy, 6, seed), *other = net_of(busy, 6, seed + 9);
         bml_nn_training how = busy_training();
         bml_nn_trainer *t, *u;
         int status = bml_nn_trainer_create(&t, net, &how);
-        CHECK(status == 0 && bml_nn_trainer_run(t, 2) == 0 && bml_nn_trainer_save(t, "build/test_nn.checkpoint") == 0, "two epochs, and a checkpoint");
+        CHECK(status == 0 && bml_nn_trainer_run(t, 2) == 0 && bml_nn_trainer_save(t, "build/test_nn.checkpoint") == 0,
+              "two epochs, and a checkpoint");
         CHECK(bml_nn_trainer_create(&u, other, &how) == 0, "another trainer");
-        CHECK(bml_nn_trainer_load(u, "build/test_nn.checkpoint") == 0 && bml_nn_trainer_run(u, 0) == 0, "takes it and goes on (%s)", bml_nn_message(other));
-        CHECK(fingerprint(other) == whole && bml_nn_trainer_last(u).loss == last[0].loss && bml_nn_trainer_last(u).epoch == 6, "to the same bits as in one run");
+        CHECK(bml_nn_trainer_load(u, "build/test_nn.checkpoint") == 0 && bml_nn_trainer_run(u, 0) == 0,
+              "takes it and goes on (%s)", bml_nn_message(other));
+        CHECK(fingerprint(other) == whole && bml_nn_trainer_last(u).loss == last[0].loss &&
+                  bml_nn_trainer_last(u).epoch == 6,
+              "to the same bits as in one run");
         bml_nn_trainer_free(u);
         how.seed++;
-        CHECK(bml_nn_trainer_create(&u, other, &how) == 0 && bml_nn_trainer_load(u, "build/test_nn.checkpoint") == BML_NN_MISMATCH, "a checkpoint of other settings is refused: %s",
-              bml_nn_message(other));
+        CHECK(bml_nn_trainer_create(&u, other, &how) == 0 &&
+                  bml_nn_trainer_load(u, "build/test_nn.checkpoint") == BML_NN_MISMATCH,
+              "a checkpoint of other settings is refused: %s", bml_nn_message(other));
         bml_nn_trainer_free(u);
         bml_nn_trainer_free(t);
         bml_nn_free(net);
@@ -319,7 +380,9 @@ static int stop_at_three(const bml_nn_epoch *e, void *user) {
 static double nan_later(const bml_nn_batch *b, void *user) {
     int *calls = (int *)user;
     double loss = 0;
-    for (size_t i = 0; i < (size_t)b->n * b->n_out; i++) b->gradient[i] = 2 * b->prediction[i] / (float)b->n, loss += (double)(b->prediction[i] * b->prediction[i]) / b->n;
+    for (size_t i = 0; i < (size_t)b->n * b->n_out; i++)
+        b->gradient[i] = 2 * b->prediction[i] / (float)b->n,
+        loss += (double)(b->prediction[i] * b->prediction[i]) / b->n;
     return ++*calls > 7 ? (double)NAN : loss;
 }
 
@@ -330,27 +393,35 @@ static void check_stopping(void) {
     int count = 0;
     uint64_t before;
     how.callback = stop_at_three, how.user = &count;
-    CHECK(bml_nn_train(net, &how, &last) == BML_NN_CANCELLED && count == 3 && last.epoch == 3, "the callback stops training: %s", bml_nn_message(net));
-    how = busy_training(), how.epochs = 500, how.patience = 5, how.first_epoch = 10, how.learning_rate = 0.05, how.schedule = BML_NN_CONSTANT;
-    CHECK(bml_nn_train(net, &how, &last) == 0 && last.epoch < 500 && last.epoch == last.best_epoch + 5 && last.best_epoch >= 10, "patience: stopped at %d, best was %d", last.epoch,
-          last.best_epoch);
+    CHECK(bml_nn_train(net, &how, &last) == BML_NN_CANCELLED && count == 3 && last.epoch == 3,
+          "the callback stops training: %s", bml_nn_message(net));
+    how = busy_training(), how.epochs = 500, how.patience = 5, how.first_epoch = 10, how.learning_rate = 0.05,
+    how.schedule = BML_NN_CONSTANT;
+    CHECK(bml_nn_train(net, &how, &last) == 0 && last.epoch < 500 && last.epoch == last.best_epoch + 5 &&
+              last.best_epoch >= 10,
+          "patience: stopped at %d, best was %d", last.epoch, last.best_epoch);
     { /* the net holds the best weights: its validation loss is the best one, to the rounding of another batch size */
         bml_nn_trainer *t;
         bml_nn_trainer_create(&t, net, &how);
         bml_nn__validate(t);
-        CHECK_NEAR(t->last.val_loss / last.best_loss, 1, 1e-5, "the best weights are kept: validation loss over the best");
+        CHECK_NEAR(t->last.val_loss / last.best_loss, 1, 1e-5,
+                   "the best weights are kept: validation loss over the best");
         bml_nn_trainer_free(t);
     }
     before = fingerprint(net);
-    how = busy_training(), how.loss = BML_NN_CUSTOM, how.loss_fn = nan_later, how.loss_user = &count, how.validation = 0, how.batch = 50, count = 0;
-    CHECK(bml_nn_train(net, &how, &last) == BML_NN_NAN && last.epoch == 2, "a NaN in the third epoch stops: %s", bml_nn_message(net));
-    CHECK(fingerprint(net) != before && strstr(bml_nn_message(net), "epoch 3") != NULL, "with the weights of epoch 2 and the number 3 in the message");
+    how = busy_training(), how.loss = BML_NN_CUSTOM, how.loss_fn = nan_later, how.loss_user = &count,
+    how.validation = 0, how.batch = 50, count = 0;
+    CHECK(bml_nn_train(net, &how, &last) == BML_NN_NAN && last.epoch == 2, "a NaN in the third epoch stops: %s",
+          bml_nn_message(net));
+    CHECK(fingerprint(net) != before && strstr(bml_nn_message(net), "epoch 3") != NULL,
+          "with the weights of epoch 2 and the number 3 in the message");
     {
         bml_nn_batch_step steps[] = {{2, 30}, {4, 100}};
         how = busy_training(), how.batches = steps, how.n_batches = 2, how.validation = 0, how.epochs = 4;
         CHECK(bml_nn_train(net, &how, &last) == 0 && last.batch == 100, "batches of %d rows in epoch 4", last.batch);
     }
-    how = busy_training(), how.learning_rate = 1e9, how.schedule = BML_NN_CONSTANT, how.clip = 0, how.optimizer = BML_NN_SGD, how.epochs = 40;
+    how = busy_training(), how.learning_rate = 1e9, how.schedule = BML_NN_CONSTANT, how.clip = 0,
+    how.optimizer = BML_NN_SGD, how.epochs = 40;
     count = bml_nn_train(net, &how, &last);
     CHECK(count == BML_NN_NAN, "a rate that explodes: %s", bml_nn_message(net));
     for (size_t i = 0; i < net->n_params; i++)
@@ -371,7 +442,16 @@ static void check_schedules(void) {
     bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 1}, {.kind = BML_NN_DENSE, .units = 1}};
     bml_nn *net = net_of(l, 2, seed);
     for (int s = 0; s < BML_NN_N_SCHEDULES; s++) {
-        bml_nn_training how = {.x = x, .y = y, .n = 4, .epochs = 8, .schedule = s, .learning_rate = 0.1, .decay = 0.25, .period = 2, .callback = note_rate, .warmup = 2};
+        bml_nn_training how = {.x = x,
+                               .y = y,
+                               .n = 4,
+                               .epochs = 8,
+                               .schedule = s,
+                               .learning_rate = 0.1,
+                               .decay = 0.25,
+                               .period = 2,
+                               .callback = note_rate,
+                               .warmup = 2};
         double worst = 0;
         bml_nn_train(net, &how, NULL);
         for (int e = 0; e < 8; e++) {
@@ -387,11 +467,17 @@ static void check_schedules(void) {
 
 /* Weighted rows and classes are the same as repeated rows. */
 static void check_weights(void) {
-    float x[4] = {-1, 0, 1, 2}, y[4] = {0, 0, 1, 1}, w[4] = {1, 2, 1, 3}, x2[7] = {-1, 0, 0, 1, 2, 2, 2}, y2[7] = {0, 0, 0, 1, 1, 1, 1};
+    float x[4] = {-1, 0, 1, 2}, y[4] = {0, 0, 1, 1}, w[4] = {1, 2, 1, 3}, x2[7] = {-1, 0, 0, 1, 2, 2, 2},
+          y2[7] = {0, 0, 0, 1, 1, 1, 1};
     double classes[2] = {1, 2};
     float x3[6] = {-1, 0, 1, 2, 1, 2}, y3[6] = {0, 0, 1, 1, 1, 1};
-    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 1}, {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH}, {.kind = BML_NN_DENSE, .units = 1, .activation = BML_NN_SIGMOID}};
-    bml_nn_training how[4] = {{.x = x, .y = y, .n = 4, .weights = w}, {.x = x2, .y = y2, .n = 7}, {.x = x, .y = y, .n = 4, .class_weights = classes}, {.x = x3, .y = y3, .n = 6}};
+    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 1},
+                        {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
+                        {.kind = BML_NN_DENSE, .units = 1, .activation = BML_NN_SIGMOID}};
+    bml_nn_training how[4] = {{.x = x, .y = y, .n = 4, .weights = w},
+                              {.x = x2, .y = y2, .n = 7},
+                              {.x = x, .y = y, .n = 4, .class_weights = classes},
+                              {.x = x3, .y = y3, .n = 6}};
     float out[4];
     for (int k = 0; k < 4; k++) {
         bml_nn *net = net_of(l, 3, seed);
@@ -401,7 +487,8 @@ static void check_weights(void) {
         bml_nn_predict(net, NULL, &out[k], &at, 1);
         bml_nn_free(net);
     }
-    CHECK_NEAR((double)out[0], (double)out[1], 2e-6, "sample weights are repeated rows"); /* 20 steps of rounding in another order */
+    CHECK_NEAR((double)out[0], (double)out[1], 2e-6,
+               "sample weights are repeated rows"); /* 20 steps of rounding in another order */
     CHECK_NEAR((double)out[2], (double)out[3], 2e-6, "class weights are repeated rows");
 }
 
@@ -412,7 +499,9 @@ static void check_inference(void) {
     float a[ROWS * 2], b[ROWS * 2], half[ROWS * 2], nan_x[2 * WIDE], pair[4], dx[ROWS * WIDE], full[WIDE], value[2];
     double worst = 0;
     int same;
-    CHECK(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, data_x, ROWS) == 0 && bml_nn_fit_scaler(net, BML_NN_OUTPUTS, BML_NN_MIN_MAX_ALL, data_y, ROWS) == 0, "scalers");
+    CHECK(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, data_x, ROWS) == 0 &&
+              bml_nn_fit_scaler(net, BML_NN_OUTPUTS, BML_NN_MIN_MAX_ALL, data_y, ROWS) == 0,
+          "scalers");
     bml_nn_work_create(&one, net, 7, 1);
     bml_nn_work_create(&two, net, 7, 2);
     bml_nn_predict(net, one, a, data_x, ROWS);
@@ -425,7 +514,8 @@ static void check_inference(void) {
     nan_x[3] = NAN;
     bml_nn_predict(net, NULL, pair, nan_x, 2);
     CHECK(pair[0] != pair[0] && pair[2] == pair[2], "a NaN in a row stays in its row");
-    same = bml_nn_draws(net, one, a, data_x, ROWS / 2, 2, 5) == 0 && bml_nn_draws(net, two, b, data_x, ROWS / 2, 2, 5) == 0 && !memcmp(a, b, sizeof a);
+    same = bml_nn_draws(net, one, a, data_x, ROWS / 2, 2, 5) == 0 &&
+           bml_nn_draws(net, two, b, data_x, ROWS / 2, 2, 5) == 0 && !memcmp(a, b, sizeof a);
     CHECK(same && memcmp(a, a + ROWS, ROWS * sizeof *a), "draws: the same on two threads, another one each time");
     bml_nn_vjp(net, one, dx, NULL, data_y, data_x, ROWS);
     CHECK(bml_nn_gradient(net, NULL, full, 1, data_x, 1) == 0, "gradient of one output");
@@ -433,23 +523,29 @@ static void check_inference(void) {
     bml_nn_vjp(net, NULL, dx, NULL, value, data_x, 1);
     CHECK(!memcmp(full, dx, sizeof full), "is the vector-Jacobian product with (0, 1)");
 
-    CHECK(bml_nn_set_text(net, "units", "cm, \"G\"\n\\") == 0 && bml_nn_set_array(net, "error", data_y, 10) == 0, "a text and an array travel");
+    CHECK(bml_nn_set_text(net, "units", "cm, \"G\"\n\\") == 0 && bml_nn_set_array(net, "error", data_y, 10) == 0,
+          "a text and an array travel");
     bml_nn_predict(net, NULL, a, data_x, ROWS);
     for (int storage = BML_NN_F32; storage <= BML_NN_F64; storage++) {
         const double limit[] = {0, 2e-2, 0.15, 0}; /* weights to 2^-11 and 2^-8 of themselves; outputs span about 2 */
         size_t n = 0;
-        CHECK(bml_nn_save(net, "build/test_nn.safetensors", storage) == 0 && bml_nn_load(&back, "build/test_nn.safetensors") == 0, "saved as %s and loaded: %s", bml_nn__dtypes[storage],
-              bml_nn_message(back));
+        CHECK(bml_nn_save(net, "build/test_nn.safetensors", storage) == 0 &&
+                  bml_nn_load(&back, "build/test_nn.safetensors") == 0,
+              "saved as %s and loaded: %s", bml_nn__dtypes[storage], bml_nn_message(back));
         bml_nn_predict(back, NULL, half, data_x, ROWS);
         for (worst = 0, same = 0; same < ROWS * 2; same++) worst = fmax(worst, fabs((double)(half[same] - a[same])));
         CHECK_LE(worst, limit[storage], "its predictions differ by");
-        CHECK(bml_nn_get_text(back, "units") && !strcmp(bml_nn_get_text(back, "units"), "cm, \"G\"\n\\") && bml_nn_get_array(back, "error", &n) && n == 10 &&
-                  !memcmp(bml_nn_get_array(back, "error", NULL), data_y, 10 * sizeof(float)), "text and array came along");
+        CHECK(bml_nn_get_text(back, "units") && !strcmp(bml_nn_get_text(back, "units"), "cm, \"G\"\n\\") &&
+                  bml_nn_get_array(back, "error", &n) && n == 10 &&
+                  !memcmp(bml_nn_get_array(back, "error", NULL), data_y, 10 * sizeof(float)),
+              "text and array came along");
         bml_nn_free(back);
         back = NULL;
     }
     remove("build/test_nn.safetensors");
-    CHECK(bml_nn_load(&back, "build/no_such_file") == BML_NN_CANNOT_OPEN && strstr(bml_nn_message(back), "no_such_file"), "a file that is not there is named");
+    CHECK(bml_nn_load(&back, "build/no_such_file") == BML_NN_CANNOT_OPEN &&
+              strstr(bml_nn_message(back), "no_such_file"),
+          "a file that is not there is named");
     bml_nn_free(back);
     bml_nn_work_free(one);
     bml_nn_work_free(two);
@@ -478,7 +574,8 @@ static void check_float_gradient(void) {
 
 /* ---- splits and metrics by hand ---- */
 static void check_metrics(void) {
-    float p[6] = {1, 2, 3, 4, 5, 7}, y[6] = {1, 2, 3, 4, 5, 6}, a[4] = {1, 2, 3, 4}, b[4] = {3, 4, 5, 6}, c[3] = {1, 2, 2}, d[2] = {2, 3};
+    float p[6] = {1, 2, 3, 4, 5, 7}, y[6] = {1, 2, 3, 4, 5, 6}, a[4] = {1, 2, 3, 4}, b[4] = {3, 4, 5, 6},
+          c[3] = {1, 2, 2}, d[2] = {2, 3};
     bml_nn_metrics m[3];
     double v;
     bml_nn_evaluate(m, p, y, 3, 2);
@@ -501,7 +598,8 @@ static void check_metrics(void) {
         for (int i = 0; i < 100; i++) labels[i] = i < 30;
         CHECK(bml_nn_split(part, shares, 3, labels, 100, seed) == 0, "a stratified split");
         for (int i = 0; i < 100; i++) count[labels[i]][part[i]]++;
-        CHECK(count[1][0] == 24 && count[1][1] == 3 && count[1][2] == 3 && count[0][0] == 56 && count[0][1] == 7, "24+3+3 and 56+7+7 rows");
+        CHECK(count[1][0] == 24 && count[1][1] == 3 && count[1][2] == 3 && count[0][0] == 56 && count[0][1] == 7,
+              "24+3+3 and 56+7+7 rows");
         CHECK(bml_nn_split(part, NULL, 4, NULL, 100, seed) == 0, "four folds");
         for (int i = 0; i < 4; i++) count[0][i] = 0;
         for (int i = 0; i < 100; i++) count[0][part[i]]++;
@@ -520,13 +618,15 @@ static void refused(const bml_nn_layer *l, int n, int want, const char *word) {
 }
 
 static void check_refusals(void) {
-    const bml_nn_layer in = {.kind = BML_NN_INPUT, .name = "in", .features = 4}, seq = {.kind = BML_NN_INPUT, .name = "seq", .steps = 5, .features = 2};
+    const bml_nn_layer in = {.kind = BML_NN_INPUT, .name = "in", .features = 4},
+                       seq = {.kind = BML_NN_INPUT, .name = "seq", .steps = 5, .features = 2};
     const bml_nn_layer dense = {.kind = BML_NN_DENSE, .units = 3}, flat = {.kind = BML_NN_FLATTEN};
 #define REFUSED(want, word, ...) do { const bml_nn_layer l[] = {__VA_ARGS__}; refused(l, (int)(sizeof l / sizeof *l), want, word); } while (0)
     REFUSED(BML_NN_BAD_LAYER, "units", in, {.kind = BML_NN_DENSE, .name = "empty"});
     REFUSED(BML_NN_BAD_LAYER, "features", {.kind = BML_NN_INPUT}, dense);
     REFUSED(BML_NN_BAD_LAYER, "sequence", seq, flat, {.kind = BML_NN_GRU, .units = 3});
-    REFUSED(BML_NN_BAD_LAYER, "no layer before", in, {.kind = BML_NN_DENSE, .name = "a", .units = 2, .from = {"b"}}, {.kind = BML_NN_DENSE, .name = "b", .units = 2, .from = {"a"}});
+    REFUSED(BML_NN_BAD_LAYER, "no layer before", in, {.kind = BML_NN_DENSE, .name = "a", .units = 2, .from = {"b"}},
+            {.kind = BML_NN_DENSE, .name = "b", .units = 2, .from = {"a"}});
     REFUSED(BML_NN_BAD_LAYER, "differ in steps", in, seq, {.kind = BML_NN_CONCAT, .from = {"in", "seq"}}, dense);
     REFUSED(BML_NN_BAD_LAYER, "two or more", in, {.kind = BML_NN_CONCAT}, dense);
     REFUSED(BML_NN_BAD_LAYER, "not used", in, seq, flat, dense);
@@ -540,29 +640,48 @@ static void check_refusals(void) {
     REFUSED(BML_NN_BAD_LAYER, "first layer", dense, dense);
     REFUSED(BML_NN_BAD_LAYER, "no such kind", in, {.kind = 77});
     REFUSED(BML_NN_BAD_LAYER, "activation", in, {.kind = BML_NN_DENSE, .units = 2, .activation = 99});
-    REFUSED(BML_NN_TOO_LARGE, "too large", {.kind = BML_NN_INPUT, .features = 2000000000}, {.kind = BML_NN_DENSE, .units = 2000000000}, dense);
+    REFUSED(BML_NN_TOO_LARGE, "too large", {.kind = BML_NN_INPUT, .features = 2000000000},
+            {.kind = BML_NN_DENSE, .units = 2000000000}, dense);
     REFUSED(BML_NN_BAD_ARGUMENT, "layers", in);
     {
         const bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 2}, {.kind = BML_NN_DENSE, .units = 1}};
         bml_nn *net = net_of(l, 2, 1);
         float x[4] = {0, 1, 2, 3}, y[2] = {0, 1}, bad[4] = {0, 1, NAN, 3}, out[2];
         double classes[2] = {1, -1};
-        const struct { const char *word; bml_nn_training how; int status; } cases[] = {
-            {"row 1, column 0", {.x = bad, .y = y, .n = 2}, BML_NN_BAD_DATA}, {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = -1}, BML_NN_BAD_ARGUMENT},
-            {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = INFINITY}, BML_NN_BAD_ARGUMENT}, {"data", {.x = x, .y = y}, BML_NN_BAD_ARGUMENT},
-            {"data", {.x = x, .n = 2}, BML_NN_BAD_ARGUMENT}, {"loss_fn", {.x = x, .y = y, .n = 2, .loss = BML_NN_CUSTOM}, BML_NN_BAD_ARGUMENT},
-            {"[0,1]", {.x = x, .y = x, .n = 2, .loss = BML_NN_BINARY_LOGITS}, BML_NN_OK}, {"class weight 1", {.x = x, .y = y, .n = 2, .loss = BML_NN_BINARY, .class_weights = classes}, BML_NN_BAD_ARGUMENT},
-            {"momentum", {.x = x, .y = y, .n = 2, .momentum = 1}, BML_NN_BAD_ARGUMENT}, {"batch", {.x = x, .y = y, .n = 2, .batch = -4}, BML_NN_BAD_ARGUMENT},
-            {"validation", {.x = x, .y = y, .n = 2, .validation = NAN}, BML_NN_BAD_ARGUMENT}, {"not both", {.x = x, .y = y, .n = 2, .validation = 0.5, .n_val = 2, .x_val = x, .y_val = y}, BML_NN_BAD_ARGUMENT}};
+        const struct { const char *word; bml_nn_training how; int status;
+        } cases[] = {{"row 1, column 0", {.x = bad, .y = y, .n = 2}, BML_NN_BAD_DATA},
+                     {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = -1}, BML_NN_BAD_ARGUMENT},
+                     {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = INFINITY}, BML_NN_BAD_ARGUMENT},
+                     {"data", {.x = x, .y = y}, BML_NN_BAD_ARGUMENT},
+                     {"data", {.x = x, .n = 2}, BML_NN_BAD_ARGUMENT},
+                     {"loss_fn", {.x = x, .y = y, .n = 2, .loss = BML_NN_CUSTOM}, BML_NN_BAD_ARGUMENT},
+                     {"[0,1]", {.x = x, .y = x, .n = 2, .loss = BML_NN_BINARY_LOGITS}, BML_NN_OK},
+                     {"class weight 1",
+                      {.x = x, .y = y, .n = 2, .loss = BML_NN_BINARY, .class_weights = classes},
+                      BML_NN_BAD_ARGUMENT},
+                     {"momentum", {.x = x, .y = y, .n = 2, .momentum = 1}, BML_NN_BAD_ARGUMENT},
+                     {"batch", {.x = x, .y = y, .n = 2, .batch = -4}, BML_NN_BAD_ARGUMENT},
+                     {"validation", {.x = x, .y = y, .n = 2, .validation = NAN}, BML_NN_BAD_ARGUMENT},
+                     {"not both",
+                      {.x = x, .y = y, .n = 2, .validation = 0.5, .n_val = 2, .x_val = x, .y_val = y},
+                      BML_NN_BAD_ARGUMENT}};
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             int status = bml_nn_train(net, &cases[i].how, NULL);
-            if (cases[i].status == BML_NN_OK) CHECK(status == BML_NN_OK, "targets 0 and 1 are fine for a cross-entropy");
-            else CHECK(status == cases[i].status && strstr(bml_nn_message(net), cases[i].word), "refused: %s", bml_nn_message(net));
+            if (cases[i].status == BML_NN_OK)
+                CHECK(status == BML_NN_OK, "targets 0 and 1 are fine for a cross-entropy");
+            else
+                CHECK(status == cases[i].status && strstr(bml_nn_message(net), cases[i].word), "refused: %s",
+                      bml_nn_message(net));
         }
-        CHECK(bml_nn_draws(net, NULL, out, x, 1, 2, 1) == BML_NN_BAD_LAYER, "draws of a net without anything random are refused");
-        CHECK(bml_nn_predict(net, NULL, NULL, x, 1) == BML_NN_BAD_ARGUMENT && bml_nn_predict(NULL, NULL, out, x, 1) == BML_NN_BAD_ARGUMENT, "no output, no net");
-        CHECK(bml_nn_set_scaler(net, BML_NN_INPUTS, x, bad) == BML_NN_BAD_ARGUMENT, "a scale of 0 or NaN: %s", bml_nn_message(net));
-        CHECK(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, bad, 2) == BML_NN_BAD_DATA, "NaN for a scaler: %s", bml_nn_message(net));
+        CHECK(bml_nn_draws(net, NULL, out, x, 1, 2, 1) == BML_NN_BAD_LAYER,
+              "draws of a net without anything random are refused");
+        CHECK(bml_nn_predict(net, NULL, NULL, x, 1) == BML_NN_BAD_ARGUMENT &&
+                  bml_nn_predict(NULL, NULL, out, x, 1) == BML_NN_BAD_ARGUMENT,
+              "no output, no net");
+        CHECK(bml_nn_set_scaler(net, BML_NN_INPUTS, x, bad) == BML_NN_BAD_ARGUMENT, "a scale of 0 or NaN: %s",
+              bml_nn_message(net));
+        CHECK(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, bad, 2) == BML_NN_BAD_DATA, "NaN for a scaler: %s",
+              bml_nn_message(net));
         bml_nn_free(net);
     }
 }
@@ -594,7 +713,8 @@ static void check_no_memory(void) {
         bml_nn_free(back);
         bml_nn_free(net);
     }
-    CHECK(good && n > 20 && blocks == 0, "each of %ld allocations failed once: NO_MEMORY, and nothing lost (%ld)", n - 1, blocks);
+    CHECK(good && n > 20 && blocks == 0, "each of %ld allocations failed once: NO_MEMORY, and nothing lost (%ld)",
+          n - 1, blocks);
 }
 
 /* The published classifier (Fraga et al. 2021): 2,745 frequencies, some nine million parameters, a batch of 128. */
@@ -608,7 +728,8 @@ static void check_large(void) {
     int status;
     if (!x || !y) exit(1);
     for (int i = 0; i < 4; i++) {
-        l[1 + 2 * i].kind = BML_NN_CONV, l[1 + 2 * i].units = 32 << i, l[1 + 2 * i].kernel = 3, l[1 + 2 * i].activation = BML_NN_TANH;
+        l[1 + 2 * i].kind = BML_NN_CONV, l[1 + 2 * i].units = 32 << i, l[1 + 2 * i].kernel = 3,
+                  l[1 + 2 * i].activation = BML_NN_TANH;
         l[2 + 2 * i].kind = BML_NN_POOL;
     }
     l[9].kind = BML_NN_LSTM, l[9].units = 256, l[9].sequence = 1, l[9].bidirectional = 1;
@@ -624,7 +745,8 @@ static void check_large(void) {
     peak = in_use;
     status = bml_nn_trainer_create(&t, net, &how);
     CHECK(status == 0, "a trainer for %.1f million parameters", 1e-6 * (double)net->n_params);
-    if (!status && !quick) CHECK(bml_nn_trainer_run(t, 0) == 0, "one batch of 128 (loss %.3f)", bml_nn_trainer_last(t).loss);
+    if (!status && !quick)
+        CHECK(bml_nn_trainer_run(t, 0) == 0, "one batch of 128 (loss %.3f)", bml_nn_trainer_last(t).loss);
     CHECK_LE((double)peak / (1 << 30), 4, "conv-BiLSTM at batch 128: GiB at its peak");
     bml_nn_trainer_free(t);
     bml_nn_free(net);

@@ -245,7 +245,7 @@ static void test_paths(void) {
     int status;
     FILE *f;
     snprintf(other, sizeof other, "%s.part", path);
-    CHECK(!bml_nn_save(net, path, BML_NN_F32), "saved");
+    CHECK(!bml_nn_save(net, path, BML_NN_F64), "saved");
     f = fopen(other, "rb");
     CHECK(!f, "no temporary file is left");
     if (f) fclose(f);

@@ -664,18 +664,21 @@ static void test_optimizers(void) {
         int id;
         double rate, momentum, clip, l2, decay;
         const double *want;
-    } rows[] = {{"SGD", BML_NN_SGD, 0.1, 0, 0, 0, 0, fx_opt_sgd},
-                {"SGD with momentum", BML_NN_SGD, 0.1, 0.9, 0, 0, 0, fx_opt_sgd_momentum},
-                {"SGD, clipped", BML_NN_SGD, 0.1, 0, 0.5, 0, 0, fx_opt_sgd_clip},
-                {"SGD with L2", BML_NN_SGD, 0.1, 0, 0, 0.05, 0, fx_opt_sgd_l2},
-                {"RMSprop", BML_NN_RMSPROP, 0.01, 0, 0, 0, 0, fx_opt_rmsprop},
-                {"Adam", BML_NN_ADAM, 0.05, 0, 0, 0, 0, fx_opt_adam},
-                {"Adam with L2", BML_NN_ADAM, 0.05, 0, 0, 0.05, 0, fx_opt_adam_l2},
-                {"AdamW", BML_NN_ADAMW, 0.05, 0, 0, 0, 0.1, fx_opt_adamw}};
+        double x; /* scale of the inputs, 0 = 1 */
+    } rows[] = {{"SGD", BML_NN_SGD, 0.1, 0, 0, 0, 0, fx_opt_sgd, 0},
+                {"SGD with momentum", BML_NN_SGD, 0.1, 0.9, 0, 0, 0, fx_opt_sgd_momentum, 0},
+                {"SGD, clipped", BML_NN_SGD, 0.1, 0, 0.5, 0, 0, fx_opt_sgd_clip, 0},
+                {"SGD with L2", BML_NN_SGD, 0.1, 0, 0, 0.05, 0, fx_opt_sgd_l2, 0},
+                {"RMSprop", BML_NN_RMSPROP, 0.01, 0, 0, 0, 0, fx_opt_rmsprop, 0},
+                {"Adam", BML_NN_ADAM, 0.05, 0, 0, 0, 0, fx_opt_adam, 0},
+                {"Adam with L2", BML_NN_ADAM, 0.05, 0, 0, 0.05, 0, fx_opt_adam_l2, 0},
+                {"AdamW", BML_NN_ADAMW, 0.05, 0, 0, 0, 0.1, fx_opt_adamw, 0},
+                {"RMSprop, tiny gradients", BML_NN_RMSPROP, 0.01, 0, 0, 0, 0, fx_opt_rmsprop_tiny, 1e-7},
+                {"Adam, tiny gradients", BML_NN_ADAM, 0.05, 0, 0, 0, 0, fx_opt_adam_tiny, 1e-7}};
     real x[6], y[6];
     size_t i, j;
     int five;
-    fill(x, 1, 6, 1), fill(y, 2, 6, 1);
+    fill(y, 2, 6, 1);
     for (i = 0; i < COUNT(rows); i++)
         for (five = 0; five < 2; five++) {
             bml_nn *net = dense_net(2, 2, BML_NN_LINEAR);
@@ -687,6 +690,7 @@ static void test_optimizers(void) {
             int status;
             memset(&how, 0, sizeof how);
             put(net, pieces, 2);
+            fill(x, 1, 6, rows[i].x > 0 ? rows[i].x : 1);
             how.x = x, how.y = y, how.n = 3, how.batch = 3, how.in_order = 1, how.keep_last = 1;
             how.epochs = five ? 5 : 1;
             how.optimizer = rows[i].id, how.learning_rate = rows[i].rate, how.momentum = rows[i].momentum;

@@ -80,7 +80,8 @@ static void check_params(problem *p, const char *name) {
         if (m < 0) kinks++;
         else worst = m > worst || m != m ? m : worst;
     }
-    CHECK(worst <= 1e-6 && kinks * 50 <= n, "%s: %d weights, worst %.2g of the largest derivative %.2g, %d at a kink", name, (int)n, worst, scale, (int)kinks);
+    CHECK(worst <= 1e-6 && kinks * 50 <= n, "%s: %d weights, worst %.2g of the largest derivative %.2g, %d at a kink",
+          name, (int)n, worst, scale, (int)kinks);
     free(g);
     bml_nn_trainer_free(t);
 }
@@ -109,7 +110,8 @@ static void check_inputs(problem *p, const char *name) {
         if (m < 0) kinks++;
         else worst = m > worst || m != m ? m : worst;
     }
-    CHECK(worst <= 1e-6 && kinks * 20 <= ROWS * in, "%s: by the inputs, worst %.2g of %.2g, %d at a kink", name, worst, scale, (int)kinks);
+    CHECK(worst <= 1e-6 && kinks * 20 <= ROWS * in, "%s: by the inputs, worst %.2g of %.2g, %d at a kink", name, worst,
+          scale, (int)kinks);
 }
 
 /* A net of these layers, weights moved off their start (biases are zero there), random data, one loss. */
@@ -127,7 +129,8 @@ static void check_net(const char *name, const bml_nn_layer *layers, int n, int l
         fill(p.y, ROWS * p.net->n_out, &rng, low, high);
         for (size_t i = 0; i < p.net->n_params; i++) p.net->params[i] += 0.3 * (bml_nn_rng_uniform(&rng) - 0.5);
         for (size_t i = 0; i < p.net->n_running; i++) p.net->running[i] += bml_nn_rng_uniform(&rng);
-        p.how.x = p.x, p.how.y = loss == BML_NN_CUSTOM ? NULL : p.y, p.how.n = ROWS, p.how.loss = loss, p.how.loss_fn = own_loss;
+        p.how.x = p.x, p.how.y = loss == BML_NN_CUSTOM ? NULL : p.y, p.how.n = ROWS, p.how.loss = loss,
+        p.how.loss_fn = own_loss;
         p.how.batch = ROWS, p.how.block = 2, p.how.l2 = 0.01, p.how.seed = seed, p.how.weights = weights;
         if (bml_nn__by_row(loss) || bml_nn__is_binary(loss)) p.how.class_weights = class_weights;
         check_params(&p, name);
@@ -137,9 +140,11 @@ static void check_net(const char *name, const bml_nn_layer *layers, int n, int l
 }
 
 static void check_layers(void) {
-    const bml_nn_layer in = {.kind = BML_NN_INPUT, .features = 4}, sequence = {.kind = BML_NN_INPUT, .steps = 5, .features = 3};
+    const bml_nn_layer in = {.kind = BML_NN_INPUT, .features = 4},
+                       sequence = {.kind = BML_NN_INPUT, .steps = 5, .features = 3};
     const bml_nn_layer end = {.kind = BML_NN_DENSE, .units = 3}, flat = {.kind = BML_NN_FLATTEN};
-    static const char *const names[] = {"linear", "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "silu", "gelu", "hardtanh", "softmax"};
+    static const char *const names[] = {"linear",   "relu", "leaky_relu", "tanh",     "sigmoid",
+                                        "softplus", "silu", "gelu",       "hardtanh", "softmax"};
     char name[96];
     for (int a = 0; a < BML_NN_N_ACTIVATIONS; a++) {
         bml_nn_layer l[] = {in, {.kind = BML_NN_DENSE, .units = 6, .activation = a}, end};
@@ -151,26 +156,64 @@ static void check_layers(void) {
     }
     for (int kind = BML_NN_GRU; kind <= BML_NN_RNN; kind++)
         for (int way = 0; way < 8; way++) { /* reset before, sequence, bidirectional */
-            bml_nn_layer l[] = {sequence, {.kind = kind, .units = 4, .reset_before = way & 1, .sequence = way >> 1 & 1, .bidirectional = way >> 2}, flat, end};
+            bml_nn_layer l[] = {sequence,
+                                {.kind = kind,
+                                 .units = 4,
+                                 .reset_before = way & 1,
+                                 .sequence = way >> 1 & 1,
+                                 .bidirectional = way >> 2},
+                                flat,
+                                end};
             if ((way & 1) && kind != BML_NN_GRU) continue;
-            snprintf(name, sizeof name, "%s%s%s%s", kind == BML_NN_GRU ? "gru" : kind == BML_NN_LSTM ? "lstm" : "rnn", way & 1 ? ", reset before" : "",
-                     way & 2 ? ", sequence" : "", way & 4 ? ", bidirectional" : "");
+            snprintf(name, sizeof name, "%s%s%s%s",
+                     kind == BML_NN_GRU    ? "gru"
+                     : kind == BML_NN_LSTM ? "lstm"
+                                           : "rnn",
+                     way & 1 ? ", reset before" : "", way & 2 ? ", sequence" : "", way & 4 ? ", bidirectional" : "");
             check_net(name, l, 4, BML_NN_MSE, -1, 1);
         }
     {
         bml_nn_layer relu[] = {sequence, {.kind = BML_NN_RNN, .units = 4, .activation = BML_NN_RELU}, end};
-        bml_nn_layer stack[] = {sequence, {.kind = BML_NN_GRU, .units = 4, .sequence = 1}, {.kind = BML_NN_LSTM, .units = 3, .sequence = 1},
-                                {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH}, {.kind = BML_NN_RNN, .units = 2}, end};
-        bml_nn_layer same[] = {sequence, {.kind = BML_NN_CONV, .units = 4, .kernel = 4, .stride = 2, .same = 1, .activation = BML_NN_TANH}, flat, end};
-        bml_nn_layer pool[] = {sequence, {.kind = BML_NN_CONV, .units = 4, .kernel = 2, .activation = BML_NN_TANH}, {.kind = BML_NN_POOL}, flat, end};
-        bml_nn_layer overlap[] = {sequence, {.kind = BML_NN_POOL, .kernel = 3, .stride = 1}, {.kind = BML_NN_RESHAPE, .features = 9}, end};
-        bml_nn_layer batch[] = {in, {.kind = BML_NN_DENSE, .units = 5}, {.kind = BML_NN_BATCH_NORM}, {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH}, end};
-        bml_nn_layer batch_sequence[] = {sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_BATCH_NORM}, flat, end};
-        bml_nn_layer layer[] = {sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_LAYER_NORM}, flat, end};
-        bml_nn_layer drop[] = {sequence, {.kind = BML_NN_RNN, .units = 6, .sequence = 1}, {.kind = BML_NN_DROPOUT, .rate = 0.3}, flat, {.kind = BML_NN_DROPOUT, .rate = 0.2}, end};
-        bml_nn_layer bayes[] = {in, {.kind = BML_NN_BAYES, .units = 5, .activation = BML_NN_GELU, .prior_sd = 0.7}, {.kind = BML_NN_BAYES, .units = 3}};
-        bml_nn_layer bayes_sequence[] = {sequence, {.kind = BML_NN_BAYES, .units = 4, .activation = BML_NN_TANH}, {.kind = BML_NN_GRU, .units = 3}, end};
-        bml_nn_layer reshape[] = {{.kind = BML_NN_INPUT, .features = 12}, {.kind = BML_NN_RESHAPE, .steps = 4, .features = 3}, {.kind = BML_NN_LSTM, .units = 3, .sequence = 1}};
+        bml_nn_layer stack[] = {sequence,
+                                {.kind = BML_NN_GRU, .units = 4, .sequence = 1},
+                                {.kind = BML_NN_LSTM, .units = 3, .sequence = 1},
+                                {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
+                                {.kind = BML_NN_RNN, .units = 2},
+                                end};
+        bml_nn_layer same[] = {
+            sequence,
+            {.kind = BML_NN_CONV, .units = 4, .kernel = 4, .stride = 2, .same = 1, .activation = BML_NN_TANH},
+            flat,
+            end};
+        bml_nn_layer pool[] = {sequence,
+                               {.kind = BML_NN_CONV, .units = 4, .kernel = 2, .activation = BML_NN_TANH},
+                               {.kind = BML_NN_POOL},
+                               flat,
+                               end};
+        bml_nn_layer overlap[] = {
+            sequence, {.kind = BML_NN_POOL, .kernel = 3, .stride = 1}, {.kind = BML_NN_RESHAPE, .features = 9}, end};
+        bml_nn_layer batch[] = {in,
+                                {.kind = BML_NN_DENSE, .units = 5},
+                                {.kind = BML_NN_BATCH_NORM},
+                                {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
+                                end};
+        bml_nn_layer batch_sequence[] = {
+            sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_BATCH_NORM}, flat, end};
+        bml_nn_layer layer[] = {
+            sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_LAYER_NORM}, flat, end};
+        bml_nn_layer drop[] = {
+            sequence, {.kind = BML_NN_RNN, .units = 6, .sequence = 1}, {.kind = BML_NN_DROPOUT, .rate = 0.3},
+            flat,     {.kind = BML_NN_DROPOUT, .rate = 0.2},           end};
+        bml_nn_layer bayes[] = {in,
+                                {.kind = BML_NN_BAYES, .units = 5, .activation = BML_NN_GELU, .prior_sd = 0.7},
+                                {.kind = BML_NN_BAYES, .units = 3}};
+        bml_nn_layer bayes_sequence[] = {sequence,
+                                         {.kind = BML_NN_BAYES, .units = 4, .activation = BML_NN_TANH},
+                                         {.kind = BML_NN_GRU, .units = 3},
+                                         end};
+        bml_nn_layer reshape[] = {{.kind = BML_NN_INPUT, .features = 12},
+                                  {.kind = BML_NN_RESHAPE, .steps = 4, .features = 3},
+                                  {.kind = BML_NN_LSTM, .units = 3, .sequence = 1}};
         check_net("rnn relu", relu, 3, BML_NN_MSE, -1, 1);
         check_net("stack of recurrent and dense", stack, 6, BML_NN_MSE, -1, 1);
         check_net("conv same, stride 2", same, 4, BML_NN_MSE, -1, 1);
@@ -188,22 +231,27 @@ static void check_layers(void) {
 
 /* Two inputs, branches that meet, a layer used twice, and every loss. */
 static void check_losses(void) {
-    static const struct { const char *name; int loss, activation; double low, high; } cases[] = {
-        {"MSE", BML_NN_MSE, BML_NN_LINEAR, -1, 1}, {"MSLE", BML_NN_MSLE, BML_NN_SOFTPLUS, 0, 3}, {"MAE", BML_NN_MAE, BML_NN_LINEAR, 3, 4},
-        {"binary", BML_NN_BINARY, BML_NN_SIGMOID, 0, 1}, {"binary, logits", BML_NN_BINARY_LOGITS, BML_NN_LINEAR, 0, 1},
-        {"categorical", BML_NN_CATEGORICAL, BML_NN_SOFTMAX, 0, 1}, {"categorical, logits", BML_NN_CATEGORICAL_LOGITS, BML_NN_LINEAR, 0, 1},
-        {"one's own", BML_NN_CUSTOM, BML_NN_TANH, 0, 1}};
+    static const struct { const char *name; int loss, activation; double low, high;
+    } cases[] = {{"MSE", BML_NN_MSE, BML_NN_LINEAR, -1, 1},
+                 {"MSLE", BML_NN_MSLE, BML_NN_SOFTPLUS, 0, 3},
+                 {"MAE", BML_NN_MAE, BML_NN_LINEAR, 3, 4},
+                 {"binary", BML_NN_BINARY, BML_NN_SIGMOID, 0, 1},
+                 {"binary, logits", BML_NN_BINARY_LOGITS, BML_NN_LINEAR, 0, 1},
+                 {"categorical", BML_NN_CATEGORICAL, BML_NN_SOFTMAX, 0, 1},
+                 {"categorical, logits", BML_NN_CATEGORICAL_LOGITS, BML_NN_LINEAR, 0, 1},
+                 {"one's own", BML_NN_CUSTOM, BML_NN_TANH, 0, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .name = "numbers", .features = 4},
-                            {.kind = BML_NN_INPUT, .name = "curve", .steps = 6, .features = 2},
-                            {.kind = BML_NN_DENSE, .name = "a", .from = {"numbers"}, .units = 5, .activation = BML_NN_TANH},
-                            {.kind = BML_NN_GRU, .name = "b", .from = {"curve"}, .units = 4, .bidirectional = 1},
-                            {.kind = BML_NN_CONV, .name = "c", .from = {"curve"}, .units = 3, .kernel = 3, .activation = BML_NN_SILU},
-                            {.kind = BML_NN_FLATTEN, .name = "d"},
-                            {.kind = BML_NN_CONCAT, .name = "meet", .from = {"a", "b", "d", "numbers"}},
-                            {.kind = BML_NN_DENSE, .name = "e", .units = 6, .activation = BML_NN_SIGMOID},
-                            {.kind = BML_NN_CONCAT, .name = "again", .from = {"e", "a"}},
-                            {.kind = BML_NN_DENSE, .name = "out", .units = 3, .activation = cases[i].activation}};
+        bml_nn_layer l[] = {
+            {.kind = BML_NN_INPUT, .name = "numbers", .features = 4},
+            {.kind = BML_NN_INPUT, .name = "curve", .steps = 6, .features = 2},
+            {.kind = BML_NN_DENSE, .name = "a", .from = {"numbers"}, .units = 5, .activation = BML_NN_TANH},
+            {.kind = BML_NN_GRU, .name = "b", .from = {"curve"}, .units = 4, .bidirectional = 1},
+            {.kind = BML_NN_CONV, .name = "c", .from = {"curve"}, .units = 3, .kernel = 3, .activation = BML_NN_SILU},
+            {.kind = BML_NN_FLATTEN, .name = "d"},
+            {.kind = BML_NN_CONCAT, .name = "meet", .from = {"a", "b", "d", "numbers"}},
+            {.kind = BML_NN_DENSE, .name = "e", .units = 6, .activation = BML_NN_SIGMOID},
+            {.kind = BML_NN_CONCAT, .name = "again", .from = {"e", "a"}},
+            {.kind = BML_NN_DENSE, .name = "out", .units = 3, .activation = cases[i].activation}};
         char name[64];
         snprintf(name, sizeof name, "branched net, %s", cases[i].name);
         check_net(name, l, 10, cases[i].loss, cases[i].low, cases[i].high);
@@ -212,7 +260,9 @@ static void check_losses(void) {
 
 /* Scalers are part of the derivative: in the user's units. */
 static void check_scaled(void) {
-    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 4}, {.kind = BML_NN_DENSE, .units = 6, .activation = BML_NN_TANH}, {.kind = BML_NN_DENSE, .units = 3}};
+    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 4},
+                        {.kind = BML_NN_DENSE, .units = 6, .activation = BML_NN_TANH},
+                        {.kind = BML_NN_DENSE, .units = 3}};
     bml_nn_config config = {l, 3, seed};
     problem p = {0};
     bml_nn_rng rng;
