@@ -1,0 +1,890 @@
+/* classify_fermi: Fermi-LAT catalogue in, classes with uncertainties out.
+
+     classify_fermi 4fgl_dr2.fits --pulsars lat_pulsars.csv --task agn-psr --net ensemble --out fermi
+
+   Evaluates a classifier on repeated stratified splits of the labelled sources (run r: split number r, from --seed on),
+   then fits it to all of them and judges the sources without a class (task bll-fsrq: the bcu). Writes evaluation.csv
+   (scores of every run), curves.csv (ROC and precision-recall), calibration.csv, report.csv (what was met in the
+   catalogue), predictions.csv, importance.csv (--importance), pictures, run.json. */
+#include "common.h"
+#define BML_CLASSIFY_IMPLEMENTATION
+#include "bml_classify.h"
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { LOGISTIC, FOREST, BOOST, DNN, RNN, BNN, ENSEMBLE, N_NETS }; /* the first six as in bml_classify.h */
+enum { MAX_RUNS = 1000, N_MEMBERS = 5, MAX_COLUMNS = 512, BINS = 10, N_SCORES = 10 };
+enum { BOTH = BML_CLASSIFY_ENERGY | BML_CLASSIFY_TIME };
+
+static const char nets[] = "logistic|forest|boost|dnn|rnn|bnn|ensemble", tasks[] = "agn-psr|bll-fsrq|yng-msp";
+
+typedef struct settings {
+    const char *catalog, *pulsars, *out, *compare;
+    int task, net, features, inputs, smote, calibrate, test, schedule;
+    int latitude, importance, shuffle, quiet;
+    long runs, copies, epochs, threads, draws;
+    double fraction, confidence;
+    uint64_t seed;
+} settings;
+
+/* A model with all it points to. */
+typedef struct recipe {
+    bml_classify_config config, member[N_MEMBERS];
+    int column[N_MEMBERS + 1][MAX_COLUMNS];
+} recipe;
+
+typedef struct run_result {
+    bml_classify_scores plain, weighted; /* as they are; and with the flux distribution of the candidates */
+    double covered;
+    double *p; /* [n][2] of the test rows */
+    int *row, *y, n, status;
+    char why[BML_CLASSIFY_MESSAGE];
+} run_result;
+
+/* ==== what others found on this catalogue: Finke, Kraemer & Manconi 2021, MNRAS 507, 4061; Manconi et al. 2021 ==== */
+
+typedef struct published {
+    const char *what;
+    double accuracy, accuracy_sd, auc, auc_sd;
+} published;
+static const published others[3] = {{"published DNN", 97.60, 0.20, 97.99, 0.75},
+                                    {"published DNN", 88.77, 1.00, 90.41, 0.61},
+                                    {"published DNN", 87.10, 3.86, 92.84, 3.41}};
+static const char *const published_counts[3] = {
+    "published, of 1679 blank: DNN 1050 AGN, 78 PSR, 551 undecided; RNN 1076, 57, 546",
+    "published, of the bcu: 853 BLL, 531 FSRQ", "published: 11 MSP candidates"};
+
+/* ==== models ==== */
+
+/* Columns of the features that `prefixes` name, among the inputs in use, and the latitude where that is wanted. */
+static void choose_columns(bml_classify_config *c, int *column, const settings *s, int inputs, const char *prefixes,
+                           const bml_classify_data *d) {
+    char words[128];
+    snprintf(words, sizeof words, "%s%s", prefixes, s->latitude ? "|abs_latitude" : "");
+    bml_classify_data_columns(column, &c->n_columns, d, inputs | BML_CLASSIFY_PLACE, words);
+    c->columns = column;
+}
+
+static const char *const feature_words[] = {"", "raw_", "log_", "log_|derived", "log_|derived|snr|error|sqrt_ts"};
+
+/* Which features and inputs a net takes unless told: raw for networks, everything for trees; the bands alone for
+   yng-msp networks and for the BNN, as published. */
+static int features_of(const settings *s) {
+    if (s->features) return s->features;
+    return s->net == DNN || s->net == RNN || s->net == BNN ? 1 : s->net == LOGISTIC ? 3 : 4;
+}
+
+static int inputs_of(const settings *s) {
+    static const int words[4] = {0, BOTH, BML_CLASSIFY_ENERGY, BML_CLASSIFY_TIME};
+    int network = s->net == DNN || s->net == RNN || s->net == BNN;
+    if (s->inputs) return words[s->inputs];
+    return s->net == BNN || (network && s->task == BML_CLASSIFY_YNG_MSP) ? BML_CLASSIFY_ENERGY : BOTH;
+}
+
+/* One model with the program's settings. The numbers were chosen by log loss in 5 folds within the training part of
+   each of the splits 1 to 10: test rows had no say. yng-msp, with a tenth of the rows, wants smaller leaves and more
+   trees. */
+static void set_model(bml_classify_config *c, const settings *s, int model) {
+    int few = s->task == BML_CLASSIFY_YNG_MSP;
+    memset(c, 0, sizeof *c);
+    c->model = model;
+    c->epochs = (model == DNN || model == RNN) && few ? 150 : 0;
+    c->cosine = model == DNN && s->schedule == 0;
+    c->smote = s->smote;
+    if (s->epochs) c->epochs = (int)s->epochs;
+    c->draws = (int)s->draws;
+    if (model == FOREST)
+        c->random_cuts = 1, c->column_share = few ? 0.5 : 0.3, c->trees = few ? 300 : 100, c->min_leaf = few ? 2 : 5;
+    if (model == BOOST) c->trees = 300, c->rate = 0.05, c->depth = 2, c->column_share = 0.1;
+    if (model == LOGISTIC) c->l2 = few ? 3 : 10;
+}
+
+/* The stack: dense nets on raw fluxes and on logarithms, logistic regression, random-cut forest, boosted stumps. */
+static void set_ensemble(recipe *r, const settings *s, const bml_classify_data *d) {
+    static const int model[N_MEMBERS] = {DNN, DNN, LOGISTIC, FOREST, BOOST};
+    static const char full[] = "log_|derived|snr|error|sqrt_ts";
+    static const char *const words[N_MEMBERS] = {"raw_", "log_|derived|snr", "log_|derived", full, full};
+    int m, inputs, few = s->task == BML_CLASSIFY_YNG_MSP;
+    for (m = 0; m < N_MEMBERS; m++) {
+        set_model(&r->member[m], s, model[m]);
+        inputs = inputs_of(s);
+        if (m == 0 && !s->inputs && few) inputs = BML_CLASSIFY_ENERGY;
+        choose_columns(&r->member[m], r->column[m], s, inputs, m == 2 && few ? full : words[m], d);
+        if (model[m] == DNN) r->member[m].copies = 3;
+        if (m == 1) r->member[m].epochs = 20, r->member[m].rate = 0.003;
+    }
+    memset(&r->config, 0, sizeof r->config);
+    r->config.model = BML_CLASSIFY_STACK;
+    r->config.member = r->member;
+    r->config.n_members = N_MEMBERS;
+    r->config.calibrate = BML_CLASSIFY_TEMPERATURE;
+}
+
+/* last: the model for predictions, with copies for an uncertainty, and calibrated. */
+static void set_recipe(recipe *r, const settings *s, const bml_classify_data *d, int last) {
+    if (s->net == ENSEMBLE) set_ensemble(r, s, d);
+    else {
+        set_model(&r->config, s, s->net);
+        choose_columns(&r->config, r->column[N_MEMBERS], s, inputs_of(s), feature_words[features_of(s)], d);
+        r->config.copies = s->copies                                                     ? (int)s->copies
+                           : last && (s->net == DNN || s->net == RNN || s->net == BOOST) ? 10
+                                                                                         : 1;
+        if (last) r->config.calibrate = BML_CLASSIFY_TEMPERATURE;
+    }
+    if (s->calibrate) r->config.calibrate = s->calibrate - 1;
+    r->config.seed = s->seed;
+}
+
+/* ==== evaluation ==== */
+
+/* The column of that name, or -1. */
+static int feature_column(const bml_classify_data *d, const char *name) {
+    int k;
+    for (k = 0; k < d->d; k++)
+        if (!strcmp(d->feature[k], name)) return k;
+    return -1;
+}
+
+/* weight[n] that give the test rows the flux distribution of the candidates; 0 when there are none. */
+static int flux_weights(double *weight, double *covered, const bml_classify_data *d, const int *row, int n) {
+    int at = feature_column(d, "derived_mean"), i, m = 0, status;
+    double *value = malloc((size_t)n * sizeof *value), *target = malloc((size_t)d->n * sizeof *target);
+    if (!value || !target || at < 0) fail("out of memory");
+    for (i = 0; i < n; i++) value[i] = d->x[row[i] * d->d + at];
+    for (i = 0; i < d->n; i++)
+        if (d->y[i] < 0 && isfinite(d->x[i * d->d + at])) target[m++] = d->x[i * d->d + at];
+    status = m < BINS ? -1 : bml_classify_match_weights(weight, covered, value, n, target, m, BINS);
+    free(value);
+    free(target);
+    return status == 0;
+}
+
+/* Training rows first: by a random split, or by the release of the catalogue in which a source appeared. */
+static int split_rows(int *row, int *n_train, int *n_test, const settings *s, const bml_classify_catalog *c,
+                      const bml_classify_data *d, uint64_t seed, char *why) {
+    int i, release, n = 0;
+    if (!s->test) return bml_classify_split(row, n_train, n_test, d, s->fraction, seed, why);
+    *n_train = *n_test = 0;
+    for (release = 0; release < 2; release++)
+        for (i = 0; i < d->n; i++) {
+            if (d->y[i] < 0 || (c->release[d->source[i]] == 1) != (release == 0)) continue;
+            row[n++] = i;
+            *(release ? n_test : n_train) += 1;
+        }
+    if (*n_train && *n_test) return 0;
+    snprintf(why, BML_CLASSIFY_MESSAGE, "--test release: the catalogue's DataRelease does not tell two releases apart");
+    return BML_CLASSIFY_TOO_FEW;
+}
+
+/* Fits on the training part of split number `seed`, scores the rest. Nothing of a test row reaches the fit. */
+static void run_one(run_result *r, const settings *s, const bml_classify_catalog *c, const bml_classify_data *d,
+                    uint64_t seed) {
+    int *row = malloc((size_t)d->n * sizeof *row), n_train = 0, i;
+    double *weight = malloc((size_t)d->n * sizeof *weight);
+    recipe *how = malloc(sizeof *how);
+    bml_classify_model *model = NULL;
+    if (!row || !weight || !how) fail("out of memory");
+    set_recipe(how, s, d, 0);
+    how->config.seed = seed;
+    r->status = split_rows(row, &n_train, &r->n, s, c, d, seed, r->why);
+    r->p = malloc((size_t)d->n * 2 * sizeof *r->p);
+    r->row = malloc((size_t)d->n * sizeof *r->row);
+    r->y = malloc((size_t)d->n * sizeof *r->y);
+    if (!r->p || !r->row || !r->y) fail("out of memory");
+    if (!r->status) r->status = bml_classify_fit(&model, &how->config, d, row, n_train, r->why);
+    if (!r->status) r->status = bml_classify_predict(r->p, NULL, model, d, row + n_train, r->n);
+    for (i = 0; i < r->n; i++) r->row[i] = row[n_train + i], r->y[i] = d->y[r->row[i]];
+    if (!r->status) r->status = bml_classify_score(&r->plain, r->p, r->y, NULL, r->n, 2);
+    r->covered = 0;
+    r->weighted = r->plain;
+    if (!r->status && flux_weights(weight, &r->covered, d, r->row, r->n))
+        r->status = bml_classify_score(&r->weighted, r->p, r->y, weight, r->n, 2);
+    bml_classify_model_free(model);
+    free(row);
+    free(weight);
+    free(how);
+}
+
+static void run_all(run_result *runs, const settings *s, const bml_classify_catalog *c, const bml_classify_data *d) {
+    progress_bar bar;
+    long r, done = 0;
+    progress_begin(&bar, "evaluating", (double)s->runs, s->quiet);
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads((int)s->threads)
+#endif
+    for (r = 0; r < s->runs; r++) {
+        run_one(&runs[r], s, c, d, s->seed + (uint64_t)r);
+#ifdef _OPENMP
+#pragma omp critical
+#endif
+        progress_at(&bar, (double)++done, NULL);
+    }
+    progress_end(&bar);
+    for (r = 0; r < s->runs; r++)
+        if (runs[r].status) fail("run %ld: %s: %s", r + 1, bml_classify_strerror(runs[r].status), runs[r].why);
+}
+
+static const char *const score_name[N_SCORES] = {"accuracy", "auc",      "balanced_accuracy", "f1",        "pr_auc",
+                                                 "brier",    "log_loss", "calibration_error", "threshold", "auc_error"};
+
+static double score_value(const bml_classify_scores *s, int k) {
+    const double v[N_SCORES] = {s->accuracy, s->auc,      s->balanced_accuracy, s->f1,        s->pr_auc,
+                                s->brier,    s->log_loss, s->calibration_error, s->threshold, s->auc_error};
+    return v[k];
+}
+
+/* Mean and sd over the runs of score k, and of its weighted form. */
+static void over_runs(double *mean, double *sd, const run_result *runs, long n, int k, int weighted) {
+    double v[MAX_RUNS];
+    long r;
+    for (r = 0; r < n; r++) v[r] = score_value(weighted ? &runs[r].weighted : &runs[r].plain, k);
+    bml_classify_mean_sd(mean, sd, v, (int)n);
+}
+
+static int write_evaluation(const settings *s, const run_result *runs, char *err) {
+    out_file o;
+    long r;
+    int k;
+    if (out_begin(&o, s->out, "evaluation.csv", err)) return -1;
+    fprintf(o.f, "run,split_seed,n_test,weighted");
+    for (k = 0; k < N_SCORES; k++) fprintf(o.f, ",%s", score_name[k]);
+    fprintf(o.f, "\n");
+    for (r = 0; r < 2 * s->runs; r++) {
+        const run_result *one = &runs[r / 2];
+        fprintf(o.f, "%ld,%llu,%d,%s", r / 2 + 1, (unsigned long long)(s->seed + (uint64_t)(r / 2)), one->n,
+                r % 2 ? "yes" : "no");
+        for (k = 0; k < N_SCORES; k++) fprintf(o.f, ",%.6g", score_value(r % 2 ? &one->weighted : &one->plain, k));
+        fprintf(o.f, "\n");
+    }
+    return out_commit(&o, err);
+}
+
+/* All test rows of all runs after one another: score[n], y[n]. */
+static int pool(double **score, int **y, const run_result *runs, long n_runs) {
+    int n = 0, i;
+    long r;
+    for (r = 0; r < n_runs; r++) n += runs[r].n;
+    *score = malloc((size_t)n * sizeof **score);
+    *y = malloc((size_t)n * sizeof **y);
+    if (!*score || !*y) fail("out of memory");
+    for (n = 0, r = 0; r < n_runs; r++)
+        for (i = 0; i < runs[r].n; i++) {
+            (*score)[n] = runs[r].p[2 * i + 1];
+            (*y)[n++] = runs[r].y[i];
+        }
+    return n;
+}
+
+/* curves.csv: ROC and precision-recall of every run; calibration.csv; cost.csv, both of the pooled test rows. */
+static int write_curves(const settings *s, const run_result *runs, char *err) {
+    double *score, mean[BINS], fraction[BINS], weight[BINS], cost[51];
+    int *y, n = pool(&score, &y, runs, s->runs), i, k;
+    double *c = malloc(4 * ((size_t)n + 1) * sizeof *c);
+    long r;
+    out_file o;
+    if (!c) fail("out of memory");
+    if (out_begin(&o, s->out, "curves.csv", err)) return -1;
+    fprintf(o.f, "run,threshold,false_positive,true_positive,precision\n");
+    for (r = 0; r < s->runs; r++) {
+        int at = 0, m, points;
+        for (i = 0; i < r; i++) at += runs[i].n;
+        m = runs[r].n + 1;
+        points = bml_classify_curve(c, c + m, c + 2 * m, c + 3 * m, score + at, y + at, NULL, runs[r].n);
+        for (k = 0; k < points; k++)
+            fprintf(o.f, "%ld,%.6g,%.6g,%.6g,%.6g\n", r + 1, c[k], c[m + k], c[2 * m + k], c[3 * m + k]);
+    }
+    free(c);
+    if (out_commit(&o, err)) return -1;
+    bml_classify_calibration_curve(mean, fraction, weight, BINS, score, y, NULL, n);
+    if (out_begin(&o, s->out, "calibration.csv", err)) return -1;
+    fprintf(o.f, "mean_probability,true_fraction,rows\n");
+    for (k = 0; k < BINS; k++)
+        if (weight[k] > 0) fprintf(o.f, "%.6g,%.6g,%.0f\n", mean[k], fraction[k], weight[k]);
+    if (out_commit(&o, err)) return -1;
+    if (out_begin(&o, s->out, "cost.csv", err)) return -1;
+    fprintf(o.f, "probability_cost,least_normalised_cost\n");
+    k = bml_classify_cost_curve(cost, 51, score, y, NULL, n);
+    for (i = 0; i < 51 && !k; i++) fprintf(o.f, "%.2f,%.6g\n", i / 50.0, cost[i]);
+    free(score);
+    free(y);
+    return out_commit(&o, err);
+}
+
+static int write_report(const settings *s, const bml_classify_catalog *c, char *err) {
+    const bml_classify_report *r;
+    out_file o;
+    if (out_begin(&o, s->out, "report.csv", err)) return -1;
+    fprintf(o.f, "column,values,nan,infinite,zero,negative,upper_limits,rule\n");
+    for (r = c->report; r->what; r++) {
+        fprintf(o.f, "%s,%ld,%ld,%ld,%ld,%ld,%ld,", r->what, r->n, r->n_nan, r->n_infinite, r->n_zero, r->n_negative,
+                r->n_limits);
+        csv_text(o.f, r->rule);
+        fputc('\n', o.f);
+    }
+    return out_commit(&o, err);
+}
+
+static void print_evaluation(const settings *s, const run_result *runs, const bml_classify_data *d) {
+    static const char *const head[8] = {"accuracy %", "AUC %", "balanced %", "F1 %",
+                                        "PR AUC %",   "Brier", "log loss",   "cal. error"};
+    const published *p = &others[s->task];
+    recipe *how = malloc(sizeof *how);
+    char word[64], net[64];
+    int k, weighted, used = 0, i, n[2] = {0, 0};
+    if (!how) fail("out of memory");
+    set_recipe(how, s, d, 0);
+    for (i = 0; i < d->n; i++)
+        if (d->y[i] >= 0) n[d->y[i]]++;
+    for (i = 0; i < how->config.n_members; i++) used += how->member[i].n_columns;
+    choice_word(word, sizeof word, tasks, s->task);
+    choice_word(net, sizeof net, nets, s->net);
+    printf("%s, %s: %d %s, %d %s; %d inputs; %ld %s, seeds %llu to %llu\n", word, net, n[0], d->class_name[0], n[1],
+           d->class_name[1], used ? used : how->config.n_columns, s->runs,
+           s->test ? "runs, trained on release 1, tested on later ones" : "stratified splits",
+           (unsigned long long)s->seed, (unsigned long long)(s->seed + (uint64_t)s->runs - 1));
+    for (n[0] = n[1] = 0, i = 0; i < runs[0].n; i++) n[runs[0].y[i]]++;
+    printf("tested on %d %s, %d %s; sd between runs, not of the mean\n", n[0], d->class_name[0], n[1],
+           d->class_name[1]);
+    printf("%-12s %-16s %-16s %-34s\n", "", "measured", p->what, "at the fluxes of the sources to judge");
+    for (k = 0; k < 8; k++) {
+        double mean, sd, unit = k < 5 ? 100 : 1;
+        printf("%-12s", head[k]);
+        for (weighted = 0; weighted < 2; weighted++) {
+            over_runs(&mean, &sd, runs, s->runs, k, weighted);
+            printf(k < 5 ? " %6.2f +- %5.2f " : " %6.4f +- %6.4f", unit * mean, unit * sd);
+            if (weighted) continue;
+            if (k == 0) printf(" %6.2f +- %5.2f ", p->accuracy, p->accuracy_sd);
+            else if (k == 1) printf(" %6.2f +- %5.2f ", p->auc, p->auc_sd);
+            else printf("%*s", k < 5 ? 17 : 15, "");
+        }
+        printf("\n");
+    }
+    free(how);
+}
+
+/* ==== predictions ==== */
+
+typedef struct verdicts {
+    double *p, *sd, *distance, *first; /* [n][2], [n][2], [n], [n] probability of class PSR (yng-msp) or NULL */
+    int *row, *verdict, n;             /* rows of the data: the candidates */
+} verdicts;
+
+static bml_classify_model *fit_all(const settings *s, const bml_classify_data *d) {
+    char why[BML_CLASSIFY_MESSAGE] = "";
+    recipe *how = malloc(sizeof *how);
+    bml_classify_model *model = NULL;
+    int status;
+    if (!how) fail("out of memory");
+    set_recipe(how, s, d, 1);
+    status = bml_classify_fit(&model, &how->config, d, NULL, 0, why);
+    free(how);
+    if (status) fail("%s: %s", bml_classify_strerror(status), why);
+    return model;
+}
+
+/* Probability of PSR for the candidates of yng-msp: the same kind of model, on the other task. */
+static double *first_stage(const settings *given, const bml_classify_catalog *c, const bml_classify_data *d,
+                           const verdicts *v) {
+    bml_classify_features f = {BML_CLASSIFY_AGN_PSR, 63, 0};
+    bml_classify_data *agn = NULL;
+    char why[BML_CLASSIFY_MESSAGE];
+    settings s = *given;
+    bml_classify_model *model;
+    double *p, *out = malloc((size_t)v->n * sizeof *out + 1);
+    int status = bml_classify_data_from_catalog(&agn, c, &f, why), i, k;
+    if (status) fail("%s", why);
+    s.task = BML_CLASSIFY_AGN_PSR;
+    s.latitude = 0;
+    model = fit_all(&s, agn);
+    p = malloc((size_t)agn->n * 2 * sizeof *p);
+    if (!p || !out) fail("out of memory");
+    if (bml_classify_predict(p, NULL, model, agn, NULL, agn->n)) fail("out of memory");
+    for (i = 0, k = 0; i < v->n; i++) { /* both lists are in the order of the catalogue */
+        while (agn->source[k] != d->source[v->row[i]]) k++;
+        out[i] = p[2 * k + 1];
+    }
+    free(p);
+    bml_classify_model_free(model);
+    bml_classify_data_free(agn);
+    return out;
+}
+
+static void judge(verdicts *v, const settings *s, const bml_classify_catalog *c, const bml_classify_data *d) {
+    bml_classify_model *model = fit_all(s, d);
+    int *train = malloc((size_t)d->n * sizeof *train), column[MAX_COLUMNS], n_columns = 0, i, n_train = 0, status;
+    size_t n = (size_t)d->n;
+    v->row = malloc(n * sizeof *v->row);
+    v->verdict = malloc(n * sizeof *v->verdict);
+    v->p = malloc(2 * n * sizeof *v->p);
+    v->sd = malloc(2 * n * sizeof *v->sd);
+    v->distance = malloc(n * sizeof *v->distance);
+    if (!train || !v->row || !v->verdict || !v->p || !v->sd || !v->distance) fail("out of memory");
+    for (i = 0, v->n = 0; i < d->n; i++) {
+        if (d->y[i] < 0) v->row[v->n++] = i;
+        else train[n_train++] = i;
+    }
+    bml_classify_data_columns(column, &n_columns, d, inputs_of(s), "log_|derived");
+    status = bml_classify_predict(v->p, v->sd, model, d, v->row, v->n);
+    if (!status) status = bml_classify_domain_distance(v->distance, d, v->row, v->n, train, n_train, column, n_columns);
+    if (status) fail("predictions: %s", bml_classify_strerror(status));
+    for (i = 0; i < v->n; i++) v->verdict[i] = bml_classify_verdict(v->p + 2 * i, 2, s->confidence);
+    v->first = s->task == BML_CLASSIFY_YNG_MSP ? first_stage(s, c, d, v) : NULL;
+    bml_classify_model_free(model);
+    free(train);
+}
+
+static int write_predictions(const settings *s, const verdicts *v, const bml_classify_catalog *c,
+                             const bml_classify_data *d, char *err) {
+    out_file o;
+    int i;
+    if (out_begin(&o, s->out, "predictions.csv", err)) return -1;
+    fprintf(o.f, "Source_Name,CLASS1,GLON,GLAT,p_%s,p_%s,sd,verdict,domain_distance%s\n", d->class_name[0],
+            d->class_name[1], v->first ? ",p_PSR" : "");
+    for (i = 0; i < v->n; i++) {
+        int k = d->source[v->row[i]];
+        csv_text(o.f, c->name[k]);
+        fprintf(o.f, ",%s,%.5g,%.5g,%.5f,%.5f,%.5f,%s,%.3f", c->label[k], c->lon[k], c->lat[k], v->p[2 * i],
+                v->p[2 * i + 1], v->sd[2 * i + 1], v->verdict[i] < 0 ? "unclassified" : d->class_name[v->verdict[i]],
+                v->distance[i]);
+        if (v->first) fprintf(o.f, ",%.5f", v->first[i]);
+        fputc('\n', o.f);
+    }
+    return out_commit(&o, err);
+}
+
+static void print_verdicts(const settings *s, const verdicts *v, const bml_classify_catalog *c,
+                           const bml_classify_data *d) {
+    int kind, i, far = 0, both = 0;
+    static const char *const of[3] = {"blank", "unk", "bcu"};
+    for (kind = BML_CLASSIFY_BLANK; kind <= BML_CLASSIFY_BCU; kind++) {
+        int count[3] = {0, 0, 0}, n = 0;
+        for (i = 0; i < v->n; i++)
+            if (c->kind[d->source[v->row[i]]] == kind) count[1 + v->verdict[i]]++, n++;
+        if (n)
+            printf("%4d %-5s: %d %s, %d %s, %d unclassified (below %g)\n", n, of[kind], count[1], d->class_name[0],
+                   count[2], d->class_name[1], count[0], s->confidence);
+    }
+    for (i = 0; i < v->n; i++) {
+        far += v->distance[i] >= 3;
+        both += v->first && v->verdict[i] == 1 && v->first[i] >= s->confidence;
+    }
+    if (v->first) printf("of these, %d are MSP that the task agn-psr calls PSR\n", both);
+    printf("%s\n%d of %d lie outside the training domain (distance 3 and more)\n", published_counts[s->task], far,
+           v->n);
+}
+
+/* Agreement with the verdicts of an earlier predictions.csv. */
+static void compare(const settings *s, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d) {
+    bml_classify_table *t = NULL;
+    char why[BML_CLASSIFY_MESSAGE];
+    int *a = malloc((size_t)v->n * sizeof *a + 1), *b = malloc((size_t)v->n * sizeof *b + 1), name, verdict, i, k,
+        row = 0, n = 0, same = 0;
+    if (bml_classify_table_read(&t, s->compare, why)) fail("%s", why);
+    name = bml_classify_table_find(t, "Source_Name");
+    verdict = bml_classify_table_find(t, "verdict");
+    if (name < 0 || verdict < 0 || !t->column[name].text || !t->column[verdict].text)
+        fail("%s: no predictions.csv (needs Source_Name and verdict)", s->compare);
+    if (!a || !b) fail("out of memory");
+    for (i = 0; i < v->n; i++) {
+        a[i] = v->verdict[i];
+        b[i] = -1;
+        for (k = 0; k < t->n_rows && strcmp(t->column[name].text[row], c->name[d->source[v->row[i]]]); k++)
+            row = (row + 1) % t->n_rows;
+        if (k == t->n_rows) continue;
+        for (k = 0; k < 2; k++)
+            if (!strcmp(t->column[verdict].text[row], d->class_name[k])) b[i] = k;
+        if (a[i] >= 0 && b[i] >= 0) n++, same += a[i] == b[i];
+    }
+    printf("%s: %d sources classified by both, %d alike, kappa %.3f\n", s->compare, n, same,
+           bml_classify_kappa(a, b, v->n, 2));
+    bml_classify_table_free(t);
+    free(a);
+    free(b);
+}
+
+/* importance.csv: permutation and gradient importance on the test rows of the first split. */
+static int write_importance(const settings *s, const bml_classify_catalog *c, const bml_classify_data *d, char *err) {
+    int *row = malloc((size_t)d->n * sizeof *row), n_train = 0, n_test = 0, k, status;
+    double *fall = calloc((size_t)d->d, sizeof *fall), *slope = calloc((size_t)d->d, sizeof *slope);
+    char why[BML_CLASSIFY_MESSAGE] = "";
+    recipe *how = malloc(sizeof *how);
+    bml_classify_model *model = NULL;
+    out_file o;
+    if (!row || !fall || !slope || !how) fail("out of memory");
+    set_recipe(how, s, d, 0);
+    how->config.calibrate = 0;
+    status = split_rows(row, &n_train, &n_test, s, c, d, s->seed, why);
+    if (!status) status = bml_classify_fit(&model, &how->config, d, row, n_train, why);
+    if (!status) status = bml_classify_permutation_importance(fall, model, d, row + n_train, n_test, 3, s->seed);
+    if (!status) status = bml_classify_gradient_importance(slope, model, d, row + n_train, n_test);
+    if (status) return error_set(err, "importance: %s: %s", bml_classify_strerror(status), why);
+    if (out_begin(&o, s->out, "importance.csv", err)) return -1;
+    fprintf(o.f, "feature,auc_fall_by_permutation,gradient_share\n");
+    for (k = 0; k < d->d; k++)
+        if (slope[k] > 0 || fall[k] < 0 || fall[k] > 0)
+            fprintf(o.f, "%s,%.5f,%.5f\n", d->feature[k], fall[k], slope[k]);
+    bml_classify_model_free(model);
+    free(row);
+    free(fall);
+    free(slope);
+    free(how);
+    return out_commit(&o, err);
+}
+
+/* ==== pictures ==== */
+
+static const char *const colour[3] = {"#0072B2", "#D55E00", "#999999"}; /* class 0, class 1, unclassified */
+
+/* ROC and precision-recall curves of all runs from curves.csv, and the calibration curve. */
+static int draw_curves(const settings *s, const bml_classify_data *d, char *err) {
+    out_file o;
+    if (plot_begin(&o, s->out, "curves", 1500, 500, 13, err)) return -1;
+    fprintf(o.f, "set datafile separator ','\nset multiplot layout 1,3\nunset key\nset grid lc rgb '#dddddd'\nset "
+                 "xrange [0:1]\n");
+    fprintf(o.f, "set yrange [0:1.01]\nset xlabel 'false positive rate'\nset ylabel 'true positive rate'\nset title ");
+    plot_text(o.f, "ROC, one line per run");
+    fprintf(o.f,
+            "\nplot for [r=1:%ld] 'curves.csv' every ::1 using ($1==r?$3:1/0):4 with lines lw 1 lc rgb '%s', x lc rgb "
+            "'#999999' dt 2\n",
+            s->runs, colour[0]);
+    fprintf(o.f, "set xlabel 'recall of %s'\nset ylabel 'precision'\nset title 'precision-recall'\n", d->class_name[1]);
+    fprintf(o.f, "plot for [r=1:%ld] 'curves.csv' every ::1 using ($1==r?$4:1/0):5 with lines lw 1 lc rgb '%s'\n",
+            s->runs, colour[1]);
+    fprintf(o.f, "set xlabel 'mean probability of %s'\nset ylabel 'true fraction'\nset title 'calibration'\n",
+            d->class_name[1]);
+    fprintf(o.f,
+            "plot 'calibration.csv' every ::1 using 1:2:(sqrt(($2*(1-$2)+0.01)/$3)) with yerrorbars pt 7 lc rgb '%s', "
+            "'' every ::1 using 1:2 with lines lc rgb '%s', x lc rgb '#999999' dt 2\nunset multiplot\n",
+            colour[0], colour[0]);
+    return plot_end(&o, s->out, "curves", err);
+}
+
+/* Shares of labelled sources and of verdicts in bins of 10 degrees. */
+static int draw_latitude(const settings *s, const verdicts *v, const bml_classify_catalog *c,
+                         const bml_classify_data *d, char *err) {
+    double n[4][18] = {{0}}, total[4] = {0, 0, 0, 0};
+    int i, b, k;
+    out_file o;
+    for (i = 0; i < d->n; i++)
+        if (d->y[i] >= 0) b = (int)((c->lat[d->source[i]] + 90) / 10.0001), n[d->y[i]][b]++, total[d->y[i]]++;
+    for (i = 0; i < v->n; i++)
+        if (v->verdict[i] >= 0)
+            b = (int)((c->lat[d->source[v->row[i]]] + 90) / 10.0001), n[2 + v->verdict[i]][b]++,
+            total[2 + v->verdict[i]]++;
+    if (plot_begin(&o, s->out, "latitude", 900, 600, 14, err)) return -1;
+    fprintf(o.f, "$d << EOD\n");
+    for (b = 0; b < 18; b++) {
+        fprintf(o.f, "%d", -85 + 10 * b);
+        for (k = 0; k < 4; k++) fprintf(o.f, " %.5g", total[k] > 0 ? n[k][b] / total[k] : 0);
+        fprintf(o.f, "\n");
+    }
+    fprintf(o.f, "EOD\nset xlabel 'Galactic latitude [deg]'\nset ylabel 'share of sources per 10 deg'\nset xrange "
+                 "[-90:90]\nset yrange [0:*]\n");
+    fprintf(o.f, "set grid lc rgb '#dddddd'\nset key top right\nplot ");
+    for (k = 0; k < 4; k++)
+        fprintf(o.f, "$d using 1:%d with histeps lw 2 dt %d lc rgb '%s' title '%s, %s (%.0f)'%s", k + 2, k < 2 ? 1 : 2,
+                colour[k % 2], d->class_name[k % 2], k < 2 ? "labelled" : "candidates", total[k], k < 3 ? ", " : "\n");
+    return plot_end(&o, s->out, "latitude", err);
+}
+
+/* One data block of points (x, y) per verdict, from position or from curvature and variability. */
+static void point_blocks(FILE *f, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d,
+                         int sky) {
+    int k, i;
+    for (k = 0; k < 3; k++) {
+        fprintf(f, "$v%d << EOD\n1e9 1e9\n", k);
+        for (i = 0; i < v->n; i++) {
+            int at = d->source[v->row[i]];
+            double l = (c->lon[at] > 180 ? c->lon[at] - 360 : c->lon[at]) * 0.017453292519943295,
+                   b = c->lat[at] * 0.017453292519943295;
+            double scale = sqrt(2 / (1 + cos(b) * cos(l / 2)));
+            if ((v->verdict[i] < 0 ? 2 : v->verdict[i]) != k) continue;
+            if (sky)
+                fprintf(f, "%.4f %.4f\n", -2 * scale * cos(b) * sin(l / 2), scale * sin(b)); /* Hammer's projection */
+            else fprintf(f, "%.4f %.4f\n", log10(fmax(c->variability[at], 1)), log10(fmax(c->curvature[at], 0.03)));
+        }
+        fprintf(f, "EOD\n");
+    }
+}
+
+static void plot_blocks(FILE *f, const bml_classify_data *d, const char *first) {
+    int k;
+    fprintf(f, "plot %s", first);
+    for (k = 2; k >= 0; k--)
+        fprintf(f, "$v%d using 1:2 with points pt 7 ps %s lc rgb '%s' title '%s'%s", k, k == 1 ? "0.7" : "0.5",
+                colour[k], k == 2 ? "unclassified" : d->class_name[k], k ? ", " : "\n");
+}
+
+static int draw_sky(const settings *s, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d,
+                    char *err) {
+    out_file o;
+    int i, k;
+    if (plot_begin(&o, s->out, "sky", 1100, 600, 14, err)) return -1;
+    fprintf(o.f, "$grid << EOD\n");
+    for (i = -90; i <= 90; i += 30) {
+        for (k = -180; k <= 180; k += 5) {
+            double b = i * 0.017453292519943295, l = k * 0.017453292519943295, q = sqrt(2 / (1 + cos(b) * cos(l / 2)));
+            fprintf(o.f, "%.4f %.4f\n", -2 * q * cos(b) * sin(l / 2), q * sin(b));
+        }
+        fprintf(o.f, "\n");
+    }
+    for (k = -180; k <= 180; k += 60) {
+        for (i = -90; i <= 90; i += 5) {
+            double b = i * 0.017453292519943295, l = k * 0.017453292519943295, q = sqrt(2 / (1 + cos(b) * cos(l / 2)));
+            fprintf(o.f, "%.4f %.4f\n", -2 * q * cos(b) * sin(l / 2), q * sin(b));
+        }
+        fprintf(o.f, "\n");
+    }
+    fprintf(o.f, "EOD\n");
+    point_blocks(o.f, v, c, d, 1);
+    fprintf(
+        o.f,
+        "unset border\nunset tics\nset size ratio -1\nset xrange [-2.9:2.9]\nset yrange [-1.5:1.6]\nset key top right\n"
+        "set title 'verdicts in Galactic coordinates, centre (0, 0), longitude to the left'\n");
+    plot_blocks(o.f, d, "$grid using 1:2 with lines lc rgb '#cccccc' notitle, ");
+    return plot_end(&o, s->out, "sky", err);
+}
+
+/* Verdicts over contours (50 % and 90 %) of the labelled classes. */
+static int draw_curvature(const settings *s, const verdicts *v, const bml_classify_catalog *c,
+                          const bml_classify_data *d, char *err) {
+    plot_axis axes[2] = {{0.3, 4.5, 0, 0, 0}, {-1.6, 1.8, 0, 0, 0}};
+    double *sample = malloc((size_t)d->n * 2 * sizeof *sample), *g = malloc(sizeof(double) * PLOT_GRID * PLOT_GRID);
+    out_file o;
+    int k, i, a;
+    if (!sample || !g) fail("out of memory");
+    if (plot_begin(&o, s->out, "curvature", 900, 700, 14, err)) return -1;
+    fprintf(o.f, "set contour base\nunset surface\nset cntrparam levels discrete 0\n");
+    for (k = 0; k < 2; k++) {
+        plot_chain chain = {NULL, sample, 0};
+        for (i = 0; i < d->n; i++) {
+            int at = d->source[i];
+            if (d->y[i] != k) continue;
+            sample[2 * chain.n] = log10(fmax(c->variability[at], 1));
+            sample[2 * chain.n + 1] = log10(fmax(c->curvature[at], 0.03));
+            if (isfinite(sample[2 * chain.n]) && isfinite(sample[2 * chain.n + 1])) chain.n++;
+        }
+        plot_density(g, &chain, 0, 1, 2, axes);
+        fprintf(o.f, "$g%d << EOD\n", k);
+        for (i = 0; i < PLOT_GRID; i++)
+            for (a = 0; a < PLOT_GRID; a++)
+                fprintf(o.f, "%.4g%c", g[i * PLOT_GRID + a], a + 1 < PLOT_GRID ? ' ' : '\n');
+        fprintf(o.f, "EOD\nset cntrparam levels discrete %.6g, %.6g\nset table $c%d\n", plot_level(g, 0.5),
+                plot_level(g, 0.9), k);
+        fprintf(o.f, "splot $g%d matrix using (%g+%g*($1+0.5)):(%g+%g*($2+0.5)):3\nunset table\n", k, axes[0].lo,
+                (axes[0].hi - axes[0].lo) / PLOT_GRID, axes[1].lo, (axes[1].hi - axes[1].lo) / PLOT_GRID);
+    }
+    point_blocks(o.f, v, c, d, 0);
+    fprintf(o.f, "unset contour\nset surface\nset xrange [0.3:4.5]\nset yrange [-1.6:1.8]\nset key bottom right\n"
+                 "set xlabel 'log_{10} variability index'\nset ylabel 'log_{10} significance of curvature [sigma]'\n"
+                 "set title 'candidates over the 50 %% and 90 %% contours of the labelled sources'\n");
+    plot_blocks(o.f, d,
+                "$c0 using 1:2 with lines lw 2 lc rgb '#0072B2' notitle, $c1 using 1:2 with lines lw 2 lc rgb "
+                "'#D55E00' notitle, ");
+    free(sample);
+    free(g);
+    return plot_end(&o, s->out, "curvature", err);
+}
+
+/* Scatter of the model against its mean score, per source. */
+static int draw_uncertainty(const settings *s, const verdicts *v, const bml_classify_data *d, char *err) {
+    out_file o;
+    int i, any = 0;
+    for (i = 0; i < v->n; i++) any |= isfinite(v->sd[2 * i + 1]);
+    if (!any) return 0;
+    if (plot_begin(&o, s->out, "uncertainty", 800, 600, 14, err)) return -1;
+    fprintf(o.f, "$d << EOD\n");
+    for (i = 0; i < v->n; i++)
+        if (isfinite(v->sd[2 * i + 1])) fprintf(o.f, "%.5f %.5f\n", v->p[2 * i + 1], v->sd[2 * i + 1]);
+    fprintf(o.f,
+            "EOD\nunset key\nset grid lc rgb '#dddddd'\nset xrange [0:1]\nset yrange [0:*]\nset xlabel 'mean "
+            "probability of %s'\n"
+            "set ylabel 'sd'\nplot $d using 1:2 with points pt 7 ps 0.5 lc rgb '%s'\n",
+            d->class_name[1], colour[0]);
+    return plot_end(&o, s->out, "uncertainty", err);
+}
+
+/* Draws all; says once when gnuplot is missing. */
+static void draw(const settings *s, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d) {
+    char err[ERROR_SIZE];
+    int missing = 0, status;
+    if ((status = draw_curves(s, d, err)) < 0) fail("%s", err);
+    missing |= status;
+    if ((status = draw_latitude(s, v, c, d, err)) < 0) fail("%s", err);
+    if ((status = draw_sky(s, v, c, d, err)) < 0) fail("%s", err);
+    if ((status = draw_curvature(s, v, c, d, err)) < 0) fail("%s", err);
+    if ((status = draw_uncertainty(s, v, d, err)) < 0) fail("%s", err);
+    if (missing) printf("no gnuplot here: the pictures are left as scripts, %s/*.gp\n", s->out);
+}
+
+/* ==== the program ==== */
+
+static void read_catalog(bml_classify_catalog **c, const settings *s) {
+    char why[BML_CLASSIFY_MESSAGE] = "";
+    bml_classify_table *t = NULL;
+    const bml_classify_report *r;
+    int young = 0, fast = 0, status = bml_classify_table_read(&t, s->catalog, why);
+    if (!status) status = bml_classify_catalog_create(c, t, why);
+    bml_classify_table_free(t);
+    t = NULL;
+    if (!status && s->pulsars) status = bml_classify_table_read(&t, s->pulsars, why);
+    if (!status && s->pulsars) status = bml_classify_match_pulsars(&young, &fast, *c, t, why);
+    bml_classify_table_free(t);
+    if (status) fail("%s", why[0] ? why : bml_classify_strerror(status));
+    printf("%s: %d sources, %d bands, %d years", s->catalog, (*c)->n, (*c)->n_bands, (*c)->n_years);
+    if (s->pulsars) printf("; %d young and %d millisecond pulsars", young, fast);
+    printf("\n");
+    for (r = (*c)->report; r->what; r++)
+        if (r->n_nan + r->n_infinite + r->n_negative + r->n_limits)
+            printf("  %s: %ld upper limits, %ld NaN, %ld infinite, %ld zero, %ld negative (%s)\n", r->what, r->n_limits,
+                   r->n_nan, r->n_infinite, r->n_zero, r->n_negative, r->rule);
+}
+
+/* Labels in random order, for the check that the machinery finds nothing where there is nothing. */
+static void shuffle_labels(bml_classify_data *d, uint64_t seed) {
+    bml_classify_rng rng;
+    int *row = malloc((size_t)d->n * sizeof *row), n = 0, i;
+    if (!row) fail("out of memory");
+    bml_classify_rng_init(&rng, seed, 1);
+    for (i = 0; i < d->n; i++)
+        if (d->y[i] >= 0) row[n++] = i;
+    for (i = n - 1; i > 0; i--) {
+        int k = (int)(bml_classify_rng_uniform(&rng) * (i + 1)), t = d->y[row[i]];
+        d->y[row[i]] = d->y[row[k]];
+        d->y[row[k]] = t;
+    }
+    free(row);
+}
+
+static void write_all(const settings *s, const option_row *options, run_result *runs, const verdicts *v,
+                      const bml_classify_catalog *c, const bml_classify_data *d, double start) {
+    char err[ERROR_SIZE];
+    double accuracy, auc, error, sd, used = seconds_now() - start;
+    run_entry results[] = {{"accuracy", 0, NULL},
+                           {"auc", 0, NULL},
+                           {"calibration_error", 0, NULL},
+                           {"candidates", 0, NULL},
+                           {NULL, 0, NULL}};
+    run_info info = {"classify_fermi", options, s->catalog, s->seed, used, results};
+    over_runs(&accuracy, &sd, runs, s->runs, 0, 0);
+    over_runs(&auc, &sd, runs, s->runs, 1, 0);
+    over_runs(&error, &sd, runs, s->runs, 7, 0);
+    results[0].number = accuracy, results[1].number = auc, results[2].number = error, results[3].number = v->n;
+    if (write_report(s, c, err) || write_evaluation(s, runs, err) || write_curves(s, runs, err) ||
+        write_predictions(s, v, c, d, err) || (s->importance && write_importance(s, c, d, err)) ||
+        run_write(s->out, &info, err))
+        fail("%s", err);
+}
+
+int main(int argc, char **argv) {
+    settings s = {.out = "fermi", .net = ENSEMBLE, .runs = 10, .fraction = 0.7, .confidence = 0.9, .seed = 1};
+    const option_row options[] = {
+        {.name = "task", .choice = &s.task, .value = tasks, .help = "classes to tell apart"},
+        {.name = "pulsars", .text = &s.pulsars, .value = "FILE", .help = "LAT pulsar list (CSV), for yng-msp"},
+        {.name = "net", .choice = &s.net, .value = nets, .help = "classifier"},
+        {.name = "features",
+         .choice = &s.features,
+         .value = "default|raw|log|derived|full",
+         .help = "default: raw for networks, derived for logistic, full for trees"},
+        {.name = "inputs",
+         .choice = &s.inputs,
+         .value = "default|both|energy|time",
+         .help = "band fluxes, yearly fluxes"},
+        {.name = "latitude", .flag = &s.latitude, .help = "Galactic latitude |b| too (always for yng-msp)"},
+        {.name = "smote", .choice = &s.smote, .value = "none|minority|full", .help = "new training rows by SMOTE"},
+        {.name = "calibrate",
+         .choice = &s.calibrate,
+         .value = "default|none|temperature|isotonic",
+         .help = "default: temperature, for predictions and for the ensemble"},
+        {.name = "schedule",
+         .choice = &s.schedule,
+         .value = "cosine|constant",
+         .help = "learning rate of the dnn, from 0.01"},
+        {.name = "epochs",
+         .integer = &s.epochs,
+         .min = 0,
+         .max = 100000,
+         .value = "N",
+         .help = "of networks; 0: 50, 150 for yng-msp, BNN 250"},
+        {.name = "copies",
+         .integer = &s.copies,
+         .min = 0,
+         .max = 1000,
+         .value = "N",
+         .help = "nets averaged; 0: 1, for predictions 10"},
+        {.name = "draws",
+         .integer = &s.draws,
+         .min = 0,
+         .max = 10000,
+         .value = "N",
+         .help = "draws of the BNN's weights; 0: 500"},
+        {.name = "runs", .integer = &s.runs, .min = 2, .max = MAX_RUNS, .value = "N", .help = "splits to evaluate on"},
+        {.name = "fraction",
+         .real = &s.fraction,
+         .min = 0.1,
+         .max = 0.95,
+         .value = "F",
+         .help = "of each class for training"},
+        {.name = "test",
+         .choice = &s.test,
+         .value = "random|release",
+         .help = "release: train on DataRelease 1, test on the rest"},
+        {.name = "shuffle-labels", .flag = &s.shuffle, .help = "check: AUC must be 0.5"},
+        {.name = "confidence",
+         .real = &s.confidence,
+         .min = 0.5,
+         .max = 1,
+         .value = "P",
+         .help = "below it a source stays unclassified"},
+        {.name = "compare",
+         .text = &s.compare,
+         .value = "FILE",
+         .help = "an earlier predictions.csv: agreement (kappa)"},
+        {.name = "importance", .flag = &s.importance, .help = "importance.csv: what the inputs are worth"},
+        {.name = "seed", .natural = &s.seed, .value = "S", .help = "of the first split; the others follow"},
+        {.name = "threads",
+         .integer = &s.threads,
+         .min = 0,
+         .max = 1024,
+         .value = "N",
+         .help = "0: all cores; results do not depend on it"},
+        {.name = "out", .text = &s.out, .value = "DIR", .help = "folder for the results"},
+        {.name = "quiet", .flag = &s.quiet, .help = "no progress bar"},
+        {0}};
+    char err[ERROR_SIZE], why[BML_CLASSIFY_MESSAGE] = "";
+    double start = seconds_now();
+    bml_classify_features features = {0, 63, 0};
+    bml_classify_catalog *c = NULL;
+    bml_classify_data *d = NULL;
+    run_result *runs;
+    verdicts v;
+    int first =
+        options_parse(argc, argv, options, "classify_fermi [options] CATALOG",
+                      "Classifies the sources of a Fermi-LAT catalogue (4FGL, FITS or CSV) with uncertainties.");
+    if (argc - first != 1) fail("classify_fermi: needs one catalogue (see --help)");
+    s.catalog = argv[first];
+    if (s.task == BML_CLASSIFY_YNG_MSP && !s.pulsars) fail("--task yng-msp needs --pulsars FILE");
+    if (s.task == BML_CLASSIFY_YNG_MSP) s.latitude = 1;
+#ifdef _OPENMP
+    if (!s.threads) s.threads = omp_get_max_threads();
+#endif
+    if (out_folder(s.out, err)) fail("%s", err);
+    read_catalog(&c, &s);
+    features.task = s.task;
+    if (bml_classify_data_from_catalog(&d, c, &features, why)) fail("%s: %s", s.catalog, why);
+    if (d->d > MAX_COLUMNS) fail("%s: %d features, at most %d", s.catalog, d->d, MAX_COLUMNS);
+    if (s.shuffle) shuffle_labels(d, s.seed);
+    runs = calloc((size_t)s.runs, sizeof *runs);
+    if (!runs) fail("out of memory");
+    run_all(runs, &s, c, d);
+    print_evaluation(&s, runs, d);
+    printf("evaluated in %.1f s\n", seconds_now() - start);
+    judge(&v, &s, c, d);
+    write_all(&s, options, runs, &v, c, d, start);
+    draw(&s, &v, c, d);
+    print_verdicts(&s, &v, c, d);
+    if (s.compare) compare(&s, &v, c, d);
+    printf("results in %s\n", s.out);
+    return 0;
+}
