@@ -1,0 +1,1239 @@
+/* xray.h: X-ray spectra: reads OGIP files, evaluates models written as expressions, folds them, compares, fits,
+   simulates.
+
+     #include "common.h"
+     #define BML_MCMC_IMPLEMENTATION
+     #include "bml_mcmc.h"                      (for its random numbers)
+     #include "xray.h"
+     xray_absorption ism;
+     xray_binning binning = {.e_lo = 0.5, .e_hi = 10};
+     xray_data data;
+     xray_model model;
+     char err[ERROR_SIZE];
+     if (xray_absorption_builtin(&ism, XRAY_WILM, err)) fail("%s", err);
+     if (xray_data_read(&data, "source.pha", NULL, &ism, &binning, err)) fail("%s", err);
+     if (xray_model_parse(&model, "tbabs*(powerlaw+bbodyrad)", err)) fail("%s", err);
+     double par[] = {0.1, 2, 3e-4, 0.8, 0.2};   in the order of model.par[].name
+     xray_work *work = xray_work_make(&model, &data, 1);
+     xray_fold_model(data.model, &data, &model, par, work);
+     printf("C = %g in %d bins\n", xray_statistic(NULL, NULL, &data, data.model, XRAY_C), data.n);
+     xray_work_free(work);
+     xray_data_free(&data);
+     xray_absorption_free(&ism);
+
+   Files: PHA (type I: COUNTS or RATE, GROUPING, QUALITY, EXPOSURE, BACKSCAL, AREASCAL, STAT_ERR, SYS_ERR, the files
+   that it names), RMF (extension MATRIX or SPECRESP MATRIX; N_GRP, F_CHAN, N_CHAN and MATRIX of fixed or variable
+   length; TLMIN), ARF; OGIP memos OGIP/92-007 and CAL/GEN/92-002. They need cfitsio: define BML_XRAY_USE_CFITSIO and
+   link with -lcfitsio (Debian: libcfitsio-dev). Without it everything else is there, and readers say what is missing.
+   cfitsio is not thread safe; all other functions here are, as long as each thread has its own xray_work and output
+   arrays.
+
+   Models. photons/(cm2 s) in each bin of energy, integrated over the bin; E in keV, K = norm:
+       powerlaw   K E^-PhoIndex                                exact
+       zpowerlw   K (E (1 + Redshift))^-PhoIndex               exact
+       cutoffpl   K E^-PhoIndex exp(-E/HighECut)               (q)
+       logpar     K E^-(alpha + beta log10 E)                  (q) (Massaro et al. 2004, A&A 413, 489, eq. 1)
+       bbodyrad   K C E^2 / (exp(E/kT) - 1), K = (R_km/D_10kpc)^2, C = 1.0344e-3 as in XSPEC, so that norms compare
+                  (2 pi/(h^3 c^2) km^2/(10 kpc)^2 is 1.0380e-3 with today's constants)                           (q)
+       diskbb     K (8/3) C E^2 integral_0^1 t^(-11/3) / (exp(E/(t Tin)) - 1) dt, K = (Rin_km/D_10kpc)^2 cos i   (q)
+                  (rings of black body with T ~ r^(-3/4); Mitsuda et al. 1984, PASJ 36, 741)
+       gaussian   K photons in a line at LineE with standard deviation Sigma                                     exact
+       tbabs      exp(-nH sigma(E)), nH in 1e22 cm^-2, sigma the mean over the bin. Multiplies.
+       constant   factor. Multiplies.
+   (q): three-point Gauss-Legendre in each bin, relative error about (w/kT)^6/2e6 for a bin w wide: bins of a response
+   are never wide enough to show it; bins wider than kT are not for this file.
+   Expressions: sums and products with parentheses; `tbabs(powerlaw)` is `tbabs*(powerlaw)`. A second power law is
+   called powerlaw2, its parameters powerlaw2.norm and so on; a name that only one component has may be used alone (nH,
+   kT).
+
+   Statistics, D counts, M model counts, both in a bin: all are -2 ln L up to a constant, and about 1 per bin in a good
+   fit.
+       C      2 (M - D + D ln(D/M))  (Cash 1979, ApJ 228, 939). Background is not looked at.
+       W      the same with a background spectrum, whose rate in each bin is eliminated by maximum likelihood (the W
+              statistic of XSPEC's appendix B). Biased where background bins hold few counts: group to several counts a
+              bin.
+       chi2   (D - r B - M)^2 / (D + r^2 B + (s D)^2): Gaussian, so for 20 counts and more; an empty bin counts as
+              variance 1; s is the systematic error, a fraction: SYS_ERR of the file, and binning.systematic, in
+              quadrature.
+   When NOT to use this: gratings with energies in descending order, type II PHA, pile-up, time-resolved responses.
+
+   Functions that can fail return 0, or -1 with one line of text in err[ERROR_SIZE]. Public domain or MIT, see LICENSE.
+   */
+#ifndef XRAY_H
+#define XRAY_H
+#include "common.h"
+#include "bml_mcmc.h" /* random numbers; define BML_MCMC_IMPLEMENTATION before it in one file of the program */
+#include "data/tbabs.h"
+#ifdef BML_XRAY_USE_CFITSIO
+#include <fitsio.h>
+#endif
+
+enum { XRAY_MAX_CHANNELS = 1 << 20, XRAY_MAX_ENERGIES = 1 << 20, XRAY_MAX_MATRIX = 1 << 28 };
+
+/* Zeroed memory for n elements; NULL when there is none or the size is absurd. */
+static inline void *xray_alloc(size_t n, size_t size) {
+    return n > SIZE_MAX / 2 / size ? NULL : calloc(n ? n : 1, size);
+}
+
+/* ==== vector arithmetic ===========================================================================================
+   exp of whole arrays, in plain loops that compilers put on vector registers: 2^k from the bits of a double, the rest
+   from the Taylor series on |r| <= ln2/2, good to 1e-15. */
+
+/* y[i] = exp(x[i]), x cut to -700 ... 700; NaN stays NaN. y may be x. */
+static inline void xray_exp(double *y, const double *x, int n) {
+    static const double shift = 6755399441055744.0; /* 1.5 2^52: adding it leaves the nearest integer in the low bits */
+    for (int i = 0; i < n; i++) {
+        double v = x[i] > 700 ? 700 : x[i] < -700 ? -700 : x[i], r, p, scale;
+        union {
+            double real;
+            uint64_t bits;
+        } k, two;
+        k.real = v * 1.4426950408889634 + shift;
+        r = v - (k.real - shift) * 6.93147180369123816490e-01; /* ln 2 in two parts */
+        r = r - (k.real - shift) * 1.90821492927058770002e-10;
+        p = 1.0 / 39916800 + r * (1.0 / 479001600);
+        p = 1.0 / 3628800 + r * p;
+        p = 1.0 / 362880 + r * p;
+        p = 1.0 / 40320 + r * p;
+        p = 1.0 / 5040 + r * p;
+        p = 1.0 / 720 + r * p;
+        p = 1.0 / 120 + r * p;
+        p = 1.0 / 24 + r * p;
+        p = 1.0 / 6 + r * p;
+        p = 0.5 + r * p;
+        p = 1 + r * (1 + r * p);
+        two.bits = (k.bits << 52) + ((uint64_t)1023 << 52);
+        scale = two.real;
+        y[i] = p * scale;
+    }
+}
+
+/* ==== absorption by the interstellar medium ======================================================================= */
+
+enum { XRAY_WILM, XRAY_ANGR }; /* abundances of data/tbabs.h */
+
+typedef struct xray_absorption {
+    int n;
+    double *log_e, *log_sigma; /* [n] ln keV, ascending; ln 1e-22 cm^2 */
+} xray_absorption;
+
+static inline void xray_absorption_free(xray_absorption *a) {
+    free(a->log_e);
+    free(a->log_sigma);
+    memset(a, 0, sizeof *a);
+}
+
+static inline int xray_absorption_room(xray_absorption *a, int n, char *err) {
+    memset(a, 0, sizeof *a);
+    a->n = n;
+    a->log_e = xray_alloc((size_t)n, sizeof(double));
+    a->log_sigma = xray_alloc((size_t)n, sizeof(double));
+    if (a->log_e && a->log_sigma) return 0;
+    xray_absorption_free(a);
+    return error_set(err, "out of memory");
+}
+
+/* The table that is built in: XRAY_WILM or XRAY_ANGR. Free it. */
+static inline int xray_absorption_builtin(xray_absorption *a, int abundances, char *err) {
+    if (xray_absorption_room(a, TBABS_N, err)) return -1;
+    for (int i = 0; i < a->n; i++) {
+        a->log_e[i] = log((double)tbabs_table[i][0]);
+        a->log_sigma[i] = log((double)tbabs_table[i][abundances == XRAY_ANGR ? 2 : 1]);
+    }
+    return 0;
+}
+
+/* sigma [1e-22 cm^2] at a log energy, by straight lines in the logarithms, continued beyond both ends. */
+static inline double xray_absorption_sigma(const xray_absorption *a, double log_e) {
+    int lo = 0, hi = a->n - 1;
+    while (hi - lo > 1) {
+        int mid = (lo + hi) / 2;
+        *(a->log_e[mid] <= log_e ? &lo : &hi) = mid;
+    }
+    return exp(a->log_sigma[lo] +
+               (log_e - a->log_e[lo]) * (a->log_sigma[hi] - a->log_sigma[lo]) / (a->log_e[hi] - a->log_e[lo]));
+}
+
+/* ==== grids of energy =============================================================================================
+   What models need to know of the bins, computed once. Arrays over the three Gauss-Legendre nodes are [3][n]. */
+
+typedef struct xray_grid {
+    int n;
+    double *edge;                     /* [n+1] keV */
+    double *log_mid, *log_ratio;      /* [n] ln sqrt(lo hi), ln(hi/lo) */
+    double *node, *log_node, *weight; /* [3][n] keV, ln keV, keV */
+    double *sigma;                    /* [n] absorption [1e-22 cm^2], mean over the bin */
+    double widest;                    /* largest log_ratio */
+} xray_grid;
+
+static inline void xray_grid_free(xray_grid *g) {
+    free(g->edge); /* the rest lies behind it */
+    memset(g, 0, sizeof *g);
+}
+
+/* Bins between edge[n+1] [keV], positive and ascending. Free it. */
+static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const xray_absorption *ism, char *err) {
+    static const double at[3] = {-0.7745966692414834, 0, 0.7745966692414834}, share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
+    memset(g, 0, sizeof *g);
+    g->n = n;
+    g->edge = xray_alloc((size_t)n + 1, 13 * sizeof(double));
+    if (!g->edge) return error_set(err, "out of memory");
+    g->log_mid = g->edge + n + 1;
+    g->log_ratio = g->log_mid + n;
+    g->sigma = g->log_ratio + n;
+    g->node = g->sigma + n;
+    g->log_node = g->node + 3 * n;
+    g->weight = g->log_node + 3 * n;
+    memcpy(g->edge, edge, ((size_t)n + 1) * sizeof *edge);
+    for (int i = 0; i < n; i++) {
+        double lo = edge[i], hi = edge[i + 1];
+        g->log_mid[i] = 0.5 * (log(lo) + log(hi));
+        g->log_ratio[i] = log(hi / lo);
+        g->widest = fmax(g->widest, g->log_ratio[i]);
+        for (int k = 0; k < 3; k++) {
+            double e = 0.5 * (lo + hi) + 0.5 * (hi - lo) * at[k];
+            g->node[k * n + i] = e;
+            g->log_node[k * n + i] = log(e);
+            g->weight[k * n + i] = share[k] * (hi - lo);
+            g->sigma[i] += share[k] * xray_absorption_sigma(ism, log(e));
+        }
+    }
+    return 0;
+}
+
+/* n bins of equal ratio between lo and hi [keV]: for fluxes in a band. */
+static inline int xray_grid_band(xray_grid *g, double lo, double hi, int n, const xray_absorption *ism, char *err) {
+    double *edge;
+    int bad;
+    if (!(lo > 0 && hi > lo && isfinite(hi))) return error_set(err, "band %g to %g keV: needs 0 < low < high", lo, hi);
+    edge = xray_alloc((size_t)n + 1, sizeof *edge);
+    if (!edge) return error_set(err, "out of memory");
+    for (int i = 0; i <= n; i++) edge[i] = lo * exp(log(hi / lo) * i / n);
+    bad = xray_grid_make(g, edge, n, ism, err);
+    free(edge);
+    return bad;
+}
+
+/* ==== models: components ========================================================================================== */
+
+enum {
+    XRAY_TBABS,
+    XRAY_CONSTANT,
+    XRAY_POWERLAW,
+    XRAY_ZPOWERLW,
+    XRAY_CUTOFFPL,
+    XRAY_LOGPAR,
+    XRAY_BBODYRAD,
+    XRAY_DISKBB,
+    XRAY_GAUSSIAN,
+    XRAY_N_KINDS,
+    XRAY_PARS = 3,
+    XRAY_MAX_PARTS = 16,
+    XRAY_MAX_PAR = XRAY_MAX_PARTS * XRAY_PARS,
+    XRAY_NAME = 32,
+    XRAY_DISK_N = 400
+};
+
+/* The range is what a fit without a prior searches; log: evenly in the logarithm. */
+typedef struct xray_par {
+    char name[XRAY_NAME];
+    const char *unit;
+    double lo, hi;
+    int log;
+} xray_par;
+
+static const struct xray_kind {
+    const char *name;
+    int multiplies, n_par;
+    xray_par par[XRAY_PARS];
+} xray_kinds[XRAY_N_KINDS] = {
+    {"tbabs", 1, 1, {{"nH", "1e22 cm-2", 1e-4, 10, 1}}},
+    {"constant", 1, 1, {{"factor", "", 0.5, 2, 1}}},
+    {"powerlaw", 0, 2, {{"PhoIndex", "", 0, 5, 0}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
+    {"zpowerlw", 0, 3, {{"PhoIndex", "", 0, 5, 0}, {"Redshift", "", 0, 5, 0}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
+    {"cutoffpl",
+     0,
+     3,
+     {{"PhoIndex", "", -2, 5, 0}, {"HighECut", "keV", 0.1, 500, 1}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
+    {"logpar", 0, 3, {{"alpha", "", 0, 5, 0}, {"beta", "", -2, 2, 0}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
+    {"bbodyrad", 0, 2, {{"kT", "keV", 0.02, 10, 1}, {"norm", "km2/(10 kpc)2", 1e-4, 1e6, 1}}},
+    {"diskbb", 0, 2, {{"Tin", "keV", 0.02, 10, 1}, {"norm", "km2/(10 kpc)2", 1e-4, 1e8, 1}}},
+    {"gaussian", 0, 3, {{"LineE", "keV", 0.3, 10, 0}, {"Sigma", "keV", 1e-3, 1, 1}, {"norm", "ph/cm2/s", 1e-8, 10, 1}}},
+};
+
+typedef struct xray_part {
+    int kind, first; /* component, its first parameter */
+} xray_part;
+
+typedef struct xray_model {
+    char text[256];
+    int n_part, n_par, n_op, depth; /* depth: arrays that evaluation needs at once */
+    xray_part part[XRAY_MAX_PARTS];
+    xray_par par[XRAY_MAX_PAR];
+    int op[2 * XRAY_MAX_PARTS]; /* postfix: a part's number, XRAY_PLUS or XRAY_TIMES */
+    double disk[XRAY_DISK_N];   /* see xray_disk_table; zero unless the model has a diskbb */
+} xray_model;
+
+/* The disc: with x = E/Tin the integral is x^(-8/3) G(x), G(x) = integral_x^infinity u^(5/3)/(exp(u) - 1) du.
+   Tabulated is ln G(x) + x, which is smooth, over equal steps in ln x; G(0) = Gamma(8/3) zeta(8/3). */
+static const double xray_disk_lo = -13, xray_disk_step = 0.05;
+
+static inline void xray_disk_table(double *table) {
+    static const double at[3] = {-0.7745966692414834, 0, 0.7745966692414834}, share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
+    double top = exp(xray_disk_lo + xray_disk_step * (XRAY_DISK_N - 1));
+    double scaled = pow(top, 5.0 / 3) * (1 + 5 / (3 * top) + 10 / (9 * top * top)); /* G e^x, asymptotic */
+    table[XRAY_DISK_N - 1] = log(scaled);
+    for (int i = XRAY_DISK_N - 2; i >= 0; i--) { /* G(x) e^x = G(x') e^x + integral_x^x' u^(5/3) e^x/(e^u - 1) du */
+        double x = exp(xray_disk_lo + xray_disk_step * i), next = exp(xray_disk_lo + xray_disk_step * (i + 1)), sum = 0;
+        int parts = 1 + (int)(4 * fmin(next - x, 30));
+        for (int p = 0; p < parts; p++) {
+            double a = x + (next - x) * p / parts, b = x + (next - x) * (p + 1) / parts;
+            for (int k = 0; k < 3; k++) {
+                double u = 0.5 * (a + b) + 0.5 * (b - a) * at[k];
+                sum += share[k] * (b - a) * pow(u, 5.0 / 3) * exp(x - u) / -expm1(-u);
+            }
+        }
+        scaled = scaled * exp(x - next) + sum;
+        table[i] = log(scaled);
+    }
+}
+
+/* ln G(x) by cubics through four points. */
+static inline double xray_disk(const double *table, double log_x) {
+    double at = (log_x - xray_disk_lo) / xray_disk_step, t, m, p;
+    const double *y;
+    int i;
+    if (at < 1) return table[0];
+    if (at > XRAY_DISK_N - 3) return -700;
+    i = (int)at;
+    y = table + i;
+    t = at - i;
+    m = 0.5 * (y[1] - y[-1]);
+    p = 0.5 * (y[2] - y[0]);
+    return y[0] + t * (m + t * (3 * (y[1] - y[0]) - 2 * m - p + t * (2 * (y[0] - y[1]) + m + p))) - exp(log_x);
+}
+
+/* K exp(slope ln E) over each bin: K m^(slope + 1) L sinh(u)/u with m the geometric middle, L = ln(hi/lo), u = (slope
+   + 1) L/2. */
+static inline void xray_power(double *out, const xray_grid *g, double norm, double slope) {
+    double s = slope + 1, u_top = fabs(s) * g->widest / 2;
+    for (int i = 0; i < g->n; i++) out[i] = s * g->log_mid[i];
+    xray_exp(out, out, g->n);
+    if (u_top > 0.5) {
+        for (int i = 0; i < g->n; i++) {
+            double u = 0.5 * s * g->log_ratio[i];
+            out[i] *= norm * g->log_ratio[i] * (fabs(u) > 1e-4 ? sinh(u) / u : 1);
+        }
+        return;
+    }
+    for (int i = 0; i < g->n; i++) { /* the series to u^10: 1e-12 at u = 0.5 */
+        double u = 0.5 * s * g->log_ratio[i], v = u * u;
+        out[i] *= norm * g->log_ratio[i] * (1 + v / 6 * (1 + v / 20 * (1 + v / 42 * (1 + v / 72 * (1 + v / 110)))));
+    }
+}
+
+/* out[i] += the sum over nodes of f weight: f[3][n]. */
+static inline void xray_quadrature(double *out, const xray_grid *g, const double *f, double norm) {
+    int n = g->n;
+    for (int i = 0; i < n; i++)
+        out[i] = norm * (f[i] * g->weight[i] + f[n + i] * g->weight[n + i] + f[2 * n + i] * g->weight[2 * n + i]);
+}
+
+static const double xray_planck = 1.0344e-3; /* photons/(cm2 s keV^3), see above */
+
+static inline void xray_bbodyrad(double *out, const xray_grid *g, double kt, double norm, double *f) {
+    int n = 3 * g->n;
+    if (!(kt > 0)) norm = 0, kt = 1;
+    for (int i = 0; i < n; i++) f[i] = g->node[i] / kt;
+    xray_exp(f, f, n);
+    for (int i = 0; i < n; i++) f[i] = g->node[i] * g->node[i] / (f[i] - 1);
+    xray_quadrature(out, g, f, norm * xray_planck);
+}
+
+static inline void xray_diskbb(double *out, const xray_grid *g, double tin, double norm, const double *table,
+                               double *f) {
+    double log_t = tin > 0 ? log(tin) : 0;
+    int n = 3 * g->n;
+    if (!(tin > 0)) norm = 0;
+    for (int i = 0; i < n; i++) {
+        double log_x = g->log_node[i] - log_t;
+        f[i] = 2 * g->log_node[i] - 8.0 / 3 * log_x + xray_disk(table, log_x);
+    }
+    xray_exp(f, f, n);
+    xray_quadrature(out, g, f, norm * xray_planck * 8 / 3);
+}
+
+static inline void xray_gaussian(double *out, const xray_grid *g, double line, double sigma, double norm) {
+    double below = 0;
+    for (int i = 0; i <= g->n; i++) { /* the normal distribution up to each edge */
+        double z = sigma > 0 ? (g->edge[i] - line) / (sigma * 1.4142135623730951) : g->edge[i] < line ? -30 : 30;
+        double up_to = z < -6 ? 0 : z > 6 ? 1 : 0.5 * erfc(-z);
+        if (i > 0) out[i - 1] = norm * (up_to - below);
+        below = up_to;
+    }
+}
+
+/* One component into out[n]; f[3][n] is scratch. */
+static inline void xray_part_eval(double *out, const xray_model *m, int part, const xray_grid *g, const double *par,
+                                  double *f) {
+    const double *p = par + m->part[part].first;
+    int n = g->n;
+    switch (m->part[part].kind) {
+    case XRAY_TBABS:
+        for (int i = 0; i < n; i++) out[i] = -p[0] * g->sigma[i];
+        xray_exp(out, out, n);
+        return;
+    case XRAY_CONSTANT:
+        for (int i = 0; i < n; i++) out[i] = p[0];
+        return;
+    case XRAY_POWERLAW: xray_power(out, g, p[1], -p[0]); return;
+    case XRAY_ZPOWERLW: xray_power(out, g, p[2] * pow(1 + p[1], -p[0]), -p[0]); return;
+    case XRAY_CUTOFFPL: {
+        double rate = p[1] > 0 ? 1 / p[1] : 0;
+        for (int i = 0; i < 3 * n; i++) f[i] = -p[0] * g->log_node[i] - g->node[i] * rate;
+        xray_exp(f, f, 3 * n);
+        xray_quadrature(out, g, f, p[1] > 0 ? p[2] : 0);
+        return;
+    }
+    case XRAY_LOGPAR:
+        for (int i = 0; i < 3 * n; i++) f[i] = -(p[0] + p[1] * 0.43429448190325183 * g->log_node[i]) * g->log_node[i];
+        xray_exp(f, f, 3 * n);
+        xray_quadrature(out, g, f, p[2]);
+        return;
+    case XRAY_BBODYRAD: xray_bbodyrad(out, g, p[0], p[1], f); return;
+    case XRAY_DISKBB: xray_diskbb(out, g, p[0], p[1], m->disk, f); return;
+    default: xray_gaussian(out, g, p[0], p[1], p[2]); return;
+    }
+}
+
+/* ==== models: expressions =========================================================================================
+   sum = product { "+" product }     product = factor { "*" factor }     factor = name | name "(" sum ")" | "(" sum ")"
+   Read by recursive descent into postfix. Every value is additive (photons) or multiplies (a factor). */
+
+enum { XRAY_PLUS = -1, XRAY_TIMES = -2, XRAY_NESTED = 32 };
+
+typedef struct xray_parser {
+    xray_model *m;
+    const char *start, *at;
+    int nested, depth;
+    char *err;
+} xray_parser;
+
+COMMON_PRINTF(3, 4) static inline int xray_parse_fail(xray_parser *p, const char *at, const char *fmt, ...) {
+    va_list ap;
+    int n = snprintf(p->err, ERROR_SIZE, "model '%.200s', character %d: ", p->start, (int)(at - p->start) + 1);
+    va_start(ap, fmt);
+    vsnprintf(p->err + n, (size_t)(ERROR_SIZE - n), fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+static inline char xray_parse_next(xray_parser *p) {
+    while (is_space(*p->at)) p->at++;
+    return *p->at;
+}
+
+static inline void xray_emit(xray_parser *p, int op) {
+    p->m->op[p->m->n_op++] = op;
+    p->depth += op < 0 ? -1 : 1;
+    if (p->depth > p->m->depth) p->m->depth = p->depth;
+}
+
+/* A component's name: adds the part with its parameters. */
+static inline int xray_parse_name(xray_parser *p, int *multiplies) {
+    const char *begin = p->at;
+    xray_model *m = p->m;
+    size_t length;
+    int kind, same = 1;
+    while ((*p->at >= 'a' && *p->at <= 'z') || (*p->at >= 'A' && *p->at <= 'Z') || *p->at == '_') p->at++;
+    length = (size_t)(p->at - begin);
+    if (!length) return xray_parse_fail(p, begin, *begin ? "a component or '(' is expected here" : "it ends too early");
+    for (kind = 0; kind < XRAY_N_KINDS; kind++)
+        if (strlen(xray_kinds[kind].name) == length && !memcmp(xray_kinds[kind].name, begin, length)) break;
+    if (kind == XRAY_N_KINDS)
+        return xray_parse_fail(p, begin,
+                               "no component is called '%.*s' (tbabs, constant, powerlaw, zpowerlw, cutoffpl, "
+                               "logpar, bbodyrad, diskbb, gaussian)",
+                               length < 40 ? (int)length : 40, begin);
+    if (m->n_part == XRAY_MAX_PARTS) return xray_parse_fail(p, begin, "more than %d components", (int)XRAY_MAX_PARTS);
+    for (int i = 0; i < m->n_part; i++) same += m->part[i].kind == kind;
+    m->part[m->n_part].kind = kind;
+    m->part[m->n_part].first = m->n_par;
+    for (int k = 0; k < xray_kinds[kind].n_par; k++) {
+        xray_par *par = &m->par[m->n_par++];
+        char number[12] = "";
+        *par = xray_kinds[kind].par[k];
+        if (same > 1) snprintf(number, sizeof number, "%d", same);
+        snprintf(par->name, sizeof par->name, "%.12s%.3s.%.14s", xray_kinds[kind].name, number,
+                 xray_kinds[kind].par[k].name);
+    }
+    if (kind == XRAY_DISKBB && same == 1) xray_disk_table(m->disk);
+    *multiplies = xray_kinds[kind].multiplies;
+    xray_emit(p, m->n_part++);
+    return 0;
+}
+
+static inline int xray_parse_sum(xray_parser *p, int *multiplies);
+
+static inline int xray_parse_factor(xray_parser *p, int *multiplies) {
+    const char *open;
+    if (xray_parse_next(p) != '(') return xray_parse_name(p, multiplies);
+    open = p->at++;
+    if (p->nested++ == XRAY_NESTED) return xray_parse_fail(p, open, "parentheses nested too deeply");
+    if (xray_parse_sum(p, multiplies)) return -1;
+    if (xray_parse_next(p) != ')') return xray_parse_fail(p, open, "this parenthesis is not closed");
+    p->at++;
+    p->nested--;
+    return 0;
+}
+
+static inline int xray_parse_product(xray_parser *p, int *multiplies) {
+    if (xray_parse_factor(p, multiplies)) return -1;
+    while (xray_parse_next(p) == '*' || *p->at == '(') {
+        const char *sign = p->at;
+        int other;
+        if (*sign == '*') p->at++;
+        if (xray_parse_factor(p, &other)) return -1;
+        if (!*multiplies && !other)
+            return xray_parse_fail(p, sign, "two additive components cannot be multiplied (add them with '+')");
+        *multiplies = *multiplies && other;
+        xray_emit(p, XRAY_TIMES);
+    }
+    return 0;
+}
+
+static inline int xray_parse_sum(xray_parser *p, int *multiplies) {
+    if (xray_parse_product(p, multiplies)) return -1;
+    while (xray_parse_next(p) == '+') {
+        const char *sign = p->at++;
+        int other;
+        if (xray_parse_product(p, &other)) return -1;
+        if (*multiplies || other)
+            return xray_parse_fail(p, sign, "only additive components can be added (multiply this one with '*')");
+        xray_emit(p, XRAY_PLUS);
+    }
+    return 0;
+}
+
+/* Reads an expression. The model owns no memory: copy it as you like. */
+static inline int xray_model_parse(xray_model *m, const char *text, char *err) {
+    xray_parser p = {m, text, text, 0, 0, err};
+    int multiplies = 0;
+    memset(m, 0, sizeof *m);
+    if (strlen(text) >= sizeof m->text)
+        return error_set(err, "model '%.60s...': longer than %d characters", text, (int)sizeof m->text - 1);
+    strcpy(m->text, text);
+    if (xray_parse_sum(&p, &multiplies)) return -1;
+    if (xray_parse_next(&p)) return xray_parse_fail(&p, p.at, "'%c' is not expected here", *p.at);
+    if (multiplies) return xray_parse_fail(&p, p.at, "nothing in it emits: multiply a powerlaw, bbodyrad, ...");
+    return 0;
+}
+
+/* Number of a parameter by its name, whole (powerlaw.norm) or short where that is clear (PhoIndex); -1: none, -2:
+   several. */
+static inline int xray_model_find(const xray_model *m, const char *name) {
+    int found = -1;
+    for (int i = 0; i < m->n_par; i++) {
+        const char *dot = strchr(m->par[i].name, '.');
+        if (!strcmp(m->par[i].name, name)) return i;
+        if (dot && !strcmp(dot + 1, name)) found = found == -1 ? i : -2;
+    }
+    return found;
+}
+
+/* flux[n] photons/(cm2 s) in each bin of the grid; par[n_par]; scratch[(3 + depth) n]. */
+static inline void xray_model_eval(double *flux, const xray_model *m, const xray_grid *g, const double *par,
+                                   double *scratch) {
+    int n = g->n, top = 0;
+    double *f = scratch, *stack = scratch + 3 * (size_t)n;
+    for (int k = 0; k < m->n_op; k++) {
+        double *a, *b;
+        if (m->op[k] >= 0) {
+            xray_part_eval(stack + (size_t)(top++) * (size_t)n, m, m->op[k], g, par, f);
+            continue;
+        }
+        b = stack + (size_t)(--top) * (size_t)n;
+        a = b - n;
+        if (m->op[k] == XRAY_PLUS)
+            for (int i = 0; i < n; i++) a[i] += b[i];
+        else
+            for (int i = 0; i < n; i++) a[i] *= b[i];
+    }
+    memcpy(flux, stack, (size_t)n * sizeof *flux);
+}
+
+/* Energy flux [erg/(cm2 s)] in the band of the grid (see xray_grid_band; 1000 bins make the rule's error negligible).
+   absorbed = 0: without the absorption of every tbabs. scratch as above, with n more. */
+static inline double xray_flux(const xray_model *m, const xray_grid *g, const double *par, int absorbed,
+                               double *scratch) {
+    double bare[XRAY_MAX_PAR], sum = 0, *flux = scratch + (3 + (size_t)m->depth) * (size_t)g->n;
+    memcpy(bare, par, (size_t)m->n_par * sizeof *par);
+    for (int i = 0; i < m->n_part && !absorbed; i++)
+        if (m->part[i].kind == XRAY_TBABS) bare[m->part[i].first] = 0;
+    xray_model_eval(flux, m, g, bare, scratch);
+    for (int i = 0; i < g->n; i++) sum += flux[i] * sqrt(g->edge[i] * g->edge[i + 1]);
+    return sum * 1.602176634e-9;
+}
+
+/* ==== responses =================================================================================================== */
+
+/* count channels from index `channel` (from 0) on, with their probabilities at matrix[at]. */
+typedef struct xray_span {
+    int channel, count;
+    size_t at;
+} xray_span;
+
+typedef struct xray_response {
+    int n_energy, n_channel, first_channel; /* first_channel: the number that PHA files give to index 0 */
+    double *edge;                           /* [n_energy+1] keV */
+    double *area;                           /* [n_energy] effective area [cm2]; 1 without an ARF */
+    double *e_min, *e_max;                  /* [n_channel] nominal energies of the channels [keV] */
+    int *row;                               /* [n_energy+1] spans of energy i: row[i] ... row[i+1]-1 */
+    xray_span *span;                        /* [row[n_energy]] */
+    float *matrix;                          /* [n_matrix] */
+    size_t n_matrix;
+    int full; /* the matrix holds the effective area already */
+} xray_response;
+
+static inline void xray_response_free(xray_response *r) {
+    free(r->edge);
+    free(r->area);
+    free(r->e_min);
+    free(r->e_max);
+    free(r->row);
+    free(r->span);
+    free(r->matrix);
+    memset(r, 0, sizeof *r);
+}
+
+/* Room for a response; the caller fills it. For responses from elsewhere than files. */
+static inline int xray_response_room(xray_response *r, int n_energy, int n_channel, size_t n_span, size_t n_matrix,
+                                     char *err) {
+    memset(r, 0, sizeof *r);
+    r->n_energy = n_energy;
+    r->n_channel = n_channel;
+    r->n_matrix = n_matrix;
+    r->edge = xray_alloc((size_t)n_energy + 1, sizeof(double));
+    r->area = xray_alloc((size_t)n_energy, sizeof(double));
+    r->e_min = xray_alloc((size_t)n_channel, sizeof(double));
+    r->e_max = xray_alloc((size_t)n_channel, sizeof(double));
+    r->row = xray_alloc((size_t)n_energy + 1, sizeof(int));
+    r->span = xray_alloc(n_span, sizeof *r->span);
+    r->matrix = xray_alloc(n_matrix, sizeof(float));
+    if (r->edge && r->area && r->e_min && r->e_max && r->row && r->span && r->matrix) return 0;
+    xray_response_free(r);
+    return error_set(err, "out of memory");
+}
+
+/* What every response must be, wherever it comes from. */
+static inline int xray_response_check(xray_response *r, const char *name, char *err) {
+    for (int i = 0; i < r->n_energy; i++)
+        if (!(r->edge[i] >= 0 && r->edge[i + 1] > r->edge[i] && r->edge[i + 1] < 1e9))
+            return error_set(err, "%.300s: row %d: energies %g to %g keV do not ascend", name, i + 1, r->edge[i],
+                             r->edge[i + 1]);
+    if (r->edge[0] <= 0) r->edge[0] = 1e-3 * r->edge[1]; /* a power law has no integral from 0 */
+    for (int i = 0; i < r->n_energy; i++) {
+        if (!(r->area[i] >= 0 && r->area[i] < 1e30))
+            return error_set(err, "%.300s: row %d: effective area %g cm2", name, i + 1, r->area[i]);
+        for (int s = r->row[i]; s < r->row[i + 1]; s++) {
+            const xray_span *p = &r->span[s];
+            if (p->channel < 0 || p->count < 0 || p->count > r->n_channel || p->channel > r->n_channel - p->count)
+                return error_set(err, "%.300s: row %d: channels %d to %d are outside %d to %d", name, i + 1,
+                                 p->channel + r->first_channel, p->channel + p->count - 1 + r->first_channel,
+                                 r->first_channel, r->first_channel + r->n_channel - 1);
+        }
+    }
+    for (size_t i = 0; i < r->n_matrix; i++)
+        if (!(r->matrix[i] >= 0 && r->matrix[i] < 1e30f))
+            return error_set(err, "%.300s: the matrix holds %g", name, (double)r->matrix[i]);
+    for (int c = 0; c < r->n_channel; c++)
+        if (!(r->e_min[c] >= 0 && r->e_max[c] >= r->e_min[c] && r->e_max[c] < 1e9))
+            return error_set(err, "%.300s: channel %d has energies %g to %g keV", name, c + r->first_channel,
+                             r->e_min[c], r->e_max[c]);
+    return 0;
+}
+
+/* Full width at half maximum [channels] of the row that peaks near each channel: fwhm[n_channel]. 1 where no row does.
+   */
+static inline void xray_response_fwhm(double *fwhm, const xray_response *r) {
+    for (int c = 0; c < r->n_channel; c++) fwhm[c] = 0;
+    for (int i = 0; i < r->n_energy; i++) {
+        double peak = 0, from = 0, to = 0;
+        int at = -1;
+        for (int s = r->row[i]; s < r->row[i + 1]; s++) {
+            const xray_span *p = &r->span[s];
+            const float *m = r->matrix + p->at;
+            int best = -1, a, b;
+            for (int k = 0; k < p->count; k++)
+                if ((double)m[k] > peak) peak = (double)m[k], best = k;
+            if (best < 0) continue;
+            for (a = best; a > 0 && (double)m[a - 1] >= 0.5 * peak; a--) continue;
+            for (b = best; b + 1 < p->count && (double)m[b + 1] >= 0.5 * peak; b++) continue;
+            at = p->channel + best; /* the edges where a straight line crosses half the peak */
+            from = a > 0 ? a - ((double)m[a] - 0.5 * peak) / (double)(m[a] - m[a - 1]) : a - 0.5;
+            to = b + 1 < p->count ? b + ((double)m[b] - 0.5 * peak) / (double)(m[b] - m[b + 1]) : b + 0.5;
+        }
+        if (at >= 0) fwhm[at] = fmax(fwhm[at], to - from);
+    }
+    for (int c = 1; c < r->n_channel; c++) /* channels at which no row peaks: their neighbour's */
+        if (!(fwhm[c] > 0)) fwhm[c] = fwhm[c - 1];
+    for (int c = r->n_channel - 2; c >= 0; c--)
+        if (!(fwhm[c] > 0)) fwhm[c] = fwhm[c + 1];
+    for (int c = 0; c < r->n_channel; c++) fwhm[c] = fmax(fwhm[c], 1);
+}
+
+/* ==== spectra ===================================================================================================== */
+
+typedef struct xray_pha {
+    int n, first_channel;            /* channels, number of the first; they follow without gaps */
+    double *counts;                  /* [n] */
+    double *error, *systematic;      /* [n] standard deviation [counts]; fraction of the counts. NULL: none given */
+    double *area_scale, *back_scale; /* [n] AREASCAL, BACKSCAL, above 0 */
+    int *grouping, *quality;         /* [n] 1 begins a bin, -1 belongs to it, 0 stands alone; not 0: bad. NULL: none */
+    double exposure;                 /* s */
+    char background[PATH_SIZE], rmf[PATH_SIZE], arf[PATH_SIZE]; /* files that it names, "" for none */
+    char name[PATH_SIZE];
+} xray_pha;
+
+static inline void xray_pha_free(xray_pha *p) {
+    free(p->counts);
+    free(p->error);
+    free(p->systematic);
+    free(p->area_scale);
+    free(p->back_scale);
+    free(p->grouping);
+    free(p->quality);
+    memset(p, 0, sizeof *p);
+}
+
+/* An empty spectrum of n channels: what `fakeit` fills. */
+static inline int xray_pha_room(xray_pha *p, int n, int first_channel, double exposure, char *err) {
+    memset(p, 0, sizeof *p);
+    if (!(exposure > 0 && exposure < 1e30)) return error_set(err, "exposure %g s must be positive", exposure);
+    p->n = n;
+    p->first_channel = first_channel;
+    p->exposure = exposure;
+    p->counts = xray_alloc((size_t)n, sizeof(double));
+    p->area_scale = xray_alloc((size_t)n, sizeof(double));
+    p->back_scale = xray_alloc((size_t)n, sizeof(double));
+    if (!p->counts || !p->area_scale || !p->back_scale) {
+        xray_pha_free(p);
+        return error_set(err, "out of memory");
+    }
+    for (int i = 0; i < n; i++) p->area_scale[i] = p->back_scale[i] = 1;
+    return 0;
+}
+
+#include "xray_ogip.h" /* xray_pha_read, xray_pha_write, xray_response_read, xray_absorption_read */
+
+/* ==== binning ===================================================================================================== */
+
+enum { XRAY_GROUP_FILE, XRAY_GROUP_NONE, XRAY_GROUP_EVERY, XRAY_GROUP_MIN, XRAY_GROUP_OPTIMAL, XRAY_GROUP_GIVEN };
+
+typedef struct xray_binning {
+    double e_lo, e_hi; /* keep bins that lie inside, by EBOUNDS [keV]; both 0: all */
+    int how; /* FILE: its GROUPING, or single channels; EVERY: `every` channels; MIN: at least `counts` counts;
+                           OPTIMAL: Kaastra & Bleeker 2016, and at least `counts` */
+    int every;
+    double counts;
+    double systematic; /* error, a fraction of the counts, for chi2 */
+    int keep_bad;      /* keep channels whose QUALITY is not 0 */
+    const int *given;  /* GIVEN: [n_given] the bin of every channel of the response, -1 for none */
+    int n_given;
+} xray_binning;
+
+/* Best bin width in units of the FWHM, for a resolution element with n counts among r of them: Kaastra & Bleeker 2016,
+   A&A 587, A151, eq. 36 and 37. */
+static inline double xray_optimal_width(double n, double r) {
+    double x = log(n * (1 + 0.20 * log(r)));
+    return x > 2.119 ? (0.08 + 7.0 / x + 1.8 / (x * x)) / (1 + 5.9 / x) : 1; /* below, and for no counts */
+}
+
+/* width[n_channel]: the widest bin that each channel may be in [channels]. */
+static inline int xray_optimal(double *width, const xray_response *r, const double *counts, char *err) {
+    int n = r->n_channel;
+    double *fwhm = xray_alloc((size_t)n, sizeof *fwhm), *sum = xray_alloc((size_t)n + 1, sizeof *sum), elements = 0;
+    if (fwhm && sum) {
+        xray_response_fwhm(fwhm, r);
+        for (int c = 0; c < n; c++) {
+            elements += 1 / fwhm[c];
+            sum[c + 1] = sum[c] + counts[c];
+        }
+        for (int c = 0; c < n; c++) {
+            int from = (int)fmax(0, c - 0.5 * fwhm[c] + 0.5), to = (int)fmin(n, c + 0.5 * fwhm[c] + 0.5);
+            double inside = to > from ? (sum[to] - sum[from]) * fwhm[c] / (to - from) : counts[c] * fwhm[c];
+            width[c] = fmax(1, fwhm[c] * xray_optimal_width(inside, fmax(elements, 1)));
+        }
+    }
+    free(fwhm);
+    free(sum);
+    return fwhm && sum ? 0 : error_set(err, "out of memory");
+}
+
+/* bin[n_channel] of each channel, -1 for those left out; counts[n_channel], first channel kept ... last, from the
+   energy range. Returns the number of bins, 0 when none is left, or -1. */
+static inline int xray_bins(int *bin, const xray_binning *b, const xray_response *r, const double *counts,
+                            const int *grouping, char *err) {
+    int n = r->n_channel, bins = 0, size = 0;
+    double held = 0, *width = NULL;
+    int how = b->how == XRAY_GROUP_FILE && !grouping ? XRAY_GROUP_NONE : b->how;
+    if (how == XRAY_GROUP_OPTIMAL) {
+        width = xray_alloc((size_t)n, sizeof *width);
+        if (!width) return error_set(err, "out of memory");
+        if (xray_optimal(width, r, counts, err)) {
+            free(width);
+            return -1;
+        }
+    }
+    for (int c = 0; c < n; c++) {
+        double narrowest = width ? width[c] : 0;
+        int full;
+        if (bin[c] < 0) continue; /* the caller's: bad, or outside the range */
+        if (how == XRAY_GROUP_FILE && grouping[c] >= 0 && size > 0) bins++, size = 0;
+        bin[c] = bins;
+        held += counts[c];
+        size++;
+        for (int k = c; width && k > c - size; k--) narrowest = fmin(narrowest, width[k]);
+        if (width && c + 1 < n) narrowest = fmin(narrowest, width[c + 1]);
+        full = how == XRAY_GROUP_NONE || (how == XRAY_GROUP_EVERY && size >= b->every) ||
+               (how == XRAY_GROUP_MIN && held >= b->counts) ||
+               (how == XRAY_GROUP_OPTIMAL && size + 1 > narrowest && held >= b->counts);
+        if (full) bins++, size = 0, held = 0;
+    }
+    free(width);
+    if (size > 0 && (how == XRAY_GROUP_FILE || bins == 0)) bins++;
+    else if (size > 0) /* a last bin that is not full goes to the one before */
+        for (int c = 0; c < n; c++)
+            if (bin[c] == bins) bin[c] = how == XRAY_GROUP_EVERY ? -1 : bins - 1;
+    return bins;
+}
+
+/* ==== folding =====================================================================================================
+   counts[b] = sum over energies i of flux[i] area[i] weight[i][b]. Row i covers bins first[i] ... first[i] + count[i]
+   - 1; area is effective area x exposure. Energies that reach no bin are left out. */
+
+typedef struct xray_fold {
+    int n_energy, n_bin;
+    double *area;       /* [n_energy] cm2 s */
+    int *first, *count; /* [n_energy] */
+    float *weight;      /* rows one after the other */
+} xray_fold;
+
+/* counts[n_bin] from flux[n_energy], photons/(cm2 s). */
+static inline void xray_fold_flux(double *counts, const xray_fold *f, const double *flux) {
+    const float *w = f->weight;
+    for (int b = 0; b < f->n_bin; b++) counts[b] = 0;
+    for (int i = 0; i < f->n_energy; i++) {
+        double photons = flux[i] * f->area[i], *to = counts + f->first[i];
+        int n = f->count[i];
+        for (int b = 0; b < n; b++) to[b] += photons * (double)w[b];
+        w += n;
+    }
+}
+
+/* ==== data: all that a fit needs of one spectrum ================================================================== */
+
+typedef struct xray_data {
+    int n;               /* bins */
+    double *counts;      /* [n] */
+    double *background;  /* [n] counts of the background spectrum; NULL without one */
+    double *ratio;       /* [n] exposure x BACKSCAL x AREASCAL, source over background */
+    double *variance;    /* [n] of counts - ratio background, for chi2 */
+    double *e_lo, *e_hi; /* [n] keV */
+    double *model;       /* [n] room for the caller's model counts */
+    int *bin;            /* [n_channel] bin of each channel, -1 for none */
+    int n_channel, first_channel;
+    double exposure; /* s */
+    int exact;       /* counts are counts: C and W hold */
+    xray_grid grid;  /* energies of the response that reach a bin */
+    xray_fold fold;
+    char name[PATH_SIZE];
+} xray_data;
+
+static inline void xray_data_free(xray_data *d) {
+    free(d->counts); /* the other arrays over bins lie behind it */
+    free(d->bin);
+    xray_grid_free(&d->grid);
+    free(d->fold.area);
+    free(d->fold.first);
+    free(d->fold.weight);
+    memset(d, 0, sizeof *d);
+}
+
+/* One row of the response over bins: sum[n_bin], with AREASCAL of each channel. Returns 0 when it is empty. */
+static inline int xray_row(double *sum, const xray_data *d, const xray_response *r, int i, const double *area_scale) {
+    int any = 0;
+    for (int b = 0; b < d->n; b++) sum[b] = 0;
+    for (int s = r->row[i]; s < r->row[i + 1]; s++) {
+        const xray_span *p = &r->span[s];
+        for (int k = 0; k < p->count; k++) {
+            int b = d->bin[p->channel + k];
+            double w = (double)r->matrix[p->at + (size_t)k] * area_scale[p->channel + k];
+            if (b < 0 || !(w > 0)) continue;
+            sum[b] += w;
+            any = 1;
+        }
+    }
+    return any && r->area[i] > 0;
+}
+
+/* The fold and its grid: only energies between the first and the last that reach a bin. area_scale[n_channel]. */
+static inline int xray_data_fold(xray_data *d, const xray_response *r, const double *area_scale,
+                                 const xray_absorption *ism, char *err) {
+    xray_fold *f = &d->fold;
+    double *sum = xray_alloc((size_t)d->n, sizeof *sum);
+    int begin = r->n_energy, end = 0;
+    size_t total = 0;
+    f->n_bin = d->n;
+    f->first = xray_alloc(2 * (size_t)r->n_energy, sizeof *f->first);
+    f->area = xray_alloc((size_t)r->n_energy, sizeof *f->area);
+    for (int pass = 0; pass < 2 && sum && f->first && f->area; pass++) { /* count, then fill */
+        size_t at = 0;
+        if (pass == 1) {
+            f->n_energy = end - begin;
+            f->count = f->first + (end - begin);
+            f->weight = xray_alloc(total, sizeof *f->weight);
+            if (!f->weight) break;
+        }
+        for (int i = pass ? begin : 0; i < (pass ? end : r->n_energy); i++) {
+            int any = xray_row(sum, d, r, i, area_scale), lo = 0, hi = d->n;
+            while (any && !(sum[lo] > 0)) lo++;
+            while (any && !(sum[hi - 1] > 0)) hi--;
+            if (!any) hi = lo;
+            else if (pass == 0) {
+                begin = i < begin ? i : begin;
+                end = i + 1;
+            }
+            total += pass ? 0 : (size_t)(hi - lo);
+            if (!pass) continue;
+            f->first[i - begin] = lo;
+            f->count[i - begin] = hi - lo;
+            f->area[i - begin] = any ? r->area[i] * d->exposure : 0;
+            for (int b = lo; b < hi; b++) f->weight[at++] = (float)sum[b];
+        }
+        if (pass == 0 && end <= begin) {
+            free(sum);
+            return error_set(err, "%.300s: the response is zero in all bins", d->name);
+        }
+    }
+    free(sum);
+    if (!f->weight) return error_set(err, "out of memory");
+    return xray_grid_make(&d->grid, r->edge + begin, f->n_energy, ism, err);
+}
+
+/* Bins given from outside, one for each channel of the response. */
+static inline int xray_data_given(xray_data *d, const xray_pha *p, const xray_response *r, const xray_binning *b,
+                                  char *err) {
+    int n = r->n_channel, shift = p->first_channel - r->first_channel;
+    if (b->n_given != n)
+        return error_set(err, "%.300s: %d channels, but bins are given for %d", p->name, n, b->n_given);
+    d->bin = xray_alloc((size_t)n, sizeof *d->bin);
+    if (!d->bin) return error_set(err, "out of memory");
+    for (int c = 0; c < n; c++) {
+        d->bin[c] = c >= shift && c - shift < p->n ? b->given[c] : -1;
+        if (d->bin[c] >= d->n) d->n = d->bin[c] + 1;
+    }
+    return d->n ? 0 : error_set(err, "%.300s: none of the given bins has channels", p->name);
+}
+
+/* Which channels take part: of the spectrum, good, and in the energy range (whole bins, for a grouping from the file).
+   */
+static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_response *r, const xray_binning *b,
+                                 char *err) {
+    int n = r->n_channel, shift = p->first_channel - r->first_channel, *grouping = NULL, whole, status;
+    double *counts = xray_alloc((size_t)n, sizeof *counts);
+    if (b->how == XRAY_GROUP_GIVEN) {
+        free(counts);
+        return xray_data_given(d, p, r, b, err);
+    }
+    if (p->grouping) grouping = xray_alloc((size_t)n, sizeof *grouping);
+    d->bin = xray_alloc((size_t)n, sizeof *d->bin);
+    if (!counts || !d->bin || (p->grouping && !grouping)) {
+        free(counts);
+        free(grouping);
+        return error_set(err, "out of memory");
+    }
+    whole = b->how == XRAY_GROUP_FILE && p->grouping;
+    for (int c = 0; c < n; c++) {
+        int k = c - shift, inside = whole || !(b->e_hi > 0) || (r->e_min[c] >= b->e_lo && r->e_max[c] <= b->e_hi);
+        int good = k >= 0 && k < p->n && (b->keep_bad || !p->quality || p->quality[k] == 0);
+        d->bin[c] = good && inside ? 0 : -1;
+        if (k >= 0 && k < p->n) counts[c] = p->counts[k];
+        if (grouping && k >= 0 && k < p->n) grouping[c] = p->grouping[k];
+    }
+    status = xray_bins(d->bin, b, r, counts, grouping, err);
+    free(counts);
+    free(grouping);
+    d->n = status;
+    if (status > 0) return 0;
+    return status < 0 ? -1
+                      : error_set(err, "%.300s: no good channels between %g and %g keV", p->name, b->e_lo, b->e_hi);
+}
+
+/* Leaves out bins that are not inside the energy range; renumbers the others. e_lo[n], e_hi[n] by the channels. */
+static inline int xray_data_range(xray_data *d, const xray_response *r, const xray_binning *b, char *err) {
+    double *lo = xray_alloc(2 * (size_t)d->n, sizeof *lo), *hi = lo ? lo + d->n : NULL;
+    int *number = xray_alloc((size_t)d->n, sizeof *number), kept = 0;
+    for (int k = 0; lo && k < d->n; k++) lo[k] = 1e300;
+    for (int c = 0; lo && c < d->n_channel; c++)
+        if (d->bin[c] >= 0) {
+            lo[d->bin[c]] = fmin(lo[d->bin[c]], r->e_min[c]);
+            hi[d->bin[c]] = fmax(hi[d->bin[c]], r->e_max[c]);
+        }
+    for (int k = 0; lo && number && k < d->n; k++)
+        number[k] = !(b->e_hi > 0) || (lo[k] >= b->e_lo && hi[k] <= b->e_hi) ? kept++ : -1;
+    for (int c = 0; number && c < d->n_channel; c++)
+        if (d->bin[c] >= 0) d->bin[c] = number[d->bin[c]];
+    free(number);
+    if (lo && number && kept > 0) d->counts = xray_alloc((size_t)kept, 7 * sizeof(double));
+    if (d->counts) {
+        d->n = kept;
+        d->background = d->counts + kept;
+        d->ratio = d->background + kept;
+        d->variance = d->ratio + kept;
+        d->e_lo = d->variance + kept;
+        d->e_hi = d->e_lo + kept;
+        d->model = d->e_hi + kept;
+        for (int k = 0; k < kept; k++) d->e_lo[k] = 1e300;
+        for (int c = 0; c < d->n_channel; c++)
+            if (d->bin[c] >= 0) {
+                d->e_lo[d->bin[c]] = fmin(d->e_lo[d->bin[c]], r->e_min[c]);
+                d->e_hi[d->bin[c]] = fmax(d->e_hi[d->bin[c]], r->e_max[c]);
+            }
+    }
+    free(lo);
+    if (d->counts) return 0;
+    return kept ? error_set(err, "out of memory")
+                : error_set(err, "%.300s: no bins between %g and %g keV", d->name, b->e_lo, b->e_hi);
+}
+
+/* Sums of a spectrum over bins. The systematic error of a bin's channels has one sign, so that they add up linearly. */
+static inline int xray_data_sums(xray_data *d, const xray_pha *p, const xray_pha *back, double systematic, char *err) {
+    int shift = p->first_channel - d->first_channel;
+    double *sys = xray_alloc(2 * (size_t)d->n, sizeof *sys), *channels = sys ? sys + d->n : NULL;
+    if (!sys) return error_set(err, "out of memory");
+    for (int c = 0; c < d->n_channel; c++) {
+        int b = d->bin[c], k = c - shift;
+        if (b < 0) continue;
+        channels[b] += 1;
+        sys[b] += (p->systematic ? hypot(p->systematic[k], systematic) : systematic) * p->counts[k];
+        d->counts[b] += p->counts[k];
+        d->variance[b] += p->error ? p->error[k] * p->error[k] : p->counts[k];
+        if (!back) continue;
+        d->background[b] += back->counts[k];
+        d->ratio[b] += p->back_scale[k] * p->area_scale[k] * p->exposure /
+                       (back->back_scale[k] * back->area_scale[k] * back->exposure);
+    }
+    for (int b = 0; b < d->n; b++) {
+        d->ratio[b] /= channels[b];
+        if (!p->error) d->variance[b] = fmax(d->variance[b], 1);
+        d->variance[b] += d->ratio[b] * d->ratio[b] * d->background[b] + sys[b] * sys[b];
+    }
+    free(sys);
+    if (!back) d->background = NULL;
+    return 0;
+}
+
+/* A spectrum, its background (NULL: none) and its response made into data. Keeps nothing of them. Free it. */
+static inline int xray_data_make(xray_data *d, const xray_pha *p, const xray_pha *back, const xray_response *r,
+                                 const xray_absorption *ism, const xray_binning *b, char *err) {
+    double *area_scale;
+    int shift = p->first_channel - r->first_channel, bad;
+    memset(d, 0, sizeof *d);
+    snprintf(d->name, sizeof d->name, "%.1000s", p->name);
+    d->n_channel = r->n_channel;
+    d->first_channel = r->first_channel;
+    d->exposure = p->exposure;
+    d->exact = !p->error;
+    if (shift < 0 || p->n > r->n_channel - shift)
+        return error_set(err, "%.200s: channels %d to %d, but its response has %d to %d", p->name, p->first_channel,
+                         p->first_channel + p->n - 1, r->first_channel, r->first_channel + r->n_channel - 1);
+    if (back && (back->n != p->n || back->first_channel != p->first_channel))
+        return error_set(err, "%.200s: channels %d to %d, but its background has %d to %d", p->name, p->first_channel,
+                         p->first_channel + p->n - 1, back->first_channel, back->first_channel + back->n - 1);
+    area_scale = xray_alloc((size_t)r->n_channel, sizeof *area_scale);
+    if (!area_scale) return error_set(err, "out of memory");
+    for (int k = 0; k < p->n; k++) area_scale[k + shift] = p->area_scale[k];
+    bad = xray_data_bins(d, p, r, b, err) || xray_data_range(d, r, b, err) ||
+          xray_data_sums(d, p, back, b->systematic, err) || xray_data_fold(d, r, area_scale, ism, err);
+    free(area_scale);
+    if (bad) xray_data_free(d);
+    return bad ? -1 : 0;
+}
+
+/* Files that replace those named in the spectrum; NULL: as named there, "none": none. */
+typedef struct xray_files {
+    const char *rmf, *arf, *background;
+} xray_files;
+
+static inline const char *xray_choose(const char *given, const char *named) {
+    return !given ? named : strcasecmp(given, "none") ? given : "";
+}
+
+/* Reads a spectrum with its response and background (unless there is none), and makes data of them. Free it. */
+static inline int xray_data_read(xray_data *d, const char *path, const xray_files *files, const xray_absorption *ism,
+                                 const xray_binning *b, char *err) {
+    static const xray_files as_named = {NULL, NULL, NULL};
+    const xray_files *f = files ? files : &as_named;
+    xray_pha p, back;
+    xray_response r;
+    const char *rmf, *arf, *background;
+    int bad;
+    memset(d, 0, sizeof *d);
+    memset(&back, 0, sizeof back);
+    if (xray_pha_read(&p, path, err)) return -1;
+    rmf = xray_choose(f->rmf, p.rmf);
+    arf = xray_choose(f->arf, p.arf);
+    background = xray_choose(f->background, p.background);
+    if (!*rmf) {
+        xray_pha_free(&p);
+        return error_set(err, "%.300s: names no response (RESPFILE), and none is given", path);
+    }
+    bad = (*background && xray_pha_read(&back, background, err)) || xray_response_read(&r, rmf, arf, err);
+    if (!bad) {
+        bad = xray_data_make(d, &p, *background ? &back : NULL, &r, ism, b, err);
+        xray_response_free(&r);
+    }
+    xray_pha_free(&back);
+    xray_pha_free(&p);
+    return bad ? -1 : 0;
+}
+
+/* ==== folding a model ============================================================================================= */
+
+/* Scratch of one thread, for any of the data. */
+typedef struct xray_work {
+    double *flux, *scratch;
+} xray_work;
+
+static inline void xray_work_free(xray_work *w) {
+    if (w) free(w->flux);
+    free(w);
+}
+
+/* Room for a model on data[n_data]; NULL without memory. */
+static inline xray_work *xray_work_make(const xray_model *m, const xray_data *data, int n_data) {
+    xray_work *w = calloc(1, sizeof *w);
+    int n = 0;
+    for (int i = 0; i < n_data; i++)
+        if (data[i].grid.n > n) n = data[i].grid.n;
+    if (w) w->flux = xray_alloc((size_t)n, (5 + (size_t)m->depth) * sizeof(double));
+    if (w && w->flux) {
+        w->scratch = w->flux + n;
+        return w;
+    }
+    free(w);
+    return NULL;
+}
+
+/* counts[d->n] that the model predicts; par[n_par]. */
+static inline void xray_fold_model(double *counts, const xray_data *d, const xray_model *m, const double *par,
+                                   xray_work *w) {
+    xray_model_eval(w->flux, m, &d->grid, par, w->scratch);
+    xray_fold_flux(counts, &d->fold, w->flux);
+}
+
+/* ==== statistics ================================================================================================== */
+
+enum { XRAY_C, XRAY_W, XRAY_CHI2 };
+
+/* W of one bin: counts s and b, ratio r of source to background, model m: profile[0] the background in the source's
+   spectrum that maximises the likelihood, returns W. Both branches are the same root, each where nothing cancels. */
+static inline double xray_w(double *profile, double s, double b, double r, double m) {
+    double q = 1 + 1 / r, u = q * m - s - b, root = sqrt(u * u + 4 * q * b * m);
+    double back = u > 0 ? (b > 0 ? 2 * b * m / (root + u) : 0) : (root - u) / (2 * q);
+    double w = m + back * q - s - b;
+    if (s > 0) w += s * log(s / (m + back));
+    if (b > 0) w += b * log(b * r / back);
+    *profile = back;
+    return 2 * w;
+}
+
+/* The statistic of model[d->n], summed over bins. slope[n], curvature[n]: its first and (expected) second derivative by
+   model; both NULL when not wanted. XRAY_W needs a background. +infinity for a model that is no number. */
+static inline double xray_statistic(double *slope, double *curvature, const xray_data *d, const double *model,
+                                    int kind) {
+    double sum = 0;
+    for (int i = 0; i < d->n; i++) {
+        double m = model[i], n = d->counts[i], back = 0, first, second;
+        if (!(m >= 0 && m < 1e300)) return (double)INFINITY;
+        if (m < 1e-30) m = 1e-30;
+        if (kind == XRAY_CHI2) {
+            double off = m + (d->background ? d->ratio[i] * d->background[i] : 0) - n;
+            sum += off * off / d->variance[i];
+            first = 2 * off / d->variance[i];
+            second = 2 / d->variance[i];
+        } else if (kind == XRAY_W) {
+            sum += xray_w(&back, n, d->background[i], d->ratio[i], m);
+            first = 2 * (1 - n / (m + back)); /* the background stands at its maximum: it adds nothing */
+            second = 2 / (m + back * (1 + d->ratio[i]));
+        } else {
+            sum += 2 * (n > 0 ? m - n + n * log(n / m) : m);
+            first = 2 * (1 - n / m);
+            second = 2 / m;
+        }
+        if (slope) slope[i] = first;
+        if (curvature) curvature[i] = second;
+    }
+    return sum < (double)INFINITY ? sum : (double)INFINITY;
+}
+
+/* Mean and variance of the C of a perfect model, by summing over counts (Kaastra 2017, A&A 605, A51). */
+static inline void xray_c_expected(double *mean, double *variance, const double *model, int n) {
+    *mean = *variance = 0;
+    for (int i = 0; i < n; i++) {
+        double m = model[i], sum = 0, square = 0, sigma = sqrt(fmax(m, 0)), p;
+        long from = m > 100 ? (long)(m - 9 * sigma) : 0, to = (long)(m + 10 * sigma + 30);
+        if (!(m > 0)) continue;
+        if (m > 1e4) { /* the series, whose error is below 1e-8 there */
+            *mean += 1 + 1 / (6 * m);
+            *variance += 2 + 2 / (3 * m);
+            continue;
+        }
+        p = exp((double)from * log(m) - m - lgamma((double)from + 1));
+        for (long k = from; k <= to; k++, p *= m / (double)k) {
+            double c = 2 * (k > 0 ? m - (double)k + (double)k * log((double)k / m) : m);
+            sum += p * c;
+            square += p * c * c;
+        }
+        *mean += sum;
+        *variance += square - sum * sum;
+    }
+}
+
+/* ==== simulation ================================================================================================== */
+
+/* A Poisson number. Below 10 by counting down the distribution, above by transformed rejection (Hoermann 1993,
+   Insurance: Mathematics and Economics 12, 39, algorithm PTRS). */
+static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
+    double root, b, a, inverse, v_r;
+    if (!(mean > 0)) return 0;
+    if (mean < 10) {
+        double u = bml_mcmc_rng_uniform(rng), p = exp(-mean), k = 0;
+        for (; u > p && k < 200; p *= mean / k) u -= p, k += 1;
+        return k;
+    }
+    root = sqrt(mean);
+    b = 0.931 + 2.53 * root;
+    a = -0.059 + 0.02483 * b;
+    inverse = 1.1239 + 1.1328 / (b - 3.4);
+    v_r = 0.9277 - 3.6224 / (b - 2);
+    for (;;) {
+        double u = bml_mcmc_rng_uniform(rng) - 0.5, v = bml_mcmc_rng_uniform(rng), us = 0.5 - fabs(u), k, x, log_gamma;
+        k = floor((2 * a / us + b) * u + mean + 0.43);
+        if (us >= 0.07 && v <= v_r) return k;
+        if (k < 0 || (us < 0.013 && v > us)) continue;
+        x = k + 1; /* ln k! by Stirling's series at k + 8, exact to 1e-14 */
+        log_gamma = 0;
+        for (double shift = 1; x < 8; x += 1) shift *= x, log_gamma = -log(shift);
+        log_gamma += (x - 0.5) * log(x) - x + 0.91893853320467274 + 1 / (12 * x) - 1 / (360 * x * x * x) +
+                     1 / (1260 * x * x * x * x * x);
+        if (log(v * inverse / (a / (us * us) + b)) <= -mean + k * log(mean) - log_gamma) return k;
+    }
+}
+
+/* counts[n] drawn for model[n]. */
+static inline void xray_fake(double *counts, const double *model, int n, bml_mcmc_rng *rng) {
+    for (int i = 0; i < n; i++) counts[i] = xray_poisson(rng, model[i]);
+}
+#endif

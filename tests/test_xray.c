@@ -1,0 +1,1275 @@
+/* test_xray.c: the models against quadrature and closed forms, folding against the plain double sum, statistics against
+   numerical maximisation, the readers against files written here through cfitsio (and damaged), fits against known
+   truth and published numbers. */
+#include "common.h"
+#define BML_MCMC_IMPLEMENTATION
+#include "bml_mcmc.h"
+#define BML_NN_IMPLEMENTATION
+#include "bml_nn.h"
+#include "check.h"
+#include "xray_net.h"
+
+static char err[ERROR_SIZE];
+static bml_mcmc_rng rng;
+static xray_absorption wilm, angr;
+
+static double uniform(double lo, double hi) {
+    return lo + (hi - lo) * bml_mcmc_rng_uniform(&rng);
+}
+
+static int quick(void) {
+    return getenv("BML_CHECK_QUICK") != NULL;
+}
+
+/* ==== vector exp ================================================================================================== */
+
+static void test_exp(void) {
+    double x[2001], y[2001], worst = 0;
+    for (int i = 0; i <= 2000; i++) x[i] = -700 + 0.7 * i;
+    xray_exp(y, x, 2001);
+    for (int i = 0; i <= 2000; i++) worst = fmax(worst, fabs(y[i] / exp(x[i]) - 1));
+    /* the series is cut at r^12/12!: 2e-16 at r = ln2/2; a dozen roundings of 1e-16 beside it */
+    CHECK_LE(worst, 2e-15, "exp of an array, relative error over -700 ... 700");
+    x[0] = (double)NAN, x[1] = 1e300, x[2] = -1e300, x[3] = 0;
+    xray_exp(y, x, 4);
+    CHECK(isnan(y[0]) && isfinite(y[1]) && y[1] > 1e303 && y[2] >= 0 && y[2] < 1e-303 && y[3] >= 1 && y[3] <= 1,
+          "exp: NaN stays, large numbers are cut, exp(0) = 1");
+}
+
+/* ==== components ================================================================================================== */
+
+/* Photons/(cm2 s keV) by the formulas of the documentation, written down once more. */
+typedef double (*density)(double e, const double *par);
+static double d_powerlaw(double e, const double *p) {
+    return p[1] * pow(e, -p[0]);
+}
+static double d_zpowerlw(double e, const double *p) {
+    return p[2] * pow(e * (1 + p[1]), -p[0]);
+}
+static double d_cutoffpl(double e, const double *p) {
+    return p[2] * pow(e, -p[0]) * exp(-e / p[1]);
+}
+static double d_logpar(double e, const double *p) {
+    return p[2] * pow(e, -(p[0] + p[1] * log10(e)));
+}
+static double d_bbodyrad(double e, const double *p) {
+    return p[1] * 1.0344e-3 * e * e / expm1(e / p[0]);
+}
+static double d_gaussian(double e, const double *p) {
+    double z = (e - p[0]) / p[1];
+    return p[2] * exp(-0.5 * z * z) / (p[1] * sqrt(2 * acos(-1.0)));
+}
+static double d_diskbb(double e, const double *p) { /* rings of black body, in s = ln(1/t) by Simpson's rule */
+    double sum = 0;
+    int n = 4000;
+    for (int i = 0; i <= n; i++) { /* beyond t = e^-30 the rings are colder than anything: exp(-E/(t Tin)) */
+        double t = exp(-12.0 * i / n), x = e / (t * p[0]);
+        double f = x > 600 ? 0 : pow(t, -8.0 / 3) / expm1(x);
+        sum += (i == 0 || i == n ? 1 : i % 2 ? 4 : 2) * f * 12.0 / n / 3;
+    }
+    return p[1] * 1.0344e-3 * 8 / 3 * e * e * sum;
+}
+
+static double simpson(density f, const double *p, double a, double b, int n) {
+    double sum = f(a, p) + f(b, p);
+    for (int i = 1; i < n; i++) sum += (i % 2 ? 4 : 2) * f(a + (b - a) * i / n, p);
+    return sum * (b - a) / n / 3;
+}
+
+static void eval(double *flux, const char *expression, const xray_grid *g, const double *par) {
+    xray_model m;
+    double *scratch;
+    if (xray_model_parse(&m, expression, err)) {
+        CHECK(0, "%s", err);
+        return;
+    }
+    scratch = xray_alloc((size_t)g->n, (4 + (size_t)m.depth) * sizeof *scratch);
+    xray_model_eval(flux, &m, g, par, scratch);
+    free(scratch);
+}
+
+static void test_components(void) {
+    static const struct {
+        const char *name;
+        density f;
+        double par[3], tolerance; /* of the bins: 5 % wide in energy, as those of responses */
+    } cases[] = {
+        {"powerlaw", d_powerlaw, {2.1, 3e-4, 0}, 1e-10},    {"powerlaw", d_powerlaw, {1, 2, 0}, 1e-10},
+        {"powerlaw", d_powerlaw, {1.0000001, 2, 0}, 1e-10}, {"zpowerlw", d_zpowerlw, {1.7, 0.158, 0.02}, 1e-10},
+        {"cutoffpl", d_cutoffpl, {1.5, 4, 0.1}, 1e-7},      {"cutoffpl", d_cutoffpl, {-1, 0.5, 0.1}, 1e-6},
+        {"logpar", d_logpar, {2, 0.4, 1e-3}, 1e-7},         {"bbodyrad", d_bbodyrad, {0.76, 0.174, 0}, 1e-7},
+        {"bbodyrad", d_bbodyrad, {0.1, 100, 0}, 1e-4},      {"gaussian", d_gaussian, {6.4, 0.05, 1e-4}, 1e-4},
+        {"diskbb", d_diskbb, {1.1, 10, 0}, 2e-6},           {"diskbb", d_diskbb, {0.15, 10, 0}, 1e-4}};
+    xray_grid g;
+    double flux[100];
+    xray_grid_band(&g, 0.1, 12, 100, &wilm, err);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        double worst = 0, top = 0;
+        char text[80];
+        eval(flux, cases[c].name, &g, cases[c].par);
+        for (int i = 0; i < g.n; i++) top = fmax(top, flux[i]);
+        for (int i = 0; i < g.n; i++) {
+            int n = cases[c].f == d_diskbb ? 8 : 400;
+            double want = simpson(cases[c].f, cases[c].par, g.edge[i], g.edge[i + 1], n);
+            if (want > 1e-10 * top) worst = fmax(worst, fabs(flux[i] - want) / want);
+        }
+        /* quadrature error (w/kT)^6/2e6 with w = 0.05 E: for kT = 0.1 at E = 2.5, where the flux ends, 2e-6 ... 1e-4;
+           the disc's table holds ln G to 1e-7; the line's tails come from a difference of numbers near 1 */
+        snprintf(text, sizeof text, "%s (%g, %g) integrated over bins, against Simpson's rule", cases[c].name,
+                 cases[c].par[0], cases[c].par[1]);
+        CHECK_LE(worst, cases[c].tolerance, text);
+    }
+    xray_grid_free(&g);
+}
+
+static void test_closed_forms(void) {
+    double zeta3 = 1.2020569031595943, sum = 0, flux[4000], line[] = {6.4, 0.1, 2.5}, wide[2] = {1, 100};
+    double bb[] = {0.5, 2}, disk[] = {1, 3}, steep[] = {3, 2}, narrow[] = {2, 0, 1};
+    /* Gamma(8/3) zeta(8/3) */
+    double g0 = tgamma(8.0 / 3) * 1.2841909;
+    xray_grid g;
+    xray_grid_band(&g, 1e-4, 60, 4000, &wilm, err);
+    eval(flux, "bbodyrad", &g, bb);
+    for (int i = 0; i < g.n; i++) sum += flux[i];
+    CHECK_NEAR(sum, bb[1] * 1.0344e-3 * pow(bb[0], 3) * 2 * zeta3, 1e-6 * sum,
+               "bbodyrad: all photons, C kT^3 2 zeta(3)");
+    eval(flux, "diskbb", &g, disk);
+    /* the next term is smaller by x^(5/3), 1e-7 here; the bin is 0.3 % wide */
+    CHECK_NEAR(flux[0] / (g.edge[1] - g.edge[0]) * pow(g.node[g.n], 2.0 / 3) / (disk[1] * 1.0344e-3 * 8 / 3), g0,
+               1e-3 * g0, "diskbb: the E^(-2/3) end, Gamma(8/3) zeta(8/3)");
+    eval(flux, "gaussian", &g, line);
+    sum = 0;
+    for (int i = 0; i < g.n; i++) sum += flux[i];
+    CHECK_NEAR(sum, line[2], 1e-12, "gaussian: all photons");
+    eval(flux, "gaussian", &g, narrow);
+    sum = 0;
+    for (int i = 0; i < g.n; i++) sum += flux[i] * (g.edge[i] < 2 && g.edge[i + 1] >= 2 ? 1 : -1e9);
+    CHECK_NEAR(sum, 1, 0, "gaussian of width 0: all photons in one bin");
+    xray_grid_free(&g);
+    xray_grid_make(&g, wide, 1, &wilm, err);
+    eval(flux, "powerlaw", &g, steep);
+    CHECK_NEAR(flux[0], 2 * 0.5 * (1 - 1e-4), 1e-12, "powerlaw over a bin of two decades");
+    xray_grid_free(&g);
+}
+
+static void test_flux(void) {
+    double par[] = {0.3, 2, 1e-3}, none[] = {0, 2, 1e-3}, want = 1e-3 * log(10 / 0.5) * 1.602176634e-9,
+           bb[] = {0.4, 1, 5};
+    double pi = acos(-1.0), all = 5 * 1.0344e-3 * pow(pi, 4) / 15 * 1.602176634e-9, *scratch;
+    xray_grid g;
+    xray_model m;
+    xray_model_parse(&m, "tbabs*powerlaw", err);
+    xray_grid_band(&g, 0.5, 10, 1000, &wilm, err);
+    scratch = xray_alloc(1000, (5 + (size_t)m.depth) * sizeof *scratch);
+    /* the rule: photons of a bin at its geometric middle; relative error (ln ratio)^2/24 Gamma-ish, 0.003^2/24 = 4e-7
+       */
+    CHECK_NEAR(xray_flux(&m, &g, none, 1, scratch), want, 2e-6 * want, "flux of a power law with index 2, K ln(hi/lo)");
+    CHECK_NEAR(xray_flux(&m, &g, par, 0, scratch), want, 2e-6 * want, "the same unabsorbed, whatever nH is");
+    CHECK(xray_flux(&m, &g, par, 1, scratch) < 0.9 * want, "and less when absorbed");
+    xray_grid_free(&g);
+    xray_grid_band(&g, 1e-3, 60, 1000, &wilm, err);
+    xray_model_parse(&m, "tbabs*bbodyrad", err);
+    bb[0] = 0, bb[1] = 1;
+    CHECK_NEAR(xray_flux(&m, &g, bb, 1, scratch), all, 3e-5 * all, "flux of a black body of 1 keV, C kT^4 pi^4/15");
+    free(scratch);
+    xray_grid_free(&g);
+    CHECK(xray_grid_band(&g, 2, 1, 10, &wilm, err) && xray_grid_band(&g, 0, 1, 10, &wilm, err) &&
+              xray_grid_band(&g, (double)NAN, 1, 10, &wilm, err),
+          "bands that are none are refused: %s", err);
+}
+
+/* The tables that are built in against the whole ones they were made from. */
+static void test_absorption(void) {
+#ifdef BML_XRAY_USE_CFITSIO
+    static const char *const files[] = {"xray/absorption/xsect_tbabs_wilm.fits",
+                                        "xray/absorption/xsect_tbabs_angr.fits"};
+    for (int k = 0; k < 2; k++) {
+        const char *path = check_data(files[k]);
+        xray_absorption whole;
+        double worst = 0;
+        if (!path) {
+            SKIP("%s is not here", files[k]);
+            continue;
+        }
+        if (xray_absorption_read(&whole, path, err)) {
+            CHECK(0, "%s", err);
+            continue;
+        }
+        for (int i = 0; i < whole.n; i++) {
+            double sigma = xray_absorption_sigma(k ? &angr : &wilm, whole.log_e[i]);
+            worst = fmax(worst, fabs(sigma / exp(whole.log_sigma[i]) - 1));
+        }
+        /* 0.2 % by construction; 6 digits of energy beside edges of 1e4 per unit ln E add 0.5 % at one or two of them
+           */
+        CHECK_LE(worst, 0.008,
+                 k ? "absorption, Anders & Grevesse, 186 of 10,000 points" : "absorption, Wilms, 186 of 10,000 points");
+        xray_absorption_free(&whole);
+    }
+#endif
+    CHECK_NEAR(xray_absorption_sigma(&wilm, log(0.1)), 609, 2, "absorption at 0.1 keV [1e-22 cm2]");
+    CHECK(xray_absorption_sigma(&wilm, log(0.05)) > 3000 && xray_absorption_sigma(&wilm, log(40)) > 0 &&
+              xray_absorption_sigma(&wilm, log(40)) < 2e-4,
+          "absorption goes on beyond both ends of its table");
+}
+
+/* ==== expressions ================================================================================================= */
+
+static void refused(const char *text, int character) {
+    xray_model m;
+    char want[40];
+    int bad = xray_model_parse(&m, text, err);
+    snprintf(want, sizeof want, "character %d:", character);
+    CHECK(bad == -1 && strstr(err, want), "refused: %s", bad ? err : text);
+}
+
+static void test_expressions(void) {
+    double par[] = {0.2, 1.7, 1e-3, 0.7, 5}, a[50], b[50], sum[50], all[50], worst = 0;
+    char deep[400];
+    xray_grid g;
+    xray_model m;
+    xray_grid_band(&g, 0.3, 10, 50, &wilm, err);
+    eval(all, "tbabs*(powerlaw+bbodyrad)", &g, par);
+    eval(a, "tbabs*powerlaw", &g, par);
+    par[1] = par[3], par[2] = par[4];
+    eval(b, "bbodyrad * tbabs", &g, (double[]){0.7, 5, 0.2});
+    for (int i = 0; i < 50; i++) worst = fmax(worst, fabs(all[i] - a[i] - b[i]) / all[i]);
+    CHECK_LE(worst, 1e-14, "tbabs*(powerlaw+bbodyrad) is the sum of its parts");
+    eval(sum, " tbabs ( powerlaw + bbodyrad ) ", &g, (double[]){0.2, 1.7, 1e-3, 0.7, 5});
+    CHECK(!memcmp(sum, all, sizeof all), "tbabs(...) is tbabs*(...)");
+    eval(sum, "constant*tbabs*constant*(powerlaw+constant*(bbodyrad))", &g,
+         (double[]){2, 0.2, 0.25, 1.7, 2e-3, 4, 0.7, 2.5});
+    worst = 0;
+    for (int i = 0; i < 50; i++) worst = fmax(worst, fabs(all[i] - sum[i]) / all[i]);
+    CHECK_LE(worst, 1e-14, "constants multiply what they stand before");
+    xray_grid_free(&g);
+    CHECK(!xray_model_parse(&m, "powerlaw+tbabs*powerlaw+bbodyrad", err) && m.n_par == 7 &&
+              !strcmp(m.par[0].name, "powerlaw.PhoIndex") && !strcmp(m.par[3].name, "powerlaw2.PhoIndex"),
+          "parameters have names");
+    CHECK(xray_model_find(&m, "nH") == 2 && xray_model_find(&m, "kT") == 5 && xray_model_find(&m, "norm") == -2 &&
+              xray_model_find(&m, "powerlaw2.norm") == 4 && xray_model_find(&m, "z") == -1,
+          "and are found by them");
+    refused("", 1);
+    refused("tbabs*", 7);
+    refused("tbabs*(powerlaw+foo)", 17);
+    refused("tbabs*(powerlaw", 7);
+    refused("tbabs*powerlaw)", 15);
+    refused("powerlaw*bbodyrad", 9);
+    refused("powerlaw(bbodyrad)", 9);
+    refused("tbabs+powerlaw", 6);
+    refused("tbabs*constant", 15);
+    refused("2*powerlaw", 1);
+    refused("powerlaw powerlaw", 10);
+    refused("powerlaw++bbodyrad", 10);
+    refused("Powerlaw", 1);
+    refused("()", 2);
+    strcpy(deep, "powerlaw");
+    for (int i = 0; i < 16; i++) strcat(deep, "+powerlaw");
+    refused(deep, 16 * 9 + 1);
+    memset(deep, '(', 60);
+    strcpy(deep + 60, "powerlaw");
+    refused(deep, XRAY_NESTED + 1);
+    memset(deep, 'p', 399);
+    deep[399] = 0;
+    CHECK(xray_model_parse(&m, deep, err) == -1, "refused: %s", err);
+}
+
+/* ==== a detector made here: Gaussian redistribution, two groups in some rows =======================================
+   */
+
+enum { N_E = 300, N_C = 200 };
+static double detector[N_E][N_C], detector_area[N_E];
+
+static double detector_edge(int i) {
+    return 0.2 * pow(60, (double)i / N_E);
+} /* 0.2 to 12 keV */
+static double channel_edge(int c) {
+    return 0.1 + 0.06 * c;
+} /* to 12.1 keV */
+static double detector_fwhm(double e) {
+    return 0.12 * sqrt(e) + 0.06;
+} /* keV */
+
+static void detector_make(void) {
+    for (int i = 0; i < N_E; i++) {
+        double e = sqrt(detector_edge(i) * detector_edge(i + 1)), s = detector_fwhm(e) / 2.3548;
+        detector_area[i] = 400 * exp(-0.5 * pow(log(e / 1.5), 2));
+        for (int c = 0; c < N_C; c++) {
+            double lo = (channel_edge(c) - e) / s, hi = (channel_edge(c + 1) - e) / s;
+            double p = fabs(lo) > 5 ? 0 : 0.5 * (erf(hi / sqrt(2.0)) - erf(lo / sqrt(2.0)));
+            if (i % 7 == 3 && c < 5) p = 0.002; /* a second group far away, as an escape peak */
+            detector[i][c] = p > 1e-5 ? (double)(float)p : 0;
+        }
+    }
+}
+
+/* The same as a response, without a file. */
+static void detector_response(xray_response *r, int first_channel) {
+    int spans = 0;
+    size_t at = 0;
+    xray_response_room(r, N_E, N_C, 2 * N_E, N_E * N_C, err);
+    r->first_channel = first_channel;
+    for (int c = 0; c < N_C; c++) r->e_min[c] = channel_edge(c), r->e_max[c] = channel_edge(c + 1);
+    for (int i = 0; i < N_E; i++) {
+        r->edge[i] = detector_edge(i);
+        r->edge[i + 1] = detector_edge(i + 1);
+        r->area[i] = detector_area[i];
+        for (int c = 0; c < N_C;) {
+            int begin;
+            while (c < N_C && !(detector[i][c] > 0)) c++;
+            for (begin = c; c < N_C && detector[i][c] > 0; c++)
+                r->matrix[at + (size_t)(c - begin)] = (float)detector[i][c];
+            if (c == begin) continue;
+            r->span[spans].channel = begin;
+            r->span[spans].count = c - begin;
+            r->span[spans++].at = at;
+            at += (size_t)(c - begin);
+        }
+        r->row[i + 1] = spans;
+    }
+}
+
+/* Data of this detector with the model's expected counts, not drawn: bins of `how`. */
+static void detector_data(xray_data *d, const xray_model *m, const double *par, const xray_binning *b,
+                          double exposure) {
+    xray_response r;
+    xray_pha p;
+    xray_binning single = {.how = XRAY_GROUP_NONE};
+    xray_work *w;
+    detector_response(&r, 1);
+    xray_pha_room(&p, N_C, 1, exposure, err);
+    if (xray_data_make(d, &p, NULL, &r, &wilm, &single, err)) CHECK(0, "%s", err);
+    w = xray_work_make(m, d, 1);
+    xray_fold_model(d->model, d, m, par, w);
+    for (int c = 0; c < N_C; c++) p.counts[c] = d->bin[c] >= 0 ? d->model[d->bin[c]] : 0;
+    xray_work_free(w);
+    xray_data_free(d);
+    if (xray_data_make(d, &p, NULL, &r, &wilm, b, err)) CHECK(0, "%s", err);
+    xray_pha_free(&p);
+    xray_response_free(&r);
+}
+
+/* Model counts in bins, by the plain double sum over the dense matrix; lo[n], hi[n] are channels of each bin. */
+static double plain_fold(const double *flux, int lo, int hi, double exposure) {
+    double sum = 0;
+    for (int i = 0; i < N_E; i++)
+        for (int c = lo; c < hi; c++) sum += flux[i] * detector_area[i] * exposure * detector[i][c];
+    return sum;
+}
+
+static void test_fold(void) {
+    static const double par[] = {0.1, 2, 1e-2, 0.7, 20};
+    double flux[N_E], edges[N_E + 1], worst = 0;
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 5};
+    xray_grid g;
+    xray_model m;
+    xray_data d;
+    xray_work *w;
+    xray_model_parse(&m, "tbabs*(powerlaw+bbodyrad)", err);
+    for (int i = 0; i <= N_E; i++) edges[i] = detector_edge(i);
+    xray_grid_make(&g, edges, N_E, &wilm, err);
+    eval(flux, m.text, &g, par);
+    xray_grid_free(&g);
+    detector_data(&d, &m, par, &b, 1000);
+    w = xray_work_make(&m, &d, 1);
+    xray_fold_model(d.model, &d, &m, par, w);
+    for (int k = 0; k < d.n; k++) {
+        int lo = 7 + 5 * k; /* the first channel that begins at 0.5 keV or above: 0.1 + 0.06 c */
+        double want = plain_fold(flux, lo, lo + 5, 1000);
+        worst = fmax(worst, fabs(d.model[k] - want) / want);
+        if (k == 0) CHECK_NEAR(d.e_lo[0], channel_edge(7), 1e-12, "energy range: the first channel");
+    }
+    /* weights are floats: a sum of channels, rounded once, 6e-8 */
+    CHECK_LE(worst, 1e-6, "fold into bins of 5 channels, against the double sum over all");
+    CHECK(d.n == 31 && d.e_hi[d.n - 1] <= 10, "31 whole bins of 5 channels between 0.5 and 10 keV: %d", d.n);
+    xray_work_free(w);
+    xray_data_free(&d);
+}
+
+/* ==== binning ===================================================================================================== */
+
+static void test_binning(void) {
+    static const double par[] = {2, 1e-2};
+    double before = xray_optimal_width(exp(2.1189) / (1 + 0.2 * log(50.0)), 50),
+           after = xray_optimal_width(exp(2.1191) / (1 + 0.2 * log(50.0)), 50);
+    int below = 0;
+    xray_model m;
+    xray_data d;
+    xray_binning b = {.how = XRAY_GROUP_MIN, .counts = 50};
+    CHECK(fabs(before - after) < 1e-3 && before >= 1, "optimal bins: both branches meet at x = 2.119");
+    CHECK_NEAR(xray_optimal_width(1e6, 100), 1.0 / 3, 0.1, "optimal bins: about a third of the FWHM for many counts");
+    CHECK(xray_optimal_width(0, 10) >= 1, "optimal bins: the FWHM without counts");
+    xray_model_parse(&m, "powerlaw", err);
+    detector_data(&d, &m, par, &b, 100);
+    for (int k = 0; k < d.n; k++) below += d.counts[k] < 50;
+    CHECK(d.n > 10 && below == 0, "at least 50 counts: %d bins, %d below", d.n, below);
+    xray_data_free(&d);
+    b.how = XRAY_GROUP_OPTIMAL;
+    b.counts = 0;
+    for (int bright = 0; bright < 2; bright++) {
+        int wide = 0, finer = 0;
+        detector_data(&d, &m, par, &b, bright ? 1e5 : 0.05);
+        for (int k = 1; k + 1 < d.n; k++) {
+            double fwhm = detector_fwhm(sqrt(d.e_lo[k] * d.e_hi[k])), width = d.e_hi[k] - d.e_lo[k];
+            wide += width > 1.1 * fwhm + 0.061; /* one channel more than it may be, and the FWHM of rounded rows */
+            finer += width < 0.7 * fwhm;
+        }
+        CHECK(d.n > 10 && wide == 0, "optimal bins, %s: %d bins, none wider than the FWHM", bright ? "bright" : "faint",
+              d.n);
+        CHECK(bright ? finer > d.n / 2 : finer < d.n / 2, "and %s are well below it: %d", bright ? "most" : "few",
+              finer);
+        xray_data_free(&d);
+    }
+}
+
+/* ==== statistics ================================================================================================== */
+
+/* -2 ln L of both spectra by the background b in the source's spectrum, less that of a perfect model. */
+static double w_direct(double s, double b, double r, double m, double back) {
+    double lambda = m + back, off = back / r;
+    double v = lambda - s + off - b;
+    if (s > 0) v += s * log(s / lambda);
+    if (b > 0) v += b * log(b / off);
+    return 2 * v;
+}
+
+static void test_statistics(void) {
+    double worst = 0, worst_slope = 0, w, back;
+    for (int t = 0; t < 2000; t++) {
+        double s = floor(uniform(0, 1) < 0.2 ? 0 : uniform(0, 60)), b = floor(uniform(0, 1) < 0.2 ? 0 : uniform(0, 60));
+        double r = exp(uniform(-3, 3)), m = exp(uniform(-4, 5)), lo = 1e-12, hi = 2 * (s + b * r + 1), h = 1e-5 * m, up,
+               down;
+        double counts[1] = {s}, background[1] = {b}, ratio[1] = {r}, slope = 0, curvature = 0;
+        xray_data d;
+        for (int i = 0; i < 300; i++) { /* golden section: the profile is convex in b */
+            double x = lo + 0.381966 * (hi - lo), y = hi - 0.381966 * (hi - lo);
+            if (w_direct(s, b, r, m, x) < w_direct(s, b, r, m, y)) hi = y;
+            else lo = x;
+        }
+        w = xray_w(&back, s, b, r, m);
+        worst = fmax(worst, fabs(w - w_direct(s, b, r, m, lo)) / (1 + fabs(w)));
+        memset(&d, 0, sizeof d);
+        d.n = 1, d.counts = counts, d.background = background, d.ratio = ratio;
+        up = m + h, down = m - h;
+        xray_statistic(&slope, &curvature, &d, &m, XRAY_W);
+        w = (xray_statistic(NULL, NULL, &d, &up, XRAY_W) - xray_statistic(NULL, NULL, &d, &down, XRAY_W)) / (2 * h);
+        worst_slope = fmax(worst_slope, fabs(slope - w) / (1 + fabs(w)));
+    }
+    CHECK_LE(worst, 1e-9, "W, against maximising the likelihood by the background, 2,000 cases");
+    /* differences: rounding 1e-16 W/h = 1e-9/m .. and the kink where b = 0 begins */
+    CHECK_LE(worst_slope, 2e-4, "and its slope, against differences");
+    {
+        double counts[3] = {0, 4, 100}, model[3] = {2, 3, 110}, variance[3] = {1, 4, 100}, slope[3], curvature[3];
+        double c = 2 * (2 + 3 - 4 + 4 * log(4.0 / 3) + 110 - 100 + 100 * log(100.0 / 110)),
+               nan_model[3] = {1, (double)NAN, 1};
+        xray_data d;
+        memset(&d, 0, sizeof d);
+        d.n = 3, d.counts = counts, d.variance = variance;
+        CHECK_NEAR(xray_statistic(slope, curvature, &d, model, XRAY_C), c, 1e-12, "C of three bins");
+        CHECK_NEAR(slope[1], 2 * (1 - 4.0 / 3), 1e-15, "its slope");
+        CHECK_NEAR(xray_statistic(slope, curvature, &d, model, XRAY_CHI2), 4 + 0.25 + 1, 1e-12, "chi2 of three bins");
+        CHECK(isinf(xray_statistic(NULL, NULL, &d, nan_model, XRAY_C)), "a model that is no number: infinite");
+    }
+}
+
+static void test_expected(void) {
+    static const double means[] = {0.01, 0.5, 3, 30, 99, 101, 3000, 9000, 11000};
+    for (size_t k = 0; k < sizeof means / sizeof *means; k++) {
+        double m = means[k], mean, variance, sum = 0, square = 0, p = 0, c, want_variance;
+        char text[80];
+        for (long n = 0; n < 20000; n++) { /* the definition, over all counts that matter */
+            p = exp((double)n * log(m) - m - lgamma((double)n + 1));
+            c = 2 * (n > 0 ? m - (double)n + (double)n * log((double)n / m) : m);
+            sum += p * c;
+            square += p * c * c;
+        }
+        want_variance = square - sum * sum;
+        xray_c_expected(&mean, &variance, &m, 1);
+        snprintf(text, sizeof text, "expected C of a bin with %g counts", m);
+        CHECK_NEAR(mean, sum, 1e-6 * sum, text);
+        CHECK_NEAR(variance, want_variance, 1e-5 * want_variance + 1e-8, "and its variance");
+    }
+}
+
+/* ==== simulation ================================================================================================== */
+
+static void test_poisson(void) {
+    static const double means[] = {0.3, 4, 9.99, 10.01, 37, 400, 1e4};
+    int n = quick() ? 4000 : 100000;
+    for (size_t k = 0; k < sizeof means / sizeof *means; k++) {
+        double m = means[k], sd = sqrt(m), chi2 = 0, p_value;
+        int lo = (int)fmax(0, floor(m - 3 * sd)), bins = 0, size = (int)(6 * sd) + 4, step = size / 40 + 1;
+        int *seen = calloc((size_t)size + 2, sizeof *seen);
+        for (int i = 0; i < n; i++) {
+            double x = xray_poisson(&rng, m);
+            int at = (int)x - lo + 1; /* 0: all below, size + 1: all above */
+            seen[at < 0 ? 0 : at > size ? size + 1 : at]++;
+        }
+        for (int at = 0; at <= size + 1;) { /* merged until 20 are expected */
+            double expected = 0, got = 0;
+            int from = at;
+            for (; at <= size + 1 && (expected * n < 20 || at < from + step); at++) {
+                if (at > 0 && at <= size) expected += exp((lo + at - 1) * log(m) - m - lgamma((double)(lo + at)));
+                else
+                    for (int x = at ? lo + size : 0; x < (at ? lo + size + 400 + (int)(20 * sd) : lo); x++)
+                        expected += exp(x * log(m) - m - lgamma(x + 1.0));
+                got += seen[at];
+            }
+            if (expected * n < 5) continue; /* a remainder */
+            chi2 += (got - expected * n) * (got - expected * n) / (expected * n);
+            bins++;
+        }
+        free(seen);
+        p_value = bml_mcmc_chi2_survival(chi2, bins - 1);
+        /* 7 means and 20 seeds: below 1e-5 once in 700 series of tests */
+        CHECK(p_value > 1e-5, "Poisson numbers of mean %g: chi2 %.1f in %d bins, p = %.3g", m, chi2, bins, p_value);
+    }
+    CHECK(xray_poisson(&rng, 0) <= 0 && xray_poisson(&rng, -1) <= 0 && xray_poisson(&rng, (double)NAN) <= 0,
+          "no counts of no mean");
+}
+
+/* ==== fits ======================================================================================================== */
+
+static xray_fitter *make_fitter(xray_problem *p, const xray_model *m, xray_data *d, int n, int kind) {
+    if (xray_problem_init(p, m, d, n, kind, err)) CHECK(0, "%s", err);
+    return xray_fitter_make(p);
+}
+
+static void test_fit_exact(void) {
+    static const double par[] = {0.2, 1.7, 1e-2, 0.7, 20};
+    xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_NONE};
+    xray_problem p;
+    xray_model m;
+    xray_data d;
+    xray_best best;
+    for (int kind = XRAY_C; kind <= XRAY_CHI2; kind += XRAY_CHI2) {
+        double worst = 0;
+        xray_fitter *f;
+        xray_model_parse(&m, "tbabs*(powerlaw+bbodyrad)", err);
+        detector_data(&d, &m, par, &b, 1e4);
+        f = make_fitter(&p, &m, &d, 1, kind);
+        xray_fit_starts(&best, f, 20, 3);
+        for (int k = 0; k < 5; k++) worst = fmax(worst, fabs(best.theta[k] / par[k] - 1));
+        CHECK_LE(worst, 1e-4, "a fit to the expected counts finds the truth"); /* the end: statistic below 1e-6 */
+        CHECK(best.statistic < 1e-4 && best.converged && best.agree >= 1,
+              "its statistic is %.2g, %d of 20 starts agree", best.statistic, best.agree);
+        xray_fitter_free(f);
+        xray_data_free(&d);
+    }
+}
+
+/* One bin, one norm: the interval of C has a closed equation, 2 N (x - 1 - ln x) = delta with x = norm/best. */
+static void test_interval(void) {
+    static const double par[] = {2, 1e-2};
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 1000};
+    xray_problem p;
+    xray_model m;
+    xray_data d;
+    xray_best best;
+    xray_fitter *f;
+    double lo, hi, x, n, root[2];
+    xray_model_parse(&m, "powerlaw", err);
+    b.how = XRAY_GROUP_MIN, b.counts = 1e30;
+    detector_data(&d, &m, par, &b, 2);
+    n = d.counts[0];
+    xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
+    p.par[0].free = 0, p.par[0].value = 2;
+    f = xray_fitter_make(&p);
+    xray_fit_starts(&best, f, 3, 1);
+    CHECK(d.n == 1 && n > 5 && n < 100, "one bin of %.1f counts", n);
+    CHECK_NEAR(best.theta[0], 1e-2, 1e-7, "the norm");
+    CHECK_NEAR(best.sigma[0], 1e-2 / sqrt(n), 1e-2 * 1e-3, "its error by curvature, norm/sqrt(N)");
+    CHECK(!xray_interval(&lo, &hi, f, &best, 0, 2.706), "an interval");
+    for (int side = 0; side < 2; side++) {
+        double a = side ? 1 : 1e-9, c = side ? 10 : 1;
+        for (int i = 0; i < 200; i++) {
+            x = 0.5 * (a + c);
+            if ((2 * n * (x - 1 - log(x)) < 2.706) == (side == 1)) a = x;
+            else c = x;
+        }
+        root[side] = x;
+    }
+    /* the search ends within 1e-3 delta of the rise */
+    CHECK_NEAR(lo / 1e-2, root[0], 2e-3, "lower end of the 90 % interval, against its equation");
+    CHECK_NEAR(hi / 1e-2, root[1], 2e-3, "upper end");
+    xray_fitter_free(f);
+    xray_data_free(&d);
+}
+
+/* Pulls of many simulated spectra, and how often the interval holds the truth. */
+static void test_coverage(void) {
+    static const double par[] = {0.2, 1.7, 2e-3};
+    xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 3};
+    int n = quick() ? 20 : 400, inside = 0;
+    double sum = 0, square = 0, below = 0;
+    xray_problem p;
+    xray_model m;
+    xray_data d;
+    xray_best best;
+    xray_fitter *f;
+    double *truth;
+    xray_model_parse(&m, "tbabs*powerlaw", err);
+    detector_data(&d, &m, par, &b, 2000);
+    truth = xray_alloc((size_t)d.n, sizeof *truth);
+    memcpy(truth, d.counts, (size_t)d.n * sizeof *truth);
+    xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
+    p.par[0].lo = 0, p.par[0].hi = 1, p.par[0].log = 0;
+    p.par[2].lo = 1e-4, p.par[2].hi = 1e-1;
+    f = xray_fitter_make(&p);
+    for (int s = 0; s < n; s++) {
+        double lo, hi, pull;
+        xray_fake(d.counts, truth, d.n, &rng);
+        xray_fit_starts(&best, f, 1, 1);
+        pull = (best.theta[1] - par[1]) / best.sigma[1];
+        sum += pull;
+        square += pull * pull;
+        if (!xray_interval(&lo, &hi, f, &best, 1, 1)) inside += lo <= par[1] && par[1] <= hi;
+        below += best.statistic;
+    }
+    CHECK(fabs(sum / n) < 4 / sqrt(n) + 0.1,
+          "pulls of the index, mean %.3f of %d (the estimate's own bias is below 0.1)", sum / n, n);
+    CHECK(fabs(sqrt(square / n) - 1) < 4 / sqrt(2.0 * n) + 0.03, "pulls, standard deviation %.3f", sqrt(square / n));
+    CHECK(fabs((double)inside / n - 0.683) < 4 * sqrt(0.683 * 0.317 / n) + 0.01,
+          "68.3 %% intervals hold the truth %.1f %%", 100.0 * inside / n);
+    {
+        double mean, variance;
+        xray_c_expected(&mean, &variance, truth, d.n);
+        CHECK_NEAR(below / n, mean - 3, 4 * sqrt(variance / n) + 1,
+                   "mean C, the expected one less a unit per parameter");
+    }
+    memcpy(d.counts, truth, (size_t)d.n * sizeof *truth);
+    xray_fit_starts(&best, f, 1, 1);
+    CHECK(xray_goodness(f, &best, quick() ? 10 : 100, 5) <= 0,
+          "goodness: nothing fits better than the expected counts");
+    free(truth);
+    xray_fitter_free(f);
+    xray_data_free(&d);
+}
+
+static void test_several(void) {
+    double one[] = {1, 0.2, 1.7, 1e-2}, two[] = {1.25, 0.2, 1.7, 1e-2};
+    xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_NONE},
+                 coarse = {.e_lo = 1, .e_hi = 8, .how = XRAY_GROUP_EVERY, .every = 4};
+    xray_problem p;
+    xray_model m;
+    xray_data d[2];
+    xray_best best;
+    xray_fitter *f;
+    int factor;
+    xray_model_parse(&m, "constant*tbabs*powerlaw", err);
+    detector_data(&d[0], &m, one, &b, 1e3);
+    detector_data(&d[1], &m, two, &coarse, 3e3);
+    xray_problem_init(&p, &m, d, 2, XRAY_C, err);
+    CHECK(!xray_problem_untie(&p, 0, err) && p.n_all == 5 && !strcmp(p.par[4].name, "constant.factor@2"),
+          "a parameter of the second spectrum alone");
+    factor = xray_problem_find(&p, "factor@2");
+    CHECK(factor == 4 && xray_problem_find(&p, "factor") == 0 && xray_problem_find(&p, "norm@2") == -1,
+          "is found by its name");
+    p.par[0].free = 0, p.par[0].value = 1;
+    f = xray_fitter_make(&p);
+    xray_fit_starts(&best, f, 5, 1);
+    CHECK(f->n_free == 4 && best.statistic < 1e-4, "two spectra fitted together: statistic %.2g", best.statistic);
+    CHECK_NEAR(best.theta[3], 1.25, 1e-4, "the second spectrum's factor");
+    CHECK_NEAR(best.theta[1], 1.7, 1e-4, "the common index");
+    CHECK(xray_problem_init(&p, &m, d, 2, XRAY_W, err) == -1, "W without a background is refused: %s", err);
+    xray_fitter_free(f);
+    xray_data_free(&d[0]);
+    xray_data_free(&d[1]);
+}
+
+/* ==== networks: mixtures and resampling =========================================================================== */
+
+static void test_probit(void) {
+    double worst = 0;
+    for (int i = 0; i < 2000; i++) {
+        double p = i < 1000 ? exp(-0.5 * i) : uniform(0, 1), x = xray_probit(p);
+        if (p < 1e-200) continue;
+        worst = fmax(worst, fabs(xray_normal_cdf(x) / p - 1));
+    }
+    /* rounding of x, 1e-16 |x|, times the slope of ln p, |x|: 30^2 1e-16 */
+    CHECK_LE(worst, 1e-12, "normal distribution of its inverse, relative");
+}
+
+/* A random row as a network gives it: k components over d dimensions. */
+static void random_row(bml_nn_real *row, int k, int d) {
+    for (int c = 0; c < k; c++) {
+        for (int i = 0; i < 1 + d; i++) *row++ = (bml_nn_real)uniform(-1, 1);
+        for (int i = 0; i < d; i++)
+            for (int j = 0; j <= i; j++) *row++ = (bml_nn_real)uniform(-0.5, 0.5);
+    }
+}
+
+static void test_mixture(void) {
+    enum { K = 3, D = 3, SIZE = 1 + D + D * (D + 1) / 2, ROWS = 4 };
+    static bml_nn_real row[ROWS * K * SIZE], target[ROWS * K * SIZE], gradient[ROWS * K * SIZE],
+        ignored[ROWS * K * SIZE];
+    int kd[2] = {K, D}, n = quick() ? 20000 : 200000;
+    bml_nn_batch b = {
+        .gradient = gradient, .prediction = row, .target = target, .n = ROWS, .n_in = 1, .n_out = K * SIZE};
+    xray_mixture m;
+    double worst = 0, loss, direct = 0, sum = 0, mean[D] = {0}, want[D] = {0}, weight = 0;
+    for (int r = 0; r < ROWS; r++) {
+        random_row(row + r * K * SIZE, K, D);
+        for (int i = 0; i < D; i++) target[r * K * SIZE + i] = (bml_nn_real)uniform(-2, 2);
+    }
+    loss = xray_mixture_loss(&b, kd);
+    for (int r = 0; r < ROWS; r++) {
+        double z[D];
+        for (int i = 0; i < D; i++) z[i] = (double)target[r * K * SIZE + i];
+        xray_mixture_from(&m, row + r * K * SIZE, K, D, 1);
+        direct -= xray_mixture_log(&m, z) / ROWS;
+    }
+    CHECK_NEAR(loss, direct, 1e-9, "mixture: the loss is the mean -ln q");
+    b.gradient = ignored;
+    for (int i = 0; i < ROWS * K * SIZE;
+         i++) { /* numbers are floats: step 2^-8, error of the difference step^2/6 times third
+                                                   derivatives of a few units, and rounding 1e-16/step */
+        bml_nn_real keep = row[i];
+        double up, down, h = 1.0 / 256;
+        row[i] = (bml_nn_real)((double)keep + h);
+        up = xray_mixture_loss(&b, kd);
+        h += (double)row[i] - (double)keep - h;
+        row[i] = (bml_nn_real)((double)keep - 1.0 / 256);
+        down = xray_mixture_loss(&b, kd);
+        worst = fmax(worst, fabs((up - down) / (h + (double)keep - (double)row[i]) - (double)gradient[i]));
+        row[i] = keep;
+    }
+    CHECK_LE(worst, 1e-3, "its gradient, against differences");
+    xray_mixture_from(&m, row, K, D, 1);
+    for (int i = 0; i < n; i++) { /* importance sampling from a wide normal: the integral of q is 1 */
+        double z[D], log_p = 0;
+        for (int k = 0; k < D; k++) {
+            double e = bml_mcmc_rng_normal(&rng);
+            z[k] = 3 * e;
+            log_p -= 0.5 * e * e + 0.91893853320467274 + log(3.0);
+        }
+        weight = exp(xray_mixture_log(&m, z) - log_p);
+        sum += weight / n;
+        for (int k = 0; k < D; k++) want[k] += weight * z[k] / n;
+        xray_mixture_draw(z, &m, 1, &rng);
+        for (int k = 0; k < D; k++) mean[k] += z[k] / n;
+    }
+    CHECK_NEAR(sum, 1, 12 / sqrt(n), "its density integrates to 1"); /* weights have a variance of a few units */
+    for (int k = 0; k < D; k++) CHECK_NEAR(mean[k], want[k], 25 / sqrt(n), "its draws have its mean");
+}
+
+typedef struct normal_target {
+    int d;
+    double scale, shift;
+} normal_target;
+
+/* 10 times a normal density with mean shift, sd scale^(k+1) along each axis, correlated by neighbours. */
+static void log_normal_target(double *out, const double *z, int n, int d, void *user) {
+    const normal_target *t = user;
+    for (int i = 0; i < n; i++) {
+        double s = 0, log_det = 0, before = 0;
+        for (int k = 0; k < d; k++) {
+            double sd = t->scale * (k + 1), y = (z[i * d + k] - t->shift - 0.8 * before) / sd;
+            before = z[i * d + k] - t->shift;
+            s += y * y;
+            log_det += log(sd);
+        }
+        out[i] = log(10.0) - 0.5 * s - log_det - 0.91893853320467274 * d;
+    }
+}
+
+static void test_resample(void) {
+    enum { D = 4, DRAWS = 4000 };
+    static const double scale[] = {0.5, 0.05, 0.01}, shift[] = {0.1, 0.3, 0.1};
+    bml_nn_real row[1 + D + D * (D + 1) / 2] = {0};
+    xray_mixture m;
+    xray_mixture_from(&m, row, 1, D, 1); /* a standard normal: as wide as the prior */
+    for (int t = 0; t < 3; t++) {
+        normal_target target = {D, scale[t], shift[t]};
+        double *z = xray_alloc(DRAWS, D * sizeof *z), mean[D] = {0}, variance = 0;
+        xray_resampled r;
+        if (xray_resample(&r, &m, NULL, 2000, 2000, log_normal_target, &target, (uint64_t)uniform(0, 1e9), err)) {
+            CHECK(0, "%s", err);
+            free(z);
+            continue;
+        }
+        xray_resampled_draw(z, &r, DRAWS, 1);
+        for (int i = 0; i < DRAWS; i++)
+            for (int k = 0; k < D; k++) mean[k] += z[i * D + k] / DRAWS;
+        for (int i = 0; i < DRAWS; i++) variance += pow(z[i * D] - mean[0], 2) / DRAWS;
+        CHECK_NEAR(r.log_z, log(10.0), 5 * r.log_z_error + 0.01, "resampling: ln Z of a normal target");
+        CHECK_NEAR(mean[0], shift[t], 5 * scale[t] / sqrt(r.ess) + 1e-9, "its mean");
+        CHECK_NEAR(sqrt(variance) / scale[t], 1, 5 / sqrt(r.ess), "its width");
+        CHECK(r.ess > (t < 2 ? 1500 : 200), "effective samples %.0f of %d; of the first proposal %.2g", r.ess, r.n,
+              r.ess_net);
+        free(z);
+        xray_resampled_free(&r);
+    }
+}
+
+/* A network file goes round; one that is none is refused. */
+static void test_net_file(void) {
+    static const double par[] = {2, 1e-2};
+    char path[] = "/tmp/test_xray_net_XXXXXX";
+    xray_binning b = {.how = XRAY_GROUP_EVERY, .every = 10};
+    xray_model m;
+    xray_data d;
+    xray_net net, back;
+    double z[2][40];
+    xray_mixture mix;
+    FILE *f;
+    int fd = mkstemp(path);
+    if (fd < 0) return;
+    close(fd);
+    xray_model_parse(&m, "powerlaw", err);
+    detector_data(&d, &m, par, &b, 100);
+    CHECK(!xray_net_make(&net, XRAY_MLP, d.n, 2, 16, 2, 0, 2, 1, err) &&
+              !xray_net_describe(&net, &d, "powerlaw", "PhoIndex,uniform,1,3\n", "", XRAY_C, XRAY_ANGR, err) &&
+              !bml_nn_save(net.nn, path, BML_NN_F32),
+          "a network is written");
+    CHECK(!xray_net_read(&back, path, err) && back.n_bin == d.n && back.k == 2 && back.d == 2 && back.mixture &&
+              back.n_channel == N_C && !memcmp(back.bin, d.bin, N_C * sizeof(int)) && !strcmp(back.model, "powerlaw") &&
+              back.abundance == XRAY_ANGR && fabs(back.exposure - 100) < 1e-5,
+          "and read, with all that it says of itself");
+    CHECK(!xray_net_draw(z[0], &mix, &net, NULL, d.counts, 20, 3, err) &&
+              !xray_net_draw(z[1], &mix, &back, NULL, d.counts, 20, 3, err) && !memcmp(z[0], z[1], sizeof z[0]),
+          "both give the same draws");
+    xray_net_free(&back);
+    xray_net_free(&net);
+    f = fopen(path, "wb");
+    if (f) {
+        fputs("no network", f);
+        fclose(f);
+    }
+    CHECK(xray_net_read(&back, path, err) == -1 && strstr(err, path), "refused: %s", err);
+    xray_data_free(&d);
+    remove(path);
+}
+
+/* ==== OGIP files ================================================================================================== */
+
+#ifdef BML_XRAY_USE_CFITSIO
+static char folder[PATH_SIZE - 64];
+
+static const char *file(const char *name) {
+    static char path[4][PATH_SIZE];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+enum { SCALAR, FIXED, VARIABLE };
+
+/* The matrix extension: one group (SCALAR), two in fixed vectors, or variable-length columns. tlmin -1: no such key. */
+static void write_matrix(fitsfile *f, int form, const char *name, int first, int tlmin, int *status) {
+    static const char *const forms[3][3] = {{"I", "I", "200E"}, {"2J", "2J", "200E"}, {"1PI(2)", "1PI(2)", "1PE(200)"}};
+    char *type[] = {"ENERG_LO", "ENERG_HI", "N_GRP", "F_CHAN", "N_CHAN", "MATRIX"};
+    char *tform[] = {"D", "D", "I", NULL, NULL, NULL}, *unit[] = {"keV", "keV", "", "", "", ""}, copy[3][16], title[40];
+    for (int k = 0; k < 3; k++) {
+        snprintf(copy[k], sizeof copy[k], "%s", forms[form][k]);
+        tform[3 + k] = copy[k];
+    }
+    snprintf(title, sizeof title, "%s", name);
+    fits_create_tbl(f, BINARY_TBL, N_E, 6, type, tform, unit, title, status);
+    fits_write_key(f, TSTRING, "HDUCLAS1", (char[]){"RESPONSE"}, NULL, status);
+    fits_write_key(f, TSTRING, "HDUCLAS2", (char[]){"RSP_MATRIX"}, NULL, status);
+    fits_write_key(f, TSTRING, "HDUCLAS3", (char[]){"REDIST"}, NULL, status);
+    if (tlmin >= 0) fits_write_key(f, TINT, "TLMIN4", &tlmin, NULL, status);
+    for (int i = 0; i < N_E; i++) {
+        double lo = detector_edge(i), hi = detector_edge(i + 1);
+        int n = 0, begin[2] = {0, 0}, count[2] = {0, 0}, used = 0;
+        float row[N_C];
+        for (int c = 0; c < N_C; c++) {
+            if (!(detector[i][c] > 0)) continue;
+            if (n == 0 || (form != SCALAR && c > begin[n - 1] + count[n - 1])) begin[n++] = c;
+            count[n - 1] = c + 1 - begin[n - 1];
+        }
+        for (int k = 0; k < n; k++)
+            for (int c = 0; c < count[k]; c++) row[used++] = (float)detector[i][begin[k] + c];
+        for (int k = 0; k < n; k++) begin[k] += first;
+        fits_write_col(f, TDOUBLE, 1, i + 1, 1, 1, &lo, status);
+        fits_write_col(f, TDOUBLE, 2, i + 1, 1, 1, &hi, status);
+        fits_write_col(f, TINT, 3, i + 1, 1, 1, &n, status);
+        if (n) fits_write_col(f, TINT, 4, i + 1, 1, n, begin, status);
+        if (n) fits_write_col(f, TINT, 5, i + 1, 1, n, count, status);
+        if (used) fits_write_col(f, TFLOAT, 6, i + 1, 1, used, row, status);
+    }
+}
+
+static void write_rmf(const char *path, int form, const char *name, int first, int tlmin) {
+    char *type[] = {"CHANNEL", "E_MIN", "E_MAX"}, *tform[] = {"J", "D", "D"}, *unit[] = {"", "keV", "keV"},
+         over[PATH_SIZE + 2];
+    fitsfile *f = NULL;
+    int status = 0;
+    snprintf(over, sizeof over, "!%s", path);
+    fits_create_file(&f, over, &status);
+    write_matrix(f, form, name, first, tlmin, &status);
+    fits_create_tbl(f, BINARY_TBL, N_C, 3, type, tform, unit, "EBOUNDS", &status);
+    for (int c = 0; c < N_C; c++) {
+        int channel = c + first;
+        double lo = channel_edge(c), hi = channel_edge(c + 1);
+        fits_write_col(f, TINT, 1, c + 1, 1, 1, &channel, &status);
+        fits_write_col(f, TDOUBLE, 2, c + 1, 1, 1, &lo, &status);
+        fits_write_col(f, TDOUBLE, 3, c + 1, 1, 1, &hi, &status);
+    }
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "writing %s: FITS status %d", path, status);
+}
+
+static void write_arf(const char *path, int n, double stretch) {
+    char *type[] = {"ENERG_LO", "ENERG_HI", "SPECRESP"}, *tform[] = {"E", "E", "E"}, *unit[] = {"keV", "keV", "cm**2"},
+         over[PATH_SIZE + 2];
+    fitsfile *f = NULL;
+    int status = 0;
+    snprintf(over, sizeof over, "!%s", path);
+    fits_create_file(&f, over, &status);
+    fits_create_tbl(f, BINARY_TBL, n, 3, type, tform, unit, "SPECRESP", &status);
+    for (int i = 0; i < n; i++) {
+        double lo = stretch * detector_edge(i), hi = stretch * detector_edge(i + 1);
+        fits_write_col(f, TDOUBLE, 1, i + 1, 1, 1, &lo, &status);
+        fits_write_col(f, TDOUBLE, 2, i + 1, 1, 1, &hi, &status);
+        fits_write_col(f, TDOUBLE, 3, i + 1, 1, 1, &detector_area[i], &status);
+    }
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "writing %s: FITS status %d", path, status);
+}
+
+/* Counts 3 c mod 17, grouped by twos, channels 10 and 11 bad. */
+static void write_pha(const char *path, int first, double exposure, double back_scale, const char *background) {
+    xray_pha p;
+    fitsfile *f = NULL;
+    int status = 0, column = 0;
+    if (xray_pha_room(&p, N_C, first, fabs(exposure), err)) CHECK(0, "%s", err);
+    p.grouping = calloc(N_C, sizeof(int));
+    for (int c = 0; c < N_C; c++) {
+        p.counts[c] = 3 * c % 17;
+        p.grouping[c] = c % 2 ? -1 : 1;
+    }
+    if (xray_pha_write(&p, path, "d.rmf", "d.arf", err)) CHECK(0, "%s", err);
+    xray_pha_free(&p);
+    fits_open_diskfile(&f, path, READWRITE, &status);
+    fits_movabs_hdu(f, 2, NULL, &status);
+    fits_update_key(f, TDOUBLE, "EXPOSURE", &exposure, NULL, &status);
+    fits_update_key(f, TDOUBLE, "BACKSCAL", &back_scale, NULL, &status);
+    fits_update_key(f, TSTRING, "BACKFILE", (char *)(uintptr_t)background, NULL, &status);
+    fits_insert_col(f, 4, (char[]){"QUALITY"}, (char[]){"I"}, &status);
+    fits_get_colnum(f, CASEINSEN, (char[]){"QUALITY"}, &column, &status);
+    for (int c = 0; c < N_C; c++) {
+        int bad = c == 10 || c == 11 ? 2 : 0;
+        fits_write_col(f, TINT, column, c + 1, 1, 1, &bad, &status);
+    }
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "writing %s: FITS status %d", path, status);
+}
+
+static void test_responses(void) {
+    static const char *const forms[] = {"one group in scalars", "fixed vectors", "variable length"};
+    for (int form = SCALAR; form <= VARIABLE; form++)
+        for (int first = 0; first < 2; first++)
+            for (int key = 0; key < 2; key++) {
+                xray_response r;
+                double worst = 0, area = 0;
+                static double dense[N_C];
+                const char *name = key ? "MATRIX" : "SPECRESP MATRIX";
+                write_rmf(file("d.rmf"), form, name, first, key ? first : -1);
+                write_arf(file("d.arf"), N_E, 1);
+                if (xray_response_read(&r, file("d.rmf"), file("d.arf"), err)) {
+                    CHECK(0, "%s", err);
+                    continue;
+                }
+                for (int i = 0; i < N_E; i++) {
+                    memset(dense, 0, sizeof dense);
+                    for (int s = r.row[i]; s < r.row[i + 1]; s++)
+                        for (int k = 0; k < r.span[s].count; k++)
+                            dense[r.span[s].channel + k] += (double)r.matrix[r.span[s].at + (size_t)k];
+                    for (int c = 0; c < N_C; c++) worst = fmax(worst, fabs(dense[c] - detector[i][c]));
+                    area = fmax(area, fabs(r.area[i] / detector_area[i] - 1));
+                }
+                CHECK(worst <= 0 && area < 1e-6 && r.first_channel == first && r.n_channel == N_C,
+                      "RMF in %s, extension %s, channels from %d, %s: as written", forms[form], name, first,
+                      key ? "TLMIN" : "no TLMIN");
+                xray_response_free(&r);
+            }
+}
+
+/* Sums of bins by hand, and W's ratio. */
+static void test_spectra(void) {
+    xray_binning b = {.e_lo = 0.5, .e_hi = 5};
+    xray_files none = {NULL, NULL, "none"};
+    xray_data d;
+    int wrong = 0;
+    write_rmf(file("d.rmf"), VARIABLE, "MATRIX", 1, 1);
+    write_arf(file("d.arf"), N_E, 1);
+    write_pha(file("d.pha"), 1, 500, 2, "b.pha");
+    write_pha(file("b.pha"), 1, 1000, 8, "none");
+    if (xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err)) {
+        CHECK(0, "%s", err);
+        return;
+    }
+    /* bins of channels (2k, 2k+1), from 0.1 + 0.12 k to 0.22 + 0.12 k: inside 0.5 ... 5 are k = 4 ... 39, but 5 is bad
+       */
+    for (int k = 4, at = 0; k <= 39; k++) {
+        double want = 6 * k % 17 + (6 * k + 3) % 17;
+        if (k == 5) continue;
+        wrong += at >= d.n || fabs(d.counts[at] - want) > 0 || fabs(d.background[at] - want) > 0 ||
+                 fabs(d.ratio[at] - 0.125) > 1e-12 || fabs(d.e_lo[at] - (0.1 + 0.12 * k)) > 1e-9 ||
+                 fabs(d.variance[at] - fmax(want, 1) - want / 64) > 1e-9;
+        at++;
+    }
+    CHECK(d.n == 35 && !wrong, "PHA: grouping, quality, energy range, background and its scale: %d bins, %d wrong", d.n,
+          wrong);
+    xray_data_free(&d);
+    b.keep_bad = 1;
+    b.systematic = 0.1;
+    CHECK(!xray_data_read(&d, file("d.pha"), &none, &wilm, &b, err) && d.n == 36 && !d.background,
+          "bad channels kept, background not");
+    CHECK_NEAR(d.variance[0], d.counts[0] + 0.01 * d.counts[0] * d.counts[0], 1e-9,
+               "variance with a systematic error of 10 %");
+    xray_data_free(&d);
+}
+
+/* Changes a key of an extension; NULL text: a number. */
+static void change(const char *path, int hdu, const char *key, const char *text, double number) {
+    fitsfile *f = NULL;
+    int status = 0;
+    fits_open_diskfile(&f, path, READWRITE, &status);
+    fits_movabs_hdu(f, hdu, NULL, &status);
+    if (text) fits_update_key(f, TSTRING, key, (char *)(uintptr_t)text, NULL, &status);
+    else fits_update_key(f, TDOUBLE, key, &number, NULL, &status);
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "changing %s: FITS status %d", path, status);
+}
+
+static void set_cell(const char *path, int hdu, const char *column, long row, double number) {
+    fitsfile *f = NULL;
+    int status = 0, c = 0;
+    fits_open_diskfile(&f, path, READWRITE, &status);
+    fits_movabs_hdu(f, hdu, NULL, &status);
+    fits_get_colnum(f, CASEINSEN, (char *)(uintptr_t)column, &c, &status);
+    fits_write_col(f, TDOUBLE, c, row, 1, 1, &number, &status);
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "changing %s: FITS status %d", path, status);
+}
+
+/* All files good again. */
+static void renew(void) {
+    write_rmf(file("d.rmf"), FIXED, "MATRIX", 1, 1);
+    write_arf(file("d.arf"), N_E, 1);
+    write_pha(file("d.pha"), 1, 500, 1, "b.pha");
+    write_pha(file("b.pha"), 1, 1000, 1, "none");
+}
+
+static void not_read(const char *message, const char *want) {
+    xray_binning b = {0};
+    xray_data d;
+    int bad;
+    strcpy(err, "(read without complaint)");
+    bad = xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err);
+    if (!bad) xray_data_free(&d);
+    CHECK(bad == -1 && strstr(err, want) && !strchr(err, '\n'), "refused, %s: %s", message,
+          strrchr(err, '/') ? strrchr(err, '/') : err);
+    renew();
+}
+
+static void cut(const char *path, long bytes) {
+    if (truncate(path, bytes)) CHECK(0, "cannot cut %s", path);
+}
+
+static void test_bad_files(void) {
+    xray_data d;
+    xray_binning b = {0};
+    renew();
+    CHECK(!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err), "the good files are read");
+    xray_data_free(&d);
+    cut(file("d.pha"), 6000), not_read("a truncated PHA", "d.pha");
+    cut(file("d.rmf"), 40000), not_read("a truncated RMF", "d.rmf");
+    cut(file("d.arf"), 100), not_read("a truncated ARF", "d.arf");
+    cut(file("d.pha"), 0), not_read("an empty PHA", "d.pha");
+    change(file("d.pha"), 2, "EXTNAME", "EVENTS", 0), change(file("d.pha"), 2, "HDUCLAS1", "EVENTS", 0);
+    not_read("an event list", "no extension SPECTRUM");
+    change(file("d.rmf"), 2, "EXTNAME", "NOTHING", 0), change(file("d.rmf"), 2, "HDUCLAS2", "NOTHING", 0);
+    not_read("an RMF without matrix", "no extension MATRIX");
+    change(file("d.rmf"), 3, "EXTNAME", "NOTHING", 0), not_read("an RMF without EBOUNDS", "no extension EBOUNDS");
+    change(file("d.pha"), 2, "EXPOSURE", NULL, -5), not_read("negative exposure", "EXPOSURE -5 s");
+    change(file("d.pha"), 2, "EXPOSURE", "long", 0), not_read("an exposure that is no number", "EXPOSURE");
+    change(file("b.pha"), 2, "BACKSCAL", NULL, 0), not_read("a background scaled by zero", "b.pha: row 1: BACKSCAL");
+    change(file("d.pha"), 2, "AREASCAL", NULL, 0), not_read("AREASCAL zero", "AREASCAL must be positive");
+    write_arf(file("d.arf"), N_E - 1, 1), not_read("an ARF with fewer energies", "299 energies");
+    write_arf(file("d.arf"), N_E, 1.01), not_read("an ARF with other energies", "not the same energies");
+    set_cell(file("d.arf"), 2, "SPECRESP", 5, -1), not_read("negative area", "row 5: effective area -1");
+    set_cell(file("d.rmf"), 2, "F_CHAN", 7, 190), set_cell(file("d.rmf"), 2, "N_CHAN", 7, 30);
+    not_read("a group outside the channels", "row 7: F_CHAN 190");
+    set_cell(file("d.rmf"), 2, "N_CHAN", 7, -3), not_read("a negative group", "row 7: F_CHAN");
+    set_cell(file("d.rmf"), 2, "N_GRP", 7, 3), not_read("more groups than there are", "row 7: N_GRP is 3");
+    set_cell(file("d.rmf"), 2, "MATRIX", 7, (double)NAN), not_read("NaN in the matrix", "the matrix holds nan");
+    set_cell(file("d.rmf"), 2, "MATRIX", 7, -0.5), not_read("a negative probability", "the matrix holds -0.5");
+    set_cell(file("d.rmf"), 2, "ENERG_HI", 7, 9), not_read("energies that do not join", "row 8: the energy bin");
+    set_cell(file("d.rmf"), 3, "CHANNEL", 7, 9), not_read("channels with a gap", "EBOUNDS row 7");
+    change(file("d.rmf"), 2, "TLMIN4", NULL, 0), change(file("d.rmf"), 2, "TLMIN4", NULL, 50),
+        not_read("a wrong TLMIN", "F_CHAN");
+    change(file("d.rmf"), 2, "HDUCLAS3", "FULL", 0), not_read("an ARF beside a full response", "HDUCLAS3 = FULL");
+    write_pha(file("d.pha"), 5, 500, 1, "none"),
+        not_read("a spectrum with other channels", "channels 5 to 204, but its response has 1 to 200");
+    change(file("d.pha"), 2, "RESPFILE", "none", 0), not_read("no response", "names no response");
+    change(file("d.pha"), 2, "RESPFILE", "nowhere.rmf", 0), not_read("a response that is not there", "nowhere.rmf");
+    set_cell(file("d.pha"), 2, "COUNTS", 9, -1), not_read("negative counts", "row 9: COUNTS are -1");
+    change(file("d.pha"), 2, "TTYPE2", "NUMBERS", 0), not_read("no COUNTS", "column RATE");
+}
+
+/* Random bytes changed: whatever comes back, nothing breaks (check-memory watches), and what is read is sound. */
+static void test_damage(void) {
+    static const char *const names[] = {"d.rmf", "d.arf", "d.pha"};
+    int n = quick() ? 60 : 300, read = 0, unsound = 0;
+    renew();
+    for (int t = 0; t < n; t++) {
+        const char *path = file(names[t % 3]);
+        xray_binning b = {.how = t % 5, .every = 3, .counts = 10};
+        xray_data d;
+        FILE *f = fopen(path, "r+b");
+        long size;
+        if (!f) break;
+        fseek(f, 0, SEEK_END);
+        size = ftell(f);
+        for (int k = 0; k < 4; k++) {
+            fseek(f, (long)uniform(0, k < 2 ? 12000 : (double)size), SEEK_SET);
+            fputc((int)uniform(0, 256), f);
+        }
+        fclose(f);
+        if (!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err)) {
+            for (int k = 0; k < d.n; k++) unsound += !(d.counts[k] >= 0 && d.variance[k] >= 0);
+            for (int i = 0; i < d.fold.n_energy; i++)
+                unsound += d.fold.first[i] < 0 || d.fold.first[i] + d.fold.count[i] > d.n || !(d.fold.area[i] >= 0);
+            xray_data_free(&d);
+            read++;
+        }
+        if (t % 3 == 2) renew();
+    }
+    CHECK(!unsound, "%d files with four random bytes: %d read, nothing unsound", n, read);
+}
+
+static void test_ogip(void) {
+    char temporary[] = "/tmp/test_xray_XXXXXX", command[PATH_SIZE];
+    if (!mkdtemp(temporary)) {
+        CHECK(0, "no temporary folder");
+        return;
+    }
+    snprintf(folder, sizeof folder, "%s", temporary);
+    test_responses();
+    test_spectra();
+    test_bad_files();
+    test_damage();
+    for (int k = 0; k < 4; k++) remove(file(k == 0 ? "d.rmf" : k == 1 ? "d.arf" : k == 2 ? "d.pha" : "b.pha"));
+    snprintf(command, sizeof command, "%s", folder);
+    rmdir(command);
+}
+
+/* ==== published numbers =========================================================================================== */
+
+static int real_data(xray_data *d, const char *name, const xray_absorption *ism, const xray_binning *b,
+                     const xray_files *files) {
+    char path[PATH_SIZE];
+    if (!check_data(name)) {
+        SKIP("%s is not here", name);
+        return 0;
+    }
+    snprintf(path, sizeof path, "%s", check_data(name));
+    if (!xray_data_read(d, path, files, ism, b, err)) return 1;
+    CHECK(0, "%s", err);
+    return 0;
+}
+
+static double real_statistic(xray_data *d, const char *expression, const double *par, int kind) {
+    xray_model m;
+    xray_work *w;
+    double s;
+    if (xray_model_parse(&m, expression, err) || !(w = xray_work_make(&m, d, 1))) return (double)NAN;
+    xray_fold_model(d->model, d, &m, par, w);
+    s = xray_statistic(NULL, NULL, d, d->model, kind);
+    xray_work_free(w);
+    return s;
+}
+
+static void test_published(void) {
+    static const double ulx_angr[] = {0.0909, 0.760, 0.174, 2.099, 2.91e-4},
+                        ulx_wilm[] = {0.0940, 0.742, 0.198, 2.026, 2.60e-4},
+                        nicer[] = {0.2449, 1.651, 0.863, 0.591, 471};
+    static const char *const ulx = "xray/ngc7793_xmm/PN_spectrum_grp20.fits";
+    xray_files none = {NULL, NULL, "none"};
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10}, all = {0}, quasar = {.e_lo = 0.1, .e_hi = 6};
+    xray_data d;
+    if (real_data(&d, ulx, &angr, &b, &none)) {
+        CHECK(d.n == 104, "NGC 7793 ULX-4: %d bins", d.n);
+        CHECK_NEAR(real_statistic(&d, "tbabs*(bbodyrad+powerlaw)", ulx_angr, XRAY_C), 92.9, 0.5,
+                   "its C at the published point, Anders & Grevesse");
+        xray_data_free(&d);
+    }
+    if (real_data(&d, ulx, &wilm, &b, &none)) {
+        CHECK_NEAR(real_statistic(&d, "tbabs*(bbodyrad+powerlaw)", ulx_wilm, XRAY_C), 96.4, 0.5, "its C, Wilms");
+        xray_data_free(&d);
+    }
+    if (real_data(&d, "xray/nicer_4u1820/4u1820_observed.pha", &wilm, &all, NULL)) {
+        xray_problem p;
+        xray_model m;
+        xray_best best;
+        xray_fitter *f;
+        CHECK_NEAR(real_statistic(&d, "tbabs*(powerlaw+bbodyrad)", nicer, XRAY_C), 183, 2,
+                   "4U 1820-30: its C at the published point");
+        xray_model_parse(&m, "tbabs*(powerlaw+bbodyrad)", err);
+        f = make_fitter(&p, &m, &d, 1, XRAY_C);
+        xray_fit_starts(&best, f, 20, 1);
+        CHECK(best.statistic <= 181 && best.statistic > 160, "4U 1820-30: best C %.1f, published 172 to 181",
+              best.statistic);
+        xray_fitter_free(f);
+        xray_data_free(&d);
+    }
+    if (real_data(&d, "xray/3c273_chandra/3c273.pi", &wilm, &quasar, NULL)) {
+        xray_problem p;
+        xray_model m;
+        xray_best best;
+        xray_fitter *f;
+        xray_model_parse(&m, "tbabs*powerlaw", err);
+        xray_problem_init(&p, &m, &d, 1, XRAY_CHI2, err);
+        p.par[0].free = 0,
+        p.par[0].value = 0.07; /* as in the published fit: chi2, 0.1 to 6 keV, background subtracted */
+        f = xray_fitter_make(&p);
+        xray_fit_starts(&best, f, 5, 1);
+        CHECK_NEAR(best.theta[0], 2.16, best.sigma[0], "3C 273: index, within its error");
+        xray_fitter_free(f);
+        xray_data_free(&d);
+    }
+}
+#endif
+
+int main(int argc, char **argv) {
+    unsigned long seed = check_seed(argc, argv);
+    bml_mcmc_rng_init(&rng, seed, 0);
+    if (xray_absorption_builtin(&wilm, XRAY_WILM, err) || xray_absorption_builtin(&angr, XRAY_ANGR, err)) return 1;
+    detector_make();
+    test_exp();
+    test_components();
+    test_closed_forms();
+    test_flux();
+    test_absorption();
+    test_expressions();
+    test_fold();
+    test_binning();
+    test_statistics();
+    test_expected();
+    test_poisson();
+    test_fit_exact();
+    test_interval();
+    test_coverage();
+    test_several();
+    test_probit();
+    test_mixture();
+    test_resample();
+    test_net_file();
+#ifdef BML_XRAY_USE_CFITSIO
+    test_ogip();
+    test_published();
+#else
+    {
+        xray_pha p;
+        CHECK(xray_pha_read(&p, "x.pha", err) == -1 && strstr(err, "libcfitsio-dev"), "without cfitsio: %s", err);
+    }
+    SKIP("OGIP files and published numbers: no cfitsio (Debian: libcfitsio-dev)");
+#endif
+    xray_absorption_free(&wilm);
+    xray_absorption_free(&angr);
+    return check_done();
+}
