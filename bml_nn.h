@@ -96,8 +96,8 @@
 
    Losses, mean over rows (weighted by w_i c_i, sample and class weight, divided by their sum) and outputs:
    - MSE (p-y)^2; MAE |p-y|; MSLE [ln(1+max(p,0)) - ln(1+max(y,0))]^2
-   - binary cross-entropy -y ln p - (1-y) ln(1-p), p within 1e-7 of 0 and 1 held there; _LOGITS: p = s(z), from z, no
-     overflow
+   - binary cross-entropy -y ln p - (1-y) ln(1-p), p within 1e-7 of 0 and 1 held there, with the slope it has
+     there; _LOGITS: p = s(z), from z, no overflow
    - categorical cross-entropy -sum_k y_k ln p_k, summed over outputs, y one-hot or shares; _LOGITS: from z through
      log-softmax
    - your own: value and gradient from the predictions of a whole batch.
@@ -111,7 +111,7 @@
    weights correlate.
 
    Error of the float functions: exp <= 2 ulp, tanh, logistic and log1p <= 3 ulp (tested); exp is held at 1.6e-38 below
-   x = -87 and at 1.7e38 above 88, and the logistic function, which uses it, likewise at 1.6e-38. In double they are the
+   x = -87 and at 1.7e38 above 88, and the logistic function, which uses it, at 6e-39. In double they are the
    C library's.
    Same seed, same result, on any number of threads: a batch is cut into blocks of fixed size, each block's gradient is
    made by one thread, and they are added in order. Another compiler or machine rounds differently.
@@ -928,7 +928,7 @@ static void bml_nn__column_sums(bml_nn_real *BML_NN_RESTRICT sum, const bml_nn_r
     X(leaky_relu, x > 0 ? x : slope * x, y > 0 ? BML_NN__R(1) : slope, 0) \
     X(tanh, bml_nn__tanh(x), 1 - y * y, 0) \
     X(sigmoid, bml_nn__logistic(x), y * (1 - y), 0) \
-    X(softplus, bml_nn__softplus(x), 1 - bml_nn__exp(-y), 0) \
+    X(softplus, bml_nn__softplus(x), y < BML_NN__R(0.01) ? y * (1 - y / 2 * (1 - y / 3)) : 1 - bml_nn__exp(-y), 0) \
     X(silu, x * bml_nn__logistic(x), bml_nn__logistic(x) * (1 + x * (1 - bml_nn__logistic(x))), 1) \
     X(gelu, x / 2 * (1 + bml_nn__erf(x * BML_NN__R(0.70710678118654752))), \
       (1 + bml_nn__erf(x * BML_NN__R(0.70710678118654752))) / 2 + x * BML_NN__R(0.39894228040143268) * bml_nn__exp(-x * x / 2), 1) \
@@ -4181,6 +4181,8 @@ BML_NN_DEF int bml_nn_decode(bml_nn **out, const unsigned char *bytes, size_t si
     status = bml_nn__file_read(&f, bytes, size, message);
     if (!status && !bml_nn__find_text(&f, "bml_nn.layers"))
         status = bml_nn__damaged(&f, "no architecture in the file: bml_nn_load_weights takes weights alone", NULL);
+    if (!status && (!bml_nn__find_text(&f, "bml_nn") || strcmp(bml_nn__find_text(&f, "bml_nn"), "1")))
+        status = bml_nn__damaged(&f, "another version of the format than", "1");
     if (!status &&
         (!bml_nn__find_text(&f, "bml_nn.gates") || strcmp(bml_nn__find_text(&f, "bml_nn.gates"), bml_nn__gate_order)))
         status = bml_nn__damaged(&f, "another order of gates than", bml_nn__gate_order);

@@ -26,7 +26,8 @@
    opt_*       dense 2 -> 2, mean squared error, the same three rows in each step: x [3][2] k=1, y [3][2] k=2, W
                [2][2] k=3, b [2] k=4, all s=1. Rate 0.1 (SGD), 0.01 (RMSprop), 0.05 (Adam); momentum 0.9; RMSprop
                0.99, 1e-8; AdamW decay 0.1 of weights and biases; clip: norm over all parameters 0.5; l2: + 0.05 sum
-               W^2 without biases
+               W^2 without biases;
+               tiny: x k=1 s=1e-7, gradients that show where epsilon is added
    branched_*  x [3][8] k=1 s=1; dense 4 tanh of x (W k=2, b k=3, s=0.5) beside the end of a GRU of 3 (k=4...7,
                s=0.6) of x as [4][2]; both to dense 2 (W k=8, b k=9, s=0.5). MSE against k=90 s=1. d_: gradient of
                the loss; saliency: gradient of the sum over rows of output 0
@@ -643,6 +644,15 @@ static const double fx_metrics[12] = {-0.743976062846449, 1.86345233475942, 0.44
 /* scipy.stats.ks_2samp */
 static const double fx_ks[2] = {0.266666666666667, 0.378571428571429};
 static const double fx_dtw[3] = {1.39388010765044, 1.84739958220212, 0};
+/* W [2][2] and b [2] after one step, then after five */
+static const double fx_opt_adam_tiny[12] = {
+    0.196740422978932, 0.40767378512623, -0.0701713134753036, 0.42748420627075,  0.312578423871171, -0.743886784218603,
+    0.283478663977313, 0.54307134281706, -0.158932647923082,  0.342200525415758, 0.127063492321761, -0.589843300103893};
+/* W [2][2] and b [2] after one step, then after five */
+static const double fx_opt_rmsprop_tiny[12] = {0.181561883885981, 0.391277508562712, -0.0548196357601937,
+                                               0.442361906016259, 0.26257846263191,  -0.693886850334241,
+                                               0.204818884720392, 0.449970190101559, -0.080311043227226,
+                                               0.417999431405858, 0.145510413361684, -0.650708327657034};
 /* W [2][2] and b [2] after one step, then after five */
 static const double fx_opt_adam_l2[12] = {
     0.22367227483663, 0.423446310740405, -0.0966781733976015, 0.399848684174058, 0.312578424479042, -0.74388678351954,

@@ -8,6 +8,11 @@ passed=0 failed=0 skipped=0
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 
+programs=()
+for what in "$@"; do [[ $what == *.sh ]] || programs+=("$dir/$what"); done
+cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+${MAKE:-make} --no-print-directory -k -j"$cores" "${programs[@]}" >"$log" 2>&1 # what fails is made again below, and shown
+
 for what in "$@"; do
     echo "== $what"
     case $what in

@@ -633,7 +633,7 @@ static void check_refusals(void) {
     REFUSED(BML_NN_BAD_LAYER, "another layer", in, {.kind = BML_NN_DENSE, .name = "in", .units = 2});
     REFUSED(BML_NN_BAD_LAYER, "letters", in, {.kind = BML_NN_DENSE, .name = "a b", .units = 2});
     REFUSED(BML_NN_BAD_LAYER, "rate", in, {.kind = BML_NN_DROPOUT, .rate = 1}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "rate", in, {.kind = BML_NN_DROPOUT, .rate = NAN}, dense);
+    REFUSED(BML_NN_BAD_LAYER, "rate", in, {.kind = BML_NN_DROPOUT, .rate = (double)NAN}, dense);
     REFUSED(BML_NN_BAD_LAYER, "kernel", seq, {.kind = BML_NN_CONV, .units = 2, .kernel = 9}, flat, dense);
     REFUSED(BML_NN_BAD_LAYER, "window", seq, {.kind = BML_NN_POOL, .kernel = 6}, flat, dense);
     REFUSED(BML_NN_BAD_LAYER, "another number", in, {.kind = BML_NN_RESHAPE, .steps = 3, .features = 2}, flat, dense);
@@ -651,7 +651,7 @@ static void check_refusals(void) {
         const struct { const char *word; bml_nn_training how; int status;
         } cases[] = {{"row 1, column 0", {.x = bad, .y = y, .n = 2}, BML_NN_BAD_DATA},
                      {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = -1}, BML_NN_BAD_ARGUMENT},
-                     {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = INFINITY}, BML_NN_BAD_ARGUMENT},
+                     {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = (double)INFINITY}, BML_NN_BAD_ARGUMENT},
                      {"data", {.x = x, .y = y}, BML_NN_BAD_ARGUMENT},
                      {"data", {.x = x, .n = 2}, BML_NN_BAD_ARGUMENT},
                      {"loss_fn", {.x = x, .y = y, .n = 2, .loss = BML_NN_CUSTOM}, BML_NN_BAD_ARGUMENT},
@@ -661,7 +661,7 @@ static void check_refusals(void) {
                       BML_NN_BAD_ARGUMENT},
                      {"momentum", {.x = x, .y = y, .n = 2, .momentum = 1}, BML_NN_BAD_ARGUMENT},
                      {"batch", {.x = x, .y = y, .n = 2, .batch = -4}, BML_NN_BAD_ARGUMENT},
-                     {"validation", {.x = x, .y = y, .n = 2, .validation = NAN}, BML_NN_BAD_ARGUMENT},
+                     {"validation", {.x = x, .y = y, .n = 2, .validation = (double)NAN}, BML_NN_BAD_ARGUMENT},
                      {"not both",
                       {.x = x, .y = y, .n = 2, .validation = 0.5, .n_val = 2, .x_val = x, .y_val = y},
                       BML_NN_BAD_ARGUMENT}};

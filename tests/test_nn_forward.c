@@ -24,10 +24,16 @@ typedef struct piece {
     int gates;        /* 3 GRU, 4 LSTM, 0 or 1: none */
 } piece;
 
+/* To float and back. volatile: gcc 12 with -O3 leaves the rounding out of some elements of a vectorised loop. */
+static double rounded(double v) {
+    volatile float f = (float)v;
+    return (double)f;
+}
+
 static double formula(int k, size_t i, double s) {
     uint32_t h = (uint32_t)i * 0x9E3779B9u + (uint32_t)k * 0x7F4A7C15u;
     h ^= h >> 16, h *= 0x85EBCA6Bu, h ^= h >> 13, h *= 0xC2B2AE35u, h ^= h >> 16;
-    return (double)(float)(s * ((double)h / 2147483648.0 - 1));
+    return rounded(s * ((double)h / 2147483648.0 - 1));
 }
 
 static void fill(real *out, int k, size_t n, double s) {
@@ -634,14 +640,14 @@ static void test_losses(void) {
     int i, j;
     for (i = 0; i < 12; i++) {
         p[i] = formula(1, (size_t)i, 2), t[i] = formula(2, (size_t)i, 2), large[i] = formula(1, (size_t)i, 120);
-        p_pos[i] = (double)(float)(2.5 + p[i]), t_pos[i] = (double)(float)(2.5 + t[i]);
-        prob[i] = (double)(float)(0.5 + formula(1, (size_t)i, 0.45)), t01[i] = formula(2, (size_t)i, 1) > 0;
+        p_pos[i] = rounded(2.5 + p[i]), t_pos[i] = rounded(2.5 + t[i]);
+        prob[i] = rounded(0.5 + formula(1, (size_t)i, 0.45)), t01[i] = formula(2, (size_t)i, 1) > 0;
     }
     hot[2] = hot[4] = hot[11] = 1;
     for (i = 0; i < 12; i += 4) {
         double sum = 0;
         for (j = 0; j < 4; j++) sum += exp(p[i + j]);
-        for (j = 0; j < 4; j++) soft[i + j] = (double)(float)(exp(p[i + j]) / sum);
+        for (j = 0; j < 4; j++) soft[i + j] = rounded(exp(p[i + j]) / sum);
     }
     check_loss("MSE", BML_NN_MSE, p, t, NULL, fx_loss_mse);
     check_loss("MAE", BML_NN_MAE, p, t, NULL, fx_loss_mae);
