@@ -53,7 +53,7 @@ EXTRA  := $(if $(filter yes,$(CBLAS)),-DBML_NN_USE_CBLAS) \
           $(if $(filter yes,$(USE_CFITSIO)),-DBML_CLASSIFY_USE_CFITSIO -DBML_XRAY_USE_CFITSIO)
 LDLIBS := $(if $(filter yes,$(CBLAS)),-lopenblas) $(if $(filter yes,$(USE_CFITSIO)),-lcfitsio) -lm
 ifeq ($(HAVE_CBLAS),yes)
-TESTS += test_nn_cblas
+LONG_TESTS = test_nn_cblas
 build/bench_nn: COMPILE += -DBML_BENCH_CBLAS
 build/bench_nn: LDLIBS += -lopenblas
 endif
@@ -96,13 +96,13 @@ fit: build/fit_sed tools
 test:
 	@MAKE='$(SELF)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 MAKE='$(SELF)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
+	@BML_CHECK_LONG=1 MAKE='$(SELF)' STRICT='$(STRICT) -I. -Iexamples' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/memory/test_%: tests/test_%.c build/flags | build/memory
 	$(CC) $(filter-out -O%,$(COMPILE)) $(SANITIZE) -MMD -MP -MF build/memory/test_$*.d -o $@ $< $(LDLIBS)
 check-memory:
-	@BML_CHECK_QUICK=1 MAKE='$(SELF)' bash tests/run.sh build/memory $(filter-out %_cblas,$(TESTS))
+	@BML_CHECK_QUICK=1 MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
 
 # -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
 FUZZ_CC ?= clang

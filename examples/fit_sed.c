@@ -8,7 +8,9 @@
    3. sample: walkers take dozens of steps on the polynomial, and the exact solver judges where they end (sample). The
       result is the posterior of the exact solver; the polynomial decides only how fast it comes (see BML_MCMC_SURROGATE).
       Where the polynomial is too low, walkers arrive seldom and stay long; plain moves between keep such places open;
-   4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report). */
+   4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report).
+
+   With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the posterior. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -38,17 +40,19 @@ static const struct parameter {
 };
 static const double gamma_span = 2; /* gamma_max is at least 100 gamma_min */
 
-static const double bad_by = 15;    /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
+static const double bad_by =
+    15; /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
 static const double learn_from = 15; /* the polynomial learns from points this close to the best, in ln p */
 
 enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
+enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED };
 
 typedef struct options {
     double redshift;
-    int grid, systematic_scatter, moves, quiet, ssa, pairs;
-    long walkers, steps, burn, threads;
+    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs;
+    long walkers, steps, burn, live, calls, threads;
     uint64_t seed;
-    double confidence, min_ess;
+    double confidence, min_ess, evidence_error;
     option_list fix;
     const char *prior, *out;
 } options;
@@ -139,21 +143,21 @@ static double ln_likelihood(const problem *p, const double *flux, const double *
     return status ? (double)NAN : ln_l;
 }
 
-/* ln prior + ln likelihood of one point by the exact solver; *solved tells whether it was needed. */
+/* ln likelihood of one point by the exact solver; *solved tells whether it was needed. */
 static double exact(const problem *p, const double *theta, double *flux, int *solved) {
-    double full[N_PAR], prior = bml_mcmc_prior_log_density(p->prior, theta);
+    double full[N_PAR];
     bml_ssc_blob *blob = p->blob[thread_number()];
     bml_ssc_observer o;
     int status;
     *solved = 0;
     expand(full, p, theta);
-    if (!(prior > -HUGE_VAL) || !allowed(full)) return -HUGE_VAL;
+    if (!allowed(full)) return -HUGE_VAL;
     *solved = 1;
     status = solve(blob, p, full);
     if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
     o = observer_of(p, full);
     if (bml_ssc_sed(flux, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL)) return (double)NAN;
-    return prior + ln_likelihood(p, flux, full);
+    return ln_likelihood(p, flux, full);
 }
 
 /* Keep a solver answer; where flux hardly matters it is cut off, so that the polynomial need not follow it to zero. */
@@ -179,9 +183,8 @@ static void remember(problem *p, const double *theta, const double *flux, double
     m->ln_p[m->n++] = ln_p;
 }
 
-/* The callback of the sampler. */
-static void log_prob(double *lp, const double *theta, int n, int n_dim, void *user) {
-    problem *p = user;
+/* ln likelihoods, and with_prior = 1 ln posteriors, of n points, threads over points. */
+static void solve_all(double *lp, const double *theta, int n, int n_dim, problem *p, int with_prior) {
     for (int from = 0; from < n; from += p->flux_rows) {
         int count = n - from < p->flux_rows ? n - from : p->flux_rows;
         long calls = 0;
@@ -189,14 +192,24 @@ static void log_prob(double *lp, const double *theta, int n, int n_dim, void *us
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) reduction(+ : calls)
 #endif
         for (int i = 0; i < count; i++) {
-            int solved;
-            lp[from + i] = exact(p, theta + (from + i) * n_dim, p->flux + i * p->sed.n, &solved);
+            const double *at = theta + (from + i) * n_dim;
+            double prior = with_prior ? bml_mcmc_prior_log_density(p->prior, at) : 0;
+            int solved = 0;
+            lp[from + i] = prior > -HUGE_VAL ? prior + exact(p, at, p->flux + i * p->sed.n, &solved) : -HUGE_VAL;
             calls += solved;
         }
         p->calls += calls;
         for (int i = 0; p->remember && i < count; i++)
             if (lp[from + i] > -HUGE_VAL) remember(p, theta + (from + i) * n_dim, p->flux + i * p->sed.n, lp[from + i]);
     }
+}
+
+/* The callbacks of the ensemble and of nested sampling. */
+static void log_prob(double *lp, const double *theta, int n, int n_dim, void *user) {
+    solve_all(lp, theta, n, n_dim, user, 1);
+}
+static void log_likelihood(double *ln_l, const double *theta, int n, int n_dim, void *user) {
+    solve_all(ln_l, theta, n, n_dim, user, 0);
 }
 
 /* The same from the polynomial: a microsecond or two a point, so that threads pay only for many. */
@@ -206,7 +219,8 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
 #pragma omp parallel for schedule(static) num_threads(p->threads) if (n >= 256)
 #endif
     for (int i = 0; i < n; i++) {
-        double full[N_PAR], *flux = p->scratch + thread_number() * p->sed.n, prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
+        double full[N_PAR], *flux = p->scratch + thread_number() * p->sed.n,
+                            prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
         expand(full, p, theta + i * n_dim);
         lp[i] = -HUGE_VAL;
         if (!(prior > -HUGE_VAL) || !allowed(full)) continue;
@@ -231,9 +245,12 @@ static void fix_parameters(problem *p) {
     for (int i = 0; i < p->opt->fix.n; i++) {
         const char *item = p->opt->fix.item[i], *equals = strchr(item, '='), *wrong;
         int k = equals ? parameter_index(item, (size_t)(equals - item)) : -1;
-        if (k < 0) fail("fit_sed: --fix %s: must be NAME=VALUE with NAME one of log_R, log_B, log_gamma_min, log_gamma_max, "
-                        "log_l_e, p, log_delta, ln_f", item);
-        if ((wrong = read_real(&p->value[k], equals + 1)) != NULL) fail("fit_sed: --fix %s: '%s' %s", item, equals + 1, wrong);
+        if (k < 0)
+            fail("fit_sed: --fix %s: must be NAME=VALUE with NAME one of log_R, log_B, log_gamma_min, log_gamma_max, "
+                 "log_l_e, p, log_delta, ln_f",
+                 item);
+        if ((wrong = read_real(&p->value[k], equals + 1)) != NULL)
+            fail("fit_sed: --fix %s: '%s' %s", item, equals + 1, wrong);
         if (!(p->value[k] >= parameters[k].lo && p->value[k] <= parameters[k].hi))
             fail("fit_sed: --fix %s: outside %g ... %g", item, parameters[k].lo, parameters[k].hi);
         fixed[k] = 1;
@@ -253,11 +270,14 @@ static void make_prior(problem *p) {
     const char *names[N_PAR];
     int status;
     for (int k = 0; k < N_PAR; k++) names[k] = parameters[k].name;
-    if (p->opt->prior && (prior_read(&file, p->opt->prior, err) || prior_check_names(&file, names, N_PAR, err))) fail("%s", err);
+    if (p->opt->prior && (prior_read(&file, p->opt->prior, err) || prior_check_names(&file, names, N_PAR, err)))
+        fail("%s", err);
     for (int i = 0; i < file.n; i++) {
         int k = 0;
         while (k < p->n_free && strcmp(file.row[i].name, parameters[p->free_par[k]].name)) k++;
-        if (k == p->n_free) fail("%s:%ld: '%s' is held by --fix or --no-systematic-scatter", file.name, file.row[i].line, file.row[i].name);
+        if (k == p->n_free)
+            fail("%s:%ld: '%s' is held by --fix or --no-systematic-scatter", file.name, file.row[i].line,
+                 file.row[i].name);
     }
     for (int i = 0; i < p->n_free; i++) {
         int k = p->free_par[i];
@@ -298,7 +318,8 @@ static void set_up(problem *p, const options *opt, const char *file) {
     p->flux = malloc((size_t)p->flux_rows * (size_t)p->sed.n * sizeof *p->flux);
     p->scratch = malloc((size_t)p->threads * (size_t)p->sed.n * sizeof *p->scratch);
     p->blob = calloc((size_t)p->threads, sizeof(bml_ssc_blob *));
-    if (!p->nu || !p->flux || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config)) fail("fit_sed: out of memory");
+    if (!p->nu || !p->flux || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config))
+        fail("fit_sed: out of memory");
     for (int i = 0; i < p->threads; i++)
         if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
     for (int i = 0; i < p->sed.n; i++) p->nu[i] = p->sed.point[i].nu;
@@ -371,7 +392,8 @@ static int learn(problem *p) {
 /* Walkers far below the best start again between three good ones. Returns how many were moved. */
 static int leave_stuck(double *theta, const bml_mcmc_ensemble_info *info, problem *p, bml_mcmc_rng *rng) {
     int W = info->n_walkers, d = info->n_dim, n_good = 0, n_bad = 0, *good = malloc(2 * (size_t)W * sizeof *good), *bad;
-    double best = -HUGE_VAL, *trial = malloc((size_t)W * (size_t)d * sizeof *trial), *lp = malloc((size_t)W * sizeof *lp);
+    double best = -HUGE_VAL, *trial = malloc((size_t)W * (size_t)d * sizeof *trial),
+           *lp = malloc((size_t)W * sizeof *lp);
     if (!good || !trial || !lp) fail("fit_sed: out of memory");
     bad = good + W;
     memcpy(theta, info->theta, (size_t)W * (size_t)d * sizeof *theta);
@@ -415,11 +437,19 @@ static int show_progress(const bml_mcmc_progress *now, void *user) {
 }
 
 static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup *s) {
-    bml_mcmc_config config = {.n_dim = p->n_free, .n_walkers = (int)p->opt->walkers, .seed = p->opt->seed + s->seed,
+    bml_mcmc_config config = {.n_dim = p->n_free,
+                              .n_walkers = (int)p->opt->walkers,
+                              .seed = p->opt->seed + s->seed,
                               .log_prob = s->only_response ? log_prob_response : log_prob,
-                              .surrogate = p->response.coef ? log_prob_response : NULL, .user = p, .reference = p->archive,
-                              .n_reference = p->archive_n, .moves = s->moves, .n_moves = s->n_moves, .thin = s->thin,
-                              .progress = s->bar ? show_progress : NULL, .progress_user = s->bar};
+                              .surrogate = p->response.coef ? log_prob_response : NULL,
+                              .user = p,
+                              .reference = p->archive,
+                              .n_reference = p->archive_n,
+                              .moves = s->moves,
+                              .n_moves = s->n_moves,
+                              .thin = s->thin,
+                              .progress = s->bar ? show_progress : NULL,
+                              .progress_user = s->bar};
     bml_mcmc_ensemble *e;
     int status = bml_mcmc_ensemble_create(&e, &config);
     if (!status) status = bml_mcmc_start_given(e, start);
@@ -434,9 +464,12 @@ static void run(bml_mcmc_ensemble *e, long steps) {
 
 /* Stages and their proposals. */
 enum { ARCHIVE = 8000, CHECKS = 1500, REFINE_ROUNDS = 10, REFINE_STEPS = 30 };
-static const bml_mcmc_move plain_moves[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
-static const bml_mcmc_move explore_moves[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
-static const bml_mcmc_move screened_moves[] = {{BML_MCMC_SURROGATE, 0.6, 0, 60}, {BML_MCMC_STRETCH, 0.3, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
+static const bml_mcmc_move plain_moves[] = {
+    {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
+static const bml_mcmc_move explore_moves[] = {
+    {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
+static const bml_mcmc_move screened_moves[] = {
+    {BML_MCMC_SURROGATE, 0.6, 0, 60}, {BML_MCMC_STRETCH, 0.3, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
 
 /* Climb with plain moves and the exact solver until the best point stands still, leaving stuck walkers behind. start
    [walkers][n_free] in and out. */
@@ -446,7 +479,8 @@ static void climb(double *start, problem *p, progress_bar *bar) {
     double best = -HUGE_VAL;
     bml_mcmc_rng_init(&rng, p->opt->seed, 1);
     for (int round = 0, still = 0; round < ROUNDS && still < 3; round++) {
-        bml_mcmc_ensemble *e = ensemble(p, start, &(setup){.moves = plain_moves, .n_moves = 3, .seed = 1000 + (uint64_t)round});
+        bml_mcmc_ensemble *e =
+            ensemble(p, start, &(setup){.moves = plain_moves, .n_moves = 3, .seed = 1000 + (uint64_t)round});
         bml_mcmc_ensemble_info info;
         int stuck;
         run(e, 40);
@@ -464,7 +498,8 @@ static void climb(double *start, problem *p, progress_bar *bar) {
 static void explore(const double *start, problem *p, uint64_t seed) {
     int W = (int)p->opt->walkers, d = p->n_free;
     long thin = 10, keep = ARCHIVE / W + 1;
-    setup s = {.moves = explore_moves, .n_moves = p->archive_n ? 3 : 2, .seed = seed, .only_response = 1, .thin = (int)thin};
+    setup s = {
+        .moves = explore_moves, .n_moves = p->archive_n ? 3 : 2, .seed = seed, .only_response = 1, .thin = (int)thin};
     bml_mcmc_ensemble *e = ensemble(p, start, &s);
     bml_mcmc_chain chain;
     run(e, 2 * keep * thin); /* its first half is burn-in */
@@ -480,7 +515,8 @@ static void explore(const double *start, problem *p, uint64_t seed) {
    drawn from these points by the ratio of exact to approximate density. */
 static void check_archive(double *start, problem *p, bml_mcmc_rng *rng) {
     int d = p->n_free, W = (int)p->opt->walkers, n = p->archive_n < CHECKS ? p->archive_n : CHECKS;
-    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta), *lp = malloc(2 * (size_t)n * sizeof *lp), *ratio = lp + n;
+    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta), *lp = malloc(2 * (size_t)n * sizeof *lp),
+           *ratio = lp + n;
     double top = -HUGE_VAL;
     if (!theta || !lp) fail("fit_sed: out of memory");
     for (int i = 0; i < n; i++)
@@ -531,6 +567,18 @@ static void refine(double *start, problem *p, progress_bar *bar) {
 
 /* ==== sample ====================================================================================================== */
 
+/* What a sampler leaves behind. */
+typedef struct posterior {
+    bml_mcmc_chain chain; /* of the free parameters; theta and log_prob are owned by the sampler, or by `own` */
+    bml_mcmc_summary summary[N_PAR];
+    double log_z, log_z_error;       /* NaN without nested sampling */
+    long calls;                      /* of the solver, while sampling */
+    int converged;
+    bml_mcmc_ensemble *ensemble;     /* or */
+    bml_mcmc_nested *nested;
+    double *own;
+} posterior;
+
 /* Runs until 50 autocorrelation times and min_ess, or the given steps. Returns the sampler's verdict. */
 static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
     int status = BML_MCMC_NOT_CONVERGED;
@@ -548,6 +596,81 @@ static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
             if (!(s[k].ess >= p->opt->min_ess)) status = BML_MCMC_NOT_CONVERGED;
     }
     return status;
+}
+
+/* Search, climb, refine, sample: the comment at the top of the file. */
+static void sample_ensemble(posterior *post, problem *p) {
+    const bml_mcmc_move chosen[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
+    const options *opt = p->opt;
+    double *start = malloc((size_t)opt->walkers * (size_t)p->n_free * sizeof *start);
+    progress_bar bar;
+    setup how;
+    if (!start) fail("fit_sed: out of memory");
+    progress_begin(&bar, "searching", 30 + REFINE_ROUNDS, opt->quiet);
+    p->remember = 1;
+    search(start, p);
+    climb(start, p, &bar);
+    if (opt->moves == MOVES_SURROGATE) refine(start, p, &bar);
+    p->remember = 0;
+    progress_end(&bar);
+
+    progress_begin(&bar, "sampling", (double)(opt->burn + opt->steps), opt->quiet);
+    post->calls = -p->calls;
+    if (opt->moves != MOVES_SURROGATE)
+        how = (setup){.moves = &chosen[opt->moves - MOVES_STRETCH], .n_moves = 1, .bar = &bar};
+    else if (p->response.coef && p->archive_n) how = (setup){.moves = screened_moves, .n_moves = 3, .bar = &bar};
+    else how = (setup){.moves = plain_moves, .n_moves = 3, .bar = &bar};
+    post->ensemble = ensemble(p, start, &how);
+    post->converged = !sample(post->ensemble, post->summary, p);
+    post->calls += p->calls;
+    post->chain = bml_mcmc_ensemble_chain(post->ensemble);
+    post->log_z = post->log_z_error = (double)NAN;
+    progress_end(&bar);
+    free(start);
+}
+
+/* One line instead of a bar: how far nested sampling has to go is not known beforehand. */
+static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
+    const options *opt = user;
+    if (!opt->quiet && isatty(2))
+        fprintf(stderr, "\rln Z %.2f +- %.2f, remaining %.2g, %.0f solver calls, %.1f %% kept \033[K", now->log_z,
+                now->log_z_error, now->remaining, (double)now->evaluations, 100 * now->efficiency);
+    return 0;
+}
+
+static void sample_nested(posterior *post, problem *p) {
+    const options *opt = p->opt;
+    bml_mcmc_nested_config config = {.n_dim = p->n_free,
+                                     .live_points = (int)opt->live,
+                                     .seed = opt->seed,
+                                     .log_likelihood = log_likelihood,
+                                     .prior = p->prior,
+                                     .user = p,
+                                     .error = opt->evidence_error,
+                                     .min_ess = opt->min_ess,
+                                     .progress = show_nested,
+                                     .progress_user = (void *)opt};
+    bml_mcmc_nested_result r;
+    int status = bml_mcmc_nested_create(&post->nested, &config), d = p->n_free;
+    size_t n;
+    if (!status) status = bml_mcmc_nested_run(post->nested, (uint64_t)opt->calls);
+    if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
+    post->converged = !status;
+    if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r) ||
+        bml_mcmc_nested_summary(post->nested, post->summary))
+        fail("fit_sed: %s %s", bml_mcmc_strerror(status), bml_mcmc_nested_message(post->nested));
+    if (!r.rank_ok) {
+        post->converged = 0;
+        printf("the insertion-rank test failed (p = %.2g): do not trust ln Z\n", r.rank_p);
+    }
+    post->log_z = r.log_z, post->log_z_error = r.log_z_error, post->calls = p->calls;
+    n = r.ess > 1000 ? (size_t)r.ess : 1000;
+    post->own = malloc(n * (size_t)(d + 1) * sizeof(double));
+    if (!post->own || bml_mcmc_nested_draw(post->nested, post->own, post->own + n * (size_t)d, n, opt->seed))
+        fail("fit_sed: out of memory");
+    for (size_t i = 0; i < n; i++)
+        post->own[n * (size_t)d + i] += bml_mcmc_prior_log_density(p->prior, post->own + i * (size_t)d);
+    post->chain = (bml_mcmc_chain){post->own, post->own + n * (size_t)d, n, 1, d};
 }
 
 /* ==== report ====================================================================================================== */
@@ -605,7 +728,8 @@ static void draw(draws *g, const double *nu, const problem *p, bml_mcmc_chain ch
     double *sed;
     g->walkers = W;
     g->thin = (long)chain.n_steps * W / DRAWS_MAX + 1;
-    if ((long)chain.n_steps / g->thin < STEPS_MIN) g->thin = (long)chain.n_steps > STEPS_MIN ? (long)chain.n_steps / STEPS_MIN : 1;
+    if ((long)chain.n_steps / g->thin < STEPS_MIN)
+        g->thin = (long)chain.n_steps > STEPS_MIN ? (long)chain.n_steps / STEPS_MIN : 1;
     g->steps = (long)chain.n_steps / g->thin;
     n = g->steps * W;
     g->derived = malloc((size_t)n * N_DERIVED * sizeof(double));
@@ -640,8 +764,8 @@ static void find_best(best_point *best, const double *nu, const problem *p, bml_
 }
 
 static void posterior_row(FILE *f, const char *name, const char *unit, const bml_mcmc_summary *s) {
-    fprintf(f, "%s,%s,%.6g,%.6g,%.6g,%.6g,%.6g,%.1f,%.4f,%.2f\n", name, unit, s->median, s->minus, s->plus, s->mean, s->sd,
-            s->ess, s->rhat, s->tau);
+    fprintf(f, "%s,%s,%.6g,%.6g,%.6g,%.6g,%.6g,%.1f,%.4f,%.2f\n", name, unit, s->median, s->minus, s->plus, s->mean,
+            s->sd, s->ess, s->rhat, s->tau);
 }
 
 static void write_posterior(const problem *p, const bml_mcmc_summary *s, const draws *g) {
@@ -674,17 +798,28 @@ static int write_sed(const problem *p, const double *nu, const best_point *best,
     static double band[4][N_NU], table[N_NU][8];
     const char *const names[2] = {"synchrotron", "self-Compton"};
     const double *const parts[2] = {best->component[0], best->component[1]};
-    sed_picture picture = {.data = &p->sed, .n_nu = N_NU, .nu = nu, .best = best->total, .lo50 = band[0], .hi50 = band[1],
-                           .lo90 = band[2], .hi90 = band[3], .n_components = 2, .component_name = names, .component = parts};
+    sed_picture picture = {.data = &p->sed,
+                           .n_nu = N_NU,
+                           .nu = nu,
+                           .best = best->total,
+                           .lo50 = band[0],
+                           .hi50 = band[1],
+                           .lo90 = band[2],
+                           .hi90 = band[3],
+                           .n_components = 2,
+                           .component_name = names,
+                           .component = parts};
     char err[ERROR_SIZE];
     size_t n = (size_t)(g->steps * g->walkers);
     int drawn;
     for (int k = 0; k < N_NU; k++) {
         for (int b = 0; b < 4; b++) band[b][k] = bml_mcmc_quantile(g->flux + (size_t)k * n, n, at[b]);
-        const double row[8] = {nu[k], best->total[k], parts[0][k], parts[1][k], band[0][k], band[1][k], band[2][k], band[3][k]};
+        const double row[8] = {nu[k],      best->total[k], parts[0][k], parts[1][k],
+                               band[0][k], band[1][k],     band[2][k],  band[3][k]};
         memcpy(table[k], row, sizeof row);
     }
-    if (csv_write(p->opt->out, "sed.csv", "nu_Hz,best,synchrotron,compton,lo50,hi50,lo90,hi90", table[0], N_NU, 8, err)) fail("%s", err);
+    if (csv_write(p->opt->out, "sed.csv", "nu_Hz,best,synchrotron,compton,lo50,hi50,lo90,hi90", table[0], N_NU, 8, err))
+        fail("%s", err);
     drawn = sed_picture_write(&picture, p->opt->out, "sed", err);
     if (drawn < 0) fail("%s", err);
     return drawn;
@@ -705,135 +840,192 @@ static int write_corner(const problem *p, bml_mcmc_chain chain) {
     return drawn;
 }
 
-typedef struct outcome {
-    long steps, calls; /* of the sampling alone */
-    double seconds;    /* of everything */
-    int converged;
-} outcome;
-
-static void print_table(const problem *p, const bml_mcmc_summary *s, const best_point *best, const bml_mcmc_ensemble *e,
-                        const outcome *result) {
-    bml_mcmc_ensemble_info info = bml_mcmc_ensemble_get_info(e);
+static double least_ess(const posterior *post, const problem *p) {
     double least = HUGE_VAL;
-    printf("%-14s %-5s %9s %8s %8s %9s %7s %6s %6s\n", "parameter", "unit", "median", "minus", "plus", "best", "ess", "rhat", "tau");
-    for (int i = 0; i < p->n_free; i++) {
-        const struct parameter *row = &parameters[p->free_par[i]];
-        printf("%-14s %-5s %9.4f %8.4f %8.4f %9.4f %7.0f %6.3f %6.1f\n", row->name, row->unit, s[i].median, s[i].minus, s[i].plus,
-               best->full[p->free_par[i]], s[i].ess, s[i].rhat, s[i].tau);
-        least = fmin(least, s[i].ess);
-    }
-    for (int m = 0; m < info.n_moves; m++)
-        if (info.moves_proposed[m])
-            printf("%s moves: %.1f %% accepted\n", bml_mcmc_move_name(info.moves[m].kind),
-                   100 * (double)info.moves_accepted[m] / (double)info.moves_proposed[m]);
-    printf("%ld steps of %d walkers; %ld solver calls, %ld of them sampling; %.1f s\n", result->steps, info.n_walkers,
-           p->calls, result->calls, result->seconds);
-    printf("effective samples per 1000 calls of the sampling: %.1f\n", 1000 * least / (double)result->calls);
+    for (int i = 0; i < p->n_free; i++) least = fmin(least, post->summary[i].ess);
+    return least;
 }
 
-static void write_run(const problem *p, const option_row *rows, const char *input, const bml_mcmc_summary *s,
-                      const best_point *best, const outcome *result) {
-    char err[ERROR_SIZE], names[256] = "";
-    double least = HUGE_VAL;
+static void print_table(const problem *p, const posterior *post, const best_point *best, double seconds) {
+    printf("%-14s %-5s %9s %8s %8s %9s %7s %6s %6s\n", "parameter", "unit", "median", "minus", "plus", "best", "ess",
+           "rhat", "tau");
     for (int i = 0; i < p->n_free; i++) {
-        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? "," : "", parameters[p->free_par[i]].name);
-        least = fmin(least, s[i].ess);
+        const struct parameter *row = &parameters[p->free_par[i]];
+        const bml_mcmc_summary *s = &post->summary[i];
+        printf("%-14s %-5s %9.4f %8.4f %8.4f %9.4f %7.0f ", row->name, row->unit, s->median, s->minus, s->plus,
+               best->full[p->free_par[i]], s->ess);
+        if (post->ensemble) printf("%6.3f %6.1f\n", s->rhat, s->tau);
+        else printf("%6s %6s\n", "-", "-");
     }
-    const run_entry results[] = {{"parameters", 0, names}, {"points", p->sed.n, NULL}, {"steps", (double)result->steps, NULL},
-                                 {"solver_calls", (double)p->calls, NULL}, {"solver_calls_sampling", (double)result->calls, NULL},
-                                 {"least_ess", least, NULL}, {"best_ln_posterior", best->ln_p, NULL},
-                                 {"converged", result->converged, NULL}, {0}};
-    const run_info run = {.program = "fit_sed", .options = rows, .input = input, .seed = p->opt->seed, .seconds = result->seconds,
+    if (post->ensemble) {
+        bml_mcmc_ensemble_info info = bml_mcmc_ensemble_get_info(post->ensemble);
+        for (int m = 0; m < info.n_moves; m++)
+            if (info.moves_proposed[m])
+                printf("%s moves: %.1f %% accepted\n", bml_mcmc_move_name(info.moves[m].kind),
+                       100 * (double)info.moves_accepted[m] / (double)info.moves_proposed[m]);
+        printf("%ld steps of %d walkers; ", (long)post->chain.n_steps, info.n_walkers);
+    } else printf("ln Z = %.2f +- %.2f, fluxes in dex; ", post->log_z, post->log_z_error);
+    printf("%ld solver calls, %ld of them sampling; %.1f s\n", p->calls, post->calls, seconds);
+    printf("effective samples per 1000 calls of the sampling: %.1f\n", 1000 * least_ess(post, p) / (double)post->calls);
+}
+
+static void write_run(const problem *p, const option_row *rows, const char *input, const posterior *post,
+                      const best_point *best, double seconds) {
+    char err[ERROR_SIZE], names[256] = "";
+    for (int i = 0; i < p->n_free; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? "," : "",
+                 parameters[p->free_par[i]].name);
+    run_entry results[] = {{"parameters", 0, names},
+                           {"points", p->sed.n, NULL},
+                           {"steps", (double)post->chain.n_steps, NULL},
+                           {"solver_calls", (double)p->calls, NULL},
+                           {"solver_calls_sampling", (double)post->calls, NULL},
+                           {"least_ess", least_ess(post, p), NULL},
+                           {"best_ln_posterior", best->ln_p, NULL},
+                           {"converged", post->converged, NULL},
+                           {"ln_z", post->log_z, NULL},
+                           {"ln_z_error", post->log_z_error, NULL},
+                           {0}};
+    const run_info run = {.program = "fit_sed",
+                          .options = rows,
+                          .input = input,
+                          .seed = p->opt->seed,
+                          .seconds = seconds,
                           .results = results};
+    if (post->ensemble) results[8].name = NULL; /* no evidence */
     if (run_write(p->opt->out, &run, err)) fail("%s", err);
 }
 
 /* ==== main ======================================================================================================== */
 
 static int fit(problem *p, const option_row *rows, const char *input) {
-    const bml_mcmc_move chosen[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
     const options *opt = p->opt;
-    double begin = seconds_now(), *start = malloc((size_t)opt->walkers * (size_t)p->n_free * sizeof *start), nu[N_NU];
-    bml_mcmc_summary summary[N_PAR];
-    bml_mcmc_ensemble *e;
-    bml_mcmc_chain chain;
-    progress_bar bar;
+    double begin = seconds_now(), seconds, nu[N_NU];
+    posterior post = {0};
     best_point best;
-    outcome result = {0};
-    setup how;
     draws g = {0};
-    int status, drawn;
-
-    if (!start) fail("fit_sed: out of memory");
-    progress_begin(&bar, "searching", 30 + REFINE_ROUNDS, opt->quiet);
-    p->remember = 1;
-    search(start, p);
-    climb(start, p, &bar);
-    if (opt->moves == MOVES_SURROGATE) refine(start, p, &bar);
-    p->remember = 0;
-    progress_end(&bar);
-
-    progress_begin(&bar, "sampling", (double)(opt->burn + opt->steps), opt->quiet);
-    result.calls = -p->calls;
-    if (opt->moves != MOVES_SURROGATE) how = (setup){.moves = &chosen[opt->moves - MOVES_STRETCH], .n_moves = 1, .bar = &bar};
-    else if (p->response.coef && p->archive_n) how = (setup){.moves = screened_moves, .n_moves = 3, .bar = &bar};
-    else how = (setup){.moves = plain_moves, .n_moves = 3, .bar = &bar};
-    e = ensemble(p, start, &how);
-    status = sample(e, summary, p);
-    result.calls += p->calls;
-    result.converged = !status;
-    progress_end(&bar);
-
+    int drawn;
+    if (opt->sampler == SAMPLER_NESTED) sample_nested(&post, p);
+    else sample_ensemble(&post, p);
     for (int k = 0; k < N_NU; k++) nu[k] = pow(10, 9 + 0.1 * k);
-    chain = bml_mcmc_ensemble_chain(e);
-    result.steps = (long)chain.n_steps;
-    find_best(&best, nu, p, chain);
-    draw(&g, nu, p, chain);
-    write_chain(p, chain);
-    write_posterior(p, summary, &g);
-    drawn = write_sed(p, nu, &best, &g) | write_corner(p, chain);
-    result.seconds = seconds_now() - begin;
-    write_run(p, rows, input, summary, &best, &result);
-    print_table(p, summary, &best, e, &result);
-    printf("results in %s%s\n", opt->out, drawn ? "; no gnuplot here: pictures are left as scripts, sed.gp and corner.gp" : "");
-    if (!result.converged)
-        printf("NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a parameter has fewer\n"
-               "than %.0f effective samples. Take these numbers as a preview, and run with more --steps.\n", opt->min_ess);
-    bml_mcmc_ensemble_free(e);
-    free(start);
+    find_best(&best, nu, p, post.chain);
+    draw(&g, nu, p, post.chain);
+    write_chain(p, post.chain);
+    write_posterior(p, post.summary, &g);
+    drawn = write_sed(p, nu, &best, &g) | write_corner(p, post.chain);
+    seconds = seconds_now() - begin;
+    write_run(p, rows, input, &post, &best, seconds);
+    print_table(p, &post, &best, seconds);
+    printf("results in %s%s\n", opt->out,
+           drawn ? "; no gnuplot here: pictures are left as scripts, sed.gp and corner.gp" : "");
+    if (!post.converged && post.ensemble)
+        printf("NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
+               "parameter has fewer\n"
+               "than %.0f effective samples. Take these numbers as a preview, and run with more --steps.\n",
+               opt->min_ess);
+    else if (!post.converged) printf("NOT CONVERGED: take these numbers as a preview, and run with more --calls.\n");
+    bml_mcmc_ensemble_free(post.ensemble);
+    bml_mcmc_nested_free(post.nested);
+    free(post.own);
     free(g.derived);
     free(g.flux);
-    return result.converged ? 0 : 2;
+    return post.converged ? 0 : 2;
 }
 
 int main(int argc, char **argv) {
-    options opt = {.redshift = 0, .systematic_scatter = 1, .walkers = 48, .steps = 6000, .burn = 100, .seed = 1,
-                   .confidence = 0.95, .min_ess = 400, .out = "fit_sed_out"};
+    options opt = {.redshift = 0,
+                   .systematic_scatter = 1,
+                   .walkers = 48,
+                   .steps = 6000,
+                   .burn = 100,
+                   .live = 400,
+                   .seed = 1,
+                   .confidence = 0.95,
+                   .min_ess = 400,
+                   .out = "fit_sed_out"};
     const option_row rows[] = {
-        {.name = "redshift", .real = &opt.redshift, .min = 0, .max = 10, .value = "Z", .help = "of the source; 0: as the table says"},
+        {.name = "redshift",
+         .real = &opt.redshift,
+         .min = 0,
+         .max = 10,
+         .value = "Z",
+         .help = "of the source; 0: as the table says"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
-        {.name = "walkers", .integer = &opt.walkers, .min = 2, .max = 100000, .value = "N", .help = "even, at least twice the parameters"},
-        {.name = "steps", .integer = &opt.steps, .min = 10, .max = 1e8, .value = "N", .help = "at most; ends earlier when converged"},
-        {.name = "burn", .integer = &opt.burn, .min = 0, .max = 1e8, .value = "N", .help = "steps thrown away first, after the climb"},
-        {.name = "min-ess", .real = &opt.min_ess, .min = 0, .max = 1e9, .value = "N", .help = "effective samples wanted of every parameter"},
-        {.name = "moves", .choice = &opt.moves, .value = "surrogate|stretch|de|mixture", .help = "proposals of the sampling"},
+        {.name = "walkers",
+         .integer = &opt.walkers,
+         .min = 2,
+         .max = 100000,
+         .value = "N",
+         .help = "even, at least twice the parameters"},
+        {.name = "steps",
+         .integer = &opt.steps,
+         .min = 10,
+         .max = 1e8,
+         .value = "N",
+         .help = "at most; ends earlier when converged"},
+        {.name = "burn",
+         .integer = &opt.burn,
+         .min = 0,
+         .max = 1e8,
+         .value = "N",
+         .help = "steps thrown away first, after the climb"},
+        {.name = "min-ess",
+         .real = &opt.min_ess,
+         .min = 0,
+         .max = 1e9,
+         .value = "N",
+         .help = "effective samples wanted of every parameter"},
+        {.name = "sampler",
+         .choice = &opt.sampler,
+         .value = "ensemble|nested",
+         .help = "nested gives the evidence too, and needs more calls"},
+        {.name = "live",
+         .integer = &opt.live,
+         .min = 2,
+         .max = 1000000,
+         .value = "N",
+         .help = "live points of nested sampling"},
+        {.name = "evidence-error",
+         .real = &opt.evidence_error,
+         .min = 0,
+         .max = 1e9,
+         .value = "E",
+         .help = "of ln Z, by more live points; 0: as it comes"},
+        {.name = "calls",
+         .integer = &opt.calls,
+         .min = 0,
+         .max = 1e12,
+         .value = "N",
+         .help = "of the solver, nested sampling, at most; 0: no limit"},
+        {.name = "moves",
+         .choice = &opt.moves,
+         .value = "surrogate|stretch|de|mixture",
+         .help = "proposals of the sampling"},
         {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
         {.name = "seed", .natural = &opt.seed, .value = "S", .help = "same seed, same results"},
         {.name = "fix", .list = &opt.fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
         {.name = "prior", .text = &opt.prior, .value = "FILE", .help = "lines name,kind,a,b: uniform, normal, ..."},
-        {.name = "systematic-scatter", .flag = &opt.systematic_scatter, .help = "fit ln f, a scatter in dex beyond the errors"},
-        {.name = "confidence", .real = &opt.confidence, .min = 0.5001, .max = 0.99999, .value = "C", .help = "one-sided, of upper limits without their own"},
+        {.name = "systematic-scatter",
+         .flag = &opt.systematic_scatter,
+         .help = "fit ln f, a scatter in dex beyond the errors"},
+        {.name = "confidence",
+         .real = &opt.confidence,
+         .min = 0.5001,
+         .max = 0.99999,
+         .value = "C",
+         .help = "one-sided, of upper limits without their own"},
         {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
         {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for tables, chains and pictures"},
         {0}};
-    int first = options_parse(argc, argv, rows, "fit_sed [options] SED",
-                              "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV or ECSV).\n"
-                              "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
-                              "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-                              "log_delta 0..3, ln_f [dex] -10..1. No absorption by the extragalactic background light is applied.\n"
-                              "Exit status 0: converged, 2: not yet, 1: error.");
+    int first = options_parse(
+        argc, argv, rows, "fit_sed [options] SED",
+        "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV or ECSV).\n"
+        "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
+        "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
+        "log_delta 0..3, ln_f [dex] -10..1. No absorption by the extragalactic background light is applied.\n"
+        "Exit status 0: converged, 2: not yet, 1: error.");
     char err[ERROR_SIZE];
     problem p;
     int status;
@@ -842,7 +1034,8 @@ int main(int argc, char **argv) {
     if (opt.redshift == 0) opt.redshift = p.sed.redshift;
     if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
     if (opt.walkers % 2 || opt.walkers < 2 * p.n_free)
-        fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers, 2 * p.n_free, p.n_free);
+        fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers,
+             2 * p.n_free, p.n_free);
     if (out_folder(opt.out, err)) fail("%s", err);
     status = fit(&p, rows, argv[first]);
     clean_up(&p);

@@ -4,7 +4,7 @@
 passed=0 failed=0 skipped=0
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-programs="build/fit_sed build/ssc_sed build/hello_ssc build/hello_mcmc"
+programs=$(for program in examples/*.c; do echo "build/$(basename "$program" .c)"; done)
 limit=30 # seconds for one run; the slowest takes about five on a busy core
 
 # verdict MESSAGE OK: one check; OK is 0 when it passed. What a failing run printed is shown.
@@ -58,7 +58,7 @@ refuses() {
     [ -z "$why" ] || { echo "      ${why#; }"; head -n 3 "$scratch/stderr" | cut -c 1-200; }
 }
 
-if ! ${MAKE:-make} --no-print-directory $programs >"$scratch/log" 2>&1; then
+if ! ${MAKE:-make} --no-print-directory -j"$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)" $programs >"$scratch/log" 2>&1; then
     tail -n 20 "$scratch/log"
     echo "FAIL  the programs do not compile"
     echo "0 passed, 1 failed, 0 skipped"
@@ -80,6 +80,22 @@ ends "hello_mcmc" 0 build/hello_mcmc
 check "hello_mcmc finds the least-squares line" awk '
     $1 == "a" {a = $3} $1 == "b" {b = $3}
     END {exit !(a - 1.03810 < 0.029 && a - 1.03810 > -0.029 && b - 1.99143 < 0.0096 && b - 1.99143 > -0.0096)}' "$scratch/stdout"
+
+for program in fit_xray classify_fermi compton_sample; do
+    ends "$program --help" 0 "build/$program" --help
+done
+here=$PWD
+ends "hello_nested" 0 build/hello_nested
+check "hello_nested prefers the line" awk '/Bayes/ {exit !($NF > 1)}' "$scratch/stdout"
+cd "$scratch" || exit 1
+ends "hello_nn" 0 "$here/build/hello_nn"
+check "hello_nn knows the sine to 0.02" awk '$1 == "x" {n++; d = $5 - $8; if (d > 0.02 || d < -0.02) bad = 1} END {exit bad || n != 5}' "$scratch/stdout"
+ends "hello_dropout" 0 "$here/build/hello_dropout"
+check "hello_dropout is less sure where there are no data" awk '{exit !($17 > $6)}' "$scratch/stdout"
+ends "hello_sample" 0 "$here/build/hello_sample"
+cd "$here" || exit 1
+awk -v OFS=, 'BEGIN {srand(1); print "a,b,class"; for (i = 0; i < 200; i++) {k = i % 2; print rand() + k, rand(), k ? "yes" : "no"}}' >"$scratch/labels.csv"
+ends "hello_classify" 0 build/hello_classify "$scratch/labels.csv" class
 
 # ==== ssc_sed =========================================================================================================
 fit=$scratch/fit
@@ -133,6 +149,11 @@ bad_row "a hexadecimal number" 'rows.csv:1: ' '0x10,-1,3,6,-4,2.2\n'
 bad_row "huge numbers" 'rows.csv:1: ' '1e308,1e308,1e308,1e308,1e308,1e308\n'
 bad_row "bytes that are no text" 'rows.csv:1: ' 'a\0b\n'
 bad_row "column names and no rows" 'rows.csv' 'log10_R_cm,log10_B_G,log10_gamma_min,log10_gamma_max,log10_compactness,p\n'
+refuses "classify_fermi: no catalogue" 'catalogue' build/classify_fermi
+refuses "classify_fermi: missing file" 'nowhere.csv' build/classify_fermi "$scratch/nowhere.csv"
+refuses "fit_xray: no such command" 'is no command' build/fit_xray guess
+refuses "fit_xray: missing spectrum" 'nowhere.pha' build/fit_xray fit "$scratch/nowhere.pha" --model powerlaw
+refuses "compton_sample: gamma below 1" 'gamma' build/compton_sample --gamma 0.5 --eps 1e-3 --out "$scratch/no.npy"
 refuses "ssc_sed: missing file" 'nowhere.csv: No such file' build/ssc_sed "$scratch/nowhere.csv"
 refuses "ssc_sed: two files" 'one input file' build/ssc_sed "$scratch/row.csv" "$scratch/row.csv"
 refuses "ssc_sed: an unknown option" '--bogus: ' build/ssc_sed --bogus "$scratch/row.csv"
@@ -205,6 +226,14 @@ for threads in 1 2; do
 done
 check "fit_sed: 1 and 2 threads give the same chain" cmp "$scratch/threads_1/chain.npy" "$scratch/threads_2/chain.npy"
 check "fit_sed: and the same log-probabilities" cmp "$scratch/threads_1/log_prob.npy" "$scratch/threads_2/log_prob.npy"
+
+# ==== fit_sed: nested sampling, cut short =============================================================================
+for threads in 1 2; do
+    ends "fit_sed --sampler nested, cut short, --threads $threads" 2 build/fit_sed "$scratch/sed.csv" --redshift 0.5 --grid athena --quiet \
+        --sampler nested --live 20 --calls 300 --min-ess 10 --threads $threads --out "$scratch/nested_$threads"
+done
+check "fit_sed: 1 and 2 threads give the same nested samples" cmp "$scratch/nested_1/chain.npy" "$scratch/nested_2/chain.npy"
+check "fit_sed: run.json has ln Z and its error" grep -q '"ln_z_error": [0-9]' "$scratch/nested_1/run.json"
 
 # ==== fit_sed: what it refuses; --out is the folder of the run above, which must stay as it is =======================
 before=$(contents "$fit")
