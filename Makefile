@@ -94,7 +94,7 @@ fit: build/fit_sed tools
 
 # -- The network of 105 weights in bml_sample.h, trained from scratch; prints it and its accuracy. Some minutes. -----------
 train-compton: build/compton_sample
-	build/compton_sample --train
+	@build/compton_sample --train --threads 2
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
