@@ -3612,14 +3612,11 @@ static void bml_nn__vector_entry(bml_nn__entry *e, const char *name, const bml_n
     e->dtype = dtype, e->rank = 1, e->shape[0] = e->count = n, e->values = values;
 }
 
-/* Tensors of the net, then scalers and arrays ("bml_nn:..." is no name of a layer). Returns how many; entries NULL: only counts. */
-static int bml_nn__list(bml_nn__entry *entries, const bml_nn *net, int storage) {
-    static const char *const scalers[2][2] = {{"bml_nn:inputs.shift", "bml_nn:inputs.scale"},
-                                              {"bml_nn:outputs.shift", "bml_nn:outputs.scale"}};
-    const bml_nn__extra *e;
+/* One entry for each tensor of the net; returns how many. */
+static int bml_nn__list_tensors(bml_nn__entry *entries, const bml_nn *net, int storage) {
     char name[BML_NN__KEY];
-    int i, n = net->n_tensors;
-    for (i = 0; i < net->n_tensors && entries; i++) {
+    int i;
+    for (i = 0; i < net->n_tensors; i++) {
         const bml_nn__tensor *t = &net->tensors[i];
         snprintf(name, sizeof name, "%s.%s", net->nodes[t->node].name, t->what);
         bml_nn__vector_entry(&entries[i], name, (t->running ? net->running : net->params) + t->offset, t->count,
@@ -3627,6 +3624,17 @@ static int bml_nn__list(bml_nn__entry *entries, const bml_nn *net, int storage) 
         entries[i].rank = t->rank;
         memcpy(entries[i].shape, t->shape, sizeof t->shape);
     }
+    return net->n_tensors;
+}
+
+/* Tensors of the net, then scalers and arrays ("bml_nn:..." is no name of a layer). Returns how many; entries NULL: only counts. */
+static int bml_nn__list(bml_nn__entry *entries, const bml_nn *net, int storage) {
+    static const char *const scalers[2][2] = {{"bml_nn:inputs.shift", "bml_nn:inputs.scale"},
+                                              {"bml_nn:outputs.shift", "bml_nn:outputs.scale"}};
+    const bml_nn__extra *e;
+    char name[BML_NN__KEY];
+    int i, n = net->n_tensors;
+    if (entries) bml_nn__list_tensors(entries, net, storage);
     for (i = 0; i < 2; i++) {
         size_t m = i ? net->n_out : net->n_in;
         if (!net->shift[i]) continue;
@@ -4437,15 +4445,7 @@ BML_NN_DEF int bml_nn_trainer_save(bml_nn_trainer *t, const char *path) {
     if (!t || !path) return BML_NN_BAD_ARGUMENT;
     entries = (bml_nn__entry *)bml_nn__alloc((size_t)t->net->n_tensors + 4, sizeof *entries);
     if (!entries) return bml_nn__fail(t->net->message, BML_NN_NO_MEMORY, "a checkpoint");
-    for (n = 0; n < t->net->n_tensors; n++) {
-        const bml_nn__tensor *s = &t->net->tensors[n];
-        char name[BML_NN__KEY];
-        snprintf(name, sizeof name, "%s.%s", t->net->nodes[s->node].name, s->what);
-        bml_nn__vector_entry(&entries[n], name, (s->running ? t->net->running : t->net->params) + s->offset, s->count,
-                             BML_NN__NATIVE);
-        entries[n].rank = s->rank;
-        memcpy(entries[n].shape, s->shape, sizeof s->shape);
-    }
+    n = bml_nn__list_tensors(entries, t->net, BML_NN__NATIVE);
     bml_nn__identity(identity, sizeof identity, t);
     bml_nn__counters(t, words, 1);
     n += bml_nn__trainer_entries(entries + n, t, words);
