@@ -1,6 +1,6 @@
 /* bml_nn.h - neural networks that train, infer and say how sure they are, in one file of C.
 
-   Dense, recurrent (GRU, LSTM), convolutional and branched networks with dropout, normalisation and Bayesian layers;
+   Dense, recurrent (GRU, LSTM), convolutional, residual and branched networks with dropout, normalisation and Bayesian layers;
    training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors files.
 
        #define BML_NN_IMPLEMENTATION      (in exactly one .c or .cpp file)
@@ -84,6 +84,8 @@
                 means, new = 0.9 old + 0.1 batch, unbiased variance (Ioffe & Szegedy 2015, arXiv:1502.03167; eps = 1e-5).
    - layer norm the same over the features of one row and step (Ba et al. 2016, arXiv:1607.06450).
    - dropout    y = x m/(1-rate), m = 1 with probability 1-rate, in training and in draws (Srivastava et al. 2014).
+   - add        the sum of its sources, all of one shape: h + f(h) makes a residual block (He et al. 2016,
+                arXiv:1512.03385).
    - Bayes      dense with weights W ~ N(M, sd^2), sd = log(1 + e^rho), bias alike. In training a perturbation dW ~ N(0,
                 sd^2) is shared by the batch and decorrelated by random signs per row: y = x M + ((x * s) dW) * r
                 (Flipout: Wen et al. 2018, arXiv:1803.04386, eq. 4). The loss gains kl_weight/n times
@@ -177,7 +179,7 @@ BML_NN_DEF double bml_nn_rng_normal(bml_nn_rng *rng);  /* mean 0, sd 1 */
 /* ---- layers ---- */
 enum { BML_NN_INPUT = 0, BML_NN_DENSE, BML_NN_GRU, BML_NN_LSTM, BML_NN_RNN, BML_NN_CONV, BML_NN_POOL, BML_NN_DROPOUT,
        BML_NN_FLATTEN, BML_NN_RESHAPE, BML_NN_CONCAT, BML_NN_BATCH_NORM, BML_NN_LAYER_NORM, BML_NN_BAYES,
-       BML_NN_N_KINDS };
+       BML_NN_ADD, BML_NN_N_KINDS };
 enum { BML_NN_LINEAR = 0, BML_NN_RELU, BML_NN_LEAKY_RELU, BML_NN_TANH, BML_NN_SIGMOID, BML_NN_SOFTPLUS, BML_NN_SILU,
        BML_NN_GELU, BML_NN_HARDTANH, BML_NN_SOFTMAX, BML_NN_N_ACTIVATIONS };
 enum { BML_NN_GLOROT = 0, BML_NN_HE };
@@ -186,7 +188,7 @@ enum { BML_NN_MAX_FROM = 8, BML_NN_MAX_NAME = 32 };
 typedef struct bml_nn_layer {
     int kind;             /* BML_NN_INPUT ... */
     const char *name;     /* unique, letters, digits, _ and -; NULL: kind and number, as "dense_2" */
-    const char *from[BML_NN_MAX_FROM]; /* names of the layers it takes; none: the layer before (CONCAT needs them) */
+    const char *from[BML_NN_MAX_FROM]; /* names of the layers it takes; none: the layer before (CONCAT and ADD need them) */
     int units;            /* DENSE, BAYES, GRU, LSTM, RNN: units of one direction; CONV: filters */
     int activation;       /* DENSE, BAYES, CONV; RNN: 0 = tanh, or BML_NN_RELU. Softmax acts over the features */
     int steps, features;  /* INPUT, RESHAPE: the shape; steps = 0: a vector of `features`, else a sequence */
@@ -1756,6 +1758,32 @@ static void bml_nn__concat_forward(const bml_nn *net, bml_nn__lane *lane, int i)
     }
 }
 
+static void bml_nn__add_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
+    const bml_nn__node *n = &net->nodes[i];
+    size_t all = (size_t)n->steps * (size_t)lane->b * (size_t)n->out, j;
+    bml_nn_real *BML_NN_RESTRICT out = lane->out[i];
+    int k;
+    memcpy(out, lane->out[n->from[0]], all * sizeof *out);
+    for (k = 1; k < n->n_from; k++) {
+        const bml_nn_real *BML_NN_RESTRICT in = lane->out[n->from[k]];
+        for (j = 0; j < all; j++) out[j] += in[j];
+    }
+}
+
+static void bml_nn__add_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
+    const bml_nn__node *n = &net->nodes[i];
+    size_t all = (size_t)n->steps * (size_t)lane->b * (size_t)n->out, j;
+    int k;
+    for (k = 0; k < n->n_from; k++) {
+        bml_nn_real *BML_NN_RESTRICT dx = lane->d[n->from[k]];
+        const bml_nn_real *BML_NN_RESTRICT dy = lane->d[i];
+        if (!bml_nn__wants(net, lane, n, k)) continue;
+        if (n->fresh[k]) memcpy(dx, dy, all * sizeof *dx);
+        else
+            for (j = 0; j < all; j++) dx[j] += dy[j];
+    }
+}
+
 static void bml_nn__concat_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
     size_t rows = (size_t)n->steps * (size_t)lane->b, out = (size_t)n->out, row, j, at = 0;
@@ -1796,7 +1824,7 @@ static int bml_nn__declare(bml_nn *net, int i, const char *what, int start, int 
     return bml_nn__add_mul(total, t->count, 1) && *total <= (size_t)-1 / 64;
 }
 
-/* Layers take one source unless they are CONCAT; each plan sets `steps`, `out` and memory from in_steps and in. */
+/* Layers take one source unless they are CONCAT or ADD; each plan sets `steps`, `out` and memory from in_steps and in. */
 
 static int bml_nn__plan_input(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
@@ -1968,6 +1996,19 @@ static int bml_nn__plan_concat(bml_nn *net, int i) {
     return BML_NN_OK;
 }
 
+static int bml_nn__plan_add(bml_nn *net, int i) {
+    bml_nn__node *n = &net->nodes[i];
+    int k;
+    if (n->n_from < 2) return bml_nn__bad(net, i, "needs two or more layers in .from");
+    n->out = n->in;
+    for (k = 1; k < n->n_from; k++) {
+        const bml_nn__node *s = &net->nodes[n->from[k]];
+        if (s->steps != n->steps || s->is_sequence != n->is_sequence || s->out != n->out)
+            return bml_nn__bad(net, i, "its sources differ in shape");
+    }
+    return BML_NN_OK;
+}
+
 typedef void (*bml_nn__pass)(const bml_nn *net, bml_nn__lane *lane, int i);
 typedef struct bml_nn__kind {
     const char *name;
@@ -1989,7 +2030,8 @@ static const bml_nn__kind bml_nn__kinds[BML_NN_N_KINDS] = {
     {"concat", bml_nn__plan_concat, bml_nn__concat_forward, bml_nn__concat_backward},
     {"batch_norm", bml_nn__plan_norm, bml_nn__batch_norm_forward, bml_nn__batch_norm_backward},
     {"layer_norm", bml_nn__plan_norm, bml_nn__layer_norm_forward, bml_nn__layer_norm_backward},
-    {"bayes", bml_nn__plan_bayes, bml_nn__bayes_forward, bml_nn__bayes_backward}};
+    {"bayes", bml_nn__plan_bayes, bml_nn__bayes_forward, bml_nn__bayes_backward},
+    {"add", bml_nn__plan_add, bml_nn__add_forward, bml_nn__add_backward}};
 
 static int bml_nn__find(const bml_nn *net, const char *name, int before) {
     int i;
@@ -2032,8 +2074,8 @@ static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
     if (n->spec.kind == BML_NN_INPUT) return k ? bml_nn__bad(net, i, "an input takes nothing") : BML_NN_OK;
     if (i == 0) return bml_nn__bad(net, i, "the first layer must be an input");
     if (k == 0) n->from[n->n_from++] = i - 1;
-    if (n->n_from > 1 && n->spec.kind != BML_NN_CONCAT)
-        return bml_nn__bad(net, i, "takes more than one layer: put a concat before it");
+    if (n->n_from > 1 && n->spec.kind != BML_NN_CONCAT && n->spec.kind != BML_NN_ADD)
+        return bml_nn__bad(net, i, "takes more than one layer: put a concat or an add before it");
     return BML_NN_OK;
 }
 

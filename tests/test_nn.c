@@ -629,6 +629,9 @@ static void check_refusals(void) {
             {.kind = BML_NN_DENSE, .name = "b", .units = 2, .from = {"a"}});
     REFUSED(BML_NN_BAD_LAYER, "differ in steps", in, seq, {.kind = BML_NN_CONCAT, .from = {"in", "seq"}}, dense);
     REFUSED(BML_NN_BAD_LAYER, "two or more", in, {.kind = BML_NN_CONCAT}, dense);
+    REFUSED(BML_NN_BAD_LAYER, "two or more", in, {.kind = BML_NN_ADD}, dense);
+    REFUSED(BML_NN_BAD_LAYER, "differ in shape", in, {.kind = BML_NN_DENSE, .name = "wide", .units = 9},
+            {.kind = BML_NN_ADD, .from = {"in", "wide"}}, dense);
     REFUSED(BML_NN_BAD_LAYER, "not used", in, seq, flat, dense);
     REFUSED(BML_NN_BAD_LAYER, "another layer", in, {.kind = BML_NN_DENSE, .name = "in", .units = 2});
     REFUSED(BML_NN_BAD_LAYER, "letters", in, {.kind = BML_NN_DENSE, .name = "a b", .units = 2});

@@ -250,11 +250,14 @@ static void check_losses(void) {
             {.kind = BML_NN_FLATTEN, .name = "d"},
             {.kind = BML_NN_CONCAT, .name = "meet", .from = {"a", "b", "d", "numbers"}},
             {.kind = BML_NN_DENSE, .name = "e", .units = 6, .activation = BML_NN_SIGMOID},
-            {.kind = BML_NN_CONCAT, .name = "again", .from = {"e", "a"}},
+            {.kind = BML_NN_DENSE, .name = "f", .units = 6, .activation = BML_NN_SILU},
+            {.kind = BML_NN_DENSE, .name = "g", .units = 6},
+            {.kind = BML_NN_ADD, .name = "sum", .from = {"e", "f", "g"}},
+            {.kind = BML_NN_CONCAT, .name = "again", .from = {"sum", "a"}},
             {.kind = BML_NN_DENSE, .name = "out", .units = 3, .activation = cases[i].activation}};
         char name[64];
         snprintf(name, sizeof name, "branched net, %s", cases[i].name);
-        check_net(name, l, 10, cases[i].loss, cases[i].low, cases[i].high);
+        check_net(name, l, 13, cases[i].loss, cases[i].low, cases[i].high);
     }
 }
 
