@@ -10,6 +10,7 @@
 #   make cuda         the GPU library (needs nvcc)
 #   make install      headers and pkg-config file, to $(DESTDIR)$(PREFIX)
 #   make train-compton  the network of bml_sample.h again, from scratch
+#   make train-surrogate  examples/models/ssc.safetensors again, from scratch
 #   make clean
 #
 # Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS.
@@ -61,7 +62,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples
 
-.PHONY: all fit train-compton test check-long check-memory fuzz bench cuda install clean tools FORCE
+.PHONY: all fit train-compton train-surrogate test check-long check-memory fuzz bench cuda install clean tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -95,6 +96,11 @@ fit: build/fit_sed tools
 # -- The network of 105 weights in bml_sample.h, trained from scratch; prints it and its accuracy. Some minutes. -----------
 train-compton: build/compton_sample
 	@build/compton_sample --train --threads 2
+
+# -- The network that stands in for the SSC solver (fit_sed --model): solves 100,000 sources, trains, measures. -------------
+train-surrogate: build/train_surrogate tools
+	@build/train_surrogate --out build/surrogate
+	@mkdir -p examples/models && cp build/surrogate/model.safetensors examples/models/ssc.safetensors
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:

@@ -489,6 +489,8 @@ typedef struct bml_mcmc_nuts_config {
     int warmup;                    /* draws of each chain that adapt
                                       step and mass and are not kept; 0 = 1000, at least 20 */
     double target_accept;          /* in (0,1); 0 = 0.8. Nearer to 1: smaller steps, for funnels */
+    double gradient_tolerance;     /* of the check at the start, see bml_mcmc_check_gradient; 0 = 1e-3. A network in float,
+                                      whose rounding finite differences see, may need 1e-2 */
     int max_depth;                 /* of a tree: 2^depth - 1 steps at most; 0 = 10, at most 16 */
     bml_mcmc_nuts_progress_fn progress; /* called each time that n_chains more draws are made, NULL = none */
     void *progress_user;
@@ -4239,9 +4241,10 @@ static int bml_mcmc__nuts_config_check(bml_mcmc_nuts *s) {
     if (!c->n_chains) c->n_chains = 4;
     if (!c->warmup) c->warmup = 1000;
     if (c->target_accept == 0) c->target_accept = 0.8;
+    if (c->gradient_tolerance == 0) c->gradient_tolerance = 1e-3;
     if (!c->max_depth) c->max_depth = 10;
     if (c->n_chains < 1 || c->n_chains > 10000 || c->warmup < 20 || c->warmup > 100000000 ||
-        !(c->target_accept > 0 && c->target_accept < 1) ||
+        !(c->target_accept > 0 && c->target_accept < 1) || !(c->gradient_tolerance > 0 && c->gradient_tolerance < 1) ||
         c->max_depth < 1 || c->max_depth > BML_MCMC__MAX_DEPTH || c->metric < BML_MCMC_DIAGONAL ||
             c->metric > BML_MCMC_DENSE)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
@@ -4298,6 +4301,7 @@ static int bml_mcmc__nuts_gradient(bml_mcmc_nuts *s, const double *theta) {
         scale[k] = fabs(theta[k]) + 1 < room ? fabs(theta[k]) + 1 : room;
     }
     status = bml_mcmc_check_gradient(&worst, s->config.log_prob, theta, scale, s->config.n_dim, s->config.user);
+    if (status == BML_MCMC_BAD_GRADIENT && worst <= s->config.gradient_tolerance) status = BML_MCMC_OK;
     if (status) bml_mcmc__fail(s->message, status, "at the first start position: worst relative difference %.3g",
                                worst);
     return status;

@@ -715,6 +715,45 @@ static inline int npy_write(const char *dir, const char *name, const double *dat
     return out_commit(&o, err);
 }
 
+/* Reads such a file back: *data [shape[0]]... is the caller's, *n_dim <= 4. Only what npy_write writes. */
+static inline int npy_read(double **data, long *shape, int *n_dim, const char *dir, const char *name, char *err) {
+    char path[PATH_SIZE], header[4096], descr[8] = "", *s;
+    unsigned char lead[10];
+    const uint16_t one = 1;
+    size_t length, count = 1;
+    FILE *f;
+    *data = NULL;
+    *n_dim = 0;
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return error_set(err, "%.300s: too long", dir);
+    if (!(f = fopen(path, "rb"))) return error_set(err, "%.300s: %s", path, strerror(errno));
+    length = fread(lead, 1, 10, f) == 10 && !memcmp(lead, "\x93NUMPY\x01\x00", 8) ? lead[8] + 256u * lead[9] : 0;
+    if (!length || length >= sizeof header || fread(header, 1, length, f) != length) goto bad;
+    header[length] = 0;
+    s = strstr(header, "'shape': (");
+    if (!s || !strstr(header, "'fortran_order': False") || sscanf(header, "{'descr': '%3[<>f8]'", descr) != 1) goto bad;
+    if (strcmp(descr, *(const unsigned char *)&one ? "<f8" : ">f8")) goto bad;
+    for (s += 10; *n_dim < 4 && *s != ')'; (*n_dim)++) {
+        char *end;
+        shape[*n_dim] = strtol(s, &end, 10);
+        if (end == s || shape[*n_dim] < 1 || count > SIZE_MAX / 16 / (size_t)shape[*n_dim]) goto bad;
+        count *= (size_t)shape[*n_dim];
+        s = end + strspn(end, ", ");
+    }
+    if (*s != ')' || *n_dim == 0) goto bad;
+    if (!(*data = malloc(count * sizeof **data))) {
+        fclose(f);
+        return error_set(err, "%.300s: out of memory", path);
+    }
+    if (fread(*data, sizeof **data, count, f) != count || fgetc(f) != EOF) goto bad;
+    fclose(f);
+    return 0;
+bad:
+    fclose(f);
+    free(*data);
+    *data = NULL;
+    return error_set(err, "%.300s: no array as these programs write it", path);
+}
+
 /* A field of a CSV line; quoted where it must be. */
 static inline void csv_text(FILE *f, const char *s) {
     if (!strpbrk(s, ",\"\r\n")) {

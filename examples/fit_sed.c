@@ -10,12 +10,16 @@
       Where the polynomial is too low, walkers arrive seldom and stay long; plain moves between keep such places open;
    4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report).
 
-   With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the posterior. */
+   With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the posterior.
+   With --model FILE a network of train_surrogate stands in for the solver all the way, and its gradients make --sampler nuts
+   possible; in the end the solver is asked at some thousand draws how far the network was off. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
+#define BML_NN_IMPLEMENTATION
+#include "bml_nn.h"
 #include "sed.h"
 #include "surrogate.h"
 #ifdef _OPENMP
@@ -45,17 +49,29 @@ static const double bad_by =
 static const double learn_from = 15; /* the polynomial learns from points this close to the best, in ln p */
 
 enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
-enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED };
+enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS };
+enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
+enum { NET_ROWS = 24 }; /* parameter rows that go through the network together */
 
 typedef struct options {
     double redshift;
-    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs;
-    long walkers, steps, burn, live, calls, threads;
+    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error;
+    long walkers, steps, burn, live, calls, threads, draws;
     uint64_t seed;
     double confidence, min_ess, evidence_error;
     option_list fix;
-    const char *prior, *out;
+    const char *prior, *out, *model, *compare;
 } options;
+
+/* What one thread needs to ask the network. */
+typedef struct net_desk {
+    bml_nn_work *work;
+    surrogate_frame frame[NET_ROWS];
+    float input[NET_ROWS * SURROGATE_INPUTS], d_input[NET_ROWS * SURROGATE_INPUTS];
+    float *node, *d_node;   /* [NET_ROWS][n_out] */
+    bml_ssc_point *point;   /* [sed.n] with the network's own error added */
+    double *flux;           /* [sed.n] */
+} net_desk;
 
 /* Solver answers kept for the polynomial: theta [n][n_model], log10 nuFnu [n][n_points], ln p [n]. */
 typedef struct memory {
@@ -75,7 +91,11 @@ typedef struct problem {
     bml_ssc *tables;
     bml_ssc_blob **blob;         /* [threads] */
     int threads;
-    long calls;                  /* of the solver */
+    long calls;                  /* of the solver, or of the network where one stands in */
+    surrogate net;               /* --model; net.net is NULL without */
+    net_desk *desk;              /* [threads] */
+    double *log10_x;             /* [sed.n] of the points, comoving, for delta = 1 */
+    double log10_area;           /* log10 of (nu F_nu)/(x^2 n R delta^4) */
     double *flux;                /* [flux_rows][sed.n], of the call under way */
     int flux_rows;
     double *scratch;             /* [threads][sed.n] */
@@ -105,7 +125,7 @@ static void expand(double *full, const problem *p, const double *theta) {
 
 /* Highest log gamma_max: what the blob confines, and 8. */
 static double gamma_top(const double *full) {
-    double top = log10(bml_ssc_gamma_confined(pow(10, full[R]), pow(10, full[B])));
+    const double top = ssc_row_confined(full); /* R and B stand first */
     return top < parameters[GAMMA_MAX].hi ? top : parameters[GAMMA_MAX].hi;
 }
 
@@ -143,14 +163,12 @@ static double ln_likelihood(const problem *p, const double *flux, const double *
     return status ? (double)NAN : ln_l;
 }
 
-/* ln likelihood of one point by the exact solver; *solved tells whether it was needed. */
-static double exact(const problem *p, const double *theta, double *flux, int *solved) {
-    double full[N_PAR];
+/* ln likelihood of all parameters by the exact solver; *solved tells whether it was needed. */
+static double exact(const problem *p, const double *full, double *flux, int *solved) {
     bml_ssc_blob *blob = p->blob[thread_number()];
     bml_ssc_observer o;
     int status;
     *solved = 0;
-    expand(full, p, theta);
     if (!allowed(full)) return -HUGE_VAL;
     *solved = 1;
     status = solve(blob, p, full);
@@ -183,33 +201,22 @@ static void remember(problem *p, const double *theta, const double *flux, double
     m->ln_p[m->n++] = ln_p;
 }
 
-/* ln likelihoods, and with_prior = 1 ln posteriors, of n points, threads over points. */
-static void solve_all(double *lp, const double *theta, int n, int n_dim, problem *p, int with_prior) {
-    for (int from = 0; from < n; from += p->flux_rows) {
-        int count = n - from < p->flux_rows ? n - from : p->flux_rows;
-        long calls = 0;
+/* lp [n] holds ln prior densities (0 for none) at theta [n][n_dim]; where they are finite the ln likelihood is added.
+   flux [n][sed.n] out. Threads over points. Returns how often the solver was called. */
+static long solver_rows(double *lp, double *flux, const double *theta, int n, int n_dim, problem *p) {
+    long calls = 0;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) reduction(+ : calls)
 #endif
-        for (int i = 0; i < count; i++) {
-            const double *at = theta + (from + i) * n_dim;
-            double prior = with_prior ? bml_mcmc_prior_log_density(p->prior, at) : 0;
-            int solved = 0;
-            lp[from + i] = prior > -HUGE_VAL ? prior + exact(p, at, p->flux + i * p->sed.n, &solved) : -HUGE_VAL;
-            calls += solved;
-        }
-        p->calls += calls;
-        for (int i = 0; p->remember && i < count; i++)
-            if (lp[from + i] > -HUGE_VAL) remember(p, theta + (from + i) * n_dim, p->flux + i * p->sed.n, lp[from + i]);
+    for (int i = 0; i < n; i++) {
+        double full[N_PAR];
+        int solved = 0;
+        if (!(lp[i] > -HUGE_VAL)) continue;
+        expand(full, p, theta + i * n_dim);
+        lp[i] += exact(p, full, flux + i * p->sed.n, &solved);
+        calls += solved;
     }
-}
-
-/* The callbacks of the ensemble and of nested sampling. */
-static void log_prob(double *lp, const double *theta, int n, int n_dim, void *user) {
-    solve_all(lp, theta, n, n_dim, user, 1);
-}
-static void log_likelihood(double *ln_l, const double *theta, int n, int n_dim, void *user) {
-    solve_all(ln_l, theta, n, n_dim, user, 0);
+    return calls;
 }
 
 /* The same from the polynomial: a microsecond or two a point, so that threads pay only for many. */
@@ -229,6 +236,193 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
         lp[i] = prior + ln_likelihood(p, flux, full) / p->warmth;
         if (!(lp[i] > -1e300)) lp[i] = -HUGE_VAL;
     }
+}
+
+/* ==== the network in the solver's place =========================================================================== */
+
+/* The parameters of the solver's row that the network is asked for; NULL, or why it must not be. */
+static const char *net_outside(const problem *p, const double *full) {
+    return surrogate_outside(&p->net.domain, full); /* R ... P stand first, in the row's order */
+}
+
+/* ln likelihood of point i, for model flux log10_F, and its derivatives. The formula of bml_ssc_log_likelihood. */
+typedef struct slope_point {
+    double by_flux, by_ln_f; /* d/d(log10 F), d/d(ln f) */
+} slope_point;
+
+static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log10_F, double ln_f) {
+    slope_point s = {0, 0};
+    if (d->upper_limit) {
+        const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+        const double F = pow(10, log10_F), t = (d->nuFnu - F) / sigma;
+        /* phi(t)/Phi(t), which is -t far below the limit's other side */
+        const double mills = t > -30 ? exp(-0.5 * t * t) / (1.2533141373155003 * erfc(-t / 1.4142135623730951)) : -t;
+        s.by_flux = -2.302585092994046 * F / sigma * mills;
+        return s;
+    }
+    const double r = log10_F - log10(d->nuFnu), side = r > 0 ? d->sigma_hi : d->sigma_lo, f2 = exp(2 * ln_f);
+    const double v = side * side + f2;
+    s.by_flux = -r / v;
+    s.by_ln_f = f2 * (r * r / v - 1) / v;
+    return s;
+}
+
+/* The data as the network should see them: its own error, at the energies it is asked for, joins the quoted ones. */
+static const bml_ssc_point *net_points(const problem *p, net_desk *k, const double *full) {
+    if (!p->opt->model_error) return p->sed.point;
+    for (int i = 0; i < p->sed.n; i++) {
+        bml_ssc_point *d = &k->point[i];
+        const double e = surrogate_error_at(&p->net, p->log10_x[i] - full[DELTA]);
+        *d = p->sed.point[i];
+        if (d->upper_limit) {
+            const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+            d->sigma_hi = hypot(sigma, 2.302585092994046 * e * d->nuFnu);
+        } else d->sigma_lo = hypot(d->sigma_lo, e), d->sigma_hi = hypot(d->sigma_hi, e);
+    }
+    return k->point;
+}
+
+/* ln likelihood of one row from its nodes; flux [sed.n] out. */
+static double net_likelihood(double *flux, const problem *p, net_desk *k, int row, const double *full) {
+    const float *node = k->node + (size_t)row * bml_nn_n_out(p->net.net);
+    const double scale = p->log10_area + full[R] + 4 * full[DELTA];
+    double ln_l;
+    for (int i = 0; i < p->sed.n; i++) {
+        const double y = surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
+        flux[i] = y > -HUGE_VAL ? exp(2.302585092994046 * fmin(y + scale, 300)) : 0;
+    }
+    return bml_ssc_log_likelihood(&ln_l, flux, net_points(p, k, full), p->sed.n, full[LN_F]) ? (double)NAN : ln_l;
+}
+
+/* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. */
+static void net_gradient(double *d_full, const problem *p, net_desk *k, int row, const double *full) {
+    const size_t n_out = bml_nn_n_out(p->net.net);
+    const float *node = k->node + (size_t)row * n_out;
+    const double scale = p->log10_area + full[R] + 4 * full[DELTA];
+    const bml_ssc_point *point = net_points(p, k, full);
+    memset(d_full, 0, N_PAR * sizeof *d_full);
+    for (int i = 0; i < p->sed.n; i++) {
+        const double x = p->log10_x[i] - full[DELTA], y = surrogate_at(&p->net, &k->frame[row], node, x);
+        if (!(y > -HUGE_VAL)) continue; /* a limit that nothing reaches */
+        const slope_point g = ln_likelihood_slope(&point[i], y + scale, full[LN_F]);
+        const double by_x =
+            surrogate_back(k->d_node + (size_t)row * n_out, d_full, &p->net, &k->frame[row], node, x, g.by_flux);
+        d_full[R] += g.by_flux;
+        d_full[DELTA] += g.by_flux * (4 - by_x);
+        d_full[LN_F] += g.by_ln_f;
+    }
+}
+
+/* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless NULL,
+   and flux [n][sed.n]. */
+static void net_block(double *ln_l, double *d_full, double *flux, const double *full, int n, problem *p, net_desk *k) {
+    const size_t n_in = bml_nn_n_in(p->net.net), n_out = bml_nn_n_out(p->net.net);
+    static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0}; /* in the place of a row that is refused */
+    int inside[NET_ROWS], solved;
+    for (int i = 0; i < n; i++) {
+        const double *row = full + i * N_PAR;
+        inside[i] = allowed(row) && !net_outside(p, row);
+        surrogate_place(&k->frame[i], k->input + (size_t)i * n_in, p->net.kind, p->net.grid, inside[i] ? row : harmless);
+    }
+    int status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
+    if (d_full) memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
+    for (int i = 0; i < n; i++) {
+        const double *row = full + i * N_PAR;
+        ln_l[i] = -HUGE_VAL;
+        if (inside[i]) ln_l[i] = net_likelihood(flux + i * p->sed.n, p, k, i, row);
+        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(row)) ln_l[i] = exact(p, row, flux + i * p->sed.n, &solved);
+        if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, row);
+    }
+    if (d_full && !status)
+        status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
+    for (int i = 0; d_full && i < n; i++)
+        for (int j = 0; j < SSC_ROW; j++) d_full[i * N_PAR + j] += (double)k->d_input[(size_t)i * n_in + (size_t)j];
+    if (status) fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
+}
+
+/* solver_rows with the network; threads over blocks of rows. */
+static long net_rows(double *lp, double *flux, const double *theta, int n, int n_dim, problem *p) {
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > NET_ROWS)
+#endif
+    for (int from = 0; from < n; from += NET_ROWS) {
+        const int count = n - from < NET_ROWS ? n - from : NET_ROWS;
+        double full[NET_ROWS * N_PAR], ln_l[NET_ROWS];
+        for (int i = 0; i < count; i++) expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
+        net_block(ln_l, NULL, flux + from * p->sed.n, full, count, p, &p->desk[thread_number()]);
+        for (int i = 0; i < count; i++)
+            if (lp[from + i] > -HUGE_VAL) lp[from + i] += ln_l[i];
+    }
+    return n;
+}
+
+/* ln likelihoods, and with_prior = 1 ln posteriors, of n points. */
+static void evaluate(double *lp, const double *theta, int n, int n_dim, problem *p, int with_prior) {
+    for (int from = 0; from < n; from += p->flux_rows) {
+        const int count = n - from < p->flux_rows ? n - from : p->flux_rows;
+        const double *at = theta + from * n_dim;
+        for (int i = 0; i < count; i++)
+            lp[from + i] = with_prior ? bml_mcmc_prior_log_density(p->prior, at + i * n_dim) : 0;
+        p->calls += (p->net.net ? net_rows : solver_rows)(lp + from, p->flux, at, count, n_dim, p);
+        for (int i = 0; p->remember && i < count; i++)
+            if (lp[from + i] > -HUGE_VAL) remember(p, at + i * n_dim, p->flux + i * p->sed.n, lp[from + i]);
+    }
+}
+
+/* The callbacks of the ensemble and of nested sampling. */
+static void log_prob(double *lp, const double *theta, int n, int n_dim, void *user) {
+    evaluate(lp, theta, n, n_dim, user, 1);
+}
+static void log_likelihood(double *ln_l, const double *theta, int n, int n_dim, void *user) {
+    evaluate(ln_l, theta, n, n_dim, user, 0);
+}
+
+static void net_close(problem *p) {
+    for (int i = 0; p->desk && i < p->threads; i++) {
+        bml_nn_work_free(p->desk[i].work);
+        free(p->desk[i].node);
+        free(p->desk[i].d_node);
+        free(p->desk[i].point);
+        free(p->desk[i].flux);
+    }
+    free(p->desk);
+    free(p->log10_x);
+    surrogate_free(&p->net);
+}
+
+/* Reads the model, and refuses one of other physics than was asked for. */
+static void net_open(problem *p) {
+    const options *opt = p->opt;
+    char err[ERROR_SIZE];
+    if (surrogate_load(&p->net, opt->model, err)) fail("%s", err);
+    if (p->net.self_absorption != opt->ssa || p->net.pair_production != opt->pairs)
+        fail("%s: was trained with %s: ask for the same with --ssa and --gg", opt->model,
+             surrogate_physics[p->net.self_absorption + 2 * p->net.pair_production]);
+    if (p->net.grid != (opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED))
+        fail("%s: was trained on the grid '%s': ask for the same with --grid", opt->model, surrogate_grids[p->net.grid]);
+    if (p->net.grid == BML_SSC_ATHENA && opt->sampler == SAMPLER_NUTS)
+        fail("fit_sed: --sampler nuts needs a model of the converged grid: the other one's spectra move in steps");
+    const size_t n_out = bml_nn_n_out(p->net.net), n = (size_t)p->sed.n;
+    p->desk = calloc((size_t)p->threads, sizeof *p->desk);
+    p->log10_x = malloc(n * sizeof *p->log10_x);
+    if (!p->desk || !p->log10_x) fail("fit_sed: out of memory");
+    for (int i = 0; i < p->threads; i++) {
+        net_desk *k = &p->desk[i];
+        k->node = malloc(NET_ROWS * n_out * sizeof *k->node);
+        k->d_node = malloc(NET_ROWS * n_out * sizeof *k->d_node);
+        k->point = malloc(n * sizeof *k->point);
+        k->flux = malloc(n * sizeof *k->flux);
+        if (!k->node || !k->d_node || !k->point || !k->flux || bml_nn_work_create(&k->work, p->net.net, NET_ROWS, 1))
+            fail("fit_sed: out of memory");
+    }
+}
+
+/* Where the observer stands: once the redshift is known. (12) and (13) of bml_ssc.h. */
+static void net_observe(problem *p) {
+    const double h_over_mc2 = 6.62607015e-27 / 8.1871057769e-7, z = p->opt->redshift;
+    const double distance = bml_ssc_luminosity_distance(z, 70, 0.3);
+    for (int i = 0; i < p->sed.n; i++) p->log10_x[i] = log10(p->nu[i] * (1 + z) * h_over_mc2);
+    p->log10_area = log10(8.1871057769e-7 * 2.99792458e10 / (3 * 6.6524587321e-25)) - 2 * log10(distance);
 }
 
 /* ==== setting up ================================================================================================== */
@@ -323,9 +517,11 @@ static void set_up(problem *p, const options *opt, const char *file) {
     for (int i = 0; i < p->threads; i++)
         if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
     for (int i = 0; i < p->sed.n; i++) p->nu[i] = p->sed.point[i].nu;
+    if (opt->model) net_open(p);
 }
 
 static void clean_up(problem *p) {
+    net_close(p);
     for (int i = 0; i < p->threads; i++) bml_ssc_blob_free(p->blob[i]);
     bml_ssc_free(p->tables);
     bml_mcmc_prior_free(p->prior);
@@ -471,7 +667,7 @@ static const bml_mcmc_move explore_moves[] = {
 static const bml_mcmc_move screened_moves[] = {
     {BML_MCMC_SURROGATE, 0.6, 0, 60}, {BML_MCMC_STRETCH, 0.3, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
 
-/* Climb with plain moves and the exact solver until the best point stands still, leaving stuck walkers behind. start
+/* Climb with plain moves until the best point stands still, leaving stuck walkers behind. start
    [walkers][n_free] in and out. */
 static void climb(double *start, problem *p, progress_bar *bar) {
     enum { ROUNDS = 30 };
@@ -482,13 +678,15 @@ static void climb(double *start, problem *p, progress_bar *bar) {
         bml_mcmc_ensemble *e =
             ensemble(p, start, &(setup){.moves = plain_moves, .n_moves = 3, .seed = 1000 + (uint64_t)round});
         bml_mcmc_ensemble_info info;
+        double top = -HUGE_VAL;
         int stuck;
         run(e, 40);
         info = bml_mcmc_ensemble_get_info(e);
+        for (int w = 0; w < info.n_walkers; w++) top = fmax(top, info.log_prob[w]);
         stuck = leave_stuck(start, &info, p, &rng);
         bml_mcmc_ensemble_free(e);
-        still = p->learned.best < best + 0.5 && stuck == 0 ? still + 1 : 0;
-        best = p->learned.best;
+        still = top < best + 0.5 && stuck == 0 ? still + 1 : 0;
+        best = fmax(best, top);
         progress_at(bar, round + 1, "climbing");
     }
 }
@@ -573,7 +771,7 @@ typedef struct posterior {
     bml_mcmc_summary summary[N_PAR];
     double log_z, log_z_error;       /* NaN without nested sampling */
     long calls;                      /* of the solver, while sampling */
-    int converged;
+    int converged, markov;           /* markov: the chain has a tau */
     bml_mcmc_ensemble *ensemble;     /* or */
     bml_mcmc_nested *nested;
     double *own;
@@ -625,6 +823,7 @@ static void sample_ensemble(posterior *post, problem *p) {
     post->calls += p->calls;
     post->chain = bml_mcmc_ensemble_chain(post->ensemble);
     post->log_z = post->log_z_error = (double)NAN;
+    post->markov = 1;
     progress_end(&bar);
     free(start);
 }
@@ -673,6 +872,165 @@ static void sample_nested(posterior *post, problem *p) {
     post->chain = (bml_mcmc_chain){post->own, post->own + n * (size_t)d, n, 1, d};
 }
 
+/* ---- NUTS takes log gamma_max as its share of what gamma_min and the blob leave: then no wall stands in its way ---- */
+
+typedef struct nuts_place { /* of gamma_max among the free parameters, -1: held */
+    int index;
+    double lo, room;  /* log gamma_max = lo + share room */
+    double confined;  /* 1 where the blob sets the top, else 0 */
+} nuts_place;
+
+/* theta [n_free] from NUTS coordinates u [n_free]. */
+static nuts_place nuts_theta(double *theta, const problem *p, const double *u) {
+    nuts_place at = {-1, 0, 1, 0};
+    double full[N_PAR];
+    memcpy(theta, u, (size_t)p->n_free * sizeof *theta);
+    expand(full, p, u);
+    for (int i = 0; i < p->n_free; i++)
+        if (p->free_par[i] == GAMMA_MAX) at.index = i;
+    if (at.index < 0) return at;
+    at.lo = full[GAMMA_MIN] + gamma_span;
+    at.room = gamma_top(full) - at.lo;
+    at.confined = ssc_row_confined(full) < parameters[GAMMA_MAX].hi;
+    theta[at.index] = at.lo + u[at.index] * at.room;
+    return at;
+}
+
+static void nuts_inverse(double *u, const problem *p, const double *theta) {
+    double unused[N_PAR];
+    memcpy(u, theta, (size_t)p->n_free * sizeof *u);
+    const nuts_place at = nuts_theta(unused, p, theta);
+    if (at.index >= 0) u[at.index] = fmin(fmax((theta[at.index] - at.lo) / at.room, 1e-6), 1 - 1e-6);
+}
+
+/* d(ln prior)/d(theta) by differences; nothing to do for the flat prior. */
+static void prior_slope(double *d_theta, const problem *p, const double *theta) {
+    double at[N_PAR], density[2];
+    const double h = 1e-5;
+    memset(d_theta, 0, (size_t)p->n_free * sizeof *d_theta);
+    if (!p->opt->prior) return;
+    for (int k = 0; k < p->n_free; k++) {
+        memcpy(at, theta, (size_t)p->n_free * sizeof *at);
+        for (int side = 0; side < 2; side++) {
+            at[k] = theta[k] + (side ? h : -h);
+            density[side] = bml_mcmc_prior_log_density(p->prior, at);
+        }
+        if (density[0] > -HUGE_VAL && density[1] > -HUGE_VAL) d_theta[k] = (density[1] - density[0]) / (2 * h);
+    }
+}
+
+/* ln posterior density in NUTS coordinates u [n][n_dim], with the Jacobian `room`, and its gradient. */
+static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, int n_dim, void *user) {
+    problem *p = user;
+    for (int from = 0; from < n; from += NET_ROWS) {
+        const int count = n - from < NET_ROWS ? n - from : NET_ROWS;
+        double full[NET_ROWS * N_PAR], d_full[NET_ROWS * N_PAR], theta[NET_ROWS][N_PAR];
+        nuts_place at[NET_ROWS];
+        for (int i = 0; i < count; i++) {
+            at[i] = nuts_theta(theta[i], p, u + (from + i) * n_dim);
+            expand(full + i * N_PAR, p, theta[i]);
+        }
+        memset(d_full, 0, sizeof d_full);
+        net_block(lp + from, d_full, p->flux, full, count, p, &p->desk[0]);
+        for (int i = 0; i < count; i++) {
+            const double *d = d_full + i * N_PAR, share = at[i].index < 0 ? 0 : u[(from + i) * n_dim + at[i].index];
+            double *g = gradient + (from + i) * n_dim, by_max, room = at[i].room;
+            lp[from + i] += bml_mcmc_prior_log_density(p->prior, theta[i]) + (room > 0 ? log(room) : -HUGE_VAL);
+            if (!(lp[from + i] > -HUGE_VAL)) lp[from + i] = -HUGE_VAL;
+            prior_slope(g, p, theta[i]);
+            for (int k = 0; k < n_dim; k++) g[k] += d[p->free_par[k]];
+            if (at[i].index < 0) continue;
+            by_max = g[at[i].index];
+            g[at[i].index] = by_max * room;
+            for (int k = 0; k < n_dim; k++) {
+                if (p->free_par[k] == GAMMA_MIN) g[k] += by_max * (1 - share) - 1 / room;
+                if (p->free_par[k] == R || p->free_par[k] == B) g[k] += at[i].confined * (by_max * share + 1 / room);
+            }
+        }
+    }
+    p->calls += n;
+}
+
+static int show_nuts(const bml_mcmc_nuts_progress *now, void *user) {
+    char note[64];
+    snprintf(note, sizeof note, "%.0f gradients", (double)now->gradients);
+    progress_at(user, (double)now->draws, note);
+    return 0;
+}
+
+enum { CHAINS = 8, NUTS_WARMUP = 500, NUTS_BLOCK = 500 };
+
+/* Runs until 50 autocorrelation times and min_ess, or --draws of each chain. */
+static int nuts_run(bml_mcmc_nuts *s, posterior *post, problem *p) {
+    int status = BML_MCMC_NOT_CONVERGED;
+    for (long done = 0, block; done < p->opt->draws && status; done += block) {
+        block = p->opt->draws - done < NUTS_BLOCK ? p->opt->draws - done : NUTS_BLOCK;
+        status = bml_mcmc_nuts_run(s, (size_t)block);
+        if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+        status = bml_mcmc_summarize(post->summary, bml_mcmc_nuts_chain(s));
+        if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
+        for (int k = 0; k < p->n_free; k++)
+            if (!(post->summary[k].ess >= p->opt->min_ess)) status = BML_MCMC_NOT_CONVERGED;
+    }
+    return status;
+}
+
+/* The chain of NUTS coordinates as a chain of theta, with its ln posterior and summary. */
+static int nuts_take(posterior *post, bml_mcmc_chain u, problem *p) {
+    const int d = p->n_free, W = u.n_walkers;
+    const size_t n = u.n_steps * (size_t)W;
+    double *lp;
+    post->own = malloc(n * (size_t)(d + 1) * sizeof(double));
+    if (!post->own) fail("fit_sed: out of memory");
+    lp = post->own + n * (size_t)d;
+    for (size_t i = 0; i < n; i++)
+        nuts_theta(post->own + i * (size_t)d, p, u.theta + i * (size_t)d);
+    for (size_t from = 0; from < n; from += 65536)
+        log_prob(lp + from, post->own + from * (size_t)d, (int)(n - from < 65536 ? n - from : 65536), d, p);
+    post->chain = (bml_mcmc_chain){post->own, lp, u.n_steps, W, d};
+    return bml_mcmc_summarize(post->summary, post->chain);
+}
+
+/* Chains start at walkers of a short climb. */
+static void sample_nuts(posterior *post, problem *p) {
+    const options *opt = p->opt;
+    const int d = p->n_free;
+    double *start = malloc((size_t)opt->walkers * (size_t)d * sizeof *start), u[CHAINS * N_PAR];
+    double lower[N_PAR], upper[N_PAR];
+    progress_bar bar;
+    bml_mcmc_nuts *s;
+    if (!start) fail("fit_sed: out of memory");
+    progress_begin(&bar, "searching", 30, opt->quiet);
+    search(start, p);
+    climb(start, p, &bar);
+    progress_end(&bar);
+    bml_mcmc_prior_limits(lower, upper, p->prior);
+    for (int k = 0; k < d; k++)
+        if (p->free_par[k] == GAMMA_MAX) lower[k] = 0, upper[k] = 1;
+    for (int i = 0; i < CHAINS; i++) nuts_inverse(u + i * d, p, start + i * opt->walkers / CHAINS * d);
+    progress_begin(&bar, "sampling", (double)CHAINS * (double)(NUTS_WARMUP + opt->draws), opt->quiet);
+    const bml_mcmc_nuts_config config = {.n_dim = d, .n_chains = CHAINS, .seed = opt->seed, .log_prob = nuts_log_prob,
+                                         .user = p, .lower = lower, .upper = upper, .metric = BML_MCMC_DENSE,
+                                         .warmup = NUTS_WARMUP, .target_accept = 0.9, .gradient_tolerance = 2e-2, .progress = show_nuts,
+                                         .progress_user = &bar};
+    int status = bml_mcmc_nuts_create(&s, &config);
+    if (!status) status = bml_mcmc_nuts_start(s, u);
+    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+    post->calls = -p->calls;
+    post->converged = !nuts_run(s, post, p);
+    post->calls += p->calls;
+    progress_end(&bar);
+    const bml_mcmc_nuts_info info = bml_mcmc_nuts_get_info(s);
+    printf("NUTS: %.0f gradients, %.0f a draw; %.0f of %.0f draws diverged, %.0f met a wall, %.0f were cut short\n",
+           (double)info.gradients, info.mean_tree, (double)info.divergences, (double)info.draws * CHAINS, (double)info.walls,
+           (double)info.max_depth_hits);
+    post->converged &= !nuts_take(post, bml_mcmc_nuts_chain(s), p);
+    post->log_z = post->log_z_error = (double)NAN;
+    post->markov = 1;
+    bml_mcmc_nuts_free(s);
+    free(start);
+}
+
 /* ==== report ====================================================================================================== */
 
 enum { N_NU = 191, DRAWS_MAX = 3000, STEPS_MIN = 20, N_DERIVED = 9 };
@@ -691,6 +1049,7 @@ typedef struct draws {
     long steps, walkers, thin;
     double *derived; /* [steps][walkers][N_DERIVED] */
     double *flux;    /* [N_NU][steps x walkers] */
+    double *off;     /* [steps][walkers] ln likelihood, solver less network; 0 without a network */
 } draws;
 
 typedef struct best_point {
@@ -700,8 +1059,19 @@ typedef struct best_point {
 
 static double log10_or_floor(double v) { return v > 1e-300 ? log10(v) : -300; }
 
-/* One draw: derived quantities, and the spectrum at nu [N_NU]. */
-static void solve_draw(double *derived, double *flux, const double *nu, const problem *p, const double *theta) {
+/* ln likelihood of a solved blob, less the network's. */
+static double net_off(const problem *p, const bml_ssc_blob *blob, const double *full, double ln_p, const double *theta) {
+    net_desk *k = &p->desk[thread_number()];
+    const bml_ssc_observer o = observer_of(p, full);
+    double ln_l;
+    if (bml_ssc_sed(k->flux, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL) ||
+        bml_ssc_log_likelihood(&ln_l, k->flux, net_points(p, k, full), p->sed.n, full[LN_F]))
+        return -HUGE_VAL;
+    return ln_l - (ln_p - bml_mcmc_prior_log_density(p->prior, theta));
+}
+
+/* One draw: derived quantities, and the spectrum at nu [N_NU]. Returns how far the network was off its ln likelihood. */
+static double solve_draw(double *derived, double *flux, const double *nu, const problem *p, const double *theta, double ln_p) {
     double full[N_PAR], sed[N_NU];
     bml_ssc_blob *blob = p->blob[thread_number()];
     bml_ssc_derived q;
@@ -721,6 +1091,7 @@ static void solve_draw(double *derived, double *flux, const double *nu, const pr
         full[R] - full[DELTA] + log10((1 + p->opt->redshift) / 2.99792458e10)};
     memcpy(derived, values, sizeof values);
     memcpy(flux, sed, sizeof sed);
+    return p->net.net ? net_off(p, blob, full, ln_p, theta) : 0;
 }
 
 static void draw(draws *g, const double *nu, const problem *p, bml_mcmc_chain chain) {
@@ -734,18 +1105,53 @@ static void draw(draws *g, const double *nu, const problem *p, bml_mcmc_chain ch
     n = g->steps * W;
     g->derived = malloc((size_t)n * N_DERIVED * sizeof(double));
     g->flux = malloc((size_t)n * N_NU * sizeof(double));
+    g->off = malloc((size_t)n * sizeof(double));
     sed = malloc((size_t)n * N_NU * sizeof(double));
-    if (!g->derived || !g->flux || !sed) fail("fit_sed: out of memory");
+    if (!g->derived || !g->flux || !g->off || !sed) fail("fit_sed: out of memory");
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads)
 #endif
     for (long i = 0; i < n; i++) {
         long step = (i / W + 1) * g->thin - 1;
-        solve_draw(g->derived + i * N_DERIVED, sed + i * N_NU, nu, p, chain.theta + (step * W + i % W) * p->n_free);
+        g->off[i] = solve_draw(g->derived + i * N_DERIVED, sed + i * N_NU, nu, p,
+                               chain.theta + (step * W + i % W) * p->n_free, chain.log_prob[step * W + i % W]);
     }
     for (long i = 0; i < n; i++)
         for (int k = 0; k < N_NU; k++) g->flux[k * n + i] = sed[i * N_NU + k];
     free(sed);
+}
+
+/* What the solver says of a network's posterior: the drawn points weighted by the ratio of the two likelihoods. */
+typedef struct verdict {
+    double mean, sd;     /* of ln likelihood, solver less network */
+    double kept;         /* effective share of the draws after weighting */
+    double shift;        /* largest shift of a parameter's mean by the weights, in sd */
+    int parameter;       /* of which */
+} verdict;
+
+static verdict check_net(const problem *p, const draws *g, bml_mcmc_chain chain) {
+    const long W = g->walkers, n = g->steps * W;
+    verdict v = {0};
+    double top = -HUGE_VAL, sum = 0, squares = 0;
+    for (long i = 0; i < n; i++) top = fmax(top, g->off[i]), v.mean += g->off[i] / (double)n;
+    for (long i = 0; i < n; i++) {
+        const double w = exp(g->off[i] - top);
+        v.sd += (g->off[i] - v.mean) * (g->off[i] - v.mean) / (double)n;
+        sum += w, squares += w * w;
+    }
+    v.sd = sqrt(v.sd);
+    v.kept = sum * sum / squares / (double)n;
+    for (int k = 0; k < p->n_free; k++) {
+        double plain = 0, square = 0, weighted = 0;
+        for (long i = 0; i < n; i++) {
+            const double x = chain.theta[(((i / W + 1) * g->thin - 1) * W + i % W) * p->n_free + k];
+            plain += x / (double)n, square += x * x / (double)n;
+            weighted += x * exp(g->off[i] - top) / sum;
+        }
+        const double shift = (weighted - plain) / sqrt(square - plain * plain);
+        if (fabs(shift) > fabs(v.shift)) v.shift = shift, v.parameter = k;
+    }
+    return v;
 }
 
 /* The point of highest posterior density in the chain, its spectrum and components. */
@@ -825,16 +1231,76 @@ static int write_sed(const problem *p, const double *nu, const best_point *best,
     return drawn;
 }
 
-static int write_corner(const problem *p, bml_mcmc_chain chain) {
+/* ---- another run, to lay over this one ---- */
+
+typedef struct other_run {
+    double *theta; /* [n][n_free] */
+    long n;
+    double log_z, log_z_error; /* NaN where it has none */
+} other_run;
+
+/* "key": of DIR/run.json as run_write makes it: the text after the colon, or NULL. */
+static const char *run_value(const char *json, const char *key) {
+    char quoted[64];
+    const char *at;
+    snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    at = strstr(json, quoted);
+    return at ? at + strlen(quoted) + strspn(at + strlen(quoted), " ") : NULL;
+}
+
+/* Reads --compare before any work: it must be a fit of the same free parameters. */
+static void read_other(other_run *o, const problem *p) {
+    const char *dir = p->opt->compare, *names, *z, *e;
+    char err[ERROR_SIZE], path[PATH_SIZE + 16], wanted[256] = "\"";
+    long shape[4] = {0};
+    int n_dim;
+    text_file t;
+    snprintf(path, sizeof path, "%s/run.json", dir);
+    if (text_open(&t, path, err)) fail("%s", err);
+    for (int i = 0; i < p->n_free; i++)
+        snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "%s%s", parameters[p->free_par[i]].name,
+                 i + 1 < p->n_free ? "," : "\"");
+    names = run_value(t.data, "parameters");
+    z = run_value(t.data, "ln_z"), e = run_value(t.data, "ln_z_error");
+    if (!names || strncmp(names, wanted, strlen(wanted))) fail("%s: is no fit of the same free parameters, %s", path, wanted);
+    o->log_z = z && e ? strtod(z, NULL) : (double)NAN;
+    o->log_z_error = z && e ? strtod(e, NULL) : (double)NAN;
+    text_close(&t);
+    if (npy_read(&o->theta, shape, &n_dim, dir, "chain.npy", err)) fail("%s", err);
+    if (n_dim != 3 || shape[2] != p->n_free) fail("%s/chain.npy: not steps x walkers x %d parameters", dir, p->n_free);
+    o->n = shape[0] * shape[1];
+}
+
+/* Both runs side by side, differences in units of this run's sd, and the Bayes factor where both have an evidence. */
+static void print_other(const problem *p, const posterior *post, const other_run *o) {
+    printf("%-14s %9s %9s %8s %12s\n", "parameter", "this", "other", "by [sd]", "sd, other/this");
+    for (int k = 0; k < p->n_free; k++) {
+        double *v = malloc((size_t)o->n * sizeof *v), mean = 0, square = 0;
+        if (!v) fail("fit_sed: out of memory");
+        for (long i = 0; i < o->n; i++) v[i] = o->theta[i * p->n_free + k], mean += v[i] / (double)o->n;
+        for (long i = 0; i < o->n; i++) square += (v[i] - mean) * (v[i] - mean) / (double)o->n;
+        const double median = bml_mcmc_quantile(v, (size_t)o->n, 0.5);
+        printf("%-14s %9.4f %9.4f %8.3f %12.3f\n", parameters[p->free_par[k]].name, post->summary[k].median, median,
+               (median - post->summary[k].median) / post->summary[k].sd, sqrt(square) / post->summary[k].sd);
+        free(v);
+    }
+    if (isfinite(post->log_z) && isfinite(o->log_z))
+        printf("ln Bayes factor of this run over the other: %.2f +- %.2f\n", post->log_z - o->log_z,
+               hypot(post->log_z_error, o->log_z_error));
+}
+
+static int write_corner(const problem *p, bml_mcmc_chain chain, const other_run *other) {
     const char *label[N_PAR], *unit[N_PAR];
     plot_corner corner = {.n_dim = p->n_free, .label = label, .unit = unit,
-                          .chain = {.sample = chain.theta, .n = (long)chain.n_steps * chain.n_walkers}};
+                          .chain = {.sample = chain.theta, .n = (long)chain.n_steps * chain.n_walkers},
+                          .second = {.sample = other->theta, .n = other->n}};
     char err[ERROR_SIZE];
     int drawn;
     for (int i = 0; i < p->n_free; i++) {
         label[i] = parameters[p->free_par[i]].label;
         unit[i] = parameters[p->free_par[i]].unit;
     }
+    if (other->theta) corner.chain.name = p->opt->out, corner.second.name = p->opt->compare;
     drawn = plot_corner_write(&corner, p->opt->out, "corner", err);
     if (drawn < 0) fail("%s", err);
     return drawn;
@@ -854,7 +1320,7 @@ static void print_table(const problem *p, const posterior *post, const best_poin
         const bml_mcmc_summary *s = &post->summary[i];
         printf("%-14s %-5s %9.4f %8.4f %8.4f %9.4f %7.0f ", row->name, row->unit, s->median, s->minus, s->plus,
                best->full[p->free_par[i]], s->ess);
-        if (post->ensemble) printf("%6.3f %6.1f\n", s->rhat, s->tau);
+        if (post->markov) printf("%6.3f %6.1f\n", s->rhat, s->tau);
         else printf("%6s %6s\n", "-", "-");
     }
     if (post->ensemble) {
@@ -864,9 +1330,19 @@ static void print_table(const problem *p, const posterior *post, const best_poin
                 printf("%s moves: %.1f %% accepted\n", bml_mcmc_move_name(info.moves[m].kind),
                        100 * (double)info.moves_accepted[m] / (double)info.moves_proposed[m]);
         printf("%ld steps of %d walkers; ", (long)post->chain.n_steps, info.n_walkers);
-    } else printf("ln Z = %.2f +- %.2f, fluxes in dex; ", post->log_z, post->log_z_error);
-    printf("%ld solver calls, %ld of them sampling; %.1f s\n", p->calls, post->calls, seconds);
+    } else if (post->markov) printf("%ld draws of %d NUTS chains; ", (long)post->chain.n_steps, post->chain.n_walkers);
+    else printf("ln Z = %.2f +- %.2f, fluxes in dex; ", post->log_z, post->log_z_error);
+    printf("%ld %s calls, %ld of them sampling; %.1f s\n", p->calls, p->net.net ? "network" : "solver", post->calls, seconds);
     printf("effective samples per 1000 calls of the sampling: %.1f\n", 1000 * least_ess(post, p) / (double)post->calls);
+}
+
+static void print_check(const problem *p, const draws *g, bml_mcmc_chain chain) {
+    const verdict v = check_net(p, g, chain);
+    printf("the solver at %ld of these draws: ln likelihood off by %.3f +- %.3f; weighted by that, %.0f %% of them count, and "
+           "%s moves by %.2f sd\n",
+           g->steps * g->walkers, v.mean, v.sd, 100 * v.kept, parameters[p->free_par[v.parameter]].name, v.shift);
+    if (v.kept < 0.5 || fabs(v.shift) > 0.2)
+        printf("the network is NOT good enough here: take the solver (no --model), or train it longer\n");
 }
 
 static void write_run(const problem *p, const option_row *rows, const char *input, const posterior *post,
@@ -892,7 +1368,7 @@ static void write_run(const problem *p, const option_row *rows, const char *inpu
                           .seed = p->opt->seed,
                           .seconds = seconds,
                           .results = results};
-    if (post->ensemble) results[8].name = NULL; /* no evidence */
+    if (post->markov) results[8].name = NULL; /* no evidence */
     if (run_write(p->opt->out, &run, err)) fail("%s", err);
 }
 
@@ -904,21 +1380,25 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     posterior post = {0};
     best_point best;
     draws g = {0};
+    other_run other = {0};
     int drawn;
-    if (opt->sampler == SAMPLER_NESTED) sample_nested(&post, p);
-    else sample_ensemble(&post, p);
+    if (opt->compare) read_other(&other, p);
+    static void (*const samplers[])(posterior *, problem *) = {sample_ensemble, sample_nested, sample_nuts};
+    samplers[opt->sampler](&post, p);
     for (int k = 0; k < N_NU; k++) nu[k] = pow(10, 9 + 0.1 * k);
     find_best(&best, nu, p, post.chain);
     draw(&g, nu, p, post.chain);
     write_chain(p, post.chain);
     write_posterior(p, post.summary, &g);
-    drawn = write_sed(p, nu, &best, &g) | write_corner(p, post.chain);
+    drawn = write_sed(p, nu, &best, &g) | write_corner(p, post.chain, &other);
     seconds = seconds_now() - begin;
     write_run(p, rows, input, &post, &best, seconds);
     print_table(p, &post, &best, seconds);
+    if (p->net.net) print_check(p, &g, post.chain);
+    if (other.theta) print_other(p, &post, &other);
     printf("results in %s%s\n", opt->out,
            drawn ? "; no gnuplot here: pictures are left as scripts, sed.gp and corner.gp" : "");
-    if (!post.converged && post.ensemble)
+    if (!post.converged && post.markov)
         printf("NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
                "parameter has fewer\n"
                "than %.0f effective samples. Take these numbers as a preview, and run with more --steps.\n",
@@ -929,6 +1409,8 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     free(post.own);
     free(g.derived);
     free(g.flux);
+    free(g.off);
+    free(other.theta);
     return post.converged ? 0 : 2;
 }
 
@@ -936,7 +1418,7 @@ int main(int argc, char **argv) {
     options opt = {.redshift = 0,
                    .systematic_scatter = 1,
                    .walkers = 48,
-                   .steps = 6000,
+                   .draws = 20000,
                    .burn = 100,
                    .live = 400,
                    .seed = 1,
@@ -964,7 +1446,7 @@ int main(int argc, char **argv) {
          .min = 10,
          .max = 1e8,
          .value = "N",
-         .help = "at most; ends earlier when converged"},
+         .help = "at most; ends earlier when converged; 0: 6000, with --model 20000"},
         {.name = "burn",
          .integer = &opt.burn,
          .min = 0,
@@ -979,8 +1461,20 @@ int main(int argc, char **argv) {
          .help = "effective samples wanted of every parameter"},
         {.name = "sampler",
          .choice = &opt.sampler,
-         .value = "ensemble|nested",
-         .help = "nested gives the evidence too, and needs more calls"},
+         .value = "ensemble|nested|nuts",
+         .help = "nested gives the evidence too; nuts needs --model"},
+        {.name = "model", .text = &opt.model, .value = "FILE", .help = "network of train_surrogate in the solver's place"},
+        {.name = "outside",
+         .choice = &opt.outside,
+         .value = "refuse|solve",
+         .help = "where the model was not trained: probability 0, or the solver"},
+        {.name = "model-error", .flag = &opt.model_error, .help = "add the model's own error to the data's"},
+        {.name = "draws",
+         .integer = &opt.draws,
+         .min = 100,
+         .max = 1e8,
+         .value = "N",
+         .help = "of each NUTS chain, at most; ends earlier when converged"},
         {.name = "live",
          .integer = &opt.live,
          .min = 2,
@@ -1016,6 +1510,7 @@ int main(int argc, char **argv) {
          .max = 0.99999,
          .value = "C",
          .help = "one-sided, of upper limits without their own"},
+        {.name = "compare", .text = &opt.compare, .value = "DIR", .help = "results of another fit, laid over this one"},
         {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
         {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for tables, chains and pictures"},
         {0}};
@@ -1030,9 +1525,12 @@ int main(int argc, char **argv) {
     problem p;
     int status;
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
+    if (opt.steps == 0) opt.steps = opt.model ? 20000 : 6000;
+    if (opt.sampler == SAMPLER_NUTS && !opt.model) fail("fit_sed: --sampler nuts needs gradients: give --model");
     set_up(&p, &opt, argv[first]);
     if (opt.redshift == 0) opt.redshift = p.sed.redshift;
     if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
+    if (opt.model) net_observe(&p);
     if (opt.walkers % 2 || opt.walkers < 2 * p.n_free)
         fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers,
              2 * p.n_free, p.n_free);

@@ -81,7 +81,7 @@ check "hello_mcmc finds the least-squares line" awk '
     $1 == "a" {a = $3} $1 == "b" {b = $3}
     END {exit !(a - 1.03810 < 0.029 && a - 1.03810 > -0.029 && b - 1.99143 < 0.0096 && b - 1.99143 > -0.0096)}' "$scratch/stdout"
 
-for program in fit_xray classify_fermi compton_sample; do
+for program in fit_xray classify_fermi compton_sample train_surrogate; do
     ends "$program --help" 0 "build/$program" --help
 done
 here=$PWD
@@ -234,6 +234,46 @@ for threads in 1 2; do
 done
 check "fit_sed: 1 and 2 threads give the same nested samples" cmp "$scratch/nested_1/chain.npy" "$scratch/nested_2/chain.npy"
 check "fit_sed: run.json has ln Z and its error" grep -q '"ln_z_error": [0-9]' "$scratch/nested_1/run.json"
+
+# ==== train_surrogate, and fit_sed with a network =====================================================================
+ends "train_surrogate: a short training" 0 build/train_surrogate --n 300 --epochs 2 --threads 1 --out "$scratch/net"
+for file in model.safetensors history.csv error.csv test.csv run.json; do
+    check "train_surrogate writes $file" test -s "$scratch/net/$file"
+done
+check "train_surrogate prints its table, and the truth's" bash -c "grep -q '^mlp .*[0-9]' $scratch/stdout && grep -q '^truth' $scratch/stdout"
+ends "train_surrogate: the published dense net, against the other" 0 build/train_surrogate --net ann --n 300 --epochs 1 --threads 1 \
+    --against "$scratch/net/model.safetensors" --out "$scratch/ann"
+check "train_surrogate ranks the two" grep -q '^best of the nets' "$scratch/stdout"
+tail -n 1 "$scratch/one.csv" >"$scratch/row.txt"
+for i in $(seq 40); do cat "$scratch/row.txt"; done | gzip >"$scratch/rows.csv.gz"
+ends "train_surrogate --data FILE.gz" 0 build/train_surrogate --net ann --epochs 1 --threads 1 --data "$scratch/rows.csv.gz" --out "$scratch/ann"
+before=$(contents "$fit")
+refuses "train_surrogate: tables for the mlp" 'learns the solver' build/train_surrogate --data "$scratch/rows.csv.gz" --out "$scratch/ann"
+refuses "train_surrogate: a table that is none" 'columns, expected 506' build/train_surrogate --net ann --data examples/data/3hsp_j095507.csv --out "$scratch/ann"
+refuses "train_surrogate: no gzip file" 'gzip cannot read' build/train_surrogate --net ann --data "$scratch/nowhere.gz" --out "$scratch/ann"
+with_net() { # DIR OPTIONS...: a short run with the shipped network, in the array command
+    command=(build/fit_sed examples/data/3hsp_j095507.csv --model examples/models/ssc.safetensors --steps 30 --burn 5 --walkers 16
+        --moves stretch --threads 1 --quiet --out "$@")
+}
+with_net "$scratch/with_net"
+ends "fit_sed --model" 2 "${command[@]}"
+check "fit_sed --model asks the solver in the end" grep -q '^the solver at [0-9]* of these draws' "$scratch/stdout"
+with_net "$scratch/again" --compare "$scratch/with_net"
+ends "fit_sed --compare" 2 "${command[@]}"
+check "fit_sed --compare: the same run, no difference" awk 'NF == 5 && $4 == 0 && $5 > 0.99 && $5 < 1.01 {n++} END {exit n != 8}' "$scratch/stdout"
+refuse_net() { # MESSAGE PATTERN OPTIONS...
+    local message=$1 pattern=$2
+    shift 2
+    with_net "$fit" "$@"
+    refuses "fit_sed: $message" "$pattern" "${command[@]}"
+}
+refuse_net "a model of another net" 'no network of train_surrogate' --model "$scratch/hello_nn.safetensors"
+refuse_net "a model of other physics" 'trained with synchrotron, self-Compton: ask' --ssa
+refuse_net "a model of the other grid" "trained on the grid 'converged'" --grid athena
+refuse_net "a model that is text" 'one.csv: ' --model "$scratch/one.csv"
+refuse_net "--compare with no results" 'run.json: No such file' --compare "$scratch"
+refuse_net "--compare with other free parameters" 'no fit of the same free parameters' --compare "$scratch/with_net" --fix p=2.2
+refuses "fit_sed: --sampler nuts without gradients" 'give --model' build/fit_sed examples/data/3hsp_j095507.csv --sampler nuts --out "$fit"
 
 # ==== fit_sed: what it refuses; --out is the folder of the run above, which must stay as it is =======================
 before=$(contents "$fit")

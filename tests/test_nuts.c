@@ -331,6 +331,18 @@ static void test_gradient_check(void) {
         int status = bml_mcmc_check_gradient(&worst, row[i].f, theta, NULL, row[i].n_dim, NULL);
         CHECK(status == row[i].expected, "gradient check: %s: worst %.2g", row[i].name, worst);
     }
+    {
+        const bml_mcmc_nuts_config strict = {.n_dim = 3, .n_chains = 1, .seed = seed, .log_prob = slightly_wrong},
+                                   lenient = {.n_dim = 3, .n_chains = 1, .seed = seed, .log_prob = slightly_wrong,
+                                              .gradient_tolerance = 0.05};
+        const double start[3] = {0.5, 0.2, -0.3};
+        bml_mcmc_nuts *s;
+        CHECK(!bml_mcmc_nuts_create(&s, &strict) && bml_mcmc_nuts_start(s, start) == BML_MCMC_BAD_GRADIENT,
+              "a gradient wrong by 2 %% is refused");
+        bml_mcmc_nuts_free(s);
+        CHECK(!bml_mcmc_nuts_create(&s, &lenient) && !bml_mcmc_nuts_start(s, start), "and accepted with .gradient_tolerance = 0.05");
+        bml_mcmc_nuts_free(s);
+    }
     CHECK(bml_mcmc_check_gradient(NULL, correlated, theta, NULL, 4, NULL) == BML_MCMC_BAD_ARGUMENT,
           "gradient check: no place for the answer");
 }

@@ -1,0 +1,760 @@
+/* train_surrogate: a network that stands in for the SSC solver, from the first spectrum to the model file.
+
+     build/train_surrogate --out surrogate                      the net that fit_sed uses: some minutes
+     build/train_surrogate --net gru --n 10000 --out gru        the recipe of Tzavellas et al. (2024, A&A 683, A185)
+     build/train_surrogate --net gru --data sed_700.csv.gz --out athena      the same on another code's spectra
+
+   1. draw sources from the published ranges and solve them, or read spectra (make_data);
+   2. cut them into training, validation and test rows, 80/10/10 (split);
+   3. train: a published net on 500 values, or the residual net of surrogate.h on its nodes (train);
+   4. measure every net on the test rows, as the paper's Table 3 does (evaluate), and write tables, pictures, model. */
+#include "common.h"
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
+#define BML_NN_IMPLEMENTATION
+#include "bml_nn.h"
+#include "surrogate.h"
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { ANN, GRU, LSTM, MLP };
+enum { TRAIN, VALIDATE, TEST };
+enum { PUBLISHED_LAYERS = 7, PUBLISHED_UNITS = 184, WIDTH = 192, BLOCKS = 3, NETS_MAX = 8 };
+
+/* What each net is trained with, unless the options say otherwise. */
+static const struct recipe {
+    const char *name;
+    long n, epochs, batch;
+    double learning_rate;
+} recipes[] = {{"ann", 10000, 220, 32, 1.7e-4},
+               {"gru", 10000, 220, 32, 1.7e-4},
+               {"lstm", 10000, 220, 32, 1.7e-4},
+               {"mlp", 100000, 160, 128, 2e-3}};
+
+typedef struct options {
+    long n, epochs, threads;
+    int grid, net, ssa, pairs, quiet;
+    uint64_t seed;
+    option_list data, against;
+    const char *out;
+} options;
+
+typedef struct dataset {
+    long n, room;
+    double (*row)[SSC_ROW]; /* [n] */
+    float *y;               /* [n][SURROGATE_GRID] log10(x^2 n), at least surrogate_floor */
+    float *x;               /* [n][n_in] what the network is told */
+    float *target;          /* [n][n_out] what it is to say: y for the published nets */
+    int *part;              /* [n] TRAIN, VALIDATE or TEST */
+    int n_in, n_out;
+} dataset;
+
+static double grid_x(int k) { return -15 + 25.0 * k / (SURROGATE_GRID - 1); }
+
+static void *need(void *p) {
+    if (!p) fail("train_surrogate: out of memory");
+    return p;
+}
+
+/* ==== 1. data ===================================================================================================== */
+
+/* A row of the published ranges: uniform, log gamma_max uniform in what gamma_min and the blob leave. */
+static void draw_row(double *row, bml_nn_rng *rng) {
+    const surrogate_domain *d = &published_domain;
+    do {
+        for (int k = 0; k < SSC_ROW; k++) row[k] = d->lo[k] + (d->hi[k] - d->lo[k]) * bml_nn_rng_uniform(rng);
+        const double lo = row[2] + d->span, hi = fmin(d->hi[3], ssc_row_confined(row));
+        row[3] = lo + (hi - lo) * bml_nn_rng_uniform(rng);
+    } while (surrogate_outside(d, row));
+}
+
+static void dataset_room(dataset *d, long n, int kind, int grid) {
+    float input[SURROGATE_INPUTS];
+    surrogate_frame f;
+    d->n_in = surrogate_place(&f, input, kind, grid, published_domain.hi);
+    d->n_out = surrogate_n_out(kind, grid);
+    d->room = n;
+    d->row = need(calloc((size_t)n, sizeof *d->row));
+    d->y = need(calloc((size_t)n * SURROGATE_GRID, sizeof *d->y));
+    d->x = need(calloc((size_t)n * (size_t)d->n_in, sizeof *d->x));
+    d->part = need(calloc((size_t)n, sizeof *d->part));
+    d->target = kind == SURROGATE_PLAIN ? d->y : need(calloc((size_t)n * (size_t)d->n_out, sizeof *d->target));
+}
+
+static void dataset_free(dataset *d) {
+    if (d->target != d->y) free(d->target);
+    free(d->row);
+    free(d->y);
+    free(d->x);
+    free(d->part);
+}
+
+/* Solves row i and fills what belongs to it. */
+static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt, int kind) {
+    bml_ssc_source source = {.self_absorption = opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
+                             .pair_production = opt->pairs};
+    double x[SURROGATE_GRID], y[SURROGATE_GRID];
+    surrogate_frame f;
+    bml_ssc_source_from_row(&source, d->row[i]);
+    const int status = bml_ssc_solve(blob, &source);
+    if (status && status != BML_SSC_NOT_CONVERGED) return status;
+    for (int k = 0; k < SURROGATE_GRID; k++) x[k] = grid_x(k);
+    bml_ssc_spectrum(y, x, SURROGATE_GRID, blob, BML_SSC_TOTAL);
+    for (int k = 0; k < SURROGATE_GRID; k++) d->y[i * SURROGATE_GRID + k] = (float)fmax(y[k], surrogate_floor);
+    surrogate_place(&f, d->x + i * d->n_in, kind, opt->grid, d->row[i]);
+    if (kind == SURROGATE_MLP) surrogate_nodes(d->target + i * d->n_out, blob, &f);
+    return 0;
+}
+
+static void solve_data(dataset *d, const options *opt, int kind) {
+    const bml_ssc_config config = {.grid = opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED};
+    const int threads = (int)opt->threads;
+    bml_ssc *tables;
+    bml_nn_rng rng;
+    progress_bar bar;
+    long done = 0, failed = 0;
+    dataset_room(d, opt->n, kind, opt->grid);
+    d->n = opt->n;
+    bml_nn_rng_init(&rng, opt->seed, 0);
+    for (long i = 0; i < d->n; i++) draw_row(d->row[i], &rng);
+    if (bml_ssc_create(&tables, &config)) fail("train_surrogate: out of memory");
+    progress_begin(&bar, "solving", (double)d->n, opt->quiet);
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads)
+#endif
+    {
+        bml_ssc_blob *blob = NULL;
+        const int made = !bml_ssc_blob_create(&blob, tables);
+#ifdef _OPENMP
+#pragma omp for schedule(dynamic, 64)
+#endif
+        for (long i = 0; i < d->n; i++) {
+            const int status = made ? solve_row(d, i, blob, opt, kind) : BML_SSC_MEMORY;
+#ifdef _OPENMP
+#pragma omp critical
+#endif
+            {
+                failed += status != 0;
+                if (++done % 64 == 0) progress_at(&bar, (double)done, NULL);
+            }
+        }
+        bml_ssc_blob_free(blob);
+    }
+    (void)threads;
+    progress_end(&bar);
+    bml_ssc_free(tables);
+    if (failed) fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
+}
+
+/* The text of a file, through gzip when its name ends so. */
+static void open_table(text_file *t, const char *path) {
+    char err[ERROR_SIZE];
+    const size_t length = strlen(path);
+    if (length < 3 || strcmp(path + length - 3, ".gz")) {
+        if (text_open(t, path, err)) fail("%s", err);
+        return;
+    }
+    size_t size = 0, room = 1 << 20, got;
+    char *text = need(malloc(room));
+    int ends[2], status = 0;
+    if (pipe(ends)) fail("%s: %s", path, strerror(errno));
+    const pid_t child = fork();
+    if (child == 0) {
+        const int quiet = open("/dev/null", O_WRONLY);
+        dup2(ends[1], 1);
+        if (quiet >= 0) dup2(quiet, 2); /* what gzip would say is said below */
+        close(ends[0]);
+        close(ends[1]);
+        execlp("gzip", "gzip", "-dc", "--", path, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    FILE *f = need(fdopen(ends[0], "rb"));
+    while ((got = fread(text + size, 1, room - size, f)) > 0) {
+        size += got;
+        if (size > TEXT_MAX) fail("%s: too large", path);
+        if (size == room) text = need(realloc(text, room *= 2));
+    }
+    fclose(f);
+    if (child < 0 || waitpid(child, &status, 0) < 0 || status) fail("%s: gzip cannot read it", path);
+    if (text_copy(t, text, size, path, err)) fail("%s", err);
+    free(text);
+}
+
+/* Rows of six parameters and 500 values; a first line of column names is skipped. */
+static void read_table(dataset *d, const char *path) {
+    static char *field[SSC_ROW + SURROGATE_GRID + 1];
+    text_file t;
+    char *line;
+    open_table(&t, path);
+    while ((line = text_line(&t)) != NULL) {
+        line = trim(line);
+        if (!*line || *line == '#' || (t.line == 1 && !strncmp(line, "log10_R", 7))) continue;
+        const int n = split(field, SSC_ROW + SURROGATE_GRID + 1, line, ',');
+        if (n != SSC_ROW + SURROGATE_GRID)
+            fail("%s:%ld: %d columns, expected %d: six parameters and %d values", t.name, t.line, n,
+                 SSC_ROW + SURROGATE_GRID, (int)SURROGATE_GRID);
+        if (d->n == d->room) {
+            d->room = d->room ? 2 * d->room : 1024;
+            d->row = need(realloc(d->row, (size_t)d->room * sizeof *d->row));
+            d->y = need(realloc(d->y, (size_t)d->room * SURROGATE_GRID * sizeof *d->y));
+        }
+        for (int k = 0; k < n; k++) {
+            double value;
+            const char *wrong = read_real(&value, field[k]);
+            if (wrong) fail("%s:%ld: column %d: '%.40s' %s", t.name, t.line, k + 1, field[k], wrong);
+            if (k < SSC_ROW) d->row[d->n][k] = value;
+            else d->y[d->n * SURROGATE_GRID + k - SSC_ROW] = (float)fmax(value, surrogate_floor);
+        }
+        d->n++;
+    }
+    text_close(&t);
+}
+
+static void make_data(dataset *d, const options *opt, int kind) {
+    memset(d, 0, sizeof *d);
+    if (!opt->data.n) {
+        solve_data(d, opt, kind);
+        return;
+    }
+    for (int i = 0; i < opt->data.n; i++) read_table(d, opt->data.item[i]);
+    if (d->n < 30) fail("train_surrogate: %ld spectra are too few", d->n);
+    d->n_in = SSC_ROW;
+    d->n_out = SURROGATE_GRID;
+    d->x = need(malloc((size_t)d->n * SSC_ROW * sizeof *d->x));
+    d->part = need(calloc((size_t)d->n, sizeof *d->part));
+    d->target = d->y;
+    for (long i = 0; i < d->n * SSC_ROW; i++) d->x[i] = (float)d->row[i / SSC_ROW][i % SSC_ROW];
+}
+
+/* Sorts the rows into training, validation and test part, each together; first [4] is where they begin. */
+static void split_data(dataset *d, long *first, uint64_t seed) {
+    static const double shares[3] = {0.8, 0.1, 0.1};
+    dataset to = *d;
+    const size_t n_in = (size_t)d->n_in, n_out = (size_t)d->n_out;
+    if (bml_nn_split(d->part, shares, 3, NULL, (size_t)d->n, seed)) fail("train_surrogate: out of memory");
+    to.row = need(malloc((size_t)d->n * sizeof *to.row));
+    to.y = need(malloc((size_t)d->n * SURROGATE_GRID * sizeof *to.y));
+    to.x = need(malloc((size_t)d->n * n_in * sizeof *to.x));
+    to.target = d->target == d->y ? to.y : need(malloc((size_t)d->n * n_out * sizeof *to.target));
+    to.part = need(malloc((size_t)d->n * sizeof *to.part));
+    long at = 0;
+    for (int part = TRAIN; part <= TEST; part++) {
+        first[part] = at;
+        for (long i = 0; i < d->n; i++) {
+            if (d->part[i] != part) continue;
+            memcpy(to.row[at], d->row[i], sizeof *to.row);
+            memcpy(to.y + at * SURROGATE_GRID, d->y + i * SURROGATE_GRID, SURROGATE_GRID * sizeof *to.y);
+            memcpy(to.x + at * d->n_in, d->x + i * d->n_in, n_in * sizeof *to.x);
+            memcpy(to.target + at * d->n_out, d->target + i * d->n_out, n_out * sizeof *to.target);
+            to.part[at++] = part;
+        }
+    }
+    first[3] = at;
+    dataset_free(d);
+    *d = to;
+}
+
+/* ==== 2. networks ================================================================================================= */
+
+/* Seven layers of 184 that are linear, GRU or LSTM, then 500 values: the six parameters come as a sequence of six
+   numbers to the recurrent ones (Tzavellas et al. 2024, Table 2). */
+static int published_layers(bml_nn_layer *l, int net) {
+    static const int kinds[] = {BML_NN_DENSE, BML_NN_GRU, BML_NN_LSTM};
+    int n = 0;
+    l[n++] = (bml_nn_layer){.kind = BML_NN_INPUT, .features = SSC_ROW};
+    if (net != ANN) l[n++] = (bml_nn_layer){.kind = BML_NN_RESHAPE, .steps = SSC_ROW, .features = 1};
+    for (int k = 0; k < PUBLISHED_LAYERS; k++)
+        l[n++] = (bml_nn_layer){.kind = kinds[net], .units = PUBLISHED_UNITS,
+                                .sequence = net != ANN && k + 1 < PUBLISHED_LAYERS};
+    l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .units = SURROGATE_GRID, .activation = BML_NN_SOFTPLUS};
+    return n;
+}
+
+/* A dense layer, then blocks h + W2 silu(W1 h) of one width. */
+static int residual_layers(bml_nn_layer *l, const dataset *d) {
+    static char name[BLOCKS + 1][2][8];
+    int n = 0;
+    l[n++] = (bml_nn_layer){.kind = BML_NN_INPUT, .features = d->n_in};
+    snprintf(name[0][0], sizeof name[0][0], "h0");
+    l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .name = name[0][0], .units = WIDTH, .activation = BML_NN_SILU};
+    for (int b = 1; b <= BLOCKS; b++) {
+        snprintf(name[b][0], sizeof name[b][0], "h%d", b);
+        snprintf(name[b][1], sizeof name[b][1], "f%d", b);
+        l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .units = WIDTH, .activation = BML_NN_SILU};
+        l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .name = name[b][1], .units = WIDTH};
+        l[n++] = (bml_nn_layer){.kind = BML_NN_ADD, .name = name[b][0], .from = {name[b - 1][0], name[b][1]}};
+    }
+    l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .units = d->n_out};
+    return n;
+}
+
+/* Each node's mean over the training rows that it rules. */
+static void node_means(float *mean, const dataset *d, long n) {
+    for (int k = 0; k < d->n_out; k++) {
+        double sum = 0;
+        long count = 0;
+        for (long i = 0; i < n; i++) {
+            const float t = d->target[i * d->n_out + k];
+            if (t < SURROGATE_BOUND / 2) sum += (double)t, count++;
+        }
+        mean[k] = (float)(count ? sum / (double)count : surrogate_floor);
+    }
+}
+
+static void make_net(surrogate *s, const dataset *d, const options *opt, long n_train) {
+    bml_nn_layer layers[32];
+    float shift[SURROGATE_NODES], scale[SURROGATE_NODES];
+    const int n = s->kind == SURROGATE_MLP ? residual_layers(layers, d) : published_layers(layers, opt->net);
+    const bml_nn_config config = {.layers = layers, .n_layers = n, .seed = opt->seed};
+    int status = bml_nn_create(&s->net, &config);
+    if (s->kind == SURROGATE_MLP) { /* in dex, about the mean of each node */
+        node_means(shift, d, n_train);
+        for (int k = 0; k < d->n_out; k++) scale[k] = 1;
+        if (!status) status = bml_nn_fit_scaler(s->net, BML_NN_INPUTS, BML_NN_STANDARD, d->x, (size_t)n_train);
+    } else { /* [-30, 0] becomes [0, 1], as published */
+        for (int k = 0; k < d->n_out; k++) shift[k] = (float)surrogate_floor, scale[k] = (float)-surrogate_floor;
+    }
+    if (!status) status = bml_nn_set_scaler(s->net, BML_NN_OUTPUTS, shift, scale);
+    if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
+}
+
+/* Mean square in dex; a bound (surrogate_nodes) counts only when it is passed. */
+static double node_loss(const bml_nn_batch *b, void *user) {
+    const size_t all = (size_t)b->n * b->n_out;
+    const double share = 1 / (double)all;
+    double sum = 0;
+    (void)user;
+    for (size_t i = 0; i < all; i++) {
+        const float t = b->target[i], p = b->prediction[i];
+        const float miss = t < SURROGATE_BOUND / 2 ? p - t : p > t - SURROGATE_BOUND ? p - (t - SURROGATE_BOUND) : 0;
+        sum += (double)(miss * miss);
+        b->gradient[i] = 2 * miss * (float)share;
+    }
+    return sum * share;
+}
+
+typedef struct history {
+    double (*row)[5]; /* epoch, loss, validation loss, learning rate, gradient norm */
+    long n;
+    progress_bar bar;
+} history;
+
+static int note_epoch(const bml_nn_epoch *e, void *user) {
+    history *h = user;
+    char note[80];
+    const double row[5] = {e->epoch, e->loss, e->val_loss, e->learning_rate, e->gradient_norm};
+    memcpy(h->row[h->n++], row, sizeof row);
+    snprintf(note, sizeof note, "loss %.2e, validation %.2e", e->loss, e->val_loss);
+    progress_at(&h->bar, e->epoch, note);
+    return 0;
+}
+
+static void train(surrogate *s, history *h, const dataset *d, const long *first, const options *opt) {
+    const struct recipe *r = &recipes[opt->net];
+    const int mlp = s->kind == SURROGATE_MLP;
+    bml_nn_training how = {.x = d->x,
+                           .y = d->target,
+                           .n = (size_t)(first[VALIDATE]),
+                           .x_val = d->x + first[VALIDATE] * d->n_in,
+                           .y_val = d->target + first[VALIDATE] * d->n_out,
+                           .n_val = (size_t)(first[TEST] - first[VALIDATE]),
+                           .loss = mlp ? BML_NN_CUSTOM : BML_NN_MSLE,
+                           .loss_fn = mlp ? node_loss : NULL,
+                           .learning_rate = r->learning_rate,
+                           .schedule = mlp ? BML_NN_COSINE : BML_NN_CONSTANT,
+                           .warmup = mlp ? 200 : 0,
+                           .clip = mlp ? 0.3 : 0, /* a norm of 0.1 is usual: this stops the rare leap */
+                           .batch = (int)r->batch,
+                           .epochs = (int)opt->epochs,
+                           .threads = (int)opt->threads,
+                           .block = mlp ? 32 : 16,
+                           .seed = opt->seed,
+                           .callback = note_epoch,
+                           .user = h};
+    h->row = need(calloc((size_t)opt->epochs, sizeof *h->row));
+    progress_begin(&h->bar, "training", (double)opt->epochs, opt->quiet);
+    const int status = bml_nn_train(s->net, &how, NULL);
+    progress_end(&h->bar);
+    if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
+}
+
+/* ==== 3. evaluation =============================================================================================== */
+
+enum { R2, MSE, MAE, KS, DTW, NEAR, ROUGH, N_METRICS };
+static const struct metric {
+    const char *name, *unit, *what;
+} metrics[N_METRICS] = {{"R2", "", "1 - residual/total sum of squares over the 500 values of a spectrum"},
+                        {"MSE", "dex^2", "mean squared error"},
+                        {"MAE", "dex", "mean absolute error"},
+                        {"KS", "", "two-sample Kolmogorov-Smirnov distance of the 500 values"},
+                        {"DTW", "dex", "dynamic time warping, no window"},
+                        {"near", "dex", "median absolute error within 6 dex of the peak"},
+                        {"rough", "dex", "rms second difference within 6 dex of the peak"}};
+
+/* A net as it was measured: metric [n_test][N_METRICS], curve [n_test][SURROGATE_GRID]. */
+typedef struct measured {
+    const char *name;
+    surrogate *s;
+    double *metric;
+    float *curve;
+    double microseconds; /* a spectrum, in batches of 24 on one core */
+} measured;
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Quantile q of one metric over the spectra. */
+static double over_spectra(const double *metric, long n, int which, double q) {
+    double *v = need(malloc((size_t)n * sizeof *v));
+    for (long i = 0; i < n; i++) v[i] = metric[i * N_METRICS + which];
+    qsort(v, (size_t)n, sizeof *v, ascending);
+    const double at = q * (double)(n - 1), low = v[(long)at], high = v[(long)ceil(at)];
+    free(v);
+    return low + (at - floor(at)) * (high - low);
+}
+
+static double roughness(const float *y, const float *truth, float peak) {
+    double sum = 0;
+    long n = 0;
+    for (int k = 1; k + 1 < SURROGATE_GRID; k++) {
+        if (!(truth[k - 1] > peak - 6 && truth[k] > peak - 6 && truth[k + 1] > peak - 6)) continue;
+        const double bend = (double)y[k - 1] - 2 * (double)y[k] + (double)y[k + 1];
+        sum += bend * bend, n++;
+    }
+    return n ? sqrt(sum / (double)n) : 0;
+}
+
+/* The metrics of one spectrum: y against truth, both [SURROGATE_GRID]. */
+static void measure_one(double *m, const float *y, const float *truth) {
+    double mean = 0, total = 0, squares = 0, sum = 0, near_by[SURROGATE_GRID];
+    float peak = truth[0];
+    int n = 0;
+    for (int k = 0; k < SURROGATE_GRID; k++) {
+        mean += (double)truth[k] / SURROGATE_GRID;
+        if (truth[k] > peak) peak = truth[k];
+    }
+    for (int k = 0; k < SURROGATE_GRID; k++) {
+        const double miss = (double)y[k] - (double)truth[k], off = (double)truth[k] - mean;
+        squares += miss * miss, total += off * off, sum += fabs(miss);
+        if (truth[k] > peak - 6) near_by[n++] = fabs(miss);
+    }
+    qsort(near_by, (size_t)n, sizeof *near_by, ascending);
+    m[R2] = 1 - squares / total;
+    m[MSE] = squares / SURROGATE_GRID;
+    m[MAE] = sum / SURROGATE_GRID;
+    m[NEAR] = 0.5 * (near_by[(n - 1) / 2] + near_by[n / 2]);
+    m[ROUGH] = roughness(y, truth, peak);
+    if (bml_nn_ks(&m[KS], y, SURROGATE_GRID, truth, SURROGATE_GRID) ||
+        bml_nn_dtw(&m[DTW], y, SURROGATE_GRID, truth, SURROGATE_GRID))
+        fail("train_surrogate: out of memory");
+}
+
+/* Spectra of n rows as a fitter asks for them: in batches, everything included. Returns seconds of one thread. */
+static double predict_all(float *curve, const surrogate *s, double (*row)[SSC_ROW], long n) {
+    enum { BATCH = 24 };
+    float input[BATCH * SURROGATE_INPUTS], *node = need(malloc(BATCH * SURROGATE_NODES * sizeof *node));
+    surrogate_frame f[BATCH];
+    bml_nn_work *work;
+    struct timespec t0, t1;
+    if (bml_nn_work_create(&work, s->net, BATCH, 1)) fail("train_surrogate: out of memory");
+    const size_t n_in = bml_nn_n_in(s->net), n_out = bml_nn_n_out(s->net);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t0);
+    for (long from = 0; from < n; from += BATCH) {
+        const int count = n - from < BATCH ? (int)(n - from) : BATCH;
+        for (int i = 0; i < count; i++) surrogate_place(&f[i], input + (size_t)i * n_in, s->kind, s->grid, row[from + i]);
+        if (bml_nn_predict(s->net, work, node, input, (size_t)count)) fail("train_surrogate: out of memory");
+        for (int i = 0; i < count; i++)
+            surrogate_spectrum(curve + (from + i) * SURROGATE_GRID, s, &f[i], node + (size_t)i * n_out);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t1);
+    bml_nn_work_free(work);
+    free(node);
+    return (double)(t1.tv_sec - t0.tv_sec) + 1e-9 * (double)(t1.tv_nsec - t0.tv_nsec);
+}
+
+static void measure(measured *m, surrogate *s, const char *name, const dataset *d, const long *first) {
+    const long n = first[3] - first[TEST];
+    const float *truth = d->y + first[TEST] * SURROGATE_GRID;
+    m->name = name;
+    m->s = s;
+    m->metric = need(malloc((size_t)n * N_METRICS * sizeof *m->metric));
+    m->curve = need(malloc((size_t)n * SURROGATE_GRID * sizeof *m->curve));
+    m->microseconds = 1e6 * predict_all(m->curve, s, d->row + first[TEST], n) / (double)n;
+    for (long i = 0; i < n; i++)
+        measure_one(m->metric + i * N_METRICS, m->curve + i * SURROGATE_GRID, truth + i * SURROGATE_GRID);
+}
+
+/* The net's own error: rms over held-out spectra within 6 dex of their peaks, in bins about log10 x = -15, -14.75, ...
+   A bin with few values takes its neighbour's. */
+static void learn_error(surrogate *s, const measured *m, const dataset *d, const long *first) {
+    double sum[SURROGATE_ERRORS] = {0};
+    long count[SURROGATE_ERRORS] = {0}, n = first[3] - first[TEST];
+    for (long i = 0; i < n; i++) {
+        const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID, *y = m->curve + i * SURROGATE_GRID;
+        float peak = truth[0];
+        for (int k = 1; k < SURROGATE_GRID; k++) peak = truth[k] > peak ? truth[k] : peak;
+        for (int k = 0; k < SURROGATE_GRID; k++) {
+            const int bin = (int)((grid_x(k) + 15) / 0.25 + 0.5);
+            const double miss = (double)y[k] - (double)truth[k];
+            if (truth[k] > peak - 6) sum[bin] += miss * miss, count[bin]++;
+        }
+    }
+    for (int b = 0, last = 0; b < SURROGATE_ERRORS; b++) {
+        if (count[b] >= 20) last = b;
+        s->error[b] = (float)(count[last] ? sqrt(sum[last] / (double)count[last]) : 0);
+    }
+}
+
+static void print_table(const measured *m, int n_nets, long n) {
+    printf("medians over %ld test spectra, log10(x^2 n) clipped at %g\n", n, surrogate_floor);
+    printf("%-12s %10s %9s %9s %8s %8s %9s %9s %9s %8s\n", "net", "R2", "MSE", "MAE", "KS", "DTW", "near", "near 99%",
+           "rough", "us each");
+    for (int j = 0; j < n_nets; j++) {
+        double v[N_METRICS];
+        for (int k = 0; k < N_METRICS; k++) v[k] = over_spectra(m[j].metric, n, k, 0.5);
+        printf("%-12s %10.7f %9.2e %9.2e %8.4f %8.4f %9.5f %9.5f %9.5f ", m[j].name, v[R2], v[MSE], v[MAE], v[KS], v[DTW],
+               v[NEAR], over_spectra(m[j].metric, n, NEAR, 0.99), v[ROUGH]);
+        if (m[j].s) printf("%8.1f\n", m[j].microseconds);
+        else printf("%8s\n", "-");
+    }
+}
+
+/* Of how many test spectra each net is the best. The last row of m is the truth and does not take part. */
+static void print_ranking(const measured *m, int n_nets, long n) {
+    static const int of[] = {R2, MSE, MAE, KS, DTW};
+    printf("best of the nets, %% of test spectra\n%-12s", "net");
+    for (int c = 0; c < 5; c++) printf(" %8s", metrics[of[c]].name);
+    printf("\n");
+    for (int j = 0; j < n_nets; j++) {
+        printf("%-12s", m[j].name);
+        for (int c = 0; c < 5; c++) {
+            long wins = 0;
+            for (long i = 0; i < n; i++) {
+                int best = 0;
+                const double sign = of[c] == R2 ? -1 : 1;
+                for (int k = 1; k < n_nets; k++)
+                    if (sign * m[k].metric[i * N_METRICS + of[c]] < sign * m[best].metric[i * N_METRICS + of[c]]) best = k;
+                wins += best == j;
+            }
+            printf(" %8.1f", 100.0 * (double)wins / (double)n);
+        }
+        printf("\n");
+    }
+}
+
+/* ==== 4. files and pictures ======================================================================================= */
+
+static void write_tables(const options *opt, const measured *m, int n_nets, long n, const history *h, const surrogate *s) {
+    char err[ERROR_SIZE];
+    double error[SURROGATE_ERRORS][2];
+    out_file o;
+    if (csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5, err))
+        fail("%s", err);
+    for (int b = 0; b < SURROGATE_ERRORS; b++) error[b][0] = -15 + 0.25 * b, error[b][1] = (double)s->error[b];
+    if (csv_write(opt->out, "error.csv", "log10_x,rms_dex", error[0], SURROGATE_ERRORS, 2, err)) fail("%s", err);
+    if (out_begin(&o, opt->out, "test.csv", err)) fail("%s", err);
+    fprintf(o.f, "spectrum,net");
+    for (int k = 0; k < N_METRICS; k++) fprintf(o.f, ",%s", metrics[k].name);
+    fprintf(o.f, "\n");
+    for (long i = 0; i < n; i++)
+        for (int j = 0; j < n_nets; j++) {
+            fprintf(o.f, "%ld,", i);
+            csv_text(o.f, m[j].name);
+            for (int k = 0; k < N_METRICS; k++) fprintf(o.f, ",%.6g", m[j].metric[i * N_METRICS + k]);
+            fprintf(o.f, "\n");
+        }
+    if (out_commit(&o, err)) fail("%s", err);
+}
+
+static int draw_history(const options *opt, const history *h) {
+    char err[ERROR_SIZE];
+    out_file o;
+    if (plot_begin(&o, opt->out, "history", 900, 600, 14, err)) fail("%s", err);
+    fprintf(o.f, "$h << EOD\n");
+    for (long i = 0; i < h->n; i++) fprintf(o.f, "%g %g %g\n", h->row[i][0], h->row[i][1], h->row[i][2]);
+    fprintf(o.f, "EOD\nset logscale y; set format y '10^{%%L}'; set xlabel 'epoch'; set ylabel 'loss'; set grid\n"
+                 "plot $h u 1:2 w l lw 2 lc rgb '#0072B2' t 'training', $h u 1:3 w l lw 2 lc rgb '#D55E00' t 'validation'\n");
+    const int drawn = plot_end(&o, opt->out, "history", err);
+    if (drawn < 0) fail("%s", err);
+    return drawn;
+}
+
+/* Nine test spectra with the nets over them, and under each what the nets miss. */
+static int draw_spectra(const options *opt, const measured *m, int n_nets, const dataset *d, const long *first) {
+    enum { ACROSS = 3, PANELS = 9 };
+    char err[ERROR_SIZE];
+    out_file o;
+    const long n = first[3] - first[TEST];
+    if (plot_begin(&o, opt->out, "spectra", 1500, 1200, 12, err)) fail("%s", err);
+    for (int p = 0; p < PANELS && p < n; p++) {
+        const float *truth = d->y + (first[TEST] + p) * SURROGATE_GRID;
+        fprintf(o.f, "$p%d << EOD\n", p);
+        for (int k = 0; k < SURROGATE_GRID; k++) {
+            fprintf(o.f, "%.4f %.4f", grid_x(k), (double)truth[k]);
+            for (int j = 0; j < n_nets; j++) fprintf(o.f, " %.4f", (double)m[j].curve[p * SURROGATE_GRID + k]);
+            fprintf(o.f, "\n");
+        }
+        fprintf(o.f, "EOD\n");
+    }
+    fprintf(o.f, "set multiplot layout 3,%d\nset grid; set xrange [-15:10]; set key left bottom samplen 2\n"
+                 "set xlabel 'log_{10} x'; set ylabel 'log_{10} x^2 n'\n", (int)ACROSS);
+    for (int p = 0; p < PANELS && p < n; p++) {
+        float peak = surrogate_floor > 0 ? 0 : (float)surrogate_floor;
+        for (int k = 0; k < SURROGATE_GRID; k++) {
+            const float y = d->y[(first[TEST] + p) * SURROGATE_GRID + k];
+            peak = y > peak ? y : peak;
+        }
+        fprintf(o.f, "set yrange [%g:%g]\nplot $p%d u 1:2 w l lw 5 lc rgb '#bbbbbb' t 'truth'", floor((double)peak) - 12,
+                ceil((double)peak) + 1, p);
+        for (int j = 0; j < n_nets; j++) {
+            fprintf(o.f, ", $p%d u 1:%d w l lw 1.5 lc rgb '%s' t ", p, j + 3, plot_colours[j % 7]);
+            plot_text(o.f, m[j].name);
+        }
+        fprintf(o.f, "\nunset key\n");
+    }
+    fprintf(o.f, "unset multiplot\n");
+    const int drawn = plot_end(&o, opt->out, "spectra", err);
+    if (drawn < 0) fail("%s", err);
+    return drawn;
+}
+
+/* How rough the curves are: the share of test spectra below each rms second difference. The last of m is the truth. */
+static int draw_roughness(const options *opt, const measured *m, int n_rows, long n) {
+    char err[ERROR_SIZE];
+    out_file o;
+    if (plot_begin(&o, opt->out, "roughness", 900, 600, 14, err)) fail("%s", err);
+    for (int j = 0; j < n_rows; j++) {
+        fprintf(o.f, "$r%d << EOD\n", j);
+        for (int q = 0; q <= 200; q++) fprintf(o.f, "%g %g\n", over_spectra(m[j].metric, n, ROUGH, q / 200.0), q / 200.0);
+        fprintf(o.f, "EOD\n");
+    }
+    fprintf(o.f, "set logscale x; set format x '10^{%%L}'; set grid; set key left top\n"
+                 "set xlabel 'rms second difference within 6 dex of the peak [dex]'; set ylabel 'share of test spectra'\nplot ");
+    for (int j = 0; j < n_rows; j++) {
+        fprintf(o.f, "%s$r%d u 1:2 w l lw 2 lc rgb '%s' t ", j ? ", " : "", j, m[j].s ? plot_colours[j % 7] : "#888888");
+        plot_text(o.f, m[j].name);
+    }
+    fprintf(o.f, "\n");
+    const int drawn = plot_end(&o, opt->out, "roughness", err);
+    if (drawn < 0) fail("%s", err);
+    return drawn;
+}
+
+static void write_run(const options *opt, const option_row *rows, const measured *m, long n, double seconds) {
+    char err[ERROR_SIZE];
+    run_entry results[N_METRICS + 6] = {{0}};
+    int k;
+    for (k = 0; k < N_METRICS; k++) results[k] = (run_entry){metrics[k].name, over_spectra(m->metric, n, k, 0.5), NULL};
+    results[k++] = (run_entry){"near_99", over_spectra(m->metric, n, NEAR, 0.99), NULL};
+    results[k++] = (run_entry){"test_spectra", (double)n, NULL};
+    results[k++] = (run_entry){"weights", (double)bml_nn_n_params(m->s->net), NULL};
+    results[k++] = (run_entry){"microseconds_a_spectrum", m->microseconds, NULL};
+    const run_info run = {.program = "train_surrogate", .options = rows, .input = opt->data.n ? opt->data.item[0] : NULL,
+                          .seed = opt->seed, .seconds = seconds, .results = results};
+    if (run_write(opt->out, &run, err)) fail("%s", err);
+}
+
+/* ==== main ======================================================================================================== */
+
+/* Measures the net, those it is compared with, and the truth's own roughness; writes all. */
+static int report(surrogate *s, const options *opt, const option_row *rows, const dataset *d, const long *first,
+                  const history *h, double begin) {
+    static surrogate other[NETS_MAX];
+    measured m[NETS_MAX + 2];
+    const long n = first[3] - first[TEST];
+    int n_nets = 1, drawn;
+    char err[ERROR_SIZE], path[PATH_SIZE];
+    measure(&m[0], s, recipes[opt->net].name, d, first);
+    learn_error(s, &m[0], d, first);
+    for (int i = 0; i < opt->against.n && i < NETS_MAX; i++) {
+        if (surrogate_load(&other[i], opt->against.item[i], err)) fail("%s", err);
+        if (other[i].kind == SURROGATE_MLP && (opt->data.n || other[i].grid != opt->grid))
+            fail("%s: was trained on another grid than these spectra", opt->against.item[i]);
+        measure(&m[n_nets++], &other[i], opt->against.item[i], d, first);
+    }
+    m[n_nets] = (measured){.name = "truth", .metric = need(malloc((size_t)n * N_METRICS * sizeof(double)))};
+    for (long i = 0; i < n; i++) {
+        const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID;
+        measure_one(m[n_nets].metric + i * N_METRICS, truth, truth);
+    }
+    print_table(m, n_nets + 1, n);
+    if (n_nets > 1) print_ranking(m, n_nets, n);
+    write_tables(opt, m, n_nets, n, h, s);
+    drawn = draw_history(opt, h) | draw_spectra(opt, m, n_nets, d, first) | draw_roughness(opt, m, n_nets + 1, n);
+    snprintf(path, sizeof path, "%s/model.safetensors", opt->out);
+    if (surrogate_save(s, path, err)) fail("%s", err);
+    write_run(opt, rows, m, n, seconds_now() - begin);
+    printf("%zu weights; %.0f s; model in %s%s\n", bml_nn_n_params(s->net), seconds_now() - begin, path,
+           drawn ? "; no gnuplot here: pictures are left as scripts" : "");
+    for (int j = 0; j <= n_nets; j++) {
+        free(m[j].metric);
+        if (m[j].s) free(m[j].curve);
+    }
+    for (int i = 0; i < opt->against.n; i++) surrogate_free(&other[i]);
+    return 0;
+}
+
+/* What the options leave open, and what does not go together. */
+static void settle(options *opt) {
+    const struct recipe *r = &recipes[opt->net];
+    if (opt->n == 0) opt->n = r->n;
+    if (opt->epochs == 0) opt->epochs = r->epochs;
+#ifdef _OPENMP
+    if (opt->threads == 0) opt->threads = omp_get_max_threads();
+#else
+    opt->threads = 1;
+#endif
+    if (opt->data.n && opt->net == MLP)
+        fail("train_surrogate: --data: the net 'mlp' learns the solver's components; tables are for ann, gru and lstm");
+    if (opt->against.n > NETS_MAX) fail("train_surrogate: --against: %d files at most", (int)NETS_MAX);
+}
+
+int main(int argc, char **argv) {
+    options opt = {.net = MLP, .seed = 1, .out = "surrogate"};
+    const option_row rows[] = {
+        {.name = "n", .integer = &opt.n, .min = 0, .max = 1e8, .value = "N", .help = "spectra to solve; 0: 10000, mlp 100000"},
+        {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
+        {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
+        {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
+        {.name = "data", .list = &opt.data, .value = "FILE", .help = "spectra to read instead, CSV, perhaps .gz; repeatable"},
+        {.name = "net", .choice = &opt.net, .value = "ann|gru|lstm|mlp", .help = "published recipes, or our own"},
+        {.name = "epochs", .integer = &opt.epochs, .min = 0, .max = 1e6, .value = "N", .help = "0: 220, mlp 160"},
+        {.name = "against", .list = &opt.against, .value = "FILE", .help = "other models, measured on the same test rows"},
+        {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of data, split and net: same seed, same result"},
+        {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
+        {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
+        {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for the model, tables and pictures"},
+        {0}};
+    const int first_argument =
+        options_parse(argc, argv, rows, "train_surrogate [options]",
+                      "Trains a network that stands in for the SSC solver: six parameters (log10 R [cm], log10 B [G],\n"
+                      "log10 gamma_min, log10 gamma_max, log10 l_e, p) to log10(x^2 n), x = h nu/(m_e c^2).\n"
+                      "fit_sed --model DIR/model.safetensors uses it.");
+    const double begin = seconds_now();
+    char err[ERROR_SIZE];
+    surrogate s = {0};
+    dataset d;
+    history h = {0};
+    long first[4];
+    if (argc != first_argument) fail("train_surrogate: no argument expected, see --help");
+    settle(&opt);
+    if (out_folder(opt.out, err)) fail("%s", err);
+    s.kind = opt.net == MLP ? SURROGATE_MLP : SURROGATE_PLAIN;
+    s.grid = opt.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
+    s.self_absorption = opt.ssa, s.pair_production = opt.pairs;
+    s.domain = published_domain;
+    surrogate_blend_table(&s);
+    make_data(&d, &opt, s.kind);
+    split_data(&d, first, opt.seed);
+    make_net(&s, &d, &opt, first[VALIDATE]);
+    train(&s, &h, &d, first, &opt);
+    const int status = report(&s, &opt, rows, &d, first, &h, begin);
+    dataset_free(&d);
+    surrogate_free(&s);
+    free(h.row);
+    return status;
+}
