@@ -56,7 +56,7 @@ enum { NET_ROWS = 24 }; /* parameter rows that go through the network together *
 typedef struct options {
     double redshift;
     int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error;
-    long walkers, steps, burn, live, calls, threads, draws;
+    long walkers, steps, burn, live, calls, threads, draws, calibrate;
     uint64_t seed;
     double confidence, min_ess, evidence_error;
     option_list fix;
@@ -73,9 +73,9 @@ typedef struct net_desk {
     double *flux;           /* [sed.n] */
 } net_desk;
 
-/* Solver answers kept for the polynomial: theta [n][n_model], log10 nuFnu [n][n_points], ln p [n]. */
+/* Solver answers kept for the polynomial: theta [n][n_model], log10 nuFnu (dex) [n][n_points], ln p [n]. */
 typedef struct memory {
-    double *theta, *flux, *ln_p;
+    double *theta, *dex, *ln_p;
     long n, capacity;
     double best;
 } memory;
@@ -83,11 +83,12 @@ typedef struct memory {
 typedef struct problem {
     const options *opt;
     sed_table sed;
-    double *nu;                  /* [sed.n] */
+    double *nu, *log_data;       /* [sed.n] frequency; log10 nuFnu */
     double value[N_PAR];         /* of the parameters that are fixed */
     int free_par[N_PAR], n_free; /* the others, in order */
     int n_model;                 /* free parameters of the solver: all but ln f, which stands last */
     bml_mcmc_prior *prior;       /* of the free parameters */
+    int confines;                /* R and B can bound gamma_max: in the published ranges they cannot */
     bml_ssc *tables;
     bml_ssc_blob **blob;         /* [threads] */
     int threads;
@@ -96,8 +97,8 @@ typedef struct problem {
     net_desk *desk;              /* [threads] */
     double *log10_x;             /* [sed.n] of the points, comoving, for delta = 1 */
     double log10_area;           /* log10 of (nu F_nu)/(x^2 n R delta^4) */
-    double *flux;                /* [flux_rows][sed.n], of the call under way */
-    int flux_rows;
+    double *dex;                 /* [dex_rows][sed.n] log10 fluxes of the call under way */
+    int dex_rows;
     double *scratch;             /* [threads][sed.n] */
     memory learned;
     int remember, pin;           /* keep solver answers; keep them however far from the best */
@@ -139,7 +140,7 @@ static void gamma_bounds(double *lower, double *upper, const double *theta, int 
     double full[N_PAR], top;
     memcpy(full, p->value, sizeof full);
     for (int k = 0; k < i; k++) full[p->free_par[k]] = theta[k];
-    top = gamma_top(full);
+    top = p->confines ? gamma_top(full) : parameters[GAMMA_MAX].hi;
     if (full[GAMMA_MIN] + gamma_span > *lower) *lower = full[GAMMA_MIN] + gamma_span;
     if (top < *upper) *upper = top;
 }
@@ -163,8 +164,32 @@ static double ln_likelihood(const problem *p, const double *flux, const double *
     return status ? (double)NAN : ln_l;
 }
 
-/* ln likelihood of all parameters by the exact solver; *solved tells whether it was needed. */
-static double exact(const problem *p, const double *full, double *flux, int *solved) {
+/* The same from log10 of the fluxes, y [sed.n]: what the network and the polynomial give. point: the data, perhaps with
+   other errors. Detections need no exponential here, and one logarithm for sixteen. */
+static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, const double *y, double ln_f) {
+    const double f2 = exp(2 * ln_f);
+    double chi2 = 0, product = 1, ln_v = 0, ln_limits = 0;
+    int n = 0;
+    for (int i = 0; i < p->sed.n; i++) {
+        if (point[i].upper_limit) {
+            const double flux = exp(2.302585092994046 * fmin(y[i], 100));
+            double ln_l;
+            if (bml_ssc_log_likelihood(&ln_l, &flux, &point[i], 1, ln_f)) return (double)NAN;
+            ln_limits += ln_l;
+            continue;
+        }
+        const double r = y[i] - p->log_data[i], side = r > 0 ? point[i].sigma_hi : point[i].sigma_lo, v = side * side + f2;
+        chi2 += r * r / v;
+        product *= v;
+        if (++n % 16 == 0) ln_v += log(product), product = 1;
+    }
+    ln_v += log(product) + 1.8378770664093453 * n; /* ln(2 pi) */
+    return chi2 < HUGE_VAL ? ln_limits - 0.5 * (chi2 + ln_v) : chi2 >= HUGE_VAL ? -HUGE_VAL : (double)NAN;
+}
+
+/* ln likelihood of all parameters by the exact solver; dex [sed.n] out: log10 of the fluxes; *solved tells whether it was
+   needed. */
+static double exact(const problem *p, const double *full, double *dex, int *solved) {
     bml_ssc_blob *blob = p->blob[thread_number()];
     bml_ssc_observer o;
     int status;
@@ -174,12 +199,14 @@ static double exact(const problem *p, const double *full, double *flux, int *sol
     status = solve(blob, p, full);
     if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
     o = observer_of(p, full);
-    if (bml_ssc_sed(flux, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL)) return (double)NAN;
-    return ln_likelihood(p, flux, full);
+    if (bml_ssc_sed(dex, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL)) return (double)NAN;
+    const double ln_l = ln_likelihood(p, dex, full);
+    for (int i = 0; i < p->sed.n; i++) dex[i] = log10(dex[i]);
+    return ln_l;
 }
 
-/* Keep a solver answer; where flux hardly matters it is cut off, so that the polynomial need not follow it to zero. */
-static void remember(problem *p, const double *theta, const double *flux, double ln_p) {
+/* Keep an answer, dex [sed.n]; where flux hardly matters it is cut off, so that the polynomial need not follow it to zero. */
+static void remember(problem *p, const double *theta, const double *dex, double ln_p) {
     memory *m = &p->learned;
     int n = p->sed.n;
     if (ln_p > m->best) m->best = ln_p;
@@ -188,22 +215,22 @@ static void remember(problem *p, const double *theta, const double *flux, double
     if (m->n == m->capacity) {
         m->capacity = m->capacity ? 2 * m->capacity : 4096;
         m->theta = realloc(m->theta, (size_t)m->capacity * (size_t)p->n_model * sizeof(double));
-        m->flux = realloc(m->flux, (size_t)m->capacity * (size_t)n * sizeof(double));
+        m->dex = realloc(m->dex, (size_t)m->capacity * (size_t)n * sizeof(double));
         m->ln_p = realloc(m->ln_p, (size_t)m->capacity * sizeof(double));
-        if (!m->theta || !m->flux || !m->ln_p) fail("fit_sed: out of memory");
+        if (!m->theta || !m->dex || !m->ln_p) fail("fit_sed: out of memory");
     }
     memcpy(m->theta + m->n * p->n_model, theta, (size_t)p->n_model * sizeof(double));
     for (int k = 0; k < n; k++) {
         const bml_ssc_point *point = &p->sed.point[k];
-        double low = log10(point->nuFnu) - (point->upper_limit ? 1 : 3), y = flux[k] > 0 ? log10(flux[k]) : low;
-        m->flux[m->n * n + k] = y > low ? y : low;
+        const double low = p->log_data[k] - (point->upper_limit ? 1 : 3);
+        m->dex[m->n * n + k] = dex[k] > low ? dex[k] : low;
     }
     m->ln_p[m->n++] = ln_p;
 }
 
 /* lp [n] holds ln prior densities (0 for none) at theta [n][n_dim]; where they are finite the ln likelihood is added.
-   flux [n][sed.n] out. Threads over points. Returns how often the solver was called. */
-static long solver_rows(double *lp, double *flux, const double *theta, int n, int n_dim, problem *p) {
+   dex [n][sed.n] out. Threads over points. Returns how often the solver was called. */
+static long solver_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
     long calls = 0;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) reduction(+ : calls)
@@ -213,7 +240,7 @@ static long solver_rows(double *lp, double *flux, const double *theta, int n, in
         int solved = 0;
         if (!(lp[i] > -HUGE_VAL)) continue;
         expand(full, p, theta + i * n_dim);
-        lp[i] += exact(p, full, flux + i * p->sed.n, &solved);
+        lp[i] += exact(p, full, dex + i * p->sed.n, &solved);
         calls += solved;
     }
     return calls;
@@ -226,14 +253,13 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
 #pragma omp parallel for schedule(static) num_threads(p->threads) if (n >= 256)
 #endif
     for (int i = 0; i < n; i++) {
-        double full[N_PAR], *flux = p->scratch + thread_number() * p->sed.n,
+        double full[N_PAR], *dex = p->scratch + thread_number() * p->sed.n,
                             prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
         expand(full, p, theta + i * n_dim);
         lp[i] = -HUGE_VAL;
         if (!(prior > -HUGE_VAL) || !allowed(full)) continue;
-        response_at(flux, &p->response, theta + i * n_dim);
-        for (int k = 0; k < p->sed.n; k++) flux[k] = exp(2.302585092994046 * fmin(flux[k], 100));
-        lp[i] = prior + ln_likelihood(p, flux, full) / p->warmth;
+        response_at(dex, &p->response, theta + i * n_dim);
+        lp[i] = prior + ln_likelihood_dex(p, p->sed.point, dex, full[LN_F]) / p->warmth;
         if (!(lp[i] > -1e300)) lp[i] = -HUGE_VAL;
     }
 }
@@ -250,7 +276,7 @@ typedef struct slope_point {
     double by_flux, by_ln_f; /* d/d(log10 F), d/d(ln f) */
 } slope_point;
 
-static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log10_F, double ln_f) {
+static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log_data, double log10_F, double ln_f) {
     slope_point s = {0, 0};
     if (d->upper_limit) {
         const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
@@ -260,7 +286,7 @@ static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log10_F, d
         s.by_flux = -2.302585092994046 * F / sigma * mills;
         return s;
     }
-    const double r = log10_F - log10(d->nuFnu), side = r > 0 ? d->sigma_hi : d->sigma_lo, f2 = exp(2 * ln_f);
+    const double r = log10_F - log_data, side = r > 0 ? d->sigma_hi : d->sigma_lo, f2 = exp(2 * ln_f);
     const double v = side * side + f2;
     s.by_flux = -r / v;
     s.by_ln_f = f2 * (r * r / v - 1) / v;
@@ -282,16 +308,13 @@ static const bml_ssc_point *net_points(const problem *p, net_desk *k, const doub
     return k->point;
 }
 
-/* ln likelihood of one row from its nodes; flux [sed.n] out. */
-static double net_likelihood(double *flux, const problem *p, net_desk *k, int row, const double *full) {
+/* ln likelihood of one row from its nodes; y [sed.n] out: log10 of the fluxes. */
+static double net_likelihood(double *y, const problem *p, net_desk *k, int row, const double *full) {
     const float *node = k->node + (size_t)row * bml_nn_n_out(p->net.net);
     const double scale = p->log10_area + full[R] + 4 * full[DELTA];
-    double ln_l;
-    for (int i = 0; i < p->sed.n; i++) {
-        const double y = surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
-        flux[i] = y > -HUGE_VAL ? exp(2.302585092994046 * fmin(y + scale, 300)) : 0;
-    }
-    return bml_ssc_log_likelihood(&ln_l, flux, net_points(p, k, full), p->sed.n, full[LN_F]) ? (double)NAN : ln_l;
+    for (int i = 0; i < p->sed.n; i++)
+        y[i] = scale + surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
+    return ln_likelihood_dex(p, net_points(p, k, full), y, full[LN_F]);
 }
 
 /* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. */
@@ -304,7 +327,7 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
     for (int i = 0; i < p->sed.n; i++) {
         const double x = p->log10_x[i] - full[DELTA], y = surrogate_at(&p->net, &k->frame[row], node, x);
         if (!(y > -HUGE_VAL)) continue; /* a limit that nothing reaches */
-        const slope_point g = ln_likelihood_slope(&point[i], y + scale, full[LN_F]);
+        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y + scale, full[LN_F]);
         const double by_x =
             surrogate_back(k->d_node + (size_t)row * n_out, d_full, &p->net, &k->frame[row], node, x, g.by_flux);
         d_full[R] += g.by_flux;
@@ -314,8 +337,8 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
 }
 
 /* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless NULL,
-   and flux [n][sed.n]. */
-static void net_block(double *ln_l, double *d_full, double *flux, const double *full, int n, problem *p, net_desk *k) {
+   and dex [n][sed.n]. */
+static void net_block(double *ln_l, double *d_full, double *dex, const double *full, int n, problem *p, net_desk *k) {
     const size_t n_in = bml_nn_n_in(p->net.net), n_out = bml_nn_n_out(p->net.net);
     static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0}; /* in the place of a row that is refused */
     int inside[NET_ROWS], solved;
@@ -329,8 +352,8 @@ static void net_block(double *ln_l, double *d_full, double *flux, const double *
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
         ln_l[i] = -HUGE_VAL;
-        if (inside[i]) ln_l[i] = net_likelihood(flux + i * p->sed.n, p, k, i, row);
-        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(row)) ln_l[i] = exact(p, row, flux + i * p->sed.n, &solved);
+        if (inside[i]) ln_l[i] = net_likelihood(dex + i * p->sed.n, p, k, i, row);
+        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(row)) ln_l[i] = exact(p, row, dex + i * p->sed.n, &solved);
         if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, row);
     }
     if (d_full && !status)
@@ -340,16 +363,23 @@ static void net_block(double *ln_l, double *d_full, double *flux, const double *
     if (status) fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
 }
 
+/* Rows of a block: few enough that all threads have one, no fewer than pay for the network's weights. */
+static int net_block_rows(const problem *p, int n) {
+    const int share = (n + p->threads - 1) / p->threads;
+    return share < 8 ? 8 : share < NET_ROWS ? share : NET_ROWS;
+}
+
 /* solver_rows with the network; threads over blocks of rows. */
-static long net_rows(double *lp, double *flux, const double *theta, int n, int n_dim, problem *p) {
+static long net_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
+    const int block = net_block_rows(p, n);
 #ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > NET_ROWS)
+#pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > block)
 #endif
-    for (int from = 0; from < n; from += NET_ROWS) {
-        const int count = n - from < NET_ROWS ? n - from : NET_ROWS;
+    for (int from = 0; from < n; from += block) {
+        const int count = n - from < block ? n - from : block;
         double full[NET_ROWS * N_PAR], ln_l[NET_ROWS];
         for (int i = 0; i < count; i++) expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
-        net_block(ln_l, NULL, flux + from * p->sed.n, full, count, p, &p->desk[thread_number()]);
+        net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, &p->desk[thread_number()]);
         for (int i = 0; i < count; i++)
             if (lp[from + i] > -HUGE_VAL) lp[from + i] += ln_l[i];
     }
@@ -358,14 +388,14 @@ static long net_rows(double *lp, double *flux, const double *theta, int n, int n
 
 /* ln likelihoods, and with_prior = 1 ln posteriors, of n points. */
 static void evaluate(double *lp, const double *theta, int n, int n_dim, problem *p, int with_prior) {
-    for (int from = 0; from < n; from += p->flux_rows) {
-        const int count = n - from < p->flux_rows ? n - from : p->flux_rows;
+    for (int from = 0; from < n; from += p->dex_rows) {
+        const int count = n - from < p->dex_rows ? n - from : p->dex_rows;
         const double *at = theta + from * n_dim;
         for (int i = 0; i < count; i++)
             lp[from + i] = with_prior ? bml_mcmc_prior_log_density(p->prior, at + i * n_dim) : 0;
-        p->calls += (p->net.net ? net_rows : solver_rows)(lp + from, p->flux, at, count, n_dim, p);
+        p->calls += (p->net.net ? net_rows : solver_rows)(lp + from, p->dex, at, count, n_dim, p);
         for (int i = 0; p->remember && i < count; i++)
-            if (lp[from + i] > -HUGE_VAL) remember(p, at + i * n_dim, p->flux + i * p->sed.n, lp[from + i]);
+            if (lp[from + i] > -HUGE_VAL) remember(p, at + i * n_dim, p->dex + i * p->sed.n, lp[from + i]);
     }
 }
 
@@ -463,6 +493,8 @@ static void make_prior(problem *p) {
     char err[ERROR_SIZE];
     const char *names[N_PAR];
     int status;
+    const double weakest[2] = {parameters[R].lo, parameters[B].lo}; /* R and B bound gamma_max only if they can */
+    p->confines = p->opt->prior || ssc_row_confined(weakest) < parameters[GAMMA_MAX].hi;
     for (int k = 0; k < N_PAR; k++) names[k] = parameters[k].name;
     if (p->opt->prior && (prior_read(&file, p->opt->prior, err) || prior_check_names(&file, names, N_PAR, err)))
         fail("%s", err);
@@ -481,7 +513,7 @@ static void make_prior(problem *p) {
         if (given) PRIOR_PARAM(&row[i], given);
         row[i].user = p;
         if (k == GAMMA_MAX) row[i].bounds = gamma_bounds;
-        if (k == R || k == B || k == GAMMA_MIN) row[i].joint = 1;
+        if (k == GAMMA_MIN || ((k == R || k == B) && p->confines)) row[i].joint = 1;
     }
     if (p->free_par[0] == GAMMA_MAX) row[0].bounds = NULL; /* nothing before it to depend on: allowed() still holds */
     status = bml_mcmc_prior_create(&p->prior, row, p->n_free);
@@ -505,18 +537,19 @@ static void set_up(problem *p, const options *opt, const char *file) {
 #else
     p->threads = 1;
 #endif
-    p->flux_rows = 4000000 / p->sed.n;
-    if (p->flux_rows > 4096) p->flux_rows = 4096;
-    if (p->flux_rows < p->threads) p->flux_rows = p->threads;
+    p->dex_rows = 4000000 / p->sed.n;
+    if (p->dex_rows > 4096) p->dex_rows = 4096;
+    if (p->dex_rows < p->threads) p->dex_rows = p->threads;
     p->nu = malloc((size_t)p->sed.n * sizeof *p->nu);
-    p->flux = malloc((size_t)p->flux_rows * (size_t)p->sed.n * sizeof *p->flux);
+    p->log_data = malloc((size_t)p->sed.n * sizeof *p->log_data);
+    p->dex = malloc((size_t)p->dex_rows * (size_t)p->sed.n * sizeof *p->dex);
     p->scratch = malloc((size_t)p->threads * (size_t)p->sed.n * sizeof *p->scratch);
     p->blob = calloc((size_t)p->threads, sizeof(bml_ssc_blob *));
-    if (!p->nu || !p->flux || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config))
+    if (!p->nu || !p->log_data || !p->dex || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config))
         fail("fit_sed: out of memory");
     for (int i = 0; i < p->threads; i++)
         if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
-    for (int i = 0; i < p->sed.n; i++) p->nu[i] = p->sed.point[i].nu;
+    for (int i = 0; i < p->sed.n; i++) p->nu[i] = p->sed.point[i].nu, p->log_data[i] = log10(p->sed.point[i].nuFnu);
     if (opt->model) net_open(p);
 }
 
@@ -529,11 +562,12 @@ static void clean_up(problem *p) {
     sed_free(&p->sed);
     free(p->blob);
     free(p->nu);
-    free(p->flux);
+    free(p->log_data);
+    free(p->dex);
     free(p->scratch);
     free(p->archive);
     free(p->learned.theta);
-    free(p->learned.flux);
+    free(p->learned.dex);
     free(p->learned.ln_p);
 }
 
@@ -577,12 +611,12 @@ static int learn(problem *p) {
     for (long i = 0; i < m->n; i++) { /* points that have fallen behind are dropped for good */
         if (!(m->ln_p[i] > m->best - learn_from)) continue;
         memmove(m->theta + kept * p->n_model, m->theta + i * p->n_model, (size_t)p->n_model * sizeof(double));
-        memmove(m->flux + kept * p->sed.n, m->flux + i * p->sed.n, (size_t)p->sed.n * sizeof(double));
+        memmove(m->dex + kept * p->sed.n, m->dex + i * p->sed.n, (size_t)p->sed.n * sizeof(double));
         m->ln_p[kept++] = m->ln_p[i];
     }
     m->n = kept;
     response_free(&p->response);
-    return response_fit(&p->response, m->theta, m->flux, kept, p->n_model, p->sed.n, 4);
+    return response_fit(&p->response, m->theta, m->dex, kept, p->n_model, p->sed.n, 4);
 }
 
 /* Walkers far below the best start again between three good ones. Returns how many were moved. */
@@ -922,8 +956,12 @@ static void prior_slope(double *d_theta, const problem *p, const double *theta) 
 /* ln posterior density in NUTS coordinates u [n][n_dim], with the Jacobian `room`, and its gradient. */
 static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, int n_dim, void *user) {
     problem *p = user;
-    for (int from = 0; from < n; from += NET_ROWS) {
-        const int count = n - from < NET_ROWS ? n - from : NET_ROWS;
+    const int block = net_block_rows(p, n);
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > block)
+#endif
+    for (int from = 0; from < n; from += block) {
+        const int count = n - from < block ? n - from : block;
         double full[NET_ROWS * N_PAR], d_full[NET_ROWS * N_PAR], theta[NET_ROWS][N_PAR];
         nuts_place at[NET_ROWS];
         for (int i = 0; i < count; i++) {
@@ -931,7 +969,7 @@ static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, 
             expand(full + i * N_PAR, p, theta[i]);
         }
         memset(d_full, 0, sizeof d_full);
-        net_block(lp + from, d_full, p->flux, full, count, p, &p->desk[0]);
+        net_block(lp + from, d_full, p->dex + from * p->sed.n, full, count, p, &p->desk[thread_number()]);
         for (int i = 0; i < count; i++) {
             const double *d = d_full + i * N_PAR, share = at[i].index < 0 ? 0 : u[(from + i) * n_dim + at[i].index];
             double *g = gradient + (from + i) * n_dim, by_max, room = at[i].room;
@@ -958,7 +996,7 @@ static int show_nuts(const bml_mcmc_nuts_progress *now, void *user) {
     return 0;
 }
 
-enum { CHAINS = 8, NUTS_WARMUP = 500, NUTS_BLOCK = 500 };
+enum { CHAINS = 16, NUTS_WARMUP = 400, NUTS_BLOCK = 200 };
 
 /* Runs until 50 autocorrelation times and min_ess, or --draws of each chain. */
 static int nuts_run(bml_mcmc_nuts *s, posterior *post, problem *p) {
@@ -1011,7 +1049,7 @@ static void sample_nuts(posterior *post, problem *p) {
     progress_begin(&bar, "sampling", (double)CHAINS * (double)(NUTS_WARMUP + opt->draws), opt->quiet);
     const bml_mcmc_nuts_config config = {.n_dim = d, .n_chains = CHAINS, .seed = opt->seed, .log_prob = nuts_log_prob,
                                          .user = p, .lower = lower, .upper = upper, .metric = BML_MCMC_DENSE,
-                                         .warmup = NUTS_WARMUP, .target_accept = 0.9, .gradient_tolerance = 2e-2, .progress = show_nuts,
+                                         .warmup = NUTS_WARMUP, .max_depth = 9, .gradient_tolerance = 2e-2, .progress = show_nuts,
                                          .progress_user = &bar};
     int status = bml_mcmc_nuts_create(&s, &config);
     if (!status) status = bml_mcmc_nuts_start(s, u);
@@ -1029,6 +1067,14 @@ static void sample_nuts(posterior *post, problem *p) {
     post->markov = 1;
     bml_mcmc_nuts_free(s);
     free(start);
+}
+
+static void (*const samplers[])(posterior *, problem *) = {sample_ensemble, sample_nested, sample_nuts};
+
+static void posterior_free(posterior *post) {
+    bml_mcmc_ensemble_free(post->ensemble);
+    bml_mcmc_nested_free(post->nested);
+    free(post->own);
 }
 
 /* ==== report ====================================================================================================== */
@@ -1372,6 +1418,88 @@ static void write_run(const problem *p, const option_row *rows, const char *inpu
     if (run_write(p->opt->out, &run, err)) fail("%s", err);
 }
 
+/* ==== calibration: is the posterior honest for data like these? ===================================================
+   Sources drawn from the prior, solved exactly, with noise of the table's own errors at its frequencies, are fitted one
+   by one as the table itself would be; the ranks of the truths in their posteriors must be uniform (Talts et al. 2018,
+   arXiv:1804.06788). */
+
+enum { RANK_DRAWS = 49, RANK_BINS = 10 };
+
+/* A truth from the prior that reaches every point of the table, and the table as it would be seen; theta [n_free] out. */
+static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
+    double cube[N_PAR], full[N_PAR], *flux = p->dex;
+    bml_ssc_observer o;
+    for (long tries = 0;; tries++) {
+        int reached = 0;
+        if (tries == 100000) fail("fit_sed: --calibrate: no source of the prior reaches all points of the table");
+        for (int k = 0; k < p->n_free; k++) cube[k] = bml_mcmc_rng_uniform(rng);
+        if (bml_mcmc_prior_transform(p->prior, theta, cube)) fail("fit_sed: the prior leaves no room");
+        expand(full, p, theta);
+        if (!allowed(full) || solve(p->blob[0], p, full)) continue;
+        o = observer_of(p, full);
+        if (bml_ssc_sed(flux, p->nu, p->sed.n, p->blob[0], &o, BML_SSC_TOTAL)) continue;
+        for (int i = 0; i < p->sed.n; i++) reached += flux[i] > 0;
+        if (reached == p->sed.n) break;
+    }
+    for (int i = 0; i < p->sed.n; i++) {
+        bml_ssc_point *d = &p->sed.point[i];
+        p->log_data[i] = log10(flux[i]) + hypot(d->sigma_hi, exp(full[LN_F])) * bml_mcmc_rng_normal(rng);
+        d->nuFnu = pow(10, p->log_data[i]);
+    }
+}
+
+static void print_calibration(const problem *p, const int *ranks, long n, long converged) {
+    printf("%-14s %9s %16s %16s\n", "parameter", "p(ranks)", "68 % hold", "90 % hold");
+    for (int k = 0; k < p->n_free; k++) {
+        double hold[2] = {0}, sd[2] = {0};
+        const int *r = ranks + k * n;
+        bml_mcmc_coverage(&hold[0], &sd[0], r, (int)n, RANK_DRAWS, 0.68);
+        bml_mcmc_coverage(&hold[1], &sd[1], r, (int)n, RANK_DRAWS, 0.90);
+        printf("%-14s %9.4f %8.3f +- %.3f %8.3f +- %.3f\n", parameters[p->free_par[k]].name,
+               bml_mcmc_sbc_p_value(r, (int)n, RANK_DRAWS, RANK_BINS), hold[0], sd[0], hold[1], sd[1]);
+    }
+    printf("%ld sources, %ld of them converged (the others are counted all the same)\n", n, converged);
+}
+
+static int calibrate(problem *p) {
+    const options *given = p->opt;
+    const long n = given->calibrate;
+    options opt = *given;
+    int *ranks = calloc((size_t)n * (size_t)p->n_free, sizeof *ranks), one[N_PAR];
+    long converged = 0, done = 0;
+    progress_bar bar;
+    if (!ranks) fail("fit_sed: out of memory");
+    for (int i = 0; i < p->sed.n; i++)
+        if (p->sed.point[i].upper_limit || fabs(p->sed.point[i].sigma_lo - p->sed.point[i].sigma_hi) > 1e-12)
+            fail("fit_sed: --calibrate: point %d is a limit or has unequal errors: such noise cannot be drawn", i + 1);
+    opt.quiet = 1;
+    progress_begin(&bar, "calibrating", (double)n, given->quiet);
+    for (long i = 0; i < n; i++) {
+        double truth[N_PAR];
+        posterior post = {0};
+        bml_mcmc_rng rng;
+        bml_mcmc_rng_init(&rng, given->seed, 100 + (uint64_t)i);
+        opt.seed = given->seed + 10000 * (uint64_t)(i + 1);
+        p->opt = given;
+        simulate(truth, p, &rng);
+        p->opt = &opt;
+        p->learned.n = 0, p->learned.best = -HUGE_VAL, p->archive_n = 0;
+        response_free(&p->response);
+        samplers[opt.sampler](&post, p);
+        if (!bml_mcmc_sbc_ranks(one, post.chain, truth, RANK_DRAWS)) {
+            for (int k = 0; k < p->n_free; k++) ranks[k * n + done] = one[k];
+            done++, converged += post.converged;
+        }
+        posterior_free(&post);
+        progress_at(&bar, (double)(i + 1), NULL);
+    }
+    progress_end(&bar);
+    print_calibration(p, ranks, done, converged);
+    free(ranks);
+    p->opt = given;
+    return 0;
+}
+
 /* ==== main ======================================================================================================== */
 
 static int fit(problem *p, const option_row *rows, const char *input) {
@@ -1383,7 +1511,6 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     other_run other = {0};
     int drawn;
     if (opt->compare) read_other(&other, p);
-    static void (*const samplers[])(posterior *, problem *) = {sample_ensemble, sample_nested, sample_nuts};
     samplers[opt->sampler](&post, p);
     for (int k = 0; k < N_NU; k++) nu[k] = pow(10, 9 + 0.1 * k);
     find_best(&best, nu, p, post.chain);
@@ -1404,9 +1531,7 @@ static int fit(problem *p, const option_row *rows, const char *input) {
                "than %.0f effective samples. Take these numbers as a preview, and run with more --steps.\n",
                opt->min_ess);
     else if (!post.converged) printf("NOT CONVERGED: take these numbers as a preview, and run with more --calls.\n");
-    bml_mcmc_ensemble_free(post.ensemble);
-    bml_mcmc_nested_free(post.nested);
-    free(post.own);
+    posterior_free(&post);
     free(g.derived);
     free(g.flux);
     free(g.off);
@@ -1510,6 +1635,12 @@ int main(int argc, char **argv) {
          .max = 0.99999,
          .value = "C",
          .help = "one-sided, of upper limits without their own"},
+        {.name = "calibrate",
+         .integer = &opt.calibrate,
+         .min = 20,
+         .max = 100000,
+         .value = "N",
+         .help = "instead: fit N simulated tables like this one, and count the truths"},
         {.name = "compare", .text = &opt.compare, .value = "DIR", .help = "results of another fit, laid over this one"},
         {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
         {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for tables, chains and pictures"},
@@ -1535,7 +1666,7 @@ int main(int argc, char **argv) {
         fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers,
              2 * p.n_free, p.n_free);
     if (out_folder(opt.out, err)) fail("%s", err);
-    status = fit(&p, rows, argv[first]);
+    status = opt.calibrate ? calibrate(&p) : fit(&p, rows, argv[first]);
     clean_up(&p);
     return status;
 }
