@@ -81,7 +81,7 @@ check "hello_mcmc finds the least-squares line" awk '
     $1 == "a" {a = $3} $1 == "b" {b = $3}
     END {exit !(a - 1.03810 < 0.029 && a - 1.03810 > -0.029 && b - 1.99143 < 0.0096 && b - 1.99143 > -0.0096)}' "$scratch/stdout"
 
-for program in fit_xray classify_fermi compton_sample train_surrogate; do
+for program in fit_xray classify_fermi classify_blazar compton_sample train_surrogate; do
     ends "$program --help" 0 "build/$program" --help
 done
 here=$PWD
@@ -96,6 +96,33 @@ ends "hello_sample" 0 "$here/build/hello_sample"
 cd "$here" || exit 1
 awk -v OFS=, 'BEGIN {srand(1); print "a,b,class"; for (i = 0; i < 200; i++) {k = i % 2; print rand() + k, rand(), k ? "yes" : "no"}}' >"$scratch/labels.csv"
 ends "hello_classify" 0 build/hello_classify "$scratch/labels.csv" class
+
+# ==== classify_blazar =================================================================================================
+# Thirty sources of two classes. Each has two detections in the band at 1.4 GHz: blazars 1e-14 and 1e-16, the others 1e-15
+# twice. The highest tell the classes apart (AUC 1), the lowest the wrong way round (AUC 0), the means of the logarithms not
+# at all (AUC 0.5). An upper limit, higher than all of them for the others, must not count.
+awk 'BEGIN {print "source,nu_Hz,nuFnu_erg_cm2_s,err,is_ul,label"
+    for (i = 0; i < 30; i++) {
+        b = i % 2; class = b ? "blazar" : "nonblazar"
+        printf "s%d,1.4e9,%s,0,0,%s\ns%d,1.4e9,%s,0,0,%s\n", i, b ? "1e-14" : "1e-15", class, i, b ? "1e-16" : "1e-15", class
+        printf "s%d,4e14,%de-14,0,0,%s\n", i, 100 + (i * 7) % 13, class
+        if (!b) printf "s%d,1.4e9,1e-12,0,1,%s\n", i, class
+    }}' >"$scratch/seds.csv"
+blazar="build/classify_blazar --folds 3 --threads 1 --quiet --out $scratch/blazar"
+for value in highest:1 lowest:0 mean:0.5; do
+    ends "classify_blazar, ${value%:*} flux" 0 $blazar "$scratch/seds.csv" --nets radio --value ${value%:*}
+    check "classify_blazar: AUC of the ${value%:*} is ${value#*:}" \
+        awk -F, -v want=${value#*:} '$1 == "radio" {found = 1; bad = $2 != want} END {exit bad || !found}' "$scratch/blazar/evaluation.csv"
+done
+ends "classify_blazar, forest and networks" 0 $blazar "$scratch/seds.csv" --nets forest,small,points,published --bins 64 --epochs 2
+check "classify_blazar: the flux of a bin decides for the forest" \
+    awk -F, '$1 == "forest" {found = 1; bad = $2 < 0.99} END {exit bad || !found}' "$scratch/blazar/evaluation.csv"
+check "classify_blazar writes its tables" test -s "$scratch/blazar/importance.csv" -a -s "$scratch/blazar/scores.csv" -a -s "$scratch/blazar/run.json"
+for seed in 1 1 2; do # the same seed, the same world
+    ends "classify_blazar --simulate, seed $seed" 0 $blazar --simulate 60 --nets radio --seed $seed --write-seds
+    cksum <"$scratch/blazar/seds.csv" >>"$scratch/sums"
+done
+check "classify_blazar: one seed, one world; another, another" awk 'NR == 1 {a = $1} NR == 2 {b = $1} NR == 3 {exit !(a == b && a != $1)}' "$scratch/sums"
 
 # ==== ssc_sed =========================================================================================================
 fit=$scratch/fit
@@ -151,6 +178,18 @@ bad_row "bytes that are no text" 'rows.csv:1: ' 'a\0b\n'
 bad_row "column names and no rows" 'rows.csv' 'log10_R_cm,log10_B_G,log10_gamma_min,log10_gamma_max,log10_compactness,p\n'
 refuses "classify_fermi: no catalogue" 'catalogue' build/classify_fermi
 refuses "classify_fermi: missing file" 'nowhere.csv' build/classify_fermi "$scratch/nowhere.csv"
+bad() { sed "$1" "$scratch/seds.csv" >"$scratch/bad.csv"; }
+bad 's/nonblazar/blazar/' && refuses "classify_blazar: one class" 'of one class' $blazar "$scratch/bad.csv"
+bad '3s/nonblazar/nonblazr/' && refuses "classify_blazar: a label typo" "bad.csv:3: label 'nonblazr'" $blazar "$scratch/bad.csv"
+bad '3s/nonblazar/blazar/' && refuses "classify_blazar: two labels" "bad.csv:3: 's0' has another label in line 2" $blazar "$scratch/bad.csv"
+bad '9,$d' && refuses "classify_blazar: fewer sources than folds" 'too few for 3 folds' $blazar "$scratch/bad.csv"
+bad '4s/4e14/4e14x/' && refuses "classify_blazar: no number" "bad.csv:4: nu_Hz: '4e14x'" $blazar "$scratch/bad.csv"
+bad '4s/4e14/-4e14/' && refuses "classify_blazar: a negative frequency" "bad.csv:4: 'nu_Hz' must be positive" $blazar "$scratch/bad.csv"
+bad '2s/0,non/2,non/' && refuses "classify_blazar: a flag of 2" "bad.csv:2: 'is_ul' holds 2" $blazar "$scratch/bad.csv"
+bad '1s/nuFnu_erg/flux_erg/' && refuses "classify_blazar: no fluxes" 'no column nuFnu' $blazar "$scratch/bad.csv"
+printf 'name,label,nufnu_r\na,blazar,1e-12\nb,nonblazar,1e-12\na,blazar,2e-12\n' >"$scratch/bad.csv"
+refuses "classify_blazar: a source twice" "bad.csv:4: the source 'a' stands in line 2" $blazar "$scratch/bad.csv"
+refuses "classify_blazar: an unknown net" "'smal' is none of" $blazar "$scratch/seds.csv" --nets smal
 refuses "fit_xray: no such command" 'is no command' build/fit_xray guess
 refuses "fit_xray: missing spectrum" 'nowhere.pha' build/fit_xray fit "$scratch/nowhere.pha" --model powerlaw
 refuses "compton_sample: gamma below 1" 'gamma' build/compton_sample --gamma 0.5 --eps 1e-3 --out "$scratch/no.npy"
