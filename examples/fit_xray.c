@@ -6,26 +6,26 @@
      build/fit_xray fakeit new.pha --rmf d.rmf --exposure 1e4 --model powerlaw --fix PhoIndex=2 --fix norm=1e-3
      build/fit_xray train source.pha --model 'tbabs*powerlaw' --prior prior.csv --n 50000 --out net/net.safetensors
      build/fit_xray infer source.pha --net net/net.safetensors
+     build/fit_xray judge source.pha --net net/net.safetensors --n 500
 
    Several spectra are fitted together; --untie NAME gives each but the first its own value of a parameter.
-   Models, statistics and files: xray.h. Fits: xray_fit.h. Samplers: bml_mcmc.h. */
+   Models, statistics and files: xray.h. Fits: xray_fit.h. Networks: xray_net.h, xray_train.h, xray_judge.h. Pictures:
+   xray_plot.h. Samplers: bml_mcmc.h. */
 #include "common.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-#include "xray_net.h"
+#include "xray_judge.h"
+#include "xray_plot.h"
 
 enum { MAX_THREADS = 256, FLUX_BINS = 1000 };
 
 typedef struct options {
-    const char *model, *prior, *rmf, *arf, *background, *absorption, *band, *net, *train_on, *out;
+    const char *model, *prior, *rmf, *arf, *background, *absorption, *band, *net, *train_on, *start, *out;
     int abundance, group, statistic, keep_bad, resample, quiet;
     long every, min_counts, starts, simulations, threads, live_points, walkers, steps, draws;
-    long n, epochs, batch, units, depth, components;
+    long n, epochs, batch, units, depth, components, evaluations;
     double e_min, e_max, systematic, exposure, min_ess, dropout, rate;
     uint64_t seed;
     option_list fix, untie;
@@ -307,62 +307,17 @@ static void write_bins(session *s, const double *theta) {
     if (out_commit(&o, err)) fail("%s", err);
 }
 
-/* The data's part of the picture: counts/s/keV with errors, model, and (data - model)/error below. */
-static void plot_block(FILE *f, const session *s, int i, const double *model) {
-    const xray_data *d = &s->data[i];
-    fprintf(f, "$d%d << EOD\n", i);
-    for (int b = 0; b < d->n; b++) {
-        double width = d->e_hi[b] - d->e_lo[b], scale = 1 / (width * d->exposure), back = 0, sd, off;
-        if (d->background && s->opt->statistic != XRAY_C) back = d->ratio[b] * d->background[b];
-        sd = s->opt->statistic == XRAY_CHI2 ? sqrt(d->variance[b])
-                                            : sqrt(fmax(model[b] + back * (1 + d->ratio[b]), 1e-30));
-        off = d->counts[b] - back;
-        fprintf(f, "%.6g %.6g %.6g %.6g %.6g %.6g %.6g\n", sqrt(fmax(d->e_lo[b], 1e-3) * d->e_hi[b]), d->e_lo[b],
-                d->e_hi[b], off * scale, sqrt(fmax(d->counts[b], 1)) * scale, model[b] * scale, (off - model[b]) / sd);
-    }
-    fprintf(f, "EOD\n");
-}
-
 /* DIR/spectrum.png of the model at theta. */
 static void plot_spectrum(session *s, const double *theta) {
     xray_fitter *f = s->fitter[0];
-    const double *m = f->model;
     char err[ERROR_SIZE];
-    out_file o;
-    double least = 1e300;
     xray_counts(f->model, f, theta);
-    for (int i = 0; i < s->n_data; m += s->data[i++].n)
-        for (int b = 0; b < s->data[i].n; b++) {
-            double rate = fmin(m[b], fmax(s->data[i].counts[b], 1)) /
-                          (s->data[i].exposure * (s->data[i].e_hi[b] - s->data[i].e_lo[b]));
-            if (rate > 0) least = fmin(least, rate);
-        }
-    m = f->model;
-    if (plot_begin(&o, s->opt->out, "spectrum", 1000, 760, 14, err)) fail("%s", err);
-    for (int i = 0; i < s->n_data; m += s->data[i++].n) plot_block(o.f, s, i, m);
-    fprintf(o.f,
-            "set multiplot; set logscale x; set lmargin 11; set rmargin 3; set xrange [%.5g:%.5g] noextend\n"
-            "set tics scale 0.6; set bmargin at screen 0.36; set tmargin at screen 0.96; set format x ''\n"
-            "set logscale y; set yrange [%.3g:*]; set format y '10^{%%T}'; set ylabel 'counts / (s keV)'; set key top "
-            "right\n"
-            "set xtics (0.2,0.3,0.5,0.7,1,2,3,5,7,10,20,50)\nplot ",
-            fmax(s->band[0] * 0.95, 1e-3), s->band[1] * 1.05, 0.5 * least);
-    for (int i = 0; i < s->n_data; i++)
-        fprintf(o.f,
-                "%s$d%d using 1:4:2:3:($4-$5):($4+$5) with xyerrorbars pt 0 lw 1.2 lc rgb '%s' title 'data%s', "
-                "$d%d using 1:6 with histeps lw 1.8 lc rgb '%s' title 'model'",
-                i ? ", " : "", i, i ? plot_colours[i % 7] : "#0072B2", s->n_data > 1 ? " " : "", i,
-                i ? plot_colours[i % 7] : "#D55E00");
-    fprintf(
-        o.f,
-        "\nset bmargin at screen 0.10; set tmargin at screen 0.34; unset logscale y; set format y '%%g'; unset key\n"
-        "set format x '%%g'; set xlabel 'energy [keV]'; set ylabel '(data - model)/error'; set yrange [*:*]\n"
-        "set arrow from graph 0, first 0 to graph 1, first 0 nohead lc rgb '#888888'\nplot ");
-    for (int i = 0; i < s->n_data; i++)
-        fprintf(o.f, "%s$d%d using 1:7:2:3:($7-1):($7+1) with xyerrorbars pt 0 lw 1.2 lc rgb '%s'", i ? ", " : "", i,
-                i ? plot_colours[i % 7] : "#0072B2");
-    fprintf(o.f, "\nunset multiplot\n");
-    if (plot_end(&o, s->opt->out, "spectrum", err) < 0) fail("%s", err);
+    if (xray_plot_spectrum(s->opt->out, s->data, s->n_data, s->opt->statistic, f->model, s->band, err)) fail("%s", err);
+}
+
+/* The names of the free parameters, label[d]. */
+static void all_names(const char **label, const session *s) {
+    for (int k = 0; k < s->fitter[0]->n_free; k++) label[k] = parameter_name(s, k);
 }
 
 static void write_run(session *s, const run_entry *results) {
@@ -728,110 +683,54 @@ static void prior_lines(char *text, size_t size, const session *s) {
     if (used >= size) fail("%.300s: too long", s->file.name);
 }
 
-/* theta[d] from z[d]. */
-static void theta_from_z(double *theta, const session *s, const double *z) {
-    double u[XRAY_MAX_FREE];
-    for (int k = 0; k < s->fitter[0]->n_free; k++) u[k] = fmin(fmax(xray_normal_cdf(z[k]), 1e-15), 1 - 1e-15);
-    bml_mcmc_prior_transform(s->prior, theta, u);
-}
-
-/* One thread's view of the likelihood in z. */
-typedef struct target_view {
-    const session *s;
-    xray_fitter *f; /* NULL: all of the session's threads */
-} target_view;
-
-static double target_at(const session *s, xray_fitter *f, const double *z) {
-    double theta[XRAY_MAX_FREE], v, prior = 0;
-    theta_from_z(theta, s, z);
-    v = xray_evaluate(f, theta);
-    for (int k = 0; k < f->n_free; k++) prior -= 0.5 * z[k] * z[k] + 0.91893853320467274;
-    return v < (double)INFINITY ? prior - 0.5 * v : -(double)INFINITY;
-}
-
-static void target(double *out, const double *z, int n, int d, void *user) {
-    const target_view *v = user;
-    if (v->f) {
-        for (int i = 0; i < n; i++) out[i] = target_at(v->s, v->f, z + (size_t)i * (size_t)d);
-        return;
-    }
-#pragma omp parallel for schedule(static) num_threads(v->s->threads)
-    for (int i = 0; i < n; i++) out[i] = target_at(v->s, v->s->fitter[thread_number()], z + (size_t)i * (size_t)d);
-}
-
 /* ---- train ---- */
 
 typedef struct training_set {
     xray_set set;
-    float *x, *y; /* [n][n_bin], [n][n_out]: training rows, then validation, then test */
+    float *x, *y; /* [n][n_in], [n][n_out]: training rows, then validation, then test */
     size_t n_train, n_val, n_test;
 } training_set;
 
-/* Spectra from elsewhere: x and y from columns THETA and COUNTS; the first four fifths train, an eighth of them
-   validates. */
-static void load_set(training_set *t, const session *s, const xray_net *net) {
-    char err[ERROR_SIZE];
-    double *theta = NULL, *counts = NULL, u[XRAY_MAX_FREE];
-    long rows = 0;
-    size_t n, n_out = bml_nn_n_out(net->nn), d = (size_t)net->d, b = (size_t)net->n_bin;
-    if (xray_simulations_read(&theta, &counts, &rows, net->d, net->n_bin, s->opt->train_on, err)) fail("%s", err);
-    n = (size_t)rows;
-    if (n < 50) fail("%.300s: %ld spectra are too few", s->opt->train_on, rows);
-    t->n_test = n / 5;
-    t->n_val = (n - n / 5) / 8;
-    t->n_train = n - t->n_test - t->n_val;
-    t->x = xray_alloc(n, b * sizeof *t->x);
-    t->y = xray_alloc(n, n_out * sizeof *t->y);
-    t->set.u = xray_alloc(n, d * sizeof *t->set.u);
-    if (!t->x || !t->y || !t->set.u) fail("fit_xray train: out of memory");
-    for (size_t i = 0; i < n; i++) {
-        if (bml_mcmc_prior_inverse(s->prior, u, theta + i * d))
-            fail("%.300s: row %zu: its parameters are outside of the prior", s->opt->train_on, i + 1);
-        xray_net_input(t->x + i * b, net, counts + i * b);
-        for (size_t k = 0; k < d; k++) {
-            t->set.u[i * d + k] = (float)fmin(fmax(u[k], 1e-6), 1 - 1e-6);
-            t->y[i * n_out + k] = net->mixture ? (float)xray_probit((double)t->set.u[i * d + k]) : t->set.u[i * d + k];
-        }
-    }
-    free(theta);
-    free(counts);
-    printf("%zu spectra read\n", n);
-}
-
+/* Spectra simulated from the prior, 60/20/20; or from --train-on: of its first four fifths an eighth validates. */
 static void make_set(training_set *t, session *s, const xray_net *net) {
     char err[ERROR_SIZE];
-    size_t n = (size_t)s->opt->n, n_out = bml_nn_n_out(net->nn), d = (size_t)net->d;
+    size_t n = (size_t)s->opt->n, n_in = bml_nn_n_in(net->nn), n_out = bml_nn_n_out(net->nn), d = (size_t)net->d;
     double t0 = seconds_now();
-    t->n_val = t->n_test = n / 5;
-    t->n_train = n - 2 * (n / 5);
-    if (xray_set_make(&t->set, n, 0, s->fitter, s->threads, s->prior, s->opt->seed, err)) fail("%s", err);
-    t->x = xray_alloc(n, (size_t)net->n_bin * sizeof *t->x);
+    if (s->opt->train_on ? xray_set_read(&t->set, s->opt->train_on, s->prior, net->d, net->n_bin, err)
+                         : xray_set_make(&t->set, n, 0, s->fitter, s->threads, s->prior, s->opt->seed, err))
+        fail("%s", err);
+    n = t->set.n;
+    if (n < 50) fail("%.300s: %zu spectra are too few", s->opt->train_on, n);
+    t->n_test = n / 5;
+    t->n_val = s->opt->train_on ? (n - n / 5) / 8 : n / 5;
+    t->n_train = n - t->n_test - t->n_val;
+    t->x = xray_alloc(n, n_in * sizeof *t->x);
     t->y = xray_alloc(n, n_out * sizeof *t->y);
     if (!t->x || !t->y) fail("fit_xray train: out of memory");
-    xray_set_noise(t->x, &t->set, 0, n, net->mixture, s->opt->seed, 0, s->threads);
+    if (s->opt->train_on) xray_set_inputs(t->x, &t->set, net->mixture);
+    else xray_set_noise(t->x, &t->set, 0, n, net->mixture, s->opt->seed, 0, s->threads);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < d; k++) {
             float u = t->set.u[i * d + k];
             t->y[i * n_out + k] = net->mixture ? (float)xray_probit((double)u) : u;
         }
-    printf("%zu spectra simulated in %.1f s\n", n, seconds_now() - t0);
+    printf("%zu spectra %s in %.1f s\n", n, s->opt->train_on ? "read" : "simulated", seconds_now() - t0);
 }
 
 /* The published settings, unless told otherwise. */
 static void training_defaults(options *o, int kind) {
     int mlp = kind == XRAY_MLP;
     if (!o->units) o->units = mlp ? 256 : 100;
-    if (!o->depth) o->depth = mlp ? 3 : 4;
-    if (!o->epochs) o->epochs = mlp ? 60 : 5000;
+    if (!o->depth) o->depth = 4;
+    if (!o->epochs && !(mlp && o->start && o->train_on)) o->epochs = mlp ? 60 : 5000;
     if (!o->batch) o->batch = mlp ? 128 : 32;
     if (!(o->rate > 0)) o->rate = mlp ? 1e-3 : 1e-4;
     if (!(o->dropout >= 0)) o->dropout = mlp ? 0 : 0.1;
 }
 
-/* Runs the epochs; history[epochs][4] gets epoch, loss, validation loss, seconds. Returns how many there were. */
-static long run_training(double *history, session *s, xray_net *net, training_set *t) {
-    int kd[2] = {net->k, net->d};
-    size_t n_in = (size_t)net->n_bin, n_out = bml_nn_n_out(net->nn);
+/* The settings as bml_nn.h takes them. */
+static bml_nn_training training_of(const session *s, const xray_net *net, const training_set *t, int *kd) {
+    size_t n_in = bml_nn_n_in(net->nn), n_out = bml_nn_n_out(net->nn);
     bml_nn_training how = {.x = t->x,
                            .y = t->y,
                            .n = t->n_train,
@@ -851,21 +750,29 @@ static long run_training(double *history, session *s, xray_net *net, training_se
                            .first_epoch = net->mixture ? 0 : 50,
                            .threads = s->threads,
                            .seed = s->opt->seed};
+    kd[0] = net->k, kd[1] = net->d;
+    return how;
+}
+
+/* Runs the epochs; history[epochs][4] gets epoch, loss, validation loss, seconds. Returns how many there were. */
+static long run_training(double *history, session *s, xray_net *net, training_set *t) {
+    int kd[2], status = 0;
+    bml_nn_training how = training_of(s, net, t, kd);
     bml_nn_trainer *trainer;
     progress_bar bar;
     double t0 = seconds_now();
     long done = 0;
     char err[ERROR_SIZE];
-    int status = 0;
-    if (net->mixture && xray_net_whiten(net, t->x, t->n_train, err)) fail("%s", err);
-    if (!net->mixture) status = bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, t->x, t->n_train);
+    if (net->mixture && !s->opt->start && xray_net_whiten(net, t->x, t->n_train, err)) fail("%s", err);
+    if (!net->mixture && !s->opt->start)
+        status = bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, t->x, t->n_train);
     if (!status) status = bml_nn_trainer_create(&trainer, net->nn, &how);
     if (status) fail("fit_xray train: %s: %s", bml_nn_strerror(status), bml_nn_message(net->nn));
     progress_begin(&bar, "training", (double)s->opt->epochs, s->opt->quiet);
     while (!status && !bml_nn_trainer_done(trainer)) {
         bml_nn_epoch e;
         char note[64];
-        if (done && t->set.mean && net->mixture) /* noise that no epoch has seen before */
+        if (done && !s->opt->train_on && net->mixture) /* noise that no epoch has seen before */
             xray_set_noise(t->x, &t->set, 0, t->n_train, 1, s->opt->seed, (uint64_t)done, s->threads);
         status = bml_nn_trainer_run(trainer, 1);
         if (status == BML_NN_CANCELLED) status = 0;
@@ -878,59 +785,108 @@ static long run_training(double *history, session *s, xray_net *net, training_se
     progress_end(&bar);
     if (status) fail("fit_xray train: %s: %s", bml_nn_strerror(status), bml_nn_message(net->nn));
     bml_nn_trainer_free(trainer);
-    if (net->mixture && xray_net_calibrate(net, how.x_val, t->set.u + t->n_train * (size_t)net->d, t->n_val, err))
-        fail("%s", err);
+    printf("%ld epochs in %.0f s, validation loss %.4g at the end\n", done, history[4 * done - 1],
+           history[4 * done - 2]);
     return done;
 }
 
-/* R^2 and mean squared error of the posterior means on the test rows, on the scale 0 to 1 of the prior; printed. */
-static void test_table(session *s, const xray_net *net, const training_set *t, double *r2_all, double *mse_all) {
-    enum { DRAWS = 100 };
-    size_t first = t->n_train + t->n_val, n = t->n_test < 2000 ? t->n_test : 2000, d = (size_t)net->d,
-           n_out = bml_nn_n_out(net->nn);
-    bml_nn_real *mean = xray_alloc(n, d * sizeof *mean), *truth = xray_alloc(n, d * sizeof *truth),
-                *out = xray_alloc(n, n_out * (net->mixture ? 1 : DRAWS) * sizeof *out);
-    bml_nn_metrics metrics[XRAY_MAX_FREE + 1];
-    const bml_nn_real *x = t->x + first * (size_t)net->n_bin;
-    bml_mcmc_rng rng;
-    int status;
-    if (!mean || !truth || !out) fail("fit_xray train: out of memory");
-    bml_mcmc_rng_init(&rng, s->opt->seed, 14);
-    status = net->mixture ? bml_nn_predict(net->nn, NULL, out, x, n)
-                          : bml_nn_draws(net->nn, NULL, out, x, n, DRAWS, s->opt->seed);
-    if (status) fail("fit_xray train: %s", bml_nn_strerror(status));
-    for (size_t i = 0; i < n; i++) {
-        xray_mixture m = {.d = 0};
-        double sum[XRAY_MAX_FREE] = {0}, z[XRAY_MAX_FREE] = {0};
-        if (net->mixture) xray_mixture_from(&m, out + i * n_out, net->k, net->d, 1);
-        for (int j = 0; j < DRAWS; j++) {
-            if (net->mixture) xray_mixture_draw(z, &m, 1, &rng);
-            for (size_t k = 0; k < d; k++)
-                sum[k] += net->mixture ? xray_normal_cdf(z[k]) : (double)out[((size_t)j * n + i) * n_out + k];
-        }
+/* What follows a mixture network's training. With --start and --train-on that is all there is: the network learns how
+   the labelled spectra differ from those it was trained on, from all but the test rows. */
+static void after_training(const session *s, xray_net *net, const training_set *t) {
+    size_t first = t->n_train, n = t->n_val;
+    char err[ERROR_SIZE];
+    if (!net->mixture) return;
+    if (s->opt->start && s->opt->train_on) {
+        first = 0, n = t->n_train + t->n_val;
+        if (xray_net_adjust(net, t->x, t->set.u, n, err)) fail("%s", err);
+    }
+    if (xray_net_calibrate(net, t->x + first * bml_nn_n_in(net->nn), t->set.u + first * (size_t)net->d, n, err))
+        fail("%s", err);
+}
+
+enum { TEST_DRAWS = 199, TEST_ROWS = 2000 };
+
+/* Mean of the network's draws for test row i, mean[d], and the truth's rank among them, rank[d]. */
+static void test_row(bml_nn_real *mean, int *rank, const xray_net *net, const bml_nn_real *out, size_t n, size_t i,
+                     const float *truth, bml_mcmc_rng *rng) {
+    size_t d = (size_t)net->d, n_out = bml_nn_n_out(net->nn);
+    xray_mixture m = {.d = 0};
+    double z[XRAY_MAX_FREE], u;
+    if (net->mixture) xray_net_mixture_of(&m, net, out + i * n_out);
+    memset(mean, 0, d * sizeof *mean);
+    memset(rank, 0, d * sizeof *rank);
+    for (size_t j = 0; j < TEST_DRAWS; j++) {
+        if (net->mixture) xray_mixture_draw(z, &m, 1, rng);
         for (size_t k = 0; k < d; k++) {
-            mean[i * d + k] = (bml_nn_real)(sum[k] / DRAWS);
-            truth[i * d + k] = t->set.u[(first + i) * d + k];
+            u = net->mixture ? xray_normal_cdf(z[k]) : (double)out[(j * n + i) * n_out + k];
+            mean[k] += (bml_nn_real)(u / TEST_DRAWS);
+            rank[k] += u < (double)truth[k];
         }
     }
+}
+
+/* R^2 and mean squared error of the posterior means on the test rows, on the scale 0 to 1 of the prior, and coverage;
+   printed. */
+static void test_table(session *s, const xray_net *net, const training_set *t, double *r2_all, double *mse_all) {
+    size_t first = t->n_train + t->n_val, n = t->n_test < TEST_ROWS ? t->n_test : TEST_ROWS, d = (size_t)net->d,
+           n_out = bml_nn_n_out(net->nn);
+    bml_nn_real *mean = xray_alloc(n, d * sizeof *mean),
+                *out = xray_alloc(n, n_out * (net->mixture ? 1 : TEST_DRAWS) * sizeof *out);
+    int *rank = xray_alloc(n, (d + 1) * sizeof *rank), *column = rank ? rank + n * d : NULL, status;
+    bml_nn_metrics metrics[XRAY_MAX_FREE + 1];
+    const bml_nn_real *x = t->x + first * bml_nn_n_in(net->nn);
+    const float *truth = t->set.u + first * d;
+    double all = 0;
+    bml_mcmc_rng rng;
+    if (!mean || !rank || !out) fail("fit_xray train: out of memory");
+    bml_mcmc_rng_init(&rng, s->opt->seed, 14);
+    status = net->mixture ? bml_nn_predict(net->nn, NULL, out, x, n)
+                          : bml_nn_draws(net->nn, NULL, out, x, n, TEST_DRAWS, s->opt->seed);
+    if (status) fail("fit_xray train: %s", bml_nn_strerror(status));
+    for (size_t i = 0; i < n; i++) test_row(mean + i * d, rank + i * d, net, out, n, i, truth + i * d, &rng);
     bml_nn_evaluate(metrics, mean, truth, n, d);
-    printf("%-22s %10s %12s   (%zu test spectra, parameters on 0...1)\n", "parameter", "R^2", "MSE", n);
-    for (size_t k = 0; k < d; k++)
-        printf("%-22s %10.4f %12.3g\n", parameter_name(s, (int)k), metrics[k].r2, metrics[k].mse);
-    printf("%-22s %10.4f %12.3g\n", "all", metrics[d].r2, metrics[d].mse);
+    printf("%-22s %10s %12s %12s   (%zu test spectra, parameters on 0...1)\n", "parameter", "R^2", "MSE", "in 68 %", n);
+    for (size_t k = 0; k < d; k++) {
+        double covered = 0, sd;
+        for (size_t i = 0; i < n; i++) column[i] = rank[i * d + k];
+        bml_mcmc_coverage(&covered, &sd, column, (int)n, TEST_DRAWS, 0.68);
+        all += covered / (double)d;
+        printf("%-22s %10.4f %12.3g %12.3f\n", parameter_name(s, (int)k), metrics[k].r2, metrics[k].mse, covered);
+    }
+    printf("%-22s %10.4f %12.3g %12.3f\n", "all", metrics[d].r2, metrics[d].mse, all);
     *r2_all = metrics[d].r2;
     *mse_all = metrics[d].mse;
     free(mean);
-    free(truth);
+    free(rank);
     free(out);
+}
+
+/* The network to train: a new one, or --start's; it is told what it is for. */
+static void begin_network(xray_net *net, session *s, int kind) {
+    char prior[8192], fixed[4096] = "", err[ERROR_SIZE];
+    const options *o = s->opt;
+    prior_lines(prior, sizeof prior, s);
+    for (int i = 0; i < o->fix.n; i++) {
+        size_t used = strlen(fixed);
+        snprintf(fixed + used, sizeof fixed - used, "%s\n", o->fix.item[i]);
+    }
+    if (o->start ? xray_net_read(net, o->start, err)
+                 : xray_net_make(net, kind, s->data[0].n, s->fitter[0]->n_free, (int)o->units, (int)o->depth,
+                                 o->dropout, (int)o->components, o->seed, err))
+        fail("%s", err);
+    if (net->n_bin != s->data[0].n || net->d != s->fitter[0]->n_free || net->mixture != (kind == XRAY_MLP))
+        fail("%.300s: a network of another kind, or for other bins or parameters", o->start);
+    if (xray_net_describe(net, &s->data[0], o->model, prior, fixed, o->statistic, o->absorption ? -1 : o->abundance,
+                          err))
+        fail("%s", err);
 }
 
 static int command_train(session *s, int kind) {
     training_set t = {.n_train = 0};
-    char prior[8192], fixed[4096] = "", err[ERROR_SIZE], folder[PATH_SIZE];
+    char err[ERROR_SIZE], folder[PATH_SIZE];
     const char *slash = strrchr(s->opt->out, '/');
     double *history, r2 = 0, mse = 0;
-    long epochs;
+    long epochs = 0;
     int status;
     xray_net net;
     need_prior(s);
@@ -939,33 +895,23 @@ static int command_train(session *s, int kind) {
     if (out_folder(folder, err)) fail("%s", err);
     if (s->n_data != 1 || s->opt->untie.n) fail("fit_xray train: one spectrum at a time");
     if (s->opt->n < 100) fail("fit_xray train: --n %ld: at least 100 spectra are needed", s->opt->n);
-    prior_lines(prior, sizeof prior, s);
-    for (int i = 0; i < s->opt->fix.n; i++) {
-        size_t used = strlen(fixed);
-        snprintf(fixed + used, sizeof fixed - used, "%s\n", s->opt->fix.item[i]);
-    }
-    if (xray_net_make(&net, kind, s->data[0].n, s->fitter[0]->n_free, (int)s->opt->units, (int)s->opt->depth,
-                      s->opt->dropout, (int)s->opt->components, s->opt->seed, err) ||
-        xray_net_describe(&net, &s->data[0], s->opt->model, prior, fixed, s->opt->statistic,
-                          s->opt->absorption ? -1 : s->opt->abundance, err))
-        fail("%s", err);
-    if (s->opt->train_on) load_set(&t, s, &net);
-    else make_set(&t, s, &net);
-    history = xray_alloc((size_t)s->opt->epochs, 4 * sizeof *history);
+    begin_network(&net, s, kind);
+    make_set(&t, s, &net);
+    history = xray_alloc((size_t)s->opt->epochs + 1, 4 * sizeof *history);
     if (!history) fail("fit_xray train: out of memory");
-    epochs = run_training(history, s, &net, &t);
-    printf("%ld epochs in %.0f s, validation loss %.4g at the end\n", epochs, history[4 * epochs - 1],
-           history[4 * epochs - 2]);
+    if (s->opt->epochs) epochs = run_training(history, s, &net, &t);
+    after_training(s, &net, &t);
     test_table(s, &net, &t, &r2, &mse);
     status = bml_nn_save(net.nn, s->opt->out, BML_NN_F32);
     if (status) fail("%.300s: %s", s->opt->out, bml_nn_strerror(status));
-    if (csv_write(folder, "history.csv", "epoch,loss,validation_loss,seconds", history, epochs, 4, err))
+    if (epochs && (csv_write(folder, "history.csv", "epoch,loss,validation_loss,seconds", history, epochs, 4, err) ||
+                   xray_plot_history(folder, history, epochs, !net.mixture, err)))
         fail("%s", err);
     {
         run_entry results[] = {{"r2", r2, NULL},
                                {"mse", mse, NULL},
                                {"epochs", (double)epochs, NULL},
-                               {"training_seconds", history[4 * epochs - 1], NULL},
+                               {"training_seconds", epochs ? history[4 * epochs - 1] : 0, NULL},
                                {NULL, 0, NULL}};
         s->opt->out = folder;
         write_run(s, results);
@@ -976,31 +922,6 @@ static int command_train(session *s, int kind) {
     xray_set_free(&t.set);
     xray_net_free(&net);
     return 0;
-}
-
-/* A t around a fit, in z: its covariance carried over from the cube of the fit; wide where the fit says nothing. */
-static int near_fit(xray_t *t, const session *s, const xray_fitter *f, const xray_best *best) {
-    int d = f->n_free;
-    double mean[XRAY_MAX_FREE], slope[XRAY_MAX_FREE], cov[XRAY_MAX_FREE * XRAY_MAX_FREE], cube[2][XRAY_MAX_FREE];
-    for (int side = 0; side < 2; side++) { /* a small step to both sides, inside */
-        double theta[XRAY_MAX_FREE], u[XRAY_MAX_FREE];
-        for (int k = 0; k < d; k++) u[k] = fmin(fmax(best->u[k], 1e-3), 1 - 1e-3) + (side ? 5e-4 : -5e-4);
-        xray_from_cube(theta, f, u);
-        if (bml_mcmc_prior_inverse(s->prior, cube[side], theta)) return 0;
-    }
-    for (int k = 0; k < d; k++) {
-        double lo = xray_probit(cube[0][k]), hi = xray_probit(cube[1][k]);
-        mean[k] = 0.5 * (lo + hi);
-        slope[k] = (hi - lo) / 1e-3;
-    }
-    for (int k = 0; k < d; k++)
-        for (int l = 0; l <= k; l++) cov[k * d + l] = 1.2 * slope[k] * slope[l] * best->covariance[k * d + l];
-    for (int k = 0; k < d; k++) /* held at an edge, or not constrained */
-        if (!(cov[k * d + k] > 0 && cov[k * d + k] < 1)) {
-            for (int l = 0; l < d; l++) cov[(k > l ? k : l) * d + (k > l ? l : k)] = 0;
-            cov[k * d + k] = 0.5;
-        }
-    return xray_t_make(t, mean, cov, d);
 }
 
 /* ---- infer ---- */
@@ -1039,44 +960,33 @@ static void check_net(const session *s) {
     if (s->fitter[0]->n_free != s->net.d) fail("%.300s: its prior and its outputs do not agree", s->opt->net);
 }
 
-/* theta[n][d] from z[n][d]. */
-static void all_theta(double *theta, const session *s, const double *z, long n) {
-    int d = s->net.d;
-    for (long i = 0; i < n; i++) theta_from_z(theta + i * d, s, z + i * d);
-}
-
 /* The network's draws raw[n][d], and resampled[n][d] (NULL: not wanted), both theta. Prints how it went. */
 static void net_posterior(session *s, double *raw, double *resampled, long n, xray_resampled *r) {
     char err[ERROR_SIZE];
-    double *z = xray_alloc((size_t)n, (size_t)s->net.d * sizeof *z), t0 = seconds_now(), t1;
-    target_view view = {s, NULL};
+    int d = s->net.d;
+    double *z = xray_alloc((size_t)n, (size_t)d * sizeof *z), t0 = seconds_now(), t1;
+    xray_posterior posterior = {s->prior, s->fitter, s->threads};
+    xray_resampling how = {
+        .most = (int)s->opt->evaluations, .target = xray_posterior_target, .user = &posterior, .seed = s->opt->seed};
     bml_nn_work *work = NULL;
     xray_mixture m;
-    int status = bml_nn_work_create(&work, s->net.nn, 1, 1);
-    if (!z || status) fail("fit_xray: out of memory");
+    xray_best best[XRAY_FITS];
+    xray_proposal near;
+    if (!z || bml_nn_work_create(&work, s->net.nn, 1, 1)) fail("fit_xray: out of memory");
     if (xray_net_draw(z, &m, &s->net, work, s->data[0].counts, (int)n, s->opt->seed, err)) fail("%s", err);
-    all_theta(raw, s, z, n);
+    xray_theta_from_z(raw, s->prior, z, n, d);
     t1 = seconds_now();
     printf("network: %ld draws in %.1f ms\n", n, 1e3 * (t1 - t0));
     if (resampled) {
-        double u[XRAY_MAX_FREE], mean[XRAY_MAX_FREE] = {0}, theta[XRAY_MAX_FREE];
-        xray_best best;
-        xray_t near;
-        int found;
-        for (int k = 0; k < s->net.d; k++)
-            for (long i = 0; i < n; i++) mean[k] += z[i * s->net.d + k] / (double)n;
-        theta_from_z(theta, s, mean);
-        xray_to_cube(u, s->fitter[0], theta);
-        xray_fit(&best, s->fitter[0], u, NULL);
-        found = near_fit(&near, s, s->fitter[0], &best);
-        if (xray_resample(r, &m, found ? &near : NULL, 2000, 2500, target, &view, s->opt->seed, err)) fail("%s", err);
+        xray_net_fits(best, &near, s->fitter[0], s->prior, z, (int)n, 200);
+        if (xray_resample(r, &m, &near, &how, err)) fail("%s", err);
         xray_resampled_draw(z, r, (int)n, s->opt->seed);
-        all_theta(resampled, s, z, n);
-        printf("resampling: %.2f s, %d likelihoods, %.0f effective samples, ln Z %.2f +- %.2f; of the network's own "
-               "draws %.1f %% are "
-               "effective%s\n",
-               seconds_now() - t1, r->n, r->ess, r->log_z, r->log_z_error, 100 * r->ess_net,
-               r->ess_net < 0.01 ? ": do not trust them" : "");
+        xray_theta_from_z(resampled, s->prior, z, n, d);
+        printf("resampling: %.2f s, %d likelihoods, %.0f effective samples, ln Z %.2f +- %.2f\n", seconds_now() - t1,
+               r->n, r->ess, r->log_z, r->log_z_error);
+        printf("of the network's own draws %.2g %% are effective%s\n", 100 * r->ess_net,
+               r->ess_net < 0.01 ? ": do not use them without resampling" : "");
+        if (r->ess < 400) printf("WARNING: %.0f effective samples are few: check with fit_xray nested\n", r->ess);
     }
     bml_nn_work_free(work);
     free(z);
@@ -1140,242 +1050,126 @@ static int command_infer(session *s) {
 
 /* ---- judge ---- */
 
-enum { JUDGE_DRAWS = 499 };
-
-/* What is learnt of one simulated spectrum. All in u, where the prior is uniform on 0...1. */
-typedef struct verdict {
-    double truth[XRAY_MAX_FREE], mean[2][XRAY_MAX_FREE], sd[2][XRAY_MAX_FREE]; /* network, resampled */
-    double one_start[XRAY_MAX_FREE], net_start[XRAY_MAX_FREE]; /* fits: chi2 from the middle, C from the network */
-    int rank[2][XRAY_MAX_FREE];
-    double ess, ess_net, excess_one, excess_net; /* C above the best known */
-} verdict;
-
-static void judge_draws(verdict *v, int which, const double *z, int n, int d) {
-    for (int k = 0; k < d; k++) {
-        double sum = 0, square = 0;
-        v->rank[which][k] = 0;
-        for (int i = 0; i < n; i++) {
-            double x = xray_normal_cdf(z[i * d + k]);
-            sum += x;
-            v->rank[which][k] += x < v->truth[k];
-        }
-        v->mean[which][k] = sum / n;
-        for (int i = 0; i < n; i++) square += pow(xray_normal_cdf(z[i * d + k]) - sum / n, 2);
-        v->sd[which][k] = sqrt(square / (n - 1));
-    }
-}
-
-/* A thread's own data, with counts that it may change, and fitters on them. */
-typedef struct judge_room {
-    xray_data data;
-    xray_problem c, chi2;
-    xray_fitter *f_c, *f_chi2;
-    bml_nn_work *work;
-    double *counts, *variance, *z;
-} judge_room;
-
-static int judge_room_make(judge_room *j, const session *s) {
-    size_t n = (size_t)s->data[0].n;
-    memset(j, 0, sizeof *j);
-    j->counts = xray_alloc(n, 2 * sizeof(double));
-    j->z = xray_alloc(JUDGE_DRAWS, (size_t)s->net.d * sizeof(double));
-    if (!j->counts || !j->z || bml_nn_work_create(&j->work, s->net.nn, 1, 1)) return -1;
-    j->variance = j->counts + n;
-    j->data = s->data[0];
-    j->data.counts = j->counts;
-    j->data.variance = j->variance;
-    j->c = s->problem;
-    j->c.data = &j->data;
-    j->c.kind = XRAY_C;
-    j->chi2 = j->c;
-    j->chi2.kind = XRAY_CHI2;
-    j->f_c = xray_fitter_make(&j->c);
-    j->f_chi2 = xray_fitter_make(&j->chi2);
-    return j->f_c && j->f_chi2 ? 0 : -1;
-}
-
-static void judge_room_free(judge_room *j) {
-    xray_fitter_free(j->f_c);
-    xray_fitter_free(j->f_chi2);
-    bml_nn_work_free(j->work);
-    free(j->counts);
-    free(j->z);
-}
-
-static int judge_one(verdict *v, judge_room *j, const session *s, const xray_set *set, size_t i) {
-    int d = s->net.d, n = s->data[0].n;
-    double u[XRAY_MAX_FREE], theta[XRAY_MAX_FREE], at_truth;
-    char err[ERROR_SIZE];
-    target_view view = {s, j->f_c};
-    xray_mixture m;
-    xray_resampled r;
-    xray_best one, net;
-    xray_t near;
-    int found;
-    bml_mcmc_rng rng;
-    bml_mcmc_rng_init(&rng, s->opt->seed, ((uint64_t)3 << 40) + i);
-    for (int b = 0; b < n; b++) { /* spectra from elsewhere have their noise already */
-        double mean = (double)set->mean[i * (size_t)n + (size_t)b];
-        j->counts[b] = s->opt->train_on ? mean : xray_poisson(&rng, mean);
-        j->variance[b] = fmax(j->counts[b], 1);
-    }
-    for (int k = 0; k < d; k++) v->truth[k] = (double)set->u[i * (size_t)d + (size_t)k];
-    if (xray_net_draw(j->z, &m, &s->net, j->work, j->counts, JUDGE_DRAWS, s->opt->seed + i, err)) return -1;
-    judge_draws(v, 0, j->z, JUDGE_DRAWS, d);
-    bml_mcmc_prior_transform(s->prior, theta, v->mean[0]);
-    xray_to_cube(u, j->f_c, theta);
-    xray_fit(&net, j->f_c, u, NULL);
-    bml_mcmc_prior_inverse(s->prior, v->net_start, net.theta);
-    for (int k = 0; k < d; k++) u[k] = 0.5;
-    xray_fit(&one, j->f_chi2, u, NULL);
-    bml_mcmc_prior_inverse(s->prior, v->one_start, one.theta);
-    bml_mcmc_prior_transform(s->prior, theta, v->truth);
-    at_truth = xray_evaluate(j->f_c, theta);
-    v->excess_net = net.statistic - at_truth;
-    v->excess_one = xray_evaluate(j->f_c, one.theta) - at_truth;
-    v->ess = v->ess_net = 0;
-    if (!s->opt->resample) return 0;
-    found = near_fit(&near, s, j->f_c, &net);
-    if (xray_resample(&r, &m, found ? &near : NULL, 500, 500, target, &view, s->opt->seed + i, err)) return -1;
-    v->ess = r.ess;
-    v->ess_net = r.ess_net;
-    xray_resampled_draw(j->z, &r, JUDGE_DRAWS, s->opt->seed + i);
-    judge_draws(v, 1, j->z, JUDGE_DRAWS, d);
-    xray_resampled_free(&r);
-    return 0;
-}
-
-/* Coverage and ranks of n verdicts, a line each parameter. */
-static void judge_table(const session *s, const verdict *v, int n, int which) {
-    static const double level[4] = {0.5, 0.68, 0.9, 0.95};
-    int *rank = xray_alloc((size_t)n, sizeof *rank);
-    double mean[4] = {0, 0, 0, 0};
+/* Coverage, R^2 and ranks of n verdicts, a line each parameter. */
+static void judge_table(const session *s, const xray_verdict *v, int n, int which) {
+    int *rank = xray_alloc((size_t)n, sizeof *rank), d = s->net.d;
+    xray_score mean = {.r2 = 0}, one;
     if (!rank) fail("fit_xray: out of memory");
-    printf("%s: share of truths in the central interval, R^2 of the means, p-value of uniform ranks\n%-22s %7s %7s %7s "
-           "%7s %9s %9s\n",
-           which ? "resampled" : "network", "parameter", "50 %", "68 %", "90 %", "95 %", "R^2", "rank p");
-    for (int k = 0; k < s->net.d; k++) {
-        double r2, square = 0, total = 0, average = 0, fraction = 0, sd = 0;
-        for (int i = 0; i < n; i++) average += v[i].truth[k] / n;
-        for (int i = 0; i < n; i++) {
-            double u = v[i].truth[k], off = u - v[i].mean[which][k];
-            square += off * off;
-            total += (u - average) * (u - average);
-            rank[i] = v[i].rank[which][k];
-        }
-        r2 = 1 - square / total;
-        printf("%-22s", parameter_name(s, k));
+    printf("%s: share of truths in the central interval; R^2 of the means; R^2 that the widths promise; p-value of "
+           "uniform ranks\n%-22s %7s %7s %7s %7s %9s %9s %9s\n",
+           which ? "resampled" : "network", "parameter", "50 %", "68 %", "90 %", "95 %", "R^2", "by width", "rank p");
+    for (int k = 0; k <= d; k++) {
+        if (k < d) xray_judge_score(&one, v, rank, n, which, k);
+        else one = mean;
+        printf("%-22s", k < d ? parameter_name(s, k) : "mean");
         for (int l = 0; l < 4; l++) {
-            bml_mcmc_coverage(&fraction, &sd, rank, n, JUDGE_DRAWS, level[l]);
-            mean[l] += fraction / s->net.d;
-            printf(" %7.3f", fraction);
+            mean.coverage[l] += one.coverage[l] / d;
+            printf(" %7.3f", one.coverage[l]);
         }
-        printf(" %9.4f %9.2g\n", r2, bml_mcmc_sbc_p_value(rank, n, JUDGE_DRAWS, 20));
+        mean.r2 += one.r2 / d;
+        mean.promised += one.promised / d;
+        printf(" %9.4f %9.4f", one.r2, one.promised);
+        if (k < d) printf(" %9.2g\n", one.rank_p);
+        else printf("   (one parameter's binomial sd at 68 %%: %.3f)\n", sqrt(0.68 * 0.32 / n));
     }
-    printf("%-22s %7.3f %7.3f %7.3f %7.3f   (one parameter's binomial sd at 68 %%: %.3f)\n", "mean", mean[0], mean[1],
-           mean[2], mean[3], sqrt(0.68 * 0.32 / n));
     free(rank);
 }
 
-/* Fits that are wrong: further than 5 posterior sd from the truth in some parameter. */
-static void judge_fits(const session *s, const verdict *v, int n) {
-    int one = 0, net = 0, one_c = 0, net_c = 0;
+/* Fits that are wrong, by distance from the truth and by statistic. */
+static void judge_fits(const session *s, const xray_verdict *v, int n) {
+    int which = s->opt->resample ? XRAY_RESAMPLED : XRAY_NETWORK, d = s->net.d, one = 0, net = 0, one_c = 0, net_c = 0;
     for (int i = 0; i < n; i++) {
-        int bad_one = 0, bad_net = 0;
-        for (int k = 0; k < s->net.d; k++) {
-            double sd = v[i].sd[s->opt->resample ? 1 : 0][k];
-            bad_one |= fabs(v[i].one_start[k] - v[i].truth[k]) > 5 * sd;
-            bad_net |= fabs(v[i].net_start[k] - v[i].truth[k]) > 5 * sd;
-        }
-        one += bad_one, net += bad_net;
-        one_c += v[i].excess_one > 25, net_c += v[i].excess_net > 25;
+        one += xray_fit_is_wrong(&v[i], v[i].one_start, which, d);
+        net += xray_fit_is_wrong(&v[i], v[i].net_start, which, d);
+        one_c += v[i].excess_one > 25;
+        net_c += v[i].excess_net > 25;
     }
-    printf("fits further than 5 sd from the truth: chi2 from one start %.1f %%, from the network %.1f %%; with C more "
-           "than 25 above "
-           "that of the truth: %.1f %%, %.1f %%\n",
+    printf("fits further than 5 sd from the truth: chi2 from one start %.1f %%, from the network %.1f %%\n"
+           "fits with C more than 25 above that of the truth: %.1f %%, %.1f %%\n",
            100.0 * one / n, 100.0 * net / n, 100.0 * one_c / n, 100.0 * net_c / n);
 }
 
 /* DIR/judge.csv: truth, means and fits, in the model's units. */
-static void write_judge(session *s, const verdict *v, int n) {
+static void write_judge(session *s, const xray_verdict *v, int n) {
+    static const char *const way[] = {"", ".network", ".resampled", ".fit_one_start", ".fit_net_start"};
     char err[ERROR_SIZE];
     out_file o;
     if (out_begin(&o, s->opt->out, "judge.csv", err)) fail("%s", err);
-    for (int k = 0; k < s->net.d; k++) {
-        const char *name = parameter_name(s, k);
-        fprintf(o.f, "%s%s,%s.network,%s.resampled,%s.fit_one_start,%s.fit_net_start", k ? "," : "", name, name, name,
-                name, name);
-    }
-    fprintf(o.f, ",effective_share\n");
+    for (int k = 0; k < s->net.d; k++)
+        for (int c = 0; c < 5; c++) fprintf(o.f, "%s%s%s", k || c ? "," : "", parameter_name(s, k), way[c]);
+    fprintf(o.f, ",effective_share,effective_samples\n");
     for (int i = 0; i < n; i++) {
+        const double *from[] = {v[i].truth, v[i].mean[0], v[i].mean[1], v[i].one_start, v[i].net_start};
         double row[5][XRAY_MAX_FREE];
-        bml_mcmc_prior_transform(s->prior, row[0], v[i].truth);
-        bml_mcmc_prior_transform(s->prior, row[1], v[i].mean[0]);
-        bml_mcmc_prior_transform(s->prior, row[2], v[i].mean[1]);
-        bml_mcmc_prior_transform(s->prior, row[3], v[i].one_start);
-        bml_mcmc_prior_transform(s->prior, row[4], v[i].net_start);
+        for (int c = 0; c < 5; c++) bml_mcmc_prior_transform(s->prior, row[c], from[c]);
         for (int k = 0; k < s->net.d; k++)
             for (int c = 0; c < 5; c++) fprintf(o.f, "%s%.7g", k || c ? "," : "", row[c][k]);
-        fprintf(o.f, ",%.4g\n", v[i].ess_net);
+        fprintf(o.f, ",%.4g,%.4g\n", v[i].ess_net, v[i].ess);
     }
     if (out_commit(&o, err)) fail("%s", err);
 }
 
-/* The last fifth, which train has not seen, of --train-on: at most n. Returns how many. */
-static int judge_set(xray_set *set, const session *s, int n) {
+/* DIR/recovered.png: true against recovered values, by the network, by resampling and by the fit from one start. */
+static void plot_recovered(session *s, const xray_verdict *v, int n) {
+    static const char *const way[] = {"network", "resampled", "chi2 fit, one start"};
+    static const char *const short_way[] = {"network", "chi2 fit, one start"};
+    const char *label[XRAY_MAX_FREE];
+    int d = s->net.d, ways = s->opt->resample ? 3 : 2;
+    double *value = xray_alloc((size_t)n, (size_t)((1 + ways) * d) * sizeof *value), *to = value;
+    xray_recovered r = {d, ways, n, label, s->opt->resample ? way : short_way, value};
     char err[ERROR_SIZE];
-    double *theta = NULL, *counts = NULL, u[XRAY_MAX_FREE];
-    size_t d = (size_t)s->net.d, b = (size_t)s->net.n_bin;
-    long rows = 0, first;
-    if (xray_simulations_read(&theta, &counts, &rows, s->net.d, s->net.n_bin, s->opt->train_on, err)) fail("%s", err);
-    first = rows - rows / 5;
-    n = n < rows - first ? n : (int)(rows - first);
-    memset(set, 0, sizeof *set);
-    set->n = (size_t)n;
-    set->mean = xray_alloc((size_t)n, b * sizeof *set->mean);
-    set->u = xray_alloc((size_t)n, d * sizeof *set->u);
-    if (!set->mean || !set->u) fail("fit_xray: out of memory");
-    for (size_t i = 0; i < (size_t)n; i++) {
-        const double *row = theta + ((size_t)first + i) * d;
-        if (bml_mcmc_prior_inverse(s->prior, u, row)) fail("%.300s: parameters outside of the prior", s->opt->train_on);
-        for (size_t k = 0; k < d; k++) set->u[i * d + k] = (float)fmin(fmax(u[k], 1e-6), 1 - 1e-6);
-        for (size_t k = 0; k < b; k++) set->mean[i * b + k] = (float)counts[((size_t)first + i) * b + k];
+    if (!value) fail("fit_xray: out of memory");
+    for (int i = 0; i < n; i++) {
+        const double *from[] = {v[i].truth, v[i].mean[0], v[i].mean[1], v[i].one_start};
+        for (int c = 0; c < 4; c++) {
+            if (c == 2 && !s->opt->resample) continue;
+            memcpy(to, from[c], (size_t)d * sizeof *to);
+            to += d;
+        }
     }
-    free(theta);
-    free(counts);
-    return n;
+    all_names(label, s);
+    if (xray_plot_recovered(s->opt->out, &r, err)) fail("%s", err);
+    free(value);
+}
+
+/* The spectra to judge: simulated from the prior, or the last fifth, which train has not seen, of --train-on. Returns
+   how many there are, at most n. */
+static int judge_set(xray_set *set, session *s, int n) {
+    char err[ERROR_SIZE];
+    if (!s->opt->train_on) {
+        if (xray_set_make(set, (size_t)n, (size_t)1 << 36, s->fitter, s->threads, s->prior, s->opt->seed, err))
+            fail("%s", err);
+        return n;
+    }
+    if (xray_set_read(set, s->opt->train_on, s->prior, s->net.d, s->net.n_bin, err)) fail("%s", err);
+    xray_set_keep(set, set->n - set->n / 5, (size_t)n);
+    return (int)set->n;
 }
 
 static int command_judge(session *s) {
-    int n = (int)s->opt->n, bad = 0;
-    verdict *v = xray_alloc((size_t)n, sizeof *v);
-    judge_room *room = xray_alloc((size_t)s->threads, sizeof *room);
     xray_set set;
-    char err[ERROR_SIZE];
-    double ess = 0, least = 1e300, t0 = seconds_now();
-    if (!v || !room) fail("fit_xray: out of memory");
-    if (s->opt->train_on) n = judge_set(&set, s, n);
-    else if (xray_set_make(&set, (size_t)n, (size_t)1 << 36, s->fitter, s->threads, s->prior, s->opt->seed, err))
-        fail("%s", err);
-    for (int t = 0; t < s->threads; t++)
-        if (judge_room_make(&room[t], s)) fail("fit_xray: out of memory");
-#pragma omp parallel for schedule(dynamic, 4) num_threads(s->threads) reduction(+ : bad)
-    for (int i = 0; i < n; i++) bad += judge_one(&v[i], &room[thread_number()], s, &set, (size_t)i) != 0;
-    if (bad) fail("fit_xray judge: %d of %d spectra could not be judged", bad, n);
-    for (int i = 0; i < n; i++) ess += v[i].ess_net / n, least = fmin(least, v[i].ess);
-    printf("%d simulated spectra judged in %.0f s\n", n, seconds_now() - t0);
-    judge_table(s, v, n, 0);
+    int n = judge_set(&set, s, (int)s->opt->n), bad, few = 0;
+    xray_verdict *v = xray_alloc((size_t)n, sizeof *v);
+    xray_judging g = {
+        &s->net,     &s->problem, s->prior, &set, s->opt->train_on != NULL, s->opt->resample, (int)s->opt->evaluations,
+        s->opt->seed};
+    double share = 0, least = 1e300, t0 = seconds_now();
+    if (!v) fail("fit_xray: out of memory");
+    bad = xray_judge(v, &g, n, s->threads);
+    if (bad) fail(bad < 0 ? "fit_xray: out of memory" : "fit_xray judge: %d of %d spectra could not be judged", bad, n);
+    printf("%d spectra judged in %.0f s\n", n, seconds_now() - t0);
+    judge_table(s, v, n, XRAY_NETWORK);
     if (s->opt->resample) {
-        judge_table(s, v, n, 1);
+        judge_table(s, v, n, XRAY_RESAMPLED);
+        for (int i = 0; i < n; i++) share += v[i].ess_net / n, least = fmin(least, v[i].ess), few += v[i].ess < 400;
         printf("of the network's draws %.1f %% are effective in the mean; fewest effective samples after resampling: "
-               "%.0f\n",
-               100 * ess, least);
+               "%.0f; fewer than 400 in %d spectra\n",
+               100 * share, least, few);
     }
     judge_fits(s, v, n);
     write_judge(s, v, n);
+    plot_recovered(s, v, n);
     write_run(s, NULL);
-    for (int t = 0; t < s->threads; t++) judge_room_free(&room[t]);
-    free(room);
     free(v);
     xray_set_free(&set);
     return 0;
@@ -1383,32 +1177,8 @@ static int command_judge(session *s) {
 
 /* ---- compare ---- */
 
-enum { COMPARE_NESTED, COMPARE_ENSEMBLE, COMPARE_NETWORK, COMPARE_RESAMPLED, COMPARED, JS_BINS = 40 };
+enum { COMPARE_NESTED, COMPARE_ENSEMBLE, COMPARE_NETWORK, COMPARE_RESAMPLED, COMPARED };
 static const char *const compared[COMPARED] = {"nested", "ensemble", "network", "resampled"};
-static const char *const compared_colour[COMPARED] = {"#0072B2", "#009E73", "#E69F00", "#D55E00"};
-
-/* Jensen-Shannon distance [nats] of a[n] and b[m], in 40 bins over the central 99.8 % of both together. */
-static double jensen_shannon(const double *a, long n, const double *b, long m) {
-    double *all = xray_alloc((size_t)(n + m), sizeof *all), p[JS_BINS] = {0}, q[JS_BINS] = {0}, lo, hi, js = 0;
-    if (!all) fail("fit_xray: out of memory");
-    memcpy(all, a, (size_t)n * sizeof *a);
-    memcpy(all + n, b, (size_t)m * sizeof *b);
-    lo = bml_mcmc_quantile(all, (size_t)(n + m), 0.001);
-    hi = bml_mcmc_quantile(all, (size_t)(n + m), 0.999);
-    free(all);
-    if (!(hi > lo)) return 0;
-    for (long i = 0; i < n; i++)
-        p[(int)fmin(fmax((a[i] - lo) / (hi - lo) * JS_BINS, 0), JS_BINS - 1)] += 1.0 / (double)n;
-    for (long i = 0; i < m; i++)
-        q[(int)fmin(fmax((b[i] - lo) / (hi - lo) * JS_BINS, 0), JS_BINS - 1)] += 1.0 / (double)m;
-    for (int k = 0; k < JS_BINS; k++) {
-        double mid = 0.5 * (p[k] + q[k]);
-        if (p[k] > 0) js += 0.5 * p[k] * log(p[k] / mid);
-        if (q[k] > 0) js += 0.5 * q[k] * log(q[k] / mid);
-    }
-    return js;
-}
-
 /* The table of distances to nested sampling; DIR/distance.csv. Beside it the floor: half the distance of two halves of
    the nested draws, as what 2 x n draws of one distribution have. */
 static void distance_table(session *s, double *const *theta, long n) {
@@ -1423,8 +1193,8 @@ static void distance_table(session *s, double *const *theta, long n) {
     for (int k = 0; k < d; k++) {
         for (int c = 0; c < COMPARED; c++)
             for (long i = 0; i < n; i++) column[c][i] = theta[c][i * d + k];
-        table[k][0] = 0.5 * jensen_shannon(column[0], n / 2, column[0] + n / 2, n - n / 2);
-        for (int c = 1; c < COMPARED; c++) table[k][c] = jensen_shannon(column[0], n, column[c], n);
+        table[k][0] = 0.5 * xray_jensen_shannon(column[0], n / 2, column[0] + n / 2, n - n / 2);
+        for (int c = 1; c < COMPARED; c++) table[k][c] = xray_jensen_shannon(column[0], n, column[c], n);
         printf("%-22s %10.4f %10.4f %10.4f %10.4f\n", parameter_name(s, k), table[k][0], table[k][1], table[k][2],
                table[k][3]);
     }
@@ -1437,68 +1207,13 @@ static void distance_table(session *s, double *const *theta, long n) {
     if (out_commit(&o, err)) fail("%s", err);
 }
 
-/* One panel of the overlay: histograms on the diagonal, 50 % and 90 % contours below it. */
-static void overlay_panel(FILE *f, const session *s, const plot_axis *axes, int row, int column, int d) {
-    double left = 0.1, bottom = 0.09, size = 0.88 / d;
-    const plot_axis *x = &axes[column], *y = &axes[row];
-    fprintf(f,
-            "set lmargin at screen %.4f; set rmargin at screen %.4f; set bmargin at screen %.4f; set tmargin at screen "
-            "%.4f\n",
-            left + column * size, left + (column + 0.94) * size, bottom + (d - 1 - row) * size,
-            bottom + (d - row - 0.06) * size);
-    fprintf(f, "unset xlabel; unset ylabel; set xrange [%.8g:%.8g]\n", x->lo, x->hi);
-    plot_ticks(f, "x", x->lo, x->hi);
-    fprintf(f, "set format x '%s'\n", row == d - 1 ? "%g" : "");
-    if (row == d - 1) fprintf(f, "set xlabel '%s' noenhanced\n", parameter_name(s, column));
-    if (row == column) {
-        fprintf(f, "unset ytics; set yrange [0:1.15]\nplot ");
-        for (int c = 0; c < COMPARED; c++)
-            fprintf(f, "%s$h%d_%d using 1:2 with lines lw 1.6 lc rgb '%s'", c ? ", " : "", c, column,
-                    compared_colour[c]);
-    } else {
-        fprintf(f, "set yrange [%.8g:%.8g]\n", y->lo, y->hi);
-        plot_ticks(f, "y", y->lo, y->hi);
-        fprintf(f, "set format y '%s'\n", column == 0 ? "%g" : "");
-        if (column == 0) fprintf(f, "set ylabel '%s' noenhanced\n", parameter_name(s, row));
-        fprintf(f, "plot ");
-        for (int c = 0; c < COMPARED; c++)
-            fprintf(f, "%s$g%dc_%d_%d using 1:2 with lines lw 1.6 lc rgb '%s'", c ? ", " : "", c, row, column,
-                    compared_colour[c]);
-    }
-    fprintf(f, "\n");
-}
-
 /* DIR/corner.png with all posteriors in it. */
 static void plot_overlay(session *s, double *const *theta, long n) {
-    int d = s->fitter[0]->n_free;
-    plot_axis axes[PLOT_DIM_MAX];
-    plot_corner p = {
-        .n_dim = d, .chain = {NULL, theta[COMPARE_NESTED], n}, .second = {NULL, theta[COMPARE_NETWORK], n}};
-    char err[ERROR_SIZE], block[16];
-    out_file o;
-    if (d > PLOT_DIM_MAX || plot_axes(axes, &p)) return;
-    if (plot_begin(&o, s->opt->out, "corner", 220 * d + 60, 220 * d + 40, 13, err)) fail("%s", err);
-    fprintf(o.f, "set contour base; unset surface; unset key; unset colorbox\n");
-    for (int c = 0; c < COMPARED; c++) {
-        plot_chain chain = {NULL, theta[c], n};
-        for (int row = 0; row < d; row++) {
-            snprintf(block, sizeof block, "h%d", c);
-            plot_histogram(o.f, block, &chain, row, d, &axes[row]);
-            snprintf(block, sizeof block, "g%d", c);
-            for (int column = 0; column < row; column++) plot_pair(o.f, block, &chain, column, row, d, axes);
-        }
-    }
-    fprintf(o.f, "unset contour; set surface; set tics front scale 0.6\nset multiplot\n");
-    for (int c = 0; c < COMPARED; c++)
-        fprintf(o.f, "set label %d '%s' at screen 0.96,%.3f right tc rgb '%s' font ',16'\n", c + 1, compared[c],
-                0.95 - 0.03 * c, compared_colour[c]);
-    for (int row = 0; row < d; row++)
-        for (int column = 0; column <= row; column++) {
-            overlay_panel(o.f, s, axes, row, column, d);
-            if (row == 0) fprintf(o.f, "unset label\n");
-        }
-    fprintf(o.f, "unset multiplot\n");
-    if (plot_end(&o, s->opt->out, "corner", err) < 0) fail("%s", err);
+    const char *label[XRAY_MAX_FREE];
+    xray_overlay p = {COMPARED, s->fitter[0]->n_free, n, compared, theta, label};
+    char err[ERROR_SIZE];
+    all_names(label, s);
+    if (xray_plot_overlay(s->opt->out, &p, err)) fail("%s", err);
 }
 
 static int command_compare(session *s) {
@@ -1564,163 +1279,99 @@ static const char about[] =
 enum { FIT, NESTED, SAMPLE, FAKEIT, TRAIN, INFER, JUDGE, COMPARE }; /* from INFER on with a network */
 static const char *const commands[] = {"fit", "nested", "sample", "fakeit", "train", "infer", "judge", "compare", NULL};
 
-int main(int argc, char **argv) {
-    options opt = {.out = "fit_xray_out",
-                   .every = 5,
-                   .min_counts = 0,
-                   .starts = 20,
-                   .simulations = 200,
-                   .live_points = 400,
-                   .walkers = 40,
-                   .steps = 4000,
-                   .draws = 10000,
-                   .exposure = 1000,
-                   .resample = 1,
-                   .n = 10000,
-                   .components = 4,
-                   .dropout = (double)NAN,
-                   .seed = 1};
-    const option_row rows[] = {
-        {.name = "model", .text = &opt.model, .value = "EXPR", .help = "such as 'tbabs*(powerlaw+bbodyrad)'"},
-        {.name = "prior", .text = &opt.prior, .value = "FILE", .help = "lines name,kind,a,b; for fit: the ranges"},
-        {.name = "fix", .list = &opt.fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
-        {.name = "untie",
-         .list = &opt.untie,
-         .value = "NAME",
-         .help = "its own value for each spectrum: NAME@2, NAME@3, ..."},
-        {.name = "stat",
-         .choice = &opt.statistic,
-         .value = "cstat|wstat|chi2",
-         .help = "statistic; cstat takes no background"},
-        {.name = "e-min",
-         .real = &opt.e_min,
-         .min = 0,
-         .max = 1e6,
-         .value = "KEV",
-         .help = "lowest energy; 0 and 0: all"},
-        {.name = "e-max", .real = &opt.e_max, .min = 0, .max = 1e6, .value = "KEV", .help = "highest energy"},
-        {.name = "group",
-         .choice = &opt.group,
-         .value = "file|none|every|min|optimal",
-         .help = "how channels are binned"},
-        {.name = "every",
-         .integer = &opt.every,
-         .min = 1,
-         .max = 100000,
-         .value = "N",
-         .help = "channels a bin, for --group every"},
-        {.name = "min-counts",
-         .integer = &opt.min_counts,
-         .min = 0,
-         .max = 1e9,
-         .value = "N",
-         .help = "least counts a bin, for min and optimal"},
-        {.name = "keep-bad", .flag = &opt.keep_bad, .help = "use channels whose QUALITY is not 0"},
-        {.name = "systematic",
-         .real = &opt.systematic,
-         .min = 0,
-         .max = 1,
-         .value = "F",
-         .help = "error, a fraction of the counts, for chi2"},
-        {.name = "rmf", .text = &opt.rmf, .value = "FILE", .help = "response, instead of the spectrum's"},
-        {.name = "arf", .text = &opt.arf, .value = "FILE", .help = "effective area; none: none"},
-        {.name = "background", .text = &opt.background, .value = "FILE", .help = "background spectrum; none: none"},
-        {.name = "abundance", .choice = &opt.abundance, .value = "wilm|angr", .help = "of tbabs"},
-        {.name = "absorption",
-         .text = &opt.absorption,
-         .value = "FILE",
-         .help = "FITS table of cross-sections for tbabs"},
-        {.name = "band", .text = &opt.band, .value = "LO,HI", .help = "keV, for fluxes; else the range of the data"},
-        {.name = "starts",
-         .integer = &opt.starts,
-         .min = 1,
-         .max = 100000,
-         .value = "N",
-         .help = "fits from random places"},
-        {.name = "simulations",
-         .integer = &opt.simulations,
-         .min = 0,
-         .max = 1e6,
-         .value = "N",
-         .help = "for the goodness of fit"},
-        {.name = "exposure", .real = &opt.exposure, .min = 1e-6, .max = 1e12, .value = "S", .help = "of fakeit [s]"},
-        {.name = "walkers", .integer = &opt.walkers, .min = 4, .max = 100000, .value = "N", .help = "of sample"},
-        {.name = "steps",
-         .integer = &opt.steps,
-         .min = 100,
-         .max = 1e8,
-         .value = "N",
-         .help = "of sample; the first fifth is thrown away"},
-        {.name = "draws",
-         .integer = &opt.draws,
-         .min = 100,
-         .max = 1e7,
-         .value = "N",
-         .help = "posterior draws to write"},
-        {.name = "live-points", .integer = &opt.live_points, .min = 20, .max = 1e6, .value = "N", .help = "of nested"},
-        {.name = "min-ess",
-         .real = &opt.min_ess,
-         .min = 0,
-         .max = 1e8,
-         .value = "N",
-         .help = "of nested: effective samples wanted"},
-        {.name = "net",
-         .text = &opt.net,
-         .value = "FILE",
-         .help = "network; train: ann, cnn, gru (dropout) or mlp (mixture)"},
-        {.name = "response", .text = &opt.rmf, .value = "FILE", .help = "the same as --rmf"},
-        {.name = "n",
-         .integer = &opt.n,
-         .min = 10,
-         .max = 1e8,
-         .value = "N",
-         .help = "simulated spectra: 60 % train, 20 % validate, 20 % test"},
-        {.name = "train-on",
-         .text = &opt.train_on,
-         .value = "FILE",
-         .help = "FITS table of simulations, THETA and COUNTS: train on its first 80 %, judge on the rest"},
-        {.name = "dropout", .real = &opt.dropout, .min = 0, .max = 0.95, .value = "P", .help = "rate; 0.1, mlp: 0"},
-        {.name = "units",
-         .integer = &opt.units,
-         .min = 0,
-         .max = 4096,
-         .value = "N",
-         .help = "of each layer; 0: 100, mlp: 256"},
-        {.name = "layers", .integer = &opt.depth, .min = 0, .max = 16, .value = "N", .help = "0: 4, mlp: 3"},
-        {.name = "components",
-         .integer = &opt.components,
-         .min = 1,
-         .max = XRAY_MAX_K,
-         .value = "N",
-         .help = "of mlp's mixture"},
-        {.name = "epochs",
-         .integer = &opt.epochs,
-         .min = 0,
-         .max = 100000,
-         .value = "N",
-         .help = "at most; 0: 5000, mlp: 60"},
-        {.name = "batch", .integer = &opt.batch, .min = 0, .max = 100000, .value = "N", .help = "0: 32, mlp: 128"},
-        {.name = "rate",
-         .real = &opt.rate,
-         .min = 0,
-         .max = 1,
-         .value = "R",
-         .help = "learning rate; 0: 1e-4, mlp: 1e-3"},
-        {.name = "resample", .flag = &opt.resample, .help = "correct the network's draws by the likelihood"},
-        {.name = "threads",
-         .integer = &opt.threads,
-         .min = 0,
-         .max = MAX_THREADS,
-         .value = "N",
-         .help = "0: all cores"},
-        {.name = "seed", .natural = &opt.seed, .value = "S", .help = "same seed, same results"},
-        {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
-        {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for tables, draws and pictures"},
-        {0}};
-    static session s;
+static const char usage[] = "fit_xray COMMAND [options] FILE...";
+
+/* Loads what the command needs, and does it. */
+static int run_command(session *s, int command, char **files, int n) {
+    xray_binning given = binning_of(s->opt);
     char err[ERROR_SIZE];
-    int first, command = 0, kind = -1, status = 0;
-    xray_binning given;
+    int kind = -1;
+    if (command >= INFER) load_net(s, &given);
+    load_absorption(s);
+    load_model(s);
+    if (command == FAKEIT) {
+        if (n != 1) fail("fit_xray fakeit: the name of the new spectrum is needed");
+        return command_fakeit(s, files[0]);
+    }
+    if (command == TRAIN && (kind = choice_index("ann|cnn|gru|mlp", s->opt->net ? s->opt->net : "mlp")) < 0)
+        fail("fit_xray train: --net '%.60s' is not one of ann, cnn, gru, mlp", s->opt->net);
+    if (n == 0 && (command == TRAIN || command == JUDGE)) load_blank(s, &given);
+    else load_data(s, &given, files, n);
+    load_problem(s);
+    load_band(s);
+    if (command >= INFER) check_net(s);
+    if (command != TRAIN && out_folder(s->opt->out, err)) fail("%s", err);
+    switch (command) {
+    case FIT: return command_fit(s);
+    case NESTED: return command_nested(s);
+    case SAMPLE: return command_sample(s);
+    case TRAIN: return command_train(s, kind);
+    case INFER: return command_infer(s);
+    case JUDGE: return command_judge(s);
+    default: return command_compare(s);
+    }
+}
+
+int main(int argc, char **argv) {
+    /* clang-format off */
+    options opt = {.out = "fit_xray_out", .every = 5, .starts = 20, .simulations = 200, .live_points = 400,
+                   .walkers = 40, .steps = 4000, .draws = 10000, .exposure = 1000, .resample = 1, .n = 10000,
+                   .components = 4, .evaluations = 10000, .dropout = (double)NAN, .seed = 1};
+#define WORD(n, m, v, h) {.name = n, .text = &opt.m, .value = v, .help = h}
+#define WHOLE(n, m, lo, hi, h) {.name = n, .integer = &opt.m, .min = lo, .max = hi, .value = "N", .help = h}
+#define REAL(n, m, lo, hi, v, h) {.name = n, .real = &opt.m, .min = lo, .max = hi, .value = v, .help = h}
+#define CHOICE(n, m, v, h) {.name = n, .choice = &opt.m, .value = v, .help = h}
+#define SWITCH(n, m, h) {.name = n, .flag = &opt.m, .help = h}
+#define LIST(n, m, v, h) {.name = n, .list = &opt.m, .value = v, .help = h}
+    const option_row rows[] = {
+        WORD("model", model, "EXPR", "such as 'tbabs*(powerlaw+bbodyrad)'"),
+        WORD("prior", prior, "FILE", "lines name,kind,a,b; for fit: the ranges"),
+        LIST("fix", fix, "NAME=VALUE", "hold a parameter; may be repeated"),
+        LIST("untie", untie, "NAME", "its own value for each spectrum: NAME@2, NAME@3, ..."),
+        CHOICE("stat", statistic, "cstat|wstat|chi2", "statistic; cstat takes no background"),
+        REAL("e-min", e_min, 0, 1e6, "KEV", "lowest energy; 0 and 0: all"),
+        REAL("e-max", e_max, 0, 1e6, "KEV", "highest energy"),
+        CHOICE("group", group, "file|none|every|min|optimal", "how channels are binned"),
+        WHOLE("every", every, 1, 100000, "channels a bin, for --group every"),
+        WHOLE("min-counts", min_counts, 0, 1e9, "least counts a bin, for min and optimal"),
+        SWITCH("keep-bad", keep_bad, "use channels whose QUALITY is not 0"),
+        REAL("systematic", systematic, 0, 1, "F", "error, a fraction of the counts, for chi2"),
+        WORD("rmf", rmf, "FILE", "response, instead of the spectrum's"),
+        WORD("response", rmf, "FILE", "the same as --rmf"),
+        WORD("arf", arf, "FILE", "effective area; none: none"),
+        WORD("background", background, "FILE", "background spectrum; none: none"),
+        CHOICE("abundance", abundance, "wilm|angr", "of tbabs"),
+        WORD("absorption", absorption, "FILE", "FITS table of cross-sections for tbabs"),
+        WORD("band", band, "LO,HI", "keV, for fluxes; else the range of the data"),
+        WHOLE("starts", starts, 1, 100000, "fits from random places"),
+        WHOLE("simulations", simulations, 0, 1e6, "for the goodness of fit"),
+        REAL("exposure", exposure, 1e-6, 1e12, "S", "of simulated spectra [s]"),
+        WHOLE("walkers", walkers, 4, 100000, "of sample"),
+        WHOLE("steps", steps, 100, 1e8, "of sample; the first fifth is thrown away"),
+        WHOLE("draws", draws, 100, 1e7, "posterior draws to write"),
+        WHOLE("live-points", live_points, 20, 1e6, "of nested"),
+        REAL("min-ess", min_ess, 0, 1e8, "N", "of nested: effective samples wanted"),
+        WORD("net", net, "FILE", "network; train: ann, cnn, gru (dropout) or mlp (mixture)"),
+        WHOLE("n", n, 10, 1e8, "simulated spectra; train: 60 % train, 20 % validate, 20 % test"),
+        WORD("train-on", train_on, "FILE", "FITS table of simulations, THETA and COUNTS: the last fifth tests"),
+        WORD("start", start, "FILE", "train: begin with this network; with --train-on: adjust it to those spectra"),
+        REAL("dropout", dropout, 0, 0.95, "P", "rate; 0.1, mlp: 0"),
+        WHOLE("units", units, 0, 4096, "of each layer; 0: 100, mlp: 256"),
+        WHOLE("layers", depth, 0, 16, "0: 4"),
+        WHOLE("components", components, 1, XRAY_MAX_K, "of mlp's mixture"),
+        WHOLE("epochs", epochs, 0, 100000, "at most; 0: 5000, mlp: 60"),
+        WHOLE("batch", batch, 0, 100000, "0: 32, mlp: 128"),
+        REAL("rate", rate, 0, 1, "R", "learning rate; 0: 1e-4, mlp: 1e-3"),
+        SWITCH("resample", resample, "correct the network's draws by the likelihood"),
+        WHOLE("evaluations", evaluations, 3000, 1e6, "likelihoods for that; fewer with 2,000 effective samples"),
+        WHOLE("threads", threads, 0, MAX_THREADS, "0: all cores"),
+        {.name = "seed", .natural = &opt.seed, .value = "S", .help = "same seed, same results"},
+        SWITCH("quiet", quiet, "no progress bar"),
+        WORD("out", out, "DIR", "folder for tables, draws and pictures; train: the network's FILE"),
+        {0}};
+    /* clang-format on */
+    static session s;
+    int first, command = 0, status;
     s.opt = &opt;
     s.rows = rows;
     s.start = seconds_now();
@@ -1731,39 +1382,11 @@ int main(int argc, char **argv) {
             fail("fit_xray: '%.60s' is no command (fit, nested, sample, fakeit, train, infer, judge, compare; see "
                  "--help)",
                  s.command);
-        options_help(stdout, rows, "fit_xray COMMAND [options] FILE...", about);
+        options_help(stdout, rows, usage, about);
         return 0;
     }
-    first = options_parse(argc - 1, argv + 1, rows, "fit_xray COMMAND [options] FILE...", about);
-    argv += 1 + first;
-    argc -= 1 + first;
-    given = binning_of(&opt);
-    if (command >= INFER) load_net(&s, &given);
-    load_absorption(&s);
-    load_model(&s);
-    if (command == FAKEIT) {
-        if (argc != 1) fail("fit_xray fakeit: the name of the new spectrum is needed");
-        status = command_fakeit(&s, argv[0]);
-        close_session(&s);
-        return status;
-    }
-    if (command == TRAIN && (kind = choice_index("ann|cnn|gru|mlp", opt.net ? opt.net : "mlp")) < 0)
-        fail("fit_xray train: --net '%.60s' is not one of ann, cnn, gru, mlp", opt.net);
-    if (argc == 0 && (command == TRAIN || command == JUDGE)) load_blank(&s, &given);
-    else load_data(&s, &given, argv, argc);
-    load_problem(&s);
-    load_band(&s);
-    if (command >= INFER) check_net(&s);
-    if (command != TRAIN && out_folder(opt.out, err)) fail("%s", err);
-    switch (command) {
-    case FIT: status = command_fit(&s); break;
-    case NESTED: status = command_nested(&s); break;
-    case SAMPLE: status = command_sample(&s); break;
-    case TRAIN: status = command_train(&s, kind); break;
-    case INFER: status = command_infer(&s); break;
-    case JUDGE: status = command_judge(&s); break;
-    default: status = command_compare(&s); break;
-    }
+    first = options_parse(argc - 1, argv + 1, rows, usage, about);
+    status = run_command(&s, command, argv + 1 + first, argc - 1 - first);
     close_session(&s);
     return status;
 }

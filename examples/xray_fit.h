@@ -287,6 +287,21 @@ static inline int xray_step(double *d, const double *g, const double *h, const i
     return 1;
 }
 
+/* The step from u that stays in the cube: what stands at an edge and would leave it is held, and the others solved for
+   again. Cutting such a step off instead can leave it going uphill. */
+static inline int xray_step_inside(double *d, const double *u, const double *g, const double *h, const int *held,
+                                   double lambda, int n) {
+    int stays[XRAY_MAX_FREE], again = 1;
+    memcpy(stays, held, (size_t)n * sizeof *stays);
+    while (again) {
+        again = 0;
+        if (!xray_step(d, g, h, stays, lambda, n)) return 0;
+        for (int k = 0; k < n; k++)
+            if ((u[k] <= 0 && d[k] < 0) || (u[k] >= 1 && d[k] > 0)) again = stays[k] = 1;
+    }
+    return 1;
+}
+
 /* Covariance of u and errors of theta at the best point, over the parameters that are not held. */
 static inline void xray_errors(xray_best *best, const xray_fitter *f, const double *h, const int *held) {
     double unit[XRAY_MAX_FREE], column[XRAY_MAX_FREE], up[XRAY_MAX_FREE], down[XRAY_MAX_FREE], move[XRAY_MAX_FREE];
@@ -324,7 +339,7 @@ static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, co
             held[k] = (fixed && fixed[k]) || (best->u[k] <= 0 && g[k] > 0) || (best->u[k] >= 1 && g[k] < 0);
         while (!better && lambda < 1e12) {
             double s, gain = 0, theta[XRAY_MAX_FREE];
-            if (!xray_step(d, g, h, held, lambda, n)) break;
+            if (!xray_step_inside(d, best->u, g, h, held, lambda, n)) break;
             for (int k = 0; k < n; k++) {
                 double at = best->u[k] + d[k];
                 trial[k] = at > 0 ? (at < 1 ? at : 1) : 0;
@@ -339,7 +354,7 @@ static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, co
                 memcpy(best->u, trial, (size_t)n * sizeof *trial);
                 memcpy(f->model, f->moved, (size_t)f->n_bin * sizeof *f->model);
                 lambda = fmax(lambda / 10, 1e-12);
-            } else if (gain < 1e-7) { /* nothing to win that rounding would not hide */
+            } else if (fabs(gain) < 1e-7) { /* nothing to win that rounding would not hide */
                 calm = 2;
                 break;
             } else {

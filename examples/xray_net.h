@@ -1,5 +1,12 @@
-/* xray_net.h: posteriors of X-ray spectra from networks trained on simulations: what fit_xray's train, infer and
-   compare share. Include after xray_fit.h and bml_nn.h.
+/* xray_net.h: posteriors of X-ray spectra from networks trained on simulations: reading a network, drawing from it,
+   correcting the draws by the likelihood. Include after bml_mcmc.h. Training: xray_train.h; tests: xray_judge.h.
+
+     xray_net_read(&net, "net.safetensors", err);
+     xray_net_draw(z, &mixture, &net, work, counts, n, seed, err);             the network's own posterior, in z
+     xray_net_fits(best, &near, fitter, prior, z, n, 200);                     maximum likelihood from there
+     xray_resample(&r, &mixture, &near, &how, err);                            weights by the likelihood
+     xray_resampled_draw(z, &r, n, seed);                                      equally weighted draws, in z
+     xray_theta_from_z(theta, prior, z, n, d);
 
    Coordinates. A prior maps each parameter to u in (0,1), uniform; z = probit(u) is then standard normal. Networks see
    spectra, never parameters outside their prior.
@@ -11,19 +18,23 @@
                assumed.
    - mixture   (mlp) gives K Gaussians in z with full covariances, trained on -ln q(z|spectrum) (Bishop 1994,
                NCRG/94/004; Papamakarios & Murray 2016, arXiv:1605.06376): with enough simulations q is the posterior.
-               Input 2 sqrt(D + 3/8) (Anscombe 1948), whose noise is 1 in every bin, through its principal components;
-               Poisson noise is drawn afresh for every epoch; at the end widths are set right on the validation rows.
+               Inputs 2 sqrt(D + 3/8) (Anscombe 1948) and ln(D + 1), through their principal components; Poisson noise
+               is drawn afresh for every epoch; at the end widths are set right on the validation rows.
 
-   Importance resampling. Draws from q get weights L(z) prior(z)/q(z) with the true likelihood; then a t distribution is
-   fitted to the weighted draws, drawn from, and so on; all draws count, weighted by the density of all proposals
-   together (Cornuet et al. 2012, Scand. J. Stat. 39, 798). The weights correct what the network has wrong, give ln Z,
-   and an effective sample size: when that of the network's own draws is below a few per cent, the spectrum lies
-   outside of what the network has learnt. Right for one connected mode; separated modes that q does not have are not
-   found. */
+   Importance resampling. Draws from q get weights L(z) prior(z)/q(z) with the true likelihood; then a few t
+   distributions are fitted to the weighted draws, drawn from, and so on; all draws count, weighted by the density of
+   all proposals together (Cornuet et al. 2012, Scand. J. Stat. 39, 798). A tenth of the first draws are the prior's, a
+   fifth are twice as wide as the network says: what it has wrong is found again. The weights give ln Z and an effective
+   sample size, for which draws are added; when it stays below some 400, do not trust the result: use nested sampling.
+   Separated modes that neither the network's draws, nor fits from them, come near are not found.
+   Public domain or MIT, see LICENSE. */
 #ifndef XRAY_NET_H
 #define XRAY_NET_H
 #include "bml_nn.h"
 #include "xray_fit.h"
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 /* Inverse of the normal distribution (Acklam's rational start, one step of Halley): relative error below 1e-14. */
 static inline double xray_probit(double p) {
@@ -58,8 +69,9 @@ static inline double xray_normal_cdf(double x) {
 
 /* ==== mixtures ====================================================================================================
    K Gaussians over d dimensions. Component k: share exp(log_share), mean, and lower triangular L with precision L^T L.
-   A network writes them as K rows of 1 + d + d (d+1)/2 numbers: logit, mean, then L row by row with the logarithm of
-   its diagonal. */
+   A network writes them as K rows of 1 + d + d (d+1)/2 numbers: logit, mean, then row by row L_ij/L_ii and, on the
+   diagonal, ln L_ii. So z_i, given those before it, has mean m_i - sum_j<i (L_ij/L_ii) (z_j - m_j) and standard
+   deviation 1/L_ii: the ratios are of order 1 however narrow the posterior is. */
 
 enum { XRAY_MAX_K = 32 };
 
@@ -87,13 +99,12 @@ static inline void xray_mixture_from(xray_mixture *m, const bml_nn_real *row, in
         m->log_det[c] = 0;
         for (int i = 0; i < d; i++) m->mean[c][i] = (double)p[1 + i];
         p += 1 + d;
-        for (int i = 0; i < d; i++)
-            for (int j = 0; j <= i; j++, p++) {
-                double v = (double)*p;
-                if (i == j) v = exp(fmin(fmax(v, -30), 30));
-                m->l[c][i * d + j] = v / wider;
-                if (i == j) m->log_det[c] += log(v / wider);
-            }
+        for (int i = 0; i < d; p += ++i) {
+            double e = exp(fmin(fmax((double)p[i], -30), 30)) / wider;
+            for (int j = 0; j < i; j++) m->l[c][i * d + j] = (double)p[j] * e;
+            m->l[c][i * d + i] = e;
+            m->log_det[c] += log(e);
+        }
     }
     for (int c = 0; c < k; c++) m->log_share[c] -= log(sum);
 }
@@ -129,62 +140,20 @@ static inline void xray_mixture_draw(double *z, const xray_mixture *m, double wi
     }
 }
 
-/* The loss of the mixture network: mean over rows of -ln q(z), for bml_nn's BML_NN_CUSTOM. Targets hold z in their
-   first d columns; *user is int {k, d}. */
-static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
-    const int k = ((const int *)user)[0], d = ((const int *)user)[1], size = xray_mixture_size(d);
-    double total = 0;
-    for (int r = 0; r < b->n; r++) {
-        const bml_nn_real *row = b->prediction + (size_t)r * b->n_out, *z = b->target + (size_t)r * b->n_out;
-        bml_nn_real *g = b->gradient + (size_t)r * b->n_out;
-        double each[XRAY_MAX_K], logit[XRAY_MAX_K], y[XRAY_MAX_K][XRAY_MAX_FREE], off[XRAY_MAX_K][XRAY_MAX_FREE],
-            top = -1e300, top_logit = -1e300, sum = 0, sum_logit = 0;
-        for (int c = 0; c < k; c++) {
-            const bml_nn_real *p = row + c * size, *l = p + 1 + d;
-            double s = 0, log_det = 0;
-            for (int i = 0; i < d; i++) off[c][i] = (double)z[i] - (double)p[1 + i];
-            for (int i = 0; i < d; i++) {
-                double v = 0;
-                for (int j = 0; j < i; j++) v += (double)*l++ * off[c][j];
-                log_det += (double)*l;
-                v += exp(fmin(fmax((double)*l++, -30), 30)) * off[c][i];
-                y[c][i] = v;
-                s += v * v;
-            }
-            logit[c] = (double)p[0];
-            each[c] = logit[c] + log_det - 0.5 * s;
-            top = fmax(top, each[c]);
-            top_logit = fmax(top_logit, logit[c]);
-        }
-        for (int c = 0; c < k; c++) sum += exp(each[c] - top), sum_logit += exp(logit[c] - top_logit);
-        total += top_logit + log(sum_logit) - top - log(sum) + 0.91893853320467274 * d;
-        for (int c = 0; c < k; c++) {
-            double share = exp(each[c] - top) / sum, prior = exp(logit[c] - top_logit) / sum_logit,
-                   mean[XRAY_MAX_FREE] = {0};
-            const bml_nn_real *l = row + c * size + 1 + d;
-            bml_nn_real *to = g + c * size, *to_l = to + 1 + d;
-            to[0] = (bml_nn_real)((prior - share) / b->n);
-            for (int i = 0; i < d; i++) {
-                for (int j = 0; j < i; j++, l++) {
-                    mean[j] -= (double)*l * y[c][i];
-                    *to_l++ = (bml_nn_real)(share * y[c][i] * off[c][j] / b->n);
-                }
-                double diagonal = exp(fmin(fmax((double)*l++, -30), 30));
-                mean[i] -= diagonal * y[c][i];
-                *to_l++ = (bml_nn_real)(share * (y[c][i] * diagonal * off[c][i] - 1) / b->n);
-            }
-            for (int i = 0; i < d; i++) to[1 + i] = (bml_nn_real)(share * mean[i] / b->n);
-        }
-    }
-    return total / b->n;
-}
-
 /* ==== importance resampling ======================================================================================= */
 
 /* log_target[n] of z[n][d]: ln likelihood + ln normal density of z; -INFINITY is allowed. */
 typedef void (*xray_target)(double *log_target, const double *z, int n, int d, void *user);
 
-enum { XRAY_STAGES = 4 };
+enum { XRAY_STAGES = 24, XRAY_T = 4 };
+
+typedef struct xray_resampling {
+    int first, stage, most; /* draws from the network, of each stage after, in all; 0: 1500, 1000, 10000 */
+    double enough;          /* effective samples; 0: 2000 */
+    xray_target target;
+    void *user;
+    uint64_t seed;
+} xray_resampling;
 
 typedef struct xray_resampled {
     int n, d;            /* all draws */
@@ -254,18 +223,99 @@ static inline int xray_t_make(xray_t *t, const double *mean, double *cov, int d)
     return 1;
 }
 
-/* The t with the weighted mean and covariance of z[n][d]. */
+/* The t with the weighted mean and covariance of z[n][d]; weights sum to anything above 0. */
 static inline int xray_t_fit(xray_t *t, const double *z, const double *weight, int n, int d) {
-    double cov[XRAY_MAX_FREE * XRAY_MAX_FREE] = {0}, mean[XRAY_MAX_FREE] = {0};
-    for (int i = 0; i < n; i++)
+    double cov[XRAY_MAX_FREE * XRAY_MAX_FREE] = {0}, mean[XRAY_MAX_FREE] = {0}, all = 0;
+    for (int i = 0; i < n; i++) {
+        all += weight[i];
         for (int k = 0; k < d; k++) mean[k] += weight[i] * z[(size_t)i * (size_t)d + (size_t)k];
-    for (int i = 0; i < n; i++)
+    }
+    for (int k = 0; k < d; k++) mean[k] /= all;
+    for (int i = 0; i < n; i++) {
+        const double *at = z + (size_t)i * (size_t)d;
+        if (!(weight[i] > 0)) continue;
         for (int k = 0; k < d; k++)
-            for (int l = 0; l <= k; l++)
-                cov[k * d + l] += weight[i] * (z[(size_t)i * (size_t)d + (size_t)k] - mean[k]) *
-                                  (z[(size_t)i * (size_t)d + (size_t)l] - mean[l]);
+            for (int l = 0; l <= k; l++) cov[k * d + l] += weight[i] / all * (at[k] - mean[k]) * (at[l] - mean[l]);
+    }
     for (int k = 0; k < d; k++) cov[k * d + k] *= 1 + 1e-6;
     return xray_t_make(t, mean, cov, d);
+}
+
+/* Up to XRAY_T of them with their shares: a proposal. */
+typedef struct xray_proposal {
+    int k;
+    double share[XRAY_T];
+    xray_t t[XRAY_T];
+} xray_proposal;
+
+static inline double xray_proposal_density(const xray_proposal *p, const double *z) {
+    double sum = 0;
+    for (int c = 0; c < p->k; c++) sum += p->share[c] * exp(xray_t_log(&p->t[c], z));
+    return sum;
+}
+
+static inline void xray_proposal_draw(double *z, const xray_proposal *p, bml_mcmc_rng *rng) {
+    double u = bml_mcmc_rng_uniform(rng);
+    int c = 0;
+    while (c + 1 < p->k && (u -= p->share[c]) > 0) c++;
+    xray_t_draw(z, &p->t[c], rng);
+}
+
+/* Leaves out components that are too small to have a covariance; returns how many are left. */
+static inline int xray_proposal_tidy(xray_proposal *p) {
+    int k = 0;
+    double all = 0;
+    for (int c = 0; c < p->k; c++) {
+        if (!(p->share[c] > 0.01)) continue;
+        p->t[k] = p->t[c];
+        all += p->share[k] = p->share[c];
+        k++;
+    }
+    for (int c = 0; c < k; c++) p->share[c] /= all;
+    return p->k = k;
+}
+
+/* part[c][n] = weight times the share of component c in the proposal's density at each draw. */
+static inline void xray_proposal_parts(double *part, const xray_proposal *p, const double *z, const double *weight,
+                                       int n, int d) {
+    for (int i = 0; i < n; i++) {
+        double sum = 0;
+        for (int c = 0; c < p->k; c++) {
+            double q = weight[i] > 1e-9 ? p->share[c] * exp(xray_t_log(&p->t[c], z + (size_t)i * (size_t)d)) : 0;
+            sum += part[c * n + i] = q;
+        }
+        for (int c = 0; c < p->k; c++) part[c * n + i] *= sum > 0 ? weight[i] / sum : 0;
+    }
+}
+
+/* Fits the proposal to weighted draws z[n][d], weights of sum 1, by expectation and maximisation (Cappe et al. 2008,
+   Stat. Comput. 18, 447). It starts from one t for all, with centres at draws taken by their weights. part[XRAY_T][n]:
+   room. Returns 0 where the draws are degenerate. */
+static inline int xray_proposal_fit(xray_proposal *p, const double *z, const double *weight, double *part, int n, int d,
+                                    bml_mcmc_rng *rng) {
+    enum { ROUNDS = 12 };
+    if (!xray_t_fit(&p->t[0], z, weight, n, d)) return 0;
+    p->k = XRAY_T;
+    for (int c = 0; c < XRAY_T; c++) {
+        double u = bml_mcmc_rng_uniform(rng);
+        int i = 0;
+        while (i + 1 < n && (u -= weight[i]) > 0) i++;
+        p->t[c] = p->t[0];
+        p->share[c] = 1.0 / XRAY_T;
+        if (c) memcpy(p->t[c].mean, z + (size_t)i * (size_t)d, (size_t)d * sizeof *z);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        xray_proposal next = *p;
+        xray_proposal_parts(part, p, z, weight, n, d);
+        for (int c = 0; c < p->k; c++) {
+            double sum = 0, square = 0;
+            for (int i = 0; i < n; i++) sum += part[c * n + i], square += part[c * n + i] * part[c * n + i];
+            next.share[c] = sum * sum > 4 * (d + 1) * square && xray_t_fit(&next.t[c], z, part + c * n, n, d) ? sum : 0;
+        }
+        if (xray_proposal_tidy(&next) == 0) break;
+        *p = next;
+    }
+    return 1;
 }
 
 /* weight[n] = exp(power (log_ratio - top)), normalised; returns the effective sample size. */
@@ -286,75 +336,93 @@ static inline void xray_mixture_widen(xray_mixture *wide, const xray_mixture *m)
     }
 }
 
-/* Density at z of a stage's draws: of t, or of the first stage (NULL), which draws a fifth from the wide mixture. */
-static inline double xray_proposal(const double *z, const xray_t *t, const xray_mixture *m, const xray_mixture *wide) {
-    return t ? exp(xray_t_log(t, z)) : 0.8 * exp(xray_mixture_log(m, z)) + 0.2 * exp(xray_mixture_log(wide, z));
+/* The first proposal: seven tenths the network's mixture, two tenths the same twice as wide, one tenth the prior. */
+static inline double xray_first_density(const xray_mixture *m, const xray_mixture *wide, const double *z) {
+    double prior = 0;
+    for (int k = 0; k < m->d; k++) prior -= 0.5 * z[k] * z[k] + 0.91893853320467274;
+    return 0.7 * exp(xray_mixture_log(m, z)) + 0.2 * exp(xray_mixture_log(wide, z)) + 0.1 * exp(prior);
 }
 
-/* Draws n_first from the mixture (a fifth of them twice as wide, so that its tails are never too light), then 3 stages
-   of n_stage from t distributions fitted to all before; the first of those is `near` unless that is NULL: a t around
-   the best fit, found from the network's answer, helps where the network is far wider than the posterior. Free it.
-   Returns 0, or -1 with err. */
-static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const xray_t *near, int n_first, int n_stage,
-                                xray_target target, void *user, uint64_t seed, char *err) {
-    int d = m->d, n = n_first + (XRAY_STAGES - 1) * n_stage, done = 0, stages = 0, count[XRAY_STAGES] = {0};
-    double *density, *ratio; /* [n] sum over proposals of count q; log weights */
-    xray_t t[XRAY_STAGES];
+static inline void xray_first_draw(double *z, const xray_mixture *m, int i, bml_mcmc_rng *rng) {
+    if (i % 10 < 9) xray_mixture_draw(z, m, i % 10 < 7 ? 1 : 2, rng);
+    else
+        for (int k = 0; k < m->d; k++) z[k] = bml_mcmc_rng_normal(rng);
+}
+
+/* ln of the mean weight, its error and the effective sample size, from all n = done draws. */
+static inline int xray_resampled_sum(xray_resampled *r, const double *ratio, char *err) {
+    double top = -1e300, sum = 0;
+    r->ess = xray_weights(r->weight, ratio, r->n, 1);
+    for (int i = 0; i < r->n; i++) top = fmax(top, ratio[i]);
+    for (int i = 0; i < r->n; i++) sum += exp(ratio[i] - top);
+    r->log_z = top + log(sum); /* sum of target/(n q) */
+    r->log_z_error = sqrt(fmax(1 / r->ess - 1.0 / r->n, 0));
+    if (r->ess >= 1) return 0;
+    xray_resampled_free(r);
+    return error_set(err, "importance resampling: the likelihood is zero at all draws");
+}
+
+/* The proposal of the next stage: `near`, if there is one and it is the first, else a fit to what is known. Weights are
+   flattened until enough draws count. */
+static inline int xray_next_proposal(xray_proposal *p, xray_resampled *r, const double *ratio, double *part, int stage,
+                                     const xray_proposal *near, bml_mcmc_rng *rng) {
+    double power = 1;
+    if (stage == 1 && near && near->k) {
+        *p = *near;
+        return 1;
+    }
+    while (xray_weights(r->weight, ratio, r->n, power) < fmin(25.0 * r->d, 0.3 * r->n) && power > 1e-3) power *= 0.8;
+    return xray_proposal_fit(p, r->z, r->weight, part, r->n, r->d, rng);
+}
+
+/* Draws from the mixture, widened and with a part from the prior so that its tails are never too light; then stages of
+   draws from t distributions fitted to all before, until there are enough effective samples. The first of the stages is
+   `near` unless that is NULL: t around the best fits, found from the network's answers, help where the network is far
+   wider than the posterior. Free it. Returns 0, or -1 with err; r->ess below config's `enough` is no error. */
+static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const xray_proposal *near,
+                                const xray_resampling *config, char *err) {
+    int first = config->first ? config->first : 1500, more = config->stage ? config->stage : 1000, d = m->d, stage = 0,
+        most = config->most ? config->most : 10000, room = most > first ? most : first, count[XRAY_STAGES];
+    double enough = config->enough > 0 ? config->enough : 2000, *density, *ratio, *part;
+    xray_proposal *p = xray_alloc(XRAY_STAGES, sizeof *p);
     xray_mixture wide;
     bml_mcmc_rng rng;
     xray_mixture_widen(&wide, m);
     memset(r, 0, sizeof *r);
-    r->z = xray_alloc((size_t)n, ((size_t)d + 4) * sizeof *r->z);
-    if (!r->z) return error_set(err, "out of memory");
     r->d = d;
-    r->log_target = r->z + (size_t)n * (size_t)d;
-    r->weight = r->log_target + n;
-    density = r->weight + n;
-    ratio = density + n;
-    bml_mcmc_rng_init(&rng, seed, 11);
-    for (int stage = 0; stage < XRAY_STAGES; stage++) {
-        int more = stage ? n_stage : n_first, best = 0;
-        if (stage == 1 && near) {
-            t[stage] = *near;
-        } else if (stage > 0) { /* flatten the weights until enough draws count */
-            double power = 1;
-            while (xray_weights(r->weight, ratio, done, power) < fmin(25.0 * d, 0.3 * done) && power > 1e-3)
-                power *= 0.8;
-            if (!xray_t_fit(&t[stage], r->z, r->weight, done, d)) break;
+    r->z = p ? xray_alloc((size_t)room, ((size_t)d + 4 + XRAY_T) * sizeof *r->z) : NULL;
+    if (!r->z) {
+        free(p);
+        return error_set(err, "out of memory");
+    }
+    r->log_target = r->z + (size_t)room * (size_t)d;
+    r->weight = r->log_target + room;
+    density = r->weight + room; /* sum over proposals of count q */
+    ratio = density + room;     /* log weights */
+    part = ratio + room;        /* [XRAY_T][room] */
+    bml_mcmc_rng_init(&rng, config->seed, 11);
+    for (; stage < XRAY_STAGES && (stage == 0 || r->n + more <= most) && (stage < 3 || r->ess < enough); stage++) {
+        int done = r->n;
+        if (stage && !xray_next_proposal(&p[stage], r, ratio, part, stage, near, &rng)) break;
+        count[stage] = stage ? more : first;
+        r->n += count[stage];
+        for (int i = done; i < r->n; i++) {
+            if (stage) xray_proposal_draw(r->z + (size_t)i * (size_t)d, &p[stage], &rng);
+            else xray_first_draw(r->z + (size_t)i * (size_t)d, m, i, &rng);
         }
-        for (int i = done; i < done + more; i++) {
-            double *z = r->z + (size_t)i * (size_t)d;
-            if (stage) xray_t_draw(z, &t[stage], &rng);
-            else xray_mixture_draw(z, m, i % 5 == 4 ? 2 : 1, &rng);
-        }
-        target(r->log_target + done, r->z + (size_t)done * (size_t)d, more, d, user);
-        count[stage] = more;
-        stages = stage + 1;
-        for (int i = 0; i < done + more; i++) { /* every draw by every proposal so far */
+        config->target(r->log_target + done, r->z + (size_t)done * (size_t)d, r->n - done, d, config->user);
+        for (int i = 0; i < r->n; i++) { /* every draw by every proposal so far */
             const double *z = r->z + (size_t)i * (size_t)d;
-            int from = i < done ? stage : 0;
-            if (i >= done) density[i] = 0;
-            for (int s = from; s < stages; s++) density[i] += count[s] * xray_proposal(z, s ? &t[s] : NULL, m, &wide);
+            if (i >= done) density[i] = count[0] * xray_first_density(m, &wide, z);
+            for (int s = i < done ? stage : 1; s <= stage; s++)
+                if (s) density[i] += count[s] * xray_proposal_density(&p[s], z);
             ratio[i] = density[i] > 0 ? r->log_target[i] - log(density[i]) : -1e300;
-            if (ratio[i] > ratio[best]) best = i;
         }
-        done += more;
-        if (stage == 0) r->ess_net = xray_weights(r->weight, ratio, done, 1) / done;
+        r->ess = xray_weights(r->weight, ratio, r->n, 1);
+        if (stage == 0) r->ess_net = r->ess / r->n;
     }
-    r->n = done;
-    r->ess = xray_weights(r->weight, ratio, done, 1);
-    {
-        double top = -1e300, sum = 0;
-        for (int i = 0; i < done; i++) top = fmax(top, ratio[i]);
-        for (int i = 0; i < done; i++) sum += exp(ratio[i] - top);
-        r->log_z = top + log(sum); /* sum of target/(n q) */
-        r->log_z_error = sqrt(fmax(1 / r->ess - 1.0 / done, 0));
-    }
-    if (!(r->ess >= 1)) {
-        xray_resampled_free(r);
-        return error_set(err, "importance resampling: the likelihood is zero at all draws");
-    }
-    return 0;
+    free(p);
+    return xray_resampled_sum(r, ratio, err);
 }
 
 /* out[n][d]: equally weighted z by systematic resampling, in random order. */
@@ -378,82 +446,6 @@ static inline void xray_resampled_draw(double *out, const xray_resampled *r, int
     }
 }
 
-/* ==== simulations ================================================================================================= */
-
-/* Spectra of one data set's bins, drawn from the prior. */
-typedef struct xray_set {
-    size_t n;
-    int n_bin, d;
-    float *mean; /* [n][n_bin] model counts, without noise */
-    float *u;    /* [n][d] parameters in the cube */
-} xray_set;
-
-static inline void xray_set_free(xray_set *s) {
-    free(s->mean);
-    free(s->u);
-    memset(s, 0, sizeof *s);
-}
-
-/* n models; rows first ... first + n - 1 of the seed's sequence. fitter[threads]. */
-static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter **fitter, int threads,
-                                const bml_mcmc_prior *prior, uint64_t seed, char *err) {
-    int bad = 0;
-    memset(s, 0, sizeof *s);
-    s->n = n;
-    s->n_bin = fitter[0]->n_bin;
-    s->d = fitter[0]->n_free;
-    s->mean = xray_alloc(n, (size_t)s->n_bin * sizeof *s->mean);
-    s->u = xray_alloc(n, (size_t)s->d * sizeof *s->u);
-    if (!s->mean || !s->u) {
-        xray_set_free(s);
-        return error_set(err, "out of memory for %zu spectra", n);
-    }
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : bad)
-#endif
-    for (long i = 0; i < (long)n; i++) {
-#ifdef _OPENMP
-        xray_fitter *f = fitter[omp_get_thread_num()];
-#else
-        xray_fitter *f = fitter[0];
-#endif
-        double u[XRAY_MAX_FREE], theta[XRAY_MAX_FREE];
-        bml_mcmc_rng rng;
-        bml_mcmc_rng_init(&rng, seed, ((uint64_t)1 << 40) + first + (uint64_t)i);
-        for (int k = 0; k < s->d; k++) {
-            s->u[(size_t)i * (size_t)s->d + (size_t)k] = (float)(u[k] = bml_mcmc_rng_uniform(&rng));
-        }
-        bad += bml_mcmc_prior_transform(prior, theta, u) != 0;
-        xray_counts(f->moved, f, theta);
-        for (int b = 0; b < s->n_bin; b++) {
-            bad += !(f->moved[b] >= 0 && f->moved[b] < 1e15);
-            s->mean[(size_t)i * (size_t)s->n_bin + (size_t)b] = (float)f->moved[b];
-        }
-    }
-    (void)threads;
-    if (bad) xray_set_free(s);
-    return bad ? error_set(err, "the model is not finite everywhere in its prior") : 0;
-}
-
-/* x[n][n_bin] of rows from ... from + n - 1: Poisson counts, as they are (dropout nets) or 2 sqrt(D + 3/8). */
-static inline void xray_set_noise(float *x, const xray_set *s, size_t from, size_t n, int root, uint64_t seed,
-                                  uint64_t epoch, int threads) {
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(threads)
-#endif
-    for (long i = 0; i < (long)n; i++) {
-        bml_mcmc_rng rng;
-        const float *mean = s->mean + (from + (size_t)i) * (size_t)s->n_bin;
-        float *to = x + (size_t)i * (size_t)s->n_bin;
-        bml_mcmc_rng_init(&rng, seed + 0x9E3779B97F4A7C15u * (epoch + 1), ((uint64_t)2 << 40) + from + (uint64_t)i);
-        for (int b = 0; b < s->n_bin; b++) {
-            double counts = xray_poisson(&rng, (double)mean[b]);
-            to[b] = (float)(root ? 2 * sqrt(counts + 0.375) : counts);
-        }
-    }
-    (void)threads;
-}
-
 /* ==== a trained network =========================================================================================== */
 
 typedef struct xray_net {
@@ -463,7 +455,13 @@ typedef struct xray_net {
     int *bin, n_channel;               /* [n_channel] the bins that it was trained for */
     const char *model, *prior, *fixed; /* texts in the file: expression, prior lines, NAME=VALUE lines */
     int statistic, abundance;          /* XRAY_C ...; XRAY_WILM, XRAY_ANGR, or -1: a table of the user's own */
+    const bml_nn_real *shift;          /* [d][xray_shift_size(d)], see xray_net_adjust; NULL: none */
 } xray_net;
+
+/* Terms of a polynomial of second degree in d variables. */
+static inline int xray_shift_size(int d) {
+    return 1 + d + d * (d + 1) / 2;
+}
 
 static inline void xray_net_free(xray_net *n) {
     bml_nn_free(n->nn);
@@ -471,203 +469,48 @@ static inline void xray_net_free(xray_net *n) {
     memset(n, 0, sizeof *n);
 }
 
-enum { XRAY_ANN, XRAY_CNN, XRAY_GRU, XRAY_MLP, XRAY_WHITE = 32 };
-
-/* A network for n_bin bins and d parameters: units in each hidden layer, dropout rate, k components (MLP). Free it. */
-static inline int xray_net_make(xray_net *net, int kind, int n_bin, int d, int units, int depth, double rate, int k,
-                                uint64_t seed, char *err) {
-    bml_nn_layer layer[2 * 16 + 4];
-    bml_nn_config config = {.layers = layer, .seed = seed};
-    int n = 0;
-    memset(net, 0, sizeof *net);
-    memset(layer, 0, sizeof layer);
-    net->mixture = kind == XRAY_MLP;
-    net->k = net->mixture ? k : 0;
-    net->d = d;
-    net->n_bin = n_bin;
-    layer[n].kind = BML_NN_INPUT;
-    layer[n].features = kind == XRAY_CNN || kind == XRAY_GRU ? 1 : n_bin;
-    layer[n++].steps = kind == XRAY_CNN || kind == XRAY_GRU ? n_bin : 0;
-    if (net->mixture) {
-        layer[n].kind = BML_NN_DENSE; /* see xray_net_whiten */
-        layer[n].name = "whiten";
-        layer[n++].units = n_bin < XRAY_WHITE ? n_bin : XRAY_WHITE;
-    }
-    for (int i = 0; i < depth && i < 16; i++) {
-        bml_nn_layer *l = &layer[n++];
-        l->units = units;
-        if (kind == XRAY_GRU) {
-            l->kind = BML_NN_GRU;
-            l->sequence = i + 1 < depth;
-        } else if (kind == XRAY_CNN) {
-            l->kind = BML_NN_CONV;
-            l->kernel = 5;
-            l->stride = 2;
-            l->same = 1;
-            l->activation = BML_NN_RELU;
-        } else {
-            l->kind = BML_NN_DENSE;
-            l->activation = kind == XRAY_MLP ? BML_NN_SILU : BML_NN_RELU;
-        }
-        if (rate > 0) {
-            layer[n].kind = BML_NN_DROPOUT;
-            layer[n++].rate = rate;
-        }
-    }
-    if (kind == XRAY_CNN) layer[n++].kind = BML_NN_FLATTEN;
-    layer[n].kind = BML_NN_DENSE;
-    layer[n].name = net->mixture ? "mixture" : NULL;
-    layer[n++].units = net->mixture ? k * xray_mixture_size(d) : d;
-    config.n_layers = n;
-    if (!bml_nn_create(&net->nn, &config)) return 0;
-    error_set(err, "network: %.400s", bml_nn_message(net->nn));
-    xray_net_free(net);
-    return -1;
-}
-
-/* Eigenvalues and vectors of the symmetric a[n][n] by Jacobi's rotations: values[n] on a's diagonal, vectors v[n][n] in
-   columns. Changes a. */
-static inline void xray_jacobi(double *a, double *v, int n) {
-    for (int i = 0; i < n * n; i++) v[i] = i % (n + 1) == 0;
-    for (int sweep = 0; sweep < 30; sweep++) {
-        double off = 0, all = 0;
-        for (int i = 0; i < n * n; i++) *(i % (n + 1) ? &off : &all) += a[i] * a[i];
-        if (off <= 1e-20 * all) return;
-        for (int p = 0; p < n; p++)
-            for (int q = p + 1; q < n; q++) {
-                double theta, t, c, s;
-                if (fabs(a[p * n + q]) <= 1e-300) continue;
-                theta = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
-                t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
-                c = 1 / sqrt(t * t + 1);
-                s = t * c;
-                for (int k = 0; k < n; k++) {
-                    double x = a[p * n + k], y = a[q * n + k];
-                    a[p * n + k] = c * x - s * y;
-                    a[q * n + k] = s * x + c * y;
-                }
-                for (int k = 0; k < n; k++) {
-                    double x = a[k * n + p], y = a[k * n + q], f = v[k * n + p], g = v[k * n + q];
-                    a[k * n + p] = c * x - s * y;
-                    a[k * n + q] = s * x + c * y;
-                    v[k * n + p] = c * f - s * g;
-                    v[k * n + q] = s * f + c * g;
-                }
-            }
+/* Counts D in x[n_bin] become what networks see. Dropout: x[n_bin], as they are. Mixture: x[2 n_bin], 2 sqrt(D + 3/8),
+   whose noise is 1 in every bin, and ln(D + 1), in which brightness is one number added to the shape. */
+static inline void xray_input(float *x, int n_bin, int mixture) {
+    for (int b = 0; b < n_bin && mixture; b++) {
+        x[n_bin + b] = logf(x[b] + 1);
+        x[b] = 2 * sqrtf(x[b] + 0.375f);
     }
 }
 
-/* Starts the first layer of a mixture network as the principal components of its inputs x[n][n_bin], each of variance
-   1, and fits the scaler. Noise is 1 in every bin, so that small components that a parameter moves by much more than
-   the noise are as loud as the great ones: without this, training takes long to hear them. At most 1,000 bins; more
-   are left alone. */
-static inline int xray_net_whiten(xray_net *net, const bml_nn_real *x, size_t n, char *err) {
-    int b = net->n_bin, units = b < XRAY_WHITE ? b : XRAY_WHITE, *order = xray_alloc((size_t)b, sizeof *order);
-    double *mean = xray_alloc((size_t)b, 3 * sizeof *mean), *cov = xray_alloc((size_t)b * (size_t)b, 2 * sizeof *cov);
-    bml_nn_real *scale = xray_alloc((size_t)b, 2 * sizeof *scale), *kernel;
-    size_t count = 0, rows = n < 4000 ? n : 4000;
-    int bad = !mean || !cov || !scale || !order;
-    if (!bad) bad = bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, x, n) != 0;
-    kernel = bad ? NULL : bml_nn_tensor(net->nn, "whiten.kernel", &count);
-    if (kernel && count == (size_t)b * (size_t)units && b <= 1000) {
-        double *v = cov + (size_t)b * (size_t)b;
-        for (size_t i = 0; i < rows; i++)
-            for (int k = 0; k < b; k++) mean[k] += (double)x[i * (size_t)b + (size_t)k] / (double)rows;
-        for (size_t i = 0; i < rows; i++) {
-            for (int k = 0; k < b; k++) mean[b + k] = (double)x[i * (size_t)b + (size_t)k] - mean[k];
-            for (int k = 0; k < b; k++)
-                for (int l = 0; l < b; l++) cov[k * b + l] += mean[b + k] * mean[b + l] / (double)rows;
-        }
-        for (int k = 0; k < b; k++) { /* the layers see (x - shift)/scale with scale 1: the components do the rest */
-            scale[k] = (bml_nn_real)mean[k];
-            scale[b + k] = 1;
-            order[k] = k;
-        }
-        xray_jacobi(cov, v, b);
-        for (int i = 0; i < units; i++) /* the largest first */
-            for (int k = i + 1; k < b; k++)
-                if (cov[order[k] * b + order[k]] > cov[order[i] * b + order[i]]) {
-                    int swap = order[i];
-                    order[i] = order[k], order[k] = swap;
-                }
-        for (int u = 0; u < units; u++) {
-            double sd = sqrt(fmax(cov[order[u] * b + order[u]], 1e-6));
-            for (int k = 0; k < b; k++) kernel[k * units + u] = (bml_nn_real)(v[k * b + order[u]] / sd);
-        }
-        bad = bml_nn_set_scaler(net->nn, BML_NN_INPUTS, scale, scale + b) != 0;
-    }
-    free(mean);
-    free(cov);
-    free(scale);
-    free(order);
-    return bad ? error_set(err, "network: %.300s", bml_nn_message(net->nn)) : 0;
+static inline size_t xray_input_size(int n_bin, int mixture) {
+    return (size_t)n_bin * (mixture ? 2 : 1);
 }
 
-/* Makes the widths of a mixture network right on rows that it was not trained on: x[n][n_bin], u[n][d]. The standard
-   deviation of parameter k is multiplied by the 68.3 % quantile of |z - mean|/sd; that is written into the last layer.
-   */
-static inline int xray_net_calibrate(xray_net *net, const bml_nn_real *x, const float *u, size_t n, char *err) {
-    enum { DRAWS = 200 };
-    size_t n_out = bml_nn_n_out(net->nn), count = 0, d = (size_t)net->d, units = 0;
-    bml_nn_real *out = xray_alloc(n, n_out * sizeof *out), *kernel = bml_nn_tensor(net->nn, "mixture.kernel", &count),
-                *bias = bml_nn_tensor(net->nn, "mixture.bias", &units);
-    double *off = xray_alloc(n, d * sizeof *off), wider[XRAY_MAX_FREE];
-    bml_mcmc_rng rng;
-    int bad = !out || !off || !kernel || !bias || units != n_out || bml_nn_predict(net->nn, NULL, out, x, n);
-    bml_mcmc_rng_init(&rng, 1, 15);
-    for (size_t i = 0; i < n && !bad; i++) {
-        xray_mixture m = {.d = 0};
-        double sum[XRAY_MAX_FREE] = {0}, square[XRAY_MAX_FREE] = {0}, z[XRAY_MAX_FREE] = {0};
-        xray_mixture_from(&m, out + i * n_out, net->k, net->d, 1);
-        for (int j = 0; j < DRAWS; j++) {
-            xray_mixture_draw(z, &m, 1, &rng);
-            for (size_t k = 0; k < d; k++) sum[k] += z[k] / DRAWS, square[k] += z[k] * z[k] / DRAWS;
-        }
-        for (size_t k = 0; k < d; k++)
-            off[k * n + i] =
-                fabs(xray_probit((double)u[i * d + k]) - sum[k]) / sqrt(fmax(square[k] - sum[k] * sum[k], 1e-12));
+/* term[xray_shift_size(d)] at a mixture's mean: 1, x_k, x_k x_l with x = 2 Phi(mean of z) - 1. */
+static inline void xray_shift_terms(double *term, const xray_mixture *m) {
+    int d = m->d, at = 1 + d;
+    term[0] = 1;
+    for (int k = 0; k < d; k++) {
+        double mean = 0;
+        for (int c = 0; c < m->k; c++) mean += exp(m->log_share[c]) * m->mean[c][k];
+        term[1 + k] = 2 * xray_normal_cdf(mean) - 1;
+        for (int l = 0; l <= k; l++) term[at++] = term[1 + k] * term[1 + l];
     }
-    for (size_t k = 0; k < d && !bad; k++) wider[k] = fmax(bml_mcmc_quantile(off + k * n, n, 0.683), 1e-3);
-    for (int c = 0; c < net->k && !bad; c++) {
-        size_t at = (size_t)(c * xray_mixture_size(net->d)) + 1 + d;
-        for (size_t i = 0; i < d; i++)
-            for (size_t j = 0; j <= i; j++, at++) {
-                if (i == j) bias[at] -= (bml_nn_real)log(wider[j]);
-                if (i == j) continue;
-                bias[at] /= (bml_nn_real)wider[j];
-                for (size_t row = 0; row < count / units; row++) kernel[row * units + at] /= (bml_nn_real)wider[j];
-            }
-    }
-    free(out);
-    free(off);
-    return bad ? error_set(err, "network: it could not be calibrated") : 0;
 }
 
-/* Puts into the file what a spectrum must be like, and what the numbers mean. */
-static inline int xray_net_describe(xray_net *net, const xray_data *data, const char *model, const char *prior,
-                                    const char *fixed, int statistic, int abundance, char *err) {
-    char text[64];
-    int bad = 0;
-    bml_nn_real *bin = xray_alloc((size_t)data->n_channel, sizeof *bin), how[3];
-    if (!bin) return error_set(err, "out of memory");
-    for (int c = 0; c < data->n_channel; c++) bin[c] = (bml_nn_real)data->bin[c];
-    how[0] = (bml_nn_real)data->exposure;
-    how[1] = (bml_nn_real)statistic;
-    how[2] = (bml_nn_real)abundance;
-    snprintf(text, sizeof text, "%s %d %d", net->mixture ? "mixture" : "dropout", net->k, net->d);
-    bad = bml_nn_set_text(net->nn, "xray_kind", text) || bml_nn_set_text(net->nn, "xray_model", model) ||
-          bml_nn_set_text(net->nn, "xray_prior", prior) || bml_nn_set_text(net->nn, "xray_fixed", fixed) ||
-          bml_nn_set_array(net->nn, "xray_bin", bin, (size_t)data->n_channel) ||
-          bml_nn_set_array(net->nn, "xray_how", how, 3);
-    free(bin);
-    return bad ? error_set(err, "out of memory") : 0;
+/* The mixture for one row of the network's outputs, shifted as xray_net_adjust has found. */
+static inline void xray_net_mixture_of(xray_mixture *m, const xray_net *net, const bml_nn_real *out) {
+    double term[1 + XRAY_MAX_FREE + XRAY_MAX_FREE * (XRAY_MAX_FREE + 1) / 2];
+    int size = xray_shift_size(net->d);
+    xray_mixture_from(m, out, net->k, net->d, 1);
+    if (!net->shift) return;
+    xray_shift_terms(term, m);
+    for (int k = 0; k < net->d; k++)
+        for (int i = 0; i < size; i++)
+            for (int c = 0; c < m->k; c++) m->mean[c][k] += (double)net->shift[k * size + i] * term[i];
 }
 
 /* Reads a network and all that it says about itself. Free it. */
 static inline int xray_net_read(xray_net *net, const char *path, char *err) {
     const char *kind;
-    const bml_nn_real *bin, *how;
-    size_t n = 0, three = 0;
+    const bml_nn_real *bin, *how, *shift;
+    size_t n = 0, three = 0, n_shift = 0;
     char word[16] = "";
     int status, sound;
     memset(net, 0, sizeof *net);
@@ -687,8 +530,10 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
             sscanf(kind, "%15s %d %d", word, &net->k, &net->d) == 3 && net->d > 0 && net->d <= XRAY_MAX_FREE &&
             net->k >= 0 && net->k <= XRAY_MAX_K;
     net->mixture = !strcmp(word, "mixture");
-    net->n_bin = (int)bml_nn_n_in(net->nn);
+    net->n_bin = (int)bml_nn_n_in(net->nn) / (net->mixture ? 2 : 1);
     if (sound) sound = bml_nn_n_out(net->nn) == (size_t)(net->mixture ? net->k * xray_mixture_size(net->d) : net->d);
+    shift = bml_nn_get_array(net->nn, "xray_shift", &n_shift);
+    if (sound && shift) sound = n_shift == (size_t)(net->d * xray_shift_size(net->d));
     net->bin = sound ? xray_alloc(n, sizeof *net->bin) : NULL;
     for (size_t c = 0; net->bin && c < n; c++) {
         sound = sound && (double)bin[c] >= -1 && (double)bin[c] < net->n_bin;
@@ -698,16 +543,12 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
         xray_net_free(net);
         return error_set(err, "%.300s: not a network of fit_xray train", path);
     }
+    net->shift = shift;
     net->n_channel = (int)n;
     net->exposure = (double)how[0];
     net->statistic = (int)how[1];
     net->abundance = (int)how[2];
     return 0;
-}
-
-/* The network's input for counts[n_bin]. */
-static inline void xray_net_input(bml_nn_real *x, const xray_net *net, const double *counts) {
-    for (int b = 0; b < net->n_bin; b++) x[b] = (bml_nn_real)(net->mixture ? 2 * sqrt(counts[b] + 0.375) : counts[b]);
 }
 
 /* One Gaussian, `wider` times as wide, around draws z[n][d]: what resampling starts from for a dropout network. */
@@ -735,19 +576,20 @@ static inline int xray_mixture_around(xray_mixture *m, const double *z, int n, i
    one row. */
 static inline int xray_net_draw(double *z, xray_mixture *m, const xray_net *net, bml_nn_work *work,
                                 const double *counts, int n, uint64_t seed, char *err) {
-    bml_nn_real *x = xray_alloc((size_t)net->n_bin, sizeof *x), *out;
+    bml_nn_real *x = xray_alloc(bml_nn_n_in(net->nn), sizeof *x), *out;
     bml_mcmc_rng rng;
     size_t n_out = bml_nn_n_out(net->nn);
     int status = BML_NN_NO_MEMORY;
     out = xray_alloc(net->mixture ? n_out : n_out * (size_t)n, sizeof *out);
     bml_mcmc_rng_init(&rng, seed, 13);
     if (x && out) {
-        xray_net_input(x, net, counts);
+        for (int b = 0; b < net->n_bin; b++) x[b] = (bml_nn_real)counts[b];
+        xray_input(x, net->n_bin, net->mixture);
         status =
             net->mixture ? bml_nn_predict(net->nn, work, out, x, 1) : bml_nn_draws(net->nn, work, out, x, 1, n, seed);
     }
     if (!status && net->mixture) {
-        xray_mixture_from(m, out, net->k, net->d, 1);
+        xray_net_mixture_of(m, net, out);
         for (int i = 0; i < n; i++) xray_mixture_draw(z + (size_t)i * (size_t)net->d, m, 1, &rng);
     } else if (!status) { /* outside of the prior is its edge */
         for (size_t i = 0; i < (size_t)n * (size_t)net->d; i++)
@@ -757,5 +599,104 @@ static inline int xray_net_draw(double *z, xray_mixture *m, const xray_net *net,
     free(out);
     if (status) return error_set(err, "network: %s", bml_nn_strerror(status));
     return net->mixture ? 0 : xray_mixture_around(m, z, n, net->d, 1.5, err);
+}
+
+/* ==== a spectrum's posterior, from the network's draws ============================================================ */
+
+/* The likelihood of a spectrum in z, over threads: fitter[threads]. */
+typedef struct xray_posterior {
+    const bml_mcmc_prior *prior;
+    xray_fitter **fitter;
+    int threads;
+} xray_posterior;
+
+/* theta[n][d] of z[n][d]. */
+static inline void xray_theta_from_z(double *theta, const bml_mcmc_prior *prior, const double *z, long n, int d) {
+    double u[XRAY_MAX_FREE];
+    for (long i = 0; i < n; i++) {
+        for (int k = 0; k < d; k++) u[k] = fmin(fmax(xray_normal_cdf(z[i * d + k]), 1e-15), 1 - 1e-15);
+        bml_mcmc_prior_transform(prior, theta + i * d, u);
+    }
+}
+
+/* An xray_target: user is an xray_posterior. */
+static inline void xray_posterior_target(double *out, const double *z, int n, int d, void *user) {
+    const xray_posterior *p = user;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static) num_threads(p->threads) if (p->threads > 1)
+#endif
+    for (int i = 0; i < n; i++) {
+        const double *at = z + (size_t)i * (size_t)d;
+        double theta[XRAY_MAX_FREE], v, log_prior = 0;
+        int thread = 0;
+#ifdef _OPENMP
+        if (p->threads > 1) thread = omp_get_thread_num();
+#endif
+        xray_theta_from_z(theta, p->prior, at, 1, d);
+        v = xray_evaluate(p->fitter[thread], theta);
+        for (int k = 0; k < d; k++) log_prior -= 0.5 * at[k] * at[k] + 0.91893853320467274;
+        out[i] = v < (double)INFINITY ? log_prior - 0.5 * v : -(double)INFINITY;
+    }
+}
+
+/* A t around a fit, in z: its covariance carried over from the cube of the fit; wide where the fit says nothing. */
+static inline int xray_near_fit(xray_t *t, const bml_mcmc_prior *prior, const xray_fitter *f, const xray_best *best) {
+    int d = f->n_free;
+    double mean[XRAY_MAX_FREE], slope[XRAY_MAX_FREE], cov[XRAY_MAX_FREE * XRAY_MAX_FREE], cube[2][XRAY_MAX_FREE];
+    for (int side = 0; side < 2; side++) { /* a small step to both sides, inside */
+        double theta[XRAY_MAX_FREE], u[XRAY_MAX_FREE];
+        for (int k = 0; k < d; k++) u[k] = fmin(fmax(best->u[k], 1e-3), 1 - 1e-3) + (side ? 5e-4 : -5e-4);
+        xray_from_cube(theta, f, u);
+        if (bml_mcmc_prior_inverse(prior, cube[side], theta)) return 0;
+    }
+    for (int k = 0; k < d; k++) {
+        double lo = xray_probit(cube[0][k]), hi = xray_probit(cube[1][k]);
+        mean[k] = 0.5 * (lo + hi);
+        slope[k] = (hi - lo) / 1e-3;
+    }
+    for (int k = 0; k < d; k++)
+        for (int l = 0; l <= k; l++) cov[k * d + l] = 1.2 * slope[k] * slope[l] * best->covariance[k * d + l];
+    for (int k = 0; k < d; k++) /* held at an edge, or not constrained */
+        if (!(cov[k * d + k] > 0 && cov[k * d + k] < 1)) {
+            for (int l = 0; l < d; l++) cov[(k > l ? k : l) * d + (k > l ? l : k)] = 0;
+            cov[k * d + k] = 0.5;
+        }
+    return xray_t_make(t, mean, cov, d);
+}
+
+enum { XRAY_FITS = 3 };
+
+/* Fits from the network's answer: the mean of its draws z[n][d] and the two draws of the lowest statistic among the
+   first `look`. best[XRAY_FITS], the best first; near, unless NULL, gets t around those that are near it. */
+static inline void xray_net_fits(xray_best *best, xray_proposal *near, xray_fitter *f, const bml_mcmc_prior *prior,
+                                 const double *z, int n, int look) {
+    int d = f->n_free, first[XRAY_FITS] = {0, -1, -1};
+    double mean[XRAY_MAX_FREE] = {0}, least[XRAY_FITS] = {0, (double)INFINITY, (double)INFINITY};
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < d; k++) mean[k] += z[i * d + k] / n;
+    for (int i = 0; i < look && i < n; i++) {
+        double theta[XRAY_MAX_FREE], v;
+        xray_theta_from_z(theta, prior, z + i * d, 1, d);
+        v = xray_evaluate(f, theta);
+        if (v < least[1]) least[2] = least[1], first[2] = first[1], least[1] = v, first[1] = i;
+        else if (v < least[2]) least[2] = v, first[2] = i;
+    }
+    for (int s = 0; s < XRAY_FITS; s++) {
+        double theta[XRAY_MAX_FREE], u[XRAY_MAX_FREE];
+        xray_best one;
+        int at = s;
+        xray_theta_from_z(theta, prior, s && first[s] >= 0 ? z + first[s] * d : mean, 1, d);
+        xray_to_cube(u, f, theta);
+        xray_fit(&one, f, u, NULL);
+        for (; at > 0 && one.statistic < best[at - 1].statistic; at--) best[at] = best[at - 1];
+        best[at] = one;
+    }
+    if (near) near->k = 0;
+    for (int s = 0; s < XRAY_FITS && near; s++) {
+        int is_new = s == 0 || best[s].statistic > best[s - 1].statistic + 0.01;
+        if (!is_new || !(best[s].statistic < best[0].statistic + 30)) continue;
+        near->k += xray_near_fit(&near->t[near->k], prior, f, &best[s]);
+    }
+    for (int c = 0; near && c < near->k; c++) near->share[c] = 1.0 / near->k;
 }
 #endif

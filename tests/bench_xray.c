@@ -1,11 +1,14 @@
-/* bench_xray.c: how long models, folds and fits of X-ray spectra take, on one core. Prints lines "name value unit".
+/* bench_xray.c: how long models, folds, fits and networks' posteriors of X-ray spectra take, on one core. Prints lines
+   "name value unit".
    The response has the shape of NICER's in 133 groups: 3,451 energies, rows as wide as all groups; the model is
    tbabs*(powerlaw+bbodyrad). Medians of 15 repeats in CPU time. Beside them one scalar exp(), measured in the same run:
    machines are shared and drift, the ratio holds. */
 #include "common.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
-#include "xray_fit.h"
+#define BML_NN_IMPLEMENTATION
+#include "bml_nn.h"
+#include "xray_train.h"
 
 enum { ENERGIES = 3451, GROUPS = 133, REPEATS = 15 };
 
@@ -43,6 +46,51 @@ static void make_response(xray_response *r) {
 
 static double median_of(double *t) {
     return bml_mcmc_quantile(t, REPEATS, 0.5);
+}
+
+/* A posterior from a network of fit_xray's size that has learnt nothing, which is the worst case: resampling then takes
+   all of its 10,000 likelihoods, if it needs them. */
+static void bench_posterior(const xray_problem *problem, xray_fitter *f, const double *counts) {
+    enum { DRAWS = 1000, TIMES = 5 };
+    static const char lines[] = "a,uniform,0.15,0.35\nb,uniform,1,3\nc,loguniform,0.1,10\nd,uniform,0.3,3\n"
+                                "e,loguniform,10,1000\n";
+    bml_mcmc_prior_param param[5];
+    bml_mcmc_prior *prior = NULL;
+    bml_nn_work *work = NULL;
+    prior_file file;
+    xray_net net;
+    xray_mixture m;
+    char err[ERROR_SIZE];
+    double *z = xray_alloc(DRAWS, 5 * sizeof *z), draw[TIMES], resample[TIMES], ess = 0, n = 0;
+    memset(param, 0, sizeof param);
+    require(!z || prior_read_memory(&file, lines, strlen(lines), "lines", err), err);
+    for (int k = 0; k < 5; k++) PRIOR_PARAM(&param[k], &file.row[k]);
+    require(bml_mcmc_prior_create(&prior, param, 5), "prior");
+    require(xray_net_make(&net, XRAY_MLP, problem->data[0].n, 5, 256, 4, 0, 4, 1, err), err);
+    require(bml_nn_work_create(&work, net.nn, 1, 1), "out of memory");
+    for (int i = 0; i < TIMES; i++) {
+        xray_posterior posterior = {prior, &f, 1};
+        xray_resampling how = {.target = xray_posterior_target, .user = &posterior, .seed = (uint64_t)i};
+        xray_best best[XRAY_FITS];
+        xray_proposal near;
+        xray_resampled r;
+        double t = cpu_seconds();
+        require(xray_net_draw(z, &m, &net, work, counts, DRAWS, (uint64_t)i, err), err);
+        draw[i] = cpu_seconds() - t;
+        xray_net_fits(best, &near, f, prior, z, DRAWS, 200);
+        require(xray_resample(&r, &m, &near, &how, err), err);
+        resample[i] = cpu_seconds() - t;
+        ess += r.ess / TIMES, n += (double)r.n / TIMES;
+        xray_resampled_free(&r);
+    }
+    printf("xray_net_1000_draws %.3f ms\n", 1e3 * bml_mcmc_quantile(draw, TIMES, 0.5));
+    printf("xray_resampled_posterior %.3f s\n", bml_mcmc_quantile(resample, TIMES, 0.5));
+    printf("xray_resampled_likelihoods %.0f\nxray_resampled_effective %.0f\n", n, ess);
+    bml_nn_work_free(work);
+    bml_mcmc_prior_free(prior);
+    prior_free(&file);
+    xray_net_free(&net);
+    free(z);
 }
 
 int main(void) {
@@ -106,6 +154,15 @@ int main(void) {
     printf("xray_likelihood %.0f exp\n", median_of(both) / median_of(scalar));
     printf("xray_poisson_133_bins %.4f ms\n", 1e3 * median_of(fake));
     printf("xray_fit_5_parameters %.2f ms\n", 1e3 * median_of(fit));
+    {
+        static const double range[5][3] = {{0.15, 0.35, 0}, {1, 3, 0}, {0.1, 10, 1}, {0.3, 3, 0}, {10, 1000, 1}};
+        xray_fitter_free(f);
+        for (int k = 0; k < 5; k++)
+            problem.par[k].lo = range[k][0], problem.par[k].hi = range[k][1], problem.par[k].log = range[k][2] > 0;
+        f = xray_fitter_make(&problem);
+        require(!f, "out of memory");
+        bench_posterior(&problem, f, d.counts);
+    }
     xray_fitter_free(f);
     xray_work_free(w);
     xray_data_free(&d);

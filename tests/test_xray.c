@@ -7,7 +7,14 @@
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "check.h"
-#include "xray_net.h"
+#include "xray_judge.h"
+
+/* Read by the address sanitizer at the start: cfitsio asks for absurd amounts of memory when a file is damaged, and
+   takes a refusal well. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "allocator_may_return_null=1";
+}
 
 static char err[ERROR_SIZE];
 static bml_mcmc_rng rng;
@@ -782,7 +789,9 @@ static void test_resample(void) {
         normal_target target = {D, scale[t], shift[t]};
         double *z = xray_alloc(DRAWS, D * sizeof *z), mean[D] = {0}, variance = 0;
         xray_resampled r;
-        if (xray_resample(&r, &m, NULL, 2000, 2000, log_normal_target, &target, (uint64_t)uniform(0, 1e9), err)) {
+        xray_resampling how = {
+            .enough = 3000, .target = log_normal_target, .user = &target, .seed = (uint64_t)uniform(0, 1e9)};
+        if (xray_resample(&r, &m, NULL, &how, err)) {
             CHECK(0, "%s", err);
             free(z);
             continue;
@@ -799,6 +808,156 @@ static void test_resample(void) {
         free(z);
         xray_resampled_free(&r);
     }
+}
+
+/* Half the weight at z_0 = -1.5, half at 1.5, sd 0.1 along every axis. */
+static void log_two_modes(double *out, const double *z, int n, int d, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++) {
+        double side = z[i * d] < 0 ? -1.5 : 1.5, s = pow((z[i * d] - side) / 0.1, 2);
+        for (int k = 1; k < d; k++) s += pow(z[i * d + k] / 0.1, 2);
+        out[i] = -log(2.0) - 0.5 * s - d * (log(0.1) + 0.91893853320467274);
+    }
+}
+
+/* A network that is sure and wrong, by 20 of its own sd, and a posterior of two parts. */
+static void test_resample_hard(void) {
+    enum { D = 3 };
+    bml_nn_real row[1 + D + D * (D + 1) / 2] = {0};
+    normal_target target = {D, 0.3, -0.5};
+    xray_resampling how = {.target = log_normal_target, .user = &target, .seed = (uint64_t)uniform(0, 1e9)};
+    xray_mixture m;
+    xray_resampled r = {.n = 0};
+    double mean = 0;
+    int bad;
+    for (int i = 0, at = 1 + D; i < D; i++) {
+        row[1 + i] = 0.5f;
+        for (int j = 0; j <= i; j++, at++) row[at] = j == i ? 3.0f : 0; /* sd exp(-3) = 0.05 */
+    }
+    xray_mixture_from(&m, row, 1, D, 1);
+    bad = xray_resample(&r, &m, NULL, &how, err);
+    CHECK(!bad && r.ess > 1000, "a network that is sure and wrong: %.0f", r.ess);
+    for (int i = 0; i < r.n; i++) mean += r.weight[i] * r.z[i * D];
+    CHECK_NEAR(r.log_z, log(10.0), 5 * r.log_z_error + 0.01, "its ln Z");
+    CHECK_NEAR(mean, -0.5, 5 * 0.3 / sqrt(r.ess), "its mean");
+    xray_resampled_free(&r);
+    memset(row, 0, sizeof row);
+    xray_mixture_from(&m, row, 1, D, 1);
+    how.target = log_two_modes;
+    bad = xray_resample(&r, &m, NULL, &how, err);
+    CHECK(!bad && r.ess > 1000, "two modes: %.0f effective samples", r.ess);
+    mean = 0;
+    for (int i = 0; i < r.n; i++) mean += r.weight[i] * (r.z[i * D] > 0);
+    CHECK_NEAR(r.log_z, 0, 5 * r.log_z_error + 0.01, "their ln Z");
+    CHECK_NEAR(mean, 0.5, 5 * 0.5 / sqrt(r.ess), "their shares");
+    xray_resampled_free(&r);
+}
+
+/* A network whose means are off by half its width, in a way that depends on the spectrum, and whose widths are 1.6
+   times too small: adjusting and calibrating mend both, on rows that they have not seen. */
+static void test_adjust(void) {
+    enum { D = 2, BINS = 6, N = 4000 };
+    xray_net net;
+    bml_nn_real *x = xray_alloc(2 * N, 2 * BINS * sizeof *x), *out;
+    float *u = xray_alloc(2 * N, D * sizeof *u);
+    int inside[D] = {0}, n_out;
+    if (!x || !u || xray_net_make(&net, XRAY_MLP, BINS, D, 8, 2, 0, 1, (uint64_t)uniform(0, 1e9), err)) {
+        CHECK(0, "a network: %s", err);
+        return;
+    }
+    n_out = (int)bml_nn_n_out(net.nn);
+    out = xray_alloc(2 * N, (size_t)n_out * sizeof *out);
+    for (int i = 0; i < 2 * N * 2 * BINS; i++) x[i] = (bml_nn_real)uniform(-1, 1);
+    bml_nn_predict(net.nn, NULL, out, x, 2 * N);
+    for (int i = 0; i < 2 * N; i++) {
+        xray_mixture m;
+        double z[D] = {0}, sd[XRAY_MAX_K][XRAY_MAX_FREE];
+        xray_net_mixture_of(&m, &net, out + i * n_out);
+        xray_mixture_sd(sd, &m);
+        xray_mixture_draw(z, &m, 1.6, &rng);
+        for (int k = 0; k < D; k++)
+            u[i * D + k] = (float)xray_normal_cdf(z[k] + 0.5 * sd[0][k] * (1 + xray_normal_cdf(m.mean[0][0])));
+    }
+    CHECK(!xray_net_adjust(&net, x, u, N, err) && !xray_net_calibrate(&net, x, u, N, err), "a network is adjusted");
+    bml_nn_predict(net.nn, NULL, out, x, 2 * N);
+    for (int i = N; i < 2 * N; i++) {
+        xray_mixture m;
+        double sd[XRAY_MAX_K][XRAY_MAX_FREE], mean, variance, below;
+        xray_net_mixture_of(&m, &net, out + i * n_out);
+        xray_mixture_sd(sd, &m);
+        for (int k = 0; k < D; k++) {
+            xray_mixture_marginal(&mean, &variance, &below, &m, sd, k, xray_probit((double)u[i * D + k]));
+            inside[k] += fabs(below - 0.5) < 0.3415;
+        }
+    }
+    for (int k = 0; k < D; k++) /* binomial noise of the rows counted here, and of those that set the widths */
+        CHECK_NEAR((double)inside[k] / N, 0.683, 5 * sqrt(2 * 0.683 * 0.317 / N), "truths in its 68.3 %% interval");
+    free(x);
+    free(u);
+    free(out);
+    xray_net_free(&net);
+}
+
+/* Resampling is right whatever the network says: here one that has learnt nothing. */
+static void test_judge(void) {
+    int n = quick() ? 4 : getenv("BML_CHECK_LONG") ? 500 : 40, wrong = 0, *rank = xray_alloc((size_t)n, sizeof *rank);
+    static const double par[] = {0.2, 1.7, 2e-3};
+    static const char lines[] = "nH,uniform,0,1\nPhoIndex,uniform,1,3\nnorm,loguniform,1e-3,1e-1\n";
+    xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 5};
+    xray_verdict *v = xray_alloc((size_t)n, sizeof *v);
+    bml_mcmc_prior_param param[3];
+    bml_mcmc_prior *prior = NULL;
+    xray_fitter *f;
+    prior_file file;
+    xray_problem p;
+    xray_model m;
+    xray_data d;
+    xray_net net;
+    xray_set set;
+    xray_judging g = {&net, &p, NULL, &set, 0, 1, 10000, (uint64_t)uniform(0, 1e9)};
+    xray_model_parse(&m, "tbabs*powerlaw", err);
+    detector_data(&d, &m, par, &b, 300);
+    xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
+    memset(param, 0, sizeof param);
+    prior_read_memory(&file, lines, strlen(lines), "lines", err);
+    for (int k = 0; k < 3; k++) {
+        PRIOR_PARAM(&param[k], &file.row[k]);
+        p.par[k].lo = file.row[k].lower, p.par[k].hi = file.row[k].upper, p.par[k].log = k == 2;
+    }
+    f = xray_fitter_make(&p);
+    if (bml_mcmc_prior_create(&prior, param, 3) || xray_set_make(&set, (size_t)n, 0, &f, 1, prior, g.seed, err) ||
+        xray_net_make(&net, XRAY_MLP, d.n, 3, 8, 1, 0, 1, 1, err))
+        CHECK(0, "judging: %s", err);
+    g.prior = prior;
+    CHECK(!xray_judge(v, &g, n, 1), "spectra are judged");
+    for (int k = 0; k < 3; k++) {
+        xray_score s;
+        xray_judge_score(&s, v, rank, n, XRAY_RESAMPLED, k);
+        CHECK(s.rank_p > 1e-4, "resampled: ranks are uniform (p = %.2g)", s.rank_p);
+        CHECK_NEAR(s.coverage[1], 0.68, 4.5 * sqrt(0.68 * 0.32 / n), "resampled: truths in the 68 %% interval");
+    }
+    for (int i = 0; i < n; i++) wrong += v[i].excess_net > 25;
+    CHECK(wrong == 0, "fits from its draws end at least as low as the truth: %d of %d do not", wrong, n);
+    xray_set_free(&set);
+    xray_net_free(&net);
+    bml_mcmc_prior_free(prior);
+    prior_free(&file);
+    xray_fitter_free(f);
+    xray_data_free(&d);
+    free(v);
+    free(rank);
+}
+
+static void test_distance(void) {
+    enum { N = 20000 };
+    double *a = xray_alloc(N, 2 * sizeof *a), *b = a + N;
+    for (int i = 0; i < N; i++) a[i] = bml_mcmc_rng_normal(&rng), b[i] = bml_mcmc_rng_normal(&rng);
+    CHECK(xray_jensen_shannon(a, N, a, N) <= 0, "a sample is at no distance from itself");
+    /* two samples of one law: chi2 of 39 degrees of freedom times 1/(8 N) (1/N + 1/N summed): 39/(4 N) */
+    CHECK_NEAR(xray_jensen_shannon(a, N, b, N), 39.0 / (4 * N), 6 * sqrt(2 * 39.0) / (4 * N), "two of one law");
+    for (int i = 0; i < N; i++) b[i] += 100;
+    CHECK_NEAR(xray_jensen_shannon(a, N, b, N), log(2.0), 1e-9, "samples that do not meet: ln 2");
+    free(a);
 }
 
 /* A network file goes round; one that is none is refused. */
@@ -1258,6 +1417,10 @@ int main(int argc, char **argv) {
     test_probit();
     test_mixture();
     test_resample();
+    test_resample_hard();
+    test_adjust();
+    test_judge();
+    test_distance();
     test_net_file();
 #ifdef BML_XRAY_USE_CFITSIO
     test_ogip();
