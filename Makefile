@@ -7,7 +7,9 @@
 #   make check-memory the tests under the address and undefined-behaviour sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
 #   make bench        timings, one line each: name value unit
-#   make cuda         the GPU library (needs nvcc)
+#   make cuda         the GPU library and its example (needs nvcc)
+#   make check-cuda   the checks of the GPU library, on a card
+#   make bench-cuda   its timings, on a card
 #   make install      headers and pkg-config file, to $(DESTDIR)$(PREFIX)
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
@@ -40,7 +42,7 @@ OPENMP := $(OPENMP)
 WARNINGS ?= -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion
 
 HEADERS  := $(wildcard bml_*.h)
-PROGRAMS := $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
+PROGRAMS := $(filter-out build/hello_cuda,$(patsubst examples/%.c,build/%,$(wildcard examples/*.c)))
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 BENCHES  := $(patsubst tests/%.c,%,$(wildcard tests/bench_*.c))
 FUZZERS  := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
@@ -62,7 +64,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples
 
-.PHONY: all fit train-compton train-surrogate test check-long check-memory fuzz bench cuda install clean tools FORCE
+.PHONY: all fit train-compton train-surrogate test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -84,6 +86,14 @@ build/test_%: tests/test_%.c build/flags
 	$(CC) $(COMPILE) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< $(LDLIBS)
 build/test_nn_cblas: tests/test_nn.c build/flags
 	$(CC) $(COMPILE) -DBML_NN_USE_CBLAS -MMD -MP -MF build/test_nn_cblas.d -o $@ $< -lopenblas $(LDLIBS)
+# bml_cuda.cu on the CPU. Without a C++ compiler the rule above makes a test that only looks at its declarations.
+ifneq ($(shell command -v $(CXX)),)
+CUDA_TEST = $(CXX) -std=c++17 $(WARNINGS) -Wno-uninitialized -Werror -I. -MMD -MP
+build/test_cuda: tests/test_cuda.c build/flags
+	$(CUDA_TEST) -O1 -MF build/test_cuda.d -o $@ -x c++ $< -lm
+build/memory/test_cuda: tests/test_cuda.c build/flags | build/memory
+	$(CUDA_TEST) $(SANITIZE) -MF build/memory/test_cuda.d -o $@ -x c++ $< -lm
+endif
 build/bench_%: tests/bench_%.c build/flags
 	$(CC) $(COMPILE) -MMD -MP -MF build/bench_$*.d -o $@ $< $(LDLIBS)
 -include $(wildcard build/*.d build/memory/*.d)
@@ -133,16 +143,27 @@ fuzz:
 bench: $(addprefix build/,$(BENCHES))
 	@for b in $(BENCHES); do build/$$b || exit 1; done
 
+# -- The GPU side. CUDA 12 or newer; a card is needed to run it, not to build it.
 NVCC ?= nvcc
+CUDA_ARCHS ?= 75 80 86 89 90
+NVCC_FLAGS = -O3 -std=c++17 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+             -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -I. -Itests
 cuda: | build
-	@if [ ! -f bml_cuda.cu ]; then echo "bml_cuda.cu is not here yet: nothing to build"; \
-	elif ! command -v $(NVCC) >/dev/null; then echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; \
-	else $(NVCC) -O3 -I. -Xcompiler -fPIC -shared -o build/libbml_cuda.so bml_cuda.cu; fi
+	@command -v $(NVCC) >/dev/null || { echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; }
+	$(NVCC) $(NVCC_FLAGS) -Xcompiler -fPIC -shared -o build/libbml_cuda.so bml_cuda.cu
+	$(CC) $(COMPILE) -o build/hello_cuda examples/hello_cuda.c -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -lm
+	@build/hello_cuda || echo "note: no card here; on one, next: make check-cuda bench-cuda"
+build/cuda_checks build/bench_cuda: build/%: tests/%.cu bml_cuda.cu tests/test_cuda.c | build
+	$(NVCC) $(NVCC_FLAGS) -o $@ $<
+check-cuda: build/cuda_checks
+	build/cuda_checks
+bench-cuda: build/bench_cuda
+	build/bench_cuda
 
 # -- Installing: the headers are the library; the pkg-config file only says where they are. ------------------------
 install:
 	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
-	install -m 644 $(HEADERS) '$(DESTDIR)$(PREFIX)/include'
+	install -m 644 $(HEADERS) bml_cuda.cu '$(DESTDIR)$(PREFIX)/include'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
 
 clean:

@@ -673,7 +673,7 @@ static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup 
                               .log_prob = s->only_response ? log_prob_response : log_prob,
                               .surrogate = p->response.coef ? log_prob_response : NULL,
                               .user = p,
-                              .reference = p->archive,
+                              .reference = p->archive_n ? p->archive : NULL,
                               .n_reference = p->archive_n,
                               .moves = s->moves,
                               .n_moves = s->n_moves,

@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
     bml_ssc_source source = {0};
     bml_ssc_observer observer = {0};
     bml_ssc *tables;
-    bml_ssc_blob *blob;
+    bml_ssc_blob *blob = NULL;
     int n = 0, status;
     if (options_parse(argc, argv, rows, "simulate_sed [options]",
                       "Prints a table of 25 fluxes [erg cm^-2 s^-1] of a known synchrotron self-Compton source, with noise.") != argc)

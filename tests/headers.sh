@@ -63,6 +63,10 @@ for header in bml_*.h; do
         for cc in g++ clang++; do have $cc && group two_units "$header" $cc c++17 cc $first; done
     done
 done
+if [ -e bml_cuda.cu ]; then # its declarations are C; its kernels are compiled by gcc to be run, and by clang here
+    for cc in gcc clang; do have $cc && group check "bml_cuda.cu: $cc c99" $cc -std=c99 $warnings -x c -fsyntax-only bml_cuda.cu; done
+    have clang++ && group check "bml_cuda.cu: clang++ c++17" clang++ -std=c++17 $warnings -x c++ -fsyntax-only -I. tests/test_cuda.c
+fi
 for program in examples/*.c; do
     [ -e "$program" ] || continue
     for cc in gcc clang; do

@@ -1,0 +1,816 @@
+/* test_cuda.c: bml_cuda.cu without a card. Its kernels and its host code run on the CPU, from the same source text,
+   under tests/cuda_on_host.h, and are compared with the CPU headers; each kernel with the threads of a block in
+   several orders, which must not change a bit. What this cannot see (the instructions themselves, speed) is for
+   tests/cuda_checks.cu, on a card.
+
+   The file is C and C++: as C++ (g++ -x c++) it is the test; as C it can only look at the declarations. */
+#include "check.h"
+#ifndef __cplusplus
+#include "bml_cuda.cu"
+int main(void) {
+    CHECK(BML_CUDA_NO_DEVICE == -1 && sizeof(bml_cuda_point) >= 40, "the declarations are C");
+    SKIP("bml_cuda.cu on the CPU: needs a C++ compiler");
+    return check_done();
+}
+#else
+#ifndef __CUDACC__
+#define BML_CUDA_ON_HOST "tests/cuda_on_host.h"
+#define BML_CUDA__THREADS 128     /* half of the device's, so that fibers take half the time */
+#define BML_CUDA__LAUNCH_MOST 512 /* so that a histogram takes several launches */
+#endif
+#include "bml_cuda.cu"
+#include <stddef.h>
+
+/* On a card the same checks are run by tests/cuda_checks.cu. There fused products, and reciprocals and roots of 1
+   ulp, allow four times the rounding; the hardware's half-precision tanh is wrong by 2^-10.987 of 1 instead of being
+   rounded; and "every order of threads" is three runs. */
+#ifdef __CUDACC__
+static const double rounding = 4, tanh_error = 4.93e-4;
+static void set_order(int order) {
+    (void)order;
+}
+#else
+static const double rounding = 1, tanh_error = 0;
+static void set_order(int order) {
+    cuda_host.order = order;
+}
+#endif
+
+static bml_cuda *cuda;
+static bml_sample_rng rng; /* for inputs */
+enum { ORDERS = 3 };
+static const int orders[ORDERS] = {0, 1, 12345};
+
+static double uniform(double lo, double hi) {
+    return lo + (hi - lo) * bml_sample_rng_uniform(&rng);
+}
+
+/* >> Compton */
+
+enum { N = 1500 };
+static float gamma_[3 * N + 1], eps0[2 * N + 1], u[N], got[N], want[N], got_rest[N], want_rest[N];
+static uint16_t halves[N];
+
+static void random_pairs(int n, int gamma_stride) {
+    for (int i = 0; i < n; i++) {
+        float *g = &gamma_[i * gamma_stride], *e = &eps0[i];
+        do {
+            *g = (float)pow(10, uniform(0, 11)), *e = (float)pow(10, uniform(-13, 2));
+            if (i % 8 == 0)
+                *g = (float)uniform(1, 3), *e = (float)uniform(0, 1) * (*g - 0.25f / *g); /* ends of spectra */
+        } while (!bml_sample__in_domain((double)*g, (double)*e) || *g > 1e11f);
+        u[i] = (float)uniform(0, 1);
+    }
+}
+
+/* Largest difference of energies and of 1 - eps/gamma, in units of what rounding may do. In l = L t (1 + r N), N of
+   size 1 is a float sum, and t is made with one rounding more or less than on the CPU; where 1 + r N is small, the
+   rounding of N counts 1/(1 + r N) = L t/l times, t = 1 - sqrt(1 - u). 8 ulp of both; of 1 - E = e^-l, l times that. */
+static double worst_difference(int n, const float *gamma, const float *eps) {
+    double worst = 0;
+    for (int i = 0; i < n; i++) {
+        double g = (double)gamma[i], L = log1p(4 * g * (double)eps[i]),
+               l = -log1p(-fmin((double)want[i] / g, 1 - 1e-16));
+        double cdf = 0, ulp = 8 * (double)FLT_EPSILON * rounding, a, b;
+        bml_sample_compton_cdf(&cdf, (double)want[i], g, (double)eps[i]);
+        ulp *= 1 + L * (1 - sqrt(1 - cdf)) / l;
+        a = fabs((double)got[i] - (double)want[i]) / ((double)want[i] * ulp);
+        b = fabs((double)got_rest[i] - (double)want_rest[i]) / ((double)want_rest[i] * ulp * (1 + L));
+        if (!(a <= worst)) worst = a;
+        if (!(b <= worst)) worst = b;
+    }
+    return worst;
+}
+
+/* NET or TABLE for n photons as the CPU draws them, or at given u; which: 0 random pairs, 1 strided and misaligned, 2
+   one pair, 3 few pairs again and again. */
+static double compton_case(bml_cuda_compton *sampler, int method, const bml_sample_compton_nodes *nodes, int n,
+                           int which, int given) {
+    static float cpu_gamma[N], cpu_eps0[N];
+    bml_cuda_photons p = {};
+    bml_sample_photonsf how = {};
+    bml_sample_rng cpu;
+    int stride = which == 1 ? 3 : 1, pairs = which == 3 ? 7 : n;
+    random_pairs(N, stride);
+    p.n = (uint64_t)n, p.gamma = gamma_, p.eps0 = eps0, p.rest = got_rest, p.seed = 0x123456789abcdefull, p.stream = 5;
+    if (which == 1) {
+        memmove(eps0 + 1, eps0, N * sizeof(float)), memmove(gamma_ + 1, gamma_, (3 * N) * sizeof(float));
+        p.gamma = gamma_ + 1, p.eps0 = eps0 + 1, p.gamma_stride = 3;
+    }
+    if (which == 2) p.gamma = p.eps0 = NULL, p.same_gamma = gamma_[0], p.same_eps0 = eps0[0];
+    if (which == 3) p.pairs = (uint64_t)pairs;
+    if (given) p.u = u;
+    for (int i = 0; i < n; i++) {
+        cpu_gamma[i] = which == 2 ? gamma_[0] : p.gamma[i % pairs * stride];
+        cpu_eps0[i] = which == 2 ? eps0[0] : p.eps0[i % pairs];
+    }
+    how.n = (size_t)n, how.gamma = cpu_gamma, how.eps0 = cpu_eps0, how.method = method, how.nodes = nodes,
+    how.rest = want_rest;
+    if (given) how.u = u;
+    bml_sample_rng_init(&cpu, p.seed, p.stream);
+    p.skip = 3; /* as if three blocks had been used */
+    cpu.counter[0] = 3;
+    if (bml_cuda_compton_sample_host(got, &p, sampler) || bml_sample_comptonf(want, &how, &cpu)) return HUGE_VAL;
+    if (!given && cpu.counter[0] != 3 + bml_cuda_compton_blocks((uint64_t)n)) return HUGE_VAL;
+    return worst_difference(n, cpu_gamma, cpu_eps0);
+}
+
+static void test_net_and_table(void) {
+    static const char *const names[] = {"arrays", "strided, misaligned", "one pair", "seven pairs again and again"};
+    static const int sizes[] = {0, 1, 31, 33, 256, 257, 1031, N};
+    static bml_sample_compton_nodes nodes;
+    bml_sample_compton_table(&nodes);
+    for (int method = BML_CUDA_NET; method <= BML_CUDA_TABLE; method++) {
+        bml_cuda_compton_config config = {method, NULL};
+        bml_cuda_compton *sampler = NULL;
+        CHECK(bml_cuda_compton_create(&sampler, &config, cuda) == BML_CUDA_OK, "sampler %d", method);
+        for (int which = 0; which < 4 && sampler; which++)
+            for (int given = 0; given < 2; given++) {
+                double worst = 0;
+                for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+                    double w = compton_case(sampler, method, &nodes, sizes[s], which, given);
+                    if (!(w <= worst)) worst = w;
+                }
+                CHECK(worst <= 1, "%s, %s, %s: energies as the CPU's, sizes 0 to %d: %.2g of the rounding allowed",
+                      method ? "table" : "net", names[which], given ? "given u" : "Philox", N, worst);
+            }
+        bml_cuda_compton_free(sampler);
+    }
+}
+
+/* As halves of the largest energy: rounded to 2^-11, and 2^-24 near zero; and the float's own 1e-6. */
+static void test_half_output(void) {
+    bml_cuda_photons p = {};
+    bml_cuda_compton *sampler;
+    double worst = 0;
+    random_pairs(N, 1);
+    p.n = N, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    if (bml_cuda_compton_create(&sampler, NULL, cuda)) return;
+    bml_cuda_compton_sample_host(got, &p, sampler);
+    p.half = 1;
+    CHECK(bml_cuda_compton_sample_host(halves, &p, sampler) == BML_CUDA_OK, "energies as halves");
+    for (int i = 0; i < N; i++) {
+        double g = (double)gamma_[i], b = 4 * g * (double)eps0[i], share = (double)got[i] / (g * b / (1 + b));
+        double error =
+            fabs((double)bml_nn__widen(halves[i], BML_NN_F16) - share) / (share / 2048 + 1e-6 * share + 3e-8);
+        if (!(error <= worst)) worst = error;
+    }
+    CHECK_LE(worst, 1, "halves against floats, over half an ulp");
+    bml_cuda_compton_free(sampler);
+}
+
+static void test_refusals(void) {
+    bml_cuda_photons p = {};
+    bml_cuda_compton *sampler;
+    uint64_t refused = 0, counts[12];
+    bml_cuda_bins bins = {counts, 10, 1e-9, 1e9};
+    bml_cuda_copy copy;
+    float *device = NULL;
+    int nans = 0;
+    if (bml_cuda_compton_create(&sampler, NULL, cuda)) return;
+    random_pairs(N, 1);
+    gamma_[3] = NAN, gamma_[700] = 0.5f, eps0[900] = 2 * gamma_[900], u[5] = 1.5f, u[6] = NAN;
+    p.n = N, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    CHECK(bml_cuda_compton_sample_host(got, &p, sampler) == BML_CUDA_OUT_OF_DOMAIN,
+          "photons out of the domain are told of");
+    for (int i = 0; i < N; i++) nans += isnan(got[i]) != 0;
+    CHECK(nans == 5 && isnan(got[3]) && isnan(got[5]) && isnan(got[6]) && isnan(got[700]) && isnan(got[900]),
+          "and those five alone are NaN");
+    copy.from = gamma_, p.eps0 = p.u = NULL, p.same_eps0 = 1e-9f; /* device pointers: 10 photons, two of them bad */
+    CHECK(!bml_cuda_alloc((void **)&device, 20 * sizeof(float), cuda), "device memory");
+    copy.to = device, copy.bytes = 10 * sizeof(float), gamma_[7] = 0.5f;
+    bml_cuda_put(&copy, NULL, cuda);
+    p.gamma = device, p.n = 10;
+    CHECK(bml_cuda_compton_sample(device + 10, &p, NULL, sampler) == BML_CUDA_OK, "a hot call does not look");
+    copy.to = got, copy.from = device + 10;
+    CHECK(!bml_cuda_get(&copy, NULL, cuda) && !bml_cuda_wait(NULL, cuda) && isnan(got[3]) && isnan(got[7]) &&
+              got[0] > 0,
+          "but there is NaN");
+    bml_cuda_release(device, cuda);
+    CHECK(bml_cuda_compton_refused(&refused, NULL, sampler) == BML_CUDA_OK && refused == 2, "and they are counted");
+    CHECK(bml_cuda_compton_refused(&refused, NULL, sampler) == BML_CUDA_OK && refused == 0, "from zero again");
+    p.n = N, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    bml_cuda_compton_histogram_host(&bins, &p, sampler);
+    refused = 0;
+    for (int i = 0; i < 12; i++) refused += counts[i];
+    CHECK(refused == N - 6, "a histogram leaves them out");
+    memset(&p, 0, sizeof p), p.n = 10, p.same_gamma = 1e4f, p.same_eps0 = NAN;
+    CHECK(bml_cuda_compton_sample_host(got, &p, sampler) == BML_CUDA_OUT_OF_DOMAIN,
+          "one pair that is NaN is refused at once");
+    bins.upper = (double)NAN, p.same_eps0 = 1e-4f;
+    CHECK(bml_cuda_compton_histogram_host(&bins, &p, sampler) == BML_CUDA_BAD_ARGUMENT, "bins up to NaN");
+    bml_cuda_compton_free(sampler);
+}
+
+/* Counts against the exact CDF (chi^2 of 40 bins: mean 39, sd 8.8; five sd), and against a sample of the same stream:
+   a photon may change sides only at a bin's edge, where the float logarithm rounds: 1e-6 of them, none expected. */
+static void test_histogram(void) {
+    static float energy[20000];
+    uint64_t counts[42], sum = 0;
+    const int n_bins = 40, many = 20000;
+    bml_cuda_bins bins = {counts, n_bins, 1e-3, 1e3};
+    bml_cuda_photons p = {};
+    bml_cuda_compton *sampler;
+    double chi2 = 0, before = 0, ratio = log(bins.upper / bins.lower);
+    int moved = 0, own[42] = {0};
+    if (bml_cuda_compton_create(&sampler, NULL, cuda)) return;
+    p.n = (uint64_t)many, p.same_gamma = 1e3f, p.same_eps0 = 1e-4f, p.seed = bml_sample_rng_u32(&rng);
+    CHECK(bml_cuda_compton_histogram_host(&bins, &p, sampler) == BML_CUDA_OK, "histogram");
+    bml_cuda_compton_sample_host(energy, &p, sampler);
+    for (int i = 0; i < many; i++) {
+        double at = log((double)energy[i] / bins.lower) / ratio * n_bins;
+        own[at < 0 ? 0 : at < n_bins ? (int)at + 1 : n_bins + 1]++;
+    }
+    for (int k = 0; k < n_bins + 2; k++) {
+        double cdf = 1, expected;
+        if (k <= n_bins) bml_sample_compton_cdf(&cdf, bins.lower * exp(ratio * k / n_bins), 1e3, (double)1e-4f);
+        expected = (cdf - before) * many, before = cdf;
+        if (expected > 5) chi2 += ((double)counts[k] - expected) * ((double)counts[k] - expected) / expected;
+        moved += abs((int)counts[k] - own[k]), sum += counts[k];
+    }
+    CHECK(sum == (uint64_t)many, "every photon is counted, in several launches");
+    CHECK_LE(moved, 2, "counts against the sample of the same stream");
+    CHECK_LE(chi2, 39 + 5 * 8.8, "counts against the exact CDF, chi^2");
+    bml_cuda_compton_free(sampler);
+}
+
+/* The published net in double at x, and how far half precision may be from it: every rounding to 11 bits, carried on
+   through the layers by |w| and the slope of tanh (its largest over the interval of doubt). */
+static double reference_net(double *bound, const float *w, const double *x) {
+    double a[16], e[16], z[16], d[16], y, slope;
+    const double half = 1.0 / 2048, tiny = 1.0 / (1 << 24);
+    for (int k = 0; k < 16; k++) {
+        z[k] = (double)w[48 + k], d[k] = 4e-6 * fabs(z[k]); /* pairs of halves: 22 bits, and the sum in float */
+        for (int j = 0; j < 3; j++)
+            z[k] += (double)w[3 * k + j] * x[j], d[k] += 4e-6 * (1e-3 + fabs((double)w[3 * k + j] * x[j]));
+    }
+    for (int l = 0;; l++) {
+        for (int k = 0; k < 16; k++) {
+            double doubt = d[k] + half * fabs(z[k]) + tiny, nearest = fmax(fabs(z[k]) - doubt, 0);
+            a[k] = tanh(z[k]), slope = 1 - tanh(nearest) * tanh(nearest);
+            e[k] = slope * doubt + fmax(half * fabs(a[k]) + tiny, tanh_error);
+        }
+        if (l == 2) break;
+        for (int k = 0; k < 16; k++) {
+            const float *v = w + 64 + 272 * l;
+            z[k] = (double)v[256 + k], d[k] = 1e-6;
+            for (int j = 0; j < 16; j++)
+                z[k] += (double)v[16 * k + j] * a[j],
+                    d[k] += fabs((double)v[16 * k + j]) * (e[j] + half * (fabs(a[j]) + e[j])) + 2 * tiny;
+        }
+    }
+    y = (double)w[624], *bound = 1e-6;
+    for (int k = 0; k < 16; k++)
+        y += (double)w[608 + k] * a[k], *bound += fabs((double)w[608 + k]) * (e[k] + half * (1 + e[k])) + 2 * tiny;
+    return y;
+}
+
+/* The published weights, if the data are there (input by input in the first layer); else random ones. */
+static int published_weights(float *w) {
+    static const int n[4] = {48, 256, 256, 16}, at[4] = {0, 64, 336, 608};
+    for (int i = 0; i < BML_CUDA_PUBLISHED_WEIGHTS; i++) w[i] = (float)uniform(-1, 1);
+    for (int l = 0; l < 4; l++) {
+        char name[64];
+        const char *path;
+        FILE *f;
+        float v;
+        snprintf(name, sizeof name, "compton/net1_layer%d.txt", l);
+        path = check_data(name);
+        f = path ? fopen(path, "r") : NULL;
+        if (!f) return 0;
+        for (int i = 0; i < n[l] + (l < 3 ? 16 : 1) && fscanf(f, "%f", &v) == 1; i++)
+            w[at[l] + (l == 0 && i < 48 ? 3 * (i % 16) + i / 16 : i)] = v;
+        fclose(f);
+    }
+    return 1;
+}
+
+static void test_published(void) {
+    static float w[BML_CUDA_PUBLISHED_WEIGHTS], again[N];
+    bml_cuda_compton_config config = {BML_CUDA_PUBLISHED, w};
+    bml_cuda_photons p = {};
+    bml_cuda_compton *sampler = NULL;
+    double worst = 0, tight = 0, mean = 0;
+    int real = published_weights(w), same = 1;
+    CHECK(bml_cuda_compton_create(&sampler, &config, cuda) == BML_CUDA_OK, "published net, %s weights",
+          real ? "its" : "random");
+    if (!sampler) return;
+    for (int i = 0; i < N; i++)
+        gamma_[i] = (float)pow(10, uniform(1, 6)), eps0[i] = (float)pow(10, uniform(-9, -1)),
+        u[i] = (float)uniform(0, 1);
+    p.n = 301, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    for (int o = 0; o < ORDERS; o++) {
+        set_order(orders[o]);
+        bml_cuda_compton_sample_host(o ? again : got, &p, sampler);
+        if (o) same &= !memcmp(again, got, 301 * sizeof(float));
+    }
+    set_order(0);
+    for (int i = 0; i < 301; i++) {
+        double x[3] = {(double)u[i], log10((double)gamma_[i]), log10((double)eps0[i])}, bound,
+               y = reference_net(&bound, w, x);
+        double g = (double)gamma_[i], e = (double)eps0[i], b = 4 * g * e, top = g * b / (1 + b), cdf = 0;
+        double low = fmin(fmax(y - bound, -1), 1), high = fmin(fmax(y + bound, -1), 1), slack = 3e-6 * (top - e);
+        double least = ((1 + tanh(5 * low) / tanh(5.0)) / 2 * (top - e) + e) * (1 - 3e-6) - slack;
+        double most = ((1 + tanh(5 * high) / tanh(5.0)) / 2 * (top - e) + e) * (1 + 3e-6) + slack;
+        if (!((double)got[i] >= least && (double)got[i] <= most)) worst += 1;
+        tight += bound / 301;
+        bml_sample_compton_cdf(&cdf, (double)got[i], g, e);
+        mean += fabs(cdf - (double)u[i]) / 301;
+    }
+    CHECK(worst == 0,
+          "published net: all energies within half precision of the net in double (mean bound on its output %.2g)",
+          tight);
+    CHECK(same, "the same bits in every order of threads");
+    if (real) printf("note  its mean error of the CDF: %.2g\n", mean);
+    bml_cuda_compton_free(sampler);
+}
+/* >> SSC */
+
+enum { NU = 60, SOURCES = 8 };
+static double nu[NU], cpu_flux[SOURCES][NU], flux[SOURCES * NU], flux_again[SOURCES * NU];
+
+static void random_source(bml_cuda_source *s, bml_ssc_source *cpu, bml_ssc_observer *o) {
+    memset(s, 0, sizeof *s), memset(cpu, 0, sizeof *cpu), memset(o, 0, sizeof *o);
+    s->R = pow(10, uniform(14, 17)), s->B = pow(10, uniform(-2, 1)), s->gamma_min = pow(10, uniform(0.5, 3));
+    s->gamma_max = pow(10, uniform(4, 7)), s->compactness = pow(10, uniform(-5, -3)), s->p = uniform(1.5, 3);
+    s->redshift = 0.1, s->distance = 1.4e27, s->delta = uniform(5, 30);
+    cpu->R = s->R, cpu->B = s->B, cpu->gamma_min = s->gamma_min, cpu->gamma_max = s->gamma_max;
+    cpu->compactness = s->compactness, cpu->p = s->p;
+    o->redshift = s->redshift, o->distance = s->distance, o->delta = s->delta;
+}
+
+/* Switches one feature on in both. */
+static void add_feature(bml_cuda_source *s, bml_ssc_source *cpu, int which) {
+    if (which == 1) cpu->self_absorption = BML_SSC_SSA;
+    if (which == 2) cpu->self_absorption = BML_SSC_SSA_HEATING, s->B = cpu->B = 10, s->R = cpu->R = 1e14;
+    if (which == 3) cpu->pair_production = 1, s->compactness = cpu->compactness = 10, s->R = cpu->R = 1e15;
+    if (which == 4) cpu->injection = BML_SSC_BROKEN, s->gamma_break = cpu->gamma_break = 3e3, s->p2 = cpu->p2 = 3.5;
+    if (which == 5) cpu->injection = BML_SSC_LOG_PARABOLA, s->curvature = cpu->curvature = 0.7;
+    if (which == 6) cpu->injection = BML_SSC_CUTOFF, s->electron_escape = cpu->electron_escape = 3;
+    if (which == 7)
+        s->t_end = cpu->t_end = 2.3, s->p = cpu->p = -9; /* numbers beyond float before they are normalised */
+    s->injection = (int)cpu->injection, s->self_absorption = (int)cpu->self_absorption;
+    s->pair_production = cpu->pair_production;
+}
+
+/* Largest difference from the CPU in dex, where the flux is above 1e-12 of the row's peak (the far tail, through an
+   exponential, multiplies rounding), and whether zeros and status agree. */
+static double against_cpu(const bml_cuda_source *s, const int *status, const int *cpu_status, int n) {
+    double worst = 0;
+    (void)s;
+    for (int i = 0; i < n; i++) {
+        double peak = 0;
+        if (status[i] != cpu_status[i]) return HUGE_VAL;
+        for (int k = 0; k < NU; k++) peak = fmax(peak, cpu_flux[i][k]);
+        for (int k = 0; k < NU; k++) {
+            double d = fabs(log10(flux[i * NU + k] / cpu_flux[i][k]));
+            if (cpu_flux[i][k] > 1e-12 * peak && !(d <= worst)) worst = d;
+        }
+    }
+    return worst;
+}
+
+static void test_grid(int grid, int n) {
+    bml_cuda_source s[SOURCES];
+    bml_ssc_source cpu[SOURCES];
+    bml_ssc_observer o[SOURCES];
+    bml_ssc_config config = {(bml_ssc_grid)grid, 0, 0, BML_SSC_PITCH_AVERAGED};
+    bml_ssc *tables = NULL;
+    bml_ssc_blob *blob = NULL;
+    int status[SOURCES], cpu_status[SOURCES], made, same = 1;
+    made = bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables);
+    for (int i = 0; i < n && !made; i++) {
+        random_source(&s[i], &cpu[i], &o[i]);
+        add_feature(&s[i], &cpu[i], i);
+        cpu_status[i] = bml_ssc_solve(blob, &cpu[i]) == BML_SSC_NOT_CONVERGED ? BML_CUDA_NOT_CONVERGED : 0;
+        bml_ssc_sed(cpu_flux[i], nu, NU, blob, &o[i], BML_SSC_TOTAL);
+    }
+    for (int single = 0; single < 2; single++) {
+        bml_cuda_ssc_config c = {};
+        bml_cuda_spectra job = {flux, status, s, nu, NULL, n, NU, BML_SSC_TOTAL};
+        bml_cuda_ssc *solver = NULL;
+        c.grid = grid, c.single = single, c.gamma_max = 1e7, c.B_min = 1e-2;
+        made = bml_cuda_ssc_create(&solver, &c, cuda);
+        CHECK(!made, "solver, grid %d, %s", grid, single ? "float" : "double");
+        if (made) continue;
+        bml_cuda_ssc_solve_host(&job, solver);
+        CHECK_LE(against_cpu(s, status, cpu_status, n), single ? 1e-3 : 1e-8, "spectra against the CPU's [dex]");
+        for (int order = 1; order < ORDERS && single; order++) {
+            set_order(orders[order]), job.out = flux_again, job.sources = s + 2, job.n = 2; /* heating, pairs */
+            bml_cuda_ssc_solve_host(&job, solver);
+            same &= !memcmp(flux + 2 * NU, flux_again, sizeof(double) * NU * 2);
+            set_order(0);
+        }
+        bml_cuda_ssc_free(solver);
+    }
+    CHECK(same, "the same bits in every order of threads");
+    bml_ssc_blob_free(blob);
+    bml_ssc_free(tables);
+}
+
+/* Workspace outside shared memory, absorption, components, no sources, and sources that are refused one by one. */
+static void test_ssc_statuses(void) {
+    bml_cuda_source s[SOURCES];
+    bml_ssc_source cpu;
+    bml_ssc_observer o;
+    double half[NU], part[NU];
+    int status[SOURCES];
+    bml_cuda_ssc_config c = {};
+    bml_cuda_spectra job = {flux, status, s, nu, NULL, 8, NU, BML_SSC_TOTAL};
+    bml_cuda_ssc *solver = NULL, *outside = NULL;
+    size_t shared = cuda->shared;
+    int good = 1, nans = 1, sums = 1;
+    for (int i = 0; i < SOURCES; i++) random_source(&s[i], &cpu, &o);
+    for (int k = 0; k < NU; k++) half[k] = 0.5;
+    s[1].B = (double)NAN, s[2].gamma_max = 2, s[3].distance = 0, s[4].B = 1e-5, s[5].injection = BML_SSC_TABLE,
+    s[6].p = HUGE_VAL;
+    s[7].injection = BML_SSC_CUTOFF, s[7].gamma_break = 0.1, s[7].gamma_min = 1e3, s[7].gamma_max = 1e5; /* no energy */
+    c.single = 1, c.gamma_max = 1e7, c.B_min = 1e-2;
+    if (bml_cuda_ssc_create(&solver, &c, cuda)) return;
+    set_order(1); /* the thread that finds the lack of energy is not the first */
+    CHECK(bml_cuda_ssc_solve_host(&job, solver) == BML_CUDA_PARAMETER, "the first failure is returned");
+    set_order(0);
+    CHECK(!status[0] && status[1] == BML_CUDA_PARAMETER && status[2] == BML_CUDA_ORDER &&
+              status[3] == BML_CUDA_PARAMETER && status[4] == BML_CUDA_OUTSIDE && status[5] == BML_CUDA_PARAMETER &&
+              status[6] == BML_CUDA_PARAMETER && status[7] == BML_CUDA_PARAMETER,
+          "each source has its status");
+    for (int k = 0; k < NU; k++) good &= flux[k] >= 0, nans &= isnan(flux[NU + k]) && isnan(flux[6 * NU + k]);
+    CHECK(good && nans, "rows of sources that failed are NaN, the others are not");
+    job.n = 1, memcpy(flux_again, flux, sizeof half);
+    cuda->shared = 1000; /* a card with little: the state goes to the workspace */
+    CHECK(!bml_cuda_ssc_create(&outside, &c, cuda) && !outside->in_shared, "a workspace outside shared memory");
+    cuda->shared = shared;
+    if (outside) bml_cuda_ssc_solve_host(&job, outside);
+    CHECK(!memcmp(flux, flux_again, sizeof half), "gives the same bits");
+    job.absorption = half, bml_cuda_ssc_solve_host(&job, solver);
+    for (int k = 0; k < NU; k++) good &= flux[k] == 0.5 * flux_again[k];
+    CHECK(good, "absorption multiplies");
+    job.absorption = NULL, job.component = BML_SSC_SYNCHROTRON, bml_cuda_ssc_solve_host(&job, solver);
+    memcpy(part, flux, sizeof part), job.component = BML_SSC_COMPTON, bml_cuda_ssc_solve_host(&job, solver);
+    for (int k = 0; k < NU;
+         k++) /* the logarithm is interpolated, so the sum is exact only at nodes: within their curvature */
+        if (flux_again[k] > 0) sums &= fabs(log10((flux[k] + part[k]) / flux_again[k])) < 0.02;
+    CHECK(sums, "synchrotron and Compton add up to the total");
+    job.n = 0;
+    CHECK(bml_cuda_ssc_solve(&job, NULL, solver) == BML_CUDA_OK, "no sources are fine");
+    job.n = 1, job.component = BML_SSC_EXTERNAL;
+    CHECK(bml_cuda_ssc_solve_host(&job, solver) == BML_CUDA_BAD_ARGUMENT, "a component it does not have");
+    bml_cuda_ssc_free(solver);
+    bml_cuda_ssc_free(outside);
+}
+
+/* >> likelihoods: the CPU's own to rounding (a sum of 25 terms of size up to 1e3: 1e-10), and NaN where it refuses */
+
+static void test_likelihood(void) {
+    enum { ROWS = 300, POINTS = 25 };
+    static double model[ROWS * POINTS], ln_l[ROWS], ln_f[ROWS];
+    static float log_model[ROWS * POINTS];
+    bml_cuda_point points[POINTS];
+    bml_ssc_point cpu[POINTS];
+    bml_cuda_likelihoods job = {ln_l, model, NULL, points, ln_f, ROWS, POINTS};
+    double worst = 0, worst_log = 0, want_l;
+    for (int i = 0; i < POINTS; i++) {
+        points[i].nu = 1e15, points[i].nuFnu = pow(10, uniform(-14, -10)), points[i].upper_limit = i % 4 == 0;
+        points[i].sigma_lo = uniform(0.02, 0.2), points[i].sigma_hi = uniform(0.02, 0.2);
+        if (i % 4 == 0) points[i].sigma_hi = i % 8 ? 0 : points[i].nuFnu * uniform(0.01, 1);
+        memcpy(&cpu[i], &points[i], sizeof cpu[i]);
+    }
+    CHECK(sizeof(bml_ssc_point) == sizeof(bml_cuda_point) &&
+              offsetof(bml_ssc_point, upper_limit) == offsetof(bml_cuda_point, upper_limit),
+          "points are those of bml_ssc.h");
+    for (int i = 0; i < ROWS * POINTS; i++) {
+        model[i] = points[i % POINTS].nuFnu * pow(10, uniform(-0.5, 0.5));
+        log_model[i] = (float)log10(model[i]);
+    }
+    for (int i = 0; i < ROWS; i++) ln_f[i] = i % 3 ? uniform(-6, -1) : -HUGE_VAL;
+    model[7 * POINTS + 1] = 0, model[8 * POINTS + 2] = (double)NAN, ln_f[9] = HUGE_VAL;
+    CHECK(bml_cuda_log_likelihood_host(&job, cuda) == BML_CUDA_OK, "likelihoods");
+    for (int i = 0; i < ROWS; i++) {
+        int status = bml_ssc_log_likelihood(&want_l, model + i * POINTS, cpu, POINTS, ln_f[i]);
+        double d = fabs(ln_l[i] - want_l) / (1 + fabs(want_l));
+        if (i == 7 || i == 8 || i == 9) worst = (status ? isnan(ln_l[i]) : ln_l[i] == want_l) ? worst : HUGE_VAL;
+        else if (!(d <= worst)) worst = d;
+    }
+    CHECK_LE(worst, 1e-10, "against bml_ssc_log_likelihood, relative");
+    job.model = NULL, job.log10_model = log_model;
+    bml_cuda_log_likelihood_host(&job, cuda);
+    for (int i = 10; i < ROWS; i++) { /* log10 F near -14 is a float to 5e-7 dex: d ln L <= 25 (r/var) 5e-7 */
+        double d;
+        bml_ssc_log_likelihood(&want_l, model + i * POINTS, cpu, POINTS, ln_f[i]);
+        d = fabs(ln_l[i] - want_l) / (1 + fabs(want_l));
+        if (!(d <= worst_log)) worst_log = d;
+    }
+    CHECK_LE(worst_log, 25 * 0.5 / (0.02 * 0.02) * 5e-7, "from a surrogate's log10, relative");
+}
+
+/* >> networks */
+
+/* Every kind of layer that has code here. */
+static int make_all_kinds(bml_nn **net) {
+    bml_nn_layer l[18];
+    bml_nn_config config = {l, 18, 3};
+    memset(l, 0, sizeof l);
+    l[0].kind = BML_NN_INPUT, l[0].name = "a", l[0].steps = 5, l[0].features = 3;
+    l[1].kind = BML_NN_GRU, l[1].units = 11, l[1].sequence = 1, l[1].bidirectional = 1;
+    l[2].kind = BML_NN_LAYER_NORM;
+    l[3].kind = BML_NN_LSTM, l[3].units = 9, l[3].sequence = 1;
+    l[4].kind = BML_NN_DENSE, l[4].units = 10, l[4].activation = BML_NN_SILU, l[4].name = "steps";
+    l[5].kind = BML_NN_LSTM, l[5].units = 17, l[5].bidirectional = 1, l[5].name = "end";
+    l[6].kind = BML_NN_FLATTEN, l[6].from[0] = "steps", l[6].name = "flat";
+    l[7].kind = BML_NN_INPUT, l[7].features = 4, l[7].name = "b";
+    l[8].kind = BML_NN_DENSE, l[8].units = 20, l[8].activation = BML_NN_GELU, l[8].name = "wide";
+    l[9].kind = BML_NN_CONCAT, l[9].from[0] = "end", l[9].from[1] = "flat", l[9].from[2] = "wide";
+    l[10].kind = BML_NN_BATCH_NORM;
+    l[11].kind = BML_NN_DROPOUT, l[11].rate = 0.3;
+    l[12].kind = BML_NN_BAYES, l[12].units = 24, l[12].activation = BML_NN_LEAKY_RELU;
+    l[13].kind = BML_NN_RESHAPE, l[13].steps = 4, l[13].features = 6;
+    l[14].kind = BML_NN_GRU, l[14].units = 70, l[14].sequence = 0;
+    l[15].kind = BML_NN_DENSE, l[15].units = 70, l[15].activation = BML_NN_TANH, l[15].name = "step";
+    l[16].kind = BML_NN_ADD, l[16].from[0] = "step", l[16].from[1] = "gru_14";
+    l[17].kind = BML_NN_DENSE, l[17].units = 7, l[17].activation = BML_NN_SOFTMAX;
+    return bml_nn_create(net, &config);
+}
+
+/* Weights, biases and scalers that are not zero; running means that are not those of the start. */
+static void shake(bml_nn *net) {
+    float shift[64], scale[64];
+    for (size_t i = 0; i < net->n_params; i++) net->params[i] += (float)uniform(-0.05, 0.05);
+    for (size_t i = 0; i < net->n_running; i++) net->running[i] += (float)uniform(0.1, 0.5);
+    for (int i = 0; i < 64; i++) shift[i] = (float)uniform(-1, 1), scale[i] = (float)uniform(0.5, 2);
+    bml_nn_set_scaler(net, BML_NN_INPUTS, shift, scale);
+    bml_nn_set_scaler(net, BML_NN_OUTPUTS, shift, scale);
+}
+
+static bml_cuda_net *to_device(bml_nn *net, int precision, int rows, int *status) {
+    bml_cuda_net_config config = {precision, rows};
+    bml_cuda_net *device = NULL;
+    bml_cuda_bytes model = {NULL, 0};
+    unsigned char *bytes = NULL;
+    bml_nn_encode(net, &bytes, &model.size, BML_NN_F32);
+    model.bytes = bytes;
+    *status = bml_cuda_net_decode(&device, &model, &config, cuda);
+    bml_nn_free_bytes(bytes);
+    return device;
+}
+
+/* Largest |device - CPU| over `rows` rows; -1 if the orders of threads disagree. */
+static double net_difference(bml_nn *net, int precision, int rows_of_block, size_t n) {
+    enum { ROWS = 150, WIDTH = 64 };
+    static float x[ROWS * WIDTH], y[ROWS * WIDTH], cpu[ROWS * WIDTH], again[ROWS * WIDTH];
+    int status, same = 1;
+    double worst = 0;
+    bml_cuda_net *device = to_device(net, precision, rows_of_block, &status);
+    if (status || bml_cuda_net_n_in(device) != net->n_in || bml_cuda_net_n_out(device) != net->n_out) return HUGE_VAL;
+    for (size_t i = 0; i < n * net->n_in; i++) x[i] = (float)uniform(-1, 1);
+    bml_nn_predict(net, NULL, cpu, x, n);
+    for (int o = 0; o < ORDERS; o++) {
+        set_order(orders[o]);
+        if (bml_cuda_net_predict_host(o ? again : y, x, n, device)) return HUGE_VAL;
+        if (o) same &= !memcmp(again, y, n * net->n_out * sizeof *y);
+    }
+    set_order(0);
+    bml_cuda_net_free(device);
+    for (size_t i = 0; i < n * net->n_out; i++) {
+        double d = fabs((double)y[i] - (double)cpu[i]);
+        if (!(d <= worst)) worst = d;
+    }
+    return same ? worst : -1;
+}
+
+/* In float the same sums in another order: 1e-5 of outputs of size 1, behind eight layers. */
+static void test_net_float(void) {
+    static const size_t sizes[] = {0, 1, 15, 33, 130};
+    bml_nn *net = NULL;
+    double worst = 0;
+    int status = make_all_kinds(&net);
+    CHECK(!status, "a net with every kind of layer %s", bml_nn_message(net));
+    if (status) return;
+    shake(net);
+    for (int rows = 16; rows <= 64; rows += 48)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            double d = net_difference(net, BML_CUDA_F32, rows, sizes[i]);
+            if (!(d <= worst) || d < 0) worst = d < 0 ? HUGE_VAL : d;
+        }
+    CHECK_LE(worst, 2e-5 * rounding,
+             "F32, all kinds of layers, blocks of 16 and 64 rows, 0 to 130 rows, all orders of threads");
+    bml_nn_free(net);
+}
+
+/* Largest 2-norm of a column of a matrix [depth][columns]. */
+static double column_norm(const float *w, size_t depth, size_t columns) {
+    double most = 0;
+    for (size_t j = 0; j < columns; j++) {
+        double sum = 0;
+        for (size_t k = 0; k < depth; k++) sum += (double)w[k * columns + j] * (double)w[k * columns + j];
+        most = fmax(most, sqrt(sum));
+    }
+    return most;
+}
+
+/* What 16-bit numbers do, to first order, as standard deviations: rounding x and w leaves in each product two errors,
+   even in +-u |x w|, together of sd q = u sqrt(2/3) at most; independent, they add up through the 2-norm of a column
+   of w, as does the error e of a state; |x|, |h| <= 1. GRU, h' = n + z (h - n): e, 2 e_z, e_n and the reset gate's
+   part; LSTM, c' = f c + i g, |c| <= steps, h' = o tanh c'. The logistic function has slopes up to 1/4. Six sd are
+   allowed. A wrong fragment, gate or offset is wrong by the size of the outputs, 0.1 and more. */
+static double expected_error(int kind, double q, double in, double state, double out) {
+    double e = 0, c = 0;
+    for (int s = 0; s < (kind == BML_NN_DENSE ? 1 : 4); s++) {
+        double sum = hypot(in * q, s ? state * hypot(e, q) : 0), gate = sum / 4;
+        if (kind == BML_NN_DENSE) e = sum;
+        else if (kind == BML_NN_GRU) e = hypot(hypot(e, 2 * gate), hypot(sum, state * gate));
+        else c = hypot(hypot(c, (s + 1) * gate), hypot(gate, sum)), e = hypot(c, gate);
+    }
+    return out * hypot(e, q);
+}
+
+static void test_net_16_bits(void) {
+    static const double unit[2] = {1.0 / 2048, 1.0 / 256};
+    for (int kind = BML_NN_DENSE; kind <= BML_NN_LSTM; kind++) {
+        bml_nn_layer l[3];
+        bml_nn_config config = {l, 3, 9};
+        bml_nn *net = NULL;
+        size_t count, depth = kind == BML_NN_DENSE ? 20 : 5,
+                      columns = 27 * (kind == BML_NN_DENSE ? 1
+                                      : kind == BML_NN_GRU ? 3
+                                                           : 4);
+        double in, state = 0, out;
+        memset(l, 0, sizeof l);
+        l[0].kind = BML_NN_INPUT, l[0].steps = kind == BML_NN_DENSE ? 0 : 4, l[0].features = (int)depth;
+        l[1].kind = kind, l[1].units = 27, l[1].name = "one", l[1].activation = kind == BML_NN_DENSE ? BML_NN_TANH : 0;
+        l[2].kind = BML_NN_DENSE, l[2].units = 13, l[2].name = "two";
+        if (bml_nn_create(&net, &config)) continue;
+        for (size_t i = 0; i < net->n_params; i++) net->params[i] += (float)uniform(-0.05, 0.05);
+        in = column_norm(bml_nn_tensor(net, "one.kernel", &count), depth, columns);
+        if (kind != BML_NN_DENSE) state = column_norm(bml_nn_tensor(net, "one.recurrent", &count), 27, columns);
+        out = column_norm(bml_nn_tensor(net, "two.kernel", &count), 27, 13);
+        for (int p = 0; p < 2; p++) {
+            double allowed = 6 * expected_error(kind, unit[p] * sqrt(2.0 / 3), in, state, out), worst = 0;
+            for (int rows = 16; rows <= 64; rows += 48) {
+                double d = net_difference(net, p ? BML_CUDA_BF16 : BML_CUDA_F16, rows, 70);
+                if (!(d <= worst) || d < 0) worst = d < 0 ? HUGE_VAL : d;
+            }
+            CHECK(worst <= allowed && worst > 0, "%s, %s: %.2g from the CPU, rounding allows %.2g", p ? "BF16" : "F16",
+                  kind == BML_NN_DENSE ? "dense"
+                  : kind == BML_NN_GRU ? "GRU"
+                                       : "LSTM",
+                  worst, allowed);
+        }
+        bml_nn_free(net);
+    }
+}
+
+static void test_net_refusals(void) {
+    bml_nn_layer l[3];
+    bml_nn_config config = {l, 3, 1};
+    bml_cuda_bytes rubbish = {(const unsigned char *)"rubbish", 7};
+    bml_cuda_net_config odd = {BML_CUDA_F16, 48};
+    bml_cuda_net *device = NULL;
+    bml_nn *net = NULL;
+    int status, capability = cuda->capability;
+    memset(l, 0, sizeof l);
+    l[0].kind = BML_NN_INPUT, l[0].steps = 6, l[0].features = 2;
+    l[1].kind = BML_NN_CONV, l[1].units = 3, l[1].kernel = 2, l[1].name = "sieve";
+    l[2].kind = BML_NN_GRU, l[2].units = 3;
+    if (bml_nn_create(&net, &config)) return;
+    device = to_device(net, BML_CUDA_F16, 0, &status);
+    CHECK(status == BML_CUDA_BAD_MODEL && !device && strstr(bml_cuda_message(cuda), "sieve"), "convolution: %s",
+          bml_cuda_message(cuda));
+    bml_nn_free(net);
+    l[1].kind = BML_NN_DENSE, l[2].reset_before = 1;
+    if (bml_nn_create(&net, &config)) return;
+    device = to_device(net, BML_CUDA_F16, 0, &status);
+    CHECK(status == BML_CUDA_BAD_MODEL && !device, "GRU with reset before: %s", bml_cuda_message(cuda));
+    cuda->capability = 75;
+    device = to_device(net, BML_CUDA_BF16, 0, &status);
+    CHECK(status == BML_CUDA_BAD_ARGUMENT && !device, "bfloat16 before compute capability 8.0");
+    cuda->capability = capability;
+    bml_nn_free(net);
+    l[2].reset_before = 0, l[0].features = 4000;
+    if (bml_nn_create(&net, &config)) return;
+    device = to_device(net, BML_CUDA_F16, 0, &status);
+    CHECK(status == BML_CUDA_OK && device && device->rows == 16, "a wide layer: 16 rows at a time");
+    bml_cuda_net_free(device);
+    device = to_device(net, BML_CUDA_F32, 64, &status);
+    CHECK(status == BML_CUDA_TOO_LARGE && !device, "a layer too wide for shared memory");
+    bml_nn_free(net);
+    status = bml_cuda_net_decode(&device, &rubbish, NULL, cuda);
+    CHECK(status == BML_CUDA_BAD_MODEL && !device, "rubbish: %s", bml_cuda_message(cuda));
+    status = bml_cuda_net_load(&device, "no such file", NULL, cuda);
+    CHECK(status == BML_CUDA_BAD_MODEL && !device, "no file: %s", bml_cuda_message(cuda));
+    CHECK(bml_cuda_net_decode(&device, &rubbish, &odd, cuda) == BML_CUDA_BAD_ARGUMENT, "48 rows");
+}
+
+/* >> without a device, without memory, without arguments */
+
+#ifndef __CUDACC__
+
+static void test_no_device(void) {
+    bml_cuda *none = NULL;
+    bml_cuda_compton *sampler = NULL;
+    bml_cuda_ssc *solver = NULL;
+    bml_cuda_net *net = NULL;
+    bml_cuda_copy copy = {NULL, NULL, 0};
+    bml_cuda_likelihoods l = {};
+    void *p = NULL;
+    int status;
+    cuda_host.devices = 0;
+    status = bml_cuda_create(&none, 0);
+    CHECK(status == BML_CUDA_NO_DEVICE && none && bml_cuda_message(none)[0], "no device: %s", bml_cuda_message(none));
+    CHECK(bml_cuda_compton_create(&sampler, NULL, none) == BML_CUDA_NO_DEVICE && !sampler &&
+              bml_cuda_ssc_create(&solver, NULL, none) == BML_CUDA_NO_DEVICE && !solver &&
+              bml_cuda_net_load(&net, "x", NULL, none) == BML_CUDA_NO_DEVICE && !net &&
+              bml_cuda_alloc(&p, 8, none) == BML_CUDA_NO_DEVICE &&
+              bml_cuda_put(&copy, NULL, none) == BML_CUDA_NO_DEVICE &&
+              bml_cuda_get(&copy, NULL, none) == BML_CUDA_NO_DEVICE &&
+              bml_cuda_wait(NULL, none) == BML_CUDA_NO_DEVICE &&
+              bml_cuda_log_likelihood(&l, NULL, none) == BML_CUDA_NO_DEVICE,
+          "every entry point says so");
+    bml_cuda_free(none);
+    cuda_host.devices = 1;
+    CHECK(bml_cuda_create(&none, 3) == BML_CUDA_BAD_ARGUMENT, "device 3 of 1");
+    CHECK(bml_cuda_compton_create(&sampler, NULL, none) == BML_CUDA_NO_DEVICE, "is not open");
+    bml_cuda_free(none);
+    CHECK(bml_cuda_create(NULL, 0) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_compton_create(NULL, NULL, cuda) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_compton_sample(got, NULL, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_compton_sample_host(NULL, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_ssc_solve(NULL, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_ssc_solve_host(NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_net_predict(NULL, NULL, 1, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_alloc(NULL, 1, cuda) == BML_CUDA_BAD_ARGUMENT,
+          "nothing at all is refused");
+    bml_cuda_free(NULL), bml_cuda_compton_free(NULL), bml_cuda_ssc_free(NULL), bml_cuda_net_free(NULL);
+    CHECK(
+        !strcmp(bml_cuda_strerror(BML_CUDA_OUTSIDE), "the source is outside the limits that the solver was made for") &&
+            !strcmp(bml_cuda_strerror(-99), "unknown status"),
+        "messages");
+}
+
+/* Each call with room for 0, 1, 2 ... allocations ends with NO_MEMORY until it has enough (and, as the address
+   sanitizer sees, frees what it had). */
+static void test_no_memory(void) {
+    bml_cuda_photons p = {};
+    bml_cuda_source s;
+    bml_ssc_source cpu;
+    bml_ssc_observer o;
+    bml_cuda_compton *sampler = NULL;
+    bml_cuda_compton_config table = {BML_CUDA_TABLE, NULL};
+    bml_cuda_ssc *solver = NULL;
+    bml_cuda_spectra job = {flux, NULL, &s, nu, NULL, 1, NU, BML_SSC_TOTAL};
+    bml_cuda_net *device = NULL;
+    bml_nn *net = NULL;
+    int status, one, failures = 0, k, all_told = 1;
+    random_pairs(10, 1), random_source(&s, &cpu, &o);
+    p.n = 10, p.gamma = gamma_, p.eps0 = eps0, p.u = u, p.rest = got_rest, job.status = &one;
+    if (make_all_kinds(&net)) return;
+    for (int what = 0; what < 5; what++)
+        for (k = 0, status = BML_CUDA_NO_MEMORY; status == BML_CUDA_NO_MEMORY && k < 20; k++, failures++) {
+            cuda_host.mallocs_left = k;
+            if (what == 0) status = bml_cuda_compton_create(&sampler, &table, cuda);
+            if (what == 1) status = bml_cuda_compton_sample_host(got, &p, sampler);
+            if (what == 2) status = bml_cuda_ssc_create(&solver, NULL, cuda);
+            if (what == 3) status = bml_cuda_ssc_solve_host(&job, solver);
+            if (what == 4) device = to_device(net, BML_CUDA_F16, 0, &status);
+            all_told &= status == BML_CUDA_OK || (status == BML_CUDA_NO_MEMORY && bml_cuda_message(cuda)[0]);
+        }
+    cuda_host.mallocs_left = -1;
+    CHECK(all_told && status == BML_CUDA_OK && failures > 15, "memory that ends after 0, 1, 2 ... pieces: %d calls",
+          failures);
+    bml_cuda_compton_free(sampler), bml_cuda_ssc_free(solver), bml_cuda_net_free(device), bml_nn_free(net);
+}
+
+#endif
+
+static void test_all(void) {
+    for (int k = 0; k < NU; k++) nu[k] = pow(10, 9 + 18.0 * k / (NU - 1));
+    test_net_and_table();
+    test_half_output();
+    test_refusals();
+    test_histogram();
+    test_published();
+    test_grid(BML_SSC_CONVERGED, SOURCES);
+    test_grid(BML_SSC_ATHENA, SOURCES);
+    test_ssc_statuses();
+    test_likelihood();
+    test_net_float();
+    test_net_16_bits();
+    test_net_refusals();
+}
+
+#ifndef __CUDACC__
+int main(int argc, char **argv) {
+    unsigned long seed = check_seed(argc, argv);
+    int status;
+    bml_sample_rng_init(&rng, seed, 0);
+    cuda_host.devices = 1, cuda_host.mallocs_left = -1;
+    status = bml_cuda_create(&cuda, 0);
+    CHECK(status == BML_CUDA_OK, "device: %s", bml_cuda_name(cuda));
+    if (status) return check_done();
+    test_all();
+    test_no_device();
+    test_no_memory();
+    bml_cuda_free(cuda);
+    return check_done();
+}
+#endif
+#endif
