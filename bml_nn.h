@@ -693,6 +693,17 @@ static BML_NN__INLINE float bml_nn__tanh(float x) {
 /* 1/(1+e^-x) */
 static BML_NN__INLINE bml_nn_real bml_nn__logistic(bml_nn_real x) { return 1 / (1 + bml_nn__exp(-x)); }
 
+/* x/(1+e^-x), written so that the compiler does not fold it to one quotient by 1 + e^-x: what gcc 12 makes of that takes eight
+   times as long on AVX-512. And its derivative. */
+static BML_NN__INLINE bml_nn_real bml_nn__silu(bml_nn_real x) {
+    const bml_nn_real e = bml_nn__exp(x);
+    return x * (e / (1 + e));
+}
+static BML_NN__INLINE bml_nn_real bml_nn__silu_slope(bml_nn_real x) {
+    const bml_nn_real e = bml_nn__exp(x), s = e / (1 + e);
+    return s * (1 + x * (1 - s));
+}
+
 /* log(1+e^x) */
 static BML_NN__INLINE bml_nn_real bml_nn__softplus(bml_nn_real x) {
     bml_nn_real a = x < 0 ? x : -x;
@@ -931,7 +942,7 @@ static void bml_nn__column_sums(bml_nn_real *BML_NN_RESTRICT sum, const bml_nn_r
     X(tanh, bml_nn__tanh(x), 1 - y * y, 0) \
     X(sigmoid, bml_nn__logistic(x), y * (1 - y), 0) \
     X(softplus, bml_nn__softplus(x), y < BML_NN__R(0.01) ? y * (1 - y / 2 * (1 - y / 3)) : 1 - bml_nn__exp(-y), 0) \
-    X(silu, x * bml_nn__logistic(x), bml_nn__logistic(x) * (1 + x * (1 - bml_nn__logistic(x))), 1) \
+    X(silu, bml_nn__silu(x), bml_nn__silu_slope(x), 1) \
     X(gelu, x / 2 * (1 + bml_nn__erf(x * BML_NN__R(0.70710678118654752))), \
       (1 + bml_nn__erf(x * BML_NN__R(0.70710678118654752))) / 2 + x * BML_NN__R(0.39894228040143268) * bml_nn__exp(-x * x / 2), 1) \
     X(hardtanh, x > 1 ? BML_NN__R(1) : x < -1 ? BML_NN__R(-1) : x, y < 1 && y > -1 ? BML_NN__R(1) : 0, 0)
