@@ -1,7 +1,8 @@
 # bml: single-file C libraries for the physics and machine learning of blazars.
 #
 #   make              every program of examples/ into build/
-#   make fit          fit the SED of 3HSP J095507.9+355101; results in build/fit/
+#   make fit          fit the SED of 3HSP J095507.9+355101 through the network; results in build/fit/
+#   make fit-solver   the same with the exact solver; results in build/fit_solver/
 #   make test         all tests, strict warnings; the last line counts them
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
 #   make check-memory the tests under the address and undefined-behaviour sanitizers
@@ -64,7 +65,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples
 
-.PHONY: all fit train-compton train-surrogate test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
+.PHONY: all fit fit-solver train-compton train-surrogate test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -100,8 +101,11 @@ build/bench_%: tests/bench_%.c build/flags
 
 # -- The family's main job. Exit status 2 means "not converged yet": the results are there and the program has said so.
 FIT_DATA = examples/data/3hsp_j095507.csv
+FIT_MODEL = examples/models/ssc.safetensors
 fit: build/fit_sed tools
-	@build/fit_sed $(FIT_DATA) --redshift 0.557 --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
+	@build/fit_sed $(FIT_DATA) --redshift 0.557 --model $(FIT_MODEL) --sampler nested --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
+fit-solver: build/fit_sed tools
+	@build/fit_sed $(FIT_DATA) --redshift 0.557 --out build/fit_solver $(FIT_OPTIONS) || test $$? -eq 2
 
 # -- The network of 105 weights in bml_sample.h, trained from scratch; prints it and its accuracy. Some minutes. -----------
 train-compton: build/compton_sample

@@ -1448,11 +1448,22 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
     }
 }
 
-static void print_calibration(const problem *p, const int *ranks, long n, long converged) {
+/* ranks.csv: a row for each source, a column for each parameter, 0 ... RANK_DRAWS. */
+static void write_ranks(const problem *p, const int *ranks, long n, long room) {
+    char err[ERROR_SIZE];
+    out_file o;
+    if (out_begin(&o, p->opt->out, "ranks.csv", err)) fail("%s", err);
+    for (int k = 0; k < p->n_free; k++) fprintf(o.f, "%s%c", parameters[p->free_par[k]].name, k + 1 < p->n_free ? ',' : '\n');
+    for (long i = 0; i < n; i++)
+        for (int k = 0; k < p->n_free; k++) fprintf(o.f, "%d%c", ranks[k * room + i], k + 1 < p->n_free ? ',' : '\n');
+    if (out_commit(&o, err)) fail("%s", err);
+}
+
+static void print_calibration(const problem *p, const int *ranks, long n, long room, long converged) {
     printf("%-14s %9s %16s %16s\n", "parameter", "p(ranks)", "68 % hold", "90 % hold");
     for (int k = 0; k < p->n_free; k++) {
         double hold[2] = {0}, sd[2] = {0};
-        const int *r = ranks + k * n;
+        const int *r = ranks + k * room;
         bml_mcmc_coverage(&hold[0], &sd[0], r, (int)n, RANK_DRAWS, 0.68);
         bml_mcmc_coverage(&hold[1], &sd[1], r, (int)n, RANK_DRAWS, 0.90);
         printf("%-14s %9.4f %8.3f +- %.3f %8.3f +- %.3f\n", parameters[p->free_par[k]].name,
@@ -1494,9 +1505,10 @@ static int calibrate(problem *p) {
         progress_at(&bar, (double)(i + 1), NULL);
     }
     progress_end(&bar);
-    print_calibration(p, ranks, done, converged);
-    free(ranks);
     p->opt = given;
+    print_calibration(p, ranks, done, n, converged);
+    write_ranks(p, ranks, done, n);
+    free(ranks);
     return 0;
 }
 

@@ -603,7 +603,7 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
     fprintf(o.f, "set multiplot layout 3,%d\nset grid; set xrange [-15:10]; set key left bottom samplen 2\n"
                  "set xlabel 'log_{10} x'; set ylabel 'log_{10} x^2 n'\n", (int)ACROSS);
     for (int p = 0; p < PANELS && p < n; p++) {
-        float peak = surrogate_floor > 0 ? 0 : (float)surrogate_floor;
+        float peak = (float)surrogate_floor;
         for (int k = 0; k < SURROGATE_GRID; k++) {
             const float y = d->y[(first[TEST] + p) * SURROGATE_GRID + k];
             peak = y > peak ? y : peak;
@@ -613,6 +613,7 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
         for (int j = 0; j < n_nets; j++) {
             fprintf(o.f, ", $p%d u 1:%d w l lw 1.5 lc rgb '%s' t ", p, j + 3, plot_colours[j % 7]);
             plot_text(o.f, m[j].name);
+            fprintf(o.f, " noenhanced");
         }
         fprintf(o.f, "\nunset key\n");
     }
@@ -637,6 +638,7 @@ static int draw_roughness(const options *opt, const measured *m, int n_rows, lon
     for (int j = 0; j < n_rows; j++) {
         fprintf(o.f, "%s$r%d u 1:2 w l lw 2 lc rgb '%s' t ", j ? ", " : "", j, m[j].s ? plot_colours[j % 7] : "#888888");
         plot_text(o.f, m[j].name);
+        fprintf(o.f, " noenhanced");
     }
     fprintf(o.f, "\n");
     const int drawn = plot_end(&o, opt->out, "roughness", err);

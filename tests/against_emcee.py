@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The posterior of `make fit`, sampled again by emcee (Debian: python3-emcee): the same density, another sampler.
+"""The posterior of `make fit-solver`, sampled again by emcee (Debian: python3-emcee): the same density, another sampler.
 
-    make fit && python3 tests/against_emcee.py [steps]
+    make fit-solver && python3 tests/against_emcee.py [steps]
 
-Run from the project's root. emcee starts from points of the chain in build/fit, walks `steps` steps (default 9000, a quarter of
+Run from the project's root. emcee starts from points of the chain in build/fit_solver, walks `steps` steps (default 9000, a quarter of
 an hour on two cores) with 200 walkers, drops the first 1000 (or a tenth), and a table compares means and sds. z is the
 difference over both samplers' errors; emcee warns where its chain is too short for them to be trusted."""
 import ctypes, os, subprocess, sys, tempfile
@@ -36,7 +36,7 @@ def ln_p(x):
     return lp
 
 steps, walkers = int(sys.argv[1]) if len(sys.argv) > 1 else 9000, 200
-ours = np.load("build/fit/chain.npy")
+ours = np.load("build/fit_solver/chain.npy")
 n_dim = ours.shape[2]
 np.random.seed(5)
 flat = ours.reshape(-1, n_dim)[np.random.permutation(ours.shape[0] * ours.shape[1])[:4 * walkers]]
