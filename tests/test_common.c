@@ -234,6 +234,31 @@ static void test_early_exit(void) {
           "a program that ends early leaves no temporary file");
 }
 
+/* What npy_write wrote comes back; a file that is cut, too long or no array is refused. data: of this shape. */
+static void check_npy_read(const double *data, const long *shape) {
+    char err[ERROR_SIZE], bytes[1024];
+    double *back;
+    long got[4];
+    int n_dim;
+    CHECK(!npy_read(&back, got, &n_dim, folder, "a.npy", err) && n_dim == 3 && !memcmp(got, shape, 3 * sizeof *shape) &&
+              !memcmp(back, data, (size_t)(shape[0] * shape[1] * shape[2]) * sizeof *data),
+          "npy_read: what npy_write wrote");
+    free(back);
+    FILE *f = fopen(in_folder("a.npy"), "rb");
+    const size_t size = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    if (f) fclose(f);
+    for (int damage = 0; damage < 4; damage++) { /* one byte short, one too many, cut in the header, a huge shape */
+        f = fopen(in_folder("d.npy"), "wb");
+        if (!f) break;
+        if (damage == 3) memcpy(strstr(bytes + 10, "'shape': (") + 10, "9999999999", 10);
+        fwrite(bytes, 1, damage == 0 ? size - 1 : damage == 2 ? 40 : size, f);
+        if (damage == 1) fputc('x', f);
+        fclose(f);
+        CHECK(npy_read(&back, got, &n_dim, folder, "d.npy", err) == -1 && !back, "npy_read, damaged: %s", err);
+    }
+    CHECK(npy_read(&back, got, &n_dim, folder, "nowhere.npy", err) == -1, "npy_read: %s", err);
+}
+
 static void test_formats(void) {
     static const double data[6] = {1, 2.5, -3, 1e300, 0, 6};
     static const long shape[3] = {1, 2, 3};
@@ -269,6 +294,7 @@ static void test_formats(void) {
         CHECK(system(command) == 0, "numpy reads both");
     }
     CHECK(npy_write(folder, "c.npy", data, (const long[]){LONG_MAX, LONG_MAX}, 2, err) == -1, "refused: %s", err);
+    check_npy_read(data, shape);
     CHECK(!csv_write(folder, "t.csv", "a,b", data, 2, 2, err) && !strcmp(contents("t.csv"), "a,b\n1,2.5\n-3,1e+300\n"),
           "a CSV table");
     f = fopen(in_folder("q"), "wb");
