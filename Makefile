@@ -14,6 +14,7 @@
 #   make install      headers and pkg-config file, to $(DESTDIR)$(PREFIX)
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
+#   make train-surrogate-ssa  ssc_ssa_gg.safetensors beside it: with self-absorption and pair production
 #   make clean
 #
 # Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS.
@@ -65,7 +66,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples
 
-.PHONY: all fit fit-solver train-compton train-surrogate test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
+.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -115,6 +116,9 @@ train-compton: build/compton_sample
 train-surrogate: build/train_surrogate tools
 	@build/train_surrogate --out build/surrogate
 	@mkdir -p examples/models && cp build/surrogate/model.safetensors examples/models/ssc.safetensors
+train-surrogate-ssa: build/train_surrogate tools
+	@build/train_surrogate --ssa --gg --out build/surrogate_ssa
+	@mkdir -p examples/models && cp build/surrogate_ssa/model.safetensors examples/models/ssc_ssa_gg.safetensors
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:

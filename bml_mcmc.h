@@ -389,6 +389,8 @@ typedef struct bml_mcmc_nested_progress {
     double remaining;          /* share of the evidence that the live points could still hold */
     double efficiency;         /* points kept per evaluation in the last round */
     double log_volume;         /* ln X: share of the prior that is left */
+    double threshold;          /* a new point must have a ln likelihood above this: a callback that sees cheaply that one has
+                                  not may answer anything at or below it */
     uint64_t evaluations;
     size_t n_points;
     int pass;                  /* 0: the first run from the prior; 1...: dynamic passes */
@@ -413,7 +415,7 @@ typedef struct bml_mcmc_nested_config {
     double remaining;              /* ends a pass when the live points hold less than this share; 0 = 0.01 */
     double error;                  /* of ln Z, to be reached by dynamic passes; 0 = no matter: one static run */
     double min_ess;                /* effective posterior samples, likewise; 0 = no matter */
-    bml_mcmc_nested_progress_fn progress; /* called after every batch of likelihoods, NULL = none */
+    bml_mcmc_nested_progress_fn progress; /* called before a round and after every batch of likelihoods, NULL = none */
     void *progress_user;
 } bml_mcmc_nested_config;
 
@@ -2675,6 +2677,7 @@ static int bml_mcmc__try(bml_mcmc_nested *s, size_t n) {
 /* Tells the user where things stand; CANCELLED if so answered. */
 static int bml_mcmc__nested_report(bml_mcmc_nested *s) {
     s->report.evaluations = s->now.evaluations;
+    s->report.threshold = s->now.threshold;
     if (s->config.progress && s->config.progress(&s->report, s->config.progress_user))
         return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu evaluations",
                               (unsigned long long)s->now.evaluations);
@@ -3275,6 +3278,7 @@ static int bml_mcmc__refill(bml_mcmc_nested *s, size_t want) {
     int choose = s->config.method == BML_MCMC_NESTED_AUTO, status = BML_MCMC_OK;
     double tried = 0, cost = bml_mcmc__slice_cost(s);
     size_t hits, n;
+    if ((status = bml_mcmc__nested_report(s)) != BML_MCMC_OK) return status;
     if (choose && s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) { /* would the region be cheaper by now? */
         n = (size_t)ceil(2 * cost);
         if ((status = bml_mcmc__region_points(s, n, &hits, &rng)) != BML_MCMC_OK) return status;

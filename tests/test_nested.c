@@ -484,6 +484,33 @@ static void threaded(double *l, const double *x, int n, int d, void *user) {
     for (int i = 0; i < n; i++) rosenbrock(l + i, x + i * d, 1, d, user);
 }
 
+/* Who needs to know only that a point is not above the threshold loses nothing. */
+static double told_threshold;
+static int told(const bml_mcmc_nested_progress *p, void *user) {
+    (void)user;
+    told_threshold = p->threshold;
+    return 0;
+}
+static void lazy(double *l, const double *x, int n, int d, void *user) {
+    correlated(l, x, n, d, user);
+    for (int i = 0; i < n; i++)
+        if (!(l[i] > told_threshold)) l[i] = told_threshold < -1e300 ? l[i] : told_threshold - 1e6;
+}
+static void test_threshold(int method) {
+    problem p = problems[0];
+    bml_mcmc_nested_config c = make_config(&p, 100, run_seed(65));
+    bml_mcmc_nested_result r = {0};
+    bml_mcmc_nested *exact, *cheap;
+    c.method = method, c.min_ess = 1500;
+    if (!(exact = run(&r, &c, "threshold"))) return;
+    CHECK(r.passes > 0, "threshold: %d dynamic passes, which begin below the last one", r.passes);
+    told_threshold = -infinite, c.progress = told, c.log_likelihood = lazy;
+    cheap = run(&r, &c, "threshold");
+    CHECK(cheap && same_result(exact, cheap), "%s: answers below the threshold may be anything",
+          method == BML_MCMC_NESTED_SLICE ? "slices" : "region");
+    bml_mcmc_nested_free(cheap), bml_mcmc_nested_free(exact);
+}
+
 static void test_resume(int method, bml_mcmc_log_prob other_f) {
     problem p = problems[12], other = problems[12];
     bml_mcmc_nested_config c = make_config(&p, 100, run_seed(70));
@@ -639,6 +666,8 @@ int main(int argc, char **argv) {
     test_posterior();
     test_dynamic();
     test_ranks();
+    test_threshold(BML_MCMC_NESTED_REGION);
+    test_threshold(BML_MCMC_NESTED_SLICE);
     test_resume(BML_MCMC_NESTED_AUTO, plateau);
     test_resume(BML_MCMC_NESTED_SLICE, plateau);
     test_known_answers();
