@@ -177,18 +177,18 @@ static inline int text_copy(text_file *t, const void *data, size_t size, const c
     return text_start(t, copy, size, name, err);
 }
 
-/* Reads a whole file; "-" is standard input. */
-static inline int text_open(text_file *t, const char *path, char *err) {
+/* A whole file, with room for one byte more; "-" is standard input. NULL: see err. */
+static inline char *file_read(size_t *size_out, const char *path, char *err) {
     size_t size = 0, room = 1 << 16, got = 0;
     char *data = malloc(room + 1), *more;
     FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
     int bad;
-    memset(t, 0, sizeof *t);
     if (!f || !data) {
         int reason = f ? ENOMEM : errno;
         free(data);
         if (f && f != stdin) fclose(f);
-        return error_set(err, "%.300s: %s", path, strerror(reason));
+        error_set(err, "%.300s: %s", path, strerror(reason));
+        return NULL;
     }
     while ((got = fread(data + size, 1, room - size, f)) > 0) {
         size += got;
@@ -202,9 +202,19 @@ static inline int text_open(text_file *t, const char *path, char *err) {
     if (f != stdin) fclose(f);
     if (bad) {
         free(data);
-        return error_set(err, "%.300s: %s", path, strerror(bad));
+        error_set(err, "%.300s: %s", path, strerror(bad));
+        return NULL;
     }
-    return text_start(t, data, size, f == stdin ? "standard input" : path, err);
+    *size_out = size;
+    return data;
+}
+
+/* Reads a whole text; "-" is standard input. */
+static inline int text_open(text_file *t, const char *path, char *err) {
+    size_t size;
+    char *data = file_read(&size, path, err);
+    memset(t, 0, sizeof *t);
+    return data ? text_start(t, data, size, strcmp(path, "-") ? path : "standard input", err) : -1;
 }
 
 /* The next line without its end, or NULL after the last. The caller may change its bytes. */

@@ -155,9 +155,10 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     if (!post.converged && post.markov)
         printf("NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
                "parameter has fewer\n"
-               "than %.0f effective samples. Take these numbers as a preview, and run with more --steps.\n",
+               "than %.0f effective samples. Take these numbers as a preview, and go on with --resume and more --steps.\n",
                opt->min_ess);
-    else if (!post.converged) printf("NOT CONVERGED: take these numbers as a preview, and run with more --calls.\n");
+    else if (!post.converged) printf("NOT CONVERGED: take these numbers as a preview, and go on with --resume and more --calls.\n");
+    if (post.converged) state_remove(p);
     posterior_free(&post);
     free(g.derived);
     free(g.flux);
@@ -271,6 +272,7 @@ int main(int argc, char **argv) {
          .max = 100000,
          .value = "N",
          .help = "instead: fit N simulated tables like this one, and count the truths"},
+        {.name = "resume", .flag = &opt.resume, .help = "go on from what a run of the same options left in --out"},
         {.name = "compare", .text = &opt.compare, .value = "DIR", .help = "results of another fit, laid over this one"},
         {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
         {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for tables, chains and pictures"},
@@ -296,6 +298,7 @@ int main(int argc, char **argv) {
     if (opt.walkers % 2 || opt.walkers < 2 * p.n_free)
         fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers,
              2 * p.n_free, p.n_free);
+    if (!opt.calibrate) signal(SIGINT, interrupt), signal(SIGTERM, interrupt);
     if (out_folder(opt.out, err)) fail("%s", err);
     status = opt.calibrate ? calibrate(&p) : fit(&p, rows, argv[first]);
     clean_up(&p);

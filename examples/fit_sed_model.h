@@ -40,7 +40,7 @@ enum { NET_ROWS = 24 }; /* parameter rows that go through the network together *
 
 typedef struct options {
     double redshift;
-    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error, screen;
+    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error, screen, resume;
     long walkers, steps, burn, live, calls, threads, draws, calibrate;
     uint64_t seed;
     double confidence, min_ess, evidence_error;
@@ -84,6 +84,7 @@ typedef struct problem {
     bml_ssc_blob **blob;         /* [threads] */
     int threads;
     long calls;                  /* of the solver, or of the network where one stands in */
+    uint64_t evaluations;        /* of nested sampling, those before a --resume too */
     surrogate net;               /* --model; net.net is NULL without */
     net_desk *desk;              /* [threads] */
     screening screen;            /* --screen */
@@ -309,19 +310,18 @@ static double net_likelihood(double *y, const problem *p, net_desk *k, int row, 
     return ln_likelihood_dex(p, net_points(p, k, full), y, full[LN_F]);
 }
 
-/* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. */
-static void net_gradient(double *d_full, const problem *p, net_desk *k, int row, const double *full) {
+/* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. y: from
+   net_likelihood. */
+static void net_gradient(double *d_full, const problem *p, net_desk *k, int row, const double *y, const double *full) {
     const size_t n_out = bml_nn_n_out(p->net.net);
     const float *node = k->node + (size_t)row * n_out;
-    const double scale = p->log10_area + full[R] + 4 * full[DELTA];
     const bml_ssc_point *point = net_points(p, k, full);
     memset(d_full, 0, N_PAR * sizeof *d_full);
     for (int i = 0; i < p->sed.n; i++) {
-        const double x = p->log10_x[i] - full[DELTA], y = surrogate_at(&p->net, &k->frame[row], node, x);
-        if (!(y > -HUGE_VAL)) continue; /* a limit that nothing reaches */
-        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y + scale, full[LN_F]);
-        const double by_x =
-            surrogate_back(k->d_node + (size_t)row * n_out, d_full, &p->net, &k->frame[row], node, x, g.by_flux);
+        if (!(y[i] > -HUGE_VAL)) continue; /* a limit that nothing reaches */
+        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y[i], full[LN_F]);
+        const double by_x = surrogate_back(k->d_node + (size_t)row * n_out, d_full, &p->net, &k->frame[row], node,
+                                           p->log10_x[i] - full[DELTA], g.by_flux);
         d_full[R] += g.by_flux;
         d_full[DELTA] += g.by_flux * (4 - by_x);
         d_full[LN_F] += g.by_ln_f;
@@ -346,7 +346,7 @@ static void net_block(double *ln_l, double *d_full, double *dex, const double *f
         ln_l[i] = -HUGE_VAL;
         if (inside[i]) ln_l[i] = net_likelihood(dex + i * p->sed.n, p, k, i, row);
         else if (p->opt->outside == OUTSIDE_SOLVE && allowed(row)) ln_l[i] = exact(p, row, dex + i * p->sed.n, &solved);
-        if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, row);
+        if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, dex + i * p->sed.n, row);
     }
     if (d_full && !status)
         status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);

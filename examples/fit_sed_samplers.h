@@ -4,6 +4,60 @@
 #define FIT_SED_SAMPLERS_H
 #include "fit_sed_model.h"
 
+/* ==== interruptions: DIR/state.bin ================================================================================
+   A run that ends before it has converged, by a signal too, leaves the sampler's state; --resume goes on from it, to the
+   same numbers as a run that was never interrupted. */
+
+static const double state_every = 60; /* [s] and as often while it runs, in case it is killed */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number) {
+    interrupted = 1;
+    signal(number, SIG_DFL); /* the second time it is meant */
+}
+
+static void *state_room(size_t size) {
+    void *bytes = malloc(size);
+    if (!bytes) fail("fit_sed: out of memory");
+    return bytes;
+}
+
+/* Writes and frees what a sampler's save gave. */
+static void state_write(const problem *p, void *bytes, size_t size, int status) {
+    char err[ERROR_SIZE];
+    out_file o;
+    if (status == BML_MCMC_NOT_STARTED) fail("fit_sed: interrupted before there was anything to keep");
+    if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    if (out_begin(&o, p->opt->out, "state.bin", err)) fail("%s", err);
+    fwrite(bytes, 1, size, o.f);
+    if (out_commit(&o, err)) fail("%s", err);
+    free(bytes);
+}
+
+static void *state_read(size_t *size, const problem *p) {
+    char path[PATH_SIZE + 16], err[ERROR_SIZE];
+    void *bytes;
+    snprintf(path, sizeof path, "%s/state.bin", p->opt->out);
+    if (!(bytes = file_read(size, path, err))) fail("%s", err);
+    return bytes;
+}
+
+/* Frees what state_read gave, once a sampler's load has answered. */
+static void state_taken(const problem *p, void *bytes, int status, const char *message) {
+    free(bytes);
+    if (status) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), message);
+}
+
+static void state_remove(const problem *p) {
+    char path[PATH_SIZE + 16];
+    snprintf(path, sizeof path, "%s/state.bin", p->opt->out);
+    remove(path);
+}
+
+static void stop_here(const problem *p) {
+    fail("fit_sed: interrupted; the state is in %s/state.bin: the same command with --resume goes on", p->opt->out);
+}
+
 /* ==== search and climb ============================================================================================ */
 
 /* The best of many draws from the prior, as start positions [walkers][n_free]. ln f starts at ln 0.5: a wide error finds
@@ -96,7 +150,7 @@ static int show_progress(const bml_mcmc_progress *now, void *user) {
     char note[64];
     snprintf(note, sizeof note, "%.0f %% accepted", 100 * now->acceptance);
     progress_at(user, (double)now->step, note);
-    return 0;
+    return interrupted;
 }
 
 static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup *s) {
@@ -244,22 +298,43 @@ typedef struct posterior {
     double *own;
 } posterior;
 
+static void keep_ensemble(bml_mcmc_ensemble *e, const problem *p) {
+    const size_t size = bml_mcmc_ensemble_save_size(e);
+    void *bytes = state_room(size);
+    state_write(p, bytes, size, bml_mcmc_ensemble_save(e, bytes, size));
+}
+
+/* Steps up to the next check: where, so far, at least 100 and a quarter have been added. */
+static long next_check(long done) {
+    long at = 100;
+    while (at <= done) at += at / 4 > 100 ? at / 4 : 100;
+    return at;
+}
+
 /* Runs until 50 autocorrelation times and min_ess, or the given steps. Returns the sampler's verdict. */
 static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
     int status = BML_MCMC_NOT_CONVERGED;
-    long done = 0, block = 100;
-    run(e, p->opt->burn);
-    bml_mcmc_ensemble_clear(e);
-    while (done < p->opt->steps && status) {
-        long now = block < p->opt->steps - done ? block : p->opt->steps - done;
-        run(e, now);
-        done += now;
-        block = done / 4 > 100 ? done / 4 : 100;
+    double kept = seconds_now();
+    if (p->opt->resume) {
+        size_t size;
+        void *bytes = state_read(&size, p);
+        state_taken(p, bytes, bml_mcmc_ensemble_load(e, bytes, size), bml_mcmc_ensemble_message(e));
+    } else {
+        run(e, p->opt->burn);
+        bml_mcmc_ensemble_clear(e);
+    }
+    for (long done; (done = (long)bml_mcmc_ensemble_chain(e).n_steps) < p->opt->steps && status;) {
+        const long next = next_check(done) < p->opt->steps ? next_check(done) : p->opt->steps;
+        const int ran = bml_mcmc_run(e, (size_t)(next - done));
+        if (ran && ran != BML_MCMC_CANCELLED) fail("fit_sed: %s: %s", bml_mcmc_strerror(ran), bml_mcmc_ensemble_message(e));
+        if (ran || seconds_now() > kept + state_every) keep_ensemble(e, p), kept = seconds_now();
+        if (ran) stop_here(p);
         status = bml_mcmc_summarize(s, bml_mcmc_ensemble_chain(e));
         if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
         for (int k = 0; k < p->n_free; k++)
             if (!(s[k].ess >= p->opt->min_ess)) status = BML_MCMC_NOT_CONVERGED;
     }
+    if (status) keep_ensemble(e, p);
     return status;
 }
 
@@ -299,10 +374,11 @@ static void sample_ensemble(posterior *post, problem *p) {
 static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
     problem *p = user;
     p->screen.threshold = now->threshold;
+    p->evaluations = now->evaluations;
     if (!p->opt->quiet && isatty(2))
         fprintf(stderr, "\rln Z %.2f +- %.2f, remaining %.2g, %.0f solver calls, %.1f %% kept \033[K", now->log_z,
                 now->log_z_error, now->remaining, (double)now->evaluations, 100 * now->efficiency);
-    return 0;
+    return interrupted;
 }
 
 /* What --screen did. A share of wrongly ruled out points shifts ln Z by about the information, some 20 nats, times three
@@ -314,6 +390,34 @@ static void tell_screening(posterior *post, const problem *p) {
     if (1000 * s->wrong <= s->audited) return;
     post->converged = 0;
     printf("that is too many: the network is not good enough here, take the solver alone (no --model)\n");
+}
+
+static void keep_nested(bml_mcmc_nested *s, const problem *p) {
+    const size_t size = bml_mcmc_nested_save_size(s);
+    void *bytes = state_room(size);
+    state_write(p, bytes, size, bml_mcmc_nested_save(s, bytes, size));
+}
+
+/* In pieces, so that the state can be kept between them. */
+static int run_nested(bml_mcmc_nested *s, problem *p) {
+    enum { PIECE = 20000 };
+    const uint64_t most = (uint64_t)p->opt->calls;
+    int status = BML_MCMC_NOT_CONVERGED;
+    double kept = seconds_now();
+    if (p->opt->resume) {
+        size_t size;
+        void *bytes = state_read(&size, p);
+        bml_mcmc_nested_result r;
+        state_taken(p, bytes, bml_mcmc_nested_load(s, bytes, size), bml_mcmc_nested_message(s));
+        if (!bml_mcmc_nested_get_result(s, &r)) p->evaluations = r.evaluations;
+    }
+    while (status == BML_MCMC_NOT_CONVERGED && (!most || p->evaluations < most)) {
+        status = bml_mcmc_nested_run(s, most && most - p->evaluations < PIECE ? most - p->evaluations : PIECE);
+        if (status == BML_MCMC_NOT_CONVERGED && seconds_now() > kept + state_every) keep_nested(s, p), kept = seconds_now();
+    }
+    if (status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) keep_nested(s, p);
+    if (status == BML_MCMC_CANCELLED) stop_here(p);
+    return status;
 }
 
 static void sample_nested(posterior *post, problem *p) {
@@ -331,7 +435,7 @@ static void sample_nested(posterior *post, problem *p) {
     bml_mcmc_nested_result r;
     int status = bml_mcmc_nested_create(&post->nested, &config), d = p->n_free;
     size_t n;
-    if (!status) status = bml_mcmc_nested_run(post->nested, (uint64_t)opt->calls);
+    if (!status) status = run_nested(post->nested, p);
     if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
     post->converged = !status;
     if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r) ||
@@ -439,23 +543,33 @@ static int show_nuts(const bml_mcmc_nuts_progress *now, void *user) {
     char note[64];
     snprintf(note, sizeof note, "%.0f gradients", (double)now->gradients);
     progress_at(user, (double)now->draws, note);
-    return 0;
+    return interrupted;
 }
 
 enum { CHAINS = 16, NUTS_WARMUP = 400, NUTS_BLOCK = 200 };
 
+static void keep_nuts(bml_mcmc_nuts *s, const problem *p) {
+    const size_t size = bml_mcmc_nuts_save_size(s);
+    void *bytes = state_room(size);
+    state_write(p, bytes, size, bml_mcmc_nuts_save(s, bytes, size));
+}
+
 /* Runs until 50 autocorrelation times and min_ess, or --draws of each chain. */
 static int nuts_run(bml_mcmc_nuts *s, posterior *post, problem *p) {
     int status = BML_MCMC_NOT_CONVERGED;
-    for (long done = 0, block; done < p->opt->draws && status; done += block) {
-        block = p->opt->draws - done < NUTS_BLOCK ? p->opt->draws - done : NUTS_BLOCK;
-        status = bml_mcmc_nuts_run(s, (size_t)block);
-        if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+    double kept = seconds_now();
+    for (long done; (done = (long)bml_mcmc_nuts_chain(s).n_steps) < p->opt->draws && status;) {
+        const long next = (done / NUTS_BLOCK + 1) * NUTS_BLOCK < p->opt->draws ? (done / NUTS_BLOCK + 1) * NUTS_BLOCK : p->opt->draws;
+        status = bml_mcmc_nuts_run(s, (size_t)(next - done));
+        if (status && status != BML_MCMC_CANCELLED) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+        if (status || seconds_now() > kept + state_every) keep_nuts(s, p), kept = seconds_now();
+        if (status) stop_here(p);
         status = bml_mcmc_summarize(post->summary, bml_mcmc_nuts_chain(s));
         if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
         for (int k = 0; k < p->n_free; k++)
             if (!(post->summary[k].ess >= p->opt->min_ess)) status = BML_MCMC_NOT_CONVERGED;
     }
+    if (status) keep_nuts(s, p);
     return status;
 }
 

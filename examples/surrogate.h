@@ -324,9 +324,11 @@ static inline double surrogate_total(const surrogate *s, const surrogate_frame *
     return f->n_runs == 2 ? surrogate_blend(s, value[0], value[1]) : value[0];
 }
 
+static inline int surrogate_reaches(const surrogate_frame *f, double log10_x) { return log10_x <= f->edge && log10_x > -60; }
+
 /* The total log10(x^2 n) at log10_x from the network's outputs node [n_out]; -HUGE_VAL: nothing there. */
 static inline double surrogate_at(const surrogate *s, const surrogate_frame *f, const float *node, double log10_x) {
-    if (!(log10_x <= f->edge && log10_x > -60)) return -HUGE_VAL;
+    if (!surrogate_reaches(f, log10_x)) return -HUGE_VAL;
     if (s->kind == SURROGATE_PLAIN) {
         const double y = surrogate_total(s, f, node, log10_x, NULL);
         return y < surrogate_floor + 0.1 ? -HUGE_VAL : y;
@@ -342,8 +344,9 @@ static inline double surrogate_at(const surrogate *s, const surrogate_frame *f, 
 static inline double surrogate_back(float *d_node, double *d_row, const surrogate *s, const surrogate_frame *f,
                                     const float *node, double log10_x, double by) {
     double part[2], total = 0;
-    if (!(surrogate_at(s, f, node, log10_x) > -HUGE_VAL)) return 0;
+    if (!surrogate_reaches(f, log10_x)) return 0;
     const double y = surrogate_total(s, f, node, log10_x, part);
+    if (s->kind == SURROGATE_PLAIN && y < surrogate_floor + 0.1) return 0; /* as surrogate_at has it */
     for (int r = 0; r < f->n_runs; r++) {
         if (!(part[r] > -HUGE_VAL)) continue;
         const surrogate_run *run = &f->run[r];

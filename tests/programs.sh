@@ -272,6 +272,19 @@ for threads in 1 2; do
         --sampler nested --live 20 --calls 300 --min-ess 10 --threads $threads --out "$scratch/nested_$threads"
 done
 check "fit_sed: 1 and 2 threads give the same nested samples" cmp "$scratch/nested_1/chain.npy" "$scratch/nested_2/chain.npy"
+command=(build/fit_sed "$scratch/sed.csv" --redshift 0.5 --grid athena --quiet --sampler nested --live 20 --min-ess 10 --out "$scratch/resumed")
+ends "fit_sed --sampler nested, stopped sooner" 2 "${command[@]}" --calls 160
+ends "fit_sed --resume" 2 "${command[@]}" --calls 300 --resume
+check "fit_sed --resume: the samples of the run that was not stopped" cmp "$scratch/nested_1/chain.npy" "$scratch/resumed/chain.npy"
+# A run without end is told to stop when it has begun: its folder is there before the first of its quick rounds.
+ends "fit_sed, interrupted" 1 bash -c 'build/fit_sed examples/data/3hsp_j095507.csv --model examples/models/ssc.safetensors --quiet \
+        --sampler nested --live 20 --min-ess 1e8 --out "$0" &
+    until [ -d "$0" ] || ! kill -0 $!; do sleep 0.05; done
+    sleep 2
+    kill -TERM $!
+    wait $!' "$scratch/stopped"
+check "fit_sed, interrupted, says how to go on" grep -q 'the same command with --resume goes on' "$scratch/stderr"
+check "fit_sed, interrupted, leaves its state" test -s "$scratch/stopped/state.bin"
 check "fit_sed: run.json has ln Z and its error" grep -q '"ln_z_error": [0-9]' "$scratch/nested_1/run.json"
 
 # ==== train_surrogate, and fit_sed with a network =====================================================================
@@ -322,6 +335,8 @@ refuse_net "--compare with other free parameters" 'no fit of the same free param
 refuses "fit_sed: --sampler nuts without gradients" 'give --model' build/fit_sed examples/data/3hsp_j095507.csv --sampler nuts --out "$fit"
 refuses "fit_sed: --screen without a network" '--screen needs' build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --screen --out "$fit"
 refuse_net "--screen with an ensemble" '--screen needs' --screen
+refuse_net "--resume where nothing was left" 'state.bin: No such file' --out "$scratch/net" --resume
+refuse_net "--resume of another run" 'saved with other settings: seed' --out "$scratch/with_net" --seed 2 --resume
 
 # ==== fit_sed: what it refuses; --out is the folder of the run above, which must stay as it is =======================
 before=$(contents "$fit")
