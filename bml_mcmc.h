@@ -389,8 +389,8 @@ typedef struct bml_mcmc_nested_progress {
     double remaining;          /* share of the evidence that the live points could still hold */
     double efficiency;         /* points kept per evaluation in the last round */
     double log_volume;         /* ln X: share of the prior that is left */
-    double threshold;          /* a new point must have a ln likelihood above this: a callback that sees cheaply that one has
-                                  not may answer anything at or below it */
+    double threshold;          /* a new point must have a ln likelihood above this: a callback that sees cheaply that
+                                  one has not may answer anything at or below it */
     uint64_t evaluations;
     size_t n_points;
     int pass;                  /* 0: the first run from the prior; 1...: dynamic passes */
@@ -491,8 +491,8 @@ typedef struct bml_mcmc_nuts_config {
     int warmup;                    /* draws of each chain that adapt
                                       step and mass and are not kept; 0 = 1000, at least 20 */
     double target_accept;          /* in (0,1); 0 = 0.8. Nearer to 1: smaller steps, for funnels */
-    double gradient_tolerance;     /* of the check at the start, see bml_mcmc_check_gradient; 0 = 1e-3. A network in float,
-                                      whose rounding finite differences see, may need 1e-2 */
+    double gradient_tolerance;     /* of the check at the start, see bml_mcmc_check_gradient; 0 = 1e-3. A network in
+                                      float, whose rounding finite differences see, may need 1e-2 */
     int max_depth;                 /* of a tree: 2^depth - 1 steps at most; 0 = 10, at most 16 */
     bml_mcmc_nuts_progress_fn progress; /* called each time that n_chains more draws are made, NULL = none */
     void *progress_user;

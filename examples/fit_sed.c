@@ -6,17 +6,19 @@
    2. let an ensemble of walkers climb, leaving behind those that are stuck, and fit a polynomial to what the solver
       answered on the way (climb);
    3. sample: walkers take dozens of steps on the polynomial, and the exact solver judges where they end (sample). The
-      result is the posterior of the exact solver; the polynomial decides only how fast it comes (see BML_MCMC_SURROGATE).
-      Where the polynomial is too low, walkers arrive seldom and stay long; plain moves between keep such places open;
+      result is the posterior of the exact solver; the polynomial decides only how fast it comes (see
+      BML_MCMC_SURROGATE). Where the polynomial is too low, walkers arrive seldom and stay long; plain moves between
+      keep such places open;
    4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report).
 
-   With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the posterior.
-   With --model FILE a network of train_surrogate stands in for the solver all the way, and its gradients make --sampler nuts
-   possible; in the end the solver is asked at some thousand draws how far the network was off. With --screen beside it,
-   nested sampling's posterior is the exact solver's: the network only rules out points far below the likelihood asked for.
+   With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the
+   posterior. With --model FILE a network of train_surrogate stands in for the solver all the way, and its gradients
+   make --sampler nuts possible; in the end the solver is asked at some thousand draws how far the network was off. With
+   --screen beside it, nested sampling's posterior is the exact solver's: the network only rules out points far below
+   the likelihood asked for.
 
-   The problem is in fit_sed_model.h, the samplers are in fit_sed_samplers.h, and what is written and drawn in fit_sed_report.h;
-   here are the options, and --calibrate. */
+   The problem is in fit_sed_model.h, the samplers are in fit_sed_samplers.h, and what is written and drawn in
+   fit_sed_report.h; here are the options, and --calibrate. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -40,7 +42,8 @@
 
 enum { RANK_DRAWS = 49, RANK_BINS = 10 };
 
-/* A truth from the prior that reaches every point of the table, and the table as it would be seen; theta [n_free] out. */
+/* A truth from the prior that reaches every point of the table, and the table as it would be seen; theta [n_free]
+   out. */
 static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
     double cube[N_PAR], full[N_PAR], *flux = p->dex;
     bml_ssc_observer o;
@@ -68,7 +71,8 @@ static void write_ranks(const problem *p, const int *ranks, long n, long room) {
     char err[ERROR_SIZE];
     out_file o;
     if (out_begin(&o, p->opt->out, "ranks.csv", err)) fail("%s", err);
-    for (int k = 0; k < p->n_free; k++) fprintf(o.f, "%s%c", parameters[p->free_par[k]].name, k + 1 < p->n_free ? ',' : '\n');
+    for (int k = 0; k < p->n_free; k++)
+        fprintf(o.f, "%s%c", parameters[p->free_par[k]].name, k + 1 < p->n_free ? ',' : '\n');
     for (long i = 0; i < n; i++)
         for (int k = 0; k < p->n_free; k++) fprintf(o.f, "%d%c", ranks[k * room + i], k + 1 < p->n_free ? ',' : '\n');
     if (out_commit(&o, err)) fail("%s", err);
@@ -153,11 +157,13 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     printf("results in %s%s\n", opt->out,
            drawn ? "; no gnuplot here: pictures are left as scripts, sed.gp and corner.gp" : "");
     if (!post.converged && post.markov)
-        printf("NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
-               "parameter has fewer\n"
-               "than %.0f effective samples. Take these numbers as a preview, and go on with --resume and more --steps.\n",
-               opt->min_ess);
-    else if (!post.converged) printf("NOT CONVERGED: take these numbers as a preview, and go on with --resume and more --calls.\n");
+        printf(
+            "NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
+            "parameter has fewer\n"
+            "than %.0f effective samples. Take these numbers as a preview, and go on with --resume and more --steps.\n",
+            opt->min_ess);
+    else if (!post.converged)
+        printf("NOT CONVERGED: take these numbers as a preview, and go on with --resume and more --calls.\n");
     if (post.converged) state_remove(p);
     posterior_free(&post);
     free(g.derived);
@@ -216,7 +222,10 @@ int main(int argc, char **argv) {
          .choice = &opt.sampler,
          .value = "ensemble|nested|nuts",
          .help = "nested gives the evidence too; nuts needs --model"},
-        {.name = "model", .text = &opt.model, .value = "FILE", .help = "network of train_surrogate in the solver's place"},
+        {.name = "model",
+         .text = &opt.model,
+         .value = "FILE",
+         .help = "network of train_surrogate in the solver's place"},
         {.name = "outside",
          .choice = &opt.outside,
          .value = "refuse|solve",
@@ -290,7 +299,8 @@ int main(int argc, char **argv) {
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     if (opt.steps == 0) opt.steps = opt.model ? 20000 : 6000;
     if (opt.sampler == SAMPLER_NUTS && !opt.model) fail("fit_sed: --sampler nuts needs gradients: give --model");
-    if (opt.screen && (!opt.model || opt.sampler != SAMPLER_NESTED)) fail("fit_sed: --screen needs --model and --sampler nested");
+    if (opt.screen && (!opt.model || opt.sampler != SAMPLER_NESTED))
+        fail("fit_sed: --screen needs --model and --sampler nested");
     set_up(&p, &opt, argv[first]);
     if (opt.redshift == 0) opt.redshift = p.sed.redshift;
     if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");

@@ -1,6 +1,6 @@
-/* fit_sed_model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; evaluate() gives the ln
-   likelihood of many points at once, from the exact solver, from a network in its place, or from both: the network rules out,
-   the solver judges.
+/* fit_sed_model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; evaluate() gives
+   the ln likelihood of many points at once, from the exact solver, from a network in its place, or from both: the
+   network rules out, the solver judges.
 
      the model        parameters, limits, ln likelihood by the solver and by the polynomial
      the network      the same by a network of train_surrogate, and its gradient
@@ -171,7 +171,8 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
             ln_limits += ln_l;
             continue;
         }
-        const double r = y[i] - p->log_data[i], side = r > 0 ? point[i].sigma_hi : point[i].sigma_lo, v = side * side + f2;
+        const double r = y[i] - p->log_data[i], side = r > 0 ? point[i].sigma_hi : point[i].sigma_lo,
+                     v = side * side + f2;
         chi2 += r * r / v;
         product *= v;
         if (++n % 16 == 0) ln_v += log(product), product = 1;
@@ -180,8 +181,8 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
     return chi2 < HUGE_VAL ? ln_limits - 0.5 * (chi2 + ln_v) : chi2 >= HUGE_VAL ? -HUGE_VAL : (double)NAN;
 }
 
-/* ln likelihood of all parameters by the exact solver; dex [sed.n] out: log10 of the fluxes; *solved tells whether it was
-   needed. */
+/* ln likelihood of all parameters by the exact solver; dex [sed.n] out: log10 of the fluxes; *solved tells whether it
+   was needed. */
 static double exact(const problem *p, const double *full, double *dex, int *solved) {
     bml_ssc_blob *blob = p->blob[thread_number()];
     bml_ssc_observer o;
@@ -198,7 +199,8 @@ static double exact(const problem *p, const double *full, double *dex, int *solv
     return ln_l;
 }
 
-/* Keep an answer, dex [sed.n]; where flux hardly matters it is cut off, so that the polynomial need not follow it to zero. */
+/* Keep an answer, dex [sed.n]; where flux hardly matters it is cut off, so that the polynomial need not follow it to
+   zero. */
 static void remember(problem *p, const double *theta, const double *dex, double ln_p) {
     memory *m = &p->learned;
     int n = p->sed.n;
@@ -310,8 +312,8 @@ static double net_likelihood(double *y, const problem *p, net_desk *k, int row, 
     return ln_likelihood_dex(p, net_points(p, k, full), y, full[LN_F]);
 }
 
-/* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. y: from
-   net_likelihood. */
+/* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. y:
+   from net_likelihood. */
 static void net_gradient(double *d_full, const problem *p, net_desk *k, int row, const double *y, const double *full) {
     const size_t n_out = bml_nn_n_out(p->net.net);
     const float *node = k->node + (size_t)row * n_out;
@@ -328,8 +330,8 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
     }
 }
 
-/* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless NULL,
-   and dex [n][sed.n]. */
+/* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless
+   NULL, and dex [n][sed.n]. */
 static void net_block(double *ln_l, double *d_full, double *dex, const double *full, int n, problem *p, net_desk *k) {
     const size_t n_in = bml_nn_n_in(p->net.net), n_out = bml_nn_n_out(p->net.net);
     static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0}; /* in the place of a row that is refused */
@@ -337,7 +339,8 @@ static void net_block(double *ln_l, double *d_full, double *dex, const double *f
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
         inside[i] = allowed(row) && !net_outside(p, row);
-        surrogate_place(&k->frame[i], k->input + (size_t)i * n_in, p->net.kind, p->net.grid, inside[i] ? row : harmless);
+        surrogate_place(&k->frame[i], k->input + (size_t)i * n_in, p->net.kind, p->net.grid,
+                        inside[i] ? row : harmless);
     }
     int status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
     if (d_full) memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
@@ -382,10 +385,13 @@ static long net_rows(double *lp, double *dex, const double *theta, int n, int n_
 
 enum { AUDIT = 50 }; /* every 50th of the points that are ruled out is asked of the solver all the same */
 
-/* The network must put a point this far, in ln likelihood, below what nested sampling asks for. Errors of the fluxes that
-   add up to e of the data's errors move chi^2 by 2 e chi, so that the margin grows with chi; e is 0.1 where the report of
-   a run with the network alone gives 0.5 for its error in ln likelihood, and here there is room for seven times as much. */
-static double screen_margin(const screening *s) { return 2 + (s->best > s->threshold ? sqrt(s->best - s->threshold) : 0); }
+/* The network must put a point this far, in ln likelihood, below what nested sampling asks for. Errors of the fluxes
+   that add up to e of the data's errors move chi^2 by 2 e chi, so that the margin grows with chi; e is 0.1 where the
+   report of a run with the network alone gives 0.5 for its error in ln likelihood, and here there is room for seven
+   times as much. */
+static double screen_margin(const screening *s) {
+    return 2 + (s->best > s->threshold ? sqrt(s->best - s->threshold) : 0);
+}
 
 /* solver_rows, but points that the network rules out get none (-inf). */
 static long screened_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
@@ -422,7 +428,9 @@ static void evaluate(double *lp, const double *theta, int n, int n_dim, problem 
         const double *at = theta + from * n_dim;
         for (int i = 0; i < count; i++)
             lp[from + i] = with_prior ? bml_mcmc_prior_log_density(p->prior, at + i * n_dim) : 0;
-        p->calls += (by_network(p) ? net_rows : p->net.net ? screened_rows : solver_rows)(lp + from, p->dex, at, count, n_dim, p);
+        p->calls += (by_network(p) ? net_rows
+                     : p->net.net  ? screened_rows
+                                   : solver_rows)(lp + from, p->dex, at, count, n_dim, p);
         for (int i = 0; p->remember && i < count; i++)
             if (lp[from + i] > -HUGE_VAL) remember(p, at + i * n_dim, p->dex + i * p->sed.n, lp[from + i]);
     }
@@ -460,7 +468,8 @@ static void net_open(problem *p) {
         fail("%s: was trained with %s: ask for the same with --ssa and --gg", opt->model,
              surrogate_physics[p->net.self_absorption + 2 * p->net.pair_production]);
     if (p->net.grid != (opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED))
-        fail("%s: was trained on the grid '%s': ask for the same with --grid", opt->model, surrogate_grids[p->net.grid]);
+        fail("%s: was trained on the grid '%s': ask for the same with --grid", opt->model,
+             surrogate_grids[p->net.grid]);
     if (p->net.grid == BML_SSC_ATHENA && opt->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts needs a model of the converged grid: the other one's spectra move in steps");
     const size_t n_out = bml_nn_n_out(p->net.net), n = (size_t)p->sed.n;

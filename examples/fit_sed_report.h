@@ -1,5 +1,5 @@
-/* fit_sed_report.h: what fit_sed says of a posterior: derived quantities, spectra, tables, pictures, and the comparison with
-   another run. Public domain or MIT, see LICENSE. */
+/* fit_sed_report.h: what fit_sed says of a posterior: derived quantities, spectra, tables, pictures, and the comparison
+   with another run. Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_REPORT_H
 #define FIT_SED_REPORT_H
 #include "fit_sed_samplers.h"
@@ -33,7 +33,8 @@ typedef struct best_point {
 static double log10_or_floor(double v) { return v > 1e-300 ? log10(v) : -300; }
 
 /* ln likelihood of a solved blob, less the network's. */
-static double net_off(const problem *p, const bml_ssc_blob *blob, const double *full, double ln_p, const double *theta) {
+static double net_off(const problem *p, const bml_ssc_blob *blob, const double *full, double ln_p,
+                      const double *theta) {
     net_desk *k = &p->desk[thread_number()];
     const bml_ssc_observer o = observer_of(p, full);
     double ln_l;
@@ -43,8 +44,10 @@ static double net_off(const problem *p, const bml_ssc_blob *blob, const double *
     return ln_l - (ln_p - bml_mcmc_prior_log_density(p->prior, theta));
 }
 
-/* One draw: derived quantities, and the spectrum at nu [N_NU]. Returns how far the network was off its ln likelihood. */
-static double solve_draw(double *derived, double *flux, const double *nu, const problem *p, const double *theta, double ln_p) {
+/* One draw: derived quantities, and the spectrum at nu [N_NU]. Returns how far the network was off its ln
+   likelihood. */
+static double solve_draw(double *derived, double *flux, const double *nu, const problem *p, const double *theta,
+                         double ln_p) {
     double full[N_PAR], sed[N_NU];
     bml_ssc_blob *blob = p->blob[thread_number()];
     bml_ssc_derived q;
@@ -235,7 +238,8 @@ static void read_other(other_run *o, const problem *p) {
                  i + 1 < p->n_free ? "," : "\"");
     names = run_value(t.data, "parameters");
     z = run_value(t.data, "ln_z"), e = run_value(t.data, "ln_z_error");
-    if (!names || strncmp(names, wanted, strlen(wanted))) fail("%s: is no fit of the same free parameters, %s", path, wanted);
+    if (!names || strncmp(names, wanted, strlen(wanted)))
+        fail("%s: is no fit of the same free parameters, %s", path, wanted);
     o->log_z = z && e ? strtod(z, NULL) : (double)NAN;
     o->log_z_error = z && e ? strtod(e, NULL) : (double)NAN;
     text_close(&t);
@@ -305,13 +309,15 @@ static void print_table(const problem *p, const posterior *post, const best_poin
         printf("%ld steps of %d walkers; ", (long)post->chain.n_steps, info.n_walkers);
     } else if (post->markov) printf("%ld draws of %d NUTS chains; ", (long)post->chain.n_steps, post->chain.n_walkers);
     else printf("ln Z = %.2f +- %.2f, fluxes in dex; ", post->log_z, post->log_z_error);
-    printf("%ld %s calls, %ld of them sampling; %.1f s\n", p->calls, by_network(p) ? "network" : "solver", post->calls, seconds);
+    printf("%ld %s calls, %ld of them sampling; %.1f s\n", p->calls, by_network(p) ? "network" : "solver", post->calls,
+           seconds);
     printf("effective samples per 1000 calls of the sampling: %.1f\n", 1000 * least_ess(post, p) / (double)post->calls);
 }
 
 static void print_check(const problem *p, const draws *g, bml_mcmc_chain chain) {
     const verdict v = check_net(p, g, chain);
-    printf("the solver at %ld of these draws: ln likelihood off by %.3f +- %.3f; weighted by that, %.0f %% of them count, and "
+    printf("the solver at %ld of these draws: ln likelihood off by %.3f +- %.3f; weighted by that, %.0f %% of them "
+           "count, and "
            "%s moves by %.2f sd\n",
            g->steps * g->walkers, v.mean, v.sd, 100 * v.kept, parameters[p->free_par[v.parameter]].name, v.shift);
     if (v.kept < 0.5 || fabs(v.shift) > 0.2)

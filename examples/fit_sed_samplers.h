@@ -5,8 +5,8 @@
 #include "fit_sed_model.h"
 
 /* ==== interruptions: DIR/state.bin ================================================================================
-   A run that ends before it has converged, by a signal too, leaves the sampler's state; --resume goes on from it, to the
-   same numbers as a run that was never interrupted. */
+   A run that ends before it has converged, by a signal too, leaves the sampler's state; --resume goes on from it, to
+   the same numbers as a run that was never interrupted. */
 
 static const double state_every = 60; /* [s] and as often while it runs, in case it is killed */
 static volatile sig_atomic_t interrupted;
@@ -60,8 +60,8 @@ static void stop_here(const problem *p) {
 
 /* ==== search and climb ============================================================================================ */
 
-/* The best of many draws from the prior, as start positions [walkers][n_free]. ln f starts at ln 0.5: a wide error finds
-   the right neighbourhood first. */
+/* The best of many draws from the prior, as start positions [walkers][n_free]. ln f starts at ln 0.5: a wide error
+   finds the right neighbourhood first. */
 static void search(double *start, problem *p) {
     enum { DRAWS = 4096 };
     int d = p->n_free, W = (int)p->opt->walkers, n = DRAWS > 8 * W ? DRAWS : 8 * W;
@@ -212,8 +212,8 @@ static void climb(double *start, problem *p, progress_bar *bar) {
     }
 }
 
-/* A sample of the polynomial's posterior, ARCHIVE points [.][n_free] in p->archive, started from start and helped by the
-   archive before it. */
+/* A sample of the polynomial's posterior, ARCHIVE points [.][n_free] in p->archive, started from start and helped by
+   the archive before it. */
 static void explore(const double *start, problem *p, uint64_t seed) {
     int W = (int)p->opt->walkers, d = p->n_free;
     long thin = 10, keep = ARCHIVE / W + 1;
@@ -262,8 +262,8 @@ static void check_archive(double *start, problem *p, bml_mcmc_rng *rng) {
 }
 
 /* Rounds of learning, exploring and checking. A polynomial that is too low somewhere hides that place from its own
-   posterior, so every other round explores with a warmer likelihood, and every round ends with exact steps from where the
-   check found it too low. */
+   posterior, so every other round explores with a warmer likelihood, and every round ends with exact steps from where
+   the check found it too low. */
 static void refine(double *start, problem *p, progress_bar *bar) {
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, p->opt->seed, 2);
@@ -326,7 +326,8 @@ static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
     for (long done; (done = (long)bml_mcmc_ensemble_chain(e).n_steps) < p->opt->steps && status;) {
         const long next = next_check(done) < p->opt->steps ? next_check(done) : p->opt->steps;
         const int ran = bml_mcmc_run(e, (size_t)(next - done));
-        if (ran && ran != BML_MCMC_CANCELLED) fail("fit_sed: %s: %s", bml_mcmc_strerror(ran), bml_mcmc_ensemble_message(e));
+        if (ran && ran != BML_MCMC_CANCELLED)
+            fail("fit_sed: %s: %s", bml_mcmc_strerror(ran), bml_mcmc_ensemble_message(e));
         if (ran || seconds_now() > kept + state_every) keep_ensemble(e, p), kept = seconds_now();
         if (ran) stop_here(p);
         status = bml_mcmc_summarize(s, bml_mcmc_ensemble_chain(e));
@@ -381,12 +382,12 @@ static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
     return interrupted;
 }
 
-/* What --screen did. A share of wrongly ruled out points shifts ln Z by about the information, some 20 nats, times three
-   trials a kept one, times that share: one in a thousand is still below the error of ln Z. */
+/* What --screen did. A share of wrongly ruled out points shifts ln Z by about the information, some 20 nats, times
+   three trials a kept one, times that share: one in a thousand is still below the error of ln Z. */
 static void tell_screening(posterior *post, const problem *p) {
     const screening *s = &p->screen;
-    printf("the network ruled out %ld of %ld points; the solver, asked about %ld of those, would have kept %ld\n", s->ruled_out,
-           s->asked, s->audited, s->wrong);
+    printf("the network ruled out %ld of %ld points; the solver, asked about %ld of those, would have kept %ld\n",
+           s->ruled_out, s->asked, s->audited, s->wrong);
     if (1000 * s->wrong <= s->audited) return;
     post->converged = 0;
     printf("that is too many: the network is not good enough here, take the solver alone (no --model)\n");
@@ -413,7 +414,8 @@ static int run_nested(bml_mcmc_nested *s, problem *p) {
     }
     while (status == BML_MCMC_NOT_CONVERGED && (!most || p->evaluations < most)) {
         status = bml_mcmc_nested_run(s, most && most - p->evaluations < PIECE ? most - p->evaluations : PIECE);
-        if (status == BML_MCMC_NOT_CONVERGED && seconds_now() > kept + state_every) keep_nested(s, p), kept = seconds_now();
+        if (status == BML_MCMC_NOT_CONVERGED && seconds_now() > kept + state_every)
+            keep_nested(s, p), kept = seconds_now();
     }
     if (status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) keep_nested(s, p);
     if (status == BML_MCMC_CANCELLED) stop_here(p);
@@ -456,7 +458,7 @@ static void sample_nested(posterior *post, problem *p) {
     post->chain = (bml_mcmc_chain){post->own, post->own + n * (size_t)d, n, 1, d};
 }
 
-/* ---- NUTS takes log gamma_max as its share of what gamma_min and the blob leave: then no wall stands in its way ---- */
+/* ---- NUTS takes log gamma_max as its share of what gamma_min and the blob leave: then no wall is in its way ---- */
 
 typedef struct nuts_place { /* of gamma_max among the free parameters, -1: held */
     int index;
@@ -559,9 +561,11 @@ static int nuts_run(bml_mcmc_nuts *s, posterior *post, problem *p) {
     int status = BML_MCMC_NOT_CONVERGED;
     double kept = seconds_now();
     for (long done; (done = (long)bml_mcmc_nuts_chain(s).n_steps) < p->opt->draws && status;) {
-        const long next = (done / NUTS_BLOCK + 1) * NUTS_BLOCK < p->opt->draws ? (done / NUTS_BLOCK + 1) * NUTS_BLOCK : p->opt->draws;
+        const long block_end = (done / NUTS_BLOCK + 1) * NUTS_BLOCK;
+        const long next = block_end < p->opt->draws ? block_end : p->opt->draws;
         status = bml_mcmc_nuts_run(s, (size_t)(next - done));
-        if (status && status != BML_MCMC_CANCELLED) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+        if (status && status != BML_MCMC_CANCELLED)
+            fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
         if (status || seconds_now() > kept + state_every) keep_nuts(s, p), kept = seconds_now();
         if (status) stop_here(p);
         status = bml_mcmc_summarize(post->summary, bml_mcmc_nuts_chain(s));
@@ -607,9 +611,18 @@ static void sample_nuts(posterior *post, problem *p) {
         if (p->free_par[k] == GAMMA_MAX) lower[k] = 0, upper[k] = 1;
     for (int i = 0; i < CHAINS; i++) nuts_inverse(u + i * d, p, start + i * opt->walkers / CHAINS * d);
     progress_begin(&bar, "sampling", (double)CHAINS * (double)(NUTS_WARMUP + opt->draws), opt->quiet);
-    const bml_mcmc_nuts_config config = {.n_dim = d, .n_chains = CHAINS, .seed = opt->seed, .log_prob = nuts_log_prob,
-                                         .user = p, .lower = lower, .upper = upper, .metric = BML_MCMC_DENSE,
-                                         .warmup = NUTS_WARMUP, .max_depth = 9, .gradient_tolerance = 2e-2, .progress = show_nuts,
+    const bml_mcmc_nuts_config config = {.n_dim = d,
+                                         .n_chains = CHAINS,
+                                         .seed = opt->seed,
+                                         .log_prob = nuts_log_prob,
+                                         .user = p,
+                                         .lower = lower,
+                                         .upper = upper,
+                                         .metric = BML_MCMC_DENSE,
+                                         .warmup = NUTS_WARMUP,
+                                         .max_depth = 9,
+                                         .gradient_tolerance = 2e-2,
+                                         .progress = show_nuts,
                                          .progress_user = &bar};
     int status = bml_mcmc_nuts_create(&s, &config);
     if (!status) status = bml_mcmc_nuts_start(s, u);
@@ -620,8 +633,8 @@ static void sample_nuts(posterior *post, problem *p) {
     progress_end(&bar);
     const bml_mcmc_nuts_info info = bml_mcmc_nuts_get_info(s);
     printf("NUTS: %.0f gradients, %.0f a draw; %.0f of %.0f draws diverged, %.0f met a wall, %.0f were cut short\n",
-           (double)info.gradients, info.mean_tree, (double)info.divergences, (double)info.draws * CHAINS, (double)info.walls,
-           (double)info.max_depth_hits);
+           (double)info.gradients, info.mean_tree, (double)info.divergences, (double)info.draws * CHAINS,
+           (double)info.walls, (double)info.max_depth_hits);
     post->converged &= !nuts_take(post, bml_mcmc_nuts_chain(s), p);
     post->log_z = post->log_z_error = (double)NAN;
     post->markov = 1;

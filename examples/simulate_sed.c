@@ -21,7 +21,8 @@ static const struct band {
     const char *name;
     double lo, hi; /* log10 nu [Hz] */
     int n;
-} bands[] = {{"radio", 10, 11.5, 4}, {"ultraviolet", 14.5, 15.5, 5}, {"X-ray", 17, 18.7, 10}, {"gamma ray", 22.5, 25, 6}};
+} bands[] = {
+    {"radio", 10, 11.5, 4}, {"ultraviolet", 14.5, 15.5, 5}, {"X-ray", 17, 18.7, 10}, {"gamma ray", 22.5, 25, 6}};
 
 typedef struct options {
     long known;
@@ -43,7 +44,8 @@ static void print_table(const options *opt, const double *nu, const double *nuFn
     for (int i = 0; i < N_POINTS; i++) {
         const double off = opt->noise * bml_mcmc_rng_normal(&rng), u = bml_mcmc_rng_uniform(&rng);
         if (!(nuFnu[i] > 0)) continue; /* above the highest photon energy */
-        printf("%.6e,%.6e,%.4f,%s\n", nu[i], nuFnu[i] * pow(10, off), opt->error_lo + u * (opt->error_hi - opt->error_lo), band[i]);
+        printf("%.6e,%.6e,%.4f,%s\n", nu[i], nuFnu[i] * pow(10, off),
+               opt->error_lo + u * (opt->error_hi - opt->error_lo), band[i]);
     }
 }
 
@@ -53,9 +55,24 @@ int main(int argc, char **argv) {
         {.name = "case", .integer = &opt.known, .min = 1, .max = 2, .value = "N", .help = "which source: 1 or 2"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "redshift", .real = &opt.redshift, .min = 1e-4, .max = 10, .value = "Z", .help = "of the source"},
-        {.name = "noise", .real = &opt.noise, .min = 0, .max = 10, .value = "DEX", .help = "sd of what moves the points"},
-        {.name = "error-lo", .real = &opt.error_lo, .min = 1e-6, .max = 10, .value = "DEX", .help = "smallest quoted error"},
-        {.name = "error-hi", .real = &opt.error_hi, .min = 1e-6, .max = 10, .value = "DEX", .help = "largest quoted error"},
+        {.name = "noise",
+         .real = &opt.noise,
+         .min = 0,
+         .max = 10,
+         .value = "DEX",
+         .help = "sd of what moves the points"},
+        {.name = "error-lo",
+         .real = &opt.error_lo,
+         .min = 1e-6,
+         .max = 10,
+         .value = "DEX",
+         .help = "smallest quoted error"},
+        {.name = "error-hi",
+         .real = &opt.error_hi,
+         .min = 1e-6,
+         .max = 10,
+         .value = "DEX",
+         .help = "largest quoted error"},
         {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of noise and errors"},
         {0}};
     double nu[N_POINTS], nuFnu[N_POINTS];
@@ -66,8 +83,10 @@ int main(int argc, char **argv) {
     bml_ssc *tables;
     bml_ssc_blob *blob = NULL;
     int n = 0, status;
-    if (options_parse(argc, argv, rows, "simulate_sed [options]",
-                      "Prints a table of 25 fluxes [erg cm^-2 s^-1] of a known synchrotron self-Compton source, with noise.") != argc)
+    if (options_parse(
+            argc, argv, rows, "simulate_sed [options]",
+            "Prints a table of 25 fluxes [erg cm^-2 s^-1] of a known synchrotron self-Compton source, with noise.") !=
+        argc)
         fail("simulate_sed: no argument expected, see --help");
     if (opt.error_hi < opt.error_lo) fail("simulate_sed: --error-hi must not be below --error-lo");
     for (size_t b = 0; b < sizeof bands / sizeof *bands; b++)

@@ -4,8 +4,8 @@
      surrogate    a network for the SSC solver over the whole prior, with its domain and its error (train_surrogate)
 
    A response is not meant to replace the model: fit_sed uses it to screen proposals, and every proposal that passes is
-   still judged by the exact solver (BML_MCMC_SURROGATE in bml_mcmc.h), so an error of the response costs acceptance, never
-   correctness. Include common.h first. Public domain or MIT, see LICENSE. */
+   still judged by the exact solver (BML_MCMC_SURROGATE in bml_mcmc.h), so an error of the response costs acceptance,
+   never correctness. Include common.h first. Public domain or MIT, see LICENSE. */
 #ifndef SURROGATE_H
 #define SURROGATE_H
 
@@ -101,9 +101,9 @@ static inline int response_whiten(response *r, const double *theta, long n) {
     return 0;
 }
 
-/* Fits value [n][n_out] at theta [n][n_dim] by least squares, with the highest degree up to max_degree that leaves at least
-   ten points a term. Normal equations: the whitened coordinates keep them well conditioned, and a ridge of 1e-9 guards
-   the rest. 0, or -1 when there are too few points or memory is short; r owns its coefficients. */
+/* Fits value [n][n_out] at theta [n][n_dim] by least squares, with the highest degree up to max_degree that leaves at
+   least ten points a term. Normal equations: the whitened coordinates keep them well conditioned, and a ridge of 1e-9
+   guards the rest. 0, or -1 when there are too few points or memory is short; r owns its coefficients. */
 static inline int response_fit(response *r, const double *theta, const double *value, long n, int n_dim, int n_out,
                                int max_degree) {
     int degree = max_degree, terms, status = -1;
@@ -112,7 +112,8 @@ static inline int response_fit(response *r, const double *theta, const double *v
     r->n_dim = n_dim;
     r->n_out = n_out;
     if (n_dim < 1 || n_dim > RESPONSE_DIM) return -1;
-    while (degree > 1 && (response_count(n_dim, degree) > RESPONSE_TERMS || n < 10 * response_count(n_dim, degree))) degree--;
+    while (degree > 1 && (response_count(n_dim, degree) > RESPONSE_TERMS || n < 10 * response_count(n_dim, degree)))
+        degree--;
     if (n < 4 * response_count(n_dim, degree) || response_whiten(r, theta, n)) return -1;
     response_terms(r, degree);
     terms = r->n_terms;
@@ -148,21 +149,22 @@ done:
     return status;
 }
 
-/* ==== a network for the SSC solver ================================================================================= */
+/* ==== a network for the SSC solver ================================================================================ */
 
 /* A surrogate gives log10(x^2 n) of bml_ssc.h (total, comoving) from the row of six parameters of
    bml_ssc_source_from_row. What the network gives are node values on a log10 x axis that moves with the source:
 
      kind     nodes
-     mlp      synchrotron and Compton apart. Synchrotron nodes hang on the critical energy of gamma_max, and their values
-              have the exponential cut-off taken out; Compton nodes hang on the kinematic edge x = gamma_max. Between nodes
-              a cubic, as the solver has it. Above the edge there is nothing: that is computed, not learned.
-     plain    500 values of the total on fixed log10 x = -15 ... 10, straight lines between: what the nets of Tzavellas et
-              al. (2024) give. A value below -29.9 counts as nothing.
+     mlp      synchrotron and Compton apart. Synchrotron nodes hang on the critical energy of gamma_max, and their
+              values have the exponential cut-off taken out; Compton nodes hang on the kinematic edge x = gamma_max.
+              Between nodes a cubic, as the solver has it. Above the edge there is nothing: that is computed, not learned.
+     plain    500 values of the total on fixed log10 x = -15 ... 10, straight lines between: what the nets of
+              Tzavellas et al. (2024) give. A value below -29.9 counts as nothing.
 
    On the ATHENA grid frames move in the steps of that grid (gamma in 0.1 dex, x in 0.2 dex from b on), straight lines
    stand between nodes, and where the parameters stand within a step (the phases) is told to the network.
-   The file holds the network, grid, physics, domain and error: see surrogate_save. Include bml_ssc.h and bml_nn.h first. */
+   The file holds the network, grid, physics, domain and error: see surrogate_save. Include bml_ssc.h and bml_nn.h
+   first. */
 enum { SSC_ROW = 6, SURROGATE_INPUTS = 9, SURROGATE_GRID = 500, SURROGATE_NODES = 500, SURROGATE_ERRORS = 101,
        SURROGATE_BLEND = 2048 };
 enum { SURROGATE_MLP, SURROGATE_PLAIN };
@@ -172,7 +174,8 @@ static const char *const ssc_row_names[SSC_ROW] = {"log_R", "log_B", "log_gamma_
 static const char surrogate_row_text[] = "log10 R [cm], log10 B [G], log10 gamma_min, log10 gamma_max, log10 l_e, p";
 static const char surrogate_value_text[] = "log10(x^2 n), x = h nu/(m_e c^2), n in 1/(sigma_T R)";
 
-/* Where a network may be asked: lo <= row <= hi, gamma_max at least `span` dex above gamma_min and confined by the blob. */
+/* Where a network may be asked: lo <= row <= hi, gamma_max at least `span` dex above gamma_min and confined by the
+   blob. */
 typedef struct surrogate_domain {
     double lo[SSC_ROW], hi[SSC_ROW], span;
 } surrogate_domain;
@@ -260,8 +263,8 @@ static inline int surrogate_place(surrogate_frame *f, float *input, int kind, in
     return n;
 }
 
-/* Where log10_x falls among a run's nodes: value = sum weight [4] x node [first + .], slope likewise. Straight lines, or
-   a cubic (Catmull & Rom) where four nodes are there, as the solver has it. */
+/* Where log10_x falls among a run's nodes: value = sum weight [4] x node [first + .], slope likewise. Straight lines,
+   or a cubic (Catmull & Rom) where four nodes are there, as the solver has it. */
 typedef struct surrogate_stencil {
     int first;
     double weight[4], slope[4]; /* slope: d/d(log10 x) */
@@ -313,7 +316,8 @@ static inline int surrogate_run_counts(const surrogate_frame *f, int r, double l
 }
 
 /* The sum of the runs at log10_x, smooth between nodes; part [2]: each run's, unless NULL. */
-static inline double surrogate_total(const surrogate *s, const surrogate_frame *f, const float *node, double log10_x, double *part) {
+static inline double surrogate_total(const surrogate *s, const surrogate_frame *f, const float *node, double log10_x,
+                                     double *part) {
     double value[2] = {-HUGE_VAL, -HUGE_VAL};
     for (int r = 0; r < f->n_runs; r++) {
         if (!surrogate_run_counts(f, r, log10_x)) continue;
@@ -324,7 +328,9 @@ static inline double surrogate_total(const surrogate *s, const surrogate_frame *
     return f->n_runs == 2 ? surrogate_blend(s, value[0], value[1]) : value[0];
 }
 
-static inline int surrogate_reaches(const surrogate_frame *f, double log10_x) { return log10_x <= f->edge && log10_x > -60; }
+static inline int surrogate_reaches(const surrogate_frame *f, double log10_x) {
+    return log10_x <= f->edge && log10_x > -60;
+}
 
 /* The total log10(x^2 n) at log10_x from the network's outputs node [n_out]; -HUGE_VAL: nothing there. */
 static inline double surrogate_at(const surrogate *s, const surrogate_frame *f, const float *node, double log10_x) {
@@ -339,8 +345,9 @@ static inline double surrogate_at(const surrogate *s, const surrogate_frame *f, 
     return y + (u - k) * (next - y);
 }
 
-/* The way back through surrogate_at, for a change `by` of its value y: adds to d_node [n_out], and to d_row [SSC_ROW] what
-   comes of the frame's motion. Returns dy/d(log10 x). Converged grid only: the other one's frames move in steps. */
+/* The way back through surrogate_at, for a change `by` of its value y: adds to d_node [n_out], and to d_row [SSC_ROW]
+   what comes of the frame's motion. Returns dy/d(log10 x). Converged grid only: the other one's frames move in
+   steps. */
 static inline double surrogate_back(float *d_node, double *d_row, const surrogate *s, const surrogate_frame *f,
                                     const float *node, double log10_x, double by) {
     double part[2], total = 0;
@@ -352,8 +359,8 @@ static inline double surrogate_back(float *d_node, double *d_row, const surrogat
         const surrogate_run *run = &f->run[r];
         const surrogate_stencil at = surrogate_between(run, f->straight, log10_x);
         const double share = f->n_runs == 1 ? 1 : pow(10, part[r] - y);
-        const double slope =
-            share * (surrogate_sum(node + run->from + at.first, at.slope) + 2.302585092994046 * surrogate_cutoff(f, r, log10_x));
+        const double slope = share * (surrogate_sum(node + run->from + at.first, at.slope) +
+                                      2.302585092994046 * surrogate_cutoff(f, r, log10_x));
         for (int k = 0; k < 4; k++) d_node[run->from + at.first + k] += (float)(by * share * at.weight[k]);
         if (f->n_runs == 2) { /* synchrotron nodes move with b gamma_max^2, Compton nodes with gamma_max */
             d_row[3] -= by * slope * (r == 0 ? 2 : 1);
@@ -365,15 +372,16 @@ static inline double surrogate_back(float *d_node, double *d_row, const surrogat
 }
 
 /* A run at grid points k = from ... to - 1: surrogate_between's arithmetic in an order that suits vectors. */
-static inline void surrogate_run_on_grid(float *restrict y, const float *restrict v, const surrogate_run *r, int straight,
-                                         int from, int to) {
+static inline void surrogate_run_on_grid(float *restrict y, const float *restrict v, const surrogate_run *r,
+                                         int straight, int from, int to) {
     const double by = 25.0 / (SURROGATE_GRID - 1), first = (r->first + 15) / r->step, each = -by / r->step;
     const float u0 = (float)first, du = (float)each, bend = straight ? 0 : 0.5f, last = (float)(r->n - 3);
     for (int k = from; k < to; k++) {
         const float u = u0 + du * (float)k, low = u > 1 ? u : 1;
         const int i = (int)(low < last ? low : last);
         const float w = u - (float)i, y0 = v[i - 1], y1 = v[i], y2 = v[i + 1], y3 = v[i + 2];
-        const float a = 2 * y1 - y0 - y2, b = 2 * y2 - y1 - y3; /* the cubic: a line, and a share of the bend at each end */
+        const float a = 2 * y1 - y0 - y2,
+                    b = 2 * y2 - y1 - y3; /* the cubic: a line, and a share of the bend at each end */
         y[k] = y1 + w * (y2 - y1) + bend * w * (1 - w) * ((1 - w) * a + w * b);
     }
     for (int side = 0; side < 2; side++) /* where four nodes are not there */
@@ -387,8 +395,8 @@ static inline void surrogate_run_on_grid(float *restrict y, const float *restric
 }
 
 /* a [to] becomes log10(10^a + 10^b) from `from` on. */
-static inline void surrogate_blend_on_grid(float *restrict a, const float *restrict b, const float *restrict table, int from,
-                                           int to) {
+static inline void surrogate_blend_on_grid(float *restrict a, const float *restrict b, const float *restrict table,
+                                           int from, int to) {
     for (int k = from; k < to; k++) {
         const float hi = a[k] > b[k] ? a[k] : b[k], far = 256 * fabsf(a[k] - b[k]);
         const float d = far < SURROGATE_BLEND ? far : SURROGATE_BLEND;
@@ -404,7 +412,8 @@ static inline int surrogate_grid_from(double log10_x) {
 }
 
 /* surrogate_spectrum where lines go from node to node of the total: each node once. */
-static inline void surrogate_spectrum_straight(float *y, const surrogate *s, const surrogate_frame *f, const float *node) {
+static inline void surrogate_spectrum_straight(float *y, const surrogate *s, const surrogate_frame *f,
+                                               const float *node) {
     double above = 0, below = 0;
     int have = -1;
     for (int k = SURROGATE_GRID - 1; k >= 0; k--) {
@@ -432,7 +441,8 @@ static inline void surrogate_spectrum(float *y, const surrogate *s, const surrog
     surrogate_run_on_grid(total, node + f->run[0].from, &f->run[0], f->straight, 0, edge);
     if (f->n_runs == 2) {
         const surrogate_run *r = &f->run[1];
-        const int from = surrogate_grid_from(r->first - (r->n - 1) * r->step), falling = surrogate_grid_from(f->cutoff - 8);
+        const int from = surrogate_grid_from(r->first - (r->n - 1) * r->step),
+                  falling = surrogate_grid_from(f->cutoff - 8);
         const double ratio = pow(10, by);
         double falls = surrogate_cutoff(f, 0, -15 + by * falling);
         for (int k = falling; k < edge; k++, falls *= ratio) total[k] += (float)falls;
@@ -443,8 +453,8 @@ static inline void surrogate_spectrum(float *y, const surrogate *s, const surrog
     for (int k = edge; k < SURROGATE_GRID; k++) y[k] = least;
 }
 
-/* Node values of a solved blob, node [n_out of an mlp]: what its network learns. Where one component is `relevant` dex below
-   the other, which then makes the total to 5e-4 dex, its value does not matter and only a bound is given: bound +
+/* Node values of a solved blob, node [n_out of an mlp]: what its network learns. Where one component is `relevant` dex
+   below the other, which then makes the total to 5e-4 dex, its value does not matter and only a bound is given: bound +
    SURROGATE_BOUND. */
 enum { SURROGATE_BOUND = 1000 };
 static inline void surrogate_nodes(float *node, const bml_ssc_blob *blob, const surrogate_frame *f) {
@@ -470,9 +480,9 @@ static inline void surrogate_free(surrogate *s) {
 }
 
 static const char *const surrogate_kinds[] = {"mlp", "plain"}, *const surrogate_grids[] = {"converged", "athena"};
-static const char *const surrogate_physics[] = {"synchrotron, self-Compton", "synchrotron, self-Compton, self-absorption",
-                                                "synchrotron, self-Compton, pair production",
-                                                "synchrotron, self-Compton, self-absorption, pair production"};
+static const char *const surrogate_physics[] = {
+    "synchrotron, self-Compton", "synchrotron, self-Compton, self-absorption",
+    "synchrotron, self-Compton, pair production", "synchrotron, self-Compton, self-absorption, pair production"};
 
 static inline int surrogate_index(const char *const *words, int n, const char *word) {
     for (int i = 0; word && i < n; i++)
@@ -489,7 +499,8 @@ static inline int surrogate_save(surrogate *s, const char *path, char *err) {
     domain[2 * SSC_ROW] = (float)s->domain.span;
     status |= bml_nn_set_text(s->net, "surrogate_kind", surrogate_kinds[s->kind]);
     status |= bml_nn_set_text(s->net, "surrogate_grid", surrogate_grids[s->grid]);
-    status |= bml_nn_set_text(s->net, "surrogate_physics", surrogate_physics[!!s->self_absorption + 2 * !!s->pair_production]);
+    status |= bml_nn_set_text(s->net, "surrogate_physics",
+                              surrogate_physics[!!s->self_absorption + 2 * !!s->pair_production]);
     status |= bml_nn_set_text(s->net, "surrogate_parameters", surrogate_row_text);
     status |= bml_nn_set_text(s->net, "surrogate_values", surrogate_value_text);
     status |= bml_nn_set_array(s->net, "surrogate_domain", domain, 2 * SSC_ROW + 1);
@@ -506,16 +517,20 @@ static inline const char *surrogate_check(surrogate *s) {
     size_t n_domain = 0, n_error = 0;
     const bml_nn_real *domain = bml_nn_get_array(s->net, "surrogate_domain", &n_domain),
                       *error = bml_nn_get_array(s->net, "surrogate_error", &n_error);
-    const char *parameters = bml_nn_get_text(s->net, "surrogate_parameters"), *values = bml_nn_get_text(s->net, "surrogate_values");
+    const char *parameters = bml_nn_get_text(s->net, "surrogate_parameters"),
+               *values = bml_nn_get_text(s->net, "surrogate_values");
     const int physics = surrogate_index(surrogate_physics, 4, bml_nn_get_text(s->net, "surrogate_physics"));
     s->kind = surrogate_index(surrogate_kinds, 2, bml_nn_get_text(s->net, "surrogate_kind"));
     s->grid = surrogate_index(surrogate_grids, 2, bml_nn_get_text(s->net, "surrogate_grid"));
     if (s->kind < 0 || s->grid < 0 || physics < 0) return "is no network of train_surrogate, or of another version";
-    if (!parameters || strcmp(parameters, surrogate_row_text)) return "has other parameters than " "log10 R, B, gamma_min, gamma_max, l_e, p";
+    if (!parameters || strcmp(parameters, surrogate_row_text))
+        return "has other parameters than "
+               "log10 R, B, gamma_min, gamma_max, l_e, p";
     if (!values || strcmp(values, surrogate_value_text)) return "gives other values than log10(x^2 n)";
     if (n_domain != 2 * SSC_ROW + 1 || n_error != SURROGATE_ERRORS) return "lacks its domain or its error";
     s->self_absorption = physics & 1, s->pair_production = physics >> 1;
-    for (int k = 0; k < SSC_ROW; k++) s->domain.lo[k] = (double)domain[k], s->domain.hi[k] = (double)domain[SSC_ROW + k];
+    for (int k = 0; k < SSC_ROW; k++)
+        s->domain.lo[k] = (double)domain[k], s->domain.hi[k] = (double)domain[SSC_ROW + k];
     s->domain.span = (double)domain[2 * SSC_ROW];
     memcpy(s->error, error, sizeof s->error);
     if (bml_nn_n_in(s->net) != (size_t)surrogate_place(&frame, input, s->kind, s->grid, s->domain.hi) ||

@@ -1,5 +1,6 @@
-/* bench_surrogate.c: what a spectrum costs through the network that is shipped, on one core. Each line is "name value unit";
-   medians over repeats. The limit is the time of the network's products alone at the rate of a (24 x 192)(192 x 192) product. */
+/* bench_surrogate.c: what a spectrum costs through the network that is shipped, on one core. Each line is "name value
+   unit"; medians over repeats. The limit is the time of the network's products alone at the rate of a (24 x 192)(192 x
+   192) product. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -26,7 +27,8 @@ typedef struct job {
 
 static void place_and_predict(job *j, surrogate_frame *f) {
     const size_t n_in = bml_nn_n_in(j->s.net);
-    for (int i = 0; i < BATCH; i++) surrogate_place(&f[i], j->input + (size_t)i * n_in, j->s.kind, j->s.grid, j->row[i]);
+    for (int i = 0; i < BATCH; i++)
+        surrogate_place(&f[i], j->input + (size_t)i * n_in, j->s.kind, j->s.grid, j->row[i]);
     bml_nn_predict(j->s.net, j->work, j->node, j->input, BATCH);
 }
 static void whole_spectra(job *j) {
@@ -39,7 +41,8 @@ static void points(job *j) {
     surrogate_frame f[BATCH];
     place_and_predict(j, f);
     for (int i = 0; i < BATCH; i++)
-        for (int k = 0; k < 31; k++) j->sum += surrogate_at(&j->s, &f[i], j->node + (size_t)i * bml_nn_n_out(j->s.net), j->x[k]);
+        for (int k = 0; k < 31; k++)
+            j->sum += surrogate_at(&j->s, &f[i], j->node + (size_t)i * bml_nn_n_out(j->s.net), j->x[k]);
 }
 static void product(job *j) {
     bml_nn__product(j->C, WIDE, bml_nn__rows(j->A, WIDE), bml_nn__rows(j->B, WIDE), BATCH, WIDE, WIDE, 0);

@@ -1,5 +1,6 @@
-/* test_surrogate.c: the network's way from nodes to a spectrum (examples/surrogate.h), against the solver whose nodes they
-   are; derivatives against finite differences; model files; and the models that are shipped, against fresh solver spectra. */
+/* test_surrogate.c: the network's way from nodes to a spectrum (examples/surrogate.h), against the solver whose nodes
+   they are; derivatives against finite differences; model files; and the models that are shipped, against fresh solver
+   spectra. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -43,12 +44,13 @@ static void random_net(surrogate *s, int kind, int grid) {
     s->kind = kind, s->grid = grid, s->domain = published_domain;
     surrogate_blend_table(s);
     for (int k = 0; k < SURROGATE_INPUTS; k++) scale[k] = 2;
-    CHECK(!bml_nn_create(&s->net, &config) && !bml_nn_set_scaler(s->net, BML_NN_INPUTS, shift, scale), "a net of random weights");
+    CHECK(!bml_nn_create(&s->net, &config) && !bml_nn_set_scaler(s->net, BML_NN_INPUTS, shift, scale),
+          "a net of random weights");
 }
 
-/* With the solver's own nodes in the network's place the spectrum must come back: what is left is interpolation (synchrotron
-   nodes 0.2 dex apart), the bound of 3 dex (5e-4 dex) and rounding. Median over energies within 6 dex of the peak: at the
-   bends of a spectrum a cubic through 0.2 dex errs by a few 1e-3, between them by 1e-5. */
+/* With the solver's own nodes in the network's place the spectrum must come back: what is left is interpolation
+   (synchrotron nodes 0.2 dex apart), the bound of 3 dex (5e-4 dex) and rounding. Median over energies within 6 dex of
+   the peak: at the bends of a spectrum a cubic through 0.2 dex errs by a few 1e-3, between them by 1e-5. */
 static void check_nodes(int grid, double typical, double worst) {
     enum { N = 150 };
     const bml_ssc_config config = {.grid = grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED};
@@ -89,10 +91,12 @@ static void check_nodes(int grid, double typical, double worst) {
         near[i] = quantile(miss, n, 0.5);
     }
     const char *name = surrogate_grids[grid];
-    CHECK_LE(quantile(near, N, 0.99), typical, grid ? "athena, the solver's nodes: median error of a spectrum, 99 % [dex]"
-                                                    : "converged, the solver's nodes: median error of a spectrum, 99 % [dex]");
-    CHECK_LE(quantile(far, N, 0.95), worst, grid ? "athena, the solver's nodes: largest error of a spectrum, 95 % [dex]"
-                                                 : "converged, the solver's nodes: largest error of a spectrum, 95 % [dex]");
+    CHECK_LE(quantile(near, N, 0.99), typical,
+             grid ? "athena, the solver's nodes: median error of a spectrum, 99 % [dex]"
+                  : "converged, the solver's nodes: median error of a spectrum, 99 % [dex]");
+    CHECK_LE(quantile(far, N, 0.95), worst,
+             grid ? "athena, the solver's nodes: largest error of a spectrum, 95 % [dex]"
+                  : "converged, the solver's nodes: largest error of a spectrum, 95 % [dex]");
     CHECK(wrong_edge == 0, "%s, the solver's nodes: %d values on the wrong side of the edge", name, wrong_edge);
     bml_ssc_blob_free(blob);
     bml_ssc_free(tables);
@@ -121,10 +125,10 @@ static void check_grid(int kind, int grid) {
     surrogate_free(&s);
 }
 
-/* dy/d(row) and dy/d(log10 x): surrogate_back with the network's own product, against central differences of the whole way.
-   Nodes of a random net differ by about 1 from each other, 0.1 dex apart, so third derivatives reach some 1e4 and steps of
-   1e-3 err by 2e-3; float values of 10 give another 1e-3. Where straight lines meet there is no derivative, nor at the ends
-   of a run, which one step in a hundred crosses: so 98 % must agree. */
+/* dy/d(row) and dy/d(log10 x): surrogate_back with the network's own product, against central differences of the whole
+   way. Nodes of a random net differ by about 1 from each other, 0.1 dex apart, so third derivatives reach some 1e4 and
+   steps of 1e-3 err by 2e-3; float values of 10 give another 1e-3. Where straight lines meet there is no derivative,
+   nor at the ends of a run, which one step in a hundred crosses: so 98 % must agree. */
 static void check_derivative(int kind) {
     float input[SURROGATE_INPUTS], d_input[SURROGATE_INPUTS], node[SURROGATE_NODES], d_node[SURROGATE_NODES];
     static double by_row[200 * SSC_ROW], by_energy[200];
@@ -175,7 +179,8 @@ static void check_files(void) {
     for (int b = 0; b < SURROGATE_ERRORS; b++) s.error[b] = (float)b;
     CHECK(!surrogate_save(&s, path, err), "save: %s", err);
     CHECK(!surrogate_load(&back, path, err), "load: %s", err);
-    CHECK(back.kind == SURROGATE_MLP && back.grid == BML_SSC_CONVERGED && !back.pair_production, "kind, grid and physics");
+    CHECK(back.kind == SURROGATE_MLP && back.grid == BML_SSC_CONVERGED && !back.pair_production,
+          "kind, grid and physics");
     CHECK_NEAR(surrogate_error_at(&back, -15 + 0.25 * 7.5), 7.5, 1e-12, "error between two energies");
     CHECK_NEAR(back.domain.hi[0], 17, 1e-6, "domain");
     surrogate_free(&back);
@@ -198,10 +203,13 @@ static void check_domain(void) {
     const double good[SSC_ROW] = {15, -1, 2, 6, -3, 2}, close[SSC_ROW] = {15, -1, 2, 3.9, -3, 2},
                  wide[SSC_ROW] = {15, -1, 2, 6, -3, 3.1}, loose[SSC_ROW] = {14, -2, 2, 8, -3, 2};
     CHECK(!surrogate_outside(&published_domain, good), "a row inside");
-    CHECK(surrogate_outside(&published_domain, close) && !strcmp(surrogate_outside(&published_domain, close), "log_gamma_max"),
+    CHECK(surrogate_outside(&published_domain, close) &&
+              !strcmp(surrogate_outside(&published_domain, close), "log_gamma_max"),
           "gamma_max too near gamma_min");
-    CHECK(surrogate_outside(&published_domain, wide) && !strcmp(surrogate_outside(&published_domain, wide), "p"), "p too steep");
-    CHECK((surrogate_outside(&published_domain, loose) != NULL) == (ssc_row_confined(loose) < 8), "gamma_max and the blob");
+    CHECK(surrogate_outside(&published_domain, wide) && !strcmp(surrogate_outside(&published_domain, wide), "p"),
+          "p too steep");
+    CHECK((surrogate_outside(&published_domain, loose) != NULL) == (ssc_row_confined(loose) < 8),
+          "gamma_max and the blob");
 }
 
 /* A shipped network on fresh solver spectra: what the README promises. Medians over 300 spectra, with 20 % for their
