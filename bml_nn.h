@@ -1029,6 +1029,26 @@ static void bml_nn__bits(uint32_t *bits, const bml_nn__lane *lane, int node, siz
     bml_nn_philox(bits, counter, key);
 }
 
+/* Blocks block ... block + LOT - 1 of them, word k of block l in bits[k][l]: bml_nn_philox on LOT counters at once. */
+#define BML_NN__LOT 32
+static void bml_nn__bits_lot(uint32_t bits[4][BML_NN__LOT], const bml_nn__lane *lane, int node, size_t row,
+                             size_t block) {
+    uint32_t k0 = (uint32_t)lane->seed, k1 = (uint32_t)(lane->seed >> 32);
+    int round, l;
+    for (l = 0; l < BML_NN__LOT; l++) {
+        bits[0][l] = (uint32_t)block + (uint32_t)l, bits[1][l] = (uint32_t)row;
+        bits[2][l] = (uint32_t)node, bits[3][l] = lane->step;
+    }
+    for (round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+        for (l = 0; l < BML_NN__LOT; l++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * bits[0][l], p1 = (uint64_t)0xCD9E8D57u * bits[2][l];
+            bits[0][l] = (uint32_t)(p1 >> 32) ^ bits[1][l] ^ k0;
+            bits[1][l] = (uint32_t)p1;
+            bits[2][l] = (uint32_t)(p0 >> 32) ^ bits[3][l] ^ k1;
+            bits[3][l] = (uint32_t)p0;
+        }
+}
+
 static const bml_nn_real *bml_nn__param(const bml_nn *net, int node, int k) {
     return net->params + net->tensors[net->nodes[node].tensor + k].offset;
 }
@@ -1707,21 +1727,38 @@ static void bml_nn__layer_norm_backward(const bml_nn *net, bml_nn__lane *lane, i
     memcpy(bml_nn__grad(net, lane, i, 1), g_beta, w * sizeof *g_beta);
 }
 
-/* cache: the factor of every number, 0 or 1/(1-rate). */
+/* Factors, 0 or 1/(1-rate), of one row: m[(t b + row) w + j] for steps t and features j. Random bits of LOT blocks are made
+   side by side, in vector registers; they are those that bml_nn__bits gives. */
+static void bml_nn__dropout_row(bml_nn_real *m, const bml_nn__node *n, const bml_nn__lane *lane, int i, size_t row) {
+    enum { LOT = BML_NN__LOT, WORDS = 4 * LOT };
+    size_t w = (size_t)n->out, left = 0, t, j, l, block = 0, run;
+    bml_nn_real factor[WORDS], keep = (bml_nn_real)(1 / (1 - n->spec.rate)), *to;
+    uint32_t limit = (uint32_t)(n->spec.rate * 4294967295.0), bits[4][LOT];
+    int none = !(n->spec.rate > 0), k;
+    for (t = 0; t < (size_t)n->steps; t++)
+        for (j = 0; j < w; j += run, left -= run) {
+            if (left == 0) {
+                bml_nn__bits_lot(bits, lane, i, lane->first + row, block);
+                for (l = 0; l < LOT; l++)
+                    for (k = 0; k < 4; k++) factor[4 * l + (size_t)k] = bits[k][l] <= limit && !none ? 0 : keep;
+                block += LOT, left = WORDS;
+            }
+            run = w - j < left ? w - j : left;
+            to = m + (t * (size_t)lane->b + row) * w + j;
+            for (l = 0; l < run; l++) to[l] = factor[WORDS - left + l];
+        }
+}
+
+/* cache: the factor of every number, 0 or 1/(1-rate): the same for a row whatever rows stand beside it. */
 static void bml_nn__dropout_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
-    size_t b = (size_t)lane->b, w = (size_t)n->out, row, j, all = (size_t)n->steps * w, cells = bml_nn__cells(n, lane);
+    size_t j, cells = bml_nn__cells(n, lane), row;
     const bml_nn_real *x = lane->out[n->from[0]];
-    bml_nn_real *y = lane->out[i], *m = lane->cache[i], keep = (bml_nn_real)(1 / (1 - n->spec.rate));
-    uint32_t limit = (uint32_t)(n->spec.rate * 4294967295.0), bits[4] = {0, 0, 0, 0};
-    if (lane->mode == BML_NN__PLAIN) {
+    bml_nn_real *y = lane->out[i], *m = lane->cache[i];
+    if (lane->mode == BML_NN__PLAIN)
         for (j = 0; j < cells; j++) m[j] = 1;
-    } else
-        for (row = 0; row < b; row++)
-            for (j = 0; j < all; j++) { /* the same numbers whatever rows stand beside this one */
-                if (j % 4 == 0) bml_nn__bits(bits, lane, i, lane->first + row, j / 4);
-                m[(j / w * b + row) * w + j % w] = n->spec.rate > 0 && bits[j % 4] <= limit ? 0 : keep;
-            }
+    else
+        for (row = 0; row < (size_t)lane->b; row++) bml_nn__dropout_row(m, n, lane, i, row);
     for (j = 0; j < cells; j++) y[j] = x[j] * m[j];
 }
 

@@ -185,6 +185,27 @@ static inline void xray_judge_score(xray_score *s, const xray_verdict *v, int *r
     s->rank_p = bml_mcmc_sbc_p_value(rank, n, XRAY_JUDGE_DRAWS, 20);
 }
 
+/* Standard error of the R^2 of parameters from ... to - 1, averaged over them, by the delta method: R^2 = 1 - E/V, mean
+   squared error over variance of the truths, moves with spectrum i by -(error_i^2 - E/V (truth_i - mean)^2)/(n V). */
+static inline double xray_judge_r2_error(const xray_verdict *v, int n, int which, int from, int to) {
+    double sum = 0, mean[XRAY_MAX_FREE] = {0}, e[XRAY_MAX_FREE] = {0}, var[XRAY_MAX_FREE] = {0};
+    for (int i = 0; i < n; i++)
+        for (int k = from; k < to; k++) mean[k] += v[i].truth[k] / n;
+    for (int i = 0; i < n; i++)
+        for (int k = from; k < to; k++) {
+            e[k] += pow(v[i].truth[k] - v[i].mean[which][k], 2) / n;
+            var[k] += pow(v[i].truth[k] - mean[k], 2) / n;
+        }
+    for (int i = 0; i < n; i++) {
+        double moves = 0;
+        for (int k = from; k < to; k++)
+            moves += (pow(v[i].truth[k] - v[i].mean[which][k], 2) - e[k] / var[k] * pow(v[i].truth[k] - mean[k], 2)) /
+                     var[k] / (to - from);
+        sum += moves * moves;
+    }
+    return sqrt(sum) / n;
+}
+
 /* A fit is wrong when some parameter is further than 5 posterior standard deviations from the truth. */
 static inline int xray_fit_is_wrong(const xray_verdict *v, const double *fit, int which, int d) {
     for (int k = 0; k < d; k++)

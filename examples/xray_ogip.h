@@ -26,13 +26,13 @@ typedef struct xray_fits {
     fitsfile *f;
     int status;
     const char *path;
-    char what[80]; /* what was being read when it went wrong */
+    char what[80]; /* what was being done when it went wrong */
 } xray_fits;
 
 static inline void xray_fits_open(xray_fits *x, const char *path) {
     memset(x, 0, sizeof *x);
     x->path = path;
-    strcpy(x->what, "the file");
+    strcpy(x->what, "read the file");
     fits_open_diskfile(&x->f, path, READONLY, &x->status);
 }
 
@@ -43,7 +43,7 @@ static inline int xray_fits_close(xray_fits *x, char *err) {
     if (x->status) fits_get_errstatus(x->status, text);
     if (x->f) fits_close_file(x->f, &ignored);
     fits_clear_errmsg();
-    return x->status ? error_set(err, "%.300s: cannot read %s: %s", x->path, x->what, text) : 0;
+    return x->status ? error_set(err, "%.300s: cannot %s: %s", x->path, x->what, text) : 0;
 }
 
 /* Ends with a message of one's own. */
@@ -69,7 +69,7 @@ static inline double xray_fits_key(xray_fits *x, const char *key, double otherwi
     }
     if (status) {
         x->status = status;
-        snprintf(x->what, sizeof x->what, "keyword %.20s", key);
+        snprintf(x->what, sizeof x->what, "read keyword %.20s", key);
     }
     return value;
 }
@@ -81,6 +81,16 @@ static inline void xray_fits_text(xray_fits *x, const char *key, char *value) {
     value[0] = 0;
     if (x->status || fits_read_key(x->f, TSTRING, key, text, NULL, &status)) fits_clear_errmsg();
     else if (strcasecmp(trim(text), "none")) snprintf(value, FLEN_VALUE, "%s", trim(text));
+}
+
+/* A file's name from the header, however long, into value[PATH_SIZE]; "" where the key is absent or says none. */
+static inline void xray_fits_path(xray_fits *x, const char *key, char *value) {
+    char *text = NULL;
+    int status = 0;
+    value[0] = 0;
+    if (x->status || fits_read_key_longstr(x->f, key, &text, NULL, &status)) fits_clear_errmsg();
+    else if (strcasecmp(trim(text), "none")) snprintf(value, PATH_SIZE, "%.1000s", trim(text));
+    free(text);
 }
 
 /* Goes to the first table called by one of the names (NULL ends them) or with HDUCLAS1/2 = class. Returns its number,
@@ -121,7 +131,7 @@ static inline int xray_fits_column(xray_fits *x, const char *name) {
 static inline void xray_fits_read(xray_fits *x, const char *name, int type, long row, long n, void *out) {
     int column;
     if (x->status || n <= 0) return;
-    snprintf(x->what, sizeof x->what, "column %.30s", name);
+    snprintf(x->what, sizeof x->what, "read column %.30s", name);
     column = xray_fits_column(x, name);
     if (!column) x->status = COL_NOT_FOUND;
     fits_read_col(x->f, type, column, row, 1, n, NULL, out, NULL, &x->status);
@@ -154,7 +164,8 @@ static inline void xray_beside(char *path, const char *file, const char *name) {
     const char *slash = strrchr(file, '/');
     int folder = slash && *name != '/' ? (int)(slash - file) + 1 : 0;
     path[0] = 0;
-    if (*name) snprintf(path, PATH_SIZE, "%.*s%s", folder < PATH_SIZE ? folder : 0, file, name);
+    if (*name && snprintf(path, PATH_SIZE, "%.*s%s", folder < PATH_SIZE ? folder : 0, file, name) >= PATH_SIZE)
+        path[0] = 0;
 }
 
 /* The columns of a PHA file into p, which has room. */
@@ -196,7 +207,7 @@ static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
 /* Reads a spectrum. Free it with xray_pha_free. */
 static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
     static const char *const names[] = {"SPECTRUM", NULL};
-    char text[FLEN_VALUE];
+    char text[PATH_SIZE];
     xray_fits x;
     long n = 0;
     double exposure;
@@ -214,11 +225,11 @@ static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
         return xray_fits_fail(&x, err, "EXPOSURE %g s must be there, and positive", exposure);
     if (x.status || xray_pha_room(p, (int)n, 0, exposure, err)) return xray_fits_fail(&x, err, "out of memory");
     snprintf(p->name, sizeof p->name, "%.1000s", path);
-    xray_fits_text(&x, "BACKFILE", text);
+    xray_fits_path(&x, "BACKFILE", text);
     xray_beside(p->background, path, text);
-    xray_fits_text(&x, "RESPFILE", text);
+    xray_fits_path(&x, "RESPFILE", text);
     xray_beside(p->rmf, path, text);
-    xray_fits_text(&x, "ANCRFILE", text);
+    xray_fits_path(&x, "ANCRFILE", text);
     xray_beside(p->arf, path, text);
     bad = xray_pha_columns(p, &x, err);
     if (bad && !x.status) { /* err says it already */
@@ -231,9 +242,10 @@ static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
     return bad;
 }
 
-/* Writes a spectrum, overwriting: CHANNEL, COUNTS, and GROUPING where p has it. rmf and arf: names to be kept in it. */
+/* Writes a spectrum, overwriting: CHANNEL, COUNTS, and GROUPING where p has it. rmf and arf: names to be kept in it,
+   seen from its own folder. */
 static inline int xray_pha_write(const xray_pha *p, const char *path, const char *rmf, const char *arf, char *err) {
-    char name[PATH_SIZE + 8], *type[] = {"CHANNEL", "COUNTS", "GROUPING"}, *form[] = {"J", "J", "I"},
+    char part[PATH_SIZE + 8], *type[] = {"CHANNEL", "COUNTS", "GROUPING"}, *form[] = {"J", "J", "I"},
                               *unit[] = {"", "count", ""};
     const char *keys[][2] = {{"TELESCOP", "none"},
                              {"INSTRUME", "none"},
@@ -248,12 +260,13 @@ static inline int xray_pha_write(const xray_pha *p, const char *path, const char
                              {"CHANTYPE", "PI"}};
     double exposure = p->exposure, one = 1, zero = 0;
     int yes = 1, n = p->n, columns = p->grouping ? 3 : 2;
-    xray_fits x = {NULL, 0, path, "(written) the file"};
-    snprintf(name, sizeof name, "!%.1000s", path);
-    fits_create_file(&x.f, name, &x.status);
+    xray_fits x = {NULL, 0, path, "write the file"};
+    snprintf(part, sizeof part, "%.1000s.part", path);
+    remove(part);
+    fits_create_diskfile(&x.f, part, &x.status);
     fits_create_tbl(x.f, BINARY_TBL, n, columns, type, form, unit, "SPECTRUM", &x.status);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        fits_write_key(x.f, TSTRING, keys[i][0], (void *)(uintptr_t)keys[i][1], NULL, &x.status);
+        fits_write_key_longstr(x.f, keys[i][0], keys[i][1], NULL, &x.status);
     fits_write_key(x.f, TDOUBLE, "EXPOSURE", &exposure, "[s]", &x.status);
     fits_write_key(x.f, TDOUBLE, "AREASCAL", &one, NULL, &x.status);
     fits_write_key(x.f, TDOUBLE, "BACKSCAL", &one, NULL, &x.status);
@@ -266,7 +279,11 @@ static inline int xray_pha_write(const xray_pha *p, const char *path, const char
         fits_write_col(x.f, TDOUBLE, 2, i + 1, 1, 1, &p->counts[i], &x.status);
         if (p->grouping) fits_write_col(x.f, TINT, 3, i + 1, 1, 1, &p->grouping[i], &x.status);
     }
-    return xray_fits_close(&x, err);
+    if (xray_fits_close(&x, err)) {
+        remove(part);
+        return -1;
+    }
+    return rename(part, path) ? error_set(err, "%.300s: cannot write the file", path) : 0;
 }
 
 /* EBOUNDS: channels with their energies. Leaves r with e_min, e_max, n_channel, first_channel. */

@@ -8,16 +8,31 @@
 
 /* ==== data and model ============================================================================================== */
 
-/* One spectrum's block: energy, its edges, counts/s/keV with errors, model, (data - model)/error. */
-static inline void xray_plot_block(FILE *f, const xray_data *d, int number, int statistic, const double *model) {
+typedef struct xray_spectra {
+    const xray_data *data; /* [n_data] */
+    int n_data, statistic, n_models;
+    const double *const *model; /* [n_models] counts of all bins of all spectra; residuals are those of the first */
+    const char *const *name;    /* [n_models] */
+    const double *band;         /* [2] keV */
+} xray_spectra;
+
+static const char *const xray_overlay_colour[] = {"#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7"};
+
+/* One spectrum's block: energy, its edges, counts/s/keV with errors, (data - model)/error, models; `first` is the
+   number of its first bin among all. */
+static inline void xray_plot_block(FILE *f, const xray_spectra *p, int number, int first) {
+    const xray_data *d = &p->data[number];
     fprintf(f, "$d%d << EOD\n", number);
     for (int b = 0; b < d->n; b++) {
-        double width = d->e_hi[b] - d->e_lo[b], scale = 1 / (width * d->exposure), back = 0, sd, off;
-        if (d->background && statistic != XRAY_C) back = d->ratio[b] * d->background[b];
-        sd = statistic == XRAY_CHI2 ? sqrt(d->variance[b]) : sqrt(fmax(model[b] + back * (1 + d->ratio[b]), 1e-30));
+        double width = d->e_hi[b] - d->e_lo[b], scale = 1 / (width * d->exposure), back = 0, sd, off,
+               model = p->model[0][first + b];
+        if (d->background && p->statistic != XRAY_C) back = d->ratio[b] * d->background[b];
+        sd = p->statistic == XRAY_CHI2 ? sqrt(d->variance[b]) : sqrt(fmax(model + back * (1 + d->ratio[b]), 1e-30));
         off = d->counts[b] - back;
-        fprintf(f, "%.6g %.6g %.6g %.6g %.6g %.6g %.6g\n", sqrt(fmax(d->e_lo[b], 1e-3) * d->e_hi[b]), d->e_lo[b],
-                d->e_hi[b], off * scale, sqrt(fmax(d->counts[b], 1)) * scale, model[b] * scale, (off - model[b]) / sd);
+        fprintf(f, "%.6g %.6g %.6g %.6g %.6g %.6g", sqrt(fmax(d->e_lo[b], 1e-3) * d->e_hi[b]), d->e_lo[b], d->e_hi[b],
+                off * scale, sqrt(fmax(d->counts[b], 1)) * scale, (off - model) / sd);
+        for (int m = 0; m < p->n_models; m++) fprintf(f, " %.6g", p->model[m][first + b] * scale);
+        fprintf(f, "\n");
     }
     fprintf(f, "EOD\n");
 }
@@ -26,41 +41,48 @@ static inline const char *xray_plot_colour(int i) {
     return i ? plot_colours[i % 7] : "#0072B2";
 }
 
-/* DIR/spectrum.png: data[n_data] with model[] counts of all their bins, residuals below; energies band[2] keV. */
-static inline int xray_plot_spectrum(const char *dir, const xray_data *data, int n_data, int statistic,
-                                     const double *model, const double *band, char *err) {
-    const double *m = model;
-    out_file o;
+/* The smallest positive rate [counts/s/keV] of the data, a bin without counts as one, and of the first model. */
+static inline double xray_plot_least(const xray_spectra *p) {
+    const double *m = p->model[0];
     double least = 1e300;
-    for (int i = 0; i < n_data; m += data[i++].n)
-        for (int b = 0; b < data[i].n; b++) {
-            double rate =
-                fmin(m[b], fmax(data[i].counts[b], 1)) / (data[i].exposure * (data[i].e_hi[b] - data[i].e_lo[b]));
+    for (int i = 0; i < p->n_data; m += p->data[i++].n)
+        for (int b = 0; b < p->data[i].n; b++) {
+            const xray_data *d = &p->data[i];
+            double rate = fmin(m[b], fmax(d->counts[b], 1)) / (d->exposure * (d->e_hi[b] - d->e_lo[b]));
             if (rate > 0) least = fmin(least, rate);
         }
-    m = model;
+    return least;
+}
+
+/* DIR/spectrum.png: data with the models in the same units, residuals of the first model below. */
+static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, char *err) {
+    out_file o;
     if (plot_begin(&o, dir, "spectrum", 1000, 760, 14, err)) return -1;
-    for (int i = 0; i < n_data; m += data[i++].n) xray_plot_block(o.f, &data[i], i, statistic, m);
+    for (int i = 0, first = 0; i < p->n_data; first += p->data[i++].n) xray_plot_block(o.f, p, i, first);
     fprintf(o.f,
             "set multiplot; set logscale x; set lmargin 11; set rmargin 3; set xrange [%.5g:%.5g] noextend\n"
             "set tics scale 0.6; set bmargin at screen 0.36; set tmargin at screen 0.96; set format x ''\n"
             "set logscale y; set yrange [%.3g:*]; set format y '10^{%%T}'; set ylabel 'counts / (s keV)'\n"
             "set key top right; set xtics (0.2,0.3,0.5,0.7,1,2,3,5,7,10,20,50)\nplot ",
-            fmax(band[0] * 0.95, 1e-3), band[1] * 1.05, 0.5 * least);
-    for (int i = 0; i < n_data; i++) {
+            fmax(p->band[0] * 0.95, 1e-3), p->band[1] * 1.05, 0.5 * xray_plot_least(p));
+    for (int i = 0; i < p->n_data; i++) {
+        const char *colour = p->n_models > 1 ? "#777777" : xray_plot_colour(i);
         fprintf(o.f, "%s$d%d using 1:4:2:3:($4-$5):($4+$5) with xyerrorbars pt 0 lw 1.2 lc rgb '%s' title 'data",
-                i ? ", " : "", i, xray_plot_colour(i));
-        if (n_data > 1) fprintf(o.f, " %d", i + 1);
-        fprintf(o.f, "', $d%d using 1:6 with histeps lw 1.8 lc rgb '%s' title 'model'", i,
-                i ? xray_plot_colour(i) : "#D55E00");
+                i ? ", " : "", i, colour);
+        if (p->n_data > 1) fprintf(o.f, " %d", i + 1);
+        fprintf(o.f, "'");
+        for (int m = 0; m < p->n_models; m++)
+            fprintf(o.f, ", $d%d using 1:%d with histeps lw 1.8 lc rgb '%s' title '%s'", i, 7 + m,
+                    p->n_models > 1 ? xray_overlay_colour[m % 5] : i ? colour : "#D55E00", p->name[m]);
     }
     fprintf(o.f,
             "\nset bmargin at screen 0.10; set tmargin at screen 0.34; unset logscale y; set format y '%%g'\n"
-            "unset key; set format x '%%g'; set xlabel 'energy [keV]'; set ylabel '(data - model)/error'\n"
-            "set yrange [*:*]; set arrow from graph 0, first 0 to graph 1, first 0 nohead lc rgb '#888888'\nplot ");
-    for (int i = 0; i < n_data; i++)
-        fprintf(o.f, "%s$d%d using 1:7:2:3:($7-1):($7+1) with xyerrorbars pt 0 lw 1.2 lc rgb '%s'", i ? ", " : "", i,
-                xray_plot_colour(i));
+            "unset key; set format x '%%g'; set xlabel 'energy [keV]'; set ylabel '(data - %s)/error'\n"
+            "set yrange [*:*]; set arrow from graph 0, first 0 to graph 1, first 0 nohead lc rgb '#888888'\nplot ",
+            p->name[0]);
+    for (int i = 0; i < p->n_data; i++)
+        fprintf(o.f, "%s$d%d using 1:6:2:3:($6-1):($6+1) with xyerrorbars pt 0 lw 1.2 lc rgb '%s'", i ? ", " : "", i,
+                p->n_models > 1 ? "#777777" : xray_plot_colour(i));
     fprintf(o.f, "\nunset multiplot\n");
     return plot_end(&o, dir, "spectrum", err) < 0 ? -1 : 0;
 }
@@ -74,8 +96,6 @@ typedef struct xray_overlay {
     double *const *theta;     /* [n_sets] each [n][d], equally weighted */
     const char *const *label; /* [d] */
 } xray_overlay;
-
-static const char *const xray_overlay_colour[] = {"#0072B2", "#009E73", "#E69F00", "#D55E00", "#CC79A7"};
 
 /* One panel: histograms on the diagonal, 50 % and 90 % contours below it. */
 static inline void xray_overlay_panel(FILE *f, const xray_overlay *p, const plot_axis *axes, int row, int column) {

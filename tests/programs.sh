@@ -192,6 +192,28 @@ refuses "classify_blazar: a source twice" "bad.csv:4: the source 'a' stands in l
 refuses "classify_blazar: an unknown net" "'smal' is none of" $blazar "$scratch/seds.csv" --nets smal
 refuses "fit_xray: no such command" 'is no command' build/fit_xray guess
 refuses "fit_xray: missing spectrum" 'nowhere.pha' build/fit_xray fit "$scratch/nowhere.pha" --model powerlaw
+xray=../shared/data/xray
+if [ -d $xray ] && build/fit_xray fakeit "$scratch/new.pha" --model powerlaw --fix PhoIndex=2 --fix norm=1 --exposure 10 \
+    --rmf $xray/nicer_4u1820/nicer_effective.rmf --arf $xray/nicer_4u1820/nicer.arf >"$scratch/log" 2>&1; then
+    spectrum=$xray/nicer_4u1820/4u1820_observed.pha
+    nested=(build/fit_xray nested $spectrum --model 'tbabs*powerlaw' --prior "$scratch/bad.csv")
+    refuses "fit_xray: a model that does not parse" 'character 7: this parenthesis is not closed' build/fit_xray fit $spectrum --model 'tbabs*(powerlaw'
+    refuses "fit_xray: energies without bins" 'no good channels between 500 and 600 keV' build/fit_xray fit $spectrum --model powerlaw --e-min 500 --e-max 600
+    printf 'nH,uniform,0.1,1\nPhoIndex,uniform,1,3\n' >"$scratch/bad.csv"
+    refuses "fit_xray: a prior without a parameter" "bad.csv: no prior for 'powerlaw.norm'" "${nested[@]}"
+    printf 'nH,uniform,0.1,1\nPhoIndex,uniform,1,3\nnorm,loguniform,0.1,10\nkT,uniform,0,1\n' >"$scratch/bad.csv"
+    refuses "fit_xray: a prior of no parameter" "bad.csv:4: no parameter is called 'kT'; there are tbabs.nH" "${nested[@]}"
+    sed -i '$d' "$scratch/bad.csv"
+    ends "fit_xray train, the smallest" 0 build/fit_xray train $spectrum --model 'tbabs*powerlaw' --prior "$scratch/bad.csv" \
+        --n 100 --epochs 1 --units 8 --layers 1 --quiet --out "$scratch/xray/net.safetensors"
+    infer=(build/fit_xray infer --net "$scratch/xray/net.safetensors" --background none)
+    refuses "fit_xray: a spectrum with other channels" '4096 channels, but' "${infer[@]}" $xray/ngc7793_xmm/PN_spectrum_grp20.fits
+    refuses "fit_xray: another exposure" '10 s, but .* was trained for 124.66 s' "${infer[@]}" "$scratch/new.pha"
+    refuses "fit_xray: a net of another program" 'not a network of fit_xray' build/fit_xray infer $spectrum --net examples/models/ssc.safetensors
+else
+    echo "skip  no X-ray data, or no cfitsio, here"
+    skipped=$((skipped + 1))
+fi
 refuses "compton_sample: gamma below 1" 'gamma' build/compton_sample --gamma 0.5 --eps 1e-3 --out "$scratch/no.npy"
 refuses "ssc_sed: missing file" 'nowhere.csv: No such file' build/ssc_sed "$scratch/nowhere.csv"
 refuses "ssc_sed: two files" 'one input file' build/ssc_sed "$scratch/row.csv" "$scratch/row.csv"

@@ -948,6 +948,27 @@ static void test_judge(void) {
     free(rank);
 }
 
+/* Truths uniform on 0...1 and normal errors of standard deviation s: n times the variance of R^2 is
+   (Var(error^2) + q^2 Var((truth - 1/2)^2))/V^2, with V = 1/12, q = s^2/V, Var(error^2) = 2 s^4 and
+   Var((truth - 1/2)^2) = 1/80 - 1/144. Two independent parameters: half of it for their mean. The relative error of
+   such a standard deviation is sqrt((kurtosis - 1)/(4 n)) at most, with 15, the kurtosis of a squared normal number. */
+static void test_r2_error(void) {
+    enum { N = 5000 };
+    const double s = 0.1, V = 1.0 / 12, q = s * s / V, near = sqrt(14.0 / (4 * N)),
+                 expect = sqrt((2 * s * s * s * s + q * q * (1.0 / 80 - 1.0 / 144)) / N) / V;
+    xray_verdict *v = xray_alloc(N, sizeof *v);
+    double expect_two;
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < 2; k++) {
+            v[i].truth[k] = uniform(0, 1);
+            v[i].mean[XRAY_NETWORK][k] = v[i].truth[k] + s * bml_mcmc_rng_normal(&rng);
+        }
+    CHECK_NEAR(xray_judge_r2_error(v, N, XRAY_NETWORK, 0, 1), expect, 5 * near * expect, "error of R^2");
+    expect_two = expect / sqrt(2.0);
+    CHECK_NEAR(xray_judge_r2_error(v, N, XRAY_NETWORK, 0, 2), expect_two, 5 * near * expect_two, "of a mean of two");
+    free(v);
+}
+
 static void test_distance(void) {
     enum { N = 20000 };
     double *a = xray_alloc(N, 2 * sizeof *a), *b = a + N;
@@ -1270,6 +1291,21 @@ static void test_bad_files(void) {
     change(file("d.pha"), 2, "TTYPE2", "NUMBERS", 0), not_read("no COUNTS", "column RATE");
 }
 
+/* Names of files that do not fit into one card of a header; brackets in a name, which cfitsio would take for a filter. */
+static void test_names(void) {
+    char rmf[300], name[64];
+    xray_pha p, back;
+    snprintf(rmf, sizeof rmf, "/%0250d/d.rmf", 7);
+    snprintf(name, sizeof name, "%s", file("n[1].pha"));
+    CHECK(!xray_pha_room(&p, 3, 0, 10, err) && !xray_pha_write(&p, name, rmf, "none", err), "a spectrum is written");
+    CHECK(!xray_pha_read(&back, name, err) && !strcmp(back.rmf, rmf) && !back.arf[0], "a long RESPFILE, read back");
+    xray_pha_free(&back);
+    CHECK(xray_pha_write(&p, file("nowhere/n.pha"), rmf, NULL, err) == -1 && strstr(err, "n.pha: cannot write"),
+          "a folder that is not there: %s", strrchr(err, '/') ? strrchr(err, '/') : err);
+    remove(name);
+    xray_pha_free(&p);
+}
+
 /* Random bytes changed: whatever comes back, nothing breaks (check-memory watches), and what is read is sound. */
 static void test_damage(void) {
     static const char *const names[] = {"d.rmf", "d.arf", "d.pha"};
@@ -1311,6 +1347,7 @@ static void test_ogip(void) {
     test_responses();
     test_spectra();
     test_bad_files();
+    test_names();
     test_damage();
     for (int k = 0; k < 4; k++) remove(file(k == 0 ? "d.rmf" : k == 1 ? "d.arf" : k == 2 ? "d.pha" : "b.pha"));
     snprintf(command, sizeof command, "%s", folder);
@@ -1420,6 +1457,7 @@ int main(int argc, char **argv) {
     test_resample_hard();
     test_adjust();
     test_judge();
+    test_r2_error();
     test_distance();
     test_net_file();
 #ifdef BML_XRAY_USE_CFITSIO

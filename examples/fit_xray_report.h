@@ -1,0 +1,146 @@
+/* fit_xray_report.h: what fit_xray says of its results: fluxes, bins, draws, pictures, run.json.
+   Public domain or MIT, see LICENSE. */
+#ifndef FIT_XRAY_REPORT_H
+#define FIT_XRAY_REPORT_H
+#include "fit_xray_session.h"
+#include "xray_plot.h"
+
+/* Median and 68 % interval of values[n], which are sorted. */
+static void interval_of(double *out, double *values, long n) {
+    out[0] = bml_mcmc_quantile(values, (size_t)n, 0.5);
+    out[1] = bml_mcmc_quantile(values, (size_t)n, 0.158655);
+    out[2] = bml_mcmc_quantile(values, (size_t)n, 0.841345);
+}
+
+/* Fluxes in the band at draws theta[n][d]: absorbed and unabsorbed, median and 68 % interval; of the first spectrum. */
+static void flux_table(session *s, const double *theta, long n, double out[2][3]) {
+    int d = s->fitter[0]->n_free;
+    double full[XRAY_MAX_PAR], *flux = xray_alloc((size_t)n, sizeof *flux);
+    if (!flux) fail("fit_xray: out of memory");
+    for (int bare = 0; bare < 2; bare++) {
+        for (long i = 0; i < n; i++) {
+            xray_expand(full, s->fitter[0], 0, theta + i * d);
+            flux[i] = xray_flux(&s->model, &s->grid, full, !bare, s->scratch);
+        }
+        interval_of(out[bare], flux, n);
+    }
+    free(flux);
+    printf("flux %.4g to %.4g keV: absorbed %.4g (%.4g to %.4g), unabsorbed %.4g (%.4g to %.4g) erg/(cm2 s)\n",
+           s->band[0], s->band[1], out[0][0], out[0][1], out[0][2], out[1][0], out[1][1], out[1][2]);
+}
+
+/* DIR/flux.csv */
+static void write_flux(session *s, double flux[2][3]) {
+    double values[2][6];
+    char err[ERROR_SIZE];
+    for (int i = 0; i < 2; i++) {
+        values[i][0] = s->band[0], values[i][1] = s->band[1], values[i][2] = i;
+        memcpy(&values[i][3], flux[i], 3 * sizeof(double));
+    }
+    if (csv_write(s->opt->out, "flux.csv", "e_min_keV,e_max_keV,unabsorbed,flux_erg_cm2_s,lo68,hi68", values[0], 2, 6,
+                  err))
+        fail("%s", err);
+}
+
+/* DIR/bins.csv: the data and the model at theta. */
+static void write_bins(session *s, const double *theta) {
+    xray_fitter *f = s->fitter[0];
+    out_file o;
+    char err[ERROR_SIZE];
+    const double *m = f->model;
+    xray_counts(f->model, f, theta);
+    if (out_begin(&o, s->opt->out, "bins.csv", err)) fail("%s", err);
+    fprintf(o.f, "spectrum,e_lo_keV,e_hi_keV,counts,background_counts,background_ratio,model_counts\n");
+    for (int i = 0; i < s->n_data; i++)
+        for (int b = 0; b < s->data[i].n; b++, m++) {
+            const xray_data *d = &s->data[i];
+            fprintf(o.f, "%d,%.7g,%.7g,%.10g,%.10g,%.7g,%.9g\n", i + 1, d->e_lo[b], d->e_hi[b], d->counts[b],
+                    d->background ? d->background[b] : 0, d->ratio[b], *m);
+        }
+    if (out_commit(&o, err)) fail("%s", err);
+}
+
+/* DIR/spectrum.png of the models at theta[n_models][d]. */
+static void plot_spectrum(session *s, const double *theta, const char *const *name, int n_models) {
+    xray_fitter *f = s->fitter[0];
+    size_t bins = (size_t)f->n_bin;
+    double *counts = xray_alloc((size_t)n_models, bins * sizeof *counts);
+    const double *model[8];
+    xray_spectra p = {s->data, s->n_data, s->opt->statistic, n_models, model, name, s->band};
+    char err[ERROR_SIZE];
+    if (!counts || n_models > 8) fail("fit_xray: out of memory");
+    for (int m = 0; m < n_models; m++) {
+        model[m] = counts + (size_t)m * bins;
+        xray_counts(counts + (size_t)m * bins, f, theta + m * f->n_free);
+    }
+    if (xray_plot_spectrum(s->opt->out, &p, err)) fail("%s", err);
+    free(counts);
+}
+
+/* The same of one model. */
+static void plot_best(session *s, const double *theta) {
+    static const char *const name[] = {"model"};
+    plot_spectrum(s, theta, name, 1);
+}
+
+/* Names of the free parameters for pictures, label[d]: without the component where the rest says enough, and 'norm #2'
+   for norm@2, since an @ is a command to gnuplot. room[d] holds them. */
+static void picture_names(const char **label, char (*room)[XRAY_NAME + 24], const session *s) {
+    for (int k = 0; k < s->fitter[0]->n_free; k++) {
+        const char *name = parameter_name(s, k), *dot = strchr(name, '.'), *at;
+        if (dot && xray_problem_find(&s->problem, dot + 1) >= 0) name = dot + 1;
+        at = strchr(name, '@');
+        label[k] = room[k];
+        if (at) snprintf(room[k], sizeof room[k], "%.*s #%.8s", (int)(at - name), name, at + 1);
+        else snprintf(room[k], sizeof room[k], "%s", name);
+    }
+}
+
+static void write_run(session *s, const run_entry *results) {
+    char err[ERROR_SIZE];
+    run_info run = {.program = "fit_xray",
+                    .options = s->rows,
+                    .input = s->input,
+                    .seed = s->opt->seed,
+                    .seconds = seconds_now() - s->start,
+                    .results = results};
+    if (run_write(s->opt->out, &run, err)) fail("%s", err);
+}
+
+/* Tables and pictures of equally weighted draws theta[n][d]; best[d] is drawn with the data. */
+static void write_posterior(session *s, const double *theta, long n, const double *best) {
+    int d = s->fitter[0]->n_free;
+    const char *label[XRAY_MAX_FREE];
+    char room[XRAY_MAX_FREE][XRAY_NAME + 24];
+    double *column = xray_alloc((size_t)n, sizeof *column), flux[2][3];
+    long shape[2] = {n, d};
+    char err[ERROR_SIZE];
+    out_file o;
+    if (!column) fail("fit_xray: out of memory");
+    printf("%-22s %12s %12s %12s %12s %12s\n", "parameter", "median", "68 % from", "to", "mean", "sd");
+    if (out_begin(&o, s->opt->out, "parameters.csv", err)) fail("%s", err);
+    fprintf(o.f, "parameter,unit,median,lo68,hi68,mean,sd,best\n");
+    for (int k = 0; k < d; k++) {
+        double q[3], mean = 0, square = 0;
+        const char *name = parameter_name(s, k), *unit = s->problem.par[s->fitter[0]->free_par[k]].unit;
+        for (long i = 0; i < n; i++) column[i] = theta[i * d + k], mean += column[i] / (double)n;
+        for (long i = 0; i < n; i++) square += (column[i] - mean) * (column[i] - mean) / (double)(n - 1);
+        interval_of(q, column, n);
+        printf("%-22s %12.5g %12.5g %12.5g %12.5g %12.3g  %s\n", name, q[0], q[1], q[2], mean, sqrt(square), unit);
+        fprintf(o.f, "%s,%s,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", name, unit, q[0], q[1], q[2], mean, sqrt(square),
+                best[k]);
+    }
+    free(column);
+    if (out_commit(&o, err)) fail("%s", err);
+    flux_table(s, theta, n, flux);
+    write_flux(s, flux);
+    write_bins(s, best);
+    if (npy_write(s->opt->out, "posterior.npy", theta, shape, 2, err)) fail("%s", err);
+    if (d <= PLOT_DIM_MAX) {
+        plot_corner p = {.n_dim = d, .label = label, .chain = {NULL, theta, n}};
+        picture_names(label, room, s);
+        if (plot_corner_write(&p, s->opt->out, "corner", err) < 0) fail("%s", err);
+    }
+    plot_best(s, best);
+}
+#endif

@@ -1,0 +1,142 @@
+/* fit_xray_samplers.h: posteriors by the ensemble sampler and by nested sampling: the commands sample and nested.
+   Public domain or MIT, see LICENSE. */
+#ifndef FIT_XRAY_SAMPLERS_H
+#define FIT_XRAY_SAMPLERS_H
+#include "fit_xray_report.h"
+
+static int sample_progress(const bml_mcmc_progress *p, void *user) {
+    char note[64];
+    snprintf(note, sizeof note, "%.0f %% accepted", 100 * p->acceptance);
+    progress_at(user, (double)p->step, note);
+    return 0;
+}
+
+/* n draws theta[n][d], evenly along the chain of an ensemble that starts at the best of many fits. Returns 0, or 1
+   when it has not converged. *best and summary[d], unless NULL, are filled in. */
+static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bml_mcmc_summary *summary) {
+    xray_fitter *f = s->fitter[0];
+    int d = f->n_free, status;
+    xray_best found;
+    progress_bar bar;
+    bml_mcmc_ensemble *e;
+    bml_mcmc_summary all[XRAY_MAX_FREE];
+    bml_mcmc_chain chain;
+    double radius[XRAY_MAX_FREE], center[XRAY_MAX_FREE];
+    bml_mcmc_config config = {.n_dim = d,
+                              .n_walkers = (int)s->opt->walkers,
+                              .seed = s->opt->seed,
+                              .log_prob = log_posterior,
+                              .user = s,
+                              .progress = sample_progress,
+                              .progress_user = &bar};
+    need_prior(s);
+    xray_fit_starts(&found, f, (int)s->opt->starts, s->opt->seed);
+    for (int k = 0; k < d; k++) { /* a ball as wide as the errors, inside the ranges */
+        const xray_parameter *q = &s->problem.par[f->free_par[k]];
+        radius[k] = fmin(found.sigma[k] > 0 ? found.sigma[k] : 1e-2 * (q->hi - q->lo), 0.05 * (q->hi - q->lo));
+        center[k] = fmin(fmax(found.theta[k], q->lo + radius[k]), q->hi - radius[k]);
+    }
+    progress_begin(&bar, "sampling", (double)s->opt->steps, s->opt->quiet);
+    status = bml_mcmc_ensemble_create(&e, &config);
+    if (!status) status = bml_mcmc_start_ball(e, center, radius);
+    if (!status) status = bml_mcmc_run(e, (size_t)s->opt->steps);
+    progress_end(&bar);
+    if (!status) status = bml_mcmc_ensemble_summary(e, all, (size_t)s->opt->steps / 5);
+    if (status && status != BML_MCMC_NOT_CONVERGED)
+        fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+    chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)s->opt->steps / 5);
+    for (long i = 0; i < n; i++) {
+        size_t length = chain.n_steps * (size_t)chain.n_walkers, at = (size_t)((double)i / (double)n * (double)length);
+        memcpy(theta + i * d, chain.theta + at * (size_t)d, (size_t)d * sizeof *theta);
+    }
+    if (best) *best = found;
+    if (summary) memcpy(summary, all, (size_t)d * sizeof *all);
+    bml_mcmc_ensemble_free(e);
+    return status != 0;
+}
+
+static int command_sample(session *s) {
+    int d = s->fitter[0]->n_free, not_converged;
+    double *theta = xray_alloc((size_t)s->opt->draws, (size_t)d * sizeof *theta), ess = 1e300, tau = 0;
+    xray_best best;
+    bml_mcmc_summary summary[XRAY_MAX_FREE];
+    if (!theta) fail("fit_xray: out of memory");
+    not_converged = ensemble_draws(s, theta, s->opt->draws, &best, summary);
+    write_posterior(s, theta, s->opt->draws, best.theta);
+    for (int k = 0; k < d; k++) ess = fmin(ess, summary[k].ess), tau = fmax(tau, summary[k].tau);
+    printf("best %.2f in %d bins; %.0f effective samples, autocorrelation %.1f steps%s\n", best.statistic,
+           s->fitter[0]->n_bin, ess, tau, not_converged ? ": NOT converged, take more --steps" : "");
+    {
+        run_entry results[] = {{"best_statistic", best.statistic, NULL},
+                               {"effective_samples", ess, NULL},
+                               {"autocorrelation_steps", tau, NULL},
+                               {"converged", !not_converged, NULL},
+                               {NULL, 0, NULL}};
+        write_run(s, results);
+    }
+    free(theta);
+    return not_converged ? 2 : 0;
+}
+
+static int nested_progress(const bml_mcmc_nested_progress *p, void *user) {
+    char note[96];
+    snprintf(note, sizeof note, "ln Z %.2f, %.3g of it left", p->log_z, p->remaining);
+    progress_at(user, p->remaining > 0 ? fmin(1, log(p->remaining) / log(0.01)) : 1, note);
+    return 0;
+}
+
+/* n equally weighted draws theta[n][d] by nested sampling, and what it found; the caller frees the sampler, which owns
+   it. */
+static bml_mcmc_nested *nested_draws(session *s, double *theta, long n, bml_mcmc_nested_result *r) {
+    int status;
+    bml_mcmc_nested *sampler;
+    progress_bar bar;
+    bml_mcmc_nested_config config = {.n_dim = s->fitter[0]->n_free,
+                                     .live_points = (int)s->opt->live_points,
+                                     .seed = s->opt->seed,
+                                     .log_likelihood = log_likelihood,
+                                     .prior = s->prior,
+                                     .user = s,
+                                     .min_ess = s->opt->min_ess,
+                                     .progress = nested_progress,
+                                     .progress_user = &bar};
+    need_prior(s);
+    progress_begin(&bar, "nested sampling", 1, s->opt->quiet);
+    status = bml_mcmc_nested_create(&sampler, &config);
+    if (!status) status = bml_mcmc_nested_run(sampler, 0);
+    progress_end(&bar);
+    if (!status || status == BML_MCMC_NOT_CONVERGED) status = bml_mcmc_nested_get_result(sampler, r);
+    if (!status) status = bml_mcmc_nested_draw(sampler, theta, NULL, (size_t)n, s->opt->seed);
+    if (status) fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status), bml_mcmc_nested_message(sampler));
+    return sampler;
+}
+
+/* Posterior and evidence. Returns 0, or 2 when the sampler's own tests are not content. */
+static int command_nested(session *s) {
+    int d = s->fitter[0]->n_free;
+    bml_mcmc_nested *sampler;
+    bml_mcmc_nested_result r;
+    double *theta = xray_alloc((size_t)s->opt->draws, (size_t)d * sizeof *theta);
+    if (!theta) fail("fit_xray: out of memory");
+    sampler = nested_draws(s, theta, s->opt->draws, &r);
+    write_posterior(s, theta, s->opt->draws, r.theta + (r.n_points - 1) * (size_t)d);
+    printf("ln Z %.2f +- %.2f, information %.1f nats, %.0f effective samples, %llu likelihoods, best %.2f in %d bins\n",
+           r.log_z, r.log_z_error, r.information, r.ess, (unsigned long long)r.evaluations,
+           -2 * r.log_likelihood[r.n_points - 1], s->fitter[0]->n_bin);
+    if (!r.rank_ok) printf("the insertion-rank test fails (p = %.2g): do not trust this run\n", r.rank_p);
+    {
+        run_entry results[] = {{"log_z", r.log_z, NULL},
+                               {"log_z_error", r.log_z_error, NULL},
+                               {"information_nats", r.information, NULL},
+                               {"effective_samples", r.ess, NULL},
+                               {"evaluations", (double)r.evaluations, NULL},
+                               {"rank_p", r.rank_p, NULL},
+                               {"best_statistic", -2 * r.log_likelihood[r.n_points - 1], NULL},
+                               {NULL, 0, NULL}};
+        write_run(s, results);
+    }
+    free(theta);
+    bml_mcmc_nested_free(sampler);
+    return r.converged && r.rank_ok ? 0 : 2;
+}
+#endif

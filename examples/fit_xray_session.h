@@ -1,0 +1,260 @@
+/* fit_xray_session.h: what every command of fit_xray works on: options, the spectra, the model with its free parameters
+   and their prior, a fitter for each thread, the band for fluxes, and the densities that samplers ask for. Include
+   common.h, bml_mcmc.h and bml_nn.h first. Public domain or MIT, see LICENSE. */
+#ifndef FIT_XRAY_SESSION_H
+#define FIT_XRAY_SESSION_H
+#include "xray_net.h"
+
+enum { MAX_THREADS = 256, FLUX_BINS = 1000 };
+
+typedef struct options {
+    const char *model, *prior, *rmf, *arf, *background, *absorption, *band, *net, *train_on, *start, *checkpoint,
+        *out;
+    int abundance, group, statistic, keep_bad, resample, quiet;
+    long every, min_counts, starts, simulations, threads, live_points, walkers, steps, draws;
+    long n, epochs, batch, units, depth, components, evaluations, test, judge_nested;
+    double e_min, e_max, systematic, exposure, min_ess, dropout, rate, minutes;
+    uint64_t seed;
+    option_list fix, untie;
+} options;
+
+/* Everything a command works on. */
+typedef struct session {
+    options *opt;
+    const option_row *rows;
+    const char *command, *input;
+    xray_absorption ism;
+    xray_model model;
+    xray_data data[XRAY_MAX_DATA];
+    int n_data;
+    xray_problem problem;
+    prior_file file;
+    bml_mcmc_prior *prior;
+    xray_fitter *fitter[MAX_THREADS]; /* one for each thread */
+    xray_net net;                     /* infer, judge, compare */
+    int threads;
+    double band[2];  /* keV */
+    xray_grid grid;  /* of the band */
+    double *scratch; /* for fluxes */
+    double start;    /* time */
+} session;
+
+static int thread_number(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/* ==== setting up ================================================================================================== */
+
+static void load_absorption(session *s) {
+    char err[ERROR_SIZE];
+    int bad = s->opt->absorption ? xray_absorption_read(&s->ism, s->opt->absorption, err)
+                                 : xray_absorption_builtin(&s->ism, s->opt->abundance, err);
+    if (bad) fail("%s", err);
+}
+
+static xray_binning binning_of(const options *o) {
+    xray_binning b = {.e_lo = o->e_min,
+                      .e_hi = o->e_max,
+                      .how = o->group,
+                      .every = (int)o->every,
+                      .counts = (double)o->min_counts,
+                      .systematic = o->systematic,
+                      .keep_bad = o->keep_bad};
+    return b;
+}
+
+static void load_model(session *s) {
+    char err[ERROR_SIZE];
+    if (!s->opt->model) fail("fit_xray %s: --model is needed, such as --model 'tbabs*powerlaw'", s->command);
+    if (xray_model_parse(&s->model, s->opt->model, err)) fail("%s", err);
+}
+
+static void load_data(session *s, const xray_binning *binning, char **files, int n) {
+    xray_files named = {s->opt->rmf, s->opt->arf, s->opt->background};
+    xray_binning b = *binning;
+    char err[ERROR_SIZE];
+    if (b.e_hi > 0 && !(b.e_lo < b.e_hi)) fail("fit_xray: --e-min %g must be below --e-max %g", b.e_lo, b.e_hi);
+    if (n < 1) fail("fit_xray %s: a spectrum is needed, see --help", s->command);
+    if (n > XRAY_MAX_DATA) fail("fit_xray: more than %d spectra", (int)XRAY_MAX_DATA);
+    if (s->opt->statistic != XRAY_W && s->opt->statistic != XRAY_CHI2 && !named.background) named.background = "none";
+    for (int i = 0; i < n; i++, s->n_data++)
+        if (xray_data_read(&s->data[i], files[i], &named, &s->ism, &b, err)) fail("%s", err);
+    s->input = files[0];
+}
+
+/* The parameter of that name; ends the program with a message that begins with `where`. */
+static int find_parameter(const session *s, const char *where, const char *name) {
+    const xray_problem *p = &s->problem;
+    char all[ERROR_SIZE] = "";
+    int k = xray_problem_find(p, name);
+    if (k >= 0) return k;
+    for (int i = 0; i < p->n_all; i++) {
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", p->par[i].name);
+    }
+    fail("%s: %s '%.60s'; there are %s", where, k == -2 ? "several parameters are called" : "no parameter is called",
+         name, all);
+    return -1;
+}
+
+/* --fix NAME=VALUE, --untie NAME. */
+static void apply_fixes(session *s) {
+    char err[ERROR_SIZE], name[64];
+    for (int i = 0; i < s->opt->untie.n; i++)
+        if (xray_problem_untie(&s->problem, find_parameter(s, "--untie", s->opt->untie.item[i]), err)) fail("%s", err);
+    for (int i = 0; i < s->opt->fix.n; i++) {
+        const char *item = s->opt->fix.item[i], *equals = strchr(item, '='), *wrong;
+        double value = 0;
+        int k;
+        if (!equals || equals - item >= (int)sizeof name) fail("--fix: '%.100s' is not NAME=VALUE", item);
+        snprintf(name, sizeof name, "%.*s", (int)(equals - item), item);
+        if ((wrong = read_real(&value, equals + 1))) fail("--fix %s: '%.60s' %s", name, equals + 1, wrong);
+        k = find_parameter(s, "--fix", name);
+        s->problem.par[k].free = 0;
+        s->problem.par[k].value = value;
+    }
+}
+
+/* Ranges from the prior file: every free parameter must have its line there. */
+static void apply_prior(session *s) {
+    xray_problem *p = &s->problem;
+    const prior_row *row_of[XRAY_MAX_ALL] = {NULL};
+    bml_mcmc_prior_param param[XRAY_MAX_FREE];
+    char err[ERROR_SIZE], where[PATH_SIZE + 32];
+    int n = 0;
+    if (s->net.nn) {
+        if (prior_read_memory(&s->file, s->net.prior, strlen(s->net.prior), "the network's prior", err))
+            fail("%s", err);
+    } else if (!s->opt->prior) {
+        return;
+    } else if (prior_read(&s->file, s->opt->prior, err)) {
+        fail("%s", err);
+    }
+    for (int i = 0; i < s->file.n; i++) {
+        prior_row *row = &s->file.row[i];
+        int k;
+        snprintf(where, sizeof where, "%.300s:%ld", s->file.name, row->line);
+        k = find_parameter(s, where, row->name);
+        if (row_of[k]) fail("%s: '%s' has a prior already, in line %ld", where, p->par[k].name, row_of[k]->line);
+        if (!p->par[k].free) fail("%s: '%s' is held by --fix: it takes no prior", where, p->par[k].name);
+        row_of[k] = row;
+        p->par[k].lo = row->lower < row->upper ? row->lower : row->mean - 6 * row->sd;
+        p->par[k].hi = row->lower < row->upper ? row->upper : row->mean + 6 * row->sd;
+        p->par[k].log = row->kind == PRIOR_LOG_UNIFORM;
+    }
+    memset(param, 0, sizeof param);
+    for (int k = 0; k < p->n_all; k++) {
+        if (!p->par[k].free) continue;
+        if (!row_of[k]) fail("%.300s: no prior for '%s' (add a line, or --fix it)", s->file.name, p->par[k].name);
+        if (n == XRAY_MAX_FREE) fail("fit_xray: more than %d free parameters", (int)XRAY_MAX_FREE);
+        PRIOR_PARAM(&param[n], row_of[k]);
+        n++;
+    }
+    if (n && bml_mcmc_prior_create(&s->prior, param, n))
+        fail("%.300s: %s", s->file.name, bml_mcmc_prior_message(s->prior));
+}
+
+static void load_problem(session *s) {
+    char err[ERROR_SIZE];
+    int n = (int)s->opt->threads;
+#ifdef _OPENMP
+    if (n == 0) n = omp_get_max_threads();
+#else
+    n = 1;
+#endif
+    s->threads = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
+    if (xray_problem_init(&s->problem, &s->model, s->data, s->n_data, s->opt->statistic, err)) fail("%s", err);
+    apply_fixes(s);
+    apply_prior(s);
+    for (int i = 0; i < s->threads; i++) {
+        s->fitter[i] = xray_fitter_make(&s->problem);
+        if (!s->fitter[i]) fail("fit_xray: out of memory, or more than %d free parameters", (int)XRAY_MAX_FREE);
+    }
+    if (s->fitter[0]->n_free == 0) fail("fit_xray %s: no parameter is free", s->command);
+}
+
+/* The band for fluxes: --band LO,HI, or the range of the data. */
+static void load_band(session *s) {
+    char err[ERROR_SIZE], copy[64], *comma;
+    s->band[0] = 1e300;
+    for (int i = 0; i < s->n_data; i++) {
+        s->band[0] = fmin(s->band[0], fmax(s->data[i].e_lo[0], 1e-2));
+        s->band[1] = fmax(s->band[1], s->data[i].e_hi[s->data[i].n - 1]);
+    }
+    if (s->opt->band) {
+        snprintf(copy, sizeof copy, "%s", s->opt->band);
+        comma = strchr(copy, ',');
+        if (comma) *comma = 0;
+        if (!comma || read_real(&s->band[0], copy) || read_real(&s->band[1], comma + 1))
+            fail("--band: '%.60s' is not LOW,HIGH in keV", s->opt->band);
+    }
+    if (xray_grid_band(&s->grid, s->band[0], s->band[1], FLUX_BINS, &s->ism, err)) fail("%s", err);
+    s->scratch = xray_alloc(FLUX_BINS, (5 + (size_t)s->model.depth) * sizeof(double));
+    if (!s->scratch) fail("fit_xray: out of memory");
+}
+
+/* Data without counts, from --response and --exposure. */
+static void load_blank(session *s, const xray_binning *binning) {
+    xray_response r;
+    xray_pha p;
+    char err[ERROR_SIZE];
+    if (!s->opt->rmf) fail("fit_xray %s: a spectrum, or --response and --exposure, are needed", s->command);
+    if (xray_response_read(&r, s->opt->rmf, s->opt->arf, err) ||
+        xray_pha_room(&p, r.n_channel, r.first_channel, s->opt->exposure, err))
+        fail("%s", err);
+    snprintf(p.name, sizeof p.name, "%.1000s", s->opt->rmf);
+    if (xray_data_make(&s->data[0], &p, NULL, &r, &s->ism, binning, err)) fail("%s", err);
+    s->n_data = 1;
+    s->input = s->opt->rmf;
+    xray_pha_free(&p);
+    xray_response_free(&r);
+}
+
+static void close_session(session *s) {
+    for (int i = 0; i < s->threads; i++) xray_fitter_free(s->fitter[i]);
+    for (int i = 0; i < s->n_data; i++) xray_data_free(&s->data[i]);
+    bml_mcmc_prior_free(s->prior);
+    prior_free(&s->file);
+    xray_net_free(&s->net);
+    xray_absorption_free(&s->ism);
+    xray_grid_free(&s->grid);
+    free(s->scratch);
+}
+
+static const char *parameter_name(const session *s, int k) {
+    return s->problem.par[s->fitter[0]->free_par[k]].name;
+}
+
+static void need_prior(const session *s) {
+    if (!s->prior) fail("fit_xray %s: --prior FILE is needed: lines name,kind,a,b", s->command);
+}
+
+/* ==== densities for the samplers ================================================================================== */
+
+/* -statistic/2 of n points; over threads. */
+static void log_likelihood(double *out, const double *theta, int n, int n_dim, void *user) {
+    session *s = user;
+#pragma omp parallel for schedule(static) num_threads(s->threads) if (n > 1)
+    for (int i = 0; i < n; i++) {
+        double v = xray_evaluate(s->fitter[thread_number()], theta + (size_t)i * (size_t)n_dim);
+        out[i] = v < (double)INFINITY ? -0.5 * v : -(double)INFINITY;
+    }
+}
+
+static void log_posterior(double *out, const double *theta, int n, int n_dim, void *user) {
+    session *s = user;
+#pragma omp parallel for schedule(static) num_threads(s->threads) if (n > 1)
+    for (int i = 0; i < n; i++) {
+        const double *at = theta + (size_t)i * (size_t)n_dim;
+        double prior = bml_mcmc_prior_log_density(s->prior, at), v;
+        out[i] = -(double)INFINITY;
+        if (!(prior > -(double)INFINITY)) continue;
+        v = xray_evaluate(s->fitter[thread_number()], at);
+        if (v < (double)INFINITY) out[i] = prior - 0.5 * v;
+    }
+}
+#endif
