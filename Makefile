@@ -8,7 +8,7 @@
 #   make check-memory the tests under the address and undefined-behaviour sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
 #   make bench        timings, one line each: name value unit
-#   make cuda         the GPU library and its example (needs nvcc)
+#   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
 #   make check-cuda   the checks of the GPU library, on a card
 #   make bench-cuda   its timings, on a card
 #   make install      headers and pkg-config file, to $(DESTDIR)$(PREFIX)
@@ -79,7 +79,7 @@ tools:
 # -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
 build/flags: FORCE | build
 	@echo '$(CC) $(COMPILE) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(COMPILE) $(LDLIBS)' > $@
-build build/memory build/fuzz:
+build build/memory build/fuzz build/cuda:
 	@mkdir -p $@
 
 build/%: examples/%.c build/flags
@@ -156,10 +156,16 @@ NVCC ?= nvcc
 CUDA_ARCHS ?= 75 80 86 89 90
 NVCC_FLAGS = -O3 -std=c++17 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -I. -Itests
-cuda: | build
+CUDA_PROGRAMS := $(patsubst examples/%.c,build/cuda/%,$(shell grep -l DEVICE_OPTION examples/*.c))
+CUDA_LINK = -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/..'
+build/libbml_cuda.so: bml_cuda.cu bml_sample.h bml_ssc.h bml_nn.h | build
 	@command -v $(NVCC) >/dev/null || { echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; }
-	$(NVCC) $(NVCC_FLAGS) -Xcompiler -fPIC -shared -o build/libbml_cuda.so bml_cuda.cu
-	$(CC) $(COMPILE) -o build/hello_cuda examples/hello_cuda.c -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -lm
+	$(NVCC) $(NVCC_FLAGS) -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
+build/hello_cuda: examples/hello_cuda.c build/flags build/libbml_cuda.so
+	$(CC) $(COMPILE) -o $@ $< $(CUDA_LINK) $(LDLIBS)
+build/cuda/%: examples/%.c build/flags build/libbml_cuda.so | build/cuda
+	$(CC) $(COMPILE) -DBML_WITH_CUDA -MMD -MP -MF build/cuda_$*.d -o $@ $< $(CUDA_LINK) $(LDLIBS)
+cuda: build/libbml_cuda.so build/hello_cuda $(CUDA_PROGRAMS)
 	@build/hello_cuda || echo "note: no card here; on one, next: make check-cuda bench-cuda"
 build/cuda_checks build/bench_cuda: build/%: tests/%.cu bml_cuda.cu tests/test_cuda.c | build
 	$(NVCC) $(NVCC_FLAGS) -o $@ $<

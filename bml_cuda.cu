@@ -1,5 +1,5 @@
-/* bml_cuda.cu - the GPU side of bml: Compton sampling, SSC spectra, network surrogates and SED likelihoods on an NVIDIA
-   card, in one file, called from C.
+/* bml_cuda.cu - the GPU side of bml: Compton sampling, SSC spectra, SED likelihoods, networks and their training on an
+   NVIDIA card, in one file, called from C.
 
        make cuda                 builds build/libbml_cuda.so (nvcc 12 or newer): link with -lbml_cuda
        #include "bml_cuda.cu"    in C or C++ gives the declarations, and nothing else
@@ -24,19 +24,22 @@
            return 0;
        }
 
-   Without a card every call answers BML_CUDA_NO_DEVICE. It refuses: layers of a network that have no code here (plain
-   RNN, convolution), sources with callbacks, tables or fields from outside: those are the CPU headers' work.
+   Without a card every call answers BML_CUDA_NO_DEVICE. It refuses: layers of a network that have no code here (see
+   bml_cuda_net_load, bml_cuda_train_host), sources with callbacks, tables or fields from outside: those are the CPU
+   headers' work.
    State: no card has run this file yet. Its source text has, on the CPU (tests/test_cuda.c): run tests/cuda_checks.cu
    before you trust a card with it. */
 
 /* SETUP, USE, SHUTDOWN
 
    1. bml_cuda_create(&cuda, 0): opens a card. A failing create still gives an object, whose message says why.
-   2. Make what you need, once: bml_cuda_compton_create, bml_cuda_ssc_create, bml_cuda_net_load. That is where memory is
-      taken and tables are made; the calls that follow allocate nothing and wait for nothing.
+   2. Make what you need, once: bml_cuda_compton_create, bml_cuda_ssc_create, bml_cuda_net_load,
+      bml_cuda_trainer_create. That is where memory is taken and tables are made; the calls that follow allocate nothing
+      and wait for nothing.
    3. Hot calls take device pointers and a stream (a cudaStream_t, or NULL for the default one) and return once the
       work is queued. bml_cuda_alloc, _put, _get, _wait are enough to feed them from a C program without the runtime.
-   4. Calls that end in _host take host pointers, copy to and fro, and wait: for programs that call once.
+   4. Calls that end in _host take host pointers, copy to and fro, and wait: for programs that call once, and for
+      bml_cuda_train_host, which stands in for bml_nn_train.
    5. bml_cuda_compton_free and so on, bml_cuda_free last.
    An object, and what was made from it, belongs to one thread and one stream at a time. Calls set the thread's current
    device to the object's.
@@ -60,10 +63,15 @@
    Networks: a block takes 16 or 64 rows through all layers in one launch; weights stream past in the order in which
    tensor cores want them.
    Half precision: products are exact and summed in float; what is rounded to 11 bits (bfloat16: 8) is every weight and
-   every input of a product. States of recurrent layers are float. F16 ends at 65504: scale inputs in the model.
+   every input of a product. States of recurrent layers are float. F16 ends at 65504: scale inputs in the model. TF32
+   rounds to the same 11 bits with float's range, at half the speed.
+   Training: weights, moments, sums and states are float, the loss double; every sum in one order, so that a run
+   repeats to the bit. With tf32 the factors of products are rounded to 11 bits. A batch is a few launches a layer and
+   step, some 250 for the published GRU, of a few us each whatever their size: that bounds batches of 32.
 
    WHEN NOT TO USE IT: a few thousand photons or ten spectra a call, which the CPU has done before the card has begun;
-   what the three headers say of their physics holds here, too; training, which is bml_nn.h's on the CPU. */
+   training a net of a few thousand weights in batches of 32; what the three headers say of their physics holds here,
+   too. */
 #ifndef BML_CUDA_H
 #define BML_CUDA_H
 #include <stddef.h>
@@ -86,7 +94,9 @@ extern "C" {
     X(BML_CUDA_PARAMETER, -8, "a parameter of the source is NaN, infinite or outside its range")                \
     X(BML_CUDA_ORDER, -9, "gamma_max must be above gamma_min")                                                  \
     X(BML_CUDA_OUTSIDE, -10, "the source is outside the limits that the solver was made for")                   \
-    X(BML_CUDA_NOT_CONVERGED, -11, "not converged: the best estimate is delivered")
+    X(BML_CUDA_NOT_CONVERGED, -11, "not converged: the best estimate is delivered")                             \
+    X(BML_CUDA_NAN, -12, "the loss or its gradient is not finite: the weights are the last good ones")          \
+    X(BML_CUDA_CANCELLED, -13, "stopped by the callback")
 #define BML_CUDA__ENUM(name, value, text) name = value,
 enum { BML_CUDA_STATUS_TABLE(BML_CUDA__ENUM) BML_CUDA__STATUS_END = 1 };
 #undef BML_CUDA__ENUM
@@ -225,16 +235,15 @@ int bml_cuda_log_likelihood(const bml_cuda_likelihoods *likelihoods, bml_cuda_st
 int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *likelihoods, bml_cuda *cuda); /* with host pointers */
 
 /* ---- networks ---- */
-enum { BML_CUDA_F16 = 0, BML_CUDA_BF16, BML_CUDA_F32, BML_CUDA_N_PRECISIONS };
+enum { BML_CUDA_F16 = 0, BML_CUDA_BF16, BML_CUDA_F32, BML_CUDA_TF32, BML_CUDA_N_PRECISIONS };
 typedef struct bml_cuda_net bml_cuda_net;
 typedef struct bml_cuda_net_config {
-    int precision; /* F16, BF16 (tensor cores, float sums), F32 (no tensor cores; slow, for checks) */
+    int precision; /* F16, BF16, TF32 (tensor cores, float sums), F32 (no tensor cores; slow, for checks) */
     int rows;      /* rows of a block: 16 (small batches, wide layers) or 64; 0 = 64 where it fits, else 16 */
 } bml_cuda_net_config;
-/* From a file of bml_nn_save, or its bytes (bml_nn_encode). Layers: input, dense, GRU (reset after the product),
-   LSTM, both also bidirectional, dropout (does nothing), flatten, reshape, concat, add, batch and layer norm, Bayesian
-   (at its mean). config NULL: all defaults. *net is NULL after an error. BAD_MODEL, BAD_ARGUMENT (BF16 before compute
-   capability 8.0), TOO_LARGE, NO_MEMORY, NO_DEVICE, RUNTIME. */
+/* From a file of bml_nn_save, or its bytes (bml_nn_encode). Layers: all of bml_nn.h but convolution and pooling;
+   dropout does nothing, Bayesian layers are at their mean. config NULL: all defaults. *net is NULL after an error.
+   BAD_MODEL, BAD_ARGUMENT (BF16, TF32 before compute capability 8.0), TOO_LARGE, NO_MEMORY, NO_DEVICE, RUNTIME. */
 int bml_cuda_net_load(bml_cuda_net **net, const char *path, const bml_cuda_net_config *config, bml_cuda *cuda);
 typedef struct bml_cuda_bytes {
     const unsigned char *bytes;
@@ -248,6 +257,49 @@ size_t bml_cuda_net_n_out(const bml_cuda_net *net);
 /* y[n][n_out] of x[n][n_in], rows as in bml_nn.h, scaled as the model says; device pointers. BAD_ARGUMENT, RUNTIME. */
 int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream stream, bml_cuda_net *net);
 int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *net);
+
+/* ---- training ---- */
+struct bml_nn_training; /* of the bml_nn.h that this file was compiled with, without BML_NN_DOUBLE */
+struct bml_nn_epoch;
+typedef struct bml_cuda_training {
+    bml_cuda_bytes model;              /* of bml_nn_encode, BML_NN_F32: layers, scalers, first weights */
+    const struct bml_nn_training *how; /* as bml_nn_train takes it: host pointers */
+    int tf32;                          /* 1: products on tensor cores, of numbers rounded to 11 bits; 0: float */
+} bml_cuda_training;
+/* Trains as bml_nn_train does, on the device: the same batches, dropout, losses, optimisers, validation, best weights,
+   callback. Layers: all but batch norm, layer norm and Bayesian. weights[bml_nn_n_params], as of bml_nn_params; *last,
+   unless NULL, the last epoch. A loss of your own, and class weights, cost two copies and a wait a batch: the loss runs
+   on the host. After NAN and CANCELLED the weights are good ones. BAD_MODEL, BAD_ARGUMENT (also data that bml_nn_train
+   refuses; tf32 before compute capability 8.0), TOO_LARGE, NO_MEMORY, NO_DEVICE, RUNTIME. */
+int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cuda_training *training, bml_cuda *cuda);
+
+/* The same, batch by batch, on data that are on the device. Of *how are taken: loss, optimizer, learning_rate,
+   momentum, weight_decay, l2, clip, batch and batches (the most rows), seed (dropout); it is copied. *trainer is NULL
+   after an error; errors as above. */
+typedef struct bml_cuda_trainer bml_cuda_trainer;
+int bml_cuda_trainer_create(bml_cuda_trainer **trainer, const bml_cuda_training *training, bml_cuda *cuda);
+void bml_cuda_trainer_free(bml_cuda_trainer *trainer);
+typedef struct bml_cuda_batch {
+    const float *x, *y;    /* device [..][n_in], [..][n_out], in your units */
+    const float *weights;  /* device [..], >= 0; NULL = all 1 */
+    const uint32_t *index; /* device [n] which rows of these; NULL = the first n */
+    int n;                 /* 1 ... how->batch */
+    double rate;           /* learning rate; 0 = how->learning_rate */
+} bml_cuda_batch;
+/* One update of the weights; only the loss. Both queue, and do not wait; NaN in the data makes a loss that is not
+   finite, after which nothing is updated any more. BAD_ARGUMENT (also losses that run on the host), RUNTIME. */
+int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+typedef struct bml_cuda_progress {
+    double loss, gradient_norm; /* means over rows, and over batches, since they were last asked for; norm: unclipped */
+    double accuracy;            /* share of right classes; NaN unless a cross-entropy */
+} bml_cuda_progress;
+/* These three wait for the stream. weights: host [n_weights], as of bml_nn_params. set also forgets a failure; the
+   optimiser's moments stay. NAN, BAD_ARGUMENT, RUNTIME. */
+int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 
 #ifdef __cplusplus
 }
@@ -573,6 +625,34 @@ static __device__ __forceinline__ void bml_cuda__mma(float *c, const uint32_t *a
     cuda_host_mma(c, a, b, bf16);
 #else
     (void)c, (void)a, (void)b, (void)bf16;
+#endif
+}
+
+/* The nearest number with 10 bits behind the point (tf32), ties away from zero, as the hardware rounds. */
+static __host__ __device__ __forceinline__ float bml_cuda__to_tf32(float x) {
+    uint32_t bits;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+#else
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7F800000u) != 0x7F800000u) bits = (bits + 0x1000u) & 0xFFFFE000u;
+#endif
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* c[4] += a b in tf32: a 16 x 8, b 8 x 8. Lane 4 g + t holds of a rows g and g + 8 of column t (a[0], a[1]) and of
+   t + 4 (a[2], a[3]); of b rows t and t + 4 of column g; of c what it holds above. */
+static __device__ __forceinline__ void bml_cuda__mma_tf32(float *c, const uint32_t *a, const uint32_t *b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+                 "{%0,%1,%2,%3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#elif defined(BML_CUDA_ON_HOST)
+    cuda_host_mma_tf32(c, a, b);
+#else
+    (void)c, (void)a, (void)b; /* 7.5 has no tf32 */
 #endif
 }
 
@@ -937,9 +1017,9 @@ typedef struct bml_cuda__draw {
     float w[105];
 } bml_cuda__draw;
 
-static __device__ void bml_cuda__philox(uint32_t *out, const bml_cuda__draw &d, uint64_t block) {
-    uint32_t c0 = (uint32_t)block, c1 = d.stream[0], c2 = d.stream[1], c3 = (uint32_t)(block >> 32);
-    uint32_t k0 = d.key[0], k1 = d.key[1];
+static __device__ void bml_cuda__philox(uint32_t *out, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
+                                        const uint32_t *key) {
+    uint32_t k0 = key[0], k1 = key[1];
     BML_CUDA__UNROLL
     for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
@@ -1005,7 +1085,10 @@ static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cud
     if (d.n - c.first < 256) c.m = (uint32_t)(d.n - c.first);
     c.blocks = (c.m + 3) / 4;
     if (d.gamma || d.eps0) c.pair = (d.pair0 + c.first) % d.pairs;
-    if (!d.u && c.j < c.blocks) bml_cuda__philox(c.words, d, d.block0 + unit / 2 * 64 + c.j);
+    if (!d.u && c.j < c.blocks) {
+        uint64_t block = d.block0 + unit / 2 * 64 + c.j;
+        bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], (uint32_t)(block >> 32), d.key);
+    }
     return c;
 }
 
@@ -2189,17 +2272,21 @@ int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) 
 /* >> networks: the plan
    Rows go through all layers block by block: `rows` of them (16 or 64) at a time. Every layer's output lies in the
    block's own workspace, [steps][rows][features] floats; room is given out again after the last layer that reads it.
-   A product's left side is brought into shared memory as 16-bit numbers (F32: floats), its right side, the weights,
-   lies in the order in which a warp's lanes want it: fragment after fragment, 32 pairs of registers each. */
+   A product's left side is brought into shared memory as 16-bit numbers (F32, TF32: floats), its right side, the
+   weights, lies in the order in which a warp's lanes want it: fragment after fragment, 32 pairs of registers each.
+   The weights are not kept in shared memory from step to step. The published GRU (7 layers of 184, six steps) has 16 MB
+   of them to read for 64 rows, 2 GB for 8,192: 0.4 ms at some 5 TB/s of an H100's second-level cache, where all 2.8 MB
+   of weights stay, a tenth of the time that 2e6 spectra/s leave. A layer's 0.4 MB do not fit the 227 KB of a
+   multiprocessor: keeping them would tie two or more together for each layer, to save a part of those 0.4 ms. */
 
 enum { BML_CUDA__MAX_OPS = 256 };
 
 typedef struct bml_cuda__op {
-    int kind, in_steps, in, steps, out, units, gates, activation, sequence, directions, n_from;
+    int kind, in_steps, in, steps, out, units, gates, activation, sequence, directions, reset_before, n_from;
     float slope;
     int k_in, k_state;                /* depth of the products by the input and by the state, multiples of 16 */
     size_t from[BML_NN_MAX_FROM], to; /* floats into the workspace */
-    size_t state;                     /* likewise: [2][rows][units], and LSTM's c [rows][units] */
+    size_t state; /* likewise: [2][rows][units]; then LSTM's c, or z and r h of a GRU that resets before */
     int from_width[BML_NN_MAX_FROM];
     size_t weights[2], bias[2]; /* of each direction: 32-bit words, floats into the net's memory */
     size_t input_offset;        /* INPUT: where in the row */
@@ -2238,29 +2325,46 @@ static size_t bml_cuda__add_floats(bml_cuda__plan *p, const float *from, size_t 
     return at;
 }
 
-/* Adds a matrix [depth][gates units] as fragments [units/8][gates][depth/16][32][2], or (F32) as
-   [depth][gates][units], with depth and units filled up with zeros. */
-static void bml_cuda__add_matrix(bml_cuda__plan *p, const float *w, int depth, int gates, int units) {
-    int deep = bml_cuda__up(depth, 16), wide = bml_cuda__up(units, 8), f32 = p->precision == BML_CUDA_F32;
-    size_t count = (size_t)deep * (size_t)wide * (size_t)gates / (f32 ? 1 : 2);
+/* Whether numbers stay 32 bits wide. */
+static __host__ __device__ constexpr int bml_cuda__is_wide(int precision) {
+    return precision == BML_CUDA_F32 || precision == BML_CUDA_TF32;
+}
+
+/* Words of a matrix [depth][gates][units] as the kernel wants it. */
+static __host__ __device__ size_t bml_cuda__matrix_words(int precision, int deep, int gates, int n_units8) {
+    return (size_t)deep * (size_t)(n_units8 * gates) * (bml_cuda__is_wide(precision) ? 8 : 4);
+}
+
+/* Where word `at` of such a matrix comes from. F32: [depth][gates][units]; else fragments [units/8][gates][depth/16]
+   [32][2], TF32: [depth/8]. */
+static void bml_cuda__locate(int *k, int *gate, int *unit, size_t at, int precision, size_t deep, size_t gates,
+                             size_t wide) {
+    size_t reg = at % 2, lane = at / 2 % 32, rest = at / 64, deeps = deep / (precision == BML_CUDA_TF32 ? 8 : 16);
+    if (precision == BML_CUDA_F32) {
+        *unit = (int)(at % wide), *gate = (int)(at / wide % gates), *k = (int)(at / wide / gates);
+        return;
+    }
+    if (precision == BML_CUDA_TF32) *k = (int)(rest % deeps * 8 + 4 * reg + lane % 4);
+    else *k = (int)(rest % deeps * 16 + 8 * reg + 2 * (lane % 4));
+    *gate = (int)(rest / deeps % gates), *unit = (int)(rest / deeps / gates * 8 + lane / 4);
+}
+
+/* Adds gates `first` ... first+gates-1 of a matrix [depth][all units], depth and units filled up with zeros. */
+static void bml_cuda__add_matrix(bml_cuda__plan *p, const float *w, int depth, int units, int all, int first,
+                                 int gates) {
+    int deep = bml_cuda__up(depth, 16), wide = bml_cuda__up(units, 8);
+    size_t count = bml_cuda__matrix_words(p->precision, deep, gates, wide / 8);
     uint32_t *to = p->words + p->n_words;
     p->n_words += count;
     for (size_t at = 0; p->words && at < count; at++) {
-        int reg = (int)(at % 2), lane = (int)(at / 2 % 32), k, unit, gate;
-        size_t rest = at / 64;
+        int k, gate, unit;
         float pair[2] = {0, 0};
-        if (f32) {
-            unit = (int)(at % (size_t)wide), gate = (int)(at / (size_t)wide % (size_t)gates);
-            k = (int)(at / (size_t)wide / (size_t)gates);
-        } else {
-            k = (int)(rest % (size_t)(deep / 16)) * 16 + 8 * reg + 2 * (lane % 4);
-            gate = (int)(rest / (size_t)(deep / 16) % (size_t)gates);
-            unit = (int)(rest / (size_t)(deep / 16) / (size_t)gates) * 8 + lane / 4;
-        }
+        bml_cuda__locate(&k, &gate, &unit, at, p->precision, (size_t)deep, (size_t)gates, (size_t)wide);
         for (int i = 0; i < 2; i++)
             if (k + i < depth && unit < units)
-                pair[i] = w[(size_t)(k + i) * (size_t)(gates * units) + (size_t)(gate * units + unit)];
-        if (f32) memcpy(to + at, pair, 4);
+                pair[i] = w[(size_t)(k + i) * (size_t)(all * units) + (size_t)((first + gate) * units + unit)];
+        if (p->precision == BML_CUDA_TF32) pair[0] = bml_cuda__to_tf32(pair[0]);
+        if (bml_cuda__is_wide(p->precision)) memcpy(to + at, pair, 4);
         else to[at] = bml_cuda__pack(pair[0], pair[1], p->precision == BML_CUDA_BF16);
     }
 }
@@ -2284,15 +2388,21 @@ static int bml_cuda__refuse_layer(bml_cuda *cuda, const bml_nn *net, int i, cons
     return bml_cuda__fail(cuda, BML_CUDA_BAD_MODEL, "layer %d (%s): %s", i, net->nodes[i].name, why);
 }
 
-/* Weights and biases of a recurrent layer: products by the input, then by the state; GRU has biases [2][3 units]. */
+/* Weights and biases of a recurrent layer: products by the input, then by the state; a GRU has biases [2][3 units], or,
+   where it resets before the product, [3 units], and its first two gates apart from the third. */
 static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
     bml_cuda__op *op = &p->ops[i];
+    int together = op->reset_before ? 2 : op->gates, rows = op->kind == BML_NN_GRU && !op->reset_before ? 2 : 1;
     for (int d = 0; d < op->directions; d++) {
+        const float *w = bml_nn__param(p->net, i, 3 * d), *r = bml_nn__param(p->net, i, 3 * d + 1);
         op->weights[d] = p->n_words;
-        bml_cuda__add_matrix(p, bml_nn__param(p->net, i, 3 * d), op->in, op->gates, op->units);
-        bml_cuda__add_matrix(p, bml_nn__param(p->net, i, 3 * d + 1), op->units, op->gates, op->units);
-        op->bias[d] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 3 * d + 2),
-                                           (size_t)(op->units * op->gates * (op->kind == BML_NN_GRU ? 2 : 1)));
+        for (int gate = 0; gate < op->gates; gate += together) {
+            int gates = BML_SSC__MIN(together, op->gates - gate);
+            bml_cuda__add_matrix(p, w, op->in, op->units, op->gates, gate, gates);
+            bml_cuda__add_matrix(p, r, op->units, op->units, op->gates, gate, gates);
+        }
+        op->bias[d] =
+            bml_cuda__add_floats(p, bml_nn__param(p->net, i, 3 * d + 2), (size_t)(op->units * op->gates * rows));
     }
 }
 
@@ -2312,13 +2422,8 @@ static void bml_cuda__add_norm(bml_cuda__plan *p, int i) {
     }
 }
 
-static int bml_cuda__has_code(int kind) {
-    static const int kinds[] = {BML_NN_INPUT,      BML_NN_DENSE,      BML_NN_GRU,     BML_NN_LSTM,
-                                BML_NN_DROPOUT,    BML_NN_FLATTEN,    BML_NN_RESHAPE, BML_NN_CONCAT,
-                                BML_NN_BATCH_NORM, BML_NN_LAYER_NORM, BML_NN_BAYES,   BML_NN_ADD};
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-        if (kinds[k] == kind) return 1;
-    return 0;
+static __host__ __device__ int bml_cuda__is_recurrent(int kind) {
+    return kind == BML_NN_GRU || kind == BML_NN_LSTM || kind == BML_NN_RNN;
 }
 
 /* Layer i as an operation; memory for its output. */
@@ -2331,24 +2436,23 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
     op->steps = n->steps;
     op->out = n->out, op->units = n->spec.units, op->activation = n->spec.activation, op->sequence = n->spec.sequence;
     op->slope = (float)n->spec.slope, op->n_from = n->n_from, op->input_offset = n->input_offset, op->directions = 1;
-    op->gates = kind == BML_NN_GRU ? 3 : kind == BML_NN_LSTM ? 4 : 1;
+    op->gates = bml_nn__gates(&n->spec), op->reset_before = n->spec.reset_before;
     if ((double)(n->steps > n->in_steps ? n->steps : n->in_steps) * p->rows * (n->out > n->in ? n->out : n->in) > 2e9)
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
-    if (!bml_cuda__has_code(kind)) return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
-    if (kind == BML_NN_GRU && n->spec.reset_before)
-        return bml_cuda__refuse_layer(cuda, p->net, i, "reset before the product runs on the CPU only");
+    if (kind == BML_NN_CONV || kind == BML_NN_POOL)
+        return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
     op->k_in = bml_cuda__up(op->in, 16);
-    if (kind == BML_NN_GRU || kind == BML_NN_LSTM) {
+    if (bml_cuda__is_recurrent(kind)) {
         op->directions = n->spec.bidirectional ? 2 : 1;
         op->k_state = bml_cuda__up(op->units, 16);
-        states = rows * (size_t)op->units * (kind == BML_NN_LSTM ? 3 : 2);
+        states = rows * (size_t)op->units * (kind == BML_NN_LSTM ? 3 : op->reset_before ? 4 : 2);
         bml_cuda__add_recurrent(p, i);
     } else if (op->kind == BML_NN_DENSE) {
         op->weights[0] = p->n_words;
-        bml_cuda__add_matrix(p, bml_nn__param(p->net, i, 0), op->in, 1, op->units);
+        bml_cuda__add_matrix(p, bml_nn__param(p->net, i, 0), op->in, op->units, 1, 0, 1);
         op->bias[0] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 1), (size_t)op->units);
     } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM) bml_cuda__add_norm(p, i);
-    if (op->gates > 1 || op->kind == BML_NN_DENSE) p->width = BML_SSC__MAX(p->width, op->k_in + op->k_state);
+    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_SSC__MAX(p->width, op->k_in + op->k_state);
     for (int k = 0; k < n->n_from; k++) {
         op->from[k] = p->ops[n->from[k]].to;
         op->from_width[k] = p->net->nodes[n->from[k]].out;
@@ -2393,7 +2497,7 @@ typedef struct bml_cuda__run {
 /* Numbers of 32 bits in a row of the tile: 4 more than a multiple of 8, so that a fragment's rows fall on different
    banks. */
 template <int PRECISION> static __host__ __device__ int bml_cuda__stride(int width) {
-    return (PRECISION == BML_CUDA_F32 ? width : width / 2) + 4;
+    return (bml_cuda__is_wide(PRECISION) ? width : width / 2) + 4;
 }
 
 /* Columns from ... from+deep-1 of the tile = source[rows][width] (NULL: zeros), filled up with zeros; a warp a row. */
@@ -2403,9 +2507,10 @@ static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int 
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     for (int row = warp; row < rows; row += BML_CUDA__WARPS) {
         const float *s = source ? source + (size_t)row * (size_t)width : NULL;
-        if (PRECISION == BML_CUDA_F32) {
+        if (bml_cuda__is_wide(PRECISION)) {
             for (int k = lane; k < deep; k += 32) {
                 float v = s && k < width ? s[k] : 0;
+                if (PRECISION == BML_CUDA_TF32) v = bml_cuda__to_tf32(v);
                 memcpy(tile + row * stride + from + k, &v, 4);
             }
         } else {
@@ -2418,45 +2523,57 @@ static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int 
 }
 
 /* acc[slot][MT][4] += tile[rows][from ... from+deep) times the weights of 8 units, for all gates; the warp together.
-   The part of a GRU's third gate that comes from the state has a slot of its own. */
+   The part of a GRU's third gate that comes from the state has a slot of its own. Without tensor cores: */
+template <int MT, int GATES, int STATE>
+static __device__ __forceinline__ void bml_cuda__product_f32(float (*acc)[MT][4], const uint32_t *tile, int stride,
+                                                             int from, int deep, const uint32_t *w, int units8,
+                                                             int n_units8) {
+    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    for (int k = 0; k < deep; k++) {
+        BML_CUDA__UNROLL
+        for (int gate = 0; gate < GATES; gate++) {
+            const int slot = STATE && GATES == 3 && gate == 2 ? 3 : gate;
+            float b[2], a[2];
+            memcpy(b, w + ((size_t)(k * GATES + gate) * (size_t)n_units8 + (size_t)units8) * 8 + 2 * (size_t)t, 8);
+            BML_CUDA__UNROLL
+            for (int m = 0; m < MT; m++) {
+                memcpy(a, tile + (16 * m + g) * stride + from + k, 4);
+                memcpy(a + 1, tile + (16 * m + g + 8) * stride + from + k, 4);
+                acc[slot][m][0] += a[0] * b[0], acc[slot][m][1] += a[0] * b[1];
+                acc[slot][m][2] += a[1] * b[0], acc[slot][m][3] += a[1] * b[1];
+            }
+        }
+    }
+}
+
+/* With them: a fragment of the tile is 8 words a row, of 16 numbers (TF32: 8), in both of its layouts. */
 template <int PRECISION, int MT, int GATES, int STATE>
 static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], const uint32_t *tile, int stride,
                                                          int from, int deep, const uint32_t *w, int units8,
                                                          int n_units8) {
+    const int tf32 = PRECISION == BML_CUDA_TF32, fragments = deep / (tf32 ? 8 : 16);
     int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
     if (PRECISION == BML_CUDA_F32) {
-        for (int k = 0; k < deep; k++) {
-            BML_CUDA__UNROLL
-            for (int gate = 0; gate < GATES; gate++) {
-                const int slot = STATE && GATES == 3 && gate == 2 ? 3 : gate;
-                float b[2], a[2];
-                memcpy(b, w + ((size_t)(k * GATES + gate) * (size_t)n_units8 + (size_t)units8) * 8 + 2 * (size_t)t, 8);
-                BML_CUDA__UNROLL
-                for (int m = 0; m < MT; m++) {
-                    memcpy(a, tile + (16 * m + g) * stride + from + k, 4);
-                    memcpy(a + 1, tile + (16 * m + g + 8) * stride + from + k, 4);
-                    acc[slot][m][0] += a[0] * b[0], acc[slot][m][1] += a[0] * b[1];
-                    acc[slot][m][2] += a[1] * b[0], acc[slot][m][3] += a[1] * b[1];
-                }
-            }
-        }
+        bml_cuda__product_f32<MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8, n_units8);
         return;
     }
-    w += ((size_t)units8 * GATES * (size_t)(deep / 16) * 32 + (size_t)lane) * 2;
-    for (int k = 0; k < deep / 16; k++) {
+    w += ((size_t)units8 * GATES * (size_t)fragments * 32 + (size_t)lane) * 2;
+    for (int k = 0; k < fragments; k++) {
         uint32_t a[MT][4], b[2];
         BML_CUDA__UNROLL
         for (int m = 0; m < MT; m++) {
-            const uint32_t *at = tile + (16 * m + g) * stride + from / 2 + 8 * k + t;
+            const uint32_t *at = tile + (16 * m + g) * stride + (tf32 ? from : from / 2) + 8 * k + t;
             a[m][0] = at[0], a[m][1] = at[8 * stride], a[m][2] = at[4], a[m][3] = at[8 * stride + 4];
         }
         BML_CUDA__UNROLL
         for (int gate = 0; gate < GATES; gate++) {
             const int slot = STATE && GATES == 3 && gate == 2 ? 3 : gate;
-            const uint32_t *from_w = w + (size_t)(gate * (deep / 16) + k) * 64;
+            const uint32_t *from_w = w + (size_t)(gate * fragments + k) * 64;
             b[0] = from_w[0], b[1] = from_w[1];
             BML_CUDA__UNROLL
-            for (int m = 0; m < MT; m++) bml_cuda__mma(acc[slot][m], a[m], b, PRECISION == BML_CUDA_BF16);
+            for (int m = 0; m < MT; m++)
+                if (tf32) bml_cuda__mma_tf32(acc[slot][m], a[m], b);
+                else bml_cuda__mma(acc[slot][m], a[m], b, PRECISION == BML_CUDA_BF16);
         }
     }
 }
@@ -2515,11 +2632,14 @@ static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__r
     }
 }
 
-/* The new state of one unit of one row, from the sums of its gates; *c: LSTM's cell. */
+/* The new state of one unit of one row, from the sums of its gates; *c: LSTM's cell. One gate: plain RNN. */
 template <int GATES>
 static __device__ __forceinline__ float bml_cuda__cell(const float *z, float before, float *c, const float *bias,
-                                                       int unit, int units) {
-    if (GATES == 3) {
+                                                       int unit, int units, int activation) {
+    if (GATES == 1) {
+        float x = z[0] + bias[unit];
+        return activation == BML_NN_RELU ? x < 0 ? 0 : x : tanhf(x);
+    } else if (GATES == 3) {
         const float *more = bias + 3 * units;
         float update = bml_cuda__logistic(z[0] + bias[unit] + more[unit]);
         float reset = bml_cuda__logistic(z[1] + bias[units + unit] + more[units + unit]);
@@ -2540,8 +2660,9 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
                                            int d) {
     const int stride = bml_cuda__stride<PRECISION>(r.width), rows = 16 * MT, warp = (int)threadIdx.x / 32;
     const int lane = (int)threadIdx.x % 32, n8 = (op.units + 7) / 8, units = op.units;
-    const size_t cells = (size_t)rows * (size_t)units, words = PRECISION == BML_CUDA_F32 ? 8 : 4;
-    const uint32_t *w_in = r.words + op.weights[d], *w_state = w_in + (size_t)op.k_in * (size_t)(n8 * GATES) * words;
+    const size_t cells = (size_t)rows * (size_t)units;
+    const uint32_t *w_in = r.words + op.weights[d];
+    const uint32_t *w_state = w_in + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
     const float *bias = r.floats + op.bias[d];
     float *state = room + op.state, *cell = state + 2 * cells;
     if (GATES == 4) {
@@ -2568,7 +2689,70 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
                 size_t at = (size_t)row * (size_t)units + (size_t)unit;
                 float z[4] = {acc[0][i / 4][i % 4], acc[1][i / 4][i % 4], acc[2][i / 4][i % 4], acc[3][i / 4][i % 4]};
                 if (unit >= units) continue;
-                after[at] = bml_cuda__cell<GATES>(z, s ? before[at] : 0, cell + at, bias, unit, units);
+                after[at] = bml_cuda__cell<GATES>(z, s ? before[at] : 0, cell + at, bias, unit, units, op.activation);
+                if (keep) out[(size_t)row * (size_t)op.out + (size_t)unit] = after[at];
+            }
+        }
+        __syncthreads();
+    }
+}
+
+/* acc[GATES][MT][4] = both products of a step for 8 units; state NULL: the first step, which has none before it. */
+template <int PRECISION, int MT, int GATES>
+static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const bml_cuda__op &op, const uint32_t *tile,
+                                                      int stride, const uint32_t *w, int u8, int n8, int first) {
+    const uint32_t *w_state = w + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
+    BML_CUDA__UNROLL
+    for (int i = 0; i < GATES * MT * 4; i++) acc[i / 4 / MT][i / 4 % MT][i % 4] = 0;
+    bml_cuda__product<PRECISION, MT, GATES, 0>(acc, tile, stride, 0, op.k_in, w, u8, n8);
+    if (!first) bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+}
+
+/* A GRU that resets before the product: z and r h of all units first, which then stand where h stood in the tile. */
+template <int PRECISION, int MT>
+static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op, const bml_cuda__run &r, float *room,
+                                                         uint32_t *tile, int d) {
+    const int stride = bml_cuda__stride<PRECISION>(r.width), rows = 16 * MT, warp = (int)threadIdx.x / 32;
+    const int lane = (int)threadIdx.x % 32, n8 = (op.units + 7) / 8, units = op.units;
+    const size_t cells = (size_t)rows * (size_t)units;
+    const uint32_t *w = r.words + op.weights[d],
+                   *w_third = w + bml_cuda__matrix_words(PRECISION, op.k_in + op.k_state, 2, n8);
+    const float *bias = r.floats + op.bias[d];
+    float *state = room + op.state, *z = state + 2 * cells, *kept = z + cells;
+    for (int s = 0; s < op.in_steps; s++) {
+        int t = d ? op.in_steps - 1 - s : s, keep = op.sequence || s == op.in_steps - 1;
+        const float *before = state + (size_t)(s & 1) * cells,
+                    *x = room + op.from[0] + (size_t)(t * rows) * (size_t)op.in;
+        float *after = state + (size_t)(~s & 1) * cells;
+        float *out = room + op.to + (op.sequence ? (size_t)(t * rows) * (size_t)op.out : 0) + (size_t)(d * units);
+        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, x, op.in, rows);
+        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, s ? before : NULL, units, rows);
+        __syncthreads();
+        for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
+            float acc[2][MT][4];
+            bml_cuda__both<PRECISION, MT, 2>(acc, op, tile, stride, w, u8, n8, !s);
+            BML_CUDA__UNROLL
+            for (int i = 0; i < 4 * MT; i++) {
+                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8, unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                size_t at = (size_t)row * (size_t)units + (size_t)unit;
+                if (unit >= units) continue;
+                z[at] = bml_cuda__logistic(acc[0][i / 4][i % 4] + bias[unit]);
+                kept[at] = s ? bml_cuda__logistic(acc[1][i / 4][i % 4] + bias[units + unit]) * before[at] : 0;
+            }
+        }
+        __syncthreads();
+        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, kept, units, rows);
+        __syncthreads();
+        for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
+            float acc[1][MT][4];
+            bml_cuda__both<PRECISION, MT, 1>(acc, op, tile, stride, w_third, u8, n8, !s);
+            BML_CUDA__UNROLL
+            for (int i = 0; i < 4 * MT; i++) {
+                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8, unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                size_t at = (size_t)row * (size_t)units + (size_t)unit;
+                if (unit >= units) continue;
+                float fresh = tanhf(acc[0][i / 4][i % 4] + bias[2 * units + unit]);
+                after[at] = fresh + z[at] * ((s ? before[at] : 0) - fresh);
                 if (keep) out[(size_t)row * (size_t)op.out + (size_t)unit] = after[at];
             }
         }
@@ -2668,10 +2852,12 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1) bml_cuda__
             const bml_cuda__op &op = r.ops[i];
             if (op.kind == BML_NN_INPUT) bml_cuda__read_rows(op, r, room, rows, first);
             else if (op.kind == BML_NN_DENSE) bml_cuda__dense<PRECISION, MT>(op, r, room, tile);
-            else if (op.kind == BML_NN_GRU || op.kind == BML_NN_LSTM)
+            else if (bml_cuda__is_recurrent(op.kind))
                 for (int d = 0; d < op.directions; d++) {
-                    if (op.kind == BML_NN_GRU) bml_cuda__recurrent<PRECISION, MT, 3>(op, r, room, tile, d);
-                    else bml_cuda__recurrent<PRECISION, MT, 4>(op, r, room, tile, d);
+                    if (op.reset_before) bml_cuda__gru_before<PRECISION, MT>(op, r, room, tile, d);
+                    else if (op.gates == 3) bml_cuda__recurrent<PRECISION, MT, 3>(op, r, room, tile, d);
+                    else if (op.gates == 4) bml_cuda__recurrent<PRECISION, MT, 4>(op, r, room, tile, d);
+                    else bml_cuda__recurrent<PRECISION, MT, 1>(op, r, room, tile, d);
                 }
             else bml_cuda__plain(op, r, room, rows);
         }
@@ -2683,7 +2869,10 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1) bml_cuda__
 
 /* The kernels: precision, rows/16. */
 #define BML_CUDA__NET_KERNELS(X) \
-    X(BML_CUDA_F16, 1) X(BML_CUDA_F16, 4) X(BML_CUDA_BF16, 1) X(BML_CUDA_BF16, 4) X(BML_CUDA_F32, 1) X(BML_CUDA_F32, 4)
+    X(BML_CUDA_F16, 1)           \
+    X(BML_CUDA_F16, 4)           \
+    X(BML_CUDA_BF16, 1)          \
+    X(BML_CUDA_BF16, 4) X(BML_CUDA_F32, 1) X(BML_CUDA_F32, 4) X(BML_CUDA_TF32, 1) X(BML_CUDA_TF32, 4)
 
 static int bml_cuda__net_blocks(bml_cuda_net *s) {
     int status = BML_CUDA_BAD_ARGUMENT;
@@ -2726,8 +2915,8 @@ static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
         else status = bml_cuda__plan_net(p, s->cuda);
         s->width = p->width;
         s->shared = sizeof(uint32_t) * (size_t)p->rows *
-                    (size_t)(s->precision == BML_CUDA_F32 ? bml_cuda__stride<BML_CUDA_F32>(p->width)
-                                                          : bml_cuda__stride<BML_CUDA_F16>(p->width));
+                    (size_t)(bml_cuda__is_wide(s->precision) ? bml_cuda__stride<BML_CUDA_F32>(p->width)
+                                                             : bml_cuda__stride<BML_CUDA_F16>(p->width));
         if (!status && s->shared > s->cuda->shared) status = BML_CUDA_TOO_LARGE;
         if (!status) status = bml_cuda__net_upload(s, p);
         free(p->words);
@@ -2765,8 +2954,8 @@ static int bml_cuda__net_make(bml_cuda_net **out, const char *path, const bml_cu
         (config && (config->precision < 0 || config->precision >= BML_CUDA_N_PRECISIONS ||
                     (config->rows != 0 && config->rows != 16 && config->rows != 64))))
         return BML_CUDA_BAD_ARGUMENT;
-    if (config && config->precision == BML_CUDA_BF16 && cuda->capability < 80)
-        return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "bfloat16 needs compute capability 8.0");
+    if (config && (config->precision == BML_CUDA_BF16 || config->precision == BML_CUDA_TF32) && cuda->capability < 80)
+        return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "bfloat16 and tf32 need compute capability 8.0");
     read = path ? bml_nn_load(&net, path) : bml_nn_decode(&net, model->bytes, model->size);
     if (read) {
         status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
@@ -2832,6 +3021,1320 @@ int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *
     if (!b.status) b.status = bml_cuda_net_predict(dy, dx, n, NULL, s);
     bml_cuda__fetch(&b, y, dy, n * s->n_out * sizeof *y);
     return bml_cuda__done(&b);
+}
+
+/* >> training: kernels
+   The memory of a batch lies on the device as bml_nn.h lays it out on the CPU ("a pass: the memory of some rows",
+   there): its own plan of the layers, with the addresses of the device in it. One product serves all layers, in both
+   directions; the rest of a layer is done element by element. */
+
+#define BML_CUDA__CELLS(k, n)                                                                                          \
+    for (size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x, k##_step = (size_t)gridDim.x * blockDim.x; k < (n); \
+         k += k##_step)
+
+/* op(k) for k = 0 ... n-1: every elementwise piece of a step is one such op. */
+template <typename Op>
+__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__each_kernel(size_t n, const Op op) {
+    BML_CUDA__CELLS(k, n) {
+        op(k);
+    }
+}
+
+/* C[m][n] = A[m][depth] B[depth][n], or += . A block makes 32 x 32 numbers of C; each warp 16 x 8 at a time, in the
+   fragment order of tensor cores, with them (TF32) or without. The next 32 of the depth are on their way from memory
+   while these are multiplied. Sums are made in one order whatever the grid. */
+typedef struct bml_cuda__factors {
+    float *c;
+    bml_nn__mat a, b;
+    size_t ldc;
+    int m, n, depth, add;
+} bml_cuda__factors;
+
+enum {
+    BML_CUDA__TILE = 32,
+    BML_CUDA__A_STRIDE = 36, /* so that a fragment's numbers fall on 32 banks: 4 rows + columns, 8 rows + columns */
+    BML_CUDA__B_STRIDE = 40,
+    BML_CUDA__TAKEN = BML_CUDA__TILE * BML_CUDA__TILE / BML_CUDA__THREADS, /* of a tile, by each thread */
+    BML_CUDA__PARTS = 8 / BML_CUDA__WARPS                                  /* of C, by each warp */
+};
+
+/* Where number e of this thread stands in a tile: neighbouring threads take what lies together in memory. */
+static __device__ __forceinline__ void bml_cuda__place_in_tile(int *row, int *col, int e, const bml_nn__mat &m) {
+    int at = (int)threadIdx.x + e * BML_CUDA__THREADS, along = at % BML_CUDA__TILE, across = at / BML_CUDA__TILE;
+    *row = m.cs == 1 ? across : along, *col = m.cs == 1 ? along : across;
+}
+
+static __device__ __forceinline__ void bml_cuda__take(float *taken, const bml_nn__mat &m, int row, int col, int rows,
+                                                      int cols) {
+    BML_CUDA__UNROLL
+    for (int e = 0; e < BML_CUDA__TAKEN; e++) {
+        int i, j;
+        bml_cuda__place_in_tile(&i, &j, e, m);
+        i += row, j += col;
+        taken[e] = i < rows && j < cols ? m.p[(size_t)i * m.rs + (size_t)j * m.cs] : 0;
+    }
+}
+
+template <int TF32>
+static __device__ __forceinline__ void bml_cuda__lay(float *tile, int stride, const float *taken,
+                                                     const bml_nn__mat &m) {
+    BML_CUDA__UNROLL
+    for (int e = 0; e < BML_CUDA__TAKEN; e++) {
+        int i, j;
+        bml_cuda__place_in_tile(&i, &j, e, m);
+        tile[i * stride + j] = TF32 ? bml_cuda__to_tf32(taken[e]) : taken[e];
+    }
+}
+
+/* The 16 x 8 part of C at a and b, 32 deep, by tensor cores or without. */
+static __device__ __forceinline__ void bml_cuda__part_tf32(float *acc, const float *a, const float *b) {
+    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    BML_CUDA__UNROLL
+    for (int k = 0; k < BML_CUDA__TILE; k += 8) {
+        const float *at = a + g * BML_CUDA__A_STRIDE + k + t, *bt = b + (k + t) * BML_CUDA__B_STRIDE + g;
+        float from_a[4] = {at[0], at[8 * BML_CUDA__A_STRIDE], at[4], at[8 * BML_CUDA__A_STRIDE + 4]};
+        float from_b[2] = {bt[0], bt[4 * BML_CUDA__B_STRIDE]};
+        uint32_t x[4], y[2];
+        memcpy(x, from_a, sizeof x), memcpy(y, from_b, sizeof y);
+        bml_cuda__mma_tf32(acc, x, y);
+    }
+}
+static __device__ __forceinline__ void bml_cuda__part_f32(float *acc, const float *a, const float *b) {
+    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    BML_CUDA__UNROLL
+    for (int k = 0; k < BML_CUDA__TILE; k++) {
+        float x = a[g * BML_CUDA__A_STRIDE + k], y = a[(g + 8) * BML_CUDA__A_STRIDE + k];
+        float v = b[k * BML_CUDA__B_STRIDE + 2 * t], w = b[k * BML_CUDA__B_STRIDE + 2 * t + 1];
+        acc[0] += x * v, acc[1] += x * w, acc[2] += y * v, acc[3] += y * w;
+    }
+}
+
+template <int TF32>
+__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(const bml_cuda__factors f) {
+    __shared__ float a[BML_CUDA__TILE * BML_CUDA__A_STRIDE], b[BML_CUDA__TILE * BML_CUDA__B_STRIDE];
+    float acc[BML_CUDA__PARTS][4] = {}, next_a[BML_CUDA__TAKEN], next_b[BML_CUDA__TAKEN];
+    int across = (f.n + BML_CUDA__TILE - 1) / BML_CUDA__TILE, warp = (int)threadIdx.x / 32,
+        lane = (int)threadIdx.x % 32;
+    int row = (int)blockIdx.x / across * BML_CUDA__TILE, col = (int)blockIdx.x % across * BML_CUDA__TILE;
+    bml_cuda__take(next_a, f.a, row, 0, f.m, f.depth);
+    bml_cuda__take(next_b, f.b, 0, col, f.depth, f.n);
+    for (int k = 0; k < f.depth; k += BML_CUDA__TILE) {
+        bml_cuda__lay<TF32>(a, BML_CUDA__A_STRIDE, next_a, f.a);
+        bml_cuda__lay<TF32>(b, BML_CUDA__B_STRIDE, next_b, f.b);
+        __syncthreads();
+        bml_cuda__take(next_a, f.a, row, k + BML_CUDA__TILE, f.m, f.depth);
+        bml_cuda__take(next_b, f.b, k + BML_CUDA__TILE, col, f.depth, f.n);
+        BML_CUDA__UNROLL
+        for (int p = 0; p < BML_CUDA__PARTS; p++) {
+            int part = warp + p * BML_CUDA__WARPS;
+            const float *x = a + part % 2 * 16 * BML_CUDA__A_STRIDE, *y = b + part / 2 * 8;
+            if (TF32) bml_cuda__part_tf32(acc[p], x, y);
+            else bml_cuda__part_f32(acc[p], x, y);
+        }
+        __syncthreads();
+    }
+    BML_CUDA__UNROLL
+    for (int i = 0; i < 4 * BML_CUDA__PARTS; i++) {
+        int part = warp + i / 4 * BML_CUDA__WARPS;
+        int r = row + part % 2 * 16 + lane / 4 + i % 4 / 2 * 8, c = col + part / 2 * 8 + lane % 4 * 2 + i % 2;
+        float *to = f.c + (size_t)r * f.ldc + (size_t)c;
+        if (r < f.m && c < f.n) *to = acc[i / 4][i % 4] + (f.add ? *to : 0);
+    }
+}
+
+/* sums[width] of the columns of d[rows][width]: 32 columns a block, a warp takes every eighth row. */
+__global__ void __launch_bounds__(BML_CUDA__THREADS)
+    bml_cuda__column_kernel(float *sums, const float *d, size_t rows, size_t width) {
+    __shared__ float part[BML_CUDA__THREADS];
+    size_t warp = threadIdx.x / 32, col = (size_t)blockIdx.x * 32 + threadIdx.x % 32;
+    float sum = 0;
+    for (size_t i = warp; i < rows && col < width; i += BML_CUDA__WARPS) sum += d[i * width + col];
+    part[threadIdx.x] = sum;
+    __syncthreads();
+    if (warp || col >= width) return;
+    for (int w = 1; w < BML_CUDA__WARPS; w++) sum += part[32 * w + (int)threadIdx.x];
+    sums[col] = sum;
+}
+
+/* Sum over a block's threads, in one order; for all of them. */
+static __device__ double bml_cuda__block_sum(double v) {
+    __shared__ double part[BML_CUDA__THREADS];
+    __syncthreads();
+    part[threadIdx.x] = v;
+    for (unsigned half = BML_CUDA__THREADS / 2; half; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
+    }
+    __syncthreads();
+    return part[0];
+}
+
+/* Number j (in rows [b][steps w]) of row `row`, as the layers store it, [steps][b][w]. */
+static __device__ __forceinline__ size_t bml_cuda__stored(size_t row, size_t j, size_t b, size_t w) {
+    return (j / w * b + row) * w + j % w;
+}
+
+/* Inputs, gathered and scaled: to[steps][b][w] of x[...][width], whose numbers `offset` on belong to this layer. */
+struct bml_cuda__read {
+    float *to;
+    const float *x, *shift, *scale;
+    const uint32_t *index;
+    size_t b, w, width, offset;
+    __device__ void operator()(size_t k) const {
+        size_t row = k / w % b, c = offset + k / w / b * w + k % w;
+        float v = x[(index ? index[row] : row) * width + c];
+        to[k] = scale ? (v - shift[c]) / scale[c] : v;
+    }
+};
+
+/* to[...][to_width] (+)= from[...][from_width], the first w of each row. */
+struct bml_cuda__columns {
+    float *to;
+    const float *from;
+    size_t to_width, from_width, w;
+    int add;
+    __device__ void operator()(size_t k) const {
+        float *at = to + k / w * to_width + k % w, v = from[k / w * from_width + k % w];
+        *at = add ? *at + v : v;
+    }
+};
+
+/* Flatten and reshape: [..][b][w] to [..][b][to_w], a row's numbers in order. */
+struct bml_cuda__reorder {
+    float *to;
+    const float *from;
+    size_t b, w, to_w, all;
+    int add;
+    __device__ void operator()(size_t k) const {
+        size_t row = k / all, j = k % all;
+        float *at = to + bml_cuda__stored(row, j, b, to_w), v = from[bml_cuda__stored(row, j, b, w)];
+        *at = add ? *at + v : v;
+    }
+};
+
+/* Dropout's factors, drawn as bml_nn.h draws them: four a block of the generator. */
+struct bml_cuda__masks {
+    float *m;
+    size_t b, w, all;
+    uint32_t node, step, limit, key[2];
+    float keep;
+    __device__ void operator()(size_t k) const {
+        size_t blocks = (all + 3) / 4, row = k / blocks, j = k % blocks * 4;
+        uint32_t bits[4];
+        bml_cuda__philox(bits, (uint32_t)(j / 4), (uint32_t)row, node, step, key);
+        for (size_t i = 0; i < 4 && j + i < all; i++)
+            m[bml_cuda__stored(row, j + i, b, w)] = limit && bits[i] <= limit ? 0 : keep;
+    }
+};
+
+struct bml_cuda__times {
+    float *to;
+    const float *from, *factor; /* NULL: 1 */
+    int add;
+    __device__ void operator()(size_t k) const {
+        float v = factor ? from[k] * factor[k] : from[k];
+        to[k] = add ? to[k] + v : v;
+    }
+};
+
+/* Largest of each window of steps, and back to the first of equal ones; k counts a step's numbers. */
+struct bml_cuda__pool {
+    float *y, *d, *dx; /* dx NULL: forward */
+    const float *x;
+    size_t step;
+    int steps, kernel, stride;
+    __device__ void operator()(size_t k) const {
+        for (int t = 0; t < steps; t++) {
+            size_t at = (size_t)(t * stride) * step + k, to = (size_t)t * step + k;
+            float top = x[at];
+            int best = 0;
+            for (int i = 1; i < kernel; i++) { /* a NaN wins, so that it is seen */
+                float v = x[at + (size_t)i * step];
+                if (v > top || v != v) top = v, best = i;
+            }
+            if (dx) dx[at + (size_t)best * step] += d[to];
+            else y[to] = top;
+        }
+    }
+};
+
+/* f' from x and y = f(x), as the table of activations of bml_nn.h has it. */
+static __device__ float bml_cuda__act_slope(float x, float y, int activation, float slope) {
+    float s;
+    switch (activation) {
+    case BML_NN_RELU: return y > 0 ? 1 : 0;
+    case BML_NN_LEAKY_RELU: return y > 0 ? 1 : slope;
+    case BML_NN_TANH: return 1 - y * y;
+    case BML_NN_SIGMOID: return y * (1 - y);
+    case BML_NN_SOFTPLUS: return y < 0.01f ? y * (1 - y / 2 * (1 - y / 3)) : 1 - expf(-y);
+    case BML_NN_SILU: s = bml_cuda__logistic(x); return s * (1 + x * (1 - s));
+    case BML_NN_GELU: return (1 + erff(x * 0.707106781f)) / 2 + x * 0.398942280f * expf(-x * x / 2);
+    case BML_NN_HARDTANH: return y < 1 && y > -1 ? 1 : 0;
+    default: return 1;
+    }
+}
+
+/* z becomes act(z + bias); `before` (or NULL) keeps z + bias. Softmax: k counts rows, else numbers. */
+struct bml_cuda__apply {
+    float *z, *before;
+    const float *bias;
+    size_t width;
+    int activation;
+    float slope;
+    __device__ void operator()(size_t k) const {
+        if (activation == BML_NN_SOFTMAX) {
+            float *row = z + k * width, top = row[0] + bias[0], sum = 0;
+            for (size_t j = 0; j < width; j++) row[j] += bias[j], top = row[j] > top ? row[j] : top;
+            for (size_t j = 0; j < width; j++) row[j] = expf(row[j] - top), sum += row[j];
+            for (size_t j = 0; j < width; j++) row[j] /= sum;
+            return;
+        }
+        float x = z[k] + bias[k % width];
+        if (before) before[k] = x;
+        z[k] = bml_cuda__act(x, activation, slope);
+    }
+};
+
+/* d becomes the derivative by what went into the activation. */
+struct bml_cuda__unapply {
+    float *d;
+    const float *after, *before;
+    size_t width;
+    int activation;
+    float slope;
+    __device__ void operator()(size_t k) const {
+        if (activation == BML_NN_SOFTMAX) {
+            float *row = d + k * width, sum = 0;
+            const float *y = after + k * width;
+            for (size_t j = 0; j < width; j++) sum += row[j] * y[j];
+            for (size_t j = 0; j < width; j++) row[j] = y[j] * (row[j] - sum);
+        } else d[k] *= bml_cuda__act_slope(before ? before[k] : 0, after[k], activation, slope);
+    }
+};
+
+/* >> training: one step of a recurrent cell, forward and back; names and formulas are those of bml_nn__cell */
+
+enum {
+    BML_CUDA__LSTM_STEP,
+    BML_CUDA__GRU_STEP,
+    BML_CUDA__GRU_GATES, /* reset before the product: gates and r h, then the state */
+    BML_CUDA__GRU_STATE,
+    BML_CUDA__RNN_STEP,
+    BML_CUDA__LSTM_BACK,
+    BML_CUDA__GRU_BACK,
+    BML_CUDA__GRU_STATE_BACK,
+    BML_CUDA__GRU_GATES_BACK,
+    BML_CUDA__RNN_BACK
+};
+
+struct bml_cuda__moment {
+    int what, first, activation, gates; /* first: the state before is zero, t holds nothing */
+    size_t u;
+    const float *bias, *before, *c_before; /* biases; h and c before the step, [b][u] */
+    float *g, *aux, *h, *c;                /* gates [b][gates u]; what the way back wants; h and c after */
+    float *t, *d, *e, *dh, *dc;            /* h R; derivatives by the gates (e: on the side of h), by h and by c */
+    const float *above; /* derivative by what the layer gave at this step, [b][above_width]; NULL: 0 */
+    size_t above_width;
+
+    __device__ void lstm(size_t row, size_t j) const {
+        float *z = g + row * 4 * u + j;
+        size_t at = row * u + j;
+        z[0] = bml_cuda__logistic(z[0] + bias[j]), z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
+        z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j]), z[3 * u] = bml_cuda__logistic(z[3 * u] + bias[3 * u + j]);
+        c[at] = z[u] * c_before[at] + z[0] * z[2 * u];
+        aux[at] = tanhf(c[at]);
+        h[at] = z[3 * u] * aux[at];
+    }
+    __device__ void gru(size_t row, size_t j) const {
+        float *z = g + row * 3 * u + j;
+        const float *s = t + row * 3 * u + j, *more = bias + 3 * u;
+        size_t at = row * u + j;
+        float s0 = first ? 0 : s[0], s1 = first ? 0 : s[u], s2 = first ? 0 : s[2 * u];
+        z[0] = bml_cuda__logistic(z[0] + bias[j] + s0 + more[j]);
+        z[u] = bml_cuda__logistic(z[u] + bias[u + j] + s1 + more[u + j]);
+        aux[at] = s2 + more[2 * u + j];
+        z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j] + z[u] * aux[at]);
+        h[at] = z[2 * u] + z[0] * (before[at] - z[2 * u]);
+    }
+    __device__ void gru_gates(size_t row, size_t j) const {
+        float *z = g + row * 3 * u + j;
+        z[0] = bml_cuda__logistic(z[0] + bias[j]), z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
+        aux[row * u + j] = z[u] * before[row * u + j];
+    }
+    __device__ void gru_state(size_t row, size_t j) const {
+        float *z = g + row * 3 * u + j;
+        z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j]);
+        h[row * u + j] = z[2 * u] + z[0] * (before[row * u + j] - z[2 * u]);
+    }
+    __device__ void lstm_back(size_t row, size_t j) const {
+        const float *z = g + row * 4 * u + j;
+        float *to = d + row * 4 * u + j, i = z[0], f = z[u], n = z[2 * u], o = z[3 * u];
+        size_t at = row * u + j;
+        float by_c = dc[at] + dh[at] * o * (1 - aux[at] * aux[at]);
+        to[0] = by_c * n * i * (1 - i);
+        to[u] = by_c * c_before[at] * f * (1 - f);
+        to[2 * u] = by_c * i * (1 - n * n);
+        to[3 * u] = dh[at] * aux[at] * o * (1 - o);
+        dc[at] = by_c * f;
+        dh[at] = 0;
+    }
+    __device__ void gru_back(size_t row, size_t j) const {
+        const float *gate = g + row * 3 * u + j;
+        float *to = d + row * 3 * u + j, *too = e + row * 3 * u + j, z = gate[0], r = gate[u], n = gate[2 * u];
+        size_t at = row * u + j;
+        float by_n = dh[at] * (1 - z) * (1 - n * n);
+        too[0] = to[0] = dh[at] * (before[at] - n) * z * (1 - z);
+        too[u] = to[u] = by_n * aux[at] * r * (1 - r);
+        to[2 * u] = by_n, too[2 * u] = by_n * r;
+        dh[at] *= z;
+    }
+    __device__ void gru_state_back(size_t row, size_t j) const {
+        const float *gate = g + row * 3 * u + j;
+        float *to = d + row * 3 * u + j, z = gate[0], n = gate[2 * u], by_h = dh[row * u + j];
+        to[0] = by_h * (before[row * u + j] - n) * z * (1 - z);
+        to[2 * u] = by_h * (1 - z) * (1 - n * n);
+    }
+    __device__ void gru_gates_back(size_t row, size_t j) const { /* t[b][u]: the derivative by r h */
+        size_t at = row * u + j;
+        float z = g[row * 3 * u + j], r = g[row * 3 * u + u + j];
+        d[row * 3 * u + u + j] = t[at] * before[at] * r * (1 - r);
+        dh[at] = dh[at] * z + t[at] * r;
+    }
+    __device__ void operator()(size_t k) const {
+        size_t row = k / u, j = k % u;
+        if (above && what >= BML_CUDA__LSTM_BACK) dh[k] += above[row * above_width + j];
+        switch (what) {
+        case BML_CUDA__LSTM_STEP: lstm(row, j); break;
+        case BML_CUDA__GRU_STEP: gru(row, j); break;
+        case BML_CUDA__GRU_GATES: gru_gates(row, j); break;
+        case BML_CUDA__GRU_STATE: gru_state(row, j); break;
+        case BML_CUDA__RNN_STEP: h[k] = bml_cuda__act(g[k] + bias[j], activation, 0); break;
+        case BML_CUDA__LSTM_BACK: lstm_back(row, j); break;
+        case BML_CUDA__GRU_BACK: gru_back(row, j); break;
+        case BML_CUDA__GRU_STATE_BACK: gru_state_back(row, j); break;
+        case BML_CUDA__GRU_GATES_BACK: gru_gates_back(row, j); break;
+        default: d[k] = dh[k] * bml_cuda__act_slope(0, h[k], activation, 0), dh[k] = 0;
+        }
+    }
+};
+
+/* >> training: loss, norm, update
+   Sums are double, made by blocks into `parts` and then by one block, in one order. */
+
+typedef struct bml_cuda__tally {               /* on the device */
+    double total;                              /* weight of the present batch */
+    double loss, weight, norm, right, batches; /* since they were last asked for: loss times weight, ... */
+    double given;                              /* a loss that the host has worked out */
+    float factor;                              /* of the gradient: clipping */
+    int failed;                                /* a loss or gradient was not finite: nothing is updated any more */
+} bml_cuda__tally;
+enum { BML_CUDA__LOSS_PART, BML_CUDA__RIGHT_PART, BML_CUDA__NORM_PART, BML_CUDA__L2_PART, BML_CUDA__N_PARTS };
+enum { BML_CUDA__MAX_PARTS = 256 }; /* blocks of a sum */
+
+/* The sum of a batch's weights, times `each`. */
+__global__ void __launch_bounds__(BML_CUDA__THREADS)
+    bml_cuda__weight_kernel(bml_cuda__tally *tally, const float *weights, const uint32_t *index, size_t b,
+                            double each) {
+    double sum = 0;
+    for (size_t i = threadIdx.x; i < b; i += BML_CUDA__THREADS)
+        sum += weights ? (double)weights[index ? index[i] : i] : 1;
+    sum = bml_cuda__block_sum(sum);
+    if (!threadIdx.x) tally->total = sum * each;
+}
+
+/* Loss of one number and its derivative, as bml_nn__element. */
+static __device__ double bml_cuda__element(double *slope, int loss, double p, double y) {
+    const double hold = 1e-7; /* probabilities are held this far from 0 and 1 */
+    double q, d;
+    switch (loss) {
+    case BML_NN_MAE: *slope = p > y ? 1 : p < y ? -1 : 0; return fabs(p - y);
+    case BML_NN_MSLE:
+        d = log1p(p > 0 ? p : 0) - log1p(y > 0 ? y : 0);
+        *slope = p > 0 ? 2 * d / (1 + p) : 0;
+        return p != p ? p : d * d;
+    case BML_NN_BINARY:
+        q = p < hold ? hold : p > 1 - hold ? 1 - hold : p;
+        *slope = (q - y) / (q * (1 - q));
+        return -y * log(q) - (1 - y) * log1p(-q);
+    case BML_NN_BINARY_LOGITS:
+        q = exp(-fabs(p));
+        *slope = (p >= 0 ? 1 / (1 + q) : q / (1 + q)) - y;
+        return (p > 0 ? p : 0) - p * y + log1p(q);
+    default: *slope = 2 * (p - y); return (p - y) * (p - y);
+    }
+}
+
+struct bml_cuda__loss {
+    float *gradient;                                       /* [steps][b][w], NULL: not wanted */
+    const float *prediction, *y, *weights, *shift, *scale; /* prediction [steps][b][w], y [..][m] */
+    const uint32_t *index;
+    size_t b, w, m; /* m = steps w */
+    int kind;
+    double *parts;
+    const bml_cuda__tally *tally;
+
+    __device__ float target(size_t from, size_t j) const {
+        float v = y[from * m + j];
+        return scale ? (v - shift[j]) / scale[j] : v;
+    }
+    __device__ double element(double *right, size_t k) const { /* number k % m of row k / m */
+        size_t row = k / m, j = k % m, from = index ? index[row] : row, at = bml_cuda__stored(row, j, b, w);
+        double weight = weights ? (double)weights[from] : 1, slope, p = (double)prediction[at];
+        float want = target(from, j);
+        double l = weight * bml_cuda__element(&slope, kind, p, (double)want);
+        if (gradient) gradient[at] = (float)((double)(float)(weight * slope) / (tally->total > 0 ? tally->total : 1));
+        if (kind == BML_NN_BINARY || kind == BML_NN_BINARY_LOGITS)
+            *right += (p > (kind == BML_NN_BINARY ? 0.5 : 0)) == (want > 0.5f) ? 1 / (double)m : 0;
+        return l;
+    }
+    __device__ double classes(double *right, size_t row) const { /* a row of classes, as bml_nn__row */
+        size_t from = index ? index[row] : row, best = 0, wanted = 0;
+        double weight = weights ? (double)weights[from] : 1, total = tally->total > 0 ? tally->total : 1;
+        double top = -HUGE_VAL, sum = 0, all = 0, l = 0;
+        int logits = kind == BML_NN_CATEGORICAL_LOGITS;
+        for (size_t j = 0; j < m; j++) {
+            double p = (double)prediction[bml_cuda__stored(row, j, b, w)];
+            if (p > top) top = p, best = j;
+            if (target(from, j) > target(from, wanted)) wanted = j;
+            all += (double)target(from, j);
+        }
+        for (size_t j = 0; logits && j < m; j++) sum += exp((double)prediction[bml_cuda__stored(row, j, b, w)] - top);
+        for (size_t j = 0; j < m; j++) {
+            size_t at = bml_cuda__stored(row, j, b, w);
+            double p = (double)prediction[at], want = (double)target(from, j), slope;
+            double q = p < 1e-7 ? 1e-7 : p, log_p = logits ? p - top - log(sum) : log(q);
+            l -= want * log_p;
+            slope = logits ? all * exp(log_p) - want : -want / q;
+            if (gradient) gradient[at] = (float)(weight * slope / total);
+        }
+        *right += best == wanted;
+        return weight * l;
+    }
+};
+
+__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__loss_kernel(const bml_cuda__loss l) {
+    int by_row = l.kind == BML_NN_CATEGORICAL || l.kind == BML_NN_CATEGORICAL_LOGITS;
+    double loss = 0, right = 0;
+    BML_CUDA__CELLS(k, by_row ? l.b : l.b * l.m) {
+        loss += by_row ? l.classes(&right, k) : l.element(&right, k);
+    }
+    loss = bml_cuda__block_sum(loss), right = bml_cuda__block_sum(right);
+    if (threadIdx.x) return;
+    l.parts[BML_CUDA__LOSS_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = loss;
+    l.parts[BML_CUDA__RIGHT_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = right;
+}
+
+/* What the optimiser has: gradient, weights, two moments, and which weights L2 draws at. */
+typedef struct bml_cuda__learner {
+    float *w, *m, *v, *g;
+    const unsigned char *drawn;
+    double *parts;
+    bml_cuda__tally *tally;
+    size_t n;
+    double l2, clip;
+    int optimizer;
+    float rate, a, c, momentum, keep;
+} bml_cuda__learner;
+
+/* L2's part of gradient and loss, then the gradient's square. */
+__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__norm_kernel(const bml_cuda__learner s) {
+    double norm = 0, extra = 0;
+    BML_CUDA__CELLS(k, s.n) {
+        float g = s.g[k], w = s.w[k];
+        if (s.l2 > 0 && s.drawn[k]) {
+            extra += s.l2 * (double)w * (double)w;
+            s.g[k] = g = g + (float)(2 * s.l2) * w;
+        }
+        norm += (double)g * (double)g;
+    }
+    norm = bml_cuda__block_sum(norm), extra = bml_cuda__block_sum(extra);
+    if (threadIdx.x) return;
+    s.parts[BML_CUDA__NORM_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = norm;
+    s.parts[BML_CUDA__L2_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = extra;
+}
+
+static __device__ double bml_cuda__part_sum(const double *parts, int which, int n) {
+    double v = 0;
+    for (int i = (int)threadIdx.x; i < n; i += BML_CUDA__THREADS) v += parts[which * BML_CUDA__MAX_PARTS + i];
+    return bml_cuda__block_sum(v);
+}
+
+/* One block: the batch's loss (of n_loss parts; 0: as given), its norm (n_norm parts; 0: only judged). */
+__global__ void __launch_bounds__(BML_CUDA__THREADS)
+    bml_cuda__tally_kernel(const bml_cuda__learner s, int n_loss, int n_norm) {
+    double loss = bml_cuda__part_sum(s.parts, BML_CUDA__LOSS_PART, n_loss);
+    double right = bml_cuda__part_sum(s.parts, BML_CUDA__RIGHT_PART, n_loss);
+    double norm = sqrt(bml_cuda__part_sum(s.parts, BML_CUDA__NORM_PART, n_norm));
+    double extra = bml_cuda__part_sum(s.parts, BML_CUDA__L2_PART, n_norm);
+    bml_cuda__tally *t = s.tally;
+    if (threadIdx.x || t->failed) return;
+    loss = (n_loss ? loss / (t->total > 0 ? t->total : 1) : t->given) + extra;
+    t->failed = n_norm && (!(fabs(loss) <= DBL_MAX) || !(norm <= DBL_MAX));
+    t->factor = s.clip > 0 && norm > s.clip ? (float)(s.clip / norm) : 1;
+    t->loss += t->total * loss, t->weight += t->total, t->right += right;
+    t->norm += norm, t->batches += 1;
+}
+
+/* One step of the optimiser, as bml_nn__update. */
+struct bml_cuda__update {
+    bml_cuda__learner s;
+    __device__ void operator()(size_t k) const {
+        float d = s.tally->factor * s.g[k];
+        if (s.tally->failed) return;
+        if (s.optimizer == BML_NN_SGD) {
+            s.m[k] = s.momentum * s.m[k] + d;
+            s.w[k] -= s.rate * s.m[k];
+        } else if (s.optimizer == BML_NN_RMSPROP) {
+            s.v[k] = 0.99f * s.v[k] + 0.01f * d * d;
+            s.w[k] -= s.rate * d / (sqrtf(s.v[k]) + 1e-8f);
+        } else {
+            s.m[k] = 0.9f * s.m[k] + 0.1f * d;
+            s.v[k] = 0.999f * s.v[k] + 0.001f * d * d;
+            s.w[k] = s.w[k] * s.keep - s.a * s.m[k] / (sqrtf(s.v[k]) * s.c + 1e-8f);
+        }
+    }
+};
+
+/* >> training: layers
+   What each layer of bml_nn.h does with its rows, forward and back, as launches on one stream. */
+
+struct bml_cuda_trainer {
+    bml_cuda *cuda;
+    bml_nn *host;        /* as read: shapes, tensors */
+    bml_nn net;          /* the same with weights and scalers on the device */
+    bml_nn__lane lane;   /* a batch's memory, on the device but for the three lists of addresses */
+    bml_nn_training how; /* with the defaults filled in */
+    bml_cuda__learner learner;
+    bml_cuda_stream stream;   /* of the present call */
+    bml_cuda__buffers memory; /* all that is on the device */
+    int tf32, batch, n_loss;  /* batch: its most rows; n_loss: parts of the last loss */
+    size_t rows;              /* run since progress was last asked for */
+    uint64_t step;            /* updates so far */
+};
+
+template <typename Op> static void bml_cuda__each(bml_cuda_trainer *t, size_t n, const Op &op) {
+    size_t blocks = (n + BML_CUDA__THREADS - 1) / BML_CUDA__THREADS, most = 8 * (size_t)t->cuda->multiprocessors;
+    if (!n) return;
+    BML_CUDA__LAUNCH((bml_cuda__each_kernel<Op>), (unsigned)(blocks < most ? blocks : most), BML_CUDA__THREADS, 0,
+                     t->stream, n, op);
+}
+
+/* C = A B, or C += A B; arguments as of bml_nn__product. */
+static void bml_cuda__multiply(bml_cuda_trainer *t, float *c, size_t ldc, bml_nn__mat a, bml_nn__mat b, size_t m,
+                               size_t n, size_t depth, int add) {
+    const size_t tile = BML_CUDA__TILE;
+    unsigned grid = (unsigned)((m + tile - 1) / tile * ((n + tile - 1) / tile));
+    bml_cuda__factors f;
+    f.c = c, f.a = a, f.b = b, f.ldc = ldc, f.m = (int)m, f.n = (int)n, f.depth = (int)depth, f.add = add;
+    if (t->tf32) BML_CUDA__LAUNCH(bml_cuda__product_kernel<1>, grid, BML_CUDA__THREADS, 0, t->stream, f);
+    else BML_CUDA__LAUNCH(bml_cuda__product_kernel<0>, grid, BML_CUDA__THREADS, 0, t->stream, f);
+}
+
+static void bml_cuda__zero(bml_cuda_trainer *t, float *to, size_t n) {
+    cudaMemsetAsync(to, 0, n * sizeof *to, (cudaStream_t)t->stream);
+}
+
+static void bml_cuda__column_sums(bml_cuda_trainer *t, float *sums, const float *d, size_t rows, size_t width) {
+    BML_CUDA__LAUNCH(bml_cuda__column_kernel, (unsigned)((width + 31) / 32), BML_CUDA__THREADS, 0, t->stream, sums, d,
+                     rows, width);
+}
+
+/* to[rows][to_width] (+)= from[rows][from_width], w columns. */
+static void bml_cuda__move_columns(bml_cuda_trainer *t, float *to, size_t to_width, const float *from,
+                                   size_t from_width, size_t rows, size_t w, int add) {
+    bml_cuda__columns op = {to, from, to_width, from_width, w, add};
+    bml_cuda__each(t, rows * w, op);
+}
+
+static void bml_cuda__activation(bml_cuda_trainer *t, int i, int back) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    size_t rows = (size_t)n->steps * (size_t)t->lane.b, w = (size_t)n->out;
+    size_t cells = n->spec.activation == BML_NN_SOFTMAX ? rows : rows * w;
+    float *keep = bml_nn__activations[n->spec.activation].needs_x ? t->lane.cache[i] : NULL;
+    bml_cuda__apply there = {t->lane.out[i],      keep, bml_nn__param(&t->net, i, 1), w, n->spec.activation,
+                             (float)n->spec.slope};
+    bml_cuda__unapply again = {t->lane.d[i], t->lane.out[i], keep, w, n->spec.activation, (float)n->spec.slope};
+    if (back) bml_cuda__each(t, cells, again);
+    else bml_cuda__each(t, cells, there);
+}
+
+static void bml_cuda__dense_pass(bml_cuda_trainer *t, int i, int back) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    size_t rows = (size_t)n->steps * (size_t)l->b, in = (size_t)n->in, out = (size_t)n->out;
+    const float *x = l->out[n->from[0]], *w = bml_nn__param(&t->net, i, 0);
+    float *d = l->d[i];
+    if (!back) bml_cuda__multiply(t, l->out[i], out, bml_nn__rows(x, in), bml_nn__rows(w, out), rows, out, in, 0);
+    bml_cuda__activation(t, i, back);
+    if (!back) return;
+    bml_cuda__multiply(t, bml_nn__grad(&t->net, l, i, 0), out, bml_nn__cols(x, in), bml_nn__rows(d, out), in, out, rows,
+                       0);
+    bml_cuda__column_sums(t, bml_nn__grad(&t->net, l, i, 1), d, rows, out);
+    if (bml_nn__wants(&t->net, l, n, 0))
+        bml_cuda__multiply(t, l->d[n->from[0]], in, bml_nn__rows(d, out), bml_nn__cols(w, out), rows, in, out,
+                           !n->fresh[0]);
+}
+
+/* A convolution: steps lie one after another, so that each of its taps is a product of a run of steps, of all that
+   have something under that tap where the stride is 1, else of one. */
+static void bml_cuda__tap_pass(bml_cuda_trainer *t, int i, int k, int back) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    int S = n->spec.stride, pad = n->spec.same ? (n->steps - 1) * S + n->spec.kernel - n->in_steps : 0, first = 1;
+    size_t b = (size_t)l->b, in = (size_t)n->in, out = (size_t)n->out;
+    const float *w = bml_nn__param(&t->net, i, 0) + (size_t)k * in * out;
+    float *g = bml_nn__grad(&t->net, l, i, 0) + (size_t)k * in * out;
+    pad = pad > 0 ? pad / 2 : 0;
+    for (int s = 0, end; s < n->steps; s = end) {
+        int at = s * S + k - pad;
+        end = s + 1;
+        if (at < 0 || at >= n->in_steps) continue;
+        while (S == 1 && end < n->steps && at + end - s < n->in_steps) end++;
+        size_t rows = (size_t)(end - s) * b, from = (size_t)at * b * in, to = (size_t)s * b * out;
+        bml_nn__mat x = bml_nn__rows(l->out[n->from[0]] + from, in), y = bml_nn__rows(l->d[i] + to, out);
+        if (!back) bml_cuda__multiply(t, l->out[i] + to, out, x, bml_nn__rows(w, out), rows, out, in, 1);
+        else bml_cuda__multiply(t, g, out, bml_nn__cols(x.p, in), y, in, out, rows, !first);
+        if (back && bml_nn__wants(&t->net, l, n, 0))
+            bml_cuda__multiply(t, l->d[n->from[0]] + from, in, y, bml_nn__cols(w, out), rows, in, out, 1);
+        first = 0;
+    }
+    if (back && first) bml_cuda__zero(t, g, in * out); /* a tap that meets nothing but padding */
+}
+
+static void bml_cuda__conv_pass(bml_cuda_trainer *t, int i, int back) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    size_t b = (size_t)l->b, rows = (size_t)n->steps * b, in = (size_t)n->in_steps * b * (size_t)n->in;
+    if (!back) bml_cuda__zero(t, l->out[i], rows * (size_t)n->out);
+    else {
+        bml_cuda__activation(t, i, 1);
+        bml_cuda__column_sums(t, bml_nn__grad(&t->net, l, i, 1), l->d[i], rows, (size_t)n->out);
+        if (bml_nn__wants(&t->net, l, n, 0) && n->fresh[0]) bml_cuda__zero(t, l->d[n->from[0]], in);
+    }
+    for (int k = 0; k < n->spec.kernel; k++) bml_cuda__tap_pass(t, i, k, back);
+    if (!back) bml_cuda__activation(t, i, 0);
+}
+
+static void bml_cuda__pool_pass(bml_cuda_trainer *t, int i, int back) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    size_t step = (size_t)l->b * (size_t)n->in;
+    float *dx = l->d[n->from[0]];
+    bml_cuda__pool op = {l->out[i], l->d[i],  back ? dx : NULL, l->out[n->from[0]],
+                         step,      n->steps, n->spec.kernel,   n->spec.stride};
+    if (back && !bml_nn__wants(&t->net, l, n, 0)) return;
+    if (back && n->fresh[0]) bml_cuda__zero(t, dx, (size_t)n->in_steps * step);
+    bml_cuda__each(t, step, op);
+}
+
+static void bml_cuda__dropout_pass(bml_cuda_trainer *t, int i, int back) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    size_t all = (size_t)n->steps * (size_t)n->out, cells = bml_nn__cells(n, l);
+    const float *m = l->mode == BML_NN__PLAIN ? NULL : l->cache[i];
+    bml_cuda__times there = {l->out[i], l->out[n->from[0]], m, 0};
+    bml_cuda__times again = {l->d[n->from[0]], l->d[i], m, !n->fresh[0]};
+    if (back && bml_nn__wants(&t->net, l, n, 0)) bml_cuda__each(t, cells, again);
+    if (back) return;
+    if (m) {
+        bml_cuda__masks masks = {l->cache[i],
+                                 (size_t)l->b,
+                                 (size_t)n->out,
+                                 all,
+                                 (uint32_t)i,
+                                 l->step,
+                                 (uint32_t)(n->spec.rate * 4294967295.0),
+                                 {(uint32_t)l->seed, (uint32_t)(l->seed >> 32)},
+                                 (float)(1 / (1 - n->spec.rate))};
+        bml_cuda__each(t, (size_t)l->b * ((all + 3) / 4), masks);
+    }
+    bml_cuda__each(t, cells, there);
+}
+
+/* Flatten, reshape, concat, add. */
+static void bml_cuda__shape_pass(bml_cuda_trainer *t, int i, int back) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    size_t b = (size_t)l->b, out = (size_t)n->out, rows = (size_t)n->steps * b, at = 0;
+    for (int k = 0; k < n->n_from; k++) {
+        int from = n->from[k], add = !n->fresh[k], concat = n->spec.kind == BML_NN_CONCAT;
+        size_t w = (size_t)t->net.nodes[from].out;
+        if (back && !bml_nn__wants(&t->net, l, n, k)) {
+        } else if (n->spec.kind == BML_NN_FLATTEN || n->spec.kind == BML_NN_RESHAPE) {
+            bml_cuda__reorder there = {l->out[i], l->out[from], b, w, out, (size_t)n->steps * out, 0};
+            bml_cuda__reorder again = {l->d[from], l->d[i], b, out, w, (size_t)n->steps * out, add};
+            bml_cuda__each(t, rows * out, back ? again : there);
+        } else if (back) bml_cuda__move_columns(t, l->d[from], w, l->d[i] + at, out, rows, w, add);
+        else bml_cuda__move_columns(t, l->out[i] + at, out, l->out[from], w, rows, w, !concat && k);
+        at += concat ? w : 0;
+    }
+}
+
+/* Step s of a cell's n->in_steps: which slot, and the addresses there. */
+static bml_cuda__moment bml_cuda__moment_at(size_t *slot, const bml_nn__node *n, const bml_nn__cell *k, size_t s) {
+    size_t at = k->reverse ? (size_t)k->steps - 1 - s : s, b = (size_t)k->b, u = (size_t)k->units;
+    size_t G = u * (size_t)k->gates, before = (k->reverse ? at + 1 : at) * b * u,
+           after = (k->reverse ? at : at + 1) * b * u;
+    bml_cuda__moment m;
+    memset(&m, 0, sizeof m);
+    m.first = s == 0, m.activation = n->spec.activation, m.gates = k->gates, m.u = u, m.bias = k->bias;
+    m.before = k->h + before, m.c_before = k->c + before, m.h = k->h + after, m.c = k->c + after;
+    m.g = k->g + at * b * G, m.aux = k->aux + at * b * u, m.t = k->t;
+    m.d = k->dg + at * b * G, m.e = k->dt + at * b * G, m.dh = k->dh, m.dc = k->dc;
+    *slot = at;
+    return m;
+}
+
+static void bml_cuda__moment_run(bml_cuda_trainer *t, bml_cuda__moment *m, int what) {
+    m->what = what;
+    bml_cuda__each(t, (size_t)t->lane.b * m->u, *m);
+}
+
+static void bml_cuda__cell_forward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, size_t s) {
+    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, slot;
+    bml_cuda__moment m = bml_cuda__moment_at(&slot, n, k, s);
+    const bml_nn__mat H = bml_nn__rows(m.before, u), R = bml_nn__rows(k->r, G);
+    int two_sided = bml_nn__two_sided(&n->spec), gru = n->spec.kind == BML_NN_GRU;
+    if (s) bml_cuda__multiply(t, two_sided ? k->t : m.g, G, H, R, b, gru && !two_sided ? 2 * u : G, u, !two_sided);
+    if (two_sided) bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STEP);
+    else if (gru) {
+        bml_cuda__moment_run(t, &m, BML_CUDA__GRU_GATES);
+        if (s) bml_cuda__multiply(t, m.g + 2 * u, G, bml_nn__rows(m.aux, u), bml_nn__rows(k->r + 2 * u, G), b, u, u, 1);
+        bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STATE);
+    } else bml_cuda__moment_run(t, &m, n->spec.kind == BML_NN_LSTM ? BML_CUDA__LSTM_STEP : BML_CUDA__RNN_STEP);
+}
+
+/* above: the derivative by what the layer gave at this step, or NULL. */
+static void bml_cuda__cell_backward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, size_t s,
+                                    const float *above) {
+    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, slot;
+    bml_cuda__moment m = bml_cuda__moment_at(&slot, n, k, s);
+    int reset_before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
+    m.above = above, m.above_width = (size_t)n->out;
+    if (reset_before) {
+        bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STATE_BACK);
+        m.above = NULL;
+        bml_cuda__multiply(t, k->t, u, bml_nn__rows(m.d + 2 * u, G), bml_nn__cols(k->r + 2 * u, G), b, u, u, 0);
+        bml_cuda__moment_run(t, &m, BML_CUDA__GRU_GATES_BACK);
+    } else
+        bml_cuda__moment_run(t, &m,
+                             n->spec.kind == BML_NN_LSTM  ? BML_CUDA__LSTM_BACK
+                             : n->spec.kind == BML_NN_GRU ? BML_CUDA__GRU_BACK
+                                                          : BML_CUDA__RNN_BACK);
+    if (s)
+        bml_cuda__multiply(t, k->dh, u, bml_nn__rows(m.e, G), bml_nn__cols(k->r, G), b, u, reset_before ? 2 * u : G, 1);
+}
+
+/* Gradients of a cell's tensors, from the derivatives by all gates at all steps. */
+static void bml_cuda__cell_gradients(bml_cuda_trainer *t, int i, const bml_nn__cell *k) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, in = (size_t)k->in,
+           rows = (size_t)k->steps * b;
+    float *gw = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3),
+          *gr = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3 + 1);
+    float *gb = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3 + 2);
+    const bml_nn__mat H = bml_nn__cols(k->h + (k->reverse ? b * u : 0), u); /* the state before every step */
+    int reset_before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
+    bml_cuda__multiply(t, gw, G, bml_nn__cols(t->lane.out[n->from[0]], in), bml_nn__rows(k->dg, G), in, G, rows, 0);
+    bml_cuda__multiply(t, gr, G, H, bml_nn__rows(k->dt, G), u, reset_before ? 2 * u : G, rows, 0);
+    if (reset_before)
+        bml_cuda__multiply(t, gr + 2 * u, G, bml_nn__cols(k->aux, u), bml_nn__rows(k->dg + 2 * u, G), u, u, rows, 0);
+    bml_cuda__column_sums(t, gb, k->dg, rows, G);
+    if (bml_nn__two_sided(&n->spec)) bml_cuda__column_sums(t, gb + G, k->dt, rows, G);
+}
+
+static void bml_cuda__recurrent_forward(bml_cuda_trainer *t, int i) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    size_t b = (size_t)l->b, T = (size_t)n->in_steps, u = (size_t)n->spec.units, out = (size_t)n->out;
+    for (int reverse = 0; reverse <= n->spec.bidirectional; reverse++) {
+        bml_nn__cell k = bml_nn__cell_of(&t->net, l, i, reverse);
+        size_t G = u * (size_t)k.gates, zero = reverse ? T * b * u : 0, last = reverse ? 0 : T * b * u;
+        bml_cuda__multiply(t, k.g, G, bml_nn__rows(l->out[n->from[0]], (size_t)k.in), bml_nn__rows(k.w, G), T * b, G,
+                           (size_t)k.in, 0);
+        bml_cuda__zero(t, k.h + zero, b * u);
+        if (n->spec.kind == BML_NN_LSTM) bml_cuda__zero(t, k.c + zero, b * u);
+        for (size_t s = 0; s < T; s++) bml_cuda__cell_forward(t, n, &k, s);
+        bml_cuda__move_columns(t, l->out[i] + (size_t)reverse * u, out,
+                               k.h + (n->spec.sequence ? reverse ? 0 : b * u : last), u, n->spec.sequence ? T * b : b,
+                               u, 0);
+    }
+}
+
+static void bml_cuda__recurrent_backward(bml_cuda_trainer *t, int i) {
+    const bml_nn__node *n = &t->net.nodes[i];
+    const bml_nn__lane *l = &t->lane;
+    size_t b = (size_t)l->b, T = (size_t)n->in_steps, u = (size_t)n->spec.units, out = (size_t)n->out;
+    for (int reverse = 0; reverse <= n->spec.bidirectional; reverse++) {
+        bml_nn__cell k = bml_nn__cell_of(&t->net, l, i, reverse);
+        size_t G = u * (size_t)k.gates, in = (size_t)k.in;
+        bml_cuda__zero(t, k.dh, b * u);
+        bml_cuda__zero(t, k.dc, b * u);
+        for (size_t s = T; s-- > 0;) {
+            size_t at = n->spec.sequence ? (reverse ? T - 1 - s : s) * b * out : 0;
+            const float *above = l->d[i] + at + (size_t)reverse * u;
+            bml_cuda__cell_backward(t, n, &k, s, n->spec.sequence || s == T - 1 ? above : NULL);
+        }
+        bml_cuda__cell_gradients(t, i, &k);
+        if (bml_nn__wants(&t->net, l, n, 0))
+            bml_cuda__multiply(t, l->d[n->from[0]], in, bml_nn__rows(k.dg, G), bml_nn__cols(k.w, G), T * b, in, G,
+                               reverse || !n->fresh[0]);
+    }
+}
+
+static void bml_cuda__layer_pass(bml_cuda_trainer *t, int i, int back) {
+    switch (t->net.nodes[i].spec.kind) {
+    case BML_NN_DENSE: bml_cuda__dense_pass(t, i, back); break;
+    case BML_NN_CONV: bml_cuda__conv_pass(t, i, back); break;
+    case BML_NN_POOL: bml_cuda__pool_pass(t, i, back); break;
+    case BML_NN_DROPOUT: bml_cuda__dropout_pass(t, i, back); break;
+    case BML_NN_GRU:
+    case BML_NN_LSTM:
+    case BML_NN_RNN:
+        if (back) bml_cuda__recurrent_backward(t, i);
+        else bml_cuda__recurrent_forward(t, i);
+        break;
+    default: bml_cuda__shape_pass(t, i, back);
+    }
+}
+
+/* >> training: the host's side */
+
+static int bml_cuda__trains(int kind) {
+    return kind != BML_NN_BATCH_NORM && kind != BML_NN_LAYER_NORM && kind != BML_NN_BAYES;
+}
+
+/* Memory of a batch of t->batch rows: lists of addresses on the host, what they point at on the device. */
+static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
+    const bml_nn *net = t->host;
+    size_t rows = (size_t)t->batch, nodes = (size_t)net->n_nodes, forward, backward, scratch = 0;
+    bml_nn__lane *l = &t->lane;
+    float *at;
+    for (int i = 0; i < net->n_nodes; i++) {
+        const bml_nn__node *n = &net->nodes[i];
+        size_t s = (n->scratch + 1) * rows;
+        int steps = n->steps > n->in_steps ? n->steps : n->in_steps, width = n->out > n->in ? n->out : n->in;
+        if (!bml_cuda__trains(n->spec.kind))
+            return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
+        if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
+        scratch = s > scratch ? s : scratch;
+    }
+    if (!bml_nn__lane_reals(&forward, net, rows, 0) || !bml_nn__lane_reals(&backward, net, rows, 1))
+        return BML_CUDA_TOO_LARGE;
+    at = (float *)bml_cuda__buffer(&t->memory, NULL, forward + backward + scratch, sizeof *at);
+    l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out), l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
+    l->cache = (float **)bml_nn__alloc(nodes, sizeof *l->cache);
+    if (!at || !l->out || !l->d || !l->cache) return t->memory.status ? t->memory.status : BML_CUDA_NO_MEMORY;
+    for (int i = 0; i < net->n_nodes; i++) {
+        const bml_nn__node *n = &net->nodes[i];
+        size_t out = (size_t)n->steps * (size_t)n->out * rows;
+        l->out[i] = at, l->d[i] = at + out, l->cache[i] = at + 2 * out;
+        at += 2 * out + (n->cache + n->dcache) * rows + n->cache_fixed;
+    }
+    l->scratch = at;
+    return BML_CUDA_OK;
+}
+
+/* Which weights L2 draws at: kernels, not biases. */
+static int bml_cuda__trainer_drawn(bml_cuda_trainer *t) {
+    unsigned char *drawn = (unsigned char *)calloc(t->host->n_params + 1, 1);
+    if (!drawn) return BML_CUDA_NO_MEMORY;
+    for (int i = 0; i < t->host->n_tensors; i++) {
+        const bml_nn__tensor *s = &t->host->tensors[i];
+        if (s->start == BML_NN__KERNEL || s->start == BML_NN__ORTHOGONAL) memset(drawn + s->offset, 1, s->count);
+    }
+    t->learner.drawn = (unsigned char *)bml_cuda__buffer(&t->memory, drawn, t->host->n_params, 1);
+    if (!t->memory.status) t->memory.status = bml_cuda_wait(NULL, t->cuda);
+    free(drawn);
+    return t->memory.status;
+}
+
+static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
+    const bml_nn *net = t->host;
+    bml_cuda__learner *s = &t->learner;
+    size_t n = net->n_params, numbers = BML_CUDA__N_PARTS * BML_CUDA__MAX_PARTS * sizeof(double) + sizeof *s->tally;
+    int status = bml_cuda__trainer_lane(t);
+    if (!status) status = bml_cuda__trainer_drawn(t);
+    if (status) return status;
+    s->w = (float *)bml_cuda__buffer(&t->memory, NULL, 4 * n, sizeof *s->w);
+    s->tally = (bml_cuda__tally *)bml_cuda__buffer(&t->memory, NULL, numbers, 1);
+    for (int which = 0; which < 2; which++) {
+        size_t wide = which ? net->n_out : net->n_in;
+        float *at = net->scale[which] ? (float *)bml_cuda__buffer(&t->memory, NULL, 2 * wide, sizeof *at) : NULL;
+        t->net.shift[which] = at, t->net.scale[which] = at ? at + wide : NULL;
+        if (!at || status) continue;
+        bml_cuda_copy shift = {at, net->shift[which], wide * sizeof *at};
+        bml_cuda_copy scale = {at + wide, net->scale[which], wide * sizeof *at};
+        status = bml_cuda_put(&shift, NULL, t->cuda);
+        if (!status) status = bml_cuda_put(&scale, NULL, t->cuda);
+    }
+    if (!status) status = t->memory.status;
+    if (status) return status;
+    s->g = s->w + n, s->m = s->w + 2 * n, s->v = s->w + 3 * n, s->n = n, s->parts = (double *)(s->tally + 1);
+    t->net.params = s->w, t->net.running = NULL, t->lane.grad = s->g;
+    cudaMemsetAsync(s->w, 0, 4 * n * sizeof *s->w, NULL);
+    return bml_cuda_trainer_set(net->params, NULL, t);
+}
+
+/* Settings, checked as bml_nn.h checks them; the data are not looked at here. */
+static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
+    float none = 0;
+    bml_nn_training h = t->how;
+    h.x = h.y = &none, h.n = 1, h.n_val = 0, h.validation = 0;
+    if (bml_nn__check_numbers(t->host, &h))
+        return bml_cuda__fail(t->cuda, BML_CUDA_BAD_ARGUMENT, "%.200s", t->host->message);
+    bml_nn__fill_defaults(&t->how);
+    t->batch = t->how.batch;
+    for (int i = 0; i < t->how.n_batches; i++)
+        if (t->how.batches[i].batch > t->batch) t->batch = t->how.batches[i].batch;
+    t->learner.l2 = t->how.l2, t->learner.clip = t->how.clip, t->learner.optimizer = t->how.optimizer;
+    t->learner.momentum = (float)t->how.momentum;
+    return BML_CUDA_OK;
+}
+
+int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *training, bml_cuda *cuda) {
+    bml_cuda_trainer *t;
+    int status = bml_cuda__enter(cuda), read;
+    if (out) *out = NULL;
+    if (status) return status;
+    if (!out || !training || !training->how || !training->model.bytes) return BML_CUDA_BAD_ARGUMENT;
+    if (training->tf32 && cuda->capability < 80)
+        return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "tf32 needs compute capability 8.0");
+    t = (bml_cuda_trainer *)calloc(1, sizeof *t);
+    if (!t) return BML_CUDA_NO_MEMORY;
+    t->cuda = t->memory.cuda = cuda, t->how = *training->how, t->tf32 = training->tf32;
+    read = bml_nn_decode(&t->host, training->model.bytes, training->model.size);
+    if (read)
+        status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
+                                bml_nn_strerror(read), bml_nn_message(t->host));
+    else {
+        t->net = *t->host;
+        status = bml_cuda__trainer_settings(t);
+        if (!status) status = bml_cuda__trainer_memory(t);
+    }
+    if (status) bml_cuda_trainer_free(t);
+    else *out = t;
+    return status;
+}
+
+void bml_cuda_trainer_free(bml_cuda_trainer *t) {
+    if (!t) return;
+    bml_cuda__done(&t->memory);
+    BML_NN_FREE(t->lane.out);
+    BML_NN_FREE(t->lane.d);
+    BML_NN_FREE(t->lane.cache);
+    bml_nn_free(t->host);
+    free(t);
+}
+
+size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *t) {
+    return t ? t->learner.n : 0;
+}
+
+int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
+    bml_cuda_copy copy = {weights, t ? t->learner.w : NULL, t ? t->learner.n * sizeof *weights : 0};
+    int status = t && weights ? bml_cuda_get(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
+    return status ? status : bml_cuda_wait(stream, t->cuda);
+}
+
+int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
+    bml_cuda_copy copy = {t ? t->learner.w : NULL, weights, t ? t->learner.n * sizeof *weights : 0};
+    int status = t && weights ? bml_cuda_put(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
+    if (status) return status;
+    t->rows = 0;
+    status =
+        bml_cuda__check(t->cuda, cudaMemsetAsync(t->learner.tally, 0, sizeof *t->learner.tally, (cudaStream_t)stream),
+                        "cudaMemsetAsync");
+    return status ? status : bml_cuda_wait(stream, t->cuda);
+}
+
+static void bml_cuda__forward_rows(bml_cuda_trainer *t, const bml_cuda_batch *batch, int mode) {
+    bml_nn__lane *l = &t->lane;
+    l->b = batch->n, l->mode = mode, l->seed = t->how.seed, l->step = (uint32_t)t->step, l->first = 0;
+    for (int i = 0; i < t->net.n_nodes; i++) {
+        const bml_nn__node *n = &t->net.nodes[i];
+        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0], t->net.scale[0], batch->index,
+                             (size_t)l->b, (size_t)n->out, t->net.n_in,     n->input_offset};
+        if (n->spec.kind == BML_NN_INPUT) bml_cuda__each(t, bml_nn__cells(n, l), op);
+        else bml_cuda__layer_pass(t, i, 0);
+    }
+}
+
+/* Blocks that sum n > 0 numbers. */
+static int bml_cuda__parts_of(size_t n) {
+    size_t blocks = (n - 1) / BML_CUDA__THREADS + 1;
+    return blocks < (size_t)BML_CUDA__MAX_PARTS ? (int)blocks : (int)BML_CUDA__MAX_PARTS;
+}
+
+/* The loss of the rows that have just run forward, into `parts`, and its gradient where one is wanted. */
+static void bml_cuda__loss_of_rows(bml_cuda_trainer *t, const bml_cuda_batch *batch, int learn) {
+    int last = t->net.n_nodes - 1, by_row = bml_nn__by_row(t->how.loss);
+    size_t b = (size_t)batch->n, m = t->net.n_out;
+    bml_cuda__loss l = {learn ? t->lane.d[last] : NULL,
+                        t->lane.out[last],
+                        batch->y,
+                        batch->weights,
+                        t->net.shift[1],
+                        t->net.scale[1],
+                        batch->index,
+                        b,
+                        (size_t)t->net.nodes[last].out,
+                        m,
+                        t->how.loss,
+                        t->learner.parts,
+                        t->learner.tally};
+    t->n_loss = bml_cuda__parts_of(by_row ? b : b * m);
+    BML_CUDA__LAUNCH(bml_cuda__weight_kernel, 1, BML_CUDA__THREADS, 0, t->stream, t->learner.tally, batch->weights,
+                     batch->index, b, by_row ? 1.0 : (double)m);
+    BML_CUDA__LAUNCH(bml_cuda__loss_kernel, (unsigned)t->n_loss, BML_CUDA__THREADS, 0, t->stream, l);
+}
+
+/* The optimiser's numbers for the next step. */
+static void bml_cuda__rates_of(bml_cuda_trainer *t, double rate) {
+    bml_cuda__learner *s = &t->learner;
+    const double k1 = 1 - pow(0.9, (double)(t->step + 1)), k2 = 1 - pow(0.999, (double)(t->step + 1));
+    s->rate = (float)rate, s->a = (float)(rate / k1), s->c = (float)(1 / sqrt(k2));
+    s->keep = s->optimizer == BML_NN_ADAMW ? (float)(1 - rate * t->how.weight_decay) : 1;
+}
+
+/* Back through the layers from the loss's gradient, and one update; learn = 0: only the loss is counted. */
+static int bml_cuda__learn_rows(bml_cuda_trainer *t, double rate, int learn) {
+    bml_cuda__learner *s = &t->learner;
+    int n_norm = learn ? bml_cuda__parts_of(s->n) : 0;
+    bml_cuda__rates_of(t, rate);
+    for (int i = t->net.n_nodes - 1; learn && i >= 0; i--)
+        if (t->net.nodes[i].spec.kind != BML_NN_INPUT) bml_cuda__layer_pass(t, i, 1);
+    if (learn) BML_CUDA__LAUNCH(bml_cuda__norm_kernel, (unsigned)n_norm, BML_CUDA__THREADS, 0, t->stream, *s);
+    BML_CUDA__LAUNCH(bml_cuda__tally_kernel, 1, BML_CUDA__THREADS, 0, t->stream, *s, t->n_loss, n_norm);
+    if (learn) {
+        bml_cuda__update op = {*s};
+        bml_cuda__each(t, s->n, op);
+        t->step++;
+    }
+    t->rows += (size_t)t->lane.b;
+    return bml_cuda__check(t->cuda, cudaGetLastError(), "training kernels");
+}
+
+static int bml_cuda__rows_run(const bml_cuda_batch *batch, int learn, bml_cuda_stream stream, bml_cuda_trainer *t) {
+    int status = t ? bml_cuda__enter(t->cuda) : BML_CUDA_BAD_ARGUMENT;
+    if (status) return status;
+    if (!batch || !batch->x || !batch->y || batch->n < 1 || batch->n > t->batch || !(batch->rate >= 0))
+        return BML_CUDA_BAD_ARGUMENT;
+    if (t->how.loss == BML_NN_CUSTOM || t->how.class_weights)
+        return bml_cuda__fail(t->cuda, BML_CUDA_BAD_ARGUMENT,
+                              "this loss is worked out on the host: bml_cuda_train_host");
+    t->stream = stream;
+    bml_cuda__forward_rows(t, batch, learn ? BML_NN__TRAIN : BML_NN__PLAIN);
+    bml_cuda__loss_of_rows(t, batch, learn);
+    return bml_cuda__learn_rows(t, batch->rate > 0 ? batch->rate : t->how.learning_rate, learn);
+}
+int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *t) {
+    return bml_cuda__rows_run(batch, 1, stream, t);
+}
+int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *t) {
+    return bml_cuda__rows_run(batch, 0, stream, t);
+}
+
+int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream stream, bml_cuda_trainer *t) {
+    bml_cuda__tally now;
+    bml_cuda_copy copy = {&now, t ? t->learner.tally : NULL, sizeof now};
+    int status = t && progress ? bml_cuda_get(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
+    if (!status) status = bml_cuda_wait(stream, t->cuda);
+    if (status) return status;
+    progress->loss = now.loss / now.weight, progress->gradient_norm = now.norm / now.batches;
+    progress->accuracy =
+        bml_nn__by_row(t->how.loss) || bml_nn__is_binary(t->how.loss) ? now.right / (double)t->rows : BML_CUDA__NAN;
+    t->rows = 0;
+    if (now.failed) return bml_cuda__fail(t->cuda, BML_CUDA_NAN, "after %.0f good batches", now.batches - 1);
+    return bml_cuda__check(t->cuda, cudaMemsetAsync(t->learner.tally, 0, sizeof now, (cudaStream_t)stream),
+                           "cudaMemsetAsync");
+}
+
+/* >> training: a whole course, as bml_nn_train gives it
+   Its own trainer keeps the order of rows, the rate, the best weights; here each batch runs on the device. A loss that
+   has no code there is worked out on the host: predictions come, their gradient goes. */
+
+typedef struct bml_cuda__course {
+    bml_cuda_trainer *device;
+    bml_nn_trainer *t;
+    bml_cuda__buffers data;
+    float *x, *y, *weights, *x_val, *y_val; /* device */
+    uint32_t *order, *held;                 /* device */
+    uint32_t *rows;                         /* host: the order, as it goes to the device */
+    int on_host;                            /* the loss */
+    double right;                           /* rows whose class is right, where the host counts */
+} bml_cuda__course;
+
+/* Rows `rows` of x and y on the host (NULL: from `at` on): loss and gradient of what the device has predicted. */
+static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_t at, const float *x, const float *y,
+                                  int learn) {
+    bml_nn_trainer *t = c->t;
+    bml_cuda_trainer *d = c->device;
+    const bml_nn *net = d->host;
+    bml_nn__lane *lane = &t->lanes[0];
+    int last = net->n_nodes - 1, b = d->lane.b, status;
+    size_t m = net->n_out, bytes = (size_t)b * m * sizeof(float);
+    bml_cuda_copy get = {lane->out[last], d->lane.out[last], bytes}, put = {d->lane.d[last], lane->d[last], bytes};
+    bml_cuda__tally given;
+    bml_cuda_copy tell = {&d->learner.tally->given, &given.given, sizeof given.given};
+    bml_cuda_copy total = {&d->learner.tally->total, &given.total, sizeof given.total};
+    const float *w = t->how.weights && x == t->how.x ? t->how.weights : NULL;
+    bml_nn_batch batch = {
+        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, net->n_in, m};
+    status = bml_cuda_get(&get, NULL, d->cuda);
+    if (!status) status = bml_cuda_wait(NULL, d->cuda);
+    if (status) return status;
+    lane->b = b;
+    bml_nn__output_rows(t->prediction, net, lane);
+    for (size_t r = 0; r < (size_t)b; r++) {
+        size_t from = rows ? rows[r] : at + r;
+        for (size_t j = 0; y && j < m; j++) {
+            float v = y[from * m + j];
+            t->target[r * m + j] = net->scale[1] ? (v - net->shift[1][j]) / net->scale[1][j] : v;
+        }
+        if (w) t->weight[r] = w[from];
+        memcpy(t->x + r * net->n_in, x + from * net->n_in, net->n_in * sizeof *x);
+    }
+    given.given = bml_nn__loss(&given.total, &t->how, &batch);
+    c->right += batch.target ? bml_nn__right(&t->how, &batch) : 0;
+    bml_nn__gradient_rows(net, lane, t->gradient);
+    d->n_loss = 0;
+    if (learn) status = bml_cuda_put(&put, NULL, d->cuda);
+    if (!status) status = bml_cuda_put(&tell, NULL, d->cuda);
+    if (!status) status = bml_cuda_put(&total, NULL, d->cuda);
+    return status ? status : bml_cuda_wait(NULL, d->cuda);
+}
+
+/* One batch: n rows of the order (learn), or of the validation rows, from `at` on. */
+static int bml_cuda__course_batch(bml_cuda__course *c, size_t at, size_t n, int learn) {
+    const bml_nn_training *h = &c->t->how;
+    bml_cuda_trainer *d = c->device;
+    int own = !learn && h->n_val, status;
+    bml_cuda_batch batch = {c->x, c->y, c->weights, learn ? c->order + at : c->held + at, (int)n, 0};
+    d->step = c->t->step;
+    batch.rate = learn ? bml_nn__rate(c->t) : 0;
+    if (own) batch.x = c->x_val + at * d->host->n_in, batch.y = c->y_val + at * d->host->n_out;
+    if (own) batch.weights = NULL, batch.index = NULL;
+    if (learn) c->t->step++, c->t->last.learning_rate = batch.rate;
+    if (!c->on_host) return bml_cuda__rows_run(&batch, learn, NULL, d);
+    d->stream = NULL;
+    bml_cuda__forward_rows(d, &batch, learn ? BML_NN__TRAIN : BML_NN__PLAIN);
+    status = bml_cuda__loss_on_host(c, own ? NULL : (learn ? c->t->order : c->t->held) + at, at, own ? h->x_val : h->x,
+                                    own ? h->y_val : h->y, learn);
+    return status ? status : bml_cuda__learn_rows(d, batch.rate, learn);
+}
+
+static int bml_cuda__course_validate(bml_cuda__course *c) {
+    bml_nn_trainer *t = c->t;
+    size_t n = t->how.n_val ? t->how.n_val : t->n_held, most = (size_t)t->largest;
+    bml_cuda_progress now;
+    int status = BML_CUDA_OK;
+    if (!n) return BML_CUDA_OK;
+    c->right = 0;
+    for (size_t at = 0; at < n && !status; at += most)
+        status = bml_cuda__course_batch(c, at, n - at < most ? n - at : most, 0);
+    if (!status) status = bml_cuda_trainer_progress(&now, NULL, c->device);
+    if (status) return status;
+    t->last.val_loss = now.loss;
+    t->last.val_accuracy = c->on_host && now.accuracy == now.accuracy ? c->right / (double)n : now.accuracy;
+    return BML_CUDA_OK;
+}
+
+/* All batches of an epoch; then the weights are fetched, which the host's net keeps as the last good ones. */
+static int bml_cuda__course_train(bml_cuda__course *c) {
+    bml_nn_trainer *t = c->t;
+    const bml_nn_training *h = &t->how;
+    size_t size = (size_t)bml_nn__batch_at(t, t->last.epoch + 1), n = t->n_train;
+    bml_cuda_progress now;
+    bml_cuda_copy put = {c->order, c->rows, n * sizeof *c->rows};
+    int status;
+    if (!h->in_order) bml_nn__shuffle(t->order, n, h->seed, (uint64_t)t->last.epoch + 1);
+    for (size_t i = 0; i < n; i++)
+        t->order[i] = t->train[h->in_order ? i : t->order[i]], c->rows[i] = (uint32_t)t->order[i];
+    status = bml_cuda_put(&put, NULL, c->device->cuda);
+    c->right = 0;
+    for (size_t at = 0; at < n && !status; at += size)
+        status = bml_cuda__course_batch(c, at, n - at < size ? n - at : size, 1);
+    if (!status) status = bml_cuda_trainer_progress(&now, NULL, c->device);
+    if (status == BML_CUDA_NAN)
+        return bml_cuda__fail(c->device->cuda, status, "in epoch %d; the weights are those after epoch %d",
+                              t->last.epoch + 1, t->last.epoch);
+    if (!status) status = bml_cuda_trainer_get(t->net->params, NULL, c->device);
+    if (status) return status;
+    t->last.epoch++, t->last.batch = (int)size, t->last.loss = now.loss, t->last.gradient_norm = now.gradient_norm;
+    t->last.accuracy = c->on_host && now.accuracy == now.accuracy ? c->right / (double)n : now.accuracy;
+    return BML_CUDA_OK;
+}
+
+/* One epoch, judged as bml_nn__epoch judges. */
+static int bml_cuda__course_epoch(bml_cuda__course *c) {
+    bml_nn_trainer *t = c->t;
+    const bml_nn_training *h = &t->how;
+    int status = bml_cuda__course_train(c), judged = h->n_val || t->n_held, since;
+    double value;
+    if (!status) status = bml_cuda__course_validate(c);
+    if (status) return status;
+    value = judged ? t->last.val_loss : t->last.loss;
+    if (t->last.epoch >= h->first_epoch && value < t->last.best_loss) {
+        t->last.best_loss = value, t->last.best_epoch = t->last.epoch;
+        bml_nn__keep(t->best, t->net);
+    }
+    since = t->last.best_epoch > h->first_epoch ? t->last.best_epoch : h->first_epoch;
+    t->done = t->last.epoch >= h->epochs ||
+              (h->patience && t->last.epoch >= h->first_epoch && t->last.epoch - since >= h->patience);
+    if (h->callback && h->callback(&t->last, h->user)) {
+        t->done = 1;
+        status = bml_cuda__fail(c->device->cuda, BML_CUDA_CANCELLED, "after epoch %d", t->last.epoch);
+    }
+    if (t->done && !h->keep_last && judged && t->last.best_epoch) bml_nn__restore(t->net, t->best);
+    return status;
+}
+
+/* Data to the device; held[n_held] too. */
+static int bml_cuda__course_data(bml_cuda__course *c) {
+    const bml_nn_trainer *t = c->t;
+    const bml_nn_training *h = &t->how;
+    size_t n_in = t->net->n_in, n_out = t->net->n_out, most = t->n_train > t->n_held ? t->n_train : t->n_held;
+    bml_cuda__buffers *b = &c->data;
+    if (h->n > 0xFFFFFFFFu) return BML_CUDA_TOO_LARGE;
+    c->rows = (uint32_t *)calloc(most, sizeof *c->rows);
+    if (!c->rows) return BML_CUDA_NO_MEMORY;
+    for (size_t i = 0; i < t->n_held; i++) c->rows[i] = (uint32_t)t->held[i];
+    c->x = (float *)bml_cuda__buffer(b, h->x, h->n * n_in, sizeof *c->x);
+    if (h->y) c->y = (float *)bml_cuda__buffer(b, h->y, h->n * n_out, sizeof *c->y);
+    if (h->weights) c->weights = (float *)bml_cuda__buffer(b, h->weights, h->n, sizeof *c->weights);
+    if (h->n_val) c->x_val = (float *)bml_cuda__buffer(b, h->x_val, h->n_val * n_in, sizeof *c->x_val);
+    if (h->n_val && h->y_val) c->y_val = (float *)bml_cuda__buffer(b, h->y_val, h->n_val * n_out, sizeof *c->y_val);
+    c->order = (uint32_t *)bml_cuda__buffer(b, NULL, t->n_train, sizeof *c->order);
+    c->held = (uint32_t *)bml_cuda__buffer(b, c->rows, t->n_held, sizeof *c->held);
+    return b->status ? b->status : bml_cuda_wait(NULL, b->cuda);
+}
+
+int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cuda_training *training, bml_cuda *cuda) {
+    bml_cuda__course c;
+    bml_nn_training how;
+    int status, made;
+    memset(&c, 0, sizeof c);
+    c.data.cuda = cuda;
+    if (!weights) return cuda && !cuda->open ? BML_CUDA_NO_DEVICE : BML_CUDA_BAD_ARGUMENT;
+    status = bml_cuda_trainer_create(&c.device, training, cuda);
+    if (status) return status;
+    how = *training->how;
+    how.block = c.device->batch, how.threads = 1; /* all rows of a batch in one piece */
+    made = bml_nn_trainer_create(&c.t, c.device->host, &how);
+    if (made)
+        status = bml_cuda__fail(cuda, made == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT,
+                                "%s: %.180s", bml_nn_strerror(made), bml_nn_message(c.device->host));
+    c.on_host = how.loss == BML_NN_CUSTOM || how.class_weights;
+    if (!status) status = bml_cuda__course_data(&c);
+    while (!status && !c.t->done) status = bml_cuda__course_epoch(&c);
+    if (!made) memcpy(weights, c.device->host->params, c.device->host->n_params * sizeof *weights);
+    if (!made && last) *last = c.t->last;
+    bml_cuda__done(&c.data);
+    bml_nn_trainer_free(c.t);
+    free(c.rows);
+    bml_cuda_trainer_free(c.device);
+    return status;
 }
 
 #endif /* nvcc, or BML_CUDA_ON_HOST */

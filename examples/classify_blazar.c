@@ -22,6 +22,7 @@
 #include "bml_ssc.h"
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"
+#include "device.h"
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -42,6 +43,7 @@ typedef struct settings {
     long simulate, folds, run_folds, bins, epochs, threads;
     double radio_gap, veil;
     uint64_t seed;
+    device card;
 } settings;
 
 /* ==== spectral energy distributions ==== */
@@ -932,21 +934,36 @@ static double flops(const design *d, double *first) {
     return sum;
 }
 
-/* One pass of training after another, so that with --noise every epoch sees the fluxes drawn anew. */
+typedef struct watched { /* training on the device, as its bar shows it */
+    progress_bar *bar;
+    double done;
+    int epochs;
+} watched;
+
+static int show_epoch(const bml_nn_epoch *e, void *user) {
+    const watched *w = user;
+    progress_at(w->bar, w->done + (double)e->epoch / w->epochs, NULL);
+    return 0;
+}
+
+/* All epochs at once on the device, or, on the CPU, one after another, so that with --noise every epoch sees the
+   fluxes drawn anew. */
 static void run_epochs(trained *t, bml_nn_training *how, float *x, size_t n_in, const grid *g, const sed_set *set,
                        const fold_rows *f, const settings *s, progress_bar *bar, double done) {
-    bml_nn_trainer *trainer;
+    bml_nn_trainer *trainer = NULL;
     bml_nn_epoch last;
     double start = seconds_now();
     clock_t cpu = clock();
-    int e;
-    nn_check(bml_nn_trainer_create(&trainer, t->net, how), t->net, "training");
-    for (e = 0; e < how->epochs; e++) {
+    watched w = {bar, done, how->epochs};
+    int e, on_device = device_ready(&s->card) && bml_nn_n_params(t->net) > 100000; /* less is as quick on the CPU */
+    if (on_device) how->callback = show_epoch, how->user = &w, device_train(&s->card, t->net, how, &last);
+    else nn_check(bml_nn_trainer_create(&trainer, t->net, how), t->net, "training");
+    for (e = 0; e < how->epochs && !on_device; e++) {
         if (s->noise) make_inputs(x, n_in, &t->how, g, set, f->row, f->n_train, s, 1, (uint64_t)e + 1);
         nn_check(bml_nn_trainer_run(trainer, 1), t->net, "training");
         progress_at(bar, done + (e + 1.0) / how->epochs, NULL);
     }
-    last = bml_nn_trainer_last(trainer);
+    if (!on_device) last = bml_nn_trainer_last(trainer);
     t->val_loss = last.best_loss, t->best_epoch = last.best_epoch;
     t->seconds = (seconds_now() - start) / how->epochs;
     t->cpu = (double)(clock() - cpu) / CLOCKS_PER_SEC / how->epochs;
@@ -1785,6 +1802,7 @@ static int write_run(const net_scores *e, const world *w, const option_row *opti
 }
 
 int main(int argc, char **argv) {
+    int where = DEVICE_CPU;
     settings s = {
         .out = "blazar", .gamma = 1, .radio = 1, .folds = 10, .bins = 2745, .radio_gap = 0.76, .veil = 0.8, .seed = 1};
     const option_row options[] = {
@@ -1863,6 +1881,7 @@ int main(int argc, char **argv) {
          .value = "N",
          .help = "0: all cores; results do not depend on it"},
         {.name = "out", .text = &s.out, .value = "DIR", .help = "folder for the results"},
+        DEVICE_OPTION(&where),
         {.name = "quiet", .flag = &s.quiet, .help = "no progress bar"},
         {0}};
     char err[ERROR_SIZE];
@@ -1883,6 +1902,8 @@ int main(int argc, char **argv) {
 #ifdef _OPENMP
     if (!s.threads) s.threads = omp_get_max_threads();
 #endif
+    if (where == DEVICE_CUDA && s.noise) fail("--noise draws the fluxes of each epoch anew: not with --device cuda");
+    device_open(&s.card, where, "classify_blazar");
     if (out_folder(s.out, err)) fail("%s", err);
     choose_nets(&s, load(&set, &s));
     make_table(&table, &set, s.value);
@@ -1904,6 +1925,7 @@ int main(int argc, char **argv) {
     if (write_run(e, &w, options, seconds_now() - start, err)) fail("%s", err);
     printf("results in %s, %.1f s\n", s.out, seconds_now() - start);
     finish(o, &w, &table, &set);
+    device_close(&s.card);
     free(o);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "common.h"
 #define BML_SAMPLE_IMPLEMENTATION
 #include "bml_sample.h"
+#include "device.h"
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -21,7 +22,7 @@ enum { PUBLISHED = 3, BLOCK = 65536 };
 typedef struct settings {
     double gamma, eps;
     long n, threads;
-    int method, check, spectrum, distance, train, quiet;
+    int method, check, spectrum, distance, train, quiet, device;
     uint64_t seed;
     const char *out, *weights;
 } settings;
@@ -145,24 +146,54 @@ static void sampler_cdf(double *c, const double *l, int n, void *user) {
 
 /* ==== drawing ===================================================================================================== */
 
+/* The device's photons; its weights of the published net stand output by output in every layer. */
+static void draw_on_device(double *energy, const device *d, const settings *set, const sampler *s) {
+    const published *p = s->published;
+    device_photons how = {
+        .gamma = s->gamma, .eps0 = s->eps0, .table = s->method == BML_SAMPLE_TABLE, .seed = set->seed};
+    float weights[3 * 16 + 2 * 256 + 16 + 49], *w = weights;
+    int l;
+    if (s->method == PUBLISHED) {
+        memcpy(w, p->in, sizeof p->in), w += 48;
+        for (l = 0; l < 3; l++) {
+            memcpy(w, p->bias[l], sizeof p->bias[l]), w += 16;
+            if (l < 2) memcpy(w, p->hidden[l], sizeof p->hidden[l]), w += 256;
+        }
+        memcpy(w, p->out, sizeof p->out), w[16] = p->last;
+        how.weights = weights;
+    }
+    device_compton(d, energy, set->n, &how);
+}
+
+/* Each block has its own stream: the numbers do not depend on the threads. */
+static void draw_blocks(double *energy, const settings *set, const sampler *s) {
+    long blocks = (set->n + BLOCK - 1) / BLOCK, i;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static) num_threads((int)set->threads)
+#endif
+    for (i = 0; i < blocks; i++) {
+        bml_sample_rng rng;
+        bml_sample_rng_init(&rng, set->seed, (uint64_t)i);
+        sampler_run(energy + i * BLOCK, NULL, s, NULL, i + 1 < blocks ? BLOCK : set->n - i * BLOCK, &rng);
+    }
+}
+
 static void draw(const settings *set, const sampler *s) {
     char err[ERROR_SIZE], dir[PATH_SIZE], *name;
-    double *energy = malloc((size_t)set->n * sizeof *energy), mean = 0, square = 0, start = seconds_now(), took;
-    long blocks = (set->n + BLOCK - 1) / BLOCK, i, shape[1] = {set->n};
+    double *energy = malloc((size_t)set->n * sizeof *energy), mean = 0, square = 0, start, took;
+    long i, shape[1] = {set->n};
+    device d;
+    device_open(&d, set->device, "compton_sample");
     if (!energy) fail("out of memory for %ld photons", set->n);
     snprintf(dir, sizeof dir, "%.1000s", set->out);
     name = strrchr(dir, '/');
     if (name) *name++ = 0;
     if (out_folder(name ? (*dir ? dir : "/") : ".", err)) fail("%s", err);
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads((int)set->threads)
-#endif
-    for (i = 0; i < blocks; i++) { /* each block has its own stream: the numbers do not depend on the threads */
-        bml_sample_rng rng;
-        bml_sample_rng_init(&rng, set->seed, (uint64_t)i);
-        sampler_run(energy + i * BLOCK, NULL, s, NULL, i + 1 < blocks ? BLOCK : set->n - i * BLOCK, &rng);
-    }
+    start = seconds_now();
+    if (device_ready(&d)) draw_on_device(energy, &d, set, s);
+    else draw_blocks(energy, set, s);
     took = seconds_now() - start;
+    device_close(&d);
     for (i = 0; i < set->n; i++) mean += energy[i] / (double)set->n;
     for (i = 0; i < set->n; i++) square += (energy[i] - mean) * (energy[i] - mean) / (double)set->n;
     if (npy_write(name ? (*dir ? dir : "/") : ".", name ? name : set->out, energy, shape, 1, err)) fail("%s", err);
@@ -722,6 +753,7 @@ int main(int argc, char **argv) {
          .max = 1024,
          .value = "N",
          .help = "threads; the numbers do not depend on them"},
+        DEVICE_OPTION(&set.device),
         {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
         {.name = "out",
          .text = &set.out,
@@ -737,6 +769,9 @@ int main(int argc, char **argv) {
     if (first < argc) fail("%.300s: no argument is expected beside the options", argv[first]);
     if (set.check + set.spectrum + set.distance + set.train > 1)
         fail("--check, --spectrum, --distance and --train: one at a time");
+    if (set.device == DEVICE_CUDA &&
+        (set.check || set.spectrum || set.distance || set.train || set.method == BML_SAMPLE_EXACT))
+        fail("--device cuda draws photons, by net, table or published; all else runs on the CPU");
     if (set.train) return train(&set), 0;
     if (set.weights && published_read(&net, set.weights, err)) fail("%s", err);
     if (set.weights) s.published = &net;

@@ -28,6 +28,7 @@
 #include "bml_nn.h"
 #include "sed.h"
 #include "surrogate.h"
+#include "device.h"
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -246,6 +247,12 @@ int main(int argc, char **argv) {
          .max = 1000000,
          .value = "N",
          .help = "live points of nested sampling"},
+        {.name = "sweeps",
+         .integer = &opt.sweeps,
+         .min = 0,
+         .max = 1000,
+         .value = "N",
+         .help = "slices of nested sampling for each new point and parameter; 0: until its start is forgotten"},
         {.name = "evidence-error",
          .real = &opt.evidence_error,
          .min = 0,
@@ -262,6 +269,7 @@ int main(int argc, char **argv) {
          .choice = &opt.moves,
          .value = "surrogate|stretch|de|mixture",
          .help = "proposals of the sampling"},
+        DEVICE_OPTION(&opt.device),
         {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
         {.name = "seed", .natural = &opt.seed, .value = "S", .help = "same seed, same results"},
         {.name = "fix", .list = &opt.fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
@@ -301,6 +309,8 @@ int main(int argc, char **argv) {
     if (opt.sampler == SAMPLER_NUTS && !opt.model) fail("fit_sed: --sampler nuts needs gradients: give --model");
     if (opt.screen && (!opt.model || opt.sampler != SAMPLER_NESTED))
         fail("fit_sed: --screen needs --model and --sampler nested");
+    if (opt.device == DEVICE_CUDA && opt.sampler == SAMPLER_NUTS)
+        fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
     set_up(&p, &opt, argv[first]);
     if (opt.redshift == 0) opt.redshift = p.sed.redshift;
     if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");

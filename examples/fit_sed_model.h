@@ -7,7 +7,8 @@
      evaluate         which of them is asked
      setting up       options, prior, memory
 
-   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h and surrogate.h first. Public domain or MIT, see LICENSE. */
+   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, surrogate.h and device.h first. Public domain or MIT, see
+   LICENSE. */
 #ifndef FIT_SED_MODEL_H
 #define FIT_SED_MODEL_H
 
@@ -40,8 +41,8 @@ enum { NET_ROWS = 24 }; /* parameter rows that go through the network together *
 
 typedef struct options {
     double redshift;
-    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error, screen, resume;
-    long walkers, steps, burn, live, calls, threads, draws, calibrate;
+    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error, screen, resume, device;
+    long walkers, steps, burn, live, sweeps, calls, threads, draws, calibrate;
     uint64_t seed;
     double confidence, min_ess, evidence_error;
     option_list fix;
@@ -54,6 +55,7 @@ typedef struct net_desk {
     surrogate_frame frame[NET_ROWS];
     float input[NET_ROWS * SURROGATE_INPUTS], d_input[NET_ROWS * SURROGATE_INPUTS];
     float *node, *d_node;   /* [NET_ROWS][n_out] */
+    const float *given;     /* the block's nodes, where the device has worked them out; NULL */
     bml_ssc_point *point;   /* [sed.n] with the network's own error added */
     double *flux;           /* [sed.n] */
 } net_desk;
@@ -83,6 +85,9 @@ typedef struct problem {
     bml_ssc *tables;
     bml_ssc_blob **blob;         /* [threads] */
     int threads;
+    device card;                 /* --device cuda: the solver, or the network, on it */
+    device_solver card_solver;
+    device_net card_net;
     long calls;                  /* of the solver, or of the network where one stands in */
     uint64_t evaluations;        /* of nested sampling, those before a --resume too */
     surrogate net;               /* --model; net.net is NULL without */
@@ -143,10 +148,15 @@ static bml_ssc_observer observer_of(const problem *p, const double *full) {
     return o;
 }
 
-static int solve(bml_ssc_blob *blob, const problem *p, const double *full) {
+static bml_ssc_source source_of(const problem *p, const double *full) {
     bml_ssc_source source = {.self_absorption = p->opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
                              .pair_production = p->opt->pairs};
     bml_ssc_source_from_row(&source, full);
+    return source;
+}
+
+static int solve(bml_ssc_blob *blob, const problem *p, const double *full) {
+    const bml_ssc_source source = source_of(p, full);
     return bml_ssc_solve(blob, &source);
 }
 
@@ -223,10 +233,37 @@ static void remember(problem *p, const double *theta, const double *dex, double 
     m->ln_p[m->n++] = ln_p;
 }
 
+/* solver_rows on the device, all of them at once. */
+static long device_solver_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
+    const size_t room = (size_t)n + 1, n_nu = (size_t)p->sed.n;
+    bml_ssc_source *source = malloc(room * sizeof *source);
+    double *delta = malloc(room * sizeof *delta), *flux = malloc(room * n_nu * sizeof *flux), full[N_PAR];
+    int *row = malloc(room * sizeof *row), *solved = malloc(room * sizeof *solved), asked = 0;
+    if (!source || !delta || !flux || !row || !solved) fail("fit_sed: out of memory");
+    for (int i = 0; i < n; i++) {
+        if (!(lp[i] > -HUGE_VAL)) continue;
+        expand(full, p, theta + i * n_dim);
+        lp[i] = allowed(full) ? lp[i] : -HUGE_VAL;
+        if (!allowed(full)) continue;
+        source[asked] = source_of(p, full), delta[asked] = pow(10, full[DELTA]), row[asked++] = i;
+    }
+    const device_spectra job = {source, delta, p->nu, p->opt->redshift, asked, p->sed.n};
+    if (asked) device_solve(flux, solved, &job, &p->card_solver);
+    for (int j = 0; j < asked; j++) {
+        const int i = row[j];
+        expand(full, p, theta + i * n_dim);
+        lp[i] = solved[j] ? lp[i] + ln_likelihood(p, flux + (size_t)j * n_nu, full) : -HUGE_VAL;
+        for (size_t k = 0; k < n_nu; k++) dex[(size_t)i * n_nu + k] = log10(flux[(size_t)j * n_nu + k]);
+    }
+    free(source), free(delta), free(flux), free(row), free(solved);
+    return asked;
+}
+
 /* lp [n] holds ln prior densities (0 for none) at theta [n][n_dim]; where they are finite the ln likelihood is added.
    dex [n][sed.n] out. Threads over points. Returns how often the solver was called. */
 static long solver_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
     long calls = 0;
+    if (device_ready(&p->card)) return device_solver_rows(lp, dex, theta, n, n_dim, p);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) reduction(+ : calls)
 #endif
@@ -330,19 +367,22 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
     }
 }
 
+/* What the network is told of a row; 0 where it must not be asked: it then hears of another one. */
+static int net_ask(surrogate_frame *f, float *input, const problem *p, const double *row) {
+    static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0};
+    const int inside = allowed(row) && !net_outside(p, row);
+    surrogate_place(f, input, p->net.kind, p->net.grid, inside ? row : harmless);
+    return inside;
+}
+
 /* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless
    NULL, and dex [n][sed.n]. */
 static void net_block(double *ln_l, double *d_full, double *dex, const double *full, int n, problem *p, net_desk *k) {
     const size_t n_in = bml_nn_n_in(p->net.net), n_out = bml_nn_n_out(p->net.net);
-    static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0}; /* in the place of a row that is refused */
-    int inside[NET_ROWS], solved;
-    for (int i = 0; i < n; i++) {
-        const double *row = full + i * N_PAR;
-        inside[i] = allowed(row) && !net_outside(p, row);
-        surrogate_place(&k->frame[i], k->input + (size_t)i * n_in, p->net.kind, p->net.grid,
-                        inside[i] ? row : harmless);
-    }
-    int status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
+    int inside[NET_ROWS], solved, status = BML_NN_OK;
+    for (int i = 0; i < n; i++) inside[i] = net_ask(&k->frame[i], k->input + (size_t)i * n_in, p, full + i * N_PAR);
+    if (k->given) memcpy(k->node, k->given, (size_t)n * n_out * sizeof *k->node);
+    else status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
     if (d_full) memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
@@ -364,9 +404,26 @@ static int net_block_rows(const problem *p, int n) {
     return share < 8 ? 8 : share < NET_ROWS ? share : NET_ROWS;
 }
 
+/* What the network says of n points, [n][n_out], from the device; yours to free. */
+static float *device_nodes(const double *theta, int n, int n_dim, const problem *p) {
+    const size_t n_in = bml_nn_n_in(p->net.net), room = (size_t)n + 1;
+    float *node = malloc(room * bml_nn_n_out(p->net.net) * sizeof *node), *input = malloc(room * n_in * sizeof *input);
+    double full[N_PAR];
+    surrogate_frame f;
+    if (!node || !input) fail("fit_sed: out of memory");
+    for (int i = 0; i < n; i++) {
+        expand(full, p, theta + i * n_dim);
+        net_ask(&f, input + (size_t)i * n_in, p, full);
+    }
+    device_predict(node, input, (size_t)n, &p->card_net);
+    free(input);
+    return node;
+}
+
 /* solver_rows with the network; threads over blocks of rows. */
 static long net_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
     const int block = net_block_rows(p, n);
+    float *node = device_ready(&p->card) ? device_nodes(theta, n, n_dim, p) : NULL;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > block)
 #endif
@@ -374,10 +431,14 @@ static long net_rows(double *lp, double *dex, const double *theta, int n, int n_
         const int count = n - from < block ? n - from : block;
         double full[NET_ROWS * N_PAR], ln_l[NET_ROWS];
         for (int i = 0; i < count; i++) expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
-        net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, &p->desk[thread_number()]);
+        net_desk *k = &p->desk[thread_number()];
+        k->given = node ? node + (size_t)from * bml_nn_n_out(p->net.net) : NULL;
+        net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, k);
+        k->given = NULL;
         for (int i = 0; i < count; i++)
             if (lp[from + i] > -HUGE_VAL) lp[from + i] += ln_l[i];
     }
+    free(node);
     return n;
 }
 
@@ -589,9 +650,16 @@ static void set_up(problem *p, const options *opt, const char *file) {
         if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
     for (int i = 0; i < p->sed.n; i++) p->nu[i] = p->sed.point[i].nu, p->log_data[i] = log10(p->sed.point[i].nuFnu);
     if (opt->model) net_open(p);
+    device_open(&p->card, opt->device, "fit_sed");
+    if (!device_ready(&p->card)) return;
+    device_solver_open(&p->card_solver, &p->card, (int)config.grid);
+    if (opt->model) device_net_open(&p->card_net, &p->card, p->net.net);
 }
 
 static void clean_up(problem *p) {
+    device_net_close(&p->card_net);
+    device_solver_close(&p->card_solver);
+    device_close(&p->card);
     net_close(p);
     for (int i = 0; i < p->threads; i++) bml_ssc_blob_free(p->blob[i]);
     bml_ssc_free(p->tables);

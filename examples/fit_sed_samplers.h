@@ -426,6 +426,7 @@ static void sample_nested(posterior *post, problem *p) {
     const options *opt = p->opt;
     bml_mcmc_nested_config config = {.n_dim = p->n_free,
                                      .live_points = (int)opt->live,
+                                     .sweeps = (int)opt->sweeps,
                                      .seed = opt->seed,
                                      .log_likelihood = log_likelihood,
                                      .prior = p->prior,

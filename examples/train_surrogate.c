@@ -14,6 +14,7 @@
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "surrogate.h"
+#include "device.h"
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -34,7 +35,7 @@ static const struct recipe {
 
 typedef struct options {
     long n, epochs, threads;
-    int grid, net, ssa, pairs, quiet;
+    int grid, net, ssa, pairs, quiet, device;
     uint64_t seed;
     option_list data, against;
     const char *out;
@@ -351,7 +352,8 @@ static int note_epoch(const bml_nn_epoch *e, void *user) {
     return 0;
 }
 
-static void train(surrogate *s, history *h, const dataset *d, const long *first, const options *opt) {
+static void train(surrogate *s, history *h, const dataset *d, const long *first, const options *opt,
+                  const device *card) {
     const struct recipe *r = &recipes[opt->net];
     const int mlp = s->kind == SURROGATE_MLP;
     bml_nn_training how = {.x = d->x,
@@ -375,7 +377,9 @@ static void train(surrogate *s, history *h, const dataset *d, const long *first,
                            .user = h};
     h->row = need(calloc((size_t)opt->epochs, sizeof *h->row));
     progress_begin(&h->bar, "training", (double)opt->epochs, opt->quiet);
-    const int status = bml_nn_train(s->net, &how, NULL);
+    int status = BML_NN_OK;
+    if (device_ready(card)) device_train(card, s->net, &how, NULL);
+    else status = bml_nn_train(s->net, &how, NULL);
     progress_end(&h->bar);
     if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
 }
@@ -728,6 +732,7 @@ int main(int argc, char **argv) {
         {.name = "against", .list = &opt.against, .value = "FILE", .help = "other models, measured on the same test rows"},
         {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of data, split and net: same seed, same result"},
         {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
+        DEVICE_OPTION(&opt.device),
         {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
         {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for the model, tables and pictures"},
         {0}};
@@ -741,9 +746,11 @@ int main(int argc, char **argv) {
     surrogate s = {0};
     dataset d;
     history h = {0};
+    device card;
     long first[4];
     if (argc != first_argument) fail("train_surrogate: no argument expected, see --help");
     settle(&opt);
+    device_open(&card, opt.device, "train_surrogate");
     if (out_folder(opt.out, err)) fail("%s", err);
     s.kind = opt.net == MLP ? SURROGATE_MLP : SURROGATE_PLAIN;
     s.grid = opt.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
@@ -753,7 +760,8 @@ int main(int argc, char **argv) {
     make_data(&d, &opt, s.kind);
     split_data(&d, first, opt.seed);
     make_net(&s, &d, &opt, first[VALIDATE]);
-    train(&s, &h, &d, first, &opt);
+    train(&s, &h, &d, first, &opt, &card);
+    device_close(&card);
     const int status = report(&s, &opt, rows, &d, first, &h, begin);
     dataset_free(&d);
     surrogate_free(&s);

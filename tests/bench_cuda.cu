@@ -172,14 +172,11 @@ static void bench_compton(void) {
 
 /* >> networks: the published GRU (7 layers of 184 on six steps), and a dense net */
 
-static bml_cuda_net *make_net(int gru, int precision, double *flop) {
+static unsigned char *make_model(size_t *size, int gru, double *flop) {
     bml_nn_layer l[9];
     bml_nn_config config = {l, gru ? 9 : 6, 1};
-    bml_cuda_net_config how = {precision, 0};
-    bml_cuda_bytes model;
     unsigned char *bytes;
     bml_nn *net;
-    bml_cuda_net *out;
     memset(l, 0, sizeof l);
     l[0].kind = BML_NN_INPUT, l[0].features = gru ? 1 : 6, l[0].steps = gru ? 6 : 0;
     for (int i = 1; i < config.n_layers; i++) {
@@ -190,15 +187,24 @@ static bml_cuda_net *make_net(int gru, int precision, double *flop) {
     }
     *flop = gru ? 2.0 * (6 * 552.0 * (1 + 6 * 184) + 5 * 552.0 * 7 * 184 + 184 * 500.0)
                 : 2.0 * (6 * 256 + 3 * 256 * 256 + 256 * 500);
-    if (bml_nn_create(&net, &config) || bml_nn_encode(net, &bytes, &model.size, BML_NN_F32)) exit(1);
+    if (bml_nn_create(&net, &config) || bml_nn_encode(net, &bytes, size, BML_NN_F32)) exit(1);
+    bml_nn_free(net);
+    return bytes;
+}
+
+static bml_cuda_net *make_net(int gru, int precision, double *flop) {
+    bml_cuda_net_config how = {precision, 0};
+    bml_cuda_bytes model;
+    unsigned char *bytes = make_model(&model.size, gru, flop);
+    bml_cuda_net *out;
     model.bytes = bytes;
     stop_on(bml_cuda_net_decode(&out, &model, &how, cuda), "net");
-    bml_nn_free_bytes(bytes), bml_nn_free(net);
+    bml_nn_free_bytes(bytes);
     return out;
 }
 
 static void bench_nets(void) {
-    static const char *const precisions[] = {"f16", "bf16", "f32"};
+    static const char *const precisions[] = {"f16", "bf16", "f32", "tf32"};
     for (int gru = 0; gru < 2; gru++)
         for (int precision = 0; precision < BML_CUDA_N_PRECISIONS; precision++)
             for (size_t n = gru ? 8192 : 131072;; n = 48) {
@@ -206,7 +212,7 @@ static void bench_nets(void) {
                 bml_cuda_net *net;
                 float *x, *y;
                 char name[96];
-                if (precision == BML_CUDA_BF16 && cuda->capability < 80) break;
+                if ((precision == BML_CUDA_BF16 || precision == BML_CUDA_TF32) && cuda->capability < 80) break;
                 net = make_net(gru, precision, &flop);
                 x = device<float>(n * 6, NULL), y = device<float>(n * 500, NULL);
                 cudaMemset(x, 0, n * 6 * sizeof(float));
@@ -218,6 +224,48 @@ static void bench_nets(void) {
                 bml_cuda_net_free(net);
                 if (n == 48) break;
             }
+}
+
+/* Epochs of 8,000 rows that lie on the card, with rows through an index, in batches of 32 (as published) and 1,024. */
+static void bench_training(void) {
+    enum { ROWS = 8000 };
+    std::vector<float> x(ROWS * 6), y(ROWS * 500);
+    std::vector<uint32_t> order(ROWS);
+    for (size_t i = 0; i < x.size(); i++) x[i] = sinf((float)i);
+    for (size_t i = 0; i < y.size(); i++) y[i] = 1 + cosf((float)i);
+    for (uint32_t i = 0; i < ROWS; i++) order[i] = i * 7919 % ROWS;
+    float *d_x = device(x.size(), x.data()), *d_y = device(y.size(), y.data());
+    uint32_t *d_order = device(order.size(), order.data());
+    for (int gru = 0; gru < 2; gru++)
+        for (int tf32 = 0; tf32 < 2; tf32++)
+            for (int batch = 32; batch <= 1024; batch *= 32) {
+                bml_nn_training how = {};
+                bml_cuda_training t = {{NULL, 0}, &how, tf32};
+                bml_cuda_trainer *trainer;
+                bml_cuda_progress now;
+                double flop, time;
+                char name[64];
+                if (tf32 && cuda->capability < 80) continue;
+                unsigned char *bytes = make_model(&t.model.size, gru, &flop);
+                t.model.bytes = bytes, how.batch = batch, how.learning_rate = 1.7e-4, how.loss = BML_NN_MSLE;
+                stop_on(bml_cuda_trainer_create(&trainer, &t, cuda), "trainer");
+                time = seconds([&] {
+                    int status = 0;
+                    for (int at = 0; at < ROWS && !status; at += batch) {
+                        int n = ROWS - at < batch ? ROWS - at : batch;
+                        bml_cuda_batch rows = {d_x, d_y, NULL, d_order + at, n, 0};
+                        status = bml_cuda_trainer_step(&rows, NULL, trainer);
+                    }
+                    return status;
+                });
+                stop_on(bml_cuda_trainer_progress(&now, NULL, trainer), "training");
+                snprintf(name, sizeof name, "train_%s_%s_batch_%d", gru ? "gru" : "mlp", tf32 ? "tf32" : "f32", batch);
+                report(name, 1, time, 0, "epochs/s of 8,000 rows");
+                printf("%s_batch %.4g ms\n%s_flops %.4g TFLOP/s\n%s_loss %.4g mean\n", name, 1e3 * time * batch / ROWS,
+                       name, 3e-12 * flop * ROWS / time, name, now.loss);
+                bml_cuda_trainer_free(trainer), bml_nn_free_bytes(bytes);
+            }
+    bml_cuda_release(d_x, cuda), bml_cuda_release(d_y, cuda), bml_cuda_release(d_order, cuda);
 }
 
 /* >> spectra and likelihoods */
@@ -265,6 +313,7 @@ int main(void) {
     card();
     bench_compton();
     bench_nets();
+    bench_training();
     bench_ssc();
     bml_cuda_free(cuda);
     return 0;

@@ -1,6 +1,6 @@
 /* cuda_checks.cu: the checks of bml_cuda.cu that need a card. First all that tests/test_cuda.c checks on the CPU, now
    on the device; then what only a device can be asked: sizes of a million, misaligned arrays, several streams,
-   histograms of 1e10 photons, all registers and barriers as they are.
+   histograms of 1e10 photons, a net of published size trained beside the CPU's, all registers and barriers as they are.
 
        nvcc -O3 -std=c++17 -arch=native -I. -o build/cuda_checks tests/cuda_checks.cu && build/cuda_checks
        compute-sanitizer --tool memcheck build/cuda_checks; compute-sanitizer --tool racecheck build/cuda_checks
@@ -86,6 +86,88 @@ static void test_many(void) {
         }
 }
 
+/* n rows through a net of every kind of layer, rows that begin `offset` floats behind an aligned address, against the
+   CPU. The 16-bit precisions are only asked to stay within a tenth: their rounding is test_net_16_bits' matter. */
+static double net_at(bml_nn *net, int precision, size_t n, size_t offset) {
+    std::vector<float> x(n * net->n_in + 1), y(n * net->n_out + 1), back(n * net->n_out + 1);
+    bml_cuda_net *on_card;
+    float *device = NULL;
+    double worst = 0;
+    int status;
+    for (float &v : x) v = (float)uniform(-1, 1);
+    on_card = to_device(net, precision, 0, &status);
+    if (status || bml_cuda_alloc((void **)&device, (x.size() + y.size() + 8) * sizeof(float), cuda)) return HUGE_VAL;
+    bml_cuda_copy put = {device + offset, x.data(), n * net->n_in * sizeof(float)};
+    bml_cuda_copy get = {back.data(), device + 2 * offset + x.size(), n * net->n_out * sizeof(float)};
+    if (bml_cuda_put(&put, NULL, cuda) ||
+        bml_cuda_net_predict(device + 2 * offset + x.size(), device + offset, n, NULL, on_card) ||
+        bml_cuda_get(&get, NULL, cuda) || bml_cuda_wait(NULL, cuda) || bml_nn_predict(net, NULL, y.data(), x.data(), n))
+        worst = HUGE_VAL;
+    for (size_t i = 0; i < n * net->n_out; i++)
+        if (!(fabs((double)back[i] - (double)y[i]) <= worst)) worst = fabs((double)back[i] - (double)y[i]);
+    bml_cuda_release(device, cuda);
+    bml_cuda_net_free(on_card);
+    return worst;
+}
+
+static void test_net_sizes(void) {
+    static const size_t sizes[] = {0, 1, 31, 33, 1000007};
+    static const char *const names[] = {"F16", "BF16", "F32", "TF32"};
+    bml_nn *net = NULL;
+    if (make_small(&net, BML_NN_SOFTMAX)) return;
+    for (int precision = 0; precision < BML_CUDA_N_PRECISIONS; precision++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            for (size_t offset = 0; offset < 4; offset += 3) {
+                double d, allowed = precision == BML_CUDA_F32 ? 2e-5 * rounding : 0.1;
+                if (cuda->capability < 80 && (precision == BML_CUDA_BF16 || precision == BML_CUDA_TF32)) continue;
+                d = net_at(net, precision, sizes[i], offset);
+                CHECK(d <= allowed, "net, %s, %zu rows, %zu floats off: %.2g from the CPU", names[precision], sizes[i],
+                      offset, d);
+            }
+    bml_nn_free(net);
+}
+
+/* Six steps of three layers of 184, as the published surrogate has seven, for 300 rows in batches of 32 by SGD: 36
+   links forward and back in float, so that three times the tolerance of test_courses holds. In tf32, its own. */
+static void test_wide_training(void) {
+    enum { ROWS = 300 };
+    std::vector<float> x(ROWS * 6), y(ROWS * 40);
+    for (int tf32 = 0; tf32 < 2; tf32++)
+        for (int kind = BML_NN_GRU; kind <= BML_NN_LSTM; kind++) {
+            bml_nn_layer l[6];
+            bml_nn_config config = {l, 6, 2};
+            bml_nn_training how = {};
+            bml_nn_epoch a = {}, b = {};
+            bml_nn *net = NULL;
+            unsigned char *bytes;
+            memset(l, 0, sizeof l);
+            l[0].kind = BML_NN_INPUT, l[0].features = 6;
+            l[1].kind = BML_NN_RESHAPE, l[1].steps = 6, l[1].features = 1;
+            for (int i = 2; i < 5; i++) l[i].kind = kind, l[i].units = 184, l[i].sequence = i < 4;
+            l[5].kind = BML_NN_DENSE, l[5].units = 40, l[5].activation = BML_NN_SOFTPLUS;
+            if (bml_nn_create(&net, &config) || (tf32 && cuda->capability < 80)) continue;
+            for (float &v : x) v = (float)uniform(-1, 1);
+            for (float &v : y) v = (float)uniform(0, 1);
+            how.x = x.data(), how.y = y.data(), how.n = ROWS, how.epochs = 2, how.learning_rate = 0.05;
+            how.optimizer = BML_NN_SGD, how.momentum = 0.9, how.loss = BML_NN_MSLE, how.validation = 0.1;
+            bml_cuda_training t = lesson(net, &how, &bytes);
+            std::vector<float> w(net->n_params), start(net->params, net->params + net->n_params);
+            t.tf32 = tf32;
+            int status = bml_cuda_train_host(w.data(), &a, &t, cuda);
+            double d = 0, way = 0;
+            bml_nn_train(net, &how, &b);
+            for (size_t k = 0; k < w.size(); k++) {
+                d += pow((double)w[k] - (double)net->params[k], 2);
+                way += pow((double)start[k] - (double)net->params[k], 2);
+            }
+            CHECK(!status && sqrt(d / way) <= (tf32 ? 3e-2 : 1.5e-4 * rounding) &&
+                      epochs_agree(&a, &b, tf32 ? 1e-2 : 1e-3),
+                  "%s, 184 units, %s: weights %.2g of their way apart, loss %.6g and %.6g",
+                  kind == BML_NN_GRU ? "GRU" : "LSTM", tf32 ? "tf32" : "float", sqrt(d / way), a.loss, b.loss);
+            bml_nn_free_bytes(bytes), bml_nn_free(net);
+        }
+}
+
 int main(int argc, char **argv) {
     unsigned long seed = check_seed(argc, argv);
     int status = bml_cuda_create(&cuda, 0);
@@ -97,7 +179,7 @@ int main(int argc, char **argv) {
         return check_done();
     }
     test_all();
-    if (!getenv("BML_CHECK_QUICK")) test_large(), test_many();
+    if (!getenv("BML_CHECK_QUICK")) test_large(), test_net_sizes(), test_wide_training(), test_many();
     bml_cuda_free(cuda);
     return check_done();
 }

@@ -135,6 +135,23 @@ static void cuda_host_mma(float *c, const uint32_t *a, const uint32_t *b, int bf
     }
 }
 
+/* mma.m16n8k8 of tf32: section "Matrix Fragments for mma.m16n8k8". What is not rounded to tf32 becomes NaN. */
+static void cuda_host_mma_tf32(float *c, const uint32_t *a, const uint32_t *b) {
+    cuda_host_lane mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, 0};
+    const cuda_host_lane *warp = cuda_host_exchange(mine);
+    unsigned group = threadIdx.x % 32 / 4, in_group = threadIdx.x % 4, i, k;
+    for (i = 0; i < 4; i++) {
+        unsigned row = group + 8 * (i / 2), col = 2 * in_group + i % 2;
+        for (k = 0; k < 8; k++) {
+            uint32_t from_a = warp[row % 8 * 4 + k % 4].a[row / 8 + 2 * (k / 4)],
+                     from_b = warp[col * 4 + k % 4].b[k / 4];
+            float x, y;
+            memcpy(&x, &from_a, 4), memcpy(&y, &from_b, 4);
+            c[i] += (from_a | from_b) & 0x1FFFu ? NAN : x * y;
+        }
+    }
+}
+
 static void cuda_host_fiber_main(void) {
     cuda_host.body(cuda_host.argument);
     cuda_host.fiber[threadIdx.x].done = 1;

@@ -66,6 +66,7 @@ done
 if [ -e bml_cuda.cu ]; then # its declarations are C; its kernels are compiled by gcc to be run, and by clang here
     for cc in gcc clang; do have $cc && group check "bml_cuda.cu: $cc c99" $cc -std=c99 $warnings -x c -fsyntax-only bml_cuda.cu; done
     have clang++ && group check "bml_cuda.cu: clang++ c++17" clang++ -std=c++17 $warnings -x c++ -fsyntax-only -I. tests/test_cuda.c
+    have gcc && group check "examples/device.h with the GPU library: gcc c99" gcc -std=c99 $warnings -Wno-unknown-pragmas -DBML_WITH_CUDA -fsyntax-only -I. -Iexamples examples/fit_sed.c
 fi
 for program in examples/*.c; do
     [ -e "$program" ] || continue

@@ -447,5 +447,20 @@ printf '%s,upper_limit\n1e15,1e-40,,1\n1e17,1e-12,,1\n' $head >"$scratch/sed.csv
 short "$scratch/again" --moves stretch
 check "fit_sed: an upper limit far below every model ends in order" bash -c '"$@"; case $? in 1 | 2) ;; *) exit 1 ;; esac' - timeout $limit "${command[@]}"
 
+# ==== --device cuda: without the library; with it, without a card =====================================================
+refuses "compton_sample --device cuda" 'built without the GPU library: make cuda' build/compton_sample --gamma 1e4 --eps 1e-9 --device cuda --out "$scratch/no.npy"
+refuses "compton_sample --device cuda --check" 'draws photons' build/compton_sample --check --device cuda
+refuses "train_surrogate --device cuda" 'built without the GPU library: make cuda' build/train_surrogate --device cuda --out "$scratch/no"
+refuses "classify_blazar --device cuda" 'built without the GPU library: make cuda' build/classify_blazar --simulate 60 --device cuda --out "$scratch/no"
+refuses "classify_blazar --device cuda --noise" 'not with --device cuda' build/classify_blazar --simulate 60 --device cuda --noise --out "$scratch/no"
+refuses "fit_sed --device cuda" 'built without the GPU library: make cuda' build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --device cuda --out "$fit"
+check "--device cuda that is refused writes nothing" test ! -e "$scratch/no" -a ! -e "$scratch/no.npy"
+if [ -x build/cuda/compton_sample ] && [ ! -e /dev/nvidia0 ]; then # made by `make cuda`
+    refuses "build/cuda/compton_sample, no card" 'there is no CUDA device' build/cuda/compton_sample --gamma 1e4 --eps 1e-9 --device cuda --out "$scratch/no.npy"
+    refuses "build/cuda/train_surrogate, no card" 'there is no CUDA device' build/cuda/train_surrogate --device cuda --out "$scratch/no"
+    refuses "build/cuda/classify_blazar, no card" 'there is no CUDA device' build/cuda/classify_blazar --simulate 60 --device cuda --out "$scratch/no"
+    refuses "build/cuda/fit_sed, no card" 'there is no CUDA device' build/cuda/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --device cuda --out "$fit"
+fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -507,8 +507,8 @@ static void test_likelihood(void) {
 
 /* Every kind of layer that has code here. */
 static int make_all_kinds(bml_nn **net) {
-    bml_nn_layer l[18];
-    bml_nn_config config = {l, 18, 3};
+    bml_nn_layer l[20];
+    bml_nn_config config = {l, 20, 3};
     memset(l, 0, sizeof l);
     l[0].kind = BML_NN_INPUT, l[0].name = "a", l[0].steps = 5, l[0].features = 3;
     l[1].kind = BML_NN_GRU, l[1].units = 11, l[1].sequence = 1, l[1].bidirectional = 1;
@@ -524,10 +524,12 @@ static int make_all_kinds(bml_nn **net) {
     l[11].kind = BML_NN_DROPOUT, l[11].rate = 0.3;
     l[12].kind = BML_NN_BAYES, l[12].units = 24, l[12].activation = BML_NN_LEAKY_RELU;
     l[13].kind = BML_NN_RESHAPE, l[13].steps = 4, l[13].features = 6;
-    l[14].kind = BML_NN_GRU, l[14].units = 70, l[14].sequence = 0;
-    l[15].kind = BML_NN_DENSE, l[15].units = 70, l[15].activation = BML_NN_TANH, l[15].name = "step";
-    l[16].kind = BML_NN_ADD, l[16].from[0] = "step", l[16].from[1] = "gru_14";
-    l[17].kind = BML_NN_DENSE, l[17].units = 7, l[17].activation = BML_NN_SOFTMAX;
+    l[14].kind = BML_NN_GRU, l[14].units = 13, l[14].sequence = 1, l[14].reset_before = 1, l[14].bidirectional = 1;
+    l[15].kind = BML_NN_RNN, l[15].units = 12, l[15].sequence = 1, l[15].activation = BML_NN_RELU;
+    l[16].kind = BML_NN_GRU, l[16].units = 70, l[16].sequence = 0;
+    l[17].kind = BML_NN_DENSE, l[17].units = 70, l[17].activation = BML_NN_TANH, l[17].name = "step";
+    l[18].kind = BML_NN_ADD, l[18].from[0] = "step", l[18].from[1] = "gru_16";
+    l[19].kind = BML_NN_DENSE, l[19].units = 7, l[19].activation = BML_NN_SOFTMAX;
     return bml_nn_create(net, &config);
 }
 
@@ -610,13 +612,14 @@ static double column_norm(const float *w, size_t depth, size_t columns) {
 /* What 16-bit numbers do, to first order, as standard deviations: rounding x and w leaves in each product two errors,
    even in +-u |x w|, together of sd q = u sqrt(2/3) at most; independent, they add up through the 2-norm of a column
    of w, as does the error e of a state; |x|, |h| <= 1. GRU, h' = n + z (h - n): e, 2 e_z, e_n and the reset gate's
-   part; LSTM, c' = f c + i g, |c| <= steps, h' = o tanh c'. The logistic function has slopes up to 1/4. Six sd are
-   allowed. A wrong fragment, gate or offset is wrong by the size of the outputs, 0.1 and more. */
+   part, which is the same before the product and after it; RNN: e_n alone; LSTM, c' = f c + i g, |c| <= steps, h' =
+   o tanh c'. The logistic function has slopes up to 1/4. Six sd are allowed. A wrong fragment, gate or offset is wrong
+   by the size of the outputs, 0.1 and more. */
 static double expected_error(int kind, double q, double in, double state, double out) {
     double e = 0, c = 0;
     for (int s = 0; s < (kind == BML_NN_DENSE ? 1 : 4); s++) {
         double sum = hypot(in * q, s ? state * hypot(e, q) : 0), gate = sum / 4;
-        if (kind == BML_NN_DENSE) e = sum;
+        if (kind == BML_NN_DENSE || kind == BML_NN_RNN) e = sum;
         else if (kind == BML_NN_GRU) e = hypot(hypot(e, 2 * gate), hypot(sum, state * gate));
         else c = hypot(hypot(c, (s + 1) * gate), hypot(gate, sum)), e = hypot(c, gate);
     }
@@ -624,36 +627,35 @@ static double expected_error(int kind, double q, double in, double state, double
 }
 
 static void test_net_16_bits(void) {
-    static const double unit[2] = {1.0 / 2048, 1.0 / 256};
-    for (int kind = BML_NN_DENSE; kind <= BML_NN_LSTM; kind++) {
+    static const double unit[3] = {1.0 / 2048, 1.0 / 256, 1.0 / 2048};
+    static const int precisions[3] = {BML_CUDA_F16, BML_CUDA_BF16, BML_CUDA_TF32};
+    static const char *const names[] = {"F16", "BF16", "TF32"};
+    static const char *const kinds[] = {"", "dense", "GRU", "LSTM", "RNN", "GRU, reset before"};
+    for (int which = 1; which <= 5; which++) {
         bml_nn_layer l[3];
         bml_nn_config config = {l, 3, 9};
         bml_nn *net = NULL;
-        size_t count, depth = kind == BML_NN_DENSE ? 20 : 5,
-                      columns = 27 * (kind == BML_NN_DENSE ? 1
-                                      : kind == BML_NN_GRU ? 3
-                                                           : 4);
+        int kind = which == 5 ? BML_NN_GRU : which, gates = kind == BML_NN_GRU ? 3 : kind == BML_NN_LSTM ? 4 : 1;
+        size_t count, depth = kind == BML_NN_DENSE ? 20 : 5, columns = 27 * (size_t)gates;
         double in, state = 0, out;
         memset(l, 0, sizeof l);
         l[0].kind = BML_NN_INPUT, l[0].steps = kind == BML_NN_DENSE ? 0 : 4, l[0].features = (int)depth;
         l[1].kind = kind, l[1].units = 27, l[1].name = "one", l[1].activation = kind == BML_NN_DENSE ? BML_NN_TANH : 0;
+        l[1].reset_before = which == 5;
         l[2].kind = BML_NN_DENSE, l[2].units = 13, l[2].name = "two";
         if (bml_nn_create(&net, &config)) continue;
         for (size_t i = 0; i < net->n_params; i++) net->params[i] += (float)uniform(-0.05, 0.05);
         in = column_norm(bml_nn_tensor(net, "one.kernel", &count), depth, columns);
         if (kind != BML_NN_DENSE) state = column_norm(bml_nn_tensor(net, "one.recurrent", &count), 27, columns);
         out = column_norm(bml_nn_tensor(net, "two.kernel", &count), 27, 13);
-        for (int p = 0; p < 2; p++) {
+        for (int p = 0; p < 3; p++) {
             double allowed = 6 * expected_error(kind, unit[p] * sqrt(2.0 / 3), in, state, out), worst = 0;
             for (int rows = 16; rows <= 64; rows += 48) {
-                double d = net_difference(net, p ? BML_CUDA_BF16 : BML_CUDA_F16, rows, 70);
+                double d = net_difference(net, precisions[p], rows, 70);
                 if (!(d <= worst) || d < 0) worst = d < 0 ? HUGE_VAL : d;
             }
-            CHECK(worst <= allowed && worst > 0, "%s, %s: %.2g from the CPU, rounding allows %.2g", p ? "BF16" : "F16",
-                  kind == BML_NN_DENSE ? "dense"
-                  : kind == BML_NN_GRU ? "GRU"
-                                       : "LSTM",
-                  worst, allowed);
+            CHECK(worst <= allowed && worst > 0, "%s, %s: %.2g from the CPU, rounding allows %.2g", names[p],
+                  kinds[which], worst, allowed);
         }
         bml_nn_free(net);
     }
@@ -678,8 +680,6 @@ static void test_net_refusals(void) {
     bml_nn_free(net);
     l[1].kind = BML_NN_DENSE, l[2].reset_before = 1;
     if (bml_nn_create(&net, &config)) return;
-    device = to_device(net, BML_CUDA_F16, 0, &status);
-    CHECK(status == BML_CUDA_BAD_MODEL && !device, "GRU with reset before: %s", bml_cuda_message(cuda));
     cuda->capability = 75;
     device = to_device(net, BML_CUDA_BF16, 0, &status);
     CHECK(status == BML_CUDA_BAD_ARGUMENT && !device, "bfloat16 before compute capability 8.0");
@@ -700,6 +700,346 @@ static void test_net_refusals(void) {
     CHECK(bml_cuda_net_decode(&device, &rubbish, &odd, cuda) == BML_CUDA_BAD_ARGUMENT, "48 rows");
 }
 
+/* >> training */
+
+enum { T_ROWS = 13, T_IN = 6 * 3 + 2, T_OUT = 3, T_DATA = 40 };
+static float t_x[T_DATA * T_IN], t_y[T_DATA * T_OUT], t_weight[T_DATA];
+
+/* Every kind of layer that is trained here; `last` is the activation of the three outputs. */
+static int make_trainable(bml_nn **net, int last) {
+    bml_nn_layer l[17];
+    bml_nn_config config = {l, 17, 5};
+    memset(l, 0, sizeof l);
+    l[0].kind = BML_NN_INPUT, l[0].steps = 6, l[0].features = 3;
+    l[1].kind = BML_NN_CONV, l[1].units = 5, l[1].kernel = 4, l[1].same = 1, l[1].activation = BML_NN_SILU;
+    l[2].kind = BML_NN_GRU, l[2].units = 4, l[2].sequence = 1, l[2].bidirectional = 1, l[2].name = "both";
+    l[3].kind = BML_NN_POOL, l[3].kernel = 3, l[3].stride = 1;
+    l[4].kind = BML_NN_CONV, l[4].units = 4, l[4].kernel = 2, l[4].stride = 2, l[4].activation = BML_NN_TANH;
+    l[5].kind = BML_NN_FLATTEN, l[5].name = "flat";
+    l[6].kind = BML_NN_LSTM, l[6].units = 5, l[6].sequence = 1, l[6].from[0] = "both";
+    l[7].kind = BML_NN_GRU, l[7].units = 4, l[7].sequence = 1, l[7].reset_before = 1;
+    l[8].kind = BML_NN_RNN, l[8].units = 5, l[8].bidirectional = 1, l[8].name = "end";
+    l[9].kind = BML_NN_INPUT, l[9].features = 2;
+    l[10].kind = BML_NN_DENSE, l[10].units = 6, l[10].activation = BML_NN_GELU, l[10].name = "wide";
+    l[11].kind = BML_NN_CONCAT, l[11].from[0] = "end", l[11].from[1] = "flat", l[11].from[2] = "wide";
+    l[12].kind = BML_NN_DROPOUT, l[12].rate = 0.3;
+    l[13].kind = BML_NN_DENSE, l[13].units = 10, l[13].activation = BML_NN_LEAKY_RELU, l[13].name = "step";
+    l[14].kind = BML_NN_ADD, l[14].from[0] = "step", l[14].from[1] = "end";
+    l[15].kind = BML_NN_RESHAPE, l[15].steps = 0, l[15].features = 10;
+    l[16].kind = BML_NN_DENSE, l[16].units = T_OUT, l[16].activation = last;
+    return bml_nn_create(net, &config);
+}
+
+/* 8 inputs, 11 units, T_OUT outputs. */
+static int make_small(bml_nn **net, int last) {
+    bml_nn_layer l[4];
+    bml_nn_config config = {l, 4, 6};
+    memset(l, 0, sizeof l);
+    l[0].kind = BML_NN_INPUT, l[0].features = 8;
+    l[1].kind = BML_NN_DENSE, l[1].units = 11, l[1].activation = BML_NN_SOFTPLUS;
+    l[2].kind = BML_NN_DROPOUT, l[2].rate = 0.2;
+    l[3].kind = BML_NN_DENSE, l[3].units = T_OUT, l[3].activation = last;
+    return bml_nn_create(net, &config);
+}
+
+/* Data that every loss can take: targets within [0,1] (of a class: one of them 1), weights some of which are 0. */
+static void random_rows(int classes) {
+    for (int i = 0; i < T_DATA * T_IN; i++) t_x[i] = (float)uniform(-1, 1);
+    for (int i = 0; i < T_DATA * T_OUT; i++) t_y[i] = classes ? i % T_OUT == i / T_OUT % T_OUT : (float)uniform(0, 1);
+    for (int i = 0; i < T_DATA; i++) t_weight[i] = i % 5 ? (float)uniform(0.5, 2) : 0;
+}
+
+static bml_cuda_training lesson(bml_nn *net, const bml_nn_training *how, unsigned char **bytes) {
+    bml_cuda_training t = {{NULL, 0}, how, 0};
+    *bytes = NULL;
+    bml_nn_encode(net, bytes, &t.model.size, BML_NN_F32);
+    t.model.bytes = *bytes;
+    return t;
+}
+
+/* Largest |a - b| of a tensor in the 2-norm, over that of b, or, for a tensor whose gradient is next to nothing, over a
+   thousandth of the whole gradient's. */
+static double tensor_difference(const bml_nn *net, const float *a, const float *b) {
+    double worst = 0, whole = 0;
+    for (size_t k = 0; k < net->n_params; k++) whole += (double)b[k] * (double)b[k];
+    for (int i = 0; i < net->n_tensors; i++) {
+        double d = 0, norm = 0;
+        for (size_t k = net->tensors[i].offset; k < net->tensors[i].offset + net->tensors[i].count; k++) {
+            d += ((double)a[k] - (double)b[k]) * ((double)a[k] - (double)b[k]);
+            norm += (double)b[k] * (double)b[k];
+        }
+        d = sqrt(d) / fmax(sqrt(norm), 1e-3 * sqrt(whole));
+        if (!(d <= worst)) worst = d;
+    }
+    return worst;
+}
+
+/* The gradient of the first batch on the device, rows taken through an index, against bml_nn.h's; worse: the loss and
+   the norm, relative. -1 if the orders of threads disagree. */
+static double gradient_difference(bml_nn *net, const bml_nn_training *how, int tf32, double *worse) {
+    static uint32_t index[T_ROWS];
+    static float got_g[8192], again[8192];
+    bml_nn_trainer *cpu = NULL;
+    bml_cuda_trainer *device = NULL;
+    bml_cuda_progress now = {};
+    unsigned char *bytes;
+    bml_cuda_training t = lesson(net, how, &bytes);
+    bml_cuda__buffers b = {cuda, {}, 0, BML_CUDA_OK};
+    double d = HUGE_VAL;
+    int same = 1;
+    t.tf32 = tf32;
+    if (net->n_params > 8192 || bml_nn_trainer_create(&cpu, net, how)) return bml_nn_free_bytes(bytes), HUGE_VAL;
+    memcpy(again, net->params, net->n_params * sizeof *again);
+    for (uint32_t i = 0; i < T_ROWS; i++) index[i] = (uint32_t)cpu->train[i]; /* in order: the first rows */
+    bml_cuda_batch batch = {(float *)bml_cuda__buffer(&b, t_x, how->n * net->n_in, sizeof(float)),
+                            (float *)bml_cuda__buffer(&b, t_y, how->n * net->n_out, sizeof(float)),
+                            how->weights ? (float *)bml_cuda__buffer(&b, t_weight, how->n, sizeof(float)) : NULL,
+                            (uint32_t *)bml_cuda__buffer(&b, index, T_ROWS, sizeof *index),
+                            T_ROWS,
+                            0};
+    for (int o = 0; o < ORDERS && !b.status; o++) {
+        set_order(orders[o]);
+        b.status = bml_cuda_trainer_create(&device, &t, cuda);
+        if (!b.status) b.status = bml_cuda_trainer_step(&batch, NULL, device);
+        if (!b.status) b.status = bml_cuda_trainer_progress(&now, NULL, device);
+        bml_cuda__fetch(&b, o ? again : got_g, device ? device->learner.g : NULL, net->n_params * sizeof(float));
+        if (o) same &= !memcmp(again, got_g, net->n_params * sizeof *again);
+        bml_cuda_trainer_free(device);
+    }
+    set_order(0);
+    if (!b.status && !bml_nn_trainer_run(cpu, 1)) {
+        *worse = fmax(fabs(now.loss / cpu->last.loss - 1), fabs(now.gradient_norm / cpu->last.gradient_norm - 1));
+        d = same && *worse == *worse ? tensor_difference(net, got_g, cpu->lanes[0].grad) : -1;
+    }
+    bml_nn_trainer_free(cpu);
+    bml_nn_free_bytes(bytes);
+    return bml_cuda__done(&b) ? HUGE_VAL : d;
+}
+
+/* In float, the same sums in another order: fifteen layers and steps forward, as many back, each with an error of a few
+   1e-7 of its own, random: 2e-6 in the mean; ten times that are allowed. In tf32 each rounds its factors, 4e-4 in the
+   mean: 2e-3, and five times that, for terms of both signs that cancel. A wrong index or sign is wrong by 0.1. */
+static void test_gradients(void) {
+    static const int last[] = {BML_NN_LINEAR, BML_NN_SOFTPLUS, BML_NN_HARDTANH, BML_NN_SIGMOID,
+                               BML_NN_LINEAR, BML_NN_SOFTMAX,  BML_NN_LINEAR};
+    static const char *const names[] = {
+        "MSE", "MSLE", "MAE", "binary", "binary from logits", "classes", "classes from logits"};
+    bml_nn_training how = {};
+    bml_nn *net = NULL;
+    double worse = HUGE_VAL, d;
+    how.x = t_x, how.y = t_y, how.n = T_ROWS, how.batch = T_ROWS, how.epochs = 1, how.in_order = 1, how.keep_last = 1;
+    how.l2 = 0.01, how.clip = 0.5, how.seed = 0x900000007ull, how.block = T_ROWS;
+    for (int tf32 = 0; tf32 < 2; tf32++) {
+        random_rows(0);
+        if (make_trainable(&net, BML_NN_TANH)) return;
+        shake(net);
+        d = gradient_difference(net, &how, tf32, &worse);
+        CHECK(d >= 0 && d <= (tf32 ? 1e-2 : 2e-5 * rounding) && worse <= (tf32 ? 1e-2 : 2e-5 * rounding),
+              "gradient of all kinds of layers, %s, any order of threads: %.2g from the CPU's, loss and norm %.2g",
+              tf32 ? "tf32" : "float", d, worse);
+        bml_nn_free(net);
+    }
+    for (int loss = 0; loss < BML_NN_CUSTOM; loss++) {
+        random_rows(loss >= BML_NN_CATEGORICAL);
+        if (make_small(&net, last[loss])) return;
+        how.loss = loss, how.weights = loss % 2 ? t_weight : NULL;
+        d = gradient_difference(net, &how, 0, &worse);
+        CHECK(d >= 0 && d <= 5e-6 * rounding && worse <= 5e-6 * rounding,
+              "%s: gradient %.2g from the CPU's, loss and norm %.2g", names[loss], d, worse);
+        bml_nn_free(net);
+    }
+}
+
+/* One update of many weights from the same gradient and moments: five roundings of the change, and one of the sum. */
+static void test_optimisers(void) {
+    static const char *const names[] = {"Adam", "AdamW", "RMSprop", "SGD"};
+    enum { MANY = 8 * 11 + 11 + 11 * T_OUT + T_OUT };
+    static float g[MANY], back[4 * MANY];
+    for (int optimizer = 0; optimizer < BML_NN_N_OPTIMIZERS; optimizer++) {
+        bml_nn_training how = {};
+        bml_nn *net = NULL;
+        bml_nn_trainer *cpu = NULL;
+        bml_cuda_trainer *device = NULL;
+        unsigned char *bytes;
+        double worst = 0;
+        int status;
+        random_rows(0);
+        how.x = t_x, how.y = t_y, how.n = T_ROWS, how.optimizer = optimizer, how.learning_rate = 0.01;
+        how.momentum = optimizer == BML_NN_SGD ? 0.9 : 0, how.block = T_ROWS;
+        if (make_small(&net, 0) || bml_nn_trainer_create(&cpu, net, &how)) return;
+        bml_cuda_training t = lesson(net, &how, &bytes);
+        status = bml_cuda_trainer_create(&device, &t, cuda);
+        for (int step = 0; step < 3 && !status; step++) {
+            bml_cuda_copy put = {device->learner.g, g, sizeof g}, get = {back, device->learner.w, sizeof back};
+            bml_cuda__tally fresh = {};
+            bml_cuda_copy tell = {device->learner.tally, &fresh, sizeof fresh};
+            fresh.factor = 0.5f;
+            for (int k = 0; k < MANY; k++) g[k] = (float)(uniform(-1, 1) * pow(10, uniform(-9, 1))); /* and zeros */
+            for (int k = 0; k < MANY; k += 7) g[k] = 0;
+            memcpy(cpu->lanes[0].grad, g, sizeof g);
+            bml_cuda__rates_of(device, 0.01);
+            status = bml_cuda_put(&put, NULL, cuda);
+            if (!status) status = bml_cuda_put(&tell, NULL, cuda);
+            bml_cuda__update op = {device->learner};
+            if (!status) bml_cuda__each(device, MANY, op);
+            bml_nn__update(cpu, 0, MANY, 0.01, 0.5);
+            cpu->step++, device->step++;
+            if (!status) status = bml_cuda_get(&get, NULL, cuda);
+            if (!status) status = bml_cuda_wait(NULL, cuda);
+            for (int k = 0; k < MANY; k++) { /* a step of Adam is 0.03 at most here, of SGD 0.3 */
+                double change = optimizer == BML_NN_SGD ? 0.3 : 0.03, ulp = (double)FLT_EPSILON * (step + 1) * rounding;
+                double e = fabs((double)back[k] - (double)net->params[k]) /
+                           ((5 * change + fabs((double)net->params[k])) * ulp);
+                if (!(e <= worst)) worst = e;
+            }
+        }
+        CHECK(!status && worst <= 1, "%s, three updates: %.2g of the rounding allowed", names[optimizer], worst);
+        bml_cuda_trainer_free(device), bml_nn_trainer_free(cpu), bml_nn_free(net), bml_nn_free_bytes(bytes);
+    }
+}
+
+static double half_square(const bml_nn_batch *b, void *user) {
+    double sum = 0;
+    (void)user;
+    for (size_t i = 0; i < (size_t)b->n * b->n_out; i++) {
+        float miss = b->prediction[i] - b->target[i];
+        sum += (double)(miss * miss) / 2;
+        b->gradient[i] = miss / (float)((size_t)b->n * b->n_out);
+    }
+    return sum / ((double)b->n * (double)b->n_out);
+}
+
+static int stop_at_two(const bml_nn_epoch *e, void *user) {
+    *(int *)user += 1;
+    return e->epoch >= 2;
+}
+
+/* Some epochs by both, from the same start: how far the weights are apart, over how far they went. */
+static double course_difference(bml_nn *net, const bml_nn_training *how, bml_nn_epoch *a, bml_nn_epoch *b,
+                                int *status) {
+    static float start[8192], moved[8192];
+    unsigned char *bytes;
+    bml_cuda_training t = lesson(net, how, &bytes);
+    double d = 0, way = 0;
+    memcpy(start, net->params, net->n_params * sizeof *start);
+    *status = bml_cuda_train_host(moved, a, &t, cuda);
+    bml_nn_free_bytes(bytes);
+    bml_nn_train(net, how, b);
+    for (size_t k = 0; k < net->n_params; k++) {
+        d += ((double)moved[k] - (double)net->params[k]) * ((double)moved[k] - (double)net->params[k]);
+        way += ((double)start[k] - (double)net->params[k]) * ((double)start[k] - (double)net->params[k]);
+    }
+    return sqrt(d / way);
+}
+
+static int epochs_agree(const bml_nn_epoch *a, const bml_nn_epoch *b, double tolerance) {
+    double pair[6][2] = {{a->loss, b->loss},
+                         {a->val_loss, b->val_loss},
+                         {a->gradient_norm, b->gradient_norm},
+                         {a->learning_rate, b->learning_rate},
+                         {a->accuracy, b->accuracy},
+                         {a->val_accuracy, b->val_accuracy}};
+    int same = a->epoch == b->epoch && a->best_epoch == b->best_epoch && a->batch == b->batch && a->last == b->last;
+    for (int i = 0; i < 6; i++) {
+        int nans = (pair[i][0] != pair[i][0]) + (pair[i][1] != pair[i][1]);
+        same &= nans == 2 || (!nans && fabs(pair[i][0] - pair[i][1]) <= tolerance * (1e-3 + fabs(pair[i][1])));
+    }
+    return same;
+}
+
+/* Adam divides by the gradient's size: a gradient g that is wrong by d moves its weight by 2 at most, d/|g| in the
+   mean, too far. With |g| normal of sd s, the root mean square of that is sqrt(3 d/s): 8e-3 of a step for d/s = 2e-5.
+   Losses see the square of it, and d. With SGD the error is d itself, a few times over as steps follow each other. */
+static void test_courses(void) {
+    bml_nn_training how = {};
+    bml_nn_epoch a = {}, b = {};
+    bml_nn *net = NULL;
+    double d;
+    int status, calls = 0;
+    random_rows(0);
+    if (make_trainable(&net, BML_NN_LINEAR)) return;
+    how.x = t_x, how.y = t_y, how.n = T_DATA, how.batch = 16, how.validation = 0.25, how.epochs = 2, how.seed = 11;
+    how.weights = t_weight, how.schedule = BML_NN_COSINE, how.warmup = 2, how.learning_rate = 3e-3, how.block = 16,
+    how.clip = 0.05;
+    d = course_difference(net, &how, &a, &b, &status);
+    CHECK(!status && d <= 1e-2 && epochs_agree(&a, &b, 1e-3),
+          "two epochs of all layers, Adam, shuffled, weighted, validated: weights %.2g of their way apart, loss %.6g "
+          "and %.6g",
+          d, a.loss, b.loss);
+    bml_nn_free(net);
+    if (make_small(&net, BML_NN_LINEAR)) return;
+    shake(net);
+    how.optimizer = BML_NN_SGD, how.momentum = 0.5, how.learning_rate = 0.1, how.epochs = 4, how.validation = 0;
+    how.loss = BML_NN_CUSTOM, how.loss_fn = half_square, how.x_val = t_x, how.y_val = t_y, how.n_val = 37,
+    how.patience = 3;
+    d = course_difference(net, &how, &a, &b, &status);
+    CHECK(!status && d <= 5e-5 * rounding && epochs_agree(&a, &b, 1e-4),
+          "a loss of one's own, SGD: weights %.2g of their way apart", d);
+    bml_nn_free(net);
+    random_rows(1);
+    if (make_small(&net, BML_NN_LINEAR)) return;
+    static const double of_class[T_OUT] = {1, 0.5, 2};
+    how.loss = BML_NN_CATEGORICAL_LOGITS, how.class_weights = of_class, how.callback = stop_at_two, how.user = &calls;
+    how.batch = 64;
+    d = course_difference(net, &how, &a, &b, &status);
+    CHECK(status == BML_CUDA_CANCELLED && calls == 4 && a.epoch == 2 && d <= 5e-5 * rounding &&
+              epochs_agree(&a, &b, 1e-4),
+          "class weights, stopped by the callback: %s", bml_cuda_message(cuda));
+    how.class_weights = NULL, how.callback = NULL, how.loss = BML_NN_MSE;
+    net->params[net->n_params - 1] = 3e38f; /* an output's bias: its slope is twice that, which no float holds */
+    d = course_difference(net, &how, &a, &b, &status);
+    CHECK(status == BML_CUDA_NAN && strstr(bml_cuda_message(cuda), "epoch 1") && a.epoch == 0 && b.epoch == 0 && d != d,
+          "a gradient that overflows leaves all weights, as on the CPU: %s", bml_cuda_message(cuda));
+    bml_nn_free(net);
+}
+
+static void test_trainer_refusals(void) {
+    bml_nn_layer l[3];
+    bml_nn_config config = {l, 3, 1};
+    bml_nn_training how = {};
+    bml_nn *net = NULL;
+    bml_cuda_trainer *device = NULL;
+    bml_cuda_batch batch = {t_x, t_y, NULL, NULL, 0, 0};
+    bml_cuda_progress now;
+    unsigned char *bytes;
+    float bad[1] = {NAN};
+    int status, capability = cuda->capability;
+    memset(l, 0, sizeof l);
+    l[0].kind = BML_NN_INPUT, l[0].features = 2;
+    l[1].kind = BML_NN_BATCH_NORM, l[1].name = "even";
+    l[2].kind = BML_NN_DENSE, l[2].units = 1;
+    if (bml_nn_create(&net, &config)) return;
+    bml_cuda_training t = lesson(net, &how, &bytes);
+    status = bml_cuda_trainer_create(&device, &t, cuda);
+    CHECK(status == BML_CUDA_BAD_MODEL && !device && strstr(bml_cuda_message(cuda), "even"), "batch norm: %s",
+          bml_cuda_message(cuda));
+    bml_nn_free_bytes(bytes), bml_nn_free(net);
+    if (make_small(&net, 0)) return;
+    t = lesson(net, &how, &bytes);
+    how.learning_rate = (double)NAN;
+    status = bml_cuda_trainer_create(&device, &t, cuda);
+    CHECK(status == BML_CUDA_BAD_ARGUMENT && !device, "a setting that is NaN: %s", bml_cuda_message(cuda));
+    how.learning_rate = 0, cuda->capability = 75, t.tf32 = 1;
+    CHECK(bml_cuda_trainer_create(&device, &t, cuda) == BML_CUDA_BAD_ARGUMENT, "tf32 before compute capability 8.0");
+    cuda->capability = capability, t.tf32 = 0;
+    how.x = bad, how.y = t_y, how.n = 1;
+    CHECK(bml_cuda_train_host(got, NULL, &t, cuda) == BML_CUDA_BAD_ARGUMENT, "data that are NaN: %s",
+          bml_cuda_message(cuda));
+    CHECK(bml_cuda_train_host(NULL, NULL, &t, cuda) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_trainer_create(&device, NULL, cuda) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_trainer_step(&batch, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_trainer_get(NULL, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
+              bml_cuda_trainer_progress(&now, NULL, NULL) == BML_CUDA_BAD_ARGUMENT,
+          "nothing to train is refused");
+    status = bml_cuda_trainer_create(&device, &t, cuda);
+    CHECK(!status && bml_cuda_trainer_n_weights(device) == net->n_params, "a trainer");
+    CHECK(bml_cuda_trainer_step(&batch, NULL, device) == BML_CUDA_BAD_ARGUMENT, "no rows");
+    batch.n = 33;
+    CHECK(bml_cuda_trainer_step(&batch, NULL, device) == BML_CUDA_BAD_ARGUMENT, "more rows than the batch has");
+    bml_cuda_trainer_free(device), bml_cuda_trainer_free(NULL);
+    bml_nn_free_bytes(bytes), bml_nn_free(net);
+}
+
 /* >> without a device, without memory, without arguments */
 
 #ifndef __CUDACC__
@@ -709,6 +1049,7 @@ static void test_no_device(void) {
     bml_cuda_compton *sampler = NULL;
     bml_cuda_ssc *solver = NULL;
     bml_cuda_net *net = NULL;
+    bml_cuda_trainer *trainer = NULL;
     bml_cuda_copy copy = {NULL, NULL, 0};
     bml_cuda_likelihoods l = {};
     void *p = NULL;
@@ -719,6 +1060,8 @@ static void test_no_device(void) {
     CHECK(bml_cuda_compton_create(&sampler, NULL, none) == BML_CUDA_NO_DEVICE && !sampler &&
               bml_cuda_ssc_create(&solver, NULL, none) == BML_CUDA_NO_DEVICE && !solver &&
               bml_cuda_net_load(&net, "x", NULL, none) == BML_CUDA_NO_DEVICE && !net &&
+              bml_cuda_trainer_create(&trainer, NULL, none) == BML_CUDA_NO_DEVICE && !trainer &&
+              bml_cuda_train_host(got, NULL, NULL, none) == BML_CUDA_NO_DEVICE &&
               bml_cuda_alloc(&p, 8, none) == BML_CUDA_NO_DEVICE &&
               bml_cuda_put(&copy, NULL, none) == BML_CUDA_NO_DEVICE &&
               bml_cuda_get(&copy, NULL, none) == BML_CUDA_NO_DEVICE &&
@@ -758,12 +1101,18 @@ static void test_no_memory(void) {
     bml_cuda_ssc *solver = NULL;
     bml_cuda_spectra job = {flux, NULL, &s, nu, NULL, 1, NU, BML_SSC_TOTAL};
     bml_cuda_net *device = NULL;
-    bml_nn *net = NULL;
+    bml_nn *net = NULL, *small = NULL;
+    bml_nn_training how = {};
+    bml_cuda_training t;
+    unsigned char *bytes = NULL;
     int status, one, failures = 0, k, all_told = 1;
     random_pairs(10, 1), random_source(&s, &cpu, &o);
     p.n = 10, p.gamma = gamma_, p.eps0 = eps0, p.u = u, p.rest = got_rest, job.status = &one;
-    if (make_all_kinds(&net)) return;
-    for (int what = 0; what < 5; what++)
+    if (make_all_kinds(&net) || make_small(&small, 0)) return;
+    how.x = how.x_val = t_x, how.y = how.y_val = t_y, how.weights = t_weight, how.n = how.n_val = 8, how.epochs = 1;
+    shake(small); /* with scalers, which take memory, too */
+    t = lesson(small, &how, &bytes);
+    for (int what = 0; what < 6; what++)
         for (k = 0, status = BML_CUDA_NO_MEMORY; status == BML_CUDA_NO_MEMORY && k < 20; k++, failures++) {
             cuda_host.mallocs_left = k;
             if (what == 0) status = bml_cuda_compton_create(&sampler, &table, cuda);
@@ -771,12 +1120,14 @@ static void test_no_memory(void) {
             if (what == 2) status = bml_cuda_ssc_create(&solver, NULL, cuda);
             if (what == 3) status = bml_cuda_ssc_solve_host(&job, solver);
             if (what == 4) device = to_device(net, BML_CUDA_F16, 0, &status);
+            if (what == 5) status = bml_cuda_train_host(got, NULL, &t, cuda);
             all_told &= status == BML_CUDA_OK || (status == BML_CUDA_NO_MEMORY && bml_cuda_message(cuda)[0]);
         }
     cuda_host.mallocs_left = -1;
-    CHECK(all_told && status == BML_CUDA_OK && failures > 15, "memory that ends after 0, 1, 2 ... pieces: %d calls",
+    CHECK(all_told && status == BML_CUDA_OK && failures > 28, "memory that ends after 0, 1, 2 ... pieces: %d calls",
           failures);
     bml_cuda_compton_free(sampler), bml_cuda_ssc_free(solver), bml_cuda_net_free(device), bml_nn_free(net);
+    bml_nn_free(small), bml_nn_free_bytes(bytes);
 }
 
 #endif
@@ -795,6 +1146,10 @@ static void test_all(void) {
     test_net_float();
     test_net_16_bits();
     test_net_refusals();
+    test_gradients();
+    test_optimisers();
+    test_courses();
+    test_trainer_refusals();
 }
 
 #ifndef __CUDACC__
