@@ -161,8 +161,8 @@ static int fit(problem *p, const option_row *rows, const char *input) {
         printf(
             "NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
             "parameter has fewer\n"
-            "than %.0f effective samples. Take these numbers as a preview, and go on with --resume and more --steps.\n",
-            opt->min_ess);
+            "than %.0f effective samples. Take these numbers as a preview, and go on with --resume and more --%s.\n",
+            opt->min_ess, opt->sampler == SAMPLER_NUTS ? "draws" : "steps");
     else if (!post.converged)
         printf("NOT CONVERGED: take these numbers as a preview, and go on with --resume and more --calls.\n");
     if (post.converged) state_remove(p);
