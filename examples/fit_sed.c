@@ -15,7 +15,7 @@
    posterior. With --model FILE a network of train_surrogate stands in for the solver all the way, and its gradients
    make --sampler nuts possible; in the end the solver is asked at some thousand draws how far the network was off. With
    --screen beside it, nested sampling's posterior is the exact solver's: the network only rules out points far below
-   the likelihood asked for.
+   the likelihood asked for, and an audit counts how often that was wrong.
 
    The problem is in fit_sed_model.h, the samplers are in fit_sed_samplers.h, and what is written and drawn in
    fit_sed_report.h; here are the options, and --calibrate. */
