@@ -104,7 +104,7 @@ build/bench_%: tests/bench_%.c build/flags
 FIT_DATA = examples/data/3hsp_j095507.csv
 FIT_MODEL = examples/models/ssc.safetensors
 fit: build/fit_sed tools
-	@build/fit_sed $(FIT_DATA) --redshift 0.557 --model $(FIT_MODEL) --sampler nested --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
+	@build/fit_sed $(FIT_DATA) --redshift 0.557 --model $(FIT_MODEL) --sampler nested --reweigh --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
 fit-solver: build/fit_sed tools
 	@build/fit_sed $(FIT_DATA) --redshift 0.557 --out build/fit_solver $(FIT_OPTIONS) || test $$? -eq 2
 

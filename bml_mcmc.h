@@ -109,9 +109,9 @@
    - region: uniform draws from balls around the known points (MLFriends, Buchner 2014, Stat. Comput. 26, 383) cut by
      ellipsoids around clusters. Both are 1.25 times what leaving out one point asks for. A missed share f of the best
      volume would cost f ln(1/f) nats in each nat of H, which is why the margin is ample.
-   - slices: hit-and-run in such an ellipsoid (Neal 2003, Ann. Stat. 31, 705), sweeps of n_dim orthogonal directions
-     from a known point, 3 + n_dim/12 of them and more when new points are found to remember their start. One sweep
-     loses 5 % of the shrinkage in 16 dimensions, the default less than 1 % (Gaussian targets, 400 live points).
+   - slices: hit-and-run in such an ellipsoid (Neal 2003, Ann. Stat. 31, 705) from a known point, along differences of
+     two others (ter Braak 2006, above): in a bent or branching region they lie along it more often than an ellipsoid's
+     axes. Sweeps of n_dim slices, 3 + n_dim/12 of them and more when new points are found to remember their start.
    Whichever costs fewer likelihoods per point is used, as measured, the other is tried again now and then. A 6-D
    problem with two modes takes some 60,000 likelihoods with 400 live points, an 8-D one 100,000, a 32-D Gaussian 10^7.
    The insertion-rank test (Fowlie, Handley & Su 2020, MNRAS 497, 5256) asks whether new points fall evenly among the
@@ -389,8 +389,6 @@ typedef struct bml_mcmc_nested_progress {
     double remaining;          /* share of the evidence that the live points could still hold */
     double efficiency;         /* points kept per evaluation in the last round */
     double log_volume;         /* ln X: share of the prior that is left */
-    double threshold;          /* a new point must have a ln likelihood above this: a callback that sees cheaply that
-                                  one has not may answer anything at or below it */
     uint64_t evaluations;
     size_t n_points;
     int pass;                  /* 0: the first run from the prior; 1...: dynamic passes */
@@ -453,6 +451,14 @@ BML_MCMC_DEF const char *bml_mcmc_nested_message(const bml_mcmc_nested *s);
 BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations);
 /* Evidence, weights and verdicts, at any time after the first round. NOT_STARTED, NO_MEMORY. */
 BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_result *result);
+/* The same points under another likelihood, log_likelihood[n_points] in the result's order, copied: a run with a cheap
+   likelihood becomes the posterior and the evidence of a dear one, asked once at each point (importance sampling with
+   the run's own volumes). result, unless NULL, and all later results, draws and summaries are of the new one, until the
+   next run or load; log_z_error has the scatter of the new weights in it. When NOT to trust it: an ess far below the
+   run's own; then the new posterior lies where the run has few points, and only a run of its own finds it. rank_p and
+   remaining stay those of the run. BAD_ARGUMENT, NAN, INFINITE; NO_SUPPORT: -infinity at all points; as above. */
+BML_MCMC_DEF int bml_mcmc_nested_reweigh(bml_mcmc_nested *s, bml_mcmc_nested_result *result,
+                                         const double *log_likelihood);
 /* theta[n][n_dim] and, unless NULL, log_likelihood[n] of n equally weighted posterior draws in random order (systematic
    resampling, Kitagawa 1996). More than the ESS repeats points. As a chain: { theta, NULL, n, 1, n_dim }. As above. */
 BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double *log_likelihood, size_t n,
@@ -2580,6 +2586,7 @@ struct bml_mcmc_nested {
     bml_mcmc_nested_progress report;  /* of the last whole round */
     double *sorted;                   /* result: [n][d + 3] theta, log L, weight; scratch */
     size_t sorted_n;
+    double *other;                    /* [sorted_n] log L that the result is to be weighed by; NULL: the run's own */
     char message[BML_MCMC__MESSAGE];
 };
 
@@ -2677,7 +2684,6 @@ static int bml_mcmc__try(bml_mcmc_nested *s, size_t n) {
 /* Tells the user where things stand; CANCELLED if so answered. */
 static int bml_mcmc__nested_report(bml_mcmc_nested *s) {
     s->report.evaluations = s->now.evaluations;
-    s->report.threshold = s->now.threshold;
     if (s->config.progress && s->config.progress(&s->report, s->config.progress_user))
         return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu evaluations",
                               (unsigned long long)s->now.evaluations);
@@ -3057,12 +3063,10 @@ static size_t bml_mcmc__region_draw(bml_mcmc_nested *s, size_t n, bml_mcmc_rng *
 
 /* >> nested sampling: slices
    A chain starts at a known point above the threshold, and stays above it: hit-and-run with shrinkage (Neal 2003, fig.
-   5), inside an ellipsoid of the region, whose chord is the first bracket. Directions come in orthogonal sets of d, a
-   sweep, which forgets the start of a round target altogether. Where x is in q(x) ellipsoids one of them is drawn for
-   each slice, and the move to y is taken with probability q(x)/q(y): the uniform density stays what it was. All chains
-   of a round take each likelihood together. */
-
-enum { BML_MCMC__MIRRORS = 3 };
+   5), inside an ellipsoid of the region, whose chord is the first bracket. Directions depend on the ellipsoid and the
+   known points alone, not on x; d of them are a sweep. Where x is in q(x) ellipsoids one of them is drawn for each
+   slice, and the move to y is taken with probability q(x)/q(y): the uniform density stays what it was. All chains of a
+   round take each likelihood together. */
 
 typedef struct bml_mcmc__slice {
     bml_mcmc_rng rng;
@@ -3070,32 +3074,29 @@ typedef struct bml_mcmc__slice {
     double a, b, t, log_l, tie;
 } bml_mcmc__slice;
 
-/* Direction number k of a set: k-th unit vector, mirrored in random planes. */
-static void bml_mcmc__direction(double *v, const double *mirror, int k, int d) {
-    int m, i;
-    for (i = 0; i < d; i++) v[i] = i == k;
-    for (m = 0; m < BML_MCMC__MIRRORS; m++) {
-        double along = 0;
-        for (i = 0; i < d; i++) along += mirror[m * d + i] * v[i];
-        for (i = 0; i < d; i++) v[i] -= 2 * along * mirror[m * d + i];
+/* Direction v of length one in ellipsoid c's metric, w = A v: the difference of two points of its cluster, where two
+   drawn at random are of it, or any. */
+static void bml_mcmc__direction(double *v, double *w, int c, const bml_mcmc__region *r, bml_mcmc_rng *rng) {
+    int d = r->d, k, i = bml_mcmc__below(rng, r->n), j = bml_mcmc__below(rng, r->n);
+    double norm = 0;
+    if (r->label[i] == c && r->label[j] == c) {
+        for (k = 0; k < d; k++) v[k] = r->x[i * d + k] - r->x[j * d + k];
+        bml_mcmc__lower_times(w, r->EA + c * d * d, v, d);
+        for (k = 0; k < d; k++) norm += w[k] * w[k];
     }
+    for (; !(norm > 0);) /* other clusters; the same point twice */
+        for (k = 0; k < d; k++) w[k] = bml_mcmc_rng_normal(rng), norm += w[k] * w[k];
+    for (k = 0; k < d; k++) w[k] /= sqrt(norm);
+    bml_mcmc__lower_times(v, r->EL + c * d * d, w, d);
 }
 
-/* Direction v and bracket [a, b] of the next slice through x, within an ellipsoid and the cube. mirror[MIRRORS][d]. */
-static void bml_mcmc__slice_begin(bml_mcmc__slice *c, double *v, double *mirror, const double *x,
-                                  const bml_mcmc__region *r) {
-    int d = r->d, k, m, pick = 0;
+/* Direction v and bracket [a, b] of the next slice through x, within an ellipsoid and the cube. */
+static void bml_mcmc__slice_begin(bml_mcmc__slice *c, double *v, const double *x, const bml_mcmc__region *r) {
+    int d = r->d, k, pick = 0;
     double *z = r->scratch + 3 * d, *w = r->scratch + 2 * d, along = 0, r2;
-    for (m = 0; c->step % d == 0 && m < BML_MCMC__MIRRORS; m++) { /* a new set */
-        double sum = 0;
-        for (k = 0; k < d; k++)
-            mirror[m * d + k] = bml_mcmc_rng_normal(&c->rng), sum += mirror[m * d + k] * mirror[m * d + k];
-        for (k = 0; k < d; k++) mirror[m * d + k] /= sqrt(sum);
-    }
     c->q = bml_mcmc__count_ellipsoids(r, x, BML_MCMC__SLICE_ROOM, -1, &pick);
     bml_mcmc__count_ellipsoids(r, x, BML_MCMC__SLICE_ROOM, bml_mcmc__below(&c->rng, c->q > 0 ? c->q : 1), &pick);
-    bml_mcmc__direction(w, mirror, c->step % d, d);
-    bml_mcmc__lower_times(v, r->EL + pick * d * d, w, d);
+    bml_mcmc__direction(v, w, pick, r, &c->rng);
     for (k = 0; k < d; k++) r->scratch[k] = x[k] - r->mean[pick * d + k];
     bml_mcmc__lower_times(z, r->EA + pick * d * d, r->scratch, d);
     for (k = 0, r2 = 0; k < d; k++) along += w[k] * z[k], r2 += z[k] * z[k];
@@ -3174,18 +3175,17 @@ static void bml_mcmc__check_sweeps(bml_mcmc_nested *s) {
     s->now.jumps = 0;
 }
 
-/* n chains from different points of the region, if it has so many; x, theta, v: [n][d], mirror: [n][MIRRORS][d]. */
+/* n chains from different points of the region, if it has so many; x, theta, v: [n][d]. */
 static int bml_mcmc__slice_run(bml_mcmc_nested *s, bml_mcmc__slice *chain, double *x, int n) {
     const bml_mcmc__region *r = &s->region;
     int d = r->d, i, k, steps = (int)s->now.sweeps * d, status = BML_MCMC_OK;
-    double *theta = x + n * d, *v = theta + n * d, *mirror = v + n * d, *y = mirror + n * BML_MCMC__MIRRORS * d;
+    double *theta = x + n * d, *v = theta + n * d, *y = v + n * d;
     for (;;) {
         size_t batch = 0;
         for (i = 0; i < n; i++) {
             bml_mcmc__slice *c = chain + i;
             if (c->step == steps) continue;
-            if (!c->shrinks) bml_mcmc__slice_begin(c, v + i * d, mirror + i * BML_MCMC__MIRRORS * d, x + i * d, r),
-                c->shrinks = 1;
+            if (!c->shrinks) bml_mcmc__slice_begin(c, v + i * d, x + i * d, r), c->shrinks = 1;
             c->t = c->a + (c->b - c->a) * bml_mcmc_rng_uniform(&c->rng);
             for (k = 0; k < d; k++) {
                 double at = x[i * d + k] + c->t * v[i * d + k];
@@ -3215,7 +3215,7 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, size_t want) {
     int n = (int)want, status = BML_MCMC_OK;
     bml_mcmc_rng shared = bml_mcmc__stream(s->config.seed, 0xFFFFFFFEu, (uint32_t)s->now.round,
                                            (uint32_t)(s->now.round >> 32));
-    double *x = bml_mcmc__doubles(want * D, 4 + BML_MCMC__MIRRORS), *cube = bml_mcmc__doubles(D, 1);
+    double *x = bml_mcmc__doubles(want * D, 4), *cube = bml_mcmc__doubles(D, 1);
     bml_mcmc__slice *chain = (bml_mcmc__slice *)bml_mcmc__alloc(want, 1, sizeof *chain);
     if (!x || !chain || !cube || bml_mcmc__trials(s, want))
         status = bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%d chains", n);
@@ -3431,6 +3431,12 @@ static int bml_mcmc__round(bml_mcmc_nested *s) {
    Fowlie, Handley & Su 2021 for plateaus, whose points die one by one). ln X_i = -sum 1/n_j; Z by the trapezoid rule;
    its error from 200 runs through the t_i. */
 
+/* The volume that point i stands for, in units of X_(i-1): half of the intervals on both sides, the ends all of theirs.
+   step[n]: 1/n_i. */
+static double bml_mcmc__point_volume(const double *step, size_t i, size_t n) {
+    return -expm1(-step[i]) * (i ? 0.5 : 1) + exp(-step[i]) * (i < n - 1 ? -0.5 * expm1(-step[i + 1]) : 1);
+}
+
 /* s->sorted = theta [n][d], log L [n], weight [n], 1/n_i [n]; *r filled but for its pointers' uses. */
 static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     size_t D = (size_t)s->config.n_dim, n = (size_t)s->now.n_points, i, born = 0;
@@ -3469,11 +3475,8 @@ static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     r->log_z = top + log(z), r->information = -r->log_z;
     r->log_z_error = sqrt((sims2 > sims * sims ? sims2 - sims * sims
                            : 0) * BML_MCMC__SIMULATIONS / (BML_MCMC__SIMULATIONS - 1.0));
-    /* a point weighs half of the intervals on both sides, the ends all of theirs */
     for (i = 0, log_x = 0; i < n; i++) {
-        double above = -expm1(-step[i]) * (i ? 0.5 : 1),
-            below = exp(-step[i]) * (i < n - 1 ? -0.5 * expm1(-step[i + 1]) : 1);
-        double share = exp(log_l[i] + log_x - r->log_z) * (above + below);
+        double share = exp(log_l[i] + log_x - r->log_z) * bml_mcmc__point_volume(step, i, n);
         log_x -= step[i];
         weight[i] = log_l[i] > -DBL_MAX ? share : 0;
         sum2 += weight[i] * weight[i];
@@ -3502,6 +3505,32 @@ static double bml_mcmc__ks_uniform(double *x, size_t n) {
 
 /* The whole run at once finds what is always wrong, its pieces of live_points find what is wrong for a while; the
    smaller p-value counts, corrected for the number of looks. */
+
+/* The result of bml_mcmc__evidence under s->other: the points keep their volumes. The new weights differ from the old by
+   more than the volumes' errors; that part of the error of ln Z is the delta method's for a mean of ratios. */
+static int bml_mcmc__other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+    size_t n = s->sorted_n, i;
+    double *log_l = s->sorted + n * (size_t)s->config.n_dim, *weight = log_l + n, *step = weight + n, *share = step + n,
+        log_x = 0, top = -BML_MCMC__INF, z = 0, sum2 = 0, moved = 0;
+    for (i = 0; i < n; i++) {
+        share[i] = s->other[i] + log_x + log(bml_mcmc__point_volume(step, i, n));
+        log_x -= step[i];
+        top = share[i] > top ? share[i] : top;
+    }
+    if (top == -BML_MCMC__INF) return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points");
+    for (i = 0; i < n; i++) z += exp(share[i] - top);
+    r->log_z = top + log(z), r->information = -r->log_z;
+    for (i = 0; i < n; i++) {
+        double w = exp(share[i] - r->log_z);
+        moved += (w - weight[i]) * (w - weight[i]), sum2 += w * w;
+        if (w > 0) r->information += w * s->other[i];
+        log_l[i] = s->other[i], weight[i] = w;
+    }
+    r->log_z_error = sqrt(r->log_z_error * r->log_z_error + moved);
+    r->ess = 1 / sum2;
+    return BML_MCMC_OK;
+}
+
 static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
     size_t n = (size_t)s->now.n_points, i, used = 0, K = (size_t)s->config.live_points, pieces = 0;
     double *x = bml_mcmc__doubles(n + 1, 1), p, worst = 1;
@@ -3535,6 +3564,7 @@ BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_
     if (s->order[s->n_live - 1].log_l == -DBL_MAX)
         return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points so far");
     if ((status = bml_mcmc__evidence(s, r)) != BML_MCMC_OK ||
+        (s->other && (status = bml_mcmc__other_evidence(s, r)) != BML_MCMC_OK) ||
         (status = bml_mcmc__rank_test(s, &r->rank_p)) != BML_MCMC_OK)
         return status;
     r->rank_ok = r->rank_p >= 0.001;
@@ -3547,6 +3577,29 @@ BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_
     for (i = 0; i < s->sorted_n && r->log_likelihood[i] == -DBL_MAX; i++)
         s->sorted[s->sorted_n * (size_t)c->n_dim + i] = -BML_MCMC__INF;
     return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_reweigh(bml_mcmc_nested *s, bml_mcmc_nested_result *result, const double *log_l) {
+    bml_mcmc_nested_result r;
+    double *other;
+    size_t i;
+    int status;
+    if (!s || !log_l) return BML_MCMC_BAD_ARGUMENT;
+    if ((status = bml_mcmc_nested_get_result(s, &r)) != BML_MCMC_OK) return status;
+    for (i = 0; i < r.n_points; i++) {
+        if (log_l[i] < BML_MCMC__INF) continue;
+        return bml_mcmc__fail(s->message, log_l[i] != log_l[i] ? BML_MCMC_NAN : BML_MCMC_INFINITE,
+                              "new log-likelihood of point %llu", (unsigned long long)i);
+    }
+    if (!(other = bml_mcmc__doubles(r.n_points, 1)))
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu points", (unsigned long long)r.n_points);
+    memcpy(other, log_l, sizeof(double) * r.n_points);
+    BML_MCMC_FREE(s->other);
+    s->other = other;
+    if ((status = bml_mcmc_nested_get_result(s, result ? result : &r)) == BML_MCMC_OK) return status;
+    BML_MCMC_FREE(s->other);
+    s->other = NULL;
+    return status;
 }
 
 /* The next dynamic pass covers the part of the run that matters (Higson et al. 2019, eq. 12-14): for the error of ln Z
@@ -3578,6 +3631,8 @@ BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
     if (!s) return BML_MCMC_BAD_ARGUMENT;
     if (s->refused) return s->refused;
     s->message[0] = 0;
+    BML_MCMC_FREE(s->other);
+    s->other = NULL;
     for (start = s->now.evaluations;;) {
         if (s->now.pass_over) {
             if ((status = bml_mcmc_nested_get_result(s, &r)) != BML_MCMC_OK) return status;
@@ -3717,6 +3772,7 @@ BML_MCMC_DEF void bml_mcmc_nested_free(bml_mcmc_nested *s) {
     bml_mcmc__region_free(&s->region);
     BML_MCMC_FREE((void *)(size_t)s->config.wrapped);
     BML_MCMC_FREE(s->point), BML_MCMC_FREE(s->jump), BML_MCMC_FREE(s->order), BML_MCMC_FREE(s->sorted);
+    BML_MCMC_FREE(s->other);
     BML_MCMC_FREE(s->trial_cube), BML_MCMC_FREE(s->trial_theta), BML_MCMC_FREE(s->trial_log_l), BML_MCMC_FREE(s);
 }
 
@@ -3798,8 +3854,8 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
     bytes = 8 * n * (2 * D + BML_MCMC__EXTRA);
     if (!(point = (double *)BML_MCMC_MALLOC(bytes)))
         return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu points", (unsigned long long)n);
-    BML_MCMC_FREE(s->point);
-    s->point = point, s->capacity = n;
+    BML_MCMC_FREE(s->point), BML_MCMC_FREE(s->other);
+    s->point = point, s->capacity = n, s->other = NULL;
     memcpy(point, at, bytes);
     at = (unsigned char *)(size_t)buffer + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1);
     bml_mcmc__words(&at, &s->now, sizeof s->now / 8, 1);

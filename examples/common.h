@@ -5,6 +5,7 @@
      numbers     read_real, read_integer: the whole text must be a number, and finite
      text        text_open, text_line, split: tables, line by line
      options     one table of struct option_row gives parsing, checking, --help and the settings in run.json
+     threads     thread_number, threads_or_all: the same with and without OpenMP
      progress    a bar with the time left, on terminals only
      files       out_folder, out_begin, out_commit: a file appears whole or not at all
      formats     json_..., run_write (run.json), npy_write, csv_write
@@ -35,6 +36,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #if defined(__GNUC__) || defined(__clang__)
 #define COMMON_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -421,6 +425,26 @@ static inline int options_parse(int argc, char **argv, const option_row *options
     if (first != OPTIONS_HELP) return first;
     options_help(stdout, options, usage, about);
     exit(0);
+}
+
+/* ==== threads ===================================================================================================== */
+
+/* Of this thread, within a parallel loop; 0 elsewhere. */
+static inline int thread_number(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/* asked, or all where that is 0; one without OpenMP. */
+static inline int threads_or_all(long asked) {
+#ifdef _OPENMP
+    return asked ? (int)asked : omp_get_max_threads();
+#else
+    return (void)asked, 1;
+#endif
 }
 
 /* ==== time and progress =========================================================================================== */
@@ -1035,15 +1059,18 @@ static inline int plot_end(out_file *o, const char *dir, const char *name, char 
     return error_set(err, "%.300s: gnuplot failed on %s", to, script);
 }
 
-/* Up to three round numbers inside (lo, hi), at the least two where that can be: "set <axis>tics (...)". */
+/* Up to three round numbers inside (lo, hi), two where three would run into each other, at the least two where that can
+   be: "set <axis>tics (...)". */
 static inline void plot_ticks(FILE *f, const char *axis, double lo, double hi) {
     static const double steps[] = {1, 2, 4, 5};
+    enum { ROOM = 20 }; /* characters below a panel */
     double unit = pow(10, floor(log10(hi - lo)) - 1), step = unit, first = lo, margin = 0.03 * (hi - lo);
-    int k, n = 4;
-    for (k = 0; n > 3; k++) {
+    int k, n = 4, wide = 0;
+    for (k = 0; n > 3 || (n == 3 && 3 * (wide + 1) > ROOM); k++) {
         step = unit * steps[k % 4] * (k < 4 ? 1 : k < 8 ? 10 : 100);
         first = ceil((lo + margin) / step) * step;
         n = first > hi - margin ? 0 : 1 + (int)((hi - margin - first) / step);
+        wide = snprintf(NULL, 0, "%g", first + step);
     }
     fprintf(f, "set %stics (", axis);
     for (k = 0; k < n; k++) {

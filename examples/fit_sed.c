@@ -14,8 +14,8 @@
    With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the
    posterior. With --model FILE a network of train_surrogate stands in for the solver all the way, and its gradients
    make --sampler nuts possible; in the end the solver is asked at some thousand draws how far the network was off. With
-   --screen beside it, nested sampling's posterior is the exact solver's: the network only rules out points far below
-   the likelihood asked for, and an audit counts how often that was wrong.
+   --reweigh beside nested sampling the solver weighs all points of the network's run, and posterior and evidence are the
+   solver's.
 
    The problem is in fit_sed_model.h, the samplers are in fit_sed_samplers.h, and what is written and drawn in
    fit_sed_report.h; here are the options, and --calibrate. */
@@ -29,9 +29,6 @@
 #include "sed.h"
 #include "surrogate.h"
 #include "device.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #include "fit_sed_model.h"
 #include "fit_sed_samplers.h"
 #include "fit_sed_report.h"
@@ -231,9 +228,9 @@ int main(int argc, char **argv) {
          .choice = &opt.outside,
          .value = "refuse|solve",
          .help = "where the model was not trained: probability 0, or the solver"},
-        {.name = "screen",
-         .flag = &opt.screen,
-         .help = "nested: the model only rules points out; the solver judges the others"},
+        {.name = "reweigh",
+         .flag = &opt.reweigh,
+         .help = "nested: the solver weighs all points of the model's run: posterior and ln Z are its own"},
         {.name = "model-error", .flag = &opt.model_error, .help = "add the model's own error to the data's"},
         {.name = "draws",
          .integer = &opt.draws,
@@ -307,8 +304,8 @@ int main(int argc, char **argv) {
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     if (opt.steps == 0) opt.steps = opt.model ? 20000 : 6000;
     if (opt.sampler == SAMPLER_NUTS && !opt.model) fail("fit_sed: --sampler nuts needs gradients: give --model");
-    if (opt.screen && (!opt.model || opt.sampler != SAMPLER_NESTED))
-        fail("fit_sed: --screen needs --model and --sampler nested");
+    if (opt.reweigh && (!opt.model || opt.sampler != SAMPLER_NESTED))
+        fail("fit_sed: --reweigh needs --model and --sampler nested");
     if (opt.device == DEVICE_CUDA && opt.sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
     set_up(&p, &opt, argv[first]);

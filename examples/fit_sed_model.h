@@ -41,7 +41,7 @@ enum { NET_ROWS = 24 }; /* parameter rows that go through the network together *
 
 typedef struct options {
     double redshift;
-    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error, screen, resume, device;
+    int grid, systematic_scatter, sampler, moves, quiet, ssa, pairs, outside, model_error, reweigh, resume, device;
     long walkers, steps, burn, live, sweeps, calls, threads, draws, calibrate;
     uint64_t seed;
     double confidence, min_ess, evidence_error;
@@ -67,12 +67,6 @@ typedef struct memory {
     double best;
 } memory;
 
-/* --screen: nested sampling wants ln likelihoods above the threshold; what the network said of the others. */
-typedef struct screening {
-    double threshold, best; /* best: of the solver, so far */
-    long asked, ruled_out, audited, wrong; /* wrong: audited points that the solver puts above the threshold */
-} screening;
-
 typedef struct problem {
     const options *opt;
     sed_table sed;
@@ -92,7 +86,7 @@ typedef struct problem {
     uint64_t evaluations;        /* of nested sampling, those before a --resume too */
     surrogate net;               /* --model; net.net is NULL without */
     net_desk *desk;              /* [threads] */
-    screening screen;            /* --screen */
+    int solver_judges;           /* --reweigh, once the network's run is over */
     double *log10_x;             /* [sed.n] of the points, comoving, for delta = 1 */
     double log10_area;           /* log10 of (nu F_nu)/(x^2 n R delta^4) */
     double *dex;                 /* [dex_rows][sed.n] log10 fluxes of the call under way */
@@ -107,14 +101,6 @@ typedef struct problem {
 } problem;
 
 /* ==== the model =================================================================================================== */
-
-static int thread_number(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
 
 /* All parameters from the free ones. */
 static void expand(double *full, const problem *p, const double *theta) {
@@ -444,43 +430,8 @@ static long net_rows(double *lp, double *dex, const double *theta, int n, int n_
 
 /* ==== evaluate: which of them is asked ============================================================================ */
 
-enum { AUDIT = 50 }; /* every 50th of the points that are ruled out is asked of the solver all the same */
-
-/* The network must put a point this far, in ln likelihood, below what nested sampling asks for. Errors of the fluxes
-   that add up to e of the data's errors move chi^2 by 2 e chi, so that the margin grows with chi; e is 0.1 where the
-   report of a run with the network alone gives 0.5 for its error in ln likelihood, and here there is room for seven
-   times as much. */
-static double screen_margin(const screening *s) {
-    return 2 + (s->best > s->threshold ? sqrt(s->best - s->threshold) : 0);
-}
-
-/* solver_rows, but points that the network rules out get none (-inf). */
-static long screened_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
-    screening *s = &p->screen;
-    const double margin = screen_margin(s);
-    double *net = malloc((size_t)n * sizeof *net), full[N_PAR];
-    unsigned char *audited = calloc((size_t)n, 1);
-    if (!net || !audited) fail("fit_sed: out of memory");
-    memcpy(net, lp, (size_t)n * sizeof *net);
-    s->asked += net_rows(net, dex, theta, n, n_dim, p);
-    for (int i = 0; i < n; i++) {
-        expand(full, p, theta + i * n_dim);
-        if (!(net[i] < s->threshold - margin) || net_outside(p, full)) continue;
-        if (++s->ruled_out % AUDIT == 0) audited[i] = 1;
-        else lp[i] = -HUGE_VAL;
-    }
-    const long calls = solver_rows(lp, dex, theta, n, n_dim, p);
-    for (int i = 0; i < n; i++) {
-        s->best = fmax(s->best, lp[i]);
-        s->audited += audited[i], s->wrong += audited[i] && lp[i] > s->threshold;
-    }
-    free(net);
-    free(audited);
-    return calls;
-}
-
 /* 1: posteriors are the network's, not the solver's. */
-static int by_network(const problem *p) { return p->net.net && !p->opt->screen; }
+static int by_network(const problem *p) { return p->net.net && !p->solver_judges; }
 
 /* ln likelihoods, and with_prior = 1 ln posteriors, of n points. */
 static void evaluate(double *lp, const double *theta, int n, int n_dim, problem *p, int with_prior) {
@@ -489,9 +440,7 @@ static void evaluate(double *lp, const double *theta, int n, int n_dim, problem 
         const double *at = theta + from * n_dim;
         for (int i = 0; i < count; i++)
             lp[from + i] = with_prior ? bml_mcmc_prior_log_density(p->prior, at + i * n_dim) : 0;
-        p->calls += (by_network(p) ? net_rows
-                     : p->net.net  ? screened_rows
-                                   : solver_rows)(lp + from, p->dex, at, count, n_dim, p);
+        p->calls += (by_network(p) ? net_rows : solver_rows)(lp + from, p->dex, at, count, n_dim, p);
         for (int i = 0; p->remember && i < count; i++)
             if (lp[from + i] > -HUGE_VAL) remember(p, at + i * n_dim, p->dex + i * p->sed.n, lp[from + i]);
     }
@@ -625,17 +574,12 @@ static void set_up(problem *p, const options *opt, const char *file) {
     char err[ERROR_SIZE];
     memset(p, 0, sizeof *p);
     p->opt = opt;
-    p->learned.best = p->screen.threshold = p->screen.best = -HUGE_VAL;
+    p->learned.best = -HUGE_VAL;
     p->warmth = 1;
     if (sed_read(&p->sed, file, opt->confidence, err)) fail("%s", err);
     fix_parameters(p);
     make_prior(p);
-    p->threads = (int)opt->threads;
-#ifdef _OPENMP
-    if (p->threads == 0) p->threads = omp_get_max_threads();
-#else
-    p->threads = 1;
-#endif
+    p->threads = threads_or_all(opt->threads);
     p->dex_rows = 4000000 / p->sed.n;
     if (p->dex_rows > 4096) p->dex_rows = 4096;
     if (p->dex_rows < p->threads) p->dex_rows = p->threads;

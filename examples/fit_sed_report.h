@@ -309,7 +309,7 @@ static void print_table(const problem *p, const posterior *post, const best_poin
         printf("%ld steps of %d walkers; ", (long)post->chain.n_steps, info.n_walkers);
     } else if (post->markov) printf("%ld draws of %d NUTS chains; ", (long)post->chain.n_steps, post->chain.n_walkers);
     else printf("ln Z = %.2f +- %.2f, fluxes in dex; ", post->log_z, post->log_z_error);
-    printf("%ld %s calls, %ld of them sampling; %.1f s\n", p->calls, by_network(p) ? "network" : "solver", post->calls,
+    printf("%ld %s calls, %ld of them sampling; %.1f s\n", p->calls, p->net.net ? "network" : "solver", post->calls,
            seconds);
     printf("effective samples per 1000 calls of the sampling: %.1f\n", 1000 * least_ess(post, p) / (double)post->calls);
 }

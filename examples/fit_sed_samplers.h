@@ -374,7 +374,6 @@ static void sample_ensemble(posterior *post, problem *p) {
 /* One line instead of a bar: how far nested sampling has to go is not known beforehand. */
 static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
     problem *p = user;
-    p->screen.threshold = now->threshold;
     p->evaluations = now->evaluations;
     if (!p->opt->quiet && isatty(2))
         fprintf(stderr, "\rln Z %.2f +- %.2f, remaining %.2g, %.0f solver calls, %.1f %% kept \033[K", now->log_z,
@@ -382,15 +381,30 @@ static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
     return interrupted;
 }
 
-/* What --screen did. A share of wrongly ruled out points shifts ln Z by about the information, some 20 nats, times
-   three trials a kept one, times that share: one in a thousand is still below the error of ln Z. */
-static void tell_screening(posterior *post, const problem *p) {
-    const screening *s = &p->screen;
-    printf("the network ruled out %ld of %ld points; the solver, asked about %ld of those, would have kept %ld\n",
-           s->ruled_out, s->asked, s->audited, s->wrong);
-    if (1000 * s->wrong <= s->audited) return;
+/* --reweigh: the solver's likelihood at all points of the network's run, and its posterior and evidence from them. The
+   points lie all over the prior, densest where the network puts the peak: what it wrongly holds for hopeless shows as a
+   few points that weigh too much. */
+static void reweigh(posterior *post, bml_mcmc_nested_result *r, problem *p) {
+    const long network_calls = p->calls;
+    const double before = r->log_z, ess = r->ess;
+    double *ln_l = malloc(r->n_points * sizeof *ln_l), begin = seconds_now(), heaviest = 0;
+    if (!ln_l) fail("fit_sed: out of memory");
+    p->solver_judges = 1;
+    for (size_t from = 0; from < r->n_points; from += 65536) {
+        const size_t count = r->n_points - from < 65536 ? r->n_points - from : 65536;
+        log_likelihood(ln_l + from, r->theta + from * (size_t)p->n_free, (int)count, p->n_free, p);
+    }
+    if (bml_mcmc_nested_reweigh(post->nested, r, ln_l)) fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
+    for (size_t i = 0; i < r->n_points; i++) heaviest = fmax(heaviest, r->weight[i]);
+    printf("weighed again by the solver, %ld calls, %.1f s: ln Z %.2f -> %.2f, effective samples %.0f -> %.0f, the "
+           "heaviest point %.2g %%\n",
+           p->calls - network_calls, seconds_now() - begin, before, r->log_z, ess, r->ess, 100 * heaviest);
+    p->calls = network_calls;
+    free(ln_l);
+    if (2 * r->ess > ess) return;
     post->converged = 0;
-    printf("that is too many: the network is not good enough here, take the solver alone (no --model)\n");
+    printf("the network is NOT good enough where the heaviest points are: take more --live points, the solver (no "
+           "--model),\nor a network trained longer\n");
 }
 
 static void keep_nested(bml_mcmc_nested *s, const problem *p) {
@@ -438,17 +452,18 @@ static void sample_nested(posterior *post, problem *p) {
     bml_mcmc_nested_result r;
     int status = bml_mcmc_nested_create(&post->nested, &config), d = p->n_free;
     size_t n;
+    p->solver_judges = 0;
     if (!status) status = run_nested(post->nested, p);
     if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
     post->converged = !status;
-    if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r) ||
-        bml_mcmc_nested_summary(post->nested, post->summary))
+    if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r))
         fail("fit_sed: %s %s", bml_mcmc_strerror(status), bml_mcmc_nested_message(post->nested));
+    if (opt->reweigh) reweigh(post, &r, p);
+    if (bml_mcmc_nested_summary(post->nested, post->summary)) fail("fit_sed: out of memory");
     if (!r.rank_ok) {
         post->converged = 0;
         printf("the insertion-rank test failed (p = %.2g): do not trust ln Z\n", r.rank_p);
     }
-    if (opt->screen) tell_screening(post, p);
     post->log_z = r.log_z, post->log_z_error = r.log_z_error, post->calls = p->calls;
     n = r.ess > 1000 ? (size_t)r.ess : 1000;
     post->own = malloc(n * (size_t)(d + 1) * sizeof(double));

@@ -39,14 +39,6 @@ typedef struct session {
     double start;    /* time */
 } session;
 
-static int thread_number(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
 /* ==== setting up ================================================================================================== */
 
 static void load_absorption(session *s) {
@@ -142,6 +134,8 @@ static void apply_prior(session *s) {
         if (row_of[k]) fail("%s: '%s' has a prior already, in line %ld", where, p->par[k].name, row_of[k]->line);
         if (!p->par[k].free) fail("%s: '%s' is held by --fix: it takes no prior", where, p->par[k].name);
         row_of[k] = row;
+        if (p->par[k].log && (row->lower < row->upper ? row->lower : row->mean) < 0)
+            fail("%s: '%s' cannot be negative", where, p->par[k].name);
         p->par[k].lo = row->lower < row->upper ? row->lower : row->mean - 6 * row->sd;
         p->par[k].hi = row->lower < row->upper ? row->upper : row->mean + 6 * row->sd;
         p->par[k].log = row->kind == PRIOR_LOG_UNIFORM;
@@ -160,12 +154,7 @@ static void apply_prior(session *s) {
 
 static void load_problem(session *s) {
     char err[ERROR_SIZE];
-    int n = (int)s->opt->threads;
-#ifdef _OPENMP
-    if (n == 0) n = omp_get_max_threads();
-#else
-    n = 1;
-#endif
+    const int n = threads_or_all(s->opt->threads);
     s->threads = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
     if (xray_problem_init(&s->problem, &s->model, s->data, s->n_data, s->opt->statistic, err)) fail("%s", err);
     apply_fixes(s);

@@ -7,9 +7,6 @@
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { N_PAR = 6, N_X = 500, CHUNK = 256 };
 static const double floor_y = -30;
@@ -42,11 +39,8 @@ static void solve(chunk *c, bml_ssc_blob **blobs, const bml_ssc_source *model, c
 #pragma omp parallel for schedule(dynamic) num_threads(threads) private(k)
 #endif
     for (i = 0; i < c->n; i++) {
-        bml_ssc_blob *blob = blobs[0];
+        bml_ssc_blob *blob = blobs[thread_number()];
         bml_ssc_source source = *model;
-#ifdef _OPENMP
-        blob = blobs[omp_get_thread_num()];
-#endif
         bml_ssc_source_from_row(&source, c->row[i]);
         c->status[i] = bml_ssc_solve(blob, &source);
         if (!c->status[i]) c->status[i] = bml_ssc_spectrum(c->y[i], log10_x, N_X, blob, BML_SSC_TOTAL);
@@ -112,11 +106,7 @@ int main(int argc, char **argv) {
     model.t_end = t_end;
     model.self_absorption = ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
     model.pair_production = gg;
-#ifdef _OPENMP
-    if (threads == 0) threads = omp_get_max_threads();
-#else
-    threads = 1;
-#endif
+    threads = threads_or_all(threads);
     blobs = calloc((size_t)threads, sizeof *blobs);
     if (!c || !blobs || bml_ssc_create(&tables, &config)) fail("ssc_sed: out of memory");
     for (i = 0; i < threads; i++)

@@ -15,9 +15,6 @@
 #include "bml_nn.h"
 #include "surrogate.h"
 #include "device.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { ANN, GRU, LSTM, MLP };
 enum { TRAIN, VALIDATE, TEST };
@@ -709,11 +706,7 @@ static void settle(options *opt) {
     const struct recipe *r = &recipes[opt->net];
     if (opt->n == 0) opt->n = r->n;
     if (opt->epochs == 0) opt->epochs = r->epochs;
-#ifdef _OPENMP
-    if (opt->threads == 0) opt->threads = omp_get_max_threads();
-#else
-    opt->threads = 1;
-#endif
+    opt->threads = threads_or_all(opt->threads);
     if (opt->data.n && opt->net == MLP)
         fail("train_surrogate: --data: the net 'mlp' learns the solver's components; tables are for ann, gru and lstm");
     if (opt->against.n > NETS_MAX) fail("train_surrogate: --against: %d files at most", (int)NETS_MAX);

@@ -150,11 +150,7 @@ static inline int xray_judge(xray_verdict *verdict, const xray_judging *g, int n
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) reduction(+ : bad)
 #endif
     for (int i = 0; i < n; i++) {
-        int thread = 0;
-#ifdef _OPENMP
-        thread = omp_get_thread_num();
-#endif
-        if (!no_memory) bad += xray_judge_one(&verdict[i], &room[thread], g, (size_t)i) != 0;
+        if (!no_memory) bad += xray_judge_one(&verdict[i], &room[thread_number()], g, (size_t)i) != 0;
     }
     for (int t = 0; t < threads && room; t++) xray_judge_room_free(&room[t]);
     free(room);

@@ -32,9 +32,6 @@
 #define XRAY_NET_H
 #include "bml_nn.h"
 #include "xray_fit.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 /* Inverse of the normal distribution (Acklam's rational start, one step of Halley): relative error below 1e-14. */
 static inline double xray_probit(double p) {
@@ -628,12 +625,8 @@ static inline void xray_posterior_target(double *out, const double *z, int n, in
     for (int i = 0; i < n; i++) {
         const double *at = z + (size_t)i * (size_t)d;
         double theta[XRAY_MAX_FREE], v, log_prior = 0;
-        int thread = 0;
-#ifdef _OPENMP
-        if (p->threads > 1) thread = omp_get_thread_num();
-#endif
         xray_theta_from_z(theta, p->prior, at, 1, d);
-        v = xray_evaluate(p->fitter[thread], theta);
+        v = xray_evaluate(p->fitter[p->threads > 1 ? thread_number() : 0], theta);
         for (int k = 0; k < d; k++) log_prior -= 0.5 * at[k] * at[k] + 0.91893853320467274;
         out[i] = v < (double)INFINITY ? log_prior - 0.5 * v : -(double)INFINITY;
     }

@@ -47,11 +47,7 @@ static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter
 #pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : bad)
 #endif
     for (long i = 0; i < (long)n; i++) {
-#ifdef _OPENMP
-        xray_fitter *f = fitter[omp_get_thread_num()];
-#else
-        xray_fitter *f = fitter[0];
-#endif
+        xray_fitter *f = fitter[thread_number()];
         double u[XRAY_MAX_FREE], theta[XRAY_MAX_FREE];
         bml_mcmc_rng rng;
         bml_mcmc_rng_init(&rng, seed, ((uint64_t)1 << 40) + first + (uint64_t)i);

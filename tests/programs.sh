@@ -332,13 +332,10 @@ with_net() { # DIR OPTIONS...: a short run with the shipped network, in the arra
 with_net "$scratch/with_net"
 ends "fit_sed --model" 2 "${command[@]}"
 check "fit_sed --model asks the solver in the end" grep -q '^the solver at [0-9]* of these draws' "$scratch/stdout"
-# What the network rules out the solver would have thrown away: the same points are kept, to the bit.
-for which in "" --screen; do
-    ends "fit_sed --sampler nested $which, cut short" 2 build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --live 10 --calls 1500 \
-        --threads 1 --quiet ${which:+--model examples/models/ssc.safetensors} $which --out "$scratch/judged$which"
-done
-check "fit_sed --screen tells what was ruled out" grep -q '^the network ruled out [1-9][0-9]* of [0-9]* points; .* have kept 0$' "$scratch/stdout"
-check "fit_sed --screen: the samples of the solver alone" cmp "$scratch/judged/chain.npy" "$scratch/judged--screen/chain.npy"
+ends "fit_sed --reweigh, cut short" 2 build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --live 10 --calls 1500 \
+    --threads 1 --quiet --model examples/models/ssc.safetensors --reweigh --out "$scratch/judged"
+check "fit_sed --reweigh: the solver judges every point" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
+check "fit_sed --reweigh: the solver is not asked twice" awk '/^the solver at/ {n++} END {exit n > 0}' "$scratch/stdout"
 with_net "$scratch/again" --compare "$scratch/with_net"
 ends "fit_sed --compare" 2 "${command[@]}"
 check "fit_sed --compare: the same run, no difference" awk 'NF == 5 && $4 == 0 && $5 > 0.99 && $5 < 1.01 {n++} END {exit n != 8}' "$scratch/stdout"
@@ -355,8 +352,8 @@ refuse_net "a model that is text" 'one.csv: ' --model "$scratch/one.csv"
 refuse_net "--compare with no results" 'run.json: No such file' --compare "$scratch"
 refuse_net "--compare with other free parameters" 'no fit of the same free parameters' --compare "$scratch/with_net" --fix p=2.2
 refuses "fit_sed: --sampler nuts without gradients" 'give --model' build/fit_sed examples/data/3hsp_j095507.csv --sampler nuts --out "$fit"
-refuses "fit_sed: --screen without a network" '--screen needs' build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --screen --out "$fit"
-refuse_net "--screen with an ensemble" '--screen needs' --screen
+refuses "fit_sed: --reweigh without a network" '--reweigh needs' build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --reweigh --out "$fit"
+refuse_net "--reweigh with an ensemble" '--reweigh needs' --reweigh
 refuse_net "--resume where nothing was left" 'state.bin: No such file' --out "$scratch/net" --resume
 refuse_net "--resume of another run" 'saved with other settings: seed' --out "$scratch/with_net" --seed 2 --resume
 

@@ -484,31 +484,56 @@ static void threaded(double *l, const double *x, int n, int d, void *user) {
     for (int i = 0; i < n; i++) rosenbrock(l + i, x + i * d, 1, d, user);
 }
 
-/* Who needs to know only that a point is not above the threshold loses nothing. */
-static double told_threshold;
-static int told(const bml_mcmc_nested_progress *p, void *user) {
-    (void)user;
-    told_threshold = p->threshold;
-    return 0;
+/* A cheap stand-in for `correlated`, too wide and a sigma of its narrow axis off its centre. */
+static void blunt(double *l, const double *x, int n, int d, void *user) {
+    double y[3];
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < d; k++) y[k] = 0.6 * x[i * d + k] + 0.2 * (k == 0);
+        correlated(l + i, y, 1, d, user);
+    }
 }
-static void lazy(double *l, const double *x, int n, int d, void *user) {
-    correlated(l, x, n, d, user);
-    for (int i = 0; i < n; i++)
-        if (!(l[i] > told_threshold)) l[i] = told_threshold < -1e300 ? l[i] : told_threshold - 1e6;
-}
-static void test_threshold(int method) {
+
+/* Points of the stand-in's runs, weighed by the likelihood itself: its evidence and moments within the quoted errors. */
+static void test_reweigh(void) {
+    enum { RUNS = 8 };
     problem p = problems[0];
-    bml_mcmc_nested_config c = make_config(&p, 100, run_seed(65));
-    bml_mcmc_nested_result r = {0};
-    bml_mcmc_nested *exact, *cheap;
-    c.method = method, c.min_ess = 1500;
-    if (!(exact = run(&r, &c, "threshold"))) return;
-    CHECK(r.passes > 0, "threshold: %d dynamic passes, which begin below the last one", r.passes);
-    told_threshold = -infinite, c.progress = told, c.log_likelihood = lazy;
-    cheap = run(&r, &c, "threshold");
-    CHECK(cheap && same_result(exact, cheap), "%s: answers below the threshold may be anything",
-          method == BML_MCMC_NESTED_SLICE ? "slices" : "region");
-    bml_mcmc_nested_free(cheap), bml_mcmc_nested_free(exact);
+    double chi2 = 0, worst = 0;
+    for (int i = 0; i < RUNS; i++) {
+        bml_mcmc_nested_config c = make_config(&p, 200, run_seed(200 + i));
+        bml_mcmc_nested_result own = {0}, r = {0}, again = {0};
+        bml_mcmc_summary s[3];
+        bml_mcmc_nested *n;
+        double *l;
+        c.log_likelihood = blunt;
+        if (!(n = run(&own, &c, "reweigh")) || !(l = malloc(own.n_points * sizeof *l))) return;
+        memcpy(l, own.log_likelihood, own.n_points * sizeof *l);
+        const int same = !bml_mcmc_nested_reweigh(n, &r, l) && fabs(r.ess / own.ess - 1) < 1e-9;
+        correlated(l, r.theta, (int)r.n_points, 3, NULL);
+        const int done = !bml_mcmc_nested_reweigh(n, &r, l) && !bml_mcmc_nested_summary(n, s);
+        chi2 += pow((r.log_z - p.log_z) / r.log_z_error, 2);
+        for (int k = 0; done && k < 3; k++) /* truth: mean 0, sd 1 */
+            worst = fmax(worst, fmax(fabs(s[k].mean), fabs(s[k].sd - 1) * sqrt(2)) * sqrt(r.ess));
+        if (i == 0) {
+            CHECK(same, "reweigh: the run's own likelihood changes nothing");
+            CHECK(done && r.ess > 0.3 * own.ess && r.ess < own.ess && r.log_z_error > own.log_z_error,
+                  "reweigh: %.0f of %.0f samples still count", r.ess, own.ess);
+            for (size_t k = 0; k < r.n_points; k++) l[k] = -infinite;
+            CHECK(bml_mcmc_nested_reweigh(n, NULL, l) == BML_MCMC_NO_SUPPORT, "reweigh: no support: %s",
+                  bml_mcmc_nested_message(n));
+            l[7] = (double)NAN;
+            CHECK(bml_mcmc_nested_reweigh(n, NULL, l) == BML_MCMC_NAN, "reweigh: NaN: %s", bml_mcmc_nested_message(n));
+            l[7] = infinite;
+            CHECK(bml_mcmc_nested_reweigh(n, NULL, l) == BML_MCMC_INFINITE, "reweigh: infinity: %s",
+                  bml_mcmc_nested_message(n));
+            CHECK(bml_mcmc_nested_reweigh(n, NULL, NULL) == BML_MCMC_BAD_ARGUMENT, "reweigh: NULL is refused");
+            CHECK(!bml_mcmc_nested_run(n, 0) && !bml_mcmc_nested_get_result(n, &again) && again.log_z == own.log_z,
+                  "reweigh: a run forgets it");
+        }
+        free(l);
+        bml_mcmc_nested_free(n);
+    }
+    CHECK(chi2 < 26.1, "reweigh: ln Z, chi^2 %.1f of %d runs (p 0.001: 26.1)", chi2, RUNS);
+    CHECK(worst < 4.5, "reweigh: means and sd, worst of 48 at %.1f sd", worst); /* p 3e-4; nested's own weights add */
 }
 
 static void test_resume(int method, bml_mcmc_log_prob other_f) {
@@ -666,8 +691,7 @@ int main(int argc, char **argv) {
     test_posterior();
     test_dynamic();
     test_ranks();
-    test_threshold(BML_MCMC_NESTED_REGION);
-    test_threshold(BML_MCMC_NESTED_SLICE);
+    test_reweigh();
     test_resume(BML_MCMC_NESTED_AUTO, plateau);
     test_resume(BML_MCMC_NESTED_SLICE, plateau);
     test_known_answers();
