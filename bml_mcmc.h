@@ -113,7 +113,7 @@
      two others (ter Braak 2006, above): in a bent or branching region they lie along it more often than an ellipsoid's
      axes. Sweeps of n_dim slices, 3 + n_dim/12 of them and more when new points are found to remember their start.
    Whichever costs fewer likelihoods per point is used, as measured, the other is tried again now and then. A 6-D
-   problem with two modes takes some 60,000 likelihoods with 400 live points, an 8-D one 100,000, a 32-D Gaussian 10^7.
+   problem with two modes takes some 60,000 likelihoods with 400 live points, an 8-D one 100,000, a 32-D Gaussian 2 10^7.
    The insertion-rank test (Fowlie, Handley & Su 2020, MNRAS 497, 5256) asks whether new points fall evenly among the
    live ones. A plateau that holds every one of 16 live_points draws is taken for the top.
    When NOT to use it: with few live points for many modes (a mode without a live point is lost: some 30 for each);
