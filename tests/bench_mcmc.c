@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
@@ -55,6 +56,48 @@ static double overhead_us(const bml_mcmc_move *moves, int n_moves, int n_walkers
         if (t < best) best = t;
     }
     bml_mcmc_ensemble_free(e);
+    return best;
+}
+
+static void normal_slope(double *lp, double *gradient, const double *x, int n, int d, void *user) {
+    normal(lp, x, n, d, user);
+    for (int k = 0; k < n * d; k++) gradient[k] = -x[k];
+}
+
+/* Microseconds per likelihood of a nested run, and per gradient of NUTS, with nothing to work out in them. */
+static double nested_us(int method) {
+    bml_mcmc_prior_param row[DIMS];
+    bml_mcmc_nested_config c = {.n_dim = DIMS, .live_points = 400, .seed = 1, .log_likelihood = normal, .method = method};
+    bml_mcmc_nested_result r;
+    double best = 1e9;
+    memset(row, 0, sizeof row);
+    for (int k = 0; k < DIMS; k++) row[k].lower = -6, row[k].upper = 6;
+    if (bml_mcmc_prior_create((bml_mcmc_prior **)&c.prior, row, DIMS)) exit(1);
+    for (int i = 0; i < REPEATS; i++) {
+        bml_mcmc_nested *s;
+        double t = seconds();
+        if (bml_mcmc_nested_create(&s, &c) || bml_mcmc_nested_run(s, 0) || bml_mcmc_nested_get_result(s, &r)) exit(1);
+        t = (seconds() - t) * 1e6 / (double)r.evaluations;
+        if (t < best) best = t;
+        bml_mcmc_nested_free(s);
+    }
+    bml_mcmc_prior_free((bml_mcmc_prior *)(size_t)c.prior);
+    return best;
+}
+
+static double nuts_us(void) {
+    bml_mcmc_nuts_config c = {.n_dim = DIMS, .n_chains = 4, .seed = 1, .log_prob = normal_slope};
+    double start[4 * DIMS] = {0}, best = 1e9;
+    bml_mcmc_nuts *s;
+    if (bml_mcmc_nuts_create(&s, &c) || bml_mcmc_nuts_start(s, start)) exit(1);
+    for (int i = 0; i < REPEATS; i++) {
+        const double before = (double)bml_mcmc_nuts_get_info(s).gradients;
+        double t = seconds();
+        if (bml_mcmc_nuts_run(s, 2000)) exit(1);
+        t = (seconds() - t) * 1e6 / ((double)bml_mcmc_nuts_get_info(s).gradients - before);
+        if (t < best) best = t;
+    }
+    bml_mcmc_nuts_free(s);
     return best;
 }
 
@@ -122,6 +165,9 @@ int main(void) {
         printf("overhead_%s_48x8 %.4f us\n", bml_mcmc_move_name(each[m].kind), overhead_us(&each[m], 1, 48, 2000));
     printf("overhead_KDE_400x8 %.4f us\n", overhead_us(&each[BML_MCMC_KDE], 1, 400, 100));
     printf("overhead_mixture_400x8 %.4f us\n", overhead_us(&each[BML_MCMC_MIXTURE], 1, 400, 100));
+    printf("overhead_nested_region_400x8 %.4f us\n", nested_us(BML_MCMC_NESTED_REGION));
+    printf("overhead_nested_slice_400x8 %.4f us\n", nested_us(BML_MCMC_NESTED_SLICE));
+    printf("overhead_nuts_4x8 %.4f us\n", nuts_us());
     for (int i = 0; i < 2; i++) {
         printf("tau_curved_default_%d %.0f evaluations/sample\n", walkers[i], curved_tau(NULL, 0, walkers[i]));
         printf("tau_curved_KDE_%d %.0f evaluations/sample\n", walkers[i], curved_tau(&each[BML_MCMC_KDE], 1, walkers[i]));
