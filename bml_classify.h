@@ -1,7 +1,7 @@
 /* bml_classify.h - which catalogue source is what, with honest uncertainties, in one file of C.
 
-   Reads Fermi-LAT catalogues (or any table), makes features, trains classifiers (logistic regression, forest, boosted
-   trees, and the networks of bml_nn.h), calibrates their probabilities, and measures what they are worth.
+   Reads Fermi-LAT catalogues (or any table), makes features, trains classifiers (logistic regression, kernels, forest,
+   boosted trees, and the networks of bml_nn.h), calibrates their probabilities, and measures what they are worth.
 
        #define BML_CLASSIFY_IMPLEMENTATION      (in exactly one .c or .cpp file)
        #include "bml_classify.h"
@@ -68,15 +68,23 @@
    together) in the catalogue: below a tenth of the error, differences are numerical noise. derived: differences of the
    log features of neighbouring bands (slopes) and of those (curvatures); log of the summed and of the mean yearly flux;
    log relative scatter, log(1 + chi2) about the mean with the upper errors, log highest/mean, log lowest/mean, scatter
-   of the logs, and mean absolute step from year to year. errors: log10 of upper errors and of flux/error. sqrt_ts:
-   log10(1 + sqrt TS). latitude: |b|, or b. A class that depends on latitude is learned too, and is then a prior of the
-   survey, not of the source: leave latitude out when the verdicts' own distribution in latitude is to mean anything.
+   of the logs, and mean absolute step from year to year. With them fit: slope and curvature, b and c, of the spectrum
+   exp(a + b u + c u^2), u = -1 to 1 over the bands, of least chi2 with the upper errors (a missing error counts as the
+   band's median; priors of mean 0 and sd 20 for b, 4 for c), and gain, log(1 + the chi2 that c saves). errors: log10
+   of upper errors and of flux/error. sqrt_ts: log10(1 + sqrt TS). latitude: |b|, or b. A class that depends on latitude
+   is learned too, and is then a prior of the survey, not of the source: leave latitude out when the verdicts' own
+   distribution in latitude is to mean anything.
 
    Scaling. (x - mean)/sd over the training rows; a constant column becomes 0.
    SMOTE. New rows of a class at a + u (b - a), a a row, b one of its 5 nearest of that class (standardised, Euclidean),
    u uniform (Chawla et al. 2002, JAIR 16, 321, section 4.2). It is done to the training rows within the fit.
    Logistic regression. Maximum of sum w log p - l2/2 |beta|^2, the constant free, by Newton's method (Hastie,
    Tibshirani & Friedman 2009, ESL, section 4.4.1); sd by the inverse Hessian.
+   Kernel. The same with f(x) = constant + sum_i a_i k(x, c_i) in place of a linear function, k(x, c) = 1/(1 + |x - c|^2
+   /(2 d s^2)), d the number of features, s `scale`: the rational quadratic kernel of Rasmussen & Williams 2006, GPML,
+   eq. 4.19, alpha = 1. The penalty is l2/2 a'K a, K = k(c_i, c_j): f is then the most probable function of a Gaussian
+   process of variance 1/l2 (their section 3.4), and sd the width of its posterior by Laplace's method. The centres c
+   are training rows, all of them or as many as `centres` drawn at random (Williams & Seeger 2001, NIPS 13, 682).
    Trees. Columns are cut at up to 63 quantiles of the training rows; a split maximises sum_k G_k^2/(H_k + l2) over the
    two sides, a leaf answers -G/(H + l2), G and H the sums of gradient and curvature of the loss (Chen & Guestrin 2016,
    KDD'16, eq. 5-7). Boosting: softmax log loss, learning rate, rows and columns drawn per tree (Friedman 2001, Ann.
@@ -292,7 +300,7 @@ BML_CLASSIFY_DEF int bml_classify_folds(int *fold, const bml_classify_data *data
 
 /* ---- models ---- */
 enum { BML_CLASSIFY_LOGISTIC = 0, BML_CLASSIFY_FOREST, BML_CLASSIFY_BOOST, BML_CLASSIFY_DNN, BML_CLASSIFY_RNN,
-       BML_CLASSIFY_BNN, BML_CLASSIFY_STACK, BML_CLASSIFY_N_MODELS };
+       BML_CLASSIFY_BNN, BML_CLASSIFY_KERNEL, BML_CLASSIFY_STACK, BML_CLASSIFY_N_MODELS };
 enum { BML_CLASSIFY_NO_CALIBRATION = 0, BML_CLASSIFY_TEMPERATURE, BML_CLASSIFY_ISOTONIC };
 enum { BML_CLASSIFY_NO_SMOTE = 0, BML_CLASSIFY_SMOTE_MINORITY, BML_CLASSIFY_SMOTE_FULL };
 
@@ -308,13 +316,15 @@ typedef struct bml_classify_config {
     int class_weights;     /* 1: each class the same total weight */
     int calibrate;         /* BML_CLASSIFY_TEMPERATURE, ... on inner folds of the training rows */
     int folds;             /* inner folds, for calibration and for the weights of a stack; 0 = 5 */
-    double l2;             /* penalty; 0 = logistic 1, boost 3, forest 1e-9, networks none */
+    double l2;             /* penalty; 0 = logistic 1, kernel 0.05, boost 3, forest 1e-9, networks none */
     int trees;             /* 0 = forest 300, boost 150 */
     int depth;             /* 0 = forest 20, boost 3 */
     int min_leaf;          /* rows; 0 = forest 2, boost 10 */
     double rate;           /* learning rate; 0 = boost 0.08, DNN 0.01, RNN and BNN 0.001 */
     double row_share;      /* boost: share of rows per tree, drawn without repetition; 0 = 0.7 */
     double column_share;   /* columns per node; 0 = forest sqrt(d)/d, boost 0.5 */
+    double scale;          /* kernel: width, in sds per feature; 0 = 1.5 */
+    int centres;           /* kernel: at most that many; 0 = 200 */
     int random_cuts;       /* forest: 1 = one random cut per column */
     int epochs;            /* networks; 0 = DNN and RNN 50, BNN 250 */
     int batch;             /* networks; 0 = DNN 64, RNN and BNN 32 */
@@ -338,8 +348,8 @@ BML_CLASSIFY_DEF int bml_classify_fit(bml_classify_model **model, const bml_clas
                                       const bml_classify_data *data, const int *rows, int n_rows, char *why);
 /* p[n_rows][n_class] of rows[n_rows] of data (NULL: all n), which has the same features as in the fit.
    sd[n_rows][n_class] or NULL: scatter of copies, members, trees or draws; by the inverse Hessian for one logistic
-   regression; NaN for one boosted or plain network. It is the model's own doubt, not that of the training set. Thread
-   safe on one const model. BAD_ARGUMENT, NO_MEMORY. */
+   or kernel regression; NaN for one boosted or plain network. It is the model's own doubt, not the training set's.
+   Thread safe on one const model. BAD_ARGUMENT, NO_MEMORY. */
 BML_CLASSIFY_DEF int bml_classify_predict(double *p, double *sd, const bml_classify_model *model,
                                           const bml_classify_data *data, const int *rows, int n_rows);
 BML_CLASSIFY_DEF void bml_classify_model_free(bml_classify_model *model);
@@ -465,7 +475,7 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
 #define BML_CLASSIFY_PRINTF
 #endif
 
-/* >> status, memory, sorting */
+/* >> status, memory, sorting, linear equations */
 
 BML_CLASSIFY_DEF const char *bml_classify_strerror(int status) {
 #define BML_CLASSIFY__CASE(name, value, text) \
@@ -539,6 +549,33 @@ static int bml_classify__lower(int c) {
 static int bml_classify__same(const char *a, const char *b) {
     while (*a && bml_classify__lower((unsigned char)*a) == bml_classify__lower((unsigned char)*b)) a++, b++;
     return bml_classify__lower((unsigned char)*a) == bml_classify__lower((unsigned char)*b);
+}
+
+/* a[n][n] symmetric, lower half: replaced by its Cholesky factor. 0 when it is not positive definite. */
+static int bml_classify__cholesky(double *a, int n) {
+    int i, j, k;
+    for (j = 0; j < n; j++)
+        for (i = j; i < n; i++) {
+            double s = a[i * n + j];
+            for (k = 0; k < j; k++) s -= a[i * n + k] * a[j * n + k];
+            if (i > j) a[i * n + j] = s / a[j * n + j];
+            else if (s > 0 && s < DBL_MAX) a[i * n + i] = sqrt(s);
+            else return 0;
+        }
+    return 1;
+}
+
+/* x[n] = (L L^T)^-1 x. */
+static void bml_classify__solve(double *x, const double *L, int n) {
+    int i, k;
+    for (i = 0; i < n; i++) {
+        for (k = 0; k < i; k++) x[i] -= L[i * n + k] * x[k];
+        x[i] /= L[i * n + i];
+    }
+    for (i = n - 1; i >= 0; i--) {
+        for (k = i + 1; k < n; k++) x[i] -= L[k * n + i] * x[k];
+        x[i] /= L[i * n + i];
+    }
 }
 
 /* >> random numbers */
@@ -1333,7 +1370,7 @@ static int bml_classify__task_label(const bml_classify_catalog *c, int i, int ta
 typedef struct bml_classify__maker {
     bml_classify_data *data; /* NULL: count */
     const bml_classify_catalog *c;
-    double *band_floor, year_floor; /* [n_bands]; flux below which logarithms stop */
+    double *band_floor, year_floor; /* [n_bands], and as much scratch twice; flux below which logarithms stop */
     int d;
 } bml_classify__maker;
 
@@ -1380,6 +1417,88 @@ static void bml_classify__make_fluxes(bml_classify__maker *m, int group, int log
             double v = value[m->data->source[i] * k + b];
             out[i * m->data->d] = logarithm ? bml_classify__log(v, energy ? m->band_floor[b] : m->year_floor) : v;
         }
+    }
+}
+
+/* chi2 of exp(a0 + a1 u + a2 u^2) to f[k] with errors e[k], and the prior's part; n_free numbers of a[3]. Half its
+   gradient[3], and the hessian[3][3] of the linearised model, unless gradient is NULL. */
+static double bml_classify__parabola(double *gradient, double *hessian, const double *a, const double *f,
+                                     const double *e, int k, int n_free) {
+    static const double prior[3] = {0, 1 / 400.0, 1 / 16.0};
+    double chi2 = 0, x[3] = {1, 0, 0};
+    int b, i, j;
+    for (i = 0; i < 9 && gradient; i++) hessian[i] = 0, gradient[i / 3] = 0;
+    for (b = 0; b < k; b++) {
+        double m, r;
+        x[1] = k > 1 ? 2.0 * b / (k - 1) - 1 : 0, x[2] = x[1] * x[1];
+        m = exp(a[0] + a[1] * x[1] + a[2] * x[2]) / e[b], r = f[b] / e[b] - m;
+        chi2 += r * r;
+        for (i = 0; i < n_free && gradient; i++) {
+            gradient[i] -= r * m * x[i];
+            for (j = 0; j <= i; j++) hessian[i * n_free + j] += m * x[i] * m * x[j];
+        }
+    }
+    for (i = 0; i < n_free; i++) {
+        chi2 += prior[i] * a[i] * a[i];
+        if (gradient) gradient[i] += prior[i] * a[i], hessian[i * n_free + i] += prior[i];
+    }
+    return chi2;
+}
+
+/* The least chi2 over n_free numbers of a[3], from where they stand: Levenberg's and Marquardt's steps. */
+static double bml_classify__fit_parabola(double *a, const double *f, const double *e, int k, int n_free) {
+    double gradient[3], hessian[9], damp[9], next[3] = {0, 0, 0}, damping = 1e-2, chi2, fall = 1, trial;
+    int i, round;
+    chi2 = bml_classify__parabola(gradient, hessian, a, f, e, k, n_free);
+    for (round = 0; round < 100 && damping < 1e9 && fall > 1e-9; round++) {
+        memcpy(damp, hessian, sizeof damp);
+        for (i = 0; i < n_free; i++) damp[i * n_free + i] += damping * (1e-9 + hessian[i * n_free + i]);
+        for (i = 0; i < n_free; i++) next[i] = gradient[i];
+        if (!bml_classify__cholesky(damp, n_free)) break;
+        bml_classify__solve(next, damp, n_free);
+        for (i = 0; i < 3; i++) next[i] = i < n_free ? a[i] - (next[i] > 2 ? 2 : next[i] < -2 ? -2 : next[i]) : 0;
+        trial = bml_classify__parabola(NULL, NULL, next, f, e, k, n_free);
+        if (trial <= chi2) {
+            fall = (chi2 - trial) / (1e-3 + chi2);
+            memcpy(a, next, sizeof next);
+            chi2 = bml_classify__parabola(gradient, hessian, a, f, e, k, n_free);
+            damping /= 4;
+        } else damping *= 5;
+    }
+    return chi2;
+}
+
+/* q[3]: slope, curvature and what that is worth of fluxes f[k] with errors e[k]; a missing error counts as `error[k]`.
+   NaN where a flux is missing. scratch[k]. */
+static void bml_classify__spectrum(double *q, const double *f, const double *e, const double *error, int k,
+                                   double *scratch) {
+    double a[3] = {0, 0, 0}, straight, xx = 0;
+    int b;
+    for (b = 0; b < k; b++) {
+        double u = k > 1 ? 2.0 * b / (k - 1) - 1 : 0, y;
+        scratch[b] = e[b] > 0 && e[b] < DBL_MAX ? e[b] : error[b];
+        y = log(f[b] > 0.3 * scratch[b] ? f[b] : 0.3 * scratch[b]); /* the start: a straight line through these */
+        a[0] += y / k, a[1] += u * y, xx += u * u;
+    }
+    a[1] = xx > 0 ? a[1] / xx : 0;
+    straight = bml_classify__fit_parabola(a, f, scratch, k, 2);
+    straight -= bml_classify__fit_parabola(a, f, scratch, k, 3);
+    q[0] = a[1], q[1] = a[2], q[2] = log10(1 + (straight > 0 ? straight : 0));
+    for (b = 0; b < k; b++)
+        if (!isfinite(f[b])) q[0] = q[1] = q[2] = BML_CLASSIFY__NAN;
+}
+
+static void bml_classify__make_fit(bml_classify__maker *m) {
+    static const char *const name[3] = {"fit_slope", "fit_curvature", "fit_gain"};
+    const bml_classify_catalog *c = m->c;
+    double q[3], *out[3], *error = m->band_floor + c->n_bands, *scratch = error + c->n_bands;
+    int i, j, b;
+    for (j = 0; j < 3; j++) out[j] = bml_classify__new_column(m, BML_CLASSIFY_ENERGY, name[j], 0);
+    for (b = 0; b < c->n_bands && m->data; b++) error[b] = 10 * m->band_floor[b];
+    for (i = 0; m->data && i < m->data->n; i++) {
+        int at = m->data->source[i] * c->n_bands;
+        bml_classify__spectrum(q, c->flux + at, c->flux_error + at, error, c->n_bands, scratch);
+        for (j = 0; j < 3; j++) out[j][i * m->data->d] = q[j];
     }
 }
 
@@ -1499,6 +1618,7 @@ static void bml_classify__make_features(bml_classify__maker *m, int kinds, int i
     if (energy && (kinds & BML_CLASSIFY_LOG)) bml_classify__make_fluxes(m, BML_CLASSIFY_ENERGY, 1);
     if (time && (kinds & BML_CLASSIFY_LOG)) bml_classify__make_fluxes(m, BML_CLASSIFY_TIME, 1);
     if (energy && (kinds & BML_CLASSIFY_DERIVED)) bml_classify__make_spectrum(m);
+    if (energy && (kinds & BML_CLASSIFY_DERIVED)) bml_classify__make_fit(m);
     if (time && (kinds & BML_CLASSIFY_DERIVED)) bml_classify__make_history(m);
     if (energy && (kinds & BML_CLASSIFY_ERRORS)) bml_classify__make_errors(m, BML_CLASSIFY_ENERGY);
     if (time && (kinds & BML_CLASSIFY_ERRORS)) bml_classify__make_errors(m, BML_CLASSIFY_TIME);
@@ -1526,7 +1646,7 @@ static int bml_classify__fill_from_catalog(bml_classify_data *data, bml_classify
     size_t most = (size_t)(c->n_bands > c->n_years ? c->n_bands : c->n_years);
     double *scratch = (double *)bml_classify__alloc((size_t)c->n, most, sizeof *scratch);
     int i, b, n = 0;
-    m->band_floor = bml_classify__doubles(c->n_bands, 1);
+    m->band_floor = bml_classify__doubles(c->n_bands, 3);
     if (!scratch || !m->band_floor) {
         BML_CLASSIFY_FREE(scratch);
         return BML_CLASSIFY_NO_MEMORY;
@@ -1771,6 +1891,9 @@ typedef struct bml_classify__node {
 typedef struct bml_classify__learner {
     int kind, d, n_class;
     double *beta, *covariance; /* logistic: [n_class-1][d+1], constant last; inverse Hessian of all of them */
+    double *centre, *factor;   /* kernel: [n_centres][d]; [n_centres][n_centres], see there; beta has n_centres for d */
+    double width, l2;          /* 2 d scale^2; the penalty */
+    int n_centres;
     bml_classify__node *node;  /* trees: all nodes of all trees */
     double *value;             /* [n_nodes][n_out] answers of the leaves */
     int *root;                 /* [n_trees] */
@@ -1780,8 +1903,8 @@ typedef struct bml_classify__learner {
 } bml_classify__learner;
 
 BML_CLASSIFY_DEF const char *bml_classify_model_name(int model) {
-    static const char *const name[BML_CLASSIFY_N_MODELS] = {"logistic", "forest", "boost", "dnn",
-                                                            "rnn",      "bnn",    "stack"};
+    static const char *const name[BML_CLASSIFY_N_MODELS] = {"logistic", "forest", "boost",  "dnn",
+                                                            "rnn",      "bnn",    "kernel", "stack"};
     return model >= 0 && model < BML_CLASSIFY_N_MODELS ? name[model] : "?";
 }
 
@@ -1803,33 +1926,6 @@ static void bml_classify__softmax(double *p, const double *score, int n_class) {
 
    Newton's method on the penalised log likelihood, which is concave: steps are halved only where rounding or a far
    start would make it fall. Class 0 is the one the others are compared with. */
-
-/* a[n][n] symmetric, lower half: replaced by its Cholesky factor. 0 when it is not positive definite. */
-static int bml_classify__cholesky(double *a, int n) {
-    int i, j, k;
-    for (j = 0; j < n; j++)
-        for (i = j; i < n; i++) {
-            double s = a[i * n + j];
-            for (k = 0; k < j; k++) s -= a[i * n + k] * a[j * n + k];
-            if (i > j) a[i * n + j] = s / a[j * n + j];
-            else if (s > 0 && s < DBL_MAX) a[i * n + i] = sqrt(s);
-            else return 0;
-        }
-    return 1;
-}
-
-/* x[n] = (L L^T)^-1 x. */
-static void bml_classify__solve(double *x, const double *L, int n) {
-    int i, k;
-    for (i = 0; i < n; i++) {
-        for (k = 0; k < i; k++) x[i] -= L[i * n + k] * x[k];
-        x[i] /= L[i * n + i];
-    }
-    for (i = n - 1; i >= 0; i--) {
-        for (k = i + 1; k < n; k++) x[i] -= L[k * n + i] * x[k];
-        x[i] /= L[i * n + i];
-    }
-}
 
 /* score of class k (1 ... n_class-1) of a row z[d]. */
 static double bml_classify__linear(const double *beta, const double *z, int d, int k) {
@@ -1943,6 +2039,102 @@ static void bml_classify__ask_logistic(double *p, double *sd, const bml_classify
         for (k = 0; k < m->n_class; k++)
             sd[i * m->n_class + k] = m->n_class == 2 ? p[0] * p[1] * sqrt(var > 0 ? var : 0) : BML_CLASSIFY__NAN;
     }
+}
+
+/* >> kernels
+
+   With K = L L' at the centres and phi(x) = L^-1 k(x, c), f is linear in phi, f = constant + b' phi, and a'K a = b'b:
+   logistic regression on phi. What of the process the centres cannot tell, k(x, x) - phi'phi, adds to the variance
+   (Quinonero-Candela & Rasmussen 2005, JMLR 6, 1939, section 5): away from all rows the doubt is the prior's. */
+
+static double bml_classify__distance2(const double *a, const double *b, int d) {
+    double s = 0;
+    int j;
+    for (j = 0; j < d; j++) s += (a[j] - b[j]) * (a[j] - b[j]);
+    return s;
+}
+
+/* k(z, c_k). */
+static double bml_classify__kernel(const bml_classify__learner *m, const double *z, int k) {
+    return 1 / (1 + bml_classify__distance2(z, m->centre + (size_t)k * (size_t)m->d, m->d) / m->width);
+}
+
+/* phi[n][n_centres] of z[n][d]. m->factor holds L by columns, so that inner loops run over neighbours. */
+static void bml_classify__lift(double *phi, const bml_classify__learner *m, const double *z, int n) {
+    int i, j, k, size = m->n_centres;
+    for (i = 0; i < n; i++, z += m->d, phi += size) {
+        for (k = 0; k < size; k++) phi[k] = bml_classify__kernel(m, z, k);
+        for (k = 0; k < size; k++) {
+            const double *column = m->factor + (size_t)k * (size_t)size;
+            double x = phi[k] /= column[k];
+            for (j = k + 1; j < size; j++) phi[j] -= x * column[j];
+        }
+    }
+}
+
+/* Centres drawn from the rows, and the factor of their kernel matrix; 0 without memory. */
+static int bml_classify__place_centres(bml_classify__learner *m, const bml_classify_config *config,
+                                       const bml_classify__sample *s, uint64_t seed) {
+    int size = config->centres < s->n ? config->centres : s->n, *order = bml_classify__ints(s->n), i, j, ok;
+    double *K = bml_classify__doubles(size, size);
+    bml_classify_rng rng;
+    m->n_centres = size;
+    m->width = 2 * m->d * config->scale * config->scale;
+    m->l2 = config->l2;
+    m->centre = bml_classify__doubles(size, m->d);
+    m->factor = bml_classify__doubles(size, size);
+    ok = order && K && m->centre && m->factor;
+    bml_classify_rng_init(&rng, seed, 0xCE27u);
+    for (i = 0; i < s->n && ok; i++) order[i] = i;
+    if (ok && size < s->n) bml_classify__shuffle(order, s->n, &rng);
+    for (i = 0; i < size && ok; i++) {
+        double *to = m->centre + (size_t)i * (size_t)m->d;
+        memcpy(to, s->z + (size_t)order[i] * (size_t)m->d, (size_t)m->d * sizeof *to);
+        for (j = 0; j <= i; j++) K[i * size + j] = bml_classify__kernel(m, to, j);
+        K[i * size + i] += 1e-8; /* rows may coincide */
+    }
+    ok = ok && bml_classify__cholesky(K, size);
+    for (i = 0; i < size && ok; i++)
+        for (j = 0; j <= i; j++) m->factor[j * size + i] = K[i * size + j];
+    BML_CLASSIFY_FREE(order);
+    BML_CLASSIFY_FREE(K);
+    return ok;
+}
+
+static int bml_classify__learn_kernel(bml_classify__learner *m, const bml_classify_config *config,
+                                      const bml_classify__sample *s, uint64_t seed, char *why) {
+    bml_classify__sample lifted = *s;
+    int status;
+    if (!bml_classify__place_centres(m, config, s, seed)) return bml_classify__no_memory(why);
+    lifted.d = m->n_centres;
+    lifted.z = bml_classify__doubles(s->n, lifted.d);
+    if (!lifted.z) return bml_classify__no_memory(why);
+    bml_classify__lift(lifted.z, m, s->z, s->n);
+    status = bml_classify__learn_logistic(m, config, &lifted, why);
+    BML_CLASSIFY_FREE(lifted.z);
+    return status;
+}
+
+static int bml_classify__ask_kernel(double *p, double *sd, const bml_classify__learner *m, const double *z, int n) {
+    enum { BLOCK = 256 };
+    bml_classify__learner flat = *m; /* a logistic regression on phi */
+    int K = m->n_class, size = m->n_centres, at, i, j, k, rows;
+    double *phi = bml_classify__doubles(BLOCK, size);
+    if (!phi) return BML_CLASSIFY_NO_MEMORY;
+    flat.d = size;
+    for (at = 0; at < n; at += BLOCK) {
+        rows = n - at < BLOCK ? n - at : BLOCK;
+        bml_classify__lift(phi, m, z + (size_t)at * (size_t)m->d, rows);
+        bml_classify__ask_logistic(p + (size_t)at * (size_t)K, sd ? sd + (size_t)at * (size_t)K : NULL, &flat, phi,
+                                   rows);
+        for (i = 0; i < rows && sd; i++) {
+            double *to = sd + (size_t)(at + i) * (size_t)K, slope = p[(at + i) * K] * p[(at + i) * K + 1], beyond = 1;
+            for (j = 0; j < size; j++) beyond -= phi[i * size + j] * phi[i * size + j];
+            for (k = 0; k < K && beyond > 0; k++) to[k] = sqrt(to[k] * to[k] + slope * slope * beyond / m->l2);
+        }
+    }
+    BML_CLASSIFY_FREE(phi);
+    return BML_CLASSIFY_OK;
 }
 
 /* >> trees
@@ -2509,6 +2701,8 @@ static int bml_classify__ask_net(double *p, double *sd, const bml_classify__lear
 static void bml_classify__learner_free(bml_classify__learner *m) {
     BML_CLASSIFY_FREE(m->beta);
     BML_CLASSIFY_FREE(m->covariance);
+    BML_CLASSIFY_FREE(m->centre);
+    BML_CLASSIFY_FREE(m->factor);
     BML_CLASSIFY_FREE(m->node);
     BML_CLASSIFY_FREE(m->value);
     BML_CLASSIFY_FREE(m->root);
@@ -2523,6 +2717,7 @@ static int bml_classify__learn(bml_classify__learner *m, const bml_classify_conf
     case BML_CLASSIFY_LOGISTIC: return bml_classify__learn_logistic(m, config, s, why);
     case BML_CLASSIFY_FOREST: return bml_classify__learn_forest(m, config, s, seed, why);
     case BML_CLASSIFY_BOOST: return bml_classify__learn_boost(m, config, s, seed, why);
+    case BML_CLASSIFY_KERNEL: return bml_classify__learn_kernel(m, config, s, seed, why);
     default: return bml_classify__learn_net(m, config, s, seed, why);
     }
 }
@@ -2531,6 +2726,7 @@ static int bml_classify__learn(bml_classify__learner *m, const bml_classify_conf
 static int bml_classify__ask(double *p, double *sd, const bml_classify__learner *m, const double *z, int n) {
     if (m->kind == BML_CLASSIFY_LOGISTIC) bml_classify__ask_logistic(p, sd, m, z, n);
     else if (m->kind == BML_CLASSIFY_FOREST || m->kind == BML_CLASSIFY_BOOST) bml_classify__ask_trees(p, sd, m, z, n);
+    else if (m->kind == BML_CLASSIFY_KERNEL) return bml_classify__ask_kernel(p, sd, m, z, n);
     else return bml_classify__ask_net(p, sd, m, z, n);
     return BML_CLASSIFY_OK;
 }
@@ -2540,13 +2736,6 @@ static int bml_classify__ask(double *p, double *sd, const bml_classify__learner 
 /* The 5 rows of list[m] nearest to row a of it, by z[.][d]; their number (fewer when there are fewer) and places in
    list. */
 enum { BML_CLASSIFY__NEIGHBOURS = 5 };
-
-static double bml_classify__distance2(const double *a, const double *b, int d) {
-    double s = 0;
-    int j;
-    for (j = 0; j < d; j++) s += (a[j] - b[j]) * (a[j] - b[j]);
-    return s;
-}
 
 /* Keeps the smallest distances, in order; skip = the row itself. */
 static int bml_classify__nearest(double *distance2, int *place, const double *x, const double *z, const int *list,
@@ -2712,7 +2901,7 @@ static int bml_classify__preset_real(double *to, double preset) {
 
 /* Every default in one place. d is the number of features in use. */
 static int bml_classify__resolve(bml_classify_config *c, const bml_classify_config *given, int d, char *why) {
-    int forest, boost, bnn, rnn, ok, net;
+    int forest, boost, bnn, rnn, kernel = given->model == BML_CLASSIFY_KERNEL, ok, net;
     *c = *given;
     net = c->model == BML_CLASSIFY_DNN || c->model == BML_CLASSIFY_RNN || c->model == BML_CLASSIFY_BNN;
     forest = c->model == BML_CLASSIFY_FOREST, boost = c->model == BML_CLASSIFY_BOOST;
@@ -2720,7 +2909,11 @@ static int bml_classify__resolve(bml_classify_config *c, const bml_classify_conf
     ok = c->model >= 0 && c->model < BML_CLASSIFY_N_MODELS && c->smote >= 0 && c->smote <= BML_CLASSIFY_SMOTE_FULL &&
          c->calibrate >= 0 && c->calibrate <= BML_CLASSIFY_ISOTONIC;
     ok = ok && bml_classify__preset(&c->copies, 1) && bml_classify__preset(&c->folds, 5) && c->folds > 1;
-    ok = ok && (net ? c->l2 >= 0 && c->l2 < DBL_MAX : bml_classify__preset_real(&c->l2, forest ? 1e-9 : boost ? 3 : 1));
+    ok = ok && (net ? c->l2 >= 0 && c->l2 < DBL_MAX : bml_classify__preset_real(&c->l2, forest   ? 1e-9
+                                                                                      : boost  ? 3
+                                                                                      : kernel ? 0.05
+                                                                                               : 1));
+    ok = ok && bml_classify__preset_real(&c->scale, 1.5) && bml_classify__preset(&c->centres, 200);
     ok = ok && bml_classify__preset(&c->trees, forest ? 300 : 150) && bml_classify__preset(&c->depth, forest ? 20 : 3);
     ok = ok && c->trees <= 1000000 && c->depth <= 64 && c->copies <= 10000;
     ok = ok && bml_classify__preset(&c->min_leaf, forest ? 2 : 10);

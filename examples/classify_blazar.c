@@ -12,8 +12,8 @@
    A long table has the columns source; nu_Hz, log10_nu_Hz, energy_eV or energy_keV; nuFnu_erg_cm2_s or log10_nuFnu;
    and, where there, err (of the flux, linear) or err_dex; is_ul or upper_limit (1: upper limit); label. A wide one
    has name, label, and columns nufnu_...: those of the SDSS quasar table (1p4GHz, z, i, r, g, u, and fx_0p1_2p4keV)
-   or nufnu_1.4e9Hz. Labels are blazar, nonblazar, or blank: to be judged. Upper limits serve the net on points alone;
-   to the others a band with a limit is a band without a value.
+   or nufnu_1.4e9Hz. Labels are blazar, nonblazar, or blank: to be judged. Upper limits serve the dense net and the
+   net on points; to the others a band with a limit is a band without a value.
 
    The simulator is here because no table of whole SEDs is public. It shows what a net can learn in principle and that
    it learns; it says nothing on how well real blazars are found. Never mix its numbers with those on real data. */
@@ -40,7 +40,7 @@ typedef struct settings {
     option_list leave_out;
     int value, gamma, radio, radio_detected, noise, sparse, thin, write_seds, shuffle, quiet;
     int wanted[N_NETS];
-    long simulate, folds, run_folds, bins, epochs, threads;
+    long simulate, folds, run_folds, bins, epochs, copies, threads;
     double radio_gap, veil;
     uint64_t seed;
     device card;
@@ -691,15 +691,14 @@ static int bin_of(const grid *g, double nu) {
     return lo;
 }
 
-/* value[g->n]: highest, mean or lowest log10 flux of the detections in each bin, NaN where there are none. With noise,
-   each flux is drawn again from its error. count[g->n] is scratch. */
-static void grid_sed(double *value, int *count, const grid *g, const sed_set *set, const sed *s, int how,
-                     bml_classify_rng *noise) {
+/* value[g->n]: highest, mean or lowest log10 flux of the detections in each bin, NaN where there are none.
+   count[g->n] is scratch. */
+static void grid_sed(double *value, int *count, const grid *g, const sed_set *set, const sed *s, int how) {
     int k, b;
     for (b = 0; b < g->n; b++) value[b] = (double)NAN, count[b] = 0;
     for (k = 0; k < s->n; k++) {
         const point *p = &set->point[s->first + (size_t)k];
-        double f = noise && p->error > 0 ? normal(noise, p->flux, p->error) : p->flux;
+        double f = p->flux;
         b = bin_of(g, p->nu);
         if (b < 0 || p->limit) continue;
         if (!count[b]++) value[b] = f;
@@ -716,7 +715,7 @@ static double band_flux(const sed_set *set, const sed *s, double nu, int how) {
     int count;
     edge[0] = nu - 0.012, edge[1] = nu + 0.012;
     g.edge = edge, g.n = 1;
-    grid_sed(&value, &count, &g, set, s, how, NULL);
+    grid_sed(&value, &count, &g, set, s, how);
     return value;
 }
 
@@ -818,13 +817,13 @@ static void design_published(design *d, int bins) {
     d->bins = bins, d->channels = 1, d->rate = 3e-4, d->epochs = 20;
 }
 
-/* A dense net on bins of 0.1 dex, two numbers each: whether measured, and the flux. */
+/* A dense net on bins of 0.1 dex, three numbers each: whether measured, the flux, and the lowest upper limit. */
 static void design_small(design *d) {
-    add_input(d, 0, 2 * SMALL_BINS);
+    add_input(d, 0, 3 * SMALL_BINS);
     add_layer(d, BML_NN_DENSE, 64, BML_NN_SILU);
     add_layer(d, BML_NN_DROPOUT, 0, 0)->rate = 0.2;
     add_layer(d, BML_NN_DENSE, 32, BML_NN_SILU);
-    d->bins = SMALL_BINS, d->channels = 2, d->rate = 2e-3, d->epochs = 20;
+    d->bins = SMALL_BINS, d->channels = 3, d->rate = 2e-3, d->epochs = 40;
 }
 
 /* A net on the points: the same dense layers for each point, the largest of each of their outputs over the points, and
@@ -855,25 +854,31 @@ static double rescaled(double flux) {
 
 /* x[bins][channels] of one source. */
 static void grid_input(float *x, double *value, int *count, const design *d, const grid *g, const sed_set *set,
-                       const sed *s, int how, bml_classify_rng *noise) {
-    int b;
-    grid_sed(value, count, g, set, s, how, noise);
+                       const sed *s, int how) {
+    int b, k;
+    grid_sed(value, count, g, set, s, how);
     for (b = 0; b < g->n; b++) {
         int seen = isfinite(value[b]);
         if (d->channels == 1) x[b] = seen ? (float)rescaled(value[b]) : 0.0f;
-        else x[2 * b] = (float)seen, x[2 * b + 1] = seen ? (float)(4 * rescaled(value[b]) - 2) : 0.0f;
+        else x[3 * b] = (float)seen, x[3 * b + 1] = seen ? (float)(4 * rescaled(value[b]) - 2) : 0.0f, x[3 * b + 2] = 0;
+    }
+    for (k = 0; k < s->n && d->channels == 3; k++) {
+        const point *p = &set->point[s->first + (size_t)k];
+        float limit = (float)(4 * rescaled(p->flux) - 2);
+        b = bin_of(g, p->nu);
+        if (p->limit && b >= 0 && !(x[3 * b + 2] != 0 && x[3 * b + 2] < limit)) x[3 * b + 2] = limit;
     }
 }
 
 /* x[N_POINTS][POINT_FEATURES] of one source; of more points than that, a random part. */
-static void point_input(float *x, const sed_set *set, const sed *s, bml_classify_rng *r, int noisy) {
+static void point_input(float *x, const sed_set *set, const sed *s, bml_classify_rng *r) {
     int k, j, n = 0;
     memset(x, 0, sizeof(float) * N_POINTS * POINT_FEATURES);
     for (k = 0; k < s->n && n < N_POINTS; k++) {
         const point *p = &set->point[s->first + (size_t)k];
-        double f = noisy && p->error > 0 ? normal(r, p->flux, p->error) : p->flux, u = (p->nu - LOWEST_NU) / 20.6;
+        double u = (p->nu - LOWEST_NU) / 20.6;
         if (s->n > N_POINTS && uniform(r, 0, 1) * (s->n - k) > N_POINTS - n) continue;
-        x[0] = 1, x[1] = (float)(2 * u - 1), x[2] = (float)(4 * rescaled(f) - 2), x[3] = (float)(10 * p->error);
+        x[0] = 1, x[1] = (float)(2 * u - 1), x[2] = (float)(4 * rescaled(p->flux) - 2), x[3] = (float)(10 * p->error);
         x[4] = (float)p->limit;
         for (j = 0; j < 4; j++)
             x[5 + 2 * j] = sinf((float)(u * 3.1416 * (2 << j))), x[6 + 2 * j] = cosf((float)(u * 3.1416 * (2 << j)));
@@ -882,17 +887,34 @@ static void point_input(float *x, const sed_set *set, const sed *s, bml_classify
     }
 }
 
-/* x[n_rows][n_in] of sources row[n_rows]. With noise, as drawn in epoch number `draw`. */
+/* The one source of `to` becomes another, its fluxes drawn again from their errors. */
+static void draw_again(sed_set *to, const sed_set *set, const sed *from, bml_classify_rng *r) {
+    int k;
+    free_set(to);
+    add_sed(to, from->name, from->label);
+    for (k = 0; k < from->n; k++) {
+        const point *p = &set->point[from->first + (size_t)k];
+        add_point(to, p->nu, p->error > 0 ? normal(r, p->flux, p->error) : p->flux, p->error, p->limit);
+    }
+}
+
+/* x[n_rows][n_in] of sources row[n_rows], as they are (draw = 0), or as --noise has them in epoch number `draw`. */
 static void make_inputs(float *x, size_t n_in, const design *d, const grid *g, const sed_set *set, const int *row,
-                        int n_rows, const settings *s, int noise, uint64_t draw) {
+                        int n_rows, const settings *s, uint64_t draw) {
     double *value = zeroed((size_t)g->n, sizeof *value);
     int *count = zeroed((size_t)g->n, sizeof *count), i;
+    sed_set again;
+    memset(&again, 0, sizeof again);
     for (i = 0; i < n_rows; i++) {
+        const sed_set *of = draw ? &again : set;
+        const sed *one = &set->sed[row[i]];
         bml_classify_rng r;
         bml_classify_rng_init(&r, s->seed, ((uint64_t)1 << 41) + ((uint64_t)row[i] << 16) + draw);
-        if (!d->bins) point_input(x + (size_t)i * n_in, set, &set->sed[row[i]], &r, noise);
-        else grid_input(x + (size_t)i * n_in, value, count, d, g, set, &set->sed[row[i]], s->value, noise ? &r : NULL);
+        if (draw) draw_again(&again, set, one, &r), one = again.sed;
+        if (!d->bins) point_input(x + (size_t)i * n_in, of, one, &r);
+        else grid_input(x + (size_t)i * n_in, value, count, d, g, of, one, s->value);
     }
+    free_set(&again);
     free(value);
     free(count);
 }
@@ -954,14 +976,14 @@ static void run_epochs(trained *t, bml_nn_training *how, float *x, size_t n_in, 
     bml_nn_epoch last;
     double start = seconds_now();
     clock_t cpu = clock();
-    watched w = {bar, done, how->epochs};
+    watched w = {bar, done, how->epochs * (int)s->copies};
     int e, on_device = device_ready(&s->card) && bml_nn_n_params(t->net) > 100000; /* less is as quick on the CPU */
     if (on_device) how->callback = show_epoch, how->user = &w, device_train(&s->card, t->net, how, &last);
     else nn_check(bml_nn_trainer_create(&trainer, t->net, how), t->net, "training");
     for (e = 0; e < how->epochs && !on_device; e++) {
-        if (s->noise) make_inputs(x, n_in, &t->how, g, set, f->row, f->n_train, s, 1, (uint64_t)e + 1);
+        if (s->noise) make_inputs(x, n_in, &t->how, g, set, f->row, f->n_train, s, (uint64_t)e + 1);
         nn_check(bml_nn_trainer_run(trainer, 1), t->net, "training");
-        progress_at(bar, done + (e + 1.0) / how->epochs, NULL);
+        progress_at(bar, done + (e + 1.0) / w.epochs, NULL);
     }
     if (!on_device) last = bml_nn_trainer_last(trainer);
     t->val_loss = last.best_loss, t->best_epoch = last.best_epoch;
@@ -984,7 +1006,7 @@ static void train_net(trained *t, int net, const grid *fine, const grid *coarse,
     nn_check(bml_nn_create(&t->net, &config), t->net, "network");
     n_in = bml_nn_n_in(t->net);
     x = zeroed((size_t)n * n_in, sizeof *x);
-    make_inputs(x, n_in, &t->how, g, set, f->row, n, s, 0, 0);
+    make_inputs(x, n_in, &t->how, g, set, f->row, n, s, 0);
     for (i = 0; i < n; i++) y[i] = (float)set->sed[f->row[i]].label;
     how.x = x, how.y = y, how.n = (size_t)f->n_train;
     how.x_val = x + (size_t)f->n_train * n_in, how.y_val = y + f->n_train, how.n_val = (size_t)f->n_val;
@@ -1006,7 +1028,7 @@ static void ask_net(double *p, const trained *t, const grid *fine, const grid *c
     size_t n_in = bml_nn_n_in(t->net);
     float *x = zeroed((size_t)n_rows * n_in, sizeof *x), *z = zeroed((size_t)n_rows, sizeof *z);
     int i;
-    make_inputs(x, n_in, &t->how, g, set, row, n_rows, s, 0, 0);
+    make_inputs(x, n_in, &t->how, g, set, row, n_rows, s, 0);
     nn_check(bml_nn_predict(t->net, NULL, z, x, (size_t)n_rows), t->net, "network");
     for (i = 0; i < n_rows; i++) p[i] = 1 / (1 + exp(-(double)z[i]));
     free(x);
@@ -1015,9 +1037,11 @@ static void ask_net(double *p, const trained *t, const grid *fine, const grid *c
 
 /* ==== models on the table of bands ==== */
 
+enum { N_MEMBERS = 5, N_CHOICES = 3 }; /* of the stack; strengths to choose from for each */
+
 typedef struct recipe {
-    bml_classify_config config, member[4];
-    int column[4][MAX_FEATURES];
+    bml_classify_config config, member[N_MEMBERS];
+    int column[N_MEMBERS][MAX_FEATURES];
 } recipe;
 
 /* Columns of all features, or of all but the slopes. */
@@ -1034,9 +1058,8 @@ static void set_forest(bml_classify_config *c) {
 }
 
 /* Candidates for each member of the stack: three strengths. */
-enum { N_MEMBERS = 4, N_CHOICES = 3 };
 static void set_member(bml_classify_config *c, int member, int choice) {
-    static const double l2[N_CHOICES] = {0.3, 3, 30};
+    static const double l2[N_CHOICES] = {0.3, 3, 30}, scale[N_CHOICES] = {1.5, 2, 3};
     static const int trees[N_CHOICES] = {60, 120, 240}, leaf[N_CHOICES] = {3, 8, 20}, units[N_CHOICES] = {4, 8, 16};
     if (member == 0) c->model = BML_CLASSIFY_LOGISTIC, c->l2 = l2[choice];
     if (member == 1) {
@@ -1051,6 +1074,8 @@ static void set_member(bml_classify_config *c, int member, int choice) {
         c->model = BML_CLASSIFY_DNN, c->copies = 10, c->cosine = 1, c->rate = 0.005;
         c->hidden = units[choice], c->epochs = choice < 2 ? 30 : 15, c->l2 = choice == 1 ? 1e-3 : 0;
     }
+    if (member == 4)
+        c->model = BML_CLASSIFY_KERNEL, c->scale = scale[choice], c->l2 = choice < 2 ? 0.05 : 0.02, c->copies = 3;
 }
 
 /* Mean log loss of a configuration over 5 folds of the training rows. */
@@ -1086,7 +1111,7 @@ static void set_stack(recipe *r, const bml_classify_data *d, const int *row, int
             double loss;
             set_member(&c, m, k);
             c.columns = r->column[m], c.n_columns = pick(r->column[m], d, m == 2);
-            if (m == 3) c.copies = 1;
+            c.copies = 1;
             c.seed = seed;
             loss = inner_loss(&c, d, row, n, seed);
             if (loss < least) least = loss, chosen[m] = k;
@@ -1178,33 +1203,41 @@ static void keep_judged(outcome *o, const world *w, int k, const double *p, int 
     for (i = 0; i < w->n_judge; i++) o->judged[i * o->n_run + k] = p[i * stride];
 }
 
-/* Trains on fold k, asks the test rows. */
+static void print_speed(const trained *t, const fold_rows *f) {
+    double first, all = flops(&t->how, &first), rows = f->n_train;
+    printf("published net: %zu weights, %.4g MFLOP forward; an epoch of %d SEDs, and %d to validate: %.1f s, %.1f s of "
+           "CPU time, %.1f GFLOP/s of that\n",
+           bml_nn_n_params(t->net), 1e-6 * all, f->n_train, f->n_val, t->seconds, t->cpu,
+           1e-9 * ((3 * all - first) * rows + all * f->n_val) / t->cpu);
+    fflush(stdout);
+}
+
+/* Trains on fold k, asks the test rows: the mean of the copies. */
 static void run_network(outcome *o, int net, int k, const world *w, const fold_rows *f, progress_bar *bar,
                         double done) {
     const int *test = f->row + f->n_train + f->n_val;
-    double *p = zeroed((size_t)(f->n_test + w->n_judge) + 1, sizeof *p);
-    trained t;
-    int i;
-    memset(&t, 0, sizeof t);
-    train_net(&t, net, &w->fine, &w->coarse, w->set, f, w->s, w->s->seed + (uint64_t)k, bar, done);
-    ask_net(p, &t, &w->fine, &w->coarse, w->set, test, f->n_test, w->s);
-    for (i = 0; i < f->n_test; i++) o->score[net][test[i]] = p[i];
-    o->val_loss[net][k] = t.val_loss;
-    if (net == PUBLISHED) {
-        double first, all = flops(&t.how, &first), rows = f->n_train;
-        printf("published net: %zu weights, %.4g MFLOP forward; an epoch of %d SEDs, and %d to validate: %.1f s, %.1f "
-               "s of "
-               "CPU time, %.1f GFLOP/s of that\n",
-               bml_nn_n_params(t.net), 1e-6 * all, f->n_train, f->n_val, t.seconds, t.cpu,
-               1e-9 * ((3 * all - first) * rows + all * f->n_val) / t.cpu);
-        fflush(stdout);
+    int n = f->n_test, all = n + (net == o->kept_net ? w->n_judge : 0), i;
+    int *row = zeroed((size_t)all + 1, sizeof *row);
+    double *p = zeroed((size_t)all + 1, sizeof *p), *mean = zeroed((size_t)all + 1, sizeof *mean);
+    long c;
+    memcpy(row, test, (size_t)n * sizeof *row);
+    for (i = n; i < all; i++) row[i] = w->judge[i - n];
+    o->val_loss[net][k] = 0;
+    for (c = 0; c < w->s->copies; c++) {
+        trained t;
+        memset(&t, 0, sizeof t);
+        train_net(&t, net, &w->fine, &w->coarse, w->set, f, w->s, w->s->seed + (uint64_t)k + 1000 * (uint64_t)c, bar,
+                  done + (double)c / (double)w->s->copies);
+        ask_net(p, &t, &w->fine, &w->coarse, w->set, row, all, w->s);
+        for (i = 0; i < all; i++) mean[i] += p[i] / (double)w->s->copies;
+        o->val_loss[net][k] += t.val_loss / (double)w->s->copies;
+        if (net == PUBLISHED && !c) print_speed(&t, f);
+        if (net == o->kept_net && !c) o->kept[k] = t;
+        else bml_nn_free(t.net);
     }
-    if (net == o->kept_net) {
-        if (w->n_judge) ask_net(p, &t, &w->fine, &w->coarse, w->set, w->judge, w->n_judge, w->s);
-        keep_judged(o, w, k, p, 1);
-        o->kept[k] = t;
-    } else bml_nn_free(t.net);
-    free(p);
+    for (i = 0; i < n; i++) o->score[net][test[i]] = mean[i];
+    if (net == o->kept_net) keep_judged(o, w, k, mean + n, 1);
+    free(row), free(p), free(mean);
 }
 
 static void run_table(outcome *o, int net, int k, const world *w, const fold_rows *f) {
@@ -1329,7 +1362,7 @@ static void print_evaluation(const net_scores *e, const outcome *o, const world 
         printf("  %.1f\n", o->seconds[net]);
     }
     if (!w->s->wanted[STACK]) return;
-    printf("settings of the stack, by folds within each training part (logistic, forest, boost, net; 0 to 2):");
+    printf("settings of the stack, by folds within each training part (logistic, forest, boost, net, kernel; 0 to 2):");
     for (k = 0; k < o->n_run; k++)
         for (m = 0; m < N_MEMBERS; m++) printf("%s%d", m ? "" : " ", o->chosen[k][m]);
     printf("\n");
@@ -1412,16 +1445,16 @@ static void add_gradients(double *share, const trained *t, const world *w, const
     int ch = t->how.channels, i, b;
     size_t n_in = bml_nn_n_in(t->net);
     float *x = zeroed((size_t)n * n_in, sizeof *x), *dx = zeroed((size_t)n * n_in, sizeof *dx);
-    make_inputs(x, n_in, &t->how, g, w->set, row, n, w->s, 0, 0);
+    make_inputs(x, n_in, &t->how, g, w->set, row, n, w->s, 0);
     nn_check(bml_nn_gradient(t->net, NULL, dx, 0, x, (size_t)n), t->net, "importance");
     for (i = 0; i < n; i++) {
         const float *xi = x + (size_t)i * n_in, *di = dx + (size_t)i * n_in;
         double sum = 0;
         for (b = 0; b < g->n; b++)
-            if (xi[ch * b] > 0) sum += fabs((double)di[ch * b + ch - 1]);
+            if (xi[ch * b] > 0) sum += fabs((double)di[ch * b + (ch > 1)]);
         for (b = 0; b < g->n && sum > 0; b++) {
             int to = bin_of(&w->coarse, 0.5 * (g->edge[b] + g->edge[b + 1]));
-            if (xi[ch * b] > 0 && to >= 0) share[to] += fabs((double)di[ch * b + ch - 1]) / sum;
+            if (xi[ch * b] > 0 && to >= 0) share[to] += fabs((double)di[ch * b + (ch > 1)]) / sum;
         }
     }
     free(x), free(dx);
@@ -1434,7 +1467,7 @@ static void completeness(importance *m, double *flux, const world *w) {
     for (i = 0; i < w->set->n; i++) {
         const sed *s = &w->set->sed[i];
         double *v = flux + (size_t)i * SMALL_BINS;
-        grid_sed(v, count, &w->coarse, w->set, s, w->s->value, NULL);
+        grid_sed(v, count, &w->coarse, w->set, s, w->s->value);
         if (s->label < 0) continue;
         n[s->label]++;
         for (b = 0; b < SMALL_BINS; b++) m->complete[s->label][b] += isfinite(v[b]);
@@ -1803,8 +1836,8 @@ static int write_run(const net_scores *e, const world *w, const option_row *opti
 
 int main(int argc, char **argv) {
     int where = DEVICE_CPU;
-    settings s = {
-        .out = "blazar", .gamma = 1, .radio = 1, .folds = 10, .bins = 2745, .radio_gap = 0.76, .veil = 0.8, .seed = 1};
+    settings s = {.out = "blazar", .gamma = 1, .radio = 1, .folds = 10, .copies = 1, .bins = 2745, .radio_gap = 0.76,
+                  .veil = 0.8, .seed = 1};
     const option_row options[] = {
         {.name = "nets",
          .text = &s.nets,
@@ -1833,6 +1866,12 @@ int main(int argc, char **argv) {
         {.name = "noise",
          .flag = &s.noise,
          .help = "networks: draw training fluxes anew from their errors in each epoch"},
+        {.name = "copies",
+         .integer = &s.copies,
+         .min = 1,
+         .max = 100,
+         .value = "N",
+         .help = "of each network, with other seeds; their probabilities are averaged"},
         {.name = "bins",
          .integer = &s.bins,
          .min = 0,
@@ -1852,7 +1891,12 @@ int main(int argc, char **argv) {
          .value = "N",
          .help = "run only the first N; 0: all"},
         {.name = "sparse", .flag = &s.sparse, .help = "test on the tenth with the fewest points instead"},
-        {.name = "epochs", .integer = &s.epochs, .min = 0, .max = 10000, .value = "N", .help = "of networks; 0: 20"},
+        {.name = "epochs",
+         .integer = &s.epochs,
+         .min = 0,
+         .max = 10000,
+         .value = "N",
+         .help = "of networks; 0: 20, of the small one 40"},
         {.name = "simulate",
          .integer = &s.simulate,
          .min = 0,

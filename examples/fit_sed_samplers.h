@@ -576,6 +576,11 @@ static void keep_nuts(bml_mcmc_nuts *s, const problem *p) {
 static int nuts_run(bml_mcmc_nuts *s, posterior *post, problem *p) {
     int status = BML_MCMC_NOT_CONVERGED;
     double kept = seconds_now();
+    if (p->opt->resume) {
+        size_t size;
+        void *bytes = state_read(&size, p);
+        state_taken(p, bytes, bml_mcmc_nuts_load(s, bytes, size), bml_mcmc_nuts_message(s));
+    }
     for (long done; (done = (long)bml_mcmc_nuts_chain(s).n_steps) < p->opt->draws && status;) {
         const long block_end = (done / NUTS_BLOCK + 1) * NUTS_BLOCK;
         const long next = block_end < p->opt->draws ? block_end : p->opt->draws;

@@ -136,7 +136,7 @@ int main(void) {
     bml_classify_data d = make(x, y, group);
     double expf_time = expf_ns(), best = 1e9, auc = 0;
     printf("expf %.3g ns\n", expf_time);
-    for (int model = BML_CLASSIFY_LOGISTIC; model <= BML_CLASSIFY_BNN; model++) {
+    for (int model = BML_CLASSIFY_LOGISTIC; model <= BML_CLASSIFY_KERNEL; model++) {
         bml_classify_config c = {.model = model, .epochs = model == BML_CLASSIFY_BNN ? 25 : 0};
         double t = fit_s(&d, &c);
         printf("fit_%s%s %.3g s\n", bml_classify_model_name(model), c.epochs ? "_25_epochs" : "", t);

@@ -196,6 +196,33 @@ static double value(const bml_classify_data *d, int row, const char *name) {
     return k < 0 ? -1e99 : d->x[row * d->d + k];
 }
 
+/* Least chi2 over the amplitude of A exp(b u + c u^2) for three fluxes with errors 2, 4, 6, and the priors' part. */
+static double parabola_chi2(const double *f, double b, double c) {
+    double g[3], fg = 0, gg = 0, chi2 = b * b / 400 + c * c / 16;
+    int i;
+    for (i = 0; i < 3; i++) {
+        g[i] = exp(b * (i - 1) + c * (i - 1) * (i - 1));
+        fg += f[i] * g[i] / (4.0 * (i + 1) * (i + 1)), gg += g[i] * g[i] / (4.0 * (i + 1) * (i + 1));
+    }
+    for (i = 0; i < 3; i++) chi2 += pow((f[i] - fg / gg * g[i]) / (2.0 * (i + 1)), 2);
+    return chi2;
+}
+
+/* Slope and curvature are where chi2 is least, and the gain is what it says. */
+static void test_fit_features(const bml_classify_data *d, int row) {
+    double f[3], b = value(d, row, "fit_slope"), c = value(d, row, "fit_curvature"), least, line = 1e9, near;
+    int i, j;
+    for (i = 0; i < 3; i++) f[i] = d->x[row * d->d + feature(d, "raw_band_1") + i];
+    least = near = parabola_chi2(f, b, c);
+    for (i = -2; i <= 2; i++)
+        for (j = -2; j <= 2; j++) near = fmin(near, parabola_chi2(f, b + 0.02 * i, c + 0.02 * j));
+    /* the fit ends when a step saves less than 1e-9 of chi2 */
+    CHECK_LE(least - near, 1e-6 * (1 + least), "no better slope and curvature nearby");
+    for (i = -20000; i <= 20000; i++) line = fmin(line, parabola_chi2(f, 1e-3 * i, 0));
+    /* the scan misses the minimum by 5e-4 at most: half the second derivative, below 1e4, times its square */
+    CHECK_NEAR(value(d, row, "fit_gain"), log10(1 + line - least), 2e-3, "and the gain");
+}
+
 static void test_features(void) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     int status = 0, columns[64], n = 0;
@@ -217,6 +244,9 @@ static void test_features(void) {
     CHECK_NEAR(value(d, 0, "derived_slope_1"), -1, 1e-15, "slope");
     CHECK_NEAR(value(d, 1, "derived_curvature_1"), log10(0.6) - log10(0.4) - (log10(0.4) - 3), 1e-14, "curvature");
     CHECK_NEAR(value(d, 0, "derived_flux"), log10(111), 1e-14, "log of the summed flux");
+    test_fit_features(d, 0);
+    test_fit_features(d, 1);
+    CHECK(isfinite(value(d, 2, "fit_slope")), "a spectrum of every source");
     CHECK_NEAR(value(d, 0, "derived_mean"), log10(6), 1e-14, "mean of a light curve");
     CHECK_NEAR(value(d, 0, "derived_scatter"), log10(1.0 / 6 + 1e-3), 1e-14, "relative scatter");
     CHECK_NEAR(value(d, 0, "derived_step"), log10(7.0 / 5), 1e-14, "step");
@@ -610,6 +640,78 @@ static void test_logistic(void) {
     set_free(&t);
 }
 
+/* ---- kernels ---- */
+
+/* x[n] = M^-1 x, by elimination; M[n][n] is used up. */
+static void eliminate(double *x, double *M, int n) {
+    int i, j, k;
+    for (k = 0; k < n; k++)
+        for (i = 0; i < n; i++) {
+            double q = M[i * n + k] / M[k * n + k];
+            if (i == k) continue;
+            for (j = k; j < n; j++) M[i * n + j] -= q * M[k * n + j];
+            x[i] -= q * x[k];
+        }
+    for (k = 0; k < n; k++) x[k] /= M[k * n + k];
+}
+
+static double rational_quadratic(const double *a, const double *b, double scale) { /* two features */
+    return 1 / (1 + ((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1])) / (4 * scale * scale));
+}
+
+/* Where the penalised likelihood is highest, a_i = (y_i - p_i)/l2, as its gradient in f says, and sum (y - p) = 0; the
+   variance of f is that of kriging with a free mean: Rasmussen & Williams 2006, eq. 2.42, with Laplace's M = K/l2 +
+   W^-1 (their eq. 3.24). */
+static void test_kernel(void) {
+    enum { N = 40, NEW = 10, ALL = N + NEW };
+    const double l2 = 0.1, scale = 0.8;
+    char why[BML_CLASSIFY_MESSAGE] = "";
+    bml_classify_rng r = stream(26);
+    set s = set_make(ALL, 2, 2);
+    bml_classify_config c = {0};
+    bml_classify_model *m = NULL;
+    double p[2 * ALL], sd[2 * ALL], lo = 1e9, hi = -1e9, sum = 0, worst = 0, mean[2] = {0, 0}, square[2] = {0, 0};
+    double z[2 * ALL], M[N * N], k1[N], one[N];
+    int i, j, k, status, rows[N];
+    for (i = 0; i < 2 * ALL; i++) s.x[i] = 2 * uniform(&r) - 1;
+    s.x[2 * ALL - 1] = 1e5; /* far from all */
+    for (i = 0; i < ALL; i++) s.y[i] = i < 4 ? i % 2 : s.x[2 * i] * s.x[2 * i + 1] > 0.3 * normal(&r);
+    for (i = 0; i < N; i++) rows[i] = i;
+    c.model = BML_CLASSIFY_KERNEL, c.l2 = l2, c.scale = scale;
+    status = bml_classify_fit(&m, &c, &s.data, rows, N, why);
+    if (!status) status = bml_classify_predict(p, sd, m, &s.data, NULL, ALL);
+    CHECK(status == 0, "kernel regression (%s)", why);
+    for (i = 0; i < 2 * N; i++) mean[i % 2] += s.x[i] / N;
+    for (i = 0; i < 2 * N; i++) square[i % 2] += (s.x[i] - mean[i % 2]) * (s.x[i] - mean[i % 2]) / N;
+    for (i = 0; i < 2 * ALL; i++) z[i] = (s.x[i] - mean[i % 2]) / sqrt(square[i % 2]);
+    for (i = 0; i < ALL && !status; i++) {
+        double f = log(p[2 * i + 1] / p[2 * i]), q, u, var;
+        for (j = 0; j < N; j++) f -= rational_quadratic(z + 2 * i, z + 2 * j, scale) * (s.y[j] - p[2 * j + 1]) / l2;
+        lo = fmin(lo, f), hi = fmax(hi, f);
+        sum += i < N ? s.y[i] - p[2 * i + 1] : 0;
+        for (u = q = 0, k = 0; k < 2; k++) { /* M^-1 k and M^-1 1 */
+            for (j = 0; j < N * N; j++)
+                M[j] = rational_quadratic(z + 2 * (j / N), z + 2 * (j % N), scale) / l2 +
+                       (j / N == j % N ? 1 / (p[2 * (j % N)] * p[2 * (j % N) + 1]) : 0);
+            for (j = 0; j < N; j++) k1[j] = k ? 1 : rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2;
+            eliminate(k1, M, N);
+            for (j = 0; j < N && !k; j++) q += k1[j] * rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2, u += k1[j];
+            for (j = 0; j < N && k; j++) one[j] = k1[j];
+        }
+        for (var = 0, j = 0; j < N; j++) var += one[j];
+        var = 1 / l2 - q + (1 - u) * (1 - u) / var;
+        worst = fmax(worst, fabs(sd[2 * i] - p[2 * i] * p[2 * i + 1] * sqrt(var)));
+    }
+    /* 1e-8 is added to the diagonal of K: it moves f by 1e-8/l2 times the length of y - p at most, 4e-7; for rows that
+       are not centres by more, as K is all but singular */
+    CHECK_LE(hi - lo, 1e-5, "log odds less sum k (y - p)/l2: a constant");
+    CHECK_LE(fabs(sum), 1e-7, "sum of y - p");
+    CHECK_LE(worst, 1e-5, "sd by kriging");
+    CHECK(sd[2 * ALL - 1] > p[2 * ALL - 1] * p[2 * ALL - 2] / sqrt(l2), "far away: the prior's, and that of the mean");
+    bml_classify_model_free(m);
+    set_free(&s);
+}
+
 /* ---- trees ---- */
 
 static double auc_of(const bml_classify_model *m, const set *s) {
@@ -710,13 +812,15 @@ static void test_three_classes(void) {
         s.x[2 * i] = 4 * s.y[i] + normal(&r);
         s.x[2 * i + 1] = normal(&r);
     }
-    for (kind = 0; kind <= BML_CLASSIFY_DNN; kind++) {
+    for (kind = 0; kind <= BML_CLASSIFY_KERNEL; kind++) {
         bml_classify_config c = {0};
         bml_classify_scores q = {0};
         double p[3 * N], worst = 0;
         int status;
+        if (kind == BML_CLASSIFY_RNN || kind == BML_CLASSIFY_BNN) continue; /* test_networks */
         c.model = kind;
         c.trees = 60;
+        c.centres = 60;
         status = bml_classify_cross_validate(&q, p, &c, &s.data, 5, why);
         for (i = 0; i < N && !status; i++) worst = fmax(worst, fabs(p[3 * i] + p[3 * i + 1] + p[3 * i + 2] - 1));
         CHECK(status == 0 && worst < 1e-12, "%s, three classes: probabilities add up to 1 (%s)",
@@ -1148,6 +1252,7 @@ int main(int argc, char **argv) {
     test_isotonic();
     test_temperature();
     test_logistic();
+    test_kernel();
     test_boost_step();
     test_trees();
     test_three_classes();
