@@ -336,6 +336,13 @@ ends "fit_sed --reweigh, cut short" 2 build/fit_sed examples/data/3hsp_j095507.c
     --threads 1 --quiet --model examples/models/ssc.safetensors --reweigh --out "$scratch/judged"
 check "fit_sed --reweigh: the solver judges every point" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
 check "fit_sed --reweigh: the solver is not asked twice" awk '/^the solver at/ {n++} END {exit n > 0}' "$scratch/stdout"
+nuts=(build/fit_sed examples/data/3hsp_j095507.csv --model examples/models/ssc.safetensors --sampler nuts --min-ess 1e9 --walkers 16
+    --threads 1 --quiet --out "$scratch/nuts") # one free parameter: a second's work
+for held in log_R=15.2 log_B=-0.2 log_gamma_min=3 log_gamma_max=6.2 p=2.15 log_delta=1.6 ln_f=-4; do nuts+=(--fix $held); done
+ends "fit_sed --sampler nuts, cut short" 2 "${nuts[@]}" --draws 100
+tail -c +129 "$scratch/nuts/chain.npy" >"$scratch/draws"
+ends "fit_sed --sampler nuts --resume" 2 "${nuts[@]}" --draws 120 --resume
+check "fit_sed --sampler nuts --resume goes on behind the draws it had" cmp -n 12800 "$scratch/draws" <(tail -c +129 "$scratch/nuts/chain.npy")
 with_net "$scratch/again" --compare "$scratch/with_net"
 ends "fit_sed --compare" 2 "${command[@]}"
 check "fit_sed --compare: the same run, no difference" awk 'NF == 5 && $4 == 0 && $5 > 0.99 && $5 < 1.01 {n++} END {exit n != 8}' "$scratch/stdout"
