@@ -1,34 +1,11 @@
-/* bench_classify.c: what bml_classify.h costs. One line each: name value unit. The calibration is one scalar expf of
-   this machine, measured in the same run; ratios to it hold where times do not. Best of three repeats, one core. For
-   the large net of examples/classify_blazar.c, CPU time, and beside it the product of two matrices of 512 x 512. */
-#define _POSIX_C_SOURCE 199309L
-#include <math.h>
+/* bench_classify.c: what bml_classify.h costs. One line each: name value unit. Medians of three repeats on one
+   core. Beside the large net of examples/classify_blazar.c stands the product of two matrices of 512 x 512. */
+#include "bench.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"
 
 enum { REPEATS = 3, ROWS = 2638, BANDS = 7, YEARS = 10, D = BANDS + YEARS };
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Nanoseconds of one expf in a chain of dependent calls. */
-static double expf_ns(void) {
-    double best = 1e9;
-    for (int r = 0; r < REPEATS; r++) {
-        float x = 0.5f;
-        double t = seconds();
-        for (int i = 0; i < 4000000; i++) x = expf(-x);
-        t = (seconds() - t) * 1e9 / 4e6;
-        if (t < best && x > 0) best = t;
-    }
-    return best;
-}
 
 /* Sources like those of the task agn-psr in number, share of classes, inputs, and spread of fluxes. */
 static bml_classify_data make(double *x, int *y, int *group) {
@@ -47,41 +24,31 @@ static bml_classify_data make(double *x, int *y, int *group) {
 
 /* Seconds of one fit. */
 static double fit_s(const bml_classify_data *d, const bml_classify_config *config) {
-    double best = 1e9;
+    double s[REPEATS];
     char why[BML_CLASSIFY_MESSAGE];
     for (int r = 0; r < REPEATS; r++) {
         bml_classify_model *m;
-        double t = seconds();
+        s[r] = bench_seconds();
         if (bml_classify_fit(&m, config, d, NULL, 0, why)) {
             fprintf(stderr, "%s\n", why);
             exit(1);
         }
-        t = seconds() - t;
+        s[r] = bench_seconds() - s[r];
         bml_classify_model_free(m);
-        if (t < best) best = t;
     }
-    return best;
+    return bench_median(s, REPEATS);
 }
 
-static double cpu_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+/* One large product of the library, or of cblas when bml_nn.h uses it: sgemm's limit. */
+enum { WIDE = 512 };
+static float A[WIDE * WIDE], B[WIDE * WIDE], C[WIDE * WIDE];
+static void product(void *what) {
+    (void)what;
+    bml_nn__product(C, WIDE, bml_nn__rows(A, WIDE), bml_nn__rows(B, WIDE), WIDE, WIDE, WIDE, 0);
 }
-
-/* GFLOP/s of one large product of the library, and of cblas when bml_nn.h uses it: sgemm's limit. */
 static double product_gflops(void) {
-    enum { N = 512 };
-    static float a[N * N], b[N * N], c[N * N];
-    double best = 1e9;
-    for (int i = 0; i < N * N; i++) a[i] = sinf((float)i), b[i] = cosf((float)i);
-    for (int r = 0; r < 12; r++) {
-        double t = cpu_seconds();
-        bml_nn__product(c, N, bml_nn__rows(a, N), bml_nn__rows(b, N), N, N, N, 0);
-        t = cpu_seconds() - t;
-        if (t < best) best = t;
-    }
-    return 2e-9 * N * N * N / best;
+    for (int i = 0; i < WIDE * WIDE; i++) A[i] = sinf((float)i), B[i] = cosf((float)i);
+    return 2e-9 * WIDE * WIDE * WIDE / bench_call(product, NULL);
 }
 
 /* The convolutional LSTM on 2,745 bins: one training step of 128 SEDs, as examples/classify_blazar.c makes it. */
@@ -93,7 +60,7 @@ static void published_net(void) {
         .n = BATCH, .batch = BATCH, .epochs = REPEATS + 1, .block = 64, .loss = BML_NN_BINARY_LOGITS};
     bml_nn_trainer *trainer;
     float *x = (float *)calloc((size_t)BATCH * BINS, sizeof *x), y[BATCH];
-    double steps = BINS, in = 1, flop = 0, first = 2.0 * BINS * 3 * 32, best = 1e9, limit = product_gflops();
+    double steps = BINS, in = 1, flop = 0, first = 2.0 * BINS * 3 * 32, step[REPEATS], limit = product_gflops();
     int n = 1;
     bml_nn *net;
     if (!x) exit(1);
@@ -113,28 +80,39 @@ static void published_net(void) {
     for (int i = 0; i < BATCH; i++) y[i] = (float)(i % 2);
     how.x = x, how.y = y;
     if (bml_nn_create(&net, &config) || bml_nn_trainer_create(&trainer, net, &how)) exit(1);
-    for (int r = 0; r <= REPEATS; r++) { /* the first finds its memory untouched, and counts only if it is the best */
-        double t = cpu_seconds();
+    if (bml_nn_trainer_run(trainer, 1)) exit(1); /* brings memory in */
+    for (int r = 0; r < REPEATS; r++) {
+        step[r] = bench_seconds();
         if (bml_nn_trainer_run(trainer, 1)) exit(1);
-        t = cpu_seconds() - t;
-        if (t < best) best = t;
+        step[r] = bench_seconds() - step[r];
     }
+    const double typical = bench_median(step, REPEATS);
     bml_nn_trainer_free(trainer);
     flop = (3 * flop - first) * BATCH;
     printf("conv_lstm_weights %zu 1\n", bml_nn_n_params(net));
-    printf("conv_lstm_step_of_128 %.3g s\n", best);
-    printf("conv_lstm_training %.3g GFLOP/s\n", 1e-9 * flop / best);
+    printf("conv_lstm_step_of_128 %.3g s\n", typical);
+    printf("conv_lstm_training %.3g GFLOP/s\n", 1e-9 * flop / typical);
     printf("product_512 %.3g GFLOP/s\n", limit);
-    printf("conv_lstm_over_product %.2f 1\n", 1e-9 * flop / best / limit);
+    printf("conv_lstm_over_product %.2f 1\n", 1e-9 * flop / typical / limit);
     bml_nn_free(net);
     free(x);
+}
+
+typedef struct auc_job {
+    const double *score;
+    const int *y;
+    double value;
+} auc_job;
+static void auc_of_rows(void *what) {
+    auc_job *a = (auc_job *)what;
+    a->value = bml_classify_auc(a->score, a->y, NULL, ROWS);
 }
 
 int main(void) {
     static double x[ROWS * D], score[ROWS];
     static int y[ROWS], group[D];
     bml_classify_data d = make(x, y, group);
-    double expf_time = expf_ns(), best = 1e9, auc = 0;
+    double expf_time = bench_expf_ns();
     printf("expf %.3g ns\n", expf_time);
     for (int model = BML_CLASSIFY_LOGISTIC; model <= BML_CLASSIFY_KERNEL; model++) {
         bml_classify_config c = {.model = model, .epochs = model == BML_CLASSIFY_BNN ? 25 : 0};
@@ -143,14 +121,9 @@ int main(void) {
         printf("fit_%s%s_in_expf %.3g 1\n", bml_classify_model_name(model), c.epochs ? "_25_epochs" : "",
                t * 1e9 / expf_time);
     }
+    auc_job auc = {score, y, 0};
     for (int i = 0; i < ROWS; i++) score[i] = x[i * D];
-    for (int r = 0; r < REPEATS; r++) {
-        double t = seconds();
-        for (int k = 0; k < 20; k++) auc += bml_classify_auc(score, y, NULL, ROWS);
-        t = (seconds() - t) / 20 * 1e6;
-        if (t < best && auc > 0) best = t;
-    }
-    printf("auc_of_%d_rows %.3g us\n", ROWS, best);
+    printf("auc_of_%d_rows %.3g us\n", ROWS, 1e6 * bench_call(auc_of_rows, &auc));
     published_net();
-    return 0;
+    return !(auc.value > 0);
 }

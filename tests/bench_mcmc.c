@@ -1,21 +1,11 @@
-/* bench_mcmc.c: what bml_mcmc.h costs. One line each: name value unit. The calibration is one scalar expf of this
-   machine, measured in the same run; ratios to it hold where times do not. Best of five repeats. */
-#define _POSIX_C_SOURCE 199309L
-#include <math.h>
+/* bench_mcmc.c: what bml_mcmc.h costs. One line each: name value unit. Medians of five repeats. */
+#include "bench.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 
 enum { REPEATS = 5, DIMS = 8 };
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* As little as a callback can do and still be a density: what is left is the sampler. */
 static void normal(double *lp, const double *x, int n, int d, void *user) {
@@ -27,36 +17,21 @@ static void normal(double *lp, const double *x, int n, int d, void *user) {
     }
 }
 
-/* Nanoseconds of one expf in a chain of dependent calls. */
-static double expf_ns(void) {
-    double best = 1e9;
-    for (int r = 0; r < REPEATS; r++) {
-        float x = 0.5f;
-        double t = seconds();
-        for (int i = 0; i < 4000000; i++) x = expf(-x);
-        t = (seconds() - t) * 1e9 / 4e6;
-        if (t < best && x > 0) best = t;
-    }
-    return best;
-}
-
 /* Microseconds per log-probability of n_steps steps with these moves. */
 static double overhead_us(const bml_mcmc_move *moves, int n_moves, int n_walkers, size_t n_steps) {
     bml_mcmc_config c = {.n_dim = DIMS, .n_walkers = n_walkers, .seed = 1, .log_prob = normal, .moves = moves, .n_moves = n_moves};
-    double zero[DIMS] = {0}, one[DIMS], best = 1e9;
+    double zero[DIMS] = {0}, one[DIMS], us[REPEATS];
     bml_mcmc_ensemble *e;
     for (int k = 0; k < DIMS; k++) one[k] = 1;
     if (bml_mcmc_ensemble_create(&e, &c) || bml_mcmc_start_ball(e, zero, one)) exit(1);
     for (int r = 0; r < REPEATS; r++) {
-        double t;
         bml_mcmc_ensemble_clear(e);
-        t = seconds();
+        us[r] = bench_seconds();
         if (bml_mcmc_run(e, n_steps)) exit(1);
-        t = (seconds() - t) * 1e6 / ((double)n_steps * n_walkers);
-        if (t < best) best = t;
+        us[r] = (bench_seconds() - us[r]) * 1e6 / ((double)n_steps * n_walkers);
     }
     bml_mcmc_ensemble_free(e);
-    return best;
+    return bench_median(us, REPEATS);
 }
 
 static void normal_slope(double *lp, double *gradient, const double *x, int n, int d, void *user) {
@@ -69,36 +44,34 @@ static double nested_us(int method) {
     bml_mcmc_prior_param row[DIMS];
     bml_mcmc_nested_config c = {.n_dim = DIMS, .live_points = 400, .seed = 1, .log_likelihood = normal, .method = method};
     bml_mcmc_nested_result r;
-    double best = 1e9;
+    double us[REPEATS];
     memset(row, 0, sizeof row);
     for (int k = 0; k < DIMS; k++) row[k].lower = -6, row[k].upper = 6;
     if (bml_mcmc_prior_create((bml_mcmc_prior **)&c.prior, row, DIMS)) exit(1);
     for (int i = 0; i < REPEATS; i++) {
         bml_mcmc_nested *s;
-        double t = seconds();
+        us[i] = bench_seconds();
         if (bml_mcmc_nested_create(&s, &c) || bml_mcmc_nested_run(s, 0) || bml_mcmc_nested_get_result(s, &r)) exit(1);
-        t = (seconds() - t) * 1e6 / (double)r.evaluations;
-        if (t < best) best = t;
+        us[i] = (bench_seconds() - us[i]) * 1e6 / (double)r.evaluations;
         bml_mcmc_nested_free(s);
     }
     bml_mcmc_prior_free((bml_mcmc_prior *)(size_t)c.prior);
-    return best;
+    return bench_median(us, REPEATS);
 }
 
 static double nuts_us(void) {
     bml_mcmc_nuts_config c = {.n_dim = DIMS, .n_chains = 4, .seed = 1, .log_prob = normal_slope};
-    double start[4 * DIMS] = {0}, best = 1e9;
+    double start[4 * DIMS] = {0}, us[REPEATS];
     bml_mcmc_nuts *s;
     if (bml_mcmc_nuts_create(&s, &c) || bml_mcmc_nuts_start(s, start)) exit(1);
     for (int i = 0; i < REPEATS; i++) {
         const double before = (double)bml_mcmc_nuts_get_info(s).gradients;
-        double t = seconds();
+        us[i] = bench_seconds();
         if (bml_mcmc_nuts_run(s, 2000)) exit(1);
-        t = (seconds() - t) * 1e6 / ((double)bml_mcmc_nuts_get_info(s).gradients - before);
-        if (t < best) best = t;
+        us[i] = (bench_seconds() - us[i]) * 1e6 / ((double)bml_mcmc_nuts_get_info(s).gradients - before);
     }
     bml_mcmc_nuts_free(s);
-    return best;
+    return bench_median(us, REPEATS);
 }
 
 /* Seconds for the whole summary of a chain [20000][200][8]. */
@@ -111,9 +84,9 @@ static double summary_s(void) {
     if (!x) exit(1);
     bml_mcmc_rng_init(&r, 1, 0);
     for (size_t i = 0; i < n; i++) x[i] = (i < 1600 ? 0 : 0.95 * x[i - 1600]) + bml_mcmc_rng_uniform(&r) - 0.5; /* AR(1), tau 39 */
-    t = seconds();
+    t = bench_seconds();
     if (bml_mcmc_summarize(s, c)) exit(1);
-    t = seconds() - t;
+    t = bench_seconds() - t;
     free(x);
     return t;
 }
@@ -157,7 +130,7 @@ int main(void) {
     static const int walkers[2] = {100, 400};
     static const bml_mcmc_move each[BML_MCMC_N_MOVES] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_WALK, 1, 0, 0},
         {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 1, 0, 0}, {BML_MCMC_KDE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
-    double calibration = expf_ns(), us = overhead_us(NULL, 0, 48, 20000);
+    double calibration = bench_expf_ns(), us = overhead_us(NULL, 0, 48, 20000);
     printf("expf %.3f ns\n", calibration);
     printf("ensemble_overhead_48x8 %.4f us\n", us);
     printf("ensemble_overhead_48x8_in_expf %.1f expf\n", us * 1e3 / calibration);

@@ -1,42 +1,16 @@
-/* bench_nn.c: what the networks of bml_nn.h cost, on one core. Each line is "name value unit"; medians over repeats.
+/* bench_nn.c: what the networks of bml_nn.h cost, on one core. Each line is "name value unit".
 
    The limit of a net is its products at the speed of the same machine's sgemm in the same run: two operations a weight and
    use, over the rate of OpenBLAS at (48 x 184)(184 x 552) when it is linked (-DBML_BENCH_CBLAS), else of the built-in product.
    OpenBLAS chooses its kernel from the processor's name, and behind some hypervisors chooses one of the year 2004: compare
    with OPENBLAS_CORETYPE=SkylakeX (or Haswell, Zen) in the environment. */
-#define _POSIX_C_SOURCE 199309L
+#include "bench.h"
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include <stdio.h>
-#include <time.h>
 #ifdef BML_BENCH_CBLAS
 #include <cblas.h>
 #endif
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-enum { REPEATS = 15 };
-typedef void (*job_fn)(void *what);
-
-/* Median seconds of one call, each repeat long enough for the clock. */
-static double median(job_fn job, void *what) {
-    double times[REPEATS], start = now();
-    int count = 1, i, j;
-    job(what);
-    while ((now() - start) < 0.02) job(what), count++;
-    for (i = 0; i < REPEATS; i++) {
-        double t = now();
-        for (j = 0; j < count; j++) job(what);
-        t = (now() - t) / count;
-        for (j = i; j > 0 && times[j - 1] > t; j--) times[j] = times[j - 1];
-        times[j] = t;
-    }
-    return times[REPEATS / 2];
-}
 
 enum { M = 48, K = 184, N = 552 };
 static float A[M * K], B[K * N], C[M * N];
@@ -59,13 +33,6 @@ static void openblas(void *what) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, M, N, K, 1, A, K, B, N, 0, C, N);
 }
 #endif
-
-static volatile float sink;
-static void one_expf(void *what) {
-    float x = *(volatile float *)what, s = 0;
-    for (int i = 0; i < 1000; i++) s += expf(x), x += 1e-4f;
-    sink = s;
-}
 
 typedef struct net_job {
     bml_nn *net;
@@ -99,25 +66,24 @@ static int make_mlp(bml_nn **net) {
 
 /* Seconds a row, and the ratio to the products alone at `rate` flop/s. */
 static void report(const char *name, net_job *j, double flop, double rate) {
-    double t = median(infer, j) / (double)j->n;
+    double t = bench_call(infer, j) / (double)j->n;
     printf("%s %.1f us\n", name, 1e6 * t);
     printf("%s_over_sgemm_limit %.2f ratio\n", name, t * rate / flop);
 }
 
 int main(void) {
     net_job j = {0};
-    float x = -1.0f;
-    double expf_time = median(one_expf, &x) / 1000, flop = 2.0 * M * N * K, own, rate, t;
+    double flop = 2.0 * M * N * K, own, rate, t;
     for (int i = 0; i < M * K; i++) A[i] = sinf((float)i);
     for (int i = 0; i < K * N; i++) B[i] = cosf((float)i);
-    printf("expf %.2f ns\n", 1e9 * expf_time);
-    own = rate = flop / median(built_in, NULL);
+    printf("expf %.2f ns\n", bench_expf_ns());
+    own = rate = flop / bench_call(built_in, NULL);
     printf("product_48x184x552 %.1f GFLOP/s\n", 1e-9 * own);
-    printf("product_transposed %.1f GFLOP/s\n", 1e-9 * flop / median(transposed, NULL));
-    printf("product_gradient %.1f GFLOP/s\n", 1e-9 * flop / median(gradient, NULL));
+    printf("product_transposed %.1f GFLOP/s\n", 1e-9 * flop / bench_call(transposed, NULL));
+    printf("product_gradient %.1f GFLOP/s\n", 1e-9 * flop / bench_call(gradient, NULL));
 #ifdef BML_BENCH_CBLAS
     openblas_set_num_threads(1);
-    rate = flop / median(openblas, NULL);
+    rate = flop / bench_call(openblas, NULL);
     printf("openblas_48x184x552 %.1f GFLOP/s\n", 1e-9 * rate);
     printf("product_over_openblas %.2f ratio\n", own / rate);
 #endif
@@ -136,18 +102,17 @@ int main(void) {
     j.how.x = j.x, j.how.y = j.y, j.how.n = 757, j.how.batch = 32, j.how.epochs = 1, j.how.learning_rate = 1.7e-4;
     {
         double times[5];
-        for (int i = 0, k; i < 5; i++) {
+        for (int i = 0; i < 5; i++) {
             bml_nn_trainer *trainer;
             if (bml_nn_trainer_create(&trainer, j.net, &j.how)) return 1;
-            t = now();
+            times[i] = bench_seconds();
             if (bml_nn_trainer_run(trainer, 0)) return 1;
-            t = now() - t;
+            times[i] = bench_seconds() - times[i];
             bml_nn_trainer_free(trainer);
-            for (k = i; k > 0 && times[k - 1] > t; k--) times[k] = times[k - 1];
-            times[k] = t;
         }
-        printf("gru_epoch_757_rows %.3f s\n", times[2]);
-        printf("gru_epoch_over_sgemm_limit %.2f ratio\n", times[2] * rate / (3 * flop * 757));
+        t = bench_median(times, 5);
+        printf("gru_epoch_757_rows %.3f s\n", t);
+        printf("gru_epoch_over_sgemm_limit %.2f ratio\n", t * rate / (3 * flop * 757));
     }
     bml_nn_work_free(j.work);
     bml_nn_free(j.net);

@@ -1,16 +1,13 @@
 /* bench_sample.c: what a scattered photon costs, its random number and its energy included. One line each: name value
-   unit, and the same in units of one scalar expf of this run, which holds where times do not. Processor time of one
-   core, best of the repeats, which take turns.
+   unit, and the same in units of one scalar expf of this run, which holds where times do not. Medians of repeats that
+   take turns, on one core.
    Beside the sampler's three methods stand the usual ones: rejection from Jones' kernel; two-body scattering in the
    rest frame, with its own rejections; and a network of the published shape, 3-16-16-16-1 with tanh (Charles & Chen
    2024), with tanhf of the C library and, generously, with the batched tanh of this header (its weights do not matter
    for its speed: random ones). */
-#define _POSIX_C_SOURCE 199309L
-#include <math.h>
+#include "bench.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #define BML_SAMPLE_IMPLEMENTATION
 #include "bml_sample.h"
 
@@ -21,12 +18,6 @@ static double gamma_d[N], eps0_d[N], energy_d[N];
 static bml_sample_compton_nodes nodes;
 static bml_sample_rng rng;
 static float w_in[16][3], w_hidden[2][16][16], w_out[16], w_bias[4][16];
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int chain(void) { /* expf in a chain of dependent calls */
     volatile float out;
@@ -222,7 +213,8 @@ int main(void) {
                {"published_net_batched", published_batched},
                {"uniform_double", philox}};
     enum { JOBS = sizeof job / sizeof *job };
-    double best[JOBS], t;
+    static double ns[JOBS][REPEATS];
+    double median[JOBS], t;
     bml_sample_rng_init(&rng, 1, 0);
     for (int i = 0; i < N; i++) {
         do {
@@ -238,23 +230,21 @@ int main(void) {
         for (int j = 0; j < 16; j++)
             w_hidden[0][k][j] = (float)bml_sample_rng_normal(&rng) * 0.2f, w_hidden[1][k][j] = -w_hidden[0][k][j];
     }
-    t = seconds();
+    t = bench_seconds();
     bml_sample_compton_table(&nodes);
-    printf("sample_table_init %.2f ms\n", (seconds() - t) * 1e3);
+    printf("sample_table_init %.2f ms\n", (bench_seconds() - t) * 1e3);
     bounds();
-    for (int j = 0; j < JOBS; j++) best[j] = 1e9;
     for (int r = 0; r < REPEATS; r++)
         for (int j = 0; j < JOBS; j++) {
-            int n;
-            t = seconds();
-            n = job[j].run();
-            t = (seconds() - t) * 1e9 / n;
-            if (t < best[j]) best[j] = t;
+            t = bench_seconds();
+            const int n = job[j].run();
+            ns[j][r] = (bench_seconds() - t) * 1e9 / n;
         }
-    printf("sample_expf %.2f ns\n", best[0]);
+    for (int j = 0; j < JOBS; j++) median[j] = bench_median(ns[j], REPEATS);
+    printf("sample_expf %.2f ns\n", median[0]);
     for (int j = 1; j < JOBS; j++) {
-        printf("sample_%s %.2f ns, %.3g per second\n", job[j].name, best[j], 1e9 / best[j]);
-        printf("sample_%s_ratio %.3f expf\n", job[j].name, best[j] / best[0]);
+        printf("sample_%s %.2f ns, %.3g per second\n", job[j].name, median[j], 1e9 / median[j]);
+        printf("sample_%s_ratio %.3f expf\n", job[j].name, median[j] / median[0]);
     }
     return energy[1] + rest[0] + (float)energy_d[1] >= 0 ? 0 : 1;
 }

@@ -1,29 +1,11 @@
 /* bench_ssc.c: how long a SED takes, on one core. Prints lines "name value unit".
    A SED is one solution from empty to t = 5 and one spectrum of 500 points, over 100 fixed random rows of the published
-   range; the median of 9 repeats of all rows, in CPU time. Beside it, measured between the repeats, one scalar expf(): machines are
-   shared and drift, the ratio of the two holds. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+   range; the median of 9 repeats of all rows, with one scalar expf measured between them. */
+#include "bench.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
-#include <stdlib.h>
-#include <time.h>
 
 enum { N_ROWS = 100, N_X = 500, REPEATS = 9 };
-
-static double cpu_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-static double median(double *v, int n) {
-    qsort(v, (size_t)n, sizeof *v, ascending);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
 
 static double uniform(uint64_t *state, double lo, double hi) { /* splitmix64 */
     uint64_t z = (*state += 0x9E3779B97F4A7C15u);
@@ -52,17 +34,6 @@ static void draw(bml_ssc_source *s, int n) {
     }
 }
 
-/* One scalar expf, each waiting for the one before [ns]. */
-static double expf_ns(void) {
-    volatile float start = 0.5f;
-    float v = start;
-    int i, n = 1000000;
-    double t = cpu_seconds();
-    for (i = 0; i < n; i++) v = expf(-v);
-    start = v;
-    return (cpu_seconds() - t) / n * 1e9;
-}
-
 /* Milliseconds of a SED on a grid; 0 and a message when a row fails. */
 static void bench(const char *name, bml_ssc_grid grid) {
     static bml_ssc_source rows[N_ROWS];
@@ -77,28 +48,27 @@ static void bench(const char *name, bml_ssc_grid grid) {
     draw(rows, N_ROWS);
     for (i = 0; i < N_X; i++) log_x[i] = -15 + 25.0 * i / (N_X - 1);
     for (repeat = 0; repeat < REPEATS; repeat++) {
-        double start = cpu_seconds();
+        double start = bench_seconds();
         if (bml_ssc_create(&t, &config)) exit(1);
-        create[repeat] = (cpu_seconds() - start) * 1e3;
+        create[repeat] = (bench_seconds() - start) * 1e3;
         if (bml_ssc_blob_create(&b, t)) exit(1);
         bml_ssc_solve(b, &rows[0]); /* bring memory in */
-        ns[repeat] = expf_ns();
-        start = cpu_seconds();
+        ns[repeat] = bench_expf_ns();
+        start = bench_seconds();
         for (i = 0; i < N_ROWS; i++) {
             int status = bml_ssc_solve(b, &rows[i]);
             if (!status) status = bml_ssc_spectrum(y, log_x, N_X, b, BML_SSC_TOTAL);
             if (status) fprintf(stderr, "row %d: %s\n", i, bml_ssc_message(b)), exit(1);
         }
-        sed[repeat] = (cpu_seconds() - start) * 1e3 / N_ROWS;
+        sed[repeat] = (bench_seconds() - start) * 1e3 / N_ROWS;
         bml_ssc_blob_free(b);
         bml_ssc_free(t);
     }
-    ms = median(sed, REPEATS);
+    ms = bench_median(sed, REPEATS);
     printf("ssc_%s_sed %.4f ms\n", name, ms);
-    printf("ssc_%s_sed_best %.4f ms\n", name, sed[0]); /* sorted by median() */
-    printf("ssc_%s_expf %.3f ns\n", name, median(ns, REPEATS));
-    printf("ssc_%s_sed_ratio %.0f expf\n", name, ms * 1e6 / median(ns, REPEATS));
-    printf("ssc_%s_create %.2f ms\n", name, median(create, REPEATS));
+    printf("ssc_%s_expf %.3f ns\n", name, bench_median(ns, REPEATS));
+    printf("ssc_%s_sed_ratio %.0f expf\n", name, ms * 1e6 / bench_median(ns, REPEATS));
+    printf("ssc_%s_create %.2f ms\n", name, bench_median(create, REPEATS));
 }
 
 int main(void) {

@@ -1,20 +1,15 @@
 /* bench_surrogate.c: what a spectrum costs through the network that is shipped, on one core. Each line is "name value
-   unit"; medians over repeats. The limit is the time of the network's products alone at the rate of a (24 x 192)(192 x
+   unit". The limit is the time of the network's products alone at the rate of a (24 x 192)(192 x
    192) product. */
 #include "common.h"
+#include "bench.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "surrogate.h"
 
-enum { REPEATS = 15, BATCH = 24, WIDE = 192 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+enum { BATCH = 24, WIDE = 192 };
 
 typedef struct job {
     surrogate s;
@@ -31,37 +26,24 @@ static void place_and_predict(job *j, surrogate_frame *f) {
         surrogate_place(&f[i], j->input + (size_t)i * n_in, j->s.kind, j->s.grid, j->row[i]);
     bml_nn_predict(j->s.net, j->work, j->node, j->input, BATCH);
 }
-static void whole_spectra(job *j) {
+static void whole_spectra(void *what) {
+    job *j = what;
     surrogate_frame f[BATCH];
     place_and_predict(j, f);
     for (int i = 0; i < BATCH; i++)
         surrogate_spectrum(j->curve + i * SURROGATE_GRID, &j->s, &f[i], j->node + (size_t)i * bml_nn_n_out(j->s.net));
 }
-static void points(job *j) {
+static void points(void *what) {
+    job *j = what;
     surrogate_frame f[BATCH];
     place_and_predict(j, f);
     for (int i = 0; i < BATCH; i++)
         for (int k = 0; k < 31; k++)
             j->sum += surrogate_at(&j->s, &f[i], j->node + (size_t)i * bml_nn_n_out(j->s.net), j->x[k]);
 }
-static void product(job *j) {
+static void product(void *what) {
+    job *j = what;
     bml_nn__product(j->C, WIDE, bml_nn__rows(j->A, WIDE), bml_nn__rows(j->B, WIDE), BATCH, WIDE, WIDE, 0);
-}
-
-/* Median seconds of one call. */
-static double median(void (*f)(job *), job *j) {
-    double times[REPEATS], start = now();
-    int count = 0;
-    while (now() - start < 0.02) f(j), count++;
-    for (int i = 0; i < REPEATS; i++) {
-        double t = now();
-        for (int k = 0; k < count; k++) f(j);
-        t = (now() - t) / count;
-        int at = i;
-        for (; at > 0 && times[at - 1] > t; at--) times[at] = times[at - 1];
-        times[at] = t;
-    }
-    return times[REPEATS / 2];
 }
 
 int main(void) {
@@ -79,9 +61,9 @@ int main(void) {
     for (int k = 0; k < 31; k++) j.x[k] = -6 + 0.4 * k;
     for (int k = 0; k < BATCH * WIDE; k++) j.A[k] = 0.01f * (float)(k % 7);
     for (int k = 0; k < WIDE * WIDE; k++) j.B[k] = 0.01f * (float)(k % 5);
-    const double rate = 2.0 * BATCH * WIDE * WIDE / median(product, &j);
+    const double rate = 2.0 * BATCH * WIDE * WIDE / bench_call(product, &j);
     const double limit = 2.0 * (double)bml_nn_n_params(j.s.net) / rate;
-    const double whole = median(whole_spectra, &j) / BATCH, few = median(points, &j) / BATCH;
+    const double whole = bench_call(whole_spectra, &j) / BATCH, few = bench_call(points, &j) / BATCH;
     printf("product_24x192x192 %.4g GFLOP/s\n", 1e-9 * rate);
     printf("surrogate_500_values %.4g us (%.2f of the products' limit)\n", 1e6 * whole, whole / limit);
     printf("surrogate_31_points %.4g us (%.2f of the products' limit)\n", 1e6 * few, few / limit);
