@@ -149,8 +149,6 @@ static bml_nn *net_of(const bml_nn_layer *layers, int n, uint64_t s) {
     return net;
 }
 
-static int trained; /* nets that reached the loss */
-static double worst_loss;
 static void learn(const char *name, const bml_nn_layer *layers, int n, bml_nn_training how, double want) {
     int reached = 0;
     double worst = 0;
@@ -164,8 +162,6 @@ static void learn(const char *name, const bml_nn_layer *layers, int n, bml_nn_tr
         worst = fmax(worst, last.loss);
         bml_nn_free(net);
     }
-    trained += reached;
-    worst_loss = worst;
     CHECK(reached == seeds, "%s: %d of %d seeds reach a loss of %g, worst %.3g", name, reached, seeds, want, worst);
 }
 

@@ -37,7 +37,7 @@ static double own_loss(const bml_nn_batch *b, void *user) {
 
 /* Loss of the whole batch in training mode (dropout, Flipout and batch norm at work, always with the same noise), and its
    gradient in the first lane, by the trainer's own inner functions. */
-static double loss_of(bml_nn_trainer *t, int with_gradient) {
+static double loss_of(bml_nn_trainer *t) {
     size_t rows[ROWS];
     double weight, value;
     bml_nn_batch batch;
@@ -49,7 +49,6 @@ static double loss_of(bml_nn_trainer *t, int with_gradient) {
         bml_nn__gradient_rows(t->net, &t->lanes[i], t->gradient + t->lanes[i].first * t->net->n_out);
         bml_nn__backward(t->net, &t->lanes[i]);
     }
-    (void)with_gradient;
     return value + bml_nn__collect(t, blocks);
 }
 
@@ -68,13 +67,13 @@ static void check_params(problem *p, const char *name) {
     CHECK(status == 0, "%s: trainer (%s %s)", name, bml_nn_strerror(status), bml_nn_message(p->net));
     if (status) return;
     g = (double *)malloc(n * sizeof *g);
-    middle = loss_of(t, 1);
+    middle = loss_of(t);
     memcpy(g, t->lanes[0].grad, n * sizeof *g);
     for (size_t i = 0; i < n; i++) scale = fabs(g[i]) > scale ? fabs(g[i]) : scale;
     for (size_t i = 0; i < n; i++) {
         double w = p->net->params[i], h = 1e-5, plus, minus, m;
-        p->net->params[i] = w + h, plus = loss_of(t, 0);
-        p->net->params[i] = w - h, minus = loss_of(t, 0);
+        p->net->params[i] = w + h, plus = loss_of(t);
+        p->net->params[i] = w - h, minus = loss_of(t);
         p->net->params[i] = w;
         m = mismatch(g[i], minus, middle, plus, h, scale);
         if (m < 0) kinks++;
