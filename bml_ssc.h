@@ -283,6 +283,9 @@ typedef struct bml_ssc_observer {
     const bml_ssc_ebl *ebl;    /* NULL = no absorption */
 } bml_ssc_observer;
 
+/* tau at redshift z and frequency nu [Hz]. Errors: ARGUMENT (no table), OUTSIDE_TABLE, PARAMETER (not growing, tau < 0). */
+BML_SSC_DEF int bml_ssc_ebl_depth(double *tau, const bml_ssc_ebl *ebl, double z, double nu);
+
 /* Luminosity distance [cm] in flat LambdaCDM; z > 0, H0 [km s^-1 Mpc^-1], 0 < omega_m <= 1. NaN outside. */
 BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega_m);
 
@@ -1742,11 +1745,11 @@ static int bml_ssc__cell(double *w, double v, const double *at, int n) {
     return i;
 }
 
-static int bml_ssc__ebl(double *tau, const bml_ssc_ebl *e, double z, double nu) {
+BML_SSC_DEF int bml_ssc_ebl_depth(double *tau, const bml_ssc_ebl *e, double z, double nu) {
     double wz = 0, wn = 0, log_nu = log10(nu);
     int iz, in;
     const double *t;
-    if (!e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) return BML_SSC_ARGUMENT;
+    if (!tau || !e || !e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) return BML_SSC_ARGUMENT;
     *tau = 0;
     if (log_nu < e->log10_nu[0]) return BML_SSC_OK;
     iz = bml_ssc__cell(&wz, z, e->z, e->n_z);
@@ -1781,7 +1784,7 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
     for (i = 0; i < n; i++) {
         if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) return BML_SSC_PARAMETER;
         tau = 0;
-        if (observer->ebl) status = bml_ssc__ebl(&tau, observer->ebl, observer->redshift, nu[i]);
+        if (observer->ebl) status = bml_ssc_ebl_depth(&tau, observer->ebl, observer->redshift, nu[i]);
         if (status) return status;
         nuFnu[i] = scale * exp(bml_ssc__evaluate(&c, log(nu[i] * shift)) - tau);
     }

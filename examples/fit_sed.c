@@ -27,6 +27,7 @@
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "sed.h"
+#include "ebl.h"
 #include "surrogate.h"
 #include "device.h"
 #include "fit_sed_model.h"
@@ -189,6 +190,10 @@ int main(int argc, char **argv) {
          .max = 10,
          .value = "Z",
          .help = "of the source; 0: as the table says"},
+        {.name = "ebl",
+         .text = &opt.ebl,
+         .value = "FILE",
+         .help = "optical depths of the extragalactic background light, energy by redshift (ebl.h); none: no absorption"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
@@ -296,7 +301,7 @@ int main(int argc, char **argv) {
         "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV or ECSV).\n"
         "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
         "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-        "log_delta 0..3, ln_f [dex] -10..1. No absorption by the extragalactic background light is applied.\n"
+        "log_delta 0..3, ln_f [dex] -10..1. Gamma rays are absorbed on the way only with --ebl.\n"
         "Exit status 0: converged, 2: not yet, 1: error.");
     char err[ERROR_SIZE];
     problem p;
@@ -311,6 +316,7 @@ int main(int argc, char **argv) {
     set_up(&p, &opt, argv[first]);
     if (opt.redshift == 0) opt.redshift = p.sed.redshift;
     if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
+    ebl_observe(&p);
     if (opt.model) net_observe(&p);
     if (opt.walkers % 2 || opt.walkers < 2 * p.n_free)
         fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers,

@@ -7,7 +7,7 @@
      evaluate         which of them is asked
      setting up       options, prior, memory
 
-   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, surrogate.h and device.h first. Public domain or MIT, see
+   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h and device.h first. Public domain or MIT, see
    LICENSE. */
 #ifndef FIT_SED_MODEL_H
 #define FIT_SED_MODEL_H
@@ -46,7 +46,7 @@ typedef struct options {
     uint64_t seed;
     double confidence, min_ess, evidence_error;
     option_list fix;
-    const char *prior, *out, *model, *compare;
+    const char *prior, *out, *model, *compare, *ebl;
 } options;
 
 /* What one thread needs to ask the network. */
@@ -71,6 +71,8 @@ typedef struct problem {
     const options *opt;
     sed_table sed;
     double *nu, *log_data;       /* [sed.n] frequency; log10 nuFnu */
+    ebl_table ebl;               /* --ebl; empty without */
+    double *fade;                /* [sed.n] log10 of what the EBL leaves of the flux, <= 0 */
     double value[N_PAR];         /* of the parameters that are fixed */
     int free_par[N_PAR], n_free; /* the others, in order */
     int n_model;                 /* free parameters of the solver: all but ln f, which stands last */
@@ -131,6 +133,7 @@ static void gamma_bounds(double *lower, double *upper, const double *theta, int 
 
 static bml_ssc_observer observer_of(const problem *p, const double *full) {
     bml_ssc_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
+    if (p->opt->ebl) o.ebl = &p->ebl.tau;
     return o;
 }
 
@@ -237,6 +240,7 @@ static long device_solver_rows(double *lp, double *dex, const double *theta, int
     if (asked) device_solve(flux, solved, &job, &p->card_solver);
     for (int j = 0; j < asked; j++) {
         const int i = row[j];
+        for (size_t k = 0; p->opt->ebl && k < n_nu; k++) flux[(size_t)j * n_nu + k] *= pow(10, p->fade[k]);
         expand(full, p, theta + i * n_dim);
         lp[i] = solved[j] ? lp[i] + ln_likelihood(p, flux + (size_t)j * n_nu, full) : -HUGE_VAL;
         for (size_t k = 0; k < n_nu; k++) dex[(size_t)i * n_nu + k] = log10(flux[(size_t)j * n_nu + k]);
@@ -331,7 +335,7 @@ static double net_likelihood(double *y, const problem *p, net_desk *k, int row, 
     const float *node = k->node + (size_t)row * bml_nn_n_out(p->net.net);
     const double scale = p->log10_area + full[R] + 4 * full[DELTA];
     for (int i = 0; i < p->sed.n; i++)
-        y[i] = scale + surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
+        y[i] = p->fade[i] + scale + surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
     return ln_likelihood_dex(p, net_points(p, k, full), y, full[LN_F]);
 }
 
@@ -497,6 +501,24 @@ static void net_open(problem *p) {
     }
 }
 
+/* Reads --ebl, which must know the redshift and reach all points. */
+static void ebl_observe(problem *p) {
+    const char *path = p->opt->ebl;
+    char err[ERROR_SIZE];
+    if (!path) return;
+    if (ebl_read(&p->ebl, path, err)) fail("%s", err);
+    const bml_ssc_ebl *e = &p->ebl.tau;
+    if (!(p->opt->redshift >= e->z[0] && p->opt->redshift <= e->z[e->n_z - 1]))
+        fail("%s: redshifts %g ... %g: the source, at %g, is outside", path, e->z[0], e->z[e->n_z - 1], p->opt->redshift);
+    for (int i = 0; i < p->sed.n; i++) {
+        double tau = 0;
+        if (bml_ssc_ebl_depth(&tau, e, p->opt->redshift, p->nu[i]))
+            fail("%s: ends at %.4g Hz: a point of the table lies at %.4g Hz", path, pow(10, e->log10_nu[e->n_nu - 1]),
+                 p->nu[i]);
+        p->fade[i] = -tau / 2.302585092994046;
+    }
+}
+
 /* Where the observer stands: once the redshift is known. (12) and (13) of bml_ssc.h. */
 static void net_observe(problem *p) {
     const double h_over_mc2 = 6.62607015e-27 / 8.1871057769e-7, z = p->opt->redshift;
@@ -585,10 +607,11 @@ static void set_up(problem *p, const options *opt, const char *file) {
     if (p->dex_rows < p->threads) p->dex_rows = p->threads;
     p->nu = malloc((size_t)p->sed.n * sizeof *p->nu);
     p->log_data = malloc((size_t)p->sed.n * sizeof *p->log_data);
+    p->fade = calloc((size_t)p->sed.n, sizeof *p->fade);
     p->dex = malloc((size_t)p->dex_rows * (size_t)p->sed.n * sizeof *p->dex);
     p->scratch = malloc((size_t)p->threads * (size_t)p->sed.n * sizeof *p->scratch);
     p->blob = calloc((size_t)p->threads, sizeof(bml_ssc_blob *));
-    if (!p->nu || !p->log_data || !p->dex || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config))
+    if (!p->nu || !p->log_data || !p->fade || !p->dex || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config))
         fail("fit_sed: out of memory");
     for (int i = 0; i < p->threads; i++)
         if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
@@ -610,6 +633,8 @@ static void clean_up(problem *p) {
     bml_mcmc_prior_free(p->prior);
     response_free(&p->response);
     sed_free(&p->sed);
+    ebl_free(&p->ebl);
+    free(p->fade);
     free(p->blob);
     free(p->nu);
     free(p->log_data);

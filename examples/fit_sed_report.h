@@ -30,6 +30,15 @@ typedef struct best_point {
     double total[N_NU], component[2][N_NU];
 } best_point;
 
+/* bml_ssc_sed at growing nu [N_NU]; where the table of the EBL has ended nothing is known, and the flux is 0. */
+static int curve(double *flux, const double *nu, const problem *p, const double *full, const bml_ssc_blob *blob,
+                 bml_ssc_component component) {
+    const bml_ssc_observer o = observer_of(p, full);
+    int n = N_NU;
+    while (n && o.ebl && log10(nu[n - 1]) > o.ebl->log10_nu[o.ebl->n_nu - 1]) flux[--n] = 0;
+    return bml_ssc_sed(flux, nu, n, blob, &o, component);
+}
+
 static double log10_or_floor(double v) { return v > 1e-300 ? log10(v) : -300; }
 
 /* ln likelihood of a solved blob, less the network's. */
@@ -56,7 +65,7 @@ static double solve_draw(double *derived, double *flux, const double *nu, const 
     o = observer_of(p, full);
     int status = solve(blob, p, full);
     if ((status && status != BML_SSC_NOT_CONVERGED) || bml_ssc_derive(&q, blob, &o)
-        || bml_ssc_sed(sed, nu, N_NU, blob, &o, BML_SSC_TOTAL)) {
+        || curve(sed, nu, p, full, blob, BML_SSC_TOTAL)) {
         memset(&q, 0, sizeof q);
         memset(sed, 0, sizeof sed);
     }
@@ -133,16 +142,14 @@ static verdict check_net(const problem *p, const draws *g, bml_mcmc_chain chain)
 /* The point of highest posterior density in the chain, its spectrum and components. */
 static void find_best(best_point *best, const double *nu, const problem *p, bml_mcmc_chain chain) {
     size_t at = 0, n = chain.n_steps * (size_t)chain.n_walkers;
-    bml_ssc_observer o;
     for (size_t i = 1; i < n; i++)
         if (chain.log_prob[i] > chain.log_prob[at]) at = i;
     best->ln_p = chain.log_prob[at];
     expand(best->full, p, chain.theta + at * (size_t)p->n_free);
-    o = observer_of(p, best->full);
     solve(p->blob[0], p, best->full);
-    bml_ssc_sed(best->total, nu, N_NU, p->blob[0], &o, BML_SSC_TOTAL);
-    bml_ssc_sed(best->component[0], nu, N_NU, p->blob[0], &o, BML_SSC_SYNCHROTRON);
-    bml_ssc_sed(best->component[1], nu, N_NU, p->blob[0], &o, BML_SSC_COMPTON);
+    curve(best->total, nu, p, best->full, p->blob[0], BML_SSC_TOTAL);
+    curve(best->component[0], nu, p, best->full, p->blob[0], BML_SSC_SYNCHROTRON);
+    curve(best->component[1], nu, p, best->full, p->blob[0], BML_SSC_COMPTON);
 }
 
 static void posterior_row(FILE *f, const char *name, const char *unit, const bml_mcmc_summary *s) {

@@ -10,6 +10,7 @@
 #include "bml_ssc.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
+#include "ebl.h"
 
 enum { N_ROW = 6, N_POINTS = 25 };
 
@@ -29,6 +30,7 @@ typedef struct options {
     int grid;
     double redshift, noise, error_lo, error_hi;
     uint64_t seed;
+    const char *ebl;
 } options;
 
 static void print_table(const options *opt, const double *nu, const double *nuFnu, const char *const *band) {
@@ -55,6 +57,10 @@ int main(int argc, char **argv) {
         {.name = "case", .integer = &opt.known, .min = 1, .max = 2, .value = "N", .help = "which source: 1 or 2"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "redshift", .real = &opt.redshift, .min = 1e-4, .max = 10, .value = "Z", .help = "of the source"},
+        {.name = "ebl",
+         .text = &opt.ebl,
+         .value = "FILE",
+         .help = "optical depths of the extragalactic background light (ebl.h); none: no absorption"},
         {.name = "noise",
          .real = &opt.noise,
          .min = 0,
@@ -80,6 +86,8 @@ int main(int argc, char **argv) {
     bml_ssc_config config = {0};
     bml_ssc_source source = {0};
     bml_ssc_observer observer = {0};
+    ebl_table ebl = {0};
+    char err[ERROR_SIZE];
     bml_ssc *tables;
     bml_ssc_blob *blob = NULL;
     int n = 0, status;
@@ -98,12 +106,16 @@ int main(int argc, char **argv) {
     bml_ssc_source_from_row(&source, cases[opt.known - 1].row);
     observer.redshift = opt.redshift;
     observer.delta = pow(10, cases[opt.known - 1].log_delta);
+    if (opt.ebl && ebl_read(&ebl, opt.ebl, err)) fail("%s", err);
+    if (opt.ebl) observer.ebl = &ebl.tau;
     if (bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables)) fail("simulate_sed: out of memory");
     status = bml_ssc_solve(blob, &source);
     if (!status) status = bml_ssc_sed(nuFnu, nu, N_POINTS, blob, &observer, BML_SSC_TOTAL);
+    if (status == BML_SSC_OUTSIDE_TABLE) fail("%s: does not hold redshift %g up to %g Hz", opt.ebl, opt.redshift, nu[n - 1]);
     if (status) fail("simulate_sed: %s %s", bml_ssc_strerror(status), bml_ssc_message(blob));
     print_table(&opt, nu, nuFnu, band);
     bml_ssc_blob_free(blob);
     bml_ssc_free(tables);
+    ebl_free(&ebl);
     return 0;
 }

@@ -1,14 +1,32 @@
-/* fuzz_sed.c: the SED reader against any bytes. What it accepts must be sound. `make fuzz` builds and runs it. */
+/* fuzz_sed.c: the readers of SEDs and of EBL tables against any bytes. What it accepts must be sound. `make fuzz` builds and runs it. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
 #include "sed.h"
+#include "ebl.h"
+
+static void read_ebl(const uint8_t *data, size_t size) {
+    char err[ERROR_SIZE] = "";
+    ebl_table e;
+    double tau;
+    if (ebl_read_memory(&e, data, size, "input", err)) {
+        if (!err[0] || strchr(err, '\n') || e.z || e.depth) abort();
+        return;
+    }
+    const bml_ssc_ebl *t = &e.tau;
+    if (t->n_z < 2 || t->n_nu < 2) abort();
+    const double nu = pow(10, 0.5 * (t->log10_nu[0] + t->log10_nu[t->n_nu - 1]));
+    const int status = bml_ssc_ebl_depth(&tau, t, t->z[t->n_z - 1], nu);
+    if (!status && !(tau >= 0)) abort();
+    ebl_free(&e);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char err[ERROR_SIZE] = "";
     sed_table t;
     int i;
+    read_ebl(data, size);
     if (sed_read_memory(&t, data, size, "input", 0, err)) {
         if (!err[0] || strchr(err, '\n') || t.n || t.point) abort();
         return 0;

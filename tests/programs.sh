@@ -361,6 +361,15 @@ refuse_net "--compare with other free parameters" 'no fit of the same free param
 refuses "fit_sed: --sampler nuts without gradients" 'give --model' build/fit_sed examples/data/3hsp_j095507.csv --sampler nuts --out "$fit"
 refuses "fit_sed: --reweigh without a network" '--reweigh needs' build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --reweigh --out "$fit"
 refuse_net "--reweigh with an ensemble" '--reweigh needs' --reweigh
+printf 'energy_TeV,0.3,0.6\n0.0001,0,0\n0.1,5,10\n1,20,80\n' >"$scratch/ebl.csv" # deep: at 18 GeV the flux falls by half a decade
+with_net "$scratch/ebl" --ebl "$scratch/ebl.csv" --no-systematic-scatter --fix log_R=15.2 --fix log_B=-0.2 --fix log_gamma_min=3 \
+    --fix log_gamma_max=6.2 --fix p=2.15 --fix log_delta=1.6
+ends "fit_sed --model --ebl" 2 "${command[@]}"
+check "fit_sed --ebl: solver and network see the same absorption" awk '/^the solver at/ {
+    split($0, part, "off by "); split(part[2], v, " "); exit !(v[1] > -2 && v[1] < 2)}' "$scratch/stdout" # one of them alone: -15
+check "fit_sed --ebl: no curve above the table" awk -F, 'NR > 1 && $1 > 2.42e26 && ($2 > 0 || $8 > 0) {bad = 1} END {exit bad}' "$scratch/ebl/sed.csv"
+refuse_net "--ebl with a table that ends too soon" 'ends at 2.418e.25 Hz: a point of the table' --ebl <(head -n 3 "$scratch/ebl.csv")
+refuse_net "--ebl of other redshifts" 'the source, at 0.557, is outside' --ebl <(cut -d, -f1-3 "$scratch/ebl.csv" | sed 1s/0.6/0.5/)
 refuse_net "--resume where nothing was left" 'state.bin: No such file' --out "$scratch/net" --resume
 refuse_net "--resume of another run" 'saved with other settings: seed' --out "$scratch/with_net" --seed 2 --resume
 

@@ -3,6 +3,7 @@
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
 #include "sed.h"
+#include "ebl.h"
 #include "check.h"
 
 /* Reads a text; the name in messages is "t". */
@@ -423,7 +424,46 @@ static void test_picture(void) {
     sed_free(&t);
 }
 
+/* Tables of the EBL: both separators, units by hand (1 TeV is 2.418e26 Hz), tau between the entries bilinear. */
+static void test_ebl(void) {
+    static const char commas[] = "# a comment\n\nenergy_TeV, 0.1,0.5, 1\n0.1,0,0.25,1\n1.0,0.5,2.25,5\n10,3,20,50\n";
+    static const char blanks[] = "nu_Hz 0.1 0.5 1\r\n 2.417989242e25  0   0.25 1\r\n2.417989242e26 0.5 2.25 5\r\n"
+                                 "2.417989242e27 3 20 50\r\n";
+    static const struct {
+        const char *text, *word;
+    } bad[] = {{"", "are needed"},
+               {"energy_TeV,0.1,0.5\n1,1,1\n", "two energies"},
+               {"energy_TeV,0.1\n", "two redshifts"},
+               {"energy,0.1,0.5\n", "t:1: column 'energy'"},
+               {"energy_TeV,0.5,0.1\n", "t:1: redshift '0.1': they must grow"},
+               {"energy_TeV,-1,0.1\n", "redshift '-1'"},
+               {"energy_TeV,0.1,x\n", "redshift 'x' is not a number"},
+               {"energy_TeV,0.1,0.5\n1,1\n", "t:2: 2 fields, not 3"},
+               {"energy_TeV,0.1,0.5\n1,1,-2\n", "t:2: tau '-2' must not be negative"},
+               {"energy_TeV,0.1,0.5\n0,1,2\n", "energy '0' must be positive"},
+               {"energy_TeV,0.1,0.5\n1,1,nan\n", "tau 'nan'"},
+               {"#\nenergy_TeV,0.1,0.5\n1,1,2\n1,1,2\n", "t:4: energy '1': they must grow"}};
+    const char *const texts[2] = {commas, blanks};
+    char err[ERROR_SIZE] = "";
+    ebl_table e;
+    double tau;
+    for (int i = 0; i < 2; i++) {
+        CHECK(!ebl_read_memory(&e, texts[i], strlen(texts[i]), "t", err) && e.tau.n_z == 3 && e.tau.n_nu == 3,
+              "EBL table, %s (%s)", i ? "blanks" : "commas", err);
+        CHECK(!bml_ssc_ebl_depth(&tau, &e.tau, 0.5, 2.417989242e26), "tau at an entry");
+        CHECK_NEAR(tau, 2.25, 1e-6, "is that of the entry");
+        CHECK(!bml_ssc_ebl_depth(&tau, &e.tau, 0.3, 2.417989242e25 * sqrt(10.0)), "tau between four entries");
+        CHECK_NEAR(tau, (0 + 0.25 + 0.5 + 2.25) / 4, 1e-6, "is their mean");
+        ebl_free(&e);
+    }
+    CHECK(bml_ssc_ebl_depth(&tau, NULL, 0.3, 1e25) == BML_SSC_ARGUMENT, "no table: refused");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(ebl_read_memory(&e, bad[i].text, strlen(bad[i].text), "t", err) && strstr(err, bad[i].word) && !e.z,
+              "EBL table refused: %s", err);
+}
+
 int main(void) {
+    test_ebl();
     test_csv();
     test_linear_errors();
     test_units();
