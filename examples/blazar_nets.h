@@ -64,7 +64,7 @@ static void design_points(design *d) {
     add_layer(d, BML_NN_POOL, 0, 0)->kernel = N_POINTS;
     add_layer(d, BML_NN_FLATTEN, 0, 0);
     add_layer(d, BML_NN_DENSE, 64, BML_NN_SILU);
-    d->rate = 2e-3, d->epochs = 20;
+    d->rate = 2e-3, d->epochs = 60;
 }
 
 static void make_design(design *d, int net, const world *w) {

@@ -142,7 +142,7 @@ static const option_row rows[] = {
     WHOLE("folds", folds, 2, MAX_FOLDS, "of the cross-validation"),
     WHOLE("run-folds", run_folds, 0, MAX_FOLDS, "run only the first N; 0: all"),
     SWITCH("sparse", sparse, "test on the tenth with the fewest points instead"),
-    WHOLE("epochs", epochs, 0, 10000, "of networks; 0: 20, of the small one 40"),
+    WHOLE("epochs", epochs, 0, 10000, "of networks; 0: published 20, small 40, points 60"),
     WHOLE("simulate", simulate, 0, 200000, "a simulated sample of N sources instead of a table"),
     DEX("radio-gap", radio_gap, "simulator: see the source; tuned once, then frozen"),
     DEX("veil", veil, "simulator: see the source; tuned once, then frozen"),
