@@ -15,9 +15,11 @@
 
 enum { LOGISTIC, FOREST, BOOST, DNN, RNN, BNN, KERNEL, ENSEMBLE, N_NETS }; /* but for the last as in bml_classify.h */
 enum { MAX_RUNS = 1000, N_MEMBERS = 3, MAX_COLUMNS = 512, BINS = 10, N_SCORES = 10 };
+static const double OUTSIDE = 3; /* distance from the training domain that the program warns of */
 enum { BOTH = BML_CLASSIFY_ENERGY | BML_CLASSIFY_TIME };
 
-static const char nets[] = "logistic|forest|boost|dnn|rnn|bnn|kernel|ensemble", tasks[] = "agn-psr|bll-fsrq|yng-msp";
+static const char nets[] = "logistic|forest|boost|dnn|rnn|bnn|kernel|ensemble", tasks[] = "agn-psr|bll-fsrq|yng-msp",
+                  smotes[] = "none|minority|full";
 
 typedef struct settings {
     const char *catalog, *pulsars, *out, *compare;
@@ -458,6 +460,31 @@ static int write_predictions(const settings *s, const verdicts *v, const bml_cla
     return out_commit(&o, err);
 }
 
+/* Whether the model told how sure it is: an sd for some candidate. */
+static int has_scatter(const verdicts *v) {
+    int i;
+    for (i = 0; i < v->n; i++)
+        if (isfinite(v->sd[2 * i + 1])) return 1;
+    return 0;
+}
+
+/* The mean sd of the candidates' probabilities, of all and of those between 0 and 0.2, 0.2 and 0.4, ... */
+static void print_scatter(const verdicts *v, const bml_classify_data *d) {
+    double sum[6] = {0, 0, 0, 0, 0, 0};
+    int n[6] = {0, 0, 0, 0, 0, 0}, i, k;
+    if (!has_scatter(v)) return;
+    for (i = 0; i < v->n; i++) {
+        double p = v->p[2 * i + 1], sd = v->sd[2 * i + 1];
+        if (!isfinite(sd)) continue;
+        k = p < 1 ? (int)(5 * p) : 4;
+        sum[k] += sd, sum[5] += sd;
+        n[k]++, n[5]++;
+    }
+    printf("sd of the probability of %s: mean %.3f; by fifths of the probability", d->class_name[1], sum[5] / n[5]);
+    for (k = 0; k < 5; k++) printf(" %.3f", sum[k] / fmax(n[k], 1));
+    printf("\n");
+}
+
 static void print_verdicts(const settings *s, const verdicts *v, const bml_classify_catalog *c,
                            const bml_classify_data *d) {
     int kind, i, far = 0, both = 0;
@@ -471,12 +498,13 @@ static void print_verdicts(const settings *s, const verdicts *v, const bml_class
                    count[2], d->class_name[1], count[0], s->confidence);
     }
     for (i = 0; i < v->n; i++) {
-        far += v->distance[i] >= 3;
+        far += v->distance[i] >= OUTSIDE;
         both += v->first && v->verdict[i] == 1 && v->first[i] >= s->confidence;
     }
     if (v->first) printf("of these, %d are MSP that the task agn-psr calls PSR\n", both);
-    printf("%s\n%d of %d lie outside the training domain (distance 3 and more)\n", published_counts[s->task], far,
-           v->n);
+    printf("%s\n%d of %d lie outside the training domain (distance %g and more)\n", published_counts[s->task], far,
+           v->n, OUTSIDE);
+    print_scatter(v, d);
 }
 
 /* Agreement with the verdicts of an earlier predictions.csv. */
@@ -692,21 +720,28 @@ static int draw_curvature(const settings *s, const verdicts *v, const bml_classi
     return plot_end(&o, s->out, "curvature", err);
 }
 
-/* Scatter of the model against its mean score, per source. */
+/* Scatter of the model against its mean score, per candidate; always to 0.5, the most that an sd in [0, 1] can be, so
+   that pictures of several runs compare. */
 static int draw_uncertainty(const settings *s, const verdicts *v, const bml_classify_data *d, char *err) {
+    char net[64], smote[64];
     out_file o;
-    int i, any = 0;
-    for (i = 0; i < v->n; i++) any |= isfinite(v->sd[2 * i + 1]);
-    if (!any) return 0;
+    int i, far;
+    if (!has_scatter(v)) return 0;
     if (plot_begin(&o, s->out, "uncertainty", 800, 600, 14, err)) return -1;
-    fprintf(o.f, "$d << EOD\n");
-    for (i = 0; i < v->n; i++)
-        if (isfinite(v->sd[2 * i + 1])) fprintf(o.f, "%.5f %.5f\n", v->p[2 * i + 1], v->sd[2 * i + 1]);
+    for (far = 0; far < 2; far++) {
+        fprintf(o.f, "$d%d << EOD\n-1 -1\n", far);
+        for (i = 0; i < v->n; i++)
+            if (isfinite(v->sd[2 * i + 1]) && far == (v->distance[i] >= OUTSIDE))
+                fprintf(o.f, "%.5f %.5f\n", v->p[2 * i + 1], v->sd[2 * i + 1]);
+        fprintf(o.f, "EOD\n");
+    }
+    choice_word(net, sizeof net, nets, s->net), choice_word(smote, sizeof smote, smotes, s->smote);
     fprintf(o.f,
-            "EOD\nunset key\nset grid lc rgb '#dddddd'\nset xrange [0:1]\nset yrange [0:*]\nset xlabel 'mean "
-            "probability of %s'\n"
-            "set ylabel 'sd'\nplot $d using 1:2 with points pt 7 ps 0.5 lc rgb '%s'\n",
-            d->class_name[1], colour[0]);
+            "set key below\nset bmargin 7\nset grid\nset xrange [0:1]\nset yrange [0:0.5]\nset title '%s, SMOTE: %s'\n"
+            "set xlabel 'mean probability of %s'\nset ylabel 'its standard deviation'\n"
+            "plot $d0 using 1:2 with points pt 7 ps 0.5 lc rgb '%s' title 'candidates', $d1 using 1:2 with points pt 7 "
+            "ps 0.8 lc rgb '%s' title 'those outside the training domain'\n",
+            net, smote, d->class_name[1], colour[0], colour[1]);
     return plot_end(&o, s->out, "uncertainty", err);
 }
 
@@ -797,7 +832,10 @@ int main(int argc, char **argv) {
          .value = "default|both|energy|time",
          .help = "band fluxes, yearly fluxes"},
         {.name = "latitude", .flag = &s.latitude, .help = "Galactic latitude |b| too (always for yng-msp)"},
-        {.name = "smote", .choice = &s.smote, .value = "none|minority|full", .help = "new training rows by SMOTE"},
+        {.name = "smote",
+         .choice = &s.smote,
+         .value = smotes,
+         .help = "new training rows by SMOTE; full: each class to twice the largest"},
         {.name = "calibrate",
          .choice = &s.calibrate,
          .value = "default|none|temperature|isotonic",
