@@ -130,7 +130,7 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sani
 build/memory/test_%: tests/test_%.c build/flags | build/memory
 	$(CC) $(filter-out -O%,$(COMPILE)) $(SANITIZE) -MMD -MP -MF build/memory/test_$*.d -o $@ $< $(LDLIBS)
 check-memory:
-	@BML_CHECK_QUICK=1 MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
+	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
 
 # -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
 FUZZ_CC ?= clang
