@@ -368,6 +368,10 @@ ends "fit_sed --model --ebl" 2 "${command[@]}"
 check "fit_sed --ebl: solver and network see the same absorption" awk '/^the solver at/ {
     split($0, part, "off by "); split(part[2], v, " "); exit !(v[1] > -2 && v[1] < 2)}' "$scratch/stdout" # one of them alone: -15
 check "fit_sed --ebl: no curve above the table" awk -F, 'NR > 1 && $1 > 2.42e26 && ($2 > 0 || $8 > 0) {bad = 1} END {exit bad}' "$scratch/ebl/sed.csv"
+seen() { build/simulate_sed --noise 0 --redshift 0.45 "$@" | awk -F, 'END {print $2}'; } # the flux at 1e25 Hz
+# by hand: z half way between 0.3 and 0.6, tau linear in log E from 0 at 1e-4 TeV to 7.5 at 0.1; E = 0.041357 TeV
+check "simulate_sed --ebl: exp(-tau)" awk -v clear="$(seen)" -v dimmed="$(seen --ebl "$scratch/ebl.csv")" 'BEGIN {
+    tau = 7.5 * log(0.041356677 / 1e-4) / log(1000); off = dimmed / clear / exp(-tau) - 1; exit !(off > -1e-5 && off < 1e-5)}'
 refuse_net "--ebl with a table that ends too soon" 'ends at 2.418e.25 Hz: a point of the table' --ebl <(head -n 3 "$scratch/ebl.csv")
 refuse_net "--ebl of other redshifts" 'the source, at 0.557, is outside' --ebl <(cut -d, -f1-3 "$scratch/ebl.csv" | sed 1s/0.6/0.5/)
 refuse_net "--resume where nothing was left" 'state.bin: No such file' --out "$scratch/net" --resume
