@@ -29,9 +29,6 @@
 #include "device.h"
 #include "blazar_simulator.h"
 #include "blazar_report.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 /* ==== what to work on ============================================================================================= */
 
@@ -163,9 +160,7 @@ static void read_options(settings *s, int argc, char **argv) {
     if (argc - first != (s->simulate ? 0 : 1)) fail("classify_blazar: needs one table, or --simulate N (see --help)");
     if (!s->simulate) s->input = argv[first];
     if (s->run_folds > s->folds) fail("--run-folds %ld: there are %ld folds", s->run_folds, s->folds);
-#ifdef _OPENMP
-    if (!s->threads) s->threads = omp_get_max_threads();
-#endif
+    s->threads = threads_or_all(s->threads);
     if (s->device == DEVICE_CUDA && s->noise)
         fail("--noise draws the fluxes of each epoch anew: not with --device cuda");
     device_open(&s->card, s->device, "classify_blazar");

@@ -9,9 +9,6 @@
 #include "common.h"
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { LOGISTIC, FOREST, BOOST, DNN, RNN, BNN, KERNEL, ENSEMBLE, N_NETS }; /* but for the last as in bml_classify.h */
 enum { MAX_RUNS = 1000, N_MEMBERS = 3, MAX_COLUMNS = 512, BINS = 10, N_SCORES = 10 };
@@ -909,9 +906,7 @@ int main(int argc, char **argv) {
     s.catalog = argv[first];
     if (s.task == BML_CLASSIFY_YNG_MSP && !s.pulsars) fail("--task yng-msp needs --pulsars FILE");
     if (s.task == BML_CLASSIFY_YNG_MSP) s.latitude = 1;
-#ifdef _OPENMP
-    if (!s.threads) s.threads = omp_get_max_threads();
-#endif
+    s.threads = threads_or_all(s.threads);
     if (out_folder(s.out, err)) fail("%s", err);
     read_catalog(&c, &s);
     features.task = s.task;

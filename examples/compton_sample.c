@@ -13,9 +13,6 @@
 #define BML_SAMPLE_IMPLEMENTATION
 #include "bml_sample.h"
 #include "device.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { PUBLISHED = 3, BLOCK = 65536 };
 
