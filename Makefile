@@ -18,7 +18,7 @@
 #   make clean
 #
 # Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS.
-# Files are found by their names: bml_*.h, examples/*.c, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
+# Files are found by their names: bml_*.h, examples/*.c and examples/*/*.c with a main, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
 
 VERSION = 0.1.0
 # By another name, so that `make -n test` plans the tests and does not run them.
@@ -44,7 +44,11 @@ OPENMP := $(OPENMP)
 WARNINGS ?= -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion
 
 HEADERS  := $(wildcard bml_*.h)
-PROGRAMS := $(filter-out build/hello_cuda,$(patsubst examples/%.c,build/%,$(wildcard examples/*.c)))
+# A program is a .c file in examples/, in examples/hello/, or, where it has parts, in the folder of its name.
+SOURCES  := $(wildcard examples/*.c examples/hello/*.c) $(foreach d,$(wildcard examples/*/),$(wildcard $(d)$(notdir $(d:/=)).c))
+PROGRAMS := $(filter-out build/hello_cuda,$(patsubst %.c,build/%,$(notdir $(SOURCES))))
+PARTS    := $(patsubst %/,-I%,$(filter-out examples/hello/,$(sort $(dir $(SOURCES)))) )
+vpath %.c $(sort $(dir $(SOURCES)))
 TESTS    := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 BENCHES  := $(patsubst tests/%.c,%,$(wildcard tests/bench_*.c))
 FUZZERS  := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
@@ -53,7 +57,7 @@ FUZZERS  := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 # CBLAS=yes: the built-in product is as fast at the sizes of bml_nn.h (make bench), and does not depend on a processor's name.
 mentions = $(if $(wildcard $(2)),$(shell grep -l '$(1)' $(wildcard $(2)) 2>/dev/null))
 HAVE_CBLAS := $(if $(call mentions,BML_NN_USE_CBLAS,bml_*.h),$(if $(call probe,-lopenblas,$(call include_line,cblas.h)),yes,no))
-USE_CFITSIO := $(if $(call mentions,USE_CFITSIO,bml_*.h examples/*.h),$(if $(call probe,-lcfitsio,$(call include_line,fitsio.h)),yes,no))
+USE_CFITSIO := $(if $(call mentions,USE_CFITSIO,bml_*.h examples/*/*.h),$(if $(call probe,-lcfitsio,$(call include_line,fitsio.h)),yes,no))
 CBLAS ?= no
 EXTRA  := $(if $(filter yes,$(CBLAS)),-DBML_NN_USE_CBLAS) \
           $(if $(filter yes,$(USE_CFITSIO)),-DBML_CLASSIFY_USE_CFITSIO -DBML_XRAY_USE_CFITSIO)
@@ -64,7 +68,7 @@ build/bench_nn: COMPILE += -DBML_BENCH_CBLAS
 build/bench_nn: LDLIBS += -lopenblas
 endif
 
-COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples
+COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
 .PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
 .DELETE_ON_ERROR:
@@ -82,7 +86,7 @@ build/flags: FORCE | build
 build build/memory build/fuzz build/cuda:
 	@mkdir -p $@
 
-build/%: examples/%.c build/flags
+build/%: %.c build/flags
 	$(CC) $(COMPILE) -MMD -MP -MF build/$*.d -o $@ $< $(LDLIBS)
 build/test_%: tests/test_%.c build/flags
 	$(CC) $(COMPILE) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< $(LDLIBS)
@@ -134,7 +138,7 @@ check-memory:
 
 # -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
 FUZZ_CC ?= clang
-FUZZ_FLAGS = -std=c99 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iexamples
+FUZZ_FLAGS = -std=c99 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iexamples/common $(PARTS)
 build/fuzz/fuzz_%: tests/fuzz_%.c build/flags | build/fuzz
 	$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -MF build/fuzz_$*.d -MT $@ -o $@ $< -lm
 fuzz:
@@ -156,14 +160,14 @@ NVCC ?= nvcc
 CUDA_ARCHS ?= 75 80 86 89 90
 NVCC_FLAGS = -O3 -std=c++17 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -I. -Itests
-CUDA_PROGRAMS := $(patsubst examples/%.c,build/cuda/%,$(shell grep -l DEVICE_OPTION examples/*.c))
+CUDA_PROGRAMS := $(patsubst %.c,build/cuda/%,$(notdir $(shell grep -l DEVICE_OPTION $(SOURCES))))
 CUDA_LINK = -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/..'
 build/libbml_cuda.so: bml_cuda.cu bml_sample.h bml_ssc.h bml_nn.h | build
 	@command -v $(NVCC) >/dev/null || { echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; }
 	$(NVCC) $(NVCC_FLAGS) -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
-build/hello_cuda: examples/hello_cuda.c build/flags build/libbml_cuda.so
+build/hello_cuda: hello_cuda.c build/flags build/libbml_cuda.so
 	$(CC) $(COMPILE) -o $@ $< $(CUDA_LINK) $(LDLIBS)
-build/cuda/%: examples/%.c build/flags build/libbml_cuda.so | build/cuda
+build/cuda/%: %.c build/flags build/libbml_cuda.so | build/cuda
 	$(CC) $(COMPILE) -DBML_WITH_CUDA -MMD -MP -MF build/cuda_$*.d -o $@ $< $(CUDA_LINK) $(LDLIBS)
 cuda: build/libbml_cuda.so build/hello_cuda $(CUDA_PROGRAMS)
 	@build/hello_cuda || echo "note: no card here; on one, next: make check-cuda bench-cuda"

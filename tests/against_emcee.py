@@ -23,7 +23,7 @@ def library(folder):
     source, target = os.path.join(folder, "fit.c"), os.path.join(folder, "fit.so")
     open(source, "w").write(SOURCE)
     subprocess.check_call(["gcc", "-std=c99", "-O3", "-march=native", "-fno-math-errno", "-fopenmp", "-shared", "-fPIC", "-I.",
-                           "-Iexamples", source, "-o", target, "-lm"])
+                           "-Iexamples", "-Iexamples/common", "-Iexamples/fit_sed", source, "-o", target, "-lm"])
     return ctypes.CDLL(target)
 
 with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,5 @@
 /* bench_classify.c: what bml_classify.h costs. One line each: name value unit. Medians of three repeats on one
-   core. Beside the large net of examples/classify_blazar.c stands the product of two matrices of 512 x 512. */
+   core. Beside the large net of examples/classify_blazar/classify_blazar.c stands the product of two matrices of 512 x 512. */
 #include "bench.h"
 #include <stdio.h>
 #define BML_CLASSIFY_IMPLEMENTATION
@@ -51,7 +51,7 @@ static double product_gflops(void) {
     return 2e-9 * WIDE * WIDE * WIDE / bench_call(product, NULL);
 }
 
-/* The convolutional LSTM on 2,745 bins: one training step of 128 SEDs, as examples/classify_blazar.c makes it. */
+/* The convolutional LSTM on 2,745 bins: one training step of 128 SEDs, as examples/classify_blazar/classify_blazar.c makes it. */
 static void published_net(void) {
     enum { BINS = 2745, BATCH = 128 };
     bml_nn_layer l[14] = {{.kind = BML_NN_INPUT, .steps = BINS, .features = 1}};

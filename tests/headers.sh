@@ -6,6 +6,7 @@ warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -Wer
 cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
+include="-I. -Iexamples -Iexamples/common $(printf ' -I%s' examples/*/)"
 groups=0
 
 # check MESSAGE COMMAND...: one check, passed when the command succeeds; what a failing one prints is shown.
@@ -66,16 +67,16 @@ done
 if [ -e bml_cuda.cu ]; then # its declarations are C; its kernels are compiled by gcc to be run, and by clang here
     for cc in gcc clang; do have $cc && group check "bml_cuda.cu: $cc c99" $cc -std=c99 $warnings -x c -fsyntax-only bml_cuda.cu; done
     have clang++ && group check "bml_cuda.cu: clang++ c++17" clang++ -std=c++17 $warnings -x c++ -fsyntax-only -I. tests/test_cuda.c
-    have gcc && group check "examples/device.h with the GPU library: gcc c99" gcc -std=c99 $warnings -Wno-unknown-pragmas -DBML_WITH_CUDA -fsyntax-only -I. -Iexamples examples/fit_sed.c
+    have gcc && group check "examples/common/device.h with the GPU library: gcc c99" gcc -std=c99 $warnings -Wno-unknown-pragmas -DBML_WITH_CUDA -fsyntax-only $include examples/fit_sed/fit_sed.c
 fi
-for program in examples/*.c; do
+for program in examples/*.c examples/*/*.c; do
     [ -e "$program" ] || continue
     for cc in gcc clang; do
-        have $cc && group check "$program: $cc c99" $cc -std=c99 $warnings -Wno-unknown-pragmas -fsyntax-only -I. -Iexamples "$program"
+        have $cc && group check "$program: $cc c99" $cc -std=c99 $warnings -Wno-unknown-pragmas -fsyntax-only $include "$program"
     done
 done
 for test in tests/*.c; do # with gcc they are compiled to be run
-    have clang && group check "$test: clang c99" clang -std=c99 $warnings -Wno-unknown-pragmas -fsyntax-only -I. -Iexamples "$test"
+    have clang && group check "$test: clang c99" clang -std=c99 $warnings -Wno-unknown-pragmas -fsyntax-only $include "$test"
 done
 wait
 for ((i = 1; i <= groups; i++)); do cat "$scratch/$i.out"; done >"$scratch/all"

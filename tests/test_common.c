@@ -1,4 +1,4 @@
-/* test_common.c: what the programs share (examples/common.h): numbers, text, options, files, formats, priors,
+/* test_common.c: what the programs share (examples/common/common.h): numbers, text, options, files, formats, priors,
    pictures. */
 #include "common.h"
 #include "bml_mcmc.h" /* only its type of a prior */

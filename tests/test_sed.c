@@ -1,4 +1,4 @@
-/* test_sed.c: the SED readers of examples/sed.h: both formats, every unit, every complaint with its line. */
+/* test_sed.c: the SED readers of examples/common/sed.h: both formats, every unit, every complaint with its line. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"

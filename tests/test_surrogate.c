@@ -1,4 +1,4 @@
-/* test_surrogate.c: the network's way from nodes to a spectrum (examples/surrogate.h), against the solver whose nodes
+/* test_surrogate.c: the network's way from nodes to a spectrum (examples/common/surrogate.h), against the solver whose nodes
    they are; derivatives against finite differences; model files; and the models that are shipped, against fresh solver
    spectra. */
 #include "common.h"

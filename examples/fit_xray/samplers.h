@@ -1,8 +1,8 @@
-/* fit_xray_samplers.h: posteriors by the ensemble sampler and by nested sampling: the commands sample and nested.
+/* samplers.h: posteriors by the ensemble sampler and by nested sampling: the commands sample and nested.
    Public domain or MIT, see LICENSE. */
 #ifndef FIT_XRAY_SAMPLERS_H
 #define FIT_XRAY_SAMPLERS_H
-#include "fit_xray_report.h"
+#include "report.h"
 
 static int sample_progress(const bml_mcmc_progress *p, void *user) {
     char note[64];

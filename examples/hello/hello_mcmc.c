@@ -1,5 +1,5 @@
 /* hello_mcmc.c: the smallest complete use of bml_mcmc.h. Fits a straight line y = a + b x to six points with known errors
-   and prints the posterior of a and b.        cc -std=c99 -O2 -I. examples/hello_mcmc.c -o hello_mcmc -lm */
+   and prints the posterior of a and b.        cc -std=c99 -O2 -I. examples/hello/hello_mcmc.c -o hello_mcmc -lm */
 #include <stdio.h>
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"

@@ -1,8 +1,8 @@
-/* fit_xray_train.h: the command train: simulate, train, test, save. The networks: xray_train.h.
+/* train.h: the command train: simulate, train, test, save. The networks: xray_train.h.
    Public domain or MIT, see LICENSE. */
 #ifndef FIT_XRAY_TRAIN_H
 #define FIT_XRAY_TRAIN_H
-#include "fit_xray_report.h"
+#include "report.h"
 #include "xray_train.h"
 
 /* The prior's lines, as they travel in the network's file. */

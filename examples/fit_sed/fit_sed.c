@@ -17,8 +17,8 @@
    --reweigh beside nested sampling the solver weighs all points of the network's run, and posterior and evidence are the
    solver's.
 
-   The problem is in fit_sed_model.h, the samplers are in fit_sed_samplers.h, and what is written and drawn in
-   fit_sed_report.h; here are the options, and --calibrate. */
+   The problem is in model.h, the samplers are in samplers.h, and what is written and drawn in
+   report.h; here are the options, and --calibrate. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -30,9 +30,9 @@
 #include "ebl.h"
 #include "surrogate.h"
 #include "device.h"
-#include "fit_sed_model.h"
-#include "fit_sed_samplers.h"
-#include "fit_sed_report.h"
+#include "model.h"
+#include "samplers.h"
+#include "report.h"
 
 /* ==== calibration: is the posterior honest for data like these? ===================================================
    Sources drawn from the prior, solved exactly, with noise of the table's own errors at its frequencies, are fitted one

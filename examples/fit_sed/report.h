@@ -1,8 +1,8 @@
-/* fit_sed_report.h: what fit_sed says of a posterior: derived quantities, spectra, tables, pictures, and the comparison
+/* report.h: what fit_sed says of a posterior: derived quantities, spectra, tables, pictures, and the comparison
    with another run. Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_REPORT_H
 #define FIT_SED_REPORT_H
-#include "fit_sed_samplers.h"
+#include "samplers.h"
 
 /* ==== report ====================================================================================================== */
 

@@ -10,17 +10,17 @@
 
    Several spectra are fitted together; --untie NAME gives each but the first its own value of a parameter.
 
-   Here: the commands fit and fakeit, the options, main. The other commands: fit_xray_samplers.h (sample, nested),
-   fit_xray_train.h, fit_xray_nets.h (infer, judge, compare); what all of them share: fit_xray_session.h,
-   fit_xray_report.h. What is of use beyond this program: xray.h (models, statistics), xray_ogip.h (files), xray_fit.h,
+   Here: the commands fit and fakeit, the options, main. The other commands: samplers.h (sample, nested),
+   train.h, nets.h (infer, judge, compare); what all of them share: session.h,
+   report.h. What is of use beyond this program: xray.h (models, statistics), xray_ogip.h (files), xray_fit.h,
    xray_net.h, xray_train.h, xray_judge.h (networks), xray_plot.h (pictures). */
 #include "common.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
-#include "fit_xray_nets.h"
-#include "fit_xray_train.h"
+#include "nets.h"
+#include "train.h"
 
 /* ==== fit ========================================================================================================= */
 

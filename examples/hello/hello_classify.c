@@ -1,6 +1,6 @@
 /* hello_classify.c: the smallest complete use of bml_classify.h. A CSV table with a column of labels in, the
    cross-validated AUC of three models out. Every other column is a feature; rows without a label are left out.
-       cc -std=c99 -O2 -I. examples/hello_classify.c -o hello_classify -lm        ./hello_classify my.csv class */
+       cc -std=c99 -O2 -I. examples/hello/hello_classify.c -o hello_classify -lm        ./hello_classify my.csv class */
 #include <stdio.h>
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"

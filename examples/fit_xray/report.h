@@ -1,8 +1,8 @@
-/* fit_xray_report.h: what fit_xray says of its results: fluxes, bins, draws, pictures, run.json.
+/* report.h: what fit_xray says of its results: fluxes, bins, draws, pictures, run.json.
    Public domain or MIT, see LICENSE. */
 #ifndef FIT_XRAY_REPORT_H
 #define FIT_XRAY_REPORT_H
-#include "fit_xray_session.h"
+#include "session.h"
 #include "xray_plot.h"
 
 /* Median and 68 % interval of values[n], which are sorted. */

@@ -1,4 +1,4 @@
-/* fit_sed_model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; evaluate() gives
+/* model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; evaluate() gives
    the ln likelihood of many points at once, from the exact solver, from a network in its place, or from both: the
    network rules out, the solver judges.
 

@@ -1,8 +1,8 @@
-/* fit_sed_samplers.h: how fit_sed samples a problem of fit_sed_model.h: ensemble, nested sampling, NUTS. Each fills a
+/* samplers.h: how fit_sed samples a problem of model.h: ensemble, nested sampling, NUTS. Each fills a
    `posterior`; the table `samplers` at the end lists them. Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_SAMPLERS_H
 #define FIT_SED_SAMPLERS_H
-#include "fit_sed_model.h"
+#include "model.h"
 
 /* ==== interruptions: DIR/state.bin ================================================================================
    A run that ends before it has converged, by a signal too, leaves the sampler's state; --resume goes on from it, to

@@ -1,5 +1,5 @@
 /* hello_nested.c: the smallest complete use of nested sampling in bml_mcmc.h. Are six points a line or a constant? The ratio
-   of the two evidences says.        cc -std=c99 -O2 -I. examples/hello_nested.c -o hello_nested -lm */
+   of the two evidences says.        cc -std=c99 -O2 -I. examples/hello/hello_nested.c -o hello_nested -lm */
 #include <math.h>
 #include <stdio.h>
 #define BML_MCMC_IMPLEMENTATION

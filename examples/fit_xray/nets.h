@@ -1,9 +1,9 @@
-/* fit_xray_nets.h: what fit_xray does with a trained network: the commands infer (one spectrum), judge (many simulated
+/* nets.h: what fit_xray does with a trained network: the commands infer (one spectrum), judge (many simulated
    ones) and compare (one, beside nested and ensemble sampling).
    Public domain or MIT, see LICENSE. */
 #ifndef FIT_XRAY_NETS_H
 #define FIT_XRAY_NETS_H
-#include "fit_xray_samplers.h"
+#include "samplers.h"
 #include "xray_judge.h"
 
 /* ==== infer ======================================================================================================= */

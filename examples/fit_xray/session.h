@@ -1,4 +1,4 @@
-/* fit_xray_session.h: what every command of fit_xray works on: options, the spectra, the model with its free parameters
+/* session.h: what every command of fit_xray works on: options, the spectra, the model with its free parameters
    and their prior, a fitter for each thread, the band for fluxes, and the densities that samplers ask for. Include
    common.h, bml_mcmc.h and bml_nn.h first. Public domain or MIT, see LICENSE. */
 #ifndef FIT_XRAY_SESSION_H

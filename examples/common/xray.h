@@ -63,7 +63,7 @@
 #define XRAY_H
 #include "common.h"
 #include "bml_mcmc.h" /* random numbers; define BML_MCMC_IMPLEMENTATION before it in one file of the program */
-#include "data/tbabs.h"
+#include "../data/tbabs.h"
 #ifdef BML_XRAY_USE_CFITSIO
 #include <fitsio.h>
 #endif
