@@ -414,20 +414,19 @@ static int bml_cuda__enter(bml_cuda *cuda) {
 }
 
 int bml_cuda_create(bml_cuda **out, int device) {
-    bml_cuda *cuda;
-    cudaDeviceProp properties;
-    cudaError_t error;
     int n = 0;
     if (!out) return BML_CUDA_BAD_ARGUMENT;
+    bml_cuda *cuda;
     *out = cuda = (bml_cuda *)calloc(1, sizeof *cuda);
     if (!cuda) return BML_CUDA_NO_MEMORY;
-    error = cudaGetDeviceCount(&n);
+    cudaError_t error = cudaGetDeviceCount(&n);
     if (error != cudaSuccess || n < 1) {
         cudaGetLastError();
         return bml_cuda__fail(cuda, BML_CUDA_NO_DEVICE, "%s",
                               error != cudaSuccess ? cudaGetErrorString(error) : "no device");
     }
     if (device < 0 || device >= n) return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "device %d of %d", device, n);
+    cudaDeviceProp properties;
     error = cudaGetDeviceProperties(&properties, device);
     if (error != cudaSuccess) return bml_cuda__check(cuda, error, "cudaGetDeviceProperties");
     if (properties.major * 10 + properties.minor < 75)
@@ -495,13 +494,15 @@ typedef struct bml_cuda__buffers {
 /* count things of `size` bytes on the device, a copy of `from` unless NULL. NULL after an error. */
 static void *bml_cuda__buffer(bml_cuda__buffers *b, const void *from, size_t count, size_t size) {
     void *p = NULL;
-    bml_cuda_copy copy;
     if (b->status) return NULL;
     if (size && count > (size_t)-1 / size) b->status = BML_CUDA_TOO_LARGE;
     if (!b->status) b->status = bml_cuda_alloc(&p, count * size, b->cuda);
     if (b->status) return NULL;
     b->made[b->n++] = p;
-    copy.to = p, copy.from = from, copy.bytes = count * size;
+    bml_cuda_copy copy;
+    copy.to = p;
+    copy.from = from;
+    copy.bytes = count * size;
     if (from) b->status = bml_cuda_put(&copy, NULL, b->cuda);
     return p;
 }
@@ -509,13 +510,16 @@ static void *bml_cuda__buffer(bml_cuda__buffers *b, const void *from, size_t cou
 /* Copies back, and waits. */
 static void bml_cuda__fetch(bml_cuda__buffers *b, void *to, const void *from, size_t bytes) {
     bml_cuda_copy copy;
-    copy.to = to, copy.from = from, copy.bytes = bytes;
+    copy.to = to;
+    copy.from = from;
+    copy.bytes = bytes;
     if (!b->status) b->status = bml_cuda_get(&copy, NULL, b->cuda);
     if (!b->status) b->status = bml_cuda_wait(NULL, b->cuda);
 }
 
 static int bml_cuda__done(bml_cuda__buffers *b) {
-    for (; b->n > 0; b->n--) bml_cuda_release(b->made[b->n - 1], b->cuda);
+    for (; b->n > 0; b->n--)
+        bml_cuda_release(b->made[b->n - 1], b->cuda);
     return b->status;
 }
 
@@ -523,7 +527,9 @@ static int bml_cuda__done(bml_cuda__buffers *b) {
 static int bml_cuda__upload(void **device, const void *from, size_t bytes, bml_cuda *cuda) {
     bml_cuda_copy copy;
     int status = bml_cuda_alloc(device, bytes, cuda);
-    copy.to = *device, copy.from = from, copy.bytes = bytes;
+    copy.to = *device;
+    copy.from = from;
+    copy.bytes = bytes;
     if (!status) status = bml_cuda_put(&copy, NULL, cuda);
     return status ? status : bml_cuda_wait(NULL, cuda); /* `from` may go */
 }
@@ -532,11 +538,10 @@ static int bml_cuda__upload(void **device, const void *from, size_t bytes, bml_c
 template <typename Kernel>
 static unsigned bml_cuda__grid(const bml_cuda *cuda, Kernel kernel, size_t shared, uint64_t wanted) {
     int each = 0;
-    uint64_t all;
     if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, BML_CUDA__THREADS, shared) != cudaSuccess ||
         each < 1)
         each = 1;
-    all = (uint64_t)each * (uint64_t)cuda->multiprocessors;
+    uint64_t all = (uint64_t)each * (uint64_t)cuda->multiprocessors;
     return (unsigned)(wanted < all ? wanted : all);
 }
 
@@ -564,8 +569,10 @@ static __device__ __forceinline__ float bml_cuda__sqrt(float x) {
 static __host__ __device__ __forceinline__ uint32_t bml_cuda__pack(float low, float high, int bf16) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     uint32_t p;
-    if (bf16) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p) : "f"(high), "f"(low));
-    else asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(p) : "f"(high), "f"(low));
+    if (bf16)
+        asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p) : "f"(high), "f"(low));
+    else
+        asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(p) : "f"(high), "f"(low));
     return p;
 #elif defined(__CUDA_ARCH__)
     unsigned short l, h;
@@ -624,7 +631,12 @@ static __device__ __forceinline__ void bml_cuda__mma(float *c, const uint32_t *a
 #elif defined(BML_CUDA_ON_HOST)
     cuda_host_mma(c, a, b, bf16);
 #else
-    (void)c, (void)a, (void)b, (void)bf16;
+    {
+        (void)c;
+        (void)a;
+        (void)b;
+        (void)bf16;
+    }
 #endif
 }
 
@@ -652,7 +664,11 @@ static __device__ __forceinline__ void bml_cuda__mma_tf32(float *c, const uint32
 #elif defined(BML_CUDA_ON_HOST)
     cuda_host_mma_tf32(c, a, b);
 #else
-    (void)c, (void)a, (void)b; /* 7.5 has no tf32 */
+    {
+        (void)c;
+        (void)a;
+        (void)b;
+    } /* 7.5 has no tf32 */
 #endif
 }
 
@@ -666,7 +682,8 @@ typedef struct bml_cuda__edge {
 } bml_cuda__edge;
 
 static __device__ double bml_cuda__dilog(double l) { /* -Li2(1 - e^l) - l, l <= ln 2 */
-    double s = l * l, p = -1.9939295860721076e-14;
+    double s = l * l;
+    double p = -1.9939295860721076e-14;
     p = p * s + 8.9216910204564526e-13;
     p = p * s - 4.0647616451442255e-11;
     p = p * s + 1.0 / 526901760;
@@ -679,19 +696,38 @@ static __device__ double bml_cuda__dilog(double l) { /* -Li2(1 - e^l) - l, l <= 
 
 /* int f dE from 0 to l; *f = f(q) there. */
 static __device__ double bml_cuda__G(double *f, double l, double b, double ln_b) {
-    double z = expm1(l), E = z / (1 + z), q = z / b < 1 ? z / b : 1, ln_q = log(q), E2 = E * E, A2, M3, M4, D;
+    double z = expm1(l);
+    double E = z / (1 + z);
+    double q = z / b < 1 ? z / b : 1;
+    double ln_q = log(q);
+    double E2 = E * E;
+    double A2;
+    double M3;
+    double M4;
     if (E < 0.25) {
-        double a3 = 0, m3 = 0, m4 = 0;
+        double a3 = 0;
+        double m3 = 0;
+        double m4 = 0;
         for (int n = 28; n >= 4; n--) { /* A_k = sum of E^n/n, M_k of (1 - (k-1)/n) E^n, n >= k */
             double r = 1.0 / n;
-            a3 = a3 * E + r, m3 = m3 * E + (1 - 2 * r), m4 = m4 * E + (1 - 3 * r);
+            a3 = a3 * E + r;
+            m3 = m3 * E + (1 - 2 * r);
+            m4 = m4 * E + (1 - 3 * r);
         }
         A2 = E2 * (0.5 + E * (1.0 / 3 + E * a3));
-        M3 = E2 * E * (1.0 / 3 + E * m3), M4 = E2 * E2 * m4;
-    } else A2 = l - E, M3 = z - 2 * l + E, M4 = z - 3 * l + 2 * E + 0.5 * E2;
-    if (z <= 1) D = bml_cuda__dilog(l);
+        M3 = E2 * E * (1.0 / 3 + E * m3);
+        M4 = E2 * E2 * m4;
+    } else {
+        A2 = l - E;
+        M3 = z - 2 * l + E;
+        M4 = z - 3 * l + 2 * E + 0.5 * E2;
+    }
+    double D;
+    if (z <= 1)
+        D = bml_cuda__dilog(l);
     else {
-        double ln_z = ln_q + ln_b, rest = l - ln_z;
+        double ln_z = ln_q + ln_b;
+        double rest = l - ln_z;
         D = BML_SAMPLE__PI * BML_SAMPLE__PI / 6 + 0.5 * ln_z * ln_z - (bml_cuda__dilog(rest) + rest) - l;
     }
     *f = 2 * q * ln_q + (1 + 2 * q) * (1 - q) + z * z * (1 - q) / (2 * (1 + z));
@@ -699,7 +735,9 @@ static __device__ double bml_cuda__G(double *f, double l, double b, double ln_b)
 }
 
 static __device__ double bml_cuda__kernel(double p, double b) { /* f at q = 1 - p */
-    double q = 1 - p, z = b * q, ln_q = p < 0.5 ? log1p(-p) : log(q);
+    double q = 1 - p;
+    double z = b * q;
+    double ln_q = p < 0.5 ? log1p(-p) : log(q);
     return 2 * q * ln_q + (1 + 2 * q) * p + z * z * p / (2 * (1 + z));
 }
 
@@ -713,7 +751,8 @@ static __device__ double bml_cuda__above(double p, double b) {
                                 0.0622535239386478929, 0.0271524594117540949};
     double sum = 0;
     for (int i = 0; i < 16; i++) {
-        double at = 0.5 * p * (1 + (i & 1 ? x[i / 2] : -x[i / 2])), one = 1 + b * (1 - at);
+        double at = 0.5 * p * (1 + (i & 1 ? x[i / 2] : -x[i / 2]));
+        double one = 1 + b * (1 - at);
         sum += w[i / 2] * bml_cuda__kernel(at, b) * b / (one * one);
     }
     return 0.5 * p * sum;
@@ -721,28 +760,37 @@ static __device__ double bml_cuda__above(double p, double b) {
 
 static __device__ bml_cuda__edge bml_cuda__edge_of(double gamma, double eps0) {
     bml_cuda__edge s;
-    double room = gamma - eps0, E = eps0 / gamma, p_min = (4 * gamma * room - 1) / (4 * gamma * room), f;
-    s.b = 4 * gamma * eps0, s.ln_b = log(s.b), s.L = log1p(s.b), s.l_min = log1p(eps0 / room);
+    double room = gamma - eps0;
+    double E = eps0 / gamma;
+    double p_min = (4 * gamma * room - 1) / (4 * gamma * room);
+    s.b = 4 * gamma * eps0;
+    s.ln_b = log(s.b);
+    s.L = log1p(s.b);
+    s.l_min = log1p(eps0 / room);
+    double f;
     s.total = bml_cuda__G(&f, s.L, s.b, s.ln_b);
     if (!(p_min > 1e-16)) p_min = 1e-16;
     s.end = p_min < 0.6;
     s.left = s.end ? bml_cuda__above(p_min, s.b) : 0;
-    if (s.end) s.u_min = 1 - s.left / s.total;
-    else s.u_min = E < 1e-16 * s.total ? E / s.total : bml_cuda__G(&f, s.l_min, s.b, s.ln_b) / s.total;
+    if (s.end)
+        s.u_min = 1 - s.left / s.total;
+    else
+        s.u_min = E < 1e-16 * s.total ? E / s.total : bml_cuda__G(&f, s.l_min, s.b, s.ln_b) / s.total;
     return s;
 }
 
 /* The conditional CDF at l, what is above it, and its derivative. */
 static __device__ double bml_cuda__conditional(double *above, double *slope, double l, const bml_cuda__edge *s) {
-    double z = expm1(l), p, c, f;
+    double z = expm1(l);
+    double f;
     if (s->end) {
-        p = (s->b - z) / s->b;
+        double p = (s->b - z) / s->b;
         p = p > 0 ? p : 0;
         *above = bml_cuda__above(p, s->b) / s->left;
         *slope = bml_cuda__kernel(p, s->b) / ((1 + z) * s->left);
         return 1 - *above;
     }
-    c = (bml_cuda__G(&f, l, s->b, s->ln_b) / s->total - s->u_min) / (1 - s->u_min);
+    double c = (bml_cuda__G(&f, l, s->b, s->ln_b) / s->total - s->u_min) / (1 - s->u_min);
     *slope = f / ((1 + z) * s->total * (1 - s->u_min));
     *above = 1 - c;
     return c;
@@ -751,21 +799,33 @@ static __device__ double bml_cuda__conditional(double *above, double *slope, dou
 /* l at u by bracketed Newton steps, from a first guess. Not inlined: its registers are not for the hot path. */
 static __device__ __noinline__ double bml_cuda__invert(double u, double l, double gamma, double eps0) {
     bml_cuda__edge s = bml_cuda__edge_of(gamma, eps0);
-    double lo = s.l_min, hi = s.L, least = u < 0.5 ? u : 1 - u;
+    double lo = s.l_min;
+    double hi = s.L;
+    double least = u < 0.5 ? u : 1 - u;
     if (u <= 0) return lo;
     if (u >= 1) return hi;
     if (!(l > lo && l < hi)) l = 0.5 * (lo + hi);
     for (int i = 0; i < 60; i++) {
-        double above, slope, c = bml_cuda__conditional(&above, &slope, l, &s);
-        double error = u < 0.5 ? c - u : 1 - u - above, noise = s.end || u < 0.5 ? 0 : 2e-16, step;
+        double above;
+        double slope;
+        double c = bml_cuda__conditional(&above, &slope, l, &s);
+        double error = u < 0.5 ? c - u : 1 - u - above;
+        double noise = s.end || u < 0.5 ? 0 : 2e-16;
         int last = fabs(error) <= 1e-8 * least;
         if (fabs(error) <= 1e-14 * least + noise) break;
-        if (error > 0) hi = l;
-        else lo = l;
-        if (u < 0.5) step = -error / slope;
-        else step = 2 * sqrt(above) * (sqrt(above > 0 ? above : 0) - sqrt(1 - u)) / slope;
-        if (l + step > lo && l + step < hi) l += step;
-        else if (!last) l = 0.5 * (lo + hi);
+        if (error > 0)
+            hi = l;
+        else
+            lo = l;
+        double step;
+        if (u < 0.5)
+            step = -error / slope;
+        else
+            step = 2 * sqrt(above) * (sqrt(above > 0 ? above : 0) - sqrt(1 - u)) / slope;
+        if (l + step > lo && l + step < hi)
+            l += step;
+        else if (!last)
+            l = 0.5 * (lo + hi);
         if (last || !(hi - lo > 2e-16 * hi)) break;
     }
     return l;
@@ -774,14 +834,15 @@ static __device__ __noinline__ double bml_cuda__invert(double u, double l, doubl
 /* >> Compton: one photon in float, the arithmetic of bml_sample.h */
 
 static __device__ __forceinline__ float bml_cuda__logf(float x) {
-    uint32_t bits, k;
-    float m, r, p;
+    uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
-    k = (bits - 0x3F3504F3u + 0x3F800000u) >> 23;
+    uint32_t k = (bits - 0x3F3504F3u + 0x3F800000u) >> 23;
     bits -= (k << 23) - 0x3F800000u;
+    float m;
     memcpy(&m, &bits, sizeof m);
-    r = m - 1;
-    p = 0.333339107f +
+    float r = m - 1;
+    float p =
+        0.333339107f +
         r * (-0.250013370f +
              r * (0.199630638f + r * (-0.165775847f + r * (0.149147679f + r * (-0.142674870f + r * 0.0870043592f)))));
     return (float)((int32_t)k - 127) * 0.693147181f + (r + r * r * (r * p - 0.5f));
@@ -792,25 +853,27 @@ static __device__ __forceinline__ float bml_cuda__log10f(float x) {
 }
 
 static __device__ __forceinline__ float bml_cuda__log1pf(float x) {
-    float w = 1 + x, lost = x - (w - 1);
+    float w = 1 + x;
+    float lost = x - (w - 1);
     return bml_cuda__logf(w) + (x < 0.5f ? lost * (1 - x * (1 - x)) : 0);
 }
 
 static __device__ __forceinline__ float bml_cuda__expf(float *one_minus, float x) { /* e^-x and 1 - e^-x */
     int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
     uint32_t bits = (uint32_t)(127 - k) << 23;
-    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f, scale, p;
+    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
+    float scale;
     memcpy(&scale, &bits, sizeof scale);
-    p = r +
+    float p =
+        r +
         r * r * (0.499999980f + r * (0.166665387f + r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f))));
     *one_minus = (1 - scale) - scale * p;
     return scale + scale * p;
 }
 
 static __device__ __forceinline__ float bml_cuda__tanh_parts(float *below, float x) {
-    float s;
     x = fminf(fmaxf(x, -7.5f), 7.5f);
-    s = x * x;
+    float s = x * x;
     *below = 1 + s * (0.455668737f + s * (0.0207978224f + s * 1.36103200e-4f));
     return x * (0.999992914f + s * (0.122358796f + s * (0.00221871042f + s * 3.66293559e-6f)));
 }
@@ -822,13 +885,26 @@ typedef struct bml_cuda__pair {
 
 /* G(eps0): closed forms for E >= 1/8, short series below. */
 static __device__ __forceinline__ float bml_cuda__start(float g, float e, float *q_start) {
-    float d = g - e, one = 1 / (g * d * e), E = e * e * d * one, z = e * e * g * one, q = 0.25f * e * one, whole = E;
-    float one_E = fminf(g * g * d * one, 1e6f), one_z = fminf(d * d * g * one, 1e6f), l, ln_q, om, D, A, M3, M4;
+    float d = g - e;
+    float one = 1 / (g * d * e);
+    float E = e * e * d * one;
+    float z = e * e * g * one;
+    float q = 0.25f * e * one;
+    float whole = E;
+    float one_E = fminf(g * g * d * one, 1e6f);
+    float one_z = fminf(d * d * g * one, 1e6f);
     *q_start = E < 0.9f ? q : 1;
-    E = fmaxf(E, 1e-6f), z = fmaxf(z, 1e-6f), q = fmaxf(q, 1e-9f);
-    l = bml_cuda__log1pf(z), ln_q = bml_cuda__logf(q), om = 1 - E;
-    D = (0.249999198f + l * (0.0621431243f + l * (0.0103371176f + l * 9.39750671e-4f))) /
-        (1 + l * (0.137409023f + l * (0.0262134346f + l * 0.00183597240f)));
+    E = fmaxf(E, 1e-6f);
+    z = fmaxf(z, 1e-6f);
+    q = fmaxf(q, 1e-9f);
+    float l = bml_cuda__log1pf(z);
+    float ln_q = bml_cuda__logf(q);
+    float om = 1 - E;
+    float D = (0.249999198f + l * (0.0621431243f + l * (0.0103371176f + l * 9.39750671e-4f))) /
+              (1 + l * (0.137409023f + l * (0.0262134346f + l * 0.00183597240f)));
+    float A;
+    float M3;
+    float M4;
     if (E < 0.125f) {
         A = om * (1.0f / 2 + E * (1.0f / 3 + E * (1.0f / 4 + E * (1.0f / 5 + E * (1.0f / 6 + E * (1.0f / 7))))));
         M3 = om * om * (1.0f / 3 + E * (1.0f / 2 + E * (3.0f / 5 + E * (2.0f / 3 + E * (5.0f / 7 + E * (3.0f / 4))))));
@@ -844,13 +920,16 @@ static __device__ __forceinline__ float bml_cuda__start(float g, float e, float 
 
 static __device__ __forceinline__ bml_cuda__pair bml_cuda__prepare(float g, float e) {
     bml_cuda__pair p;
-    float s, top, bottom, start = bml_cuda__start(g, e, &p.q);
-    p.gamma = g, p.eps0 = e;
+    float start = bml_cuda__start(g, e, &p.q);
+    p.gamma = g;
+    p.eps0 = e;
     p.L = bml_cuda__log1pf(4 * g * e);
+    float s;
     p.s = s = p.L / (p.L + 4);
-    top = 2.99994936f +
-          s * (-9.84568419f + s * (11.7783149f + s * (0.335458043f + s * (-13.4001478f + s * 11.2950671f))));
-    bottom = 1 + s * (-3.95100920f + s * (7.91021191f + s * (-7.06729610f + s * (0.188001027f + s * 3.49805868f))));
+    float top = 2.99994936f +
+                s * (-9.84568419f + s * (11.7783149f + s * (0.335458043f + s * (-13.4001478f + s * 11.2950671f))));
+    float bottom =
+        1 + s * (-3.95100920f + s * (7.91021191f + s * (-7.06729610f + s * (0.188001027f + s * 3.49805868f))));
     p.low = p.q <= 0.26f ? start * top / (p.L * bottom) : 0;
     p.high = 1 - p.low;
     return p;
@@ -883,15 +962,17 @@ static __device__ __forceinline__ float bml_cuda__network(const float *w, float 
 #define BML_CUDA__S_MAX 0.887f /* of s in the table, as in bml_sample.h */
 
 static __device__ __forceinline__ float bml_cuda__lookup(const float *node, float t, float s) {
-    float x = bml_cuda__sqrt(t) * (BML_SAMPLE__NT - 1), y = s * ((BML_SAMPLE__NS - 1) / BML_CUDA__S_MAX);
-    int j = BML_SSC__MAX((int)x, 0), k = BML_SSC__MAX((int)y, 0);
-    const float *at;
-    float below, above;
-    j = BML_SSC__MIN(j, BML_SAMPLE__NT - 2), k = BML_SSC__MIN(k, BML_SAMPLE__NS - 2);
-    at = node + k * BML_SAMPLE__NT + j;
-    x -= (float)j, y -= (float)k;
-    below = at[0] + x * (at[1] - at[0]);
-    above = at[BML_SAMPLE__NT] + x * (at[BML_SAMPLE__NT + 1] - at[BML_SAMPLE__NT]);
+    float x = bml_cuda__sqrt(t) * (BML_SAMPLE__NT - 1);
+    float y = s * ((BML_SAMPLE__NS - 1) / BML_CUDA__S_MAX);
+    int j = BML_SSC__MAX((int)x, 0);
+    int k = BML_SSC__MAX((int)y, 0);
+    j = BML_SSC__MIN(j, BML_SAMPLE__NT - 2);
+    k = BML_SSC__MIN(k, BML_SAMPLE__NS - 2);
+    const float *at = node + k * BML_SAMPLE__NT + j;
+    x -= (float)j;
+    y -= (float)k;
+    float below = at[0] + x * (at[1] - at[0]);
+    float above = at[BML_SAMPLE__NT] + x * (at[BML_SAMPLE__NT + 1] - at[BML_SAMPLE__NT]);
     return below + y * (above - below);
 }
 
@@ -906,13 +987,18 @@ enum { BML_CUDA__FRAGMENTS = 16, BML_CUDA__BIASES = 9 }; /* for each lane: 16 pa
 /* fragments[25][32] of the weights as bml_cuda_compton_config has them. */
 static void bml_cuda__published_fragments(uint32_t *fragments, const float *weights) {
     const float *layer[4] = {weights, weights + 64, weights + 336, weights + 608};
-    float high, low, bias;
+    float high;
+    float low;
+    float bias;
     for (uint32_t lane = 0; lane < 32; lane++) {
-        uint32_t g = lane / 4, t = lane % 4, *to = fragments + lane;
+        uint32_t g = lane / 4;
+        uint32_t t = lane % 4;
+        uint32_t *to = fragments + lane;
         for (uint32_t n = 0; n < 2; n++) { /* first layer: column g of the tile is unit 8 n + g */
             uint32_t unit = 8 * n + g;
             float w = t < 3 ? layer[0][3 * unit + t] : 0;
-            high = bml_cuda__from_half(bml_cuda__pack(w, 0, 0)), low = w - high;
+            high = bml_cuda__from_half(bml_cuda__pack(w, 0, 0));
+            low = w - high;
             bias = layer[0][48 + unit];
             if (t == 1) bias -= bml_cuda__from_half(bml_cuda__pack(bias, 0, 0));
             to[32 * (2 * n)] = bml_cuda__pack(high, high, 0);
@@ -938,7 +1024,8 @@ static void bml_cuda__published_fragments(uint32_t *fragments, const float *weig
 
 static __device__ __forceinline__ uint32_t bml_cuda__pick(const uint32_t *a,
                                                           uint32_t i) { /* without an indexed array */
-    uint32_t low = i & 1 ? a[1] : a[0], high = i & 1 ? a[3] : a[2];
+    uint32_t low = i & 1 ? a[1] : a[0];
+    uint32_t high = i & 1 ? a[3] : a[2];
     return i & 2 ? high : low;
 }
 
@@ -982,9 +1069,11 @@ static __device__ __forceinline__ float bml_cuda__published(float u, float log_g
     own[3] = 0;
     got[0] = bml_cuda__pick(own, t); /* lane t of a quad wants variable t of all its four photons */
     BML_CUDA__UNROLL
-    for (uint32_t r = 1; r < 4; r++) got[r] = __shfl_xor_sync(0xFFFFFFFFu, bml_cuda__pick(own, t ^ r), (int)r);
+    for (uint32_t r = 1; r < 4; r++)
+        got[r] = __shfl_xor_sync(0xFFFFFFFFu, bml_cuda__pick(own, t ^ r), (int)r);
     BML_CUDA__UNROLL
-    for (uint32_t s = 0; s < 4; s++) row[s] = bml_cuda__pick(got, t ^ s);
+    for (uint32_t s = 0; s < 4; s++)
+        row[s] = bml_cuda__pick(got, t ^ s);
     bml_cuda__tile(out, row[0], row[1], t, b, bias);
     bml_cuda__tile(out + 2, row[2], row[3], t, b, bias);
     return t & 2 ? (t & 1 ? out[3] : out[2]) : (t & 1 ? out[1] : out[0]);
@@ -993,9 +1082,11 @@ static __device__ __forceinline__ float bml_cuda__published(float u, float log_g
 static __device__ __forceinline__ void bml_cuda__take_fragments(uint32_t *b, float *bias, const uint32_t *from) {
     from += threadIdx.x % 32;
     BML_CUDA__UNROLL
-    for (int i = 0; i < BML_CUDA__FRAGMENTS; i++) b[i] = from[32 * i];
+    for (int i = 0; i < BML_CUDA__FRAGMENTS; i++)
+        b[i] = from[32 * i];
     BML_CUDA__UNROLL
-    for (int i = 0; i < BML_CUDA__BIASES; i++) memcpy(&bias[i], &from[32 * (BML_CUDA__FRAGMENTS + i)], 4);
+    for (int i = 0; i < BML_CUDA__BIASES; i++)
+        memcpy(&bias[i], &from[32 * (BML_CUDA__FRAGMENTS + i)], 4);
 }
 
 /* >> Compton: kernels */
@@ -1035,9 +1126,10 @@ static __device__ void bml_cuda__philox(uint32_t *out, uint32_t c0, uint32_t c1,
 
 /* gamma and eps0 of a photon; at = its index mod pairs. 0 where out of the domain. */
 static __device__ __forceinline__ int bml_cuda__load(float *gamma, float *eps0, const bml_cuda__draw &d, uint64_t at) {
-    float g = d.gamma ? d.gamma[at * d.gamma_stride] : d.same_gamma,
-          e = d.eps0 ? d.eps0[at * d.eps0_stride] : d.same_eps0;
-    *gamma = g, *eps0 = e;
+    float g = d.gamma ? d.gamma[at * d.gamma_stride] : d.same_gamma;
+    float e = d.eps0 ? d.eps0[at * d.eps0_stride] : d.same_eps0;
+    *gamma = g;
+    *eps0 = e;
     return (g >= 1.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f) & ((g - e) * g > 0.25f);
 }
 
@@ -1045,7 +1137,9 @@ static __device__ __forceinline__ int bml_cuda__load(float *gamma, float *eps0, 
 template <int METHOD>
 static __device__ __forceinline__ float bml_cuda__scatter(float *rest, const bml_cuda__pair &p, float u, float v,
                                                           const bml_cuda__draw &d, const float *node) {
-    float r = bml_cuda__sqrt(p.high * v), t = (p.low + p.high * u) * bml_cuda__reciprocal(1 + r), E;
+    float r = bml_cuda__sqrt(p.high * v);
+    float t = (p.low + p.high * u) * bml_cuda__reciprocal(1 + r);
+    float E;
     float n = METHOD == BML_CUDA_TABLE ? bml_cuda__lookup(node, t, p.s) : bml_cuda__network(d.w, t, p.s);
     *rest = bml_cuda__expf(&E, p.L * (t * (1 + r * n)));
     return fmaxf(p.gamma * E, p.eps0);
@@ -1060,9 +1154,11 @@ static __device__ float bml_cuda__scatter_exactly(float *rest, const bml_cuda__p
 
 /* Energy from the output of the published net. */
 static __device__ __forceinline__ float bml_cuda__unfold(float *rest, float y, float gamma, float eps0) {
-    float b = 4 * gamma * eps0, top = gamma * b / (1 + b), below, above, eps;
-    above = bml_cuda__tanh_parts(&below, 5 * fminf(fmaxf(y, -1.0f), 1.0f));
-    eps = (1 + above / below / 0.99990920f) / 2 * (top - eps0) + eps0;
+    float b = 4 * gamma * eps0;
+    float top = gamma * b / (1 + b);
+    float below;
+    float above = bml_cuda__tanh_parts(&below, 5 * fminf(fmaxf(y, -1.0f), 1.0f));
+    float eps = (1 + above / below / 0.99990920f) / 2 * (top - eps0) + eps0;
     *rest = 1 - eps / gamma;
     return eps;
 }
@@ -1094,7 +1190,8 @@ static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cud
 
 static __device__ __forceinline__ bml_cuda__photon bml_cuda__photon_of(const bml_cuda__draw &d, const bml_cuda__unit &c,
                                                                        uint32_t w) {
-    uint32_t offset = w * c.blocks + c.j, k = bml_cuda__pick(c.words, w) >> 1;
+    uint32_t offset = w * c.blocks + c.j;
+    uint32_t k = bml_cuda__pick(c.words, w) >> 1;
     bml_cuda__photon p = {c.first + offset,
                           ((float)k + 0.5f) * 4.65661287e-10f,
                           ((float)(0x7FFFFFFFu - k) + 0.5f) * 4.65661287e-10f,
@@ -1103,7 +1200,11 @@ static __device__ __forceinline__ bml_cuda__photon bml_cuda__photon_of(const bml
                           0,
                           0};
     p.live = p.good = c.j < c.blocks && offset < c.m;
-    if (p.live && d.u) p.u = d.u[p.i], p.v = 1 - p.u, p.good &= (p.u >= 0) & (p.u <= 1);
+    if (p.live && d.u) {
+        p.u = d.u[p.i];
+        p.v = 1 - p.u;
+        p.good &= (p.u >= 0) & (p.u <= 1);
+    }
     if (p.live && (d.gamma || d.eps0)) {
         uint64_t at = c.pair + offset;
         p.good &= bml_cuda__load(&p.gamma, &p.eps0, d, at < d.pairs ? at : at % d.pairs);
@@ -1120,7 +1221,8 @@ static __device__ __forceinline__ void bml_cuda__give(const bml_cuda__draw &d, C
         eps = rest = (float)BML_CUDA__NAN;
     }
     if (d.rest) d.rest[p.i] = rest;
-    if (d.energy) d.energy[p.i] = eps;
+    if (d.energy)
+        d.energy[p.i] = eps;
     else if (d.half_energy) {
         float b = 4 * p.gamma * p.eps0;
         d.half_energy[p.i] = (uint16_t)bml_cuda__pack(eps * (1 + b) / (p.gamma * b), 0, 0);
@@ -1230,18 +1332,22 @@ static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_
 }
 
 int bml_cuda_compton_create(bml_cuda_compton **out, const bml_cuda_compton_config *config, bml_cuda *cuda) {
-    bml_cuda_compton *s;
-    int status = bml_cuda__enter(cuda), method = config ? config->method : BML_CUDA_NET;
+    int status = bml_cuda__enter(cuda);
+    int method = config ? config->method : BML_CUDA_NET;
     if (out) *out = NULL;
     if (status) return status;
     if (!out || method < 0 || method >= BML_CUDA_N_METHODS || (method == BML_CUDA_PUBLISHED && !config->weights))
         return BML_CUDA_BAD_ARGUMENT;
+    bml_cuda_compton *s;
     s = (bml_cuda_compton *)calloc(1, sizeof *s);
     if (!s) return BML_CUDA_NO_MEMORY;
-    s->cuda = cuda, s->method = method;
+    s->cuda = cuda;
+    s->method = method;
     status = bml_cuda__compton_tables(s, config);
-    if (status) bml_cuda_compton_free(s);
-    else *out = s;
+    if (status)
+        bml_cuda_compton_free(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -1266,14 +1372,25 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
     memset(d, 0, sizeof *d);
     if (!p->gamma && !p->eps0 && !bml_sample__in_domain((double)p->same_gamma, (double)p->same_eps0))
         return BML_CUDA_OUT_OF_DOMAIN;
-    d->n = p->n, d->pairs = p->pairs ? p->pairs : p->n ? p->n : 1, d->block0 = p->skip;
-    d->gamma = p->gamma, d->eps0 = p->eps0, d->u = p->u, d->rest = p->rest;
-    d->gamma_stride = p->gamma_stride ? p->gamma_stride : 1, d->eps0_stride = p->eps0_stride ? p->eps0_stride : 1;
-    d->same_gamma = p->same_gamma, d->same_eps0 = p->same_eps0;
-    d->key[0] = (uint32_t)p->seed, d->key[1] = (uint32_t)(p->seed >> 32);
-    d->stream[0] = (uint32_t)p->stream, d->stream[1] = (uint32_t)(p->stream >> 32);
-    d->refused = (unsigned long long *)s->refused, d->met_edge = (uint32_t *)(d->refused + 1);
-    d->nodes = (const float *)s->nodes, d->fragments = (const uint32_t *)s->fragments;
+    d->n = p->n;
+    d->pairs = p->pairs ? p->pairs : p->n ? p->n : 1;
+    d->block0 = p->skip;
+    d->gamma = p->gamma;
+    d->eps0 = p->eps0;
+    d->u = p->u;
+    d->rest = p->rest;
+    d->gamma_stride = p->gamma_stride ? p->gamma_stride : 1;
+    d->eps0_stride = p->eps0_stride ? p->eps0_stride : 1;
+    d->same_gamma = p->same_gamma;
+    d->same_eps0 = p->same_eps0;
+    d->key[0] = (uint32_t)p->seed;
+    d->key[1] = (uint32_t)(p->seed >> 32);
+    d->stream[0] = (uint32_t)p->stream;
+    d->stream[1] = (uint32_t)(p->stream >> 32);
+    d->refused = (unsigned long long *)s->refused;
+    d->met_edge = (uint32_t *)(d->refused + 1);
+    d->nodes = (const float *)s->nodes;
+    d->fragments = (const uint32_t *)s->fragments;
     memcpy(d->w, bml_sample__weights, sizeof d->w);
     return BML_CUDA_OK;
 }
@@ -1307,39 +1424,44 @@ static int bml_cuda__run_compton(const bml_cuda__draw &d, bml_cuda_stream stream
 
 int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_cuda_stream stream,
                             bml_cuda_compton *s) {
-    bml_cuda__draw d;
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
     if (!energy || !photons || photons->n >= (uint64_t)1 << 40) return BML_CUDA_BAD_ARGUMENT;
+    bml_cuda__draw d;
     status = bml_cuda__draw_of(&d, photons, s);
     if (status) return status;
-    if (photons->half) d.half_energy = (uint16_t *)energy;
-    else d.energy = (float *)energy;
+    if (photons->half)
+        d.half_energy = (uint16_t *)energy;
+    else
+        d.energy = (float *)energy;
     return bml_cuda__run_compton(d, stream, s);
 }
 
 int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons *photons, bml_cuda_stream stream,
                                bml_cuda_compton *s) {
-    bml_cuda__draw d;
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
     if (!bins || !photons || !bins->counts || bins->bins < 1 || bins->bins > BML_CUDA_MAX_BINS || !(bins->lower > 0) ||
         !(bins->upper > bins->lower) || !(bins->upper < 1e38) || photons->rest || photons->half)
         return BML_CUDA_BAD_ARGUMENT;
+    bml_cuda__draw d;
     status = bml_cuda__draw_of(&d, photons, s);
     if (status) return status;
-    d.counts = (unsigned long long *)bins->counts, d.bins = bins->bins;
+    d.counts = (unsigned long long *)bins->counts;
+    d.bins = bins->bins;
     d.ln_lower = (float)log(bins->lower);
     d.per_bin = (float)(bins->bins / log(bins->upper / bins->lower));
     return bml_cuda__run_compton(d, stream, s);
 }
 
 int bml_cuda_compton_refused(uint64_t *count, bml_cuda_stream stream, bml_cuda_compton *s) {
-    bml_cuda_copy copy;
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (!status && !count) status = BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
-    copy.to = count, copy.from = s->refused, copy.bytes = sizeof *count;
+    bml_cuda_copy copy;
+    copy.to = count;
+    copy.from = s->refused;
+    copy.bytes = sizeof *count;
     status = bml_cuda_get(&copy, stream, s->cuda);
     if (!status)
         status =
@@ -1349,8 +1471,10 @@ int bml_cuda_compton_refused(uint64_t *count, bml_cuda_stream stream, bml_cuda_c
 
 /* Device copies of the arrays of *p. */
 static void bml_cuda__photons_to_device(bml_cuda_photons *p, bml_cuda__buffers *b) {
-    size_t n = (size_t)p->n, pairs = (size_t)(p->pairs ? p->pairs : p->n);
-    size_t g = p->gamma_stride ? p->gamma_stride : 1, e = p->eps0_stride ? p->eps0_stride : 1;
+    size_t n = (size_t)p->n;
+    size_t pairs = (size_t)(p->pairs ? p->pairs : p->n);
+    size_t g = p->gamma_stride ? p->gamma_stride : 1;
+    size_t e = p->eps0_stride ? p->eps0_stride : 1;
     if (!n || !pairs) return;
     if (pairs > (size_t)-1 / 16 / (g > e ? g : e)) {
         b->status = BML_CUDA_TOO_LARGE;
@@ -1372,42 +1496,38 @@ static int bml_cuda__any_refused(bml_cuda__buffers *b, bml_cuda_compton *s) {
 
 int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, bml_cuda_compton *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    bml_cuda_photons p;
-    void *device;
-    size_t n, size;
-    uint64_t earlier;
-    int status;
     if (!energy || !photons || !s || photons->n > (size_t)-1 / 16) return BML_CUDA_BAD_ARGUMENT;
-    p = *photons, n = (size_t)p.n, size = p.half ? sizeof(uint16_t) : sizeof(float);
+    bml_cuda_photons p = *photons;
+    size_t n = (size_t)p.n;
+    size_t size = p.half ? sizeof(uint16_t) : sizeof(float);
     if (!n) return BML_CUDA_OK;
+    uint64_t earlier;
     b.status = bml_cuda_compton_refused(&earlier, NULL, s);
     bml_cuda__photons_to_device(&p, &b);
-    device = bml_cuda__buffer(&b, NULL, n, size);
+    void *device = bml_cuda__buffer(&b, NULL, n, size);
     if (!b.status) b.status = bml_cuda_compton_sample(device, &p, NULL, s);
     bml_cuda__fetch(&b, energy, device, n * size);
     if (p.rest) bml_cuda__fetch(&b, photons->rest, p.rest, n * sizeof(float));
-    status = bml_cuda__any_refused(&b, s);
+    int status = bml_cuda__any_refused(&b, s);
     bml_cuda__done(&b);
     return status;
 }
 
 int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_photons *photons, bml_cuda_compton *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    bml_cuda_photons p;
-    bml_cuda_bins device;
-    uint64_t earlier;
-    size_t bytes;
-    int status;
     if (!bins || !bins->counts || !photons || !s || bins->bins < 1 || bins->bins > BML_CUDA_MAX_BINS)
         return BML_CUDA_BAD_ARGUMENT;
-    p = *photons, device = *bins, bytes = sizeof *bins->counts * (size_t)(bins->bins + 2);
+    bml_cuda_photons p = *photons;
+    bml_cuda_bins device = *bins;
+    size_t bytes = sizeof *bins->counts * (size_t)(bins->bins + 2);
     memset(bins->counts, 0, bytes);
+    uint64_t earlier;
     b.status = bml_cuda_compton_refused(&earlier, NULL, s);
     bml_cuda__photons_to_device(&p, &b);
     device.counts = (uint64_t *)bml_cuda__buffer(&b, bins->counts, bytes, 1);
     if (!b.status) b.status = bml_cuda_compton_histogram(&device, &p, NULL, s);
     bml_cuda__fetch(&b, bins->counts, device.counts, bytes);
-    status = bml_cuda__any_refused(&b, s);
+    int status = bml_cuda__any_refused(&b, s);
     bml_cuda__done(&b);
     return status;
 }
@@ -1454,7 +1574,10 @@ template <typename T> struct bml_cuda__blob { /* of one block, in shared memory 
 /* Cuts up `base` for a blob; NULL counts. */
 template <typename T>
 static __host__ __device__ size_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base, const bml_cuda__tables<T> &t) {
-    size_t ng = (size_t)t.max_ng, nx = (size_t)t.max_nx, pad = (size_t)t.row_pad, used = 0;
+    size_t ng = (size_t)t.max_ng;
+    size_t nx = (size_t)t.max_nx;
+    size_t pad = (size_t)t.row_pad;
+    size_t used = 0;
     T **electrons[] = {&b->gamma, &b->over_width, &b->Q,    &b->M,     &b->M1,   &b->M2,   &b->S,     &b->base,
                        &b->rate,  &b->old,        &b->flux, &b->slope, &b->work, &b->norm, &b->fit_a, &b->fit_b};
     T **photons[] = {&b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
@@ -1463,12 +1586,19 @@ static __host__ __device__ size_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base
     size_t lattice = (size_t)t.r * nx + 2 * ng + 8;
     size_t other_size[] = {
         lattice, lattice, lattice, 2 * nx + 2 * ng, nx + 2 * ng, ng + nx, 2 * nx, (size_t)t.cols * pad, ng * pad};
-    for (size_t i = 0; i < sizeof electrons / sizeof *electrons; i++)
-        *electrons[i] = base ? base + used : NULL, used += (ng + 1) & ~(size_t)1;
-    for (size_t i = 0; i < sizeof photons / sizeof *photons; i++)
-        *photons[i] = base ? base + used : NULL, used += (nx + 1) & ~(size_t)1;
+    for (size_t i = 0; i < sizeof electrons / sizeof *electrons; i++) {
+        *electrons[i] = base ? base + used : NULL;
+        used += (ng + 1) & ~(size_t)1;
+    }
+    for (size_t i = 0; i < sizeof photons / sizeof *photons; i++) {
+        *photons[i] = base ? base + used : NULL;
+        used += (nx + 1) & ~(size_t)1;
+    }
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) /* even sizes: doubles may lie there, too */
-        *other[i] = base ? base + used : NULL, used += (other_size[i] + 1) & ~(size_t)1;
+    {
+        *other[i] = base ? base + used : NULL;
+        used += (other_size[i] + 1) & ~(size_t)1;
+    }
     return used;
 }
 
@@ -1513,9 +1643,12 @@ static __device__ double bml_cuda__shape(const bml_cuda_source &s, double gamma)
 static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, double lo, double hi) {
     static const double x[4] = {0.18343464249564980, 0.52553240991632899, 0.79666647741362674, 0.96028985649753623};
     static const double w[4] = {0.36268378337836198, 0.31370664587788729, 0.22238103445337447, 0.10122853629037626};
-    double sum = 0, mid = 0.5 * log(lo * hi), half = 0.5 * log(hi / lo);
+    double sum = 0;
+    double mid = 0.5 * log(lo * hi);
+    double half = 0.5 * log(hi / lo);
     if (s.injection == BML_SSC_POWER_LAW) {
-        double y = (2 - s.p) * 2 * half, scale = bml_cuda__shape(s, lo) * lo * lo;
+        double y = (2 - s.p) * 2 * half;
+        double scale = bml_cuda__shape(s, lo) * lo * lo;
         return scale * 2 * half * (fabs(y) < 1e-8 ? 1 + 0.5 * y : expm1(y) / y);
     }
     for (int i = 0; i < 8; i++) {
@@ -1527,11 +1660,13 @@ static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, dou
 
 /* One thread: grids' numbers. */
 template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
-    double h = t.h, top = log(b.src.gamma_max), G0;
+    double h = t.h;
+    double top = log(b.src.gamma_max);
     b.b = b.src.B / (t.athena ? 4.414e13 : BML_SSC__B_CRIT);
     b.l_B = BML_SSC__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_SSC__PI * BML_SSC__MC2);
     b.absorb =
         BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C / (8 * BML_SSC__PI * BML_SSC__SIGMA_T * b.src.R);
+    double G0;
     if (t.athena) {
         b.lg0 = -h;
         b.ng = (int)floor((top - b.lg0) / h + 1e-8) + 1;
@@ -1563,11 +1698,14 @@ template <typename T> static __device__ void bml_cuda__inject(bml_cuda__blob<T> 
         double hi = i + 1 < b.ng ? fmin(gamma * exp(0.5 * t.h), b.src.gamma_max) : b.src.gamma_max;
         int inside = at >= log10(b.src.gamma_min) - 1e-9 && at <= log10(b.src.gamma_max) + 1e-9;
         energy[i] = hi > lo ? bml_cuda__injected_energy(b.src, lo, hi) : 0;
-        if (!t.athena) number[i] = energy[i] / gamma;
-        else number[i] = inside ? bml_cuda__shape(b.src, gamma) * t.h * gamma : 0;
+        if (!t.athena)
+            number[i] = energy[i] / gamma;
+        else
+            number[i] = inside ? bml_cuda__shape(b.src, gamma) * t.h * gamma : 0;
     }
     __syncthreads();
-    for (int i = 0; i < b.ng; i++) total += energy[i];
+    for (int i = 0; i < b.ng; i++)
+        total += energy[i];
     if (threadIdx.x == 0 && !(total > 0 && total < HUGE_VAL)) b.status = BML_CUDA_PARAMETER;
     BML_CUDA__EACH(i, b.ng) {
         b.Q[i] = (T)(BML_CUDA__MANY * 3 * b.src.compactness / total * number[i]);
@@ -1577,9 +1715,11 @@ template <typename T> static __device__ void bml_cuda__inject(bml_cuda__blob<T> 
 
 template <typename T>
 static __device__ double bml_cuda__syn_norm(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
-    double power = 0, gamma = (double)b.gamma[i];
+    double power = 0;
+    double gamma = (double)b.gamma[i];
     if (!t.athena) return 1;
-    for (int k = 0; k < b.nx; k++) power += (double)b.syn[t.r * k - 2 * i - b.syn_lo] * (double)b.x[k];
+    for (int k = 0; k < b.nx; k++)
+        power += (double)b.syn[t.r * k - 2 * i - b.syn_lo] * (double)b.x[k];
     power *= t.r * t.h;
     return power > 0 ? 4.0 / 3 * b.l_B * gamma * gamma / power : 0;
 }
@@ -1592,11 +1732,13 @@ static __device__ double bml_cuda__thomson_integral(double q) {
 /* 4 q f(q) in the Thomson limit, f averaged over a cell on the converged grid. */
 static __device__ double bml_cuda__thomson(double q, double hx, int average) {
     double f;
-    if (q < 1e-7) f = average ? sinh(hx) / hx : 1;
+    if (q < 1e-7)
+        f = average ? sinh(hx) / hx : 1;
     else if (average)
         f = (bml_cuda__thomson_integral(q * exp(0.5 * hx)) - bml_cuda__thomson_integral(q * exp(-0.5 * hx))) /
             (q * q * hx);
-    else f = q < 1 ? 2 * q * log(q) + (1 + 2 * q) * (1 - q) : 0;
+    else
+        f = q < 1 ? 2 * q * log(q) + (1 + 2 * q) * (1 - q) : 0;
     return 4 * q * f;
 }
 
@@ -1667,7 +1809,8 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
     BML_CUDA__EACH(k, b.nx) {
         double x = exp(b.lx0 + t.r * t.h * k);
         b.x[k] = (T)x, b.ssa[k] = (T)(b.absorb / x / x), b.v[k] = b.kappa[k] = 0;
-        for (int c = 0; c < 2; c++) b.comp[c][k] = b.comp1[c][k] = b.comp2[c][k] = 0;
+        for (int c = 0; c < 2; c++)
+            b.comp[c][k] = b.comp1[c][k] = b.comp2[c][k] = 0;
     }
     bml_cuda__inject(b, t);
     if (!b.status) bml_cuda__kernels(b, t);
@@ -1696,11 +1839,14 @@ static __device__ void bml_cuda__losses(T *rate, const bml_cuda__blob<T> &b, con
         int j = 0, nx = b.nx;
         if (!t.athena) {
             for (; j + 4 <= nx; j += 4)
-                for (int m = 0; m < 4; m++) sum[m] += v[j + m] * loss[j + m];
-            for (; j < nx; j++) sum[0] += v[j] * loss[j];
+                for (int m = 0; m < 4; m++)
+                    sum[m] += v[j + m] * loss[j + m];
+            for (; j < nx; j++)
+                sum[0] += v[j] * loss[j];
             compton = (T)0.75 * hx * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
         } else { /* trapezoid rule up to the last node below 3/(4 gamma) */
-            for (; j < nx && x[j] < (T)0.75 / gamma; j++) sum[0] += x[j] * v[j];
+            for (; j < nx && x[j] < (T)0.75 / gamma; j++)
+                sum[0] += x[j] * v[j];
             compton = j < 2 ? 0 : (T)(4.0 / 3) * gamma * hx * (sum[0] - (x[0] * v[0] + x[j - 1] * v[j - 1]) / 2);
         }
         rate[i] = syn * gamma + compton;
@@ -1715,7 +1861,8 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tab
     BML_CUDA__EACH(k, b.nx) {
         int from = BML_SSC__MIN(b.nx, BML_SSC__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
         T sum = 0, rate;
-        for (int j = from; j < b.nx; j++) sum += b.v[j] * b.gg[j + k];
+        for (int j = from; j < b.nx; j++)
+            sum += b.v[j] * b.gg[j + k];
         sum *= (T)hx;
         rate = sum * b.v[k] * (T)hx;
         b.emit[k] = rate * ((T)escape + b.kappa[k]) / ((T)escape + sum);
@@ -1768,7 +1915,8 @@ template <typename T>
 static __device__ void bml_cuda__cool(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, T lambda) {
     T F = 0;
     for (int i = b.ng - 1; i >= 0; i--) {
-        T number, out;
+        T number;
+        T out;
         if (t.athena) {
             T rate = b.rate[i] * b.over_width[i];
             number = (b.S[i] + F) / (lambda + rate);
@@ -1790,7 +1938,8 @@ static __device__ void bml_cuda__heat(bml_cuda__blob<T> &b, const bml_cuda__tabl
     BML_CUDA__EACH(i, b.ng) {
         const T *P = b.syn0 + (-2 * i + 1 - b.syn_lo);
         T D = 0;
-        for (int k = 0; i > 0 && k < b.nx; k++) D += P[t.r * k] * b.v[k] * (b.ssa[k] * b.x[k]); /* n = v/x */
+        for (int k = 0; i > 0 && k < b.nx; k++)
+            D += P[t.r * k] * b.v[k] * (b.ssa[k] * b.x[k]); /* n = v/x */
         b.fit_a[i] = i > 0 ? (T)(t.r * t.h) * D * b.gamma[i] * b.gamma[i - 1] / (b.gamma[i] - b.gamma[i - 1]) : 0;
     }
     __syncthreads();
@@ -1883,12 +2032,14 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
         int from = BML_SSC__MAX(0, d - shift_d + b.thomson_lo);
         const T *T_of = b.thomson - (d - shift_d) - b.thomson_lo;
         T sum = 0;
-        for (int j = from; j < nx; j++) sum += v[j] * T_of[j];
+        for (int j = from; j < nx; j++)
+            sum += v[j] * T_of[j];
         b.conv[d] = sum;
     }
     if (threadIdx.x == blockDim.x - 1) { /* suffix_j = sum_{j' >= j} v_j' x_j/x_j' */
         T sum = 0;
-        for (int j = nx - 1; j >= 0; j--) b.suffix[j] = sum = v[j] + decay * sum;
+        for (int j = nx - 1; j >= 0; j--)
+            b.suffix[j] = sum = v[j] + decay * sum;
     }
     __syncthreads();
     for (int i = (int)threadIdx.x / 32; i < b.ng; i += (int)blockDim.x / 32) {
@@ -1898,7 +2049,8 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
             const T *F = b.f + sel * per * pad + m;
             int lo = BML_SSC__MAX(t.span[m / 8 * 2], -j0), hi = t.span[m / 8 * 2 + 1], end = BML_SSC__MIN(hi, nx - j0);
             T sum = 0;
-            for (int col = lo; col < end; col++) sum += v[j0 + col] * F[col * pad];
+            for (int col = lo; col < end; col++)
+                sum += v[j0 + col] * F[col * pad];
             if (j0 + hi < nx) { /* beyond, f is what it is at the last column, and 4E/G falls as 1/x */
                 int from = BML_SSC__MAX(0, j0 + hi), steps = from - (j0 + hi - 1);
                 sum += F[(hi - 1) * pad] * b.suffix[from] * (steps == 1 ? decay : (T)exp(-r * t.h * steps));
@@ -1929,7 +2081,8 @@ template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T>
 
 template <typename T> static __device__ void bml_cuda__swap(T **a, T **c) {
     T *kept = *a;
-    *a = *c, *c = kept;
+    *a = *c;
+    *c = kept;
 }
 
 /* BDF2's coefficients, the history, and a first guess of the photons, linear in time. */
@@ -1939,7 +2092,8 @@ template <typename T> static __device__ void bml_cuda__start_step(bml_cuda__blob
         double w = b.dt_last > 0 ? dt / b.dt_last : 0;
         b.dt = dt, b.omega = w, b.a0 = (1 + 2 * w) / (1 + w), b.a1 = 1 + w, b.a2 = -w * w / (1 + w);
         bml_cuda__swap(&b.M2, &b.M1);
-        for (int c = 0; c < 2; c++) bml_cuda__swap(&b.comp2[c], &b.comp1[c]), bml_cuda__swap(&b.comp1[c], &b.comp[c]);
+        for (int c = 0; c < 2; c++)
+            bml_cuda__swap(&b.comp2[c], &b.comp1[c]), bml_cuda__swap(&b.comp1[c], &b.comp[c]);
     }
     __syncthreads();
     BML_CUDA__EACH(i, b.ng) {
@@ -1988,22 +2142,24 @@ static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__table
 
 /* ln of x^2 n of a component at ln x, as bml_ssc__evaluate. */
 template <typename T> static __device__ double bml_cuda__node(const bml_cuda__blob<T> &b, int component, int k) {
-    double v;
     if (k < 0 || k >= b.nx) return -HUGE_VAL;
-    v = (double)(component == BML_SSC_TOTAL ? b.v[k] : component == BML_SSC_SYNCHROTRON ? b.comp[0][k] : b.comp[1][k]);
+    double v = (double)(component == BML_SSC_TOTAL         ? b.v[k]
+                        : component == BML_SSC_SYNCHROTRON ? b.comp[0][k]
+                                                           : b.comp[1][k]);
     return v <= 0 ? -HUGE_VAL : log(v * (double)b.x[k]);
 }
 
 template <typename T>
 static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int component,
                                             double ln_x) {
-    double u = (ln_x - b.lx0) / (t.r * t.h), w, y0, y1, y2, y3;
-    int k;
+    double u = (ln_x - b.lx0) / (t.r * t.h);
     if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) return -HUGE_VAL;
-    k = u < 0 ? 0 : BML_SSC__MIN((int)u, b.nx - 2);
-    w = u - k;
-    y0 = bml_cuda__node(b, component, k - 1), y1 = bml_cuda__node(b, component, k);
-    y2 = bml_cuda__node(b, component, k + 1), y3 = bml_cuda__node(b, component, k + 2);
+    int k = u < 0 ? 0 : BML_SSC__MIN((int)u, b.nx - 2);
+    double w = u - k;
+    double y0 = bml_cuda__node(b, component, k - 1);
+    double y1 = bml_cuda__node(b, component, k);
+    double y2 = bml_cuda__node(b, component, k + 1);
+    double y3 = bml_cuda__node(b, component, k + 2);
     if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) return -HUGE_VAL;
     if (t.athena || w < 0 || w > 1 || !(y0 > -HUGE_VAL && y3 > -HUGE_VAL)) return y1 + w * (y2 - y1);
     return y1 + 0.5 * w * (y2 - y0 + w * (2 * y0 - 5 * y1 + 4 * y2 - y3 + w * (3 * (y1 - y2) + y3 - y0)));
@@ -2039,8 +2195,11 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
     for (int row = (int)blockIdx.x; row < s.n; row += (int)gridDim.x) {
         bml_cuda__begin(b, t, s.sources + row);
         if (!b.status) {
-            double steps = ceil(b.src.t_end / t.time_step - 1e-9), t_end = b.src.t_end;
-            int n = steps < 1 ? 1 : (int)steps, status = BML_CUDA_OK, one = BML_CUDA_OK;
+            double steps = ceil(b.src.t_end / t.time_step - 1e-9);
+            double t_end = b.src.t_end;
+            int n = steps < 1 ? 1 : (int)steps;
+            int status = BML_CUDA_OK;
+            int one = BML_CUDA_OK;
             for (int i = 0; i < n && one != BML_CUDA_PARAMETER; i++) {
                 one = bml_cuda__step(b, t, t_end * (i + 1) / n - b.t);
                 if (one) status = one;
@@ -2069,27 +2228,44 @@ struct bml_cuda_ssc {
    memory. */
 template <typename T>
 static T *bml_cuda__convert(size_t *count, size_t *offset, bml_cuda__tables<T> *t, const bml_ssc *c) {
-    size_t n_f = (size_t)(c->n_phi + 1) * (size_t)c->r * (size_t)c->cols * (size_t)c->row_pad, used = 0;
+    size_t n_f = (size_t)(c->n_phi + 1) * (size_t)c->r * (size_t)c->cols * (size_t)c->row_pad;
+    size_t used = 0;
     const double *from[] = {c->f, c->syn.value, c->syn1.value, c->syn0.value, c->loss.value, c->gg.value};
     size_t n[] = {n_f, (size_t)c->syn.n, (size_t)c->syn1.n, (size_t)c->syn0.n, (size_t)c->loss.n, (size_t)c->gg.n};
+    for (int i = 0; i < 6; i++) {
+        offset[i] = used;
+        used += n[i];
+    }
     T *all;
-    for (int i = 0; i < 6; i++) offset[i] = used, used += n[i];
     all = (T *)malloc(used * sizeof *all);
     *count = used;
     for (int i = 0; all && i < 6; i++)
-        for (size_t k = 0; k < n[i]; k++) all[offset[i] + k] = (T)from[i][k];
-    t->h = c->h, t->time_step = c->time_step, t->c = c->c;
-    t->syn_lo = c->syn.lo, t->loss_lo = c->loss.lo, t->gg_lo = c->gg.lo;
-    t->syn_n = c->syn.n, t->loss_n = c->loss.n, t->gg_n = c->gg.n;
-    t->athena = c->grid == BML_SSC_ATHENA, t->r = c->r, t->n_phi = c->n_phi, t->rows = c->rows, t->row_pad = c->row_pad;
-    t->cols = c->cols, t->g_lo = c->g_lo;
+        for (size_t k = 0; k < n[i]; k++)
+            all[offset[i] + k] = (T)from[i][k];
+    t->h = c->h;
+    t->time_step = c->time_step;
+    t->c = c->c;
+    t->syn_lo = c->syn.lo;
+    t->loss_lo = c->loss.lo;
+    t->gg_lo = c->gg.lo;
+    t->syn_n = c->syn.n;
+    t->loss_n = c->loss.n;
+    t->gg_n = c->gg.n;
+    t->athena = c->grid == BML_SSC_ATHENA;
+    t->r = c->r;
+    t->n_phi = c->n_phi;
+    t->rows = c->rows;
+    t->row_pad = c->row_pad;
+    t->cols = c->cols;
+    t->g_lo = c->g_lo;
     return all;
 }
 
 /* Largest grids of any source within the limits. */
 template <typename T>
 static void bml_cuda__limits(bml_cuda__tables<T> *t, const bml_ssc *c, double gamma_max, double B_min) {
-    double top = log(gamma_max), low = log(0.1 * B_min / BML_SSC__B_CRIT);
+    double top = log(gamma_max);
+    double low = log(0.1 * B_min / BML_SSC__B_CRIT);
     t->max_ng = BML_SSC__MIN((int)(top / t->h) + 4, c->max_ng);
     t->max_nx = BML_SSC__MIN((int)((top - low) / (t->r * t->h)) + 6, c->max_nx);
 }
@@ -2098,17 +2274,19 @@ template <typename T>
 static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const bml_ssc *tables,
                                  const bml_cuda_ssc_config *config) {
     bml_cuda *cuda = s->cuda;
-    size_t count = 0, offset[6];
+    size_t count = 0;
+    size_t offset[6];
     const T **pointer[] = {&t->f, &t->syn, &t->syn1, &t->syn0, &t->loss, &t->gg};
     T *all = bml_cuda__convert(&count, offset, t, tables);
-    bml_cuda__blob<T> blob;
     int status = all ? bml_cuda__upload(&s->memory, all, count * sizeof(T), cuda) : BML_CUDA_NO_MEMORY;
     free(all);
     if (!status) status = bml_cuda__upload(&s->span, tables->span, sizeof tables->span, cuda);
     if (status) return status;
-    for (int i = 0; i < 6; i++) *pointer[i] = (const T *)s->memory + offset[i];
+    for (int i = 0; i < 6; i++)
+        *pointer[i] = (const T *)s->memory + offset[i];
     t->span = (const int *)s->span;
     bml_cuda__limits(t, tables, config->gamma_max, config->B_min);
+    bml_cuda__blob<T> blob;
     s->size = bml_cuda__layout(&blob, (T *)NULL, *t);
     s->bytes = s->size * sizeof(T);
     s->in_shared = s->bytes + sizeof blob + 1024 <= cuda->shared;
@@ -2123,34 +2301,40 @@ static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const 
 }
 
 int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, bml_cuda *cuda) {
-    bml_cuda_ssc_config c;
-    bml_ssc_config cpu;
     bml_ssc *tables = NULL;
-    bml_cuda_ssc *s;
-    int status = bml_cuda__enter(cuda), made;
+    int status = bml_cuda__enter(cuda);
     if (out) *out = NULL;
     if (status) return status;
+    bml_cuda_ssc_config c;
     memset(&c, 0, sizeof c);
     if (config) c = *config;
     if (c.gamma_max == 0) c.gamma_max = 1e10;
     if (c.B_min == 0) c.B_min = 1e-8;
     if (!out || !(c.gamma_max > 1 && c.gamma_max <= 1e10) || !(c.B_min >= 1e-8 && c.B_min <= 1e6))
         return BML_CUDA_BAD_ARGUMENT;
-    cpu.grid = (bml_ssc_grid)c.grid, cpu.pitch = (bml_ssc_pitch)c.pitch;
-    cpu.spacing = c.spacing, cpu.time_step = c.time_step;
-    made = bml_ssc_create(&tables, &cpu);
+    bml_ssc_config cpu;
+    cpu.grid = (bml_ssc_grid)c.grid;
+    cpu.pitch = (bml_ssc_pitch)c.pitch;
+    cpu.spacing = c.spacing;
+    cpu.time_step = c.time_step;
+    int made = bml_ssc_create(&tables, &cpu);
     if (made)
         return bml_cuda__fail(cuda, made == BML_SSC_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT, "%s",
                               bml_ssc_strerror(made));
+    bml_cuda_ssc *s;
     s = (bml_cuda_ssc *)calloc(1, sizeof *s);
-    if (!s) status = BML_CUDA_NO_MEMORY;
+    if (!s)
+        status = BML_CUDA_NO_MEMORY;
     else {
-        s->cuda = cuda, s->single = c.single != 0;
+        s->cuda = cuda;
+        s->single = c.single != 0;
         status = s->single ? bml_cuda__ssc_prepare(s, &s->s, tables, &c) : bml_cuda__ssc_prepare(s, &s->d, tables, &c);
     }
     bml_ssc_free(tables);
-    if (status) bml_cuda_ssc_free(s);
-    else *out = s;
+    if (status)
+        bml_cuda_ssc_free(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -2166,8 +2350,10 @@ template <typename T>
 static int bml_cuda__launch_ssc(const bml_cuda_spectra &spectra, const bml_cuda__tables<T> &t, bml_cuda_stream stream,
                                 bml_cuda_ssc *s) {
     unsigned grid = (unsigned)spectra.n;
-    if (s->in_shared) grid = bml_cuda__grid(s->cuda, bml_cuda__ssc_kernel<T>, s->bytes, grid);
-    else if (grid > s->blocks) grid = s->blocks;
+    if (s->in_shared)
+        grid = bml_cuda__grid(s->cuda, bml_cuda__ssc_kernel<T>, s->bytes, grid);
+    else if (grid > s->blocks)
+        grid = s->blocks;
     BML_CUDA__LAUNCH(bml_cuda__ssc_kernel<T>, grid, BML_CUDA__THREADS, s->bytes, stream, spectra, t, (T *)s->workspace,
                      s->size);
     return bml_cuda__check(s->cuda, cudaGetLastError(), "SSC kernel");
@@ -2187,13 +2373,12 @@ int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, 
 
 int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    bml_cuda_spectra d;
-    size_t n, n_nu;
-    int status;
     if (!s || !spectra || spectra->n < 0 || spectra->n_nu < 1 || !spectra->out || !spectra->status ||
         !spectra->sources || !spectra->nu)
         return BML_CUDA_BAD_ARGUMENT;
-    d = *spectra, n = (size_t)d.n, n_nu = (size_t)d.n_nu;
+    bml_cuda_spectra d = *spectra;
+    size_t n = (size_t)d.n;
+    size_t n_nu = (size_t)d.n_nu;
     if (!n) return BML_CUDA_OK;
     d.sources = (const bml_cuda_source *)bml_cuda__buffer(&b, d.sources, n, sizeof *d.sources);
     d.nu = (const double *)bml_cuda__buffer(&b, d.nu, n_nu, sizeof *d.nu);
@@ -2203,8 +2388,9 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
     if (!b.status) b.status = bml_cuda_ssc_solve(&d, NULL, s);
     bml_cuda__fetch(&b, spectra->out, d.out, n * n_nu * sizeof *d.out);
     bml_cuda__fetch(&b, spectra->status, d.status, n * sizeof *d.status);
-    status = bml_cuda__done(&b);
-    for (size_t i = 0; !status && i < n; i++) status = spectra->status[i];
+    int status = bml_cuda__done(&b);
+    for (size_t i = 0; !status && i < n; i++)
+        status = spectra->status[i];
     return status;
 }
 
@@ -2217,19 +2403,21 @@ static __device__ double bml_cuda__ln_phi(double z) {
 
 /* ln L of one point; NaN for what bml_ssc_log_likelihood refuses. F, log_F: the model and its log10. */
 static __device__ double bml_cuda__point_likelihood(const bml_cuda_point &p, double F, double log_F, double extra) {
-    double r, sigma, var;
     if (!(F >= 0 && F < HUGE_VAL) || !(p.nuFnu > 0 && p.nuFnu < HUGE_VAL && p.sigma_hi >= 0 && p.sigma_hi < HUGE_VAL))
         return BML_CUDA__NAN;
     if (p.upper_limit)
         return bml_cuda__ln_phi((p.nuFnu - F) / (p.sigma_hi == 0 ? p.nuFnu / 1.6448536269514722 : p.sigma_hi));
-    r = log_F - log10(p.nuFnu), sigma = r > 0 ? p.sigma_hi : p.sigma_lo, var = sigma * sigma + extra;
+    double r = log_F - log10(p.nuFnu);
+    double sigma = r > 0 ? p.sigma_hi : p.sigma_lo;
+    double var = sigma * sigma + extra;
     if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) return BML_CUDA__NAN;
     return F > 0 ? -0.5 * (r * r / var + log(2 * BML_SSC__PI * var)) : -HUGE_VAL;
 }
 
 static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood_kernel(const bml_cuda_likelihoods l) {
     for (int row = (int)(blockIdx.x * blockDim.x + threadIdx.x); row < l.n; row += (int)(gridDim.x * blockDim.x)) {
-        double sum = 0, extra = l.ln_f ? exp(2 * l.ln_f[row]) : 0;
+        double sum = 0;
+        double extra = l.ln_f ? exp(2 * l.ln_f[row]) : 0;
         for (int i = 0; i < l.n_points; i++) {
             size_t at = (size_t)row * (size_t)l.n_points + (size_t)i;
             double log_F = l.model ? log10(l.model[at]) : (double)l.log10_model[at];
@@ -2253,14 +2441,16 @@ int bml_cuda_log_likelihood(const bml_cuda_likelihoods *l, bml_cuda_stream strea
 
 int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) {
     bml_cuda__buffers b = {cuda, {}, 0, BML_CUDA_OK};
-    bml_cuda_likelihoods d;
-    size_t n, cells;
     if (!l || l->n < 0 || l->n_points < 1 || (l->n && (!l->ln_l || (!l->model && !l->log10_model) || !l->points)))
         return BML_CUDA_BAD_ARGUMENT;
     if (!l->n) return BML_CUDA_OK;
-    d = *l, n = (size_t)d.n, cells = n * (size_t)d.n_points;
-    if (d.model) d.model = (const double *)bml_cuda__buffer(&b, d.model, cells, sizeof *d.model);
-    else d.log10_model = (const float *)bml_cuda__buffer(&b, d.log10_model, cells, sizeof *d.log10_model);
+    bml_cuda_likelihoods d = *l;
+    size_t n = (size_t)d.n;
+    size_t cells = n * (size_t)d.n_points;
+    if (d.model)
+        d.model = (const double *)bml_cuda__buffer(&b, d.model, cells, sizeof *d.model);
+    else
+        d.log10_model = (const float *)bml_cuda__buffer(&b, d.log10_model, cells, sizeof *d.log10_model);
     d.points = (const bml_cuda_point *)bml_cuda__buffer(&b, d.points, (size_t)d.n_points, sizeof *d.points);
     if (d.ln_f) d.ln_f = (const double *)bml_cuda__buffer(&b, d.ln_f, n, sizeof *d.ln_f);
     d.ln_l = (double *)bml_cuda__buffer(&b, NULL, n, sizeof *d.ln_l);
@@ -2320,7 +2510,8 @@ static int bml_cuda__up(int n, int to) {
 /* Adds n floats of `from` (NULL: zeros). */
 static size_t bml_cuda__add_floats(bml_cuda__plan *p, const float *from, size_t n) {
     size_t at = p->n_floats;
-    for (size_t i = 0; p->floats && i < n; i++) p->floats[at + i] = from ? from[i] : 0;
+    for (size_t i = 0; p->floats && i < n; i++)
+        p->floats[at + i] = from ? from[i] : 0;
     p->n_floats += n;
     return at;
 }
@@ -2339,33 +2530,46 @@ static __host__ __device__ size_t bml_cuda__matrix_words(int precision, int deep
    [32][2], TF32: [depth/8]. */
 static void bml_cuda__locate(int *k, int *gate, int *unit, size_t at, int precision, size_t deep, size_t gates,
                              size_t wide) {
-    size_t reg = at % 2, lane = at / 2 % 32, rest = at / 64, deeps = deep / (precision == BML_CUDA_TF32 ? 8 : 16);
+    size_t reg = at % 2;
+    size_t lane = at / 2 % 32;
+    size_t rest = at / 64;
+    size_t deeps = deep / (precision == BML_CUDA_TF32 ? 8 : 16);
     if (precision == BML_CUDA_F32) {
-        *unit = (int)(at % wide), *gate = (int)(at / wide % gates), *k = (int)(at / wide / gates);
+        *unit = (int)(at % wide);
+        *gate = (int)(at / wide % gates);
+        *k = (int)(at / wide / gates);
         return;
     }
-    if (precision == BML_CUDA_TF32) *k = (int)(rest % deeps * 8 + 4 * reg + lane % 4);
-    else *k = (int)(rest % deeps * 16 + 8 * reg + 2 * (lane % 4));
-    *gate = (int)(rest / deeps % gates), *unit = (int)(rest / deeps / gates * 8 + lane / 4);
+    if (precision == BML_CUDA_TF32)
+        *k = (int)(rest % deeps * 8 + 4 * reg + lane % 4);
+    else
+        *k = (int)(rest % deeps * 16 + 8 * reg + 2 * (lane % 4));
+    *gate = (int)(rest / deeps % gates);
+    *unit = (int)(rest / deeps / gates * 8 + lane / 4);
 }
 
 /* Adds gates `first` ... first+gates-1 of a matrix [depth][all units], depth and units filled up with zeros. */
 static void bml_cuda__add_matrix(bml_cuda__plan *p, const float *w, int depth, int units, int all, int first,
                                  int gates) {
-    int deep = bml_cuda__up(depth, 16), wide = bml_cuda__up(units, 8);
+    int deep = bml_cuda__up(depth, 16);
+    int wide = bml_cuda__up(units, 8);
     size_t count = bml_cuda__matrix_words(p->precision, deep, gates, wide / 8);
     uint32_t *to = p->words + p->n_words;
     p->n_words += count;
     for (size_t at = 0; p->words && at < count; at++) {
-        int k, gate, unit;
+        int k;
+        int gate;
+        int unit;
         float pair[2] = {0, 0};
         bml_cuda__locate(&k, &gate, &unit, at, p->precision, (size_t)deep, (size_t)gates, (size_t)wide);
         for (int i = 0; i < 2; i++)
             if (k + i < depth && unit < units)
                 pair[i] = w[(size_t)(k + i) * (size_t)(all * units) + (size_t)((first + gate) * units + unit)];
         if (p->precision == BML_CUDA_TF32) pair[0] = bml_cuda__to_tf32(pair[0]);
-        if (bml_cuda__is_wide(p->precision)) memcpy(to + at, pair, 4);
-        else to[at] = bml_cuda__pack(pair[0], pair[1], p->precision == BML_CUDA_BF16);
+        if (bml_cuda__is_wide(p->precision))
+            memcpy(to + at, pair, 4);
+        else
+            to[at] = bml_cuda__pack(pair[0], pair[1], p->precision == BML_CUDA_BF16);
     }
 }
 
@@ -2376,10 +2580,13 @@ static size_t bml_cuda__place(bml_cuda__plan *p, int i, size_t size) {
     for (int moved = 1; moved;) {
         moved = 0;
         for (int k = 0; k < i; k++)
-            if (p->last_use[k] >= i && p->busy_from[k] < at + size && at < p->busy_from[k] + p->busy_size[k])
-                at = p->busy_from[k] + p->busy_size[k], moved = 1;
+            if (p->last_use[k] >= i && p->busy_from[k] < at + size && at < p->busy_from[k] + p->busy_size[k]) {
+                at = p->busy_from[k] + p->busy_size[k];
+                moved = 1;
+            }
     }
-    p->busy_from[i] = at, p->busy_size[i] = size;
+    p->busy_from[i] = at;
+    p->busy_size[i] = size;
     if (at + size > p->room) p->room = at + size;
     return at;
 }
@@ -2392,9 +2599,11 @@ static int bml_cuda__refuse_layer(bml_cuda *cuda, const bml_nn *net, int i, cons
    where it resets before the product, [3 units], and its first two gates apart from the third. */
 static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
     bml_cuda__op *op = &p->ops[i];
-    int together = op->reset_before ? 2 : op->gates, rows = op->kind == BML_NN_GRU && !op->reset_before ? 2 : 1;
+    int together = op->reset_before ? 2 : op->gates;
+    int rows = op->kind == BML_NN_GRU && !op->reset_before ? 2 : 1;
     for (int d = 0; d < op->directions; d++) {
-        const float *w = bml_nn__param(p->net, i, 3 * d), *r = bml_nn__param(p->net, i, 3 * d + 1);
+        const float *w = bml_nn__param(p->net, i, 3 * d);
+        const float *r = bml_nn__param(p->net, i, 3 * d + 1);
         op->weights[d] = p->n_words;
         for (int gate = 0; gate < op->gates; gate += together) {
             int gates = BML_SSC__MIN(together, op->gates - gate);
@@ -2408,14 +2617,17 @@ static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
 
 /* Scale and shift of a normalisation: batch norm's running means are known, layer norm has gamma and beta. */
 static void bml_cuda__add_norm(bml_cuda__plan *p, int i) {
-    const float *gamma = bml_nn__param(p->net, i, 0), *beta = bml_nn__param(p->net, i, 1);
-    size_t n = (size_t)p->ops[i].out, at;
+    const float *gamma = bml_nn__param(p->net, i, 0);
+    const float *beta = bml_nn__param(p->net, i, 1);
+    size_t n = (size_t)p->ops[i].out;
+    size_t at;
     p->ops[i].bias[0] = at = bml_cuda__add_floats(p, gamma, n);
     bml_cuda__add_floats(p, beta, n);
     if (p->ops[i].kind == BML_NN_LAYER_NORM || !p->floats) return;
     for (size_t k = 0; k < n; k++) {
         const bml_nn__tensor *t = p->net->tensors + p->net->nodes[i].tensor;
-        double mean = (double)p->net->running[t[2].offset + k], variance = (double)p->net->running[t[3].offset + k];
+        double mean = (double)p->net->running[t[2].offset + k];
+        double variance = (double)p->net->running[t[3].offset + k];
         double scale = (double)gamma[k] / sqrt(variance + bml_nn__epsilon);
         p->floats[at + k] = (float)scale;
         p->floats[at + n + k] = (float)((double)beta[k] - mean * scale);
@@ -2430,13 +2642,23 @@ static __host__ __device__ int bml_cuda__is_recurrent(int kind) {
 static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
     const bml_nn__node *n = &p->net->nodes[i];
     bml_cuda__op *op = &p->ops[i];
-    size_t rows = (size_t)p->rows, states = 0;
+    size_t rows = (size_t)p->rows;
+    size_t states = 0;
     int kind = n->spec.kind;
-    op->kind = kind == BML_NN_BAYES ? BML_NN_DENSE : kind, op->in_steps = n->in_steps, op->in = n->in,
+    op->kind = kind == BML_NN_BAYES ? BML_NN_DENSE : kind;
+    op->in_steps = n->in_steps;
+    op->in = n->in;
     op->steps = n->steps;
-    op->out = n->out, op->units = n->spec.units, op->activation = n->spec.activation, op->sequence = n->spec.sequence;
-    op->slope = (float)n->spec.slope, op->n_from = n->n_from, op->input_offset = n->input_offset, op->directions = 1;
-    op->gates = bml_nn__gates(&n->spec), op->reset_before = n->spec.reset_before;
+    op->out = n->out;
+    op->units = n->spec.units;
+    op->activation = n->spec.activation;
+    op->sequence = n->spec.sequence;
+    op->slope = (float)n->spec.slope;
+    op->n_from = n->n_from;
+    op->input_offset = n->input_offset;
+    op->directions = 1;
+    op->gates = bml_nn__gates(&n->spec);
+    op->reset_before = n->spec.reset_before;
     if ((double)(n->steps > n->in_steps ? n->steps : n->in_steps) * p->rows * (n->out > n->in ? n->out : n->in) > 2e9)
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
     if (kind == BML_NN_CONV || kind == BML_NN_POOL)
@@ -2451,7 +2673,8 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         op->weights[0] = p->n_words;
         bml_cuda__add_matrix(p, bml_nn__param(p->net, i, 0), op->in, op->units, 1, 0, 1);
         op->bias[0] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 1), (size_t)op->units);
-    } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM) bml_cuda__add_norm(p, i);
+    } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM)
+        bml_cuda__add_norm(p, i);
     if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_SSC__MAX(p->width, op->k_in + op->k_state);
     for (int k = 0; k < n->n_from; k++) {
         op->from[k] = p->ops[n->from[k]].to;
@@ -2464,12 +2687,15 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
 
 static int bml_cuda__plan_net(bml_cuda__plan *p, bml_cuda *cuda) {
     int status = BML_CUDA_OK;
-    p->n_words = p->n_floats = p->room = 0, p->width = 0;
+    p->n_words = p->n_floats = p->room = 0;
+    p->width = 0;
     for (int i = 0; i < p->net->n_nodes; i++) {
         p->last_use[i] = i;
-        for (int k = 0; k < p->net->nodes[i].n_from; k++) p->last_use[p->net->nodes[i].from[k]] = i;
+        for (int k = 0; k < p->net->nodes[i].n_from; k++)
+            p->last_use[p->net->nodes[i].from[k]] = i;
     }
-    for (int i = 0; i < p->net->n_nodes && !status; i++) status = bml_cuda__plan_layer(p, i, cuda);
+    for (int i = 0; i < p->net->n_nodes && !status; i++)
+        status = bml_cuda__plan_layer(p, i, cuda);
     p->scaler = p->n_floats;
     for (int which = 0; which < 2; which++) { /* last of all: shift and scale of inputs, and of outputs */
         size_t n = which ? p->net->n_out : p->net->n_in;
@@ -2504,7 +2730,8 @@ template <int PRECISION> static __host__ __device__ int bml_cuda__stride(int wid
 template <int PRECISION>
 static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int deep, const float *source, int width,
                                       int rows) {
-    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    int warp = (int)threadIdx.x / 32;
+    int lane = (int)threadIdx.x % 32;
     for (int row = warp; row < rows; row += BML_CUDA__WARPS) {
         const float *s = source ? source + (size_t)row * (size_t)width : NULL;
         if (bml_cuda__is_wide(PRECISION)) {
@@ -2515,7 +2742,8 @@ static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int 
             }
         } else {
             for (int k = 2 * lane; k < deep; k += 64) {
-                float low = s && k < width ? s[k] : 0, high = s && k + 1 < width ? s[k + 1] : 0;
+                float low = s && k < width ? s[k] : 0;
+                float high = s && k + 1 < width ? s[k + 1] : 0;
                 tile[row * stride + (from + k) / 2] = bml_cuda__pack(low, high, PRECISION == BML_CUDA_BF16);
             }
         }
@@ -2572,8 +2800,10 @@ static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], co
             b[0] = from_w[0], b[1] = from_w[1];
             BML_CUDA__UNROLL
             for (int m = 0; m < MT; m++)
-                if (tf32) bml_cuda__mma_tf32(acc[slot][m], a[m], b);
-                else bml_cuda__mma(acc[slot][m], a[m], b, PRECISION == BML_CUDA_BF16);
+                if (tf32)
+                    bml_cuda__mma_tf32(acc[slot][m], a[m], b);
+                else
+                    bml_cuda__mma(acc[slot][m], a[m], b, PRECISION == BML_CUDA_BF16);
         }
     }
 }
@@ -2598,10 +2828,17 @@ static __device__ float bml_cuda__act(float x, int activation, float slope) {
 
 static __device__ void bml_cuda__softmax(float *out, int width, int rows) {
     BML_CUDA__EACH(row, rows) {
-        float *z = out + (size_t)row * (size_t)width, top = z[0], sum = 0;
-        for (int k = 1; k < width; k++) top = z[k] > top ? z[k] : top;
-        for (int k = 0; k < width; k++) z[k] = expf(z[k] - top), sum += z[k];
-        for (int k = 0; k < width; k++) z[k] /= sum;
+        float *z = out + (size_t)row * (size_t)width;
+        float top = z[0];
+        float sum = 0;
+        for (int k = 1; k < width; k++)
+            top = z[k] > top ? z[k] : top;
+        for (int k = 0; k < width; k++) {
+            z[k] = expf(z[k] - top);
+            sum += z[k];
+        }
+        for (int k = 0; k < width; k++)
+            z[k] /= sum;
     }
 }
 
@@ -2646,8 +2883,10 @@ static __device__ __forceinline__ float bml_cuda__cell(const float *z, float bef
         float fresh = tanhf(z[2] + bias[2 * units + unit] + reset * (z[3] + more[2 * units + unit]));
         return fresh + update * (before - fresh);
     } else {
-        float in = bml_cuda__logistic(z[0] + bias[unit]), forget = bml_cuda__logistic(z[1] + bias[units + unit]);
-        float fresh = tanhf(z[2] + bias[2 * units + unit]), out = bml_cuda__logistic(z[3] + bias[3 * units + unit]);
+        float in = bml_cuda__logistic(z[0] + bias[unit]);
+        float forget = bml_cuda__logistic(z[1] + bias[units + unit]);
+        float fresh = tanhf(z[2] + bias[2 * units + unit]);
+        float out = bml_cuda__logistic(z[3] + bias[3 * units + unit]);
         *c = forget * *c + in * fresh;
         return out * tanhf(*c);
     }
@@ -2703,7 +2942,8 @@ static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const
                                                       int stride, const uint32_t *w, int u8, int n8, int first) {
     const uint32_t *w_state = w + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
     BML_CUDA__UNROLL
-    for (int i = 0; i < GATES * MT * 4; i++) acc[i / 4 / MT][i / 4 % MT][i % 4] = 0;
+    for (int i = 0; i < GATES * MT * 4; i++)
+        acc[i / 4 / MT][i / 4 % MT][i % 4] = 0;
     bml_cuda__product<PRECISION, MT, GATES, 0>(acc, tile, stride, 0, op.k_in, w, u8, n8);
     if (!first) bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
 }
@@ -2765,12 +3005,17 @@ static __device__ void bml_cuda__layer_norm(float *y, const float *x, const floa
                                             int width) {
     BML_CUDA__EACH(row, rows) {
         const float *from = x + (size_t)row * (size_t)width;
-        float *to = y + (size_t)row * (size_t)width, mean = 0, variance = 0, inverse;
-        for (int k = 0; k < width; k++) mean += from[k];
+        float *to = y + (size_t)row * (size_t)width;
+        float mean = 0;
+        float variance = 0;
+        for (int k = 0; k < width; k++)
+            mean += from[k];
         mean /= (float)width;
-        for (int k = 0; k < width; k++) variance += (from[k] - mean) * (from[k] - mean);
-        inverse = 1 / sqrtf(variance / (float)width + 1e-5f);
-        for (int k = 0; k < width; k++) to[k] = (from[k] - mean) * inverse * scale[k] + shift[k];
+        for (int k = 0; k < width; k++)
+            variance += (from[k] - mean) * (from[k] - mean);
+        float inverse = 1 / sqrtf(variance / (float)width + 1e-5f);
+        for (int k = 0; k < width; k++)
+            to[k] = (from[k] - mean) * inverse * scale[k] + shift[k];
     }
 }
 
@@ -2778,7 +3023,8 @@ static __device__ void bml_cuda__layer_norm(float *y, const float *x, const floa
 static __device__ void bml_cuda__reshape(float *y, const float *x, const bml_cuda__op &op, int rows) {
     int all = op.in_steps * op.in;
     BML_CUDA__EACH(at, rows * all) {
-        int row = at / all, j = at % all;
+        int row = at / all;
+        int j = at % all;
         y[(j / op.out * rows + row) * op.out + j % op.out] = x[(j / op.in * rows + row) * op.in + j % op.in];
     }
 }
@@ -2809,7 +3055,8 @@ static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__r
     case BML_NN_ADD: {
         BML_CUDA__EACH(at, all * op.out) {
             float sum = x[at];
-            for (int f = 1; f < op.n_from; f++) sum += room[op.from[f] + (size_t)at];
+            for (int f = 1; f < op.n_from; f++)
+                sum += room[op.from[f] + (size_t)at];
             y[at] = sum;
         }
         break;
@@ -2850,16 +3097,23 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1) bml_cuda__
     for (size_t first = (size_t)blockIdx.x * (size_t)rows; first < r.n; first += (size_t)gridDim.x * (size_t)rows) {
         for (int i = 0; i < r.n_ops; i++) {
             const bml_cuda__op &op = r.ops[i];
-            if (op.kind == BML_NN_INPUT) bml_cuda__read_rows(op, r, room, rows, first);
-            else if (op.kind == BML_NN_DENSE) bml_cuda__dense<PRECISION, MT>(op, r, room, tile);
+            if (op.kind == BML_NN_INPUT)
+                bml_cuda__read_rows(op, r, room, rows, first);
+            else if (op.kind == BML_NN_DENSE)
+                bml_cuda__dense<PRECISION, MT>(op, r, room, tile);
             else if (bml_cuda__is_recurrent(op.kind))
                 for (int d = 0; d < op.directions; d++) {
-                    if (op.reset_before) bml_cuda__gru_before<PRECISION, MT>(op, r, room, tile, d);
-                    else if (op.gates == 3) bml_cuda__recurrent<PRECISION, MT, 3>(op, r, room, tile, d);
-                    else if (op.gates == 4) bml_cuda__recurrent<PRECISION, MT, 4>(op, r, room, tile, d);
-                    else bml_cuda__recurrent<PRECISION, MT, 1>(op, r, room, tile, d);
+                    if (op.reset_before)
+                        bml_cuda__gru_before<PRECISION, MT>(op, r, room, tile, d);
+                    else if (op.gates == 3)
+                        bml_cuda__recurrent<PRECISION, MT, 3>(op, r, room, tile, d);
+                    else if (op.gates == 4)
+                        bml_cuda__recurrent<PRECISION, MT, 4>(op, r, room, tile, d);
+                    else
+                        bml_cuda__recurrent<PRECISION, MT, 1>(op, r, room, tile, d);
                 }
-            else bml_cuda__plain(op, r, room, rows);
+            else
+                bml_cuda__plain(op, r, room, rows);
         }
         bml_cuda__write_rows(r.ops[r.n_ops - 1], r, room, rows, first);
     }
@@ -2892,7 +3146,8 @@ static int bml_cuda__net_blocks(bml_cuda_net *s) {
 static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__plan *p) {
     bml_cuda *cuda = s->cuda;
     int status = bml_cuda__net_blocks(s);
-    s->workspace_floats = p->room, s->in_scaler = p->scaler;
+    s->workspace_floats = p->room;
+    s->in_scaler = p->scaler;
     if (!status) status = bml_cuda__upload(&s->ops, p->ops, (size_t)s->n_ops * sizeof *p->ops, cuda);
     if (!status) status = bml_cuda__upload(&s->words, p->words, p->n_words * sizeof *p->words, cuda);
     if (!status) status = bml_cuda__upload(&s->floats, p->floats, p->n_floats * sizeof *p->floats, cuda);
@@ -2904,15 +3159,18 @@ static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__plan *p) {
 /* Plans for s->rows rows: how much there is of everything, then everything. */
 static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
     bml_cuda__plan *p = (bml_cuda__plan *)calloc(1, sizeof *p);
-    int status;
     if (!p) return BML_CUDA_NO_MEMORY;
-    p->net = net, p->precision = s->precision, p->rows = s->rows;
-    status = bml_cuda__plan_net(p, s->cuda);
+    p->net = net;
+    p->precision = s->precision;
+    p->rows = s->rows;
+    int status = bml_cuda__plan_net(p, s->cuda);
     if (!status) {
         p->words = (uint32_t *)calloc(p->n_words + 1, sizeof *p->words);
         p->floats = (float *)calloc(p->n_floats + 1, sizeof *p->floats);
-        if (!p->words || !p->floats) status = BML_CUDA_NO_MEMORY;
-        else status = bml_cuda__plan_net(p, s->cuda);
+        if (!p->words || !p->floats)
+            status = BML_CUDA_NO_MEMORY;
+        else
+            status = bml_cuda__plan_net(p, s->cuda);
         s->width = p->width;
         s->shared = sizeof(uint32_t) * (size_t)p->rows *
                     (size_t)(bml_cuda__is_wide(s->precision) ? bml_cuda__stride<BML_CUDA_F32>(p->width)
@@ -2928,18 +3186,27 @@ static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
 
 static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml_cuda_net_config *config,
                                 bml_cuda *cuda) {
-    int rows = config ? config->rows : 0, status;
-    bml_cuda_net *s;
+    int rows = config ? config->rows : 0;
     if (net->n_nodes > BML_CUDA__MAX_OPS)
         return bml_cuda__fail(cuda, BML_CUDA_TOO_LARGE, "more than %d layers", BML_CUDA__MAX_OPS);
+    bml_cuda_net *s;
     s = (bml_cuda_net *)calloc(1, sizeof *s);
     if (!s) return BML_CUDA_NO_MEMORY;
-    s->cuda = cuda, s->precision = config ? config->precision : BML_CUDA_F16, s->n_ops = net->n_nodes;
-    s->n_in = net->n_in, s->n_out = net->n_out, s->rows = rows ? rows : 64;
-    status = bml_cuda__net_build(s, net);
-    if (status == BML_CUDA_TOO_LARGE && !rows) s->rows = 16, status = bml_cuda__net_build(s, net);
-    if (status) bml_cuda_net_free(s);
-    else *out = s;
+    s->cuda = cuda;
+    s->precision = config ? config->precision : BML_CUDA_F16;
+    s->n_ops = net->n_nodes;
+    s->n_in = net->n_in;
+    s->n_out = net->n_out;
+    s->rows = rows ? rows : 64;
+    int status = bml_cuda__net_build(s, net);
+    if (status == BML_CUDA_TOO_LARGE && !rows) {
+        s->rows = 16;
+        status = bml_cuda__net_build(s, net);
+    }
+    if (status)
+        bml_cuda_net_free(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -2947,7 +3214,7 @@ static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml
 static int bml_cuda__net_make(bml_cuda_net **out, const char *path, const bml_cuda_bytes *model,
                               const bml_cuda_net_config *config, bml_cuda *cuda) {
     bml_nn *net = NULL;
-    int status = bml_cuda__enter(cuda), read;
+    int status = bml_cuda__enter(cuda);
     if (out) *out = NULL;
     if (status) return status;
     if (!out || (!path && !model) ||
@@ -2956,11 +3223,12 @@ static int bml_cuda__net_make(bml_cuda_net **out, const char *path, const bml_cu
         return BML_CUDA_BAD_ARGUMENT;
     if (config && (config->precision == BML_CUDA_BF16 || config->precision == BML_CUDA_TF32) && cuda->capability < 80)
         return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "bfloat16 and tf32 need compute capability 8.0");
-    read = path ? bml_nn_load(&net, path) : bml_nn_decode(&net, model->bytes, model->size);
+    int read = path ? bml_nn_load(&net, path) : bml_nn_decode(&net, model->bytes, model->size);
     if (read) {
         status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
                                 bml_nn_strerror(read), bml_nn_message(net));
-    } else status = bml_cuda__net_create(out, net, config, cuda);
+    } else
+        status = bml_cuda__net_create(out, net, config, cuda);
     bml_nn_free(net);
     return status;
 }
@@ -3012,12 +3280,11 @@ int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream str
 
 int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    float *dx, *dy;
     if (!s || (n && (!x || !y))) return BML_CUDA_BAD_ARGUMENT;
     if (!n) return BML_CUDA_OK;
     if (n > (size_t)-1 / 16 / s->n_in / s->n_out) return BML_CUDA_TOO_LARGE;
-    dx = (float *)bml_cuda__buffer(&b, x, n * s->n_in, sizeof *x);
-    dy = (float *)bml_cuda__buffer(&b, NULL, n * s->n_out, sizeof *y);
+    float *dx = (float *)bml_cuda__buffer(&b, x, n * s->n_in, sizeof *x);
+    float *dy = (float *)bml_cuda__buffer(&b, NULL, n * s->n_out, sizeof *y);
     if (!b.status) b.status = bml_cuda_net_predict(dy, dx, n, NULL, s);
     bml_cuda__fetch(&b, y, dy, n * s->n_out * sizeof *y);
     return bml_cuda__done(&b);
@@ -3060,8 +3327,11 @@ enum {
 
 /* Where number e of this thread stands in a tile: neighbouring threads take what lies together in memory. */
 static __device__ __forceinline__ void bml_cuda__place_in_tile(int *row, int *col, int e, const bml_nn__mat &m) {
-    int at = (int)threadIdx.x + e * BML_CUDA__THREADS, along = at % BML_CUDA__TILE, across = at / BML_CUDA__TILE;
-    *row = m.cs == 1 ? across : along, *col = m.cs == 1 ? along : across;
+    int at = (int)threadIdx.x + e * BML_CUDA__THREADS;
+    int along = at % BML_CUDA__TILE;
+    int across = at / BML_CUDA__TILE;
+    *row = m.cs == 1 ? across : along;
+    *col = m.cs == 1 ? along : across;
 }
 
 static __device__ __forceinline__ void bml_cuda__take(float *taken, const bml_nn__mat &m, int row, int col, int rows,
@@ -3128,8 +3398,10 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(co
         for (int p = 0; p < BML_CUDA__PARTS; p++) {
             int part = warp + p * BML_CUDA__WARPS;
             const float *x = a + part % 2 * 16 * BML_CUDA__A_STRIDE, *y = b + part / 2 * 8;
-            if (TF32) bml_cuda__part_tf32(acc[p], x, y);
-            else bml_cuda__part_f32(acc[p], x, y);
+            if (TF32)
+                bml_cuda__part_tf32(acc[p], x, y);
+            else
+                bml_cuda__part_f32(acc[p], x, y);
         }
         __syncthreads();
     }
@@ -3146,13 +3418,16 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(co
 __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__column_kernel(float *sums, const float *d, size_t rows, size_t width) {
     __shared__ float part[BML_CUDA__THREADS];
-    size_t warp = threadIdx.x / 32, col = (size_t)blockIdx.x * 32 + threadIdx.x % 32;
+    size_t warp = threadIdx.x / 32;
+    size_t col = (size_t)blockIdx.x * 32 + threadIdx.x % 32;
     float sum = 0;
-    for (size_t i = warp; i < rows && col < width; i += BML_CUDA__WARPS) sum += d[i * width + col];
+    for (size_t i = warp; i < rows && col < width; i += BML_CUDA__WARPS)
+        sum += d[i * width + col];
     part[threadIdx.x] = sum;
     __syncthreads();
     if (warp || col >= width) return;
-    for (int w = 1; w < BML_CUDA__WARPS; w++) sum += part[32 * w + (int)threadIdx.x];
+    for (int w = 1; w < BML_CUDA__WARPS; w++)
+        sum += part[32 * w + (int)threadIdx.x];
     sums[col] = sum;
 }
 
@@ -3181,7 +3456,8 @@ struct bml_cuda__read {
     const uint32_t *index;
     size_t b, w, width, offset;
     __device__ void operator()(size_t k) const {
-        size_t row = k / w % b, c = offset + k / w / b * w + k % w;
+        size_t row = k / w % b;
+        size_t c = offset + k / w / b * w + k % w;
         float v = x[(index ? index[row] : row) * width + c];
         to[k] = scale ? (v - shift[c]) / scale[c] : v;
     }
@@ -3194,7 +3470,8 @@ struct bml_cuda__columns {
     size_t to_width, from_width, w;
     int add;
     __device__ void operator()(size_t k) const {
-        float *at = to + k / w * to_width + k % w, v = from[k / w * from_width + k % w];
+        float *at = to + k / w * to_width + k % w;
+        float v = from[k / w * from_width + k % w];
         *at = add ? *at + v : v;
     }
 };
@@ -3206,8 +3483,10 @@ struct bml_cuda__reorder {
     size_t b, w, to_w, all;
     int add;
     __device__ void operator()(size_t k) const {
-        size_t row = k / all, j = k % all;
-        float *at = to + bml_cuda__stored(row, j, b, to_w), v = from[bml_cuda__stored(row, j, b, w)];
+        size_t row = k / all;
+        size_t j = k % all;
+        float *at = to + bml_cuda__stored(row, j, b, to_w);
+        float v = from[bml_cuda__stored(row, j, b, w)];
         *at = add ? *at + v : v;
     }
 };
@@ -3219,7 +3498,9 @@ struct bml_cuda__masks {
     uint32_t node, step, limit, key[2];
     float keep;
     __device__ void operator()(size_t k) const {
-        size_t blocks = (all + 3) / 4, row = k / blocks, j = k % blocks * 4;
+        size_t blocks = (all + 3) / 4;
+        size_t row = k / blocks;
+        size_t j = k % blocks * 4;
         uint32_t bits[4];
         bml_cuda__philox(bits, (uint32_t)(j / 4), (uint32_t)row, node, step, key);
         for (size_t i = 0; i < 4 && j + i < all; i++)
@@ -3245,15 +3526,21 @@ struct bml_cuda__pool {
     int steps, kernel, stride;
     __device__ void operator()(size_t k) const {
         for (int t = 0; t < steps; t++) {
-            size_t at = (size_t)(t * stride) * step + k, to = (size_t)t * step + k;
+            size_t at = (size_t)(t * stride) * step + k;
+            size_t to = (size_t)t * step + k;
             float top = x[at];
             int best = 0;
             for (int i = 1; i < kernel; i++) { /* a NaN wins, so that it is seen */
                 float v = x[at + (size_t)i * step];
-                if (v > top || v != v) top = v, best = i;
+                if (v > top || v != v) {
+                    top = v;
+                    best = i;
+                }
             }
-            if (dx) dx[at + (size_t)best * step] += d[to];
-            else y[to] = top;
+            if (dx)
+                dx[at + (size_t)best * step] += d[to];
+            else
+                y[to] = top;
         }
     }
 };
@@ -3283,10 +3570,19 @@ struct bml_cuda__apply {
     float slope;
     __device__ void operator()(size_t k) const {
         if (activation == BML_NN_SOFTMAX) {
-            float *row = z + k * width, top = row[0] + bias[0], sum = 0;
-            for (size_t j = 0; j < width; j++) row[j] += bias[j], top = row[j] > top ? row[j] : top;
-            for (size_t j = 0; j < width; j++) row[j] = expf(row[j] - top), sum += row[j];
-            for (size_t j = 0; j < width; j++) row[j] /= sum;
+            float *row = z + k * width;
+            float top = row[0] + bias[0];
+            float sum = 0;
+            for (size_t j = 0; j < width; j++) {
+                row[j] += bias[j];
+                top = row[j] > top ? row[j] : top;
+            }
+            for (size_t j = 0; j < width; j++) {
+                row[j] = expf(row[j] - top);
+                sum += row[j];
+            }
+            for (size_t j = 0; j < width; j++)
+                row[j] /= sum;
             return;
         }
         float x = z[k] + bias[k % width];
@@ -3304,11 +3600,15 @@ struct bml_cuda__unapply {
     float slope;
     __device__ void operator()(size_t k) const {
         if (activation == BML_NN_SOFTMAX) {
-            float *row = d + k * width, sum = 0;
+            float *row = d + k * width;
+            float sum = 0;
             const float *y = after + k * width;
-            for (size_t j = 0; j < width; j++) sum += row[j] * y[j];
-            for (size_t j = 0; j < width; j++) row[j] = y[j] * (row[j] - sum);
-        } else d[k] *= bml_cuda__act_slope(before ? before[k] : 0, after[k], activation, slope);
+            for (size_t j = 0; j < width; j++)
+                sum += row[j] * y[j];
+            for (size_t j = 0; j < width; j++)
+                row[j] = y[j] * (row[j] - sum);
+        } else
+            d[k] *= bml_cuda__act_slope(before ? before[k] : 0, after[k], activation, slope);
     }
 };
 
@@ -3339,17 +3639,22 @@ struct bml_cuda__moment {
     __device__ void lstm(size_t row, size_t j) const {
         float *z = g + row * 4 * u + j;
         size_t at = row * u + j;
-        z[0] = bml_cuda__logistic(z[0] + bias[j]), z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
-        z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j]), z[3 * u] = bml_cuda__logistic(z[3 * u] + bias[3 * u + j]);
+        z[0] = bml_cuda__logistic(z[0] + bias[j]);
+        z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
+        z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j]);
+        z[3 * u] = bml_cuda__logistic(z[3 * u] + bias[3 * u + j]);
         c[at] = z[u] * c_before[at] + z[0] * z[2 * u];
         aux[at] = tanhf(c[at]);
         h[at] = z[3 * u] * aux[at];
     }
     __device__ void gru(size_t row, size_t j) const {
         float *z = g + row * 3 * u + j;
-        const float *s = t + row * 3 * u + j, *more = bias + 3 * u;
+        const float *s = t + row * 3 * u + j;
+        const float *more = bias + 3 * u;
         size_t at = row * u + j;
-        float s0 = first ? 0 : s[0], s1 = first ? 0 : s[u], s2 = first ? 0 : s[2 * u];
+        float s0 = first ? 0 : s[0];
+        float s1 = first ? 0 : s[u];
+        float s2 = first ? 0 : s[2 * u];
         z[0] = bml_cuda__logistic(z[0] + bias[j] + s0 + more[j]);
         z[u] = bml_cuda__logistic(z[u] + bias[u + j] + s1 + more[u + j]);
         aux[at] = s2 + more[2 * u + j];
@@ -3358,7 +3663,8 @@ struct bml_cuda__moment {
     }
     __device__ void gru_gates(size_t row, size_t j) const {
         float *z = g + row * 3 * u + j;
-        z[0] = bml_cuda__logistic(z[0] + bias[j]), z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
+        z[0] = bml_cuda__logistic(z[0] + bias[j]);
+        z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
         aux[row * u + j] = z[u] * before[row * u + j];
     }
     __device__ void gru_state(size_t row, size_t j) const {
@@ -3368,7 +3674,11 @@ struct bml_cuda__moment {
     }
     __device__ void lstm_back(size_t row, size_t j) const {
         const float *z = g + row * 4 * u + j;
-        float *to = d + row * 4 * u + j, i = z[0], f = z[u], n = z[2 * u], o = z[3 * u];
+        float *to = d + row * 4 * u + j;
+        float i = z[0];
+        float f = z[u];
+        float n = z[2 * u];
+        float o = z[3 * u];
         size_t at = row * u + j;
         float by_c = dc[at] + dh[at] * o * (1 - aux[at] * aux[at]);
         to[0] = by_c * n * i * (1 - i);
@@ -3380,28 +3690,38 @@ struct bml_cuda__moment {
     }
     __device__ void gru_back(size_t row, size_t j) const {
         const float *gate = g + row * 3 * u + j;
-        float *to = d + row * 3 * u + j, *too = e + row * 3 * u + j, z = gate[0], r = gate[u], n = gate[2 * u];
+        float *to = d + row * 3 * u + j;
+        float *too = e + row * 3 * u + j;
+        float z = gate[0];
+        float r = gate[u];
+        float n = gate[2 * u];
         size_t at = row * u + j;
         float by_n = dh[at] * (1 - z) * (1 - n * n);
         too[0] = to[0] = dh[at] * (before[at] - n) * z * (1 - z);
         too[u] = to[u] = by_n * aux[at] * r * (1 - r);
-        to[2 * u] = by_n, too[2 * u] = by_n * r;
+        to[2 * u] = by_n;
+        too[2 * u] = by_n * r;
         dh[at] *= z;
     }
     __device__ void gru_state_back(size_t row, size_t j) const {
         const float *gate = g + row * 3 * u + j;
-        float *to = d + row * 3 * u + j, z = gate[0], n = gate[2 * u], by_h = dh[row * u + j];
+        float *to = d + row * 3 * u + j;
+        float z = gate[0];
+        float n = gate[2 * u];
+        float by_h = dh[row * u + j];
         to[0] = by_h * (before[row * u + j] - n) * z * (1 - z);
         to[2 * u] = by_h * (1 - z) * (1 - n * n);
     }
     __device__ void gru_gates_back(size_t row, size_t j) const { /* t[b][u]: the derivative by r h */
         size_t at = row * u + j;
-        float z = g[row * 3 * u + j], r = g[row * 3 * u + u + j];
+        float z = g[row * 3 * u + j];
+        float r = g[row * 3 * u + u + j];
         d[row * 3 * u + u + j] = t[at] * before[at] * r * (1 - r);
         dh[at] = dh[at] * z + t[at] * r;
     }
     __device__ void operator()(size_t k) const {
-        size_t row = k / u, j = k % u;
+        size_t row = k / u;
+        size_t j = k % u;
         if (above && what >= BML_CUDA__LSTM_BACK) dh[k] += above[row * above_width + j];
         switch (what) {
         case BML_CUDA__LSTM_STEP: lstm(row, j); break;
@@ -3413,7 +3733,7 @@ struct bml_cuda__moment {
         case BML_CUDA__GRU_BACK: gru_back(row, j); break;
         case BML_CUDA__GRU_STATE_BACK: gru_state_back(row, j); break;
         case BML_CUDA__GRU_GATES_BACK: gru_gates_back(row, j); break;
-        default: d[k] = dh[k] * bml_cuda__act_slope(0, h[k], activation, 0), dh[k] = 0;
+        default: d[k] = dh[k] * bml_cuda__act_slope(0, h[k], activation, 0); dh[k] = 0;
         }
     }
 };
@@ -3445,7 +3765,8 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
 /* Loss of one number and its derivative, as bml_nn__element. */
 static __device__ double bml_cuda__element(double *slope, int loss, double p, double y) {
     const double hold = 1e-7; /* probabilities are held this far from 0 and 1 */
-    double q, d;
+    double q;
+    double d;
     switch (loss) {
     case BML_NN_MAE: *slope = p > y ? 1 : p < y ? -1 : 0; return fabs(p - y);
     case BML_NN_MSLE:
@@ -3478,8 +3799,13 @@ struct bml_cuda__loss {
         return scale ? (v - shift[j]) / scale[j] : v;
     }
     __device__ double element(double *right, size_t k) const { /* number k % m of row k / m */
-        size_t row = k / m, j = k % m, from = index ? index[row] : row, at = bml_cuda__stored(row, j, b, w);
-        double weight = weights ? (double)weights[from] : 1, slope, p = (double)prediction[at];
+        size_t row = k / m;
+        size_t j = k % m;
+        size_t from = index ? index[row] : row;
+        size_t at = bml_cuda__stored(row, j, b, w);
+        double weight = weights ? (double)weights[from] : 1;
+        double slope;
+        double p = (double)prediction[at];
         float want = target(from, j);
         double l = weight * bml_cuda__element(&slope, kind, p, (double)want);
         if (gradient) gradient[at] = (float)((double)(float)(weight * slope) / (tally->total > 0 ? tally->total : 1));
@@ -3488,23 +3814,35 @@ struct bml_cuda__loss {
         return l;
     }
     __device__ double classes(double *right, size_t row) const { /* a row of classes, as bml_nn__row */
-        size_t from = index ? index[row] : row, best = 0, wanted = 0;
-        double weight = weights ? (double)weights[from] : 1, total = tally->total > 0 ? tally->total : 1;
-        double top = -HUGE_VAL, sum = 0, all = 0, l = 0;
+        size_t from = index ? index[row] : row;
+        size_t best = 0;
+        size_t wanted = 0;
+        double weight = weights ? (double)weights[from] : 1;
+        double total = tally->total > 0 ? tally->total : 1;
+        double top = -HUGE_VAL;
+        double sum = 0;
+        double all = 0;
+        double l = 0;
         int logits = kind == BML_NN_CATEGORICAL_LOGITS;
         for (size_t j = 0; j < m; j++) {
             double p = (double)prediction[bml_cuda__stored(row, j, b, w)];
-            if (p > top) top = p, best = j;
+            if (p > top) {
+                top = p;
+                best = j;
+            }
             if (target(from, j) > target(from, wanted)) wanted = j;
             all += (double)target(from, j);
         }
-        for (size_t j = 0; logits && j < m; j++) sum += exp((double)prediction[bml_cuda__stored(row, j, b, w)] - top);
+        for (size_t j = 0; logits && j < m; j++)
+            sum += exp((double)prediction[bml_cuda__stored(row, j, b, w)] - top);
         for (size_t j = 0; j < m; j++) {
             size_t at = bml_cuda__stored(row, j, b, w);
-            double p = (double)prediction[at], want = (double)target(from, j), slope;
-            double q = p < 1e-7 ? 1e-7 : p, log_p = logits ? p - top - log(sum) : log(q);
+            double p = (double)prediction[at];
+            double want = (double)target(from, j);
+            double q = p < 1e-7 ? 1e-7 : p;
+            double log_p = logits ? p - top - log(sum) : log(q);
             l -= want * log_p;
-            slope = logits ? all * exp(log_p) - want : -want / q;
+            double slope = logits ? all * exp(log_p) - want : -want / q;
             if (gradient) gradient[at] = (float)(weight * slope / total);
         }
         *right += best == wanted;
@@ -3555,7 +3893,8 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__norm_kernel(const
 
 static __device__ double bml_cuda__part_sum(const double *parts, int which, int n) {
     double v = 0;
-    for (int i = (int)threadIdx.x; i < n; i += BML_CUDA__THREADS) v += parts[which * BML_CUDA__MAX_PARTS + i];
+    for (int i = (int)threadIdx.x; i < n; i += BML_CUDA__THREADS)
+        v += parts[which * BML_CUDA__MAX_PARTS + i];
     return bml_cuda__block_sum(v);
 }
 
@@ -3571,8 +3910,11 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
     loss = (n_loss ? loss / (t->total > 0 ? t->total : 1) : t->given) + extra;
     t->failed = n_norm && (!(fabs(loss) <= DBL_MAX) || !(norm <= DBL_MAX));
     t->factor = s.clip > 0 && norm > s.clip ? (float)(s.clip / norm) : 1;
-    t->loss += t->total * loss, t->weight += t->total, t->right += right;
-    t->norm += norm, t->batches += 1;
+    t->loss += t->total * loss;
+    t->weight += t->total;
+    t->right += right;
+    t->norm += norm;
+    t->batches += 1;
 }
 
 /* One step of the optimiser, as bml_nn__update. */
@@ -3613,7 +3955,8 @@ struct bml_cuda_trainer {
 };
 
 template <typename Op> static void bml_cuda__each(bml_cuda_trainer *t, size_t n, const Op &op) {
-    size_t blocks = (n + BML_CUDA__THREADS - 1) / BML_CUDA__THREADS, most = 8 * (size_t)t->cuda->multiprocessors;
+    size_t blocks = (n + BML_CUDA__THREADS - 1) / BML_CUDA__THREADS;
+    size_t most = 8 * (size_t)t->cuda->multiprocessors;
     if (!n) return;
     BML_CUDA__LAUNCH((bml_cuda__each_kernel<Op>), (unsigned)(blocks < most ? blocks : most), BML_CUDA__THREADS, 0,
                      t->stream, n, op);
@@ -3625,9 +3968,18 @@ static void bml_cuda__multiply(bml_cuda_trainer *t, float *c, size_t ldc, bml_nn
     const size_t tile = BML_CUDA__TILE;
     unsigned grid = (unsigned)((m + tile - 1) / tile * ((n + tile - 1) / tile));
     bml_cuda__factors f;
-    f.c = c, f.a = a, f.b = b, f.ldc = ldc, f.m = (int)m, f.n = (int)n, f.depth = (int)depth, f.add = add;
-    if (t->tf32) BML_CUDA__LAUNCH(bml_cuda__product_kernel<1>, grid, BML_CUDA__THREADS, 0, t->stream, f);
-    else BML_CUDA__LAUNCH(bml_cuda__product_kernel<0>, grid, BML_CUDA__THREADS, 0, t->stream, f);
+    f.c = c;
+    f.a = a;
+    f.b = b;
+    f.ldc = ldc;
+    f.m = (int)m;
+    f.n = (int)n;
+    f.depth = (int)depth;
+    f.add = add;
+    if (t->tf32)
+        BML_CUDA__LAUNCH(bml_cuda__product_kernel<1>, grid, BML_CUDA__THREADS, 0, t->stream, f);
+    else
+        BML_CUDA__LAUNCH(bml_cuda__product_kernel<0>, grid, BML_CUDA__THREADS, 0, t->stream, f);
 }
 
 static void bml_cuda__zero(bml_cuda_trainer *t, float *to, size_t n) {
@@ -3648,21 +4000,27 @@ static void bml_cuda__move_columns(bml_cuda_trainer *t, float *to, size_t to_wid
 
 static void bml_cuda__activation(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
-    size_t rows = (size_t)n->steps * (size_t)t->lane.b, w = (size_t)n->out;
+    size_t rows = (size_t)n->steps * (size_t)t->lane.b;
+    size_t w = (size_t)n->out;
     size_t cells = n->spec.activation == BML_NN_SOFTMAX ? rows : rows * w;
     float *keep = bml_nn__activations[n->spec.activation].needs_x ? t->lane.cache[i] : NULL;
     bml_cuda__apply there = {t->lane.out[i],      keep, bml_nn__param(&t->net, i, 1), w, n->spec.activation,
                              (float)n->spec.slope};
     bml_cuda__unapply again = {t->lane.d[i], t->lane.out[i], keep, w, n->spec.activation, (float)n->spec.slope};
-    if (back) bml_cuda__each(t, cells, again);
-    else bml_cuda__each(t, cells, there);
+    if (back)
+        bml_cuda__each(t, cells, again);
+    else
+        bml_cuda__each(t, cells, there);
 }
 
 static void bml_cuda__dense_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t rows = (size_t)n->steps * (size_t)l->b, in = (size_t)n->in, out = (size_t)n->out;
-    const float *x = l->out[n->from[0]], *w = bml_nn__param(&t->net, i, 0);
+    size_t rows = (size_t)n->steps * (size_t)l->b;
+    size_t in = (size_t)n->in;
+    size_t out = (size_t)n->out;
+    const float *x = l->out[n->from[0]];
+    const float *w = bml_nn__param(&t->net, i, 0);
     float *d = l->d[i];
     if (!back) bml_cuda__multiply(t, l->out[i], out, bml_nn__rows(x, in), bml_nn__rows(w, out), rows, out, in, 0);
     bml_cuda__activation(t, i, back);
@@ -3680,8 +4038,12 @@ static void bml_cuda__dense_pass(bml_cuda_trainer *t, int i, int back) {
 static void bml_cuda__tap_pass(bml_cuda_trainer *t, int i, int k, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    int S = n->spec.stride, pad = n->spec.same ? (n->steps - 1) * S + n->spec.kernel - n->in_steps : 0, first = 1;
-    size_t b = (size_t)l->b, in = (size_t)n->in, out = (size_t)n->out;
+    int S = n->spec.stride;
+    int pad = n->spec.same ? (n->steps - 1) * S + n->spec.kernel - n->in_steps : 0;
+    int first = 1;
+    size_t b = (size_t)l->b;
+    size_t in = (size_t)n->in;
+    size_t out = (size_t)n->out;
     const float *w = bml_nn__param(&t->net, i, 0) + (size_t)k * in * out;
     float *g = bml_nn__grad(&t->net, l, i, 0) + (size_t)k * in * out;
     pad = pad > 0 ? pad / 2 : 0;
@@ -3689,11 +4051,17 @@ static void bml_cuda__tap_pass(bml_cuda_trainer *t, int i, int k, int back) {
         int at = s * S + k - pad;
         end = s + 1;
         if (at < 0 || at >= n->in_steps) continue;
-        while (S == 1 && end < n->steps && at + end - s < n->in_steps) end++;
-        size_t rows = (size_t)(end - s) * b, from = (size_t)at * b * in, to = (size_t)s * b * out;
-        bml_nn__mat x = bml_nn__rows(l->out[n->from[0]] + from, in), y = bml_nn__rows(l->d[i] + to, out);
-        if (!back) bml_cuda__multiply(t, l->out[i] + to, out, x, bml_nn__rows(w, out), rows, out, in, 1);
-        else bml_cuda__multiply(t, g, out, bml_nn__cols(x.p, in), y, in, out, rows, !first);
+        while (S == 1 && end < n->steps && at + end - s < n->in_steps)
+            end++;
+        size_t rows = (size_t)(end - s) * b;
+        size_t from = (size_t)at * b * in;
+        size_t to = (size_t)s * b * out;
+        bml_nn__mat x = bml_nn__rows(l->out[n->from[0]] + from, in);
+        bml_nn__mat y = bml_nn__rows(l->d[i] + to, out);
+        if (!back)
+            bml_cuda__multiply(t, l->out[i] + to, out, x, bml_nn__rows(w, out), rows, out, in, 1);
+        else
+            bml_cuda__multiply(t, g, out, bml_nn__cols(x.p, in), y, in, out, rows, !first);
         if (back && bml_nn__wants(&t->net, l, n, 0))
             bml_cuda__multiply(t, l->d[n->from[0]] + from, in, y, bml_nn__cols(w, out), rows, in, out, 1);
         first = 0;
@@ -3704,14 +4072,18 @@ static void bml_cuda__tap_pass(bml_cuda_trainer *t, int i, int k, int back) {
 static void bml_cuda__conv_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b, rows = (size_t)n->steps * b, in = (size_t)n->in_steps * b * (size_t)n->in;
-    if (!back) bml_cuda__zero(t, l->out[i], rows * (size_t)n->out);
+    size_t b = (size_t)l->b;
+    size_t rows = (size_t)n->steps * b;
+    size_t in = (size_t)n->in_steps * b * (size_t)n->in;
+    if (!back)
+        bml_cuda__zero(t, l->out[i], rows * (size_t)n->out);
     else {
         bml_cuda__activation(t, i, 1);
         bml_cuda__column_sums(t, bml_nn__grad(&t->net, l, i, 1), l->d[i], rows, (size_t)n->out);
         if (bml_nn__wants(&t->net, l, n, 0) && n->fresh[0]) bml_cuda__zero(t, l->d[n->from[0]], in);
     }
-    for (int k = 0; k < n->spec.kernel; k++) bml_cuda__tap_pass(t, i, k, back);
+    for (int k = 0; k < n->spec.kernel; k++)
+        bml_cuda__tap_pass(t, i, k, back);
     if (!back) bml_cuda__activation(t, i, 0);
 }
 
@@ -3730,7 +4102,8 @@ static void bml_cuda__pool_pass(bml_cuda_trainer *t, int i, int back) {
 static void bml_cuda__dropout_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t all = (size_t)n->steps * (size_t)n->out, cells = bml_nn__cells(n, l);
+    size_t all = (size_t)n->steps * (size_t)n->out;
+    size_t cells = bml_nn__cells(n, l);
     const float *m = l->mode == BML_NN__PLAIN ? NULL : l->cache[i];
     bml_cuda__times there = {l->out[i], l->out[n->from[0]], m, 0};
     bml_cuda__times again = {l->d[n->from[0]], l->d[i], m, !n->fresh[0]};
@@ -3755,32 +4128,54 @@ static void bml_cuda__dropout_pass(bml_cuda_trainer *t, int i, int back) {
 static void bml_cuda__shape_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b, out = (size_t)n->out, rows = (size_t)n->steps * b, at = 0;
+    size_t b = (size_t)l->b;
+    size_t out = (size_t)n->out;
+    size_t rows = (size_t)n->steps * b;
+    size_t at = 0;
     for (int k = 0; k < n->n_from; k++) {
-        int from = n->from[k], add = !n->fresh[k], concat = n->spec.kind == BML_NN_CONCAT;
+        int from = n->from[k];
+        int add = !n->fresh[k];
+        int concat = n->spec.kind == BML_NN_CONCAT;
         size_t w = (size_t)t->net.nodes[from].out;
         if (back && !bml_nn__wants(&t->net, l, n, k)) {
         } else if (n->spec.kind == BML_NN_FLATTEN || n->spec.kind == BML_NN_RESHAPE) {
             bml_cuda__reorder there = {l->out[i], l->out[from], b, w, out, (size_t)n->steps * out, 0};
             bml_cuda__reorder again = {l->d[from], l->d[i], b, out, w, (size_t)n->steps * out, add};
             bml_cuda__each(t, rows * out, back ? again : there);
-        } else if (back) bml_cuda__move_columns(t, l->d[from], w, l->d[i] + at, out, rows, w, add);
-        else bml_cuda__move_columns(t, l->out[i] + at, out, l->out[from], w, rows, w, !concat && k);
+        } else if (back)
+            bml_cuda__move_columns(t, l->d[from], w, l->d[i] + at, out, rows, w, add);
+        else
+            bml_cuda__move_columns(t, l->out[i] + at, out, l->out[from], w, rows, w, !concat && k);
         at += concat ? w : 0;
     }
 }
 
 /* Step s of a cell's n->in_steps: which slot, and the addresses there. */
 static bml_cuda__moment bml_cuda__moment_at(size_t *slot, const bml_nn__node *n, const bml_nn__cell *k, size_t s) {
-    size_t at = k->reverse ? (size_t)k->steps - 1 - s : s, b = (size_t)k->b, u = (size_t)k->units;
-    size_t G = u * (size_t)k->gates, before = (k->reverse ? at + 1 : at) * b * u,
-           after = (k->reverse ? at : at + 1) * b * u;
+    size_t at = k->reverse ? (size_t)k->steps - 1 - s : s;
+    size_t b = (size_t)k->b;
+    size_t u = (size_t)k->units;
+    size_t G = u * (size_t)k->gates;
+    size_t before = (k->reverse ? at + 1 : at) * b * u;
+    size_t after = (k->reverse ? at : at + 1) * b * u;
     bml_cuda__moment m;
     memset(&m, 0, sizeof m);
-    m.first = s == 0, m.activation = n->spec.activation, m.gates = k->gates, m.u = u, m.bias = k->bias;
-    m.before = k->h + before, m.c_before = k->c + before, m.h = k->h + after, m.c = k->c + after;
-    m.g = k->g + at * b * G, m.aux = k->aux + at * b * u, m.t = k->t;
-    m.d = k->dg + at * b * G, m.e = k->dt + at * b * G, m.dh = k->dh, m.dc = k->dc;
+    m.first = s == 0;
+    m.activation = n->spec.activation;
+    m.gates = k->gates;
+    m.u = u;
+    m.bias = k->bias;
+    m.before = k->h + before;
+    m.c_before = k->c + before;
+    m.h = k->h + after;
+    m.c = k->c + after;
+    m.g = k->g + at * b * G;
+    m.aux = k->aux + at * b * u;
+    m.t = k->t;
+    m.d = k->dg + at * b * G;
+    m.e = k->dt + at * b * G;
+    m.dh = k->dh;
+    m.dc = k->dc;
     *slot = at;
     return m;
 }
@@ -3791,26 +4186,37 @@ static void bml_cuda__moment_run(bml_cuda_trainer *t, bml_cuda__moment *m, int w
 }
 
 static void bml_cuda__cell_forward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, size_t s) {
-    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, slot;
+    size_t b = (size_t)k->b;
+    size_t u = (size_t)k->units;
+    size_t G = u * (size_t)k->gates;
+    size_t slot;
     bml_cuda__moment m = bml_cuda__moment_at(&slot, n, k, s);
-    const bml_nn__mat H = bml_nn__rows(m.before, u), R = bml_nn__rows(k->r, G);
-    int two_sided = bml_nn__two_sided(&n->spec), gru = n->spec.kind == BML_NN_GRU;
+    const bml_nn__mat H = bml_nn__rows(m.before, u);
+    const bml_nn__mat R = bml_nn__rows(k->r, G);
+    int two_sided = bml_nn__two_sided(&n->spec);
+    int gru = n->spec.kind == BML_NN_GRU;
     if (s) bml_cuda__multiply(t, two_sided ? k->t : m.g, G, H, R, b, gru && !two_sided ? 2 * u : G, u, !two_sided);
-    if (two_sided) bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STEP);
+    if (two_sided)
+        bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STEP);
     else if (gru) {
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_GATES);
         if (s) bml_cuda__multiply(t, m.g + 2 * u, G, bml_nn__rows(m.aux, u), bml_nn__rows(k->r + 2 * u, G), b, u, u, 1);
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STATE);
-    } else bml_cuda__moment_run(t, &m, n->spec.kind == BML_NN_LSTM ? BML_CUDA__LSTM_STEP : BML_CUDA__RNN_STEP);
+    } else
+        bml_cuda__moment_run(t, &m, n->spec.kind == BML_NN_LSTM ? BML_CUDA__LSTM_STEP : BML_CUDA__RNN_STEP);
 }
 
 /* above: the derivative by what the layer gave at this step, or NULL. */
 static void bml_cuda__cell_backward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, size_t s,
                                     const float *above) {
-    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, slot;
+    size_t b = (size_t)k->b;
+    size_t u = (size_t)k->units;
+    size_t G = u * (size_t)k->gates;
+    size_t slot;
     bml_cuda__moment m = bml_cuda__moment_at(&slot, n, k, s);
     int reset_before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
-    m.above = above, m.above_width = (size_t)n->out;
+    m.above = above;
+    m.above_width = (size_t)n->out;
     if (reset_before) {
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STATE_BACK);
         m.above = NULL;
@@ -3828,10 +4234,13 @@ static void bml_cuda__cell_backward(bml_cuda_trainer *t, const bml_nn__node *n, 
 /* Gradients of a cell's tensors, from the derivatives by all gates at all steps. */
 static void bml_cuda__cell_gradients(bml_cuda_trainer *t, int i, const bml_nn__cell *k) {
     const bml_nn__node *n = &t->net.nodes[i];
-    size_t b = (size_t)k->b, u = (size_t)k->units, G = u * (size_t)k->gates, in = (size_t)k->in,
-           rows = (size_t)k->steps * b;
-    float *gw = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3),
-          *gr = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3 + 1);
+    size_t b = (size_t)k->b;
+    size_t u = (size_t)k->units;
+    size_t G = u * (size_t)k->gates;
+    size_t in = (size_t)k->in;
+    size_t rows = (size_t)k->steps * b;
+    float *gw = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3);
+    float *gr = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3 + 1);
     float *gb = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3 + 2);
     const bml_nn__mat H = bml_nn__cols(k->h + (k->reverse ? b * u : 0), u); /* the state before every step */
     int reset_before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
@@ -3846,15 +4255,21 @@ static void bml_cuda__cell_gradients(bml_cuda_trainer *t, int i, const bml_nn__c
 static void bml_cuda__recurrent_forward(bml_cuda_trainer *t, int i) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b, T = (size_t)n->in_steps, u = (size_t)n->spec.units, out = (size_t)n->out;
+    size_t b = (size_t)l->b;
+    size_t T = (size_t)n->in_steps;
+    size_t u = (size_t)n->spec.units;
+    size_t out = (size_t)n->out;
     for (int reverse = 0; reverse <= n->spec.bidirectional; reverse++) {
         bml_nn__cell k = bml_nn__cell_of(&t->net, l, i, reverse);
-        size_t G = u * (size_t)k.gates, zero = reverse ? T * b * u : 0, last = reverse ? 0 : T * b * u;
+        size_t G = u * (size_t)k.gates;
+        size_t zero = reverse ? T * b * u : 0;
+        size_t last = reverse ? 0 : T * b * u;
         bml_cuda__multiply(t, k.g, G, bml_nn__rows(l->out[n->from[0]], (size_t)k.in), bml_nn__rows(k.w, G), T * b, G,
                            (size_t)k.in, 0);
         bml_cuda__zero(t, k.h + zero, b * u);
         if (n->spec.kind == BML_NN_LSTM) bml_cuda__zero(t, k.c + zero, b * u);
-        for (size_t s = 0; s < T; s++) bml_cuda__cell_forward(t, n, &k, s);
+        for (size_t s = 0; s < T; s++)
+            bml_cuda__cell_forward(t, n, &k, s);
         bml_cuda__move_columns(t, l->out[i] + (size_t)reverse * u, out,
                                k.h + (n->spec.sequence ? reverse ? 0 : b * u : last), u, n->spec.sequence ? T * b : b,
                                u, 0);
@@ -3864,10 +4279,14 @@ static void bml_cuda__recurrent_forward(bml_cuda_trainer *t, int i) {
 static void bml_cuda__recurrent_backward(bml_cuda_trainer *t, int i) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b, T = (size_t)n->in_steps, u = (size_t)n->spec.units, out = (size_t)n->out;
+    size_t b = (size_t)l->b;
+    size_t T = (size_t)n->in_steps;
+    size_t u = (size_t)n->spec.units;
+    size_t out = (size_t)n->out;
     for (int reverse = 0; reverse <= n->spec.bidirectional; reverse++) {
         bml_nn__cell k = bml_nn__cell_of(&t->net, l, i, reverse);
-        size_t G = u * (size_t)k.gates, in = (size_t)k.in;
+        size_t G = u * (size_t)k.gates;
+        size_t in = (size_t)k.in;
         bml_cuda__zero(t, k.dh, b * u);
         bml_cuda__zero(t, k.dc, b * u);
         for (size_t s = T; s-- > 0;) {
@@ -3891,8 +4310,10 @@ static void bml_cuda__layer_pass(bml_cuda_trainer *t, int i, int back) {
     case BML_NN_GRU:
     case BML_NN_LSTM:
     case BML_NN_RNN:
-        if (back) bml_cuda__recurrent_backward(t, i);
-        else bml_cuda__recurrent_forward(t, i);
+        if (back)
+            bml_cuda__recurrent_backward(t, i);
+        else
+            bml_cuda__recurrent_forward(t, i);
         break;
     default: bml_cuda__shape_pass(t, i, back);
     }
@@ -3907,28 +4328,36 @@ static int bml_cuda__trains(int kind) {
 /* Memory of a batch of t->batch rows: lists of addresses on the host, what they point at on the device. */
 static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
     const bml_nn *net = t->host;
-    size_t rows = (size_t)t->batch, nodes = (size_t)net->n_nodes, forward, backward, scratch = 0;
+    size_t rows = (size_t)t->batch;
+    size_t nodes = (size_t)net->n_nodes;
+    size_t scratch = 0;
     bml_nn__lane *l = &t->lane;
-    float *at;
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
         size_t s = (n->scratch + 1) * rows;
-        int steps = n->steps > n->in_steps ? n->steps : n->in_steps, width = n->out > n->in ? n->out : n->in;
+        int steps = n->steps > n->in_steps ? n->steps : n->in_steps;
+        int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
             return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
         if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
         scratch = s > scratch ? s : scratch;
     }
+    size_t forward;
+    size_t backward;
     if (!bml_nn__lane_reals(&forward, net, rows, 0) || !bml_nn__lane_reals(&backward, net, rows, 1))
         return BML_CUDA_TOO_LARGE;
+    float *at;
     at = (float *)bml_cuda__buffer(&t->memory, NULL, forward + backward + scratch, sizeof *at);
-    l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out), l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
+    l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out);
+    l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
     l->cache = (float **)bml_nn__alloc(nodes, sizeof *l->cache);
     if (!at || !l->out || !l->d || !l->cache) return t->memory.status ? t->memory.status : BML_CUDA_NO_MEMORY;
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
         size_t out = (size_t)n->steps * (size_t)n->out * rows;
-        l->out[i] = at, l->d[i] = at + out, l->cache[i] = at + 2 * out;
+        l->out[i] = at;
+        l->d[i] = at + out;
+        l->cache[i] = at + 2 * out;
         at += 2 * out + (n->cache + n->dcache) * rows + n->cache_fixed;
     }
     l->scratch = at;
@@ -3952,7 +4381,8 @@ static int bml_cuda__trainer_drawn(bml_cuda_trainer *t) {
 static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
     const bml_nn *net = t->host;
     bml_cuda__learner *s = &t->learner;
-    size_t n = net->n_params, numbers = BML_CUDA__N_PARTS * BML_CUDA__MAX_PARTS * sizeof(double) + sizeof *s->tally;
+    size_t n = net->n_params;
+    size_t numbers = BML_CUDA__N_PARTS * BML_CUDA__MAX_PARTS * sizeof(double) + sizeof *s->tally;
     int status = bml_cuda__trainer_lane(t);
     if (!status) status = bml_cuda__trainer_drawn(t);
     if (status) return status;
@@ -3961,7 +4391,8 @@ static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
     for (int which = 0; which < 2; which++) {
         size_t wide = which ? net->n_out : net->n_in;
         float *at = net->scale[which] ? (float *)bml_cuda__buffer(&t->memory, NULL, 2 * wide, sizeof *at) : NULL;
-        t->net.shift[which] = at, t->net.scale[which] = at ? at + wide : NULL;
+        t->net.shift[which] = at;
+        t->net.scale[which] = at ? at + wide : NULL;
         if (!at || status) continue;
         bml_cuda_copy shift = {at, net->shift[which], wide * sizeof *at};
         bml_cuda_copy scale = {at + wide, net->scale[which], wide * sizeof *at};
@@ -3970,8 +4401,14 @@ static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
     }
     if (!status) status = t->memory.status;
     if (status) return status;
-    s->g = s->w + n, s->m = s->w + 2 * n, s->v = s->w + 3 * n, s->n = n, s->parts = (double *)(s->tally + 1);
-    t->net.params = s->w, t->net.running = NULL, t->lane.grad = s->g;
+    s->g = s->w + n;
+    s->m = s->w + 2 * n;
+    s->v = s->w + 3 * n;
+    s->n = n;
+    s->parts = (double *)(s->tally + 1);
+    t->net.params = s->w;
+    t->net.running = NULL;
+    t->lane.grad = s->g;
     cudaMemsetAsync(s->w, 0, 4 * n * sizeof *s->w, NULL);
     return bml_cuda_trainer_set(net->params, NULL, t);
 }
@@ -3980,30 +4417,37 @@ static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
 static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
     float none = 0;
     bml_nn_training h = t->how;
-    h.x = h.y = &none, h.n = 1, h.n_val = 0, h.validation = 0;
+    h.x = h.y = &none;
+    h.n = 1;
+    h.n_val = 0;
+    h.validation = 0;
     if (bml_nn__check_numbers(t->host, &h))
         return bml_cuda__fail(t->cuda, BML_CUDA_BAD_ARGUMENT, "%.200s", t->host->message);
     bml_nn__fill_defaults(&t->how);
     t->batch = t->how.batch;
     for (int i = 0; i < t->how.n_batches; i++)
         if (t->how.batches[i].batch > t->batch) t->batch = t->how.batches[i].batch;
-    t->learner.l2 = t->how.l2, t->learner.clip = t->how.clip, t->learner.optimizer = t->how.optimizer;
+    t->learner.l2 = t->how.l2;
+    t->learner.clip = t->how.clip;
+    t->learner.optimizer = t->how.optimizer;
     t->learner.momentum = (float)t->how.momentum;
     return BML_CUDA_OK;
 }
 
 int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *training, bml_cuda *cuda) {
-    bml_cuda_trainer *t;
-    int status = bml_cuda__enter(cuda), read;
+    int status = bml_cuda__enter(cuda);
     if (out) *out = NULL;
     if (status) return status;
     if (!out || !training || !training->how || !training->model.bytes) return BML_CUDA_BAD_ARGUMENT;
     if (training->tf32 && cuda->capability < 80)
         return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "tf32 needs compute capability 8.0");
+    bml_cuda_trainer *t;
     t = (bml_cuda_trainer *)calloc(1, sizeof *t);
     if (!t) return BML_CUDA_NO_MEMORY;
-    t->cuda = t->memory.cuda = cuda, t->how = *training->how, t->tf32 = training->tf32;
-    read = bml_nn_decode(&t->host, training->model.bytes, training->model.size);
+    t->cuda = t->memory.cuda = cuda;
+    t->how = *training->how;
+    t->tf32 = training->tf32;
+    int read = bml_nn_decode(&t->host, training->model.bytes, training->model.size);
     if (read)
         status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
                                 bml_nn_strerror(read), bml_nn_message(t->host));
@@ -4012,8 +4456,10 @@ int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *tra
         status = bml_cuda__trainer_settings(t);
         if (!status) status = bml_cuda__trainer_memory(t);
     }
-    if (status) bml_cuda_trainer_free(t);
-    else *out = t;
+    if (status)
+        bml_cuda_trainer_free(t);
+    else
+        *out = t;
     return status;
 }
 
@@ -4050,13 +4496,19 @@ int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_
 
 static void bml_cuda__forward_rows(bml_cuda_trainer *t, const bml_cuda_batch *batch, int mode) {
     bml_nn__lane *l = &t->lane;
-    l->b = batch->n, l->mode = mode, l->seed = t->how.seed, l->step = (uint32_t)t->step, l->first = 0;
+    l->b = batch->n;
+    l->mode = mode;
+    l->seed = t->how.seed;
+    l->step = (uint32_t)t->step;
+    l->first = 0;
     for (int i = 0; i < t->net.n_nodes; i++) {
         const bml_nn__node *n = &t->net.nodes[i];
         bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0], t->net.scale[0], batch->index,
                              (size_t)l->b, (size_t)n->out, t->net.n_in,     n->input_offset};
-        if (n->spec.kind == BML_NN_INPUT) bml_cuda__each(t, bml_nn__cells(n, l), op);
-        else bml_cuda__layer_pass(t, i, 0);
+        if (n->spec.kind == BML_NN_INPUT)
+            bml_cuda__each(t, bml_nn__cells(n, l), op);
+        else
+            bml_cuda__layer_pass(t, i, 0);
     }
 }
 
@@ -4068,8 +4520,10 @@ static int bml_cuda__parts_of(size_t n) {
 
 /* The loss of the rows that have just run forward, into `parts`, and its gradient where one is wanted. */
 static void bml_cuda__loss_of_rows(bml_cuda_trainer *t, const bml_cuda_batch *batch, int learn) {
-    int last = t->net.n_nodes - 1, by_row = bml_nn__by_row(t->how.loss);
-    size_t b = (size_t)batch->n, m = t->net.n_out;
+    int last = t->net.n_nodes - 1;
+    int by_row = bml_nn__by_row(t->how.loss);
+    size_t b = (size_t)batch->n;
+    size_t m = t->net.n_out;
     bml_cuda__loss l = {learn ? t->lane.d[last] : NULL,
                         t->lane.out[last],
                         batch->y,
@@ -4092,8 +4546,11 @@ static void bml_cuda__loss_of_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
 /* The optimiser's numbers for the next step. */
 static void bml_cuda__rates_of(bml_cuda_trainer *t, double rate) {
     bml_cuda__learner *s = &t->learner;
-    const double k1 = 1 - pow(0.9, (double)(t->step + 1)), k2 = 1 - pow(0.999, (double)(t->step + 1));
-    s->rate = (float)rate, s->a = (float)(rate / k1), s->c = (float)(1 / sqrt(k2));
+    const double k1 = 1 - pow(0.9, (double)(t->step + 1));
+    const double k2 = 1 - pow(0.999, (double)(t->step + 1));
+    s->rate = (float)rate;
+    s->a = (float)(rate / k1);
+    s->c = (float)(1 / sqrt(k2));
     s->keep = s->optimizer == BML_NN_ADAMW ? (float)(1 - rate * t->how.weight_decay) : 1;
 }
 
@@ -4141,7 +4598,8 @@ int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream strea
     int status = t && progress ? bml_cuda_get(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (!status) status = bml_cuda_wait(stream, t->cuda);
     if (status) return status;
-    progress->loss = now.loss / now.weight, progress->gradient_norm = now.norm / now.batches;
+    progress->loss = now.loss / now.weight;
+    progress->gradient_norm = now.norm / now.batches;
     progress->accuracy =
         bml_nn__by_row(t->how.loss) || bml_nn__is_binary(t->how.loss) ? now.right / (double)t->rows : BML_CUDA__NAN;
     t->rows = 0;
@@ -4172,16 +4630,19 @@ static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_
     bml_cuda_trainer *d = c->device;
     const bml_nn *net = d->host;
     bml_nn__lane *lane = &t->lanes[0];
-    int last = net->n_nodes - 1, b = d->lane.b, status;
-    size_t m = net->n_out, bytes = (size_t)b * m * sizeof(float);
-    bml_cuda_copy get = {lane->out[last], d->lane.out[last], bytes}, put = {d->lane.d[last], lane->d[last], bytes};
+    int last = net->n_nodes - 1;
+    int b = d->lane.b;
+    size_t m = net->n_out;
+    size_t bytes = (size_t)b * m * sizeof(float);
+    bml_cuda_copy get = {lane->out[last], d->lane.out[last], bytes};
+    bml_cuda_copy put = {d->lane.d[last], lane->d[last], bytes};
     bml_cuda__tally given;
     bml_cuda_copy tell = {&d->learner.tally->given, &given.given, sizeof given.given};
     bml_cuda_copy total = {&d->learner.tally->total, &given.total, sizeof given.total};
     const float *w = t->how.weights && x == t->how.x ? t->how.weights : NULL;
     bml_nn_batch batch = {
         t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, net->n_in, m};
-    status = bml_cuda_get(&get, NULL, d->cuda);
+    int status = bml_cuda_get(&get, NULL, d->cuda);
     if (!status) status = bml_cuda_wait(NULL, d->cuda);
     if (status) return status;
     lane->b = b;
@@ -4209,30 +4670,40 @@ static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_
 static int bml_cuda__course_batch(bml_cuda__course *c, size_t at, size_t n, int learn) {
     const bml_nn_training *h = &c->t->how;
     bml_cuda_trainer *d = c->device;
-    int own = !learn && h->n_val, status;
+    int own = !learn && h->n_val;
     bml_cuda_batch batch = {c->x, c->y, c->weights, learn ? c->order + at : c->held + at, (int)n, 0};
     d->step = c->t->step;
     batch.rate = learn ? bml_nn__rate(c->t) : 0;
-    if (own) batch.x = c->x_val + at * d->host->n_in, batch.y = c->y_val + at * d->host->n_out;
-    if (own) batch.weights = NULL, batch.index = NULL;
-    if (learn) c->t->step++, c->t->last.learning_rate = batch.rate;
+    if (own) {
+        batch.x = c->x_val + at * d->host->n_in;
+        batch.y = c->y_val + at * d->host->n_out;
+    }
+    if (own) {
+        batch.weights = NULL;
+        batch.index = NULL;
+    }
+    if (learn) {
+        c->t->step++;
+        c->t->last.learning_rate = batch.rate;
+    }
     if (!c->on_host) return bml_cuda__rows_run(&batch, learn, NULL, d);
     d->stream = NULL;
     bml_cuda__forward_rows(d, &batch, learn ? BML_NN__TRAIN : BML_NN__PLAIN);
-    status = bml_cuda__loss_on_host(c, own ? NULL : (learn ? c->t->order : c->t->held) + at, at, own ? h->x_val : h->x,
-                                    own ? h->y_val : h->y, learn);
+    int status = bml_cuda__loss_on_host(c, own ? NULL : (learn ? c->t->order : c->t->held) + at, at,
+                                        own ? h->x_val : h->x, own ? h->y_val : h->y, learn);
     return status ? status : bml_cuda__learn_rows(d, batch.rate, learn);
 }
 
 static int bml_cuda__course_validate(bml_cuda__course *c) {
     bml_nn_trainer *t = c->t;
-    size_t n = t->how.n_val ? t->how.n_val : t->n_held, most = (size_t)t->largest;
-    bml_cuda_progress now;
+    size_t n = t->how.n_val ? t->how.n_val : t->n_held;
+    size_t most = (size_t)t->largest;
     int status = BML_CUDA_OK;
     if (!n) return BML_CUDA_OK;
     c->right = 0;
     for (size_t at = 0; at < n && !status; at += most)
         status = bml_cuda__course_batch(c, at, n - at < most ? n - at : most, 0);
+    bml_cuda_progress now;
     if (!status) status = bml_cuda_trainer_progress(&now, NULL, c->device);
     if (status) return status;
     t->last.val_loss = now.loss;
@@ -4244,24 +4715,29 @@ static int bml_cuda__course_validate(bml_cuda__course *c) {
 static int bml_cuda__course_train(bml_cuda__course *c) {
     bml_nn_trainer *t = c->t;
     const bml_nn_training *h = &t->how;
-    size_t size = (size_t)bml_nn__batch_at(t, t->last.epoch + 1), n = t->n_train;
-    bml_cuda_progress now;
+    size_t size = (size_t)bml_nn__batch_at(t, t->last.epoch + 1);
+    size_t n = t->n_train;
     bml_cuda_copy put = {c->order, c->rows, n * sizeof *c->rows};
-    int status;
     if (!h->in_order) bml_nn__shuffle(t->order, n, h->seed, (uint64_t)t->last.epoch + 1);
-    for (size_t i = 0; i < n; i++)
-        t->order[i] = t->train[h->in_order ? i : t->order[i]], c->rows[i] = (uint32_t)t->order[i];
-    status = bml_cuda_put(&put, NULL, c->device->cuda);
+    for (size_t i = 0; i < n; i++) {
+        t->order[i] = t->train[h->in_order ? i : t->order[i]];
+        c->rows[i] = (uint32_t)t->order[i];
+    }
+    int status = bml_cuda_put(&put, NULL, c->device->cuda);
     c->right = 0;
     for (size_t at = 0; at < n && !status; at += size)
         status = bml_cuda__course_batch(c, at, n - at < size ? n - at : size, 1);
+    bml_cuda_progress now;
     if (!status) status = bml_cuda_trainer_progress(&now, NULL, c->device);
     if (status == BML_CUDA_NAN)
         return bml_cuda__fail(c->device->cuda, status, "in epoch %d; the weights are those after epoch %d",
                               t->last.epoch + 1, t->last.epoch);
     if (!status) status = bml_cuda_trainer_get(t->net->params, NULL, c->device);
     if (status) return status;
-    t->last.epoch++, t->last.batch = (int)size, t->last.loss = now.loss, t->last.gradient_norm = now.gradient_norm;
+    t->last.epoch++;
+    t->last.batch = (int)size;
+    t->last.loss = now.loss;
+    t->last.gradient_norm = now.gradient_norm;
     t->last.accuracy = c->on_host && now.accuracy == now.accuracy ? c->right / (double)n : now.accuracy;
     return BML_CUDA_OK;
 }
@@ -4270,16 +4746,17 @@ static int bml_cuda__course_train(bml_cuda__course *c) {
 static int bml_cuda__course_epoch(bml_cuda__course *c) {
     bml_nn_trainer *t = c->t;
     const bml_nn_training *h = &t->how;
-    int status = bml_cuda__course_train(c), judged = h->n_val || t->n_held, since;
-    double value;
+    int status = bml_cuda__course_train(c);
+    int judged = h->n_val || t->n_held;
     if (!status) status = bml_cuda__course_validate(c);
     if (status) return status;
-    value = judged ? t->last.val_loss : t->last.loss;
+    double value = judged ? t->last.val_loss : t->last.loss;
     if (t->last.epoch >= h->first_epoch && value < t->last.best_loss) {
-        t->last.best_loss = value, t->last.best_epoch = t->last.epoch;
+        t->last.best_loss = value;
+        t->last.best_epoch = t->last.epoch;
         bml_nn__keep(t->best, t->net);
     }
-    since = t->last.best_epoch > h->first_epoch ? t->last.best_epoch : h->first_epoch;
+    int since = t->last.best_epoch > h->first_epoch ? t->last.best_epoch : h->first_epoch;
     t->done = t->last.epoch >= h->epochs ||
               (h->patience && t->last.epoch >= h->first_epoch && t->last.epoch - since >= h->patience);
     if (h->callback && h->callback(&t->last, h->user)) {
@@ -4294,12 +4771,15 @@ static int bml_cuda__course_epoch(bml_cuda__course *c) {
 static int bml_cuda__course_data(bml_cuda__course *c) {
     const bml_nn_trainer *t = c->t;
     const bml_nn_training *h = &t->how;
-    size_t n_in = t->net->n_in, n_out = t->net->n_out, most = t->n_train > t->n_held ? t->n_train : t->n_held;
+    size_t n_in = t->net->n_in;
+    size_t n_out = t->net->n_out;
+    size_t most = t->n_train > t->n_held ? t->n_train : t->n_held;
     bml_cuda__buffers *b = &c->data;
     if (h->n > 0xFFFFFFFFu) return BML_CUDA_TOO_LARGE;
     c->rows = (uint32_t *)calloc(most, sizeof *c->rows);
     if (!c->rows) return BML_CUDA_NO_MEMORY;
-    for (size_t i = 0; i < t->n_held; i++) c->rows[i] = (uint32_t)t->held[i];
+    for (size_t i = 0; i < t->n_held; i++)
+        c->rows[i] = (uint32_t)t->held[i];
     c->x = (float *)bml_cuda__buffer(b, h->x, h->n * n_in, sizeof *c->x);
     if (h->y) c->y = (float *)bml_cuda__buffer(b, h->y, h->n * n_out, sizeof *c->y);
     if (h->weights) c->weights = (float *)bml_cuda__buffer(b, h->weights, h->n, sizeof *c->weights);
@@ -4312,22 +4792,22 @@ static int bml_cuda__course_data(bml_cuda__course *c) {
 
 int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cuda_training *training, bml_cuda *cuda) {
     bml_cuda__course c;
-    bml_nn_training how;
-    int status, made;
     memset(&c, 0, sizeof c);
     c.data.cuda = cuda;
     if (!weights) return cuda && !cuda->open ? BML_CUDA_NO_DEVICE : BML_CUDA_BAD_ARGUMENT;
-    status = bml_cuda_trainer_create(&c.device, training, cuda);
+    int status = bml_cuda_trainer_create(&c.device, training, cuda);
     if (status) return status;
-    how = *training->how;
-    how.block = c.device->batch, how.threads = 1; /* all rows of a batch in one piece */
-    made = bml_nn_trainer_create(&c.t, c.device->host, &how);
+    bml_nn_training how = *training->how;
+    how.block = c.device->batch;
+    how.threads = 1; /* all rows of a batch in one piece */
+    int made = bml_nn_trainer_create(&c.t, c.device->host, &how);
     if (made)
         status = bml_cuda__fail(cuda, made == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT,
                                 "%s: %.180s", bml_nn_strerror(made), bml_nn_message(c.device->host));
     c.on_host = how.loss == BML_NN_CUSTOM || how.class_weights;
     if (!status) status = bml_cuda__course_data(&c);
-    while (!status && !c.t->done) status = bml_cuda__course_epoch(&c);
+    while (!status && !c.t->done)
+        status = bml_cuda__course_epoch(&c);
     if (!made) memcpy(weights, c.device->host->params, c.device->host->n_params * sizeof *weights);
     if (!made && last) *last = c.t->last;
     bml_cuda__done(&c.data);

@@ -117,24 +117,24 @@ extern "C" {
 
 /* ---- API: statuses ----------------------------------------------------------------------------------------------- */
 
-#define BML_SSC_STATUSES(X)                                                                                            \
-    X(OK, 0, "no error")                                                                                               \
-    X(ARGUMENT, -1, "a pointer is NULL or a count is not positive")                                                    \
-    X(MEMORY, -2, "out of memory")                                                                                     \
-    X(CONFIG, -3, "configuration: unknown grid, or spacing or time step outside its range")                            \
-    X(PARAMETER, -4, "a parameter is NaN, infinite or outside its range")                                              \
-    X(ORDER, -5, "gamma_max must be above gamma_min")                                                         \
-    X(SPECTRUM, -6, "electron or external spectrum: bad shape, or no energy in the allowed range")                     \
-    X(TIME, -7, "time must grow, from bml_ssc_begin on")                                                               \
-    X(OUTSIDE_TABLE, -8, "redshift or frequency outside the EBL table")                                                \
-    X(NOT_CONVERGED, -9, "not converged: the best estimate is delivered")                                              \
+#define BML_SSC_STATUSES(X)                                                                        \
+    X(OK, 0, "no error")                                                                           \
+    X(ARGUMENT, -1, "a pointer is NULL or a count is not positive")                                \
+    X(MEMORY, -2, "out of memory")                                                                 \
+    X(CONFIG, -3, "configuration: unknown grid, or spacing or time step outside its range")        \
+    X(PARAMETER, -4, "a parameter is NaN, infinite or outside its range")                          \
+    X(ORDER, -5, "gamma_max must be above gamma_min")                                              \
+    X(SPECTRUM, -6, "electron or external spectrum: bad shape, or no energy in the allowed range") \
+    X(TIME, -7, "time must grow, from bml_ssc_begin on")                                           \
+    X(OUTSIDE_TABLE, -8, "redshift or frequency outside the EBL table")                            \
+    X(NOT_CONVERGED, -9, "not converged: the best estimate is delivered")                          \
     X(POINT, -10, "a data point is not positive and finite, or has no error")
 
 typedef enum bml_ssc_status {
 #define BML_SSC_X(name, value, text) BML_SSC_##name = (value),
     BML_SSC_STATUSES(BML_SSC_X)
 #undef BML_SSC_X
-    BML_SSC_STATUS_END = 1
+        BML_SSC_STATUS_END = 1
 } bml_ssc_status;
 
 /* The message of a status; never NULL. Thread safe. */
@@ -167,27 +167,27 @@ BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob); /* NULL is fine */
 /* ---- API: the source --------------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_injection {
-    BML_SSC_POWER_LAW,     /* gamma^-p */
-    BML_SSC_BROKEN,        /* gamma^-p below gamma_break, gamma^-p2 above, continuous */
-    BML_SSC_LOG_PARABOLA,  /* (gamma/gamma_break)^-(p + curvature log10(gamma/gamma_break)) */
-    BML_SSC_CUTOFF,        /* gamma^-p exp(-gamma/gamma_break) */
-    BML_SSC_TABLE          /* table_q at table_gamma, log-log interpolation, zero outside */
+    BML_SSC_POWER_LAW,    /* gamma^-p */
+    BML_SSC_BROKEN,       /* gamma^-p below gamma_break, gamma^-p2 above, continuous */
+    BML_SSC_LOG_PARABOLA, /* (gamma/gamma_break)^-(p + curvature log10(gamma/gamma_break)) */
+    BML_SSC_CUTOFF,       /* gamma^-p exp(-gamma/gamma_break) */
+    BML_SSC_TABLE         /* table_q at table_gamma, log-log interpolation, zero outside */
 } bml_ssc_injection;
 
 typedef enum bml_ssc_absorption { BML_SSC_SSA_OFF, BML_SSC_SSA, BML_SSC_SSA_HEATING } bml_ssc_absorption;
 
 typedef enum bml_ssc_field {
-    BML_SSC_BLACK_BODY,     /* temperature; grey when energy_density is given too */
+    BML_SSC_BLACK_BODY,      /* temperature; grey when energy_density is given too */
     BML_SSC_FIELD_POWER_LAW, /* n ~ x^-index between x_min and x_max */
-    BML_SSC_FIELD_TABLE     /* table_n at table_x, log-log interpolation, zero outside */
+    BML_SSC_FIELD_TABLE      /* table_n at table_x, log-log interpolation, zero outside */
 } bml_ssc_field;
 
 /* A photon field from outside, isotropic in the frame of the blob, where all its members are measured. */
 typedef struct bml_ssc_external {
     bml_ssc_field kind;
-    double energy_density;      /* [erg cm^-3]; 0 = a T^4 for BLACK_BODY, an error for the others */
-    double temperature;         /* [K] */
-    double x_min, x_max, index; /* [m_e c^2], [m_e c^2], photon index */
+    double energy_density;           /* [erg cm^-3]; 0 = a T^4 for BLACK_BODY, an error for the others */
+    double temperature;              /* [K] */
+    double x_min, x_max, index;      /* [m_e c^2], [m_e c^2], photon index */
     const double *table_x, *table_n; /* [n_table] growing, >= 0; in any unit, normalised to energy_density */
     int n_table;
 } bml_ssc_external;
@@ -210,9 +210,9 @@ typedef struct bml_ssc_source {
     double t_end;       /* bml_ssc_solve stops here [R/c], < 1e6; 0 = 5 */
     double electron_escape; /* escape time of electrons [R/c], 1e-3 ... 1e6; 0 = 1 */
 
-    bml_ssc_injection injection;    /* shape of the injection; 0 = power law */
-    double gamma_break;             /* BROKEN, LOG_PARABOLA, CUTOFF: see there; 0 = 1e4 */
-    double p2, curvature;           /* BROKEN, 0 = 3; LOG_PARABOLA; both -10 ... 10 */
+    bml_ssc_injection injection;         /* shape of the injection; 0 = power law */
+    double gamma_break;                  /* BROKEN, LOG_PARABOLA, CUTOFF: see there; 0 = 1e4 */
+    double p2, curvature;                /* BROKEN, 0 = 3; LOG_PARABOLA; both -10 ... 10 */
     const double *table_gamma, *table_q; /* [n_table] TABLE: growing; >= 0, in any unit */
     int n_table;
 
@@ -220,8 +220,8 @@ typedef struct bml_ssc_source {
     int pair_production;                /* photon-photon absorption with pair injection; 0 = off */
     const bml_ssc_external *external;   /* [n_external] photon fields from outside */
     int n_external;
-    double expansion_speed;             /* beta of (11) [c], 0 ... 1 */
-    double field_index;                 /* m of (11), -10 ... 10; photons are followed from 0.1 b of the first B on */
+    double expansion_speed; /* beta of (11) [c], 0 ... 1 */
+    double field_index;     /* m of (11), -10 ... 10; photons are followed from 0.1 b of the first B on */
     void (*drive)(bml_ssc_drive *now, double t, void *user); /* NULL, or sets *now for time t [R/c]; all > 0 but
                                                                  injection, which may be 0; R must not shrink */
     void *user;
@@ -254,7 +254,12 @@ BML_SSC_DEF const char *bml_ssc_message(const bml_ssc_blob *blob);
 
 /* ---- API: what comes out ----------------------------------------------------------------------------------------- */
 
-typedef enum bml_ssc_component { BML_SSC_TOTAL, BML_SSC_SYNCHROTRON, BML_SSC_COMPTON, BML_SSC_EXTERNAL } bml_ssc_component;
+typedef enum bml_ssc_component {
+    BML_SSC_TOTAL,
+    BML_SSC_SYNCHROTRON,
+    BML_SSC_COMPTON,
+    BML_SSC_EXTERNAL
+} bml_ssc_component;
 
 /* log10(x^2 n) in the blob at log10_x; -HUGE_VAL where there are no photons. Between nodes a cubic in log-log (ATHENA:
    straight lines); below the grid straight-line extrapolation. Components of the photons' last scattering: SYNCHROTRON,
@@ -268,19 +273,20 @@ BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, 
 
 /* Optical depth of the extragalactic background light. Bilinear in z and log10 nu, in tau itself. */
 typedef struct bml_ssc_ebl {
-    const double *z;        /* [n_z] growing */
-    const double *log10_nu; /* [n_nu] growing, observer's frame [Hz]; below the first tau is 0, above the last an error */
-    const double *tau;      /* [n_z][n_nu] */
+    const double *z; /* [n_z] growing */
+    const double
+        *log10_nu;     /* [n_nu] growing, observer's frame [Hz]; below the first tau is 0, above the last an error */
+    const double *tau; /* [n_z][n_nu] */
     int n_z, n_nu;
 } bml_ssc_ebl;
 
 typedef struct bml_ssc_observer {
-    double redshift;           /* z > 0, or distance > 0 */
-    double delta;              /* Doppler factor; 0 = 1 */
-    double H0;                 /* [km s^-1 Mpc^-1]; 0 = 70 */
-    double omega_m;            /* flat LambdaCDM; 0 = 0.3 */
-    double distance;           /* luminosity distance [cm]; 0 = from redshift, H0, omega_m */
-    const bml_ssc_ebl *ebl;    /* NULL = no absorption */
+    double redshift;        /* z > 0, or distance > 0 */
+    double delta;           /* Doppler factor; 0 = 1 */
+    double H0;              /* [km s^-1 Mpc^-1]; 0 = 70 */
+    double omega_m;         /* flat LambdaCDM; 0 = 0.3 */
+    double distance;        /* luminosity distance [cm]; 0 = from redshift, H0, omega_m */
+    const bml_ssc_ebl *ebl; /* NULL = no absorption */
 } bml_ssc_observer;
 
 /* tau at redshift z and frequency nu [Hz]. Errors: ARGUMENT (no table), OUTSIDE_TABLE, PARAMETER (not growing, tau < 0). */
@@ -298,23 +304,23 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
    the others, but for the discretisation: residual is the part of it that is missing. */
 typedef struct bml_ssc_balance {
     double injected;
-    double electrons, photons;                  /* still stored */
-    double escaped_electrons, escaped_photons;  /* gone */
-    double cooled;                              /* through gamma = 1, and absorbed photons too soft to make pairs */
-    double expansion;                           /* work done by expanding */
-    double residual;                            /* relative; 0 is perfect */
+    double electrons, photons;                 /* still stored */
+    double escaped_electrons, escaped_photons; /* gone */
+    double cooled;                             /* through gamma = 1, and absorbed photons too soft to make pairs */
+    double expansion;                          /* work done by expanding */
+    double residual;                           /* relative; 0 is perfect */
 } bml_ssc_balance;
 /* Thread safe on a blob at rest. Errors: ARGUMENT, also for a blob that has not begun. */
 BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob);
 
 /* Numbers that papers quote. */
 typedef struct bml_ssc_derived {
-    double U_e, U_B, U_rad;             /* energy densities in the blob [erg cm^-3]; U_e counts gamma m_e c^2 */
-    double L_injected;                  /* injected power, blob frame [erg s^-1] */
-    double P_jet;                       /* 2 pi R^2 delta^2 c (U_e + U_B + U_rad): two-sided, Gamma = delta [erg s^-1] */
+    double U_e, U_B, U_rad; /* energy densities in the blob [erg cm^-3]; U_e counts gamma m_e c^2 */
+    double L_injected;      /* injected power, blob frame [erg s^-1] */
+    double P_jet;           /* 2 pi R^2 delta^2 c (U_e + U_B + U_rad): two-sided, Gamma = delta [erg s^-1] */
     double nu_synchrotron, L_synchrotron; /* peak of the synchrotron component: [Hz] and nu L_nu [erg s^-1], observed */
-    double nu_compton, L_compton;       /* peak of all scattered photons, likewise; 0 if there are none */
-    double compton_dominance;           /* L_compton/L_synchrotron */
+    double nu_compton, L_compton;         /* peak of all scattered photons, likewise; 0 if there are none */
+    double compton_dominance;             /* L_compton/L_synchrotron */
 } bml_ssc_derived;
 /* Thread safe on a blob at rest. Errors: ARGUMENT, PARAMETER (the observer). */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
@@ -322,9 +328,9 @@ BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, c
 /* ---- API: data ---------------------------------------------------------------------------------------------------- */
 
 typedef struct bml_ssc_point {
-    double nu;                  /* [Hz], observer */
-    double nuFnu;               /* [erg cm^-2 s^-1]; of an upper limit: the limit */
-    double sigma_lo, sigma_hi;  /* detection: one-sigma errors down and up [dex]; upper limit: sigma_hi is the Gaussian
+    double nu;                 /* [Hz], observer */
+    double nuFnu;              /* [erg cm^-2 s^-1]; of an upper limit: the limit */
+    double sigma_lo, sigma_hi; /* detection: one-sigma errors down and up [dex]; upper limit: sigma_hi is the Gaussian
                                    sigma of the limit [erg cm^-2 s^-1], 0 = nuFnu/1.645 (95 %) */
     int upper_limit;
 } bml_ssc_point;
@@ -339,19 +345,20 @@ BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, doubl
    [dex], -HUGE_VAL for none. Upper limits: ln Phi((F_ul - F_model)/sigma), in flux. A model of zero flux at a detection
    gives -HUGE_VAL; ln_f is not added to limits.
    *ln_l out (NaN on error); model [n] = nuFnu at the points' frequencies; points [n]. Errors: ARGUMENT, POINT, PARAMETER (NaN model). */
-BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n, double ln_f);
+BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
+                                       double ln_f);
 
 /* ---- API: many sources -------------------------------------------------------------------------------------------- */
 
 typedef struct bml_ssc_batch_job {
-    double *out;                        /* [n_sources][n]: nuFnu at nu, or log10(x^2 n) at log10_x without observers */
-    int *status;                        /* [n_sources]: one status each; may be NULL */
-    const bml_ssc_source *sources;      /* [n_sources] */
-    const bml_ssc_observer *observers;  /* [n_sources], or NULL */
-    const double *grid;                 /* [n]: nu [Hz] with observers, log10 x without */
+    double *out;                       /* [n_sources][n]: nuFnu at nu, or log10(x^2 n) at log10_x without observers */
+    int *status;                       /* [n_sources]: one status each; may be NULL */
+    const bml_ssc_source *sources;     /* [n_sources] */
+    const bml_ssc_observer *observers; /* [n_sources], or NULL */
+    const double *grid;                /* [n]: nu [Hz] with observers, log10 x without */
     int n_sources, n;
     bml_ssc_component component;
-    int threads;                        /* 0 = all that OpenMP offers */
+    int threads; /* 0 = all that OpenMP offers */
 } bml_ssc_batch_job;
 
 /* Solve many sources, threads over sources. Rows of sources that fail are filled with NaN. Returns BML_SSC_OK, or the
@@ -415,7 +422,8 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #define BML_SSC__E_SPLIT 1e-3 /* below this E the Thomson limit of f(q, G) is right to 2 E, at all G */
 #define BML_SSC__G_HIGH 1e5   /* beyond this G, f is constant (or grows like ln G within E = 0.9 ... 1) */
 #define BML_SSC__FINE 32      /* sub-steps of h in the one-dimensional tables */
-#define BML_SSC__LOG_X_LOW (-24.0) /* lowest photon energy of any grid: 0.1 b of the weakest field, or an external one */
+#define BML_SSC__LOG_X_LOW \
+    (-24.0) /* lowest photon energy of any grid: 0.1 b of the weakest field, or an external one */
 #define BML_SSC__LOG_GAMMA_HIGH 10.0
 
 typedef struct bml_ssc__line { /* a function of ln y, tabulated at steps of h/FINE from ln y = lo on */
@@ -428,12 +436,13 @@ struct bml_ssc {
     bml_ssc_grid grid;
     double h, time_step;
     int r;
-    double c;              /* see the index conventions */
-    int n_phi;             /* tables of f at phi = 0, 1/n_phi, ..., 1 */
-    int rows, row_pad;     /* E rows m = 0 ... rows-1 (all parities); padded count per parity */
-    int cols, g_lo;        /* G columns g = g_lo ... g_lo+cols-1, per parity cols/r */
-    int span[40][2];       /* by block of 8 rows, in columns of one parity: f = 0 below the first, constant from the second on */
-    double *f;             /* [n_phi+1][r: parity of the row][cols][row_pad] */
+    double c;          /* see the index conventions */
+    int n_phi;         /* tables of f at phi = 0, 1/n_phi, ..., 1 */
+    int rows, row_pad; /* E rows m = 0 ... rows-1 (all parities); padded count per parity */
+    int cols, g_lo;    /* G columns g = g_lo ... g_lo+cols-1, per parity cols/r */
+    int span[40]
+            [2]; /* by block of 8 rows, in columns of one parity: f = 0 below the first, constant from the second on */
+    double *f;   /* [n_phi+1][r: parity of the row][cols][row_pad] */
     bml_ssc__line syn, syn1; /* S(y) averaged over an electron cell, and weighted with its position; y = x/x_c */
     bml_ssc__line syn0;      /* S(y) itself, for self-absorption */
     bml_ssc__line loss;      /* G of (8): int f E dE as a function of G, in logs */
@@ -465,7 +474,7 @@ struct bml_ssc_blob {
     /* electrons [max_ng]; M is the number N dgamma in a cell */
     double *gamma, *width, *Q, *M, *M1, *M2, *S, *base, *gdot, *old, *flux, *slope, *work;
     /* photons [max_nx] */
-    double *x, *n, *n1;               /* total density at the end of the step, and one step before */
+    double *x, *n, *n1; /* total density at the end of the step, and one step before */
     double *comp[BML_SSC__COMPONENTS], *comp1[BML_SSC__COMPONENTS], *comp2[BML_SSC__COMPONENTS];
     double *n_ext, *target, *emit, *kappa, *suffix;
     /* per-source kernels */
@@ -481,15 +490,20 @@ struct bml_ssc_blob {
 #define BML_SSC__MIN(a, b) ((a) < (b) ? (a) : (b))
 #define BML_SSC__MAX(a, b) ((a) > (b) ? (a) : (b))
 
-static int bml_ssc__floor(double v) { return (int)floor(v); }
+static int bml_ssc__floor(double v) {
+    return (int)floor(v);
+}
 
 /* Sum of a b [n], in eight strands that a compiler keeps in vector registers. */
 static double bml_ssc__dot(const double *BML_SSC_RESTRICT a, const double *BML_SSC_RESTRICT b, int n) {
-    double s[8] = {0}, rest = 0;
-    int j, m;
+    double s[8] = {0};
+    double rest = 0;
+    int j;
     for (j = 0; j + 8 <= n; j += 8)
-        for (m = 0; m < 8; m++) s[m] += a[j + m] * b[j + m];
-    for (; j < n; j++) rest += a[j] * b[j];
+        for (int m = 0; m < 8; m++)
+            s[m] += a[j + m] * b[j + m];
+    for (; j < n; j++)
+        rest += a[j] * b[j];
     return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])) + rest;
 }
 
@@ -502,7 +516,7 @@ static double *bml_ssc__take(double *base, size_t *used, size_t n) {
 
 BML_SSC_DEF const char *bml_ssc_strerror(int status) {
     switch (status) {
-#define BML_SSC_X(name, value, text)                                                                                   \
+#define BML_SSC_X(name, value, text) \
     case value: return text;
         BML_SSC_STATUSES(BML_SSC_X)
 #undef BML_SSC_X
@@ -517,13 +531,11 @@ BML_SSC_DEF const char *bml_ssc_strerror(int status) {
    exponentially, since the integrand decays doubly exponentially. */
 static double bml_ssc__bessel(double nu, double y, int power) {
     const double step = 0.1;
-    double sum = 0, t;
-    int i;
-    for (i = 0; i < 2000; i++) {
-        double ch, a;
-        t = step * i;
-        ch = cosh(t);
-        a = y * ch;
+    double sum = 0;
+    for (int i = 0; i < 2000; i++) {
+        double t = step * i;
+        double ch = cosh(t);
+        double a = y * ch;
         if (a > 740) break;
         sum += (i ? 1.0 : 0.5) * exp(-a) * cosh(nu * t) / (power ? ch : 1.0);
     }
@@ -533,10 +545,9 @@ static double bml_ssc__bessel(double nu, double y, int power) {
 /* S(y) of (6), not normalised. */
 static double bml_ssc__synchrotron(double y, bml_ssc_pitch pitch) {
     if (pitch == BML_SSC_PITCH_90) return y * bml_ssc__bessel(5.0 / 3.0, y, 1);
-    {
-        double k13 = bml_ssc__bessel(1.0 / 3.0, 0.5 * y, 0), k43 = bml_ssc__bessel(4.0 / 3.0, 0.5 * y, 0);
-        return 0.25 * y * y * (k43 * k13 - 0.3 * y * (k43 * k43 - k13 * k13));
-    }
+    double k13 = bml_ssc__bessel(1.0 / 3.0, 0.5 * y, 0);
+    double k43 = bml_ssc__bessel(4.0 / 3.0, 0.5 * y, 0);
+    return 0.25 * y * y * (k43 * k13 - 0.3 * y * (k43 * k43 - k13 * k13));
 }
 
 /* f(q, G) of (7). */
@@ -554,12 +565,14 @@ static const double bml_ssc__gauss_w[4] = {0.36268378337836198, 0.31370664587788
 /* int of E f dE between ln q = lo and hi, with E = G q/(1 + G q), dE/dln q = E/(1 + G q). */
 static double bml_ssc__jones_energy(double lo, double hi, double G) {
     double sum = 0;
-    int pieces = 1 + (int)(hi - lo), piece, i, side;
-    for (piece = 0; piece < pieces; piece++) {
-        double half = 0.5 * (hi - lo) / pieces, mid = lo + (2 * piece + 1) * half;
-        for (i = 0; i < 4; i++)
-            for (side = -1; side <= 1; side += 2) {
-                double q = exp(mid + side * half * bml_ssc__gauss_x[i]), E = G * q / (1 + G * q);
+    int pieces = 1 + (int)(hi - lo);
+    for (int piece = 0; piece < pieces; piece++) {
+        double half = 0.5 * (hi - lo) / pieces;
+        double mid = lo + (2 * piece + 1) * half;
+        for (int i = 0; i < 4; i++)
+            for (int side = -1; side <= 1; side += 2) {
+                double q = exp(mid + side * half * bml_ssc__gauss_x[i]);
+                double E = G * q / (1 + G * q);
                 sum += half * bml_ssc__gauss_w[i] * bml_ssc__jones(q, G) * E * E / (1 + G * q);
             }
     }
@@ -568,7 +581,9 @@ static double bml_ssc__jones_energy(double lo, double hi, double G) {
 
 /* f at (E, G): a point value, or its average over a cell of width h around E that keeps the energy. */
 static double bml_ssc__jones_cell(double E, double G, double h, int average) {
-    double lo = E * exp(-0.5 * h), hi = E * exp(0.5 * h), top = G / (1 + G);
+    double lo = E * exp(-0.5 * h);
+    double hi = E * exp(0.5 * h);
+    double top = G / (1 + G);
     if (!average) return E < 1 ? bml_ssc__jones(E / (G * (1 - E)), G) : 0;
     if (lo >= top) return 0;
     lo = log(lo / (G * (1 - lo)));
@@ -584,7 +599,8 @@ static double bml_ssc__thomson_integral(double q) { /* int_0^q q f dq */
 }
 static double bml_ssc__thomson_cell(double q, double hx, int average) {
     if (!average) return bml_ssc__jones(q, 0);
-    return (bml_ssc__thomson_integral(q * exp(0.5 * hx)) - bml_ssc__thomson_integral(q * exp(-0.5 * hx))) / (q * q * hx);
+    return (bml_ssc__thomson_integral(q * exp(0.5 * hx)) - bml_ssc__thomson_integral(q * exp(-0.5 * hx))) /
+           (q * q * hx);
 }
 
 /* int f E dE over all E at G (8); G^2/9 in the Thomson limit. */
@@ -595,11 +611,14 @@ static double bml_ssc__loss_integral(double G) {
 
 /* Pair cross section times (1 - mu), averaged over angles, in units of sigma_T; w = x x' (10). */
 static double bml_ssc__pair_rate(double w) {
-    double sum = 0, u_max = w > 1 ? log(w) : 0;
-    int i, n = 64 * (1 + (int)u_max / 4);
+    double sum = 0;
+    double u_max = w > 1 ? log(w) : 0;
+    int n = 64 * (1 + (int)u_max / 4);
     if (w <= 1) return 0;
-    for (i = 0; i < n; i++) { /* s = x x' (1 - mu)/2 from 1 to w; midpoints in ln s */
-        double s = exp(u_max * (i + 0.5) / n), b2 = 1 - 1 / s, beta = sqrt(b2); /* (1+b)/(1-b) = (1+b)^2 s */
+    for (int i = 0; i < n; i++) { /* s = x x' (1 - mu)/2 from 1 to w; midpoints in ln s */
+        double s = exp(u_max * (i + 0.5) / n);
+        double b2 = 1 - 1 / s;
+        double beta = sqrt(b2); /* (1+b)/(1-b) = (1+b)^2 s */
         double sigma = 0.1875 / s * ((3 - b2 * b2) * log((1 + beta) * (1 + beta) * s) - 2 * beta * (2 - b2));
         sum += s * s * sigma * u_max / n;
     }
@@ -625,17 +644,22 @@ static void bml_ssc__line_shape(bml_ssc__line *line, double lo, double hi, doubl
 /* S on the fine lattice, normalised to int S dy = 1; below y = 1e-5 it is y^(1/3), right to 1e-3. */
 static void bml_ssc__fill_synchrotron(bml_ssc *tab, bml_ssc_pitch pitch) {
     bml_ssc__line *s0 = &tab->syn0;
-    double step = tab->h / BML_SSC__FINE, sum = 0, low = log(1e-5), s_low = bml_ssc__synchrotron(1e-5, pitch);
-    int i, j, half = BML_SSC__FINE; /* an electron cell of width h is 2 h wide in ln y */
-    for (i = 0; i < s0->n; i++) {
+    double step = tab->h / BML_SSC__FINE;
+    double sum = 0;
+    double low = log(1e-5);
+    double s_low = bml_ssc__synchrotron(1e-5, pitch);
+    int half = BML_SSC__FINE; /* an electron cell of width h is 2 h wide in ln y */
+    for (int i = 0; i < s0->n; i++) {
         double ln_y = s0->lo + i * step;
         s0->value[i] = ln_y < low ? s_low * exp((ln_y - low) / 3) : bml_ssc__synchrotron(exp(ln_y), pitch);
         sum += s0->value[i] * exp(ln_y) * step;
     }
-    for (i = 0; i < s0->n; i++) s0->value[i] /= sum;
-    for (i = 0; i < s0->n; i++) { /* position in the cell u in [-1/2, 1/2]: y shifts by -2 h u; Simpson's rule */
-        double mean = 0, first = 0;
-        for (j = -half; j <= half; j++) {
+    for (int i = 0; i < s0->n; i++)
+        s0->value[i] /= sum;
+    for (int i = 0; i < s0->n; i++) { /* position in the cell u in [-1/2, 1/2]: y shifts by -2 h u; Simpson's rule */
+        double mean = 0;
+        double first = 0;
+        for (int j = -half; j <= half; j++) {
             double w = (j == -half || j == half ? 1.0 : (j + half) % 2 ? 4.0 : 2.0) / (6.0 * half);
             double value = s0->value[BML_SSC__MIN(BML_SSC__MAX(i + j, 0), s0->n - 1)];
             mean += w * value;
@@ -648,14 +672,16 @@ static void bml_ssc__fill_synchrotron(bml_ssc *tab, bml_ssc_pitch pitch) {
 
 static void bml_ssc__fill_f(bml_ssc *tab) {
     double h = tab->h;
-    int average = tab->grid == BML_SSC_CONVERGED, ip, sel, col, m;
-    for (ip = 0; ip <= tab->n_phi; ip++) {
-        double phi = (double)ip / tab->n_phi, phi_E = average ? 0 : phi;
-        for (sel = 0; sel < tab->r; sel++)
-            for (col = 0; col < tab->cols; col++) {
+    int average = tab->grid == BML_SSC_CONVERGED;
+    for (int ip = 0; ip <= tab->n_phi; ip++) {
+        double phi = (double)ip / tab->n_phi;
+        double phi_E = average ? 0 : phi;
+        for (int sel = 0; sel < tab->r; sel++)
+            for (int col = 0; col < tab->cols; col++) {
                 size_t at = ((size_t)ip * (size_t)tab->r + (size_t)sel) * (size_t)tab->cols + (size_t)col;
-                double *f = tab->f + at * (size_t)tab->row_pad, G = exp(h * (tab->g_lo + col + phi + tab->c));
-                for (m = 0; m < tab->row_pad; m++) {
+                double *f = tab->f + at * (size_t)tab->row_pad;
+                double G = exp(h * (tab->g_lo + col + phi + tab->c));
+                for (int m = 0; m < tab->row_pad; m++) {
                     int row = m * tab->r + sel;
                     f[m] = row < tab->rows ? bml_ssc__jones_cell(exp(h * (phi_E - row)), G, h, average) : 0;
                 }
@@ -665,15 +691,15 @@ static void bml_ssc__fill_f(bml_ssc *tab) {
 
 /* Where f of a block of eight rows is neither 0 nor, to 1e-3, what it is at the last column; over all phi. */
 static void bml_ssc__fill_span(bml_ssc *tab) {
-    size_t n = (size_t)(tab->n_phi + 1) * (size_t)tab->r, plane, m;
-    int block, col;
-    for (block = 0; block < tab->row_pad / 8; block++) {
-        int lo = tab->cols, hi = 0;
-        for (plane = 0; plane < n; plane++)
-            for (m = 8 * (size_t)block; m < 8 * (size_t)block + 8; m++) {
+    size_t n = (size_t)(tab->n_phi + 1) * (size_t)tab->r;
+    for (int block = 0; block < tab->row_pad / 8; block++) {
+        int lo = tab->cols;
+        int hi = 0;
+        for (size_t plane = 0; plane < n; plane++)
+            for (size_t m = 8 * (size_t)block; m < 8 * (size_t)block + 8; m++) {
                 const double *f = tab->f + plane * (size_t)tab->cols * (size_t)tab->row_pad + m;
                 double last = f[(tab->cols - 1) * tab->row_pad];
-                for (col = 0; col < tab->cols; col++) {
+                for (int col = 0; col < tab->cols; col++) {
                     double v = f[col * tab->row_pad];
                     if (v > 0 && col < lo) lo = col;
                     if (fabs(v - last) > 1e-3 * last && col > hi) hi = col;
@@ -686,14 +712,16 @@ static void bml_ssc__fill_span(bml_ssc *tab) {
 
 static void bml_ssc__fill_lines(bml_ssc *tab) {
     double step = tab->h / BML_SSC__FINE;
-    int i;
-    for (i = 0; i < tab->loss.n; i++) tab->loss.value[i] = log(bml_ssc__loss_integral(exp(tab->loss.lo + i * step)));
-    for (i = 0; i < tab->gg.n; i++) tab->gg.value[i] = bml_ssc__pair_rate(exp(tab->gg.lo + i * step));
+    for (int i = 0; i < tab->loss.n; i++)
+        tab->loss.value[i] = log(bml_ssc__loss_integral(exp(tab->loss.lo + i * step)));
+    for (int i = 0; i < tab->gg.n; i++)
+        tab->gg.value[i] = bml_ssc__pair_rate(exp(tab->gg.lo + i * step));
 }
 
 /* Shapes of all tables; base = NULL counts the doubles, otherwise cuts the block up. */
 static size_t bml_ssc__layout_tables(bml_ssc *tab, double *base) {
-    double h = tab->h, low = -2 * BML_SSC__LN10 * BML_SSC__LOG_GAMMA_HIGH;
+    double h = tab->h;
+    double low = -2 * BML_SSC__LN10 * BML_SSC__LOG_GAMMA_HIGH;
     double ln_gamma_high = BML_SSC__LN10 * BML_SSC__LOG_GAMMA_HIGH;
     size_t used = 0;
     tab->rows = (int)(-log(BML_SSC__E_SPLIT) / h) + 1;
@@ -707,7 +735,8 @@ static size_t bml_ssc__layout_tables(bml_ssc *tab, double *base) {
     bml_ssc__line_shape(&tab->syn1, low - 8, log(1000.0), h);
     bml_ssc__line_shape(&tab->loss, log(1e-5), 2 * ln_gamma_high + 2, h);
     bml_ssc__line_shape(&tab->gg, 0, 2 * ln_gamma_high + 1, h);
-    tab->f = bml_ssc__take(base, &used, (size_t)(tab->n_phi + 1) * (size_t)tab->r * (size_t)tab->cols * (size_t)tab->row_pad);
+    tab->f = bml_ssc__take(base, &used,
+                           (size_t)(tab->n_phi + 1) * (size_t)tab->r * (size_t)tab->cols * (size_t)tab->row_pad);
     tab->syn.value = bml_ssc__take(base, &used, (size_t)tab->syn.n);
     tab->syn1.value = bml_ssc__take(base, &used, (size_t)tab->syn1.n);
     tab->syn0.value = bml_ssc__take(base, &used, (size_t)tab->syn0.n);
@@ -717,21 +746,20 @@ static size_t bml_ssc__layout_tables(bml_ssc *tab, double *base) {
 }
 
 BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config) {
-    bml_ssc_config cfg;
-    bml_ssc *tab;
-    double *block;
-    size_t size;
     if (!out) return BML_SSC_ARGUMENT;
     *out = NULL;
+    bml_ssc_config cfg;
     memset(&cfg, 0, sizeof cfg);
     if (config) cfg = *config;
     if (cfg.grid != BML_SSC_CONVERGED && cfg.grid != BML_SSC_ATHENA) return BML_SSC_CONFIG;
     if (cfg.pitch != BML_SSC_PITCH_AVERAGED && cfg.pitch != BML_SSC_PITCH_90) return BML_SSC_CONFIG;
     if (cfg.spacing == 0) cfg.spacing = 0.1;
     if (cfg.time_step == 0) cfg.time_step = 5.0 / 12;
-    if (!(cfg.spacing >= 0.01 && cfg.spacing <= 0.25) || !(cfg.time_step >= 1e-3 && cfg.time_step <= 1)) return BML_SSC_CONFIG;
+    if (!(cfg.spacing >= 0.01 && cfg.spacing <= 0.25) || !(cfg.time_step >= 1e-3 && cfg.time_step <= 1))
+        return BML_SSC_CONFIG;
     if (cfg.grid == BML_SSC_ATHENA && cfg.spacing != 0.1) return BML_SSC_CONFIG;
 
+    bml_ssc *tab;
     tab = (bml_ssc *)BML_SSC_MALLOC(sizeof *tab);
     if (!tab) return BML_SSC_MEMORY;
     memset(tab, 0, sizeof *tab);
@@ -742,7 +770,8 @@ BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config) {
     tab->n_phi = cfg.grid == BML_SSC_ATHENA ? 32 : 8;
     /* ATHENA: lg0 = -h and lx0 = ln b + 2 h, so ln 4 alone shifts G against E (see the index conventions) */
     tab->c = cfg.grid == BML_SSC_ATHENA ? BML_SSC__LN4 / tab->h - floor(BML_SSC__LN4 / tab->h) : 0;
-    size = bml_ssc__layout_tables(tab, NULL);
+    size_t size = bml_ssc__layout_tables(tab, NULL);
+    double *block;
     block = (double *)BML_SSC_MALLOC(size * sizeof *block);
     if (!block) {
         BML_SSC_FREE(tab);
@@ -766,33 +795,39 @@ BML_SSC_DEF void bml_ssc_free(bml_ssc *tables) {
 /* Cut a blob's memory up; base = NULL counts. */
 static size_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     const bml_ssc *tab = blob->tab;
-    size_t ng = (size_t)tab->max_ng, nx = (size_t)tab->max_nx, used = 0, i;
+    size_t ng = (size_t)tab->max_ng;
+    size_t nx = (size_t)tab->max_nx;
+    size_t used = 0;
     size_t lattice = 2 * ng + 2 * nx + 8;
-    double **electrons[] = {&blob->gamma, &blob->width, &blob->Q, &blob->M, &blob->M1, &blob->M2, &blob->S,
-                            &blob->base, &blob->gdot, &blob->old, &blob->flux, &blob->slope, &blob->work, &blob->norm};
-    double **photons[] = {&blob->x, &blob->n, &blob->n1, &blob->comp[0], &blob->comp[1], &blob->comp[2],
-                          &blob->comp1[0], &blob->comp1[1], &blob->comp1[2], &blob->comp2[0], &blob->comp2[1],
-                          &blob->comp2[2], &blob->n_ext, &blob->target, &blob->emit, &blob->kappa, &blob->suffix};
+    double **electrons[] = {&blob->gamma, &blob->width, &blob->Q,    &blob->M,    &blob->M1,
+                            &blob->M2,    &blob->S,     &blob->base, &blob->gdot, &blob->old,
+                            &blob->flux,  &blob->slope, &blob->work, &blob->norm};
+    double **photons[] = {&blob->x,        &blob->n,        &blob->n1,       &blob->comp[0],  &blob->comp[1],
+                          &blob->comp[2],  &blob->comp1[0], &blob->comp1[1], &blob->comp1[2], &blob->comp2[0],
+                          &blob->comp2[1], &blob->comp2[2], &blob->n_ext,    &blob->target,   &blob->emit,
+                          &blob->kappa,    &blob->suffix};
     double **lattices[] = {&blob->syn, &blob->syn1, &blob->syn0, &blob->thomson, &blob->loss, &blob->gg, &blob->moment};
-    for (i = 0; i < sizeof electrons / sizeof *electrons; i++) *electrons[i] = bml_ssc__take(base, &used, ng);
-    for (i = 0; i < sizeof photons / sizeof *photons; i++) *photons[i] = bml_ssc__take(base, &used, nx);
-    for (i = 0; i < sizeof lattices / sizeof *lattices; i++) *lattices[i] = bml_ssc__take(base, &used, lattice);
+    for (size_t i = 0; i < sizeof electrons / sizeof *electrons; i++)
+        *electrons[i] = bml_ssc__take(base, &used, ng);
+    for (size_t i = 0; i < sizeof photons / sizeof *photons; i++)
+        *photons[i] = bml_ssc__take(base, &used, nx);
+    for (size_t i = 0; i < sizeof lattices / sizeof *lattices; i++)
+        *lattices[i] = bml_ssc__take(base, &used, lattice);
     blob->f = bml_ssc__take(base, &used, (size_t)tab->cols * (size_t)tab->row_pad);
     blob->rows = bml_ssc__take(base, &used, (size_t)tab->row_pad);
     return used;
 }
 
 BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables) {
-    bml_ssc_blob *blob;
-    size_t size;
     if (!out) return BML_SSC_ARGUMENT;
     *out = NULL;
     if (!tables) return BML_SSC_ARGUMENT;
+    bml_ssc_blob *blob;
     blob = (bml_ssc_blob *)BML_SSC_MALLOC(sizeof *blob);
     if (!blob) return BML_SSC_MEMORY;
     memset(blob, 0, sizeof *blob);
     blob->tab = tables;
-    size = bml_ssc__layout_blob(blob, NULL);
+    size_t size = bml_ssc__layout_blob(blob, NULL);
     blob->memory = (double *)BML_SSC_MALLOC(size * sizeof *blob->memory);
     if (!blob->memory) {
         BML_SSC_FREE(blob);
@@ -810,7 +845,9 @@ BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob) {
     BML_SSC_FREE(blob);
 }
 
-BML_SSC_DEF const char *bml_ssc_message(const bml_ssc_blob *blob) { return blob ? blob->message : ""; }
+BML_SSC_DEF const char *bml_ssc_message(const bml_ssc_blob *blob) {
+    return blob ? blob->message : "";
+}
 
 /* >> source ----------------------------------------------------------------------------------------------------------
    Defaults and checks in one place, then the grids and the kernels of this source. */
@@ -843,14 +880,13 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
         {"p2", &s->p2, 3, -10, 10},
         {"curvature", &s->curvature, 0, -10, 10},
     };
-    size_t i;
     *s = *source;
     if (s->L_e != 0) {
         double R = s->R == 0 ? 1e16 : s->R;
         if (s->compactness != 0 || !(s->L_e > 0)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "L_e", s->L_e);
         s->compactness = BML_SSC__SIGMA_T * s->L_e / (4 * BML_SSC__PI * R * BML_SSC__MC2 * BML_SSC__C);
     }
-    for (i = 0; i < sizeof rules / sizeof *rules; i++) {
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (*rules[i].value == 0) *rules[i].value = rules[i].otherwise;
         if (!(*rules[i].value >= rules[i].lo && *rules[i].value <= rules[i].hi))
             return bml_ssc__refuse(blob, BML_SSC_PARAMETER, rules[i].name, *rules[i].value);
@@ -867,22 +903,25 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
 
 /* Log-log interpolation in a table, 0 outside. */
 static double bml_ssc__table(double y, const double *at, const double *value, int n) {
-    int lo = 0, hi = n - 1;
+    int lo = 0;
+    int hi = n - 1;
     if (!(y >= at[0] && y <= at[n - 1])) return 0;
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
-        if (at[mid] <= y) lo = mid;
-        else hi = mid;
+        if (at[mid] <= y)
+            lo = mid;
+        else
+            hi = mid;
     }
     if (!(value[lo] > 0 && value[hi] > 0)) return 0;
     return value[lo] * exp(log(value[hi] / value[lo]) * log(y / at[lo]) / log(at[hi] / at[lo]));
 }
 
 static int bml_ssc__table_is_bad(const double *at, const double *value, int n) {
-    int i;
     if (!at || !value || n < 2) return 1;
-    for (i = 0; i < n; i++)
-        if (!(at[i] > 0 && at[i] < HUGE_VAL && value[i] >= 0 && value[i] < HUGE_VAL) || (i && !(at[i] > at[i - 1]))) return 1;
+    for (int i = 0; i < n; i++)
+        if (!(at[i] > 0 && at[i] < HUGE_VAL && value[i] >= 0 && value[i] < HUGE_VAL) || (i && !(at[i] > at[i - 1])))
+            return 1;
     return 0;
 }
 
@@ -901,14 +940,17 @@ static double bml_ssc__shape(const bml_ssc_source *s, double gamma) {
 
 /* Energy int gamma Q dgamma between two Lorentz factors: a closed form for the power law, else Gauss-Legendre. */
 static double bml_ssc__injected_energy(const bml_ssc_source *s, double lo, double hi) {
-    double sum = 0, mid = 0.5 * log(lo * hi), half = 0.5 * log(hi / lo);
-    int i, side;
+    double sum = 0;
+    double mid = 0.5 * log(lo * hi);
+    double half = 0.5 * log(hi / lo);
     if (s->injection == BML_SSC_POWER_LAW) {
-        double a = 2 - s->p, y = a * 2 * half, scale = bml_ssc__shape(s, lo) * lo * lo;
+        double a = 2 - s->p;
+        double y = a * 2 * half;
+        double scale = bml_ssc__shape(s, lo) * lo * lo;
         return scale * 2 * half * (fabs(y) < 1e-8 ? 1 + 0.5 * y : expm1(y) / y); /* a = 0: the logarithm */
     }
-    for (i = 0; i < 4; i++)
-        for (side = -1; side <= 1; side += 2) {
+    for (int i = 0; i < 4; i++)
+        for (int side = -1; side <= 1; side += 2) {
             double gamma = exp(mid + side * half * bml_ssc__gauss_x[i]);
             sum += half * bml_ssc__gauss_w[i] * gamma * gamma * bml_ssc__shape(s, gamma);
         }
@@ -919,9 +961,9 @@ static double bml_ssc__injected_energy(const bml_ssc_source *s, double lo, doubl
    nodes inside the limits with the norm of the true limits. */
 static int bml_ssc__inject(bml_ssc_blob *blob) {
     const bml_ssc_source *s = &blob->src;
-    double total = 0, h = blob->tab->h;
-    int i;
-    for (i = 0; i < blob->ng; i++) {
+    double total = 0;
+    double h = blob->tab->h;
+    for (int i = 0; i < blob->ng; i++) {
         double lo = BML_SSC__MAX(blob->gamma[i] * exp(-0.5 * h), s->gamma_min);
         double hi = i + 1 < blob->ng ? BML_SSC__MIN(blob->gamma[i] * exp(0.5 * h), s->gamma_max) : s->gamma_max;
         double energy = hi > lo ? bml_ssc__injected_energy(s, lo, hi) : 0;
@@ -935,18 +977,18 @@ static int bml_ssc__inject(bml_ssc_blob *blob) {
         }
     }
     if (!(total > 0 && total < HUGE_VAL)) return bml_ssc__refuse(blob, BML_SSC_SPECTRUM, "injected energy", total);
-    for (i = 0; i < blob->ng; i++) blob->Q[i] *= 3 * s->compactness / total; /* (3) */
+    for (int i = 0; i < blob->ng; i++)
+        blob->Q[i] *= 3 * s->compactness / total; /* (3) */
     return BML_SSC_OK;
 }
 
 /* Shape of an external photon density n(x). */
 static double bml_ssc__field(const bml_ssc_external *e, double x) {
     if (e->kind == BML_SSC_FIELD_TABLE) return bml_ssc__table(x, e->table_x, e->table_n, e->n_table);
-    if (e->kind == BML_SSC_FIELD_POWER_LAW) return x >= e->x_min && x <= e->x_max ? exp(-e->index * log(x / e->x_min)) : 0;
-    {
-        double y = x * BML_SSC__MC2 / (BML_SSC__K * e->temperature);
-        return y < 700 ? x * x / expm1(y) : 0;
-    }
+    if (e->kind == BML_SSC_FIELD_POWER_LAW)
+        return x >= e->x_min && x <= e->x_max ? exp(-e->index * log(x / e->x_min)) : 0;
+    double y = x * BML_SSC__MC2 / (BML_SSC__K * e->temperature);
+    return y < 700 ? x * x / expm1(y) : 0;
 }
 
 /* Range of x that matters in an external field, or an error. */
@@ -967,7 +1009,8 @@ static int bml_ssc__field_range(const bml_ssc_external *e, double *lo, double *h
         *hi = e->x_max;
         return BML_SSC_OK;
     }
-    if (e->kind != BML_SSC_FIELD_TABLE || bml_ssc__table_is_bad(e->table_x, e->table_n, e->n_table)) return BML_SSC_SPECTRUM;
+    if (e->kind != BML_SSC_FIELD_TABLE || bml_ssc__table_is_bad(e->table_x, e->table_n, e->n_table))
+        return BML_SSC_SPECTRUM;
     *lo = e->table_x[0];
     *hi = e->table_x[e->n_table - 1];
     return BML_SSC_OK;
@@ -975,16 +1018,17 @@ static int bml_ssc__field_range(const bml_ssc_external *e, double *lo, double *h
 
 /* Add the external fields to n_ext, each normalised on the grid to its energy density. */
 static int bml_ssc__add_fields(bml_ssc_blob *blob) {
-    int f, k, i, n_sub = 8;
+    int n_sub = 8;
     double hx = blob->tab->r * blob->tab->h;
     memset(blob->n_ext, 0, (size_t)blob->nx * sizeof *blob->n_ext);
-    for (f = 0; f < blob->src.n_external; f++) {
+    for (int f = 0; f < blob->src.n_external; f++) {
         const bml_ssc_external *e = &blob->src.external[f];
-        double u = e->energy_density, sum = 0;
+        double u = e->energy_density;
+        double sum = 0;
         if (u == 0) u = BML_SSC__A_RAD * pow(e->temperature, 4);
-        for (k = 0; k < blob->nx; k++) { /* average over the cell, so that edges between nodes count in part */
+        for (int k = 0; k < blob->nx; k++) { /* average over the cell, so that edges between nodes count in part */
             double mean = 0;
-            for (i = 0; i < n_sub; i++) {
+            for (int i = 0; i < n_sub; i++) {
                 double x = blob->x[k] * exp(hx * ((i + 0.5) / n_sub - 0.5));
                 mean += x * x * bml_ssc__field(e, x) / n_sub;
             }
@@ -993,7 +1037,8 @@ static int bml_ssc__add_fields(bml_ssc_blob *blob) {
         }
         if (!(sum > 0 && sum < HUGE_VAL)) return bml_ssc__refuse(blob, BML_SSC_SPECTRUM, "external field", f);
         u *= BML_SSC__SIGMA_T * blob->src.R / BML_SSC__MC2;
-        for (k = 0; k < blob->nx; k++) blob->n_ext[k] += blob->emit[k] * u / sum;
+        for (int k = 0; k < blob->nx; k++)
+            blob->n_ext[k] += blob->emit[k] * u / sum;
     }
     return BML_SSC_OK;
 }
@@ -1001,8 +1046,9 @@ static int bml_ssc__add_fields(bml_ssc_blob *blob) {
 /* Lay the grids: anchored at gamma_max (converged) or at powers of ten and at b (ATHENA). */
 static void bml_ssc__grids(bml_ssc_blob *blob, double x_lowest) {
     const bml_ssc *tab = blob->tab;
-    double h = tab->h, top = log(blob->src.gamma_max), G0;
-    int i;
+    double h = tab->h;
+    double top = log(blob->src.gamma_max);
+    double G0;
     if (tab->grid == BML_SSC_ATHENA) {
         blob->lg0 = -h;
         blob->ng = bml_ssc__floor((top - blob->lg0) / h + 1e-8) + 1;
@@ -1021,38 +1067,41 @@ static void bml_ssc__grids(bml_ssc_blob *blob, double x_lowest) {
     }
     G0 = (blob->lx0 + blob->lg0 + BML_SSC__LN4) / h - blob->phi - tab->c;
     blob->g0 = bml_ssc__floor(G0 + 0.5);
-    for (i = 0; i < blob->ng; i++) {
-        double lo, hi;
+    for (int i = 0; i < blob->ng; i++) {
         blob->gamma[i] = exp(blob->lg0 + h * i);
-        lo = blob->gamma[i] * exp(-0.5 * h);
-        hi = blob->gamma[i] * exp(0.5 * h);
+        double lo = blob->gamma[i] * exp(-0.5 * h);
+        double hi = blob->gamma[i] * exp(0.5 * h);
         blob->width[i] = tab->grid == BML_SSC_ATHENA ? h * blob->gamma[i] : hi - BML_SSC__MAX(lo, 1.0);
     }
-    for (i = 0; i < blob->nx; i++) blob->x[i] = exp(blob->lx0 + tab->r * h * i);
+    for (int i = 0; i < blob->nx; i++)
+        blob->x[i] = exp(blob->lx0 + tab->r * h * i);
 }
 
 /* Synchrotron kernels on the lattice r k - 2 i: entry [parity][(index - syn_lo)/r]. They follow B, so a drive calls this
    again. norm: what makes each electron radiate (5) exactly on the ATHENA grid; 1 on the converged one. */
 static void bml_ssc__kernels_synchrotron(bml_ssc_blob *blob) {
     const bml_ssc *tab = blob->tab;
-    double h = tab->h, y0 = blob->lx0 - 2 * blob->lg0 - log(1.5 * blob->b), unit = 8 * blob->l_B / (9 * blob->b);
-    int r = tab->r, i, k, d, count;
+    double h = tab->h;
+    double y0 = blob->lx0 - 2 * blob->lg0 - log(1.5 * blob->b);
+    double unit = 8 * blob->l_B / (9 * blob->b);
+    int r = tab->r;
     blob->syn_lo = -2 * blob->ng - 2;
-    count = (r * blob->nx + 2 * blob->ng + 4) / r + 1;
+    int count = (r * blob->nx + 2 * blob->ng + 4) / r + 1;
     blob->syn_len = count;
-    for (d = 0; d < r * count; d++) {
+    for (int d = 0; d < r * count; d++) {
         int at = (d % r) * count + d / r;
         double ln_y = y0 + h * (d + blob->syn_lo);
         blob->syn[at] = unit * bml_ssc__at(&tab->syn, ln_y, h);
         blob->syn1[at] = unit * bml_ssc__at(&tab->syn1, ln_y, h);
         if (blob->src.self_absorption) blob->syn0[at] = unit * bml_ssc__at(&tab->syn0, ln_y, h);
     }
-    for (i = 0; i < blob->ng; i++) {
+    for (int i = 0; i < blob->ng; i++) {
         const double *S = blob->syn + (-2 * i - blob->syn_lo) / r;
         double power = 0;
         blob->norm[i] = 1;
         if (tab->grid != BML_SSC_ATHENA) continue;
-        for (k = 0; k < blob->nx; k++) power += S[k] * blob->x[k];
+        for (int k = 0; k < blob->nx; k++)
+            power += S[k] * blob->x[k];
         power *= r * h;
         blob->norm[i] = power > 0 ? 4.0 / 3 * blob->l_B * blob->gamma[i] * blob->gamma[i] / power : 0;
     }
@@ -1061,39 +1110,47 @@ static void bml_ssc__kernels_synchrotron(bml_ssc_blob *blob) {
 /* All other kernels of this source. */
 static void bml_ssc__kernels(bml_ssc_blob *blob) {
     const bml_ssc *tab = blob->tab;
-    double h = tab->h, u = blob->phi * tab->n_phi, w, q0;
-    int r = tab->r, per = tab->cols / r, ip = BML_SSC__MIN((int)u, tab->n_phi - 1), sel, col, m, t, n;
+    double h = tab->h;
+    double u = blob->phi * tab->n_phi;
+    int r = tab->r;
+    int per = tab->cols / r;
+    int ip = BML_SSC__MIN((int)u, tab->n_phi - 1);
     size_t plane = (size_t)r * (size_t)tab->cols * (size_t)tab->row_pad;
-    w = u - ip;
-    for (sel = 0; sel < r; sel++)
-        for (col = 0; col < per; col++) {
+    double w = u - ip;
+    for (int sel = 0; sel < r; sel++)
+        for (int col = 0; col < per; col++) {
             int shift = r == 1 ? 0 : ((sel + blob->e0 + blob->g0 - tab->g_lo) & 1);
-            const double *f = tab->f + (size_t)ip * plane
-                              + ((size_t)sel * (size_t)tab->cols + (size_t)(col * r + shift)) * (size_t)tab->row_pad;
+            const double *f = tab->f + (size_t)ip * plane +
+                              ((size_t)sel * (size_t)tab->cols + (size_t)(col * r + shift)) * (size_t)tab->row_pad;
             double *out = blob->f + ((size_t)sel * (size_t)per + (size_t)col) * (size_t)tab->row_pad;
-            for (m = 0; m < tab->row_pad; m++) out[m] = f[m] + w * (f[m + (int)plane] - f[m]);
+            for (int m = 0; m < tab->row_pad; m++)
+                out[m] = f[m] + w * (f[m + (int)plane] - f[m]);
         }
 
     /* Thomson kernel by t = s - k: ln q = h (e0 - g0 - r t) + (phi_E - phi - c) h */
-    q0 = h * (blob->e0 - blob->g0 - tab->c - (tab->grid == BML_SSC_ATHENA ? 0 : blob->phi));
+    double q0 = h * (blob->e0 - blob->g0 - tab->c - (tab->grid == BML_SSC_ATHENA ? 0 : blob->phi));
     blob->thomson_lo = bml_ssc__floor(q0 / (r * h) - 0.5);
     blob->n_lattice = blob->nx + (2 / r) * blob->ng;
-    n = blob->n_lattice - blob->thomson_lo;
+    int n = blob->n_lattice - blob->thomson_lo;
     n = BML_SSC__MAX(0, BML_SSC__MIN(n, blob->n_lattice + blob->nx));
+    int t;
     for (t = 0; t < n; t++) {
         double q = exp(q0 - r * h * (t + blob->thomson_lo));
         if (q < 1e-7) break;
         blob->thomson[t] = bml_ssc__thomson_cell(q, r * h, tab->grid == BML_SSC_CONVERGED);
     }
-    for (; t < n; t++) blob->thomson[t] = tab->grid == BML_SSC_CONVERGED ? sinh(r * h) / (r * h) : 1; /* q -> 0 */
+    for (; t < n; t++)
+        blob->thomson[t] = tab->grid == BML_SSC_CONVERGED ? sinh(r * h) / (r * h) : 1; /* q -> 0 */
 
     if (tab->grid == BML_SSC_CONVERGED)
         for (t = 0; t < blob->ng + blob->nx; t++) { /* (8) by i + j */
             double ln_G = h * (t + blob->g0 + blob->phi);
-            blob->loss[t] = ln_G <= tab->loss.lo ? bml_ssc__loss_integral(exp(ln_G)) : exp(bml_ssc__at(&tab->loss, ln_G, h));
+            blob->loss[t] =
+                ln_G <= tab->loss.lo ? bml_ssc__loss_integral(exp(ln_G)) : exp(bml_ssc__at(&tab->loss, ln_G, h));
         }
     if (blob->src.pair_production)
-        for (t = 0; t < 2 * blob->nx; t++) blob->gg[t] = bml_ssc__at(&tab->gg, 2 * blob->lx0 + r * h * t, h);
+        for (t = 0; t < 2 * blob->nx; t++)
+            blob->gg[t] = bml_ssc__at(&tab->gg, 2 * blob->lx0 + r * h * t, h);
 }
 
 BML_SSC_DEF void bml_ssc_source_from_row(bml_ssc_source *source, const double *row) {
@@ -1106,7 +1163,9 @@ BML_SSC_DEF void bml_ssc_source_from_row(bml_ssc_source *source, const double *r
     source->p = row[5] == 0 ? 1e-12 : row[5]; /* 0 in the member would mean the default */
 }
 
-BML_SSC_DEF double bml_ssc_gamma_confined(double R, double B) { return BML_SSC__E * B * R / BML_SSC__MC2; }
+BML_SSC_DEF double bml_ssc_gamma_confined(double R, double B) {
+    return BML_SSC__E * B * R / BML_SSC__MC2;
+}
 
 /* What the source's drive, or its expansion, says of time t. */
 static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t) {
@@ -1117,21 +1176,20 @@ static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t
 }
 
 BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) {
-    bml_ssc_drive drive;
-    double x_lowest;
-    int status, f, c;
     if (!blob || !source) return BML_SSC_ARGUMENT;
     blob->started = 0;
     blob->message[0] = 0;
-    status = bml_ssc__resolve(blob, source);
+    int status = bml_ssc__resolve(blob, source);
     if (status) return status;
-    if (source->injection == BML_SSC_TABLE && bml_ssc__table_is_bad(source->table_gamma, source->table_q, source->n_table))
+    if (source->injection == BML_SSC_TABLE &&
+        bml_ssc__table_is_bad(source->table_gamma, source->table_q, source->n_table))
         return bml_ssc__refuse(blob, BML_SSC_SPECTRUM, "n_table", source->n_table);
     blob->b = blob->src.B / (blob->tab->grid == BML_SSC_ATHENA ? 4.414e13 : BML_SSC__B_CRIT);
     blob->l_B = BML_SSC__SIGMA_T * blob->src.R * blob->src.B * blob->src.B / (8 * BML_SSC__PI * BML_SSC__MC2);
-    x_lowest = 0.1 * blob->b;
-    for (f = 0; f < blob->src.n_external; f++) {
-        double lo, hi;
+    double x_lowest = 0.1 * blob->b;
+    for (int f = 0; f < blob->src.n_external; f++) {
+        double lo;
+        double hi;
         status = bml_ssc__field_range(&blob->src.external[f], &lo, &hi);
         if (status || hi > 0.5 * blob->src.gamma_max)
             return bml_ssc__refuse(blob, BML_SSC_SPECTRUM, "external field", f);
@@ -1143,7 +1201,7 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
     if (status) return status;
     bml_ssc__kernels_synchrotron(blob);
     bml_ssc__kernels(blob);
-    for (c = 0; c < BML_SSC__COMPONENTS; c++) {
+    for (int c = 0; c < BML_SSC__COMPONENTS; c++) {
         memset(blob->comp[c], 0, (size_t)blob->nx * sizeof(double));
         memset(blob->comp1[c], 0, (size_t)blob->nx * sizeof(double));
         memset(blob->comp2[c], 0, (size_t)blob->nx * sizeof(double));
@@ -1156,6 +1214,7 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
     memset(blob->M2, 0, (size_t)blob->ng * sizeof(double));
     memset(blob->ledger, 0, sizeof blob->ledger);
     blob->t = blob->dt_last = 0;
+    bml_ssc_drive drive;
     bml_ssc__drive(&drive, &blob->src, 0);
     blob->ln_R[0] = blob->ln_R[1] = drive.R > 0 ? log(drive.R) : 0;
     blob->tolerance = 1e-3;
@@ -1167,31 +1226,42 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
    out [nx] = photons made per x and R/c by the electrons M [ng]. */
 
 static void bml_ssc__emit_synchrotron(double *BML_SSC_RESTRICT out, const bml_ssc_blob *blob) {
-    int r = blob->tab->r, nx = blob->nx, i, k;
+    int r = blob->tab->r;
+    int nx = blob->nx;
     memset(out, 0, (size_t)nx * sizeof *out);
-    for (i = 0; i < blob->ng; i++) {
-        int d = -2 * i - blob->syn_lo, at = (d % r) * blob->syn_len + d / r;
-        const double *BML_SSC_RESTRICT S = blob->syn + at, *BML_SSC_RESTRICT S1 = blob->syn1 + at;
-        double m = blob->M[i] * blob->norm[i], m1 = m * blob->slope[i];
+    for (int i = 0; i < blob->ng; i++) {
+        int d = -2 * i - blob->syn_lo;
+        int at = (d % r) * blob->syn_len + d / r;
+        const double *BML_SSC_RESTRICT S = blob->syn + at;
+        const double *BML_SSC_RESTRICT S1 = blob->syn1 + at;
+        double m = blob->M[i] * blob->norm[i];
+        double m1 = m * blob->slope[i];
         if (!(m > 0)) continue;
-        for (k = 0; k < nx; k++) out[k] += m * S[k] + m1 * S1[k];
+        for (int k = 0; k < nx; k++)
+            out[k] += m * S[k] + m1 * S1[k];
     }
-    for (k = 0; k < nx; k++) out[k] /= blob->x[k]; /* from power to number */
+    for (int k = 0; k < nx; k++)
+        out[k] /= blob->x[k]; /* from power to number */
 }
 
 /* sum [8] = f [count][pad] transposed times n [count]: eight rows at a time stay in registers. */
-static void bml_ssc__rows(double *BML_SSC_RESTRICT sum, const double *BML_SSC_RESTRICT f, const double *BML_SSC_RESTRICT n,
-                          int pad, int count) {
-    double a[8] = {0}, b[8] = {0};
-    int col, m;
+static void bml_ssc__rows(double *BML_SSC_RESTRICT sum, const double *BML_SSC_RESTRICT f,
+                          const double *BML_SSC_RESTRICT n, int pad, int count) {
+    double a[8] = {0};
+    double b[8] = {0};
+    int col;
     for (col = 0; col + 1 < count; col += 2, f += 2 * pad) {
         const double *BML_SSC_RESTRICT next = f + pad;
-        for (m = 0; m < 8; m++) a[m] += n[col] * f[m];
-        for (m = 0; m < 8; m++) b[m] += n[col + 1] * next[m];
+        for (int m = 0; m < 8; m++)
+            a[m] += n[col] * f[m];
+        for (int m = 0; m < 8; m++)
+            b[m] += n[col + 1] * next[m];
     }
     if (col < count)
-        for (m = 0; m < 8; m++) a[m] += n[col] * f[m];
-    for (m = 0; m < 8; m++) sum[m] = a[m] + b[m];
+        for (int m = 0; m < 8; m++)
+            a[m] += n[col] * f[m];
+    for (int m = 0; m < 8; m++)
+        sum[m] = a[m] + b[m];
 }
 
 /* out [nx] = Compton emission (7) of the electrons on targets n [nx] (density). Three parts, split by E = x1/gamma:
@@ -1201,48 +1271,65 @@ static void bml_ssc__rows(double *BML_SSC_RESTRICT sum, const double *BML_SSC_RE
    first: moment_s = sum_i w_i n_(s - (2/r) i), taking in electron after electron as x1 falls below 1e-3 gamma. */
 static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BML_SSC_RESTRICT n, bml_ssc_blob *blob) {
     const bml_ssc *tab = blob->tab;
-    int r = tab->r, nx = blob->nx, ng = blob->ng, per = tab->cols / r, pad = tab->row_pad, i, j, k, m, next;
-    double hx = r * tab->h, *BML_SSC_RESTRICT sum = blob->rows, *BML_SSC_RESTRICT moment = blob->moment;
-    double *BML_SSC_RESTRICT weight = blob->work, *BML_SSC_RESTRICT suffix = blob->suffix;
+    int r = tab->r;
+    int nx = blob->nx;
+    int ng = blob->ng;
+    int per = tab->cols / r;
+    int pad = tab->row_pad;
+    double hx = r * tab->h;
+    double *BML_SSC_RESTRICT sum = blob->rows;
+    double *BML_SSC_RESTRICT moment = blob->moment;
+    double *BML_SSC_RESTRICT weight = blob->work;
+    double *BML_SSC_RESTRICT suffix = blob->suffix;
 
     memset(out, 0, (size_t)nx * sizeof *out);
     memset(moment, 0, (size_t)blob->n_lattice * sizeof *moment);
     suffix[nx - 1] = n[nx - 1];
-    for (j = nx - 2; j >= 0; j--) suffix[j] = suffix[j + 1] + n[j];
-    for (i = 0; i < ng; i++)
+    for (int j = nx - 2; j >= 0; j--)
+        suffix[j] = suffix[j + 1] + n[j];
+    for (int i = 0; i < ng; i++)
         weight[i] = blob->gamma[i] > 1 ? 0.75 * hx * blob->M[i] / (blob->gamma[i] * blob->gamma[i]) : 0;
 
-    for (i = 0; i < ng; i++) { /* E >= 1e-3: row m is at k = k0 - m, column 0 at j = j0 */
-        int sel = (i - blob->e0) & (r - 1), k0 = (i - blob->e0 - sel) / r;
+    for (int i = 0; i < ng; i++) { /* E >= 1e-3: row m is at k = k0 - m, column 0 at j = j0 */
+        int sel = (i - blob->e0) & (r - 1);
+        int k0 = (i - blob->e0 - sel) / r;
         int shift = r == 1 ? 0 : ((sel + blob->e0 + blob->g0 - tab->g_lo) & 1);
-        int j0 = (tab->g_lo + shift - i - blob->g0) / r, rows = (tab->rows - sel + r - 1) / r, row;
+        int j0 = (tab->g_lo + shift - i - blob->g0) / r;
+        int rows = (tab->rows - sel + r - 1) / r;
         const double *F = blob->f + (size_t)sel * (size_t)per * (size_t)pad;
         if (!(weight[i] > 0)) continue;
-        for (row = 0; row < pad; row += 8) {
+        for (int row = 0; row < pad; row += 8) {
             const int *span = tab->span[row / 8];
-            int lo = BML_SSC__MAX(span[0], -j0), hi = BML_SSC__MIN(span[1], nx - j0);
-            if (lo < hi) bml_ssc__rows(sum + row, F + lo * pad + row, n + j0 + lo, pad, hi - lo);
-            else memset(sum + row, 0, 8 * sizeof *sum);
+            int lo = BML_SSC__MAX(span[0], -j0);
+            int hi = BML_SSC__MIN(span[1], nx - j0);
+            if (lo < hi)
+                bml_ssc__rows(sum + row, F + lo * pad + row, n + j0 + lo, pad, hi - lo);
+            else
+                memset(sum + row, 0, 8 * sizeof *sum);
             if (j0 + span[1] < nx) {
                 const double *f = F + (span[1] - 1) * pad + row;
                 double tail = suffix[BML_SSC__MAX(0, j0 + span[1])];
-                for (m = 0; m < 8; m++) sum[row + m] += tail * f[m];
+                for (int m = 0; m < 8; m++)
+                    sum[row + m] += tail * f[m];
             }
         }
-        for (m = BML_SSC__MAX(0, k0 - nx + 1); m < BML_SSC__MIN(rows, k0 + 1); m++) out[k0 - m] += weight[i] * sum[m];
+        for (int m = BML_SSC__MAX(0, k0 - nx + 1); m < BML_SSC__MIN(rows, k0 + 1); m++)
+            out[k0 - m] += weight[i] * sum[m];
     }
 
-    next = ng; /* E < 1e-3: electrons next ... ng-1 are in the moments */
-    for (k = nx - 1; k >= 0; k--) {
-        int first = BML_SSC__MAX(0, r * k + blob->e0 + tab->rows), s_lo, s_hi;
+    int next = ng; /* E < 1e-3: electrons next ... ng-1 are in the moments */
+    for (int k = nx - 1; k >= 0; k--) {
+        int first = BML_SSC__MAX(0, r * k + blob->e0 + tab->rows);
         for (; next > first; next--) {
-            double *BML_SSC_RESTRICT to = moment + (2 / r) * (next - 1), w = weight[next - 1];
+            double *BML_SSC_RESTRICT to = moment + (2 / r) * (next - 1);
+            double w = weight[next - 1];
             if (w > 0)
-                for (j = 0; j < nx; j++) to[j] += w * n[j];
+                for (int j = 0; j < nx; j++)
+                    to[j] += w * n[j];
         }
         if (next >= ng) continue;
-        s_lo = BML_SSC__MAX((2 / r) * next, k + blob->thomson_lo);
-        s_hi = nx + (2 / r) * (ng - 1);
+        int s_lo = BML_SSC__MAX((2 / r) * next, k + blob->thomson_lo);
+        int s_hi = nx + (2 / r) * (ng - 1);
         out[k] += bml_ssc__dot(moment + s_lo, blob->thomson + (s_lo - k - blob->thomson_lo), s_hi - s_lo);
     }
 }
@@ -1254,20 +1341,23 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
    by the trapezoid rule in ln x up to the last node below 3/(4 gamma). */
 static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const double *BML_SSC_RESTRICT n,
                                       const bml_ssc_blob *blob) {
-    int nx = blob->nx, ng = blob->ng, i, last = -1;
-    double hx = blob->tab->r * blob->tab->h, full = 0;
+    int nx = blob->nx;
+    int ng = blob->ng;
+    int last = -1;
+    double hx = blob->tab->r * blob->tab->h;
+    double full = 0;
     if (blob->tab->grid == BML_SSC_CONVERGED) {
-        for (i = 0; i < ng; i++) gdot[i] += 0.75 * hx * bml_ssc__dot(n, blob->loss + i, nx);
+        for (int i = 0; i < ng; i++)
+            gdot[i] += 0.75 * hx * bml_ssc__dot(n, blob->loss + i, nx);
         return;
     }
-    for (i = ng - 1; i >= 0; i--) { /* the cut moves up as gamma falls */
-        double end;
+    for (int i = ng - 1; i >= 0; i--) { /* the cut moves up as gamma falls */
         while (last + 1 < nx && blob->x[last + 1] < 0.75 / blob->gamma[i]) {
             last++;
             full += blob->x[last] * blob->x[last] * n[last];
         }
         if (last < 1) continue;
-        end = blob->x[0] * blob->x[0] * n[0] + blob->x[last] * blob->x[last] * n[last];
+        double end = blob->x[0] * blob->x[0] * n[0] + blob->x[last] * blob->x[last] * n[last];
         gdot[i] += 4.0 / 3 * blob->gamma[i] * blob->gamma[i] * hx * (full - 0.5 * end);
     }
 }
@@ -1275,8 +1365,7 @@ static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const doubl
 /* First-order upwind on nodes (ATHENA). flux [ng] = number leaving node i downwards. */
 static void bml_ssc__cool_upwind(bml_ssc_blob *blob, double lambda) {
     double in = 0;
-    int i;
-    for (i = blob->ng - 1; i >= 0; i--) {
+    for (int i = blob->ng - 1; i >= 0; i--) {
         double rate = blob->gdot[i] / blob->width[i];
         blob->M[i] = (blob->S[i] + in) / (lambda + rate);
         in = blob->flux[i] = rate * blob->M[i];
@@ -1284,20 +1373,28 @@ static void bml_ssc__cool_upwind(bml_ssc_blob *blob, double lambda) {
 }
 
 /* van Leer's limited difference: second order where smooth, 0 at extrema and edges. */
-static double bml_ssc__limited(double a, double b) { return a * b > 0 ? 2 * a * b / (a + b) : 0; }
+static double bml_ssc__limited(double a, double b) {
+    return a * b > 0 ? 2 * a * b / (a + b) : 0;
+}
 
 /* Exponentially fitted finite volumes. Within a cell, in the depth d tau = lambda dgamma/|gamma_dot| measured from its
    lower face, the stationary flux obeys dF/dtau = F - g, g = S |gamma_dot|/lambda per unit gamma, so that
        F_low = e^-tau F_high + int_0^tau g e^-tau' dtau',   g linear across the cell with a limited slope,
    and the number in the cell follows from conservation. tau << 1: pure cooling; tau >> 1: pure escape. */
 static void bml_ssc__cool_fitted(bml_ssc_blob *blob, double lambda) {
-    int i, ng = blob->ng;
-    double *g = blob->work, F = 0;
-    for (i = 0; i < ng; i++) g[i] = blob->S[i] * blob->gdot[i] / (lambda * blob->width[i]);
-    for (i = ng - 1; i >= 0; i--) {
+    int ng = blob->ng;
+    double *g = blob->work;
+    double F = 0;
+    for (int i = 0; i < ng; i++)
+        g[i] = blob->S[i] * blob->gdot[i] / (lambda * blob->width[i]);
+    for (int i = ng - 1; i >= 0; i--) {
         double tau = lambda * blob->width[i] / blob->gdot[i];
-        double down = i > 0 ? g[i - 1] : 0, up = i + 1 < ng ? g[i + 1] : BML_SSC__MAX(2 * g[i] - down, 0.0);
-        double d = bml_ssc__limited(up - g[i], g[i] - down), out, number, c1, c2, c3;
+        double down = i > 0 ? g[i - 1] : 0;
+        double up = i + 1 < ng ? g[i + 1] : BML_SSC__MAX(2 * g[i] - down, 0.0);
+        double d = bml_ssc__limited(up - g[i], g[i] - down);
+        double c1;
+        double c2;
+        double c3;
         if (tau > 0.05) { /* c1 = 1 - e^-tau, c2 = tau - c1, c3 = weight of the slope in the number */
             c1 = tau < 700 ? -expm1(-tau) : 1;
             c2 = tau - c1;
@@ -1307,8 +1404,8 @@ static void bml_ssc__cool_fitted(bml_ssc_blob *blob, double lambda) {
             c2 = tau * tau / 2 * (1 - tau / 3 * (1 - tau / 4 * (1 - tau / 5)));
             c3 = tau * tau * (1.0 / 12 - tau * (1.0 / 24 - tau / 80));
         }
-        number = (F * c1 + g[i] * c2 + d * c3) / lambda;
-        out = F + blob->S[i] - lambda * number;
+        double number = (F * c1 + g[i] * c2 + d * c3) / lambda;
+        double out = F + blob->S[i] - lambda * number;
         blob->M[i] = number;
         blob->flux[i] = F = out > 0 ? out : 0;
     }
@@ -1316,9 +1413,9 @@ static void bml_ssc__cool_fitted(bml_ssc_blob *blob, double lambda) {
 
 /* Position of the electrons inside each cell, for the first moment of the synchrotron kernel: slope of M per cell. */
 static void bml_ssc__slopes(bml_ssc_blob *blob) {
-    int i;
-    for (i = 0; i < blob->ng; i++) {
-        double up = i + 1 < blob->ng ? blob->M[i + 1] : 0, down = i > 0 ? blob->M[i - 1] : 0;
+    for (int i = 0; i < blob->ng; i++) {
+        double up = i + 1 < blob->ng ? blob->M[i + 1] : 0;
+        double down = i > 0 ? blob->M[i - 1] : 0;
         blob->slope[i] = blob->M[i] > 0 ? bml_ssc__limited(up - blob->M[i], blob->M[i] - down) / blob->M[i] : 0;
     }
 }
@@ -1326,38 +1423,50 @@ static void bml_ssc__slopes(bml_ssc_blob *blob) {
 /* Self-absorption (9): kappa [nx] from the electrons, by parts so that every term is positive:
    -int p gamma^2 d(N/gamma^2) = sum over cells of N/gamma^2 [gamma^2 p] between the faces. */
 static void bml_ssc__absorb(bml_ssc_blob *blob, double scale) {
-    int i, k, nx = blob->nx, r = blob->tab->r;
+    int nx = blob->nx;
+    int r = blob->tab->r;
     double h = blob->tab->h;
-    for (i = 0; i < blob->ng; i++) {
-        int hi = -2 * i - 1 - blob->syn_lo, lo = hi + 2; /* faces i + 1/2 and i - 1/2 on the lattice r k - 2 i */
+    for (int i = 0; i < blob->ng; i++) {
+        int hi = -2 * i - 1 - blob->syn_lo;
+        int lo = hi + 2; /* faces i + 1/2 and i - 1/2 on the lattice r k - 2 i */
         const double *BML_SSC_RESTRICT P_hi = blob->syn0 + (hi % r) * blob->syn_len + hi / r;
         const double *BML_SSC_RESTRICT P_lo = blob->syn0 + (lo % r) * blob->syn_len + lo / r;
         double *BML_SSC_RESTRICT kappa = blob->kappa;
-        double m = scale * blob->M[i] / blob->width[i], up = m * exp(h), down = m * exp(-h);
+        double m = scale * blob->M[i] / blob->width[i];
+        double up = m * exp(h);
+        double down = m * exp(-h);
         if (!(m > 0)) continue;
-        for (k = 0; k < nx; k++) kappa[k] += (up * P_hi[k] - down * P_lo[k]) / (blob->x[k] * blob->x[k]);
+        for (int k = 0; k < nx; k++)
+            kappa[k] += (up * P_hi[k] - down * P_lo[k]) / (blob->x[k] * blob->x[k]);
     }
 }
 
 /* Redo the electrons with the heating by absorbed photons: the cooling fluxes of the first pass as flux[i] = rate_i M_i,
    plus the diffusion of (9) between neighbours, which gains exactly what bml_ssc__absorb takes; a tridiagonal system. */
 static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, double scale) {
-    int i, k, ng = blob->ng, r = blob->tab->r;
-    double hx = r * blob->tab->h, *c_up = blob->work, *rhs = blob->slope;
-    double rate_up = 0, diff_up = 0; /* rate of the cell above; diffusion through the upper face */
-    for (i = ng - 1; i >= 0; i--) { /* eliminate from the top: M_i = rhs_i + c_up_i M_(i-1) */
+    int ng = blob->ng;
+    int r = blob->tab->r;
+    double hx = r * blob->tab->h;
+    double *c_up = blob->work;
+    double *rhs = blob->slope;
+    double rate_up = 0;
+    double diff_up = 0;                 /* rate of the cell above; diffusion through the upper face */
+    for (int i = ng - 1; i >= 0; i--) { /* eliminate from the top: M_i = rhs_i + c_up_i M_(i-1) */
         double rate = blob->M[i] > 0 ? blob->flux[i] / blob->M[i] : blob->gdot[i] / blob->width[i];
-        double g2 = blob->gamma[i] * blob->gamma[i], D = 0, diff = 0, a, own, diag, source;
+        double g2 = blob->gamma[i] * blob->gamma[i];
+        double D = 0;
+        double diff = 0;
         if (i > 0) {
             int lo = -2 * i + 1 - blob->syn_lo;
             const double *P = blob->syn0 + (lo % r) * blob->syn_len + lo / r;
-            for (k = 0; k < blob->nx; k++) D += P[k] * n[k];
+            for (int k = 0; k < blob->nx; k++)
+                D += P[k] * n[k];
             diff = scale * hx * D * blob->gamma[i] * blob->gamma[i - 1] / (blob->gamma[i] - blob->gamma[i - 1]);
         }
-        a = 1 / (blob->width[i] * g2);
-        own = diff_up * a; /* what this cell loses upwards */
-        diag = lambda + rate + diff * a + own;
-        source = blob->S[i];
+        double a = 1 / (blob->width[i] * g2);
+        double own = diff_up * a; /* what this cell loses upwards */
+        double diag = lambda + rate + diff * a + own;
+        double source = blob->S[i];
         if (i + 1 < ng) { /* inflow from above: (rate_up + diff_up a_up) M_up, M_up = rhs + c M_i */
             double in = rate_up + diff_up / (blob->width[i + 1] * blob->gamma[i + 1] * blob->gamma[i + 1]);
             diag -= in * c_up[i + 1];
@@ -1369,7 +1478,7 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
         diff_up = diff;
         blob->flux[i] = rate;
     }
-    for (i = 0; i < ng; i++) {
+    for (int i = 0; i < ng; i++) {
         blob->M[i] = rhs[i] + (i > 0 ? c_up[i] * blob->M[i - 1] : 0);
         blob->flux[i] *= blob->M[i];
     }
@@ -1379,15 +1488,19 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
    make, their number taken ahead to the new kappa (escape: the photons' own loss rate without it), or kappa >> 1 would run
    away; *soft = energy absorbed where pairs would have gamma <= 1. kappa [nx] holds the last pass on entry. */
 static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n, double escape, double *soft) {
-    int nx = blob->nx, k;
-    double hx = blob->tab->r * blob->tab->h, h = blob->tab->h, *nxh = blob->emit; /* scratch */
-    for (k = 0; k < nx; k++) nxh[k] = n[k] * blob->x[k] * hx;
-    for (k = 0; k < nx; k++) {
+    int nx = blob->nx;
+    double hx = blob->tab->r * blob->tab->h;
+    double h = blob->tab->h;
+    double *nxh = blob->emit; /* scratch */
+    for (int k = 0; k < nx; k++)
+        nxh[k] = n[k] * blob->x[k] * hx;
+    for (int k = 0; k < nx; k++) {
         int from = BML_SSC__MIN(nx, BML_SSC__MAX(0, bml_ssc__floor(-2 * blob->lx0 / hx) - k)); /* x x' > 1 */
         double sum = bml_ssc__dot(nxh + from, blob->gg + k + from, nx - from);
-        double gamma = 0.5 * blob->x[k], u = (log(gamma) - blob->lg0) / h, rate;
+        double gamma = 0.5 * blob->x[k];
+        double u = (log(gamma) - blob->lg0) / h;
         int i = bml_ssc__floor(u);
-        rate = sum * blob->n[k] * blob->x[k] * hx; /* photons absorbed per R/c */
+        double rate = sum * blob->n[k] * blob->x[k] * hx; /* photons absorbed per R/c */
         if (gamma > 1) rate *= (escape + blob->kappa[k]) / (escape + sum);
         blob->kappa[k] = sum;
         if (gamma > 1 && i >= 0 && i + 1 < blob->ng) { /* two electrons of x/2, number and energy kept */
@@ -1418,8 +1531,7 @@ static void bml_ssc__swap(double **a, double **b) {
 
 /* Coefficients of the step, and the drive at its end. */
 static int bml_ssc__prepare(bml_ssc__step *st, bml_ssc_blob *blob, double dt) {
-    bml_ssc_drive now;
-    double w = blob->dt_last > 0 ? dt / blob->dt_last : 0, B;
+    double w = blob->dt_last > 0 ? dt / blob->dt_last : 0;
     st->dt = dt;
     st->omega = w;
     st->a0 = (1 + 2 * w) / (1 + w);
@@ -1428,10 +1540,13 @@ static int bml_ssc__prepare(bml_ssc__step *st, bml_ssc_blob *blob, double dt) {
     st->rho = st->rho3 = st->injection = 1;
     st->expansion = st->soft = 0;
     if (blob->src.drive || blob->src.expansion_speed > 0) {
+        bml_ssc_drive now;
         bml_ssc__drive(&now, &blob->src, blob->t + dt);
-        if (!(now.injection >= 0 && now.injection < 1e30)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: injection", now.injection);
-        if (!(now.R > 1e-6 && now.R < 1e6 && log(now.R) >= blob->ln_R[0] - 1e-9)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: R", now.R);
-        B = now.B * blob->src.B;
+        if (!(now.injection >= 0 && now.injection < 1e30))
+            return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: injection", now.injection);
+        if (!(now.R > 1e-6 && now.R < 1e6 && log(now.R) >= blob->ln_R[0] - 1e-9))
+            return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: R", now.R);
+        double B = now.B * blob->src.B;
         if (!(B >= 1e-8 && B <= 1e6)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive: B", now.B);
         st->rho = now.R;
         st->rho3 = now.R * now.R * now.R;
@@ -1446,8 +1561,8 @@ static int bml_ssc__prepare(bml_ssc__step *st, bml_ssc_blob *blob, double dt) {
             bml_ssc__kernels_synchrotron(blob);
         }
     }
-    st->absorb_scale = BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C
-                       / (8 * BML_SSC__PI * BML_SSC__SIGMA_T * blob->src.R * st->rho3);
+    st->absorb_scale = BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C /
+                       (8 * BML_SSC__PI * BML_SSC__SIGMA_T * blob->src.R * st->rho3);
     return BML_SSC_OK;
 }
 
@@ -1459,9 +1574,9 @@ static double bml_ssc__history(const bml_ssc__step *st, double last, double befo
 
 /* Total loss rate per electron node, for the photons n of the blob. */
 static void bml_ssc__losses(double *gdot, bml_ssc_blob *blob, const bml_ssc__step *st) {
-    int i, k;
-    for (k = 0; k < blob->nx; k++) blob->target[k] = blob->n[k] / st->rho3 + blob->n_ext[k];
-    for (i = 0; i < blob->ng; i++)
+    for (int k = 0; k < blob->nx; k++)
+        blob->target[k] = blob->n[k] / st->rho3 + blob->n_ext[k];
+    for (int i = 0; i < blob->ng; i++)
         gdot[i] = blob->gamma[i] * (4.0 / 3 * blob->l_B * blob->gamma[i] + st->expansion);
     bml_ssc__add_compton_loss(gdot, blob->target, blob);
 }
@@ -1469,19 +1584,26 @@ static void bml_ssc__losses(double *gdot, bml_ssc_blob *blob, const bml_ssc__ste
 /* Electrons of the new time for the present gdot and photons. */
 static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
     double lambda = st->a0 / st->dt + 1 / (blob->src.electron_escape * st->rho);
-    int k;
     memcpy(blob->S, blob->base, (size_t)blob->ng * sizeof *blob->S);
     st->soft = 0;
-    if (blob->src.pair_production) bml_ssc__pairs(blob, blob->target, st->a0 / st->dt + 1 / st->rho, &st->soft);
-    else memset(blob->kappa, 0, (size_t)blob->nx * sizeof *blob->kappa);
-    if (blob->tab->grid == BML_SSC_ATHENA) bml_ssc__cool_upwind(blob, lambda);
-    else bml_ssc__cool_fitted(blob, lambda);
+    if (blob->src.pair_production)
+        bml_ssc__pairs(blob, blob->target, st->a0 / st->dt + 1 / st->rho, &st->soft);
+    else
+        memset(blob->kappa, 0, (size_t)blob->nx * sizeof *blob->kappa);
+    if (blob->tab->grid == BML_SSC_ATHENA)
+        bml_ssc__cool_upwind(blob, lambda);
+    else
+        bml_ssc__cool_fitted(blob, lambda);
     if (blob->src.self_absorption) {
-        double hx = blob->tab->r * blob->tab->h, before = 0, after = 0;
+        double hx = blob->tab->r * blob->tab->h;
+        double before = 0;
+        double after = 0;
         if (blob->src.self_absorption == BML_SSC_SSA_HEATING) bml_ssc__heat(blob, blob->n, lambda, st->absorb_scale);
-        for (k = 0; k < blob->nx; k++) before += blob->kappa[k] * blob->n[k] * blob->x[k] * blob->x[k];
+        for (int k = 0; k < blob->nx; k++)
+            before += blob->kappa[k] * blob->n[k] * blob->x[k] * blob->x[k];
         bml_ssc__absorb(blob, st->absorb_scale);
-        for (k = 0; k < blob->nx; k++) after += blob->kappa[k] * blob->n[k] * blob->x[k] * blob->x[k];
+        for (int k = 0; k < blob->nx; k++)
+            after += blob->kappa[k] * blob->n[k] * blob->x[k] * blob->x[k];
         if (blob->src.self_absorption == BML_SSC_SSA) st->soft += hx * (after - before);
     }
     bml_ssc__slopes(blob);
@@ -1490,15 +1612,14 @@ static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
 /* One component of the photons at the new time. */
 static void bml_ssc__move_photons(bml_ssc_blob *blob, const bml_ssc__step *st, int c) {
     double lambda = st->a0 / st->dt + 1 / st->rho;
-    int k;
-    for (k = 0; k < blob->nx; k++)
-        blob->comp[c][k] = (bml_ssc__history(st, blob->comp1[c][k], blob->comp2[c][k]) + blob->emit[k])
-                           / (lambda + blob->kappa[k]);
+    for (int k = 0; k < blob->nx; k++)
+        blob->comp[c][k] =
+            (bml_ssc__history(st, blob->comp1[c][k], blob->comp2[c][k]) + blob->emit[k]) / (lambda + blob->kappa[k]);
 }
 
 static void bml_ssc__sum_components(bml_ssc_blob *blob) {
-    int k;
-    for (k = 0; k < blob->nx; k++) blob->n[k] = blob->comp[0][k] + blob->comp[1][k] + blob->comp[2][k];
+    for (int k = 0; k < blob->nx; k++)
+        blob->n[k] = blob->comp[0][k] + blob->comp[1][k] + blob->comp[2][k];
 }
 
 static void bml_ssc__enter(bml_ssc_blob *blob, const bml_ssc__step *st, int which, double rate) {
@@ -1510,17 +1631,20 @@ static void bml_ssc__enter(bml_ssc_blob *blob, const bml_ssc__step *st, int whic
 
 /* Where energy went in this step; integrated by the same formula as the state, so that the books can close. */
 static void bml_ssc__keep_books(bml_ssc_blob *blob, const bml_ssc__step *st) {
-    double injected = 0, electrons = 0, photons = 0, hx = blob->tab->r * blob->tab->h, face;
-    int i, k;
-    for (i = 0; i < blob->ng; i++) {
+    double injected = 0;
+    double electrons = 0;
+    double photons = 0;
+    double hx = blob->tab->r * blob->tab->h;
+    for (int i = 0; i < blob->ng; i++) {
         injected += blob->Q[i] * blob->gamma[i];
         electrons += blob->M[i] * blob->gamma[i];
     }
-    for (k = 0; k < blob->nx; k++) photons += hx * blob->x[k] * blob->x[k] * blob->n[k];
+    for (int k = 0; k < blob->nx; k++)
+        photons += hx * blob->x[k] * blob->x[k] * blob->n[k];
     bml_ssc__enter(blob, st, BML_SSC__INJECTED, injected * st->injection);
     bml_ssc__enter(blob, st, BML_SSC__ESC_E, electrons / (blob->src.electron_escape * st->rho));
     bml_ssc__enter(blob, st, BML_SSC__ESC_X, photons / st->rho);
-    face = blob->gamma[0]; /* electrons leave through the lower face of a cell, or at a node */
+    double face = blob->gamma[0]; /* electrons leave through the lower face of a cell, or at a node */
     if (blob->tab->grid == BML_SSC_CONVERGED) face = BML_SSC__MAX(1.0, face * exp(-0.5 * blob->tab->h));
     bml_ssc__enter(blob, st, BML_SSC__COOLED, blob->flux[0] * face + st->soft);
     bml_ssc__enter(blob, st, BML_SSC__WORK, electrons * st->expansion);
@@ -1528,31 +1652,34 @@ static void bml_ssc__keep_books(bml_ssc_blob *blob, const bml_ssc__step *st) {
 
 static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
     bml_ssc__step st;
-    int status = bml_ssc__prepare(&st, blob, dt), i, k, c, pass;
+    int status = bml_ssc__prepare(&st, blob, dt);
     double change = HUGE_VAL;
     if (status) return status;
     bml_ssc__swap(&blob->M2, &blob->M1);
     memcpy(blob->M1, blob->M, (size_t)blob->ng * sizeof(double));
     memcpy(blob->n1, blob->n, (size_t)blob->nx * sizeof(double));
-    for (c = 0; c < BML_SSC__COMPONENTS; c++) {
+    for (int c = 0; c < BML_SSC__COMPONENTS; c++) {
         bml_ssc__swap(&blob->comp2[c], &blob->comp1[c]);
         bml_ssc__swap(&blob->comp1[c], &blob->comp[c]);
-        for (k = 0; k < blob->nx; k++) { /* first guess: linear in time */
-            double last = blob->comp1[c][k], guess = last + st.omega * (last - blob->comp2[c][k]);
+        for (int k = 0; k < blob->nx; k++) { /* first guess: linear in time */
+            double last = blob->comp1[c][k];
+            double guess = last + st.omega * (last - blob->comp2[c][k]);
             blob->comp[c][k] = guess > 0.5 * last ? guess : 0.5 * last;
         }
     }
     bml_ssc__sum_components(blob);
+    int i;
     for (i = 0; i < blob->ng; i++)
         blob->base[i] = bml_ssc__history(&st, blob->M1[i], blob->M2[i]) + st.injection * blob->Q[i];
 
     bml_ssc__losses(blob->gdot, blob, &st);
-    for (pass = 0; pass < 60 && !(change <= blob->tolerance); pass++) {
+    for (int pass = 0; pass < 60 && !(change <= blob->tolerance); pass++) {
         bml_ssc__move_electrons(blob, &st);
         bml_ssc__emit_synchrotron(blob->emit, blob);
         bml_ssc__move_photons(blob, &st, BML_SSC__SYN);
-        for (k = 0; k < blob->nx; k++)
-            blob->target[k] = (blob->comp[BML_SSC__SYN][k] + blob->comp[BML_SSC__SSC][k] + blob->comp[BML_SSC__EXT][k]) / st.rho3;
+        for (int k = 0; k < blob->nx; k++)
+            blob->target[k] =
+                (blob->comp[BML_SSC__SYN][k] + blob->comp[BML_SSC__SSC][k] + blob->comp[BML_SSC__EXT][k]) / st.rho3;
         bml_ssc__emit_compton(blob->emit, blob->target, blob);
         bml_ssc__move_photons(blob, &st, BML_SSC__SSC);
         if (blob->src.n_external > 0) {
@@ -1566,7 +1693,8 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
             if (!(relative <= change)) change = relative; /* a NaN stays */
         }
         if (pass >= 8) /* a slow or circling fixed point is met half-way */
-            for (i = 0; i < blob->ng; i++) blob->old[i] = 0.5 * (blob->old[i] + blob->gdot[i]);
+            for (i = 0; i < blob->ng; i++)
+                blob->old[i] = 0.5 * (blob->old[i] + blob->gdot[i]);
         bml_ssc__swap(&blob->old, &blob->gdot);
     }
     bml_ssc__keep_books(blob, &st);
@@ -1576,19 +1704,19 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
         blob->started = 0; /* there is no best estimate to deliver */
         return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "loss rate", change);
     }
-    if (!(change <= blob->tolerance)) return bml_ssc__refuse(blob, BML_SSC_NOT_CONVERGED, "loss rates change by", change);
+    if (!(change <= blob->tolerance))
+        return bml_ssc__refuse(blob, BML_SSC_NOT_CONVERGED, "loss rates change by", change);
     return BML_SSC_OK;
 }
 
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t) {
-    double start, steps;
-    int i, n, status = BML_SSC_OK;
+    int status = BML_SSC_OK;
     if (!blob) return BML_SSC_ARGUMENT;
     if (!blob->started || !(t > blob->t && t - blob->t < 1e6)) return bml_ssc__refuse(blob, BML_SSC_TIME, "t", t);
-    start = blob->t;
-    steps = ceil((t - start) / blob->tab->time_step - 1e-9);
-    n = steps < 1 ? 1 : (int)steps;
-    for (i = 0; i < n; i++) {
+    double start = blob->t;
+    double steps = ceil((t - start) / blob->tab->time_step - 1e-9);
+    int n = steps < 1 ? 1 : (int)steps;
+    for (int i = 0; i < n; i++) {
         int s = bml_ssc__advance_step(blob, start + (t - start) * (i + 1) / n - blob->t);
         if (s && s != BML_SSC_NOT_CONVERGED) return s;
         if (s) status = s;
@@ -1598,24 +1726,27 @@ BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t) {
 }
 
 BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance) {
-    double dt;
-    int step, k, status;
     if (!blob) return BML_SSC_ARGUMENT;
     if (!blob->started) return bml_ssc__refuse(blob, BML_SSC_TIME, "t", 0);
     if (blob->src.drive || blob->src.expansion_speed > 0) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive", 1);
     if (tolerance == 0) tolerance = 1e-4;
-    if (!(tolerance >= 1e-8 && tolerance <= 0.1)) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "tolerance", tolerance);
+    if (!(tolerance >= 1e-8 && tolerance <= 0.1))
+        return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "tolerance", tolerance);
     blob->tolerance = BML_SSC__MIN(1e-3, 0.1 * tolerance);
-    dt = blob->tab->time_step;
-    for (step = 0; step < 1000; step++) {
-        double peak = 0, change = 0, electrons = 0, electrons1 = 0;
-        status = bml_ssc__advance_step(blob, dt);
+    double dt = blob->tab->time_step;
+    for (int step = 0; step < 1000; step++) {
+        double peak = 0;
+        double change = 0;
+        double electrons = 0;
+        double electrons1 = 0;
+        int status = bml_ssc__advance_step(blob, dt);
         if (status && status != BML_SSC_NOT_CONVERGED) return status;
-        for (k = 0; k < blob->nx; k++) peak = BML_SSC__MAX(peak, blob->x[k] * blob->x[k] * blob->n[k]);
-        for (k = 0; k < blob->nx; k++)
+        for (int k = 0; k < blob->nx; k++)
+            peak = BML_SSC__MAX(peak, blob->x[k] * blob->x[k] * blob->n[k]);
+        for (int k = 0; k < blob->nx; k++)
             if (blob->x[k] * blob->x[k] * blob->n[k] > 1e-8 * peak)
                 change = BML_SSC__MAX(change, fabs(blob->n[k] - blob->n1[k]) / blob->n[k]);
-        for (k = 0; k < blob->ng; k++) {
+        for (int k = 0; k < blob->ng; k++) {
             electrons += blob->M[k];
             electrons1 += blob->M1[k];
         }
@@ -1646,8 +1777,8 @@ static const double *bml_ssc__component(const bml_ssc_blob *blob, bml_ssc_compon
 /* The logarithms of four neighbouring nodes, kept from point to point, since points come in order. */
 typedef struct bml_ssc__curve {
     const double *v, *at, *per; /* [n]: the curve is ln(v at^2/per); per NULL = 1 */
-    double lo, step;      /* ln at[0], spacing */
-    int n, cubic, k;      /* k: index of y[1]; -2 when y is empty */
+    double lo, step;            /* ln at[0], spacing */
+    int n, cubic, k;            /* k: index of y[1]; -2 when y is empty */
     double y[4];
 } bml_ssc__curve;
 
@@ -1658,16 +1789,19 @@ static double bml_ssc__node(const bml_ssc__curve *c, int k) {
 
 /* ln of the curve at ln_at. */
 static double bml_ssc__evaluate(bml_ssc__curve *c, double ln_at) {
-    double u = (ln_at - c->lo) / c->step, w, y0, y1, y2, y3;
-    int k, i;
+    double u = (ln_at - c->lo) / c->step;
     if (!(u < c->n - (c->cubic ? 0.5 : 1.0))) return -HUGE_VAL; /* half a cell beyond the last node ends the grid */
-    k = u < 0 ? 0 : BML_SSC__MIN((int)u, c->n - 2);
+    int k = u < 0 ? 0 : BML_SSC__MIN((int)u, c->n - 2);
     if (k != c->k) {
-        for (i = 0; i < 4; i++) c->y[i] = bml_ssc__node(c, k - 1 + i);
+        for (int i = 0; i < 4; i++)
+            c->y[i] = bml_ssc__node(c, k - 1 + i);
         c->k = k;
     }
-    w = u - k;
-    y0 = c->y[0], y1 = c->y[1], y2 = c->y[2], y3 = c->y[3];
+    double w = u - k;
+    double y0 = c->y[0];
+    double y1 = c->y[1];
+    double y2 = c->y[2];
+    double y3 = c->y[3];
     if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) return -HUGE_VAL;
     if (!c->cubic || w < 0 || w > 1 || !(y0 > -HUGE_VAL && y3 > -HUGE_VAL)) return y1 + w * (y2 - y1);
     return y1 + 0.5 * w * (y2 - y0 + w * (2 * y0 - 5 * y1 + 4 * y2 - y3 + w * (3 * (y1 - y2) + y3 - y0)));
@@ -1689,38 +1823,35 @@ static bml_ssc__curve bml_ssc__photons(const bml_ssc_blob *blob, const double *n
 BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n, const bml_ssc_blob *blob,
                                  bml_ssc_component component) {
     const double *v = blob ? bml_ssc__component(blob, component) : NULL;
-    bml_ssc__curve c;
-    int i;
     if (!log10_x2n || !log10_x || n < 1 || !v || !blob->started) return BML_SSC_ARGUMENT;
-    c = bml_ssc__photons(blob, v);
-    for (i = 0; i < n; i++) log10_x2n[i] = bml_ssc__evaluate(&c, log10_x[i] * BML_SSC__LN10) / BML_SSC__LN10;
+    bml_ssc__curve c = bml_ssc__photons(blob, v);
+    for (int i = 0; i < n; i++)
+        log10_x2n[i] = bml_ssc__evaluate(&c, log10_x[i] * BML_SSC__LN10) / BML_SSC__LN10;
     return BML_SSC_OK;
 }
 
 BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, int n, const bml_ssc_blob *blob) {
-    bml_ssc__curve c;
-    int i;
     if (!log10_g2N || !log10_gamma || n < 1 || !blob || !blob->started) return BML_SSC_ARGUMENT;
-    c = bml_ssc__photons(blob, blob->M);
+    bml_ssc__curve c = bml_ssc__photons(blob, blob->M);
     c.per = blob->width;
     c.at = blob->gamma;
     c.lo = blob->lg0;
     c.step = blob->tab->h;
     c.n = blob->ng;
-    for (i = 0; i < n; i++) log10_g2N[i] = bml_ssc__evaluate(&c, log10_gamma[i] * BML_SSC__LN10) / BML_SSC__LN10;
+    for (int i = 0; i < n; i++)
+        log10_g2N[i] = bml_ssc__evaluate(&c, log10_gamma[i] * BML_SSC__LN10) / BML_SSC__LN10;
     return BML_SSC_OK;
 }
 
 BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega_m) {
-    double sum = 0, half, y;
-    int i, side, piece, pieces;
+    double sum = 0;
     if (!(z > 0 && z < 1e4 && H0 > 0 && H0 < HUGE_VAL && omega_m > 0 && omega_m <= 1)) return (double)NAN;
-    pieces = 1 + (int)(2 * log1p(z));
-    half = 0.5 * log1p(z) / pieces; /* int dz/E(z), in ln(1 + z) */
-    for (piece = 0; piece < pieces; piece++)
-        for (i = 0; i < 4; i++)
-            for (side = -1; side <= 1; side += 2) {
-                y = exp(half * (2 * piece + 1 + side * bml_ssc__gauss_x[i]));
+    int pieces = 1 + (int)(2 * log1p(z));
+    double half = 0.5 * log1p(z) / pieces; /* int dz/E(z), in ln(1 + z) */
+    for (int piece = 0; piece < pieces; piece++)
+        for (int i = 0; i < 4; i++)
+            for (int side = -1; side <= 1; side += 2) {
+                double y = exp(half * (2 * piece + 1 + side * bml_ssc__gauss_x[i]));
                 sum += half * bml_ssc__gauss_w[i] * y / sqrt(omega_m * y * y * y + 1 - omega_m);
             }
     return (1 + z) * sum * BML_SSC__C / (H0 * 1e5) * BML_SSC__MPC;
@@ -1732,32 +1863,34 @@ static int bml_ssc__observer(double *distance, double *delta, const bml_ssc_obse
     *distance = o->distance;
     if (!(o->redshift >= 0 && o->redshift < 1e4) || !(*delta > 0 && *delta < 1e6)) return BML_SSC_PARAMETER;
     if (*distance == 0)
-        *distance = bml_ssc_luminosity_distance(o->redshift, o->H0 == 0 ? 70 : o->H0, o->omega_m == 0 ? 0.3 : o->omega_m);
+        *distance =
+            bml_ssc_luminosity_distance(o->redshift, o->H0 == 0 ? 70 : o->H0, o->omega_m == 0 ? 0.3 : o->omega_m);
     return *distance > 0 && *distance < HUGE_VAL ? BML_SSC_OK : BML_SSC_PARAMETER;
 }
 
 /* Cell of a growing table that holds v, and the position in it; -1 outside. */
 static int bml_ssc__cell(double *w, double v, const double *at, int n) {
-    int i;
     if (!(v >= at[0] && v <= at[n - 1])) return -1;
+    int i;
     for (i = 0; i < n - 2 && v > at[i + 1]; i++) {}
     *w = (v - at[i]) / (at[i + 1] - at[i]);
     return i;
 }
 
 BML_SSC_DEF int bml_ssc_ebl_depth(double *tau, const bml_ssc_ebl *e, double z, double nu) {
-    double wz = 0, wn = 0, log_nu = log10(nu);
-    int iz, in;
-    const double *t;
+    double wz = 0;
+    double wn = 0;
+    double log_nu = log10(nu);
     if (!tau || !e || !e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) return BML_SSC_ARGUMENT;
     *tau = 0;
     if (log_nu < e->log10_nu[0]) return BML_SSC_OK;
-    iz = bml_ssc__cell(&wz, z, e->z, e->n_z);
-    in = bml_ssc__cell(&wn, log_nu, e->log10_nu, e->n_nu);
+    int iz = bml_ssc__cell(&wz, z, e->z, e->n_z);
+    int in = bml_ssc__cell(&wn, log_nu, e->log10_nu, e->n_nu);
     if (iz < 0 || in < 0) return BML_SSC_OUTSIDE_TABLE;
-    t = e->tau + iz * e->n_nu + in;
-    if (!(e->z[iz + 1] > e->z[iz] && e->log10_nu[in + 1] > e->log10_nu[in] && t[0] >= 0 && t[1] >= 0 && t[e->n_nu] >= 0
-          && t[e->n_nu + 1] >= 0)) return BML_SSC_PARAMETER;
+    const double *t = e->tau + iz * e->n_nu + in;
+    if (!(e->z[iz + 1] > e->z[iz] && e->log10_nu[in + 1] > e->log10_nu[in] && t[0] >= 0 && t[1] >= 0 &&
+          t[e->n_nu] >= 0 && t[e->n_nu + 1] >= 0))
+        return BML_SSC_PARAMETER;
     *tau = (1 - wz) * ((1 - wn) * t[0] + wn * t[1]) + wz * ((1 - wn) * t[e->n_nu] + wn * t[e->n_nu + 1]);
     return BML_SSC_OK;
 }
@@ -1772,16 +1905,16 @@ static double bml_ssc__luminosity_unit(const bml_ssc_blob *blob) {
 BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ssc_blob *blob,
                             const bml_ssc_observer *observer, bml_ssc_component component) {
     const double *v = blob ? bml_ssc__component(blob, component) : NULL;
-    double d, delta, scale, shift, tau;
-    bml_ssc__curve c;
-    int i, status;
     if (!nuFnu || !nu || n < 1 || !v || !blob->started || !observer) return BML_SSC_ARGUMENT;
-    status = bml_ssc__observer(&d, &delta, observer);
+    double d;
+    double delta;
+    int status = bml_ssc__observer(&d, &delta, observer);
     if (status) return status;
-    scale = bml_ssc__luminosity_unit(blob) * pow(delta, 4) / (4 * BML_SSC__PI * d * d);
-    shift = (1 + observer->redshift) / delta * BML_SSC__H / BML_SSC__MC2;
-    c = bml_ssc__photons(blob, v);
-    for (i = 0; i < n; i++) {
+    double scale = bml_ssc__luminosity_unit(blob) * pow(delta, 4) / (4 * BML_SSC__PI * d * d);
+    double shift = (1 + observer->redshift) / delta * BML_SSC__H / BML_SSC__MC2;
+    bml_ssc__curve c = bml_ssc__photons(blob, v);
+    double tau;
+    for (int i = 0; i < n; i++) {
         if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) return BML_SSC_PARAMETER;
         tau = 0;
         if (observer->ebl) status = bml_ssc_ebl_depth(&tau, observer->ebl, observer->redshift, nu[i]);
@@ -1792,72 +1925,79 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
 }
 
 BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob) {
-    double hx;
-    int i, k;
     if (!out || !blob || !blob->started) return BML_SSC_ARGUMENT;
     memset(out, 0, sizeof *out);
-    hx = blob->tab->r * blob->tab->h;
-    for (i = 0; i < blob->ng; i++) out->electrons += blob->M[i] * blob->gamma[i];
-    for (k = 0; k < blob->nx; k++) out->photons += hx * blob->x[k] * blob->x[k] * blob->n[k];
+    double hx = blob->tab->r * blob->tab->h;
+    for (int i = 0; i < blob->ng; i++)
+        out->electrons += blob->M[i] * blob->gamma[i];
+    for (int k = 0; k < blob->nx; k++)
+        out->photons += hx * blob->x[k] * blob->x[k] * blob->n[k];
     out->injected = blob->ledger[BML_SSC__INJECTED].now;
     out->escaped_electrons = blob->ledger[BML_SSC__ESC_E].now;
     out->escaped_photons = blob->ledger[BML_SSC__ESC_X].now;
     out->cooled = blob->ledger[BML_SSC__COOLED].now;
     out->expansion = blob->ledger[BML_SSC__WORK].now;
-    out->residual = out->injected > 0 ? 1 - (out->electrons + out->photons + out->escaped_electrons + out->escaped_photons
-                                            + out->cooled + out->expansion) / out->injected
+    out->residual = out->injected > 0 ? 1 - (out->electrons + out->photons + out->escaped_electrons +
+                                             out->escaped_photons + out->cooled + out->expansion) /
+                                                out->injected
                                       : 0;
     return BML_SSC_OK;
 }
 
 /* Peak of x^2 (v + w): ln x and the value, by a parabola through the highest node and its neighbours in log-log. */
 static double bml_ssc__peak(double *ln_x, const bml_ssc_blob *blob, const double *v, const double *w) {
-    double best = 0, y[3], bend, u;
-    int k, at = -1, i;
+    double best = 0;
+    double y[3];
+    int k;
+    int at = -1;
     for (k = 0; k < blob->nx; k++) {
         double value = blob->x[k] * blob->x[k] * (v[k] + (w ? w[k] : 0));
-        if (value > best) best = value, at = k;
+        if (value > best) {
+            best = value;
+            at = k;
+        }
     }
     *ln_x = 0;
     if (at < 0) return 0;
     *ln_x = log(blob->x[at]);
     if (at == 0 || at == blob->nx - 1) return best;
-    for (i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++) {
         k = at + i - 1;
         y[i] = blob->x[k] * blob->x[k] * (v[k] + (w ? w[k] : 0));
         if (!(y[i] > 0)) return best;
         y[i] = log(y[i]);
     }
-    bend = y[0] - 2 * y[1] + y[2];
+    double bend = y[0] - 2 * y[1] + y[2];
     if (!(bend < 0)) return best;
-    u = 0.5 * (y[0] - y[2]) / bend;
+    double u = 0.5 * (y[0] - y[2]) / bend;
     *ln_x += u * blob->tab->r * blob->tab->h;
     return exp(y[1] - 0.25 * (y[0] - y[2]) * u);
 }
 
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer) {
-    bml_ssc_balance now;
-    bml_ssc_drive drive;
-    double d, delta, unit, rho3, ln_x, peak, B, R;
-    int status;
     if (!out || !blob || !blob->started || !observer) return BML_SSC_ARGUMENT;
     memset(out, 0, sizeof *out);
-    status = bml_ssc__observer(&d, &delta, observer);
+    double d;
+    double delta;
+    int status = bml_ssc__observer(&d, &delta, observer);
     if (status) return status;
+    bml_ssc_balance now;
     bml_ssc_energy(&now, blob);
+    bml_ssc_drive drive;
     bml_ssc__drive(&drive, &blob->src, blob->t);
-    rho3 = drive.R * drive.R * drive.R;
-    unit = BML_SSC__MC2 / (BML_SSC__SIGMA_T * blob->src.R * rho3);
-    B = drive.B * blob->src.B;
-    R = drive.R * blob->src.R;
+    double rho3 = drive.R * drive.R * drive.R;
+    double unit = BML_SSC__MC2 / (BML_SSC__SIGMA_T * blob->src.R * rho3);
+    double B = drive.B * blob->src.B;
+    double R = drive.R * blob->src.R;
     out->U_e = now.electrons * unit;
     out->U_rad = now.photons * unit;
     out->U_B = B * B / (8 * BML_SSC__PI);
-    out->L_injected = drive.injection * blob->src.compactness * 4 * BML_SSC__PI * blob->src.R * BML_SSC__MC2 * BML_SSC__C
-                      / BML_SSC__SIGMA_T;
+    out->L_injected = drive.injection * blob->src.compactness * 4 * BML_SSC__PI * blob->src.R * BML_SSC__MC2 *
+                      BML_SSC__C / BML_SSC__SIGMA_T;
     out->P_jet = 2 * BML_SSC__PI * R * R * delta * delta * BML_SSC__C * (out->U_e + out->U_B + out->U_rad);
     unit = bml_ssc__luminosity_unit(blob) * pow(delta, 4);
-    peak = bml_ssc__peak(&ln_x, blob, blob->comp[BML_SSC__SYN], NULL);
+    double ln_x;
+    double peak = bml_ssc__peak(&ln_x, blob, blob->comp[BML_SSC__SYN], NULL);
     out->L_synchrotron = unit * peak;
     out->nu_synchrotron = exp(ln_x) * BML_SSC__MC2 / BML_SSC__H * delta / (1 + observer->redshift);
     peak = bml_ssc__peak(&ln_x, blob, blob->comp[BML_SSC__SSC], blob->comp[BML_SSC__EXT]);
@@ -1883,13 +2023,14 @@ static double bml_ssc__ln_phi(double z) {
     return -0.5 * z * z - log(-z * sqrt(2 * BML_SSC__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
 }
 
-BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n, double ln_f) {
-    double sum = 0, extra = exp(2 * ln_f);
-    int i;
+BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
+                                       double ln_f) {
+    double sum = 0;
+    double extra = exp(2 * ln_f);
     if (!ln_l || !model || !points || n < 1) return BML_SSC_ARGUMENT;
     *ln_l = (double)NAN;
     if (!(extra < HUGE_VAL)) return BML_SSC_PARAMETER;
-    for (i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         const bml_ssc_point *p = &points[i];
         double F = model[i];
         if (!(F >= 0 && F < HUGE_VAL)) return BML_SSC_PARAMETER;
@@ -1899,7 +2040,9 @@ BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const 
             double sigma = p->sigma_hi == 0 ? p->nuFnu / 1.6448536269514722 : p->sigma_hi;
             sum += bml_ssc__ln_phi((p->nuFnu - F) / sigma);
         } else {
-            double r = log10(F / p->nuFnu), sigma = r > 0 ? p->sigma_hi : p->sigma_lo, var = sigma * sigma + extra;
+            double r = log10(F / p->nuFnu);
+            double sigma = r > 0 ? p->sigma_hi : p->sigma_lo;
+            double var = sigma * sigma + extra;
             if (!(var > 0)) return BML_SSC_POINT;
             sum += F > 0 ? -0.5 * (r * r / var + log(2 * BML_SSC__PI * var)) : -HUGE_VAL;
         }
@@ -1912,54 +2055,60 @@ BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const 
 
 static int bml_ssc__one_of_batch(const bml_ssc_batch_job *job, bml_ssc_blob *blob, int row) {
     double *out = job->out + (size_t)row * (size_t)job->n;
-    int status = bml_ssc_solve(blob, &job->sources[row]), i;
+    int status = bml_ssc_solve(blob, &job->sources[row]);
     if (!status || status == BML_SSC_NOT_CONVERGED) {
         int s = job->observers ? bml_ssc_sed(out, job->grid, job->n, blob, &job->observers[row], job->component)
                                : bml_ssc_spectrum(out, job->grid, job->n, blob, job->component);
         if (s) status = s;
     }
     if (status && status != BML_SSC_NOT_CONVERGED)
-        for (i = 0; i < job->n; i++) out[i] = (double)NAN;
+        for (int i = 0; i < job->n; i++)
+            out[i] = (double)NAN;
     if (job->status) job->status[row] = status;
     return status;
 }
 
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables) {
-    int threads = 1, thread, made = 0, first_row, first_status = BML_SSC_OK;
-    bml_ssc_blob **blobs;
+    int threads = 1;
+    int made = 0;
+    int first_status = BML_SSC_OK;
     if (!job || !tables || !job->out || !job->sources || !job->grid || job->n_sources < 1 || job->n < 1)
         return BML_SSC_ARGUMENT;
 #ifdef _OPENMP
     threads = job->threads > 0 ? job->threads : omp_get_max_threads();
     threads = BML_SSC__MIN(BML_SSC__MIN(threads, job->n_sources), 4096);
 #endif
+    bml_ssc_blob **blobs;
     blobs = (bml_ssc_blob **)BML_SSC_MALLOC((size_t)threads * sizeof *blobs);
     if (!blobs) return BML_SSC_MEMORY;
     for (made = 0; made < threads; made++)
         if (bml_ssc_blob_create(&blobs[made], tables)) break;
-    first_row = job->n_sources;
+    int first_row = job->n_sources;
     if (made < threads) {
         first_status = BML_SSC_MEMORY;
     } else {
-        int row;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
 #endif
-        for (row = 0; row < job->n_sources; row++) {
-            int me = 0, status;
+        for (int row = 0; row < job->n_sources; row++) {
+            int me = 0;
 #ifdef _OPENMP
             me = omp_get_thread_num();
 #endif
-            status = bml_ssc__one_of_batch(job, blobs[me], row);
+            int status = bml_ssc__one_of_batch(job, blobs[me], row);
             if (status) {
 #ifdef _OPENMP
 #pragma omp critical(bml_ssc__first)
 #endif
-                if (row < first_row) first_row = row, first_status = status;
+                if (row < first_row) {
+                    first_row = row;
+                    first_status = status;
+                }
             }
         }
     }
-    for (thread = 0; thread < made; thread++) bml_ssc_blob_free(blobs[thread]);
+    for (int thread = 0; thread < made; thread++)
+        bml_ssc_blob_free(blobs[thread]);
     BML_SSC_FREE(blobs);
     return first_status;
 }

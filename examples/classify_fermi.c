@@ -65,8 +65,8 @@ static void choose_columns(bml_classify_config *c, int *column, const settings *
     c->columns = column;
 }
 
-static const char *const feature_words[] = {"", "raw_", "log_", "log_|derived|fit",
-                                            "log_|derived|fit|snr|error|sqrt_ts", "derived|error|fit"};
+static const char *const feature_words[] = {
+    "", "raw_", "log_", "log_|derived|fit", "log_|derived|fit|snr|error|sqrt_ts", "derived|error|fit"};
 
 /* Which features and inputs a net takes unless told: raw for networks, everything for trees; the bands alone for
    yng-msp networks and for the BNN, as published. */
@@ -94,9 +94,18 @@ static void set_model(bml_classify_config *c, const settings *s, int model) {
     c->smote = s->smote;
     if (s->epochs) c->epochs = (int)s->epochs;
     c->draws = (int)s->draws;
-    if (model == FOREST)
-        c->random_cuts = 1, c->column_share = few ? 0.5 : 0.3, c->trees = few ? 300 : 100, c->min_leaf = few ? 2 : 5;
-    if (model == BOOST) c->trees = 300, c->rate = 0.05, c->depth = 2, c->column_share = 0.1;
+    if (model == FOREST) {
+        c->random_cuts = 1;
+        c->column_share = few ? 0.5 : 0.3;
+        c->trees = few ? 300 : 100;
+        c->min_leaf = few ? 2 : 5;
+    }
+    if (model == BOOST) {
+        c->trees = 300;
+        c->rate = 0.05;
+        c->depth = 2;
+        c->column_share = 0.1;
+    }
     if (model == LOGISTIC) c->l2 = few ? 3 : 10;
 }
 
@@ -105,17 +114,27 @@ static void set_model(bml_classify_config *c, const settings *s, int model) {
    the hard cases are faint, and trees none for the rest. */
 static void set_ensemble(recipe *r, const settings *s, const bml_classify_data *d) {
     static const char *const words[3] = {"derived|error|fit|log_band", "derived|error|log_band", "derived|error|fit"};
-    int model[N_MEMBERS] = {KERNEL, DNN, DNN}, k, few = s->task == BML_CLASSIFY_YNG_MSP,
-        inputs = few && !s->inputs ? BML_CLASSIFY_ENERGY : inputs_of(s);
+    int model[N_MEMBERS] = {KERNEL, DNN, DNN};
+    int few = s->task == BML_CLASSIFY_YNG_MSP;
+    int inputs = few && !s->inputs ? BML_CLASSIFY_ENERGY : inputs_of(s);
     if (s->task == BML_CLASSIFY_AGN_PSR) model[2] = FOREST;
-    for (k = 0; k < N_MEMBERS; k++) {
+    for (int k = 0; k < N_MEMBERS; k++) {
         bml_classify_config *c = &r->member[k];
         set_model(c, s, model[k]);
         choose_columns(c, r->column[k], s, inputs, k == 2 && model[k] == DNN ? "raw_" : words[s->task], d);
-        if (model[k] == KERNEL) c->copies = 3, c->centres = 100;
-        if (model[k] == FOREST) c->column_share = 0.5, c->min_leaf = 3;
+        if (model[k] == KERNEL) {
+            c->copies = 3;
+            c->centres = 100;
+        }
+        if (model[k] == FOREST) {
+            c->column_share = 0.5;
+            c->min_leaf = 3;
+        }
         if (model[k] == DNN) c->copies = 5;
-        if (k == 1) c->rate = 0.003, c->epochs = few ? 40 : 12;
+        if (k == 1) {
+            c->rate = 0.003;
+            c->epochs = few ? 40 : 12;
+        }
         if (k == 2 && few && !s->epochs) c->epochs = 300;
     }
     memset(&r->config, 0, sizeof r->config);
@@ -127,7 +146,8 @@ static void set_ensemble(recipe *r, const settings *s, const bml_classify_data *
 
 /* last: the model for predictions, with copies for an uncertainty, and calibrated. */
 static void set_recipe(recipe *r, const settings *s, const bml_classify_data *d, int last) {
-    if (s->net == ENSEMBLE) set_ensemble(r, s, d);
+    if (s->net == ENSEMBLE)
+        set_ensemble(r, s, d);
     else {
         set_model(&r->config, s, s->net);
         choose_columns(&r->config, r->column[N_MEMBERS], s, inputs_of(s), feature_words[features_of(s)], d);
@@ -144,21 +164,23 @@ static void set_recipe(recipe *r, const settings *s, const bml_classify_data *d,
 
 /* The column of that name, or -1. */
 static int feature_column(const bml_classify_data *d, const char *name) {
-    int k;
-    for (k = 0; k < d->d; k++)
+    for (int k = 0; k < d->d; k++)
         if (!strcmp(d->feature[k], name)) return k;
     return -1;
 }
 
 /* weight[n] that give the test rows the flux distribution of the candidates; 0 when there are none. */
 static int flux_weights(double *weight, double *covered, const bml_classify_data *d, const int *row, int n) {
-    int at = feature_column(d, "derived_mean"), i, m = 0, status;
-    double *value = malloc((size_t)n * sizeof *value), *target = malloc((size_t)d->n * sizeof *target);
+    int at = feature_column(d, "derived_mean");
+    int m = 0;
+    double *value = malloc((size_t)n * sizeof *value);
+    double *target = malloc((size_t)d->n * sizeof *target);
     if (!value || !target || at < 0) fail("out of memory");
-    for (i = 0; i < n; i++) value[i] = d->x[row[i] * d->d + at];
-    for (i = 0; i < d->n; i++)
+    for (int i = 0; i < n; i++)
+        value[i] = d->x[row[i] * d->d + at];
+    for (int i = 0; i < d->n; i++)
         if (d->y[i] < 0 && isfinite(d->x[i * d->d + at])) target[m++] = d->x[i * d->d + at];
-    status = m < BINS ? -1 : bml_classify_match_weights(weight, covered, value, n, target, m, BINS);
+    int status = m < BINS ? -1 : bml_classify_match_weights(weight, covered, value, n, target, m, BINS);
     free(value);
     free(target);
     return status == 0;
@@ -167,11 +189,11 @@ static int flux_weights(double *weight, double *covered, const bml_classify_data
 /* Training rows first: by a random split, or by the release of the catalogue in which a source appeared. */
 static int split_rows(int *row, int *n_train, int *n_test, const settings *s, const bml_classify_catalog *c,
                       const bml_classify_data *d, uint64_t seed, char *why) {
-    int i, release, n = 0;
+    int n = 0;
     if (!s->test) return bml_classify_split(row, n_train, n_test, d, s->fraction, seed, why);
     *n_train = *n_test = 0;
-    for (release = 0; release < 2; release++)
-        for (i = 0; i < d->n; i++) {
+    for (int release = 0; release < 2; release++)
+        for (int i = 0; i < d->n; i++) {
             if (d->y[i] < 0 || (c->release[d->source[i]] == 1) != (release == 0)) continue;
             row[n++] = i;
             *(release ? n_test : n_train) += 1;
@@ -184,7 +206,8 @@ static int split_rows(int *row, int *n_train, int *n_test, const settings *s, co
 /* Fits on the training part of split number `seed`, scores the rest. Nothing of a test row reaches the fit. */
 static void run_one(run_result *r, const settings *s, const bml_classify_catalog *c, const bml_classify_data *d,
                     uint64_t seed) {
-    int *row = malloc((size_t)d->n * sizeof *row), n_train = 0, i;
+    int *row = malloc((size_t)d->n * sizeof *row);
+    int n_train = 0;
     double *weight = malloc((size_t)d->n * sizeof *weight);
     recipe *how = malloc(sizeof *how);
     bml_classify_model *model = NULL;
@@ -198,7 +221,10 @@ static void run_one(run_result *r, const settings *s, const bml_classify_catalog
     if (!r->p || !r->row || !r->y) fail("out of memory");
     if (!r->status) r->status = bml_classify_fit(&model, &how->config, d, row, n_train, r->why);
     if (!r->status) r->status = bml_classify_predict(r->p, NULL, model, d, row + n_train, r->n);
-    for (i = 0; i < r->n; i++) r->row[i] = row[n_train + i], r->y[i] = d->y[r->row[i]];
+    for (int i = 0; i < r->n; i++) {
+        r->row[i] = row[n_train + i];
+        r->y[i] = d->y[r->row[i]];
+    }
     if (!r->status) r->status = bml_classify_score(&r->plain, r->p, r->y, NULL, r->n, 2);
     r->covered = 0;
     r->weighted = r->plain;
@@ -212,12 +238,12 @@ static void run_one(run_result *r, const settings *s, const bml_classify_catalog
 
 static void run_all(run_result *runs, const settings *s, const bml_classify_catalog *c, const bml_classify_data *d) {
     progress_bar bar;
-    long r, done = 0;
+    long done = 0;
     progress_begin(&bar, "evaluating", (double)s->runs, s->quiet);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads((int)s->threads)
 #endif
-    for (r = 0; r < s->runs; r++) {
+    for (long r = 0; r < s->runs; r++) {
         run_one(&runs[r], s, c, d, s->seed + (uint64_t)r);
 #ifdef _OPENMP
 #pragma omp critical
@@ -225,7 +251,7 @@ static void run_all(run_result *runs, const settings *s, const bml_classify_cata
         progress_at(&bar, (double)++done, NULL);
     }
     progress_end(&bar);
-    for (r = 0; r < s->runs; r++)
+    for (long r = 0; r < s->runs; r++)
         if (runs[r].status) fail("run %ld: %s: %s", r + 1, bml_classify_strerror(runs[r].status), runs[r].why);
 }
 
@@ -241,24 +267,24 @@ static double score_value(const bml_classify_scores *s, int k) {
 /* Mean and sd over the runs of score k, and of its weighted form. */
 static void over_runs(double *mean, double *sd, const run_result *runs, long n, int k, int weighted) {
     double v[MAX_RUNS];
-    long r;
-    for (r = 0; r < n; r++) v[r] = score_value(weighted ? &runs[r].weighted : &runs[r].plain, k);
+    for (long r = 0; r < n; r++)
+        v[r] = score_value(weighted ? &runs[r].weighted : &runs[r].plain, k);
     bml_classify_mean_sd(mean, sd, v, (int)n);
 }
 
 static int write_evaluation(const settings *s, const run_result *runs, char *err) {
     out_file o;
-    long r;
-    int k;
     if (out_begin(&o, s->out, "evaluation.csv", err)) return -1;
     fprintf(o.f, "run,split_seed,n_test,weighted");
-    for (k = 0; k < N_SCORES; k++) fprintf(o.f, ",%s", score_name[k]);
+    for (int k = 0; k < N_SCORES; k++)
+        fprintf(o.f, ",%s", score_name[k]);
     fprintf(o.f, "\n");
-    for (r = 0; r < 2 * s->runs; r++) {
+    for (long r = 0; r < 2 * s->runs; r++) {
         const run_result *one = &runs[r / 2];
         fprintf(o.f, "%ld,%llu,%d,%s", r / 2 + 1, (unsigned long long)(s->seed + (uint64_t)(r / 2)), one->n,
                 r % 2 ? "yes" : "no");
-        for (k = 0; k < N_SCORES; k++) fprintf(o.f, ",%.6g", score_value(r % 2 ? &one->weighted : &one->plain, k));
+        for (int k = 0; k < N_SCORES; k++)
+            fprintf(o.f, ",%.6g", score_value(r % 2 ? &one->weighted : &one->plain, k));
         fprintf(o.f, "\n");
     }
     return out_commit(&o, err);
@@ -266,14 +292,15 @@ static int write_evaluation(const settings *s, const run_result *runs, char *err
 
 /* All test rows of all runs after one another: score[n], y[n]. */
 static int pool(double **score, int **y, const run_result *runs, long n_runs) {
-    int n = 0, i;
+    int n = 0;
     long r;
-    for (r = 0; r < n_runs; r++) n += runs[r].n;
+    for (r = 0; r < n_runs; r++)
+        n += runs[r].n;
     *score = malloc((size_t)n * sizeof **score);
     *y = malloc((size_t)n * sizeof **y);
     if (!*score || !*y) fail("out of memory");
     for (n = 0, r = 0; r < n_runs; r++)
-        for (i = 0; i < runs[r].n; i++) {
+        for (int i = 0; i < runs[r].n; i++) {
             (*score)[n] = runs[r].p[2 * i + 1];
             (*y)[n++] = runs[r].y[i];
         }
@@ -282,19 +309,25 @@ static int pool(double **score, int **y, const run_result *runs, long n_runs) {
 
 /* curves.csv: ROC and precision-recall of every run; calibration.csv; cost.csv, both of the pooled test rows. */
 static int write_curves(const settings *s, const run_result *runs, char *err) {
-    double *score, mean[BINS], fraction[BINS], weight[BINS], cost[51];
-    int *y, n = pool(&score, &y, runs, s->runs), i, k;
+    double *score;
+    double mean[BINS];
+    double fraction[BINS];
+    double weight[BINS];
+    double cost[51];
+    int *y;
+    int n = pool(&score, &y, runs, s->runs);
     double *c = malloc(4 * ((size_t)n + 1) * sizeof *c);
-    long r;
-    out_file o;
     if (!c) fail("out of memory");
+    out_file o;
     if (out_begin(&o, s->out, "curves.csv", err)) return -1;
     fprintf(o.f, "run,threshold,false_positive,true_positive,precision\n");
-    for (r = 0; r < s->runs; r++) {
-        int at = 0, m, points;
-        for (i = 0; i < r; i++) at += runs[i].n;
-        m = runs[r].n + 1;
-        points = bml_classify_curve(c, c + m, c + 2 * m, c + 3 * m, score + at, y + at, NULL, runs[r].n);
+    int k;
+    for (long r = 0; r < s->runs; r++) {
+        int at = 0;
+        for (int i = 0; i < r; i++)
+            at += runs[i].n;
+        int m = runs[r].n + 1;
+        int points = bml_classify_curve(c, c + m, c + 2 * m, c + 3 * m, score + at, y + at, NULL, runs[r].n);
         for (k = 0; k < points; k++)
             fprintf(o.f, "%ld,%.6g,%.6g,%.6g,%.6g\n", r + 1, c[k], c[m + k], c[2 * m + k], c[3 * m + k]);
     }
@@ -309,18 +342,18 @@ static int write_curves(const settings *s, const run_result *runs, char *err) {
     if (out_begin(&o, s->out, "cost.csv", err)) return -1;
     fprintf(o.f, "probability_cost,least_normalised_cost\n");
     k = bml_classify_cost_curve(cost, 51, score, y, NULL, n);
-    for (i = 0; i < 51 && !k; i++) fprintf(o.f, "%.2f,%.6g\n", i / 50.0, cost[i]);
+    for (int i = 0; i < 51 && !k; i++)
+        fprintf(o.f, "%.2f,%.6g\n", i / 50.0, cost[i]);
     free(score);
     free(y);
     return out_commit(&o, err);
 }
 
 static int write_report(const settings *s, const bml_classify_catalog *c, char *err) {
-    const bml_classify_report *r;
     out_file o;
     if (out_begin(&o, s->out, "report.csv", err)) return -1;
     fprintf(o.f, "column,values,nan,infinite,zero,negative,upper_limits,rule\n");
-    for (r = c->report; r->what; r++) {
+    for (const bml_classify_report *r = c->report; r->what; r++) {
         fprintf(o.f, "%s,%ld,%ld,%ld,%ld,%ld,%ld,", r->what, r->n, r->n_nan, r->n_infinite, r->n_zero, r->n_negative,
                 r->n_limits);
         csv_text(o.f, r->rule);
@@ -334,33 +367,43 @@ static void print_evaluation(const settings *s, const run_result *runs, const bm
                                         "PR AUC %",   "Brier", "log loss",   "cal. error"};
     const published *p = &others[s->task];
     recipe *how = malloc(sizeof *how);
-    char word[64], net[64];
-    int k, weighted, used = 0, i, n[2] = {0, 0};
+    char word[64];
+    char net[64];
+    int used = 0;
+    int n[2] = {0, 0};
     if (!how) fail("out of memory");
     set_recipe(how, s, d, 0);
+    int i;
     for (i = 0; i < d->n; i++)
         if (d->y[i] >= 0) n[d->y[i]]++;
-    for (i = 0; i < how->config.n_members; i++) used += how->member[i].n_columns;
+    for (i = 0; i < how->config.n_members; i++)
+        used += how->member[i].n_columns;
     choice_word(word, sizeof word, tasks, s->task);
     choice_word(net, sizeof net, nets, s->net);
     printf("%s, %s: %d %s, %d %s; %d inputs; %ld %s, seeds %llu to %llu\n", word, net, n[0], d->class_name[0], n[1],
            d->class_name[1], used ? used : how->config.n_columns, s->runs,
            s->test ? "runs, trained on release 1, tested on later ones" : "stratified splits",
            (unsigned long long)s->seed, (unsigned long long)(s->seed + (uint64_t)s->runs - 1));
-    for (n[0] = n[1] = 0, i = 0; i < runs[0].n; i++) n[runs[0].y[i]]++;
+    for (n[0] = n[1] = 0, i = 0; i < runs[0].n; i++)
+        n[runs[0].y[i]]++;
     printf("tested on %d %s, %d %s; sd between runs, not of the mean\n", n[0], d->class_name[0], n[1],
            d->class_name[1]);
     printf("%-12s %-16s %-16s %-34s\n", "", "measured", p->what, "at the fluxes of the sources to judge");
-    for (k = 0; k < 8; k++) {
-        double mean, sd, unit = k < 5 ? 100 : 1;
+    for (int k = 0; k < 8; k++) {
+        double unit = k < 5 ? 100 : 1;
         printf("%-12s", head[k]);
-        for (weighted = 0; weighted < 2; weighted++) {
+        double mean;
+        double sd;
+        for (int weighted = 0; weighted < 2; weighted++) {
             over_runs(&mean, &sd, runs, s->runs, k, weighted);
             printf(k < 5 ? " %6.2f +- %5.2f " : " %6.4f +- %6.4f", unit * mean, unit * sd);
             if (weighted) continue;
-            if (k == 0) printf(" %6.2f +- %5.2f ", p->accuracy, p->accuracy_sd);
-            else if (k == 1) printf(" %6.2f +- %5.2f ", p->auc, p->auc_sd);
-            else printf("%*s", k < 5 ? 17 : 15, "");
+            if (k == 0)
+                printf(" %6.2f +- %5.2f ", p->accuracy, p->accuracy_sd);
+            else if (k == 1)
+                printf(" %6.2f +- %5.2f ", p->auc, p->auc_sd);
+            else
+                printf("%*s", k < 5 ? 17 : 15, "");
         }
         printf("\n");
     }
@@ -378,10 +421,9 @@ static bml_classify_model *fit_all(const settings *s, const bml_classify_data *d
     char why[BML_CLASSIFY_MESSAGE] = "";
     recipe *how = malloc(sizeof *how);
     bml_classify_model *model = NULL;
-    int status;
     if (!how) fail("out of memory");
     set_recipe(how, s, d, 1);
-    status = bml_classify_fit(&model, &how->config, d, NULL, 0, why);
+    int status = bml_classify_fit(&model, &how->config, d, NULL, 0, why);
     free(how);
     if (status) fail("%s: %s", bml_classify_strerror(status), why);
     return model;
@@ -394,18 +436,21 @@ static double *first_stage(const settings *given, const bml_classify_catalog *c,
     bml_classify_data *agn = NULL;
     char why[BML_CLASSIFY_MESSAGE];
     settings s = *given;
-    bml_classify_model *model;
-    double *p, *out = malloc((size_t)v->n * sizeof *out + 1);
-    int status = bml_classify_data_from_catalog(&agn, c, &f, why), i, k;
+    double *out = malloc((size_t)v->n * sizeof *out + 1);
+    int status = bml_classify_data_from_catalog(&agn, c, &f, why);
     if (status) fail("%s", why);
     s.task = BML_CLASSIFY_AGN_PSR;
     s.latitude = 0;
-    model = fit_all(&s, agn);
+    bml_classify_model *model = fit_all(&s, agn);
+    double *p;
     p = malloc((size_t)agn->n * 2 * sizeof *p);
     if (!p || !out) fail("out of memory");
     if (bml_classify_predict(p, NULL, model, agn, NULL, agn->n)) fail("out of memory");
+    int i;
+    int k;
     for (i = 0, k = 0; i < v->n; i++) { /* both lists are in the order of the catalogue */
-        while (agn->source[k] != d->source[v->row[i]]) k++;
+        while (agn->source[k] != d->source[v->row[i]])
+            k++;
         out[i] = p[2 * k + 1];
     }
     free(p);
@@ -416,7 +461,10 @@ static double *first_stage(const settings *given, const bml_classify_catalog *c,
 
 static void judge(verdicts *v, const settings *s, const bml_classify_catalog *c, const bml_classify_data *d) {
     bml_classify_model *model = fit_all(s, d);
-    int *train = malloc((size_t)d->n * sizeof *train), column[MAX_COLUMNS], n_columns = 0, i, n_train = 0, status;
+    int *train = malloc((size_t)d->n * sizeof *train);
+    int column[MAX_COLUMNS];
+    int n_columns = 0;
+    int n_train = 0;
     size_t n = (size_t)d->n;
     v->row = malloc(n * sizeof *v->row);
     v->verdict = malloc(n * sizeof *v->verdict);
@@ -424,15 +472,19 @@ static void judge(verdicts *v, const settings *s, const bml_classify_catalog *c,
     v->sd = malloc(2 * n * sizeof *v->sd);
     v->distance = malloc(n * sizeof *v->distance);
     if (!train || !v->row || !v->verdict || !v->p || !v->sd || !v->distance) fail("out of memory");
+    int i;
     for (i = 0, v->n = 0; i < d->n; i++) {
-        if (d->y[i] < 0) v->row[v->n++] = i;
-        else train[n_train++] = i;
+        if (d->y[i] < 0)
+            v->row[v->n++] = i;
+        else
+            train[n_train++] = i;
     }
     bml_classify_data_columns(column, &n_columns, d, inputs_of(s), "log_|derived");
-    status = bml_classify_predict(v->p, v->sd, model, d, v->row, v->n);
+    int status = bml_classify_predict(v->p, v->sd, model, d, v->row, v->n);
     if (!status) status = bml_classify_domain_distance(v->distance, d, v->row, v->n, train, n_train, column, n_columns);
     if (status) fail("predictions: %s", bml_classify_strerror(status));
-    for (i = 0; i < v->n; i++) v->verdict[i] = bml_classify_verdict(v->p + 2 * i, 2, s->confidence);
+    for (i = 0; i < v->n; i++)
+        v->verdict[i] = bml_classify_verdict(v->p + 2 * i, 2, s->confidence);
     v->first = s->task == BML_CLASSIFY_YNG_MSP ? first_stage(s, c, d, v) : NULL;
     bml_classify_model_free(model);
     free(train);
@@ -441,11 +493,10 @@ static void judge(verdicts *v, const settings *s, const bml_classify_catalog *c,
 static int write_predictions(const settings *s, const verdicts *v, const bml_classify_catalog *c,
                              const bml_classify_data *d, char *err) {
     out_file o;
-    int i;
     if (out_begin(&o, s->out, "predictions.csv", err)) return -1;
     fprintf(o.f, "Source_Name,CLASS1,GLON,GLAT,p_%s,p_%s,sd,verdict,domain_distance%s\n", d->class_name[0],
             d->class_name[1], v->first ? ",p_PSR" : "");
-    for (i = 0; i < v->n; i++) {
+    for (int i = 0; i < v->n; i++) {
         int k = d->source[v->row[i]];
         csv_text(o.f, c->name[k]);
         fprintf(o.f, ",%s,%.5g,%.5g,%.5f,%.5f,%.5f,%s,%.3f", c->label[k], c->lon[k], c->lat[k], v->p[2 * i],
@@ -459,8 +510,7 @@ static int write_predictions(const settings *s, const verdicts *v, const bml_cla
 
 /* Whether the model told how sure it is: an sd for some candidate. */
 static int has_scatter(const verdicts *v) {
-    int i;
-    for (i = 0; i < v->n; i++)
+    for (int i = 0; i < v->n; i++)
         if (isfinite(v->sd[2 * i + 1])) return 1;
     return 0;
 }
@@ -468,33 +518,43 @@ static int has_scatter(const verdicts *v) {
 /* The mean sd of the candidates' probabilities, of all and of those between 0 and 0.2, 0.2 and 0.4, ... */
 static void print_scatter(const verdicts *v, const bml_classify_data *d) {
     double sum[6] = {0, 0, 0, 0, 0, 0};
-    int n[6] = {0, 0, 0, 0, 0, 0}, i, k;
+    int n[6] = {0, 0, 0, 0, 0, 0};
     if (!has_scatter(v)) return;
-    for (i = 0; i < v->n; i++) {
-        double p = v->p[2 * i + 1], sd = v->sd[2 * i + 1];
+    int k;
+    for (int i = 0; i < v->n; i++) {
+        double p = v->p[2 * i + 1];
+        double sd = v->sd[2 * i + 1];
         if (!isfinite(sd)) continue;
         k = p < 1 ? (int)(5 * p) : 4;
-        sum[k] += sd, sum[5] += sd;
-        n[k]++, n[5]++;
+        sum[k] += sd;
+        sum[5] += sd;
+        n[k]++;
+        n[5]++;
     }
     printf("sd of the probability of %s: mean %.3f; by fifths of the probability", d->class_name[1], sum[5] / n[5]);
-    for (k = 0; k < 5; k++) printf(" %.3f", sum[k] / fmax(n[k], 1));
+    for (k = 0; k < 5; k++)
+        printf(" %.3f", sum[k] / fmax(n[k], 1));
     printf("\n");
 }
 
 static void print_verdicts(const settings *s, const verdicts *v, const bml_classify_catalog *c,
                            const bml_classify_data *d) {
-    int kind, i, far = 0, both = 0;
+    int far = 0;
+    int both = 0;
     static const char *const of[3] = {"blank", "unk", "bcu"};
-    for (kind = BML_CLASSIFY_BLANK; kind <= BML_CLASSIFY_BCU; kind++) {
-        int count[3] = {0, 0, 0}, n = 0;
-        for (i = 0; i < v->n; i++)
-            if (c->kind[d->source[v->row[i]]] == kind) count[1 + v->verdict[i]]++, n++;
+    for (int kind = BML_CLASSIFY_BLANK; kind <= BML_CLASSIFY_BCU; kind++) {
+        int count[3] = {0, 0, 0};
+        int n = 0;
+        for (int i = 0; i < v->n; i++)
+            if (c->kind[d->source[v->row[i]]] == kind) {
+                count[1 + v->verdict[i]]++;
+                n++;
+            }
         if (n)
             printf("%4d %-5s: %d %s, %d %s, %d unclassified (below %g)\n", n, of[kind], count[1], d->class_name[0],
                    count[2], d->class_name[1], count[0], s->confidence);
     }
-    for (i = 0; i < v->n; i++) {
+    for (int i = 0; i < v->n; i++) {
         far += v->distance[i] >= OUTSIDE;
         both += v->first && v->verdict[i] == 1 && v->first[i] >= s->confidence;
     }
@@ -508,15 +568,19 @@ static void print_verdicts(const settings *s, const verdicts *v, const bml_class
 static void compare(const settings *s, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d) {
     bml_classify_table *t = NULL;
     char why[BML_CLASSIFY_MESSAGE];
-    int *a = malloc((size_t)v->n * sizeof *a + 1), *b = malloc((size_t)v->n * sizeof *b + 1), name, verdict, i, k,
-        row = 0, n = 0, same = 0;
+    int *a = malloc((size_t)v->n * sizeof *a + 1);
+    int *b = malloc((size_t)v->n * sizeof *b + 1);
+    int row = 0;
+    int n = 0;
+    int same = 0;
     if (bml_classify_table_read(&t, s->compare, why)) fail("%s", why);
-    name = bml_classify_table_find(t, "Source_Name");
-    verdict = bml_classify_table_find(t, "verdict");
+    int name = bml_classify_table_find(t, "Source_Name");
+    int verdict = bml_classify_table_find(t, "verdict");
     if (name < 0 || verdict < 0 || !t->column[name].text || !t->column[verdict].text)
         fail("%s: no predictions.csv (needs Source_Name and verdict)", s->compare);
     if (!a || !b) fail("out of memory");
-    for (i = 0; i < v->n; i++) {
+    int k;
+    for (int i = 0; i < v->n; i++) {
         a[i] = v->verdict[i];
         b[i] = -1;
         for (k = 0; k < t->n_rows && strcmp(t->column[name].text[row], c->name[d->source[v->row[i]]]); k++)
@@ -524,7 +588,10 @@ static void compare(const settings *s, const verdicts *v, const bml_classify_cat
         if (k == t->n_rows) continue;
         for (k = 0; k < 2; k++)
             if (!strcmp(t->column[verdict].text[row], d->class_name[k])) b[i] = k;
-        if (a[i] >= 0 && b[i] >= 0) n++, same += a[i] == b[i];
+        if (a[i] >= 0 && b[i] >= 0) {
+            n++;
+            same += a[i] == b[i];
+        }
     }
     printf("%s: %d sources classified by both, %d alike, kappa %.3f\n", s->compare, n, same,
            bml_classify_kappa(a, b, v->n, 2));
@@ -535,23 +602,26 @@ static void compare(const settings *s, const verdicts *v, const bml_classify_cat
 
 /* importance.csv: permutation and gradient importance on the test rows of the first split. */
 static int write_importance(const settings *s, const bml_classify_catalog *c, const bml_classify_data *d, char *err) {
-    int *row = malloc((size_t)d->n * sizeof *row), n_train = 0, n_test = 0, k, status;
-    double *fall = calloc((size_t)d->d, sizeof *fall), *slope = calloc((size_t)d->d, sizeof *slope);
+    int *row = malloc((size_t)d->n * sizeof *row);
+    int n_train = 0;
+    int n_test = 0;
+    double *fall = calloc((size_t)d->d, sizeof *fall);
+    double *slope = calloc((size_t)d->d, sizeof *slope);
     char why[BML_CLASSIFY_MESSAGE] = "";
     recipe *how = malloc(sizeof *how);
     bml_classify_model *model = NULL;
-    out_file o;
     if (!row || !fall || !slope || !how) fail("out of memory");
     set_recipe(how, s, d, 0);
     how->config.calibrate = 0;
-    status = split_rows(row, &n_train, &n_test, s, c, d, s->seed, why);
+    int status = split_rows(row, &n_train, &n_test, s, c, d, s->seed, why);
     if (!status) status = bml_classify_fit(&model, &how->config, d, row, n_train, why);
     if (!status) status = bml_classify_permutation_importance(fall, model, d, row + n_train, n_test, 3, s->seed);
     if (!status) status = bml_classify_gradient_importance(slope, model, d, row + n_train, n_test);
     if (status) return error_set(err, "importance: %s: %s", bml_classify_strerror(status), why);
+    out_file o;
     if (out_begin(&o, s->out, "importance.csv", err)) return -1;
     fprintf(o.f, "feature,auc_fall_by_permutation,gradient_share\n");
-    for (k = 0; k < d->d; k++)
+    for (int k = 0; k < d->d; k++)
         if (slope[k] > 0 || fall[k] < 0 || fall[k] > 0)
             fprintf(o.f, "%s,%.5f,%.5f\n", d->feature[k], fall[k], slope[k]);
     bml_classify_model_free(model);
@@ -593,26 +663,34 @@ static int draw_curves(const settings *s, const bml_classify_data *d, char *err)
 /* Shares of labelled sources and of verdicts in bins of 10 degrees. */
 static int draw_latitude(const settings *s, const verdicts *v, const bml_classify_catalog *c,
                          const bml_classify_data *d, char *err) {
-    double n[4][18] = {{0}}, total[4] = {0, 0, 0, 0};
-    int i, b, k;
-    out_file o;
-    for (i = 0; i < d->n; i++)
-        if (d->y[i] >= 0) b = (int)((c->lat[d->source[i]] + 90) / 10.0001), n[d->y[i]][b]++, total[d->y[i]]++;
-    for (i = 0; i < v->n; i++)
-        if (v->verdict[i] >= 0)
-            b = (int)((c->lat[d->source[v->row[i]]] + 90) / 10.0001), n[2 + v->verdict[i]][b]++,
+    double n[4][18] = {{0}};
+    double total[4] = {0, 0, 0, 0};
+    int b;
+    for (int i = 0; i < d->n; i++)
+        if (d->y[i] >= 0) {
+            b = (int)((c->lat[d->source[i]] + 90) / 10.0001);
+            n[d->y[i]][b]++;
+            total[d->y[i]]++;
+        }
+    for (int i = 0; i < v->n; i++)
+        if (v->verdict[i] >= 0) {
+            b = (int)((c->lat[d->source[v->row[i]]] + 90) / 10.0001);
+            n[2 + v->verdict[i]][b]++;
             total[2 + v->verdict[i]]++;
+        }
+    out_file o;
     if (plot_begin(&o, s->out, "latitude", 900, 600, 14, err)) return -1;
     fprintf(o.f, "$d << EOD\n");
     for (b = 0; b < 18; b++) {
         fprintf(o.f, "%d", -85 + 10 * b);
-        for (k = 0; k < 4; k++) fprintf(o.f, " %.5g", total[k] > 0 ? n[k][b] / total[k] : 0);
+        for (int k = 0; k < 4; k++)
+            fprintf(o.f, " %.5g", total[k] > 0 ? n[k][b] / total[k] : 0);
         fprintf(o.f, "\n");
     }
     fprintf(o.f, "EOD\nset xlabel 'Galactic latitude [deg]'\nset ylabel 'share of sources per 10 deg'\nset xrange "
                  "[-90:90]\nset yrange [0:*]\n");
     fprintf(o.f, "set grid lc rgb '#dddddd'\nset key top right\nplot ");
-    for (k = 0; k < 4; k++)
+    for (int k = 0; k < 4; k++)
         fprintf(o.f, "$d using 1:%d with histeps lw 2 dt %d lc rgb '%s' title '%s, %s (%.0f)'%s", k + 2, k < 2 ? 1 : 2,
                 colour[k % 2], d->class_name[k % 2], k < 2 ? "labelled" : "candidates", total[k], k < 3 ? ", " : "\n");
     return plot_end(&o, s->out, "latitude", err);
@@ -621,27 +699,26 @@ static int draw_latitude(const settings *s, const verdicts *v, const bml_classif
 /* One data block of points (x, y) per verdict, from position or from curvature and variability. */
 static void point_blocks(FILE *f, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d,
                          int sky) {
-    int k, i;
-    for (k = 0; k < 3; k++) {
+    for (int k = 0; k < 3; k++) {
         fprintf(f, "$v%d << EOD\n1e9 1e9\n", k);
-        for (i = 0; i < v->n; i++) {
+        for (int i = 0; i < v->n; i++) {
             int at = d->source[v->row[i]];
-            double l = (c->lon[at] > 180 ? c->lon[at] - 360 : c->lon[at]) * 0.017453292519943295,
-                   b = c->lat[at] * 0.017453292519943295;
+            double l = (c->lon[at] > 180 ? c->lon[at] - 360 : c->lon[at]) * 0.017453292519943295;
+            double b = c->lat[at] * 0.017453292519943295;
             double scale = sqrt(2 / (1 + cos(b) * cos(l / 2)));
             if ((v->verdict[i] < 0 ? 2 : v->verdict[i]) != k) continue;
             if (sky)
                 fprintf(f, "%.4f %.4f\n", -2 * scale * cos(b) * sin(l / 2), scale * sin(b)); /* Hammer's projection */
-            else fprintf(f, "%.4f %.4f\n", log10(fmax(c->variability[at], 1)), log10(fmax(c->curvature[at], 0.03)));
+            else
+                fprintf(f, "%.4f %.4f\n", log10(fmax(c->variability[at], 1)), log10(fmax(c->curvature[at], 0.03)));
         }
         fprintf(f, "EOD\n");
     }
 }
 
 static void plot_blocks(FILE *f, const bml_classify_data *d, const char *first) {
-    int k;
     fprintf(f, "plot %s", first);
-    for (k = 2; k >= 0; k--)
+    for (int k = 2; k >= 0; k--)
         fprintf(f, "$v%d using 1:2 with points pt 7 ps %s lc rgb '%s' title '%s'%s", k, k == 1 ? "0.7" : "0.5",
                 colour[k], k == 2 ? "unclassified" : d->class_name[k], k ? ", " : "\n");
 }
@@ -649,19 +726,22 @@ static void plot_blocks(FILE *f, const bml_classify_data *d, const char *first) 
 static int draw_sky(const settings *s, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d,
                     char *err) {
     out_file o;
-    int i, k;
     if (plot_begin(&o, s->out, "sky", 1100, 600, 14, err)) return -1;
     fprintf(o.f, "$grid << EOD\n");
-    for (i = -90; i <= 90; i += 30) {
-        for (k = -180; k <= 180; k += 5) {
-            double b = i * 0.017453292519943295, l = k * 0.017453292519943295, q = sqrt(2 / (1 + cos(b) * cos(l / 2)));
+    for (int i = -90; i <= 90; i += 30) {
+        for (int k = -180; k <= 180; k += 5) {
+            double b = i * 0.017453292519943295;
+            double l = k * 0.017453292519943295;
+            double q = sqrt(2 / (1 + cos(b) * cos(l / 2)));
             fprintf(o.f, "%.4f %.4f\n", -2 * q * cos(b) * sin(l / 2), q * sin(b));
         }
         fprintf(o.f, "\n");
     }
-    for (k = -180; k <= 180; k += 60) {
-        for (i = -90; i <= 90; i += 5) {
-            double b = i * 0.017453292519943295, l = k * 0.017453292519943295, q = sqrt(2 / (1 + cos(b) * cos(l / 2)));
+    for (int k = -180; k <= 180; k += 60) {
+        for (int i = -90; i <= 90; i += 5) {
+            double b = i * 0.017453292519943295;
+            double l = k * 0.017453292519943295;
+            double q = sqrt(2 / (1 + cos(b) * cos(l / 2)));
             fprintf(o.f, "%.4f %.4f\n", -2 * q * cos(b) * sin(l / 2), q * sin(b));
         }
         fprintf(o.f, "\n");
@@ -680,15 +760,15 @@ static int draw_sky(const settings *s, const verdicts *v, const bml_classify_cat
 static int draw_curvature(const settings *s, const verdicts *v, const bml_classify_catalog *c,
                           const bml_classify_data *d, char *err) {
     plot_axis axes[2] = {{0.3, 4.5, 0, 0, 0}, {-1.6, 1.8, 0, 0, 0}};
-    double *sample = malloc((size_t)d->n * 2 * sizeof *sample), *g = malloc(sizeof(double) * PLOT_GRID * PLOT_GRID);
-    out_file o;
-    int k, i, a;
+    double *sample = malloc((size_t)d->n * 2 * sizeof *sample);
+    double *g = malloc(sizeof(double) * PLOT_GRID * PLOT_GRID);
     if (!sample || !g) fail("out of memory");
+    out_file o;
     if (plot_begin(&o, s->out, "curvature", 900, 700, 14, err)) return -1;
     fprintf(o.f, "set contour base\nunset surface\nset cntrparam levels discrete 0\n");
-    for (k = 0; k < 2; k++) {
+    for (int k = 0; k < 2; k++) {
         plot_chain chain = {NULL, sample, 0};
-        for (i = 0; i < d->n; i++) {
+        for (int i = 0; i < d->n; i++) {
             int at = d->source[i];
             if (d->y[i] != k) continue;
             sample[2 * chain.n] = log10(fmax(c->variability[at], 1));
@@ -697,8 +777,8 @@ static int draw_curvature(const settings *s, const verdicts *v, const bml_classi
         }
         plot_density(g, &chain, 0, 1, 2, axes);
         fprintf(o.f, "$g%d << EOD\n", k);
-        for (i = 0; i < PLOT_GRID; i++)
-            for (a = 0; a < PLOT_GRID; a++)
+        for (int i = 0; i < PLOT_GRID; i++)
+            for (int a = 0; a < PLOT_GRID; a++)
                 fprintf(o.f, "%.4g%c", g[i * PLOT_GRID + a], a + 1 < PLOT_GRID ? ' ' : '\n');
         fprintf(o.f, "EOD\nset cntrparam levels discrete %.6g, %.6g\nset table $c%d\n", plot_level(g, 0.5),
                 plot_level(g, 0.9), k);
@@ -720,19 +800,20 @@ static int draw_curvature(const settings *s, const verdicts *v, const bml_classi
 /* Scatter of the model against its mean score, per candidate; always to 0.5, the most that an sd in [0, 1] can be, so
    that pictures of several runs compare. */
 static int draw_uncertainty(const settings *s, const verdicts *v, const bml_classify_data *d, char *err) {
-    char net[64], smote[64];
-    out_file o;
-    int i, far;
+    char net[64];
+    char smote[64];
     if (!has_scatter(v)) return 0;
+    out_file o;
     if (plot_begin(&o, s->out, "uncertainty", 800, 600, 14, err)) return -1;
-    for (far = 0; far < 2; far++) {
+    for (int far = 0; far < 2; far++) {
         fprintf(o.f, "$d%d << EOD\n-1 -1\n", far);
-        for (i = 0; i < v->n; i++)
+        for (int i = 0; i < v->n; i++)
             if (isfinite(v->sd[2 * i + 1]) && far == (v->distance[i] >= OUTSIDE))
                 fprintf(o.f, "%.5f %.5f\n", v->p[2 * i + 1], v->sd[2 * i + 1]);
         fprintf(o.f, "EOD\n");
     }
-    choice_word(net, sizeof net, nets, s->net), choice_word(smote, sizeof smote, smotes, s->smote);
+    choice_word(net, sizeof net, nets, s->net);
+    choice_word(smote, sizeof smote, smotes, s->smote);
     fprintf(o.f,
             "set key below\nset bmargin 7\nset grid\nset xrange [0:1]\nset yrange [0:0.5]\nset title '%s, SMOTE: %s'\n"
             "set xlabel 'mean probability of %s'\nset ylabel 'its standard deviation'\n"
@@ -745,7 +826,8 @@ static int draw_uncertainty(const settings *s, const verdicts *v, const bml_clas
 /* Draws all; says once when gnuplot is missing. */
 static void draw(const settings *s, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d) {
     char err[ERROR_SIZE];
-    int missing = 0, status;
+    int missing = 0;
+    int status;
     if ((status = draw_curves(s, d, err)) < 0) fail("%s", err);
     missing |= status;
     if ((status = draw_latitude(s, v, c, d, err)) < 0) fail("%s", err);
@@ -760,8 +842,9 @@ static void draw(const settings *s, const verdicts *v, const bml_classify_catalo
 static void read_catalog(bml_classify_catalog **c, const settings *s) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     bml_classify_table *t = NULL;
-    const bml_classify_report *r;
-    int young = 0, fast = 0, status = bml_classify_table_read(&t, s->catalog, why);
+    int young = 0;
+    int fast = 0;
+    int status = bml_classify_table_read(&t, s->catalog, why);
     if (!status) status = bml_classify_catalog_create(c, t, why);
     bml_classify_table_free(t);
     t = NULL;
@@ -772,7 +855,7 @@ static void read_catalog(bml_classify_catalog **c, const settings *s) {
     printf("%s: %d sources, %d bands, %d years", s->catalog, (*c)->n, (*c)->n_bands, (*c)->n_years);
     if (s->pulsars) printf("; %d young and %d millisecond pulsars", young, fast);
     printf("\n");
-    for (r = (*c)->report; r->what; r++)
+    for (const bml_classify_report *r = (*c)->report; r->what; r++)
         if (r->n_nan + r->n_infinite + r->n_negative + r->n_limits)
             printf("  %s: %ld upper limits, %ld NaN, %ld infinite, %ld zero, %ld negative (%s)\n", r->what, r->n_limits,
                    r->n_nan, r->n_infinite, r->n_zero, r->n_negative, r->rule);
@@ -780,14 +863,16 @@ static void read_catalog(bml_classify_catalog **c, const settings *s) {
 
 /* Labels in random order, for the check that the machinery finds nothing where there is nothing. */
 static void shuffle_labels(bml_classify_data *d, uint64_t seed) {
-    bml_classify_rng rng;
-    int *row = malloc((size_t)d->n * sizeof *row), n = 0, i;
+    int *row = malloc((size_t)d->n * sizeof *row);
+    int n = 0;
     if (!row) fail("out of memory");
+    bml_classify_rng rng;
     bml_classify_rng_init(&rng, seed, 1);
-    for (i = 0; i < d->n; i++)
+    for (int i = 0; i < d->n; i++)
         if (d->y[i] >= 0) row[n++] = i;
-    for (i = n - 1; i > 0; i--) {
-        int k = (int)(bml_classify_rng_uniform(&rng) * (i + 1)), t = d->y[row[i]];
+    for (int i = n - 1; i > 0; i--) {
+        int k = (int)(bml_classify_rng_uniform(&rng) * (i + 1));
+        int t = d->y[row[i]];
         d->y[row[i]] = d->y[row[k]];
         d->y[row[k]] = t;
     }
@@ -797,7 +882,9 @@ static void shuffle_labels(bml_classify_data *d, uint64_t seed) {
 static void write_all(const settings *s, const option_row *options, run_result *runs, const verdicts *v,
                       const bml_classify_catalog *c, const bml_classify_data *d, double start) {
     char err[ERROR_SIZE];
-    double accuracy, auc, error, sd, used = seconds_now() - start;
+    double accuracy;
+    double sd;
+    double used = seconds_now() - start;
     run_entry results[] = {{"accuracy", 0, NULL},
                            {"auc", 0, NULL},
                            {"calibration_error", 0, NULL},
@@ -805,9 +892,14 @@ static void write_all(const settings *s, const option_row *options, run_result *
                            {NULL, 0, NULL}};
     run_info info = {"classify_fermi", options, s->catalog, s->seed, used, results};
     over_runs(&accuracy, &sd, runs, s->runs, 0, 0);
+    double auc;
     over_runs(&auc, &sd, runs, s->runs, 1, 0);
+    double error;
     over_runs(&error, &sd, runs, s->runs, 7, 0);
-    results[0].number = accuracy, results[1].number = auc, results[2].number = error, results[3].number = v->n;
+    results[0].number = accuracy;
+    results[1].number = auc;
+    results[2].number = error;
+    results[3].number = v->n;
     if (write_report(s, c, err) || write_evaluation(s, runs, err) || write_curves(s, runs, err) ||
         write_predictions(s, v, c, d, err) || (s->importance && write_importance(s, c, d, err)) ||
         run_write(s->out, &info, err))
@@ -892,13 +984,12 @@ int main(int argc, char **argv) {
         {.name = "out", .text = &s.out, .value = "DIR", .help = "folder for the results"},
         {.name = "quiet", .flag = &s.quiet, .help = "no progress bar"},
         {0}};
-    char err[ERROR_SIZE], why[BML_CLASSIFY_MESSAGE] = "";
+    char err[ERROR_SIZE];
+    char why[BML_CLASSIFY_MESSAGE] = "";
     double start = seconds_now();
     bml_classify_features features = {0, 63, 0};
     bml_classify_catalog *c = NULL;
     bml_classify_data *d = NULL;
-    run_result *runs;
-    verdicts v;
     int first =
         options_parse(argc, argv, options, "classify_fermi [options] CATALOG",
                       "Classifies the sources of a Fermi-LAT catalogue (4FGL, FITS or CSV) with uncertainties.");
@@ -913,11 +1004,13 @@ int main(int argc, char **argv) {
     if (bml_classify_data_from_catalog(&d, c, &features, why)) fail("%s: %s", s.catalog, why);
     if (d->d > MAX_COLUMNS) fail("%s: %d features, at most %d", s.catalog, d->d, MAX_COLUMNS);
     if (s.shuffle) shuffle_labels(d, s.seed);
+    run_result *runs;
     runs = calloc((size_t)s.runs, sizeof *runs);
     if (!runs) fail("out of memory");
     run_all(runs, &s, c, d);
     print_evaluation(&s, runs, d);
     printf("evaluated in %.1f s\n", seconds_now() - start);
+    verdicts v;
     judge(&v, &s, c, d);
     write_all(&s, options, runs, &v, c, d, start);
     draw(&s, &v, c, d);

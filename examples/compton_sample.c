@@ -32,8 +32,8 @@ typedef struct published {
 
 /* One number from a text that holds many; 0 at its end. */
 static int next_number(float *value, text_file *t) {
-    char *end;
     if (!t->next) return 0;
+    char *end;
     *value = strtof(t->next, &end);
     if (end == t->next) return 0;
     t->next = end;
@@ -42,26 +42,24 @@ static int next_number(float *value, text_file *t) {
 
 /* Layer 0 stands input by input, layers 1 and 2 output by output. */
 static int published_layer(published *p, int layer, text_file *t) {
-    int rows = layer == 0 ? 3 : layer == 3 ? 1 : 16, i, k;
-    for (i = 0; i < rows; i++)
-        for (k = 0; k < 16; k++) {
+    int rows = layer == 0 ? 3 : layer == 3 ? 1 : 16;
+    for (int i = 0; i < rows; i++)
+        for (int k = 0; k < 16; k++) {
             float *w = layer == 0 ? &p->in[k][i] : layer == 3 ? &p->out[k] : &p->hidden[layer - 1][i][k];
             if (!next_number(w, t)) return 0;
         }
-    for (k = 0; k < (layer == 3 ? 1 : 16); k++)
+    for (int k = 0; k < (layer == 3 ? 1 : 16); k++)
         if (!next_number(layer == 3 ? &p->last : &p->bias[layer][k], t)) return 0;
     return 1;
 }
 
 static int published_read(published *p, const char *folder, char *err) {
-    int layer;
-    for (layer = 0; layer < 4; layer++) {
+    for (int layer = 0; layer < 4; layer++) {
         char path[PATH_SIZE];
-        text_file t;
-        int ok;
         snprintf(path, sizeof path, "%.900s/net1_layer%d.txt", folder, layer);
+        text_file t;
         if (text_open(&t, path, err)) return -1;
-        ok = published_layer(p, layer, &t);
+        int ok = published_layer(p, layer, &t);
         text_close(&t);
         if (!ok) return error_at(err, path, 1, "not the weights of layer %d of the 3-16-16-16-1 network", layer);
     }
@@ -69,18 +67,25 @@ static int published_read(published *p, const char *folder, char *err) {
 }
 
 static double published_energy(const published *p, double u, double gamma, double eps0) {
-    float x[3] = {(float)u, (float)log10(gamma), (float)log10(eps0)}, a[16], b[16], y = p->last;
-    double b4 = 4 * gamma * eps0, top = gamma * b4 / (1 + b4);
-    int l, k, j;
-    for (k = 0; k < 16; k++) a[k] = tanhf(p->bias[0][k] + p->in[k][0] * x[0] + p->in[k][1] * x[1] + p->in[k][2] * x[2]);
-    for (l = 0; l < 2; l++) {
-        for (k = 0; k < 16; k++) {
+    float x[3] = {(float)u, (float)log10(gamma), (float)log10(eps0)};
+    float a[16];
+    float b[16];
+    float y = p->last;
+    double b4 = 4 * gamma * eps0;
+    double top = gamma * b4 / (1 + b4);
+    for (int k = 0; k < 16; k++)
+        a[k] = tanhf(p->bias[0][k] + p->in[k][0] * x[0] + p->in[k][1] * x[1] + p->in[k][2] * x[2]);
+    for (int l = 0; l < 2; l++) {
+        for (int k = 0; k < 16; k++) {
             b[k] = p->bias[l + 1][k];
-            for (j = 0; j < 16; j++) b[k] += p->hidden[l][k][j] * a[j];
+            for (int j = 0; j < 16; j++)
+                b[k] += p->hidden[l][k][j] * a[j];
         }
-        for (k = 0; k < 16; k++) a[k] = tanhf(b[k]);
+        for (int k = 0; k < 16; k++)
+            a[k] = tanhf(b[k]);
     }
-    for (k = 0; k < 16; k++) y += p->out[k] * a[k];
+    for (int k = 0; k < 16; k++)
+        y += p->out[k] * a[k];
     y = y < -1 ? -1 : y > 1 ? 1 : y;
     return (1 + tanh(5 * (double)y) / tanh(5)) / 2 * (top - eps0) + eps0;
 }
@@ -105,15 +110,13 @@ static void sampler_run(double *energy, double *rest, const sampler *s, const do
                               .nodes = s->nodes,
                               .u = u,
                               .rest = rest};
-    int status;
-    long i;
     if (s->method != PUBLISHED) {
-        status = bml_sample_compton(energy, &how, rng);
+        int status = bml_sample_compton(energy, &how, rng);
         if (status) fail("gamma %g, eps0 %g: %s", s->gamma, s->eps0, bml_sample_strerror(status));
         return;
     }
     if (!u) bml_sample_rng_fill(energy, (size_t)n, rng);
-    for (i = 0; i < n; i++) {
+    for (long i = 0; i < n; i++) {
         energy[i] = published_energy(s->published, u ? u[i] : energy[i], s->gamma, s->eps0);
         if (rest) rest[i] = 1 - energy[i] / s->gamma;
     }
@@ -123,20 +126,20 @@ static void sampler_run(double *energy, double *rest, const sampler *s, const do
 static void sampler_inverse(double *l, const double *u, int n, void *user) {
     const sampler *s = user;
     double *rest = malloc((size_t)n * sizeof *rest);
-    int i;
     if (!rest) fail("out of memory");
     sampler_run(l, rest, s, u, n, NULL);
-    for (i = 0; i < n; i++) l[i] = l[i] < 0.5 * s->gamma ? -log1p(-l[i] / s->gamma) : -log(fmax(rest[i], 1e-300));
+    for (int i = 0; i < n; i++)
+        l[i] = l[i] < 0.5 * s->gamma ? -log1p(-l[i] / s->gamma) : -log(fmax(rest[i], 1e-300));
     free(rest);
 }
 
 static void sampler_cdf(double *c, const double *l, int n, void *user) {
     const sampler *s = user;
     bml_sample__pair_of pair;
-    int i;
     bml_sample__prepare_pair(&pair, s->gamma, s->eps0);
-    for (i = 0; i < n; i++) {
-        double above, slope;
+    for (int i = 0; i < n; i++) {
+        double above;
+        double slope;
         c[i] = l[i] <= pair.l_min ? 0 : l[i] >= pair.L ? 1 : bml_sample__conditional(&above, &slope, l[i], &pair);
     }
 }
@@ -148,15 +151,21 @@ static void draw_on_device(double *energy, const device *d, const settings *set,
     const published *p = s->published;
     device_photons how = {
         .gamma = s->gamma, .eps0 = s->eps0, .table = s->method == BML_SAMPLE_TABLE, .seed = set->seed};
-    float weights[3 * 16 + 2 * 256 + 16 + 49], *w = weights;
-    int l;
+    float weights[3 * 16 + 2 * 256 + 16 + 49];
+    float *w = weights;
     if (s->method == PUBLISHED) {
-        memcpy(w, p->in, sizeof p->in), w += 48;
-        for (l = 0; l < 3; l++) {
-            memcpy(w, p->bias[l], sizeof p->bias[l]), w += 16;
-            if (l < 2) memcpy(w, p->hidden[l], sizeof p->hidden[l]), w += 256;
+        memcpy(w, p->in, sizeof p->in);
+        w += 48;
+        for (int l = 0; l < 3; l++) {
+            memcpy(w, p->bias[l], sizeof p->bias[l]);
+            w += 16;
+            if (l < 2) {
+                memcpy(w, p->hidden[l], sizeof p->hidden[l]);
+                w += 256;
+            }
         }
-        memcpy(w, p->out, sizeof p->out), w[16] = p->last;
+        memcpy(w, p->out, sizeof p->out);
+        w[16] = p->last;
         how.weights = weights;
     }
     device_compton(d, energy, set->n, &how);
@@ -164,11 +173,11 @@ static void draw_on_device(double *energy, const device *d, const settings *set,
 
 /* Each block has its own stream: the numbers do not depend on the threads. */
 static void draw_blocks(double *energy, const settings *set, const sampler *s) {
-    long blocks = (set->n + BLOCK - 1) / BLOCK, i;
+    long blocks = (set->n + BLOCK - 1) / BLOCK;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads((int)set->threads)
 #endif
-    for (i = 0; i < blocks; i++) {
+    for (long i = 0; i < blocks; i++) {
         bml_sample_rng rng;
         bml_sample_rng_init(&rng, set->seed, (uint64_t)i);
         sampler_run(energy + i * BLOCK, NULL, s, NULL, i + 1 < blocks ? BLOCK : set->n - i * BLOCK, &rng);
@@ -176,23 +185,30 @@ static void draw_blocks(double *energy, const settings *set, const sampler *s) {
 }
 
 static void draw(const settings *set, const sampler *s) {
-    char err[ERROR_SIZE], dir[PATH_SIZE], *name;
-    double *energy = malloc((size_t)set->n * sizeof *energy), mean = 0, square = 0, start, took;
-    long i, shape[1] = {set->n};
+    char err[ERROR_SIZE];
+    char dir[PATH_SIZE];
+    double *energy = malloc((size_t)set->n * sizeof *energy);
+    double mean = 0;
+    double square = 0;
+    long shape[1] = {set->n};
     device d;
     device_open(&d, set->device, "compton_sample");
     if (!energy) fail("out of memory for %ld photons", set->n);
     snprintf(dir, sizeof dir, "%.1000s", set->out);
-    name = strrchr(dir, '/');
+    char *name = strrchr(dir, '/');
     if (name) *name++ = 0;
     if (out_folder(name ? (*dir ? dir : "/") : ".", err)) fail("%s", err);
-    start = seconds_now();
-    if (device_ready(&d)) draw_on_device(energy, &d, set, s);
-    else draw_blocks(energy, set, s);
-    took = seconds_now() - start;
+    double start = seconds_now();
+    if (device_ready(&d))
+        draw_on_device(energy, &d, set, s);
+    else
+        draw_blocks(energy, set, s);
+    double took = seconds_now() - start;
     device_close(&d);
-    for (i = 0; i < set->n; i++) mean += energy[i] / (double)set->n;
-    for (i = 0; i < set->n; i++) square += (energy[i] - mean) * (energy[i] - mean) / (double)set->n;
+    for (long i = 0; i < set->n; i++)
+        mean += energy[i] / (double)set->n;
+    for (long i = 0; i < set->n; i++)
+        square += (energy[i] - mean) * (energy[i] - mean) / (double)set->n;
     if (npy_write(name ? (*dir ? dir : "/") : ".", name ? name : set->out, energy, shape, 1, err)) fail("%s", err);
     printf("photons                  %ld\n", set->n);
     printf("mean energy              %.6g +- %.2g m_e c^2\n", mean, sqrt(square / (double)set->n));
@@ -205,25 +221,34 @@ static void draw(const settings *set, const sampler *s) {
 
 /* Means over gamma of the method's errors at one gamma eps0, with eps0 = 1e-3 where that leaves gamma in its range. */
 static void check(const settings *set, sampler s) {
-    double lg;
     printf("%10s %9s %9s %11s %11s %13s %13s %12s\n", "gamma eps0", "gamma", "eps0", "max |C-u|", "mean |C-u|",
            "JS [nats]", "mean E", "mean 1-E");
-    for (lg = -12; lg <= 12; lg += 2) {
+    for (double lg = -12; lg <= 12; lg += 2) {
         bml_sample_check how = {sampler_inverse, sampler_cdf, &s, 0, 0};
+        double sums[2][3];
+        double mean[2] = {0, 0};
+        long n = 100000;
+        s.gamma = pow(10, fmin(fmax(3 + lg / 1.5, 1), 10.8));
+        s.eps0 = pow(10, lg) / s.gamma;
         bml_sample_quality q;
-        bml_sample__pair_of pair;
-        double sums[2][3], mean[2] = {0, 0}, *u, *e, *r;
-        long n = 100000, i;
-        s.gamma = pow(10, fmin(fmax(3 + lg / 1.5, 1), 10.8)), s.eps0 = pow(10, lg) / s.gamma;
         if (bml_sample_check_inverse(&q, &how)) fail("out of memory");
-        u = malloc(3 * (size_t)n * sizeof *u), e = u + n, r = e + n;
+        double *u;
+        u = malloc(3 * (size_t)n * sizeof *u);
+        double *e = u + n;
+        double *r = e + n;
         if (!u) fail("out of memory");
-        for (i = 0; i < n; i++) u[i] = ((double)i + 0.5) / (double)n;
+        for (long i = 0; i < n; i++)
+            u[i] = ((double)i + 0.5) / (double)n;
         sampler_run(e, r, &s, u, n, NULL);
-        for (i = 0; i < n; i++) mean[0] += e[i] / s.gamma / (double)n, mean[1] += r[i] / (double)n;
+        for (long i = 0; i < n; i++) {
+            mean[0] += e[i] / s.gamma / (double)n;
+            mean[1] += r[i] / (double)n;
+        }
         free(u);
+        bml_sample__pair_of pair;
         bml_sample__prepare_pair(&pair, s.gamma, s.eps0);
-        bml_sample__sums(sums[0], pair.L, pair.b), bml_sample__sums(sums[1], pair.l_min, pair.b);
+        bml_sample__sums(sums[0], pair.L, pair.b);
+        bml_sample__sums(sums[1], pair.l_min, pair.b);
         printf("%10.0e %9.2e %9.2e %11.2e %11.2e %13.2e %13.2e %12.2e\n", pow(10, lg), s.gamma, s.eps0, q.max_error,
                q.mean_error, q.js, mean[0] * (sums[0][0] - sums[1][0]) / (sums[0][2] - sums[1][2]) - 1,
                mean[1] * (sums[0][0] - sums[1][0]) / (sums[0][1] - sums[1][1]) - 1);
@@ -236,10 +261,10 @@ static void table_write(const char *dir, const char *name, const char *header, c
                         int columns) {
     static out_file o;
     char err[ERROR_SIZE];
-    long i;
     if (out_begin(&o, dir, name, err)) fail("%s", err);
     fprintf(o.f, "%s\n", header);
-    for (i = 0; i < rows * columns; i++) fprintf(o.f, "%.9g%c", values[i], (i + 1) % columns ? ',' : '\n');
+    for (long i = 0; i < rows * columns; i++)
+        fprintf(o.f, "%.9g%c", values[i], (i + 1) % columns ? ',' : '\n');
     if (out_commit(&o, err)) fail("%s", err);
 }
 
@@ -263,54 +288,63 @@ typedef struct power_result {
 /* The histogram of 100 draws for each pair of energies, and beside it the sum of the pairs' bin probabilities. */
 static void power_row(double *drawn, double *direct, double *variance, const power_case *p, double gamma,
                       const settings *set, uint64_t stream) {
-    double low = log(p->eps_min), width = (log(p->gamma_max) - low) / BINS;
+    double low = log(p->eps_min);
+    double width = (log(p->gamma_max) - low) / BINS;
     bml_sample_rng rng;
-    float energy[EACH], g = (float)gamma, e;
-    int j, k;
+    float energy[EACH];
+    float g = (float)gamma;
     bml_sample_rng_init(&rng, set->seed, stream);
-    for (j = 0; j < N_EPS; j++) {
-        double eps0 = p->eps_min * pow(p->eps_max / p->eps_min, (j + 0.5) / N_EPS), weight, before = 0;
+    float e;
+    for (int j = 0; j < N_EPS; j++) {
+        double eps0 = p->eps_min * pow(p->eps_max / p->eps_min, (j + 0.5) / N_EPS);
+        double before = 0;
         bml_sample_photonsf how = {.n = EACH, .gamma = &g, .eps0 = &e, .one_gamma = 1, .one_eps0 = 1};
-        bml_sample_rates r;
         e = (float)eps0;
+        bml_sample_rates r;
         if (bml_sample_compton_rates(&r, 4 * gamma * eps0) || bml_sample_comptonf(energy, &how, &rng)) continue;
-        weight =
+        double weight =
             pow(gamma, 1 - p->alpha) * pow(eps0, 1 - p->beta) * r.rate / EACH; /* per decade of both: one power more */
-        for (k = 0; k < EACH; k++) {
+        for (int k = 0; k < EACH; k++) {
             double at = (log((double)energy[k]) - low) / width;
             if (at >= 0 && at < BINS) drawn[(int)at] += weight;
         }
-        for (k = 0; k < BINS && before < 1; k++) {
-            double after = 1, share;
+        for (int k = 0; k < BINS && before < 1; k++) {
+            double after = 1;
             bml_sample_compton_cdf(&after, exp(low + (k + 1) * width), (double)g, (double)e);
-            share = after - before;
-            direct[k] += weight * EACH * share, variance[k] += weight * weight * EACH * share * (1 - share);
+            double share = after - before;
+            direct[k] += weight * EACH * share;
+            variance[k] += weight * weight * EACH * share * (1 - share);
             before = after;
         }
     }
 }
 
 static void power_run(power_result *r, const power_case *p, const settings *set, progress_bar *bar, int number) {
-    double(*part)[3][BINS] = calloc(N_GAMMA, sizeof *part), low = log(p->eps_min),
-    width = (log(p->gamma_max) - low) / BINS;
-    int i, k;
+    double(*part)[3][BINS] = calloc(N_GAMMA, sizeof *part);
+    double low = log(p->eps_min);
+    double width = (log(p->gamma_max) - low) / BINS;
     if (!part) fail("out of memory");
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads((int)set->threads)
 #endif
-    for (i = 0; i < N_GAMMA; i++)
+    for (int i = 0; i < N_GAMMA; i++)
         power_row(part[i][0], part[i][1], part[i][2], p, pow(p->gamma_max, (i + 0.5) / N_GAMMA), set,
                   (uint64_t)(number * N_GAMMA + i));
     memset(r, 0, sizeof *r);
-    for (k = 0; k < BINS; k++) {
-        double variance = 0, per;
-        for (i = 0; i < N_GAMMA; i++)
-            r->drawn[k] += part[i][0][k], r->direct[k] += part[i][1][k], variance += part[i][2][k];
+    for (int k = 0; k < BINS; k++) {
+        double variance = 0;
+        for (int i = 0; i < N_GAMMA; i++) {
+            r->drawn[k] += part[i][0][k];
+            r->direct[k] += part[i][1][k];
+            variance += part[i][2][k];
+        }
         r->x[k] = exp(low + (k + 0.5) * width);
         if (variance > 0 && sqrt(variance) < 0.2 * r->direct[k])
             r->worst = fmax(r->worst, fabs(r->drawn[k] - r->direct[k]) / sqrt(variance));
-        per = r->x[k] * width;
-        r->drawn[k] /= per, r->direct[k] /= per, r->noise[k] = sqrt(variance) / per;
+        double per = r->x[k] * width;
+        r->drawn[k] /= per;
+        r->direct[k] /= per;
+        r->noise[k] = sqrt(variance) / per;
     }
     free(part);
     progress_at(bar, number + 1, p->name);
@@ -324,9 +358,8 @@ typedef struct guide_line {
 
 static void guide(FILE *f, const power_result *r, const power_case *p, guide_line g) {
     int k = (int)((log(g.at) - log(p->eps_min)) / (log(p->gamma_max) - log(p->eps_min)) * BINS);
-    double y;
     k = k < 0 ? 0 : k >= BINS ? BINS - 1 : k;
-    y = 4 * r->direct[k] * r->x[k] * r->x[k];
+    double y = 4 * r->direct[k] * r->x[k] * r->x[k];
     fprintf(f, "set arrow from %.6g,%.6g to %.6g,%.6g nohead dt 2 lw 1.5 lc rgb '#555555'\n", r->x[k] / 10,
             y * pow(0.1, g.slope + 2), r->x[k] * 10, y * pow(10, g.slope + 2));
     fprintf(f, "set label \"%s = %.3g\" at %.6g,%.6g %s tc rgb '#555555' font ',12'\n", g.label, g.slope, r->x[k], y,
@@ -335,11 +368,10 @@ static void guide(FILE *f, const power_result *r, const power_case *p, guide_lin
 
 static void power_picture(const power_result *r, const char *dir, char *err) {
     out_file o;
-    int c, k;
     if (plot_begin(&o, dir, "compton_spectrum", 1600, 560, 14, err)) fail("%s", err);
-    for (c = 0; c < 3; c++) {
+    for (int c = 0; c < 3; c++) {
         fprintf(o.f, "$c%d << EOD\n", c);
-        for (k = 0; k < BINS; k++)
+        for (int k = 0; k < BINS; k++)
             if (r[c].direct[k] > 0)
                 fprintf(o.f, "%.6g %.6g %.6g %.6g\n", r[c].x[k], r[c].drawn[k] * r[c].x[k] * r[c].x[k],
                         r[c].noise[k] * r[c].x[k] * r[c].x[k], r[c].direct[k] * r[c].x[k] * r[c].x[k]);
@@ -347,10 +379,11 @@ static void power_picture(const power_result *r, const char *dir, char *err) {
     }
     fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set xlabel 'photon energy {/Symbol e} [m_e c^2]'; set key "
                  "bottom left; set multiplot layout 1,3\n");
-    for (c = 0; c < 3; c++) {
+    for (int c = 0; c < 3; c++) {
         const power_case *p = &power_cases[c];
         double highest = 0;
-        for (k = 0; k < BINS; k++) highest = fmax(highest, r[c].direct[k] * r[c].x[k] * r[c].x[k]);
+        for (int k = 0; k < BINS; k++)
+            highest = fmax(highest, r[c].direct[k] * r[c].x[k] * r[c].x[k]);
         fprintf(o.f,
                 "unset arrow; unset label; set title '%s'; set ylabel '{/Symbol e}^2 dN/d{/Symbol e} [any unit]'\n",
                 p->name);
@@ -361,7 +394,8 @@ static void power_picture(const power_result *r, const char *dir, char *err) {
                                {1e-4, -p->beta, "-{/Symbol b}", "center offset -1,1.8"},
                                {1e4, -(p->alpha + 1) + p->beta, "-({/Symbol a}+1)+{/Symbol b}", "right offset -1,-2.5"},
                                {4e7, -(p->alpha + 1), "-({/Symbol a}+1)", "right offset -3,0"}};
-        for (k = 0; k < (c < 2 ? 4 : 1); k++) guide(o.f, &r[c], p, lines[k]); /* the third case has but one range */
+        for (int k = 0; k < (c < 2 ? 4 : 1); k++)
+            guide(o.f, &r[c], p, lines[k]); /* the third case has but one range */
         fprintf(o.f,
                 "plot $c%d using 1:4 with lines lw 2 lc rgb '#0072B2' title 'direct integration', '' using 1:2:3 with "
                 "yerrorbars pt 7 ps 0.5 lc rgb "
@@ -374,16 +408,16 @@ static void power_picture(const power_result *r, const char *dir, char *err) {
 
 static void spectrum(const settings *set) {
     static power_result r[3];
-    char err[ERROR_SIZE], name[64];
+    char err[ERROR_SIZE];
+    char name[64];
     double start = seconds_now();
-    progress_bar bar;
-    int c, k;
     if (out_folder(set->out, err)) fail("%s", err);
+    progress_bar bar;
     progress_begin(&bar, "spectra", 3, set->quiet);
-    for (c = 0; c < 3; c++) {
+    for (int c = 0; c < 3; c++) {
         static double table[BINS * 4];
         power_run(&r[c], &power_cases[c], set, &bar, c);
-        for (k = 0; k < BINS; k++) {
+        for (int k = 0; k < BINS; k++) {
             double row[4] = {r[c].x[k], r[c].drawn[k], r[c].noise[k], r[c].direct[k]};
             memcpy(table + 4 * k, row, sizeof row);
         }
@@ -392,7 +426,8 @@ static void spectrum(const settings *set) {
     }
     progress_end(&bar);
     power_picture(r, set->out, err);
-    for (c = 0; c < 3; c++) printf("%-24s worst bin %.1f of its noise\n", power_cases[c].name, r[c].worst);
+    for (int c = 0; c < 3; c++)
+        printf("%-24s worst bin %.1f of its noise\n", power_cases[c].name, r[c].worst);
     printf("photons                  %d\nseconds                  %.1f\nwritten                  %s\n",
            3 * N_GAMMA * N_EPS * EACH, seconds_now() - start, set->out);
 }
@@ -402,16 +437,21 @@ static void spectrum(const settings *set) {
 /* Jensen-Shannon divergence of histograms of 1e3 ... n draws, 200 bins of equal probability, by every method. */
 static void distance_one(double *js, const sampler *s, const settings *set, const double *edge, long decades,
                          uint64_t stream) {
-    static double energy[BLOCK], rest[BLOCK];
-    double counts[200] = {0}, prob[200];
-    long done = 0, next = 1000, d = 0, i, k;
+    static double energy[BLOCK];
+    static double rest[BLOCK];
+    double counts[200] = {0};
+    double prob[200];
+    long done = 0;
+    long next = 1000;
+    long d = 0;
     bml_sample_rng rng;
     bml_sample_rng_init(&rng, set->seed, stream);
-    for (k = 0; k < 200; k++) prob[k] = 1 / 200.0;
+    for (long k = 0; k < 200; k++)
+        prob[k] = 1 / 200.0;
     while (d < decades) {
         long n = next - done < BLOCK ? next - done : BLOCK;
         sampler_run(energy, rest, s, NULL, n, &rng);
-        for (i = 0; i < n; i++) {
+        for (long i = 0; i < n; i++) {
             double l = energy[i] < 0.5 * s->gamma ? -log1p(-energy[i] / s->gamma) : -log(fmax(rest[i], 1e-300));
             counts[l >= edge[200] ? 199 : bml_sample__cell_of(edge, 200, l)]++;
         }
@@ -427,33 +467,40 @@ static void distance_one(double *js, const sampler *s, const settings *set, cons
 
 static void distance(const settings *set, sampler s) {
     static const char *names[4] = {"network", "table", "exact inversion", "published network"};
-    double edge[201], js[4][12], table[12 * 6], u;
-    long decades = 1, top, k;
-    int m, methods = s.published ? 4 : 3;
+    double edge[201];
+    double js[4][12];
+    double table[12 * 6];
+    long decades = 1;
+    int methods = s.published ? 4 : 3;
     char err[ERROR_SIZE];
-    bml_sample__pair_of pair;
-    out_file o;
     if (out_folder(set->out, err)) fail("%s", err);
-    for (top = 1000; top < set->n && decades < 12; top *= 10) decades++;
+    for (long top = 1000; top < set->n && decades < 12; top *= 10)
+        decades++;
+    bml_sample__pair_of pair;
     bml_sample__prepare_pair(&pair, s.gamma, s.eps0);
-    for (k = 0; k <= 200; k++) u = (double)k / 200, edge[k] = bml_sample__invert(u, pair.L * (1 - sqrt(1 - u)), &pair);
-    for (m = 0; m < methods; m++) {
+    for (long k = 0; k <= 200; k++) {
+        double u = (double)k / 200;
+        edge[k] = bml_sample__invert(u, pair.L * (1 - sqrt(1 - u)), &pair);
+    }
+    for (int m = 0; m < methods; m++) {
         s.method = m;
         distance_one(js[m], &s, set, edge, decades, (uint64_t)m);
     }
+    out_file o;
     if (plot_begin(&o, set->out, "compton_distance", 900, 640, 14, err)) fail("%s", err);
     fprintf(o.f, "$d << EOD\n");
     printf("%9s %16s %16s %16s %18s %16s\n", "draws", names[0], names[1], names[2], "published", "noise");
-    for (k = 0; k < decades; k++) {
-        double n = 1000 * pow(10, (double)k),
-               row[6] = {n, js[0][k], js[1][k], js[2][k], methods > 3 ? js[3][k] : (double)NAN, 199 / (8 * n)};
+    for (long k = 0; k < decades; k++) {
+        double n = 1000 * pow(10, (double)k);
+        double row[6] = {n, js[0][k], js[1][k], js[2][k], methods > 3 ? js[3][k] : (double)NAN, 199 / (8 * n)};
         memcpy(table + 6 * k, row, sizeof row);
         printf("%9.0e %16.3e %16.3e %16.3e %18.3e %16.3e\n", row[0], row[1], row[2], row[3], row[4], row[5]);
-        for (m = 0; m < 6; m++) fprintf(o.f, "%.6g%c", row[m], m < 5 ? ' ' : '\n');
+        for (int m = 0; m < 6; m++)
+            fprintf(o.f, "%.6g%c", row[m], m < 5 ? ' ' : '\n');
     }
     fprintf(o.f, "EOD\nset logscale xy; set format '10^{%%T}'; set xlabel 'draws'; set ylabel 'Jensen-Shannon "
                  "divergence [nats]'\nplot ");
-    for (m = 0; m < methods; m++)
+    for (int m = 0; m < methods; m++)
         fprintf(o.f, "$d using 1:%d with linespoints lw 2 pt %d title '%s', ", m + 2, 5 + m, names[m]);
     fprintf(o.f, "$d using 1:6 with lines dt 2 lw 2 lc rgb '#555555' title 'noise alone'\n");
     if (plot_end(&o, set->out, "compton_distance", err) < 0) fail("%s", err);
@@ -487,38 +534,48 @@ typedef struct fit {
 } fit;
 
 static void lesson_make(lesson *q) {
-    double mean;
-    int i, j;
-    for (j = 0; j < NODES_T; j++) q->t[j] = pow((j + 0.5) / NODES_T, 2) * 0.999 + 0.0005;
-    for (i = 0; i < NODES_S; i++) {
+    for (int j = 0; j < NODES_T; j++)
+        q->t[j] = pow((j + 0.5) / NODES_T, 2) * 0.999 + 0.0005;
+    for (int i = 0; i < NODES_S; i++) {
         bml_sample__pair_of pair = {0};
         q->s[i] = fmax(s_top * (0.5 - 0.5 * cos(3.14159265358979 * i / (NODES_S - 1))), 1e-9);
-        pair.L = 4 * q->s[i] / (1 - q->s[i]), pair.b = expm1(pair.L), pair.ln_b = log(pair.b);
+        pair.L = 4 * q->s[i] / (1 - q->s[i]);
+        pair.b = expm1(pair.L);
+        pair.ln_b = log(pair.b);
         pair.total = bml_sample__G(pair.L, pair.b, pair.ln_b);
-        mean = 0;
-        for (j = 0; j < NODES_T; j++) {
-            double rest, t = q->t[j], above, slope, n = bml_sample__node(t, q->s[i]), left = (1 - t) * (1 - t);
+        double mean = 0;
+        for (int j = 0; j < NODES_T; j++) {
+            double t = q->t[j];
+            double above;
+            double slope;
+            double n = bml_sample__node(t, q->s[i]);
+            double left = (1 - t) * (1 - t);
             bml_sample__conditional(&above, &slope, pair.L * t * (1 + (1 - t) * n), &pair);
             q->target[i * NODES_T + j] = n;
             q->weight[i * NODES_T + j] = pair.L * slope * t * (1 - t) / (pair.b < 5e4 ? fmax(left, 0.4) : 1);
-            rest = exp(-pair.L * t * (1 + (1 - t) * n)) * 2 * (1 - t) * 2 * sqrt(t) /
-                   NODES_T; /* du = 2 (1-t) dt, t even in its root */
+            double rest = exp(-pair.L * t * (1 + (1 - t) * n)) * 2 * (1 - t) * 2 * sqrt(t) /
+                          NODES_T; /* du = 2 (1-t) dt, t even in its root */
             mean += rest;
             q->rest[i * NODES_T + j] = -pair.L * t * (1 - t) * rest;
         }
-        for (j = 0; j < NODES_T; j++) q->rest[i * NODES_T + j] /= mean;
+        for (int j = 0; j < NODES_T; j++)
+            q->rest[i * NODES_T + j] /= mean;
     }
 }
 
 /* N at t, s, both on [-1,1], with the hidden layers. */
 static double net_forward(double *a, double *b, const double *w, double t, double s) {
-    const double *b1 = w + 2 * H, *w2 = b1 + H, *b2 = w2 + H * H, *w3 = b2 + H;
+    const double *b1 = w + 2 * H;
+    const double *w2 = b1 + H;
+    const double *b2 = w2 + H * H;
+    const double *w3 = b2 + H;
     double y = w3[H];
-    int k, j;
-    for (k = 0; k < H; k++) a[k] = tanh(w[2 * k] * t + w[2 * k + 1] * s + b1[k]);
-    for (k = 0; k < H; k++) {
+    for (int k = 0; k < H; k++)
+        a[k] = tanh(w[2 * k] * t + w[2 * k + 1] * s + b1[k]);
+    for (int k = 0; k < H; k++) {
         double z = b2[k];
-        for (j = 0; j < H; j++) z += w2[k * H + j] * a[j];
+        for (int j = 0; j < H; j++)
+            z += w2[k * H + j] * a[j];
         b[k] = tanh(z);
         y += w3[k] * b[k];
     }
@@ -526,25 +583,39 @@ static double net_forward(double *a, double *b, const double *w, double t, doubl
 }
 
 static void net_gradient(double *g, const double *a, const double *b, const double *w, double t, double s) {
-    const double *w2 = w + 3 * H, *w3 = w2 + H * H + H;
-    double d1[H] = {0}, *g1 = g + 2 * H, *g2 = g1 + H, *gb2 = g2 + H * H, *g3 = gb2 + H;
-    int k, j;
-    for (k = 0; k < H; k++) {
+    const double *w2 = w + 3 * H;
+    const double *w3 = w2 + H * H + H;
+    double d1[H] = {0};
+    double *g1 = g + 2 * H;
+    double *g2 = g1 + H;
+    double *gb2 = g2 + H * H;
+    double *g3 = gb2 + H;
+    for (int k = 0; k < H; k++) {
         double d = w3[k] * (1 - b[k] * b[k]);
-        g3[k] = b[k], gb2[k] = d;
-        for (j = 0; j < H; j++) g2[k * H + j] = d * a[j], d1[j] += d * w2[k * H + j];
+        g3[k] = b[k];
+        gb2[k] = d;
+        for (int j = 0; j < H; j++) {
+            g2[k * H + j] = d * a[j];
+            d1[j] += d * w2[k * H + j];
+        }
     }
-    for (j = 0; j < H; j++) g1[j] = d1[j] * (1 - a[j] * a[j]), g[2 * j] = g1[j] * t, g[2 * j + 1] = g1[j] * s;
+    for (int j = 0; j < H; j++) {
+        g1[j] = d1[j] * (1 - a[j] * a[j]);
+        g[2 * j] = g1[j] * t;
+        g[2 * j + 1] = g1[j] * s;
+    }
     g3[H] = 1;
 }
 
 static double net_cost(double *largest, const double *w, const fit *f, const lesson *q) {
-    double a[H], b[H], sum = 0, mean = 0;
-    int i;
+    double a[H];
+    double b[H];
+    double sum = 0;
+    double mean = 0;
     *largest = 0;
-    for (i = 0; i < N_NODES; i++) {
-        double d = net_forward(a, b, w, 2 * q->t[i % NODES_T] - 1, 2 * q->s[i / NODES_T] / s_top - 1) - q->target[i],
-               e = q->weight[i] * d;
+    for (int i = 0; i < N_NODES; i++) {
+        double d = net_forward(a, b, w, 2 * q->t[i % NODES_T] - 1, 2 * q->s[i / NODES_T] / s_top - 1) - q->target[i];
+        double e = q->weight[i] * d;
         sum += f->emphasis[i] * e * e;
         *largest = fmax(*largest, fabs(e));
         mean += q->rest[i] * d;
@@ -557,107 +628,134 @@ static double net_cost(double *largest, const double *w, const fit *f, const les
 
 /* Solves A x = b in place for a symmetric positive A (lower half); 0 if it is not. */
 static int cholesky(double (*A)[N_WEIGHTS], double *x) {
-    int i, j, k;
-    for (i = 0; i < N_WEIGHTS; i++)
-        for (j = 0; j <= i; j++) {
+    for (int i = 0; i < N_WEIGHTS; i++)
+        for (int j = 0; j <= i; j++) {
             double s = A[i][j];
-            for (k = 0; k < j; k++) s -= A[i][k] * A[j][k];
+            for (int k = 0; k < j; k++)
+                s -= A[i][k] * A[j][k];
             if (i == j && !(s > 0)) return 0;
             A[i][j] = i == j ? sqrt(s) : s / A[j][j];
         }
-    for (i = 0; i < N_WEIGHTS; x[i] /= A[i][i], i++)
-        for (k = 0; k < i; k++) x[i] -= A[i][k] * x[k];
-    for (i = N_WEIGHTS - 1; i >= 0; x[i] /= A[i][i], i--)
-        for (k = i + 1; k < N_WEIGHTS; k++) x[i] -= A[k][i] * x[k];
+    for (int i = 0; i < N_WEIGHTS; x[i] /= A[i][i], i++)
+        for (int k = 0; k < i; k++)
+            x[i] -= A[i][k] * x[k];
+    for (int i = N_WEIGHTS - 1; i >= 0; x[i] /= A[i][i], i--)
+        for (int k = i + 1; k < N_WEIGHTS; k++)
+            x[i] -= A[k][i] * x[k];
     return 1;
 }
 
 static void fit_step(fit *f, const lesson *q) {
-    double A[N_WEIGHTS][N_WEIGHTS], B[N_WEIGHTS][N_WEIGHTS], g[N_WEIGHTS], down[N_WEIGHTS] = {0}, a[H], b[H];
-    double mean[N_WEIGHTS] = {0}, mean_error = 0;
-    int i, j, n, attempt;
+    double A[N_WEIGHTS][N_WEIGHTS];
+    double B[N_WEIGHTS][N_WEIGHTS];
+    double g[N_WEIGHTS];
+    double down[N_WEIGHTS] = {0};
+    double a[H];
+    double b[H];
+    double mean[N_WEIGHTS] = {0};
+    double mean_error = 0;
     memset(A, 0, sizeof A);
-    for (n = 0; n < N_NODES; n++) {
-        double t = 2 * q->t[n % NODES_T] - 1, s = 2 * q->s[n / NODES_T] / s_top - 1, e,
-               w = f->emphasis[n] * q->weight[n] * q->weight[n];
-        e = net_forward(a, b, f->w, t, s) - q->target[n];
+    for (int n = 0; n < N_NODES; n++) {
+        double t = 2 * q->t[n % NODES_T] - 1;
+        double s = 2 * q->s[n / NODES_T] / s_top - 1;
+        double w = f->emphasis[n] * q->weight[n] * q->weight[n];
+        double e = net_forward(a, b, f->w, t, s) - q->target[n];
         net_gradient(g, a, b, f->w, t, s);
-        for (i = 0; i < N_WEIGHTS; i++) {
+        for (int i = 0; i < N_WEIGHTS; i++) {
             double wg = w * g[i];
             down[i] -= wg * e;
             mean[i] += q->rest[n] * g[i];
-            for (j = 0; j <= i; j++) A[i][j] += wg * g[j];
+            for (int j = 0; j <= i; j++)
+                A[i][j] += wg * g[j];
         }
         mean_error += q->rest[n] * e;
         if (n % NODES_T < NODES_T - 1) continue;
-        for (i = 0; i < N_WEIGHTS; mean[i++] = 0) {
+        for (int i = 0; i < N_WEIGHTS; mean[i++] = 0) {
             down[i] -= mean[i] * mean_error;
-            for (j = i; j < N_WEIGHTS; j++) A[j][i] += mean[i] * mean[j];
+            for (int j = i; j < N_WEIGHTS; j++)
+                A[j][i] += mean[i] * mean[j];
         }
         mean_error = 0;
     }
-    for (attempt = 0; attempt < 12; attempt++, f->damping = fmin(4 * f->damping, 1e6)) {
-        double step[N_WEIGHTS], largest, cost;
-        memcpy(B, A, sizeof A), memcpy(step, down, sizeof down);
-        for (i = 0; i < N_WEIGHTS; i++) B[i][i] += f->damping * (A[i][i] + 1e-12);
+    for (int attempt = 0; attempt < 12; attempt++, f->damping = fmin(4 * f->damping, 1e6)) {
+        double step[N_WEIGHTS];
+        memcpy(B, A, sizeof A);
+        memcpy(step, down, sizeof down);
+        for (int i = 0; i < N_WEIGHTS; i++)
+            B[i][i] += f->damping * (A[i][i] + 1e-12);
         if (!cholesky(B, step)) continue;
-        for (i = 0; i < N_WEIGHTS; i++) step[i] += f->w[i];
-        cost = net_cost(&largest, step, f, q);
+        for (int i = 0; i < N_WEIGHTS; i++)
+            step[i] += f->w[i];
+        double largest;
+        double cost = net_cost(&largest, step, f, q);
         if (!(cost < f->cost)) continue;
         memcpy(f->w, step, sizeof step);
-        f->cost = cost, f->largest = largest, f->damping = fmax(0.3 * f->damping, 1e-12);
-        if (largest < f->best_largest) f->best_largest = largest, memcpy(f->best, step, sizeof step);
+        f->cost = cost;
+        f->largest = largest;
+        f->damping = fmax(0.3 * f->damping, 1e-12);
+        if (largest < f->best_largest) {
+            f->best_largest = largest;
+            memcpy(f->best, step, sizeof step);
+        }
         return;
     }
 }
 
 /* More weight where errors are large (Lawson 1961's way to the smallest largest error). */
 static void fit_emphasise(fit *f, const lesson *q) {
-    double a[H], b[H], sum = 0;
-    int i;
-    for (i = 0; i < N_NODES; i++) {
+    double a[H];
+    double b[H];
+    double sum = 0;
+    for (int i = 0; i < N_NODES; i++) {
         double e =
             q->weight[i] *
             (net_forward(a, b, f->w, 2 * q->t[i % NODES_T] - 1, 2 * q->s[i / NODES_T] / s_top - 1) - q->target[i]);
         sum += f->emphasis[i] *= 0.7 + fabs(e) / f->largest;
     }
-    for (i = 0; i < N_NODES; i++) f->emphasis[i] *= N_NODES / sum;
+    for (int i = 0; i < N_NODES; i++)
+        f->emphasis[i] *= N_NODES / sum;
     f->cost = net_cost(&f->largest, f->w, f, q);
 }
 
 static void fit_start(fit *f, const lesson *q, uint64_t seed, uint64_t number) {
     bml_sample_rng rng;
-    int i;
     bml_sample_rng_init(&rng, seed, number);
-    for (i = 0; i < N_WEIGHTS; i++) f->w[i] = 2 * bml_sample_rng_uniform(&rng) - 1;
-    for (i = 0; i < 3 * H; i++) f->w[i] *= 1.6;
-    for (i = N_WEIGHTS - H - 1; i < N_WEIGHTS; i++) f->w[i] *= 0.5;
-    for (i = 0; i < N_NODES; i++) f->emphasis[i] = 1;
-    f->damping = 0.01, f->best_largest = 1e9;
+    for (int i = 0; i < N_WEIGHTS; i++)
+        f->w[i] = 2 * bml_sample_rng_uniform(&rng) - 1;
+    for (int i = 0; i < 3 * H; i++)
+        f->w[i] *= 1.6;
+    for (int i = N_WEIGHTS - H - 1; i < N_WEIGHTS; i++)
+        f->w[i] *= 0.5;
+    for (int i = 0; i < N_NODES; i++)
+        f->emphasis[i] = 1;
+    f->damping = 0.01;
+    f->best_largest = 1e9;
     f->cost = net_cost(&f->largest, f->w, f, q);
 }
 
 static int fit_order(const void *a, const void *b) {
-    double x = ((const fit *)a)->cost, y = ((const fit *)b)->cost;
+    double x = ((const fit *)a)->cost;
+    double y = ((const fit *)b)->cost;
     return (x > y) - (x < y);
 }
 
 static int fit_final_order(const void *a, const void *b) {
-    double x = ((const fit *)a)->best_largest, y = ((const fit *)b)->best_largest;
+    double x = ((const fit *)a)->best_largest;
+    double y = ((const fit *)b)->best_largest;
     return (x > y) - (x < y);
 }
 
 /* As the header has them: t and s unscaled. */
 static void net_print(const double *w) {
     double v[N_WEIGHTS];
-    int k;
     memcpy(v, w, sizeof v);
-    for (k = 0; k < H; k++) {
-        v[2 * k] = 2 * w[2 * k], v[2 * k + 1] = 2 / s_top * w[2 * k + 1];
+    for (int k = 0; k < H; k++) {
+        v[2 * k] = 2 * w[2 * k];
+        v[2 * k + 1] = 2 / s_top * w[2 * k + 1];
         v[2 * H + k] -= w[2 * k] + w[2 * k + 1];
     }
     printf("static const float bml_sample__weights[%d] = {\n", N_WEIGHTS);
-    for (k = 0; k < N_WEIGHTS; k++)
+    for (int k = 0; k < N_WEIGHTS; k++)
         printf("%s%.8ef%s", k % 7 ? " " : "    ", v[k], k == N_WEIGHTS - 1 ? "\n};\n" : k % 7 == 6 ? ",\n" : ",");
 }
 
@@ -665,18 +763,18 @@ static void train(const settings *set) {
     static lesson q;
     fit *f = calloc(STARTS, sizeof *f);
     double start = seconds_now();
-    progress_bar bar;
-    int i, finished = 0;
+    int finished = 0;
     if (!f) fail("out of memory");
     lesson_make(&q);
+    progress_bar bar;
     progress_begin(&bar, "starts", STARTS, set->quiet);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads((int)set->threads)
 #endif
-    for (i = 0; i < STARTS; i++) {
-        int step;
+    for (int i = 0; i < STARTS; i++) {
         fit_start(&f[i], &q, set->seed, (uint64_t)i);
-        for (step = 0; step < 250; step++) fit_step(&f[i], &q);
+        for (int step = 0; step < 250; step++)
+            fit_step(&f[i], &q);
 #ifdef _OPENMP
 #pragma omp critical
 #endif
@@ -689,11 +787,11 @@ static void train(const settings *set) {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads((int)set->threads)
 #endif
-    for (i = 0; i < FINALISTS; i++) {
-        int round, step;
-        for (round = 0; round < 300; round++) {
+    for (int i = 0; i < FINALISTS; i++) {
+        for (int round = 0; round < 300; round++) {
             if (round >= 60) fit_emphasise(&f[i], &q);
-            for (step = 0; step < 10; step++) fit_step(&f[i], &q);
+            for (int step = 0; step < 10; step++)
+                fit_step(&f[i], &q);
 #ifdef _OPENMP
 #pragma omp critical
 #endif
@@ -769,20 +867,31 @@ int main(int argc, char **argv) {
     if (set.device == DEVICE_CUDA &&
         (set.check || set.spectrum || set.distance || set.train || set.method == BML_SAMPLE_EXACT))
         fail("--device cuda draws photons, by net, table or published; all else runs on the CPU");
-    if (set.train) return train(&set), 0;
+    if (set.train) {
+        train(&set);
+        return 0;
+    }
     if (set.weights && published_read(&net, set.weights, err)) fail("%s", err);
     if (set.weights) s.published = &net;
     if (set.method == PUBLISHED && !set.weights) fail("--method published needs --weights DIR");
     bml_sample_compton_table(&nodes);
-    if (set.check) return check(&set, s), 0;
+    if (set.check) {
+        check(&set, s);
+        return 0;
+    }
     if (!set.out) fail("--out is missing");
-    if (set.spectrum) return spectrum(&set), 0;
+    if (set.spectrum) {
+        spectrum(&set);
+        return 0;
+    }
     if (set.distance && isnan(set.gamma)) s.gamma = 1e4;
     if (set.distance && isnan(set.eps)) s.eps0 = 1e-4;
     if (isnan(s.gamma) || isnan(s.eps0)) fail("--gamma and --eps are needed");
     if (!bml_sample__in_domain(s.gamma, s.eps0))
         fail("gamma %g, eps0 %g: %s", s.gamma, s.eps0, bml_sample_strerror(BML_SAMPLE_OUT_OF_DOMAIN));
-    if (set.distance) distance(&set, s);
-    else draw(&set, &s);
+    if (set.distance)
+        distance(&set, s);
+    else
+        draw(&set, &s);
     return 0;
 }

@@ -38,13 +38,15 @@ static void print_table(const options *opt, const double *nu, const double *nuFn
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, opt->seed, 0);
     printf("# simulated source, true log10 R, B, gamma_min, gamma_max, l_e, and p, log10 delta:");
-    for (int i = 0; i < N_ROW; i++) printf(" %g", k->row[i]);
+    for (int i = 0; i < N_ROW; i++)
+        printf(" %g", k->row[i]);
     printf(" %g\n# redshift: %g\n", k->log_delta, opt->redshift);
     printf("# noise %g dex, quoted errors %g ... %g dex, seed %llu\n", opt->noise, opt->error_lo, opt->error_hi,
            (unsigned long long)opt->seed);
     printf("nu_Hz,nuFnu_erg_cm2_s,err_dex,instrument\n");
     for (int i = 0; i < N_POINTS; i++) {
-        const double off = opt->noise * bml_mcmc_rng_normal(&rng), u = bml_mcmc_rng_uniform(&rng);
+        const double off = opt->noise * bml_mcmc_rng_normal(&rng);
+        const double u = bml_mcmc_rng_uniform(&rng);
         if (!(nuFnu[i] > 0)) continue; /* above the highest photon energy */
         printf("%.6e,%.6e,%.4f,%s\n", nu[i], nuFnu[i] * pow(10, off),
                opt->error_lo + u * (opt->error_hi - opt->error_lo), band[i]);
@@ -81,16 +83,16 @@ int main(int argc, char **argv) {
          .help = "largest quoted error"},
         {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of noise and errors"},
         {0}};
-    double nu[N_POINTS], nuFnu[N_POINTS];
+    double nu[N_POINTS];
+    double nuFnu[N_POINTS];
     const char *band[N_POINTS];
     bml_ssc_config config = {0};
     bml_ssc_source source = {0};
     bml_ssc_observer observer = {0};
     ebl_table ebl = {0};
     char err[ERROR_SIZE];
-    bml_ssc *tables;
     bml_ssc_blob *blob = NULL;
-    int n = 0, status;
+    int n = 0;
     if (options_parse(
             argc, argv, rows, "simulate_sed [options]",
             "Prints a table of 25 fluxes [erg cm^-2 s^-1] of a known synchrotron self-Compton source, with noise.") !=
@@ -108,10 +110,12 @@ int main(int argc, char **argv) {
     observer.delta = pow(10, cases[opt.known - 1].log_delta);
     if (opt.ebl && ebl_read(&ebl, opt.ebl, err)) fail("%s", err);
     if (opt.ebl) observer.ebl = &ebl.tau;
+    bml_ssc *tables;
     if (bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables)) fail("simulate_sed: out of memory");
-    status = bml_ssc_solve(blob, &source);
+    int status = bml_ssc_solve(blob, &source);
     if (!status) status = bml_ssc_sed(nuFnu, nu, N_POINTS, blob, &observer, BML_SSC_TOTAL);
-    if (status == BML_SSC_OUTSIDE_TABLE) fail("%s: does not hold redshift %g up to %g Hz", opt.ebl, opt.redshift, nu[n - 1]);
+    if (status == BML_SSC_OUTSIDE_TABLE)
+        fail("%s: does not hold redshift %g up to %g Hz", opt.ebl, opt.redshift, nu[n - 1]);
     if (status) fail("simulate_sed: %s %s", bml_ssc_strerror(status), bml_ssc_message(blob));
     print_table(&opt, nu, nuFnu, band);
     bml_ssc_blob_free(blob);

@@ -21,11 +21,13 @@ typedef struct chunk { /* rows read, not yet written */
 /* One row of text into row [6]. More columns than six are the spectrum that an earlier run wrote. Complains in err. */
 static int read_row(double *row, const text_file *t, char *text, char *err) {
     char *field[N_PAR + N_X + 1];
-    int n = split(field, N_PAR + N_X + 1, text, ','), i;
+    int n = split(field, N_PAR + N_X + 1, text, ',');
     if (n != N_PAR && n != N_PAR + N_X)
-        return error_at(err, t->name, t->line, "%d columns, expected %d: log10 R, log10 B, log10 gamma_min, "
-                        "log10 gamma_max, log10 compactness, p", n, N_PAR);
-    for (i = 0; i < N_PAR; i++) {
+        return error_at(err, t->name, t->line,
+                        "%d columns, expected %d: log10 R, log10 B, log10 gamma_min, "
+                        "log10 gamma_max, log10 compactness, p",
+                        n, N_PAR);
+    for (int i = 0; i < N_PAR; i++) {
         const char *wrong = read_real(&row[i], field[i]);
         if (wrong) return error_at(err, t->name, t->line, "column %d: '%.40s' %s", i + 1, field[i], wrong);
     }
@@ -33,72 +35,90 @@ static int read_row(double *row, const text_file *t, char *text, char *err) {
 }
 
 static void solve(chunk *c, bml_ssc_blob **blobs, const bml_ssc_source *model, const double *log10_x, int threads) {
-    int i, k;
     (void)threads;
 #ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic) num_threads(threads) private(k)
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
 #endif
-    for (i = 0; i < c->n; i++) {
+    for (int i = 0; i < c->n; i++) {
         bml_ssc_blob *blob = blobs[thread_number()];
         bml_ssc_source source = *model;
         bml_ssc_source_from_row(&source, c->row[i]);
         c->status[i] = bml_ssc_solve(blob, &source);
-        if (!c->status[i]) c->status[i] = bml_ssc_spectrum(c->y[i], log10_x, N_X, blob, BML_SSC_TOTAL);
-        else snprintf(c->why[i], sizeof c->why[i], "%s", bml_ssc_message(blob));
-        for (k = 0; k < N_X; k++)
+        if (!c->status[i])
+            c->status[i] = bml_ssc_spectrum(c->y[i], log10_x, N_X, blob, BML_SSC_TOTAL);
+        else
+            snprintf(c->why[i], sizeof c->why[i], "%s", bml_ssc_message(blob));
+        for (int k = 0; k < N_X; k++)
             if (!(c->y[i][k] > floor_y)) c->y[i][k] = floor_y;
     }
 }
 
 /* Writes the rows that worked, complains about the others; returns how many failed. */
 static int write_rows(const chunk *c, const char *name) {
-    int i, k, bad = 0;
-    for (i = 0; i < c->n; i++) {
+    int bad = 0;
+    for (int i = 0; i < c->n; i++) {
         if (c->status[i]) {
             fprintf(stderr, "%s:%ld: %s\n", name, c->line[i], c->why[i]);
             bad++;
             continue;
         }
-        for (k = 0; k < N_PAR; k++) printf("%.10g,", c->row[i][k]);
-        for (k = 0; k < N_X; k++) printf("%.5f%c", c->y[i][k], k + 1 < N_X ? ',' : '\n');
+        for (int k = 0; k < N_PAR; k++)
+            printf("%.10g,", c->row[i][k]);
+        for (int k = 0; k < N_X; k++)
+            printf("%.5f%c", c->y[i][k], k + 1 < N_X ? ',' : '\n');
     }
     return bad;
 }
 
 static void write_header(const double *log10_x) {
-    int k;
     printf("log10_R_cm,log10_B_G,log10_gamma_min,log10_gamma_max,log10_compactness,p");
-    for (k = 0; k < N_X; k++) printf(",y_%.4f", log10_x[k]);
+    for (int k = 0; k < N_X; k++)
+        printf(",y_%.4f", log10_x[k]);
     printf("\n");
 }
 
 int main(int argc, char **argv) {
-    int grid = 0, ssa = 0, gg = 0, header = 1, first, i, bad = 0, started = 0;
+    int grid = 0;
+    int ssa = 0;
+    int gg = 0;
+    int header = 1;
+    int bad = 0;
+    int started = 0;
     long threads = 0;
-    double t_end = 5, spacing = 0.1;
+    double t_end = 5;
+    double spacing = 0.1;
     const option_row options[] = {
         {.name = "grid", .choice = &grid, .value = "converged|athena", .help = "energy grid"},
-        {.name = "spacing", .real = &spacing, .min = 0.01, .max = 0.25, .value = "DEX", .help = "spacing of the converged grid"},
-        {.name = "t", .real = &t_end, .min = 0.01, .max = 1e5, .value = "T", .help = "time since injection began [R/c]"},
+        {.name = "spacing",
+         .real = &spacing,
+         .min = 0.01,
+         .max = 0.25,
+         .value = "DEX",
+         .help = "spacing of the converged grid"},
+        {.name = "t",
+         .real = &t_end,
+         .min = 0.01,
+         .max = 1e5,
+         .value = "T",
+         .help = "time since injection began [R/c]"},
         {.name = "ssa", .flag = &ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &gg, .help = "photon-photon absorption and pair injection"},
         {.name = "threads", .integer = &threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
         {.name = "header", .flag = &header, .help = "line of column names first"},
         {0}};
-    char err[ERROR_SIZE], *text;
+    char err[ERROR_SIZE];
     bml_ssc_config config = {0};
     bml_ssc_source model = {0};
-    bml_ssc *tables;
-    bml_ssc_blob **blobs;
     double log10_x[N_X];
-    text_file in;
     chunk *c = calloc(1, sizeof *c);
 
-    first = options_parse(argc, argv, options, "ssc_sed [options] [FILE|-]",
-                          "Spectra of synchrotron self-Compton sources. Input: CSV rows of log10 R [cm], log10 B [G],\n"
-                          "log10 gamma_min, log10 gamma_max, log10 compactness, p. Output: the same row and 500 values of\n"
-                          "log10(x^2 n) at log10 x = -15 ... 10, x = h nu/(m_e c^2); floor -30.");
+    int first =
+        options_parse(argc, argv, options, "ssc_sed [options] [FILE|-]",
+                      "Spectra of synchrotron self-Compton sources. Input: CSV rows of log10 R [cm], log10 B [G],\n"
+                      "log10 gamma_min, log10 gamma_max, log10 compactness, p. Output: the same row and 500 values of\n"
+                      "log10(x^2 n) at log10 x = -15 ... 10, x = h nu/(m_e c^2); floor -30.");
     if (argc - first > 1) fail("ssc_sed: one input file at most, see --help");
+    text_file in;
     if (text_open(&in, first < argc ? argv[first] : "-", err)) fail("%s", err);
 
     config.grid = grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
@@ -107,23 +127,33 @@ int main(int argc, char **argv) {
     model.self_absorption = ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
     model.pair_production = gg;
     threads = threads_or_all(threads);
+    bml_ssc_blob **blobs;
     blobs = calloc((size_t)threads, sizeof *blobs);
+    bml_ssc *tables;
     if (!c || !blobs || bml_ssc_create(&tables, &config)) fail("ssc_sed: out of memory");
-    for (i = 0; i < threads; i++)
+    for (int i = 0; i < threads; i++)
         if (bml_ssc_blob_create(&blobs[i], tables)) fail("ssc_sed: out of memory");
-    for (i = 0; i < N_X; i++) log10_x[i] = -15 + 25.0 * i / (N_X - 1);
+    for (int i = 0; i < N_X; i++)
+        log10_x[i] = -15 + 25.0 * i / (N_X - 1);
 
+    char *text;
     do {
         text = text_line(&in);
         if (text && *trim(text) && *trim(text) != '#') {
             text = trim(text);
             if (in.line == 1 && !strncmp(text, "log10_R", 7)) continue; /* column names */
             started = 1;
-            if (read_row(c->row[c->n], &in, text, err)) fprintf(stderr, "%s\n", err), bad++;
-            else c->line[c->n++] = in.line;
+            if (read_row(c->row[c->n], &in, text, err)) {
+                fprintf(stderr, "%s\n", err);
+                bad++;
+            } else
+                c->line[c->n++] = in.line;
         }
         if (c->n == CHUNK || (!text && c->n)) {
-            if (header) write_header(log10_x), header = 0;
+            if (header) {
+                write_header(log10_x);
+                header = 0;
+            }
             solve(c, blobs, &model, log10_x, (int)threads);
             bad += write_rows(c, in.name);
             c->n = 0;
@@ -131,7 +161,8 @@ int main(int argc, char **argv) {
     } while (text);
     if (!started) fail("%s: no rows", in.name);
     if (fflush(stdout) || ferror(stdout)) fail("ssc_sed: cannot write: %s", strerror(errno));
-    for (i = 0; i < threads; i++) bml_ssc_blob_free(blobs[i]);
+    for (int i = 0; i < threads; i++)
+        bml_ssc_blob_free(blobs[i]);
     bml_ssc_free(tables);
     text_close(&in);
     free(blobs);

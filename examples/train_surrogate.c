@@ -48,7 +48,9 @@ typedef struct dataset {
     int n_in, n_out;
 } dataset;
 
-static double grid_x(int k) { return -15 + 25.0 * k / (SURROGATE_GRID - 1); }
+static double grid_x(int k) {
+    return -15 + 25.0 * k / (SURROGATE_GRID - 1);
+}
 
 static void *need(void *p) {
     if (!p) fail("train_surrogate: out of memory");
@@ -61,8 +63,10 @@ static void *need(void *p) {
 static void draw_row(double *row, bml_nn_rng *rng) {
     const surrogate_domain *d = &published_domain;
     do {
-        for (int k = 0; k < SSC_ROW; k++) row[k] = d->lo[k] + (d->hi[k] - d->lo[k]) * bml_nn_rng_uniform(rng);
-        const double lo = row[2] + d->span, hi = fmin(d->hi[3], ssc_row_confined(row));
+        for (int k = 0; k < SSC_ROW; k++)
+            row[k] = d->lo[k] + (d->hi[k] - d->lo[k]) * bml_nn_rng_uniform(rng);
+        const double lo = row[2] + d->span;
+        const double hi = fmin(d->hi[3], ssc_row_confined(row));
         row[3] = lo + (hi - lo) * bml_nn_rng_uniform(rng);
     } while (surrogate_outside(d, row));
 }
@@ -92,14 +96,17 @@ static void dataset_free(dataset *d) {
 static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt, int kind) {
     bml_ssc_source source = {.self_absorption = opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
                              .pair_production = opt->pairs};
-    double x[SURROGATE_GRID], y[SURROGATE_GRID];
-    surrogate_frame f;
+    double x[SURROGATE_GRID];
+    double y[SURROGATE_GRID];
     bml_ssc_source_from_row(&source, d->row[i]);
     const int status = bml_ssc_solve(blob, &source);
     if (status && status != BML_SSC_NOT_CONVERGED) return status;
-    for (int k = 0; k < SURROGATE_GRID; k++) x[k] = grid_x(k);
+    for (int k = 0; k < SURROGATE_GRID; k++)
+        x[k] = grid_x(k);
     bml_ssc_spectrum(y, x, SURROGATE_GRID, blob, BML_SSC_TOTAL);
-    for (int k = 0; k < SURROGATE_GRID; k++) d->y[i * SURROGATE_GRID + k] = (float)fmax(y[k], surrogate_floor);
+    for (int k = 0; k < SURROGATE_GRID; k++)
+        d->y[i * SURROGATE_GRID + k] = (float)fmax(y[k], surrogate_floor);
+    surrogate_frame f;
     surrogate_place(&f, d->x + i * d->n_in, kind, opt->grid, d->row[i]);
     if (kind == SURROGATE_MLP) surrogate_nodes(d->target + i * d->n_out, blob, &f);
     return 0;
@@ -108,15 +115,17 @@ static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt,
 static void solve_data(dataset *d, const options *opt, int kind) {
     const bml_ssc_config config = {.grid = opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED};
     const int threads = (int)opt->threads;
-    bml_ssc *tables;
-    bml_nn_rng rng;
-    progress_bar bar;
-    long done = 0, failed = 0;
+    long done = 0;
+    long failed = 0;
     dataset_room(d, opt->n, kind, opt->grid);
     d->n = opt->n;
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, opt->seed, 0);
-    for (long i = 0; i < d->n; i++) draw_row(d->row[i], &rng);
+    for (long i = 0; i < d->n; i++)
+        draw_row(d->row[i], &rng);
+    bml_ssc *tables;
     if (bml_ssc_create(&tables, &config)) fail("train_surrogate: out of memory");
+    progress_bar bar;
     progress_begin(&bar, "solving", (double)d->n, opt->quiet);
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads)
@@ -132,10 +141,8 @@ static void solve_data(dataset *d, const options *opt, int kind) {
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-            {
-                failed += status != 0;
-                if (++done % 64 == 0) progress_at(&bar, (double)done, NULL);
-            }
+            failed += status != 0;
+            if (++done % 64 == 0) progress_at(&bar, (double)done, NULL);
         }
         bml_ssc_blob_free(blob);
     }
@@ -153,9 +160,11 @@ static void open_table(text_file *t, const char *path) {
         if (text_open(t, path, err)) fail("%s", err);
         return;
     }
-    size_t size = 0, room = 1 << 20, got;
+    size_t size = 0;
+    size_t room = 1 << 20;
     char *text = need(malloc(room));
-    int ends[2], status = 0;
+    int ends[2];
+    int status = 0;
     if (pipe(ends)) fail("%s: %s", path, strerror(errno));
     const pid_t child = fork();
     if (child == 0) {
@@ -169,6 +178,7 @@ static void open_table(text_file *t, const char *path) {
     }
     close(ends[1]);
     FILE *f = need(fdopen(ends[0], "rb"));
+    size_t got;
     while ((got = fread(text + size, 1, room - size, f)) > 0) {
         size += got;
         if (size > TEXT_MAX) fail("%s: too large", path);
@@ -184,8 +194,8 @@ static void open_table(text_file *t, const char *path) {
 static void read_table(dataset *d, const char *path) {
     static char *field[SSC_ROW + SURROGATE_GRID + 1];
     text_file t;
-    char *line;
     open_table(&t, path);
+    char *line;
     while ((line = text_line(&t)) != NULL) {
         line = trim(line);
         if (!*line || *line == '#' || (t.line == 1 && !strncmp(line, "log10_R", 7))) continue;
@@ -202,8 +212,10 @@ static void read_table(dataset *d, const char *path) {
             double value;
             const char *wrong = read_real(&value, field[k]);
             if (wrong) fail("%s:%ld: column %d: '%.40s' %s", t.name, t.line, k + 1, field[k], wrong);
-            if (k < SSC_ROW) d->row[d->n][k] = value;
-            else d->y[d->n * SURROGATE_GRID + k - SSC_ROW] = (float)fmax(value, surrogate_floor);
+            if (k < SSC_ROW)
+                d->row[d->n][k] = value;
+            else
+                d->y[d->n * SURROGATE_GRID + k - SSC_ROW] = (float)fmax(value, surrogate_floor);
         }
         d->n++;
     }
@@ -216,21 +228,24 @@ static void make_data(dataset *d, const options *opt, int kind) {
         solve_data(d, opt, kind);
         return;
     }
-    for (int i = 0; i < opt->data.n; i++) read_table(d, opt->data.item[i]);
+    for (int i = 0; i < opt->data.n; i++)
+        read_table(d, opt->data.item[i]);
     if (d->n < 30) fail("train_surrogate: %ld spectra are too few", d->n);
     d->n_in = SSC_ROW;
     d->n_out = SURROGATE_GRID;
     d->x = need(malloc((size_t)d->n * SSC_ROW * sizeof *d->x));
     d->part = need(calloc((size_t)d->n, sizeof *d->part));
     d->target = d->y;
-    for (long i = 0; i < d->n * SSC_ROW; i++) d->x[i] = (float)d->row[i / SSC_ROW][i % SSC_ROW];
+    for (long i = 0; i < d->n * SSC_ROW; i++)
+        d->x[i] = (float)d->row[i / SSC_ROW][i % SSC_ROW];
 }
 
 /* Sorts the rows into training, validation and test part, each together; first [4] is where they begin. */
 static void split_data(dataset *d, long *first, uint64_t seed) {
     static const double shares[3] = {0.8, 0.1, 0.1};
     dataset to = *d;
-    const size_t n_in = (size_t)d->n_in, n_out = (size_t)d->n_out;
+    const size_t n_in = (size_t)d->n_in;
+    const size_t n_out = (size_t)d->n_out;
     if (bml_nn_split(d->part, shares, 3, NULL, (size_t)d->n, seed)) fail("train_surrogate: out of memory");
     to.row = need(malloc((size_t)d->n * sizeof *to.row));
     to.y = need(malloc((size_t)d->n * SURROGATE_GRID * sizeof *to.y));
@@ -259,13 +274,14 @@ static void split_data(dataset *d, long *first, uint64_t seed) {
 /* Layers of 184 that are linear (six: with seven the published 0.26 million weights would be 0.30), GRU or LSTM (seven), then
    500 values; the six parameters come as a sequence of six numbers to the recurrent ones (Tzavellas et al. 2024, Table 2). */
 static int published_layers(bml_nn_layer *l, int net) {
-    static const int kinds[] = {BML_NN_DENSE, BML_NN_GRU, BML_NN_LSTM}, depth[] = {6, 7, 7};
+    static const int kinds[] = {BML_NN_DENSE, BML_NN_GRU, BML_NN_LSTM};
+    static const int depth[] = {6, 7, 7};
     int n = 0;
     l[n++] = (bml_nn_layer){.kind = BML_NN_INPUT, .features = SSC_ROW};
     if (net != ANN) l[n++] = (bml_nn_layer){.kind = BML_NN_RESHAPE, .steps = SSC_ROW, .features = 1};
     for (int k = 0; k < depth[net]; k++)
-        l[n++] = (bml_nn_layer){.kind = kinds[net], .units = PUBLISHED_UNITS,
-                                .sequence = net != ANN && k + 1 < depth[net]};
+        l[n++] =
+            (bml_nn_layer){.kind = kinds[net], .units = PUBLISHED_UNITS, .sequence = net != ANN && k + 1 < depth[net]};
     l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .units = SURROGATE_GRID, .activation = BML_NN_SOFTPLUS};
     return n;
 }
@@ -295,7 +311,10 @@ static void node_means(float *mean, const dataset *d, long n) {
         long count = 0;
         for (long i = 0; i < n; i++) {
             const float t = d->target[i * d->n_out + k];
-            if (t < SURROGATE_BOUND / 2) sum += (double)t, count++;
+            if (t < SURROGATE_BOUND / 2) {
+                sum += (double)t;
+                count++;
+            }
         }
         mean[k] = (float)(count ? sum / (double)count : surrogate_floor);
     }
@@ -303,16 +322,21 @@ static void node_means(float *mean, const dataset *d, long n) {
 
 static void make_net(surrogate *s, const dataset *d, const options *opt, long n_train) {
     bml_nn_layer layers[32];
-    float shift[SURROGATE_NODES], scale[SURROGATE_NODES];
+    float shift[SURROGATE_NODES];
+    float scale[SURROGATE_NODES];
     const int n = s->kind == SURROGATE_MLP ? residual_layers(layers, d) : published_layers(layers, opt->net);
     const bml_nn_config config = {.layers = layers, .n_layers = n, .seed = opt->seed};
     int status = bml_nn_create(&s->net, &config);
     if (s->kind == SURROGATE_MLP) { /* in dex, about the mean of each node */
         node_means(shift, d, n_train);
-        for (int k = 0; k < d->n_out; k++) scale[k] = 1;
+        for (int k = 0; k < d->n_out; k++)
+            scale[k] = 1;
         if (!status) status = bml_nn_fit_scaler(s->net, BML_NN_INPUTS, BML_NN_STANDARD, d->x, (size_t)n_train);
     } else { /* [-30, 0] becomes [0, 1], as published */
-        for (int k = 0; k < d->n_out; k++) shift[k] = (float)surrogate_floor, scale[k] = (float)-surrogate_floor;
+        for (int k = 0; k < d->n_out; k++) {
+            shift[k] = (float)surrogate_floor;
+            scale[k] = (float)-surrogate_floor;
+        }
     }
     if (!status) status = bml_nn_set_scaler(s->net, BML_NN_OUTPUTS, shift, scale);
     if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
@@ -325,7 +349,8 @@ static double node_loss(const bml_nn_batch *b, void *user) {
     double sum = 0;
     (void)user;
     for (size_t i = 0; i < all; i++) {
-        const float t = b->target[i], p = b->prediction[i];
+        const float t = b->target[i];
+        const float p = b->prediction[i];
         const float miss = t < SURROGATE_BOUND / 2 ? p - t : p > t - SURROGATE_BOUND ? p - (t - SURROGATE_BOUND) : 0;
         sum += (double)(miss * miss);
         b->gradient[i] = 2 * miss * (float)share;
@@ -375,8 +400,10 @@ static void train(surrogate *s, history *h, const dataset *d, const long *first,
     h->row = need(calloc((size_t)opt->epochs, sizeof *h->row));
     progress_begin(&h->bar, "training", (double)opt->epochs, opt->quiet);
     int status = BML_NN_OK;
-    if (device_ready(card)) device_train(card, s->net, &how, NULL);
-    else status = bml_nn_train(s->net, &how, NULL);
+    if (device_ready(card))
+        device_train(card, s->net, &how, NULL);
+    else
+        status = bml_nn_train(s->net, &how, NULL);
     progress_end(&h->bar);
     if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
 }
@@ -404,16 +431,20 @@ typedef struct measured {
 } measured;
 
 static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
 /* Quantile q of one metric over the spectra. */
 static double over_spectra(const double *metric, long n, int which, double q) {
     double *v = need(malloc((size_t)n * sizeof *v));
-    for (long i = 0; i < n; i++) v[i] = metric[i * N_METRICS + which];
+    for (long i = 0; i < n; i++)
+        v[i] = metric[i * N_METRICS + which];
     qsort(v, (size_t)n, sizeof *v, ascending);
-    const double at = q * (double)(n - 1), low = v[(long)at], high = v[(long)ceil(at)];
+    const double at = q * (double)(n - 1);
+    const double low = v[(long)at];
+    const double high = v[(long)ceil(at)];
     free(v);
     return low + (at - floor(at)) * (high - low);
 }
@@ -424,14 +455,19 @@ static double roughness(const float *y, const float *truth, float peak) {
     for (int k = 1; k + 1 < SURROGATE_GRID; k++) {
         if (!(truth[k - 1] > peak - 6 && truth[k] > peak - 6 && truth[k + 1] > peak - 6)) continue;
         const double bend = (double)y[k - 1] - 2 * (double)y[k] + (double)y[k + 1];
-        sum += bend * bend, n++;
+        sum += bend * bend;
+        n++;
     }
     return n ? sqrt(sum / (double)n) : 0;
 }
 
 /* The metrics of one spectrum: y against truth, both [SURROGATE_GRID]. */
 static void measure_one(double *m, const float *y, const float *truth) {
-    double mean = 0, total = 0, squares = 0, sum = 0, near_by[SURROGATE_GRID];
+    double mean = 0;
+    double total = 0;
+    double squares = 0;
+    double sum = 0;
+    double near_by[SURROGATE_GRID];
     float peak = truth[0];
     int n = 0;
     for (int k = 0; k < SURROGATE_GRID; k++) {
@@ -439,8 +475,11 @@ static void measure_one(double *m, const float *y, const float *truth) {
         if (truth[k] > peak) peak = truth[k];
     }
     for (int k = 0; k < SURROGATE_GRID; k++) {
-        const double miss = (double)y[k] - (double)truth[k], off = (double)truth[k] - mean;
-        squares += miss * miss, total += off * off, sum += fabs(miss);
+        const double miss = (double)y[k] - (double)truth[k];
+        const double off = (double)truth[k] - mean;
+        squares += miss * miss;
+        total += off * off;
+        sum += fabs(miss);
         if (truth[k] > peak - 6) near_by[n++] = fabs(miss);
     }
     qsort(near_by, (size_t)n, sizeof *near_by, ascending);
@@ -457,20 +496,24 @@ static void measure_one(double *m, const float *y, const float *truth) {
 /* Spectra of n rows as a fitter asks for them: in batches, everything included. Returns seconds of one thread. */
 static double predict_all(float *curve, const surrogate *s, double (*row)[SSC_ROW], long n) {
     enum { BATCH = 24 };
-    float input[BATCH * SURROGATE_INPUTS], *node = need(malloc(BATCH * SURROGATE_NODES * sizeof *node));
+    float input[BATCH * SURROGATE_INPUTS];
+    float *node = need(malloc(BATCH * SURROGATE_NODES * sizeof *node));
     surrogate_frame f[BATCH];
     bml_nn_work *work;
-    struct timespec t0, t1;
     if (bml_nn_work_create(&work, s->net, BATCH, 1)) fail("train_surrogate: out of memory");
-    const size_t n_in = bml_nn_n_in(s->net), n_out = bml_nn_n_out(s->net);
+    const size_t n_in = bml_nn_n_in(s->net);
+    const size_t n_out = bml_nn_n_out(s->net);
+    struct timespec t0;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t0);
     for (long from = 0; from < n; from += BATCH) {
         const int count = n - from < BATCH ? (int)(n - from) : BATCH;
-        for (int i = 0; i < count; i++) surrogate_place(&f[i], input + (size_t)i * n_in, s->kind, s->grid, row[from + i]);
+        for (int i = 0; i < count; i++)
+            surrogate_place(&f[i], input + (size_t)i * n_in, s->kind, s->grid, row[from + i]);
         if (bml_nn_predict(s->net, work, node, input, (size_t)count)) fail("train_surrogate: out of memory");
         for (int i = 0; i < count; i++)
             surrogate_spectrum(curve + (from + i) * SURROGATE_GRID, s, &f[i], node + (size_t)i * n_out);
     }
+    struct timespec t1;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t1);
     bml_nn_work_free(work);
     free(node);
@@ -493,15 +536,21 @@ static void measure(measured *m, surrogate *s, const char *name, const dataset *
    A bin with few values takes its neighbour's. */
 static void learn_error(surrogate *s, const measured *m, const dataset *d, const long *first) {
     double sum[SURROGATE_ERRORS] = {0};
-    long count[SURROGATE_ERRORS] = {0}, n = first[3] - first[TEST];
+    long count[SURROGATE_ERRORS] = {0};
+    long n = first[3] - first[TEST];
     for (long i = 0; i < n; i++) {
-        const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID, *y = m->curve + i * SURROGATE_GRID;
+        const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID;
+        const float *y = m->curve + i * SURROGATE_GRID;
         float peak = truth[0];
-        for (int k = 1; k < SURROGATE_GRID; k++) peak = truth[k] > peak ? truth[k] : peak;
+        for (int k = 1; k < SURROGATE_GRID; k++)
+            peak = truth[k] > peak ? truth[k] : peak;
         for (int k = 0; k < SURROGATE_GRID; k++) {
             const int bin = (int)((grid_x(k) + 15) / 0.25 + 0.5);
             const double miss = (double)y[k] - (double)truth[k];
-            if (truth[k] > peak - 6) sum[bin] += miss * miss, count[bin]++;
+            if (truth[k] > peak - 6) {
+                sum[bin] += miss * miss;
+                count[bin]++;
+            }
         }
     }
     for (int b = 0, last = 0; b < SURROGATE_ERRORS; b++) {
@@ -516,11 +565,14 @@ static void print_table(const measured *m, int n_nets, long n) {
            "rough", "us each");
     for (int j = 0; j < n_nets; j++) {
         double v[N_METRICS];
-        for (int k = 0; k < N_METRICS; k++) v[k] = over_spectra(m[j].metric, n, k, 0.5);
-        printf("%-12s %10.7f %9.2e %9.2e %8.4f %8.4f %9.5f %9.5f %9.5f ", m[j].name, v[R2], v[MSE], v[MAE], v[KS], v[DTW],
-               v[NEAR], over_spectra(m[j].metric, n, NEAR, 0.99), v[ROUGH]);
-        if (m[j].s) printf("%8.1f\n", m[j].microseconds);
-        else printf("%8s\n", "-");
+        for (int k = 0; k < N_METRICS; k++)
+            v[k] = over_spectra(m[j].metric, n, k, 0.5);
+        printf("%-12s %10.7f %9.2e %9.2e %8.4f %8.4f %9.5f %9.5f %9.5f ", m[j].name, v[R2], v[MSE], v[MAE], v[KS],
+               v[DTW], v[NEAR], over_spectra(m[j].metric, n, NEAR, 0.99), v[ROUGH]);
+        if (m[j].s)
+            printf("%8.1f\n", m[j].microseconds);
+        else
+            printf("%8s\n", "-");
     }
 }
 
@@ -528,7 +580,8 @@ static void print_table(const measured *m, int n_nets, long n) {
 static void print_ranking(const measured *m, int n_nets, long n) {
     static const int of[] = {R2, MSE, MAE, KS, DTW};
     printf("best of the nets, %% of test spectra\n%-12s", "net");
-    for (int c = 0; c < 5; c++) printf(" %8s", metrics[of[c]].name);
+    for (int c = 0; c < 5; c++)
+        printf(" %8s", metrics[of[c]].name);
     printf("\n");
     for (int j = 0; j < n_nets; j++) {
         printf("%-12s", m[j].name);
@@ -538,7 +591,8 @@ static void print_ranking(const measured *m, int n_nets, long n) {
                 int best = 0;
                 const double sign = of[c] == R2 ? -1 : 1;
                 for (int k = 1; k < n_nets; k++)
-                    if (sign * m[k].metric[i * N_METRICS + of[c]] < sign * m[best].metric[i * N_METRICS + of[c]]) best = k;
+                    if (sign * m[k].metric[i * N_METRICS + of[c]] < sign * m[best].metric[i * N_METRICS + of[c]])
+                        best = k;
                 wins += best == j;
             }
             printf(" %8.1f", 100.0 * (double)wins / (double)n);
@@ -549,23 +603,30 @@ static void print_ranking(const measured *m, int n_nets, long n) {
 
 /* ==== 4. files and pictures ======================================================================================= */
 
-static void write_tables(const options *opt, const measured *m, int n_nets, long n, const history *h, const surrogate *s) {
+static void write_tables(const options *opt, const measured *m, int n_nets, long n, const history *h,
+                         const surrogate *s) {
     char err[ERROR_SIZE];
     double error[SURROGATE_ERRORS][2];
-    out_file o;
-    if (csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5, err))
+    if (csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5,
+                  err))
         fail("%s", err);
-    for (int b = 0; b < SURROGATE_ERRORS; b++) error[b][0] = -15 + 0.25 * b, error[b][1] = (double)s->error[b];
+    for (int b = 0; b < SURROGATE_ERRORS; b++) {
+        error[b][0] = -15 + 0.25 * b;
+        error[b][1] = (double)s->error[b];
+    }
     if (csv_write(opt->out, "error.csv", "log10_x,rms_dex", error[0], SURROGATE_ERRORS, 2, err)) fail("%s", err);
+    out_file o;
     if (out_begin(&o, opt->out, "test.csv", err)) fail("%s", err);
     fprintf(o.f, "spectrum,net");
-    for (int k = 0; k < N_METRICS; k++) fprintf(o.f, ",%s", metrics[k].name);
+    for (int k = 0; k < N_METRICS; k++)
+        fprintf(o.f, ",%s", metrics[k].name);
     fprintf(o.f, "\n");
     for (long i = 0; i < n; i++)
         for (int j = 0; j < n_nets; j++) {
             fprintf(o.f, "%ld,", i);
             csv_text(o.f, m[j].name);
-            for (int k = 0; k < N_METRICS; k++) fprintf(o.f, ",%.6g", m[j].metric[i * N_METRICS + k]);
+            for (int k = 0; k < N_METRICS; k++)
+                fprintf(o.f, ",%.6g", m[j].metric[i * N_METRICS + k]);
             fprintf(o.f, "\n");
         }
     if (out_commit(&o, err)) fail("%s", err);
@@ -576,9 +637,12 @@ static int draw_history(const options *opt, const history *h) {
     out_file o;
     if (plot_begin(&o, opt->out, "history", 900, 600, 14, err)) fail("%s", err);
     fprintf(o.f, "$h << EOD\n");
-    for (long i = 0; i < h->n; i++) fprintf(o.f, "%g %g %g\n", h->row[i][0], h->row[i][1], h->row[i][2]);
-    fprintf(o.f, "EOD\nset logscale y; set format y '10^{%%L}'; set xlabel 'epoch'; set ylabel 'loss'; set grid\n"
-                 "plot $h u 1:2 w l lw 2 lc rgb '#0072B2' t 'training', $h u 1:3 w l lw 2 lc rgb '#D55E00' t 'validation'\n");
+    for (long i = 0; i < h->n; i++)
+        fprintf(o.f, "%g %g %g\n", h->row[i][0], h->row[i][1], h->row[i][2]);
+    fprintf(
+        o.f,
+        "EOD\nset logscale y; set format y '10^{%%L}'; set xlabel 'epoch'; set ylabel 'loss'; set grid\n"
+        "plot $h u 1:2 w l lw 2 lc rgb '#0072B2' t 'training', $h u 1:3 w l lw 2 lc rgb '#D55E00' t 'validation'\n");
     const int drawn = plot_end(&o, opt->out, "history", err);
     if (drawn < 0) fail("%s", err);
     return drawn;
@@ -596,21 +660,24 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
         fprintf(o.f, "$p%d << EOD\n", p);
         for (int k = 0; k < SURROGATE_GRID; k++) {
             fprintf(o.f, "%.4f %.4f", grid_x(k), (double)truth[k]);
-            for (int j = 0; j < n_nets; j++) fprintf(o.f, " %.4f", (double)m[j].curve[p * SURROGATE_GRID + k]);
+            for (int j = 0; j < n_nets; j++)
+                fprintf(o.f, " %.4f", (double)m[j].curve[p * SURROGATE_GRID + k]);
             fprintf(o.f, "\n");
         }
         fprintf(o.f, "EOD\n");
     }
-    fprintf(o.f, "set multiplot layout 3,%d\nset grid; set xrange [-15:10]; set key left bottom samplen 2\n"
-                 "set xlabel 'log_{10} x'; set ylabel 'log_{10} x^2 n'\n", (int)ACROSS);
+    fprintf(o.f,
+            "set multiplot layout 3,%d\nset grid; set xrange [-15:10]; set key left bottom samplen 2\n"
+            "set xlabel 'log_{10} x'; set ylabel 'log_{10} x^2 n'\n",
+            (int)ACROSS);
     for (int p = 0; p < PANELS && p < n; p++) {
         float peak = (float)surrogate_floor;
         for (int k = 0; k < SURROGATE_GRID; k++) {
             const float y = d->y[(first[TEST] + p) * SURROGATE_GRID + k];
             peak = y > peak ? y : peak;
         }
-        fprintf(o.f, "set yrange [%g:%g]\nplot $p%d u 1:2 w l lw 5 lc rgb '#bbbbbb' t 'truth'", floor((double)peak) - 12,
-                ceil((double)peak) + 1, p);
+        fprintf(o.f, "set yrange [%g:%g]\nplot $p%d u 1:2 w l lw 5 lc rgb '#bbbbbb' t 'truth'",
+                floor((double)peak) - 12, ceil((double)peak) + 1, p);
         for (int j = 0; j < n_nets; j++) {
             fprintf(o.f, ", $p%d u 1:%d w l lw 1.5 lc rgb '%s' t ", p, j + 3, plot_colours[j % 7]);
             plot_text(o.f, m[j].name);
@@ -631,13 +698,17 @@ static int draw_roughness(const options *opt, const measured *m, int n_rows, lon
     if (plot_begin(&o, opt->out, "roughness", 900, 600, 14, err)) fail("%s", err);
     for (int j = 0; j < n_rows; j++) {
         fprintf(o.f, "$r%d << EOD\n", j);
-        for (int q = 0; q <= 200; q++) fprintf(o.f, "%g %g\n", over_spectra(m[j].metric, n, ROUGH, q / 200.0), q / 200.0);
+        for (int q = 0; q <= 200; q++)
+            fprintf(o.f, "%g %g\n", over_spectra(m[j].metric, n, ROUGH, q / 200.0), q / 200.0);
         fprintf(o.f, "EOD\n");
     }
-    fprintf(o.f, "set logscale x; set format x '10^{%%L}'; set grid; set key left top\n"
-                 "set xlabel 'rms second difference within 6 dex of the peak [dex]'; set ylabel 'share of test spectra'\nplot ");
+    fprintf(
+        o.f,
+        "set logscale x; set format x '10^{%%L}'; set grid; set key left top\n"
+        "set xlabel 'rms second difference within 6 dex of the peak [dex]'; set ylabel 'share of test spectra'\nplot ");
     for (int j = 0; j < n_rows; j++) {
-        fprintf(o.f, "%s$r%d u 1:2 w l lw 2 lc rgb '%s' t ", j ? ", " : "", j, m[j].s ? plot_colours[j % 7] : "#888888");
+        fprintf(o.f, "%s$r%d u 1:2 w l lw 2 lc rgb '%s' t ", j ? ", " : "", j,
+                m[j].s ? plot_colours[j % 7] : "#888888");
         plot_text(o.f, m[j].name);
         fprintf(o.f, " noenhanced");
     }
@@ -651,13 +722,18 @@ static void write_run(const options *opt, const option_row *rows, const measured
     char err[ERROR_SIZE];
     run_entry results[N_METRICS + 6] = {{0}};
     int k;
-    for (k = 0; k < N_METRICS; k++) results[k] = (run_entry){metrics[k].name, over_spectra(m->metric, n, k, 0.5), NULL};
+    for (k = 0; k < N_METRICS; k++)
+        results[k] = (run_entry){metrics[k].name, over_spectra(m->metric, n, k, 0.5), NULL};
     results[k++] = (run_entry){"near_99", over_spectra(m->metric, n, NEAR, 0.99), NULL};
     results[k++] = (run_entry){"test_spectra", (double)n, NULL};
     results[k++] = (run_entry){"weights", (double)bml_nn_n_params(m->s->net), NULL};
     results[k++] = (run_entry){"microseconds_a_spectrum", m->microseconds, NULL};
-    const run_info run = {.program = "train_surrogate", .options = rows, .input = opt->data.n ? opt->data.item[0] : NULL,
-                          .seed = opt->seed, .seconds = seconds, .results = results};
+    const run_info run = {.program = "train_surrogate",
+                          .options = rows,
+                          .input = opt->data.n ? opt->data.item[0] : NULL,
+                          .seed = opt->seed,
+                          .seconds = seconds,
+                          .results = results};
     if (run_write(opt->out, &run, err)) fail("%s", err);
 }
 
@@ -669,8 +745,9 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
     static surrogate other[NETS_MAX];
     measured m[NETS_MAX + 2];
     const long n = first[3] - first[TEST];
-    int n_nets = 1, drawn;
-    char err[ERROR_SIZE], path[PATH_SIZE];
+    int n_nets = 1;
+    char err[ERROR_SIZE];
+    char path[PATH_SIZE];
     measure(&m[0], s, recipes[opt->net].name, d, first);
     learn_error(s, &m[0], d, first);
     for (int i = 0; i < opt->against.n && i < NETS_MAX; i++) {
@@ -687,7 +764,7 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
     print_table(m, n_nets + 1, n);
     if (n_nets > 1) print_ranking(m, n_nets, n);
     write_tables(opt, m, n_nets, n, h, s);
-    drawn = draw_history(opt, h) | draw_spectra(opt, m, n_nets, d, first) | draw_roughness(opt, m, n_nets + 1, n);
+    int drawn = draw_history(opt, h) | draw_spectra(opt, m, n_nets, d, first) | draw_roughness(opt, m, n_nets + 1, n);
     snprintf(path, sizeof path, "%s/model.safetensors", opt->out);
     if (surrogate_save(s, path, err)) fail("%s", err);
     write_run(opt, rows, m, n, seconds_now() - begin);
@@ -697,7 +774,8 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
         free(m[j].metric);
         if (m[j].s) free(m[j].curve);
     }
-    for (int i = 0; i < opt->against.n; i++) surrogate_free(&other[i]);
+    for (int i = 0; i < opt->against.n; i++)
+        surrogate_free(&other[i]);
     return 0;
 }
 
@@ -715,14 +793,25 @@ static void settle(options *opt) {
 int main(int argc, char **argv) {
     options opt = {.net = MLP, .seed = 1, .out = "surrogate"};
     const option_row rows[] = {
-        {.name = "n", .integer = &opt.n, .min = 0, .max = 1e8, .value = "N", .help = "spectra to solve; 0: 10000, mlp 100000"},
+        {.name = "n",
+         .integer = &opt.n,
+         .min = 0,
+         .max = 1e8,
+         .value = "N",
+         .help = "spectra to solve; 0: 10000, mlp 100000"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
-        {.name = "data", .list = &opt.data, .value = "FILE", .help = "spectra to read instead, CSV, perhaps .gz; repeatable"},
+        {.name = "data",
+         .list = &opt.data,
+         .value = "FILE",
+         .help = "spectra to read instead, CSV, perhaps .gz; repeatable"},
         {.name = "net", .choice = &opt.net, .value = "ann|gru|lstm|mlp", .help = "published recipes, or our own"},
         {.name = "epochs", .integer = &opt.epochs, .min = 0, .max = 1e6, .value = "N", .help = "0: 220, mlp 160"},
-        {.name = "against", .list = &opt.against, .value = "FILE", .help = "other models, measured on the same test rows"},
+        {.name = "against",
+         .list = &opt.against,
+         .value = "FILE",
+         .help = "other models, measured on the same test rows"},
         {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of data, split and net: same seed, same result"},
         {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
         DEVICE_OPTION(&opt.device),
@@ -737,19 +826,20 @@ int main(int argc, char **argv) {
     const double begin = seconds_now();
     char err[ERROR_SIZE];
     surrogate s = {0};
-    dataset d;
     history h = {0};
-    device card;
     long first[4];
     if (argc != first_argument) fail("train_surrogate: no argument expected, see --help");
     settle(&opt);
+    device card;
     device_open(&card, opt.device, "train_surrogate");
     if (out_folder(opt.out, err)) fail("%s", err);
     s.kind = opt.net == MLP ? SURROGATE_MLP : SURROGATE_PLAIN;
     s.grid = opt.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
-    s.self_absorption = opt.ssa, s.pair_production = opt.pairs;
+    s.self_absorption = opt.ssa;
+    s.pair_production = opt.pairs;
     s.domain = published_domain;
     surrogate_blend_table(&s);
+    dataset d;
     make_data(&d, &opt, s.kind);
     split_data(&d, first, opt.seed);
     make_net(&s, &d, &opt, first[VALIDATE]);

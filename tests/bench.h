@@ -20,7 +20,8 @@ static inline double bench_seconds(void) {
 }
 
 static inline int bench_ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
@@ -32,13 +33,16 @@ static inline double bench_median(double *t, int n) {
 
 /* Seconds of one call: the median of repeats that are long enough for the clock. */
 static inline double bench_call(void (*job)(void *), void *what) {
-    double t[BENCH_REPEATS], start;
+    double t[BENCH_REPEATS];
     int count = 0;
     job(what); /* brings memory in */
-    for (start = bench_seconds(); bench_seconds() - start < 0.02; count++) job(what);
+    double start;
+    for (start = bench_seconds(); bench_seconds() - start < 0.02; count++)
+        job(what);
     for (int i = 0; i < BENCH_REPEATS; i++) {
         start = bench_seconds();
-        for (int k = 0; k < count; k++) job(what);
+        for (int k = 0; k < count; k++)
+            job(what);
         t[i] = (bench_seconds() - start) / count;
     }
     return bench_median(t, BENCH_REPEATS);
@@ -48,7 +52,8 @@ static inline double bench_call(void (*job)(void *), void *what) {
 static inline void bench_expf_chain(void *what) {
     volatile float *x = (volatile float *)what;
     float v = *x;
-    for (int i = 0; i < 1000; i++) v = expf(-v);
+    for (int i = 0; i < 1000; i++)
+        v = expf(-v);
     *x = v;
 }
 static inline double bench_expf_ns(void) {

@@ -12,7 +12,8 @@ static bml_classify_data make(double *x, int *y, int *group) {
     bml_classify_data d = {.n = ROWS, .d = D, .n_class = 2, .x = x, .y = y, .group = group};
     bml_classify_rng rng;
     bml_classify_rng_init(&rng, 1, 0);
-    for (int k = 0; k < D; k++) group[k] = k < BANDS ? BML_CLASSIFY_ENERGY : BML_CLASSIFY_TIME;
+    for (int k = 0; k < D; k++)
+        group[k] = k < BANDS ? BML_CLASSIFY_ENERGY : BML_CLASSIFY_TIME;
     for (int i = 0; i < ROWS; i++) {
         double bright = bml_classify_rng_normal(&rng);
         y[i] = i % 15 == 0;
@@ -27,8 +28,8 @@ static double fit_s(const bml_classify_data *d, const bml_classify_config *confi
     double s[REPEATS];
     char why[BML_CLASSIFY_MESSAGE];
     for (int r = 0; r < REPEATS; r++) {
-        bml_classify_model *m;
         s[r] = bench_seconds();
+        bml_classify_model *m;
         if (bml_classify_fit(&m, config, d, NULL, 0, why)) {
             fprintf(stderr, "%s\n", why);
             exit(1);
@@ -47,7 +48,10 @@ static void product(void *what) {
     bml_nn__product(C, WIDE, bml_nn__rows(A, WIDE), bml_nn__rows(B, WIDE), WIDE, WIDE, WIDE, 0);
 }
 static double product_gflops(void) {
-    for (int i = 0; i < WIDE * WIDE; i++) A[i] = sinf((float)i), B[i] = cosf((float)i);
+    for (int i = 0; i < WIDE * WIDE; i++) {
+        A[i] = sinf((float)i);
+        B[i] = cosf((float)i);
+    }
     return 2e-9 * WIDE * WIDE * WIDE / bench_call(product, NULL);
 }
 
@@ -58,27 +62,48 @@ static void published_net(void) {
     bml_nn_config config = {l, 0, 1};
     bml_nn_training how = {
         .n = BATCH, .batch = BATCH, .epochs = REPEATS + 1, .block = 64, .loss = BML_NN_BINARY_LOGITS};
-    bml_nn_trainer *trainer;
-    float *x = (float *)calloc((size_t)BATCH * BINS, sizeof *x), y[BATCH];
-    double steps = BINS, in = 1, flop = 0, first = 2.0 * BINS * 3 * 32, step[REPEATS], limit = product_gflops();
+    float *x = (float *)calloc((size_t)BATCH * BINS, sizeof *x);
+    float y[BATCH];
+    double steps = BINS;
+    double in = 1;
+    double flop = 0;
+    double first = 2.0 * BINS * 3 * 32;
+    double step[REPEATS];
+    double limit = product_gflops();
     int n = 1;
-    bml_nn *net;
     if (!x) exit(1);
     for (int k = 0; k < 4; k++, in = 16 << k, steps = floor(steps / 2)) {
-        l[n].kind = BML_NN_CONV, l[n].units = 32 << k, l[n].kernel = 3, l[n].same = 1, l[n++].activation = BML_NN_TANH;
+        l[n].kind = BML_NN_CONV;
+        l[n].units = 32 << k;
+        l[n].kernel = 3;
+        l[n].same = 1;
+        l[n++].activation = BML_NN_TANH;
         l[n++].kind = BML_NN_POOL;
         flop += 2 * steps * 3 * in * (32 << k);
     }
-    l[n].kind = BML_NN_LSTM, l[n].units = 64, l[n].bidirectional = 1, l[n++].sequence = 1;
+    l[n].kind = BML_NN_LSTM;
+    l[n].units = 64;
+    l[n].bidirectional = 1;
+    l[n++].sequence = 1;
     l[n++].kind = BML_NN_FLATTEN;
-    l[n].kind = BML_NN_DENSE, l[n].units = 384, l[n++].activation = BML_NN_TANH;
-    l[n].kind = BML_NN_DENSE, l[n].units = 64, l[n++].activation = BML_NN_TANH;
-    l[n].kind = BML_NN_DENSE, l[n++].units = 1;
+    l[n].kind = BML_NN_DENSE;
+    l[n].units = 384;
+    l[n++].activation = BML_NN_TANH;
+    l[n].kind = BML_NN_DENSE;
+    l[n].units = 64;
+    l[n++].activation = BML_NN_TANH;
+    l[n].kind = BML_NN_DENSE;
+    l[n++].units = 1;
     flop += 2 * steps * 8 * 64 * (256 + 64) + 2 * (steps * 128 * 384 + 384 * 64 + 64);
     config.n_layers = n;
-    for (int i = 0; i < BATCH * BINS; i++) x[i] = i % 50 ? 0.0f : 0.5f + 0.3f * sinf((float)i);
-    for (int i = 0; i < BATCH; i++) y[i] = (float)(i % 2);
-    how.x = x, how.y = y;
+    for (int i = 0; i < BATCH * BINS; i++)
+        x[i] = i % 50 ? 0.0f : 0.5f + 0.3f * sinf((float)i);
+    for (int i = 0; i < BATCH; i++)
+        y[i] = (float)(i % 2);
+    how.x = x;
+    how.y = y;
+    bml_nn_trainer *trainer;
+    bml_nn *net;
     if (bml_nn_create(&net, &config) || bml_nn_trainer_create(&trainer, net, &how)) exit(1);
     if (bml_nn_trainer_run(trainer, 1)) exit(1); /* brings memory in */
     for (int r = 0; r < REPEATS; r++) {
@@ -109,8 +134,10 @@ static void auc_of_rows(void *what) {
 }
 
 int main(void) {
-    static double x[ROWS * D], score[ROWS];
-    static int y[ROWS], group[D];
+    static double x[ROWS * D];
+    static double score[ROWS];
+    static int y[ROWS];
+    static int group[D];
     bml_classify_data d = make(x, y, group);
     double expf_time = bench_expf_ns();
     printf("expf %.3g ns\n", expf_time);
@@ -122,7 +149,8 @@ int main(void) {
                t * 1e9 / expf_time);
     }
     auc_job auc = {score, y, 0};
-    for (int i = 0; i < ROWS; i++) score[i] = x[i * D];
+    for (int i = 0; i < ROWS; i++)
+        score[i] = x[i * D];
     printf("auc_of_%d_rows %.3g us\n", ROWS, 1e6 * bench_call(auc_of_rows, &auc));
     published_net();
     return !(auc.value > 0);

@@ -51,16 +51,25 @@ static void infer(void *what) {
 static int make_gru(bml_nn **net) {
     bml_nn_layer l[9] = {{.kind = BML_NN_INPUT, .steps = 6, .features = 1}};
     bml_nn_config config = {l, 9, 1};
-    for (int i = 1; i <= 7; i++) l[i].kind = BML_NN_GRU, l[i].units = 184, l[i].sequence = i < 7;
-    l[8].kind = BML_NN_DENSE, l[8].units = 500, l[8].activation = BML_NN_SOFTPLUS;
+    for (int i = 1; i <= 7; i++) {
+        l[i].kind = BML_NN_GRU;
+        l[i].units = 184;
+        l[i].sequence = i < 7;
+    }
+    l[8].kind = BML_NN_DENSE;
+    l[8].units = 500;
+    l[8].activation = BML_NN_SOFTPLUS;
     return bml_nn_create(net, &config);
 }
 
 static int make_mlp(bml_nn **net) {
     bml_nn_layer l[6] = {{.kind = BML_NN_INPUT, .features = 6}};
     bml_nn_config config = {l, 6, 1};
-    for (int i = 1; i <= 5; i++)
-        l[i].kind = BML_NN_DENSE, l[i].units = i < 5 ? 256 : 500, l[i].activation = i < 5 ? BML_NN_RELU : BML_NN_LINEAR;
+    for (int i = 1; i <= 5; i++) {
+        l[i].kind = BML_NN_DENSE;
+        l[i].units = i < 5 ? 256 : 500;
+        l[i].activation = i < 5 ? BML_NN_RELU : BML_NN_LINEAR;
+    }
     return bml_nn_create(net, &config);
 }
 
@@ -73,11 +82,14 @@ static void report(const char *name, net_job *j, double flop, double rate) {
 
 int main(void) {
     net_job j = {0};
-    double flop = 2.0 * M * N * K, own, rate, t;
-    for (int i = 0; i < M * K; i++) A[i] = sinf((float)i);
-    for (int i = 0; i < K * N; i++) B[i] = cosf((float)i);
+    double flop = 2.0 * M * N * K;
+    double rate;
+    for (int i = 0; i < M * K; i++)
+        A[i] = sinf((float)i);
+    for (int i = 0; i < K * N; i++)
+        B[i] = cosf((float)i);
     printf("expf %.2f ns\n", bench_expf_ns());
-    own = rate = flop / bench_call(built_in, NULL);
+    double own = rate = flop / bench_call(built_in, NULL);
     printf("product_48x184x552 %.1f GFLOP/s\n", 1e-9 * own);
     printf("product_transposed %.1f GFLOP/s\n", 1e-9 * flop / bench_call(transposed, NULL));
     printf("product_gradient %.1f GFLOP/s\n", 1e-9 * flop / bench_call(gradient, NULL));
@@ -87,10 +99,13 @@ int main(void) {
     printf("openblas_48x184x552 %.1f GFLOP/s\n", 1e-9 * rate);
     printf("product_over_openblas %.2f ratio\n", own / rate);
 #endif
-    j.x = (float *)malloc(757 * 6 * sizeof(float)), j.y = (float *)malloc(757 * 500 * sizeof(float));
+    j.x = (float *)malloc(757 * 6 * sizeof(float));
+    j.y = (float *)malloc(757 * 500 * sizeof(float));
     if (!j.x || !j.y) return 1;
-    for (int i = 0; i < 757 * 6; i++) j.x[i] = sinf(1.3f * (float)i);
-    for (int i = 0; i < 757 * 500; i++) j.y[i] = 0.5f + 0.4f * sinf(0.01f * (float)i);
+    for (int i = 0; i < 757 * 6; i++)
+        j.x[i] = sinf(1.3f * (float)i);
+    for (int i = 0; i < 757 * 500; i++)
+        j.y[i] = 0.5f + 0.4f * sinf(0.01f * (float)i);
 
     if (make_gru(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1)) return 1;
     flop = 2.0 * (6 * 552.0 * (1 + 6 * 184) + 5 * 552.0 * 7 * 184 +
@@ -99,7 +114,12 @@ int main(void) {
     report("gru_batch_48", &j, flop, rate);
     j.n = 1;
     report("gru_batch_1", &j, flop, rate);
-    j.how.x = j.x, j.how.y = j.y, j.how.n = 757, j.how.batch = 32, j.how.epochs = 1, j.how.learning_rate = 1.7e-4;
+    j.how.x = j.x;
+    j.how.y = j.y;
+    j.how.n = 757;
+    j.how.batch = 32;
+    j.how.epochs = 1;
+    j.how.learning_rate = 1.7e-4;
     {
         double times[5];
         for (int i = 0; i < 5; i++) {
@@ -110,7 +130,7 @@ int main(void) {
             times[i] = bench_seconds() - times[i];
             bml_nn_trainer_free(trainer);
         }
-        t = bench_median(times, 5);
+        double t = bench_median(times, 5);
         printf("gru_epoch_757_rows %.3f s\n", t);
         printf("gru_epoch_over_sgemm_limit %.2f ratio\n", t * rate / (3 * flop * 757));
     }

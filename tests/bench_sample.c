@@ -22,7 +22,8 @@ static float w_in[16][3], w_hidden[2][16][16], w_out[16], w_bias[4][16];
 static int chain(void) { /* expf in a chain of dependent calls */
     volatile float out;
     float x = 0.5f;
-    for (int i = 0; i < N; i++) x = expf(-x);
+    for (int i = 0; i < N; i++)
+        x = expf(-x);
     out = x;
     (void)out;
     return N;
@@ -85,7 +86,8 @@ static int one_by_one(void) {
    at most 1 for b < 1 and (1 + b/8) bounded by its maximum over q, which is found beforehand on a grid in b. */
 static float bound[64];
 static double per_l(double l, double b) {
-    double z = expm1(l), q = z / b;
+    double z = expm1(l);
+    double q = z / b;
     return q > 0 && q < 1 ? (2 * q * log(q) + (1 + 2 * q) * (1 - q) + z * z * (1 - q) / (2 * (1 + z))) / (1 + z)
                           : q <= 0;
 }
@@ -93,16 +95,23 @@ static void bounds(void) {
     for (int k = 0; k < 64; k++)
         for (int j = 0; j < 2; j++)
             for (int i = 0; i <= 200; i++) {
-                double b = pow(10, -13 + 27.0 * (k + j) / 64), v = per_l(log1p(b) * i / 200, b) * 1.02;
+                double b = pow(10, -13 + 27.0 * (k + j) / 64);
+                double v = per_l(log1p(b) * i / 200, b) * 1.02;
                 if (v > (double)bound[k]) bound[k] = (float)v;
             }
 }
 static int rejection(void) {
     for (int i = 0; i < SLOW; i++) {
-        double g = (double)gamma_[i], e = (double)eps0[i], b = 4 * g * e, L = log1p(b), from = log1p(e / (g - e)), l;
+        double g = (double)gamma_[i];
+        double e = (double)eps0[i];
+        double b = 4 * g * e;
+        double L = log1p(b);
+        double from = log1p(e / (g - e));
         double top = (double)bound[(int)((log10(b) + 13) / 27 * 64)];
         if (4 * g * (g - e) < 4) top = per_l(from, b); /* only the end is left, where f falls */
-        do l = from + (L - from) * bml_sample_rng_uniform(&rng);
+        double l;
+        do
+            l = from + (L - from) * bml_sample_rng_uniform(&rng);
         while (top * bml_sample_rng_uniform(&rng) > per_l(l, b));
         energy[i] = (float)(-expm1(-l) * g);
     }
@@ -110,15 +119,23 @@ static int rejection(void) {
 }
 
 static int two_body(void) {
-    double axis[3] = {0, 0, 1}, out[3];
+    double axis[3] = {0, 0, 1};
+    double out[3];
     for (int i = 0; i < SLOW; i++) {
-        double g = (double)gamma_[i], e = (double)eps0[i], beta = sqrt(1 - 1 / (g * g)), mu, eps, photon[3] = {0, 0, 0};
+        double g = (double)gamma_[i];
+        double e = (double)eps0[i];
+        double beta = sqrt(1 - 1 / (g * g));
+        double mu;
+        double photon[3] = {0, 0, 0};
         bml_sample_collision c = {g, axis, e, photon};
         double most = (1 + beta) * bml_sample_klein_nishina(g * e * (1 + beta)); /* x sigma(x) rises with x */
-        do mu = 2 * bml_sample_rng_uniform(&rng) - 1;
+        do
+            mu = 2 * bml_sample_rng_uniform(&rng) - 1;
         while (most * bml_sample_rng_uniform(&rng) >
                (1 - beta * mu) * bml_sample_klein_nishina(g * e * (1 - beta * mu)));
-        photon[0] = sqrt(1 - mu * mu), photon[2] = mu;
+        photon[0] = sqrt(1 - mu * mu);
+        photon[2] = mu;
+        double eps;
         if (bml_sample_scatter(&eps, out, &c, &rng)) exit(1);
         energy[i] = (float)eps;
     }
@@ -127,19 +144,25 @@ static int two_body(void) {
 
 static int published(void) {
     for (int i = 0; i < SLOW; i++) {
-        float x[3] = {(float)bml_sample_rng_uniform(&rng), log10f(gamma_[i]), log10f(eps0[i])}, a[16], b[16],
-              y = w_bias[3][0];
-        float four = 4 * gamma_[i] * eps0[i], top = gamma_[i] * four / (1 + four);
+        float x[3] = {(float)bml_sample_rng_uniform(&rng), log10f(gamma_[i]), log10f(eps0[i])};
+        float a[16];
+        float b[16];
+        float y = w_bias[3][0];
+        float four = 4 * gamma_[i] * eps0[i];
+        float top = gamma_[i] * four / (1 + four);
         for (int k = 0; k < 16; k++)
             a[k] = tanhf(w_bias[0][k] + w_in[k][0] * x[0] + w_in[k][1] * x[1] + w_in[k][2] * x[2]);
         for (int l = 0; l < 2; l++) {
             for (int k = 0; k < 16; k++) {
                 b[k] = w_bias[l + 1][k];
-                for (int j = 0; j < 16; j++) b[k] += w_hidden[l][k][j] * a[j];
+                for (int j = 0; j < 16; j++)
+                    b[k] += w_hidden[l][k][j] * a[j];
             }
-            for (int k = 0; k < 16; k++) a[k] = tanhf(b[k]);
+            for (int k = 0; k < 16; k++)
+                a[k] = tanhf(b[k]);
         }
-        for (int k = 0; k < 16; k++) y += w_out[k] * a[k];
+        for (int k = 0; k < 16; k++)
+            y += w_out[k] * a[k];
         y = y < -1 ? -1 : y > 1 ? 1 : y;
         energy[i] = (1 + tanhf(5 * y) / 0.99990920f) / 2 * (top - eps0[i]) + eps0[i];
     }
@@ -148,14 +171,20 @@ static int published(void) {
 
 /* The same in batches, with this header's generator, logarithm and tanh, so that loops run in vector registers. */
 static int published_batched(void) {
-    static float a[16][256], b[16][256], u[256], lg[256], le[256];
+    static float a[16][256];
+    static float b[16][256];
+    static float u[256];
+    static float lg[256];
+    static float le[256];
     static uint32_t words[256];
     for (int first = 0; first < N; first += 256) {
         bml_sample__words(words, 64, &rng);
-        for (int i = 0; i < 256; i++) u[i] = ((float)(int32_t)(words[i] >> 1) + 0.5f) / 2147483648.0f;
         for (int i = 0; i < 256; i++)
-            lg[i] = 0.434294482f * bml_sample__logf(gamma_[first + i]),
+            u[i] = ((float)(int32_t)(words[i] >> 1) + 0.5f) / 2147483648.0f;
+        for (int i = 0; i < 256; i++) {
+            lg[i] = 0.434294482f * bml_sample__logf(gamma_[first + i]);
             le[i] = 0.434294482f * bml_sample__logf(eps0[first + i]);
+        }
         for (int k = 0; k < 16; k++)
             for (int i = 0; i < 256; i++)
                 a[k][i] = bml_sample__tanhf(w_bias[0][k] + w_in[k][0] * u[i] + w_in[k][1] * lg[i] + w_in[k][2] * le[i]);
@@ -170,16 +199,20 @@ static int published_batched(void) {
                                w[12] * a[12][i] + w[13] * a[13][i] + w[14] * a[14][i] + w[15] * a[15][i];
             }
             for (int k = 0; k < 16; k++)
-                for (int i = 0; i < 256; i++) a[k][i] = bml_sample__tanhf(b[k][i]);
+                for (int i = 0; i < 256; i++)
+                    a[k][i] = bml_sample__tanhf(b[k][i]);
         }
-        for (int i = 0; i < 256; i++) u[i] = w_bias[3][0];
+        for (int i = 0; i < 256; i++)
+            u[i] = w_bias[3][0];
         for (int k = 0; k < 16; k++)
-            for (int i = 0; i < 256; i++) u[i] += w_out[k] * a[k][i];
+            for (int i = 0; i < 256; i++)
+                u[i] += w_out[k] * a[k][i];
         for (int i = 0; i < 256; i++) {
-            float g = gamma_[first + i], e = eps0[first + i], four = 4 * g * e, top = g * four / (1 + four),
-                  y = u[i] < -1  ? -1
-                      : u[i] > 1 ? 1
-                                 : u[i];
+            float g = gamma_[first + i];
+            float e = eps0[first + i];
+            float four = 4 * g * e;
+            float top = g * four / (1 + four);
+            float y = u[i] < -1 ? -1 : u[i] > 1 ? 1 : u[i];
             energy[first + i] = (1 + bml_sample__tanhf(5 * y) / 0.99990920f) / 2 * (top - e) + e;
         }
     }
@@ -214,7 +247,7 @@ int main(void) {
                {"uniform_double", philox}};
     enum { JOBS = sizeof job / sizeof *job };
     static double ns[JOBS][REPEATS];
-    double median[JOBS], t;
+    double median[JOBS];
     bml_sample_rng_init(&rng, 1, 0);
     for (int i = 0; i < N; i++) {
         do {
@@ -222,15 +255,22 @@ int main(void) {
             eps0_d[i] = (double)(eps0[i] = (float)pow(10, -13 + 15 * bml_sample_rng_uniform(&rng)));
         } while (!bml_sample__in_domain(gamma_d[i], eps0_d[i]) || gamma_d[i] > 1e11);
     }
-    gamma_[0] = 1e4f, eps0[0] = 1e-4f, gamma_d[0] = 1e4, eps0_d[0] = 1e-4;
+    gamma_[0] = 1e4f;
+    eps0[0] = 1e-4f;
+    gamma_d[0] = 1e4;
+    eps0_d[0] = 1e-4;
     for (int k = 0; k < 16; k++) {
         w_out[k] = (float)bml_sample_rng_normal(&rng) * 0.2f;
-        for (int j = 0; j < 3; j++) w_in[k][j] = (float)bml_sample_rng_normal(&rng) * 0.2f;
-        for (int j = 0; j < 4; j++) w_bias[j][k] = (float)bml_sample_rng_normal(&rng) * 0.2f;
-        for (int j = 0; j < 16; j++)
-            w_hidden[0][k][j] = (float)bml_sample_rng_normal(&rng) * 0.2f, w_hidden[1][k][j] = -w_hidden[0][k][j];
+        for (int j = 0; j < 3; j++)
+            w_in[k][j] = (float)bml_sample_rng_normal(&rng) * 0.2f;
+        for (int j = 0; j < 4; j++)
+            w_bias[j][k] = (float)bml_sample_rng_normal(&rng) * 0.2f;
+        for (int j = 0; j < 16; j++) {
+            w_hidden[0][k][j] = (float)bml_sample_rng_normal(&rng) * 0.2f;
+            w_hidden[1][k][j] = -w_hidden[0][k][j];
+        }
     }
-    t = bench_seconds();
+    double t = bench_seconds();
     bml_sample_compton_table(&nodes);
     printf("sample_table_init %.2f ms\n", (bench_seconds() - t) * 1e3);
     bounds();
@@ -240,7 +280,8 @@ int main(void) {
             const int n = job[j].run();
             ns[j][r] = (bench_seconds() - t) * 1e9 / n;
         }
-    for (int j = 0; j < JOBS; j++) median[j] = bench_median(ns[j], REPEATS);
+    for (int j = 0; j < JOBS; j++)
+        median[j] = bench_median(ns[j], REPEATS);
     printf("sample_expf %.2f ns\n", median[0]);
     for (int j = 1; j < JOBS; j++) {
         printf("sample_%s %.2f ns, %.3g per second\n", job[j].name, median[j], 1e9 / median[j]);

@@ -58,12 +58,16 @@ int main(void) {
         const double row[SSC_ROW] = {15 + 0.05 * i, -1 + 0.05 * i, 2, 6 + 0.02 * i, -3.5, 2.2};
         memcpy(j.row[i], row, sizeof row);
     }
-    for (int k = 0; k < 31; k++) j.x[k] = -6 + 0.4 * k;
-    for (int k = 0; k < BATCH * WIDE; k++) j.A[k] = 0.01f * (float)(k % 7);
-    for (int k = 0; k < WIDE * WIDE; k++) j.B[k] = 0.01f * (float)(k % 5);
+    for (int k = 0; k < 31; k++)
+        j.x[k] = -6 + 0.4 * k;
+    for (int k = 0; k < BATCH * WIDE; k++)
+        j.A[k] = 0.01f * (float)(k % 7);
+    for (int k = 0; k < WIDE * WIDE; k++)
+        j.B[k] = 0.01f * (float)(k % 5);
     const double rate = 2.0 * BATCH * WIDE * WIDE / bench_call(product, &j);
     const double limit = 2.0 * (double)bml_nn_n_params(j.s.net) / rate;
-    const double whole = bench_call(whole_spectra, &j) / BATCH, few = bench_call(points, &j) / BATCH;
+    const double whole = bench_call(whole_spectra, &j) / BATCH;
+    const double few = bench_call(points, &j) / BATCH;
     printf("product_24x192x192 %.4g GFLOP/s\n", 1e-9 * rate);
     printf("surrogate_500_values %.4g us (%.2f of the products' limit)\n", 1e6 * whole, whole / limit);
     printf("surrogate_31_points %.4g us (%.2f of the products' limit)\n", 1e6 * few, few / limit);

@@ -20,7 +20,8 @@ static void require(int bad, const char *err) {
 static void make_response(xray_response *r) {
     char err[ERROR_SIZE];
     require(xray_response_room(r, ENERGIES, GROUPS, ENERGIES, (size_t)ENERGIES * GROUPS, err), err);
-    for (int i = 0; i <= ENERGIES; i++) r->edge[i] = 0.1 + 19.9 * i / ENERGIES;
+    for (int i = 0; i <= ENERGIES; i++)
+        r->edge[i] = 0.1 + 19.9 * i / ENERGIES;
     for (int c = 0; c < GROUPS; c++) {
         r->e_min[c] = 0.3 * pow(33, (double)c / GROUPS);
         r->e_max[c] = 0.3 * pow(33, (double)(c + 1) / GROUPS);
@@ -47,30 +48,36 @@ static void bench_posterior(const xray_problem *problem, xray_fitter *f, const d
     bml_mcmc_prior_param param[5];
     bml_mcmc_prior *prior = NULL;
     bml_nn_work *work = NULL;
-    prior_file file;
-    xray_net net;
-    xray_mixture m;
     char err[ERROR_SIZE];
-    double *z = xray_alloc(DRAWS, 5 * sizeof *z), draw[TIMES], resample[TIMES], ess = 0, n = 0;
+    double *z = xray_alloc(DRAWS, 5 * sizeof *z);
+    double draw[TIMES];
+    double resample[TIMES];
+    double ess = 0;
+    double n = 0;
     memset(param, 0, sizeof param);
+    prior_file file;
     require(!z || prior_read_memory(&file, lines, strlen(lines), "lines", err), err);
-    for (int k = 0; k < 5; k++) PRIOR_PARAM(&param[k], &file.row[k]);
+    for (int k = 0; k < 5; k++)
+        PRIOR_PARAM(&param[k], &file.row[k]);
     require(bml_mcmc_prior_create(&prior, param, 5), "prior");
+    xray_net net;
     require(xray_net_make(&net, XRAY_MLP, problem->data[0].n, 5, 256, 4, 0, 4, 1, err), err);
     require(bml_nn_work_create(&work, net.nn, 1, 1), "out of memory");
+    xray_mixture m;
     for (int i = 0; i < TIMES; i++) {
         xray_posterior posterior = {prior, &f, 1};
         xray_resampling how = {.target = xray_posterior_target, .user = &posterior, .seed = (uint64_t)i};
         xray_best best[XRAY_FITS];
-        xray_proposal near;
-        xray_resampled r;
         double t = bench_seconds();
         require(xray_net_draw(z, &m, &net, work, counts, DRAWS, (uint64_t)i, err), err);
         draw[i] = bench_seconds() - t;
+        xray_proposal near;
         xray_net_fits(best, &near, f, prior, z, DRAWS, 200);
+        xray_resampled r;
         require(xray_resample(&r, &m, &near, &how, err), err);
         resample[i] = bench_seconds() - t;
-        ess += r.ess / TIMES, n += (double)r.n / TIMES;
+        ess += r.ess / TIMES;
+        n += (double)r.n / TIMES;
         xray_resampled_free(&r);
     }
     printf("xray_net_1000_draws %.3f ms\n", 1e3 * bench_median(draw, TIMES));
@@ -122,13 +129,12 @@ int main(void) {
     static const double range[5][3] = {{0.15, 0.35, 0}, {1, 3, 0}, {0.1, 10, 1}, {0.3, 3, 0}, {10, 1000, 1}};
     char err[ERROR_SIZE];
     xray_absorption ism;
-    xray_response r;
-    xray_pha p;
-    xray_problem problem;
     xray_binning single = {.how = XRAY_GROUP_NONE};
-    bench b;
     require(xray_absorption_builtin(&ism, XRAY_WILM, err), err);
+    xray_response r;
     make_response(&r);
+    xray_pha p;
+    bench b;
     require(xray_pha_room(&p, GROUPS, 0, 100, err) || xray_data_make(&b.data, &p, NULL, &r, &ism, &single, err), err);
     require(xray_model_parse(&b.model, "tbabs*(powerlaw+bbodyrad)", err), err);
     memcpy(b.par, par, sizeof par);
@@ -138,11 +144,14 @@ int main(void) {
     bml_mcmc_rng_init(&b.rng, 1, 0);
     xray_fold_model(b.mean, &b.data, &b.model, par, b.work);
     xray_fake(b.data.counts, b.mean, b.data.n, &b.rng);
+    xray_problem problem;
     require(xray_problem_init(&problem, &b.model, &b.data, 1, XRAY_C, err), err);
     b.fitter = xray_fitter_make(&problem);
     require(!b.fitter, "out of memory");
 
-    const double expf_s = 1e-9 * bench_expf_ns(), fold_s = bench_call(fold, &b), model_s = bench_call(model, &b);
+    const double expf_s = 1e-9 * bench_expf_ns();
+    const double fold_s = bench_call(fold, &b);
+    const double model_s = bench_call(model, &b);
     const double likelihood_s = bench_call(likelihood, &b);
     printf("xray_expf %.3g ns\n", 1e9 * expf_s);
     printf("xray_fold_3451x133 %.4f ms\n", 1e3 * fold_s);
@@ -153,8 +162,11 @@ int main(void) {
     printf("xray_poisson_133_bins %.4f ms\n", 1e3 * bench_call(fake, &b));
     printf("xray_fit_5_parameters %.2f ms\n", 1e3 * bench_call(fit, &b));
     xray_fitter_free(b.fitter);
-    for (int k = 0; k < 5; k++)
-        problem.par[k].lo = range[k][0], problem.par[k].hi = range[k][1], problem.par[k].log = range[k][2] > 0;
+    for (int k = 0; k < 5; k++) {
+        problem.par[k].lo = range[k][0];
+        problem.par[k].hi = range[k][1];
+        problem.par[k].log = range[k][2] > 0;
+    }
     b.fitter = xray_fitter_make(&problem);
     require(!b.fitter, "out of memory");
     bench_posterior(&problem, b.fitter, b.data.counts);

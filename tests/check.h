@@ -27,10 +27,12 @@ static int check_passed, check_failed, check_skipped;
 #define SKIP(...) check_skip(__VA_ARGS__)
 
 CHECK_PRINTF(4, 5) static void check_that(int ok, const char *file, int line, const char *fmt, ...) {
-    va_list ap;
     *(ok ? &check_passed : &check_failed) += 1;
-    if (ok) printf("ok    ");
-    else printf("FAIL  %s:%d: ", file, line);
+    if (ok)
+        printf("ok    ");
+    else
+        printf("FAIL  %s:%d: ", file, line);
+    va_list ap;
     va_start(ap, fmt);
     vprintf(fmt, ap);
     va_end(ap);
@@ -47,9 +49,9 @@ CHECK_UNUSED static void check_le(double got, double limit, const char *file, in
 }
 
 CHECK_PRINTF(1, 2) static void check_skip(const char *fmt, ...) {
-    va_list ap;
     check_skipped++;
     printf("skip  ");
+    va_list ap;
     va_start(ap, fmt);
     vprintf(fmt, ap);
     va_end(ap);
@@ -66,10 +68,9 @@ CHECK_UNUSED static unsigned long check_seed(int argc, char **argv) {
 /* Path of a real data file, or NULL where the folder of real data is absent. The text lives until the next call. */
 CHECK_UNUSED static const char *check_data(const char *name) {
     static char path[512];
-    FILE *f;
     const char *dir = getenv("BML_DATA");
     snprintf(path, sizeof path, "%s/%s", dir ? dir : "../shared/data", name);
-    f = fopen(path, "rb");
+    FILE *f = fopen(path, "rb");
     if (!f) return NULL;
     fclose(f);
     return path;

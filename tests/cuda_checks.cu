@@ -15,21 +15,35 @@ static double against_cpu_stream(int method, size_t n, size_t offset, bml_cuda_s
     static bml_sample_compton_nodes nodes;
     bml_cuda_compton_config config = {method, NULL};
     bml_cuda_compton *sampler = NULL;
-    std::vector<float> g(n + 1), e(n + 1), cpu(n + 1), back(n + 1);
+    std::vector<float> g(n + 1);
+    std::vector<float> e(n + 1);
+    std::vector<float> cpu(n + 1);
+    std::vector<float> back(n + 1);
     bml_sample_photonsf how = {};
     bml_cuda_photons p = {};
-    bml_sample_rng numbers;
     float *device = NULL;
     double worst = 0;
     bml_sample_compton_table(&nodes);
-    for (size_t i = 0; i < n; i++) g[i] = (float)pow(10, uniform(1, 8)), e[i] = (float)pow(10, uniform(-12, 0));
+    for (size_t i = 0; i < n; i++) {
+        g[i] = (float)pow(10, uniform(1, 8));
+        e[i] = (float)pow(10, uniform(-12, 0));
+    }
     if (bml_cuda_compton_create(&sampler, &config, cuda)) return HUGE_VAL;
     if (bml_cuda_alloc((void **)&device, (3 * n + 16) * sizeof(float), cuda)) return HUGE_VAL;
     bml_cuda_copy put_g = {device + offset, g.data(), n * sizeof(float)};
     bml_cuda_copy put_e = {device + offset + n, e.data(), n * sizeof(float)};
     bml_cuda_copy get = {back.data(), device + offset + 2 * n, n * sizeof(float)};
-    p.n = n, p.gamma = device + offset, p.eps0 = device + offset + n, p.seed = 77, p.stream = 1ull << 40;
-    how.n = n, how.gamma = g.data(), how.eps0 = e.data(), how.method = method, how.nodes = &nodes;
+    p.n = n;
+    p.gamma = device + offset;
+    p.eps0 = device + offset + n;
+    p.seed = 77;
+    p.stream = 1ull << 40;
+    how.n = n;
+    how.gamma = g.data();
+    how.eps0 = e.data();
+    how.method = method;
+    how.nodes = &nodes;
+    bml_sample_rng numbers;
     bml_sample_rng_init(&numbers, p.seed, p.stream);
     if (bml_cuda_put(&put_g, stream, cuda) || bml_cuda_put(&put_e, stream, cuda) ||
         bml_cuda_compton_sample(device + offset + 2 * n, &p, stream, sampler) || bml_cuda_get(&get, stream, cuda) ||
@@ -66,15 +80,24 @@ static void test_many(void) {
     enum { BINS = 400 };
     for (int method = BML_CUDA_NET; method <= BML_CUDA_TABLE; method++)
         for (int k = 0; k < 3; k++) {
-            uint64_t counts[BINS + 2], sum = 0;
-            double g = (double)pair[k][0], e = (double)pair[k][1], b = 4 * g * e, top = g * b / (1 + b), worst = 0, cdf;
+            uint64_t counts[BINS + 2];
+            uint64_t sum = 0;
+            double g = (double)pair[k][0];
+            double e = (double)pair[k][1];
+            double b = 4 * g * e;
+            double top = g * b / (1 + b);
+            double worst = 0;
             bml_cuda_bins bins = {counts, BINS, top * 1e-6, top * 1.01};
             bml_cuda_compton_config config = {method, NULL};
             bml_cuda_photons p = {};
             bml_cuda_compton *sampler = NULL;
-            p.n = 10000000000ull, p.same_gamma = pair[k][0], p.same_eps0 = pair[k][1], p.seed = 5;
+            p.n = 10000000000ull;
+            p.same_gamma = pair[k][0];
+            p.same_eps0 = pair[k][1];
+            p.seed = 5;
             if (bml_cuda_compton_create(&sampler, &config, cuda)) continue;
             CHECK(!bml_cuda_compton_histogram_host(&bins, &p, sampler), "1e10 photons");
+            double cdf;
             for (int i = 0; i < BINS + 1; i++) {
                 sum += counts[i];
                 bml_sample_compton_cdf(&cdf, bins.lower * pow(bins.upper / bins.lower, (double)i / BINS), g, e);
@@ -89,13 +112,15 @@ static void test_many(void) {
 /* n rows through a net of every kind of layer, rows that begin `offset` floats behind an aligned address, against the
    CPU. The 16-bit precisions are only asked to stay within a tenth: their rounding is test_net_16_bits' matter. */
 static double net_at(bml_nn *net, int precision, size_t n, size_t offset) {
-    std::vector<float> x(n * net->n_in + 1), y(n * net->n_out + 1), back(n * net->n_out + 1);
-    bml_cuda_net *on_card;
+    std::vector<float> x(n * net->n_in + 1);
+    std::vector<float> y(n * net->n_out + 1);
+    std::vector<float> back(n * net->n_out + 1);
     float *device = NULL;
     double worst = 0;
     int status;
-    for (float &v : x) v = (float)uniform(-1, 1);
-    on_card = to_device(net, precision, 0, &status);
+    for (float &v : x)
+        v = (float)uniform(-1, 1);
+    bml_cuda_net *on_card = to_device(net, precision, 0, &status);
     if (status || bml_cuda_alloc((void **)&device, (x.size() + y.size() + 8) * sizeof(float), cuda)) return HUGE_VAL;
     bml_cuda_copy put = {device + offset, x.data(), n * net->n_in * sizeof(float)};
     bml_cuda_copy get = {back.data(), device + 2 * offset + x.size(), n * net->n_out * sizeof(float)};
@@ -118,9 +143,9 @@ static void test_net_sizes(void) {
     for (int precision = 0; precision < BML_CUDA_N_PRECISIONS; precision++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (size_t offset = 0; offset < 4; offset += 3) {
-                double d, allowed = precision == BML_CUDA_F32 ? 2e-5 * rounding : 0.1;
+                double allowed = precision == BML_CUDA_F32 ? 2e-5 * rounding : 0.1;
                 if (cuda->capability < 80 && (precision == BML_CUDA_BF16 || precision == BML_CUDA_TF32)) continue;
-                d = net_at(net, precision, sizes[i], offset);
+                double d = net_at(net, precision, sizes[i], offset);
                 CHECK(d <= allowed, "net, %s, %zu rows, %zu floats off: %.2g from the CPU", names[precision], sizes[i],
                       offset, d);
             }
@@ -131,30 +156,52 @@ static void test_net_sizes(void) {
    links forward and back in float, so that three times the tolerance of test_courses holds. In tf32, its own. */
 static void test_wide_training(void) {
     enum { ROWS = 300 };
-    std::vector<float> x(ROWS * 6), y(ROWS * 40);
+    std::vector<float> x(ROWS * 6);
+    std::vector<float> y(ROWS * 40);
     for (int tf32 = 0; tf32 < 2; tf32++)
         for (int kind = BML_NN_GRU; kind <= BML_NN_LSTM; kind++) {
             bml_nn_layer l[6];
             bml_nn_config config = {l, 6, 2};
             bml_nn_training how = {};
-            bml_nn_epoch a = {}, b = {};
+            bml_nn_epoch a = {};
+            bml_nn_epoch b = {};
             bml_nn *net = NULL;
             unsigned char *bytes;
             memset(l, 0, sizeof l);
-            l[0].kind = BML_NN_INPUT, l[0].features = 6;
-            l[1].kind = BML_NN_RESHAPE, l[1].steps = 6, l[1].features = 1;
-            for (int i = 2; i < 5; i++) l[i].kind = kind, l[i].units = 184, l[i].sequence = i < 4;
-            l[5].kind = BML_NN_DENSE, l[5].units = 40, l[5].activation = BML_NN_SOFTPLUS;
+            l[0].kind = BML_NN_INPUT;
+            l[0].features = 6;
+            l[1].kind = BML_NN_RESHAPE;
+            l[1].steps = 6;
+            l[1].features = 1;
+            for (int i = 2; i < 5; i++) {
+                l[i].kind = kind;
+                l[i].units = 184;
+                l[i].sequence = i < 4;
+            }
+            l[5].kind = BML_NN_DENSE;
+            l[5].units = 40;
+            l[5].activation = BML_NN_SOFTPLUS;
             if (bml_nn_create(&net, &config) || (tf32 && cuda->capability < 80)) continue;
-            for (float &v : x) v = (float)uniform(-1, 1);
-            for (float &v : y) v = (float)uniform(0, 1);
-            how.x = x.data(), how.y = y.data(), how.n = ROWS, how.epochs = 2, how.learning_rate = 0.05;
-            how.optimizer = BML_NN_SGD, how.momentum = 0.9, how.loss = BML_NN_MSLE, how.validation = 0.1;
+            for (float &v : x)
+                v = (float)uniform(-1, 1);
+            for (float &v : y)
+                v = (float)uniform(0, 1);
+            how.x = x.data();
+            how.y = y.data();
+            how.n = ROWS;
+            how.epochs = 2;
+            how.learning_rate = 0.05;
+            how.optimizer = BML_NN_SGD;
+            how.momentum = 0.9;
+            how.loss = BML_NN_MSLE;
+            how.validation = 0.1;
             bml_cuda_training t = lesson(net, &how, &bytes);
-            std::vector<float> w(net->n_params), start(net->params, net->params + net->n_params);
+            std::vector<float> w(net->n_params);
+            std::vector<float> start(net->params, net->params + net->n_params);
             t.tf32 = tf32;
             int status = bml_cuda_train_host(w.data(), &a, &t, cuda);
-            double d = 0, way = 0;
+            double d = 0;
+            double way = 0;
             bml_nn_train(net, &how, &b);
             for (size_t k = 0; k < w.size(); k++) {
                 d += pow((double)w[k] - (double)net->params[k], 2);
@@ -164,7 +211,8 @@ static void test_wide_training(void) {
                       epochs_agree(&a, &b, tf32 ? 1e-2 : 1e-3),
                   "%s, 184 units, %s: weights %.2g of their way apart, loss %.6g and %.6g",
                   kind == BML_NN_GRU ? "GRU" : "LSTM", tf32 ? "tf32" : "float", sqrt(d / way), a.loss, b.loss);
-            bml_nn_free_bytes(bytes), bml_nn_free(net);
+            bml_nn_free_bytes(bytes);
+            bml_nn_free(net);
         }
 }
 
@@ -179,7 +227,12 @@ int main(int argc, char **argv) {
         return check_done();
     }
     test_all();
-    if (!getenv("BML_CHECK_QUICK")) test_large(), test_net_sizes(), test_wide_training(), test_many();
+    if (!getenv("BML_CHECK_QUICK")) {
+        test_large();
+        test_net_sizes();
+        test_wide_training();
+        test_many();
+    }
     bml_cuda_free(cuda);
     return check_done();
 }

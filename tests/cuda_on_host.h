@@ -78,7 +78,8 @@ static void cuda_host_wait(cuda_host_barrier *b) {
     b->arrived++;
     cuda_host_release(b);
     if (b->generation != generation) return;
-    me->waits = b, me->generation = generation;
+    me->waits = b;
+    me->generation = generation;
     cuda_host_yield();
 }
 
@@ -111,10 +112,14 @@ static inline uint32_t __shfl_xor_sync(unsigned, uint32_t value, int mask) {
 }
 
 static float cuda_host_half(uint32_t pair, unsigned upper, int bf16) { /* one number of a pair of 16-bit ones */
-    uint32_t h = upper ? pair >> 16 : pair & 0xFFFFu, bits = h << 16;
+    uint32_t h = upper ? pair >> 16 : pair & 0xFFFFu;
+    uint32_t bits = h << 16;
     float f;
     int e = (int)(h >> 10 & 31);
-    if (bf16) return memcpy(&f, &bits, 4), f;
+    if (bf16) {
+        memcpy(&f, &bits, 4);
+        return f;
+    }
     f = e ? ldexpf((float)(1024 + (h & 1023)), e - 25) : ldexpf((float)(h & 1023), -24);
     if (e == 31) f = h & 1023 ? NAN : HUGE_VALF;
     return h & 0x8000u ? -f : f;
@@ -124,11 +129,14 @@ static float cuda_host_half(uint32_t pair, unsigned upper, int bf16) { /* one nu
 static void cuda_host_mma(float *c, const uint32_t *a, const uint32_t *b, int bf16) {
     cuda_host_lane mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, 0};
     const cuda_host_lane *warp = cuda_host_exchange(mine);
-    unsigned group = threadIdx.x % 32 / 4, in_group = threadIdx.x % 4, i, k;
-    for (i = 0; i < 4; i++) {
-        unsigned row = group + 8 * (i / 2), col = 2 * in_group + i % 2;
-        for (k = 0; k < 16; k++) {
-            const cuda_host_lane *from_a = &warp[row % 8 * 4 + k % 8 / 2], *from_b = &warp[col * 4 + k % 8 / 2];
+    unsigned group = threadIdx.x % 32 / 4;
+    unsigned in_group = threadIdx.x % 4;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned row = group + 8 * (i / 2);
+        unsigned col = 2 * in_group + i % 2;
+        for (unsigned k = 0; k < 16; k++) {
+            const cuda_host_lane *from_a = &warp[row % 8 * 4 + k % 8 / 2];
+            const cuda_host_lane *from_b = &warp[col * 4 + k % 8 / 2];
             c[i] += cuda_host_half(from_a->a[row / 8 + 2 * (k / 8)], k % 2, bf16) *
                     cuda_host_half(from_b->b[k / 8], k % 2, bf16);
         }
@@ -139,14 +147,18 @@ static void cuda_host_mma(float *c, const uint32_t *a, const uint32_t *b, int bf
 static void cuda_host_mma_tf32(float *c, const uint32_t *a, const uint32_t *b) {
     cuda_host_lane mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, 0};
     const cuda_host_lane *warp = cuda_host_exchange(mine);
-    unsigned group = threadIdx.x % 32 / 4, in_group = threadIdx.x % 4, i, k;
-    for (i = 0; i < 4; i++) {
-        unsigned row = group + 8 * (i / 2), col = 2 * in_group + i % 2;
-        for (k = 0; k < 8; k++) {
-            uint32_t from_a = warp[row % 8 * 4 + k % 4].a[row / 8 + 2 * (k / 4)],
-                     from_b = warp[col * 4 + k % 4].b[k / 4];
-            float x, y;
-            memcpy(&x, &from_a, 4), memcpy(&y, &from_b, 4);
+    unsigned group = threadIdx.x % 32 / 4;
+    unsigned in_group = threadIdx.x % 4;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned row = group + 8 * (i / 2);
+        unsigned col = 2 * in_group + i % 2;
+        for (unsigned k = 0; k < 8; k++) {
+            uint32_t from_a = warp[row % 8 * 4 + k % 4].a[row / 8 + 2 * (k / 4)];
+            uint32_t from_b = warp[col * 4 + k % 4].b[k / 4];
+            float x;
+            memcpy(&x, &from_a, 4);
+            float y;
+            memcpy(&y, &from_b, 4);
             c[i] += (from_a | from_b) & 0x1FFFu ? NAN : x * y;
         }
     }
@@ -163,13 +175,14 @@ static void cuda_host_fiber_main(void) {
 
 static void cuda_host_order(unsigned *order, unsigned n) {
     uint64_t state = (uint64_t)cuda_host.order * 2654435761u + 1;
-    unsigned i;
-    for (i = 0; i < n; i++) order[i] = cuda_host.order == 1 ? n - 1 - i : i;
-    for (i = n; cuda_host.order > 1 && i > 1; i--) {
-        unsigned j, t;
+    for (unsigned i = 0; i < n; i++)
+        order[i] = cuda_host.order == 1 ? n - 1 - i : i;
+    for (unsigned i = n; cuda_host.order > 1 && i > 1; i--) {
         state = state * 6364136223846793005u + 1442695040888963407u;
-        j = (unsigned)(state >> 33) % i, t = order[i - 1];
-        order[i - 1] = order[j], order[j] = t;
+        unsigned j = (unsigned)(state >> 33) % i;
+        unsigned t = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = t;
     }
 }
 
@@ -178,7 +191,8 @@ static void cuda_host_block(unsigned n) {
     volatile unsigned left = n; /* it lives through swapcontext */
     unsigned i;
     cuda_host.block = {0, n, 0};
-    for (i = 0; i < (n + 31) / 32; i++) cuda_host.warp[i] = {0, n - 32 * i < 32 ? n - 32 * i : 32, 0};
+    for (i = 0; i < (n + 31) / 32; i++)
+        cuda_host.warp[i] = {0, n - 32 * i < 32 ? n - 32 * i : 32, 0};
     for (i = 0; i < n; i++) {
         cuda_host_fiber *f = &cuda_host.fiber[i];
         if (!f->stack) f->stack = (char *)malloc(CUDA_HOST_STACK);
@@ -256,7 +270,9 @@ static inline cudaError_t cudaSetDevice(int d) {
 static inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "the CPU");
-    p->multiProcessorCount = 2, p->major = 9, p->sharedMemPerBlockOptin = CUDA_HOST_SHARED;
+    p->multiProcessorCount = 2;
+    p->major = 9;
+    p->sharedMemPerBlockOptin = CUDA_HOST_SHARED;
     return cudaSuccess;
 }
 static inline cudaError_t cudaMalloc(void **p, size_t n) {
@@ -267,13 +283,16 @@ static inline cudaError_t cudaMalloc(void **p, size_t n) {
     return *p ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 static inline cudaError_t cudaFree(void *p) {
-    return free(p), cudaSuccess;
+    free(p);
+    return cudaSuccess;
 }
 static inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, int, cudaStream_t) {
-    return memcpy(to, from, n), cudaSuccess;
+    memcpy(to, from, n);
+    return cudaSuccess;
 }
 static inline cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t) {
-    return memset(to, byte, n), cudaSuccess;
+    memset(to, byte, n);
+    return cudaSuccess;
 }
 static inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
     return cudaSuccess;
@@ -290,6 +309,7 @@ template <typename F> static inline cudaError_t cudaFuncSetAttribute(F, int, int
     return cudaSuccess;
 }
 template <typename F> static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *n, F, int, size_t) {
-    return *n = 1, cudaSuccess;
+    *n = 1;
+    return cudaSuccess;
 }
 #endif

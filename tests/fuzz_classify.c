@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!bml_classify_data_from_table(&rows, table, table->column[0].name, why)) bml_classify_data_free(rows);
     if (!bml_classify_catalog_create(&catalog, table, why)) {
         bml_classify_features features = {0, 127, 3};
-        int young, fast;
+        int young;
+        int fast;
         bml_classify_match_pulsars(&young, &fast, catalog, table, why);
         for (features.task = 0; features.task < 3; features.task++)
             if (!bml_classify_data_from_catalog(&rows, catalog, &features, why)) bml_classify_data_free(rows);

@@ -27,48 +27,76 @@ static const float train_x[12] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f
 static char path[64];
 
 static void put_file(const unsigned char *data, size_t size) {
-    FILE *f;
     if (!path[0])
         snprintf(path, sizeof path, "%s/fuzz_model.%ld", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm",
                  (long)getpid());
-    f = fopen(path, "wb");
+    FILE *f = fopen(path, "wb");
     if (!f || fwrite(data, 1, size, f) != size || fclose(f)) abort();
 }
 
 /* A net with every kind of layer that has tensors, or the small one that PyTorch's files are read into. */
 static bml_nn *make(int large) {
     bml_nn_layer l[10];
-    bml_nn_config config;
-    bml_nn *net;
     int n = 0;
     memset(l, 0, sizeof l);
+    bml_nn_config config;
     memset(&config, 0, sizeof config);
-    l[n].kind = BML_NN_INPUT, l[n].name = "x", l[n].steps = 3, l[n++].features = 2;
+    l[n].kind = BML_NN_INPUT;
+    l[n].name = "x";
+    l[n].steps = 3;
+    l[n++].features = 2;
     if (large) {
-        l[n].kind = BML_NN_CONV, l[n].units = 2, l[n].kernel = 2, l[n].same = 1, l[n++].activation = BML_NN_LEAKY_RELU;
-        l[n].kind = BML_NN_BATCH_NORM, n++;
-        l[n].kind = BML_NN_LSTM, l[n].units = 1, l[n].sequence = 1, l[n++].bidirectional = 1;
+        l[n].kind = BML_NN_CONV;
+        l[n].units = 2;
+        l[n].kernel = 2;
+        l[n].same = 1;
+        l[n++].activation = BML_NN_LEAKY_RELU;
+        l[n].kind = BML_NN_BATCH_NORM;
+        n++;
+        l[n].kind = BML_NN_LSTM;
+        l[n].units = 1;
+        l[n].sequence = 1;
+        l[n++].bidirectional = 1;
     }
-    l[n].kind = BML_NN_GRU, l[n].name = "r", l[n].units = 2, l[n++].reset_before = large;
+    l[n].kind = BML_NN_GRU;
+    l[n].name = "r";
+    l[n].units = 2;
+    l[n++].reset_before = large;
     if (large) {
-        l[n].kind = BML_NN_DROPOUT, l[n].rate = 0.25, n++;
-        l[n].kind = BML_NN_LAYER_NORM, l[n].name = "n", n++;
-        l[n].kind = BML_NN_FLATTEN, l[n].from[0] = "x", l[n++].name = "flat";
-        l[n].kind = BML_NN_CONCAT, l[n].from[0] = "n", l[n++].from[1] = "flat";
-        l[n].kind = BML_NN_BAYES, l[n++].units = 1;
+        l[n].kind = BML_NN_DROPOUT;
+        l[n].rate = 0.25;
+        n++;
+        l[n].kind = BML_NN_LAYER_NORM;
+        l[n].name = "n";
+        n++;
+        l[n].kind = BML_NN_FLATTEN;
+        l[n].from[0] = "x";
+        l[n++].name = "flat";
+        l[n].kind = BML_NN_CONCAT;
+        l[n].from[0] = "n";
+        l[n++].from[1] = "flat";
+        l[n].kind = BML_NN_BAYES;
+        l[n++].units = 1;
     } else {
-        l[n].kind = BML_NN_DENSE, l[n].name = "y", l[n++].units = 1;
+        l[n].kind = BML_NN_DENSE;
+        l[n].name = "y";
+        l[n++].units = 1;
     }
-    config.layers = l, config.n_layers = n;
+    config.layers = l;
+    config.n_layers = n;
+    bml_nn *net;
     if (bml_nn_create(&net, &config)) abort();
     return net;
 }
 
 static bml_nn_trainer *start(bml_nn *net) {
     bml_nn_training how;
-    bml_nn_trainer *trainer;
     memset(&how, 0, sizeof how);
-    how.x = train_x, how.y = train_y, how.n = 2, how.epochs = 3;
+    how.x = train_x;
+    how.y = train_y;
+    how.n = 2;
+    how.epochs = 3;
+    bml_nn_trainer *trainer;
     if (bml_nn_trainer_create(&trainer, net, &how)) abort();
     return trainer;
 }
@@ -89,21 +117,21 @@ static void keep_pytorch(int i) {
         "\"y.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[136,140]},\"__metadata__\":{\"a\":\"b\"}}";
     unsigned char bytes[8 + sizeof head + 140] = {0};
     size_t n = sizeof head - 1;
-    bytes[0] = (unsigned char)(n & 255), bytes[1] = (unsigned char)(n >> 8);
+    bytes[0] = (unsigned char)(n & 255);
+    bytes[1] = (unsigned char)(n >> 8);
     memcpy(bytes + 8, head, n);
     keep(i, bytes, 8 + n + 140);
 }
 
 static void make_seeds(void) {
     static const int storage[2] = {BML_NN_F32, BML_NN_F16};
-    float shift[6] = {0}, scale[6] = {1, 2, 3, 4, 5, 6};
-    unsigned char *bytes, file[SEED_SIZE];
+    float shift[6] = {0};
+    float scale[6] = {1, 2, 3, 4, 5, 6};
+    unsigned char *bytes;
+    unsigned char file[SEED_SIZE];
     size_t size;
-    bml_nn_trainer *trainer;
     bml_nn *net = NULL;
-    FILE *f;
-    int i;
-    for (i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++) {
         net = make(i == 1);
         if (bml_nn_set_scaler(net, BML_NN_INPUTS, shift, scale) ||
             bml_nn_set_text(net, "units", "cm \"G\" \x01 \xc3\xa9"))
@@ -115,10 +143,10 @@ static void make_seeds(void) {
         if (i < 2) bml_nn_free(net);
     }
     keep_pytorch(3);
-    trainer = start(net);
+    bml_nn_trainer *trainer = start(net);
     put_file(file, 0);
     if (bml_nn_trainer_run(trainer, 1) || bml_nn_trainer_save(trainer, path)) abort();
-    f = fopen(path, "rb");
+    FILE *f = fopen(path, "rb");
     if (!f) abort();
     size = fread(file, 1, sizeof file, f);
     fclose(f);
@@ -134,8 +162,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 
 /* A file to begin with; in a fourth of the cases any change, else one of the header or of the tensors alone. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
-    static unsigned char head[SEED_SIZE], rest[SEED_SIZE];
-    size_t n = 0, m;
+    static unsigned char head[SEED_SIZE];
+    static unsigned char rest[SEED_SIZE];
+    size_t n = 0;
     int i = (int)(seed / 64 % N_SEEDS);
     if (!seed_size[0]) make_seeds();
     if (size <= SEED_SIZE && max_size > SEED_SIZE) max_size = SEED_SIZE;
@@ -144,14 +173,16 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
         memcpy(data, seeds[i], seed_size[i]);
         return seed_size[i];
     }
-    for (i = 0; i < 4; i++) n |= (size_t)data[i] << 8 * i;
+    for (i = 0; i < 4; i++)
+        n |= (size_t)data[i] << 8 * i;
     if (seed % 4 == 1 || max_size > SEED_SIZE || n > size - 8) return LLVMFuzzerMutate(data, size, max_size);
-    m = size - 8 - n;
+    size_t m = size - 8 - n;
     if (seed % 4 == 2 && m) return 8 + n + LLVMFuzzerMutate(data + 8 + n, m, m);
     memcpy(head, data + 8, n);
     memcpy(rest, data + 8 + n, m);
     n = LLVMFuzzerMutate(head, n, max_size - 8 - m);
-    for (i = 0; i < 8; i++) data[i] = i < 4 ? (uint8_t)(n >> 8 * i & 255) : 0;
+    for (i = 0; i < 8; i++)
+        data[i] = i < 4 ? (uint8_t)(n >> 8 * i & 255) : 0;
     memcpy(data + 8, head, n);
     memcpy(data + 8 + n, rest, m);
     return 8 + n + m;
@@ -161,15 +192,15 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 
 /* A network that was accepted: finite weights, and the same again through another file. */
 static void check_net(bml_nn *net) {
-    size_t i, size, n = bml_nn_n_params(net);
-    unsigned char *bytes;
+    size_t n = bml_nn_n_params(net);
     bml_nn *again = NULL;
     char text[256];
-    float *x, *y;
     if (bml_nn_n_in(net) < 1 || bml_nn_n_out(net) < 1) abort();
-    for (i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (!isfinite(bml_nn_params(net)[i])) abort();
     bml_nn_summary(text, sizeof text, net);
+    size_t size;
+    unsigned char *bytes;
     if (!bml_nn_encode(net, &bytes, &size, BML_NN_F32)) {
         int status = bml_nn_decode(&again, bytes, size);
         if (status && status != BML_NN_NO_MEMORY) abort();
@@ -180,7 +211,9 @@ static void check_net(bml_nn *net) {
         bml_nn_free_bytes(bytes);
     }
     if (bml_nn_n_in(net) > 4096 || bml_nn_n_out(net) > 4096) return;
+    float *x;
     x = (float *)calloc(bml_nn_n_in(net), sizeof *x);
+    float *y;
     y = (float *)calloc(bml_nn_n_out(net), sizeof *y);
     if (x && y) {
         bml_nn_work *work = NULL;
@@ -218,8 +251,8 @@ static void read_checkpoint(const uint8_t *data, size_t size) {
 }
 
 static int holds(const uint8_t *data, size_t size, const char *text) {
-    size_t i, n = strlen(text);
-    for (i = 0; i + n <= size; i++)
+    size_t n = strlen(text);
+    for (size_t i = 0; i + n <= size; i++)
         if (!memcmp(data + i, text, n)) return 1;
     return 0;
 }
@@ -233,7 +266,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (net && !status) check_net(net);
     bml_nn_free(net);
     if (!status) return 0;
-    if (holds(data, size, "trainer.")) read_checkpoint(data, size);
-    else read_weights(data, size, holds(data, size, "_l0") ? BML_NN_PYTORCH : BML_NN_KERAS);
+    if (holds(data, size, "trainer."))
+        read_checkpoint(data, size);
+    else
+        read_weights(data, size, holds(data, size, "_l0") ? BML_NN_PYTORCH : BML_NN_KERAS);
     return 0;
 }

@@ -3,7 +3,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    int quiet = 0, grid = 0, argc = 1, n;
+    int quiet = 0;
+    int grid = 0;
+    int argc = 1;
     long steps = 5;
     uint64_t seed = 0;
     double z = 1;
@@ -17,19 +19,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                {.name = "out", .text = &out},
                                {.name = "fix", .list = &fix},
                                {0}};
-    char err[ERROR_SIZE] = "", program[] = "program", *argv[102] = {NULL}, *line, *field[8];
+    char err[ERROR_SIZE] = "";
+    char program[] = "program";
+    char *argv[102] = {NULL};
+    char *field[8];
     text_file t;
     if (text_copy(&t, data, size, "input", err)) return 0;
     argv[0] = program;
-    while (argc < 100 && (line = text_line(&t))) argv[argc++] = line;
-    n = options_read(argc, argv, rows, err);
+    char *line;
+    while (argc < 100 && (line = text_line(&t)))
+        argv[argc++] = line;
+    int n = options_read(argc, argv, rows, err);
     if (n < 0 && n != OPTIONS_HELP && !err[0]) abort();
     if (!(z >= 0 && z <= 10) || steps < 1 || steps > 1000 || grid < 0 || grid > 1) abort();
     text_close(&t);
     if (text_copy(&t, data, size, "input", err)) return 0;
     while ((line = text_line(&t))) {
-        int i, k = split(field, 8, line, t.line & 1 ? ',' : ' ');
-        for (i = 0; i < k && k <= 8; i++)
+        int k = split(field, 8, line, t.line & 1 ? ',' : ' ');
+        for (int i = 0; i < k && k <= 8; i++)
             if (field[i] < t.data || field[i] + strlen(field[i]) > t.end) abort();
     }
     text_close(&t);

@@ -2,10 +2,9 @@
 #include "common.h"
 
 static void check_row(const prior_row *r) {
-    int i;
     if (!isfinite(r->lower) || !isfinite(r->upper) || !isfinite(r->mean) || !isfinite(r->sd)) abort();
     if (!(r->lower < r->upper) && !(r->kind == PRIOR_NORMAL && r->sd > 0)) abort();
-    for (i = 0; i < r->n; i++)
+    for (int i = 0; i < r->n; i++)
         if (!(r->density[i] >= 0) || (i > 0 && !(r->x[i] > r->x[i - 1]))) abort();
 }
 
@@ -13,16 +12,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char err[ERROR_SIZE] = "";
     static prior_file p;
-    prior_row row;
-    text_file t;
-    int i;
     if (prior_read_memory(&p, data, size, "input", err)) {
         if (!err[0] || p.n) abort();
     } else {
-        for (i = 0; i < p.n; i++) check_row(&p.row[i]);
+        for (int i = 0; i < p.n; i++)
+            check_row(&p.row[i]);
         prior_free(&p);
     }
+    prior_row row;
     memset(&row, 0, sizeof row);
+    text_file t;
     if (text_copy(&t, data, size, "input", err)) return 0;
     if (!prior_table_text(&row, &t, err)) check_row(&row);
     text_close(&t);

@@ -5,11 +5,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    char err[ERROR_SIZE], *text;
+    char err[ERROR_SIZE];
     double row[N_PAR];
     text_file t;
     if (text_copy(&t, data, size, "fuzz", err)) return 0;
-    while ((text = text_line(&t)) != NULL) read_row(row, &t, text, err);
+    char *text;
+    while ((text = text_line(&t)) != NULL)
+        read_row(row, &t, text, err);
     text_close(&t);
     return 0;
 }

@@ -24,15 +24,14 @@ static void read_ebl(const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char err[ERROR_SIZE] = "";
-    sed_table t;
-    int i;
     read_ebl(data, size);
+    sed_table t;
     if (sed_read_memory(&t, data, size, "input", 0, err)) {
         if (!err[0] || strchr(err, '\n') || t.n || t.point) abort();
         return 0;
     }
     if (t.n < 1 || t.n > SED_MAX_POINTS || t.redshift < 0) abort();
-    for (i = 0; i < t.n; i++) {
+    for (int i = 0; i < t.n; i++) {
         const bml_ssc_point *p = &t.point[i];
         if (!(p->nu > 0 && p->nuFnu > 0 && p->sigma_hi > 0) || !(p->sigma_lo > 0 || p->upper_limit)) abort();
         if (!isfinite(p->nu) || !isfinite(p->nuFnu) || !isfinite(p->sigma_lo) || !isfinite(p->sigma_hi)) abort();

@@ -8,10 +8,10 @@
 /* What an expression that was taken must be able to do. */
 static void check_model(const xray_model *m) {
     static const double edge[] = {0.3, 0.5, 1, 2, 5, 10};
-    xray_absorption ism;
-    xray_grid g;
     char err[ERROR_SIZE];
-    double par[XRAY_MAX_PAR], flux[5], *scratch = malloc((3 + XRAY_MAX_PARTS + 1) * 5 * sizeof *scratch);
+    double par[XRAY_MAX_PAR];
+    double flux[5];
+    double *scratch = malloc((3 + XRAY_MAX_PARTS + 1) * 5 * sizeof *scratch);
     if (m->n_par < 2 || m->n_par > XRAY_MAX_PAR || m->depth < 1 || m->depth > XRAY_MAX_PARTS ||
         m->n_op > 2 * XRAY_MAX_PARTS)
         abort();
@@ -20,7 +20,9 @@ static void check_model(const xray_model *m) {
         if (xray_model_find(m, p->name) != k || !(p->lo < p->hi)) abort();
         par[k] = p->log ? sqrt(p->lo * p->hi) : 0.5 * (p->lo + p->hi);
     }
+    xray_absorption ism;
     if (!scratch || xray_absorption_builtin(&ism, XRAY_WILM, err)) return;
+    xray_grid g;
     if (!xray_grid_make(&g, edge, 5, &ism, err)) {
         xray_model_eval(flux, m, &g, par, scratch);
         for (int i = 0; i < 5; i++)
@@ -33,15 +35,16 @@ static void check_model(const xray_model *m) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    char text[300], err[ERROR_SIZE] = "";
+    char text[300];
+    char err[ERROR_SIZE] = "";
     const uint8_t *end = size ? memchr(data, '\n', size) : NULL;
-    size_t line = end ? (size_t)(end - data) : size, n = line < sizeof text - 1 ? line : sizeof text - 1;
+    size_t line = end ? (size_t)(end - data) : size;
+    size_t n = line < sizeof text - 1 ? line : sizeof text - 1;
     static prior_file prior;
-    xray_model m;
-    int bad;
     if (n) memcpy(text, data, n);
     text[n] = 0;
-    bad = xray_model_parse(&m, text, err);
+    xray_model m;
+    int bad = xray_model_parse(&m, text, err);
     if (bad && (!err[0] || strlen(err) >= ERROR_SIZE)) abort();
     if (bad) return 0;
     check_model(&m);

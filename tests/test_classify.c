@@ -24,9 +24,10 @@ static bml_classify_rng stream(unsigned long number) {
 
 /* Known answers of Philox4x32-10 as published with the generator (Random123, kat_vectors). */
 static void test_philox(void) {
-    static const uint32_t zero[4] = {0, 0, 0, 0}, key0[2] = {0, 0};
-    static const uint32_t pi[4] = {0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u},
-                          key[2] = {0xa4093822u, 0x299f31d0u};
+    static const uint32_t zero[4] = {0, 0, 0, 0};
+    static const uint32_t key0[2] = {0, 0};
+    static const uint32_t pi[4] = {0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u};
+    static const uint32_t key[2] = {0xa4093822u, 0x299f31d0u};
     uint32_t out[4];
     bml_classify_philox(out, zero, key0);
     CHECK(out[0] == 0x6627e8d5u && out[1] == 0xe169c58du && out[2] == 0xbc57ac4cu && out[3] == 0x9b00dbd8u,
@@ -131,7 +132,9 @@ static bml_classify_catalog *catalog_of(const char *text, int *status, char *why
 
 static void test_catalog(void) {
     char why[BML_CLASSIFY_MESSAGE] = "";
-    int status = 0, young = 0, fast = 0;
+    int status = 0;
+    int young = 0;
+    int fast = 0;
     bml_classify_table *list = NULL;
     bml_classify_catalog *c = catalog_of(small_catalog, &status, why);
     CHECK(status == 0, "a small catalogue (%s)", why);
@@ -185,8 +188,7 @@ static void test_catalog_refusals(void) {
 /* ---- features: the small catalogue by hand ---- */
 
 static int feature(const bml_classify_data *d, const char *name) {
-    int k;
-    for (k = 0; k < d->d; k++)
+    for (int k = 0; k < d->d; k++)
         if (!strcmp(d->feature[k], name)) return k;
     return -1;
 }
@@ -198,34 +200,46 @@ static double value(const bml_classify_data *d, int row, const char *name) {
 
 /* Least chi2 over the amplitude of A exp(b u + c u^2) for three fluxes with errors 2, 4, 6, and the priors' part. */
 static double parabola_chi2(const double *f, double b, double c) {
-    double g[3], fg = 0, gg = 0, chi2 = b * b / 400 + c * c / 16;
-    int i;
-    for (i = 0; i < 3; i++) {
+    double g[3];
+    double fg = 0;
+    double gg = 0;
+    double chi2 = b * b / 400 + c * c / 16;
+    for (int i = 0; i < 3; i++) {
         g[i] = exp(b * (i - 1) + c * (i - 1) * (i - 1));
-        fg += f[i] * g[i] / (4.0 * (i + 1) * (i + 1)), gg += g[i] * g[i] / (4.0 * (i + 1) * (i + 1));
+        fg += f[i] * g[i] / (4.0 * (i + 1) * (i + 1));
+        gg += g[i] * g[i] / (4.0 * (i + 1) * (i + 1));
     }
-    for (i = 0; i < 3; i++) chi2 += pow((f[i] - fg / gg * g[i]) / (2.0 * (i + 1)), 2);
+    for (int i = 0; i < 3; i++)
+        chi2 += pow((f[i] - fg / gg * g[i]) / (2.0 * (i + 1)), 2);
     return chi2;
 }
 
 /* Slope and curvature are where chi2 is least, and the gain is what it says. */
 static void test_fit_features(const bml_classify_data *d, int row) {
-    double f[3], b = value(d, row, "fit_slope"), c = value(d, row, "fit_curvature"), least, line = 1e9, near;
-    int i, j;
-    for (i = 0; i < 3; i++) f[i] = d->x[row * d->d + feature(d, "raw_band_1") + i];
-    least = near = parabola_chi2(f, b, c);
-    for (i = -2; i <= 2; i++)
-        for (j = -2; j <= 2; j++) near = fmin(near, parabola_chi2(f, b + 0.02 * i, c + 0.02 * j));
+    double f[3];
+    double b = value(d, row, "fit_slope");
+    double c = value(d, row, "fit_curvature");
+    double line = 1e9;
+    double near;
+    for (int i = 0; i < 3; i++)
+        f[i] = d->x[row * d->d + feature(d, "raw_band_1") + i];
+    double least = near = parabola_chi2(f, b, c);
+    for (int i = -2; i <= 2; i++)
+        for (int j = -2; j <= 2; j++)
+            near = fmin(near, parabola_chi2(f, b + 0.02 * i, c + 0.02 * j));
     /* the fit ends when a step saves less than 1e-9 of chi2 */
     CHECK_LE(least - near, 1e-6 * (1 + least), "no better slope and curvature nearby");
-    for (i = -20000; i <= 20000; i++) line = fmin(line, parabola_chi2(f, 1e-3 * i, 0));
+    for (int i = -20000; i <= 20000; i++)
+        line = fmin(line, parabola_chi2(f, 1e-3 * i, 0));
     /* the scan misses the minimum by 5e-4 at most: half the second derivative, below 1e4, times its square */
     CHECK_NEAR(value(d, row, "fit_gain"), log10(1 + line - least), 2e-3, "and the gain");
 }
 
 static void test_features(void) {
     char why[BML_CLASSIFY_MESSAGE] = "";
-    int status = 0, columns[64], n = 0;
+    int status = 0;
+    int columns[64];
+    int n = 0;
     bml_classify_catalog *c = catalog_of(small_catalog, &status, why);
     bml_classify_features f = {0};
     bml_classify_data *d = NULL;
@@ -286,7 +300,11 @@ static set set_make(int n, int d, int n_class) {
     s.x = calloc((size_t)n * (size_t)d, sizeof *s.x);
     s.y = calloc((size_t)n, sizeof *s.y);
     if (!s.x || !s.y) exit(1);
-    s.data.n = n, s.data.d = d, s.data.n_class = n_class, s.data.x = s.x, s.data.y = s.y;
+    s.data.n = n;
+    s.data.d = d;
+    s.data.n_class = n_class;
+    s.data.x = s.x;
+    s.data.y = s.y;
     return s;
 }
 
@@ -299,10 +317,10 @@ static void set_free(set *s) {
 static set set_normal(int n, int d, double shift, unsigned long number) {
     set s = set_make(n, d, 2);
     bml_classify_rng r = stream(number);
-    int i, j;
-    for (i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         s.y[i] = i % 2;
-        for (j = 0; j < d; j++) s.x[i * d + j] = normal(&r) + (j == 0 && s.y[i] ? shift : 0);
+        for (int j = 0; j < d; j++)
+            s.x[i * d + j] = normal(&r) + (j == 0 && s.y[i] ? shift : 0);
     }
     return s;
 }
@@ -333,12 +351,25 @@ static void test_data_from_table(void) {
 static void test_splits(void) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     set s = set_make(103, 1, 2);
-    int rows[103], again[103], fold[103], seen[103] = {0}, n_train = 0, n_test = 0, i, k, good = 1, ones[2] = {0, 0},
-                                          count[5][2];
-    for (i = 0; i < 103; i++) s.y[i] = i < 20 ? 1 : i < 100 ? 0 : -1;
+    int rows[103];
+    int again[103];
+    int fold[103];
+    int seen[103] = {0};
+    int n_train = 0;
+    int n_test = 0;
+    int i;
+    int good = 1;
+    int ones[2] = {0, 0};
+    int count[5][2];
+    for (i = 0; i < 103; i++)
+        s.y[i] = i < 20 ? 1 : i < 100 ? 0 : -1;
     CHECK(bml_classify_split(rows, &n_train, &n_test, &s.data, 0.7, seed_of, why) == 0, "split");
-    for (i = 0; i < 100; i++) seen[rows[i]]++, ones[i >= n_train] += s.y[rows[i]];
-    for (i = 0; i < 103; i++) good = good && seen[i] == (i < 100);
+    for (i = 0; i < 100; i++) {
+        seen[rows[i]]++;
+        ones[i >= n_train] += s.y[rows[i]];
+    }
+    for (i = 0; i < 103; i++)
+        good = good && seen[i] == (i < 100);
     CHECK(good && n_train == 70 && n_test == 30, "every labelled row once, 70 and 30");
     CHECK(ones[0] == 14 && ones[1] == 6, "70 %% of each class");
     bml_classify_split(again, &n_train, &n_test, &s.data, 0.7, seed_of, why);
@@ -348,15 +379,19 @@ static void test_splits(void) {
     CHECK(bml_classify_folds(fold, &s.data, NULL, 103, 5, seed_of, why) == 0, "folds");
     memset(count, 0, sizeof count);
     for (i = 0, good = 1; i < 103; i++) {
-        if (s.y[i] < 0) good = good && fold[i] == -1;
-        else count[fold[i]][s.y[i]]++;
+        if (s.y[i] < 0)
+            good = good && fold[i] == -1;
+        else
+            count[fold[i]][s.y[i]]++;
     }
-    for (k = 0; k < 5; k++) good = good && count[k][0] == 16 && count[k][1] == 4;
+    for (int k = 0; k < 5; k++)
+        good = good && count[k][0] == 16 && count[k][1] == 4;
     CHECK(good, "five folds of 16 and 4");
     CHECK(bml_classify_folds(fold, &s.data, NULL, 103, 21, seed_of, why) == BML_CLASSIFY_TOO_FEW &&
               strstr(why, "20 rows of class 1"),
           "fewer rows than folds: %s", why);
-    for (i = 0; i < 20; i++) s.y[i] = -1;
+    for (i = 0; i < 20; i++)
+        s.y[i] = -1;
     CHECK(bml_classify_folds(fold, &s.data, NULL, 103, 5, seed_of, why) == BML_CLASSIFY_ONE_CLASS,
           "folds of one class");
     CHECK(bml_classify_split(rows, &n_train, &n_test, &s.data, 0.7, seed_of, why) == BML_CLASSIFY_ONE_CLASS,
@@ -371,12 +406,22 @@ static const int sk_y[16] = {0, 0, 1, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0};
 static const double sk_w[16] = {1, 2, 1, 3, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 1, 2};
 
 static void test_metrics(void) {
-    double p[32], rounding = 1e-14, threshold[17], fp[17], tp[17], precision[17];
+    double p[32];
+    double rounding = 1e-14;
+    double threshold[17];
+    double fp[17];
+    double tp[17];
+    double precision[17];
     static const double want_fp[13] = {0, 0, .125, .125, .25, .375, .375, .5, .625, .625, .75, .875, 1};
     static const double want_tp[13] = {0, .125, .25, .375, .5, .5, .625, .875, .875, 1, 1, 1, 1};
+    int good = 1;
+    int hard[16];
+    for (int i = 0; i < 16; i++) {
+        p[2 * i] = 1 - sk_score[i];
+        p[2 * i + 1] = sk_score[i];
+        hard[i] = sk_score[i] >= 0.5;
+    }
     bml_classify_scores s;
-    int i, points, good = 1, hard[16];
-    for (i = 0; i < 16; i++) p[2 * i] = 1 - sk_score[i], p[2 * i + 1] = sk_score[i], hard[i] = sk_score[i] >= 0.5;
     CHECK(bml_classify_score(&s, p, sk_y, NULL, 16, 2) == 0, "scores");
     CHECK_NEAR(s.auc, 0.71875, rounding, "AUC with ties");
     CHECK_NEAR(s.pr_auc, 0.6995556526806527, rounding, "precision-recall AUC");
@@ -392,8 +437,8 @@ static void test_metrics(void) {
     CHECK_NEAR(s.log_loss, 0.7078440283758212, rounding, "log loss, weighted");
     CHECK_NEAR(s.brier, 0.2574, rounding, "Brier score, weighted");
     CHECK_NEAR(s.accuracy, 0.56, rounding, "accuracy, weighted");
-    points = bml_classify_curve(threshold, fp, tp, precision, sk_score, sk_y, NULL, 16);
-    for (i = 0; i < 13 && points == 13; i++)
+    int points = bml_classify_curve(threshold, fp, tp, precision, sk_score, sk_y, NULL, 16);
+    for (int i = 0; i < 13 && points == 13; i++)
         good = good && fabs(fp[i] - want_fp[i]) < 1e-15 && fabs(tp[i] - want_tp[i]) < 1e-15;
     CHECK(points == 13 && good, "the ROC curve, point by point");
     CHECK(isinf(threshold[0]) && threshold[1] > 0.89 && threshold[12] < 0.06, "and its thresholds");
@@ -409,10 +454,20 @@ static const double sk_p3[48] = {
 static const int sk_y3[16] = {0, 1, 2, 2, 1, 0, 2, 1, 0, 0, 1, 2, 2, 0, 1, 1};
 
 static void test_metrics_more(void) {
-    static const int a[50] = {0}, none[3] = {-1, 1, 0}, other[3] = {1, 1, 0};
-    int cohen_a[50], cohen_b[50], y[8] = {1, 1, 1, 1, 0, 0, 0, 0}, i;
-    double matrix[9], cost[5], flat[8], mean[10], fraction[10], weight[10], sd, m;
-    static const double sharp[8] = {.9, .8, .7, .6, .4, .3, .2, .1}, three[3] = {1, 2, 6};
+    static const int a[50] = {0};
+    static const int none[3] = {-1, 1, 0};
+    static const int other[3] = {1, 1, 0};
+    int cohen_a[50];
+    int cohen_b[50];
+    int y[8] = {1, 1, 1, 1, 0, 0, 0, 0};
+    double matrix[9];
+    double cost[5];
+    double flat[8];
+    double mean[10];
+    double fraction[10];
+    double weight[10];
+    static const double sharp[8] = {.9, .8, .7, .6, .4, .3, .2, .1};
+    static const double three[3] = {1, 2, 6};
     bml_classify_scores s;
     CHECK(bml_classify_score(&s, sk_p3, sk_y3, NULL, 16, 3) == 0, "scores of three classes");
     CHECK_NEAR(s.auc, 0.6035353535353535, 1e-14, "mean AUC of one against the rest");
@@ -420,11 +475,15 @@ static void test_metrics_more(void) {
     CHECK_NEAR(s.f1, 0.496969696969697, 1e-14, "macro F1");
     CHECK_NEAR(s.balanced_accuracy, 0.5111111111111112, 1e-14, "balanced accuracy of three classes");
     /* Two readers, 50 cases: 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: agreement 0.7, by chance 0.5 */
-    for (i = 0; i < 50; i++) cohen_a[i] = i < 25, cohen_b[i] = i < 20 || (i >= 25 && i < 35);
+    for (int i = 0; i < 50; i++) {
+        cohen_a[i] = i < 25;
+        cohen_b[i] = i < 20 || (i >= 25 && i < 35);
+    }
     CHECK_NEAR(bml_classify_kappa(cohen_a, cohen_b, 50, 2), 0.4, 1e-14, "kappa by hand");
     CHECK(isnan(bml_classify_kappa(a, a, 50, 2)), "kappa of two constant lists is undefined");
     CHECK_NEAR(bml_classify_kappa(none, other, 3, 2), 1, 1e-14, "entries without a class are left out");
-    for (i = 0; i < 8; i++) flat[i] = 0.5;
+    for (int i = 0; i < 8; i++)
+        flat[i] = 0.5;
     CHECK_NEAR(bml_classify_auc(flat, y, NULL, 8), 0.5, 0, "AUC of a constant");
     CHECK_NEAR(bml_classify_pr_auc(flat, y, NULL, 8), 0.5, 0,
                "precision-recall AUC of a constant: the share of class 1");
@@ -438,7 +497,8 @@ static void test_metrics_more(void) {
     CHECK(bml_classify_cost_curve(cost, 5, sharp, y, NULL, 8) == 0 && fabs(cost[2]) < 1e-15,
           "cost curve of a perfect score");
     /* points (0.25, 0.75) only, beside the trivial ones: cost at 1/2 is 0.25 */
-    flat[0] = flat[1] = flat[2] = flat[4] = 0.9, flat[3] = flat[5] = flat[6] = flat[7] = 0.1;
+    flat[0] = flat[1] = flat[2] = flat[4] = 0.9;
+    flat[3] = flat[5] = flat[6] = flat[7] = 0.1;
     bml_classify_cost_curve(cost, 5, flat, y, NULL, 8);
     CHECK_NEAR(cost[2], 0.25, 1e-15, "cost curve of one threshold");
     bml_classify_calibration_curve(mean, fraction, weight, 10, flat, y, NULL, 8);
@@ -447,14 +507,18 @@ static void test_metrics_more(void) {
           "calibration curve by hand");
     bml_classify_confusion(matrix, sk_p3, sk_y3, NULL, 16, 3, (double)NAN);
     CHECK_NEAR(matrix[0] + matrix[4] + matrix[8], 8, 0, "the diagonal of the confusion matrix of three classes");
+    double sd;
+    double m;
     bml_classify_mean_sd(&m, &sd, three, 3);
     CHECK(fabs(m - 3) < 1e-15 && fabs(sd - sqrt(7)) < 1e-15, "mean and sd");
     CHECK(bml_classify_verdict(sk_p3, 3, 0.5) == -1 && bml_classify_verdict(sk_p3 + 6, 3, 0.5) == 2, "verdicts");
 }
 
 static void test_scores_refusals(void) {
-    double p[4] = {0.5, 0.5, 1.5, -0.5}, nan_score[2] = {(double)NAN, 1};
-    int y[2] = {0, 1}, none[2] = {-1, -1};
+    double p[4] = {0.5, 0.5, 1.5, -0.5};
+    double nan_score[2] = {(double)NAN, 1};
+    int y[2] = {0, 1};
+    int none[2] = {-1, -1};
     bml_classify_scores s;
     CHECK(bml_classify_score(&s, p, y, NULL, 2, 2) == BML_CLASSIFY_BAD_ARGUMENT, "probabilities outside [0, 1]");
     CHECK(bml_classify_score(&s, p, none, NULL, 2, 2) == BML_CLASSIFY_TOO_FEW, "no labelled rows");
@@ -470,12 +534,20 @@ static void test_scores_refusals(void) {
 /* ECE: p = 0.3 for all with 30 % of class 1 has none; p = 0.9 with 50 % has 0.4. */
 static void test_calibration_error(void) {
     double p[200];
-    int y[100], i;
+    int y[100];
+    for (int i = 0; i < 100; i++) {
+        p[2 * i] = 0.7;
+        p[2 * i + 1] = 0.3;
+        y[i] = i < 30;
+    }
     bml_classify_scores s;
-    for (i = 0; i < 100; i++) p[2 * i] = 0.7, p[2 * i + 1] = 0.3, y[i] = i < 30;
     bml_classify_score(&s, p, y, NULL, 100, 2);
     CHECK_NEAR(s.calibration_error, 0, 1e-14, "calibration error of the true share");
-    for (i = 0; i < 100; i++) p[2 * i] = 0.1, p[2 * i + 1] = 0.9, y[i] = i < 50;
+    for (int i = 0; i < 100; i++) {
+        p[2 * i] = 0.1;
+        p[2 * i + 1] = 0.9;
+        y[i] = i < 50;
+    }
     bml_classify_score(&s, p, y, NULL, 100, 2);
     CHECK_NEAR(s.calibration_error, 0.4, 1e-14, "calibration error of overconfidence");
 }
@@ -484,18 +556,22 @@ static void test_calibration_error(void) {
 static void test_auc_pairs(void) {
     enum { N = 60 };
     bml_classify_rng r = stream(11);
-    double score[N], w[N], worst = 0;
-    int y[N], i, k, t;
-    for (t = 0; t < 50; t++) {
-        double above = 0, pairs = 0;
-        for (i = 0; i < N; i++) {
+    double score[N];
+    double w[N];
+    double worst = 0;
+    int y[N];
+    for (int t = 0; t < 50; t++) {
+        double above = 0;
+        double pairs = 0;
+        for (int i = 0; i < N; i++) {
             y[i] = uniform(&r) < 0.4;
             score[i] = floor(10 * (uniform(&r) + 0.2 * y[i]));
             w[i] = uniform(&r);
         }
-        y[0] = 0, y[1] = 1;
-        for (i = 0; i < N; i++)
-            for (k = 0; k < N; k++) {
+        y[0] = 0;
+        y[1] = 1;
+        for (int i = 0; i < N; i++)
+            for (int k = 0; k < N; k++) {
                 if (!(y[i] == 1 && y[k] == 0)) continue;
                 pairs += w[i] * w[k];
                 above += w[i] * w[k] * (score[i] > score[k] ? 1 : score[i] < score[k] ? 0 : 0.5);
@@ -509,38 +585,57 @@ static void test_auc_pairs(void) {
 static void test_delong(void) {
     enum { N = 40, SETS = 1500 };
     bml_classify_rng r = stream(12);
-    double scores[2 * N], auc[2], cov[4], v10[2][N], v01[2][N], s10[2][2] = {{0}}, s01[2][2] = {{0}}, worst = 0;
-    double values[SETS], errors = 0, mean = 0, sd = 0;
-    int y[N], m = 0, n = 0, i, k, a, b, t, sets = quick ? 200 : SETS;
-    for (i = 0; i < N; i++) {
+    double scores[2 * N];
+    double auc[2];
+    double cov[4];
+    double v10[2][N];
+    double v01[2][N];
+    double s10[2][2] = {{0}};
+    double s01[2][2] = {{0}};
+    double worst = 0;
+    double values[SETS];
+    double errors = 0;
+    double mean = 0;
+    double sd = 0;
+    int y[N];
+    int m = 0;
+    int n = 0;
+    int sets = quick ? 200 : SETS;
+    for (int i = 0; i < N; i++) {
         y[i] = i % 3 == 0;
         scores[i] = floor(8 * uniform(&r)) + 2 * y[i];
         scores[N + i] = scores[i] + floor(8 * uniform(&r));
-        if (y[i]) m++;
-        else n++;
+        if (y[i])
+            m++;
+        else
+            n++;
     }
     CHECK(bml_classify_delong(auc, cov, scores, 2, y, N) == 0, "DeLong");
-    for (a = 0; a < 2; a++)
-        for (i = 0; i < N; i++) {
+    for (int a = 0; a < 2; a++)
+        for (int i = 0; i < N; i++) {
             double sum = 0;
-            for (k = 0; k < N; k++) {
+            for (int k = 0; k < N; k++) {
                 double d = y[i] ? scores[a * N + i] - scores[a * N + k] : scores[a * N + k] - scores[a * N + i];
                 if (y[k] != y[i]) sum += d > 0 ? 1 : d < 0 ? 0 : 0.5;
             }
-            v10[a][i] = sum / n, v01[a][i] = sum / m;
+            v10[a][i] = sum / n;
+            v01[a][i] = sum / m;
         }
-    for (a = 0; a < 2; a++)
-        for (b = 0; b < 2; b++) {
-            for (i = 0; i < N; i++) {
-                if (y[i]) s10[a][b] += (v10[a][i] - auc[a]) * (v10[b][i] - auc[b]) / (m - 1);
-                else s01[a][b] += (v01[a][i] - auc[a]) * (v01[b][i] - auc[b]) / (n - 1);
+    for (int a = 0; a < 2; a++)
+        for (int b = 0; b < 2; b++) {
+            for (int i = 0; i < N; i++) {
+                if (y[i])
+                    s10[a][b] += (v10[a][i] - auc[a]) * (v10[b][i] - auc[b]) / (m - 1);
+                else
+                    s01[a][b] += (v01[a][i] - auc[a]) * (v01[b][i] - auc[b]) / (n - 1);
             }
             worst = fmax(worst, fabs(cov[a * 2 + b] - s10[a][b] / m - s01[a][b] / n));
         }
     CHECK_LE(worst, 1e-15, "DeLong covariance against its definition");
     CHECK_NEAR(auc[0], bml_classify_auc(scores, y, NULL, N), 1e-14, "and its AUC");
-    for (t = 0; t < sets; t++) {
-        for (i = 0; i < N; i++) scores[i] = normal(&r) + y[i];
+    for (int t = 0; t < sets; t++) {
+        for (int i = 0; i < N; i++)
+            scores[i] = normal(&r) + y[i];
         bml_classify_delong(auc, cov, scores, 1, y, N);
         values[t] = auc[0];
         errors += cov[0] / sets;
@@ -556,15 +651,19 @@ static void test_delong(void) {
 static void test_isotonic(void) {
     static const double at[12] = {.05, .1, .2, .3, .35, .4, .55, .6, .65, .7, .8, .9};
     static const double want[12] = {0, 0, 0, .5, .5, 4.0 / 7, 4.0 / 7, 4.0 / 7, 4.0 / 7, 2.0 / 3, 2.0 / 3, 1};
-    double x[16], v[16];
-    int n = 0, i, good = 1;
+    double x[16];
+    double v[16];
+    int n = 0;
+    int good = 1;
     CHECK(bml_classify_isotonic(x, v, &n, sk_score, sk_y, 16) == 0 && n == 5,
           "isotonic regression: 5 blocks as scikit-learn");
-    for (i = 1; i < n; i++) good = good && x[i] > x[i - 1] && v[i] > v[i - 1];
+    for (int i = 1; i < n; i++)
+        good = good && x[i] > x[i - 1] && v[i] > v[i - 1];
     CHECK(good, "knots rise");
-    for (i = 0; i < n; i++) { /* each block's value, at its mean score */
-        int k, found = 0;
-        for (k = 0; k < 12; k++) found |= fabs(v[i] - want[k]) < 1e-14 && x[i] >= at[0] && x[i] <= at[11];
+    for (int i = 0; i < n; i++) { /* each block's value, at its mean score */
+        int found = 0;
+        for (int k = 0; k < 12; k++)
+            found |= fabs(v[i] - want[k]) < 1e-14 && x[i] >= at[0] && x[i] <= at[11];
         good = good && found;
     }
     CHECK(good, "block values of scikit-learn's regression");
@@ -579,16 +678,16 @@ static void test_temperature(void) {
     static double p[2 * N];
     static int y[N];
     bml_classify_rng r = stream(13);
-    double information = 0, t;
-    int i;
-    for (i = 0; i < N; i++) {
-        double a = 2 * normal(&r), q = 1 / (1 + exp(-a));
+    double information = 0;
+    for (int i = 0; i < N; i++) {
+        double a = 2 * normal(&r);
+        double q = 1 / (1 + exp(-a));
         y[i] = uniform(&r) < q;
         p[2 * i + 1] = 1 / (1 + exp(-3 * a));
         p[2 * i] = 1 / (1 + exp(3 * a));
         information += q * (1 - q) * a * a;
     }
-    t = bml_classify_temperature(p, y, N, 2);
+    double t = bml_classify_temperature(p, y, N, 2);
     /* with b = 3/T the log likelihood has curvature sum q(1-q) a^2 at b = 1: sd(b) = 1/sqrt of it, sd(T) = 3 sd(b); 5
        sigma */
     CHECK_NEAR(t, 3, 15 / sqrt(information), "temperature");
@@ -605,22 +704,27 @@ static void test_logistic(void) {
                                     0.9477662885930497,  0.4623614908573936,  0.3172333147977092, 0.5897592573807129,
                                     0.8970127805657695,  0.2450826028927259};
     char why[BML_CLASSIFY_MESSAGE] = "";
-    set s = set_make(10, 2, 2), t = set_make(12, 1, 3);
+    set s = set_make(10, 2, 2);
+    set t = set_make(12, 1, 3);
     bml_classify_config c = {0};
     bml_classify_model *m = NULL;
-    double p[36], sd[36], worst = 0;
-    int i, k, status;
+    double p[36];
+    double sd[36];
+    double worst = 0;
     memcpy(s.x, lr_x, sizeof lr_x);
     memcpy(s.y, lr_y, sizeof lr_y);
-    status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
+    int status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
     if (!status) status = bml_classify_predict(p, sd, m, &s.data, NULL, 10);
-    for (i = 0; i < 10 && !status; i++) worst = fmax(worst, fabs(p[2 * i + 1] - want[i]));
+    for (int i = 0; i < 10 && !status; i++)
+        worst = fmax(worst, fabs(p[2 * i + 1] - want[i]));
     CHECK(status == 0, "logistic regression (%s)", why);
     CHECK_LE(worst, 1e-6, "probabilities against scikit-learn's (its own tolerance is about 1e-7)");
     bml_classify_model_free(m);
     /* one feature of two values, three classes, hardly any penalty: the shares in each group, 3:2:1 and 1:1:4 */
-    for (i = 0; i < 12; i++)
-        t.x[i] = i < 6 ? 0 : 1, t.y[i] = i < 6 ? (i < 3 ? 0 : i < 5 ? 1 : 2) : (i < 7 ? 0 : i < 8 ? 1 : 2);
+    for (int i = 0; i < 12; i++) {
+        t.x[i] = i < 6 ? 0 : 1;
+        t.y[i] = i < 6 ? (i < 3 ? 0 : i < 5 ? 1 : 2) : (i < 7 ? 0 : i < 8 ? 1 : 2);
+    }
     c.l2 = 1e-7;
     status = bml_classify_fit(&m, &c, &t.data, NULL, 0, why);
     if (!status) status = bml_classify_predict(p, sd, m, &t.data, NULL, 12);
@@ -628,11 +732,14 @@ static void test_logistic(void) {
           "three classes: the shares in each group");
     bml_classify_model_free(m);
     /* a constant feature: p is the share of class 1 and its sd that of a binomial share */
-    for (i = 0; i < 12; i++) t.x[i] = 5, t.y[i] = i < 3;
+    for (int i = 0; i < 12; i++) {
+        t.x[i] = 5;
+        t.y[i] = i < 3;
+    }
     t.data.n_class = 2;
     status = bml_classify_fit(&m, &c, &t.data, NULL, 0, why);
     if (!status) status = bml_classify_predict(p, sd, m, &t.data, NULL, 12);
-    k = status == 0;
+    int k = status == 0;
     CHECK(k && fabs(p[1] - 0.25) < 1e-6, "a constant feature: the share");
     CHECK_NEAR(sd[1], sqrt(0.25 * 0.75 / 12), 1e-6, "and its binomial error");
     bml_classify_model_free(m);
@@ -644,15 +751,16 @@ static void test_logistic(void) {
 
 /* x[n] = M^-1 x, by elimination; M[n][n] is used up. */
 static void eliminate(double *x, double *M, int n) {
-    int i, j, k;
-    for (k = 0; k < n; k++)
-        for (i = 0; i < n; i++) {
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < n; i++) {
             double q = M[i * n + k] / M[k * n + k];
             if (i == k) continue;
-            for (j = k; j < n; j++) M[i * n + j] -= q * M[k * n + j];
+            for (int j = k; j < n; j++)
+                M[i * n + j] -= q * M[k * n + j];
             x[i] -= q * x[k];
         }
-    for (k = 0; k < n; k++) x[k] /= M[k * n + k];
+    for (int k = 0; k < n; k++)
+        x[k] /= M[k * n + k];
 }
 
 static double rational_quadratic(const double *a, const double *b, double scale) { /* two features */
@@ -664,41 +772,73 @@ static double rational_quadratic(const double *a, const double *b, double scale)
    W^-1 (their eq. 3.24). */
 static void test_kernel(void) {
     enum { N = 40, NEW = 10, ALL = N + NEW };
-    const double l2 = 0.1, scale = 0.8;
+    const double l2 = 0.1;
+    const double scale = 0.8;
     char why[BML_CLASSIFY_MESSAGE] = "";
     bml_classify_rng r = stream(26);
     set s = set_make(ALL, 2, 2);
     bml_classify_config c = {0};
     bml_classify_model *m = NULL;
-    double p[2 * ALL], sd[2 * ALL], lo = 1e9, hi = -1e9, sum = 0, worst = 0, mean[2] = {0, 0}, square[2] = {0, 0};
-    double z[2 * ALL], M[N * N], k1[N], one[N];
-    int i, j, k, status, rows[N];
-    for (i = 0; i < 2 * ALL; i++) s.x[i] = 2 * uniform(&r) - 1;
+    double p[2 * ALL];
+    double sd[2 * ALL];
+    double lo = 1e9;
+    double hi = -1e9;
+    double sum = 0;
+    double worst = 0;
+    double mean[2] = {0, 0};
+    double square[2] = {0, 0};
+    double z[2 * ALL];
+    double M[N * N];
+    double k1[N];
+    double one[N];
+    int rows[N];
+    for (int i = 0; i < 2 * ALL; i++)
+        s.x[i] = 2 * uniform(&r) - 1;
     s.x[2 * ALL - 1] = 1e5; /* far from all */
-    for (i = 0; i < ALL; i++) s.y[i] = i < 4 ? i % 2 : s.x[2 * i] * s.x[2 * i + 1] > 0.3 * normal(&r);
-    for (i = 0; i < N; i++) rows[i] = i;
-    c.model = BML_CLASSIFY_KERNEL, c.l2 = l2, c.scale = scale;
-    status = bml_classify_fit(&m, &c, &s.data, rows, N, why);
+    for (int i = 0; i < ALL; i++)
+        s.y[i] = i < 4 ? i % 2 : s.x[2 * i] * s.x[2 * i + 1] > 0.3 * normal(&r);
+    for (int i = 0; i < N; i++)
+        rows[i] = i;
+    c.model = BML_CLASSIFY_KERNEL;
+    c.l2 = l2;
+    c.scale = scale;
+    int status = bml_classify_fit(&m, &c, &s.data, rows, N, why);
     if (!status) status = bml_classify_predict(p, sd, m, &s.data, NULL, ALL);
     CHECK(status == 0, "kernel regression (%s)", why);
-    for (i = 0; i < 2 * N; i++) mean[i % 2] += s.x[i] / N;
-    for (i = 0; i < 2 * N; i++) square[i % 2] += (s.x[i] - mean[i % 2]) * (s.x[i] - mean[i % 2]) / N;
-    for (i = 0; i < 2 * ALL; i++) z[i] = (s.x[i] - mean[i % 2]) / sqrt(square[i % 2]);
-    for (i = 0; i < ALL && !status; i++) {
-        double f = log(p[2 * i + 1] / p[2 * i]), q, u, var;
-        for (j = 0; j < N; j++) f -= rational_quadratic(z + 2 * i, z + 2 * j, scale) * (s.y[j] - p[2 * j + 1]) / l2;
-        lo = fmin(lo, f), hi = fmax(hi, f);
+    for (int i = 0; i < 2 * N; i++)
+        mean[i % 2] += s.x[i] / N;
+    for (int i = 0; i < 2 * N; i++)
+        square[i % 2] += (s.x[i] - mean[i % 2]) * (s.x[i] - mean[i % 2]) / N;
+    for (int i = 0; i < 2 * ALL; i++)
+        z[i] = (s.x[i] - mean[i % 2]) / sqrt(square[i % 2]);
+    int j;
+    int k;
+    for (int i = 0; i < ALL && !status; i++) {
+        double f = log(p[2 * i + 1] / p[2 * i]);
+        for (j = 0; j < N; j++)
+            f -= rational_quadratic(z + 2 * i, z + 2 * j, scale) * (s.y[j] - p[2 * j + 1]) / l2;
+        lo = fmin(lo, f);
+        hi = fmax(hi, f);
         sum += i < N ? s.y[i] - p[2 * i + 1] : 0;
+        double q;
+        double u;
         for (u = q = 0, k = 0; k < 2; k++) { /* M^-1 k and M^-1 1 */
             for (j = 0; j < N * N; j++)
                 M[j] = rational_quadratic(z + 2 * (j / N), z + 2 * (j % N), scale) / l2 +
                        (j / N == j % N ? 1 / (p[2 * (j % N)] * p[2 * (j % N) + 1]) : 0);
-            for (j = 0; j < N; j++) k1[j] = k ? 1 : rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2;
+            for (j = 0; j < N; j++)
+                k1[j] = k ? 1 : rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2;
             eliminate(k1, M, N);
-            for (j = 0; j < N && !k; j++) q += k1[j] * rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2, u += k1[j];
-            for (j = 0; j < N && k; j++) one[j] = k1[j];
+            for (j = 0; j < N && !k; j++) {
+                q += k1[j] * rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2;
+                u += k1[j];
+            }
+            for (j = 0; j < N && k; j++)
+                one[j] = k1[j];
         }
-        for (var = 0, j = 0; j < N; j++) var += one[j];
+        double var;
+        for (var = 0, j = 0; j < N; j++)
+            var += one[j];
         var = 1 / l2 - q + (1 - u) * (1 - u) / var;
         worst = fmax(worst, fabs(sd[2 * i] - p[2 * i] * p[2 * i + 1] * sqrt(var)));
     }
@@ -715,12 +855,12 @@ static void test_kernel(void) {
 /* ---- trees ---- */
 
 static double auc_of(const bml_classify_model *m, const set *s) {
-    double *p = malloc((size_t)s->data.n * 2 * sizeof *p), auc;
+    double *p = malloc((size_t)s->data.n * 2 * sizeof *p);
     double *score = malloc((size_t)s->data.n * sizeof *score);
-    int i;
     if (!p || !score || bml_classify_predict(p, NULL, m, &s->data, NULL, s->data.n)) exit(1);
-    for (i = 0; i < s->data.n; i++) score[i] = p[2 * i + 1];
-    auc = bml_classify_auc(score, s->y, NULL, s->data.n);
+    for (int i = 0; i < s->data.n; i++)
+        score[i] = p[2 * i + 1];
+    double auc = bml_classify_auc(score, s->y, NULL, s->data.n);
     free(p);
     free(score);
     return auc;
@@ -731,19 +871,23 @@ static void test_boost_step(void) {
     set s = set_make(40, 1, 2);
     bml_classify_config c = {0};
     bml_classify_model *m = NULL;
-    double p[80], base = log(0.35 / 0.65), q = 0.35, left, right;
-    int i, status;
+    double p[80];
+    double base = log(0.35 / 0.65);
+    double q = 0.35;
     /* 20 rows with x = 0, 2 of class 1; 20 with x = 1, 12 of class 1: one stump, one Newton step, l2 = 2, rate 1 */
-    for (i = 0; i < 40; i++) s.x[i] = i >= 20, s.y[i] = i < 2 || i >= 28;
+    for (int i = 0; i < 40; i++) {
+        s.x[i] = i >= 20;
+        s.y[i] = i < 2 || i >= 28;
+    }
     c.model = BML_CLASSIFY_BOOST;
     c.trees = c.depth = 1;
     c.rate = c.row_share = c.column_share = 1;
     c.l2 = 2;
-    status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
+    int status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
     if (!status) status = bml_classify_predict(p, NULL, m, &s.data, NULL, 40);
     CHECK(status == 0, "one step of boosting (%s)", why);
-    left = -(20 * q - 2) / (20 * q * (1 - q) + 2); /* -G/(H + l2) */
-    right = -(20 * q - 12) / (20 * q * (1 - q) + 2);
+    double left = -(20 * q - 2) / (20 * q * (1 - q) + 2); /* -G/(H + l2) */
+    double right = -(20 * q - 12) / (20 * q * (1 - q) + 2);
     CHECK_NEAR(p[1], 1 / (1 + exp(-base - left)), 1e-14, "left leaf");
     CHECK_NEAR(p[79], 1 / (1 + exp(-base - right)), 1e-14, "right leaf");
     bml_classify_model_free(m);
@@ -755,11 +899,12 @@ static void test_trees(void) {
     enum { N = 600 };
     char why[BML_CLASSIFY_MESSAGE] = "";
     bml_classify_rng r = stream(14);
-    set s = set_make(N, 2, 2), t = set_make(N, 2, 2), u = set_make(N, 2, 2);
+    set s = set_make(N, 2, 2);
+    set t = set_make(N, 2, 2);
+    set u = set_make(N, 2, 2);
     bml_classify_config c = {0};
-    int i, k, kind;
-    for (i = 0; i < N; i++) {
-        for (k = 0; k < 2; k++) {
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < 2; k++) {
             s.x[2 * i + k] = 2 * uniform(&r) - 1;
             t.x[2 * i + k] = 2 * uniform(&r) - 1;
             u.x[2 * i + k] = exp(5 * s.x[2 * i + k]);
@@ -767,10 +912,14 @@ static void test_trees(void) {
         s.y[i] = u.y[i] = s.x[2 * i] * s.x[2 * i + 1] > 0;
         t.y[i] = t.x[2 * i] * t.x[2 * i + 1] > 0;
     }
-    for (kind = 0; kind < 4; kind++) {
-        bml_classify_model *m = NULL, *same = NULL, *other = NULL;
+    for (int kind = 0; kind < 4; kind++) {
+        bml_classify_model *m = NULL;
+        bml_classify_model *same = NULL;
+        bml_classify_model *other = NULL;
         static const char *const name[4] = {"logistic regression", "forest", "boosting", "forest of random cuts"};
-        double p[2 * N], q[2 * N], worst = 0, auc;
+        double p[2 * N];
+        double q[2 * N];
+        double worst = 0;
         c.model = kind == 3 ? BML_CLASSIFY_FOREST : kind;
         c.random_cuts = kind == 3;
         c.column_share = kind ? 1 : 0;
@@ -780,16 +929,19 @@ static void test_trees(void) {
             CHECK(0, "%s: %s", name[kind], why);
             continue;
         }
-        auc = auc_of(m, &t);
+        double auc = auc_of(m, &t);
         /* chance: sd of an AUC of 600 rows is 0.024; 5 sigma */
-        if (!kind) CHECK_NEAR(auc, 0.5, 0.12, "logistic regression cannot tell the sign of a product");
-        else CHECK_LE(1 - auc, 0.02, name[kind]);
+        if (!kind)
+            CHECK_NEAR(auc, 0.5, 0.12, "logistic regression cannot tell the sign of a product");
+        else
+            CHECK_LE(1 - auc, 0.02, name[kind]);
         bml_classify_predict(p, NULL, m, &t.data, NULL, N);
         bml_classify_predict(q, NULL, same, &t.data, NULL, N);
         CHECK(!memcmp(p, q, sizeof p), "%s: same seed, same bits", name[kind]);
         bml_classify_predict(p, NULL, m, &s.data, NULL, N);
         bml_classify_predict(q, NULL, other, &u.data, NULL, N);
-        for (i = 0; i < 2 * N; i++) worst = fmax(worst, fabs(p[i] - q[i]));
+        for (int i = 0; i < 2 * N; i++)
+            worst = fmax(worst, fabs(p[i] - q[i]));
         if (kind) CHECK_LE(worst, 1e-12, "the same answers to training rows after a monotone change of the features");
         bml_classify_model_free(m);
         bml_classify_model_free(same);
@@ -806,23 +958,23 @@ static void test_three_classes(void) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     bml_classify_rng r = stream(15);
     set s = set_make(N, 2, 3);
-    int i, kind;
-    for (i = 0; i < N; i++) {
+    for (int i = 0; i < N; i++) {
         s.y[i] = i % 3;
         s.x[2 * i] = 4 * s.y[i] + normal(&r);
         s.x[2 * i + 1] = normal(&r);
     }
-    for (kind = 0; kind <= BML_CLASSIFY_KERNEL; kind++) {
+    for (int kind = 0; kind <= BML_CLASSIFY_KERNEL; kind++) {
         bml_classify_config c = {0};
         bml_classify_scores q = {0};
-        double p[3 * N], worst = 0;
-        int status;
+        double p[3 * N];
+        double worst = 0;
         if (kind == BML_CLASSIFY_RNN || kind == BML_CLASSIFY_BNN) continue; /* test_networks */
         c.model = kind;
         c.trees = 60;
         c.centres = 60;
-        status = bml_classify_cross_validate(&q, p, &c, &s.data, 5, why);
-        for (i = 0; i < N && !status; i++) worst = fmax(worst, fabs(p[3 * i] + p[3 * i + 1] + p[3 * i + 2] - 1));
+        int status = bml_classify_cross_validate(&q, p, &c, &s.data, 5, why);
+        for (int i = 0; i < N && !status; i++)
+            worst = fmax(worst, fabs(p[3 * i] + p[3 * i + 1] + p[3 * i + 2] - 1));
         CHECK(status == 0 && worst < 1e-12, "%s, three classes: probabilities add up to 1 (%s)",
               bml_classify_model_name(kind), why);
         /* neighbours 4 sd apart: the best rule errs in 2/3 x 2 x 2.3 % = 3 %; three times that */
@@ -836,25 +988,37 @@ static void test_three_classes(void) {
 static void test_smote(void) {
     enum { MINOR = 6, MAJOR = 40 };
     bml_classify_rng r = stream(16);
-    bml_classify__sample s;
     bml_classify_config c = {0};
-    int have[2] = {MAJOR, MINOR}, i, k, l, n = MINOR + MAJOR, good = 1, on_segment = 1;
-    double *z = malloc((size_t)n * 2 * sizeof *z), old[2 * (MINOR + MAJOR)];
+    int have[2] = {MAJOR, MINOR};
+    int n = MINOR + MAJOR;
+    int good = 1;
+    int on_segment = 1;
+    double *z = malloc((size_t)n * 2 * sizeof *z);
+    double old[2 * (MINOR + MAJOR)];
     int *y = malloc((size_t)n * sizeof *y);
     if (!z || !y) exit(1);
+    bml_classify__sample s;
     memset(&s, 0, sizeof s);
-    for (i = 0; i < n; i++) y[i] = i % 7 == 0 && i < 42, z[2 * i] = normal(&r) + 100 * y[i], z[2 * i + 1] = normal(&r);
+    for (int i = 0; i < n; i++) {
+        y[i] = i % 7 == 0 && i < 42;
+        z[2 * i] = normal(&r) + 100 * y[i];
+        z[2 * i + 1] = normal(&r);
+    }
     memcpy(old, z, sizeof old);
-    s.z = z, s.y = y, s.n = n, s.d = 2, s.n_class = 2;
+    s.z = z;
+    s.y = y;
+    s.n = n;
+    s.d = 2;
+    s.n_class = 2;
     c.smote = BML_CLASSIFY_SMOTE_MINORITY;
     CHECK(bml_classify__smote(&s, have, &c, seed_of, NULL) == 0 && s.n == 2 * MAJOR,
           "SMOTE brings the small class to the large");
     CHECK(!memcmp(s.z, old, sizeof old), "the rows that were there stay");
-    for (i = n; i < s.n; i++) {
+    for (int i = n; i < s.n; i++) {
         int found = 0;
         good = good && s.y[i] == 1;
-        for (k = 0; k < n; k++)
-            for (l = 0; l < n; l++) { /* |a-x| + |x-b| = |a-b| for two rows of the class */
+        for (int k = 0; k < n; k++)
+            for (int l = 0; l < n; l++) { /* |a-x| + |x-b| = |a-b| for two rows of the class */
                 double a = hypot(old[2 * k] - s.z[2 * i], old[2 * k + 1] - s.z[2 * i + 1]);
                 double b = hypot(old[2 * l] - s.z[2 * i], old[2 * l + 1] - s.z[2 * i + 1]);
                 double ab = hypot(old[2 * k] - old[2 * l], old[2 * k + 1] - old[2 * l + 1]);
@@ -894,20 +1058,27 @@ static bml_classify_config config_of(int kind, bml_classify_config *member) {
 static void test_leakage(void) {
     enum { N = 200, TRAIN = 120 };
     char why[BML_CLASSIFY_MESSAGE] = "";
-    int kind, i, k, rows[N];
-    for (kind = 0; kind < BML_CLASSIFY_N_MODELS; kind++) {
-        set s = set_normal(N, 4, 1, 17), t = set_normal(N, 4, 1, 17);
-        bml_classify_config member[2], c = config_of(kind, member);
-        bml_classify_model *a = NULL, *b = NULL;
-        double p[2 * N], q[2 * N], sd[2 * N];
-        int status;
-        for (i = 0; i < N; i++) rows[i] = i;
-        for (i = 0; i < TRAIN; i++) s.y[i] = t.y[i] = i % 3 == 0;
-        for (i = TRAIN; i < N; i++) {
+    int rows[N];
+    for (int kind = 0; kind < BML_CLASSIFY_N_MODELS; kind++) {
+        set s = set_normal(N, 4, 1, 17);
+        set t = set_normal(N, 4, 1, 17);
+        bml_classify_config member[2];
+        bml_classify_config c = config_of(kind, member);
+        bml_classify_model *a = NULL;
+        bml_classify_model *b = NULL;
+        double p[2 * N];
+        double q[2 * N];
+        double sd[2 * N];
+        for (int i = 0; i < N; i++)
+            rows[i] = i;
+        for (int i = 0; i < TRAIN; i++)
+            s.y[i] = t.y[i] = i % 3 == 0;
+        for (int i = TRAIN; i < N; i++) {
             t.y[i] = 1 - t.y[i];
-            for (k = 0; k < 4; k++) t.x[4 * i + k] = 1e6;
+            for (int k = 0; k < 4; k++)
+                t.x[4 * i + k] = 1e6;
         }
-        status = bml_classify_fit(&a, &c, &s.data, rows, TRAIN, why);
+        int status = bml_classify_fit(&a, &c, &s.data, rows, TRAIN, why);
         if (!status) status = bml_classify_fit(&b, &c, &t.data, rows, TRAIN, why);
         if (!status) status = bml_classify_predict(p, sd, a, &s.data, rows + TRAIN, N - TRAIN);
         if (!status) status = bml_classify_predict(q, NULL, b, &s.data, rows + TRAIN, N - TRAIN);
@@ -927,25 +1098,31 @@ static void test_mix(void) {
     enum { N = 400, M = 3 };
     static double p[M * N * 2];
     bml_classify_rng r = stream(18);
-    double weight[M], gradient[M] = {0, 0, 0}, sum = 0, worst = 0;
-    int y[N], i, m;
-    for (i = 0; i < N; i++) {
+    double weight[M];
+    double gradient[M] = {0, 0, 0};
+    double sum = 0;
+    double worst = 0;
+    int y[N];
+    for (int i = 0; i < N; i++) {
         double a = normal(&r);
         y[i] = uniform(&r) < 1 / (1 + exp(-a));
-        for (m = 0; m < M; m++) {
+        for (int m = 0; m < M; m++) {
             double q = m == 2 ? uniform(&r) : 1 / (1 + exp(-a - 0.8 * normal(&r)));
             p[(m * N + i) * 2 + 1] = q;
             p[(m * N + i) * 2] = 1 - q;
         }
     }
     bml_classify__mix(weight, p, M, y, N, 2);
-    for (m = 0; m < M; m++) sum += weight[m];
-    for (i = 0; i < N; i++) {
+    for (int m = 0; m < M; m++)
+        sum += weight[m];
+    for (int i = 0; i < N; i++) {
         double mixed = 0;
-        for (m = 0; m < M; m++) mixed += weight[m] * p[(m * N + i) * 2 + y[i]];
-        for (m = 0; m < M; m++) gradient[m] += p[(m * N + i) * 2 + y[i]] / mixed / N;
+        for (int m = 0; m < M; m++)
+            mixed += weight[m] * p[(m * N + i) * 2 + y[i]];
+        for (int m = 0; m < M; m++)
+            gradient[m] += p[(m * N + i) * 2 + y[i]] / mixed / N;
     }
-    for (m = 0; m < M; m++)
+    for (int m = 0; m < M; m++)
         worst = fmax(worst, fabs(weight[m] * (1 + 20.0 * M / N) - weight[m] * gradient[m] - 20.0 / N));
     CHECK_NEAR(sum, 1, 1e-12, "weights of a stack add up to 1");
     CHECK_LE(worst, 1e-6, "and are the best ones (EM converges geometrically; 300 rounds leave less than this)");
@@ -957,24 +1134,34 @@ static void test_mix(void) {
 static void test_calibrated(void) {
     enum { N = 3000 };
     char why[BML_CLASSIFY_MESSAGE] = "";
-    int kind, rows[N], n_train = 0, n_test = 0, i, status = 0;
-    double error[3] = {1, 1, 1}, loss[3] = {9, 9, 9};
+    int rows[N];
+    int n_train = 0;
+    int n_test = 0;
+    int status = 0;
+    double error[3] = {1, 1, 1};
+    double loss[3] = {9, 9, 9};
     set s = set_normal(N, 5, 1, 19);
     status = bml_classify_split(rows, &n_train, &n_test, &s.data, 0.5, seed_of, why);
-    for (kind = 0; kind < 3 && !status; kind++) {
+    for (int kind = 0; kind < 3 && !status; kind++) {
         bml_classify_config c = {0};
         bml_classify_model *m = NULL;
         bml_classify_scores q = {0};
         double p[2 * N];
         int y[N];
         c.model = BML_CLASSIFY_BOOST;
-        c.trees = 200, c.depth = 5, c.rate = 0.3, c.min_leaf = 3, c.l2 = 0.1; /* far too eager */
+        c.trees = 200;
+        c.depth = 5;
+        c.rate = 0.3;
+        c.min_leaf = 3;
+        c.l2 = 0.1; /* far too eager */
         c.calibrate = kind;
         status = bml_classify_fit(&m, &c, &s.data, rows, n_train, why);
         if (!status) status = bml_classify_predict(p, NULL, m, &s.data, rows + n_train, n_test);
-        for (i = 0; i < n_test; i++) y[i] = s.y[rows[n_train + i]];
+        for (int i = 0; i < n_test; i++)
+            y[i] = s.y[rows[n_train + i]];
         if (!status) status = bml_classify_score(&q, p, y, NULL, n_test, 2);
-        error[kind] = q.calibration_error, loss[kind] = q.log_loss;
+        error[kind] = q.calibration_error;
+        loss[kind] = q.log_loss;
         bml_classify_model_free(m);
     }
     CHECK(status == 0 && error[0] > 0.1, "an eager model is overconfident: calibration error %.3f (%s)", error[0], why);
@@ -994,24 +1181,29 @@ static void test_importance(void) {
     set s = set_normal(N, 3, 1.5, 20);
     bml_classify_config c = {0};
     bml_classify_model *m = NULL;
-    double gradient[3] = {0, 0, 0}, fall[3] = {0, 0, 0}, sum = 0, *beta;
-    int i, status;
-    for (i = 0; i < N; i++) s.x[3 * i + 1] += 0.5 * s.y[i];
-    status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
+    double gradient[3] = {0, 0, 0};
+    double fall[3] = {0, 0, 0};
+    double sum = 0;
+    for (int i = 0; i < N; i++)
+        s.x[3 * i + 1] += 0.5 * s.y[i];
+    int status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
     if (!status) status = bml_classify_gradient_importance(gradient, m, &s.data, NULL, N);
     if (!status) status = bml_classify_permutation_importance(fall, m, &s.data, NULL, N, 5, seed_of);
     CHECK(status == 0, "importances (%s)", why);
     if (status) return;
-    beta = m->copy[0].beta;
-    for (i = 0; i < 3; i++) sum += fabs(beta[i]);
-    for (i = 0; i < 3; i++) /* |dp/dx_j| = p(1-p)|beta_j|; the step of 0.05 sd curves by (0.05 beta)^2/6 */
+    double *beta = m->copy[0].beta;
+    for (int i = 0; i < 3; i++)
+        sum += fabs(beta[i]);
+    for (int i = 0; i < 3; i++) /* |dp/dx_j| = p(1-p)|beta_j|; the step of 0.05 sd curves by (0.05 beta)^2/6 */
         CHECK_NEAR(gradient[i], fabs(beta[i]) / sum, 1e-3,
                    "gradient importance of a logistic regression: its coefficients");
     CHECK(fall[0] > fall[1] && fall[1] > fall[2] && fabs(fall[2]) < 0.01,
           "permutation importance: %.3f > %.3f > %.3f, near 0", fall[0], fall[1], fall[2]);
     bml_classify_model_free(m);
     /* a stump that looks at one feature only: the others fall by exactly nothing */
-    c.model = BML_CLASSIFY_BOOST, c.trees = c.depth = 1, c.column_share = c.row_share = 1;
+    c.model = BML_CLASSIFY_BOOST;
+    c.trees = c.depth = 1;
+    c.column_share = c.row_share = 1;
     status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
     if (!status) status = bml_classify_permutation_importance(fall, m, &s.data, NULL, N, 2, seed_of);
     CHECK(status == 0 && fall[0] > 0.05 && fabs(fall[1]) + fabs(fall[2]) < 1e-300,
@@ -1024,33 +1216,47 @@ static void test_importance(void) {
 static void test_domain(void) {
     enum { N = 101 };
     set s = set_make(N + 2, 1, 2);
-    double distance[N + 2], value[200], target[90], weight[200], covered, share[3] = {0, 0, 0}, mean = 0;
-    int train[N], i, status;
+    double distance[N + 2];
+    double value[200];
+    double target[90];
+    double weight[200];
+    double share[3] = {0, 0, 0};
+    double mean = 0;
+    int train[N];
     bml_classify_rng r = stream(21);
-    for (i = 0; i < N; i++) s.x[i] = i, train[i] = i;
+    for (int i = 0; i < N; i++) {
+        s.x[i] = i;
+        train[i] = i;
+    }
     s.x[N] = 50.5;     /* 0.5, 0.5, 1.5, 1.5, 2.5: mean 1.3 */
     s.x[N + 1] = 1100; /* 1000 ... 1004: mean 1002 */
-    status = bml_classify_domain_distance(distance, &s.data, NULL, N + 2, train, N, NULL, 0);
+    int status = bml_classify_domain_distance(distance, &s.data, NULL, N + 2, train, N, NULL, 0);
     CHECK(status == 0, "domain distance");
     CHECK_NEAR(distance[N], 1.3 / 1.8, 1e-10, "between two training rows");
     CHECK_NEAR(distance[N + 1], 1002 / 1.8, 1e-6, "far outside");
     CHECK(bml_classify_domain_distance(distance, &s.data, NULL, N, train, 6, NULL, 0) == BML_CLASSIFY_TOO_FEW,
           "too few rows");
     set_free(&s);
-    for (i = 0; i < 200; i++) value[i] = uniform(&r);
-    for (i = 0; i < 90; i++) target[i] = uniform(&r) * uniform(&r); /* fainter */
+    for (int i = 0; i < 200; i++)
+        value[i] = uniform(&r);
+    for (int i = 0; i < 90; i++)
+        target[i] = uniform(&r) * uniform(&r); /* fainter */
+    double covered;
     status = bml_classify_match_weights(weight, &covered, value, 200, target, 90, 3);
-    for (i = 0; i < 200; i++) mean += weight[i] / 200;
+    for (int i = 0; i < 200; i++)
+        mean += weight[i] / 200;
     CHECK(status == 0 && fabs(mean - 1) < 1e-12 && fabs(covered - 1) < 1e-12, "weights of mean 1");
     {
         double sorted[90];
         memcpy(sorted, target, sizeof sorted);
         qsort(sorted, 90, sizeof *sorted, bml_classify__by_value);
-        for (i = 0; i < 200; i++) share[value[i] <= sorted[29] ? 0 : value[i] <= sorted[59] ? 1 : 2] += weight[i] / 200;
+        for (int i = 0; i < 200; i++)
+            share[value[i] <= sorted[29] ? 0 : value[i] <= sorted[59] ? 1 : 2] += weight[i] / 200;
     }
     CHECK(fabs(share[0] - 1.0 / 3) < 1e-12 && fabs(share[1] - 1.0 / 3) < 1e-12,
           "weighted, a third of the rows in each third of the targets");
-    for (i = 0; i < 200; i++) value[i] += 2;
+    for (int i = 0; i < 200; i++)
+        value[i] += 2;
     bml_classify_match_weights(weight, &covered, value, 200, target, 90, 3);
     CHECK_NEAR(covered, 1.0 / 3, 1e-12, "targets that no row resembles are said to be uncovered");
 }
@@ -1062,9 +1268,8 @@ static void test_refusals(void) {
     set s = set_normal(40, 3, 1, 22);
     bml_classify_config c = {0};
     bml_classify_model *m = NULL;
-    bml_classify_scores q;
     double p[80];
-    int rows[2] = {0, 99}, i;
+    int rows[2] = {0, 99};
     CHECK(bml_classify_fit(&m, &c, &s.data, rows, 2, why) == BML_CLASSIFY_BAD_ARGUMENT, "a row that is not there: %s",
           why);
     c.l2 = -1;
@@ -1077,12 +1282,15 @@ static void test_refusals(void) {
     c.model = BML_CLASSIFY_STACK;
     CHECK(bml_classify_fit(&m, &c, &s.data, NULL, 0, why) == BML_CLASSIFY_BAD_ARGUMENT, "a stack of nothing: %s", why);
     c.model = 0;
+    bml_classify_scores q;
     CHECK(bml_classify_cross_validate(&q, NULL, &c, &s.data, 21, why) == BML_CLASSIFY_TOO_FEW,
           "fewer rows than folds: %s", why);
-    for (i = 0; i < 40; i++) s.x[3 * i + 2] = (double)NAN;
+    for (int i = 0; i < 40; i++)
+        s.x[3 * i + 2] = (double)NAN;
     CHECK(bml_classify_fit(&m, &c, &s.data, NULL, 0, why) == BML_CLASSIFY_EMPTY_COLUMN && strstr(why, "feature 3"),
           "an all-NaN column: %s", why);
-    for (i = 0; i < 40; i++) s.x[3 * i + 2] = i == 7 ? (double)INFINITY : 1;
+    for (int i = 0; i < 40; i++)
+        s.x[3 * i + 2] = i == 7 ? (double)INFINITY : 1;
     CHECK(bml_classify_fit(&m, &c, &s.data, NULL, 0, why) == BML_CLASSIFY_BAD_VALUE && strstr(why, "row 8, feature 3"),
           "an infinity: %s", why);
     s.x[23] = (double)NAN; /* one missing value is no fault */
@@ -1093,7 +1301,8 @@ static void test_refusals(void) {
     CHECK(bml_classify_predict(p, NULL, m, &s.data, NULL, 40) == BML_CLASSIFY_BAD_ARGUMENT, "data of another shape");
     s.data.d = 3;
     bml_classify_model_free(m);
-    for (i = 0; i < 40; i++) s.y[i] = 1;
+    for (int i = 0; i < 40; i++)
+        s.y[i] = 1;
     CHECK(bml_classify_fit(&m, &c, &s.data, NULL, 0, why) == BML_CLASSIFY_ONE_CLASS && !m, "one class: %s", why);
     set_free(&s);
 }
@@ -1104,19 +1313,26 @@ static void test_networks(void) {
     enum { N = 600 };
     char why[BML_CLASSIFY_MESSAGE] = "";
     bml_classify_rng r = stream(23);
-    set s = set_make(N, 3, 2), t = set_make(N, 3, 2);
-    int i, k, kind, group[3] = {BML_CLASSIFY_ENERGY, BML_CLASSIFY_TIME, BML_CLASSIFY_PLACE};
-    for (i = 0; i < N; i++)
-        for (k = 0; k < 3; k++) s.x[3 * i + k] = 2 * uniform(&r) - 1, t.x[3 * i + k] = 2 * uniform(&r) - 1;
+    set s = set_make(N, 3, 2);
+    set t = set_make(N, 3, 2);
+    int group[3] = {BML_CLASSIFY_ENERGY, BML_CLASSIFY_TIME, BML_CLASSIFY_PLACE};
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < 3; k++) {
+            s.x[3 * i + k] = 2 * uniform(&r) - 1;
+            t.x[3 * i + k] = 2 * uniform(&r) - 1;
+        }
     s.data.group = t.data.group = group;
-    for (kind = BML_CLASSIFY_DNN; kind <= BML_CLASSIFY_BNN; kind++) {
+    for (int kind = BML_CLASSIFY_DNN; kind <= BML_CLASSIFY_BNN; kind++) {
         bml_classify_config c = {0};
         bml_classify_model *m = NULL;
-        double p[2 * N], sd[2 * N], mean = 0;
-        int status, good = 1, linear = kind != BML_CLASSIFY_DNN;
+        double p[2 * N];
+        double sd[2 * N];
+        double mean = 0;
+        int good = 1;
+        int linear = kind != BML_CLASSIFY_DNN;
         /* the sign of a product needs hidden layers over both branches, which the recurrent net has not; and the
            Bayesian one is pulled to nothing by its prior on so few rows: these get the sign of a sum */
-        for (i = 0; i < N; i++) {
+        for (int i = 0; i < N; i++) {
             s.y[i] = linear ? s.x[3 * i] + s.x[3 * i + 1] > 0 : s.x[3 * i] * s.x[3 * i + 1] > 0;
             t.y[i] = linear ? t.x[3 * i] + t.x[3 * i + 1] > 0 : t.x[3 * i] * t.x[3 * i + 1] > 0;
         }
@@ -1126,12 +1342,12 @@ static void test_networks(void) {
         c.draws = 50;
         c.copies = kind == BML_CLASSIFY_BNN ? 1 : 2;
         c.seed = seed_of;
-        status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
+        int status = bml_classify_fit(&m, &c, &s.data, NULL, 0, why);
         CHECK(status == 0, "a %s of two branches and a place (%s)", bml_classify_model_name(kind), why);
         if (status) continue;
         if (!quick) CHECK_LE(1 - auc_of(m, &t), 0.06, "1 - AUC on rows that it has not seen");
         bml_classify_predict(p, sd, m, &t.data, NULL, N);
-        for (i = 0; i < 2 * N; i++) {
+        for (int i = 0; i < 2 * N; i++) {
             good = good && sd[i] >= 0 && sd[i] < 0.5 + 1e-9 && p[i] >= 0 && p[i] <= 1;
             mean += sd[i] / (2 * N);
         }
@@ -1148,19 +1364,23 @@ static void test_networks(void) {
 static void test_real(void) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     const char *path = check_data("fermi/4fgl_dr2.fits");
-    bml_classify_table *t = NULL, *list = NULL;
+    bml_classify_table *t = NULL;
+    bml_classify_table *list = NULL;
     bml_classify_catalog *c = NULL;
     bml_classify_features f = {0};
     bml_classify_data *d = NULL;
     bml_classify_config config = {0};
-    bml_classify_scores s = {0}, shuffled = {0};
+    bml_classify_scores s = {0};
+    bml_classify_scores shuffled = {0};
     bml_classify_rng r = stream(24);
-    int status, young = 0, fast = 0, i, count[BML_CLASSIFY_N_KINDS] = {0};
+    int young = 0;
+    int fast = 0;
+    int count[BML_CLASSIFY_N_KINDS] = {0};
     if (!path) {
         SKIP("no real data here");
         return;
     }
-    status = bml_classify_table_read(&t, path, why);
+    int status = bml_classify_table_read(&t, path, why);
     if (status == BML_CLASSIFY_NO_FITS) {
         SKIP("the real catalogue: %s", why);
         return;
@@ -1170,7 +1390,8 @@ static void test_real(void) {
     if (!status) status = bml_classify_match_pulsars(&young, &fast, c, list, why);
     CHECK(status == 0, "4FGL-DR2 and the pulsar list (%s)", why);
     if (status) return;
-    for (i = 0; i < c->n; i++) count[c->kind[i]]++;
+    for (int i = 0; i < c->n; i++)
+        count[c->kind[i]]++;
     CHECK(c->n == 5788 && c->n_bands == 7 && c->n_years == 10, "5788 sources, 7 bands, 10 years");
     CHECK(count[BML_CLASSIFY_BLANK] == 1679 && count[BML_CLASSIFY_BCU] == 1517, "1679 blank, 1517 bcu");
     CHECK(young == 123 && fast == 109, "123 young and 109 millisecond pulsars");
@@ -1223,7 +1444,8 @@ static void test_fits(void) {
         f = NULL;
         status = bml_classify_table_read(&t, name, why);
         CHECK(status == BML_CLASSIFY_BAD_TABLE && !t, "a truncated FITS file: %s", why);
-    } else SKIP("a truncated FITS file: no real data here");
+    } else
+        SKIP("a truncated FITS file: no real data here");
     if (g) fclose(g);
     if (f) fclose(f);
     remove(name);

@@ -47,9 +47,8 @@ static void test_numbers(void) {
                 {"0x10", "is not a number", 0},
                 {"e5", "is not a number", 0},
                 {"1,5", "is not a number", 0}};
-    size_t i;
     long n = 0;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double value = -1;
         const char *wrong = read_real(&value, rows[i].text);
         CHECK(rows[i].wrong ? wrong && !strcmp(wrong, rows[i].wrong) : !wrong && value == rows[i].value, "'%s' %s",
@@ -80,14 +79,15 @@ static void test_split(void) {
                 {"1,2,3,4,5", ',', 5, ""},
                 {"\" a \",b", ',', 2, " a |b|"},
                 {"a,\"\"", ',', 2, "a||"}};
-    char line[64], joined[64], *field[4];
-    size_t i;
-    int k, n;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char line[64];
+    char joined[64];
+    char *field[4];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         strcpy(line, rows[i].line);
-        n = split(field, 4, line, rows[i].separator);
+        int n = split(field, 4, line, rows[i].separator);
         joined[0] = 0;
-        for (k = 0; k < n && n <= 4; k++) strcat(strcat(joined, field[k]), "|");
+        for (int k = 0; k < n && n <= 4; k++)
+            strcat(strcat(joined, field[k]), "|");
         CHECK(n == rows[i].n && !strcmp(joined, rows[i].joined), "split '%s' at '%c': %d, %s", rows[i].line,
               rows[i].separator, n, joined);
     }
@@ -95,9 +95,9 @@ static void test_split(void) {
 
 static void test_text(void) {
     text_file t;
-    char err[ERROR_SIZE], *line;
+    char err[ERROR_SIZE];
     CHECK(!text_copy(&t, "a\r\nb\n\nc", 7, "t", err), "a text with both kinds of line ends");
-    line = text_line(&t);
+    char *line = text_line(&t);
     CHECK(line && !strcmp(line, "a") && t.line == 1, "line 1");
     line = text_line(&t);
     CHECK(line && !strcmp(line, "b") && t.line == 2, "line 2");
@@ -141,7 +141,8 @@ static int parse(char *err, const char *words) {
     int argc = 1;
     strcpy(line, words);
     argv[0] = "program";
-    for (argv[argc] = strtok(line, " "); argv[argc]; argv[argc] = strtok(NULL, " ")) argc++;
+    for (argv[argc] = strtok(line, " "); argv[argc]; argv[argc] = strtok(NULL, " "))
+        argc++;
     err[0] = 0;
     return options_read(argc, argv, option_table(), err);
 }
@@ -165,7 +166,6 @@ static void test_options(void) {
                {"--no-out", "--no-out: no such option"},
                {"--quiet=1", "--quiet=1: no such option"}};
     char err[ERROR_SIZE];
-    size_t i;
     int first = parse(err, "--steps 12 a.csv --grid=athena --quiet --seed 18446744073709551615 --redshift 0.5 --fix "
                            "a=1 --fix b=2 --out d");
     CHECK(first == 15 && set.steps == 12 && set.grid == 1 && set.quiet == 1 && set.z == 0.5 && !strcmp(set.out, "d"),
@@ -175,7 +175,7 @@ static void test_options(void) {
     CHECK(parse(err, "--quiet --no-quiet") > 0 && set.quiet == 0, "--no-quiet takes --quiet back");
     CHECK(parse(err, "") == 1 && set.steps == 7 && isnan(set.z), "defaults are left alone");
     CHECK(parse(err, "--steps 3 --help") == OPTIONS_HELP, "--help");
-    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int refused = parse(err, bad[i].words) == -1;
         CHECK(refused && !strncmp(err, bad[i].message, strlen(bad[i].message)), "refused: %s",
               refused ? err : bad[i].words);
@@ -184,9 +184,10 @@ static void test_options(void) {
 
 /* Every file appears whole or not at all. */
 static void test_files(void) {
-    out_file o;
-    char err[ERROR_SIZE], path[PATH_SIZE];
+    char err[ERROR_SIZE];
+    char path[PATH_SIZE];
     put("kept", "old");
+    out_file o;
     CHECK(!out_begin(&o, folder, "kept", err), "a file is begun");
     fputs("new", o.f);
     fflush(o.f);
@@ -236,7 +237,8 @@ static void test_early_exit(void) {
 
 /* What npy_write wrote comes back; a file that is cut, too long or no array is refused. data: of this shape. */
 static void check_npy_read(const double *data, const long *shape) {
-    char err[ERROR_SIZE], bytes[1024];
+    char err[ERROR_SIZE];
+    char bytes[1024];
     double *back;
     long got[4];
     int n_dim;
@@ -262,19 +264,19 @@ static void check_npy_read(const double *data, const long *shape) {
 static void test_formats(void) {
     static const double data[6] = {1, 2.5, -3, 1e300, 0, 6};
     static const long shape[3] = {1, 2, 3};
-    char err[ERROR_SIZE], command[512];
+    char err[ERROR_SIZE];
+    char command[512];
     unsigned char raw[256];
-    size_t n = 0, header;
+    size_t n = 0;
     double back[6] = {0};
-    FILE *f;
     CHECK(!npy_write(folder, "a.npy", data, shape, 3, err) && !npy_write(folder, "b.npy", data, shape + 2, 1, err),
           "npy files are written");
-    f = fopen(in_folder("a.npy"), "rb");
+    FILE *f = fopen(in_folder("a.npy"), "rb");
     if (f) {
         n = fread(raw, 1, sizeof raw, f);
         fclose(f);
     }
-    header = (size_t)raw[8] + 256 * (size_t)raw[9];
+    size_t header = (size_t)raw[8] + 256 * (size_t)raw[9];
     CHECK(n == 10 + header + sizeof data && !memcmp(raw, "\x93NUMPY\x01\x00", 8) && (10 + header) % 64 == 0 &&
               raw[9 + header] == '\n',
           "npy: magic, version, header that ends at a multiple of 64, size");
@@ -371,13 +373,11 @@ static void test_priors(void) {
                                                 {"1\n", "table.csv:1: needs two fields"},
                                                 {"1,nan\n", "table.csv:1: x or density is not finite"}};
     static const char *const names[] = {"log_R", "t", "d", "p"};
-    bml_mcmc_prior_param param;
-    prior_file p;
     char err[ERROR_SIZE] = "";
-    size_t i;
     put("table.csv", "x,density\n# comment\n1,0\n2,3\n4,1\n");
     put("prior.csv", "name,kind,a,b,c,d\n# comment\nlog_R,uniform,14,17,,\n t , loguniform , "
                      "1e3,1e6\nd,normal,1.3,0.2\np,truncnormal,2.2,0.3,1.5,3\n\nB,table,table.csv\n");
+    prior_file p;
     CHECK(!prior_read(&p, in_folder("prior.csv"), err) && p.n == 5, "a prior file of every kind (%s)", err);
     if (p.n == 5) {
         CHECK(p.row[0].kind == PRIOR_UNIFORM && p.row[0].lower == 14 && p.row[0].upper == 17 && p.row[0].line == 3,
@@ -399,17 +399,18 @@ static void test_priors(void) {
         CHECK((int)PRIOR_UNIFORM == (int)BML_MCMC_UNIFORM && (int)PRIOR_LOG_UNIFORM == (int)BML_MCMC_LOG_UNIFORM &&
                   (int)PRIOR_NORMAL == (int)BML_MCMC_NORMAL && (int)PRIOR_TABLE == (int)BML_MCMC_TABLE,
               "the kinds are those of bml_mcmc.h");
+        bml_mcmc_prior_param param;
         PRIOR_PARAM(&param, prior_find(&p, "B"));
         CHECK(param.kind == PRIOR_TABLE && param.n == 3 && param.x == p.row[4].x, "handed on");
     }
     prior_free(&p);
-    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int refused = prior_read_memory(&p, bad[i].text, strlen(bad[i].text), "t", err) == -1;
         CHECK(refused && !strncmp(err, bad[i].message, strlen(bad[i].message)) && p.n == 0, "refused: %s",
               refused ? err : bad[i].message);
         prior_free(&p);
     }
-    for (i = 0; i < sizeof bad_tables / sizeof *bad_tables; i++) {
+    for (size_t i = 0; i < sizeof bad_tables / sizeof *bad_tables; i++) {
         put("table.csv", bad_tables[i][0]);
         CHECK(prior_read(&p, in_folder("prior.csv"), err) == -1 && strstr(err, bad_tables[i][1]), "refused: %s",
               strrchr(err, '/'));
@@ -422,30 +423,36 @@ static void test_priors(void) {
 /* Densities of a known pair, and the picture itself where gnuplot is. */
 static void test_pictures(void) {
     enum { N = 40000 };
-    static double sample[N * 2], g[PLOT_GRID * PLOT_GRID];
-    static const char *const label[] = {"log_{10} R", "it's {/Symbol g}"}, *const unit[] = {"cm", NULL};
+    static double sample[N * 2];
+    static double g[PLOT_GRID * PLOT_GRID];
+    static const char *const label[] = {"log_{10} R", "it's {/Symbol g}"};
+    static const char *const unit[] = {"cm", NULL};
     plot_axis axes[2] = {{-5, 5, 0, 1, 1}, {-5, 5, 0, 1, 1}};
     plot_corner p = {
         .n_dim = 2, .label = label, .unit = unit, .chain = {"a", sample, N}, .second = {"it's", sample, N / 2}};
     char err[ERROR_SIZE] = "";
-    double total = 0, within = 0, level;
-    int i, k, drawn;
+    double total = 0;
+    double within = 0;
     /* a regular net of quantiles of two independent normals: x at the i-th, y at a golden-ratio shuffle of them */
-    for (i = 0; i < N; i++)
-        for (k = 0; k < 2; k++) {
-            double u = k ? fmod(0.5 + i * 0.6180339887498949, 1) : (i + 0.5) / N, lo = -8, hi = 8;
-            int s;
-            for (s = 0; s < 50; s++) {
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < 2; k++) {
+            double u = k ? fmod(0.5 + i * 0.6180339887498949, 1) : (i + 0.5) / N;
+            double lo = -8;
+            double hi = 8;
+            for (int s = 0; s < 50; s++) {
                 double mid = (lo + hi) / 2;
-                if (0.5 * erfc(-mid / sqrt(2.0)) < u) lo = mid;
-                else hi = mid;
+                if (0.5 * erfc(-mid / sqrt(2.0)) < u)
+                    lo = mid;
+                else
+                    hi = mid;
             }
             sample[2 * i + k] = lo;
         }
     plot_density(g, &p.chain, 0, 1, 2, axes);
-    level = plot_level(g, 0.9);
-    for (i = 0; i < PLOT_GRID * PLOT_GRID; i++) {
-        double x = (i % PLOT_GRID + 0.5) / PLOT_GRID * 10 - 5, y = (i / PLOT_GRID + 0.5) / PLOT_GRID * 10 - 5;
+    double level = plot_level(g, 0.9);
+    for (int i = 0; i < PLOT_GRID * PLOT_GRID; i++) {
+        double x = (i % PLOT_GRID + 0.5) / PLOT_GRID * 10 - 5;
+        double y = (i / PLOT_GRID + 0.5) / PLOT_GRID * 10 - 5;
         total += g[i];
         if (x * x + y * y < 2 * log(10.0)) within += g[i]; /* 90 % of a round normal lie inside r^2 = 2 ln 10 */
     }
@@ -455,10 +462,12 @@ static void test_pictures(void) {
     CHECK_NEAR(within / total, 0.893, 0.01, "fraction within the 90 %% circle");
     /* the density of a normal on that circle is a tenth of its highest; the width of the cells changes it by 0.015 */
     CHECK_NEAR(level / g[PLOT_GRID / 2 * PLOT_GRID + PLOT_GRID / 2], 0.1, 0.015, "level of the 90 %% contour");
-    drawn = plot_corner_write(&p, folder, "corner", err);
+    int drawn = plot_corner_write(&p, folder, "corner", err);
     CHECK(drawn >= 0 && !access(in_folder("corner.gp"), R_OK), "the corner plot's script (%s)", err);
-    if (drawn == 1) SKIP("no gnuplot here: pictures not drawn");
-    else CHECK(!memcmp(contents("corner.png"), "\x89PNG", 4), "the corner plot's picture");
+    if (drawn == 1)
+        SKIP("no gnuplot here: pictures not drawn");
+    else
+        CHECK(!memcmp(contents("corner.png"), "\x89PNG", 4), "the corner plot's picture");
     p.chain.n = 1;
     CHECK(plot_corner_write(&p, folder, "none", err) == -1 && access(in_folder("none.gp"), F_OK), "refused: %s", err);
 }

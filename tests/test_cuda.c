@@ -53,11 +53,15 @@ static uint16_t halves[N];
 
 static void random_pairs(int n, int gamma_stride) {
     for (int i = 0; i < n; i++) {
-        float *g = &gamma_[i * gamma_stride], *e = &eps0[i];
+        float *g = &gamma_[i * gamma_stride];
+        float *e = &eps0[i];
         do {
-            *g = (float)pow(10, uniform(0, 11)), *e = (float)pow(10, uniform(-13, 2));
-            if (i % 8 == 0)
-                *g = (float)uniform(1, 3), *e = (float)uniform(0, 1) * (*g - 0.25f / *g); /* ends of spectra */
+            *g = (float)pow(10, uniform(0, 11));
+            *e = (float)pow(10, uniform(-13, 2));
+            if (i % 8 == 0) {
+                *g = (float)uniform(1, 3);
+                *e = (float)uniform(0, 1) * (*g - 0.25f / *g);
+            } /* ends of spectra */
         } while (!bml_sample__in_domain((double)*g, (double)*e) || *g > 1e11f);
         u[i] = (float)uniform(0, 1);
     }
@@ -69,13 +73,15 @@ static void random_pairs(int n, int gamma_stride) {
 static double worst_difference(int n, const float *gamma, const float *eps) {
     double worst = 0;
     for (int i = 0; i < n; i++) {
-        double g = (double)gamma[i], L = log1p(4 * g * (double)eps[i]),
-               l = -log1p(-fmin((double)want[i] / g, 1 - 1e-16));
-        double cdf = 0, ulp = 8 * (double)FLT_EPSILON * rounding, a, b;
+        double g = (double)gamma[i];
+        double L = log1p(4 * g * (double)eps[i]);
+        double l = -log1p(-fmin((double)want[i] / g, 1 - 1e-16));
+        double cdf = 0;
+        double ulp = 8 * (double)FLT_EPSILON * rounding;
         bml_sample_compton_cdf(&cdf, (double)want[i], g, (double)eps[i]);
         ulp *= 1 + L * (1 - sqrt(1 - cdf)) / l;
-        a = fabs((double)got[i] - (double)want[i]) / ((double)want[i] * ulp);
-        b = fabs((double)got_rest[i] - (double)want_rest[i]) / ((double)want_rest[i] * ulp * (1 + L));
+        double a = fabs((double)got[i] - (double)want[i]) / ((double)want[i] * ulp);
+        double b = fabs((double)got_rest[i] - (double)want_rest[i]) / ((double)want_rest[i] * ulp * (1 + L));
         if (!(a <= worst)) worst = a;
         if (!(b <= worst)) worst = b;
     }
@@ -86,27 +92,45 @@ static double worst_difference(int n, const float *gamma, const float *eps) {
    one pair, 3 few pairs again and again. */
 static double compton_case(bml_cuda_compton *sampler, int method, const bml_sample_compton_nodes *nodes, int n,
                            int which, int given) {
-    static float cpu_gamma[N], cpu_eps0[N];
+    static float cpu_gamma[N];
+    static float cpu_eps0[N];
     bml_cuda_photons p = {};
     bml_sample_photonsf how = {};
-    bml_sample_rng cpu;
-    int stride = which == 1 ? 3 : 1, pairs = which == 3 ? 7 : n;
+    int stride = which == 1 ? 3 : 1;
+    int pairs = which == 3 ? 7 : n;
     random_pairs(N, stride);
-    p.n = (uint64_t)n, p.gamma = gamma_, p.eps0 = eps0, p.rest = got_rest, p.seed = 0x123456789abcdefull, p.stream = 5;
+    p.n = (uint64_t)n;
+    p.gamma = gamma_;
+    p.eps0 = eps0;
+    p.rest = got_rest;
+    p.seed = 0x123456789abcdefull;
+    p.stream = 5;
     if (which == 1) {
-        memmove(eps0 + 1, eps0, N * sizeof(float)), memmove(gamma_ + 1, gamma_, (3 * N) * sizeof(float));
-        p.gamma = gamma_ + 1, p.eps0 = eps0 + 1, p.gamma_stride = 3;
+        memmove(eps0 + 1, eps0, N * sizeof(float));
+        memmove(gamma_ + 1, gamma_, (3 * N) * sizeof(float));
+        p.gamma = gamma_ + 1;
+        p.eps0 = eps0 + 1;
+        p.gamma_stride = 3;
     }
-    if (which == 2) p.gamma = p.eps0 = NULL, p.same_gamma = gamma_[0], p.same_eps0 = eps0[0];
+    if (which == 2) {
+        p.gamma = p.eps0 = NULL;
+        p.same_gamma = gamma_[0];
+        p.same_eps0 = eps0[0];
+    }
     if (which == 3) p.pairs = (uint64_t)pairs;
     if (given) p.u = u;
     for (int i = 0; i < n; i++) {
         cpu_gamma[i] = which == 2 ? gamma_[0] : p.gamma[i % pairs * stride];
         cpu_eps0[i] = which == 2 ? eps0[0] : p.eps0[i % pairs];
     }
-    how.n = (size_t)n, how.gamma = cpu_gamma, how.eps0 = cpu_eps0, how.method = method, how.nodes = nodes,
+    how.n = (size_t)n;
+    how.gamma = cpu_gamma;
+    how.eps0 = cpu_eps0;
+    how.method = method;
+    how.nodes = nodes;
     how.rest = want_rest;
     if (given) how.u = u;
+    bml_sample_rng cpu;
     bml_sample_rng_init(&cpu, p.seed, p.stream);
     p.skip = 3; /* as if three blocks had been used */
     cpu.counter[0] = 3;
@@ -141,16 +165,21 @@ static void test_net_and_table(void) {
 /* As halves of the largest energy: rounded to 2^-11, and 2^-24 near zero; and the float's own 1e-6. */
 static void test_half_output(void) {
     bml_cuda_photons p = {};
-    bml_cuda_compton *sampler;
     double worst = 0;
     random_pairs(N, 1);
-    p.n = N, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    p.n = N;
+    p.gamma = gamma_;
+    p.eps0 = eps0;
+    p.u = u;
+    bml_cuda_compton *sampler;
     if (bml_cuda_compton_create(&sampler, NULL, cuda)) return;
     bml_cuda_compton_sample_host(got, &p, sampler);
     p.half = 1;
     CHECK(bml_cuda_compton_sample_host(halves, &p, sampler) == BML_CUDA_OK, "energies as halves");
     for (int i = 0; i < N; i++) {
-        double g = (double)gamma_[i], b = 4 * g * (double)eps0[i], share = (double)got[i] / (g * b / (1 + b));
+        double g = (double)gamma_[i];
+        double b = 4 * g * (double)eps0[i];
+        double share = (double)got[i] / (g * b / (1 + b));
         double error =
             fabs((double)bml_nn__widen(halves[i], BML_NN_F16) - share) / (share / 2048 + 1e-6 * share + 3e-8);
         if (!(error <= worst)) worst = error;
@@ -162,42 +191,65 @@ static void test_half_output(void) {
 static void test_refusals(void) {
     bml_cuda_photons p = {};
     bml_cuda_compton *sampler;
-    uint64_t refused = 0, counts[12];
+    uint64_t refused = 0;
+    uint64_t counts[12];
     bml_cuda_bins bins = {counts, 10, 1e-9, 1e9};
-    bml_cuda_copy copy;
     float *device = NULL;
     int nans = 0;
     if (bml_cuda_compton_create(&sampler, NULL, cuda)) return;
     random_pairs(N, 1);
-    gamma_[3] = NAN, gamma_[700] = 0.5f, eps0[900] = 2 * gamma_[900], u[5] = 1.5f, u[6] = NAN;
-    p.n = N, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    gamma_[3] = NAN;
+    gamma_[700] = 0.5f;
+    eps0[900] = 2 * gamma_[900];
+    u[5] = 1.5f;
+    u[6] = NAN;
+    p.n = N;
+    p.gamma = gamma_;
+    p.eps0 = eps0;
+    p.u = u;
     CHECK(bml_cuda_compton_sample_host(got, &p, sampler) == BML_CUDA_OUT_OF_DOMAIN,
           "photons out of the domain are told of");
-    for (int i = 0; i < N; i++) nans += isnan(got[i]) != 0;
+    for (int i = 0; i < N; i++)
+        nans += isnan(got[i]) != 0;
     CHECK(nans == 5 && isnan(got[3]) && isnan(got[5]) && isnan(got[6]) && isnan(got[700]) && isnan(got[900]),
           "and those five alone are NaN");
-    copy.from = gamma_, p.eps0 = p.u = NULL, p.same_eps0 = 1e-9f; /* device pointers: 10 photons, two of them bad */
+    bml_cuda_copy copy;
+    copy.from = gamma_;
+    p.eps0 = p.u = NULL;
+    p.same_eps0 = 1e-9f; /* device pointers: 10 photons, two of them bad */
     CHECK(!bml_cuda_alloc((void **)&device, 20 * sizeof(float), cuda), "device memory");
-    copy.to = device, copy.bytes = 10 * sizeof(float), gamma_[7] = 0.5f;
+    copy.to = device;
+    copy.bytes = 10 * sizeof(float);
+    gamma_[7] = 0.5f;
     bml_cuda_put(&copy, NULL, cuda);
-    p.gamma = device, p.n = 10;
+    p.gamma = device;
+    p.n = 10;
     CHECK(bml_cuda_compton_sample(device + 10, &p, NULL, sampler) == BML_CUDA_OK, "a hot call does not look");
-    copy.to = got, copy.from = device + 10;
+    copy.to = got;
+    copy.from = device + 10;
     CHECK(!bml_cuda_get(&copy, NULL, cuda) && !bml_cuda_wait(NULL, cuda) && isnan(got[3]) && isnan(got[7]) &&
               got[0] > 0,
           "but there is NaN");
     bml_cuda_release(device, cuda);
     CHECK(bml_cuda_compton_refused(&refused, NULL, sampler) == BML_CUDA_OK && refused == 2, "and they are counted");
     CHECK(bml_cuda_compton_refused(&refused, NULL, sampler) == BML_CUDA_OK && refused == 0, "from zero again");
-    p.n = N, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    p.n = N;
+    p.gamma = gamma_;
+    p.eps0 = eps0;
+    p.u = u;
     bml_cuda_compton_histogram_host(&bins, &p, sampler);
     refused = 0;
-    for (int i = 0; i < 12; i++) refused += counts[i];
+    for (int i = 0; i < 12; i++)
+        refused += counts[i];
     CHECK(refused == N - 6, "a histogram leaves them out");
-    memset(&p, 0, sizeof p), p.n = 10, p.same_gamma = 1e4f, p.same_eps0 = NAN;
+    memset(&p, 0, sizeof p);
+    p.n = 10;
+    p.same_gamma = 1e4f;
+    p.same_eps0 = NAN;
     CHECK(bml_cuda_compton_sample_host(got, &p, sampler) == BML_CUDA_OUT_OF_DOMAIN,
           "one pair that is NaN is refused at once");
-    bins.upper = (double)NAN, p.same_eps0 = 1e-4f;
+    bins.upper = (double)NAN;
+    p.same_eps0 = 1e-4f;
     CHECK(bml_cuda_compton_histogram_host(&bins, &p, sampler) == BML_CUDA_BAD_ARGUMENT, "bins up to NaN");
     bml_cuda_compton_free(sampler);
 }
@@ -206,15 +258,23 @@ static void test_refusals(void) {
    a photon may change sides only at a bin's edge, where the float logarithm rounds: 1e-6 of them, none expected. */
 static void test_histogram(void) {
     static float energy[20000];
-    uint64_t counts[42], sum = 0;
-    const int n_bins = 40, many = 20000;
+    uint64_t counts[42];
+    uint64_t sum = 0;
+    const int n_bins = 40;
+    const int many = 20000;
     bml_cuda_bins bins = {counts, n_bins, 1e-3, 1e3};
     bml_cuda_photons p = {};
     bml_cuda_compton *sampler;
-    double chi2 = 0, before = 0, ratio = log(bins.upper / bins.lower);
-    int moved = 0, own[42] = {0};
+    double chi2 = 0;
+    double before = 0;
+    double ratio = log(bins.upper / bins.lower);
+    int moved = 0;
+    int own[42] = {0};
     if (bml_cuda_compton_create(&sampler, NULL, cuda)) return;
-    p.n = (uint64_t)many, p.same_gamma = 1e3f, p.same_eps0 = 1e-4f, p.seed = bml_sample_rng_u32(&rng);
+    p.n = (uint64_t)many;
+    p.same_gamma = 1e3f;
+    p.same_eps0 = 1e-4f;
+    p.seed = bml_sample_rng_u32(&rng);
     CHECK(bml_cuda_compton_histogram_host(&bins, &p, sampler) == BML_CUDA_OK, "histogram");
     bml_cuda_compton_sample_host(energy, &p, sampler);
     for (int i = 0; i < many; i++) {
@@ -222,11 +282,13 @@ static void test_histogram(void) {
         own[at < 0 ? 0 : at < n_bins ? (int)at + 1 : n_bins + 1]++;
     }
     for (int k = 0; k < n_bins + 2; k++) {
-        double cdf = 1, expected;
+        double cdf = 1;
         if (k <= n_bins) bml_sample_compton_cdf(&cdf, bins.lower * exp(ratio * k / n_bins), 1e3, (double)1e-4f);
-        expected = (cdf - before) * many, before = cdf;
+        double expected = (cdf - before) * many;
+        before = cdf;
         if (expected > 5) chi2 += ((double)counts[k] - expected) * ((double)counts[k] - expected) / expected;
-        moved += abs((int)counts[k] - own[k]), sum += counts[k];
+        moved += abs((int)counts[k] - own[k]);
+        sum += counts[k];
     }
     CHECK(sum == (uint64_t)many, "every photon is counted, in several launches");
     CHECK_LE(moved, 2, "counts against the sample of the same stream");
@@ -237,47 +299,62 @@ static void test_histogram(void) {
 /* The published net in double at x, and how far half precision may be from it: every rounding to 11 bits, carried on
    through the layers by |w| and the slope of tanh (its largest over the interval of doubt). */
 static double reference_net(double *bound, const float *w, const double *x) {
-    double a[16], e[16], z[16], d[16], y, slope;
-    const double half = 1.0 / 2048, tiny = 1.0 / (1 << 24);
+    double a[16];
+    double e[16];
+    double z[16];
+    double d[16];
+    const double half = 1.0 / 2048;
+    const double tiny = 1.0 / (1 << 24);
     for (int k = 0; k < 16; k++) {
-        z[k] = (double)w[48 + k], d[k] = 4e-6 * fabs(z[k]); /* pairs of halves: 22 bits, and the sum in float */
-        for (int j = 0; j < 3; j++)
-            z[k] += (double)w[3 * k + j] * x[j], d[k] += 4e-6 * (1e-3 + fabs((double)w[3 * k + j] * x[j]));
+        z[k] = (double)w[48 + k];
+        d[k] = 4e-6 * fabs(z[k]); /* pairs of halves: 22 bits, and the sum in float */
+        for (int j = 0; j < 3; j++) {
+            z[k] += (double)w[3 * k + j] * x[j];
+            d[k] += 4e-6 * (1e-3 + fabs((double)w[3 * k + j] * x[j]));
+        }
     }
+    double slope;
     for (int l = 0;; l++) {
         for (int k = 0; k < 16; k++) {
-            double doubt = d[k] + half * fabs(z[k]) + tiny, nearest = fmax(fabs(z[k]) - doubt, 0);
-            a[k] = tanh(z[k]), slope = 1 - tanh(nearest) * tanh(nearest);
+            double doubt = d[k] + half * fabs(z[k]) + tiny;
+            double nearest = fmax(fabs(z[k]) - doubt, 0);
+            a[k] = tanh(z[k]);
+            slope = 1 - tanh(nearest) * tanh(nearest);
             e[k] = slope * doubt + fmax(half * fabs(a[k]) + tiny, tanh_error);
         }
         if (l == 2) break;
         for (int k = 0; k < 16; k++) {
             const float *v = w + 64 + 272 * l;
-            z[k] = (double)v[256 + k], d[k] = 1e-6;
-            for (int j = 0; j < 16; j++)
-                z[k] += (double)v[16 * k + j] * a[j],
-                    d[k] += fabs((double)v[16 * k + j]) * (e[j] + half * (fabs(a[j]) + e[j])) + 2 * tiny;
+            z[k] = (double)v[256 + k];
+            d[k] = 1e-6;
+            for (int j = 0; j < 16; j++) {
+                z[k] += (double)v[16 * k + j] * a[j];
+                d[k] += fabs((double)v[16 * k + j]) * (e[j] + half * (fabs(a[j]) + e[j])) + 2 * tiny;
+            }
         }
     }
-    y = (double)w[624], *bound = 1e-6;
-    for (int k = 0; k < 16; k++)
-        y += (double)w[608 + k] * a[k], *bound += fabs((double)w[608 + k]) * (e[k] + half * (1 + e[k])) + 2 * tiny;
+    double y = (double)w[624];
+    *bound = 1e-6;
+    for (int k = 0; k < 16; k++) {
+        y += (double)w[608 + k] * a[k];
+        *bound += fabs((double)w[608 + k]) * (e[k] + half * (1 + e[k])) + 2 * tiny;
+    }
     return y;
 }
 
 /* The published weights, if the data are there (input by input in the first layer); else random ones. */
 static int published_weights(float *w) {
-    static const int n[4] = {48, 256, 256, 16}, at[4] = {0, 64, 336, 608};
-    for (int i = 0; i < BML_CUDA_PUBLISHED_WEIGHTS; i++) w[i] = (float)uniform(-1, 1);
+    static const int n[4] = {48, 256, 256, 16};
+    static const int at[4] = {0, 64, 336, 608};
+    for (int i = 0; i < BML_CUDA_PUBLISHED_WEIGHTS; i++)
+        w[i] = (float)uniform(-1, 1);
     for (int l = 0; l < 4; l++) {
         char name[64];
-        const char *path;
-        FILE *f;
-        float v;
         snprintf(name, sizeof name, "compton/net1_layer%d.txt", l);
-        path = check_data(name);
-        f = path ? fopen(path, "r") : NULL;
+        const char *path = check_data(name);
+        FILE *f = path ? fopen(path, "r") : NULL;
         if (!f) return 0;
+        float v;
         for (int i = 0; i < n[l] + (l < 3 ? 16 : 1) && fscanf(f, "%f", &v) == 1; i++)
             w[at[l] + (l == 0 && i < 48 ? 3 * (i % 16) + i / 16 : i)] = v;
         fclose(f);
@@ -286,19 +363,28 @@ static int published_weights(float *w) {
 }
 
 static void test_published(void) {
-    static float w[BML_CUDA_PUBLISHED_WEIGHTS], again[N];
+    static float w[BML_CUDA_PUBLISHED_WEIGHTS];
+    static float again[N];
     bml_cuda_compton_config config = {BML_CUDA_PUBLISHED, w};
     bml_cuda_photons p = {};
     bml_cuda_compton *sampler = NULL;
-    double worst = 0, tight = 0, mean = 0;
-    int real = published_weights(w), same = 1;
+    double worst = 0;
+    double tight = 0;
+    double mean = 0;
+    int real = published_weights(w);
+    int same = 1;
     CHECK(bml_cuda_compton_create(&sampler, &config, cuda) == BML_CUDA_OK, "published net, %s weights",
           real ? "its" : "random");
     if (!sampler) return;
-    for (int i = 0; i < N; i++)
-        gamma_[i] = (float)pow(10, uniform(1, 6)), eps0[i] = (float)pow(10, uniform(-9, -1)),
+    for (int i = 0; i < N; i++) {
+        gamma_[i] = (float)pow(10, uniform(1, 6));
+        eps0[i] = (float)pow(10, uniform(-9, -1));
         u[i] = (float)uniform(0, 1);
-    p.n = 301, p.gamma = gamma_, p.eps0 = eps0, p.u = u;
+    }
+    p.n = 301;
+    p.gamma = gamma_;
+    p.eps0 = eps0;
+    p.u = u;
     for (int o = 0; o < ORDERS; o++) {
         set_order(orders[o]);
         bml_cuda_compton_sample_host(o ? again : got, &p, sampler);
@@ -306,10 +392,17 @@ static void test_published(void) {
     }
     set_order(0);
     for (int i = 0; i < 301; i++) {
-        double x[3] = {(double)u[i], log10((double)gamma_[i]), log10((double)eps0[i])}, bound,
-               y = reference_net(&bound, w, x);
-        double g = (double)gamma_[i], e = (double)eps0[i], b = 4 * g * e, top = g * b / (1 + b), cdf = 0;
-        double low = fmin(fmax(y - bound, -1), 1), high = fmin(fmax(y + bound, -1), 1), slack = 3e-6 * (top - e);
+        double x[3] = {(double)u[i], log10((double)gamma_[i]), log10((double)eps0[i])};
+        double bound;
+        double y = reference_net(&bound, w, x);
+        double g = (double)gamma_[i];
+        double e = (double)eps0[i];
+        double b = 4 * g * e;
+        double top = g * b / (1 + b);
+        double cdf = 0;
+        double low = fmin(fmax(y - bound, -1), 1);
+        double high = fmin(fmax(y + bound, -1), 1);
+        double slack = 3e-6 * (top - e);
         double least = ((1 + tanh(5 * low) / tanh(5.0)) / 2 * (top - e) + e) * (1 - 3e-6) - slack;
         double most = ((1 + tanh(5 * high) / tanh(5.0)) / 2 * (top - e) + e) * (1 + 3e-6) + slack;
         if (!((double)got[i] >= least && (double)got[i] <= most)) worst += 1;
@@ -330,26 +423,61 @@ enum { NU = 60, SOURCES = 8 };
 static double nu[NU], cpu_flux[SOURCES][NU], flux[SOURCES * NU], flux_again[SOURCES * NU];
 
 static void random_source(bml_cuda_source *s, bml_ssc_source *cpu, bml_ssc_observer *o) {
-    memset(s, 0, sizeof *s), memset(cpu, 0, sizeof *cpu), memset(o, 0, sizeof *o);
-    s->R = pow(10, uniform(14, 17)), s->B = pow(10, uniform(-2, 1)), s->gamma_min = pow(10, uniform(0.5, 3));
-    s->gamma_max = pow(10, uniform(4, 7)), s->compactness = pow(10, uniform(-5, -3)), s->p = uniform(1.5, 3);
-    s->redshift = 0.1, s->distance = 1.4e27, s->delta = uniform(5, 30);
-    cpu->R = s->R, cpu->B = s->B, cpu->gamma_min = s->gamma_min, cpu->gamma_max = s->gamma_max;
-    cpu->compactness = s->compactness, cpu->p = s->p;
-    o->redshift = s->redshift, o->distance = s->distance, o->delta = s->delta;
+    memset(s, 0, sizeof *s);
+    memset(cpu, 0, sizeof *cpu);
+    memset(o, 0, sizeof *o);
+    s->R = pow(10, uniform(14, 17));
+    s->B = pow(10, uniform(-2, 1));
+    s->gamma_min = pow(10, uniform(0.5, 3));
+    s->gamma_max = pow(10, uniform(4, 7));
+    s->compactness = pow(10, uniform(-5, -3));
+    s->p = uniform(1.5, 3);
+    s->redshift = 0.1;
+    s->distance = 1.4e27;
+    s->delta = uniform(5, 30);
+    cpu->R = s->R;
+    cpu->B = s->B;
+    cpu->gamma_min = s->gamma_min;
+    cpu->gamma_max = s->gamma_max;
+    cpu->compactness = s->compactness;
+    cpu->p = s->p;
+    o->redshift = s->redshift;
+    o->distance = s->distance;
+    o->delta = s->delta;
 }
 
 /* Switches one feature on in both. */
 static void add_feature(bml_cuda_source *s, bml_ssc_source *cpu, int which) {
     if (which == 1) cpu->self_absorption = BML_SSC_SSA;
-    if (which == 2) cpu->self_absorption = BML_SSC_SSA_HEATING, s->B = cpu->B = 10, s->R = cpu->R = 1e14;
-    if (which == 3) cpu->pair_production = 1, s->compactness = cpu->compactness = 10, s->R = cpu->R = 1e15;
-    if (which == 4) cpu->injection = BML_SSC_BROKEN, s->gamma_break = cpu->gamma_break = 3e3, s->p2 = cpu->p2 = 3.5;
-    if (which == 5) cpu->injection = BML_SSC_LOG_PARABOLA, s->curvature = cpu->curvature = 0.7;
-    if (which == 6) cpu->injection = BML_SSC_CUTOFF, s->electron_escape = cpu->electron_escape = 3;
-    if (which == 7)
-        s->t_end = cpu->t_end = 2.3, s->p = cpu->p = -9; /* numbers beyond float before they are normalised */
-    s->injection = (int)cpu->injection, s->self_absorption = (int)cpu->self_absorption;
+    if (which == 2) {
+        cpu->self_absorption = BML_SSC_SSA_HEATING;
+        s->B = cpu->B = 10;
+        s->R = cpu->R = 1e14;
+    }
+    if (which == 3) {
+        cpu->pair_production = 1;
+        s->compactness = cpu->compactness = 10;
+        s->R = cpu->R = 1e15;
+    }
+    if (which == 4) {
+        cpu->injection = BML_SSC_BROKEN;
+        s->gamma_break = cpu->gamma_break = 3e3;
+        s->p2 = cpu->p2 = 3.5;
+    }
+    if (which == 5) {
+        cpu->injection = BML_SSC_LOG_PARABOLA;
+        s->curvature = cpu->curvature = 0.7;
+    }
+    if (which == 6) {
+        cpu->injection = BML_SSC_CUTOFF;
+        s->electron_escape = cpu->electron_escape = 3;
+    }
+    if (which == 7) {
+        s->t_end = cpu->t_end = 2.3;
+        s->p = cpu->p = -9;
+    } /* numbers beyond float before they are normalised */
+    s->injection = (int)cpu->injection;
+    s->self_absorption = (int)cpu->self_absorption;
     s->pair_production = cpu->pair_production;
 }
 
@@ -361,7 +489,8 @@ static double against_cpu(const bml_cuda_source *s, const int *status, const int
     for (int i = 0; i < n; i++) {
         double peak = 0;
         if (status[i] != cpu_status[i]) return HUGE_VAL;
-        for (int k = 0; k < NU; k++) peak = fmax(peak, cpu_flux[i][k]);
+        for (int k = 0; k < NU; k++)
+            peak = fmax(peak, cpu_flux[i][k]);
         for (int k = 0; k < NU; k++) {
             double d = fabs(log10(flux[i * NU + k] / cpu_flux[i][k]));
             if (cpu_flux[i][k] > 1e-12 * peak && !(d <= worst)) worst = d;
@@ -377,8 +506,10 @@ static void test_grid(int grid, int n) {
     bml_ssc_config config = {(bml_ssc_grid)grid, 0, 0, BML_SSC_PITCH_AVERAGED};
     bml_ssc *tables = NULL;
     bml_ssc_blob *blob = NULL;
-    int status[SOURCES], cpu_status[SOURCES], made, same = 1;
-    made = bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables);
+    int status[SOURCES];
+    int cpu_status[SOURCES];
+    int same = 1;
+    int made = bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables);
     for (int i = 0; i < n && !made; i++) {
         random_source(&s[i], &cpu[i], &o[i]);
         add_feature(&s[i], &cpu[i], i);
@@ -389,14 +520,20 @@ static void test_grid(int grid, int n) {
         bml_cuda_ssc_config c = {};
         bml_cuda_spectra job = {flux, status, s, nu, NULL, n, NU, BML_SSC_TOTAL};
         bml_cuda_ssc *solver = NULL;
-        c.grid = grid, c.single = single, c.gamma_max = 1e7, c.B_min = 1e-2;
+        c.grid = grid;
+        c.single = single;
+        c.gamma_max = 1e7;
+        c.B_min = 1e-2;
         made = bml_cuda_ssc_create(&solver, &c, cuda);
         CHECK(!made, "solver, grid %d, %s", grid, single ? "float" : "double");
         if (made) continue;
         bml_cuda_ssc_solve_host(&job, solver);
         CHECK_LE(against_cpu(s, status, cpu_status, n), single ? 1e-3 : 1e-8, "spectra against the CPU's [dex]");
         for (int order = 1; order < ORDERS && single; order++) {
-            set_order(orders[order]), job.out = flux_again, job.sources = s + 2, job.n = 2; /* heating, pairs */
+            set_order(orders[order]);
+            job.out = flux_again;
+            job.sources = s + 2;
+            job.n = 2; /* heating, pairs */
             bml_cuda_ssc_solve_host(&job, solver);
             same &= !memcmp(flux + 2 * NU, flux_again, sizeof(double) * NU * 2);
             set_order(0);
@@ -413,19 +550,34 @@ static void test_ssc_statuses(void) {
     bml_cuda_source s[SOURCES];
     bml_ssc_source cpu;
     bml_ssc_observer o;
-    double half[NU], part[NU];
+    double half[NU];
+    double part[NU];
     int status[SOURCES];
     bml_cuda_ssc_config c = {};
     bml_cuda_spectra job = {flux, status, s, nu, NULL, 8, NU, BML_SSC_TOTAL};
-    bml_cuda_ssc *solver = NULL, *outside = NULL;
+    bml_cuda_ssc *solver = NULL;
+    bml_cuda_ssc *outside = NULL;
     size_t shared = cuda->shared;
-    int good = 1, nans = 1, sums = 1;
-    for (int i = 0; i < SOURCES; i++) random_source(&s[i], &cpu, &o);
-    for (int k = 0; k < NU; k++) half[k] = 0.5;
-    s[1].B = (double)NAN, s[2].gamma_max = 2, s[3].distance = 0, s[4].B = 1e-5, s[5].injection = BML_SSC_TABLE,
+    int good = 1;
+    int nans = 1;
+    int sums = 1;
+    for (int i = 0; i < SOURCES; i++)
+        random_source(&s[i], &cpu, &o);
+    for (int k = 0; k < NU; k++)
+        half[k] = 0.5;
+    s[1].B = (double)NAN;
+    s[2].gamma_max = 2;
+    s[3].distance = 0;
+    s[4].B = 1e-5;
+    s[5].injection = BML_SSC_TABLE;
     s[6].p = HUGE_VAL;
-    s[7].injection = BML_SSC_CUTOFF, s[7].gamma_break = 0.1, s[7].gamma_min = 1e3, s[7].gamma_max = 1e5; /* no energy */
-    c.single = 1, c.gamma_max = 1e7, c.B_min = 1e-2;
+    s[7].injection = BML_SSC_CUTOFF;
+    s[7].gamma_break = 0.1;
+    s[7].gamma_min = 1e3;
+    s[7].gamma_max = 1e5; /* no energy */
+    c.single = 1;
+    c.gamma_max = 1e7;
+    c.B_min = 1e-2;
     if (bml_cuda_ssc_create(&solver, &c, cuda)) return;
     set_order(1); /* the thread that finds the lack of energy is not the first */
     CHECK(bml_cuda_ssc_solve_host(&job, solver) == BML_CUDA_PARAMETER, "the first failure is returned");
@@ -434,26 +586,37 @@ static void test_ssc_statuses(void) {
               status[3] == BML_CUDA_PARAMETER && status[4] == BML_CUDA_OUTSIDE && status[5] == BML_CUDA_PARAMETER &&
               status[6] == BML_CUDA_PARAMETER && status[7] == BML_CUDA_PARAMETER,
           "each source has its status");
-    for (int k = 0; k < NU; k++) good &= flux[k] >= 0, nans &= isnan(flux[NU + k]) && isnan(flux[6 * NU + k]);
+    for (int k = 0; k < NU; k++) {
+        good &= flux[k] >= 0;
+        nans &= isnan(flux[NU + k]) && isnan(flux[6 * NU + k]);
+    }
     CHECK(good && nans, "rows of sources that failed are NaN, the others are not");
-    job.n = 1, memcpy(flux_again, flux, sizeof half);
+    job.n = 1;
+    memcpy(flux_again, flux, sizeof half);
     cuda->shared = 1000; /* a card with little: the state goes to the workspace */
     CHECK(!bml_cuda_ssc_create(&outside, &c, cuda) && !outside->in_shared, "a workspace outside shared memory");
     cuda->shared = shared;
     if (outside) bml_cuda_ssc_solve_host(&job, outside);
     CHECK(!memcmp(flux, flux_again, sizeof half), "gives the same bits");
-    job.absorption = half, bml_cuda_ssc_solve_host(&job, solver);
-    for (int k = 0; k < NU; k++) good &= flux[k] == 0.5 * flux_again[k];
+    job.absorption = half;
+    bml_cuda_ssc_solve_host(&job, solver);
+    for (int k = 0; k < NU; k++)
+        good &= flux[k] == 0.5 * flux_again[k];
     CHECK(good, "absorption multiplies");
-    job.absorption = NULL, job.component = BML_SSC_SYNCHROTRON, bml_cuda_ssc_solve_host(&job, solver);
-    memcpy(part, flux, sizeof part), job.component = BML_SSC_COMPTON, bml_cuda_ssc_solve_host(&job, solver);
+    job.absorption = NULL;
+    job.component = BML_SSC_SYNCHROTRON;
+    bml_cuda_ssc_solve_host(&job, solver);
+    memcpy(part, flux, sizeof part);
+    job.component = BML_SSC_COMPTON;
+    bml_cuda_ssc_solve_host(&job, solver);
     for (int k = 0; k < NU;
          k++) /* the logarithm is interpolated, so the sum is exact only at nodes: within their curvature */
         if (flux_again[k] > 0) sums &= fabs(log10((flux[k] + part[k]) / flux_again[k])) < 0.02;
     CHECK(sums, "synchrotron and Compton add up to the total");
     job.n = 0;
     CHECK(bml_cuda_ssc_solve(&job, NULL, solver) == BML_CUDA_OK, "no sources are fine");
-    job.n = 1, job.component = BML_SSC_EXTERNAL;
+    job.n = 1;
+    job.component = BML_SSC_EXTERNAL;
     CHECK(bml_cuda_ssc_solve_host(&job, solver) == BML_CUDA_BAD_ARGUMENT, "a component it does not have");
     bml_cuda_ssc_free(solver);
     bml_cuda_ssc_free(outside);
@@ -463,15 +626,21 @@ static void test_ssc_statuses(void) {
 
 static void test_likelihood(void) {
     enum { ROWS = 300, POINTS = 25 };
-    static double model[ROWS * POINTS], ln_l[ROWS], ln_f[ROWS];
+    static double model[ROWS * POINTS];
+    static double ln_l[ROWS];
+    static double ln_f[ROWS];
     static float log_model[ROWS * POINTS];
     bml_cuda_point points[POINTS];
     bml_ssc_point cpu[POINTS];
     bml_cuda_likelihoods job = {ln_l, model, NULL, points, ln_f, ROWS, POINTS};
-    double worst = 0, worst_log = 0, want_l;
+    double worst = 0;
+    double worst_log = 0;
     for (int i = 0; i < POINTS; i++) {
-        points[i].nu = 1e15, points[i].nuFnu = pow(10, uniform(-14, -10)), points[i].upper_limit = i % 4 == 0;
-        points[i].sigma_lo = uniform(0.02, 0.2), points[i].sigma_hi = uniform(0.02, 0.2);
+        points[i].nu = 1e15;
+        points[i].nuFnu = pow(10, uniform(-14, -10));
+        points[i].upper_limit = i % 4 == 0;
+        points[i].sigma_lo = uniform(0.02, 0.2);
+        points[i].sigma_hi = uniform(0.02, 0.2);
         if (i % 4 == 0) points[i].sigma_hi = i % 8 ? 0 : points[i].nuFnu * uniform(0.01, 1);
         memcpy(&cpu[i], &points[i], sizeof cpu[i]);
     }
@@ -482,22 +651,28 @@ static void test_likelihood(void) {
         model[i] = points[i % POINTS].nuFnu * pow(10, uniform(-0.5, 0.5));
         log_model[i] = (float)log10(model[i]);
     }
-    for (int i = 0; i < ROWS; i++) ln_f[i] = i % 3 ? uniform(-6, -1) : -HUGE_VAL;
-    model[7 * POINTS + 1] = 0, model[8 * POINTS + 2] = (double)NAN, ln_f[9] = HUGE_VAL;
+    for (int i = 0; i < ROWS; i++)
+        ln_f[i] = i % 3 ? uniform(-6, -1) : -HUGE_VAL;
+    model[7 * POINTS + 1] = 0;
+    model[8 * POINTS + 2] = (double)NAN;
+    ln_f[9] = HUGE_VAL;
     CHECK(bml_cuda_log_likelihood_host(&job, cuda) == BML_CUDA_OK, "likelihoods");
+    double want_l;
     for (int i = 0; i < ROWS; i++) {
         int status = bml_ssc_log_likelihood(&want_l, model + i * POINTS, cpu, POINTS, ln_f[i]);
         double d = fabs(ln_l[i] - want_l) / (1 + fabs(want_l));
-        if (i == 7 || i == 8 || i == 9) worst = (status ? isnan(ln_l[i]) : ln_l[i] == want_l) ? worst : HUGE_VAL;
-        else if (!(d <= worst)) worst = d;
+        if (i == 7 || i == 8 || i == 9)
+            worst = (status ? isnan(ln_l[i]) : ln_l[i] == want_l) ? worst : HUGE_VAL;
+        else if (!(d <= worst))
+            worst = d;
     }
     CHECK_LE(worst, 1e-10, "against bml_ssc_log_likelihood, relative");
-    job.model = NULL, job.log10_model = log_model;
+    job.model = NULL;
+    job.log10_model = log_model;
     bml_cuda_log_likelihood_host(&job, cuda);
     for (int i = 10; i < ROWS; i++) { /* log10 F near -14 is a float to 5e-7 dex: d ln L <= 25 (r/var) 5e-7 */
-        double d;
         bml_ssc_log_likelihood(&want_l, model + i * POINTS, cpu, POINTS, ln_f[i]);
-        d = fabs(ln_l[i] - want_l) / (1 + fabs(want_l));
+        double d = fabs(ln_l[i] - want_l) / (1 + fabs(want_l));
         if (!(d <= worst_log)) worst_log = d;
     }
     CHECK_LE(worst_log, 25 * 0.5 / (0.02 * 0.02) * 5e-7, "from a surrogate's log10, relative");
@@ -510,35 +685,86 @@ static int make_all_kinds(bml_nn **net) {
     bml_nn_layer l[20];
     bml_nn_config config = {l, 20, 3};
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].name = "a", l[0].steps = 5, l[0].features = 3;
-    l[1].kind = BML_NN_GRU, l[1].units = 11, l[1].sequence = 1, l[1].bidirectional = 1;
+    l[0].kind = BML_NN_INPUT;
+    l[0].name = "a";
+    l[0].steps = 5;
+    l[0].features = 3;
+    l[1].kind = BML_NN_GRU;
+    l[1].units = 11;
+    l[1].sequence = 1;
+    l[1].bidirectional = 1;
     l[2].kind = BML_NN_LAYER_NORM;
-    l[3].kind = BML_NN_LSTM, l[3].units = 9, l[3].sequence = 1;
-    l[4].kind = BML_NN_DENSE, l[4].units = 10, l[4].activation = BML_NN_SILU, l[4].name = "steps";
-    l[5].kind = BML_NN_LSTM, l[5].units = 17, l[5].bidirectional = 1, l[5].name = "end";
-    l[6].kind = BML_NN_FLATTEN, l[6].from[0] = "steps", l[6].name = "flat";
-    l[7].kind = BML_NN_INPUT, l[7].features = 4, l[7].name = "b";
-    l[8].kind = BML_NN_DENSE, l[8].units = 20, l[8].activation = BML_NN_GELU, l[8].name = "wide";
-    l[9].kind = BML_NN_CONCAT, l[9].from[0] = "end", l[9].from[1] = "flat", l[9].from[2] = "wide";
+    l[3].kind = BML_NN_LSTM;
+    l[3].units = 9;
+    l[3].sequence = 1;
+    l[4].kind = BML_NN_DENSE;
+    l[4].units = 10;
+    l[4].activation = BML_NN_SILU;
+    l[4].name = "steps";
+    l[5].kind = BML_NN_LSTM;
+    l[5].units = 17;
+    l[5].bidirectional = 1;
+    l[5].name = "end";
+    l[6].kind = BML_NN_FLATTEN;
+    l[6].from[0] = "steps";
+    l[6].name = "flat";
+    l[7].kind = BML_NN_INPUT;
+    l[7].features = 4;
+    l[7].name = "b";
+    l[8].kind = BML_NN_DENSE;
+    l[8].units = 20;
+    l[8].activation = BML_NN_GELU;
+    l[8].name = "wide";
+    l[9].kind = BML_NN_CONCAT;
+    l[9].from[0] = "end";
+    l[9].from[1] = "flat";
+    l[9].from[2] = "wide";
     l[10].kind = BML_NN_BATCH_NORM;
-    l[11].kind = BML_NN_DROPOUT, l[11].rate = 0.3;
-    l[12].kind = BML_NN_BAYES, l[12].units = 24, l[12].activation = BML_NN_LEAKY_RELU;
-    l[13].kind = BML_NN_RESHAPE, l[13].steps = 4, l[13].features = 6;
-    l[14].kind = BML_NN_GRU, l[14].units = 13, l[14].sequence = 1, l[14].reset_before = 1, l[14].bidirectional = 1;
-    l[15].kind = BML_NN_RNN, l[15].units = 12, l[15].sequence = 1, l[15].activation = BML_NN_RELU;
-    l[16].kind = BML_NN_GRU, l[16].units = 70, l[16].sequence = 0;
-    l[17].kind = BML_NN_DENSE, l[17].units = 70, l[17].activation = BML_NN_TANH, l[17].name = "step";
-    l[18].kind = BML_NN_ADD, l[18].from[0] = "step", l[18].from[1] = "gru_16";
-    l[19].kind = BML_NN_DENSE, l[19].units = 7, l[19].activation = BML_NN_SOFTMAX;
+    l[11].kind = BML_NN_DROPOUT;
+    l[11].rate = 0.3;
+    l[12].kind = BML_NN_BAYES;
+    l[12].units = 24;
+    l[12].activation = BML_NN_LEAKY_RELU;
+    l[13].kind = BML_NN_RESHAPE;
+    l[13].steps = 4;
+    l[13].features = 6;
+    l[14].kind = BML_NN_GRU;
+    l[14].units = 13;
+    l[14].sequence = 1;
+    l[14].reset_before = 1;
+    l[14].bidirectional = 1;
+    l[15].kind = BML_NN_RNN;
+    l[15].units = 12;
+    l[15].sequence = 1;
+    l[15].activation = BML_NN_RELU;
+    l[16].kind = BML_NN_GRU;
+    l[16].units = 70;
+    l[16].sequence = 0;
+    l[17].kind = BML_NN_DENSE;
+    l[17].units = 70;
+    l[17].activation = BML_NN_TANH;
+    l[17].name = "step";
+    l[18].kind = BML_NN_ADD;
+    l[18].from[0] = "step";
+    l[18].from[1] = "gru_16";
+    l[19].kind = BML_NN_DENSE;
+    l[19].units = 7;
+    l[19].activation = BML_NN_SOFTMAX;
     return bml_nn_create(net, &config);
 }
 
 /* Weights, biases and scalers that are not zero; running means that are not those of the start. */
 static void shake(bml_nn *net) {
-    float shift[64], scale[64];
-    for (size_t i = 0; i < net->n_params; i++) net->params[i] += (float)uniform(-0.05, 0.05);
-    for (size_t i = 0; i < net->n_running; i++) net->running[i] += (float)uniform(0.1, 0.5);
-    for (int i = 0; i < 64; i++) shift[i] = (float)uniform(-1, 1), scale[i] = (float)uniform(0.5, 2);
+    float shift[64];
+    float scale[64];
+    for (size_t i = 0; i < net->n_params; i++)
+        net->params[i] += (float)uniform(-0.05, 0.05);
+    for (size_t i = 0; i < net->n_running; i++)
+        net->running[i] += (float)uniform(0.1, 0.5);
+    for (int i = 0; i < 64; i++) {
+        shift[i] = (float)uniform(-1, 1);
+        scale[i] = (float)uniform(0.5, 2);
+    }
     bml_nn_set_scaler(net, BML_NN_INPUTS, shift, scale);
     bml_nn_set_scaler(net, BML_NN_OUTPUTS, shift, scale);
 }
@@ -558,12 +784,17 @@ static bml_cuda_net *to_device(bml_nn *net, int precision, int rows, int *status
 /* Largest |device - CPU| over `rows` rows; -1 if the orders of threads disagree. */
 static double net_difference(bml_nn *net, int precision, int rows_of_block, size_t n) {
     enum { ROWS = 150, WIDTH = 64 };
-    static float x[ROWS * WIDTH], y[ROWS * WIDTH], cpu[ROWS * WIDTH], again[ROWS * WIDTH];
-    int status, same = 1;
+    static float x[ROWS * WIDTH];
+    static float y[ROWS * WIDTH];
+    static float cpu[ROWS * WIDTH];
+    static float again[ROWS * WIDTH];
+    int status;
+    int same = 1;
     double worst = 0;
     bml_cuda_net *device = to_device(net, precision, rows_of_block, &status);
     if (status || bml_cuda_net_n_in(device) != net->n_in || bml_cuda_net_n_out(device) != net->n_out) return HUGE_VAL;
-    for (size_t i = 0; i < n * net->n_in; i++) x[i] = (float)uniform(-1, 1);
+    for (size_t i = 0; i < n * net->n_in; i++)
+        x[i] = (float)uniform(-1, 1);
     bml_nn_predict(net, NULL, cpu, x, n);
     for (int o = 0; o < ORDERS; o++) {
         set_order(orders[o]);
@@ -603,7 +834,8 @@ static double column_norm(const float *w, size_t depth, size_t columns) {
     double most = 0;
     for (size_t j = 0; j < columns; j++) {
         double sum = 0;
-        for (size_t k = 0; k < depth; k++) sum += (double)w[k * columns + j] * (double)w[k * columns + j];
+        for (size_t k = 0; k < depth; k++)
+            sum += (double)w[k * columns + j] * (double)w[k * columns + j];
         most = fmax(most, sqrt(sum));
     }
     return most;
@@ -616,12 +848,19 @@ static double column_norm(const float *w, size_t depth, size_t columns) {
    o tanh c'. The logistic function has slopes up to 1/4. Six sd are allowed. A wrong fragment, gate or offset is wrong
    by the size of the outputs, 0.1 and more. */
 static double expected_error(int kind, double q, double in, double state, double out) {
-    double e = 0, c = 0;
+    double e = 0;
+    double c = 0;
     for (int s = 0; s < (kind == BML_NN_DENSE ? 1 : 4); s++) {
-        double sum = hypot(in * q, s ? state * hypot(e, q) : 0), gate = sum / 4;
-        if (kind == BML_NN_DENSE || kind == BML_NN_RNN) e = sum;
-        else if (kind == BML_NN_GRU) e = hypot(hypot(e, 2 * gate), hypot(sum, state * gate));
-        else c = hypot(hypot(c, (s + 1) * gate), hypot(gate, sum)), e = hypot(c, gate);
+        double sum = hypot(in * q, s ? state * hypot(e, q) : 0);
+        double gate = sum / 4;
+        if (kind == BML_NN_DENSE || kind == BML_NN_RNN)
+            e = sum;
+        else if (kind == BML_NN_GRU)
+            e = hypot(hypot(e, 2 * gate), hypot(sum, state * gate));
+        else {
+            c = hypot(hypot(c, (s + 1) * gate), hypot(gate, sum));
+            e = hypot(c, gate);
+        }
     }
     return out * hypot(e, q);
 }
@@ -635,21 +874,33 @@ static void test_net_16_bits(void) {
         bml_nn_layer l[3];
         bml_nn_config config = {l, 3, 9};
         bml_nn *net = NULL;
-        int kind = which == 5 ? BML_NN_GRU : which, gates = kind == BML_NN_GRU ? 3 : kind == BML_NN_LSTM ? 4 : 1;
-        size_t count, depth = kind == BML_NN_DENSE ? 20 : 5, columns = 27 * (size_t)gates;
-        double in, state = 0, out;
+        int kind = which == 5 ? BML_NN_GRU : which;
+        int gates = kind == BML_NN_GRU ? 3 : kind == BML_NN_LSTM ? 4 : 1;
+        size_t depth = kind == BML_NN_DENSE ? 20 : 5;
+        size_t columns = 27 * (size_t)gates;
+        double state = 0;
         memset(l, 0, sizeof l);
-        l[0].kind = BML_NN_INPUT, l[0].steps = kind == BML_NN_DENSE ? 0 : 4, l[0].features = (int)depth;
-        l[1].kind = kind, l[1].units = 27, l[1].name = "one", l[1].activation = kind == BML_NN_DENSE ? BML_NN_TANH : 0;
+        l[0].kind = BML_NN_INPUT;
+        l[0].steps = kind == BML_NN_DENSE ? 0 : 4;
+        l[0].features = (int)depth;
+        l[1].kind = kind;
+        l[1].units = 27;
+        l[1].name = "one";
+        l[1].activation = kind == BML_NN_DENSE ? BML_NN_TANH : 0;
         l[1].reset_before = which == 5;
-        l[2].kind = BML_NN_DENSE, l[2].units = 13, l[2].name = "two";
+        l[2].kind = BML_NN_DENSE;
+        l[2].units = 13;
+        l[2].name = "two";
         if (bml_nn_create(&net, &config)) continue;
-        for (size_t i = 0; i < net->n_params; i++) net->params[i] += (float)uniform(-0.05, 0.05);
-        in = column_norm(bml_nn_tensor(net, "one.kernel", &count), depth, columns);
+        for (size_t i = 0; i < net->n_params; i++)
+            net->params[i] += (float)uniform(-0.05, 0.05);
+        size_t count;
+        double in = column_norm(bml_nn_tensor(net, "one.kernel", &count), depth, columns);
         if (kind != BML_NN_DENSE) state = column_norm(bml_nn_tensor(net, "one.recurrent", &count), 27, columns);
-        out = column_norm(bml_nn_tensor(net, "two.kernel", &count), 27, 13);
+        double out = column_norm(bml_nn_tensor(net, "two.kernel", &count), 27, 13);
         for (int p = 0; p < 3; p++) {
-            double allowed = 6 * expected_error(kind, unit[p] * sqrt(2.0 / 3), in, state, out), worst = 0;
+            double allowed = 6 * expected_error(kind, unit[p] * sqrt(2.0 / 3), in, state, out);
+            double worst = 0;
             for (int rows = 16; rows <= 64; rows += 48) {
                 double d = net_difference(net, precisions[p], rows, 70);
                 if (!(d <= worst) || d < 0) worst = d < 0 ? HUGE_VAL : d;
@@ -668,24 +919,33 @@ static void test_net_refusals(void) {
     bml_cuda_net_config odd = {BML_CUDA_F16, 48};
     bml_cuda_net *device = NULL;
     bml_nn *net = NULL;
-    int status, capability = cuda->capability;
+    int capability = cuda->capability;
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].steps = 6, l[0].features = 2;
-    l[1].kind = BML_NN_CONV, l[1].units = 3, l[1].kernel = 2, l[1].name = "sieve";
-    l[2].kind = BML_NN_GRU, l[2].units = 3;
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = 6;
+    l[0].features = 2;
+    l[1].kind = BML_NN_CONV;
+    l[1].units = 3;
+    l[1].kernel = 2;
+    l[1].name = "sieve";
+    l[2].kind = BML_NN_GRU;
+    l[2].units = 3;
     if (bml_nn_create(&net, &config)) return;
+    int status;
     device = to_device(net, BML_CUDA_F16, 0, &status);
     CHECK(status == BML_CUDA_BAD_MODEL && !device && strstr(bml_cuda_message(cuda), "sieve"), "convolution: %s",
           bml_cuda_message(cuda));
     bml_nn_free(net);
-    l[1].kind = BML_NN_DENSE, l[2].reset_before = 1;
+    l[1].kind = BML_NN_DENSE;
+    l[2].reset_before = 1;
     if (bml_nn_create(&net, &config)) return;
     cuda->capability = 75;
     device = to_device(net, BML_CUDA_BF16, 0, &status);
     CHECK(status == BML_CUDA_BAD_ARGUMENT && !device, "bfloat16 before compute capability 8.0");
     cuda->capability = capability;
     bml_nn_free(net);
-    l[2].reset_before = 0, l[0].features = 4000;
+    l[2].reset_before = 0;
+    l[0].features = 4000;
     if (bml_nn_create(&net, &config)) return;
     device = to_device(net, BML_CUDA_F16, 0, &status);
     CHECK(status == BML_CUDA_OK && device && device->rows == 16, "a wide layer: 16 rows at a time");
@@ -710,23 +970,66 @@ static int make_trainable(bml_nn **net, int last) {
     bml_nn_layer l[17];
     bml_nn_config config = {l, 17, 5};
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].steps = 6, l[0].features = 3;
-    l[1].kind = BML_NN_CONV, l[1].units = 5, l[1].kernel = 4, l[1].same = 1, l[1].activation = BML_NN_SILU;
-    l[2].kind = BML_NN_GRU, l[2].units = 4, l[2].sequence = 1, l[2].bidirectional = 1, l[2].name = "both";
-    l[3].kind = BML_NN_POOL, l[3].kernel = 3, l[3].stride = 1;
-    l[4].kind = BML_NN_CONV, l[4].units = 4, l[4].kernel = 2, l[4].stride = 2, l[4].activation = BML_NN_TANH;
-    l[5].kind = BML_NN_FLATTEN, l[5].name = "flat";
-    l[6].kind = BML_NN_LSTM, l[6].units = 5, l[6].sequence = 1, l[6].from[0] = "both";
-    l[7].kind = BML_NN_GRU, l[7].units = 4, l[7].sequence = 1, l[7].reset_before = 1;
-    l[8].kind = BML_NN_RNN, l[8].units = 5, l[8].bidirectional = 1, l[8].name = "end";
-    l[9].kind = BML_NN_INPUT, l[9].features = 2;
-    l[10].kind = BML_NN_DENSE, l[10].units = 6, l[10].activation = BML_NN_GELU, l[10].name = "wide";
-    l[11].kind = BML_NN_CONCAT, l[11].from[0] = "end", l[11].from[1] = "flat", l[11].from[2] = "wide";
-    l[12].kind = BML_NN_DROPOUT, l[12].rate = 0.3;
-    l[13].kind = BML_NN_DENSE, l[13].units = 10, l[13].activation = BML_NN_LEAKY_RELU, l[13].name = "step";
-    l[14].kind = BML_NN_ADD, l[14].from[0] = "step", l[14].from[1] = "end";
-    l[15].kind = BML_NN_RESHAPE, l[15].steps = 0, l[15].features = 10;
-    l[16].kind = BML_NN_DENSE, l[16].units = T_OUT, l[16].activation = last;
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = 6;
+    l[0].features = 3;
+    l[1].kind = BML_NN_CONV;
+    l[1].units = 5;
+    l[1].kernel = 4;
+    l[1].same = 1;
+    l[1].activation = BML_NN_SILU;
+    l[2].kind = BML_NN_GRU;
+    l[2].units = 4;
+    l[2].sequence = 1;
+    l[2].bidirectional = 1;
+    l[2].name = "both";
+    l[3].kind = BML_NN_POOL;
+    l[3].kernel = 3;
+    l[3].stride = 1;
+    l[4].kind = BML_NN_CONV;
+    l[4].units = 4;
+    l[4].kernel = 2;
+    l[4].stride = 2;
+    l[4].activation = BML_NN_TANH;
+    l[5].kind = BML_NN_FLATTEN;
+    l[5].name = "flat";
+    l[6].kind = BML_NN_LSTM;
+    l[6].units = 5;
+    l[6].sequence = 1;
+    l[6].from[0] = "both";
+    l[7].kind = BML_NN_GRU;
+    l[7].units = 4;
+    l[7].sequence = 1;
+    l[7].reset_before = 1;
+    l[8].kind = BML_NN_RNN;
+    l[8].units = 5;
+    l[8].bidirectional = 1;
+    l[8].name = "end";
+    l[9].kind = BML_NN_INPUT;
+    l[9].features = 2;
+    l[10].kind = BML_NN_DENSE;
+    l[10].units = 6;
+    l[10].activation = BML_NN_GELU;
+    l[10].name = "wide";
+    l[11].kind = BML_NN_CONCAT;
+    l[11].from[0] = "end";
+    l[11].from[1] = "flat";
+    l[11].from[2] = "wide";
+    l[12].kind = BML_NN_DROPOUT;
+    l[12].rate = 0.3;
+    l[13].kind = BML_NN_DENSE;
+    l[13].units = 10;
+    l[13].activation = BML_NN_LEAKY_RELU;
+    l[13].name = "step";
+    l[14].kind = BML_NN_ADD;
+    l[14].from[0] = "step";
+    l[14].from[1] = "end";
+    l[15].kind = BML_NN_RESHAPE;
+    l[15].steps = 0;
+    l[15].features = 10;
+    l[16].kind = BML_NN_DENSE;
+    l[16].units = T_OUT;
+    l[16].activation = last;
     return bml_nn_create(net, &config);
 }
 
@@ -735,18 +1038,27 @@ static int make_small(bml_nn **net, int last) {
     bml_nn_layer l[4];
     bml_nn_config config = {l, 4, 6};
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].features = 8;
-    l[1].kind = BML_NN_DENSE, l[1].units = 11, l[1].activation = BML_NN_SOFTPLUS;
-    l[2].kind = BML_NN_DROPOUT, l[2].rate = 0.2;
-    l[3].kind = BML_NN_DENSE, l[3].units = T_OUT, l[3].activation = last;
+    l[0].kind = BML_NN_INPUT;
+    l[0].features = 8;
+    l[1].kind = BML_NN_DENSE;
+    l[1].units = 11;
+    l[1].activation = BML_NN_SOFTPLUS;
+    l[2].kind = BML_NN_DROPOUT;
+    l[2].rate = 0.2;
+    l[3].kind = BML_NN_DENSE;
+    l[3].units = T_OUT;
+    l[3].activation = last;
     return bml_nn_create(net, &config);
 }
 
 /* Data that every loss can take: targets within [0,1] (of a class: one of them 1), weights some of which are 0. */
 static void random_rows(int classes) {
-    for (int i = 0; i < T_DATA * T_IN; i++) t_x[i] = (float)uniform(-1, 1);
-    for (int i = 0; i < T_DATA * T_OUT; i++) t_y[i] = classes ? i % T_OUT == i / T_OUT % T_OUT : (float)uniform(0, 1);
-    for (int i = 0; i < T_DATA; i++) t_weight[i] = i % 5 ? (float)uniform(0.5, 2) : 0;
+    for (int i = 0; i < T_DATA * T_IN; i++)
+        t_x[i] = (float)uniform(-1, 1);
+    for (int i = 0; i < T_DATA * T_OUT; i++)
+        t_y[i] = classes ? i % T_OUT == i / T_OUT % T_OUT : (float)uniform(0, 1);
+    for (int i = 0; i < T_DATA; i++)
+        t_weight[i] = i % 5 ? (float)uniform(0.5, 2) : 0;
 }
 
 static bml_cuda_training lesson(bml_nn *net, const bml_nn_training *how, unsigned char **bytes) {
@@ -760,10 +1072,13 @@ static bml_cuda_training lesson(bml_nn *net, const bml_nn_training *how, unsigne
 /* Largest |a - b| of a tensor in the 2-norm, over that of b, or, for a tensor whose gradient is next to nothing, over a
    thousandth of the whole gradient's. */
 static double tensor_difference(const bml_nn *net, const float *a, const float *b) {
-    double worst = 0, whole = 0;
-    for (size_t k = 0; k < net->n_params; k++) whole += (double)b[k] * (double)b[k];
+    double worst = 0;
+    double whole = 0;
+    for (size_t k = 0; k < net->n_params; k++)
+        whole += (double)b[k] * (double)b[k];
     for (int i = 0; i < net->n_tensors; i++) {
-        double d = 0, norm = 0;
+        double d = 0;
+        double norm = 0;
         for (size_t k = net->tensors[i].offset; k < net->tensors[i].offset + net->tensors[i].count; k++) {
             d += ((double)a[k] - (double)b[k]) * ((double)a[k] - (double)b[k]);
             norm += (double)b[k] * (double)b[k];
@@ -778,7 +1093,8 @@ static double tensor_difference(const bml_nn *net, const float *a, const float *
    the norm, relative. -1 if the orders of threads disagree. */
 static double gradient_difference(bml_nn *net, const bml_nn_training *how, int tf32, double *worse) {
     static uint32_t index[T_ROWS];
-    static float got_g[8192], again[8192];
+    static float got_g[8192];
+    static float again[8192];
     bml_nn_trainer *cpu = NULL;
     bml_cuda_trainer *device = NULL;
     bml_cuda_progress now = {};
@@ -788,9 +1104,13 @@ static double gradient_difference(bml_nn *net, const bml_nn_training *how, int t
     double d = HUGE_VAL;
     int same = 1;
     t.tf32 = tf32;
-    if (net->n_params > 8192 || bml_nn_trainer_create(&cpu, net, how)) return bml_nn_free_bytes(bytes), HUGE_VAL;
+    if (net->n_params > 8192 || bml_nn_trainer_create(&cpu, net, how)) {
+        bml_nn_free_bytes(bytes);
+        return HUGE_VAL;
+    }
     memcpy(again, net->params, net->n_params * sizeof *again);
-    for (uint32_t i = 0; i < T_ROWS; i++) index[i] = (uint32_t)cpu->train[i]; /* in order: the first rows */
+    for (uint32_t i = 0; i < T_ROWS; i++)
+        index[i] = (uint32_t)cpu->train[i]; /* in order: the first rows */
     bml_cuda_batch batch = {(float *)bml_cuda__buffer(&b, t_x, how->n * net->n_in, sizeof(float)),
                             (float *)bml_cuda__buffer(&b, t_y, how->n * net->n_out, sizeof(float)),
                             how->weights ? (float *)bml_cuda__buffer(&b, t_weight, how->n, sizeof(float)) : NULL,
@@ -826,9 +1146,19 @@ static void test_gradients(void) {
         "MSE", "MSLE", "MAE", "binary", "binary from logits", "classes", "classes from logits"};
     bml_nn_training how = {};
     bml_nn *net = NULL;
-    double worse = HUGE_VAL, d;
-    how.x = t_x, how.y = t_y, how.n = T_ROWS, how.batch = T_ROWS, how.epochs = 1, how.in_order = 1, how.keep_last = 1;
-    how.l2 = 0.01, how.clip = 0.5, how.seed = 0x900000007ull, how.block = T_ROWS;
+    double worse = HUGE_VAL;
+    how.x = t_x;
+    how.y = t_y;
+    how.n = T_ROWS;
+    how.batch = T_ROWS;
+    how.epochs = 1;
+    how.in_order = 1;
+    how.keep_last = 1;
+    how.l2 = 0.01;
+    how.clip = 0.5;
+    how.seed = 0x900000007ull;
+    how.block = T_ROWS;
+    double d;
     for (int tf32 = 0; tf32 < 2; tf32++) {
         random_rows(0);
         if (make_trainable(&net, BML_NN_TANH)) return;
@@ -842,7 +1172,8 @@ static void test_gradients(void) {
     for (int loss = 0; loss < BML_NN_CUSTOM; loss++) {
         random_rows(loss >= BML_NN_CATEGORICAL);
         if (make_small(&net, last[loss])) return;
-        how.loss = loss, how.weights = loss % 2 ? t_weight : NULL;
+        how.loss = loss;
+        how.weights = loss % 2 ? t_weight : NULL;
         d = gradient_difference(net, &how, 0, &worse);
         CHECK(d >= 0 && d <= 5e-6 * rounding && worse <= 5e-6 * rounding,
               "%s: gradient %.2g from the CPU's, loss and norm %.2g", names[loss], d, worse);
@@ -854,7 +1185,8 @@ static void test_gradients(void) {
 static void test_optimisers(void) {
     static const char *const names[] = {"Adam", "AdamW", "RMSprop", "SGD"};
     enum { MANY = 8 * 11 + 11 + 11 * T_OUT + T_OUT };
-    static float g[MANY], back[4 * MANY];
+    static float g[MANY];
+    static float back[4 * MANY];
     for (int optimizer = 0; optimizer < BML_NN_N_OPTIMIZERS; optimizer++) {
         bml_nn_training how = {};
         bml_nn *net = NULL;
@@ -862,20 +1194,27 @@ static void test_optimisers(void) {
         bml_cuda_trainer *device = NULL;
         unsigned char *bytes;
         double worst = 0;
-        int status;
         random_rows(0);
-        how.x = t_x, how.y = t_y, how.n = T_ROWS, how.optimizer = optimizer, how.learning_rate = 0.01;
-        how.momentum = optimizer == BML_NN_SGD ? 0.9 : 0, how.block = T_ROWS;
+        how.x = t_x;
+        how.y = t_y;
+        how.n = T_ROWS;
+        how.optimizer = optimizer;
+        how.learning_rate = 0.01;
+        how.momentum = optimizer == BML_NN_SGD ? 0.9 : 0;
+        how.block = T_ROWS;
         if (make_small(&net, 0) || bml_nn_trainer_create(&cpu, net, &how)) return;
         bml_cuda_training t = lesson(net, &how, &bytes);
-        status = bml_cuda_trainer_create(&device, &t, cuda);
+        int status = bml_cuda_trainer_create(&device, &t, cuda);
         for (int step = 0; step < 3 && !status; step++) {
-            bml_cuda_copy put = {device->learner.g, g, sizeof g}, get = {back, device->learner.w, sizeof back};
+            bml_cuda_copy put = {device->learner.g, g, sizeof g};
+            bml_cuda_copy get = {back, device->learner.w, sizeof back};
             bml_cuda__tally fresh = {};
             bml_cuda_copy tell = {device->learner.tally, &fresh, sizeof fresh};
             fresh.factor = 0.5f;
-            for (int k = 0; k < MANY; k++) g[k] = (float)(uniform(-1, 1) * pow(10, uniform(-9, 1))); /* and zeros */
-            for (int k = 0; k < MANY; k += 7) g[k] = 0;
+            for (int k = 0; k < MANY; k++)
+                g[k] = (float)(uniform(-1, 1) * pow(10, uniform(-9, 1))); /* and zeros */
+            for (int k = 0; k < MANY; k += 7)
+                g[k] = 0;
             memcpy(cpu->lanes[0].grad, g, sizeof g);
             bml_cuda__rates_of(device, 0.01);
             status = bml_cuda_put(&put, NULL, cuda);
@@ -883,18 +1222,23 @@ static void test_optimisers(void) {
             bml_cuda__update op = {device->learner};
             if (!status) bml_cuda__each(device, MANY, op);
             bml_nn__update(cpu, 0, MANY, 0.01, 0.5);
-            cpu->step++, device->step++;
+            cpu->step++;
+            device->step++;
             if (!status) status = bml_cuda_get(&get, NULL, cuda);
             if (!status) status = bml_cuda_wait(NULL, cuda);
             for (int k = 0; k < MANY; k++) { /* a step of Adam is 0.03 at most here, of SGD 0.3 */
-                double change = optimizer == BML_NN_SGD ? 0.3 : 0.03, ulp = (double)FLT_EPSILON * (step + 1) * rounding;
+                double change = optimizer == BML_NN_SGD ? 0.3 : 0.03;
+                double ulp = (double)FLT_EPSILON * (step + 1) * rounding;
                 double e = fabs((double)back[k] - (double)net->params[k]) /
                            ((5 * change + fabs((double)net->params[k])) * ulp);
                 if (!(e <= worst)) worst = e;
             }
         }
         CHECK(!status && worst <= 1, "%s, three updates: %.2g of the rounding allowed", names[optimizer], worst);
-        bml_cuda_trainer_free(device), bml_nn_trainer_free(cpu), bml_nn_free(net), bml_nn_free_bytes(bytes);
+        bml_cuda_trainer_free(device);
+        bml_nn_trainer_free(cpu);
+        bml_nn_free(net);
+        bml_nn_free_bytes(bytes);
     }
 }
 
@@ -917,10 +1261,12 @@ static int stop_at_two(const bml_nn_epoch *e, void *user) {
 /* Some epochs by both, from the same start: how far the weights are apart, over how far they went. */
 static double course_difference(bml_nn *net, const bml_nn_training *how, bml_nn_epoch *a, bml_nn_epoch *b,
                                 int *status) {
-    static float start[8192], moved[8192];
+    static float start[8192];
+    static float moved[8192];
     unsigned char *bytes;
     bml_cuda_training t = lesson(net, how, &bytes);
-    double d = 0, way = 0;
+    double d = 0;
+    double way = 0;
     memcpy(start, net->params, net->n_params * sizeof *start);
     *status = bml_cuda_train_host(moved, a, &t, cuda);
     bml_nn_free_bytes(bytes);
@@ -952,16 +1298,27 @@ static int epochs_agree(const bml_nn_epoch *a, const bml_nn_epoch *b, double tol
    Losses see the square of it, and d. With SGD the error is d itself, a few times over as steps follow each other. */
 static void test_courses(void) {
     bml_nn_training how = {};
-    bml_nn_epoch a = {}, b = {};
+    bml_nn_epoch a = {};
+    bml_nn_epoch b = {};
     bml_nn *net = NULL;
-    double d;
-    int status, calls = 0;
+    int status;
+    int calls = 0;
     random_rows(0);
     if (make_trainable(&net, BML_NN_LINEAR)) return;
-    how.x = t_x, how.y = t_y, how.n = T_DATA, how.batch = 16, how.validation = 0.25, how.epochs = 2, how.seed = 11;
-    how.weights = t_weight, how.schedule = BML_NN_COSINE, how.warmup = 2, how.learning_rate = 3e-3, how.block = 16,
+    how.x = t_x;
+    how.y = t_y;
+    how.n = T_DATA;
+    how.batch = 16;
+    how.validation = 0.25;
+    how.epochs = 2;
+    how.seed = 11;
+    how.weights = t_weight;
+    how.schedule = BML_NN_COSINE;
+    how.warmup = 2;
+    how.learning_rate = 3e-3;
+    how.block = 16;
     how.clip = 0.05;
-    d = course_difference(net, &how, &a, &b, &status);
+    double d = course_difference(net, &how, &a, &b, &status);
     CHECK(!status && d <= 1e-2 && epochs_agree(&a, &b, 1e-3),
           "two epochs of all layers, Adam, shuffled, weighted, validated: weights %.2g of their way apart, loss %.6g "
           "and %.6g",
@@ -969,8 +1326,16 @@ static void test_courses(void) {
     bml_nn_free(net);
     if (make_small(&net, BML_NN_LINEAR)) return;
     shake(net);
-    how.optimizer = BML_NN_SGD, how.momentum = 0.5, how.learning_rate = 0.1, how.epochs = 4, how.validation = 0;
-    how.loss = BML_NN_CUSTOM, how.loss_fn = half_square, how.x_val = t_x, how.y_val = t_y, how.n_val = 37,
+    how.optimizer = BML_NN_SGD;
+    how.momentum = 0.5;
+    how.learning_rate = 0.1;
+    how.epochs = 4;
+    how.validation = 0;
+    how.loss = BML_NN_CUSTOM;
+    how.loss_fn = half_square;
+    how.x_val = t_x;
+    how.y_val = t_y;
+    how.n_val = 37;
     how.patience = 3;
     d = course_difference(net, &how, &a, &b, &status);
     CHECK(!status && d <= 5e-5 * rounding && epochs_agree(&a, &b, 1e-4),
@@ -979,13 +1344,18 @@ static void test_courses(void) {
     random_rows(1);
     if (make_small(&net, BML_NN_LINEAR)) return;
     static const double of_class[T_OUT] = {1, 0.5, 2};
-    how.loss = BML_NN_CATEGORICAL_LOGITS, how.class_weights = of_class, how.callback = stop_at_two, how.user = &calls;
+    how.loss = BML_NN_CATEGORICAL_LOGITS;
+    how.class_weights = of_class;
+    how.callback = stop_at_two;
+    how.user = &calls;
     how.batch = 64;
     d = course_difference(net, &how, &a, &b, &status);
     CHECK(status == BML_CUDA_CANCELLED && calls == 4 && a.epoch == 2 && d <= 5e-5 * rounding &&
               epochs_agree(&a, &b, 1e-4),
           "class weights, stopped by the callback: %s", bml_cuda_message(cuda));
-    how.class_weights = NULL, how.callback = NULL, how.loss = BML_NN_MSE;
+    how.class_weights = NULL;
+    how.callback = NULL;
+    how.loss = BML_NN_MSE;
     net->params[net->n_params - 1] = 3e38f; /* an output's bias: its slope is twice that, which no float holds */
     d = course_difference(net, &how, &a, &b, &status);
     CHECK(status == BML_CUDA_NAN && strstr(bml_cuda_message(cuda), "epoch 1") && a.epoch == 0 && b.epoch == 0 && d != d,
@@ -1000,31 +1370,40 @@ static void test_trainer_refusals(void) {
     bml_nn *net = NULL;
     bml_cuda_trainer *device = NULL;
     bml_cuda_batch batch = {t_x, t_y, NULL, NULL, 0, 0};
-    bml_cuda_progress now;
     unsigned char *bytes;
     float bad[1] = {NAN};
-    int status, capability = cuda->capability;
+    int capability = cuda->capability;
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].features = 2;
-    l[1].kind = BML_NN_BATCH_NORM, l[1].name = "even";
-    l[2].kind = BML_NN_DENSE, l[2].units = 1;
+    l[0].kind = BML_NN_INPUT;
+    l[0].features = 2;
+    l[1].kind = BML_NN_BATCH_NORM;
+    l[1].name = "even";
+    l[2].kind = BML_NN_DENSE;
+    l[2].units = 1;
     if (bml_nn_create(&net, &config)) return;
     bml_cuda_training t = lesson(net, &how, &bytes);
-    status = bml_cuda_trainer_create(&device, &t, cuda);
+    int status = bml_cuda_trainer_create(&device, &t, cuda);
     CHECK(status == BML_CUDA_BAD_MODEL && !device && strstr(bml_cuda_message(cuda), "even"), "batch norm: %s",
           bml_cuda_message(cuda));
-    bml_nn_free_bytes(bytes), bml_nn_free(net);
+    bml_nn_free_bytes(bytes);
+    bml_nn_free(net);
     if (make_small(&net, 0)) return;
     t = lesson(net, &how, &bytes);
     how.learning_rate = (double)NAN;
     status = bml_cuda_trainer_create(&device, &t, cuda);
     CHECK(status == BML_CUDA_BAD_ARGUMENT && !device, "a setting that is NaN: %s", bml_cuda_message(cuda));
-    how.learning_rate = 0, cuda->capability = 75, t.tf32 = 1;
+    how.learning_rate = 0;
+    cuda->capability = 75;
+    t.tf32 = 1;
     CHECK(bml_cuda_trainer_create(&device, &t, cuda) == BML_CUDA_BAD_ARGUMENT, "tf32 before compute capability 8.0");
-    cuda->capability = capability, t.tf32 = 0;
-    how.x = bad, how.y = t_y, how.n = 1;
+    cuda->capability = capability;
+    t.tf32 = 0;
+    how.x = bad;
+    how.y = t_y;
+    how.n = 1;
     CHECK(bml_cuda_train_host(got, NULL, &t, cuda) == BML_CUDA_BAD_ARGUMENT, "data that are NaN: %s",
           bml_cuda_message(cuda));
+    bml_cuda_progress now;
     CHECK(bml_cuda_train_host(NULL, NULL, &t, cuda) == BML_CUDA_BAD_ARGUMENT &&
               bml_cuda_trainer_create(&device, NULL, cuda) == BML_CUDA_BAD_ARGUMENT &&
               bml_cuda_trainer_step(&batch, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
@@ -1036,8 +1415,10 @@ static void test_trainer_refusals(void) {
     CHECK(bml_cuda_trainer_step(&batch, NULL, device) == BML_CUDA_BAD_ARGUMENT, "no rows");
     batch.n = 33;
     CHECK(bml_cuda_trainer_step(&batch, NULL, device) == BML_CUDA_BAD_ARGUMENT, "more rows than the batch has");
-    bml_cuda_trainer_free(device), bml_cuda_trainer_free(NULL);
-    bml_nn_free_bytes(bytes), bml_nn_free(net);
+    bml_cuda_trainer_free(device);
+    bml_cuda_trainer_free(NULL);
+    bml_nn_free_bytes(bytes);
+    bml_nn_free(net);
 }
 
 /* >> without a device, without memory, without arguments */
@@ -1053,9 +1434,8 @@ static void test_no_device(void) {
     bml_cuda_copy copy = {NULL, NULL, 0};
     bml_cuda_likelihoods l = {};
     void *p = NULL;
-    int status;
     cuda_host.devices = 0;
-    status = bml_cuda_create(&none, 0);
+    int status = bml_cuda_create(&none, 0);
     CHECK(status == BML_CUDA_NO_DEVICE && none && bml_cuda_message(none)[0], "no device: %s", bml_cuda_message(none));
     CHECK(bml_cuda_compton_create(&sampler, NULL, none) == BML_CUDA_NO_DEVICE && !sampler &&
               bml_cuda_ssc_create(&solver, NULL, none) == BML_CUDA_NO_DEVICE && !solver &&
@@ -1082,7 +1462,10 @@ static void test_no_device(void) {
               bml_cuda_net_predict(NULL, NULL, 1, NULL, NULL) == BML_CUDA_BAD_ARGUMENT &&
               bml_cuda_alloc(NULL, 1, cuda) == BML_CUDA_BAD_ARGUMENT,
           "nothing at all is refused");
-    bml_cuda_free(NULL), bml_cuda_compton_free(NULL), bml_cuda_ssc_free(NULL), bml_cuda_net_free(NULL);
+    bml_cuda_free(NULL);
+    bml_cuda_compton_free(NULL);
+    bml_cuda_ssc_free(NULL);
+    bml_cuda_net_free(NULL);
     CHECK(
         !strcmp(bml_cuda_strerror(BML_CUDA_OUTSIDE), "the source is outside the limits that the solver was made for") &&
             !strcmp(bml_cuda_strerror(-99), "unknown status"),
@@ -1094,24 +1477,38 @@ static void test_no_device(void) {
 static void test_no_memory(void) {
     bml_cuda_photons p = {};
     bml_cuda_source s;
-    bml_ssc_source cpu;
-    bml_ssc_observer o;
     bml_cuda_compton *sampler = NULL;
     bml_cuda_compton_config table = {BML_CUDA_TABLE, NULL};
     bml_cuda_ssc *solver = NULL;
     bml_cuda_spectra job = {flux, NULL, &s, nu, NULL, 1, NU, BML_SSC_TOTAL};
     bml_cuda_net *device = NULL;
-    bml_nn *net = NULL, *small = NULL;
+    bml_nn *net = NULL;
+    bml_nn *small = NULL;
     bml_nn_training how = {};
-    bml_cuda_training t;
     unsigned char *bytes = NULL;
-    int status, one, failures = 0, k, all_told = 1;
-    random_pairs(10, 1), random_source(&s, &cpu, &o);
-    p.n = 10, p.gamma = gamma_, p.eps0 = eps0, p.u = u, p.rest = got_rest, job.status = &one;
+    int failures = 0;
+    int all_told = 1;
+    random_pairs(10, 1);
+    bml_ssc_source cpu;
+    bml_ssc_observer o;
+    random_source(&s, &cpu, &o);
+    p.n = 10;
+    p.gamma = gamma_;
+    p.eps0 = eps0;
+    p.u = u;
+    p.rest = got_rest;
+    int one;
+    job.status = &one;
     if (make_all_kinds(&net) || make_small(&small, 0)) return;
-    how.x = how.x_val = t_x, how.y = how.y_val = t_y, how.weights = t_weight, how.n = how.n_val = 8, how.epochs = 1;
+    how.x = how.x_val = t_x;
+    how.y = how.y_val = t_y;
+    how.weights = t_weight;
+    how.n = how.n_val = 8;
+    how.epochs = 1;
     shake(small); /* with scalers, which take memory, too */
-    t = lesson(small, &how, &bytes);
+    bml_cuda_training t = lesson(small, &how, &bytes);
+    int status;
+    int k;
     for (int what = 0; what < 6; what++)
         for (k = 0, status = BML_CUDA_NO_MEMORY; status == BML_CUDA_NO_MEMORY && k < 20; k++, failures++) {
             cuda_host.mallocs_left = k;
@@ -1126,14 +1523,19 @@ static void test_no_memory(void) {
     cuda_host.mallocs_left = -1;
     CHECK(all_told && status == BML_CUDA_OK && failures > 28, "memory that ends after 0, 1, 2 ... pieces: %d calls",
           failures);
-    bml_cuda_compton_free(sampler), bml_cuda_ssc_free(solver), bml_cuda_net_free(device), bml_nn_free(net);
-    bml_nn_free(small), bml_nn_free_bytes(bytes);
+    bml_cuda_compton_free(sampler);
+    bml_cuda_ssc_free(solver);
+    bml_cuda_net_free(device);
+    bml_nn_free(net);
+    bml_nn_free(small);
+    bml_nn_free_bytes(bytes);
 }
 
 #endif
 
 static void test_all(void) {
-    for (int k = 0; k < NU; k++) nu[k] = pow(10, 9 + 18.0 * k / (NU - 1));
+    for (int k = 0; k < NU; k++)
+        nu[k] = pow(10, 9 + 18.0 * k / (NU - 1));
     test_net_and_table();
     test_half_output();
     test_refusals();
@@ -1155,10 +1557,10 @@ static void test_all(void) {
 #ifndef __CUDACC__
 int main(int argc, char **argv) {
     unsigned long seed = check_seed(argc, argv);
-    int status;
     bml_sample_rng_init(&rng, seed, 0);
-    cuda_host.devices = 1, cuda_host.mallocs_left = -1;
-    status = bml_cuda_create(&cuda, 0);
+    cuda_host.devices = 1;
+    cuda_host.mallocs_left = -1;
+    int status = bml_cuda_create(&cuda, 0);
     CHECK(status == BML_CUDA_OK, "device: %s", bml_cuda_name(cuda));
     if (status) return check_done();
     test_all();

@@ -23,14 +23,16 @@ static void correlated(double *lp, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
         lp[i] = -0.5 * x[0] * x[0];
-        for (int k = 1; k < d; k++) lp[i] -= 0.5 * (x[k] - 0.9 * x[k - 1]) * (x[k] - 0.9 * x[k - 1]) / 0.19;
+        for (int k = 1; k < d; k++)
+            lp[i] -= 0.5 * (x[k] - 0.9 * x[k - 1]) * (x[k] - 0.9 * x[k - 1]) / 0.19;
     }
 }
 static void isotropic(double *lp, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
         lp[i] = 0;
-        for (int k = 0; k < d; k++) lp[i] -= 0.5 * x[k] * x[k];
+        for (int k = 0; k < d; k++)
+            lp[i] -= 0.5 * x[k] * x[k];
     }
 }
 /* exp(-5 (y - x^2)^2 - (1 - x)^2/(2 v)), v = *user, 1/2 without: x ~ N(1, v), y ~ N(x^2, 0.1). v = 10 is the density of Goodman
@@ -53,20 +55,31 @@ static void truncated(double *lp, const double *x, int n, int d, void *user) {
 static void approximate(double *lp, const double *x, int n, int d, void *user) {
     double y[4] = {0};
     for (int i = 0; i < n; i++, x += d) {
-        for (int k = 0; k < d && k < 4; k++) y[k] = x[k] - 0.3;
-        if (d == 4) correlated(lp + i, y, 1, d, user);
-        else if (d == 2) rosenbrock(lp + i, x, 1, d, user);
-        else lp[i] = -fabs(y[0]) - fabs(y[1]) - fabs(y[2]);
+        for (int k = 0; k < d && k < 4; k++)
+            y[k] = x[k] - 0.3;
+        if (d == 4)
+            correlated(lp + i, y, 1, d, user);
+        else if (d == 2)
+            rosenbrock(lp + i, x, 1, d, user);
+        else
+            lp[i] = -fabs(y[0]) - fabs(y[1]) - fabs(y[2]);
         lp[i] *= 0.6;
     }
 }
 
 static void nan_everywhere(double *lp, const double *x, int n, int d, void *user) {
-    (void)lp, (void)x, (void)n, (void)d, (void)user; /* answers nothing */
+    (void)lp;
+    (void)x;
+    (void)n;
+    (void)d;
+    (void)user; /* answers nothing */
 }
 static void nowhere(double *lp, const double *x, int n, int d, void *user) {
-    (void)x, (void)d, (void)user;
-    for (int i = 0; i < n; i++) lp[i] = -infinite;
+    (void)x;
+    (void)d;
+    (void)user;
+    for (int i = 0; i < n; i++)
+        lp[i] = -infinite;
 }
 
 /* ---- helpers ---- */
@@ -77,10 +90,14 @@ static bml_mcmc_config make_config(int n_dim, int n_walkers, bml_mcmc_log_prob f
 }
 
 static bml_mcmc_ensemble *begin(const bml_mcmc_config *config, double center, double radius) {
-    double c[16], r[16];
+    double c[16];
+    double r[16];
     bml_mcmc_ensemble *e;
     int status = bml_mcmc_ensemble_create(&e, config);
-    for (int k = 0; k < 16; k++) c[k] = center, r[k] = radius;
+    for (int k = 0; k < 16; k++) {
+        c[k] = center;
+        r[k] = radius;
+    }
     if (!status) status = bml_mcmc_start_ball(e, c, r);
     if (status) CHECK(0, "begin: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
     return e;
@@ -94,16 +111,22 @@ static int same_chain(bml_mcmc_chain a, bml_mcmc_chain b) {
 
 /* Means over the chain of all x_i, x_i^2 and x_i x_{i+1} (in this order) against truth: the largest deviation in sigma. */
 static double worst_deviation(bml_mcmc_chain chain, const double *truth, int *status) {
-    int d = chain.n_dim, m = 3 * d - 1;
+    int d = chain.n_dim;
+    int m = 3 * d - 1;
     size_t rows = chain.n_steps * (size_t)chain.n_walkers;
-    double *f = malloc(rows * (size_t)m * sizeof *f), worst = 0;
+    double *f = malloc(rows * (size_t)m * sizeof *f);
+    double worst = 0;
     bml_mcmc_summary s[64];
     bml_mcmc_chain derived = {f, NULL, chain.n_steps, chain.n_walkers, m};
     for (size_t i = 0; i < rows; i++) {
         const double *x = chain.theta + i * (size_t)d;
         double *y = f + i * (size_t)m;
-        for (int k = 0; k < d; k++) y[k] = x[k], y[d + k] = x[k] * x[k];
-        for (int k = 0; k + 1 < d; k++) y[2 * d + k] = x[k] * x[k + 1];
+        for (int k = 0; k < d; k++) {
+            y[k] = x[k];
+            y[d + k] = x[k] * x[k];
+        }
+        for (int k = 0; k + 1 < d; k++)
+            y[2 * d + k] = x[k] * x[k + 1];
     }
     *status = bml_mcmc_summarize(s, derived);
     for (int k = 0; k < m; k++) {
@@ -124,8 +147,7 @@ typedef struct target {
 
 static const target targets[3] = {
     {"correlated normal, 4-D", correlated, 4, 0, 1, {0, 0, 0, 0, 1, 1, 1, 1, 0.9, 0.9, 0.9}},
-    {"truncated, 3-D", truncated, 3, 0.5, 0.5,
-     {1, 0.5, 0.7978845608028654, 2, 1.0 / 3, 1, 0.5, 0.3989422804014327}},
+    {"truncated, 3-D", truncated, 3, 0.5, 0.5, {1, 0.5, 0.7978845608028654, 2, 1.0 / 3, 1, 0.5, 0.3989422804014327}},
     /* E y = E x^2 = 1 + v, E y^2 = E x^4 + 0.1 = 1 + 6 v + 3 v^2 + 0.1, E x y = E x^3 = 1 + 3 v */
     {"Rosenbrock, 2-D", rosenbrock, 2, 1, 0.5, {1, 1.5, 1.5, 4.85, 2.5}},
 };
@@ -133,18 +155,18 @@ static const target targets[3] = {
 static void check_moments(const target *t, const bml_mcmc_move *moves, int n_moves, size_t n_steps) {
     bml_mcmc_config c = make_config(t->n_dim, 40, t->f);
     char name[128] = "";
-    int status;
-    double worst;
-    bml_mcmc_ensemble *e;
-    c.moves = moves, c.n_moves = n_moves, c.surrogate = approximate;
+    c.moves = moves;
+    c.n_moves = n_moves;
+    c.surrogate = approximate;
     for (int i = 0; i < n_moves; i++)
-        snprintf(name + strlen(name), sizeof name - strlen(name), "%s%s", i ? "+" : "", bml_mcmc_move_name(moves[i].kind));
-    e = begin(&c, t->center, t->radius);
-    status = bml_mcmc_run(e, n_steps);
+        snprintf(name + strlen(name), sizeof name - strlen(name), "%s%s", i ? "+" : "",
+                 bml_mcmc_move_name(moves[i].kind));
+    bml_mcmc_ensemble *e = begin(&c, t->center, t->radius);
+    int status = bml_mcmc_run(e, n_steps);
     CHECK(!status, "%s, %s: run", t->name, name);
-    worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), n_steps / 10), t->truth, &status);
-    CHECK(status == BML_MCMC_OK && worst <= K_SIGMA, "%s, %s: moments, largest deviation %.2f sigma of %g allowed (%s)", t->name,
-          name, worst, K_SIGMA, bml_mcmc_strerror(status));
+    double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), n_steps / 10), t->truth, &status);
+    CHECK(status == BML_MCMC_OK && worst <= K_SIGMA, "%s, %s: moments, largest deviation %.2f sigma of %g allowed (%s)",
+          t->name, name, worst, K_SIGMA, bml_mcmc_strerror(status));
     bml_mcmc_ensemble_free(e);
 }
 
@@ -152,23 +174,38 @@ static void check_moments(const target *t, const bml_mcmc_move *moves, int n_mov
 
 static void test_rng(void) {
     /* Random123's published known answers for philox4x32-10: counter, key, output */
-    static const uint32_t known[3][10] = {
-        {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
-        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}};
-    bml_mcmc_rng r, saved, other;
-    double m1 = 0, m2 = 0, m4 = 0, u1 = 0, u2 = 0, lo = 1, hi = 0;
-    int n = 400000, same = 1, differ = 0;
+    static const uint32_t known[3][10] = {{0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+                                          {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,
+                                           0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+                                          {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0,
+                                           0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}};
+    double m1 = 0;
+    double m2 = 0;
+    double m4 = 0;
+    double u1 = 0;
+    double u2 = 0;
+    double lo = 1;
+    double hi = 0;
+    int n = 400000;
+    int same = 1;
+    int differ = 0;
     for (int i = 0; i < 3; i++) {
         uint32_t out[4];
         bml_mcmc_philox(out, known[i], known[i] + 4);
         CHECK(!memcmp(out, known[i] + 6, sizeof out), "Philox4x32-10 known answer %d: %08x", i, (unsigned)out[0]);
     }
+    bml_mcmc_rng r;
     bml_mcmc_rng_init(&r, seed, 0);
     for (int i = 0; i < n; i++) {
-        double u = bml_mcmc_rng_uniform(&r), g = bml_mcmc_rng_normal(&r);
-        u1 += u / n, u2 += u * u / n, m1 += g / n, m2 += g * g / n, m4 += g * g * g * g / n;
-        lo = u < lo ? u : lo, hi = u > hi ? u : hi;
+        double u = bml_mcmc_rng_uniform(&r);
+        double g = bml_mcmc_rng_normal(&r);
+        u1 += u / n;
+        u2 += u * u / n;
+        m1 += g / n;
+        m2 += g * g / n;
+        m4 += g * g * g * g / n;
+        lo = u < lo ? u : lo;
+        hi = u > hi ? u : hi;
     }
     /* variances of u, u^2, g, g^2, g^4: 1/12, 4/45, 1, 2, 96 */
     CHECK_NEAR(u1, 0.5, K_SIGMA * sqrt(1 / 12.0 / n), "uniform mean");
@@ -177,7 +214,8 @@ static void test_rng(void) {
     CHECK_NEAR(m2, 1, K_SIGMA * sqrt(2.0 / n), "normal variance");
     CHECK_NEAR(m4, 3, K_SIGMA * sqrt(96.0 / n), "normal fourth moment");
     CHECK(lo > 0 && hi < 1, "uniform stays inside (0,1)");
-    saved = r;
+    bml_mcmc_rng saved = r;
+    bml_mcmc_rng other;
     bml_mcmc_rng_init(&other, seed, 1);
     for (int i = 0; i < 100; i++) {
         uint32_t a = bml_mcmc_rng_u32(&r);
@@ -191,14 +229,18 @@ static void test_rng(void) {
 /* ---- the sampler ---- */
 
 static void test_moments(void) {
-    static const bml_mcmc_move alone[BML_MCMC_N_MOVES] = {{BML_MCMC_STRETCH, 0, 0, 0}, {BML_MCMC_WALK, 0, 0, 0},
-        {BML_MCMC_DE, 0, 0, 0}, {BML_MCMC_SNOOKER, 0, 0, 0}, {BML_MCMC_KDE, 0, 0, 0}, {BML_MCMC_MIXTURE, 0, 0, 0},
-        {BML_MCMC_SURROGATE, 0, 0, 10}};
-    static const bml_mcmc_move local[4] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_WALK, 1, 0, 5}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 1, 0, 0}};
+    static const bml_mcmc_move alone[BML_MCMC_N_MOVES] = {{BML_MCMC_STRETCH, 0, 0, 0},   {BML_MCMC_WALK, 0, 0, 0},
+                                                          {BML_MCMC_DE, 0, 0, 0},        {BML_MCMC_SNOOKER, 0, 0, 0},
+                                                          {BML_MCMC_KDE, 0, 0, 0},       {BML_MCMC_MIXTURE, 0, 0, 0},
+                                                          {BML_MCMC_SURROGATE, 0, 0, 10}};
+    static const bml_mcmc_move local[4] = {
+        {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_WALK, 1, 0, 5}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 1, 0, 0}};
     static const bml_mcmc_move global[2] = {{BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 2, 1.2, 3}};
-    static const bml_mcmc_move all[3] = {{BML_MCMC_KDE, 1, 0.7, 0}, {BML_MCMC_MIXTURE, 1, 0, 2}, {BML_MCMC_STRETCH, 1, 3, 0}};
+    static const bml_mcmc_move all[3] = {
+        {BML_MCMC_KDE, 1, 0.7, 0}, {BML_MCMC_MIXTURE, 1, 0, 2}, {BML_MCMC_STRETCH, 1, 3, 0}};
     for (int t = 0; t < 2; t++)
-        for (int m = 0; m < BML_MCMC_N_MOVES; m++) check_moments(&targets[t], &alone[m], 1, 8000);
+        for (int m = 0; m < BML_MCMC_N_MOVES; m++)
+            check_moments(&targets[t], &alone[m], 1, 8000);
     for (int t = 0; t < 3; t++) {
         check_moments(&targets[t], local, 4, 7000);
         check_moments(&targets[t], global, 2, 7000);
@@ -212,35 +254,51 @@ static void test_moments(void) {
 static void test_rosenbrock_arms(void) {
     static const bml_mcmc_move moves[2] = {{BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 4}};
     static const double truth[5] = {1, 11, 11, 361.1, 31};
-    double mean[5] = {0}, mean2[5] = {0}, v = 10, worst = 0;
+    double mean[5] = {0};
+    double mean2[5] = {0};
+    double v = 10;
+    double worst = 0;
     enum { RUNS = 20 };
     for (int run = 0; run < RUNS; run++) {
         bml_mcmc_config c = make_config(2, 40, rosenbrock);
-        bml_mcmc_ensemble *e;
-        bml_mcmc_chain chain;
-        double f[5] = {0}, rows, start[40][2];
+        double f[5] = {0};
+        double start[40][2];
+        c.user = &v;
+        c.moves = moves;
+        c.n_moves = 2;
+        c.seed = seed * 1000 + (uint64_t)run;
         bml_mcmc_rng r;
-        c.user = &v, c.moves = moves, c.n_moves = 2, c.seed = seed * 1000 + (uint64_t)run;
         bml_mcmc_rng_init(&r, c.seed, 10);
         for (int w = 0; w < 40; w++) {
             start[w][0] = 1 + sqrt(v) * bml_mcmc_rng_normal(&r);
             start[w][1] = start[w][0] * start[w][0] + sqrt(0.1) * bml_mcmc_rng_normal(&r);
         }
+        bml_mcmc_ensemble *e;
         bml_mcmc_ensemble_create(&e, &c);
         bml_mcmc_start_given(e, start[0]);
         if (bml_mcmc_run(e, 6000)) CHECK(0, "Rosenbrock: %s", bml_mcmc_ensemble_message(e));
-        chain = bml_mcmc_ensemble_chain(e);
-        rows = (double)chain.n_steps * chain.n_walkers;
-        for (const double *x = chain.theta; x < chain.theta + 2 * (size_t)rows; x += 2)
-            f[0] += x[0], f[1] += x[1], f[2] += x[0] * x[0], f[3] += x[1] * x[1], f[4] += x[0] * x[1];
-        for (int k = 0; k < 5; k++) mean[k] += f[k] / rows / RUNS, mean2[k] += f[k] / rows * f[k] / rows / RUNS;
+        bml_mcmc_chain chain = bml_mcmc_ensemble_chain(e);
+        double rows = (double)chain.n_steps * chain.n_walkers;
+        for (const double *x = chain.theta; x < chain.theta + 2 * (size_t)rows; x += 2) {
+            f[0] += x[0];
+            f[1] += x[1];
+            f[2] += x[0] * x[0];
+            f[3] += x[1] * x[1];
+            f[4] += x[0] * x[1];
+        }
+        for (int k = 0; k < 5; k++) {
+            mean[k] += f[k] / rows / RUNS;
+            mean2[k] += f[k] / rows * f[k] / rows / RUNS;
+        }
         bml_mcmc_ensemble_free(e);
     }
     for (int k = 0; k < 5; k++) {
         double t = fabs(mean[k] - truth[k]) / sqrt((mean2[k] - mean[k] * mean[k]) / (RUNS - 1));
         if (!(t <= worst)) worst = t;
     }
-    CHECK(worst <= 7, "Rosenbrock of Goodman & Weare, 20 runs: y^2 = %.1f (361.1), largest deviation t = %.2f of 7 allowed", mean[3], worst);
+    CHECK(worst <= 7,
+          "Rosenbrock of Goodman & Weare, 20 runs: y^2 = %.1f (361.1), largest deviation t = %.2f of 7 allowed",
+          mean[3], worst);
 }
 
 /* The ensemble must be right also where its halves hardly span the space: 2 n_dim + 4 walkers in 6 dimensions. */
@@ -249,16 +307,16 @@ static void test_few_walkers(void) {
     double truth[24] = {0};
     for (int m = 0; m < 2; m++) {
         bml_mcmc_config c = make_config(6, 16, isotropic);
-        bml_mcmc_ensemble *e;
-        int status;
-        double worst;
-        for (int k = 6; k < 12; k++) truth[k] = 1;
-        c.moves = &moves[m], c.n_moves = 1;
-        e = begin(&c, 0, 1);
+        for (int k = 6; k < 12; k++)
+            truth[k] = 1;
+        c.moves = &moves[m];
+        c.n_moves = 1;
+        bml_mcmc_ensemble *e = begin(&c, 0, 1);
         bml_mcmc_run(e, 20000);
-        worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 1000), truth, &status);
-        CHECK(!status && worst <= K_SIGMA, "%s, 16 walkers in 6-D: largest deviation %.2f sigma (%s)", bml_mcmc_move_name(moves[m].kind),
-              worst, bml_mcmc_strerror(status));
+        int status;
+        double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 1000), truth, &status);
+        CHECK(!status && worst <= K_SIGMA, "%s, 16 walkers in 6-D: largest deviation %.2f sigma (%s)",
+              bml_mcmc_move_name(moves[m].kind), worst, bml_mcmc_strerror(status));
         bml_mcmc_ensemble_free(e);
     }
 }
@@ -267,27 +325,29 @@ static void test_few_walkers(void) {
 static void test_snooker(void) {
     static const bml_mcmc_move moves[2] = {{BML_MCMC_DE, 0.8, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
     bml_mcmc_config c = make_config(8, 48, isotropic);
-    bml_mcmc_ensemble *e;
     bml_mcmc_summary s[8];
-    double sd = 0, truth[24] = {0}, worst;
-    int status;
-    for (int k = 8; k < 16; k++) truth[k] = 1;
-    c.moves = moves, c.n_moves = 2;
-    e = begin(&c, 0, 1);
+    double sd = 0;
+    double truth[24] = {0};
+    for (int k = 8; k < 16; k++)
+        truth[k] = 1;
+    c.moves = moves;
+    c.n_moves = 2;
+    bml_mcmc_ensemble *e = begin(&c, 0, 1);
     bml_mcmc_run(e, 20000);
-    status = bml_mcmc_ensemble_summary(e, s, 1000);
-    for (int k = 0; k < 8; k++) sd += s[k].sd / 8;
+    int status = bml_mcmc_ensemble_summary(e, s, 1000);
+    for (int k = 0; k < 8; k++)
+        sd += s[k].sd / 8;
     CHECK(!status, "8-D normal, DE 80 %% + snooker 20 %%: converged");
     /* relative error of each sd is about sqrt(tau/(2 N)), N = 912,000, tau 40: 0.005; 0.01 is 5 sigma of the mean of eight */
     CHECK_NEAR(sd, 1, 0.01, "8-D normal, DE 80 % + snooker 20 %: sd");
-    worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 1000), truth, &status);
+    double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 1000), truth, &status);
     CHECK_LE(worst, K_SIGMA, "the same: all moments, deviation in sigma");
     bml_mcmc_ensemble_free(e);
 }
 
-static const bml_mcmc_move every_move[BML_MCMC_N_MOVES] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_WALK, 1, 0, 0},
-    {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 1, 0, 0}, {BML_MCMC_KDE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0},
-    {BML_MCMC_SURROGATE, 1, 0, 5}};
+static const bml_mcmc_move every_move[BML_MCMC_N_MOVES] = {
+    {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_WALK, 1, 0, 0},    {BML_MCMC_DE, 1, 0, 0},       {BML_MCMC_SNOOKER, 1, 0, 0},
+    {BML_MCMC_KDE, 1, 0, 0},     {BML_MCMC_MIXTURE, 1, 0, 0}, {BML_MCMC_SURROGATE, 1, 0, 5}};
 
 /* Reference points from a normal of twice the width: the mixture is fitted to them, not to the ensemble, also inside the
    surrogate move, and the moments stay those of the target. The points may be forgotten after create. */
@@ -300,21 +360,23 @@ static void test_reference(void) {
     bml_mcmc_rng_init(&r, seed, 77);
     for (int m = 0; m < 2; m++) {
         bml_mcmc_config c = make_config(4, 20, correlated);
-        bml_mcmc_ensemble *e;
-        bml_mcmc_ensemble_info info;
-        int status;
-        double worst;
         for (int i = 0; i < 4000; i++)
-            points[i] = i % 4 ? 0.9 * points[i - 1] + 2 * sqrt(0.19) * bml_mcmc_rng_normal(&r) : 2 * bml_mcmc_rng_normal(&r);
-        c.reference = points, c.n_reference = 1000, c.surrogate = approximate;
-        c.moves = m ? screened : mixture, c.n_moves = m ? 2 : 1;
-        e = begin(&c, 0, 1);
-        for (int i = 0; i < 4000; i++) points[i] = not_a_number;
+            points[i] =
+                i % 4 ? 0.9 * points[i - 1] + 2 * sqrt(0.19) * bml_mcmc_rng_normal(&r) : 2 * bml_mcmc_rng_normal(&r);
+        c.reference = points;
+        c.n_reference = 1000;
+        c.surrogate = approximate;
+        c.moves = m ? screened : mixture;
+        c.n_moves = m ? 2 : 1;
+        bml_mcmc_ensemble *e = begin(&c, 0, 1);
+        for (int i = 0; i < 4000; i++)
+            points[i] = not_a_number;
         CHECK(!bml_mcmc_run(e, 6000), "reference points, %s: run", bml_mcmc_move_name(c.moves[0].kind));
-        info = bml_mcmc_ensemble_get_info(e);
-        worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 500), truth, &status);
-        CHECK(!status && worst <= K_SIGMA, "moments, largest deviation %.2f sigma of %g allowed; %.0f %% accepted", worst, K_SIGMA,
-              100 * (double)info.moves_accepted[0] / (double)info.moves_proposed[0]);
+        bml_mcmc_ensemble_info info = bml_mcmc_ensemble_get_info(e);
+        int status;
+        double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 500), truth, &status);
+        CHECK(!status && worst <= K_SIGMA, "moments, largest deviation %.2f sigma of %g allowed; %.0f %% accepted",
+              worst, K_SIGMA, 100 * (double)info.moves_accepted[0] / (double)info.moves_proposed[0]);
         bml_mcmc_ensemble_free(e);
     }
     free(points);
@@ -324,68 +386,91 @@ static void test_reference(void) {
 static void test_bad_surrogates(void) {
     static const bml_mcmc_move moves[1] = {{BML_MCMC_SURROGATE, 1, 0, 3}};
     bml_mcmc_config c = make_config(4, 20, correlated);
-    bml_mcmc_ensemble *e;
-    c.moves = moves, c.n_moves = 1, c.surrogate = nan_everywhere;
-    e = begin(&c, 0, 1);
-    CHECK(bml_mcmc_run(e, 1) == BML_MCMC_NAN && strstr(bml_mcmc_ensemble_message(e), "surrogate"), "refused: %s", bml_mcmc_ensemble_message(e));
+    c.moves = moves;
+    c.n_moves = 1;
+    c.surrogate = nan_everywhere;
+    bml_mcmc_ensemble *e = begin(&c, 0, 1);
+    CHECK(bml_mcmc_run(e, 1) == BML_MCMC_NAN && strstr(bml_mcmc_ensemble_message(e), "surrogate"), "refused: %s",
+          bml_mcmc_ensemble_message(e));
     bml_mcmc_ensemble_free(e);
     c.surrogate = nowhere;
     e = begin(&c, 0, 1);
-    CHECK(!bml_mcmc_run(e, 10) && bml_mcmc_ensemble_get_info(e).moves_accepted[0] == 0, "a surrogate of zero everywhere moves nobody");
+    CHECK(!bml_mcmc_run(e, 10) && bml_mcmc_ensemble_get_info(e).moves_accepted[0] == 0,
+          "a surrogate of zero everywhere moves nobody");
     bml_mcmc_ensemble_free(e);
 }
 
 static bml_mcmc_config every_config(void) {
     bml_mcmc_config c = make_config(4, 20, correlated);
-    c.moves = every_move, c.n_moves = BML_MCMC_N_MOVES, c.surrogate = approximate;
+    c.moves = every_move;
+    c.n_moves = BML_MCMC_N_MOVES;
+    c.surrogate = approximate;
     return c;
 }
 
 static void test_append_and_thin(void) {
-    bml_mcmc_config c = every_config(), thin = c, other = c;
-    bml_mcmc_ensemble *a = begin(&c, 0, 1), *b = begin(&c, 0, 1), *t, *o;
-    bml_mcmc_chain ca, ct;
+    bml_mcmc_config c = every_config();
+    bml_mcmc_config thin = c;
+    bml_mcmc_config other = c;
+    bml_mcmc_ensemble *a = begin(&c, 0, 1);
+    bml_mcmc_ensemble *b = begin(&c, 0, 1);
     int equal = 1;
-    thin.thin = 3, other.seed = seed + 1;
-    t = begin(&thin, 0, 1), o = begin(&other, 0, 1);
+    thin.thin = 3;
+    other.seed = seed + 1;
+    bml_mcmc_ensemble *t = begin(&thin, 0, 1);
+    bml_mcmc_ensemble *o = begin(&other, 0, 1);
     bml_mcmc_run(a, 300);
-    bml_mcmc_run(b, 100), bml_mcmc_run(b, 0), bml_mcmc_run(b, 200);
+    bml_mcmc_run(b, 100);
+    bml_mcmc_run(b, 0);
+    bml_mcmc_run(b, 200);
     CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)), "100 + 200 steps equal 300 to the bit");
-    bml_mcmc_run(t, 100), bml_mcmc_run(t, 200);
-    ca = bml_mcmc_ensemble_chain(a), ct = bml_mcmc_ensemble_chain(t);
+    bml_mcmc_run(t, 100);
+    bml_mcmc_run(t, 200);
+    bml_mcmc_chain ca = bml_mcmc_ensemble_chain(a);
+    bml_mcmc_chain ct = bml_mcmc_ensemble_chain(t);
     CHECK(ct.n_steps == 100, "thin 3 keeps 100 of 300 steps");
-    for (size_t i = 0; i < ct.n_steps; i++) equal &= !memcmp(ct.theta + i * 80, ca.theta + (3 * i + 2) * 80, 80 * sizeof(double));
+    for (size_t i = 0; i < ct.n_steps; i++)
+        equal &= !memcmp(ct.theta + i * 80, ca.theta + (3 * i + 2) * 80, 80 * sizeof(double));
     CHECK(equal, "they are every third step of the unthinned chain");
     bml_mcmc_run(o, 300);
     CHECK(!same_chain(ca, bml_mcmc_ensemble_chain(o)), "another seed, another chain");
     bml_mcmc_ensemble_clear(b);
-    CHECK(bml_mcmc_ensemble_chain(b).n_steps == 0 && bml_mcmc_ensemble_get_info(b).step == 300, "clear forgets the chain, not the step");
-    bml_mcmc_run(a, 50), bml_mcmc_run(b, 50);
-    CHECK(same_chain(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(a), 300), bml_mcmc_ensemble_chain(b)), "and goes on as without it");
-    bml_mcmc_ensemble_free(a), bml_mcmc_ensemble_free(b), bml_mcmc_ensemble_free(t), bml_mcmc_ensemble_free(o);
+    CHECK(bml_mcmc_ensemble_chain(b).n_steps == 0 && bml_mcmc_ensemble_get_info(b).step == 300,
+          "clear forgets the chain, not the step");
+    bml_mcmc_run(a, 50);
+    bml_mcmc_run(b, 50);
+    CHECK(same_chain(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(a), 300), bml_mcmc_ensemble_chain(b)),
+          "and goes on as without it");
+    bml_mcmc_ensemble_free(a);
+    bml_mcmc_ensemble_free(b);
+    bml_mcmc_ensemble_free(t);
+    bml_mcmc_ensemble_free(o);
 }
 
 /* The same answers in another order, or by several threads. */
 static void correlated_backwards(double *lp, const double *x, int n, int d, void *user) {
-    for (int i = n - 1; i >= 0; i--) correlated(lp + i, x + i * d, 1, d, user);
+    for (int i = n - 1; i >= 0; i--)
+        correlated(lp + i, x + i * d, 1, d, user);
 }
 static void correlated_threads(double *lp, const double *x, int n, int d, void *user) {
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(*(int *)user)
 #endif
-    for (int i = 0; i < n; i++) correlated(lp + i, x + i * d, 1, d, user);
+    for (int i = 0; i < n; i++)
+        correlated(lp + i, x + i * d, 1, d, user);
 }
 
 static void test_threads(void) {
     bml_mcmc_config c = every_config();
-    bml_mcmc_ensemble *a = begin(&c, 0, 1), *b;
-    int threads;
+    bml_mcmc_ensemble *a = begin(&c, 0, 1);
     bml_mcmc_run(a, 200);
     c.log_prob = correlated_backwards;
-    b = begin(&c, 0, 1);
+    bml_mcmc_ensemble *b = begin(&c, 0, 1);
     bml_mcmc_run(b, 200);
-    CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)), "the order of evaluation does not matter");
+    CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)),
+          "the order of evaluation does not matter");
     bml_mcmc_ensemble_free(b);
+    int threads;
 #ifndef _OPENMP
     SKIP("thread counts: compiled without OpenMP");
     threads = 4;
@@ -395,34 +480,38 @@ static void test_threads(void) {
     for (c.log_prob = correlated_threads, c.user = &threads; threads <= 3; threads++) {
         b = begin(&c, 0, 1);
         bml_mcmc_run(b, 200);
-        CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)), "%d threads: the same chain to the bit", threads);
+        CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)),
+              "%d threads: the same chain to the bit", threads);
         bml_mcmc_ensemble_free(b);
     }
     bml_mcmc_ensemble_free(a);
 }
 
 static void test_save(void) {
-    bml_mcmc_config c = every_config(), other = c;
-    bml_mcmc_ensemble *a = begin(&c, 0, 1), *b, *o;
-    bml_mcmc_ensemble_info ia, ib;
-    size_t size;
-    unsigned char *buffer;
-    int refused = 0, tried = 0, status;
-    bml_mcmc_rng r;
+    bml_mcmc_config c = every_config();
+    bml_mcmc_config other = c;
+    bml_mcmc_ensemble *a = begin(&c, 0, 1);
+    int refused = 0;
+    int tried = 0;
     bml_mcmc_run(a, 100);
-    size = bml_mcmc_ensemble_save_size(a);
-    buffer = malloc(size);
+    size_t size = bml_mcmc_ensemble_save_size(a);
+    unsigned char *buffer = malloc(size);
     CHECK(bml_mcmc_ensemble_save(a, buffer, size - 1) == BML_MCMC_BAD_ARGUMENT, "save: a buffer too small is refused");
     CHECK(!bml_mcmc_ensemble_save(a, buffer, size), "save: %llu bytes", (unsigned long long)size);
     bml_mcmc_run(a, 200);
+    bml_mcmc_ensemble *b;
     bml_mcmc_ensemble_create(&b, &c);
-    status = bml_mcmc_ensemble_load(b, buffer, size);
+    int status = bml_mcmc_ensemble_load(b, buffer, size);
     CHECK(!status, "load: %s", bml_mcmc_ensemble_message(b));
     bml_mcmc_run(b, 200);
-    ia = bml_mcmc_ensemble_get_info(a), ib = bml_mcmc_ensemble_get_info(b);
+    bml_mcmc_ensemble_info ia = bml_mcmc_ensemble_get_info(a);
+    bml_mcmc_ensemble_info ib = bml_mcmc_ensemble_get_info(b);
     CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)), "save, load and go on: equal to the bit");
-    CHECK(ia.step == ib.step && ia.evaluations == ib.evaluations && !memcmp(ia.accepted, ib.accepted, 20 * sizeof(uint64_t)) &&
-          !memcmp(ia.moves_accepted, ib.moves_accepted, BML_MCMC_N_MOVES * sizeof(uint64_t)), "and so are the counts");
+    CHECK(ia.step == ib.step && ia.evaluations == ib.evaluations &&
+              !memcmp(ia.accepted, ib.accepted, 20 * sizeof(uint64_t)) &&
+              !memcmp(ia.moves_accepted, ib.moves_accepted, BML_MCMC_N_MOVES * sizeof(uint64_t)),
+          "and so are the counts");
+    bml_mcmc_rng r;
     bml_mcmc_rng_init(&r, seed, 2);
     for (size_t cut = 0; cut < size; cut += 1 + bml_mcmc_rng_u32(&r) % 4000, tried++) {
         unsigned char *part = malloc(cut + 1); /* its own block, so that reading beyond is seen */
@@ -437,16 +526,24 @@ static void test_save(void) {
         buffer[at] ^= (unsigned char)(1 + i % 255);
     }
     CHECK(refused == tried, "load: %d of %d truncated or damaged states refused", refused, tried);
-    CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)), "load: a refused state leaves the sampler as it was");
+    CHECK(same_chain(bml_mcmc_ensemble_chain(a), bml_mcmc_ensemble_chain(b)),
+          "load: a refused state leaves the sampler as it was");
     other.seed++;
+    bml_mcmc_ensemble *o;
     bml_mcmc_ensemble_create(&o, &other);
-    CHECK(bml_mcmc_ensemble_load(o, buffer, size) == BML_MCMC_BAD_STATE, "load: another seed is refused: %s", bml_mcmc_ensemble_message(o));
-    other = c, other.log_prob = isotropic;
+    CHECK(bml_mcmc_ensemble_load(o, buffer, size) == BML_MCMC_BAD_STATE, "load: another seed is refused: %s",
+          bml_mcmc_ensemble_message(o));
+    other = c;
+    other.log_prob = isotropic;
     bml_mcmc_ensemble_free(o);
     bml_mcmc_ensemble_create(&o, &other);
-    CHECK(bml_mcmc_ensemble_load(o, buffer, size) == BML_MCMC_BAD_STATE, "load: another problem is refused: %s", bml_mcmc_ensemble_message(o));
-    CHECK(bml_mcmc_ensemble_save_size(o) == 0 && bml_mcmc_ensemble_save(o, buffer, size) == BML_MCMC_NOT_STARTED, "save before start is refused");
-    bml_mcmc_ensemble_free(a), bml_mcmc_ensemble_free(b), bml_mcmc_ensemble_free(o);
+    CHECK(bml_mcmc_ensemble_load(o, buffer, size) == BML_MCMC_BAD_STATE, "load: another problem is refused: %s",
+          bml_mcmc_ensemble_message(o));
+    CHECK(bml_mcmc_ensemble_save_size(o) == 0 && bml_mcmc_ensemble_save(o, buffer, size) == BML_MCMC_NOT_STARTED,
+          "save before start is refused");
+    bml_mcmc_ensemble_free(a);
+    bml_mcmc_ensemble_free(b);
+    bml_mcmc_ensemble_free(o);
     free(buffer);
 }
 
@@ -470,26 +567,38 @@ static int cancel_at_10(const bml_mcmc_progress *p, void *user) {
 static void test_run_errors(void) {
     trouble t = {0, 26, 0};
     bml_mcmc_config c = every_config();
-    bml_mcmc_ensemble *clean = begin(&c, 0, 1), *e;
-    int status, reports = 0;
+    bml_mcmc_ensemble *clean = begin(&c, 0, 1);
+    int reports = 0;
     bml_mcmc_run(clean, 50);
-    c.log_prob = troubled, c.user = &t;
-    for (int i = 0; i < 2; i++) { /* call 1 is the start, two calls a step: 26 is the first half of step 13, 27 the second */
-        t.calls = 0, t.bad_call = 26 + i, t.value = i ? infinite : not_a_number;
+    c.log_prob = troubled;
+    c.user = &t;
+    bml_mcmc_ensemble *e;
+    for (int i = 0; i < 2;
+         i++) { /* call 1 is the start, two calls a step: 26 is the first half of step 13, 27 the second */
+        t.calls = 0;
+        t.bad_call = 26 + i;
+        t.value = i ? infinite : not_a_number;
         e = begin(&c, 0, 1);
-        status = bml_mcmc_run(e, 50);
+        int status = bml_mcmc_run(e, 50);
         CHECK(status == (i ? BML_MCMC_INFINITE : BML_MCMC_NAN) && strstr(bml_mcmc_ensemble_message(e), "walker") &&
-              strstr(bml_mcmc_ensemble_message(e), "theta = ("), "%s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+                  strstr(bml_mcmc_ensemble_message(e), "theta = ("),
+              "%s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
         CHECK(bml_mcmc_ensemble_chain(e).n_steps == 12, "the sampler stands after the last whole step");
-        CHECK(!bml_mcmc_run(e, 38) && same_chain(bml_mcmc_ensemble_chain(clean), bml_mcmc_ensemble_chain(e)), "and goes on to the clean chain");
+        CHECK(!bml_mcmc_run(e, 38) && same_chain(bml_mcmc_ensemble_chain(clean), bml_mcmc_ensemble_chain(e)),
+              "and goes on to the clean chain");
         bml_mcmc_ensemble_free(e);
     }
     c = every_config();
-    c.progress = cancel_at_10, c.progress_user = &reports;
+    c.progress = cancel_at_10;
+    c.progress_user = &reports;
     e = begin(&c, 0, 1);
-    CHECK(bml_mcmc_run(e, 50) == BML_MCMC_CANCELLED && reports == 10, "cancelled after step 10: %s", bml_mcmc_ensemble_message(e));
-    CHECK(!bml_mcmc_run(e, 39) && !bml_mcmc_run(e, 1) && same_chain(bml_mcmc_ensemble_chain(clean), bml_mcmc_ensemble_chain(e)), "and taken up again");
-    bml_mcmc_ensemble_free(e), bml_mcmc_ensemble_free(clean);
+    CHECK(bml_mcmc_run(e, 50) == BML_MCMC_CANCELLED && reports == 10, "cancelled after step 10: %s",
+          bml_mcmc_ensemble_message(e));
+    CHECK(!bml_mcmc_run(e, 39) && !bml_mcmc_run(e, 1) &&
+              same_chain(bml_mcmc_ensemble_chain(clean), bml_mcmc_ensemble_chain(e)),
+          "and taken up again");
+    bml_mcmc_ensemble_free(e);
+    bml_mcmc_ensemble_free(clean);
 }
 
 static void half_space(double *lp, const double *x, int n, int d, void *user) {
@@ -499,16 +608,22 @@ static void half_space(double *lp, const double *x, int n, int d, void *user) {
 }
 static void test_starts(void) {
     bml_mcmc_config c = make_config(3, 12, half_space);
-    bml_mcmc_ensemble *e, *f;
-    double x[12][3], center[3] = {0, 0, 0}, radius[3] = {1, 1, 1}, y;
+    double x[12][3];
+    double center[3] = {0, 0, 0};
+    double radius[3] = {1, 1, 1};
     bml_mcmc_rng r;
     bml_mcmc_rng_init(&r, seed, 3);
+    bml_mcmc_ensemble *e;
     bml_mcmc_ensemble_create(&e, &c);
     CHECK(bml_mcmc_run(e, 1) == BML_MCMC_NOT_STARTED, "run before start is refused");
-    for (int i = 0; i < 36; i++) x[i / 3][i % 3] = bml_mcmc_rng_uniform(&r);
+    for (int i = 0; i < 36; i++)
+        x[i / 3][i % 3] = bml_mcmc_rng_uniform(&r);
     CHECK(!bml_mcmc_start_given(e, x[0]), "given start");
-#define REFUSED(word, ...) CHECK((__VA_ARGS__) == BML_MCMC_BAD_START && strstr(bml_mcmc_ensemble_message(e), word), "refused: %s", bml_mcmc_ensemble_message(e))
-    y = x[7][0], x[7][0] = -1;
+#define REFUSED(word, ...)                                                                                  \
+    CHECK((__VA_ARGS__) == BML_MCMC_BAD_START && strstr(bml_mcmc_ensemble_message(e), word), "refused: %s", \
+          bml_mcmc_ensemble_message(e))
+    double y = x[7][0];
+    x[7][0] = -1;
     REFUSED("walker 7", bml_mcmc_start_given(e, x[0]));
     CHECK(bml_mcmc_run(e, 1) == BML_MCMC_NOT_STARTED, "a refused start does not run");
     x[7][0] = not_a_number;
@@ -516,19 +631,27 @@ static void test_starts(void) {
     x[7][0] = y;
     memcpy(x[9], x[4], sizeof x[4]);
     REFUSED("walkers 4 and 9", bml_mcmc_start_given(e, x[0]));
-    for (int i = 0; i < 12; i++) x[i][1] = bml_mcmc_rng_uniform(&r), x[i][2] = 3 * x[i][0] - 2 * x[i][1];
+    for (int i = 0; i < 12; i++) {
+        x[i][1] = bml_mcmc_rng_uniform(&r);
+        x[i][2] = 3 * x[i][0] - 2 * x[i][1];
+    }
     REFUSED("plane", bml_mcmc_start_given(e, x[0]));
-    for (int i = 0; i < 12; i++) x[i][2] = 0.1;
+    for (int i = 0; i < 12; i++)
+        x[i][2] = 0.1;
     REFUSED("parameter 2", bml_mcmc_start_given(e, x[0]));
     CHECK(!bml_mcmc_start_ball(e, center, radius), "ball: walkers outside the support are drawn again");
     radius[1] = 0;
     REFUSED("parameter 1", bml_mcmc_start_ball(e, center, radius));
-    radius[1] = 1, center[0] = -5;
+    radius[1] = 1;
+    center[0] = -5;
     REFUSED("walker 0", bml_mcmc_start_ball(e, center, radius));
     c.log_prob = nan_everywhere;
+    bml_mcmc_ensemble *f;
     bml_mcmc_ensemble_create(&f, &c);
-    CHECK(bml_mcmc_start_ball(f, center, radius) == BML_MCMC_NAN, "a callback without an answer: %s", bml_mcmc_ensemble_message(f));
-    bml_mcmc_ensemble_free(e), bml_mcmc_ensemble_free(f);
+    CHECK(bml_mcmc_start_ball(f, center, radius) == BML_MCMC_NAN, "a callback without an answer: %s",
+          bml_mcmc_ensemble_message(f));
+    bml_mcmc_ensemble_free(e);
+    bml_mcmc_ensemble_free(f);
     c.log_prob = nowhere;
     bml_mcmc_ensemble_create(&e, &c);
     center[0] = 0;
@@ -541,17 +664,22 @@ static void expect_refused(bml_mcmc_config c, int status, const char *word) {
     bml_mcmc_ensemble *e;
     double x[64] = {0};
     int got = bml_mcmc_ensemble_create(&e, &c);
-    CHECK(got == status && e && strstr(bml_mcmc_ensemble_message(e), word), "refused: %s", bml_mcmc_ensemble_message(e));
-    CHECK(bml_mcmc_run(e, 1) == status && bml_mcmc_start_given(e, x) == status && bml_mcmc_ensemble_chain(e).n_steps == 0, "and stays refused");
+    CHECK(got == status && e && strstr(bml_mcmc_ensemble_message(e), word), "refused: %s",
+          bml_mcmc_ensemble_message(e));
+    CHECK(bml_mcmc_run(e, 1) == status && bml_mcmc_start_given(e, x) == status &&
+              bml_mcmc_ensemble_chain(e).n_steps == 0,
+          "and stays refused");
     bml_mcmc_ensemble_free(e);
 }
 
 static void test_config(void) {
     static double reference[450]; /* all at the origin */
-    bml_mcmc_config good = make_config(3, 12, isotropic), c;
+    bml_mcmc_config good = make_config(3, 12, isotropic);
     bml_mcmc_move move = {BML_MCMC_STRETCH, 1, 0, 0};
-    bml_mcmc_ensemble *e;
-#define TRY(change, status, word) (c = good, move.kind = BML_MCMC_STRETCH, move.weight = 1, move.scale = 0, move.count = 0, (change), expect_refused(c, status, word))
+#define TRY(change, status, word)                                                                       \
+    (c = good, move.kind = BML_MCMC_STRETCH, move.weight = 1, move.scale = 0, move.count = 0, (change), \
+     expect_refused(c, status, word))
+    bml_mcmc_config c;
     TRY(c.n_walkers = 4, BML_MCMC_BAD_ARGUMENT, "4 walkers");
     TRY(c.n_walkers = 13, BML_MCMC_BAD_ARGUMENT, "13 walkers");
     TRY(c.n_walkers = -2, BML_MCMC_BAD_ARGUMENT, "walkers");
@@ -561,27 +689,38 @@ static void test_config(void) {
     TRY(c.log_prob = NULL, BML_MCMC_BAD_ARGUMENT, "log_prob");
     TRY((c.moves = &move, c.n_moves = 17), BML_MCMC_BAD_ARGUMENT, "17 moves");
     TRY((c.moves = &move, c.n_moves = 1, move.kind = 7), BML_MCMC_BAD_ARGUMENT, "move number 7");
-    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE), BML_MCMC_BAD_ARGUMENT, "surrogate is missing");
-    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE, c.surrogate = isotropic, move.count = -1), BML_MCMC_BAD_ARGUMENT, "count is -1");
-    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE, c.surrogate = isotropic, move.scale = 2), BML_MCMC_BAD_ARGUMENT, "scale is 2");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE), BML_MCMC_BAD_ARGUMENT,
+        "surrogate is missing");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE, c.surrogate = isotropic, move.count = -1),
+        BML_MCMC_BAD_ARGUMENT, "count is -1");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_SURROGATE, c.surrogate = isotropic, move.scale = 2),
+        BML_MCMC_BAD_ARGUMENT, "scale is 2");
     TRY((c.reference = reference, c.n_reference = 149), BML_MCMC_BAD_ARGUMENT, "149 reference");
     TRY((c.reference = NULL, c.n_reference = 150), BML_MCMC_BAD_ARGUMENT, "150 reference");
     TRY((c.reference = reference, c.n_reference = 150), BML_MCMC_BAD_ARGUMENT, "span less");
-    TRY((reference[7] = not_a_number, c.reference = reference, c.n_reference = 150), BML_MCMC_BAD_ARGUMENT, "point 2 is not finite");
+    TRY((reference[7] = not_a_number, c.reference = reference, c.n_reference = 150), BML_MCMC_BAD_ARGUMENT,
+        "point 2 is not finite");
     TRY((c.moves = &move, c.n_moves = 1, move.weight = not_a_number), BML_MCMC_BAD_ARGUMENT, "weight");
     TRY((c.moves = &move, c.n_moves = 1, move.scale = 0.5), BML_MCMC_BAD_ARGUMENT, "above 1");
-    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_WALK, move.count = 7), BML_MCMC_BAD_ARGUMENT, "14 walkers");
-    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_MIXTURE, c.n_walkers = 6), BML_MCMC_BAD_ARGUMENT, "10 walkers");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_WALK, move.count = 7), BML_MCMC_BAD_ARGUMENT,
+        "14 walkers");
+    TRY((c.moves = &move, c.n_moves = 1, move.kind = BML_MCMC_MIXTURE, c.n_walkers = 6), BML_MCMC_BAD_ARGUMENT,
+        "10 walkers");
 #undef TRY
+    bml_mcmc_ensemble *e;
     CHECK(bml_mcmc_ensemble_create(&e, NULL) == BML_MCMC_BAD_ARGUMENT && e, "no config");
     bml_mcmc_ensemble_free(e);
     bml_mcmc_ensemble_free(NULL);
-    CHECK(bml_mcmc_run(NULL, 1) == BML_MCMC_BAD_ARGUMENT && bml_mcmc_ensemble_create(NULL, &good) == BML_MCMC_BAD_ARGUMENT, "NULL sampler");
+    CHECK(bml_mcmc_run(NULL, 1) == BML_MCMC_BAD_ARGUMENT &&
+              bml_mcmc_ensemble_create(NULL, &good) == BML_MCMC_BAD_ARGUMENT,
+          "NULL sampler");
     e = begin(&good, 0, 1);
     CHECK(bml_mcmc_run(e, (size_t)-1) == BML_MCMC_TOO_LARGE, "2^64 steps: %s", bml_mcmc_ensemble_message(e));
     CHECK(!bml_mcmc_run(e, 5), "and the sampler still runs");
     bml_mcmc_ensemble_free(e);
-    CHECK(!strcmp(bml_mcmc_strerror(BML_MCMC_NAN), "the log-probability is NaN") && !strcmp(bml_mcmc_strerror(7), "unknown status"), "strerror");
+    CHECK(!strcmp(bml_mcmc_strerror(BML_MCMC_NAN), "the log-probability is NaN") &&
+              !strcmp(bml_mcmc_strerror(7), "unknown status"),
+          "strerror");
     CHECK(!strcmp(bml_mcmc_move_name(BML_MCMC_DE), "DE") && !strcmp(bml_mcmc_move_name(-1), "?"), "move names");
 }
 
@@ -592,34 +731,42 @@ static double *ar1(size_t n_steps, int n_walkers, double phi, bml_mcmc_rng *r) {
     double *x = malloc(n_steps * (size_t)n_walkers * sizeof *x);
     for (int w = 0; w < n_walkers; w++) {
         double v = bml_mcmc_rng_normal(r);
-        for (size_t t = 0; t < n_steps; t++, v = phi * v + sqrt(1 - phi * phi) * bml_mcmc_rng_normal(r)) x[t * (size_t)n_walkers + (size_t)w] = v;
+        for (size_t t = 0; t < n_steps; t++, v = phi * v + sqrt(1 - phi * phi) * bml_mcmc_rng_normal(r))
+            x[t * (size_t)n_walkers + (size_t)w] = v;
     }
     return x;
 }
 
 /* Plain reference: every lag by its definition. */
 static double slow_tau(const double *x, size_t n, int W) {
-    double tau = 1, *mean = calloc((size_t)W, sizeof *mean), *c0 = calloc((size_t)W, sizeof *c0);
+    double tau = 1;
+    double *mean = calloc((size_t)W, sizeof *mean);
+    double *c0 = calloc((size_t)W, sizeof *c0);
     for (int w = 0; w < W; w++) {
-        for (size_t t = 0; t < n; t++) mean[w] += x[t * (size_t)W + (size_t)w] / (double)n;
-        for (size_t t = 0; t < n; t++) c0[w] += (x[t * (size_t)W + (size_t)w] - mean[w]) * (x[t * (size_t)W + (size_t)w] - mean[w]);
+        for (size_t t = 0; t < n; t++)
+            mean[w] += x[t * (size_t)W + (size_t)w] / (double)n;
+        for (size_t t = 0; t < n; t++)
+            c0[w] += (x[t * (size_t)W + (size_t)w] - mean[w]) * (x[t * (size_t)W + (size_t)w] - mean[w]);
     }
     for (size_t lag = 1; lag <= n / 2; lag++) {
         double rho = 0;
         for (int w = 0; w < W; w++) {
             double c = 0;
-            for (size_t t = 0; t + lag < n; t++) c += (x[t * (size_t)W + (size_t)w] - mean[w]) * (x[(t + lag) * (size_t)W + (size_t)w] - mean[w]);
+            for (size_t t = 0; t + lag < n; t++)
+                c += (x[t * (size_t)W + (size_t)w] - mean[w]) * (x[(t + lag) * (size_t)W + (size_t)w] - mean[w]);
             rho += c / c0[w] / W;
         }
         tau += 2 * rho;
         if ((double)lag >= 5 * tau) break;
     }
-    free(mean), free(c0);
+    free(mean);
+    free(c0);
     return tau;
 }
 
 static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
+    double x = *(const double *)a;
+    double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
@@ -628,32 +775,39 @@ static void test_autocorrelation(void) {
     bml_mcmc_rng r;
     bml_mcmc_rng_init(&r, seed, 4);
     for (int i = 0; i < 3; i++) {
-        double *x = ar1(4000, 51, phis[i], &r), tau = 0, want = (1 + phis[i]) / (1 - phis[i]), slow = slow_tau(x, 4000, 51);
+        double *x = ar1(4000, 51, phis[i], &r);
+        double tau = 0;
+        double want = (1 + phis[i]) / (1 - phis[i]);
+        double slow = slow_tau(x, 4000, 51);
         bml_mcmc_chain c = {x, NULL, 4000, 51, 1};
         int status = bml_mcmc_autocorrelation(&tau, c);
         /* statistical: sqrt(2 (2M+1)/N) with M = 5 tau + 1; bias: the window's exp(-M/tau_exp), each walker's mean 2 tau/n */
-        double sigma = sqrt(2 * (10 * want + 3) / (4000.0 * 51)), bias = exp(-2 * 5) * 2 + 2 * want / 4000;
+        double sigma = sqrt(2 * (10 * want + 3) / (4000.0 * 51));
+        double bias = exp(-2 * 5) * 2 + 2 * want / 4000;
         CHECK(!status, "AR(1) %.1f: converged", phis[i]);
         CHECK_NEAR(tau / slow, 1, 1e-9, "AR(1): tau by FFT and by definition");
         CHECK_NEAR(tau / want, 1, K_SIGMA * sigma + bias, "AR(1): tau and closed form");
         c.n_steps = (size_t)(49 * tau);
         status = bml_mcmc_autocorrelation(&tau, c);
-        CHECK(status == (c.n_steps >= 8 && (double)c.n_steps < 50 * tau ? BML_MCMC_NOT_CONVERGED : BML_MCMC_OK), "AR(1): %d steps, tau %.2f: %s",
-              (int)c.n_steps, tau, bml_mcmc_strerror(status));
+        CHECK(status == (c.n_steps >= 8 && (double)c.n_steps < 50 * tau ? BML_MCMC_NOT_CONVERGED : BML_MCMC_OK),
+              "AR(1): %d steps, tau %.2f: %s", (int)c.n_steps, tau, bml_mcmc_strerror(status));
         free(x);
     }
 }
 
 static void test_summary(void) {
     bml_mcmc_rng r;
-    double *x, *y, worst = 0, value;
+    double worst = 0;
     bml_mcmc_summary s[2];
-    bml_mcmc_chain c;
-    int status;
     bml_mcmc_rng_init(&r, seed, 5);
-    x = ar1(2000, 40, 0.5, &r);
-    c.theta = x, c.log_prob = NULL, c.n_steps = 2000, c.n_walkers = 40, c.n_dim = 1;
-    status = bml_mcmc_summarize(s, c);
+    double *x = ar1(2000, 40, 0.5, &r);
+    bml_mcmc_chain c;
+    c.theta = x;
+    c.log_prob = NULL;
+    c.n_steps = 2000;
+    c.n_walkers = 40;
+    c.n_dim = 1;
+    int status = bml_mcmc_summarize(s, c);
     CHECK(!status, "summary of a good chain");
     /* sd of a quantile: sqrt(q (1-q) tau/N)/density; N = 80000, tau <= 3 */
     CHECK_NEAR(s[0].median, 0, K_SIGMA * sqrt(0.25 * 3 / 80000) / 0.3989, "median");
@@ -662,30 +816,39 @@ static void test_summary(void) {
     CHECK_NEAR(s[0].rhat, 1, 0.01, "R-hat of a good chain");
     CHECK_NEAR(s[0].ess * s[0].tau, 80000, 1e-6, "ess tau = N");
     for (int w = 0; w < 40; w += 2)
-        for (int t = 0; t < 2000; t++) x[t * 40 + w] += 1; /* half the walkers live elsewhere: var 1 within, 1/4 between */
+        for (int t = 0; t < 2000; t++)
+            x[t * 40 + w] += 1; /* half the walkers live elsewhere: var 1 within, 1/4 between */
     status = bml_mcmc_summarize(s, c);
-    CHECK(status == BML_MCMC_NOT_CONVERGED && 2000 > 50 * s[0].tau, "walkers that disagree are not blessed though tau is %.2f", s[0].tau);
+    CHECK(status == BML_MCMC_NOT_CONVERGED && 2000 > 50 * s[0].tau,
+          "walkers that disagree are not blessed though tau is %.2f", s[0].tau);
     CHECK_NEAR(s[0].rhat, sqrt(1.25), 0.02, "R-hat = sqrt(1 + 1/4)");
     for (int w = 0; w < 20; w++)
-        for (int t = 1; t < 2000; t++) x[t * 40 + w] = x[w]; /* half the walkers never move */
+        for (int t = 1; t < 2000; t++)
+            x[t * 40 + w] = x[w]; /* half the walkers never move */
     status = bml_mcmc_summarize(s, c);
-    CHECK(status == BML_MCMC_NOT_CONVERGED && s[0].tau > 100, "walkers that never move are not blessed: tau %.1f", s[0].tau);
-    for (int i = 0; i < 80000; i++) x[i] = 2.5;
-    CHECK(bml_mcmc_summarize(s, c) == BML_MCMC_NOT_CONVERGED && s[0].median == 2.5 && s[0].sd == 0, "a constant is not a chain");
+    CHECK(status == BML_MCMC_NOT_CONVERGED && s[0].tau > 100, "walkers that never move are not blessed: tau %.1f",
+          s[0].tau);
+    for (int i = 0; i < 80000; i++)
+        x[i] = 2.5;
+    CHECK(bml_mcmc_summarize(s, c) == BML_MCMC_NOT_CONVERGED && s[0].median == 2.5 && s[0].sd == 0,
+          "a constant is not a chain");
     x[77] = not_a_number;
     CHECK(bml_mcmc_summarize(s, c) == BML_MCMC_BAD_ARGUMENT, "a NaN in the chain is refused");
     c.n_steps = 7;
     CHECK(bml_mcmc_summarize(s, c) == BML_MCMC_BAD_ARGUMENT, "7 steps are refused");
     free(x);
+    double *y;
     y = malloc(1001 * sizeof *y);
+    double value;
     for (int n = 1; n <= 1001; n += 125) { /* against sorting, with ties */
         for (int k = 0; k <= 10; k++) {
-            double at = k / 10.0 * (n - 1), want;
+            double at = k / 10.0 * (n - 1);
             int low = (int)at;
-            for (int i = 0; i < n; i++) y[i] = floor(50 * bml_mcmc_rng_uniform(&r));
+            for (int i = 0; i < n; i++)
+                y[i] = floor(50 * bml_mcmc_rng_uniform(&r));
             value = bml_mcmc_quantile(y, (size_t)n, k / 10.0);
             qsort(y, (size_t)n, sizeof *y, by_value);
-            want = y[low] + (at - low) * (y[low + 1 < n ? low + 1 : low] - y[low]);
+            double want = y[low] + (at - low) * (y[low + 1 < n ? low + 1 : low] - y[low]);
             if (!(fabs(value - want) <= worst)) worst = fabs(value - want);
         }
     }
@@ -697,20 +860,24 @@ static void test_summary(void) {
 
 static void test_ensemble_summary(void) {
     bml_mcmc_config c = make_config(2, 20, isotropic);
-    bml_mcmc_ensemble *e = begin(&c, 0, 1), *t;
-    bml_mcmc_summary s[2], thinned[2];
-    CHECK(bml_mcmc_ensemble_summary(e, s, 0) == BML_MCMC_BAD_ARGUMENT, "no summary before a run: %s", bml_mcmc_ensemble_message(e));
+    bml_mcmc_ensemble *e = begin(&c, 0, 1);
+    bml_mcmc_summary s[2];
+    bml_mcmc_summary thinned[2];
+    CHECK(bml_mcmc_ensemble_summary(e, s, 0) == BML_MCMC_BAD_ARGUMENT, "no summary before a run: %s",
+          bml_mcmc_ensemble_message(e));
     bml_mcmc_run(e, 100);
-    CHECK(bml_mcmc_ensemble_summary(e, s, 0) == BML_MCMC_NOT_CONVERGED && s[0].sd > 0, "short: %s", bml_mcmc_ensemble_message(e));
+    CHECK(bml_mcmc_ensemble_summary(e, s, 0) == BML_MCMC_NOT_CONVERGED && s[0].sd > 0, "short: %s",
+          bml_mcmc_ensemble_message(e));
     bml_mcmc_run(e, 7900);
     CHECK(!bml_mcmc_ensemble_summary(e, s, 1000), "long: converged");
     c.thin = 4;
-    t = begin(&c, 0, 1);
+    bml_mcmc_ensemble *t = begin(&c, 0, 1);
     bml_mcmc_run(t, 8000);
     CHECK(!bml_mcmc_ensemble_summary(t, thinned, 1000), "thinned: converged");
     /* thinning by k of an AR(1)-like chain of tau >> k changes k tau_thin by (k/tau)^2/3 of itself: tau is near 11 */
     CHECK_NEAR(thinned[0].tau / s[0].tau, 1, 0.2, "tau counts the sampler's steps, thinned or not");
-    bml_mcmc_ensemble_free(e), bml_mcmc_ensemble_free(t);
+    bml_mcmc_ensemble_free(e);
+    bml_mcmc_ensemble_free(t);
 }
 
 /* ---- priors ---- */
@@ -719,13 +886,20 @@ static void test_ensemble_summary(void) {
    central differences over du = 2e-5, whose error is of order du^2 except across a kink of a table. Largest deviation of n
    random points; `round` gets the largest |inverse(transform(u)) - u|. */
 static double jacobian_error(const bml_mcmc_prior *p, int d, int n, double *round) {
-    double worst = 0, u[8], x[8], up[8], low[8], high[8], du = 1e-5;
+    double worst = 0;
+    double u[8];
+    double x[8];
+    double up[8];
+    double low[8];
+    double high[8];
+    double du = 1e-5;
     bml_mcmc_rng r;
     bml_mcmc_rng_init(&r, seed, 6);
     *round = 0;
     for (int s = 0; s < n; s++) {
-        double volume = 1, error;
-        for (int i = 0; i < d; i++) u[i] = 0.001 + 0.998 * bml_mcmc_rng_uniform(&r);
+        double volume = 1;
+        for (int i = 0; i < d; i++)
+            u[i] = 0.001 + 0.998 * bml_mcmc_rng_uniform(&r);
         if (bml_mcmc_prior_transform(p, x, u)) return infinite;
         for (int i = 0; i < d; i++) {
             memcpy(up, u, sizeof u);
@@ -735,7 +909,7 @@ static double jacobian_error(const bml_mcmc_prior *p, int d, int n, double *roun
             if (bml_mcmc_prior_transform(p, high, up)) return infinite;
             volume *= (high[i] - low[i]) / (2 * du);
         }
-        error = fabs(exp(bml_mcmc_prior_log_density(p, x)) * volume - 1);
+        double error = fabs(exp(bml_mcmc_prior_log_density(p, x)) * volume - 1);
         if (!(error <= worst)) worst = error;
         if (bml_mcmc_prior_inverse(p, up, x)) return infinite;
         for (int i = 0; i < d; i++)
@@ -745,33 +919,51 @@ static double jacobian_error(const bml_mcmc_prior *p, int d, int n, double *roun
 }
 
 static void test_prior_kinds(void) {
-    static const double tx[4] = {-1, 0, 2, 3}, ty[4] = {0, 2, 2, 5};
+    static const double tx[4] = {-1, 0, 2, 3};
+    static const double ty[4] = {0, 2, 2, 5};
     static const struct {
         const char *name;
         bml_mcmc_prior_param p;
         double inside, density; /* closed form there */
     } kinds[7] = {
         {"uniform", {BML_MCMC_UNIFORM, -2, 3, 0, 0, NULL, NULL, 0, NULL, NULL, 0}, 1, 0.2},
-        {"log-uniform", {BML_MCMC_LOG_UNIFORM, 1e-3, 1e5, 0, 0, NULL, NULL, 0, NULL, NULL, 0}, 2, 0.5 / 18.420680743952367},
+        {"log-uniform",
+         {BML_MCMC_LOG_UNIFORM, 1e-3, 1e5, 0, 0, NULL, NULL, 0, NULL, NULL, 0},
+         2,
+         0.5 / 18.420680743952367},
         {"normal", {BML_MCMC_NORMAL, 0, 0, 1, 2, NULL, NULL, 0, NULL, NULL, 0}, 3, 0.5 * 0.24197072451914337},
-        {"truncated normal", {BML_MCMC_NORMAL, 0, (double)INFINITY, 0, 1, NULL, NULL, 0, NULL, NULL, 0}, 1, 2 * 0.24197072451914337},
+        {"truncated normal",
+         {BML_MCMC_NORMAL, 0, (double)INFINITY, 0, 1, NULL, NULL, 0, NULL, NULL, 0},
+         1,
+         2 * 0.24197072451914337},
         /* Mills ratio: phi(8)/Q(8) = 8.1213... : Q(8) = 6.220960574271785e-16, phi(8) = 5.052271083536893e-15 */
-        {"normal beyond 8 sigma", {BML_MCMC_NORMAL, 8, (double)INFINITY, 0, 1, NULL, NULL, 0, NULL, NULL, 0}, 8, 5.052271083536893 / 0.6220960574271785},
-        {"normal below -8 sigma", {BML_MCMC_NORMAL, -(double)INFINITY, -8, 0, 1, NULL, NULL, 0, NULL, NULL, 0}, -8, 5.052271083536893 / 0.6220960574271785},
+        {"normal beyond 8 sigma",
+         {BML_MCMC_NORMAL, 8, (double)INFINITY, 0, 1, NULL, NULL, 0, NULL, NULL, 0},
+         8,
+         5.052271083536893 / 0.6220960574271785},
+        {"normal below -8 sigma",
+         {BML_MCMC_NORMAL, -(double)INFINITY, -8, 0, 1, NULL, NULL, 0, NULL, NULL, 0},
+         -8,
+         5.052271083536893 / 0.6220960574271785},
         {"table", {BML_MCMC_TABLE, 0, 0, 0, 0, tx, ty, 4, NULL, NULL, 0}, 2.5, 3.5 / 8.5},
     };
     for (int k = 0; k < 7; k++) {
         bml_mcmc_prior *p;
-        double round, error, cube = 2, outside = -100;
+        double cube = 2;
+        double outside = -100;
         int status = bml_mcmc_prior_create(&p, &kinds[k].p, 1);
         CHECK(!status, "%s prior %s", kinds[k].name, bml_mcmc_prior_message(p));
-        CHECK_NEAR(exp(bml_mcmc_prior_log_density(p, &kinds[k].inside)) / kinds[k].density, 1, 1e-12, "density against closed form");
-        error = jacobian_error(p, 1, 2000, &round);
+        CHECK_NEAR(exp(bml_mcmc_prior_log_density(p, &kinds[k].inside)) / kinds[k].density, 1, 1e-12,
+                   "density against closed form");
+        double round;
+        double error = jacobian_error(p, 1, 2000, &round);
         /* du^2/6 x'''/x' <= 1e-10/6 * 2/(0.001)^2 = 3e-5 in tails; a kink in a table of slope change s: du s/density */
         CHECK_LE(error, 1e-4, "density times derivative of the transform is 1, error");
         CHECK_LE(round, 1e-9, "cube -> parameter -> cube");
-        if (kinds[k].p.kind != BML_MCMC_NORMAL) CHECK(bml_mcmc_prior_log_density(p, &outside) == -infinite, "nothing outside");
-        CHECK(bml_mcmc_prior_transform(p, &outside, &cube) == BML_MCMC_BAD_ARGUMENT, "a point outside the cube is refused");
+        if (kinds[k].p.kind != BML_MCMC_NORMAL)
+            CHECK(bml_mcmc_prior_log_density(p, &outside) == -infinite, "nothing outside");
+        CHECK(bml_mcmc_prior_transform(p, &outside, &cube) == BML_MCMC_BAD_ARGUMENT,
+              "a point outside the cube is refused");
         bml_mcmc_prior_free(p);
     }
 }
@@ -784,37 +976,62 @@ static void gamma_max_bounds(double *lower, double *upper, const double *theta, 
 }
 static void gamma_min_bounds(double *lower, double *upper, const double *theta, int i, void *user) {
     const double *top = user;
-    (void)lower, (void)i;
+    (void)lower;
+    (void)i;
     if (theta[0] + theta[1] + *top - 2 < *upper) *upper = theta[0] + theta[1] + *top - 2;
 }
 
 static void source_prior(bml_mcmc_prior_param *p, double *top, int joint) {
     bml_mcmc_prior_param uniform = {0, 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL, 0};
     static const double limits[5][2] = {{14, 17}, {-2, 2}, {0.1, 4}, {2.1, 8}, {1.5, 3}};
-    for (int i = 0; i < 5; i++) p[i] = uniform, p[i].lower = limits[i][0], p[i].upper = limits[i][1], p[i].joint = joint && i < 3;
-    p[2].bounds = gamma_min_bounds, p[3].bounds = gamma_max_bounds;
+    for (int i = 0; i < 5; i++) {
+        p[i] = uniform;
+        p[i].lower = limits[i][0];
+        p[i].upper = limits[i][1];
+        p[i].joint = joint && i < 3;
+    }
+    p[2].bounds = gamma_min_bounds;
+    p[3].bounds = gamma_max_bounds;
     p[2].user = p[3].user = top;
 }
 
 /* Draws through the transform against rejection from the box: means of x_i, x_i^2 over n draws each; largest deviation in
    units of its standard error, plus the share `systematic` of the sd that interpolated marginals may be off. */
 static double against_rejection(const bml_mcmc_prior *p, const double *top, int n, double systematic) {
-    double a[10] = {0}, b[10] = {0}, b2[10] = {0}, worst = 0, u[5], x[5];
+    double a[10] = {0};
+    double b[10] = {0};
+    double b2[10] = {0};
+    double worst = 0;
+    double u[5];
+    double x[5];
     bml_mcmc_rng r;
     bml_mcmc_rng_init(&r, seed, 7);
     for (int s = 0; s < n; s++) {
-        for (int i = 0; i < 5; i++) u[i] = bml_mcmc_rng_uniform(&r);
-        if (bml_mcmc_prior_transform(p, x, u) || !(x[3] >= x[2] + 2 && x[3] <= 8 && x[3] <= x[0] + x[1] + *top)) return infinite;
-        for (int i = 0; i < 5; i++) a[i] += x[i] / n, a[5 + i] += x[i] * x[i] / n;
+        for (int i = 0; i < 5; i++)
+            u[i] = bml_mcmc_rng_uniform(&r);
+        if (bml_mcmc_prior_transform(p, x, u) || !(x[3] >= x[2] + 2 && x[3] <= 8 && x[3] <= x[0] + x[1] + *top))
+            return infinite;
+        for (int i = 0; i < 5; i++) {
+            a[i] += x[i] / n;
+            a[5 + i] += x[i] * x[i] / n;
+        }
         do {
-            x[0] = 14 + 3 * bml_mcmc_rng_uniform(&r), x[1] = -2 + 4 * bml_mcmc_rng_uniform(&r);
-            x[2] = 0.1 + 3.9 * bml_mcmc_rng_uniform(&r), x[3] = 2.1 + 5.9 * bml_mcmc_rng_uniform(&r);
+            x[0] = 14 + 3 * bml_mcmc_rng_uniform(&r);
+            x[1] = -2 + 4 * bml_mcmc_rng_uniform(&r);
+            x[2] = 0.1 + 3.9 * bml_mcmc_rng_uniform(&r);
+            x[3] = 2.1 + 5.9 * bml_mcmc_rng_uniform(&r);
         } while (!(x[3] >= x[2] + 2 && x[3] <= x[0] + x[1] + *top));
         x[4] = 1.5 + 1.5 * bml_mcmc_rng_uniform(&r);
-        for (int i = 0; i < 5; i++) b[i] += x[i] / n, b[5 + i] += x[i] * x[i] / n, b2[i] += x[i] * x[i] / n, b2[5 + i] += x[i] * x[i] * x[i] * x[i] / n;
+        for (int i = 0; i < 5; i++) {
+            b[i] += x[i] / n;
+            b[5 + i] += x[i] * x[i] / n;
+            b2[i] += x[i] * x[i] / n;
+            b2[5 + i] += x[i] * x[i] * x[i] * x[i] / n;
+        }
     }
     for (int i = 0; i < 10; i++) {
-        double sd = sqrt(b2[i] - b[i] * b[i]), z = (fabs(a[i] - b[i]) - systematic * sd) / (sd * sqrt(2.0 / n));
+        double sd = sqrt(b2[i] - b[i] * b[i]);
+        double z = (fabs(a[i] - b[i]) - systematic * sd) / (sd * sqrt(2.0 / n));
         if (!(z <= worst)) worst = z;
     }
     return worst;
@@ -824,50 +1041,66 @@ static void test_prior_bounds(void) {
     /* top = -3.2324: log10(e/(m_e c^2)) in cgs, never below 8 in these ranges; -10: the limit cuts most of the region */
     static const double tops[2] = {-3.2324, -10};
     for (int t = 0; t < 2; t++) {
-        double top = tops[t], round, error, z, lo = 0, hi = -1e9;
+        double top = tops[t];
+        double lo = 0;
+        double hi = -1e9;
         bml_mcmc_prior_param params[5];
-        bml_mcmc_prior *conditional, *joint;
-        bml_mcmc_rng r;
-        int flat = 1, status;
+        int flat = 1;
         source_prior(params, &top, 1);
         if (t == 0) params[2].bounds = NULL;
-        status = bml_mcmc_prior_create(&joint, params, 5);
+        bml_mcmc_prior *joint;
+        int status = bml_mcmc_prior_create(&joint, params, 5);
         CHECK(!status, "joint prior, top = %g %s", top, bml_mcmc_prior_message(joint));
-        error = jacobian_error(joint, 5, t ? 200 : 2000, &round);
+        double round;
+        double error = jacobian_error(joint, 5, t ? 200 : 2000, &round);
         /* t = 0: the marginal is linear, exact. t = 1: piecewise cubic over 32 intervals; the derivative of the transform is
            the interpolated marginal, off by h^2 M''/8 relative to M, which is large only where M is nearly nothing */
         if (t == 0) CHECK_LE(error, 1e-4, "joint: density times Jacobian is 1, error");
         CHECK_LE(round, 1e-8, "joint: cube -> parameters -> cube");
-        z = against_rejection(joint, &top, t ? 10000 : 100000, t ? 2e-3 : 0);
+        double z = against_rejection(joint, &top, t ? 10000 : 100000, t ? 2e-3 : 0);
         CHECK_LE(z, K_SIGMA, "joint: transform against rejection in a box, deviation in sigma");
+        bml_mcmc_rng r;
         bml_mcmc_rng_init(&r, seed, 8);
         for (int s = 0; s < 2000; s++) {
-            double x[5], log_p;
-            for (int i = 0; i < 5; i++) x[i] = params[i].lower + (params[i].upper - params[i].lower) * bml_mcmc_rng_uniform(&r);
-            log_p = bml_mcmc_prior_log_density(joint, x);
-            if (x[3] >= x[2] + 2 && x[3] <= x[0] + x[1] + top) lo = log_p < lo ? log_p : lo, hi = log_p > hi ? log_p : hi;
-            else flat &= log_p == -infinite;
+            double x[5];
+            for (int i = 0; i < 5; i++)
+                x[i] = params[i].lower + (params[i].upper - params[i].lower) * bml_mcmc_rng_uniform(&r);
+            double log_p = bml_mcmc_prior_log_density(joint, x);
+            if (x[3] >= x[2] + 2 && x[3] <= x[0] + x[1] + top) {
+                lo = log_p < lo ? log_p : lo;
+                hi = log_p > hi ? log_p : hi;
+            } else
+                flat &= log_p == -infinite;
         }
         CHECK(flat && hi - lo <= 1e-12, "joint: flat inside (spread %.1e), zero outside", hi - lo);
         if (t == 0) /* volume: 3 * 4 * 1.5 * integral over gamma_min of 6 - gamma_min = 23.4 - 7.995 */
             CHECK_NEAR(exp(-hi) / (18 * 15.405), 1, 1e-12, "joint: the density is 1/volume");
         source_prior(params, &top, 0);
         /* with top = -10 some R, B leave nothing: conditional priors say so */
+        bml_mcmc_prior *conditional;
         status = bml_mcmc_prior_create(&conditional, params, 5);
         CHECK(!status, "conditional prior %s", bml_mcmc_prior_message(conditional));
         if (t == 0) {
-            CHECK_LE(jacobian_error(conditional, 5, 2000, &round), 1e-4, "conditional: density times Jacobian is 1, error");
-            CHECK(against_rejection(conditional, &top, 100000, 0) > 20, "conditional bounds are not flat, and the comparison sees it");
+            CHECK_LE(jacobian_error(conditional, 5, 2000, &round), 1e-4,
+                     "conditional: density times Jacobian is 1, error");
+            CHECK(against_rejection(conditional, &top, 100000, 0) > 20,
+                  "conditional bounds are not flat, and the comparison sees it");
         } else {
-            double u[5] = {0, 0, 0.5, 0.5, 0.5}, x[5];
-            CHECK(bml_mcmc_prior_transform(conditional, x, u) == BML_MCMC_EMPTY_BOUNDS, "bounds that leave nothing are an error");
+            double u[5] = {0, 0, 0.5, 0.5, 0.5};
+            double x[5];
+            CHECK(bml_mcmc_prior_transform(conditional, x, u) == BML_MCMC_EMPTY_BOUNDS,
+                  "bounds that leave nothing are an error");
         }
-        bml_mcmc_prior_free(joint), bml_mcmc_prior_free(conditional);
+        bml_mcmc_prior_free(joint);
+        bml_mcmc_prior_free(conditional);
     }
 }
 
 static void test_prior_errors(void) {
-    static const double x[3] = {0, 1, 1}, y[3] = {1, -1, 1}, zero[3] = {0, 0, 0}, up[3] = {0, 1, 2};
+    static const double x[3] = {0, 1, 1};
+    static const double y[3] = {1, -1, 1};
+    static const double zero[3] = {0, 0, 0};
+    static const double up[3] = {0, 1, 2};
     static const struct {
         bml_mcmc_prior_param p;
         const char *word;
@@ -888,8 +1121,10 @@ static void test_prior_errors(void) {
     int status;
     for (int i = 0; i < 10; i++) {
         status = bml_mcmc_prior_create(&p, &bad[i].p, 1);
-        CHECK(status == BML_MCMC_BAD_ARGUMENT && strstr(bml_mcmc_prior_message(p), bad[i].word), "refused: %s", bml_mcmc_prior_message(p));
-        CHECK(bml_mcmc_prior_transform(p, &at, &at) == status && !(bml_mcmc_prior_log_density(p, &at) == 0), "and stays refused");
+        CHECK(status == BML_MCMC_BAD_ARGUMENT && strstr(bml_mcmc_prior_message(p), bad[i].word), "refused: %s",
+              bml_mcmc_prior_message(p));
+        CHECK(bml_mcmc_prior_transform(p, &at, &at) == status && !(bml_mcmc_prior_log_density(p, &at) == 0),
+              "and stays refused");
         bml_mcmc_prior_free(p);
     }
     status = bml_mcmc_prior_create(&p, &bad[0].p, 0);
@@ -907,38 +1142,65 @@ static void test_prior_errors(void) {
 }
 
 static void prior_log_prob(double *lp, const double *x, int n, int d, void *user) {
-    for (int i = 0; i < n; i++) lp[i] = bml_mcmc_prior_log_density(user, x + i * d);
+    for (int i = 0; i < n; i++)
+        lp[i] = bml_mcmc_prior_log_density(user, x + i * d);
 }
 
 /* A sampler whose target is the prior must give back the prior, started from it. */
 static void test_start_prior(void) {
-    double top = -3.2324, truth[24];
+    double top = -3.2324;
+    double truth[24];
     bml_mcmc_prior_param params[5];
-    bml_mcmc_prior *p;
     bml_mcmc_config c = make_config(5, 40, prior_log_prob);
-    bml_mcmc_ensemble *e;
-    double m2 = 0, m22 = 0, m3 = 0, m33 = 0, m23 = 0, mass = 0, worst;
-    int status;
+    double m2 = 0;
+    double m22 = 0;
+    double m3 = 0;
+    double m33 = 0;
+    double m23 = 0;
+    double mass = 0;
     source_prior(params, &top, 1);
+    bml_mcmc_prior *p;
     bml_mcmc_prior_create(&p, params, 5);
     c.user = p;
+    bml_mcmc_ensemble *e;
     bml_mcmc_ensemble_create(&e, &c);
     CHECK(!bml_mcmc_start_prior(e, p), "start from the prior %s", bml_mcmc_ensemble_message(e));
-    status = bml_mcmc_run(e, 20000);
+    int status = bml_mcmc_run(e, 20000);
     for (int i = 0; i < 20000; i++) { /* moments of the triangle by the midpoint rule, error of order 1e-9 */
-        double g = 0.1 + 3.9 * (i + 0.5) / 20000, w = 6 - g, mid = 0.5 * (g + 2 + 8);
-        mass += w, m2 += w * g, m22 += w * g * g, m3 += w * mid, m33 += w * (mid * mid + w * w / 12), m23 += w * g * mid;
+        double g = 0.1 + 3.9 * (i + 0.5) / 20000;
+        double w = 6 - g;
+        double mid = 0.5 * (g + 2 + 8);
+        mass += w;
+        m2 += w * g;
+        m22 += w * g * g;
+        m3 += w * mid;
+        m33 += w * (mid * mid + w * w / 12);
+        m23 += w * g * mid;
     }
-    truth[0] = 15.5, truth[1] = 0, truth[2] = m2 / mass, truth[3] = m3 / mass, truth[4] = 2.25;
-    truth[5] = 15.5 * 15.5 + 0.75, truth[6] = 4 / 3.0, truth[7] = m22 / mass, truth[8] = m33 / mass, truth[9] = 2.25 * 2.25 + 0.1875;
-    truth[10] = 0, truth[11] = 0, truth[12] = m23 / mass, truth[13] = truth[3] * 2.25;
-    worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 500), truth, &status);
-    CHECK(!status && worst <= K_SIGMA, "sampling the prior gives the prior: deviation %.2f sigma (%s)", worst, bml_mcmc_strerror(status));
+    truth[0] = 15.5;
+    truth[1] = 0;
+    truth[2] = m2 / mass;
+    truth[3] = m3 / mass;
+    truth[4] = 2.25;
+    truth[5] = 15.5 * 15.5 + 0.75;
+    truth[6] = 4 / 3.0;
+    truth[7] = m22 / mass;
+    truth[8] = m33 / mass;
+    truth[9] = 2.25 * 2.25 + 0.1875;
+    truth[10] = 0;
+    truth[11] = 0;
+    truth[12] = m23 / mass;
+    truth[13] = truth[3] * 2.25;
+    double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 500), truth, &status);
+    CHECK(!status && worst <= K_SIGMA, "sampling the prior gives the prior: deviation %.2f sigma (%s)", worst,
+          bml_mcmc_strerror(status));
     c.n_dim = 4;
     bml_mcmc_ensemble_free(e);
     bml_mcmc_ensemble_create(&e, &c);
-    CHECK(bml_mcmc_start_prior(e, p) == BML_MCMC_BAD_ARGUMENT, "a prior of other dimensions: %s", bml_mcmc_ensemble_message(e));
-    bml_mcmc_ensemble_free(e), bml_mcmc_prior_free(p);
+    CHECK(bml_mcmc_start_prior(e, p) == BML_MCMC_BAD_ARGUMENT, "a prior of other dimensions: %s",
+          bml_mcmc_ensemble_message(e));
+    bml_mcmc_ensemble_free(e);
+    bml_mcmc_prior_free(p);
 }
 
 /* ---- calibration ---- */
@@ -966,31 +1228,37 @@ static int line_ranks(int *ranks, double factor) {
     for (int s = 0; s < SOURCES; s++) {
         line l;
         bml_mcmc_config c = make_config(2, 16, line_log_prob);
-        bml_mcmc_ensemble *e;
-        int pair[2], status;
+        int pair[2];
         l.error_factor = factor;
-        for (int k = 0; k < 2; k++) truth[k] = bml_mcmc_rng_normal(&r);
-        for (int k = 0; k < POINTS; k++) l.y[k] = truth[0] + truth[1] * k + 0.7 * bml_mcmc_rng_normal(&r);
-        c.user = &l, c.seed = seed * 1000 + (uint64_t)s;
-        e = begin(&c, 0, 1);
-        status = bml_mcmc_run(e, 1200);
-        if (!status) status = bml_mcmc_sbc_ranks(pair, bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 200), truth, DRAWS);
+        for (int k = 0; k < 2; k++)
+            truth[k] = bml_mcmc_rng_normal(&r);
+        for (int k = 0; k < POINTS; k++)
+            l.y[k] = truth[0] + truth[1] * k + 0.7 * bml_mcmc_rng_normal(&r);
+        c.user = &l;
+        c.seed = seed * 1000 + (uint64_t)s;
+        bml_mcmc_ensemble *e = begin(&c, 0, 1);
+        int status = bml_mcmc_run(e, 1200);
+        if (!status)
+            status = bml_mcmc_sbc_ranks(pair, bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 200), truth, DRAWS);
         bml_mcmc_ensemble_free(e);
         if (status) return status;
-        ranks[s] = pair[0], ranks[SOURCES + s] = pair[1];
+        ranks[s] = pair[0];
+        ranks[SOURCES + s] = pair[1];
     }
     return BML_MCMC_OK;
 }
 
 static void test_calibration(void) {
     int ranks[2 * SOURCES];
-    double fraction = 0, sd = 0, p;
+    double fraction = 0;
+    double sd = 0;
     /* chi^2 tables: 5 % points; two degrees of freedom are an exponential */
     CHECK_NEAR(bml_mcmc_chi2_survival(3.841458820694124, 1), 0.05, 1e-13, "chi^2, 1 degree of freedom");
     CHECK_NEAR(bml_mcmc_chi2_survival(18.307038053275146, 10), 0.05, 1e-13, "chi^2, 10 degrees of freedom");
     CHECK_NEAR(bml_mcmc_chi2_survival(1.0, 2), exp(-0.5), 1e-14, "chi^2, 2 degrees of freedom, small");
     CHECK_NEAR(bml_mcmc_chi2_survival(80.0, 2) / exp(-40.0), 1, 1e-12, "chi^2, 2 degrees of freedom, large");
     CHECK(!line_ranks(ranks, 1), "simulation-based calibration of a straight line, %d data sets", SOURCES);
+    double p;
     for (int k = 0; k < 2; k++) {
         p = bml_mcmc_sbc_p_value(ranks + k * SOURCES, SOURCES, DRAWS, 16);
         CHECK(p > 1e-6, "ranks of parameter %d are uniform: p = %.3g", k, p);
@@ -1001,14 +1269,17 @@ static void test_calibration(void) {
     p = bml_mcmc_sbc_p_value(ranks + SOURCES, SOURCES, DRAWS, 16);
     bml_mcmc_coverage(&fraction, &sd, ranks + SOURCES, SOURCES, DRAWS, 0.6827);
     CHECK(p < 1e-6 && fraction < 0.6827 - K_SIGMA * sd, "is found out: p = %.1e, coverage %.3f", p, fraction);
-    for (int i = 0; i < 640; i++) ranks[i % 600] = i % 64;
+    for (int i = 0; i < 640; i++)
+        ranks[i % 600] = i % 64;
     CHECK_NEAR(bml_mcmc_sbc_p_value(ranks, 576, 63, 64), 1, 1e-12, "equal counts: p = 1");
-    for (int i = 0; i < 64; i++) ranks[i] = i;
+    for (int i = 0; i < 64; i++)
+        ranks[i] = i;
     CHECK(!bml_mcmc_coverage(&fraction, &sd, ranks, 64, 63, 0.5), "coverage of one rank each");
     CHECK_NEAR(fraction, 0.5, 1e-12, "is the level itself");
     ranks[3] = 64;
     p = bml_mcmc_sbc_p_value(ranks, 64, 63, 8);
-    CHECK(p != p && bml_mcmc_coverage(&fraction, &sd, ranks, 64, 63, 0.5) == BML_MCMC_BAD_ARGUMENT, "a rank above n_draws is refused");
+    CHECK(p != p && bml_mcmc_coverage(&fraction, &sd, ranks, 64, 63, 0.5) == BML_MCMC_BAD_ARGUMENT,
+          "a rank above n_draws is refused");
 }
 
 int main(int argc, char **argv) {

@@ -31,18 +31,25 @@ typedef struct problem {
     const double *data;
 } problem;
 
-static double log_add(double a, double b) { return (a > b ? a : b) + log1p(exp(-fabs(a - b))); }
+static double log_add(double a, double b) {
+    return (a > b ? a : b) + log1p(exp(-fabs(a - b)));
+}
 static double log_normal(double x, double mean, double sd) {
     return -0.5 * (x - mean) * (x - mean) / (sd * sd) - log(sd * sqrt(2 * PI));
 }
 
 /* Every pair correlated by 0.95: covariance (1-r) I + r J. */
 static void correlated(double *l, const double *x, int n, int d, void *user) {
-    double r = 0.95, det = pow(1 - r, d - 1) * (1 + (d - 1) * r);
+    double r = 0.95;
+    double det = pow(1 - r, d - 1) * (1 + (d - 1) * r);
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
-        double s = 0, q = 0;
-        for (int k = 0; k < d; k++) s += x[k], q += x[k] * x[k];
+        double s = 0;
+        double q = 0;
+        for (int k = 0; k < d; k++) {
+            s += x[k];
+            q += x[k] * x[k];
+        }
         l[i] = -0.5 * ((q - r * s * s / (1 + (d - 1) * r)) / (1 - r) + d * log(2 * PI) + log(det));
     }
 }
@@ -56,7 +63,8 @@ static void rotated(double *l, const double *x, int n, int d, void *user) {
         for (int a = 0; a < d; a++) {
             const double *axis = p->data + a * (d + 1);
             double along = 0;
-            for (int k = 0; k < d; k++) along += axis[k] * x[k];
+            for (int k = 0; k < d; k++)
+                along += axis[k] * x[k];
             l[i] += log_normal(along, 0, axis[d]);
         }
     }
@@ -65,38 +73,50 @@ static void make_axes(double *data, int d, uint64_t stream) {
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, 1, stream);
     for (int a = 0; a < d; a++) { /* Gram-Schmidt on normal vectors; sd log-uniform in 0.1..1 */
-        double *v = data + a * (d + 1), norm = 0;
-        for (int k = 0; k < d; k++) v[k] = bml_mcmc_rng_normal(&rng);
+        double *v = data + a * (d + 1);
+        double norm = 0;
+        for (int k = 0; k < d; k++)
+            v[k] = bml_mcmc_rng_normal(&rng);
         for (int b = 0; b < a; b++) {
             double along = 0;
-            for (int k = 0; k < d; k++) along += v[k] * data[b * (d + 1) + k];
-            for (int k = 0; k < d; k++) v[k] -= along * data[b * (d + 1) + k];
+            for (int k = 0; k < d; k++)
+                along += v[k] * data[b * (d + 1) + k];
+            for (int k = 0; k < d; k++)
+                v[k] -= along * data[b * (d + 1) + k];
         }
-        for (int k = 0; k < d; k++) norm += v[k] * v[k];
-        for (int k = 0; k < d; k++) v[k] /= sqrt(norm);
+        for (int k = 0; k < d; k++)
+            norm += v[k] * v[k];
+        for (int k = 0; k < d; k++)
+            v[k] /= sqrt(norm);
         v[d] = pow(10, -bml_mcmc_rng_uniform(&rng));
     }
 }
 
 static void eggbox(double *l, const double *x, int n, int d, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++, x += d) l[i] = pow(2 + cos(x[0] / 2) * cos(x[1] / 2), 5);
+    for (int i = 0; i < n; i++, x += d)
+        l[i] = pow(2 + cos(x[0] / 2) * cos(x[1] / 2), 5);
 }
 static void shells(double *l, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
-        double rest = 0, r1, r2;
-        for (int k = 1; k < d; k++) rest += x[k] * x[k];
-        r1 = sqrt(rest + (x[0] - 3.5) * (x[0] - 3.5)), r2 = sqrt(rest + (x[0] + 3.5) * (x[0] + 3.5));
+        double rest = 0;
+        for (int k = 1; k < d; k++)
+            rest += x[k] * x[k];
+        double r1 = sqrt(rest + (x[0] - 3.5) * (x[0] - 3.5));
+        double r2 = sqrt(rest + (x[0] + 3.5) * (x[0] + 3.5));
         l[i] = log_add(log_normal(r1, 2, 0.1), log_normal(r2, 2, 0.1));
     }
 }
 static void twin(double *l, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
-        double a = -log(2), b = -log(2);
-        for (int k = 0; k < d; k++)
-            a += log_normal(x[k], k ? 0.5 : 0.4, 0.01), b += log_normal(x[k], k ? 0.5 : 0.6, 0.01);
+        double a = -log(2);
+        double b = -log(2);
+        for (int k = 0; k < d; k++) {
+            a += log_normal(x[k], k ? 0.5 : 0.4, 0.01);
+            b += log_normal(x[k], k ? 0.5 : 0.6, 0.01);
+        }
         l[i] = log_add(a, b);
     }
 }
@@ -111,7 +131,8 @@ static void log_gamma(double *l, const double *x, int n, int d, void *user) {
     for (int i = 0; i < n; i++, x += d) {
         l[i] = log_add(log_gamma_1(x[0], 1.0 / 3), log_gamma_1(x[0], 2.0 / 3)) - log(2);
         l[i] += log_add(log_normal(x[1], 1.0 / 3, s), log_normal(x[1], 2.0 / 3, s)) - log(2);
-        for (int k = 2; k < d; k++) l[i] += k < (d + 2) / 2 ? log_gamma_1(x[k], 2.0 / 3) : log_normal(x[k], 2.0 / 3, s);
+        for (int k = 2; k < d; k++)
+            l[i] += k < (d + 2) / 2 ? log_gamma_1(x[k], 2.0 / 3) : log_normal(x[k], 2.0 / 3, s);
     }
 }
 static void rosenbrock(double *l, const double *x, int n, int d, void *user) {
@@ -120,19 +141,23 @@ static void rosenbrock(double *l, const double *x, int n, int d, void *user) {
         l[i] = -100 * (x[1] - x[0] * x[0]) * (x[1] - x[0] * x[0]) - (1 - x[0]) * (1 - x[0]);
 }
 static void spike(double *l, const double *x, int n, int d, void *user) {
-    (void)user, (void)d;
-    for (int i = 0; i < n; i++) l[i] = fabs(x[i]) < 1e-8 ? log(1e8) : -log(fabs(x[i]));
+    (void)user;
+    (void)d;
+    for (int i = 0; i < n; i++)
+        l[i] = fabs(x[i]) < 1e-8 ? log(1e8) : -log(fabs(x[i]));
 }
 static void plateau(double *l, const double *x, int n, int d, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++, x += d) l[i] = x[0] * x[0] + x[1] * x[1] < 9 ? log(2) : 0;
+    for (int i = 0; i < n; i++, x += d)
+        l[i] = x[0] * x[0] + x[1] * x[1] < 9 ? log(2) : 0;
 }
 /* Fowlie, Handley & Su 2021: hypercubes of volumes 0.7^i, one on another. */
 static void cake(double *l, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
         double r = 0;
-        for (int k = 0; k < d; k++) r = fmax(r, 2 * fabs(x[k] - 0.5));
+        for (int k = 0; k < d; k++)
+            r = fmax(r, 2 * fabs(x[k] - 0.5));
         l[i] = -pow(0.7, 2 * (r > 0 ? floor(d * log(r) / log(0.7)) : 1e4) / d) / (8 * 0.04);
     }
 }
@@ -140,12 +165,14 @@ static void funnel(double *l, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
         l[i] = log_normal(x[0], 0, 3);
-        for (int k = 1; k < d; k++) l[i] += log_normal(x[k], 0, exp(0.5 * x[0]));
+        for (int k = 1; k < d; k++)
+            l[i] += log_normal(x[k], 0, exp(0.5 * x[0]));
     }
 }
 /* Midpoint rule over v; each x_k integrates to an error function. */
 static double funnel_log_z(double half, int d) {
-    double sum = 0, h = 2 * half / 20000;
+    double sum = 0;
+    double h = 2 * half / 20000;
     for (int i = 0; i < 20000; i++) {
         double v = -half + (i + 0.5) * h;
         sum += exp(log_normal(v, 0, 3)) * pow(erf(half * exp(-0.5 * v) / sqrt(2)), d - 1) * h;
@@ -175,7 +202,10 @@ static problem problems[] = {
 enum { N_PROBLEMS = sizeof problems / sizeof *problems };
 
 static void make_problems(void) {
-    for (int k = 0; k < 3; k++) make_axes(axes[k], 8 << k, (uint64_t)k), problems[1 + k].log_z = -(8 << k) * log(12.0);
+    for (int k = 0; k < 3; k++) {
+        make_axes(axes[k], 8 << k, (uint64_t)k);
+        problems[1 + k].log_z = -(8 << k) * log(12.0);
+    }
     problems[N_PROBLEMS - 1].log_z = funnel_log_z(10, 5);
 }
 
@@ -183,12 +213,17 @@ static void make_problems(void) {
 
 static int box(double *theta, const double *cube, int n, int d, void *user) {
     const problem *p = user;
-    for (int i = 0; i < n * d; i++) theta[i] = p->lower + (p->upper - p->lower) * cube[i];
+    for (int i = 0; i < n * d; i++)
+        theta[i] = p->lower + (p->upper - p->lower) * cube[i];
     return 0;
 }
 static bml_mcmc_nested_config make_config(const problem *p, int live, uint64_t number) {
-    bml_mcmc_nested_config c = {.n_dim = p->n_dim, .live_points = live, .seed = number, .log_likelihood = p->f,
-                                .transform = box, .user = (void *)(size_t)p};
+    bml_mcmc_nested_config c = {.n_dim = p->n_dim,
+                                .live_points = live,
+                                .seed = number,
+                                .log_likelihood = p->f,
+                                .transform = box,
+                                .user = (void *)(size_t)p};
     return c;
 }
 /* Makes, runs, and takes the result; NULL after a failed check. */
@@ -202,7 +237,9 @@ static bml_mcmc_nested *run(bml_mcmc_nested_result *r, const bml_mcmc_nested_con
     bml_mcmc_nested_free(s);
     return NULL;
 }
-static uint64_t run_seed(int i) { return seed * 1000 + (uint64_t)i; }
+static uint64_t run_seed(int i) {
+    return seed * 1000 + (uint64_t)i;
+}
 
 typedef struct tally {
     double z2, worst, sum, sum2, quoted;
@@ -214,22 +251,29 @@ static void add_run(tally *t, const problem *p, int live, int method, int number
     bml_mcmc_nested_config c = make_config(p, live, run_seed(number));
     bml_mcmc_nested_result r = {0};
     bml_mcmc_nested *s = NULL;
-    double z;
     c.method = method;
     if (!(s = run(&r, &c, p->name))) return;
-    z = (r.log_z - p->log_z) / r.log_z_error;
+    double z = (r.log_z - p->log_z) / r.log_z_error;
     if (!(fabs(z) <= t->worst)) t->worst = fabs(z);
-    t->n++, t->z2 += z * z, t->above_3 += !(fabs(z) <= 3), t->bad_ranks += !r.rank_ok;
-    t->sum += r.log_z, t->sum2 += r.log_z * r.log_z, t->quoted += r.log_z_error;
-    t->evaluations += (double)r.evaluations, t->information += r.information;
+    t->n++;
+    t->z2 += z * z;
+    t->above_3 += !(fabs(z) <= 3);
+    t->bad_ranks += !r.rank_ok;
+    t->sum += r.log_z;
+    t->sum2 += r.log_z * r.log_z;
+    t->quoted += r.log_z_error;
+    t->evaluations += (double)r.evaluations;
+    t->information += r.information;
     bml_mcmc_nested_free(s);
 }
 
 /* How many rare events may happen where `mean` are expected: more of them have a Poisson probability below 2e-4. */
 static int at_most(double mean) {
     int allowed = 0;
-    double term = exp(-mean), p = 1 - term;
-    for (; p > 2e-4; p -= term) term *= mean / ++allowed;
+    double term = exp(-mean);
+    double p = 1 - term;
+    for (; p > 2e-4; p -= term)
+        term *= mean / ++allowed;
     return allowed;
 }
 
@@ -237,8 +281,8 @@ static int at_most(double mean) {
 static void check_tally(const tally *t, const char *name) {
     const int allowed = at_most(0.0027 * t->n);
     CHECK(t->above_3 <= allowed && t->worst <= 4.5,
-          "%s: %d of %d runs are off by more than 3 quoted errors (%d allowed), the worst by %.2f (4.5)",
-          name, t->above_3, t->n, allowed, t->worst);
+          "%s: %d of %d runs are off by more than 3 quoted errors (%d allowed), the worst by %.2f (4.5)", name,
+          t->above_3, t->n, allowed, t->worst);
 }
 
 /* ---- tests ---- */
@@ -247,7 +291,6 @@ static void check_tally(const tally *t, const char *name) {
 static void test_known_answers(void) {
     tally all = {0};
     int seeds = quick ? 1 : 2;
-    double low, high;
     for (int k = 0; k < N_PROBLEMS; k++) {
         tally t = {0};
         int live = problems[k].live;
@@ -255,17 +298,20 @@ static void test_known_answers(void) {
         for (int i = 0; i < seeds; i++)
             add_run(&t, &problems[k], quick ? 100 : live, BML_MCMC_NESTED_AUTO, 100 * k + i);
         CHECK(t.n == seeds && t.worst <= 4.5, "%s: ln Z %.3f, truth %.3f, error %.3f, worst z %.2f, %.0f evaluations",
-              problems[k].name, t.sum / t.n,
-              problems[k].log_z, t.quoted / t.n, t.worst, t.evaluations / t.n);
+              problems[k].name, t.sum / t.n, problems[k].log_z, t.quoted / t.n, t.worst, t.evaluations / t.n);
         CHECK(t.bad_ranks == 0, "%s: insertion ranks pass", problems[k].name);
-        all.n += t.n, all.z2 += t.z2, all.above_3 += t.above_3, all.worst = fmax(all.worst, t.worst);
+        all.n += t.n;
+        all.z2 += t.z2;
+        all.above_3 += t.above_3;
+        all.worst = fmax(all.worst, t.worst);
     }
     for (int k = 0; k < N_PROBLEMS && !quick; k++) /* region and slices each, where the choice above is the other one */
         if (problems[k].f == funnel || problems[k].f == correlated || problems[k].f == shells)
             if (problems[k].n_dim < 10) add_run(&all, &problems[k], 200, BML_MCMC_NESTED_SLICE, 9000 + k);
     add_run(&all, &problems[10], 200, BML_MCMC_NESTED_REGION, 9100);
     check_tally(&all, "all problems");
-    low = bml_mcmc_chi2_survival(all.z2, all.n), high = 1 - low;
+    double low = bml_mcmc_chi2_survival(all.z2, all.n);
+    double high = 1 - low;
     CHECK(low > 1e-4 && high > 1e-4, "quoted errors: chi^2 %.1f of %d runs, p %.4f", all.z2, all.n, low);
 }
 
@@ -273,12 +319,16 @@ static void test_known_answers(void) {
 static void test_spread(void) {
     if (!longer) return;
     for (int k = 0; k < N_PROBLEMS; k++) {
-        int many = problems[k].cheap || longer > 1, n = many ? 100 : 20;
+        int many = problems[k].cheap || longer > 1;
+        int n = many ? 100 : 20;
         tally t = {0};
-        double mean, ratio, low = many ? 0.7 : 0.5, high = many ? 1.3 : 1.55;
-        for (int i = 0; i < n; i++) add_run(&t, &problems[k], 400, BML_MCMC_NESTED_AUTO, 20000 + 100 * k + i);
-        mean = t.sum / n, t.quoted /= n;
-        ratio = sqrt((t.sum2 - t.sum * mean) / (n - 1)) / t.quoted;
+        double low = many ? 0.7 : 0.5;
+        double high = many ? 1.3 : 1.55;
+        for (int i = 0; i < n; i++)
+            add_run(&t, &problems[k], 400, BML_MCMC_NESTED_AUTO, 20000 + 100 * k + i);
+        double mean = t.sum / n;
+        t.quoted /= n;
+        double ratio = sqrt((t.sum2 - t.sum * mean) / (n - 1)) / t.quoted;
         CHECK(ratio >= low && ratio <= high,
               "%s: %d seeds, spread/quoted %.2f, must be %.2f to %.2f; mean off by %.2f errors, %.0f evaluations",
               problems[k].name, n, ratio, low, high, (mean - problems[k].log_z) / t.quoted, t.evaluations / n);
@@ -293,9 +343,14 @@ static void test_posterior(void) {
     bml_mcmc_nested_config c = make_config(&problems[0], 400, run_seed(1));
     bml_mcmc_nested_result r = {0};
     bml_mcmc_nested *s = run(&r, &c, "posterior");
-    bml_mcmc_summary sum[3], by_draws[3];
-    double *draw = malloc(3000 * sizeof *draw), *l = malloc(1000 * sizeof *l), again = 0, total = 0, variance = 0,
-        covariance = 0, sigma;
+    bml_mcmc_summary sum[3];
+    bml_mcmc_summary by_draws[3];
+    double *draw = malloc(3000 * sizeof *draw);
+    double *l = malloc(1000 * sizeof *l);
+    double again = 0;
+    double total = 0;
+    double variance = 0;
+    double covariance = 0;
     bml_mcmc_chain chain = {draw, NULL, 1000, 1, 3};
     if (!s || !draw || !l) return;
     CHECK(!bml_mcmc_nested_summary(s, sum) && !bml_mcmc_nested_draw(s, draw, l, 1000, seed),
@@ -303,10 +358,11 @@ static void test_posterior(void) {
     CHECK(!bml_mcmc_nested_get_result(s, &r) && r.ess > 500 && r.converged, "posterior: ESS %.0f, information %.2f",
           r.ess, r.information);
     for (size_t i = 0; i < r.n_points; i++) {
-        total += r.weight[i], variance += r.weight[i] * r.theta[3 * i] * r.theta[3 * i];
+        total += r.weight[i];
+        variance += r.weight[i] * r.theta[3 * i] * r.theta[3 * i];
         covariance += r.weight[i] * r.theta[3 * i] * r.theta[3 * i + 1];
     }
-    sigma = 1 / sqrt(r.ess);
+    double sigma = 1 / sqrt(r.ess);
     CHECK_NEAR(total, 1, 1e-9, "posterior: sum of weights");
     CHECK_NEAR(variance, 1, 5 * sqrt(2) * sigma, "posterior: variance");
     CHECK_NEAR(covariance, 0.95, 5 * sqrt(1 + 0.95 * 0.95) * sigma, "posterior: covariance");
@@ -329,10 +385,10 @@ static void test_posterior(void) {
     CHECK_LE(again, 1e-12, "draws: log-likelihoods belong to their points");
     /* -ln Z + <ln L>: entropy of the normal, 3/2 ln(2 pi e) + ln(det)/2, against the volume 20^3 */
     CHECK_NEAR(r.information, 3 * log(20.0) - 1.5 * log(2 * PI * exp(1)) - 0.5 * log(0.05 * 0.05 * 2.9),
-               5 * 3 * r.log_z_error,
-               "information");
+               5 * 3 * r.log_z_error, "information");
     bml_mcmc_nested_free(s);
-    free(draw), free(l);
+    free(draw);
+    free(l);
 }
 
 /* exp(20 (cos 2 pi x - 1)) in each of 2 dimensions, a peak in the
@@ -341,7 +397,8 @@ static void corners(double *l, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d) {
         l[i] = 0;
-        for (int k = 0; k < d; k++) l[i] += 20 * (cos(2 * PI * x[k]) - 1);
+        for (int k = 0; k < d; k++)
+            l[i] += 20 * (cos(2 * PI * x[k]) - 1);
     }
 }
 static int last_clusters;
@@ -353,15 +410,20 @@ static int note_clusters(const bml_mcmc_nested_progress *p, void *user) {
 static void test_wrapped(void) {
     problem p = {"wrapped", 2, 0, 1, 0, corners, 0, 0, NULL};
     unsigned char wrapped[2] = {1, 1};
-    double bessel = 0, z[2], clusters[2];
-    for (int i = 0; i < 1000; i++) bessel += exp(20 * (cos(PI * (i + 0.5) / 1000) - 1)) / 1000; /* I0(20) exp(-20) */
+    double bessel = 0;
+    double z[2];
+    double clusters[2];
+    for (int i = 0; i < 1000; i++)
+        bessel += exp(20 * (cos(PI * (i + 0.5) / 1000) - 1)) / 1000; /* I0(20) exp(-20) */
     for (int w = 0; w < 2; w++) {
         bml_mcmc_nested_config c = make_config(&p, 200, run_seed(20 + w));
         bml_mcmc_nested_result r = {0};
         bml_mcmc_nested *s = NULL;
-        c.wrapped = w ? wrapped : NULL, c.progress = note_clusters;
+        c.wrapped = w ? wrapped : NULL;
+        c.progress = note_clusters;
         if (!(s = run(&r, &c, "wrapped"))) return;
-        z[w] = (r.log_z - 2 * log(bessel)) / r.log_z_error, clusters[w] = last_clusters;
+        z[w] = (r.log_z - 2 * log(bessel)) / r.log_z_error;
+        clusters[w] = last_clusters;
         bml_mcmc_nested_free(s);
     }
     CHECK(fabs(z[0]) <= 4.5 && fabs(z[1]) <= 4.5, "peak in the corners: z %.2f plain, %.2f wrapped", z[0], z[1]);
@@ -372,24 +434,30 @@ static void test_wrapped(void) {
 /* Impossible, or flat, in part or everywhere. */
 static void step(double *l, const double *x, int n, int d, void *user) {
     const problem *p = user;
-    for (int i = 0; i < n; i++, x += d) l[i] = x[0] > p->data[0] ? p->data[1] * x[1] : p->data[2];
+    for (int i = 0; i < n; i++, x += d)
+        l[i] = x[0] > p->data[0] ? p->data[1] * x[1] : p->data[2];
 }
 static void test_plateaus(void) {
     const double data[4][3] = {{0.7, 0, -infinite}, {0.99, 0, -infinite}, {2, 0, 3}, {0.99, 5, -1}};
     /* the last: 0.99 e^-1 + 0.01 (e^5 - 1)/5; 16 x 200 draws that all miss the step have a probability of 1e-14 */
-    double truth[4], z2 = 0;
-    truth[0] = log(0.3), truth[1] = log(0.01), truth[2] = 3, truth[3] = log(0.99 * exp(-1) + 0.01 * (exp(5) - 1) / 5);
+    double truth[4];
+    double z2 = 0;
+    truth[0] = log(0.3);
+    truth[1] = log(0.01);
+    truth[2] = 3;
+    truth[3] = log(0.99 * exp(-1) + 0.01 * (exp(5) - 1) / 5);
     for (int k = 0; k < 4; k++) {
         problem p = {"steps", 2, 0, 1, truth[k], step, 0, 0, data[k]};
         bml_mcmc_nested_config c = make_config(&p, 200, run_seed(30 + k));
         bml_mcmc_nested_result r = {0};
         bml_mcmc_nested *s = run(&r, &c, p.name);
-        double z;
         if (!s) continue;
-        z = (r.log_z - truth[k]) / (r.log_z_error + 1e-12);
-        if (k == 2) CHECK(fabs(r.log_z - 3) < 1e-9 && r.information < 1e-9,
-                          "flat everywhere: ln Z = %.12g, it ends after %d evaluations", r.log_z, (int)r.evaluations);
-        else z2 += z * z;
+        double z = (r.log_z - truth[k]) / (r.log_z_error + 1e-12);
+        if (k == 2)
+            CHECK(fabs(r.log_z - 3) < 1e-9 && r.information < 1e-9,
+                  "flat everywhere: ln Z = %.12g, it ends after %d evaluations", r.log_z, (int)r.evaluations);
+        else
+            z2 += z * z;
         CHECK(k == 2 || fabs(z) <= 4.5, "steps %d: ln Z %.3f +- %.3f, truth %.3f, %d evaluations", k, r.log_z,
               r.log_z_error, truth[k], (int)r.evaluations);
         bml_mcmc_nested_free(s);
@@ -401,10 +469,12 @@ static void test_plateaus(void) {
    0, sqrt(1.04)) times the mean of y over its density 2 y. */
 static void measured(double *l, const double *x, int n, int d, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++, x += d) l[i] = log_normal(x[0], 0.5, 0.2) + log(x[1]);
+    for (int i = 0; i < n; i++, x += d)
+        l[i] = log_normal(x[0], 0.5, 0.2) + log(x[1]);
 }
 static void test_prior(void) {
-    const double x[2] = {0, 1}, density[2] = {0, 1};
+    const double x[2] = {0, 1};
+    const double density[2] = {0, 1};
     bml_mcmc_prior_param row[2] = {{.kind = BML_MCMC_NORMAL, .mean = 0, .sd = 1},
                                    {.kind = BML_MCMC_TABLE, .x = x, .density = density, .n = 2}};
     bml_mcmc_nested_config c = {.n_dim = 2, .live_points = 300, .seed = run_seed(40), .log_likelihood = measured};
@@ -428,9 +498,8 @@ static void test_dynamic(void) {
     bml_mcmc_nested_config c = make_config(&problems[0], 100, run_seed(50));
     bml_mcmc_nested_result r = {0};
     bml_mcmc_nested *s = NULL;
-    size_t n_static;
     if (!(s = run(&r, &c, "static"))) return;
-    n_static = r.n_points;
+    size_t n_static = r.n_points;
     bml_mcmc_nested_free(s);
     c.error = 0.5 * r.log_z_error;
     if (!(s = run(&r, &c, "dynamic"))) return;
@@ -439,7 +508,8 @@ static void test_dynamic(void) {
     CHECK_NEAR(r.log_z, problems[0].log_z, 4.5 * r.log_z_error, "dynamic: ln Z");
     CHECK(r.rank_ok, "dynamic: insertion ranks, p = %.3g", r.rank_p);
     bml_mcmc_nested_free(s);
-    c.error = 0, c.min_ess = 3000;
+    c.error = 0;
+    c.min_ess = 3000;
     if (!(s = run(&r, &c, "dynamic"))) return;
     CHECK(r.ess >= 3000, "dynamic: ESS %.0f, asked for 3000, from %d points (static: %d)", r.ess, (int)r.n_points,
           (int)n_static);
@@ -452,15 +522,15 @@ static void test_dynamic(void) {
 static double drift;
 static void drifting(double *l, const double *x, int n, int d, void *user) {
     correlated(l, x, n, d, user);
-    for (int i = 0; i < n; i++) l[i] += (drift += 1e-3);
+    for (int i = 0; i < n; i++)
+        l[i] += (drift += 1e-3);
 }
 static void test_ranks(void) {
     problem p = problems[0];
-    bml_mcmc_nested_config c;
     bml_mcmc_nested_result r = {0};
     bml_mcmc_nested *s = NULL;
     p.f = drifting;
-    c = make_config(&p, 200, run_seed(60));
+    bml_mcmc_nested_config c = make_config(&p, 200, run_seed(60));
     if (bml_mcmc_nested_create(&s, &c)) return;
     bml_mcmc_nested_run(s, 20000);
     CHECK(!bml_mcmc_nested_get_result(s, &r) && !r.rank_ok && r.rank_p < 1e-6,
@@ -471,12 +541,12 @@ static void test_ranks(void) {
 /* ---- to the bit ---- */
 
 static int same_result(bml_mcmc_nested *a, bml_mcmc_nested *b) {
-    bml_mcmc_nested_result r, q;
+    bml_mcmc_nested_result r;
+    bml_mcmc_nested_result q;
     if (bml_mcmc_nested_get_result(a, &r) || bml_mcmc_nested_get_result(b, &q)) return 0;
     return r.n_points == q.n_points && r.log_z == q.log_z && r.log_z_error == q.log_z_error && r.rank_p == q.rank_p &&
-        r.evaluations == q.evaluations &&
-           !memcmp(r.theta, q.theta, r.n_points * sizeof(double)) &&
-               !memcmp(r.weight, q.weight, r.n_points * sizeof(double));
+           r.evaluations == q.evaluations && !memcmp(r.theta, q.theta, r.n_points * sizeof(double)) &&
+           !memcmp(r.weight, q.weight, r.n_points * sizeof(double));
 }
 static int calls_left;
 static int stop_sometimes(const bml_mcmc_nested_progress *p, void *user) {
@@ -487,14 +557,16 @@ static void threaded(double *l, const double *x, int n, int d, void *user) {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic)
 #endif
-    for (int i = 0; i < n; i++) rosenbrock(l + i, x + i * d, 1, d, user);
+    for (int i = 0; i < n; i++)
+        rosenbrock(l + i, x + i * d, 1, d, user);
 }
 
 /* A cheap stand-in for `correlated`, too wide and a sigma of its narrow axis off its centre. */
 static void blunt(double *l, const double *x, int n, int d, void *user) {
     double y[3];
     for (int i = 0; i < n; i++) {
-        for (int k = 0; k < d; k++) y[k] = 0.6 * x[i * d + k] + 0.2 * (k == 0);
+        for (int k = 0; k < d; k++)
+            y[k] = 0.6 * x[i * d + k] + 0.2 * (k == 0);
         correlated(l + i, y, 1, d, user);
     }
 }
@@ -503,14 +575,17 @@ static void blunt(double *l, const double *x, int n, int d, void *user) {
 static void test_reweigh(void) {
     enum { RUNS = 8 };
     problem p = problems[0];
-    double chi2 = 0, worst = 0;
+    double chi2 = 0;
+    double worst = 0;
     for (int i = 0; i < RUNS; i++) {
         bml_mcmc_nested_config c = make_config(&p, 200, run_seed(200 + i));
-        bml_mcmc_nested_result own = {0}, r = {0}, again = {0};
+        bml_mcmc_nested_result own = {0};
+        bml_mcmc_nested_result r = {0};
+        bml_mcmc_nested_result again = {0};
         bml_mcmc_summary s[3];
+        c.log_likelihood = blunt;
         bml_mcmc_nested *n;
         double *l;
-        c.log_likelihood = blunt;
         if (!(n = run(&own, &c, "reweigh")) || !(l = malloc(own.n_points * sizeof *l))) return;
         memcpy(l, own.log_likelihood, own.n_points * sizeof *l);
         const int same = !bml_mcmc_nested_reweigh(n, &r, l) && fabs(r.ess / own.ess - 1) < 1e-9;
@@ -523,7 +598,8 @@ static void test_reweigh(void) {
             CHECK(same, "reweigh: the run's own likelihood changes nothing");
             CHECK(done && r.ess > 0.3 * own.ess && r.ess < own.ess && r.log_z_error > own.log_z_error,
                   "reweigh: %.0f of %.0f samples still count", r.ess, own.ess);
-            for (size_t k = 0; k < r.n_points; k++) l[k] = -infinite;
+            for (size_t k = 0; k < r.n_points; k++)
+                l[k] = -infinite;
             CHECK(bml_mcmc_nested_reweigh(n, NULL, l) == BML_MCMC_NO_SUPPORT, "reweigh: no support: %s",
                   bml_mcmc_nested_message(n));
             l[7] = (double)NAN;
@@ -543,25 +619,35 @@ static void test_reweigh(void) {
 }
 
 static void test_resume(int method, bml_mcmc_log_prob other_f) {
-    problem p = problems[12], other = problems[12];
+    problem p = problems[12];
+    problem other = problems[12];
     bml_mcmc_nested_config c = make_config(&p, 100, run_seed(70));
-    bml_mcmc_nested *whole, *parts, *loaded, *wrong;
     bml_mcmc_nested_result r = {0};
-    unsigned char *buffer;
-    size_t size;
-    int status, stops = 0, refused = 0, tried = 0;
-    c.method = method, c.error = 0.15;
+    int stops = 0;
+    int refused = 0;
+    int tried = 0;
+    c.method = method;
+    c.error = 0.15;
+    bml_mcmc_nested *whole;
     if (!(whole = run(&r, &c, "resume"))) return;
-    c.progress = stop_sometimes, p.f = threaded;
+    c.progress = stop_sometimes;
+    p.f = threaded;
     c.log_likelihood = threaded;
+    bml_mcmc_nested *parts;
     bml_mcmc_nested_create(&parts, &c);
     calls_left = 7;
     /* short runs, cancelled now and then */
+    bml_mcmc_nested *loaded;
+    bml_mcmc_nested *wrong;
+    int status;
     while ((status = bml_mcmc_nested_run(parts, 400)) != BML_MCMC_OK && stops < 1000) {
-        if (status == BML_MCMC_CANCELLED) calls_left = 7 + 10 * stops;
-        else if (status != BML_MCMC_NOT_CONVERGED) break;
+        if (status == BML_MCMC_CANCELLED)
+            calls_left = 7 + 10 * stops;
+        else if (status != BML_MCMC_NOT_CONVERGED)
+            break;
         if (++stops != 6) continue;
-        size = bml_mcmc_nested_save_size(parts), buffer = malloc(size);
+        size_t size = bml_mcmc_nested_save_size(parts);
+        unsigned char *buffer = malloc(size);
         CHECK(bml_mcmc_nested_save(parts, buffer, size - 1) == BML_MCMC_BAD_ARGUMENT,
               "save: a buffer too small is refused");
         CHECK(!bml_mcmc_nested_save(parts, buffer, size), "save: %d bytes", (int)size);
@@ -594,35 +680,51 @@ static void test_resume(int method, bml_mcmc_log_prob other_f) {
         free(buffer);
     }
     CHECK(status == BML_MCMC_OK && stops > 10 && same_result(whole, parts),
-          "%s: %d stops, a resume, threads: equal to the bit",
-          method == BML_MCMC_NESTED_SLICE ? "slices" : "region", stops);
-    bml_mcmc_nested_free(whole), bml_mcmc_nested_free(parts);
+          "%s: %d stops, a resume, threads: equal to the bit", method == BML_MCMC_NESTED_SLICE ? "slices" : "region",
+          stops);
+    bml_mcmc_nested_free(whole);
+    bml_mcmc_nested_free(parts);
 }
 
 /* ---- bad input ---- */
 
-static void nothing(double *l, const double *x, int n, int d, void *user) { (void)l, (void)x, (void)n, (void)d,
-    (void)user; }
+static void nothing(double *l, const double *x, int n, int d, void *user) {
+    (void)l;
+    (void)x;
+    (void)n;
+    (void)d;
+    (void)user;
+}
 static void nowhere(double *l, const double *x, int n, int d, void *user) {
-    (void)x, (void)d, (void)user;
-    for (int i = 0; i < n; i++) l[i] = -infinite;
+    (void)x;
+    (void)d;
+    (void)user;
+    for (int i = 0; i < n; i++)
+        l[i] = -infinite;
 }
 static void too_much(double *l, const double *x, int n, int d, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++) l[i] = x[i * d] > 0.5 ? infinite : 0;
+    for (int i = 0; i < n; i++)
+        l[i] = x[i * d] > 0.5 ? infinite : 0;
 }
 static int fails(double *theta, const double *cube, int n, int d, void *user) {
-    (void)theta, (void)cube, (void)n, (void)d, (void)user;
+    (void)theta;
+    (void)cube;
+    (void)n;
+    (void)d;
+    (void)user;
     return 1;
 }
 static int leaves(double *theta, const double *cube, int n, int d, void *user) {
     (void)user;
-    for (int i = 0; i < n * d; i++) theta[i] = 1 / (cube[i] < 0.1 ? 0 : cube[i]);
+    for (int i = 0; i < n * d; i++)
+        theta[i] = 1 / (cube[i] < 0.1 ? 0 : cube[i]);
     return 0;
 }
 static int nan_sometimes(double *theta, const double *cube, int n, int d, void *user) {
     (void)user;
-    for (int i = 0; i < n * d; i++) theta[i] = cube[i] < 0.1 ? not_a_number : cube[i];
+    for (int i = 0; i < n * d; i++)
+        theta[i] = cube[i] < 0.1 ? not_a_number : cube[i];
     return 0;
 }
 
@@ -630,8 +732,7 @@ static void refuse_create(bml_mcmc_nested_config c, const char *what) {
     bml_mcmc_nested *s = NULL;
     int status = bml_mcmc_nested_create(&s, &c);
     CHECK(status == BML_MCMC_BAD_ARGUMENT && s && bml_mcmc_nested_message(s)[0] && bml_mcmc_nested_run(s, 0) == status,
-          "%s: refused: %s", what,
-          bml_mcmc_nested_message(s));
+          "%s: refused: %s", what, bml_mcmc_nested_message(s));
     bml_mcmc_nested_free(s);
 }
 static void refuse_run(bml_mcmc_nested_config c, int expected, const char *what) {
@@ -648,37 +749,74 @@ static void refuse_run(bml_mcmc_nested_config c, int expected, const char *what)
 }
 
 static void test_bad_input(void) {
-    bml_mcmc_nested_config good = make_config(&problems[9], 50, 1), c = good;
+    bml_mcmc_nested_config good = make_config(&problems[9], 50, 1);
+    bml_mcmc_nested_config c = good;
     bml_mcmc_nested_result r = {0};
     bml_mcmc_nested *s = NULL;
     CHECK(bml_mcmc_nested_create(NULL, &good) == BML_MCMC_BAD_ARGUMENT &&
-          bml_mcmc_nested_run(NULL, 0) == BML_MCMC_BAD_ARGUMENT, "NULL is refused");
+              bml_mcmc_nested_run(NULL, 0) == BML_MCMC_BAD_ARGUMENT,
+          "NULL is refused");
     bml_mcmc_nested_free(NULL);
     if (bml_mcmc_nested_create(&s, NULL) != BML_MCMC_BAD_ARGUMENT) CHECK(0, "no config is refused");
     CHECK(bml_mcmc_nested_message(s)[0], "no config: %s", bml_mcmc_nested_message(s));
     bml_mcmc_nested_free(s);
-    c.live_points = 6, refuse_create(c, "fewer live points than n_dim + 1"), c = good;
-    c.live_points = -1, refuse_create(c, "negative live points"), c = good;
-    c.n_dim = 0, refuse_create(c, "no dimensions"), c = good;
-    c.log_likelihood = NULL, refuse_create(c, "no likelihood"), c = good;
-    c.transform = NULL, refuse_create(c, "no prior"), c = good;
-    c.replace = 40, refuse_create(c, "replace above half"), c = good;
-    c.remaining = not_a_number, refuse_create(c, "remaining NaN"), c = good;
-    c.remaining = 1, refuse_create(c, "remaining 1"), c = good;
-    c.error = -1, refuse_create(c, "negative error"), c = good;
-    c.min_ess = not_a_number, refuse_create(c, "ESS NaN"), c = good;
-    c.method = 7, refuse_create(c, "no such method"), c = good;
-    c.sweeps = -1, refuse_create(c, "negative sweeps"), c = good;
-    c.log_likelihood = nothing, refuse_run(c, BML_MCMC_NAN, "a likelihood that answers nothing"), c = good;
-    c.log_likelihood = nowhere, refuse_run(c, BML_MCMC_NO_SUPPORT, "a likelihood that is -infinite everywhere"),
-        c = good;
-    c.log_likelihood = too_much, refuse_run(c, BML_MCMC_INFINITE, "a likelihood that is +infinite"), c = good;
-    c.transform = fails, refuse_run(c, BML_MCMC_BAD_TRANSFORM, "a transform that fails"), c = good;
-    c.transform = leaves, refuse_run(c, BML_MCMC_BAD_TRANSFORM, "a transform that gives infinity"), c = good;
-    c.transform = nan_sometimes, refuse_run(c, BML_MCMC_BAD_TRANSFORM, "a transform that gives NaN"), c = good;
+    c.live_points = 6;
+    refuse_create(c, "fewer live points than n_dim + 1");
+    c = good;
+    c.live_points = -1;
+    refuse_create(c, "negative live points");
+    c = good;
+    c.n_dim = 0;
+    refuse_create(c, "no dimensions");
+    c = good;
+    c.log_likelihood = NULL;
+    refuse_create(c, "no likelihood");
+    c = good;
+    c.transform = NULL;
+    refuse_create(c, "no prior");
+    c = good;
+    c.replace = 40;
+    refuse_create(c, "replace above half");
+    c = good;
+    c.remaining = not_a_number;
+    refuse_create(c, "remaining NaN");
+    c = good;
+    c.remaining = 1;
+    refuse_create(c, "remaining 1");
+    c = good;
+    c.error = -1;
+    refuse_create(c, "negative error");
+    c = good;
+    c.min_ess = not_a_number;
+    refuse_create(c, "ESS NaN");
+    c = good;
+    c.method = 7;
+    refuse_create(c, "no such method");
+    c = good;
+    c.sweeps = -1;
+    refuse_create(c, "negative sweeps");
+    c = good;
+    c.log_likelihood = nothing;
+    refuse_run(c, BML_MCMC_NAN, "a likelihood that answers nothing");
+    c = good;
+    c.log_likelihood = nowhere;
+    refuse_run(c, BML_MCMC_NO_SUPPORT, "a likelihood that is -infinite everywhere");
+    c = good;
+    c.log_likelihood = too_much;
+    refuse_run(c, BML_MCMC_INFINITE, "a likelihood that is +infinite");
+    c = good;
+    c.transform = fails;
+    refuse_run(c, BML_MCMC_BAD_TRANSFORM, "a transform that fails");
+    c = good;
+    c.transform = leaves;
+    refuse_run(c, BML_MCMC_BAD_TRANSFORM, "a transform that gives infinity");
+    c = good;
+    c.transform = nan_sometimes;
+    refuse_run(c, BML_MCMC_BAD_TRANSFORM, "a transform that gives NaN");
+    c = good;
     if (bml_mcmc_nested_create(&s, &good)) return;
     CHECK(bml_mcmc_nested_run(s, 1000) == BML_MCMC_NOT_CONVERGED && !bml_mcmc_nested_get_result(s, &r) &&
-          !r.converged && r.log_z_error >= 0,
+              !r.converged && r.log_z_error >= 0,
           "out of budget: not converged, ln Z so far %.3f: %s", r.log_z, bml_mcmc_nested_message(s));
     CHECK(bml_mcmc_nested_draw(s, NULL, NULL, 10, 0) == BML_MCMC_BAD_ARGUMENT, "draws to nowhere are refused");
     bml_mcmc_nested_free(s);

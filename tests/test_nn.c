@@ -21,22 +21,27 @@ static void *counted_malloc(size_t n) {
     if (fail_after > 0) fail_after--;
     if (!p) return NULL;
     memcpy(p, &n, sizeof n);
-    in_use += n, blocks++;
+    in_use += n;
+    blocks++;
     peak = in_use > peak ? in_use : peak;
     return p + HEAD;
 }
 static void counted_free(void *p) {
-    size_t n;
     if (!p) return;
+    size_t n;
     memcpy(&n, (char *)p - HEAD, sizeof n);
-    in_use -= n, blocks--;
+    in_use -= n;
+    blocks--;
     free((char *)p - HEAD);
 }
 static void *counted_realloc(void *p, size_t n) {
     size_t old = 0;
     void *q = counted_malloc(n);
     if (p) memcpy(&old, (char *)p - HEAD, sizeof old);
-    if (q && p) memcpy(q, p, old < n ? old : n), counted_free(p);
+    if (q && p) {
+        memcpy(q, p, old < n ? old : n);
+        counted_free(p);
+    }
     return q;
 }
 
@@ -44,7 +49,8 @@ static unsigned long seed;
 static int quick;
 
 static void fill(float *a, size_t n, bml_nn_rng *rng, double low, double high) {
-    for (size_t i = 0; i < n; i++) a[i] = (float)(low + (high - low) * bml_nn_rng_uniform(rng));
+    for (size_t i = 0; i < n; i++)
+        a[i] = (float)(low + (high - low) * bml_nn_rng_uniform(rng));
 }
 
 /* ---- Philox4x32-10: the known answers of the Random123 distribution (Salmon et al. 2011) ---- */
@@ -70,7 +76,10 @@ static double ulps(float got, double want) {
 }
 
 static void check_functions(void) {
-    double e = 0, t = 0, s = 0, l = 0;
+    double e = 0;
+    double t = 0;
+    double s = 0;
+    double l = 0;
     for (int i = -8700; i <= 8800; i++) {
         float x = (float)i * 0.01f + 0.003f * (float)(i % 7);
         if (x < -87 || x > 88) continue;
@@ -90,29 +99,32 @@ static void check_functions(void) {
     CHECK_LE(t, 3, "tanh, ulp");
     CHECK_LE(s, 3, "logistic, ulp");
     CHECK_LE(l, 3, "log(1+x) on [0,1], ulp");
-    {
-        float nan = bml_nn__exp(NAN), huge = bml_nn__tanh(1e30f), low = bml_nn__tanh(-INFINITY);
-        CHECK(nan != nan && bml_nn__tanh(NAN) != bml_nn__tanh(NAN) && huge == 1 && low == -1,
-              "NaN stays NaN, infinities give the limits");
-    }
+    float nan = bml_nn__exp(NAN);
+    float huge = bml_nn__tanh(1e30f);
+    float low = bml_nn__tanh(-INFINITY);
+    CHECK(nan != nan && bml_nn__tanh(NAN) != bml_nn__tanh(NAN) && huge == 1 && low == -1,
+          "NaN stays NaN, infinities give the limits");
 }
 
 /* ---- the product against three plain loops: rounding is at most depth eps of the sum of absolute values ---- */
 static void check_product_of(size_t m, size_t n, size_t k, int ta, int tb, int add, bml_nn_rng *rng) {
     size_t ldc = n + 3;
-    float *a = (float *)malloc((m * k + 1) * sizeof *a), *b = (float *)malloc((k * n + 1) * sizeof *b),
-          *c = (float *)malloc(m * ldc * sizeof *c);
+    float *a = (float *)malloc((m * k + 1) * sizeof *a);
+    float *b = (float *)malloc((k * n + 1) * sizeof *b);
+    float *c = (float *)malloc(m * ldc * sizeof *c);
     double worst = 0;
     int outside = 0;
     if (!a || !b || !c) exit(1);
     fill(a, m * k, rng, -1, 1);
     fill(b, k * n, rng, -1, 1);
-    for (size_t i = 0; i < m * ldc; i++) c[i] = 7;
+    for (size_t i = 0; i < m * ldc; i++)
+        c[i] = 7;
     bml_nn__product(c, ldc, ta ? bml_nn__cols(a, m) : bml_nn__rows(a, k), tb ? bml_nn__cols(b, k) : bml_nn__rows(b, n),
                     m, n, k, add);
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
-            double sum = add ? 7 : 0, size = 7;
+            double sum = add ? 7 : 0;
+            double size = 7;
             for (size_t l = 0; l < k; l++) {
                 double p = (double)a[ta ? l * m + i : i * k + l] * (double)b[tb ? j * k + l : l * n + j];
                 sum += p;
@@ -120,7 +132,8 @@ static void check_product_of(size_t m, size_t n, size_t k, int ta, int tb, int a
             }
             worst = fmax(worst, fabs((double)c[i * ldc + j] - sum) / (size * (double)(k + 2) * 1.2e-7));
         }
-        for (size_t j = n; j < ldc; j++) outside += c[i * ldc + j] != 7;
+        for (size_t j = n; j < ldc; j++)
+            outside += c[i * ldc + j] != 7;
     }
     CHECK(worst <= 1 && !outside, "product %dx%dx%d%s%s%s: error %.2f of its bound, %d numbers written outside", (int)m,
           (int)n, (int)k, ta ? ", a transposed" : "", tb ? ", b transposed" : "", add ? ", added" : "", worst, outside);
@@ -167,9 +180,10 @@ static void learn(const char *name, const bml_nn_layer *layers, int n, bml_nn_tr
 
 static void check_learning(void) {
     enum { N = 200, STEPS = 24 };
-    static float x[N * STEPS], y[N];
-    bml_nn_rng rng;
-    float xor_x[8] = {0, 0, 0, 1, 1, 0, 1, 1}, xor_y[4] = {0, 1, 1, 0};
+    static float x[N * STEPS];
+    static float y[N];
+    float xor_x[8] = {0, 0, 0, 1, 1, 0, 1, 1};
+    float xor_y[4] = {0, 1, 1, 0};
     bml_nn_layer two[] = {{.kind = BML_NN_INPUT, .features = 2},
                           {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_TANH},
                           {.kind = BML_NN_DENSE, .units = 1}};
@@ -187,14 +201,17 @@ static void check_learning(void) {
         .x = xor_x, .y = xor_y, .n = 4, .loss = BML_NN_BINARY_LOGITS, .epochs = 300, .learning_rate = 0.05, .batch = 4};
     learn("XOR", two, 3, how, 0.01);
 
-    for (int i = 0; i < N; i++) y[i] = sinf(x[i] = -3.0f + 6.0f * (float)i / (N - 1));
+    for (int i = 0; i < N; i++)
+        y[i] = sinf(x[i] = -3.0f + 6.0f * (float)i / (N - 1));
     how = (bml_nn_training){
         .x = x, .y = y, .n = N, .epochs = 1000, .learning_rate = 2e-2, .batch = 50, .schedule = BML_NN_COSINE};
     learn("a sine, MSE", one, 3, how, 1e-3);
 
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 5);
     for (int i = 0; i < N; i++) { /* the next value of a damped oscillator of random phase and damping */
-        double phase = 6.28 * bml_nn_rng_uniform(&rng), damping = 0.02 + 0.05 * bml_nn_rng_uniform(&rng);
+        double phase = 6.28 * bml_nn_rng_uniform(&rng);
+        double damping = 0.02 + 0.05 * bml_nn_rng_uniform(&rng);
         for (int t = 0; t <= STEPS; t++)
             *(t < STEPS ? &x[i * STEPS + t] : &y[i]) = (float)(exp(-damping * t) * cos(0.7 * t + phase));
     }
@@ -203,10 +220,11 @@ static void check_learning(void) {
     learn("a damped oscillator, MSE", gru, 3, how, 2e-3);
 
     for (int i = 0; i < N; i++) {
-        double angle = 3.1416 * bml_nn_rng_uniform(&rng), r = 0.08 * bml_nn_rng_normal(&rng),
-               q = 0.08 * bml_nn_rng_normal(&rng);
-        x[2 * i] = (float)((i % 2 ? 1 - cos(angle) : cos(angle)) + r),
-              x[2 * i + 1] = (float)((i % 2 ? 0.5 - sin(angle) : sin(angle)) + q);
+        double angle = 3.1416 * bml_nn_rng_uniform(&rng);
+        double r = 0.08 * bml_nn_rng_normal(&rng);
+        double q = 0.08 * bml_nn_rng_normal(&rng);
+        x[2 * i] = (float)((i % 2 ? 1 - cos(angle) : cos(angle)) + r);
+        x[2 * i + 1] = (float)((i % 2 ? 0.5 - sin(angle) : sin(angle)) + q);
         y[i] = (float)(i % 2);
     }
     how = (bml_nn_training){
@@ -223,7 +241,10 @@ static void check_dropout(void) {
                         {.kind = BML_NN_DROPOUT, .rate = 0.3},
                         {.kind = BML_NN_DENSE, .units = 2}};
     bml_nn *net = net_of(l, 3, seed);
-    float x[IN], *draws = (float *)malloc(D * 2 * sizeof *draws), mean[2], sd[2];
+    float x[IN];
+    float *draws = (float *)malloc(D * 2 * sizeof *draws);
+    float mean[2];
+    float sd[2];
     bml_nn_spread out = {.mean = mean, .sd = sd};
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 11);
@@ -231,7 +252,8 @@ static void check_dropout(void) {
     CHECK(bml_nn_draws(net, NULL, draws, x, 1, D, seed) == 0 && bml_nn_summarize_draws(&out, draws, D, 2) == 0,
           "dropout draws");
     for (int j = 0; j < 2; j++) {
-        double m = 0, v = 0;
+        double m = 0;
+        double v = 0;
         for (int i = 0; i < IN; i++) {
             double a = (double)x[i] * (double)net->params[i * 2 + j];
             m += a;
@@ -250,11 +272,18 @@ static void check_dropout(void) {
    sum x^2/e^2 + 1 each, so that the variational family holds it. */
 static void check_flipout(void) {
     enum { N = 64, D = 4000 };
-    const double e = 0.5, truth[3] = {1.5, -0.8, 0.4}; /* two slopes, bias */
+    const double e = 0.5;
+    const double truth[3] = {1.5, -0.8, 0.4}; /* two slopes, bias */
     bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 2}, {.kind = BML_NN_BAYES, .units = 1}};
     bml_nn *net = net_of(l, 2, seed);
-    float x[2 * N], y[N], at[6] = {0, 0, 2, 0, 1, -1}, *draws = (float *)malloc(D * 3 * sizeof *draws), mean[3], sd[3];
-    double s[3] = {0}, sy[3] = {0};
+    float x[2 * N];
+    float y[N];
+    float at[6] = {0, 0, 2, 0, 1, -1};
+    float *draws = (float *)malloc(D * 3 * sizeof *draws);
+    float mean[3];
+    float sd[3];
+    double s[3] = {0};
+    double sy[3] = {0};
     bml_nn_spread out = {.mean = mean, .sd = sd};
     bml_nn_training how = {.x = x,
                            .y = y,
@@ -269,17 +298,24 @@ static void check_flipout(void) {
     bml_nn_rng_init(&rng, seed, 21);
     for (int i = 0; i < N; i++) {
         float row[3];
-        x[2 * i] = row[0] = i & 1 ? 0.3f : -0.3f, x[2 * i + 1] = row[1] = i & 2 ? 0.6f : -0.6f, row[2] = 1;
+        x[2 * i] = row[0] = i & 1 ? 0.3f : -0.3f;
+        x[2 * i + 1] = row[1] = i & 2 ? 0.6f : -0.6f;
+        row[2] = 1;
         y[i] = (float)(truth[0] * (double)row[0] + truth[1] * (double)row[1] + truth[2] + e * bml_nn_rng_normal(&rng));
-        for (int k = 0; k < 3; k++) s[k] += (double)row[k] * (double)row[k], sy[k] += (double)row[k] * (double)y[i];
+        for (int k = 0; k < 3; k++) {
+            s[k] += (double)row[k] * (double)row[k];
+            sy[k] += (double)row[k] * (double)y[i];
+        }
     }
     CHECK(bml_nn_train(net, &how, NULL) == 0 && bml_nn_draws(net, NULL, draws, at, 3, D, seed) == 0 &&
               bml_nn_summarize_draws(&out, draws, D, 3) == 0,
           "Flipout trained");
     for (int j = 0; j < 3 && !quick; j++) {
-        double m = 0, v = 0;
+        double m = 0;
+        double v = 0;
         for (int k = 0; k < 3; k++) {
-            double q = k < 2 ? (double)at[2 * j + k] : 1, precision = s[k] / (e * e) + 1;
+            double q = k < 2 ? (double)at[2 * j + k] : 1;
+            double precision = s[k] / (e * e) + 1;
             m += q * sy[k] / (e * e) / precision;
             v += q * q / precision;
         }
@@ -320,18 +356,21 @@ static bml_nn_training busy_training(void) {
 static uint64_t fingerprint(const bml_nn *net) {
     uint64_t h = 1469598103934665603u;
     const unsigned char *p = (const unsigned char *)net->params;
-    for (size_t i = 0; i < net->n_params * sizeof(float); i++) h = (h ^ p[i]) * 1099511628211u;
+    for (size_t i = 0; i < net->n_params * sizeof(float); i++)
+        h = (h ^ p[i]) * 1099511628211u;
     return h;
 }
 
 static void check_threads_and_resume(void) {
-    uint64_t print[3], whole;
+    uint64_t print[3];
     bml_nn_epoch last[2];
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 31);
     fill(data_x, ROWS * WIDE, &rng, -1, 1);
-    for (int i = 0; i < ROWS; i++)
-        data_y[2 * i] = data_x[WIDE * i] * data_x[WIDE * i + 3], data_y[2 * i + 1] = data_x[WIDE * i + 5];
+    for (int i = 0; i < ROWS; i++) {
+        data_y[2 * i] = data_x[WIDE * i] * data_x[WIDE * i + 3];
+        data_y[2 * i + 1] = data_x[WIDE * i + 5];
+    }
     for (int k = 0; k < 3; k++) {
         bml_nn *net = net_of(busy, 6, seed);
         bml_nn_training how = busy_training();
@@ -340,16 +379,18 @@ static void check_threads_and_resume(void) {
         print[k] = fingerprint(net);
         bml_nn_free(net);
     }
-    whole = print[0];
+    uint64_t whole = print[0];
     CHECK(print[1] == whole && print[2] == whole && last[0].loss == last[1].loss,
           "the same bits with 1, 2 and 5 threads");
     {
-        bml_nn *net = net_of(busy, 6, seed), *other = net_of(busy, 6, seed + 9);
+        bml_nn *net = net_of(busy, 6, seed);
+        bml_nn *other = net_of(busy, 6, seed + 9);
         bml_nn_training how = busy_training();
-        bml_nn_trainer *t, *u;
+        bml_nn_trainer *t;
         int status = bml_nn_trainer_create(&t, net, &how);
         CHECK(status == 0 && bml_nn_trainer_run(t, 2) == 0 && bml_nn_trainer_save(t, "build/test_nn.checkpoint") == 0,
               "two epochs, and a checkpoint");
+        bml_nn_trainer *u;
         CHECK(bml_nn_trainer_create(&u, other, &how) == 0, "another trainer");
         CHECK(bml_nn_trainer_load(u, "build/test_nn.checkpoint") == 0 && bml_nn_trainer_run(u, 0) == 0,
               "takes it and goes on (%s)", bml_nn_message(other));
@@ -376,9 +417,10 @@ static int stop_at_three(const bml_nn_epoch *e, void *user) {
 static double nan_later(const bml_nn_batch *b, void *user) {
     int *calls = (int *)user;
     double loss = 0;
-    for (size_t i = 0; i < (size_t)b->n * b->n_out; i++)
-        b->gradient[i] = 2 * b->prediction[i] / (float)b->n,
+    for (size_t i = 0; i < (size_t)b->n * b->n_out; i++) {
+        b->gradient[i] = 2 * b->prediction[i] / (float)b->n;
         loss += (double)(b->prediction[i] * b->prediction[i]) / b->n;
+    }
     return ++*calls > 7 ? (double)NAN : loss;
 }
 
@@ -387,11 +429,15 @@ static void check_stopping(void) {
     bml_nn_training how = busy_training();
     bml_nn_epoch last = {0};
     int count = 0;
-    uint64_t before;
-    how.callback = stop_at_three, how.user = &count;
+    how.callback = stop_at_three;
+    how.user = &count;
     CHECK(bml_nn_train(net, &how, &last) == BML_NN_CANCELLED && count == 3 && last.epoch == 3,
           "the callback stops training: %s", bml_nn_message(net));
-    how = busy_training(), how.epochs = 500, how.patience = 5, how.first_epoch = 10, how.learning_rate = 0.05,
+    how = busy_training();
+    how.epochs = 500;
+    how.patience = 5;
+    how.first_epoch = 10;
+    how.learning_rate = 0.05;
     how.schedule = BML_NN_CONSTANT;
     CHECK(bml_nn_train(net, &how, &last) == 0 && last.epoch < 500 && last.epoch == last.best_epoch + 5 &&
               last.best_epoch >= 10,
@@ -404,20 +450,33 @@ static void check_stopping(void) {
                    "the best weights are kept: validation loss over the best");
         bml_nn_trainer_free(t);
     }
-    before = fingerprint(net);
-    how = busy_training(), how.loss = BML_NN_CUSTOM, how.loss_fn = nan_later, how.loss_user = &count,
-    how.validation = 0, how.batch = 50, count = 0;
+    uint64_t before = fingerprint(net);
+    how = busy_training();
+    how.loss = BML_NN_CUSTOM;
+    how.loss_fn = nan_later;
+    how.loss_user = &count;
+    how.validation = 0;
+    how.batch = 50;
+    count = 0;
     CHECK(bml_nn_train(net, &how, &last) == BML_NN_NAN && last.epoch == 2, "a NaN in the third epoch stops: %s",
           bml_nn_message(net));
     CHECK(fingerprint(net) != before && strstr(bml_nn_message(net), "epoch 3") != NULL,
           "with the weights of epoch 2 and the number 3 in the message");
     {
         bml_nn_batch_step steps[] = {{2, 30}, {4, 100}};
-        how = busy_training(), how.batches = steps, how.n_batches = 2, how.validation = 0, how.epochs = 4;
+        how = busy_training();
+        how.batches = steps;
+        how.n_batches = 2;
+        how.validation = 0;
+        how.epochs = 4;
         CHECK(bml_nn_train(net, &how, &last) == 0 && last.batch == 100, "batches of %d rows in epoch 4", last.batch);
     }
-    how = busy_training(), how.learning_rate = 1e9, how.schedule = BML_NN_CONSTANT, how.clip = 0,
-    how.optimizer = BML_NN_SGD, how.epochs = 40;
+    how = busy_training();
+    how.learning_rate = 1e9;
+    how.schedule = BML_NN_CONSTANT;
+    how.clip = 0;
+    how.optimizer = BML_NN_SGD;
+    how.epochs = 40;
     count = bml_nn_train(net, &how, &last);
     CHECK(count == BML_NN_NAN, "a rate that explodes: %s", bml_nn_message(net));
     for (size_t i = 0; i < net->n_params; i++)
@@ -434,7 +493,8 @@ static int note_rate(const bml_nn_epoch *e, void *user) {
     return 0;
 }
 static void check_schedules(void) {
-    float x[4] = {0, 1, 2, 3}, y[4] = {0, 1, 2, 3};
+    float x[4] = {0, 1, 2, 3};
+    float y[4] = {0, 1, 2, 3};
     bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 1}, {.kind = BML_NN_DENSE, .units = 1}};
     bml_nn *net = net_of(l, 2, seed);
     for (int s = 0; s < BML_NN_N_SCHEDULES; s++) {
@@ -451,8 +511,10 @@ static void check_schedules(void) {
         double worst = 0;
         bml_nn_train(net, &how, NULL);
         for (int e = 0; e < 8; e++) {
-            double want = s == BML_NN_STEP ? 0.1 * pow(0.25, e / 2) : s == BML_NN_EXPONENTIAL ? 0.1 * pow(0.25, e / 2.0)
-                          : s == BML_NN_COSINE ? 0.1 * (0.25 + 0.75 * 0.5 * (1 + cos(acos(-1.0) * e / 8))) : 0.1;
+            double want = s == BML_NN_STEP          ? 0.1 * pow(0.25, e / 2)
+                          : s == BML_NN_EXPONENTIAL ? 0.1 * pow(0.25, e / 2.0)
+                          : s == BML_NN_COSINE      ? 0.1 * (0.25 + 0.75 * 0.5 * (1 + cos(acos(-1.0) * e / 8)))
+                                                    : 0.1;
             if (e == 0) want /= 2;
             worst = fmax(worst, fabs(seen_rate[e] - want));
         }
@@ -463,10 +525,14 @@ static void check_schedules(void) {
 
 /* Weighted rows and classes are the same as repeated rows. */
 static void check_weights(void) {
-    float x[4] = {-1, 0, 1, 2}, y[4] = {0, 0, 1, 1}, w[4] = {1, 2, 1, 3}, x2[7] = {-1, 0, 0, 1, 2, 2, 2},
-          y2[7] = {0, 0, 0, 1, 1, 1, 1};
+    float x[4] = {-1, 0, 1, 2};
+    float y[4] = {0, 0, 1, 1};
+    float w[4] = {1, 2, 1, 3};
+    float x2[7] = {-1, 0, 0, 1, 2, 2, 2};
+    float y2[7] = {0, 0, 0, 1, 1, 1, 1};
     double classes[2] = {1, 2};
-    float x3[6] = {-1, 0, 1, 2, 1, 2}, y3[6] = {0, 0, 1, 1, 1, 1};
+    float x3[6] = {-1, 0, 1, 2, 1, 2};
+    float y3[6] = {0, 0, 1, 1, 1, 1};
     bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 1},
                         {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
                         {.kind = BML_NN_DENSE, .units = 1, .activation = BML_NN_SIGMOID}};
@@ -478,7 +544,10 @@ static void check_weights(void) {
     for (int k = 0; k < 4; k++) {
         bml_nn *net = net_of(l, 3, seed);
         float at = 0.5f;
-        how[k].loss = BML_NN_BINARY, how[k].epochs = 20, how[k].learning_rate = 0.05, how[k].optimizer = BML_NN_SGD;
+        how[k].loss = BML_NN_BINARY;
+        how[k].epochs = 20;
+        how[k].learning_rate = 0.05;
+        how[k].optimizer = BML_NN_SGD;
         bml_nn_train(net, &how[k], NULL);
         bml_nn_predict(net, NULL, &out[k], &at, 1);
         bml_nn_free(net);
@@ -490,32 +559,42 @@ static void check_weights(void) {
 
 /* ---- inference ---- */
 static void check_inference(void) {
-    bml_nn *net = net_of(busy, 6, seed), *back = NULL;
-    bml_nn_work *one, *two;
-    float a[ROWS * 2], b[ROWS * 2], half[ROWS * 2], nan_x[2 * WIDE], pair[4], dx[ROWS * WIDE], full[WIDE], value[2];
+    bml_nn *net = net_of(busy, 6, seed);
+    bml_nn *back = NULL;
+    float a[ROWS * 2];
+    float b[ROWS * 2];
+    float half[ROWS * 2];
+    float nan_x[2 * WIDE];
+    float pair[4];
+    float dx[ROWS * WIDE];
+    float full[WIDE];
+    float value[2];
     double worst = 0;
-    int same;
     CHECK(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, data_x, ROWS) == 0 &&
               bml_nn_fit_scaler(net, BML_NN_OUTPUTS, BML_NN_MIN_MAX_ALL, data_y, ROWS) == 0,
           "scalers");
+    bml_nn_work *one;
     bml_nn_work_create(&one, net, 7, 1);
+    bml_nn_work *two;
     bml_nn_work_create(&two, net, 7, 2);
     bml_nn_predict(net, one, a, data_x, ROWS);
     bml_nn_predict(net, two, b, data_x, ROWS);
     CHECK(!memcmp(a, b, sizeof a), "prediction on two threads is that on one, to the bit");
     bml_nn_predict(net, NULL, b, data_x, ROWS);
-    for (int i = 0; i < ROWS * 2; i++) worst = fmax(worst, fabs((double)(a[i] - b[i])));
+    for (int i = 0; i < ROWS * 2; i++)
+        worst = fmax(worst, fabs((double)(a[i] - b[i])));
     CHECK_LE(worst, 2e-6, "other blocks of rows: rounding alone"); /* sums of some 24 terms of order one, two scalers */
     memcpy(nan_x, data_x, sizeof nan_x);
     nan_x[3] = NAN;
     bml_nn_predict(net, NULL, pair, nan_x, 2);
     CHECK(pair[0] != pair[0] && pair[2] == pair[2], "a NaN in a row stays in its row");
-    same = bml_nn_draws(net, one, a, data_x, ROWS / 2, 2, 5) == 0 &&
-           bml_nn_draws(net, two, b, data_x, ROWS / 2, 2, 5) == 0 && !memcmp(a, b, sizeof a);
+    int same = bml_nn_draws(net, one, a, data_x, ROWS / 2, 2, 5) == 0 &&
+               bml_nn_draws(net, two, b, data_x, ROWS / 2, 2, 5) == 0 && !memcmp(a, b, sizeof a);
     CHECK(same && memcmp(a, a + ROWS, ROWS * sizeof *a), "draws: the same on two threads, another one each time");
     bml_nn_vjp(net, one, dx, NULL, data_y, data_x, ROWS);
     CHECK(bml_nn_gradient(net, NULL, full, 1, data_x, 1) == 0, "gradient of one output");
-    value[0] = 0, value[1] = 1;
+    value[0] = 0;
+    value[1] = 1;
     bml_nn_vjp(net, NULL, dx, NULL, value, data_x, 1);
     CHECK(!memcmp(full, dx, sizeof full), "is the vector-Jacobian product with (0, 1)");
 
@@ -529,7 +608,8 @@ static void check_inference(void) {
                   bml_nn_load(&back, "build/test_nn.safetensors") == 0,
               "saved as %s and loaded: %s", bml_nn__dtypes[storage], bml_nn_message(back));
         bml_nn_predict(back, NULL, half, data_x, ROWS);
-        for (worst = 0, same = 0; same < ROWS * 2; same++) worst = fmax(worst, fabs((double)(half[same] - a[same])));
+        for (worst = 0, same = 0; same < ROWS * 2; same++)
+            worst = fmax(worst, fabs((double)(half[same] - a[same])));
         CHECK_LE(worst, limit[storage], "its predictions differ by");
         CHECK(bml_nn_get_text(back, "units") && !strcmp(bml_nn_get_text(back, "units"), "cm, \"G\"\n\\") &&
                   bml_nn_get_array(back, "error", &n) && n == 10 &&
@@ -551,17 +631,27 @@ static void check_inference(void) {
 /* Derivatives in float: the central difference of numbers of order one at h = 0.01 is good to 1e-5 (rounding) + 1e-4 (h^2). */
 static void check_float_gradient(void) {
     bml_nn *net = net_of(busy, 6, seed);
-    float dx[WIDE], x[WIDE], y[2], worst = 0, size = 0;
+    float dx[WIDE];
+    float x[WIDE];
+    float y[2];
+    float worst = 0;
+    float size = 0;
     memcpy(x, data_x, sizeof x);
-    for (size_t i = 0; i < net->n_params; i++) net->params[i] *= 2;
+    for (size_t i = 0; i < net->n_params; i++)
+        net->params[i] *= 2;
     for (int out = 0; out < 2; out++) {
         bml_nn_gradient(net, NULL, dx, out, x, 1);
         for (int i = 0; i < WIDE; i++) {
-            float at = x[i], d;
-            x[i] = at + 0.01f, bml_nn_predict(net, NULL, y, x, 1), d = y[out];
-            x[i] = at - 0.01f, bml_nn_predict(net, NULL, y, x, 1), d -= y[out];
+            float at = x[i];
+            x[i] = at + 0.01f;
+            bml_nn_predict(net, NULL, y, x, 1);
+            float d = y[out];
+            x[i] = at - 0.01f;
+            bml_nn_predict(net, NULL, y, x, 1);
+            d -= y[out];
             x[i] = at;
-            worst = fmaxf(worst, fabsf(d / 0.02f - dx[i])), size = fmaxf(size, fabsf(dx[i]));
+            worst = fmaxf(worst, fabsf(d / 0.02f - dx[i]));
+            size = fmaxf(size, fabsf(dx[i]));
         }
     }
     CHECK_LE((double)(worst / size), 1e-3, "gradient in float against differences, relative to the largest");
@@ -570,10 +660,13 @@ static void check_float_gradient(void) {
 
 /* ---- splits and metrics by hand ---- */
 static void check_metrics(void) {
-    float p[6] = {1, 2, 3, 4, 5, 7}, y[6] = {1, 2, 3, 4, 5, 6}, a[4] = {1, 2, 3, 4}, b[4] = {3, 4, 5, 6},
-          c[3] = {1, 2, 2}, d[2] = {2, 3};
+    float p[6] = {1, 2, 3, 4, 5, 7};
+    float y[6] = {1, 2, 3, 4, 5, 6};
+    float a[4] = {1, 2, 3, 4};
+    float b[4] = {3, 4, 5, 6};
+    float c[3] = {1, 2, 2};
+    float d[2] = {2, 3};
     bml_nn_metrics m[3];
-    double v;
     bml_nn_evaluate(m, p, y, 3, 2);
     CHECK_NEAR(m[0].r2, 1, 0, "R^2 of a perfect column");
     CHECK_NEAR(m[1].r2, 1 - 1.0 / 8, 1e-15, "R^2: 1 - 1/8");
@@ -581,6 +674,7 @@ static void check_metrics(void) {
     CHECK_NEAR(m[1].mae, 1.0 / 3, 1e-15, "MAE");
     CHECK_NEAR(m[1].msle, pow(log(8.0 / 7), 2) / 3, 1e-15, "MSLE");
     CHECK_NEAR(m[2].mse, 1.0 / 6, 1e-15, "MSE of all");
+    double v;
     CHECK(bml_nn_ks(&v, a, 4, b, 4) == 0, "KS");
     CHECK_NEAR(v, 0.5, 1e-15, "KS of shifted samples");
     bml_nn_ks(&v, c, 3, d, 2);
@@ -588,20 +682,24 @@ static void check_metrics(void) {
     CHECK(bml_nn_dtw(&v, a, 4, a, 4) == 0 && v == 0, "DTW of a curve with itself");
     bml_nn_dtw(&v, c, 3, d, 2);
     CHECK_NEAR(v, sqrt(2.0), 1e-15, "DTW of (1,2,2) and (2,3): 1 + 0 + 1"); /* (1-2)^2 + (2-2)^2 + (2-3)^2 */
-    {
-        int part[100], labels[100], count[2][4] = {{0}};
-        double shares[3] = {0.8, 0.1, 0.1};
-        for (int i = 0; i < 100; i++) labels[i] = i < 30;
-        CHECK(bml_nn_split(part, shares, 3, labels, 100, seed) == 0, "a stratified split");
-        for (int i = 0; i < 100; i++) count[labels[i]][part[i]]++;
-        CHECK(count[1][0] == 24 && count[1][1] == 3 && count[1][2] == 3 && count[0][0] == 56 && count[0][1] == 7,
-              "24+3+3 and 56+7+7 rows");
-        CHECK(bml_nn_split(part, NULL, 4, NULL, 100, seed) == 0, "four folds");
-        for (int i = 0; i < 4; i++) count[0][i] = 0;
-        for (int i = 0; i < 100; i++) count[0][part[i]]++;
-        CHECK(count[0][0] == 25 && count[0][1] == 25 && count[0][2] == 25, "of 25 rows each");
-        CHECK(bml_nn_split(part, NULL, 101, NULL, 100, seed) == BML_NN_BAD_ARGUMENT, "more parts than rows is refused");
-    }
+    int part[100];
+    int labels[100];
+    int count[2][4] = {{0}};
+    double shares[3] = {0.8, 0.1, 0.1};
+    for (int i = 0; i < 100; i++)
+        labels[i] = i < 30;
+    CHECK(bml_nn_split(part, shares, 3, labels, 100, seed) == 0, "a stratified split");
+    for (int i = 0; i < 100; i++)
+        count[labels[i]][part[i]]++;
+    CHECK(count[1][0] == 24 && count[1][1] == 3 && count[1][2] == 3 && count[0][0] == 56 && count[0][1] == 7,
+          "24+3+3 and 56+7+7 rows");
+    CHECK(bml_nn_split(part, NULL, 4, NULL, 100, seed) == 0, "four folds");
+    for (int i = 0; i < 4; i++)
+        count[0][i] = 0;
+    for (int i = 0; i < 100; i++)
+        count[0][part[i]]++;
+    CHECK(count[0][0] == 25 && count[0][1] == 25 && count[0][2] == 25, "of 25 rows each");
+    CHECK(bml_nn_split(part, NULL, 101, NULL, 100, seed) == BML_NN_BAD_ARGUMENT, "more parts than rows is refused");
 }
 
 /* ---- what is refused, and the message ---- */
@@ -617,7 +715,11 @@ static void check_refusals(void) {
     const bml_nn_layer in = {.kind = BML_NN_INPUT, .name = "in", .features = 4},
                        seq = {.kind = BML_NN_INPUT, .name = "seq", .steps = 5, .features = 2};
     const bml_nn_layer dense = {.kind = BML_NN_DENSE, .units = 3}, flat = {.kind = BML_NN_FLATTEN};
-#define REFUSED(want, word, ...) do { const bml_nn_layer l[] = {__VA_ARGS__}; refused(l, (int)(sizeof l / sizeof *l), want, word); } while (0)
+#define REFUSED(want, word, ...)                             \
+    do {                                                     \
+        const bml_nn_layer l[] = {__VA_ARGS__};              \
+        refused(l, (int)(sizeof l / sizeof *l), want, word); \
+    } while (0)
     REFUSED(BML_NN_BAD_LAYER, "units", in, {.kind = BML_NN_DENSE, .name = "empty"});
     REFUSED(BML_NN_BAD_LAYER, "features", {.kind = BML_NN_INPUT}, dense);
     REFUSED(BML_NN_BAD_LAYER, "sequence", seq, flat, {.kind = BML_NN_GRU, .units = 3});
@@ -647,23 +749,27 @@ static void check_refusals(void) {
         bml_nn *net = net_of(l, 2, 1);
         float x[4] = {0, 1, 2, 3}, y[2] = {0, 1}, bad[4] = {0, 1, NAN, 3}, out[2];
         double classes[2] = {1, -1};
-        const struct { const char *word; bml_nn_training how; int status;
-        } cases[] = {{"row 1, column 0", {.x = bad, .y = y, .n = 2}, BML_NN_BAD_DATA},
-                     {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = -1}, BML_NN_BAD_ARGUMENT},
-                     {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = (double)INFINITY}, BML_NN_BAD_ARGUMENT},
-                     {"data", {.x = x, .y = y}, BML_NN_BAD_ARGUMENT},
-                     {"data", {.x = x, .n = 2}, BML_NN_BAD_ARGUMENT},
-                     {"loss_fn", {.x = x, .y = y, .n = 2, .loss = BML_NN_CUSTOM}, BML_NN_BAD_ARGUMENT},
-                     {"[0,1]", {.x = x, .y = x, .n = 2, .loss = BML_NN_BINARY_LOGITS}, BML_NN_OK},
-                     {"class weight 1",
-                      {.x = x, .y = y, .n = 2, .loss = BML_NN_BINARY, .class_weights = classes},
-                      BML_NN_BAD_ARGUMENT},
-                     {"momentum", {.x = x, .y = y, .n = 2, .momentum = 1}, BML_NN_BAD_ARGUMENT},
-                     {"batch", {.x = x, .y = y, .n = 2, .batch = -4}, BML_NN_BAD_ARGUMENT},
-                     {"validation", {.x = x, .y = y, .n = 2, .validation = (double)NAN}, BML_NN_BAD_ARGUMENT},
-                     {"not both",
-                      {.x = x, .y = y, .n = 2, .validation = 0.5, .n_val = 2, .x_val = x, .y_val = y},
-                      BML_NN_BAD_ARGUMENT}};
+        const struct {
+            const char *word;
+            bml_nn_training how;
+            int status;
+        } cases[] = {
+            {"row 1, column 0", {.x = bad, .y = y, .n = 2}, BML_NN_BAD_DATA},
+            {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = -1}, BML_NN_BAD_ARGUMENT},
+            {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = (double)INFINITY}, BML_NN_BAD_ARGUMENT},
+            {"data", {.x = x, .y = y}, BML_NN_BAD_ARGUMENT},
+            {"data", {.x = x, .n = 2}, BML_NN_BAD_ARGUMENT},
+            {"loss_fn", {.x = x, .y = y, .n = 2, .loss = BML_NN_CUSTOM}, BML_NN_BAD_ARGUMENT},
+            {"[0,1]", {.x = x, .y = x, .n = 2, .loss = BML_NN_BINARY_LOGITS}, BML_NN_OK},
+            {"class weight 1",
+             {.x = x, .y = y, .n = 2, .loss = BML_NN_BINARY, .class_weights = classes},
+             BML_NN_BAD_ARGUMENT},
+            {"momentum", {.x = x, .y = y, .n = 2, .momentum = 1}, BML_NN_BAD_ARGUMENT},
+            {"batch", {.x = x, .y = y, .n = 2, .batch = -4}, BML_NN_BAD_ARGUMENT},
+            {"validation", {.x = x, .y = y, .n = 2, .validation = (double)NAN}, BML_NN_BAD_ARGUMENT},
+            {"not both",
+             {.x = x, .y = y, .n = 2, .validation = 0.5, .n_val = 2, .x_val = x, .y_val = y},
+             BML_NN_BAD_ARGUMENT}};
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             int status = bml_nn_train(net, &cases[i].how, NULL);
             if (cases[i].status == BML_NN_OK)
@@ -687,18 +793,19 @@ static void check_refusals(void) {
 
 /* Every allocation may fail: a status, and nothing lost. */
 static void check_no_memory(void) {
-    long n, good = 0;
+    long good = 0;
     CHECK(blocks == 0, "nothing was left allocated (%ld)", blocks);
+    long n;
     for (n = 0; n < 400 && !good; n++) {
-        bml_nn *net = NULL, *back = NULL;
+        bml_nn *net = NULL;
+        bml_nn *back = NULL;
         bml_nn_config config = {busy, 6, 1};
         bml_nn_training how = busy_training();
         unsigned char *bytes = NULL;
         size_t size = 0;
-        int status;
         how.epochs = 1;
         fail_after = n;
-        status = bml_nn_create(&net, &config);
+        int status = bml_nn_create(&net, &config);
         if (!status) status = bml_nn_train(net, &how, NULL);
         if (!status) status = bml_nn_encode(net, &bytes, &size, BML_NN_F16);
         if (!status) status = bml_nn_decode(&back, bytes, size);
@@ -720,29 +827,38 @@ static void check_no_memory(void) {
 static void check_large(void) {
     enum { T = 2745, B = 128 };
     bml_nn_layer l[12] = {{.kind = BML_NN_INPUT, .steps = T, .features = 1}};
-    float *x = (float *)calloc((size_t)B * T, sizeof *x), *y = (float *)calloc(B, sizeof *y);
-    bml_nn *net;
+    float *x = (float *)calloc((size_t)B * T, sizeof *x);
+    float *y = (float *)calloc(B, sizeof *y);
     bml_nn_trainer *t = NULL;
     bml_nn_training how = {.x = x, .y = y, .n = B, .batch = B, .loss = BML_NN_BINARY, .epochs = 1, .threads = 2};
-    int status;
     if (!x || !y) exit(1);
     for (int i = 0; i < 4; i++) {
-        l[1 + 2 * i].kind = BML_NN_CONV, l[1 + 2 * i].units = 32 << i, l[1 + 2 * i].kernel = 3,
-                  l[1 + 2 * i].activation = BML_NN_TANH;
+        l[1 + 2 * i].kind = BML_NN_CONV;
+        l[1 + 2 * i].units = 32 << i;
+        l[1 + 2 * i].kernel = 3;
+        l[1 + 2 * i].activation = BML_NN_TANH;
         l[2 + 2 * i].kind = BML_NN_POOL;
     }
-    l[9].kind = BML_NN_LSTM, l[9].units = 256, l[9].sequence = 1, l[9].bidirectional = 1;
+    l[9].kind = BML_NN_LSTM;
+    l[9].units = 256;
+    l[9].sequence = 1;
+    l[9].bidirectional = 1;
     l[10].kind = BML_NN_FLATTEN;
-    l[11].kind = BML_NN_DENSE, l[11].units = 92, l[11].activation = BML_NN_RELU;
+    l[11].kind = BML_NN_DENSE;
+    l[11].units = 92;
+    l[11].activation = BML_NN_RELU;
+    bml_nn *net;
     {
         bml_nn_layer all[13];
         memcpy(all, l, sizeof l);
         memset(&all[12], 0, sizeof all[12]);
-        all[12].kind = BML_NN_DENSE, all[12].units = 1, all[12].activation = BML_NN_SIGMOID;
+        all[12].kind = BML_NN_DENSE;
+        all[12].units = 1;
+        all[12].activation = BML_NN_SIGMOID;
         net = net_of(all, 13, 1);
     }
     peak = in_use;
-    status = bml_nn_trainer_create(&t, net, &how);
+    int status = bml_nn_trainer_create(&t, net, &how);
     CHECK(status == 0, "a trainer for %.1f million parameters", 1e-6 * (double)net->n_params);
     if (!status && !quick)
         CHECK(bml_nn_trainer_run(t, 0) == 0, "one batch of 128 (loss %.3f)", bml_nn_trainer_last(t).loss);

@@ -5,10 +5,9 @@
 /* Allocations that can be made to fail, and are counted. */
 static long allocations_left = -1, live_blocks; /* -1: no limit */
 static void *test_realloc(void *p, size_t n) {
-    void *q;
     if (allocations_left == 0) return NULL;
     if (allocations_left > 0) allocations_left--;
-    q = realloc(p, n);
+    void *q = realloc(p, n);
     if (q && !p) live_blocks++;
     return q;
 }
@@ -34,35 +33,74 @@ static const char path[] = "test_nn_files.tmp";
 /* Every kind of layer and every field that a file describes; `large` 0: a dense layer "d", 3 inputs, 2 outputs. */
 static bml_nn *make(int large) {
     bml_nn_layer l[16];
-    bml_nn_config config;
     bml_nn *net = NULL;
-    int n = 0, status;
+    int n = 0;
     memset(l, 0, sizeof l);
+    bml_nn_config config;
     memset(&config, 0, sizeof config);
     if (large) {
-        l[n].kind = BML_NN_INPUT, l[n].name = "time-line", l[n].steps = 8, l[n++].features = 2;
-        l[n].kind = BML_NN_INPUT, l[n].name = "rest", l[n++].features = 3;
-        l[n].kind = BML_NN_CONV, l[n].from[0] = "time-line", l[n].units = 3, l[n].kernel = 3, l[n].same = 1,
+        l[n].kind = BML_NN_INPUT;
+        l[n].name = "time-line";
+        l[n].steps = 8;
+        l[n++].features = 2;
+        l[n].kind = BML_NN_INPUT;
+        l[n].name = "rest";
+        l[n++].features = 3;
+        l[n].kind = BML_NN_CONV;
+        l[n].from[0] = "time-line";
+        l[n].units = 3;
+        l[n].kernel = 3;
+        l[n].same = 1;
         l[n].init = BML_NN_HE;
-        l[n].activation = BML_NN_LEAKY_RELU, l[n++].slope = 0.3;
+        l[n].activation = BML_NN_LEAKY_RELU;
+        l[n++].slope = 0.3;
         l[n++].kind = BML_NN_BATCH_NORM;
-        l[n].kind = BML_NN_POOL, l[n].kernel = 3, l[n++].stride = 1;
-        l[n].kind = BML_NN_LSTM, l[n].units = 2, l[n].sequence = 1, l[n++].bidirectional = 1;
-        l[n].kind = BML_NN_RNN, l[n].units = 2, l[n].sequence = 1, l[n++].activation = BML_NN_RELU;
-        l[n].kind = BML_NN_GRU, l[n].units = 3, l[n++].reset_before = 1;
-        l[n].kind = BML_NN_LAYER_NORM, l[n++].name = "norm";
-        l[n].kind = BML_NN_RESHAPE, l[n].from[0] = "rest", l[n].steps = 3, l[n++].features = 1;
-        l[n].kind = BML_NN_GRU, l[n].name = "g", l[n++].units = 2;
-        l[n].kind = BML_NN_CONCAT, l[n].from[0] = "norm", l[n++].from[1] = "g";
-        l[n].kind = BML_NN_DROPOUT, l[n++].rate = 0.125;
-        l[n].kind = BML_NN_BAYES, l[n].units = 4, l[n].prior_sd = 0.7, l[n++].activation = BML_NN_SILU;
-        l[n].kind = BML_NN_DENSE, l[n].units = 2, l[n++].activation = BML_NN_SOFTMAX;
+        l[n].kind = BML_NN_POOL;
+        l[n].kernel = 3;
+        l[n++].stride = 1;
+        l[n].kind = BML_NN_LSTM;
+        l[n].units = 2;
+        l[n].sequence = 1;
+        l[n++].bidirectional = 1;
+        l[n].kind = BML_NN_RNN;
+        l[n].units = 2;
+        l[n].sequence = 1;
+        l[n++].activation = BML_NN_RELU;
+        l[n].kind = BML_NN_GRU;
+        l[n].units = 3;
+        l[n++].reset_before = 1;
+        l[n].kind = BML_NN_LAYER_NORM;
+        l[n++].name = "norm";
+        l[n].kind = BML_NN_RESHAPE;
+        l[n].from[0] = "rest";
+        l[n].steps = 3;
+        l[n++].features = 1;
+        l[n].kind = BML_NN_GRU;
+        l[n].name = "g";
+        l[n++].units = 2;
+        l[n].kind = BML_NN_CONCAT;
+        l[n].from[0] = "norm";
+        l[n++].from[1] = "g";
+        l[n].kind = BML_NN_DROPOUT;
+        l[n++].rate = 0.125;
+        l[n].kind = BML_NN_BAYES;
+        l[n].units = 4;
+        l[n].prior_sd = 0.7;
+        l[n++].activation = BML_NN_SILU;
+        l[n].kind = BML_NN_DENSE;
+        l[n].units = 2;
+        l[n++].activation = BML_NN_SOFTMAX;
     } else {
-        l[n].kind = BML_NN_INPUT, l[n++].features = 3;
-        l[n].kind = BML_NN_DENSE, l[n].name = "d", l[n++].units = 2;
+        l[n].kind = BML_NN_INPUT;
+        l[n++].features = 3;
+        l[n].kind = BML_NN_DENSE;
+        l[n].name = "d";
+        l[n++].units = 2;
     }
-    config.layers = l, config.n_layers = n, config.seed = 5;
-    status = bml_nn_create(&net, &config);
+    config.layers = l;
+    config.n_layers = n;
+    config.seed = 5;
+    int status = bml_nn_create(&net, &config);
     if (status) {
         CHECK(0, "bml_nn_create: %s: %s", bml_nn_strerror(status), net ? bml_nn_message(net) : "");
         exit(check_done() + 1);
@@ -82,19 +120,24 @@ static size_t header_length(const unsigned char *bytes) {
 }
 
 static void put_length(unsigned char *bytes, uint64_t n) {
-    int i;
-    for (i = 0; i < 8; i++) bytes[i] = (unsigned char)(n >> 8 * i);
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(n >> 8 * i);
 }
 
 /* bytes[size] with the first `from` in its header replaced by `to`, and the length set right; *size changes. */
 static unsigned char *edit(const unsigned char *bytes, size_t *size, const char *from, const char *to) {
-    size_t n = header_length(bytes), i, a = strlen(from), b = strlen(to);
+    size_t n = header_length(bytes);
+    size_t a = strlen(from);
+    size_t b = strlen(to);
     unsigned char *out = (unsigned char *)malloc(*size + b);
     if (!out) exit(1);
-    for (i = 8; i + a <= 8 + n && memcmp(bytes + i, from, a) != 0; i++) continue;
+    size_t i;
+    for (i = 8; i + a <= 8 + n && memcmp(bytes + i, from, a) != 0; i++)
+        continue;
     if (i + a > 8 + n) {
         CHECK(0, "the header does not hold %s", from);
-        i = 8, a = b = 0;
+        i = 8;
+        a = b = 0;
     }
     memcpy(out, bytes, i);
     memcpy(out + i, to, b);
@@ -118,25 +161,34 @@ static int same_bits(const bml_nn_real *a, const bml_nn_real *b, size_t n) {
 static void test_round_trip(void) {
     static const char text[] = "cm, \"G\" \\ /\b\f\n\r\t\x01\x1f\x7f \xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8c";
     const int storage = sizeof(bml_nn_real) == sizeof(float) ? BML_NN_F32 : BML_NN_F64;
-    bml_nn *net = make(1), *again = NULL;
-    bml_nn_real x[19 * 2], y[4], z[4], shift[19], scale[19];
-    size_t size = 0, n = 0, i;
-    unsigned char *bytes;
-    char a[4096] = "", b[4096] = "";
-    int status;
-    for (i = 0; i < 38; i++)
-        x[i] = (bml_nn_real)sin((double)i), shift[i % 19] = (bml_nn_real)i / 7, scale[i % 19] = (bml_nn_real)i / 9 + 1;
+    bml_nn *net = make(1);
+    bml_nn *again = NULL;
+    bml_nn_real x[19 * 2];
+    bml_nn_real y[4];
+    bml_nn_real z[4];
+    bml_nn_real shift[19];
+    bml_nn_real scale[19];
+    size_t size = 0;
+    size_t n = 0;
+    char a[4096] = "";
+    char b[4096] = "";
+    for (size_t i = 0; i < 38; i++) {
+        x[i] = (bml_nn_real)sin((double)i);
+        shift[i % 19] = (bml_nn_real)i / 7;
+        scale[i % 19] = (bml_nn_real)i / 9 + 1;
+    }
     CHECK(bml_nn_n_in(net) == 19, "19 numbers in a row");
     CHECK(!bml_nn_set_scaler(net, BML_NN_INPUTS, shift, scale) && !bml_nn_set_scaler(net, BML_NN_OUTPUTS, shift, scale),
           "scalers");
     CHECK(!bml_nn_set_text(net, "a-text_0", text) && !bml_nn_set_text(net, "empty", ""), "texts");
     CHECK(!bml_nn_set_array(net, "grid", x, 38), "an array");
-    bytes = encode(net, &size, storage);
-    status = bml_nn_decode(&again, bytes, size);
+    unsigned char *bytes = encode(net, &size, storage);
+    int status = bml_nn_decode(&again, bytes, size);
     CHECK(!status, "every kind of layer is read again: %s %s", bml_nn_strerror(status),
           again ? bml_nn_message(again) : "");
     if (!status) {
-        bml_nn_summary(a, sizeof a, net), bml_nn_summary(b, sizeof b, again);
+        bml_nn_summary(a, sizeof a, net);
+        bml_nn_summary(b, sizeof b, again);
         CHECK(!strcmp(a, b), "the same layers");
         CHECK(bml_nn_n_params(net) == bml_nn_n_params(again) &&
                   same_bits(bml_nn_params(net), bml_nn_params(again), bml_nn_n_params(net)),
@@ -168,9 +220,10 @@ static void test_texts(void) {
                 {"format", "pt"},
                 {"__metadata__", "x"},
                 {"-", "x"}};
-    size_t i, size = 0;
-    for (i = 0; i < COUNT(rows); i++) {
-        bml_nn *net = make(0), *again = NULL;
+    size_t size = 0;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        bml_nn *net = make(0);
+        bml_nn *again = NULL;
         unsigned char *bytes = NULL;
         int refused = bml_nn_set_text(net, rows[i].name, rows[i].text) || bml_nn_encode(net, &bytes, &size, BML_NN_F32);
         int status = refused ? 0 : bml_nn_decode(&again, bytes, size);
@@ -187,29 +240,39 @@ static void test_texts(void) {
 static void test_numbers(void) {
     static const double sds[] = {1e-3, 1.0 / 3, 1e-17, 1e13, 1e15, 12345.678901234567};
     static const double too_large[] = {65520, 65536, 131072, 262144, 1e6, 1e10, 3e38, -131072};
-    size_t i, size = 0;
-    for (i = 0; i < COUNT(sds); i++) {
+    size_t size = 0;
+    for (size_t i = 0; i < COUNT(sds); i++) {
         bml_nn_layer l[2];
-        bml_nn_config config;
-        bml_nn *net = NULL, *again = NULL;
-        bml_nn_training how;
+        bml_nn *net = NULL;
+        bml_nn *again = NULL;
         bml_nn_epoch report[2];
-        bml_nn_real x = 1, y = 1;
+        bml_nn_real x = 1;
+        bml_nn_real y = 1;
         unsigned char *bytes = NULL;
-        int status;
         memset(l, 0, sizeof l);
+        bml_nn_config config;
         memset(&config, 0, sizeof config);
+        bml_nn_training how;
         memset(&how, 0, sizeof how);
         memset(report, 0, sizeof report);
-        l[0].kind = BML_NN_INPUT, l[0].features = 1, l[1].kind = BML_NN_BAYES, l[1].units = 1, l[1].prior_sd = sds[i];
-        config.layers = l, config.n_layers = 2;
+        l[0].kind = BML_NN_INPUT;
+        l[0].features = 1;
+        l[1].kind = BML_NN_BAYES;
+        l[1].units = 1;
+        l[1].prior_sd = sds[i];
+        config.layers = l;
+        config.n_layers = 2;
         if (bml_nn_create(&net, &config) || bml_nn_encode(net, &bytes, &size, BML_NN_F32)) {
             CHECK(1, "prior_sd %g is refused", sds[i]);
         } else {
-            status = bml_nn_decode(&again, bytes, size);
-            how.x = &x, how.y = &y, how.n = 1, how.epochs = 1;
+            int status = bml_nn_decode(&again, bytes, size);
+            how.x = &x;
+            how.y = &y;
+            how.n = 1;
+            how.epochs = 1;
             if (!status) { /* its loss holds the prior */
-                int s = bml_nn_train(net, &how, &report[0]), t = bml_nn_train(again, &how, &report[1]);
+                int s = bml_nn_train(net, &how, &report[0]);
+                int t = bml_nn_train(again, &how, &report[1]);
                 CHECK(s == t && (s || fabs(report[0].loss - report[1].loss) <= 1e-6 * fabs(report[0].loss)),
                       "prior_sd %g comes back: loss %.9g and %.9g", sds[i], report[0].loss, report[1].loss);
             } else {
@@ -220,12 +283,11 @@ static void test_numbers(void) {
         bml_nn_free_bytes(bytes);
         bml_nn_free(net);
     }
-    for (i = 0; i < COUNT(too_large); i++) {
+    for (size_t i = 0; i < COUNT(too_large); i++) {
         bml_nn *net = make(0);
         unsigned char *bytes = NULL;
-        int status;
         bml_nn_params(net)[4] = (bml_nn_real)too_large[i];
-        status = bml_nn_encode(net, &bytes, &size, BML_NN_F16);
+        int status = bml_nn_encode(net, &bytes, &size, BML_NN_F16);
         CHECK(status == BML_NN_BAD_DATA && strstr(bml_nn_message(net), "d.kernel"), "%g does not fit float16: %s: %s",
               too_large[i], bml_nn_strerror(status), bml_nn_message(net));
         if (!status) bml_nn_free_bytes(bytes);
@@ -240,19 +302,18 @@ static void test_numbers(void) {
 }
 
 static void test_paths(void) {
-    bml_nn *net = make(0), *again = NULL;
+    bml_nn *net = make(0);
+    bml_nn *again = NULL;
     char other[64];
-    int status;
-    FILE *f;
     snprintf(other, sizeof other, "%s.part", path);
     CHECK(!bml_nn_save(net, path, BML_NN_F64), "saved");
-    f = fopen(other, "rb");
+    FILE *f = fopen(other, "rb");
     CHECK(!f, "no temporary file is left");
     if (f) fclose(f);
     CHECK(!bml_nn_load(&again, path) && same_bits(bml_nn_params(net), bml_nn_params(again), 8), "loaded");
     bml_nn_free(again);
     again = NULL;
-    status = bml_nn_save(net, "no/such/folder/net", BML_NN_F32);
+    int status = bml_nn_save(net, "no/such/folder/net", BML_NN_F32);
     CHECK(status == BML_NN_CANNOT_OPEN && strstr(bml_nn_message(net), "no/such/folder"), "no folder: %s: %s",
           bml_nn_strerror(status), bml_nn_message(net));
     status = bml_nn_load(&again, "no/such/folder/net");
@@ -278,11 +339,10 @@ static void test_paths(void) {
 static void refused(const char *what, const unsigned char *bytes, size_t size, const char *names) {
     bml_nn *net = NULL;
     unsigned char *exact = (unsigned char *)malloc(size ? size : 1); /* so that a sanitizer sees a byte too much */
-    int status;
     long before = live_blocks;
     if (!exact) exit(1);
     memcpy(exact, bytes, size);
-    status = bml_nn_decode(&net, exact, size);
+    int status = bml_nn_decode(&net, exact, size);
     CHECK(status < 0 && status != BML_NN_NO_MEMORY && net && *bml_nn_message(net) &&
               (!names || strstr(bml_nn_message(net), names)),
           "%s: %s: %s", what, bml_nn_strerror(status), net ? bml_nn_message(net) : "no object");
@@ -292,11 +352,14 @@ static void refused(const char *what, const unsigned char *bytes, size_t size, c
 }
 
 static void test_truncated(void) {
-    bml_nn *net = make(1), *part = NULL;
-    size_t size = 0, n, accepted = 0, silent = 0;
-    unsigned char *bytes = encode(net, &size, BML_NN_F16), *exact;
-    for (n = 0; n < size; n++) {
-        exact = (unsigned char *)malloc(n ? n : 1);
+    bml_nn *net = make(1);
+    bml_nn *part = NULL;
+    size_t size = 0;
+    size_t accepted = 0;
+    size_t silent = 0;
+    unsigned char *bytes = encode(net, &size, BML_NN_F16);
+    for (size_t n = 0; n < size; n++) {
+        unsigned char *exact = (unsigned char *)malloc(n ? n : 1);
         if (!exact) exit(1);
         memcpy(exact, bytes, n);
         accepted += !bml_nn_decode(&part, exact, n);
@@ -342,9 +405,11 @@ static void test_edited(void) {
         {"no architecture", "bml_nn.layers", "bml_nn.lairs", "architecture"},
         {"gates in another order", "gru z r n", "gru r z n", "gates"}};
     bml_nn *net = make(0);
-    size_t size = 0, n, i;
-    unsigned char *bytes = encode(net, &size, BML_NN_F32), *changed;
-    for (i = 0; i < COUNT(rows); i++) {
+    size_t size = 0;
+    size_t n;
+    unsigned char *bytes = encode(net, &size, BML_NN_F32);
+    unsigned char *changed;
+    for (size_t i = 0; i < COUNT(rows); i++) {
         n = size;
         changed = edit(bytes, &n, rows[i].from, rows[i].to);
         refused(rows[i].what, changed, n, rows[i].names);
@@ -355,13 +420,13 @@ static void test_edited(void) {
     memcpy(changed, bytes, size);
     memset(changed + size, 0, 8);
     refused("a byte too many", changed, size + 1, NULL);
-    for (i = 0; i < 4; i++) { /* NaN, infinities */
+    for (size_t i = 0; i < 4; i++) { /* NaN, infinities */
         static const unsigned char top[4][2] = {{0xc0, 0x7f}, {0x80, 0x7f}, {0x80, 0xff}, {0xff, 0xff}};
         memcpy(changed, bytes, size);
         memcpy(changed + size - 2, top[i], 2);
         refused("a weight that is not finite", changed, size, "d.bias");
     }
-    for (i = 0; i < 7; i++) {
+    for (size_t i = 0; i < 7; i++) {
         const uint64_t lengths[7] = {
             0, 1, header_length(bytes) - 1, header_length(bytes) + 1, size, (uint64_t)1 << 63, ~(uint64_t)0};
         memcpy(changed, bytes, size);
@@ -376,24 +441,30 @@ static void test_edited(void) {
 /* Any one byte changed, and any few: refused with a message, or a net that can be saved again. */
 static void test_flipped(unsigned long seed) {
     bml_nn *net = make(1);
-    size_t size = 0, i, wrong = 0, accepted = 0, n = getenv("BML_CHECK_QUICK") ? 500 : 20000, header;
-    unsigned char *bytes = encode(net, &size, BML_NN_F32), *copy = (unsigned char *)malloc(size), *out;
-    bml_nn_rng rng;
+    size_t size = 0;
+    size_t wrong = 0;
+    size_t accepted = 0;
+    size_t n = getenv("BML_CHECK_QUICK") ? 500 : 20000;
+    unsigned char *bytes = encode(net, &size, BML_NN_F32);
+    unsigned char *copy = (unsigned char *)malloc(size);
     long before = live_blocks;
     if (!copy) exit(1);
-    header = header_length(bytes);
+    size_t header = header_length(bytes);
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 0);
-    for (i = 0; i < n; i++) {
+    unsigned char *out;
+    for (size_t i = 0; i < n; i++) {
         bml_nn *changed = NULL;
-        size_t k, many = i % 4 + 1, where, room = i % 8 ? header + 8 : size;
+        size_t many = i % 4 + 1;
+        size_t room = i % 8 ? header + 8 : size;
         memcpy(copy, bytes, size);
-        for (k = 0; k < many; k++) {
-            where = (size_t)(bml_nn_rng_uniform(&rng) * (double)room);
+        for (size_t k = 0; k < many; k++) {
+            size_t where = (size_t)(bml_nn_rng_uniform(&rng) * (double)room);
             copy[where] = (unsigned char)(bml_nn_rng_uniform(&rng) * 256);
         }
         if (!bml_nn_decode(&changed, copy, size)) {
-            size_t m;
             accepted++;
+            size_t m;
             wrong += bml_nn_encode(changed, &out, &m, BML_NN_F32) != BML_NN_OK;
             bml_nn_free_bytes(out);
         } else {
@@ -422,24 +493,25 @@ static void check_foreign(const foreign *row, size_t length) {
     bml_nn *net = make(0);
     bml_nn_real before[8];
     unsigned char bytes[4096] = {0};
-    int i, status;
     if (length > sizeof bytes - 64) exit(1);
     put_length(bytes, length);
     memcpy(bytes + 8, row->json, length);
+    int i;
     for (i = 0; i < 8; i++) {
         float v = (float)(i + 1);
         uint32_t u;
-        int k;
         memcpy(&u, &v, 4);
-        for (k = 0; k < 4; k++) bytes[8 + length + 4 * (size_t)i + (size_t)k] = (unsigned char)(u >> 8 * k);
+        for (int k = 0; k < 4; k++)
+            bytes[8 + length + 4 * (size_t)i + (size_t)k] = (unsigned char)(u >> 8 * k);
     }
     write_bytes(bytes, length + 40);
     memcpy(before, bml_nn_params(net), sizeof before);
-    status = bml_nn_load_weights(net, path, BML_NN_PYTORCH);
+    int status = bml_nn_load_weights(net, path, BML_NN_PYTORCH);
     if (!row->names) {
         const bml_nn_real *w = bml_nn_params(net); /* [3][2], then the bias */
         static const double want[8] = {1, 4, 2, 5, 3, 6, 7, 8};
-        for (i = 0; i < 8 && (double)w[i] == want[i]; i++) continue;
+        for (i = 0; i < 8 && (double)w[i] == want[i]; i++)
+            continue;
         CHECK(!status && i == 8, "%s: accepted: %s %s", row->what, bml_nn_strerror(status), bml_nn_message(net));
     } else {
         CHECK(status < 0 && status != BML_NN_NO_MEMORY && *bml_nn_message(net) &&
@@ -538,11 +610,12 @@ static void test_foreign(void) {
         {"a line break in a name", "{" W "," B ",\"a\nb\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[32,32]}}",
          ""},
         {"nothing", "", ""}};
-    static char deep[4000], name[3000];
+    static char deep[4000];
+    static char name[3000];
     foreign row = {"deep nesting", deep, ""};
-    size_t i;
-    for (i = 0; i < COUNT(rows); i++) check_foreign(&rows[i], strlen(rows[i].json));
-    for (i = 0; i < 2; i++) {
+    for (size_t i = 0; i < COUNT(rows); i++)
+        check_foreign(&rows[i], strlen(rows[i].json));
+    for (size_t i = 0; i < 2; i++) {
         memset(deep, i ? '{' : '[', sizeof deep);
         check_foreign(&row, 3900);
         memcpy(deep, "{\"d.weight\":", 12);
@@ -566,20 +639,25 @@ static void test_variant(void) {
                                "\"g.bias_hh_l0\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[36,48]}}";
     unsigned char bytes[1024] = {0};
     bml_nn_layer l[2];
-    bml_nn_config config;
     bml_nn *net = NULL;
-    int before, status;
     put_length(bytes, sizeof json - 1);
     memcpy(bytes + 8, json, sizeof json - 1);
     write_bytes(bytes, 8 + sizeof json - 1 + 48);
-    for (before = 0; before < 2; before++) {
+    bml_nn_config config;
+    for (int before = 0; before < 2; before++) {
         memset(l, 0, sizeof l);
         memset(&config, 0, sizeof config);
-        l[0].kind = BML_NN_INPUT, l[0].steps = 2, l[0].features = 1;
-        l[1].kind = BML_NN_GRU, l[1].name = "g", l[1].units = 1, l[1].reset_before = before;
-        config.layers = l, config.n_layers = 2;
+        l[0].kind = BML_NN_INPUT;
+        l[0].steps = 2;
+        l[0].features = 1;
+        l[1].kind = BML_NN_GRU;
+        l[1].name = "g";
+        l[1].units = 1;
+        l[1].reset_before = before;
+        config.layers = l;
+        config.n_layers = 2;
         if (bml_nn_create(&net, &config)) exit(1);
-        status = bml_nn_load_weights(net, path, BML_NN_PYTORCH);
+        int status = bml_nn_load_weights(net, path, BML_NN_PYTORCH);
         CHECK(before ? status < 0 && strstr(bml_nn_message(net), "g") : !status,
               "PyTorch's GRU in a net that resets %s the product: %s: %s", before ? "before" : "after",
               bml_nn_strerror(status), bml_nn_message(net));
@@ -592,18 +670,20 @@ static void test_variant(void) {
 
 /* Puts a float at place i of a tensor of bytes[]; 0 if there is no such tensor. */
 static int poke(unsigned char *bytes, const char *name, size_t i, float v) {
-    size_t n = header_length(bytes), length = strlen(name), at = 8;
+    size_t n = header_length(bytes);
+    size_t length = strlen(name);
+    size_t at = 8;
     unsigned long begin = 0;
-    uint32_t u;
-    int k;
     char field[256];
-    const char *offsets;
-    while (at + length < 8 + n && memcmp(bytes + at, name, length) != 0) at++;
+    while (at + length < 8 + n && memcmp(bytes + at, name, length) != 0)
+        at++;
     snprintf(field, sizeof field, "%.*s", (int)(n + 8 - at < 200 ? n + 8 - at : 200), (const char *)bytes + at);
-    offsets = strstr(field, "data_offsets\":[");
+    const char *offsets = strstr(field, "data_offsets\":[");
     if (!offsets || sscanf(offsets, "data_offsets\":[%lu", &begin) != 1) return 0;
+    uint32_t u;
     memcpy(&u, &v, 4);
-    for (k = 0; k < 4; k++) bytes[8 + n + begin + 4 * i + (size_t)k] = (unsigned char)(u >> 8 * k);
+    for (int k = 0; k < 4; k++)
+        bytes[8 + n + begin + 4 * i + (size_t)k] = (unsigned char)(u >> 8 * k);
     return 1;
 }
 
@@ -615,17 +695,19 @@ static void test_senseless(void) {
                 {"a scale of zero", "bml_nn:inputs.scale", 0},
                 {"a negative scale", "bml_nn:inputs.scale", -1}};
     bml_nn *net = make(1);
-    bml_nn_real shift[19] = {0}, scale[19];
-    size_t size = 0, i;
-    unsigned char *bytes, *copy;
-    for (i = 0; i < 19; i++) scale[i] = 1;
-    if (sizeof(bml_nn_real) != sizeof(float)) SKIP("scalers are stored in double");
+    bml_nn_real shift[19] = {0};
+    bml_nn_real scale[19];
+    size_t size = 0;
+    for (size_t i = 0; i < 19; i++)
+        scale[i] = 1;
+    if (sizeof(bml_nn_real) != sizeof(float))
+        SKIP("scalers are stored in double");
     else {
         bml_nn_set_scaler(net, BML_NN_INPUTS, shift, scale);
-        bytes = encode(net, &size, BML_NN_F32);
-        copy = (unsigned char *)malloc(size);
+        unsigned char *bytes = encode(net, &size, BML_NN_F32);
+        unsigned char *copy = (unsigned char *)malloc(size);
         if (!copy) exit(1);
-        for (i = 0; i < COUNT(rows); i++) {
+        for (size_t i = 0; i < COUNT(rows); i++) {
             memcpy(copy, bytes, size);
             CHECK(poke(copy, rows[i].tensor, 1, rows[i].value), "the file holds %s", rows[i].tensor);
             refused(rows[i].what, copy, size, rows[i].tensor);
@@ -637,55 +719,69 @@ static void test_senseless(void) {
 }
 
 static bml_nn_trainer *start(bml_nn *net, int epochs) {
-    static const bml_nn_real x[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}, y[8] = {1, 0, 0, 1, 1, 1, 0, 0};
+    static const bml_nn_real x[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3};
+    static const bml_nn_real y[8] = {1, 0, 0, 1, 1, 1, 0, 0};
     bml_nn_training how;
     bml_nn_trainer *t = NULL;
     memset(&how, 0, sizeof how);
-    how.x = x, how.y = y, how.n = 4, how.batch = 2, how.epochs = epochs, how.seed = 3;
+    how.x = x;
+    how.y = y;
+    how.n = 4;
+    how.batch = 2;
+    how.epochs = epochs;
+    how.seed = 3;
     if (bml_nn_trainer_create(&t, net, &how)) exit(1);
     return t;
 }
 
 /* One damaged checkpoint: refused with a message, and the training goes on as if nothing had been tried. */
 static void refused_checkpoint(const char *what, const unsigned char *bytes, size_t size, int epochs) {
-    bml_nn *net = make(0), *same = make(0);
-    bml_nn_trainer *t = start(net, epochs), *u = start(same, epochs);
-    int status;
+    bml_nn *net = make(0);
+    bml_nn *same = make(0);
+    bml_nn_trainer *t = start(net, epochs);
+    bml_nn_trainer *u = start(same, epochs);
     write_bytes(bytes, size);
-    status = bml_nn_trainer_load(t, path);
+    int status = bml_nn_trainer_load(t, path);
     CHECK(status < 0 && *bml_nn_message(net), "%s: %s: %s", what, bml_nn_strerror(status), bml_nn_message(net));
     if (status) {
-        int a = bml_nn_trainer_run(t, 2), b = bml_nn_trainer_run(u, 2);
+        int a = bml_nn_trainer_run(t, 2);
+        int b = bml_nn_trainer_run(u, 2);
         CHECK(!a && !b && same_bits(bml_nn_params(net), bml_nn_params(same), 8), "%s: and nothing has changed", what);
     }
-    bml_nn_trainer_free(t), bml_nn_trainer_free(u);
-    bml_nn_free(net), bml_nn_free(same);
+    bml_nn_trainer_free(t);
+    bml_nn_trainer_free(u);
+    bml_nn_free(net);
+    bml_nn_free(same);
 }
 
 static void test_checkpoint(void) {
     static const float words[] = {-1, 0.5f, 65536, 1e30f};
-    bml_nn *net = make(0), *again = make(0);
-    bml_nn_trainer *t = start(net, 5), *u = start(again, 5);
-    static unsigned char bytes[8192], copy[8192];
-    size_t size, n, i, accepted = 0;
+    bml_nn *net = make(0);
+    bml_nn *again = make(0);
+    bml_nn_trainer *t = start(net, 5);
+    bml_nn_trainer *u = start(again, 5);
+    static unsigned char bytes[8192];
+    static unsigned char copy[8192];
+    size_t accepted = 0;
     char what[64];
-    FILE *f;
-    int status;
     CHECK(!bml_nn_trainer_run(t, 2) && !bml_nn_trainer_save(t, path), "two epochs and a checkpoint");
-    status = bml_nn_trainer_load(u, path);
+    int status = bml_nn_trainer_load(u, path);
     CHECK(!status, "loaded: %s %s", bml_nn_strerror(status), bml_nn_message(again));
     CHECK(!bml_nn_trainer_run(t, 0) && !bml_nn_trainer_run(u, 0) &&
               same_bits(bml_nn_params(net), bml_nn_params(again), 8),
           "five epochs are the same as two, a file, and three");
-    f = fopen(path, "rb");
-    size = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    FILE *f = fopen(path, "rb");
+    size_t size = f ? fread(bytes, 1, sizeof bytes, f) : 0;
     if (f) fclose(f);
     CHECK(size > 8 && size < sizeof bytes, "a checkpoint of %zu bytes", size);
-    bml_nn_trainer_free(t), bml_nn_trainer_free(u);
-    bml_nn_free(net), bml_nn_free(again);
+    bml_nn_trainer_free(t);
+    bml_nn_trainer_free(u);
+    bml_nn_free(net);
+    bml_nn_free(again);
     if (size <= 8 || size == sizeof bytes) return;
-    net = make(0), t = start(net, 5);
-    for (n = 0; n < size; n += n < size - 64 ? 17 : 1) {
+    net = make(0);
+    t = start(net, 5);
+    for (size_t n = 0; n < size; n += n < size - 64 ? 17 : 1) {
         write_bytes(bytes, n);
         accepted += !bml_nn_trainer_load(t, path);
     }
@@ -694,8 +790,8 @@ static void test_checkpoint(void) {
     bml_nn_free(net);
     refused_checkpoint("a checkpoint of a longer training", bytes, size, 6);
     if (sizeof(bml_nn_real) != sizeof(float)) return; /* what follows pokes floats */
-    for (i = 0; i < COUNT(words); i++)
-        for (n = 0; n < 48; n += n == 28 ? 4 : 14) { /* of the step, a loss, the best one, the epoch, the end */
+    for (size_t i = 0; i < COUNT(words); i++)
+        for (size_t n = 0; n < 48; n += n == 28 ? 4 : 14) { /* of the step, a loss, the best one, the epoch, the end */
             memcpy(copy, bytes, size);
             if (!poke(copy, "bml_nn:trainer.counters", n, words[i])) CHECK(0, "the file holds bml_nn:trainer.counters");
             snprintf(what, sizeof what, "counter %zu is %g", n / 4, (double)words[i]);
@@ -719,19 +815,19 @@ static void test_checkpoint(void) {
    reader that goes through such a header once needs a few hundredths of the two seconds allowed. */
 static void test_expensive(void) {
     static const char start[] = "{\"__metadata__\":{";
-    size_t i, n = getenv("BML_CHECK_QUICK") ? 3000 : 60000, used = 8 + sizeof start - 1, size = 0, m;
-    unsigned char *bytes = (unsigned char *)malloc(64 + n * 16), *changed;
+    size_t n = getenv("BML_CHECK_QUICK") ? 3000 : 60000;
+    size_t used = 8 + sizeof start - 1;
+    size_t size = 0;
+    unsigned char *bytes = (unsigned char *)malloc(64 + n * 16);
     bml_nn *net = NULL;
-    clock_t from;
-    int status;
     if (!bytes) exit(1);
     memcpy(bytes + 8, start, sizeof start - 1);
-    for (i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         used += (size_t)sprintf((char *)bytes + used, "%s\"%07lx\":\"\"", i ? "," : "", (unsigned long)i);
     used += (size_t)sprintf((char *)bytes + used, "}}");
     put_length(bytes, used - 8);
-    from = clock();
-    status = bml_nn_decode(&net, bytes, used);
+    clock_t from = clock();
+    int status = bml_nn_decode(&net, bytes, used);
     CHECK(status < 0, "%zu texts and no network: %s", n, bml_nn_strerror(status));
     CHECK_LE((double)(clock() - from) / CLOCKS_PER_SEC, 2, "seconds to refuse many texts");
     bml_nn_free(net);
@@ -741,9 +837,9 @@ static void test_expensive(void) {
     bytes = encode(net, &size, BML_NN_F32);
     bml_nn_free(net);
     net = NULL;
-    m = size;
-    changed = edit(bytes, &m, "; dense name=d from=input_0 units=2",
-                   "; reshape name=s from=input_0 steps=3 features=1; gru name=d from=s units=1000");
+    size_t m = size;
+    unsigned char *changed = edit(bytes, &m, "; dense name=d from=input_0 units=2",
+                                  "; reshape name=s from=input_0 steps=3 features=1; gru name=d from=s units=1000");
     from = clock();
     status = bml_nn_decode(&net, changed, m);
     CHECK(status < 0, "a network of 3 million weights in a file of %zu bytes: %s", m, bml_nn_strerror(status));
@@ -757,16 +853,19 @@ static void test_expensive(void) {
 
 /* The call fails at its first, second, ... allocation until none fails: always NO_MEMORY, and nothing left behind. */
 static void test_memory(void) {
-    bml_nn *net = make(1), *again;
-    unsigned char *bytes, *out;
-    size_t size = 0, m = 0;
-    bml_nn_real x[3] = {1, 2, 3}, y[2];
-    long k, before;
-    int status = BML_NN_NO_MEMORY, bad = 0;
+    bml_nn *net = make(1);
+    size_t size = 0;
+    size_t m = 0;
+    bml_nn_real x[3] = {1, 2, 3};
+    bml_nn_real y[2];
+    int status = BML_NN_NO_MEMORY;
+    int bad = 0;
     bml_nn_set_text(net, "note", "text");
     bml_nn_set_array(net, "grid", x, 3);
-    bytes = encode(net, &size, BML_NN_F32);
-    before = live_blocks;
+    unsigned char *bytes = encode(net, &size, BML_NN_F32);
+    long before = live_blocks;
+    bml_nn *again;
+    long k;
     for (k = 0; status == BML_NN_NO_MEMORY && k < 10000; k++) {
         again = NULL;
         allocations_left = k;
@@ -778,7 +877,9 @@ static void test_memory(void) {
     }
     CHECK(!status && !bad && k > 5, "reading a net with too little memory at each of %ld places: %d wrong: %s", k - 1,
           bad, bml_nn_strerror(status));
-    status = BML_NN_NO_MEMORY, bad = 0;
+    status = BML_NN_NO_MEMORY;
+    bad = 0;
+    unsigned char *out;
     for (k = 0; status == BML_NN_NO_MEMORY && k < 10000; k++) {
         out = NULL;
         allocations_left = k;
@@ -794,7 +895,9 @@ static void test_memory(void) {
 
     net = make(0);
     CHECK(!bml_nn_save(net, path, BML_NN_F32), "saved");
-    before = live_blocks, status = BML_NN_NO_MEMORY, bad = 0;
+    before = live_blocks;
+    status = BML_NN_NO_MEMORY;
+    bad = 0;
     for (k = 0; status == BML_NN_NO_MEMORY && k < 10000; k++) {
         allocations_left = k;
         status = bml_nn_load_weights(net, path, BML_NN_KERAS);
@@ -803,7 +906,8 @@ static void test_memory(void) {
     }
     CHECK(!status && !bad && k > 3, "weights alone: %d wrong: %s %s", bad, bml_nn_strerror(status),
           bml_nn_message(net));
-    status = BML_NN_NO_MEMORY, bad = 0;
+    status = BML_NN_NO_MEMORY;
+    bad = 0;
     for (k = 0; status == BML_NN_NO_MEMORY && k < 10000; k++) {
         allocations_left = k;
         status = bml_nn_predict(net, NULL, y, x, 1);

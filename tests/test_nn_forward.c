@@ -32,13 +32,17 @@ static double rounded(double v) {
 
 static double formula(int k, size_t i, double s) {
     uint32_t h = (uint32_t)i * 0x9E3779B9u + (uint32_t)k * 0x7F4A7C15u;
-    h ^= h >> 16, h *= 0x85EBCA6Bu, h ^= h >> 13, h *= 0xC2B2AE35u, h ^= h >> 16;
+    h ^= h >> 16;
+    h *= 0x85EBCA6Bu;
+    h ^= h >> 13;
+    h *= 0xC2B2AE35u;
+    h ^= h >> 16;
     return rounded(s * ((double)h / 2147483648.0 - 1));
 }
 
 static void fill(real *out, int k, size_t n, double s) {
-    size_t i;
-    for (i = 0; i < n; i++) out[i] = (real)formula(k, i, s);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (real)formula(k, i, s);
 }
 
 static size_t at_least_1(int n) {
@@ -51,37 +55,56 @@ static size_t piece_size(const piece *p) {
 
 /* Where PyTorch's element i, of [gates u][c][kernel], stands in [kernel][c][gates u] with the GRU's gates as z r n. */
 static size_t native(const piece *p, size_t i) {
-    size_t c = at_least_1(p->c), kernel = at_least_1(p->kernel), u = (size_t)p->u, row = i / (c * kernel);
-    size_t gate = row / u, to = p->gates == 3 && gate < 2 ? 1 - gate : gate;
+    size_t c = at_least_1(p->c);
+    size_t kernel = at_least_1(p->kernel);
+    size_t u = (size_t)p->u;
+    size_t row = i / (c * kernel);
+    size_t gate = row / u;
+    size_t to = p->gates == 3 && gate < 2 ? 1 - gate : gate;
     return (i % kernel * c + i / kernel % c) * (at_least_1(p->gates) * u) + to * u + row % u;
 }
 
 static void put(bml_nn *net, const piece *p, int n) {
     real *to = bml_nn_params(net);
-    size_t i, total = 0;
-    int j;
-    for (j = 0; j < n; j++) total += piece_size(&p[j]);
+    size_t total = 0;
+    for (int j = 0; j < n; j++)
+        total += piece_size(&p[j]);
     if (total != bml_nn_n_params(net)) {
         CHECK(0, "the net has %zu parameters, expected %zu", bml_nn_n_params(net), total);
         return;
     }
-    for (j = 0; j < n; to += piece_size(&p[j++]))
-        for (i = 0; i < piece_size(&p[j]); i++)
+    for (int j = 0; j < n; to += piece_size(&p[j++]))
+        for (size_t i = 0; i < piece_size(&p[j]); i++)
             to[native(&p[j], i)] = (real)(formula(p[j].k, i, p[j].s) + (p[j].k_2 ? formula(p[j].k_2, i, p[j].s) : 0));
 }
 
 /* The pieces of a recurrent layer from tensor k on; returns how many. kind: BML_NN_GRU, _LSTM, _RNN. */
 static int recurrent(piece *p, const bml_nn_layer *l, int k, int c, double s) {
-    int gates = l->kind == BML_NN_GRU ? 3 : l->kind == BML_NN_LSTM ? 4 : 1, n = 0;
+    int gates = l->kind == BML_NN_GRU ? 3 : l->kind == BML_NN_LSTM ? 4 : 1;
+    int n = 0;
     piece w = {"r.weight_ih_l0", NULL, 0, 0, 0, 0, 0, 0, 0};
-    w.s = s, w.gates = gates, w.u = l->units;
-    p[n] = w, p[n].k = k, p[n++].c = c;
-    p[n] = w, p[n].name = "r.weight_hh_l0", p[n].k = k + 1, p[n++].c = l->units;
-    p[n] = w, p[n].name = "r.bias_ih_l0", p[n++].k = k + 2;
+    w.s = s;
+    w.gates = gates;
+    w.u = l->units;
+    p[n] = w;
+    p[n].k = k;
+    p[n++].c = c;
+    p[n] = w;
+    p[n].name = "r.weight_hh_l0";
+    p[n].k = k + 1;
+    p[n++].c = l->units;
+    p[n] = w;
+    p[n].name = "r.bias_ih_l0";
+    p[n++].k = k + 2;
     if (gates == 3) {
-        if (!l->reset_before) p[n] = w, p[n].name = "r.bias_hh_l0", p[n++].k = k + 3;
+        if (!l->reset_before) {
+            p[n] = w;
+            p[n].name = "r.bias_hh_l0";
+            p[n++].k = k + 3;
+        }
     } else {
-        p[n - 1].k_2 = k + 3, p[n - 1].name_2 = "r.bias_hh_l0";
+        p[n - 1].k_2 = k + 3;
+        p[n - 1].name_2 = "r.bias_hh_l0";
     }
     return n;
 }
@@ -89,10 +112,10 @@ static int recurrent(piece *p, const bml_nn_layer *l, int k, int c, double s) {
 static bml_nn *make(const bml_nn_layer *layers, int n) {
     bml_nn_config config;
     bml_nn *net = NULL;
-    int status;
     memset(&config, 0, sizeof config);
-    config.layers = layers, config.n_layers = n;
-    status = bml_nn_create(&net, &config);
+    config.layers = layers;
+    config.n_layers = n;
+    int status = bml_nn_create(&net, &config);
     if (status) {
         CHECK(0, "bml_nn_create: %s: %s", bml_nn_strerror(status), net ? bml_nn_message(net) : "");
         bml_nn_free(net);
@@ -116,8 +139,8 @@ static double worse(double worst, double d) {
 
 static void compare(const char *name, const real *got, size_t stride, const double *want, size_t n, double tol) {
     double worst = 0;
-    size_t i;
-    for (i = 0; i < n; i++) worst = worse(worst, fabs((double)got[i * stride] - want[i]));
+    for (size_t i = 0; i < n; i++)
+        worst = worse(worst, fabs((double)got[i * stride] - want[i]));
     CHECK_LE(worst, tol, name);
 }
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
@@ -147,27 +170,33 @@ static const struct {
 
 static bml_nn *dense_net(int in, int out, int activation) {
     bml_nn_layer l[2] = {{0}, {0}};
-    l[0].kind = BML_NN_INPUT, l[0].features = in;
-    l[1].kind = BML_NN_DENSE, l[1].units = out, l[1].activation = activation, l[1].name = "d";
+    l[0].kind = BML_NN_INPUT;
+    l[0].features = in;
+    l[1].kind = BML_NN_DENSE;
+    l[1].units = out;
+    l[1].activation = activation;
+    l[1].name = "d";
     return make(l, 2);
 }
 
 static void identity(bml_nn *net, int n) {
     real *w = bml_nn_params(net);
-    int i;
-    for (i = 0; i < n * n + n; i++) w[i] = i < n * n && i % (n + 1) == 0;
+    for (int i = 0; i < n * n + n; i++)
+        w[i] = i < n * n && i % (n + 1) == 0;
 }
 
 static void test_dense(void) {
     static const piece p[] = {{"d.weight", NULL, 2, 0, 1, 4, 3, 0, 0}, {"d.bias", NULL, 3, 0, 1, 4, 0, 0, 0}};
     static const real points[] = {-100, -20, -8.5, -3, -1, -0.25, 0, 0.125, 0.75, 2.5, 9, 100};
     static const real large[] = {1000, 999, -1000, -1000, -1001.5, -1000.25};
-    real x[6], y[24], dx[24];
+    real x[6];
+    real y[24];
+    real dx[24];
     char name[64];
-    bml_nn *net;
-    size_t i, j;
     fill(x, 1, 6, 2);
-    for (i = 0; i < COUNT(activations); i++) {
+    bml_nn *net;
+    size_t j;
+    for (size_t i = 0; i < COUNT(activations); i++) {
         net = dense_net(3, 4, activations[i].id);
         put(net, p, 2);
         predict(net, y, x, 2);
@@ -180,13 +209,15 @@ static void test_dense(void) {
         identity(net, 1);
         predict(net, y, points, COUNT(points));
         for (j = 0; j < COUNT(points); j++) { /* relative: where the function is large, and where it is tiny */
-            double want = activations[i].points[j], d = fabs((double)y[j] - want);
+            double want = activations[i].points[j];
+            double d = fabs((double)y[j] - want);
             if (!(d <= bound(6, 1) * (fabs(want) > 1 ? fabs(want) : 1))) break;
         }
         CHECK(j == COUNT(points), "%s at twelve points from -100 to 100%s", activations[i].name,
               j < COUNT(points) ? ": wrong" : "");
         bml_nn_gradient(net, NULL, dx, 0, points, COUNT(points));
-        for (j = 0; j < COUNT(points) && isfinite(dx[j]); j++) continue;
+        for (j = 0; j < COUNT(points) && isfinite(dx[j]); j++)
+            continue;
         CHECK(j == COUNT(points), "%s: its derivative is finite there", activations[i].name);
         bml_nn_free(net);
     }
@@ -218,9 +249,10 @@ static void test_accuracy(void) {
         double limit;
     } rows[] = {{"tanh", BML_NN_TANH, 3}, {"sigmoid", BML_NN_SIGMOID, 3}};
     enum { CHUNK = 8192 };
-    static float x[CHUNK], y[CHUNK];
-    size_t r, i, n = 0;
-    for (r = 0; r < COUNT(rows); r++) {
+    static float x[CHUNK];
+    static float y[CHUNK];
+    size_t n = 0;
+    for (size_t r = 0; r < COUNT(rows); r++) {
         bml_nn *net = dense_net(1, 1, rows[r].id);
         double worst = 0;
         float worst_at = 0;
@@ -233,11 +265,15 @@ static void test_accuracy(void) {
             if (isfinite(x[n])) n++;
             if (n < CHUNK && bits + 4093 < 0x100000000u) continue;
             predict(net, y, x, n);
-            for (i = 0; i < n; i++) {
-                double v = (double)x[i], want = rows[r].id == BML_NN_TANH ? tanh(v) : 1 / (1 + exp(-v));
+            for (size_t i = 0; i < n; i++) {
+                double v = (double)x[i];
+                double want = rows[r].id == BML_NN_TANH ? tanh(v) : 1 / (1 + exp(-v));
                 double d = ulps(y[i], want);
                 if (rows[r].id == BML_NN_SIGMOID && v < -87) d = y[i] >= 0 && (double)y[i] < 1.65e-38 ? 0 : HUGE_VAL;
-                if (!(d <= worst) && !isnan(worst)) worst = d, worst_at = x[i];
+                if (!(d <= worst) && !isnan(worst)) {
+                    worst = d;
+                    worst_at = x[i];
+                }
             }
             n = 0;
         }
@@ -266,29 +302,34 @@ static void test_recurrent(void) {
     const double tol = bound(4 * (7 * 0.6 + 7 * 4 + 3 * 6 + 4), 1);
     bml_nn_layer l[2] = {{0}, {0}};
     piece p[MAX_PIECES];
-    real x[16], y[48];
+    real x[16];
+    real y[48];
     char name[64];
-    size_t i;
-    int way, sequence, n;
     fill(x, 1, 16, 1);
-    l[0].kind = BML_NN_INPUT, l[0].steps = 4, l[0].features = 2;
-    for (i = 0; i < COUNT(rows); i++)
-        for (way = 0; way < 4; way++) {
-            bml_nn *net;
-            sequence = way & 1;
-            l[1].kind = rows[i].kind, l[1].units = 3, l[1].reset_before = rows[i].before;
-            l[1].sequence = sequence, l[1].bidirectional = way >> 1;
-            n = recurrent(p, &l[1], 2, 2, 0.6);
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = 4;
+    l[0].features = 2;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (int way = 0; way < 4; way++) {
+            int sequence = way & 1;
+            l[1].kind = rows[i].kind;
+            l[1].units = 3;
+            l[1].reset_before = rows[i].before;
+            l[1].sequence = sequence;
+            l[1].bidirectional = way >> 1;
+            int n = recurrent(p, &l[1], 2, 2, 0.6);
             if (l[1].bidirectional) n += recurrent(p + n, &l[1], 6, 2, 0.6);
-            net = make(l, 2);
+            bml_nn *net = make(l, 2);
             put(net, p, n);
             CHECK(bml_nn_n_out(net) == (size_t)(3 * (1 + way / 2) * (sequence ? 4 : 1)), "%s gives %zu numbers a row",
                   rows[i].name, bml_nn_n_out(net));
             predict(net, y, x, 2);
             snprintf(name, sizeof name, "%s, %s%s", rows[i].name, way > 1 ? "both ways, " : "",
                      sequence ? "all steps" : "the end");
-            if (way == 0)
-                compare(name, y, 1, rows[i].all + 9, 3, tol), compare(name, y + 3, 1, rows[i].all + 21, 3, tol);
+            if (way == 0) {
+                compare(name, y, 1, rows[i].all + 9, 3, tol);
+                compare(name, y + 3, 1, rows[i].all + 21, 3, tol);
+            }
             if (way == 1) compare(name, y, 1, rows[i].all, 24, tol);
             if (way == 2) compare(name, y, 1, rows[i].bi_end, 12, tol);
             if (way == 3) compare(name, y, 1, rows[i].bi_all, 24, tol);
@@ -316,16 +357,19 @@ static void test_conv(void) {
         {"conv, 7 steps, kernel 1, stride 2, same", 7, 1, 2, 1, fx_conv_t7_k1_s2_same, COUNT(fx_conv_t7_k1_s2_same)}};
     piece p[2] = {{"c.weight", NULL, 2, 0, 0.6, 3, 2, 0, 0}, {"c.bias", NULL, 3, 0, 0.6, 3, 0, 0, 0}};
     bml_nn_layer l[2] = {{0}, {0}};
-    real x[24], y[24];
-    bml_nn *net;
-    size_t i;
+    real x[24];
+    real y[24];
     fill(x, 1, 24, 1);
-    l[0].kind = BML_NN_INPUT, l[0].features = 2;
-    l[1].kind = BML_NN_CONV, l[1].units = 3;
-    for (i = 0; i < COUNT(rows); i++) {
+    l[0].kind = BML_NN_INPUT;
+    l[0].features = 2;
+    l[1].kind = BML_NN_CONV;
+    l[1].units = 3;
+    for (size_t i = 0; i < COUNT(rows); i++) {
         l[0].steps = rows[i].steps;
-        l[1].kernel = p[0].kernel = rows[i].kernel, l[1].stride = rows[i].stride, l[1].same = rows[i].same;
-        net = make(l, 2);
+        l[1].kernel = p[0].kernel = rows[i].kernel;
+        l[1].stride = rows[i].stride;
+        l[1].same = rows[i].same;
+        bml_nn *net = make(l, 2);
         put(net, p, 2);
         CHECK(bml_nn_n_out(net) == rows[i].n, "%s: %zu numbers", rows[i].name, bml_nn_n_out(net));
         if (bml_nn_n_out(net) == rows[i].n) {
@@ -349,14 +393,17 @@ static void test_pool(void) {
                  {"pool 3", 3, 0, fx_pool_k3_s3, COUNT(fx_pool_k3_s3)},
                  {"pool 2, stride 1", 2, 1, fx_pool_k2_s1, COUNT(fx_pool_k2_s1)}};
     bml_nn_layer l[2] = {{0}, {0}};
-    real x[24], y[24];
-    bml_nn *net;
-    size_t i;
+    real x[24];
+    real y[24];
     fill(x, 1, 24, 1);
-    l[0].kind = BML_NN_INPUT, l[0].steps = 8, l[0].features = 3, l[1].kind = BML_NN_POOL;
-    for (i = 0; i < COUNT(pools); i++) {
-        l[1].kernel = pools[i].kernel, l[1].stride = pools[i].stride;
-        net = make(l, 2);
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = 8;
+    l[0].features = 3;
+    l[1].kind = BML_NN_POOL;
+    for (size_t i = 0; i < COUNT(pools); i++) {
+        l[1].kernel = pools[i].kernel;
+        l[1].stride = pools[i].stride;
+        bml_nn *net = make(l, 2);
         CHECK(bml_nn_n_out(net) == pools[i].n, "%s: %zu numbers", pools[i].name, bml_nn_n_out(net));
         if (bml_nn_n_out(net) == pools[i].n) {
             predict(net, y, x, 1);
@@ -372,12 +419,13 @@ static void test_pool(void) {
 static void test_nan(void) {
     static const char *const kinds[] = {"GRU", "LSTM", "RNN", "conv", "pool"};
     bml_nn_layer l[2] = {{0}, {0}};
-    real x[18], y[18];
-    size_t i, j, wrong;
-    bml_nn *net;
+    real x[18];
+    real y[18];
     fill(x, 1, 18, 1);
-    for (i = 0; i < COUNT(activations); i++)
-        for (j = 0; j < 3; j++) {
+    size_t wrong;
+    bml_nn *net;
+    for (size_t i = 0; i < COUNT(activations); i++)
+        for (size_t j = 0; j < 3; j++) {
             real keep = x[3 + j];
             net = dense_net(3, 3, activations[i].id);
             x[3 + j] = (real)NAN;
@@ -389,15 +437,23 @@ static void test_nan(void) {
             x[3 + j] = keep;
             bml_nn_free(net);
         }
-    for (i = BML_NN_GRU; i <= BML_NN_POOL; i++)
-        for (j = 0; j < 6; j++) { /* rows of 6 steps; all steps, kernels of 3 steps that begin with the first */
+    for (size_t i = BML_NN_GRU; i <= BML_NN_POOL; i++)
+        for (size_t j = 0; j < 6; j++) { /* rows of 6 steps; all steps, kernels of 3 steps that begin with the first */
             real keep = x[6 + j];
             size_t steps = i < BML_NN_CONV ? 6 : 4;
             memset(l, 0, sizeof l);
-            l[0].kind = BML_NN_INPUT, l[0].steps = 6, l[0].features = 1;
-            l[1].kind = (int)i, l[1].units = i < BML_NN_POOL, l[1].sequence = 1;
+            l[0].kind = BML_NN_INPUT;
+            l[0].steps = 6;
+            l[0].features = 1;
+            l[1].kind = (int)i;
+            l[1].units = i < BML_NN_POOL;
+            l[1].sequence = 1;
             if (i == BML_NN_RNN) l[1].activation = BML_NN_RELU;
-            if (i >= BML_NN_CONV) l[1].sequence = 0, l[1].kernel = 3, l[1].stride = 1;
+            if (i >= BML_NN_CONV) {
+                l[1].sequence = 0;
+                l[1].kernel = 3;
+                l[1].stride = 1;
+            }
             net = make(l, 2);
             x[6 + j] = (real)NAN;
             predict(net, y, x, 3);
@@ -422,13 +478,15 @@ typedef struct file_text {
 } file_text;
 
 static void add_tensor(file_text *f, const char *name, const char *shape, const double *v, size_t n) {
-    size_t i, start = f->n_data;
-    for (i = 0; i < n; i++) {
+    size_t start = f->n_data;
+    for (size_t i = 0; i < n; i++) {
         float value = (float)v[i];
         uint32_t bits;
         memcpy(&bits, &value, 4);
-        f->data[f->n_data++] = bits & 255, f->data[f->n_data++] = bits >> 8 & 255;
-        f->data[f->n_data++] = bits >> 16 & 255, f->data[f->n_data++] = (unsigned char)(bits >> 24);
+        f->data[f->n_data++] = bits & 255;
+        f->data[f->n_data++] = bits >> 8 & 255;
+        f->data[f->n_data++] = bits >> 16 & 255;
+        f->data[f->n_data++] = (unsigned char)(bits >> 24);
     }
     f->n_head += (size_t)snprintf(f->head + f->n_head, sizeof f->head - f->n_head,
                                   "%c\"%s\": {\"dtype\": \"F32\", \"shape\": [%s], \"data_offsets\": [%zu, %zu]}",
@@ -438,16 +496,21 @@ static void add_tensor(file_text *f, const char *name, const char *shape, const 
 /* `layer` takes the place of "r" before the dot; `back` is "_reverse" or "". */
 static void add_piece(file_text *f, const piece *p, const char *layer, const char *back) {
     static double v[16384];
-    char name[128], shape[64];
-    size_t i, n = piece_size(p);
-    int second, rows = p->u * (p->gates ? p->gates : 1);
-    for (second = 0; second < (p->name_2 ? 2 : 1); second++) {
+    char name[128];
+    char shape[64];
+    size_t n = piece_size(p);
+    int rows = p->u * (p->gates ? p->gates : 1);
+    for (int second = 0; second < (p->name_2 ? 2 : 1); second++) {
         const char *given = second ? p->name_2 : p->name;
-        for (i = 0; i < n; i++) v[i] = formula(second ? p->k_2 : p->k, i, p->s);
+        for (size_t i = 0; i < n; i++)
+            v[i] = formula(second ? p->k_2 : p->k, i, p->s);
         snprintf(name, sizeof name, "%s%s%s", layer, strchr(given, '.'), back);
-        if (p->kernel) snprintf(shape, sizeof shape, "%d, %d, %d", rows, p->c, p->kernel);
-        else if (p->c) snprintf(shape, sizeof shape, "%d, %d", rows, p->c);
-        else snprintf(shape, sizeof shape, "%d", rows);
+        if (p->kernel)
+            snprintf(shape, sizeof shape, "%d, %d, %d", rows, p->c, p->kernel);
+        else if (p->c)
+            snprintf(shape, sizeof shape, "%d, %d", rows, p->c);
+        else
+            snprintf(shape, sizeof shape, "%d", rows);
         add_tensor(f, name, shape, v, n);
     }
 }
@@ -455,10 +518,10 @@ static void add_piece(file_text *f, const piece *p, const char *layer, const cha
 static const char *write_file(file_text *f) {
     static const char path[] = "test_nn_forward.tmp";
     FILE *out = fopen(path, "wb");
-    int i;
     f->head[f->n_head++] = '}';
     if (!out) return path;
-    for (i = 0; i < 8; i++) fputc(i < 4 ? (int)(f->n_head >> 8 * i & 255) : 0, out);
+    for (int i = 0; i < 8; i++)
+        fputc(i < 4 ? (int)(f->n_head >> 8 * i & 255) : 0, out);
     fwrite(f->head, 1, f->n_head, out);
     fwrite(f->data, 1, f->n_data, out);
     fclose(out);
@@ -467,7 +530,7 @@ static const char *write_file(file_text *f) {
 
 /* Loads the file into a net and compares with what put() gives. */
 static void check_load(const char *what, bml_nn *net, const piece *p, int n, file_text *f, int convention) {
-    size_t i, size = bml_nn_n_params(net);
+    size_t size = bml_nn_n_params(net);
     const char *path = write_file(f);
     double worst = 0;
     real *copy = (real *)malloc(size * sizeof *copy);
@@ -477,7 +540,8 @@ static void check_load(const char *what, bml_nn *net, const piece *p, int n, fil
     if (copy && !status) {
         memcpy(copy, bml_nn_params(net), size * sizeof *copy);
         put(net, p, n);
-        for (i = 0; i < size; i++) worst = worse(worst, fabs((double)copy[i] - (double)bml_nn_params(net)[i]));
+        for (size_t i = 0; i < size; i++)
+            worst = worse(worst, fabs((double)copy[i] - (double)bml_nn_params(net)[i]));
         CHECK_LE(worst, bound(4, 1), what); /* two biases below 0.6 are added, else nothing is computed */
     }
     free(copy);
@@ -497,15 +561,20 @@ static void test_pytorch_recurrent(void) {
     static file_text f;
     bml_nn_layer l[2] = {{0}, {0}};
     piece p[MAX_PIECES];
-    size_t i;
-    int j, n, m;
-    l[0].kind = BML_NN_INPUT, l[0].steps = 4, l[0].features = 2;
-    for (i = 0; i < COUNT(rows); i++) {
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = 4;
+    l[0].features = 2;
+    int m;
+    for (size_t i = 0; i < COUNT(rows); i++) {
         memset(&f, 0, sizeof f);
-        l[1].kind = rows[i].kind, l[1].units = 3, l[1].bidirectional = rows[i].both, l[1].name = "cell-7";
-        n = m = recurrent(p, &l[1], 2, 2, 0.6);
+        l[1].kind = rows[i].kind;
+        l[1].units = 3;
+        l[1].bidirectional = rows[i].both;
+        l[1].name = "cell-7";
+        int n = m = recurrent(p, &l[1], 2, 2, 0.6);
         if (rows[i].both) n += recurrent(p + n, &l[1], 6, 2, 0.6);
-        for (j = n - 1; j >= 0; j--) add_piece(&f, &p[j], "cell-7", j >= m ? "_reverse" : ""); /* any order will do */
+        for (int j = n - 1; j >= 0; j--)
+            add_piece(&f, &p[j], "cell-7", j >= m ? "_reverse" : ""); /* any order will do */
         check_load(rows[i].what, make(l, 2), p, n, &f, BML_NN_PYTORCH);
     }
 }
@@ -529,24 +598,33 @@ static const piece norm_pieces[] = {{"n.weight", NULL, 2, 0, 1, 4, 0, 0, 0}, {"n
 static bml_nn *norm_net(int kind, int steps, int features) {
     bml_nn_layer l[2] = {{0}, {0}};
     piece p[2];
-    bml_nn *net;
-    l[0].kind = BML_NN_INPUT, l[0].steps = steps, l[0].features = features;
-    l[1].kind = kind, l[1].name = "n";
-    p[0] = norm_pieces[0], p[1] = norm_pieces[1];
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = steps;
+    l[0].features = features;
+    l[1].kind = kind;
+    l[1].name = "n";
+    p[0] = norm_pieces[0];
+    p[1] = norm_pieces[1];
     p[0].u = p[1].u = features;
-    net = make(l, 2);
+    bml_nn *net = make(l, 2);
     put(net, p, 2);
     return net;
 }
 
 static void train_once(bml_nn *net, const real *x, size_t n, captured *c) {
     bml_nn_training how;
-    int status;
     memset(&how, 0, sizeof how);
-    how.x = x, how.n = n, how.batch = (int)n, how.in_order = 1, how.epochs = 1, how.keep_last = 1;
-    how.loss = BML_NN_CUSTOM, how.loss_fn = capture, how.loss_user = c;
+    how.x = x;
+    how.n = n;
+    how.batch = (int)n;
+    how.in_order = 1;
+    how.epochs = 1;
+    how.keep_last = 1;
+    how.loss = BML_NN_CUSTOM;
+    how.loss_fn = capture;
+    how.loss_user = c;
     how.optimizer = BML_NN_SGD;
-    status = bml_nn_train(net, &how, NULL);
+    int status = bml_nn_train(net, &how, NULL);
     CHECK(!status, "training one batch: %s %s", bml_nn_strerror(status), bml_nn_message(net));
 }
 
@@ -554,10 +632,9 @@ static void test_norm(void) {
     const double tol = bound(40, 2); /* sums of five numbers below 2, a root, a division by a spread above 1/2 */
     static captured c;
     static file_text f;
-    real x[24], y[24];
+    real x[24];
+    real y[24];
     double v[4];
-    const char *path;
-    int i, status;
     bml_nn *net = norm_net(BML_NN_LAYER_NORM, 0, 4);
     fill(x, 1, 20, 2);
     predict(net, y, x, 5);
@@ -569,10 +646,13 @@ static void test_norm(void) {
     COMPARE("batch norm in training", c.y, fx_bn_train, tol);
     predict(net, y, x, 5);
     COMPARE("batch norm after one batch: running mean and variance", y, fx_bn_after, tol);
-    for (i = 0; i < 2; i++) add_piece(&f, &norm_pieces[i], "n", "");
-    for (i = 0; i < 4; i++) v[i] = formula(4, (size_t)i, 0.5);
+    for (int i = 0; i < 2; i++)
+        add_piece(&f, &norm_pieces[i], "n", "");
+    for (int i = 0; i < 4; i++)
+        v[i] = formula(4, (size_t)i, 0.5);
     add_tensor(&f, "n.running_mean", "4", v, 4);
-    for (i = 0; i < 4; i++) v[i] = 1 + formula(5, (size_t)i, 0.5);
+    for (int i = 0; i < 4; i++)
+        v[i] = 1 + formula(5, (size_t)i, 0.5);
     add_tensor(&f, "n.running_var", "4", v, 4);
     add_tensor(&f, "n.num_batches_tracked", "", v, 0); /* made an int64 of eight bytes here: */
     memset(f.data + f.n_data, 0, 8);
@@ -582,8 +662,8 @@ static void test_norm(void) {
         (size_t)snprintf(f.head + f.n_head, 128,
                          ",\"n.num_batches_tracked\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[%zu,%zu]}",
                          f.n_data - 8, f.n_data);
-    path = write_file(&f);
-    status = bml_nn_load_weights(net, path, BML_NN_PYTORCH);
+    const char *path = write_file(&f);
+    int status = bml_nn_load_weights(net, path, BML_NN_PYTORCH);
     remove(path);
     CHECK(!status, "PyTorch's batch norm from a file: %s %s", bml_nn_strerror(status), bml_nn_message(net));
     predict(net, y, x, 5);
@@ -607,26 +687,38 @@ static void test_norm(void) {
    them is what one step of gradient descent at rate 1 takes away. */
 static void check_loss(const char *name, int loss, const double *p, const double *t, const double *class_weights,
                        const double *want) {
-    real x[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, y[12], g[12], *w;
-    bml_nn_training how;
-    bml_nn_epoch report;
+    real x[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    real y[12];
+    real g[12];
     char text[96];
     double size = 1;
-    int i, status;
     bml_nn *net = dense_net(3, 4, BML_NN_LINEAR);
-    w = bml_nn_params(net);
-    for (i = 0; i < 16; i++) w[i] = i < 12 ? (real)p[i] : 0;
-    for (i = 0; i < 12; i++) {
+    real *w = bml_nn_params(net);
+    for (int i = 0; i < 16; i++)
+        w[i] = i < 12 ? (real)p[i] : 0;
+    for (int i = 0; i < 12; i++) {
         y[i] = (real)t[i];
         if (fabs(p[i]) > size) size = fabs(p[i]);
     }
+    bml_nn_training how;
     memset(&how, 0, sizeof how);
+    bml_nn_epoch report;
     memset(&report, 0, sizeof report);
-    how.x = x, how.y = y, how.n = 3, how.batch = 3, how.epochs = 1, how.in_order = 1, how.keep_last = 1;
-    how.loss = loss, how.class_weights = class_weights, how.optimizer = BML_NN_SGD, how.learning_rate = 1;
-    status = bml_nn_train(net, &how, &report);
+    how.x = x;
+    how.y = y;
+    how.n = 3;
+    how.batch = 3;
+    how.epochs = 1;
+    how.in_order = 1;
+    how.keep_last = 1;
+    how.loss = loss;
+    how.class_weights = class_weights;
+    how.optimizer = BML_NN_SGD;
+    how.learning_rate = 1;
+    int status = bml_nn_train(net, &how, &report);
     CHECK(!status, "%s: %s %s", name, bml_nn_strerror(status), bml_nn_message(net));
-    for (i = 0; i < 12; i++) g[i] = (real)((double)(real)p[i] - (double)w[i]);
+    for (int i = 0; i < 12; i++)
+        g[i] = (real)((double)(real)p[i] - (double)w[i]);
     snprintf(text, sizeof text, "%s: value", name);
     CHECK_NEAR(report.loss, want[0], bound(8, 1) * (want[0] > 1 ? want[0] : 1), text);
     snprintf(text, sizeof text, "%s: gradient", name);
@@ -636,18 +728,31 @@ static void check_loss(const char *name, int loss, const double *p, const double
 
 static void test_losses(void) {
     static const double class_weights[4] = {0.5, 2, 1.25, 3};
-    double p[12], t[12], p_pos[12], t_pos[12], prob[12], t01[12], large[12], hot[12] = {0}, soft[12];
-    int i, j;
-    for (i = 0; i < 12; i++) {
-        p[i] = formula(1, (size_t)i, 2), t[i] = formula(2, (size_t)i, 2), large[i] = formula(1, (size_t)i, 120);
-        p_pos[i] = rounded(2.5 + p[i]), t_pos[i] = rounded(2.5 + t[i]);
-        prob[i] = rounded(0.5 + formula(1, (size_t)i, 0.45)), t01[i] = formula(2, (size_t)i, 1) > 0;
+    double p[12];
+    double t[12];
+    double p_pos[12];
+    double t_pos[12];
+    double prob[12];
+    double t01[12];
+    double large[12];
+    double hot[12] = {0};
+    double soft[12];
+    for (int i = 0; i < 12; i++) {
+        p[i] = formula(1, (size_t)i, 2);
+        t[i] = formula(2, (size_t)i, 2);
+        large[i] = formula(1, (size_t)i, 120);
+        p_pos[i] = rounded(2.5 + p[i]);
+        t_pos[i] = rounded(2.5 + t[i]);
+        prob[i] = rounded(0.5 + formula(1, (size_t)i, 0.45));
+        t01[i] = formula(2, (size_t)i, 1) > 0;
     }
     hot[2] = hot[4] = hot[11] = 1;
-    for (i = 0; i < 12; i += 4) {
+    for (int i = 0; i < 12; i += 4) {
         double sum = 0;
-        for (j = 0; j < 4; j++) sum += exp(p[i + j]);
-        for (j = 0; j < 4; j++) soft[i + j] = rounded(exp(p[i + j]) / sum);
+        for (int j = 0; j < 4; j++)
+            sum += exp(p[i + j]);
+        for (int j = 0; j < 4; j++)
+            soft[i + j] = rounded(exp(p[i + j]) / sum);
     }
     check_loss("MSE", BML_NN_MSE, p, t, NULL, fx_loss_mse);
     check_loss("MAE", BML_NN_MAE, p, t, NULL, fx_loss_mae);
@@ -681,29 +786,37 @@ static void test_optimizers(void) {
                 {"AdamW", BML_NN_ADAMW, 0.05, 0, 0, 0, 0.1, fx_opt_adamw, 0},
                 {"RMSprop, tiny gradients", BML_NN_RMSPROP, 0.01, 0, 0, 0, 0, fx_opt_rmsprop_tiny, 1e-7},
                 {"Adam, tiny gradients", BML_NN_ADAM, 0.05, 0, 0, 0, 0, fx_opt_adam_tiny, 1e-7}};
-    real x[6], y[6];
-    size_t i, j;
-    int five;
+    real x[6];
+    real y[6];
     fill(y, 2, 6, 1);
-    for (i = 0; i < COUNT(rows); i++)
-        for (five = 0; five < 2; five++) {
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (int five = 0; five < 2; five++) {
             bml_nn *net = dense_net(2, 2, BML_NN_LINEAR);
             bml_nn_training how;
             real got[6];
             char name[64];
             /* PyTorch clips by 0.5/(norm + 1e-6): each of the steps of 0.1 0.5 is at most 2e-6 of itself smaller. */
             double tol = bound(5 * 16, 1) + (rows[i].clip > 0 ? 5 * 0.05 * 2e-6 : 0);
-            int status;
             memset(&how, 0, sizeof how);
             put(net, pieces, 2);
             fill(x, 1, 6, rows[i].x > 0 ? rows[i].x : 1);
-            how.x = x, how.y = y, how.n = 3, how.batch = 3, how.in_order = 1, how.keep_last = 1;
+            how.x = x;
+            how.y = y;
+            how.n = 3;
+            how.batch = 3;
+            how.in_order = 1;
+            how.keep_last = 1;
             how.epochs = five ? 5 : 1;
-            how.optimizer = rows[i].id, how.learning_rate = rows[i].rate, how.momentum = rows[i].momentum;
-            how.clip = rows[i].clip, how.l2 = rows[i].l2, how.weight_decay = rows[i].decay;
-            status = bml_nn_train(net, &how, NULL);
+            how.optimizer = rows[i].id;
+            how.learning_rate = rows[i].rate;
+            how.momentum = rows[i].momentum;
+            how.clip = rows[i].clip;
+            how.l2 = rows[i].l2;
+            how.weight_decay = rows[i].decay;
+            int status = bml_nn_train(net, &how, NULL);
             CHECK(!status, "%s: %s %s", rows[i].name, bml_nn_strerror(status), bml_nn_message(net));
-            for (j = 0; j < 6; j++) got[j] = bml_nn_params(net)[j < 4 ? native(&pieces[0], j) : j];
+            for (size_t j = 0; j < 6; j++)
+                got[j] = bml_nn_params(net)[j < 4 ? native(&pieces[0], j) : j];
             snprintf(name, sizeof name, "%s, %s", rows[i].name, five ? "five steps" : "one step");
             compare(name, got, 1, rows[i].want + 6 * five, 6, tol);
             bml_nn_free(net);
@@ -727,14 +840,18 @@ static double gradient_bound(void) {
 
 static void check_inputs(bml_nn *net, const char *what, const real *x, const double *out, const double *d_input,
                          const double *saliency, size_t n_in, size_t stride) {
-    real y[6], t[6], dy[6], dx[48];
+    real y[6];
+    real t[6];
+    real dy[6];
+    real dx[48];
     char name[64];
-    size_t i, n = (3 * n_in + stride - 1) / stride;
+    size_t n = (3 * n_in + stride - 1) / stride;
     fill(t, 90, 6, 1);
     predict(net, y, x, 3);
     snprintf(name, sizeof name, "%s, output", what);
     compare(name, y, 1, out, 6, bound(60, 1));
-    for (i = 0; i < 6; i++) dy[i] = 2 * (y[i] - t[i]) / 6;
+    for (size_t i = 0; i < 6; i++)
+        dy[i] = 2 * (y[i] - t[i]) / 6;
     CHECK(!bml_nn_vjp(net, NULL, dx, y, dy, x, 3), "%s, product with the Jacobian", what);
     compare(name, y, 1, out, 6, bound(60, 1));
     snprintf(name, sizeof name, "%s, gradient of the input", what);
@@ -746,30 +863,44 @@ static void check_inputs(bml_nn *net, const char *what, const real *x, const dou
 
 /* The gradient with respect to all parameters: the difference that one step of gradient descent at rate 1 makes. */
 static void check_gradients(bml_nn *net, const real *x, double loss, const piece *p, const wanted *w, int n) {
-    size_t i, m, stride, size, start = 0;
-    real t[6], *before = (real *)malloc(bml_nn_n_params(net) * sizeof(real)), got[24];
-    bml_nn_training how;
-    bml_nn_epoch report;
-    int j, status;
+    size_t start = 0;
+    real t[6];
+    real *before = (real *)malloc(bml_nn_n_params(net) * sizeof(real));
+    real got[24];
     if (!before) return;
+    bml_nn_training how;
     memset(&how, 0, sizeof how);
+    bml_nn_epoch report;
     memset(&report, 0, sizeof report);
     memcpy(before, bml_nn_params(net), bml_nn_n_params(net) * sizeof(real));
     fill(t, 90, 6, 1);
-    how.x = x, how.y = t, how.n = 3, how.batch = 3, how.epochs = 1, how.in_order = 1, how.keep_last = 1;
-    how.optimizer = BML_NN_SGD, how.learning_rate = 1;
-    status = bml_nn_train(net, &how, &report);
+    how.x = x;
+    how.y = t;
+    how.n = 3;
+    how.batch = 3;
+    how.epochs = 1;
+    how.in_order = 1;
+    how.keep_last = 1;
+    how.optimizer = BML_NN_SGD;
+    how.learning_rate = 1;
+    int status = bml_nn_train(net, &how, &report);
     CHECK(!status, "one step: %s %s", bml_nn_strerror(status), bml_nn_message(net));
     CHECK_NEAR(report.loss, loss, bound(60, 1), "the loss");
-    for (j = 0; j < n; start += size, j++) {
+    size_t m;
+    size_t stride;
+    size_t size;
+    for (int j = 0; j < n; start += size, j++) {
         size = piece_size(&p[j]);
-        for (stride = 1; (size + stride - 1) / stride > 24; stride++) continue;
-        for (i = m = 0; i < size; i += stride, m++) {
+        for (stride = 1; (size + stride - 1) / stride > 24; stride++)
+            continue;
+        for (size_t i = m = 0; i < size; i += stride, m++) {
             size_t at = start + native(&p[j], i);
             got[m] = before[at] - bml_nn_params(net)[at];
         }
-        if (m != w[j].n) CHECK(0, "%s: %zu numbers, expected %zu", w[j].name, m, w[j].n);
-        else compare(w[j].name, got, 1, w[j].v, m, gradient_bound());
+        if (m != w[j].n)
+            CHECK(0, "%s: %zu numbers, expected %zu", w[j].name, m, w[j].n);
+        else
+            compare(w[j].name, got, 1, w[j].v, m, gradient_bound());
     }
     free(before);
 }
@@ -785,14 +916,37 @@ static bml_nn *branched_net(int two_inputs) {
     bml_nn_layer l[7];
     int n = 0;
     memset(l, 0, sizeof l);
-    l[n].kind = BML_NN_INPUT, l[n].name = "x", l[n++].features = 8;
-    if (two_inputs) l[n].kind = BML_NN_INPUT, l[n].name = "s", l[n].steps = 4, l[n++].features = 2;
-    l[n].kind = BML_NN_DENSE, l[n].name = "d", l[n].from[0] = "x", l[n].units = 4, l[n++].activation = BML_NN_TANH;
-    if (!two_inputs)
-        l[n].kind = BML_NN_RESHAPE, l[n].name = "s", l[n].from[0] = "x", l[n].steps = 4, l[n++].features = 2;
-    l[n].kind = BML_NN_GRU, l[n].name = "r", l[n].from[0] = "s", l[n++].units = 3;
-    l[n].kind = BML_NN_CONCAT, l[n].from[0] = "d", l[n++].from[1] = "r";
-    l[n].kind = BML_NN_DENSE, l[n].name = "y", l[n++].units = 2;
+    l[n].kind = BML_NN_INPUT;
+    l[n].name = "x";
+    l[n++].features = 8;
+    if (two_inputs) {
+        l[n].kind = BML_NN_INPUT;
+        l[n].name = "s";
+        l[n].steps = 4;
+        l[n++].features = 2;
+    }
+    l[n].kind = BML_NN_DENSE;
+    l[n].name = "d";
+    l[n].from[0] = "x";
+    l[n].units = 4;
+    l[n++].activation = BML_NN_TANH;
+    if (!two_inputs) {
+        l[n].kind = BML_NN_RESHAPE;
+        l[n].name = "s";
+        l[n].from[0] = "x";
+        l[n].steps = 4;
+        l[n++].features = 2;
+    }
+    l[n].kind = BML_NN_GRU;
+    l[n].name = "r";
+    l[n].from[0] = "s";
+    l[n++].units = 3;
+    l[n].kind = BML_NN_CONCAT;
+    l[n].from[0] = "d";
+    l[n++].from[1] = "r";
+    l[n].kind = BML_NN_DENSE;
+    l[n].name = "y";
+    l[n++].units = 2;
     return make(l, n);
 }
 
@@ -801,8 +955,12 @@ static void test_branched(void) {
                                WANTED(branched, gru_w_hh), WANTED(branched, gru_b_ih), WANTED(branched, gru_b_hh),
                                WANTED(branched, w2),       WANTED(branched, b2)};
     static file_text f;
-    real x[24], twice[48], y[6], t[6], dx[48], sum[24];
-    size_t i;
+    real x[24];
+    real twice[48];
+    real y[6];
+    real t[6];
+    real dx[48];
+    real sum[24];
     bml_nn *net = branched_net(0);
     fill(x, 1, 24, 1);
     put(net, branched_pieces, 8);
@@ -810,20 +968,24 @@ static void test_branched(void) {
     check_gradients(net, x, fx_branched_loss[0], branched_pieces, w, 8);
     bml_nn_free(net);
 
-    for (i = 0; i < 48; i++) twice[i] = x[i / 16 * 8 + i % 8];
+    for (size_t i = 0; i < 48; i++)
+        twice[i] = x[i / 16 * 8 + i % 8];
     net = branched_net(1);
     put(net, branched_pieces, 8);
     predict(net, y, twice, 3);
     COMPARE("branched, two inputs, output", y, fx_branched_out, bound(60, 1));
     fill(t, 90, 6, 1);
-    for (i = 0; i < 6; i++) y[i] = 2 * (y[i] - t[i]) / 6;
+    for (size_t i = 0; i < 6; i++)
+        y[i] = 2 * (y[i] - t[i]) / 6;
     CHECK(!bml_nn_vjp(net, NULL, dx, NULL, y, twice, 3), "branched, two inputs, product with the Jacobian");
-    for (i = 0; i < 24; i++) sum[i] = dx[i / 8 * 16 + i % 8] + dx[i / 8 * 16 + 8 + i % 8];
+    for (size_t i = 0; i < 24; i++)
+        sum[i] = dx[i / 8 * 16 + i % 8] + dx[i / 8 * 16 + 8 + i % 8];
     COMPARE("branched, two inputs, gradients of both", sum, fx_branched_d_input, gradient_bound());
     check_gradients(net, twice, fx_branched_loss[0], branched_pieces, w, 8);
     bml_nn_free(net);
 
-    for (i = 0; i < 8; i++) add_piece(&f, &branched_pieces[i], i < 2 ? "d" : i < 6 ? "r" : "y", "");
+    for (size_t i = 0; i < 8; i++)
+        add_piece(&f, &branched_pieces[i], i < 2 ? "d" : i < 6 ? "r" : "y", "");
     check_load("a branched net from PyTorch's file", branched_net(0), branched_pieces, 8, &f, BML_NN_PYTORCH);
 }
 
@@ -838,17 +1000,41 @@ static bml_nn *deep_net(piece *p, int *n_pieces) {
     bml_nn_layer l[11];
     int n = 2;
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].name = "x", l[0].features = 16;
-    l[1].kind = BML_NN_RESHAPE, l[1].steps = 8, l[1].features = 2;
-    l[2].kind = BML_NN_CONV, l[2].units = 3, l[2].kernel = 3, l[2].same = 1, l[2].activation = BML_NN_GELU;
+    l[0].kind = BML_NN_INPUT;
+    l[0].name = "x";
+    l[0].features = 16;
+    l[1].kind = BML_NN_RESHAPE;
+    l[1].steps = 8;
+    l[1].features = 2;
+    l[2].kind = BML_NN_CONV;
+    l[2].units = 3;
+    l[2].kernel = 3;
+    l[2].same = 1;
+    l[2].activation = BML_NN_GELU;
     l[3].kind = BML_NN_POOL;
-    l[4].kind = BML_NN_LSTM, l[4].units = 2, l[4].bidirectional = 1, l[4].sequence = 1;
-    l[5].kind = BML_NN_GRU, l[5].units = 3, l[5].reset_before = 1;
-    l[6].kind = BML_NN_LAYER_NORM, l[6].name = "n";
-    l[7].kind = BML_NN_DENSE, l[7].name = "side", l[7].from[0] = "x", l[7].units = 4, l[7].activation = BML_NN_SILU;
-    l[8].kind = BML_NN_CONCAT, l[8].from[0] = "n", l[8].from[1] = "side";
-    l[9].kind = BML_NN_DENSE, l[9].units = 3, l[9].activation = BML_NN_SOFTPLUS;
-    l[10].kind = BML_NN_DENSE, l[10].units = 2, l[10].activation = BML_NN_SIGMOID;
+    l[4].kind = BML_NN_LSTM;
+    l[4].units = 2;
+    l[4].bidirectional = 1;
+    l[4].sequence = 1;
+    l[5].kind = BML_NN_GRU;
+    l[5].units = 3;
+    l[5].reset_before = 1;
+    l[6].kind = BML_NN_LAYER_NORM;
+    l[6].name = "n";
+    l[7].kind = BML_NN_DENSE;
+    l[7].name = "side";
+    l[7].from[0] = "x";
+    l[7].units = 4;
+    l[7].activation = BML_NN_SILU;
+    l[8].kind = BML_NN_CONCAT;
+    l[8].from[0] = "n";
+    l[8].from[1] = "side";
+    l[9].kind = BML_NN_DENSE;
+    l[9].units = 3;
+    l[9].activation = BML_NN_SOFTPLUS;
+    l[10].kind = BML_NN_DENSE;
+    l[10].units = 2;
+    l[10].activation = BML_NN_SIGMOID;
     memcpy(p, first, sizeof first);
     n += recurrent(p + n, &l[4], 4, 3, 0.6);
     n += recurrent(p + n, &l[4], 8, 3, 0.6);
@@ -872,8 +1058,10 @@ static void test_deep(void) {
     fill(x, 1, 48, 1);
     put(net, p, n);
     check_inputs(net, "deep", x, fx_deep_out, fx_deep_d_input, fx_deep_saliency, 16, 2);
-    if (n == (int)COUNT(w)) check_gradients(net, x, fx_deep_loss[0], p, w, n);
-    else CHECK(0, "the deep net has %d tensors, expected %d", n, (int)COUNT(w));
+    if (n == (int)COUNT(w))
+        check_gradients(net, x, fx_deep_loss[0], p, w, n);
+    else
+        CHECK(0, "the deep net has %d tensors, expected %d", n, (int)COUNT(w));
     bml_nn_free(net);
 }
 
@@ -882,11 +1070,14 @@ static void test_deep(void) {
 /* Rows 0 and 47 of 48, alone and in the batch, in blocks of 48, 7 and 1. */
 static void check_large(const char *what, bml_nn *net, const double *want, size_t stride, size_t n_in, double tol) {
     static const int blocks[] = {48, 7, 1};
-    size_t i, n_out = bml_nn_n_out(net), each = (n_out + stride - 1) / stride;
-    real *x = (real *)malloc(48 * n_in * sizeof *x), *y = (real *)malloc(48 * n_out * sizeof *y);
+    size_t n_out = bml_nn_n_out(net);
+    size_t each = (n_out + stride - 1) / stride;
+    real *x = (real *)malloc(48 * n_in * sizeof *x);
+    real *y = (real *)malloc(48 * n_out * sizeof *y);
     char name[96];
     if (x && y) {
         fill(x, 1, 48 * n_in, 1);
+        size_t i;
         for (i = 0; i < COUNT(blocks); i++) {
             bml_nn_work *work = NULL;
             CHECK(!bml_nn_work_create(&work, net, blocks[i], 1), "%s: a workspace of %d rows", what, blocks[i]);
@@ -902,7 +1093,8 @@ static void check_large(const char *what, bml_nn *net, const double *want, size_
         compare(name, y, stride, want + each, each, tol);
         x[n_in] = (real)NAN; /* row 1 */
         predict(net, y, x, 48);
-        for (i = n_out; i < 2 * n_out && isnan(y[i]); i++) continue;
+        for (i = n_out; i < 2 * n_out && isnan(y[i]); i++)
+            continue;
         CHECK(i == 2 * n_out, "%s: a NaN in row 1 makes all of row 1 NaN", what);
         compare(name, y, stride, want, each, tol);
         compare(name, y + 47 * n_out, stride, want + each, each, tol);
@@ -914,33 +1106,47 @@ static void check_large(const char *what, bml_nn *net, const double *want, size_
 
 static void test_published(void) {
     bml_nn_layer l[9];
-    piece p[MAX_PIECES],
-        out[2] = {{"y.weight", NULL, 2, 0, 0.2, 500, 184, 0, 0}, {"y.bias", NULL, 3, 0, 0.2, 500, 0, 0, 0}};
-    int i, n = 0, width[6] = {6, 256, 256, 256, 256, 500};
-    bml_nn *net;
+    piece p[MAX_PIECES];
+    piece out[2] = {{"y.weight", NULL, 2, 0, 0.2, 500, 184, 0, 0}, {"y.bias", NULL, 3, 0, 0.2, 500, 0, 0, 0}};
+    int n = 0;
+    int width[6] = {6, 256, 256, 256, 256, 500};
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].steps = 6, l[0].features = 1;
-    for (i = 1; i < 8; i++) {
-        l[i].kind = BML_NN_GRU, l[i].units = 184, l[i].sequence = i < 7;
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = 6;
+    l[0].features = 1;
+    for (int i = 1; i < 8; i++) {
+        l[i].kind = BML_NN_GRU;
+        l[i].units = 184;
+        l[i].sequence = i < 7;
         n += recurrent(p + n, &l[i], 10 + 4 * (i - 1), i == 1 ? 1 : 184, 0.1);
     }
-    l[8].kind = BML_NN_DENSE, l[8].units = 500, l[8].activation = BML_NN_SOFTPLUS;
-    p[n++] = out[0], p[n++] = out[1];
-    net = make(l, 9);
+    l[8].kind = BML_NN_DENSE;
+    l[8].units = 500;
+    l[8].activation = BML_NN_SOFTPLUS;
+    p[n++] = out[0];
+    p[n++] = out[1];
+    bml_nn *net = make(l, 9);
     CHECK(bml_nn_n_params(net) == 1421164, "the published GRU has %zu parameters", bml_nn_n_params(net));
     put(net, p, n);
     /* In float32 alone the bound of worst cases is of no use here; PyTorch's own float32 is within 1e-7. */
     check_large("published GRU", net, fx_published_gru, 42, 6, sizeof(real) == sizeof(float) ? 1e-6 : 2e-12);
 
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].features = 6;
-    for (i = 0; i < 5; i++) {
+    l[0].kind = BML_NN_INPUT;
+    l[0].features = 6;
+    for (int i = 0; i < 5; i++) {
         piece w = {"w", NULL, 0, 0, 0, 0, 0, 0, 0};
-        l[i + 1].kind = BML_NN_DENSE, l[i + 1].units = width[i + 1],
-              l[i + 1].activation = i < 4 ? BML_NN_RELU : BML_NN_LINEAR;
-        w.k = 10 + 2 * i, w.s = 2 / sqrt((double)width[i]), w.u = width[i + 1], w.c = width[i];
+        l[i + 1].kind = BML_NN_DENSE;
+        l[i + 1].units = width[i + 1];
+        l[i + 1].activation = i < 4 ? BML_NN_RELU : BML_NN_LINEAR;
+        w.k = 10 + 2 * i;
+        w.s = 2 / sqrt((double)width[i]);
+        w.u = width[i + 1];
+        w.c = width[i];
         p[2 * i] = w;
-        w.k++, w.s = 0.2, w.c = 0;
+        w.k++;
+        w.s = 0.2;
+        w.c = 0;
         p[2 * i + 1] = w;
     }
     net = make(l, 6);
@@ -948,8 +1154,12 @@ static void test_published(void) {
     check_large("MLP", net, fx_mlp, 42, 6, sizeof(real) == sizeof(float) ? 5e-6 : 2e-12);
 
     memset(l, 0, sizeof l);
-    l[0].kind = BML_NN_INPUT, l[0].steps = 20, l[0].features = 5;
-    l[1].kind = BML_NN_LSTM, l[1].units = 67, l[1].bidirectional = 1;
+    l[0].kind = BML_NN_INPUT;
+    l[0].steps = 20;
+    l[0].features = 5;
+    l[1].kind = BML_NN_LSTM;
+    l[1].units = 67;
+    l[1].bidirectional = 1;
     n = recurrent(p, &l[1], 10, 5, 0.15);
     n += recurrent(p + n, &l[1], 14, 5, 0.15);
     net = make(l, 2);
@@ -967,16 +1177,19 @@ static void test_store(void) {
     } rows[] = {{"float32", BML_NN_F32, fx_store},
                 {"float16", BML_NN_F16, fx_store_f16},
                 {"bfloat16", BML_NN_BF16, fx_store_bf16}};
-    size_t i, j, size = 0;
-    for (i = 0; i < COUNT(rows); i++) {
-        bml_nn *net = dense_net(15, 1, BML_NN_LINEAR), *again = NULL;
+    size_t j;
+    size_t size = 0;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        bml_nn *net = dense_net(15, 1, BML_NN_LINEAR);
+        bml_nn *again = NULL;
         unsigned char *bytes = NULL;
-        int status;
-        for (j = 0; j < 15; j++) bml_nn_params(net)[j] = (real)(float)fx_store[j];
-        status = bml_nn_encode(net, &bytes, &size, rows[i].storage);
+        for (j = 0; j < 15; j++)
+            bml_nn_params(net)[j] = (real)(float)fx_store[j];
+        int status = bml_nn_encode(net, &bytes, &size, rows[i].storage);
         CHECK(!status, "%s: %s %s", rows[i].name, bml_nn_strerror(status), bml_nn_message(net));
         if (!status) status = bml_nn_decode(&again, bytes, size);
-        for (j = 0; !status && j < 15 && (float)bml_nn_params(again)[j] == (float)rows[i].want[j]; j++) continue;
+        for (j = 0; !status && j < 15 && (float)bml_nn_params(again)[j] == (float)rows[i].want[j]; j++)
+            continue;
         CHECK(j == 15, "numbers stored as %s are rounded to the nearest, ties to even%s", rows[i].name,
               j < 15 ? ": wrong" : "");
         bml_nn_free_bytes(bytes);
@@ -993,30 +1206,37 @@ static void test_store(void) {
 
 static void test_metrics(void) {
     bml_nn_metrics m[3];
-    real p[20], t[15];
+    real p[20];
+    real t[15];
     double got = 0;
-    size_t i;
     memset(m, 0, sizeof m);
-    fill(p, 1, 12, 2), fill(t, 2, 12, 2);
+    fill(p, 1, 12, 2);
+    fill(t, 2, 12, 2);
     CHECK(!bml_nn_evaluate(m, p, t, 6, 2), "metrics");
-    for (i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++) {
         CHECK_NEAR(m[i].r2, fx_metrics[4 * i], bound(20, 1), "R^2");
         CHECK_NEAR(m[i].mse, fx_metrics[4 * i + 1], bound(20, 1), "MSE");
         CHECK_NEAR(m[i].msle, fx_metrics[4 * i + 2], bound(20, 1), "MSLE");
         CHECK_NEAR(m[i].mae, fx_metrics[4 * i + 3], bound(20, 1), "MAE");
     }
-    fill(p, 1, 10, 1), fill(t, 2, 15, 1.2);
-    for (i = 0; i < 10; i++) p[i] = (real)(rint(4 * (double)p[i]) / 4);
-    for (i = 0; i < 15; i++) t[i] = (real)(rint(4 * (double)t[i]) / 4);
+    fill(p, 1, 10, 1);
+    fill(t, 2, 15, 1.2);
+    for (size_t i = 0; i < 10; i++)
+        p[i] = (real)(rint(4 * (double)p[i]) / 4);
+    for (size_t i = 0; i < 15; i++)
+        t[i] = (real)(rint(4 * (double)t[i]) / 4);
     CHECK(!bml_nn_ks(&got, p, 10, t, 15), "Kolmogorov-Smirnov");
     CHECK_NEAR(got, fx_ks[0], 1e-12, "Kolmogorov-Smirnov with ties");
-    fill(p, 3, 20, 1), fill(t, 4, 7, 1);
+    fill(p, 3, 20, 1);
+    fill(t, 4, 7, 1);
     bml_nn_ks(&got, p, 20, t, 7);
     CHECK_NEAR(got, fx_ks[1], 1e-12, "Kolmogorov-Smirnov");
-    fill(p, 1, 12, 1), fill(t, 2, 9, 1);
+    fill(p, 1, 12, 1);
+    fill(t, 2, 9, 1);
     CHECK(!bml_nn_dtw(&got, p, 12, t, 9), "warping");
     CHECK_NEAR(got, fx_dtw[0], bound(20, 1), "warping, 12 with 9");
-    fill(p, 3, 1, 1), fill(t, 4, 7, 1);
+    fill(p, 3, 1, 1);
+    fill(t, 4, 7, 1);
     bml_nn_dtw(&got, p, 1, t, 7);
     CHECK_NEAR(got, fx_dtw[1], bound(20, 1), "warping, 1 with 7");
     fill(p, 5, 8, 1);

@@ -19,7 +19,8 @@ typedef struct problem {
 } problem;
 
 static void fill(double *a, size_t n, bml_nn_rng *rng, double low, double high) {
-    for (size_t i = 0; i < n; i++) a[i] = low + (high - low) * bml_nn_rng_uniform(rng);
+    for (size_t i = 0; i < n; i++)
+        a[i] = low + (high - low) * bml_nn_rng_uniform(rng);
 }
 
 /* A loss of the user's own: sum over rows of (p0 - x0)^2 + sin(p), averaged. */
@@ -28,7 +29,8 @@ static double own_loss(const bml_nn_batch *b, void *user) {
     (void)user;
     for (int i = 0; i < b->n; i++)
         for (size_t j = 0; j < b->n_out; j++) {
-            double p = b->prediction[(size_t)i * b->n_out + j], d = j ? 0 : p - b->x[(size_t)i * b->n_in];
+            double p = b->prediction[(size_t)i * b->n_out + j];
+            double d = j ? 0 : p - b->x[(size_t)i * b->n_in];
             loss += (d * d + sin(p)) / b->n;
             b->gradient[(size_t)i * b->n_out + j] = (2 * d + cos(p)) / b->n;
         }
@@ -39,12 +41,13 @@ static double own_loss(const bml_nn_batch *b, void *user) {
    gradient in the first lane, by the trainer's own inner functions. */
 static double loss_of(bml_nn_trainer *t) {
     size_t rows[ROWS];
-    double weight, value;
-    bml_nn_batch batch;
-    for (size_t i = 0; i < ROWS; i++) rows[i] = i;
-    batch = bml_nn__run_batch(t, t->how.x, t->how.y, rows, ROWS, BML_NN__TRAIN);
-    value = bml_nn__loss(&weight, &t->how, &batch);
-    int block = bml_nn__block_of(t, ROWS), blocks = (ROWS + block - 1) / block;
+    for (size_t i = 0; i < ROWS; i++)
+        rows[i] = i;
+    bml_nn_batch batch = bml_nn__run_batch(t, t->how.x, t->how.y, rows, ROWS, BML_NN__TRAIN);
+    double weight;
+    double value = bml_nn__loss(&weight, &t->how, &batch);
+    int block = bml_nn__block_of(t, ROWS);
+    int blocks = (ROWS + block - 1) / block;
     for (int i = 0; i < blocks; i++) {
         bml_nn__gradient_rows(t->net, &t->lanes[i], t->gradient + t->lanes[i].first * t->net->n_out);
         bml_nn__backward(t->net, &t->lanes[i]);
@@ -54,30 +57,40 @@ static double loss_of(bml_nn_trainer *t) {
 
 /* |g - d| over the largest |g|, d by central differences at w; a kink gives -1. */
 static double mismatch(double g, double minus, double middle, double plus, double h, double scale) {
-    double left = (middle - minus) / h, right = (plus - middle) / h;
+    double left = (middle - minus) / h;
+    double right = (plus - middle) / h;
     if (fabs(left - right) > 1e-3 * scale) return -1;
     return fabs(g - 0.5 * (left + right)) / scale;
 }
 
 static void check_params(problem *p, const char *name) {
     bml_nn_trainer *t;
-    double *g, worst = 0, scale = 1e-3, middle;
-    size_t n = p->net->n_params, kinks = 0;
+    double worst = 0;
+    double scale = 1e-3;
+    size_t n = p->net->n_params;
+    size_t kinks = 0;
     int status = bml_nn_trainer_create(&t, p->net, &p->how);
     CHECK(status == 0, "%s: trainer (%s %s)", name, bml_nn_strerror(status), bml_nn_message(p->net));
     if (status) return;
+    double *g;
     g = (double *)malloc(n * sizeof *g);
-    middle = loss_of(t);
+    double middle = loss_of(t);
     memcpy(g, t->lanes[0].grad, n * sizeof *g);
-    for (size_t i = 0; i < n; i++) scale = fabs(g[i]) > scale ? fabs(g[i]) : scale;
+    for (size_t i = 0; i < n; i++)
+        scale = fabs(g[i]) > scale ? fabs(g[i]) : scale;
     for (size_t i = 0; i < n; i++) {
-        double w = p->net->params[i], h = 1e-5, plus, minus, m;
-        p->net->params[i] = w + h, plus = loss_of(t);
-        p->net->params[i] = w - h, minus = loss_of(t);
+        double w = p->net->params[i];
+        double h = 1e-5;
+        p->net->params[i] = w + h;
+        double plus = loss_of(t);
+        p->net->params[i] = w - h;
+        double minus = loss_of(t);
         p->net->params[i] = w;
-        m = mismatch(g[i], minus, middle, plus, h, scale);
-        if (m < 0) kinks++;
-        else worst = m > worst || m != m ? m : worst;
+        double m = mismatch(g[i], minus, middle, plus, h, scale);
+        if (m < 0)
+            kinks++;
+        else
+            worst = m > worst || m != m ? m : worst;
     }
     CHECK(worst <= 1e-6 && kinks * 50 <= n, "%s: %d weights, worst %.2g of the largest derivative %.2g, %d at a kink",
           name, (int)n, worst, scale, (int)kinks);
@@ -86,8 +99,15 @@ static void check_params(problem *p, const char *name) {
 }
 
 static void check_inputs(problem *p, const char *name) {
-    size_t in = p->net->n_in, out = p->net->n_out, kinks = 0;
-    double dx[ROWS * MAX_IN], dy[ROWS * MAX_OUT], y[ROWS * MAX_OUT], worst = 0, scale = 1e-3, sums[3];
+    size_t in = p->net->n_in;
+    size_t out = p->net->n_out;
+    size_t kinks = 0;
+    double dx[ROWS * MAX_IN];
+    double dy[ROWS * MAX_OUT];
+    double y[ROWS * MAX_OUT];
+    double worst = 0;
+    double scale = 1e-3;
+    double sums[3];
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 99);
     fill(dy, ROWS * out, &rng, -1, 1);
@@ -95,19 +115,24 @@ static void check_inputs(problem *p, const char *name) {
         CHECK(0, "%s: vjp", name);
         return;
     }
-    for (size_t i = 0; i < ROWS * in; i++) scale = fabs(dx[i]) > scale ? fabs(dx[i]) : scale;
+    for (size_t i = 0; i < ROWS * in; i++)
+        scale = fabs(dx[i]) > scale ? fabs(dx[i]) : scale;
     for (size_t i = 0; i < ROWS * in; i++) {
-        double x = p->x[i], h = 1e-5, m;
+        double x = p->x[i];
+        double h = 1e-5;
         for (int k = 0; k < 3; k++) {
             p->x[i] = x + (k - 1) * h;
             bml_nn_predict(p->net, NULL, y, p->x, ROWS);
             sums[k] = 0;
-            for (size_t j = 0; j < ROWS * out; j++) sums[k] += dy[j] * y[j];
+            for (size_t j = 0; j < ROWS * out; j++)
+                sums[k] += dy[j] * y[j];
         }
         p->x[i] = x;
-        m = mismatch(dx[i], sums[0], sums[1], sums[2], h, scale);
-        if (m < 0) kinks++;
-        else worst = m > worst || m != m ? m : worst;
+        double m = mismatch(dx[i], sums[0], sums[1], sums[2], h, scale);
+        if (m < 0)
+            kinks++;
+        else
+            worst = m > worst || m != m ? m : worst;
     }
     CHECK(worst <= 1e-6 && kinks * 20 <= ROWS * in, "%s: by the inputs, worst %.2g of %.2g, %d at a kink", name, worst,
           scale, (int)kinks);
@@ -119,18 +144,27 @@ static void check_net(const char *name, const bml_nn_layer *layers, int n, int l
     static double weights[ROWS] = {1, 0.5, 2, 0.25, 1};
     bml_nn_config config = {layers, n, seed};
     problem p = {0};
-    bml_nn_rng rng;
     int status = bml_nn_create(&p.net, &config);
     CHECK(status == 0, "%s: created (%s)", name, bml_nn_message(p.net));
     if (!status) {
+        bml_nn_rng rng;
         bml_nn_rng_init(&rng, seed, 7);
         fill(p.x, ROWS * p.net->n_in, &rng, -1.5, 1.5);
         fill(p.y, ROWS * p.net->n_out, &rng, low, high);
-        for (size_t i = 0; i < p.net->n_params; i++) p.net->params[i] += 0.3 * (bml_nn_rng_uniform(&rng) - 0.5);
-        for (size_t i = 0; i < p.net->n_running; i++) p.net->running[i] += bml_nn_rng_uniform(&rng);
-        p.how.x = p.x, p.how.y = loss == BML_NN_CUSTOM ? NULL : p.y, p.how.n = ROWS, p.how.loss = loss,
+        for (size_t i = 0; i < p.net->n_params; i++)
+            p.net->params[i] += 0.3 * (bml_nn_rng_uniform(&rng) - 0.5);
+        for (size_t i = 0; i < p.net->n_running; i++)
+            p.net->running[i] += bml_nn_rng_uniform(&rng);
+        p.how.x = p.x;
+        p.how.y = loss == BML_NN_CUSTOM ? NULL : p.y;
+        p.how.n = ROWS;
+        p.how.loss = loss;
         p.how.loss_fn = own_loss;
-        p.how.batch = ROWS, p.how.block = 2, p.how.l2 = 0.01, p.how.seed = seed, p.how.weights = weights;
+        p.how.batch = ROWS;
+        p.how.block = 2;
+        p.how.l2 = 0.01;
+        p.how.seed = seed;
+        p.how.weights = weights;
         if (bml_nn__by_row(loss) || bml_nn__is_binary(loss)) p.how.class_weights = class_weights;
         check_params(&p, name);
         check_inputs(&p, name);
@@ -139,9 +173,10 @@ static void check_net(const char *name, const bml_nn_layer *layers, int n, int l
 }
 
 static void check_layers(void) {
-    const bml_nn_layer in = {.kind = BML_NN_INPUT, .features = 4},
-                       sequence = {.kind = BML_NN_INPUT, .steps = 5, .features = 3};
-    const bml_nn_layer end = {.kind = BML_NN_DENSE, .units = 3}, flat = {.kind = BML_NN_FLATTEN};
+    const bml_nn_layer in = {.kind = BML_NN_INPUT, .features = 4};
+    const bml_nn_layer sequence = {.kind = BML_NN_INPUT, .steps = 5, .features = 3};
+    const bml_nn_layer end = {.kind = BML_NN_DENSE, .units = 3};
+    const bml_nn_layer flat = {.kind = BML_NN_FLATTEN};
     static const char *const names[] = {"linear",   "relu", "leaky_relu", "tanh",     "sigmoid",
                                         "softplus", "silu", "gelu",       "hardtanh", "softmax"};
     char name[96];
@@ -171,66 +206,65 @@ static void check_layers(void) {
                      way & 1 ? ", reset before" : "", way & 2 ? ", sequence" : "", way & 4 ? ", bidirectional" : "");
             check_net(name, l, 4, BML_NN_MSE, -1, 1);
         }
-    {
-        bml_nn_layer relu[] = {sequence, {.kind = BML_NN_RNN, .units = 4, .activation = BML_NN_RELU}, end};
-        bml_nn_layer stack[] = {sequence,
-                                {.kind = BML_NN_GRU, .units = 4, .sequence = 1},
-                                {.kind = BML_NN_LSTM, .units = 3, .sequence = 1},
-                                {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
-                                {.kind = BML_NN_RNN, .units = 2},
-                                end};
-        bml_nn_layer same[] = {
-            sequence,
-            {.kind = BML_NN_CONV, .units = 4, .kernel = 4, .stride = 2, .same = 1, .activation = BML_NN_TANH},
-            flat,
-            end};
-        bml_nn_layer pool[] = {sequence,
-                               {.kind = BML_NN_CONV, .units = 4, .kernel = 2, .activation = BML_NN_TANH},
-                               {.kind = BML_NN_POOL},
-                               flat,
-                               end};
-        bml_nn_layer overlap[] = {
-            sequence, {.kind = BML_NN_POOL, .kernel = 3, .stride = 1}, {.kind = BML_NN_RESHAPE, .features = 9}, end};
-        bml_nn_layer batch[] = {in,
-                                {.kind = BML_NN_DENSE, .units = 5},
-                                {.kind = BML_NN_BATCH_NORM},
-                                {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
-                                end};
-        bml_nn_layer batch_sequence[] = {
-            sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_BATCH_NORM}, flat, end};
-        bml_nn_layer layer[] = {
-            sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_LAYER_NORM}, flat, end};
-        bml_nn_layer drop[] = {
-            sequence, {.kind = BML_NN_RNN, .units = 6, .sequence = 1}, {.kind = BML_NN_DROPOUT, .rate = 0.3},
-            flat,     {.kind = BML_NN_DROPOUT, .rate = 0.2},           end};
-        bml_nn_layer bayes[] = {in,
-                                {.kind = BML_NN_BAYES, .units = 5, .activation = BML_NN_GELU, .prior_sd = 0.7},
-                                {.kind = BML_NN_BAYES, .units = 3}};
-        bml_nn_layer bayes_sequence[] = {sequence,
-                                         {.kind = BML_NN_BAYES, .units = 4, .activation = BML_NN_TANH},
-                                         {.kind = BML_NN_GRU, .units = 3},
-                                         end};
-        bml_nn_layer reshape[] = {{.kind = BML_NN_INPUT, .features = 12},
-                                  {.kind = BML_NN_RESHAPE, .steps = 4, .features = 3},
-                                  {.kind = BML_NN_LSTM, .units = 3, .sequence = 1}};
-        check_net("rnn relu", relu, 3, BML_NN_MSE, -1, 1);
-        check_net("stack of recurrent and dense", stack, 6, BML_NN_MSE, -1, 1);
-        check_net("conv same, stride 2", same, 4, BML_NN_MSE, -1, 1);
-        check_net("conv and pool", pool, 5, BML_NN_MSE, -1, 1);
-        check_net("overlapping pool", overlap, 4, BML_NN_MSE, -1, 1);
-        check_net("batch norm", batch, 5, BML_NN_MSE, -1, 1);
-        check_net("batch norm of a sequence", batch_sequence, 5, BML_NN_MSE, -1, 1);
-        check_net("layer norm", layer, 5, BML_NN_MSE, -1, 1);
-        check_net("dropout", drop, 6, BML_NN_MSE, -1, 1);
-        check_net("Flipout", bayes, 3, BML_NN_MSE, -1, 1);
-        check_net("Flipout on a sequence", bayes_sequence, 4, BML_NN_MSE, -1, 1);
-        check_net("a sequence out", reshape, 3, BML_NN_MSE, -1, 1);
-    }
+    bml_nn_layer relu[] = {sequence, {.kind = BML_NN_RNN, .units = 4, .activation = BML_NN_RELU}, end};
+    bml_nn_layer stack[] = {sequence,
+                            {.kind = BML_NN_GRU, .units = 4, .sequence = 1},
+                            {.kind = BML_NN_LSTM, .units = 3, .sequence = 1},
+                            {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
+                            {.kind = BML_NN_RNN, .units = 2},
+                            end};
+    bml_nn_layer same[] = {
+        sequence,
+        {.kind = BML_NN_CONV, .units = 4, .kernel = 4, .stride = 2, .same = 1, .activation = BML_NN_TANH},
+        flat,
+        end};
+    bml_nn_layer pool[] = {sequence,
+                           {.kind = BML_NN_CONV, .units = 4, .kernel = 2, .activation = BML_NN_TANH},
+                           {.kind = BML_NN_POOL},
+                           flat,
+                           end};
+    bml_nn_layer overlap[] = {
+        sequence, {.kind = BML_NN_POOL, .kernel = 3, .stride = 1}, {.kind = BML_NN_RESHAPE, .features = 9}, end};
+    bml_nn_layer batch[] = {in,
+                            {.kind = BML_NN_DENSE, .units = 5},
+                            {.kind = BML_NN_BATCH_NORM},
+                            {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
+                            end};
+    bml_nn_layer batch_sequence[] = {
+        sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_BATCH_NORM}, flat, end};
+    bml_nn_layer layer[] = {
+        sequence, {.kind = BML_NN_RNN, .units = 4, .sequence = 1}, {.kind = BML_NN_LAYER_NORM}, flat, end};
+    bml_nn_layer drop[] = {
+        sequence, {.kind = BML_NN_RNN, .units = 6, .sequence = 1}, {.kind = BML_NN_DROPOUT, .rate = 0.3},
+        flat,     {.kind = BML_NN_DROPOUT, .rate = 0.2},           end};
+    bml_nn_layer bayes[] = {in,
+                            {.kind = BML_NN_BAYES, .units = 5, .activation = BML_NN_GELU, .prior_sd = 0.7},
+                            {.kind = BML_NN_BAYES, .units = 3}};
+    bml_nn_layer bayes_sequence[] = {
+        sequence, {.kind = BML_NN_BAYES, .units = 4, .activation = BML_NN_TANH}, {.kind = BML_NN_GRU, .units = 3}, end};
+    bml_nn_layer reshape[] = {{.kind = BML_NN_INPUT, .features = 12},
+                              {.kind = BML_NN_RESHAPE, .steps = 4, .features = 3},
+                              {.kind = BML_NN_LSTM, .units = 3, .sequence = 1}};
+    check_net("rnn relu", relu, 3, BML_NN_MSE, -1, 1);
+    check_net("stack of recurrent and dense", stack, 6, BML_NN_MSE, -1, 1);
+    check_net("conv same, stride 2", same, 4, BML_NN_MSE, -1, 1);
+    check_net("conv and pool", pool, 5, BML_NN_MSE, -1, 1);
+    check_net("overlapping pool", overlap, 4, BML_NN_MSE, -1, 1);
+    check_net("batch norm", batch, 5, BML_NN_MSE, -1, 1);
+    check_net("batch norm of a sequence", batch_sequence, 5, BML_NN_MSE, -1, 1);
+    check_net("layer norm", layer, 5, BML_NN_MSE, -1, 1);
+    check_net("dropout", drop, 6, BML_NN_MSE, -1, 1);
+    check_net("Flipout", bayes, 3, BML_NN_MSE, -1, 1);
+    check_net("Flipout on a sequence", bayes_sequence, 4, BML_NN_MSE, -1, 1);
+    check_net("a sequence out", reshape, 3, BML_NN_MSE, -1, 1);
 }
 
 /* Two inputs, branches that meet, a layer used twice, and every loss. */
 static void check_losses(void) {
-    static const struct { const char *name; int loss, activation; double low, high;
+    static const struct {
+        const char *name;
+        int loss, activation;
+        double low, high;
     } cases[] = {{"MSE", BML_NN_MSE, BML_NN_LINEAR, -1, 1},
                  {"MSLE", BML_NN_MSLE, BML_NN_SOFTPLUS, 0, 3},
                  {"MAE", BML_NN_MAE, BML_NN_LINEAR, 3, 4},
@@ -267,9 +301,9 @@ static void check_scaled(void) {
                         {.kind = BML_NN_DENSE, .units = 3}};
     bml_nn_config config = {l, 3, seed};
     problem p = {0};
-    bml_nn_rng rng;
     double y[ROWS * 3];
     bml_nn_create(&p.net, &config);
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 3);
     fill(p.x, ROWS * 4, &rng, -1, 1);
     fill(y, ROWS * 3, &rng, 50, 60);

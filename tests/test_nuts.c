@@ -22,23 +22,28 @@ static int quick;
 static void correlated(double *lp, double *g, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d, g += d) {
-        lp[i] = -0.5 * x[0] * x[0], g[0] = -x[0];
+        lp[i] = -0.5 * x[0] * x[0];
+        g[0] = -x[0];
         for (int k = 1; k < d; k++) {
             double r = (x[k] - 0.9 * x[k - 1]) / 0.19;
             lp[i] -= 0.5 * r * (x[k] - 0.9 * x[k - 1]);
-            g[k] = -r, g[k - 1] += 0.9 * r;
+            g[k] = -r;
+            g[k - 1] += 0.9 * r;
         }
     }
 }
 /* Independent normals with sd from 0.01 to 100: what the mass matrix is for. */
-static double sd_of(int k, int d) { return pow(10, -2 + 4.0 * k / (d - 1)); }
+static double sd_of(int k, int d) {
+    return pow(10, -2 + 4.0 * k / (d - 1));
+}
 static void scales(double *lp, double *g, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d, g += d) {
         lp[i] = 0;
         for (int k = 0; k < d; k++) {
             double z = x[k] / sd_of(k, d);
-            lp[i] -= 0.5 * z * z, g[k] = -z / sd_of(k, d);
+            lp[i] -= 0.5 * z * z;
+            g[k] = -z / sd_of(k, d);
         }
     }
 }
@@ -48,7 +53,11 @@ static void walls(double *lp, double *g, const double *x, int n, int d, void *us
     (void)user;
     for (int i = 0; i < n; i++, x += d, g += d) {
         lp[i] = -x[0] + log(x[1]) + 4 * log(1 - x[1]) - (3 - x[2]) - 0.5 * (x[3] + 1) * (x[3] + 1) - 0.5 * x[4] * x[4];
-        g[0] = -1, g[1] = 1 / x[1] - 4 / (1 - x[1]), g[2] = 1, g[3] = -(x[3] + 1), g[4] = -x[4];
+        g[0] = -1;
+        g[1] = 1 / x[1] - 4 / (1 - x[1]);
+        g[2] = 1;
+        g[3] = -(x[3] + 1);
+        g[4] = -x[4];
     }
 }
 /* A funnel twice as steep as Neal's: v ~ N(0, 3), x_k ~ N(0, e^v). */
@@ -56,37 +65,54 @@ static void funnel(double *lp, double *g, const double *x, int n, int d, void *u
     (void)user;
     for (int i = 0; i < n; i++, x += d, g += d) {
         double e = exp(-2 * x[0]);
-        lp[i] = -x[0] * x[0] / 18, g[0] = -x[0] / 9;
-        for (int k = 1; k < d; k++)
-            lp[i] -= 0.5 * x[k] * x[k] * e + x[0], g[0] += x[k] * x[k] * e - 1, g[k] = -x[k] * e;
+        lp[i] = -x[0] * x[0] / 18;
+        g[0] = -x[0] / 9;
+        for (int k = 1; k < d; k++) {
+            lp[i] -= 0.5 * x[k] * x[k] * e + x[0];
+            g[0] += x[k] * x[k] * e - 1;
+            g[k] = -x[k] * e;
+        }
     }
 }
 /* Uniform in the triangle x > y in (0,1)^2: -infinity across a wall that the limits do not know. */
 static void triangle(double *lp, double *g, const double *x, int n, int d, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++, x += d, g += d) lp[i] = x[0] > x[1] ? 0 : -infinite, g[0] = g[1] = 0;
+    for (int i = 0; i < n; i++, x += d, g += d) {
+        lp[i] = x[0] > x[1] ? 0 : -infinite;
+        g[0] = g[1] = 0;
+    }
 }
 static void wrong_sign(double *lp, double *g, const double *x, int n, int d, void *user) {
     correlated(lp, g, x, n, d, user);
-    for (int i = 0; i < n; i++) g[i * d + d - 1] *= -1;
+    for (int i = 0; i < n; i++)
+        g[i * d + d - 1] *= -1;
 }
 static void slightly_wrong(double *lp, double *g, const double *x, int n, int d, void *user) {
     correlated(lp, g, x, n, d, user);
-    for (int i = 0; i < n; i++) g[i * d] *= 1.02;
+    for (int i = 0; i < n; i++)
+        g[i * d] *= 1.02;
 }
 static void in_float(double *lp, double *g, const double *x, int n, int d, void *user) { /* as a network's would be */
     correlated(lp, g, x, n, d, user);
-    for (int i = 0; i < n; i++) lp[i] = (double)(float)lp[i];
-    for (int i = 0; i < n * d; i++) g[i] = (double)(float)g[i];
+    for (int i = 0; i < n; i++)
+        lp[i] = (double)(float)lp[i];
+    for (int i = 0; i < n * d; i++)
+        g[i] = (double)(float)g[i];
 }
 static void no_answer(double *lp, double *g, const double *x, int n, int d, void *user) {
-    (void)lp, (void)g, (void)x, (void)n, (void)d, (void)user;
+    (void)lp;
+    (void)g;
+    (void)x;
+    (void)n;
+    (void)d;
+    (void)user;
 }
 static void threaded(double *lp, double *g, const double *x, int n, int d, void *user) {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic)
 #endif
-    for (int i = 0; i < n; i++) correlated(lp + i, g + i * d, x + i * d, 1, d, user);
+    for (int i = 0; i < n; i++)
+        correlated(lp + i, g + i * d, x + i * d, 1, d, user);
 }
 
 /* ---- helpers ---- */
@@ -99,9 +125,11 @@ static bml_mcmc_nuts_config make_config(int n_dim, bml_mcmc_gradient f, int metr
 static bml_mcmc_nuts *run(const bml_mcmc_nuts_config *c, double centre, size_t draws, const char *name) {
     bml_mcmc_nuts *s = NULL;
     double theta[8 * 64];
-    int status = bml_mcmc_nuts_create(&s, c), chains = c->n_chains ? c->n_chains : 4;
+    int status = bml_mcmc_nuts_create(&s, c);
+    int chains = c->n_chains ? c->n_chains : 4;
     for (int i = 0; i < chains; i++)
-        for (int k = 0; k < c->n_dim; k++) theta[i * c->n_dim + k] = centre + 0.3 * (i + 1) / (k + 2) / chains;
+        for (int k = 0; k < c->n_dim; k++)
+            theta[i * c->n_dim + k] = centre + 0.3 * (i + 1) / (k + 2) / chains;
     if (!status) status = bml_mcmc_nuts_start(s, theta);
     if (!status) status = bml_mcmc_nuts_run(s, draws);
     if (!status) return s;
@@ -115,28 +143,38 @@ static bml_mcmc_nuts *run(const bml_mcmc_nuts_config *c, double centre, size_t d
 static void check_moments(const bml_mcmc_nuts *s, const double *truth, const char *name) {
     bml_mcmc_chain chain = bml_mcmc_nuts_chain(s);
     bml_mcmc_nuts_info info = bml_mcmc_nuts_get_info(s);
-    int d = chain.n_dim, m = 3 * d - 1, status, last = 0;
+    int d = chain.n_dim;
+    int m = 3 * d - 1;
+    int last = 0;
     size_t rows = chain.n_steps * (size_t)chain.n_walkers;
-    double *f = malloc(rows * (size_t)m * sizeof *f), worst = 0, least = infinite;
+    double *f = malloc(rows * (size_t)m * sizeof *f);
+    double worst = 0;
+    double least = infinite;
     bml_mcmc_summary sum[160];
     bml_mcmc_chain derived = {f, NULL, chain.n_steps, chain.n_walkers, m};
     for (size_t i = 0; i < rows; i++) {
         const double *x = chain.theta + i * (size_t)d;
         double *y = f + i * (size_t)m;
-        for (int k = 0; k < d; k++) y[k] = x[k], y[d + k] = x[k] * x[k];
-        for (int k = 0; k + 1 < d; k++) y[2 * d + k] = x[k] * x[k + 1];
+        for (int k = 0; k < d; k++) {
+            y[k] = x[k];
+            y[d + k] = x[k] * x[k];
+        }
+        for (int k = 0; k + 1 < d; k++)
+            y[2 * d + k] = x[k] * x[k + 1];
     }
-    status = bml_mcmc_summarize(sum, derived);
+    int status = bml_mcmc_summarize(sum, derived);
     for (int k = 0; k < m; k++) {
         double ess = fmin(sum[k].ess, (double)rows); /* anticorrelated chains: tau below 1 is estimated badly */
         double z = fabs(sum[k].mean - truth[k]) / (sum[k].sd / sqrt(ess));
-        if (!(z <= worst)) worst = z, last = k;
+        if (!(z <= worst)) {
+            worst = z;
+            last = k;
+        }
         least = fmin(least, sum[k].ess);
     }
     CHECK(!status && worst <= K_SIGMA,
           "%s: moments within %.2f sigma (number %d), least ESS %.0f of %d draws, %.1f gradients each, %d divergences",
-              name,
-          worst, last, least, (int)rows, info.mean_tree, (int)info.divergences);
+          name, worst, last, least, (int)rows, info.mean_tree, (int)info.divergences);
     free(f);
 }
 
@@ -150,13 +188,13 @@ static void test_gaussians(void) {
         for (int t = 0; t < (quick ? 2 : 3); t++) {
             int d = dims[t];
             bml_mcmc_nuts_config c = make_config(d, correlated, metric);
-            bml_mcmc_nuts_info info;
-            bml_mcmc_nuts *s;
-            for (int k = 0; k < 3 * d - 1; k++) truth[k] = k < d ? 0 : k < 2 * d ? 1 : 0.9;
+            for (int k = 0; k < 3 * d - 1; k++)
+                truth[k] = k < d ? 0 : k < 2 * d ? 1 : 0.9;
             snprintf(name, sizeof name, "correlated normal, %d-D, %s", d, metric ? "dense" : "diagonal");
+            bml_mcmc_nuts *s;
             if (!(s = run(&c, 0, quick ? 500 : 1000, name))) continue;
             check_moments(s, truth, name);
-            info = bml_mcmc_nuts_get_info(s);
+            bml_mcmc_nuts_info info = bml_mcmc_nuts_get_info(s);
             CHECK(info.divergences == 0 && info.max_depth_hits == 0, "%s: no divergences, no tree cut short", name);
             /* The mean over a fixed number of draws after a fixed
                warm-up scatters by a few per cent about the target. */
@@ -173,8 +211,11 @@ static void test_scales(void) {
         bml_mcmc_nuts *s = run(&c, 0, 1000, "scales");
         double truth[59];
         if (!s) continue;
-        for (int k = 0; k < 20; k++)
-            truth[k] = 0, truth[20 + k] = sd_of(k, 20) * sd_of(k, 20), truth[40 + (k < 19 ? k : 18)] = 0;
+        for (int k = 0; k < 20; k++) {
+            truth[k] = 0;
+            truth[20 + k] = sd_of(k, 20) * sd_of(k, 20);
+            truth[40 + (k < 19 ? k : 18)] = 0;
+        }
         check_moments(s, truth, metric ? "sd 0.01 to 100, dense" : "sd 0.01 to 100, diagonal");
         CHECK_LE(bml_mcmc_nuts_get_info(s).mean_tree, 40, "sd 0.01 to 100: gradients per draw");
         bml_mcmc_nuts_free(s);
@@ -182,20 +223,25 @@ static void test_scales(void) {
 }
 
 static void test_bounds(void) {
-    const double lower[5] = {0, 0, -infinite, -1, -infinite}, upper[5] = {infinite, 1, 3, infinite, infinite};
+    const double lower[5] = {0, 0, -infinite, -1, -infinite};
+    const double upper[5] = {infinite, 1, 3, infinite, infinite};
     /* E x, E x^2 and products of independent neighbours: exponential 1, 2; Beta(2, 5) 2/7, 3/28; 3 - exponential 2, 5;
        half normal - 1: sqrt(2/pi) - 1, 1 - 2 sqrt(2/pi) + 1; normal 0, 1 */
     const double h = 0.7978845608028654;
-    double truth[14] = {1, 2.0 / 7, 2, h - 1, 0, 2, 3.0 / 28, 5, 2 - 2 * h, 1}, theta[8], lp;
+    double truth[14] = {1, 2.0 / 7, 2, h - 1, 0, 2, 3.0 / 28, 5, 2 - 2 * h, 1};
+    double theta[8];
     bml_mcmc_nuts_config c = make_config(5, walls, BML_MCMC_DIAGONAL);
-    bml_mcmc_chain chain;
+    double out = 0;
+    double off = 0;
+    for (int k = 0; k < 4; k++)
+        truth[10 + k] = truth[k] * truth[k + 1];
+    c.lower = lower;
+    c.upper = upper;
     bml_mcmc_nuts *s;
-    double out = 0, off = 0;
-    for (int k = 0; k < 4; k++) truth[10 + k] = truth[k] * truth[k + 1];
-    c.lower = lower, c.upper = upper;
     if (!(s = run(&c, 0.1, 2000, "bounds"))) return;
     check_moments(s, truth, "densities with walls");
-    chain = bml_mcmc_nuts_chain(s);
+    bml_mcmc_chain chain = bml_mcmc_nuts_chain(s);
+    double lp;
     for (size_t i = 0; i < chain.n_steps * (size_t)chain.n_walkers; i++) {
         for (int k = 0; k < 5; k++)
             out += !(chain.theta[5 * i + (size_t)k] >= lower[k] && chain.theta[5 * i + (size_t)k] <= upper[k]);
@@ -209,18 +255,25 @@ static void test_bounds(void) {
 
 /* The Jacobians alone: a flat density between limits is uniform, with the moments 1/2, 1/3. */
 static void flat(double *lp, double *g, const double *x, int n, int d, void *user) {
-    (void)x, (void)user;
-    for (int i = 0; i < n * d; i++) lp[i / d] = 0, g[i] = 0;
+    (void)x;
+    (void)user;
+    for (int i = 0; i < n * d; i++) {
+        lp[i / d] = 0;
+        g[i] = 0;
+    }
 }
 static void test_flat(void) {
-    const double lower[3] = {0, 0, 0}, upper[3] = {1, 1, 1}, truth[8] = {0.5, 0.5, 0.5, 1.0 / 3, 1.0 / 3, 1.0 / 3, 0.25,
-        0.25};
+    const double lower[3] = {0, 0, 0};
+    const double upper[3] = {1, 1, 1};
+    const double truth[8] = {0.5, 0.5, 0.5, 1.0 / 3, 1.0 / 3, 1.0 / 3, 0.25, 0.25};
     bml_mcmc_nuts_config c = make_config(3, flat, BML_MCMC_DENSE);
     bml_mcmc_prior_param row[2] = {{.lower = -1, .upper = 2}, {.kind = BML_MCMC_NORMAL, .mean = 0, .sd = 1}};
     bml_mcmc_prior *prior = NULL;
-    double lo[2], hi[2];
+    double lo[2];
+    double hi[2];
+    c.lower = lower;
+    c.upper = upper;
     bml_mcmc_nuts *s;
-    c.lower = lower, c.upper = upper;
     if ((s = run(&c, 0.2, 2000, "flat")) != NULL) check_moments(s, truth, "flat in a cube");
     bml_mcmc_nuts_free(s);
     if (!bml_mcmc_prior_create(&prior, row, 2)) {
@@ -242,11 +295,14 @@ static void test_funnel(void) {
 
 /* Impossible regions are rejections: E x = 2/3, E y = 1/3, E x^2 = 1/2, E y^2 = 1/6, E x y = 1/4. */
 static void test_triangle(void) {
-    const double lower[2] = {0, 0}, upper[2] = {1, 1}, truth[5] = {2.0 / 3, 1.0 / 3, 0.5, 1.0 / 6, 0.25};
+    const double lower[2] = {0, 0};
+    const double upper[2] = {1, 1};
+    const double truth[5] = {2.0 / 3, 1.0 / 3, 0.5, 1.0 / 6, 0.25};
     bml_mcmc_nuts_config c = make_config(2, triangle, BML_MCMC_DIAGONAL);
-    bml_mcmc_nuts *s;
     double theta[8] = {0.6, 0.2, 0.7, 0.3, 0.8, 0.4, 0.9, 0.1};
-    c.lower = lower, c.upper = upper;
+    c.lower = lower;
+    c.upper = upper;
+    bml_mcmc_nuts *s;
     if (bml_mcmc_nuts_create(&s, &c) || bml_mcmc_nuts_start(s, theta) || bml_mcmc_nuts_run(s, 5000))
         CHECK(0, "triangle: %s", bml_mcmc_nuts_message(s));
     else {
@@ -270,23 +326,29 @@ static int stop(const bml_mcmc_nuts_progress *p, void *user) {
 
 static void test_resume(int metric) {
     bml_mcmc_nuts_config c = make_config(6, correlated, metric);
-    bml_mcmc_nuts *whole, *parts = NULL, *loaded = NULL, *wrong = NULL;
-    unsigned char *buffer;
+    bml_mcmc_nuts *parts = NULL;
+    bml_mcmc_nuts *loaded = NULL;
+    bml_mcmc_nuts *wrong = NULL;
     double theta[24];
-    size_t size;
-    int refused = 0, tried = 0, cancelled;
+    int refused = 0;
+    int tried = 0;
     c.warmup = 100;
+    bml_mcmc_nuts *whole;
     if (!(whole = run(&c, 0, 200, "resume"))) return;
-    for (int i = 0; i < 24; i++) theta[i] = 0.3 * (i / 6 + 1) / (i % 6 + 2) / 4;
-    c.log_prob = threaded, c.progress = stop, countdown = 70;
+    for (int i = 0; i < 24; i++)
+        theta[i] = 0.3 * (i / 6 + 1) / (i % 6 + 2) / 4;
+    c.log_prob = threaded;
+    c.progress = stop;
+    countdown = 70;
     if (bml_mcmc_nuts_create(&parts, &c) || bml_mcmc_nuts_start(parts, theta))
         CHECK(0, "resume: %s", bml_mcmc_nuts_message(parts));
     CHECK(bml_mcmc_nuts_run(parts, 200) == BML_MCMC_CANCELLED, "cancelled in the warm-up");
     countdown = 100;
-    cancelled = bml_mcmc_nuts_run(parts, 200) == BML_MCMC_CANCELLED;
-    size = bml_mcmc_nuts_save_size(parts), buffer = malloc(size);
+    int cancelled = bml_mcmc_nuts_run(parts, 200) == BML_MCMC_CANCELLED;
+    size_t size = bml_mcmc_nuts_save_size(parts);
+    unsigned char *buffer = malloc(size);
     CHECK(cancelled && bml_mcmc_nuts_save(parts, buffer, size - 1) == BML_MCMC_BAD_ARGUMENT &&
-          !bml_mcmc_nuts_save(parts, buffer, size),
+              !bml_mcmc_nuts_save(parts, buffer, size),
           "cancelled after it, save: %d bytes", (int)size);
     bml_mcmc_nuts_create(&loaded, &c);
     for (size_t cut = 0; cut < size; cut += 1 + size / 50, tried++)
@@ -302,7 +364,8 @@ static void test_resume(int metric) {
     CHECK(bml_mcmc_nuts_load(wrong, buffer, size) == BML_MCMC_BAD_STATE, "load: another problem: %s",
           bml_mcmc_nuts_message(wrong));
     bml_mcmc_nuts_free(wrong);
-    c.log_prob = correlated, c.warmup = 150;
+    c.log_prob = correlated;
+    c.warmup = 150;
     bml_mcmc_nuts_create(&wrong, &c);
     CHECK(bml_mcmc_nuts_load(wrong, buffer, size) == BML_MCMC_BAD_STATE, "load: another warm-up: %s",
           bml_mcmc_nuts_message(wrong));
@@ -311,10 +374,11 @@ static void test_resume(int metric) {
     countdown = 0;
     bml_mcmc_nuts_run(loaded, 200 - bml_mcmc_nuts_chain(loaded).n_steps);
     CHECK(same_chain(bml_mcmc_nuts_chain(whole), bml_mcmc_nuts_chain(loaded)),
-          "%s: cancelled twice, saved, loaded, threads: equal to the bit",
-          metric ? "dense" : "diagonal");
+          "%s: cancelled twice, saved, loaded, threads: equal to the bit", metric ? "dense" : "diagonal");
     free(buffer);
-    bml_mcmc_nuts_free(whole), bml_mcmc_nuts_free(parts), bml_mcmc_nuts_free(loaded);
+    bml_mcmc_nuts_free(whole);
+    bml_mcmc_nuts_free(parts);
+    bml_mcmc_nuts_free(loaded);
 }
 
 static void test_gradient_check(void) {
@@ -324,23 +388,25 @@ static void test_gradient_check(void) {
         bml_mcmc_gradient f;
         const char *name;
         int n_dim, expected;
-    } row[4] = {{correlated, "right", 4, BML_MCMC_OK}, {in_float, "in float", 3, BML_MCMC_OK},
+    } row[4] = {{correlated, "right", 4, BML_MCMC_OK},
+                {in_float, "in float", 3, BML_MCMC_OK},
                 {wrong_sign, "a wrong sign", 4, BML_MCMC_BAD_GRADIENT},
-                    {slightly_wrong, "wrong by 2 %", 3, BML_MCMC_BAD_GRADIENT}};
+                {slightly_wrong, "wrong by 2 %", 3, BML_MCMC_BAD_GRADIENT}};
     for (int i = 0; i < 4; i++) {
         int status = bml_mcmc_check_gradient(&worst, row[i].f, theta, NULL, row[i].n_dim, NULL);
         CHECK(status == row[i].expected, "gradient check: %s: worst %.2g", row[i].name, worst);
     }
     {
-        const bml_mcmc_nuts_config strict = {.n_dim = 3, .n_chains = 1, .seed = seed, .log_prob = slightly_wrong},
-                                   lenient = {.n_dim = 3, .n_chains = 1, .seed = seed, .log_prob = slightly_wrong,
-                                              .gradient_tolerance = 0.05};
+        const bml_mcmc_nuts_config strict = {.n_dim = 3, .n_chains = 1, .seed = seed, .log_prob = slightly_wrong};
+        const bml_mcmc_nuts_config lenient = {
+            .n_dim = 3, .n_chains = 1, .seed = seed, .log_prob = slightly_wrong, .gradient_tolerance = 0.05};
         const double start[3] = {0.5, 0.2, -0.3};
         bml_mcmc_nuts *s;
         CHECK(!bml_mcmc_nuts_create(&s, &strict) && bml_mcmc_nuts_start(s, start) == BML_MCMC_BAD_GRADIENT,
               "a gradient wrong by 2 %% is refused");
         bml_mcmc_nuts_free(s);
-        CHECK(!bml_mcmc_nuts_create(&s, &lenient) && !bml_mcmc_nuts_start(s, start), "and accepted with .gradient_tolerance = 0.05");
+        CHECK(!bml_mcmc_nuts_create(&s, &lenient) && !bml_mcmc_nuts_start(s, start),
+              "and accepted with .gradient_tolerance = 0.05");
         bml_mcmc_nuts_free(s);
     }
     CHECK(bml_mcmc_check_gradient(NULL, correlated, theta, NULL, 4, NULL) == BML_MCMC_BAD_ARGUMENT,
@@ -351,8 +417,7 @@ static void refuse_create(bml_mcmc_nuts_config c, const char *what) {
     bml_mcmc_nuts *s = NULL;
     int status = bml_mcmc_nuts_create(&s, &c);
     CHECK(status == BML_MCMC_BAD_ARGUMENT && bml_mcmc_nuts_message(s)[0] && bml_mcmc_nuts_run(s, 1) == status,
-          "%s: refused: %s", what,
-          bml_mcmc_nuts_message(s));
+          "%s: refused: %s", what, bml_mcmc_nuts_message(s));
     bml_mcmc_nuts_free(s);
 }
 static void refuse_start(bml_mcmc_nuts_config c, const double *theta, int expected, const char *what) {
@@ -360,38 +425,65 @@ static void refuse_start(bml_mcmc_nuts_config c, const double *theta, int expect
     int status = bml_mcmc_nuts_create(&s, &c);
     if (!status) status = bml_mcmc_nuts_start(s, theta);
     CHECK(status == expected && bml_mcmc_nuts_message(s)[0] && bml_mcmc_nuts_run(s, 1) == BML_MCMC_NOT_STARTED,
-          "%s: %s: %s", what,
-          bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+          "%s: %s: %s", what, bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
     bml_mcmc_nuts_free(s);
 }
 
 static void test_bad_input(void) {
-    const double theta[12] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.1, 0.2, 0.3}, zero[3] = {0, 0, 0},
-        one[3] = {1, 1, 1};
+    const double theta[12] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.1, 0.2, 0.3};
+    const double zero[3] = {0, 0, 0};
+    const double one[3] = {1, 1, 1};
     const double bad[12] = {0.1, not_a_number};
-    bml_mcmc_nuts_config good = make_config(3, correlated, BML_MCMC_DIAGONAL), c = good;
+    bml_mcmc_nuts_config good = make_config(3, correlated, BML_MCMC_DIAGONAL);
+    bml_mcmc_nuts_config c = good;
     bml_mcmc_nuts *s = NULL;
     CHECK(bml_mcmc_nuts_create(NULL, &good) == BML_MCMC_BAD_ARGUMENT &&
-          bml_mcmc_nuts_run(NULL, 1) == BML_MCMC_BAD_ARGUMENT, "NULL is refused");
+              bml_mcmc_nuts_run(NULL, 1) == BML_MCMC_BAD_ARGUMENT,
+          "NULL is refused");
     bml_mcmc_nuts_free(NULL);
-    c.log_prob = NULL, refuse_create(c, "no log_prob"), c = good;
-    c.n_dim = 0, refuse_create(c, "no dimensions"), c = good;
-    c.n_chains = -1, refuse_create(c, "-1 chains"), c = good;
-    c.warmup = 3, refuse_create(c, "warm-up of 3"), c = good;
-    c.target_accept = 1, refuse_create(c, "target 1"), c = good;
-    c.target_accept = not_a_number, refuse_create(c, "target NaN"), c = good;
-    c.max_depth = 40, refuse_create(c, "depth 40"), c = good;
-    c.metric = 2, refuse_create(c, "no such metric"), c = good;
-    c.lower = one, c.upper = zero, refuse_create(c, "limits the wrong way round"), c = good;
+    c.log_prob = NULL;
+    refuse_create(c, "no log_prob");
+    c = good;
+    c.n_dim = 0;
+    refuse_create(c, "no dimensions");
+    c = good;
+    c.n_chains = -1;
+    refuse_create(c, "-1 chains");
+    c = good;
+    c.warmup = 3;
+    refuse_create(c, "warm-up of 3");
+    c = good;
+    c.target_accept = 1;
+    refuse_create(c, "target 1");
+    c = good;
+    c.target_accept = not_a_number;
+    refuse_create(c, "target NaN");
+    c = good;
+    c.max_depth = 40;
+    refuse_create(c, "depth 40");
+    c = good;
+    c.metric = 2;
+    refuse_create(c, "no such metric");
+    c = good;
+    c.lower = one;
+    c.upper = zero;
+    refuse_create(c, "limits the wrong way round");
+    c = good;
     refuse_start(good, bad, BML_MCMC_BAD_START, "NaN start");
-    c.lower = zero, c.upper = one;
-    refuse_start(c, (double[12]){0.1, 0.2, 1.5}, BML_MCMC_BAD_START, "start outside the limits"), c = good;
-    c.log_prob = wrong_sign, refuse_start(c, theta, BML_MCMC_BAD_GRADIENT, "a wrong gradient"), c = good;
-    c.log_prob = no_answer, refuse_start(c, theta, BML_MCMC_NAN, "no answer"), c = good;
+    c.lower = zero;
+    c.upper = one;
+    refuse_start(c, (double[12]){0.1, 0.2, 1.5}, BML_MCMC_BAD_START, "start outside the limits");
+    c = good;
+    c.log_prob = wrong_sign;
+    refuse_start(c, theta, BML_MCMC_BAD_GRADIENT, "a wrong gradient");
+    c = good;
+    c.log_prob = no_answer;
+    refuse_start(c, theta, BML_MCMC_NAN, "no answer");
+    c = good;
     if (bml_mcmc_nuts_create(&s, &good)) CHECK(0, "create");
     CHECK(bml_mcmc_nuts_run(s, 10) == BML_MCMC_NOT_STARTED && bml_mcmc_nuts_save_size(s) == 0 &&
-          !bml_mcmc_nuts_chain(s).theta, "not started: %s",
-          bml_mcmc_nuts_message(s));
+              !bml_mcmc_nuts_chain(s).theta,
+          "not started: %s", bml_mcmc_nuts_message(s));
     bml_mcmc_nuts_free(s);
 }
 

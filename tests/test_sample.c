@@ -28,7 +28,8 @@ static long double panels(long double (*f)(long double x, const void *p), const 
     static const long double w[5] = {0.2955242247147528701738930L, 0.2692667193099963550912269L,
                                      0.2190863625159820439955349L, 0.1494513491505805931457763L,
                                      0.0666713443086881375935688L};
-    long double sum = 0, h = (b - a) / n / 2;
+    long double sum = 0;
+    long double h = (b - a) / n / 2;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < 5; k++) {
             long double m = a + h * (2 * i + 1);
@@ -47,18 +48,22 @@ static void kernel_sums(long double *sums, long double b, long double from, long
                                      0.2190863625159820439955349L, 0.1494513491505805931457763L,
                                      0.0666713443086881375935688L};
     int n = 40 + (int)(20 * to); /* so that panels are l/20 and less at the upper end, where l is large */
-    long double h = logl(to / from) / n / 2, start = logl(from);
+    long double h = logl(to / from) / n / 2;
+    long double start = logl(from);
     sums[0] = sums[1] = sums[2] = 0;
     for (int i = 0; i < n; i++)
         for (int k = -5; k <= 5; k++) {
-            long double l, z, q, E, f;
             if (k == 0) continue;
-            l = expl(start + h * (2 * i + 1) + (k < 0 ? -h * x[-k - 1] : h * x[k - 1])), z = expm1l(l), q = z / b,
-            E = z / (1 + z);
+            long double l = expl(start + h * (2 * i + 1) + (k < 0 ? -h * x[-k - 1] : h * x[k - 1]));
+            long double z = expm1l(l);
+            long double q = z / b;
+            long double E = z / (1 + z);
             if (q > 1) q = 1;
-            f = 2 * q * logl(q) + (1 + 2 * q) * (1 - q) + b * q * b * q * (1 - q) / (2 * (1 + b * q));
+            long double f = 2 * q * logl(q) + (1 + 2 * q) * (1 - q) + b * q * b * q * (1 - q) / (2 * (1 + b * q));
             f *= w[abs(k) - 1] * h * l / (1 + z);
-            sums[0] += f, sums[1] += f / (1 + z), sums[2] += f * E;
+            sums[0] += f;
+            sums[1] += f / (1 + z);
+            sums[2] += f * E;
         }
 }
 
@@ -71,19 +76,21 @@ static void test_generator(void) {
     static const uint32_t want[3][4] = {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
                                         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
                                         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}};
-    uint32_t got[4], words[64];
-    bml_sample_rng a, b;
+    uint32_t got[4];
+    uint32_t words[64];
     int same = 1;
     for (int i = 0; i < 3; i++) {
         bml_sample_philox(got, counter[i], key[i]);
         CHECK(!memcmp(got, want[i], sizeof got), "Philox4x32-10, known answer %d of Random123", i);
     }
+    bml_sample_rng a;
     bml_sample_rng_init(&a, 77, 5);
     a.counter[0] = 0xFFFFFFF8u; /* the batch runs over the end of the low word */
-    b = a;
+    bml_sample_rng b = a;
     bml_sample__words(words, 16, &a);
     for (int j = 0; j < 16; j++)
-        for (int k = 0; k < 4; k++) same &= bml_sample_rng_u32(&b) == words[k * 16 + j];
+        for (int k = 0; k < 4; k++)
+            same &= bml_sample_rng_u32(&b) == words[k * 16 + j];
     CHECK(same && a.counter[0] == 8 && a.counter[3] == 1,
           "blocks made side by side are those made one by one, with the carry");
 }
@@ -100,41 +107,49 @@ static double ks(double *x, int n, double (*cdf)(double x, const void *p), const
 }
 
 static double identity(double x, const void *p) {
-    return (void)p, x;
+    (void)p;
+    return x;
 }
 static double normal_cdf(double x, const void *p) {
-    return (void)p, 0.5 * erfc(-x / sqrt(2));
+    (void)p;
+    return 0.5 * erfc(-x / sqrt(2));
 }
 
 static void test_uniforms(bml_sample_rng *rng) {
-    int n = quick ? 20000 : LARGE, out = 0;
+    int n = quick ? 20000 : LARGE;
+    int out = 0;
     bml_sample_rng_fill(draws, (size_t)n, rng);
-    for (int i = 0; i < n; i++) out += !(draws[i] > 0 && draws[i] < 1);
+    for (int i = 0; i < n; i++)
+        out += !(draws[i] > 0 && draws[i] < 1);
     CHECK(!out, "uniforms lie inside (0,1)");
     CHECK_LE(ks(draws, n, identity, NULL), KS, "uniforms, D sqrt(N)");
-    for (int i = 0; i < n; i++) draws[i] = bml_sample_rng_normal(rng);
+    for (int i = 0; i < n; i++)
+        draws[i] = bml_sample_rng_normal(rng);
     CHECK_LE(ks(draws, n, normal_cdf, NULL), KS, "normals, D sqrt(N)");
     CHECK(bml_sample__unit(0, 0) > 0 && bml_sample__unit(0xFFFFFFFFu, 0xFFFFFFFFu) <= 1, "the ends of the uniform");
 }
 
 /* ---- float functions, against the C library in double ---- */
 static void test_floats(void) {
-    double log_ulp = 0, log1p_ulp = 0, exp_ulp = 0, expm1_ulp = 0, tanh_error = 0;
+    double log_ulp = 0;
+    double log1p_ulp = 0;
+    double exp_ulp = 0;
+    double expm1_ulp = 0;
+    double tanh_error = 0;
     int step = quick ? 100001 : 997;
     for (uint32_t bits = 0x00800000u; bits < 0x7F800000u;
          bits += (uint32_t)step) { /* all normal positive floats, thinned */
-        float x, y;
-        double want, ulp;
+        float x;
         memcpy(&x, &bits, 4);
-        want = log((double)x);
-        ulp = fmax(fabs(want), 1e-30) * (double)FLT_EPSILON / 2;
+        double want = log((double)x);
+        double ulp = fmax(fabs(want), 1e-30) * (double)FLT_EPSILON / 2;
         log_ulp = fmax(log_ulp, fabs((double)bml_sample__logf(x) - want) / ulp / 2);
         if (x < 1e20f) {
             want = log1p((double)x);
             log1p_ulp = fmax(log1p_ulp, fabs((double)bml_sample__log1pf(x) - want) / want / (double)FLT_EPSILON);
         }
         if (x > 1e-30f && x < 80) {
-            y = 0;
+            float y = 0;
             exp_ulp = fmax(exp_ulp, fabs((double)bml_sample__expf(&y, x) / exp(-(double)x) - 1) / (double)FLT_EPSILON);
             expm1_ulp = fmax(expm1_ulp, fabs((double)y / -expm1(-(double)x) - 1) / (double)FLT_EPSILON);
         }
@@ -151,14 +166,19 @@ static void test_floats(void) {
 
 /* ---- Compton: closed forms against quadrature ---- */
 static void test_rates(void) {
-    double worst[3] = {0, 0, 0}, ratio = 0;
+    double worst[3] = {0, 0, 0};
+    double ratio = 0;
     bml_sample_rates r = {0, 0, 0, 0};
     for (double lb = -13; lb <= 14.01; lb += quick ? 1.5 : 0.137) {
-        double b = pow(10, lb), sums[3], L = log1p(b);
+        double b = pow(10, lb);
+        double sums[3];
+        double L = log1p(b);
         long double want[3];
-        kernel_sums(want, (long double)b, (long double)L * expl(-42), (long double)L); /* what lies below is e^-42 = 6e-19 of the integrals */
+        kernel_sums(want, (long double)b, (long double)L * expl(-42),
+                    (long double)L); /* what lies below is e^-42 = 6e-19 of the integrals */
         bml_sample__sums(sums, L, b);
-        for (int k = 0; k < 3; k++) worst[k] = fmax(worst[k], fabs((double)(sums[k] / want[k] - 1)));
+        for (int k = 0; k < 3; k++)
+            worst[k] = fmax(worst[k], fabs((double)(sums[k] / want[k] - 1)));
         bml_sample_compton_rates(&r, b);
         ratio = fmax(ratio, fabs((double)(r.rate * b / (3 * want[0]) - 1)));
         ratio = fmax(ratio, fabs((double)(r.loss * b / (3 * want[2]) - 1)));
@@ -189,19 +209,25 @@ static void random_pair(double *gamma, double *eps0, int i, bml_sample_rng *rng)
         *gamma = pow(10, 11 * bml_sample_rng_uniform(rng));
         *eps0 = pow(10, -13 + 15 * bml_sample_rng_uniform(rng));
         if (i % 4 == 0) {
-            double most;
             *gamma = pow(10, 1.9 * pow(bml_sample_rng_uniform(rng), 2));
-            most = *gamma - 0.25 / *gamma;
+            double most = *gamma - 0.25 / *gamma;
             *eps0 = most * (1 - 0.5 * pow(10, -3 * bml_sample_rng_uniform(rng)));
         }
     } while (!bml_sample__in_domain(*gamma, *eps0));
 }
 
 static void test_exact(bml_sample_rng *rng) {
-    double worst = 0, worst_cdf = 0, low = 0;
+    double worst = 0;
+    double worst_cdf = 0;
+    double low = 0;
     int n = quick ? 60 : 1500;
     for (int i = 0; i < n; i++) {
-        double gamma, eps0, u = bml_sample_rng_uniform(rng), eps = 0, rest = 0, cdf = 0;
+        double gamma;
+        double eps0;
+        double u = bml_sample_rng_uniform(rng);
+        double eps = 0;
+        double rest = 0;
+        double cdf = 0;
         random_pair(&gamma, &eps0, i, rng);
         if (i % 3 == 1) u = pow(10, -12 * u);
         if (i % 3 == 2) u = 1 - pow(10, -12 * u);
@@ -209,9 +235,11 @@ static void test_exact(bml_sample_rng *rng) {
             .n = 1, .gamma = &gamma, .eps0 = &eps0, .method = BML_SAMPLE_EXACT, .u = &u, .rest = &rest};
         if (bml_sample_compton(&eps, &how, NULL)) eps = rest = (double)NAN;
         double b = 4 * gamma * eps0;
-        long double from = log1pl(eps0 / ((long double)gamma - eps0)), L = log1pl(b),
-                    l = eps < 0.5 * gamma ? -log1pl(-(long double)eps / gamma) : -logl(rest);
-        long double whole[3], below[3] = {0, 0, 0};
+        long double from = log1pl(eps0 / ((long double)gamma - eps0));
+        long double L = log1pl(b);
+        long double l = eps < 0.5 * gamma ? -log1pl(-(long double)eps / gamma) : -logl(rest);
+        long double whole[3];
+        long double below[3] = {0, 0, 0};
         kernel_sums(whole, b, from, L);
         if (l > from) kernel_sums(below, b, from, l);
         double got = (double)(below[0] / whole[0]);
@@ -239,9 +267,12 @@ static double l_of[POINTS]; /* of the energies drawn last */
 
 static void draw_l(double *y, const double *u, int n, void *user) {
     const sampler *s = user;
-    static float uf[POINTS], ef[POINTS], rf[POINTS];
+    static float uf[POINTS];
+    static float ef[POINTS];
+    static float rf[POINTS];
     static double rd[POINTS];
-    float g = (float)s->gamma, e = (float)s->eps0;
+    float g = (float)s->gamma;
+    float e = (float)s->eps0;
     bml_sample_photonsf f = {.n = (size_t)n,
                              .gamma = &g,
                              .eps0 = &e,
@@ -260,11 +291,12 @@ static void draw_l(double *y, const double *u, int n, void *user) {
                             .nodes = &nodes,
                             .u = u,
                             .rest = rd};
-    int status;
-    for (int i = 0; i < n; i++) uf[i] = (float)u[i];
-    status = s->twice ? bml_sample_compton(y, &d, NULL) : bml_sample_comptonf(ef, &f, NULL);
+    for (int i = 0; i < n; i++)
+        uf[i] = (float)u[i];
+    int status = s->twice ? bml_sample_compton(y, &d, NULL) : bml_sample_comptonf(ef, &f, NULL);
     for (int i = 0; i < n; i++) {
-        double eps = s->twice ? y[i] : (double)ef[i], rest = s->twice ? rd[i] : (double)rf[i];
+        double eps = s->twice ? y[i] : (double)ef[i];
+        double rest = s->twice ? rd[i] : (double)rf[i];
         if (status || !(eps >= s->eps0)) eps = rest = (double)NAN;
         y[i] = eps < 0.5 * s->gamma && s->eps0 < 0.4 * s->gamma ? -log1p(-eps / s->gamma) : -log(rest);
         l_of[i] = y[i];
@@ -274,7 +306,8 @@ static void draw_l(double *y, const double *u, int n, void *user) {
 static void cdf_l(double *c, const double *l, int n, void *user) {
     const sampler *s = user;
     for (int i = 0; i < n; i++) {
-        double above, slope;
+        double above;
+        double slope;
         c[i] = l[i] <= s->pair.l_min ? 0
                : l[i] >= s->pair.L   ? 1
                                      : bml_sample__conditional(&above, &slope, l[i], &s->pair);
@@ -289,29 +322,37 @@ typedef struct {
 
 /* The four samplers at one pair of energies: those of `which`, bit by bit. */
 static void measure_pair(worst_of *w, double gamma, double eps0, int which) {
-    volatile float g = (float)gamma, e = (float)eps0; /* gcc 12 leaves out a plain (double)(float)x here */
+    volatile float g = (float)gamma;
+    volatile float e = (float)eps0; /* gcc 12 leaves out a plain (double)(float)x here */
     sampler s = {.gamma = (double)g, .eps0 = (double)e};
     bml_sample_check check = {draw_l, cdf_l, &s, POINTS, 200};
-    long double from, L, want[3];
+    long double want[3];
     double top = s.gamma * 4 * s.gamma * s.eps0 / (1 + 4 * s.gamma * s.eps0);
     if (!bml_sample__in_domain(s.gamma, s.eps0)) return;
     bml_sample__prepare_pair(&s.pair, s.gamma, s.eps0);
-    from = log1pl(s.eps0 / ((long double)s.gamma - s.eps0)), L = log1pl(s.pair.b);
+    long double from = log1pl(s.eps0 / ((long double)s.gamma - s.eps0));
+    long double L = log1pl(s.pair.b);
     kernel_sums(want, s.pair.b, from, L);
     for (int m = 0; m < 4; m++) {
         bml_sample_quality q = {1e9, 1e9, 1e9, 1};
-        double energy = 0, rest = 0;
+        double energy = 0;
+        double rest = 0;
         if (!(which >> m & 1)) continue;
         /* float energies are 6e-8 apart: where all lie within 1 % of each other that is 6e-6 of the CDF, and it is not
            the method's */
         if (m < 2 && top - s.eps0 < 0.01 * top) continue;
-        s.method = m % 2, s.twice = m / 2;
+        s.method = m % 2;
+        s.twice = m / 2;
         bml_sample_check_inverse(&q, &check);
-        for (int i = 0; i < POINTS; i++) energy += -expm1(-l_of[i]) / POINTS, rest += exp(-l_of[i]) / POINTS;
+        for (int i = 0; i < POINTS; i++) {
+            energy += -expm1(-l_of[i]) / POINTS;
+            rest += exp(-l_of[i]) / POINTS;
+        }
         w[m].n++;
         for (int i = 1; i < POINTS; i++)
             w[m].falls += !(l_of[i] >= l_of[i - 1] - (m < 2 ? 5e-7 : 1e-14) * fmin(l_of[i], 1)); /* 4 ulp */
-        w[m].cdf = fmax(w[m].cdf, q.max_error >= 0 ? q.max_error : 1e9), w[m].js = fmax(w[m].js, q.js);
+        w[m].cdf = fmax(w[m].cdf, q.max_error >= 0 ? q.max_error : 1e9);
+        w[m].js = fmax(w[m].js, q.js);
         w[m].energy = fmax(w[m].energy, fabs((double)(energy * want[0] / want[2] - 1)));
         w[m].rest = fmax(w[m].rest, fabs((double)(rest * want[0] / want[1] - 1)));
     }
@@ -321,23 +362,30 @@ static void report(const char *name, const worst_of *w, double cdf, double js, d
     printf("      %s: %d pairs\n", name, w->n);
     CHECK_LE(w->cdf, cdf, "  max CDF error");
     CHECK_LE(w->energy, energy, "  mean energy, relative");
-    if (js > 0) CHECK_LE(w->js, js, "  Jensen-Shannon divergence, 200 equal bins [nats]");
-    else printf("        Jensen-Shannon divergence, 200 equal bins: %.2g nats\n", w->js);
-    if (rest > 0) CHECK_LE(w->rest, rest, "  mean of 1 - E, relative");
-    else printf("        mean of 1 - E, relative: %.2g\n", w->rest);
+    if (js > 0)
+        CHECK_LE(w->js, js, "  Jensen-Shannon divergence, 200 equal bins [nats]");
+    else
+        printf("        Jensen-Shannon divergence, 200 equal bins: %.2g nats\n", w->js);
+    if (rest > 0)
+        CHECK_LE(w->rest, rest, "  mean of 1 - E, relative");
+    else
+        printf("        mean of 1 - E, relative: %.2g\n", w->rest);
     CHECK(w->falls == 0, "  x rises with u");
 }
 
 static void test_domain(bml_sample_rng *rng) {
     static const char *name[4] = {"net, float", "table, float", "net, double", "table, double"};
-    worst_of grid[4] = {{0, 0, 0, 0, 0, 0}}, off[4] = {{0, 0, 0, 0, 0, 0}};
-    int steps = quick ? 6 : 60, random = quick ? 20 : 400;
+    worst_of grid[4] = {{0, 0, 0, 0, 0, 0}};
+    worst_of off[4] = {{0, 0, 0, 0, 0, 0}};
+    int steps = quick ? 6 : 60;
+    int random = quick ? 20 : 400;
     for (int i = 0; i < steps; i++)
         for (int k = 0; k < steps; k++)
             measure_pair(grid, pow(10, 11.0 * i / (steps - 1)), pow(10, -13 + 15.0 * k / (steps - 1)),
                          lengthy ? 15 : 3);
     for (int i = 0; i < random; i++) {
-        double gamma, eps0;
+        double gamma;
+        double eps0;
         random_pair(&gamma, &eps0, i, rng);
         measure_pair(off, gamma, eps0, 15);
     }
@@ -350,19 +398,22 @@ static void test_domain(bml_sample_rng *rng) {
 }
 
 static double conditional_cdf(double l, const void *p) {
-    double above, slope;
+    double above;
+    double slope;
     const bml_sample__pair_of *pair = p;
     return l <= pair->l_min ? 0 : l >= pair->L ? 1 : bml_sample__conditional(&above, &slope, l, pair);
 }
 
 /* Drawn from the generator: the histogram follows the CDF. */
 static void test_compton_draws(bml_sample_rng *rng) {
-    static float ef[LARGE], rf[LARGE];
+    static float ef[LARGE];
+    static float rf[LARGE];
     static const double cases[4][2] = {{1e4, 1e-9}, {10, 5}, {1e3, 0.1}, {1e10, 50}};
     int n = quick ? 10000 : 200000;
     for (int c = 0; c < 4; c++)
         for (int m = 0; m < 3; m++) {
-            float g = (float)cases[c][0], e = (float)cases[c][1];
+            float g = (float)cases[c][0];
+            float e = (float)cases[c][1];
             bml_sample_photonsf how = {.n = (size_t)n,
                                        .gamma = &g,
                                        .eps0 = &e,
@@ -371,9 +422,9 @@ static void test_compton_draws(bml_sample_rng *rng) {
                                        .method = m,
                                        .nodes = &nodes,
                                        .rest = rf};
-            bml_sample__pair_of pair;
             char text[80];
             if (m == 2) how.n = (size_t)n / 4;
+            bml_sample__pair_of pair;
             bml_sample__prepare_pair(&pair, (double)g, (double)e);
             if (bml_sample_comptonf(ef, &how, rng)) ef[0] = NAN;
             for (size_t i = 0; i < how.n; i++)
@@ -387,18 +438,31 @@ static void test_compton_draws(bml_sample_rng *rng) {
 /* The same numbers however a call is put. */
 static void test_calls(void) {
     enum { N = 1000 };
-    static float g[N], e[N], u[N], a[N], b[N], c[N], r[N];
-    static double gd[N], ed[N], ud[N], ad[N];
+    static float g[N];
+    static float e[N];
+    static float u[N];
+    static float a[N];
+    static float b[N];
+    static float c[N];
+    static float r[N];
+    static double gd[N];
+    static double ed[N];
+    static double ud[N];
+    static double ad[N];
     double apart = 0;
-    bml_sample_rng r1, r2;
-    int same = 1, one_by_one = 1;
+    bml_sample_rng r1;
+    int same = 1;
+    int one_by_one = 1;
     bml_sample_rng_init(&r1, 3, 9);
     for (int i = 0; i < N; i++) {
-        double x, y;
+        double x;
+        double y;
         random_pair(&x, &y, 1, &r1);
-        gd[i] = (double)(g[i] = (float)x), ed[i] = (double)(e[i] = (float)y);
+        gd[i] = (double)(g[i] = (float)x);
+        ed[i] = (double)(e[i] = (float)y);
         ud[i] = (double)(u[i] = (float)bml_sample_rng_uniform(&r1));
     }
+    bml_sample_rng r2;
     for (int m = 0; m < 3; m++) {
         bml_sample_photonsf how = {.n = N, .gamma = g, .eps0 = e, .method = m, .nodes = &nodes, .u = u};
         bml_sample_photons twice = {.n = N, .gamma = gd, .eps0 = ed, .method = m, .nodes = &nodes, .u = ud};
@@ -419,8 +483,10 @@ static void test_calls(void) {
             apart = fmax(apart, fabs(ad[i] / (double)a[i] - 1));
         }
         how.u = NULL;
-        bml_sample_rng_init(&r1, 11, 4), bml_sample_rng_init(&r2, 11, 4);
-        bml_sample_comptonf(a, &how, &r1), bml_sample_comptonf(c, &how, &r2);
+        bml_sample_rng_init(&r1, 11, 4);
+        bml_sample_rng_init(&r2, 11, 4);
+        bml_sample_comptonf(a, &how, &r1);
+        bml_sample_comptonf(c, &how, &r2);
         how.rest = r;
         bml_sample_rng_init(&r2, 11, 4);
         bml_sample_comptonf(b, &how, &r2);
@@ -438,40 +504,53 @@ typedef struct {
 
 static double power_law_chi2(double *slope_error, const spectrum *s, int n_gamma, int n_eps, bml_sample_rng *rng) {
     enum { BINS = 60, EACH = 100 };
-    double edge[BINS + 1], sum[BINS] = {0}, want[BINS] = {0}, variance[BINS] = {0}, chi2 = 0, low, high;
+    double edge[BINS + 1];
+    double sum[BINS] = {0};
+    double want[BINS] = {0};
+    double variance[BINS] = {0};
+    double chi2 = 0;
     static float ef[EACH];
-    low = log(s->eps_min), high = log(s->gamma_max);
-    for (int k = 0; k <= BINS; k++) edge[k] = exp(low + (high - low) * k / BINS);
+    double low = log(s->eps_min);
+    double high = log(s->gamma_max);
+    for (int k = 0; k <= BINS; k++)
+        edge[k] = exp(low + (high - low) * k / BINS);
     for (int i = 0; i < n_gamma; i++)
         for (int j = 0; j < n_eps; j++) {
-            double gamma = pow(s->gamma_max, (i + 0.5) / n_gamma),
-                   eps0 = s->eps_min * pow(s->eps_max / s->eps_min, (j + 0.5) / n_eps), weight, c0 = 0;
-            float g = (float)gamma, e = (float)eps0;
+            double gamma = pow(s->gamma_max, (i + 0.5) / n_gamma);
+            double eps0 = s->eps_min * pow(s->eps_max / s->eps_min, (j + 0.5) / n_eps);
+            double c0 = 0;
+            float g = (float)gamma;
+            float e = (float)eps0;
             bml_sample_rates r = {0, 0, 0, 0};
             bml_sample_photonsf how = {.n = EACH, .gamma = &g, .eps0 = &e, .one_gamma = 1, .one_eps0 = 1};
-            bml_sample__pair_of pair;
             if (!bml_sample__in_domain((double)g, (double)e) || bml_sample_comptonf(ef, &how, rng)) continue;
+            bml_sample__pair_of pair;
             bml_sample__prepare_pair(&pair, (double)g, (double)e);
             bml_sample_compton_rates(&r, pair.b);
-            weight = pow(gamma, 1 - s->alpha) * pow(eps0, 1 - s->beta) * r.rate;
+            double weight = pow(gamma, 1 - s->alpha) * pow(eps0, 1 - s->beta) * r.rate;
             for (int k = 0; k < EACH; k++) {
                 double at = (log((double)ef[k]) - low) / (high - low) * BINS;
                 if (at >= 0 && at < BINS) sum[(int)at] += weight;
             }
             for (int k = 0; k < BINS; k++) { /* direct integration: the probability of every bin */
-                double E = edge[k + 1] / (double)g, c1 = E < 1 ? conditional_cdf(-log1p(-E), &pair) : 1, p = c1 - c0;
-                want[k] += EACH * weight * p, variance[k] += EACH * weight * weight * p * (1 - p);
+                double E = edge[k + 1] / (double)g;
+                double c1 = E < 1 ? conditional_cdf(-log1p(-E), &pair) : 1;
+                double p = c1 - c0;
+                want[k] += EACH * weight * p;
+                variance[k] += EACH * weight * weight * p * (1 - p);
                 c0 = c1;
             }
         }
     *slope_error = 0;
     for (int k = 0; k < BINS; k++) {
-        double noise = sqrt(variance[k]), d = log(edge[1] / edge[0]);
+        double noise = sqrt(variance[k]);
+        double d = log(edge[1] / edge[0]);
         if (!(noise < 0.1 * want[k])) continue;
         chi2 = fmax(chi2, fabs(sum[k] - want[k]) / noise);
         if (k && variance[k - 1] > 0 &&
             sqrt(variance[k - 1]) < 0.1 * want[k - 1]) { /* slopes between neighbours, over their noise */
-            double got = log(sum[k] / sum[k - 1]) / d, right = log(want[k] / want[k - 1]) / d;
+            double got = log(sum[k] / sum[k - 1]) / d;
+            double right = log(want[k] / want[k - 1]) / d;
             double sd = hypot(noise / want[k], sqrt(variance[k - 1]) / want[k - 1]) / d;
             *slope_error = fmax(*slope_error, fabs(got - right) / sd);
         }
@@ -483,7 +562,8 @@ static void test_power_spectra(bml_sample_rng *rng) {
     static const spectrum s[3] = {
         {3.2, 1.5, 1e9, 1e-6, 1e-3}, {4.0, 1.5, 1e9, 1e-6, 1e-3}, {1.5, 1.5, 1e7, 1e-9, 1e-3}};
     for (int k = 0; k < 3; k++) {
-        double slope, worst = power_law_chi2(&slope, &s[k], quick ? 20 : 180, quick ? 10 : 60, rng);
+        double slope;
+        double worst = power_law_chi2(&slope, &s[k], quick ? 20 : 180, quick ? 10 : 60, rng);
         char text[100];
         /* 60 bins: the largest of 60 normals exceeds 5.5 with probability 2e-6; weights are many in each bin used */
         snprintf(text, sizeof text, "power laws alpha %.1f, beta %.1f: worst bin, in its noise", s[k].alpha, s[k].beta);
@@ -494,14 +574,20 @@ static void test_power_spectra(bml_sample_rng *rng) {
 
 /* ---- exact collisions ---- */
 static void isotropic(double *d, bml_sample_rng *rng) {
-    double c = 2 * bml_sample_rng_uniform(rng) - 1, phi = 6.283185307179586 * bml_sample_rng_uniform(rng),
-           s = sqrt(1 - c * c);
-    d[0] = s * cos(phi), d[1] = s * sin(phi), d[2] = c;
+    double c = 2 * bml_sample_rng_uniform(rng) - 1;
+    double phi = 6.283185307179586 * bml_sample_rng_uniform(rng);
+    double s = sqrt(1 - c * c);
+    d[0] = s * cos(phi);
+    d[1] = s * sin(phi);
+    d[2] = c;
 }
 
 /* One scattering out of isotropic photons: the photon's direction with probability ~ (1 - beta mu) sigma(x). */
 static double collide(double *out, const double *axis, double gamma, double eps0, bml_sample_rng *rng) {
-    double photon[3], eps = 0, beta = sqrt(1 - 1 / (gamma * gamma)), far;
+    double photon[3];
+    double eps = 0;
+    double beta = sqrt(1 - 1 / (gamma * gamma));
+    double far;
     bml_sample_collision c = {gamma, axis, eps0, photon};
     do { /* (1 - beta mu) sigma rises with 1 - mu: x sigma(x) does with x */
         isotropic(photon, rng);
@@ -512,14 +598,20 @@ static double collide(double *out, const double *axis, double gamma, double eps0
 }
 
 static long double differential(long double c, const void *p) {
-    long double x = *(const long double *)p, r = 1 / (1 + x * (1 - c));
+    long double x = *(const long double *)p;
+    long double r = 1 / (1 + x * (1 - c));
     return 0.375L * r * r * (r + 1 / r - (1 - c * c));
 }
 
 static void test_collisions(bml_sample_rng *rng) {
-    double worst = 0, conserved = 0, norm = 0, sigma = 0;
+    double worst = 0;
+    double conserved = 0;
+    double norm = 0;
+    double sigma = 0;
     for (double lx = -8; lx < 6; lx += 0.31) {
-        long double x = powl(10, lx), want = 0, a = 2;
+        long double x = powl(10, lx);
+        long double want = 0;
+        long double a = 2;
         for (int k = 0; k < 40; k++, a /= 2)
             want += panels(differential, &x, 1 - a, k < 39 ? 1 - a / 2 : 1, 4); /* towards c = 1 */
         sigma = fmax(sigma, fabs(bml_sample_klein_nishina((double)x) / (double)want - 1));
@@ -528,15 +620,20 @@ static void test_collisions(bml_sample_rng *rng) {
     CHECK(bml_sample_klein_nishina(0) == 1 && bml_sample_klein_nishina(-1) != bml_sample_klein_nishina(-1),
           "at x = 0, and below");
     for (int i = 0; i < (quick ? 500 : 20000); i++) { /* p k = k' (p + k), products of four-vectors */
-        double e[3], k[3], o[3], eps = 0, g = 1 + pow(10, -3 + 5 * bml_sample_rng_uniform(rng)),
-                                 x = pow(10, -6 + 8 * bml_sample_rng_uniform(rng)), b, pk, po, ko;
-        isotropic(e, rng), isotropic(k, rng);
+        double e[3];
+        double k[3];
+        double o[3];
+        double eps = 0;
+        double g = 1 + pow(10, -3 + 5 * bml_sample_rng_uniform(rng));
+        double x = pow(10, -6 + 8 * bml_sample_rng_uniform(rng));
+        isotropic(e, rng);
+        isotropic(k, rng);
         bml_sample_collision c = {g, e, x, k};
         if (bml_sample_scatter(&eps, o, &c, rng)) eps = (double)NAN;
-        b = sqrt((g - 1) * (g + 1));
-        pk = x * (g - b * (e[0] * k[0] + e[1] * k[1] + e[2] * k[2])),
-        po = eps * (g - b * (e[0] * o[0] + e[1] * o[1] + e[2] * o[2]));
-        ko = x * eps * (1 - (k[0] * o[0] + k[1] * o[1] + k[2] * o[2]));
+        double b = sqrt((g - 1) * (g + 1));
+        double pk = x * (g - b * (e[0] * k[0] + e[1] * k[1] + e[2] * k[2]));
+        double po = eps * (g - b * (e[0] * o[0] + e[1] * o[1] + e[2] * o[2]));
+        double ko = x * eps * (1 - (k[0] * o[0] + k[1] * o[1] + k[2] * o[2]));
         conserved = fmax(conserved, fabs(pk - po - ko) / (pk + eps * g * 1e-4)); /* po cancels to eps/g^2 */
         norm = fmax(norm, fabs(o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - 1));
         if (!(eps > 0)) conserved = 1e9;
@@ -559,7 +656,10 @@ static void test_rest_frame(bml_sample_rng *rng) {
     static const double energy[3] = {0.01, 1, 30};
     int n = quick ? 1000 : 20000;
     for (int m = 0; m < 3; m++) {
-        double along[3] = {0, 0, 1}, o[3] = {0, 0, 0}, eps = 0, shift = 0;
+        double along[3] = {0, 0, 1};
+        double o[3] = {0, 0, 0};
+        double eps = 0;
+        double shift = 0;
         at_rest p = {energy[m]};
         bml_sample_collision c = {1, NULL, energy[m], along};
         char text[80];
@@ -577,12 +677,14 @@ static void test_rest_frame(bml_sample_rng *rng) {
 /* Jones' kernel against exact collisions: where gamma is large they must agree; below, the errors stated in the
    header. */
 static void test_kernel_error(bml_sample_rng *rng) {
-    static const double gamma[6] = {1.5, 2, 3, 5, 10, 300}, stated[6] = {0.1763, 0.0861, 0.0357, 0.0128, 0.0033, 0};
-    double axis[3] = {0.6, 0, 0.8}, out[3];
+    static const double gamma[6] = {1.5, 2, 3, 5, 10, 300};
+    static const double stated[6] = {0.1763, 0.0861, 0.0357, 0.0128, 0.0033, 0};
+    double axis[3] = {0.6, 0, 0.8};
+    double out[3];
     int n = quick ? 4000 : lengthy ? LARGE : 100000;
     for (int k = 0; k < 6; k++) {
         bml_sample__pair_of pair;
-        double eps0 = 1e-3, d;
+        double eps0 = 1e-3;
         int kept = 0;
         char text[90];
         bml_sample__prepare_pair(&pair, gamma[k], eps0);
@@ -590,7 +692,7 @@ static void test_kernel_error(bml_sample_rng *rng) {
             double eps = collide(out, axis, gamma[k], eps0, rng);
             if (eps > eps0) draws[kept++] = -log1p(-fmin(eps / gamma[k], 1 - 1e-15));
         }
-        d = ks(draws, n, conditional_cdf, &pair) / sqrt(n);
+        double d = ks(draws, n, conditional_cdf, &pair) / sqrt(n);
         snprintf(text, sizeof text, "kernel against two-body kinematics, gamma = %g: CDF distance %.4f", gamma[k], d);
         CHECK(fabs(d - stated[k]) <= 5e-4 + KS / sqrt(n), "%s, stated %.4f", text, stated[k]);
     }
@@ -602,11 +704,15 @@ static int ascending(const void *a, const void *b) {
 
 static double two_sample(double *a, double *b, int n) {
     double d = 0;
-    int i = 0, k = 0;
-    qsort(a, (size_t)n, sizeof *a, ascending), qsort(b, (size_t)n, sizeof *b, ascending);
+    int i = 0;
+    int k = 0;
+    qsort(a, (size_t)n, sizeof *a, ascending);
+    qsort(b, (size_t)n, sizeof *b, ascending);
     while (i < n && k < n) {
-        if (a[i] <= b[k]) i++;
-        else k++;
+        if (a[i] <= b[k])
+            i++;
+        else
+            k++;
         d = fmax(d, fabs((double)(i - k)) / n);
     }
     return d * sqrt(0.5 * n);
@@ -619,10 +725,13 @@ static double gap(const double *a, const double *b) {
 /* gamma^2 (1 - cos) of the outgoing photon from the kernel's directions and from exact collisions, both regimes. */
 static void test_direction(bml_sample_rng *rng) {
     static double other[LARGE];
-    double axis[3] = {0, 0.6, -0.8}, out[3] = {0, 0, 0};
+    double axis[3] = {0, 0.6, -0.8};
+    double out[3] = {0, 0, 0};
     int n = quick ? 2000 : 50000;
     for (int k = 0; k < 2; k++) {
-        double gamma = 300, eps0 = k ? 0.1 : 1e-5, length = 0;
+        double gamma = 300;
+        double eps0 = k ? 0.1 : 1e-5;
+        double length = 0;
         static double eps[LARGE];
         bml_sample_photons how = {.n = (size_t)n, .gamma = &gamma, .eps0 = &eps0, .one_gamma = 1, .one_eps0 = 1};
         bml_sample_compton(eps, &how, rng);
@@ -643,15 +752,22 @@ static void test_direction(bml_sample_rng *rng) {
 
 /* ---- sources ---- */
 static long double juettner(long double y, const void *p) { /* over gamma = 1 + e^y */
-    long double theta = *(const double *)p, x = expl(y), g = 1 + x;
+    long double theta = *(const double *)p;
+    long double x = expl(y);
+    long double g = 1 + x;
     return g * sqrtl(x * (x + 2)) * expl(-x / theta) * x;
 }
 static double juettner_cdf(double g, const void *p) {
     double theta = *(const double *)p;
-    long double low = logl(theta) - 30, high = logl(60 * theta), at = g > 1 ? logl(g - 1) : low;
+    long double low = logl(theta) - 30;
+    long double high = logl(60 * theta);
+    long double at = g > 1 ? logl(g - 1) : low;
     static long double whole;
     static double of;
-    if (of != theta) whole = panels(juettner, p, low, high, 60), of = theta;
+    if (of != theta) {
+        whole = panels(juettner, p, low, high, 60);
+        of = theta;
+    }
     return at <= low ? 0 : fmin((double)(panels(juettner, p, low, at, 30) / whole), 1);
 }
 
@@ -662,7 +778,10 @@ static long double planck(long double y, const void *p) { /* over x = e^y */
 static double planck_cdf(double x, const void *p) {
     static long double whole;
     static int of;
-    if (of != *(const int *)p) whole = panels(planck, p, -30, logl(100), 60), of = *(const int *)p;
+    if (of != *(const int *)p) {
+        whole = panels(planck, p, -30, logl(100), 60);
+        of = *(const int *)p;
+    }
     return fmin((double)(panels(planck, p, -30, logl(x), 30) / whole), 1);
 }
 
@@ -690,7 +809,8 @@ typedef struct {
 } above_x;
 static long double bessel(long double t, const void *p) {
     const above_x *a = p;
-    long double c = coshl(t), g = coshl(5 * t / 3) * expl(-a->x * (c - 1));
+    long double c = coshl(t);
+    long double g = coshl(5 * t / 3) * expl(-a->x * (c - 1));
     return a->energy ? g * (a->x / c + 1 / (c * c)) / c : g / (c * c);
 }
 
@@ -698,7 +818,9 @@ static void test_synchrotron(bml_sample_rng *rng) {
     static const double number = 5 * 3.14159265358979323846 / 3;      /* int F/x dx */
     const double energy = 8 * 3.14159265358979323846 / (9 * sqrt(3)); /* int F dx: Westfold 1959 */
     bml_sample_synchrotron s;
-    double worst[2] = {0, 0}, u[200], x[200];
+    double worst[2] = {0, 0};
+    double u[200];
+    double x[200];
     for (int e = 0; e < 2; e++) {
         int falls = 0;
         bml_sample_synchrotron_init(&s, e ? BML_SAMPLE_ENERGY : BML_SAMPLE_PHOTONS);
@@ -707,8 +829,8 @@ static void test_synchrotron(bml_sample_rng *rng) {
         bml_sample_synchrotron_draw(x, u, 200, &s, NULL);
         for (int i = 0; i < 200; i++) {
             above_x a = {x[i], e};
-            long double end = logl(2 * (1 + 60 / a.x)),
-                        got = panels(bessel, &a, 0, end, 80) * expl(-a.x) / (e ? energy : number);
+            long double end = logl(2 * (1 + 60 / a.x));
+            long double got = panels(bessel, &a, 0, end, 80) * expl(-a.x) / (e ? energy : number);
             worst[e] = fmax(worst[e], fabs((double)(1 - got) - u[i]));
             falls += i > 20 && i != 181 && !(x[i] >= x[i - 1]);
         }
@@ -718,8 +840,12 @@ static void test_synchrotron(bml_sample_rng *rng) {
     CHECK_LE(worst[1], 1e-7, "synchrotron energy, CDF by quadrature");
     bml_sample_synchrotron_init(&s, BML_SAMPLE_PHOTONS);
     bml_sample_synchrotron_draw(draws, NULL, 100000, &s, rng);
-    double mean = 0, square = 0;
-    for (int i = 0; i < 100000; i++) mean += draws[i] / 1e5, square += draws[i] * draws[i] / 1e5;
+    double mean = 0;
+    double square = 0;
+    for (int i = 0; i < 100000; i++) {
+        mean += draws[i] / 1e5;
+        square += draws[i] * draws[i] / 1e5;
+    }
     /* mean photon energy 8/(15 sqrt 3) nu_c (Rybicki & Lightman problem 6.1's ratio of the integrals above) */
     CHECK_NEAR(mean, energy / number, 5 * sqrt((square - mean * mean) / 1e5),
                "mean synchrotron photon energy over nu_c");
@@ -735,13 +861,17 @@ static void test_power(void) {
     static const bml_sample_power p[8] = {{1, 1e7, 2.5, 0, 0}, {1e-9, 1e-3, 1, 0, 0}, {1, 1e5, 1 + 1e-7, 0, 0},
                                           {0.5, 3, -4, 0, 0},  {1, 1e4, 2, 100, 3.5}, {1e-3, 1e3, 1, 1, 0.5},
                                           {2, 1e6, 2, 50, 1},  {1, 10, 1, 2, 1}};
-    double worst = 0, u[101], x[101];
+    double worst = 0;
+    double u[101];
+    double x[101];
     for (int k = 0; k < 8; k++) {
-        long double c = p[k].break_at > 0 ? p[k].break_at : p[k].upper, below = power_mass(p[k].lower, c, p[k].index),
-                    above = 0;
+        long double c = p[k].break_at > 0 ? p[k].break_at : p[k].upper;
+        long double below = power_mass(p[k].lower, c, p[k].index);
+        long double above = 0;
         if (p[k].break_at > 0)
             above = powl(c, p[k].index_above - p[k].index) * power_mass(c, p[k].upper, p[k].index_above);
-        for (int i = 0; i <= 100; i++) u[i] = i / 100.0;
+        for (int i = 0; i <= 100; i++)
+            u[i] = i / 100.0;
         bml_sample_power_law(x, u, 101, &p[k], NULL);
         for (int i = 0; i <= 100; i++) {
             long double got =
@@ -755,7 +885,9 @@ static void test_power(void) {
     }
     CHECK_LE(worst, 2e-10,
              "power laws: CDF of the inverse"); /* index 1 + 1e-7 in the textbook formula keeps 1e-19/1e-7 */
-    bml_sample_power steep = {1, 1e300, 500, 0, 0}, rising = {1e-300, 1, -900, 0, 0}, bad = {1, 1, 2, 0, 0};
+    bml_sample_power steep = {1, 1e300, 500, 0, 0};
+    bml_sample_power rising = {1e-300, 1, -900, 0, 0};
+    bml_sample_power bad = {1, 1, 2, 0, 0};
     u[0] = 0.5;
     CHECK(!bml_sample_power_law(x, u, 1, &steep, NULL) && fabs(log(x[0]) * 499 - log(2)) < 1e-9,
           "index 500 over 300 decades");
@@ -770,7 +902,8 @@ static void test_power(void) {
 enum { EXPONENTIAL, SINE, STEPS, ROOT, NORMAL, NEGATIVE, NOT_A_NUMBER, ZERO, ONE_OVER_X, SPIKE };
 static void density(double *p, const double *x, const double *z, int n, void *user) {
     (void)z;
-    for (int i = 0; i < n; i++) switch (*(const int *)user) {
+    for (int i = 0; i < n; i++)
+        switch (*(const int *)user) {
         case EXPONENTIAL: p[i] = exp(-x[i]); break;
         case SINE: p[i] = sin(3.14159265358979323846 * x[i]); break;
         case STEPS: p[i] = x[i] < 0.3 ? 2 : x[i] < 0.7 ? 0 : 5; break;
@@ -797,13 +930,22 @@ static double closed(double x, int kind, double lower, double upper) {
 
 static void test_tables(bml_sample_rng *rng) {
     static int kind[6] = {EXPONENTIAL, SINE, STEPS, ROOT, NORMAL, SPIKE};
-    static const double lower[6] = {0, 0, 0, 0, -6, 0}, upper[6] = {20, 1, 1, 1, 8, 1};
+    static const double lower[6] = {0, 0, 0, 0, -6, 0};
+    static const double upper[6] = {20, 1, 1, 1, 8, 1};
     static const char *name[6] = {"exponential", "sine", "steps", "1/sqrt x", "normal", "a peak of 1e-3"};
     for (int k = 0; k < 6; k++) {
-        double error = 0, twice = 0, u, x = 0, c = 0, slope = 0, p[2], at[2];
+        double error = 0;
+        double twice = 0;
+        double u;
+        double x = 0;
+        double c = 0;
+        double slope = 0;
+        double p[2];
+        double at[2];
         bml_sample_table *t = NULL;
         bml_sample_table_config config = {.density = density, .user = &kind[k], .lower = lower[k], .upper = upper[k]};
-        int status = bml_sample_table_create(&t, &config), falls = 0;
+        int status = bml_sample_table_create(&t, &config);
+        int falls = 0;
         double last = lower[k];
         for (int i = 0; i <= 100000 && !status; i++) {
             u = i / 100000.0;
@@ -823,9 +965,12 @@ static void test_tables(bml_sample_rng *rng) {
         CHECK(!falls, "  rises");
         for (int i = 1; i < 20;
              i++) { /* the density as the slope of the CDF: central differences, h^2 p''/6 and 1e-16/h */
-            double mid = lower[k] + (upper[k] - lower[k]) * (i + 0.137) / 20.3, h = 1e-6 * (upper[k] - lower[k]);
-            at[0] = mid - h, at[1] = mid + h;
-            bml_sample_table_cdf(t, p, NULL, at, 2), bml_sample_table_cdf(t, NULL, &c, &mid, 1);
+            double mid = lower[k] + (upper[k] - lower[k]) * (i + 0.137) / 20.3;
+            double h = 1e-6 * (upper[k] - lower[k]);
+            at[0] = mid - h;
+            at[1] = mid + h;
+            bml_sample_table_cdf(t, p, NULL, at, 2);
+            bml_sample_table_cdf(t, NULL, &c, &mid, 1);
             slope = fmax(slope, fabs((p[1] - p[0]) / (2 * h) - c) * (upper[k] - lower[k]));
         }
         if (kind[k] != SPIKE) CHECK_LE(slope, 1e-6, "  density is the CDF's slope");
@@ -852,7 +997,8 @@ static void test_tables(bml_sample_rng *rng) {
 static void refuse_table(int kind, double lower, double upper, int want, const char *text) {
     bml_sample_table *t = NULL;
     bml_sample_table_config config = {.density = density, .user = &kind, .lower = lower, .upper = upper};
-    double x = 7, u = 0.5;
+    double x = 7;
+    double u = 0.5;
     int got = bml_sample_table_create(&t, &config);
     CHECK(got == want && bml_sample_table_inverse(t, &x, &u, 1) == BML_SAMPLE_BAD_ARGUMENT && x == 7,
           "refused: %s (%s; %s)", text, bml_sample_strerror(got), bml_sample_table_message(t));
@@ -861,7 +1007,8 @@ static void refuse_table(int kind, double lower, double upper, int want, const c
 
 static void test_refused_tables(void) {
     bml_sample_table *t = NULL;
-    double u[3] = {0.5, 1.5, -0.5}, x[3] = {7, 7, 7};
+    double u[3] = {0.5, 1.5, -0.5};
+    double x[3] = {7, 7, 7};
     int kind = NORMAL;
     bml_sample_table_config config = {.density = density, .user = &kind, .lower = 0, .upper = 1};
     refuse_table(NEGATIVE, 0, 1, BML_SAMPLE_BAD_DENSITY, "a negative density");
@@ -875,7 +1022,8 @@ static void test_refused_tables(void) {
     CHECK(bml_sample_table_create(NULL, &config) == BML_SAMPLE_BAD_ARGUMENT, "no place for the table");
     config.density = NULL;
     CHECK(bml_sample_table_create(&t, &config) == BML_SAMPLE_BAD_ARGUMENT, "no density");
-    bml_sample_table_free(t), bml_sample_table_free(NULL);
+    bml_sample_table_free(t);
+    bml_sample_table_free(NULL);
     config.density = density;
     bml_sample_table_create(&t, &config);
     CHECK(bml_sample_table_inverse(t, x, u, 3) == BML_SAMPLE_BAD_ARGUMENT && x[0] == 7,
@@ -888,13 +1036,19 @@ static void test_refused_tables(void) {
 
 static void test_samples(bml_sample_rng *rng) {
     bml_sample_table *t = NULL;
-    double worst = 0, same[3] = {2, 2, 2}, bad[3] = {1, (double)NAN, 2}, two[2] = {5, 3}, u[3] = {0, 0.5, 1},
-           x[3] = {0, 0, 0};
+    double worst = 0;
+    double same[3] = {2, 2, 2};
+    double bad[3] = {1, (double)NAN, 2};
+    double two[2] = {5, 3};
+    double u[3] = {0, 0.5, 1};
+    double x[3] = {0, 0, 0};
     int n = quick ? 5000 : 100000;
-    for (int i = 0; i < n; i++) draws[i] = bml_sample_rng_normal(rng);
+    for (int i = 0; i < n; i++)
+        draws[i] = bml_sample_rng_normal(rng);
     CHECK(!bml_sample_table_from_samples(&t, draws, (size_t)n, 0), "table from samples");
     for (int i = 1; i < 1000; i++) {
-        double at = i / 1000.0, y = 0;
+        double at = i / 1000.0;
+        double y = 0;
         bml_sample_table_inverse(t, &y, &at, 1);
         worst = fmax(worst, fabs(normal_cdf(y, NULL) - at));
     }
@@ -919,15 +1073,18 @@ static void test_samples(bml_sample_rng *rng) {
 static void bent(double *p, const double *x, const double *z, int n,
                  void *user) { /* a tilted line and a cosine: closed CDF */
     (void)user;
-    for (int i = 0; i < n; i++) p[i] = 1 + z[0] * (x[i] - 0.5) + z[1] * cos(2 * 3.14159265358979323846 * x[i]);
+    for (int i = 0; i < n; i++)
+        p[i] = 1 + z[0] * (x[i] - 0.5) + z[1] * cos(2 * 3.14159265358979323846 * x[i]);
 }
 static double bent_cdf(double x, const double *z) {
     return x + z[0] * (x * x - x) / 2 + z[1] * sin(2 * 3.14159265358979323846 * x) / (2 * 3.14159265358979323846);
 }
 
 static void test_grids(bml_sample_rng *rng) {
-    static const double low[2] = {-1, 0}, high[2] = {1, 0.4};
-    int nodes_z[2] = {9, 9}, huge[2] = {0x7fffffff, 0x7fffffff};
+    static const double low[2] = {-1, 0};
+    static const double high[2] = {1, 0.4};
+    int nodes_z[2] = {9, 9};
+    int huge[2] = {0x7fffffff, 0x7fffffff};
     bml_sample_grid *g = NULL;
     bml_sample_grid_config c = {.density = bent,
                                 .lower = 0,
@@ -937,11 +1094,15 @@ static void test_grids(bml_sample_rng *rng) {
                                 .z_upper = high,
                                 .z_nodes = nodes_z,
                                 .u_nodes = 513};
-    double worst = 0, x = 0, z[2] = {0, 0}, u = 0, reported;
+    double worst = 0;
+    double x = 0;
+    double z[2] = {0, 0};
+    double u = 0;
     CHECK(!bml_sample_grid_create(&g, &c), "grid over two parameters");
-    reported = bml_sample_grid_error(g);
+    double reported = bml_sample_grid_error(g);
     for (int i = 0; i < 20000; i++) {
-        z[0] = 2 * bml_sample_rng_uniform(rng) - 1, z[1] = 0.4 * bml_sample_rng_uniform(rng),
+        z[0] = 2 * bml_sample_rng_uniform(rng) - 1;
+        z[1] = 0.4 * bml_sample_rng_uniform(rng);
         u = bml_sample_rng_uniform(rng);
         if (bml_sample_grid_draw(g, &x, z, &u, 1, NULL)) x = (double)NAN;
         worst = fmax(worst, fabs(bent_cdf(x, z) - u));
@@ -954,18 +1115,24 @@ static void test_grids(bml_sample_rng *rng) {
     nodes_z[0] = nodes_z[1] = 17;
     bml_sample_grid_create(&g, &c);
     CHECK_LE(bml_sample_grid_error(g), reported / 3, "  half the steps: a quarter of the error");
-    for (int i = 0; i < 2; i++) z[i] = high[i];
+    for (int i = 0; i < 2; i++)
+        z[i] = high[i];
     u = 1;
     CHECK(!bml_sample_grid_draw(g, &x, z, &u, 1, NULL) && x == 1, "  the last corner");
-    z[0] = 1.1, x = 7;
+    z[0] = 1.1;
+    x = 7;
     CHECK(bml_sample_grid_draw(g, &x, z, &u, 1, NULL) == BML_SAMPLE_BAD_ARGUMENT && x == 7, "  Z outside the grid");
-    z[0] = 0, u = 2;
+    z[0] = 0;
+    u = 2;
     CHECK(bml_sample_grid_draw(g, &x, z, &u, 1, NULL) == BML_SAMPLE_BAD_ARGUMENT && x == 7, "  u outside [0,1]");
     bml_sample_grid_free(g);
-    c.z_nodes = huge, c.u_nodes = 1 << 20;
+    c.z_nodes = huge;
+    c.u_nodes = 1 << 20;
     CHECK(bml_sample_grid_create(&g, &c) == BML_SAMPLE_TOO_LARGE, "grid: nodes whose product overflows");
     bml_sample_grid_free(g);
-    c.z_nodes = nodes_z, c.u_nodes = 65, c.z_upper = low;
+    c.z_nodes = nodes_z;
+    c.u_nodes = 65;
+    c.z_upper = low;
     CHECK(bml_sample_grid_create(&g, &c) == BML_SAMPLE_BAD_ARGUMENT, "grid: an empty range of a parameter");
     bml_sample_grid_free(g);
     static const double steep[2] = {1, 3};
@@ -977,23 +1144,35 @@ static void test_grids(bml_sample_rng *rng) {
 
 /* ---- alias, rejection, ratio of uniforms ---- */
 static void test_alias(bml_sample_rng *rng) {
-    double weight[1000], sum = 0, chi2 = 0, bad[2] = {1, -1}, none[2] = {0, 0}, nan_[2] = {1, (double)NAN},
-                         vast[3] = {1e308, 1e308, 1e308};
+    double weight[1000];
+    double sum = 0;
+    double chi2 = 0;
+    double bad[2] = {1, -1};
+    double none[2] = {0, 0};
+    double nan_[2] = {1, (double)NAN};
+    double vast[3] = {1e308, 1e308, 1e308};
     static double count[1000];
     static uint32_t index[LARGE];
     bml_sample_alias *a = NULL;
-    int n = quick ? 50000 : LARGE, used = 0;
-    for (int i = 0; i < 1000; i++) sum += weight[i] = i % 7 == 0 ? 0 : pow(bml_sample_rng_uniform(rng), 2) + 0.05;
+    int n = quick ? 50000 : LARGE;
+    int used = 0;
+    for (int i = 0; i < 1000; i++)
+        sum += weight[i] = i % 7 == 0 ? 0 : pow(bml_sample_rng_uniform(rng), 2) + 0.05;
     CHECK(!bml_sample_alias_create(&a, weight, 1000) && !bml_sample_alias_draw(a, index, (size_t)n, rng),
           "alias table of 1000 weights");
-    for (int i = 0; i < n; i++) count[index[i] < 1000 ? index[i] : 0]++;
+    for (int i = 0; i < n; i++)
+        count[index[i] < 1000 ? index[i] : 0]++;
     for (int i = 0; i < 1000; i++) {
         double want = n * weight[i] / sum;
-        if (weight[i] > 0) chi2 += (count[i] - want) * (count[i] - want) / want, used++;
-        else chi2 += 1e9 * count[i];
+        if (weight[i] > 0) {
+            chi2 += (count[i] - want) * (count[i] - want) / want;
+            used++;
+        } else
+            chi2 += 1e9 * count[i];
     }
     /* chi2 of k degrees is (Wilson-Hilferty) normal in its cube root: 5 sd */
-    double k = used - 1, wilson = (cbrt(chi2 / k) - (1 - 2 / (9 * k))) / sqrt(2 / (9 * k));
+    double k = used - 1;
+    double wilson = (cbrt(chi2 / k) - (1 - 2 / (9 * k))) / sqrt(2 / (9 * k));
     CHECK_LE(fabs(wilson), 5, "  chi^2 of the frequencies, in standard deviations");
     bml_sample_alias_free(a);
     CHECK(!bml_sample_alias_create(&a, weight + 1, 1) && !bml_sample_alias_draw(a, index, 100, rng) && index[99] == 0,
@@ -1015,7 +1194,9 @@ static void test_alias(bml_sample_rng *rng) {
 }
 
 static void test_references(bml_sample_rng *rng) {
-    int kind = NORMAL, zero = ZERO, n = quick ? 2000 : 50000;
+    int kind = NORMAL;
+    int zero = ZERO;
+    int n = quick ? 2000 : 50000;
     bml_sample_rejection r = {density, &kind, NULL, -9, 9, 1};
     bml_sample_ratio q = {density,           &kind,           NULL, 1,
                           -sqrt(2 / exp(1)), sqrt(2 / exp(1))}; /* x sqrt p has its extremes at x = +-sqrt 2 */
@@ -1023,16 +1204,20 @@ static void test_references(bml_sample_rng *rng) {
     CHECK_LE(ks(draws, n, normal_cdf, NULL), KS, "  normal, D sqrt(N)");
     CHECK(!bml_sample_ratio_of_uniforms(draws, (size_t)n, &q, rng), "ratio of uniforms");
     CHECK_LE(ks(draws, n, normal_cdf, NULL), KS, "  normal, D sqrt(N)");
-    r.bound = 0.9, q.s_max = 0.9;
+    r.bound = 0.9;
+    q.s_max = 0.9;
     CHECK(bml_sample_reject(draws, 1000, &r, rng) == BML_SAMPLE_BAD_ENVELOPE, "rejection: a bound that is too low");
     CHECK(bml_sample_ratio_of_uniforms(draws, 1000, &q, rng) == BML_SAMPLE_BAD_ENVELOPE,
           "ratio: a bound that is too low");
-    q.s_max = 1, q.v_max = 0.5;
+    q.s_max = 1;
+    q.v_max = 0.5;
     CHECK(bml_sample_ratio_of_uniforms(draws, 1000, &q, rng) == BML_SAMPLE_BAD_ENVELOPE,
           "ratio: v_max that is too low");
-    r.bound = 1, r.user = &zero;
+    r.bound = 1;
+    r.user = &zero;
     CHECK(bml_sample_reject(draws, 1, &r, rng) == BML_SAMPLE_NOT_CONVERGED, "rejection: a density of zero ends");
-    kind = NOT_A_NUMBER, r.user = &kind;
+    kind = NOT_A_NUMBER;
+    r.user = &kind;
     CHECK(bml_sample_reject(draws, 100, &r, rng) == BML_SAMPLE_BAD_DENSITY, "rejection: NaN");
     r.bound = -1;
     CHECK(bml_sample_reject(draws, 1, &r, rng) == BML_SAMPLE_BAD_ARGUMENT, "rejection: a negative bound");
@@ -1042,26 +1227,33 @@ static void test_references(bml_sample_rng *rng) {
 static void off_by(double *y, const double *x, int n,
                    void *user) { /* x = u + a sin(2 pi u)/(2 pi): density 1/(1 + a cos) of u */
     double a = *(const double *)user;
-    for (int i = 0; i < n; i++) y[i] = x[i] + a * sin(2 * 3.14159265358979323846 * x[i]) / (2 * 3.14159265358979323846);
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] + a * sin(2 * 3.14159265358979323846 * x[i]) / (2 * 3.14159265358979323846);
 }
 static void as_is(double *y, const double *x, int n, void *user) {
-    (void)user, memcpy(y, x, (size_t)n * sizeof *y);
+    (void)user;
+    memcpy(y, x, (size_t)n * sizeof *y);
 }
 static void backwards(double *y, const double *x, int n, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++) y[i] = 1 - x[i];
+    for (int i = 0; i < n; i++)
+        y[i] = 1 - x[i];
 }
 
 static long double js_density(long double u,
                               const void *p) { /* over u: the true density is 1 in x, the implied one du/dx */
     double a = *(const double *)p;
-    long double slope = 1 + a * cosl(2 * 3.14159265358979323846L * u), q = 1 / slope, m = (1 + q) / 2;
+    long double slope = 1 + a * cosl(2 * 3.14159265358979323846L * u);
+    long double q = 1 / slope;
+    long double m = (1 + q) / 2;
     return slope * 0.5L * (q * logl(q / m) - logl(m));
 }
 
 static void test_quality(bml_sample_rng *rng) {
-    static double counts[200], prob[200];
-    double a = 0.05, count = 0;
+    static double counts[200];
+    static double prob[200];
+    double a = 0.05;
+    double count = 0;
     bml_sample_check check = {off_by, as_is, &a, 0, 0};
     bml_sample_quality q = {0, 0, 0, 0};
     bml_sample_divergence d = {0, 0, 0};
@@ -1080,14 +1272,19 @@ static void test_quality(bml_sample_rng *rng) {
     check.n = -1;
     CHECK(bml_sample_check_inverse(&q, &check) == BML_SAMPLE_BAD_ARGUMENT, "check: a negative n");
     for (int t = 0; t < 10; t++)
-        for (int i = 0; i < 10000; i++) counts[(int)(200 * bml_sample_rng_uniform(rng))]++;
-    for (int i = 0; i < 200; i++) prob[i] = 1 / 200.0, count += counts[i];
+        for (int i = 0; i < 10000; i++)
+            counts[(int)(200 * bml_sample_rng_uniform(rng))]++;
+    for (int i = 0; i < 200; i++) {
+        prob[i] = 1 / 200.0;
+        count += counts[i];
+    }
     bml_sample_histogram(&d, counts, prob, 200);
     CHECK_LE(fabs(d.js - d.noise) / d.noise_sd, 6,
              "histogram of 1e5 uniforms: divergence from its noise, in its sd"); /* chi2 of 199: skew 0.2 */
     counts[3] = -1;
     CHECK(bml_sample_histogram(&d, counts, prob, 200) == BML_SAMPLE_BAD_ARGUMENT, "histogram: a negative count");
-    double pole[2] = {1, 0}, other[2] = {0, 1};
+    double pole[2] = {1, 0};
+    double other[2] = {0, 1};
     CHECK(!bml_sample_histogram(&d, pole, other, 2) && fabs(d.js - log(2)) < 1e-15, "disjoint distributions: ln 2");
 }
 
@@ -1098,44 +1295,59 @@ static void test_net_arrays(bml_sample_rng *rng) {
         20260,   1,    1, 1, 1, 2, 0, 10, -1, 1, /* hidden kernel, bias */ 1, 0, 0, 1, 0, 0, /* output */ 0.5f,
         -0.125f, 0.25f};
     enum { COUNT = sizeof array / sizeof *array };
-    static char text[4000], again[300];
+    static char text[4000];
+    static char again[300];
     static unsigned char bytes[4000];
-    float x[3] = {0, 0, 0}, u[3] = {0, 0.5f, 1}, z = 0.5f, broken[COUNT], read[COUNT];
+    float x[3] = {0, 0, 0};
+    float u[3] = {0, 0.5f, 1};
+    float z = 0.5f;
+    float broken[COUNT];
+    float read[COUNT];
     bml_sample_net *net = NULL;
     bml_sample_net_call call = {3, u, &z, 1};
-    size_t length, n_read = 0, count = 0;
-    int n_z = 0, refused = 0, made = 0;
+    size_t n_read = 0;
+    size_t count = 0;
+    int n_z = 0;
+    int refused = 0;
+    int made = 0;
     CHECK(!bml_sample_net_create(&net, array, COUNT) && bml_sample_net_dims(net, &n_z) == 1 && n_z == 1,
           "a net from an array");
     CHECK(!bml_sample_net_draw(net, x, &call, NULL) && x[0] == 0 && x[2] == 10, "  ends of the range to the bit");
     CHECK_NEAR((double)x[1], 10 * (0.5 + 0.25 * (0.25 - 0.125 * tanh(0.5))), 1e-5, "  in the middle");
-    length = bml_sample_net_write(text, sizeof text, net, "my_net");
+    size_t length = bml_sample_net_write(text, sizeof text, net, "my_net");
     CHECK(length == strlen(text) && !strncmp(text, "static const float my_net[19] = {\n", 34) &&
               !strcmp(text + length - 4, "f};\n"),
           "C text");
-    for (char *s = strchr(text, '{') + 1; n_read < COUNT; n_read++)
-        read[n_read] = strtof(s, &s), s += 1 + (s[1] == ',');
+    for (char *s = strchr(text, '{') + 1; n_read < COUNT; n_read++) {
+        read[n_read] = strtof(s, &s);
+        s += 1 + (s[1] == ',');
+    }
     CHECK(!memcmp(read, array, sizeof read), "  gives back the same floats");
     CHECK(bml_sample_net_write(again, sizeof again, net, "my_net") == length && strlen(again) == sizeof again - 1,
           "  cut off where there is no room");
     CHECK(bml_sample_net_write(NULL, 0, net, "my_net") == length, "  counted without room");
     length = bml_sample_net_safetensors(bytes, sizeof bytes, net);
     uint64_t header = 0;
-    for (int i = 0; i < 8; i++) header |= (uint64_t)bytes[i] << 8 * i;
+    for (int i = 0; i < 8; i++)
+        header |= (uint64_t)bytes[i] << 8 * i;
     CHECK(
         length == 8 + header + 4 * 9 && header % 8 == 0 && bytes[8] == '{' &&
             strstr((char *)bytes + 8, "\"x1.0.weight\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}") &&
             strstr((char *)bytes + 8, "\"x1.1.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[32,36]}") &&
             !memcmp(bytes + length - 4, "\0\0\x80\x3e", 4),
         "safetensors: header, offsets, data in little-endian order");
-    z = 1.5f, x[1] = 7;
+    z = 1.5f;
+    x[1] = 7;
     CHECK(bml_sample_net_draw(net, x, &call, NULL) == BML_SAMPLE_BAD_ARGUMENT && x[1] == 7,
           "net: a parameter out of range");
-    z = 0, u[1] = NAN;
+    z = 0;
+    u[1] = NAN;
     CHECK(bml_sample_net_draw(net, x, &call, NULL) == BML_SAMPLE_BAD_ARGUMENT && x[1] == 7, "net: u = NaN");
-    call.u = NULL, call.n = (size_t)-1 / 2;
+    call.u = NULL;
+    call.n = (size_t)-1 / 2;
     CHECK(bml_sample_net_draw(net, x, &call, rng) == BML_SAMPLE_TOO_LARGE, "net: a size that overflows");
-    bml_sample_net_free(net), bml_sample_net_free(NULL);
+    bml_sample_net_free(net);
+    bml_sample_net_free(NULL);
     for (count = 0; count < COUNT; count++)
         refused += bml_sample_net_create(&net, array, count) == BML_SAMPLE_BAD_ARRAY;
     CHECK(refused == COUNT, "arrays cut short are refused");
@@ -1143,7 +1355,8 @@ static void test_net_arrays(bml_sample_rng *rng) {
         static const float odd[8] = {0, -1, 1e30f, 2, 128, 0.5f, 6, 8};
         memcpy(broken, array, sizeof broken);
         for (int k = 0; k < 2; k++) {
-            int at = (int)(COUNT * bml_sample_rng_uniform(rng)), which = (int)(10 * bml_sample_rng_uniform(rng));
+            int at = (int)(COUNT * bml_sample_rng_uniform(rng));
+            int which = (int)(10 * bml_sample_rng_uniform(rng));
             broken[at] = which == 8 ? NAN : which == 9 ? INFINITY : odd[which % 8];
         }
         if (bml_sample_net_create(&net, broken, COUNT)) continue;
@@ -1174,18 +1387,24 @@ static void paper_density(double *p, const double *x, const double *z, int n, vo
         p[i] = (bessel_j1(10 * x[i] * cos(z[0])) * cos(z[0] * x[i]) + 0.6) * sin(3.14159265358979323846 * x[i]);
 }
 static void gauss_density(double *p, const double *x, const double *z, int n, void *user) {
-    (void)z, (void)user;
-    for (int i = 0; i < n; i++) p[i] = exp(-8 * (pow(x[2 * i] - 0.5, 2) + pow(x[2 * i + 1] - 0.5, 2)));
+    (void)z;
+    (void)user;
+    for (int i = 0; i < n; i++)
+        p[i] = exp(-8 * (pow(x[2 * i] - 0.5, 2) + pow(x[2 * i + 1] - 0.5, 2)));
 }
 static double gauss_cdf(double x) {
     return 0.5 + 0.5 * erf(sqrt(8) * (x - 0.5)) / erf(sqrt(8) / 2);
 }
 
 static void test_training(bml_sample_rng *rng) {
-    static const double zero[2] = {0, 0}, one[2] = {1, 1}, pi = 3.14159265358979323846;
+    static const double zero[2] = {0, 0};
+    static const double one[2] = {1, 1};
+    static const double pi = 3.14159265358979323846;
     static const int paper[4] = {32, 32, 32, 32};
-    int width = 8, status;
-    double loss = 1, worst = 0, square = 0;
+    int width = 8;
+    double loss = 1;
+    double worst = 0;
+    double square = 0;
     bml_sample_net *net = NULL;
     bml_sample_training t = {.density = paper_density,
                              .n_dim = 1,
@@ -1202,22 +1421,30 @@ static void test_training(bml_sample_rng *rng) {
                              .epochs = quick ? 4 : 600,
                              .learning_rate = 3e-3,
                              .seed = 1};
-    status = bml_sample_net_train(&net, &loss, &t);
+    int status = bml_sample_net_train(&net, &loss, &t);
     CHECK(status == BML_SAMPLE_OK || quick, "the paper's F_theta: trained to a loss of %.2g (%s)", loss,
           bml_sample_strerror(status));
     for (int i = 0; i < 40 && net && !quick; i++) { /* at theta that it has not seen */
         bml_sample_table *table = NULL;
-        double theta = pi * bml_sample_rng_uniform(rng), x[200], c[200];
-        float z = (float)theta, u[200], y[200];
+        double theta = pi * bml_sample_rng_uniform(rng);
+        double x[200];
+        double c[200];
+        float z = (float)theta;
+        float u[200];
+        float y[200];
         bml_sample_table_config config = {.density = paper_density, .z = &theta, .lower = 0, .upper = 1};
         bml_sample_net_call call = {200, u, &z, 1};
-        for (int k = 0; k < 200; k++) u[k] = ((float)k + 0.5f) / 200;
+        for (int k = 0; k < 200; k++)
+            u[k] = ((float)k + 0.5f) / 200;
         bml_sample_net_draw(net, y, &call, NULL);
-        for (int k = 0; k < 200; k++) x[k] = (double)y[k];
+        for (int k = 0; k < 200; k++)
+            x[k] = (double)y[k];
         bml_sample_table_create(&table, &config);
         bml_sample_table_cdf(table, c, NULL, x, 200);
-        for (int k = 0; k < 200; k++)
-            worst = fmax(worst, fabs(c[k] - (double)u[k])), square += pow(c[k] - (double)u[k], 2) / 8000;
+        for (int k = 0; k < 200; k++) {
+            worst = fmax(worst, fabs(c[k] - (double)u[k]));
+            square += pow(c[k] - (double)u[k], 2) / 8000;
+        }
         bml_sample_table_free(table);
     }
     if (!quick) CHECK_LE(square, 4 * t.target, "  loss at unseen theta, against four times the target");
@@ -1240,10 +1467,12 @@ static void test_training(bml_sample_rng *rng) {
     CHECK(status == BML_SAMPLE_OK || quick, "the 2-D Gaussian: trained to a loss of %.2g (%s)", loss,
           bml_sample_strerror(status));
     if (net && !quick) {
-        static float u[2000], y[2000];
+        static float u[2000];
+        static float y[2000];
         bml_sample_net_call call = {1000, u, NULL, 0};
         worst = 0;
-        for (int i = 0; i < 2000; i++) u[i] = (float)bml_sample_rng_uniform(rng);
+        for (int i = 0; i < 2000; i++)
+            u[i] = (float)bml_sample_rng_uniform(rng);
         bml_sample_net_draw(net, y, &call, NULL);
         for (int i = 0; i < 2000; i++)
             worst = fmax(worst, fabs(gauss_cdf((double)y[i]) - (double)u[i])); /* independent coordinates */
@@ -1261,9 +1490,14 @@ static void test_training(bml_sample_rng *rng) {
 
 /* ---- bad input to the Compton sampler ---- */
 static void refuse(float gamma, float eps0, float u, int want, const char *text) {
-    float out[3] = {7, 7, 7}, g[3] = {10, 10, gamma}, e[3] = {1e-3f, 1e-3f, eps0}, uu[3] = {0.5f, 0.5f, u};
-    double outd[3] = {7, 7, 7}, gd[3] = {10, 10, (double)gamma}, ed[3] = {1e-3, 1e-3, (double)eps0},
-           ud[3] = {0.5, 0.5, (double)u};
+    float out[3] = {7, 7, 7};
+    float g[3] = {10, 10, gamma};
+    float e[3] = {1e-3f, 1e-3f, eps0};
+    float uu[3] = {0.5f, 0.5f, u};
+    double outd[3] = {7, 7, 7};
+    double gd[3] = {10, 10, (double)gamma};
+    double ed[3] = {1e-3, 1e-3, (double)eps0};
+    double ud[3] = {0.5, 0.5, (double)u};
     int ok = 1;
     for (int m = 0; m < 3; m++) {
         bml_sample_photonsf f = {.n = 3, .gamma = g, .eps0 = e, .u = uu, .method = m, .nodes = &nodes};
@@ -1277,8 +1511,14 @@ static void refuse(float gamma, float eps0, float u, int want, const char *text)
 }
 
 static void test_bad_input(bml_sample_rng *rng) {
-    float g = 10, e = 1e-3f, u = 0.5f, out = 7;
-    double c = 0, dir[3] = {0, 0, 1}, wrong[3] = {0, 0, 2}, eps = 0;
+    float g = 10;
+    float e = 1e-3f;
+    float u = 0.5f;
+    float out = 7;
+    double c = 0;
+    double dir[3] = {0, 0, 1};
+    double wrong[3] = {0, 0, 2};
+    double eps = 0;
     bml_sample_event event = {100, 1e-3, 1};
     bml_sample_collision hit = {10, dir, 1, wrong};
     static bml_sample_compton_nodes unmade;
@@ -1306,7 +1546,8 @@ static void test_bad_input(bml_sample_rng *rng) {
           "table with nodes that were not made");
     how.method = 3;
     CHECK(bml_sample_comptonf(&out, &how, NULL) == BML_SAMPLE_BAD_ARGUMENT && out == 7, "no such method");
-    how.method = 0, how.u = NULL;
+    how.method = 0;
+    how.u = NULL;
     CHECK(bml_sample_comptonf(&out, &how, NULL) == BML_SAMPLE_BAD_ARGUMENT && out == 7, "neither u nor a generator");
     how.n = 0;
     CHECK(bml_sample_comptonf(&out, &how, rng) == BML_SAMPLE_OK && out == 7, "no photons: no draw, no error");
@@ -1323,7 +1564,8 @@ static void test_bad_input(bml_sample_rng *rng) {
     CHECK(bml_sample_compton_direction(dir, dir, &event, rng) == BML_SAMPLE_OUT_OF_DOMAIN,
           "direction: eps beyond the largest");
     CHECK(bml_sample_scatter(&eps, dir, &hit, rng) == BML_SAMPLE_BAD_ARGUMENT, "collision: not a unit vector");
-    hit.photon = dir, hit.eps0 = -1;
+    hit.photon = dir;
+    hit.eps0 = -1;
     CHECK(bml_sample_scatter(&eps, dir, &hit, rng) == BML_SAMPLE_BAD_ARGUMENT, "collision: eps0 < 0");
     CHECK(bml_sample_thermal_electrons(draws, 1, -1, rng) == BML_SAMPLE_BAD_ARGUMENT &&
               bml_sample_black_body(draws, 1, 5, rng) == BML_SAMPLE_BAD_ARGUMENT,
@@ -1336,28 +1578,32 @@ static void test_bad_input(bml_sample_rng *rng) {
 static void test_pdf(bml_sample_rng *rng) {
     double worst = 0;
     for (int i = 0; i < 300; i++) {
-        double gamma, eps0, p = 0, c[2] = {0, 0}, top, eps, h;
+        double gamma;
+        double eps0;
+        double p = 0;
+        double c[2] = {0, 0};
         random_pair(&gamma, &eps0, 1, rng);
-        top = gamma * 4 * gamma * eps0 / (1 + 4 * gamma * eps0);
-        eps = eps0 + (top - eps0) * (0.02 + 0.96 * bml_sample_rng_uniform(rng));
-        h = 1e-4 * fmin(eps - eps0, top - eps);
+        double top = gamma * 4 * gamma * eps0 / (1 + 4 * gamma * eps0);
+        double eps = eps0 + (top - eps0) * (0.02 + 0.96 * bml_sample_rng_uniform(rng));
+        double h = 1e-4 * fmin(eps - eps0, top - eps);
         if (!(gamma - eps > 1e-6 * gamma)) continue; /* 1 - E from eps keeps too little */
         h = fmin(h, 1e-3 * (gamma - eps));
         bml_sample_compton_pdf(&p, eps, gamma, eps0);
-        bml_sample_compton_cdf(&c[0], eps - h, gamma, eps0), bml_sample_compton_cdf(&c[1], eps + h, gamma, eps0);
+        bml_sample_compton_cdf(&c[0], eps - h, gamma, eps0);
+        bml_sample_compton_cdf(&c[1], eps + h, gamma, eps0);
         worst =
             fmax(worst, fabs((c[1] - c[0]) / (2 * h * p) - 1) * fmin(1, p * h * 1e9)); /* CDF noise 1e-15 over p h */
     }
-    CHECK_LE(
-        worst, 1e-4,
-        /* h^2 p''/p/6, h = 1e-3 of the scale of change at most, and the noise */
-        "density against differences of the CDF");
+    CHECK_LE(worst, 1e-4,
+             /* h^2 p''/p/6, h = 1e-3 of the scale of change at most, and the noise */
+             "density against differences of the CDF");
 }
 
 int main(int argc, char **argv) {
     unsigned long seed = check_seed(argc, argv);
+    quick = getenv("BML_CHECK_QUICK") != NULL;
+    lengthy = getenv("BML_CHECK_LONG") != NULL;
     bml_sample_rng rng;
-    quick = getenv("BML_CHECK_QUICK") != NULL, lengthy = getenv("BML_CHECK_LONG") != NULL;
     bml_sample_rng_init(&rng, seed, 1);
     bml_sample_compton_table(&nodes);
     test_generator();

@@ -97,19 +97,18 @@ static void test_units(void) {
         "erg/cm2 s",     "erg.cm^-2.s^-1",     "erg * cm**-2 * s**(-1)", "1e3 erg / (m2 s) / 0.1",
         "W/m2 0.001",    "10 erg / (cm2 10 s)"};
     static const double ecsv_factor[] = {1, 1, 1, 1, 1, 1, 1, 1, 1e6, 1};
-    char text[1024], err[ERROR_SIZE];
+    char text[1024];
+    char err[ERROR_SIZE];
     sed_table t;
-    size_t i;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int ok;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         snprintf(text, sizeof text, "%s\n%s\n", rows[i].columns, rows[i].values);
-        ok = read_from(&t, text, err) == 0 && t.n == 1 && fabs(t.point[0].nu / 2.417989242e17 - 1) < 1e-8 &&
-             fabs(t.point[0].nuFnu / 1e-11 - 1) < 1e-8;
+        int ok = read_from(&t, text, err) == 0 && t.n == 1 && fabs(t.point[0].nu / 2.417989242e17 - 1) < 1e-8 &&
+                 fabs(t.point[0].nuFnu / 1e-11 - 1) < 1e-8;
         CHECK(ok, "%s: %.10g Hz, %.10g (%s)", rows[i].columns, t.n ? t.point[0].nu : 0, t.n ? t.point[0].nuFnu : 0,
               err);
         sed_free(&t);
     }
-    for (i = 0; i < sizeof ecsv_units / sizeof *ecsv_units; i++) {
+    for (size_t i = 0; i < sizeof ecsv_units / sizeof *ecsv_units; i++) {
         double want = 1e-11 * ecsv_factor[i];
         snprintf(text, sizeof text,
                  "# %%ECSV 1.0\n# ---\n# datatype:\n# - {name: nu, unit: Hz, datatype: float64}\n"
@@ -180,9 +179,10 @@ static void test_jetset(void) {
         "# - {name: UL, datatype: bool}\n# - {name: data_set, datatype: string}\n# meta: !!omap\n# - {z: 0.0308 }\n"
         "# - {restframe: %s}\n# - {data_scale: %s}\n# - {obj_name: 'J1104+3812,Mrk421'}\n# schema: astropy-2.0\n"
         "x y dy UL data_set\n%s\t False  a\n\n";
-    char filled[2048], err[ERROR_SIZE];
-    sed_table t;
+    char filled[2048];
+    char err[ERROR_SIZE];
     snprintf(filled, sizeof filled, text, "obs", "lin-lin", "1e15 1e-11 1e-12");
+    sed_table t;
     CHECK(read_from(&t, filled, err) == 0 && t.n == 1 && t.point[0].nuFnu == 1e-11 && !strcmp(t.instrument[0], "a") &&
               t.redshift == 0.0308 && !strcmp(t.source, "J1104+3812,Mrk421"),
           "JetSeT's ECSV, linear (%s)", err);
@@ -200,15 +200,16 @@ static void test_jetset(void) {
 /* ---- real files ---- */
 
 static void test_real(void) {
-    sed_table t;
     char err[ERROR_SIZE];
     const char *path = check_data("sed/mrk421_2011_agnpy.ecsv");
-    int i, limits = 0, bad;
+    int limits = 0;
     err[0] = 0;
-    bad = sed_read(&t, "examples/data/3hsp_j095507.csv", 0, err);
+    sed_table t;
+    int bad = sed_read(&t, "examples/data/3hsp_j095507.csv", 0, err);
     CHECK(!bad && t.n == 31 && t.redshift == 0.557 && !strcmp(t.source, "3HSP J095507.9+355101"),
           "3HSP J095507: 31 points (%s)", err);
-    for (i = 0; i < t.n; i++) limits += t.point[i].upper_limit;
+    for (int i = 0; i < t.n; i++)
+        limits += t.point[i].upper_limit;
     CHECK(limits == 5, "3HSP J095507: 5 upper limits");
     /* the published numbers: log10 nu = 15.169086, log10 nuFnu = -12.008, 0.02805 dex; and 3.89477516262e-07 +-
        2.43614600203e-07 MeV/(cm2 s) at 4.29986051885e23 Hz. Tolerances: the seven digits of the file. */
@@ -340,17 +341,18 @@ static void test_errors(void) {
 /* A million lines are refused at the 100,001st point, and in linear time: 2 s allow for a slow machine under a
    sanitizer; quadratic time would need hours. */
 static void test_large(void) {
-    size_t n, i, size = sizeof HEAD - 1;
-    char *text = malloc(1000000 * (sizeof GOOD - 1) + sizeof HEAD), err[ERROR_SIZE];
-    sed_table t;
-    double start;
+    size_t size = sizeof HEAD - 1;
+    char *text = malloc(1000000 * (sizeof GOOD - 1) + sizeof HEAD);
+    char err[ERROR_SIZE];
     if (!text) return;
     memcpy(text, HEAD, size);
-    for (i = 0; i < 1000000; i++, size += sizeof GOOD - 1) memcpy(text + size, GOOD, sizeof GOOD - 1);
-    start = seconds_now();
+    for (size_t i = 0; i < 1000000; i++, size += sizeof GOOD - 1)
+        memcpy(text + size, GOOD, sizeof GOOD - 1);
+    double start = seconds_now();
+    sed_table t;
     CHECK(sed_read_memory(&t, text, size, "t", 0, err) == -1 && strstr(err, "t:100002: more than 100000 points"),
           "a million lines: %s", err);
-    n = sizeof HEAD - 1 + SED_MAX_POINTS * (sizeof GOOD - 1);
+    size_t n = sizeof HEAD - 1 + SED_MAX_POINTS * (sizeof GOOD - 1);
     CHECK(sed_read_memory(&t, text, n, "t", 0, err) == 0 && t.n == SED_MAX_POINTS, "100,000 points are read");
     CHECK_LE(seconds_now() - start, 2, "seconds for both");
     sed_free(&t);
@@ -369,34 +371,41 @@ static void test_large(void) {
 
 /* Draws in a scratch folder; looks for words in the script, and for the picture where gnuplot is. */
 static int drawn(const sed_picture *p, const char *word) {
-    char folder[] = "/tmp/bml_test_sed_XXXXXX", path[64], err[ERROR_SIZE] = "", *line;
-    text_file t;
-    int found = 0, status, there;
+    char folder[] = "/tmp/bml_test_sed_XXXXXX";
+    char path[64];
+    char err[ERROR_SIZE] = "";
+    int found = 0;
     if (!mkdtemp(folder)) return 0;
-    status = sed_picture_write(p, folder, "sed", err);
+    int status = sed_picture_write(p, folder, "sed", err);
     if (status) printf("note  %s\n", status > 0 ? "no gnuplot here: script only" : err);
     snprintf(path, sizeof path, "%s/sed.gp", folder);
+    text_file t;
     if (!text_open(&t, path, err)) {
-        while ((line = text_line(&t))) found |= strstr(line, word) != NULL;
+        char *line;
+        while ((line = text_line(&t)))
+            found |= strstr(line, word) != NULL;
         text_close(&t);
     }
     remove(path);
     snprintf(path, sizeof path, "%s/sed.png", folder);
-    there = !access(path, R_OK);
+    int there = !access(path, R_OK);
     remove(path);
     return status >= 0 && found && there == (status == 0) && !rmdir(folder); /* and nothing else was left */
 }
 
 static void test_picture(void) {
     enum { N = 50 };
-    double nu[N], best[N], low[N], high[N];
+    double nu[N];
+    double best[N];
+    double low[N];
+    double high[N];
     const double *parts[1] = {low};
     const char *names[1] = {"it's a part"};
-    char text[8192] = HEAD, err[ERROR_SIZE] = "";
+    char text[8192] = HEAD;
+    char err[ERROR_SIZE] = "";
     sed_table t;
     sed_picture p = {.data = &t};
-    int i;
-    for (i = 0; i < N; i++) {
+    for (int i = 0; i < N; i++) {
         nu[i] = pow(10, 10 + 0.3 * i);
         best[i] = i == 0 ? 0 : i == 1 ? (double)NAN : 1e-12; /* outside sight, and no number */
         low[i] = 0.5 * best[i];
@@ -414,7 +423,7 @@ static void test_picture(void) {
     p.component_name = names;
     CHECK(drawn(&p, "'it''s a part'"), "data, bands, the best line and a component are drawn");
     sed_free(&t);
-    for (i = 0; i < 40; i++)
+    for (int i = 0; i < 40; i++)
         snprintf(text + strlen(text), 64, "1e%d,1e-12,%s,%d,instrument %d\n", 10 + i / 4, i % 3 ? "0.1" : "",
                  i % 3 == 0, i);
     CHECK(!read_from(&t, text, err) && drawn(&p, "points_0"), "forty instruments are drawn as one (%s)", err);

@@ -39,14 +39,16 @@ static double uniform(uint64_t *state, double lo, double hi) { /* splitmix64 */
 /* Simpson's rule with n (even) intervals. */
 typedef double (*integrand)(double at, const double *par);
 static double simpson(integrand f, const double *par, double lo, double hi, int n) {
-    double sum = f(lo, par) + f(hi, par), step = (hi - lo) / n;
-    int i;
-    for (i = 1; i < n; i++) sum += (i % 2 ? 4 : 2) * f(lo + i * step, par);
+    double sum = f(lo, par) + f(hi, par);
+    double step = (hi - lo) / n;
+    for (int i = 1; i < n; i++)
+        sum += (i % 2 ? 4 : 2) * f(lo + i * step, par);
     return sum * step / 3;
 }
 
 static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
+    double x = *(const double *)a;
+    double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 static double quantile(double *v, int n, double q) { /* sorts v; linear between ranks, as NumPy does */
@@ -58,10 +60,12 @@ static double quantile(double *v, int n, double q) { /* sorts v; linear between 
 
 /* Median of |a - b| over points where b is within 6 dex of its peak and above -29; floor -30 as in the data. */
 static double row_median(const double *a, const double *b) {
-    double d[N_X], peak = -HUGE_VAL;
-    int i, n = 0;
-    for (i = 0; i < N_X; i++) peak = fmax(peak, b[i]);
-    for (i = 0; i < N_X; i++)
+    double d[N_X];
+    double peak = -HUGE_VAL;
+    int n = 0;
+    for (int i = 0; i < N_X; i++)
+        peak = fmax(peak, b[i]);
+    for (int i = 0; i < N_X; i++)
         if (b[i] > -29 && b[i] > peak - 6) d[n++] = fabs(fmax(a[i], -30) - b[i]);
     return n ? quantile(d, n, 0.5) : (double)NAN;
 }
@@ -114,8 +118,8 @@ static double electrons_at(const bml_ssc_blob *b, double lg) {
 /* int x^2 n dln x of photons n [nx]. */
 static double photon_energy(const bml_ssc_blob *b, const double *n) {
     double sum = 0;
-    int k;
-    for (k = 0; k < b->nx; k++) sum += b->x[k] * b->x[k] * n[k];
+    for (int k = 0; k < b->nx; k++)
+        sum += b->x[k] * b->x[k] * n[k];
     return sum * b->tab->r * b->tab->h;
 }
 
@@ -140,13 +144,12 @@ static int is_hump[700], n_published;
 
 static void read_published(void) {
     const char *path = check_data("athena_ssc/sed_700.csv.gz");
-    char command[600], *word;
-    FILE *f;
-    int i, row;
+    char command[600];
     if (!path) return;
     snprintf(command, sizeof command, "gzip -dc '%s'", path);
-    f = popen(command, "r");
+    FILE *f = popen(command, "r");
     if (!f) return;
+    int i;
     for (; n_published < 700; n_published++) {
         for (i = 0; i < ROW + N_X; i++)
             if (fscanf(f, i ? " ,%lf" : "%lf", &published[n_published][i]) != 1) break;
@@ -157,8 +160,8 @@ static void read_published(void) {
     f = path ? fopen(path, "r") : NULL;
     if (!f) return;
     while (fgets(command, sizeof command, f)) /* "# ..." lines hold words, the others row numbers */
-        for (word = strtok(command, " \t\r\n,"); word && *word != '#'; word = strtok(NULL, " \t\r\n,")) {
-            row = atoi(word);
+        for (char *word = strtok(command, " \t\r\n,"); word && *word != '#'; word = strtok(NULL, " \t\r\n,")) {
+            int row = atoi(word);
             if (row >= 0 && row < 700) is_hump[row] = 1;
         }
     fclose(f);
@@ -172,7 +175,8 @@ static int read_pairs(double *x, double *y, int max, const char *name) {
     int n = 0;
     if (!f) return 0;
     if (fgets(line, sizeof line, f))
-        while (n < max && fgets(line, sizeof line, f)) n += sscanf(line, "%lf,%lf", &x[n], &y[n]) == 2;
+        while (n < max && fgets(line, sizeof line, f))
+            n += sscanf(line, "%lf,%lf", &x[n], &y[n]) == 2;
     fclose(f);
     return n;
 }
@@ -180,11 +184,10 @@ static int read_pairs(double *x, double *y, int max, const char *name) {
 /* A row of the published range; draws with an empty range of gamma_max are thrown away. */
 static void random_row(double *row, uint64_t *state) {
     for (;;) {
-        double top;
         row[0] = uniform(state, 14, 17);
         row[1] = uniform(state, -2, 2);
         row[2] = uniform(state, 0.1, 4);
-        top = fmin(8, log10(bml_ssc_gamma_confined(pow(10, row[0]), pow(10, row[1]))));
+        double top = fmin(8, log10(bml_ssc_gamma_confined(pow(10, row[0]), pow(10, row[1]))));
         if (top <= row[2] + 2) continue;
         row[3] = uniform(state, row[2] + 2, top);
         row[4] = uniform(state, -5, -1);
@@ -196,14 +199,22 @@ static void random_row(double *row, uint64_t *state) {
 /* Spectra of rows [n][ROW] into out [n][N_X]; returns how many failed. */
 static int solve_rows(double *out, const double *rows, int stride, int n, const bml_ssc *t) {
     bml_ssc_source *s = (bml_ssc_source *)calloc((size_t)n, sizeof *s);
-    int *status = (int *)calloc((size_t)n, sizeof *status), i, bad = 0;
+    int *status = (int *)calloc((size_t)n, sizeof *status);
+    int bad = 0;
     bml_ssc_batch_job job;
     memset(&job, 0, sizeof job);
     if (!s || !status) exit(1);
-    for (i = 0; i < n; i++) bml_ssc_source_from_row(&s[i], rows + (size_t)i * (size_t)stride);
-    job.out = out, job.status = status, job.sources = s, job.grid = log_x, job.n_sources = n, job.n = N_X;
+    for (int i = 0; i < n; i++)
+        bml_ssc_source_from_row(&s[i], rows + (size_t)i * (size_t)stride);
+    job.out = out;
+    job.status = status;
+    job.sources = s;
+    job.grid = log_x;
+    job.n_sources = n;
+    job.n = N_X;
     bml_ssc_batch(&job, t);
-    for (i = 0; i < n; i++) bad += status[i] != 0;
+    for (int i = 0; i < n; i++)
+        bad += status[i] != 0;
     free(s);
     free(status);
     return bad;
@@ -212,20 +223,19 @@ static int solve_rows(double *out, const double *rows, int stride, int n, const 
 /* The grid of ATHEvA repeats ATHEvA. The limits are those of the published comparison: the code itself leaves 0.002 dex of
    rounding and node placement; the tail of rows with few nodes below a Klein-Nishina cut is larger. */
 static void test_athena_grid(void) {
-    bml_ssc *t;
-    double *out, d[700];
-    int i, n = 0, bad;
+    double d[700];
+    int n = 0;
     if (!n_published) {
         SKIP("athena_ssc/sed_700.csv.gz is not here");
         return;
     }
     CHECK(n_published == 700, "700 published spectra are read");
-    t = tables(BML_SSC_ATHENA, 0, 0, BML_SSC_PITCH_AVERAGED);
-    out = (double *)malloc(sizeof(double) * 700 * N_X);
+    bml_ssc *t = tables(BML_SSC_ATHENA, 0, 0, BML_SSC_PITCH_AVERAGED);
+    double *out = (double *)malloc(sizeof(double) * 700 * N_X);
     if (!out) exit(1);
-    bad = solve_rows(out, published[0], ROW + N_X, n_published, t);
+    int bad = solve_rows(out, published[0], ROW + N_X, n_published, t);
     CHECK(bad == 0, "all %d published rows are solved on the ATHENA grid", n_published);
-    for (i = 0; i < n_published; i++)
+    for (int i = 0; i < n_published; i++)
         if (!is_hump[i]) d[n++] = row_median(out + i * N_X, published[i] + ROW);
     CHECK(n < 700 && n > 650, "%d rows are left without the humps", n);
     CHECK_LE(quantile(d, n, 0.5), 0.003, "ATHENA grid: median of row medians [dex]");
@@ -239,17 +249,25 @@ static void test_athena_grid(void) {
 static void test_converged_grid(unsigned long seed) {
     bml_ssc *t1 = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_AVERAGED);
     bml_ssc *t2 = tables(BML_SSC_CONVERGED, 0.05, 5.0 / 24, BML_SSC_PITCH_AVERAGED);
-    bml_ssc_blob *b1, *b2;
-    double moved = 0, unbalanced = 0, d[100], y1[N_X], y2[N_X];
+    bml_ssc_blob *b1;
+    bml_ssc_blob *b2;
+    double moved = 0;
+    double unbalanced = 0;
+    double d[100];
+    double y1[N_X];
+    double y2[N_X];
     uint64_t state = seed;
-    int i, n = getenv("BML_CHECK_QUICK") ? 10 : 100, n_data = 0;
+    int n = getenv("BML_CHECK_QUICK") ? 10 : 100;
+    int n_data = 0;
     if (bml_ssc_blob_create(&b1, t1) || bml_ssc_blob_create(&b2, t2)) exit(1);
-    for (i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         bml_ssc_source s;
         double row[ROW];
         memset(&s, 0, sizeof s);
-        if (n_published) memcpy(row, published[7 * i], sizeof row);
-        else random_row(row, &state);
+        if (n_published)
+            memcpy(row, published[7 * i], sizeof row);
+        else
+            random_row(row, &state);
         bml_ssc_source_from_row(&s, row);
         if (bml_ssc_solve(b1, &s) || bml_ssc_solve(b2, &s)) CHECK(0, "row %d is solved: %s", i, bml_ssc_message(b1));
         bml_ssc_spectrum(y1, log_x, N_X, b1, BML_SSC_TOTAL);
@@ -262,7 +280,8 @@ static void test_converged_grid(unsigned long seed) {
     CHECK_LE(unbalanced, 0.01, "converged grid: energy residual, worst row");
     if (n_data > 50)
         CHECK_LE(quantile(d, n_data, 0.5), 0.06, "converged grid against ATHEvA, median of row medians [dex]");
-    else SKIP("too few ATHEvA spectra here to compare the converged grid with");
+    else
+        SKIP("too few ATHEvA spectra here to compare the converged grid with");
     bml_ssc_blob_free(b1);
     bml_ssc_blob_free(b2);
     bml_ssc_free(t1);
@@ -272,30 +291,48 @@ static void test_converged_grid(unsigned long seed) {
 /* Test 1 of LeHaMoC (Stathopoulos et al. 2023), ATHEvA's answer, with self-absorption and pairs. 0.1 dex is what two codes
    with different grids and kernels can agree on. */
 static void test_lehamoc(void) {
-    bml_ssc *t;
-    bml_ssc_blob *b;
-    bml_ssc_source s;
-    double at[300], y[300], peak = -HUGE_VAL, worst = 0;
-    int n = read_pairs(at, y, 300, "lehamoc_test1/athena_photons.csv"), i, used = 0;
+    double at[300];
+    double y[300];
+    double peak = -HUGE_VAL;
+    double worst = 0;
+    int n = read_pairs(at, y, 300, "lehamoc_test1/athena_photons.csv");
+    int used = 0;
     if (!n) {
         SKIP("lehamoc_test1 is not here");
         return;
     }
+    bml_ssc_source s;
     memset(&s, 0, sizeof s);
-    s.R = 1e15, s.B = 1, s.gamma_min = 1, s.gamma_max = pow(10, 6.1), s.p = 1.9, s.L_e = pow(10, 40.48572142648158);
-    s.t_end = 10, s.self_absorption = BML_SSC_SSA_HEATING, s.pair_production = 1;
-    t = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_90);
+    s.R = 1e15;
+    s.B = 1;
+    s.gamma_min = 1;
+    s.gamma_max = pow(10, 6.1);
+    s.p = 1.9;
+    s.L_e = pow(10, 40.48572142648158);
+    s.t_end = 10;
+    s.self_absorption = BML_SSC_SSA_HEATING;
+    s.pair_production = 1;
+    bml_ssc *t = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_90);
+    bml_ssc_blob *b;
     if (bml_ssc_blob_create(&b, t)) exit(1);
     CHECK(bml_ssc_solve(b, &s) == 0, "LeHaMoC Test 1 is solved");
-    for (i = 0; i < n; i++) peak = fmax(peak, y[i]);
+    int i;
     for (i = 0; i < n; i++)
-        if (y[i] > peak - 4) worst = fmax(worst, fabs(spectrum_at(b, at[i], BML_SSC_TOTAL) - y[i])), used++;
+        peak = fmax(peak, y[i]);
+    for (i = 0; i < n; i++)
+        if (y[i] > peak - 4) {
+            worst = fmax(worst, fabs(spectrum_at(b, at[i], BML_SSC_TOTAL) - y[i]));
+            used++;
+        }
     CHECK(used > 50, "LeHaMoC Test 1: %d photon points within 4 dex of the peak", used);
     CHECK_LE(worst, 0.1, "LeHaMoC Test 1: photons, worst point [dex]");
     CHECK_LE(residual(b), 0.01, "LeHaMoC Test 1: energy residual");
     n = read_pairs(at, y, 300, "lehamoc_test1/athena_electrons.csv");
     for (i = 0, used = 0, worst = 0; i < n; i++)
-        if (at[i] < 5.7) worst = fmax(worst, fabs(electrons_at(b, at[i]) - y[i])), used++;
+        if (at[i] < 5.7) {
+            worst = fmax(worst, fabs(electrons_at(b, at[i]) - y[i]));
+            used++;
+        }
     CHECK(used > 20, "LeHaMoC Test 1: %d electron points below 10^5.7", used);
     CHECK_LE(worst, 0.05, "LeHaMoC Test 1: electrons, worst point [dex]");
     bml_ssc_blob_free(b);
@@ -310,13 +347,17 @@ static void test_synchrotron_function(void) {
     static const double known[][2] = {{1e-4, 0.0995908830850667}, {0.01, 0.444972504114211}, {0.1, 0.818185534872853},
                                       {1, 0.651422815355364},     {3, 0.128565710009064},    {10, 0.000192238264300869},
                                       {30, 6.5807945577077e-13}};
-    double worst = 0, y, best = 0, at = 0;
-    size_t i;
-    for (i = 0; i < sizeof known / sizeof *known; i++)
+    double worst = 0;
+    double best = 0;
+    double at = 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         worst = fmax(worst, fabs(bml_ssc__synchrotron(known[i][0], BML_SSC_PITCH_90) / known[i][1] - 1));
     CHECK_LE(worst, 1e-9, "F(y) against seven values of high precision, relative");
-    for (y = 0.28; y < 0.292; y += 1e-5)
-        if (bml_ssc__synchrotron(y, BML_SSC_PITCH_90) > best) best = bml_ssc__synchrotron(y, BML_SSC_PITCH_90), at = y;
+    for (double y = 0.28; y < 0.292; y += 1e-5)
+        if (bml_ssc__synchrotron(y, BML_SSC_PITCH_90) > best) {
+            best = bml_ssc__synchrotron(y, BML_SSC_PITCH_90);
+            at = y;
+        }
     CHECK_NEAR(at, 0.285812, 2e-5, "F peaks at");
 }
 
@@ -332,10 +373,12 @@ static void test_synchrotron_tables(void) {
     static const double ys[] = {1e-4, 1e-3, 0.01, 0.1, 0.29, 1, 3, 8};
     bml_ssc *t90 = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_90);
     bml_ssc *av = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_AVERAGED);
-    double area = 8 * PI / (9 * sqrt(3.0)), worst90 = 0, worst = 0;
-    size_t i;
-    for (i = 0; i < sizeof ys / sizeof *ys; i++) {
-        double y = ys[i], tol = 1 + 0.1 * y * y;
+    double area = 8 * PI / (9 * sqrt(3.0));
+    double worst90 = 0;
+    double worst = 0;
+    for (size_t i = 0; i < sizeof ys / sizeof *ys; i++) {
+        double y = ys[i];
+        double tol = 1 + 0.1 * y * y;
         double want90 = bml_ssc__synchrotron(y, BML_SSC_PITCH_90) / area;
         double want = 0.75 * simpson(pitch_integrand, &y, 0, PI, 400) / area;
         worst90 = fmax(worst90, fabs(bml_ssc__at(&t90->syn0, log(y), t90->h) / want90 - 1) / tol);
@@ -354,7 +397,9 @@ static double mean_sine(double a) {
 
 /* RL 6.36, in cgs, for n_0 gamma^-p electrons per cm^3: x^2 n of photons that leave after R/c, averaged over pitch. */
 static double power_law_synchrotron(double x, double R, double B, double n_0, double p) {
-    double omega = 2 * PI * x * MC2 / H_CGS, hbar = H_CGS / (2 * PI), m_c = MC2 / C;
+    double omega = 2 * PI * x * MC2 / H_CGS;
+    double hbar = H_CGS / (2 * PI);
+    double m_c = MC2 / C;
     double P = sqrt(3.0) * pow(E_CGS, 3) * n_0 * B / (2 * PI * MC2 * (p + 1)) * tgamma(p / 4 + 19.0 / 12) *
                tgamma(p / 4 - 1.0 / 12) * pow(m_c * omega / (3 * E_CGS * B), -(p - 1) / 2) * mean_sine((p + 1) / 2);
     return x * P / hbar * (R / C) * SIGMA_T * R;
@@ -362,7 +407,10 @@ static double power_law_synchrotron(double x, double R, double B, double n_0, do
 
 /* RL 6.53: absorption per R of the same electrons. */
 static double power_law_absorption(double x, double R, double B, double n_0, double p) {
-    double nu = x * MC2 / H_CGS, m = MC2 / (C * C), C_E = n_0 * pow(MC2, p - 1), e = E_CGS;
+    double nu = x * MC2 / H_CGS;
+    double m = MC2 / (C * C);
+    double C_E = n_0 * pow(MC2, p - 1);
+    double e = E_CGS;
     double alpha = sqrt(3.0) * pow(e, 3) / (8 * PI * m) * pow(3 * e / (2 * PI * pow(m, 3) * pow(C, 5)), p / 2) * C_E *
                    pow(B, (p + 2) / 2) * tgamma((3 * p + 2) / 12) * tgamma((3 * p + 22) / 12) * pow(nu, -(p + 4) / 2);
     return alpha * R * mean_sine((p + 2) / 2);
@@ -372,24 +420,32 @@ static double power_law_absorption(double x, double R, double B, double n_0, dou
    slope (3 - p)/2. Cells carry their energy exactly, but the emission of a cell knows only a linear slope: an error of up
    to p^2 h^2/24. The upper end is missed by (x/x_max)^((p-1)/2+1/3) < 1e-4. */
 static void test_uncooled_synchrotron(void) {
-    static const double spacing[] = {0.1, 0.05}, ps[] = {1.7, 2.5, 3.2};
-    double error[2] = {0, 0}, slope = 0;
-    int g, i, k;
-    for (g = 0; g < 2; g++) {
+    static const double spacing[] = {0.1, 0.05};
+    static const double ps[] = {1.7, 2.5, 3.2};
+    double error[2] = {0, 0};
+    double slope = 0;
+    for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
-        for (i = 0; i < 3; i++) {
+        for (int i = 0; i < 3; i++) {
             bml_ssc_source s;
-            double p = ps[i], n_0, lx, b0, y[2];
+            double p = ps[i];
+            double y[2];
             memset(&s, 0, sizeof s);
-            s.R = 1e14, s.B = 1e-3, s.gamma_min = 10, s.gamma_max = 1e8, s.p = p, s.compactness = 1e-12;
+            s.R = 1e14;
+            s.B = 1e-3;
+            s.gamma_min = 10;
+            s.gamma_max = 1e8;
+            s.p = p;
+            s.compactness = 1e-12;
             settle(b, &s);
-            n_0 = Q0(1e-12, p, 10, 1e8) / (SIGMA_T * s.R);
-            b0 = log10(1.5 * 1e-3 / 4.414005e13);
-            for (lx = b0 + 3.6; lx < b0 + 16 - 6; lx += 0.13)
+            double n_0 = Q0(1e-12, p, 10, 1e8) / (SIGMA_T * s.R);
+            double b0 = log10(1.5 * 1e-3 / 4.414005e13);
+            for (double lx = b0 + 3.6; lx < b0 + 16 - 6; lx += 0.13)
                 error[g] = fmax(error[g], fabs(pow(10, spectrum_at(b, lx, BML_SSC_SYNCHROTRON)) /
                                                    power_law_synchrotron(pow(10, lx), s.R, s.B, n_0, p) -
                                                1));
-            for (k = 0; k < 2; k++) y[k] = spectrum_at(b, b0 + 5 + 3 * k, BML_SSC_SYNCHROTRON);
+            for (int k = 0; k < 2; k++)
+                y[k] = spectrum_at(b, b0 + 5 + 3 * k, BML_SSC_SYNCHROTRON);
             if (g) slope = fmax(slope, fabs((y[1] - y[0]) / 3 - (3 - p) / 2));
         }
         release(b);
@@ -405,22 +461,28 @@ static void test_uncooled_synchrotron(void) {
    by (dt/f)^2/3 and its start, backward Euler, by (dt/f)^2/2: 4e-4 of N at its first values. The density that is read out
    is that of a cell with the right energy: for p = 2 smaller than that at the node by h^2/24 = 2.2e-3. */
 static void test_pure_escape(void) {
-    static const double escape[] = {1, 3, 0.5}, times[] = {0.3, 1, 4};
-    double worst = 0, worst_read = 0;
-    int i, j, k;
+    static const double escape[] = {1, 3, 0.5};
+    static const double times[] = {0.3, 1, 4};
+    double worst = 0;
+    double worst_read = 0;
     bml_ssc_blob *b = blob_at(0.1, 0.01);
-    for (i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++) {
         bml_ssc_source s;
         memset(&s, 0, sizeof s);
-        s.R = 1e14, s.B = 1e-6, s.gamma_min = 1e2, s.gamma_max = 1e6, s.p = 2, s.compactness = 1e-10;
+        s.R = 1e14;
+        s.B = 1e-6;
+        s.gamma_min = 1e2;
+        s.gamma_max = 1e6;
+        s.p = 2;
+        s.compactness = 1e-10;
         s.electron_escape = escape[i];
         bml_ssc_begin(b, &s);
-        for (j = 0; j < 3; j++) {
-            double grown = escape[i] * (1 - exp(-times[j] / escape[i])), lg;
+        for (int j = 0; j < 3; j++) {
+            double grown = escape[i] * (1 - exp(-times[j] / escape[i]));
             bml_ssc_advance(b, times[j]);
-            for (k = 0; k < b->ng; k++)
+            for (int k = 0; k < b->ng; k++)
                 if (b->gamma[k] > 150) worst = fmax(worst, fabs(b->M[k] / (b->Q[k] * grown) - 1));
-            for (lg = 2.3; lg < 5.8; lg += 0.37)
+            for (double lg = 2.3; lg < 5.8; lg += 0.37)
                 worst_read =
                     fmax(worst_read, fabs(pow(10, electrons_at(b, lg)) / (Q0(1e-10, 2, 1e2, 1e6) * grown) - 1));
         }
@@ -440,7 +502,10 @@ static double cooled_integrand(double ln_g, const double *par) {
 /* The exact integral by Simpson's rule from max(gamma, gamma_min) to gamma_max. */
 static double cooled_electrons(double gamma, double a, double p, double lo, double hi, double f) {
     double par[4];
-    par[0] = a, par[1] = p, par[2] = gamma, par[3] = f;
+    par[0] = a;
+    par[1] = p;
+    par[2] = gamma;
+    par[3] = f;
     return simpson(cooled_integrand, par, log(fmax(gamma, lo)), log(hi), 20000) / (a * gamma * gamma);
 }
 
@@ -452,20 +517,25 @@ static void test_cooled_electrons(void) {
         double R, B, p, f;
     } rows[] = {{1e16, 30, 2.5, 1}, {1e16, 1, 2, 1}, {1e15, 1, 1.6, 1}, {1e16, 0.5, 2.2, 10}, {1e16, 3, 3, 0.2}};
     static const double spacing[] = {0.1, 0.05};
-    double error[2] = {0, 0}, slope = 0;
-    size_t i;
-    int g;
-    for (g = 0; g < 2; g++) {
+    double error[2] = {0, 0};
+    double slope = 0;
+    for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
-        for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
             bml_ssc_source s;
-            double lo = 300, hi = 1e6, a, lg;
+            double lo = 300;
+            double hi = 1e6;
             memset(&s, 0, sizeof s);
-            s.R = rows[i].R, s.B = rows[i].B, s.p = rows[i].p, s.gamma_min = lo, s.gamma_max = hi;
-            s.compactness = 1e-12, s.electron_escape = rows[i].f;
+            s.R = rows[i].R;
+            s.B = rows[i].B;
+            s.p = rows[i].p;
+            s.gamma_min = lo;
+            s.gamma_max = hi;
+            s.compactness = 1e-12;
+            s.electron_escape = rows[i].f;
             settle(b, &s);
-            a = 4.0 / 3 * l_B(s.R, s.B);
-            for (lg = 1; lg < 5.8; lg += 0.0917) {
+            double a = 4.0 / 3 * l_B(s.R, s.B);
+            for (double lg = 1; lg < 5.8; lg += 0.0917) {
                 double want =
                     pow(10, 2 * lg) * Q0(1e-12, s.p, lo, hi) * cooled_electrons(pow(10, lg), a, s.p, lo, hi, rows[i].f);
                 if (fabs(lg - log10(lo)) < 0.2 || (pow(10, -lg) - 1 / lo) / a > 2 * rows[i].f) continue;
@@ -501,7 +571,8 @@ static double loss_closed_form(double b) {
 
 /* Total Klein-Nishina cross section in sigma_T for a photon of energy e [m_e c^2] in the electron's frame. */
 static double klein_nishina(double e) {
-    double l = log1p(2 * e), w = 1 + 2 * e;
+    double l = log1p(2 * e);
+    double w = 1 + 2 * e;
     return 0.75 * ((1 + e) / (e * e * e) * (2 * e * (1 + e) / w - l) + l / (2 * e) - (1 + 3 * e) / (w * w));
 }
 /* (1 - mu) sigma over mu, as an integral in ln(1 - mu): collisions of gamma with x meet at e = gamma x (1 - mu). */
@@ -510,7 +581,8 @@ static double collision_integrand(double ln_m, const double *G) {
     return 0.5 * m * m * klein_nishina(0.25 * *G * m);
 }
 static double jones_number_integrand(double ln_q, const double *G) {
-    double q = exp(ln_q), E = *G * q / (1 + *G * q);
+    double q = exp(ln_q);
+    double E = *G * q / (1 + *G * q);
     return bml_ssc__jones(q, *G) * E / (1 + *G * q);
 }
 
@@ -519,9 +591,9 @@ static double jones_number_integrand(double ln_q, const double *G) {
    of Klein-Nishina collisions, angle by angle. Thomson: 16/9 ... all in one: int f E dE -> G^2/9, int f dE -> G/3. */
 static void test_jones_moments(void) {
     static const double Gs[] = {0.1, 0.3, 1, 3, 10, 100, 1e4, 1e6};
-    double loss = 0, number = 0, G;
-    size_t i;
-    for (i = 0; i < sizeof Gs / sizeof *Gs; i++) {
+    double loss = 0;
+    double number = 0;
+    for (size_t i = 0; i < sizeof Gs / sizeof *Gs; i++) {
         double want = Gs[i] / 3 * simpson(collision_integrand, &Gs[i], log(1e-8), log(2.0), 20000);
         double got = simpson(jones_number_integrand, &Gs[i], -25 - 2 * log1p(Gs[i]), 0, 20000);
         if (Gs[i] > 0.2) number = fmax(number, fabs(got / want - 1));
@@ -529,6 +601,7 @@ static void test_jones_moments(void) {
     }
     CHECK_LE(number, 1e-5, "Jones' kernel: number of collisions, relative");
     CHECK_LE(loss, 1e-6, "Klein-Nishina loss against the dilogarithm, relative");
+    double G;
     for (loss = 0, G = 1e-8; G < 2e-3; G *= 1.5)
         loss = fmax(loss, fabs(bml_ssc__loss_integral(G) * 9 / (G * G) - (1 - 1.575 * G)) / (1e-6 + 3 * G * G));
     CHECK_LE(loss, 1, "loss near Thomson, 1 - 63 G/40 + O(G^2), in units of its tolerance");
@@ -539,11 +612,14 @@ static void test_jones_moments(void) {
 
 /* Kernel of one cell by Simpson's rule: int f E dE over the cell, as the header says, but in its own way; or the point. */
 static double cell_integrand(double ln_q, const double *G) {
-    double q = exp(ln_q), E = *G * q / (1 + *G * q);
+    double q = exp(ln_q);
+    double E = *G * q / (1 + *G * q);
     return q < 1 ? bml_ssc__jones(q, *G) * E * E / (1 + *G * q) : 0;
 }
 static double kernel_cell(double E, double G, double h, int average) {
-    double lo = E * exp(-0.5 * h), hi = E * exp(0.5 * h), top = G / (1 + G);
+    double lo = E * exp(-0.5 * h);
+    double hi = E * exp(0.5 * h);
+    double top = G / (1 + G);
     if (!average) return E < 1 ? bml_ssc__jones(E / (G * (1 - E)), G) : 0;
     if (lo >= top) return 0;
     lo = log(lo / (G * (1 - lo)));
@@ -553,16 +629,21 @@ static double kernel_cell(double E, double G, double h, int average) {
 
 /* out [nx]: (7) as a plain triple loop. Cell kernels depend on k - i and i + j alone, and are kept in memo. */
 static void plain_compton(double *out, const double *n, const bml_ssc_blob *b) {
-    int average = b->tab->grid == BML_SSC_CONVERGED, i, j, k, size = b->ng + b->nx;
-    double h = b->tab->h, *memo = (double *)malloc(sizeof(double) * (size_t)size * (size_t)size);
+    int average = b->tab->grid == BML_SSC_CONVERGED;
+    int size = b->ng + b->nx;
+    double h = b->tab->h;
+    double *memo = (double *)malloc(sizeof(double) * (size_t)size * (size_t)size);
     if (!memo) exit(1);
-    for (i = 0; i < size * size; i++) memo[i] = -1;
-    for (k = 0; k < b->nx; k++) {
+    for (int i = 0; i < size * size; i++)
+        memo[i] = -1;
+    for (int k = 0; k < b->nx; k++) {
         out[k] = 0;
-        for (i = 0; i < b->ng; i++)
-            for (j = 0; j < b->nx && b->gamma[i] > 1; j++) {
-                double E = b->x[k] / b->gamma[i], G = 4 * b->gamma[i] * b->x[j];
-                double *keep = &memo[(k - i + b->ng) * size + i + j], f = average ? *keep : -1;
+        for (int i = 0; i < b->ng; i++)
+            for (int j = 0; j < b->nx && b->gamma[i] > 1; j++) {
+                double E = b->x[k] / b->gamma[i];
+                double G = 4 * b->gamma[i] * b->x[j];
+                double *keep = &memo[(k - i + b->ng) * size + i + j];
+                double f = average ? *keep : -1;
                 if (f < 0) f = *keep = kernel_cell(E, G, h, average);
                 out[k] += 0.75 * b->tab->r * h * b->M[i] / (b->gamma[i] * b->gamma[i]) * n[j] * f;
             }
@@ -577,35 +658,38 @@ static void plain_compton(double *out, const double *n, const bml_ssc_blob *b) {
 static void test_fast_compton(void) {
     static const double rows[][ROW] = {
         {15.3, -0.7, 1.5, 5.03, -2, 2.2}, {16.2, 0.41, 3.1, 6.87, -4, 1.7}, {14.5, 1.9, 0.3, 4.1, -1, 2.9}};
-    double worst[2] = {0, 0}, loss = 0;
-    int grid, row, i, j, k;
-    for (grid = 0; grid < 2; grid++) {
+    double worst[2] = {0, 0};
+    double loss = 0;
+    for (int grid = 0; grid < 2; grid++) {
         bml_ssc *t = tables((bml_ssc_grid)grid, 0, 0, BML_SSC_PITCH_AVERAGED);
         bml_ssc_blob *b;
         if (bml_ssc_blob_create(&b, t)) exit(1);
-        for (row = 0; row < 3; row++) {
+        for (int row = 0; row < 3; row++) {
             bml_ssc_source s;
-            double *plain, *fast, peak = 0;
+            double peak = 0;
             memset(&s, 0, sizeof s);
             bml_ssc_source_from_row(&s, rows[row]);
             if (bml_ssc_solve(b, &s)) CHECK(0, "row %d is solved", row);
-            plain = (double *)malloc(sizeof(double) * 2 * (size_t)b->nx);
+            double *plain = (double *)malloc(sizeof(double) * 2 * (size_t)b->nx);
             if (!plain) exit(1);
-            fast = plain + b->nx;
+            double *fast = plain + b->nx;
             plain_compton(plain, b->n, b);
             bml_ssc__emit_compton(fast, b->n, b);
-            for (k = 0; k < b->nx; k++) peak = fmax(peak, plain[k] * b->x[k] * b->x[k]);
-            for (k = 0; k < b->nx; k++)
+            for (int k = 0; k < b->nx; k++)
+                peak = fmax(peak, plain[k] * b->x[k] * b->x[k]);
+            for (int k = 0; k < b->nx; k++)
                 if (plain[k] * b->x[k] * b->x[k] > 1e-8 * peak && (grid == 0 || b->x[k] < 0.5 * b->src.gamma_max))
                     worst[grid] = fmax(worst[grid], fabs(fast[k] / plain[k] - 1));
-            for (i = 0; grid == 0 && i < b->ng; i += 3) {
-                double sum = 0, got = 0;
-                for (j = 0; j < b->nx; j++) {
+            for (int i = 0; grid == 0 && i < b->ng; i += 3) {
+                double sum = 0;
+                double got = 0;
+                for (int j = 0; j < b->nx; j++) {
                     double G = 4 * b->gamma[i] * b->x[j];
                     sum += 0.75 * b->tab->h * b->n[j] *
                            (G < 0.05 ? G * G / 9 * (1 - 1.575 * G + 2.205 * G * G) : loss_closed_form(G));
                 }
-                for (j = 0; j < b->ng; j++) b->old[j] = 0;
+                for (int j = 0; j < b->ng; j++)
+                    b->old[j] = 0;
                 bml_ssc__add_compton_loss(b->old, b->n, b);
                 got = b->old[i];
                 loss = fmax(loss, fabs(got / sum - 1));
@@ -625,17 +709,22 @@ static void test_fast_compton(void) {
    are, the Compton sum puts them at the node: of order h^2/6, 9e-3 and 2e-3. */
 static void test_thomson_ratio(void) {
     static const double spacing[] = {0.1, 0.05};
-    double off[2], weak = 0;
-    int g;
-    for (g = 0; g < 2; g++) {
+    double off[2];
+    double weak = 0;
+    for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
         bml_ssc_source s;
-        double syn, ssc, U_B;
         memset(&s, 0, sizeof s);
-        s.R = 1e15, s.B = 1, s.gamma_min = 10, s.gamma_max = 1e3, s.p = 2.5, s.compactness = 1e-5;
+        s.R = 1e15;
+        s.B = 1;
+        s.gamma_min = 10;
+        s.gamma_max = 1e3;
+        s.p = 2.5;
+        s.compactness = 1e-5;
         settle(b, &s);
-        syn = photon_energy(b, b->comp[BML_SSC__SYN]), ssc = photon_energy(b, b->comp[BML_SSC__SSC]),
-        U_B = l_B(s.R, s.B);
+        double syn = photon_energy(b, b->comp[BML_SSC__SYN]);
+        double ssc = photon_energy(b, b->comp[BML_SSC__SSC]);
+        double U_B = l_B(s.R, s.B);
         off[g] = fabs(ssc / syn / ((syn + ssc) / U_B) - 1);
         weak = ssc / syn;
         release(b);
@@ -649,11 +738,15 @@ static void test_thomson_ratio(void) {
 static void test_kinematic_limit(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s;
-    double above = -HUGE_VAL, lx;
+    double above = -HUGE_VAL;
     memset(&s, 0, sizeof s);
-    s.R = 1e16, s.B = 1, s.gamma_max = 3e6, s.compactness = 1e-3;
+    s.R = 1e16;
+    s.B = 1;
+    s.gamma_max = 3e6;
+    s.compactness = 1e-3;
     bml_ssc_solve(b, &s);
-    for (lx = log10(3e6) + 1e-9; lx < 10; lx += 0.01) above = fmax(above, spectrum_at(b, lx, BML_SSC_TOTAL));
+    for (double lx = log10(3e6) + 1e-9; lx < 10; lx += 0.01)
+        above = fmax(above, spectrum_at(b, lx, BML_SSC_TOTAL));
     CHECK(above == -HUGE_VAL, "no photons above gamma_max");
     CHECK(spectrum_at(b, log10(3e6) - 0.3, BML_SSC_TOTAL) > -30, "photons at half of gamma_max");
     release(b);
@@ -664,7 +757,9 @@ static void test_kinematic_limit(void) {
 static bml_ssc_external black_body(double T, double u) {
     bml_ssc_external e;
     memset(&e, 0, sizeof e);
-    e.kind = BML_SSC_BLACK_BODY, e.temperature = T, e.energy_density = u;
+    e.kind = BML_SSC_BLACK_BODY;
+    e.temperature = T;
+    e.energy_density = u;
     return e;
 }
 
@@ -672,39 +767,52 @@ static bml_ssc_external black_body(double T, double u) {
    average of a curved function: h^2/24 times its second derivative, 2 % at 5 kT). Others: u as given, mean energy in
    closed form. */
 static void test_external_fields(void) {
-    static const double tx[] = {1e-6, 1e-5, 1e-4}, tn[] = {1e6, 1e3, 1};
+    static const double tx[] = {1e-6, 1e-5, 1e-4};
+    static const double tn[] = {1e6, 1e3, 1};
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s;
     bml_ssc_external e = black_body(1e4, 0);
-    double theta = K_CGS * 1e4 / MC2, hbar_c = H_CGS * C / (2 * PI),
-           u = PI * PI / 15 * pow(K_CGS * 1e4, 4) / pow(hbar_c, 3);
-    double unit = MC2 / (SIGMA_T * 1e16), worst = 0, number = 0, want;
-    int k;
+    double theta = K_CGS * 1e4 / MC2;
+    double hbar_c = H_CGS * C / (2 * PI);
+    double u = PI * PI / 15 * pow(K_CGS * 1e4, 4) / pow(hbar_c, 3);
+    double unit = MC2 / (SIGMA_T * 1e16);
+    double worst = 0;
+    double number = 0;
     memset(&s, 0, sizeof s);
-    s.R = 1e16, s.external = &e, s.n_external = 1;
+    s.R = 1e16;
+    s.external = &e;
+    s.n_external = 1;
     CHECK(bml_ssc_begin(b, &s) == 0, "black body: %s", bml_ssc_message(b));
     CHECK_NEAR(photon_energy(b, b->n_ext) * unit / u, 1, 1e-6, "black body: u/(a T^4)");
+    int k;
     for (k = 0; k < b->nx; k++) {
-        double y = b->x[k] / theta, planck;
+        double y = b->x[k] / theta;
         if (y < 0.02 || y > 5) continue;
-        planck = 8 * PI * b->x[k] * b->x[k] * pow(MC2 / (H_CGS * C), 3) / expm1(y) * SIGMA_T * 1e16;
+        double planck = 8 * PI * b->x[k] * b->x[k] * pow(MC2 / (H_CGS * C), 3) / expm1(y) * SIGMA_T * 1e16;
         worst = fmax(worst, fabs(b->n_ext[k] / planck - 1));
     }
     CHECK_LE(worst, 0.03, "black body: n(x) against Planck's law, relative");
     e = black_body(1e4, 7);
     bml_ssc_begin(b, &s);
     CHECK_NEAR(photon_energy(b, b->n_ext) * unit / 7, 1, 1e-6, "grey body: u as given");
-    e.kind = BML_SSC_FIELD_POWER_LAW, e.x_min = 1e-6, e.x_max = 1e-4, e.index = 2; /* <x> = ln(100)/(1e6 - 1e4) */
+    e.kind = BML_SSC_FIELD_POWER_LAW;
+    e.x_min = 1e-6;
+    e.x_max = 1e-4;
+    e.index = 2; /* <x> = ln(100)/(1e6 - 1e4) */
     bml_ssc_begin(b, &s);
     CHECK_NEAR(photon_energy(b, b->n_ext) * unit / 7, 1, 1e-6, "power law: u as given");
-    for (k = 0; k < b->nx; k++) number += b->n_ext[k] * b->x[k] * b->tab->h;
-    want = 7 / unit * (1e6 - 1e4) / log(100.0);
+    for (k = 0; k < b->nx; k++)
+        number += b->n_ext[k] * b->x[k] * b->tab->h;
+    double want = 7 / unit * (1e6 - 1e4) / log(100.0);
     CHECK_NEAR(number / want, 1, 0.03, "power law: number of photons"); /* edges known to an eighth of a cell */
-    e.kind = BML_SSC_FIELD_TABLE, e.table_x = tx, e.table_n = tn,
+    e.kind = BML_SSC_FIELD_TABLE;
+    e.table_x = tx;
+    e.table_n = tn;
     e.n_table = 3; /* x^-3: <x> = (1e6 - 1e4)/((1e12 - 1e8)/2) */
     bml_ssc_begin(b, &s);
     CHECK_NEAR(photon_energy(b, b->n_ext) * unit / 7, 1, 1e-6, "table: u as given");
-    for (k = 0, number = 0; k < b->nx; k++) number += b->n_ext[k] * b->x[k] * b->tab->h;
+    for (k = 0, number = 0; k < b->nx; k++)
+        number += b->n_ext[k] * b->x[k] * b->tab->h;
     CHECK_NEAR(number / (7 / unit * 0.5 * (1e12 - 1e8) / (1e6 - 1e4)), 1, 0.03, "table: number of photons");
     release(b);
 }
@@ -712,25 +820,38 @@ static void test_external_fields(void) {
 /* Thomson scattering of a thin black body of 10 K: L_ec/L_syn = U_ext/U_B (tolerance as for SSC); the spectrum of
    uncooled electrons is RL 7.31 at every x between the ends: C 8 pi^2 r_0^2/(h^3 c^2) (kT)^((p+5)/2) F(p) eps^-((p-1)/2). */
 static void test_external_compton(void) {
-    double p = 2.4, zeta = 0, F, worst[2] = {0, 0}, ratio[2], m = (2.4 + 5) / 2, T = 10;
+    double p = 2.4;
+    double zeta = 0;
+    double worst[2] = {0, 0};
+    double ratio[2];
+    double m = (2.4 + 5) / 2;
+    double T = 10;
     static const double spacing[] = {0.1, 0.05};
-    int g, i;
-    for (i = 1; i < 2000; i++) zeta += pow(i, -m);
-    F = pow(2, p + 3) * (p * p + 4 * p + 11) / ((p + 3) * (p + 3) * (p + 1) * (p + 5)) * tgamma(m) * zeta;
-    for (g = 0; g < 2; g++) {
+    for (int i = 1; i < 2000; i++)
+        zeta += pow(i, -m);
+    double F = pow(2, p + 3) * (p * p + 4 * p + 11) / ((p + 3) * (p + 3) * (p + 1) * (p + 5)) * tgamma(m) * zeta;
+    for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
         bml_ssc_external e = black_body(T, 0);
         bml_ssc_source s;
-        double lx, n_0, r2 = SIGMA_T * 3 / (8 * PI), kT = K_CGS * T, u = 7.56573e-15 * 1e4;
+        double r2 = SIGMA_T * 3 / (8 * PI);
+        double kT = K_CGS * T;
+        double u = 7.56573e-15 * 1e4;
         memset(&s, 0, sizeof s);
-        s.R = 1e14, s.B = 1e-4, s.gamma_min = 10, s.gamma_max = 1e5, s.p = p, s.compactness = 1e-12;
-        s.external = &e, s.n_external = 1;
+        s.R = 1e14;
+        s.B = 1e-4;
+        s.gamma_min = 10;
+        s.gamma_max = 1e5;
+        s.p = p;
+        s.compactness = 1e-12;
+        s.external = &e;
+        s.n_external = 1;
         settle(b, &s);
         ratio[g] = fabs(photon_energy(b, b->comp[BML_SSC__EXT]) / photon_energy(b, b->comp[BML_SSC__SYN]) /
                             (u * 8 * PI / (s.B * s.B)) -
                         1);
-        n_0 = Q0(1e-12, p, 10, 1e5) / (SIGMA_T * s.R);
-        for (lx = log10(kT / MC2) + 4.2; lx < log10(kT / MC2) + 8; lx += 0.11) { /* gamma^2 from 10^2 to 10^10 */
+        double n_0 = Q0(1e-12, p, 10, 1e5) / (SIGMA_T * s.R);
+        for (double lx = log10(kT / MC2) + 4.2; lx < log10(kT / MC2) + 8; lx += 0.11) { /* gamma^2 from 10^2 to 10^10 */
             double eps = pow(10, lx) * MC2;
             double P = n_0 * 8 * PI * PI * r2 / (pow(H_CGS, 3) * C * C) * pow(kT, m) * F * pow(eps, -(p - 1) / 2);
             double want = P * eps / MC2 * (s.R / C) * SIGMA_T * s.R;
@@ -749,20 +870,26 @@ static void test_external_compton(void) {
 /* kappa of an uncooled power law against RL 6.53 in cgs. N/gamma^2 is taken constant in a cell where it falls by
    (p + 2) h: an error of (p + 2)^2 h^2/24, 3 % at p = 1.7 and 6 % at p = 3.2, a quarter of it at half the spacing. */
 static void test_absorption_coefficient(void) {
-    static const double spacing[] = {0.1, 0.05}, ps[] = {1.7, 2.5, 3.2};
+    static const double spacing[] = {0.1, 0.05};
+    static const double ps[] = {1.7, 2.5, 3.2};
     double worst[2] = {0, 0};
-    int g, i, k;
-    for (g = 0; g < 2; g++) {
+    for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
-        for (i = 0; i < 3; i++) {
+        for (int i = 0; i < 3; i++) {
             bml_ssc_source s;
-            double p = ps[i], n_0, b0 = log10(1.5 * 1e-3 / 4.414005e13);
+            double p = ps[i];
+            double b0 = log10(1.5 * 1e-3 / 4.414005e13);
             memset(&s, 0, sizeof s);
-            s.R = 1e14, s.B = 1e-3, s.gamma_min = 10, s.gamma_max = 1e8, s.p = p, s.compactness = 1e-10;
+            s.R = 1e14;
+            s.B = 1e-3;
+            s.gamma_min = 10;
+            s.gamma_max = 1e8;
+            s.p = p;
+            s.compactness = 1e-10;
             s.self_absorption = BML_SSC_SSA;
             settle(b, &s);
-            n_0 = Q0(s.compactness, p, 10, 1e8) / (SIGMA_T * s.R);
-            for (k = 0; k < b->nx; k++) {
+            double n_0 = Q0(s.compactness, p, 10, 1e8) / (SIGMA_T * s.R);
+            for (int k = 0; k < b->nx; k++) {
                 double lx = log10(b->x[k]) - b0;
                 if (lx < 3.6 || lx > 10) continue;
                 worst[g] = fmax(worst[g], fabs(b->kappa[k] / power_law_absorption(b->x[k], s.R, s.B, n_0, p) - 1) /
@@ -780,16 +907,22 @@ static void test_absorption_coefficient(void) {
 static void test_thick_slope(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s;
-    double slope = 0, x_min;
-    int k, n = 0;
+    double slope = 0;
+    int n = 0;
     memset(&s, 0, sizeof s);
-    s.R = 1e15, s.B = 1, s.gamma_min = 3, s.gamma_max = 1e4, s.p = 2.5, s.compactness = 1e-3,
+    s.R = 1e15;
+    s.B = 1;
+    s.gamma_min = 3;
+    s.gamma_max = 1e4;
+    s.p = 2.5;
+    s.compactness = 1e-3;
     s.self_absorption = BML_SSC_SSA;
     settle(b, &s);
-    x_min = 40 * 1.5 * b->b * 9;
-    for (k = 1; k < b->nx; k++) {
+    double x_min = 40 * 1.5 * b->b * 9;
+    for (int k = 1; k < b->nx; k++) {
         if (b->x[k - 1] < x_min || b->kappa[k] < 100) continue;
-        slope = fmax(slope, fabs(2 + log(b->n[k] / b->n[k - 1]) / b->tab->h - 3.5)), n++;
+        slope = fmax(slope, fabs(2 + log(b->n[k] / b->n[k - 1]) / b->tab->h - 3.5));
+        n++;
     }
     CHECK(n >= 3, "%d points of the spectrum are thick", n);
     CHECK_LE(slope, 0.02, "thick part of x^2 n rises as x^3.5");
@@ -800,22 +933,26 @@ static void test_thick_slope(void) {
    Rayleigh-Jeans field n = 8 pi theta x/lambda_C^3 (times sigma_T R), whatever the kernel. Cells: of order h^2, 5 %. */
 static void test_kirchhoff(void) {
     static const double spacing[] = {0.1, 0.05};
-    double worst[2] = {0, 0}, theta = 1e4;
-    int g, i, k;
-    for (g = 0; g < 2; g++) {
+    double worst[2] = {0, 0};
+    double theta = 1e4;
+    for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
         bml_ssc_source s;
         memset(&s, 0, sizeof s);
-        s.R = 1e15, s.B = 1, s.gamma_min = 1, s.gamma_max = 1e7, s.self_absorption = BML_SSC_SSA;
+        s.R = 1e15;
+        s.B = 1;
+        s.gamma_min = 1;
+        s.gamma_max = 1e7;
+        s.self_absorption = BML_SSC_SSA;
         bml_ssc_begin(b, &s);
-        for (i = 0; i < b->ng; i++)
+        for (int i = 0; i < b->ng; i++)
             b->M[i] = 1e-20 * b->gamma[i] * b->gamma[i] * exp(-b->gamma[i] / theta) * b->width[i];
         bml_ssc__slopes(b);
         bml_ssc__emit_synchrotron(b->emit, b);
         bml_ssc__absorb(b, pow(H_CGS * C / MC2, 3) / (8 * PI * SIGMA_T * s.R));
-        for (k = 0; k < b->nx; k++) {
-            double y = b->x[k] / (1.5 * b->b * theta * theta),
-                   want = 8 * PI * theta * b->x[k] * pow(MC2 / (H_CGS * C), 3) * SIGMA_T * s.R;
+        for (int k = 0; k < b->nx; k++) {
+            double y = b->x[k] / (1.5 * b->b * theta * theta);
+            double want = 8 * PI * theta * b->x[k] * pow(MC2 / (H_CGS * C), 3) * SIGMA_T * s.R;
             if (y > 1e-4 && y < 10) worst[g] = fmax(worst[g], fabs(b->emit[k] / b->kappa[k] / want - 1));
         }
         release(b);
@@ -828,19 +965,23 @@ static void test_kirchhoff(void) {
    Limits: (w - 1)^1.5/2 at the threshold, (3/4)(ln 4w - 2)/w far above. The integrand rises as sqrt(s - 1): midpoints err
    there by 1e-3; far above, steps in ln s of 46/64 at most would leave 2 %, so 1 % is asked up to 10^20. */
 static double pair_integrand(double v, const double *w) { /* s = 1 + v^2: smooth at the threshold */
-    double s = 1 + v * v, beta = v / sqrt(s), mu = 1 - 2 * s / *w, l = 2 * log((1 + beta) * sqrt(s));
+    double s = 1 + v * v;
+    double beta = v / sqrt(s);
+    double mu = 1 - 2 * s / *w;
+    double l = 2 * log((1 + beta) * sqrt(s));
     double sigma = 0.1875 / s * ((3 - pow(beta, 4)) * l - 2 * beta * (2 - beta * beta));
     return 0.5 * (1 - mu) * sigma * 2 / *w * 2 * v;
 }
 static void test_pair_cross_section(void) {
-    double w, worst = 0, far = 0, near;
-    for (w = 1.05; w < 3e3; w *= 1.3)
+    double worst = 0;
+    double far = 0;
+    for (double w = 1.05; w < 3e3; w *= 1.3)
         worst = fmax(worst, fabs(bml_ssc__pair_rate(w) / simpson(pair_integrand, &w, 0, sqrt(w - 1), 4000) - 1));
-    for (w = 1e5; w < 2e20; w *= 10) {
+    for (double w = 1e5; w < 2e20; w *= 10) {
         double off = fabs(bml_ssc__pair_rate(w) * w / (0.75 * (log(4 * w) - 2)) - 1);
         far = off <= far ? far : off; /* NaN stays */
     }
-    near = bml_ssc__pair_rate(1.001) / (0.5 * pow(1e-3, 1.5));
+    double near = bml_ssc__pair_rate(1.001) / (0.5 * pow(1e-3, 1.5));
     CHECK(bml_ssc__pair_rate(1) == 0 && bml_ssc__pair_rate(0.5) == 0, "no pairs below the threshold");
     CHECK_LE(worst, 2e-3, "pair cross section against a direct average over angles, relative");
     CHECK_LE(far, 0.01, "pair cross section far above the threshold, relative");
@@ -860,20 +1001,28 @@ static void test_absorbed_energy(void) {
         {1e14, 10, 2, 1e4, 1e-2, 3, BML_SSC_SSA_HEATING, 0}, {1e14, 1, 10, 1e6, 3, 2, BML_SSC_SSA_OFF, 1},
         {1e14, 10, 1, 1e5, 3, 1.9, BML_SSC_SSA_HEATING, 1},  {1e16, 1, 100, 1e10, 1e-4, 2, BML_SSC_SSA_OFF, 1}};
     bml_ssc_blob *b = blob_at(0.1, 0);
-    double without, electrons[2], cooled[2];
-    size_t i;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+    double without;
+    double electrons[2];
+    double cooled[2];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bml_ssc_source s;
-        bml_ssc_balance e;
         char name[80];
-        int status;
         memset(&s, 0, sizeof s);
-        s.R = rows[i].R, s.B = rows[i].B, s.gamma_min = rows[i].lo, s.gamma_max = rows[i].hi,
+        s.R = rows[i].R;
+        s.B = rows[i].B;
+        s.gamma_min = rows[i].lo;
+        s.gamma_max = rows[i].hi;
         s.compactness = rows[i].l_e;
-        s.p = rows[i].p, s.self_absorption = rows[i].ssa, s.pair_production = rows[i].pairs;
-        status = bml_ssc_solve(b, &s);
+        s.p = rows[i].p;
+        s.self_absorption = rows[i].ssa;
+        s.pair_production = rows[i].pairs;
+        int status = bml_ssc_solve(b, &s);
+        bml_ssc_balance e;
         bml_ssc_energy(&e, b);
-        if (i < 2) electrons[i] = e.electrons, cooled[i] = e.cooled;
+        if (i < 2) {
+            electrons[i] = e.electrons;
+            cooled[i] = e.cooled;
+        }
         snprintf(name, sizeof name, "compact source %d, status %d: energy residual", (int)i, status);
         CHECK_LE(fabs(e.residual), 0.01, name);
         if (i == 3) { /* the same without absorption */
@@ -895,7 +1044,13 @@ static void test_pair_energy(void) {
     bml_ssc_blob *b = blob_at(0.025, 0.1);
     bml_ssc_source s;
     memset(&s, 0, sizeof s);
-    s.R = 1e15, s.B = 1, s.gamma_min = 1e4, s.gamma_max = 1e6, s.p = 1.6, s.compactness = 3, s.pair_production = 1;
+    s.R = 1e15;
+    s.B = 1;
+    s.gamma_min = 1e4;
+    s.gamma_max = 1e6;
+    s.p = 1.6;
+    s.compactness = 3;
+    s.pair_production = 1;
     CHECK(bml_ssc_solve(b, &s) == 0, "a source of pairs is solved");
     CHECK_LE(residual(b), 3e-3, "pairs at 0.025 dex: energy residual");
     release(b);
@@ -904,14 +1059,18 @@ static void test_pair_energy(void) {
 /* Far too compact: what cannot be followed is not called solved. */
 static void test_runaway(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
-    double l_e;
-    for (l_e = 10; l_e < 1001; l_e *= 10) {
+    for (double l_e = 10; l_e < 1001; l_e *= 10) {
         bml_ssc_source s;
-        int status;
         memset(&s, 0, sizeof s);
-        s.R = 1e14, s.B = 10, s.gamma_min = 1, s.gamma_max = 1e5, s.p = 1.9, s.compactness = l_e;
-        s.pair_production = 1, s.self_absorption = BML_SSC_SSA_HEATING;
-        status = bml_ssc_solve(b, &s);
+        s.R = 1e14;
+        s.B = 10;
+        s.gamma_min = 1;
+        s.gamma_max = 1e5;
+        s.p = 1.9;
+        s.compactness = l_e;
+        s.pair_production = 1;
+        s.self_absorption = BML_SSC_SSA_HEATING;
+        int status = bml_ssc_solve(b, &s);
         CHECK(status == BML_SSC_NOT_CONVERGED || (status == 0 && residual(b) < 0.02),
               "compactness %g: status %d, energy residual %.2g", l_e, status, residual(b));
     }
@@ -929,15 +1088,24 @@ static void burst(bml_ssc_drive *now, double t, void *user) {
 static double cooled_by_expansion(double spacing, double time_step) {
     bml_ssc_blob *b = blob_at(spacing, time_step);
     bml_ssc_source s;
-    bml_ssc_balance e1, e2;
     double until = 1;
     memset(&s, 0, sizeof s);
-    s.R = 1e15, s.B = 1e-8, s.gamma_min = 1e4, s.gamma_max = 1e6, s.compactness = 1e-12, s.electron_escape = 1e6;
-    s.expansion_speed = 0.5, s.field_index = 0, s.drive = burst, s.user = &until;
+    s.R = 1e15;
+    s.B = 1e-8;
+    s.gamma_min = 1e4;
+    s.gamma_max = 1e6;
+    s.compactness = 1e-12;
+    s.electron_escape = 1e6;
+    s.expansion_speed = 0.5;
+    s.field_index = 0;
+    s.drive = burst;
+    s.user = &until;
     bml_ssc_begin(b, &s);
     bml_ssc_advance(b, 2);
+    bml_ssc_balance e1;
     bml_ssc_energy(&e1, b);
     if (bml_ssc_advance(b, 6)) CHECK(0, "expansion: %s", bml_ssc_message(b));
+    bml_ssc_balance e2;
     bml_ssc_energy(&e2, b);
     CHECK_LE(fabs(e2.residual), 0.01, "expansion: energy residual");
     release(b);
@@ -963,11 +1131,17 @@ static void waves(bml_ssc_drive *now, double t, void *user) {
 static void test_driven_injection(void) {
     bml_ssc_blob *b = blob_at(0.1, 0.05);
     bml_ssc_source s;
-    double t, worst = 0, w = 1.5;
+    double worst = 0;
+    double w = 1.5;
     memset(&s, 0, sizeof s);
-    s.R = 1e14, s.B = 1e-6, s.gamma_min = 1e2, s.gamma_max = 1e6, s.compactness = 1e-10, s.drive = waves;
+    s.R = 1e14;
+    s.B = 1e-6;
+    s.gamma_min = 1e2;
+    s.gamma_max = 1e6;
+    s.compactness = 1e-10;
+    s.drive = waves;
     bml_ssc_begin(b, &s);
-    for (t = 0.5; t < 9; t += 0.5) {
+    for (double t = 0.5; t < 9; t += 0.5) {
         double want = 1 - exp(-t) + 0.8 * (sin(w * t) - w * cos(w * t) + w * exp(-t)) / (1 + w * w);
         bml_ssc_advance(b, t);
         worst = fmax(worst, fabs(b->M[b->ng - 20] / b->Q[b->ng - 20] - want));
@@ -977,51 +1151,69 @@ static void test_driven_injection(void) {
 }
 
 static void doubled_B(bml_ssc_drive *now, double t, void *user) {
-    (void)t, (void)user;
+    (void)t;
+    (void)user;
     now->B = 2;
 }
 static void doubled_R(bml_ssc_drive *now, double t, void *user) {
-    (void)t, (void)user;
+    (void)t;
+    (void)user;
     now->R = 2;
 }
 
 /* A drive that doubles B, or R, from the start is the source with twice the B, or R (at the same power; its time runs in
    units of the old R/c). Only the kernel lattice differs, so 1e-3; for R, each settles to its own steady state. */
 static void test_constant_drives(void) {
-    bml_ssc_blob *a = blob_at(0.1, 0.1), *b = blob_at(0.1, 0.1);
+    bml_ssc_blob *a = blob_at(0.1, 0.1);
+    bml_ssc_blob *b = blob_at(0.1, 0.1);
     bml_ssc_source s;
-    bml_ssc_observer o;
-    bml_ssc_derived da, db;
-    bml_ssc_balance e;
-    double worst = 0, lnu;
+    double worst = 0;
     memset(&s, 0, sizeof s);
+    bml_ssc_observer o;
     memset(&o, 0, sizeof o);
     o.redshift = 0.1;
-    s.R = 1e15, s.B = 0.5, s.gamma_min = 1e2, s.gamma_max = 1e6, s.L_e = 1e42, s.self_absorption = BML_SSC_SSA,
+    s.R = 1e15;
+    s.B = 0.5;
+    s.gamma_min = 1e2;
+    s.gamma_max = 1e6;
+    s.L_e = 1e42;
+    s.self_absorption = BML_SSC_SSA;
     s.drive = doubled_B;
     bml_ssc_solve(a, &s);
-    s.B = 1, s.drive = NULL;
+    s.B = 1;
+    s.drive = NULL;
     bml_ssc_solve(b, &s);
+    double lnu;
     for (lnu = 10; lnu < 26; lnu += 0.37) {
-        double nu = pow(10, lnu), fa, fb;
+        double nu = pow(10, lnu);
+        double fa;
         bml_ssc_sed(&fa, &nu, 1, a, &o, BML_SSC_TOTAL);
+        double fb;
         bml_ssc_sed(&fb, &nu, 1, b, &o, BML_SSC_TOTAL);
         worst = fmax(worst, fabs(fa / fb - 1));
     }
     CHECK_LE(worst, 1e-3, "drive: twice B is twice B, relative");
-    s.drive = doubled_R, s.t_end = 40;
+    s.drive = doubled_R;
+    s.t_end = 40;
     bml_ssc_solve(a, &s);
-    s.drive = NULL, s.R = 2e15, s.t_end = 20;
+    s.drive = NULL;
+    s.R = 2e15;
+    s.t_end = 20;
     bml_ssc_solve(b, &s);
     for (worst = 0, lnu = 10; lnu < 26; lnu += 0.37) {
-        double nu = pow(10, lnu), fa, fb;
+        double nu = pow(10, lnu);
+        double fa;
         bml_ssc_sed(&fa, &nu, 1, a, &o, BML_SSC_TOTAL);
+        double fb;
         bml_ssc_sed(&fb, &nu, 1, b, &o, BML_SSC_TOTAL);
         worst = fmax(worst, fabs(fa / fb - 1));
     }
     CHECK_LE(worst, 2e-3, "drive: twice R is twice R, relative");
+    bml_ssc_derived da;
     bml_ssc_derive(&da, a, &o);
+    bml_ssc_derived db;
     bml_ssc_derive(&db, b, &o);
+    bml_ssc_balance e;
     bml_ssc_energy(&e, a);
     CHECK(fabs(e.expansion) < 1e-12 * e.injected, "a drive that keeps R constant does no work: %.2g of the energy",
           e.expansion / e.injected);
@@ -1037,20 +1229,25 @@ static void test_constant_drives(void) {
 static double photons_at(double t, double time_step, double l_e) {
     bml_ssc_blob *b = blob_at(0.1, time_step);
     bml_ssc_source s;
-    double u;
     memset(&s, 0, sizeof s);
-    s.R = 1e16, s.B = 0.3, s.gamma_min = 1e2, s.gamma_max = 1e6, s.compactness = l_e, s.p = 2.2;
+    s.R = 1e16;
+    s.B = 0.3;
+    s.gamma_min = 1e2;
+    s.gamma_max = 1e6;
+    s.compactness = l_e;
+    s.p = 2.2;
     bml_ssc_begin(b, &s);
     bml_ssc_advance(b, t);
-    u = photon_energy(b, b->n) / l_e;
+    double u = photon_energy(b, b->n) / l_e;
     release(b);
     return u;
 }
 static void test_order_in_time(void) {
     static const double l_e[] = {1e-10, 1e-4};
-    int i;
-    for (i = 0; i < 2; i++) {
-        double u1 = photons_at(2, 0.2, l_e[i]), u2 = photons_at(2, 0.1, l_e[i]), u3 = photons_at(2, 0.05, l_e[i]);
+    for (int i = 0; i < 2; i++) {
+        double u1 = photons_at(2, 0.2, l_e[i]);
+        double u2 = photons_at(2, 0.1, l_e[i]);
+        double u3 = photons_at(2, 0.05, l_e[i]);
         double order = (u1 - u2) / (u2 - u3);
         CHECK(order > 2.5 && order < 6, "time step halved: change falls by %.3g (compactness %g)", order, l_e[i]);
     }
@@ -1059,14 +1256,21 @@ static void test_order_in_time(void) {
 /* One advance, or many pieces: the same source. Steps of at most 5/12 against 1/4: BDF2 leaves (5/12)^2/3 of what still
    changes, 1 % at t = 5. And the steady state is where a long time leads, to its tolerance. */
 static void test_pieces_and_steady(void) {
-    bml_ssc_blob *a = blob_at(0.1, 0), *b = blob_at(0.1, 0);
+    bml_ssc_blob *a = blob_at(0.1, 0);
+    bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s;
-    double t, worst = 0, lx;
+    double worst = 0;
     memset(&s, 0, sizeof s);
-    s.R = 1e16, s.B = 0.3, s.gamma_min = 1e2, s.gamma_max = 1e6, s.compactness = 1e-3;
+    s.R = 1e16;
+    s.B = 0.3;
+    s.gamma_min = 1e2;
+    s.gamma_max = 1e6;
+    s.compactness = 1e-3;
     bml_ssc_begin(a, &s);
-    for (t = 0.5; t < 5.1; t += 0.5) bml_ssc_advance(a, t);
+    for (double t = 0.5; t < 5.1; t += 0.5)
+        bml_ssc_advance(a, t);
     bml_ssc_solve(b, &s);
+    double lx;
     for (lx = -12; lx < 5; lx += 0.1)
         worst = fmax(worst, fabs(spectrum_at(a, lx, BML_SSC_TOTAL) - spectrum_at(b, lx, BML_SSC_TOTAL)));
     CHECK_LE(worst, 0.01, "t = 5 in ten pieces or at once [dex]");
@@ -1079,7 +1283,9 @@ static void test_pieces_and_steady(void) {
               strstr(bml_ssc_message(a), "tolerance"),
           "steady state to 1e-300: %s", bml_ssc_message(a));
     /* it fills for f = 1e6 R/c; after 1000 steps of at most 1e4 a part e^-10 is missing and N grows by 1e-2 e^-10 a step */
-    s.electron_escape = 1e6, s.B = 1e-8, s.compactness = 1e-20;
+    s.electron_escape = 1e6;
+    s.B = 1e-8;
+    s.compactness = 1e-20;
     CHECK(bml_ssc_begin(a, &s) == 0 && bml_ssc_steady(a, 1e-8) == BML_SSC_NOT_CONVERGED && *bml_ssc_message(a),
           "a source that fills slowly is not called steady: %s", bml_ssc_message(a));
     CHECK_NEAR(a->M[a->ng - 20] / a->Q[a->ng - 20] / 1e6, 1, 1e-3, "and its best estimate is there");
@@ -1092,7 +1298,12 @@ static void test_pieces_and_steady(void) {
 static bml_ssc_source plain_source(void) {
     bml_ssc_source s;
     memset(&s, 0, sizeof s);
-    s.R = 3e15, s.B = 0.4, s.gamma_min = 173, s.gamma_max = 7.1e5, s.compactness = 3e-4, s.p = 2.3;
+    s.R = 3e15;
+    s.B = 0.4;
+    s.gamma_min = 173;
+    s.gamma_max = 7.1e5;
+    s.compactness = 3e-4;
+    s.p = 2.3;
     return s;
 }
 
@@ -1101,19 +1312,26 @@ static bml_ssc_source plain_source(void) {
    Q0 gamma^-p whole on the nodes, with the Q0 of the true limits. */
 static void test_injection(void) {
     static const double ps[] = {1, 1.5, 2, 2.7, 3, -1};
-    bml_ssc_blob *b = blob_at(0.1, 0), *near = blob_at(0.1, 0), *nodes;
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_blob *near = blob_at(0.1, 0);
+    bml_ssc_blob *nodes;
     bml_ssc *t = tables(BML_SSC_ATHENA, 0, 0, BML_SSC_PITCH_AVERAGED);
     bml_ssc_source s = plain_source();
-    double total = 0, cell = 0, seam = 0, node = 0;
-    size_t i;
-    int k, side;
+    double total = 0;
+    double cell = 0;
+    double seam = 0;
+    double node = 0;
     if (bml_ssc_blob_create(&nodes, t)) exit(1);
-    for (i = 0; i < sizeof ps / sizeof *ps; i++) {
-        double p = s.p = ps[i], sum = 0, a = 2 - p, q0 = Q0(s.compactness, p, s.gamma_min, s.gamma_max);
+    for (size_t i = 0; i < sizeof ps / sizeof *ps; i++) {
+        double p = s.p = ps[i];
+        double sum = 0;
+        double a = 2 - p;
+        double q0 = Q0(s.compactness, p, s.gamma_min, s.gamma_max);
         bml_ssc_begin(b, &s);
         bml_ssc_begin(nodes, &s);
-        for (k = 0; k < b->ng; k++) {
-            double lo = b->gamma[k] * exp(-0.5 * b->tab->h), hi = b->gamma[k] * exp(0.5 * b->tab->h);
+        for (int k = 0; k < b->ng; k++) {
+            double lo = b->gamma[k] * exp(-0.5 * b->tab->h);
+            double hi = b->gamma[k] * exp(0.5 * b->tab->h);
             sum += b->gamma[k] * b->Q[k];
             if (lo > s.gamma_min && p < 2.9)
                 cell = fmax(
@@ -1121,13 +1339,13 @@ static void test_injection(void) {
                     fabs(b->Q[k] * b->gamma[k] / (q0 * (a == 0 ? log(hi / lo) : (pow(hi, a) - pow(lo, a)) / a)) - 1));
         }
         total = fmax(total, fabs(sum / (3 * s.compactness) - 1));
-        for (k = 0; k < nodes->ng; k++)
+        for (int k = 0; k < nodes->ng; k++)
             if (nodes->Q[k] > 0)
                 node = fmax(node, fabs(nodes->Q[k] / nodes->width[k] / (q0 * pow(nodes->gamma[k], -p)) - 1));
-        for (side = -1; side <= 1; side += 2) {
+        for (int side = -1; side <= 1; side += 2) {
             s.p = p + side * 1e-9;
             bml_ssc_begin(near, &s);
-            for (k = 0; k < b->ng; k++)
+            for (int k = 0; k < b->ng; k++)
                 if (b->Q[k] > 0) seam = fmax(seam, fabs(near->Q[k] / b->Q[k] - 1));
         }
     }
@@ -1146,14 +1364,15 @@ static void test_compactness(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
     bml_ssc_observer o;
-    bml_ssc_derived d;
     double row[ROW] = {15.5, -0.4, 2.2, 5.8, -3.5, 2.3};
     memset(&o, 0, sizeof o);
     o.redshift = 0.2;
-    s.L_e = 3e42, s.compactness = 0;
+    s.L_e = 3e42;
+    s.compactness = 0;
     bml_ssc_begin(b, &s);
     CHECK_NEAR(b->src.compactness / (SIGMA_T * 3e42 / (4 * PI * s.R * MC2 * C)), 1, 1e-8, "L_e to compactness");
     bml_ssc_solve(b, &s);
+    bml_ssc_derived d;
     bml_ssc_derive(&d, b, &o);
     CHECK_NEAR(d.L_injected / 3e42, 1, 1e-12, "derived L_injected/L_e");
     CHECK_NEAR(d.U_B / (0.4 * 0.4 / (8 * PI)), 1, 1e-12, "derived U_B");
@@ -1166,30 +1385,38 @@ static void test_compactness(void) {
 }
 
 static double worst_difference(const bml_ssc_blob *a, const bml_ssc_blob *b) { /* dex, over the spectrum */
-    double worst = 0, lx;
-    for (lx = -13; lx < 5.5; lx += 0.1)
+    double worst = 0;
+    for (double lx = -13; lx < 5.5; lx += 0.1)
         worst = fmax(worst, fabs(spectrum_at(a, lx, BML_SSC_TOTAL) - spectrum_at(b, lx, BML_SSC_TOTAL)));
     return worst;
 }
 
 /* Shapes that contain the power law give its spectrum: Gauss' rule of 8 nodes is exact to 1e-12 on a cell, so 1e-9 dex. */
 static void test_shapes_that_are_power_laws(void) {
-    bml_ssc_blob *b = blob_at(0.1, 0), *power = blob_at(0.1, 0);
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_blob *power = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
-    double g[9], q[9];
-    int i;
+    double g[9];
+    double q[9];
     bml_ssc_solve(power, &s);
-    s.injection = BML_SSC_BROKEN, s.gamma_break = 5e3, s.p2 = s.p;
+    s.injection = BML_SSC_BROKEN;
+    s.gamma_break = 5e3;
+    s.p2 = s.p;
     CHECK(bml_ssc_solve(b, &s) == 0 && worst_difference(b, power) < 1e-9, "broken power law with p2 = p");
-    s.injection = BML_SSC_LOG_PARABOLA, s.curvature = 0;
+    s.injection = BML_SSC_LOG_PARABOLA;
+    s.curvature = 0;
     CHECK(bml_ssc_solve(b, &s) == 0 && worst_difference(b, power) < 1e-9, "log-parabola without curvature");
-    s.injection = BML_SSC_CUTOFF, s.gamma_break = 1e12; /* exp(-7e-7) at the top */
+    s.injection = BML_SSC_CUTOFF;
+    s.gamma_break = 1e12; /* exp(-7e-7) at the top */
     CHECK(bml_ssc_solve(b, &s) == 0 && worst_difference(b, power) < 1e-6, "cutoff far above gamma_max");
-    for (i = 0; i < 9; i++) {
+    for (int i = 0; i < 9; i++) {
         g[i] = i == 0 ? s.gamma_min : i == 8 ? s.gamma_max : s.gamma_min * pow(s.gamma_max / s.gamma_min, i / 8.0);
         q[i] = 1e7 * pow(g[i], -s.p);
     }
-    s.injection = BML_SSC_TABLE, s.table_gamma = g, s.table_q = q, s.n_table = 9;
+    s.injection = BML_SSC_TABLE;
+    s.table_gamma = g;
+    s.table_q = q;
+    s.n_table = 9;
     CHECK(bml_ssc_solve(b, &s) == 0 && worst_difference(b, power) < 1e-9, "table of a power law");
     release(b);
     release(power);
@@ -1197,10 +1424,15 @@ static void test_shapes_that_are_power_laws(void) {
 
 /* par: p, curvature, gamma_break, shape; gamma^2 Q, not normalised, written as in the header's list of shapes. */
 static double shape_integrand(double ln_g, const double *par) {
-    double g = exp(ln_g), y = g / par[2], Q;
-    if (par[3] == BML_SSC_BROKEN) Q = y < 1 ? pow(y, -par[0]) : pow(y, -par[1]);
-    else if (par[3] == BML_SSC_LOG_PARABOLA) Q = pow(y, -(par[0] + par[1] * log10(y)));
-    else Q = pow(y, -par[0]) * exp(-y);
+    double g = exp(ln_g);
+    double y = g / par[2];
+    double Q;
+    if (par[3] == BML_SSC_BROKEN)
+        Q = y < 1 ? pow(y, -par[0]) : pow(y, -par[1]);
+    else if (par[3] == BML_SSC_LOG_PARABOLA)
+        Q = pow(y, -(par[0] + par[1] * log10(y)));
+    else
+        Q = pow(y, -par[0]) * exp(-y);
     return g * g * Q;
 }
 
@@ -1209,17 +1441,25 @@ static double shape_integrand(double ln_g, const double *par) {
 static void test_shapes(void) {
     static const int shapes[] = {BML_SSC_BROKEN, BML_SSC_LOG_PARABOLA, BML_SSC_CUTOFF};
     bml_ssc_blob *b = blob_at(0.1, 0);
-    int i, k;
-    for (i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++) {
         bml_ssc_source s = plain_source();
-        double par[4], total, worst = 0, sum = 0;
-        s.injection = (bml_ssc_injection)shapes[i], s.gamma_break = 2e4, s.p = 1.9, s.p2 = 3.6, s.curvature = 0.3;
-        par[0] = s.p, par[1] = i == 0 ? s.p2 : s.curvature, par[2] = s.gamma_break, par[3] = shapes[i];
+        double par[4];
+        double worst = 0;
+        double sum = 0;
+        s.injection = (bml_ssc_injection)shapes[i];
+        s.gamma_break = 2e4;
+        s.p = 1.9;
+        s.p2 = 3.6;
+        s.curvature = 0.3;
+        par[0] = s.p;
+        par[1] = i == 0 ? s.p2 : s.curvature;
+        par[2] = s.gamma_break;
+        par[3] = shapes[i];
         bml_ssc_begin(b, &s);
-        total = simpson(shape_integrand, par, log(s.gamma_min), log(s.gamma_max), 40000);
-        for (k = 0; k < b->ng; k++) {
-            double lo = log(fmax(b->gamma[k] * exp(-0.5 * b->tab->h), s.gamma_min)),
-                   hi = log(b->gamma[k]) + 0.5 * b->tab->h;
+        double total = simpson(shape_integrand, par, log(s.gamma_min), log(s.gamma_max), 40000);
+        for (int k = 0; k < b->ng; k++) {
+            double lo = log(fmax(b->gamma[k] * exp(-0.5 * b->tab->h), s.gamma_min));
+            double hi = log(b->gamma[k]) + 0.5 * b->tab->h;
             sum += b->Q[k] * b->gamma[k];
             if (hi > lo)
                 worst = fmax(worst, fabs(b->Q[k] * b->gamma[k] -
@@ -1242,10 +1482,13 @@ static double inverse_E(double z, const double *omega) {
    rule on pieces of at most ln 2 is exact to rounding; the megaparsec has 15 digits. */
 static void test_distance(void) {
     static const double zs[] = {1e-3, 0.1, 0.557, 1, 5, 1000};
-    double worst = 0, eds = 0, omega = 0.3, mpc = 3.0856775814913673e24;
-    size_t i;
-    for (i = 0; i < sizeof zs / sizeof *zs; i++) {
-        double z = zs[i], want = C / 7e6 * mpc * (1 + z) * 2 * (1 - 1 / sqrt(1 + z));
+    double worst = 0;
+    double eds = 0;
+    double omega = 0.3;
+    double mpc = 3.0856775814913673e24;
+    for (size_t i = 0; i < sizeof zs / sizeof *zs; i++) {
+        double z = zs[i];
+        double want = C / 7e6 * mpc * (1 + z) * 2 * (1 - 1 / sqrt(1 + z));
         eds = fmax(eds, fabs(bml_ssc_luminosity_distance(z, 70, 1) / want - 1));
         if (z > 900) continue;
         want = C / 7e6 * mpc * (1 + z) * simpson(inverse_E, &omega, 0, z, 20000);
@@ -1265,15 +1508,21 @@ static void test_distance(void) {
 static void test_observer(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
-    bml_ssc_observer o;
-    bml_ssc_derived d;
-    double worst = 0, lx, lnu, peak = 0, at = 0, c_peak = 0, c_at = 0, unit = 4 * PI * s.R * MC2 * C / (3 * SIGMA_T);
-    bml_ssc_balance e;
+    double worst = 0;
+    double peak = 0;
+    double at = 0;
+    double c_peak = 0;
+    double c_at = 0;
+    double unit = 4 * PI * s.R * MC2 * C / (3 * SIGMA_T);
     bml_ssc_solve(b, &s);
+    bml_ssc_observer o;
     memset(&o, 0, sizeof o);
-    o.redshift = 0.557, o.delta = 23;
-    for (lx = -12; lx < 5; lx += 0.17) {
-        double nu = pow(10, lx) * MC2 / H_CGS * 23 / 1.557, got, d_L = bml_ssc_luminosity_distance(0.557, 70, 0.3);
+    o.redshift = 0.557;
+    o.delta = 23;
+    for (double lx = -12; lx < 5; lx += 0.17) {
+        double nu = pow(10, lx) * MC2 / H_CGS * 23 / 1.557;
+        double got;
+        double d_L = bml_ssc_luminosity_distance(0.557, 70, 0.3);
         bml_ssc_sed(&got, &nu, 1, b, &o, BML_SSC_TOTAL);
         worst = fmax(
             worst,
@@ -1281,19 +1530,28 @@ static void test_observer(void) {
     }
     CHECK_LE(worst, 1e-7, "nu F_nu from x^2 n by hand, relative"); /* constants agree to 1e-8, times the slope */
     o.distance = 1e27;
+    bml_ssc_derived d;
     bml_ssc_derive(&d, b, &o);
-    for (lnu = 10; lnu < 28; lnu += 0.01) {
-        double nu = pow(10, lnu), f[2];
+    for (double lnu = 10; lnu < 28; lnu += 0.01) {
+        double nu = pow(10, lnu);
+        double f[2];
         bml_ssc_sed(&f[0], &nu, 1, b, &o, BML_SSC_SYNCHROTRON);
         bml_ssc_sed(&f[1], &nu, 1, b, &o, BML_SSC_COMPTON);
-        if (f[0] > peak) peak = f[0], at = lnu;
-        if (f[1] > c_peak) c_peak = f[1], c_at = lnu;
+        if (f[0] > peak) {
+            peak = f[0];
+            at = lnu;
+        }
+        if (f[1] > c_peak) {
+            c_peak = f[1];
+            c_at = lnu;
+        }
     }
     CHECK_NEAR(log10(d.nu_synchrotron), at, 0.05, "derived synchrotron peak [log10 Hz]");
     CHECK_NEAR(log10(d.nu_compton), c_at, 0.05, "derived Compton peak [log10 Hz]");
     CHECK_NEAR(d.L_synchrotron / (peak * 4 * PI * 1e54), 1, 0.01, "derived synchrotron luminosity");
     CHECK_NEAR(d.L_compton / (c_peak * 4 * PI * 1e54), 1, 0.01, "derived Compton luminosity");
     CHECK_NEAR(d.compton_dominance / (d.L_compton / d.L_synchrotron), 1, 1e-12, "Compton dominance");
+    bml_ssc_balance e;
     bml_ssc_energy(&e, b);
     CHECK_NEAR(d.U_e / (e.electrons * MC2 / (SIGMA_T * s.R)), 1, 1e-7, "derived U_e");
     CHECK_NEAR(d.U_rad / (e.photons * MC2 / (SIGMA_T * s.R)), 1, 1e-7, "derived U_rad");
@@ -1304,19 +1562,30 @@ static void test_observer(void) {
 /* tau = 0.1 + 2 z + 0.3 (l - 24) + 0.7 z (l - 24) is bilinear, so the table gives it everywhere inside; below the first
    frequency there is none; beyond it nothing is made up. */
 static void test_ebl(void) {
-    double z[3] = {0.1, 0.4, 1}, l[3] = {24, 25, 27}, tau[9], nu, with, without, worst = 0, at;
+    double z[3] = {0.1, 0.4, 1};
+    double l[3] = {24, 25, 27};
+    double tau[9];
+    double worst = 0;
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
     bml_ssc_observer o;
-    bml_ssc_ebl ebl;
-    int i;
     memset(&o, 0, sizeof o);
-    o.delta = 30, o.distance = 1e27;
-    for (i = 0; i < 9; i++) tau[i] = 0.1 + 2 * z[i / 3] + 0.3 * (l[i % 3] - 24) + 0.7 * z[i / 3] * (l[i % 3] - 24);
-    ebl.z = z, ebl.log10_nu = l, ebl.tau = tau, ebl.n_z = 3, ebl.n_nu = 3;
+    o.delta = 30;
+    o.distance = 1e27;
+    for (int i = 0; i < 9; i++)
+        tau[i] = 0.1 + 2 * z[i / 3] + 0.3 * (l[i % 3] - 24) + 0.7 * z[i / 3] * (l[i % 3] - 24);
+    bml_ssc_ebl ebl;
+    ebl.z = z;
+    ebl.log10_nu = l;
+    ebl.tau = tau;
+    ebl.n_z = 3;
+    ebl.n_nu = 3;
     bml_ssc_solve(b, &s);
+    double nu;
+    double with;
+    double without;
     for (o.redshift = 0.1; o.redshift < 1; o.redshift += 0.13)
-        for (at = 24.01; at < 26; at += 0.23) {
+        for (double at = 24.01; at < 26; at += 0.23) {
             nu = pow(10, at);
             o.ebl = NULL;
             bml_ssc_sed(&without, &nu, 1, b, &o, BML_SSC_TOTAL);
@@ -1326,18 +1595,22 @@ static void test_ebl(void) {
                 fmax(worst, fabs(-log(with / without) - (0.1 + 2 * o.redshift + (0.3 + 0.7 * o.redshift) * (at - 24))));
         }
     CHECK_LE(worst, 1e-10, "EBL: bilinear in tau");
-    nu = 9e23, o.redshift = 0.2;
+    nu = 9e23;
+    o.redshift = 0.2;
     CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == 0, "below the EBL table: fine");
     o.ebl = NULL;
     bml_ssc_sed(&without, &nu, 1, b, &o, BML_SSC_TOTAL);
     CHECK(with == without, "below the EBL table: no absorption");
-    o.ebl = &ebl, nu = 1.1e27;
+    o.ebl = &ebl;
+    nu = 1.1e27;
     CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_OUTSIDE_TABLE, "above the EBL table: refused");
-    nu = 1e25, o.redshift = 1.01;
+    nu = 1e25;
+    o.redshift = 1.01;
     CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_OUTSIDE_TABLE, "z above the EBL table: refused");
     o.redshift = 0.05;
     CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_OUTSIDE_TABLE, "z below the EBL table: refused");
-    o.redshift = 0.2, ebl.tau = NULL;
+    o.redshift = 0.2;
+    ebl.tau = NULL;
     CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_ARGUMENT, "EBL without tau: refused");
     release(b);
 }
@@ -1347,9 +1620,12 @@ static void test_ebl(void) {
 static double log_l(double model, double flux, double lo, double hi, int limit, double ln_f, int *status) {
     bml_ssc_point p;
     double v = 0;
-    int s;
-    p.nu = 1e17, p.nuFnu = flux, p.sigma_lo = lo, p.sigma_hi = hi, p.upper_limit = limit;
-    s = bml_ssc_log_likelihood(&v, &model, &p, 1, ln_f);
+    p.nu = 1e17;
+    p.nuFnu = flux;
+    p.sigma_lo = lo;
+    p.sigma_hi = hi;
+    p.upper_limit = limit;
+    int s = bml_ssc_log_likelihood(&v, &model, &p, 1, ln_f);
     if (status) *status = s;
     return v;
 }
@@ -1361,10 +1637,10 @@ static void test_likelihood(void) {
                                      {-15, -116.131384845711695},    {-19.99, -203.716707717208404},
                                      {-20.01, -204.117702778659933}, {-40, -804.608442013753788},
                                      {-100, -5005.52420869420509}};
-    double half_ln_2pi = 0.5 * log(2 * PI), worst = 0, v, two[2] = {2e-12, 5e-12};
+    double half_ln_2pi = 0.5 * log(2 * PI);
+    double worst = 0;
+    double two[2] = {2e-12, 5e-12};
     bml_ssc_point p[2];
-    size_t i;
-    int status;
     CHECK_NEAR(log_l(2e-12, 1e-12, 0.1, 0.2, 0, -HUGE_VAL, NULL),
                -0.5 * pow(log10(2.0) / 0.2, 2) - log(0.2) - half_ln_2pi, 1e-12, "model above the point: sigma_hi");
     CHECK_NEAR(log_l(5e-13, 1e-12, 0.1, 0.2, 0, -HUGE_VAL, NULL),
@@ -1372,15 +1648,18 @@ static void test_likelihood(void) {
     CHECK_NEAR(log_l(2e-12, 1e-12, 0.1, 0.2, 0, log(0.15), NULL),
                -0.5 * pow(log10(2.0) / 0.25, 2) - log(0.25) - half_ln_2pi, 1e-12,
                "scatter of 0.15 dex with sigma 0.2: 0.25");
-    for (i = 0; i < sizeof tail / sizeof *tail; i++) {
+    double v;
+    for (size_t i = 0; i < sizeof tail / sizeof *tail; i++) {
         v = log_l(1e-10 * (2 - tail[i][0]), 2e-10, 0, 1e-10, 1, -HUGE_VAL, NULL);
         worst = fmax(worst, fabs(v - tail[i][1]));
     }
     CHECK_LE(worst, 1e-6, "upper limits into the tail, against ln Phi of 18 digits");
     CHECK_NEAR(log_l(0, 1e-12, 0, 0, 1, -HUGE_VAL, NULL), log(0.95), 1e-12,
                "an upper limit without sigma is one of 95 %");
+    int status;
     CHECK(log_l(0, 1e-12, 0.1, 0.1, 0, -1, &status) == -HUGE_VAL && status == 0, "no flux at a detection: -inf");
-    p[0].nuFnu = 1e-12, p[0].upper_limit = 0;
+    p[0].nuFnu = 1e-12;
+    p[0].upper_limit = 0;
     bml_ssc_point_errors(&p[0], 2e-13, 3e-13);
     CHECK_NEAR(p[0].sigma_hi, log10(1.3), 1e-14, "linear error up: log10((F + e)/F)");
     CHECK_NEAR(p[0].sigma_lo, -log10(0.8), 1e-14, "linear error down: log10(F/(F - e))");
@@ -1397,16 +1676,18 @@ static void test_likelihood(void) {
 }
 
 static void test_likelihood_refusals(void) {
-    double v = 0, model = 1e-12;
+    double v = 0;
+    double model = 1e-12;
     bml_ssc_point p;
-    int s;
     memset(&p, 0, sizeof p);
-    p.nuFnu = 1e-12, p.sigma_lo = p.sigma_hi = 0.1;
+    p.nuFnu = 1e-12;
+    p.sigma_lo = p.sigma_hi = 0.1;
     CHECK(bml_ssc_log_likelihood(NULL, &model, &p, 1, 0) == BML_SSC_ARGUMENT &&
               bml_ssc_log_likelihood(&v, NULL, &p, 1, 0) == BML_SSC_ARGUMENT &&
               bml_ssc_log_likelihood(&v, &model, NULL, 1, 0) == BML_SSC_ARGUMENT &&
               bml_ssc_log_likelihood(&v, &model, &p, 0, 0) == BML_SSC_ARGUMENT,
           "likelihood of nothing");
+    int s;
     log_l((double)NAN, 1e-12, 0.1, 0.1, 0, -1, &s);
     CHECK(s == BML_SSC_PARAMETER, "NaN model");
     log_l(-1e-12, 1e-12, 0.1, 0.1, 0, -1, &s);
@@ -1435,7 +1716,8 @@ enum { LOSS_N = 2000 };
 static double loss_table[LOSS_N + 1], loss_lo, loss_step;
 static double planck_loss(double ln_x,
                           const double *par) { /* par: gamma, theta; (n/x) int f E dE x of a Planck field */
-    double x = exp(ln_x), G = 4 * par[0] * x;
+    double x = exp(ln_x);
+    double G = 4 * par[0] * x;
     return x * x / expm1(x / par[1]) * (G < 0.05 ? G * G / 9 * (1 - 1.575 * G + 2.205 * G * G) : loss_closed_form(G));
 }
 
@@ -1446,35 +1728,48 @@ static void test_klein_nishina_electrons(void) {
     bml_ssc_blob *b = blob_at(0.05, 0);
     bml_ssc_external e = black_body(3e5, 0);
     bml_ssc_source s;
-    double worst = 0, theta = K_CGS * 3e5 / MC2, unit, u, lB, q0, N = 0;
-    int i;
+    double worst = 0;
+    double theta = K_CGS * 3e5 / MC2;
+    double N = 0;
     memset(&s, 0, sizeof s);
-    s.R = 1e15, s.B = 3, s.gamma_min = 100, s.gamma_max = 1e7, s.p = 2, s.compactness = 1e-12;
-    lB = l_B(s.R, s.B), u = 50 * lB; /* in units of m_e c^2/(sigma_T R) */
+    s.R = 1e15;
+    s.B = 3;
+    s.gamma_min = 100;
+    s.gamma_max = 1e7;
+    s.p = 2;
+    s.compactness = 1e-12;
+    double lB = l_B(s.R, s.B);
+    double u = 50 * lB; /* in units of m_e c^2/(sigma_T R) */
     e.energy_density = u * MC2 / (SIGMA_T * s.R);
-    s.external = &e, s.n_external = 1;
+    s.external = &e;
+    s.n_external = 1;
     settle(b, &s);
-    unit = u / (pow(PI * theta, 4) / 15);
-    loss_lo = log(100), loss_step = log(1e5) / LOSS_N;
-    for (i = 0; i <= LOSS_N; i++) {
+    double unit = u / (pow(PI * theta, 4) / 15);
+    loss_lo = log(100);
+    loss_step = log(1e5) / LOSS_N;
+    for (int i = 0; i <= LOSS_N; i++) {
         double par[2];
-        par[0] = exp(loss_lo + i * loss_step), par[1] = theta;
+        par[0] = exp(loss_lo + i * loss_step);
+        par[1] = theta;
         loss_table[i] = 4.0 / 3 * lB * par[0] * par[0];
         if (i % 20 == 0)
             loss_table[i] += 0.75 * unit * simpson(planck_loss, par, log(1e-4 * theta), log(50 * theta), 400);
     }
-    for (i = 0; i <= LOSS_N; i++) /* between every twentieth: in logs of the Compton part */
+    for (int i = 0; i <= LOSS_N; i++) /* between every twentieth: in logs of the Compton part */
         if (i % 20) {
-            int a = i - i % 20, z = a + 20;
-            double w = (i - a) / 20.0, la = loss_table[a] - 4.0 / 3 * lB * exp(2 * (loss_lo + a * loss_step));
+            int a = i - i % 20;
+            int z = a + 20;
+            double w = (i - a) / 20.0;
+            double la = loss_table[a] - 4.0 / 3 * lB * exp(2 * (loss_lo + a * loss_step));
             double lz = loss_table[z] - 4.0 / 3 * lB * exp(2 * (loss_lo + z * loss_step));
             loss_table[i] += exp((1 - w) * log(la) + w * log(lz));
         }
-    q0 = Q0(1e-12, 2, 100, 1e7);
-    for (i = LOSS_N - 1; i >= 0;
+    double q0 = Q0(1e-12, 2, 100, 1e7);
+    for (int i = LOSS_N - 1; i >= 0;
          i--) { /* F = |gamma_dot| N: dF/dln g = g F/(|gamma_dot|) - g Q, trapezoids downwards */
-        double g1 = exp(loss_lo + (i + 1) * loss_step), g0 = exp(loss_lo + i * loss_step),
-               T = 0.5 * loss_step * (g0 / loss_table[i] + g1 / loss_table[i + 1]);
+        double g1 = exp(loss_lo + (i + 1) * loss_step);
+        double g0 = exp(loss_lo + i * loss_step);
+        double T = 0.5 * loss_step * (g0 / loss_table[i] + g1 / loss_table[i + 1]);
         N = N * exp(-T) + 0.5 * loss_step * q0 * (exp(-T) / g1 + 1 / g0); /* N: the flux */
         if (i % 50 == 0 && i > 100 && i < LOSS_N - 100)
             worst = fmax(worst, fabs(pow(10, electrons_at(b, log10(g0))) / (N / loss_table[i] * g0 * g0) - 1));
@@ -1490,18 +1785,23 @@ static void test_klein_nishina_electrons(void) {
    E < G/(1 + G). */
 static void random_rows(bml_ssc_grid grid, int n, unsigned long seed) {
     bml_ssc *t = tables(grid, 0, 0, BML_SSC_PITCH_AVERAGED);
-    double *rows = (double *)malloc(sizeof(double) * ROW * (size_t)n),
-           *out = (double *)malloc(sizeof(double) * N_X * 500);
+    double *rows = (double *)malloc(sizeof(double) * ROW * (size_t)n);
+    double *out = (double *)malloc(sizeof(double) * N_X * 500);
     uint64_t state = seed * 7919 + (uint64_t)grid;
-    int i, k, done, bad = 0, holes = 0, above = 0, nan = 0;
+    int bad = 0;
+    int holes = 0;
+    int above = 0;
+    int nan = 0;
     if (!rows || !out) exit(1);
-    for (i = 0; i < n; i++) random_row(rows + ROW * i, &state);
-    for (done = 0; done < n; done += 500) {
+    for (int i = 0; i < n; i++)
+        random_row(rows + ROW * i, &state);
+    for (int done = 0; done < n; done += 500) {
         int m = n - done < 500 ? n - done : 500;
         bad += solve_rows(out, rows + ROW * done, ROW, m, t);
-        for (i = 0; i < m; i++)
-            for (k = 0; k < N_X; k++) {
-                double y = out[i * N_X + k], top = rows[ROW * (done + i) + 3];
+        for (int i = 0; i < m; i++)
+            for (int k = 0; k < N_X; k++) {
+                double y = out[i * N_X + k];
+                double top = rows[ROW * (done + i) + 3];
                 nan += isnan(y) || y == HUGE_VAL;
                 holes += log_x[k] < top - (grid == BML_SSC_ATHENA ? 0.45 : 0.25) && !(y > -HUGE_VAL);
                 above += log_x[k] > top + (grid == BML_SSC_ATHENA ? 0.2 : 0) && y > -HUGE_VAL;
@@ -1522,8 +1822,7 @@ static void test_hard_rows(void) {
                                   -1.0056835945824032, 1.7281192147333391,   16.416535712674484,  -0.53241427327788315,
                                   3.43974647363155,    5.6123086680746255,   -1.0768483869185368, 1.7721396464196508};
     static double out[2 * N_X];
-    int grid;
-    for (grid = 0; grid < 2; grid++) {
+    for (int grid = 0; grid < 2; grid++) {
         bml_ssc *t = tables((bml_ssc_grid)grid, 0, 0, BML_SSC_PITCH_AVERAGED);
         int bad = solve_rows(out, rows, ROW, 2, t);
         CHECK(bad == 0, "two hard rows on grid %d: %d without success", grid, bad);
@@ -1536,27 +1835,38 @@ static void test_hard_rows(void) {
 static void test_any_source(unsigned long seed) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     uint64_t state = seed + 99;
-    int i, k, good = 0, nan = 0, n = getenv("BML_CHECK_QUICK") ? 100 : 600, not_converged = 0, refused = 0;
-    for (i = 0; i < n; i++) {
+    int good = 0;
+    int nan = 0;
+    int n = getenv("BML_CHECK_QUICK") ? 100 : 600;
+    int not_converged = 0;
+    int refused = 0;
+    for (int i = 0; i < n; i++) {
         bml_ssc_source s;
         bml_ssc_external e = black_body(pow(10, uniform(&state, -2, 7)),
                                         uniform(&state, 0, 1) < 0.5 ? 0 : pow(10, uniform(&state, -12, 3)));
-        int status;
         memset(&s, 0, sizeof s);
-        s.R = pow(10, uniform(&state, 8, 22)), s.B = pow(10, uniform(&state, -8, 6));
-        s.gamma_min = pow(10, uniform(&state, 0, 6)), s.gamma_max = s.gamma_min * pow(10, uniform(&state, 0.01, 4));
-        s.compactness = pow(10, uniform(&state, -20, 3)), s.p = uniform(&state, -3, 6);
+        s.R = pow(10, uniform(&state, 8, 22));
+        s.B = pow(10, uniform(&state, -8, 6));
+        s.gamma_min = pow(10, uniform(&state, 0, 6));
+        s.gamma_max = s.gamma_min * pow(10, uniform(&state, 0.01, 4));
+        s.compactness = pow(10, uniform(&state, -20, 3));
+        s.p = uniform(&state, -3, 6);
         s.electron_escape = pow(10, uniform(&state, -2, 3));
-        s.self_absorption = (bml_ssc_absorption)(int)uniform(&state, 0, 2.999),
+        s.self_absorption = (bml_ssc_absorption)(int)uniform(&state, 0, 2.999);
         s.pair_production = uniform(&state, 0, 1) < 0.5;
-        s.external = &e, s.n_external = uniform(&state, 0, 1) < 0.3;
-        status = bml_ssc_solve(b, &s);
-        if (status == BML_SSC_NOT_CONVERGED) not_converged++;
-        else if (status) refused++;
+        s.external = &e;
+        s.n_external = uniform(&state, 0, 1) < 0.3;
+        int status = bml_ssc_solve(b, &s);
+        if (status == BML_SSC_NOT_CONVERGED)
+            not_converged++;
+        else if (status)
+            refused++;
         if (status) continue;
         good++;
-        for (k = 0; k < b->nx; k++) nan += !(b->n[k] >= 0 && b->n[k] < HUGE_VAL);
-        for (k = 0; k < b->ng; k++) nan += !(b->M[k] >= 0 && b->M[k] < HUGE_VAL);
+        for (int k = 0; k < b->nx; k++)
+            nan += !(b->n[k] >= 0 && b->n[k] < HUGE_VAL);
+        for (int k = 0; k < b->ng; k++)
+            nan += !(b->M[k] >= 0 && b->M[k] < HUGE_VAL);
     }
     printf("      %d sources from all over: %d good, %d not converged, %d refused\n", n, good, not_converged, refused);
     CHECK(good > n / 4 && nan == 0, "of %d solved sources, %d values are no numbers", good, nan);
@@ -1567,26 +1877,28 @@ static void test_any_source(unsigned long seed) {
    rates after a solution are still those of the kernel (weak field and high energies make 2 nx largest), and by size. */
 static void test_largest_grids(void) {
     static const double spacing[] = {0.1, 0.05, 0.01};
-    int g;
-    for (g = 0; g < 3; g++) {
+    for (int g = 0; g < 3; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 1);
         bml_ssc_source s;
         bml_ssc_external e = black_body(1e-16, 1);
         double off = 0;
-        int t, status;
         memset(&s, 0, sizeof s);
-        s.R = 1e16, s.B = 1e-8, s.gamma_max = 1e10, s.pair_production = 1;
-        status = bml_ssc_begin(b, &s);
+        s.R = 1e16;
+        s.B = 1e-8;
+        s.gamma_max = 1e10;
+        s.pair_production = 1;
+        int status = bml_ssc_begin(b, &s);
         if (g < 2 && !status) status = bml_ssc_advance(b, 0.5);
-        for (t = 0; t < 2 * b->nx; t++) {
-            double w = exp(2 * b->lx0 + b->tab->h * t),
-                   want = w < 1e15 ? bml_ssc__pair_rate(w) : 0.75 * (log(4 * w) - 2) / w;
+        for (int t = 0; t < 2 * b->nx; t++) {
+            double w = exp(2 * b->lx0 + b->tab->h * t);
+            double want = w < 1e15 ? bml_ssc__pair_rate(w) : 0.75 * (log(4 * w) - 2) / w;
             double d = fabs(b->gg[t] - want);
             if (!(d <= 0.02 * want + 1e-5)) off = 1; /* the table is linear, the threshold is not: (h/32)^1.5/2 */
         }
         CHECK(status == 0 && off == 0, "spacing %g, B = 1e-8 G, gamma_max = 1e10: pair rates hold (%d)", spacing[g],
               status);
-        s.external = &e, s.n_external = 1;
+        s.external = &e;
+        s.n_external = 1;
         status = bml_ssc_begin(b, &s);
         CHECK(status || (b->nx <= b->tab->max_nx && b->ng <= b->tab->max_ng),
               "spacing %g, a field down to 1e-24: %d nodes, room for %d", spacing[g], b->nx, b->tab->max_nx);
@@ -1640,25 +1952,23 @@ static void test_bad_sources(void) {
                                     {SOURCE(curvature), 0, 0}};
     const double nasty[] = {(double)NAN, HUGE_VAL, -HUGE_VAL};
     bml_ssc_blob *b = blob_at(0.1, 0);
-    size_t i, k;
+    size_t i;
     int ok = 1;
     for (i = 0; i < sizeof rows / sizeof *rows; i++) {
         bml_ssc_source s = plain_source();
-        int status;
         memcpy((char *)&s + rows[i].member, &rows[i].value, sizeof(double));
-        status = bml_ssc_begin(b, &s);
+        int status = bml_ssc_begin(b, &s);
         if (status == rows[i].status && strstr(bml_ssc_message(b), rows[i].name)) continue;
         ok = 0;
         CHECK(0, "%s = %g: status %d, '%s'", rows[i].name, rows[i].value, status, bml_ssc_message(b));
     }
     CHECK(ok, "%d members out of range or order are refused by name", (int)i);
     for (i = 0; i < sizeof members / sizeof *members; i++)
-        for (k = 0; k < 3; k++) {
+        for (size_t k = 0; k < 3; k++) {
             bml_ssc_source s = plain_source();
-            int status;
             if (!strcmp(members[i].name, "L_e")) s.compactness = 0;
             memcpy((char *)&s + members[i].member, &nasty[k], sizeof(double));
-            status = bml_ssc_begin(b, &s);
+            int status = bml_ssc_begin(b, &s);
             if (status == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), members[i].name)) continue;
             if (!strcmp(members[i].name, "L_e") && status == BML_SSC_PARAMETER && *bml_ssc_message(b))
                 continue; /* by compactness */
@@ -1677,8 +1987,13 @@ static int begin_with(bml_ssc_blob *b, const bml_ssc_source *s, const char *name
 }
 
 static void test_bad_tables_and_fields(void) {
-    static const double up[] = {100, 1e3, 1e4}, same[] = {100, 1e3, 1e3}, q[] = {1, 1, 1}, negative[] = {1, -1, 1},
-                        none[] = {0, 0, 0}, nan[] = {1, (double)NAN, 1}, zero_at[] = {0, 1, 2};
+    static const double up[] = {100, 1e3, 1e4};
+    static const double same[] = {100, 1e3, 1e3};
+    static const double q[] = {1, 1, 1};
+    static const double negative[] = {1, -1, 1};
+    static const double none[] = {0, 0, 0};
+    static const double nan[] = {1, (double)NAN, 1};
+    static const double zero_at[] = {0, 1, 2};
     static const struct {
         const double *gamma, *q;
         int n;
@@ -1701,11 +2016,13 @@ static void test_bad_tables_and_fields(void) {
                                               {(bml_ssc_field)9, 1, 10, 0, 0, 0, NULL, NULL, 0}};
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
-    size_t i;
     int ok = 1;
     s.injection = BML_SSC_TABLE;
+    size_t i;
     for (i = 0; i < sizeof tables_ / sizeof *tables_; i++) {
-        s.table_gamma = tables_[i].gamma, s.table_q = tables_[i].q, s.n_table = tables_[i].n;
+        s.table_gamma = tables_[i].gamma;
+        s.table_q = tables_[i].q;
+        s.n_table = tables_[i].n;
         if (bml_ssc_begin(b, &s) == BML_SSC_SPECTRUM && *bml_ssc_message(b)) continue;
         ok = 0;
         CHECK(0, "electron table %d: '%s'", (int)i, bml_ssc_message(b));
@@ -1713,7 +2030,8 @@ static void test_bad_tables_and_fields(void) {
     CHECK(ok, "%d bad electron tables are refused", (int)i);
     s = plain_source();
     for (i = 0; i < sizeof fields / sizeof *fields; i++) {
-        s.external = &fields[i], s.n_external = 1;
+        s.external = &fields[i];
+        s.n_external = 1;
         if (begin_with(b, &s, "external") == BML_SSC_SPECTRUM) continue;
         ok = 0;
         CHECK(0, "external field %d: '%s'", (int)i, bml_ssc_message(b));
@@ -1742,17 +2060,16 @@ static void test_bad_drives_and_times(void) {
     static const char *const names[] = {"injection", "B", "R"};
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
-    int which;
-    double x = -5, y = 1e17;
-    bml_ssc_balance e;
-    bml_ssc_derived d;
+    double x = -5;
+    double y = 1e17;
     bml_ssc_observer o;
     memset(&o, 0, sizeof o);
     o.redshift = 1;
     CHECK(bml_ssc_advance(b, 1) == BML_SSC_TIME && bml_ssc_steady(b, 0) == BML_SSC_TIME, "no source yet: %s",
           bml_ssc_message(b));
-    for (which = 0; which < 9; which++) {
-        s.drive = bad_drive, s.user = &which;
+    for (int which = 0; which < 9; which++) {
+        s.drive = bad_drive;
+        s.user = &which;
         CHECK(bml_ssc_solve(b, &s) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), names[which % 3]), "drive %d: %s",
               which, bml_ssc_message(b));
     }
@@ -1765,6 +2082,8 @@ static void test_bad_drives_and_times(void) {
     CHECK(bml_ssc_steady(b, -1) == BML_SSC_PARAMETER && bml_ssc_steady(b, (double)NAN) == BML_SSC_PARAMETER,
           "bad tolerance: %s", bml_ssc_message(b));
     s.R = -1;
+    bml_ssc_balance e;
+    bml_ssc_derived d;
     CHECK(bml_ssc_begin(b, &s) && bml_ssc_advance(b, 9) == BML_SSC_TIME &&
               bml_ssc_spectrum(&y, &x, 1, b, BML_SSC_TOTAL) == BML_SSC_ARGUMENT &&
               bml_ssc_electrons(&y, &x, 1, b) == BML_SSC_ARGUMENT && bml_ssc_energy(&e, b) == BML_SSC_ARGUMENT &&
@@ -1784,22 +2103,26 @@ static void test_null_and_config(void) {
     } configs[] = {{7, 0, 0, 0},           {-1, 0, 0, 0},          {0, 0.005, 0, 0}, {0, 0.3, 0, 0},  {0, -0.1, 0, 0},
                    {0, (double)NAN, 0, 0}, {0, HUGE_VAL, 0, 0},    {1, 0.05, 0, 0},  {0, 0, 1e-4, 0}, {0, 0, 2, 0},
                    {0, 0, -1, 0},          {0, 0, (double)NAN, 0}, {0, 0, 0, 5}};
-    bml_ssc_blob *b = blob_at(0.1, 0), *none;
+    bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
-    bml_ssc_observer o, bad;
-    bml_ssc *t;
-    double x = -5, y = 1e17, f;
-    size_t i;
+    bml_ssc_observer o;
+    double x = -5;
+    double y = 1e17;
     int ok = 1;
     memset(&o, 0, sizeof o);
     o.redshift = 1;
+    bml_ssc *t;
+    size_t i;
     for (i = 0; i < sizeof configs / sizeof *configs; i++) {
         bml_ssc_config c;
-        c.grid = (bml_ssc_grid)configs[i].grid, c.spacing = configs[i].spacing, c.time_step = configs[i].time_step;
+        c.grid = (bml_ssc_grid)configs[i].grid;
+        c.spacing = configs[i].spacing;
+        c.time_step = configs[i].time_step;
         c.pitch = (bml_ssc_pitch)configs[i].pitch;
         ok &= bml_ssc_create(&t, &c) == BML_SSC_CONFIG && !t;
     }
     CHECK(ok, "%d bad configurations: %s", (int)i, bml_ssc_strerror(BML_SSC_CONFIG));
+    bml_ssc_blob *none;
     CHECK(bml_ssc_create(NULL, NULL) == BML_SSC_ARGUMENT && bml_ssc_blob_create(NULL, b->tab) == BML_SSC_ARGUMENT &&
               bml_ssc_blob_create(&none, NULL) == BML_SSC_ARGUMENT && !none &&
               bml_ssc_begin(NULL, &s) == BML_SSC_ARGUMENT && bml_ssc_begin(b, NULL) == BML_SSC_ARGUMENT &&
@@ -1810,6 +2133,7 @@ static void test_null_and_config(void) {
     bml_ssc_free(NULL);
     bml_ssc_blob_free(NULL);
     bml_ssc_solve(b, &s);
+    double f;
     CHECK(bml_ssc_spectrum(NULL, &x, 1, b, BML_SSC_TOTAL) == BML_SSC_ARGUMENT &&
               bml_ssc_spectrum(&f, NULL, 1, b, BML_SSC_TOTAL) == BML_SSC_ARGUMENT &&
               bml_ssc_spectrum(&f, &x, 0, b, BML_SSC_TOTAL) == BML_SSC_ARGUMENT &&
@@ -1818,6 +2142,7 @@ static void test_null_and_config(void) {
               bml_ssc_sed(&f, &y, 1, b, NULL, BML_SSC_TOTAL) == BML_SSC_ARGUMENT &&
               bml_ssc_electrons(&f, &x, -1, b) == BML_SSC_ARGUMENT,
           "outputs of nothing are refused");
+    bml_ssc_observer bad;
     for (i = 0, ok = 1; i < 8; i++) {
         bad = o;
         if (i == 0) bad.redshift = -1;
@@ -1828,8 +2153,10 @@ static void test_null_and_config(void) {
         if (i == 5) bad.H0 = -70;
         if (i == 6) bad.omega_m = 1.5;
         if (i == 7) bad.distance = -1;
-        if (bml_ssc_sed(&f, &y, 1, b, &bad, BML_SSC_TOTAL) != BML_SSC_PARAMETER)
-            ok = 0, CHECK(0, "bad observer %d", (int)i);
+        if (bml_ssc_sed(&f, &y, 1, b, &bad, BML_SSC_TOTAL) != BML_SSC_PARAMETER) {
+            ok = 0;
+            CHECK(0, "bad observer %d", (int)i);
+        }
     }
     y = -1;
     CHECK(ok && bml_ssc_sed(&f, &y, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_PARAMETER,
@@ -1845,33 +2172,46 @@ static void test_null_and_config(void) {
    in the middle spoils its own row only. */
 static void test_batch(unsigned long seed) {
     enum { N = 24 };
-    static double out1[N * N_X], out2[N * N_X], y[N_X];
+    static double out1[N * N_X];
+    static double out2[N * N_X];
+    static double y[N_X];
     bml_ssc_source s[N];
     bml_ssc_observer o[N];
-    int status[N], i, same = 1;
+    int status[N];
+    int same = 1;
     uint64_t state = seed + 5;
     bml_ssc *t = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_AVERAGED);
-    bml_ssc_blob *a, *b;
-    bml_ssc_batch_job job;
-    double nu[2] = {1e17, 1e25}, f[N * 2], g[2] = {0, 0};
+    bml_ssc_blob *a;
+    bml_ssc_blob *b;
+    double nu[2] = {1e17, 1e25};
+    double f[N * 2];
+    double g[2] = {0, 0};
     if (bml_ssc_blob_create(&a, t) || bml_ssc_blob_create(&b, t)) exit(1);
     memset(s, 0, sizeof s);
     memset(o, 0, sizeof o);
+    bml_ssc_batch_job job;
     memset(&job, 0, sizeof job);
-    for (i = 0; i < N; i++) {
+    for (int i = 0; i < N; i++) {
         double row[ROW];
         random_row(row, &state);
         bml_ssc_source_from_row(&s[i], row);
         s[i].self_absorption = i % 3 == 0 ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
         s[i].pair_production = i % 2;
-        o[i].redshift = 0.1 + i, o[i].delta = 10;
+        o[i].redshift = 0.1 + i;
+        o[i].delta = 10;
     }
-    job.out = out1, job.status = status, job.sources = s, job.grid = log_x, job.n_sources = N, job.n = N_X,
+    job.out = out1;
+    job.status = status;
+    job.sources = s;
+    job.grid = log_x;
+    job.n_sources = N;
+    job.n = N_X;
     job.threads = 1;
     CHECK(bml_ssc_batch(&job, t) == 0, "a batch of %d on one thread", N);
-    job.out = out2, job.threads = 2;
+    job.out = out2;
+    job.threads = 2;
     CHECK(bml_ssc_batch(&job, t) == 0 && !memcmp(out1, out2, sizeof out1), "the same to the bit on two threads");
-    for (i = 0; i < N; i++) { /* in two blobs in turn, half-way each, then to the end */
+    for (int i = 0; i < N; i++) { /* in two blobs in turn, half-way each, then to the end */
         bml_ssc_begin(a, &s[i]);
         bml_ssc_begin(b, &s[(i + 7) % N]);
         bml_ssc_advance(b, 3);
@@ -1880,11 +2220,16 @@ static void test_batch(unsigned long seed) {
         same &= !memcmp(y, out1 + i * N_X, sizeof y);
     }
     CHECK(same, "used blobs, two in turn: the same to the bit");
-    s[3].B = -1, s[9].gamma_max = s[9].gamma_min;
+    s[3].B = -1;
+    s[9].gamma_max = s[9].gamma_min;
     CHECK(bml_ssc_batch(&job, t) == BML_SSC_PARAMETER && status[3] == BML_SSC_PARAMETER && status[9] == BML_SSC_ORDER &&
               isnan(out2[3 * N_X]) && !memcmp(out1 + 4 * N_X, out2 + 4 * N_X, sizeof y),
           "bad rows are NaN, the others stand, the first failure is returned");
-    job.out = f, job.observers = o, job.grid = nu, job.n = 2, job.status = NULL;
+    job.out = f;
+    job.observers = o;
+    job.grid = nu;
+    job.n = 2;
+    job.status = NULL;
     bml_ssc_batch(&job, t);
     bml_ssc_solve(a, &s[5]);
     bml_ssc_sed(g, nu, 2, a, &o[5], BML_SSC_TOTAL);
@@ -1901,9 +2246,10 @@ static void test_no_memory(void) {
     bml_ssc *t = NULL;
     bml_ssc_blob *b = NULL;
     bml_ssc_source s = plain_source();
-    bml_ssc_batch_job job;
-    double out, x = -5;
-    int failed, status = BML_SSC_MEMORY, ok = 1;
+    double x = -5;
+    int failed;
+    int status = BML_SSC_MEMORY;
+    int ok = 1;
     for (failed = 0; failed < 50; failed++) {
         allocations_left = failed;
         status = bml_ssc_create(&t, NULL);
@@ -1920,8 +2266,15 @@ static void test_no_memory(void) {
         ok &= status == BML_SSC_MEMORY && !b;
     }
     CHECK(ok && failed > 0 && status == 0, "blob: each of %d allocations may fail", failed);
+    bml_ssc_batch_job job;
     memset(&job, 0, sizeof job);
-    job.out = &out, job.sources = &s, job.grid = &x, job.n_sources = 1, job.n = 1, job.threads = 1;
+    double out;
+    job.out = &out;
+    job.sources = &s;
+    job.grid = &x;
+    job.n_sources = 1;
+    job.n = 1;
+    job.threads = 1;
     for (failed = 0, status = -1; failed < 50; failed++) {
         allocations_left = failed;
         status = bml_ssc_batch(&job, t);
@@ -1936,8 +2289,10 @@ static void test_no_memory(void) {
 
 int main(int argc, char **argv) {
     unsigned long seed = check_seed(argc, argv);
-    int i, quick = getenv("BML_CHECK_QUICK") != NULL, longer = getenv("BML_CHECK_LONG") != NULL;
-    for (i = 0; i < N_X; i++) log_x[i] = -15 + 25.0 * i / (N_X - 1);
+    int quick = getenv("BML_CHECK_QUICK") != NULL;
+    int longer = getenv("BML_CHECK_LONG") != NULL;
+    for (int i = 0; i < N_X; i++)
+        log_x[i] = -15 + 25.0 * i / (N_X - 1);
     read_published();
     test_athena_grid();
     test_converged_grid(seed);

@@ -12,17 +12,21 @@
 static uint64_t seed;
 static const char *const shipped = "examples/models/ssc.safetensors";
 
-static double x_of(int k) { return -15 + 25.0 * k / (SURROGATE_GRID - 1); }
+static double x_of(int k) {
+    return -15 + 25.0 * k / (SURROGATE_GRID - 1);
+}
 
 static void draw(double *row, bml_nn_rng *rng) {
     const surrogate_domain *d = &published_domain;
     do
-        for (int k = 0; k < SSC_ROW; k++) row[k] = d->lo[k] + (d->hi[k] - d->lo[k]) * bml_nn_rng_uniform(rng);
+        for (int k = 0; k < SSC_ROW; k++)
+            row[k] = d->lo[k] + (d->hi[k] - d->lo[k]) * bml_nn_rng_uniform(rng);
     while (surrogate_outside(d, row));
 }
 
 static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 static double quantile(double *v, int n, double q) {
@@ -39,11 +43,15 @@ static void random_net(surrogate *s, int kind, int grid) {
                                    {.kind = BML_NN_DENSE, .units = 24, .activation = BML_NN_TANH},
                                    {.kind = BML_NN_DENSE, .units = surrogate_n_out(kind, grid)}};
     const bml_nn_config config = {layers, 3, seed};
-    float shift[SURROGATE_INPUTS] = {15.5f, 0, 2, 5, -3, 2.2f, 2, 5, 0.5f}, scale[SURROGATE_INPUTS];
+    float shift[SURROGATE_INPUTS] = {15.5f, 0, 2, 5, -3, 2.2f, 2, 5, 0.5f};
+    float scale[SURROGATE_INPUTS];
     memset(s, 0, sizeof *s);
-    s->kind = kind, s->grid = grid, s->domain = published_domain;
+    s->kind = kind;
+    s->grid = grid;
+    s->domain = published_domain;
     surrogate_blend_table(s);
-    for (int k = 0; k < SURROGATE_INPUTS; k++) scale[k] = 2;
+    for (int k = 0; k < SURROGATE_INPUTS; k++)
+        scale[k] = 2;
     CHECK(!bml_nn_create(&s->net, &config) && !bml_nn_set_scaler(s->net, BML_NN_INPUTS, shift, scale),
           "a net of random weights");
 }
@@ -54,33 +62,42 @@ static void random_net(surrogate *s, int kind, int grid) {
 static void check_nodes(int grid, double typical, double worst) {
     enum { N = 150 };
     const bml_ssc_config config = {.grid = grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED};
-    double near[N], far[N], x[SURROGATE_GRID], truth[SURROGATE_GRID], miss[SURROGATE_GRID];
-    float node[SURROGATE_NODES], input[SURROGATE_INPUTS], y[SURROGATE_GRID];
+    double near[N];
+    double far[N];
+    double x[SURROGATE_GRID];
+    double truth[SURROGATE_GRID];
+    double miss[SURROGATE_GRID];
+    float node[SURROGATE_NODES];
+    float input[SURROGATE_INPUTS];
+    float y[SURROGATE_GRID];
     surrogate s = {0};
     bml_ssc *tables = NULL;
     bml_ssc_blob *blob = NULL;
-    bml_nn_rng rng;
     int wrong_edge = 0;
     s.grid = grid;
     surrogate_blend_table(&s);
     CHECK(!bml_ssc_create(&tables, &config) && !bml_ssc_blob_create(&blob, tables), "solver");
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 10 + (uint64_t)grid);
-    for (int k = 0; k < SURROGATE_GRID; k++) x[k] = x_of(k);
+    for (int k = 0; k < SURROGATE_GRID; k++)
+        x[k] = x_of(k);
     for (int i = 0; i < N; i++) {
-        double row[SSC_ROW], peak = -HUGE_VAL;
+        double row[SSC_ROW];
+        double peak = -HUGE_VAL;
         bml_ssc_source source = {0};
-        surrogate_frame f;
         int n = 0;
         draw(row, &rng);
         bml_ssc_source_from_row(&source, row);
         bml_ssc_solve(blob, &source);
         bml_ssc_spectrum(truth, x, SURROGATE_GRID, blob, BML_SSC_TOTAL);
+        surrogate_frame f;
         surrogate_place(&f, input, SURROGATE_MLP, grid, row);
         surrogate_nodes(node, blob, &f);
         for (int k = 0; k < surrogate_n_out(SURROGATE_MLP, grid); k++) /* a bound: the most that a net may say */
             if (node[k] > SURROGATE_BOUND / 2) node[k] -= SURROGATE_BOUND;
         surrogate_spectrum(y, &s, &f, node);
-        for (int k = 0; k < SURROGATE_GRID; k++) peak = fmax(peak, truth[k]);
+        for (int k = 0; k < SURROGATE_GRID; k++)
+            peak = fmax(peak, truth[k]);
         far[i] = 0;
         for (int k = 0; k < SURROGATE_GRID; k++) {
             if ((truth[k] > -29) != (y[k] > -29)) wrong_edge++;
@@ -105,16 +122,18 @@ static void check_nodes(int grid, double typical, double worst) {
 /* surrogate_spectrum works in float on the whole grid, surrogate_at in double at one point: 1e-4 dex allows for float
    values of 30 and their cubics, and for the cut-off grown by 500 multiplications. */
 static void check_grid(int kind, int grid) {
-    float input[SURROGATE_INPUTS], node[SURROGATE_NODES], y[SURROGATE_GRID];
+    float input[SURROGATE_INPUTS];
+    float node[SURROGATE_NODES];
+    float y[SURROGATE_GRID];
     double worst = 0;
     surrogate s;
-    bml_nn_rng rng;
     random_net(&s, kind, grid);
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 20);
     for (int i = 0; i < 200; i++) {
         double row[SSC_ROW];
-        surrogate_frame f;
         draw(row, &rng);
+        surrogate_frame f;
         surrogate_place(&f, input, kind, grid, row);
         bml_nn_predict(s.net, NULL, node, input, 1);
         surrogate_spectrum(y, &s, &f, node);
@@ -130,18 +149,25 @@ static void check_grid(int kind, int grid) {
    steps of 1e-3 err by 2e-3; float values of 10 give another 1e-3. Where straight lines meet there is no derivative,
    nor at the ends of a run, which one step in a hundred crosses: so 98 % must agree. */
 static void check_derivative(int kind) {
-    float input[SURROGATE_INPUTS], d_input[SURROGATE_INPUTS], node[SURROGATE_NODES], d_node[SURROGATE_NODES];
-    static double by_row[200 * SSC_ROW], by_energy[200];
+    float input[SURROGATE_INPUTS];
+    float d_input[SURROGATE_INPUTS];
+    float node[SURROGATE_NODES];
+    float d_node[SURROGATE_NODES];
+    static double by_row[200 * SSC_ROW];
+    static double by_energy[200];
     int n = 0;
     surrogate s;
-    bml_nn_rng rng;
     random_net(&s, kind, BML_SSC_CONVERGED);
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 30);
     while (n < 200) {
-        double row[SSC_ROW], d_row[SSC_ROW] = {0}, y[2];
-        surrogate_frame f;
+        double row[SSC_ROW];
+        double d_row[SSC_ROW] = {0};
+        double y[2];
         draw(row, &rng);
-        const double x = -12 + 18 * bml_nn_rng_uniform(&rng), h = 1e-3;
+        const double x = -12 + 18 * bml_nn_rng_uniform(&rng);
+        const double h = 1e-3;
+        surrogate_frame f;
         surrogate_place(&f, input, kind, 0, row);
         if (x > f.edge - 0.2 || x > f.cutoff + 1) continue; /* beyond, the cut-off bends too fast */
         if (f.straight && fabs(fmod((x + 15) * 499 / 25, 1) - 0.5) > 0.49) continue;
@@ -162,7 +188,8 @@ static void check_derivative(int kind) {
         }
         surrogate_place(&f, input, kind, 0, row);
         bml_nn_predict(s.net, NULL, node, input, 1);
-        y[1] = surrogate_at(&s, &f, node, x + 1e-4), y[0] = surrogate_at(&s, &f, node, x - 1e-4);
+        y[1] = surrogate_at(&s, &f, node, x + 1e-4);
+        y[0] = surrogate_at(&s, &f, node, x - 1e-4);
         by_energy[n++] = fabs((y[1] - y[0]) / 2e-4 - by_x);
     }
     CHECK_LE(quantile(by_row, 200 * SSC_ROW, 0.98), 0.02, "derivative by the parameters, against differences");
@@ -174,10 +201,12 @@ static void check_derivative(int kind) {
 static void check_files(void) {
     const char *path = "build/test_surrogate.safetensors";
     char err[ERROR_SIZE] = "";
-    surrogate s, back;
+    surrogate s;
     random_net(&s, SURROGATE_MLP, BML_SSC_CONVERGED);
-    for (int b = 0; b < SURROGATE_ERRORS; b++) s.error[b] = (float)b;
+    for (int b = 0; b < SURROGATE_ERRORS; b++)
+        s.error[b] = (float)b;
     CHECK(!surrogate_save(&s, path, err), "save: %s", err);
+    surrogate back;
     CHECK(!surrogate_load(&back, path, err), "load: %s", err);
     CHECK(back.kind == SURROGATE_MLP && back.grid == BML_SSC_CONVERGED && !back.pair_production,
           "kind, grid and physics");
@@ -200,8 +229,10 @@ static void check_files(void) {
 }
 
 static void check_domain(void) {
-    const double good[SSC_ROW] = {15, -1, 2, 6, -3, 2}, close[SSC_ROW] = {15, -1, 2, 3.9, -3, 2},
-                 wide[SSC_ROW] = {15, -1, 2, 6, -3, 3.1}, loose[SSC_ROW] = {14, -2, 2, 8, -3, 2};
+    const double good[SSC_ROW] = {15, -1, 2, 6, -3, 2};
+    const double close[SSC_ROW] = {15, -1, 2, 3.9, -3, 2};
+    const double wide[SSC_ROW] = {15, -1, 2, 6, -3, 3.1};
+    const double loose[SSC_ROW] = {14, -2, 2, 8, -3, 2};
     CHECK(!surrogate_outside(&published_domain, good), "a row inside");
     CHECK(surrogate_outside(&published_domain, close) &&
               !strcmp(surrogate_outside(&published_domain, close), "log_gamma_max"),
@@ -216,29 +247,40 @@ static void check_domain(void) {
    scatter; the 99th percentile of 300 is the third largest, which scatters by a factor of 1.5. */
 static void check_shipped(const char *path) {
     enum { N = 300 };
-    static double r2[N], mse[N], near[N];
-    double x[SURROGATE_GRID], truth[SURROGATE_GRID], miss[SURROGATE_GRID];
-    float node[SURROGATE_NODES], input[SURROGATE_INPUTS], y[SURROGATE_GRID];
+    static double r2[N];
+    static double mse[N];
+    static double near[N];
+    double x[SURROGATE_GRID];
+    double truth[SURROGATE_GRID];
+    double miss[SURROGATE_GRID];
+    float node[SURROGATE_NODES];
+    float input[SURROGATE_INPUTS];
+    float y[SURROGATE_GRID];
     char err[ERROR_SIZE] = "";
     surrogate s;
     bml_ssc *tables = NULL;
     bml_ssc_blob *blob = NULL;
-    bml_nn_rng rng;
     const int status = surrogate_load(&s, path, err);
     CHECK(!status, "%s %s", path, err);
     CHECK(!bml_ssc_create(&tables, NULL) && !bml_ssc_blob_create(&blob, tables), "solver");
+    bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed + 1000, 40); /* not the rows that it was trained on */
-    for (int k = 0; k < SURROGATE_GRID; k++) x[k] = x_of(k);
+    for (int k = 0; k < SURROGATE_GRID; k++)
+        x[k] = x_of(k);
     for (int i = 0; i < N && !status; i++) {
-        double row[SSC_ROW], peak = -HUGE_VAL, mean = 0, squares = 0, total = 0;
+        double row[SSC_ROW];
+        double peak = -HUGE_VAL;
+        double mean = 0;
+        double squares = 0;
+        double total = 0;
         bml_ssc_source source = {.self_absorption = s.self_absorption ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
                                  .pair_production = s.pair_production};
-        surrogate_frame f;
         int n = 0;
         draw(row, &rng);
         bml_ssc_source_from_row(&source, row);
         bml_ssc_solve(blob, &source);
         bml_ssc_spectrum(truth, x, SURROGATE_GRID, blob, BML_SSC_TOTAL);
+        surrogate_frame f;
         surrogate_place(&f, input, s.kind, s.grid, row);
         bml_nn_predict(s.net, NULL, node, input, 1);
         surrogate_spectrum(y, &s, &f, node);
@@ -249,10 +291,13 @@ static void check_shipped(const char *path) {
         }
         for (int k = 0; k < SURROGATE_GRID; k++) {
             const double off = (double)y[k] - truth[k];
-            squares += off * off, total += (truth[k] - mean) * (truth[k] - mean);
+            squares += off * off;
+            total += (truth[k] - mean) * (truth[k] - mean);
             if (truth[k] > peak - 6) miss[n++] = fabs(off);
         }
-        r2[i] = 1 - squares / total, mse[i] = squares / SURROGATE_GRID, near[i] = quantile(miss, n, 0.5);
+        r2[i] = 1 - squares / total;
+        mse[i] = squares / SURROGATE_GRID;
+        near[i] = quantile(miss, n, 0.5);
     }
     CHECK_LE(1 - quantile(r2, N, 0.5), 1e-4, "shipped model: 1 - R2, median");
     CHECK_LE(quantile(mse, N, 0.5), 1.2e-3, "shipped model: mean squared error, median [dex^2]");

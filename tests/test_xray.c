@@ -31,13 +31,20 @@ static int quick(void) {
 /* ==== vector exp ================================================================================================== */
 
 static void test_exp(void) {
-    double x[2001], y[2001], worst = 0;
-    for (int i = 0; i <= 2000; i++) x[i] = -700 + 0.7 * i;
+    double x[2001];
+    double y[2001];
+    double worst = 0;
+    for (int i = 0; i <= 2000; i++)
+        x[i] = -700 + 0.7 * i;
     xray_exp(y, x, 2001);
-    for (int i = 0; i <= 2000; i++) worst = fmax(worst, fabs(y[i] / exp(x[i]) - 1));
+    for (int i = 0; i <= 2000; i++)
+        worst = fmax(worst, fabs(y[i] / exp(x[i]) - 1));
     /* the series is cut at r^12/12!: 2e-16 at r = ln2/2; a dozen roundings of 1e-16 beside it */
     CHECK_LE(worst, 2e-15, "exp of an array, relative error over -700 ... 700");
-    x[0] = (double)NAN, x[1] = 1e300, x[2] = -1e300, x[3] = 0;
+    x[0] = (double)NAN;
+    x[1] = 1e300;
+    x[2] = -1e300;
+    x[3] = 0;
     xray_exp(y, x, 4);
     CHECK(isnan(y[0]) && isfinite(y[1]) && y[1] > 1e303 && y[2] >= 0 && y[2] < 1e-303 && y[3] >= 1 && y[3] <= 1,
           "exp: NaN stays, large numbers are cut, exp(0) = 1");
@@ -70,7 +77,8 @@ static double d_diskbb(double e, const double *p) { /* rings of black body, in s
     double sum = 0;
     int n = 4000;
     for (int i = 0; i <= n; i++) { /* beyond t = e^-30 the rings are colder than anything: exp(-E/(t Tin)) */
-        double t = exp(-12.0 * i / n), x = e / (t * p[0]);
+        double t = exp(-12.0 * i / n);
+        double x = e / (t * p[0]);
         double f = x > 600 ? 0 : pow(t, -8.0 / 3) / expm1(x);
         sum += (i == 0 || i == n ? 1 : i % 2 ? 4 : 2) * f * 12.0 / n / 3;
     }
@@ -79,17 +87,18 @@ static double d_diskbb(double e, const double *p) { /* rings of black body, in s
 
 static double simpson(density f, const double *p, double a, double b, int n) {
     double sum = f(a, p) + f(b, p);
-    for (int i = 1; i < n; i++) sum += (i % 2 ? 4 : 2) * f(a + (b - a) * i / n, p);
+    for (int i = 1; i < n; i++)
+        sum += (i % 2 ? 4 : 2) * f(a + (b - a) * i / n, p);
     return sum * (b - a) / n / 3;
 }
 
 static void eval(double *flux, const char *expression, const xray_grid *g, const double *par) {
     xray_model m;
-    double *scratch;
     if (xray_model_parse(&m, expression, err)) {
         CHECK(0, "%s", err);
         return;
     }
+    double *scratch;
     scratch = xray_alloc((size_t)g->n, (4 + (size_t)m.depth) * sizeof *scratch);
     xray_model_eval(flux, &m, g, par, scratch);
     free(scratch);
@@ -111,10 +120,12 @@ static void test_components(void) {
     double flux[100];
     xray_grid_band(&g, 0.1, 12, 100, &wilm, err);
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        double worst = 0, top = 0;
+        double worst = 0;
+        double top = 0;
         char text[80];
         eval(flux, cases[c].name, &g, cases[c].par);
-        for (int i = 0; i < g.n; i++) top = fmax(top, flux[i]);
+        for (int i = 0; i < g.n; i++)
+            top = fmax(top, flux[i]);
         for (int i = 0; i < g.n; i++) {
             int n = cases[c].f == d_diskbb ? 8 : 400;
             double want = simpson(cases[c].f, cases[c].par, g.edge[i], g.edge[i + 1], n);
@@ -130,14 +141,22 @@ static void test_components(void) {
 }
 
 static void test_closed_forms(void) {
-    double zeta3 = 1.2020569031595943, sum = 0, flux[4000], line[] = {6.4, 0.1, 2.5}, wide[2] = {1, 100};
-    double bb[] = {0.5, 2}, disk[] = {1, 3}, steep[] = {3, 2}, narrow[] = {2, 0, 1};
+    double zeta3 = 1.2020569031595943;
+    double sum = 0;
+    double flux[4000];
+    double line[] = {6.4, 0.1, 2.5};
+    double wide[2] = {1, 100};
+    double bb[] = {0.5, 2};
+    double disk[] = {1, 3};
+    double steep[] = {3, 2};
+    double narrow[] = {2, 0, 1};
     /* Gamma(8/3) zeta(8/3) */
     double g0 = tgamma(8.0 / 3) * 1.2841909;
     xray_grid g;
     xray_grid_band(&g, 1e-4, 60, 4000, &wilm, err);
     eval(flux, "bbodyrad", &g, bb);
-    for (int i = 0; i < g.n; i++) sum += flux[i];
+    for (int i = 0; i < g.n; i++)
+        sum += flux[i];
     CHECK_NEAR(sum, bb[1] * 1.0344e-3 * pow(bb[0], 3) * 2 * zeta3, 1e-6 * sum,
                "bbodyrad: all photons, C kT^3 2 zeta(3)");
     eval(flux, "diskbb", &g, disk);
@@ -146,11 +165,13 @@ static void test_closed_forms(void) {
                1e-3 * g0, "diskbb: the E^(-2/3) end, Gamma(8/3) zeta(8/3)");
     eval(flux, "gaussian", &g, line);
     sum = 0;
-    for (int i = 0; i < g.n; i++) sum += flux[i];
+    for (int i = 0; i < g.n; i++)
+        sum += flux[i];
     CHECK_NEAR(sum, line[2], 1e-12, "gaussian: all photons");
     eval(flux, "gaussian", &g, narrow);
     sum = 0;
-    for (int i = 0; i < g.n; i++) sum += flux[i] * (g.edge[i] < 2 && g.edge[i + 1] >= 2 ? 1 : -1e9);
+    for (int i = 0; i < g.n; i++)
+        sum += flux[i] * (g.edge[i] < 2 && g.edge[i + 1] >= 2 ? 1 : -1e9);
     CHECK_NEAR(sum, 1, 0, "gaussian of width 0: all photons in one bin");
     xray_grid_free(&g);
     xray_grid_make(&g, wide, 1, &wilm, err);
@@ -160,13 +181,17 @@ static void test_closed_forms(void) {
 }
 
 static void test_flux(void) {
-    double par[] = {0.3, 2, 1e-3}, none[] = {0, 2, 1e-3}, want = 1e-3 * log(10 / 0.5) * 1.602176634e-9,
-           bb[] = {0.4, 1, 5};
-    double pi = acos(-1.0), all = 5 * 1.0344e-3 * pow(pi, 4) / 15 * 1.602176634e-9, *scratch;
-    xray_grid g;
+    double par[] = {0.3, 2, 1e-3};
+    double none[] = {0, 2, 1e-3};
+    double want = 1e-3 * log(10 / 0.5) * 1.602176634e-9;
+    double bb[] = {0.4, 1, 5};
+    double pi = acos(-1.0);
+    double all = 5 * 1.0344e-3 * pow(pi, 4) / 15 * 1.602176634e-9;
     xray_model m;
     xray_model_parse(&m, "tbabs*powerlaw", err);
+    xray_grid g;
     xray_grid_band(&g, 0.5, 10, 1000, &wilm, err);
+    double *scratch;
     scratch = xray_alloc(1000, (5 + (size_t)m.depth) * sizeof *scratch);
     /* the rule: photons of a bin at its geometric middle; relative error (ln ratio)^2/24 Gamma-ish, 0.003^2/24 = 4e-7
        */
@@ -176,7 +201,8 @@ static void test_flux(void) {
     xray_grid_free(&g);
     xray_grid_band(&g, 1e-3, 60, 1000, &wilm, err);
     xray_model_parse(&m, "tbabs*bbodyrad", err);
-    bb[0] = 0, bb[1] = 1;
+    bb[0] = 0;
+    bb[1] = 1;
     CHECK_NEAR(xray_flux(&m, &g, bb, 1, scratch), all, 3e-5 * all, "flux of a black body of 1 keV, C kT^4 pi^4/15");
     free(scratch);
     xray_grid_free(&g);
@@ -192,12 +218,12 @@ static void test_absorption(void) {
                                         "xray/absorption/xsect_tbabs_angr.fits"};
     for (int k = 0; k < 2; k++) {
         const char *path = check_data(files[k]);
-        xray_absorption whole;
         double worst = 0;
         if (!path) {
             SKIP("%s is not here", files[k]);
             continue;
         }
+        xray_absorption whole;
         if (xray_absorption_read(&whole, path, err)) {
             CHECK(0, "%s", err);
             continue;
@@ -230,25 +256,33 @@ static void refused(const char *text, int character) {
 }
 
 static void test_expressions(void) {
-    double par[] = {0.2, 1.7, 1e-3, 0.7, 5}, a[50], b[50], sum[50], all[50], worst = 0;
+    double par[] = {0.2, 1.7, 1e-3, 0.7, 5};
+    double a[50];
+    double b[50];
+    double sum[50];
+    double all[50];
+    double worst = 0;
     char deep[400];
     xray_grid g;
-    xray_model m;
     xray_grid_band(&g, 0.3, 10, 50, &wilm, err);
     eval(all, "tbabs*(powerlaw+bbodyrad)", &g, par);
     eval(a, "tbabs*powerlaw", &g, par);
-    par[1] = par[3], par[2] = par[4];
+    par[1] = par[3];
+    par[2] = par[4];
     eval(b, "bbodyrad * tbabs", &g, (double[]){0.7, 5, 0.2});
-    for (int i = 0; i < 50; i++) worst = fmax(worst, fabs(all[i] - a[i] - b[i]) / all[i]);
+    for (int i = 0; i < 50; i++)
+        worst = fmax(worst, fabs(all[i] - a[i] - b[i]) / all[i]);
     CHECK_LE(worst, 1e-14, "tbabs*(powerlaw+bbodyrad) is the sum of its parts");
     eval(sum, " tbabs ( powerlaw + bbodyrad ) ", &g, (double[]){0.2, 1.7, 1e-3, 0.7, 5});
     CHECK(!memcmp(sum, all, sizeof all), "tbabs(...) is tbabs*(...)");
     eval(sum, "constant*tbabs*constant*(powerlaw+constant*(bbodyrad))", &g,
          (double[]){2, 0.2, 0.25, 1.7, 2e-3, 4, 0.7, 2.5});
     worst = 0;
-    for (int i = 0; i < 50; i++) worst = fmax(worst, fabs(all[i] - sum[i]) / all[i]);
+    for (int i = 0; i < 50; i++)
+        worst = fmax(worst, fabs(all[i] - sum[i]) / all[i]);
     CHECK_LE(worst, 1e-14, "constants multiply what they stand before");
     xray_grid_free(&g);
+    xray_model m;
     CHECK(!xray_model_parse(&m, "powerlaw+tbabs*powerlaw+bbodyrad", err) && m.n_par == 7 &&
               !strcmp(m.par[0].name, "powerlaw.PhoIndex") && !strcmp(m.par[3].name, "powerlaw2.PhoIndex"),
           "parameters have names");
@@ -270,7 +304,8 @@ static void test_expressions(void) {
     refused("Powerlaw", 1);
     refused("()", 2);
     strcpy(deep, "powerlaw");
-    for (int i = 0; i < 16; i++) strcat(deep, "+powerlaw");
+    for (int i = 0; i < 16; i++)
+        strcat(deep, "+powerlaw");
     refused(deep, 16 * 9 + 1);
     memset(deep, '(', 60);
     strcpy(deep + 60, "powerlaw");
@@ -298,10 +333,12 @@ static double detector_fwhm(double e) {
 
 static void detector_make(void) {
     for (int i = 0; i < N_E; i++) {
-        double e = sqrt(detector_edge(i) * detector_edge(i + 1)), s = detector_fwhm(e) / 2.3548;
+        double e = sqrt(detector_edge(i) * detector_edge(i + 1));
+        double s = detector_fwhm(e) / 2.3548;
         detector_area[i] = 400 * exp(-0.5 * pow(log(e / 1.5), 2));
         for (int c = 0; c < N_C; c++) {
-            double lo = (channel_edge(c) - e) / s, hi = (channel_edge(c + 1) - e) / s;
+            double lo = (channel_edge(c) - e) / s;
+            double hi = (channel_edge(c + 1) - e) / s;
             double p = fabs(lo) > 5 ? 0 : 0.5 * (erf(hi / sqrt(2.0)) - erf(lo / sqrt(2.0)));
             if (i % 7 == 3 && c < 5) p = 0.002; /* a second group far away, as an escape peak */
             detector[i][c] = p > 1e-5 ? (double)(float)p : 0;
@@ -315,14 +352,18 @@ static void detector_response(xray_response *r, int first_channel) {
     size_t at = 0;
     xray_response_room(r, N_E, N_C, 2 * N_E, N_E * N_C, err);
     r->first_channel = first_channel;
-    for (int c = 0; c < N_C; c++) r->e_min[c] = channel_edge(c), r->e_max[c] = channel_edge(c + 1);
+    for (int c = 0; c < N_C; c++) {
+        r->e_min[c] = channel_edge(c);
+        r->e_max[c] = channel_edge(c + 1);
+    }
     for (int i = 0; i < N_E; i++) {
         r->edge[i] = detector_edge(i);
         r->edge[i + 1] = detector_edge(i + 1);
         r->area[i] = detector_area[i];
         for (int c = 0; c < N_C;) {
+            while (c < N_C && !(detector[i][c] > 0))
+                c++;
             int begin;
-            while (c < N_C && !(detector[i][c] > 0)) c++;
             for (begin = c; c < N_C && detector[i][c] > 0; c++)
                 r->matrix[at + (size_t)(c - begin)] = (float)detector[i][c];
             if (c == begin) continue;
@@ -339,15 +380,15 @@ static void detector_response(xray_response *r, int first_channel) {
 static void detector_data(xray_data *d, const xray_model *m, const double *par, const xray_binning *b,
                           double exposure) {
     xray_response r;
-    xray_pha p;
     xray_binning single = {.how = XRAY_GROUP_NONE};
-    xray_work *w;
     detector_response(&r, 1);
+    xray_pha p;
     xray_pha_room(&p, N_C, 1, exposure, err);
     if (xray_data_make(d, &p, NULL, &r, &wilm, &single, err)) CHECK(0, "%s", err);
-    w = xray_work_make(m, d, 1);
+    xray_work *w = xray_work_make(m, d, 1);
     xray_fold_model(d->model, d, m, par, w);
-    for (int c = 0; c < N_C; c++) p.counts[c] = d->bin[c] >= 0 ? d->model[d->bin[c]] : 0;
+    for (int c = 0; c < N_C; c++)
+        p.counts[c] = d->bin[c] >= 0 ? d->model[d->bin[c]] : 0;
     xray_work_free(w);
     xray_data_free(d);
     if (xray_data_make(d, &p, NULL, &r, &wilm, b, err)) CHECK(0, "%s", err);
@@ -359,25 +400,28 @@ static void detector_data(xray_data *d, const xray_model *m, const double *par, 
 static double plain_fold(const double *flux, int lo, int hi, double exposure) {
     double sum = 0;
     for (int i = 0; i < N_E; i++)
-        for (int c = lo; c < hi; c++) sum += flux[i] * detector_area[i] * exposure * detector[i][c];
+        for (int c = lo; c < hi; c++)
+            sum += flux[i] * detector_area[i] * exposure * detector[i][c];
     return sum;
 }
 
 static void test_fold(void) {
     static const double par[] = {0.1, 2, 1e-2, 0.7, 20};
-    double flux[N_E], edges[N_E + 1], worst = 0;
+    double flux[N_E];
+    double edges[N_E + 1];
+    double worst = 0;
     xray_binning b = {.e_lo = 0.5, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 5};
-    xray_grid g;
     xray_model m;
-    xray_data d;
-    xray_work *w;
     xray_model_parse(&m, "tbabs*(powerlaw+bbodyrad)", err);
-    for (int i = 0; i <= N_E; i++) edges[i] = detector_edge(i);
+    for (int i = 0; i <= N_E; i++)
+        edges[i] = detector_edge(i);
+    xray_grid g;
     xray_grid_make(&g, edges, N_E, &wilm, err);
     eval(flux, m.text, &g, par);
     xray_grid_free(&g);
+    xray_data d;
     detector_data(&d, &m, par, &b, 1000);
-    w = xray_work_make(&m, &d, 1);
+    xray_work *w = xray_work_make(&m, &d, 1);
     xray_fold_model(d.model, &d, &m, par, w);
     for (int k = 0; k < d.n; k++) {
         int lo = 7 + 5 * k; /* the first channel that begins at 0.5 keV or above: 0.1 + 0.06 c */
@@ -396,27 +440,30 @@ static void test_fold(void) {
 
 static void test_binning(void) {
     static const double par[] = {2, 1e-2};
-    double before = xray_optimal_width(exp(2.1189) / (1 + 0.2 * log(50.0)), 50),
-           after = xray_optimal_width(exp(2.1191) / (1 + 0.2 * log(50.0)), 50);
+    double before = xray_optimal_width(exp(2.1189) / (1 + 0.2 * log(50.0)), 50);
+    double after = xray_optimal_width(exp(2.1191) / (1 + 0.2 * log(50.0)), 50);
     int below = 0;
-    xray_model m;
-    xray_data d;
     xray_binning b = {.how = XRAY_GROUP_MIN, .counts = 50};
     CHECK(fabs(before - after) < 1e-3 && before >= 1, "optimal bins: both branches meet at x = 2.119");
     CHECK_NEAR(xray_optimal_width(1e6, 100), 1.0 / 3, 0.1, "optimal bins: about a third of the FWHM for many counts");
     CHECK(xray_optimal_width(0, 10) >= 1, "optimal bins: the FWHM without counts");
+    xray_model m;
     xray_model_parse(&m, "powerlaw", err);
+    xray_data d;
     detector_data(&d, &m, par, &b, 100);
-    for (int k = 0; k < d.n; k++) below += d.counts[k] < 50;
+    for (int k = 0; k < d.n; k++)
+        below += d.counts[k] < 50;
     CHECK(d.n > 10 && below == 0, "at least 50 counts: %d bins, %d below", d.n, below);
     xray_data_free(&d);
     b.how = XRAY_GROUP_OPTIMAL;
     b.counts = 0;
     for (int bright = 0; bright < 2; bright++) {
-        int wide = 0, finer = 0;
+        int wide = 0;
+        int finer = 0;
         detector_data(&d, &m, par, &b, bright ? 1e5 : 0.05);
         for (int k = 1; k + 1 < d.n; k++) {
-            double fwhm = detector_fwhm(sqrt(d.e_lo[k] * d.e_hi[k])), width = d.e_hi[k] - d.e_lo[k];
+            double fwhm = detector_fwhm(sqrt(d.e_lo[k] * d.e_hi[k]));
+            double width = d.e_hi[k] - d.e_lo[k];
             wide += width > 1.1 * fwhm + 0.061; /* one channel more than it may be, and the FWHM of rounded rows */
             finer += width < 0.7 * fwhm;
         }
@@ -432,7 +479,8 @@ static void test_binning(void) {
 
 /* -2 ln L of both spectra by the background b in the source's spectrum, less that of a perfect model. */
 static double w_direct(double s, double b, double r, double m, double back) {
-    double lambda = m + back, off = back / r;
+    double lambda = m + back;
+    double off = back / r;
     double v = lambda - s + off - b;
     if (s > 0) v += s * log(s / lambda);
     if (b > 0) v += b * log(b / off);
@@ -440,23 +488,40 @@ static double w_direct(double s, double b, double r, double m, double back) {
 }
 
 static void test_statistics(void) {
-    double worst = 0, worst_slope = 0, w, back;
+    double worst = 0;
+    double worst_slope = 0;
+    double back;
     for (int t = 0; t < 2000; t++) {
-        double s = floor(uniform(0, 1) < 0.2 ? 0 : uniform(0, 60)), b = floor(uniform(0, 1) < 0.2 ? 0 : uniform(0, 60));
-        double r = exp(uniform(-3, 3)), m = exp(uniform(-4, 5)), lo = 1e-12, hi = 2 * (s + b * r + 1), h = 1e-5 * m, up,
-               down;
-        double counts[1] = {s}, background[1] = {b}, ratio[1] = {r}, slope = 0, curvature = 0;
-        xray_data d;
+        double s = floor(uniform(0, 1) < 0.2 ? 0 : uniform(0, 60));
+        double b = floor(uniform(0, 1) < 0.2 ? 0 : uniform(0, 60));
+        double r = exp(uniform(-3, 3));
+        double m = exp(uniform(-4, 5));
+        double lo = 1e-12;
+        double hi = 2 * (s + b * r + 1);
+        double h = 1e-5 * m;
+        double counts[1] = {s};
+        double background[1] = {b};
+        double ratio[1] = {r};
+        double slope = 0;
+        double curvature = 0;
         for (int i = 0; i < 300; i++) { /* golden section: the profile is convex in b */
-            double x = lo + 0.381966 * (hi - lo), y = hi - 0.381966 * (hi - lo);
-            if (w_direct(s, b, r, m, x) < w_direct(s, b, r, m, y)) hi = y;
-            else lo = x;
+            double x = lo + 0.381966 * (hi - lo);
+            double y = hi - 0.381966 * (hi - lo);
+            if (w_direct(s, b, r, m, x) < w_direct(s, b, r, m, y))
+                hi = y;
+            else
+                lo = x;
         }
-        w = xray_w(&back, s, b, r, m);
+        double w = xray_w(&back, s, b, r, m);
         worst = fmax(worst, fabs(w - w_direct(s, b, r, m, lo)) / (1 + fabs(w)));
+        xray_data d;
         memset(&d, 0, sizeof d);
-        d.n = 1, d.counts = counts, d.background = background, d.ratio = ratio;
-        up = m + h, down = m - h;
+        d.n = 1;
+        d.counts = counts;
+        d.background = background;
+        d.ratio = ratio;
+        double up = m + h;
+        double down = m - h;
         xray_statistic(&slope, &curvature, &d, &m, XRAY_W);
         w = (xray_statistic(NULL, NULL, &d, &up, XRAY_W) - xray_statistic(NULL, NULL, &d, &down, XRAY_W)) / (2 * h);
         worst_slope = fmax(worst_slope, fabs(slope - w) / (1 + fabs(w)));
@@ -465,12 +530,18 @@ static void test_statistics(void) {
     /* differences: rounding 1e-16 W/h = 1e-9/m .. and the kink where b = 0 begins */
     CHECK_LE(worst_slope, 2e-4, "and its slope, against differences");
     {
-        double counts[3] = {0, 4, 100}, model[3] = {2, 3, 110}, variance[3] = {1, 4, 100}, slope[3], curvature[3];
-        double c = 2 * (2 + 3 - 4 + 4 * log(4.0 / 3) + 110 - 100 + 100 * log(100.0 / 110)),
-               nan_model[3] = {1, (double)NAN, 1};
+        double counts[3] = {0, 4, 100};
+        double model[3] = {2, 3, 110};
+        double variance[3] = {1, 4, 100};
+        double slope[3];
+        double curvature[3];
+        double c = 2 * (2 + 3 - 4 + 4 * log(4.0 / 3) + 110 - 100 + 100 * log(100.0 / 110));
+        double nan_model[3] = {1, (double)NAN, 1};
         xray_data d;
         memset(&d, 0, sizeof d);
-        d.n = 3, d.counts = counts, d.variance = variance;
+        d.n = 3;
+        d.counts = counts;
+        d.variance = variance;
         CHECK_NEAR(xray_statistic(slope, curvature, &d, model, XRAY_C), c, 1e-12, "C of three bins");
         CHECK_NEAR(slope[1], 2 * (1 - 4.0 / 3), 1e-15, "its slope");
         CHECK_NEAR(xray_statistic(slope, curvature, &d, model, XRAY_CHI2), 4 + 0.25 + 1, 1e-12, "chi2 of three bins");
@@ -481,15 +552,20 @@ static void test_statistics(void) {
 static void test_expected(void) {
     static const double means[] = {0.01, 0.5, 3, 30, 99, 101, 3000, 9000, 11000};
     for (size_t k = 0; k < sizeof means / sizeof *means; k++) {
-        double m = means[k], mean, variance, sum = 0, square = 0, p = 0, c, want_variance;
+        double m = means[k];
+        double sum = 0;
+        double square = 0;
+        double p = 0;
         char text[80];
         for (long n = 0; n < 20000; n++) { /* the definition, over all counts that matter */
             p = exp((double)n * log(m) - m - lgamma((double)n + 1));
-            c = 2 * (n > 0 ? m - (double)n + (double)n * log((double)n / m) : m);
+            double c = 2 * (n > 0 ? m - (double)n + (double)n * log((double)n / m) : m);
             sum += p * c;
             square += p * c * c;
         }
-        want_variance = square - sum * sum;
+        double want_variance = square - sum * sum;
+        double mean;
+        double variance;
         xray_c_expected(&mean, &variance, &m, 1);
         snprintf(text, sizeof text, "expected C of a bin with %g counts", m);
         CHECK_NEAR(mean, sum, 1e-6 * sum, text);
@@ -503,8 +579,13 @@ static void test_poisson(void) {
     static const double means[] = {0.3, 4, 9.99, 10.01, 37, 400, 1e4};
     int n = quick() ? 4000 : 100000;
     for (size_t k = 0; k < sizeof means / sizeof *means; k++) {
-        double m = means[k], sd = sqrt(m), chi2 = 0, p_value;
-        int lo = (int)fmax(0, floor(m - 3 * sd)), bins = 0, size = (int)(6 * sd) + 4, step = size / 40 + 1;
+        double m = means[k];
+        double sd = sqrt(m);
+        double chi2 = 0;
+        int lo = (int)fmax(0, floor(m - 3 * sd));
+        int bins = 0;
+        int size = (int)(6 * sd) + 4;
+        int step = size / 40 + 1;
         int *seen = calloc((size_t)size + 2, sizeof *seen);
         for (int i = 0; i < n; i++) {
             double x = xray_poisson(&rng, m);
@@ -512,10 +593,12 @@ static void test_poisson(void) {
             seen[at < 0 ? 0 : at > size ? size + 1 : at]++;
         }
         for (int at = 0; at <= size + 1;) { /* merged until 20 are expected */
-            double expected = 0, got = 0;
+            double expected = 0;
+            double got = 0;
             int from = at;
             for (; at <= size + 1 && (expected * n < 20 || at < from + step); at++) {
-                if (at > 0 && at <= size) expected += exp((lo + at - 1) * log(m) - m - lgamma((double)(lo + at)));
+                if (at > 0 && at <= size)
+                    expected += exp((lo + at - 1) * log(m) - m - lgamma((double)(lo + at)));
                 else
                     for (int x = at ? lo + size : 0; x < (at ? lo + size + 400 + (int)(20 * sd) : lo); x++)
                         expected += exp(x * log(m) - m - lgamma(x + 1.0));
@@ -526,7 +609,7 @@ static void test_poisson(void) {
             bins++;
         }
         free(seen);
-        p_value = bml_mcmc_chi2_survival(chi2, bins - 1);
+        double p_value = bml_mcmc_chi2_survival(chi2, bins - 1);
         /* 7 means and 20 seeds: below 1e-5 once in 700 series of tests */
         CHECK(p_value > 1e-5, "Poisson numbers of mean %g: chi2 %.1f in %d bins, p = %.3g", m, chi2, bins, p_value);
     }
@@ -550,12 +633,12 @@ static void test_fit_exact(void) {
     xray_best best;
     for (int kind = XRAY_C; kind <= XRAY_CHI2; kind += XRAY_CHI2) {
         double worst = 0;
-        xray_fitter *f;
         xray_model_parse(&m, "tbabs*(powerlaw+bbodyrad)", err);
         detector_data(&d, &m, par, &b, 1e4);
-        f = make_fitter(&p, &m, &d, 1, kind);
+        xray_fitter *f = make_fitter(&p, &m, &d, 1, kind);
         xray_fit_starts(&best, f, 20, 3);
-        for (int k = 0; k < 5; k++) worst = fmax(worst, fabs(best.theta[k] / par[k] - 1));
+        for (int k = 0; k < 5; k++)
+            worst = fmax(worst, fabs(best.theta[k] / par[k] - 1));
         CHECK_LE(worst, 1e-4, "a fit to the expected counts finds the truth"); /* the end: statistic below 1e-6 */
         CHECK(best.statistic < 1e-4 && best.converged && best.agree >= 1,
               "its statistic is %.2g, %d of 20 starts agree", best.statistic, best.agree);
@@ -568,30 +651,37 @@ static void test_fit_exact(void) {
 static void test_interval(void) {
     static const double par[] = {2, 1e-2};
     xray_binning b = {.e_lo = 0.5, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 1000};
-    xray_problem p;
     xray_model m;
-    xray_data d;
-    xray_best best;
-    xray_fitter *f;
-    double lo, hi, x, n, root[2];
+    double root[2];
     xray_model_parse(&m, "powerlaw", err);
-    b.how = XRAY_GROUP_MIN, b.counts = 1e30;
+    b.how = XRAY_GROUP_MIN;
+    b.counts = 1e30;
+    xray_data d;
     detector_data(&d, &m, par, &b, 2);
-    n = d.counts[0];
+    double n = d.counts[0];
+    xray_problem p;
     xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
-    p.par[0].free = 0, p.par[0].value = 2;
-    f = xray_fitter_make(&p);
+    p.par[0].free = 0;
+    p.par[0].value = 2;
+    xray_fitter *f = xray_fitter_make(&p);
+    xray_best best;
     xray_fit_starts(&best, f, 3, 1);
     CHECK(d.n == 1 && n > 5 && n < 100, "one bin of %.1f counts", n);
     CHECK_NEAR(best.theta[0], 1e-2, 1e-7, "the norm");
     CHECK_NEAR(best.sigma[0], 1e-2 / sqrt(n), 1e-2 * 1e-3, "its error by curvature, norm/sqrt(N)");
+    double lo;
+    double hi;
     CHECK(!xray_interval(&lo, &hi, f, &best, 0, 2.706), "an interval");
+    double x;
     for (int side = 0; side < 2; side++) {
-        double a = side ? 1 : 1e-9, c = side ? 10 : 1;
+        double a = side ? 1 : 1e-9;
+        double c = side ? 10 : 1;
         for (int i = 0; i < 200; i++) {
             x = 0.5 * (a + c);
-            if ((2 * n * (x - 1 - log(x)) < 2.706) == (side == 1)) a = x;
-            else c = x;
+            if ((2 * n * (x - 1 - log(x)) < 2.706) == (side == 1))
+                a = x;
+            else
+                c = x;
         }
         root[side] = x;
     }
@@ -606,29 +696,35 @@ static void test_interval(void) {
 static void test_coverage(void) {
     static const double par[] = {0.2, 1.7, 2e-3};
     xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 3};
-    int n = quick() ? 20 : 400, inside = 0;
-    double sum = 0, square = 0, below = 0;
-    xray_problem p;
+    int n = quick() ? 20 : 400;
+    int inside = 0;
+    double sum = 0;
+    double square = 0;
+    double below = 0;
     xray_model m;
-    xray_data d;
-    xray_best best;
-    xray_fitter *f;
-    double *truth;
     xray_model_parse(&m, "tbabs*powerlaw", err);
+    xray_data d;
     detector_data(&d, &m, par, &b, 2000);
+    double *truth;
     truth = xray_alloc((size_t)d.n, sizeof *truth);
     memcpy(truth, d.counts, (size_t)d.n * sizeof *truth);
+    xray_problem p;
     xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
-    p.par[0].lo = 0, p.par[0].hi = 1, p.par[0].log = 0;
-    p.par[2].lo = 1e-4, p.par[2].hi = 1e-1;
-    f = xray_fitter_make(&p);
+    p.par[0].lo = 0;
+    p.par[0].hi = 1;
+    p.par[0].log = 0;
+    p.par[2].lo = 1e-4;
+    p.par[2].hi = 1e-1;
+    xray_fitter *f = xray_fitter_make(&p);
+    xray_best best;
     for (int s = 0; s < n; s++) {
-        double lo, hi, pull;
         xray_fake(d.counts, truth, d.n, &rng);
         xray_fit_starts(&best, f, 1, 1);
-        pull = (best.theta[1] - par[1]) / best.sigma[1];
+        double pull = (best.theta[1] - par[1]) / best.sigma[1];
         sum += pull;
         square += pull * pull;
+        double lo;
+        double hi;
         if (!xray_interval(&lo, &hi, f, &best, 1, 1)) inside += lo <= par[1] && par[1] <= hi;
         below += best.statistic;
     }
@@ -638,7 +734,8 @@ static void test_coverage(void) {
     CHECK(fabs((double)inside / n - 0.683) < 4 * sqrt(0.683 * 0.317 / n) + 0.01,
           "68.3 %% intervals hold the truth %.1f %%", 100.0 * inside / n);
     {
-        double mean, variance;
+        double mean;
+        double variance;
         xray_c_expected(&mean, &variance, truth, d.n);
         CHECK_NEAR(below / n, mean - 3, 4 * sqrt(variance / n) + 1,
                    "mean C, the expected one less a unit per parameter");
@@ -653,26 +750,26 @@ static void test_coverage(void) {
 }
 
 static void test_several(void) {
-    double one[] = {1, 0.2, 1.7, 1e-2}, two[] = {1.25, 0.2, 1.7, 1e-2};
-    xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_NONE},
-                 coarse = {.e_lo = 1, .e_hi = 8, .how = XRAY_GROUP_EVERY, .every = 4};
-    xray_problem p;
+    double one[] = {1, 0.2, 1.7, 1e-2};
+    double two[] = {1.25, 0.2, 1.7, 1e-2};
+    xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_NONE};
+    xray_binning coarse = {.e_lo = 1, .e_hi = 8, .how = XRAY_GROUP_EVERY, .every = 4};
     xray_model m;
     xray_data d[2];
-    xray_best best;
-    xray_fitter *f;
-    int factor;
     xray_model_parse(&m, "constant*tbabs*powerlaw", err);
     detector_data(&d[0], &m, one, &b, 1e3);
     detector_data(&d[1], &m, two, &coarse, 3e3);
+    xray_problem p;
     xray_problem_init(&p, &m, d, 2, XRAY_C, err);
     CHECK(!xray_problem_untie(&p, 0, err) && p.n_all == 5 && !strcmp(p.par[4].name, "constant.factor@2"),
           "a parameter of the second spectrum alone");
-    factor = xray_problem_find(&p, "factor@2");
+    int factor = xray_problem_find(&p, "factor@2");
     CHECK(factor == 4 && xray_problem_find(&p, "factor") == 0 && xray_problem_find(&p, "norm@2") == -1,
           "is found by its name");
-    p.par[0].free = 0, p.par[0].value = 1;
-    f = xray_fitter_make(&p);
+    p.par[0].free = 0;
+    p.par[0].value = 1;
+    xray_fitter *f = xray_fitter_make(&p);
+    xray_best best;
     xray_fit_starts(&best, f, 5, 1);
     CHECK(f->n_free == 4 && best.statistic < 1e-4, "two spectra fitted together: statistic %.2g", best.statistic);
     CHECK_NEAR(best.theta[3], 1.25, 1e-4, "the second spectrum's factor");
@@ -688,7 +785,8 @@ static void test_several(void) {
 static void test_probit(void) {
     double worst = 0;
     for (int i = 0; i < 2000; i++) {
-        double p = i < 1000 ? exp(-0.5 * i) : uniform(0, 1), x = xray_probit(p);
+        double p = i < 1000 ? exp(-0.5 * i) : uniform(0, 1);
+        double x = xray_probit(p);
         if (p < 1e-200) continue;
         worst = fmax(worst, fabs(xray_normal_cdf(x) / p - 1));
     }
@@ -699,29 +797,41 @@ static void test_probit(void) {
 /* A random row as a network gives it: k components over d dimensions. */
 static void random_row(bml_nn_real *row, int k, int d) {
     for (int c = 0; c < k; c++) {
-        for (int i = 0; i < 1 + d; i++) *row++ = (bml_nn_real)uniform(-1, 1);
+        for (int i = 0; i < 1 + d; i++)
+            *row++ = (bml_nn_real)uniform(-1, 1);
         for (int i = 0; i < d; i++)
-            for (int j = 0; j <= i; j++) *row++ = (bml_nn_real)uniform(-0.5, 0.5);
+            for (int j = 0; j <= i; j++)
+                *row++ = (bml_nn_real)uniform(-0.5, 0.5);
     }
 }
 
 static void test_mixture(void) {
     enum { K = 3, D = 3, SIZE = 1 + D + D * (D + 1) / 2, ROWS = 4 };
-    static bml_nn_real row[ROWS * K * SIZE], target[ROWS * K * SIZE], gradient[ROWS * K * SIZE],
-        ignored[ROWS * K * SIZE];
-    int kd[2] = {K, D}, n = quick() ? 20000 : 200000;
+    static bml_nn_real row[ROWS * K * SIZE];
+    static bml_nn_real target[ROWS * K * SIZE];
+    static bml_nn_real gradient[ROWS * K * SIZE];
+    static bml_nn_real ignored[ROWS * K * SIZE];
+    int kd[2] = {K, D};
+    int n = quick() ? 20000 : 200000;
     bml_nn_batch b = {
         .gradient = gradient, .prediction = row, .target = target, .n = ROWS, .n_in = 1, .n_out = K * SIZE};
-    xray_mixture m;
-    double worst = 0, loss, direct = 0, sum = 0, mean[D] = {0}, want[D] = {0}, weight = 0;
+    double worst = 0;
+    double direct = 0;
+    double sum = 0;
+    double mean[D] = {0};
+    double want[D] = {0};
+    double weight = 0;
     for (int r = 0; r < ROWS; r++) {
         random_row(row + r * K * SIZE, K, D);
-        for (int i = 0; i < D; i++) target[r * K * SIZE + i] = (bml_nn_real)uniform(-2, 2);
+        for (int i = 0; i < D; i++)
+            target[r * K * SIZE + i] = (bml_nn_real)uniform(-2, 2);
     }
-    loss = xray_mixture_loss(&b, kd);
+    double loss = xray_mixture_loss(&b, kd);
+    xray_mixture m;
     for (int r = 0; r < ROWS; r++) {
         double z[D];
-        for (int i = 0; i < D; i++) z[i] = (double)target[r * K * SIZE + i];
+        for (int i = 0; i < D; i++)
+            z[i] = (double)target[r * K * SIZE + i];
         xray_mixture_from(&m, row + r * K * SIZE, K, D, 1);
         direct -= xray_mixture_log(&m, z) / ROWS;
     }
@@ -731,19 +841,20 @@ static void test_mixture(void) {
          i++) { /* numbers are floats: step 2^-8, error of the difference step^2/6 times third
                                                    derivatives of a few units, and rounding 1e-16/step */
         bml_nn_real keep = row[i];
-        double up, down, h = 1.0 / 256;
+        double h = 1.0 / 256;
         row[i] = (bml_nn_real)((double)keep + h);
-        up = xray_mixture_loss(&b, kd);
+        double up = xray_mixture_loss(&b, kd);
         h += (double)row[i] - (double)keep - h;
         row[i] = (bml_nn_real)((double)keep - 1.0 / 256);
-        down = xray_mixture_loss(&b, kd);
+        double down = xray_mixture_loss(&b, kd);
         worst = fmax(worst, fabs((up - down) / (h + (double)keep - (double)row[i]) - (double)gradient[i]));
         row[i] = keep;
     }
     CHECK_LE(worst, 1e-3, "its gradient, against differences");
     xray_mixture_from(&m, row, K, D, 1);
     for (int i = 0; i < n; i++) { /* importance sampling from a wide normal: the integral of q is 1 */
-        double z[D], log_p = 0;
+        double z[D];
+        double log_p = 0;
         for (int k = 0; k < D; k++) {
             double e = bml_mcmc_rng_normal(&rng);
             z[k] = 3 * e;
@@ -751,12 +862,15 @@ static void test_mixture(void) {
         }
         weight = exp(xray_mixture_log(&m, z) - log_p);
         sum += weight / n;
-        for (int k = 0; k < D; k++) want[k] += weight * z[k] / n;
+        for (int k = 0; k < D; k++)
+            want[k] += weight * z[k] / n;
         xray_mixture_draw(z, &m, 1, &rng);
-        for (int k = 0; k < D; k++) mean[k] += z[k] / n;
+        for (int k = 0; k < D; k++)
+            mean[k] += z[k] / n;
     }
     CHECK_NEAR(sum, 1, 12 / sqrt(n), "its density integrates to 1"); /* weights have a variance of a few units */
-    for (int k = 0; k < D; k++) CHECK_NEAR(mean[k], want[k], 25 / sqrt(n), "its draws have its mean");
+    for (int k = 0; k < D; k++)
+        CHECK_NEAR(mean[k], want[k], 25 / sqrt(n), "its draws have its mean");
 }
 
 typedef struct normal_target {
@@ -768,9 +882,12 @@ typedef struct normal_target {
 static void log_normal_target(double *out, const double *z, int n, int d, void *user) {
     const normal_target *t = user;
     for (int i = 0; i < n; i++) {
-        double s = 0, log_det = 0, before = 0;
+        double s = 0;
+        double log_det = 0;
+        double before = 0;
         for (int k = 0; k < d; k++) {
-            double sd = t->scale * (k + 1), y = (z[i * d + k] - t->shift - 0.8 * before) / sd;
+            double sd = t->scale * (k + 1);
+            double y = (z[i * d + k] - t->shift - 0.8 * before) / sd;
             before = z[i * d + k] - t->shift;
             s += y * y;
             log_det += log(sd);
@@ -781,13 +898,16 @@ static void log_normal_target(double *out, const double *z, int n, int d, void *
 
 static void test_resample(void) {
     enum { D = 4, DRAWS = 4000 };
-    static const double scale[] = {0.5, 0.05, 0.01}, shift[] = {0.1, 0.3, 0.1};
+    static const double scale[] = {0.5, 0.05, 0.01};
+    static const double shift[] = {0.1, 0.3, 0.1};
     bml_nn_real row[1 + D + D * (D + 1) / 2] = {0};
     xray_mixture m;
     xray_mixture_from(&m, row, 1, D, 1); /* a standard normal: as wide as the prior */
     for (int t = 0; t < 3; t++) {
         normal_target target = {D, scale[t], shift[t]};
-        double *z = xray_alloc(DRAWS, D * sizeof *z), mean[D] = {0}, variance = 0;
+        double *z = xray_alloc(DRAWS, D * sizeof *z);
+        double mean[D] = {0};
+        double variance = 0;
         xray_resampled r;
         xray_resampling how = {
             .enough = 3000, .target = log_normal_target, .user = &target, .seed = (uint64_t)uniform(0, 1e9)};
@@ -798,8 +918,10 @@ static void test_resample(void) {
         }
         xray_resampled_draw(z, &r, DRAWS, 1);
         for (int i = 0; i < DRAWS; i++)
-            for (int k = 0; k < D; k++) mean[k] += z[i * D + k] / DRAWS;
-        for (int i = 0; i < DRAWS; i++) variance += pow(z[i * D] - mean[0], 2) / DRAWS;
+            for (int k = 0; k < D; k++)
+                mean[k] += z[i * D + k] / DRAWS;
+        for (int i = 0; i < DRAWS; i++)
+            variance += pow(z[i * D] - mean[0], 2) / DRAWS;
         CHECK_NEAR(r.log_z, log(10.0), 5 * r.log_z_error + 0.01, "resampling: ln Z of a normal target");
         CHECK_NEAR(mean[0], shift[t], 5 * scale[t] / sqrt(r.ess) + 1e-9, "its mean");
         CHECK_NEAR(sqrt(variance) / scale[t], 1, 5 / sqrt(r.ess), "its width");
@@ -814,8 +936,10 @@ static void test_resample(void) {
 static void log_two_modes(double *out, const double *z, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++) {
-        double side = z[i * d] < 0 ? -1.5 : 1.5, s = pow((z[i * d] - side) / 0.1, 2);
-        for (int k = 1; k < d; k++) s += pow(z[i * d + k] / 0.1, 2);
+        double side = z[i * d] < 0 ? -1.5 : 1.5;
+        double s = pow((z[i * d] - side) / 0.1, 2);
+        for (int k = 1; k < d; k++)
+            s += pow(z[i * d + k] / 0.1, 2);
         out[i] = -log(2.0) - 0.5 * s - d * (log(0.1) + 0.91893853320467274);
     }
 }
@@ -826,18 +950,19 @@ static void test_resample_hard(void) {
     bml_nn_real row[1 + D + D * (D + 1) / 2] = {0};
     normal_target target = {D, 0.3, -0.5};
     xray_resampling how = {.target = log_normal_target, .user = &target, .seed = (uint64_t)uniform(0, 1e9)};
-    xray_mixture m;
     xray_resampled r = {.n = 0};
     double mean = 0;
-    int bad;
     for (int i = 0, at = 1 + D; i < D; i++) {
         row[1 + i] = 0.5f;
-        for (int j = 0; j <= i; j++, at++) row[at] = j == i ? 3.0f : 0; /* sd exp(-3) = 0.05 */
+        for (int j = 0; j <= i; j++, at++)
+            row[at] = j == i ? 3.0f : 0; /* sd exp(-3) = 0.05 */
     }
+    xray_mixture m;
     xray_mixture_from(&m, row, 1, D, 1);
-    bad = xray_resample(&r, &m, NULL, &how, err);
+    int bad = xray_resample(&r, &m, NULL, &how, err);
     CHECK(!bad && r.ess > 1000, "a network that is sure and wrong: %.0f", r.ess);
-    for (int i = 0; i < r.n; i++) mean += r.weight[i] * r.z[i * D];
+    for (int i = 0; i < r.n; i++)
+        mean += r.weight[i] * r.z[i * D];
     CHECK_NEAR(r.log_z, log(10.0), 5 * r.log_z_error + 0.01, "its ln Z");
     CHECK_NEAR(mean, -0.5, 5 * 0.3 / sqrt(r.ess), "its mean");
     xray_resampled_free(&r);
@@ -847,7 +972,8 @@ static void test_resample_hard(void) {
     bad = xray_resample(&r, &m, NULL, &how, err);
     CHECK(!bad && r.ess > 1000, "two modes: %.0f effective samples", r.ess);
     mean = 0;
-    for (int i = 0; i < r.n; i++) mean += r.weight[i] * (r.z[i * D] > 0);
+    for (int i = 0; i < r.n; i++)
+        mean += r.weight[i] * (r.z[i * D] > 0);
     CHECK_NEAR(r.log_z, 0, 5 * r.log_z_error + 0.01, "their ln Z");
     CHECK_NEAR(mean, 0.5, 5 * 0.5 / sqrt(r.ess), "their shares");
     xray_resampled_free(&r);
@@ -858,20 +984,23 @@ static void test_resample_hard(void) {
 static void test_adjust(void) {
     enum { D = 2, BINS = 6, N = 4000 };
     xray_net net;
-    bml_nn_real *x = xray_alloc(2 * N, 2 * BINS * sizeof *x), *out;
+    bml_nn_real *x = xray_alloc(2 * N, 2 * BINS * sizeof *x);
     float *u = xray_alloc(2 * N, D * sizeof *u);
-    int inside[D] = {0}, n_out;
+    int inside[D] = {0};
     if (!x || !u || xray_net_make(&net, XRAY_MLP, BINS, D, 8, 2, 0, 1, (uint64_t)uniform(0, 1e9), err)) {
         CHECK(0, "a network: %s", err);
         return;
     }
-    n_out = (int)bml_nn_n_out(net.nn);
+    int n_out = (int)bml_nn_n_out(net.nn);
+    bml_nn_real *out;
     out = xray_alloc(2 * N, (size_t)n_out * sizeof *out);
-    for (int i = 0; i < 2 * N * 2 * BINS; i++) x[i] = (bml_nn_real)uniform(-1, 1);
+    for (int i = 0; i < 2 * N * 2 * BINS; i++)
+        x[i] = (bml_nn_real)uniform(-1, 1);
     bml_nn_predict(net.nn, NULL, out, x, 2 * N);
     for (int i = 0; i < 2 * N; i++) {
         xray_mixture m;
-        double z[D] = {0}, sd[XRAY_MAX_K][XRAY_MAX_FREE];
+        double z[D] = {0};
+        double sd[XRAY_MAX_K][XRAY_MAX_FREE];
         xray_net_mixture_of(&m, &net, out + i * n_out);
         xray_mixture_sd(sd, &m);
         xray_mixture_draw(z, &m, 1.6, &rng);
@@ -882,9 +1011,12 @@ static void test_adjust(void) {
     bml_nn_predict(net.nn, NULL, out, x, 2 * N);
     for (int i = N; i < 2 * N; i++) {
         xray_mixture m;
-        double sd[XRAY_MAX_K][XRAY_MAX_FREE], mean, variance, below;
+        double sd[XRAY_MAX_K][XRAY_MAX_FREE];
         xray_net_mixture_of(&m, &net, out + i * n_out);
         xray_mixture_sd(sd, &m);
+        double mean;
+        double variance;
+        double below;
         for (int k = 0; k < D; k++) {
             xray_mixture_marginal(&mean, &variance, &below, &m, sd, k, xray_probit((double)u[i * D + k]));
             inside[k] += fabs(below - 0.5) < 0.3415;
@@ -900,31 +1032,34 @@ static void test_adjust(void) {
 
 /* Resampling is right whatever the network says: here one that has learnt nothing. */
 static void test_judge(void) {
-    int n = quick() ? 4 : getenv("BML_CHECK_LONG") ? 500 : 40, wrong = 0, *rank = xray_alloc((size_t)n, sizeof *rank);
+    int n = quick() ? 4 : getenv("BML_CHECK_LONG") ? 500 : 40;
+    int wrong = 0;
+    int *rank = xray_alloc((size_t)n, sizeof *rank);
     static const double par[] = {0.2, 1.7, 2e-3};
     static const char lines[] = "nH,uniform,0,1\nPhoIndex,uniform,1,3\nnorm,loguniform,1e-3,1e-1\n";
     xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 5};
     xray_verdict *v = xray_alloc((size_t)n, sizeof *v);
     bml_mcmc_prior_param param[3];
     bml_mcmc_prior *prior = NULL;
-    xray_fitter *f;
-    prior_file file;
     xray_problem p;
     xray_model m;
-    xray_data d;
     xray_net net;
     xray_set set;
     xray_judging g = {&net, &p, NULL, &set, 0, 1, 10000, (uint64_t)uniform(0, 1e9)};
     xray_model_parse(&m, "tbabs*powerlaw", err);
+    xray_data d;
     detector_data(&d, &m, par, &b, 300);
     xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
     memset(param, 0, sizeof param);
+    prior_file file;
     prior_read_memory(&file, lines, strlen(lines), "lines", err);
     for (int k = 0; k < 3; k++) {
         PRIOR_PARAM(&param[k], &file.row[k]);
-        p.par[k].lo = file.row[k].lower, p.par[k].hi = file.row[k].upper, p.par[k].log = k == 2;
+        p.par[k].lo = file.row[k].lower;
+        p.par[k].hi = file.row[k].upper;
+        p.par[k].log = k == 2;
     }
-    f = xray_fitter_make(&p);
+    xray_fitter *f = xray_fitter_make(&p);
     if (bml_mcmc_prior_create(&prior, param, 3) || xray_set_make(&set, (size_t)n, 0, &f, 1, prior, g.seed, err) ||
         xray_net_make(&net, XRAY_MLP, d.n, 3, 8, 1, 0, 1, 1, err))
         CHECK(0, "judging: %s", err);
@@ -936,7 +1071,8 @@ static void test_judge(void) {
         CHECK(s.rank_p > 1e-4, "resampled: ranks are uniform (p = %.2g)", s.rank_p);
         CHECK_NEAR(s.coverage[1], 0.68, 4.5 * sqrt(0.68 * 0.32 / n), "resampled: truths in the 68 %% interval");
     }
-    for (int i = 0; i < n; i++) wrong += v[i].excess_net > 25;
+    for (int i = 0; i < n; i++)
+        wrong += v[i].excess_net > 25;
     CHECK(wrong == 0, "fits from its draws end at least as low as the truth: %d of %d do not", wrong, n);
     xray_set_free(&set);
     xray_net_free(&net);
@@ -954,29 +1090,36 @@ static void test_judge(void) {
    such a standard deviation is sqrt((kurtosis - 1)/(4 n)) at most, with 15, the kurtosis of a squared normal number. */
 static void test_r2_error(void) {
     enum { N = 5000 };
-    const double s = 0.1, V = 1.0 / 12, q = s * s / V, near = sqrt(14.0 / (4 * N)),
-                 expect = sqrt((2 * s * s * s * s + q * q * (1.0 / 80 - 1.0 / 144)) / N) / V;
+    const double s = 0.1;
+    const double V = 1.0 / 12;
+    const double q = s * s / V;
+    const double near = sqrt(14.0 / (4 * N));
+    const double expect = sqrt((2 * s * s * s * s + q * q * (1.0 / 80 - 1.0 / 144)) / N) / V;
     xray_verdict *v = xray_alloc(N, sizeof *v);
-    double expect_two;
     for (int i = 0; i < N; i++)
         for (int k = 0; k < 2; k++) {
             v[i].truth[k] = uniform(0, 1);
             v[i].mean[XRAY_NETWORK][k] = v[i].truth[k] + s * bml_mcmc_rng_normal(&rng);
         }
     CHECK_NEAR(xray_judge_r2_error(v, N, XRAY_NETWORK, 0, 1), expect, 5 * near * expect, "error of R^2");
-    expect_two = expect / sqrt(2.0);
+    double expect_two = expect / sqrt(2.0);
     CHECK_NEAR(xray_judge_r2_error(v, N, XRAY_NETWORK, 0, 2), expect_two, 5 * near * expect_two, "of a mean of two");
     free(v);
 }
 
 static void test_distance(void) {
     enum { N = 20000 };
-    double *a = xray_alloc(N, 2 * sizeof *a), *b = a + N;
-    for (int i = 0; i < N; i++) a[i] = bml_mcmc_rng_normal(&rng), b[i] = bml_mcmc_rng_normal(&rng);
+    double *a = xray_alloc(N, 2 * sizeof *a);
+    double *b = a + N;
+    for (int i = 0; i < N; i++) {
+        a[i] = bml_mcmc_rng_normal(&rng);
+        b[i] = bml_mcmc_rng_normal(&rng);
+    }
     CHECK(xray_jensen_shannon(a, N, a, N) <= 0, "a sample is at no distance from itself");
     /* two samples of one law: chi2 of 39 degrees of freedom times 1/(8 N) (1/N + 1/N summed): 39/(4 N) */
     CHECK_NEAR(xray_jensen_shannon(a, N, b, N), 39.0 / (4 * N), 6 * sqrt(2 * 39.0) / (4 * N), "two of one law");
-    for (int i = 0; i < N; i++) b[i] += 100;
+    for (int i = 0; i < N; i++)
+        b[i] += 100;
     CHECK_NEAR(xray_jensen_shannon(a, N, b, N), log(2.0), 1e-9, "samples that do not meet: ln 2");
     free(a);
 }
@@ -986,31 +1129,31 @@ static void test_net_file(void) {
     static const double par[] = {2, 1e-2};
     char path[] = "/tmp/test_xray_net_XXXXXX";
     xray_binning b = {.how = XRAY_GROUP_EVERY, .every = 10};
-    xray_model m;
-    xray_data d;
-    xray_net net, back;
     double z[2][40];
-    xray_mixture mix;
-    FILE *f;
     int fd = mkstemp(path);
     if (fd < 0) return;
     close(fd);
+    xray_model m;
     xray_model_parse(&m, "powerlaw", err);
+    xray_data d;
     detector_data(&d, &m, par, &b, 100);
+    xray_net net;
     CHECK(!xray_net_make(&net, XRAY_MLP, d.n, 2, 16, 2, 0, 2, 1, err) &&
               !xray_net_describe(&net, &d, "powerlaw", "PhoIndex,uniform,1,3\n", "", XRAY_C, XRAY_ANGR, err) &&
               !bml_nn_save(net.nn, path, BML_NN_F32),
           "a network is written");
+    xray_net back;
     CHECK(!xray_net_read(&back, path, err) && back.n_bin == d.n && back.k == 2 && back.d == 2 && back.mixture &&
               back.n_channel == N_C && !memcmp(back.bin, d.bin, N_C * sizeof(int)) && !strcmp(back.model, "powerlaw") &&
               back.abundance == XRAY_ANGR && fabs(back.exposure - 100) < 1e-5,
           "and read, with all that it says of itself");
+    xray_mixture mix;
     CHECK(!xray_net_draw(z[0], &mix, &net, NULL, d.counts, 20, 3, err) &&
               !xray_net_draw(z[1], &mix, &back, NULL, d.counts, 20, 3, err) && !memcmp(z[0], z[1], sizeof z[0]),
           "both give the same draws");
     xray_net_free(&back);
     xray_net_free(&net);
-    f = fopen(path, "wb");
+    FILE *f = fopen(path, "wb");
     if (f) {
         fputs("no network", f);
         fclose(f);
@@ -1039,7 +1182,10 @@ enum { SCALAR, FIXED, VARIABLE };
 static void write_matrix(fitsfile *f, int form, const char *name, int first, int tlmin, int *status) {
     static const char *const forms[3][3] = {{"I", "I", "200E"}, {"2J", "2J", "200E"}, {"1PI(2)", "1PI(2)", "1PE(200)"}};
     char *type[] = {"ENERG_LO", "ENERG_HI", "N_GRP", "F_CHAN", "N_CHAN", "MATRIX"};
-    char *tform[] = {"D", "D", "I", NULL, NULL, NULL}, *unit[] = {"keV", "keV", "", "", "", ""}, copy[3][16], title[40];
+    char *tform[] = {"D", "D", "I", NULL, NULL, NULL};
+    char *unit[] = {"keV", "keV", "", "", "", ""};
+    char copy[3][16];
+    char title[40];
     for (int k = 0; k < 3; k++) {
         snprintf(copy[k], sizeof copy[k], "%s", forms[form][k]);
         tform[3 + k] = copy[k];
@@ -1051,8 +1197,12 @@ static void write_matrix(fitsfile *f, int form, const char *name, int first, int
     fits_write_key(f, TSTRING, "HDUCLAS3", (char[]){"REDIST"}, NULL, status);
     if (tlmin >= 0) fits_write_key(f, TINT, "TLMIN4", &tlmin, NULL, status);
     for (int i = 0; i < N_E; i++) {
-        double lo = detector_edge(i), hi = detector_edge(i + 1);
-        int n = 0, begin[2] = {0, 0}, count[2] = {0, 0}, used = 0;
+        double lo = detector_edge(i);
+        double hi = detector_edge(i + 1);
+        int n = 0;
+        int begin[2] = {0, 0};
+        int count[2] = {0, 0};
+        int used = 0;
         float row[N_C];
         for (int c = 0; c < N_C; c++) {
             if (!(detector[i][c] > 0)) continue;
@@ -1060,8 +1210,10 @@ static void write_matrix(fitsfile *f, int form, const char *name, int first, int
             count[n - 1] = c + 1 - begin[n - 1];
         }
         for (int k = 0; k < n; k++)
-            for (int c = 0; c < count[k]; c++) row[used++] = (float)detector[i][begin[k] + c];
-        for (int k = 0; k < n; k++) begin[k] += first;
+            for (int c = 0; c < count[k]; c++)
+                row[used++] = (float)detector[i][begin[k] + c];
+        for (int k = 0; k < n; k++)
+            begin[k] += first;
         fits_write_col(f, TDOUBLE, 1, i + 1, 1, 1, &lo, status);
         fits_write_col(f, TDOUBLE, 2, i + 1, 1, 1, &hi, status);
         fits_write_col(f, TINT, 3, i + 1, 1, 1, &n, status);
@@ -1072,8 +1224,10 @@ static void write_matrix(fitsfile *f, int form, const char *name, int first, int
 }
 
 static void write_rmf(const char *path, int form, const char *name, int first, int tlmin) {
-    char *type[] = {"CHANNEL", "E_MIN", "E_MAX"}, *tform[] = {"J", "D", "D"}, *unit[] = {"", "keV", "keV"},
-         over[PATH_SIZE + 2];
+    char *type[] = {"CHANNEL", "E_MIN", "E_MAX"};
+    char *tform[] = {"J", "D", "D"};
+    char *unit[] = {"", "keV", "keV"};
+    char over[PATH_SIZE + 2];
     fitsfile *f = NULL;
     int status = 0;
     snprintf(over, sizeof over, "!%s", path);
@@ -1082,7 +1236,8 @@ static void write_rmf(const char *path, int form, const char *name, int first, i
     fits_create_tbl(f, BINARY_TBL, N_C, 3, type, tform, unit, "EBOUNDS", &status);
     for (int c = 0; c < N_C; c++) {
         int channel = c + first;
-        double lo = channel_edge(c), hi = channel_edge(c + 1);
+        double lo = channel_edge(c);
+        double hi = channel_edge(c + 1);
         fits_write_col(f, TINT, 1, c + 1, 1, 1, &channel, &status);
         fits_write_col(f, TDOUBLE, 2, c + 1, 1, 1, &lo, &status);
         fits_write_col(f, TDOUBLE, 3, c + 1, 1, 1, &hi, &status);
@@ -1092,15 +1247,18 @@ static void write_rmf(const char *path, int form, const char *name, int first, i
 }
 
 static void write_arf(const char *path, int n, double stretch) {
-    char *type[] = {"ENERG_LO", "ENERG_HI", "SPECRESP"}, *tform[] = {"E", "E", "E"}, *unit[] = {"keV", "keV", "cm**2"},
-         over[PATH_SIZE + 2];
+    char *type[] = {"ENERG_LO", "ENERG_HI", "SPECRESP"};
+    char *tform[] = {"E", "E", "E"};
+    char *unit[] = {"keV", "keV", "cm**2"};
+    char over[PATH_SIZE + 2];
     fitsfile *f = NULL;
     int status = 0;
     snprintf(over, sizeof over, "!%s", path);
     fits_create_file(&f, over, &status);
     fits_create_tbl(f, BINARY_TBL, n, 3, type, tform, unit, "SPECRESP", &status);
     for (int i = 0; i < n; i++) {
-        double lo = stretch * detector_edge(i), hi = stretch * detector_edge(i + 1);
+        double lo = stretch * detector_edge(i);
+        double hi = stretch * detector_edge(i + 1);
         fits_write_col(f, TDOUBLE, 1, i + 1, 1, 1, &lo, &status);
         fits_write_col(f, TDOUBLE, 2, i + 1, 1, 1, &hi, &status);
         fits_write_col(f, TDOUBLE, 3, i + 1, 1, 1, &detector_area[i], &status);
@@ -1113,7 +1271,8 @@ static void write_arf(const char *path, int n, double stretch) {
 static void write_pha(const char *path, int first, double exposure, double back_scale, const char *background) {
     xray_pha p;
     fitsfile *f = NULL;
-    int status = 0, column = 0;
+    int status = 0;
+    int column = 0;
     if (xray_pha_room(&p, N_C, first, fabs(exposure), err)) CHECK(0, "%s", err);
     p.grouping = calloc(N_C, sizeof(int));
     for (int c = 0; c < N_C; c++) {
@@ -1142,12 +1301,13 @@ static void test_responses(void) {
     for (int form = SCALAR; form <= VARIABLE; form++)
         for (int first = 0; first < 2; first++)
             for (int key = 0; key < 2; key++) {
-                xray_response r;
-                double worst = 0, area = 0;
+                double worst = 0;
+                double area = 0;
                 static double dense[N_C];
                 const char *name = key ? "MATRIX" : "SPECRESP MATRIX";
                 write_rmf(file("d.rmf"), form, name, first, key ? first : -1);
                 write_arf(file("d.arf"), N_E, 1);
+                xray_response r;
                 if (xray_response_read(&r, file("d.rmf"), file("d.arf"), err)) {
                     CHECK(0, "%s", err);
                     continue;
@@ -1157,7 +1317,8 @@ static void test_responses(void) {
                     for (int s = r.row[i]; s < r.row[i + 1]; s++)
                         for (int k = 0; k < r.span[s].count; k++)
                             dense[r.span[s].channel + k] += (double)r.matrix[r.span[s].at + (size_t)k];
-                    for (int c = 0; c < N_C; c++) worst = fmax(worst, fabs(dense[c] - detector[i][c]));
+                    for (int c = 0; c < N_C; c++)
+                        worst = fmax(worst, fabs(dense[c] - detector[i][c]));
                     area = fmax(area, fabs(r.area[i] / detector_area[i] - 1));
                 }
                 CHECK(worst <= 0 && area < 1e-6 && r.first_channel == first && r.n_channel == N_C,
@@ -1171,12 +1332,12 @@ static void test_responses(void) {
 static void test_spectra(void) {
     xray_binning b = {.e_lo = 0.5, .e_hi = 5};
     xray_files none = {NULL, NULL, "none"};
-    xray_data d;
     int wrong = 0;
     write_rmf(file("d.rmf"), VARIABLE, "MATRIX", 1, 1);
     write_arf(file("d.arf"), N_E, 1);
     write_pha(file("d.pha"), 1, 500, 2, "b.pha");
     write_pha(file("b.pha"), 1, 1000, 8, "none");
+    xray_data d;
     if (xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err)) {
         CHECK(0, "%s", err);
         return;
@@ -1209,15 +1370,18 @@ static void change(const char *path, int hdu, const char *key, const char *text,
     int status = 0;
     fits_open_diskfile(&f, path, READWRITE, &status);
     fits_movabs_hdu(f, hdu, NULL, &status);
-    if (text) fits_update_key(f, TSTRING, key, (char *)(uintptr_t)text, NULL, &status);
-    else fits_update_key(f, TDOUBLE, key, &number, NULL, &status);
+    if (text)
+        fits_update_key(f, TSTRING, key, (char *)(uintptr_t)text, NULL, &status);
+    else
+        fits_update_key(f, TDOUBLE, key, &number, NULL, &status);
     fits_close_file(f, &status);
     if (status) CHECK(0, "changing %s: FITS status %d", path, status);
 }
 
 static void set_cell(const char *path, int hdu, const char *column, long row, double number) {
     fitsfile *f = NULL;
-    int status = 0, c = 0;
+    int status = 0;
+    int c = 0;
     fits_open_diskfile(&f, path, READWRITE, &status);
     fits_movabs_hdu(f, hdu, NULL, &status);
     fits_get_colnum(f, CASEINSEN, (char *)(uintptr_t)column, &c, &status);
@@ -1236,10 +1400,9 @@ static void renew(void) {
 
 static void not_read(const char *message, const char *want) {
     xray_binning b = {0};
-    xray_data d;
-    int bad;
     strcpy(err, "(read without complaint)");
-    bad = xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err);
+    xray_data d;
+    int bad = xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err);
     if (!bad) xray_data_free(&d);
     CHECK(bad == -1 && strstr(err, want) && !strchr(err, '\n'), "refused, %s: %s", message,
           strrchr(err, '/') ? strrchr(err, '/') : err);
@@ -1251,53 +1414,82 @@ static void cut(const char *path, long bytes) {
 }
 
 static void test_bad_files(void) {
-    xray_data d;
     xray_binning b = {0};
     renew();
+    xray_data d;
     CHECK(!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err), "the good files are read");
     xray_data_free(&d);
-    cut(file("d.pha"), 6000), not_read("a truncated PHA", "d.pha");
-    cut(file("d.rmf"), 40000), not_read("a truncated RMF", "d.rmf");
-    cut(file("d.arf"), 100), not_read("a truncated ARF", "d.arf");
-    cut(file("d.pha"), 0), not_read("an empty PHA", "d.pha");
-    change(file("d.pha"), 2, "EXTNAME", "EVENTS", 0), change(file("d.pha"), 2, "HDUCLAS1", "EVENTS", 0);
+    cut(file("d.pha"), 6000);
+    not_read("a truncated PHA", "d.pha");
+    cut(file("d.rmf"), 40000);
+    not_read("a truncated RMF", "d.rmf");
+    cut(file("d.arf"), 100);
+    not_read("a truncated ARF", "d.arf");
+    cut(file("d.pha"), 0);
+    not_read("an empty PHA", "d.pha");
+    change(file("d.pha"), 2, "EXTNAME", "EVENTS", 0);
+    change(file("d.pha"), 2, "HDUCLAS1", "EVENTS", 0);
     not_read("an event list", "no extension SPECTRUM");
-    change(file("d.rmf"), 2, "EXTNAME", "NOTHING", 0), change(file("d.rmf"), 2, "HDUCLAS2", "NOTHING", 0);
+    change(file("d.rmf"), 2, "EXTNAME", "NOTHING", 0);
+    change(file("d.rmf"), 2, "HDUCLAS2", "NOTHING", 0);
     not_read("an RMF without matrix", "no extension MATRIX");
-    change(file("d.rmf"), 3, "EXTNAME", "NOTHING", 0), not_read("an RMF without EBOUNDS", "no extension EBOUNDS");
-    change(file("d.pha"), 2, "EXPOSURE", NULL, -5), not_read("negative exposure", "EXPOSURE -5 s");
-    change(file("d.pha"), 2, "EXPOSURE", "long", 0), not_read("an exposure that is no number", "EXPOSURE");
-    change(file("b.pha"), 2, "BACKSCAL", NULL, 0), not_read("a background scaled by zero", "b.pha: row 1: BACKSCAL");
-    change(file("d.pha"), 2, "AREASCAL", NULL, 0), not_read("AREASCAL zero", "AREASCAL must be positive");
-    write_arf(file("d.arf"), N_E - 1, 1), not_read("an ARF with fewer energies", "299 energies");
-    write_arf(file("d.arf"), N_E, 1.01), not_read("an ARF with other energies", "not the same energies");
-    set_cell(file("d.arf"), 2, "SPECRESP", 5, -1), not_read("negative area", "row 5: effective area -1");
-    set_cell(file("d.rmf"), 2, "F_CHAN", 7, 190), set_cell(file("d.rmf"), 2, "N_CHAN", 7, 30);
+    change(file("d.rmf"), 3, "EXTNAME", "NOTHING", 0);
+    not_read("an RMF without EBOUNDS", "no extension EBOUNDS");
+    change(file("d.pha"), 2, "EXPOSURE", NULL, -5);
+    not_read("negative exposure", "EXPOSURE -5 s");
+    change(file("d.pha"), 2, "EXPOSURE", "long", 0);
+    not_read("an exposure that is no number", "EXPOSURE");
+    change(file("b.pha"), 2, "BACKSCAL", NULL, 0);
+    not_read("a background scaled by zero", "b.pha: row 1: BACKSCAL");
+    change(file("d.pha"), 2, "AREASCAL", NULL, 0);
+    not_read("AREASCAL zero", "AREASCAL must be positive");
+    write_arf(file("d.arf"), N_E - 1, 1);
+    not_read("an ARF with fewer energies", "299 energies");
+    write_arf(file("d.arf"), N_E, 1.01);
+    not_read("an ARF with other energies", "not the same energies");
+    set_cell(file("d.arf"), 2, "SPECRESP", 5, -1);
+    not_read("negative area", "row 5: effective area -1");
+    set_cell(file("d.rmf"), 2, "F_CHAN", 7, 190);
+    set_cell(file("d.rmf"), 2, "N_CHAN", 7, 30);
     not_read("a group outside the channels", "row 7: F_CHAN 190");
-    set_cell(file("d.rmf"), 2, "N_CHAN", 7, -3), not_read("a negative group", "row 7: F_CHAN");
-    set_cell(file("d.rmf"), 2, "N_GRP", 7, 3), not_read("more groups than there are", "row 7: N_GRP is 3");
-    set_cell(file("d.rmf"), 2, "MATRIX", 7, (double)NAN), not_read("NaN in the matrix", "the matrix holds nan");
-    set_cell(file("d.rmf"), 2, "MATRIX", 7, -0.5), not_read("a negative probability", "the matrix holds -0.5");
-    set_cell(file("d.rmf"), 2, "ENERG_HI", 7, 9), not_read("energies that do not join", "row 8: the energy bin");
-    set_cell(file("d.rmf"), 3, "CHANNEL", 7, 9), not_read("channels with a gap", "EBOUNDS row 7");
-    change(file("d.rmf"), 2, "TLMIN4", NULL, 0), change(file("d.rmf"), 2, "TLMIN4", NULL, 50),
-        not_read("a wrong TLMIN", "F_CHAN");
-    change(file("d.rmf"), 2, "HDUCLAS3", "FULL", 0), not_read("an ARF beside a full response", "HDUCLAS3 = FULL");
-    write_pha(file("d.pha"), 5, 500, 1, "none"),
-        not_read("a spectrum with other channels", "channels 5 to 204, but its response has 1 to 200");
-    change(file("d.pha"), 2, "RESPFILE", "none", 0), not_read("no response", "names no response");
-    change(file("d.pha"), 2, "RESPFILE", "nowhere.rmf", 0), not_read("a response that is not there", "nowhere.rmf");
-    set_cell(file("d.pha"), 2, "COUNTS", 9, -1), not_read("negative counts", "row 9: COUNTS are -1");
-    change(file("d.pha"), 2, "TTYPE2", "NUMBERS", 0), not_read("no COUNTS", "column RATE");
+    set_cell(file("d.rmf"), 2, "N_CHAN", 7, -3);
+    not_read("a negative group", "row 7: F_CHAN");
+    set_cell(file("d.rmf"), 2, "N_GRP", 7, 3);
+    not_read("more groups than there are", "row 7: N_GRP is 3");
+    set_cell(file("d.rmf"), 2, "MATRIX", 7, (double)NAN);
+    not_read("NaN in the matrix", "the matrix holds nan");
+    set_cell(file("d.rmf"), 2, "MATRIX", 7, -0.5);
+    not_read("a negative probability", "the matrix holds -0.5");
+    set_cell(file("d.rmf"), 2, "ENERG_HI", 7, 9);
+    not_read("energies that do not join", "row 8: the energy bin");
+    set_cell(file("d.rmf"), 3, "CHANNEL", 7, 9);
+    not_read("channels with a gap", "EBOUNDS row 7");
+    change(file("d.rmf"), 2, "TLMIN4", NULL, 0);
+    change(file("d.rmf"), 2, "TLMIN4", NULL, 50);
+    not_read("a wrong TLMIN", "F_CHAN");
+    change(file("d.rmf"), 2, "HDUCLAS3", "FULL", 0);
+    not_read("an ARF beside a full response", "HDUCLAS3 = FULL");
+    write_pha(file("d.pha"), 5, 500, 1, "none");
+    not_read("a spectrum with other channels", "channels 5 to 204, but its response has 1 to 200");
+    change(file("d.pha"), 2, "RESPFILE", "none", 0);
+    not_read("no response", "names no response");
+    change(file("d.pha"), 2, "RESPFILE", "nowhere.rmf", 0);
+    not_read("a response that is not there", "nowhere.rmf");
+    set_cell(file("d.pha"), 2, "COUNTS", 9, -1);
+    not_read("negative counts", "row 9: COUNTS are -1");
+    change(file("d.pha"), 2, "TTYPE2", "NUMBERS", 0);
+    not_read("no COUNTS", "column RATE");
 }
 
 /* Names of files that do not fit into one card of a header; brackets in a name, which cfitsio would take for a filter. */
 static void test_names(void) {
-    char rmf[300], name[64];
-    xray_pha p, back;
+    char rmf[300];
+    char name[64];
     snprintf(rmf, sizeof rmf, "/%0250d/d.rmf", 7);
     snprintf(name, sizeof name, "%s", file("n[1].pha"));
+    xray_pha p;
     CHECK(!xray_pha_room(&p, 3, 0, 10, err) && !xray_pha_write(&p, name, rmf, "none", err), "a spectrum is written");
+    xray_pha back;
     CHECK(!xray_pha_read(&back, name, err) && !strcmp(back.rmf, rmf) && !back.arf[0], "a long RESPFILE, read back");
     xray_pha_free(&back);
     CHECK(xray_pha_write(&p, file("nowhere/n.pha"), rmf, NULL, err) == -1 && strstr(err, "n.pha: cannot write"),
@@ -1309,24 +1501,26 @@ static void test_names(void) {
 /* Random bytes changed: whatever comes back, nothing breaks (check-memory watches), and what is read is sound. */
 static void test_damage(void) {
     static const char *const names[] = {"d.rmf", "d.arf", "d.pha"};
-    int n = quick() ? 60 : 300, read = 0, unsound = 0;
+    int n = quick() ? 60 : 300;
+    int read = 0;
+    int unsound = 0;
     renew();
     for (int t = 0; t < n; t++) {
         const char *path = file(names[t % 3]);
         xray_binning b = {.how = t % 5, .every = 3, .counts = 10};
-        xray_data d;
         FILE *f = fopen(path, "r+b");
-        long size;
         if (!f) break;
         fseek(f, 0, SEEK_END);
-        size = ftell(f);
+        long size = ftell(f);
         for (int k = 0; k < 4; k++) {
             fseek(f, (long)uniform(0, k < 2 ? 12000 : (double)size), SEEK_SET);
             fputc((int)uniform(0, 256), f);
         }
         fclose(f);
+        xray_data d;
         if (!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err)) {
-            for (int k = 0; k < d.n; k++) unsound += !(d.counts[k] >= 0 && d.variance[k] >= 0);
+            for (int k = 0; k < d.n; k++)
+                unsound += !(d.counts[k] >= 0 && d.variance[k] >= 0);
             for (int i = 0; i < d.fold.n_energy; i++)
                 unsound += d.fold.first[i] < 0 || d.fold.first[i] + d.fold.count[i] > d.n || !(d.fold.area[i] >= 0);
             xray_data_free(&d);
@@ -1338,7 +1532,8 @@ static void test_damage(void) {
 }
 
 static void test_ogip(void) {
-    char temporary[] = "/tmp/test_xray_XXXXXX", command[PATH_SIZE];
+    char temporary[] = "/tmp/test_xray_XXXXXX";
+    char command[PATH_SIZE];
     if (!mkdtemp(temporary)) {
         CHECK(0, "no temporary folder");
         return;
@@ -1349,7 +1544,8 @@ static void test_ogip(void) {
     test_bad_files();
     test_names();
     test_damage();
-    for (int k = 0; k < 4; k++) remove(file(k == 0 ? "d.rmf" : k == 1 ? "d.arf" : k == 2 ? "d.pha" : "b.pha"));
+    for (int k = 0; k < 4; k++)
+        remove(file(k == 0 ? "d.rmf" : k == 1 ? "d.arf" : k == 2 ? "d.pha" : "b.pha"));
     snprintf(command, sizeof command, "%s", folder);
     rmdir(command);
 }
@@ -1372,21 +1568,22 @@ static int real_data(xray_data *d, const char *name, const xray_absorption *ism,
 static double real_statistic(xray_data *d, const char *expression, const double *par, int kind) {
     xray_model m;
     xray_work *w;
-    double s;
     if (xray_model_parse(&m, expression, err) || !(w = xray_work_make(&m, d, 1))) return (double)NAN;
     xray_fold_model(d->model, d, &m, par, w);
-    s = xray_statistic(NULL, NULL, d, d->model, kind);
+    double s = xray_statistic(NULL, NULL, d, d->model, kind);
     xray_work_free(w);
     return s;
 }
 
 static void test_published(void) {
-    static const double ulx_angr[] = {0.0909, 0.760, 0.174, 2.099, 2.91e-4},
-                        ulx_wilm[] = {0.0940, 0.742, 0.198, 2.026, 2.60e-4},
-                        nicer[] = {0.2449, 1.651, 0.863, 0.591, 471};
+    static const double ulx_angr[] = {0.0909, 0.760, 0.174, 2.099, 2.91e-4};
+    static const double ulx_wilm[] = {0.0940, 0.742, 0.198, 2.026, 2.60e-4};
+    static const double nicer[] = {0.2449, 1.651, 0.863, 0.591, 471};
     static const char *const ulx = "xray/ngc7793_xmm/PN_spectrum_grp20.fits";
     xray_files none = {NULL, NULL, "none"};
-    xray_binning b = {.e_lo = 0.5, .e_hi = 10}, all = {0}, quasar = {.e_lo = 0.1, .e_hi = 6};
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10};
+    xray_binning all = {0};
+    xray_binning quasar = {.e_lo = 0.1, .e_hi = 6};
     xray_data d;
     if (real_data(&d, ulx, &angr, &b, &none)) {
         CHECK(d.n == 104, "NGC 7793 ULX-4: %d bins", d.n);
@@ -1399,14 +1596,13 @@ static void test_published(void) {
         xray_data_free(&d);
     }
     if (real_data(&d, "xray/nicer_4u1820/4u1820_observed.pha", &wilm, &all, NULL)) {
-        xray_problem p;
-        xray_model m;
-        xray_best best;
-        xray_fitter *f;
         CHECK_NEAR(real_statistic(&d, "tbabs*(powerlaw+bbodyrad)", nicer, XRAY_C), 183, 2,
                    "4U 1820-30: its C at the published point");
+        xray_model m;
         xray_model_parse(&m, "tbabs*(powerlaw+bbodyrad)", err);
-        f = make_fitter(&p, &m, &d, 1, XRAY_C);
+        xray_problem p;
+        xray_fitter *f = make_fitter(&p, &m, &d, 1, XRAY_C);
+        xray_best best;
         xray_fit_starts(&best, f, 20, 1);
         CHECK(best.statistic <= 181 && best.statistic > 160, "4U 1820-30: best C %.1f, published 172 to 181",
               best.statistic);
@@ -1414,15 +1610,14 @@ static void test_published(void) {
         xray_data_free(&d);
     }
     if (real_data(&d, "xray/3c273_chandra/3c273.pi", &wilm, &quasar, NULL)) {
-        xray_problem p;
         xray_model m;
-        xray_best best;
-        xray_fitter *f;
         xray_model_parse(&m, "tbabs*powerlaw", err);
+        xray_problem p;
         xray_problem_init(&p, &m, &d, 1, XRAY_CHI2, err);
-        p.par[0].free = 0,
+        p.par[0].free = 0;
         p.par[0].value = 0.07; /* as in the published fit: chi2, 0.1 to 6 keV, background subtracted */
-        f = xray_fitter_make(&p);
+        xray_fitter *f = xray_fitter_make(&p);
+        xray_best best;
         xray_fit_starts(&best, f, 5, 1);
         CHECK_NEAR(best.theta[0], 2.16, best.sigma[0], "3C 273: index, within its error");
         xray_fitter_free(f);

@@ -22,33 +22,41 @@ typedef struct outcome {
 /* Sources with the fewest detections, a tenth of the labelled ones, are fold 0, the others fold 1; ties in the order of
    the table. */
 static void sparse_fold(int *fold, const sed_set *set) {
-    double *count = zeroed(2 * (size_t)set->n + 1, sizeof *count), *sorted = count + set->n;
-    int i, k, n = 0;
-    for (i = 0; i < set->n; i++) {
+    double *count = zeroed(2 * (size_t)set->n + 1, sizeof *count);
+    double *sorted = count + set->n;
+    int n = 0;
+    for (int i = 0; i < set->n; i++) {
         const sed *s = &set->sed[i];
-        for (k = 0; k < s->n; k++) count[i] += !set->point[s->first + (size_t)k].limit;
+        for (int k = 0; k < s->n; k++)
+            count[i] += !set->point[s->first + (size_t)k].limit;
         count[i] += 1e-9 * i;
         if (s->label >= 0) sorted[n++] = count[i];
     }
     qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    for (i = 0; i < set->n; i++) fold[i] = set->sed[i].label < 0 ? -1 : count[i] >= sorted[n / 10];
+    for (int i = 0; i < set->n; i++)
+        fold[i] = set->sed[i].label < 0 ? -1 : count[i] >= sorted[n / 10];
     free(count);
 }
 
 /* Rows of fold k: test; of the others, shuffled, a tenth for validation. */
 static void make_fold(fold_rows *f, const int *fold, int k, int n, uint64_t seed) {
-    int *test = zeroed((size_t)n, sizeof *test), m = 0, i;
+    int *test = zeroed((size_t)n, sizeof *test);
+    int m = 0;
     bml_classify_rng r;
     bml_classify_rng_init(&r, seed, ((uint64_t)1 << 42) + (uint64_t)k);
     f->row = zeroed((size_t)n, sizeof *f->row);
     f->n_test = 0;
-    for (i = 0; i < n; i++) {
-        if (fold[i] == k) test[f->n_test++] = i;
-        else if (fold[i] >= 0) f->row[m++] = i;
+    for (int i = 0; i < n; i++) {
+        if (fold[i] == k)
+            test[f->n_test++] = i;
+        else if (fold[i] >= 0)
+            f->row[m++] = i;
     }
-    for (i = m - 1; i > 0; i--) {
-        int j = (int)uniform(&r, 0, i + 1), t = f->row[i];
-        f->row[i] = f->row[j], f->row[j] = t;
+    for (int i = m - 1; i > 0; i--) {
+        int j = (int)uniform(&r, 0, i + 1);
+        int t = f->row[i];
+        f->row[i] = f->row[j];
+        f->row[j] = t;
     }
     f->n_val = m / 10;
     f->n_train = m - f->n_val;
@@ -62,35 +70,43 @@ static void begin_outcome(outcome *o, const world *w) {
     const settings *s = w->s;
     size_t n = (size_t)w->set->n;
     char why[BML_CLASSIFY_MESSAGE] = "";
-    int i, k;
     memset(o, 0, sizeof *o);
     o->fold = zeroed(n, sizeof *o->fold);
-    if (s->sparse) sparse_fold(o->fold, w->set);
-    else if (bml_classify_folds(o->fold, w->table, NULL, 0, (int)s->folds, s->seed, why)) fail("%s", why);
+    if (s->sparse)
+        sparse_fold(o->fold, w->set);
+    else if (bml_classify_folds(o->fold, w->table, NULL, 0, (int)s->folds, s->seed, why))
+        fail("%s", why);
     o->n_run = s->sparse ? 1 : s->run_folds ? (int)s->run_folds : (int)s->folds;
     o->judged = zeroed((size_t)w->n_judge * (size_t)o->n_run, sizeof *o->judged);
+    int k;
     for (k = 0; k < N_NETS; k++) {
         o->score[k] = zeroed(n, sizeof **o->score);
-        for (i = 0; i < w->set->n; i++) o->score[k][i] = (double)NAN;
+        for (int i = 0; i < w->set->n; i++)
+            o->score[k][i] = (double)NAN;
     }
     for (o->kept_net = -1, k = 4; k >= 0; k--)
         if (s->wanted[order[k]]) o->kept_net = order[k];
 }
 
 static void free_outcome(outcome *o) {
-    int k;
-    for (k = 0; k < MAX_FOLDS; k++) bml_nn_free(o->kept[k].net);
-    for (k = 0; k < N_NETS; k++) free(o->score[k]);
-    free(o->fold), free(o->judged), free(o);
+    for (int k = 0; k < MAX_FOLDS; k++)
+        bml_nn_free(o->kept[k].net);
+    for (int k = 0; k < N_NETS; k++)
+        free(o->score[k]);
+    free(o->fold);
+    free(o->judged);
+    free(o);
 }
 
 static void keep_judged(outcome *o, const world *w, int k, const double *p, int stride) {
-    int i;
-    for (i = 0; i < w->n_judge; i++) o->judged[i * o->n_run + k] = p[i * stride];
+    for (int i = 0; i < w->n_judge; i++)
+        o->judged[i * o->n_run + k] = p[i * stride];
 }
 
 static void print_speed(const trained *t, const fold_rows *f) {
-    double first, all = flops(&t->how, &first), rows = f->n_train;
+    double first;
+    double all = flops(&t->how, &first);
+    double rows = f->n_train;
     printf("published net: %zu weights, %.4g MFLOP forward; an epoch of %d SEDs, and %d to validate: %.1f s, %.1f s of "
            "CPU time, %.1f GFLOP/s of that\n",
            bml_nn_n_params(t->net), 1e-6 * all, f->n_train, f->n_val, t->seconds, t->cpu,
@@ -102,44 +118,54 @@ static void print_speed(const trained *t, const fold_rows *f) {
 static void run_network(outcome *o, int net, int k, const world *w, const fold_rows *f, progress_bar *bar,
                         double done) {
     const int *test = f->row + f->n_train + f->n_val;
-    int n = f->n_test, all = n + (net == o->kept_net ? w->n_judge : 0), i;
+    int n = f->n_test;
+    int all = n + (net == o->kept_net ? w->n_judge : 0);
     int *row = zeroed((size_t)all + 1, sizeof *row);
-    double *p = zeroed((size_t)all + 1, sizeof *p), *mean = zeroed((size_t)all + 1, sizeof *mean);
-    long c;
+    double *p = zeroed((size_t)all + 1, sizeof *p);
+    double *mean = zeroed((size_t)all + 1, sizeof *mean);
     memcpy(row, test, (size_t)n * sizeof *row);
-    for (i = n; i < all; i++) row[i] = w->judge[i - n];
+    for (int i = n; i < all; i++)
+        row[i] = w->judge[i - n];
     o->val_loss[net][k] = 0;
-    for (c = 0; c < w->s->copies; c++) {
+    for (long c = 0; c < w->s->copies; c++) {
         trained t;
         train_net(&t, net, w, f, w->s->seed + (uint64_t)k + 1000 * (uint64_t)c, bar,
                   done + (double)c / (double)w->s->copies);
         ask_net(p, &t, w, row, all);
-        for (i = 0; i < all; i++) mean[i] += p[i] / (double)w->s->copies;
+        for (int i = 0; i < all; i++)
+            mean[i] += p[i] / (double)w->s->copies;
         o->val_loss[net][k] += t.val_loss / (double)w->s->copies;
         if (net == PUBLISHED && !c) print_speed(&t, f);
-        if (net == o->kept_net && !c) o->kept[k] = t;
-        else bml_nn_free(t.net);
+        if (net == o->kept_net && !c)
+            o->kept[k] = t;
+        else
+            bml_nn_free(t.net);
     }
-    for (i = 0; i < n; i++) o->score[net][test[i]] = mean[i];
+    for (int i = 0; i < n; i++)
+        o->score[net][test[i]] = mean[i];
     if (net == o->kept_net) keep_judged(o, w, k, mean + n, 1);
-    free(row), free(p), free(mean);
+    free(row);
+    free(p);
+    free(mean);
 }
 
 static void run_table(outcome *o, int net, int k, const world *w, const fold_rows *f) {
     const int *test = f->row + f->n_train + f->n_val;
     double *p = zeroed(2 * (size_t)(f->n_test + w->n_judge) + 2, sizeof *p);
-    bml_classify_model *m;
-    int i, at;
     if (net == RADIO) {
-        for (at = 0; at < w->table->d && strcmp(w->table->feature[at], band_name[0]); at++) continue;
-        for (i = 0; i < f->n_test && at < w->table->d; i++) {
+        int at;
+        for (at = 0; at < w->table->d && strcmp(w->table->feature[at], band_name[0]); at++)
+            continue;
+        for (int i = 0; i < f->n_test && at < w->table->d; i++) {
             double v = w->table->x[test[i] * w->table->d + at];
             o->score[RADIO][test[i]] = isfinite(v) ? v : -30;
         }
     } else {
-        m = fit_table(net, w->table, f->row, f->n_train + f->n_val, w->s->seed + (uint64_t)k, o->chosen[k]);
+        bml_classify_model *m =
+            fit_table(net, w->table, f->row, f->n_train + f->n_val, w->s->seed + (uint64_t)k, o->chosen[k]);
         if (bml_classify_predict(p, NULL, m, w->table, test, f->n_test)) fail("out of memory");
-        for (i = 0; i < f->n_test; i++) o->score[net][test[i]] = p[2 * i + 1];
+        for (int i = 0; i < f->n_test; i++)
+            o->score[net][test[i]] = p[2 * i + 1];
         if (net == o->kept_net && w->n_judge) {
             if (bml_classify_predict(p, NULL, m, w->table, w->judge, w->n_judge)) fail("out of memory");
             keep_judged(o, w, k, p + 1, 2);
@@ -151,29 +177,38 @@ static void run_table(outcome *o, int net, int k, const world *w, const fold_row
 
 /* AUC of the rows of fold k that have a score; NaN without both classes. */
 static double auc_of(const double *score, const sed_set *set, const int *fold, int k) {
-    double *v = zeroed((size_t)set->n, sizeof *v), auc;
-    int *y = zeroed((size_t)set->n, sizeof *y), i, n = 0;
-    for (i = 0; i < set->n; i++)
-        if (!isnan(score[i]) && fold[i] == k) v[n] = score[i], y[n++] = set->sed[i].label;
-    auc = bml_classify_auc(v, y, NULL, n);
-    free(v), free(y);
+    double *v = zeroed((size_t)set->n, sizeof *v);
+    int *y = zeroed((size_t)set->n, sizeof *y);
+    int n = 0;
+    for (int i = 0; i < set->n; i++)
+        if (!isnan(score[i]) && fold[i] == k) {
+            v[n] = score[i];
+            y[n++] = set->sed[i].label;
+        }
+    double auc = bml_classify_auc(v, y, NULL, n);
+    free(v);
+    free(y);
     return auc;
 }
 
 static void cross_validate(outcome *o, const world *w) {
     const settings *s = w->s;
+    int done = 0;
+    int n_nets = 0;
+    for (int net = 0; net < N_NETS; net++)
+        n_nets += s->wanted[net];
     progress_bar bar;
-    int k, net, done = 0, n_nets = 0;
-    for (net = 0; net < N_NETS; net++) n_nets += s->wanted[net];
     progress_begin(&bar, "training", (double)o->n_run * n_nets, s->quiet);
-    for (k = 0; k < o->n_run; k++) {
+    for (int k = 0; k < o->n_run; k++) {
         fold_rows f;
         make_fold(&f, o->fold, k, w->set->n, s->seed);
-        for (net = 0; net < N_NETS; net++) {
+        for (int net = 0; net < N_NETS; net++) {
             double start = seconds_now();
             if (!s->wanted[net]) continue;
-            if (net < SMALL) run_table(o, net, k, w, &f);
-            else run_network(o, net, k, w, &f, &bar, done);
+            if (net < SMALL)
+                run_table(o, net, k, w, &f);
+            else
+                run_network(o, net, k, w, &f, &bar, done);
             o->fold_auc[net][k] = auc_of(o->score[net], w->set, o->fold, k);
             o->seconds[net] += (seconds_now() - start) / o->n_run;
             progress_at(&bar, ++done, NULL);
@@ -193,37 +228,60 @@ typedef struct net_scores {
 
 /* AUC of a less that of b, and its standard error, over rows that both have scored. */
 static void paired(double *gain, double *error, const double *a, const double *b, const sed_set *set) {
-    double *v = zeroed(2 * (size_t)set->n, sizeof *v), auc[2], c[4];
-    int *y = zeroed((size_t)set->n, sizeof *y), i, n = 0, k = 0;
-    for (i = 0; i < set->n; i++)
+    double *v = zeroed(2 * (size_t)set->n, sizeof *v);
+    double auc[2];
+    double c[4];
+    int *y = zeroed((size_t)set->n, sizeof *y);
+    int n = 0;
+    int k = 0;
+    for (int i = 0; i < set->n; i++)
         if (!isnan(a[i]) && !isnan(b[i])) y[n++] = set->sed[i].label;
-    for (i = 0; i < set->n; i++)
-        if (!isnan(a[i]) && !isnan(b[i])) v[k] = a[i], v[n + k++] = b[i];
+    for (int i = 0; i < set->n; i++)
+        if (!isnan(a[i]) && !isnan(b[i])) {
+            v[k] = a[i];
+            v[n + k++] = b[i];
+        }
     *gain = *error = (double)NAN;
     if (!bml_classify_delong(auc, c, v, 2, y, n)) {
         *gain = auc[0] - auc[1];
         *error = sqrt(fmax(c[0] + c[3] - 2 * c[1], 0));
     }
-    free(v), free(y);
+    free(v);
+    free(y);
 }
 
 static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
     const sed_set *set = w->set;
-    double *v = zeroed(3 * (size_t)set->n, sizeof *v), *p = v + set->n, c, folds[MAX_FOLDS];
-    int *y = zeroed((size_t)set->n, sizeof *y), i, n = 0, m = 0;
-    for (i = 0; i < set->n; i++)
-        if (!isnan(o->score[net][i])) v[n] = o->score[net][i], y[n++] = set->sed[i].label;
-    if (bml_classify_delong(&e->auc, &c, v, 1, y, n)) e->auc = bml_classify_auc(v, y, NULL, n), c = (double)NAN;
+    double *v = zeroed(3 * (size_t)set->n, sizeof *v);
+    double *p = v + set->n;
+    double folds[MAX_FOLDS];
+    int *y = zeroed((size_t)set->n, sizeof *y);
+    int n = 0;
+    int m = 0;
+    for (int i = 0; i < set->n; i++)
+        if (!isnan(o->score[net][i])) {
+            v[n] = o->score[net][i];
+            y[n++] = set->sed[i].label;
+        }
+    double c;
+    if (bml_classify_delong(&e->auc, &c, v, 1, y, n)) {
+        e->auc = bml_classify_auc(v, y, NULL, n);
+        c = (double)NAN;
+    }
     e->error = sqrt(c);
     e->pr_auc = bml_classify_pr_auc(v, y, NULL, n);
     e->threshold = bml_classify_nearest_threshold(v, y, NULL, n);
-    for (i = 0; i < n; i++) p[2 * i + 1] = v[i] >= e->threshold, p[2 * i] = 1 - p[2 * i + 1];
+    for (int i = 0; i < n; i++) {
+        p[2 * i + 1] = v[i] >= e->threshold;
+        p[2 * i] = 1 - p[2 * i + 1];
+    }
     bml_classify_confusion(e->matrix, p, y, NULL, n, 2, 0.5);
-    for (i = 0; i < o->n_run; i++)
+    for (int i = 0; i < o->n_run; i++)
         if (!isnan(o->fold_auc[net][i])) folds[m++] = o->fold_auc[net][i];
     bml_classify_mean_sd(&e->mean, &e->sd, folds, m);
     e->gain = e->gain_error = (double)NAN;
     if (w->s->wanted[FOREST] && net != FOREST) paired(&e->gain, &e->gain_error, o->score[net], o->score[FOREST], set);
-    free(v), free(y);
+    free(v);
+    free(y);
 }
 #endif

@@ -69,10 +69,9 @@ typedef struct sed_set {
 
 static void add_sed(sed_set *set, const char *name, int label) {
     size_t room = (size_t)set->room;
-    sed *s;
     set->sed = grown(set->sed, &room, (size_t)set->n + 1, sizeof *set->sed);
     set->room = (int)room;
-    s = &set->sed[set->n++];
+    sed *s = &set->sed[set->n++];
     memset(s, 0, sizeof *s);
     snprintf(s->name, sizeof s->name, "%s", name);
     s->label = label;
@@ -82,7 +81,10 @@ static void add_sed(sed_set *set, const char *name, int label) {
 /* Of the source added last. */
 static void add_point(sed_set *set, double nu, double flux, double error, int limit) {
     point p;
-    p.nu = nu, p.flux = flux, p.error = error, p.limit = limit;
+    p.nu = nu;
+    p.flux = flux;
+    p.error = error;
+    p.limit = limit;
     set->point = grown(set->point, &set->points_room, set->n_points + 1, sizeof *set->point);
     set->point[set->n_points++] = p;
     set->sed[set->n - 1].n++;
@@ -98,23 +100,27 @@ static void free_set(sed_set *set) {
 /* Keeps the sources and points that the settings ask for; sources without a point go. */
 static void filter(sed_set *set, const settings *s) {
     size_t k = 0;
-    int i, m = 0;
+    int m = 0;
     set->limits = 0;
-    for (i = 0; i < set->n; i++) {
-        sed *from = &set->sed[i], to = *from;
-        int j, seen = 0;
+    for (int i = 0; i < set->n; i++) {
+        sed *from = &set->sed[i];
+        sed to = *from;
+        int seen = 0;
         to.first = k;
         to.n = 0;
-        for (j = 0; j < from->n; j++) {
+        for (int j = 0; j < from->n; j++) {
             point p = set->point[from->first + (size_t)j];
             seen |= !p.limit && fabs(p.nu - 9.146) < 0.02; /* 1.4 GHz */
             if ((!s->gamma && p.nu > GAMMA_NU) || (!s->radio && p.nu < 12)) continue;
             set->point[k++] = p;
             to.n++;
         }
-        if (to.n && (seen || !s->radio_detected)) set->sed[m++] = to;
-        else k = to.first;
-        for (j = 0; (size_t)j < k - to.first; j++) set->limits += set->point[to.first + (size_t)j].limit;
+        if (to.n && (seen || !s->radio_detected))
+            set->sed[m++] = to;
+        else
+            k = to.first;
+        for (int j = 0; (size_t)j < k - to.first; j++)
+            set->limits += set->point[to.first + (size_t)j].limit;
     }
     set->n = m;
     set->n_points = k;
@@ -124,7 +130,8 @@ static void filter(sed_set *set, const settings *s) {
 
 static int find_column(const bml_classify_table *t, const char *const *names) {
     int c = -1;
-    for (; *names && c < 0; names++) c = bml_classify_table_find(t, *names);
+    for (; *names && c < 0; names++)
+        c = bml_classify_table_find(t, *names);
     return c;
 }
 
@@ -132,8 +139,8 @@ static int find_column(const bml_classify_table *t, const char *const *names) {
 static double *column_values(const bml_classify_table *t, int c) {
     double *v = zeroed((size_t)t->n_rows, sizeof *v);
     char why[BML_CLASSIFY_MESSAGE] = "";
-    int i;
-    for (i = 0; i < t->n_rows; i++) v[i] = (double)NAN;
+    for (int i = 0; i < t->n_rows; i++)
+        v[i] = (double)NAN;
     if (c >= 0 && bml_classify_table_numbers(v, t, c, why)) fail("%s", why);
     return v;
 }
@@ -141,8 +148,7 @@ static double *column_values(const bml_classify_table *t, int c) {
 /* Flags 0 or 1; blank counts as 0. */
 static double *column_flags(const bml_classify_table *t, int c) {
     double *v = column_values(t, c);
-    int i;
-    for (i = 0; i < t->n_rows; i++) {
+    for (int i = 0; i < t->n_rows; i++) {
         if (isnan(v[i])) v[i] = 0;
         if (v[i] < 0 || (v[i] > 0 && v[i] < 1) || v[i] > 1)
             fail("%s:%ld: '%s' holds %g, must be 0 or 1", t->name, t->line[i], t->column[c].name, v[i]);
@@ -155,9 +161,8 @@ enum { LEFT_OUT = -2 };
 /* The label in row i of column c: 1, 0, -1 (blank) or LEFT_OUT. */
 static int label_of(const bml_classify_table *t, int c, int i, const settings *s) {
     const char *text = c < 0 ? "" : t->column[c].text[i];
-    int k;
     if (!*text) return -1;
-    for (k = 0; k < s->leave_out.n; k++)
+    for (int k = 0; k < s->leave_out.n; k++)
         if (!strcmp(text, s->leave_out.item[k])) return LEFT_OUT;
     if (!strcmp(text, "blazar")) return 1;
     if (!strcmp(text, "nonblazar")) return 0;
@@ -171,7 +176,8 @@ typedef struct named_row {
 } named_row;
 
 static int by_name(const void *a, const void *b) {
-    const named_row *x = a, *y = b;
+    const named_row *x = a;
+    const named_row *y = b;
     int c = strcmp(x->name, y->name);
     return c ? c : (x->row > y->row) - (x->row < y->row);
 }
@@ -179,9 +185,8 @@ static int by_name(const void *a, const void *b) {
 /* The rows in order of their names, which must be there. */
 static named_row *sorted_rows(const bml_classify_table *t, int c) {
     named_row *r = zeroed((size_t)t->n_rows, sizeof *r);
-    int i;
     if (!t->column[c].text) fail("%s: column '%s' must hold text", t->name, t->column[c].name);
-    for (i = 0; i < t->n_rows; i++) {
+    for (int i = 0; i < t->n_rows; i++) {
         r[i].name = t->column[c].text[i];
         r[i].row = i;
         if (!*r[i].name) fail("%s:%ld: no source name", t->name, t->line[i]);
@@ -199,16 +204,20 @@ typedef struct long_table {
 static void read_columns(long_table *v, const bml_classify_table *t) {
     static const char *const frequency[] = {"nu_Hz", "log10_nu_Hz", "energy_eV", "energy_keV", NULL};
     static const char *const flux[] = {"nuFnu_erg_cm2_s", "log10_nuFnu", NULL};
-    static const char *const error[] = {"err", "err_dex", NULL}, *const limit[] = {"is_ul", "upper_limit", NULL};
-    int nu = find_column(t, frequency), f = find_column(t, flux), e = find_column(t, error), u = find_column(t, limit),
-        i;
-    double shift;
+    static const char *const error[] = {"err", "err_dex", NULL};
+    static const char *const limit[] = {"is_ul", "upper_limit", NULL};
+    int nu = find_column(t, frequency);
+    int f = find_column(t, flux);
+    int e = find_column(t, error);
+    int u = find_column(t, limit);
     if (nu < 0) fail("%s: no column nu_Hz, log10_nu_Hz, energy_eV or energy_keV", t->name);
     if (f < 0) fail("%s: no column nuFnu_erg_cm2_s or log10_nuFnu", t->name);
-    v->nu = column_values(t, nu), v->flux = column_values(t, f), v->error = column_values(t, e);
+    v->nu = column_values(t, nu);
+    v->flux = column_values(t, f);
+    v->error = column_values(t, e);
     v->limit = column_flags(t, u);
-    shift = !strcasecmp(t->column[nu].name, "energy_eV") ? 14.383489 : 17.383489; /* log10 of 1 eV/h in Hz */
-    for (i = 0; i < t->n_rows; i++) {
+    double shift = !strcasecmp(t->column[nu].name, "energy_eV") ? 14.383489 : 17.383489; /* log10 of 1 eV/h in Hz */
+    for (int i = 0; i < t->n_rows; i++) {
         double linear = strncasecmp(t->column[f].name, "log10", 5) ? v->flux[i] : pow(10, v->flux[i]);
         if (strncasecmp(t->column[nu].name, "log10", 5)) {
             if (!(v->nu[i] > 0)) fail("%s:%ld: '%s' must be positive", t->name, t->line[i], t->column[nu].name);
@@ -227,19 +236,28 @@ static void read_columns(long_table *v, const bml_classify_table *t) {
 static void read_long(sed_set *set, const bml_classify_table *t, int name, const settings *s) {
     long_table v = {0};
     named_row *r = sorted_rows(t, name);
-    int labels = bml_classify_table_find(t, "label"), i, label = 0;
+    int labels = bml_classify_table_find(t, "label");
+    int label = 0;
     read_columns(&v, t);
-    for (i = 0; i < t->n_rows; i++) {
-        int k = r[i].row, here = label_of(t, labels, k, s), first = !i || strcmp(r[i].name, r[i - 1].name);
+    for (int i = 0; i < t->n_rows; i++) {
+        int k = r[i].row;
+        int here = label_of(t, labels, k, s);
+        int first = !i || strcmp(r[i].name, r[i - 1].name);
         if (!first && here != label)
             fail("%s:%ld: '%s' has another label in line %ld", t->name, t->line[k], r[i].name, t->line[r[i - 1].row]);
         label = here;
         if (label == LEFT_OUT) continue;
         if (first) add_sed(set, r[i].name, label);
-        if (isnan(v.flux[k])) set->dropped++;
-        else add_point(set, v.nu[k], v.flux[k], v.error[k], v.limit[k] > 0);
+        if (isnan(v.flux[k]))
+            set->dropped++;
+        else
+            add_point(set, v.nu[k], v.flux[k], v.error[k], v.limit[k] > 0);
     }
-    free(v.nu), free(v.flux), free(v.error), free(v.limit), free(r);
+    free(v.nu);
+    free(v.flux);
+    free(v.error);
+    free(v.limit);
+    free(r);
 }
 
 /* Columns of a wide table by name: flux, flag of upper limits, error in magnitudes, log10 Hz. */
@@ -254,22 +272,26 @@ enum { N_WIDE = sizeof wide_bands / sizeof wide_bands[0] };
 
 /* log10 Hz of a column of fluxes, NaN if it is none; *known is its row in wide_bands, or -1. */
 static double wide_frequency(const char *name, int *known) {
-    char *end;
-    double nu;
     for (*known = 0; *known < N_WIDE; ++*known)
         if (!strcasecmp(name, wide_bands[*known].flux)) return wide_bands[*known].nu;
     *known = -1;
     if (strncasecmp(name, "nufnu_", 6)) return (double)NAN;
-    nu = strtod(name + 6, &end);
+    char *end;
+    double nu = strtod(name + 6, &end);
     return end > name + 6 && !strcasecmp(end, "Hz") && nu > 1e5 && nu < 1e30 ? log10(nu) : (double)NAN;
 }
 
 /* A row for each source. */
 static void read_wide(sed_set *set, const bml_classify_table *t, int name, const settings *s) {
-    double *flux[MAX_BANDS], *limit[MAX_BANDS], *error[MAX_BANDS], nu[MAX_BANDS];
+    double *flux[MAX_BANDS];
+    double *limit[MAX_BANDS];
+    double *error[MAX_BANDS];
+    double nu[MAX_BANDS];
     named_row *r = sorted_rows(t, name);
-    int labels = bml_classify_table_find(t, "label"), n = 0, c, i, known;
-    for (c = 0; c < t->n_columns; c++) {
+    int labels = bml_classify_table_find(t, "label");
+    int n = 0;
+    int known;
+    for (int c = 0; c < t->n_columns; c++) {
         double at = wide_frequency(t->column[c].name, &known);
         if (isnan(at)) continue;
         if (n == MAX_BANDS) fail("%s: more than %d columns of fluxes", t->name, MAX_BANDS);
@@ -281,19 +303,26 @@ static void read_wide(sed_set *set, const bml_classify_table *t, int name, const
             t, known < 0 || !wide_bands[known].error ? -1 : bml_classify_table_find(t, wide_bands[known].error));
     }
     if (!n) fail("%s: neither a table of points (nu_Hz, ...) nor one with columns nufnu_...", t->name);
-    for (i = 0; i < t->n_rows; i++) {
-        int k = r[i].row, label = label_of(t, labels, k, s);
+    for (int i = 0; i < t->n_rows; i++) {
+        int k = r[i].row;
+        int label = label_of(t, labels, k, s);
         if (i && !strcmp(r[i].name, r[i - 1].name))
             fail("%s:%ld: the source '%s' stands in line %ld too", t->name, t->line[k], r[i].name,
                  t->line[r[i - 1].row]);
         if (label == LEFT_OUT) continue;
         add_sed(set, r[i].name, label);
-        for (c = 0; c < n; c++) {
-            if (!(flux[c][k] > 0) || !isfinite(flux[c][k])) set->dropped += !isnan(flux[c][k]);
-            else add_point(set, nu[c], log10(flux[c][k]), error[c][k] > 0 ? 0.4 * error[c][k] : 0, limit[c][k] > 0);
+        for (int c = 0; c < n; c++) {
+            if (!(flux[c][k] > 0) || !isfinite(flux[c][k]))
+                set->dropped += !isnan(flux[c][k]);
+            else
+                add_point(set, nu[c], log10(flux[c][k]), error[c][k] > 0 ? 0.4 * error[c][k] : 0, limit[c][k] > 0);
         }
     }
-    for (c = 0; c < n; c++) free(flux[c]), free(limit[c]), free(error[c]);
+    for (int c = 0; c < n; c++) {
+        free(flux[c]);
+        free(limit[c]);
+        free(error[c]);
+    }
     free(r);
 }
 
@@ -302,24 +331,27 @@ static void read_labels(sed_set *set, const settings *s) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     static const char *const names[] = {"source", "name", NULL};
     bml_classify_table *t = NULL;
-    named_row *r, key, *hit;
-    int i, name, label;
     if (bml_classify_table_read(&t, s->labels, why)) fail("%s", why);
-    name = find_column(t, names), label = bml_classify_table_find(t, "label");
+    int name = find_column(t, names);
+    int label = bml_classify_table_find(t, "label");
     if (name < 0 || label < 0) fail("%s: needs the columns source and label", s->labels);
-    r = sorted_rows(t, name);
-    for (i = 1; i < t->n_rows; i++)
+    named_row *r = sorted_rows(t, name);
+    for (int i = 1; i < t->n_rows; i++)
         if (!strcmp(r[i].name, r[i - 1].name))
             fail("%s:%ld: the source '%s' stands twice", t->name, t->line[r[i].row], r[i].name);
-    for (i = 0; i < set->n; i++) {
-        int lo = 0, hi = t->n_rows;
+    named_row key;
+    for (int i = 0; i < set->n; i++) {
+        int lo = 0;
+        int hi = t->n_rows;
         key.name = set->sed[i].name;
         while (lo < hi) {
             int mid = (lo + hi) / 2;
-            if (strcmp(r[mid].name, key.name) < 0) lo = mid + 1;
-            else hi = mid;
+            if (strcmp(r[mid].name, key.name) < 0)
+                lo = mid + 1;
+            else
+                hi = mid;
         }
-        hit = lo < t->n_rows && !strcmp(r[lo].name, key.name) ? &r[lo] : NULL;
+        named_row *hit = lo < t->n_rows && !strcmp(r[lo].name, key.name) ? &r[lo] : NULL;
         if (hit && set->sed[i].label < 0) set->sed[i].label = label_of(t, label, hit->row, s);
         if (set->sed[i].label == LEFT_OUT) set->sed[i].label = -1;
     }
@@ -330,18 +362,23 @@ static void read_labels(sed_set *set, const settings *s) {
 /* Reads either kind of table. */
 static void read_seds(sed_set *set, const char *path, const settings *s) {
     static const char *const source[] = {"source", "name", "Source_Name", NULL};
-    char why[BML_CLASSIFY_MESSAGE] = "", err[ERROR_SIZE];
+    char why[BML_CLASSIFY_MESSAGE] = "";
+    char err[ERROR_SIZE];
     bml_classify_table *t = NULL;
     text_file text;
-    int name, c, wide = 0, known;
+    int wide = 0;
     if (text_open(&text, path, err)) fail("%s", err);
     if (bml_classify_table_parse(&t, text.data, (size_t)(text.end - text.data), text.name, why)) fail("%s", why);
     text_close(&text);
-    name = find_column(t, source);
+    int name = find_column(t, source);
     if (name < 0) fail("%s: no column source or name", t->name);
-    for (c = 0; c < t->n_columns; c++) wide |= !isnan(wide_frequency(t->column[c].name, &known));
-    if (wide) read_wide(set, t, name, s);
-    else read_long(set, t, name, s);
+    int known;
+    for (int c = 0; c < t->n_columns; c++)
+        wide |= !isnan(wide_frequency(t->column[c].name, &known));
+    if (wide)
+        read_wide(set, t, name, s);
+    else
+        read_long(set, t, name, s);
     bml_classify_table_free(t);
 }
 #endif

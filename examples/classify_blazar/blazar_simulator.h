@@ -77,7 +77,8 @@ static double node_nu(int k) {
 
 /* log10 of a + b. */
 static double add_logs(double a, double b) {
-    double hi = fmax(a, b), lo = fmin(a, b);
+    double hi = fmax(a, b);
+    double lo = fmin(a, b);
     return hi + log10(1 + pow(10, lo - hi));
 }
 
@@ -89,17 +90,16 @@ static double at_nodes(const double *v, double nu) {
 
 /* Adds a power law F ~ nu^-alpha through (nu, level), cut exponentially above 10^cut and below 10^low [Hz]. */
 static void add_power(double *v, double nu, double level, double alpha, double low, double cut) {
-    int k;
-    for (k = 0; k < NODES; k++) {
-        double x = node_nu(k), f = level + (1 - alpha) * (x - nu) - 0.4343 * (pow(10, x - cut) + pow(10, low - x));
+    for (int k = 0; k < NODES; k++) {
+        double x = node_nu(k);
+        double f = level + (1 - alpha) * (x - nu) - 0.4343 * (pow(10, x - cut) + pow(10, low - x));
         v[k] = add_logs(v[k], fmax(f, -60));
     }
 }
 
 /* Adds a black body of log10 temperature T [K], redshifted, its peak of nuFnu at `level`. */
 static void add_black_body(double *v, double T, double z, double level) {
-    int k;
-    for (k = 0; k < NODES; k++) {
+    for (int k = 0; k < NODES; k++) {
         double x = pow(10, node_nu(k) - T - 10.3188) * (1 + z);                     /* h nu/kT: 10.3188 = log10 k/h */
         double f = x < 600 ? level + 4 * log10(x) - log10(expm1(x)) - 0.6794 : -60; /* x^4/(e^x-1) is 4.780 at most */
         v[k] = add_logs(v[k], fmax(f, -60));
@@ -108,12 +108,14 @@ static void add_black_body(double *v, double T, double z, double level) {
 
 /* Disc, dust, corona of a quasar at redshift z whose disc has nuFnu `level` at 2500 A in its own frame. */
 static void add_quasar(double *v, bml_classify_rng *r, double z, double level, double corona) {
-    double shift = log10(1 + z), red = -0.03 * log(bml_classify_rng_uniform(r)), slope = normal(r, 0.35, 0.2),
-           disc[NODES];
-    int k;
-    for (k = 0; k < NODES; k++) disc[k] = -60;
+    double shift = log10(1 + z);
+    double red = -0.03 * log(bml_classify_rng_uniform(r));
+    double slope = normal(r, 0.35, 0.2);
+    double disc[NODES];
+    for (int k = 0; k < NODES; k++)
+        disc[k] = -60;
     add_power(disc, 15.079 - shift, level, slope, 13.8 - shift, normal(r, 15.6, 0.1) - shift);
-    for (k = 0; k < NODES; k++) { /* dust of the host; a bump of iron and Balmer lines about 3000 A, H alpha */
+    for (int k = 0; k < NODES; k++) { /* dust of the host; a bump of iron and Balmer lines about 3000 A, H alpha */
         double x = node_nu(k) + shift;
         if (x < 16) disc[k] -= 0.4 * 3.1 * red * pow(10, 1.2 * (x - 14.74));
         disc[k] += 0.1 * exp(-pow((x - 15) / 0.08, 2) / 2) + 0.08 * exp(-pow((x - 14.66) / 0.03, 2) / 2);
@@ -127,57 +129,70 @@ static void add_quasar(double *v, bml_classify_rng *r, double z, double level, d
 
 /* An AGN that is no blazar. */
 static void draw_other(model_sed *m, bml_classify_rng *r) {
-    double z = exp(normal(r, 0.1, 0.55)), loudness, alpha, radio;
-    int k, loud = uniform(r, 0, 1) < 0.22, flat = uniform(r, 0, 1) < (loud ? 0.25 : 0.15);
-    for (k = 0; k < NODES; k++) m->jet[k] = m->rest[k] = -60;
+    double z = exp(normal(r, 0.1, 0.55));
+    int loud = uniform(r, 0, 1) < 0.22;
+    int flat = uniform(r, 0, 1) < (loud ? 0.25 : 0.15);
+    for (int k = 0; k < NODES; k++)
+        m->jet[k] = m->rest[k] = -60;
     add_quasar(m->rest, r, z, 0, normal(r, -1.5, 0.35));
     if (z < 0.6) add_black_body(m->rest, 3.65, z, normal(r, -0.7, 0.4));
-    loudness = loud ? normal(r, 2.2, 0.7) : normal(r, 0.6, 0.5); /* log10 of F(5 GHz)/F(4400 A) */
-    alpha = flat ? normal(r, 0.15, 0.25) : normal(r, 0.75, 0.2);
-    radio = loudness - 5.13;
+    double loudness = loud ? normal(r, 2.2, 0.7) : normal(r, 0.6, 0.5); /* log10 of F(5 GHz)/F(4400 A) */
+    double alpha = flat ? normal(r, 0.15, 0.25) : normal(r, 0.75, 0.2);
+    double radio = loudness - 5.13;
     add_power(flat ? m->jet : m->rest, 9.7, radio, alpha, flat ? normal(r, 8.6, 0.5) : 6, 11.7);
     if (loud) add_power(m->rest, 17.684, radio + 1.7, 0.7, 15, 20.5); /* the X-rays that come with a jet */
 }
 
 /* What stands behind and beside the zone of a blazar; the zone's nuFnu is in m->jet. */
 static void draw_rest(model_sed *m, bml_classify_rng *r, const settings *s, double z, int disc) {
-    double peak = -60, optical, core;
-    int k;
-    for (k = 45; k < 100; k++) peak = fmax(peak, m->jet[k]); /* 10^11.5 to 10^17 Hz */
-    optical = at_nodes(m->jet, 14.603);
-    for (k = 0; k < NODES; k++) {
-        double tev = pow(10, node_nu(k) - 26.383), tau = pow(tev / 0.3, 1.1) * z / 0.5; /* background light, roughly */
+    double peak = -60;
+    for (int k = 45; k < 100; k++)
+        peak = fmax(peak, m->jet[k]); /* 10^11.5 to 10^17 Hz */
+    double optical = at_nodes(m->jet, 14.603);
+    for (int k = 0; k < NODES; k++) {
+        double tev = pow(10, node_nu(k) - 26.383);
+        double tau = pow(tev / 0.3, 1.1) * z / 0.5; /* background light, roughly */
         m->jet[k] = fmax(m->jet[k] - 0.4343 * tau, -60);
         m->rest[k] = -60;
     }
-    core = fmin(peak, optical + 2.5) + normal(r, disc ? -2.6 : -2.2, 0.35) + s->radio_gap;
+    double core = fmin(peak, optical + 2.5) + normal(r, disc ? -2.6 : -2.2, 0.35) + s->radio_gap;
     add_power(m->jet, 9.7, core, normal(r, 0.15, 0.25), normal(r, 7.5, 0.5), 11.7);
     add_power(m->rest, 9.7, core + normal(r, -0.9, 0.5), normal(r, 0.8, 0.15), 6, 11.5);
-    if (disc) add_quasar(m->rest, r, z, optical + normal(r, 0.4, 0.45) + s->veil, normal(r, -1.5, 0.35));
-    else add_black_body(m->rest, 3.65, z, optical + normal(r, -0.2, 0.5) + s->veil);
+    if (disc)
+        add_quasar(m->rest, r, z, optical + normal(r, 0.4, 0.45) + s->veil, normal(r, -1.5, 0.35));
+    else
+        add_black_body(m->rest, 3.65, z, optical + normal(r, -0.2, 0.5) + s->veil);
 }
 
 /* Adds to the set what the catalogues see of m. */
 static void observe(sed_set *set, const model_sed *m, bml_classify_rng *r) {
-    double jet = 0, rest = 0, f, e;
-    int i, night, nights = 0, first = 0, seen = 0;
+    double jet = 0;
+    double rest = 0;
+    double f;
+    double e;
+    int i;
+    int nights = 0;
+    int first = 0;
+    int seen = 0;
     for (i = 0; i < N_SKY; i++) {
         const catalogue_band *c = &sky[i];
         if (!i || strcmp(c->catalogue, sky[i - 1].catalogue)) {
             first = i;
             nights = uniform(r, 0, 1) < c->share ? 1 + (int)uniform(r, 0, c->nights) : 0;
             seen = 0;
-            for (night = i; night < N_SKY && !strcmp(c->catalogue, sky[night].catalogue); night++)
+            for (int night = i; night < N_SKY && !strcmp(c->catalogue, sky[night].catalogue); night++)
                 seen |= add_logs(at_nodes(m->jet, sky[night].nu), at_nodes(m->rest, sky[night].nu)) > sky[night].depth;
         }
-        for (night = 0; night < nights; night++) {
+        for (int night = 0; night < nights; night++) {
             bml_classify_rng epoch; /* the same for all bands of a catalogue */
             bml_classify_rng_init(&epoch, r->key[0] + ((uint64_t)r->key[1] << 32),
                                   ((uint64_t)1 << 45) + (uint64_t)(64 * first + night) + ((uint64_t)set->n << 20));
-            jet = normal(&epoch, 0, 0.25), rest = normal(&epoch, 0, 0.06);
+            jet = normal(&epoch, 0, 0.25);
+            rest = normal(&epoch, 0, 0.06);
             f = add_logs(at_nodes(m->jet, c->nu) + jet, at_nodes(m->rest, c->nu) + rest);
             e = sqrt(c->error * c->error + pow(0.087 * pow(10, c->depth - f), 2)); /* 5 sigma at the depth */
-            if (f > c->depth) add_point(set, c->nu, normal(r, f, e), e, 0);
+            if (f > c->depth)
+                add_point(set, c->nu, normal(r, f, e), e, 0);
             else if (c->limits && (seen || strcmp(c->catalogue, "4FGL")) && !night)
                 add_point(set, c->nu, c->depth + normal(r, 0, 0.05), 0, 1);
         }
@@ -195,7 +210,9 @@ static void observe(sed_set *set, const model_sed *m, bml_classify_rng *r) {
    2024). */
 static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *x, bml_classify_rng *r, int disc) {
     double peak = uniform(r, 0, 1); /* BL Lacs: from low to high synchrotron peak */
-    memset(q, 0, sizeof *q), memset(o, 0, sizeof *o), memset(x, 0, sizeof *x);
+    memset(q, 0, sizeof *q);
+    memset(o, 0, sizeof *o);
+    memset(x, 0, sizeof *x);
     q->R = pow(10, normal(r, disc ? 16.3 : 16.0, 0.3));
     q->B = pow(10, normal(r, disc ? 0.1 : -0.9, 0.3));
     q->injection = BML_SSC_BROKEN;
@@ -203,7 +220,8 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     q->gamma_break = pow(10, disc ? normal(r, 2.6, 0.3) : 3.2 + 1.8 * peak + normal(r, 0, 0.2));
     if (q->gamma_break < 2 * q->gamma_min) q->gamma_break = 2 * q->gamma_min;
     q->gamma_max = q->gamma_break * pow(10, uniform(r, 1.2, 2));
-    q->p = normal(r, 1.9, 0.2), q->p2 = q->p + uniform(r, 1, 2);
+    q->p = normal(r, 1.9, 0.2);
+    q->p2 = q->p + uniform(r, 1, 2);
     q->compactness = pow(10, normal(r, disc ? -3.2 : -4.3, 0.5));
     q->self_absorption = BML_SSC_SSA;
     o->delta = fmin(fmax(normal(r, 15, 4), 6), 35);
@@ -211,7 +229,10 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     x->kind = BML_SSC_BLACK_BODY;
     x->temperature = 3.4e4 * o->delta; /* Lyman alpha, boosted */
     x->energy_density = 0.0265 * o->delta * o->delta * pow(10, normal(r, -2, 0.6));
-    if (disc) q->external = x, q->n_external = 1;
+    if (disc) {
+        q->external = x;
+        q->n_external = 1;
+    }
 }
 
 /* n zones, solved in one go: nuFnu[n][NODES]; those that fail are drawn anew. */
@@ -222,46 +243,69 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
     bml_ssc_external *x = zeroed((size_t)n, sizeof *x);
     bml_ssc *tables;
     double nu[NODES];
-    int *status = zeroed((size_t)n, sizeof *status), i, k, attempt, left = n;
+    int *status = zeroed((size_t)n, sizeof *status);
+    int left = n;
     if (bml_ssc_create(&tables, NULL)) fail("out of memory");
-    for (k = 0; k < NODES; k++) nu[k] = pow(10, node_nu(k));
-    for (i = 0; i < n; i++) status[i] = -1;
-    job.out = nuFnu, job.status = status, job.sources = q, job.observers = o, job.grid = nu, job.n_sources = n;
-    job.n = NODES, job.threads = (int)s->threads;
-    for (attempt = 0; attempt < MAX_TRIES && left; attempt++) {
+    for (int k = 0; k < NODES; k++)
+        nu[k] = pow(10, node_nu(k));
+    int i;
+    for (i = 0; i < n; i++)
+        status[i] = -1;
+    job.out = nuFnu;
+    job.status = status;
+    job.sources = q;
+    job.observers = o;
+    job.grid = nu;
+    job.n_sources = n;
+    job.n = NODES;
+    job.threads = (int)s->threads;
+    for (int attempt = 0; attempt < MAX_TRIES && left; attempt++) {
         for (i = 0; i < n; i++) {
-            bml_classify_rng r;
             if (!status[i]) continue;
+            bml_classify_rng r;
             bml_classify_rng_init(&r, s->seed, ((uint64_t)1 << 40) + (uint64_t)i * MAX_TRIES + (uint64_t)attempt);
             disc[i] = i % 10 < 7;
             draw_zone(&q[i], &o[i], &x[i], &r, disc[i]);
             z[i] = o[i].redshift;
         }
         bml_ssc_batch(&job, tables);
-        for (left = 0, i = 0; i < n; i++) left += status[i] != 0;
+        for (left = 0, i = 0; i < n; i++)
+            left += status[i] != 0;
     }
     if (left) fail("%d of %d simulated zones did not converge", left, n);
     bml_ssc_free(tables);
-    free(q), free(o), free(x), free(status);
+    free(q);
+    free(o);
+    free(x);
+    free(status);
 }
 
 /* Source i, drawn until it is detected at 1.4 GHz; zone[NODES] is the jet's nuFnu, NULL for no blazar. */
 static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, double z, int disc, const settings *s) {
     size_t n_points = set->n_points;
-    long limits = set->limits, attempt;
+    long limits = set->limits;
     char name[NAME];
-    int k;
     snprintf(name, sizeof name, "%s %05d", !zone ? "other" : disc ? "fsrq" : "bllac", i);
-    for (attempt = 0; attempt < 1000; attempt++) {
+    for (long attempt = 0; attempt < 1000; attempt++) {
         bml_classify_rng r;
-        double shift;
         bml_classify_rng_init(&r, s->seed, (uint64_t)i + ((uint64_t)attempt << 24));
-        for (k = 0; k < NODES && zone; k++) m->jet[k] = log10(fmax(zone[k], 1e-60));
-        if (zone) draw_rest(m, &r, s, z, disc);
-        else draw_other(m, &r);
-        shift = normal(&r, zone ? -12.15 : -12.4, 0.4) - add_logs(at_nodes(m->jet, 14.603), at_nodes(m->rest, 14.603));
-        for (k = 0; k < NODES; k++) m->jet[k] += shift, m->rest[k] += shift;
-        if (attempt) set->n--, set->n_points = n_points, set->limits = limits;
+        for (int k = 0; k < NODES && zone; k++)
+            m->jet[k] = log10(fmax(zone[k], 1e-60));
+        if (zone)
+            draw_rest(m, &r, s, z, disc);
+        else
+            draw_other(m, &r);
+        double shift =
+            normal(&r, zone ? -12.15 : -12.4, 0.4) - add_logs(at_nodes(m->jet, 14.603), at_nodes(m->rest, 14.603));
+        for (int k = 0; k < NODES; k++) {
+            m->jet[k] += shift;
+            m->rest[k] += shift;
+        }
+        if (attempt) {
+            set->n--;
+            set->n_points = n_points;
+            set->limits = limits;
+        }
         add_sed(set, name, zone != NULL);
         observe(set, m, &r);
         if (fabs(set->point[n_points].nu - sky[0].nu) < 1e-6) return; /* the first catalogue has seen it */
@@ -271,14 +315,22 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
 
 /* The whole sample, a fifth of it blazars. */
 static void simulate(sed_set *set, const settings *s) {
-    int n = (int)s->simulate, jets = n / 5, i, *disc = zeroed((size_t)jets, sizeof *disc);
-    double *zone = zeroed((size_t)jets * NODES, sizeof *zone), *z = zeroed((size_t)jets, sizeof *z);
+    int n = (int)s->simulate;
+    int jets = n / 5;
+    int *disc = zeroed((size_t)jets, sizeof *disc);
+    double *zone = zeroed((size_t)jets * NODES, sizeof *zone);
+    double *z = zeroed((size_t)jets, sizeof *z);
     model_sed *m = zeroed(1, sizeof *m);
     draw_zones(zone, z, disc, jets, s);
-    for (i = 0; i < n; i++) {
-        if (i < jets) draw_source(set, m, i, zone + (size_t)i * NODES, z[i], disc[i], s);
-        else draw_source(set, m, i, NULL, 0, 0, s);
+    for (int i = 0; i < n; i++) {
+        if (i < jets)
+            draw_source(set, m, i, zone + (size_t)i * NODES, z[i], disc[i], s);
+        else
+            draw_source(set, m, i, NULL, 0, 0, s);
     }
-    free(disc), free(zone), free(z), free(m);
+    free(disc);
+    free(zone);
+    free(z);
+    free(m);
 }
 #endif

@@ -35,15 +35,14 @@
 /* Adds the sources of --judge, without labels; with --thin about forty points of each, as surveys would have. */
 static void add_judged(sed_set *set, const settings *s) {
     sed_set other;
-    bml_classify_rng r;
-    int i, k;
     memset(&other, 0, sizeof other);
     read_seds(&other, s->judge, s);
+    bml_classify_rng r;
     bml_classify_rng_init(&r, s->seed, (uint64_t)1 << 43);
-    for (i = 0; i < other.n; i++) {
+    for (int i = 0; i < other.n; i++) {
         const sed *from = &other.sed[i];
         add_sed(set, from->name, -1);
-        for (k = 0; k < from->n; k++) {
+        for (int k = 0; k < from->n; k++) {
             const point *p = &other.point[from->first + (size_t)k];
             if (s->thin && uniform(&r, 0, 1) * from->n > 40) continue;
             add_point(set, p->nu, p->flux, p->error, p->limit);
@@ -54,13 +53,16 @@ static void add_judged(sed_set *set, const settings *s) {
 
 static void shuffle_labels(sed_set *set, uint64_t seed) {
     bml_classify_rng r;
-    int *row = zeroed((size_t)set->n, sizeof *row), n = 0, i;
+    int *row = zeroed((size_t)set->n, sizeof *row);
+    int n = 0;
     bml_classify_rng_init(&r, seed, (uint64_t)1 << 44);
-    for (i = 0; i < set->n; i++)
+    for (int i = 0; i < set->n; i++)
         if (set->sed[i].label >= 0) row[n++] = i;
-    for (i = n - 1; i > 0; i--) {
-        int j = (int)uniform(&r, 0, i + 1), t = set->sed[row[i]].label;
-        set->sed[row[i]].label = set->sed[row[j]].label, set->sed[row[j]].label = t;
+    for (int i = n - 1; i > 0; i--) {
+        int j = (int)uniform(&r, 0, i + 1);
+        int t = set->sed[row[i]].label;
+        set->sed[row[i]].label = set->sed[row[j]].label;
+        set->sed[row[j]].label = t;
     }
     free(row);
 }
@@ -68,21 +70,25 @@ static void shuffle_labels(sed_set *set, uint64_t seed) {
 /* The sources to work on; prints what they are. Returns 1 for a set of a few bands only. */
 static int load(sed_set *set, const settings *s) {
     const char *from = s->simulate ? "simulated" : strcmp(s->input, "-") ? s->input : "standard input";
-    int n[3] = {0, 0, 0}, i, k, few = 1;
+    int n[3] = {0, 0, 0};
+    int few = 1;
     memset(set, 0, sizeof *set);
-    if (s->simulate) simulate(set, s);
-    else read_seds(set, s->input, s);
+    if (s->simulate)
+        simulate(set, s);
+    else
+        read_seds(set, s->input, s);
     if (s->labels) read_labels(set, s);
     if (s->judge) add_judged(set, s);
     filter(set, s);
     if (s->shuffle) shuffle_labels(set, s->seed);
-    for (i = 0; i < set->n; i++) {
+    for (int i = 0; i < set->n; i++) {
         const sed *e = &set->sed[i];
         n[e->label < 0 ? 2 : e->label]++;
-        for (k = 0; k < e->n && few; k++) {
+        for (int k = 0; k < e->n && few; k++) {
             double nu = set->point[e->first + (size_t)k].nu;
             int b;
-            for (b = 0; b < N_WIDE && fabs(nu - band_nu(b)) > 1e-3; b++) continue;
+            for (b = 0; b < N_WIDE && fabs(nu - band_nu(b)) > 1e-3; b++)
+                continue;
             few = b < N_WIDE;
         }
     }
@@ -98,14 +104,14 @@ static int load(sed_set *set, const settings *s) {
 
 /* Which nets: the names given, else what suits the data. */
 static void choose_nets(settings *s, int few) {
-    char words[256], *word, *next;
-    int k;
+    char words[256];
     snprintf(words, sizeof words, "%s", s->nets ? s->nets : few ? "radio,forest,stack" : "radio,forest,small,points");
     if (!s->radio && !s->nets) snprintf(words, sizeof words, "%s", few ? "forest,stack" : "forest,small,points");
-    for (word = words; word; word = next) {
+    char *next;
+    for (char *word = words; word; word = next) {
         next = strchr(word, ',');
         if (next) *next++ = 0;
-        k = choice_index(nets, word);
+        int k = choice_index(nets, word);
         if (k < 0) fail("--nets: '%.60s' is none of %s", word, nets);
         s->wanted[k] = 1;
     }
@@ -170,29 +176,28 @@ int main(int argc, char **argv) {
     settings *s = &opt;
     char err[ERROR_SIZE];
     double start = seconds_now();
-    sed_set set;
-    bml_classify_data table;
     net_scores e[N_NETS];
-    importance m;
     outcome *o = zeroed(1, sizeof *o);
-    world w;
-    int net, explained;
     read_options(s, argc, argv);
     if (out_folder(s->out, err)) fail("%s", err);
+    sed_set set;
     choose_nets(s, load(&set, s));
+    bml_classify_data table;
     make_table(&table, &set, s->value);
+    world w;
     make_world(&w, s, &set, &table);
     begin_outcome(o, &w);
     if (s->write_seds && write_seds(&set, s, err)) fail("%s", err);
     printf("prepared in %.1f s\n", seconds_now() - start);
     cross_validate(o, &w);
-    for (net = 0; net < N_NETS; net++)
+    for (int net = 0; net < N_NETS; net++)
         if (s->wanted[net]) evaluate(&e[net], o, net, &w);
     print_evaluation(e, o, &w);
     if (write_evaluation(e, o, &w, err) || write_curves(o, &w, err) || write_predictions(o, e, &w, err))
         fail("%s", err);
-    explained = o->kept_net == SMALL || o->kept_net == PUBLISHED;
+    int explained = o->kept_net == SMALL || o->kept_net == PUBLISHED;
     if (explained) {
+        importance m;
         explain(&m, o, &w);
         if (write_importance(&m, &w, err)) fail("%s", err);
     }

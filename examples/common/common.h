@@ -90,21 +90,24 @@ static inline int is_space(char c) {
 
 /* Removes white space at both ends, in place. */
 static inline char *trim(char *s) {
-    size_t n;
-    while (is_space(*s)) s++;
-    for (n = strlen(s); n > 0 && is_space(s[n - 1]); n--) s[n - 1] = 0;
+    while (is_space(*s))
+        s++;
+    for (size_t n = strlen(s); n > 0 && is_space(s[n - 1]); n--)
+        s[n - 1] = 0;
     return s;
 }
 
 /* Reads a finite decimal number that fills the whole text. Returns NULL, or what is wrong with it. */
 static inline const char *read_real(double *value, const char *text) {
-    char *end;
-    while (is_space(*text)) text++;
+    while (is_space(*text))
+        text++;
     if (!*text) return "is empty";
     if (strpbrk(text, "xX")) return "is not a number"; /* strtod would take hexadecimal */
+    char *end;
     *value = strtod(text, &end);
     if (end == text) return "is not a number";
-    while (is_space(*end)) end++;
+    while (is_space(*end))
+        end++;
     if (*end) return "is not a number";
     if (!isfinite(*value)) return "is not finite";
     return NULL;
@@ -112,13 +115,15 @@ static inline const char *read_real(double *value, const char *text) {
 
 /* The same for a whole number. */
 static inline const char *read_integer(long *value, const char *text) {
-    char *end;
-    while (is_space(*text)) text++;
+    while (is_space(*text))
+        text++;
     if (!*text) return "is empty";
     errno = 0;
+    char *end;
     *value = strtol(text, &end, 10);
     if (end == text) return "is not a whole number";
-    while (is_space(*end)) end++;
+    while (is_space(*end))
+        end++;
     if (*end) return "is not a whole number";
     if (errno == ERANGE) return "is too large";
     return NULL;
@@ -137,9 +142,9 @@ typedef struct text_file {
 
 /* Nothing but text, and no line too long. */
 static inline int text_check(const text_file *t, char *err) {
-    const char *s, *start = t->data;
+    const char *start = t->data;
     long line = 1;
-    for (s = t->data; s < t->end; s++) {
+    for (const char *s = t->data; s < t->end; s++) {
         unsigned char c = (unsigned char)*s;
         if (c == '\n') {
             line++;
@@ -183,10 +188,11 @@ static inline int text_copy(text_file *t, const void *data, size_t size, const c
 
 /* A whole file, with room for one byte more; "-" is standard input. NULL: see err. */
 static inline char *file_read(size_t *size_out, const char *path, char *err) {
-    size_t size = 0, room = 1 << 16, got = 0;
-    char *data = malloc(room + 1), *more;
+    size_t size = 0;
+    size_t room = 1 << 16;
+    size_t got = 0;
+    char *data = malloc(room + 1);
     FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-    int bad;
     if (!f || !data) {
         int reason = f ? ENOMEM : errno;
         free(data);
@@ -197,12 +203,12 @@ static inline char *file_read(size_t *size_out, const char *path, char *err) {
     while ((got = fread(data + size, 1, room - size, f)) > 0) {
         size += got;
         if (size < room) continue;
-        more = room < TEXT_MAX ? realloc(data, 2 * room + 1) : NULL;
+        char *more = room < TEXT_MAX ? realloc(data, 2 * room + 1) : NULL;
         if (!more) break;
         data = more;
         room *= 2;
     }
-    bad = ferror(f) ? errno : got > 0 ? EFBIG : 0;
+    int bad = ferror(f) ? errno : got > 0 ? EFBIG : 0;
     if (f != stdin) fclose(f);
     if (bad) {
         free(data);
@@ -223,9 +229,9 @@ static inline int text_open(text_file *t, const char *path, char *err) {
 
 /* The next line without its end, or NULL after the last. The caller may change its bytes. */
 static inline char *text_line(text_file *t) {
-    char *line = t->next, *end;
+    char *line = t->next;
     if (!line || line >= t->end) return NULL;
-    end = memchr(line, '\n', (size_t)(t->end - line));
+    char *end = memchr(line, '\n', (size_t)(t->end - line));
     t->next = end ? end + 1 : t->end;
     if (!end) end = t->end;
     if (end > line && end[-1] == '\r') end--;
@@ -237,22 +243,25 @@ static inline char *text_line(text_file *t) {
 /* Splits a line in place at every separator (' ' stands for any stretch of blanks) outside "quotes", whose inner ""
    means one ". Returns the number of fields, max + 1 when there are more, -1 when a quote is not closed. */
 static inline int split(char **field, int max, char *line, char separator) {
-    char *in = line, *out;
+    char *in = line;
+    char *out;
     int n = 0;
     for (;;) {
-        int quoted;
-        while (is_space(*in) && (separator == ' ' || *in != separator)) in++;
+        while (is_space(*in) && (separator == ' ' || *in != separator))
+            in++;
         if (!*in && (separator == ' ' || n == 0)) return n;
         if (n == max) return max + 1;
         field[n++] = out = in;
-        quoted = *in == '"';
+        int quoted = *in == '"';
         if (quoted) {
             for (in++; *in && (*in != '"' || in[1] == '"'); *out++ = *in++)
                 if (*in == '"') in++;
             if (!*in++) return -1;
-            while (is_space(*in) && separator != ' ') in++;
+            while (is_space(*in) && separator != ' ')
+                in++;
         }
-        while (*in && *in != separator && !(separator == ' ' && is_space(*in))) *out++ = *in++;
+        while (*in && *in != separator && !(separator == ' ' && is_space(*in)))
+            *out++ = *in++;
         if (!*in) {
             *out = 0;
             if (!quoted) trim(field[n - 1]);
@@ -305,8 +314,7 @@ enum { OPTION_MAX = 60, OPTIONS_HELP = -2 };
 /* Position of word among "a|b|c", or -1. */
 static inline int choice_index(const char *choices, const char *word) {
     size_t n = strlen(word);
-    int i;
-    for (i = 0; choices; i++) {
+    for (int i = 0; choices; i++) {
         if (!strncmp(choices, word, n) && (choices[n] == '|' || !choices[n]) && n) return i;
         choices = strchr(choices, '|');
         if (choices) choices++;
@@ -316,26 +324,33 @@ static inline int choice_index(const char *choices, const char *word) {
 
 /* The word at a position among "a|b|c". */
 static inline void choice_word(char *word, size_t size, const char *choices, int index) {
-    while (index-- > 0 && strchr(choices, '|')) choices = strchr(choices, '|') + 1;
+    while (index-- > 0 && strchr(choices, '|'))
+        choices = strchr(choices, '|') + 1;
     snprintf(word, size, "%.*s", (int)strcspn(choices, "|"), choices);
 }
 
 /* The present value of an option, as text; empty when it has none. */
 static inline void option_show(char *s, size_t size, const option_row *o) {
     s[0] = 0;
-    if (o->flag) snprintf(s, size, "%s", *o->flag ? "yes" : "no");
-    else if (o->choice) choice_word(s, size, o->value, *o->choice);
-    else if (o->integer) snprintf(s, size, "%ld", *o->integer);
-    else if (o->natural) snprintf(s, size, "%llu", (unsigned long long)*o->natural);
-    else if (o->real && isfinite(*o->real)) snprintf(s, size, "%g", *o->real);
-    else if (o->text && *o->text) snprintf(s, size, "%s", *o->text);
+    if (o->flag)
+        snprintf(s, size, "%s", *o->flag ? "yes" : "no");
+    else if (o->choice)
+        choice_word(s, size, o->value, *o->choice);
+    else if (o->integer)
+        snprintf(s, size, "%ld", *o->integer);
+    else if (o->natural)
+        snprintf(s, size, "%llu", (unsigned long long)*o->natural);
+    else if (o->real && isfinite(*o->real))
+        snprintf(s, size, "%g", *o->real);
+    else if (o->text && *o->text)
+        snprintf(s, size, "%s", *o->text);
 }
 
 static inline void options_help(FILE *f, const option_row *options, const char *usage, const char *about) {
-    const option_row *o;
     fprintf(f, "usage: %s\n%s\n\n", usage, about);
-    for (o = options; o->name; o++) {
-        char left[128], preset[128];
+    for (const option_row *o = options; o->name; o++) {
+        char left[128];
+        char preset[128];
         snprintf(left, sizeof left, "--%s%s%s", o->name, o->flag ? "" : " ", o->flag || !o->value ? "" : o->value);
         option_show(preset, sizeof preset, o);
         fprintf(f, "  %-26s %s%s%s%s", left, strlen(left) > 26 ? "\n                             " : "",
@@ -361,10 +376,9 @@ static inline int option_set(const option_row *o, const char *s, char *err) {
             return error_set(err, "--%s: given too often", o->name);
         o->list->item[o->list->n++] = s;
     } else if (o->natural) {
-        char *end;
-        unsigned long long seed;
         errno = 0;
-        seed = strtoull(s, &end, 10);
+        char *end;
+        unsigned long long seed = strtoull(s, &end, 10);
         if (end == s || *end || strchr(s, '-') || errno)
             return error_set(err, "--%s: '%.100s' is not a whole number from 0 to 2^64 - 1", o->name, s);
         *o->natural = seed;
@@ -388,7 +402,8 @@ static inline int option_set(const option_row *o, const char *s, char *err) {
 static inline int options_read(int argc, char **argv, const option_row *options, char *err) {
     struct option known[2 * OPTION_MAX + 2];
     char negated[OPTION_MAX][64];
-    int n = 0, n_rows = 0, code;
+    int n = 0;
+    int n_rows = 0;
     memset(known, 0, sizeof known);
     for (; options[n_rows].name && n_rows < OPTION_MAX; n_rows++) {
         const option_row *o = &options[n_rows];
@@ -402,6 +417,7 @@ static inline int options_read(int argc, char **argv, const option_row *options,
     known[n].val = 'h';
     opterr = 0;
     optind = 0; /* start afresh, also when called twice */
+    int code;
     while ((code = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
         const char *word = argv[optind > 0 ? optind - 1 : 0];
         if (code == 'h') return OPTIONS_HELP;
@@ -409,9 +425,12 @@ static inline int options_read(int argc, char **argv, const option_row *options,
         if (code == '?' && optopt > 0 && optopt < 256)
             return error_set(err, "-%c: no such option (see --help)", optopt);
         if (code == '?') return error_set(err, "%.100s: no such option (see --help)", word);
-        if (code >= 1024) *options[code - 1024].flag = 0;
-        else if (options[code - 256].flag) *options[code - 256].flag = 1;
-        else if (option_set(&options[code - 256], optarg, err)) return -1;
+        if (code >= 1024)
+            *options[code - 1024].flag = 0;
+        else if (options[code - 256].flag)
+            *options[code - 256].flag = 1;
+        else if (option_set(&options[code - 256], optarg, err))
+            return -1;
     }
     return optind;
 }
@@ -443,7 +462,10 @@ static inline int threads_or_all(long asked) {
 #ifdef _OPENMP
     return asked ? (int)asked : omp_get_max_threads();
 #else
-    return (void)asked, 1;
+    {
+        (void)asked;
+        return 1;
+    }
 #endif
 }
 
@@ -476,15 +498,15 @@ static inline void progress_text(char *s, size_t size, const progress_bar *p, do
                                  const char *note) {
     char bar[31];
     double fraction = p->total > 0 ? done / p->total : 1;
-    long left;
-    int i;
     if (!(fraction >= 0)) fraction = 0;
     if (fraction > 1) fraction = 1;
-    for (i = 0; i < 30; i++) bar[i] = i < (int)(30 * fraction) ? '=' : ' ';
+    for (int i = 0; i < 30; i++)
+        bar[i] = i < (int)(30 * fraction) ? '=' : ' ';
     if (fraction < 1) bar[(int)(30 * fraction)] = '>';
     bar[30] = 0;
-    left = fraction > 0 ? lround(fmin((now - p->start) * (1 - fraction) / fraction, 1e8)) : -1;
-    if (left < 0) snprintf(s, size, "%s [%s] %3.0f %%", p->what, bar, 100 * fraction);
+    long left = fraction > 0 ? lround(fmin((now - p->start) * (1 - fraction) / fraction, 1e8)) : -1;
+    if (left < 0)
+        snprintf(s, size, "%s [%s] %3.0f %%", p->what, bar, 100 * fraction);
     else
         snprintf(s, size, "%s [%s] %3.0f %%, %ld:%02ld left%s%s", p->what, bar, 100 * fraction, left / 60, left % 60,
                  note && *note ? ", " : "", note ? note : "");
@@ -523,7 +545,8 @@ static inline out_file **out_open_list(void) {
 static inline void out_discard(out_file *o) {
     out_file **link = out_open_list();
     if (!o->f) return;
-    while (*link && *link != o) link = &(*link)->next;
+    while (*link && *link != o)
+        link = &(*link)->next;
     if (*link) *link = o->next;
     fclose(o->f);
     o->f = NULL;
@@ -531,8 +554,8 @@ static inline void out_discard(out_file *o) {
 }
 
 static inline void out_discard_all(void) {
-    out_file *o;
-    for (o = *out_open_list(); o; o = o->next) remove(o->temporary);
+    for (out_file *o = *out_open_list(); o; o = o->next)
+        remove(o->temporary);
 }
 
 /* Begins DIR/NAME under a temporary name beside it; o must live until it is committed or discarded. */
@@ -560,7 +583,8 @@ static inline int out_commit(out_file *o, char *err) {
         out_discard(o);
         return error_set(err, "%.300s: %s", o->path, strerror(reason));
     }
-    while (*link && *link != o) link = &(*link)->next;
+    while (*link && *link != o)
+        link = &(*link)->next;
     if (*link) *link = o->next;
     if (fclose(o->f) || rename(o->temporary, o->path)) reason = errno;
     o->f = NULL;
@@ -571,17 +595,17 @@ static inline int out_commit(out_file *o, char *err) {
 
 /* Makes a folder with its parents and finds out whether files can be written there: before any work starts. */
 static inline int out_folder(const char *dir, char *err) {
-    char path[PATH_SIZE], *s;
-    out_file trial;
+    char path[PATH_SIZE];
     if (!*dir || strlen(dir) >= sizeof path) return error_set(err, "'%.300s': no name for a folder", dir);
     snprintf(path, sizeof path, "%s", dir);
-    for (s = path + 1; *s; s++) {
+    for (char *s = path + 1; *s; s++) {
         if (*s != '/') continue;
         *s = 0;
         mkdir(path, 0777); /* what fails here fails again below */
         *s = '/';
     }
     if (mkdir(path, 0777) && errno != EEXIST) return error_set(err, "%.300s: %s", dir, strerror(errno));
+    out_file trial;
     if (out_begin(&trial, dir, ".trial", err))
         return error_set(err, "%.300s: cannot write there: %s", dir, strerror(errno));
     out_discard(&trial);
@@ -600,9 +624,12 @@ typedef struct json_writer {
 static inline void json_string(FILE *f, const char *s) {
     fputc('"', f);
     for (; *s; s++) {
-        if (*s == '"' || *s == '\\') fprintf(f, "\\%c", *s);
-        else if ((unsigned char)*s < ' ') fprintf(f, "\\u%04x", (unsigned)(unsigned char)*s);
-        else fputc(*s, f);
+        if (*s == '"' || *s == '\\')
+            fprintf(f, "\\%c", *s);
+        else if ((unsigned char)*s < ' ')
+            fprintf(f, "\\u%04x", (unsigned)(unsigned char)*s);
+        else
+            fputc(*s, f);
     }
     fputc('"', f);
 }
@@ -624,7 +651,8 @@ static inline void json_open(json_writer *j, const char *key, char bracket) {
 }
 
 static inline void json_close(json_writer *j) {
-    int any = j->members[j->depth], depth = j->depth--;
+    int any = j->members[j->depth];
+    int depth = j->depth--;
     if (any) fprintf(j->f, "\n%*s", 2 * j->depth, "");
     fputc(j->close[depth], j->f);
     if (!j->depth) fputc('\n', j->f);
@@ -632,14 +660,18 @@ static inline void json_close(json_writer *j) {
 
 static inline void json_text(json_writer *j, const char *key, const char *value) {
     json_key(j, key);
-    if (value) json_string(j->f, value);
-    else fputs("null", j->f);
+    if (value)
+        json_string(j->f, value);
+    else
+        fputs("null", j->f);
 }
 
 static inline void json_real(json_writer *j, const char *key, double value) {
     json_key(j, key);
-    if (isfinite(value)) fprintf(j->f, "%.10g", value);
-    else fputs("null", j->f);
+    if (isfinite(value))
+        fprintf(j->f, "%.10g", value);
+    else
+        fputs("null", j->f);
 }
 
 static inline void json_integer(json_writer *j, const char *key, long long value) {
@@ -649,11 +681,9 @@ static inline void json_integer(json_writer *j, const char *key, long long value
 
 /* All options with their values: what was asked for, and the defaults of the rest. */
 static inline void json_settings(json_writer *j, const char *key, const option_row *options) {
-    const option_row *o;
     char word[128];
-    int i;
     json_open(j, key, '{');
-    for (o = options; o->name; o++) {
+    for (const option_row *o = options; o->name; o++) {
         if (o->flag) {
             json_key(j, o->name);
             fputs(*o->flag ? "true" : "false", j->f);
@@ -671,7 +701,8 @@ static inline void json_settings(json_writer *j, const char *key, const option_r
             json_text(j, o->name, *o->text);
         } else if (o->list) {
             json_open(j, o->name, '[');
-            for (i = 0; i < o->list->n; i++) json_text(j, NULL, o->list->item[i]);
+            for (int i = 0; i < o->list->n; i++)
+                json_text(j, NULL, o->list->item[i]);
             json_close(j);
         }
     }
@@ -698,7 +729,6 @@ typedef struct run_info {
 static inline int run_write(const char *dir, const run_info *run, char *err) {
     json_writer j = {0};
     out_file o;
-    const run_entry *e;
     if (out_begin(&o, dir, "run.json", err)) return -1;
     j.f = o.f;
     json_open(&j, NULL, '{');
@@ -710,9 +740,11 @@ static inline int run_write(const char *dir, const run_info *run, char *err) {
     fprintf(j.f, "%llu", (unsigned long long)run->seed);
     json_real(&j, "seconds", run->seconds);
     json_open(&j, "results", '{');
-    for (e = run->results; e && e->name; e++) {
-        if (e->text) json_text(&j, e->name, e->text);
-        else json_real(&j, e->name, e->number);
+    for (const run_entry *e = run->results; e && e->name; e++) {
+        if (e->text)
+            json_text(&j, e->name, e->text);
+        else
+            json_real(&j, e->name, e->number);
     }
     json_close(&j);
     json_close(&j);
@@ -726,20 +758,20 @@ static inline int npy_write(const char *dir, const char *name, const double *dat
                             char *err) {
     char header[512];
     const uint16_t one = 1;
-    int little = *(const unsigned char *)&one, n, i;
-    size_t count = 1, length;
-    out_file o;
-    n = snprintf(header, 256, "{'descr': '%cf8', 'fortran_order': False, 'shape': (", little ? '<' : '>');
-    for (i = 0; i < n_dim; i++) {
+    int little = *(const unsigned char *)&one;
+    size_t count = 1;
+    int n = snprintf(header, 256, "{'descr': '%cf8', 'fortran_order': False, 'shape': (", little ? '<' : '>');
+    for (int i = 0; i < n_dim; i++) {
         if (n_dim > 8 || shape[i] < 0 || (shape[i] && count > SIZE_MAX / sizeof(double) / (size_t)shape[i]))
             return error_set(err, "%.300s/%.100s: impossible shape", dir, name);
         count *= (size_t)shape[i];
         n += snprintf(header + n, 32, i || n_dim == 1 ? "%s%ld," : "%s%ld,", i ? " " : "", shape[i]);
     }
     n += snprintf(header + n, 8, "), }");
-    length = (size_t)((10 + n + 1 + 63) / 64 * 64 - 10); /* data start at a multiple of 64 */
+    size_t length = (size_t)((10 + n + 1 + 63) / 64 * 64 - 10); /* data start at a multiple of 64 */
     memset(header + n, ' ', length - (size_t)n);
     header[length - 1] = '\n';
+    out_file o;
     if (out_begin(&o, dir, name, err)) return -1;
     fwrite("\x93NUMPY\x01\x00", 1, 8, o.f);
     fputc((int)(length & 255), o.f);
@@ -751,14 +783,19 @@ static inline int npy_write(const char *dir, const char *name, const double *dat
 
 /* Reads such a file back: *data [shape[0]]... is the caller's, *n_dim <= 4. Only what npy_write writes. */
 static inline int npy_read(double **data, long *shape, int *n_dim, const char *dir, const char *name, char *err) {
-    char path[PATH_SIZE], header[4096], descr[8] = "", *s;
+    char path[PATH_SIZE];
+    char header[4096];
+    char descr[8] = "";
+    char *s;
     unsigned char lead[10];
     const uint16_t one = 1;
-    size_t length, count = 1;
+    size_t length;
+    size_t count = 1;
     FILE *f;
     *data = NULL;
     *n_dim = 0;
-    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return error_set(err, "%.300s: too long", dir);
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
+        return error_set(err, "%.300s: too long", dir);
     if (!(f = fopen(path, "rb"))) return error_set(err, "%.300s: %s", path, strerror(errno));
     length = fread(lead, 1, 10, f) == 10 && !memcmp(lead, "\x93NUMPY\x01\x00", 8) ? lead[8] + 256u * lead[9] : 0;
     if (!length || length >= sizeof header || fread(header, 1, length, f) != length) goto bad;
@@ -795,7 +832,8 @@ static inline void csv_text(FILE *f, const char *s) {
         return;
     }
     fputc('"', f);
-    for (; *s; s++) fprintf(f, *s == '"' ? "\"%c" : "%c", *s);
+    for (; *s; s++)
+        fprintf(f, *s == '"' ? "\"%c" : "%c", *s);
     fputc('"', f);
 }
 
@@ -803,12 +841,11 @@ static inline void csv_text(FILE *f, const char *s) {
 static inline int csv_write(const char *dir, const char *name, const char *header, const double *values, long rows,
                             int columns, char *err) {
     out_file o;
-    long i;
-    int k;
     if (out_begin(&o, dir, name, err)) return -1;
     fprintf(o.f, "%s\n", header);
-    for (i = 0; i < rows; i++)
-        for (k = 0; k < columns; k++) fprintf(o.f, "%.9g%c", values[i * columns + k], k + 1 < columns ? ',' : '\n');
+    for (long i = 0; i < rows; i++)
+        for (int k = 0; k < columns; k++)
+            fprintf(o.f, "%.9g%c", values[i * columns + k], k + 1 < columns ? ',' : '\n');
     return out_commit(&o, err);
 }
 
@@ -839,8 +876,7 @@ typedef struct prior_file {
 } prior_file;
 
 static inline void prior_free(prior_file *p) {
-    int i;
-    for (i = 0; i < p->n; i++) {
+    for (int i = 0; i < p->n; i++) {
         free(p->row[i].x);
         free(p->row[i].density);
     }
@@ -849,13 +885,17 @@ static inline void prior_free(prior_file *p) {
 
 /* Reads lines x,density into the row, which owns them even after an error. */
 static inline int prior_table_text(prior_row *row, text_file *t, char *err) {
-    char *line, *field[2];
+    char *line;
+    char *field[2];
     const char *wrong = NULL;
-    double x, density, sum = 0, *more;
-    int room = 0, n;
+    double x;
+    double density;
+    double sum = 0;
+    double *more;
+    int room = 0;
     while ((line = text_line(t))) {
         if (!*trim(line) || *trim(line) == '#' || (row->n == 0 && !strncmp(trim(line), "x,", 2))) continue;
-        n = split(field, 2, line, ',');
+        int n = split(field, 2, line, ',');
         if (n != 2) return error_at(err, t->name, t->line, "needs two fields, x,density");
         if ((wrong = read_real(&x, field[0])) || (wrong = read_real(&density, field[1])))
             return error_at(err, t->name, t->line, "x or density %s", wrong);
@@ -884,11 +924,11 @@ static inline int prior_table_text(prior_row *row, text_file *t, char *err) {
 static inline int prior_table(prior_row *row, const text_file *prior, const char *file, char *err) {
     char path[2 * PATH_SIZE];
     const char *slash = strrchr(prior->name, '/');
-    text_file t;
-    int bad, folder = slash && *file != '/' ? (int)(slash - prior->name) + 1 : 0;
+    int folder = slash && *file != '/' ? (int)(slash - prior->name) + 1 : 0;
     snprintf(path, sizeof path, "%.*s%.*s", folder, prior->name, PATH_SIZE, file);
+    text_file t;
     if (text_open(&t, path, err)) return -1;
-    bad = prior_table_text(row, &t, err);
+    int bad = prior_table_text(row, &t, err);
     text_close(&t);
     return bad;
 }
@@ -904,9 +944,9 @@ static inline int prior_line(prior_row *row, text_file *t, char **field, int n, 
                  {"truncnormal", PRIOR_NORMAL, 4},
                  {"table", PRIOR_TABLE, 1}};
     double value[4] = {0, 0, 0, 0};
-    const char *wrong;
-    int k, i;
-    for (k = 0; k < 5 && (n < 2 || strcmp(field[1], kinds[k].name)); k++) continue;
+    int k;
+    for (k = 0; k < 5 && (n < 2 || strcmp(field[1], kinds[k].name)); k++)
+        continue;
     if (k == 5)
         return error_at(err, t->name, t->line, "'%.40s' is none of uniform, loguniform, normal, truncnormal, table",
                         n > 1 ? field[1] : "");
@@ -919,7 +959,8 @@ static inline int prior_line(prior_row *row, text_file *t, char **field, int n, 
     row->line = t->line;
     if (row->kind == PRIOR_TABLE)
         return tables ? prior_table(row, t, field[2], err) : error_at(err, t->name, t->line, "a table needs a file");
-    for (i = 0; i < kinds[k].n; i++)
+    const char *wrong;
+    for (int i = 0; i < kinds[k].n; i++)
         if ((wrong = read_real(&value[i], field[2 + i])))
             return error_at(err, t->name, t->line, "'%.40s' %s", field[2 + i], wrong);
     row->lower = row->kind == PRIOR_NORMAL ? value[2] : value[0];
@@ -937,19 +978,24 @@ static inline int prior_line(prior_row *row, text_file *t, char **field, int n, 
 
 /* Reads all lines of t and closes it. */
 static inline int prior_text(prior_file *p, text_file *t, int tables, char *err) {
-    char *line, *field[6];
-    int n, i, bad = 0;
+    char *field[6];
+    int bad = 0;
     memset(p, 0, sizeof *p);
     memcpy(p->name, t->name, sizeof p->name);
+    char *line;
     while (!bad && (line = text_line(t))) {
         line = trim(line);
         if (!*line || *line == '#' || (p->n == 0 && !strncmp(line, "name,", 5))) continue;
-        n = split(field, 6, line, ',');
-        while (n > 0 && n <= 6 && !*field[n - 1]) n--; /* empty fields at the end */
-        if (n < 0 || n > 6) bad = error_at(err, t->name, t->line, n < 0 ? "a quote is not closed" : "too many fields");
-        else if (p->n == PRIOR_MAX) bad = error_at(err, t->name, t->line, "more than %d priors", PRIOR_MAX);
-        else bad = prior_line(&p->row[p->n++], t, field, n, tables, err);
-        for (i = 0; !bad && i < p->n - 1; i++)
+        int n = split(field, 6, line, ',');
+        while (n > 0 && n <= 6 && !*field[n - 1])
+            n--; /* empty fields at the end */
+        if (n < 0 || n > 6)
+            bad = error_at(err, t->name, t->line, n < 0 ? "a quote is not closed" : "too many fields");
+        else if (p->n == PRIOR_MAX)
+            bad = error_at(err, t->name, t->line, "more than %d priors", PRIOR_MAX);
+        else
+            bad = prior_line(&p->row[p->n++], t, field, n, tables, err);
+        for (int i = 0; !bad && i < p->n - 1; i++)
             if (!strcmp(p->row[i].name, p->row[p->n - 1].name))
                 bad = error_at(err, t->name, t->line, "'%s' has a prior already, in line %ld", p->row[i].name,
                                p->row[i].line);
@@ -962,31 +1008,31 @@ static inline int prior_text(prior_file *p, text_file *t, int tables, char *err)
 
 /* Reads a prior file. Free it with prior_free. */
 static inline int prior_read(prior_file *p, const char *path, char *err) {
-    text_file t;
     p->n = 0;
+    text_file t;
     return text_open(&t, path, err) ? -1 : prior_text(p, &t, 1, err);
 }
 
 /* The same from memory, where tables cannot be had. */
 static inline int prior_read_memory(prior_file *p, const void *data, size_t size, const char *name, char *err) {
-    text_file t;
     p->n = 0;
+    text_file t;
     return text_copy(&t, data, size, name, err) ? -1 : prior_text(p, &t, 0, err);
 }
 
 /* The prior of a parameter, or NULL. */
 static inline const prior_row *prior_find(const prior_file *p, const char *name) {
-    int i;
-    for (i = 0; i < p->n; i++)
+    for (int i = 0; i < p->n; i++)
         if (!strcmp(p->row[i].name, name)) return &p->row[i];
     return NULL;
 }
 
 /* Refuses names that are not among names[n]. */
 static inline int prior_check_names(const prior_file *p, const char *const *names, int n, char *err) {
-    int i, k;
-    for (i = 0; i < p->n; i++) {
-        for (k = 0; k < n && strcmp(p->row[i].name, names[k]); k++) continue;
+    int k;
+    for (int i = 0; i < p->n; i++) {
+        for (k = 0; k < n && strcmp(p->row[i].name, names[k]); k++)
+            continue;
         if (k == n) return error_at(err, p->name, p->row[i].line, "no parameter is called '%s'", p->row[i].name);
     }
     return 0;
@@ -1009,7 +1055,8 @@ static const char *const plot_colours[] = {"#D55E00", "#009E73", "#E69F00", "#CC
 /* A text as gnuplot's 'string'. */
 static inline void plot_text(FILE *f, const char *s) {
     fputc('\'', f);
-    for (; *s; s++) fprintf(f, *s == '\'' ? "'%c" : "%c", *s);
+    for (; *s; s++)
+        fprintf(f, *s == '\'' ? "'%c" : "%c", *s);
     fputc('\'', f);
 }
 
@@ -1031,9 +1078,12 @@ static inline int plot_begin(out_file *o, const char *dir, const char *name, int
 
 /* Ends the script and runs it. Returns 0, or 1 when gnuplot is not installed: the script is there, not the picture. */
 static inline int plot_end(out_file *o, const char *dir, const char *name, char *err) {
-    char script[256], drawn[256], define[300], from[PATH_SIZE + 300], to[PATH_SIZE + 300];
+    char script[256];
+    char drawn[256];
+    char define[300];
+    char from[PATH_SIZE + 300];
+    char to[PATH_SIZE + 300];
     int status = 0;
-    pid_t child;
     fprintf(o->f, "unset output\n");
     if (out_commit(o, err)) return -1;
     snprintf(script, sizeof script, "%.200s.gp", name);
@@ -1041,7 +1091,7 @@ static inline int plot_end(out_file *o, const char *dir, const char *name, char 
     snprintf(define, sizeof define, "picture='%s'", drawn);
     snprintf(from, sizeof from, "%.*s/%s", PATH_SIZE, dir, drawn);
     snprintf(to, sizeof to, "%.*s/%.200s.png", PATH_SIZE, dir, name);
-    child = fork();
+    pid_t child = fork();
     if (child == 0) {
         int quiet = open("/dev/null", O_WRONLY);
         if (quiet >= 0) {
@@ -1052,7 +1102,8 @@ static inline int plot_end(out_file *o, const char *dir, const char *name, char 
         _exit(127);
     }
     if (child < 0) return error_set(err, "%.300s: cannot run gnuplot: %s", to, strerror(errno));
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return 1;
     if (status == 0 && rename(from, to) == 0) return 0;
     remove(from);
@@ -1064,16 +1115,20 @@ static inline int plot_end(out_file *o, const char *dir, const char *name, char 
 static inline void plot_ticks(FILE *f, const char *axis, double lo, double hi) {
     static const double steps[] = {1, 2, 4, 5};
     enum { ROOM = 20 }; /* characters below a panel */
-    double unit = pow(10, floor(log10(hi - lo)) - 1), step = unit, first = lo, margin = 0.03 * (hi - lo);
-    int k, n = 4, wide = 0;
-    for (k = 0; n > 3 || (n == 3 && 3 * (wide + 1) > ROOM); k++) {
+    double unit = pow(10, floor(log10(hi - lo)) - 1);
+    double step = unit;
+    double first = lo;
+    double margin = 0.03 * (hi - lo);
+    int n = 4;
+    int wide = 0;
+    for (int k = 0; n > 3 || (n == 3 && 3 * (wide + 1) > ROOM); k++) {
         step = unit * steps[k % 4] * (k < 4 ? 1 : k < 8 ? 10 : 100);
         first = ceil((lo + margin) / step) * step;
         n = first > hi - margin ? 0 : 1 + (int)((hi - margin - first) / step);
         wide = snprintf(NULL, 0, "%g", first + step);
     }
     fprintf(f, "set %stics (", axis);
-    for (k = 0; k < n; k++) {
+    for (int k = 0; k < n; k++) {
         double at = first + k * step;
         fprintf(f, "%s%.10g", k ? ", " : "", fabs(at) < 1e-9 * step ? 0 : at);
     }
@@ -1105,7 +1160,8 @@ typedef struct plot_axis {
 } plot_axis;
 
 static inline int plot_compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
+    double x = *(const double *)a;
+    double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
@@ -1118,12 +1174,11 @@ static inline double plot_quantile(const double *sorted, long n, double q) {
 
 /* Extends the axis over parameter k of a chain; sorted[n] is scratch. */
 static inline void plot_axis_over(plot_axis *a, const plot_chain *c, int k, int n_dim, double *sorted) {
-    double lo, hi;
-    long i;
-    for (i = 0; i < c->n; i++) sorted[i] = c->sample[i * n_dim + k];
+    for (long i = 0; i < c->n; i++)
+        sorted[i] = c->sample[i * n_dim + k];
     qsort(sorted, (size_t)c->n, sizeof *sorted, plot_compare);
-    lo = plot_quantile(sorted, c->n, 0.003);
-    hi = plot_quantile(sorted, c->n, 0.997);
+    double lo = plot_quantile(sorted, c->n, 0.003);
+    double hi = plot_quantile(sorted, c->n, 0.997);
     if (!(a->lo <= a->hi)) { /* the first chain */
         a->median = plot_quantile(sorted, c->n, 0.5);
         a->minus = a->median - plot_quantile(sorted, c->n, 0.15866);
@@ -1138,16 +1193,17 @@ static inline void plot_axis_over(plot_axis *a, const plot_chain *c, int k, int 
 /* Histogram of parameter k, highest bin 1, as a gnuplot data block. */
 static inline void plot_histogram(FILE *f, const char *block, const plot_chain *c, int k, int n_dim,
                                   const plot_axis *a) {
-    double count[PLOT_BINS] = {0}, highest = 1, width = (a->hi - a->lo) / PLOT_BINS;
-    long i;
-    int b;
-    for (i = 0; i < c->n; i++) {
+    double count[PLOT_BINS] = {0};
+    double highest = 1;
+    double width = (a->hi - a->lo) / PLOT_BINS;
+    for (long i = 0; i < c->n; i++) {
         double at = (c->sample[i * n_dim + k] - a->lo) / width;
         if (at >= 0 && at < PLOT_BINS) count[(int)at] += 1;
     }
-    for (b = 0; b < PLOT_BINS; b++) highest = fmax(highest, count[b]);
+    for (int b = 0; b < PLOT_BINS; b++)
+        highest = fmax(highest, count[b]);
     fprintf(f, "$%s_%d << EOD\n", block, k);
-    for (b = 0; b < PLOT_BINS; b++) /* the steps themselves, so that one polygon fills them */
+    for (int b = 0; b < PLOT_BINS; b++) /* the steps themselves, so that one polygon fills them */
         fprintf(f, "%.8g %.5g\n%.8g %.5g\n", a->lo + b * width, count[b] / highest, a->lo + (b + 1) * width,
                 count[b] / highest);
     fprintf(f, "EOD\n");
@@ -1156,11 +1212,13 @@ static inline void plot_histogram(FILE *f, const char *block, const plot_chain *
 /* One pass of smoothing along rows (stride 1) or columns (stride PLOT_GRID) with a Gaussian of sigma bins, cut and
    renormalised at the edges of the grid. */
 static inline void plot_smooth(double *to, const double *from, double sigma, int stride) {
-    int across = stride == 1 ? PLOT_GRID : 1, reach = (int)ceil(3 * sigma), line, i, d;
-    for (line = 0; line < PLOT_GRID; line++)
-        for (i = 0; i < PLOT_GRID; i++) {
-            double sum = 0, weight = 0;
-            for (d = -reach; d <= reach; d++) {
+    int across = stride == 1 ? PLOT_GRID : 1;
+    int reach = (int)ceil(3 * sigma);
+    for (int line = 0; line < PLOT_GRID; line++)
+        for (int i = 0; i < PLOT_GRID; i++) {
+            double sum = 0;
+            double weight = 0;
+            for (int d = -reach; d <= reach; d++) {
                 double w = exp(-0.5 * d * d / (sigma * sigma));
                 if (i + d < 0 || i + d >= PLOT_GRID) continue;
                 sum += w * from[line * across + (i + d) * stride];
@@ -1172,28 +1230,30 @@ static inline void plot_smooth(double *to, const double *from, double sigma, int
 
 /* Bin counts of the pair (x, y), smoothed by Scott's rule in two dimensions; g[PLOT_GRID][PLOT_GRID], y then x. */
 static inline void plot_density(double *g, const plot_chain *c, int x, int y, int n_dim, const plot_axis *axes) {
-    double passed[PLOT_GRID * PLOT_GRID], sum[2] = {0, 0}, square[2] = {0, 0}, n = 0;
-    int dim[2], s;
-    long i;
+    double passed[PLOT_GRID * PLOT_GRID];
+    double sum[2] = {0, 0};
+    double square[2] = {0, 0};
+    double n = 0;
+    int dim[2];
     dim[0] = x;
     dim[1] = y;
     memset(g, 0, sizeof passed);
-    for (i = 0; i < c->n; i++) {
+    for (long i = 0; i < c->n; i++) {
         double at[2];
-        for (s = 0; s < 2; s++) {
+        for (int s = 0; s < 2; s++) {
             const plot_axis *a = &axes[dim[s]];
             at[s] = (c->sample[i * n_dim + dim[s]] - a->lo) / (a->hi - a->lo) * PLOT_GRID;
         }
         if (!(at[0] >= 0 && at[0] < PLOT_GRID && at[1] >= 0 && at[1] < PLOT_GRID)) continue;
         g[(int)at[1] * PLOT_GRID + (int)at[0]] += 1;
-        for (s = 0; s < 2; s++) {
+        for (int s = 0; s < 2; s++) {
             sum[s] += at[s];
             square[s] += at[s] * at[s];
         }
         n += 1;
     }
     if (n < 1) return;
-    for (s = 0; s < 2; s++) {
+    for (int s = 0; s < 2; s++) {
         double sd = sqrt(fmax(square[s] / n - sum[s] / n * (sum[s] / n), 0));
         double sigma = fmin(fmax(sd * pow(n, -1.0 / 6), 0.8), 4);
         plot_smooth(passed, g, sigma, s == 0 ? 1 : PLOT_GRID);
@@ -1203,11 +1263,14 @@ static inline void plot_density(double *g, const plot_chain *c, int x, int y, in
 
 /* The density above which the given fraction of all samples lies. */
 static inline double plot_level(const double *g, double fraction) {
-    double sorted[PLOT_GRID * PLOT_GRID], total = 0, sum = 0;
-    int i;
+    double sorted[PLOT_GRID * PLOT_GRID];
+    double total = 0;
+    double sum = 0;
     memcpy(sorted, g, sizeof sorted);
     qsort(sorted, PLOT_GRID * PLOT_GRID, sizeof *sorted, plot_compare);
-    for (i = 0; i < PLOT_GRID * PLOT_GRID; i++) total += sorted[i];
+    int i;
+    for (i = 0; i < PLOT_GRID * PLOT_GRID; i++)
+        total += sorted[i];
     for (i = PLOT_GRID * PLOT_GRID - 1; i > 0; i--) {
         sum += sorted[i];
         if (sum >= fraction * total) break;
@@ -1218,17 +1281,20 @@ static inline double plot_level(const double *g, double fraction) {
 /* The density of a pair as block $<block>_y_x, its 50 % and 90 % contours as $<block>c_y_x. */
 static inline void plot_pair(FILE *f, const char *block, const plot_chain *c, int x, int y, int n_dim,
                              const plot_axis *axes) {
-    double g[PLOT_GRID * PLOT_GRID], dx = (axes[x].hi - axes[x].lo) / PLOT_GRID,
-                                     dy = (axes[y].hi - axes[y].lo) / PLOT_GRID;
+    double g[PLOT_GRID * PLOT_GRID];
+    double dx = (axes[x].hi - axes[x].lo) / PLOT_GRID;
+    double dy = (axes[y].hi - axes[y].lo) / PLOT_GRID;
     double highest = 0;
-    int i, k;
     plot_density(g, c, x, y, n_dim, axes);
-    for (i = 0; i < PLOT_GRID * PLOT_GRID; i++) highest = fmax(highest, g[i]);
+    for (int i = 0; i < PLOT_GRID * PLOT_GRID; i++)
+        highest = fmax(highest, g[i]);
     if (highest > 0)
-        for (i = 0; i < PLOT_GRID * PLOT_GRID; i++) g[i] /= highest;
+        for (int i = 0; i < PLOT_GRID * PLOT_GRID; i++)
+            g[i] /= highest;
     fprintf(f, "$%s_%d_%d << EOD\n", block, y, x);
-    for (i = 0; i < PLOT_GRID; i++)
-        for (k = 0; k < PLOT_GRID; k++) fprintf(f, "%.3g%c", g[i * PLOT_GRID + k], k + 1 < PLOT_GRID ? ' ' : '\n');
+    for (int i = 0; i < PLOT_GRID; i++)
+        for (int k = 0; k < PLOT_GRID; k++)
+            fprintf(f, "%.3g%c", g[i * PLOT_GRID + k], k + 1 < PLOT_GRID ? ' ' : '\n');
     fprintf(f, "EOD\nset cntrparam levels discrete %.6g, %.6g\nset table $%sc_%d_%d\n", plot_level(g, 0.5),
             plot_level(g, 0.9), block, y, x);
     fprintf(f, "splot $%s_%d_%d matrix using (%.8g+$1*%.8g):(%.8g+$2*%.8g):3\nunset table\n", block, y, x,
@@ -1250,12 +1316,14 @@ enum { PLOT_LEFT = 115, PLOT_BOTTOM = 90, PLOT_RIGHT = 50, PLOT_TOP = 60, PLOT_P
 static inline void plot_panel(FILE *f, const plot_corner *p, int row, int column, const plot_axis *axes) {
     int last = p->n_dim - 1;
     int side = PLOT_PANEL + PLOT_GAP;
-    double width = PLOT_LEFT + p->n_dim * side - PLOT_GAP + PLOT_RIGHT,
-           height = PLOT_BOTTOM + p->n_dim * side - PLOT_GAP + PLOT_TOP;
-    double x = PLOT_LEFT + column * side, y = PLOT_BOTTOM + (last - row) * side;
-    const plot_axis *ax = &axes[column], *ay = &axes[row];
-    const char *unit = p->unit && p->unit[column] ? p->unit[column] : "",
-               *unit_y = p->unit && p->unit[row] ? p->unit[row] : "";
+    double width = PLOT_LEFT + p->n_dim * side - PLOT_GAP + PLOT_RIGHT;
+    double height = PLOT_BOTTOM + p->n_dim * side - PLOT_GAP + PLOT_TOP;
+    double x = PLOT_LEFT + column * side;
+    double y = PLOT_BOTTOM + (last - row) * side;
+    const plot_axis *ax = &axes[column];
+    const plot_axis *ay = &axes[row];
+    const char *unit = p->unit && p->unit[column] ? p->unit[column] : "";
+    const char *unit_y = p->unit && p->unit[row] ? p->unit[row] : "";
     fprintf(f,
             "set lmargin at screen %.5f; set rmargin at screen %.5f\nset bmargin at screen %.5f; set tmargin at screen "
             "%.5f\n",
@@ -1267,13 +1335,12 @@ static inline void plot_panel(FILE *f, const plot_corner *p, int row, int column
         fprintf(f, "set xlabel \"%s%s%s%s\"\n", p->label[column], *unit ? " [" : "", unit, *unit ? "]" : "");
     if (row == column) {
         double at[3];
-        int i;
         at[0] = ax->median - ax->minus;
         at[1] = ax->median;
         at[2] = ax->median + ax->plus;
         plot_corner_title(f, p->label[column], ax);
         fprintf(f, "unset ytics; set yrange [0:1.12]\n");
-        for (i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
             fprintf(f, "set arrow from %.8g, graph 0 to %.8g, graph 1 nohead front lw 1.5 dt %d lc rgb '#08305c'\n",
                     at[i], at[i], i == 1 ? 1 : 2);
         fprintf(f,
@@ -1302,15 +1369,15 @@ static inline void plot_panel(FILE *f, const plot_corner *p, int row, int column
 /* The range of every axis, from both chains. */
 static inline int plot_axes(plot_axis *axes, const plot_corner *p) {
     long longest = p->chain.n > p->second.n ? p->chain.n : p->second.n;
-    double *sorted = malloc((size_t)longest * sizeof *sorted), margin;
-    int k;
+    double *sorted = malloc((size_t)longest * sizeof *sorted);
     if (!sorted) return -1;
-    for (k = 0; k < p->n_dim; k++) {
+    for (int k = 0; k < p->n_dim; k++) {
         axes[k].lo = 1;
         axes[k].hi = 0; /* nothing yet */
         plot_axis_over(&axes[k], &p->chain, k, p->n_dim, sorted);
         if (p->second.sample) plot_axis_over(&axes[k], &p->second, k, p->n_dim, sorted);
-        margin = 2 * (axes[k].hi - axes[k].lo) / (PLOT_BINS - 4); /* whole bins: a prior's edge is a bin's edge */
+        double margin =
+            2 * (axes[k].hi - axes[k].lo) / (PLOT_BINS - 4); /* whole bins: a prior's edge is a bin's edge */
         if (!(margin > 1e-9 * fabs(axes[k].hi))) margin = 0.01 * fabs(axes[k].hi) + 1e-6;
         axes[k].lo -= margin;
         axes[k].hi += margin;
@@ -1322,17 +1389,17 @@ static inline int plot_axes(plot_axis *axes, const plot_corner *p) {
 /* Draws DIR/NAME.png (and .gp). Returns 0, 1 without gnuplot, -1 on failure. Samples must be finite. */
 static inline int plot_corner_write(const plot_corner *p, const char *dir, const char *name, char *err) {
     plot_axis axes[PLOT_DIM_MAX];
-    out_file o;
-    int row, column, extent = p->n_dim * (PLOT_PANEL + PLOT_GAP) - PLOT_GAP;
+    int extent = p->n_dim * (PLOT_PANEL + PLOT_GAP) - PLOT_GAP;
     if (p->n_dim < 1 || p->n_dim > PLOT_DIM_MAX || p->chain.n < 2 || (p->second.sample && p->second.n < 2))
         return error_set(err, "corner plot: needs 1 to %d parameters and two samples", (int)PLOT_DIM_MAX);
     if (plot_axes(axes, p)) return error_set(err, "corner plot: out of memory");
+    out_file o;
     if (plot_begin(&o, dir, name, PLOT_LEFT + PLOT_RIGHT + extent, PLOT_BOTTOM + PLOT_TOP + extent, 14, err)) return -1;
     fprintf(o.f, "set contour base; unset surface; unset key; unset colorbox\n");
-    for (row = 0; row < p->n_dim; row++) {
+    for (int row = 0; row < p->n_dim; row++) {
         plot_histogram(o.f, "h", &p->chain, row, p->n_dim, &axes[row]);
         if (p->second.sample) plot_histogram(o.f, "i", &p->second, row, p->n_dim, &axes[row]);
-        for (column = 0; column < row; column++) {
+        for (int column = 0; column < row; column++) {
             plot_pair(o.f, "g", &p->chain, column, row, p->n_dim, axes);
             if (p->second.sample) plot_pair(o.f, "k", &p->second, column, row, p->n_dim, axes);
         }
@@ -1353,8 +1420,8 @@ static inline int plot_corner_write(const plot_corner *p, const char *dir, const
         plot_text(o.f, p->second.name);
         fprintf(o.f, " at screen 0.97,0.92 right noenhanced tc rgb '#D55E00' font ',16'\n");
     }
-    for (row = 0; row < p->n_dim; row++)
-        for (column = 0; column <= row; column++) {
+    for (int row = 0; row < p->n_dim; row++)
+        for (int column = 0; column <= row; column++) {
             plot_panel(o.f, p, row, column, axes);
             if (row == 0) fprintf(o.f, "unset label\n");
         }

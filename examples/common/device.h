@@ -74,7 +74,11 @@ static inline void device_train(const device *d, bml_nn *net, const bml_nn_train
     device_check(d, bml_cuda_train_host(bml_nn_params(net), last, &training, d->cuda));
     bml_nn_free_bytes(bytes);
 #else
-    (void)net, (void)how, (void)last;
+    {
+        (void)net;
+        (void)how;
+        (void)last;
+    }
     device_check(d, 1);
 #endif
 }
@@ -113,7 +117,11 @@ static inline void device_predict(float *y, const float *x, size_t n, const devi
 #ifdef BML_WITH_CUDA
     device_check(on->d, bml_cuda_net_predict_host(y, x, n, on->net));
 #else
-    (void)y, (void)x, (void)n;
+    {
+        (void)y;
+        (void)x;
+        (void)n;
+    }
     device_check(on->d, 1);
 #endif
 }
@@ -188,14 +196,20 @@ static inline void device_solve(double *nuFnu, int *solved, const device_spectra
                                 .n_nu = job->n_nu,
                                 .component = BML_SSC_TOTAL};
     if (!source) fail("%s: out of memory", on->d->program);
-    for (int i = 0; i < job->n; i++) source[i] = device_source(&job->source[i], job->delta[i], job->redshift, distance);
+    for (int i = 0; i < job->n; i++)
+        source[i] = device_source(&job->source[i], job->delta[i], job->redshift, distance);
     const int status = bml_cuda_ssc_solve_host(&spectra, on->ssc);
     if (status == BML_CUDA_RUNTIME || status == BML_CUDA_NO_MEMORY || status == BML_CUDA_BAD_ARGUMENT)
         device_check(on->d, status);
-    for (int i = 0; i < job->n; i++) solved[i] = solved[i] == BML_CUDA_OK || solved[i] == BML_CUDA_NOT_CONVERGED;
+    for (int i = 0; i < job->n; i++)
+        solved[i] = solved[i] == BML_CUDA_OK || solved[i] == BML_CUDA_NOT_CONVERGED;
     free(source);
 #else
-    (void)nuFnu, (void)solved, (void)job;
+    {
+        (void)nuFnu;
+        (void)solved;
+        (void)job;
+    }
     device_check(on->d, 1);
 #endif
 }
@@ -226,12 +240,17 @@ static inline void device_compton(const device *d, double *energy, long n, const
         photons.n = (uint64_t)(n - at < PIECE ? n - at : PIECE);
         device_check(d, bml_cuda_compton_sample_host(piece, &photons, sampler));
         photons.skip += bml_cuda_compton_blocks(photons.n);
-        for (uint64_t i = 0; i < photons.n; i++) energy[(uint64_t)at + i] = (double)piece[i];
+        for (uint64_t i = 0; i < photons.n; i++)
+            energy[(uint64_t)at + i] = (double)piece[i];
     }
     bml_cuda_compton_free(sampler);
     free(piece);
 #else
-    (void)energy, (void)n, (void)p;
+    {
+        (void)energy;
+        (void)n;
+        (void)p;
+    }
     device_check(d, 1);
 #endif
 }

@@ -52,7 +52,8 @@ static inline void ebl_free(ebl_table *e) {
 static inline int ebl_header(ebl_table *e, double *hz, char *const *field, int n, const text_file *t, char *err) {
     const int n_units = (int)(sizeof ebl_units / sizeof *ebl_units);
     int unit = 0;
-    while (unit < n_units && strcmp(field[0], ebl_units[unit].name)) unit++;
+    while (unit < n_units && strcmp(field[0], ebl_units[unit].name))
+        unit++;
     if (unit == n_units)
         return error_at(err, t->name, t->line, "column '%.60s': energy_eV ... energy_TeV or nu_Hz must come first",
                         field[0]);
@@ -74,7 +75,8 @@ static inline int ebl_header(ebl_table *e, double *hz, char *const *field, int n
 static inline int ebl_row(double *row, const double *before, double hz, char *const *field, int n, const text_file *t,
                           char *err) {
     for (int i = 0; i < n; i++) {
-        const char *wrong = read_real(&row[i], field[i]), *what = i ? "tau" : "energy";
+        const char *wrong = read_real(&row[i], field[i]);
+        const char *what = i ? "tau" : "energy";
         if (wrong) return error_at(err, t->name, t->line, "%s '%.60s' %s", what, field[i], wrong);
         if (!(i ? row[i] >= 0 : row[i] > 0))
             return error_at(err, t->name, t->line, "%s '%.60s' must %s", what, field[i],
@@ -88,12 +90,15 @@ static inline int ebl_row(double *row, const double *before, double hz, char *co
 
 /* The lines into row [n_nu][1 + n_z], which the caller frees. */
 static inline int ebl_lines(ebl_table *e, double **row, text_file *t, char *err) {
-    char *field[EBL_COLUMNS], *line;
+    char *field[EBL_COLUMNS];
+    char *line;
     double hz = 0;
     for (int room = 0; (line = text_line(t)) != NULL;) {
-        while (is_space(*line)) line++;
+        while (is_space(*line))
+            line++;
         if (!*line || *line == '#') continue;
-        const int n = split(field, EBL_COLUMNS, line, strchr(line, ',') ? ',' : ' '), width = 1 + e->tau.n_z;
+        const int n = split(field, EBL_COLUMNS, line, strchr(line, ',') ? ',' : ' ');
+        const int width = 1 + e->tau.n_z;
         if (n < 0) return error_at(err, t->name, t->line, "a quote is not closed");
         if (n > EBL_COLUMNS) return error_at(err, t->name, t->line, "more than %d columns", EBL_COLUMNS);
         if (!e->z) {
@@ -112,7 +117,8 @@ static inline int ebl_lines(ebl_table *e, double **row, text_file *t, char *err)
         if (ebl_row(now, e->tau.n_nu ? now - width : NULL, hz, field, n, t, err)) return -1;
         e->tau.n_nu++;
     }
-    if (e->tau.n_nu < 2) return error_set(err, "%.300s: a line of columns and two energies at least are needed", t->name);
+    if (e->tau.n_nu < 2)
+        return error_set(err, "%.300s: a line of columns and two energies at least are needed", t->name);
     return 0;
 }
 
@@ -121,15 +127,19 @@ static inline int ebl_text(ebl_table *e, text_file *t, char *err) {
     memset(e, 0, sizeof *e);
     int bad = ebl_lines(e, &row, t, err);
     if (!bad) {
-        const size_t n = (size_t)e->tau.n_nu, n_z = (size_t)e->tau.n_z;
+        const size_t n = (size_t)e->tau.n_nu;
+        const size_t n_z = (size_t)e->tau.n_z;
         e->log10_nu = malloc(n * sizeof *e->log10_nu);
         e->depth = malloc(n * n_z * sizeof *e->depth);
         if (!e->log10_nu || !e->depth) bad = error_set(err, "%.300s: out of memory", t->name);
         for (size_t k = 0; !bad && k < n; k++) {
             e->log10_nu[k] = row[k * (1 + n_z)];
-            for (size_t i = 0; i < n_z; i++) e->depth[i * n + k] = row[k * (1 + n_z) + 1 + i];
+            for (size_t i = 0; i < n_z; i++)
+                e->depth[i * n + k] = row[k * (1 + n_z) + 1 + i];
         }
-        e->tau.z = e->z, e->tau.log10_nu = e->log10_nu, e->tau.tau = e->depth;
+        e->tau.z = e->z;
+        e->tau.log10_nu = e->log10_nu;
+        e->tau.tau = e->depth;
     }
     free(row);
     text_close(t);
@@ -139,15 +149,15 @@ static inline int ebl_text(ebl_table *e, text_file *t, char *err) {
 
 /* 0, or -1 and a line in err; the table is then empty. "-" is standard input. */
 static inline int ebl_read(ebl_table *e, const char *path, char *err) {
-    text_file t;
     memset(e, 0, sizeof *e);
+    text_file t;
     return text_open(&t, path, err) ? -1 : ebl_text(e, &t, err);
 }
 
 /* The same from memory: for tests and fuzzers. */
 static inline int ebl_read_memory(ebl_table *e, const void *data, size_t size, const char *name, char *err) {
-    text_file t;
     memset(e, 0, sizeof *e);
+    text_file t;
     return text_copy(&t, data, size, name, err) ? -1 : ebl_text(e, &t, err);
 }
 #endif

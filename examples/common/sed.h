@@ -117,20 +117,19 @@ static inline void sed_unit_multiply(sed_unit *a, const sed_unit *b, int power) 
 }
 
 static inline const char *sed_skip(const char *s) {
-    while (*s == ' ' || *s == '\t') s++;
+    while (*s == ' ' || *s == '\t')
+        s++;
     return s;
 }
 
 /* A power after a factor: "2", "-2", "^2", "**-2", "(-2)"; 1 when there is none. */
 static inline int sed_unit_power(const char **s) {
     const char *p = *s;
-    char *end;
-    long power;
-    int bracket;
     p += *p == '^' ? 1 : !strncmp(p, "**", 2) ? 2 : 0;
-    bracket = *p == '(' && p > *s;
+    int bracket = *p == '(' && p > *s;
     p += bracket;
-    power = strtol(p, &end, 10);
+    char *end;
+    long power = strtol(p, &end, 10);
     if (end == p || labs(power) > 30 || is_space(*p)) return 1;
     *s = end + (bracket && *end == ')');
     return (int)power;
@@ -142,7 +141,8 @@ static inline int sed_unit_product(sed_unit *u, const char **s, int depth, const
 static inline int sed_unit_factor(sed_unit *u, const char **s, int sign, int depth, const char *whole, char *wrong,
                                   size_t size) {
     sed_unit factor = {1, 0, 0, 0, 0};
-    size_t i, length = 0, n = sizeof sed_units / sizeof *sed_units;
+    size_t length = 0;
+    size_t n = sizeof sed_units / sizeof *sed_units;
     if (**s == '(' && depth < 8) {
         (*s)++;
         if (sed_unit_product(&factor, s, depth + 1, whole, wrong, size)) return -1;
@@ -152,8 +152,11 @@ static inline int sed_unit_factor(sed_unit *u, const char **s, int sign, int dep
         factor.factor = strtod(*s, &end);
         *s = end;
     } else {
-        while (((*s)[length] | 32) >= 'a' && ((*s)[length] | 32) <= 'z') length++;
-        for (i = 0; i < n && !(strlen(sed_units[i].name) == length && !strncmp(sed_units[i].name, *s, length));) i++;
+        while (((*s)[length] | 32) >= 'a' && ((*s)[length] | 32) <= 'z')
+            length++;
+        size_t i;
+        for (i = 0; i < n && !(strlen(sed_units[i].name) == length && !strncmp(sed_units[i].name, *s, length));)
+            i++;
         if (i == n) {
             snprintf(wrong, size, "%.*s", (int)(length && length < 40 ? length : strcspn(whole, "\n") % 40),
                      length ? *s : whole);
@@ -284,8 +287,9 @@ static inline int sed_unit_at(sed_reader *r, sed_column *c, long line) {
 
 /* The units of the columns in use must suit their roles. */
 static inline int sed_check_units(sed_reader *r, long line) {
-    int role, kind, n_kinds = (int)(sizeof sed_fluxes / sizeof *sed_fluxes);
-    for (role = SED_NU; role <= SED_HI_DEX; role++) {
+    int kind;
+    int n_kinds = (int)(sizeof sed_fluxes / sizeof *sed_fluxes);
+    for (int role = SED_NU; role <= SED_HI_DEX; role++) {
         sed_column *c = r->at[role] < 0 ? NULL : &r->column[r->at[role]];
         const sed_unit *u = c ? &c->unit : NULL;
         const char *wanted = NULL;
@@ -327,8 +331,10 @@ static inline int sed_check_units(sed_reader *r, long line) {
 static inline int sed_check_columns(sed_reader *r, long line) {
     const int *at = r->at;
     const char *missing = NULL;
-    if (at[SED_NU] < 0) missing = r->ecsv ? "energy or frequency (e_ref, energy, nu, x)" : "nu_... or energy_...";
-    else if (at[SED_FLUX] < 0) missing = r->ecsv ? "flux (e2dnde, flux, dnde, y)" : "nuFnu_...";
+    if (at[SED_NU] < 0)
+        missing = r->ecsv ? "energy or frequency (e_ref, energy, nu, x)" : "nu_... or energy_...";
+    else if (at[SED_FLUX] < 0)
+        missing = r->ecsv ? "flux (e2dnde, flux, dnde, y)" : "nuFnu_...";
     else if (at[SED_ERR] < 0 && at[SED_ERR_DEX] < 0 && at[SED_LO] < 0 && at[SED_LO_DEX] < 0)
         missing = r->ecsv ? "errors (e2dnde_err, flux_error, dy)" : "err_... or err_lo_...";
     else if ((at[SED_LO] >= 0 || at[SED_LO_DEX] >= 0) && at[SED_HI] < 0 && at[SED_HI_DEX] < 0)
@@ -386,20 +392,21 @@ static inline double sed_flux_factor(const sed_reader *r, double nu) {
 /* One or zero from 1, 0, True, False, yes, no, empty; -1 from anything else. */
 static inline int sed_truth(const char *cell) {
     static const char *const words[] = {"", "0", "false", "no", "f", "1", "true", "yes", "t"};
-    int i;
-    for (i = 0; i < 9; i++)
+    for (int i = 0; i < 9; i++)
         if (!strcasecmp(cell, words[i])) return i > 4;
     return -1;
 }
 
 /* z with Phi(z) = confidence, for confidence above 0.5: how many sigma a one-sided limit is. */
 static inline double sed_sigmas(double confidence) {
-    double lo = 0, hi = 10;
-    int i;
-    for (i = 0; i < 60; i++) {
+    double lo = 0;
+    double hi = 10;
+    for (int i = 0; i < 60; i++) {
         double z = 0.5 * (lo + hi);
-        if (0.5 * erfc(z / sqrt(2.0)) > 1 - confidence) lo = z;
-        else hi = z;
+        if (0.5 * erfc(z / sqrt(2.0)) > 1 - confidence)
+            lo = z;
+        else
+            hi = z;
     }
     return 0.5 * (lo + hi);
 }
@@ -414,7 +421,8 @@ static inline int sed_confidence(sed_reader *r, double *level, const char *cell,
 /* The sigma of an upper limit: its own if the table gives one, else from the confidence level. */
 static inline int sed_limit(sed_reader *r, bml_ssc_point *p, char *const *cell, double factor) {
     int role = *cell[SED_HI] ? SED_HI : SED_ERR;
-    double level = r->confidence, sigma = 0;
+    double level = r->confidence;
+    double sigma = 0;
     if (!r->ecsv) {
         if ((*cell[SED_HI_DEX] && strtod(cell[SED_HI_DEX], NULL) != 0) ||
             (*cell[SED_ERR_DEX] && strtod(cell[SED_ERR_DEX], NULL) != 0))
@@ -460,14 +468,14 @@ static inline int sed_error(sed_reader *r, double *dex, const bml_ssc_point *p, 
 static inline void sed_copy(char *to, size_t size, const char *s) {
     size_t n = strlen(s);
     if (n >= size)
-        for (n = size - 1; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80;) n--;
+        for (n = size - 1; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80;)
+            n--;
     memcpy(to, s, n);
     to[n] = 0;
 }
 
 /* A point from the cells of a line, one per role; a role without a column has an empty cell. */
 static inline int sed_point(sed_reader *r, bml_ssc_point *p, char *const *cell) {
-    double factor;
     int flux = SED_FLUX;
     memset(p, 0, sizeof *p);
     p->upper_limit = sed_truth(cell[SED_UPPER]);
@@ -475,7 +483,7 @@ static inline int sed_point(sed_reader *r, bml_ssc_point *p, char *const *cell) 
         return error_at(r->err, r->in.name, r->in.line, "upper limit '%.40s' is neither 0 nor 1", cell[SED_UPPER]);
     if (p->upper_limit && r->at[SED_LIMIT] >= 0) flux = SED_LIMIT;
     if (sed_frequency(r, &p->nu, cell[SED_NU]) || sed_quantity(r, &p->nuFnu, cell[flux], flux, "flux")) return -1;
-    factor = sed_flux_factor(r, p->nu);
+    double factor = sed_flux_factor(r, p->nu);
     p->nuFnu *= factor;
     if (!isfinite(p->nuFnu) || !(p->nuFnu > 0))
         return error_at(r->err, r->in.name, r->in.line, "flux '%.40s' is out of range", cell[flux]);
@@ -506,18 +514,21 @@ static inline int sed_add(sed_reader *r, const bml_ssc_point *p, const char *ins
 }
 
 static inline int sed_points(sed_reader *r) {
-    char *line, *field[SED_MAX_COLUMNS], *cell[SED_ROLES], none[1] = "";
+    char *line;
+    char *field[SED_MAX_COLUMNS];
+    char *cell[SED_ROLES];
+    char none[1] = "";
     bml_ssc_point p;
-    int n, role;
     while ((line = text_line(&r->in))) {
         if (!*sed_skip(line) || *sed_skip(line) == '#') continue;
-        n = split(field, SED_MAX_COLUMNS, line, r->separator);
+        int n = split(field, SED_MAX_COLUMNS, line, r->separator);
         if (n < 0) return error_at(r->err, r->in.name, r->in.line, "a quote is not closed");
         if (n != r->n_columns)
             return error_at(r->err, r->in.name, r->in.line, "%s%d fields where the header names %d columns",
                             n > SED_MAX_COLUMNS ? "more than " : "", n > SED_MAX_COLUMNS ? SED_MAX_COLUMNS : n,
                             r->n_columns);
-        for (role = 0; role < SED_ROLES; role++) cell[role] = r->at[role] < 0 ? none : trim(field[r->at[role]]);
+        for (int role = 0; role < SED_ROLES; role++)
+            cell[role] = r->at[role] < 0 ? none : trim(field[r->at[role]]);
         if (sed_point(r, &p, cell) || sed_add(r, &p, cell[SED_NAME])) return -1;
     }
     if (r->table->n == 0) return error_at(r->err, r->in.name, r->in.line, "no data after the header");
@@ -526,11 +537,10 @@ static inline int sed_points(sed_reader *r) {
 
 /* Sets redshift, source or confidence level if the key is one of theirs. */
 static inline int sed_meta(sed_reader *r, const char *key, const char *value, long line) {
-    const char *wrong;
     if (!strcasecmp(key, "redshift") || !strcasecmp(key, "z")) {
         double z;
         if (!*value || !strcmp(value, "null") || !strcmp(value, "~")) return 0;
-        wrong = read_real(&z, value);
+        const char *wrong = read_real(&z, value);
         if (!wrong && z < 0) wrong = "must be zero or more";
         if (wrong) return error_at(r->err, r->in.name, line, "redshift '%.40s' %s", value, wrong);
         r->table->redshift = z;
@@ -546,26 +556,28 @@ static inline int sed_meta(sed_reader *r, const char *key, const char *value, lo
 
 /* A column name such as log10_nuFnu_erg_cm2_s. */
 static inline int sed_csv_column(sed_reader *r, sed_column *c, const char *name, int index) {
-    size_t i, n_names = sizeof sed_names / sizeof *sed_names;
+    size_t n_names = sizeof sed_names / sizeof *sed_names;
     const char *rest = name;
-    char *unit, slash;
-    int role;
     sed_copy(c->name, sizeof c->name, name);
     if (*name == '_') return 0;
     if (!strncmp(rest, "log10_", 6)) {
         c->log10 = 1;
         rest += 6;
     }
+    size_t i;
     for (i = 0; i < n_names; i++)
         if (sed_names[i].has_unit ? !strncmp(rest, sed_names[i].name, strlen(sed_names[i].name))
                                   : !strcmp(rest, sed_names[i].name))
             break;
     if (i == n_names || (c->log10 && sed_names[i].role > SED_FLUX))
         return error_at(r->err, r->in.name, r->in.line, "unknown column '%.60s'", name);
-    role = sed_names[i].role;
+    int role = sed_names[i].role;
     if (sed_names[i].has_unit) { /* erg_cm2_s -> erg/cm2 s */
         sed_copy(c->unit_text, sizeof c->unit_text, rest + strlen(sed_names[i].name));
-        for (unit = strchr(c->unit_text, '_'), slash = '/'; unit; unit = strchr(unit, '_'), slash = ' ') *unit = slash;
+        char *unit;
+        char slash;
+        for (unit = strchr(c->unit_text, '_'), slash = '/'; unit; unit = strchr(unit, '_'), slash = ' ')
+            *unit = slash;
         if (sed_unit_at(r, c, r->in.line)) return -1;
         if (c->unit.dex && role >= SED_ERR && role <= SED_HI) role += 3;
     }
@@ -578,13 +590,13 @@ static inline int sed_csv_column(sed_reader *r, sed_column *c, const char *name,
 
 static inline int sed_csv_header(sed_reader *r, char *line) {
     char *field[SED_MAX_COLUMNS];
-    double number;
-    int i, n = split(field, SED_MAX_COLUMNS, line, ',');
+    int n = split(field, SED_MAX_COLUMNS, line, ',');
     if (n < 0) return error_at(r->err, r->in.name, r->in.line, "a quote is not closed");
     if (n > SED_MAX_COLUMNS) return error_at(r->err, r->in.name, r->in.line, "more than %d columns", SED_MAX_COLUMNS);
+    double number;
     if (n < 3 || !read_real(&number, field[0]))
         return error_at(r->err, r->in.name, r->in.line, "no header line (such as nu_Hz,nuFnu_erg_cm2_s,err_dex)");
-    for (i = 0; i < n; i++)
+    for (int i = 0; i < n; i++)
         if (sed_csv_column(r, &r->column[i], field[i], i)) return -1;
     r->n_columns = n;
     r->separator = ',';
@@ -595,10 +607,10 @@ static inline int sed_csv_header(sed_reader *r, char *line) {
 /* Comments with their three keys, then the names of the columns. */
 static inline int sed_csv(sed_reader *r, char *line) {
     for (; line; line = text_line(&r->in)) {
-        char *s = trim(line), *colon;
+        char *s = trim(line);
         if (!*s) continue;
         if (*s != '#') return sed_csv_header(r, s);
-        colon = strchr(s, ':');
+        char *colon = strchr(s, ':');
         if (!colon) continue;
         *colon = 0;
         s = trim(s + 1);
@@ -642,7 +654,8 @@ static inline int sed_yaml_scalar(sed_yaml *y, char *to, size_t size, int is_key
     to[n] = 0;
     if (quote && *y->s) y->s++;
     if (!quote) memmove(to, trim(to), strlen(trim(to)) + 1);
-    while (quote && (*y->s == ' ' || *y->s == '\t')) y->s++;
+    while (quote && (*y->s == ' ' || *y->s == '\t'))
+        y->s++;
     return *y->s == ':';
 }
 
@@ -658,14 +671,16 @@ static inline int sed_yaml_next(sed_yaml *y, const char *start) {
             continue;
         }
         if (c == '!') { /* a tag */
-            while (*y->s && !strchr(" \n{[", *y->s)) y->s++;
+            while (*y->s && !strchr(" \n{[", *y->s))
+                y->s++;
             continue;
         }
         y->top = y->s == start || y->s[-1] == '\n';
         if (!sed_yaml_scalar(y, y->key, sizeof y->key, 1)) continue;
         y->s = sed_skip(y->s + 1);
         if (*y->s == '!')
-            while (*y->s && !strchr(" \n{[", *y->s)) y->s++;
+            while (*y->s && !strchr(" \n{[", *y->s))
+                y->s++;
         y->s = sed_skip(y->s);
         y->value[0] = 0;
         if (*y->s && !strchr("{[\n", *y->s)) sed_yaml_scalar(y, y->value, sizeof y->value, 0);
@@ -690,7 +705,8 @@ static inline int sed_ecsv_meta(sed_reader *r, const sed_yaml *y, const char *pa
 
 static inline int sed_ecsv_yaml(sed_reader *r, const char *yaml, long line) {
     sed_yaml y = {yaml, line, 0, 0, "", ""};
-    char section[64] = "", parent[64] = "";
+    char section[64] = "";
+    char parent[64] = "";
     while (sed_yaml_next(&y, yaml)) {
         if (y.top) memcpy(section, y.key, sizeof section);
         if (!strcmp(section, "datatype")) {
@@ -717,18 +733,18 @@ static inline int sed_ecsv_yaml(sed_reader *r, const char *yaml, long line) {
 /* The line with the names must agree with the YAML header. */
 static inline int sed_ecsv_names(sed_reader *r, char *line) {
     char *field[SED_MAX_COLUMNS];
-    int i, k, role, n = split(field, SED_MAX_COLUMNS, line, r->separator);
+    int n = split(field, SED_MAX_COLUMNS, line, r->separator);
     if (r->n_columns == 0) return error_at(r->err, r->in.name, r->in.line, "no columns in the ECSV header");
     if (n != r->n_columns)
         return error_at(r->err, r->in.name, r->in.line, "the ECSV header describes %d columns, this line names %d",
                         r->n_columns, n);
-    for (i = 0; i < n; i++)
+    for (int i = 0; i < n; i++)
         if (strncmp(field[i], r->column[i].name, sizeof r->column->name - 1))
             return error_at(r->err, r->in.name, r->in.line, "column %d is '%.60s' here and '%s' in the ECSV header",
                             i + 1, field[i], r->column[i].name);
-    for (role = 0; role < SED_ROLES; role++)
-        for (k = 0; k < 8 && sed_aliases[role][k] && r->at[role] < 0; k++)
-            for (i = 0; i < n; i++)
+    for (int role = 0; role < SED_ROLES; role++)
+        for (int k = 0; k < 8 && sed_aliases[role][k] && r->at[role] < 0; k++)
+            for (int i = 0; i < n; i++)
                 if (!strcasecmp(r->column[i].name, sed_aliases[role][k])) r->at[role] = i;
     if (sed_check_columns(r, r->in.line)) return -1;
     return sed_check_units(r, r->in.line);
@@ -736,23 +752,22 @@ static inline int sed_ecsv_names(sed_reader *r, char *line) {
 
 /* Collects the comment lines without their "# ", which is the YAML header. */
 static inline int sed_ecsv(sed_reader *r, char *line) {
-    char *yaml = malloc(r->in.end ? (size_t)(r->in.end - line) + 2 : 2), *out = yaml;
-    int bad;
+    char *yaml = malloc(r->in.end ? (size_t)(r->in.end - line) + 2 : 2);
+    char *out = yaml;
     if (!yaml) return error_set(r->err, "%.300s: out of memory", r->in.name);
     r->ecsv = 1;
     r->separator = ' ';
     for (line = text_line(&r->in); line; line = text_line(&r->in)) {
-        size_t n;
         if (!*sed_skip(line)) continue;
         if (*line != '#') break;
         line += line[1] == ' ' ? 2 : 1;
-        n = strlen(line);
+        size_t n = strlen(line);
         memcpy(out, line, n);
         out[n] = '\n';
         out += n + 1;
     }
     *out = 0;
-    bad = sed_ecsv_yaml(r, yaml, 2);
+    int bad = sed_ecsv_yaml(r, yaml, 2);
     free(yaml);
     if (bad) return -1;
     if (!line) return error_at(r->err, r->in.name, r->in.line, "no line with the names of the columns");
@@ -767,7 +782,8 @@ typedef struct sed_sorted {
 } sed_sorted;
 
 static inline int sed_compare(const void *a, const void *b) {
-    const sed_sorted *p = a, *q = b;
+    const sed_sorted *p = a;
+    const sed_sorted *q = b;
     if (p->point.nu != q->point.nu) return p->point.nu < q->point.nu ? -1 : 1;
     return (p->index > q->index) - (p->index < q->index);
 }
@@ -776,18 +792,17 @@ static inline int sed_compare(const void *a, const void *b) {
 static inline int sed_sort(sed_table *t, char *err) {
     sed_sorted *s = malloc((size_t)t->n * sizeof *s);
     char(*names)[SED_INSTRUMENT] = malloc((size_t)t->n * sizeof *names);
-    int i;
     if (!s || !names) {
         free(s);
         free(names);
         return error_set(err, "out of memory");
     }
-    for (i = 0; i < t->n; i++) {
+    for (int i = 0; i < t->n; i++) {
         s[i].point = t->point[i];
         s[i].index = i;
     }
     qsort(s, (size_t)t->n, sizeof *s, sed_compare);
-    for (i = 0; i < t->n; i++) {
+    for (int i = 0; i < t->n; i++) {
         t->point[i] = s[i].point;
         memcpy(names[i], t->instrument[s[i].index], SED_INSTRUMENT);
     }
@@ -799,19 +814,21 @@ static inline int sed_sort(sed_table *t, char *err) {
 
 /* Reads the table from the text r->in, which it closes. */
 static inline int sed_read_text(sed_reader *r, sed_table *t, double confidence, char *err) {
-    char *line;
-    int i, bad;
     memset(t, 0, sizeof *t);
     t->redshift = (double)NAN;
     r->table = t;
     r->err = err;
     r->confidence = confidence != 0 ? confidence : 0.95;
-    for (i = 0; i < SED_ROLES; i++) r->at[i] = -1;
-    line = text_line(&r->in);
+    for (int i = 0; i < SED_ROLES; i++)
+        r->at[i] = -1;
+    char *line = text_line(&r->in);
+    int bad;
     if (!(r->confidence > 0.5 && r->confidence < 1))
         bad = error_set(err, "confidence level %g is not between 0.5 and 1", confidence);
-    else if (line && !strncmp(line, "# %ECSV", 7)) bad = sed_ecsv(r, line);
-    else bad = sed_csv(r, line);
+    else if (line && !strncmp(line, "# %ECSV", 7))
+        bad = sed_ecsv(r, line);
+    else
+        bad = sed_csv(r, line);
     bad = bad || sed_points(r) || sed_sort(t, err);
     text_close(&r->in);
     if (!bad) return 0;
@@ -860,9 +877,7 @@ typedef struct sed_frame {
 static inline sed_frame sed_frame_of(const sed_picture *p) {
     const sed_table *t = p->data;
     sed_frame f = {HUGE_VAL, 0, HUGE_VAL, 0};
-    double data_lo, data_hi;
-    int i;
-    for (i = 0; i < t->n; i++) {
+    for (int i = 0; i < t->n; i++) {
         const bml_ssc_point *q = &t->point[i];
         f.nu_lo = fmin(f.nu_lo, q->nu);
         f.nu_hi = fmax(f.nu_hi, q->nu);
@@ -871,9 +886,9 @@ static inline sed_frame sed_frame_of(const sed_picture *p) {
     }
     f.flux_lo = fmax(f.flux_lo / 3, f.flux_hi * 1e-12);
     f.flux_hi *= 3;
-    data_lo = f.nu_lo;
-    data_hi = f.nu_hi;
-    for (i = 0; p->best && i < p->n_nu; i++) {
+    double data_lo = f.nu_lo;
+    double data_hi = f.nu_hi;
+    for (int i = 0; p->best && i < p->n_nu; i++) {
         if (!(p->best[i] > f.flux_lo) || p->nu[i] < data_lo * 1e-4 || p->nu[i] > data_hi * 1e4) continue;
         f.nu_lo = fmin(f.nu_lo, p->nu[i]);
         f.nu_hi = fmax(f.nu_hi, p->nu[i]);
@@ -887,17 +902,19 @@ static inline sed_frame sed_frame_of(const sed_picture *p) {
 /* The curves as one data block: nu best lo50 hi50 lo90 hi90 components; what is missing or below sight is 1e-99. */
 static inline void sed_draw_model(FILE *f, const sed_picture *p) {
     const double *column[11];
-    int n = 0, i, k;
+    int n = 0;
     column[n++] = p->best;
     column[n++] = p->lo50;
     column[n++] = p->hi50;
     column[n++] = p->lo90;
     column[n++] = p->hi90;
-    for (k = 0; k < p->n_components && k < 6; k++) column[n++] = p->component[k];
+    for (int k = 0; k < p->n_components && k < 6; k++)
+        column[n++] = p->component[k];
     fprintf(f, "$model << EOD\n");
-    for (i = 0; i < p->n_nu; i++) {
+    for (int i = 0; i < p->n_nu; i++) {
         fprintf(f, "%.7g", p->nu[i]);
-        for (k = 0; k < n; k++) fprintf(f, " %.5g", column[k] && column[k][i] > 1e-99 ? column[k][i] : 1e-99);
+        for (int k = 0; k < n; k++)
+            fprintf(f, " %.5g", column[k] && column[k][i] > 1e-99 ? column[k][i] : 1e-99);
         fprintf(f, "\n");
     }
     fprintf(f, "EOD\n");
@@ -910,9 +927,11 @@ static inline int sed_alike(const sed_table *t, int i, int like) {
 
 /* Finds the first point of each instrument. Returns their number; with more than max, all are drawn as one. */
 static inline int sed_instruments(int *first, int max, const sed_table *t) {
-    int n = 0, i, k;
-    for (i = 0; i < t->n; i++) {
-        for (k = 0; k < n && !sed_alike(t, i, first[k]); k++) continue;
+    int n = 0;
+    int k;
+    for (int i = 0; i < t->n; i++) {
+        for (k = 0; k < n && !sed_alike(t, i, first[k]); k++)
+            continue;
         if (k < n) continue;
         if (n == max) {
             first[0] = -1;
@@ -924,22 +943,21 @@ static inline int sed_instruments(int *first, int max, const sed_table *t) {
 }
 
 static inline int sed_has(const sed_table *t, int like, int limits) {
-    int i;
-    for (i = 0; i < t->n; i++)
+    for (int i = 0; i < t->n; i++)
         if (!!t->point[i].upper_limit == limits && sed_alike(t, i, like)) return 1;
     return 0;
 }
 
 /* A data block of each instrument's detections and one of its limits. */
 static inline void sed_draw_data(FILE *f, const sed_table *t, const int *first, int n) {
-    int k, limits, i;
-    for (k = 0; k < n; k++)
-        for (limits = 0; limits < 2; limits++) {
+    for (int k = 0; k < n; k++)
+        for (int limits = 0; limits < 2; limits++) {
             fprintf(f, "$%s_%d << EOD\n", limits ? "limits" : "points", k);
-            for (i = 0; i < t->n; i++) {
+            for (int i = 0; i < t->n; i++) {
                 const bml_ssc_point *q = &t->point[i];
                 if (!!q->upper_limit != limits || !sed_alike(t, i, first[k])) continue;
-                if (limits) fprintf(f, "%.7g %.5g\n", q->nu, q->nuFnu);
+                if (limits)
+                    fprintf(f, "%.7g %.5g\n", q->nu, q->nuFnu);
                 else
                     fprintf(f, "%.7g %.5g %.5g %.5g\n", q->nu, q->nuFnu, q->nuFnu * pow(10, -q->sigma_lo),
                             q->nuFnu * pow(10, q->sigma_hi));
@@ -950,9 +968,10 @@ static inline void sed_draw_data(FILE *f, const sed_table *t, const int *first, 
 
 /* A tick at every decade from lo to hi, a label at those that step divides. */
 static inline void sed_draw_decades(FILE *f, const char *axis, double lo, double hi, int step) {
-    int d, first = (int)ceil(log10(lo)), last = (int)floor(log10(hi));
+    int first = (int)ceil(log10(lo));
+    int last = (int)floor(log10(hi));
     fprintf(f, "set %stics (", axis);
-    for (d = first; d <= last; d++)
+    for (int d = first; d <= last; d++)
         fprintf(f, d % step ? "%s''%.0d 1e%d 1" : "%s'10^{%d}' 1e%d", d > first ? ", " : "", d % step ? 0 : d, d);
     fprintf(f, ")\n");
 }
@@ -974,10 +993,9 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a) {
 
 static inline void sed_draw_curves(FILE *f, const sed_picture *p) {
     static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
-    int k;
     if (p->lo90 && p->hi90) fprintf(f, "$model using 1:5:6 with filledcurves lc rgb '#dbe4ec' title '90 %%', \\\n");
     if (p->lo50 && p->hi50) fprintf(f, "$model using 1:3:4 with filledcurves lc rgb '#a9bccd' title '50 %%', \\\n");
-    for (k = 0; k < p->n_components && k < 6; k++) {
+    for (int k = 0; k < p->n_components && k < 6; k++) {
         fprintf(f, "$model using 1:%d with lines lw 2.4 dt (12,7) lc rgb '%s' title ", 7 + k, colours[k]);
         plot_text(f, p->component_name[k]);
         fprintf(f, ", \\\n");
@@ -987,9 +1005,10 @@ static inline void sed_draw_curves(FILE *f, const sed_picture *p) {
 
 static inline void sed_draw_points(FILE *f, const sed_table *t, const int *first, int n) {
     static const int shapes[] = {7, 5, 9, 13, 11, 15};
-    int k, n_colours = (int)(sizeof plot_colours / sizeof *plot_colours);
-    for (k = 0; k < n; k++) {
-        const char *name = first[k] < 0 ? "" : t->instrument[first[k]], *colour = plot_colours[k % n_colours];
+    int n_colours = (int)(sizeof plot_colours / sizeof *plot_colours);
+    for (int k = 0; k < n; k++) {
+        const char *name = first[k] < 0 ? "" : t->instrument[first[k]];
+        const char *colour = plot_colours[k % n_colours];
         int detections = sed_has(t, first[k], 0);
         if (detections) {
             fprintf(f, "$points_%d using 1:2:3:4 with yerrorbars pt %d ps 1.5 lw 1.8 lc rgb '%s' title ", k,
@@ -1015,7 +1034,8 @@ static inline void sed_draw_points(FILE *f, const sed_table *t, const int *first
 
 /* Draws DIR/NAME.png (and .gp). Returns 0, 1 without gnuplot (the script is left), -1 on failure. */
 static inline int sed_picture_write(const sed_picture *p, const char *dir, const char *name, char *err) {
-    int first[30], n = sed_instruments(first, 30, p->data);
+    int first[30];
+    int n = sed_instruments(first, 30, p->data);
     sed_frame frame = sed_frame_of(p);
     out_file o;
     if (plot_begin(&o, dir, name, 1700, 1000, n > 20 ? 15 : 18, err)) return -1;

@@ -14,8 +14,8 @@ enum { RESPONSE_DIM = 16, RESPONSE_TERMS = 512 };
 typedef struct response {
     int n_dim, n_out, n_terms;
     double mean[RESPONSE_DIM], inverse[RESPONSE_DIM][RESPONSE_DIM]; /* z = inverse (theta - mean): unit covariance */
-    short parent[RESPONSE_TERMS], factor[RESPONSE_TERMS]; /* term t = term[parent] z[factor]; term 0 is 1 */
-    double *coef;                                         /* [n_terms][n_out], owned */
+    short parent[RESPONSE_TERMS], factor[RESPONSE_TERMS];           /* term t = term[parent] z[factor]; term 0 is 1 */
+    double *coef;                                                   /* [n_terms][n_out], owned */
 } response;
 
 static inline void response_free(response *r) {
@@ -27,17 +27,20 @@ static inline void response_free(response *r) {
 static inline int cholesky(double *a, int n) {
     for (int j = 0; j < n; j++) {
         for (int k = 0; k < j; k++)
-            for (int i = j; i < n; i++) a[i * n + j] -= a[i * n + k] * a[j * n + k];
+            for (int i = j; i < n; i++)
+                a[i * n + j] -= a[i * n + k] * a[j * n + k];
         if (!(a[j * n + j] > 0)) return -1;
         double d = 1 / sqrt(a[j * n + j]);
-        for (int i = j; i < n; i++) a[i * n + j] *= d;
+        for (int i = j; i < n; i++)
+            a[i * n + j] *= d;
     }
     return 0;
 }
 
 /* Lists every product of at most `degree` coordinates, each made from a shorter one. */
 static inline void response_terms(response *r, int degree) {
-    int from = 0, to = 1;
+    int from = 0;
+    int to = 1;
     r->n_terms = 1;
     r->parent[0] = r->factor[0] = 0;
     for (int g = 1; g <= degree; g++) {
@@ -54,7 +57,8 @@ static inline void response_terms(response *r, int degree) {
 /* Number of terms that response_terms will list: (n_dim + degree)!/(n_dim! degree!). */
 static inline long response_count(int n_dim, int degree) {
     long n = 1;
-    for (int g = 1; g <= degree; g++) n = n * (n_dim + g) / g;
+    for (int g = 1; g <= degree; g++)
+        n = n * (n_dim + g) / g;
     return n;
 }
 
@@ -63,10 +67,12 @@ static inline void response_basis(double *term, const response *r, const double 
     double z[RESPONSE_DIM];
     for (int i = 0; i < r->n_dim; i++) {
         z[i] = 0;
-        for (int j = 0; j <= i; j++) z[i] += r->inverse[i][j] * (theta[j] - r->mean[j]);
+        for (int j = 0; j <= i; j++)
+            z[i] += r->inverse[i][j] * (theta[j] - r->mean[j]);
     }
     term[0] = 1;
-    for (int t = 1; t < r->n_terms; t++) term[t] = term[r->parent[t]] * z[r->factor[t]];
+    for (int t = 1; t < r->n_terms; t++)
+        term[t] = term[r->parent[t]] * z[r->factor[t]];
 }
 
 /* out [n_out] at theta [n_dim]. Thread safe. */
@@ -74,9 +80,11 @@ static inline void response_at(double *restrict out, const response *r, const do
     double term[RESPONSE_TERMS];
     const double *restrict coef = r->coef;
     response_basis(term, r, theta);
-    for (int k = 0; k < r->n_out; k++) out[k] = 0;
+    for (int k = 0; k < r->n_out; k++)
+        out[k] = 0;
     for (int t = 0; t < r->n_terms; t++, coef += r->n_out)
-        for (int k = 0; k < r->n_out; k++) out[k] += term[t] * coef[k];
+        for (int k = 0; k < r->n_out; k++)
+            out[k] += term[t] * coef[k];
 }
 
 /* Mean and whitening of theta [n][n_dim]; 0, or -1 when the points span less than the space. */
@@ -86,7 +94,8 @@ static inline int response_whiten(response *r, const double *theta, long n) {
     memset(r->mean, 0, sizeof r->mean);
     memset(r->inverse, 0, sizeof r->inverse);
     for (long p = 0; p < n; p++)
-        for (int i = 0; i < d; i++) r->mean[i] += theta[p * d + i] / (double)n;
+        for (int i = 0; i < d; i++)
+            r->mean[i] += theta[p * d + i] / (double)n;
     for (long p = 0; p < n; p++)
         for (int i = 0; i < d; i++)
             for (int j = 0; j <= i; j++)
@@ -95,7 +104,8 @@ static inline int response_whiten(response *r, const double *theta, long n) {
     for (int c = 0; c < d; c++) /* invert the factor, column by column */
         for (int i = c; i < d; i++) {
             double sum = i == c;
-            for (int j = c; j < i; j++) sum -= cov[i * d + j] * r->inverse[j][c];
+            for (int j = c; j < i; j++)
+                sum -= cov[i * d + j] * r->inverse[j][c];
             r->inverse[i][c] = sum / cov[i * d + i];
         }
     return 0;
@@ -106,8 +116,11 @@ static inline int response_whiten(response *r, const double *theta, long n) {
    guards the rest. 0, or -1 when there are too few points or memory is short; r owns its coefficients. */
 static inline int response_fit(response *r, const double *theta, const double *value, long n, int n_dim, int n_out,
                                int max_degree) {
-    int degree = max_degree, terms, status = -1;
-    double *normal = NULL, *term = NULL;
+    int degree = max_degree;
+    int terms;
+    int status = -1;
+    double *normal = NULL;
+    double *term = NULL;
     memset(r, 0, sizeof *r);
     r->n_dim = n_dim;
     r->n_out = n_out;
@@ -124,22 +137,30 @@ static inline int response_fit(response *r, const double *theta, const double *v
     for (long p = 0; p < n; p++) {
         response_basis(term, r, theta + p * n_dim);
         for (int t = 0; t < terms; t++) {
-            double *restrict row = normal + t * terms, *restrict right = r->coef + t * n_out;
-            for (int s = 0; s <= t; s++) row[s] += term[t] * term[s];
-            for (int k = 0; k < n_out; k++) right[k] += term[t] * value[p * n_out + k];
+            double *restrict row = normal + t * terms;
+            double *restrict right = r->coef + t * n_out;
+            for (int s = 0; s <= t; s++)
+                row[s] += term[t] * term[s];
+            for (int k = 0; k < n_out; k++)
+                right[k] += term[t] * value[p * n_out + k];
         }
     }
-    for (int t = 0; t < terms; t++) normal[t * terms + t] *= 1 + 1e-9;
+    for (int t = 0; t < terms; t++)
+        normal[t * terms + t] *= 1 + 1e-9;
     if (cholesky(normal, terms)) goto done;
     for (int t = 0; t < terms; t++) { /* forward, then backward substitution, all outputs at once */
         for (int s = 0; s < t; s++)
-            for (int k = 0; k < n_out; k++) r->coef[t * n_out + k] -= normal[t * terms + s] * r->coef[s * n_out + k];
-        for (int k = 0; k < n_out; k++) r->coef[t * n_out + k] /= normal[t * terms + t];
+            for (int k = 0; k < n_out; k++)
+                r->coef[t * n_out + k] -= normal[t * terms + s] * r->coef[s * n_out + k];
+        for (int k = 0; k < n_out; k++)
+            r->coef[t * n_out + k] /= normal[t * terms + t];
     }
     for (int t = terms - 1; t >= 0; t--) {
         for (int s = t + 1; s < terms; s++)
-            for (int k = 0; k < n_out; k++) r->coef[t * n_out + k] -= normal[s * terms + t] * r->coef[s * n_out + k];
-        for (int k = 0; k < n_out; k++) r->coef[t * n_out + k] /= normal[t * terms + t];
+            for (int k = 0; k < n_out; k++)
+                r->coef[t * n_out + k] -= normal[s * terms + t] * r->coef[s * n_out + k];
+        for (int k = 0; k < n_out; k++)
+            r->coef[t * n_out + k] /= normal[t * terms + t];
     }
     status = 0;
 done:
@@ -165,8 +186,14 @@ done:
    stand between nodes, and where the parameters stand within a step (the phases) is told to the network.
    The file holds the network, grid, physics, domain and error: see surrogate_save. Include bml_ssc.h and bml_nn.h
    first. */
-enum { SSC_ROW = 6, SURROGATE_INPUTS = 9, SURROGATE_GRID = 500, SURROGATE_NODES = 500, SURROGATE_ERRORS = 101,
-       SURROGATE_BLEND = 2048 };
+enum {
+    SSC_ROW = 6,
+    SURROGATE_INPUTS = 9,
+    SURROGATE_GRID = 500,
+    SURROGATE_NODES = 500,
+    SURROGATE_ERRORS = 101,
+    SURROGATE_BLEND = 2048
+};
 enum { SURROGATE_MLP, SURROGATE_PLAIN };
 static const double surrogate_floor = -30; /* of log10(x^2 n): less counts as this, as published */
 
@@ -203,7 +230,7 @@ typedef struct surrogate {
     int kind, grid;
     int self_absorption, pair_production; /* of the sources that it was trained on */
     surrogate_domain domain;
-    float error[SURROGATE_ERRORS]; /* rms on held-out spectra [dex] at log10 x = -15, -14.75, ... 10 */
+    float error[SURROGATE_ERRORS];    /* rms on held-out spectra [dex] at log10 x = -15, -14.75, ... 10 */
     float blend[SURROGATE_BLEND + 2]; /* log10(1 + 10^-d) at d = i/256 */
 } surrogate;
 
@@ -234,7 +261,8 @@ static inline int surrogate_place(surrogate_frame *f, float *input, int kind, in
     int n = SSC_ROW;
     memset(f, 0, sizeof *f);
     f->straight = kind == SURROGATE_PLAIN || grid == BML_SSC_ATHENA;
-    for (int k = 0; k < SSC_ROW; k++) input[k] = (float)row[k];
+    for (int k = 0; k < SSC_ROW; k++)
+        input[k] = (float)row[k];
     if (kind == SURROGATE_PLAIN) {
         f->run[0] = (surrogate_run){-15, -25.0 / (SURROGATE_GRID - 1), 0, SURROGATE_GRID};
         f->n_runs = 1;
@@ -244,7 +272,8 @@ static inline int surrogate_place(surrogate_frame *f, float *input, int kind, in
     const double log_b = row[1] - log10(4.414e13);
     f->n_runs = 2;
     if (grid == BML_SSC_ATHENA) {
-        const double top = floor(10 * row[3] + 1e-8) / 10, bottom = ceil(10 * row[2] - 1e-8) / 10;
+        const double top = floor(10 * row[3] + 1e-8) / 10;
+        const double bottom = ceil(10 * row[2] - 1e-8) / 10;
         const double steps = (top - log_b) / 0.2;
         f->edge = log_b + 0.2 * (ceil(steps - 1e-9) - 1);
         f->cutoff = log_b + 2 * top;
@@ -272,19 +301,26 @@ typedef struct surrogate_stencil {
 
 static inline surrogate_stencil surrogate_between(const surrogate_run *r, int straight, double log10_x) {
     surrogate_stencil s = {0, {0, 0, 0, 0}, {0, 0, 0, 0}};
-    const double u = (r->first - log10_x) / r->step, per = -1 / r->step;
+    const double u = (r->first - log10_x) / r->step;
+    const double per = -1 / r->step;
     const int k = u < 0 ? 0 : u < r->n - 2 ? (int)u : r->n - 2;
     const double w = u - k;
     s.first = k < 1 ? 0 : k > r->n - 3 ? r->n - 4 : k - 1;
     if (straight || k < 1 || k > r->n - 3 || w < 0 || w > 1) {
-        s.weight[k - s.first] = 1 - w, s.weight[k - s.first + 1] = w;
-        s.slope[k - s.first] = -per, s.slope[k - s.first + 1] = per;
+        s.weight[k - s.first] = 1 - w;
+        s.weight[k - s.first + 1] = w;
+        s.slope[k - s.first] = -per;
+        s.slope[k - s.first + 1] = per;
         return s;
     }
-    s.weight[0] = 0.5 * w * (-1 + w * (2 - w)), s.slope[0] = 0.5 * per * (-1 + w * (4 - 3 * w));
-    s.weight[1] = 1 + 0.5 * w * w * (-5 + 3 * w), s.slope[1] = 0.5 * per * w * (-10 + 9 * w);
-    s.weight[2] = 0.5 * w * (1 + w * (4 - 3 * w)), s.slope[2] = 0.5 * per * (1 + w * (8 - 9 * w));
-    s.weight[3] = 0.5 * w * w * (w - 1), s.slope[3] = 0.5 * per * w * (3 * w - 2);
+    s.weight[0] = 0.5 * w * (-1 + w * (2 - w));
+    s.slope[0] = 0.5 * per * (-1 + w * (4 - 3 * w));
+    s.weight[1] = 1 + 0.5 * w * w * (-5 + 3 * w);
+    s.slope[1] = 0.5 * per * w * (-10 + 9 * w);
+    s.weight[2] = 0.5 * w * (1 + w * (4 - 3 * w));
+    s.slope[2] = 0.5 * per * (1 + w * (8 - 9 * w));
+    s.weight[3] = 0.5 * w * w * (w - 1);
+    s.slope[3] = 0.5 * per * w * (3 * w - 2);
     return s;
 }
 
@@ -298,12 +334,14 @@ static inline double surrogate_cutoff(const surrogate_frame *f, int r, double lo
 }
 
 static inline void surrogate_blend_table(surrogate *s) {
-    for (int i = 0; i < SURROGATE_BLEND + 2; i++) s->blend[i] = (float)log10(1 + pow(10, -i / 256.0));
+    for (int i = 0; i < SURROGATE_BLEND + 2; i++)
+        s->blend[i] = (float)log10(1 + pow(10, -i / 256.0));
 }
 
 /* log10(10^a + 10^b), to 2e-6. */
 static inline double surrogate_blend(const surrogate *s, double a, double b) {
-    const double hi = a > b ? a : b, d = 256 * (a > b ? a - b : b - a);
+    const double hi = a > b ? a : b;
+    const double d = 256 * (a > b ? a - b : b - a);
     if (!(d < SURROGATE_BLEND)) return hi;
     const int i = (int)d;
     const double y = (double)s->blend[i];
@@ -340,8 +378,11 @@ static inline double surrogate_at(const surrogate *s, const surrogate_frame *f, 
         return y < surrogate_floor + 0.1 ? -HUGE_VAL : y;
     }
     if (!f->straight) return surrogate_total(s, f, node, log10_x, NULL);
-    const double u = (f->edge - log10_x) / 0.2, k = floor(u), above = f->edge - 0.2 * k;
-    const double y = surrogate_total(s, f, node, above, NULL), next = surrogate_total(s, f, node, above - 0.2, NULL);
+    const double u = (f->edge - log10_x) / 0.2;
+    const double k = floor(u);
+    const double above = f->edge - 0.2 * k;
+    const double y = surrogate_total(s, f, node, above, NULL);
+    const double next = surrogate_total(s, f, node, above - 0.2, NULL);
     return y + (u - k) * (next - y);
 }
 
@@ -350,7 +391,8 @@ static inline double surrogate_at(const surrogate *s, const surrogate_frame *f, 
    steps. */
 static inline double surrogate_back(float *d_node, double *d_row, const surrogate *s, const surrogate_frame *f,
                                     const float *node, double log10_x, double by) {
-    double part[2], total = 0;
+    double part[2];
+    double total = 0;
     if (!surrogate_reaches(f, log10_x)) return 0;
     const double y = surrogate_total(s, f, node, log10_x, part);
     if (s->kind == SURROGATE_PLAIN && y < surrogate_floor + 0.1) return 0; /* as surrogate_at has it */
@@ -361,7 +403,8 @@ static inline double surrogate_back(float *d_node, double *d_row, const surrogat
         const double share = f->n_runs == 1 ? 1 : pow(10, part[r] - y);
         const double slope = share * (surrogate_sum(node + run->from + at.first, at.slope) +
                                       2.302585092994046 * surrogate_cutoff(f, r, log10_x));
-        for (int k = 0; k < 4; k++) d_node[run->from + at.first + k] += (float)(by * share * at.weight[k]);
+        for (int k = 0; k < 4; k++)
+            d_node[run->from + at.first + k] += (float)(by * share * at.weight[k]);
         if (f->n_runs == 2) { /* synchrotron nodes move with b gamma_max^2, Compton nodes with gamma_max */
             d_row[3] -= by * slope * (r == 0 ? 2 : 1);
             d_row[1] -= r == 0 ? by * slope : 0;
@@ -374,14 +417,24 @@ static inline double surrogate_back(float *d_node, double *d_row, const surrogat
 /* A run at grid points k = from ... to - 1: surrogate_between's arithmetic in an order that suits vectors. */
 static inline void surrogate_run_on_grid(float *restrict y, const float *restrict v, const surrogate_run *r,
                                          int straight, int from, int to) {
-    const double by = 25.0 / (SURROGATE_GRID - 1), first = (r->first + 15) / r->step, each = -by / r->step;
-    const float u0 = (float)first, du = (float)each, bend = straight ? 0 : 0.5f, last = (float)(r->n - 3);
+    const double by = 25.0 / (SURROGATE_GRID - 1);
+    const double first = (r->first + 15) / r->step;
+    const double each = -by / r->step;
+    const float u0 = (float)first;
+    const float du = (float)each;
+    const float bend = straight ? 0 : 0.5f;
+    const float last = (float)(r->n - 3);
     for (int k = from; k < to; k++) {
-        const float u = u0 + du * (float)k, low = u > 1 ? u : 1;
+        const float u = u0 + du * (float)k;
+        const float low = u > 1 ? u : 1;
         const int i = (int)(low < last ? low : last);
-        const float w = u - (float)i, y0 = v[i - 1], y1 = v[i], y2 = v[i + 1], y3 = v[i + 2];
-        const float a = 2 * y1 - y0 - y2,
-                    b = 2 * y2 - y1 - y3; /* the cubic: a line, and a share of the bend at each end */
+        const float w = u - (float)i;
+        const float y0 = v[i - 1];
+        const float y1 = v[i];
+        const float y2 = v[i + 1];
+        const float y3 = v[i + 2];
+        const float a = 2 * y1 - y0 - y2;
+        const float b = 2 * y2 - y1 - y3; /* the cubic: a line, and a share of the bend at each end */
         y[k] = y1 + w * (y2 - y1) + bend * w * (1 - w) * ((1 - w) * a + w * b);
     }
     for (int side = 0; side < 2; side++) /* where four nodes are not there */
@@ -398,7 +451,8 @@ static inline void surrogate_run_on_grid(float *restrict y, const float *restric
 static inline void surrogate_blend_on_grid(float *restrict a, const float *restrict b, const float *restrict table,
                                            int from, int to) {
     for (int k = from; k < to; k++) {
-        const float hi = a[k] > b[k] ? a[k] : b[k], far = 256 * fabsf(a[k] - b[k]);
+        const float hi = a[k] > b[k] ? a[k] : b[k];
+        const float far = 256 * fabsf(a[k] - b[k]);
         const float d = far < SURROGATE_BLEND ? far : SURROGATE_BLEND;
         const int i = (int)d;
         a[k] = hi + table[i] + (d - (float)i) * (table[i + 1] - table[i]);
@@ -414,7 +468,8 @@ static inline int surrogate_grid_from(double log10_x) {
 /* surrogate_spectrum where lines go from node to node of the total: each node once. */
 static inline void surrogate_spectrum_straight(float *y, const surrogate *s, const surrogate_frame *f,
                                                const float *node) {
-    double above = 0, below = 0;
+    double above = 0;
+    double below = 0;
     int have = -1;
     for (int k = SURROGATE_GRID - 1; k >= 0; k--) {
         const double u = (f->edge + 15 - 25.0 * k / (SURROGATE_GRID - 1)) / 0.2;
@@ -433,7 +488,8 @@ static inline void surrogate_spectrum(float *y, const surrogate *s, const surrog
     const double by = 25.0 / (SURROGATE_GRID - 1);
     const int edge = surrogate_grid_from(f->edge + 1e-9);
     const float least = (float)surrogate_floor;
-    float total[SURROGATE_GRID], compton[SURROGATE_GRID];
+    float total[SURROGATE_GRID];
+    float compton[SURROGATE_GRID];
     if (f->straight && s->kind == SURROGATE_MLP) {
         surrogate_spectrum_straight(y, s, f, node);
         return;
@@ -441,16 +497,19 @@ static inline void surrogate_spectrum(float *y, const surrogate *s, const surrog
     surrogate_run_on_grid(total, node + f->run[0].from, &f->run[0], f->straight, 0, edge);
     if (f->n_runs == 2) {
         const surrogate_run *r = &f->run[1];
-        const int from = surrogate_grid_from(r->first - (r->n - 1) * r->step),
-                  falling = surrogate_grid_from(f->cutoff - 8);
+        const int from = surrogate_grid_from(r->first - (r->n - 1) * r->step);
+        const int falling = surrogate_grid_from(f->cutoff - 8);
         const double ratio = pow(10, by);
         double falls = surrogate_cutoff(f, 0, -15 + by * falling);
-        for (int k = falling; k < edge; k++, falls *= ratio) total[k] += (float)falls;
+        for (int k = falling; k < edge; k++, falls *= ratio)
+            total[k] += (float)falls;
         surrogate_run_on_grid(compton, node + r->from, r, f->straight, from, edge);
         surrogate_blend_on_grid(total, compton, s->blend, from, edge);
     }
-    for (int k = 0; k < edge; k++) y[k] = total[k] > least ? total[k] : least;
-    for (int k = edge; k < SURROGATE_GRID; k++) y[k] = least;
+    for (int k = 0; k < edge; k++)
+        y[k] = total[k] > least ? total[k] : least;
+    for (int k = edge; k < SURROGATE_GRID; k++)
+        y[k] = least;
 }
 
 /* Node values of a solved blob, node [n_out of an mlp]: what its network learns. Where one component is `relevant` dex
@@ -458,15 +517,19 @@ static inline void surrogate_spectrum(float *y, const surrogate *s, const surrog
    SURROGATE_BOUND. */
 enum { SURROGATE_BOUND = 1000 };
 static inline void surrogate_nodes(float *node, const bml_ssc_blob *blob, const surrogate_frame *f) {
-    const double relevant = 3, nudge = 1e-9; /* nudge: a node that rounding puts above the edge */
-    double x[SURROGATE_NODES], y[2][SURROGATE_NODES];
+    const double relevant = 3;
+    const double nudge = 1e-9; /* nudge: a node that rounding puts above the edge */
+    double x[SURROGATE_NODES];
+    double y[2][SURROGATE_NODES];
     for (int r = 0; r < 2; r++) {
         const surrogate_run *run = &f->run[r];
-        for (int k = 0; k < run->n; k++) x[k] = run->first - run->step * k - nudge;
+        for (int k = 0; k < run->n; k++)
+            x[k] = run->first - run->step * k - nudge;
         bml_ssc_spectrum(y[0], x, run->n, blob, BML_SSC_SYNCHROTRON);
         bml_ssc_spectrum(y[1], x, run->n, blob, BML_SSC_COMPTON);
         for (int k = 0; k < run->n; k++) {
-            const double bound = fmax(y[1 - r][k] - relevant, surrogate_floor - 2), cut = surrogate_cutoff(f, r, x[k]);
+            const double bound = fmax(y[1 - r][k] - relevant, surrogate_floor - 2);
+            const double cut = surrogate_cutoff(f, r, x[k]);
             node[run->from + k] = (float)((y[r][k] > bound ? y[r][k] : SURROGATE_BOUND + bound) - cut);
         }
     }
@@ -495,7 +558,10 @@ static inline int surrogate_index(const char *const *words, int n, const char *w
 static inline int surrogate_save(surrogate *s, const char *path, char *err) {
     float domain[2 * SSC_ROW + 1];
     int status = 0;
-    for (int k = 0; k < SSC_ROW; k++) domain[k] = (float)s->domain.lo[k], domain[SSC_ROW + k] = (float)s->domain.hi[k];
+    for (int k = 0; k < SSC_ROW; k++) {
+        domain[k] = (float)s->domain.lo[k];
+        domain[SSC_ROW + k] = (float)s->domain.hi[k];
+    }
     domain[2 * SSC_ROW] = (float)s->domain.span;
     status |= bml_nn_set_text(s->net, "surrogate_kind", surrogate_kinds[s->kind]);
     status |= bml_nn_set_text(s->net, "surrogate_grid", surrogate_grids[s->grid]);
@@ -513,12 +579,12 @@ static inline int surrogate_save(surrogate *s, const char *path, char *err) {
 /* What is wrong with the net that was read, or NULL. */
 static inline const char *surrogate_check(surrogate *s) {
     float input[SURROGATE_INPUTS];
-    surrogate_frame frame;
-    size_t n_domain = 0, n_error = 0;
-    const bml_nn_real *domain = bml_nn_get_array(s->net, "surrogate_domain", &n_domain),
-                      *error = bml_nn_get_array(s->net, "surrogate_error", &n_error);
-    const char *parameters = bml_nn_get_text(s->net, "surrogate_parameters"),
-               *values = bml_nn_get_text(s->net, "surrogate_values");
+    size_t n_domain = 0;
+    size_t n_error = 0;
+    const bml_nn_real *domain = bml_nn_get_array(s->net, "surrogate_domain", &n_domain);
+    const bml_nn_real *error = bml_nn_get_array(s->net, "surrogate_error", &n_error);
+    const char *parameters = bml_nn_get_text(s->net, "surrogate_parameters");
+    const char *values = bml_nn_get_text(s->net, "surrogate_values");
     const int physics = surrogate_index(surrogate_physics, 4, bml_nn_get_text(s->net, "surrogate_physics"));
     s->kind = surrogate_index(surrogate_kinds, 2, bml_nn_get_text(s->net, "surrogate_kind"));
     s->grid = surrogate_index(surrogate_grids, 2, bml_nn_get_text(s->net, "surrogate_grid"));
@@ -528,11 +594,15 @@ static inline const char *surrogate_check(surrogate *s) {
                "log10 R, B, gamma_min, gamma_max, l_e, p";
     if (!values || strcmp(values, surrogate_value_text)) return "gives other values than log10(x^2 n)";
     if (n_domain != 2 * SSC_ROW + 1 || n_error != SURROGATE_ERRORS) return "lacks its domain or its error";
-    s->self_absorption = physics & 1, s->pair_production = physics >> 1;
-    for (int k = 0; k < SSC_ROW; k++)
-        s->domain.lo[k] = (double)domain[k], s->domain.hi[k] = (double)domain[SSC_ROW + k];
+    s->self_absorption = physics & 1;
+    s->pair_production = physics >> 1;
+    for (int k = 0; k < SSC_ROW; k++) {
+        s->domain.lo[k] = (double)domain[k];
+        s->domain.hi[k] = (double)domain[SSC_ROW + k];
+    }
     s->domain.span = (double)domain[2 * SSC_ROW];
     memcpy(s->error, error, sizeof s->error);
+    surrogate_frame frame;
     if (bml_nn_n_in(s->net) != (size_t)surrogate_place(&frame, input, s->kind, s->grid, s->domain.hi) ||
         bml_nn_n_out(s->net) != (size_t)surrogate_n_out(s->kind, s->grid))
         return "has another number of inputs or outputs than its kind";
@@ -541,13 +611,16 @@ static inline const char *surrogate_check(surrogate *s) {
 
 /* Reads such a file. */
 static inline int surrogate_load(surrogate *s, const char *path, char *err) {
-    const char *wrong;
     memset(s, 0, sizeof *s);
     surrogate_blend_table(s);
     const int status = bml_nn_load(&s->net, path);
-    if (status) error_set(err, "%.300s: %s %.150s", path, bml_nn_strerror(status), bml_nn_message(s->net));
-    else if ((wrong = surrogate_check(s)) != NULL) error_set(err, "%.300s: %s", path, wrong);
-    else return 0;
+    const char *wrong;
+    if (status)
+        error_set(err, "%.300s: %s %.150s", path, bml_nn_strerror(status), bml_nn_message(s->net));
+    else if ((wrong = surrogate_check(s)) != NULL)
+        error_set(err, "%.300s: %s", path, wrong);
+    else
+        return 0;
     surrogate_free(s);
     return -1;
 }

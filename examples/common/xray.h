@@ -83,15 +83,15 @@ static inline void *xray_alloc(size_t n, size_t size) {
 static inline void xray_exp(double *y, const double *x, int n) {
     static const double shift = 6755399441055744.0; /* 1.5 2^52: adding it leaves the nearest integer in the low bits */
     for (int i = 0; i < n; i++) {
-        double v = x[i] > 700 ? 700 : x[i] < -700 ? -700 : x[i], r, p, scale;
+        double v = x[i] > 700 ? 700 : x[i] < -700 ? -700 : x[i];
         union {
             double real;
             uint64_t bits;
         } k, two;
         k.real = v * 1.4426950408889634 + shift;
-        r = v - (k.real - shift) * 6.93147180369123816490e-01; /* ln 2 in two parts */
+        double r = v - (k.real - shift) * 6.93147180369123816490e-01; /* ln 2 in two parts */
         r = r - (k.real - shift) * 1.90821492927058770002e-10;
-        p = 1.0 / 39916800 + r * (1.0 / 479001600);
+        double p = 1.0 / 39916800 + r * (1.0 / 479001600);
         p = 1.0 / 3628800 + r * p;
         p = 1.0 / 362880 + r * p;
         p = 1.0 / 40320 + r * p;
@@ -103,7 +103,7 @@ static inline void xray_exp(double *y, const double *x, int n) {
         p = 0.5 + r * p;
         p = 1 + r * (1 + r * p);
         two.bits = (k.bits << 52) + ((uint64_t)1023 << 52);
-        scale = two.real;
+        double scale = two.real;
         y[i] = p * scale;
     }
 }
@@ -145,7 +145,8 @@ static inline int xray_absorption_builtin(xray_absorption *a, int abundances, ch
 
 /* sigma [1e-22 cm^2] at a log energy, by straight lines in the logarithms, continued beyond both ends. */
 static inline double xray_absorption_sigma(const xray_absorption *a, double log_e) {
-    int lo = 0, hi = a->n - 1;
+    int lo = 0;
+    int hi = a->n - 1;
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
         *(a->log_e[mid] <= log_e ? &lo : &hi) = mid;
@@ -173,7 +174,8 @@ static inline void xray_grid_free(xray_grid *g) {
 
 /* Bins between edge[n+1] [keV], positive and ascending. Free it. */
 static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const xray_absorption *ism, char *err) {
-    static const double at[3] = {-0.7745966692414834, 0, 0.7745966692414834}, share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
+    static const double at[3] = {-0.7745966692414834, 0, 0.7745966692414834};
+    static const double share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
     memset(g, 0, sizeof *g);
     g->n = n;
     g->edge = xray_alloc((size_t)n + 1, 13 * sizeof(double));
@@ -186,7 +188,8 @@ static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const 
     g->weight = g->log_node + 3 * n;
     memcpy(g->edge, edge, ((size_t)n + 1) * sizeof *edge);
     for (int i = 0; i < n; i++) {
-        double lo = edge[i], hi = edge[i + 1];
+        double lo = edge[i];
+        double hi = edge[i + 1];
         g->log_mid[i] = 0.5 * (log(lo) + log(hi));
         g->log_ratio[i] = log(hi / lo);
         g->widest = fmax(g->widest, g->log_ratio[i]);
@@ -203,13 +206,13 @@ static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const 
 
 /* n bins of equal ratio between lo and hi [keV]: for fluxes in a band. */
 static inline int xray_grid_band(xray_grid *g, double lo, double hi, int n, const xray_absorption *ism, char *err) {
-    double *edge;
-    int bad;
     if (!(lo > 0 && hi > lo && isfinite(hi))) return error_set(err, "band %g to %g keV: needs 0 < low < high", lo, hi);
+    double *edge;
     edge = xray_alloc((size_t)n + 1, sizeof *edge);
     if (!edge) return error_set(err, "out of memory");
-    for (int i = 0; i <= n; i++) edge[i] = lo * exp(log(hi / lo) * i / n);
-    bad = xray_grid_make(g, edge, n, ism, err);
+    for (int i = 0; i <= n; i++)
+        edge[i] = lo * exp(log(hi / lo) * i / n);
+    int bad = xray_grid_make(g, edge, n, ism, err);
     free(edge);
     return bad;
 }
@@ -279,15 +282,19 @@ typedef struct xray_model {
 static const double xray_disk_lo = -13, xray_disk_step = 0.05;
 
 static inline void xray_disk_table(double *table) {
-    static const double at[3] = {-0.7745966692414834, 0, 0.7745966692414834}, share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
+    static const double at[3] = {-0.7745966692414834, 0, 0.7745966692414834};
+    static const double share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
     double top = exp(xray_disk_lo + xray_disk_step * (XRAY_DISK_N - 1));
     double scaled = pow(top, 5.0 / 3) * (1 + 5 / (3 * top) + 10 / (9 * top * top)); /* G e^x, asymptotic */
     table[XRAY_DISK_N - 1] = log(scaled);
     for (int i = XRAY_DISK_N - 2; i >= 0; i--) { /* G(x) e^x = G(x') e^x + integral_x^x' u^(5/3) e^x/(e^u - 1) du */
-        double x = exp(xray_disk_lo + xray_disk_step * i), next = exp(xray_disk_lo + xray_disk_step * (i + 1)), sum = 0;
+        double x = exp(xray_disk_lo + xray_disk_step * i);
+        double next = exp(xray_disk_lo + xray_disk_step * (i + 1));
+        double sum = 0;
         int parts = 1 + (int)(4 * fmin(next - x, 30));
         for (int p = 0; p < parts; p++) {
-            double a = x + (next - x) * p / parts, b = x + (next - x) * (p + 1) / parts;
+            double a = x + (next - x) * p / parts;
+            double b = x + (next - x) * (p + 1) / parts;
             for (int k = 0; k < 3; k++) {
                 double u = 0.5 * (a + b) + 0.5 * (b - a) * at[k];
                 sum += share[k] * (b - a) * pow(u, 5.0 / 3) * exp(x - u) / -expm1(-u);
@@ -300,24 +307,24 @@ static inline void xray_disk_table(double *table) {
 
 /* ln G(x) by cubics through four points. */
 static inline double xray_disk(const double *table, double log_x) {
-    double at = (log_x - xray_disk_lo) / xray_disk_step, t, m, p;
-    const double *y;
-    int i;
+    double at = (log_x - xray_disk_lo) / xray_disk_step;
     if (at < 1) return table[0];
     if (at > XRAY_DISK_N - 3) return -700;
-    i = (int)at;
-    y = table + i;
-    t = at - i;
-    m = 0.5 * (y[1] - y[-1]);
-    p = 0.5 * (y[2] - y[0]);
+    int i = (int)at;
+    const double *y = table + i;
+    double t = at - i;
+    double m = 0.5 * (y[1] - y[-1]);
+    double p = 0.5 * (y[2] - y[0]);
     return y[0] + t * (m + t * (3 * (y[1] - y[0]) - 2 * m - p + t * (2 * (y[0] - y[1]) + m + p))) - exp(log_x);
 }
 
 /* K exp(slope ln E) over each bin: K m^(slope + 1) L sinh(u)/u with m the geometric middle, L = ln(hi/lo), u = (slope
    + 1) L/2. */
 static inline void xray_power(double *out, const xray_grid *g, double norm, double slope) {
-    double s = slope + 1, u_top = fabs(s) * g->widest / 2;
-    for (int i = 0; i < g->n; i++) out[i] = s * g->log_mid[i];
+    double s = slope + 1;
+    double u_top = fabs(s) * g->widest / 2;
+    for (int i = 0; i < g->n; i++)
+        out[i] = s * g->log_mid[i];
     xray_exp(out, out, g->n);
     if (u_top > 0.5) {
         for (int i = 0; i < g->n; i++) {
@@ -327,7 +334,8 @@ static inline void xray_power(double *out, const xray_grid *g, double norm, doub
         return;
     }
     for (int i = 0; i < g->n; i++) { /* the series to u^10: 1e-12 at u = 0.5 */
-        double u = 0.5 * s * g->log_ratio[i], v = u * u;
+        double u = 0.5 * s * g->log_ratio[i];
+        double v = u * u;
         out[i] *= norm * g->log_ratio[i] * (1 + v / 6 * (1 + v / 20 * (1 + v / 42 * (1 + v / 72 * (1 + v / 110)))));
     }
 }
@@ -343,10 +351,15 @@ static const double xray_planck = 1.0344e-3; /* photons/(cm2 s keV^3), see above
 
 static inline void xray_bbodyrad(double *out, const xray_grid *g, double kt, double norm, double *f) {
     int n = 3 * g->n;
-    if (!(kt > 0)) norm = 0, kt = 1;
-    for (int i = 0; i < n; i++) f[i] = g->node[i] / kt;
+    if (!(kt > 0)) {
+        norm = 0;
+        kt = 1;
+    }
+    for (int i = 0; i < n; i++)
+        f[i] = g->node[i] / kt;
     xray_exp(f, f, n);
-    for (int i = 0; i < n; i++) f[i] = g->node[i] * g->node[i] / (f[i] - 1);
+    for (int i = 0; i < n; i++)
+        f[i] = g->node[i] * g->node[i] / (f[i] - 1);
     xray_quadrature(out, g, f, norm * xray_planck);
 }
 
@@ -380,23 +393,27 @@ static inline void xray_part_eval(double *out, const xray_model *m, int part, co
     int n = g->n;
     switch (m->part[part].kind) {
     case XRAY_TBABS:
-        for (int i = 0; i < n; i++) out[i] = -p[0] * g->sigma[i];
+        for (int i = 0; i < n; i++)
+            out[i] = -p[0] * g->sigma[i];
         xray_exp(out, out, n);
         return;
     case XRAY_CONSTANT:
-        for (int i = 0; i < n; i++) out[i] = p[0];
+        for (int i = 0; i < n; i++)
+            out[i] = p[0];
         return;
     case XRAY_POWERLAW: xray_power(out, g, p[1], -p[0]); return;
     case XRAY_ZPOWERLW: xray_power(out, g, p[2] * pow(1 + p[1], -p[0]), -p[0]); return;
     case XRAY_CUTOFFPL: {
         double rate = p[1] > 0 ? 1 / p[1] : 0;
-        for (int i = 0; i < 3 * n; i++) f[i] = -p[0] * g->log_node[i] - g->node[i] * rate;
+        for (int i = 0; i < 3 * n; i++)
+            f[i] = -p[0] * g->log_node[i] - g->node[i] * rate;
         xray_exp(f, f, 3 * n);
         xray_quadrature(out, g, f, p[1] > 0 ? p[2] : 0);
         return;
     }
     case XRAY_LOGPAR:
-        for (int i = 0; i < 3 * n; i++) f[i] = -(p[0] + p[1] * 0.43429448190325183 * g->log_node[i]) * g->log_node[i];
+        for (int i = 0; i < 3 * n; i++)
+            f[i] = -(p[0] + p[1] * 0.43429448190325183 * g->log_node[i]) * g->log_node[i];
         xray_exp(f, f, 3 * n);
         xray_quadrature(out, g, f, p[2]);
         return;
@@ -429,7 +446,8 @@ COMMON_PRINTF(3, 4) static inline int xray_parse_fail(xray_parser *p, const char
 }
 
 static inline char xray_parse_next(xray_parser *p) {
-    while (is_space(*p->at)) p->at++;
+    while (is_space(*p->at))
+        p->at++;
     return *p->at;
 }
 
@@ -443,11 +461,12 @@ static inline void xray_emit(xray_parser *p, int op) {
 static inline int xray_parse_name(xray_parser *p, int *multiplies) {
     const char *begin = p->at;
     xray_model *m = p->m;
-    size_t length;
-    int kind, same = 1;
-    while ((*p->at >= 'a' && *p->at <= 'z') || (*p->at >= 'A' && *p->at <= 'Z') || *p->at == '_') p->at++;
-    length = (size_t)(p->at - begin);
+    int same = 1;
+    while ((*p->at >= 'a' && *p->at <= 'z') || (*p->at >= 'A' && *p->at <= 'Z') || *p->at == '_')
+        p->at++;
+    size_t length = (size_t)(p->at - begin);
     if (!length) return xray_parse_fail(p, begin, *begin ? "a component or '(' is expected here" : "it ends too early");
+    int kind;
     for (kind = 0; kind < XRAY_N_KINDS; kind++)
         if (strlen(xray_kinds[kind].name) == length && !memcmp(xray_kinds[kind].name, begin, length)) break;
     if (kind == XRAY_N_KINDS)
@@ -456,7 +475,8 @@ static inline int xray_parse_name(xray_parser *p, int *multiplies) {
                                "logpar, bbodyrad, diskbb, gaussian)",
                                length < 40 ? (int)length : 40, begin);
     if (m->n_part == XRAY_MAX_PARTS) return xray_parse_fail(p, begin, "more than %d components", (int)XRAY_MAX_PARTS);
-    for (int i = 0; i < m->n_part; i++) same += m->part[i].kind == kind;
+    for (int i = 0; i < m->n_part; i++)
+        same += m->part[i].kind == kind;
     m->part[m->n_part].kind = kind;
     m->part[m->n_part].first = m->n_par;
     for (int k = 0; k < xray_kinds[kind].n_par; k++) {
@@ -476,9 +496,8 @@ static inline int xray_parse_name(xray_parser *p, int *multiplies) {
 static inline int xray_parse_sum(xray_parser *p, int *multiplies);
 
 static inline int xray_parse_factor(xray_parser *p, int *multiplies) {
-    const char *open;
     if (xray_parse_next(p) != '(') return xray_parse_name(p, multiplies);
-    open = p->at++;
+    const char *open = p->at++;
     if (p->nested++ == XRAY_NESTED) return xray_parse_fail(p, open, "parentheses nested too deeply");
     if (xray_parse_sum(p, multiplies)) return -1;
     if (xray_parse_next(p) != ')') return xray_parse_fail(p, open, "this parenthesis is not closed");
@@ -491,8 +510,8 @@ static inline int xray_parse_product(xray_parser *p, int *multiplies) {
     if (xray_parse_factor(p, multiplies)) return -1;
     while (xray_parse_next(p) == '*' || *p->at == '(') {
         const char *sign = p->at;
-        int other;
         if (*sign == '*') p->at++;
+        int other;
         if (xray_parse_factor(p, &other)) return -1;
         if (!*multiplies && !other)
             return xray_parse_fail(p, sign, "two additive components cannot be multiplied (add them with '+')");
@@ -544,20 +563,23 @@ static inline int xray_model_find(const xray_model *m, const char *name) {
 /* flux[n] photons/(cm2 s) in each bin of the grid; par[n_par]; scratch[(3 + depth) n]. */
 static inline void xray_model_eval(double *flux, const xray_model *m, const xray_grid *g, const double *par,
                                    double *scratch) {
-    int n = g->n, top = 0;
-    double *f = scratch, *stack = scratch + 3 * (size_t)n;
+    int n = g->n;
+    int top = 0;
+    double *f = scratch;
+    double *stack = scratch + 3 * (size_t)n;
     for (int k = 0; k < m->n_op; k++) {
-        double *a, *b;
         if (m->op[k] >= 0) {
             xray_part_eval(stack + (size_t)(top++) * (size_t)n, m, m->op[k], g, par, f);
             continue;
         }
-        b = stack + (size_t)(--top) * (size_t)n;
-        a = b - n;
+        double *b = stack + (size_t)(--top) * (size_t)n;
+        double *a = b - n;
         if (m->op[k] == XRAY_PLUS)
-            for (int i = 0; i < n; i++) a[i] += b[i];
+            for (int i = 0; i < n; i++)
+                a[i] += b[i];
         else
-            for (int i = 0; i < n; i++) a[i] *= b[i];
+            for (int i = 0; i < n; i++)
+                a[i] *= b[i];
     }
     memcpy(flux, stack, (size_t)n * sizeof *flux);
 }
@@ -566,12 +588,15 @@ static inline void xray_model_eval(double *flux, const xray_model *m, const xray
    absorbed = 0: without the absorption of every tbabs. scratch as above, with n more. */
 static inline double xray_flux(const xray_model *m, const xray_grid *g, const double *par, int absorbed,
                                double *scratch) {
-    double bare[XRAY_MAX_PAR], sum = 0, *flux = scratch + (3 + (size_t)m->depth) * (size_t)g->n;
+    double bare[XRAY_MAX_PAR];
+    double sum = 0;
+    double *flux = scratch + (3 + (size_t)m->depth) * (size_t)g->n;
     memcpy(bare, par, (size_t)m->n_par * sizeof *par);
     for (int i = 0; i < m->n_part && !absorbed; i++)
         if (m->part[i].kind == XRAY_TBABS) bare[m->part[i].first] = 0;
     xray_model_eval(flux, m, g, bare, scratch);
-    for (int i = 0; i < g->n; i++) sum += flux[i] * sqrt(g->edge[i] * g->edge[i + 1]);
+    for (int i = 0; i < g->n; i++)
+        sum += flux[i] * sqrt(g->edge[i] * g->edge[i + 1]);
     return sum * 1.602176634e-9;
 }
 
@@ -656,19 +681,29 @@ static inline int xray_response_check(xray_response *r, const char *name, char *
 /* Full width at half maximum [channels] of the row that peaks near each channel: fwhm[n_channel]. 1 where no row does.
    */
 static inline void xray_response_fwhm(double *fwhm, const xray_response *r) {
-    for (int c = 0; c < r->n_channel; c++) fwhm[c] = 0;
+    for (int c = 0; c < r->n_channel; c++)
+        fwhm[c] = 0;
     for (int i = 0; i < r->n_energy; i++) {
-        double peak = 0, from = 0, to = 0;
+        double peak = 0;
+        double from = 0;
+        double to = 0;
         int at = -1;
         for (int s = r->row[i]; s < r->row[i + 1]; s++) {
             const xray_span *p = &r->span[s];
             const float *m = r->matrix + p->at;
-            int best = -1, a, b;
+            int best = -1;
             for (int k = 0; k < p->count; k++)
-                if ((double)m[k] > peak) peak = (double)m[k], best = k;
+                if ((double)m[k] > peak) {
+                    peak = (double)m[k];
+                    best = k;
+                }
             if (best < 0) continue;
-            for (a = best; a > 0 && (double)m[a - 1] >= 0.5 * peak; a--) continue;
-            for (b = best; b + 1 < p->count && (double)m[b + 1] >= 0.5 * peak; b++) continue;
+            int a;
+            for (a = best; a > 0 && (double)m[a - 1] >= 0.5 * peak; a--)
+                continue;
+            int b;
+            for (b = best; b + 1 < p->count && (double)m[b + 1] >= 0.5 * peak; b++)
+                continue;
             at = p->channel + best; /* the edges where a straight line crosses half the peak */
             from = a > 0 ? a - ((double)m[a] - 0.5 * peak) / (double)(m[a] - m[a - 1]) : a - 0.5;
             to = b + 1 < p->count ? b + ((double)m[b] - 0.5 * peak) / (double)(m[b] - m[b + 1]) : b + 0.5;
@@ -679,7 +714,8 @@ static inline void xray_response_fwhm(double *fwhm, const xray_response *r) {
         if (!(fwhm[c] > 0)) fwhm[c] = fwhm[c - 1];
     for (int c = r->n_channel - 2; c >= 0; c--)
         if (!(fwhm[c] > 0)) fwhm[c] = fwhm[c + 1];
-    for (int c = 0; c < r->n_channel; c++) fwhm[c] = fmax(fwhm[c], 1);
+    for (int c = 0; c < r->n_channel; c++)
+        fwhm[c] = fmax(fwhm[c], 1);
 }
 
 /* ==== spectra ===================================================================================================== */
@@ -720,7 +756,8 @@ static inline int xray_pha_room(xray_pha *p, int n, int first_channel, double ex
         xray_pha_free(p);
         return error_set(err, "out of memory");
     }
-    for (int i = 0; i < n; i++) p->area_scale[i] = p->back_scale[i] = 1;
+    for (int i = 0; i < n; i++)
+        p->area_scale[i] = p->back_scale[i] = 1;
     return 0;
 }
 
@@ -752,7 +789,9 @@ static inline double xray_optimal_width(double n, double r) {
 /* width[n_channel]: the widest bin that each channel may be in [channels]. */
 static inline int xray_optimal(double *width, const xray_response *r, const double *counts, char *err) {
     int n = r->n_channel;
-    double *fwhm = xray_alloc((size_t)n, sizeof *fwhm), *sum = xray_alloc((size_t)n + 1, sizeof *sum), elements = 0;
+    double *fwhm = xray_alloc((size_t)n, sizeof *fwhm);
+    double *sum = xray_alloc((size_t)n + 1, sizeof *sum);
+    double elements = 0;
     if (fwhm && sum) {
         xray_response_fwhm(fwhm, r);
         for (int c = 0; c < n; c++) {
@@ -760,7 +799,8 @@ static inline int xray_optimal(double *width, const xray_response *r, const doub
             sum[c + 1] = sum[c] + counts[c];
         }
         for (int c = 0; c < n; c++) {
-            int from = (int)fmax(0, c - 0.5 * fwhm[c] + 0.5), to = (int)fmin(n, c + 0.5 * fwhm[c] + 0.5);
+            int from = (int)fmax(0, c - 0.5 * fwhm[c] + 0.5);
+            int to = (int)fmin(n, c + 0.5 * fwhm[c] + 0.5);
             double inside = to > from ? (sum[to] - sum[from]) * fwhm[c] / (to - from) : counts[c] * fwhm[c];
             width[c] = fmax(1, fwhm[c] * xray_optimal_width(inside, fmax(elements, 1)));
         }
@@ -774,8 +814,11 @@ static inline int xray_optimal(double *width, const xray_response *r, const doub
    energy range. Returns the number of bins, 0 when none is left, or -1. */
 static inline int xray_bins(int *bin, const xray_binning *b, const xray_response *r, const double *counts,
                             const int *grouping, char *err) {
-    int n = r->n_channel, bins = 0, size = 0;
-    double held = 0, *width = NULL;
+    int n = r->n_channel;
+    int bins = 0;
+    int size = 0;
+    double held = 0;
+    double *width = NULL;
     int how = b->how == XRAY_GROUP_FILE && !grouping ? XRAY_GROUP_NONE : b->how;
     if (how == XRAY_GROUP_OPTIMAL) {
         width = xray_alloc((size_t)n, sizeof *width);
@@ -787,21 +830,29 @@ static inline int xray_bins(int *bin, const xray_binning *b, const xray_response
     }
     for (int c = 0; c < n; c++) {
         double narrowest = width ? width[c] : 0;
-        int full;
         if (bin[c] < 0) continue; /* the caller's: bad, or outside the range */
-        if (how == XRAY_GROUP_FILE && grouping[c] >= 0 && size > 0) bins++, size = 0;
+        if (how == XRAY_GROUP_FILE && grouping[c] >= 0 && size > 0) {
+            bins++;
+            size = 0;
+        }
         bin[c] = bins;
         held += counts[c];
         size++;
-        for (int k = c; width && k > c - size; k--) narrowest = fmin(narrowest, width[k]);
+        for (int k = c; width && k > c - size; k--)
+            narrowest = fmin(narrowest, width[k]);
         if (width && c + 1 < n) narrowest = fmin(narrowest, width[c + 1]);
-        full = how == XRAY_GROUP_NONE || (how == XRAY_GROUP_EVERY && size >= b->every) ||
-               (how == XRAY_GROUP_MIN && held >= b->counts) ||
-               (how == XRAY_GROUP_OPTIMAL && size + 1 > narrowest && held >= b->counts);
-        if (full) bins++, size = 0, held = 0;
+        int full = how == XRAY_GROUP_NONE || (how == XRAY_GROUP_EVERY && size >= b->every) ||
+                   (how == XRAY_GROUP_MIN && held >= b->counts) ||
+                   (how == XRAY_GROUP_OPTIMAL && size + 1 > narrowest && held >= b->counts);
+        if (full) {
+            bins++;
+            size = 0;
+            held = 0;
+        }
     }
     free(width);
-    if (size > 0 && (how == XRAY_GROUP_FILE || bins == 0)) bins++;
+    if (size > 0 && (how == XRAY_GROUP_FILE || bins == 0))
+        bins++;
     else if (size > 0) /* a last bin that is not full goes to the one before */
         for (int c = 0; c < n; c++)
             if (bin[c] == bins) bin[c] = how == XRAY_GROUP_EVERY ? -1 : bins - 1;
@@ -822,11 +873,14 @@ typedef struct xray_fold {
 /* counts[n_bin] from flux[n_energy], photons/(cm2 s). */
 static inline void xray_fold_flux(double *counts, const xray_fold *f, const double *flux) {
     const float *w = f->weight;
-    for (int b = 0; b < f->n_bin; b++) counts[b] = 0;
+    for (int b = 0; b < f->n_bin; b++)
+        counts[b] = 0;
     for (int i = 0; i < f->n_energy; i++) {
-        double photons = flux[i] * f->area[i], *to = counts + f->first[i];
+        double photons = flux[i] * f->area[i];
+        double *to = counts + f->first[i];
         int n = f->count[i];
-        for (int b = 0; b < n; b++) to[b] += photons * (double)w[b];
+        for (int b = 0; b < n; b++)
+            to[b] += photons * (double)w[b];
         w += n;
     }
 }
@@ -863,7 +917,8 @@ static inline void xray_data_free(xray_data *d) {
 /* One row of the response over bins: sum[n_bin], with AREASCAL of each channel. Returns 0 when it is empty. */
 static inline int xray_row(double *sum, const xray_data *d, const xray_response *r, int i, const double *area_scale) {
     int any = 0;
-    for (int b = 0; b < d->n; b++) sum[b] = 0;
+    for (int b = 0; b < d->n; b++)
+        sum[b] = 0;
     for (int s = r->row[i]; s < r->row[i + 1]; s++) {
         const xray_span *p = &r->span[s];
         for (int k = 0; k < p->count; k++) {
@@ -882,7 +937,8 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
                                  const xray_absorption *ism, char *err) {
     xray_fold *f = &d->fold;
     double *sum = xray_alloc((size_t)d->n, sizeof *sum);
-    int begin = r->n_energy, end = 0;
+    int begin = r->n_energy;
+    int end = 0;
     size_t total = 0;
     f->n_bin = d->n;
     f->first = xray_alloc(2 * (size_t)r->n_energy, sizeof *f->first);
@@ -896,10 +952,15 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
             if (!f->weight) break;
         }
         for (int i = pass ? begin : 0; i < (pass ? end : r->n_energy); i++) {
-            int any = xray_row(sum, d, r, i, area_scale), lo = 0, hi = d->n;
-            while (any && !(sum[lo] > 0)) lo++;
-            while (any && !(sum[hi - 1] > 0)) hi--;
-            if (!any) hi = lo;
+            int any = xray_row(sum, d, r, i, area_scale);
+            int lo = 0;
+            int hi = d->n;
+            while (any && !(sum[lo] > 0))
+                lo++;
+            while (any && !(sum[hi - 1] > 0))
+                hi--;
+            if (!any)
+                hi = lo;
             else if (pass == 0) {
                 begin = i < begin ? i : begin;
                 end = i + 1;
@@ -909,7 +970,8 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
             f->first[i - begin] = lo;
             f->count[i - begin] = hi - lo;
             f->area[i - begin] = any ? r->area[i] * d->exposure : 0;
-            for (int b = lo; b < hi; b++) f->weight[at++] = (float)sum[b];
+            for (int b = lo; b < hi; b++)
+                f->weight[at++] = (float)sum[b];
         }
         if (pass == 0 && end <= begin) {
             free(sum);
@@ -924,7 +986,8 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
 /* Bins given from outside, one for each channel of the response. */
 static inline int xray_data_given(xray_data *d, const xray_pha *p, const xray_response *r, const xray_binning *b,
                                   char *err) {
-    int n = r->n_channel, shift = p->first_channel - r->first_channel;
+    int n = r->n_channel;
+    int shift = p->first_channel - r->first_channel;
     if (b->n_given != n)
         return error_set(err, "%.300s: %d channels, but bins are given for %d", p->name, n, b->n_given);
     d->bin = xray_alloc((size_t)n, sizeof *d->bin);
@@ -940,7 +1003,9 @@ static inline int xray_data_given(xray_data *d, const xray_pha *p, const xray_re
    */
 static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_response *r, const xray_binning *b,
                                  char *err) {
-    int n = r->n_channel, shift = p->first_channel - r->first_channel, *grouping = NULL, whole, status;
+    int n = r->n_channel;
+    int shift = p->first_channel - r->first_channel;
+    int *grouping = NULL;
     double *counts = xray_alloc((size_t)n, sizeof *counts);
     if (b->how == XRAY_GROUP_GIVEN) {
         free(counts);
@@ -953,15 +1018,16 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
         free(grouping);
         return error_set(err, "out of memory");
     }
-    whole = b->how == XRAY_GROUP_FILE && p->grouping;
+    int whole = b->how == XRAY_GROUP_FILE && p->grouping;
     for (int c = 0; c < n; c++) {
-        int k = c - shift, inside = whole || !(b->e_hi > 0) || (r->e_min[c] >= b->e_lo && r->e_max[c] <= b->e_hi);
+        int k = c - shift;
+        int inside = whole || !(b->e_hi > 0) || (r->e_min[c] >= b->e_lo && r->e_max[c] <= b->e_hi);
         int good = k >= 0 && k < p->n && (b->keep_bad || !p->quality || p->quality[k] == 0);
         d->bin[c] = good && inside ? 0 : -1;
         if (k >= 0 && k < p->n) counts[c] = p->counts[k];
         if (grouping && k >= 0 && k < p->n) grouping[c] = p->grouping[k];
     }
-    status = xray_bins(d->bin, b, r, counts, grouping, err);
+    int status = xray_bins(d->bin, b, r, counts, grouping, err);
     free(counts);
     free(grouping);
     d->n = status;
@@ -972,9 +1038,12 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
 
 /* Leaves out bins that are not inside the energy range; renumbers the others. e_lo[n], e_hi[n] by the channels. */
 static inline int xray_data_range(xray_data *d, const xray_response *r, const xray_binning *b, char *err) {
-    double *lo = xray_alloc(2 * (size_t)d->n, sizeof *lo), *hi = lo ? lo + d->n : NULL;
-    int *number = xray_alloc((size_t)d->n, sizeof *number), kept = 0;
-    for (int k = 0; lo && k < d->n; k++) lo[k] = 1e300;
+    double *lo = xray_alloc(2 * (size_t)d->n, sizeof *lo);
+    double *hi = lo ? lo + d->n : NULL;
+    int *number = xray_alloc((size_t)d->n, sizeof *number);
+    int kept = 0;
+    for (int k = 0; lo && k < d->n; k++)
+        lo[k] = 1e300;
     for (int c = 0; lo && c < d->n_channel; c++)
         if (d->bin[c] >= 0) {
             lo[d->bin[c]] = fmin(lo[d->bin[c]], r->e_min[c]);
@@ -994,7 +1063,8 @@ static inline int xray_data_range(xray_data *d, const xray_response *r, const xr
         d->e_lo = d->variance + kept;
         d->e_hi = d->e_lo + kept;
         d->model = d->e_hi + kept;
-        for (int k = 0; k < kept; k++) d->e_lo[k] = 1e300;
+        for (int k = 0; k < kept; k++)
+            d->e_lo[k] = 1e300;
         for (int c = 0; c < d->n_channel; c++)
             if (d->bin[c] >= 0) {
                 d->e_lo[d->bin[c]] = fmin(d->e_lo[d->bin[c]], r->e_min[c]);
@@ -1010,10 +1080,12 @@ static inline int xray_data_range(xray_data *d, const xray_response *r, const xr
 /* Sums of a spectrum over bins. The systematic error of a bin's channels has one sign, so that they add up linearly. */
 static inline int xray_data_sums(xray_data *d, const xray_pha *p, const xray_pha *back, double systematic, char *err) {
     int shift = p->first_channel - d->first_channel;
-    double *sys = xray_alloc(2 * (size_t)d->n, sizeof *sys), *channels = sys ? sys + d->n : NULL;
+    double *sys = xray_alloc(2 * (size_t)d->n, sizeof *sys);
+    double *channels = sys ? sys + d->n : NULL;
     if (!sys) return error_set(err, "out of memory");
     for (int c = 0; c < d->n_channel; c++) {
-        int b = d->bin[c], k = c - shift;
+        int b = d->bin[c];
+        int k = c - shift;
         if (b < 0) continue;
         channels[b] += 1;
         sys[b] += (p->systematic ? hypot(p->systematic[k], systematic) : systematic) * p->counts[k];
@@ -1037,8 +1109,7 @@ static inline int xray_data_sums(xray_data *d, const xray_pha *p, const xray_pha
 /* A spectrum, its background (NULL: none) and its response made into data. Keeps nothing of them. Free it. */
 static inline int xray_data_make(xray_data *d, const xray_pha *p, const xray_pha *back, const xray_response *r,
                                  const xray_absorption *ism, const xray_binning *b, char *err) {
-    double *area_scale;
-    int shift = p->first_channel - r->first_channel, bad;
+    int shift = p->first_channel - r->first_channel;
     memset(d, 0, sizeof *d);
     snprintf(d->name, sizeof d->name, "%.1000s", p->name);
     d->n_channel = r->n_channel;
@@ -1051,11 +1122,13 @@ static inline int xray_data_make(xray_data *d, const xray_pha *p, const xray_pha
     if (back && (back->n != p->n || back->first_channel != p->first_channel))
         return error_set(err, "%.200s: channels %d to %d, but its background has %d to %d", p->name, p->first_channel,
                          p->first_channel + p->n - 1, back->first_channel, back->first_channel + back->n - 1);
+    double *area_scale;
     area_scale = xray_alloc((size_t)r->n_channel, sizeof *area_scale);
     if (!area_scale) return error_set(err, "out of memory");
-    for (int k = 0; k < p->n; k++) area_scale[k + shift] = p->area_scale[k];
-    bad = xray_data_bins(d, p, r, b, err) || xray_data_range(d, r, b, err) ||
-          xray_data_sums(d, p, back, b->systematic, err) || xray_data_fold(d, r, area_scale, ism, err);
+    for (int k = 0; k < p->n; k++)
+        area_scale[k + shift] = p->area_scale[k];
+    int bad = xray_data_bins(d, p, r, b, err) || xray_data_range(d, r, b, err) ||
+              xray_data_sums(d, p, back, b->systematic, err) || xray_data_fold(d, r, area_scale, ism, err);
     free(area_scale);
     if (bad) xray_data_free(d);
     return bad ? -1 : 0;
@@ -1075,21 +1148,20 @@ static inline int xray_data_read(xray_data *d, const char *path, const xray_file
                                  const xray_binning *b, char *err) {
     static const xray_files as_named = {NULL, NULL, NULL};
     const xray_files *f = files ? files : &as_named;
-    xray_pha p, back;
-    xray_response r;
-    const char *rmf, *arf, *background;
-    int bad;
     memset(d, 0, sizeof *d);
+    xray_pha back;
     memset(&back, 0, sizeof back);
+    xray_pha p;
     if (xray_pha_read(&p, path, err)) return -1;
-    rmf = xray_choose(f->rmf, p.rmf);
-    arf = xray_choose(f->arf, p.arf);
-    background = xray_choose(f->background, p.background);
+    const char *rmf = xray_choose(f->rmf, p.rmf);
+    const char *arf = xray_choose(f->arf, p.arf);
+    const char *background = xray_choose(f->background, p.background);
     if (!*rmf) {
         xray_pha_free(&p);
         return error_set(err, "%.300s: names no response (RESPFILE), and none is given", path);
     }
-    bad = (*background && xray_pha_read(&back, background, err)) || xray_response_read(&r, rmf, arf, err);
+    xray_response r;
+    int bad = (*background && xray_pha_read(&back, background, err)) || xray_response_read(&r, rmf, arf, err);
     if (!bad) {
         bad = xray_data_make(d, &p, *background ? &back : NULL, &r, ism, b, err);
         xray_response_free(&r);
@@ -1140,7 +1212,9 @@ enum { XRAY_C, XRAY_W, XRAY_CHI2 };
 /* W of one bin: counts s and b, ratio r of source to background, model m: profile[0] the background in the source's
    spectrum that maximises the likelihood, returns W. Both branches are the same root, each where nothing cancels. */
 static inline double xray_w(double *profile, double s, double b, double r, double m) {
-    double q = 1 + 1 / r, u = q * m - s - b, root = sqrt(u * u + 4 * q * b * m);
+    double q = 1 + 1 / r;
+    double u = q * m - s - b;
+    double root = sqrt(u * u + 4 * q * b * m);
     double back = u > 0 ? (b > 0 ? 2 * b * m / (root + u) : 0) : (root - u) / (2 * q);
     double w = m + back * q - s - b;
     if (s > 0) w += s * log(s / (m + back));
@@ -1155,9 +1229,13 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
                                     int kind) {
     double sum = 0;
     for (int i = 0; i < d->n; i++) {
-        double m = model[i], n = d->counts[i], back = 0, first, second;
+        double m = model[i];
+        double n = d->counts[i];
+        double back = 0;
         if (!(m >= 0 && m < 1e300)) return (double)INFINITY;
         if (m < 1e-30) m = 1e-30;
+        double first;
+        double second;
         if (kind == XRAY_CHI2) {
             double off = m + (d->background ? d->ratio[i] * d->background[i] : 0) - n;
             sum += off * off / d->variance[i];
@@ -1182,15 +1260,19 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
 static inline void xray_c_expected(double *mean, double *variance, const double *model, int n) {
     *mean = *variance = 0;
     for (int i = 0; i < n; i++) {
-        double m = model[i], sum = 0, square = 0, sigma = sqrt(fmax(m, 0)), p;
-        long from = m > 100 ? (long)(m - 9 * sigma) : 0, to = (long)(m + 10 * sigma + 30);
+        double m = model[i];
+        double sum = 0;
+        double square = 0;
+        double sigma = sqrt(fmax(m, 0));
+        long from = m > 100 ? (long)(m - 9 * sigma) : 0;
+        long to = (long)(m + 10 * sigma + 30);
         if (!(m > 0)) continue;
         if (m > 1e4) { /* the series, whose error is below 1e-8 there */
             *mean += 1 + 1 / (6 * m);
             *variance += 2 + 2 / (3 * m);
             continue;
         }
-        p = exp((double)from * log(m) - m - lgamma((double)from + 1));
+        double p = exp((double)from * log(m) - m - lgamma((double)from + 1));
         for (long k = from; k <= to; k++, p *= m / (double)k) {
             double c = 2 * (k > 0 ? m - (double)k + (double)k * log((double)k / m) : m);
             sum += p * c;
@@ -1206,26 +1288,35 @@ static inline void xray_c_expected(double *mean, double *variance, const double 
 /* A Poisson number. Below 10 by counting down the distribution, above by transformed rejection (Hoermann 1993,
    Insurance: Mathematics and Economics 12, 39, algorithm PTRS). */
 static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
-    double root, b, a, inverse, v_r;
     if (!(mean > 0)) return 0;
     if (mean < 10) {
-        double u = bml_mcmc_rng_uniform(rng), p = exp(-mean), k = 0;
-        for (; u > p && k < 200; p *= mean / k) u -= p, k += 1;
+        double u = bml_mcmc_rng_uniform(rng);
+        double p = exp(-mean);
+        double k = 0;
+        for (; u > p && k < 200; p *= mean / k) {
+            u -= p;
+            k += 1;
+        }
         return k;
     }
-    root = sqrt(mean);
-    b = 0.931 + 2.53 * root;
-    a = -0.059 + 0.02483 * b;
-    inverse = 1.1239 + 1.1328 / (b - 3.4);
-    v_r = 0.9277 - 3.6224 / (b - 2);
+    double root = sqrt(mean);
+    double b = 0.931 + 2.53 * root;
+    double a = -0.059 + 0.02483 * b;
+    double inverse = 1.1239 + 1.1328 / (b - 3.4);
+    double v_r = 0.9277 - 3.6224 / (b - 2);
     for (;;) {
-        double u = bml_mcmc_rng_uniform(rng) - 0.5, v = bml_mcmc_rng_uniform(rng), us = 0.5 - fabs(u), k, x, log_gamma;
-        k = floor((2 * a / us + b) * u + mean + 0.43);
+        double u = bml_mcmc_rng_uniform(rng) - 0.5;
+        double v = bml_mcmc_rng_uniform(rng);
+        double us = 0.5 - fabs(u);
+        double k = floor((2 * a / us + b) * u + mean + 0.43);
         if (us >= 0.07 && v <= v_r) return k;
         if (k < 0 || (us < 0.013 && v > us)) continue;
-        x = k + 1; /* ln k! by Stirling's series at k + 8, exact to 1e-14 */
-        log_gamma = 0;
-        for (double shift = 1; x < 8; x += 1) shift *= x, log_gamma = -log(shift);
+        double x = k + 1; /* ln k! by Stirling's series at k + 8, exact to 1e-14 */
+        double log_gamma = 0;
+        for (double shift = 1; x < 8; x += 1) {
+            shift *= x;
+            log_gamma = -log(shift);
+        }
         log_gamma += (x - 0.5) * log(x) - x + 0.91893853320467274 + 1 / (12 * x) - 1 / (360 * x * x * x) +
                      1 / (1260 * x * x * x * x * x);
         if (log(v * inverse / (a / (us * us) + b)) <= -mean + k * log(mean) - log_gamma) return k;
@@ -1234,6 +1325,7 @@ static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
 
 /* counts[n] drawn for model[n]. */
 static inline void xray_fake(double *counts, const double *model, int n, bml_mcmc_rng *rng) {
-    for (int i = 0; i < n; i++) counts[i] = xray_poisson(rng, model[i]);
+    for (int i = 0; i < n; i++)
+        counts[i] = xray_poisson(rng, model[i]);
 }
 #endif

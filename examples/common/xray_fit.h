@@ -69,7 +69,8 @@ static inline int xray_problem_init(xray_problem *p, const xray_model *m, xray_d
         q->value = q->log ? sqrt(q->lo * q->hi) : 0.5 * (q->lo + q->hi);
         q->free = 1;
         q->model_par = k;
-        for (int i = 0; i < n_data; i++) p->at[i][k] = k;
+        for (int i = 0; i < n_data; i++)
+            p->at[i][k] = k;
     }
     return 0;
 }
@@ -132,7 +133,8 @@ static inline xray_fitter *xray_fitter_make(const xray_problem *p) {
         }
         f->free_par[f->n_free++] = k;
     }
-    for (int i = 0; i < p->n_data; i++) f->n_bin += p->data[i].n;
+    for (int i = 0; i < p->n_data; i++)
+        f->n_bin += p->data[i].n;
     f->work = xray_work_make(&p->model, p->data, p->n_data);
     f->model = xray_alloc((size_t)f->n_bin, (4 + (size_t)f->n_free) * sizeof(double));
     if (!f->work || !f->model) {
@@ -165,9 +167,12 @@ static inline void xray_to_cube(double *u, const xray_fitter *f, const double *t
 /* The parameters of spectrum i's model from the free ones: full[model.n_par]. */
 static inline void xray_expand(double *full, const xray_fitter *f, int i, const double *theta) {
     double all[XRAY_MAX_ALL];
-    for (int k = 0; k < f->p->n_all; k++) all[k] = f->p->par[k].value;
-    for (int k = 0; k < f->n_free; k++) all[f->free_par[k]] = theta[k];
-    for (int k = 0; k < f->p->model.n_par; k++) full[k] = all[f->p->at[i][k]];
+    for (int k = 0; k < f->p->n_all; k++)
+        all[k] = f->p->par[k].value;
+    for (int k = 0; k < f->n_free; k++)
+        all[f->free_par[k]] = theta[k];
+    for (int k = 0; k < f->p->model.n_par; k++)
+        full[k] = all[f->p->at[i][k]];
 }
 
 /* counts[n_bin] of all spectra, one after the other. */
@@ -219,10 +224,14 @@ static inline int xray_cholesky(double *a, int n) {
     for (int i = 0; i < n; i++)
         for (int k = 0; k <= i; k++) {
             double sum = a[i * n + k];
-            for (int m = 0; m < k; m++) sum -= a[i * n + m] * a[k * n + m];
-            if (i > k) a[i * n + k] = sum / a[k * n + k];
-            else if (sum > 0) a[i * n + i] = sqrt(sum);
-            else return 0;
+            for (int m = 0; m < k; m++)
+                sum -= a[i * n + m] * a[k * n + m];
+            if (i > k)
+                a[i * n + k] = sum / a[k * n + k];
+            else if (sum > 0)
+                a[i * n + i] = sqrt(sum);
+            else
+                return 0;
         }
     return 1;
 }
@@ -231,12 +240,14 @@ static inline int xray_cholesky(double *a, int n) {
 static inline void xray_solve(double *x, const double *factor, const double *b, int n) {
     for (int i = 0; i < n; i++) {
         double sum = b[i];
-        for (int k = 0; k < i; k++) sum -= factor[i * n + k] * x[k];
+        for (int k = 0; k < i; k++)
+            sum -= factor[i * n + k] * x[k];
         x[i] = sum / factor[i * n + i];
     }
     for (int i = n - 1; i >= 0; i--) {
         double sum = x[i];
-        for (int k = i + 1; k < n; k++) sum -= factor[k * n + i] * x[k];
+        for (int k = i + 1; k < n; k++)
+            sum -= factor[k * n + i] * x[k];
         x[i] = sum / factor[i * n + i];
     }
 }
@@ -244,12 +255,14 @@ static inline void xray_solve(double *x, const double *factor, const double *b, 
 /* Gradient g[n_free] and expected second derivative h[n_free][n_free] by u. f->model holds the counts at u. */
 static inline void xray_derivatives(double *g, double *h, xray_fitter *f, const double *u) {
     const double step = 1e-5; /* rounding in M, 1e-14, and curvature, 1e-5: both far below what a step needs */
-    double theta[XRAY_MAX_FREE], moved[XRAY_MAX_FREE];
+    double theta[XRAY_MAX_FREE];
+    double moved[XRAY_MAX_FREE];
     int n = f->n_free;
     xray_compare(f->slope, f->curvature, f, f->model);
     memcpy(moved, u, (size_t)n * sizeof *u);
     for (int k = 0; k < n; k++) {
-        double *j = f->jacobian + (size_t)k * (size_t)f->n_bin, h_k = u[k] + step > 1 ? -step : step;
+        double *j = f->jacobian + (size_t)k * (size_t)f->n_bin;
+        double h_k = u[k] + step > 1 ? -step : step;
         moved[k] = u[k] + h_k;
         xray_from_cube(theta, f, moved);
         xray_counts(f->moved, f, theta);
@@ -262,7 +275,8 @@ static inline void xray_derivatives(double *g, double *h, xray_fitter *f, const 
         for (int l = 0; l <= k; l++) {
             const double *other = f->jacobian + (size_t)l * (size_t)f->n_bin;
             double sum = 0;
-            for (int i = 0; i < f->n_bin; i++) sum += f->curvature[i] * j[i] * other[i];
+            for (int i = 0; i < f->n_bin; i++)
+                sum += f->curvature[i] * j[i] * other[i];
             h[k * n + l] = h[l * n + k] = sum;
         }
     }
@@ -270,20 +284,25 @@ static inline void xray_derivatives(double *g, double *h, xray_fitter *f, const 
 
 /* d[n]: the damped step over the parameters that may move (held[k] = 0); 0 without a solution. */
 static inline int xray_step(double *d, const double *g, const double *h, const int *held, double lambda, int n) {
-    double a[XRAY_MAX_FREE * XRAY_MAX_FREE], b[XRAY_MAX_FREE], x[XRAY_MAX_FREE];
-    int at[XRAY_MAX_FREE], m = 0;
+    double a[XRAY_MAX_FREE * XRAY_MAX_FREE];
+    double b[XRAY_MAX_FREE];
+    double x[XRAY_MAX_FREE];
+    int at[XRAY_MAX_FREE];
+    int m = 0;
     for (int k = 0; k < n; k++) {
         d[k] = 0;
         if (!held[k] && h[k * n + k] > 0) at[m++] = k;
     }
     for (int i = 0; i < m; i++) {
         b[i] = -g[at[i]];
-        for (int k = 0; k < m; k++) a[i * m + k] = h[at[i] * n + at[k]];
+        for (int k = 0; k < m; k++)
+            a[i * m + k] = h[at[i] * n + at[k]];
         a[i * m + i] *= 1 + lambda;
     }
     if (!m || !xray_cholesky(a, m)) return 0;
     xray_solve(x, a, b, m);
-    for (int i = 0; i < m; i++) d[at[i]] = x[i];
+    for (int i = 0; i < m; i++)
+        d[at[i]] = x[i];
     return 1;
 }
 
@@ -291,7 +310,8 @@ static inline int xray_step(double *d, const double *g, const double *h, const i
    again. Cutting such a step off instead can leave it going uphill. */
 static inline int xray_step_inside(double *d, const double *u, const double *g, const double *h, const int *held,
                                    double lambda, int n) {
-    int stays[XRAY_MAX_FREE], again = 1;
+    int stays[XRAY_MAX_FREE];
+    int again = 1;
     memcpy(stays, held, (size_t)n * sizeof *stays);
     while (again) {
         again = 0;
@@ -304,13 +324,19 @@ static inline int xray_step_inside(double *d, const double *u, const double *g, 
 
 /* Covariance of u and errors of theta at the best point, over the parameters that are not held. */
 static inline void xray_errors(xray_best *best, const xray_fitter *f, const double *h, const int *held) {
-    double unit[XRAY_MAX_FREE], column[XRAY_MAX_FREE], up[XRAY_MAX_FREE], down[XRAY_MAX_FREE], move[XRAY_MAX_FREE];
+    double unit[XRAY_MAX_FREE];
+    double column[XRAY_MAX_FREE];
+    double up[XRAY_MAX_FREE];
+    double down[XRAY_MAX_FREE];
+    double move[XRAY_MAX_FREE];
     int n = f->n_free;
     memset(best->covariance, 0, sizeof best->covariance);
     for (int k = 0; k < n; k++) {
-        for (int i = 0; i < n; i++) unit[i] = i == k ? -2 : 0; /* the sign that xray_step turns */
+        for (int i = 0; i < n; i++)
+            unit[i] = i == k ? -2 : 0; /* the sign that xray_step turns */
         if (held[k] || !xray_step(column, unit, h, held, 1e-12, n)) continue;
-        for (int i = 0; i < n; i++) best->covariance[i * n + k] = column[i];
+        for (int i = 0; i < n; i++)
+            best->covariance[i * n + k] = column[i];
     }
     for (int k = 0; k < n; k++) {
         double s = sqrt(fmax(best->covariance[k * n + k], 0));
@@ -325,8 +351,14 @@ static inline void xray_errors(xray_best *best, const xray_fitter *f, const doub
 
 /* Climbs down from u[n_free]; parameters with fixed[k] stay (NULL: none). */
 static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, const int *fixed) {
-    double g[XRAY_MAX_FREE], h[XRAY_MAX_FREE * XRAY_MAX_FREE], d[XRAY_MAX_FREE], trial[XRAY_MAX_FREE], lambda = 1e-2;
-    int held[XRAY_MAX_FREE] = {0}, n = f->n_free, calm = 0;
+    double g[XRAY_MAX_FREE];
+    double h[XRAY_MAX_FREE * XRAY_MAX_FREE];
+    double d[XRAY_MAX_FREE];
+    double trial[XRAY_MAX_FREE];
+    double lambda = 1e-2;
+    int held[XRAY_MAX_FREE] = {0};
+    int n = f->n_free;
+    int calm = 0;
     memset(best, 0, sizeof *best);
     memcpy(best->u, u, (size_t)n * sizeof *u);
     xray_from_cube(best->theta, f, best->u);
@@ -338,7 +370,8 @@ static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, co
         for (int k = 0; k < n; k++)
             held[k] = (fixed && fixed[k]) || (best->u[k] <= 0 && g[k] > 0) || (best->u[k] >= 1 && g[k] < 0);
         while (!better && lambda < 1e12) {
-            double s, gain = 0, theta[XRAY_MAX_FREE];
+            double gain = 0;
+            double theta[XRAY_MAX_FREE];
             if (!xray_step_inside(d, best->u, g, h, held, lambda, n)) break;
             for (int k = 0; k < n; k++) {
                 double at = best->u[k] + d[k];
@@ -346,7 +379,7 @@ static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, co
                 gain -= 0.5 * g[k] * (trial[k] - best->u[k]);
             }
             xray_from_cube(theta, f, trial);
-            s = xray_evaluate(f, theta);
+            double s = xray_evaluate(f, theta);
             if (s <= best->statistic) {
                 calm = best->statistic - s < 1e-6 && gain < 1e-4 ? calm + 1 : 0;
                 better = 1;
@@ -370,19 +403,22 @@ static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, co
 
 /* The best of n fits: from the middle of the cube, and from random places. */
 static inline void xray_fit_starts(xray_best *best, xray_fitter *f, int n_starts, uint64_t seed) {
-    double u[XRAY_MAX_FREE] = {0}, *ends = xray_alloc((size_t)n_starts, sizeof *ends);
-    bml_mcmc_rng rng;
+    double u[XRAY_MAX_FREE] = {0};
+    double *ends = xray_alloc((size_t)n_starts, sizeof *ends);
     memset(best, 0, sizeof *best);
+    bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, seed, 7);
     for (int s = 0; s < n_starts; s++) {
+        for (int k = 0; k < f->n_free; k++)
+            u[k] = s == 0 ? 0.5 : bml_mcmc_rng_uniform(&rng);
         xray_best one;
-        for (int k = 0; k < f->n_free; k++) u[k] = s == 0 ? 0.5 : bml_mcmc_rng_uniform(&rng);
         xray_fit(&one, f, u, NULL);
         if (ends) ends[s] = one.statistic;
         if (s == 0 || one.statistic < best->statistic) *best = one;
     }
     best->agree = 0;
-    for (int s = 0; ends && s < n_starts; s++) best->agree += ends[s] <= best->statistic + 0.1;
+    for (int s = 0; ends && s < n_starts; s++)
+        best->agree += ends[s] <= best->statistic + 0.1;
     free(ends);
 }
 
@@ -391,9 +427,9 @@ static inline void xray_fit_starts(xray_best *best, xray_fitter *f, int n_starts
 /* The best statistic with u_k held at `at`; start[n_free] is where the search begins, and ends. */
 static inline double xray_profile(xray_fitter *f, double *start, int k, double at) {
     int fixed[XRAY_MAX_FREE] = {0};
-    xray_best one;
     fixed[k] = 1;
     start[k] = at;
+    xray_best one;
     xray_fit(&one, f, start, fixed);
     memcpy(start, one.u, (size_t)f->n_free * sizeof *start);
     return one.statistic;
@@ -403,11 +439,14 @@ static inline double xray_profile(xray_fitter *f, double *start, int k, double a
    -1 where a place better than `best` turned up by more than 0.01: start again from there (start[n_free]). */
 static inline int xray_interval_end(double *end, double *start, xray_fitter *f, const xray_best *best, int k,
                                     double delta, int sign) {
-    double sigma = sqrt(fmax(best->covariance[k * f->n_free + k], 0)), near = best->u[k], far, rise_near = 0,
-           rise_far = 0;
-    double edge = sign > 0 ? 1 : 0, step = sigma > 0 ? sigma * sqrt(delta) : 0.01;
+    double sigma = sqrt(fmax(best->covariance[k * f->n_free + k], 0));
+    double near = best->u[k];
+    double rise_near = 0;
+    double rise_far = 0;
+    double edge = sign > 0 ? 1 : 0;
+    double step = sigma > 0 ? sigma * sqrt(delta) : 0.01;
     memcpy(start, best->u, (size_t)f->n_free * sizeof *start);
-    far = near;
+    double far = near;
     for (int i = 0; rise_far < delta; i++) {
         if (far == edge) {
             *end = edge;
@@ -422,17 +461,24 @@ static inline int xray_interval_end(double *end, double *start, xray_fitter *f, 
         if (rise_far < -0.01) return -1;
     }
     for (int i = 0; i < 40 && fabs(rise_far - rise_near) > 1e-3 * delta && fabs(far - near) > 1e-9; i++) {
-        double a = sqrt(fmax(rise_near, 0)), b = sqrt(fmax(rise_far, 0)), t = (sqrt(delta) - a) / (b - a), at, rise;
+        double a = sqrt(fmax(rise_near, 0));
+        double b = sqrt(fmax(rise_far, 0));
+        double t = (sqrt(delta) - a) / (b - a);
         t = i % 3 == 2 ? 0.5 : fmin(fmax(t, 0.02), 0.98); /* sqrt(rise) is nearly straight; halve now and then */
-        at = near + t * (far - near);
-        rise = xray_profile(f, start, k, at) - best->statistic;
+        double at = near + t * (far - near);
+        double rise = xray_profile(f, start, k, at) - best->statistic;
         if (rise < -0.01) return -1;
         if (fabs(rise - delta) < 1e-3 * delta) {
             *end = at;
             return 1;
         }
-        if (rise < delta) near = at, rise_near = rise;
-        else far = at, rise_far = rise;
+        if (rise < delta) {
+            near = at;
+            rise_near = rise;
+        } else {
+            far = at;
+            rise_far = rise;
+        }
     }
     *end = 0.5 * (near + far);
     return 1;
@@ -442,7 +488,10 @@ static inline int xray_interval_end(double *end, double *start, xray_fitter *f, 
    (Wilks; Cash 1979). An end that lies outside the parameter's range is that of the range. A better place that turns up
    on the way replaces *best: then returns 1, and earlier intervals are to be done again. Otherwise 0. */
 static inline int xray_interval(double *lo, double *hi, xray_fitter *f, xray_best *best, int k, double delta) {
-    double start[XRAY_MAX_FREE], end[2] = {0, 1}, u[XRAY_MAX_FREE], theta[XRAY_MAX_FREE] = {0};
+    double start[XRAY_MAX_FREE];
+    double end[2] = {0, 1};
+    double u[XRAY_MAX_FREE];
+    double theta[XRAY_MAX_FREE] = {0};
     for (int side = 0; side < 2; side++)
         if (xray_interval_end(&end[side], start, f, best, k, delta, side ? 1 : -1) < 0) {
             int agree = best->agree;
@@ -479,18 +528,19 @@ static inline void xray_goodness_means(double *mean, double *background, xray_fi
    good fit has 0.02 to 0.98. Background spectra are drawn too; chi2 keeps the data's errors. NaN without memory. */
 static inline double xray_goodness(xray_fitter *f, const xray_best *best, int n, uint64_t seed) {
     size_t bins = (size_t)f->n_bin;
-    double *mean = xray_alloc(bins, 4 * sizeof *mean), *background = mean ? mean + bins : NULL;
-    bml_mcmc_rng rng;
+    double *mean = xray_alloc(bins, 4 * sizeof *mean);
+    double *background = mean ? mean + bins : NULL;
     int below = 0;
     if (!mean) return (double)NAN;
+    bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, seed, 8);
     xray_goodness_means(mean, background, f, best);
     for (int s = 0; s < n; s++) {
-        xray_best one;
         f->fake = background + bins;
         f->fake_background = f->fake + bins;
         xray_fake(f->fake, mean, f->n_bin, &rng);
         xray_fake(f->fake_background, background, f->n_bin, &rng);
+        xray_best one;
         xray_fit(&one, f, best->u, NULL);
         f->fake = f->fake_background = NULL;
         below += one.statistic < best->statistic;

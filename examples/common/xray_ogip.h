@@ -49,8 +49,8 @@ static inline int xray_fits_close(xray_fits *x, char *err) {
 /* Ends with a message of one's own. */
 COMMON_PRINTF(3, 4) static inline int xray_fits_fail(xray_fits *x, char *err, const char *fmt, ...) {
     char text[ERROR_SIZE];
-    va_list ap;
     if (x->status) return xray_fits_close(x, err);
+    va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
@@ -79,8 +79,10 @@ static inline void xray_fits_text(xray_fits *x, const char *key, char *value) {
     char text[FLEN_VALUE] = "";
     int status = 0;
     value[0] = 0;
-    if (x->status || fits_read_key(x->f, TSTRING, key, text, NULL, &status)) fits_clear_errmsg();
-    else if (strcasecmp(trim(text), "none")) snprintf(value, FLEN_VALUE, "%s", trim(text));
+    if (x->status || fits_read_key(x->f, TSTRING, key, text, NULL, &status))
+        fits_clear_errmsg();
+    else if (strcasecmp(trim(text), "none"))
+        snprintf(value, FLEN_VALUE, "%s", trim(text));
 }
 
 /* A file's name from the header, however long, into value[PATH_SIZE]; "" where the key is absent or says none. */
@@ -88,8 +90,10 @@ static inline void xray_fits_path(xray_fits *x, const char *key, char *value) {
     char *text = NULL;
     int status = 0;
     value[0] = 0;
-    if (x->status || fits_read_key_longstr(x->f, key, &text, NULL, &status)) fits_clear_errmsg();
-    else if (strcasecmp(trim(text), "none")) snprintf(value, PATH_SIZE, "%.1000s", trim(text));
+    if (x->status || fits_read_key_longstr(x->f, key, &text, NULL, &status))
+        fits_clear_errmsg();
+    else if (strcasecmp(trim(text), "none"))
+        snprintf(value, PATH_SIZE, "%.1000s", trim(text));
     free(text);
 }
 
@@ -97,10 +101,12 @@ static inline void xray_fits_path(xray_fits *x, const char *key, char *value) {
    0. */
 static inline int xray_fits_table(xray_fits *x, const char *const *names, const char *class_key,
                                   const char *class_name) {
-    int n = 0, type = 0;
+    int n = 0;
+    int type = 0;
     if (!x->status) fits_get_num_hdus(x->f, &n, &x->status);
     for (int i = 2; i <= n && !x->status; i++) {
-        char name[FLEN_VALUE], kind[FLEN_VALUE];
+        char name[FLEN_VALUE];
+        char kind[FLEN_VALUE];
         if (fits_movabs_hdu(x->f, i, &type, &x->status)) break;
         if (type != BINARY_TBL && type != ASCII_TBL) continue;
         xray_fits_text(x, "EXTNAME", name);
@@ -121,7 +127,8 @@ static inline long xray_fits_rows(xray_fits *x) {
 /* Number of a column, 0 where it is absent. */
 static inline int xray_fits_column(xray_fits *x, const char *name) {
     char copy[40];
-    int column = 0, status = 0;
+    int column = 0;
+    int status = 0;
     snprintf(copy, sizeof copy, "%s", name);
     if (x->status || fits_get_colnum(x->f, CASEINSEN, copy, &column, &status)) fits_clear_errmsg();
     return status && status != COL_NOT_UNIQUE ? 0 : column;
@@ -129,24 +136,24 @@ static inline int xray_fits_column(xray_fits *x, const char *name) {
 
 /* n numbers of a column, from a row (from 1) on; the column must be there. type: TDOUBLE, TINT, TFLOAT. */
 static inline void xray_fits_read(xray_fits *x, const char *name, int type, long row, long n, void *out) {
-    int column;
     if (x->status || n <= 0) return;
     snprintf(x->what, sizeof x->what, "read column %.30s", name);
-    column = xray_fits_column(x, name);
+    int column = xray_fits_column(x, name);
     if (!column) x->status = COL_NOT_FOUND;
     fits_read_col(x->f, type, column, row, 1, n, NULL, out, NULL, &x->status);
 }
 
 /* A column of n numbers, or the keyword of that name in all of them, or `otherwise`. NULL without memory. */
 static inline double *xray_fits_filled(xray_fits *x, const char *name, int n, double otherwise) {
-    double *v = xray_alloc((size_t)n, sizeof *v), value;
+    double *v = xray_alloc((size_t)n, sizeof *v);
     if (!v) return NULL;
     if (xray_fits_column(x, name)) {
         xray_fits_read(x, name, TDOUBLE, 1, n, v);
         return v;
     }
-    value = xray_fits_key(x, name, otherwise);
-    for (int i = 0; i < n; i++) v[i] = value;
+    double value = xray_fits_key(x, name, otherwise);
+    for (int i = 0; i < n; i++)
+        v[i] = value;
     return v;
 }
 
@@ -171,7 +178,8 @@ static inline void xray_beside(char *path, const char *file, const char *name) {
 /* The columns of a PHA file into p, which has room. */
 static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
     const char *counts = xray_fits_column(x, "COUNTS") ? "COUNTS" : "RATE";
-    int *channel = xray_alloc((size_t)p->n, sizeof *channel), bad = -1;
+    int *channel = xray_alloc((size_t)p->n, sizeof *channel);
+    int bad = -1;
     xray_fits_read(x, "CHANNEL", TINT, 1, channel ? p->n : 0, channel);
     for (int i = 0; channel && !x->status && i < p->n && bad < 0; i++)
         if (channel[i] != channel[0] + i) bad = i;
@@ -190,7 +198,10 @@ static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
         return error_set(err, "out of memory");
     if (!strcmp(counts, "RATE")) { /* a rate has lost its counts: its errors must come with it */
         if (!(p->error = xray_fits_filled(x, "STAT_ERR", p->n, 0))) return error_set(err, "out of memory");
-        for (int i = 0; i < p->n; i++) p->counts[i] *= p->exposure, p->error[i] *= p->exposure;
+        for (int i = 0; i < p->n; i++) {
+            p->counts[i] *= p->exposure;
+            p->error[i] *= p->exposure;
+        }
     }
     for (int i = 0; i < p->n && !x->status; i++) {
         if (!(p->counts[i] >= 0 && p->counts[i] < 1e15))
@@ -208,11 +219,9 @@ static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
 static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
     static const char *const names[] = {"SPECTRUM", NULL};
     char text[PATH_SIZE];
-    xray_fits x;
     long n = 0;
-    double exposure;
-    int bad;
     memset(p, 0, sizeof *p);
+    xray_fits x;
     xray_fits_open(&x, path);
     if (!xray_fits_table(&x, names, "HDUCLAS1", "SPECTRUM"))
         return xray_fits_fail(&x, err, "no extension SPECTRUM: not a PHA file");
@@ -220,7 +229,7 @@ static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
         return xray_fits_fail(&x, err, "type II (several spectra in one table) is not read");
     n = xray_fits_rows(&x);
     if (n < 1 || n > XRAY_MAX_CHANNELS) return xray_fits_fail(&x, err, "%ld channels", n);
-    exposure = xray_fits_key(&x, "EXPOSURE", (double)NAN);
+    double exposure = xray_fits_key(&x, "EXPOSURE", (double)NAN);
     if (!x.status && !(exposure > 0))
         return xray_fits_fail(&x, err, "EXPOSURE %g s must be there, and positive", exposure);
     if (x.status || xray_pha_room(p, (int)n, 0, exposure, err)) return xray_fits_fail(&x, err, "out of memory");
@@ -231,7 +240,7 @@ static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
     xray_beside(p->rmf, path, text);
     xray_fits_path(&x, "ANCRFILE", text);
     xray_beside(p->arf, path, text);
-    bad = xray_pha_columns(p, &x, err);
+    int bad = xray_pha_columns(p, &x, err);
     if (bad && !x.status) { /* err says it already */
         char ignored[ERROR_SIZE];
         xray_fits_close(&x, ignored);
@@ -245,8 +254,10 @@ static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
 /* Writes a spectrum, overwriting: CHANNEL, COUNTS, and GROUPING where p has it. rmf and arf: names to be kept in it,
    seen from its own folder. */
 static inline int xray_pha_write(const xray_pha *p, const char *path, const char *rmf, const char *arf, char *err) {
-    char part[PATH_SIZE + 8], *type[] = {"CHANNEL", "COUNTS", "GROUPING"}, *form[] = {"J", "J", "I"},
-                              *unit[] = {"", "count", ""};
+    char part[PATH_SIZE + 8];
+    char *type[] = {"CHANNEL", "COUNTS", "GROUPING"};
+    char *form[] = {"J", "J", "I"};
+    char *unit[] = {"", "count", ""};
     const char *keys[][2] = {{"TELESCOP", "none"},
                              {"INSTRUME", "none"},
                              {"FILTER", "none"},
@@ -258,8 +269,12 @@ static inline int xray_pha_write(const xray_pha *p, const char *path, const char
                              {"HDUCLAS1", "SPECTRUM"},
                              {"HDUVERS", "1.2.1"},
                              {"CHANTYPE", "PI"}};
-    double exposure = p->exposure, one = 1, zero = 0;
-    int yes = 1, n = p->n, columns = p->grouping ? 3 : 2;
+    double exposure = p->exposure;
+    double one = 1;
+    double zero = 0;
+    int yes = 1;
+    int n = p->n;
+    int columns = p->grouping ? 3 : 2;
     xray_fits x = {NULL, 0, path, "write the file"};
     snprintf(part, sizeof part, "%.1000s.part", path);
     remove(part);
@@ -289,12 +304,12 @@ static inline int xray_pha_write(const xray_pha *p, const char *path, const char
 /* EBOUNDS: channels with their energies. Leaves r with e_min, e_max, n_channel, first_channel. */
 static inline int xray_rmf_channels(xray_response *r, xray_fits *x, char *err) {
     static const char *const names[] = {"EBOUNDS", NULL};
-    long n;
-    int *channel, gap = -1;
+    int gap = -1;
     if (!xray_fits_table(x, names, "HDUCLAS2", "EBOUNDS"))
         return error_set(err, "%.300s: no extension EBOUNDS", x->path);
-    n = xray_fits_rows(x);
+    long n = xray_fits_rows(x);
     if (n < 1 || n > XRAY_MAX_CHANNELS) return error_set(err, "%.300s: %ld channels", x->path, n);
+    int *channel;
     channel = xray_alloc((size_t)n, sizeof *channel);
     r->n_channel = (int)n;
     r->e_min = xray_alloc((size_t)n, sizeof(double));
@@ -317,7 +332,8 @@ static inline int xray_rmf_channels(xray_response *r, xray_fits *x, char *err) {
 
 /* ENERG_LO and ENERG_HI of an RMF or ARF: edge[n+1], which must join. Returns NULL and err, or x->status set. */
 static inline double *xray_fits_edges(xray_fits *x, int n, char *err) {
-    double *lo = xray_alloc((size_t)n + 1, sizeof *lo), *hi = xray_alloc((size_t)n, sizeof *hi);
+    double *lo = xray_alloc((size_t)n + 1, sizeof *lo);
+    double *hi = xray_alloc((size_t)n, sizeof *hi);
     int gap = -1;
     if (lo && hi) {
         xray_fits_read(x, "ENERG_LO", TDOUBLE, 1, n, lo);
@@ -351,8 +367,10 @@ static inline int xray_rmf_sizes(xray_response *r, xray_fits *x, long *widest, c
         r->row[i + 1] += r->row[i];
     }
     for (int k = 0; k < 3 && !x->status; k++) {
-        int column = xray_fits_column(x, columns[k]), type = 0;
-        LONGLONG repeat = 0, at = 0;
+        int column = xray_fits_column(x, columns[k]);
+        int type = 0;
+        LONGLONG repeat = 0;
+        LONGLONG at = 0;
         snprintf(x->what, sizeof x->what, "column %s", columns[k]);
         if (!column) x->status = COL_NOT_FOUND;
         fits_get_coltypell(x->f, column, &type, &repeat, NULL, &x->status);
@@ -392,7 +410,8 @@ static inline int xray_rmf_rows(xray_response *r, xray_fits *x, const int *held,
             s->count = scratch[widest + k];
             s->at = at + (size_t)used;
             if (s->count < 0 || channel < 0 || channel + s->count > r->n_channel) {
-                if (s->count == 0) channel = 0;
+                if (s->count == 0)
+                    channel = 0;
                 else
                     return error_set(err, "%.300s: row %d: F_CHAN %d, N_CHAN %d do not fit channels %d to %d", x->path,
                                      i + 1, scratch[k], s->count, first, first + r->n_channel - 1);
@@ -411,12 +430,12 @@ static inline int xray_rmf_rows(xray_response *r, xray_fits *x, const int *held,
 /* The matrix, after EBOUNDS. */
 static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
     static const char *const names[] = {"MATRIX", "SPECRESP MATRIX", NULL};
-    char kind[FLEN_VALUE], key[FLEN_KEYWORD];
-    long n, widest[3] = {1, 1, 1};
-    int *held, *scratch, bad, first;
+    char kind[FLEN_VALUE];
+    char key[FLEN_KEYWORD];
+    long widest[3] = {1, 1, 1};
     if (!xray_fits_table(x, names, "HDUCLAS2", "RSP_MATRIX"))
         return error_set(err, "%.300s: no extension MATRIX or SPECRESP MATRIX: not a response", x->path);
-    n = xray_fits_rows(x);
+    long n = xray_fits_rows(x);
     if (n < 1 || n > XRAY_MAX_ENERGIES) return error_set(err, "%.300s: %ld energies", x->path, n);
     xray_fits_text(x, "HDUCLAS3", kind);
     r->full = !strcasecmp(kind, "FULL");
@@ -426,23 +445,28 @@ static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
     r->area = xray_alloc((size_t)n, sizeof(double));
     r->row = xray_alloc((size_t)n + 1, sizeof(int));
     r->span = xray_alloc((size_t)n, sizeof *r->span);
+    int *held;
     held = xray_alloc((size_t)n, sizeof *held);
     if (!r->area || !r->row || !r->span || !held) {
         free(held);
         return error_set(err, "out of memory");
     }
-    for (int i = 0; i < n; i++) r->area[i] = 1;
+    for (int i = 0; i < n; i++)
+        r->area[i] = 1;
+    int bad;
     if ((bad = xray_rmf_sizes(r, x, widest, err)) || x->status) {
         free(held);
         return bad;
     }
-    for (int i = 0; i < n; i++) held[i] = r->span[i].count;
+    for (int i = 0; i < n; i++)
+        held[i] = r->span[i].count;
     snprintf(key, sizeof key, "TLMIN%d", xray_fits_column(x, "F_CHAN"));
-    first = (int)xray_fits_key(x, key, r->first_channel); /* absent: channels are numbered as in EBOUNDS */
+    int first = (int)xray_fits_key(x, key, r->first_channel); /* absent: channels are numbered as in EBOUNDS */
     if (widest[1] > widest[0]) widest[0] = widest[1];
     free(r->span);
     r->span = xray_alloc((size_t)r->row[n], sizeof *r->span);
     r->matrix = xray_alloc(r->n_matrix, sizeof(float));
+    int *scratch;
     scratch = xray_alloc(2 * (size_t)widest[0], sizeof *scratch);
     bad = r->span && r->matrix && scratch ? xray_rmf_rows(r, x, held, first, scratch, widest[0], err)
                                           : error_set(err, "out of memory");
@@ -482,11 +506,10 @@ static inline int xray_arf_apply(xray_response *r, const char *path, const char 
 
 /* Reads a response; arf NULL or "": the areas are 1, or in the matrix already. Free it with xray_response_free. */
 static inline int xray_response_read(xray_response *r, const char *rmf, const char *arf, char *err) {
-    xray_fits x;
-    int bad;
     memset(r, 0, sizeof *r);
+    xray_fits x;
     xray_fits_open(&x, rmf);
-    bad = x.status ? -1 : xray_rmf_channels(r, &x, err);
+    int bad = x.status ? -1 : xray_rmf_channels(r, &x, err);
     if (!bad && !x.status) bad = xray_rmf_matrix(r, &x, err);
     if (bad && !x.status) {
         char ignored[ERROR_SIZE];
@@ -506,11 +529,10 @@ static inline int xray_response_read(xray_response *r, const char *rmf, const ch
 static inline int xray_absorption_read(xray_absorption *a, const char *path, char *err) {
     static const char *const names[] = {"TBABS", "ABSORPTION", NULL};
     xray_fits x;
-    long n;
     xray_fits_open(&x, path);
     memset(a, 0, sizeof *a);
     if (!xray_fits_table(&x, names, "HDUCLAS1", "ABSORPTION")) return xray_fits_fail(&x, err, "no extension TBABS");
-    n = xray_fits_rows(&x);
+    long n = xray_fits_rows(&x);
     if (n < 2 || n > XRAY_MAX_ENERGIES) return xray_fits_fail(&x, err, "%ld energies", n);
     if (xray_absorption_room(a, (int)n, err)) return xray_fits_fail(&x, err, "out of memory");
     xray_fits_read(&x, "ENERGY", TDOUBLE, 1, n, a->log_e);
@@ -521,7 +543,10 @@ static inline int xray_absorption_read(xray_absorption *a, const char *path, cha
     }
     for (int i = 0; i < n; i++) {
         int good = a->log_e[i] > 0 && a->log_sigma[i] > 0 && isfinite(a->log_e[i]) && isfinite(a->log_sigma[i]);
-        if (good) a->log_e[i] = log(a->log_e[i]), a->log_sigma[i] = log(a->log_sigma[i]);
+        if (good) {
+            a->log_e[i] = log(a->log_e[i]);
+            a->log_sigma[i] = log(a->log_sigma[i]);
+        }
         if (good && (i == 0 || a->log_e[i] > a->log_e[i - 1])) continue;
         xray_absorption_free(a);
         return error_set(err, "%.300s: row %d: energies must ascend, and both columns be positive", path, i + 1);
@@ -535,17 +560,20 @@ static inline int xray_simulations_read(double **theta, double **counts, long *r
                                         char *err) {
     static const char *const names[] = {"SIMULATIONS", NULL};
     static const char *const columns[] = {"THETA", "COUNTS"};
-    xray_fits x;
     double **out[2];
-    out[0] = theta, out[1] = counts;
+    out[0] = theta;
+    out[1] = counts;
     *theta = *counts = NULL;
+    xray_fits x;
     xray_fits_open(&x, path);
     if (!xray_fits_table(&x, names, "HDUCLAS1", "SIMULATIONS"))
         return xray_fits_fail(&x, err, "no extension SIMULATIONS");
     *rows = xray_fits_rows(&x);
     if (*rows < 1 || *rows > 1 << 24) return xray_fits_fail(&x, err, "%ld spectra", *rows);
     for (int k = 0; k < 2 && !x.status; k++) {
-        int column = xray_fits_column(&x, columns[k]), type = 0, want = k ? n_bin : d;
+        int column = xray_fits_column(&x, columns[k]);
+        int type = 0;
+        int want = k ? n_bin : d;
         LONGLONG repeat = 0;
         if (column) fits_get_coltypell(x.f, column, &type, &repeat, NULL, &x.status);
         if (!x.status && repeat != want)
@@ -563,7 +591,8 @@ static inline int xray_simulations_read(double **theta, double **counts, long *r
 #else
 static inline int xray_simulations_read(double **theta, double **counts, long *rows, int d, int n_bin, const char *path,
                                         char *err) {
-    (void)d, (void)n_bin;
+    (void)d;
+    (void)n_bin;
     *theta = *counts = NULL;
     *rows = 0;
     return xray_no_cfitsio(path, err);
@@ -573,7 +602,9 @@ static inline int xray_pha_read(xray_pha *p, const char *path, char *err) {
     return xray_no_cfitsio(path, err);
 }
 static inline int xray_pha_write(const xray_pha *p, const char *path, const char *rmf, const char *arf, char *err) {
-    (void)p, (void)rmf, (void)arf;
+    (void)p;
+    (void)rmf;
+    (void)arf;
     return xray_no_cfitsio(path, err);
 }
 static inline int xray_response_read(xray_response *r, const char *rmf, const char *arf, char *err) {

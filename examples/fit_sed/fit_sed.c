@@ -44,18 +44,22 @@ enum { RANK_DRAWS = 49, RANK_BINS = 10 };
 /* A truth from the prior that reaches every point of the table, and the table as it would be seen; theta [n_free]
    out. */
 static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
-    double cube[N_PAR], full[N_PAR], *flux = p->dex;
+    double cube[N_PAR];
+    double full[N_PAR];
+    double *flux = p->dex;
     bml_ssc_observer o;
     for (long tries = 0;; tries++) {
         int reached = 0;
         if (tries == 100000) fail("fit_sed: --calibrate: no source of the prior reaches all points of the table");
-        for (int k = 0; k < p->n_free; k++) cube[k] = bml_mcmc_rng_uniform(rng);
+        for (int k = 0; k < p->n_free; k++)
+            cube[k] = bml_mcmc_rng_uniform(rng);
         if (bml_mcmc_prior_transform(p->prior, theta, cube)) fail("fit_sed: the prior leaves no room");
         expand(full, p, theta);
         if (!allowed(full) || solve(p->blob[0], p, full)) continue;
         o = observer_of(p, full);
         if (bml_ssc_sed(flux, p->nu, p->sed.n, p->blob[0], &o, BML_SSC_TOTAL)) continue;
-        for (int i = 0; i < p->sed.n; i++) reached += flux[i] > 0;
+        for (int i = 0; i < p->sed.n; i++)
+            reached += flux[i] > 0;
         if (reached == p->sed.n) break;
     }
     for (int i = 0; i < p->sed.n; i++) {
@@ -73,14 +77,16 @@ static void write_ranks(const problem *p, const int *ranks, long n, long room) {
     for (int k = 0; k < p->n_free; k++)
         fprintf(o.f, "%s%c", parameters[p->free_par[k]].name, k + 1 < p->n_free ? ',' : '\n');
     for (long i = 0; i < n; i++)
-        for (int k = 0; k < p->n_free; k++) fprintf(o.f, "%d%c", ranks[k * room + i], k + 1 < p->n_free ? ',' : '\n');
+        for (int k = 0; k < p->n_free; k++)
+            fprintf(o.f, "%d%c", ranks[k * room + i], k + 1 < p->n_free ? ',' : '\n');
     if (out_commit(&o, err)) fail("%s", err);
 }
 
 static void print_calibration(const problem *p, const int *ranks, long n, long room, long converged) {
     printf("%-14s %9s %16s %16s\n", "parameter", "p(ranks)", "68 % hold", "90 % hold");
     for (int k = 0; k < p->n_free; k++) {
-        double hold[2] = {0}, sd[2] = {0};
+        double hold[2] = {0};
+        double sd[2] = {0};
         const int *r = ranks + k * room;
         bml_mcmc_coverage(&hold[0], &sd[0], r, (int)n, RANK_DRAWS, 0.68);
         bml_mcmc_coverage(&hold[1], &sd[1], r, (int)n, RANK_DRAWS, 0.90);
@@ -94,14 +100,16 @@ static int calibrate(problem *p) {
     const options *given = p->opt;
     const long n = given->calibrate;
     options opt = *given;
-    int *ranks = calloc((size_t)n * (size_t)p->n_free, sizeof *ranks), one[N_PAR];
-    long converged = 0, done = 0;
-    progress_bar bar;
+    int *ranks = calloc((size_t)n * (size_t)p->n_free, sizeof *ranks);
+    int one[N_PAR];
+    long converged = 0;
+    long done = 0;
     if (!ranks) fail("fit_sed: out of memory");
     for (int i = 0; i < p->sed.n; i++)
         if (p->sed.point[i].upper_limit || fabs(p->sed.point[i].sigma_lo - p->sed.point[i].sigma_hi) > 1e-12)
             fail("fit_sed: --calibrate: point %d is a limit or has unequal errors: such noise cannot be drawn", i + 1);
     opt.quiet = 1;
+    progress_bar bar;
     progress_begin(&bar, "calibrating", (double)n, given->quiet);
     for (long i = 0; i < n; i++) {
         double truth[N_PAR];
@@ -112,12 +120,16 @@ static int calibrate(problem *p) {
         p->opt = given;
         simulate(truth, p, &rng);
         p->opt = &opt;
-        p->learned.n = 0, p->learned.best = -HUGE_VAL, p->archive_n = 0;
+        p->learned.n = 0;
+        p->learned.best = -HUGE_VAL;
+        p->archive_n = 0;
         response_free(&p->response);
         samplers[opt.sampler](&post, p);
         if (!bml_mcmc_sbc_ranks(one, post.chain, truth, RANK_DRAWS)) {
-            for (int k = 0; k < p->n_free; k++) ranks[k * n + done] = one[k];
-            done++, converged += post.converged;
+            for (int k = 0; k < p->n_free; k++)
+                ranks[k * n + done] = one[k];
+            done++;
+            converged += post.converged;
             write_ranks(p, ranks, done, n); /* after every source: an interrupted study is not lost */
         }
         posterior_free(&post);
@@ -134,21 +146,22 @@ static int calibrate(problem *p) {
 
 static int fit(problem *p, const option_row *rows, const char *input) {
     const options *opt = p->opt;
-    double begin = seconds_now(), seconds, nu[N_NU];
+    double begin = seconds_now();
+    double nu[N_NU];
     posterior post = {0};
-    best_point best;
     draws g = {0};
     other_run other = {0};
-    int drawn;
     if (opt->compare) read_other(&other, p);
     samplers[opt->sampler](&post, p);
-    for (int k = 0; k < N_NU; k++) nu[k] = pow(10, 9 + 0.1 * k);
+    for (int k = 0; k < N_NU; k++)
+        nu[k] = pow(10, 9 + 0.1 * k);
+    best_point best;
     find_best(&best, nu, p, post.chain);
     draw(&g, nu, p, post.chain);
     write_chain(p, post.chain);
     write_posterior(p, post.summary, &g);
-    drawn = write_sed(p, nu, &best, &g) | write_corner(p, post.chain, &other);
-    seconds = seconds_now() - begin;
+    int drawn = write_sed(p, nu, &best, &g) | write_corner(p, post.chain, &other);
+    double seconds = seconds_now() - begin;
     write_run(p, rows, input, &post, &best, seconds);
     print_table(p, &post, &best, seconds);
     if (by_network(p)) print_check(p, &g, post.chain);
@@ -156,11 +169,10 @@ static int fit(problem *p, const option_row *rows, const char *input) {
     printf("results in %s%s\n", opt->out,
            drawn ? "; no gnuplot here: pictures are left as scripts, sed.gp and corner.gp" : "");
     if (!post.converged && post.markov)
-        printf(
-            "NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
-            "parameter has fewer\n"
-            "than %.0f effective samples. Take these numbers as a preview, and go on with --resume and more --%s.\n",
-            opt->min_ess, opt->sampler == SAMPLER_NUTS ? "draws" : "steps");
+        printf("NOT CONVERGED: the chain is shorter than 50 autocorrelation times, its walkers disagree, or a "
+               "parameter has fewer\n"
+               "than %.0f effective samples. Take these numbers as a preview, and go on with --resume and more --%s.\n",
+               opt->min_ess, opt->sampler == SAMPLER_NUTS ? "draws" : "steps");
     else if (!post.converged)
         printf("NOT CONVERGED: take these numbers as a preview, and go on with --resume and more --calls.\n");
     if (post.converged) state_remove(p);
@@ -193,7 +205,8 @@ int main(int argc, char **argv) {
         {.name = "ebl",
          .text = &opt.ebl,
          .value = "FILE",
-         .help = "optical depths of the extragalactic background light, energy by redshift (ebl.h); none: no absorption"},
+         .help =
+             "optical depths of the extragalactic background light, energy by redshift (ebl.h); none: no absorption"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
@@ -296,16 +309,14 @@ int main(int argc, char **argv) {
         {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
         {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for tables, chains and pictures"},
         {0}};
-    int first = options_parse(
-        argc, argv, rows, "fit_sed [options] SED",
-        "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV or ECSV).\n"
-        "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
-        "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-        "log_delta 0..3, ln_f [dex] -10..1. Gamma rays are absorbed on the way only with --ebl.\n"
-        "Exit status 0: converged, 2: not yet, 1: error.");
+    int first =
+        options_parse(argc, argv, rows, "fit_sed [options] SED",
+                      "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV or ECSV).\n"
+                      "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
+                      "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
+                      "log_delta 0..3, ln_f [dex] -10..1. Gamma rays are absorbed on the way only with --ebl.\n"
+                      "Exit status 0: converged, 2: not yet, 1: error.");
     char err[ERROR_SIZE];
-    problem p;
-    int status;
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     if (opt.steps == 0) opt.steps = opt.model ? 20000 : 6000;
     if (opt.sampler == SAMPLER_NUTS && !opt.model) fail("fit_sed: --sampler nuts needs gradients: give --model");
@@ -313,6 +324,7 @@ int main(int argc, char **argv) {
         fail("fit_sed: --reweigh needs --model and --sampler nested");
     if (opt.device == DEVICE_CUDA && opt.sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
+    problem p;
     set_up(&p, &opt, argv[first]);
     if (opt.redshift == 0) opt.redshift = p.sed.redshift;
     if (!(opt.redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
@@ -321,9 +333,12 @@ int main(int argc, char **argv) {
     if (opt.walkers % 2 || opt.walkers < 2 * p.n_free)
         fail("fit_sed: --walkers %ld: an even number of at least %d is needed for %d parameters", opt.walkers,
              2 * p.n_free, p.n_free);
-    if (!opt.calibrate) signal(SIGINT, interrupt), signal(SIGTERM, interrupt);
+    if (!opt.calibrate) {
+        signal(SIGINT, interrupt);
+        signal(SIGTERM, interrupt);
+    }
     if (out_folder(opt.out, err)) fail("%s", err);
-    status = opt.calibrate ? calibrate(&p) : fit(&p, rows, argv[first]);
+    int status = opt.calibrate ? calibrate(&p) : fit(&p, rows, argv[first]);
     clean_up(&p);
     return status;
 }

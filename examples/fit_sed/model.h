@@ -54,10 +54,10 @@ typedef struct net_desk {
     bml_nn_work *work;
     surrogate_frame frame[NET_ROWS];
     float input[NET_ROWS * SURROGATE_INPUTS], d_input[NET_ROWS * SURROGATE_INPUTS];
-    float *node, *d_node;   /* [NET_ROWS][n_out] */
-    const float *given;     /* the block's nodes, where the device has worked them out; NULL */
-    bml_ssc_point *point;   /* [sed.n] with the network's own error added */
-    double *flux;           /* [sed.n] */
+    float *node, *d_node; /* [NET_ROWS][n_out] */
+    const float *given;   /* the block's nodes, where the device has worked them out; NULL */
+    bml_ssc_point *point; /* [sed.n] with the network's own error added */
+    double *flux;         /* [sed.n] */
 } net_desk;
 
 /* Solver answers kept for the polynomial: theta [n][n_model], log10 nuFnu (dex) [n][n_points], ln p [n]. */
@@ -79,25 +79,25 @@ typedef struct problem {
     bml_mcmc_prior *prior;       /* of the free parameters */
     int confines;                /* R and B can bound gamma_max: in the published ranges they cannot */
     bml_ssc *tables;
-    bml_ssc_blob **blob;         /* [threads] */
+    bml_ssc_blob **blob; /* [threads] */
     int threads;
-    device card;                 /* --device cuda: the solver, or the network, on it */
+    device card; /* --device cuda: the solver, or the network, on it */
     device_solver card_solver;
     device_net card_net;
-    long calls;                  /* of the solver, or of the network where one stands in */
-    uint64_t evaluations;        /* of nested sampling, those before a --resume too */
-    surrogate net;               /* --model; net.net is NULL without */
-    net_desk *desk;              /* [threads] */
-    int solver_judges;           /* --reweigh, once the network's run is over */
-    double *log10_x;             /* [sed.n] of the points, comoving, for delta = 1 */
-    double log10_area;           /* log10 of (nu F_nu)/(x^2 n R delta^4) */
-    double *dex;                 /* [dex_rows][sed.n] log10 fluxes of the call under way */
+    long calls;           /* of the solver, or of the network where one stands in */
+    uint64_t evaluations; /* of nested sampling, those before a --resume too */
+    surrogate net;        /* --model; net.net is NULL without */
+    net_desk *desk;       /* [threads] */
+    int solver_judges;    /* --reweigh, once the network's run is over */
+    double *log10_x;      /* [sed.n] of the points, comoving, for delta = 1 */
+    double log10_area;    /* log10 of (nu F_nu)/(x^2 n R delta^4) */
+    double *dex;          /* [dex_rows][sed.n] log10 fluxes of the call under way */
     int dex_rows;
-    double *scratch;             /* [threads][sed.n] */
+    double *scratch; /* [threads][sed.n] */
     memory learned;
-    int remember, pin;           /* keep solver answers; keep them however far from the best */
-    double warmth;               /* the polynomial's likelihood is taken to the power 1/warmth */
-    double *archive;             /* [archive_n][n_free] sample of the polynomial's posterior */
+    int remember, pin; /* keep solver answers; keep them however far from the best */
+    double warmth;     /* the polynomial's likelihood is taken to the power 1/warmth */
+    double *archive;   /* [archive_n][n_free] sample of the polynomial's posterior */
     int archive_n;
     response response;
 } problem;
@@ -107,7 +107,8 @@ typedef struct problem {
 /* All parameters from the free ones. */
 static void expand(double *full, const problem *p, const double *theta) {
     memcpy(full, p->value, sizeof p->value);
-    for (int k = 0; k < p->n_free; k++) full[p->free_par[k]] = theta[k];
+    for (int k = 0; k < p->n_free; k++)
+        full[p->free_par[k]] = theta[k];
 }
 
 /* Highest log gamma_max: what the blob confines, and 8. */
@@ -123,10 +124,11 @@ static int allowed(const double *full) {
 /* Bounds of log gamma_max for the prior, which is flat over the allowed region. */
 static void gamma_bounds(double *lower, double *upper, const double *theta, int i, void *user) {
     const problem *p = user;
-    double full[N_PAR], top;
+    double full[N_PAR];
     memcpy(full, p->value, sizeof full);
-    for (int k = 0; k < i; k++) full[p->free_par[k]] = theta[k];
-    top = p->confines ? gamma_top(full) : parameters[GAMMA_MAX].hi;
+    for (int k = 0; k < i; k++)
+        full[p->free_par[k]] = theta[k];
+    double top = p->confines ? gamma_top(full) : parameters[GAMMA_MAX].hi;
     if (full[GAMMA_MIN] + gamma_span > *lower) *lower = full[GAMMA_MIN] + gamma_span;
     if (top < *upper) *upper = top;
 }
@@ -160,7 +162,10 @@ static double ln_likelihood(const problem *p, const double *flux, const double *
    other errors. Detections need no exponential here, and one logarithm for sixteen. */
 static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, const double *y, double ln_f) {
     const double f2 = exp(2 * ln_f);
-    double chi2 = 0, product = 1, ln_v = 0, ln_limits = 0;
+    double chi2 = 0;
+    double product = 1;
+    double ln_v = 0;
+    double ln_limits = 0;
     int n = 0;
     for (int i = 0; i < p->sed.n; i++) {
         if (point[i].upper_limit) {
@@ -170,11 +175,15 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
             ln_limits += ln_l;
             continue;
         }
-        const double r = y[i] - p->log_data[i], side = r > 0 ? point[i].sigma_hi : point[i].sigma_lo,
-                     v = side * side + f2;
+        const double r = y[i] - p->log_data[i];
+        const double side = r > 0 ? point[i].sigma_hi : point[i].sigma_lo;
+        const double v = side * side + f2;
         chi2 += r * r / v;
         product *= v;
-        if (++n % 16 == 0) ln_v += log(product), product = 1;
+        if (++n % 16 == 0) {
+            ln_v += log(product);
+            product = 1;
+        }
     }
     ln_v += log(product) + 1.8378770664093453 * n; /* ln(2 pi) */
     return chi2 < HUGE_VAL ? ln_limits - 0.5 * (chi2 + ln_v) : chi2 >= HUGE_VAL ? -HUGE_VAL : (double)NAN;
@@ -184,17 +193,16 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
    was needed. */
 static double exact(const problem *p, const double *full, double *dex, int *solved) {
     bml_ssc_blob *blob = p->blob[thread_number()];
-    bml_ssc_observer o;
-    int status;
     *solved = 0;
     if (!allowed(full)) return -HUGE_VAL;
     *solved = 1;
-    status = solve(blob, p, full);
+    int status = solve(blob, p, full);
     if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
-    o = observer_of(p, full);
+    bml_ssc_observer o = observer_of(p, full);
     if (bml_ssc_sed(dex, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL)) return (double)NAN;
     const double ln_l = ln_likelihood(p, dex, full);
-    for (int i = 0; i < p->sed.n; i++) dex[i] = log10(dex[i]);
+    for (int i = 0; i < p->sed.n; i++)
+        dex[i] = log10(dex[i]);
     return ln_l;
 }
 
@@ -224,28 +232,41 @@ static void remember(problem *p, const double *theta, const double *dex, double 
 
 /* solver_rows on the device, all of them at once. */
 static long device_solver_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
-    const size_t room = (size_t)n + 1, n_nu = (size_t)p->sed.n;
+    const size_t room = (size_t)n + 1;
+    const size_t n_nu = (size_t)p->sed.n;
     bml_ssc_source *source = malloc(room * sizeof *source);
-    double *delta = malloc(room * sizeof *delta), *flux = malloc(room * n_nu * sizeof *flux), full[N_PAR];
-    int *row = malloc(room * sizeof *row), *solved = malloc(room * sizeof *solved), asked = 0;
+    double *delta = malloc(room * sizeof *delta);
+    double *flux = malloc(room * n_nu * sizeof *flux);
+    double full[N_PAR];
+    int *row = malloc(room * sizeof *row);
+    int *solved = malloc(room * sizeof *solved);
+    int asked = 0;
     if (!source || !delta || !flux || !row || !solved) fail("fit_sed: out of memory");
     for (int i = 0; i < n; i++) {
         if (!(lp[i] > -HUGE_VAL)) continue;
         expand(full, p, theta + i * n_dim);
         lp[i] = allowed(full) ? lp[i] : -HUGE_VAL;
         if (!allowed(full)) continue;
-        source[asked] = source_of(p, full), delta[asked] = pow(10, full[DELTA]), row[asked++] = i;
+        source[asked] = source_of(p, full);
+        delta[asked] = pow(10, full[DELTA]);
+        row[asked++] = i;
     }
     const device_spectra job = {source, delta, p->nu, p->opt->redshift, asked, p->sed.n};
     if (asked) device_solve(flux, solved, &job, &p->card_solver);
     for (int j = 0; j < asked; j++) {
         const int i = row[j];
-        for (size_t k = 0; p->opt->ebl && k < n_nu; k++) flux[(size_t)j * n_nu + k] *= pow(10, p->fade[k]);
+        for (size_t k = 0; p->opt->ebl && k < n_nu; k++)
+            flux[(size_t)j * n_nu + k] *= pow(10, p->fade[k]);
         expand(full, p, theta + i * n_dim);
         lp[i] = solved[j] ? lp[i] + ln_likelihood(p, flux + (size_t)j * n_nu, full) : -HUGE_VAL;
-        for (size_t k = 0; k < n_nu; k++) dex[(size_t)i * n_nu + k] = log10(flux[(size_t)j * n_nu + k]);
+        for (size_t k = 0; k < n_nu; k++)
+            dex[(size_t)i * n_nu + k] = log10(flux[(size_t)j * n_nu + k]);
     }
-    free(source), free(delta), free(flux), free(row), free(solved);
+    free(source);
+    free(delta);
+    free(flux);
+    free(row);
+    free(solved);
     return asked;
 }
 
@@ -275,8 +296,9 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
 #pragma omp parallel for schedule(static) num_threads(p->threads) if (n >= 256)
 #endif
     for (int i = 0; i < n; i++) {
-        double full[N_PAR], *dex = p->scratch + thread_number() * p->sed.n,
-                            prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
+        double full[N_PAR];
+        double *dex = p->scratch + thread_number() * p->sed.n;
+        double prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
         expand(full, p, theta + i * n_dim);
         lp[i] = -HUGE_VAL;
         if (!(prior > -HUGE_VAL) || !allowed(full)) continue;
@@ -302,13 +324,16 @@ static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log_data, 
     slope_point s = {0, 0};
     if (d->upper_limit) {
         const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
-        const double F = pow(10, log10_F), t = (d->nuFnu - F) / sigma;
+        const double F = pow(10, log10_F);
+        const double t = (d->nuFnu - F) / sigma;
         /* phi(t)/Phi(t), which is -t far below the limit's other side */
         const double mills = t > -30 ? exp(-0.5 * t * t) / (1.2533141373155003 * erfc(-t / 1.4142135623730951)) : -t;
         s.by_flux = -2.302585092994046 * F / sigma * mills;
         return s;
     }
-    const double r = log10_F - log_data, side = r > 0 ? d->sigma_hi : d->sigma_lo, f2 = exp(2 * ln_f);
+    const double r = log10_F - log_data;
+    const double side = r > 0 ? d->sigma_hi : d->sigma_lo;
+    const double f2 = exp(2 * ln_f);
     const double v = side * side + f2;
     s.by_flux = -r / v;
     s.by_ln_f = f2 * (r * r / v - 1) / v;
@@ -325,7 +350,10 @@ static const bml_ssc_point *net_points(const problem *p, net_desk *k, const doub
         if (d->upper_limit) {
             const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
             d->sigma_hi = hypot(sigma, 2.302585092994046 * e * d->nuFnu);
-        } else d->sigma_lo = hypot(d->sigma_lo, e), d->sigma_hi = hypot(d->sigma_hi, e);
+        } else {
+            d->sigma_lo = hypot(d->sigma_lo, e);
+            d->sigma_hi = hypot(d->sigma_hi, e);
+        }
     }
     return k->point;
 }
@@ -368,23 +396,31 @@ static int net_ask(surrogate_frame *f, float *input, const problem *p, const dou
 /* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless
    NULL, and dex [n][sed.n]. */
 static void net_block(double *ln_l, double *d_full, double *dex, const double *full, int n, problem *p, net_desk *k) {
-    const size_t n_in = bml_nn_n_in(p->net.net), n_out = bml_nn_n_out(p->net.net);
-    int inside[NET_ROWS], solved, status = BML_NN_OK;
-    for (int i = 0; i < n; i++) inside[i] = net_ask(&k->frame[i], k->input + (size_t)i * n_in, p, full + i * N_PAR);
-    if (k->given) memcpy(k->node, k->given, (size_t)n * n_out * sizeof *k->node);
-    else status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
+    const size_t n_in = bml_nn_n_in(p->net.net);
+    const size_t n_out = bml_nn_n_out(p->net.net);
+    int inside[NET_ROWS];
+    int status = BML_NN_OK;
+    for (int i = 0; i < n; i++)
+        inside[i] = net_ask(&k->frame[i], k->input + (size_t)i * n_in, p, full + i * N_PAR);
+    if (k->given)
+        memcpy(k->node, k->given, (size_t)n * n_out * sizeof *k->node);
+    else
+        status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
     if (d_full) memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
+    int solved;
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
         ln_l[i] = -HUGE_VAL;
-        if (inside[i]) ln_l[i] = net_likelihood(dex + i * p->sed.n, p, k, i, row);
-        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(row)) ln_l[i] = exact(p, row, dex + i * p->sed.n, &solved);
+        if (inside[i])
+            ln_l[i] = net_likelihood(dex + i * p->sed.n, p, k, i, row);
+        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(row))
+            ln_l[i] = exact(p, row, dex + i * p->sed.n, &solved);
         if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, dex + i * p->sed.n, row);
     }
-    if (d_full && !status)
-        status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
+    if (d_full && !status) status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
     for (int i = 0; d_full && i < n; i++)
-        for (int j = 0; j < SSC_ROW; j++) d_full[i * N_PAR + j] += (double)k->d_input[(size_t)i * n_in + (size_t)j];
+        for (int j = 0; j < SSC_ROW; j++)
+            d_full[i * N_PAR + j] += (double)k->d_input[(size_t)i * n_in + (size_t)j];
     if (status) fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
 }
 
@@ -396,11 +432,13 @@ static int net_block_rows(const problem *p, int n) {
 
 /* What the network says of n points, [n][n_out], from the device; yours to free. */
 static float *device_nodes(const double *theta, int n, int n_dim, const problem *p) {
-    const size_t n_in = bml_nn_n_in(p->net.net), room = (size_t)n + 1;
-    float *node = malloc(room * bml_nn_n_out(p->net.net) * sizeof *node), *input = malloc(room * n_in * sizeof *input);
+    const size_t n_in = bml_nn_n_in(p->net.net);
+    const size_t room = (size_t)n + 1;
+    float *node = malloc(room * bml_nn_n_out(p->net.net) * sizeof *node);
+    float *input = malloc(room * n_in * sizeof *input);
     double full[N_PAR];
-    surrogate_frame f;
     if (!node || !input) fail("fit_sed: out of memory");
+    surrogate_frame f;
     for (int i = 0; i < n; i++) {
         expand(full, p, theta + i * n_dim);
         net_ask(&f, input + (size_t)i * n_in, p, full);
@@ -419,8 +457,10 @@ static long net_rows(double *lp, double *dex, const double *theta, int n, int n_
 #endif
     for (int from = 0; from < n; from += block) {
         const int count = n - from < block ? n - from : block;
-        double full[NET_ROWS * N_PAR], ln_l[NET_ROWS];
-        for (int i = 0; i < count; i++) expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
+        double full[NET_ROWS * N_PAR];
+        double ln_l[NET_ROWS];
+        for (int i = 0; i < count; i++)
+            expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
         net_desk *k = &p->desk[thread_number()];
         k->given = node ? node + (size_t)from * bml_nn_n_out(p->net.net) : NULL;
         net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, k);
@@ -435,7 +475,9 @@ static long net_rows(double *lp, double *dex, const double *theta, int n, int n_
 /* ==== evaluate: which of them is asked ============================================================================ */
 
 /* 1: posteriors are the network's, not the solver's. */
-static int by_network(const problem *p) { return p->net.net && !p->solver_judges; }
+static int by_network(const problem *p) {
+    return p->net.net && !p->solver_judges;
+}
 
 /* ln likelihoods, and with_prior = 1 ln posteriors, of n points. */
 static void evaluate(double *lp, const double *theta, int n, int n_dim, problem *p, int with_prior) {
@@ -486,7 +528,8 @@ static void net_open(problem *p) {
              surrogate_grids[p->net.grid]);
     if (p->net.grid == BML_SSC_ATHENA && opt->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts needs a model of the converged grid: the other one's spectra move in steps");
-    const size_t n_out = bml_nn_n_out(p->net.net), n = (size_t)p->sed.n;
+    const size_t n_out = bml_nn_n_out(p->net.net);
+    const size_t n = (size_t)p->sed.n;
     p->desk = calloc((size_t)p->threads, sizeof *p->desk);
     p->log10_x = malloc(n * sizeof *p->log10_x);
     if (!p->desk || !p->log10_x) fail("fit_sed: out of memory");
@@ -509,7 +552,8 @@ static void ebl_observe(problem *p) {
     if (ebl_read(&p->ebl, path, err)) fail("%s", err);
     const bml_ssc_ebl *e = &p->ebl.tau;
     if (!(p->opt->redshift >= e->z[0] && p->opt->redshift <= e->z[e->n_z - 1]))
-        fail("%s: redshifts %g ... %g: the source, at %g, is outside", path, e->z[0], e->z[e->n_z - 1], p->opt->redshift);
+        fail("%s: redshifts %g ... %g: the source, at %g, is outside", path, e->z[0], e->z[e->n_z - 1],
+             p->opt->redshift);
     for (int i = 0; i < p->sed.n; i++) {
         double tau = 0;
         if (bml_ssc_ebl_depth(&tau, e, p->opt->redshift, p->nu[i]))
@@ -521,9 +565,11 @@ static void ebl_observe(problem *p) {
 
 /* Where the observer stands: once the redshift is known. (12) and (13) of bml_ssc.h. */
 static void net_observe(problem *p) {
-    const double h_over_mc2 = 6.62607015e-27 / 8.1871057769e-7, z = p->opt->redshift;
+    const double h_over_mc2 = 6.62607015e-27 / 8.1871057769e-7;
+    const double z = p->opt->redshift;
     const double distance = bml_ssc_luminosity_distance(z, 70, 0.3);
-    for (int i = 0; i < p->sed.n; i++) p->log10_x[i] = log10(p->nu[i] * (1 + z) * h_over_mc2);
+    for (int i = 0; i < p->sed.n; i++)
+        p->log10_x[i] = log10(p->nu[i] * (1 + z) * h_over_mc2);
     p->log10_area = log10(8.1871057769e-7 * 2.99792458e10 / (3 * 6.6524587321e-25)) - 2 * log10(distance);
 }
 
@@ -537,19 +583,24 @@ static int parameter_index(const char *name, size_t length) {
 static void fix_parameters(problem *p) {
     int fixed[N_PAR] = {0};
     for (int i = 0; i < p->opt->fix.n; i++) {
-        const char *item = p->opt->fix.item[i], *equals = strchr(item, '='), *wrong;
+        const char *item = p->opt->fix.item[i];
+        const char *equals = strchr(item, '=');
         int k = equals ? parameter_index(item, (size_t)(equals - item)) : -1;
         if (k < 0)
             fail("fit_sed: --fix %s: must be NAME=VALUE with NAME one of log_R, log_B, log_gamma_min, log_gamma_max, "
                  "log_l_e, p, log_delta, ln_f",
                  item);
+        const char *wrong;
         if ((wrong = read_real(&p->value[k], equals + 1)) != NULL)
             fail("fit_sed: --fix %s: '%s' %s", item, equals + 1, wrong);
         if (!(p->value[k] >= parameters[k].lo && p->value[k] <= parameters[k].hi))
             fail("fit_sed: --fix %s: outside %g ... %g", item, parameters[k].lo, parameters[k].hi);
         fixed[k] = 1;
     }
-    if (!p->opt->systematic_scatter) fixed[LN_F] = 1, p->value[LN_F] = -HUGE_VAL;
+    if (!p->opt->systematic_scatter) {
+        fixed[LN_F] = 1;
+        p->value[LN_F] = -HUGE_VAL;
+    }
     for (int k = 0; k < N_PAR; k++)
         if (!fixed[k]) p->free_par[p->n_free++] = k;
     p->n_model = p->n_free - !fixed[LN_F];
@@ -562,15 +613,16 @@ static void make_prior(problem *p) {
     prior_file file = {0};
     char err[ERROR_SIZE];
     const char *names[N_PAR];
-    int status;
     const double weakest[2] = {parameters[R].lo, parameters[B].lo}; /* R and B bound gamma_max only if they can */
     p->confines = p->opt->prior || ssc_row_confined(weakest) < parameters[GAMMA_MAX].hi;
-    for (int k = 0; k < N_PAR; k++) names[k] = parameters[k].name;
+    for (int k = 0; k < N_PAR; k++)
+        names[k] = parameters[k].name;
     if (p->opt->prior && (prior_read(&file, p->opt->prior, err) || prior_check_names(&file, names, N_PAR, err)))
         fail("%s", err);
     for (int i = 0; i < file.n; i++) {
         int k = 0;
-        while (k < p->n_free && strcmp(file.row[i].name, parameters[p->free_par[k]].name)) k++;
+        while (k < p->n_free && strcmp(file.row[i].name, parameters[p->free_par[k]].name))
+            k++;
         if (k == p->n_free)
             fail("%s:%ld: '%s' is held by --fix or --no-systematic-scatter", file.name, file.row[i].line,
                  file.row[i].name);
@@ -586,7 +638,7 @@ static void make_prior(problem *p) {
         if (k == GAMMA_MIN || ((k == R || k == B) && p->confines)) row[i].joint = 1;
     }
     if (p->free_par[0] == GAMMA_MAX) row[0].bounds = NULL; /* nothing before it to depend on: allowed() still holds */
-    status = bml_mcmc_prior_create(&p->prior, row, p->n_free);
+    int status = bml_mcmc_prior_create(&p->prior, row, p->n_free);
     if (status) fail("fit_sed: prior: %s %s", bml_mcmc_strerror(status), bml_mcmc_prior_message(p->prior));
     prior_free(&file);
 }
@@ -615,7 +667,10 @@ static void set_up(problem *p, const options *opt, const char *file) {
         fail("fit_sed: out of memory");
     for (int i = 0; i < p->threads; i++)
         if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
-    for (int i = 0; i < p->sed.n; i++) p->nu[i] = p->sed.point[i].nu, p->log_data[i] = log10(p->sed.point[i].nuFnu);
+    for (int i = 0; i < p->sed.n; i++) {
+        p->nu[i] = p->sed.point[i].nu;
+        p->log_data[i] = log10(p->sed.point[i].nuFnu);
+    }
     if (opt->model) net_open(p);
     device_open(&p->card, opt->device, "fit_sed");
     if (!device_ready(&p->card)) return;
@@ -628,7 +683,8 @@ static void clean_up(problem *p) {
     device_solver_close(&p->card_solver);
     device_close(&p->card);
     net_close(p);
-    for (int i = 0; i < p->threads; i++) bml_ssc_blob_free(p->blob[i]);
+    for (int i = 0; i < p->threads; i++)
+        bml_ssc_blob_free(p->blob[i]);
     bml_ssc_free(p->tables);
     bml_mcmc_prior_free(p->prior);
     response_free(&p->response);

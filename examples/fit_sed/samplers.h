@@ -25,9 +25,9 @@ static void *state_room(size_t size) {
 /* Writes and frees what a sampler's save gave. */
 static void state_write(const problem *p, void *bytes, size_t size, int status) {
     char err[ERROR_SIZE];
-    out_file o;
     if (status == BML_MCMC_NOT_STARTED) fail("fit_sed: interrupted before there was anything to keep");
     if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    out_file o;
     if (out_begin(&o, p->opt->out, "state.bin", err)) fail("%s", err);
     fwrite(bytes, 1, size, o.f);
     if (out_commit(&o, err)) fail("%s", err);
@@ -35,9 +35,10 @@ static void state_write(const problem *p, void *bytes, size_t size, int status) 
 }
 
 static void *state_read(size_t *size, const problem *p) {
-    char path[PATH_SIZE + 16], err[ERROR_SIZE];
-    void *bytes;
+    char path[PATH_SIZE + 16];
+    char err[ERROR_SIZE];
     snprintf(path, sizeof path, "%s/state.bin", p->opt->out);
+    void *bytes;
     if (!(bytes = file_read(size, path, err))) fail("%s", err);
     return bytes;
 }
@@ -64,13 +65,18 @@ static void stop_here(const problem *p) {
    finds the right neighbourhood first. */
 static void search(double *start, problem *p) {
     enum { DRAWS = 4096 };
-    int d = p->n_free, W = (int)p->opt->walkers, n = DRAWS > 8 * W ? DRAWS : 8 * W;
-    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta), *lp = malloc((size_t)n * sizeof *lp), cube[N_PAR];
-    bml_mcmc_rng rng;
+    int d = p->n_free;
+    int W = (int)p->opt->walkers;
+    int n = DRAWS > 8 * W ? DRAWS : 8 * W;
+    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta);
+    double *lp = malloc((size_t)n * sizeof *lp);
+    double cube[N_PAR];
     if (!theta || !lp) fail("fit_sed: out of memory");
+    bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, p->opt->seed, 0);
     for (int i = 0; i < n; i++) {
-        for (int k = 0; k < d; k++) cube[k] = bml_mcmc_rng_uniform(&rng);
+        for (int k = 0; k < d; k++)
+            cube[k] = bml_mcmc_rng_uniform(&rng);
         if (bml_mcmc_prior_transform(p->prior, theta + i * d, cube)) fail("fit_sed: the prior leaves no room");
         if (p->n_model < d) { /* unless the prior will not have it */
             double drawn = theta[i * d + d - 1];
@@ -108,28 +114,38 @@ static int learn(problem *p) {
 
 /* Walkers far below the best start again between three good ones. Returns how many were moved. */
 static int leave_stuck(double *theta, const bml_mcmc_ensemble_info *info, problem *p, bml_mcmc_rng *rng) {
-    int W = info->n_walkers, d = info->n_dim, n_good = 0, n_bad = 0, *good = malloc(2 * (size_t)W * sizeof *good), *bad;
-    double best = -HUGE_VAL, *trial = malloc((size_t)W * (size_t)d * sizeof *trial),
-           *lp = malloc((size_t)W * sizeof *lp);
+    int W = info->n_walkers;
+    int d = info->n_dim;
+    int n_good = 0;
+    int n_bad = 0;
+    int *good = malloc(2 * (size_t)W * sizeof *good);
+    double best = -HUGE_VAL;
+    double *trial = malloc((size_t)W * (size_t)d * sizeof *trial);
+    double *lp = malloc((size_t)W * sizeof *lp);
     if (!good || !trial || !lp) fail("fit_sed: out of memory");
-    bad = good + W;
+    int *bad = good + W;
     memcpy(theta, info->theta, (size_t)W * (size_t)d * sizeof *theta);
-    for (int w = 0; w < W; w++) best = fmax(best, info->log_prob[w]);
-    for (int w = 0; w < W; w++) *(info->log_prob[w] > best - bad_by ? &good[n_good++] : &bad[n_bad++]) = w;
+    for (int w = 0; w < W; w++)
+        best = fmax(best, info->log_prob[w]);
+    for (int w = 0; w < W; w++)
+        *(info->log_prob[w] > best - bad_by ? &good[n_good++] : &bad[n_bad++]) = w;
     int moved = n_bad;
     if (n_good == 0) n_bad = 0; /* ln p so large that its digits end above 15: nothing to tell them apart */
     for (int attempt = 0; attempt < 30 && n_bad > 0; attempt++) {
         int left = 0;
         for (int i = 0; i < n_bad; i++) {
             const double *c[3];
-            for (int j = 0; j < 3; j++) c[j] = info->theta + good[(int)(bml_mcmc_rng_uniform(rng) * n_good)] * d;
+            for (int j = 0; j < 3; j++)
+                c[j] = info->theta + good[(int)(bml_mcmc_rng_uniform(rng) * n_good)] * d;
             for (int k = 0; k < d; k++)
                 trial[i * d + k] = c[0][k] + 0.3 * (c[1][k] - c[2][k]) + 1e-4 * bml_mcmc_rng_normal(rng);
         }
         log_prob(lp, trial, n_bad, d, p);
         for (int i = 0; i < n_bad; i++) {
-            if (lp[i] > best - bad_by) memcpy(theta + bad[i] * d, trial + i * d, (size_t)d * sizeof *theta);
-            else bad[left++] = bad[i];
+            if (lp[i] > best - bad_by)
+                memcpy(theta + bad[i] * d, trial + i * d, (size_t)d * sizeof *theta);
+            else
+                bad[left++] = bad[i];
         }
         n_bad = left;
     }
@@ -198,13 +214,12 @@ static void climb(double *start, problem *p, progress_bar *bar) {
     for (int round = 0, still = 0; round < ROUNDS && still < 3; round++) {
         bml_mcmc_ensemble *e =
             ensemble(p, start, &(setup){.moves = plain_moves, .n_moves = 3, .seed = 1000 + (uint64_t)round});
-        bml_mcmc_ensemble_info info;
         double top = -HUGE_VAL;
-        int stuck;
         run(e, 40);
-        info = bml_mcmc_ensemble_get_info(e);
-        for (int w = 0; w < info.n_walkers; w++) top = fmax(top, info.log_prob[w]);
-        stuck = leave_stuck(start, &info, p, &rng);
+        bml_mcmc_ensemble_info info = bml_mcmc_ensemble_get_info(e);
+        for (int w = 0; w < info.n_walkers; w++)
+            top = fmax(top, info.log_prob[w]);
+        int stuck = leave_stuck(start, &info, p, &rng);
         bml_mcmc_ensemble_free(e);
         still = top < best + 0.5 && stuck == 0 ? still + 1 : 0;
         best = fmax(best, top);
@@ -215,14 +230,15 @@ static void climb(double *start, problem *p, progress_bar *bar) {
 /* A sample of the polynomial's posterior, ARCHIVE points [.][n_free] in p->archive, started from start and helped by
    the archive before it. */
 static void explore(const double *start, problem *p, uint64_t seed) {
-    int W = (int)p->opt->walkers, d = p->n_free;
-    long thin = 10, keep = ARCHIVE / W + 1;
+    int W = (int)p->opt->walkers;
+    int d = p->n_free;
+    long thin = 10;
+    long keep = ARCHIVE / W + 1;
     setup s = {
         .moves = explore_moves, .n_moves = p->archive_n ? 3 : 2, .seed = seed, .only_response = 1, .thin = (int)thin};
     bml_mcmc_ensemble *e = ensemble(p, start, &s);
-    bml_mcmc_chain chain;
     run(e, 2 * keep * thin); /* its first half is burn-in */
-    chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)keep);
+    bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)keep);
     p->archive_n = (int)chain.n_steps * W;
     p->archive = realloc(p->archive, (size_t)p->archive_n * (size_t)d * sizeof(double));
     if (!p->archive) fail("fit_sed: out of memory");
@@ -233,9 +249,12 @@ static void explore(const double *start, problem *p, uint64_t seed) {
 /* Ask the solver at CHECKS points of the archive and keep all its answers, to learn from. New start positions are
    drawn from these points by the ratio of exact to approximate density. */
 static void check_archive(double *start, problem *p, bml_mcmc_rng *rng) {
-    int d = p->n_free, W = (int)p->opt->walkers, n = p->archive_n < CHECKS ? p->archive_n : CHECKS;
-    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta), *lp = malloc(2 * (size_t)n * sizeof *lp),
-           *ratio = lp + n;
+    int d = p->n_free;
+    int W = (int)p->opt->walkers;
+    int n = p->archive_n < CHECKS ? p->archive_n : CHECKS;
+    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta);
+    double *lp = malloc(2 * (size_t)n * sizeof *lp);
+    double *ratio = lp + n;
     double top = -HUGE_VAL;
     if (!theta || !lp) fail("fit_sed: out of memory");
     for (int i = 0; i < n; i++)
@@ -244,15 +263,20 @@ static void check_archive(double *start, problem *p, bml_mcmc_rng *rng) {
     p->pin = 1;
     log_prob(lp, theta, n, d, p);
     p->pin = 0;
-    for (int i = 0; i < n; i++) top = fmax(top, ratio[i] = lp[i] - ratio[i]);
-    for (int i = 0; i < n; i++) ratio[i] = exp(ratio[i] - top);
+    for (int i = 0; i < n; i++)
+        top = fmax(top, ratio[i] = lp[i] - ratio[i]);
+    for (int i = 0; i < n; i++)
+        ratio[i] = exp(ratio[i] - top);
     for (int w = 0; w < W; w++) { /* no point twice, though a walker that stood still left it twice in the archive */
         size_t bytes = (size_t)d * sizeof *theta;
-        double left = 0, u;
+        double left = 0;
         int i;
-        for (i = 0; i < n; i++) left += ratio[i];
+        for (i = 0; i < n; i++)
+            left += ratio[i];
         if (!(left > 0)) break;
-        for (i = 0, u = bml_mcmc_rng_uniform(rng) * left; i < n - 1 && (u -= ratio[i]) > 0; i++) continue;
+        double u;
+        for (i = 0, u = bml_mcmc_rng_uniform(rng) * left; i < n - 1 && (u -= ratio[i]) > 0; i++)
+            continue;
         memcpy(start + w * d, theta + i * d, bytes);
         for (i = 0; i < n; i++)
             if (!memcmp(theta + i * d, start + w * d, bytes)) ratio[i] = 0;
@@ -269,12 +293,11 @@ static void refine(double *start, problem *p, progress_bar *bar) {
     bml_mcmc_rng_init(&rng, p->opt->seed, 2);
     for (int round = 0; round < REFINE_ROUNDS; round++) {
         setup s = {.moves = screened_moves, .n_moves = 3, .seed = 3000 + (uint64_t)round};
-        bml_mcmc_ensemble *e;
         if (learn(p)) return; /* too few points: plain moves it is */
         p->warmth = round % 2 ? 1 : 2;
         explore(start, p, 2000 + (uint64_t)round);
         check_archive(start, p, &rng);
-        e = ensemble(p, start, &s);
+        bml_mcmc_ensemble *e = ensemble(p, start, &s);
         run(e, REFINE_STEPS);
         memcpy(start, bml_mcmc_ensemble_get_info(e).theta, (size_t)p->opt->walkers * (size_t)p->n_free * sizeof *start);
         bml_mcmc_ensemble_free(e);
@@ -290,10 +313,10 @@ static void refine(double *start, problem *p, progress_bar *bar) {
 typedef struct posterior {
     bml_mcmc_chain chain; /* of the free parameters; theta and log_prob are owned by the sampler, or by `own` */
     bml_mcmc_summary summary[N_PAR];
-    double log_z, log_z_error;       /* NaN without nested sampling */
-    long calls;                      /* of the solver, while sampling */
-    int converged, markov;           /* markov: the chain has a tau */
-    bml_mcmc_ensemble *ensemble;     /* or */
+    double log_z, log_z_error;   /* NaN without nested sampling */
+    long calls;                  /* of the solver, while sampling */
+    int converged, markov;       /* markov: the chain has a tau */
+    bml_mcmc_ensemble *ensemble; /* or */
     bml_mcmc_nested *nested;
     double *own;
 } posterior;
@@ -307,7 +330,8 @@ static void keep_ensemble(bml_mcmc_ensemble *e, const problem *p) {
 /* Steps up to the next check: where, so far, at least 100 and a quarter have been added. */
 static long next_check(long done) {
     long at = 100;
-    while (at <= done) at += at / 4 > 100 ? at / 4 : 100;
+    while (at <= done)
+        at += at / 4 > 100 ? at / 4 : 100;
     return at;
 }
 
@@ -328,7 +352,10 @@ static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
         const int ran = bml_mcmc_run(e, (size_t)(next - done));
         if (ran && ran != BML_MCMC_CANCELLED)
             fail("fit_sed: %s: %s", bml_mcmc_strerror(ran), bml_mcmc_ensemble_message(e));
-        if (ran || seconds_now() > kept + state_every) keep_ensemble(e, p), kept = seconds_now();
+        if (ran || seconds_now() > kept + state_every) {
+            keep_ensemble(e, p);
+            kept = seconds_now();
+        }
         if (ran) stop_here(p);
         status = bml_mcmc_summarize(s, bml_mcmc_ensemble_chain(e));
         if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
@@ -344,9 +371,8 @@ static void sample_ensemble(posterior *post, problem *p) {
     const bml_mcmc_move chosen[] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
     const options *opt = p->opt;
     double *start = malloc((size_t)opt->walkers * (size_t)p->n_free * sizeof *start);
-    progress_bar bar;
-    setup how;
     if (!start) fail("fit_sed: out of memory");
+    progress_bar bar;
     progress_begin(&bar, "searching", 30 + REFINE_ROUNDS, opt->quiet);
     p->remember = 1;
     search(start, p);
@@ -357,10 +383,13 @@ static void sample_ensemble(posterior *post, problem *p) {
 
     progress_begin(&bar, "sampling", (double)(opt->burn + opt->steps), opt->quiet);
     post->calls = -p->calls;
+    setup how;
     if (opt->moves != MOVES_SURROGATE)
         how = (setup){.moves = &chosen[opt->moves - MOVES_STRETCH], .n_moves = 1, .bar = &bar};
-    else if (p->response.coef && p->archive_n) how = (setup){.moves = screened_moves, .n_moves = 3, .bar = &bar};
-    else how = (setup){.moves = plain_moves, .n_moves = 3, .bar = &bar};
+    else if (p->response.coef && p->archive_n)
+        how = (setup){.moves = screened_moves, .n_moves = 3, .bar = &bar};
+    else
+        how = (setup){.moves = plain_moves, .n_moves = 3, .bar = &bar};
     post->ensemble = ensemble(p, start, &how);
     post->converged = !sample(post->ensemble, post->summary, p);
     post->calls += p->calls;
@@ -386,8 +415,11 @@ static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
    few points that weigh too much. */
 static void reweigh(posterior *post, bml_mcmc_nested_result *r, problem *p) {
     const long network_calls = p->calls;
-    const double before = r->log_z, ess = r->ess;
-    double *ln_l = malloc(r->n_points * sizeof *ln_l), begin = seconds_now(), heaviest = 0;
+    const double before = r->log_z;
+    const double ess = r->ess;
+    double *ln_l = malloc(r->n_points * sizeof *ln_l);
+    double begin = seconds_now();
+    double heaviest = 0;
     if (!ln_l) fail("fit_sed: out of memory");
     p->solver_judges = 1;
     for (size_t from = 0; from < r->n_points; from += 65536) {
@@ -395,7 +427,8 @@ static void reweigh(posterior *post, bml_mcmc_nested_result *r, problem *p) {
         log_likelihood(ln_l + from, r->theta + from * (size_t)p->n_free, (int)count, p->n_free, p);
     }
     if (bml_mcmc_nested_reweigh(post->nested, r, ln_l)) fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
-    for (size_t i = 0; i < r->n_points; i++) heaviest = fmax(heaviest, r->weight[i]);
+    for (size_t i = 0; i < r->n_points; i++)
+        heaviest = fmax(heaviest, r->weight[i]);
     printf("weighed again by the solver, %ld calls, %.1f s: ln Z %.2f -> %.2f, effective samples %.0f -> %.0f, the "
            "heaviest point %.2g %%\n",
            p->calls - network_calls, seconds_now() - begin, before, r->log_z, ess, r->ess, 100 * heaviest);
@@ -422,14 +455,16 @@ static int run_nested(bml_mcmc_nested *s, problem *p) {
     if (p->opt->resume) {
         size_t size;
         void *bytes = state_read(&size, p);
-        bml_mcmc_nested_result r;
         state_taken(p, bytes, bml_mcmc_nested_load(s, bytes, size), bml_mcmc_nested_message(s));
+        bml_mcmc_nested_result r;
         if (!bml_mcmc_nested_get_result(s, &r)) p->evaluations = r.evaluations;
     }
     while (status == BML_MCMC_NOT_CONVERGED && (!most || p->evaluations < most)) {
         status = bml_mcmc_nested_run(s, most && most - p->evaluations < PIECE ? most - p->evaluations : PIECE);
-        if (status == BML_MCMC_NOT_CONVERGED && seconds_now() > kept + state_every)
-            keep_nested(s, p), kept = seconds_now();
+        if (status == BML_MCMC_NOT_CONVERGED && seconds_now() > kept + state_every) {
+            keep_nested(s, p);
+            kept = seconds_now();
+        }
     }
     if (status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) keep_nested(s, p);
     if (status == BML_MCMC_CANCELLED) stop_here(p);
@@ -449,13 +484,13 @@ static void sample_nested(posterior *post, problem *p) {
                                      .min_ess = opt->min_ess,
                                      .progress = show_nested,
                                      .progress_user = p};
-    bml_mcmc_nested_result r;
-    int status = bml_mcmc_nested_create(&post->nested, &config), d = p->n_free;
-    size_t n;
+    int status = bml_mcmc_nested_create(&post->nested, &config);
+    int d = p->n_free;
     p->solver_judges = 0;
     if (!status) status = run_nested(post->nested, p);
     if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
     post->converged = !status;
+    bml_mcmc_nested_result r;
     if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r))
         fail("fit_sed: %s %s", bml_mcmc_strerror(status), bml_mcmc_nested_message(post->nested));
     if (opt->reweigh) reweigh(post, &r, p);
@@ -464,8 +499,10 @@ static void sample_nested(posterior *post, problem *p) {
         post->converged = 0;
         printf("the insertion-rank test failed (p = %.2g): do not trust ln Z\n", r.rank_p);
     }
-    post->log_z = r.log_z, post->log_z_error = r.log_z_error, post->calls = p->calls;
-    n = r.ess > 1000 ? (size_t)r.ess : 1000;
+    post->log_z = r.log_z;
+    post->log_z_error = r.log_z_error;
+    post->calls = p->calls;
+    size_t n = r.ess > 1000 ? (size_t)r.ess : 1000;
     post->own = malloc(n * (size_t)(d + 1) * sizeof(double));
     if (!post->own || bml_mcmc_nested_draw(post->nested, post->own, post->own + n * (size_t)d, n, opt->seed))
         fail("fit_sed: out of memory");
@@ -478,8 +515,8 @@ static void sample_nested(posterior *post, problem *p) {
 
 typedef struct nuts_place { /* of gamma_max among the free parameters, -1: held */
     int index;
-    double lo, room;  /* log gamma_max = lo + share room */
-    double confined;  /* 1 where the blob sets the top, else 0 */
+    double lo, room; /* log gamma_max = lo + share room */
+    double confined; /* 1 where the blob sets the top, else 0 */
 } nuts_place;
 
 /* theta [n_free] from NUTS coordinates u [n_free]. */
@@ -507,7 +544,8 @@ static void nuts_inverse(double *u, const problem *p, const double *theta) {
 
 /* d(ln prior)/d(theta) by differences; nothing to do for the flat prior. */
 static void prior_slope(double *d_theta, const problem *p, const double *theta) {
-    double at[N_PAR], density[2];
+    double at[N_PAR];
+    double density[2];
     const double h = 1e-5;
     memset(d_theta, 0, (size_t)p->n_free * sizeof *d_theta);
     if (!p->opt->prior) return;
@@ -530,7 +568,9 @@ static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, 
 #endif
     for (int from = 0; from < n; from += block) {
         const int count = n - from < block ? n - from : block;
-        double full[NET_ROWS * N_PAR], d_full[NET_ROWS * N_PAR], theta[NET_ROWS][N_PAR];
+        double full[NET_ROWS * N_PAR];
+        double d_full[NET_ROWS * N_PAR];
+        double theta[NET_ROWS][N_PAR];
         nuts_place at[NET_ROWS];
         for (int i = 0; i < count; i++) {
             at[i] = nuts_theta(theta[i], p, u + (from + i) * n_dim);
@@ -539,14 +579,17 @@ static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, 
         memset(d_full, 0, sizeof d_full);
         net_block(lp + from, d_full, p->dex + from * p->sed.n, full, count, p, &p->desk[thread_number()]);
         for (int i = 0; i < count; i++) {
-            const double *d = d_full + i * N_PAR, share = at[i].index < 0 ? 0 : u[(from + i) * n_dim + at[i].index];
-            double *g = gradient + (from + i) * n_dim, by_max, room = at[i].room;
+            const double *d = d_full + i * N_PAR;
+            const double share = at[i].index < 0 ? 0 : u[(from + i) * n_dim + at[i].index];
+            double *g = gradient + (from + i) * n_dim;
+            double room = at[i].room;
             lp[from + i] += bml_mcmc_prior_log_density(p->prior, theta[i]) + (room > 0 ? log(room) : -HUGE_VAL);
             if (!(lp[from + i] > -HUGE_VAL)) lp[from + i] = -HUGE_VAL;
             prior_slope(g, p, theta[i]);
-            for (int k = 0; k < n_dim; k++) g[k] += d[p->free_par[k]];
+            for (int k = 0; k < n_dim; k++)
+                g[k] += d[p->free_par[k]];
             if (at[i].index < 0) continue;
-            by_max = g[at[i].index];
+            double by_max = g[at[i].index];
             g[at[i].index] = by_max * room;
             for (int k = 0; k < n_dim; k++) {
                 if (p->free_par[k] == GAMMA_MIN) g[k] += by_max * (1 - share) - 1 / room;
@@ -587,7 +630,10 @@ static int nuts_run(bml_mcmc_nuts *s, posterior *post, problem *p) {
         status = bml_mcmc_nuts_run(s, (size_t)(next - done));
         if (status && status != BML_MCMC_CANCELLED)
             fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
-        if (status || seconds_now() > kept + state_every) keep_nuts(s, p), kept = seconds_now();
+        if (status || seconds_now() > kept + state_every) {
+            keep_nuts(s, p);
+            kept = seconds_now();
+        }
         if (status) stop_here(p);
         status = bml_mcmc_summarize(post->summary, bml_mcmc_nuts_chain(s));
         if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
@@ -600,12 +646,12 @@ static int nuts_run(bml_mcmc_nuts *s, posterior *post, problem *p) {
 
 /* The chain of NUTS coordinates as a chain of theta, with its ln posterior and summary. */
 static int nuts_take(posterior *post, bml_mcmc_chain u, problem *p) {
-    const int d = p->n_free, W = u.n_walkers;
+    const int d = p->n_free;
+    const int W = u.n_walkers;
     const size_t n = u.n_steps * (size_t)W;
-    double *lp;
     post->own = malloc(n * (size_t)(d + 1) * sizeof(double));
     if (!post->own) fail("fit_sed: out of memory");
-    lp = post->own + n * (size_t)d;
+    double *lp = post->own + n * (size_t)d;
     for (size_t i = 0; i < n; i++)
         nuts_theta(post->own + i * (size_t)d, p, u.theta + i * (size_t)d);
     for (size_t from = 0; from < n; from += 65536)
@@ -618,19 +664,25 @@ static int nuts_take(posterior *post, bml_mcmc_chain u, problem *p) {
 static void sample_nuts(posterior *post, problem *p) {
     const options *opt = p->opt;
     const int d = p->n_free;
-    double *start = malloc((size_t)opt->walkers * (size_t)d * sizeof *start), u[CHAINS * N_PAR];
-    double lower[N_PAR], upper[N_PAR];
-    progress_bar bar;
+    double *start = malloc((size_t)opt->walkers * (size_t)d * sizeof *start);
+    double u[CHAINS * N_PAR];
+    double lower[N_PAR];
+    double upper[N_PAR];
     bml_mcmc_nuts *s;
     if (!start) fail("fit_sed: out of memory");
+    progress_bar bar;
     progress_begin(&bar, "searching", 30, opt->quiet);
     search(start, p);
     climb(start, p, &bar);
     progress_end(&bar);
     bml_mcmc_prior_limits(lower, upper, p->prior);
     for (int k = 0; k < d; k++)
-        if (p->free_par[k] == GAMMA_MAX) lower[k] = 0, upper[k] = 1;
-    for (int i = 0; i < CHAINS; i++) nuts_inverse(u + i * d, p, start + i * opt->walkers / CHAINS * d);
+        if (p->free_par[k] == GAMMA_MAX) {
+            lower[k] = 0;
+            upper[k] = 1;
+        }
+    for (int i = 0; i < CHAINS; i++)
+        nuts_inverse(u + i * d, p, start + i * opt->walkers / CHAINS * d);
     progress_begin(&bar, "sampling", (double)CHAINS * (double)(NUTS_WARMUP + opt->draws), opt->quiet);
     const bml_mcmc_nuts_config config = {.n_dim = d,
                                          .n_chains = CHAINS,

@@ -28,18 +28,22 @@
 static void normal_draws(double *theta, const session *s, const xray_best *best, long n) {
     const xray_fitter *f = s->fitter[0];
     int d = f->n_free;
-    double a[XRAY_MAX_FREE * XRAY_MAX_FREE], u[XRAY_MAX_FREE];
+    double a[XRAY_MAX_FREE * XRAY_MAX_FREE];
+    double u[XRAY_MAX_FREE];
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, s->opt->seed, 9);
     memcpy(a, best->covariance, (size_t)(d * d) * sizeof *a);
-    for (int k = 0; k < d; k++) a[k * d + k] += 1e-16;
+    for (int k = 0; k < d; k++)
+        a[k * d + k] += 1e-16;
     if (!xray_cholesky(a, d)) memset(a, 0, sizeof a);
     for (long i = 0; i < n; i++) {
         double z[XRAY_MAX_FREE];
-        for (int k = 0; k < d; k++) z[k] = bml_mcmc_rng_normal(&rng);
+        for (int k = 0; k < d; k++)
+            z[k] = bml_mcmc_rng_normal(&rng);
         for (int k = 0; k < d; k++) {
             u[k] = best->u[k];
-            for (int l = 0; l <= k; l++) u[k] += a[k * d + l] * z[l];
+            for (int l = 0; l <= k; l++)
+                u[k] += a[k * d + l] * z[l];
             u[k] = u[k] > 0 ? (u[k] < 1 ? u[k] : 1) : 0;
         }
         xray_from_cube(theta + i * d, f, u);
@@ -71,9 +75,12 @@ static int command_fit(session *s) {
     static const char *const names[] = {"C", "W", "chi2"};
     xray_fitter *f = s->fitter[0];
     xray_best best;
-    double interval[4 * XRAY_MAX_FREE], *theta, flux[2][3], goodness = (double)NAN, mean = 0, variance = 0;
+    double interval[4 * XRAY_MAX_FREE];
+    double flux[2][3];
+    double goodness = (double)NAN;
+    double mean = 0;
+    double variance = 0;
     char err[ERROR_SIZE];
-    out_file o;
     xray_fit_starts(&best, f, (int)s->opt->starts, s->opt->seed);
     if (!isfinite(best.statistic)) fail("fit_xray fit: the model is not finite anywhere in its ranges");
     all_intervals(interval, s, &best);
@@ -86,11 +93,13 @@ static int command_fit(session *s) {
     if (s->opt->statistic == XRAY_C) printf("C of a perfect model: %.1f +- %.1f\n", mean - f->n_free, sqrt(variance));
     if (s->opt->simulations > 0)
         printf("%.1f %% of %ld simulations of this model fit better\n", 100 * goodness, s->opt->simulations);
+    double *theta;
     theta = xray_alloc(DRAWS, (size_t)f->n_free * sizeof *theta);
     if (!theta) fail("fit_xray: out of memory");
     normal_draws(theta, s, &best, DRAWS);
     flux_table(s, theta, DRAWS, flux);
     free(theta);
+    out_file o;
     if (out_begin(&o, s->opt->out, "parameters.csv", err)) fail("%s", err);
     fprintf(o.f, "parameter,unit,value,sigma,lo68,hi68,lo90,hi90\n");
     for (int k = 0; k < f->n_free; k++)
@@ -126,16 +135,16 @@ static const char *seen_from(char *out, const char *path, const char *name) {
 }
 
 static int command_fakeit(session *s, const char *path) {
+    xray_binning single = {.how = XRAY_GROUP_NONE};
+    char err[ERROR_SIZE];
+    char rmf[2 * PATH_SIZE];
+    char arf[2 * PATH_SIZE];
+    double full[XRAY_MAX_PAR];
+    double total = 0;
+    if (!s->opt->rmf) fail("fit_xray fakeit: --rmf is needed");
     xray_response r;
     xray_pha p;
     xray_data d;
-    xray_work *work;
-    xray_binning single = {.how = XRAY_GROUP_NONE};
-    bml_mcmc_rng rng;
-    char err[ERROR_SIZE];
-    char rmf[2 * PATH_SIZE], arf[2 * PATH_SIZE];
-    double full[XRAY_MAX_PAR], total = 0;
-    if (!s->opt->rmf) fail("fit_xray fakeit: --rmf is needed");
     if (xray_response_read(&r, s->opt->rmf, s->opt->arf, err) ||
         xray_pha_room(&p, r.n_channel, r.first_channel, s->opt->exposure, err) ||
         xray_data_make(&d, &p, NULL, &r, &s->ism, &single, err) ||
@@ -147,9 +156,10 @@ static int command_fakeit(session *s, const char *path) {
             fail("fit_xray fakeit: '%s' needs a value: --fix %s=...", s->problem.par[k].name, s->problem.par[k].name);
         full[k] = s->problem.par[k].value;
     }
-    work = xray_work_make(&s->model, &d, 1);
+    xray_work *work = xray_work_make(&s->model, &d, 1);
     if (!work) fail("fit_xray: out of memory");
     xray_fold_model(d.model, &d, &s->model, full, work);
+    bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, s->opt->seed, 10);
     for (int c = 0; c < p.n; c++) {
         p.counts[c] = d.bin[c] >= 0 ? xray_poisson(&rng, d.model[d.bin[c]]) : 0;
@@ -202,8 +212,10 @@ static int run_command(session *s, int command, char **files, int n) {
     }
     if (command == TRAIN && (kind = choice_index("ann|cnn|gru|mlp", s->opt->net ? s->opt->net : "mlp")) < 0)
         fail("fit_xray train: --net '%.60s' is not one of ann, cnn, gru, mlp", s->opt->net);
-    if (n == 0 && (command == TRAIN || command == JUDGE)) load_blank(s, &given);
-    else load_data(s, &given, files, n);
+    if (n == 0 && (command == TRAIN || command == JUDGE))
+        load_blank(s, &given);
+    else
+        load_data(s, &given, files, n);
     load_problem(s);
     load_band(s);
     if (command >= INFER) check_net(s);
@@ -283,12 +295,13 @@ static const option_row rows[] = {
 
 int main(int argc, char **argv) {
     static session s;
-    int first, command = 0, status;
+    int command = 0;
     s.opt = &opt;
     s.rows = rows;
     s.start = seconds_now();
     s.command = argc > 1 ? argv[1] : "--help";
-    while (commands[command] && strcmp(commands[command], s.command)) command++;
+    while (commands[command] && strcmp(commands[command], s.command))
+        command++;
     if (!commands[command]) {
         if (strcmp(s.command, "--help") && strcmp(s.command, "-h"))
             fail("fit_xray: '%.60s' is no command (fit, nested, sample, fakeit, train, infer, judge, compare; see "
@@ -297,8 +310,8 @@ int main(int argc, char **argv) {
         options_help(stdout, rows, usage, about);
         return 0;
     }
-    first = options_parse(argc - 1, argv + 1, rows, usage, about);
-    status = run_command(&s, command, argv + 1 + first, argc - 1 - first);
+    int first = options_parse(argc - 1, argv + 1, rows, usage, about);
+    int status = run_command(&s, command, argv + 1 + first, argc - 1 - first);
     close_session(&s);
     return status;
 }

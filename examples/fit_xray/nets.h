@@ -10,7 +10,7 @@
 
 /* The network, and the model, prior and bins that it was made for. */
 static void load_net(session *s, xray_binning *binning) {
-    char err[ERROR_SIZE], *line, *next;
+    char err[ERROR_SIZE];
     static char fixed[4096]; /* the options point into it */
     if (!s->opt->net) fail("fit_xray %s: --net FILE is needed", s->command);
     if (s->opt->prior || s->opt->model) fail("fit_xray %s: model and prior are those of the network", s->command);
@@ -19,10 +19,14 @@ static void load_net(session *s, xray_binning *binning) {
     s->opt->statistic = s->net.statistic;
     if (s->net.abundance < 0 && !s->opt->absorption)
         fail("fit_xray %s: %.200s was trained with an --absorption table: give it", s->command, s->opt->net);
-    if (s->net.abundance >= 0) s->opt->abundance = s->net.abundance, s->opt->absorption = NULL;
+    if (s->net.abundance >= 0) {
+        s->opt->abundance = s->net.abundance;
+        s->opt->absorption = NULL;
+    }
     snprintf(fixed, sizeof fixed, "%s", s->net.fixed);
     s->opt->fix.n = 0;
-    for (line = fixed; *line; line = next) {
+    char *next;
+    for (char *line = fixed; *line; line = next) {
         next = line + strcspn(line, "\n");
         if (*next) *next++ = 0;
         if (s->opt->fix.n < 64) s->opt->fix.item[s->opt->fix.n++] = line;
@@ -46,20 +50,21 @@ static void check_net(const session *s) {
 static void net_posterior(session *s, double *raw, double *resampled, long n, xray_resampled *r) {
     char err[ERROR_SIZE];
     int d = s->net.d;
-    double *z = xray_alloc((size_t)n, (size_t)d * sizeof *z), t0 = seconds_now(), t1;
+    double *z = xray_alloc((size_t)n, (size_t)d * sizeof *z);
+    double t0 = seconds_now();
     xray_posterior posterior = {s->prior, s->fitter, s->threads};
     xray_resampling how = {
         .most = (int)s->opt->evaluations, .target = xray_posterior_target, .user = &posterior, .seed = s->opt->seed};
     bml_nn_work *work = NULL;
-    xray_mixture m;
     xray_best best[XRAY_FITS];
-    xray_proposal near;
     if (!z || bml_nn_work_create(&work, s->net.nn, 1, 1)) fail("fit_xray: out of memory");
+    xray_mixture m;
     if (xray_net_draw(z, &m, &s->net, work, s->data[0].counts, (int)n, s->opt->seed, err)) fail("%s", err);
     xray_theta_from_z(raw, s->prior, z, n, d);
-    t1 = seconds_now();
+    double t1 = seconds_now();
     printf("network: %ld draws in %.1f ms\n", n, 1e3 * (t1 - t0));
     if (resampled) {
+        xray_proposal near;
         xray_net_fits(best, &near, s->fitter[0], s->prior, z, (int)n, 200);
         if (xray_resample(r, &m, &near, &how, err)) fail("%s", err);
         xray_resampled_draw(z, r, (int)n, s->opt->seed);
@@ -94,7 +99,8 @@ static double at_median(session *s, double *median, const double *theta, long n)
     double *column = xray_alloc((size_t)n, sizeof *column);
     if (!column) fail("fit_xray: out of memory");
     for (int k = 0; k < d; k++) {
-        for (long i = 0; i < n; i++) column[i] = theta[i * d + k];
+        for (long i = 0; i < n; i++)
+            column[i] = theta[i * d + k];
         median[k] = bml_mcmc_quantile(column, (size_t)n, 0.5);
     }
     free(column);
@@ -102,16 +108,17 @@ static double at_median(session *s, double *median, const double *theta, long n)
 }
 
 static int command_infer(session *s) {
-    long n = s->opt->draws, shape[2] = {n, s->net.d};
-    double *raw = xray_alloc((size_t)n, 2 * (size_t)s->net.d * sizeof *raw), best[XRAY_MAX_FREE], least,
-           median[XRAY_MAX_FREE];
+    long n = s->opt->draws;
+    long shape[2] = {n, s->net.d};
+    double *raw = xray_alloc((size_t)n, 2 * (size_t)s->net.d * sizeof *raw);
+    double best[XRAY_MAX_FREE];
+    double median[XRAY_MAX_FREE];
     double *resampled = raw ? raw + n * s->net.d : NULL;
     xray_resampled r = {.n = 0};
-    int few;
     char err[ERROR_SIZE];
     if (!raw) fail("fit_xray: out of memory");
     net_posterior(s, raw, s->opt->resample ? resampled : NULL, n, &r);
-    least = best_of(s, best, s->opt->resample ? resampled : raw, n < 1000 ? n : 1000);
+    double least = best_of(s, best, s->opt->resample ? resampled : raw, n < 1000 ? n : 1000);
     write_posterior(s, s->opt->resample ? resampled : raw, n, best);
     if (s->opt->resample && npy_write(s->opt->out, "network.npy", raw, shape, 2, err)) fail("%s", err);
     printf("statistic in %d bins: %.2f at the network's medians, %.2f at the best draw\n", s->fitter[0]->n_bin,
@@ -124,7 +131,7 @@ static int command_infer(session *s) {
                                {NULL, 0, NULL}};
         write_run(s, results);
     }
-    few = s->opt->resample && r.ess < 100;
+    int few = s->opt->resample && r.ess < 100;
     xray_resampled_free(&r);
     free(raw);
     return few ? 2 : 0;
@@ -134,17 +141,21 @@ static int command_infer(session *s) {
 
 /* Coverage, R^2 and ranks of n verdicts, a line each parameter. */
 static void judge_table(const session *s, const xray_verdict *v, int n, int which) {
-    int *rank = xray_alloc((size_t)n, sizeof *rank), d = s->net.d;
-    xray_score mean = {.r2 = 0}, one;
+    int *rank = xray_alloc((size_t)n, sizeof *rank);
+    int d = s->net.d;
+    xray_score mean = {.r2 = 0};
     if (!rank) fail("fit_xray: out of memory");
     printf("%s: share of truths in the central interval; R^2 of the means, with its error; R^2 that the widths "
            "promise; p-value of uniform ranks\n"
            "%-22s %7s %7s %7s %7s %9s %7s %9s %9s\n",
            which ? "resampled" : "network", "parameter", "50 %", "68 %", "90 %", "95 %", "R^2", "+-", "by width",
            "rank p");
+    xray_score one;
     for (int k = 0; k <= d; k++) {
-        if (k < d) xray_judge_score(&one, v, rank, n, which, k);
-        else one = mean;
+        if (k < d)
+            xray_judge_score(&one, v, rank, n, which, k);
+        else
+            one = mean;
         printf("%-22s", k < d ? parameter_name(s, k) : "mean");
         for (int l = 0; l < 4; l++) {
             mean.coverage[l] += one.coverage[l] / d;
@@ -153,8 +164,10 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
         mean.r2 += one.r2 / d;
         mean.promised += one.promised / d;
         printf(" %9.4f %7.4f %9.4f", one.r2, xray_judge_r2_error(v, n, which, k % d, k < d ? k + 1 : d), one.promised);
-        if (k < d) printf(" %9.2g\n", one.rank_p);
-        else printf("   (one parameter's binomial sd at 68 %%: %.3f)\n", sqrt(0.68 * 0.32 / n));
+        if (k < d)
+            printf(" %9.2g\n", one.rank_p);
+        else
+            printf("   (one parameter's binomial sd at 68 %%: %.3f)\n", sqrt(0.68 * 0.32 / n));
     }
     free(rank);
 }
@@ -163,23 +176,28 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
    by resampling: how far apart the two are, in posterior standard deviations, and R^2 of both on the same spectra. */
 static void judge_nested(session *s, const xray_set *set, const xray_verdict *v, int n) {
     enum { DRAWS = 2000 };
-    int d = s->net.d, which = s->opt->resample ? XRAY_RESAMPLED : XRAY_NETWORK;
+    int d = s->net.d;
+    int which = s->opt->resample ? XRAY_RESAMPLED : XRAY_NETWORK;
     xray_verdict *w = xray_alloc((size_t)n, sizeof *w);
-    double *theta = xray_alloc(DRAWS, (size_t)d * sizeof *theta), u[XRAY_MAX_FREE], off = 0, worst = 0, r2[2] = {0, 0};
+    double *theta = xray_alloc(DRAWS, (size_t)d * sizeof *theta);
+    double u[XRAY_MAX_FREE];
+    double off = 0;
+    double worst = 0;
+    double r2[2] = {0, 0};
     double t0 = seconds_now();
     xray_judging g = {&s->net, &s->problem, s->prior, set, s->opt->train_on != NULL, 0, 0, s->opt->seed};
     xray_judge_room room = {.data = s->data[0], .counts = s->data[0].counts, .variance = s->data[0].variance};
-    xray_score score;
     int *rank = xray_alloc((size_t)n, sizeof *rank);
     if (!w || !theta || !rank) fail("fit_xray: out of memory");
     for (int i = 0; i < n; i++) {
-        bml_mcmc_nested_result r;
         w[i] = v[i];
         xray_judge_counts(&room, &g, (size_t)i);
+        bml_mcmc_nested_result r;
         bml_mcmc_nested_free(nested_draws(s, theta, DRAWS, &r));
         for (long j = 0; j < DRAWS; j++) {
             if (bml_mcmc_prior_inverse(s->prior, u, theta + j * d)) fail("fit_xray judge: a draw outside of the prior");
-            for (int k = 0; k < d; k++) theta[j * d + k] = xray_probit(u[k]);
+            for (int k = 0; k < d; k++)
+                theta[j * d + k] = xray_probit(u[k]);
         }
         xray_judge_draws(&w[i], which, theta, DRAWS, d);
         for (int k = 0; k < d; k++) {
@@ -188,6 +206,7 @@ static void judge_nested(session *s, const xray_set *set, const xray_verdict *v,
             worst = fmax(worst, fabs(x));
         }
     }
+    xray_score score;
     for (int k = 0; k < d; k++) {
         xray_judge_score(&score, v, rank, n, which, k);
         r2[0] += score.r2 / d;
@@ -205,7 +224,12 @@ static void judge_nested(session *s, const xray_set *set, const xray_verdict *v,
 
 /* Fits that are wrong, by distance from the truth and by statistic. */
 static void judge_fits(const session *s, const xray_verdict *v, int n) {
-    int which = s->opt->resample ? XRAY_RESAMPLED : XRAY_NETWORK, d = s->net.d, one = 0, net = 0, one_c = 0, net_c = 0;
+    int which = s->opt->resample ? XRAY_RESAMPLED : XRAY_NETWORK;
+    int d = s->net.d;
+    int one = 0;
+    int net = 0;
+    int one_c = 0;
+    int net_c = 0;
     for (int i = 0; i < n; i++) {
         one += xray_fit_is_wrong(&v[i], v[i].one_start, which, d);
         net += xray_fit_is_wrong(&v[i], v[i].net_start, which, d);
@@ -224,14 +248,17 @@ static void write_judge(session *s, const xray_verdict *v, int n) {
     out_file o;
     if (out_begin(&o, s->opt->out, "judge.csv", err)) fail("%s", err);
     for (int k = 0; k < s->net.d; k++)
-        for (int c = 0; c < 5; c++) fprintf(o.f, "%s%s%s", k || c ? "," : "", parameter_name(s, k), way[c]);
+        for (int c = 0; c < 5; c++)
+            fprintf(o.f, "%s%s%s", k || c ? "," : "", parameter_name(s, k), way[c]);
     fprintf(o.f, ",effective_share,effective_samples\n");
     for (int i = 0; i < n; i++) {
         const double *from[] = {v[i].truth, v[i].mean[0], v[i].mean[1], v[i].one_start, v[i].net_start};
         double row[5][XRAY_MAX_FREE];
-        for (int c = 0; c < 5; c++) bml_mcmc_prior_transform(s->prior, row[c], from[c]);
+        for (int c = 0; c < 5; c++)
+            bml_mcmc_prior_transform(s->prior, row[c], from[c]);
         for (int k = 0; k < s->net.d; k++)
-            for (int c = 0; c < 5; c++) fprintf(o.f, "%s%.7g", k || c ? "," : "", row[c][k]);
+            for (int c = 0; c < 5; c++)
+                fprintf(o.f, "%s%.7g", k || c ? "," : "", row[c][k]);
         fprintf(o.f, ",%.4g,%.4g\n", v[i].ess_net, v[i].ess);
     }
     if (out_commit(&o, err)) fail("%s", err);
@@ -243,8 +270,10 @@ static void plot_recovered(session *s, const xray_verdict *v, int n) {
     static const char *const short_way[] = {"network", "chi2 fit, one start"};
     const char *label[XRAY_MAX_FREE];
     char room[XRAY_MAX_FREE][XRAY_NAME + 24];
-    int d = s->net.d, ways = s->opt->resample ? 3 : 2;
-    double *value = xray_alloc((size_t)n, (size_t)((1 + ways) * d) * sizeof *value), *to = value;
+    int d = s->net.d;
+    int ways = s->opt->resample ? 3 : 2;
+    double *value = xray_alloc((size_t)n, (size_t)((1 + ways) * d) * sizeof *value);
+    double *to = value;
     xray_recovered r = {d, ways, n, label, s->opt->resample ? way : short_way, value};
     char err[ERROR_SIZE];
     if (!value) fail("fit_xray: out of memory");
@@ -277,20 +306,27 @@ static int judge_set(xray_set *set, session *s, int n) {
 
 static int command_judge(session *s) {
     xray_set set;
-    int n = judge_set(&set, s, (int)s->opt->n), bad, few = 0;
+    int n = judge_set(&set, s, (int)s->opt->n);
+    int few = 0;
     xray_verdict *v = xray_alloc((size_t)n, sizeof *v);
     xray_judging g = {
         &s->net,     &s->problem, s->prior, &set, s->opt->train_on != NULL, s->opt->resample, (int)s->opt->evaluations,
         s->opt->seed};
-    double share = 0, least = 1e300, t0 = seconds_now();
+    double share = 0;
+    double least = 1e300;
+    double t0 = seconds_now();
     if (!v) fail("fit_xray: out of memory");
-    bad = xray_judge(v, &g, n, s->threads);
+    int bad = xray_judge(v, &g, n, s->threads);
     if (bad) fail(bad < 0 ? "fit_xray: out of memory" : "fit_xray judge: %d of %d spectra could not be judged", bad, n);
     printf("%d spectra judged in %.0f s\n", n, seconds_now() - t0);
     judge_table(s, v, n, XRAY_NETWORK);
     if (s->opt->resample) {
         judge_table(s, v, n, XRAY_RESAMPLED);
-        for (int i = 0; i < n; i++) share += v[i].ess_net / n, least = fmin(least, v[i].ess), few += v[i].ess < 400;
+        for (int i = 0; i < n; i++) {
+            share += v[i].ess_net / n;
+            least = fmin(least, v[i].ess);
+            few += v[i].ess < 400;
+        }
         printf("of the network's draws %.1f %% are effective in the mean; fewest effective samples after resampling: "
                "%.0f; fewer than 400 in %d spectra\n",
                100 * share, least, few);
@@ -313,22 +349,26 @@ static const char *const compared[COMPARED] = {"nested", "ensemble", "network", 
    the nested draws, as what 2 x n draws of one distribution have. */
 static void distance_table(session *s, double *const *theta, long n) {
     int d = s->fitter[0]->n_free;
-    double *column[COMPARED], table[XRAY_MAX_FREE][COMPARED];
+    double *column[COMPARED];
+    double table[XRAY_MAX_FREE][COMPARED];
     char err[ERROR_SIZE];
-    out_file o;
     printf("Jensen-Shannon distance to nested sampling [nats]\n%-22s %10s %10s %10s %10s\n", "parameter", "floor",
            compared[1], compared[2], compared[3]);
     for (int c = 0; c < COMPARED; c++)
         if (!(column[c] = xray_alloc((size_t)n, sizeof(double)))) fail("fit_xray: out of memory");
     for (int k = 0; k < d; k++) {
         for (int c = 0; c < COMPARED; c++)
-            for (long i = 0; i < n; i++) column[c][i] = theta[c][i * d + k];
+            for (long i = 0; i < n; i++)
+                column[c][i] = theta[c][i * d + k];
         table[k][0] = 0.5 * xray_jensen_shannon(column[0], n / 2, column[0] + n / 2, n - n / 2);
-        for (int c = 1; c < COMPARED; c++) table[k][c] = xray_jensen_shannon(column[0], n, column[c], n);
+        for (int c = 1; c < COMPARED; c++)
+            table[k][c] = xray_jensen_shannon(column[0], n, column[c], n);
         printf("%-22s %10.4f %10.4f %10.4f %10.4f\n", parameter_name(s, k), table[k][0], table[k][1], table[k][2],
                table[k][3]);
     }
-    for (int c = 0; c < COMPARED; c++) free(column[c]);
+    for (int c = 0; c < COMPARED; c++)
+        free(column[c]);
+    out_file o;
     if (out_begin(&o, s->opt->out, "distance.csv", err)) fail("%s", err);
     fprintf(o.f, "parameter,floor,ensemble,network,resampled\n");
     for (int k = 0; k < d; k++)
@@ -349,22 +389,25 @@ static void plot_overlay(session *s, double *const *theta, long n) {
 
 static int command_compare(session *s) {
     long n = s->opt->draws;
-    int d = s->fitter[0]->n_free, not_converged;
-    double *theta[COMPARED], best[XRAY_MAX_FREE], median[COMPARED * XRAY_MAX_FREE], t0 = seconds_now(), seconds[2];
-    bml_mcmc_nested *nested;
+    int d = s->fitter[0]->n_free;
+    double *theta[COMPARED];
+    double best[XRAY_MAX_FREE];
+    double median[COMPARED * XRAY_MAX_FREE];
+    double t0 = seconds_now();
+    double seconds[2];
     bml_mcmc_nested_result r;
     xray_resampled resampled = {.n = 0};
     for (int c = 0; c < COMPARED; c++)
         if (!(theta[c] = xray_alloc((size_t)n, (size_t)d * sizeof(double)))) fail("fit_xray: out of memory");
     if (!(s->opt->min_ess > 0)) s->opt->min_ess = (double)n; /* as many effective samples as draws */
-    nested = nested_draws(s, theta[COMPARE_NESTED], n, &r);
+    bml_mcmc_nested *nested = nested_draws(s, theta[COMPARE_NESTED], n, &r);
     seconds[0] = seconds_now() - t0;
     printf("nested: %.1f s, ln Z %.2f +- %.2f, %.0f effective samples, %llu likelihoods\n", seconds[0], r.log_z,
            r.log_z_error, r.ess, (unsigned long long)r.evaluations);
     memcpy(best, r.theta + (r.n_points - 1) * (size_t)d, (size_t)d * sizeof *best);
     bml_mcmc_nested_free(nested);
     t0 = seconds_now();
-    not_converged = ensemble_draws(s, theta[COMPARE_ENSEMBLE], n, NULL, NULL);
+    int not_converged = ensemble_draws(s, theta[COMPARE_ENSEMBLE], n, NULL, NULL);
     seconds[1] = seconds_now() - t0;
     printf("ensemble: %.1f s%s\n", seconds[1], not_converged ? ", not converged" : "");
     net_posterior(s, theta[COMPARE_NETWORK], theta[COMPARE_RESAMPLED], n, &resampled);
@@ -385,7 +428,8 @@ static int command_compare(session *s) {
                                {NULL, 0, NULL}};
         write_run(s, results);
     }
-    for (int c = 0; c < COMPARED; c++) free(theta[c]);
+    for (int c = 0; c < COMPARED; c++)
+        free(theta[c]);
     xray_resampled_free(&resampled);
     return not_converged ? 2 : 0;
 }

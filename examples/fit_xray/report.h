@@ -15,7 +15,8 @@ static void interval_of(double *out, double *values, long n) {
 /* Fluxes in the band at draws theta[n][d]: absorbed and unabsorbed, median and 68 % interval; of the first spectrum. */
 static void flux_table(session *s, const double *theta, long n, double out[2][3]) {
     int d = s->fitter[0]->n_free;
-    double full[XRAY_MAX_PAR], *flux = xray_alloc((size_t)n, sizeof *flux);
+    double full[XRAY_MAX_PAR];
+    double *flux = xray_alloc((size_t)n, sizeof *flux);
     if (!flux) fail("fit_xray: out of memory");
     for (int bare = 0; bare < 2; bare++) {
         for (long i = 0; i < n; i++) {
@@ -34,7 +35,9 @@ static void write_flux(session *s, double flux[2][3]) {
     double values[2][6];
     char err[ERROR_SIZE];
     for (int i = 0; i < 2; i++) {
-        values[i][0] = s->band[0], values[i][1] = s->band[1], values[i][2] = i;
+        values[i][0] = s->band[0];
+        values[i][1] = s->band[1];
+        values[i][2] = i;
         memcpy(&values[i][3], flux[i], 3 * sizeof(double));
     }
     if (csv_write(s->opt->out, "flux.csv", "e_min_keV,e_max_keV,unabsorbed,flux_erg_cm2_s,lo68,hi68", values[0], 2, 6,
@@ -45,10 +48,10 @@ static void write_flux(session *s, double flux[2][3]) {
 /* DIR/bins.csv: the data and the model at theta. */
 static void write_bins(session *s, const double *theta) {
     xray_fitter *f = s->fitter[0];
-    out_file o;
     char err[ERROR_SIZE];
     const double *m = f->model;
     xray_counts(f->model, f, theta);
+    out_file o;
     if (out_begin(&o, s->opt->out, "bins.csv", err)) fail("%s", err);
     fprintf(o.f, "spectrum,e_lo_keV,e_hi_keV,counts,background_counts,background_ratio,model_counts\n");
     for (int i = 0; i < s->n_data; i++)
@@ -87,12 +90,15 @@ static void plot_best(session *s, const double *theta) {
    for norm@2, since an @ is a command to gnuplot. room[d] holds them. */
 static void picture_names(const char **label, char (*room)[XRAY_NAME + 24], const session *s) {
     for (int k = 0; k < s->fitter[0]->n_free; k++) {
-        const char *name = parameter_name(s, k), *dot = strchr(name, '.'), *at;
+        const char *name = parameter_name(s, k);
+        const char *dot = strchr(name, '.');
         if (dot && xray_problem_find(&s->problem, dot + 1) >= 0) name = dot + 1;
-        at = strchr(name, '@');
+        const char *at = strchr(name, '@');
         label[k] = room[k];
-        if (at) snprintf(room[k], sizeof room[k], "%.*s #%.8s", (int)(at - name), name, at + 1);
-        else snprintf(room[k], sizeof room[k], "%s", name);
+        if (at)
+            snprintf(room[k], sizeof room[k], "%.*s #%.8s", (int)(at - name), name, at + 1);
+        else
+            snprintf(room[k], sizeof room[k], "%s", name);
     }
 }
 
@@ -112,19 +118,27 @@ static void write_posterior(session *s, const double *theta, long n, const doubl
     int d = s->fitter[0]->n_free;
     const char *label[XRAY_MAX_FREE];
     char room[XRAY_MAX_FREE][XRAY_NAME + 24];
-    double *column = xray_alloc((size_t)n, sizeof *column), flux[2][3];
+    double *column = xray_alloc((size_t)n, sizeof *column);
+    double flux[2][3];
     long shape[2] = {n, d};
     char err[ERROR_SIZE];
-    out_file o;
     if (!column) fail("fit_xray: out of memory");
     printf("%-22s %12s %12s %12s %12s %12s\n", "parameter", "median", "68 % from", "to", "mean", "sd");
+    out_file o;
     if (out_begin(&o, s->opt->out, "parameters.csv", err)) fail("%s", err);
     fprintf(o.f, "parameter,unit,median,lo68,hi68,mean,sd,best\n");
     for (int k = 0; k < d; k++) {
-        double q[3], mean = 0, square = 0;
-        const char *name = parameter_name(s, k), *unit = s->problem.par[s->fitter[0]->free_par[k]].unit;
-        for (long i = 0; i < n; i++) column[i] = theta[i * d + k], mean += column[i] / (double)n;
-        for (long i = 0; i < n; i++) square += (column[i] - mean) * (column[i] - mean) / (double)(n - 1);
+        double q[3];
+        double mean = 0;
+        double square = 0;
+        const char *name = parameter_name(s, k);
+        const char *unit = s->problem.par[s->fitter[0]->free_par[k]].unit;
+        for (long i = 0; i < n; i++) {
+            column[i] = theta[i * d + k];
+            mean += column[i] / (double)n;
+        }
+        for (long i = 0; i < n; i++)
+            square += (column[i] - mean) * (column[i] - mean) / (double)(n - 1);
         interval_of(q, column, n);
         printf("%-22s %12.5g %12.5g %12.5g %12.5g %12.3g  %s\n", name, q[0], q[1], q[2], mean, sqrt(square), unit);
         fprintf(o.f, "%s,%s,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", name, unit, q[0], q[1], q[2], mean, sqrt(square),

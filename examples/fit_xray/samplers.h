@@ -15,13 +15,12 @@ static int sample_progress(const bml_mcmc_progress *p, void *user) {
    when it has not converged. *best and summary[d], unless NULL, are filled in. */
 static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bml_mcmc_summary *summary) {
     xray_fitter *f = s->fitter[0];
-    int d = f->n_free, status;
-    xray_best found;
+    int d = f->n_free;
     progress_bar bar;
     bml_mcmc_ensemble *e;
     bml_mcmc_summary all[XRAY_MAX_FREE];
-    bml_mcmc_chain chain;
-    double radius[XRAY_MAX_FREE], center[XRAY_MAX_FREE];
+    double radius[XRAY_MAX_FREE];
+    double center[XRAY_MAX_FREE];
     bml_mcmc_config config = {.n_dim = d,
                               .n_walkers = (int)s->opt->walkers,
                               .seed = s->opt->seed,
@@ -30,6 +29,7 @@ static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bm
                               .progress = sample_progress,
                               .progress_user = &bar};
     need_prior(s);
+    xray_best found;
     xray_fit_starts(&found, f, (int)s->opt->starts, s->opt->seed);
     for (int k = 0; k < d; k++) { /* a ball as wide as the errors, inside the ranges */
         const xray_parameter *q = &s->problem.par[f->free_par[k]];
@@ -37,16 +37,17 @@ static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bm
         center[k] = fmin(fmax(found.theta[k], q->lo + radius[k]), q->hi - radius[k]);
     }
     progress_begin(&bar, "sampling", (double)s->opt->steps, s->opt->quiet);
-    status = bml_mcmc_ensemble_create(&e, &config);
+    int status = bml_mcmc_ensemble_create(&e, &config);
     if (!status) status = bml_mcmc_start_ball(e, center, radius);
     if (!status) status = bml_mcmc_run(e, (size_t)s->opt->steps);
     progress_end(&bar);
     if (!status) status = bml_mcmc_ensemble_summary(e, all, (size_t)s->opt->steps / 5);
     if (status && status != BML_MCMC_NOT_CONVERGED)
         fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
-    chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)s->opt->steps / 5);
+    bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)s->opt->steps / 5);
     for (long i = 0; i < n; i++) {
-        size_t length = chain.n_steps * (size_t)chain.n_walkers, at = (size_t)((double)i / (double)n * (double)length);
+        size_t length = chain.n_steps * (size_t)chain.n_walkers;
+        size_t at = (size_t)((double)i / (double)n * (double)length);
         memcpy(theta + i * d, chain.theta + at * (size_t)d, (size_t)d * sizeof *theta);
     }
     if (best) *best = found;
@@ -56,14 +57,19 @@ static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bm
 }
 
 static int command_sample(session *s) {
-    int d = s->fitter[0]->n_free, not_converged;
-    double *theta = xray_alloc((size_t)s->opt->draws, (size_t)d * sizeof *theta), ess = 1e300, tau = 0;
+    int d = s->fitter[0]->n_free;
+    double *theta = xray_alloc((size_t)s->opt->draws, (size_t)d * sizeof *theta);
+    double ess = 1e300;
+    double tau = 0;
     xray_best best;
     bml_mcmc_summary summary[XRAY_MAX_FREE];
     if (!theta) fail("fit_xray: out of memory");
-    not_converged = ensemble_draws(s, theta, s->opt->draws, &best, summary);
+    int not_converged = ensemble_draws(s, theta, s->opt->draws, &best, summary);
     write_posterior(s, theta, s->opt->draws, best.theta);
-    for (int k = 0; k < d; k++) ess = fmin(ess, summary[k].ess), tau = fmax(tau, summary[k].tau);
+    for (int k = 0; k < d; k++) {
+        ess = fmin(ess, summary[k].ess);
+        tau = fmax(tau, summary[k].tau);
+    }
     printf("best %.2f in %d bins; %.0f effective samples, autocorrelation %.1f steps%s\n", best.statistic,
            s->fitter[0]->n_bin, ess, tau, not_converged ? ": NOT converged, take more --steps" : "");
     {
@@ -88,7 +94,6 @@ static int nested_progress(const bml_mcmc_nested_progress *p, void *user) {
 /* n equally weighted draws theta[n][d] by nested sampling, and what it found; the caller frees the sampler, which owns
    it. */
 static bml_mcmc_nested *nested_draws(session *s, double *theta, long n, bml_mcmc_nested_result *r) {
-    int status;
     bml_mcmc_nested *sampler;
     progress_bar bar;
     bml_mcmc_nested_config config = {.n_dim = s->fitter[0]->n_free,
@@ -102,7 +107,7 @@ static bml_mcmc_nested *nested_draws(session *s, double *theta, long n, bml_mcmc
                                      .progress_user = &bar};
     need_prior(s);
     progress_begin(&bar, "nested sampling", 1, s->opt->quiet);
-    status = bml_mcmc_nested_create(&sampler, &config);
+    int status = bml_mcmc_nested_create(&sampler, &config);
     if (!status) status = bml_mcmc_nested_run(sampler, 0);
     progress_end(&bar);
     if (!status || status == BML_MCMC_NOT_CONVERGED) status = bml_mcmc_nested_get_result(sampler, r);
@@ -114,11 +119,10 @@ static bml_mcmc_nested *nested_draws(session *s, double *theta, long n, bml_mcmc
 /* Posterior and evidence. Returns 0, or 2 when the sampler's own tests are not content. */
 static int command_nested(session *s) {
     int d = s->fitter[0]->n_free;
-    bml_mcmc_nested *sampler;
     bml_mcmc_nested_result r;
     double *theta = xray_alloc((size_t)s->opt->draws, (size_t)d * sizeof *theta);
     if (!theta) fail("fit_xray: out of memory");
-    sampler = nested_draws(s, theta, s->opt->draws, &r);
+    bml_mcmc_nested *sampler = nested_draws(s, theta, s->opt->draws, &r);
     write_posterior(s, theta, s->opt->draws, r.theta + (r.n_points - 1) * (size_t)d);
     printf("ln Z %.2f +- %.2f, information %.1f nats, %.0f effective samples, %llu likelihoods, best %.2f in %d bins\n",
            r.log_z, r.log_z_error, r.information, r.ess, (unsigned long long)r.evaluations,

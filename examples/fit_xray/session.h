@@ -8,8 +8,7 @@
 enum { MAX_THREADS = 256, FLUX_BINS = 1000 };
 
 typedef struct options {
-    const char *model, *prior, *rmf, *arf, *background, *absorption, *band, *net, *train_on, *start, *checkpoint,
-        *out;
+    const char *model, *prior, *rmf, *arf, *background, *absorption, *band, *net, *train_on, *start, *checkpoint, *out;
     int abundance, group, statistic, keep_bad, resample, quiet;
     long every, min_counts, starts, simulations, threads, live_points, walkers, steps, draws;
     long n, epochs, batch, units, depth, components, evaluations, test, judge_nested;
@@ -95,17 +94,19 @@ static int find_parameter(const session *s, const char *where, const char *name)
 
 /* --fix NAME=VALUE, --untie NAME. */
 static void apply_fixes(session *s) {
-    char err[ERROR_SIZE], name[64];
+    char err[ERROR_SIZE];
+    char name[64];
     for (int i = 0; i < s->opt->untie.n; i++)
         if (xray_problem_untie(&s->problem, find_parameter(s, "--untie", s->opt->untie.item[i]), err)) fail("%s", err);
     for (int i = 0; i < s->opt->fix.n; i++) {
-        const char *item = s->opt->fix.item[i], *equals = strchr(item, '='), *wrong;
+        const char *item = s->opt->fix.item[i];
+        const char *equals = strchr(item, '=');
         double value = 0;
-        int k;
         if (!equals || equals - item >= (int)sizeof name) fail("--fix: '%.100s' is not NAME=VALUE", item);
         snprintf(name, sizeof name, "%.*s", (int)(equals - item), item);
+        const char *wrong;
         if ((wrong = read_real(&value, equals + 1))) fail("--fix %s: '%.60s' %s", name, equals + 1, wrong);
-        k = find_parameter(s, "--fix", name);
+        int k = find_parameter(s, "--fix", name);
         s->problem.par[k].free = 0;
         s->problem.par[k].value = value;
     }
@@ -116,7 +117,8 @@ static void apply_prior(session *s) {
     xray_problem *p = &s->problem;
     const prior_row *row_of[XRAY_MAX_ALL] = {NULL};
     bml_mcmc_prior_param param[XRAY_MAX_FREE];
-    char err[ERROR_SIZE], where[PATH_SIZE + 32];
+    char err[ERROR_SIZE];
+    char where[PATH_SIZE + 32];
     int n = 0;
     if (s->net.nn) {
         if (prior_read_memory(&s->file, s->net.prior, strlen(s->net.prior), "the network's prior", err))
@@ -128,9 +130,8 @@ static void apply_prior(session *s) {
     }
     for (int i = 0; i < s->file.n; i++) {
         prior_row *row = &s->file.row[i];
-        int k;
         snprintf(where, sizeof where, "%.300s:%ld", s->file.name, row->line);
-        k = find_parameter(s, where, row->name);
+        int k = find_parameter(s, where, row->name);
         if (row_of[k]) fail("%s: '%s' has a prior already, in line %ld", where, p->par[k].name, row_of[k]->line);
         if (!p->par[k].free) fail("%s: '%s' is held by --fix: it takes no prior", where, p->par[k].name);
         row_of[k] = row;
@@ -168,7 +169,8 @@ static void load_problem(session *s) {
 
 /* The band for fluxes: --band LO,HI, or the range of the data. */
 static void load_band(session *s) {
-    char err[ERROR_SIZE], copy[64], *comma;
+    char err[ERROR_SIZE];
+    char copy[64];
     s->band[0] = 1e300;
     for (int i = 0; i < s->n_data; i++) {
         s->band[0] = fmin(s->band[0], fmax(s->data[i].e_lo[0], 1e-2));
@@ -176,7 +178,7 @@ static void load_band(session *s) {
     }
     if (s->opt->band) {
         snprintf(copy, sizeof copy, "%s", s->opt->band);
-        comma = strchr(copy, ',');
+        char *comma = strchr(copy, ',');
         if (comma) *comma = 0;
         if (!comma || read_real(&s->band[0], copy) || read_real(&s->band[1], comma + 1))
             fail("--band: '%.60s' is not LOW,HIGH in keV", s->opt->band);
@@ -188,10 +190,10 @@ static void load_band(session *s) {
 
 /* Data without counts, from --response and --exposure. */
 static void load_blank(session *s, const xray_binning *binning) {
-    xray_response r;
-    xray_pha p;
     char err[ERROR_SIZE];
     if (!s->opt->rmf) fail("fit_xray %s: a spectrum, or --response and --exposure, are needed", s->command);
+    xray_response r;
+    xray_pha p;
     if (xray_response_read(&r, s->opt->rmf, s->opt->arf, err) ||
         xray_pha_room(&p, r.n_channel, r.first_channel, s->opt->exposure, err))
         fail("%s", err);
@@ -204,8 +206,10 @@ static void load_blank(session *s, const xray_binning *binning) {
 }
 
 static void close_session(session *s) {
-    for (int i = 0; i < s->threads; i++) xray_fitter_free(s->fitter[i]);
-    for (int i = 0; i < s->n_data; i++) xray_data_free(&s->data[i]);
+    for (int i = 0; i < s->threads; i++)
+        xray_fitter_free(s->fitter[i]);
+    for (int i = 0; i < s->n_data; i++)
+        xray_data_free(&s->data[i]);
     bml_mcmc_prior_free(s->prior);
     prior_free(&s->file);
     xray_net_free(&s->net);
@@ -239,10 +243,10 @@ static void log_posterior(double *out, const double *theta, int n, int n_dim, vo
 #pragma omp parallel for schedule(static) num_threads(s->threads) if (n > 1)
     for (int i = 0; i < n; i++) {
         const double *at = theta + (size_t)i * (size_t)n_dim;
-        double prior = bml_mcmc_prior_log_density(s->prior, at), v;
+        double prior = bml_mcmc_prior_log_density(s->prior, at);
         out[i] = -(double)INFINITY;
         if (!(prior > -(double)INFINITY)) continue;
-        v = xray_evaluate(s->fitter[thread_number()], at);
+        double v = xray_evaluate(s->fitter[thread_number()], at);
         if (v < (double)INFINITY) out[i] = prior - 0.5 * v;
     }
 }

@@ -36,7 +36,10 @@ typedef struct training_set {
 /* Spectra simulated from the prior, 60/20/20; or from --train-on: of its first four fifths an eighth validates. */
 static void make_set(training_set *t, session *s, const xray_net *net) {
     char err[ERROR_SIZE];
-    size_t n = (size_t)s->opt->n, n_in = bml_nn_n_in(net->nn), n_out = bml_nn_n_out(net->nn), d = (size_t)net->d;
+    size_t n = (size_t)s->opt->n;
+    size_t n_in = bml_nn_n_in(net->nn);
+    size_t n_out = bml_nn_n_out(net->nn);
+    size_t d = (size_t)net->d;
     double t0 = seconds_now();
     if (s->opt->train_on ? xray_set_read(&t->set, s->opt->train_on, s->prior, net->d, net->n_bin, err)
                          : xray_set_make(&t->set, n, 0, s->fitter, s->threads, s->prior, s->opt->seed, err))
@@ -49,8 +52,10 @@ static void make_set(training_set *t, session *s, const xray_net *net) {
     t->x = xray_alloc(n, n_in * sizeof *t->x);
     t->y = xray_alloc(n, n_out * sizeof *t->y);
     if (!t->x || !t->y) fail("fit_xray train: out of memory");
-    if (s->opt->train_on) xray_set_inputs(t->x, &t->set, net->mixture);
-    else xray_set_noise(t->x, &t->set, 0, n, net->mixture, s->opt->seed, 0, s->threads);
+    if (s->opt->train_on)
+        xray_set_inputs(t->x, &t->set, net->mixture);
+    else
+        xray_set_noise(t->x, &t->set, 0, n, net->mixture, s->opt->seed, 0, s->threads);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < d; k++) {
             float u = t->set.u[i * d + k];
@@ -73,7 +78,8 @@ static void training_defaults(options *o, int kind) {
 
 /* The settings as bml_nn.h takes them. */
 static bml_nn_training training_of(const session *s, const xray_net *net, const training_set *t, int *kd) {
-    size_t n_in = bml_nn_n_in(net->nn), n_out = bml_nn_n_out(net->nn);
+    size_t n_in = bml_nn_n_in(net->nn);
+    size_t n_out = bml_nn_n_out(net->nn);
     bml_nn_training how = {.x = t->x,
                            .y = t->y,
                            .n = t->n_train,
@@ -93,7 +99,8 @@ static bml_nn_training training_of(const session *s, const xray_net *net, const 
                            .first_epoch = net->mixture ? 0 : 50,
                            .threads = s->threads,
                            .seed = s->opt->seed};
-    kd[0] = net->k, kd[1] = net->d;
+    kd[0] = net->k;
+    kd[1] = net->d;
     return how;
 }
 
@@ -128,10 +135,12 @@ static bml_nn_trainer *begin_training(session *s, xray_net *net, const training_
 
 /* Runs the epochs; history[epochs][4] gets epoch, loss, validation loss, seconds. Returns how many there were. */
 static long run_training(double *history, session *s, xray_net *net, training_set *t) {
-    int kd[2], status = 0;
+    int kd[2];
+    int status = 0;
     bml_nn_trainer *trainer = begin_training(s, net, t, kd);
     progress_bar bar;
-    double t0 = seconds_now(), saved = t0;
+    double t0 = seconds_now();
+    double saved = t0;
     long done = 0;
     progress_begin(&bar, "training", (double)s->opt->epochs, s->opt->quiet);
     while (!status && !bml_nn_trainer_done(trainer)) {
@@ -147,7 +156,9 @@ static long run_training(double *history, session *s, xray_net *net, training_se
         status = bml_nn_trainer_run(trainer, 1);
         if (status == BML_NN_CANCELLED) status = 0;
         e = bml_nn_trainer_last(trainer);
-        history[4 * done] = e.epoch, history[4 * done + 1] = e.loss, history[4 * done + 2] = e.val_loss;
+        history[4 * done] = e.epoch;
+        history[4 * done + 1] = e.loss;
+        history[4 * done + 2] = e.val_loss;
         history[4 * done++ + 3] = seconds_now() - t0;
         snprintf(note, sizeof note, "loss %.4g, validation %.4g", e.loss, e.val_loss);
         progress_at(&bar, (double)e.epoch, note);
@@ -164,11 +175,13 @@ static long run_training(double *history, session *s, xray_net *net, training_se
 /* What follows a mixture network's training. With --start and --train-on that is all there is: the network learns how
    the labelled spectra differ from those it was trained on, from all but the test rows. */
 static void after_training(const session *s, xray_net *net, const training_set *t) {
-    size_t first = t->n_train, n = t->n_val;
+    size_t first = t->n_train;
+    size_t n = t->n_val;
     char err[ERROR_SIZE];
     if (!net->mixture) return;
     if (s->opt->start && s->opt->train_on) {
-        first = 0, n = t->n_train + t->n_val;
+        first = 0;
+        n = t->n_train + t->n_val;
         if (xray_net_adjust(net, t->x, t->set.u, n, err)) fail("%s", err);
     }
     if (xray_net_calibrate(net, t->x + first * bml_nn_n_in(net->nn), t->set.u + first * (size_t)net->d, n, err))
@@ -180,12 +193,14 @@ enum { TEST_DRAWS = 199 };
 /* Mean of the network's draws for test row i, mean[d], and the truth's rank among them, rank[d]. */
 static void test_row(bml_nn_real *mean, int *rank, const xray_net *net, const bml_nn_real *out, size_t n, size_t i,
                      const float *truth, bml_mcmc_rng *rng) {
-    size_t d = (size_t)net->d, n_out = bml_nn_n_out(net->nn);
+    size_t d = (size_t)net->d;
+    size_t n_out = bml_nn_n_out(net->nn);
     xray_mixture m = {.d = 0};
-    double z[XRAY_MAX_FREE], u;
+    double z[XRAY_MAX_FREE];
     if (net->mixture) xray_net_mixture_of(&m, net, out + i * n_out);
     memset(mean, 0, d * sizeof *mean);
     memset(rank, 0, d * sizeof *rank);
+    double u;
     for (size_t j = 0; j < TEST_DRAWS; j++) {
         if (net->mixture) xray_mixture_draw(z, &m, 1, rng);
         for (size_t k = 0; k < d; k++) {
@@ -199,27 +214,33 @@ static void test_row(bml_nn_real *mean, int *rank, const xray_net *net, const bm
 /* R^2 and mean squared error of the posterior means on the test rows, on the scale 0 to 1 of the prior, and coverage;
    printed. */
 static void test_table(session *s, const xray_net *net, const training_set *t, double *r2_all, double *mse_all) {
-    size_t first = t->n_train + t->n_val, n = (size_t)fmin((double)t->n_test, (double)s->opt->test), d = (size_t)net->d,
-           n_out = bml_nn_n_out(net->nn);
-    bml_nn_real *mean = xray_alloc(n, d * sizeof *mean),
-                *out = xray_alloc(n, n_out * (net->mixture ? 1 : TEST_DRAWS) * sizeof *out);
-    int *rank = xray_alloc(n, (d + 1) * sizeof *rank), *column = rank ? rank + n * d : NULL, status;
+    size_t first = t->n_train + t->n_val;
+    size_t n = (size_t)fmin((double)t->n_test, (double)s->opt->test);
+    size_t d = (size_t)net->d;
+    size_t n_out = bml_nn_n_out(net->nn);
+    bml_nn_real *mean = xray_alloc(n, d * sizeof *mean);
+    bml_nn_real *out = xray_alloc(n, n_out * (net->mixture ? 1 : TEST_DRAWS) * sizeof *out);
+    int *rank = xray_alloc(n, (d + 1) * sizeof *rank);
+    int *column = rank ? rank + n * d : NULL;
     bml_nn_metrics metrics[XRAY_MAX_FREE + 1];
     const bml_nn_real *x = t->x + first * bml_nn_n_in(net->nn);
     const float *truth = t->set.u + first * d;
     double all = 0;
-    bml_mcmc_rng rng;
     if (!mean || !rank || !out) fail("fit_xray train: out of memory");
+    bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, s->opt->seed, 14);
-    status = net->mixture ? bml_nn_predict(net->nn, NULL, out, x, n)
-                          : bml_nn_draws(net->nn, NULL, out, x, n, TEST_DRAWS, s->opt->seed);
+    int status = net->mixture ? bml_nn_predict(net->nn, NULL, out, x, n)
+                              : bml_nn_draws(net->nn, NULL, out, x, n, TEST_DRAWS, s->opt->seed);
     if (status) fail("fit_xray train: %s", bml_nn_strerror(status));
-    for (size_t i = 0; i < n; i++) test_row(mean + i * d, rank + i * d, net, out, n, i, truth + i * d, &rng);
+    for (size_t i = 0; i < n; i++)
+        test_row(mean + i * d, rank + i * d, net, out, n, i, truth + i * d, &rng);
     bml_nn_evaluate(metrics, mean, truth, n, d);
     printf("%-22s %10s %12s %12s   (%zu test spectra, parameters on 0...1)\n", "parameter", "R^2", "MSE", "in 68 %", n);
     for (size_t k = 0; k < d; k++) {
-        double covered = 0, sd;
-        for (size_t i = 0; i < n; i++) column[i] = rank[i * d + k];
+        double covered = 0;
+        for (size_t i = 0; i < n; i++)
+            column[i] = rank[i * d + k];
+        double sd;
         bml_mcmc_coverage(&covered, &sd, column, (int)n, TEST_DRAWS, 0.68);
         all += covered / (double)d;
         printf("%-22s %10.4f %12.3g %12.3f\n", parameter_name(s, (int)k), metrics[k].r2, metrics[k].mse, covered);
@@ -234,7 +255,9 @@ static void test_table(session *s, const xray_net *net, const training_set *t, d
 
 /* The network to train: a new one, or --start's; it is told what it is for. */
 static void begin_network(xray_net *net, session *s, int kind) {
-    char prior[8192], fixed[4096] = "", err[ERROR_SIZE];
+    char prior[8192];
+    char fixed[4096] = "";
+    char err[ERROR_SIZE];
     const options *o = s->opt;
     prior_lines(prior, sizeof prior, s);
     for (int i = 0; i < o->fix.n; i++) {
@@ -254,26 +277,28 @@ static void begin_network(xray_net *net, session *s, int kind) {
 
 static int command_train(session *s, int kind) {
     training_set t = {.n_train = 0};
-    char err[ERROR_SIZE], folder[PATH_SIZE];
+    char err[ERROR_SIZE];
+    char folder[PATH_SIZE];
     const char *slash = strrchr(s->opt->out, '/');
-    double *history, r2 = 0, mse = 0;
+    double r2 = 0;
+    double mse = 0;
     long epochs = 0;
-    int status;
-    xray_net net;
     need_prior(s);
     training_defaults(s->opt, kind);
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - s->opt->out) : 1, slash ? s->opt->out : ".");
     if (out_folder(folder, err)) fail("%s", err);
     if (s->n_data != 1 || s->opt->untie.n) fail("fit_xray train: one spectrum at a time");
     if (s->opt->n < 100) fail("fit_xray train: --n %ld: at least 100 spectra are needed", s->opt->n);
+    xray_net net;
     begin_network(&net, s, kind);
     make_set(&t, s, &net);
+    double *history;
     history = xray_alloc((size_t)s->opt->epochs + 1, 4 * sizeof *history);
     if (!history) fail("fit_xray train: out of memory");
     if (s->opt->epochs) epochs = run_training(history, s, &net, &t);
     after_training(s, &net, &t);
     test_table(s, &net, &t, &r2, &mse);
-    status = bml_nn_save(net.nn, s->opt->out, BML_NN_F32);
+    int status = bml_nn_save(net.nn, s->opt->out, BML_NN_F32);
     if (status) fail("%.300s: %s", s->opt->out, bml_nn_strerror(status));
     if (epochs && (csv_write(folder, "history.csv", "epoch,loss,validation_loss,seconds", history, epochs, 4, err) ||
                    xray_plot_history(folder, history, epochs, !net.mixture, err)))

@@ -33,7 +33,8 @@ typedef struct xray_judging {
 /* Posterior mean, sd and rank of the truth among draws z[n][d]. */
 static inline void xray_judge_draws(xray_verdict *v, int which, const double *z, int n, int d) {
     for (int k = 0; k < d; k++) {
-        double sum = 0, square = 0;
+        double sum = 0;
+        double square = 0;
         v->rank[which][k] = 0;
         for (int i = 0; i < n; i++) {
             double x = xray_normal_cdf(z[i * d + k]);
@@ -41,7 +42,8 @@ static inline void xray_judge_draws(xray_verdict *v, int which, const double *z,
             v->rank[which][k] += x < v->truth[k];
         }
         v->mean[which][k] = sum / n;
-        for (int i = 0; i < n; i++) square += pow(xray_normal_cdf(z[i * d + k]) - sum / n, 2);
+        for (int i = 0; i < n; i++)
+            square += pow(xray_normal_cdf(z[i * d + k]) - sum / n, 2);
         v->sd[which][k] = sqrt(square / (n - 1));
     }
 }
@@ -99,8 +101,10 @@ static inline void xray_judge_counts(xray_judge_room *j, const xray_judging *g, 
 /* Where a fit is in the prior's cube. Rounding may put a fit at the edge just outside of the prior: a little inside. */
 static inline int xray_fit_in_prior(double *u, const bml_mcmc_prior *prior, const xray_fitter *f,
                                     const xray_best *best) {
-    double inside[XRAY_MAX_FREE], theta[XRAY_MAX_FREE];
-    for (int k = 0; k < f->n_free; k++) inside[k] = fmin(fmax(best->u[k], 1e-9), 1 - 1e-9);
+    double inside[XRAY_MAX_FREE];
+    double theta[XRAY_MAX_FREE];
+    for (int k = 0; k < f->n_free; k++)
+        inside[k] = fmin(fmax(best->u[k], 1e-9), 1 - 1e-9);
     xray_from_cube(theta, f, inside);
     return bml_mcmc_prior_inverse(prior, u, theta) ? -1 : 0;
 }
@@ -108,30 +112,34 @@ static inline int xray_fit_in_prior(double *u, const bml_mcmc_prior *prior, cons
 /* Everything about spectrum i; 0, or -1. */
 static inline int xray_judge_one(xray_verdict *v, xray_judge_room *j, const xray_judging *g, size_t i) {
     int d = g->net->d;
-    double u[XRAY_MAX_FREE], theta[XRAY_MAX_FREE], at_truth;
+    double u[XRAY_MAX_FREE];
+    double theta[XRAY_MAX_FREE];
     char err[ERROR_SIZE];
     xray_posterior posterior = {g->prior, &j->f_c, 1};
     xray_resampling how = {
         .most = g->evaluations, .target = xray_posterior_target, .user = &posterior, .seed = g->seed + i};
-    xray_mixture m;
-    xray_resampled r;
-    xray_best one, fits[XRAY_FITS];
-    xray_proposal near;
+    xray_best fits[XRAY_FITS];
     xray_judge_counts(j, g, i);
-    for (int k = 0; k < d; k++) v->truth[k] = (double)g->set->u[i * (size_t)d + (size_t)k];
+    for (int k = 0; k < d; k++)
+        v->truth[k] = (double)g->set->u[i * (size_t)d + (size_t)k];
+    xray_mixture m;
     if (xray_net_draw(j->z, &m, g->net, j->work, j->counts, XRAY_JUDGE_DRAWS, g->seed + i, err)) return -1;
     xray_judge_draws(v, XRAY_NETWORK, j->z, XRAY_JUDGE_DRAWS, d);
+    xray_proposal near;
     xray_net_fits(fits, &near, j->f_c, g->prior, j->z, XRAY_JUDGE_DRAWS, 100);
     if (xray_fit_in_prior(v->net_start, g->prior, j->f_c, &fits[0])) return -1;
-    for (int k = 0; k < d; k++) u[k] = 0.5;
+    for (int k = 0; k < d; k++)
+        u[k] = 0.5;
+    xray_best one;
     xray_fit(&one, j->f_chi2, u, NULL);
     if (xray_fit_in_prior(v->one_start, g->prior, j->f_chi2, &one)) return -1;
     bml_mcmc_prior_transform(g->prior, theta, v->truth);
-    at_truth = xray_evaluate(j->f_c, theta);
+    double at_truth = xray_evaluate(j->f_c, theta);
     v->excess_net = fits[0].statistic - at_truth;
     v->excess_one = xray_evaluate(j->f_c, one.theta) - at_truth;
     v->ess = v->ess_net = 0;
     if (!g->resample) return 0;
+    xray_resampled r;
     if (xray_resample(&r, &m, &near, &how, err)) return -1;
     v->ess = r.ess;
     v->ess_net = r.ess_net;
@@ -144,15 +152,18 @@ static inline int xray_judge_one(xray_verdict *v, xray_judge_room *j, const xray
 /* verdict[n] over threads; returns how many spectra failed, or -1 without memory. */
 static inline int xray_judge(xray_verdict *verdict, const xray_judging *g, int n, int threads) {
     xray_judge_room *room = xray_alloc((size_t)threads, sizeof *room);
-    int bad = 0, no_memory = !room;
-    for (int t = 0; t < threads && room; t++) no_memory |= xray_judge_room_make(&room[t], g) != 0;
+    int bad = 0;
+    int no_memory = !room;
+    for (int t = 0; t < threads && room; t++)
+        no_memory |= xray_judge_room_make(&room[t], g) != 0;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) reduction(+ : bad)
 #endif
     for (int i = 0; i < n; i++) {
         if (!no_memory) bad += xray_judge_one(&verdict[i], &room[thread_number()], g, (size_t)i) != 0;
     }
-    for (int t = 0; t < threads && room; t++) xray_judge_room_free(&room[t]);
+    for (int t = 0; t < threads && room; t++)
+        xray_judge_room_free(&room[t]);
     free(room);
     return no_memory ? -1 : bad;
 }
@@ -167,8 +178,12 @@ typedef struct xray_score {
 static const double xray_levels[4] = {0.5, 0.68, 0.9, 0.95};
 
 static inline void xray_judge_score(xray_score *s, const xray_verdict *v, int *rank, int n, int which, int k) {
-    double square = 0, total = 0, average = 0, variance = 0, sd;
-    for (int i = 0; i < n; i++) average += v[i].truth[k] / n;
+    double square = 0;
+    double total = 0;
+    double average = 0;
+    double variance = 0;
+    for (int i = 0; i < n; i++)
+        average += v[i].truth[k] / n;
     for (int i = 0; i < n; i++) {
         square += pow(v[i].truth[k] - v[i].mean[which][k], 2);
         total += pow(v[i].truth[k] - average, 2);
@@ -177,16 +192,22 @@ static inline void xray_judge_score(xray_score *s, const xray_verdict *v, int *r
     }
     s->r2 = 1 - square / total;
     s->promised = 1 - variance / total;
-    for (int l = 0; l < 4; l++) bml_mcmc_coverage(&s->coverage[l], &sd, rank, n, XRAY_JUDGE_DRAWS, xray_levels[l]);
+    double sd;
+    for (int l = 0; l < 4; l++)
+        bml_mcmc_coverage(&s->coverage[l], &sd, rank, n, XRAY_JUDGE_DRAWS, xray_levels[l]);
     s->rank_p = bml_mcmc_sbc_p_value(rank, n, XRAY_JUDGE_DRAWS, 20);
 }
 
 /* Standard error of the R^2 of parameters from ... to - 1, averaged over them, by the delta method: R^2 = 1 - E/V, mean
    squared error over variance of the truths, moves with spectrum i by -(error_i^2 - E/V (truth_i - mean)^2)/(n V). */
 static inline double xray_judge_r2_error(const xray_verdict *v, int n, int which, int from, int to) {
-    double sum = 0, mean[XRAY_MAX_FREE] = {0}, e[XRAY_MAX_FREE] = {0}, var[XRAY_MAX_FREE] = {0};
+    double sum = 0;
+    double mean[XRAY_MAX_FREE] = {0};
+    double e[XRAY_MAX_FREE] = {0};
+    double var[XRAY_MAX_FREE] = {0};
     for (int i = 0; i < n; i++)
-        for (int k = from; k < to; k++) mean[k] += v[i].truth[k] / n;
+        for (int k = from; k < to; k++)
+            mean[k] += v[i].truth[k] / n;
     for (int i = 0; i < n; i++)
         for (int k = from; k < to; k++) {
             e[k] += pow(v[i].truth[k] - v[i].mean[which][k], 2) / n;
@@ -215,16 +236,21 @@ static inline int xray_fit_is_wrong(const xray_verdict *v, const double *fit, in
    memory. */
 static inline double xray_jensen_shannon(const double *a, long n, const double *b, long m) {
     enum { BINS = 40 };
-    double *all = xray_alloc((size_t)(n + m), sizeof *all), p[BINS] = {0}, q[BINS] = {0}, lo, hi, js = 0;
+    double *all = xray_alloc((size_t)(n + m), sizeof *all);
+    double p[BINS] = {0};
+    double q[BINS] = {0};
+    double js = 0;
     if (!all) return (double)NAN;
     memcpy(all, a, (size_t)n * sizeof *a);
     memcpy(all + n, b, (size_t)m * sizeof *b);
-    lo = bml_mcmc_quantile(all, (size_t)(n + m), 0.001);
-    hi = bml_mcmc_quantile(all, (size_t)(n + m), 0.999);
+    double lo = bml_mcmc_quantile(all, (size_t)(n + m), 0.001);
+    double hi = bml_mcmc_quantile(all, (size_t)(n + m), 0.999);
     free(all);
     if (!(hi > lo)) return 0;
-    for (long i = 0; i < n; i++) p[(int)fmin(fmax((a[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)n;
-    for (long i = 0; i < m; i++) q[(int)fmin(fmax((b[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)m;
+    for (long i = 0; i < n; i++)
+        p[(int)fmin(fmax((a[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)n;
+    for (long i = 0; i < m; i++)
+        q[(int)fmin(fmax((b[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)m;
     for (int k = 0; k < BINS; k++) {
         double mid = 0.5 * (p[k] + q[k]);
         if (p[k] > 0) js += 0.5 * p[k] * log(p[k] / mid);

@@ -36,14 +36,15 @@
 /* Inverse of the normal distribution (Acklam's rational start, one step of Halley): relative error below 1e-14. */
 static inline double xray_probit(double p) {
     static const double a[] = {-3.969683028665376e1, 2.209460984245205e2,  -2.759285104469687e2,
-                               1.383577518672690e2,  -3.066479806614716e1, 2.506628277459239},
-                        b[] = {-5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1,
-                               -1.328068155288572e1},
-                        c[] = {-7.784894002430293e-3, -3.223964580411365e-1, -2.400758277161838,
-                               -2.549732539343734,    4.374664141464968,     2.938163982698783},
-                        d[] = {7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416};
-    double q, r, x, e;
+                               1.383577518672690e2,  -3.066479806614716e1, 2.506628277459239};
+    static const double b[] = {-5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1,
+                               -1.328068155288572e1};
+    static const double c[] = {-7.784894002430293e-3, -3.223964580411365e-1, -2.400758277161838,
+                               -2.549732539343734,    4.374664141464968,     2.938163982698783};
+    static const double d[] = {7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416};
     p = p > 1e-300 ? (p < 1 - 1e-16 ? p : 1 - 1e-16) : 1e-300;
+    double q;
+    double x;
     if (p < 0.02425 || p > 1 - 0.02425) {
         q = sqrt(-2 * log(p < 0.5 ? p : 1 - p));
         x = (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
@@ -51,11 +52,11 @@ static inline double xray_probit(double p) {
         if (p > 0.5) x = -x;
     } else {
         q = p - 0.5;
-        r = q * q;
+        double r = q * q;
         x = (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
             (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
     }
-    e = 0.5 * erfc(-x / 1.4142135623730951) - p;
+    double e = 0.5 * erfc(-x / 1.4142135623730951) - p;
     e *= 2.5066282746310002 * exp(0.5 * x * x);
     return isfinite(e) ? x - e / (1 + 0.5 * x * e) : x;
 }
@@ -85,53 +86,66 @@ typedef struct xray_mixture {
 
 /* From a network's row of K xray_mixture_size(d) numbers; every standard deviation times `wider`. */
 static inline void xray_mixture_from(xray_mixture *m, const bml_nn_real *row, int k, int d, double wider) {
-    double top = -1e300, sum = 0;
+    double top = -1e300;
+    double sum = 0;
     m->k = k;
     m->d = d;
-    for (int c = 0; c < k; c++) top = fmax(top, (double)row[c * xray_mixture_size(d)]);
+    for (int c = 0; c < k; c++)
+        top = fmax(top, (double)row[c * xray_mixture_size(d)]);
     for (int c = 0; c < k; c++) {
         const bml_nn_real *p = row + c * xray_mixture_size(d);
         sum += exp((double)p[0] - top);
         m->log_share[c] = (double)p[0] - top;
         m->log_det[c] = 0;
-        for (int i = 0; i < d; i++) m->mean[c][i] = (double)p[1 + i];
+        for (int i = 0; i < d; i++)
+            m->mean[c][i] = (double)p[1 + i];
         p += 1 + d;
         for (int i = 0; i < d; p += ++i) {
             double e = exp(fmin(fmax((double)p[i], -30), 30)) / wider;
-            for (int j = 0; j < i; j++) m->l[c][i * d + j] = (double)p[j] * e;
+            for (int j = 0; j < i; j++)
+                m->l[c][i * d + j] = (double)p[j] * e;
             m->l[c][i * d + i] = e;
             m->log_det[c] += log(e);
         }
     }
-    for (int c = 0; c < k; c++) m->log_share[c] -= log(sum);
+    for (int c = 0; c < k; c++)
+        m->log_share[c] -= log(sum);
 }
 
 /* ln q(z) */
 static inline double xray_mixture_log(const xray_mixture *m, const double *z) {
-    double each[XRAY_MAX_K], top = -1e300, sum = 0;
+    double each[XRAY_MAX_K];
+    double top = -1e300;
+    double sum = 0;
     int d = m->d;
     for (int c = 0; c < m->k; c++) {
         double s = 0;
         for (int i = 0; i < d; i++) {
             double y = 0;
-            for (int j = 0; j <= i; j++) y += m->l[c][i * d + j] * (z[j] - m->mean[c][j]);
+            for (int j = 0; j <= i; j++)
+                y += m->l[c][i * d + j] * (z[j] - m->mean[c][j]);
             s += y * y;
         }
         each[c] = m->log_share[c] + m->log_det[c] - 0.5 * s - 0.91893853320467274 * d;
         top = fmax(top, each[c]);
     }
-    for (int c = 0; c < m->k; c++) sum += exp(each[c] - top);
+    for (int c = 0; c < m->k; c++)
+        sum += exp(each[c] - top);
     return top + log(sum);
 }
 
 /* One draw; times `wider` from its mean. */
 static inline void xray_mixture_draw(double *z, const xray_mixture *m, double wider, bml_mcmc_rng *rng) {
-    double u = bml_mcmc_rng_uniform(rng), e[XRAY_MAX_FREE];
-    int c = 0, d = m->d;
-    while (c + 1 < m->k && (u -= exp(m->log_share[c])) > 0) c++;
+    double u = bml_mcmc_rng_uniform(rng);
+    double e[XRAY_MAX_FREE];
+    int c = 0;
+    int d = m->d;
+    while (c + 1 < m->k && (u -= exp(m->log_share[c])) > 0)
+        c++;
     for (int i = 0; i < d; i++) {
         double s = bml_mcmc_rng_normal(rng) * wider;
-        for (int j = 0; j < i; j++) s -= m->l[c][i * d + j] * e[j];
+        for (int j = 0; j < i; j++)
+            s -= m->l[c][i * d + j] * e[j];
         e[i] = s / m->l[c][i * d + i];
         z[i] = m->mean[c][i] + e[i];
     }
@@ -178,14 +192,16 @@ static inline double xray_t_log(const xray_t *t, const double *z) {
     double s = 0;
     for (int i = 0; i < t->d; i++) {
         double y = 0;
-        for (int j = 0; j <= i; j++) y += t->l[i * t->d + j] * (z[j] - t->mean[j]);
+        for (int j = 0; j <= i; j++)
+            y += t->l[i * t->d + j] * (z[j] - t->mean[j]);
         s += y * y;
     }
     return t->log_norm - 0.5 * (xray_t_nu + t->d) * log1p(s / xray_t_nu);
 }
 
 static inline void xray_t_draw(double *z, const xray_t *t, bml_mcmc_rng *rng) {
-    double chi2 = 0, e[XRAY_MAX_FREE];
+    double chi2 = 0;
+    double e[XRAY_MAX_FREE];
     int d = t->d;
     for (int i = 0; i < (int)xray_t_nu; i++) {
         double x = bml_mcmc_rng_normal(rng);
@@ -193,7 +209,8 @@ static inline void xray_t_draw(double *z, const xray_t *t, bml_mcmc_rng *rng) {
     }
     for (int i = 0; i < d; i++) {
         double s = bml_mcmc_rng_normal(rng) * sqrt(xray_t_nu / chi2);
-        for (int j = 0; j < i; j++) s -= t->l[i * d + j] * e[j];
+        for (int j = 0; j < i; j++)
+            s -= t->l[i * d + j] * e[j];
         e[i] = s / t->l[i * d + i];
         z[i] = t->mean[i] + e[i];
     }
@@ -209,7 +226,8 @@ static inline int xray_t_make(xray_t *t, const double *mean, double *cov, int d)
     for (int k = 0; k < d; k++) { /* the lower factor of cov is C; L = C^-1 is lower triangular too */
         for (int i = 0; i < d; i++) {
             double sum = i == k;
-            for (int j = 0; j < i; j++) sum -= cov[i * d + j] * x[j];
+            for (int j = 0; j < i; j++)
+                sum -= cov[i * d + j] * x[j];
             x[i] = sum / cov[i * d + i];
             t->l[i * d + k] = x[i];
         }
@@ -222,19 +240,25 @@ static inline int xray_t_make(xray_t *t, const double *mean, double *cov, int d)
 
 /* The t with the weighted mean and covariance of z[n][d]; weights sum to anything above 0. */
 static inline int xray_t_fit(xray_t *t, const double *z, const double *weight, int n, int d) {
-    double cov[XRAY_MAX_FREE * XRAY_MAX_FREE] = {0}, mean[XRAY_MAX_FREE] = {0}, all = 0;
+    double cov[XRAY_MAX_FREE * XRAY_MAX_FREE] = {0};
+    double mean[XRAY_MAX_FREE] = {0};
+    double all = 0;
     for (int i = 0; i < n; i++) {
         all += weight[i];
-        for (int k = 0; k < d; k++) mean[k] += weight[i] * z[(size_t)i * (size_t)d + (size_t)k];
+        for (int k = 0; k < d; k++)
+            mean[k] += weight[i] * z[(size_t)i * (size_t)d + (size_t)k];
     }
-    for (int k = 0; k < d; k++) mean[k] /= all;
+    for (int k = 0; k < d; k++)
+        mean[k] /= all;
     for (int i = 0; i < n; i++) {
         const double *at = z + (size_t)i * (size_t)d;
         if (!(weight[i] > 0)) continue;
         for (int k = 0; k < d; k++)
-            for (int l = 0; l <= k; l++) cov[k * d + l] += weight[i] / all * (at[k] - mean[k]) * (at[l] - mean[l]);
+            for (int l = 0; l <= k; l++)
+                cov[k * d + l] += weight[i] / all * (at[k] - mean[k]) * (at[l] - mean[l]);
     }
-    for (int k = 0; k < d; k++) cov[k * d + k] *= 1 + 1e-6;
+    for (int k = 0; k < d; k++)
+        cov[k * d + k] *= 1 + 1e-6;
     return xray_t_make(t, mean, cov, d);
 }
 
@@ -247,14 +271,16 @@ typedef struct xray_proposal {
 
 static inline double xray_proposal_density(const xray_proposal *p, const double *z) {
     double sum = 0;
-    for (int c = 0; c < p->k; c++) sum += p->share[c] * exp(xray_t_log(&p->t[c], z));
+    for (int c = 0; c < p->k; c++)
+        sum += p->share[c] * exp(xray_t_log(&p->t[c], z));
     return sum;
 }
 
 static inline void xray_proposal_draw(double *z, const xray_proposal *p, bml_mcmc_rng *rng) {
     double u = bml_mcmc_rng_uniform(rng);
     int c = 0;
-    while (c + 1 < p->k && (u -= p->share[c]) > 0) c++;
+    while (c + 1 < p->k && (u -= p->share[c]) > 0)
+        c++;
     xray_t_draw(z, &p->t[c], rng);
 }
 
@@ -268,7 +294,8 @@ static inline int xray_proposal_tidy(xray_proposal *p) {
         all += p->share[k] = p->share[c];
         k++;
     }
-    for (int c = 0; c < k; c++) p->share[c] /= all;
+    for (int c = 0; c < k; c++)
+        p->share[c] /= all;
     return p->k = k;
 }
 
@@ -281,7 +308,8 @@ static inline void xray_proposal_parts(double *part, const xray_proposal *p, con
             double q = weight[i] > 1e-9 ? p->share[c] * exp(xray_t_log(&p->t[c], z + (size_t)i * (size_t)d)) : 0;
             sum += part[c * n + i] = q;
         }
-        for (int c = 0; c < p->k; c++) part[c * n + i] *= sum > 0 ? weight[i] / sum : 0;
+        for (int c = 0; c < p->k; c++)
+            part[c * n + i] *= sum > 0 ? weight[i] / sum : 0;
     }
 }
 
@@ -296,7 +324,8 @@ static inline int xray_proposal_fit(xray_proposal *p, const double *z, const dou
     for (int c = 0; c < XRAY_T; c++) {
         double u = bml_mcmc_rng_uniform(rng);
         int i = 0;
-        while (i + 1 < n && (u -= weight[i]) > 0) i++;
+        while (i + 1 < n && (u -= weight[i]) > 0)
+            i++;
         p->t[c] = p->t[0];
         p->share[c] = 1.0 / XRAY_T;
         if (c) memcpy(p->t[c].mean, z + (size_t)i * (size_t)d, (size_t)d * sizeof *z);
@@ -305,8 +334,12 @@ static inline int xray_proposal_fit(xray_proposal *p, const double *z, const dou
         xray_proposal next = *p;
         xray_proposal_parts(part, p, z, weight, n, d);
         for (int c = 0; c < p->k; c++) {
-            double sum = 0, square = 0;
-            for (int i = 0; i < n; i++) sum += part[c * n + i], square += part[c * n + i] * part[c * n + i];
+            double sum = 0;
+            double square = 0;
+            for (int i = 0; i < n; i++) {
+                sum += part[c * n + i];
+                square += part[c * n + i] * part[c * n + i];
+            }
             next.share[c] = sum * sum > 4 * (d + 1) * square && xray_t_fit(&next.t[c], z, part + c * n, n, d) ? sum : 0;
         }
         if (xray_proposal_tidy(&next) == 0) break;
@@ -317,10 +350,17 @@ static inline int xray_proposal_fit(xray_proposal *p, const double *z, const dou
 
 /* weight[n] = exp(power (log_ratio - top)), normalised; returns the effective sample size. */
 static inline double xray_weights(double *weight, const double *log_ratio, int n, double power) {
-    double top = -1e300, sum = 0, square = 0;
-    for (int i = 0; i < n; i++) top = fmax(top, log_ratio[i]);
-    for (int i = 0; i < n; i++) sum += weight[i] = exp(power * (log_ratio[i] - top));
-    for (int i = 0; i < n; i++) weight[i] /= sum, square += weight[i] * weight[i];
+    double top = -1e300;
+    double sum = 0;
+    double square = 0;
+    for (int i = 0; i < n; i++)
+        top = fmax(top, log_ratio[i]);
+    for (int i = 0; i < n; i++)
+        sum += weight[i] = exp(power * (log_ratio[i] - top));
+    for (int i = 0; i < n; i++) {
+        weight[i] /= sum;
+        square += weight[i] * weight[i];
+    }
     return square > 0 ? 1 / square : 0;
 }
 
@@ -328,7 +368,8 @@ static inline double xray_weights(double *weight, const double *log_ratio, int n
 static inline void xray_mixture_widen(xray_mixture *wide, const xray_mixture *m) {
     *wide = *m;
     for (int c = 0; c < m->k; c++) {
-        for (int i = 0; i < m->d * m->d; i++) wide->l[c][i] *= 0.5;
+        for (int i = 0; i < m->d * m->d; i++)
+            wide->l[c][i] *= 0.5;
         wide->log_det[c] -= m->d * 0.6931471805599453;
     }
 }
@@ -336,22 +377,28 @@ static inline void xray_mixture_widen(xray_mixture *wide, const xray_mixture *m)
 /* The first proposal: seven tenths the network's mixture, two tenths the same twice as wide, one tenth the prior. */
 static inline double xray_first_density(const xray_mixture *m, const xray_mixture *wide, const double *z) {
     double prior = 0;
-    for (int k = 0; k < m->d; k++) prior -= 0.5 * z[k] * z[k] + 0.91893853320467274;
+    for (int k = 0; k < m->d; k++)
+        prior -= 0.5 * z[k] * z[k] + 0.91893853320467274;
     return 0.7 * exp(xray_mixture_log(m, z)) + 0.2 * exp(xray_mixture_log(wide, z)) + 0.1 * exp(prior);
 }
 
 static inline void xray_first_draw(double *z, const xray_mixture *m, int i, bml_mcmc_rng *rng) {
-    if (i % 10 < 9) xray_mixture_draw(z, m, i % 10 < 7 ? 1 : 2, rng);
+    if (i % 10 < 9)
+        xray_mixture_draw(z, m, i % 10 < 7 ? 1 : 2, rng);
     else
-        for (int k = 0; k < m->d; k++) z[k] = bml_mcmc_rng_normal(rng);
+        for (int k = 0; k < m->d; k++)
+            z[k] = bml_mcmc_rng_normal(rng);
 }
 
 /* ln of the mean weight, its error and the effective sample size, from all n = done draws. */
 static inline int xray_resampled_sum(xray_resampled *r, const double *ratio, char *err) {
-    double top = -1e300, sum = 0;
+    double top = -1e300;
+    double sum = 0;
     r->ess = xray_weights(r->weight, ratio, r->n, 1);
-    for (int i = 0; i < r->n; i++) top = fmax(top, ratio[i]);
-    for (int i = 0; i < r->n; i++) sum += exp(ratio[i] - top);
+    for (int i = 0; i < r->n; i++)
+        top = fmax(top, ratio[i]);
+    for (int i = 0; i < r->n; i++)
+        sum += exp(ratio[i] - top);
     r->log_z = top + log(sum); /* sum of target/(n q) */
     r->log_z_error = sqrt(fmax(1 / r->ess - 1.0 / r->n, 0));
     if (r->ess >= 1) return 0;
@@ -368,7 +415,8 @@ static inline int xray_next_proposal(xray_proposal *p, xray_resampled *r, const 
         *p = *near;
         return 1;
     }
-    while (xray_weights(r->weight, ratio, r->n, power) < fmin(25.0 * r->d, 0.3 * r->n) && power > 1e-3) power *= 0.8;
+    while (xray_weights(r->weight, ratio, r->n, power) < fmin(25.0 * r->d, 0.3 * r->n) && power > 1e-3)
+        power *= 0.8;
     return xray_proposal_fit(p, r->z, r->weight, part, r->n, r->d, rng);
 }
 
@@ -378,12 +426,16 @@ static inline int xray_next_proposal(xray_proposal *p, xray_resampled *r, const 
    wider than the posterior. Free it. Returns 0, or -1 with err; r->ess below config's `enough` is no error. */
 static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const xray_proposal *near,
                                 const xray_resampling *config, char *err) {
-    int first = config->first ? config->first : 1500, more = config->stage ? config->stage : 1000, d = m->d, stage = 0,
-        most = config->most ? config->most : 10000, room = most > first ? most : first, count[XRAY_STAGES];
-    double enough = config->enough > 0 ? config->enough : 2000, *density, *ratio, *part;
+    int first = config->first ? config->first : 1500;
+    int more = config->stage ? config->stage : 1000;
+    int d = m->d;
+    int stage = 0;
+    int most = config->most ? config->most : 10000;
+    int room = most > first ? most : first;
+    int count[XRAY_STAGES];
+    double enough = config->enough > 0 ? config->enough : 2000;
     xray_proposal *p = xray_alloc(XRAY_STAGES, sizeof *p);
     xray_mixture wide;
-    bml_mcmc_rng rng;
     xray_mixture_widen(&wide, m);
     memset(r, 0, sizeof *r);
     r->d = d;
@@ -394,9 +446,10 @@ static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const 
     }
     r->log_target = r->z + (size_t)room * (size_t)d;
     r->weight = r->log_target + room;
-    density = r->weight + room; /* sum over proposals of count q */
-    ratio = density + room;     /* log weights */
-    part = ratio + room;        /* [XRAY_T][room] */
+    double *density = r->weight + room; /* sum over proposals of count q */
+    double *ratio = density + room;     /* log weights */
+    double *part = ratio + room;        /* [XRAY_T][room] */
+    bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, config->seed, 11);
     for (; stage < XRAY_STAGES && (stage == 0 || r->n + more <= most) && (stage < 3 || r->ess < enough); stage++) {
         int done = r->n;
@@ -404,8 +457,10 @@ static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const 
         count[stage] = stage ? more : first;
         r->n += count[stage];
         for (int i = done; i < r->n; i++) {
-            if (stage) xray_proposal_draw(r->z + (size_t)i * (size_t)d, &p[stage], &rng);
-            else xray_first_draw(r->z + (size_t)i * (size_t)d, m, i, &rng);
+            if (stage)
+                xray_proposal_draw(r->z + (size_t)i * (size_t)d, &p[stage], &rng);
+            else
+                xray_first_draw(r->z + (size_t)i * (size_t)d, m, i, &rng);
         }
         config->target(r->log_target + done, r->z + (size_t)done * (size_t)d, r->n - done, d, config->user);
         for (int i = 0; i < r->n; i++) { /* every draw by every proposal so far */
@@ -425,12 +480,14 @@ static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const 
 /* out[n][d]: equally weighted z by systematic resampling, in random order. */
 static inline void xray_resampled_draw(double *out, const xray_resampled *r, int n, uint64_t seed) {
     bml_mcmc_rng rng;
-    double at, sum = 0;
-    int from = 0, d = r->d;
+    double sum = 0;
+    int from = 0;
+    int d = r->d;
     bml_mcmc_rng_init(&rng, seed, 12);
-    at = bml_mcmc_rng_uniform(&rng) / n;
+    double at = bml_mcmc_rng_uniform(&rng) / n;
     for (int i = 0; i < n; i++, at += 1.0 / n) {
-        while (from < r->n - 1 && sum + r->weight[from] < at) sum += r->weight[from++];
+        while (from < r->n - 1 && sum + r->weight[from] < at)
+            sum += r->weight[from++];
         memcpy(out + (size_t)i * (size_t)d, r->z + (size_t)from * (size_t)d, (size_t)d * sizeof *out);
     }
     for (int i = n - 1; i > 0; i--) {
@@ -481,13 +538,16 @@ static inline size_t xray_input_size(int n_bin, int mixture) {
 
 /* term[xray_shift_size(d)] at a mixture's mean: 1, x_k, x_k x_l with x = 2 Phi(mean of z) - 1. */
 static inline void xray_shift_terms(double *term, const xray_mixture *m) {
-    int d = m->d, at = 1 + d;
+    int d = m->d;
+    int at = 1 + d;
     term[0] = 1;
     for (int k = 0; k < d; k++) {
         double mean = 0;
-        for (int c = 0; c < m->k; c++) mean += exp(m->log_share[c]) * m->mean[c][k];
+        for (int c = 0; c < m->k; c++)
+            mean += exp(m->log_share[c]) * m->mean[c][k];
         term[1 + k] = 2 * xray_normal_cdf(mean) - 1;
-        for (int l = 0; l <= k; l++) term[at++] = term[1 + k] * term[1 + l];
+        for (int l = 0; l <= k; l++)
+            term[at++] = term[1 + k] * term[1 + l];
     }
 }
 
@@ -500,36 +560,36 @@ static inline void xray_net_mixture_of(xray_mixture *m, const xray_net *net, con
     xray_shift_terms(term, m);
     for (int k = 0; k < net->d; k++)
         for (int i = 0; i < size; i++)
-            for (int c = 0; c < m->k; c++) m->mean[c][k] += (double)net->shift[k * size + i] * term[i];
+            for (int c = 0; c < m->k; c++)
+                m->mean[c][k] += (double)net->shift[k * size + i] * term[i];
 }
 
 /* Reads a network and all that it says about itself. Free it. */
 static inline int xray_net_read(xray_net *net, const char *path, char *err) {
-    const char *kind;
-    const bml_nn_real *bin, *how, *shift;
-    size_t n = 0, three = 0, n_shift = 0;
+    size_t n = 0;
+    size_t three = 0;
+    size_t n_shift = 0;
     char word[16] = "";
-    int status, sound;
     memset(net, 0, sizeof *net);
-    status = bml_nn_load(&net->nn, path);
+    int status = bml_nn_load(&net->nn, path);
     if (status) {
         error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), net->nn ? bml_nn_message(net->nn) : "");
         xray_net_free(net);
         return -1;
     }
-    kind = bml_nn_get_text(net->nn, "xray_kind");
+    const char *kind = bml_nn_get_text(net->nn, "xray_kind");
     net->model = bml_nn_get_text(net->nn, "xray_model");
     net->prior = bml_nn_get_text(net->nn, "xray_prior");
     net->fixed = bml_nn_get_text(net->nn, "xray_fixed");
-    bin = bml_nn_get_array(net->nn, "xray_bin", &n);
-    how = bml_nn_get_array(net->nn, "xray_how", &three);
-    sound = kind && net->model && net->prior && net->fixed && bin && how && three == 3 && n <= XRAY_MAX_CHANNELS &&
-            sscanf(kind, "%15s %d %d", word, &net->k, &net->d) == 3 && net->d > 0 && net->d <= XRAY_MAX_FREE &&
-            net->k >= 0 && net->k <= XRAY_MAX_K;
+    const bml_nn_real *bin = bml_nn_get_array(net->nn, "xray_bin", &n);
+    const bml_nn_real *how = bml_nn_get_array(net->nn, "xray_how", &three);
+    int sound = kind && net->model && net->prior && net->fixed && bin && how && three == 3 && n <= XRAY_MAX_CHANNELS &&
+                sscanf(kind, "%15s %d %d", word, &net->k, &net->d) == 3 && net->d > 0 && net->d <= XRAY_MAX_FREE &&
+                net->k >= 0 && net->k <= XRAY_MAX_K;
     net->mixture = !strcmp(word, "mixture");
     net->n_bin = (int)bml_nn_n_in(net->nn) / (net->mixture ? 2 : 1);
     if (sound) sound = bml_nn_n_out(net->nn) == (size_t)(net->mixture ? net->k * xray_mixture_size(net->d) : net->d);
-    shift = bml_nn_get_array(net->nn, "xray_shift", &n_shift);
+    const bml_nn_real *shift = bml_nn_get_array(net->nn, "xray_shift", &n_shift);
     if (sound && shift) sound = n_shift == (size_t)(net->d * xray_shift_size(net->d));
     net->bin = sound ? xray_alloc(n, sizeof *net->bin) : NULL;
     for (size_t c = 0; net->bin && c < n; c++) {
@@ -551,11 +611,11 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
 /* One Gaussian, `wider` times as wide, around draws z[n][d]: what resampling starts from for a dropout network. */
 static inline int xray_mixture_around(xray_mixture *m, const double *z, int n, int d, double wider, char *err) {
     double *weight = xray_alloc((size_t)n, sizeof *weight);
-    xray_t t;
-    int good;
     if (!weight) return error_set(err, "out of memory");
-    for (int i = 0; i < n; i++) weight[i] = 1.0 / n;
-    good = xray_t_fit(&t, z, weight, n, d);
+    for (int i = 0; i < n; i++)
+        weight[i] = 1.0 / n;
+    xray_t t;
+    int good = xray_t_fit(&t, z, weight, n, d);
     free(weight);
     if (!good) return error_set(err, "the network's draws are all the same");
     memset(m, 0, sizeof *m);
@@ -563,7 +623,8 @@ static inline int xray_mixture_around(xray_mixture *m, const double *z, int n, i
     m->d = d;
     for (int i = 0; i < d; i++) {
         m->mean[0][i] = t.mean[i];
-        for (int j = 0; j <= i; j++) m->l[0][i * d + j] = t.l[i * d + j] / wider;
+        for (int j = 0; j <= i; j++)
+            m->l[0][i * d + j] = t.l[i * d + j] / wider;
         m->log_det[0] += log(m->l[0][i * d + i]);
     }
     return 0;
@@ -573,21 +634,24 @@ static inline int xray_mixture_around(xray_mixture *m, const double *z, int n, i
    one row. */
 static inline int xray_net_draw(double *z, xray_mixture *m, const xray_net *net, bml_nn_work *work,
                                 const double *counts, int n, uint64_t seed, char *err) {
-    bml_nn_real *x = xray_alloc(bml_nn_n_in(net->nn), sizeof *x), *out;
-    bml_mcmc_rng rng;
+    bml_nn_real *x = xray_alloc(bml_nn_n_in(net->nn), sizeof *x);
+    bml_nn_real *out;
     size_t n_out = bml_nn_n_out(net->nn);
     int status = BML_NN_NO_MEMORY;
     out = xray_alloc(net->mixture ? n_out : n_out * (size_t)n, sizeof *out);
+    bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, seed, 13);
     if (x && out) {
-        for (int b = 0; b < net->n_bin; b++) x[b] = (bml_nn_real)counts[b];
+        for (int b = 0; b < net->n_bin; b++)
+            x[b] = (bml_nn_real)counts[b];
         xray_input(x, net->n_bin, net->mixture);
         status =
             net->mixture ? bml_nn_predict(net->nn, work, out, x, 1) : bml_nn_draws(net->nn, work, out, x, 1, n, seed);
     }
     if (!status && net->mixture) {
         xray_net_mixture_of(m, net, out);
-        for (int i = 0; i < n; i++) xray_mixture_draw(z + (size_t)i * (size_t)net->d, m, 1, &rng);
+        for (int i = 0; i < n; i++)
+            xray_mixture_draw(z + (size_t)i * (size_t)net->d, m, 1, &rng);
     } else if (!status) { /* outside of the prior is its edge */
         for (size_t i = 0; i < (size_t)n * (size_t)net->d; i++)
             z[i] = xray_probit(fmin(fmax((double)out[i], 1e-4), 1 - 1e-4));
@@ -611,7 +675,8 @@ typedef struct xray_posterior {
 static inline void xray_theta_from_z(double *theta, const bml_mcmc_prior *prior, const double *z, long n, int d) {
     double u[XRAY_MAX_FREE];
     for (long i = 0; i < n; i++) {
-        for (int k = 0; k < d; k++) u[k] = fmin(fmax(xray_normal_cdf(z[i * d + k]), 1e-15), 1 - 1e-15);
+        for (int k = 0; k < d; k++)
+            u[k] = fmin(fmax(xray_normal_cdf(z[i * d + k]), 1e-15), 1 - 1e-15);
         bml_mcmc_prior_transform(prior, theta + i * d, u);
     }
 }
@@ -624,10 +689,12 @@ static inline void xray_posterior_target(double *out, const double *z, int n, in
 #endif
     for (int i = 0; i < n; i++) {
         const double *at = z + (size_t)i * (size_t)d;
-        double theta[XRAY_MAX_FREE], v, log_prior = 0;
+        double theta[XRAY_MAX_FREE];
+        double log_prior = 0;
         xray_theta_from_z(theta, p->prior, at, 1, d);
-        v = xray_evaluate(p->fitter[p->threads > 1 ? thread_number() : 0], theta);
-        for (int k = 0; k < d; k++) log_prior -= 0.5 * at[k] * at[k] + 0.91893853320467274;
+        double v = xray_evaluate(p->fitter[p->threads > 1 ? thread_number() : 0], theta);
+        for (int k = 0; k < d; k++)
+            log_prior -= 0.5 * at[k] * at[k] + 0.91893853320467274;
         out[i] = v < (double)INFINITY ? log_prior - 0.5 * v : -(double)INFINITY;
     }
 }
@@ -635,23 +702,31 @@ static inline void xray_posterior_target(double *out, const double *z, int n, in
 /* A t around a fit, in z: its covariance carried over from the cube of the fit; wide where the fit says nothing. */
 static inline int xray_near_fit(xray_t *t, const bml_mcmc_prior *prior, const xray_fitter *f, const xray_best *best) {
     int d = f->n_free;
-    double mean[XRAY_MAX_FREE], slope[XRAY_MAX_FREE], cov[XRAY_MAX_FREE * XRAY_MAX_FREE], cube[2][XRAY_MAX_FREE];
+    double mean[XRAY_MAX_FREE];
+    double slope[XRAY_MAX_FREE];
+    double cov[XRAY_MAX_FREE * XRAY_MAX_FREE];
+    double cube[2][XRAY_MAX_FREE];
     for (int side = 0; side < 2; side++) { /* a small step to both sides, inside */
-        double theta[XRAY_MAX_FREE], u[XRAY_MAX_FREE];
-        for (int k = 0; k < d; k++) u[k] = fmin(fmax(best->u[k], 1e-3), 1 - 1e-3) + (side ? 5e-4 : -5e-4);
+        double theta[XRAY_MAX_FREE];
+        double u[XRAY_MAX_FREE];
+        for (int k = 0; k < d; k++)
+            u[k] = fmin(fmax(best->u[k], 1e-3), 1 - 1e-3) + (side ? 5e-4 : -5e-4);
         xray_from_cube(theta, f, u);
         if (bml_mcmc_prior_inverse(prior, cube[side], theta)) return 0;
     }
     for (int k = 0; k < d; k++) {
-        double lo = xray_probit(cube[0][k]), hi = xray_probit(cube[1][k]);
+        double lo = xray_probit(cube[0][k]);
+        double hi = xray_probit(cube[1][k]);
         mean[k] = 0.5 * (lo + hi);
         slope[k] = (hi - lo) / 1e-3;
     }
     for (int k = 0; k < d; k++)
-        for (int l = 0; l <= k; l++) cov[k * d + l] = 1.2 * slope[k] * slope[l] * best->covariance[k * d + l];
+        for (int l = 0; l <= k; l++)
+            cov[k * d + l] = 1.2 * slope[k] * slope[l] * best->covariance[k * d + l];
     for (int k = 0; k < d; k++) /* held at an edge, or not constrained */
         if (!(cov[k * d + k] > 0 && cov[k * d + k] < 1)) {
-            for (int l = 0; l < d; l++) cov[(k > l ? k : l) * d + (k > l ? l : k)] = 0;
+            for (int l = 0; l < d; l++)
+                cov[(k > l ? k : l) * d + (k > l ? l : k)] = 0;
             cov[k * d + k] = 0.5;
         }
     return xray_t_make(t, mean, cov, d);
@@ -663,25 +738,37 @@ enum { XRAY_FITS = 3 };
    first `look`. best[XRAY_FITS], the best first; near, unless NULL, gets t around those that are near it. */
 static inline void xray_net_fits(xray_best *best, xray_proposal *near, xray_fitter *f, const bml_mcmc_prior *prior,
                                  const double *z, int n, int look) {
-    int d = f->n_free, first[XRAY_FITS] = {0, -1, -1};
-    double mean[XRAY_MAX_FREE] = {0}, least[XRAY_FITS] = {0, (double)INFINITY, (double)INFINITY};
+    int d = f->n_free;
+    int first[XRAY_FITS] = {0, -1, -1};
+    double mean[XRAY_MAX_FREE] = {0};
+    double least[XRAY_FITS] = {0, (double)INFINITY, (double)INFINITY};
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < d; k++) mean[k] += z[i * d + k] / n;
+        for (int k = 0; k < d; k++)
+            mean[k] += z[i * d + k] / n;
     for (int i = 0; i < look && i < n; i++) {
-        double theta[XRAY_MAX_FREE], v;
+        double theta[XRAY_MAX_FREE];
         xray_theta_from_z(theta, prior, z + i * d, 1, d);
-        v = xray_evaluate(f, theta);
-        if (v < least[1]) least[2] = least[1], first[2] = first[1], least[1] = v, first[1] = i;
-        else if (v < least[2]) least[2] = v, first[2] = i;
+        double v = xray_evaluate(f, theta);
+        if (v < least[1]) {
+            least[2] = least[1];
+            first[2] = first[1];
+            least[1] = v;
+            first[1] = i;
+        } else if (v < least[2]) {
+            least[2] = v;
+            first[2] = i;
+        }
     }
     for (int s = 0; s < XRAY_FITS; s++) {
-        double theta[XRAY_MAX_FREE], u[XRAY_MAX_FREE];
-        xray_best one;
+        double theta[XRAY_MAX_FREE];
+        double u[XRAY_MAX_FREE];
         int at = s;
         xray_theta_from_z(theta, prior, s && first[s] >= 0 ? z + first[s] * d : mean, 1, d);
         xray_to_cube(u, f, theta);
+        xray_best one;
         xray_fit(&one, f, u, NULL);
-        for (; at > 0 && one.statistic < best[at - 1].statistic; at--) best[at] = best[at - 1];
+        for (; at > 0 && one.statistic < best[at - 1].statistic; at--)
+            best[at] = best[at - 1];
         best[at] = one;
     }
     if (near) near->k = 0;
@@ -690,6 +777,7 @@ static inline void xray_net_fits(xray_best *best, xray_proposal *near, xray_fitt
         if (!is_new || !(best[s].statistic < best[0].statistic + 30)) continue;
         near->k += xray_near_fit(&near->t[near->k], prior, f, &best[s]);
     }
-    for (int c = 0; near && c < near->k; c++) near->share[c] = 1.0 / near->k;
+    for (int c = 0; near && c < near->k; c++)
+        near->share[c] = 1.0 / near->k;
 }
 #endif

@@ -24,14 +24,18 @@ static inline void xray_plot_block(FILE *f, const xray_spectra *p, int number, i
     const xray_data *d = &p->data[number];
     fprintf(f, "$d%d << EOD\n", number);
     for (int b = 0; b < d->n; b++) {
-        double width = d->e_hi[b] - d->e_lo[b], scale = 1 / (width * d->exposure), back = 0, sd, off,
-               model = p->model[0][first + b];
+        double width = d->e_hi[b] - d->e_lo[b];
+        double scale = 1 / (width * d->exposure);
+        double back = 0;
+        double model = p->model[0][first + b];
         if (d->background && p->statistic != XRAY_C) back = d->ratio[b] * d->background[b];
-        sd = p->statistic == XRAY_CHI2 ? sqrt(d->variance[b]) : sqrt(fmax(model + back * (1 + d->ratio[b]), 1e-30));
-        off = d->counts[b] - back;
+        double sd =
+            p->statistic == XRAY_CHI2 ? sqrt(d->variance[b]) : sqrt(fmax(model + back * (1 + d->ratio[b]), 1e-30));
+        double off = d->counts[b] - back;
         fprintf(f, "%.6g %.6g %.6g %.6g %.6g %.6g", sqrt(fmax(d->e_lo[b], 1e-3) * d->e_hi[b]), d->e_lo[b], d->e_hi[b],
                 off * scale, sqrt(fmax(d->counts[b], 1)) * scale, (off - model) / sd);
-        for (int m = 0; m < p->n_models; m++) fprintf(f, " %.6g", p->model[m][first + b] * scale);
+        for (int m = 0; m < p->n_models; m++)
+            fprintf(f, " %.6g", p->model[m][first + b] * scale);
         fprintf(f, "\n");
     }
     fprintf(f, "EOD\n");
@@ -58,7 +62,8 @@ static inline double xray_plot_least(const xray_spectra *p) {
 static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, char *err) {
     out_file o;
     if (plot_begin(&o, dir, "spectrum", 1000, 760, 14, err)) return -1;
-    for (int i = 0, first = 0; i < p->n_data; first += p->data[i++].n) xray_plot_block(o.f, p, i, first);
+    for (int i = 0, first = 0; i < p->n_data; first += p->data[i++].n)
+        xray_plot_block(o.f, p, i, first);
     fprintf(o.f,
             "set multiplot; set logscale x; set lmargin 11; set rmargin 3; set xrange [%.5g:%.5g] noextend\n"
             "set tics scale 0.6; set bmargin at screen 0.36; set tmargin at screen 0.96; set format x ''\n"
@@ -73,7 +78,10 @@ static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, cha
         fprintf(o.f, "'");
         for (int m = 0; m < p->n_models; m++)
             fprintf(o.f, ", $d%d using 1:%d with histeps lw 1.8 lc rgb '%s' title '%s'", i, 7 + m,
-                    p->n_models > 1 ? xray_overlay_colour[m % 5] : i ? colour : "#D55E00", p->name[m]);
+                    p->n_models > 1 ? xray_overlay_colour[m % 5]
+                    : i             ? colour
+                                    : "#D55E00",
+                    p->name[m]);
     }
     fprintf(o.f,
             "\nset bmargin at screen 0.10; set tmargin at screen 0.34; unset logscale y; set format y '%%g'\n"
@@ -99,8 +107,11 @@ typedef struct xray_overlay {
 
 /* One panel: histograms on the diagonal, 50 % and 90 % contours below it. */
 static inline void xray_overlay_panel(FILE *f, const xray_overlay *p, const plot_axis *axes, int row, int column) {
-    double left = 0.1, bottom = 0.09, size = 0.88 / p->d;
-    const plot_axis *x = &axes[column], *y = &axes[row];
+    double left = 0.1;
+    double bottom = 0.09;
+    double size = 0.88 / p->d;
+    const plot_axis *x = &axes[column];
+    const plot_axis *y = &axes[row];
     fprintf(f, "set lmargin at screen %.4f; set rmargin at screen %.4f\n", left + column * size,
             left + (column + 0.94) * size);
     fprintf(f, "set bmargin at screen %.4f; set tmargin at screen %.4f\n", bottom + (p->d - 1 - row) * size,
@@ -119,8 +130,10 @@ static inline void xray_overlay_panel(FILE *f, const xray_overlay *p, const plot
     }
     for (int c = 0; c < p->n_sets; c++) {
         fprintf(f, c ? ", $" : "plot $");
-        if (row == column) fprintf(f, "h%d_%d", c, column);
-        else fprintf(f, "g%dc_%d_%d", c, row, column);
+        if (row == column)
+            fprintf(f, "h%d_%d", c, column);
+        else
+            fprintf(f, "g%dc_%d_%d", c, row, column);
         fprintf(f, " using 1:2 with lines lw 1.6 lc rgb '%s'", xray_overlay_colour[c]);
     }
     fprintf(f, "\n");
@@ -132,8 +145,8 @@ static inline int xray_plot_overlay(const char *dir, const xray_overlay *p, char
     plot_corner all = {
         .n_dim = p->d, .chain = {NULL, p->theta[0], p->n}, .second = {NULL, p->theta[p->n_sets - 2], p->n}};
     char block[16];
-    out_file o;
     if (p->d > PLOT_DIM_MAX || plot_axes(axes, &all)) return 0;
+    out_file o;
     if (plot_begin(&o, dir, "corner", 220 * p->d + 60, 220 * p->d + 40, 13, err)) return -1;
     fprintf(o.f, "set contour base; unset surface; unset key; unset colorbox\n");
     for (int c = 0; c < p->n_sets; c++) {
@@ -142,7 +155,8 @@ static inline int xray_plot_overlay(const char *dir, const xray_overlay *p, char
             snprintf(block, sizeof block, "h%d", c);
             plot_histogram(o.f, block, &chain, row, p->d, &axes[row]);
             snprintf(block, sizeof block, "g%d", c);
-            for (int column = 0; column < row; column++) plot_pair(o.f, block, &chain, column, row, p->d, axes);
+            for (int column = 0; column < row; column++)
+                plot_pair(o.f, block, &chain, column, row, p->d, axes);
         }
     }
     fprintf(o.f, "unset contour; set surface; set tics front scale 0.6\nset multiplot\n");
@@ -187,11 +201,19 @@ typedef struct xray_recovered {
 
 /* Straight line y = a + b x through the recovered values of parameter k. */
 static inline void xray_regression(double *a, double *b, const xray_recovered *r, int way, int k) {
-    double x = 0, y = 0, xx = 0, xy = 0, n = (double)r->n;
+    double x = 0;
+    double y = 0;
+    double xx = 0;
+    double xy = 0;
+    double n = (double)r->n;
     for (long i = 0; i < r->n; i++) {
         const double *row = r->value + i * (1 + r->n_ways) * r->d;
-        double u = row[k], v = row[(1 + way) * r->d + k];
-        x += u / n, y += v / n, xx += u * u / n, xy += u * v / n;
+        double u = row[k];
+        double v = row[(1 + way) * r->d + k];
+        x += u / n;
+        y += v / n;
+        xx += u * u / n;
+        xy += u * v / n;
     }
     *b = (xy - x * y) / (xx - x * x);
     *a = y - *b * x;
@@ -201,7 +223,8 @@ static inline void xray_regression(double *a, double *b, const xray_recovered *r
    line through them (full) and the diagonal (dashed). */
 static inline int xray_plot_recovered(const char *dir, const xray_recovered *r, char *err) {
     out_file o;
-    int width = 240 * r->d + 90, height = 240 * r->n_ways + 70; /* pixels */
+    int width = 240 * r->d + 90;
+    int height = 240 * r->n_ways + 70; /* pixels */
     if (plot_begin(&o, dir, "recovered", width, height, 12, err)) return -1;
     fprintf(o.f, "$r << EOD\n");
     for (long i = 0; i < r->n; i++)
@@ -212,7 +235,10 @@ static inline int xray_plot_recovered(const char *dir, const xray_recovered *r, 
                  "set xtics 0.25; set ytics 0.25\n");
     for (int way = 0; way < r->n_ways; way++)
         for (int k = 0; k < r->d; k++) {
-            double a, b, left = (95.0 + 240 * k) / width, bottom = (75.0 + 240 * (r->n_ways - 1 - way)) / height;
+            double a;
+            double b;
+            double left = (95.0 + 240 * k) / width;
+            double bottom = (75.0 + 240 * (r->n_ways - 1 - way)) / height;
             xray_regression(&a, &b, r, way, k);
             fprintf(o.f, "set lmargin at screen %.4f; set rmargin at screen %.4f\n", left, left + 215.0 / width);
             fprintf(o.f, "set bmargin at screen %.4f; set tmargin at screen %.4f\n", bottom, bottom + 215.0 / height);

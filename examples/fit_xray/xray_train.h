@@ -48,7 +48,8 @@ static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter
 #endif
     for (long i = 0; i < (long)n; i++) {
         xray_fitter *f = fitter[thread_number()];
-        double u[XRAY_MAX_FREE], theta[XRAY_MAX_FREE];
+        double u[XRAY_MAX_FREE];
+        double theta[XRAY_MAX_FREE];
         bml_mcmc_rng rng;
         bml_mcmc_rng_init(&rng, seed, ((uint64_t)1 << 40) + first + (uint64_t)i);
         for (int k = 0; k < s->d; k++) {
@@ -69,34 +70,40 @@ static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter
 /* Labelled spectra from a file's columns THETA and COUNTS: mean[] gets counts, noise included. */
 static inline int xray_set_read(xray_set *s, const char *path, const bml_mcmc_prior *prior, int d, int n_bin,
                                 char *err) {
-    double *theta = NULL, *counts = NULL, u[XRAY_MAX_FREE];
+    double *theta = NULL;
+    double *counts = NULL;
+    double u[XRAY_MAX_FREE];
     long rows = 0;
-    size_t n, bad = 0;
+    size_t bad = 0;
     memset(s, 0, sizeof *s);
     if (xray_simulations_read(&theta, &counts, &rows, d, n_bin, path, err)) return -1;
-    n = s->n = (size_t)rows;
+    size_t n = s->n = (size_t)rows;
     s->n_bin = n_bin;
     s->d = d;
     s->mean = xray_alloc(n, (size_t)n_bin * sizeof *s->mean);
     s->u = xray_alloc(n, (size_t)d * sizeof *s->u);
     for (size_t i = 0; i < n && !bad && s->mean && s->u; i++) {
         if (bml_mcmc_prior_inverse(prior, u, theta + i * (size_t)d)) bad = i + 1;
-        for (size_t k = 0; k < (size_t)d; k++) s->u[i * (size_t)d + k] = (float)fmin(fmax(u[k], 1e-6), 1 - 1e-6);
+        for (size_t k = 0; k < (size_t)d; k++)
+            s->u[i * (size_t)d + k] = (float)fmin(fmax(u[k], 1e-6), 1 - 1e-6);
         for (size_t b = 0; b < (size_t)n_bin; b++)
             s->mean[i * (size_t)n_bin + b] = (float)counts[i * (size_t)n_bin + b];
     }
     free(theta);
     free(counts);
     if (!bad && s->mean && s->u) return 0;
-    if (bad) error_set(err, "%.300s: row %zu: its parameters are outside of the prior", path, bad);
-    else error_set(err, "out of memory for %zu spectra", n);
+    if (bad)
+        error_set(err, "%.300s: row %zu: its parameters are outside of the prior", path, bad);
+    else
+        error_set(err, "out of memory for %zu spectra", n);
     xray_set_free(s);
     return -1;
 }
 
 /* Keeps rows first ... first + n - 1, or as many of them as there are. */
 static inline void xray_set_keep(xray_set *s, size_t first, size_t n) {
-    size_t bins = (size_t)s->n_bin, d = (size_t)s->d;
+    size_t bins = (size_t)s->n_bin;
+    size_t d = (size_t)s->d;
     s->n = n < s->n - first ? n : s->n - first;
     memmove(s->mean, s->mean + first * bins, s->n * bins * sizeof *s->mean);
     memmove(s->u, s->u + first * d, s->n * d * sizeof *s->u);
@@ -104,7 +111,8 @@ static inline void xray_set_keep(xray_set *s, size_t first, size_t n) {
 
 /* x[n][xray_input_size] of labelled spectra. */
 static inline void xray_set_inputs(float *x, const xray_set *s, int mixture) {
-    size_t width = xray_input_size(s->n_bin, mixture), bins = (size_t)s->n_bin;
+    size_t width = xray_input_size(s->n_bin, mixture);
+    size_t bins = (size_t)s->n_bin;
     for (size_t i = 0; i < s->n; i++) {
         memcpy(x + i * width, s->mean + i * bins, bins * sizeof *x);
         xray_input(x + i * width, s->n_bin, mixture);
@@ -122,7 +130,8 @@ static inline void xray_set_noise(float *x, const xray_set *s, size_t from, size
         const float *mean = s->mean + (from + (size_t)i) * (size_t)s->n_bin;
         float *to = x + (size_t)i * xray_input_size(s->n_bin, mixture);
         bml_mcmc_rng_init(&rng, seed + 0x9E3779B97F4A7C15u * (epoch + 1), ((uint64_t)2 << 40) + from + (uint64_t)i);
-        for (int b = 0; b < s->n_bin; b++) to[b] = (float)xray_poisson(&rng, (double)mean[b]);
+        for (int b = 0; b < s->n_bin; b++)
+            to[b] = (float)xray_poisson(&rng, (double)mean[b]);
         xray_input(to, s->n_bin, mixture);
     }
     (void)threads;
@@ -133,20 +142,33 @@ static inline void xray_set_noise(float *x, const xray_set *s, size_t from, size
 /* The loss of the mixture network: mean over rows of -ln q(z), for bml_nn's BML_NN_CUSTOM. Targets hold z in their
    first d columns; *user is int {k, d}. */
 static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
-    const int k = ((const int *)user)[0], d = ((const int *)user)[1], size = xray_mixture_size(d);
+    const int k = ((const int *)user)[0];
+    const int d = ((const int *)user)[1];
+    const int size = xray_mixture_size(d);
     double total = 0;
     for (int r = 0; r < b->n; r++) {
-        const bml_nn_real *row = b->prediction + (size_t)r * b->n_out, *z = b->target + (size_t)r * b->n_out;
+        const bml_nn_real *row = b->prediction + (size_t)r * b->n_out;
+        const bml_nn_real *z = b->target + (size_t)r * b->n_out;
         bml_nn_real *g = b->gradient + (size_t)r * b->n_out;
-        double each[XRAY_MAX_K], logit[XRAY_MAX_K], y[XRAY_MAX_K][XRAY_MAX_FREE], off[XRAY_MAX_K][XRAY_MAX_FREE],
-            top = -1e300, top_logit = -1e300, sum = 0, sum_logit = 0;
+        double each[XRAY_MAX_K];
+        double logit[XRAY_MAX_K];
+        double y[XRAY_MAX_K][XRAY_MAX_FREE];
+        double off[XRAY_MAX_K][XRAY_MAX_FREE];
+        double top = -1e300;
+        double top_logit = -1e300;
+        double sum = 0;
+        double sum_logit = 0;
         for (int c = 0; c < k; c++) {
-            const bml_nn_real *p = row + c * size, *l = p + 1 + d;
-            double s = 0, log_det = 0;
-            for (int i = 0; i < d; i++) off[c][i] = (double)z[i] - (double)p[1 + i];
+            const bml_nn_real *p = row + c * size;
+            const bml_nn_real *l = p + 1 + d;
+            double s = 0;
+            double log_det = 0;
+            for (int i = 0; i < d; i++)
+                off[c][i] = (double)z[i] - (double)p[1 + i];
             for (int i = 0; i < d; i++) {
                 double v = off[c][i];
-                for (int j = 0; j < i; j++) v += (double)*l++ * off[c][j];
+                for (int j = 0; j < i; j++)
+                    v += (double)*l++ * off[c][j];
                 log_det += (double)*l;
                 y[c][i] = v *= exp(fmin(fmax((double)*l++, -30), 30));
                 s += v * v;
@@ -156,13 +178,18 @@ static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
             top = fmax(top, each[c]);
             top_logit = fmax(top_logit, logit[c]);
         }
-        for (int c = 0; c < k; c++) sum += exp(each[c] - top), sum_logit += exp(logit[c] - top_logit);
+        for (int c = 0; c < k; c++) {
+            sum += exp(each[c] - top);
+            sum_logit += exp(logit[c] - top_logit);
+        }
         total += top_logit + log(sum_logit) - top - log(sum) + 0.91893853320467274 * d;
         for (int c = 0; c < k; c++) {
-            double share = exp(each[c] - top) / sum, prior = exp(logit[c] - top_logit) / sum_logit,
-                   mean[XRAY_MAX_FREE] = {0};
+            double share = exp(each[c] - top) / sum;
+            double prior = exp(logit[c] - top_logit) / sum_logit;
+            double mean[XRAY_MAX_FREE] = {0};
             const bml_nn_real *l = row + c * size + 1 + d;
-            bml_nn_real *to = g + c * size, *to_l = to + 1 + d;
+            bml_nn_real *to = g + c * size;
+            bml_nn_real *to_l = to + 1 + d;
             to[0] = (bml_nn_real)((prior - share) / b->n);
             for (int i = 0; i < d; i++) {
                 double slope = exp(fmin(fmax((double)l[i], -30), 30)) * y[c][i];
@@ -174,7 +201,8 @@ static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
                 mean[i] -= slope;
                 *to_l++ = (bml_nn_real)(share * (y[c][i] * y[c][i] - 1) / b->n);
             }
-            for (int i = 0; i < d; i++) to[1 + i] = (bml_nn_real)(share * mean[i] / b->n);
+            for (int i = 0; i < d; i++)
+                to[1 + i] = (bml_nn_real)(share * mean[i] / b->n);
         }
     }
     return total / b->n;
@@ -190,13 +218,18 @@ static inline bml_nn_layer xray_net_layer(int kind, int i, int depth, int units)
     l.kind = kind == XRAY_GRU ? BML_NN_GRU : kind == XRAY_CNN ? BML_NN_CONV : BML_NN_DENSE;
     l.activation = kind == XRAY_GRU ? BML_NN_LINEAR : BML_NN_RELU;
     l.sequence = kind == XRAY_GRU && i + 1 < depth;
-    if (kind == XRAY_CNN) l.kernel = 5, l.stride = 2, l.same = 1;
+    if (kind == XRAY_CNN) {
+        l.kernel = 5;
+        l.stride = 2;
+        l.same = 1;
+    }
     return l;
 }
 
 /* The layers of a dropout network into layer[2 depth + 3]; returns how many. */
 static inline int xray_net_dropout(bml_nn_layer *layer, int kind, int n_bin, int d, int units, int depth, double rate) {
-    int n = 1, sequence = kind == XRAY_CNN || kind == XRAY_GRU;
+    int n = 1;
+    int sequence = kind == XRAY_CNN || kind == XRAY_GRU;
     layer[0].kind = BML_NN_INPUT;
     layer[0].features = sequence ? 1 : n_bin;
     layer[0].steps = sequence ? n_bin : 0;
@@ -269,26 +302,32 @@ static inline int xray_net_make(xray_net *net, int kind, int n_bin, int d, int u
 /* Eigenvalues and vectors of the symmetric a[n][n] by Jacobi's rotations: values[n] on a's diagonal, vectors v[n][n] in
    columns. Changes a. */
 static inline void xray_jacobi(double *a, double *v, int n) {
-    for (int i = 0; i < n * n; i++) v[i] = i % (n + 1) == 0;
+    for (int i = 0; i < n * n; i++)
+        v[i] = i % (n + 1) == 0;
     for (int sweep = 0; sweep < 30; sweep++) {
-        double off = 0, all = 0;
-        for (int i = 0; i < n * n; i++) *(i % (n + 1) ? &off : &all) += a[i] * a[i];
+        double off = 0;
+        double all = 0;
+        for (int i = 0; i < n * n; i++)
+            *(i % (n + 1) ? &off : &all) += a[i] * a[i];
         if (off <= 1e-20 * all) return;
         for (int p = 0; p < n; p++)
             for (int q = p + 1; q < n; q++) {
-                double theta, t, c, s;
                 if (fabs(a[p * n + q]) <= 1e-300) continue;
-                theta = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
-                t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
-                c = 1 / sqrt(t * t + 1);
-                s = t * c;
+                double theta = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
+                double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
+                double c = 1 / sqrt(t * t + 1);
+                double s = t * c;
                 for (int k = 0; k < n; k++) {
-                    double x = a[p * n + k], y = a[q * n + k];
+                    double x = a[p * n + k];
+                    double y = a[q * n + k];
                     a[p * n + k] = c * x - s * y;
                     a[q * n + k] = s * x + c * y;
                 }
                 for (int k = 0; k < n; k++) {
-                    double x = a[k * n + p], y = a[k * n + q], f = v[k * n + p], g = v[k * n + q];
+                    double x = a[k * n + p];
+                    double y = a[k * n + q];
+                    double f = v[k * n + p];
+                    double g = v[k * n + q];
                     a[k * n + p] = c * x - s * y;
                     a[k * n + q] = s * x + c * y;
                     v[k * n + p] = c * f - s * g;
@@ -304,15 +343,21 @@ static inline int xray_components(bml_nn_real *kernel, bml_nn_real *mean, const 
                                   int b, int units, size_t stride, char *err) {
     double *cov = xray_alloc((size_t)b * (size_t)b + (size_t)b, 2 * sizeof *cov);
     if (!cov) return error_set(err, "out of memory");
-    double *v = cov + b * b, *off = v + b * b, *average = off + b;
+    double *v = cov + b * b;
+    double *off = v + b * b;
+    double *average = off + b;
     for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < b; k++) average[k] += (double)x[i * width + (size_t)k] / (double)n;
-    for (size_t i = 0; i < n; i++) {
-        for (int k = 0; k < b; k++) off[k] = (double)x[i * width + (size_t)k] - average[k];
         for (int k = 0; k < b; k++)
-            for (int l = 0; l < b; l++) cov[k * b + l] += off[k] * off[l] / (double)n;
+            average[k] += (double)x[i * width + (size_t)k] / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        for (int k = 0; k < b; k++)
+            off[k] = (double)x[i * width + (size_t)k] - average[k];
+        for (int k = 0; k < b; k++)
+            for (int l = 0; l < b; l++)
+                cov[k * b + l] += off[k] * off[l] / (double)n;
     }
-    for (int k = 0; k < b; k++) mean[k] = (bml_nn_real)average[k];
+    for (int k = 0; k < b; k++)
+        mean[k] = (bml_nn_real)average[k];
     xray_jacobi(cov, v, b);
     for (int u = 0; u < units; u++) { /* the largest that is left */
         int top = 0;
@@ -332,19 +377,24 @@ static inline int xray_components(bml_nn_real *kernel, bml_nn_real *mean, const 
    components that a parameter moves by much more than the noise are as loud as the great ones: without this, training
    takes long to hear them. At most 1,000 bins; more are left alone. */
 static inline int xray_net_whiten(xray_net *net, const bml_nn_real *x, size_t n, char *err) {
-    size_t b = (size_t)net->n_bin, units = b < XRAY_WHITE ? b : XRAY_WHITE, count = 0, rows = n < 4000 ? n : 4000;
-    bml_nn_real *kernel = bml_nn_tensor(net->nn, "whiten.kernel", &count), *scale;
+    size_t b = (size_t)net->n_bin;
+    size_t units = b < XRAY_WHITE ? b : XRAY_WHITE;
+    size_t count = 0;
+    size_t rows = n < 4000 ? n : 4000;
+    bml_nn_real *kernel = bml_nn_tensor(net->nn, "whiten.kernel", &count);
     int bad = 0;
     if (!kernel || count != 4 * b * units || b > 1000)
         return bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, x, n) ? error_set(err, "network: no scale")
                                                                                 : 0;
+    bml_nn_real *scale;
     scale = xray_alloc(4 * b, sizeof *scale);
     if (!scale) return error_set(err, "out of memory");
     memset(kernel, 0, count * sizeof *kernel);
     for (size_t half = 0; half < 2 && !bad; half++)
         bad = xray_components(kernel + half * b * 2 * units + half * units, scale + half * b, x + half * b, rows, 2 * b,
                               (int)b, (int)units, 2 * units, err);
-    for (size_t k = 0; k < 2 * b; k++) scale[2 * b + k] = 1; /* the components do the rest */
+    for (size_t k = 0; k < 2 * b; k++)
+        scale[2 * b + k] = 1; /* the components do the rest */
     if (!bad && bml_nn_set_scaler(net->nn, BML_NN_INPUTS, scale, scale + 2 * b))
         bad = error_set(err, "network: %.300s", bml_nn_message(net->nn));
     free(scale);
@@ -357,15 +407,18 @@ static inline int xray_net_whiten(xray_net *net, const bml_nn_real *x, size_t n,
 static inline void xray_mixture_sd(double (*sd)[XRAY_MAX_FREE], const xray_mixture *m) {
     int d = m->d;
     for (int c = 0; c < m->k; c++) {
-        double square[XRAY_MAX_FREE] = {0}, e[XRAY_MAX_FREE];
+        double square[XRAY_MAX_FREE] = {0};
+        double e[XRAY_MAX_FREE];
         for (int j = 0; j < d; j++) /* columns of L^-1 */
             for (int i = j; i < d; i++) {
                 double s = i == j;
-                for (int l = j; l < i; l++) s -= m->l[c][i * d + l] * e[l];
+                for (int l = j; l < i; l++)
+                    s -= m->l[c][i * d + l] * e[l];
                 e[i] = s / m->l[c][i * d + i];
                 square[i] += e[i] * e[i];
             }
-        for (int k = 0; k < d; k++) sd[c][k] = sqrt(square[k]);
+        for (int k = 0; k < d; k++)
+            sd[c][k] = sqrt(square[k]);
     }
 }
 
@@ -374,7 +427,8 @@ static inline void xray_mixture_marginal(double *mean, double *variance, double 
                                          double (*sd)[XRAY_MAX_FREE], int k, double z) {
     *mean = *variance = *below = 0;
     for (int c = 0; c < m->k; c++) {
-        double share = exp(m->log_share[c]), at = m->mean[c][k];
+        double share = exp(m->log_share[c]);
+        double at = m->mean[c][k];
         *mean += share * at;
         *variance += share * (sd[c][k] * sd[c][k] + at * at);
         *below += share * xray_normal_cdf((z - at) / sd[c][k]);
@@ -386,36 +440,45 @@ static inline void xray_mixture_marginal(double *mean, double *variance, double 
    width, as a polynomial of second degree in the network's means, on labelled spectra x[n][n_in], u[n][d] of the real
    kind. The network applies it from then on, and it travels in the file. Widths: xray_net_calibrate, on other rows. */
 static inline int xray_net_adjust(xray_net *net, const bml_nn_real *x, const float *u, size_t n, char *err) {
-    int d = net->d, size = xray_shift_size(d);
-    size_t n_out = bml_nn_n_out(net->nn), room = (size_t)size * (size_t)size;
-    int bad;
-    bml_nn_real *out = xray_alloc(n, n_out * sizeof *out), *shift = xray_alloc((size_t)(d * size), sizeof *shift);
-    double *a = xray_alloc((size_t)d, (room + 2 * (size_t)size) * sizeof *a), *b = a ? a + (size_t)d * room : NULL,
-           *term = b ? b + d * size : NULL;
+    int d = net->d;
+    int size = xray_shift_size(d);
+    size_t n_out = bml_nn_n_out(net->nn);
+    size_t room = (size_t)size * (size_t)size;
+    bml_nn_real *out = xray_alloc(n, n_out * sizeof *out);
+    bml_nn_real *shift = xray_alloc((size_t)(d * size), sizeof *shift);
+    double *a = xray_alloc((size_t)d, (room + 2 * (size_t)size) * sizeof *a);
+    double *b = a ? a + (size_t)d * room : NULL;
+    double *term = b ? b + d * size : NULL;
     net->shift = NULL;
-    bad = !out || !shift || !a || bml_nn_predict(net->nn, NULL, out, x, n);
+    int bad = !out || !shift || !a || bml_nn_predict(net->nn, NULL, out, x, n);
     for (size_t i = 0; i < n && !bad; i++) {
         xray_mixture m;
-        double mean, variance, below, sd[XRAY_MAX_K][XRAY_MAX_FREE];
+        double sd[XRAY_MAX_K][XRAY_MAX_FREE];
         xray_net_mixture_of(&m, net, out + i * n_out);
         xray_mixture_sd(sd, &m);
         xray_shift_terms(term, &m);
+        double mean;
+        double variance;
+        double below;
         for (int k = 0; k < d; k++) {
-            double z = xray_probit((double)u[i * (size_t)d + (size_t)k]), off, weight;
+            double z = xray_probit((double)u[i * (size_t)d + (size_t)k]);
             xray_mixture_marginal(&mean, &variance, &below, &m, sd, k, z);
-            off = z - mean;
-            weight = 1 / variance;
+            double off = z - mean;
+            double weight = 1 / variance;
             for (int r = 0; r < size; r++) {
                 b[k * size + r] += weight * term[r] * off;
-                for (int c = 0; c <= r; c++) a[(size_t)k * room + (size_t)(r * size + c)] += weight * term[r] * term[c];
+                for (int c = 0; c <= r; c++)
+                    a[(size_t)k * room + (size_t)(r * size + c)] += weight * term[r] * term[c];
             }
         }
     }
     for (int k = 0; k < d && !bad; k++) {
-        for (int r = 0; r < size; r++) a[(size_t)k * room + (size_t)(r * size + r)] *= 1 + 1e-6;
+        for (int r = 0; r < size; r++)
+            a[(size_t)k * room + (size_t)(r * size + r)] *= 1 + 1e-6;
         bad = !xray_cholesky(a + (size_t)k * room, size);
         if (!bad) xray_solve(term, a + (size_t)k * room, b + k * size, size);
-        for (int r = 0; r < size; r++) shift[k * size + r] = (bml_nn_real)term[r];
+        for (int r = 0; r < size; r++)
+            shift[k * size + r] = (bml_nn_real)term[r];
     }
     if (!bad) bad = bml_nn_set_array(net->nn, "xray_shift", shift, (size_t)(d * size)) != 0;
     if (!bad) net->shift = bml_nn_get_array(net->nn, "xray_shift", NULL);
@@ -430,22 +493,31 @@ static inline int xray_net_adjust(xray_net *net, const bml_nn_real *x, const flo
    standard deviations of parameter k are multiplied by the 68.3 % quantile of |y|. That is written into the last
    layer. */
 static inline int xray_net_calibrate(xray_net *net, const bml_nn_real *x, const float *u, size_t n, char *err) {
-    size_t n_out = bml_nn_n_out(net->nn), count = 0, d = (size_t)net->d, units = 0;
-    bml_nn_real *out = xray_alloc(n, n_out * sizeof *out), *kernel = bml_nn_tensor(net->nn, "mixture.kernel", &count),
-                *bias = bml_nn_tensor(net->nn, "mixture.bias", &units);
-    double *off = xray_alloc(n, d * sizeof *off), wider[XRAY_MAX_FREE]; /* |y| [d][n] */
+    size_t n_out = bml_nn_n_out(net->nn);
+    size_t count = 0;
+    size_t d = (size_t)net->d;
+    size_t units = 0;
+    bml_nn_real *out = xray_alloc(n, n_out * sizeof *out);
+    bml_nn_real *kernel = bml_nn_tensor(net->nn, "mixture.kernel", &count);
+    bml_nn_real *bias = bml_nn_tensor(net->nn, "mixture.bias", &units);
+    double *off = xray_alloc(n, d * sizeof *off);
+    double wider[XRAY_MAX_FREE]; /* |y| [d][n] */
     int bad = !out || !off || !kernel || !bias || units != n_out || bml_nn_predict(net->nn, NULL, out, x, n);
     for (size_t i = 0; i < n && !bad; i++) {
         xray_mixture m;
-        double mean, variance, below, sd[XRAY_MAX_K][XRAY_MAX_FREE];
+        double sd[XRAY_MAX_K][XRAY_MAX_FREE];
         xray_net_mixture_of(&m, net, out + i * n_out);
         xray_mixture_sd(sd, &m);
+        double mean;
+        double variance;
+        double below;
         for (size_t k = 0; k < d; k++) {
             xray_mixture_marginal(&mean, &variance, &below, &m, sd, (int)k, xray_probit((double)u[i * d + k]));
             off[k * n + i] = fabs(xray_probit(below));
         }
     }
-    for (size_t k = 0; k < d && !bad; k++) wider[k] = fmax(bml_mcmc_quantile(off + k * n, n, 0.683), 1e-3);
+    for (size_t k = 0; k < d && !bad; k++)
+        wider[k] = fmax(bml_mcmc_quantile(off + k * n, n, 0.683), 1e-3);
     for (int c = 0; c < net->k && !bad; c++) {
         size_t at = (size_t)(c * xray_mixture_size(net->d)) + 1 + d;
         for (size_t i = 0; i < d; i++)
@@ -454,7 +526,8 @@ static inline int xray_net_calibrate(xray_net *net, const bml_nn_real *x, const 
                 if (i == j) bias[at] -= (bml_nn_real)log(wider[j]);
                 if (i == j) continue;
                 bias[at] *= ratio;
-                for (size_t row = 0; row < count / units; row++) kernel[row * units + at] *= ratio;
+                for (size_t row = 0; row < count / units; row++)
+                    kernel[row * units + at] *= ratio;
             }
     }
     free(out);
@@ -467,9 +540,11 @@ static inline int xray_net_describe(xray_net *net, const xray_data *data, const 
                                     const char *fixed, int statistic, int abundance, char *err) {
     char text[64];
     int bad = 0;
-    bml_nn_real *bin = xray_alloc((size_t)data->n_channel, sizeof *bin), how[3];
+    bml_nn_real *bin = xray_alloc((size_t)data->n_channel, sizeof *bin);
+    bml_nn_real how[3];
     if (!bin) return error_set(err, "out of memory");
-    for (int c = 0; c < data->n_channel; c++) bin[c] = (bml_nn_real)data->bin[c];
+    for (int c = 0; c < data->n_channel; c++)
+        bin[c] = (bml_nn_real)data->bin[c];
     how[0] = (bml_nn_real)data->exposure;
     how[1] = (bml_nn_real)statistic;
     how[2] = (bml_nn_real)abundance;

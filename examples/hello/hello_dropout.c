@@ -8,33 +8,50 @@
 
 int main(void) {
     enum { N = 60, M = 121, DRAWS = 400 };
-    static float x[N], y[N], at[M], draws[DRAWS * M], mean[M], sd[M];
-    bml_nn_layer layers[] = {{.kind = BML_NN_INPUT, .features = 1},
-                             {.kind = BML_NN_DENSE, .units = 64, .activation = BML_NN_SILU}, {.kind = BML_NN_DROPOUT, .rate = 0.05},
-                             {.kind = BML_NN_DENSE, .units = 64, .activation = BML_NN_SILU}, {.kind = BML_NN_DROPOUT, .rate = 0.05},
-                             {.kind = BML_NN_DENSE, .units = 1}};
+    static float x[N];
+    static float y[N];
+    static float at[M];
+    static float draws[DRAWS * M];
+    static float mean[M];
+    static float sd[M];
+    bml_nn_layer layers[] = {
+        {.kind = BML_NN_INPUT, .features = 1},  {.kind = BML_NN_DENSE, .units = 64, .activation = BML_NN_SILU},
+        {.kind = BML_NN_DROPOUT, .rate = 0.05}, {.kind = BML_NN_DENSE, .units = 64, .activation = BML_NN_SILU},
+        {.kind = BML_NN_DROPOUT, .rate = 0.05}, {.kind = BML_NN_DENSE, .units = 1}};
     bml_nn_config config = {.layers = layers, .n_layers = 6, .seed = 1};
     bml_nn_training how = {.x = x, .y = y, .n = N, .epochs = 1500, .learning_rate = 5e-3, .schedule = BML_NN_COSINE};
     bml_nn_spread spread = {.mean = mean, .sd = sd};
     bml_nn_rng rng = {{1, 0}, {0, 0, 0, 0}, {0, 0, 0, 0}, 4};
     bml_nn *net;
-    for (int i = 0; i < N; i++) y[i] = sinf(x[i] = (float)(6 * bml_nn_rng_uniform(&rng) - 3)) + (float)(0.1 * bml_nn_rng_normal(&rng));
-    for (int i = 0; i < M; i++) at[i] = -6 + 0.1f * (float)i;
+    for (int i = 0; i < N; i++)
+        y[i] = sinf(x[i] = (float)(6 * bml_nn_rng_uniform(&rng) - 3)) + (float)(0.1 * bml_nn_rng_normal(&rng));
+    for (int i = 0; i < M; i++)
+        at[i] = -6 + 0.1f * (float)i;
     int status = bml_nn_create(&net, &config);
     if (!status) status = bml_nn_train(net, &how, NULL);
     if (!status) status = bml_nn_draws(net, NULL, draws, at, M, DRAWS, 1);
     if (!status) status = bml_nn_summarize_draws(&spread, draws, DRAWS, M);
     FILE *f = status ? NULL : fopen("hello_dropout.gp", "w");
-    if (!f) return fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), bml_nn_message(net)), 1;
-    fprintf(f, "set terminal pngcairo size 900,600\nset output 'hello_dropout.png'\nset xlabel 'x'\nset ylabel 'y'\n$net << END\n");
-    for (int i = 0; i < M; i++) fprintf(f, "%g %g %g\n", (double)at[i], (double)mean[i], (double)sd[i]);
+    if (!f) {
+        fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), bml_nn_message(net));
+        return 1;
+    }
+    fprintf(f, "set terminal pngcairo size 900,600\nset output 'hello_dropout.png'\nset xlabel 'x'\nset ylabel "
+               "'y'\n$net << END\n");
+    for (int i = 0; i < M; i++)
+        fprintf(f, "%g %g %g\n", (double)at[i], (double)mean[i], (double)sd[i]);
     fprintf(f, "END\n$data << END\n");
-    for (int i = 0; i < N; i++) fprintf(f, "%g %g\n", (double)x[i], (double)y[i]);
-    fprintf(f, "END\nplot $net using 1:($2-2*$3):($2+2*$3) with filledcurves lc rgb '#a6cee3' title 'mean, two sd', $net using 1:2 with lines lw 2"
-               " lc rgb '#0072b2' notitle, $data with points pt 7 lc black title 'data', sin(x) with lines dt 2 lc rgb '#d55e00'\n");
+    for (int i = 0; i < N; i++)
+        fprintf(f, "%g %g\n", (double)x[i], (double)y[i]);
+    fprintf(f, "END\nplot $net using 1:($2-2*$3):($2+2*$3) with filledcurves lc rgb '#a6cee3' title 'mean, two sd', "
+               "$net using 1:2 with lines lw 2"
+               " lc rgb '#0072b2' notitle, $data with points pt 7 lc black title 'data', sin(x) with lines dt 2 lc rgb "
+               "'#d55e00'\n");
     fclose(f);
-    printf("x = 0: %.2f +- %.2f   x = 5, where there are no data: %.2f +- %.2f\n", (double)mean[60], (double)sd[60], (double)mean[110], (double)sd[110]);
-    if (system("gnuplot hello_dropout.gp")) printf("no gnuplot (Debian: gnuplot-nox): the picture is left as hello_dropout.gp\n");
+    printf("x = 0: %.2f +- %.2f   x = 5, where there are no data: %.2f +- %.2f\n", (double)mean[60], (double)sd[60],
+           (double)mean[110], (double)sd[110]);
+    if (system("gnuplot hello_dropout.gp"))
+        printf("no gnuplot (Debian: gnuplot-nox): the picture is left as hello_dropout.gp\n");
     bml_nn_free(net);
     return 0;
 }

@@ -20,7 +20,8 @@ static void log_prob(double *lp, const double *theta, int n, int n_dim, void *us
 
 int main(void) {
     bml_mcmc_config config = {.n_dim = 2, .n_walkers = 32, .log_prob = log_prob};
-    double center[2] = {1, 2}, radius[2] = {0.1, 0.1};
+    double center[2] = {1, 2};
+    double radius[2] = {0.1, 0.1};
     bml_mcmc_summary s[2];
     bml_mcmc_ensemble *e;
     int status = bml_mcmc_ensemble_create(&e, &config);

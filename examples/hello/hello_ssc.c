@@ -10,16 +10,18 @@ int main(void) {
     bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
     bml_ssc *tables = NULL;
     bml_ssc_blob *blob = NULL;
-    double nu[161], total[161];
-    int i, status;
+    double nu[161];
+    double total[161];
 
-    for (i = 0; i < 161; i++) nu[i] = pow(10, 10 + 0.1 * i);
-    status = bml_ssc_create(&tables, NULL);
+    for (int i = 0; i < 161; i++)
+        nu[i] = pow(10, 10 + 0.1 * i);
+    int status = bml_ssc_create(&tables, NULL);
     if (!status) status = bml_ssc_blob_create(&blob, tables);
     if (!status) status = bml_ssc_solve(blob, &source);
     if (!status) status = bml_ssc_sed(total, nu, 161, blob, &observer, BML_SSC_TOTAL);
     if (status) fprintf(stderr, "hello_ssc: %s\n", bml_ssc_strerror(status));
-    for (i = 0; i < 161 && !status; i++) printf("%.1f %.4e\n", log10(nu[i]), total[i]);
+    for (int i = 0; i < 161 && !status; i++)
+        printf("%.1f %.4e\n", log10(nu[i]), total[i]);
     bml_ssc_blob_free(blob);
     bml_ssc_free(tables);
     return status != 0;
