@@ -4335,7 +4335,7 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
     bml_nn__lane *l = &t->lane;
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
-        size_t s = (n->scratch + 1) * rows;
+        size_t s = (size_t)(n->scratch + 1) * rows;
         int steps = n->steps > n->in_steps ? n->steps : n->in_steps;
         int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
@@ -4343,12 +4343,13 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
         if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
         scratch = s > scratch ? s : scratch;
     }
-    size_t forward;
-    size_t backward;
-    if (!bml_nn__lane_reals(&forward, net, rows, 0) || !bml_nn__lane_reals(&backward, net, rows, 1))
+    ptrdiff_t forward;
+    ptrdiff_t backward;
+    if (!bml_nn__lane_reals(&forward, net, t->batch, BML_NN__FORWARD) ||
+        !bml_nn__lane_reals(&backward, net, t->batch, BML_NN__BACKWARD))
         return BML_CUDA_TOO_LARGE;
     float *at;
-    at = (float *)bml_cuda__buffer(&t->memory, NULL, forward + backward + scratch, sizeof *at);
+    at = (float *)bml_cuda__buffer(&t->memory, NULL, (size_t)(forward + backward) + scratch, sizeof *at);
     l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out);
     l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
     l->cache = (float **)bml_nn__alloc(nodes, sizeof *l->cache);
@@ -4422,9 +4423,14 @@ static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
     h.n = 1;
     h.n_val = 0;
     h.validation = 0;
-    if (bml_nn__check_numbers(t->host, &h))
+    if (bml_nn__check_settings(t->host, &h))
         return bml_cuda__fail(t->cuda, BML_CUDA_BAD_ARGUMENT, "%.200s", t->host->message);
-    bml_nn__fill_defaults(&t->how);
+    h.x = t->how.x;
+    h.y = t->how.y;
+    h.n = t->how.n;
+    h.n_val = t->how.n_val;
+    h.validation = t->how.validation;
+    t->how = h; /* with the defaults */
     t->batch = t->how.batch;
     for (int i = 0; i < t->how.n_batches; i++)
         if (t->how.batches[i].batch > t->batch) t->batch = t->how.batches[i].batch;
@@ -4505,8 +4511,8 @@ static void bml_cuda__forward_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
     l->first = 0;
     for (int i = 0; i < t->net.n_nodes; i++) {
         const bml_nn__node *n = &t->net.nodes[i];
-        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0], t->net.scale[0], batch->index,
-                             (size_t)l->b, (size_t)n->out, t->net.n_in,     n->input_offset};
+        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0],     t->net.scale[0],        batch->index,
+                             (size_t)l->b, (size_t)n->out, (size_t)t->net.n_in, (size_t)n->input_offset};
         if (n->spec.kind == BML_NN_INPUT)
             bml_cuda__each(t, bml_nn__cells(n, l), op);
         else
@@ -4626,7 +4632,7 @@ typedef struct bml_cuda__course {
 } bml_cuda__course;
 
 /* Rows `rows` of x and y on the host (NULL: from `at` on): loss and gradient of what the device has predicted. */
-static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_t at, const float *x, const float *y,
+static int bml_cuda__loss_on_host(bml_cuda__course *c, const ptrdiff_t *rows, size_t at, const float *x, const float *y,
                                   int learn) {
     bml_nn_trainer *t = c->t;
     bml_cuda_trainer *d = c->device;
@@ -4643,7 +4649,7 @@ static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_
     bml_cuda_copy total = {&d->learner.tally->total, &given.total, sizeof given.total};
     const float *w = t->how.weights && x == t->how.x ? t->how.weights : NULL;
     bml_nn_batch batch = {
-        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, net->n_in, m};
+        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, (size_t)net->n_in, m};
     int status = bml_cuda_get(&get, NULL, d->cuda);
     if (!status) status = bml_cuda_wait(NULL, d->cuda);
     if (status) return status;
@@ -4775,12 +4781,12 @@ static int bml_cuda__course_data(bml_cuda__course *c) {
     const bml_nn_training *h = &t->how;
     size_t n_in = t->net->n_in;
     size_t n_out = t->net->n_out;
-    size_t most = t->n_train > t->n_held ? t->n_train : t->n_held;
+    size_t most = (size_t)(t->n_train > t->n_held ? t->n_train : t->n_held);
     bml_cuda__buffers *b = &c->data;
     if (h->n > 0xFFFFFFFFu) return BML_CUDA_TOO_LARGE;
     c->rows = (uint32_t *)calloc(most, sizeof *c->rows);
     if (!c->rows) return BML_CUDA_NO_MEMORY;
-    for (size_t i = 0; i < t->n_held; i++)
+    for (ptrdiff_t i = 0; i < t->n_held; i++)
         c->rows[i] = (uint32_t)t->held[i];
     c->x = (float *)bml_cuda__buffer(b, h->x, h->n * n_in, sizeof *c->x);
     if (h->y) c->y = (float *)bml_cuda__buffer(b, h->y, h->n * n_out, sizeof *c->y);
