@@ -569,8 +569,8 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 #endif /* BML_MCMC_H */
 /* ---- end of API ---- */
 
-#if defined(BML_MCMC_IMPLEMENTATION) && !defined(BML_MCMC__IMPLEMENTED)
-#define BML_MCMC__IMPLEMENTED
+#if defined(BML_MCMC_IMPLEMENTATION) && !defined(BML_MCMC_IMPLEMENTED)
+#define BML_MCMC_IMPLEMENTED
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>

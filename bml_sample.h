@@ -444,8 +444,8 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
 #endif /* BML_SAMPLE_H */
 /* ---- end of API ---- */
 
-#if defined(BML_SAMPLE_IMPLEMENTATION) && !defined(BML_SAMPLE__IMPLEMENTED)
-#define BML_SAMPLE__IMPLEMENTED
+#if defined(BML_SAMPLE_IMPLEMENTATION) && !defined(BML_SAMPLE_IMPLEMENTED)
+#define BML_SAMPLE_IMPLEMENTED
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
