@@ -664,10 +664,11 @@ static void set_up(problem *p, const options *opt, const char *file) {
     p->dex = malloc((size_t)p->dex_rows * (size_t)p->sed.n * sizeof *p->dex);
     p->scratch = malloc((size_t)p->threads * (size_t)p->sed.n * sizeof *p->scratch);
     p->blob = calloc((size_t)p->threads, sizeof(bml_ssc_blob *));
-    if (!p->nu || !p->log_data || !p->fade || !p->dex || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config))
-        fail("fit_sed: out of memory");
+    if (!p->nu || !p->log_data || !p->fade || !p->dex || !p->scratch || !p->blob) fail("fit_sed: out of memory");
+    char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&p->tables, &config, why)) fail("fit_sed: %s", why);
     for (int i = 0; i < p->threads; i++)
-        if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
+        if (bml_ssc_blob_create(&p->blob[i], p->tables, why)) fail("fit_sed: %s", why);
     for (int i = 0; i < p->sed.n; i++) {
         p->nu[i] = p->sed.point[i].nu;
         p->log_data[i] = log10(p->sed.point[i].nuFnu);
