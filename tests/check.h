@@ -42,7 +42,8 @@ CHECK_PRINTF(5, 6) static void check_that(int ok, const char *file, int line, co
 
 CHECK_UNUSED static void check_near(double got, double want, double tol, const char *file, int line, const char *test,
                                     const char *name) {
-    check_that(fabs(got - want) <= tol, file, line, test, "%s: %.10g, expected %.10g within %.3g", name, got, want, tol);
+    check_that(fabs(got - want) <= tol, file, line, test, "%s: %.10g, expected %.10g within %.3g", name, got, want,
+               tol);
 }
 
 CHECK_UNUSED static void check_le(double got, double limit, const char *file, int line, const char *test,
