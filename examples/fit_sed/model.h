@@ -639,8 +639,9 @@ static void make_prior(problem *p) {
         if (k == GAMMA_MIN || ((k == R || k == B) && p->confines)) row[i].joint = 1;
     }
     if (p->free_par[0] == GAMMA_MAX) row[0].bounds = NULL; /* nothing before it to depend on: allowed() still holds */
-    int status = bml_mcmc_prior_create(&p->prior, row, p->n_free);
-    if (status) fail("fit_sed: prior: %s %s", bml_mcmc_strerror(status), bml_mcmc_prior_message(p->prior));
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_prior_create(&p->prior, row, p->n_free, why);
+    if (status) fail("fit_sed: prior: %s %s", bml_mcmc_strerror(status), why);
     prior_free(&file);
 }
 
