@@ -18,6 +18,7 @@ static void test_free(void *p) {
 #define BML_NN_MALLOC(n) test_realloc(NULL, n)
 #define BML_NN_REALLOC(p, n) test_realloc(p, n)
 #define BML_NN_FREE(p) test_free(p)
+#undef BML_NN_IMPLEMENTED /* with an allocator of its own */
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 
