@@ -461,10 +461,10 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
 #endif /* BML_CLASSIFY_H */
 /* ---- end of API ---- */
 
-#if defined(BML_CLASSIFY_IMPLEMENTATION) && !defined(BML_CLASSIFY__IMPLEMENTED)
-#define BML_CLASSIFY__IMPLEMENTED
+#if defined(BML_CLASSIFY_IMPLEMENTATION) && !defined(BML_CLASSIFY_IMPLEMENTED)
+#define BML_CLASSIFY_IMPLEMENTED
 #if !defined(BML_CLASSIFY_NO_NN) && !defined(BML_NN_H)
-#ifndef BML_NN_IMPLEMENTATION /* nobody has asked for it: a copy for this file alone */
+#if !defined(BML_NN_IMPLEMENTATION) && !defined(BML_NN_IMPLEMENTED) /* nobody has asked for it: a copy for this file alone */
 #define BML_NN_STATIC
 #define BML_NN_IMPLEMENTATION
 #endif

@@ -2317,10 +2317,10 @@ int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, b
     cpu.pitch = (bml_ssc_pitch)c.pitch;
     cpu.spacing = c.spacing;
     cpu.time_step = c.time_step;
-    int made = bml_ssc_create(&tables, &cpu);
+    char why[BML_SSC_MESSAGE];
+    int made = bml_ssc_create(&tables, &cpu, why);
     if (made)
-        return bml_cuda__fail(cuda, made == BML_SSC_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT, "%s",
-                              bml_ssc_strerror(made));
+        return bml_cuda__fail(cuda, made == BML_SSC_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT, "%s", why);
     bml_cuda_ssc *s;
     s = (bml_cuda_ssc *)calloc(1, sizeof *s);
     if (!s)

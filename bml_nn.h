@@ -478,8 +478,8 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
 #endif /* BML_NN_H */
 /* ---- end of API ---- */
 
-#if defined(BML_NN_IMPLEMENTATION) && !defined(BML_NN__IMPLEMENTED)
-#define BML_NN__IMPLEMENTED
+#if defined(BML_NN_IMPLEMENTATION) && !defined(BML_NN_IMPLEMENTED)
+#define BML_NN_IMPLEMENTED
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error \

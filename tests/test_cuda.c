@@ -509,7 +509,7 @@ static void test_grid(int grid, int n) {
     int status[SOURCES];
     int cpu_status[SOURCES];
     int same = 1;
-    int made = bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables);
+    int made = bml_ssc_create(&tables, &config, NULL) || bml_ssc_blob_create(&blob, tables, NULL);
     for (int i = 0; i < n && !made; i++) {
         random_source(&s[i], &cpu[i], &o[i]);
         add_feature(&s[i], &cpu[i], i);

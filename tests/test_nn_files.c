@@ -17,6 +17,7 @@ static void test_free(void *p) {
 }
 #define BML_NN_MALLOC(n) test_malloc(n)
 #define BML_NN_FREE(p) test_free(p)
+#undef BML_NN_IMPLEMENTED /* with an allocator of its own */
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 

@@ -4,6 +4,7 @@
    that is some 1e-10, and 1e-6 of the largest derivative is asked for. Points near a kink (ReLU and the like) are no
    fault of the gradient: there the two one-sided differences disagree by more than that, and such a point is left out, and counted. */
 #define BML_NN_DOUBLE
+#undef BML_NN_IMPLEMENTED /* what lies inside is tested, too */
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "check.h"
