@@ -1,7 +1,7 @@
 /* bml_nn.h - neural networks that train, infer and say how sure they are, in one file of C.
 
-   Dense, recurrent (GRU, LSTM), convolutional, residual and branched networks with dropout, normalisation and Bayesian layers;
-   training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors files.
+   Dense, recurrent (GRU, LSTM), convolutional, residual and branched networks with dropout, normalisation and Bayesian
+   layers; training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors files.
 
        #define BML_NN_IMPLEMENTATION      (in exactly one .c or .cpp file)
        #include "bml_nn.h"
@@ -40,7 +40,8 @@
 
    1. Write the layers as an array, inputs first; each takes the one before it, or those that it names in `from`.
    2. bml_nn_create(&net, &config, why). A refused configuration gives no net, and char why[BML_NN_MESSAGE] says which
-      layer and what is wrong. bml_nn_summary(text, size, net) prints the layers, their shapes and numbers of parameters.
+      layer and what is wrong. bml_nn_summary(text, size, net) prints the layers, their shapes and numbers of
+      parameters.
    3. Optional: bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, x, n), the same for BML_NN_OUTPUTS. From then on
       training and prediction take and give your units; the scaling travels in the model file.
    4. bml_nn_train(net, &training, &result); or, to stop and resume, bml_nn_trainer_create, _run, _save, _load, _free.
@@ -55,8 +56,12 @@
    OPTIONS
 
    BML_NN_IMPLEMENTATION         this file gives the functions, not only their declarations
-   BML_NN_STATIC                 all functions static (define with the above)
-   BML_NN_MALLOC(n), BML_NN_REALLOC(p, n), BML_NN_FREE(p)     all three or none; default: the C library's
+   BML_NN_IMPLEMENTED            defined where the functions exist; define it yourself when you link them from a library
+   BML_NN_STATIC                 all functions static (define with the above): several private copies in one program;
+                                 where few are used it compiles in two thirds of the time
+   BML_NN_MALLOC(n), BML_NN_FREE(p)     own allocator: both or none; default: the C library's
+   BML_NN_NO_TRAINING            no trainer and no losses: a net that only predicts
+   BML_NN_NO_FILES               no files, no checkpoints: needs nothing of the system
    BML_NN_DOUBLE                 bml_nn_real is double, for checks of gradients; define it wherever the header is
                                  included
    BML_NN_USE_CBLAS              large matrix products through cblas (OpenBLAS: called with one thread; the threads are
@@ -82,7 +87,8 @@
                 ceil(T/S).
    - pool       maximum over windows of K steps, stride K unless given, no padding.
    - batch norm y = gamma (x - m)/sqrt(v + eps) + beta over all rows and steps of a batch; at inference with running
-                means, new = 0.9 old + 0.1 batch, unbiased variance (Ioffe & Szegedy 2015, arXiv:1502.03167; eps = 1e-5).
+                means, new = 0.9 old + 0.1 batch, unbiased variance (Ioffe & Szegedy 2015, arXiv:1502.03167;
+                eps = 1e-5).
    - layer norm the same over the features of one row and step (Ba et al. 2016, arXiv:1607.06450).
    - dropout    y = x m/(1-rate), m = 1 with probability 1-rate, in training and in draws (Srivastava et al. 2014).
    - add        the sum of its sources, all of one shape: h + f(h) makes a residual block (He et al. 2016,
@@ -118,9 +124,12 @@
    C library's.
    Same seed, same result, on any number of threads: a batch is cut into blocks of fixed size, each block's gradient is
    made by one thread, and they are added in order. Another compiler or machine rounds differently.
-   When NOT to use it: images, transformers, millions of rows times millions of weights; there a GPU framework is right. */
+   When NOT to use it: images, transformers, millions of rows times millions of weights; there a GPU framework is
+   right. */
 #ifndef BML_NN_H
 #define BML_NN_H
+#define BML_NN_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -142,7 +151,8 @@ typedef double bml_nn_real;
 typedef float bml_nn_real; /* of every weight, input and output below */
 #endif
 
-/* ---- status ---- */
+/* ---- API: statuses ---- */
+
 /* name, value, message. Everything but OK is negative. */
 #define BML_NN_STATUS_TABLE(X)                                                                \
     X(BML_NN_OK, 0, "no error")                                                               \
@@ -158,7 +168,7 @@ typedef float bml_nn_real; /* of every weight, input and output below */
     X(BML_NN_BAD_FILE, -10, "the file is truncated, damaged, or of another kind")             \
     X(BML_NN_MISMATCH, -11, "the file's tensors are not those of this network")
 #define BML_NN__ENUM(name, value, text) name = value,
-enum { BML_NN_STATUS_TABLE(BML_NN__ENUM) BML_NN__STATUS_END = 1 };
+enum { BML_NN_STATUS_TABLE(BML_NN__ENUM) BML_NN_STATUS_END = 1 };
 #undef BML_NN__ENUM
 
 enum { BML_NN_MESSAGE = 512 }; /* bytes of a buffer for a reason, its 0 included */
@@ -189,7 +199,9 @@ BML_NN_DEF uint32_t bml_nn_rng_u32(bml_nn_rng *rng);
 BML_NN_DEF double bml_nn_rng_uniform(bml_nn_rng *rng);
 /* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
 BML_NN_DEF double bml_nn_rng_normal(bml_nn_rng *rng);
-/* ---- layers ---- */
+
+/* ---- API: layers ---- */
+
 enum {
     BML_NN_INPUT = 0,
     BML_NN_DENSE,
@@ -222,25 +234,27 @@ enum {
     BML_NN_N_ACTIVATIONS
 };
 enum { BML_NN_GLOROT = 0, BML_NN_HE };
-enum { BML_NN_MAX_FROM = 8, BML_NN_MAX_NAME = 32 };
+enum { BML_NN_MAX_FROM = 8 };
+enum { BML_NN_MAX_NAME = 32 };
 
 typedef struct bml_nn_layer {
-    int kind;         /* BML_NN_INPUT ... */
-    const char *name; /* unique, letters, digits, _ and -; NULL: kind and number, as "dense_2" */
-    const char
-        *from[BML_NN_MAX_FROM]; /* names of the layers it takes; none: the layer before (CONCAT and ADD need them) */
-    int units;                  /* DENSE, BAYES, GRU, LSTM, RNN: units of one direction; CONV: filters */
-    int activation;             /* DENSE, BAYES, CONV; RNN: 0 = tanh, or BML_NN_RELU. Softmax acts over the features */
-    int steps, features;        /* INPUT, RESHAPE: the shape; steps = 0: a vector of `features`, else a sequence */
-    int sequence;               /* GRU, LSTM, RNN: 1 = give all steps, 0 = the last state */
-    int bidirectional;          /* GRU, LSTM, RNN: 1 = both directions, 2 units outputs */
-    int reset_before;           /* GRU: which variant, see above */
-    int kernel, stride;         /* CONV: kernel steps, stride (0 = 1); POOL: window (0 = 2), stride (0 = window) */
-    int same;                   /* CONV: 1 = pad with zeros */
-    int init;                   /* DENSE, CONV: BML_NN_GLOROT, BML_NN_HE */
-    double rate;                /* DROPOUT: probability to drop, in [0,1) */
-    double slope;               /* BML_NN_LEAKY_RELU: 0 = 0.01 */
-    double prior_sd;            /* BAYES: 0 = 1 */
+    int kind;                          /* BML_NN_INPUT ... */
+    const char *name;                  /* unique, letters, digits, _ and -; NULL: kind and number, as "dense_2" */
+    const char *from[BML_NN_MAX_FROM]; /* names of the layers it takes; none: the layer before */
+    int units;                         /* DENSE, BAYES, GRU, LSTM, RNN: units of one direction; CONV: filters */
+    int activation;                    /* DENSE, BAYES, CONV: softmax acts over the features; RNN: 0 = tanh, or RELU */
+    int steps;                         /* INPUT, RESHAPE: 0 = a vector of `features`, else a sequence */
+    int features;                      /* INPUT, RESHAPE */
+    int sequence;                      /* GRU, LSTM, RNN: 1 = give all steps, 0 = the last state */
+    int bidirectional;                 /* GRU, LSTM, RNN: 1 = both directions, 2 units outputs */
+    int reset_before;                  /* GRU: which variant, see above */
+    int kernel;                        /* CONV: steps of the kernel; POOL: of the window, 0 = 2 */
+    int stride;                        /* CONV: 0 = 1; POOL: 0 = the window */
+    int same;                          /* CONV: 1 = pad with zeros */
+    int init;                          /* DENSE, CONV: BML_NN_GLOROT, BML_NN_HE */
+    double rate;                       /* DROPOUT: probability to drop, in [0,1) */
+    double slope;                      /* BML_NN_LEAKY_RELU: in [0,1), 0 = 0.01 */
+    double prior_sd;                   /* BAYES: 0 = 1 */
 } bml_nn_layer;
 
 typedef struct bml_nn_config {
@@ -258,9 +272,10 @@ BML_NN_DEF int bml_nn_create(bml_nn **net, const bml_nn_config *config, char *wh
 BML_NN_DEF void bml_nn_free(bml_nn *net);
 /* What the last failing call has to add to its status: which layer, tensor, row, epoch. "" if nothing. */
 BML_NN_DEF const char *bml_nn_message(const bml_nn *net);
-BML_NN_DEF size_t bml_nn_n_in(const bml_nn *net);     /* numbers in a row x */
-BML_NN_DEF size_t bml_nn_n_out(const bml_nn *net);    /* numbers in a row y */
-BML_NN_DEF size_t bml_nn_n_params(const bml_nn *net); /* trained numbers (running means of batch norm not among them) */
+/* Numbers in a row x, in a row y, and trained numbers (running means of batch norm not among them). */
+BML_NN_DEF size_t bml_nn_n_in(const bml_nn *net);
+BML_NN_DEF size_t bml_nn_n_out(const bml_nn *net);
+BML_NN_DEF size_t bml_nn_n_params(const bml_nn *net);
 /* All of them, [n_params], tensor after tensor in the order of the layers: kernel, recurrent, bias, then the reverse
    direction's. */
 BML_NN_DEF bml_nn_real *bml_nn_params(bml_nn *net);
@@ -269,47 +284,57 @@ BML_NN_DEF bml_nn_real *bml_nn_tensor(bml_nn *net, const char *name, size_t *cou
 /* Layer, output shape, parameters, as text. Returns the characters needed without the 0, as snprintf does. */
 BML_NN_DEF size_t bml_nn_summary(char *text, size_t size, const bml_nn *net);
 
-/* ---- scaling: what the layers see is (x - shift)/scale; what they give is y = z scale + shift ---- */
-enum { BML_NN_INPUTS = 0, BML_NN_OUTPUTS = 1 };
+/* ---- API: scaling ----
+   What the layers see is (x - shift)/scale; what they give is y = z scale + shift. */
+
+enum { BML_NN_INPUTS = 0, BML_NN_OUTPUTS };
 enum {
     BML_NN_STANDARD = 0, /* mean 0, sd 1, column by column */
     BML_NN_MIN_MAX,      /* [0,1], column by column */
-    BML_NN_MIN_MAX_ALL
-}; /* [0,1], one range for all columns */
-/* Learns the scaling from data[n][n_in or n_out]; a column that does not vary keeps scale 1. BAD_ARGUMENT, BAD_DATA. */
-BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_real *data, size_t n);
+    BML_NN_MIN_MAX_ALL   /* [0,1], one range for all columns */
+};
+
 /* Sets it: shift and scale > 0, each [n_in or n_out]. BAD_ARGUMENT. */
 BML_NN_DEF int bml_nn_set_scaler(bml_nn *net, int which, const bml_nn_real *shift, const bml_nn_real *scale);
+/* Learns it from data[n][n_in or n_out]; a column that does not vary keeps scale 1. BAD_ARGUMENT, BAD_DATA,
+   NO_MEMORY. */
+BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_real *data, size_t n);
 
-/* ---- what else travels in the model file ---- */
-/* A text (UTF-8) under a name (units, parameter list), or an array; a second call with the same name replaces it. Names
+/* ---- API: what else travels in the model file ----
+   A text (UTF-8) under a name (units, parameter list), or an array; a second call with the same name replaces it. Names
    as of layers, up to 63 characters, not beginning with bml_nn. BAD_ARGUMENT, NO_MEMORY. Texts and arrays live until
    replaced or the net is freed; absent: NULL. */
+
 BML_NN_DEF int bml_nn_set_text(bml_nn *net, const char *name, const char *text);
 BML_NN_DEF const char *bml_nn_get_text(const bml_nn *net, const char *name);
 BML_NN_DEF int bml_nn_set_array(bml_nn *net, const char *name, const bml_nn_real *values, size_t n);
 BML_NN_DEF const bml_nn_real *bml_nn_get_array(const bml_nn *net, const char *name, size_t *n);
 
-/* ---- inference ---- */
+/* ---- API: inference ---- */
+
 typedef struct bml_nn_work bml_nn_work;
+
 /* Memory to run `rows` rows at once on each of `threads` threads (0 = 1). The rows also set the blocks that larger
    calls are cut into: 48 is a good number. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
 BML_NN_DEF int bml_nn_work_create(bml_nn_work **work, const bml_nn *net, int rows, int threads, char *why);
 BML_NN_DEF void bml_nn_work_free(bml_nn_work *work);
 /* y[n][n_out] of x[n][n_in]. work may be NULL, and must not serve two calls at once. A NaN in a row gives NaN in that
-   row alone. BAD_ARGUMENT (also: a work of another net), NO_MEMORY. */
+   row alone. BAD_ARGUMENT (also: a work of another net), TOO_LARGE, NO_MEMORY. */
 BML_NN_DEF int bml_nn_predict(const bml_nn *net, bml_nn_work *work, bml_nn_real *y, const bml_nn_real *x, size_t n);
 /* draws[n_draws][n][n_out] with dropout on, independent for each row and draw, and Bayesian weights drawn, one set for
    all rows of a draw. Errors as above; BAD_LAYER when nothing in the net is random. */
 BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *draws, const bml_nn_real *x, size_t n,
                             int n_draws, uint64_t seed);
-/* Mean and sd (each [n_values], sd may be NULL) and, if n_levels > 0, quantiles[n_levels][n_values] at levels[n_levels]
-   in [0,1], of draws[n_draws][n_values], n_draws >= 2. BAD_ARGUMENT, NO_MEMORY. */
+
 typedef struct bml_nn_spread {
-    bml_nn_real *mean, *sd, *quantiles;
-    const double *levels;
+    bml_nn_real *mean;      /* [n_values], NULL: not wanted */
+    bml_nn_real *sd;        /* [n_values], NULL: not wanted */
+    bml_nn_real *quantiles; /* [n_levels][n_values] */
+    const double *levels;   /* [n_levels] in [0,1] */
     int n_levels;
 } bml_nn_spread;
+
+/* Mean, sd and quantiles of draws[n_draws][n_values], n_draws >= 2. BAD_ARGUMENT, NO_MEMORY. */
 BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_real *draws, int n_draws, size_t n_values);
 /* Vector-Jacobian product: dx[n][n_in] = dy[n][n_out] dY/dX, and y[n][n_out] unless NULL, both in your units. Dropout
    off, Bayesian weights at their mean. Errors as of predict. */
@@ -319,7 +344,10 @@ BML_NN_DEF int bml_nn_vjp(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx,
 BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, int output, const bml_nn_real *x,
                                size_t n);
 
-/* ---- training ---- */
+/* ---- API: training ---- */
+
+#ifndef BML_NN_NO_TRAINING
+
 enum {
     BML_NN_MSE = 0,
     BML_NN_MSLE,
@@ -348,37 +376,43 @@ typedef struct bml_nn_batch {
     const bml_nn_real *x;          /* [n][n_in] in your units */
     const bml_nn_real *weight;     /* [n] sample weights, NULL = all 1 */
     int n;
-    size_t n_in, n_out;
+    size_t n_in;
+    size_t n_out;
 } bml_nn_batch;
 typedef double (*bml_nn_loss_fn)(const bml_nn_batch *batch, void *user); /* returns the loss */
 
 typedef struct bml_nn_epoch {
-    int epoch, last;               /* 1, 2, ...; the last one planned */
-    double loss, val_loss;         /* of training (mean over its batches, as they came) and validation (NaN without) */
-    double accuracy, val_accuracy; /* share of right classes; NaN unless a cross-entropy */
-    double learning_rate;          /* at the end of the epoch */
-    double gradient_norm;          /* mean over batches, before clipping */
-    int batch;                     /* its size */
-    int best_epoch;                /* and the loss that was best: validation if there is one */
+    int epoch;            /* 1, 2, ... */
+    int last;             /* the last one planned */
+    double loss;          /* of training: mean over its batches, as they came, L2 and KL included */
+    double val_loss;      /* of validation, without L2 and KL; NaN without */
+    double accuracy;      /* share of right classes; NaN unless a cross-entropy */
+    double val_accuracy;  /* of validation */
+    double learning_rate; /* at the end of the epoch */
+    double gradient_norm; /* mean over batches, before clipping */
+    int batch;            /* its size */
+    int best_epoch;       /* and the loss that was best: validation if there is one */
     double best_loss;
 } bml_nn_epoch;
 typedef int (*bml_nn_epoch_fn)(const bml_nn_epoch *epoch, void *user); /* non-zero stops */
 
-typedef struct bml_nn_batch_step {
-    int epoch, batch;
-} bml_nn_batch_step; /* from this epoch (1, ...) batches of this size */
+typedef struct bml_nn_batch_step { /* from this epoch (1, ...) batches of this size */
+    int epoch;
+    int batch;
+} bml_nn_batch_step;
 
 typedef struct bml_nn_training {
-    const bml_nn_real *x, *y;   /* [n][n_in], [n][n_out]; not copied; y may be NULL with a loss of your own */
+    const bml_nn_real *x;       /* [n][n_in], not copied */
+    const bml_nn_real *y;       /* [n][n_out], not copied; may be NULL with a loss of your own */
     const bml_nn_real *weights; /* [n] >= 0; NULL = all 1 */
     size_t n;
-    const bml_nn_real *x_val, *y_val; /* [n_val][...] a validation set, or */
+    const bml_nn_real *x_val; /* [n_val][n_in] a validation set, or */
+    const bml_nn_real *y_val; /* [n_val][n_out] */
     size_t n_val;
     double validation; /* the share of rows, drawn at random, that is held back for it, in [0, 0.9]; 0 = none */
     int loss;
-    const double
-        *class_weights; /* [n_out] (binary with one output: [2], class 0 and 1) >= 0; cross-entropies; NULL = all 1 */
-    bml_nn_loss_fn loss_fn; /* BML_NN_CUSTOM */
+    const double *class_weights; /* [n_out] (binary with one output: [2], class 0 and 1) >= 0; NULL = all 1 */
+    bml_nn_loss_fn loss_fn;      /* BML_NN_CUSTOM */
     void *loss_user;
     int optimizer;
     double learning_rate; /* 0 = 1e-3 */
@@ -401,7 +435,7 @@ typedef struct bml_nn_training {
     int in_order;             /* 1 = do not shuffle */
     int threads;              /* 0 = 1 */
     int block;                /* rows of a block; 0 = max(32, batch/8). Smaller: more threads can help, same sum of rows
-                                       in another order. Batch norm needs the whole batch and sets it so. */
+                                 in another order. Batch norm needs the whole batch and sets it so. */
     uint64_t seed;            /* of shuffling, dropout, validation rows */
     bml_nn_epoch_fn callback; /* after every epoch; NULL = none */
     void *user;
@@ -411,28 +445,32 @@ typedef struct bml_nn_training {
    column). After NAN and CANCELLED the net holds good weights. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
 BML_NN_DEF int bml_nn_train(bml_nn *net, const bml_nn_training *training, bml_nn_epoch *result);
 
-/* The same in pieces. The trainer changes the net, which must outlive it; messages stand in the net. */
 typedef struct bml_nn_trainer bml_nn_trainer;
+
+/* The same in pieces. The trainer changes the net, which must outlive it; messages of later calls stand in the net. */
 BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **trainer, bml_nn *net, const bml_nn_training *training, char *why);
 BML_NN_DEF void bml_nn_trainer_free(bml_nn_trainer *trainer);
 /* Up to `epochs` more (0 = all that are left). The best weights are put into the net when training has ended. */
 BML_NN_DEF int bml_nn_trainer_run(bml_nn_trainer *trainer, int epochs);
 BML_NN_DEF int bml_nn_trainer_done(const bml_nn_trainer *trainer);
+/* The last epoch's report: epoch 0 and NaN before the first, and of NULL. */
 BML_NN_DEF bml_nn_epoch bml_nn_trainer_last(const bml_nn_trainer *trainer);
-/* Between runs: a checkpoint from which a trainer made with the same net, data and settings goes on to the same bits.
-   CANNOT_OPEN, CANNOT_WRITE, BAD_FILE, MISMATCH, NO_MEMORY. */
-BML_NN_DEF int bml_nn_trainer_save(bml_nn_trainer *trainer, const char *path);
-BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *trainer, const char *path);
 
-/* ---- data and metrics ---- */
-/* part[n] = 0 ... n_parts-1 at random, shares[n_parts] > 0 of the rows each (NULL: equal, as for k folds); with
-   labels[n] the shares hold within each label, as nearly as counts allow. BAD_ARGUMENT (also fewer rows than parts),
-   NO_MEMORY. */
-BML_NN_DEF int bml_nn_split(int *part, const double *shares, int n_parts, const int *labels, size_t n, uint64_t seed);
+#endif /* BML_NN_NO_TRAINING */
+
+/* ---- API: data and metrics ---- */
+
+/* set[n] = 0 ... n_sets-1 at random, shares[n_sets] > 0 of the rows each (NULL: equal, as for k folds); with labels[n]
+   the shares hold within each label, as nearly as counts allow. BAD_ARGUMENT (also fewer rows than sets), NO_MEMORY. */
+BML_NN_DEF int bml_nn_split(int *set, const double *shares, int n_sets, const int *labels, size_t n, uint64_t seed);
 
 typedef struct bml_nn_metrics {
-    double r2, mse, msle, mae;
+    double r2;
+    double mse;
+    double msle;
+    double mae;
 } bml_nn_metrics;
+
 /* out[n_out + 1]: each output, then all together, of prediction and target [n][n_out]. r2 = 1 - sum (p-y)^2 / sum
    (y-mean)^2, with the mean of each output; the last one is the mean of the outputs' r2. NaN where y does not vary.
    msle as the loss. BAD_ARGUMENT. */
@@ -445,35 +483,51 @@ BML_NN_DEF int bml_nn_ks(double *distance, const bml_nn_real *a, size_t n, const
    no window (Sakoe & Chiba 1978). BAD_ARGUMENT, NO_MEMORY. */
 BML_NN_DEF int bml_nn_dtw(double *distance, const bml_nn_real *a, size_t n, const bml_nn_real *b, size_t m);
 
-/* ---- files ---- */
+/* ---- API: files ---- */
+
+#ifndef BML_NN_NO_FILES
+
 enum {
     BML_NN_F32 = 0,
     BML_NN_F16,
     BML_NN_BF16,
     BML_NN_F64
 }; /* how tensors are stored; scalers and arrays: F32 or F64 */
+
+/* bytes[size] of a file, as bml_nn_save writes it; *bytes is yours, free it with bml_nn_free_bytes. BAD_ARGUMENT,
+   BAD_DATA (a weight that is not finite, or too large for F16), NO_MEMORY. */
+BML_NN_DEF int bml_nn_encode(bml_nn *net, unsigned char **bytes, size_t *size, int storage);
+BML_NN_DEF void bml_nn_free_bytes(unsigned char *bytes);
+/* The net of such bytes. BAD_FILE, MISMATCH, BAD_LAYER, NO_MEMORY. */
+BML_NN_DEF int bml_nn_decode(bml_nn **net, const unsigned char *bytes, size_t size, char *why);
 /* Whole net to a safetensors file: architecture (metadata "bml_nn.layers", gate order and GRU variant included),
    tensors "layer.kernel" [C][U] ([K][C][U] for conv), "layer.recurrent" [U][gates U], "layer.bias", scalers, texts and
-   arrays. Written under a temporary name, then renamed. CANNOT_OPEN, CANNOT_WRITE, NO_MEMORY, BAD_DATA (a weight that
-   is not finite, or too large for F16). */
+   arrays; little endian on any machine. Written under a temporary name, PATH.part-N, then renamed; writers to one path
+   do not meet (on POSIX systems), and what a killed one leaves the next one replaces. CANNOT_OPEN, CANNOT_WRITE and the
+   errors of encode. */
 BML_NN_DEF int bml_nn_save(bml_nn *net, const char *path, int storage);
 /* The same net again. CANNOT_OPEN, BAD_FILE, MISMATCH, BAD_LAYER, NO_MEMORY. */
 BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path, char *why);
-/* The same from and to memory. bml_nn_encode: *bytes is yours, free it with bml_nn_free_bytes. */
-BML_NN_DEF int bml_nn_encode(bml_nn *net, unsigned char **bytes, size_t *size, int storage);
-BML_NN_DEF int bml_nn_decode(bml_nn **net, const unsigned char *bytes, size_t size, char *why);
-BML_NN_DEF void bml_nn_free_bytes(unsigned char *bytes);
+
 /* Weights alone, into a net of the right shape, from another program's safetensors file.
    BML_NN_KERAS   this file's own order: kernel [C][gates U], gates z r n and i f g o, GRU bias [2][3U] (reset_after) or
                   [3U]
    BML_NN_PYTORCH state_dict of nn.Linear, nn.GRU, nn.LSTM, nn.RNN (one layer each, perhaps bidirectional), nn.Conv1d,
-   nn.BatchNorm1d,
-                  nn.LayerNorm under the layers' names: "name.weight_ih_l0" [3U][C], gates r z n and i f g o, bias_ih
-                  and bias_hh
+                  nn.BatchNorm1d, nn.LayerNorm under the layers' names: "name.weight_ih_l0" [3U][C], gates r z n and
+                  i f g o, bias_ih and bias_hh
    Every tensor must be there, and none be left over (BatchNorm's num_batches_tracked may). The net is unchanged after
    an error. */
 enum { BML_NN_KERAS = 0, BML_NN_PYTORCH };
 BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention);
+
+#ifndef BML_NN_NO_TRAINING
+/* Between runs: a checkpoint from which a trainer made with the same net, data and settings goes on to the same bits.
+   CANNOT_OPEN, CANNOT_WRITE, BAD_FILE, MISMATCH, NO_MEMORY; the trainer is unchanged after an error. */
+BML_NN_DEF int bml_nn_trainer_save(bml_nn_trainer *trainer, const char *path);
+BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *trainer, const char *path);
+#endif
+
+#endif /* BML_NN_NO_FILES */
 
 #endif /* BML_NN_H */
 /* ---- end of API ---- */
@@ -482,8 +536,7 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
 #define BML_NN_IMPLEMENTED
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error \
-    "bml_nn.h: compile the one file with BML_NN_IMPLEMENTATION without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
+#error "bml_nn.h: compile the file with BML_NN_IMPLEMENTATION without -ffast-math, -Ofast (or add -fno-fast-math)"
 #endif
 
 #include <float.h>
@@ -494,7 +547,7 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
 #include <string.h>
 
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
-#error "bml_nn.h: float must be computed as float (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
+#error "bml_nn.h: FLT_EVAL_METHOD must be 0: float computed as float (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
 #elif !defined(FLT_EVAL_METHOD) && (defined(__GNUC__) || defined(__clang__))
 #error "bml_nn.h: FLT_EVAL_METHOD is not known: compile as C99 or later (in C++: C++11)"
 #endif
@@ -571,9 +624,9 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
    >> checkpoints            of training */
 
 /* >> status and memory
-   A status travels with its text through `fail`. Sizes are ptrdiff_t inside, and products of sizes that come from outside
-   are checked. An object lies in one block: its parts are laid out twice by `take`, first without a base, which counts the
-   bytes, then with the block. */
+   A status travels with its text through `fail`. Sizes are ptrdiff_t inside, and products of sizes that come from
+   outside are checked. An object lies in one block: its parts are laid out twice by `take`, first without a base, which
+   counts the bytes, then with the block. */
 
 BML_NN_DEF const char *bml_nn_strerror(int status) {
 #define BML_NN__CASE(name, value, text) \
@@ -583,11 +636,16 @@ BML_NN_DEF const char *bml_nn_strerror(int status) {
     return "unknown status";
 }
 
+static int bml_nn__is_digit(int c) {
+    return c >= '0' && c <= '9';
+}
+
 /* A locale's decimal comma between digits becomes a point. */
 static void bml_nn__mend_commas(char *text) {
-    for (char *p = text; *p; p++) {
-        int between = p > text && *p == ',' && p[-1] >= '0' && p[-1] <= '9' && p[1] >= '0' && p[1] <= '9';
-        if (between) *p = '.';
+    for (char *p = strchr(text, ','); p; p = strchr(p + 1, ',')) {
+        if (p > text && bml_nn__is_digit(p[-1]) && bml_nn__is_digit(p[1])) {
+            *p = '.';
+        }
     }
 }
 
@@ -613,7 +671,9 @@ static int bml_nn__reason(char *why, int status, const char *message) {
 
 /* *product = a b, or 0 if that overflows. */
 static int bml_nn__mul(ptrdiff_t *product, ptrdiff_t a, ptrdiff_t b) {
-    if (a < 0 || b < 0 || (b && a > BML_NN__MOST / b)) return 0;
+    if (a < 0 || b < 0 || (b && a > BML_NN__MOST / b)) {
+        return 0;
+    }
     *product = a * b;
     return 1;
 }
@@ -621,7 +681,9 @@ static int bml_nn__mul(ptrdiff_t *product, ptrdiff_t a, ptrdiff_t b) {
 /* *sum += a b, or 0 if that overflows. */
 static int bml_nn__add_mul(ptrdiff_t *sum, ptrdiff_t a, ptrdiff_t b) {
     ptrdiff_t p;
-    if (!bml_nn__mul(&p, a, b) || p > BML_NN__MOST - *sum) return 0;
+    if (!bml_nn__mul(&p, a, b) || p > BML_NN__MOST - *sum) {
+        return 0;
+    }
     *sum += p;
     return 1;
 }
@@ -686,12 +748,10 @@ static int bml_nn__make_block(bml_nn__arena *a) {
 
 /* >> structures */
 
-enum {
-    BML_NN__MAX_LAYERS = 1000,
-    BML_NN__MAX_TENSORS = 6, /* of a layer */
-    BML_NN__MAX_RANK = 3,
-    BML_NN__MAX_KEY = 64
-};
+enum { BML_NN__MAX_LAYERS = 1000 };
+enum { BML_NN__MAX_TENSORS = 6 }; /* of a layer */
+enum { BML_NN__MAX_RANK = 3 };
+enum { BML_NN__MAX_KEY = 64 };
 
 enum { /* first values of tensors; the last two are not trained */
        BML_NN__ZERO,
@@ -766,22 +826,6 @@ struct bml_nn {
     char message[BML_NN_MESSAGE];
 };
 
-BML_NN_DEF const char *bml_nn_message(const bml_nn *net) {
-    return net ? net->message : "";
-}
-BML_NN_DEF size_t bml_nn_n_in(const bml_nn *net) {
-    return net ? (size_t)net->n_in : 0;
-}
-BML_NN_DEF size_t bml_nn_n_out(const bml_nn *net) {
-    return net ? (size_t)net->n_out : 0;
-}
-BML_NN_DEF size_t bml_nn_n_params(const bml_nn *net) {
-    return net ? (size_t)net->n_params : 0;
-}
-BML_NN_DEF bml_nn_real *bml_nn_params(bml_nn *net) {
-    return net ? net->params : NULL;
-}
-
 /* >> random numbers
    Philox4x32-10; the numbers of (seed, stream, counter) are those of every bml header. */
 
@@ -842,16 +886,18 @@ BML_NN_DEF double bml_nn_rng_normal(bml_nn_rng *rng) {
 /* << random numbers */
 
 /* What word 3 of the counter means in this header ("stream words"):
-     the number of a batch or draw   noise of layers. Words 1 and 2: row and layer (dropout, signs), or all ones and layer
-                                     (Bayesian weights)
-     0xFFFFFFFF                      generators that rng_init begins: first weights, by tensor; the order of rows, by epoch;
-                                     splits; and yours */
+     0, 1, ...     number of a batch or draw: noise of layers. Words 1 and 2 are row and layer (dropout, signs), or all
+                   ones and layer (Bayesian weights)
+     0xFFFFFFFF    generators that rng_init begins: first weights, by tensor; the order of rows, by epoch; splits; and
+                   yours */
 
 /* 0..n-1; the bias, n/2^32 for small n, is far below what shuffling can show. */
 static ptrdiff_t bml_nn__below(bml_nn_rng *rng, ptrdiff_t n) {
     uint64_t high = bml_nn_rng_u32(rng);
     uint64_t count = (uint64_t)n;
-    if (count <= 0xFFFFFFFFu) return (ptrdiff_t)((high * count) >> 32);
+    if (count <= 0xFFFFFFFFu) {
+        return (ptrdiff_t)((high * count) >> 32);
+    }
     uint64_t low = bml_nn_rng_u32(rng);
     return (ptrdiff_t)((high << 32 | low) % count);
 }
@@ -860,8 +906,9 @@ static ptrdiff_t bml_nn__below(bml_nn_rng *rng, ptrdiff_t n) {
 static void bml_nn__shuffle(ptrdiff_t *order, ptrdiff_t n, uint64_t seed, uint64_t stream) {
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, stream);
-    for (ptrdiff_t i = 0; i < n; i++)
+    for (ptrdiff_t i = 0; i < n; i++) {
         order[i] = i;
+    }
     for (ptrdiff_t i = n; i > 1; i--) {
         ptrdiff_t j = bml_nn__below(&rng, i);
         ptrdiff_t t = order[i - 1];
@@ -870,8 +917,8 @@ static void bml_nn__shuffle(ptrdiff_t *order, ptrdiff_t n, uint64_t seed, uint64
     }
 }
 
-/* From here to the end of the layers a product and a sum may be one fused operation, as gcc does by itself unless a strict
-   -std= is asked for, and as clang does: it is twice as fast and rounds once less. */
+/* From here to the end of the layers a product and a sum may be one fused operation, as gcc does by itself unless a
+   strict -std= is asked for, and as clang does: it is twice as fast and rounds once less. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC optimize("fp-contract=fast")
@@ -892,8 +939,8 @@ static double bml_nn__tanh(double x) {
 }
 #else
 /* e^x = 2^n e^r, |r| <= ln(2)/2, the series to r^7/7! (next term 6e-9 of it). n = nearest integer to x/ln 2, by adding
-   3 2^22, whose last bit is one; ln 2 in two parts, the first of 9 bits, so that n times it is exact. Held at the ends of the
-   range of normal floats, e^-87 = 1.6e-38 and e^88 = 1.7e38. */
+   3 2^22, whose last bit is one; ln 2 in two parts, the first of 9 bits, so that n times it is exact. Held at the ends
+   of the range of normal floats, e^-87 = 1.6e-38 and e^88 = 1.7e38. */
 static BML_NN__INLINE float bml_nn__exp(float x) {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
@@ -915,7 +962,8 @@ static BML_NN__INLINE float bml_nn__exp(float x) {
     return (p + 1) * scale;
 }
 
-/* log(1+t), 0 <= t <= 1: 2 atanh(s) = 2 (s + s^3/3 + ...), s = t/(2+t) <= 1/3; the first term left out is 4e-10 of it. */
+/* log(1+t), 0 <= t <= 1: 2 atanh(s) = 2 (s + s^3/3 + ...), s = t/(2+t) <= 1/3; the first term left out is 4e-10 of
+   it. */
 static BML_NN__INLINE float bml_nn__log1p(float t) {
     float s = t / (2 + t);
     float q = s * s;
@@ -953,8 +1001,8 @@ static BML_NN__INLINE bml_nn_real bml_nn__logistic(bml_nn_real x) {
     return 1 / (1 + bml_nn__exp(-x));
 }
 
-/* x/(1+e^-x), written so that the compiler does not fold it to one quotient by 1 + e^-x: what gcc 12 makes of that takes eight
-   times as long on AVX-512. And its derivative. */
+/* x/(1+e^-x), written so that the compiler does not fold it to one quotient by 1 + e^-x: what gcc 12 makes of that
+   takes eight times as long on AVX-512. And its derivative. */
 static BML_NN__INLINE bml_nn_real bml_nn__silu(bml_nn_real x) {
     const bml_nn_real e = bml_nn__exp(x);
     return x * (e / (1 + e));
@@ -976,10 +1024,10 @@ static bml_nn_real bml_nn__erf(bml_nn_real x) {
 }
 
 /* >> matrix product
-   C = A B or C += A B in blocks of registers: `rows` rows by two vectors of C stay in registers while one column of A and one
-   row of B pass by (Goto & van de Geijn 2008, ACM TOMS 34, 12). B is walked in panels of two vectors' width, straight from
-   memory when its rows are contiguous, else through a small packed copy. Every element of C is summed in the same order
-   whatever the sizes are. */
+   C = A B or C += A B in blocks of registers: `rows` rows by two vectors of C stay in registers while one column of A
+   and one row of B pass by (Goto & van de Geijn 2008, ACM TOMS 34, 12). B is walked in panels of two vectors' width,
+   straight from memory when its rows are contiguous, else through a small packed copy. Every element of C is summed in
+   the same order whatever the sizes are. */
 
 #if defined(__GNUC__) || defined(__clang__)
 #if defined(__AVX512F__)
@@ -1057,10 +1105,11 @@ static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn__target c,
     BML_NN__UNROLL for (int i = 0; i < rows; i++) {
         BML_NN__UNROLL for (int j = 0; j < vectors; j++) {
             bml_nn__vec *s = &sum[i * vectors + j];
-            if (c.add)
+            if (c.add) {
                 *s = BML_NN__CONST_AT(c.p + i * c.width + j * BML_NN__LANES);
-            else
+            } else {
                 *s = zero;
+            }
         }
     }
     for (ptrdiff_t k = 0; k < depth; k++) {
@@ -1083,25 +1132,31 @@ static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn__target c,
 /* All m rows of one panel. */
 static void bml_nn__panel(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t depth) {
     ptrdiff_t i = 0;
-    for (; i + BML_NN__ROWS <= m; i += BML_NN__ROWS)
+    for (; i + BML_NN__ROWS <= m; i += BML_NN__ROWS) {
         bml_nn__tile(BML_NN__ROWS, 2, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
-    for (; i + 4 <= m; i += 4)
+    }
+    for (; i + 4 <= m; i += 4) {
         bml_nn__tile(4, 2, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
-    for (; i < m; i++)
+    }
+    for (; i < m; i++) {
         bml_nn__tile(1, 2, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
+    }
 }
 
 /* One row of A: eight vectors of columns at once, for a batch of one. */
 static void bml_nn__one_row(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
     ptrdiff_t j = 0;
-    for (; j + 8 * BML_NN__LANES <= n; j += 8 * BML_NN__LANES)
+    for (; j + 8 * BML_NN__LANES <= n; j += 8 * BML_NN__LANES) {
         bml_nn__tile(1, 8, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
-    for (; j + BML_NN__PANEL <= n; j += BML_NN__PANEL)
+    }
+    for (; j + BML_NN__PANEL <= n; j += BML_NN__PANEL) {
         bml_nn__tile(1, 2, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
+    }
     for (; j < n; j++) {
         bml_nn_real sum = c.add ? c.p[j] : 0;
-        for (ptrdiff_t k = 0; k < depth; k++)
+        for (ptrdiff_t k = 0; k < depth; k++) {
             sum += a.p[k * a.cs] * b.p[k * b.rs + j];
+        }
         c.p[j] = sum;
     }
 }
@@ -1116,13 +1171,16 @@ static void bml_nn__dots(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff
         bml_nn_real sum = c.add ? c.p[j] : 0;
         ptrdiff_t k = 0;
         for (; k + LANES <= depth; k += LANES) {
-            for (int l = 0; l < LANES; l++)
+            for (int l = 0; l < LANES; l++) {
                 partial[l] += x[k + l] * y[k + l];
+            }
         }
-        for (; k < depth; k++)
+        for (; k < depth; k++) {
             sum += x[k] * y[k];
-        for (int l = 0; l < LANES; l++)
+        }
+        for (int l = 0; l < LANES; l++) {
             sum += partial[l];
+        }
         c.p[j] = sum;
     }
 }
@@ -1144,21 +1202,24 @@ static void bml_nn__pack_cols(bml_nn_real *BML_NN__RESTRICT pack, bml_nn__mat b,
         for (ptrdiff_t j = 0; j < n; j++) {
             const bml_nn_real *from = b.p + k * b.rs + j * b.cs;
             bml_nn_real *to = pack + k * BML_NN__PANEL + j;
-            for (int l = 0; l < 8; l++)
+            for (int l = 0; l < 8; l++) {
                 to[l * BML_NN__PANEL] = from[l * b.rs];
+            }
         }
     }
     for (; k < depth; k++) {
-        for (ptrdiff_t j = 0; j < n; j++)
+        for (ptrdiff_t j = 0; j < n; j++) {
             pack[k * BML_NN__PANEL + j] = b.p[k * b.rs + j * b.cs];
+        }
     }
 }
 
 static void bml_nn__pack(bml_nn_real *pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
-    if (b.cs == 1)
+    if (b.cs == 1) {
         bml_nn__pack_rows(pack, b, n, depth);
-    else
+    } else {
         bml_nn__pack_cols(pack, b, n, depth);
+    }
 }
 
 /* The last n < PANEL columns: whole panels of a packed copy of B, of which those columns are kept. */
@@ -1172,8 +1233,9 @@ static void bml_nn__edge(bml_nn__target c, bml_nn__mat a, bml_nn__mat packed, pt
         for (ptrdiff_t row = 0; row < rows; row++) {
             const bml_nn_real *from = tile + row * BML_NN__PANEL;
             bml_nn_real *to = c.p + (i + row) * c.width;
-            for (ptrdiff_t j = 0; j < n; j++)
+            for (ptrdiff_t j = 0; j < n; j++) {
                 to[j] = from[j] + (c.add ? to[j] : 0);
+            }
         }
     }
 }
@@ -1181,7 +1243,7 @@ static void bml_nn__edge(bml_nn__target c, bml_nn__mat a, bml_nn__mat packed, pt
 /* c[m][n] (+)= a[m][depth] b[depth][n], at most DEPTH deep. */
 static void bml_nn__slab(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth) {
     bml_nn_real pack[BML_NN__DEPTH * BML_NN__PANEL];
-    bml_nn__mat packed = bml_nn__rows(pack, BML_NN__PANEL);
+    bml_nn__mat packed = {pack, BML_NN__PANEL, 1};
     ptrdiff_t j = 0;
     for (; j + BML_NN__PANEL <= n; j += BML_NN__PANEL) {
         bml_nn__mat panel = bml_nn__from(b, 0, j);
@@ -1216,10 +1278,11 @@ static void bml_nn__few_rows(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptr
                              ptrdiff_t depth) {
     for (ptrdiff_t i = 0; i < m; i++) {
         bml_nn__target row = bml_nn__to(c, i, 0);
-        if (b.cs == 1)
+        if (b.cs == 1) {
             bml_nn__one_row(row, bml_nn__from(a, i, 0), b, n, depth);
-        else
+        } else {
             bml_nn__dots(row, bml_nn__from(a, i, 0), b, n, depth);
+        }
     }
 }
 
@@ -1239,8 +1302,9 @@ static void bml_nn__product(bml_nn_real *c, ptrdiff_t ldc, bml_nn__mat a, bml_nn
         return;
     }
     if (!depth && !add) {
-        for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t i = 0; i < m; i++) {
             bml_nn__clear(c + i * ldc, n);
+        }
     }
     for (ptrdiff_t k = 0; k < depth; k += BML_NN__DEPTH) {
         ptrdiff_t slab = depth - k < BML_NN__DEPTH ? depth - k : BML_NN__DEPTH;
@@ -1256,13 +1320,15 @@ static void bml_nn__transpose(bml_nn_real *BML_NN__RESTRICT to, const bml_nn_rea
     for (; i + 8 <= m; i += 8) {
         for (ptrdiff_t j = 0; j < n; j++) {
             bml_nn_real *column = to + j * m + i;
-            for (int l = 0; l < 8; l++)
+            for (int l = 0; l < 8; l++) {
                 column[l] = from[(i + l) * n + j];
+            }
         }
     }
     for (; i < m; i++) {
-        for (ptrdiff_t j = 0; j < n; j++)
+        for (ptrdiff_t j = 0; j < n; j++) {
             to[j * m + i] = from[i * n + j];
+        }
     }
 }
 
@@ -1273,8 +1339,9 @@ static void bml_nn__column_sums(bml_nn_real *BML_NN__RESTRICT sum, const bml_nn_
         ptrdiff_t end = n - from < 64 ? n : from + 64;
         bml_nn__clear(sum + from, end - from);
         for (ptrdiff_t i = 0; i < m; i++) {
-            for (ptrdiff_t j = from; j < end; j++)
+            for (ptrdiff_t j = from; j < end; j++) {
                 sum[j] += a[i * n + j];
+            }
         }
     }
 }
@@ -1349,14 +1416,18 @@ static void bml_nn__softmax(bml_nn_real *z, ptrdiff_t rows, ptrdiff_t width) {
         bml_nn_real *row = z + i * width;
         bml_nn_real top = row[0];
         bml_nn_real sum = 0;
-        for (ptrdiff_t j = 1; j < width; j++)
+        for (ptrdiff_t j = 1; j < width; j++) {
             top = row[j] > top ? row[j] : top;
-        for (ptrdiff_t j = 0; j < width; j++)
+        }
+        for (ptrdiff_t j = 0; j < width; j++) {
             row[j] = bml_nn__exp(row[j] - top);
-        for (ptrdiff_t j = 0; j < width; j++)
+        }
+        for (ptrdiff_t j = 0; j < width; j++) {
             sum += row[j];
-        for (ptrdiff_t j = 0; j < width; j++)
+        }
+        for (ptrdiff_t j = 0; j < width; j++) {
             row[j] /= sum;
+        }
     }
 }
 
@@ -1365,10 +1436,12 @@ static void bml_nn__back_softmax(bml_nn_real *d, const bml_nn_real *y, ptrdiff_t
         bml_nn_real *slope = d + i * width;
         const bml_nn_real *p = y + i * width;
         bml_nn_real sum = 0;
-        for (ptrdiff_t j = 0; j < width; j++)
+        for (ptrdiff_t j = 0; j < width; j++) {
             sum += slope[j] * p[j];
-        for (ptrdiff_t j = 0; j < width; j++)
+        }
+        for (ptrdiff_t j = 0; j < width; j++) {
             slope[j] = p[j] * (slope[j] - sum);
+        }
     }
 }
 
@@ -1385,9 +1458,9 @@ static const bml_nn__activation bml_nn__activations[BML_NN_N_ACTIVATIONS] = {
 #undef BML_NN__ENTRY
 
 /* >> passes
-   The memory of some rows on their way through the layers and back: out[i] [steps][b][features] is what layer i gives, d[i]
-   the derivative of the loss by it, cache[i] what its backward pass wants to know. Each layer writes the gradient of its
-   tensors whole, so that nothing need be zeroed before. */
+   The memory of some rows on their way through the layers and back: out[i] [steps][b][features] is what layer i gives,
+   d[i] the derivative of the loss by it, cache[i] what its backward pass wants to know. Each layer writes the gradient
+   of its tensors whole, so that nothing need be zeroed before. */
 
 enum { BML_NN__PLAIN, BML_NN__TRAIN, BML_NN__DRAW };
 
@@ -1484,13 +1557,15 @@ static void bml_nn__activate(const bml_nn__node *n, bml_nn_real *z, bml_nn_real 
     ptrdiff_t width = n->out;
     for (ptrdiff_t i = 0; i < rows; i++) {
         bml_nn_real *BML_NN__RESTRICT row = z + i * width;
-        for (ptrdiff_t j = 0; j < width; j++)
+        for (ptrdiff_t j = 0; j < width; j++) {
             row[j] += bias[j];
+        }
         if (a->needs_x) bml_nn__copy(before + i * width, row, width);
-        if (a->act)
+        if (a->act) {
             a->act(row, width, slope);
-        else
+        } else {
             bml_nn__softmax(row, 1, width);
+        }
     }
 }
 
@@ -1500,10 +1575,11 @@ static void bml_nn__deactivate(const bml_nn__node *n, bml_nn_real *d, const bml_
     const bml_nn__activation *a = &bml_nn__activations[n->spec.activation];
     const bml_nn_real slope = (bml_nn_real)n->spec.slope;
     ptrdiff_t width = n->out;
-    if (a->back)
+    if (a->back) {
         a->back(d, after, a->needs_x ? before : NULL, rows * width, slope);
-    else
+    } else {
         bml_nn__back_softmax(d, after, rows, width);
+    }
 }
 
 /* >> dense layers
@@ -1539,8 +1615,9 @@ static void bml_nn__dense_backward(const bml_nn *net, bml_nn__lane *lane, int i)
 }
 
 /* >> Bayesian layers
-   Dense with Flipout. The bias is the weight of one more input that is always 1. The cache holds the signs s [rows][in+1] and
-   r [rows][out], what went into the activation [rows][out], and once eps and dW = sd eps, each [in+1][out]. */
+   Dense with Flipout. The bias is the weight of one more input that is always 1. The cache holds the signs s
+   [rows][in+1] and r [rows][out], what went into the activation [rows][out], and once eps and dW = sd eps, each
+   [in+1][out]. */
 
 typedef struct bml_nn__flip { /* a Bayesian layer's part of a lane */
     ptrdiff_t rows;
@@ -1596,7 +1673,9 @@ static void bml_nn__bayes_signs(const bml_nn__lane *lane, const bml_nn__flip *f,
             ptrdiff_t bit = t * each + j;
             uint32_t bits[4] = {0, 0, 0, 0};
             bml_nn_real *to = j < in ? f->s + row * in + j : f->r + row * f->out + j - in;
-            if (lane->mode == BML_NN__TRAIN) bml_nn__bits(bits, lane, i, number, bit / 128);
+            if (lane->mode == BML_NN__TRAIN) {
+                bml_nn__bits(bits, lane, i, number, bit / 128);
+            }
             int negative = bits[bit / 32 % 4] >> (bit % 32) & 1;
             *to = negative ? BML_NN__R(-1) : BML_NN__R(1);
         }
@@ -1609,8 +1688,9 @@ static void bml_nn__bayes_flip(const bml_nn__flip *f, const bml_nn_real *x) {
         const bml_nn_real *from = x + row * f->in;
         const bml_nn_real *s = f->s + row * (f->in + 1);
         bml_nn_real *to = f->xs + row * f->in;
-        for (ptrdiff_t j = 0; j < f->in; j++)
+        for (ptrdiff_t j = 0; j < f->in; j++) {
             to[j] = from[j] * s[j];
+        }
     }
 }
 
@@ -1633,8 +1713,9 @@ static void bml_nn__bayes_forward(const bml_nn *net, bml_nn__lane *lane, int i) 
             const bml_nn_real *p = f.p + row * f.out;
             const bml_nn_real *r = f.r + row * f.out;
             bml_nn_real *to = y + row * f.out;
-            for (ptrdiff_t j = 0; j < f.out; j++)
+            for (ptrdiff_t j = 0; j < f.out; j++) {
                 to[j] += (p[j] + one * dw_bias[j]) * r[j];
+            }
         }
     }
     bml_nn__activate(n, y, f.before, bml_nn__param(net, i, 1), f.rows);
@@ -1642,8 +1723,9 @@ static void bml_nn__bayes_forward(const bml_nn *net, bml_nn__lane *lane, int i) 
 
 /* Gradients of rho from those of dW: d(dW)/d(rho) = eps s(rho). */
 static void bml_nn__bayes_rho(bml_nn_real *g, const bml_nn_real *eps, const bml_nn_real *rho, ptrdiff_t n) {
-    for (ptrdiff_t k = 0; k < n; k++)
+    for (ptrdiff_t k = 0; k < n; k++) {
         g[k] *= eps[k] * bml_nn__logistic(rho[k]);
+    }
 }
 
 /* Gradients of the four tensors from d, by x W, and p, by what is perturbed. */
@@ -1663,8 +1745,9 @@ static void bml_nn__bayes_grads(const bml_nn *net, bml_nn__lane *lane, const bml
     for (ptrdiff_t row = 0; row < f->rows; row++) {
         const bml_nn_real one = f->s[row * (in + 1) + in];
         const bml_nn_real *p = f->p + row * out;
-        for (ptrdiff_t j = 0; j < out; j++)
+        for (ptrdiff_t j = 0; j < out; j++) {
             g_bias[j] += p[j] * one;
+        }
     }
     bml_nn__bayes_rho(g_bias, f->eps + in * out, bml_nn__param(net, i, 3), out);
 }
@@ -1677,8 +1760,9 @@ static void bml_nn__bayes_backward(const bml_nn *net, bml_nn__lane *lane, int i)
     int train = lane->mode == BML_NN__TRAIN;
     bml_nn__deactivate(n, d, lane->out[i], f.before, f.rows);
     if (train) {
-        for (ptrdiff_t j = 0; j < f.rows * f.out; j++)
+        for (ptrdiff_t j = 0; j < f.rows * f.out; j++) {
             f.p[j] = d[j] * f.r[j];
+        }
     }
     if (lane->grad) bml_nn__bayes_grads(net, lane, &f, i);
     if (!bml_nn__wants(net, lane, n, 0)) return;
@@ -1691,15 +1775,16 @@ static void bml_nn__bayes_backward(const bml_nn *net, bml_nn__lane *lane, int i)
         const bml_nn_real *s = f.s + row * (f.in + 1);
         const bml_nn_real *from = f.xs + row * f.in;
         bml_nn_real *to = dx + row * f.in;
-        for (ptrdiff_t j = 0; j < f.in; j++)
+        for (ptrdiff_t j = 0; j < f.in; j++) {
             to[j] += from[j] * s[j];
+        }
     }
 }
 
 /* >> recurrent layers
    GRU, LSTM, RNN. One product makes the input part of all steps and gates, one product a step the recurrent part of all
-   gates; the elementwise rest of a step is one loop. A cell is one direction; h has one more slot of zeros before the first
-   state it makes, so that the states before all steps are one matrix too. */
+   gates; the elementwise rest of a step is one loop. A cell is one direction; h has one more slot of zeros before the
+   first state it makes, so that the states before all steps are one matrix too. */
 
 typedef struct bml_nn__cell {
     int steps;
@@ -1753,7 +1838,9 @@ static bml_nn__cell bml_nn__cell_of(const bml_nn *net, const bml_nn__lane *lane,
     c.aux = c.h + states + b * u;
     c.c = c.aux + (n->spec.kind == BML_NN_RNN ? 0 : states);
     c.dg = NULL;
-    if (lane->d) c.dg = lane->cache[i] + b * n->cache + (reverse ? b * n->dcache / 2 : 0);
+    if (lane->d) {
+        c.dg = lane->cache[i] + b * n->cache + (reverse ? b * n->dcache / 2 : 0);
+    }
     c.dt = c.dg && bml_nn__two_sided(&n->spec) ? c.dg + states * c.gates : c.dg;
     c.t = lane->scratch;
     c.dh = c.t + b * u * c.gates;
@@ -1883,8 +1970,9 @@ static void bml_nn__rnn_step(const bml_nn__node *n, const bml_nn__cell *k, const
     const ptrdiff_t u = m->u;
     for (ptrdiff_t row = 0; row < k->b; row++) {
         bml_nn_real *g = m->g + row * u;
-        for (ptrdiff_t j = 0; j < u; j++)
+        for (ptrdiff_t j = 0; j < u; j++) {
             g[j] += k->bias[j];
+        }
     }
     bml_nn__copy(m->h, m->g, k->b * u);
     bml_nn__activations[n->spec.activation].act(m->h, k->b * u, 0);
@@ -1899,19 +1987,29 @@ static void bml_nn__cell_step(const bml_nn__node *n, const bml_nn__cell *k, ptrd
     const bml_nn__mat H = bml_nn__rows(m.h_before, u);
     const bml_nn__mat R = bml_nn__rows(k->r, G);
     if (n->spec.kind == BML_NN_LSTM) {
-        if (!first) bml_nn__product(m.g, G, H, R, b, G, u, 1);
+        if (!first) {
+            bml_nn__product(m.g, G, H, R, b, G, u, 1);
+        }
         bml_nn__lstm_step(k, &m);
     } else if (n->spec.kind == BML_NN_RNN) {
-        if (!first) bml_nn__product(m.g, G, H, R, b, G, u, 1);
+        if (!first) {
+            bml_nn__product(m.g, G, H, R, b, G, u, 1);
+        }
         bml_nn__rnn_step(n, k, &m);
     } else if (n->spec.reset_before) {
         const bml_nn__mat Rn = bml_nn__rows(k->r + 2 * u, G);
-        if (!first) bml_nn__product(m.g, G, H, R, b, 2 * u, u, 1);
+        if (!first) {
+            bml_nn__product(m.g, G, H, R, b, 2 * u, u, 1);
+        }
         bml_nn__gru_before_gates(k, &m);
-        if (!first) bml_nn__product(m.g + 2 * u, G, bml_nn__rows(m.aux, u), Rn, b, u, u, 1);
+        if (!first) {
+            bml_nn__product(m.g + 2 * u, G, bml_nn__rows(m.aux, u), Rn, b, u, u, 1);
+        }
         bml_nn__gru_before_state(k, &m);
     } else {
-        if (!first) bml_nn__product(k->t, G, H, R, b, G, u, 0);
+        if (!first) {
+            bml_nn__product(k->t, G, H, R, b, G, u, 0);
+        }
         bml_nn__gru_step(k, &m, first);
     }
 }
@@ -1925,8 +2023,9 @@ static void bml_nn__cell_output(const bml_nn__node *n, const bml_nn__cell *k, bm
         if (!n->spec.sequence && t != last) continue;
         const bml_nn__moment m = bml_nn__moment_of(k, t);
         bml_nn_real *to = out + (n->spec.sequence ? t * b * n->out : 0) + k->reverse * u;
-        for (ptrdiff_t row = 0; row < b; row++)
+        for (ptrdiff_t row = 0; row < b; row++) {
             bml_nn__copy(to + row * n->out, m.h + row * u, u);
+        }
     }
 }
 
@@ -1941,15 +2040,18 @@ static void bml_nn__recurrent_forward(const bml_nn *net, bml_nn__lane *lane, int
         const ptrdiff_t zero = reverse ? T * states : 0;
         bml_nn__product(k.g, G, x, bml_nn__rows(k.w, G), T * k.b, G, k.in, 0);
         bml_nn__clear(k.h + zero, states);
-        if (n->spec.kind == BML_NN_LSTM) bml_nn__clear(k.c + zero, states);
-        for (ptrdiff_t s = 0; s < T; s++)
+        if (n->spec.kind == BML_NN_LSTM) {
+            bml_nn__clear(k.c + zero, states);
+        }
+        for (ptrdiff_t s = 0; s < T; s++) {
             bml_nn__cell_step(n, &k, reverse ? T - 1 - s : s, s == 0);
+        }
         bml_nn__cell_output(n, &k, lane->out[i]);
     }
 }
 
-/* Backward through one step: d from dh (by the state after), then dh becomes its direct part of the state before; what goes
-   through the recurrent product is added by the caller. */
+/* Backward through one step: d from dh (by the state after), then dh becomes its direct part of the state before; what
+   goes through the recurrent product is added by the caller. */
 static void bml_nn__lstm_back(const bml_nn__cell *k, const bml_nn__moment *m) {
     const ptrdiff_t u = m->u;
     for (ptrdiff_t row = 0; row < k->b; row++) {
@@ -2050,14 +2152,15 @@ static void bml_nn__rnn_back(const bml_nn__node *n, const bml_nn__cell *k, const
 static void bml_nn__cell_back(const bml_nn__node *n, const bml_nn__cell *k, ptrdiff_t t, int first) {
     const bml_nn__moment m = bml_nn__moment_of(k, t);
     int before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
-    if (n->spec.kind == BML_NN_LSTM)
+    if (n->spec.kind == BML_NN_LSTM) {
         bml_nn__lstm_back(k, &m);
-    else if (n->spec.kind == BML_NN_RNN)
+    } else if (n->spec.kind == BML_NN_RNN) {
         bml_nn__rnn_back(n, k, &m);
-    else if (before)
+    } else if (before) {
         bml_nn__gru_before_back(k, &m);
-    else
+    } else {
         bml_nn__gru_back(k, &m);
+    }
     if (first) return;
     ptrdiff_t fed = before ? 2 * m.u : m.G; /* gates fed by h itself */
     bml_nn__product(k->dh, m.u, bml_nn__rows(m.e, m.G), bml_nn__rows(k->rt, m.u), k->b, m.u, fed, 1);
@@ -2079,13 +2182,16 @@ static void bml_nn__cell_grads(const bml_nn *net, bml_nn__lane *lane, int i, con
     const bml_nn__mat dg = bml_nn__rows(k->dg, G);
     bml_nn__product(gw, G, xt, dg, in, G, rows, 0);
     bml_nn__column_sums(gb, k->dg, rows, G);
-    if (bml_nn__two_sided(&n->spec)) bml_nn__column_sums(gb + G, k->dt, rows, G);
+    if (bml_nn__two_sided(&n->spec)) {
+        bml_nn__column_sums(gb + G, k->dt, rows, G);
+    }
     if (n->spec.kind == BML_NN_GRU && n->spec.reset_before) {
         const bml_nn__mat at = bml_nn__cols(k->aux, u);
         bml_nn__product(gr, G, ht, dg, u, 2 * u, rows, 0);
         bml_nn__product(gr + 2 * u, G, at, bml_nn__from(dg, 0, 2 * u), u, u, rows, 0);
-    } else
+    } else {
         bml_nn__product(gr, G, ht, bml_nn__rows(k->dt, G), u, G, rows, 0);
+    }
 }
 
 /* dh gains what comes from above at step t. */
@@ -2093,8 +2199,9 @@ static void bml_nn__cell_input(const bml_nn__node *n, const bml_nn__cell *k, con
     const ptrdiff_t u = k->units;
     const bml_nn_real *from = d + (n->spec.sequence ? t * k->b * n->out : 0) + k->reverse * u;
     for (ptrdiff_t row = 0; row < k->b; row++) {
-        for (ptrdiff_t j = 0; j < u; j++)
+        for (ptrdiff_t j = 0; j < u; j++) {
             k->dh[row * u + j] += from[row * n->out + j];
+        }
     }
 }
 
@@ -2110,7 +2217,9 @@ static void bml_nn__recurrent_backward(const bml_nn *net, bml_nn__lane *lane, in
         bml_nn__clear(k.dc, states);
         for (ptrdiff_t s = T - 1; s >= 0; s--) { /* s counts steps as the cell made them */
             ptrdiff_t t = reverse ? T - 1 - s : s;
-            if (n->spec.sequence || s == T - 1) bml_nn__cell_input(n, &k, lane->d[i], t);
+            if (n->spec.sequence || s == T - 1) {
+                bml_nn__cell_input(n, &k, lane->d[i], t);
+            }
             bml_nn__cell_back(n, &k, t, s == 0);
         }
         if (lane->grad) bml_nn__cell_grads(net, lane, i, &k);
@@ -2122,8 +2231,8 @@ static void bml_nn__recurrent_backward(const bml_nn *net, bml_nn__lane *lane, in
 }
 
 /* >> convolution and pooling
-   Rows of output, chunk by chunk, as products of patches [rows][kernel in] that are gathered in scratch: one scheme for any
-   kernel, stride and padding. */
+   Rows of output, chunk by chunk, as products of patches [rows][kernel in] that are gathered in scratch: one scheme for
+   any kernel, stride and padding. */
 
 #define BML_NN__CHUNK 512
 
@@ -2142,10 +2251,11 @@ static void bml_nn__gather(bml_nn_real *patch, const bml_nn__node *n, const bml_
     for (ptrdiff_t row = start; row < start + count; row++) {
         ptrdiff_t t = bml_nn__window(n, b, row);
         for (int k = 0; k < n->spec.kernel; k++) {
-            if (t < 0 || t >= n->in_steps)
+            if (t < 0 || t >= n->in_steps) {
                 bml_nn__clear(patch, in);
-            else
+            } else {
                 bml_nn__copy(patch, x + (t * b + row % b) * in, in);
+            }
             patch += in;
             t++;
         }
@@ -2161,8 +2271,9 @@ static void bml_nn__scatter(bml_nn_real *dx, const bml_nn__node *n, const bml_nn
         for (int k = 0; k < n->spec.kernel; k++) {
             bml_nn_real *to = dx + (t * b + row % b) * in;
             int inside = t >= 0 && t < n->in_steps;
-            for (ptrdiff_t j = 0; inside && j < in; j++)
+            for (ptrdiff_t j = 0; inside && j < in; j++) {
                 to[j] += patch[j];
+            }
             patch += in;
             t++;
         }
@@ -2201,8 +2312,12 @@ static void bml_nn__conv_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
     bml_nn_real *patches = lane->scratch;
     bml_nn_real *dx = bml_nn__d_source(net, lane, i);
     bml_nn__deactivate(n, lane->d[i], lane->out[i], lane->cache[i], rows);
-    if (lane->grad) bml_nn__column_sums(bml_nn__grad(net, lane, i, 1), lane->d[i], rows, out);
-    if (wants && n->fresh[0]) bml_nn__clear(dx, n->in_steps * b * n->in);
+    if (lane->grad) {
+        bml_nn__column_sums(bml_nn__grad(net, lane, i, 1), lane->d[i], rows, out);
+    }
+    if (wants && n->fresh[0]) {
+        bml_nn__clear(dx, n->in_steps * b * n->in);
+    }
     for (ptrdiff_t start = 0; start < rows; start += BML_NN__CHUNK) {
         ptrdiff_t count = bml_nn__chunk(rows - start);
         const bml_nn__mat d = bml_nn__rows(lane->d[i] + start * out, out);
@@ -2238,7 +2353,9 @@ static void bml_nn__pool_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
     const bml_nn__node *n = &net->nodes[i];
     const ptrdiff_t step = (ptrdiff_t)lane->b * n->in;
     if (!bml_nn__wants(net, lane, n, 0)) return;
-    if (n->fresh[0]) bml_nn__clear(bml_nn__d_source(net, lane, i), n->in_steps * step);
+    if (n->fresh[0]) {
+        bml_nn__clear(bml_nn__d_source(net, lane, i), n->in_steps * step);
+    }
     for (ptrdiff_t t = 0; t < n->steps; t++) {
         const ptrdiff_t at = t * n->spec.stride * step;
         const bml_nn_real *x = bml_nn__source(net, lane, i) + at;
@@ -2274,11 +2391,13 @@ static void bml_nn__find_moments(bml_nn__moments *m, const bml_nn_real *x, ptrdi
         m->square[j] = 0;
     }
     for (ptrdiff_t i = 0; i < rows; i++) {
-        for (ptrdiff_t j = 0; j < n; j++)
+        for (ptrdiff_t j = 0; j < n; j++) {
             m->mean[j] += (double)x[i * width + j];
+        }
     }
-    for (ptrdiff_t j = 0; j < n; j++)
+    for (ptrdiff_t j = 0; j < n; j++) {
         m->mean[j] /= (double)rows;
+    }
     for (ptrdiff_t i = 0; i < rows; i++) {
         for (ptrdiff_t j = 0; j < n; j++) {
             double away = (double)x[i * width + j] - m->mean[j];
@@ -2324,7 +2443,9 @@ static void bml_nn__batch_norm_forward(const bml_nn *net, bml_nn__lane *lane, in
     bml_nn_real *y = lane->out[i];
     bml_nn_real *mean = lane->cache[i];
     bml_nn_real *inverse = mean + w;
-    if (lane->mode == BML_NN__TRAIN) bml_nn__batch_moments(mean, lane->running + at, known, x, rows, w);
+    if (lane->mode == BML_NN__TRAIN) {
+        bml_nn__batch_moments(mean, lane->running + at, known, x, rows, w);
+    }
     for (ptrdiff_t j = 0; lane->mode != BML_NN__TRAIN && j < w; j++) {
         mean[j] = known[j];
         inverse[j] = (bml_nn_real)(1 / sqrt((double)known[w + j] + bml_nn__epsilon));
@@ -2368,7 +2489,9 @@ static void bml_nn__batch_norm_backward(const bml_nn *net, bml_nn__lane *lane, i
             ptrdiff_t k = row * w + j;
             bml_nn_real hat = (x[k] - mean[j]) * inverse[j];
             bml_nn_real to = d[k];
-            if (moving) to -= (g_beta[j] + hat * g_gamma[j]) / (bml_nn_real)rows;
+            if (moving) {
+                to -= (g_beta[j] + hat * g_gamma[j]) / (bml_nn_real)rows;
+            }
             to *= gamma[j] * inverse[j];
             dx[k] = to + (n->fresh[0] ? 0 : dx[k]);
         }
@@ -2388,17 +2511,20 @@ static void bml_nn__layer_norm_forward(const bml_nn *net, bml_nn__lane *lane, in
         bml_nn_real *kept = lane->cache[i] + 2 * row;
         bml_nn_real mean = 0;
         bml_nn_real v = 0;
-        for (ptrdiff_t j = 0; j < w; j++)
+        for (ptrdiff_t j = 0; j < w; j++) {
             mean += x[j];
+        }
         mean /= (bml_nn_real)w;
-        for (ptrdiff_t j = 0; j < w; j++)
+        for (ptrdiff_t j = 0; j < w; j++) {
             v += (x[j] - mean) * (x[j] - mean);
+        }
         double variance = (double)v / (double)w;
         bml_nn_real inverse = (bml_nn_real)(1 / sqrt(variance + bml_nn__epsilon));
         kept[0] = mean;
         kept[1] = inverse;
-        for (ptrdiff_t j = 0; j < w; j++)
+        for (ptrdiff_t j = 0; j < w; j++) {
             y[j] = (x[j] - mean) * inverse * gamma[j] + beta[j];
+        }
     }
 }
 
@@ -2438,8 +2564,8 @@ static void bml_nn__layer_norm_backward(const bml_nn *net, bml_nn__lane *lane, i
 }
 
 /* >> dropout
-   Random bits of LOT blocks are made side by side, in vector registers; they are those that bml_nn__bits gives: the same for a
-   row whatever rows stand beside it. */
+   Random bits of LOT blocks are made side by side, in vector registers; they are those that bml_nn__bits gives: the
+   same for a row whatever rows stand beside it. */
 
 enum { BML_NN__WORDS = 4 * BML_NN__LOT };
 
@@ -2452,8 +2578,9 @@ static void bml_nn__dropout_factors(bml_nn_real *factor, const bml_nn_layer *l, 
     uint32_t bits[4][BML_NN__LOT];
     bml_nn__bits_lot(bits, lane, node, row, block);
     for (int j = 0; j < BML_NN__LOT; j++) {
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < 4; k++) {
             factor[4 * j + k] = bits[k][j] <= limit && !none ? 0 : keep;
+        }
     }
 }
 
@@ -2488,14 +2615,17 @@ static void bml_nn__dropout_forward(const bml_nn *net, bml_nn__lane *lane, int i
     bml_nn_real *y = lane->out[i];
     bml_nn_real *m = lane->cache[i];
     if (lane->mode == BML_NN__PLAIN) {
-        for (ptrdiff_t j = 0; j < cells; j++)
+        for (ptrdiff_t j = 0; j < cells; j++) {
             m[j] = 1;
+        }
     } else {
-        for (ptrdiff_t row = 0; row < lane->b; row++)
+        for (ptrdiff_t row = 0; row < lane->b; row++) {
             bml_nn__dropout_row(m, n, lane, i, row);
+        }
     }
-    for (ptrdiff_t j = 0; j < cells; j++)
+    for (ptrdiff_t j = 0; j < cells; j++) {
         y[j] = x[j] * m[j];
+    }
 }
 
 static void bml_nn__dropout_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
@@ -2505,12 +2635,14 @@ static void bml_nn__dropout_backward(const bml_nn *net, bml_nn__lane *lane, int 
     const bml_nn_real *m = lane->cache[i];
     bml_nn_real *dx = bml_nn__d_source(net, lane, i);
     if (!bml_nn__wants(net, lane, n, 0)) return;
-    for (ptrdiff_t j = 0; j < cells; j++)
+    for (ptrdiff_t j = 0; j < cells; j++) {
         dx[j] = d[j] * m[j] + (n->fresh[0] ? 0 : dx[j]);
+    }
 }
 
 /* >> shapes
-   Flatten, reshape, concat, add. Where a backward pass is not the first to write the gradient of its source, it adds. */
+   Flatten, reshape, concat, add. Where a backward pass is not the first to write the gradient of its source, it
+   adds. */
 
 /* dx[n] = or += d[n] */
 static void bml_nn__hand_back(bml_nn_real *BML_NN__RESTRICT dx, const bml_nn_real *BML_NN__RESTRICT d, ptrdiff_t n,
@@ -2519,12 +2651,13 @@ static void bml_nn__hand_back(bml_nn_real *BML_NN__RESTRICT dx, const bml_nn_rea
         bml_nn__copy(dx, d, n);
         return;
     }
-    for (ptrdiff_t j = 0; j < n; j++)
+    for (ptrdiff_t j = 0; j < n; j++) {
         dx[j] += d[j];
+    }
 }
 
-/* A row's numbers stay in order, step by step; only their places among the rows change. back = 1: the gradient of what was
-   taken in. */
+/* A row's numbers stay in order, step by step; only their places among the rows change. back = 1: the gradient of what
+   was taken in. */
 static void bml_nn__reshape(const bml_nn *net, bml_nn__lane *lane, int i, int back) {
     const bml_nn__node *n = &net->nodes[i];
     const ptrdiff_t b = lane->b;
@@ -2539,10 +2672,11 @@ static void bml_nn__reshape(const bml_nn *net, bml_nn__lane *lane, int i, int ba
             ptrdiff_t in_left = in - j % in;
             ptrdiff_t out_left = out - j % out;
             ptrdiff_t run = in_left < out_left ? in_left : out_left;
-            if (back)
+            if (back) {
                 bml_nn__hand_back(bml_nn__d_source(net, lane, i) + from, lane->d[i] + to, run, n->fresh[0]);
-            else
+            } else {
                 bml_nn__copy(lane->out[i] + to, bml_nn__source(net, lane, i) + from, run);
+            }
             j += run;
         }
     }
@@ -2553,7 +2687,9 @@ static void bml_nn__reshape_forward(const bml_nn *net, bml_nn__lane *lane, int i
 }
 
 static void bml_nn__reshape_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
-    if (bml_nn__wants(net, lane, &net->nodes[i], 0)) bml_nn__reshape(net, lane, i, 1);
+    if (bml_nn__wants(net, lane, &net->nodes[i], 0)) {
+        bml_nn__reshape(net, lane, i, 1);
+    }
 }
 
 static void bml_nn__concat_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
@@ -2564,8 +2700,9 @@ static void bml_nn__concat_forward(const bml_nn *net, bml_nn__lane *lane, int i)
         const ptrdiff_t w = net->nodes[n->from[k]].out;
         const bml_nn_real *from = lane->out[n->from[k]];
         bml_nn_real *to = lane->out[i] + at;
-        for (ptrdiff_t row = 0; row < rows; row++)
+        for (ptrdiff_t row = 0; row < rows; row++) {
             bml_nn__copy(to + row * n->out, from + row * w, w);
+        }
         at += w;
     }
 }
@@ -2580,8 +2717,9 @@ static void bml_nn__concat_backward(const bml_nn *net, bml_nn__lane *lane, int i
         bml_nn_real *dx = lane->d[n->from[k]];
         at += w;
         if (!bml_nn__wants(net, lane, n, k)) continue;
-        for (ptrdiff_t row = 0; row < rows; row++)
+        for (ptrdiff_t row = 0; row < rows; row++) {
             bml_nn__hand_back(dx + row * w, d + row * n->out, w, n->fresh[k]);
+        }
     }
 }
 
@@ -2592,8 +2730,9 @@ static void bml_nn__add_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
     bml_nn__copy(out, bml_nn__source(net, lane, i), cells);
     for (int k = 1; k < n->n_from; k++) {
         const bml_nn_real *BML_NN__RESTRICT in = lane->out[n->from[k]];
-        for (ptrdiff_t j = 0; j < cells; j++)
+        for (ptrdiff_t j = 0; j < cells; j++) {
             out[j] += in[j];
+        }
     }
 }
 
@@ -2601,7 +2740,9 @@ static void bml_nn__add_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
     const ptrdiff_t cells = bml_nn__cells(n, lane);
     for (int k = 0; k < n->n_from; k++) {
-        if (bml_nn__wants(net, lane, n, k)) bml_nn__hand_back(lane->d[n->from[k]], lane->d[i], cells, n->fresh[k]);
+        if (bml_nn__wants(net, lane, n, k)) {
+            bml_nn__hand_back(lane->d[n->from[k]], lane->d[i], cells, n->fresh[k]);
+        }
     }
 }
 
@@ -2610,8 +2751,8 @@ static void bml_nn__add_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
 #endif
 
 /* >> planning
-   Shapes, tensors and memory of each layer. Its numbers are checked by a table of rules first; each plan then sets `steps`,
-   `out` and memory from in_steps and in. Layers take one source unless they are CONCAT or ADD. */
+   Shapes, tensors and memory of each layer. Its numbers are checked by a table of rules first; each plan then sets
+   `steps`, `out` and memory from in_steps and in. Layers take one source unless they are CONCAT or ADD. */
 
 #define BML_NN__MOST_UNITS 0x7FFFFFFF
 #define BML_NN__MOST_STATES 0x0FFFFFFF /* both directions and four gates still fit an int */
@@ -2635,15 +2776,17 @@ static int bml_nn__apply(void *object, const bml_nn__rule *rule, char *message, 
     if (rule->is_int) {
         memcpy(&whole, at, sizeof whole);
         value = whole;
-    } else
+    } else {
         memcpy(&value, at, sizeof value);
+    }
     if (value == 0 && rule->zero > 0) {
         value = rule->zero;
         whole = (int)value;
-        if (rule->is_int)
+        if (rule->is_int) {
             memcpy(at, &whole, sizeof whole);
-        else
+        } else {
             memcpy(at, &value, sizeof value);
+        }
     }
     int below = rule->open ? value < rule->hi : value <= rule->hi;
     if (value >= rule->lo && below) return BML_NN_OK;
@@ -2711,8 +2854,12 @@ static int bml_nn__declare(bml_nn *net, int i, const char *what, int start, ptrd
     t->fan_in = (double)a * (c ? (double)b : 1);
     t->fan_out = c ? (double)a * (double)c : (double)b;
     t->offset = *total;
-    if (!bml_nn__mul(&t->count, a, b ? b : 1)) return 0;
-    if (!bml_nn__mul(&t->count, t->count, c ? c : 1)) return 0;
+    if (!bml_nn__mul(&t->count, a, b ? b : 1)) {
+        return 0;
+    }
+    if (!bml_nn__mul(&t->count, t->count, c ? c : 1)) {
+        return 0;
+    }
     net->nodes[i].n_tensors++;
     return bml_nn__add_mul(total, t->count, 1) && *total <= BML_NN__MOST / 64;
 }
@@ -2736,7 +2883,9 @@ static int bml_nn__plan_input(bml_nn *net, int i) {
 }
 
 static int bml_nn__plan_activation(bml_nn__node *n) {
-    if (!bml_nn__fit((double)n->steps * n->out)) return 0;
+    if (!bml_nn__fit((double)n->steps * n->out)) {
+        return 0;
+    }
     const ptrdiff_t cells = (ptrdiff_t)n->steps * n->out;
     n->cache = bml_nn__activations[n->spec.activation].needs_x ? cells : 0;
     return 1;
@@ -2756,10 +2905,14 @@ static int bml_nn__plan_bayes(bml_nn *net, int i) {
     if (status) return status;
     const ptrdiff_t in = n->in;
     const ptrdiff_t out = n->out;
-    if (!bml_nn__fit(2.0 * n->steps * ((double)in + (double)out))) return BML_NN_TOO_LARGE;
+    if (!bml_nn__fit(2.0 * n->steps * ((double)in + (double)out))) {
+        return BML_NN_TOO_LARGE;
+    }
     n->cache = n->steps * (in + 1 + 2 * out);
     n->scratch = n->steps * (in + out);
-    if (!bml_nn__mul(&n->cache_fixed, 2 * (in + 1), out)) return BML_NN_TOO_LARGE;
+    if (!bml_nn__mul(&n->cache_fixed, 2 * (in + 1), out)) {
+        return BML_NN_TOO_LARGE;
+    }
     int ok = bml_nn__declare(net, i, "kernel_rho", BML_NN__RHO, in, out, 0);
     return bml_nn__fits(ok && bml_nn__declare(net, i, "bias_rho", BML_NN__RHO, out, 0, 0));
 }
@@ -2772,9 +2925,15 @@ static int bml_nn__plan_direction(bml_nn *net, int i, int reverse) {
     const ptrdiff_t G = (ptrdiff_t)l->units * bml_nn__gates(l);
     const char *const *name = names[reverse];
     int start = l->kind == BML_NN_LSTM ? BML_NN__FORGET : BML_NN__ZERO;
-    if (!bml_nn__declare(net, i, name[0], BML_NN__KERNEL, n->in, G, 0)) return 0;
-    if (!bml_nn__declare(net, i, name[1], BML_NN__ORTHOGONAL, l->units, G, 0)) return 0;
-    if (bml_nn__two_sided(l)) return bml_nn__declare(net, i, name[2], start, 2, G, 0);
+    if (!bml_nn__declare(net, i, name[0], BML_NN__KERNEL, n->in, G, 0)) {
+        return 0;
+    }
+    if (!bml_nn__declare(net, i, name[1], BML_NN__ORTHOGONAL, l->units, G, 0)) {
+        return 0;
+    }
+    if (bml_nn__two_sided(l)) {
+        return bml_nn__declare(net, i, name[2], start, 2, G, 0);
+    }
     return bml_nn__declare(net, i, name[2], start, G, 0, 0);
 }
 
@@ -2797,8 +2956,9 @@ static int bml_nn__plan_recurrent(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
     bml_nn_layer *l = &n->spec;
     if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
-    if (l->kind == BML_NN_RNN && l->activation == BML_NN_LEAKY_RELU)
+    if (l->kind == BML_NN_RNN && l->activation == BML_NN_LEAKY_RELU) {
         return bml_nn__bad(net, i, "activation: an RNN has tanh or ReLU");
+    }
     l->bidirectional = l->bidirectional != 0;
     l->sequence = l->sequence != 0;
     l->reset_before = l->kind == BML_NN_GRU && l->reset_before;
@@ -2806,7 +2966,9 @@ static int bml_nn__plan_recurrent(bml_nn *net, int i) {
     n->out = directions * l->units;
     n->is_sequence = l->sequence;
     n->steps = l->sequence ? n->in_steps : 1;
-    if (!bml_nn__fit(16.0 * l->units * ((double)l->units + n->in_steps))) return BML_NN_TOO_LARGE;
+    if (!bml_nn__fit(16.0 * l->units * ((double)l->units + n->in_steps))) {
+        return BML_NN_TOO_LARGE;
+    }
     bml_nn__plan_cell(n, directions);
     for (int reverse = 0; reverse < directions; reverse++) {
         if (!bml_nn__plan_direction(net, i, reverse)) return BML_NN_TOO_LARGE;
@@ -2819,7 +2981,9 @@ static int bml_nn__plan_conv(bml_nn *net, int i) {
     const int stride = n->spec.stride;
     const int kernel = n->spec.kernel;
     if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
-    if (!n->spec.same && kernel > n->in_steps) return bml_nn__bad(net, i, "its kernel is longer than the sequence");
+    if (!n->spec.same && kernel > n->in_steps) {
+        return bml_nn__bad(net, i, "its kernel is longer than the sequence");
+    }
     n->steps = (n->in_steps - (n->spec.same ? 1 : kernel)) / stride + 1;
     n->out = n->spec.units;
     ptrdiff_t width;
@@ -2834,8 +2998,12 @@ static int bml_nn__plan_conv(bml_nn *net, int i) {
 static int bml_nn__plan_pool(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
     if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
-    if (n->spec.stride == 0) n->spec.stride = n->spec.kernel;
-    if (n->spec.kernel > n->in_steps) return bml_nn__bad(net, i, "its window is longer than the sequence");
+    if (n->spec.stride == 0) {
+        n->spec.stride = n->spec.kernel;
+    }
+    if (n->spec.kernel > n->in_steps) {
+        return bml_nn__bad(net, i, "its window is longer than the sequence");
+    }
     n->steps = (n->in_steps - n->spec.kernel) / n->spec.stride + 1;
     return BML_NN_OK;
 }
@@ -2857,14 +3025,18 @@ static int bml_nn__plan_norm(bml_nn *net, int i) {
 
 static int bml_nn__plan_dropout(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
-    if (!bml_nn__fit((double)n->steps * n->out)) return BML_NN_TOO_LARGE;
+    if (!bml_nn__fit((double)n->steps * n->out)) {
+        return BML_NN_TOO_LARGE;
+    }
     n->cache = (ptrdiff_t)n->steps * n->out;
     return BML_NN_OK;
 }
 
 static int bml_nn__plan_reshape(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
-    if (!bml_nn__fit((double)n->in_steps * n->in)) return BML_NN_TOO_LARGE;
+    if (!bml_nn__fit((double)n->in_steps * n->in)) {
+        return BML_NN_TOO_LARGE;
+    }
     const ptrdiff_t have = (ptrdiff_t)n->in_steps * n->in;
     if (n->spec.kind == BML_NN_FLATTEN) {
         if (have > 0x7FFFFFFF) return BML_NN_TOO_LARGE;
@@ -2877,8 +3049,9 @@ static int bml_nn__plan_reshape(bml_nn *net, int i) {
     n->steps = n->is_sequence ? n->spec.steps : 1;
     n->out = n->spec.features;
     ptrdiff_t want;
-    if (!bml_nn__mul(&want, n->steps, n->out) || want != have)
+    if (!bml_nn__mul(&want, n->steps, n->out) || want != have) {
         return bml_nn__bad(net, i, "another number of values than its source has");
+    }
     return BML_NN_OK;
 }
 
@@ -2888,8 +3061,9 @@ static int bml_nn__plan_concat(bml_nn *net, int i) {
     n->out = 0;
     for (int k = 0; k < n->n_from; k++) {
         const bml_nn__node *s = &net->nodes[n->from[k]];
-        if (s->steps != n->steps || s->is_sequence != n->is_sequence)
+        if (s->steps != n->steps || s->is_sequence != n->is_sequence) {
             return bml_nn__bad(net, i, "its sources differ in steps, or one is a vector and one a sequence");
+        }
         if (s->out > 0x7FFFFFFF - n->out) return BML_NN_TOO_LARGE;
         n->out += s->out;
     }
@@ -2902,8 +3076,9 @@ static int bml_nn__plan_add(bml_nn *net, int i) {
     n->out = n->in;
     for (int k = 1; k < n->n_from; k++) {
         const bml_nn__node *s = &net->nodes[n->from[k]];
-        if (s->steps != n->steps || s->is_sequence != n->is_sequence || s->out != n->out)
+        if (s->steps != n->steps || s->is_sequence != n->is_sequence || s->out != n->out) {
             return bml_nn__bad(net, i, "its sources differ in shape");
+        }
     }
     return BML_NN_OK;
 }
@@ -2935,7 +3110,9 @@ static const bml_nn__kind bml_nn__kinds[BML_NN_N_KINDS] = {
 
 static int bml_nn__find(const bml_nn *net, const char *name, int before) {
     for (int i = 0; i < before; i++) {
-        if (!strcmp(net->nodes[i].name, name)) return i;
+        if (!strcmp(net->nodes[i].name, name)) {
+            return i;
+        }
     }
     return -1;
 }
@@ -2949,13 +3126,14 @@ static int bml_nn__good_name(const char *name, size_t room) {
 
 static int bml_nn__set_name(bml_nn *net, int i, const bml_nn_layer *spec) {
     bml_nn__node *n = &net->nodes[i];
-    if (!spec->name)
+    if (!spec->name) {
         snprintf(n->name, sizeof n->name, "%s_%d", bml_nn__kinds[spec->kind].name, i);
-    else if (bml_nn__good_name(spec->name, BML_NN_MAX_NAME))
+    } else if (bml_nn__good_name(spec->name, BML_NN_MAX_NAME)) {
         memcpy(n->name, spec->name, strlen(spec->name) + 1);
-    else
+    } else {
         return bml_nn__fail(net->message, BML_NN_BAD_LAYER, "layer %d: a name is 1 to %d letters, digits, _ or -", i,
                             BML_NN_MAX_NAME - 1);
+    }
     return bml_nn__find(net, n->name, i) < 0 ? BML_NN_OK : bml_nn__bad(net, i, "another layer has that name");
 }
 
@@ -2963,11 +3141,14 @@ static int bml_nn__set_name(bml_nn *net, int i, const bml_nn_layer *spec) {
 static int bml_nn__set_source(bml_nn *net, int i, int k, const char *name) {
     bml_nn__node *n = &net->nodes[i];
     n->from[k] = bml_nn__find(net, name, i);
-    if (n->from[k] < 0)
+    if (n->from[k] < 0) {
         return bml_nn__fail(net->message, BML_NN_BAD_LAYER,
                             "layer %d (%s): takes \"%.40s\", which is no layer before it", i, n->name, name);
+    }
     for (int j = 0; j < k; j++) {
-        if (n->from[j] == n->from[k]) return bml_nn__bad(net, i, "takes one layer twice");
+        if (n->from[j] == n->from[k]) {
+            return bml_nn__bad(net, i, "takes one layer twice");
+        }
     }
     return BML_NN_OK;
 }
@@ -2975,9 +3156,10 @@ static int bml_nn__set_source(bml_nn *net, int i, int k, const char *name) {
 /* Name and sources of layer i. */
 static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
     bml_nn__node *n = &net->nodes[i];
-    if (spec->kind < 0 || spec->kind >= BML_NN_N_KINDS)
+    if (spec->kind < 0 || spec->kind >= BML_NN_N_KINDS) {
         return bml_nn__fail(net->message, BML_NN_BAD_LAYER, "layer %d: kind = %d: must be in [0, %d]", i, spec->kind,
                             BML_NN_N_KINDS - 1);
+    }
     n->spec = *spec;
     n->spec.name = NULL;
     int status = bml_nn__set_name(net, i, spec);
@@ -2985,14 +3167,20 @@ static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
         status = bml_nn__set_source(net, i, n->n_from, spec->from[n->n_from]);
         n->n_from++;
     }
-    for (int k = 0; k < BML_NN_MAX_FROM; k++)
+    for (int k = 0; k < BML_NN_MAX_FROM; k++) {
         n->spec.from[k] = NULL;
+    }
     if (status) return status;
-    if (n->spec.kind == BML_NN_INPUT) return n->n_from ? bml_nn__bad(net, i, "an input takes nothing") : BML_NN_OK;
+    if (n->spec.kind == BML_NN_INPUT) {
+        return n->n_from ? bml_nn__bad(net, i, "an input takes nothing") : BML_NN_OK;
+    }
     if (i == 0) return bml_nn__bad(net, i, "the first layer must be an input");
-    if (n->n_from == 0) n->from[n->n_from++] = i - 1;
-    if (n->n_from > 1 && n->spec.kind != BML_NN_CONCAT && n->spec.kind != BML_NN_ADD)
+    if (n->n_from == 0) {
+        n->from[n->n_from++] = i - 1;
+    }
+    if (n->n_from > 1 && n->spec.kind != BML_NN_CONCAT && n->spec.kind != BML_NN_ADD) {
         return bml_nn__bad(net, i, "takes more than one layer: put a concat or an add before it");
+    }
     return BML_NN_OK;
 }
 
@@ -3010,8 +3198,9 @@ static int bml_nn__mark_use(bml_nn__node *n, int i, int used) {
 static int bml_nn__check_use(bml_nn *net) {
     for (int i = 0; i < net->n_nodes - 1; i++) {
         int used = 0;
-        for (int j = net->n_nodes - 1; j > i; j--)
+        for (int j = net->n_nodes - 1; j > i; j--) {
             used = bml_nn__mark_use(&net->nodes[j], i, used);
+        }
         if (!used) return bml_nn__bad(net, i, "is not used by any layer");
     }
     return BML_NN_OK;
@@ -3043,10 +3232,12 @@ static int bml_nn__plan_net(bml_nn *net, const bml_nn_config *config) {
         if (status) return status;
     }
     const bml_nn__node *last = &net->nodes[net->n_nodes - 1];
-    if (last->spec.kind == BML_NN_INPUT)
+    if (last->spec.kind == BML_NN_INPUT) {
         return bml_nn__bad(net, net->n_nodes - 1, "the last layer, the output, is an input");
-    if (!bml_nn__mul(&net->n_out, last->steps, last->out))
+    }
+    if (!bml_nn__mul(&net->n_out, last->steps, last->out)) {
         return bml_nn__fail(net->message, BML_NN_TOO_LARGE, "the output is too large");
+    }
     return bml_nn__check_use(net);
 }
 
@@ -3060,23 +3251,28 @@ static void bml_nn__orthogonal(bml_nn_real *w, ptrdiff_t m, ptrdiff_t n, bml_nn_
     const ptrdiff_t length = m < n ? n : m;
     const ptrdiff_t step = m < n ? 1 : n;
     const ptrdiff_t next = m < n ? n : 1;
-    for (ptrdiff_t i = 0; i < m * n; i++)
+    for (ptrdiff_t i = 0; i < m * n; i++) {
         w[i] = (bml_nn_real)bml_nn_rng_normal(rng);
+    }
     for (ptrdiff_t i = 0; i < count; i++) {
         bml_nn_real *v = w + i * next;
         double norm = 0;
         for (ptrdiff_t twice = 0; twice < 2 * i; twice++) {
             const bml_nn_real *u = w + twice % i * next;
             double dot = 0;
-            for (ptrdiff_t k = 0; k < length * step; k += step)
+            for (ptrdiff_t k = 0; k < length * step; k += step) {
                 dot += (double)u[k] * (double)v[k];
-            for (ptrdiff_t k = 0; k < length * step; k += step)
+            }
+            for (ptrdiff_t k = 0; k < length * step; k += step) {
                 v[k] -= (bml_nn_real)(dot * (double)u[k]);
+            }
         }
-        for (ptrdiff_t k = 0; k < length * step; k += step)
+        for (ptrdiff_t k = 0; k < length * step; k += step) {
             norm += (double)v[k] * (double)v[k];
-        for (ptrdiff_t k = 0; k < length * step; k += step)
+        }
+        for (ptrdiff_t k = 0; k < length * step; k += step) {
             v[k] = (bml_nn_real)((double)v[k] / sqrt(norm));
+        }
     }
 }
 
@@ -3109,8 +3305,9 @@ static void bml_nn__start_tensor(bml_nn *net, int k, uint64_t seed) {
         bml_nn__orthogonal(w, t->shape[0], t->shape[1], &rng);
         return;
     }
-    for (ptrdiff_t i = 0; i < t->count; i++)
+    for (ptrdiff_t i = 0; i < t->count; i++) {
         w[i] = (bml_nn_real)bml_nn__start_value(net, t, i, &rng);
+    }
 }
 
 /* A net's place in its block. */
@@ -3139,12 +3336,15 @@ static bml_nn *bml_nn__lay_net(bml_nn__arena *a, const bml_nn *plan) {
 static int bml_nn__build(bml_nn **out, bml_nn *plan, ptrdiff_t most) {
     bml_nn__arena a = {NULL, 0};
     double n = (double)plan->n_params;
-    if (plan->n_params > most || plan->n_running > most)
+    if (plan->n_params > most || plan->n_running > most) {
         return bml_nn__fail(plan->message, BML_NN_MISMATCH, "the layers have %.0f parameters, more than the file holds",
                             n);
+    }
     bml_nn__lay_net(&a, plan);
     int status = bml_nn__make_block(&a);
-    if (status) return bml_nn__fail(plan->message, status, "%.0f parameters: %s", n, bml_nn_strerror(status));
+    if (status) {
+        return bml_nn__fail(plan->message, status, "%.0f parameters: %s", n, bml_nn_strerror(status));
+    }
     *out = bml_nn__lay_net(&a, plan);
 #if defined(BML_NN_USE_CBLAS) && defined(OPENBLAS_VERSION)
     openblas_set_num_threads(1);
@@ -3157,7 +3357,9 @@ static int bml_nn__make(bml_nn **out, const bml_nn_config *config, ptrdiff_t mos
     memset(&plan, 0, sizeof plan);
     if (!out) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");
     *out = NULL;
-    if (!config || !config->layers) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no layers");
+    if (!config || !config->layers) {
+        return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no layers");
+    }
     int n = config->n_layers;
     if (n < 2 || n > BML_NN__MAX_LAYERS) {
         int status =
@@ -3175,8 +3377,9 @@ static int bml_nn__make(bml_nn **out, const bml_nn_config *config, ptrdiff_t mos
 
 BML_NN_DEF int bml_nn_create(bml_nn **net, const bml_nn_config *config, char *why) {
     int status = bml_nn__make(net, config, BML_NN__MOST, why);
-    for (int i = 0; !status && i < (*net)->n_tensors; i++)
+    for (int i = 0; !status && i < (*net)->n_tensors; i++) {
         bml_nn__start_tensor(*net, i, config->seed);
+    }
     return status;
 }
 
@@ -3188,6 +3391,22 @@ BML_NN_DEF void bml_nn_free(bml_nn *net) {
         BML_NN_FREE(e);
     }
     BML_NN_FREE(net);
+}
+
+BML_NN_DEF const char *bml_nn_message(const bml_nn *net) {
+    return net ? net->message : "";
+}
+BML_NN_DEF size_t bml_nn_n_in(const bml_nn *net) {
+    return net ? (size_t)net->n_in : 0;
+}
+BML_NN_DEF size_t bml_nn_n_out(const bml_nn *net) {
+    return net ? (size_t)net->n_out : 0;
+}
+BML_NN_DEF size_t bml_nn_n_params(const bml_nn *net) {
+    return net ? (size_t)net->n_params : 0;
+}
+BML_NN_DEF bml_nn_real *bml_nn_params(bml_nn *net) {
+    return net ? net->params : NULL;
 }
 
 BML_NN_DEF bml_nn_real *bml_nn_tensor(bml_nn *net, const char *name, size_t *count) {
@@ -3212,10 +3431,12 @@ typedef struct bml_nn__writer { /* a text that may be full; `used` counts on */
 } bml_nn__writer;
 
 BML_NN__PRINTF(2, 3) static void bml_nn__append(bml_nn__writer *w, const char *format, ...) {
-    int room = w->text && w->used < w->size;
+    int fits = w->text && w->used < w->size;
+    char *to = fits ? w->text + w->used : NULL;
+    size_t room = fits ? w->size - w->used : 0;
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(room ? w->text + w->used : NULL, room ? w->size - w->used : 0, format, args);
+    int n = vsnprintf(to, room, format, args);
     va_end(args);
     if (n > 0) w->used += (size_t)n;
 }
@@ -3225,16 +3446,19 @@ static void bml_nn__summary_line(bml_nn__writer *w, const bml_nn *net, int i) {
     const bml_nn__node *n = &net->nodes[i];
     char shape[48];
     double params = 0;
-    for (int k = n->tensor; k < n->tensor + n->n_tensors; k++)
+    for (int k = n->tensor; k < n->tensor + n->n_tensors; k++) {
         params += net->tensors[k].running ? 0 : (double)net->tensors[k].count;
-    if (n->is_sequence)
+    }
+    if (n->is_sequence) {
         snprintf(shape, sizeof shape, "%d x %d", n->steps, n->out);
-    else
+    } else {
         snprintf(shape, sizeof shape, "%d", n->out);
+    }
     const char *kind = bml_nn__kinds[n->spec.kind].name;
     bml_nn__append(w, "%-20s %-11s %-15s %10.0f ", n->name, kind, shape, params);
-    for (int k = 0; k < n->n_from; k++)
+    for (int k = 0; k < n->n_from; k++) {
         bml_nn__append(w, " %s", net->nodes[n->from[k]].name);
+    }
     bml_nn__append(w, "\n");
 }
 
@@ -3242,8 +3466,9 @@ BML_NN_DEF size_t bml_nn_summary(char *text, size_t size, const bml_nn *net) {
     bml_nn__writer w = {text, size, 0};
     if (!net) return 0;
     bml_nn__append(&w, "%-20s %-11s %-15s %10s  %s\n", "layer", "kind", "output", "parameters", "takes");
-    for (int i = 0; i < net->n_nodes; i++)
+    for (int i = 0; i < net->n_nodes; i++) {
         bml_nn__summary_line(&w, net, i);
+    }
     bml_nn__append(&w, "%.0f parameters, %.0f numbers in, %.0f out\n", (double)net->n_params, (double)net->n_in,
                    (double)net->n_out);
     return w.used;
@@ -3257,16 +3482,18 @@ static int bml_nn__is_side(int which) {
 
 BML_NN_DEF int bml_nn_set_scaler(bml_nn *net, int which, const bml_nn_real *shift, const bml_nn_real *scale) {
     if (!net) return BML_NN_BAD_ARGUMENT;
-    if (!bml_nn__is_side(which) || !shift || !scale)
+    if (!bml_nn__is_side(which) || !shift || !scale) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
                             "a scaler is of inputs or of outputs, and needs shift and scale");
+    }
     const ptrdiff_t n = which == BML_NN_INPUTS ? net->n_in : net->n_out;
     for (ptrdiff_t i = 0; i < n; i++) {
         int good = isfinite(shift[i]) && scale[i] > 0 && isfinite(scale[i]);
-        if (!good)
+        if (!good) {
             return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
                                 "scaler column %.0f: shift = %g must be finite, scale = %g positive", (double)i,
                                 (double)shift[i], (double)scale[i]);
+        }
     }
     net->shift[which] = net->scaler_room[which];
     net->scale[which] = net->scaler_room[which] + n;
@@ -3295,33 +3522,42 @@ static void bml_nn__fit_column(bml_nn_real *shift, bml_nn_real *scale, int kind,
     }
     *shift = (bml_nn_real)(kind == BML_NN_STANDARD ? sum : low);
     *scale = (bml_nn_real)(kind == BML_NN_STANDARD ? sqrt(square / (double)count) : high - low);
-    if (!(*scale > 0) || !(high > low)) *scale = 1;
+    if (!(*scale > 0) || !(high > low)) {
+        *scale = 1;
+    }
 }
 
 BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_real *data, size_t n) {
     if (!net) return BML_NN_BAD_ARGUMENT;
     int known = kind >= 0 && kind <= BML_NN_MIN_MAX_ALL;
-    if (!bml_nn__is_side(which) || !known || !data || !n)
+    if (!bml_nn__is_side(which) || !known || !data || !n) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a scaler needs rows, which side it is for, and a kind");
+    }
     const ptrdiff_t m = which == BML_NN_INPUTS ? net->n_in : net->n_out;
     const ptrdiff_t rows = (ptrdiff_t)n;
     ptrdiff_t all;
-    if (!bml_nn__mul(&all, rows, m)) return bml_nn__fail(net->message, BML_NN_TOO_LARGE, "rows of a scaler");
+    if (!bml_nn__mul(&all, rows, m)) {
+        return bml_nn__fail(net->message, BML_NN_TOO_LARGE, "rows of a scaler");
+    }
     for (ptrdiff_t i = 0; i < all; i++) {
-        if (!isfinite(data[i]))
+        if (!isfinite(data[i])) {
             return bml_nn__fail(net->message, BML_NN_BAD_DATA, "row %.0f, column %.0f is not finite", (double)(i / m),
                                 (double)(i % m));
+        }
     }
     bml_nn_real *shift = bml_nn__alloc_reals(2 * m);
     if (!shift) return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "a scaler");
     bml_nn_real *scale = shift + m;
-    if (kind == BML_NN_MIN_MAX_ALL) bml_nn__fit_column(shift, scale, kind, data, all, 1);
+    if (kind == BML_NN_MIN_MAX_ALL) {
+        bml_nn__fit_column(shift, scale, kind, data, all, 1);
+    }
     for (ptrdiff_t i = 0; i < m; i++) {
         if (kind == BML_NN_MIN_MAX_ALL) {
             shift[i] = shift[0];
             scale[i] = scale[0];
-        } else
+        } else {
             bml_nn__fit_column(&shift[i], &scale[i], kind, data + i, rows, m);
+        }
     }
     int status = bml_nn_set_scaler(net, which, shift, scale);
     BML_NN_FREE(shift);
@@ -3330,8 +3566,9 @@ BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_
 
 static bml_nn__extra *bml_nn__find_extra(const bml_nn *net, const char *name) {
     bml_nn__extra *e = net && name ? net->extras : NULL;
-    while (e && strcmp(e->name, name))
+    while (e && strcmp(e->name, name)) {
         e = e->next;
+    }
     return e;
 }
 
@@ -3340,8 +3577,9 @@ static int bml_nn__utf8_size(unsigned first) {
     static const unsigned from[] = {0x00, 0x80, 0xC2, 0xE0, 0xF0, 0xF5};
     static const int size[] = {1, 0, 2, 3, 4, 0};
     int k = 5;
-    while (first < from[k])
+    while (first < from[k]) {
         k--;
+    }
     return size[k];
 }
 
@@ -3397,21 +3635,25 @@ static bml_nn__extra *bml_nn__make_extra(const char *name, const char *text, con
 static int bml_nn__set_extra(bml_nn *net, const char *name, const char *text, const bml_nn_real *values, size_t n) {
     if (!net) return BML_NN_BAD_ARGUMENT;
     int named = name && bml_nn__good_name(name, BML_NN__MAX_KEY) && strncmp(name, "bml_nn", 6);
-    if (!named || (!text && (!values || !n)))
+    if (!named || (!text && (!values || !n))) {
         return bml_nn__fail(
             net->message, BML_NN_BAD_ARGUMENT,
             "what travels with a net needs a name of letters, digits, _ or -, not bml_nn..., and a value");
-    if (text && !bml_nn__is_utf8(text))
+    }
+    if (text && !bml_nn__is_utf8(text)) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "\"%s\" is not UTF-8", name);
+    }
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(values[i]))
+        if (!isfinite(values[i])) {
             return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "\"%s\": value %.0f is not finite", name, (double)i);
+        }
     }
     bml_nn__extra *made = bml_nn__make_extra(name, text, values, (ptrdiff_t)n);
     if (!made) return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "\"%s\"", name);
     bml_nn__extra **place = &net->extras;
-    while (*place && strcmp((*place)->name, name))
+    while (*place && strcmp((*place)->name, name)) {
         place = &(*place)->next;
+    }
     bml_nn__extra *old = *place;
     if (old) {
         made->next = old->next;
@@ -3439,12 +3681,15 @@ BML_NN_DEF int bml_nn_set_array(bml_nn *net, const char *name, const bml_nn_real
 
 BML_NN_DEF const bml_nn_real *bml_nn_get_array(const bml_nn *net, const char *name, size_t *n) {
     const bml_nn__extra *e = bml_nn__find_extra(net, name);
-    if (n) *n = e && e->values ? (size_t)e->n : 0;
+    if (n) {
+        *n = e && e->values ? (size_t)e->n : 0;
+    }
     return e ? e->values : NULL;
 }
 
 /* >> running rows
-   A lane runs up to `rows` rows; calls are cut into blocks of that size, which do not depend on the number of threads. */
+   A lane runs up to `rows` rows; calls are cut into blocks of that size, which do not depend on the number of
+   threads. */
 
 enum { BML_NN__FORWARD, BML_NN__BACKWARD };
 
@@ -3456,7 +3701,9 @@ static int bml_nn__lane_reals(ptrdiff_t *total, const bml_nn *net, ptrdiff_t row
         const ptrdiff_t out = (ptrdiff_t)n->steps * n->out;
         if (!bml_nn__add_mul(total, out, rows)) return 0;
         if (way == BML_NN__BACKWARD) continue;
-        if (!bml_nn__add_mul(total, n->cache + n->dcache, rows)) return 0;
+        if (!bml_nn__add_mul(total, n->cache + n->dcache, rows)) {
+            return 0;
+        }
         if (!bml_nn__add_mul(total, n->cache_fixed, 1)) return 0;
     }
     return 1;
@@ -3530,8 +3777,9 @@ static void bml_nn__input_forward(const bml_nn *net, bml_nn__lane *lane, int i, 
                 bml_nn__copy(to, from + t * w, w);
                 continue;
             }
-            for (ptrdiff_t c = 0; c < w; c++)
+            for (ptrdiff_t c = 0; c < w; c++) {
                 to[c] = (from[t * w + c] - net->shift[0][at + c]) / net->scale[0][at + c];
+            }
         }
     }
 }
@@ -3541,10 +3789,11 @@ static void bml_nn__forward(const bml_nn *net, bml_nn__lane *lane, const bml_nn_
     lane->b = b;
     for (int i = 0; i < net->n_nodes; i++) {
         const int kind = net->nodes[i].spec.kind;
-        if (kind == BML_NN_INPUT)
+        if (kind == BML_NN_INPUT) {
             bml_nn__input_forward(net, lane, i, x, index);
-        else
+        } else {
             bml_nn__kinds[kind].forward(net, lane, i);
+        }
     }
 }
 
@@ -3552,7 +3801,9 @@ static void bml_nn__forward(const bml_nn *net, bml_nn__lane *lane, const bml_nn_
 static void bml_nn__backward(const bml_nn *net, bml_nn__lane *lane) {
     for (int i = net->n_nodes - 1; i >= 0; i--) {
         const int kind = net->nodes[i].spec.kind;
-        if (kind != BML_NN_INPUT) bml_nn__kinds[kind].backward(net, lane, i);
+        if (kind != BML_NN_INPUT) {
+            bml_nn__kinds[kind].backward(net, lane, i);
+        }
     }
 }
 
@@ -3563,8 +3814,9 @@ static void bml_nn__output_rows(bml_nn_real *y, const bml_nn *net, const bml_nn_
     const ptrdiff_t w = n->out;
     const ptrdiff_t b = lane->b;
     for (ptrdiff_t row = 0; row < b; row++) {
-        for (ptrdiff_t t = 0; t < n->steps; t++)
+        for (ptrdiff_t t = 0; t < n->steps; t++) {
             bml_nn__copy(y + row * net->n_out + t * w, out + (t * b + row) * w, w);
+        }
     }
 }
 
@@ -3575,8 +3827,9 @@ static void bml_nn__gradient_rows(const bml_nn *net, bml_nn__lane *lane, const b
     const ptrdiff_t w = n->out;
     const ptrdiff_t b = lane->b;
     for (ptrdiff_t row = 0; row < b; row++) {
-        for (ptrdiff_t t = 0; t < n->steps; t++)
+        for (ptrdiff_t t = 0; t < n->steps; t++) {
             bml_nn__copy(d + (t * b + row) * w, dy + row * net->n_out + t * w, w);
+        }
     }
 }
 
@@ -3593,8 +3846,9 @@ static bml_nn_work *bml_nn__lay_work(bml_nn__arena *a, const bml_nn *net, int ro
     bml_nn_work *work = (bml_nn_work *)bml_nn__take(a, 1, sizeof *work);
     bml_nn__lane *lanes = (bml_nn__lane *)bml_nn__take(a, threads, sizeof *lanes);
     bml_nn__lane counted;
-    for (int i = 0; i < threads; i++)
+    for (int i = 0; i < threads; i++) {
         bml_nn__lay_lane(lanes ? &lanes[i] : &counted, a, net, rows);
+    }
     if (!work) return NULL;
     work->net = net;
     work->rows = rows;
@@ -3609,10 +3863,13 @@ static int bml_nn__work_backward(bml_nn_work *work) {
     ptrdiff_t rows = (ptrdiff_t)work->threads * work->rows;
     ptrdiff_t n_dy;
     if (work->back) return BML_NN_OK;
-    if (!bml_nn__mul(&n_dy, rows, work->net->n_out)) return BML_NN_TOO_LARGE;
+    if (!bml_nn__mul(&n_dy, rows, work->net->n_out)) {
+        return BML_NN_TOO_LARGE;
+    }
     for (int twice = 0; twice < 2; twice++) {
-        for (int i = 0; i < work->threads; i++)
+        for (int i = 0; i < work->threads; i++) {
             bml_nn__lay_backward(&work->lanes[i], &a, work->net, 0);
+        }
         work->dy = bml_nn__take_reals(&a, n_dy);
         if (a.base) break;
         int status = bml_nn__make_block(&a);
@@ -3629,13 +3886,16 @@ BML_NN_DEF int bml_nn_work_create(bml_nn_work **out, const bml_nn *net, int rows
     if (out) *out = NULL;
     if (!out || !net) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a workspace needs a net and a place");
     if (rows < 1) status = bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "rows = %d: must be 1 or more", rows);
-    if (threads < 0 || threads > 1024)
+    if (threads < 0 || threads > 1024) {
         status = bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "threads = %d: must be in [0, 1024]", threads);
+    }
     if (status) return bml_nn__reason(why, status, message);
     if (!threads) threads = 1;
     bml_nn__lay_work(&a, net, rows, threads);
     status = bml_nn__make_block(&a);
-    if (!status) *out = bml_nn__lay_work(&a, net, rows, threads);
+    if (!status) {
+        *out = bml_nn__lay_work(&a, net, rows, threads);
+    }
     return bml_nn__reason(why, status, NULL);
 }
 
@@ -3667,8 +3927,9 @@ static void bml_nn__input_back(const bml_nn *net, const bml_nn__lane *lane, int 
             const ptrdiff_t at = n->input_offset + t * w;
             const bml_nn_real *d = lane->d[i] + (t * b + row) * w;
             bml_nn_real *to = dx + row * net->n_in + at;
-            for (ptrdiff_t c = 0; c < w; c++)
+            for (ptrdiff_t c = 0; c < w; c++) {
                 to[c] = d[c] / (net->scale[0] ? net->scale[0][at + c] : 1);
+            }
         }
     }
 }
@@ -3682,13 +3943,17 @@ static void bml_nn__block_back(bml_nn_work *work, int lane_number, const bml_nn_
     for (ptrdiff_t k = 0; k < lane->b * net->n_out; k++) {
         const ptrdiff_t column = k % net->n_out;
         bml_nn_real d = column == job->output ? BML_NN__R(1) : 0;
-        if (job->output < 0) d = job->dy[first * net->n_out + k];
+        if (job->output < 0) {
+            d = job->dy[first * net->n_out + k];
+        }
         dy[k] = scale ? d * scale[column] : d;
     }
     bml_nn__gradient_rows(net, lane, dy);
     bml_nn__backward(net, lane);
     for (int i = 0; i < net->n_nodes; i++) {
-        if (net->nodes[i].spec.kind == BML_NN_INPUT) bml_nn__input_back(net, lane, i, job->dx + first * net->n_in);
+        if (net->nodes[i].spec.kind == BML_NN_INPUT) {
+            bml_nn__input_back(net, lane, i, job->dx + first * net->n_in);
+        }
     }
 }
 
@@ -3703,8 +3968,9 @@ static void bml_nn__block(bml_nn_work *work, int lane_number, const bml_nn__job 
     if (job->y) {
         bml_nn_real *y = job->y + first * net->n_out;
         bml_nn__output_rows(y, net, lane);
-        for (ptrdiff_t k = 0; net->scale[1] && k < b * net->n_out; k++)
+        for (ptrdiff_t k = 0; net->scale[1] && k < b * net->n_out; k++) {
             y[k] = y[k] * net->scale[1][k % net->n_out] + net->shift[1][k % net->n_out];
+        }
     }
     if (job->dx) bml_nn__block_back(work, lane_number, job, first);
 }
@@ -3724,7 +3990,9 @@ static int bml_nn__default_rows(size_t n) {
 static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job *job, size_t n_rows) {
     bml_nn_work *work = given;
     int status = BML_NN_OK;
-    if (!work) status = bml_nn_work_create(&work, net, bml_nn__default_rows(n_rows), 1, NULL);
+    if (!work) {
+        status = bml_nn_work_create(&work, net, bml_nn__default_rows(n_rows), 1, NULL);
+    }
     if (status) return status;
     if (job->dx) status = bml_nn__work_backward(work);
     const ptrdiff_t n = (ptrdiff_t)n_rows;
@@ -3743,7 +4011,9 @@ static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job 
 
 static int bml_nn__can_run(const bml_nn *net, const bml_nn_work *work, const void *out, const bml_nn_real *x,
                            size_t n) {
-    if (!net || !out || !x || (work && work->net != net)) return BML_NN_BAD_ARGUMENT;
+    if (!net || !out || !x || (work && work->net != net)) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     size_t most = (size_t)(BML_NN__MOST / 64);
     return n <= most / (size_t)net->n_in && n <= most / (size_t)net->n_out ? BML_NN_OK : BML_NN_TOO_LARGE;
 }
@@ -3766,11 +4036,14 @@ BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *d
     int status = n_draws < 0 ? BML_NN_BAD_ARGUMENT : bml_nn__can_run(net, work, draws, x, n);
     int random = 0;
     if (status) return status;
-    for (int i = 0; i < net->n_nodes; i++)
+    for (int i = 0; i < net->n_nodes; i++) {
         random |= bml_nn__is_random(&net->nodes[i]);
+    }
     if (!random) return BML_NN_BAD_LAYER;
     if (!n || !n_draws) return BML_NN_OK;
-    if (!work) status = bml_nn_work_create(&own, net, bml_nn__default_rows(n), 1, NULL);
+    if (!work) {
+        status = bml_nn_work_create(&own, net, bml_nn__default_rows(n), 1, NULL);
+    }
     for (int i = 0; i < n_draws && !status; i++) {
         job.step = (uint32_t)i;
         status = bml_nn__run(net, own, &job, n);
@@ -3806,10 +4079,13 @@ static void bml_nn__summarize_value(const bml_nn_spread *out, const bml_nn_real 
         draw += n_values;
     }
     mean /= n_draws;
-    for (int k = 0; k < n_draws; k++)
+    for (int k = 0; k < n_draws; k++) {
         square += (sorted[k] - mean) * (sorted[k] - mean);
+    }
     if (out->mean) out->mean[v] = (bml_nn_real)mean;
-    if (out->sd) out->sd[v] = (bml_nn_real)sqrt(square / (n_draws - 1));
+    if (out->sd) {
+        out->sd[v] = (bml_nn_real)sqrt(square / (n_draws - 1));
+    }
     if (!out->n_levels) return;
     qsort(sorted, (size_t)n_draws, sizeof *sorted, bml_nn__compare_doubles);
     bml_nn_real *to = out->quantiles + v;
@@ -3821,15 +4097,22 @@ static void bml_nn__summarize_value(const bml_nn_spread *out, const bml_nn_real 
 
 BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_real *draws, int n_draws,
                                       size_t n_values) {
-    if (!out || !draws || n_draws < 2 || out->n_levels < 0) return BML_NN_BAD_ARGUMENT;
-    if (out->n_levels > 0 && (!out->levels || !out->quantiles)) return BML_NN_BAD_ARGUMENT;
+    if (!out || !draws || n_draws < 2 || out->n_levels < 0) {
+        return BML_NN_BAD_ARGUMENT;
+    }
+    if (out->n_levels > 0 && (!out->levels || !out->quantiles)) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     for (int q = 0; q < out->n_levels; q++) {
-        if (!(out->levels[q] >= 0 && out->levels[q] <= 1)) return BML_NN_BAD_ARGUMENT;
+        if (!(out->levels[q] >= 0 && out->levels[q] <= 1)) {
+            return BML_NN_BAD_ARGUMENT;
+        }
     }
     double *sorted = (double *)bml_nn__alloc(n_draws, sizeof *sorted);
     if (!sorted) return BML_NN_NO_MEMORY;
-    for (size_t v = 0; v < n_values; v++)
+    for (size_t v = 0; v < n_values; v++) {
         bml_nn__summarize_value(out, draws, n_draws, n_values, v, sorted);
+    }
     BML_NN_FREE(sorted);
     return BML_NN_OK;
 }
@@ -3854,17 +4137,21 @@ BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real
 /* >> losses
    Value and derivative in double, number by number or, for classes, row by row. */
 
+static double bml_nn__squared_log_error(double *slope, double p, double y) {
+    double log_p = log1p(p > 0 ? p : 0);
+    double log_y = log1p(y > 0 ? y : 0);
+    double d = log_p - log_y;
+    *slope = p > 0 ? 2 * d / (1 + p) : 0;
+    return p != p ? p : d * d;
+}
+
+#ifndef BML_NN_NO_TRAINING
+
 static const double bml_nn__hold = 1e-7; /* probabilities are held this far from 0 and 1 */
 
 static double bml_nn__held(double p) {
     p = p < bml_nn__hold ? bml_nn__hold : p;
     return p > 1 - bml_nn__hold ? 1 - bml_nn__hold : p;
-}
-
-static double bml_nn__squared_log_error(double *slope, double p, double y) {
-    double d = log1p(p > 0 ? p : 0) - log1p(y > 0 ? y : 0);
-    *slope = p > 0 ? 2 * d / (1 + p) : 0;
-    return p != p ? p : d * d;
 }
 
 static double bml_nn__binary_cross_entropy(double *slope, double p, double y) {
@@ -3908,8 +4195,9 @@ static double bml_nn__cross_entropy_logits(bml_nn_real *slope, const bml_nn_real
     double sum = 0;
     double total = 0;
     double loss = 0;
-    for (ptrdiff_t k = 1; k < n; k++)
+    for (ptrdiff_t k = 1; k < n; k++) {
         top = (double)z[k] > top ? (double)z[k] : top;
+    }
     for (ptrdiff_t k = 0; k < n; k++) {
         sum += exp((double)z[k] - top);
         total += (double)y[k];
@@ -3939,10 +4227,13 @@ static double bml_nn__class_weight(const bml_nn_training *how, const bml_nn_real
     const double *w = how->class_weights;
     double sum = 0;
     if (!w) return 1;
-    if (bml_nn__is_binary(how->loss) && n_out == 1) return (double)y[0] * w[1] + (1 - (double)y[0]) * w[0];
+    if (bml_nn__is_binary(how->loss) && n_out == 1) {
+        return (double)y[0] * w[1] + (1 - (double)y[0]) * w[0];
+    }
     if (!bml_nn__by_row(how->loss)) return w[j];
-    for (ptrdiff_t k = 0; k < n_out; k++)
+    for (ptrdiff_t k = 0; k < n_out; k++) {
         sum += (double)y[k] * w[k];
+    }
     return sum;
 }
 
@@ -3967,8 +4258,9 @@ static void bml_nn__row_loss(double *loss, double *total, const bml_nn_training 
     const int logits = how->loss == BML_NN_CATEGORICAL_LOGITS;
     double w = row * bml_nn__class_weight(how, y, 0, m);
     *loss += w * (logits ? bml_nn__cross_entropy_logits(g, p, y, m) : bml_nn__cross_entropy(g, p, y, m));
-    for (ptrdiff_t j = 0; j < m; j++)
+    for (ptrdiff_t j = 0; j < m; j++) {
         g[j] *= (bml_nn_real)w;
+    }
     *total += w;
 }
 
@@ -3980,19 +4272,22 @@ static double bml_nn__loss(double *weight, const bml_nn_training *how, const bml
         *weight = batch->n;
         return how->loss_fn(batch, how->loss_user);
     }
-    for (ptrdiff_t i = 0; i < batch->n; i++)
+    for (ptrdiff_t i = 0; i < batch->n; i++) {
         bml_nn__row_loss(&loss, &total, how, batch, i);
+    }
     *weight = total;
     if (!(total > 0)) total = 1;
-    for (ptrdiff_t i = 0; i < batch->n * (ptrdiff_t)batch->n_out; i++)
+    for (ptrdiff_t i = 0; i < batch->n * (ptrdiff_t)batch->n_out; i++) {
         batch->gradient[i] = (bml_nn_real)((double)batch->gradient[i] / total);
+    }
     return loss / total;
 }
 
 static ptrdiff_t bml_nn__largest(const bml_nn_real *v, ptrdiff_t n) {
     ptrdiff_t at = 0;
-    for (ptrdiff_t j = 1; j < n; j++)
+    for (ptrdiff_t j = 1; j < n; j++) {
         at = v[j] > v[at] ? j : at;
+    }
     return at;
 }
 
@@ -4002,8 +4297,9 @@ static double bml_nn__right(const bml_nn_training *how, const bml_nn_batch *batc
     const bml_nn_real half = how->loss == BML_NN_BINARY ? BML_NN__R(0.5) : 0;
     ptrdiff_t right = 0;
     if (bml_nn__is_binary(how->loss)) {
-        for (ptrdiff_t i = 0; i < batch->n * m; i++)
+        for (ptrdiff_t i = 0; i < batch->n * m; i++) {
             right += (batch->prediction[i] > half) == (batch->target[i] > BML_NN__R(0.5));
+        }
         return (double)right / (double)m;
     }
     if (!bml_nn__by_row(how->loss)) return -1;
@@ -4014,11 +4310,9 @@ static double bml_nn__right(const bml_nn_training *how, const bml_nn_batch *batc
     return (double)right;
 }
 
-#ifndef BML_NN_NO_TRAINING
-
 /* >> training
-   Settings are checked by a table, data row by row. A batch is cut into blocks, one lane each; their gradients are added in
-   order, so that threads do not change the result. */
+   Settings are checked by a table, data row by row. A batch is cut into blocks, one lane each; their gradients are
+   added in order, so that threads do not change the result. */
 
 struct bml_nn_trainer {
     bml_nn *net;
@@ -4046,6 +4340,15 @@ struct bml_nn_trainer {
     bml_nn_epoch last;
     int done;
 };
+
+BML_NN_DEF int bml_nn_train(bml_nn *net, const bml_nn_training *training, bml_nn_epoch *result) {
+    bml_nn_trainer *t;
+    int status = bml_nn_trainer_create(&t, net, training, NULL);
+    if (!status) status = bml_nn_trainer_run(t, 0);
+    if (t && result) *result = bml_nn_trainer_last(t);
+    bml_nn_trainer_free(t);
+    return status;
+}
 
 #define BML_NN__INT_SETTING(member, hi, zero) \
     { #member, offsetof(bml_nn_training, member), 1, 0, 0, hi, zero, 0 }
@@ -4077,13 +4380,16 @@ static const bml_nn__rule bml_nn__training_rules[] = {
 
 static int bml_nn__check_batches(bml_nn *net, const bml_nn_training *t) {
     int epoch = 0;
-    if (t->n_batches && !t->batches) return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "batches = NULL");
+    if (t->n_batches && !t->batches) {
+        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "batches = NULL");
+    }
     for (int k = 0; k < t->n_batches; k++) {
         const bml_nn_batch_step *b = &t->batches[k];
-        if (b->epoch <= epoch || b->batch < 1 || b->batch > 1 << 24)
+        if (b->epoch <= epoch || b->batch < 1 || b->batch > 1 << 24) {
             return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
                                 "batches[%d] = {%d, %d}: epochs must increase from 1, a batch be in [1, %d]", k,
                                 b->epoch, b->batch, 1 << 24);
+        }
         epoch = b->epoch;
     }
     return BML_NN_OK;
@@ -4096,28 +4402,36 @@ static int bml_nn__check_settings(bml_nn *net, bml_nn_training *t) {
         int status = bml_nn__apply(t, &bml_nn__training_rules[k], message, BML_NN_BAD_ARGUMENT, "");
         if (status) return status;
     }
-    if (t->decay == 0 && t->schedule != BML_NN_COSINE) t->decay = 0.1;
+    if (t->decay == 0 && t->schedule != BML_NN_COSINE) {
+        t->decay = 0.1;
+    }
     int status = bml_nn__check_batches(net, t);
     if (status) return status;
     size_t most = (size_t)(BML_NN__MOST / 64);
-    if (!t->x || !t->n || (!t->y && t->loss != BML_NN_CUSTOM))
+    if (!t->x || !t->n || (!t->y && t->loss != BML_NN_CUSTOM)) {
         return bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "there are no data");
-    if (t->n > most / (size_t)net->n_in || t->n_val > most / (size_t)net->n_in)
+    }
+    if (t->n > most / (size_t)net->n_in || t->n_val > most / (size_t)net->n_in) {
         return bml_nn__fail(message, BML_NN_TOO_LARGE, "n = %.0f rows", (double)t->n);
-    if (t->loss == BML_NN_CUSTOM && !t->loss_fn)
+    }
+    if (t->loss == BML_NN_CUSTOM && !t->loss_fn) {
         return bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "a loss of your own needs loss_fn");
-    if (t->n_val && t->validation > 0)
+    }
+    if (t->n_val && t->validation > 0) {
         return bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "give a validation set or a share, not both");
-    if (t->n_val && (!t->x_val || (!t->y_val && t->y)))
+    }
+    if (t->n_val && (!t->x_val || (!t->y_val && t->y))) {
         return bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "n_val = %.0f, but no x_val or y_val", (double)t->n_val);
+    }
     return BML_NN_OK;
 }
 
 static int bml_nn__check_rows(bml_nn *net, const char *what, const bml_nn_real *a, size_t n, ptrdiff_t width) {
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * width; i++) {
-        if (!isfinite(a[i]))
+        if (!isfinite(a[i])) {
             return bml_nn__fail(net->message, BML_NN_BAD_DATA, "%s: row %.0f, column %.0f is not finite", what,
                                 (double)(i / width), (double)(i % width));
+        }
     }
     return BML_NN_OK;
 }
@@ -4130,10 +4444,11 @@ static int bml_nn__check_targets(bml_nn *net, const bml_nn_training *how, const 
     int status = bml_nn__check_rows(net, what, y, n, m);
     if (status || !bml_nn__has_classes(how->loss)) return status;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * m; i++) {
-        if (!(y[i] >= 0 && y[i] <= 1))
+        if (!(y[i] >= 0 && y[i] <= 1)) {
             return bml_nn__fail(net->message, BML_NN_BAD_DATA,
                                 "%s: row %.0f, column %.0f: a cross-entropy takes targets in [0,1]", what,
                                 (double)(i / m), (double)(i % m));
+        }
     }
     return BML_NN_OK;
 }
@@ -4141,35 +4456,46 @@ static int bml_nn__check_targets(bml_nn *net, const bml_nn_training *how, const 
 static int bml_nn__check_weights(bml_nn *net, const bml_nn_training *how) {
     for (size_t i = 0; how->weights && i < how->n; i++) {
         double w = (double)how->weights[i];
-        if (!(w >= 0) || !isfinite(w))
+        if (!(w >= 0) || !isfinite(w)) {
             return bml_nn__fail(net->message, BML_NN_BAD_DATA, "weight of row %.0f = %g: must be 0 or more", (double)i,
                                 w);
+        }
     }
     if (!how->class_weights) return BML_NN_OK;
-    if (!bml_nn__has_classes(how->loss))
+    if (!bml_nn__has_classes(how->loss)) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weights belong to the cross-entropies");
+    }
     int two = net->n_out == 1 && bml_nn__is_binary(how->loss);
     for (ptrdiff_t k = 0; k < net->n_out + two; k++) {
         double w = how->class_weights[k];
-        if (!(w >= 0) || !isfinite(w))
+        if (!(w >= 0) || !isfinite(w)) {
             return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weight %d = %g: must be 0 or more", (int)k,
                                 w);
+        }
     }
     return BML_NN_OK;
 }
 
 static int bml_nn__check_data(bml_nn *net, const bml_nn_training *how) {
     int status = bml_nn__check_rows(net, "x", how->x, how->n, net->n_in);
-    if (!status) status = bml_nn__check_targets(net, how, "y", how->y, how->n);
-    if (!status && how->n_val) status = bml_nn__check_rows(net, "x_val", how->x_val, how->n_val, net->n_in);
-    if (!status && how->n_val) status = bml_nn__check_targets(net, how, "y_val", how->y_val, how->n_val);
+    if (!status) {
+        status = bml_nn__check_targets(net, how, "y", how->y, how->n);
+    }
+    if (!status && how->n_val) {
+        status = bml_nn__check_rows(net, "x_val", how->x_val, how->n_val, net->n_in);
+    }
+    if (!status && how->n_val) {
+        status = bml_nn__check_targets(net, how, "y_val", how->y_val, how->n_val);
+    }
     return status ? status : bml_nn__check_weights(net, how);
 }
 
 static int bml_nn__batch_at(const bml_nn_trainer *t, int epoch) {
     int batch = t->how.batch;
     for (int i = 0; i < t->how.n_batches; i++) {
-        if (epoch >= t->batches[i].epoch) batch = t->batches[i].batch;
+        if (epoch >= t->batches[i].epoch) {
+            batch = t->batches[i].batch;
+        }
     }
     return batch;
 }
@@ -4179,7 +4505,9 @@ static int bml_nn__block_of(const bml_nn_trainer *t, int batch) {
     int block = eighth > 32 ? eighth : 32;
     if (t->how.block) block = t->how.block;
     for (int i = 0; i < t->net->n_nodes; i++) {
-        if (t->net->nodes[i].spec.kind == BML_NN_BATCH_NORM) return batch;
+        if (t->net->nodes[i].spec.kind == BML_NN_BATCH_NORM) {
+            return batch;
+        }
     }
     return block < batch ? block : batch;
 }
@@ -4234,9 +4562,12 @@ static bml_nn_trainer *bml_nn__lay_trainer(bml_nn__arena *a, const bml_nn_traine
 /* Rows to train on and rows held back: the first n_held of a shuffled order. train[] is room for all. */
 static void bml_nn__divide(bml_nn_trainer *t) {
     const ptrdiff_t n = t->n_train + t->n_held;
-    if (t->n_held) bml_nn__shuffle(t->train, n, t->how.seed, 0);
-    for (ptrdiff_t i = 0; !t->n_held && i < n; i++)
+    if (t->n_held) {
+        bml_nn__shuffle(t->train, n, t->how.seed, 0);
+    }
+    for (ptrdiff_t i = 0; !t->n_held && i < n; i++) {
         t->train[i] = i;
+    }
     t->held = t->train;
     t->train += t->n_held;
 }
@@ -4257,17 +4588,27 @@ static int bml_nn__build_trainer(bml_nn_trainer **out, bml_nn_trainer *plan) {
     bml_nn__arena a = {NULL, 0};
     ptrdiff_t product;
     plan->n_held = (ptrdiff_t)(h->validation * (double)h->n + 0.5);
-    if (h->validation > 0 && plan->n_held == 0) plan->n_held = 1;
+    if (h->validation > 0 && plan->n_held == 0) {
+        plan->n_held = 1;
+    }
     plan->n_train = (ptrdiff_t)h->n - plan->n_held;
-    if (plan->n_train < 1) return bml_nn__fail(plan->net->message, BML_NN_BAD_ARGUMENT, "no row is left to train on");
+    if (plan->n_train < 1) {
+        return bml_nn__fail(plan->net->message, BML_NN_BAD_ARGUMENT, "no row is left to train on");
+    }
     int rows = bml_nn__measure(plan);
-    if (!bml_nn__mul(&product, plan->largest, plan->net->n_out)) return BML_NN_TOO_LARGE;
-    if (!bml_nn__mul(&product, plan->largest, plan->net->n_in)) return BML_NN_TOO_LARGE;
+    if (!bml_nn__mul(&product, plan->largest, plan->net->n_out)) {
+        return BML_NN_TOO_LARGE;
+    }
+    if (!bml_nn__mul(&product, plan->largest, plan->net->n_in)) {
+        return BML_NN_TOO_LARGE;
+    }
     bml_nn__lay_trainer(&a, plan, rows);
     int status = bml_nn__make_block(&a);
     if (status) return status;
     bml_nn_trainer *t = bml_nn__lay_trainer(&a, plan, rows);
-    if (h->n_batches) memcpy(t->batches, h->batches, bml_nn__bytes(h->n_batches, sizeof *t->batches));
+    if (h->n_batches) {
+        memcpy(t->batches, h->batches, bml_nn__bytes(h->n_batches, sizeof *t->batches));
+    }
     bml_nn__divide(t);
     for (int e = 1; e <= h->epochs; e++) {
         ptrdiff_t batch = bml_nn__batch_at(t, e);
@@ -4292,8 +4633,9 @@ static bml_nn_epoch bml_nn__no_epoch(int last) {
 BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **out, bml_nn *net, const bml_nn_training *training, char *why) {
     bml_nn_trainer plan;
     if (out) *out = NULL;
-    if (!out || !net || !training)
+    if (!out || !net || !training) {
         return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a trainer needs a net, its training, and a place");
+    }
     memset(&plan, 0, sizeof plan);
     net->message[0] = 0;
     plan.net = net;
@@ -4320,8 +4662,12 @@ static bml_nn_batch bml_nn__batch_of(bml_nn_trainer *t, const bml_nn_real *x, co
             bml_nn_real v = y[rows[r] * m + j];
             t->target[r * m + j] = net->scale[1] ? (v - net->shift[1][j]) / net->scale[1][j] : v;
         }
-        if (weighted) t->weight[r] = t->how.weights[rows[r]];
-        if (t->how.loss == BML_NN_CUSTOM) bml_nn__copy(t->x + r * net->n_in, x + rows[r] * net->n_in, net->n_in);
+        if (weighted) {
+            t->weight[r] = t->how.weights[rows[r]];
+        }
+        if (t->how.loss == BML_NN_CUSTOM) {
+            bml_nn__copy(t->x + r * net->n_in, x + rows[r] * net->n_in, net->n_in);
+        }
     }
     bml_nn_batch batch;
     batch.gradient = t->gradient;
@@ -4340,7 +4686,9 @@ static bml_nn_batch bml_nn__run_batch(bml_nn_trainer *t, const bml_nn_real *x, c
                                       const ptrdiff_t *rows, int b, int mode) {
     const bml_nn *net = t->net;
     int block = bml_nn__block_of(t, b);
-    if (block > t->lanes[0].rows) block = t->lanes[0].rows;
+    if (block > t->lanes[0].rows) {
+        block = t->lanes[0].rows;
+    }
     int blocks = (b + block - 1) / block;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(t->how.threads) if (t->how.threads > 1 && blocks > 1)
@@ -4385,22 +4733,28 @@ static void bml_nn__add_l2(double *sum, const bml_nn_trainer *t, bml_nn_real *g,
     }
 }
 
-/* The gradients of all blocks, added in order into the first lane's; then L2, KL. Returns what these add to the loss. */
+/* The gradients of all blocks, added in order into the first lane's; then L2, KL. Returns what these add to the
+   loss. */
 static double bml_nn__collect(bml_nn_trainer *t, int blocks) {
     const bml_nn *net = t->net;
     bml_nn_real *g = t->lanes[0].grad;
     double penalty = 0;
     for (int i = 1; i < blocks; i++) {
         const bml_nn_real *h = t->lanes[i].grad;
-        for (ptrdiff_t k = 0; k < net->n_params; k++)
+        for (ptrdiff_t k = 0; k < net->n_params; k++) {
             g[k] += h[k];
+        }
     }
     for (int i = 0; i < net->n_tensors; i++) {
         const bml_nn__tensor *s = &net->tensors[i];
         const int bayes = net->nodes[s->node].spec.kind == BML_NN_BAYES;
         const int weights = s->start == BML_NN__KERNEL || s->start == BML_NN__ORTHOGONAL;
-        if (bayes && s->start != BML_NN__RHO) bml_nn__add_kl(&penalty, t, g, i);
-        if (!bayes && weights && t->how.l2 > 0) bml_nn__add_l2(&penalty, t, g, s);
+        if (bayes && s->start != BML_NN__RHO) {
+            bml_nn__add_kl(&penalty, t, g, i);
+        }
+        if (!bayes && weights && t->how.l2 > 0) {
+            bml_nn__add_l2(&penalty, t, g, s);
+        }
     }
     return penalty;
 }
@@ -4410,13 +4764,16 @@ static double bml_nn__norm(const bml_nn_real *g, ptrdiff_t n) {
     double sum = 0;
     ptrdiff_t k = 0;
     for (; k + 16 <= n; k += 16) {
-        for (int j = 0; j < 16; j++)
+        for (int j = 0; j < 16; j++) {
             partial[j] += (double)g[k + j] * (double)g[k + j];
+        }
     }
-    for (; k < n; k++)
+    for (; k < n; k++) {
         sum += (double)g[k] * (double)g[k];
-    for (int j = 0; j < 16; j++)
+    }
+    for (int j = 0; j < 16; j++) {
         sum += partial[j];
+    }
     return sqrt(sum);
 }
 
@@ -4485,12 +4842,13 @@ static void bml_nn__update_all(bml_nn_trainer *t, double rate, double factor) {
 #endif
     for (int i = 0; i < shares; i++) {
         const bml_nn__update u = {n * i / shares, n * (i + 1) / shares, rate, factor};
-        if (t->how.optimizer == BML_NN_SGD)
+        if (t->how.optimizer == BML_NN_SGD) {
             bml_nn__sgd(t, &u);
-        else if (t->how.optimizer == BML_NN_RMSPROP)
+        } else if (t->how.optimizer == BML_NN_RMSPROP) {
             bml_nn__rmsprop(t, &u);
-        else
+        } else {
             bml_nn__adam(t, &u);
+        }
     }
 }
 
@@ -4499,10 +4857,18 @@ static double bml_nn__rate(const bml_nn_trainer *t) {
     const double epoch = t->last.epoch; /* epochs that are over */
     const double course = (double)t->step / (double)t->steps;
     double rate = h->learning_rate;
-    if (h->schedule == BML_NN_STEP) rate *= pow(h->decay, floor(epoch / h->period));
-    if (h->schedule == BML_NN_EXPONENTIAL) rate *= pow(h->decay, epoch / h->period);
-    if (h->schedule == BML_NN_COSINE) rate *= h->decay + (1 - h->decay) * 0.5 * (1 + cos(3.141592653589793 * course));
-    if (t->step < (uint64_t)h->warmup) rate *= (double)(t->step + 1) / h->warmup;
+    if (h->schedule == BML_NN_STEP) {
+        rate *= pow(h->decay, floor(epoch / h->period));
+    }
+    if (h->schedule == BML_NN_EXPONENTIAL) {
+        rate *= pow(h->decay, epoch / h->period);
+    }
+    if (h->schedule == BML_NN_COSINE) {
+        rate *= h->decay + (1 - h->decay) * 0.5 * (1 + cos(3.141592653589793 * course));
+    }
+    if (t->step < (uint64_t)h->warmup) {
+        rate *= (double)(t->step + 1) / h->warmup;
+    }
     return rate;
 }
 
@@ -4556,8 +4922,9 @@ static void bml_nn__validate(bml_nn_trainer *t) {
     if (h->n_val && most > 64) most = 64;
     for (ptrdiff_t at = 0; at < n; at += most) {
         ptrdiff_t b = n - at < most ? n - at : most;
-        for (ptrdiff_t i = 0; h->n_val && i < b; i++)
+        for (ptrdiff_t i = 0; h->n_val && i < b; i++) {
             own[i] = at + i;
+        }
         const ptrdiff_t *rows = h->n_val ? own : t->held + at;
         bml_nn_batch batch = bml_nn__run_batch(t, x, y, rows, (int)b, BML_NN__PLAIN);
         double weight;
@@ -4573,9 +4940,12 @@ static void bml_nn__validate(bml_nn_trainer *t) {
 /* The order of an epoch's rows. */
 static void bml_nn__order(bml_nn_trainer *t, int epoch) {
     const bml_nn_training *h = &t->how;
-    if (!h->in_order) bml_nn__shuffle(t->order, t->n_train, h->seed, (uint64_t)epoch);
-    for (ptrdiff_t i = 0; i < t->n_train; i++)
+    if (!h->in_order) {
+        bml_nn__shuffle(t->order, t->n_train, h->seed, (uint64_t)epoch);
+    }
+    for (ptrdiff_t i = 0; i < t->n_train; i++) {
         t->order[i] = t->train[h->in_order ? i : t->order[i]];
+    }
 }
 
 /* One batch: rows order[at] ... Returns 0 when the loss or its gradient is not finite. */
@@ -4665,59 +5035,55 @@ BML_NN_DEF bml_nn_epoch bml_nn_trainer_last(const bml_nn_trainer *t) {
     return t ? t->last : bml_nn__no_epoch(0);
 }
 
-BML_NN_DEF int bml_nn_train(bml_nn *net, const bml_nn_training *training, bml_nn_epoch *result) {
-    bml_nn_trainer *t;
-    int status = bml_nn_trainer_create(&t, net, training, NULL);
-    if (!status) status = bml_nn_trainer_run(t, 0);
-    if (t && result) *result = t->last;
-    bml_nn_trainer_free(t);
-    return status;
-}
-
 #endif /* BML_NN_NO_TRAINING */
 
 /* >> splits and metrics */
 
-static double bml_nn__share(const double *shares, int part) {
-    return shares ? shares[part] : 1;
+static double bml_nn__share(const double *shares, int which) {
+    return shares ? shares[which] : 1;
 }
 
-/* The part that is owed most, after each is owed its share of one more row. */
-static int bml_nn__next_part(double *owed, const double *shares, int n_parts, double total) {
+/* The set that is owed most, after each is owed its share of one more row. */
+static int bml_nn__next_set(double *owed, const double *shares, int n_sets, double total) {
     int best = 0;
-    for (int p = 0; p < n_parts; p++)
+    for (int p = 0; p < n_sets; p++) {
         owed[p] += bml_nn__share(shares, p) / total;
-    for (int p = 1; p < n_parts; p++)
+    }
+    for (int p = 1; p < n_sets; p++) {
         best = owed[p] > owed[best] ? p : best;
+    }
     owed[best] -= 1;
     return best;
 }
 
-BML_NN_DEF int bml_nn_split(int *part, const double *shares, int n_parts, const int *labels, size_t n, uint64_t seed) {
+BML_NN_DEF int bml_nn_split(int *set, const double *shares, int n_sets, const int *labels, size_t n, uint64_t seed) {
     const ptrdiff_t rows = (ptrdiff_t)n;
     bml_nn__arena a = {NULL, 0};
     double total = 0;
-    if (!part || n_parts < 1 || n < (size_t)n_parts) return BML_NN_BAD_ARGUMENT;
-    for (int p = 0; p < n_parts; p++) {
+    if (!set || n_sets < 1 || n < (size_t)n_sets) return BML_NN_BAD_ARGUMENT;
+    for (int p = 0; p < n_sets; p++) {
         double share = bml_nn__share(shares, p);
         if (!(share > 0 && share < HUGE_VAL)) return BML_NN_BAD_ARGUMENT;
         total += share;
     }
     bml_nn__take(&a, rows, sizeof(ptrdiff_t));
-    bml_nn__take(&a, n_parts, sizeof(double));
+    bml_nn__take(&a, n_sets, sizeof(double));
     int status = bml_nn__make_block(&a);
     if (status) return status;
     ptrdiff_t *order = (ptrdiff_t *)bml_nn__take(&a, rows, sizeof *order);
-    double *owed = (double *)bml_nn__take(&a, n_parts, sizeof *owed);
+    double *owed = (double *)bml_nn__take(&a, n_sets, sizeof *owed);
     bml_nn__shuffle(order, rows, seed, 1);
-    for (ptrdiff_t i = 0; i < rows; i++)
-        part[i] = -1;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        set[i] = -1;
+    }
     for (ptrdiff_t first = 0; first < rows; first++) { /* label by label */
-        if (part[order[first]] >= 0) continue;
+        if (set[order[first]] >= 0) continue;
         for (ptrdiff_t i = first; i < rows; i++) {
             ptrdiff_t row = order[i];
             int same = !labels || labels[row] == labels[order[first]];
-            if (same && part[row] < 0) part[row] = bml_nn__next_part(owed, shares, n_parts, total);
+            if (same && set[row] < 0) {
+                set[row] = bml_nn__next_set(owed, shares, n_sets, total);
+            }
         }
     }
     BML_NN_FREE(a.base);
@@ -4730,8 +5096,9 @@ static bml_nn_metrics bml_nn__measure_output(const bml_nn_real *prediction, cons
     bml_nn_metrics m = {0, 0, 0, 0};
     double mean = 0;
     double spread = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         mean += (double)target[i * n_out];
+    }
     mean /= (double)n;
     for (size_t i = 0; i < n; i++) {
         double p = (double)prediction[i * n_out];
@@ -4752,7 +5119,9 @@ static bml_nn_metrics bml_nn__measure_output(const bml_nn_real *prediction, cons
 BML_NN_DEF int bml_nn_evaluate(bml_nn_metrics *out, const bml_nn_real *prediction, const bml_nn_real *target, size_t n,
                                size_t n_out) {
     bml_nn_metrics all = {0, 0, 0, 0};
-    if (!out || !prediction || !target || !n || !n_out) return BML_NN_BAD_ARGUMENT;
+    if (!out || !prediction || !target || !n || !n_out) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     for (size_t j = 0; j < n_out; j++) {
         out[j] = bml_nn__measure_output(prediction + j, target + j, n, n_out);
         all.r2 += out[j].r2 / (double)n_out;
@@ -4778,7 +5147,9 @@ BML_NN_DEF int bml_nn_ks(double *distance, const bml_nn_real *a, size_t n, const
     double worst = 0;
     size_t i = 0;
     size_t j = 0;
-    if (!distance || !a || !b || !n || !m || n > (size_t)BML_NN__MOST / 16 - m) return BML_NN_BAD_ARGUMENT;
+    if (!distance || !a || !b || !n || !m || n > (size_t)BML_NN__MOST / 16 - m) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     double *s = (double *)bml_nn__alloc((ptrdiff_t)(n + m), sizeof *s);
     if (!s) return BML_NN_NO_MEMORY;
     double *t = s + n;
@@ -4788,10 +5159,12 @@ BML_NN_DEF int bml_nn_ks(double *distance, const bml_nn_real *a, size_t n, const
     }
     while (i < n && j < m) {
         double v = s[i] < t[j] ? s[i] : t[j];
-        while (i < n && s[i] <= v)
+        while (i < n && s[i] <= v) {
             i++;
-        while (j < m && t[j] <= v)
+        }
+        while (j < m && t[j] <= v) {
             j++;
+        }
         double gap = fabs((double)i / (double)n - (double)j / (double)m);
         worst = gap > worst ? gap : worst;
     }
@@ -4817,11 +5190,14 @@ static void bml_nn__dtw_row(double *cost, double a, const bml_nn_real *b, ptrdif
 }
 
 BML_NN_DEF int bml_nn_dtw(double *distance, const bml_nn_real *a, size_t n, const bml_nn_real *b, size_t m) {
-    if (!distance || !a || !b || !n || !m) return BML_NN_BAD_ARGUMENT;
+    if (!distance || !a || !b || !n || !m) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     double *cost = (double *)bml_nn__alloc((ptrdiff_t)m, sizeof *cost);
     if (!cost) return BML_NN_NO_MEMORY;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         bml_nn__dtw_row(cost, (double)a[i], b, (ptrdiff_t)m, i == 0);
+    }
     *distance = sqrt(cost[m - 1]);
     BML_NN_FREE(cost);
     return *distance == *distance ? BML_NN_OK : BML_NN_BAD_ARGUMENT;
@@ -4878,8 +5254,9 @@ static void bml_nn__put_string(bml_nn__buffer *b, const char *text) {
         if ((unsigned char)*text < 0x20) {
             snprintf(code, sizeof code, "\\u%04x", (unsigned)(unsigned char)*text);
             bml_nn__put_text(b, code);
-        } else
+        } else {
             bml_nn__put(b, text, 1);
+        }
     }
     bml_nn__put_text(b, "\"");
 }
@@ -4904,8 +5281,9 @@ static int bml_nn__parse_decimal(double *value, const char *s) {
         s++;
         double fraction = bml_nn__digits(&s, &more);
         double unit = 1;
-        for (int k = 0; k < more; k++)
+        for (int k = 0; k < more; k++) {
             unit *= 10;
+        }
         *value += fraction / unit;
     }
     if (digits + more == 0 || digits + more >= 40) return 0;
@@ -4919,8 +5297,8 @@ static int bml_nn__parse_decimal(double *value, const char *s) {
     return !*s;
 }
 
-/* A positive number of a layer, the same in every locale and exact: as a decimal fraction where that comes back, else as a
-   whole number times a power of two. */
+/* A positive number of a layer, the same in every locale and exact: as a decimal fraction where that comes back, else
+   as a whole number times a power of two. */
 static void bml_nn__put_decimal(bml_nn__buffer *b, double v) {
     char text[64];
     double whole = floor(v);
@@ -4944,7 +5322,9 @@ static const int bml_nn__dtype_size[] = {4, 2, 2, 8};
 static uint32_t bml_nn__narrow(float f, int dtype) {
     uint32_t u;
     memcpy(&u, &f, 4);
-    if (dtype == BML_NN_BF16) return (u + 0x7FFFu + (u >> 16 & 1)) >> 16;
+    if (dtype == BML_NN_BF16) {
+        return (u + 0x7FFFu + (u >> 16 & 1)) >> 16;
+    }
     uint32_t sign = u >> 16 & 0x8000u;
     uint32_t e = u >> 23 & 255u;
     uint32_t m = (u & 0x7FFFFFu) | 0x800000u;
@@ -4953,7 +5333,9 @@ static uint32_t bml_nn__narrow(float f, int dtype) {
     uint32_t shift = e < 113 ? 126 - e : 13; /* subnormal, or normal */
     uint32_t half = m >> shift;
     uint32_t dropped = m & ((1u << shift) - 1);
-    if (dropped + (half & 1) > 1u << (shift - 1)) half++;
+    if (dropped + (half & 1) > 1u << (shift - 1)) {
+        half++;
+    }
     if (e < 113) return sign | half;
     return sign | (half + ((e - 113) << 10)); /* the hidden bit adds one to the exponent */
 }
@@ -4963,10 +5345,11 @@ static float bml_nn__widen(uint32_t h, int dtype) {
     uint32_t e = h >> 10 & 31u;
     uint32_t m = h & 1023u;
     uint32_t u = sign | (e == 31 ? 255u : e + 112u) << 23 | m << 13;
-    if (dtype == BML_NN_BF16)
+    if (dtype == BML_NN_BF16) {
         u = h << 16;
-    else if (e == 0)
+    } else if (e == 0) {
         return (sign ? -1.0f : 1.0f) * (float)m * 5.9604644775390625e-8f; /* 2^-24 */
+    }
     float f;
     memcpy(&f, &u, 4);
     return f;
@@ -4995,8 +5378,9 @@ static int bml_nn__put_values(bml_nn__buffer *b, const bml_nn_real *v, ptrdiff_t
         unsigned char byte[8];
         uint64_t bits;
         if (!bml_nn__stored(&bits, v[i], dtype)) return 0;
-        for (int k = 0; k < size; k++)
+        for (int k = 0; k < size; k++) {
             byte[k] = (unsigned char)(bits >> (8 * k));
+        }
         bml_nn__put(b, byte, (size_t)size);
     }
     return 1;
@@ -5004,7 +5388,8 @@ static int bml_nn__put_values(bml_nn__buffer *b, const bml_nn_real *v, ptrdiff_t
 
 static const char bml_nn__gate_order[] = "gru z r n, lstm i f g o";
 
-enum { BML_NN__KEY = 128, BML_NN__NATIVE = sizeof(bml_nn_real) == 8 ? BML_NN_F64 : BML_NN_F32 };
+enum { BML_NN__KEY = 128 };
+enum { BML_NN__NATIVE = sizeof(bml_nn_real) == 8 ? BML_NN_F64 : BML_NN_F32 };
 
 typedef struct bml_nn__entry { /* a tensor of a file */
     char name[BML_NN__KEY];
@@ -5059,8 +5444,9 @@ static void bml_nn__put_fields(bml_nn__buffer *b, const bml_nn_layer *l) {
         if (field->is_int) {
             snprintf(number, sizeof number, "%.0f", value);
             bml_nn__put_text(b, number);
-        } else
+        } else {
             bml_nn__put_decimal(b, value);
+        }
     }
 }
 
@@ -5118,15 +5504,18 @@ static int bml_nn__put_file(bml_nn__buffer *b, bml_nn *net, bml_nn__entry *entri
         bml_nn__put_entry(b, &entries[i], &offset);
     }
     bml_nn__put_text(b, "}");
-    while (b->n % 8 && !b->failed)
+    while (b->n % 8 && !b->failed) {
         bml_nn__put(b, " ", 1);
+    }
     uint64_t length = (uint64_t)b->n - 8;
-    for (int k = 0; k < 8 && !b->failed; k++)
+    for (int k = 0; k < 8 && !b->failed; k++) {
         b->p[k] = (unsigned char)(length >> (8 * k));
+    }
     for (int i = 0; i < n && !b->failed; i++) {
-        if (!bml_nn__put_values(b, entries[i].values, entries[i].count, entries[i].dtype))
+        if (!bml_nn__put_values(b, entries[i].values, entries[i].count, entries[i].dtype)) {
             return bml_nn__fail(net->message, BML_NN_BAD_DATA, "tensor \"%s\" holds a value that %s cannot store",
                                 entries[i].name, bml_nn__dtypes[entries[i].dtype]);
+        }
     }
     return b->failed ? bml_nn__fail(net->message, BML_NN_NO_MEMORY, "a file of %.0f bytes", offset) : BML_NN_OK;
 }
@@ -5181,8 +5570,9 @@ static int bml_nn__list(bml_nn__entry *entries, const bml_nn *net, int storage) 
 static void bml_nn__list_texts(const char **text, const bml_nn *net, const char *layers) {
     const char *fixed[] = {"bml_nn", "1", "bml_nn.gates", bml_nn__gate_order, "bml_nn.layers", layers};
     int k = 0;
-    for (; k < 6; k++)
+    for (; k < 6; k++) {
         text[k] = fixed[k];
+    }
     for (const bml_nn__extra *e = net->extras; e; e = e->next) {
         if (!e->text) continue;
         text[k++] = e->name;
@@ -5197,10 +5587,12 @@ BML_NN_DEF int bml_nn_encode(bml_nn *net, unsigned char **bytes, size_t *size, i
     int extras = 0;
     if (bytes) *bytes = NULL;
     if (!net || !bytes || !size) return BML_NN_BAD_ARGUMENT;
-    if (storage < BML_NN_F32 || storage > BML_NN_F64)
+    if (storage < BML_NN_F32 || storage > BML_NN_F64) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "storage = %d: must be in [0, %d]", storage, BML_NN_F64);
-    for (const bml_nn__extra *e = net->extras; e; e = e->next)
+    }
+    for (const bml_nn__extra *e = net->extras; e; e = e->next) {
         extras++;
+    }
     const ptrdiff_t most = net->n_tensors + 4 + extras;
     bml_nn__entry *entries = (bml_nn__entry *)bml_nn__alloc(most, sizeof *entries);
     const char **texts = (const char **)bml_nn__alloc(7 + 2 * extras, sizeof *texts);
@@ -5256,14 +5648,17 @@ static int bml_nn__is_space(int c) {
 }
 
 static void bml_nn__space(bml_nn__file *f) {
-    while (f->at < f->end && bml_nn__is_space(*f->at))
+    while (f->at < f->end && bml_nn__is_space(*f->at)) {
         f->at++;
+    }
 }
 
 /* Passes over the character if it is next. */
 static int bml_nn__expect(bml_nn__file *f, char c) {
     bml_nn__space(f);
-    if (f->at >= f->end || *f->at != (unsigned char)c) return 0;
+    if (f->at >= f->end || *f->at != (unsigned char)c) {
+        return 0;
+    }
     f->at++;
     return 1;
 }
@@ -5290,9 +5685,15 @@ static long bml_nn__hex(bml_nn__file *f) {
 /* The code point of a \u escape, surrogate pairs put together; -1 if malformed. */
 static long bml_nn__unicode(bml_nn__file *f) {
     long u = bml_nn__hex(f);
-    if (u < 0xD800 || u > 0xDFFF) return u > 0 ? u : -1;
-    if (u > 0xDBFF || f->end - f->at < 6) return -1;
-    if (f->at[0] != '\\' || f->at[1] != 'u') return -1;
+    if (u < 0xD800 || u > 0xDFFF) {
+        return u > 0 ? u : -1;
+    }
+    if (u > 0xDBFF || f->end - f->at < 6) {
+        return -1;
+    }
+    if (f->at[0] != '\\' || f->at[1] != 'u') {
+        return -1;
+    }
     f->at += 2;
     long low = bml_nn__hex(f);
     if (low < 0xDC00 || low > 0xDFFF) return -1;
@@ -5304,11 +5705,13 @@ static int bml_nn__utf8(char *to, long u) {
     static const long below[] = {0x80, 0x800, 0x10000};
     static const int mark[] = {0, 0xC0, 0xE0, 0xF0};
     int more = 0;
-    while (more < 3 && u >= below[more])
+    while (more < 3 && u >= below[more]) {
         more++;
+    }
     to[0] = (char)(mark[more] | (int)(u >> (6 * more)));
-    for (int k = 1; k <= more; k++)
+    for (int k = 1; k <= more; k++) {
         to[k] = (char)(0x80 | (int)(u >> (6 * (more - k)) & 63));
+    }
     return more + 1;
 }
 
@@ -5377,13 +5780,18 @@ static int bml_nn__read_dtype(bml_nn__file *f, bml_nn__entry *e) {
 }
 
 static int bml_nn__read_shape(bml_nn__file *f, bml_nn__entry *e) {
-    if (!bml_nn__expect(f, '[')) return bml_nn__damaged(f, "malformed shape of tensor", e->name);
+    if (!bml_nn__expect(f, '[')) {
+        return bml_nn__damaged(f, "malformed shape of tensor", e->name);
+    }
     if (bml_nn__expect(f, ']')) return BML_NN_OK;
     do {
-        if (e->rank == BML_NN__MAX_RANK) return bml_nn__damaged(f, "too many dimensions in tensor", e->name);
+        if (e->rank == BML_NN__MAX_RANK) {
+            return bml_nn__damaged(f, "too many dimensions in tensor", e->name);
+        }
         ptrdiff_t *size = &e->shape[e->rank];
-        if (!bml_nn__number(f, size) || !bml_nn__mul(&e->count, e->count, *size))
+        if (!bml_nn__number(f, size) || !bml_nn__mul(&e->count, e->count, *size)) {
             return bml_nn__damaged(f, "malformed or too large shape of tensor", e->name);
+        }
         e->rank++;
     } while (bml_nn__expect(f, ','));
     return bml_nn__expect(f, ']') ? BML_NN_OK : bml_nn__damaged(f, "malformed shape of tensor", e->name);
@@ -5405,31 +5813,42 @@ static int bml_nn__read_entry(bml_nn__file *f, bml_nn__entry *e) {
     e->dtype = -1;
     e->rank = 0;
     e->count = 1;
-    if (!bml_nn__expect(f, '{')) return bml_nn__damaged(f, "no description of tensor", e->name);
+    if (!bml_nn__expect(f, '{')) {
+        return bml_nn__damaged(f, "no description of tensor", e->name);
+    }
     do {
         const char *key = bml_nn__string(f);
         int which = 0;
-        while (which < 3 && (!key || strcmp(key, keys[which])))
+        while (which < 3 && (!key || strcmp(key, keys[which]))) {
             which++;
-        if (which == 3 || (seen >> which & 1) || !bml_nn__expect(f, ':'))
+        }
+        if (which == 3 || (seen >> which & 1) || !bml_nn__expect(f, ':')) {
             return bml_nn__damaged(f, "malformed description of tensor", e->name);
+        }
         seen |= 1 << which;
         int status = readers[which](f, e);
         if (status) return status;
         f->text_used = used; /* keys are not needed any more */
     } while (bml_nn__expect(f, ','));
-    if (seen != 7 || !bml_nn__expect(f, '}')) return bml_nn__damaged(f, "incomplete description of tensor", e->name);
+    if (seen != 7 || !bml_nn__expect(f, '}')) {
+        return bml_nn__damaged(f, "incomplete description of tensor", e->name);
+    }
     ptrdiff_t bytes;
     int size = e->dtype == 4 ? 8 : bml_nn__dtype_size[e->dtype];
-    if (!bml_nn__mul(&bytes, e->count, size) || e->begin > e->end || e->end - e->begin != bytes)
+    if (!bml_nn__mul(&bytes, e->count, size) || e->begin > e->end || e->end - e->begin != bytes) {
         return bml_nn__damaged(f, "shape and data_offsets disagree in tensor", e->name);
-    if (e->end > f->data_size) return bml_nn__damaged(f, "the file ends before the data of tensor", e->name);
+    }
+    if (e->end > f->data_size) {
+        return bml_nn__damaged(f, "the file ends before the data of tensor", e->name);
+    }
     return BML_NN_OK;
 }
 
 static int bml_nn__read_metadata(bml_nn__file *f) {
     enum { MOST = 4096 };
-    if (!bml_nn__expect(f, '{')) return bml_nn__damaged(f, "malformed metadata", NULL);
+    if (!bml_nn__expect(f, '{')) {
+        return bml_nn__damaged(f, "malformed metadata", NULL);
+    }
     if (bml_nn__expect(f, '}')) return BML_NN_OK;
     do {
         const char *key = bml_nn__string(f);
@@ -5437,7 +5856,9 @@ static int bml_nn__read_metadata(bml_nn__file *f) {
         if (!value) return bml_nn__damaged(f, "metadata must be strings", NULL);
         if (f->n_texts >= MOST) return bml_nn__damaged(f, "more than 4096 texts in the metadata", NULL);
         for (int i = 0; i < f->n_texts; i++) {
-            if (!strcmp(f->pairs[2 * i], key)) return bml_nn__damaged(f, "metadata twice:", key);
+            if (!strcmp(f->pairs[2 * i], key)) {
+                return bml_nn__damaged(f, "metadata twice:", key);
+            }
         }
         const size_t pair = 2 * sizeof(char *);
         void *pairs = bml_nn__grow((void *)f->pairs, pair * (size_t)f->n_texts, &f->pair_room, pair);
@@ -5469,14 +5890,24 @@ static int bml_nn__by_name(const void *a, const void *b) {
 static int bml_nn__check_places(bml_nn__file *f) {
     bml_nn__entry *e = f->entries;
     ptrdiff_t at = 0;
-    if (f->n) qsort(e, (size_t)f->n, sizeof *e, bml_nn__by_name);
-    for (int i = 1; i < f->n; i++) {
-        if (!strcmp(e[i].name, e[i - 1].name)) return bml_nn__damaged(f, "two tensors named", e[i].name);
+    if (f->n) {
+        qsort(e, (size_t)f->n, sizeof *e, bml_nn__by_name);
     }
-    if (f->n) qsort(e, (size_t)f->n, sizeof *e, bml_nn__by_place);
+    for (int i = 1; i < f->n; i++) {
+        if (!strcmp(e[i].name, e[i - 1].name)) {
+            return bml_nn__damaged(f, "two tensors named", e[i].name);
+        }
+    }
+    if (f->n) {
+        qsort(e, (size_t)f->n, sizeof *e, bml_nn__by_place);
+    }
     for (int i = 0; i < f->n; i++) {
-        if (e[i].begin < at) return bml_nn__damaged(f, "data overlap those of another tensor in", e[i].name);
-        if (e[i].begin > at) return bml_nn__damaged(f, "a gap before the data of tensor", e[i].name);
+        if (e[i].begin < at) {
+            return bml_nn__damaged(f, "data overlap those of another tensor in", e[i].name);
+        }
+        if (e[i].begin > at) {
+            return bml_nn__damaged(f, "a gap before the data of tensor", e[i].name);
+        }
         at = e[i].end;
     }
     return at == f->data_size ? BML_NN_OK : bml_nn__damaged(f, "bytes after the last tensor", NULL);
@@ -5492,7 +5923,9 @@ static void bml_nn__file_free(bml_nn__file *f) {
 static int bml_nn__read_member(bml_nn__file *f, int *metadata) {
     const size_t used = f->text_used;
     const char *name = bml_nn__string(f);
-    if (!name || !bml_nn__expect(f, ':')) return bml_nn__damaged(f, "the header is not JSON", NULL);
+    if (!name || !bml_nn__expect(f, ':')) {
+        return bml_nn__damaged(f, "the header is not JSON", NULL);
+    }
     if (!strcmp(name, "__metadata__")) {
         if (*metadata) return bml_nn__damaged(f, "metadata twice", NULL);
         *metadata = 1;
@@ -5501,7 +5934,9 @@ static int bml_nn__read_member(bml_nn__file *f, int *metadata) {
     if (strlen(name) >= BML_NN__KEY) return bml_nn__damaged(f, "the name of a tensor is too long", NULL);
     const size_t have = (size_t)f->n * sizeof(bml_nn__entry);
     void *entries = f->n < 1 << 20 ? bml_nn__grow(f->entries, have, &f->entry_room, sizeof(bml_nn__entry)) : NULL;
-    if (!entries) return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "%d tensors", f->n);
+    if (!entries) {
+        return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "%d tensors", f->n);
+    }
     f->entries = (bml_nn__entry *)entries;
     bml_nn__entry *e = &f->entries[f->n++];
     memset(e, 0, sizeof *e);
@@ -5517,32 +5952,44 @@ static int bml_nn__file_read(bml_nn__file *f, const unsigned char *bytes, size_t
     memset(f, 0, sizeof *f);
     f->message = message;
     if (size < 8) return bml_nn__damaged(f, "shorter than a safetensors header", NULL);
-    for (int k = 0; k < 8; k++)
+    for (int k = 0; k < 8; k++) {
         length |= (uint64_t)bytes[k] << (8 * k);
-    if (length > size - 8 || length > 100000000)
+    }
+    if (length > size - 8 || length > 100000000) {
         return bml_nn__damaged(f, "the header is longer than the file, or than 100 MB", NULL);
+    }
     f->at = bytes + 8;
     f->end = f->at + length;
     f->data = f->end;
     f->data_size = (ptrdiff_t)(size - 8 - (size_t)length);
     f->text = (char *)bml_nn__alloc((ptrdiff_t)length + 1, 1);
-    if (!f->text) return bml_nn__fail(message, BML_NN_NO_MEMORY, "a header of %.0f bytes", (double)length);
-    if (!bml_nn__expect(f, '{')) return bml_nn__damaged(f, "the header is not JSON", NULL);
+    if (!f->text) {
+        return bml_nn__fail(message, BML_NN_NO_MEMORY, "a header of %.0f bytes", (double)length);
+    }
+    if (!bml_nn__expect(f, '{')) {
+        return bml_nn__damaged(f, "the header is not JSON", NULL);
+    }
     if (!bml_nn__expect(f, '}')) {
         do {
             int status = bml_nn__read_member(f, &metadata);
             if (status) return status;
         } while (bml_nn__expect(f, ','));
-        if (!bml_nn__expect(f, '}')) return bml_nn__damaged(f, "the header is not JSON, or ends early", NULL);
+        if (!bml_nn__expect(f, '}')) {
+            return bml_nn__damaged(f, "the header is not JSON, or ends early", NULL);
+        }
     }
     bml_nn__space(f);
-    if (f->at != f->end) return bml_nn__damaged(f, "something after the header's end", NULL);
+    if (f->at != f->end) {
+        return bml_nn__damaged(f, "something after the header's end", NULL);
+    }
     return bml_nn__check_places(f);
 }
 
 static bml_nn__entry *bml_nn__find_entry(const bml_nn__file *f, const char *name) {
     for (int i = 0; i < f->n; i++) {
-        if (!strcmp(f->entries[i].name, name)) return &f->entries[i];
+        if (!strcmp(f->entries[i].name, name)) {
+            return &f->entries[i];
+        }
     }
     return NULL;
 }
@@ -5550,7 +5997,9 @@ static bml_nn__entry *bml_nn__find_entry(const bml_nn__file *f, const char *name
 /* A text of the metadata, "" if there is none. */
 static const char *bml_nn__find_text(const bml_nn__file *f, const char *key) {
     for (int i = 0; i < f->n_texts; i++) {
-        if (!strcmp(f->pairs[2 * i], key)) return f->pairs[2 * i + 1];
+        if (!strcmp(f->pairs[2 * i], key)) {
+            return f->pairs[2 * i + 1];
+        }
     }
     return "";
 }
@@ -5562,14 +6011,17 @@ static double bml_nn__value(const bml_nn__file *f, const bml_nn__entry *e, ptrdi
     uint64_t bits = 0;
     double d;
     float single;
-    for (int k = 0; k < size; k++)
+    for (int k = 0; k < size; k++) {
         bits |= (uint64_t)p[k] << (8 * k);
+    }
     if (e->dtype == BML_NN_F64) {
         memcpy(&d, &bits, 8);
         return d;
     }
     uint32_t w = (uint32_t)bits;
-    if (e->dtype != BML_NN_F32) return (double)bml_nn__widen(w, e->dtype);
+    if (e->dtype != BML_NN_F32) {
+        return (double)bml_nn__widen(w, e->dtype);
+    }
     memcpy(&single, &w, 4);
     return (double)single;
 }
@@ -5578,18 +6030,22 @@ static double bml_nn__value(const bml_nn__file *f, const bml_nn__entry *e, ptrdi
 static int bml_nn__fetch_tensor(bml_nn_real *to, bml_nn__file *f, const char *name, int rank, const ptrdiff_t *shape) {
     bml_nn__entry *e = bml_nn__find_entry(f, name);
     if (!e) return bml_nn__fail(f->message, BML_NN_MISMATCH, "no tensor \"%s\"", name);
-    if (e->dtype > BML_NN_F64) return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" holds integers", name);
+    if (e->dtype > BML_NN_F64) {
+        return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" holds integers", name);
+    }
     for (int k = 0; k < rank; k++) {
-        if (e->rank != rank || e->shape[k] != shape[k])
+        if (e->rank != rank || e->shape[k] != shape[k]) {
             return bml_nn__fail(f->message, BML_NN_MISMATCH,
                                 "tensor \"%s\" has another shape: dimension %d is %.0f of %d, not %.0f of %d", name, k,
                                 k < e->rank ? (double)e->shape[k] : 0.0, e->rank, (double)shape[k], rank);
+        }
     }
     for (ptrdiff_t i = 0; i < e->count; i++) {
         to[i] = (bml_nn_real)bml_nn__value(f, e, i);
-        if (!isfinite(to[i]))
+        if (!isfinite(to[i])) {
             return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\": value %.0f is not finite", name,
                                 (double)i);
+        }
     }
     e->fetched = 1;
     return BML_NN_OK;
@@ -5598,7 +6054,9 @@ static int bml_nn__fetch_tensor(bml_nn_real *to, bml_nn__file *f, const char *na
 static int bml_nn__all_fetched(bml_nn__file *f) {
     for (int i = 0; i < f->n; i++) {
         const bml_nn__entry *e = &f->entries[i];
-        if (!e->fetched) return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" belongs to no layer", e->name);
+        if (!e->fetched) {
+            return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" belongs to no layer", e->name);
+        }
     }
     return BML_NN_OK;
 }
@@ -5667,7 +6125,9 @@ static int bml_nn__parse_field(bml_nn_layer *l, char *name, char *value) {
         l->activation = bml_nn__activation_of(value);
         return l->activation >= 0;
     }
-    if (!strcmp(name, "from")) return !l->from[0] && bml_nn__parse_sources(l, value);
+    if (!strcmp(name, "from")) {
+        return !l->from[0] && bml_nn__parse_sources(l, value);
+    }
     return bml_nn__parse_number(l, name, value);
 }
 
@@ -5676,13 +6136,16 @@ static int bml_nn__parse_layer(bml_nn_layer *l, int n, char *line, char *message
     line += strspn(line, " ");
     char *rest = bml_nn__cut(line, ' ');
     l->kind = bml_nn__kind_of(line);
-    if (l->kind < 0) return bml_nn__fail(message, BML_NN_BAD_FILE, "layer %d: no such kind, \"%.40s\"", n, line);
+    if (l->kind < 0) {
+        return bml_nn__fail(message, BML_NN_BAD_FILE, "layer %d: no such kind, \"%.40s\"", n, line);
+    }
     while (rest && *rest) {
         char *name = rest;
         rest = bml_nn__cut(name, ' ');
         char *value = bml_nn__cut(name, '=');
-        if (!value || !bml_nn__parse_field(l, name, value))
+        if (!value || !bml_nn__parse_field(l, name, value)) {
             return bml_nn__fail(message, BML_NN_BAD_FILE, "layer %d: cannot read \"%.40s\"", n, name);
+        }
     }
     return BML_NN_OK;
 }
@@ -5691,10 +6154,12 @@ static int bml_nn__parse_layer(bml_nn_layer *l, int n, char *line, char *message
 static int bml_nn__parse_layers(bml_nn **net, char *text, ptrdiff_t most, char *message) {
     bml_nn_config config = {NULL, 0, 0};
     int n = 1;
-    for (const char *c = text; *c; c++)
+    for (const char *c = text; *c; c++) {
         n += *c == ';';
-    if (n > BML_NN__MAX_LAYERS)
+    }
+    if (n > BML_NN__MAX_LAYERS) {
         return bml_nn__fail(message, BML_NN_BAD_FILE, "more than %d layers", BML_NN__MAX_LAYERS);
+    }
     bml_nn_layer *layers = (bml_nn_layer *)bml_nn__alloc(n, sizeof *layers);
     if (!layers) return BML_NN_NO_MEMORY;
     int status = BML_NN_OK;
@@ -5717,11 +6182,16 @@ static int bml_nn__fetch_scaler(bml_nn *net, bml_nn__file *f, int i) {
     const ptrdiff_t n = i ? net->n_out : net->n_in;
     bml_nn_real *shift = net->scaler_room[i];
     bml_nn_real *scale = shift + n;
-    if (!bml_nn__find_entry(f, names[0]) && !bml_nn__find_entry(f, names[1])) return BML_NN_OK;
+    if (!bml_nn__find_entry(f, names[0]) && !bml_nn__find_entry(f, names[1])) {
+        return BML_NN_OK;
+    }
     int status = bml_nn__fetch_tensor(shift, f, names[0], 1, &n);
-    if (!status) status = bml_nn__fetch_tensor(scale, f, names[1], 1, &n);
-    if (!status && bml_nn_set_scaler(net, i, shift, scale))
+    if (!status) {
+        status = bml_nn__fetch_tensor(scale, f, names[1], 1, &n);
+    }
+    if (!status && bml_nn_set_scaler(net, i, shift, scale)) {
         status = bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" is not positive", names[1]);
+    }
     return status;
 }
 
@@ -5731,11 +6201,16 @@ static int bml_nn__fetch_array(bml_nn *net, bml_nn__file *f, const bml_nn__entry
     const size_t length = sizeof prefix - 1;
     if (strncmp(e->name, prefix, length)) return BML_NN_OK;
     bml_nn_real *values = bml_nn__alloc_reals(e->count);
-    if (!values) return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", e->name);
+    if (!values) {
+        return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", e->name);
+    }
     int status = bml_nn__fetch_tensor(values, f, e->name, 1, &e->count);
-    if (!status) status = bml_nn_set_array(net, e->name + length, values, (size_t)e->count);
-    if (status == BML_NN_BAD_ARGUMENT)
+    if (!status) {
+        status = bml_nn_set_array(net, e->name + length, values, (size_t)e->count);
+    }
+    if (status == BML_NN_BAD_ARGUMENT) {
         status = bml_nn__fail(f->message, BML_NN_MISMATCH, "array \"%s\" has a bad name or no values", e->name);
+    }
     BML_NN_FREE(values);
     return status;
 }
@@ -5744,14 +6219,16 @@ static int bml_nn__fetch_array(bml_nn *net, bml_nn__file *f, const bml_nn__entry
 static int bml_nn__fetch_extras(bml_nn *net, bml_nn__file *f) {
     int status = bml_nn__fetch_scaler(net, f, 0);
     if (!status) status = bml_nn__fetch_scaler(net, f, 1);
-    for (int i = 0; i < f->n && !status; i++)
+    for (int i = 0; i < f->n && !status; i++) {
         status = bml_nn__fetch_array(net, f, &f->entries[i]);
+    }
     for (int i = 0; i < f->n_texts && !status; i++) {
         const char *key = f->pairs[2 * i];
         int ours = !strncmp(key, "bml_nn", 6);
         if (ours || !bml_nn__good_name(key, BML_NN__MAX_KEY)) continue; /* "format" and the like */
-        if (bml_nn_set_text(net, key, f->pairs[2 * i + 1]))
+        if (bml_nn_set_text(net, key, f->pairs[2 * i + 1])) {
             status = bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", key);
+        }
     }
     return status;
 }
@@ -5761,9 +6238,10 @@ static int bml_nn__check_variances(const bml_nn_real *values, const bml_nn *net,
         const bml_nn__tensor *t = &net->tensors[i];
         const bml_nn_real *v = values + net->n_params + t->offset;
         for (ptrdiff_t k = 0; t->start == BML_NN__VARIANCE && k < t->count; k++) {
-            if (v[k] < 0)
+            if (v[k] < 0) {
                 return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s.variance\": value %.0f is negative",
                                     net->nodes[t->node].name, (double)k);
+            }
         }
     }
     return BML_NN_OK;
@@ -5789,12 +6267,15 @@ static void bml_nn__accept(bml_nn *net, const bml_nn_real *values) {
 }
 
 static int bml_nn__check_format(bml_nn__file *f) {
-    if (!*bml_nn__find_text(f, "bml_nn.layers"))
+    if (!*bml_nn__find_text(f, "bml_nn.layers")) {
         return bml_nn__damaged(f, "no architecture in the file: bml_nn_load_weights takes weights alone", NULL);
-    if (strcmp(bml_nn__find_text(f, "bml_nn"), "1"))
+    }
+    if (strcmp(bml_nn__find_text(f, "bml_nn"), "1")) {
         return bml_nn__damaged(f, "another version of the format than", "1");
-    if (strcmp(bml_nn__find_text(f, "bml_nn.gates"), bml_nn__gate_order))
+    }
+    if (strcmp(bml_nn__find_text(f, "bml_nn.gates"), bml_nn__gate_order)) {
         return bml_nn__damaged(f, "another order of gates than", bml_nn__gate_order);
+    }
     return BML_NN_OK;
 }
 
@@ -5818,10 +6299,11 @@ static int bml_nn__decode_file(bml_nn **out, bml_nn__file *f) {
     if (!status) status = bml_nn__all_fetched(f);
     if (!status) bml_nn__accept(net, values);
     BML_NN_FREE(values);
-    if (status)
+    if (status) {
         bml_nn_free(net);
-    else
+    } else {
         *out = net;
+    }
     return status;
 }
 
@@ -5829,8 +6311,9 @@ BML_NN_DEF int bml_nn_decode(bml_nn **out, const unsigned char *bytes, size_t si
     char message[BML_NN_MESSAGE] = "";
     bml_nn__file f;
     if (out) *out = NULL;
-    if (!out || (!bytes && size))
+    if (!out || (!bytes && size)) {
         return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a net is read from bytes, to a place");
+    }
     int status = bml_nn__file_read(&f, bytes, size, message);
     if (!status) status = bml_nn__decode_file(out, &f);
     bml_nn__file_free(&f);
@@ -5851,7 +6334,9 @@ static unsigned char *bml_nn__slurp(const char *path, size_t *size, int *status,
     }
     int failed = ferror(f);
     fclose(f);
-    if (!failed && !b.failed && !b.p) b.p = (unsigned char *)BML_NN_MALLOC(1); /* an empty file */
+    if (!failed && !b.failed && !b.p) {
+        b.p = (unsigned char *)BML_NN_MALLOC(1); /* an empty file */
+    }
     if (!failed && !b.failed && b.p) {
         message[0] = 0;
         *status = BML_NN_OK;
@@ -5863,9 +6348,9 @@ static unsigned char *bml_nn__slurp(const char *path, size_t *size, int *status,
     return NULL;
 }
 
-/* A file is written whole under a temporary name, PATH.part-N, then renamed: a reader never sees half a file. N is the first
-   number that no other writer holds, so that writers to one path do not meet: each file is whole, and the last one stays.
-   What a killed writer leaves behind is replaced by the next one. */
+/* A file is written whole under a temporary name, PATH.part-N, then renamed: a reader never sees half a file. N is the
+   first number that no other writer holds, so that writers to one path do not meet: each file is whole, and the last
+   one stays. What a killed writer leaves behind is replaced by the next one. */
 
 enum { BML_NN__SLOTS = 64 };
 
@@ -5876,7 +6361,8 @@ static int bml_nn__part_name(char *name, size_t room, const char *path, int slot
 
 #ifdef BML_NN__POSIX
 
-/* Opens the slot and locks it: the lock ends with the writer, however that ends. *fd is -1 when another holds it. Returns
+/* Opens the slot and locks it: the lock ends with the writer, however that ends. *fd is -1 when another holds it.
+   Returns
    0 when the file cannot be opened at all. A name that came to mean another file, or holds what a dead writer left, is
    tried again. */
 static int bml_nn__open_slot(int *fd, const char *name) {
@@ -5935,7 +6421,9 @@ static int bml_nn__write_slot(const char *name, const char *path, const unsigned
     if (!f) return 1;
     int ok = fwrite(bytes, 1, size, f) == size;
     if (fclose(f)) ok = 0;
-    if (ok && rename(name, path)) ok = !remove(path) && !rename(name, path);
+    if (ok && rename(name, path)) {
+        ok = !remove(path) && !rename(name, path);
+    }
     if (!ok) remove(name);
     *status = ok ? BML_NN_OK : BML_NN_CANNOT_WRITE;
     return 1;
@@ -5947,11 +6435,14 @@ static int bml_nn__spill(bml_nn *net, const char *path, const unsigned char *byt
     const size_t room = path ? strlen(path) + 32 : 0;
     char *name = room > 32 ? (char *)BML_NN_MALLOC(room) : NULL;
     int status = BML_NN_CANNOT_WRITE;
-    if (!name)
+    if (!name) {
         return bml_nn__fail(net->message, room > 32 ? BML_NN_NO_MEMORY : BML_NN_BAD_ARGUMENT, "the path of a file");
+    }
     for (int slot = 0; slot < BML_NN__SLOTS; slot++) {
         int fits = bml_nn__part_name(name, room, path, slot);
-        if (!fits || bml_nn__write_slot(name, path, bytes, size, &status)) break;
+        if (!fits || bml_nn__write_slot(name, path, bytes, size, &status)) {
+            break;
+        }
         status = BML_NN_CANNOT_WRITE; /* others hold this one */
     }
     BML_NN_FREE(name);
@@ -5991,8 +6482,12 @@ static const char *bml_nn__pytorch_name(const bml_nn__tensor *t, int recurrent, 
                                           {"recurrent_reverse", "weight_hh_l0_reverse", NULL},
                                           {"bias_reverse", "bias_ih_l0_reverse", "bias_hh_l0_reverse"}};
     for (int k = 0; k < 6; k++) {
-        if (recurrent && !strcmp(t->what, cell[k][0])) return cell[k][1 + second];
-        if (!recurrent && !strcmp(t->what, names[k][0])) return second ? NULL : names[k][1];
+        if (recurrent && !strcmp(t->what, cell[k][0])) {
+            return cell[k][1 + second];
+        }
+        if (!recurrent && !strcmp(t->what, names[k][0])) {
+            return second ? NULL : names[k][1];
+        }
     }
     return NULL;
 }
@@ -6026,10 +6521,11 @@ static void bml_nn__turn_bias(bml_nn_real *to, const bml_nn_real *values, const 
     const ptrdiff_t G = t->shape[t->rank - 1];
     for (ptrdiff_t j = 0; j < G; j++) {
         bml_nn_real v = values[bml_nn__pytorch_column(l, j)];
-        if (t->rank == 2)
+        if (t->rank == 2) {
             to[second * G + j] = v;
-        else
+        } else {
             to[j] = second ? v + to[j] : v;
+        }
     }
 }
 
@@ -6041,23 +6537,28 @@ static int bml_nn__fetch_pytorch(bml_nn_real *to, const bml_nn *net, const bml_n
     const int rank = bias ? 1 : t->rank;
     ptrdiff_t shape[BML_NN__MAX_RANK] = {0, 0, 0};
     char name[BML_NN__KEY];
-    if (n->spec.reset_before || n->spec.kind == BML_NN_BAYES)
+    if (n->spec.reset_before || n->spec.kind == BML_NN_BAYES) {
         return bml_nn__fail(f->message, BML_NN_MISMATCH,
                             "layer \"%s\": PyTorch has no such layer (its GRU resets after the product)", n->name);
-    for (int k = 0; k < rank; k++)
+    }
+    for (int k = 0; k < rank; k++) {
         shape[k] = t->shape[t->rank - 1 - k];
+    }
     bml_nn_real *values = bml_nn__alloc_reals(t->count);
-    if (!values) return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s.%s\"", n->name, t->what);
+    if (!values) {
+        return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s.%s\"", n->name, t->what);
+    }
     int status = BML_NN_OK;
     for (int second = 0; second <= bias && !status; second++) {
         const char *what = bml_nn__pytorch_name(t, recurrent, second);
         snprintf(name, sizeof name, "%s.%s", n->name, what ? what : t->what);
         status = bml_nn__fetch_tensor(values, f, name, rank, shape);
         if (status) break;
-        if (bias)
+        if (bias) {
             bml_nn__turn_bias(to, values, t, &n->spec, second);
-        else
+        } else {
             bml_nn__turn_kernel(to, values, t, &n->spec, recurrent);
+        }
     }
     BML_NN_FREE(values);
     return status;
@@ -6066,7 +6567,9 @@ static int bml_nn__fetch_pytorch(bml_nn_real *to, const bml_nn *net, const bml_n
 static void bml_nn__pass_over_counts(bml_nn__file *f) {
     for (int i = 0; i < f->n; i++) {
         const char *dot = strrchr(f->entries[i].name, '.');
-        if (dot && !strcmp(dot, ".num_batches_tracked")) f->entries[i].fetched = 1;
+        if (dot && !strcmp(dot, ".num_batches_tracked")) {
+            f->entries[i].fetched = 1;
+        }
     }
 }
 
@@ -6094,9 +6597,10 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
     int status;
     bml_nn__file f;
     if (!net) return BML_NN_BAD_ARGUMENT;
-    if (convention < BML_NN_KERAS || convention > BML_NN_PYTORCH)
+    if (convention < BML_NN_KERAS || convention > BML_NN_PYTORCH) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "convention = %d: must be in [0, %d]", convention,
                             BML_NN_PYTORCH);
+    }
     unsigned char *bytes = bml_nn__slurp(path, &size, &status, net->message);
     if (!bytes) return status;
     status = bml_nn__file_read(&f, bytes, size, net->message);
@@ -6111,7 +6615,9 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
 /* >> checkpoints
    Of training: the net's tensors, the optimiser's, the best weights, and the counters as exact numbers. */
 
-enum { BML_NN__COUNTERS = 12, BML_NN__DOUBLES = 7, BML_NN__COUNTS = 4 };
+enum { BML_NN__COUNTERS = 12 }; /* one, and */
+enum { BML_NN__DOUBLES = 7 };
+enum { BML_NN__COUNTS = 4 };
 
 /* Settings that must be the same when training goes on. */
 static void bml_nn__identity(char *text, size_t size, const bml_nn_trainer *t) {
@@ -6128,14 +6634,16 @@ static void bml_nn__identity(char *text, size_t size, const bml_nn_trainer *t) {
 
 /* Words of 64 bits in four parts that a float holds exactly. */
 static void bml_nn__put_word(bml_nn_real *to, uint64_t v) {
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; k < 4; k++) {
         to[k] = (bml_nn_real)(v >> (16 * k) & 0xFFFFu);
+    }
 }
 
 static uint64_t bml_nn__get_word(const bml_nn_real *from) {
     uint64_t v = 0;
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; k < 4; k++) {
         v |= (uint64_t)from[k] << (16 * k);
+    }
     return v;
 }
 
@@ -6161,8 +6669,9 @@ static void bml_nn__save_counters(bml_nn_real *words, bml_nn_trainer *t) {
         memcpy(&bits, p.numbers[i], 8);
         bml_nn__put_word(words + 4 * (1 + i), bits);
     }
-    for (int i = 0; i < BML_NN__COUNTS; i++)
+    for (int i = 0; i < BML_NN__COUNTS; i++) {
         bml_nn__put_word(words + 4 * (1 + BML_NN__DOUBLES + i), (uint64_t)*p.counts[i]);
+    }
 }
 
 static void bml_nn__load_counters(bml_nn_trainer *t, const bml_nn_real *words) {
@@ -6172,25 +6681,32 @@ static void bml_nn__load_counters(bml_nn_trainer *t, const bml_nn_real *words) {
         uint64_t bits = bml_nn__get_word(words + 4 * (1 + i));
         memcpy(p.numbers[i], &bits, 8);
     }
-    for (int i = 0; i < BML_NN__COUNTS; i++)
+    for (int i = 0; i < BML_NN__COUNTS; i++) {
         *p.counts[i] = (int)bml_nn__get_word(words + 4 * (1 + BML_NN__DOUBLES + i));
+    }
 }
 
 /* Whether words[COUNTERS], v and the counters they hold can be those of this training; t keeps its own if not. */
 static int bml_nn__good_counters(const bml_nn_trainer *t, const bml_nn_real *words, const bml_nn_real *v) {
     bml_nn_trainer trial = *t;
     for (int i = 0; i < 4 * BML_NN__COUNTERS; i++) {
-        if (!(words[i] >= 0 && words[i] <= 65535 && words[i] == (bml_nn_real)(int)words[i])) return 0;
+        if (!(words[i] >= 0 && words[i] <= 65535 && words[i] == (bml_nn_real)(int)words[i])) {
+            return 0;
+        }
     }
     for (int i = 1 + BML_NN__DOUBLES; i < BML_NN__COUNTERS; i++) { /* counts are of 32 bits */
-        if (words[4 * i + 2] > 0 || words[4 * i + 3] > 0) return 0;
+        if (words[4 * i + 2] > 0 || words[4 * i + 3] > 0) {
+            return 0;
+        }
     }
     for (ptrdiff_t i = 0; i < t->net->n_params; i++) {
         if (v[i] < 0) return 0;
     }
     bml_nn__load_counters(&trial, words);
     const bml_nn_epoch *e = &trial.last;
-    if (e->epoch < 0 || e->epoch > t->how.epochs || e->batch < 0) return 0;
+    if (e->epoch < 0 || e->epoch > t->how.epochs || e->batch < 0) {
+        return 0;
+    }
     if (e->best_epoch < 0 || e->best_epoch > e->epoch) return 0;
     return trial.step <= t->steps && (trial.done == 0 || trial.done == 1);
 }
@@ -6220,7 +6736,9 @@ BML_NN_DEF int bml_nn_trainer_save(bml_nn_trainer *t, const char *path) {
     bml_nn__save_counters(words, t);
     bml_nn__trainer_entries(entries + n, t, words);
     int status = bml_nn__put_file(&b, t->net, entries, n + BML_NN__OWN, texts);
-    if (!status) status = bml_nn__spill(t->net, path, b.p, b.n);
+    if (!status) {
+        status = bml_nn__spill(t->net, path, b.p, b.n);
+    }
     BML_NN_FREE(entries);
     BML_NN_FREE(b.p);
     return status;
@@ -6236,24 +6754,31 @@ static int bml_nn__fetch_checkpoint(bml_nn_trainer *t, bml_nn__file *f) {
     char identity[256];
     bml_nn__identity(identity, sizeof identity, t);
     const char *found = bml_nn__find_text(f, "bml_nn.training");
-    if (strcmp(found, identity))
+    if (strcmp(found, identity)) {
         return bml_nn__fail(f->message, BML_NN_MISMATCH, "the checkpoint is of another training: %.200s",
                             *found ? found : "none");
+    }
     bml_nn__trainer_entries(own, t, words);
     bml_nn__take_reals(&a, weights);
-    for (int i = 0; i < BML_NN__OWN; i++)
+    for (int i = 0; i < BML_NN__OWN; i++) {
         bml_nn__take_reals(&a, own[i].count);
+    }
     int status = bml_nn__make_block(&a);
-    if (status) return bml_nn__fail(f->message, status, "a checkpoint: %s", bml_nn_strerror(status));
+    if (status) {
+        return bml_nn__fail(f->message, status, "a checkpoint: %s", bml_nn_strerror(status));
+    }
     bml_nn_real *net = bml_nn__take_reals(&a, weights);
     status = bml_nn__fetch_own(net, t->net, f);
     for (int i = 0; i < BML_NN__OWN; i++) {
         values[i] = bml_nn__take_reals(&a, own[i].count);
-        if (!status) status = bml_nn__fetch_tensor(values[i], f, own[i].name, 1, own[i].shape);
+        if (!status) {
+            status = bml_nn__fetch_tensor(values[i], f, own[i].name, 1, own[i].shape);
+        }
     }
     if (!status) status = bml_nn__all_fetched(f);
-    if (!status && !bml_nn__good_counters(t, values[0], values[2]))
+    if (!status && !bml_nn__good_counters(t, values[0], values[2])) {
         status = bml_nn__fail(f->message, BML_NN_BAD_FILE, "the counters of the checkpoint make no sense");
+    }
     if (!status) {
         bml_nn__accept(t->net, net);
         bml_nn__load_counters(t, values[0]);
@@ -6282,4 +6807,89 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #endif /* BML_NN_NO_TRAINING */
 #endif /* BML_NN_NO_FILES */
 
+#undef BML_NN__ACTIVATION_TABLE
+#undef BML_NN__ACTIVE
+#undef BML_NN__AT
+#undef BML_NN__BIT
+#undef BML_NN__CHUNK
+#undef BML_NN__CONST_AT
+#undef BML_NN__DEPTH
+#undef BML_NN__INDEPENDENT
+#undef BML_NN__INLINE
+#undef BML_NN__INT_FIELD
+#undef BML_NN__INT_RULE
+#undef BML_NN__INT_SETTING
+#undef BML_NN__LANES
+#undef BML_NN__MOST
+#undef BML_NN__MOST_STATES
+#undef BML_NN__MOST_UNITS
+#undef BML_NN__NAN
+#undef BML_NN__PANEL
+#undef BML_NN__POSIX
+#undef BML_NN__PRINTF
+#undef BML_NN__R
+#undef BML_NN__REAL_FIELD
+#undef BML_NN__REAL_RULE
+#undef BML_NN__REAL_SETTING
+#undef BML_NN__RECURRENT
+#undef BML_NN__RESTRICT
+#undef BML_NN__ROWS
+#undef BML_NN__SHAPED
+#undef BML_NN__UNROLL
+#undef BML_NN__VECTOR
+
 #endif /* BML_NN_IMPLEMENTATION */
+
+/* Versions
+   0.1.0  layers, training, uncertainty, model files
+   0.2.0  reasons of failing creates and loads as text, rules that name member, value and range, own temporary files,
+   gates
+
+This software is available under two licences: choose whichever you prefer.
+
+------------------------------------------------------------------------------
+ALTERNATIVE A - Public domain (www.unlicense.org)
+
+This is free and unencumbered software released into the public domain.
+
+Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+software, either in source code form or as a compiled binary, for any purpose,
+commercial or non-commercial, and by any means.
+
+In jurisdictions that recognize copyright laws, the author or authors of this
+software dedicate any and all copyright interest in the software to the public
+domain. We make this dedication for the benefit of the public at large and to
+the detriment of our heirs and successors. We intend this dedication to be an
+overt act of relinquishment in perpetuity of all present and future rights to
+this software under copyright law.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+------------------------------------------------------------------------------
+ALTERNATIVE B - MIT License
+
+Copyright (c) 2026 the authors of bml
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of
+this software and associated documentation files (the "Software"), to deal in
+the Software without restriction, including without limitation the rights to
+use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+of the Software, and to permit persons to whom the Software is furnished to do
+so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+*/
