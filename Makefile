@@ -5,7 +5,7 @@
 #   make fit-solver   the same with the exact solver; results in build/fit_solver/
 #   make test         all tests, strict warnings; the last line counts them
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
-#   make check-memory the tests under the address and undefined-behaviour sanitizers
+#   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
 #   make bench        timings, one line each: name value unit
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
@@ -141,6 +141,7 @@ check-long:
 	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+build/test_threads build/memory/test_threads: LDLIBS += -pthread
 SANITIZED = $(filter-out -O%,$(COMPILE)) $(SANITIZE)
 build/memory/impl/%.o: %.h build/flags | build/memory/impl
 	$(call implement,$(SANITIZED),memory)
@@ -149,8 +150,11 @@ build/memory/libbml.a: $(HEADERS:%.h=build/memory/impl/%.o)
 	ar -rcs $@ $^
 build/memory/test_%: tests/test_%.c build/memory/libbml.a build/flags
 	$(CC) $(SANITIZED) $(IMPLEMENTED) -MMD -MP -MF build/memory_test_$*.d -MT $@ -o $@ $< build/memory/libbml.a $(LDLIBS)
+# Seven threads under the thread sanitizer; OpenMP's own, which it does not know, are left out.
+build/memory/threads: tests/test_threads.c $(HEADERS) build/flags | build/memory
+	$(CC) $(filter-out -O% -fopenmp,$(COMPILE)) -O1 -g -fsanitize=thread -Wno-unknown-pragmas -o $@ $< $(LDLIBS) -pthread
 check-memory:
-	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
+	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory threads $(TESTS)
 
 # -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
 FUZZ_CC ?= clang
