@@ -15,12 +15,13 @@
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
 #   make train-surrogate-ssa  ssc_ssa_gg.safetensors beside it: with self-absorption and pair production
+#   make help         these lines
 #   make clean
 #
 # Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS.
 # Files are found by their names: bml_*.h, examples/*.c and examples/*/*.c with a main, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
 
-VERSION = 0.1.0
+VERSION = 0.2.0
 # By another name, so that `make -n test` plans the tests and does not run them.
 SELF = $(MAKE)
 PREFIX ?= /usr/local
@@ -70,7 +71,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
-.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
+.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean help tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -203,6 +204,9 @@ install:
 	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
 	install -m 644 $(HEADERS) bml_cuda.cu '$(DESTDIR)$(PREFIX)/include'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
 clean:
 	rm -rf build
