@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 #define BML_NN_IMPLEMENTATION
+#undef BML_SAMPLE_IMPLEMENTED /* what lies inside is tested, too */
 #define BML_SAMPLE_IMPLEMENTATION
 #define BML_SAMPLE_TRAIN
 #include "bml_sample.h"
