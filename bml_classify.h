@@ -156,21 +156,29 @@ enum { BML_CLASSIFY_MESSAGE = 512, BML_CLASSIFY_NAME = 48 }; /* bytes of `why` a
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_CLASSIFY_DEF const char *bml_classify_strerror(int status);
 
-/* ---- random numbers ---- */
-typedef struct bml_classify_rng {
-    uint32_t key[2];     /* seed */
-    uint32_t counter[4]; /* number of the next block */
-    uint32_t block[4];   /* the present block */
-    uint32_t used;       /* words of it already given out, 4 = all */
-} bml_classify_rng;      /* plain data: copy it to save it */
+/* ---- API: random numbers ----
+   Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
+   numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
+   blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
+   that small values of it are free for the header's own streams. A generator is plain data: copy it to save it. */
 
-/* One Philox4x32-10 block: out[4] from counter[4] and key[2]. */
+typedef struct bml_classify_rng {
+    uint32_t key[2];     /* the seed */
+    uint32_t counter[4]; /* of the next block */
+    uint32_t block[4];   /* the present one */
+    uint32_t used;       /* how many of its four words are spent */
+} bml_classify_rng;
+
+/* out[4] = the block of counter[4] under key[2]. */
 BML_CLASSIFY_DEF void bml_classify_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key);
-/* The generator number `stream` of `seed`; different streams do not overlap. */
+/* The beginning of sequence (seed, stream). */
 BML_CLASSIFY_DEF void bml_classify_rng_init(bml_classify_rng *rng, uint64_t seed, uint64_t stream);
-BML_CLASSIFY_DEF uint32_t bml_classify_rng_u32(bml_classify_rng *rng);   /* 32 random bits */
-BML_CLASSIFY_DEF double bml_classify_rng_uniform(bml_classify_rng *rng); /* uniform in (0,1), ends excluded, 53 bits */
-BML_CLASSIFY_DEF double bml_classify_rng_normal(bml_classify_rng *rng);  /* mean 0, sd 1 */
+/* The next 32 random bits. */
+BML_CLASSIFY_DEF uint32_t bml_classify_rng_u32(bml_classify_rng *rng);
+/* Uniform in (0, 1), never 0 or 1: (k + 1/2)/2^52. */
+BML_CLASSIFY_DEF double bml_classify_rng_uniform(bml_classify_rng *rng);
+/* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
+BML_CLASSIFY_DEF double bml_classify_rng_normal(bml_classify_rng *rng);
 
 /* ---- tables ---- */
 typedef struct bml_classify_column {
@@ -604,7 +612,8 @@ static void bml_classify__solve(double *x, const double *L, int n) {
     }
 }
 
-/* >> random numbers */
+/* >> random numbers
+   Philox4x32-10; the numbers of (seed, stream, counter) are those of every bml header. */
 
 BML_CLASSIFY_DEF void bml_classify_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key) {
     uint32_t c0 = counter[0];
@@ -629,20 +638,21 @@ BML_CLASSIFY_DEF void bml_classify_philox(uint32_t *out, const uint32_t *counter
     out[3] = c3;
 }
 
+/* The sequence whose counter begins with block 0 and has words 1, 2 and 3 as given. */
+static bml_classify_rng bml_classify__stream(uint64_t seed, uint32_t word1, uint32_t word2, uint32_t word3) {
+    bml_classify_rng rng = {{(uint32_t)seed, (uint32_t)(seed >> 32)}, {0, word1, word2, word3}, {0, 0, 0, 0}, 4};
+    return rng;
+}
+
 BML_CLASSIFY_DEF void bml_classify_rng_init(bml_classify_rng *rng, uint64_t seed, uint64_t stream) {
-    memset(rng, 0, sizeof *rng);
-    rng->key[0] = (uint32_t)seed;
-    rng->key[1] = (uint32_t)(seed >> 32);
-    rng->counter[1] = (uint32_t)stream;
-    rng->counter[2] = (uint32_t)(stream >> 32);
-    rng->counter[3] = 0xC1A55u;
-    rng->used = 4;
+    *rng = bml_classify__stream(seed, (uint32_t)stream, (uint32_t)(stream >> 32), 0xFFFFFFFFu);
 }
 
 BML_CLASSIFY_DEF uint32_t bml_classify_rng_u32(bml_classify_rng *rng) {
     if (rng->used >= 4) {
         bml_classify_philox(rng->block, rng->counter, rng->key);
         rng->counter[0]++;
+        if (rng->counter[0] == 0) rng->counter[3]--;
         rng->used = 0;
     }
     return rng->block[rng->used++];
@@ -651,13 +661,25 @@ BML_CLASSIFY_DEF uint32_t bml_classify_rng_u32(bml_classify_rng *rng) {
 BML_CLASSIFY_DEF double bml_classify_rng_uniform(bml_classify_rng *rng) {
     uint64_t high = bml_classify_rng_u32(rng);
     uint64_t low = bml_classify_rng_u32(rng);
-    return ((double)((high << 32 | low) >> 12) + 0.5) * (1.0 / 4503599627370496.0); /* 2^-52: + 0.5 stays exact */
+    uint64_t bits = (high << 32 | low) >> 12;
+    return ((double)bits + 0.5) * (1.0 / 4503599627370496.0); /* 2^-52: + 0.5 stays exact */
 }
 
-BML_CLASSIFY_DEF double bml_classify_rng_normal(bml_classify_rng *rng) { /* Box & Muller 1958 */
-    double r = sqrt(-2 * log(bml_classify_rng_uniform(rng)));
-    return r * cos(6.283185307179586 * bml_classify_rng_uniform(rng));
+BML_CLASSIFY_DEF double bml_classify_rng_normal(bml_classify_rng *rng) {
+    double radius = sqrt(-2 * log(bml_classify_rng_uniform(rng)));
+    return radius * cos(6.283185307179586 * bml_classify_rng_uniform(rng));
 }
+/* << random numbers */
+
+/* Word 3 of the counter in this header's own streams. */
+enum {
+    BML_CLASSIFY__STREAM_ORDER = 1, /* the order of rows before they are split or dealt to folds */
+    BML_CLASSIFY__STREAM_SPLIT,     /* the order within the two parts of a split */
+    BML_CLASSIFY__STREAM_CENTRES,   /* centres of a kernel regression */
+    BML_CLASSIFY__STREAM_TREES,     /* rows, columns and cuts of trees */
+    BML_CLASSIFY__STREAM_SMOTE,     /* new rows */
+    BML_CLASSIFY__STREAM_SHUFFLE    /* values shuffled for their importance */
+};
 
 /* 0..n-1; the bias, n/2^32, is far below what any set of sources can show. */
 static int bml_classify__below(bml_classify_rng *rng, int n) {
@@ -1955,7 +1977,7 @@ static int bml_classify__by_class(int *order, int *start, const bml_classify_dat
                                   uint64_t seed) {
     bml_classify_rng rng;
     int m = 0;
-    bml_classify_rng_init(&rng, seed, 0x5711u);
+    rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_ORDER);
     for (int k = 0; k < data->n_class; k++) {
         start[k] = m;
         for (int i = 0; i < n; i++)
@@ -2001,7 +2023,7 @@ BML_CLASSIFY_DEF int bml_classify_split(int *rows, int *n_train, int *n_test, co
     *n_train = a;
     *n_test = start[data->n_class] - a;
     bml_classify_rng rng;
-    bml_classify_rng_init(&rng, seed, 0x5712u);
+    rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_SPLIT);
     bml_classify__shuffle(rows, *n_train, &rng);
     bml_classify__shuffle(rows + a, *n_test, &rng);
     BML_CLASSIFY_FREE(order);
@@ -2268,7 +2290,7 @@ static int bml_classify__place_centres(bml_classify__learner *m, const bml_class
     m->factor = bml_classify__doubles(size, size);
     int ok = order && K && m->centre && m->factor;
     bml_classify_rng rng;
-    bml_classify_rng_init(&rng, seed, 0xCE27u);
+    rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_CENTRES);
     for (int i = 0; i < s->n && ok; i++)
         order[i] = i;
     if (ok && size < s->n) bml_classify__shuffle(order, s->n, &rng);
@@ -2428,7 +2450,7 @@ static int bml_classify__grower_start(bml_classify__grower *a, bml_classify__lea
         bml_classify__bin_column(a, s, j, sorted);
         a->column[j] = j;
     }
-    bml_classify_rng_init(&a->rng, seed, 0x7EEu);
+    a->rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_TREES);
     BML_CLASSIFY_FREE(sorted);
     return ok;
 }
@@ -3089,7 +3111,7 @@ static int bml_classify__smote(bml_classify__sample *s, const int *have, const b
     s->z = z;
     s->y = y;
     bml_classify_rng rng;
-    bml_classify_rng_init(&rng, seed, 0x5307Eu);
+    rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_SMOTE);
     int i;
     int m;
     for (int k = 0; k < s->n_class; k++) {
@@ -4179,7 +4201,7 @@ BML_CLASSIFY_DEF int bml_classify_permutation_importance(double *importance, con
     if (!status) status = bml_classify_predict(p, NULL, model, &copy, NULL, n_rows);
     if (!status) best = bml_classify__worth_of(p, scratch, copy.y, n_rows, data->n_class);
     bml_classify_rng rng;
-    bml_classify_rng_init(&rng, seed, 0x9E37u);
+    rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_SHUFFLE);
     for (int j = 0; j < data->d && !status; j++) {
         importance[j] = 0;
         for (int r = 0; r < repeats && !status; r++)
