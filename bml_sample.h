@@ -3244,7 +3244,7 @@ static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hid
     how.seed = t->seed;
     how.callback = bml_sample__train_epoch;
     how.user = s;
-    int status = bml_nn_create(&s->nn, &config) ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
+    int status = bml_nn_create(&s->nn, &config, NULL) ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
     if (!status) {
         int trained = bml_nn_train(s->nn, &how, NULL);
         if (s->cancelled)

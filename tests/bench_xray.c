@@ -62,7 +62,7 @@ static void bench_posterior(const xray_problem *problem, xray_fitter *f, const d
     require(bml_mcmc_prior_create(&prior, param, 5), "prior");
     xray_net net;
     require(xray_net_make(&net, XRAY_MLP, problem->data[0].n, 5, 256, 4, 0, 4, 1, err), err);
-    require(bml_nn_work_create(&work, net.nn, 1, 1), "out of memory");
+    require(bml_nn_work_create(&work, net.nn, 1, 1, NULL), "out of memory");
     xray_mixture m;
     for (int i = 0; i < TIMES; i++) {
         xray_posterior posterior = {prior, &f, 1};

@@ -52,7 +52,7 @@ static void random_net(surrogate *s, int kind, int grid) {
     surrogate_blend_table(s);
     for (int k = 0; k < SURROGATE_INPUTS; k++)
         scale[k] = 2;
-    CHECK(!bml_nn_create(&s->net, &config) && !bml_nn_set_scaler(s->net, BML_NN_INPUTS, shift, scale),
+    CHECK(!bml_nn_create(&s->net, &config, NULL) && !bml_nn_set_scaler(s->net, BML_NN_INPUTS, shift, scale),
           "a net of random weights");
 }
 

@@ -539,7 +539,8 @@ static void net_open(problem *p) {
         k->d_node = malloc(NET_ROWS * n_out * sizeof *k->d_node);
         k->point = malloc(n * sizeof *k->point);
         k->flux = malloc(n * sizeof *k->flux);
-        if (!k->node || !k->d_node || !k->point || !k->flux || bml_nn_work_create(&k->work, p->net.net, NET_ROWS, 1))
+        if (!k->node || !k->d_node || !k->point || !k->flux ||
+            bml_nn_work_create(&k->work, p->net.net, NET_ROWS, 1, NULL))
             fail("fit_sed: out of memory");
     }
 }
