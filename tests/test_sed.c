@@ -3,13 +3,14 @@
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
 #include "sed.h"
+#include "sed_plot.h"
 #include "ebl.h"
 #include "check.h"
 
 /* Reads a text; the name in messages is "t". */
 static int read_from(sed_table *t, const char *s, char *err) {
     err[0] = 0;
-    return sed_read_memory(t, s, strlen(s), "t", 0, err);
+    return sed_read_memory(t, s, strlen(s), "t", NULL, err);
 }
 
 /* ---- our CSV ---- */
@@ -205,7 +206,7 @@ static void test_real(void) {
     int limits = 0;
     err[0] = 0;
     sed_table t;
-    int bad = sed_read(&t, "examples/data/3hsp_j095507.csv", 0, err);
+    int bad = sed_read(&t, "examples/data/3hsp_j095507.csv", NULL, err);
     CHECK(!bad && t.n == 31 && t.redshift == 0.557 && !strcmp(t.source, "3HSP J095507.9+355101"),
           "3HSP J095507: 31 points (%s)", err);
     for (int i = 0; i < t.n; i++)
@@ -226,7 +227,7 @@ static void test_real(void) {
         SKIP("real SED tables are not here");
         return;
     }
-    bad = sed_read(&t, path, 0, err);
+    bad = sed_read(&t, path, NULL, err);
     CHECK(!bad && t.n == 105 && t.redshift == 0.03 && !strcmp(t.source, "Mrk421"),
           "Mrk 421 as agnpy ships it (%d points)", t.n);
     /* its first line: 9.51013329578429e-06 eV, 1.3409e-14 +- 3.91e-16 */
@@ -234,10 +235,10 @@ static void test_real(void) {
               t.point[0].nuFnu == 1.3409e-14 && !strcmp(t.instrument[0], "RATAN"),
           "its first point");
     sed_free(&t);
-    bad = sed_read(&t, check_data("sed/mrk421_jetset.ecsv"), 0, err);
+    bad = sed_read(&t, check_data("sed/mrk421_jetset.ecsv"), NULL, err);
     CHECK(!bad && t.n == 110 && t.redshift == 0.0308, "Mrk 421 as JetSeT ships it (%d points)", t.n);
     sed_free(&t);
-    CHECK(sed_read(&t, check_data("sed/lephad_324_blazars.csv.gz"), 0, err) == -1 && strstr(err, "not a text table"),
+    CHECK(sed_read(&t, check_data("sed/lephad_324_blazars.csv.gz"), NULL, err) == -1 && strstr(err, "not a text table"),
           "a compressed file: %s", strrchr(err, '/') ? strrchr(err, '/') : err);
 }
 
@@ -310,7 +311,7 @@ static void test_errors(void) {
         {ECSV "nu flux flux_error\n1e15 1e-12 0\n", "t:8: lower error '0' must be positive"},
         {ECSV "nu flux flux_error\n1e15 1e-12\n", "t:8: 2 fields"},
         {ECSV "# meta: {redshift: -1}\nnu flux flux_error\n", "t:7: redshift '-1'"},
-        {ECSV "# delimiter: ';'\nnu flux flux_error\n", "t:7: delimiter ';'"},
+        {ECSV "# delimiter: '::'\nnu flux flux_error\n", "t:7: delimiter '::'"},
         {"# %ECSV 1.0\n# ---\n# datatype:\n# - {name: nu, unit: Hz}\n# - {name: flux, unit: parsec}\n# - {name: dy, "
          "unit: Hz}\nnu flux dy\n",
          "t:7: column 'flux': unknown unit 'parsec'"},
@@ -328,12 +329,13 @@ static void test_errors(void) {
               refused ? err : bad[i].message);
         sed_free(&t);
     }
-    CHECK(sed_read_memory(&t, HEAD "1e15,1e-12\0,0.1,0,A\n", sizeof HEAD + 20, "t", 0, err) == -1 &&
+    CHECK(sed_read_memory(&t, HEAD "1e15,1e-12\0,0.1,0,A\n", sizeof HEAD + 20, "t", NULL, err) == -1 &&
               strstr(err, "t:2: not a text table"),
           "refused: %s", err);
-    CHECK(sed_read_memory(&t, HEAD GOOD, strlen(HEAD GOOD), "t", 1.5, err) == -1, "refused: %s", err);
-    CHECK(sed_read(&t, name, 0, err) == -1 && strstr(err, "No such file"), "refused: %s", err);
-    CHECK(sed_read(&t, "/tmp", 0, err) == -1 && strstr(err, "directory"), "refused: %s", err);
+    CHECK(sed_read_memory(&t, HEAD GOOD, strlen(HEAD GOOD), "t", &(sed_options){.confidence = 1.5}, err) == -1,
+          "refused: %s", err);
+    CHECK(sed_read(&t, name, NULL, err) == -1 && strstr(err, "No such file"), "refused: %s", err);
+    CHECK(sed_read(&t, "/tmp", NULL, err) == -1 && strstr(err, "directory"), "refused: %s", err);
 }
 
 /* ---- size ---- */
@@ -350,19 +352,19 @@ static void test_large(void) {
         memcpy(text + size, GOOD, sizeof GOOD - 1);
     double start = seconds_now();
     sed_table t;
-    CHECK(sed_read_memory(&t, text, size, "t", 0, err) == -1 && strstr(err, "t:100002: more than 100000 points"),
+    CHECK(sed_read_memory(&t, text, size, "t", NULL, err) == -1 && strstr(err, "t:100002: more than 100000 points"),
           "a million lines: %s", err);
     size_t n = sizeof HEAD - 1 + SED_MAX_POINTS * (sizeof GOOD - 1);
-    CHECK(sed_read_memory(&t, text, n, "t", 0, err) == 0 && t.n == SED_MAX_POINTS, "100,000 points are read");
+    CHECK(sed_read_memory(&t, text, n, "t", NULL, err) == 0 && t.n == SED_MAX_POINTS, "100,000 points are read");
     CHECK_LE(seconds_now() - start, 2, "seconds for both");
     sed_free(&t);
     memset(text, 'x', 100000);
     text[100000] = '\n';
-    CHECK(sed_read_memory(&t, text, 100001, "t", 0, err) == -1 && strstr(err, "t:1: line longer than 65536 bytes"),
+    CHECK(sed_read_memory(&t, text, 100001, "t", NULL, err) == -1 && strstr(err, "t:1: line longer than 65536 bytes"),
           "refused: %s", err);
     memset(text, ',', 60000);
     text[60000] = '\n';
-    CHECK(sed_read_memory(&t, text, 60001, "t", 0, err) == -1 && strstr(err, "t:1: more than 64 columns"),
+    CHECK(sed_read_memory(&t, text, 60001, "t", NULL, err) == -1 && strstr(err, "t:1: more than 64 columns"),
           "refused: %s", err);
     free(text);
 }
@@ -411,7 +413,7 @@ static void test_picture(void) {
         low[i] = 0.5 * best[i];
         high[i] = 2 * best[i];
     }
-    CHECK(!sed_read(&t, "examples/data/3hsp_j095507.csv", 0, err) && drawn(&p, "'Fermi-LAT'"),
+    CHECK(!sed_read(&t, "examples/data/3hsp_j095507.csv", NULL, err) && drawn(&p, "'Fermi-LAT'"),
           "data alone are drawn (%s)", err);
     p.n_nu = N;
     p.nu = nu;

@@ -2,7 +2,7 @@
    any system header.
 
      errors      error_set, error_at ("file:line: what is wrong"), fail
-     numbers     read_real, read_integer: the whole text must be a number, and finite
+     numbers     read_real, read_integer: the whole text must be a number, and finite; in any locale
      text        text_open, text_line, split: tables, line by line
      options     one table of struct option_row gives parsing, checking, --help and the settings in run.json
      threads     thread_number, threads_or_all: the same with and without OpenMP
@@ -97,15 +97,51 @@ static inline char *trim(char *s) {
     return s;
 }
 
+/* How many digits stand at the beginning of a text. */
+static inline size_t digit_run(const char *s) {
+    size_t n = 0;
+    while (s[n] >= '0' && s[n] <= '9')
+        n++;
+    return n;
+}
+
+/* The decimal number at the beginning of a text, whatever the locale's decimal point is. Returns how many bytes it takes, 0
+   where there is none. Also nan, inf and infinity; not hexadecimal. */
+static inline size_t real_prefix(double *value, const char *text) {
+    const size_t sign = *text == '-' || *text == '+';
+    char point[16]; /* 0.5 as this locale writes it: the point stands between the digits */
+    char token[512];
+    char *end;
+    if (text[sign] && strchr("nNiI", text[sign])) {
+        *value = strtod(text, &end);
+        return (size_t)(end - text);
+    }
+    const size_t whole = sign + digit_run(text + sign);
+    const size_t fraction = text[whole] == '.' ? 1 + digit_run(text + whole + 1) : 0;
+    if (whole == sign && fraction < 2) return 0;
+    size_t n = whole + fraction;
+    if (text[n] == 'e' || text[n] == 'E') {
+        const size_t power = n + 1 + (text[n + 1] == '-' || text[n + 1] == '+');
+        const size_t digits = digit_run(text + power);
+        if (digits) n = power + digits;
+    }
+    snprintf(point, sizeof point, "%.1f", 0.5);
+    const int point_length = (int)strlen(point) - 2;
+    if (n + sizeof point > sizeof token) return 0;
+    snprintf(token, sizeof token, "%.*s%.*s%.*s", (int)whole, text, fraction ? point_length : 0, point + 1,
+             (int)(fraction ? n - whole - 1 : n - whole), text + whole + (fraction ? 1 : 0));
+    *value = strtod(token, &end);
+    return n;
+}
+
 /* Reads a finite decimal number that fills the whole text. Returns NULL, or what is wrong with it. */
 static inline const char *read_real(double *value, const char *text) {
     while (is_space(*text))
         text++;
     if (!*text) return "is empty";
-    if (strpbrk(text, "xX")) return "is not a number"; /* strtod would take hexadecimal */
-    char *end;
-    *value = strtod(text, &end);
-    if (end == text) return "is not a number";
+    const size_t n = real_prefix(value, text);
+    if (n == 0) return "is not a number";
+    const char *end = text + n;
     while (is_space(*end))
         end++;
     if (*end) return "is not a number";
