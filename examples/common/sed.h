@@ -756,9 +756,9 @@ static inline int sed_cells(sed_reader *r, sed_row *row, char *line, const char 
     memset(row, 0, sizeof *row);
     for (int role = 0; role < SED_ROLES; role++)
         row->cell[role] = r->at[role] < 0 ? none : trim(field[r->at[role]]);
-    if (spare && !strcasecmp(field[r->n_columns], "upper")) { /* SSDC's "UPPER LIMIT" */
+    for (int k = r->n_columns; spare && k < n; k++) {
         static char limit[] = "1";
-        row->cell[SED_UPPER] = limit;
+        if (!strcasecmp(field[k], "upper")) row->cell[SED_UPPER] = limit; /* SSDC's "UPPER LIMIT" */
     }
     double number;
     *instrument = *row->cell[SED_NAME] ? row->cell[SED_NAME] : r->telescope;
@@ -1511,22 +1511,45 @@ static inline int sed_is_data(const char *line) {
     return n > 0 && (!s[n] || is_space(s[n]) || strchr(",;|", s[n]));
 }
 
-/* .columns: header lines are passed over. */
+/* Which of .columns holds the frequency. */
+static inline int sed_place_among(const char *columns) {
+    int k = 0;
+    for (const char *s = columns; s; k++) {
+        const char *name = s + (!strncmp(s, "log10_", 6) ? 6 : 0);
+        const int i = sed_own_name(name);
+        if (i >= 0 && sed_names[i].role == SED_NU) return k;
+        s = strchr(s, ',');
+        if (s) s++;
+    }
+    return 0;
+}
+
+/* Whether a line's k-th field is a number. */
+static inline int sed_number_at(const char *line, char separator, int k) {
+    char *field[SED_MAX_COLUMNS];
+    const size_t size = strlen(line) + 1;
+    char *copy = malloc(size);
+    double value;
+    if (!copy) return 0;
+    memcpy(copy, line, size);
+    const int n = split(field, SED_MAX_COLUMNS, copy, separator);
+    const int is = n > k && n <= SED_MAX_COLUMNS && !read_real(&value, field[k]);
+    free(copy);
+    return is;
+}
+
+/* .columns: lines before the first that has a number where the frequency is are passed over. */
 static inline int sed_given_columns(sed_reader *r, char *line) {
     const int n = sed_count(r->how->columns, ',') + 1;
-    int first = 1;
+    const int place = sed_place_among(r->how->columns);
     for (; line; line = sed_line(r)) {
         if (sed_is_comment(sed_skip(line))) continue;
         const char separator = sed_data_separator(line, n, 20);
-        if (separator && (sed_is_data(line) || !first)) {
-            r->pending = line;
-            return sed_known_columns(r, r->how->columns, separator);
-        }
-        if (!first)
-            return error_at(r->err, r->in.name, r->in.line, "--columns names %d columns, this line has others", n);
-        first = 0; /* a line of names */
+        if (!separator || !sed_number_at(line, separator, place)) continue;
+        r->pending = line;
+        return sed_known_columns(r, r->how->columns, separator);
     }
-    return error_at(r->err, r->in.name, r->in.line ? r->in.line : 1, "no data");
+    return error_at(r->err, r->in.name, r->in.line, "--columns names %d columns: no line of the table has as many", n);
 }
 
 /* Comments, then names or data. */

@@ -181,7 +181,7 @@ static inline const sed_unit *sed_unit_name(const char *s, size_t length) {
 /* The length of the name that stands first in a run of letters such as "ergcm": the longest for which the rest is made of
    names too; 0: there is none. */
 static inline size_t sed_unit_first(const char *s, size_t length, int depth) {
-    if (sed_unit_name(s, length)) return length;
+    if (depth ? sed_unit_exact(s, length) : sed_unit_name(s, length)) return length;
     for (size_t n = length - 1; n > 0 && depth < 3; n--)
         if (sed_unit_exact(s, n) && sed_unit_first(s + n, length - n, depth + 1)) return n;
     return 0;
