@@ -652,7 +652,8 @@ static void set_up(problem *p, const options *opt, const char *file) {
     p->opt = opt;
     p->learned.best = -HUGE_VAL;
     p->warmth = 1;
-    if (sed_read(&p->sed, file, opt->confidence, err)) fail("%s", err);
+    const sed_options how = {.confidence = opt->confidence};
+    if (sed_read(&p->sed, file, &how, err)) fail("%s", err);
     fix_parameters(p);
     make_prior(p);
     p->threads = threads_or_all(opt->threads);
