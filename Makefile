@@ -83,13 +83,23 @@ tools:
 # -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
 build/flags: FORCE | build
 	@echo '$(CC) $(COMPILE) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(COMPILE) $(LDLIBS)' > $@
-build build/memory build/fuzz build/cuda:
+build build/impl build/memory build/memory/impl build/fuzz build/cuda:
 	@mkdir -p $@
 
-build/%: %.c build/flags
-	$(CC) $(COMPILE) -MMD -MP -MF build/$*.d -o $@ $< $(LDLIBS)
-build/test_%: tests/test_%.c build/flags
-	$(CC) $(COMPILE) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< $(LDLIBS)
+# Each implementation is compiled once, into a library; programs and tests that define BML_X_IMPLEMENTATION find
+# BML_X_IMPLEMENTED defined, and link. A test that looks inside a header undefines that, and compiles its own.
+IMPLEMENTED := $(shell echo $(HEADERS:.h=_IMPLEMENTED) | tr a-z A-Z | sed 's/BML_/-DBML_/g')
+implement = printf '\043define %s_IMPLEMENTATION\n\043include "%s"\n' $$(echo $* | tr a-z A-Z) $*.h | \
+            $(CC) $(1) -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
+build/impl/%.o: %.h build/flags | build/impl
+	$(call implement,$(COMPILE),impl)
+build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
+	@rm -f $@
+	ar -rcs $@ $^
+build/%: %.c build/libbml.a build/flags
+	$(CC) $(COMPILE) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
+build/test_%: tests/test_%.c build/libbml.a build/flags
+	$(CC) $(COMPILE) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
 build/test_nn_cblas: tests/test_nn.c build/flags
 	$(CC) $(COMPILE) -DBML_NN_USE_CBLAS -MMD -MP -MF build/test_nn_cblas.d -o $@ $< -lopenblas $(LDLIBS)
 # bml_cuda.cu on the CPU. Without a C++ compiler the rule above makes a test that only looks at its declarations.
@@ -98,11 +108,11 @@ CUDA_TEST = $(CXX) -std=c++17 $(WARNINGS) -Wno-uninitialized -Werror -I. -MMD -M
 build/test_cuda: tests/test_cuda.c build/flags
 	$(CUDA_TEST) -O1 -MF build/test_cuda.d -o $@ -x c++ $< -lm
 build/memory/test_cuda: tests/test_cuda.c build/flags | build/memory
-	$(CUDA_TEST) $(SANITIZE) -MF build/memory/test_cuda.d -o $@ -x c++ $< -lm
+	$(CUDA_TEST) $(SANITIZE) -MF build/memory_test_cuda.d -o $@ -x c++ $< -lm
 endif
-build/bench_%: tests/bench_%.c build/flags
+build/bench_%: tests/bench_%.c build/flags # a benchmark holds its own implementation, as a user's program does
 	$(CC) $(COMPILE) -MMD -MP -MF build/bench_$*.d -o $@ $< $(LDLIBS)
--include $(wildcard build/*.d build/memory/*.d)
+-include $(wildcard build/*.d)
 
 # -- The family's main job. Exit status 2 means "not converged yet": the results are there and the program has said so.
 FIT_DATA = examples/data/3hsp_j095507.csv
@@ -131,8 +141,14 @@ check-long:
 	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-build/memory/test_%: tests/test_%.c build/flags | build/memory
-	$(CC) $(filter-out -O%,$(COMPILE)) $(SANITIZE) -MMD -MP -MF build/memory/test_$*.d -o $@ $< $(LDLIBS)
+SANITIZED = $(filter-out -O%,$(COMPILE)) $(SANITIZE)
+build/memory/impl/%.o: %.h build/flags | build/memory/impl
+	$(call implement,$(SANITIZED),memory)
+build/memory/libbml.a: $(HEADERS:%.h=build/memory/impl/%.o)
+	@rm -f $@
+	ar -rcs $@ $^
+build/memory/test_%: tests/test_%.c build/memory/libbml.a build/flags
+	$(CC) $(SANITIZED) $(IMPLEMENTED) -MMD -MP -MF build/memory_test_$*.d -MT $@ -o $@ $< build/memory/libbml.a $(LDLIBS)
 check-memory:
 	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
 

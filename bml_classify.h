@@ -461,10 +461,10 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
 #endif /* BML_CLASSIFY_H */
 /* ---- end of API ---- */
 
-#if defined(BML_CLASSIFY_IMPLEMENTATION) && !defined(BML_CLASSIFY__IMPLEMENTED)
-#define BML_CLASSIFY__IMPLEMENTED
+#if defined(BML_CLASSIFY_IMPLEMENTATION) && !defined(BML_CLASSIFY_IMPLEMENTED)
+#define BML_CLASSIFY_IMPLEMENTED
 #if !defined(BML_CLASSIFY_NO_NN) && !defined(BML_NN_H)
-#ifndef BML_NN_IMPLEMENTATION /* nobody has asked for it: a copy for this file alone */
+#if !defined(BML_NN_IMPLEMENTATION) && !defined(BML_NN_IMPLEMENTED) /* nobody has asked for it: a copy for this file alone */
 #define BML_NN_STATIC
 #define BML_NN_IMPLEMENTATION
 #endif
@@ -2889,13 +2889,14 @@ static int bml_classify__learn_net(bml_classify__learner *m, const bml_classify_
     how.seed = seed;
     net->draws = config->model == BML_CLASSIFY_BNN ? config->draws : 0;
     net->seed = seed;
-    int status = bml_nn_create(&net->net, &how);
+    char reason[BML_NN_MESSAGE] = "";
+    int status = bml_nn_create(&net->net, &how, reason);
     if (!status) status = bml_classify__train_net(net, config, s, seed);
     if (!status) return BML_CLASSIFY_OK;
     if (status == BML_NN_NO_MEMORY) return bml_classify__no_memory(why);
     return bml_classify__fail(why, status == BML_NN_NAN ? BML_CLASSIFY_NOT_CONVERGED : BML_CLASSIFY_BAD_ARGUMENT,
                               "%s: %s: %s", bml_classify_model_name(config->model), bml_nn_strerror(status),
-                              net->net ? bml_nn_message(net->net) : "");
+                              net->net ? bml_nn_message(net->net) : reason);
 }
 
 /* Mean and sd of the probabilities over draws of logits[n_draws][n][n_class]. */
@@ -2934,7 +2935,7 @@ static int bml_classify__ask_net(double *p, double *sd, const bml_classify__lear
     bml_nn_real *y = (bml_nn_real *)bml_classify__alloc((size_t)draws * BML_CLASSIFY__ROWS, (size_t)K, sizeof *y);
     bml_nn_work *work = NULL;
     if (!x || !y) status = BML_NN_NO_MEMORY;
-    if (!status) status = bml_nn_work_create(&work, net->net, 48, 1);
+    if (!status) status = bml_nn_work_create(&work, net->net, 48, 1, NULL);
     int rows;
     for (int at = 0; at < n && !status; at += rows) {
         rows = n - at < BML_CLASSIFY__ROWS ? n - at : BML_CLASSIFY__ROWS;

@@ -2317,10 +2317,10 @@ int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, b
     cpu.pitch = (bml_ssc_pitch)c.pitch;
     cpu.spacing = c.spacing;
     cpu.time_step = c.time_step;
-    int made = bml_ssc_create(&tables, &cpu);
+    char why[BML_SSC_MESSAGE];
+    int made = bml_ssc_create(&tables, &cpu, why);
     if (made)
-        return bml_cuda__fail(cuda, made == BML_SSC_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT, "%s",
-                              bml_ssc_strerror(made));
+        return bml_cuda__fail(cuda, made == BML_SSC_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT, "%s", why);
     bml_cuda_ssc *s;
     s = (bml_cuda_ssc *)calloc(1, sizeof *s);
     if (!s)
@@ -3223,10 +3223,11 @@ static int bml_cuda__net_make(bml_cuda_net **out, const char *path, const bml_cu
         return BML_CUDA_BAD_ARGUMENT;
     if (config && (config->precision == BML_CUDA_BF16 || config->precision == BML_CUDA_TF32) && cuda->capability < 80)
         return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "bfloat16 and tf32 need compute capability 8.0");
-    int read = path ? bml_nn_load(&net, path) : bml_nn_decode(&net, model->bytes, model->size);
+    char why[BML_NN_MESSAGE];
+    int read = path ? bml_nn_load(&net, path, why) : bml_nn_decode(&net, model->bytes, model->size, why);
     if (read) {
         status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
-                                bml_nn_strerror(read), bml_nn_message(net));
+                                bml_nn_strerror(read), why);
     } else
         status = bml_cuda__net_create(out, net, config, cuda);
     bml_nn_free(net);
@@ -4447,10 +4448,11 @@ int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *tra
     t->cuda = t->memory.cuda = cuda;
     t->how = *training->how;
     t->tf32 = training->tf32;
-    int read = bml_nn_decode(&t->host, training->model.bytes, training->model.size);
+    char why[BML_NN_MESSAGE];
+    int read = bml_nn_decode(&t->host, training->model.bytes, training->model.size, why);
     if (read)
         status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
-                                bml_nn_strerror(read), bml_nn_message(t->host));
+                                bml_nn_strerror(read), why);
     else {
         t->net = *t->host;
         status = bml_cuda__trainer_settings(t);
@@ -4800,10 +4802,11 @@ int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cud
     bml_nn_training how = *training->how;
     how.block = c.device->batch;
     how.threads = 1; /* all rows of a batch in one piece */
-    int made = bml_nn_trainer_create(&c.t, c.device->host, &how);
+    char why[BML_NN_MESSAGE];
+    int made = bml_nn_trainer_create(&c.t, c.device->host, &how, why);
     if (made)
         status = bml_cuda__fail(cuda, made == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT,
-                                "%s: %.180s", bml_nn_strerror(made), bml_nn_message(c.device->host));
+                                "%s: %.180s", bml_nn_strerror(made), why);
     c.on_host = how.loss == BML_NN_CUSTOM || how.class_weights;
     if (!status) status = bml_cuda__course_data(&c);
     while (!status && !c.t->done)

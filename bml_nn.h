@@ -20,11 +20,12 @@
            bml_nn_config config = { .layers = layers, .n_layers = 3 };
            bml_nn_training how = { .x = x, .y = y, .n = 256, .epochs = 300, .learning_rate = 1e-2 };
            bml_nn *net;
-           int status = bml_nn_create(&net, &config);
+           char why[BML_NN_MESSAGE];
+           int status = bml_nn_create(&net, &config, why);
            for (int i = 0; i < 256; i++) y[i] = sinf(x[i] = -3.0f + 6.0f * (float)i / 255.0f);
            if (!status) status = bml_nn_train(net, &how, NULL);
            if (!status) status = bml_nn_predict(net, NULL, &out, &at, 1);
-           if (status) printf("%s: %s\n", bml_nn_strerror(status), bml_nn_message(net));
+           if (status) printf("%s: %s\n", bml_nn_strerror(status), net ? bml_nn_message(net) : why);
            else printf("sin(1) is about %.3f\n", (double)out);
            bml_nn_free(net);
            return status != 0;
@@ -38,15 +39,15 @@
 /* SETUP, USE, SHUTDOWN
 
    1. Write the layers as an array, inputs first; each takes the one before it, or those that it names in `from`.
-   2. bml_nn_create(&net, &config). A refused configuration still gives an object, whose message says which layer and
-      why. bml_nn_summary(text, size, net) prints the layers, their shapes and numbers of parameters.
+   2. bml_nn_create(&net, &config, why). A refused configuration gives no net, and char why[BML_NN_MESSAGE] says which
+      layer and what is wrong. bml_nn_summary(text, size, net) prints the layers, their shapes and numbers of parameters.
    3. Optional: bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, x, n), the same for BML_NN_OUTPUTS. From then on
       training and prediction take and give your units; the scaling travels in the model file.
    4. bml_nn_train(net, &training, &result); or, to stop and resume, bml_nn_trainer_create, _run, _save, _load, _free.
    5. bml_nn_predict(net, work, y, x, n). work = NULL makes a workspace for that one call; in a loop make one, once:
-      bml_nn_work_create(&work, net, rows, threads). A const net serves many threads, each with its own work.
+      bml_nn_work_create(&work, net, rows, threads, why). A const net serves many threads, each with its own work.
       bml_nn_draws for Monte Carlo dropout and Bayesian weights, bml_nn_vjp and bml_nn_gradient for derivatives.
-   6. bml_nn_save(net, path, BML_NN_F32), bml_nn_load(&net, path); bml_nn_free.
+   6. bml_nn_save(net, path, BML_NN_F32), bml_nn_load(&net, path, why); bml_nn_free.
 
    A row x is the inputs of the net one after another, in the order of its INPUT layers, n_in numbers in all; an input
    that is a sequence is stored step by step, [steps][features]. A row y is the output of the last layer, n_out numbers.
@@ -160,6 +161,8 @@ typedef float bml_nn_real; /* of every weight, input and output below */
 enum { BML_NN_STATUS_TABLE(BML_NN__ENUM) BML_NN__STATUS_END = 1 };
 #undef BML_NN__ENUM
 
+enum { BML_NN_MESSAGE = 512 }; /* bytes of a buffer for a reason, its 0 included */
+
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_NN_DEF const char *bml_nn_strerror(int status);
 
@@ -238,9 +241,10 @@ typedef struct bml_nn_config {
 
 typedef struct bml_nn bml_nn;
 
-/* Makes a network. *net exists unless the status is NO_MEMORY, so that its message can be read; free it.
+/* Makes a network. After an error *net is NULL, there is nothing to free, and why[BML_NN_MESSAGE] (or NULL) holds the
+   reason: which layer, and what is wrong. The same holds of every function that makes an object here.
    BAD_ARGUMENT, BAD_LAYER, TOO_LARGE, NO_MEMORY. */
-BML_NN_DEF int bml_nn_create(bml_nn **net, const bml_nn_config *config);
+BML_NN_DEF int bml_nn_create(bml_nn **net, const bml_nn_config *config, char *why);
 BML_NN_DEF void bml_nn_free(bml_nn *net);
 /* What the last failing call has to add to its status: which layer, tensor, row, epoch. "" if nothing. */
 BML_NN_DEF const char *bml_nn_message(const bml_nn *net);
@@ -279,8 +283,8 @@ BML_NN_DEF const bml_nn_real *bml_nn_get_array(const bml_nn *net, const char *na
 /* ---- inference ---- */
 typedef struct bml_nn_work bml_nn_work;
 /* Memory to run `rows` rows at once on each of `threads` threads (0 = 1). The rows also set the blocks that larger
-   calls are cut into: 48 is a good number. *work is NULL after an error. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
-BML_NN_DEF int bml_nn_work_create(bml_nn_work **work, const bml_nn *net, int rows, int threads);
+   calls are cut into: 48 is a good number. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
+BML_NN_DEF int bml_nn_work_create(bml_nn_work **work, const bml_nn *net, int rows, int threads, char *why);
 BML_NN_DEF void bml_nn_work_free(bml_nn_work *work);
 /* y[n][n_out] of x[n][n_in]. work may be NULL, and must not serve two calls at once. A NaN in a row gives NaN in that
    row alone. BAD_ARGUMENT (also: a work of another net), NO_MEMORY. */
@@ -399,7 +403,7 @@ BML_NN_DEF int bml_nn_train(bml_nn *net, const bml_nn_training *training, bml_nn
 
 /* The same in pieces. The trainer changes the net, which must outlive it; messages stand in the net. */
 typedef struct bml_nn_trainer bml_nn_trainer;
-BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **trainer, bml_nn *net, const bml_nn_training *training);
+BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **trainer, bml_nn *net, const bml_nn_training *training, char *why);
 BML_NN_DEF void bml_nn_trainer_free(bml_nn_trainer *trainer);
 /* Up to `epochs` more (0 = all that are left). The best weights are put into the net when training has ended. */
 BML_NN_DEF int bml_nn_trainer_run(bml_nn_trainer *trainer, int epochs);
@@ -443,12 +447,11 @@ enum {
    arrays. Written under a temporary name, then renamed. CANNOT_OPEN, CANNOT_WRITE, NO_MEMORY, BAD_DATA (a weight that
    is not finite, or too large for F16). */
 BML_NN_DEF int bml_nn_save(bml_nn *net, const char *path, int storage);
-/* The same net again. *net exists unless NO_MEMORY, for its message. CANNOT_OPEN, BAD_FILE, MISMATCH, BAD_LAYER,
-   NO_MEMORY. */
-BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path);
+/* The same net again. CANNOT_OPEN, BAD_FILE, MISMATCH, BAD_LAYER, NO_MEMORY. */
+BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path, char *why);
 /* The same from and to memory. bml_nn_encode: *bytes is yours, free it with bml_nn_free_bytes. */
 BML_NN_DEF int bml_nn_encode(bml_nn *net, unsigned char **bytes, size_t *size, int storage);
-BML_NN_DEF int bml_nn_decode(bml_nn **net, const unsigned char *bytes, size_t size);
+BML_NN_DEF int bml_nn_decode(bml_nn **net, const unsigned char *bytes, size_t size, char *why);
 BML_NN_DEF void bml_nn_free_bytes(unsigned char *bytes);
 /* Weights alone, into a net of the right shape, from another program's safetensors file.
    BML_NN_KERAS   this file's own order: kernel [C][gates U], gates z r n and i f g o, GRU bias [2][3U] (reset_after) or
@@ -465,8 +468,8 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
 #endif /* BML_NN_H */
 /* ---- end of API ---- */
 
-#if defined(BML_NN_IMPLEMENTATION) && !defined(BML_NN__IMPLEMENTED)
-#define BML_NN__IMPLEMENTED
+#if defined(BML_NN_IMPLEMENTATION) && !defined(BML_NN_IMPLEMENTED)
+#define BML_NN_IMPLEMENTED
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h> /* vsnprintf into message buffers, and model files; nothing is printed */
@@ -512,14 +515,24 @@ BML_NN_DEF const char *bml_nn_strerror(int status) {
     return "unknown status";
 }
 
-enum { BML_NN__MESSAGE = 512, BML_NN__MAX_LAYERS = 1000, BML_NN__MAX_RANK = 3, BML_NN__MAX_KEY = 64 };
+enum { BML_NN__MAX_LAYERS = 1000, BML_NN__MAX_RANK = 3, BML_NN__MAX_KEY = 64 };
 
 /* Writes the message and hands the status through: return bml_nn__fail(...). */
 BML_NN__PRINTF(3, 4) static int bml_nn__fail(char *message, int status, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(message, BML_NN__MESSAGE, format, args);
+    vsnprintf(message, BML_NN_MESSAGE, format, args);
     va_end(args);
+    return status;
+}
+
+/* Ends a call that makes an object: why (if wanted) gets the message, or the text of the status if there is none. */
+static int bml_nn__reason(char *why, int status, const char *message) {
+    if (!why) return status;
+    if (!status)
+        why[0] = 0;
+    else
+        snprintf(why, BML_NN_MESSAGE, "%s", message && *message ? message : bml_nn_strerror(status));
     return status;
 }
 
@@ -610,7 +623,7 @@ struct bml_nn {
     size_t n_params, n_running, n_in, n_out;
     bml_nn_real *shift[2], *scale[2]; /* of inputs [n_in] and outputs [n_out]; NULL = none */
     bml_nn__extra *extras;
-    char message[BML_NN__MESSAGE];
+    char message[BML_NN_MESSAGE];
 };
 
 BML_NN_DEF const char *bml_nn_message(const bml_nn *net) {
@@ -2533,12 +2546,8 @@ static int bml_nn__plan_net(bml_nn *net, const bml_nn_config *config) {
     return bml_nn__check_use(net);
 }
 
-/* A net with at most `most` parameters, its weights zero. */
-static int bml_nn__make(bml_nn **out, const bml_nn_config *config, size_t most) {
-    bml_nn *net = NULL;
-    if (!out) return BML_NN_BAD_ARGUMENT;
-    *out = net = (bml_nn *)bml_nn__alloc(1, sizeof *net);
-    if (!net) return BML_NN_NO_MEMORY;
+/* Plans a net with at most `most` parameters, its weights zero. */
+static int bml_nn__plan_within(bml_nn *net, const bml_nn_config *config, size_t most) {
     if (!config || !config->layers || config->n_layers < 2 || config->n_layers > BML_NN__MAX_LAYERS)
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a net has 2 to %d layers", BML_NN__MAX_LAYERS);
     net->nodes = (bml_nn__node *)bml_nn__alloc((size_t)config->n_layers, sizeof *net->nodes);
@@ -2560,8 +2569,22 @@ static int bml_nn__make(bml_nn **out, const bml_nn_config *config, size_t most) 
     return BML_NN_OK;
 }
 
-BML_NN_DEF int bml_nn_create(bml_nn **out, const bml_nn_config *config) {
-    int status = bml_nn__make(out, config, (size_t)-1);
+static int bml_nn__make(bml_nn **out, const bml_nn_config *config, size_t most, char *why) {
+    if (!out) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");
+    *out = NULL;
+    bml_nn *net = (bml_nn *)bml_nn__alloc(1, sizeof *net);
+    if (!net) return bml_nn__reason(why, BML_NN_NO_MEMORY, NULL);
+    int status = bml_nn__plan_within(net, config, most);
+    bml_nn__reason(why, status, net->message);
+    if (status)
+        bml_nn_free(net);
+    else
+        *out = net;
+    return status;
+}
+
+BML_NN_DEF int bml_nn_create(bml_nn **out, const bml_nn_config *config, char *why) {
+    int status = bml_nn__make(out, config, (size_t)-1, why);
     for (int i = 0; !status && i < (*out)->n_tensors; i++)
         bml_nn__start_tensor(*out, i, config->seed);
     return status;
@@ -2933,14 +2956,19 @@ struct bml_nn_work {
     bml_nn_real *dy;     /* [threads][rows][n_out] scaled gradients, made when wanted */
 };
 
-BML_NN_DEF int bml_nn_work_create(bml_nn_work **out, const bml_nn *net, int rows, int threads) {
+BML_NN_DEF int bml_nn_work_create(bml_nn_work **out, const bml_nn *net, int rows, int threads, char *why) {
+    char message[BML_NN_MESSAGE] = "";
     int status = BML_NN_OK;
-    if (!out) return BML_NN_BAD_ARGUMENT;
-    *out = NULL;
-    if (!net || !net->params || rows < 1 || threads < 0 || threads > 1024) return BML_NN_BAD_ARGUMENT;
+    if (out) *out = NULL;
+    if (!out || !net || !net->params)
+        return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a workspace needs a net and a place");
+    if (rows < 1) status = bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "rows = %d: must be 1 or more", rows);
+    if (threads < 0 || threads > 1024)
+        status = bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "threads = %d: must be in [0, 1024]", threads);
+    if (status) return bml_nn__reason(why, status, message);
     bml_nn_work *work;
     work = (bml_nn_work *)bml_nn__alloc(1, sizeof *work);
-    if (!work) return BML_NN_NO_MEMORY;
+    if (!work) return bml_nn__reason(why, BML_NN_NO_MEMORY, NULL);
     work->net = net;
     work->rows = rows;
     work->threads = threads ? threads : 1;
@@ -2952,7 +2980,7 @@ BML_NN_DEF int bml_nn_work_create(bml_nn_work **out, const bml_nn *net, int rows
         bml_nn_work_free(work);
     else
         *out = work;
-    return status;
+    return bml_nn__reason(why, status, NULL);
 }
 
 BML_NN_DEF void bml_nn_work_free(bml_nn_work *work) {
@@ -3019,7 +3047,7 @@ static void bml_nn__block(bml_nn_work *work, int lane_number, const bml_nn__job 
 static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job *job, size_t n) {
     bml_nn_work *work = given;
     int status = BML_NN_OK;
-    if (!work) status = bml_nn_work_create(&work, net, n < 48 ? (int)n : 48, 1);
+    if (!work) status = bml_nn_work_create(&work, net, n < 48 ? (int)n : 48, 1, NULL);
     if (status) return status;
     for (int k = 0; k < work->threads && job->dx && !status; k++)
         status = bml_nn__lane_backward(&work->lanes[k], net, 0);
@@ -3069,7 +3097,7 @@ BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *d
                   (net->nodes[i].spec.kind == BML_NN_DROPOUT && net->nodes[i].spec.rate > 0);
     if (!random) return BML_NN_BAD_LAYER;
     if (!n || !n_draws) return BML_NN_OK;
-    if (!work) status = bml_nn_work_create(&own, net, n < 48 ? (int)n : 48, 1);
+    if (!work) status = bml_nn_work_create(&own, net, n < 48 ? (int)n : 48, 1, NULL);
     for (int i = 0; i < n_draws && !status; i++) {
         job.step = (uint32_t)i;
         job.y = draws + (size_t)i * n * net->n_out;
@@ -3469,17 +3497,17 @@ static void bml_nn__restore(bml_nn *net, const bml_nn_real *from) {
     memcpy(net->running, from + net->n_params, net->n_running * sizeof *from);
 }
 
-BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **out, bml_nn *net, const bml_nn_training *training) {
-    if (!out) return BML_NN_BAD_ARGUMENT;
-    *out = NULL;
-    if (!net || !net->params || !training) return BML_NN_BAD_ARGUMENT;
+BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **out, bml_nn *net, const bml_nn_training *training, char *why) {
+    if (out) *out = NULL;
+    if (!out || !net || !net->params || !training)
+        return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a trainer needs a net, its training, and a place");
     net->message[0] = 0;
     int status = bml_nn__check_numbers(net, training);
     if (!status) status = bml_nn__check_data(net, training);
-    if (status) return status;
+    if (status) return bml_nn__reason(why, status, net->message);
     bml_nn_trainer *t;
     t = (bml_nn_trainer *)bml_nn__alloc(1, sizeof *t);
-    if (!t) return BML_NN_NO_MEMORY;
+    if (!t) return bml_nn__reason(why, BML_NN_NO_MEMORY, NULL);
     t->net = net;
     t->how = *training;
     bml_nn__fill_defaults(&t->how);
@@ -3490,6 +3518,7 @@ BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **out, bml_nn *net, const bm
         memcpy(t->batches, training->batches, (size_t)t->how.n_batches * sizeof *t->batches);
     if (!status) status = bml_nn__divide(t);
     if (!status) status = bml_nn__trainer_memory(t);
+    bml_nn__reason(why, status, net->message);
     if (status) {
         bml_nn_trainer_free(t);
         return status;
@@ -3805,7 +3834,7 @@ BML_NN_DEF bml_nn_epoch bml_nn_trainer_last(const bml_nn_trainer *t) {
 
 BML_NN_DEF int bml_nn_train(bml_nn *net, const bml_nn_training *training, bml_nn_epoch *result) {
     bml_nn_trainer *t;
-    int status = bml_nn_trainer_create(&t, net, training);
+    int status = bml_nn_trainer_create(&t, net, training, NULL);
     if (!status) status = bml_nn_trainer_run(t, 0);
     if (t && result) *result = t->last;
     bml_nn_trainer_free(t);
@@ -4721,15 +4750,7 @@ static int bml_nn__parse_layers(bml_nn **net, char *text, size_t most, char *mes
     }
     config.layers = layers;
     config.n_layers = n;
-    if (!status) {
-        bml_nn *made;
-        status = bml_nn__make(&made, &config, most);
-        if (made && status) bml_nn__fail(message, status, "%.400s", made->message);
-        if (status)
-            bml_nn_free(made);
-        else
-            *net = made;
-    }
+    if (!status) status = bml_nn__make(net, &config, most, message);
     BML_NN_FREE(layers);
     return status;
 }
@@ -4793,13 +4814,14 @@ static int bml_nn__take_own(bml_nn_real *values, const bml_nn *net, bml_nn__file
     return status ? status : bml_nn__check_variances(values, net, f);
 }
 
-BML_NN_DEF int bml_nn_decode(bml_nn **out, const unsigned char *bytes, size_t size) {
-    char message[BML_NN__MESSAGE] = "";
+BML_NN_DEF int bml_nn_decode(bml_nn **out, const unsigned char *bytes, size_t size, char *why) {
+    char message[BML_NN_MESSAGE] = "";
     bml_nn *net = NULL;
     char *layers = NULL;
     bml_nn_real *values = NULL;
-    if (!out || (!bytes && size)) return BML_NN_BAD_ARGUMENT;
-    *out = NULL;
+    if (out) *out = NULL;
+    if (!out || (!bytes && size))
+        return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a net is read from bytes, to a place");
     bml_nn__file f;
     int status = bml_nn__file_read(&f, bytes, size, message);
     if (!status && !bml_nn__find_text(&f, "bml_nn.layers"))
@@ -4817,12 +4839,11 @@ BML_NN_DEF int bml_nn_decode(bml_nn **out, const unsigned char *bytes, size_t si
     if (!status) status = bml_nn__take_extras(net, &f);
     if (!status) status = bml_nn__all_taken(&f);
     if (!status) bml_nn__restore(net, values);
-    if (status) { /* an object that holds only the message */
+    bml_nn__reason(why, status, message);
+    if (status)
         bml_nn_free(net);
-        net = (bml_nn *)bml_nn__alloc(1, sizeof *net);
-        if (net) memcpy(net->message, message, sizeof message);
-    }
-    *out = net;
+    else
+        *out = net;
     BML_NN_FREE(values);
     BML_NN_FREE(layers);
     bml_nn__file_free(&f);
@@ -4878,19 +4899,15 @@ BML_NN_DEF int bml_nn_save(bml_nn *net, const char *path, int storage) {
     return status;
 }
 
-BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path) {
+BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path, char *why) {
     size_t size = 0;
-    char message[BML_NN__MESSAGE];
-    if (!net) return BML_NN_BAD_ARGUMENT;
+    char message[BML_NN_MESSAGE];
+    if (!net) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");
     *net = NULL;
     int status;
     unsigned char *bytes = bml_nn__slurp(path, &size, &status, message);
-    if (!bytes) {
-        *net = (bml_nn *)bml_nn__alloc(1, sizeof **net);
-        if (*net) memcpy((*net)->message, message, sizeof message);
-        return status;
-    }
-    status = bml_nn_decode(net, bytes, size);
+    if (!bytes) return bml_nn__reason(why, status, message);
+    status = bml_nn_decode(net, bytes, size, why);
     BML_NN_FREE(bytes);
     return status;
 }

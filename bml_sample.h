@@ -135,6 +135,8 @@
 enum { BML_SAMPLE_STATUS_TABLE(BML_SAMPLE__ENUM) BML_SAMPLE__STATUS_END = 1 };
 #undef BML_SAMPLE__ENUM
 
+enum { BML_SAMPLE_MESSAGE = 512 }; /* bytes of a message, its NUL included */
+
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_SAMPLE_DEF const char *bml_sample_strerror(int status);
 
@@ -287,13 +289,17 @@ typedef struct bml_sample_table_config {
     int max_intervals;   /* 0 = 65536 */
 } bml_sample_table_config;
 
-/* Makes a table. *table exists unless the status is NO_MEMORY, so that its message can be read; free it. The density
+/* Every function that makes an object takes last
+       char *why    [BML_SAMPLE_MESSAGE], or NULL: the reason of a failure as text, "" after success
+   After a failure the object is NULL and nothing is to be freed; NOT_CONVERGED and NOT_MONOTONE come with both. */
+/* Makes a table. The density
    is first looked at in 2048 points: narrower peaks may be missed. One that is infinite at a point is refused: begin
    beside it. BAD_ARGUMENT, BAD_DENSITY, ZERO_DENSITY, NOT_INTEGRABLE, NOT_CONVERGED (usable; the error is larger). */
-BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config);
+BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config, char *why);
 /* From samples[n], n >= 2, finite, not all equal: the empirical CDF through `nodes` quantiles (0 = up to 1024),
    straight between. The error reported holds with 95 % probability (Dvoretzky-Kiefer-Wolfowitz). BAD_ARGUMENT. */
-BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const double *samples, size_t n, int nodes);
+BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const double *samples, size_t n, int nodes,
+                                                 char *why);
 BML_SAMPLE_DEF void bml_sample_table_free(bml_sample_table *table);
 BML_SAMPLE_DEF const char *bml_sample_table_message(const bml_sample_table *table);
 BML_SAMPLE_DEF double bml_sample_table_error(const bml_sample_table *table);    /* of the CDF, see above */
@@ -321,7 +327,7 @@ typedef struct bml_sample_grid_config {
 /* Makes the inverse CDFs at all nodes (u_nodes times the product of z_nodes doubles), and measures the error of the
    CDF in the middle of the cells (at most 4096 of them, evenly chosen). Errors and ownership as for tables; TOO_LARGE.
    */
-BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config);
+BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why);
 BML_SAMPLE_DEF void bml_sample_grid_free(bml_sample_grid *grid);
 BML_SAMPLE_DEF const char *bml_sample_grid_message(const bml_sample_grid *grid);
 BML_SAMPLE_DEF double bml_sample_grid_error(const bml_sample_grid *grid); /* largest |C(x(u|Z)|Z) - u| that was met */
@@ -333,7 +339,7 @@ BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *grid, double *x, 
 typedef struct bml_sample_alias bml_sample_alias;
 /* weights[n] >= 0, finite, not all zero. *alias is NULL after an error. BAD_DENSITY, ZERO_DENSITY, BAD_ARGUMENT,
    TOO_LARGE, NO_MEMORY. */
-BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n);
+BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n, char *why);
 BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias);
 /* index[n] in 0 ... number of weights - 1. BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_alias_draw(const bml_sample_alias *alias, uint32_t *index, size_t n, bml_sample_rng *rng);
@@ -362,7 +368,7 @@ BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_s
 typedef struct bml_sample_net bml_sample_net;
 /* From array[count] as bml_sample_net_write or _train made it; copied. BAD_ARRAY, NO_MEMORY. *net is NULL after an
    error. */
-BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count);
+BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why);
 BML_SAMPLE_DEF void bml_sample_net_free(bml_sample_net *net);
 BML_SAMPLE_DEF int bml_sample_net_dims(const bml_sample_net *net, int *n_z); /* n_dim; *n_z unless NULL */
 /* lives as long as the net */
@@ -438,14 +444,15 @@ typedef struct bml_sample_training {
    from 1-D tables of the density, its later coordinates integrated out by 32-point Gauss-Legendre quadrature: it must
    be smooth at 1/32 of its range. NOT_CONVERGED (target not reached) and NOT_MONOTONE come with the net. Errors of the
    tables, TRAINING, CANCELLED, NO_MEMORY. */
-BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, const bml_sample_training *training);
+BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, const bml_sample_training *training,
+                                        char *why);
 #endif
 
 #endif /* BML_SAMPLE_H */
 /* ---- end of API ---- */
 
-#if defined(BML_SAMPLE_IMPLEMENTATION) && !defined(BML_SAMPLE__IMPLEMENTED)
-#define BML_SAMPLE__IMPLEMENTED
+#if defined(BML_SAMPLE_IMPLEMENTATION) && !defined(BML_SAMPLE_IMPLEMENTED)
+#define BML_SAMPLE_IMPLEMENTED
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -477,14 +484,21 @@ BML_SAMPLE_DEF const char *bml_sample_strerror(int status) {
     return "unknown status";
 }
 
-enum { BML_SAMPLE__MESSAGE = 256, BML_SAMPLE__CHUNK = 256 /* numbers worked on at once; a multiple of 4 */ };
+enum { BML_SAMPLE__CHUNK = 256 /* numbers worked on at once; a multiple of 4 */ };
 
 /* Writes the message and hands the status through: return bml_sample__fail(...). */
 BML_SAMPLE_PRINTF(3, 4) static int bml_sample__fail(char *message, int status, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(message, BML_SAMPLE__MESSAGE, format, args);
+    vsnprintf(message, BML_SAMPLE_MESSAGE, format, args);
     va_end(args);
+    return status;
+}
+
+/* What a function that makes an object says in why, which may be NULL: message, or the status where that is empty. */
+static int bml_sample__say(char *why, int status, const char *message) {
+    if (why) why[0] = 0;
+    if (why && status) snprintf(why, BML_SAMPLE_MESSAGE, "%s", message[0] ? message : bml_sample_strerror(status));
     return status;
 }
 
@@ -695,7 +709,7 @@ struct bml_sample_table {
     int *guide;           /* [n] the cell in which u = k/n lies */
     int n;
     double error, integral;
-    char message[BML_SAMPLE__MESSAGE];
+    char message[BML_SAMPLE_MESSAGE];
 };
 
 typedef struct bml_sample__build {
@@ -920,8 +934,7 @@ static int bml_sample__table_arguments(bml_sample_table_config *c) {
            c->tolerance <= 0.1 && c->max_intervals >= 32 && c->max_intervals <= 1 << 24;
 }
 
-BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config) {
-    if (!table) return BML_SAMPLE_BAD_ARGUMENT;
+static int bml_sample__table_make(bml_sample_table **table, const bml_sample_table_config *config) {
     bml_sample__build b;
     memset(&b, 0, sizeof b);
     b.table = *table = (bml_sample_table *)bml_sample__alloc(1, sizeof **table, 1);
@@ -942,6 +955,21 @@ BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_s
         *table = NULL;
     }
     return status;
+}
+
+/* A table that cannot be used is freed, its message handed on. */
+static int bml_sample__table_hand(bml_sample_table **table, int status, char *why) {
+    bml_sample__say(why, status, *table ? (*table)->message : "");
+    if (status && status != BML_SAMPLE_NOT_CONVERGED) {
+        bml_sample_table_free(*table);
+        *table = NULL;
+    }
+    return status;
+}
+
+BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config, char *why) {
+    if (!table) return bml_sample__say(why, BML_SAMPLE_BAD_ARGUMENT, "");
+    return bml_sample__table_hand(table, bml_sample__table_make(table, config), why);
 }
 
 static int bml_sample__ascending(const void *a, const void *b) {
@@ -974,9 +1002,10 @@ static void bml_sample__sort(double *x, size_t n) {
     }
 }
 
-BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const double *samples, size_t n, int nodes) {
+static int bml_sample__table_of(bml_sample_table **table, const double *samples, size_t n, int nodes) {
     int bad = !samples || n < 2 || n > (size_t)-1 / 64;
-    if (!table || nodes < 0) return BML_SAMPLE_BAD_ARGUMENT;
+    *table = NULL;
+    if (nodes < 0) return BML_SAMPLE_BAD_ARGUMENT;
     bml_sample_table *t;
     t = *table = (bml_sample_table *)bml_sample__alloc(1, sizeof *t, 1);
     if (!t) return BML_SAMPLE_NO_MEMORY;
@@ -1009,6 +1038,12 @@ BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const
     bml_sample__guide(t);
     if (bad) t->n = 0;
     return bad ? bml_sample__fail(t->message, BML_SAMPLE_BAD_ARGUMENT, "all samples are equal") : BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const double *samples, size_t n, int nodes,
+                                                 char *why) {
+    if (!table) return bml_sample__say(why, BML_SAMPLE_BAD_ARGUMENT, "");
+    return bml_sample__table_hand(table, bml_sample__table_of(table, samples, n, nodes), why);
 }
 
 BML_SAMPLE_DEF void bml_sample_table_free(bml_sample_table *t) {
@@ -1109,7 +1144,7 @@ struct bml_sample_grid {
     size_t rows; /* nodes of Z */
     double *x;   /* [rows][u_nodes] */
     double error;
-    char message[BML_SAMPLE__MESSAGE];
+    char message[BML_SAMPLE_MESSAGE];
 };
 
 /* v of u: x is smooth in v where the density ends with a step or with a slope. */
@@ -1131,9 +1166,9 @@ static int bml_sample__grid_row(bml_sample_table **table, bml_sample_grid *g, co
     c.z = z;
     c.lower = g->config.lower;
     c.upper = g->config.upper;
-    int status = bml_sample_table_create(table, &c);
-    if (status && status != BML_SAMPLE_NO_MEMORY)
-        bml_sample__fail(g->message, status, "z = %.6g ...: %s", z[0], bml_sample_table_message(*table));
+    char why[BML_SAMPLE_MESSAGE];
+    int status = bml_sample_table_create(table, &c, why);
+    if (status) bml_sample__fail(g->message, status, "z = %.6g ...: %.400s", z[0], why);
     return status;
 }
 
@@ -1232,8 +1267,7 @@ static int bml_sample__grid_arguments(bml_sample_grid *g) {
     return 1;
 }
 
-BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config) {
-    if (!grid) return BML_SAMPLE_BAD_ARGUMENT;
+static int bml_sample__grid_make(bml_sample_grid **grid, const bml_sample_grid_config *config) {
     bml_sample_grid *g;
     g = *grid = (bml_sample_grid *)bml_sample__alloc(1, sizeof *g, 1);
     if (!g) return BML_SAMPLE_NO_MEMORY;
@@ -1263,6 +1297,17 @@ BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_samp
     }
     if (status == BML_SAMPLE_NO_MEMORY) {
         BML_SAMPLE_FREE(g);
+        *grid = NULL;
+    }
+    return status;
+}
+
+BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why) {
+    if (!grid) return bml_sample__say(why, BML_SAMPLE_BAD_ARGUMENT, "");
+    int status = bml_sample__grid_make(grid, config);
+    bml_sample__say(why, status, *grid ? (*grid)->message : "");
+    if (status) {
+        bml_sample_grid_free(*grid);
         *grid = NULL;
     }
     return status;
@@ -1337,7 +1382,7 @@ static void bml_sample__pair(bml_sample_alias *a, uint32_t *low, uint32_t *high)
         a->share[low[--n_low]] = 1; /* rounding alone leaves one here */
 }
 
-BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n) {
+static int bml_sample__alias_make(bml_sample_alias **alias, const double *weights, size_t n) {
     double largest = 0;
     double sum = 0;
     if (!alias) return BML_SAMPLE_BAD_ARGUMENT;
@@ -1369,6 +1414,10 @@ BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const doubl
         bml_sample_alias_free(a);
     BML_SAMPLE_FREE(stack);
     return *alias ? BML_SAMPLE_OK : BML_SAMPLE_NO_MEMORY;
+}
+
+BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n, char *why) {
+    return bml_sample__say(why, bml_sample__alias_make(alias, weights, n), "");
 }
 
 BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias) {
@@ -2758,7 +2807,7 @@ static int bml_sample__net_read(bml_sample_net *net) {
     return at == net->count;
 }
 
-BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count) {
+static int bml_sample__net_make(bml_sample_net **net, const float *array, size_t count) {
     if (!net) return BML_SAMPLE_BAD_ARGUMENT;
     *net = NULL;
     if (!array) return BML_SAMPLE_BAD_ARGUMENT;
@@ -2778,6 +2827,10 @@ BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *arra
     }
     *net = made;
     return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why) {
+    return bml_sample__say(why, bml_sample__net_make(net, array, count), "");
 }
 
 BML_SAMPLE_DEF void bml_sample_net_free(bml_sample_net *net) {
@@ -3069,7 +3122,7 @@ static int bml_sample__condition(bml_sample__lesson *s, int c) {
     config.lower = t->lower[s->k];
     config.upper = t->upper[s->k];
     config.tolerance = 1e-6;
-    int status = bml_sample_table_create(&s->table[c], &config);
+    int status = bml_sample_table_create(&s->table[c], &config, NULL);
     if (status == BML_SAMPLE_NOT_CONVERGED) status = BML_SAMPLE_OK; /* near enough to 1e-6 */
     if (status) {
         bml_sample_table_free(s->table[c]);
@@ -3244,7 +3297,7 @@ static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hid
     how.seed = t->seed;
     how.callback = bml_sample__train_epoch;
     how.user = s;
-    int status = bml_nn_create(&s->nn, &config) ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
+    int status = bml_nn_create(&s->nn, &config, NULL) ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
     if (!status) {
         int trained = bml_nn_train(s->nn, &how, NULL);
         if (s->cancelled)
@@ -3380,7 +3433,7 @@ static size_t bml_sample__head(float *to, const bml_sample_training *t) {
     return at;
 }
 
-BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, const bml_sample_training *training) {
+static int bml_sample__net_learn(bml_sample_net **net, double *loss, const bml_sample_training *training) {
     double worst = 0;
     double one = 0;
     int status = BML_SAMPLE_OK;
@@ -3406,11 +3459,16 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
         if (!(one <= worst)) worst = one;
     }
     if (loss) *loss = worst;
-    if (!status) status = bml_sample_net_create(net, array, count);
+    if (!status) status = bml_sample_net_create(net, array, count, NULL);
     BML_SAMPLE_FREE(array);
     if (status) return status;
     if (!bml_sample__rises(*net, t.seed)) return BML_SAMPLE_NOT_MONOTONE;
     return worst <= t.target ? BML_SAMPLE_OK : BML_SAMPLE_NOT_CONVERGED;
+}
+
+BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, const bml_sample_training *training,
+                                        char *why) {
+    return bml_sample__say(why, bml_sample__net_learn(net, loss, training), "");
 }
 #endif /* BML_SAMPLE_TRAIN */
 #undef BML_SAMPLE__PICK

@@ -124,7 +124,8 @@ static void solve_data(dataset *d, const options *opt, int kind) {
     for (long i = 0; i < d->n; i++)
         draw_row(d->row[i], &rng);
     bml_ssc *tables;
-    if (bml_ssc_create(&tables, &config)) fail("train_surrogate: out of memory");
+    char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&tables, &config, why)) fail("train_surrogate: %s", why);
     progress_bar bar;
     progress_begin(&bar, "solving", (double)d->n, opt->quiet);
 #ifdef _OPENMP
@@ -132,12 +133,12 @@ static void solve_data(dataset *d, const options *opt, int kind) {
 #endif
     {
         bml_ssc_blob *blob = NULL;
-        const int made = !bml_ssc_blob_create(&blob, tables);
+        const int made = !bml_ssc_blob_create(&blob, tables, NULL);
 #ifdef _OPENMP
 #pragma omp for schedule(dynamic, 64)
 #endif
         for (long i = 0; i < d->n; i++) {
-            const int status = made ? solve_row(d, i, blob, opt, kind) : BML_SSC_MEMORY;
+            const int status = made ? solve_row(d, i, blob, opt, kind) : BML_SSC_NO_MEMORY;
 #ifdef _OPENMP
 #pragma omp critical
 #endif
@@ -326,7 +327,9 @@ static void make_net(surrogate *s, const dataset *d, const options *opt, long n_
     float scale[SURROGATE_NODES];
     const int n = s->kind == SURROGATE_MLP ? residual_layers(layers, d) : published_layers(layers, opt->net);
     const bml_nn_config config = {.layers = layers, .n_layers = n, .seed = opt->seed};
-    int status = bml_nn_create(&s->net, &config);
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_create(&s->net, &config, why);
+    if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), why);
     if (s->kind == SURROGATE_MLP) { /* in dex, about the mean of each node */
         node_means(shift, d, n_train);
         for (int k = 0; k < d->n_out; k++)
@@ -500,7 +503,8 @@ static double predict_all(float *curve, const surrogate *s, double (*row)[SSC_RO
     float *node = need(malloc(BATCH * SURROGATE_NODES * sizeof *node));
     surrogate_frame f[BATCH];
     bml_nn_work *work;
-    if (bml_nn_work_create(&work, s->net, BATCH, 1)) fail("train_surrogate: out of memory");
+    char why[BML_NN_MESSAGE];
+    if (bml_nn_work_create(&work, s->net, BATCH, 1, why)) fail("train_surrogate: %s", why);
     const size_t n_in = bml_nn_n_in(s->net);
     const size_t n_out = bml_nn_n_out(s->net);
     struct timespec t0;

@@ -104,7 +104,7 @@ static void published_net(void) {
     how.y = y;
     bml_nn_trainer *trainer;
     bml_nn *net;
-    if (bml_nn_create(&net, &config) || bml_nn_trainer_create(&trainer, net, &how)) exit(1);
+    if (bml_nn_create(&net, &config, NULL) || bml_nn_trainer_create(&trainer, net, &how, NULL)) exit(1);
     if (bml_nn_trainer_run(trainer, 1)) exit(1); /* brings memory in */
     for (int r = 0; r < REPEATS; r++) {
         step[r] = bench_seconds();

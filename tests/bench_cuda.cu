@@ -223,7 +223,7 @@ static unsigned char *make_model(size_t *size, int gru, double *flop) {
                 : 2.0 * (6 * 256 + 3 * 256 * 256 + 256 * 500);
     unsigned char *bytes;
     bml_nn *net;
-    if (bml_nn_create(&net, &config) || bml_nn_encode(net, &bytes, size, BML_NN_F32)) exit(1);
+    if (bml_nn_create(&net, &config, NULL) || bml_nn_encode(net, &bytes, size, BML_NN_F32)) exit(1);
     bml_nn_free(net);
     return bytes;
 }

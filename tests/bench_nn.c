@@ -59,7 +59,7 @@ static int make_gru(bml_nn **net) {
     l[8].kind = BML_NN_DENSE;
     l[8].units = 500;
     l[8].activation = BML_NN_SOFTPLUS;
-    return bml_nn_create(net, &config);
+    return bml_nn_create(net, &config, NULL);
 }
 
 static int make_mlp(bml_nn **net) {
@@ -70,7 +70,7 @@ static int make_mlp(bml_nn **net) {
         l[i].units = i < 5 ? 256 : 500;
         l[i].activation = i < 5 ? BML_NN_RELU : BML_NN_LINEAR;
     }
-    return bml_nn_create(net, &config);
+    return bml_nn_create(net, &config, NULL);
 }
 
 /* Seconds a row, and the ratio to the products alone at `rate` flop/s. */
@@ -107,7 +107,7 @@ int main(void) {
     for (int i = 0; i < 757 * 500; i++)
         j.y[i] = 0.5f + 0.4f * sinf(0.01f * (float)i);
 
-    if (make_gru(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1)) return 1;
+    if (make_gru(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1, NULL)) return 1;
     flop = 2.0 * (6 * 552.0 * (1 + 6 * 184) + 5 * 552.0 * 7 * 184 +
                   184 * 500.0); /* the first step of a layer needs no recurrent product */
     j.n = 48;
@@ -124,7 +124,7 @@ int main(void) {
         double times[5];
         for (int i = 0; i < 5; i++) {
             bml_nn_trainer *trainer;
-            if (bml_nn_trainer_create(&trainer, j.net, &j.how)) return 1;
+            if (bml_nn_trainer_create(&trainer, j.net, &j.how, NULL)) return 1;
             times[i] = bench_seconds();
             if (bml_nn_trainer_run(trainer, 0)) return 1;
             times[i] = bench_seconds() - times[i];
@@ -137,7 +137,7 @@ int main(void) {
     bml_nn_work_free(j.work);
     bml_nn_free(j.net);
 
-    if (make_mlp(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1)) return 1;
+    if (make_mlp(&j.net) || bml_nn_work_create(&j.work, j.net, 48, 1, NULL)) return 1;
     j.n = 48;
     report("mlp_batch_48", &j, 2.0 * (6 * 256 + 3 * 256 * 256 + 256 * 500), rate);
     j.n = 1;

@@ -53,7 +53,7 @@ int main(void) {
     const size_t n_out = bml_nn_n_out(j.s.net);
     j.node = malloc(BATCH * n_out * sizeof *j.node);
     j.curve = malloc(BATCH * SURROGATE_GRID * sizeof *j.curve);
-    if (!j.node || !j.curve || bml_nn_work_create(&j.work, j.s.net, BATCH, 1)) fail("out of memory");
+    if (!j.node || !j.curve || bml_nn_work_create(&j.work, j.s.net, BATCH, 1, NULL)) fail("out of memory");
     for (int i = 0; i < BATCH; i++) {
         const double row[SSC_ROW] = {15 + 0.05 * i, -1 + 0.05 * i, 2, 6 + 0.02 * i, -3.5, 2.2};
         memcpy(j.row[i], row, sizeof row);

@@ -181,7 +181,7 @@ static void test_wide_training(void) {
             l[5].kind = BML_NN_DENSE;
             l[5].units = 40;
             l[5].activation = BML_NN_SOFTPLUS;
-            if (bml_nn_create(&net, &config) || (tf32 && cuda->capability < 80)) continue;
+            if (bml_nn_create(&net, &config, NULL) || (tf32 && cuda->capability < 80)) continue;
             for (float &v : x)
                 v = (float)uniform(-1, 1);
             for (float &v : y)

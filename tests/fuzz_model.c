@@ -85,7 +85,7 @@ static bml_nn *make(int large) {
     config.layers = l;
     config.n_layers = n;
     bml_nn *net;
-    if (bml_nn_create(&net, &config)) abort();
+    if (bml_nn_create(&net, &config, NULL)) abort();
     return net;
 }
 
@@ -97,7 +97,7 @@ static bml_nn_trainer *start(bml_nn *net) {
     how.n = 2;
     how.epochs = 3;
     bml_nn_trainer *trainer;
-    if (bml_nn_trainer_create(&trainer, net, &how)) abort();
+    if (bml_nn_trainer_create(&trainer, net, &how, NULL)) abort();
     return trainer;
 }
 
@@ -202,7 +202,7 @@ static void check_net(bml_nn *net) {
     size_t size;
     unsigned char *bytes;
     if (!bml_nn_encode(net, &bytes, &size, BML_NN_F32)) {
-        int status = bml_nn_decode(&again, bytes, size);
+        int status = bml_nn_decode(&again, bytes, size, NULL);
         if (status && status != BML_NN_NO_MEMORY) abort();
         if (!status &&
             (bml_nn_n_params(again) != n || memcmp(bml_nn_params(again), bml_nn_params(net), n * sizeof(float))))
@@ -217,7 +217,7 @@ static void check_net(bml_nn *net) {
     y = (float *)calloc(bml_nn_n_out(net), sizeof *y);
     if (x && y) {
         bml_nn_work *work = NULL;
-        if (!bml_nn_work_create(&work, net, 1, 1)) bml_nn_predict(net, work, y, x, 1);
+        if (!bml_nn_work_create(&work, net, 1, 1, NULL)) bml_nn_predict(net, work, y, x, 1);
         bml_nn_work_free(work);
     }
     free(x);
@@ -260,9 +260,9 @@ static int holds(const uint8_t *data, size_t size, const char *text) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bml_nn *net = NULL;
-    int status = bml_nn_decode(&net, data, size);
-    if (!net && status != BML_NN_NO_MEMORY) abort();
-    if (net && status && !*bml_nn_message(net) && status != BML_NN_NO_MEMORY) abort();
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_decode(&net, data, size, why);
+    if (!net != (status != BML_NN_OK) || !*why != (status == BML_NN_OK)) abort();
     if (net && !status) check_net(net);
     bml_nn_free(net);
     if (!status) return 0;

@@ -509,7 +509,7 @@ static void test_grid(int grid, int n) {
     int status[SOURCES];
     int cpu_status[SOURCES];
     int same = 1;
-    int made = bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables);
+    int made = bml_ssc_create(&tables, &config, NULL) || bml_ssc_blob_create(&blob, tables, NULL);
     for (int i = 0; i < n && !made; i++) {
         random_source(&s[i], &cpu[i], &o[i]);
         add_feature(&s[i], &cpu[i], i);
@@ -750,7 +750,7 @@ static int make_all_kinds(bml_nn **net) {
     l[19].kind = BML_NN_DENSE;
     l[19].units = 7;
     l[19].activation = BML_NN_SOFTMAX;
-    return bml_nn_create(net, &config);
+    return bml_nn_create(net, &config, NULL);
 }
 
 /* Weights, biases and scalers that are not zero; running means that are not those of the start. */
@@ -891,7 +891,7 @@ static void test_net_16_bits(void) {
         l[2].kind = BML_NN_DENSE;
         l[2].units = 13;
         l[2].name = "two";
-        if (bml_nn_create(&net, &config)) continue;
+        if (bml_nn_create(&net, &config, NULL)) continue;
         for (size_t i = 0; i < net->n_params; i++)
             net->params[i] += (float)uniform(-0.05, 0.05);
         size_t count;
@@ -930,7 +930,7 @@ static void test_net_refusals(void) {
     l[1].name = "sieve";
     l[2].kind = BML_NN_GRU;
     l[2].units = 3;
-    if (bml_nn_create(&net, &config)) return;
+    if (bml_nn_create(&net, &config, NULL)) return;
     int status;
     device = to_device(net, BML_CUDA_F16, 0, &status);
     CHECK(status == BML_CUDA_BAD_MODEL && !device && strstr(bml_cuda_message(cuda), "sieve"), "convolution: %s",
@@ -938,7 +938,7 @@ static void test_net_refusals(void) {
     bml_nn_free(net);
     l[1].kind = BML_NN_DENSE;
     l[2].reset_before = 1;
-    if (bml_nn_create(&net, &config)) return;
+    if (bml_nn_create(&net, &config, NULL)) return;
     cuda->capability = 75;
     device = to_device(net, BML_CUDA_BF16, 0, &status);
     CHECK(status == BML_CUDA_BAD_ARGUMENT && !device, "bfloat16 before compute capability 8.0");
@@ -946,7 +946,7 @@ static void test_net_refusals(void) {
     bml_nn_free(net);
     l[2].reset_before = 0;
     l[0].features = 4000;
-    if (bml_nn_create(&net, &config)) return;
+    if (bml_nn_create(&net, &config, NULL)) return;
     device = to_device(net, BML_CUDA_F16, 0, &status);
     CHECK(status == BML_CUDA_OK && device && device->rows == 16, "a wide layer: 16 rows at a time");
     bml_cuda_net_free(device);
@@ -1030,7 +1030,7 @@ static int make_trainable(bml_nn **net, int last) {
     l[16].kind = BML_NN_DENSE;
     l[16].units = T_OUT;
     l[16].activation = last;
-    return bml_nn_create(net, &config);
+    return bml_nn_create(net, &config, NULL);
 }
 
 /* 8 inputs, 11 units, T_OUT outputs. */
@@ -1048,7 +1048,7 @@ static int make_small(bml_nn **net, int last) {
     l[3].kind = BML_NN_DENSE;
     l[3].units = T_OUT;
     l[3].activation = last;
-    return bml_nn_create(net, &config);
+    return bml_nn_create(net, &config, NULL);
 }
 
 /* Data that every loss can take: targets within [0,1] (of a class: one of them 1), weights some of which are 0. */
@@ -1104,7 +1104,7 @@ static double gradient_difference(bml_nn *net, const bml_nn_training *how, int t
     double d = HUGE_VAL;
     int same = 1;
     t.tf32 = tf32;
-    if (net->n_params > 8192 || bml_nn_trainer_create(&cpu, net, how)) {
+    if (net->n_params > 8192 || bml_nn_trainer_create(&cpu, net, how, NULL)) {
         bml_nn_free_bytes(bytes);
         return HUGE_VAL;
     }
@@ -1202,7 +1202,7 @@ static void test_optimisers(void) {
         how.learning_rate = 0.01;
         how.momentum = optimizer == BML_NN_SGD ? 0.9 : 0;
         how.block = T_ROWS;
-        if (make_small(&net, 0) || bml_nn_trainer_create(&cpu, net, &how)) return;
+        if (make_small(&net, 0) || bml_nn_trainer_create(&cpu, net, &how, NULL)) return;
         bml_cuda_training t = lesson(net, &how, &bytes);
         int status = bml_cuda_trainer_create(&device, &t, cuda);
         for (int step = 0; step < 3 && !status; step++) {
@@ -1380,7 +1380,7 @@ static void test_trainer_refusals(void) {
     l[1].name = "even";
     l[2].kind = BML_NN_DENSE;
     l[2].units = 1;
-    if (bml_nn_create(&net, &config)) return;
+    if (bml_nn_create(&net, &config, NULL)) return;
     bml_cuda_training t = lesson(net, &how, &bytes);
     int status = bml_cuda_trainer_create(&device, &t, cuda);
     CHECK(status == BML_CUDA_BAD_MODEL && !device && strstr(bml_cuda_message(cuda), "even"), "batch norm: %s",

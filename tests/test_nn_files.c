@@ -18,6 +18,7 @@ static void test_free(void *p) {
 #define BML_NN_MALLOC(n) test_realloc(NULL, n)
 #define BML_NN_REALLOC(p, n) test_realloc(p, n)
 #define BML_NN_FREE(p) test_free(p)
+#undef BML_NN_IMPLEMENTED /* with an allocator of its own */
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 
@@ -100,9 +101,10 @@ static bml_nn *make(int large) {
     config.layers = l;
     config.n_layers = n;
     config.seed = 5;
-    int status = bml_nn_create(&net, &config);
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_create(&net, &config, why);
     if (status) {
-        CHECK(0, "bml_nn_create: %s: %s", bml_nn_strerror(status), net ? bml_nn_message(net) : "");
+        CHECK(0, "bml_nn_create: %s: %s", bml_nn_strerror(status), why);
         exit(check_done() + 1);
     }
     return net;
@@ -183,9 +185,9 @@ static void test_round_trip(void) {
     CHECK(!bml_nn_set_text(net, "a-text_0", text) && !bml_nn_set_text(net, "empty", ""), "texts");
     CHECK(!bml_nn_set_array(net, "grid", x, 38), "an array");
     unsigned char *bytes = encode(net, &size, storage);
-    int status = bml_nn_decode(&again, bytes, size);
-    CHECK(!status, "every kind of layer is read again: %s %s", bml_nn_strerror(status),
-          again ? bml_nn_message(again) : "");
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_decode(&again, bytes, size, why);
+    CHECK(!status, "every kind of layer is read again: %s %s", bml_nn_strerror(status), why);
     if (!status) {
         bml_nn_summary(a, sizeof a, net);
         bml_nn_summary(b, sizeof b, again);
@@ -226,10 +228,11 @@ static void test_texts(void) {
         bml_nn *again = NULL;
         unsigned char *bytes = NULL;
         int refused = bml_nn_set_text(net, rows[i].name, rows[i].text) || bml_nn_encode(net, &bytes, &size, BML_NN_F32);
-        int status = refused ? 0 : bml_nn_decode(&again, bytes, size);
+        char why[BML_NN_MESSAGE] = "";
+        int status = refused ? 0 : bml_nn_decode(&again, bytes, size, why);
         const char *back = refused || status ? NULL : bml_nn_get_text(again, rows[i].name);
         CHECK(refused || (back && !strcmp(back, rows[i].text)), "text %d, \"%s\", is refused or comes back: %s %s",
-              (int)i, rows[i].name, bml_nn_strerror(status), again ? bml_nn_message(again) : "");
+              (int)i, rows[i].name, bml_nn_strerror(status), why);
         bml_nn_free(again);
         bml_nn_free_bytes(bytes);
         bml_nn_free(net);
@@ -262,10 +265,11 @@ static void test_numbers(void) {
         l[1].prior_sd = sds[i];
         config.layers = l;
         config.n_layers = 2;
-        if (bml_nn_create(&net, &config) || bml_nn_encode(net, &bytes, &size, BML_NN_F32)) {
+        if (bml_nn_create(&net, &config, NULL) || bml_nn_encode(net, &bytes, &size, BML_NN_F32)) {
             CHECK(1, "prior_sd %g is refused", sds[i]);
         } else {
-            int status = bml_nn_decode(&again, bytes, size);
+            char why[BML_NN_MESSAGE];
+            int status = bml_nn_decode(&again, bytes, size, why);
             how.x = &x;
             how.y = &y;
             how.n = 1;
@@ -276,7 +280,7 @@ static void test_numbers(void) {
                 CHECK(s == t && (s || fabs(report[0].loss - report[1].loss) <= 1e-6 * fabs(report[0].loss)),
                       "prior_sd %g comes back: loss %.9g and %.9g", sds[i], report[0].loss, report[1].loss);
             } else {
-                CHECK(0, "prior_sd %g is saved but not read: %s", sds[i], again ? bml_nn_message(again) : "");
+                CHECK(0, "prior_sd %g is saved but not read: %s", sds[i], why);
             }
         }
         bml_nn_free(again);
@@ -310,24 +314,25 @@ static void test_paths(void) {
     FILE *f = fopen(other, "rb");
     CHECK(!f, "no temporary file is left");
     if (f) fclose(f);
-    CHECK(!bml_nn_load(&again, path) && same_bits(bml_nn_params(net), bml_nn_params(again), 8), "loaded");
+    CHECK(!bml_nn_load(&again, path, NULL) && same_bits(bml_nn_params(net), bml_nn_params(again), 8), "loaded");
     bml_nn_free(again);
     again = NULL;
     int status = bml_nn_save(net, "no/such/folder/net", BML_NN_F32);
     CHECK(status == BML_NN_CANNOT_OPEN && strstr(bml_nn_message(net), "no/such/folder"), "no folder: %s: %s",
           bml_nn_strerror(status), bml_nn_message(net));
-    status = bml_nn_load(&again, "no/such/folder/net");
-    CHECK(status == BML_NN_CANNOT_OPEN && again && strstr(bml_nn_message(again), "no/such/folder"), "no file: %s",
+    char why[BML_NN_MESSAGE];
+    status = bml_nn_load(&again, "no/such/folder/net", why);
+    CHECK(status == BML_NN_CANNOT_OPEN && !again && strstr(why, "no/such/folder"), "no file: %s",
           bml_nn_strerror(status));
     bml_nn_free(again);
     again = NULL;
-    status = bml_nn_load(&again, ".");
-    CHECK(status == BML_NN_CANNOT_OPEN && again && *bml_nn_message(again), "a folder: %s", bml_nn_strerror(status));
+    status = bml_nn_load(&again, ".", why);
+    CHECK(status == BML_NN_CANNOT_OPEN && !again && *why, "a folder: %s", bml_nn_strerror(status));
     bml_nn_free(again);
     bml_nn_params(net)[0] = (bml_nn_real)NAN;
     CHECK(bml_nn_save(net, path, BML_NN_F32) == BML_NN_BAD_DATA, "a NaN is not saved");
     again = NULL;
-    CHECK(!bml_nn_load(&again, path), "and the older file is still there");
+    CHECK(!bml_nn_load(&again, path, NULL), "and the older file is still there");
     bml_nn_free(again);
     bml_nn_free(net);
     remove(path);
@@ -342,10 +347,10 @@ static void refused(const char *what, const unsigned char *bytes, size_t size, c
     long before = live_blocks;
     if (!exact) exit(1);
     memcpy(exact, bytes, size);
-    int status = bml_nn_decode(&net, exact, size);
-    CHECK(status < 0 && status != BML_NN_NO_MEMORY && net && *bml_nn_message(net) &&
-              (!names || strstr(bml_nn_message(net), names)),
-          "%s: %s: %s", what, bml_nn_strerror(status), net ? bml_nn_message(net) : "no object");
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_decode(&net, exact, size, why);
+    CHECK(status < 0 && status != BML_NN_NO_MEMORY && !net && *why && (!names || strstr(why, names)), "%s: %s: %s",
+          what, bml_nn_strerror(status), why);
     bml_nn_free(net);
     CHECK(live_blocks == before, "%s: no memory is left behind", what);
     free(exact);
@@ -362,8 +367,9 @@ static void test_truncated(void) {
         unsigned char *exact = (unsigned char *)malloc(n ? n : 1);
         if (!exact) exit(1);
         memcpy(exact, bytes, n);
-        accepted += !bml_nn_decode(&part, exact, n);
-        silent += !part || !*bml_nn_message(part);
+        char why[BML_NN_MESSAGE];
+        accepted += !bml_nn_decode(&part, exact, n, why);
+        silent += part || !*why;
         bml_nn_free(part);
         free(exact);
     }
@@ -462,13 +468,14 @@ static void test_flipped(unsigned long seed) {
             size_t where = (size_t)(bml_nn_rng_uniform(&rng) * (double)room);
             copy[where] = (unsigned char)(bml_nn_rng_uniform(&rng) * 256);
         }
-        if (!bml_nn_decode(&changed, copy, size)) {
+        char why[BML_NN_MESSAGE];
+        if (!bml_nn_decode(&changed, copy, size, why)) {
             accepted++;
             size_t m;
             wrong += bml_nn_encode(changed, &out, &m, BML_NN_F32) != BML_NN_OK;
             bml_nn_free_bytes(out);
         } else {
-            wrong += !changed || !*bml_nn_message(changed);
+            wrong += changed || !*why;
         }
         bml_nn_free(changed);
     }
@@ -656,7 +663,7 @@ static void test_variant(void) {
         l[1].reset_before = before;
         config.layers = l;
         config.n_layers = 2;
-        if (bml_nn_create(&net, &config)) exit(1);
+        if (bml_nn_create(&net, &config, NULL)) exit(1);
         int status = bml_nn_load_weights(net, path, BML_NN_PYTORCH);
         CHECK(before ? status < 0 && strstr(bml_nn_message(net), "g") : !status,
               "PyTorch's GRU in a net that resets %s the product: %s: %s", before ? "before" : "after",
@@ -730,7 +737,7 @@ static bml_nn_trainer *start(bml_nn *net, int epochs) {
     how.batch = 2;
     how.epochs = epochs;
     how.seed = 3;
-    if (bml_nn_trainer_create(&t, net, &how)) exit(1);
+    if (bml_nn_trainer_create(&t, net, &how, NULL)) exit(1);
     return t;
 }
 
@@ -827,7 +834,7 @@ static void test_expensive(void) {
     used += (size_t)sprintf((char *)bytes + used, "}}");
     put_length(bytes, used - 8);
     clock_t from = clock();
-    int status = bml_nn_decode(&net, bytes, used);
+    int status = bml_nn_decode(&net, bytes, used, NULL);
     CHECK(status < 0, "%zu texts and no network: %s", n, bml_nn_strerror(status));
     CHECK_LE((double)(clock() - from) / CLOCKS_PER_SEC, 2, "seconds to refuse many texts");
     bml_nn_free(net);
@@ -841,7 +848,7 @@ static void test_expensive(void) {
     unsigned char *changed = edit(bytes, &m, "; dense name=d from=input_0 units=2",
                                   "; reshape name=s from=input_0 steps=3 features=1; gru name=d from=s units=1000");
     from = clock();
-    status = bml_nn_decode(&net, changed, m);
+    status = bml_nn_decode(&net, changed, m, NULL);
     CHECK(status < 0, "a network of 3 million weights in a file of %zu bytes: %s", m, bml_nn_strerror(status));
     CHECK_LE((double)(clock() - from) / CLOCKS_PER_SEC, 2, "seconds to refuse it");
     bml_nn_free(net);
@@ -869,7 +876,7 @@ static void test_memory(void) {
     for (k = 0; status == BML_NN_NO_MEMORY && k < 10000; k++) {
         again = NULL;
         allocations_left = k;
-        status = bml_nn_decode(&again, bytes, size);
+        status = bml_nn_decode(&again, bytes, size, NULL);
         allocations_left = -1;
         bad += status && status != BML_NN_NO_MEMORY;
         bml_nn_free(again);

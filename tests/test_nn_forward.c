@@ -115,9 +115,10 @@ static bml_nn *make(const bml_nn_layer *layers, int n) {
     memset(&config, 0, sizeof config);
     config.layers = layers;
     config.n_layers = n;
-    int status = bml_nn_create(&net, &config);
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_create(&net, &config, why);
     if (status) {
-        CHECK(0, "bml_nn_create: %s: %s", bml_nn_strerror(status), net ? bml_nn_message(net) : "");
+        CHECK(0, "bml_nn_create: %s: %s", bml_nn_strerror(status), why);
         bml_nn_free(net);
         exit(check_done() + 1);
     }
@@ -1080,7 +1081,7 @@ static void check_large(const char *what, bml_nn *net, const double *want, size_
         size_t i;
         for (i = 0; i < COUNT(blocks); i++) {
             bml_nn_work *work = NULL;
-            CHECK(!bml_nn_work_create(&work, net, blocks[i], 1), "%s: a workspace of %d rows", what, blocks[i]);
+            CHECK(!bml_nn_work_create(&work, net, blocks[i], 1, NULL), "%s: a workspace of %d rows", what, blocks[i]);
             CHECK(work && !bml_nn_predict(net, work, y, x, 48), "%s: prediction", what);
             snprintf(name, sizeof name, "%s, first row, blocks of %d", what, blocks[i]);
             compare(name, y, stride, want, each, tol);
@@ -1187,7 +1188,7 @@ static void test_store(void) {
             bml_nn_params(net)[j] = (real)(float)fx_store[j];
         int status = bml_nn_encode(net, &bytes, &size, rows[i].storage);
         CHECK(!status, "%s: %s %s", rows[i].name, bml_nn_strerror(status), bml_nn_message(net));
-        if (!status) status = bml_nn_decode(&again, bytes, size);
+        if (!status) status = bml_nn_decode(&again, bytes, size, NULL);
         for (j = 0; !status && j < 15 && (float)bml_nn_params(again)[j] == (float)rows[i].want[j]; j++)
             continue;
         CHECK(j == 15, "numbers stored as %s are rounded to the nearest, ties to even%s", rows[i].name,

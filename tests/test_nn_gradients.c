@@ -4,6 +4,7 @@
    that is some 1e-10, and 1e-6 of the largest derivative is asked for. Points near a kink (ReLU and the like) are no
    fault of the gradient: there the two one-sided differences disagree by more than that, and such a point is left out, and counted. */
 #define BML_NN_DOUBLE
+#undef BML_NN_IMPLEMENTED /* what lies inside is tested, too */
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "check.h"
@@ -69,8 +70,9 @@ static void check_params(problem *p, const char *name) {
     double scale = 1e-3;
     size_t n = p->net->n_params;
     size_t kinks = 0;
-    int status = bml_nn_trainer_create(&t, p->net, &p->how);
-    CHECK(status == 0, "%s: trainer (%s %s)", name, bml_nn_strerror(status), bml_nn_message(p->net));
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_trainer_create(&t, p->net, &p->how, why);
+    CHECK(status == 0, "%s: trainer (%s)", name, why);
     if (status) return;
     double *g;
     g = (double *)malloc(n * sizeof *g);
@@ -144,8 +146,9 @@ static void check_net(const char *name, const bml_nn_layer *layers, int n, int l
     static double weights[ROWS] = {1, 0.5, 2, 0.25, 1};
     bml_nn_config config = {layers, n, seed};
     problem p = {0};
-    int status = bml_nn_create(&p.net, &config);
-    CHECK(status == 0, "%s: created (%s)", name, bml_nn_message(p.net));
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_create(&p.net, &config, why);
+    CHECK(status == 0, "%s: created (%s)", name, why);
     if (!status) {
         bml_nn_rng rng;
         bml_nn_rng_init(&rng, seed, 7);
@@ -302,7 +305,7 @@ static void check_scaled(void) {
     bml_nn_config config = {l, 3, seed};
     problem p = {0};
     double y[ROWS * 3];
-    bml_nn_create(&p.net, &config);
+    bml_nn_create(&p.net, &config, NULL);
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 3);
     fill(p.x, ROWS * 4, &rng, -1, 1);

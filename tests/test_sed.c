@@ -465,7 +465,7 @@ static void test_ebl(void) {
         CHECK_NEAR(tau, (0 + 0.25 + 0.5 + 2.25) / 4, 1e-6, "is their mean");
         ebl_free(&e);
     }
-    CHECK(bml_ssc_ebl_depth(&tau, NULL, 0.3, 1e25) == BML_SSC_ARGUMENT, "no table: refused");
+    CHECK(bml_ssc_ebl_depth(&tau, NULL, 0.3, 1e25) == BML_SSC_BAD_ARGUMENT, "no table: refused");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(ebl_read_memory(&e, bad[i].text, strlen(bad[i].text), "t", err) && strstr(err, bad[i].word) && !e.z,
               "EBL table refused: %s", err);

@@ -1060,7 +1060,7 @@ static void test_judge(void) {
         p.par[k].log = k == 2;
     }
     xray_fitter *f = xray_fitter_make(&p);
-    if (bml_mcmc_prior_create(&prior, param, 3) || xray_set_make(&set, (size_t)n, 0, &f, 1, prior, g.seed, err) ||
+    if (bml_mcmc_prior_create(&prior, param, 3, NULL) || xray_set_make(&set, (size_t)n, 0, &f, 1, prior, g.seed, err) ||
         xray_net_make(&net, XRAY_MLP, d.n, 3, 8, 1, 0, 1, 1, err))
         CHECK(0, "judging: %s", err);
     g.prior = prior;

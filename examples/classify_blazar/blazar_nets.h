@@ -166,7 +166,7 @@ static void run_epochs(trained *t, bml_nn_training *how, float *x, const world *
         how->user = &shown;
         device_train(&s->card, t->net, how, &last);
     } else
-        nn_check(bml_nn_trainer_create(&trainer, t->net, how), t->net, "training");
+        nn_check(bml_nn_trainer_create(&trainer, t->net, how, NULL), t->net, "training");
     for (int e = 0; e < how->epochs && !on_device; e++) {
         if (s->noise) make_inputs(x, bml_nn_n_in(t->net), t->kind, w, f->row, f->n_train, (uint64_t)e + 1);
         nn_check(bml_nn_trainer_run(trainer, 1), t->net, "training");
@@ -192,7 +192,9 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     config.layers = t->how.layer;
     config.n_layers = t->how.n_layers;
     config.seed = seed;
-    nn_check(bml_nn_create(&t->net, &config), t->net, "network");
+    char why[BML_NN_MESSAGE];
+    const int made = bml_nn_create(&t->net, &config, why);
+    if (made) fail("network: %s: %s", bml_nn_strerror(made), why);
     size_t n_in = bml_nn_n_in(t->net);
     float *x;
     x = zeroed((size_t)n * n_in, sizeof *x);

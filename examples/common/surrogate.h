@@ -613,10 +613,11 @@ static inline const char *surrogate_check(surrogate *s) {
 static inline int surrogate_load(surrogate *s, const char *path, char *err) {
     memset(s, 0, sizeof *s);
     surrogate_blend_table(s);
-    const int status = bml_nn_load(&s->net, path);
+    char why[BML_NN_MESSAGE];
+    const int status = bml_nn_load(&s->net, path, why);
     const char *wrong;
     if (status)
-        error_set(err, "%.300s: %s %.150s", path, bml_nn_strerror(status), bml_nn_message(s->net));
+        error_set(err, "%.300s: %s %.150s", path, bml_nn_strerror(status), why);
     else if ((wrong = surrogate_check(s)) != NULL)
         error_set(err, "%.300s: %s", path, wrong);
     else

@@ -57,7 +57,8 @@ static void net_posterior(session *s, double *raw, double *resampled, long n, xr
         .most = (int)s->opt->evaluations, .target = xray_posterior_target, .user = &posterior, .seed = s->opt->seed};
     bml_nn_work *work = NULL;
     xray_best best[XRAY_FITS];
-    if (!z || bml_nn_work_create(&work, s->net.nn, 1, 1)) fail("fit_xray: out of memory");
+    char why[BML_NN_MESSAGE] = "out of memory";
+    if (!z || bml_nn_work_create(&work, s->net.nn, 1, 1, why)) fail("fit_xray: %s", why);
     xray_mixture m;
     if (xray_net_draw(z, &m, &s->net, work, s->data[0].counts, (int)n, s->opt->seed, err)) fail("%s", err);
     xray_theta_from_z(raw, s->prior, z, n, d);

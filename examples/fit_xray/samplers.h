@@ -37,13 +37,14 @@ static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bm
         center[k] = fmin(fmax(found.theta[k], q->lo + radius[k]), q->hi - radius[k]);
     }
     progress_begin(&bar, "sampling", (double)s->opt->steps, s->opt->quiet);
-    int status = bml_mcmc_ensemble_create(&e, &config);
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_ensemble_create(&e, &config, why);
     if (!status) status = bml_mcmc_start_ball(e, center, radius);
     if (!status) status = bml_mcmc_run(e, (size_t)s->opt->steps);
     progress_end(&bar);
     if (!status) status = bml_mcmc_ensemble_summary(e, all, (size_t)s->opt->steps / 5);
     if (status && status != BML_MCMC_NOT_CONVERGED)
-        fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+        fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
     bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)s->opt->steps / 5);
     for (long i = 0; i < n; i++) {
         size_t length = chain.n_steps * (size_t)chain.n_walkers;
@@ -107,12 +108,15 @@ static bml_mcmc_nested *nested_draws(session *s, double *theta, long n, bml_mcmc
                                      .progress_user = &bar};
     need_prior(s);
     progress_begin(&bar, "nested sampling", 1, s->opt->quiet);
-    int status = bml_mcmc_nested_create(&sampler, &config);
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_nested_create(&sampler, &config, why);
     if (!status) status = bml_mcmc_nested_run(sampler, 0);
     progress_end(&bar);
     if (!status || status == BML_MCMC_NOT_CONVERGED) status = bml_mcmc_nested_get_result(sampler, r);
     if (!status) status = bml_mcmc_nested_draw(sampler, theta, NULL, (size_t)n, s->opt->seed);
-    if (status) fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status), bml_mcmc_nested_message(sampler));
+    if (status)
+        fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status),
+             sampler ? bml_mcmc_nested_message(sampler) : why);
     return sampler;
 }
 

@@ -149,8 +149,8 @@ static void apply_prior(session *s) {
         PRIOR_PARAM(&param[n], row_of[k]);
         n++;
     }
-    if (n && bml_mcmc_prior_create(&s->prior, param, n))
-        fail("%.300s: %s", s->file.name, bml_mcmc_prior_message(s->prior));
+    char why[BML_MCMC_MESSAGE];
+    if (n && bml_mcmc_prior_create(&s->prior, param, n, why)) fail("%.300s: %s", s->file.name, why);
 }
 
 static void load_problem(session *s) {

@@ -123,7 +123,7 @@ static bml_nn_trainer *begin_training(session *s, xray_net *net, const training_
         status = bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, t->x, t->n_train);
     how.callback = out_of_time;
     how.user = s;
-    if (!status) status = bml_nn_trainer_create(&trainer, net->nn, &how);
+    if (!status) status = bml_nn_trainer_create(&trainer, net->nn, &how, NULL);
     if (status) fail("fit_xray train: %s: %s", bml_nn_strerror(status), bml_nn_message(net->nn));
     if (!saved) return trainer;
     fclose(saved);

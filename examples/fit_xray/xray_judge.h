@@ -71,7 +71,7 @@ static inline int xray_judge_room_make(xray_judge_room *j, const xray_judging *g
     memset(j, 0, sizeof *j);
     j->counts = xray_alloc(n, 2 * sizeof(double));
     j->z = xray_alloc(XRAY_JUDGE_DRAWS, (size_t)g->net->d * sizeof(double));
-    if (!j->counts || !j->z || bml_nn_work_create(&j->work, g->net->nn, 1, 1)) return -1;
+    if (!j->counts || !j->z || bml_nn_work_create(&j->work, g->net->nn, 1, 1, NULL)) return -1;
     j->variance = j->counts + n;
     j->data = g->problem->data[0];
     j->data.counts = j->counts;

@@ -571,9 +571,10 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
     size_t n_shift = 0;
     char word[16] = "";
     memset(net, 0, sizeof *net);
-    int status = bml_nn_load(&net->nn, path);
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_load(&net->nn, path, why);
     if (status) {
-        error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), net->nn ? bml_nn_message(net->nn) : "");
+        error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), why);
         xray_net_free(net);
         return -1;
     }

@@ -293,8 +293,9 @@ static inline int xray_net_make(xray_net *net, int kind, int n_bin, int d, int u
     depth = depth < XRAY_MAX_DEPTH ? depth : XRAY_MAX_DEPTH;
     config.n_layers = net->mixture ? xray_net_mixture(layer, name, n_bin, k * xray_mixture_size(d), units, depth, rate)
                                    : xray_net_dropout(layer, kind, n_bin, d, units, depth, rate);
-    if (!bml_nn_create(&net->nn, &config)) return 0;
-    error_set(err, "network: %.400s", bml_nn_message(net->nn));
+    char why[BML_NN_MESSAGE];
+    if (!bml_nn_create(&net->nn, &config, why)) return 0;
+    error_set(err, "network: %.400s", why);
     xray_net_free(net);
     return -1;
 }

@@ -27,13 +27,14 @@ int main(void) {
         y[i] = sinf(x[i] = (float)(6 * bml_nn_rng_uniform(&rng) - 3)) + (float)(0.1 * bml_nn_rng_normal(&rng));
     for (int i = 0; i < M; i++)
         at[i] = -6 + 0.1f * (float)i;
-    int status = bml_nn_create(&net, &config);
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_create(&net, &config, why);
     if (!status) status = bml_nn_train(net, &how, NULL);
     if (!status) status = bml_nn_draws(net, NULL, draws, at, M, DRAWS, 1);
     if (!status) status = bml_nn_summarize_draws(&spread, draws, DRAWS, M);
     FILE *f = status ? NULL : fopen("hello_dropout.gp", "w");
     if (!f) {
-        fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), bml_nn_message(net));
+        fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), net ? bml_nn_message(net) : why);
         return 1;
     }
     fprintf(f, "set terminal pngcairo size 900,600\nset output 'hello_dropout.png'\nset xlabel 'x'\nset ylabel "

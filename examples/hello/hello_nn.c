@@ -20,16 +20,17 @@ int main(void) {
     char text[1000];
     for (int i = 0; i < 256; i++)
         y[i] = sinf(x[i] = -3.0f + 6.0f * (float)i / 255.0f);
-    int status = bml_nn_create(&net, &config);
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_create(&net, &config, why);
     if (!status) status = bml_nn_train(net, &how, NULL);
     if (!status) status = bml_nn_save(net, "hello_nn.safetensors", BML_NN_F32);
     if (status) {
-        fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), bml_nn_message(net));
+        fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), net ? bml_nn_message(net) : why);
         return 1;
     }
-    status = bml_nn_load(&again, "hello_nn.safetensors");
+    status = bml_nn_load(&again, "hello_nn.safetensors", why);
     if (!status) status = bml_nn_predict(again, NULL, out, at, 5);
-    if (status) fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), bml_nn_message(again));
+    if (status) fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), again ? bml_nn_message(again) : why);
     bml_nn_summary(text, sizeof text, net);
     printf("%s", text);
     for (int i = 0; i < 5 && !status; i++)
