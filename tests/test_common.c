@@ -1,6 +1,7 @@
 /* test_common.c: what the programs share (examples/common/common.h): numbers, text, options, files, formats, priors,
    pictures. */
 #include "common.h"
+#include "verdict.h"
 #include "bml_mcmc.h" /* only its type of a prior */
 #include "check.h"
 
@@ -330,6 +331,40 @@ static void test_run_json(void) {
           "run.json holds settings, seed and results");
 }
 
+/* Colours, order, exit status, the file, and the same lines in run.json. */
+static void test_verdict(void) {
+    static verdict v;
+    char err[ERROR_SIZE];
+    memset(&v, 0, sizeof v);
+    CHECK(verdict_status(&v) == 0 && !strcmp(verdict_summary(&v), "usable"), "a verdict without lines is usable");
+    CHECK(verdict_colour(1, 1, 2) == VERDICT_GREEN && verdict_colour(2, 1, 2) == VERDICT_YELLOW &&
+              verdict_colour(2.1, 1, 2) == VERDICT_RED && verdict_colour((double)NAN, 1, 2) == VERDICT_RED,
+          "colours by number; NaN is red");
+    verdict_add(&v, VERDICT_GREEN, "good", 1, "All of %d.", 3);
+    verdict_add(&v, VERDICT_YELLOW, "so_so", 2, "Half.");
+    CHECK(verdict_status(&v) == 0, "yellow is usable");
+    verdict_add(&v, VERDICT_GREEN, "unknown", (double)NAN, "Nobody \"knows\".");
+    CHECK(verdict_status(&v) == 2 && v.line[2].colour == VERDICT_RED, "a NaN is never green");
+    CHECK(!verdict_write(&v, folder, err), "verdict.txt is written");
+    const char *text = contents("verdict.txt");
+    const char *red = strstr(text, "Nobody");
+    const char *yellow = strstr(text, "Half");
+    const char *green = strstr(text, "All of 3.");
+    CHECK(!strncmp(text, "verdict: NOT TO BE TRUSTED (1 red, 1 yellow, 1 green)\n", 54), "its first line");
+    CHECK(red && yellow && green && red < yellow && yellow < green, "red first, green last");
+    const run_info run = {.program = "p", .options = option_table(), .more = verdict_json, .more_of = &v};
+    CHECK(!run_write(folder, &run, err), "run.json with a verdict");
+    CHECK(strstr(contents("run.json"),
+                 "\"verdict\": {\n    \"summary\": \"NOT TO BE TRUSTED\",\n    \"exit_status\": 2,"),
+          "holds it");
+    CHECK(strstr(contents("run.json"), "\"number\": null,\n        \"text\": \"Nobody \\\"knows\\\".\""),
+          "and its lines");
+    for (int i = 0; i < 2 * VERDICT_LINES; i++)
+        verdict_add(&v, VERDICT_RED, "many", i, "Line %d.", i);
+    CHECK(v.n == VERDICT_LINES && v.lost == VERDICT_LINES + 3 && v.count[VERDICT_RED] == 2 * VERDICT_LINES + 1,
+          "lines beyond the room are counted");
+}
+
 static void test_progress(void) {
     progress_bar p = {"work", 10, 100, 0, 0};
     char s[256];
@@ -484,6 +519,7 @@ int main(void) {
     test_early_exit();
     test_formats();
     test_run_json();
+    test_verdict();
     test_progress();
     test_priors();
     test_pictures();

@@ -721,8 +721,10 @@ typedef struct run_info {
     const option_row *options;
     const char *input; /* file that was read, or NULL */
     uint64_t seed;
-    double seconds;           /* wall time of the run */
-    const run_entry *results; /* counts and whatever else is worth keeping; may be NULL */
+    double seconds;                               /* wall time of the run */
+    const run_entry *results;                     /* counts and whatever else is worth keeping; may be NULL */
+    void (*more)(json_writer *j, const void *of); /* writes further members; may be NULL (verdict_json of verdict.h) */
+    const void *more_of;
 } run_info;
 
 /* DIR/run.json: program, version, input, settings, seed, seconds, results. */
@@ -747,6 +749,7 @@ static inline int run_write(const char *dir, const run_info *run, char *err) {
             json_real(&j, e->name, e->number);
     }
     json_close(&j);
+    if (run->more) run->more(&j, run->more_of);
     json_close(&j);
     return out_commit(&o, err);
 }

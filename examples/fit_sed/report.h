@@ -113,17 +113,17 @@ static void draw(draws *g, const double *nu, const problem *p, bml_mcmc_chain ch
 }
 
 /* What the solver says of a network's posterior: the drawn points weighted by the ratio of the two likelihoods. */
-typedef struct verdict {
+typedef struct net_verdict {
     double mean, sd; /* of ln likelihood, solver less network */
     double kept;     /* effective share of the draws after weighting */
     double shift;    /* largest shift of a parameter's mean by the weights, in sd */
     int parameter;   /* of which */
-} verdict;
+} net_verdict;
 
-static verdict check_net(const problem *p, const draws *g, bml_mcmc_chain chain) {
+static net_verdict check_net(const problem *p, const draws *g, bml_mcmc_chain chain) {
     const long W = g->walkers;
     const long n = g->steps * W;
-    verdict v = {0};
+    net_verdict v = {0};
     double top = -HUGE_VAL;
     double sum = 0;
     double squares = 0;
@@ -361,7 +361,7 @@ static void print_table(const problem *p, const posterior *post, const best_poin
 }
 
 static void print_check(const problem *p, const draws *g, bml_mcmc_chain chain) {
-    const verdict v = check_net(p, g, chain);
+    const net_verdict v = check_net(p, g, chain);
     printf("the solver at %ld of these draws: ln likelihood off by %.3f +- %.3f; weighted by that, %.0f %% of them "
            "count, and "
            "%s moves by %.2f sd\n",
