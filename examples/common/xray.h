@@ -70,7 +70,7 @@
 
 enum { XRAY_MAX_CHANNELS = 1 << 20, XRAY_MAX_ENERGIES = 1 << 20, XRAY_MAX_MATRIX = 1 << 28 };
 
-enum { XRAY_NOTE = 400 }; /* bytes of what a reader has to say of an object, NUL included */
+enum { XRAY_NOTE = 400 };         /* bytes of what a reader has to say of an object, NUL included */
 enum { XRAY_UNUSABLE = 1 << 20 }; /* QUALITY of a channel without numbers: left out even where bad channels are kept */
 
 /* Appends a sentence to note[XRAY_NOTE]. */
@@ -134,8 +134,8 @@ enum { XRAY_WILM, XRAY_ANGR }; /* abundances of data/tbabs.h */
 
 typedef struct xray_absorption {
     int n, n_gas;
-    double *log_e, *log_sigma;   /* [n] ln keV, ascending; ln 1e-22 cm^2: of tbabs */
-    double *gas_e, *gas_sigma;   /* [n_gas] the same of phabs */
+    double *log_e, *log_sigma; /* [n] ln keV, ascending; ln 1e-22 cm^2: of tbabs */
+    double *gas_e, *gas_sigma; /* [n_gas] the same of phabs */
 } xray_absorption;
 
 static inline void xray_absorption_free(xray_absorption *a) {
@@ -302,10 +302,14 @@ static const struct xray_kind {
     int how, n_par;
     xray_par par[4];
 } xray_kinds[XRAY_N_KINDS] = {
-#define XRAY_NH {"nH", "1e22 cm-2", 0, 1e6, 1e-4, 10, 1, 0, 0}
-#define XRAY_Z {"Redshift", "", 0, 10, 0, 5, 0, 1, 0}
-#define XRAY_INDEX(name) {name, "", -3, 10, 0, 5, 0, 0, 0}
-#define XRAY_NORM(unit, from, to) {"norm", unit, 0, 1e24, from, to, 1, 0, 0}
+#define XRAY_NH \
+    { "nH", "1e22 cm-2", 0, 1e6, 1e-4, 10, 1, 0, 0 }
+#define XRAY_Z \
+    { "Redshift", "", 0, 10, 0, 5, 0, 1, 0 }
+#define XRAY_INDEX(name) \
+    { name, "", -3, 10, 0, 5, 0, 0, 0 }
+#define XRAY_NORM(unit, from, to) \
+    { "norm", unit, 0, 1e24, from, to, 1, 0, 0 }
     {"tbabs", XRAY_MULTIPLIES, 1, {XRAY_NH}},
     {"phabs", XRAY_MULTIPLIES, 1, {XRAY_NH}},
     {"ztbabs", XRAY_MULTIPLIES, 2, {XRAY_NH, XRAY_Z}},
@@ -340,14 +344,8 @@ static const struct xray_kind {
       {"eMin", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 2},
       {"eMax", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 10},
       XRAY_NORM("1e-12 erg/cm2/s", 1e-4, 1e4)}},
-    {"bbodyrad",
-     XRAY_ADDS,
-     2,
-     {{"kT", "keV", 1e-4, 200, 0.02, 10, 1, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e6)}},
-    {"diskbb",
-     XRAY_ADDS,
-     2,
-     {{"Tin", "keV", 1e-3, 1000, 0.02, 10, 1, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e8)}},
+    {"bbodyrad", XRAY_ADDS, 2, {{"kT", "keV", 1e-4, 200, 0.02, 10, 1, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e6)}},
+    {"diskbb", XRAY_ADDS, 2, {{"Tin", "keV", 1e-3, 1000, 0.02, 10, 1, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e8)}},
     {"gaussian",
      XRAY_ADDS,
      3,
@@ -398,7 +396,7 @@ typedef struct xray_model {
     xray_par par[XRAY_MAX_PAR];
     int op[3 * XRAY_MAX_PARTS]; /* postfix: a part's number, XRAY_PLUS, XRAY_TIMES, or XRAY_SCALES - a part's number */
     int from[3 * XRAY_MAX_PARTS]; /* of XRAY_SCALES: where the expression begins that it scales */
-    double disk[XRAY_DISK_N];   /* see xray_disk_table; zero unless the model has a diskbb */
+    double disk[XRAY_DISK_N];     /* see xray_disk_table; zero unless the model has a diskbb */
     const xray_library *library;
 } xray_model;
 
@@ -478,7 +476,7 @@ static inline void xray_quadrature(double *out, const xray_grid *g, const double
 }
 
 static const double xray_erg = 1.602176634e-9; /* of a keV */
-static const double xray_planck = 1.0344e-3; /* photons/(cm2 s keV^3), see above */
+static const double xray_planck = 1.0344e-3;   /* photons/(cm2 s keV^3), see above */
 
 static inline void xray_bbodyrad(double *out, const xray_grid *g, double kt, double norm, double *f) {
     int n = 3 * g->n;
@@ -1269,8 +1267,9 @@ typedef struct xray_data {
     double exposure; /* s */
     int exact;       /* counts are counts: C and W hold */
     int silent;      /* bins without an error, which chi2 leaves out */
+    int dropped;     /* a background is named, but left out as asked */
     char note[XRAY_NOTE];
-    xray_grid grid;  /* energies of the response that reach a bin */
+    xray_grid grid; /* energies of the response that reach a bin */
     xray_fold fold;
     char name[PATH_SIZE];
 } xray_data;
@@ -1551,6 +1550,12 @@ static inline int xray_background_read(xray_pha *back, int *has, xray_pha *p, co
     if (xray_pha_same(p, back))
         return error_set(err, "%.200s: the background %.200s is the spectrum itself", p->name, path);
     if (back->note[0]) xray_note(p->note, "%s", back->note);
+    for (int i = 0; back->quality && i < p->n && i < back->n; i++) {
+        if (back->quality[i] != XRAY_UNUSABLE) continue; /* its background is not known */
+        if (!p->quality && !(p->quality = xray_alloc((size_t)p->n, sizeof(int))))
+            return error_set(err, "out of memory");
+        p->quality[i] = XRAY_UNUSABLE;
+    }
     return 0;
 }
 
@@ -1579,8 +1584,7 @@ static inline int xray_data_read(xray_data *d, const char *path, const xray_file
         bad = xray_data_make(d, &p, has_back ? &back : NULL, &r, ism, b, err);
         xray_response_free(&r);
     }
-    if (!bad && f->background && !*xray_choose(f->background, "") && p.background[0])
-        xray_note(d->note, "the background that %.200s names is left out, as asked", path);
+    if (!bad) d->dropped = f->background && !*xray_choose(f->background, "") && p.background[0] && !p.net;
     xray_pha_free(&back);
     xray_pha_free(&p);
     return bad ? -1 : 0;

@@ -113,6 +113,56 @@ static inline int xray_problem_find(const xray_problem *p, const char *name) {
     return found;
 }
 
+/* Do two components of one kind play the same part, so that exchanging their parameters changes nothing? Their names
+   into pair[2 XRAY_NAME]. Asked of the model's photons at three points, on a few bins. */
+static inline int xray_exchangeable(char *pair, const xray_model *m) {
+    static const double edge[] = {0.3, 0.5, 0.8, 1.3, 2, 3.2, 5, 8, 12};
+    enum { BINS = 8 };
+    char err[ERROR_SIZE];
+    double flux[2][BINS];
+    double par[2][XRAY_MAX_PAR];
+    int found = 0;
+    xray_absorption ism;
+    xray_grid g;
+    if (xray_absorption_builtin(&ism, XRAY_WILM, err)) return 0;
+    double *scratch = xray_alloc(BINS, (4 + (size_t)m->depth) * sizeof *scratch);
+    int ready = scratch && !xray_grid_make(&g, edge, BINS, &ism, err);
+    for (int a = 0; ready && a < m->n_part && !found; a++)
+        for (int b = a + 1; b < m->n_part && !found; b++) {
+            int same = m->part[a].kind == m->part[b].kind;
+            int n = xray_part_n_par(m, a);
+            bml_mcmc_rng rng;
+            bml_mcmc_rng_init(&rng, 1, 1);
+            for (int round = 0; round < 3 && same; round++) {
+                for (int k = 0; k < m->n_par; k++) {
+                    double u = 0.3 + 0.4 * bml_mcmc_rng_uniform(&rng);
+                    const xray_par *q = &m->par[k];
+                    par[0][k] = q->fixed ? q->value
+                                : q->log ? q->from * pow(q->to / q->from, u)
+                                         : q->from + u * (q->to - q->from);
+                }
+                memcpy(par[1], par[0], sizeof par[0]);
+                for (int k = 0; k < n; k++) {
+                    par[1][m->part[a].first + k] = par[0][m->part[b].first + k];
+                    par[1][m->part[b].first + k] = par[0][m->part[a].first + k];
+                }
+                for (int i = 0; i < 2; i++)
+                    xray_model_eval(flux[i], m, &g, par[i], scratch);
+                for (int i = 0; i < BINS; i++)
+                    same &= fabs(flux[0][i] - flux[1][i]) <= 1e-10 * fabs(flux[0][i]);
+            }
+            if (!same || n < 2) continue; /* two tbabs: tied, which the fit says */
+            found = 1;
+            const char *one = m->par[m->part[a].first].name;
+            const char *two = m->par[m->part[b].first].name;
+            snprintf(pair, 2 * XRAY_NAME, "%.*s and %.*s", (int)strcspn(one, "."), one, (int)strcspn(two, "."), two);
+        }
+    if (ready) xray_grid_free(&g);
+    free(scratch);
+    xray_absorption_free(&ism);
+    return found;
+}
+
 /* ==== a fitter: the problem with its scratch ====================================================================== */
 
 struct xray_pull;
@@ -274,9 +324,9 @@ enum { XRAY_FINE, XRAY_AT_LOW, XRAY_AT_HIGH, XRAY_NO_EFFECT, XRAY_TIED };
 
 typedef struct xray_best {
     double statistic;
-    double theta[XRAY_MAX_FREE], u[XRAY_MAX_FREE];    /* the parameters, and where they are in the cube */
-    double sigma[XRAY_MAX_FREE];                      /* standard deviation of theta from H; NaN where it says nothing */
-    int state[XRAY_MAX_FREE];                         /* XRAY_FINE, ... of each parameter */
+    double theta[XRAY_MAX_FREE], u[XRAY_MAX_FREE]; /* the parameters, and where they are in the cube */
+    double sigma[XRAY_MAX_FREE];                   /* standard deviation of theta from H; NaN where it says nothing */
+    int state[XRAY_MAX_FREE];                      /* XRAY_FINE, ... of each parameter */
     double covariance[XRAY_MAX_FREE * XRAY_MAX_FREE]; /* of u, [n_free][n_free] */
     int converged;
     int agree; /* xray_fit_starts: how many starts ended within 0.1 of the best */
@@ -367,7 +417,8 @@ static inline void xray_derivatives(double *g, double *h, xray_fitter *f, const 
     double stiff = f->pull ? 2 / (f->pull->width * f->pull->width) : 0;
     for (int k = 0; k < n; k++) {
         double *j = f->jacobian + (size_t)k * (size_t)f->n_bin;
-        double step = (central ? 1e-4 : 1e-5) * width[k]; /* rounding in M, 1e-14, and curvature: both far below needs */
+        double step =
+            (central ? 1e-4 : 1e-5) * width[k]; /* rounding in M, 1e-14, and curvature: both far below needs */
         int inside = u[k] - step >= 0 && u[k] + step <= 1;
         xray_column(j, f, u, k, u[k] + step > 1 ? -step : step, central && inside);
         g[k] = f->pull ? stiff * off * pull[k] : 0;
@@ -458,40 +509,34 @@ static inline double xray_weakest(double *vector, double *a, int n) {
     return a[least * n + least];
 }
 
-/* Says of each parameter what the curvature says: best->state. Those of a null direction are named one direction after
-   the other, and held for the next. A relative eigenvalue below 1e-8 is what is left of zero by differences. */
-static inline void xray_states(xray_best *best, const double *h, const int *fixed, int n) {
+/* Says of each parameter what the curvature says: best->state. Those of a null direction are named, and the strongest
+   of them is held (held[n]) before the next direction is looked for: what is left has a covariance. A relative
+   eigenvalue below 1e-8 is what is left of zero by differences. */
+static inline void xray_states(xray_best *best, int *held, const double *h, const int *fixed, int n) {
     double a[XRAY_MAX_FREE * XRAY_MAX_FREE];
     double vector[XRAY_MAX_FREE];
     int at[XRAY_MAX_FREE];
-    int tied[XRAY_MAX_FREE] = {0};
     for (int k = 0; k < n; k++) {
-        int end = best->u[k] <= 0 ? XRAY_AT_LOW : best->u[k] >= 1 ? XRAY_AT_HIGH : XRAY_FINE;
-        best->state[k] = fixed && fixed[k] ? XRAY_FINE : end;
+        int end = best->u[k] < 1e-7 ? XRAY_AT_LOW : best->u[k] > 1 - 1e-7 ? XRAY_AT_HIGH : XRAY_FINE;
+        int stays = fixed && fixed[k];
+        best->state[k] = stays ? XRAY_FINE : end;
         if (!end && !(h[k * n + k] > 1e-10)) best->state[k] = XRAY_NO_EFFECT;
+        held[k] = stays || best->state[k] != XRAY_FINE;
     }
     for (int round = 0; round < n; round++) {
         int m = 0;
-        int strongest = -1;
+        int strongest = 0;
         for (int k = 0; k < n; k++)
-            if (best->state[k] == XRAY_FINE && !tied[k] && !(fixed && fixed[k])) at[m++] = k;
+            if (!held[k]) at[m++] = k;
         for (int i = 0; i < m; i++)
             for (int k = 0; k < m; k++)
                 a[i * m + k] = h[at[i] * n + at[k]] / sqrt(h[at[i] * n + at[i]] * h[at[k] * n + at[k]]);
         if (m < 2 || xray_weakest(vector, a, m) > 1e-8) break;
         for (int i = 0; i < m; i++) {
-            if (fabs(vector[i]) > 0.03) tied[at[i]] |= 2;
-            if (strongest < 0 || fabs(vector[i]) > fabs(vector[strongest])) strongest = i;
+            if (fabs(vector[i]) > 0.03) best->state[at[i]] = XRAY_TIED;
+            if (fabs(vector[i]) > fabs(vector[strongest])) strongest = i;
         }
-        for (int k = 0; k < n; k++) /* only the strongest is held: others may still be tied among themselves */
-            if (tied[k] & 2) tied[k] = k == at[strongest] ? 1 : 4;
-        for (int k = 0; k < n; k++)
-            if (tied[k] & 4) {
-                best->state[k] = XRAY_TIED;
-                tied[k] = 0;
-            } else if (tied[k] == 1) {
-                best->state[k] = XRAY_TIED;
-            }
+        held[at[strongest]] = 1;
     }
 }
 
@@ -504,10 +549,8 @@ static inline void xray_errors(xray_best *best, xray_fitter *f, const int *fixed
     int held[XRAY_MAX_FREE];
     int n = f->n_free;
     xray_derivatives(g, h, f, best->u, 1);
-    xray_states(best, h, fixed, n);
+    xray_states(best, held, h, fixed, n);
     memset(best->covariance, 0, sizeof best->covariance);
-    for (int k = 0; k < n; k++)
-        held[k] = (fixed && fixed[k]) || best->state[k] != XRAY_FINE;
     for (int k = 0; k < n; k++) {
         for (int i = 0; i < n; i++)
             unit[i] = i == k ? -2 : 0; /* the sign that xray_step turns */
@@ -518,7 +561,7 @@ static inline void xray_errors(xray_best *best, xray_fitter *f, const int *fixed
     for (int k = 0; k < n; k++) {
         double variance = best->covariance[k * n + k];
         double slope = xray_par_slope(&f->p->par[f->free_par[k]], best->theta[k]);
-        best->sigma[k] = variance > 0 ? sqrt(variance) * slope : (double)NAN;
+        best->sigma[k] = variance > 0 && best->state[k] == XRAY_FINE ? sqrt(variance) * slope : (double)NAN;
     }
 }
 
@@ -782,12 +825,17 @@ static inline void xray_goodness_means(double *mean, double *background, xray_fi
 }
 
 /* Share of n simulations, drawn for the best model and fitted again from there, whose statistic is below the data's: a
-   good fit has 0.02 to 0.98. Background spectra are drawn too; chi2 keeps the data's errors. NaN without memory. */
-static inline double xray_goodness(xray_fitter *f, const xray_best *best, int n, uint64_t seed) {
+   good fit has 0.02 to 0.98. *mean, *sd: of the simulations' statistics. Background spectra are drawn too; chi2 keeps
+   the data's errors. NaN without memory. */
+static inline double xray_goodness_of(double *mean_of, double *sd, xray_fitter *f, const xray_best *best, int n,
+                                      uint64_t seed) {
     size_t bins = (size_t)f->n_bin;
     double *mean = xray_alloc(bins, 4 * sizeof *mean);
     double *background = mean ? mean + bins : NULL;
+    double sum = 0;
+    double square = 0;
     int below = 0;
+    *mean_of = *sd = (double)NAN;
     if (!mean) return (double)NAN;
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, seed, 8);
@@ -801,9 +849,19 @@ static inline double xray_goodness(xray_fitter *f, const xray_best *best, int n,
         xray_climb(&one, f, best->u, NULL);
         f->fake = f->fake_background = NULL;
         below += one.statistic < best->statistic;
+        sum += one.statistic / n;
+        square += one.statistic * one.statistic / n;
     }
     free(mean);
+    *mean_of = sum;
+    *sd = sqrt(fmax(square - sum * sum, 0));
     return (double)below / n;
+}
+
+static inline double xray_goodness(xray_fitter *f, const xray_best *best, int n, uint64_t seed) {
+    double mean;
+    double sd;
+    return xray_goodness_of(&mean, &sd, f, best, n, seed);
 }
 
 /* ==== intervals of fluxes ========================================================================================= */

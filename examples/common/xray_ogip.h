@@ -63,9 +63,9 @@ typedef struct xray_fits {
     fitsfile *f;
     int status;
     const char *path;
-    char what[80];       /* what was being done when it went wrong */
+    char what[80]; /* what was being done when it went wrong */
     xray_address address;
-    int row;             /* of a type II table; 0: columns hold one channel a row */
+    int row; /* of a type II table; 0: columns hold one channel a row */
 } xray_fits;
 
 static inline void xray_fits_open(xray_fits *x, const char *path) {
@@ -330,29 +330,31 @@ static inline void xray_beside(char *path, const char *file, const char *name) {
         path[0] = 0;
 }
 
-/* The first channel's number; channels must follow each other. A column of equal numbers says nothing: TLMIN does. */
-static inline int xray_fits_channels(int *first, xray_fits *x, int n, char *err) {
+/* The first channel's number; *gap: the row (from 1) that does not follow the one before, 0 for none; negative where
+   most rows do not, and the column says nothing. Where there is a gap the number is TLMIN's, or 1. */
+static inline int xray_fits_channels(int *first, int *gap, xray_fits *x, int n, char *err) {
     char key[FLEN_KEYWORD];
     int column = xray_fits_column(x, "CHANNEL");
-    int same = 1;
-    int gap = -1;
     *first = 1;
+    *gap = 0;
     if (!column) return 0;
     double *channel = xray_alloc((size_t)n, sizeof *channel);
     if (!channel) return error_set(err, "out of memory");
     xray_spectrum_read(x, "CHANNEL", n, channel);
-    for (int i = 1; i < n && !x->status; i++) {
-        same += !(fabs(channel[i] - channel[0]) > 0);
-        if (gap < 0 && !(fabs(channel[i] - channel[0] - i) <= 0)) gap = i;
+    int jumps = 0;
+    for (int i = 1; i < n; i++) {
+        int follows = fabs(channel[i] - channel[i - 1] - 1) <= 0;
+        if (!follows && !*gap) *gap = i + 1;
+        jumps += !follows;
     }
+    if (2 * jumps > n) *gap = -*gap;
     snprintf(key, sizeof key, "TLMIN%d", column);
-    double number = n > 1 && same == n ? xray_fits_key(x, key, 1) : channel[0];
+    double number = *gap ? xray_fits_key(x, key, 1) : channel[0];
     free(channel);
     if (x->status) return 0;
     if (!(fabs(number) < 1e6)) return error_set(err, "%.300s: the first channel is %g", x->path, number);
     *first = (int)number;
-    if (gap < 0 || same == n) return 0;
-    return error_set(err, "%.300s: row %d: channels must follow each other without gaps", x->path, gap + 1);
+    return 0;
 }
 
 /* Standard deviations where the file has them and says that counts are not Poisson's (POISSERR false, or absent beside
@@ -384,12 +386,14 @@ static inline int xray_pha_errors(xray_pha *p, xray_fits *x, int is_rate, char *
 /* Channels that the file calls bad may hold anything: it is taken out. In good ones numbers must make sense. */
 static inline int xray_pha_check(xray_pha *p, const xray_fits *x, const char *counts, char *err) {
     int empty = 0;
+    int left = 0;
     for (int i = 0; i < p->n; i++) {
         int bad = p->quality && p->quality[i];
         int scaled = p->back_scale[i] > 0 && p->area_scale[i] > 0 && p->back_scale[i] < 1e30;
         int number = fabs(p->counts[i]) < 1e15 && p->systematic[i] >= 0 && p->systematic[i] < 1e6 &&
                      (!p->error || (p->error[i] >= 0 && p->error[i] < 1e15));
         int dark = !(fabs(p->area_scale[i]) > 0) || !(fabs(p->back_scale[i]) > 0); /* zero: no area here */
+        left += scaled;
         if (scaled && number) continue;
         if (!bad && scaled && !(fabs(p->counts[i]) < 1e15))
             return error_set(err, "%.300s: row %d: %s are %g", x->path, i + 1, counts, p->counts[i]);
@@ -400,13 +404,14 @@ static inline int xray_pha_check(xray_pha *p, const xray_fits *x, const char *co
         if (!p->quality && !(p->quality = xray_alloc((size_t)p->n, sizeof(int))))
             return error_set(err, "out of memory");
         empty += !bad;
+        if (i == p->n - 1 && !left) /* not a channel's matter */
+            return error_set(err, "%.300s: row 1: %s must be positive", x->path,
+                             fabs(p->area_scale[i]) > 0 ? "BACKSCAL" : "AREASCAL");
         p->quality[i] = XRAY_UNUSABLE;
         p->counts[i] = p->systematic[i] = 0;
         p->area_scale[i] = p->back_scale[i] = 1;
         if (p->error) p->error[i] = 0;
     }
-    if (empty == p->n)
-        return error_set(err, "%.300s: %s is 0 in every channel", x->path, "AREASCAL or BACKSCAL");
     if (empty) xray_note(p->note, "%d channels whose AREASCAL or BACKSCAL is 0 are left out", empty);
     for (int i = 0; i < p->n; i++)
         if (p->counts[i] < 0 && !p->error)
@@ -419,7 +424,10 @@ static inline int xray_pha_check(xray_pha *p, const xray_fits *x, const char *co
 static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
     const char *counts = xray_fits_column(x, "COUNTS") ? "COUNTS" : "RATE";
     int is_rate = !strcmp(counts, "RATE");
-    if (xray_fits_channels(&p->first_channel, x, p->n, err)) return -1;
+    int gap;
+    if (xray_fits_channels(&p->first_channel, &gap, x, p->n, err)) return -1;
+    if (gap && !x->status)
+        return error_set(err, "%.300s: row %d: channels must follow each other without gaps", x->path, abs(gap));
     xray_spectrum_read(x, counts, p->n, p->counts);
     free(p->area_scale);
     free(p->back_scale);
@@ -466,11 +474,10 @@ static inline long xray_pha_channels(xray_fits *x, char *err) {
     LONGLONG at = 0;
     long rows = xray_fits_rows(x);
     if (x->status) return 0;
-    if (!column) return error_set(err, "%.300s: no column COUNTS or RATE", x->path);
+    if (!column) return error_set(err, "%.300s: no column COUNTS, no column RATE", x->path);
     fits_get_coltypell(x->f, column, &type, &repeat, NULL, &x->status);
     if (type >= 0 && repeat <= 1 && !xray_fits_column(x, "SPEC_NUM")) {
-        if (x->address.row)
-            return error_set(err, "%.300s: is of type I: there is no {%d}", x->path, x->address.row);
+        if (x->address.row) return error_set(err, "%.300s: is of type I: there is no {%d}", x->path, x->address.row);
         return rows;
     }
     if (!x->address.row && rows > 1)
@@ -527,8 +534,7 @@ static inline int xray_pha_open(xray_pha *p, xray_fits *x, int background, char 
     if (n < 1 || n > XRAY_MAX_CHANNELS) return error_set(err, "%.300s: %ld channels", x->path, n);
     double exposure = xray_pha_exposure(x);
     if (x->status) return -1;
-    if (!(exposure > 0))
-        return error_set(err, "%.300s: EXPOSURE %g s must be there, and positive", x->path, exposure);
+    if (!(exposure > 0)) return error_set(err, "%.300s: EXPOSURE %g s must be there, and positive", x->path, exposure);
     if (xray_pha_room(p, (int)n, 0, exposure, err)) return -1;
     snprintf(p->name, sizeof p->name, "%.1000s", x->path);
     memcpy(p->note, note, sizeof note);
@@ -619,7 +625,8 @@ static inline int xray_rmf_channels(xray_response *r, xray_fits *x, char *err) {
     r->e_min = xray_alloc((size_t)n, sizeof(double));
     r->e_max = xray_alloc((size_t)n, sizeof(double));
     if (!r->e_min || !r->e_max) return error_set(err, "out of memory");
-    if (xray_fits_channels(&r->first_channel, x, r->n_channel, err)) return -1;
+    int gap;
+    if (xray_fits_channels(&r->first_channel, &gap, x, r->n_channel, err)) return -1;
     xray_fits_read(x, "E_MIN", TDOUBLE, 1, n, r->e_min);
     xray_fits_read(x, "E_MAX", TDOUBLE, 1, n, r->e_max);
     double low = xray_fits_unit(x, "E_MIN", 0, err);
@@ -632,6 +639,18 @@ static inline int xray_rmf_channels(xray_response *r, xray_fits *x, char *err) {
         r->e_min[c] = fmin(a, b);
         r->e_max[c] = fmax(a, b);
     }
+    if (!gap) return 0;
+    int up = 0;
+    int down = 0;
+    for (int c = 1; c < n; c++) {
+        up += r->e_min[c] >= r->e_min[c - 1] && r->e_max[c] > r->e_max[c - 1];
+        down += r->e_max[c] <= r->e_max[c - 1] && r->e_min[c] < r->e_min[c - 1];
+    }
+    if (gap > 0 || (up != n - 1 && down != n - 1))
+        return error_set(err, "%.300s: EBOUNDS row %d: channels must follow each other without gaps", x->path,
+                         abs(gap));
+    xray_note(r->note, "%.150s: the CHANNEL column of EBOUNDS makes no sense: its rows are counted from %d", x->path,
+              r->first_channel);
     return 0;
 }
 
@@ -849,7 +868,7 @@ static inline int xray_rmf_matrices(xray_response *r, xray_fits *x, char *err) {
         at = xray_fits_table_after(x, at, names, "HDUCLAS2", "RSP_MATRIX");
         if (!at) break;
         bad = xray_rmf_further(r, x, err);
-        snprintf(r->note, sizeof r->note, "%.200s holds %d matrices, which are added", x->path, n);
+        if (!bad && n == 2) xray_note(r->note, "%.150s holds several matrices, which are added", x->path);
     }
     return bad;
 }
