@@ -438,7 +438,7 @@ static void test_features(void) {
     CHECK_NEAR(value(d, 0, "error_band_2"), log10(4), 1e-15, "log of the upper error");
     CHECK_NEAR(value(d, 0, "snr_band_1"), log10(50), 1e-14, "flux over error");
     CHECK_NEAR(value(d, 1, "snr_band_2"), -2, 1e-15, "its floor");
-    CHECK(isnan(value(d, 0, "sqrt_ts_1")), "no sqrt(TS) in the file: missing");
+    CHECK(feature(d, "sqrt_ts_1") < 0, "no sqrt(TS) in the file: no such feature");
     CHECK_NEAR(value(d, 1, "latitude"), -20, 0, "latitude");
     bml_classify_data_columns(columns, &n, d, BML_CLASSIFY_TIME, "raw|derived_st");
     CHECK(n == 3 && columns[0] == feature(d, "raw_year_1") && columns[2] == feature(d, "derived_step"),
