@@ -1443,8 +1443,8 @@ static bml_classify__file bml_classify__open(const char *path) {
 static ptrdiff_t bml_classify__read(bml_classify__file f, char *to, ptrdiff_t n) {
     return gzread(f, to, (unsigned)n);
 }
-static void bml_classify__close(bml_classify__file f) {
-    gzclose(f);
+static int bml_classify__close(bml_classify__file f) {
+    return gzclose(f) == Z_BUF_ERROR; /* the stream goes on, and the file does not */
 }
 #else
 typedef FILE *bml_classify__file;
@@ -1455,8 +1455,9 @@ static ptrdiff_t bml_classify__read(bml_classify__file f, char *to, ptrdiff_t n)
     size_t got = fread(to, 1, (size_t)n, f);
     return ferror(f) ? -1 : (ptrdiff_t)got;
 }
-static void bml_classify__close(bml_classify__file f) {
+static int bml_classify__close(bml_classify__file f) {
     fclose(f);
+    return 0;
 }
 #endif
 
@@ -1513,12 +1514,14 @@ BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const c
     char *data;
     ptrdiff_t size;
     int status = bml_classify__load_file(&data, &size, f, path, why);
-    bml_classify__close(f);
+    int cut_short = bml_classify__close(f);
     if (!status) {
         if (bml_classify__begins_with(data, size, bml_classify__fits_magic))
             status = bml_classify__read_fits(table, path, why);
         else if (bml_classify__begins_with(data, size, bml_classify__gzip_magic))
             status = bml_classify__read_compressed(table, path, why);
+        else if (cut_short)
+            status = bml_classify__fail(why, BML_CLASSIFY_NO_FILE, "%.200s: a .gz that is cut short", path);
         else
             status = bml_classify_table_parse(table, data, (size_t)size, path, why);
     }
