@@ -5,7 +5,7 @@
 #   make fit-solver   the same with the exact solver; results in build/fit_solver/
 #   make test         all tests, strict warnings; the last line counts them
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
-#   make check-memory the tests under the address and undefined-behaviour sanitizers
+#   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
 #   make bench        timings, one line each: name value unit
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
@@ -15,12 +15,13 @@
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
 #   make train-surrogate-ssa  ssc_ssa_gg.safetensors beside it: with self-absorption and pair production
+#   make help         these lines
 #   make clean
 #
 # Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS.
 # Files are found by their names: bml_*.h, examples/*.c and examples/*/*.c with a main, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
 
-VERSION = 0.1.0
+VERSION = 0.2.0
 # By another name, so that `make -n test` plans the tests and does not run them.
 SELF = $(MAKE)
 PREFIX ?= /usr/local
@@ -70,7 +71,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
-.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
+.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean help tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -83,13 +84,23 @@ tools:
 # -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
 build/flags: FORCE | build
 	@echo '$(CC) $(COMPILE) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(COMPILE) $(LDLIBS)' > $@
-build build/memory build/fuzz build/cuda:
+build build/impl build/memory build/memory/impl build/fuzz build/cuda:
 	@mkdir -p $@
 
-build/%: %.c build/flags
-	$(CC) $(COMPILE) -MMD -MP -MF build/$*.d -o $@ $< $(LDLIBS)
-build/test_%: tests/test_%.c build/flags
-	$(CC) $(COMPILE) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< $(LDLIBS)
+# Each implementation is compiled once, into a library; programs and tests that define BML_X_IMPLEMENTATION find
+# BML_X_IMPLEMENTED defined, and link. A test that looks inside a header undefines that, and compiles its own.
+IMPLEMENTED := $(shell echo $(HEADERS:.h=_IMPLEMENTED) | tr a-z A-Z | sed 's/BML_/-DBML_/g')
+implement = printf '\043define %s_IMPLEMENTATION\n\043include "%s"\n' $$(echo $* | tr a-z A-Z) $*.h | \
+            $(CC) $(1) -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
+build/impl/%.o: %.h build/flags | build/impl
+	$(call implement,$(COMPILE),impl)
+build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
+	@rm -f $@
+	ar -rcs $@ $^
+build/%: %.c build/libbml.a build/flags
+	$(CC) $(COMPILE) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
+build/test_%: tests/test_%.c build/libbml.a build/flags
+	$(CC) $(COMPILE) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
 build/test_nn_cblas: tests/test_nn.c build/flags
 	$(CC) $(COMPILE) -DBML_NN_USE_CBLAS -MMD -MP -MF build/test_nn_cblas.d -o $@ $< -lopenblas $(LDLIBS)
 # bml_cuda.cu on the CPU. Without a C++ compiler the rule above makes a test that only looks at its declarations.
@@ -98,11 +109,11 @@ CUDA_TEST = $(CXX) -std=c++17 $(WARNINGS) -Wno-uninitialized -Werror -I. -MMD -M
 build/test_cuda: tests/test_cuda.c build/flags
 	$(CUDA_TEST) -O1 -MF build/test_cuda.d -o $@ -x c++ $< -lm
 build/memory/test_cuda: tests/test_cuda.c build/flags | build/memory
-	$(CUDA_TEST) $(SANITIZE) -MF build/memory/test_cuda.d -o $@ -x c++ $< -lm
+	$(CUDA_TEST) $(SANITIZE) -MF build/memory_test_cuda.d -o $@ -x c++ $< -lm
 endif
-build/bench_%: tests/bench_%.c build/flags
+build/bench_%: tests/bench_%.c build/flags # a benchmark holds its own implementation, as a user's program does
 	$(CC) $(COMPILE) -MMD -MP -MF build/bench_$*.d -o $@ $< $(LDLIBS)
--include $(wildcard build/*.d build/memory/*.d)
+-include $(wildcard build/*.d)
 
 # -- The family's main job. Exit status 2 means "not converged yet": the results are there and the program has said so.
 FIT_DATA = examples/data/3hsp_j095507.csv
@@ -128,13 +139,23 @@ train-surrogate-ssa: build/train_surrogate tools
 test:
 	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-build/memory/test_%: tests/test_%.c build/flags | build/memory
-	$(CC) $(filter-out -O%,$(COMPILE)) $(SANITIZE) -MMD -MP -MF build/memory/test_$*.d -o $@ $< $(LDLIBS)
+build/test_threads build/memory/test_threads: LDLIBS += -pthread
+SANITIZED = $(filter-out -O%,$(COMPILE)) $(SANITIZE)
+build/memory/impl/%.o: %.h build/flags | build/memory/impl
+	$(call implement,$(SANITIZED),memory)
+build/memory/libbml.a: $(HEADERS:%.h=build/memory/impl/%.o)
+	@rm -f $@
+	ar -rcs $@ $^
+build/memory/test_%: tests/test_%.c build/memory/libbml.a build/flags
+	$(CC) $(SANITIZED) $(IMPLEMENTED) -MMD -MP -MF build/memory_test_$*.d -MT $@ -o $@ $< build/memory/libbml.a $(LDLIBS)
+# Seven threads under the thread sanitizer; OpenMP's own, which it does not know, are left out.
+build/memory/threads: tests/test_threads.c $(HEADERS) build/flags | build/memory
+	$(CC) $(filter-out -O% -fopenmp,$(COMPILE)) -O1 -g -fsanitize=thread -Wno-unknown-pragmas -o $@ $< $(LDLIBS) -pthread
 check-memory:
-	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
+	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory threads $(TESTS)
 
 # -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
 FUZZ_CC ?= clang
@@ -183,6 +204,9 @@ install:
 	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
 	install -m 644 $(HEADERS) bml_cuda.cu '$(DESTDIR)$(PREFIX)/include'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
+
+help:
+	@awk '/^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
 clean:
 	rm -rf build

@@ -20,11 +20,12 @@
            double center[2] = { 0, 0 }, radius[2] = { 1, 1 };
            bml_mcmc_summary s[2];
            bml_mcmc_ensemble *e;
-           int status = bml_mcmc_ensemble_create(&e, &config);
+           char why[BML_MCMC_MESSAGE];
+           int status = bml_mcmc_ensemble_create(&e, &config, why);
            if (!status) status = bml_mcmc_start_ball(e, center, radius);
            if (!status) status = bml_mcmc_run(e, 2000);
            if (!status) status = bml_mcmc_ensemble_summary(e, s, 200);
-           if (status) printf("%s: %s\n", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+           if (status) printf("%s: %s\n", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
            else printf("y = %.3f -%.3f +%.3f (tau %.1f)\n", s[1].median, s[1].minus, s[1].plus, s[1].tau);
            bml_mcmc_ensemble_free(e);
            return status != 0;
@@ -42,7 +43,7 @@
           void f(double *log_prob, const double *theta, int n, int n_dim, void *user);
       log_prob[n], theta[n][n_dim]. It may thread over the n points. -INFINITY is "impossible here" and a rejection.
    2. bml_mcmc_ensemble_create(&e, &config), zero members meaning the defaults written beside them. A refused
-      configuration still gives an object, whose message says why; free it like any other.
+      configuration gives no object; its last argument, a buffer of BML_MCMC_MESSAGE bytes or NULL, says why.
    3. bml_mcmc_start_ball, bml_mcmc_start_prior or bml_mcmc_start_given.
    4. bml_mcmc_run(e, n_steps), as often as wanted: 100 steps and then 200 are the same chain as 300.
       One step proposes one move to every walker: n_walkers evaluations in two calls of f.
@@ -192,6 +193,8 @@
 enum { BML_MCMC_STATUS_TABLE(BML_MCMC__ENUM) BML_MCMC__STATUS_END = 1 };
 #undef BML_MCMC__ENUM
 
+enum { BML_MCMC_MESSAGE = 512 }; /* bytes of a message buffer, NUL included */
+
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_MCMC_DEF const char *bml_mcmc_strerror(int status);
 
@@ -236,11 +239,11 @@ typedef struct bml_mcmc_prior_param {
 } bml_mcmc_prior_param;
 typedef struct bml_mcmc_prior bml_mcmc_prior;
 
-/* Makes a prior of params[n_dim] (1 <= n_dim <= 1024). *prior exists unless the status is NO_MEMORY, so that its
-   message can be read; free it. BAD_ARGUMENT, EMPTY_BOUNDS, NO_MEMORY. */
-BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim);
+/* Makes a prior of params[n_dim] (1 <= n_dim <= 1024). On failure *prior is NULL, there is nothing to free, and why
+   [BML_MCMC_MESSAGE], unless NULL, holds the reason. BAD_ARGUMENT, EMPTY_BOUNDS, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim,
+                                       char *why);
 BML_MCMC_DEF void bml_mcmc_prior_free(bml_mcmc_prior *prior);
-BML_MCMC_DEF const char *bml_mcmc_prior_message(const bml_mcmc_prior *prior);
 /* Normalised log density at theta[n_dim]; -infinity outside. The
    three calls below are thread safe if the bounds callbacks are. */
 BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, const double *theta);
@@ -326,9 +329,9 @@ typedef struct bml_mcmc_ensemble_info {
 
 typedef struct bml_mcmc_ensemble bml_mcmc_ensemble;
 
-/* Makes a sampler. *e exists unless the status is NO_MEMORY, so that its message can be read; free it.
-   BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
-BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_config *config);
+/* Makes a sampler. On failure *e is NULL, there is nothing to free, and why [BML_MCMC_MESSAGE], unless NULL, holds the
+   reason. BAD_ARGUMENT, TOO_LARGE, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_config *config, char *why);
 BML_MCMC_DEF void bml_mcmc_ensemble_free(bml_mcmc_ensemble *e);
 /* What the last failing call has to add to its status: which walker, which point, which parameter. "" if nothing. */
 BML_MCMC_DEF const char *bml_mcmc_ensemble_message(const bml_mcmc_ensemble *e);
@@ -445,9 +448,8 @@ typedef struct bml_mcmc_nested_result {
 
 typedef struct bml_mcmc_nested bml_mcmc_nested;
 
-/* Makes a sampler. *s exists unless the status is NO_MEMORY, so that
-   its message can be read; free it. BAD_ARGUMENT, NO_MEMORY. */
-BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **s, const bml_mcmc_nested_config *config);
+/* As of the ensemble: on failure *s is NULL and why holds the reason. BAD_ARGUMENT, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **s, const bml_mcmc_nested_config *config, char *why);
 BML_MCMC_DEF void bml_mcmc_nested_free(bml_mcmc_nested *s);
 /* What the last failing call has to add to its status. "" if nothing. */
 BML_MCMC_DEF const char *bml_mcmc_nested_message(const bml_mcmc_nested *s);
@@ -527,8 +529,8 @@ typedef struct bml_mcmc_nuts_info {
 
 typedef struct bml_mcmc_nuts bml_mcmc_nuts;
 
-/* As of the ensemble: *s exists unless the status is NO_MEMORY. BAD_ARGUMENT, NO_MEMORY. */
-BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **s, const bml_mcmc_nuts_config *config);
+/* As of the ensemble: on failure *s is NULL and why holds the reason. BAD_ARGUMENT, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **s, const bml_mcmc_nuts_config *config, char *why);
 BML_MCMC_DEF void bml_mcmc_nuts_free(bml_mcmc_nuts *s);
 BML_MCMC_DEF const char *bml_mcmc_nuts_message(const bml_mcmc_nuts *s);
 /* theta[n_chains][n_dim], inside the limits, apart from each other. Checks the gradient at the first by finite
@@ -569,8 +571,8 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 #endif /* BML_MCMC_H */
 /* ---- end of API ---- */
 
-#if defined(BML_MCMC_IMPLEMENTATION) && !defined(BML_MCMC__IMPLEMENTED)
-#define BML_MCMC__IMPLEMENTED
+#if defined(BML_MCMC_IMPLEMENTATION) && !defined(BML_MCMC_IMPLEMENTED)
+#define BML_MCMC_IMPLEMENTED
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -602,14 +604,21 @@ BML_MCMC_DEF const char *bml_mcmc_strerror(int status) {
     return "unknown status";
 }
 
-enum { BML_MCMC__MESSAGE = 512, BML_MCMC__MAX_PRIOR = 1024 };
+enum { BML_MCMC__MAX_PRIOR = 1024 };
 
 /* Writes the message and hands the status through: return bml_mcmc__fail(...). */
 BML_MCMC_PRINTF static int bml_mcmc__fail(char *message, int status, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(message, BML_MCMC__MESSAGE, format, args);
+    vsnprintf(message, BML_MCMC_MESSAGE, format, args);
     va_end(args);
+    return status;
+}
+
+/* What a create that fails leaves in `why`. */
+static int bml_mcmc__refuse(char *why, int status, const char *message) {
+    if (status == BML_MCMC_NO_MEMORY) message = "out of memory";
+    if (why) bml_mcmc__fail(why, status, "%s", message);
     return status;
 }
 
@@ -1144,7 +1153,6 @@ static const uint32_t bml_mcmc__shared = 0xFFFFFFFFu; /* in place of a walker's 
 
 struct bml_mcmc_ensemble {
     bml_mcmc_config config; /* defaults resolved */
-    int refused;            /* status of create: an object that only carries its message */
     int started;
     bml_mcmc_move moves[BML_MCMC_MAX_MOVES];
     double cumulative[BML_MCMC_MAX_MOVES]; /* weights summed and normalised */
@@ -1164,7 +1172,7 @@ struct bml_mcmc_ensemble {
     bml_mcmc__half reference;       /* n = 0: none */
     double *chain, *chain_log_prob; /* [stored][n_walkers][n_dim], [stored][n_walkers] */
     size_t stored, capacity;
-    char message[BML_MCMC__MESSAGE];
+    char message[BML_MCMC_MESSAGE];
 };
 
 static const bml_mcmc_move bml_mcmc__default_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
@@ -1331,19 +1339,22 @@ static int bml_mcmc__allocate(bml_mcmc_ensemble *e) {
     return BML_MCMC_OK;
 }
 
-BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_config *config) {
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
-    *e = (bml_mcmc_ensemble *)bml_mcmc__alloc(1, 1, sizeof **e);
-    if (!*e) return BML_MCMC_NO_MEMORY;
-    if (!config) return (*e)->refused = bml_mcmc__fail((*e)->message, BML_MCMC_BAD_ARGUMENT, "config is missing");
-    int status;
-    if ((status = bml_mcmc__resolve_config(*e, config)) != BML_MCMC_OK) return (*e)->refused = status;
-    if ((status = bml_mcmc__allocate(*e)) != BML_MCMC_OK) {
-        bml_mcmc_ensemble_free(*e);
-        *e = NULL;
-        return status;
+BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **out, const bml_mcmc_config *config, char *why) {
+    if (why) why[0] = 0;
+    if (!out) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    *out = NULL;
+    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    bml_mcmc_ensemble *e = (bml_mcmc_ensemble *)bml_mcmc__alloc(1, 1, sizeof *e);
+    if (!e) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    int status = bml_mcmc__resolve_config(e, config);
+    if (!status) status = bml_mcmc__allocate(e);
+    if (!status && config->reference) status = bml_mcmc__fit_reference(e);
+    if (!status) {
+        *out = e;
+        return BML_MCMC_OK;
     }
-    if (config->reference && (status = bml_mcmc__fit_reference(*e)) != BML_MCMC_OK) (*e)->refused = status;
+    bml_mcmc__refuse(why, status, e->message);
+    bml_mcmc_ensemble_free(e);
     return status;
 }
 
@@ -1375,7 +1386,7 @@ BML_MCMC_DEF const char *bml_mcmc_ensemble_message(const bml_mcmc_ensemble *e) {
 }
 
 BML_MCMC_DEF void bml_mcmc_ensemble_clear(bml_mcmc_ensemble *e) {
-    if (!e || e->refused) return;
+    if (!e) return;
     e->stored = 0;
     e->steps_counted = 0;
     memset(e->accepted, 0, sizeof *e->accepted * (size_t)e->config.n_walkers);
@@ -1385,7 +1396,7 @@ BML_MCMC_DEF void bml_mcmc_ensemble_clear(bml_mcmc_ensemble *e) {
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_chain(const bml_mcmc_ensemble *e) {
     bml_mcmc_chain c = {NULL, NULL, 0, 0, 0};
-    if (!e || e->refused) return c;
+    if (!e) return c;
     c.theta = e->chain;
     c.log_prob = e->chain_log_prob;
     c.n_steps = e->stored;
@@ -1397,7 +1408,7 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_chain(const bml_mcmc_ensemble *e) 
 BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_ensemble *e) {
     bml_mcmc_ensemble_info i;
     memset(&i, 0, sizeof i);
-    if (!e || e->refused) return i;
+    if (!e) return i;
     i.n_dim = e->config.n_dim;
     i.n_walkers = e->config.n_walkers;
     i.n_moves = e->config.n_moves;
@@ -1422,7 +1433,7 @@ enum { BML_MCMC__REDRAWS = 100 };
 static void bml_mcmc__append_point(char *message, const double *x, int d) {
     for (int i = 0; i < d; i++) {
         size_t used = strlen(message);
-        snprintf(message + used, BML_MCMC__MESSAGE - used, "%s%.10g%s", i ? ", " : " theta = (", x[i],
+        snprintf(message + used, BML_MCMC_MESSAGE - used, "%s%.10g%s", i ? ", " : " theta = (", x[i],
                  i == d - 1 ? ")" : "");
     }
 }
@@ -1513,7 +1524,6 @@ static int bml_mcmc__begin(bml_mcmc_ensemble *e) {
 
 static int bml_mcmc__reset(bml_mcmc_ensemble *e) {
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    if (e->refused) return e->refused;
     e->started = 0;
     e->step = e->evaluations = 0;
     bml_mcmc_ensemble_clear(e);
@@ -1807,7 +1817,6 @@ static int bml_mcmc__report(const bml_mcmc_ensemble *e, uint64_t last) {
 
 BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps) {
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    if (e->refused) return e->refused;
     if (!e->started) return bml_mcmc__fail(e->message, BML_MCMC_NOT_STARTED, "call one of bml_mcmc_start_... first");
     size_t W = (size_t)e->config.n_walkers;
     size_t D = (size_t)e->config.n_dim;
@@ -1940,7 +1949,7 @@ static size_t bml_mcmc__state_bytes(const bml_mcmc_ensemble *e, size_t stored) {
 }
 
 BML_MCMC_DEF size_t bml_mcmc_ensemble_save_size(const bml_mcmc_ensemble *e) {
-    return e && !e->refused && e->started ? bml_mcmc__state_bytes(e, e->stored) : 0;
+    return e && e->started ? bml_mcmc__state_bytes(e, e->stored) : 0;
 }
 
 /* The counts and arrays, to or from the buffer. */
@@ -1964,7 +1973,6 @@ BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size
     unsigned char *at = (unsigned char *)buffer;
     size_t bytes = bml_mcmc_ensemble_save_size(e);
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    if (e->refused) return e->refused;
     bml_mcmc__fingerprint(fixed, e);
     int status;
     if ((status = bml_mcmc__save_head(e->message, &at, size, bytes, fixed, e->stored)) != BML_MCMC_OK) return status;
@@ -1996,7 +2004,6 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
     unsigned char *at = (unsigned char *)(size_t)buffer + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1);
     size_t stored = 0;
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    if (e->refused) return e->refused;
     bml_mcmc__fingerprint(want, e);
     size_t least = bml_mcmc__state_bytes(e, 0);
     int status = bml_mcmc__check_head(e->message, buffer, size, BML_MCMC__KIND_ENSEMBLE, want, names, 5, least,
@@ -2283,7 +2290,6 @@ BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summar
     double worst_tau = 0;
     double worst_rhat = 0;
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    if (e->refused) return e->refused;
     chain = bml_mcmc_chain_drop(chain, burn / (size_t)e->config.thin);
     int status = bml_mcmc_summarize(out, chain);
     if (status != BML_MCMC_OK && status != BML_MCMC_NOT_CONVERGED)
@@ -2398,13 +2404,13 @@ BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *rank
 enum { BML_MCMC__NODES = 33, BML_MCMC__MAX_JOINT = 4 };
 
 struct bml_mcmc_prior {
-    int n_dim, refused;
+    int n_dim;
     int first_joint;                      /* n_dim when there is none */
     double log_z;                         /* log of the mass of the joint part, M of its first parameter */
     double first_weight[BML_MCMC__NODES]; /* M of what follows, over the first joint parameter */
     bml_mcmc_prior_param *param;          /* [n_dim] x and density point into table */
     double **table;                       /* [n_dim] NULL or [3][n]: x, normalised density, cumulative */
-    char message[BML_MCMC__MESSAGE];
+    char message[BML_MCMC_MESSAGE];
 };
 
 /* Piecewise linear density w at nodes x: the integral up to `at` within interval i. */
@@ -2622,7 +2628,7 @@ static double bml_mcmc__reweight(const double *weight, double u, int inverse) {
 }
 
 BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, const double *theta) {
-    if (!prior || prior->refused || !theta) return BML_MCMC__NAN;
+    if (!prior || !theta) return BML_MCMC__NAN;
     double sum = prior->first_joint < prior->n_dim ? -prior->log_z : 0;
     double lo;
     double hi;
@@ -2637,7 +2643,6 @@ BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, cons
 BML_MCMC_DEF int bml_mcmc_prior_transform(const bml_mcmc_prior *prior, double *theta, const double *cube) {
     double weight[BML_MCMC__NODES];
     if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
-    if (prior->refused) return prior->refused;
     double lo;
     double hi;
     for (int i = 0; i < prior->n_dim; i++) {
@@ -2657,7 +2662,6 @@ BML_MCMC_DEF int bml_mcmc_prior_transform(const bml_mcmc_prior *prior, double *t
 BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cube, const double *theta) {
     double weight[BML_MCMC__NODES];
     if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
-    if (prior->refused) return prior->refused;
     double lo;
     double hi;
     for (int i = 0; i < prior->n_dim; i++) {
@@ -2770,28 +2774,34 @@ static int bml_mcmc__prior_joint(bml_mcmc_prior *prior) {
     return BML_MCMC_OK;
 }
 
-BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim) {
+BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim,
+                                       char *why) {
+    if (why) why[0] = 0;
+    if (!prior) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
+    *prior = NULL;
+    if (!params) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
+    bml_mcmc_prior *p = (bml_mcmc_prior *)bml_mcmc__alloc(1, 1, sizeof *p);
+    if (!p) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
     int status = BML_MCMC_OK;
-    if (!prior) return BML_MCMC_BAD_ARGUMENT;
-    bml_mcmc_prior *p;
-    *prior = p = (bml_mcmc_prior *)bml_mcmc__alloc(1, 1, sizeof *p);
-    if (!p) return BML_MCMC_NO_MEMORY;
-    if (!params || n_dim < 1 || n_dim > BML_MCMC__MAX_PRIOR)
-        return p->refused = bml_mcmc__fail(p->message, BML_MCMC_BAD_ARGUMENT,
-                                           "params is missing or n_dim (%d) not in 1..%d", n_dim, BML_MCMC__MAX_PRIOR);
-    p->n_dim = p->first_joint = n_dim;
-    p->param = (bml_mcmc_prior_param *)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->param);
-    p->table = (double **)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->table);
-    if (!p->param || !p->table) status = BML_MCMC_NO_MEMORY;
+    if (n_dim < 1 || n_dim > BML_MCMC__MAX_PRIOR)
+        status = bml_mcmc__fail(p->message, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: must be in [1, %d]", n_dim,
+                                BML_MCMC__MAX_PRIOR);
+    if (!status) {
+        p->n_dim = p->first_joint = n_dim;
+        p->param = (bml_mcmc_prior_param *)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->param);
+        p->table = (double **)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->table);
+        if (!p->param || !p->table) status = BML_MCMC_NO_MEMORY;
+    }
     if (!status) memcpy(p->param, params, sizeof *params * (size_t)n_dim);
-    for (int i = 0; i < n_dim && !status; i++)
+    for (int i = 0; !status && i < n_dim; i++)
         status = bml_mcmc__prior_param_check(p, i);
     if (!status) status = bml_mcmc__prior_joint(p);
-    if (status == BML_MCMC_NO_MEMORY) {
-        bml_mcmc_prior_free(p);
-        *prior = NULL;
-    } else
-        p->refused = status;
+    if (!status) {
+        *prior = p;
+        return BML_MCMC_OK;
+    }
+    bml_mcmc__refuse(why, status, p->message);
+    bml_mcmc_prior_free(p);
     return status;
 }
 
@@ -2804,9 +2814,6 @@ BML_MCMC_DEF void bml_mcmc_prior_free(bml_mcmc_prior *prior) {
     BML_MCMC_FREE(prior);
 }
 
-BML_MCMC_DEF const char *bml_mcmc_prior_message(const bml_mcmc_prior *prior) {
-    return prior ? prior->message : "";
-}
 static int bml_mcmc__prior_dim(const bml_mcmc_prior *prior) {
     return prior->n_dim;
 }
@@ -2853,7 +2860,6 @@ typedef struct bml_mcmc__region {
 
 struct bml_mcmc_nested {
     bml_mcmc_nested_config config;
-    int refused;
     bml_mcmc__nested_state now;
     double *point; /* [capacity][2 d + EXTRA] */
     double *jump;  /* [d + 1] squared moves of new points from their start, summed */
@@ -2868,7 +2874,7 @@ struct bml_mcmc_nested {
     double *sorted;                  /* result: [n][d + 3] theta, log L, weight; scratch */
     size_t sorted_n;
     double *other; /* [sorted_n] log L that the result is to be weighed by; NULL: the run's own */
-    char message[BML_MCMC__MESSAGE];
+    char message[BML_MCMC_MESSAGE];
 };
 
 static double *bml_mcmc__point(const bml_mcmc_nested *s, size_t i) {
@@ -4058,7 +4064,6 @@ static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
 
 BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     if (!s || !r) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     const bml_mcmc_nested_config *c = &s->config;
     memset(r, 0, sizeof *r);
     if (!s->now.n_points) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no round has been made");
@@ -4144,7 +4149,6 @@ static void bml_mcmc__plan(bml_mcmc_nested *s, const bml_mcmc_nested_result *r) 
 
 BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     s->message[0] = 0;
     BML_MCMC_FREE(s->other);
     s->other = NULL;
@@ -4240,10 +4244,9 @@ static int bml_mcmc__nested_config_check(bml_mcmc_nested *s, const bml_mcmc_nest
     if (!c->prior == !c->transform)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
                               "either prior or transform must be given, and not both");
-    if (c->prior && (c->prior->refused || c->prior->n_dim != c->n_dim))
-        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
-                              "the prior has %d dimensions, the sampler %d, or it was refused itself", c->prior->n_dim,
-                              c->n_dim);
+    if (c->prior && c->prior->n_dim != c->n_dim)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
+                              c->prior->n_dim, c->n_dim);
     if (!c->live_points) c->live_points = 10 * c->n_dim > 400 ? 10 * c->n_dim : 400;
     int least = c->n_dim + 1 > 4 ? c->n_dim + 1 : 4;
     if (c->live_points < least || c->live_points > 1000000)
@@ -4265,37 +4268,44 @@ static int bml_mcmc__nested_config_check(bml_mcmc_nested *s, const bml_mcmc_nest
     return BML_MCMC_OK;
 }
 
-BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **out, const bml_mcmc_nested_config *config) {
-    if (!out) return BML_MCMC_BAD_ARGUMENT;
-    bml_mcmc_nested *s;
-    *out = s = (bml_mcmc_nested *)bml_mcmc__alloc(1, 1, sizeof *s);
-    if (!s) return BML_MCMC_NO_MEMORY;
-    if (!config) return s->refused = bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "config is missing");
-    s->refused = bml_mcmc__nested_config_check(s, config);
-    s->config.wrapped = NULL;
-    if (s->refused) return s->refused;
+static int bml_mcmc__nested_allocate(bml_mcmc_nested *s, const unsigned char *wrapped) {
     size_t D = (size_t)s->config.n_dim;
     bml_mcmc__region *r = &s->region;
     r->d = s->config.n_dim;
-    unsigned char *wrapped = (unsigned char *)bml_mcmc__alloc(D, 1, 1);
-    s->config.wrapped = wrapped;
+    unsigned char *copy = (unsigned char *)bml_mcmc__alloc(D, 1, 1);
+    s->config.wrapped = copy;
     r->cut = bml_mcmc__doubles(D, 1);
     r->L = bml_mcmc__doubles(D, D);
     r->A = bml_mcmc__doubles(D, D);
     r->scratch = bml_mcmc__doubles(4, D);
     s->jump = bml_mcmc__doubles(2, D + 1);
-    if (!wrapped || !r->cut || !r->L || !r->A || !r->scratch || !s->jump) {
+    if (!copy || !r->cut || !r->L || !r->A || !r->scratch || !s->jump) return BML_MCMC_NO_MEMORY;
+    if (wrapped) memcpy(copy, wrapped, D);
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **out, const bml_mcmc_nested_config *config, char *why) {
+    if (why) why[0] = 0;
+    if (!out) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    *out = NULL;
+    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    bml_mcmc_nested *s = (bml_mcmc_nested *)bml_mcmc__alloc(1, 1, sizeof *s);
+    if (!s) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    int status = bml_mcmc__nested_config_check(s, config);
+    s->config.wrapped = NULL;
+    if (!status) status = bml_mcmc__nested_allocate(s, config->wrapped);
+    if (status) {
+        bml_mcmc__refuse(why, status, s->message);
         bml_mcmc_nested_free(s);
-        *out = NULL;
-        return BML_MCMC_NO_MEMORY;
+        return status;
     }
-    if (config->wrapped) memcpy(wrapped, config->wrapped, D);
     s->now.method =
         s->config.method == BML_MCMC_NESTED_AUTO ? (uint64_t)BML_MCMC_NESTED_REGION : (uint64_t)s->config.method;
     s->now.sweeps = s->config.sweeps ? (uint64_t)s->config.sweeps : 3 + (uint64_t)s->config.n_dim / 12;
     s->now.low = s->now.threshold = -BML_MCMC__INF;
     s->now.log_z = -DBL_MAX;
     s->now.remaining = s->now.efficiency = 1;
+    *out = s;
     return BML_MCMC_OK;
 }
 
@@ -4337,14 +4347,13 @@ static size_t bml_mcmc__nested_words(const bml_mcmc_nested *s, size_t n_points) 
 }
 
 BML_MCMC_DEF size_t bml_mcmc_nested_save_size(const bml_mcmc_nested *s) {
-    return s && !s->refused && s->now.n_points ? 8 * bml_mcmc__nested_words(s, (size_t)s->now.n_points) : 0;
+    return s && s->now.n_points ? 8 * bml_mcmc__nested_words(s, (size_t)s->now.n_points) : 0;
 }
 
 BML_MCMC_DEF int bml_mcmc_nested_save(bml_mcmc_nested *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     size_t D = (size_t)s->config.n_dim;
     bml_mcmc__nested_fingerprint(fixed, s);
     int status = bml_mcmc__save_head(s->message, &at, size, bml_mcmc_nested_save_size(s), fixed, s->now.n_points);
@@ -4382,7 +4391,6 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
     uint64_t fixed[BML_MCMC__FIXED];
     size_t n = 0;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     bml_mcmc__nested_fingerprint(fixed, s);
     size_t D = (size_t)s->config.n_dim;
     size_t least = 8 * bml_mcmc__nested_words(s, 0);
@@ -4446,7 +4454,7 @@ typedef struct bml_mcmc__nuts_chain {
 
 struct bml_mcmc_nuts {
     bml_mcmc_nuts_config config;
-    int refused, started;
+    int started;
     double *lower, *upper, *theta, *gradient, *log_prob; /* [d] [d] [n_chains][d] [n_chains][d] [n_chains] */
     int *who;                                            /* [n_chains] rows of the batch */
     double *steps;                                       /* [n_chains], for info */
@@ -4454,7 +4462,7 @@ struct bml_mcmc_nuts {
     double *draws, *draws_log_prob; /* [capacity][n_chains][d], [capacity][n_chains] */
     size_t capacity;
     uint64_t gradients;
-    char message[BML_MCMC__MESSAGE];
+    char message[BML_MCMC_MESSAGE];
 };
 
 /* theta of y in one parameter; *slope = d theta/dy, *log_j = ln |slope|, *d_log_j its derivative. */
@@ -4844,7 +4852,6 @@ static int bml_mcmc__nuts_report(const bml_mcmc_nuts *s, uint64_t target) {
 BML_MCMC_DEF int bml_mcmc_nuts_run(bml_mcmc_nuts *s, size_t n_draws) {
     uint64_t finished = 0;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     if (!s->started) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "call bml_mcmc_nuts_start first");
     s->message[0] = 0;
     uint64_t target = bml_mcmc__nuts_stored(s, 0) + n_draws;
@@ -4901,13 +4908,16 @@ static int bml_mcmc__nuts_allocate(bml_mcmc_nuts *s) {
     size_t C = (size_t)s->config.n_chains;
     size_t dense = s->config.metric == BML_MCMC_DENSE;
     size_t m = dense ? D * D : D;
+    s->lower = bml_mcmc__doubles(D, 1);
+    s->upper = bml_mcmc__doubles(D, 1);
     s->theta = bml_mcmc__doubles(C, D);
     s->gradient = bml_mcmc__doubles(C, D);
     s->log_prob = bml_mcmc__doubles(C, 1);
     s->who = (int *)bml_mcmc__alloc(C, 1, sizeof(int));
     s->steps = bml_mcmc__doubles(C, 1);
     s->chain = (bml_mcmc__nuts_chain *)bml_mcmc__alloc(C, 1, sizeof *s->chain);
-    if (!s->theta || !s->gradient || !s->log_prob || !s->who || !s->steps || !s->chain) return BML_MCMC_NO_MEMORY;
+    if (!s->lower || !s->upper || !s->theta || !s->gradient) return BML_MCMC_NO_MEMORY;
+    if (!s->log_prob || !s->who || !s->steps || !s->chain) return BML_MCMC_NO_MEMORY;
     for (int i = 0; i < s->config.n_chains; i++) {
         bml_mcmc__nuts_chain *c = s->chain + i;
         double *p = c->block =
@@ -4960,20 +4970,20 @@ static int bml_mcmc__nuts_config_check(bml_mcmc_nuts *s) {
     return BML_MCMC_OK;
 }
 
-BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **out, const bml_mcmc_nuts_config *config) {
-    if (!out) return BML_MCMC_BAD_ARGUMENT;
-    bml_mcmc_nuts *s;
-    *out = s = (bml_mcmc_nuts *)bml_mcmc__alloc(1, 1, sizeof *s);
-    if (!s) return BML_MCMC_NO_MEMORY;
-    if (!config) return s->refused = bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "config is missing");
+BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **out, const bml_mcmc_nuts_config *config, char *why) {
+    if (why) why[0] = 0;
+    if (!out) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    *out = NULL;
+    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    bml_mcmc_nuts *s = (bml_mcmc_nuts *)bml_mcmc__alloc(1, 1, sizeof *s);
+    if (!s) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
     s->config = *config;
-    if ((s->refused = bml_mcmc__nuts_config_check(s)) != BML_MCMC_OK) return s->refused;
-    s->lower = bml_mcmc__doubles((size_t)s->config.n_dim, 1);
-    s->upper = bml_mcmc__doubles((size_t)s->config.n_dim, 1);
-    if (!s->lower || !s->upper || bml_mcmc__nuts_allocate(s)) {
+    int status = bml_mcmc__nuts_config_check(s);
+    if (!status) status = bml_mcmc__nuts_allocate(s);
+    if (status) {
+        bml_mcmc__refuse(why, status, s->message);
         bml_mcmc_nuts_free(s);
-        *out = NULL;
-        return BML_MCMC_NO_MEMORY;
+        return status;
     }
     for (int k = 0; k < s->config.n_dim; k++) {
         s->lower[k] = config->lower ? config->lower[k] : -BML_MCMC__INF;
@@ -4981,6 +4991,7 @@ BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **out, const bml_mcmc_nuts_c
     }
     s->config.lower = s->lower;
     s->config.upper = s->upper;
+    *out = s;
     return BML_MCMC_OK;
 }
 
@@ -5022,7 +5033,6 @@ static int bml_mcmc__nuts_gradient(bml_mcmc_nuts *s, const double *theta) {
 
 BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta) {
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     if (!theta) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
     s->started = 0;
     s->gradients = 0;
@@ -5067,7 +5077,7 @@ BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta) {
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_nuts_chain(const bml_mcmc_nuts *s) {
     bml_mcmc_chain c = {NULL, NULL, 0, 0, 0};
-    if (!s || s->refused || !s->started) return c;
+    if (!s || !s->started) return c;
     c.theta = s->draws;
     c.log_prob = s->draws_log_prob;
     c.n_steps = (size_t)bml_mcmc__nuts_stored(s, 0);
@@ -5081,7 +5091,7 @@ BML_MCMC_DEF bml_mcmc_nuts_info bml_mcmc_nuts_get_info(const bml_mcmc_nuts *s) {
     double kept = 0;
     double trees = 0;
     memset(&r, 0, sizeof r);
-    if (!s || s->refused) return r;
+    if (!s) return r;
     r.n_dim = s->config.n_dim;
     r.n_chains = s->config.n_chains;
     r.gradients = s->gradients;
@@ -5186,14 +5196,13 @@ static void bml_mcmc__nuts_transfer(bml_mcmc_nuts *s, unsigned char **at, size_t
 }
 
 BML_MCMC_DEF size_t bml_mcmc_nuts_save_size(const bml_mcmc_nuts *s) {
-    return s && !s->refused && s->started ? 8 * bml_mcmc__nuts_words(s, (size_t)bml_mcmc__nuts_stored(s, 1)) : 0;
+    return s && s->started ? 8 * bml_mcmc__nuts_words(s, (size_t)bml_mcmc__nuts_stored(s, 1)) : 0;
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_save(bml_mcmc_nuts *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     bml_mcmc__nuts_fingerprint(fixed, s);
     uint64_t n = s->started ? bml_mcmc__nuts_stored(s, 1) : 0;
     int status = bml_mcmc__save_head(s->message, &at, size, bml_mcmc_nuts_save_size(s), fixed, n);
@@ -5211,7 +5220,6 @@ BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t
     unsigned char *at = (unsigned char *)(size_t)buffer + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1);
     size_t n = 0;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (s->refused) return s->refused;
     bml_mcmc__nuts_fingerprint(fixed, s);
     size_t least = 8 * bml_mcmc__nuts_words(s, 0);
     int status = bml_mcmc__check_head(s->message, buffer, size, BML_MCMC__KIND_NUTS, fixed, names, 8, least,

@@ -15,11 +15,13 @@
        int main(void) {
            bml_ssc *tables;                                        // made once, read by all threads
            bml_ssc_blob *blob;                                     // one per thread
+           char why[BML_SSC_MESSAGE];                              // the reason when something cannot be made
            bml_ssc_source source = {.R = 1e16, .B = 0.1, .gamma_min = 1e3, .gamma_max = 1e6, .L_e = 1e42, .p = 2.2};
            bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
            double nu[2] = {1e17, 1e25}, nuFnu[2];                  // [Hz], [erg cm^-2 s^-1]
 
-           if (bml_ssc_create(&tables, NULL) || bml_ssc_blob_create(&blob, tables)) return 1;
+           if (bml_ssc_create(&tables, NULL, why) || bml_ssc_blob_create(&blob, tables, why))
+               return fprintf(stderr, "%s\n", why), 1;
            int status = bml_ssc_solve(blob, &source);
            if (!status) status = bml_ssc_sed(nuFnu, nu, 2, blob, &observer, BML_SSC_TOTAL);
            if (status) return fprintf(stderr, "%s\n", bml_ssc_strerror(status)), 1;
@@ -37,8 +39,8 @@
 
 /* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
 
-   1. bml_ssc_create(&tables, &config): tabulates the kernels (about 0.1 s). Constant afterwards, shared by threads.
-   2. bml_ssc_blob_create(&blob, tables): the workspace and state of one source. One per thread, used again and again.
+   1. bml_ssc_create(&tables, &config, why): tabulates the kernels (about 0.1 s). Constant afterwards, shared by threads.
+   2. bml_ssc_blob_create(&blob, tables, why): the workspace and state of one source. One per thread, used again and again.
    3. bml_ssc_solve(blob, &source): from an empty blob to source.t_end. Or by hand, for light curves and flares:
           bml_ssc_begin(blob, &source);
           for (t = 0.5; t < 20; t += 0.5) { bml_ssc_advance(blob, t); bml_ssc_sed(...); }
@@ -117,10 +119,10 @@ extern "C" {
 
 /* ---- API: statuses ----------------------------------------------------------------------------------------------- */
 
-#define BML_SSC_STATUSES(X)                                                                        \
+#define BML_SSC_STATUS_TABLE(X)                                                                    \
     X(OK, 0, "no error")                                                                           \
-    X(ARGUMENT, -1, "a pointer is NULL or a count is not positive")                                \
-    X(MEMORY, -2, "out of memory")                                                                 \
+    X(BAD_ARGUMENT, -1, "a pointer is NULL or a count is not positive")                            \
+    X(NO_MEMORY, -2, "out of memory")                                                              \
     X(CONFIG, -3, "configuration: unknown grid, or spacing or time step outside its range")        \
     X(PARAMETER, -4, "a parameter is NaN, infinite or outside its range")                          \
     X(ORDER, -5, "gamma_max must be above gamma_min")                                              \
@@ -132,10 +134,12 @@ extern "C" {
 
 typedef enum bml_ssc_status {
 #define BML_SSC_X(name, value, text) BML_SSC_##name = (value),
-    BML_SSC_STATUSES(BML_SSC_X)
+    BML_SSC_STATUS_TABLE(BML_SSC_X)
 #undef BML_SSC_X
         BML_SSC_STATUS_END = 1
 } bml_ssc_status;
+
+enum { BML_SSC_MESSAGE = 512 }; /* bytes of a message, NUL included */
 
 /* The message of a status; never NULL. Thread safe. */
 BML_SSC_DEF const char *bml_ssc_strerror(int status);
@@ -156,12 +160,13 @@ typedef struct bml_ssc bml_ssc;           /* the kernel tables: constant, shared
 typedef struct bml_ssc_blob bml_ssc_blob; /* one source: state and workspace, one per thread */
 
 /* Tabulate the kernels. config may be NULL (all defaults). *out is owned by the caller and freed by bml_ssc_free, and is
-   NULL on error. Errors: ARGUMENT, CONFIG, MEMORY. */
-BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config);
+   NULL on error. why [BML_SSC_MESSAGE], or NULL: the reason of a failure, "" otherwise.
+   Errors: BAD_ARGUMENT, CONFIG, NO_MEMORY. */
+BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config, char *why);
 BML_SSC_DEF void bml_ssc_free(bml_ssc *tables); /* NULL is fine */
 
-/* Make a blob that works with the tables, which must outlive it. Errors: ARGUMENT, MEMORY. */
-BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables);
+/* Make a blob that works with the tables, which must outlive it. *out and why as above. Errors: BAD_ARGUMENT, NO_MEMORY. */
+BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why);
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob); /* NULL is fine */
 
 /* ---- API: the source --------------------------------------------------------------------------------------------- */
@@ -235,10 +240,10 @@ BML_SSC_DEF void bml_ssc_source_from_row(bml_ssc_source *source, const double *r
 BML_SSC_DEF double bml_ssc_gamma_confined(double R, double B);
 
 /* Empty the blob and make it this source, at t = 0. The source is copied; its tables and fields must live on.
-   Errors: ARGUMENT, PARAMETER, ORDER, SPECTRUM; bml_ssc_message says which member. */
+   Errors: BAD_ARGUMENT, PARAMETER, ORDER, SPECTRUM; bml_ssc_message says which member. */
 BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source);
 
-/* Go on to time t [R/c]. Errors: ARGUMENT, TIME, PARAMETER (a bad drive), NOT_CONVERGED (a step's fixed point; the state
+/* Go on to time t [R/c]. Errors: BAD_ARGUMENT, TIME, PARAMETER (a bad drive), NOT_CONVERGED (a step's fixed point; the state
    is that of the last iteration). */
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t);
 
@@ -264,7 +269,7 @@ typedef enum bml_ssc_component {
 /* log10(x^2 n) in the blob at log10_x; -HUGE_VAL where there are no photons. Between nodes a cubic in log-log (ATHENA:
    straight lines); below the grid straight-line extrapolation. Components of the photons' last scattering: SYNCHROTRON,
    COMPTON (scattered synchrotron and Compton photons), EXTERNAL (scattered external photons).
-   log10_x2n [n] out; log10_x [n] in. Thread safe on a blob at rest. Errors: ARGUMENT. */
+   log10_x2n [n] out; log10_x [n] in. Thread safe on a blob at rest. Errors: BAD_ARGUMENT. */
 BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n, const bml_ssc_blob *blob,
                                  bml_ssc_component component);
 
@@ -289,14 +294,14 @@ typedef struct bml_ssc_observer {
     const bml_ssc_ebl *ebl; /* NULL = no absorption */
 } bml_ssc_observer;
 
-/* tau at redshift z and frequency nu [Hz]. Errors: ARGUMENT (no table), OUTSIDE_TABLE, PARAMETER (not growing, tau < 0). */
+/* tau at redshift z and frequency nu [Hz]. Errors: BAD_ARGUMENT (no table), OUTSIDE_TABLE, PARAMETER (not growing, tau < 0). */
 BML_SSC_DEF int bml_ssc_ebl_depth(double *tau, const bml_ssc_ebl *ebl, double z, double nu);
 
 /* Luminosity distance [cm] in flat LambdaCDM; z > 0, H0 [km s^-1 Mpc^-1], 0 < omega_m <= 1. NaN outside. */
 BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega_m);
 
 /* nu F_nu [erg cm^-2 s^-1] at the observer's frequencies. nuFnu [n] out; nu [n] in [Hz].
-   Thread safe on a blob at rest. Errors: ARGUMENT, PARAMETER, OUTSIDE_TABLE. */
+   Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER, OUTSIDE_TABLE. */
 BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ssc_blob *blob,
                             const bml_ssc_observer *observer, bml_ssc_component component);
 
@@ -310,7 +315,7 @@ typedef struct bml_ssc_balance {
     double expansion;                          /* work done by expanding */
     double residual;                           /* relative; 0 is perfect */
 } bml_ssc_balance;
-/* Thread safe on a blob at rest. Errors: ARGUMENT, also for a blob that has not begun. */
+/* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, also for a blob that has not begun. */
 BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob);
 
 /* Numbers that papers quote. */
@@ -322,7 +327,7 @@ typedef struct bml_ssc_derived {
     double nu_compton, L_compton;         /* peak of all scattered photons, likewise; 0 if there are none */
     double compton_dominance;             /* L_compton/L_synchrotron */
 } bml_ssc_derived;
-/* Thread safe on a blob at rest. Errors: ARGUMENT, PARAMETER (the observer). */
+/* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER (the observer). */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
 
 /* ---- API: data ---------------------------------------------------------------------------------------------------- */
@@ -344,7 +349,7 @@ BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, doubl
    the value jumps at the point by the ratio of the errors); ln_f is the logarithm of a systematic scatter
    [dex], -HUGE_VAL for none. Upper limits: ln Phi((F_ul - F_model)/sigma), in flux. A model of zero flux at a detection
    gives -HUGE_VAL; ln_f is not added to limits.
-   *ln_l out (NaN on error); model [n] = nuFnu at the points' frequencies; points [n]. Errors: ARGUMENT, POINT, PARAMETER (NaN model). */
+   *ln_l out (NaN on error); model [n] = nuFnu at the points' frequencies; points [n]. Errors: BAD_ARGUMENT, POINT, PARAMETER (NaN model). */
 BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
                                        double ln_f);
 
@@ -362,7 +367,7 @@ typedef struct bml_ssc_batch_job {
 } bml_ssc_batch_job;
 
 /* Solve many sources, threads over sources. Rows of sources that fail are filled with NaN. Returns BML_SSC_OK, or the
-   status of the first source that failed. Errors: ARGUMENT, MEMORY, and those of a source. */
+   status of the first source that failed. Errors: BAD_ARGUMENT, NO_MEMORY, and those of a source. */
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables);
 
 #ifdef __cplusplus
@@ -461,7 +466,7 @@ enum { BML_SSC__SYN, BML_SSC__SSC, BML_SSC__EXT, BML_SSC__COMPONENTS };
 struct bml_ssc_blob {
     const bml_ssc *tab;
     bml_ssc_source src; /* defaults resolved */
-    char message[160];
+    char message[BML_SSC_MESSAGE];
     int started;
     double t, dt_last; /* dt_last = 0: no step yet */
     double tolerance;  /* of a step's fixed point, relative, in the loss rates */
@@ -518,7 +523,7 @@ BML_SSC_DEF const char *bml_ssc_strerror(int status) {
     switch (status) {
 #define BML_SSC_X(name, value, text) \
     case value: return text;
-        BML_SSC_STATUSES(BML_SSC_X)
+        BML_SSC_STATUS_TABLE(BML_SSC_X)
 #undef BML_SSC_X
     default: return "unknown status";
     }
@@ -745,9 +750,7 @@ static size_t bml_ssc__layout_tables(bml_ssc *tab, double *base) {
     return used;
 }
 
-BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config) {
-    if (!out) return BML_SSC_ARGUMENT;
-    *out = NULL;
+static int bml_ssc__create(bml_ssc **out, const bml_ssc_config *config) {
     bml_ssc_config cfg;
     memset(&cfg, 0, sizeof cfg);
     if (config) cfg = *config;
@@ -761,7 +764,7 @@ BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config) {
 
     bml_ssc *tab;
     tab = (bml_ssc *)BML_SSC_MALLOC(sizeof *tab);
-    if (!tab) return BML_SSC_MEMORY;
+    if (!tab) return BML_SSC_NO_MEMORY;
     memset(tab, 0, sizeof *tab);
     tab->grid = cfg.grid;
     tab->h = cfg.spacing * BML_SSC__LN10;
@@ -775,7 +778,7 @@ BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config) {
     block = (double *)BML_SSC_MALLOC(size * sizeof *block);
     if (!block) {
         BML_SSC_FREE(tab);
-        return BML_SSC_MEMORY;
+        return BML_SSC_NO_MEMORY;
     }
     bml_ssc__layout_tables(tab, block);
     bml_ssc__fill_synchrotron(tab, cfg.grid == BML_SSC_ATHENA ? BML_SSC_PITCH_90 : cfg.pitch);
@@ -784,6 +787,18 @@ BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config) {
     bml_ssc__fill_lines(tab);
     *out = tab;
     return BML_SSC_OK;
+}
+
+/* The reason of a failed create; "" without one. */
+static int bml_ssc__say(char *why, int status) {
+    if (why) snprintf(why, BML_SSC_MESSAGE, "%s", status ? bml_ssc_strerror(status) : "");
+    return status;
+}
+
+BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config, char *why) {
+    if (!out) return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    *out = NULL;
+    return bml_ssc__say(why, bml_ssc__create(out, config));
 }
 
 BML_SSC_DEF void bml_ssc_free(bml_ssc *tables) {
@@ -818,25 +833,25 @@ static size_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     return used;
 }
 
-BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables) {
-    if (!out) return BML_SSC_ARGUMENT;
+BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why) {
+    if (!out) return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
     *out = NULL;
-    if (!tables) return BML_SSC_ARGUMENT;
+    if (!tables) return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
     bml_ssc_blob *blob;
     blob = (bml_ssc_blob *)BML_SSC_MALLOC(sizeof *blob);
-    if (!blob) return BML_SSC_MEMORY;
+    if (!blob) return bml_ssc__say(why, BML_SSC_NO_MEMORY);
     memset(blob, 0, sizeof *blob);
     blob->tab = tables;
     size_t size = bml_ssc__layout_blob(blob, NULL);
     blob->memory = (double *)BML_SSC_MALLOC(size * sizeof *blob->memory);
     if (!blob->memory) {
         BML_SSC_FREE(blob);
-        return BML_SSC_MEMORY;
+        return bml_ssc__say(why, BML_SSC_NO_MEMORY);
     }
     memset(blob->memory, 0, size * sizeof *blob->memory);
     bml_ssc__layout_blob(blob, blob->memory);
     *out = blob;
-    return BML_SSC_OK;
+    return bml_ssc__say(why, BML_SSC_OK);
 }
 
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob) {
@@ -897,7 +912,7 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
     if ((int)s->self_absorption < 0 || s->self_absorption > BML_SSC_SSA_HEATING)
         return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "self_absorption", (double)s->self_absorption);
     if (s->n_external < 0 || (s->n_external > 0 && !s->external))
-        return bml_ssc__refuse(blob, BML_SSC_ARGUMENT, "n_external", s->n_external);
+        return bml_ssc__refuse(blob, BML_SSC_BAD_ARGUMENT, "n_external", s->n_external);
     return BML_SSC_OK;
 }
 
@@ -1176,7 +1191,7 @@ static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t
 }
 
 BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) {
-    if (!blob || !source) return BML_SSC_ARGUMENT;
+    if (!blob || !source) return BML_SSC_BAD_ARGUMENT;
     blob->started = 0;
     blob->message[0] = 0;
     int status = bml_ssc__resolve(blob, source);
@@ -1711,7 +1726,7 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt) {
 
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t) {
     int status = BML_SSC_OK;
-    if (!blob) return BML_SSC_ARGUMENT;
+    if (!blob) return BML_SSC_BAD_ARGUMENT;
     if (!blob->started || !(t > blob->t && t - blob->t < 1e6)) return bml_ssc__refuse(blob, BML_SSC_TIME, "t", t);
     double start = blob->t;
     double steps = ceil((t - start) / blob->tab->time_step - 1e-9);
@@ -1726,7 +1741,7 @@ BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t) {
 }
 
 BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance) {
-    if (!blob) return BML_SSC_ARGUMENT;
+    if (!blob) return BML_SSC_BAD_ARGUMENT;
     if (!blob->started) return bml_ssc__refuse(blob, BML_SSC_TIME, "t", 0);
     if (blob->src.drive || blob->src.expansion_speed > 0) return bml_ssc__refuse(blob, BML_SSC_PARAMETER, "drive", 1);
     if (tolerance == 0) tolerance = 1e-4;
@@ -1823,7 +1838,7 @@ static bml_ssc__curve bml_ssc__photons(const bml_ssc_blob *blob, const double *n
 BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n, const bml_ssc_blob *blob,
                                  bml_ssc_component component) {
     const double *v = blob ? bml_ssc__component(blob, component) : NULL;
-    if (!log10_x2n || !log10_x || n < 1 || !v || !blob->started) return BML_SSC_ARGUMENT;
+    if (!log10_x2n || !log10_x || n < 1 || !v || !blob->started) return BML_SSC_BAD_ARGUMENT;
     bml_ssc__curve c = bml_ssc__photons(blob, v);
     for (int i = 0; i < n; i++)
         log10_x2n[i] = bml_ssc__evaluate(&c, log10_x[i] * BML_SSC__LN10) / BML_SSC__LN10;
@@ -1831,7 +1846,7 @@ BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n
 }
 
 BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, int n, const bml_ssc_blob *blob) {
-    if (!log10_g2N || !log10_gamma || n < 1 || !blob || !blob->started) return BML_SSC_ARGUMENT;
+    if (!log10_g2N || !log10_gamma || n < 1 || !blob || !blob->started) return BML_SSC_BAD_ARGUMENT;
     bml_ssc__curve c = bml_ssc__photons(blob, blob->M);
     c.per = blob->width;
     c.at = blob->gamma;
@@ -1881,7 +1896,7 @@ BML_SSC_DEF int bml_ssc_ebl_depth(double *tau, const bml_ssc_ebl *e, double z, d
     double wz = 0;
     double wn = 0;
     double log_nu = log10(nu);
-    if (!tau || !e || !e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) return BML_SSC_ARGUMENT;
+    if (!tau || !e || !e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) return BML_SSC_BAD_ARGUMENT;
     *tau = 0;
     if (log_nu < e->log10_nu[0]) return BML_SSC_OK;
     int iz = bml_ssc__cell(&wz, z, e->z, e->n_z);
@@ -1905,7 +1920,7 @@ static double bml_ssc__luminosity_unit(const bml_ssc_blob *blob) {
 BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ssc_blob *blob,
                             const bml_ssc_observer *observer, bml_ssc_component component) {
     const double *v = blob ? bml_ssc__component(blob, component) : NULL;
-    if (!nuFnu || !nu || n < 1 || !v || !blob->started || !observer) return BML_SSC_ARGUMENT;
+    if (!nuFnu || !nu || n < 1 || !v || !blob->started || !observer) return BML_SSC_BAD_ARGUMENT;
     double d;
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
@@ -1925,7 +1940,7 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
 }
 
 BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob) {
-    if (!out || !blob || !blob->started) return BML_SSC_ARGUMENT;
+    if (!out || !blob || !blob->started) return BML_SSC_BAD_ARGUMENT;
     memset(out, 0, sizeof *out);
     double hx = blob->tab->r * blob->tab->h;
     for (int i = 0; i < blob->ng; i++)
@@ -1975,7 +1990,7 @@ static double bml_ssc__peak(double *ln_x, const bml_ssc_blob *blob, const double
 }
 
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer) {
-    if (!out || !blob || !blob->started || !observer) return BML_SSC_ARGUMENT;
+    if (!out || !blob || !blob->started || !observer) return BML_SSC_BAD_ARGUMENT;
     memset(out, 0, sizeof *out);
     double d;
     double delta;
@@ -2027,7 +2042,7 @@ BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const 
                                        double ln_f) {
     double sum = 0;
     double extra = exp(2 * ln_f);
-    if (!ln_l || !model || !points || n < 1) return BML_SSC_ARGUMENT;
+    if (!ln_l || !model || !points || n < 1) return BML_SSC_BAD_ARGUMENT;
     *ln_l = (double)NAN;
     if (!(extra < HUGE_VAL)) return BML_SSC_PARAMETER;
     for (int i = 0; i < n; i++) {
@@ -2073,19 +2088,19 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
     int made = 0;
     int first_status = BML_SSC_OK;
     if (!job || !tables || !job->out || !job->sources || !job->grid || job->n_sources < 1 || job->n < 1)
-        return BML_SSC_ARGUMENT;
+        return BML_SSC_BAD_ARGUMENT;
 #ifdef _OPENMP
     threads = job->threads > 0 ? job->threads : omp_get_max_threads();
     threads = BML_SSC__MIN(BML_SSC__MIN(threads, job->n_sources), 4096);
 #endif
     bml_ssc_blob **blobs;
     blobs = (bml_ssc_blob **)BML_SSC_MALLOC((size_t)threads * sizeof *blobs);
-    if (!blobs) return BML_SSC_MEMORY;
+    if (!blobs) return BML_SSC_NO_MEMORY;
     for (made = 0; made < threads; made++)
-        if (bml_ssc_blob_create(&blobs[made], tables)) break;
+        if (bml_ssc_blob_create(&blobs[made], tables, NULL)) break;
     int first_row = job->n_sources;
     if (made < threads) {
-        first_status = BML_SSC_MEMORY;
+        first_status = BML_SSC_NO_MEMORY;
     } else {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(threads)

@@ -10,6 +10,7 @@
 
    --method published compares with the network of Charles & Chen (2024), whose weights --weights names a folder of. */
 #include "common.h"
+#undef BML_SAMPLE_IMPLEMENTED /* the accuracy check looks inside */
 #define BML_SAMPLE_IMPLEMENTATION
 #include "bml_sample.h"
 #include "device.h"

@@ -111,7 +111,8 @@ int main(int argc, char **argv) {
     if (opt.ebl && ebl_read(&ebl, opt.ebl, err)) fail("%s", err);
     if (opt.ebl) observer.ebl = &ebl.tau;
     bml_ssc *tables;
-    if (bml_ssc_create(&tables, &config) || bml_ssc_blob_create(&blob, tables)) fail("simulate_sed: out of memory");
+    char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&tables, &config, why) || bml_ssc_blob_create(&blob, tables, why)) fail("simulate_sed: %s", why);
     int status = bml_ssc_solve(blob, &source);
     if (!status) status = bml_ssc_sed(nuFnu, nu, N_POINTS, blob, &observer, BML_SSC_TOTAL);
     if (status == BML_SSC_OUTSIDE_TABLE)

@@ -15,7 +15,7 @@ typedef struct chunk { /* rows read, not yet written */
     double row[CHUNK][N_PAR], y[CHUNK][N_X];
     long line[CHUNK];
     int status[CHUNK], n;
-    char why[CHUNK][160];
+    char why[CHUNK][BML_SSC_MESSAGE];
 } chunk;
 
 /* One row of text into row [6]. More columns than six are the spectrum that an earlier run wrote. Complains in err. */
@@ -130,9 +130,11 @@ int main(int argc, char **argv) {
     bml_ssc_blob **blobs;
     blobs = calloc((size_t)threads, sizeof *blobs);
     bml_ssc *tables;
-    if (!c || !blobs || bml_ssc_create(&tables, &config)) fail("ssc_sed: out of memory");
+    char why[BML_SSC_MESSAGE];
+    if (!c || !blobs) fail("ssc_sed: out of memory");
+    if (bml_ssc_create(&tables, &config, why)) fail("ssc_sed: %s", why);
     for (int i = 0; i < threads; i++)
-        if (bml_ssc_blob_create(&blobs[i], tables)) fail("ssc_sed: out of memory");
+        if (bml_ssc_blob_create(&blobs[i], tables, why)) fail("ssc_sed: %s", why);
     for (int i = 0; i < N_X; i++)
         log10_x[i] = -15 + 25.0 * i / (N_X - 1);
 

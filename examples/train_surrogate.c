@@ -124,7 +124,8 @@ static void solve_data(dataset *d, const options *opt, int kind) {
     for (long i = 0; i < d->n; i++)
         draw_row(d->row[i], &rng);
     bml_ssc *tables;
-    if (bml_ssc_create(&tables, &config)) fail("train_surrogate: out of memory");
+    char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&tables, &config, why)) fail("train_surrogate: %s", why);
     progress_bar bar;
     progress_begin(&bar, "solving", (double)d->n, opt->quiet);
 #ifdef _OPENMP
@@ -132,12 +133,12 @@ static void solve_data(dataset *d, const options *opt, int kind) {
 #endif
     {
         bml_ssc_blob *blob = NULL;
-        const int made = !bml_ssc_blob_create(&blob, tables);
+        const int made = !bml_ssc_blob_create(&blob, tables, NULL);
 #ifdef _OPENMP
 #pragma omp for schedule(dynamic, 64)
 #endif
         for (long i = 0; i < d->n; i++) {
-            const int status = made ? solve_row(d, i, blob, opt, kind) : BML_SSC_MEMORY;
+            const int status = made ? solve_row(d, i, blob, opt, kind) : BML_SSC_NO_MEMORY;
 #ifdef _OPENMP
 #pragma omp critical
 #endif

@@ -28,7 +28,7 @@ static double overhead_us(const bml_mcmc_move *moves, int n_moves, int n_walkers
     for (int k = 0; k < DIMS; k++)
         one[k] = 1;
     bml_mcmc_ensemble *e;
-    if (bml_mcmc_ensemble_create(&e, &c) || bml_mcmc_start_ball(e, zero, one)) exit(1);
+    if (bml_mcmc_ensemble_create(&e, &c, NULL) || bml_mcmc_start_ball(e, zero, one)) exit(1);
     for (int r = 0; r < REPEATS; r++) {
         bml_mcmc_ensemble_clear(e);
         us[r] = bench_seconds();
@@ -56,12 +56,15 @@ static double nested_us(int method) {
         row[k].lower = -6;
         row[k].upper = 6;
     }
-    if (bml_mcmc_prior_create((bml_mcmc_prior **)&c.prior, row, DIMS)) exit(1);
+    bml_mcmc_prior *prior;
+    if (bml_mcmc_prior_create(&prior, row, DIMS, NULL)) exit(1);
+    c.prior = prior;
     bml_mcmc_nested_result r;
     for (int i = 0; i < REPEATS; i++) {
         us[i] = bench_seconds();
         bml_mcmc_nested *s;
-        if (bml_mcmc_nested_create(&s, &c) || bml_mcmc_nested_run(s, 0) || bml_mcmc_nested_get_result(s, &r)) exit(1);
+        if (bml_mcmc_nested_create(&s, &c, NULL) || bml_mcmc_nested_run(s, 0) || bml_mcmc_nested_get_result(s, &r))
+            exit(1);
         us[i] = (bench_seconds() - us[i]) * 1e6 / (double)r.evaluations;
         bml_mcmc_nested_free(s);
     }
@@ -74,7 +77,7 @@ static double nuts_us(void) {
     double start[4 * DIMS] = {0};
     double us[REPEATS];
     bml_mcmc_nuts *s;
-    if (bml_mcmc_nuts_create(&s, &c) || bml_mcmc_nuts_start(s, start)) exit(1);
+    if (bml_mcmc_nuts_create(&s, &c, NULL) || bml_mcmc_nuts_start(s, start)) exit(1);
     for (int i = 0; i < REPEATS; i++) {
         const double before = (double)bml_mcmc_nuts_get_info(s).gradients;
         us[i] = bench_seconds();
@@ -145,7 +148,8 @@ static double curved_tau(const bml_mcmc_move *moves, int n_moves, int n_walkers)
     size_t n_steps = 1200000 / (size_t)n_walkers;
     bml_mcmc_summary s[DIMS];
     bml_mcmc_ensemble *e;
-    if (bml_mcmc_ensemble_create(&e, &c) || bml_mcmc_start_ball(e, center, radius) || bml_mcmc_run(e, n_steps)) exit(1);
+    if (bml_mcmc_ensemble_create(&e, &c, NULL) || bml_mcmc_start_ball(e, center, radius) || bml_mcmc_run(e, n_steps))
+        exit(1);
     bml_mcmc_ensemble_summary(e, s, n_steps / 6);
     for (int k = 0; k < DIMS; k++)
         worst = s[k].tau > worst ? s[k].tau : worst;

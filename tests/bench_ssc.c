@@ -51,9 +51,9 @@ static void bench(const char *name, bml_ssc_grid grid) {
         log_x[i] = -15 + 25.0 * i / (N_X - 1);
     for (int repeat = 0; repeat < REPEATS; repeat++) {
         double start = bench_seconds();
-        if (bml_ssc_create(&t, &config)) exit(1);
+        if (bml_ssc_create(&t, &config, NULL)) exit(1);
         create[repeat] = (bench_seconds() - start) * 1e3;
-        if (bml_ssc_blob_create(&b, t)) exit(1);
+        if (bml_ssc_blob_create(&b, t, NULL)) exit(1);
         bml_ssc_solve(b, &rows[0]); /* bring memory in */
         ns[repeat] = bench_expf_ns();
         start = bench_seconds();

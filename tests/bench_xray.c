@@ -59,7 +59,7 @@ static void bench_posterior(const xray_problem *problem, xray_fitter *f, const d
     require(!z || prior_read_memory(&file, lines, strlen(lines), "lines", err), err);
     for (int k = 0; k < 5; k++)
         PRIOR_PARAM(&param[k], &file.row[k]);
-    require(bml_mcmc_prior_create(&prior, param, 5), "prior");
+    require(bml_mcmc_prior_create(&prior, param, 5, NULL), "prior");
     xray_net net;
     require(xray_net_make(&net, XRAY_MLP, problem->data[0].n, 5, 256, 4, 0, 4, 1, err), err);
     require(bml_nn_work_create(&work, net.nn, 1, 1, NULL), "out of memory");

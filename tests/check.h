@@ -18,20 +18,20 @@
 
 static int check_passed, check_failed, check_skipped;
 
-/* One check: counts it and prints one line. The message is printf-like and says what was checked. */
-#define CHECK(ok, ...) check_that((ok) ? 1 : 0, __FILE__, __LINE__, __VA_ARGS__)
+/* One check: counts it and prints one line; a failing one names its function. The message is printf-like and says what was checked. */
+#define CHECK(ok, ...) check_that((ok) ? 1 : 0, __FILE__, __LINE__, __func__, __VA_ARGS__)
 /* |got - want| <= tol; NaN fails. */
-#define CHECK_NEAR(got, want, tol, name) check_near((got), (want), (tol), __FILE__, __LINE__, (name))
+#define CHECK_NEAR(got, want, tol, name) check_near((got), (want), (tol), __FILE__, __LINE__, __func__, (name))
 /* got <= limit; NaN fails. Prints the measured number beside the limit. */
-#define CHECK_LE(got, limit, name) check_le((got), (limit), __FILE__, __LINE__, (name))
+#define CHECK_LE(got, limit, name) check_le((got), (limit), __FILE__, __LINE__, __func__, (name))
 #define SKIP(...) check_skip(__VA_ARGS__)
 
-CHECK_PRINTF(4, 5) static void check_that(int ok, const char *file, int line, const char *fmt, ...) {
+CHECK_PRINTF(5, 6) static void check_that(int ok, const char *file, int line, const char *test, const char *fmt, ...) {
     *(ok ? &check_passed : &check_failed) += 1;
     if (ok)
         printf("ok    ");
     else
-        printf("FAIL  %s:%d: ", file, line);
+        printf("FAIL  %s:%d: %s: ", file, line, test);
     va_list ap;
     va_start(ap, fmt);
     vprintf(fmt, ap);
@@ -40,12 +40,15 @@ CHECK_PRINTF(4, 5) static void check_that(int ok, const char *file, int line, co
     fflush(stdout);
 }
 
-CHECK_UNUSED static void check_near(double got, double want, double tol, const char *file, int line, const char *name) {
-    check_that(fabs(got - want) <= tol, file, line, "%s: %.10g, expected %.10g within %.3g", name, got, want, tol);
+CHECK_UNUSED static void check_near(double got, double want, double tol, const char *file, int line, const char *test,
+                                    const char *name) {
+    check_that(fabs(got - want) <= tol, file, line, test, "%s: %.10g, expected %.10g within %.3g", name, got, want,
+               tol);
 }
 
-CHECK_UNUSED static void check_le(double got, double limit, const char *file, int line, const char *name) {
-    check_that(got <= limit, file, line, "%s: %.6g, must be <= %.6g", name, got, limit);
+CHECK_UNUSED static void check_le(double got, double limit, const char *file, int line, const char *test,
+                                  const char *name) {
+    check_that(got <= limit, file, line, test, "%s: %.6g, must be <= %.6g", name, got, limit);
 }
 
 CHECK_PRINTF(1, 2) static void check_skip(const char *fmt, ...) {

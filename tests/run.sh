@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh DIR WHAT...: makes and runs every test, adds up what they count, and prints the sum last.
+# run.sh DIR WHAT...: makes and runs every test, adds up what they count, and prints all FAIL lines again and the sum last.
 # WHAT is a script (tests/x.sh) or the name of a program, which `make DIR/name` builds. Each prints "N passed,
 # N failed, N skipped" last. A program that does not compile, crashes, hangs or prints no such line is one failure.
 # The scripts, which mostly wait for compilers and files, run beside the programs; what they print comes after.
@@ -29,14 +29,15 @@ run() {
 count() {
     local name=$1 log=$logs/${1##*/} status
     status=$(cat "$log.status" 2>/dev/null || echo 1)
+    grep -h '^FAIL ' "$log" >>"$logs/fail" 2>/dev/null
     if [[ $(tail -n 1 "$log" 2>/dev/null) =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
         passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
         [ "$status" -eq 0 ] || [ "${BASH_REMATCH[2]}" -gt 0 ] || { # counted well, then crashed on the way out
-            echo "FAIL  $name ended with status $status"
+            echo "FAIL  $name ended with status $status" | tee -a "$logs/fail"
             failed=$((failed + 1))
         }
     else
-        echo "FAIL  $name ended with status $status before its last line"
+        echo "FAIL  $name ended with status $status before its last line" | tee -a "$logs/fail"
         failed=$((failed + 1))
     fi
 }
@@ -48,7 +49,7 @@ for what in "${programs[@]}"; do
         run "$what" "$dir/$what"
         count "$what"
     else
-        echo "FAIL  $what does not compile"
+        echo "FAIL  $what does not compile" | tee -a "$logs/fail"
         failed=$((failed + 1))
     fi
 done
@@ -57,5 +58,6 @@ cat "$logs/scripts"
 for what in "${scripts[@]}"; do count "$what"; done
 
 echo "== all"
+[ ! -s "$logs/fail" ] || cat "$logs/fail"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -217,6 +217,8 @@ static int box(double *theta, const double *cube, int n, int d, void *user) {
         theta[i] = p->lower + (p->upper - p->lower) * cube[i];
     return 0;
 }
+static char why[BML_MCMC_MESSAGE]; /* what the last create had to say */
+
 static bml_mcmc_nested_config make_config(const problem *p, int live, uint64_t number) {
     bml_mcmc_nested_config c = {.n_dim = p->n_dim,
                                 .live_points = live,
@@ -229,11 +231,11 @@ static bml_mcmc_nested_config make_config(const problem *p, int live, uint64_t n
 /* Makes, runs, and takes the result; NULL after a failed check. */
 static bml_mcmc_nested *run(bml_mcmc_nested_result *r, const bml_mcmc_nested_config *c, const char *name) {
     bml_mcmc_nested *s = NULL;
-    int status = bml_mcmc_nested_create(&s, c);
+    int status = bml_mcmc_nested_create(&s, c, why);
     if (!status) status = bml_mcmc_nested_run(s, 0);
     if (!status) status = bml_mcmc_nested_get_result(s, r);
     if (!status) return s;
-    CHECK(0, "%s: %s: %s", name, bml_mcmc_strerror(status), bml_mcmc_nested_message(s));
+    CHECK(0, "%s: %s: %s", name, bml_mcmc_strerror(status), s ? bml_mcmc_nested_message(s) : why);
     bml_mcmc_nested_free(s);
     return NULL;
 }
@@ -482,15 +484,14 @@ static void test_prior(void) {
     bml_mcmc_nested *s = NULL;
     bml_mcmc_prior *prior;
     double truth = log_normal(0.5, 0, sqrt(1.04)) + log(2.0 / 3);
-    CHECK(!bml_mcmc_prior_create(&prior, row, 2), "prior");
+    CHECK(!bml_mcmc_prior_create(&prior, row, 2, why), "prior");
     c.prior = prior;
     if ((s = run(&r, &c, "prior")) != NULL)
         CHECK_NEAR(r.log_z, truth, 4.5 * r.log_z_error, "normal and tabulated prior: ln Z");
     bml_mcmc_nested_free(s);
     c.n_dim = 3;
-    if (bml_mcmc_nested_create(&s, &c) != BML_MCMC_BAD_ARGUMENT) CHECK(0, "a prior of another dimension is refused");
-    CHECK(bml_mcmc_nested_message(s)[0], "a prior of another dimension: %s", bml_mcmc_nested_message(s));
-    bml_mcmc_nested_free(s);
+    CHECK(bml_mcmc_nested_create(&s, &c, why) == BML_MCMC_BAD_ARGUMENT && !s && why[0],
+          "a prior of another dimension: %s", why);
     bml_mcmc_prior_free(prior);
 }
 
@@ -531,7 +532,7 @@ static void test_ranks(void) {
     bml_mcmc_nested *s = NULL;
     p.f = drifting;
     bml_mcmc_nested_config c = make_config(&p, 200, run_seed(60));
-    if (bml_mcmc_nested_create(&s, &c)) return;
+    if (bml_mcmc_nested_create(&s, &c, why)) return;
     bml_mcmc_nested_run(s, 20000);
     CHECK(!bml_mcmc_nested_get_result(s, &r) && !r.rank_ok && r.rank_p < 1e-6,
           "a drifting likelihood: rank p-value %.3g", r.rank_p);
@@ -634,7 +635,7 @@ static void test_resume(int method, bml_mcmc_log_prob other_f) {
     p.f = threaded;
     c.log_likelihood = threaded;
     bml_mcmc_nested *parts;
-    bml_mcmc_nested_create(&parts, &c);
+    bml_mcmc_nested_create(&parts, &c, why);
     calls_left = 7;
     /* short runs, cancelled now and then */
     bml_mcmc_nested *loaded;
@@ -651,7 +652,7 @@ static void test_resume(int method, bml_mcmc_log_prob other_f) {
         CHECK(bml_mcmc_nested_save(parts, buffer, size - 1) == BML_MCMC_BAD_ARGUMENT,
               "save: a buffer too small is refused");
         CHECK(!bml_mcmc_nested_save(parts, buffer, size), "save: %d bytes", (int)size);
-        bml_mcmc_nested_create(&loaded, &c);
+        bml_mcmc_nested_create(&loaded, &c, why);
         for (size_t cut = 0; cut < size; cut += 1 + size / 50, tried++)
             refused += bml_mcmc_nested_load(loaded, buffer, cut) == BML_MCMC_BAD_STATE;
         for (size_t at = 0; at < size; at += 1 + size / 50, tried++) {
@@ -664,12 +665,12 @@ static void test_resume(int method, bml_mcmc_log_prob other_f) {
         {
             bml_mcmc_nested_config o = make_config(&other, 100, run_seed(70));
             o.method = method;
-            bml_mcmc_nested_create(&wrong, &o);
+            bml_mcmc_nested_create(&wrong, &o, why);
             CHECK(bml_mcmc_nested_load(wrong, buffer, size) == BML_MCMC_BAD_STATE, "load: another problem: %s",
                   bml_mcmc_nested_message(wrong));
             bml_mcmc_nested_free(wrong);
             o.seed++;
-            bml_mcmc_nested_create(&wrong, &o);
+            bml_mcmc_nested_create(&wrong, &o, why);
             CHECK(bml_mcmc_nested_load(wrong, buffer, size) == BML_MCMC_BAD_STATE, "load: another seed: %s",
                   bml_mcmc_nested_message(wrong));
             bml_mcmc_nested_free(wrong);
@@ -730,15 +731,14 @@ static int nan_sometimes(double *theta, const double *cube, int n, int d, void *
 
 static void refuse_create(bml_mcmc_nested_config c, const char *what) {
     bml_mcmc_nested *s = NULL;
-    int status = bml_mcmc_nested_create(&s, &c);
-    CHECK(status == BML_MCMC_BAD_ARGUMENT && s && bml_mcmc_nested_message(s)[0] && bml_mcmc_nested_run(s, 0) == status,
-          "%s: refused: %s", what, bml_mcmc_nested_message(s));
-    bml_mcmc_nested_free(s);
+    int status = bml_mcmc_nested_create(&s, &c, why);
+    CHECK(status == BML_MCMC_BAD_ARGUMENT && !s && why[0] && bml_mcmc_nested_run(s, 0) == status, "%s: refused: %s",
+          what, why);
 }
 static void refuse_run(bml_mcmc_nested_config c, int expected, const char *what) {
     bml_mcmc_nested *s = NULL;
     bml_mcmc_nested_result r = {0};
-    int status = bml_mcmc_nested_create(&s, &c);
+    int status = bml_mcmc_nested_create(&s, &c, why);
     if (!status) status = bml_mcmc_nested_run(s, 0);
     CHECK(status == expected && bml_mcmc_nested_message(s)[0], "%s: %s: %s", what, bml_mcmc_strerror(status),
           bml_mcmc_nested_message(s));
@@ -753,13 +753,11 @@ static void test_bad_input(void) {
     bml_mcmc_nested_config c = good;
     bml_mcmc_nested_result r = {0};
     bml_mcmc_nested *s = NULL;
-    CHECK(bml_mcmc_nested_create(NULL, &good) == BML_MCMC_BAD_ARGUMENT &&
+    CHECK(bml_mcmc_nested_create(NULL, &good, why) == BML_MCMC_BAD_ARGUMENT &&
               bml_mcmc_nested_run(NULL, 0) == BML_MCMC_BAD_ARGUMENT,
           "NULL is refused");
     bml_mcmc_nested_free(NULL);
-    if (bml_mcmc_nested_create(&s, NULL) != BML_MCMC_BAD_ARGUMENT) CHECK(0, "no config is refused");
-    CHECK(bml_mcmc_nested_message(s)[0], "no config: %s", bml_mcmc_nested_message(s));
-    bml_mcmc_nested_free(s);
+    CHECK(bml_mcmc_nested_create(&s, NULL, why) == BML_MCMC_BAD_ARGUMENT && !s && why[0], "no config: %s", why);
     c.live_points = 6;
     refuse_create(c, "fewer live points than n_dim + 1");
     c = good;
@@ -814,7 +812,7 @@ static void test_bad_input(void) {
     c.transform = nan_sometimes;
     refuse_run(c, BML_MCMC_BAD_TRANSFORM, "a transform that gives NaN");
     c = good;
-    if (bml_mcmc_nested_create(&s, &good)) return;
+    if (bml_mcmc_nested_create(&s, &good, why)) return;
     CHECK(bml_mcmc_nested_run(s, 1000) == BML_MCMC_NOT_CONVERGED && !bml_mcmc_nested_get_result(s, &r) &&
               !r.converged && r.log_z_error >= 0,
           "out of budget: not converged, ln Z so far %.3f: %s", r.log_z, bml_mcmc_nested_message(s));

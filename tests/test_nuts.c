@@ -117,6 +117,8 @@ static void threaded(double *lp, double *g, const double *x, int n, int d, void 
 
 /* ---- helpers ---- */
 
+static char why[BML_MCMC_MESSAGE]; /* what the last create had to say */
+
 static bml_mcmc_nuts_config make_config(int n_dim, bml_mcmc_gradient f, int metric) {
     bml_mcmc_nuts_config c = {.n_dim = n_dim, .seed = seed, .log_prob = f, .metric = metric, .warmup = quick ? 200 : 0};
     return c;
@@ -125,7 +127,7 @@ static bml_mcmc_nuts_config make_config(int n_dim, bml_mcmc_gradient f, int metr
 static bml_mcmc_nuts *run(const bml_mcmc_nuts_config *c, double centre, size_t draws, const char *name) {
     bml_mcmc_nuts *s = NULL;
     double theta[8 * 64];
-    int status = bml_mcmc_nuts_create(&s, c);
+    int status = bml_mcmc_nuts_create(&s, c, why);
     int chains = c->n_chains ? c->n_chains : 4;
     for (int i = 0; i < chains; i++)
         for (int k = 0; k < c->n_dim; k++)
@@ -133,7 +135,7 @@ static bml_mcmc_nuts *run(const bml_mcmc_nuts_config *c, double centre, size_t d
     if (!status) status = bml_mcmc_nuts_start(s, theta);
     if (!status) status = bml_mcmc_nuts_run(s, draws);
     if (!status) return s;
-    CHECK(0, "%s: %s: %s", name, bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+    CHECK(0, "%s: %s: %s", name, bml_mcmc_strerror(status), s ? bml_mcmc_nuts_message(s) : why);
     bml_mcmc_nuts_free(s);
     return NULL;
 }
@@ -276,7 +278,7 @@ static void test_flat(void) {
     bml_mcmc_nuts *s;
     if ((s = run(&c, 0.2, 2000, "flat")) != NULL) check_moments(s, truth, "flat in a cube");
     bml_mcmc_nuts_free(s);
-    if (!bml_mcmc_prior_create(&prior, row, 2)) {
+    if (!bml_mcmc_prior_create(&prior, row, 2, why)) {
         bml_mcmc_prior_limits(lo, hi, prior);
         CHECK(lo[0] == -1 && hi[0] == 2 && lo[1] == -infinite && hi[1] == infinite, "limits of a prior");
     }
@@ -303,7 +305,7 @@ static void test_triangle(void) {
     c.lower = lower;
     c.upper = upper;
     bml_mcmc_nuts *s;
-    if (bml_mcmc_nuts_create(&s, &c) || bml_mcmc_nuts_start(s, theta) || bml_mcmc_nuts_run(s, 5000))
+    if (bml_mcmc_nuts_create(&s, &c, why) || bml_mcmc_nuts_start(s, theta) || bml_mcmc_nuts_run(s, 5000))
         CHECK(0, "triangle: %s", bml_mcmc_nuts_message(s));
     else {
         check_moments(s, truth, "flat in a triangle");
@@ -340,7 +342,7 @@ static void test_resume(int metric) {
     c.log_prob = threaded;
     c.progress = stop;
     countdown = 70;
-    if (bml_mcmc_nuts_create(&parts, &c) || bml_mcmc_nuts_start(parts, theta))
+    if (bml_mcmc_nuts_create(&parts, &c, why) || bml_mcmc_nuts_start(parts, theta))
         CHECK(0, "resume: %s", bml_mcmc_nuts_message(parts));
     CHECK(bml_mcmc_nuts_run(parts, 200) == BML_MCMC_CANCELLED, "cancelled in the warm-up");
     countdown = 100;
@@ -350,7 +352,7 @@ static void test_resume(int metric) {
     CHECK(cancelled && bml_mcmc_nuts_save(parts, buffer, size - 1) == BML_MCMC_BAD_ARGUMENT &&
               !bml_mcmc_nuts_save(parts, buffer, size),
           "cancelled after it, save: %d bytes", (int)size);
-    bml_mcmc_nuts_create(&loaded, &c);
+    bml_mcmc_nuts_create(&loaded, &c, why);
     for (size_t cut = 0; cut < size; cut += 1 + size / 50, tried++)
         refused += bml_mcmc_nuts_load(loaded, buffer, cut) == BML_MCMC_BAD_STATE;
     for (size_t at = 0; at < size; at += 1 + size / 50, tried++) {
@@ -360,13 +362,13 @@ static void test_resume(int metric) {
     }
     CHECK(refused == tried, "load: %d of %d truncated or damaged states refused", refused, tried);
     c.log_prob = scales;
-    bml_mcmc_nuts_create(&wrong, &c);
+    bml_mcmc_nuts_create(&wrong, &c, why);
     CHECK(bml_mcmc_nuts_load(wrong, buffer, size) == BML_MCMC_BAD_STATE, "load: another problem: %s",
           bml_mcmc_nuts_message(wrong));
     bml_mcmc_nuts_free(wrong);
     c.log_prob = correlated;
     c.warmup = 150;
-    bml_mcmc_nuts_create(&wrong, &c);
+    bml_mcmc_nuts_create(&wrong, &c, why);
     CHECK(bml_mcmc_nuts_load(wrong, buffer, size) == BML_MCMC_BAD_STATE, "load: another warm-up: %s",
           bml_mcmc_nuts_message(wrong));
     bml_mcmc_nuts_free(wrong);
@@ -402,10 +404,10 @@ static void test_gradient_check(void) {
             .n_dim = 3, .n_chains = 1, .seed = seed, .log_prob = slightly_wrong, .gradient_tolerance = 0.05};
         const double start[3] = {0.5, 0.2, -0.3};
         bml_mcmc_nuts *s;
-        CHECK(!bml_mcmc_nuts_create(&s, &strict) && bml_mcmc_nuts_start(s, start) == BML_MCMC_BAD_GRADIENT,
+        CHECK(!bml_mcmc_nuts_create(&s, &strict, why) && bml_mcmc_nuts_start(s, start) == BML_MCMC_BAD_GRADIENT,
               "a gradient wrong by 2 %% is refused");
         bml_mcmc_nuts_free(s);
-        CHECK(!bml_mcmc_nuts_create(&s, &lenient) && !bml_mcmc_nuts_start(s, start),
+        CHECK(!bml_mcmc_nuts_create(&s, &lenient, why) && !bml_mcmc_nuts_start(s, start),
               "and accepted with .gradient_tolerance = 0.05");
         bml_mcmc_nuts_free(s);
     }
@@ -415,14 +417,13 @@ static void test_gradient_check(void) {
 
 static void refuse_create(bml_mcmc_nuts_config c, const char *what) {
     bml_mcmc_nuts *s = NULL;
-    int status = bml_mcmc_nuts_create(&s, &c);
-    CHECK(status == BML_MCMC_BAD_ARGUMENT && bml_mcmc_nuts_message(s)[0] && bml_mcmc_nuts_run(s, 1) == status,
-          "%s: refused: %s", what, bml_mcmc_nuts_message(s));
-    bml_mcmc_nuts_free(s);
+    int status = bml_mcmc_nuts_create(&s, &c, why);
+    CHECK(status == BML_MCMC_BAD_ARGUMENT && !s && why[0] && bml_mcmc_nuts_run(s, 1) == status, "%s: refused: %s", what,
+          why);
 }
 static void refuse_start(bml_mcmc_nuts_config c, const double *theta, int expected, const char *what) {
     bml_mcmc_nuts *s = NULL;
-    int status = bml_mcmc_nuts_create(&s, &c);
+    int status = bml_mcmc_nuts_create(&s, &c, why);
     if (!status) status = bml_mcmc_nuts_start(s, theta);
     CHECK(status == expected && bml_mcmc_nuts_message(s)[0] && bml_mcmc_nuts_run(s, 1) == BML_MCMC_NOT_STARTED,
           "%s: %s: %s", what, bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
@@ -437,7 +438,7 @@ static void test_bad_input(void) {
     bml_mcmc_nuts_config good = make_config(3, correlated, BML_MCMC_DIAGONAL);
     bml_mcmc_nuts_config c = good;
     bml_mcmc_nuts *s = NULL;
-    CHECK(bml_mcmc_nuts_create(NULL, &good) == BML_MCMC_BAD_ARGUMENT &&
+    CHECK(bml_mcmc_nuts_create(NULL, &good, why) == BML_MCMC_BAD_ARGUMENT &&
               bml_mcmc_nuts_run(NULL, 1) == BML_MCMC_BAD_ARGUMENT,
           "NULL is refused");
     bml_mcmc_nuts_free(NULL);
@@ -480,7 +481,7 @@ static void test_bad_input(void) {
     c.log_prob = no_answer;
     refuse_start(c, theta, BML_MCMC_NAN, "no answer");
     c = good;
-    if (bml_mcmc_nuts_create(&s, &good)) CHECK(0, "create");
+    if (bml_mcmc_nuts_create(&s, &good, why)) CHECK(0, "create");
     CHECK(bml_mcmc_nuts_run(s, 10) == BML_MCMC_NOT_STARTED && bml_mcmc_nuts_save_size(s) == 0 &&
               !bml_mcmc_nuts_chain(s).theta,
           "not started: %s", bml_mcmc_nuts_message(s));

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 #define BML_NN_IMPLEMENTATION
+#undef BML_SAMPLE_IMPLEMENTED /* what lies inside is tested, too */
 #define BML_SAMPLE_IMPLEMENTATION
 #define BML_SAMPLE_TRAIN
 #include "bml_sample.h"
@@ -944,7 +945,7 @@ static void test_tables(bml_sample_rng *rng) {
         double at[2];
         bml_sample_table *t = NULL;
         bml_sample_table_config config = {.density = density, .user = &kind[k], .lower = lower[k], .upper = upper[k]};
-        int status = bml_sample_table_create(&t, &config);
+        int status = bml_sample_table_create(&t, &config, NULL);
         int falls = 0;
         double last = lower[k];
         for (int i = 0; i <= 100000 && !status; i++) {
@@ -978,7 +979,7 @@ static void test_tables(bml_sample_rng *rng) {
     }
     bml_sample_table *t = NULL;
     bml_sample_table_config fine = {.density = density, .user = &kind[4], .lower = -6, .upper = 8, .tolerance = 1e-11};
-    int status = bml_sample_table_create(&t, &fine);
+    int status = bml_sample_table_create(&t, &fine, NULL);
     CHECK(!status && bml_sample_table_error(t) <= 1e-11, "tolerance 1e-11: %d intervals",
           bml_sample_table_intervals(t));
     CHECK_NEAR(bml_sample_table_integral(t),
@@ -987,7 +988,7 @@ static void test_tables(bml_sample_rng *rng) {
     CHECK_LE(ks(draws, 50000, normal_cdf, NULL), KS, "draws from a table, D sqrt(N)");
     bml_sample_table_free(t);
     fine.max_intervals = 32;
-    status = bml_sample_table_create(&t, &fine);
+    status = bml_sample_table_create(&t, &fine, NULL);
     CHECK(status == BML_SAMPLE_NOT_CONVERGED && bml_sample_table_intervals(t) == 32 &&
               bml_sample_table_error(t) > 1e-11,
           "too few intervals: %s", bml_sample_table_message(t));
@@ -999,9 +1000,10 @@ static void refuse_table(int kind, double lower, double upper, int want, const c
     bml_sample_table_config config = {.density = density, .user = &kind, .lower = lower, .upper = upper};
     double x = 7;
     double u = 0.5;
-    int got = bml_sample_table_create(&t, &config);
-    CHECK(got == want && bml_sample_table_inverse(t, &x, &u, 1) == BML_SAMPLE_BAD_ARGUMENT && x == 7,
-          "refused: %s (%s; %s)", text, bml_sample_strerror(got), bml_sample_table_message(t));
+    char why[BML_SAMPLE_MESSAGE];
+    int got = bml_sample_table_create(&t, &config, why);
+    CHECK(got == want && !t && bml_sample_table_inverse(t, &x, &u, 1) == BML_SAMPLE_BAD_ARGUMENT && x == 7,
+          "refused: %s (%s)", text, why);
     bml_sample_table_free(t);
 }
 
@@ -1019,13 +1021,13 @@ static void test_refused_tables(void) {
     refuse_table(NORMAL, 1, 1, BML_SAMPLE_BAD_ARGUMENT, "an empty range");
     refuse_table(NORMAL, (double)-INFINITY, 1, BML_SAMPLE_BAD_ARGUMENT, "an infinite range");
     refuse_table(NORMAL, (double)NAN, 1, BML_SAMPLE_BAD_ARGUMENT, "a range of NaN");
-    CHECK(bml_sample_table_create(NULL, &config) == BML_SAMPLE_BAD_ARGUMENT, "no place for the table");
+    CHECK(bml_sample_table_create(NULL, &config, NULL) == BML_SAMPLE_BAD_ARGUMENT, "no place for the table");
     config.density = NULL;
-    CHECK(bml_sample_table_create(&t, &config) == BML_SAMPLE_BAD_ARGUMENT, "no density");
+    CHECK(bml_sample_table_create(&t, &config, NULL) == BML_SAMPLE_BAD_ARGUMENT, "no density");
     bml_sample_table_free(t);
     bml_sample_table_free(NULL);
     config.density = density;
-    bml_sample_table_create(&t, &config);
+    bml_sample_table_create(&t, &config, NULL);
     CHECK(bml_sample_table_inverse(t, x, u, 3) == BML_SAMPLE_BAD_ARGUMENT && x[0] == 7,
           "u outside [0,1]: nothing is drawn");
     u[1] = (double)NAN;
@@ -1045,7 +1047,7 @@ static void test_samples(bml_sample_rng *rng) {
     int n = quick ? 5000 : 100000;
     for (int i = 0; i < n; i++)
         draws[i] = bml_sample_rng_normal(rng);
-    CHECK(!bml_sample_table_from_samples(&t, draws, (size_t)n, 0), "table from samples");
+    CHECK(!bml_sample_table_from_samples(&t, draws, (size_t)n, 0, NULL), "table from samples");
     for (int i = 1; i < 1000; i++) {
         double at = i / 1000.0;
         double y = 0;
@@ -1055,17 +1057,18 @@ static void test_samples(bml_sample_rng *rng) {
     CHECK_LE(worst, 2 * bml_sample_table_error(t),
              "  CDF error, against twice the 95 % bound (Dvoretzky-Kiefer-Wolfowitz: 1e-6)");
     bml_sample_table_free(t);
-    CHECK(!bml_sample_table_from_samples(&t, two, 2, 0) && !bml_sample_table_inverse(t, x, u, 3) && x[0] == 3 &&
+    CHECK(!bml_sample_table_from_samples(&t, two, 2, 0, NULL) && !bml_sample_table_inverse(t, x, u, 3) && x[0] == 3 &&
               x[1] == 4 && x[2] == 5,
           "two samples");
     bml_sample_table_free(t);
-    CHECK(bml_sample_table_from_samples(&t, same, 3, 0) == BML_SAMPLE_BAD_ARGUMENT, "equal samples");
+    CHECK(bml_sample_table_from_samples(&t, same, 3, 0, NULL) == BML_SAMPLE_BAD_ARGUMENT, "equal samples");
     bml_sample_table_free(t);
-    CHECK(bml_sample_table_from_samples(&t, bad, 3, 0) == BML_SAMPLE_BAD_ARGUMENT, "a sample of NaN");
+    CHECK(bml_sample_table_from_samples(&t, bad, 3, 0, NULL) == BML_SAMPLE_BAD_ARGUMENT, "a sample of NaN");
     bml_sample_table_free(t);
-    CHECK(bml_sample_table_from_samples(&t, two, 1, 0) == BML_SAMPLE_BAD_ARGUMENT, "one sample");
+    CHECK(bml_sample_table_from_samples(&t, two, 1, 0, NULL) == BML_SAMPLE_BAD_ARGUMENT, "one sample");
     bml_sample_table_free(t);
-    CHECK(bml_sample_table_from_samples(&t, two, (size_t)-1, 0) == BML_SAMPLE_BAD_ARGUMENT, "a size that overflows");
+    CHECK(bml_sample_table_from_samples(&t, two, (size_t)-1, 0, NULL) == BML_SAMPLE_BAD_ARGUMENT,
+          "a size that overflows");
     bml_sample_table_free(t);
 }
 
@@ -1098,7 +1101,7 @@ static void test_grids(bml_sample_rng *rng) {
     double x = 0;
     double z[2] = {0, 0};
     double u = 0;
-    CHECK(!bml_sample_grid_create(&g, &c), "grid over two parameters");
+    CHECK(!bml_sample_grid_create(&g, &c, NULL), "grid over two parameters");
     double reported = bml_sample_grid_error(g);
     for (int i = 0; i < 20000; i++) {
         z[0] = 2 * bml_sample_rng_uniform(rng) - 1;
@@ -1113,7 +1116,7 @@ static void test_grids(bml_sample_rng *rng) {
     CHECK_LE(reported, 3e-3, "  error reported, 9 x 9 nodes: second differences over 8, (1/4)^2/8 x 0.3");
     bml_sample_grid_free(g);
     nodes_z[0] = nodes_z[1] = 17;
-    bml_sample_grid_create(&g, &c);
+    bml_sample_grid_create(&g, &c, NULL);
     CHECK_LE(bml_sample_grid_error(g), reported / 3, "  half the steps: a quarter of the error");
     for (int i = 0; i < 2; i++)
         z[i] = high[i];
@@ -1128,17 +1131,18 @@ static void test_grids(bml_sample_rng *rng) {
     bml_sample_grid_free(g);
     c.z_nodes = huge;
     c.u_nodes = 1 << 20;
-    CHECK(bml_sample_grid_create(&g, &c) == BML_SAMPLE_TOO_LARGE, "grid: nodes whose product overflows");
+    CHECK(bml_sample_grid_create(&g, &c, NULL) == BML_SAMPLE_TOO_LARGE, "grid: nodes whose product overflows");
     bml_sample_grid_free(g);
     c.z_nodes = nodes_z;
     c.u_nodes = 65;
     c.z_upper = low;
-    CHECK(bml_sample_grid_create(&g, &c) == BML_SAMPLE_BAD_ARGUMENT, "grid: an empty range of a parameter");
+    CHECK(bml_sample_grid_create(&g, &c, NULL) == BML_SAMPLE_BAD_ARGUMENT, "grid: an empty range of a parameter");
     bml_sample_grid_free(g);
     static const double steep[2] = {1, 3};
     c.z_upper = steep;
-    int status = bml_sample_grid_create(&g, &c);
-    CHECK(status == BML_SAMPLE_BAD_DENSITY, "grid: negative at one node: %s", bml_sample_grid_message(g));
+    char why[BML_SAMPLE_MESSAGE];
+    int status = bml_sample_grid_create(&g, &c, why);
+    CHECK(status == BML_SAMPLE_BAD_DENSITY && !g, "grid: negative at one node: %s", why);
     bml_sample_grid_free(g);
 }
 
@@ -1158,7 +1162,7 @@ static void test_alias(bml_sample_rng *rng) {
     int used = 0;
     for (int i = 0; i < 1000; i++)
         sum += weight[i] = i % 7 == 0 ? 0 : pow(bml_sample_rng_uniform(rng), 2) + 0.05;
-    CHECK(!bml_sample_alias_create(&a, weight, 1000) && !bml_sample_alias_draw(a, index, (size_t)n, rng),
+    CHECK(!bml_sample_alias_create(&a, weight, 1000, NULL) && !bml_sample_alias_draw(a, index, (size_t)n, rng),
           "alias table of 1000 weights");
     for (int i = 0; i < n; i++)
         count[index[i] < 1000 ? index[i] : 0]++;
@@ -1175,21 +1179,22 @@ static void test_alias(bml_sample_rng *rng) {
     double wilson = (cbrt(chi2 / k) - (1 - 2 / (9 * k))) / sqrt(2 / (9 * k));
     CHECK_LE(fabs(wilson), 5, "  chi^2 of the frequencies, in standard deviations");
     bml_sample_alias_free(a);
-    CHECK(!bml_sample_alias_create(&a, weight + 1, 1) && !bml_sample_alias_draw(a, index, 100, rng) && index[99] == 0,
+    CHECK(!bml_sample_alias_create(&a, weight + 1, 1, NULL) && !bml_sample_alias_draw(a, index, 100, rng) &&
+              index[99] == 0,
           "alias of one weight");
     bml_sample_alias_free(a);
-    CHECK(!bml_sample_alias_create(&a, vast, 3) && !bml_sample_alias_draw(a, index, 30000, rng),
+    CHECK(!bml_sample_alias_create(&a, vast, 3, NULL) && !bml_sample_alias_draw(a, index, 30000, rng),
           "alias of weights whose sum overflows");
     for (int i = 0, k2 = 0; i < 30000; i++) {
         k2 += index[i] == 2;
         if (i == 29999) CHECK(fabs(k2 - 1e4) < 500, "  drawn evenly"); /* sd 82 */
     }
     bml_sample_alias_free(a);
-    CHECK(bml_sample_alias_create(&a, bad, 2) == BML_SAMPLE_BAD_DENSITY && !a, "alias: a negative weight");
-    CHECK(bml_sample_alias_create(&a, nan_, 2) == BML_SAMPLE_BAD_DENSITY && !a, "alias: a weight of NaN");
-    CHECK(bml_sample_alias_create(&a, none, 2) == BML_SAMPLE_ZERO_DENSITY && !a, "alias: all weights zero");
-    CHECK(bml_sample_alias_create(&a, none, 0) == BML_SAMPLE_BAD_ARGUMENT && !a, "alias: no weights");
-    CHECK(bml_sample_alias_create(&a, none, (size_t)-1) == BML_SAMPLE_TOO_LARGE && !a, "alias: too many weights");
+    CHECK(bml_sample_alias_create(&a, bad, 2, NULL) == BML_SAMPLE_BAD_DENSITY && !a, "alias: a negative weight");
+    CHECK(bml_sample_alias_create(&a, nan_, 2, NULL) == BML_SAMPLE_BAD_DENSITY && !a, "alias: a weight of NaN");
+    CHECK(bml_sample_alias_create(&a, none, 2, NULL) == BML_SAMPLE_ZERO_DENSITY && !a, "alias: all weights zero");
+    CHECK(bml_sample_alias_create(&a, none, 0, NULL) == BML_SAMPLE_BAD_ARGUMENT && !a, "alias: no weights");
+    CHECK(bml_sample_alias_create(&a, none, (size_t)-1, NULL) == BML_SAMPLE_TOO_LARGE && !a, "alias: too many weights");
     CHECK(bml_sample_alias_draw(NULL, index, 1, rng) == BML_SAMPLE_BAD_ARGUMENT, "alias: no table");
 }
 
@@ -1310,7 +1315,7 @@ static void test_net_arrays(bml_sample_rng *rng) {
     int n_z = 0;
     int refused = 0;
     int made = 0;
-    CHECK(!bml_sample_net_create(&net, array, COUNT) && bml_sample_net_dims(net, &n_z) == 1 && n_z == 1,
+    CHECK(!bml_sample_net_create(&net, array, COUNT, NULL) && bml_sample_net_dims(net, &n_z) == 1 && n_z == 1,
           "a net from an array");
     CHECK(!bml_sample_net_draw(net, x, &call, NULL) && x[0] == 0 && x[2] == 10, "  ends of the range to the bit");
     CHECK_NEAR((double)x[1], 10 * (0.5 + 0.25 * (0.25 - 0.125 * tanh(0.5))), 1e-5, "  in the middle");
@@ -1349,7 +1354,7 @@ static void test_net_arrays(bml_sample_rng *rng) {
     bml_sample_net_free(net);
     bml_sample_net_free(NULL);
     for (count = 0; count < COUNT; count++)
-        refused += bml_sample_net_create(&net, array, count) == BML_SAMPLE_BAD_ARRAY;
+        refused += bml_sample_net_create(&net, array, count, NULL) == BML_SAMPLE_BAD_ARRAY;
     CHECK(refused == COUNT, "arrays cut short are refused");
     for (int i = 0; i < 20000; i++) { /* damaged ones are refused, or make a net that draws inside its range */
         static const float odd[8] = {0, -1, 1e30f, 2, 128, 0.5f, 6, 8};
@@ -1359,7 +1364,7 @@ static void test_net_arrays(bml_sample_rng *rng) {
             int which = (int)(10 * bml_sample_rng_uniform(rng));
             broken[at] = which == 8 ? NAN : which == 9 ? INFINITY : odd[which % 8];
         }
-        if (bml_sample_net_create(&net, broken, COUNT)) continue;
+        if (bml_sample_net_create(&net, broken, COUNT, NULL)) continue;
         const float *a = bml_sample_net_array(net, &count);
         z = a[8] <= 0 && a[9] >= 0 ? 0 : a[8];
         bml_sample_net_call some = {3, NULL, &z, 1};
@@ -1421,7 +1426,7 @@ static void test_training(bml_sample_rng *rng) {
                              .epochs = quick ? 4 : 600,
                              .learning_rate = 3e-3,
                              .seed = 1};
-    int status = bml_sample_net_train(&net, &loss, &t);
+    int status = bml_sample_net_train(&net, &loss, &t, NULL);
     CHECK(status == BML_SAMPLE_OK || quick, "the paper's F_theta: trained to a loss of %.2g (%s)", loss,
           bml_sample_strerror(status));
     for (int i = 0; i < 40 && net && !quick; i++) { /* at theta that it has not seen */
@@ -1439,7 +1444,7 @@ static void test_training(bml_sample_rng *rng) {
         bml_sample_net_draw(net, y, &call, NULL);
         for (int k = 0; k < 200; k++)
             x[k] = (double)y[k];
-        bml_sample_table_create(&table, &config);
+        bml_sample_table_create(&table, &config, NULL);
         bml_sample_table_cdf(table, c, NULL, x, 200);
         for (int k = 0; k < 200; k++) {
             worst = fmax(worst, fabs(c[k] - (double)u[k]));
@@ -1463,7 +1468,7 @@ static void test_training(bml_sample_rng *rng) {
                                .epochs = quick ? 3 : 2000,
                                .batch = 16,
                                .seed = 2};
-    status = bml_sample_net_train(&net, &loss, &two);
+    status = bml_sample_net_train(&net, &loss, &two, NULL);
     CHECK(status == BML_SAMPLE_OK || quick, "the 2-D Gaussian: trained to a loss of %.2g (%s)", loss,
           bml_sample_strerror(status));
     if (net && !quick) {
@@ -1480,12 +1485,14 @@ static void test_training(bml_sample_rng *rng) {
     }
     bml_sample_net_free(net);
     two.n_dim = 4;
-    CHECK(bml_sample_net_train(&net, NULL, &two) == BML_SAMPLE_BAD_ARGUMENT && !net, "training: four dimensions");
+    CHECK(bml_sample_net_train(&net, NULL, &two, NULL) == BML_SAMPLE_BAD_ARGUMENT && !net, "training: four dimensions");
     int kind = NEGATIVE;
     bml_sample_training bad = {.density = density, .user = &kind, .n_dim = 1, .lower = zero, .upper = one, .epochs = 1};
-    CHECK(bml_sample_net_train(&net, NULL, &bad) == BML_SAMPLE_BAD_DENSITY && !net, "training: a negative density");
+    CHECK(bml_sample_net_train(&net, NULL, &bad, NULL) == BML_SAMPLE_BAD_DENSITY && !net,
+          "training: a negative density");
     kind = ZERO;
-    CHECK(bml_sample_net_train(&net, NULL, &bad) == BML_SAMPLE_ZERO_DENSITY && !net, "training: a density of zero");
+    CHECK(bml_sample_net_train(&net, NULL, &bad, NULL) == BML_SAMPLE_ZERO_DENSITY && !net,
+          "training: a density of zero");
 }
 
 /* ---- bad input to the Compton sampler ---- */

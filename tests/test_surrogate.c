@@ -76,7 +76,7 @@ static void check_nodes(int grid, double typical, double worst) {
     int wrong_edge = 0;
     s.grid = grid;
     surrogate_blend_table(&s);
-    CHECK(!bml_ssc_create(&tables, &config) && !bml_ssc_blob_create(&blob, tables), "solver");
+    CHECK(!bml_ssc_create(&tables, &config, NULL) && !bml_ssc_blob_create(&blob, tables, NULL), "solver");
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 10 + (uint64_t)grid);
     for (int k = 0; k < SURROGATE_GRID; k++)
@@ -262,7 +262,7 @@ static void check_shipped(const char *path) {
     bml_ssc_blob *blob = NULL;
     const int status = surrogate_load(&s, path, err);
     CHECK(!status, "%s %s", path, err);
-    CHECK(!bml_ssc_create(&tables, NULL) && !bml_ssc_blob_create(&blob, tables), "solver");
+    CHECK(!bml_ssc_create(&tables, NULL, NULL) && !bml_ssc_blob_create(&blob, tables, NULL), "solver");
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed + 1000, 40); /* not the rows that it was trained on */
     for (int k = 0; k < SURROGATE_GRID; k++)

@@ -245,7 +245,8 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
     double nu[NODES];
     int *status = zeroed((size_t)n, sizeof *status);
     int left = n;
-    if (bml_ssc_create(&tables, NULL)) fail("out of memory");
+    char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&tables, NULL, why)) fail("%s", why);
     for (int k = 0; k < NODES; k++)
         nu[k] = pow(10, node_nu(k));
     int i;

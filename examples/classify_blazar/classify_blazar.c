@@ -24,6 +24,8 @@
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
+#define BML_NN_IMPLEMENTATION
+#include "bml_nn.h"
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"
 #include "device.h"

@@ -27,6 +27,7 @@
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "sed.h"
+#include "sed_plot.h"
 #include "ebl.h"
 #include "surrogate.h"
 #include "device.h"

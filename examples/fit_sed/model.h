@@ -639,8 +639,9 @@ static void make_prior(problem *p) {
         if (k == GAMMA_MIN || ((k == R || k == B) && p->confines)) row[i].joint = 1;
     }
     if (p->free_par[0] == GAMMA_MAX) row[0].bounds = NULL; /* nothing before it to depend on: allowed() still holds */
-    int status = bml_mcmc_prior_create(&p->prior, row, p->n_free);
-    if (status) fail("fit_sed: prior: %s %s", bml_mcmc_strerror(status), bml_mcmc_prior_message(p->prior));
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_prior_create(&p->prior, row, p->n_free, why);
+    if (status) fail("fit_sed: prior: %s %s", bml_mcmc_strerror(status), why);
     prior_free(&file);
 }
 
@@ -651,7 +652,8 @@ static void set_up(problem *p, const options *opt, const char *file) {
     p->opt = opt;
     p->learned.best = -HUGE_VAL;
     p->warmth = 1;
-    if (sed_read(&p->sed, file, opt->confidence, err)) fail("%s", err);
+    const sed_options how = {.confidence = opt->confidence};
+    if (sed_read(&p->sed, file, &how, err)) fail("%s", err);
     fix_parameters(p);
     make_prior(p);
     p->threads = threads_or_all(opt->threads);
@@ -664,10 +666,11 @@ static void set_up(problem *p, const options *opt, const char *file) {
     p->dex = malloc((size_t)p->dex_rows * (size_t)p->sed.n * sizeof *p->dex);
     p->scratch = malloc((size_t)p->threads * (size_t)p->sed.n * sizeof *p->scratch);
     p->blob = calloc((size_t)p->threads, sizeof(bml_ssc_blob *));
-    if (!p->nu || !p->log_data || !p->fade || !p->dex || !p->scratch || !p->blob || bml_ssc_create(&p->tables, &config))
-        fail("fit_sed: out of memory");
+    if (!p->nu || !p->log_data || !p->fade || !p->dex || !p->scratch || !p->blob) fail("fit_sed: out of memory");
+    char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&p->tables, &config, why)) fail("fit_sed: %s", why);
     for (int i = 0; i < p->threads; i++)
-        if (bml_ssc_blob_create(&p->blob[i], p->tables)) fail("fit_sed: out of memory");
+        if (bml_ssc_blob_create(&p->blob[i], p->tables, why)) fail("fit_sed: %s", why);
     for (int i = 0; i < p->sed.n; i++) {
         p->nu[i] = p->sed.point[i].nu;
         p->log_data[i] = log10(p->sed.point[i].nuFnu);

@@ -184,9 +184,10 @@ static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup 
                               .progress = s->bar ? show_progress : NULL,
                               .progress_user = s->bar};
     bml_mcmc_ensemble *e;
-    int status = bml_mcmc_ensemble_create(&e, &config);
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_ensemble_create(&e, &config, why);
     if (!status) status = bml_mcmc_start_given(e, start);
-    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
     return e;
 }
 
@@ -484,7 +485,8 @@ static void sample_nested(posterior *post, problem *p) {
                                      .min_ess = opt->min_ess,
                                      .progress = show_nested,
                                      .progress_user = p};
-    int status = bml_mcmc_nested_create(&post->nested, &config);
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_nested_create(&post->nested, &config, why);
     int d = p->n_free;
     p->solver_judges = 0;
     if (!status) status = run_nested(post->nested, p);
@@ -492,7 +494,7 @@ static void sample_nested(posterior *post, problem *p) {
     post->converged = !status;
     bml_mcmc_nested_result r;
     if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r))
-        fail("fit_sed: %s %s", bml_mcmc_strerror(status), bml_mcmc_nested_message(post->nested));
+        fail("fit_sed: %s %s", bml_mcmc_strerror(status), post->nested ? bml_mcmc_nested_message(post->nested) : why);
     if (opt->reweigh) reweigh(post, &r, p);
     if (bml_mcmc_nested_summary(post->nested, post->summary)) fail("fit_sed: out of memory");
     if (!r.rank_ok) {
@@ -697,9 +699,10 @@ static void sample_nuts(posterior *post, problem *p) {
                                          .gradient_tolerance = 2e-2,
                                          .progress = show_nuts,
                                          .progress_user = &bar};
-    int status = bml_mcmc_nuts_create(&s, &config);
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_nuts_create(&s, &config, why);
     if (!status) status = bml_mcmc_nuts_start(s, u);
-    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), s ? bml_mcmc_nuts_message(s) : why);
     post->calls = -p->calls;
     post->converged = !nuts_run(s, post, p);
     post->calls += p->calls;

@@ -24,14 +24,15 @@ int main(void) {
     double radius[2] = {0.1, 0.1};
     bml_mcmc_summary s[2];
     bml_mcmc_ensemble *e;
-    int status = bml_mcmc_ensemble_create(&e, &config);
+    char why[BML_MCMC_MESSAGE];
+    int status = bml_mcmc_ensemble_create(&e, &config, why);
     if (!status) status = bml_mcmc_start_ball(e, center, radius);
     if (!status) status = bml_mcmc_run(e, 3000);
     if (!status) status = bml_mcmc_ensemble_summary(e, s, 300);
     for (int k = 0; k < 2 && !status; k++)
         printf("%c = %.3f -%.3f +%.3f   (tau %.1f steps, %.0f effective samples, R-hat %.3f)\n", "ab"[k], s[k].median,
                s[k].minus, s[k].plus, s[k].tau, s[k].ess, s[k].rhat);
-    if (status) fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+    if (status) fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
     bml_mcmc_ensemble_free(e);
     return status != 0;
 }

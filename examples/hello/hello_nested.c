@@ -25,14 +25,17 @@ int main(void) {
     for (int d = 1; d <= 2; d++) {
         bml_mcmc_nested_config config = {.n_dim = d, .log_likelihood = log_likelihood};
         bml_mcmc_nested *s = NULL;
-        int status = bml_mcmc_prior_create((bml_mcmc_prior **)&config.prior, row, d);
-        if (!status) status = bml_mcmc_nested_create(&s, &config);
+        bml_mcmc_prior *prior = NULL;
+        char why[BML_MCMC_MESSAGE];
+        int status = bml_mcmc_prior_create(&prior, row, d, why);
+        config.prior = prior;
+        if (!status) status = bml_mcmc_nested_create(&s, &config, why);
         if (!status) status = bml_mcmc_nested_run(s, 0);
         bml_mcmc_nested_result r;
         if (!status) status = bml_mcmc_nested_get_result(s, &r);
         /* a longer program would free s and the prior here */
         if (status) {
-            fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), bml_mcmc_nested_message(s));
+            fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), s ? bml_mcmc_nested_message(s) : why);
             return 1;
         }
         printf("%s: ln Z = %.2f +- %.2f\n", d > 1 ? "line    " : "constant", log_z[d - 1] = r.log_z, r.log_z_error);

@@ -19,15 +19,16 @@ int main(void) {
     double cdf[BINS + 1];
     bml_sample_table_config config = {.density = density, .lower = 0, .upper = 8};
     bml_sample_table *table;
+    char why[BML_SAMPLE_MESSAGE];
     bml_sample_rng rng;
-    int status = bml_sample_table_create(&table, &config);
+    int status = bml_sample_table_create(&table, &config, why);
     bml_sample_rng_init(&rng, 1, 0);
     if (!status) status = bml_sample_table_draw(table, x, N, &rng);
     for (int k = 0; k <= BINS; k++)
         edge[k] = 8.0 * k / BINS;
     if (!status) status = bml_sample_table_cdf(table, cdf, NULL, edge, BINS + 1);
     if (status) {
-        printf("%s: %s\n", bml_sample_strerror(status), bml_sample_table_message(table));
+        printf("%s\n", why);
         return 1;
     }
     for (int i = 0; i < N; i++)

@@ -10,14 +10,16 @@ int main(void) {
     bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
     bml_ssc *tables = NULL;
     bml_ssc_blob *blob = NULL;
+    char why[BML_SSC_MESSAGE];
     double nu[161];
     double total[161];
 
     for (int i = 0; i < 161; i++)
         nu[i] = pow(10, 10 + 0.1 * i);
-    int status = bml_ssc_create(&tables, NULL);
-    if (!status) status = bml_ssc_blob_create(&blob, tables);
-    if (!status) status = bml_ssc_solve(blob, &source);
+    int status = bml_ssc_create(&tables, NULL, why);
+    if (!status) status = bml_ssc_blob_create(&blob, tables, why);
+    if (status) return fprintf(stderr, "hello_ssc: %s\n", why), 1;
+    status = bml_ssc_solve(blob, &source);
     if (!status) status = bml_ssc_sed(total, nu, 161, blob, &observer, BML_SSC_TOTAL);
     if (status) fprintf(stderr, "hello_ssc: %s\n", bml_ssc_strerror(status));
     for (int i = 0; i < 161 && !status; i++)
