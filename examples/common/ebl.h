@@ -147,6 +147,32 @@ static inline int ebl_text(ebl_table *e, text_file *t, char *err) {
     return bad ? -1 : 0;
 }
 
+/* The path of a shipped table by its name, "dominguez2011": ebl_NAME.csv in $BML_EBL, in examples/data beside the program's own
+   folder, in share/bml beside it, or in examples/data. A name that is a file is that file. 0, or -1 and a line in err. */
+static inline int ebl_find(char *path, size_t size, const char *name, char *err) {
+    char own[PATH_SIZE] = "";
+    const char *places[4] = {getenv("BML_EBL"), NULL, NULL, "examples/data"};
+    char beside[2][2 * PATH_SIZE];
+    const ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
+    char *slash = n > 0 ? strrchr(own, '/') : NULL;
+    if (slash) {
+        *slash = 0;
+        snprintf(beside[0], sizeof beside[0], "%s/../examples/data", own);
+        snprintf(beside[1], sizeof beside[1], "%s/../share/bml", own);
+        places[1] = beside[0];
+        places[2] = beside[1];
+    }
+    for (int i = 0; i < 4; i++) {
+        if (!places[i] || strchr(name, '/')) continue;
+        snprintf(path, size, "%s/ebl_%s.csv", places[i], name);
+        if (!access(path, R_OK)) return 0;
+    }
+    snprintf(path, size, "%s", name);
+    if (!access(path, R_OK)) return 0;
+    return error_set(err, "%.200s: neither a file nor a model of the background light (dominguez2011, saldana2021)",
+                     name);
+}
+
 /* 0, or -1 and a line in err; the table is then empty. "-" is standard input. */
 static inline int ebl_read(ebl_table *e, const char *path, char *err) {
     memset(e, 0, sizeof *e);

@@ -156,7 +156,7 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels) {
 }
 
 /* The second panel: pulls, with lines at 0 and +-3. */
-static inline void sed_draw_pulls(FILE *f, const sed_picture *p, const int *first, int n) {
+static inline void sed_draw_pulls(FILE *f, const sed_picture *p, int n) {
     static const int shapes[] = {7, 5, 9, 13, 11, 15};
     const int n_colours = (int)(sizeof plot_colours / sizeof *plot_colours);
     double reach = 4;
@@ -244,7 +244,7 @@ static inline int sed_picture_write(const sed_picture *p, const char *dir, const
     sed_draw_points(o.f, p->data, first, n);
     fprintf(o.f, "1/0 notitle\n");
     if (panels == 2) {
-        sed_draw_pulls(o.f, p, first, n);
+        sed_draw_pulls(o.f, p, n);
         fprintf(o.f, "unset multiplot\n");
     }
     return plot_end(&o, dir, name, err);
