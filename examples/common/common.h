@@ -129,6 +129,8 @@ static inline size_t real_prefix(double *value, const char *text) {
         const size_t digits = digit_run(text + power);
         if (digits) n = power + digits;
     }
+    *value = strtod(text, &end);
+    if (end == text + n) return n; /* this locale has a point */
     snprintf(point, sizeof point, "%.1f", 0.5);
     const int point_length = (int)strlen(point) - 2;
     if (n + sizeof point > sizeof token) return 0;
