@@ -8,14 +8,21 @@
 enum { MAX_THREADS = 256, FLUX_BINS = 1000 };
 
 typedef struct options {
-    const char *model, *prior, *rmf, *arf, *background, *absorption, *band, *net, *train_on, *start, *checkpoint, *out;
+    const char *model, *prior, *absorption, *band, *net, *train_on, *start, *checkpoint, *out;
     int abundance, group, statistic, keep_bad, resample, quiet;
     long every, min_counts, starts, simulations, threads, live_points, walkers, steps, draws;
     long n, epochs, batch, units, depth, components, evaluations, test, judge_nested;
     double e_min, e_max, systematic, exposure, min_ess, dropout, rate, minutes;
     uint64_t seed;
-    option_list fix, untie;
+    option_list fix, free, untie, rmf, arf, background, range;
 } options;
+
+/* How good a fit is: by simulations of it, or where there are none by Poisson's law. */
+typedef struct goodness_of_fit {
+    double share;  /* of simulations that fit better */
+    double sigmas; /* statistic less its expectation, in standard deviations */
+    long n;
+} goodness_of_fit;
 
 /* Everything a command works on. */
 typedef struct session {
@@ -31,6 +38,7 @@ typedef struct session {
     bml_mcmc_prior *prior;
     xray_fitter *fitter[MAX_THREADS]; /* one for each thread */
     xray_net net;                     /* infer, judge, compare */
+    int by_network;                   /* networks are trained, or used: they know no background */
     int threads;
     double band[2];  /* keV */
     xray_grid grid;  /* of the band */
@@ -64,16 +72,38 @@ static void load_model(session *s) {
     if (xray_model_parse(&s->model, s->opt->model, err)) fail("%s", err);
 }
 
+/* What an option that may be repeated says of spectrum i of n: given once it holds for all. NULL: nothing. */
+static const char *item_for(const option_list *l, const char *name, int i, int n) {
+    if (l->n > 1 && l->n != n)
+        fail("fit_xray: --%s is given %d times, for %d spectra (once, or once for each)", name, l->n, n);
+    return l->n == 0 ? NULL : l->item[l->n == 1 ? 0 : i];
+}
+
+/* --range LO:HI of spectrum i, or --e-min and --e-max. */
+static void range_for(xray_binning *b, const session *s, int i, int n) {
+    const char *text = item_for(&s->opt->range, "range", i, n);
+    char low[64] = "";
+    if (!text) return;
+    const char *colon = strchr(text, ':');
+    if (colon) snprintf(low, sizeof low, "%.*s", (int)(colon - text < 63 ? colon - text : 63), text);
+    if (!colon || read_real(&b->e_lo, low) || read_real(&b->e_hi, colon + 1) || !(b->e_lo < b->e_hi))
+        fail("--range: '%.60s' is not LOW:HIGH in keV", text);
+}
+
 static void load_data(session *s, const xray_binning *binning, char **files, int n) {
-    xray_files named = {s->opt->rmf, s->opt->arf, s->opt->background};
     xray_binning b = *binning;
+    const options *o = s->opt;
     char err[ERROR_SIZE];
     if (b.e_hi > 0 && !(b.e_lo < b.e_hi)) fail("fit_xray: --e-min %g must be below --e-max %g", b.e_lo, b.e_hi);
     if (n < 1) fail("fit_xray %s: a spectrum is needed, see --help", s->command);
     if (n > XRAY_MAX_DATA) fail("fit_xray: more than %d spectra", (int)XRAY_MAX_DATA);
-    if (s->opt->statistic != XRAY_W && s->opt->statistic != XRAY_CHI2 && !named.background) named.background = "none";
-    for (int i = 0; i < n; i++, s->n_data++)
+    for (int i = 0; i < n; i++, s->n_data++) {
+        xray_files named = {item_for(&o->rmf, "rmf", i, n), item_for(&o->arf, "arf", i, n),
+                            item_for(&o->background, "background", i, n)};
+        if (s->by_network && !named.background) named.background = "none";
+        range_for(&b, s, i, n);
         if (xray_data_read(&s->data[i], files[i], &named, &s->ism, &b, err)) fail("%s", err);
+    }
     s->input = files[0];
 }
 
@@ -92,12 +122,14 @@ static int find_parameter(const session *s, const char *where, const char *name)
     return -1;
 }
 
-/* --fix NAME=VALUE, --untie NAME. */
+/* --untie NAME, --free NAME, --fix NAME=VALUE. */
 static void apply_fixes(session *s) {
     char err[ERROR_SIZE];
     char name[64];
     for (int i = 0; i < s->opt->untie.n; i++)
         if (xray_problem_untie(&s->problem, find_parameter(s, "--untie", s->opt->untie.item[i]), err)) fail("%s", err);
+    for (int i = 0; i < s->opt->free.n; i++)
+        s->problem.par[find_parameter(s, "--free", s->opt->free.item[i])].free = 1;
     for (int i = 0; i < s->opt->fix.n; i++) {
         const char *item = s->opt->fix.item[i];
         const char *equals = strchr(item, '=');
@@ -108,6 +140,7 @@ static void apply_fixes(session *s) {
         if ((wrong = read_real(&value, equals + 1))) fail("--fix %s: '%.60s' %s", name, equals + 1, wrong);
         int k = find_parameter(s, "--fix", name);
         s->problem.par[k].free = 0;
+        s->problem.par[k].by_default = 0;
         s->problem.par[k].value = value;
     }
 }
@@ -133,12 +166,16 @@ static void apply_prior(session *s) {
         snprintf(where, sizeof where, "%.300s:%ld", s->file.name, row->line);
         int k = find_parameter(s, where, row->name);
         if (row_of[k]) fail("%s: '%s' has a prior already, in line %ld", where, p->par[k].name, row_of[k]->line);
-        if (!p->par[k].free) fail("%s: '%s' is held by --fix: it takes no prior", where, p->par[k].name);
+        if (!p->par[k].free && !p->par[k].by_default)
+            fail("%s: '%s' is held by --fix: it takes no prior", where, p->par[k].name);
+        p->par[k].free = 1;
         row_of[k] = row;
         if (p->par[k].log && (row->lower < row->upper ? row->lower : row->mean) < 0)
             fail("%s: '%s' cannot be negative", where, p->par[k].name);
         p->par[k].lo = row->lower < row->upper ? row->lower : row->mean - 6 * row->sd;
         p->par[k].hi = row->lower < row->upper ? row->upper : row->mean + 6 * row->sd;
+        p->par[k].from = p->par[k].lo;
+        p->par[k].to = p->par[k].hi;
         p->par[k].log = row->kind == PRIOR_LOG_UNIFORM;
     }
     memset(param, 0, sizeof param);
@@ -188,19 +225,25 @@ static void load_band(session *s) {
     if (!s->scratch) fail("fit_xray: out of memory");
 }
 
+/* --arf for xray_response_read: "" where none is given, NULL where there is none. */
+static const char *given_arf(const options *o) {
+    if (!o->arf.n) return "";
+    return strcasecmp(o->arf.item[0], "none") ? o->arf.item[0] : NULL;
+}
+
 /* Data without counts, from --response and --exposure. */
 static void load_blank(session *s, const xray_binning *binning) {
     char err[ERROR_SIZE];
-    if (!s->opt->rmf) fail("fit_xray %s: a spectrum, or --response and --exposure, are needed", s->command);
+    if (!s->opt->rmf.n) fail("fit_xray %s: a spectrum, or --response and --exposure, are needed", s->command);
     xray_response r;
     xray_pha p;
-    if (xray_response_read(&r, s->opt->rmf, s->opt->arf, err) ||
+    if (xray_response_read(&r, s->opt->rmf.item[0], given_arf(s->opt), err) ||
         xray_pha_room(&p, r.n_channel, r.first_channel, s->opt->exposure, err))
         fail("%s", err);
-    snprintf(p.name, sizeof p.name, "%.1000s", s->opt->rmf);
+    snprintf(p.name, sizeof p.name, "%.1000s", s->opt->rmf.item[0]);
     if (xray_data_make(&s->data[0], &p, NULL, &r, &s->ism, binning, err)) fail("%s", err);
     s->n_data = 1;
-    s->input = s->opt->rmf;
+    s->input = s->opt->rmf.item[0];
     xray_pha_free(&p);
     xray_response_free(&r);
 }
