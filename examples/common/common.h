@@ -129,6 +129,8 @@ static inline size_t real_prefix(double *value, const char *text) {
         const size_t digits = digit_run(text + power);
         if (digits) n = power + digits;
     }
+    *value = strtod(text, &end);
+    if (end == text + n) return n; /* this locale has a point */
     snprintf(point, sizeof point, "%.1f", 0.5);
     const int point_length = (int)strlen(point) - 2;
     if (n + sizeof point > sizeof token) return 0;
@@ -1529,11 +1531,12 @@ typedef struct plot_chain {
 } plot_chain;
 
 typedef struct plot_corner {
-    int n_dim;                /* up to PLOT_DIM_MAX */
-    const char *const *label; /* [n_dim], markup: "log_{10} R" */
-    const char *const *unit;  /* [n_dim], "cm"; NULL or "": none */
-    plot_chain chain;         /* densities, and contours at 50 % and 90 % of the samples */
-    plot_chain second;        /* contours only; .sample = NULL: none */
+    int n_dim;                           /* up to PLOT_DIM_MAX */
+    const char *const *label;            /* [n_dim], markup: "log_{10} R" */
+    const char *const *unit;             /* [n_dim], "cm"; NULL or "": none */
+    const double *median, *minus, *plus; /* [n_dim] of the titles; NULL: from the first chain */
+    plot_chain chain;                    /* densities, and contours at 50 % and 90 % of the samples */
+    plot_chain second;                   /* contours only; .sample = NULL: none */
 } plot_corner;
 
 enum { PLOT_DIM_MAX = 12, PLOT_GRID = 56, PLOT_BINS = 32 };
@@ -1761,6 +1764,11 @@ static inline int plot_axes(plot_axis *axes, const plot_corner *p) {
         axes[k].hi = 0; /* nothing yet */
         plot_axis_over(&axes[k], &p->chain, k, p->n_dim, sorted);
         if (p->second.sample) plot_axis_over(&axes[k], &p->second, k, p->n_dim, sorted);
+        if (p->median && p->minus && p->plus) {
+            axes[k].median = p->median[k];
+            axes[k].minus = p->minus[k];
+            axes[k].plus = p->plus[k];
+        }
         double margin =
             2 * (axes[k].hi - axes[k].lo) / (PLOT_BINS - 4); /* whole bins: a prior's edge is a bin's edge */
         if (!(margin > 1e-9 * fabs(axes[k].hi))) margin = 0.01 * fabs(axes[k].hi) + 1e-6;
