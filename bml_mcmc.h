@@ -18,23 +18,24 @@
        int main(void) {
            bml_mcmc_config config = { .n_dim = 2, .n_walkers = 32, .log_prob = log_prob };
            double center[2] = { 0, 0 }, radius[2] = { 1, 1 };
+           bml_mcmc_verdict v;
            bml_mcmc_summary s[2];
            bml_mcmc_ensemble *e;
            char why[BML_MCMC_MESSAGE];
            int status = bml_mcmc_ensemble_create(&e, &config, why);
            if (!status) status = bml_mcmc_start_ball(e, center, radius);
-           if (!status) status = bml_mcmc_run(e, 2000);
-           if (!status) status = bml_mcmc_ensemble_summary(e, s, 200);
+           if (!status) status = bml_mcmc_run_until(e, &v, NULL);
+           if (!status) status = bml_mcmc_ensemble_summary(e, s, v.burn);
            if (status) printf("%s: %s\n", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
            else printf("y = %.3f -%.3f +%.3f (tau %.1f)\n", s[1].median, s[1].minus, s[1].plus, s[1].tau);
            bml_mcmc_ensemble_free(e);
            return status != 0;
        }
 
-   It refuses: fewer than 2 n_dim walkers or an odd number; starts that span less than the whole space; a NaN or
-   +infinite log-probability (the message names the point); gradients that finite differences contradict; and to call
-   converged a chain shorter than 50 autocorrelation times, one whose walkers disagree, or a nested run that was cut
-   short (BML_MCMC_NOT_CONVERGED comes with the estimates).
+   It refuses: fewer than 2 n_dim walkers or an odd number; starts that span less than the whole space; a NaN (unless
+   told otherwise) or +infinite log-probability (the message names the point); gradients that finite differences
+   contradict; and to call converged a chain shorter than 50 autocorrelation times, one whose walkers disagree, one whose
+   trajectories diverge, or an evidence that fresh draws contradict (BML_MCMC_NOT_CONVERGED, a sentence for each reason).
    Link with -lm. No input or output, no globals, no threads of its own, no clock: the same seed is the same chain. */
 
 /* SETUP, USE, SHUTDOWN
@@ -45,23 +46,28 @@
    2. bml_mcmc_ensemble_create(&e, &config), zero members meaning the defaults written beside them. A refused
       configuration gives no object; its last argument, a buffer of BML_MCMC_MESSAGE bytes or NULL, says why.
    3. bml_mcmc_start_ball, bml_mcmc_start_prior or bml_mcmc_start_given.
-   4. bml_mcmc_run(e, n_steps), as often as wanted: 100 steps and then 200 are the same chain as 300.
+   4. bml_mcmc_run_until(e, &verdict, NULL): to 1000 effective samples, with its burn-in and its reasons; or
+      bml_mcmc_run(e, n_steps), as often as wanted: 100 steps and then 200 are the same chain as 300.
       One step proposes one move to every walker: n_walkers evaluations in two calls of f.
-   5. bml_mcmc_ensemble_summary(e, out, burn) for median, errors, ESS, R-hat and tau of every parameter;
-      bml_mcmc_ensemble_chain(e) for the numbers themselves. While it returns BML_MCMC_NOT_CONVERGED, go to 4.
+   5. bml_mcmc_ensemble_summary(e, out, verdict.burn) for median, errors, ESS, R-hat and tau of every parameter;
+      bml_mcmc_ensemble_chain(e) and _derived(e) for the numbers themselves. After bml_mcmc_run:
+      bml_mcmc_ensemble_verdict(&verdict, e, burn). Print verdict.reason[i].text: a referee would ask.
    6. bml_mcmc_ensemble_save / _load around a stop; bml_mcmc_ensemble_free at the end.
 
    Nested sampling takes the log-likelihood, of the same form, and the prior apart: a bml_mcmc_prior or a transform of
-   the unit cube. bml_mcmc_nested_create, _run, then _get_result (ln Z, its error, weights, verdicts), _summary, _draw,
-   _free. NUTS takes log-probability and gradient: bml_mcmc_nuts_create, _start, _run, then bml_mcmc_summarize(out,
-   bml_mcmc_nuts_chain(s)) and bml_mcmc_nuts_get_info(s).divergences, _free.
+   the unit cube. bml_mcmc_nested_create, _run, then _get_result (ln Z, its error, weights), _verdict, _summary, _draw,
+   _free. NUTS takes log-probability and gradient: bml_mcmc_nuts_create, _start or _start_prior, _run, then _verdict and
+   bml_mcmc_summarize(out, bml_mcmc_nuts_chain(s)), _free.
    Which one: several modes, an evidence, or no idea where to start: nested. Up to some 20 dimensions, one mode, no
    gradient: ensemble. Gradients, or more dimensions: NUTS.
 
    OPTIONS
 
    BML_MCMC_IMPLEMENTATION          this file gives the functions, not only their declarations
-   BML_MCMC_STATIC                  all functions static (define with the above)
+   BML_MCMC_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
+   BML_MCMC_STATIC                  all functions static (define with the above): what is not called is not compiled:
+                                    2 s instead of 7 at -O3 for a program with the ensemble alone
+   BML_MCMC_NO_NESTED, BML_MCMC_NO_NUTS, BML_MCMC_NO_IMPORTANCE     leave a sampler out; in every file, or in none
    BML_MCMC_MALLOC(n), BML_MCMC_REALLOC(p, n), BML_MCMC_FREE(p)     all three or none; default: the C library's
 
    MATHEMATICS
@@ -93,8 +99,10 @@
    The first four are local and cost next to nothing (0.1-0.3 microseconds at 8 dimensions). KDE and mixture jump
    anywhere in one step and cost 1-20 microseconds: right when the log-probability costs more, dims are few (up to about
    ten) and walkers many (ten times the dimensions and more): tau falls as walkers are added, on the curved 8-D target
-   of tests/bench_mcmc.c from 110 steps with 100 walkers to 30 with 400 (mixture alone; default moves: 290, 150). They
-   are seldom accepted far from the bulk, so mix them with a share of local moves, such as { mixture 0.8, DE 0.2 }.
+   of tests/bench_mcmc.c from 110 steps with 100 walkers to 30 with 400 (mixture alone; stretch and DE: 290, 150). They
+   are seldom accepted far from the bulk, so they are mixed with a share of local moves. The default, mixture 4/5 and DE
+   1/5, takes 6, 12, 30 evaluations for an effective sample of correlated normals in 4, 8, 16 dimensions with the default
+   walkers; stretch 1/4 and DE 3/4 take 18, 34, 72.
    When NOT to use an ensemble: beyond some 30 dimensions (Huijser et al. 2015, arXiv:1509.02230: it looks converged
    and is not); with well separated modes, whose weights it does not find unless the mixture or g = 1 bridges them;
    for evidences.
@@ -113,6 +121,9 @@
    - slices: hit-and-run in such an ellipsoid (Neal 2003, Ann. Stat. 31, 705) from a known point, along differences of
      two others (ter Braak 2006, above): in a bent or branching region they lie along it more often than an ellipsoid's
      axes. Sweeps of n_dim slices, 3 + n_dim/12 of them and more when new points are found to remember their start.
+   Sweeps grow while that lowers the correlation of new points with their start by at least a quarter of what mixing
+   chains promise, c -> c^(growth): in rings, shells and eggboxes, where that number is measured against a cluster that
+   is not one blob, it does not, and more slices would be wasted.
    Whichever costs fewer likelihoods per point is used, as measured, the other is tried again now and then. A 6-D
    problem with two modes takes some 60,000 likelihoods with 400 live points, an 8-D one 100,000, a 32-D Gaussian 2 10^7.
    The insertion-rank test (Fowlie, Handley & Su 2020, MNRAS 497, 5256) asks whether new points fall evenly among the
@@ -134,10 +145,22 @@
    tau(M). A walker that never moved counts as rho = 1. Relative error about sqrt(2 (2M+1)/(n_steps n_walkers)) at best.
    ESS = n_steps n_walkers / tau. Where tails mix far more slowly than the bulk (thin arms, funnels) the window closes
    before the slow part is summed, and tau of quantities that live in the tails is too small, by factors of two to four:
-   then
-   trust the scatter of independent runs with other seeds.
-   Split R-hat (Gelman et al. 2013, BDA3, eq. 11.4): every walker's chain cut in two, between- against within-variance.
-   Chains as long as 50 tau have R-hat of about sqrt(1 + 2/50) = 1.02; more than 1.1 is refused as well.
+   then trust the tail ESS, and the scatter of independent runs with other seeds.
+
+   R-hat and ESS (Vehtari et al. 2021, Bayesian Anal. 16, 667), the numbers of ArviZ: every walker's chain cut in two,
+   values replaced by the normal scores of their ranks; R-hat^2 = ((n-1)/n W + B)/W, W the mean variance of the halves,
+   B the variance of their means, for the scores (bulk) and for those of |x - median| (folded, which sees walkers of
+   another width): the larger counts, and 1.01 is the limit. A chain of n steps has R-hat of about 1 + tau/n: 100 tau are
+   needed. The bulk ESS sums the autocorrelations of the scores, variance between chains included, over Geyer's initial
+   monotone sequence; the tail ESS is the smaller of those of x <= 5 % and <= 95 % quantile. Below 400 neither is stable.
+
+   Verdicts. For each sampler all that is known about a run, as sentences that name the parameter, the number and what is
+   allowed: those of R-hat, ESS and length; a parameter that never changed; mass at a prior's bound (a fact to report, not
+   a fault); for NUTS divergences, E-BFMI (Betancourt 2016, arXiv:1604.00695), trees cut short, walls; for nested sampling
+   the rank test, the memory of slices, and ln Z once more by importance sampling: fresh draws from t mixtures fitted to
+   the result, in y = Phi^-1(cube) where the prior is a standard normal. That is often ten times more precise than the
+   run's own error where the posterior is one piece, and it shares none of the run's volumes. No diagnostic can see a mode
+   that no walker and no live point has met: start from the whole prior, more than once, with other seeds.
 
    Priors. Parameters stand in order; number i has a base density b_i and may have bounds [lo_i, hi_i] that depend on
    the parameters before it. Two meanings, and the difference matters:
@@ -146,14 +169,15 @@
    - joint (set `joint` on every parameter that a later one's bounds depend on): p = prod b_i / Z on the region and
      zero outside: flat for uniform parameters. The unit-cube transform takes the matching marginals,
        p(theta_i | before) ~ b_i(theta_i) M_{i+1}(theta_1..i),  M_i = integral over theta_i of b_i M_{i+1},  M_{n+1} = 1
-     (Rosenblatt 1952), from 33 nodes with linear interpolation between: exact where M is linear (a triangle), else good
-     to about 1e-3 of a marginal. The density itself is exact.
+     (Rosenblatt 1952), from 33 nodes in each joint parameter, tabulated once, with linear interpolation between: exact
+     where M is linear (a triangle), else good to about 1e-3 of a marginal. The density itself is exact. A transform
+     takes 1-2 microseconds; four joint parameters take 10 MB and some 0.1 s when the prior is made.
 
    Calibration. Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788): truths from the prior, data from the
    truths, posterior draws from the data; the rank of the truth among L independent draws is uniform on 0..L.
 
-   Generator. Philox4x32-10 (Salmon et al. 2011, SC'11): key = seed, counter = (block, walker, step): the numbers of
-   a walker in a step do not depend on order, threads or history. */
+   Generator. Philox4x32-10 (Salmon et al. 2011, SC'11): key = seed, counter = (block, walker, step): the numbers of a
+   walker in a step do not depend on order, threads or history. */
 #ifndef BML_MCMC_H
 #define BML_MCMC_H
 #define BML_MCMC_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
@@ -331,7 +355,9 @@ typedef struct bml_mcmc_config {
                                       create alone. The mixture is then fitted to them, once, and surrogate moves take
                                       it in. NULL = none */
     int n_reference;             /* at least 50 n_dim */
-    const bml_mcmc_move *moves;  /* [n_moves], copied; one is drawn for each half-step. NULL = 1/4 stretch, 3/4 DE */
+    const bml_mcmc_move
+        *moves; /* [n_moves], copied; one is drawn for each half-step. NULL = 4/5 mixture, 1/5 DE; with more
+                                    than 20 dimensions or fewer than 2 n_dim + 4 walkers 1/4 stretch, 3/4 DE */
     int n_moves;
     int thin;                      /* keep every thin-th step; 0 = 1 */
     bml_mcmc_progress_fn progress; /* called after every step, NULL = none */
@@ -434,7 +460,7 @@ enum {
     BML_MCMC_REASON_STUCK,       /* walkers that were put beside others */
     BML_MCMC_REASON_NAN,         /* points whose NaN was taken for -infinity */
     BML_MCMC_REASON_EDGE,        /* more than 5 % of the posterior within 2 % of a prior's bound */
-    BML_MCMC_REASON_DIVERGENCES, /* NUTS, after the warm-up: any */
+    BML_MCMC_REASON_DIVERGENCES, /* NUTS, after the warm-up; more than one in a thousand refuse */
     BML_MCMC_REASON_ENERGY,      /* NUTS: an E-BFMI below 0.3 */
     BML_MCMC_REASON_DEPTH,       /* NUTS: trees cut by max_depth; more than a quarter of them refuse */
     BML_MCMC_REASON_WALLS,       /* NUTS: trajectories that ended at -infinity; more than 5 % refuse */
@@ -2142,7 +2168,9 @@ struct bml_mcmc_ensemble {
     char message[BML_MCMC_MESSAGE];
 };
 
-static const bml_mcmc_move bml_mcmc__default_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
+enum { BML_MCMC__MIXTURE_DIMS = 20 }; /* beyond them a mixture is seldom accepted, and dear */
+static const bml_mcmc_move bml_mcmc__mixture_moves[2] = {{BML_MCMC_MIXTURE, 4, 0, 0}, {BML_MCMC_DE, 1, 0, 0}};
+static const bml_mcmc_move bml_mcmc__local_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
 
 /* The components of a mixture where none are asked for: some 25 reference points, 3/2 members of a half for each
    dimension of each. */
@@ -2207,7 +2235,8 @@ static int bml_mcmc__resolve_moves(bml_mcmc_ensemble *e) {
     double total = 0;
     double sum = 0;
     if (!c->moves && c->n_moves == 0) {
-        c->moves = bml_mcmc__default_moves;
+        int mixture = c->n_dim <= BML_MCMC__MIXTURE_DIMS && c->n_walkers / 2 >= c->n_dim + 2;
+        c->moves = mixture ? bml_mcmc__mixture_moves : bml_mcmc__local_moves;
         c->n_moves = 2;
     }
     if (!c->moves || c->n_moves < 1 || c->n_moves > BML_MCMC_MAX_MOVES)
@@ -3368,8 +3397,8 @@ static double bml_mcmc__split_ess(bml_mcmc__bench *b, const double *x) {
     return total / (tau > least ? tau : least);
 }
 
-/* b->order = x[W n], sorted. */
-static void bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
+/* b->order = x[W n], sorted; returns how many. */
+static ptrdiff_t bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
     ptrdiff_t n = b->n * b->W;
     for (ptrdiff_t i = 0; i < n; i++) {
         b->order[i].value = x[i];
@@ -3377,18 +3406,30 @@ static void bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
         b->order[i].index = i;
     }
     bml_mcmc__sort_keys(b->order, n);
+    return n;
+}
+
+/* Leaves the middle steps of an odd number out of the order, as halves of chains do; returns how many are left. */
+static ptrdiff_t bml_mcmc__drop_middle(bml_mcmc__bench *b, ptrdiff_t n) {
+    ptrdiff_t left = 0;
+    if (b->n % 2 == 0) return n;
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (b->order[i].index % b->n != b->n / 2) b->order[left++] = b->order[i];
+    return left;
 }
 
 /* b->z = normal scores of the ranks in b->order (Blom 1958), ties at their mean rank. */
-static void bml_mcmc__rank_scores(bml_mcmc__bench *b) {
-    ptrdiff_t n = b->n * b->W;
+static void bml_mcmc__rank_scores(bml_mcmc__bench *b, ptrdiff_t n) {
+    const bml_mcmc__key *order = b->order;
     ptrdiff_t next;
     for (ptrdiff_t i = 0; i < n; i = next) {
-        for (next = i + 1; next < n && b->order[next].value == b->order[i].value; next++) {}
+        next = i + 1;
+        while (next < n && order[next].value == order[i].value)
+            next++;
         double rank = 0.5 * (double)(i + 1 + next);
         double score = bml_mcmc__phi_inverse((rank - 0.375) / ((double)n + 0.25));
         for (ptrdiff_t j = i; j < next; j++)
-            b->z[b->order[j].index] = score;
+            b->z[order[j].index] = score;
     }
 }
 
@@ -3422,9 +3463,8 @@ static void bml_mcmc__column_moments(bml_mcmc_summary *out, const bml_mcmc__benc
 /* The column b->x: quantiles, moments, R-hat, ESS, tau. A constant one has no spread to judge: R-hat and tau are
    infinite, the ESS is 0. */
 static void bml_mcmc__summarize_column(bml_mcmc_summary *out, bml_mcmc__bench *b) {
-    ptrdiff_t n = b->n * b->W;
     bml_mcmc__column_moments(out, b);
-    bml_mcmc__sort_column(b, b->x);
+    ptrdiff_t n = bml_mcmc__sort_column(b, b->x);
     out->median = bml_mcmc__sorted_quantile(b->order, n, 0.5);
     out->minus = out->median - bml_mcmc__sorted_quantile(b->order, n, 0.15865525393145705); /* Phi(-1) */
     out->plus = bml_mcmc__sorted_quantile(b->order, n, 0.8413447460685429) - out->median;
@@ -3433,13 +3473,15 @@ static void bml_mcmc__summarize_column(bml_mcmc_summary *out, bml_mcmc__bench *b
     if (b->order[0].value == b->order[n - 1].value) return;
     double low = bml_mcmc__sorted_quantile(b->order, n, 0.05);
     double high = bml_mcmc__sorted_quantile(b->order, n, 0.95);
-    bml_mcmc__rank_scores(b);
+    ptrdiff_t halves = bml_mcmc__drop_middle(b, n);
+    double middle = bml_mcmc__sorted_quantile(b->order, halves, 0.5);
+    bml_mcmc__rank_scores(b, halves);
     double bulk = bml_mcmc__split_rhat(b, b->z);
     out->ess_bulk = bml_mcmc__split_ess(b, b->z);
     for (ptrdiff_t i = 0; i < n; i++)
-        b->z[i] = fabs(b->x[i] - out->median);
+        b->z[i] = fabs(b->x[i] - middle);
     bml_mcmc__sort_column(b, b->z);
-    bml_mcmc__rank_scores(b);
+    bml_mcmc__rank_scores(b, bml_mcmc__drop_middle(b, n));
     double folded = bml_mcmc__split_rhat(b, b->z);
     out->rhat = folded > bulk ? folded : bulk;
     double left = bml_mcmc__indicator_ess(b, low);
@@ -3530,10 +3572,11 @@ BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
 
 #define BML_MCMC__LEAST_ESS 400.0 /* below it neither R-hat nor an ESS is to be trusted (Vehtari et al. 2021, 4.1) */
 #define BML_MCMC__EBFMI_LIMIT 0.3 /* Betancourt 2016, arXiv:1604.00695 */
-#define BML_MCMC__WALL_SHARE 0.05 /* of the trajectories, that may end at -infinity */
-#define BML_MCMC__DEEP_SHARE 0.25 /* and that may be cut by max_depth */
-#define BML_MCMC__EDGE_WIDTH 0.02 /* of the prior, at each of its bounds, */
-#define BML_MCMC__EDGE_MASS 0.05  /* and what may lie there */
+#define BML_MCMC__DIVERGENT_SHARE 1e-3 /* of the trajectories, that may diverge: a handful in thousands is chance */
+#define BML_MCMC__WALL_SHARE 0.05      /* of the trajectories, that may end at -infinity */
+#define BML_MCMC__DEEP_SHARE 0.25      /* and that may be cut by max_depth */
+#define BML_MCMC__EDGE_WIDTH 0.02      /* of the prior, at each of its bounds, */
+#define BML_MCMC__EDGE_MASS 0.05       /* and what may lie there */
 
 static void bml_mcmc__verdict_begin(bml_mcmc_verdict *v) {
     memset(v, 0, sizeof *v);
@@ -3591,10 +3634,10 @@ static void bml_mcmc__say_worst(bml_mcmc_verdict *v, int kind, const char *what,
     bml_mcmc_reason *r = bml_mcmc__reason(v, kind, 1, (int)worst);
     r->value = value[worst];
     r->limit = limit;
-    bml_mcmc__fail(text, 0, "%s of %.100s is %.4g (%s %.4g is allowed)", what, bml_mcmc__name(number, names, worst),
-                   value[worst], above ? "at most" : "at least", limit);
+    bml_mcmc__fail(text, 0, "%s of %.100s is %.4g (%s %.4g)", what, bml_mcmc__name(number, names, worst), value[worst],
+                   above ? "allowed are" : "needed are", limit);
     size_t used = strlen(text);
-    if (others > 0) snprintf(text + used, sizeof text - used, "; %d more parameters are beyond it", others);
+    if (others > 0) snprintf(text + used, sizeof text - used, "; of %d more too", others);
     memcpy(r->text, text, sizeof r->text - 1);
 }
 
@@ -5705,10 +5748,11 @@ BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *o
 
 enum { BML_MCMC__CHECK_FIT = 4000 };  /* posterior draws that the mixture is fitted to, at most */
 enum { BML_MCMC__CHECK_BATCH = 500 }; /* likelihoods asked for together */
-#define BML_MCMC__CHECK_LEAST 2000.0  /* likelihoods, at least, */
+#define BML_MCMC__CHECK_LEAST 2000.0  /* likelihoods, at least; twice as many where they are not enough, */
 #define BML_MCMC__CHECK_MOST 50000.0  /* and at most */
-#define BML_MCMC__CHECK_ESS 50.0      /* of the importance weights, below which they say nothing */
-#define BML_MCMC__CHECK_SIGMA 3.5
+#define BML_MCMC__CHECK_ESS 50.0      /* of the importance weights, below which they say little, */
+#define BML_MCMC__CHECK_FEW 5.0       /* and nothing */
+#define BML_MCMC__CHECK_SIGMA 3.0
 
 typedef struct bml_mcmc__check {
     bml_mcmc__half fit;
@@ -5809,7 +5853,8 @@ static int bml_mcmc__check_run(bml_mcmc__check *c, bml_mcmc_nested *s, double wa
         status = bml_mcmc__try(s, BML_MCMC__CHECK_BATCH);
         for (ptrdiff_t i = 0; i < BML_MCMC__CHECK_BATCH && !status; i++)
             bml_mcmc__check_add(c, log_ratio[i] + s->trial_log_l[i]);
-        if (c->draws >= BML_MCMC__CHECK_LEAST && bml_mcmc__check_error(c) <= wanted) break;
+        int enough = c->draws >= BML_MCMC__CHECK_LEAST && bml_mcmc__check_ess(c) >= BML_MCMC__CHECK_ESS;
+        if (enough && bml_mcmc__check_error(c) <= wanted) break;
     }
     return status;
 }
@@ -5825,7 +5870,7 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL), 1);
     if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
     bml_mcmc__check_layout(&c, block);
-    double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
+    double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, 2 * BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
     int status = BML_MCMC_OK;
     if (bml_mcmc__check_fit(&c, s)) status = bml_mcmc__check_run(&c, s, 0.5 * r->log_z_error, most);
     s->now = before;
@@ -5839,24 +5884,26 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     return status;
 }
 
-/* ln Z of the run and of the check; correlation of new points with their start, which counts where there is no check. */
+/* ln Z of the run and of the check; correlation of new points with their start, which counts where there is no check.
+   Few effective draws leave mass out and so err downwards: that they find more than the run is evidence all the same. */
 static void bml_mcmc__judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
-    double difference = fabs(v->check_log_z - r->log_z);
+    double difference = v->check_log_z - r->log_z;
     double rounding = 1 / (double)s->K; /* of the trapezoid rule */
     double error =
         sqrt(r->log_z_error * r->log_z_error + v->check_log_z_error * v->check_log_z_error + rounding * rounding);
     int checked = v->check_ess >= BML_MCMC__CHECK_ESS;
-    if (checked && !(difference <= BML_MCMC__CHECK_SIGMA * error)) {
+    int more = v->check_ess >= BML_MCMC__CHECK_FEW && difference > BML_MCMC__CHECK_SIGMA * error;
+    if (more || (checked && !(fabs(difference) <= BML_MCMC__CHECK_SIGMA * error))) {
         bml_mcmc_reason *reason = bml_mcmc__reason(v, BML_MCMC_REASON_EVIDENCE, 1, -1);
-        reason->value = difference / error;
+        reason->value = fabs(difference) / error;
         reason->limit = BML_MCMC__CHECK_SIGMA;
         snprintf(reason->text, sizeof reason->text,
                  "ln Z is %.4f +- %.4f by the run, but %.4f +- %.4f by %.0f fresh draws: %.1f errors apart", r->log_z,
                  r->log_z_error, v->check_log_z, v->check_log_z_error, (double)v->check_evaluations,
-                 difference / error);
+                 fabs(difference) / error);
         bml_mcmc__mend_commas(reason->text);
     }
-    if (!checked)
+    if (!checked && !more)
         bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0, "fresh draws could not check ln Z: their effective number is",
                       v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
     if (r->sweeps && r->sweep_correlation > 0.2)
@@ -6944,10 +6991,12 @@ static void bml_mcmc__judge_trajectories(bml_mcmc_verdict *v, const bml_mcmc_nut
     double all = (double)info.draws * (double)s->C;
     double walls = (double)info.walls / all;
     double deep = (double)info.max_depth_hits / all;
+    double divergent = (double)info.divergences / all;
     if (info.divergences)
-        bml_mcmc__say(v, BML_MCMC_REASON_DIVERGENCES, 1,
-                      "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss:",
-                      (double)info.divergences, 0);
+        bml_mcmc__say(v, BML_MCMC_REASON_DIVERGENCES, divergent > BML_MCMC__DIVERGENT_SHARE,
+                      "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss; "
+                      "their share of all is",
+                      divergent, BML_MCMC__DIVERGENT_SHARE);
     if (info.walls)
         bml_mcmc__say(v, BML_MCMC_REASON_WALLS, walls > BML_MCMC__WALL_SHARE,
                       "trajectories ended at a log-probability of -infinity; their share of all is", walls,
@@ -7284,6 +7333,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__RHAT_LIMIT
 #undef BML_MCMC__LEAST_ESS
 #undef BML_MCMC__EBFMI_LIMIT
+#undef BML_MCMC__DIVERGENT_SHARE
 #undef BML_MCMC__WALL_SHARE
 #undef BML_MCMC__DEEP_SHARE
 #undef BML_MCMC__EDGE_WIDTH
@@ -7294,6 +7344,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__CHECK_LEAST
 #undef BML_MCMC__CHECK_MOST
 #undef BML_MCMC__CHECK_ESS
+#undef BML_MCMC__CHECK_FEW
 #undef BML_MCMC__DOF
 #undef BML_MCMC__FIRST_ROUND
 #undef BML_MCMC__LARGEST_BATCH
