@@ -674,10 +674,14 @@ typedef struct bml_mcmc_nuts_config {
     int metric;                  /* mass matrix: BML_MCMC_DIAGONAL, BML_MCMC_DENSE */
     int warmup;                  /* draws of each chain that adapt
                                       step and mass and are not kept; 0 = 1000, at least 20 */
-    double target_accept;        /* in (0,1); 0 = 0.8. Nearer to 1: smaller steps, for funnels */
-    double gradient_tolerance;   /* of the check at the start, see bml_mcmc_check_gradient; 0 = 1e-3. A network in
+    const double *covariance;  /* of an earlier run, in the coordinates that are sampled (theta where it has no limits):
+                                    [n_dim] variances, dense [n_dim][n_dim]; copied. It is the inverse mass matrix, and
+                                    the warm-up finds the step alone. NULL = found by the warm-up */
+    double step;               /* to begin with; 0 = searched for */
+    double target_accept;      /* in (0,1); 0 = 0.8. Nearer to 1: smaller steps, for funnels */
+    double gradient_tolerance; /* of the check at the start, see bml_mcmc_check_gradient; 0 = 1e-3. A network in
                                       float, whose rounding finite differences see, may need 1e-2 */
-    int max_depth;               /* of a tree: 2^depth - 1 steps at most; 0 = 10, at most 16 */
+    int max_depth;             /* of a tree: 2^depth - 1 steps at most; 0 = 10, at most 16 */
     bml_mcmc_nuts_progress_fn progress; /* called each time that n_chains more draws are made, NULL = none */
     void *progress_user;
 } bml_mcmc_nuts_config;
@@ -6436,6 +6440,7 @@ struct bml_mcmc_nuts {
     ptrdiff_t C;      /* n_chains */
     double *lower;    /* [d] */
     double *upper;    /* [d] */
+    double *given_L;  /* as L of a chain: of config.covariance */
     double *theta;    /* [C][d] */
     double *gradient; /* [C][d] */
     double *log_prob; /* [C] */
@@ -6790,7 +6795,7 @@ static void bml_mcmc__adapt(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
     int warmup = s->config.warmup;
     int draw = (int)c->k.draws;
     bml_mcmc__dual_averaging(&c->k, s->config.target_accept - c->sum_accept / c->tried);
-    if (draw >= bml_mcmc__first_window(warmup)) {
+    if (!s->config.covariance && draw >= bml_mcmc__first_window(warmup)) {
         bml_mcmc__window_add(s, c);
         if (bml_mcmc__window_ends(draw, warmup)) {
             bml_mcmc__new_mass_matrix(s, c);
@@ -6955,7 +6960,8 @@ static uint64_t bml_mcmc__nuts_land(bml_mcmc_nuts *s, ptrdiff_t n) {
 
 /* >> NUTS: create, start, run, results */
 
-static const bml_mcmc__rule bml_mcmc__nuts_rules[8] = {
+static const bml_mcmc__rule bml_mcmc__nuts_rules[9] = {
+    {"step", offsetof(bml_mcmc_nuts_config, step), BML_MCMC__REAL, 0, 1e100, 0},
     {"n_dim", offsetof(bml_mcmc_nuts_config, n_dim), BML_MCMC__INT, 1, 10000, 0},
     {"n_chains", offsetof(bml_mcmc_nuts_config, n_chains), BML_MCMC__INT, 1, 10000, 4},
     {"metric", offsetof(bml_mcmc_nuts_config, metric), BML_MCMC__INT, 0, BML_MCMC_DENSE, 0},
@@ -6979,7 +6985,7 @@ static double bml_mcmc__upper_limit(const bml_mcmc_nuts_config *c, ptrdiff_t k) 
 static int bml_mcmc__nuts_resolve(bml_mcmc_nuts *s) {
     bml_mcmc_nuts_config *c = &s->config;
     if (!c->log_prob) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_prob is missing");
-    int status = bml_mcmc__apply_rules(c, bml_mcmc__nuts_rules, 8, s->message);
+    int status = bml_mcmc__apply_rules(c, bml_mcmc__nuts_rules, 9, s->message);
     if (status) return status;
     if (c->metric == BML_MCMC_DENSE && c->n_dim > 1000)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: at most 1000 with a dense metric",
@@ -7039,6 +7045,7 @@ static ptrdiff_t bml_mcmc__nuts_layout(bml_mcmc_nuts *s, double *base) {
     bml_mcmc__nuts_chain counted;
     s->lower = bml_mcmc__take(base, &used, d);
     s->upper = bml_mcmc__take(base, &used, d);
+    s->given_L = bml_mcmc__take(base, &used, s->dense ? d * d : d);
     s->theta = bml_mcmc__take(base, &used, C * d);
     s->gradient = bml_mcmc__take(base, &used, C * d);
     s->log_prob = bml_mcmc__take(base, &used, C);
@@ -7049,6 +7056,23 @@ static ptrdiff_t bml_mcmc__nuts_layout(bml_mcmc_nuts *s, double *base) {
     for (ptrdiff_t i = 0; i < C; i++)
         bml_mcmc__nuts_chain_layout(base ? s->chain + i : &counted, s, base, &used);
     return used;
+}
+
+/* The factor L of the given covariance, or of the unit matrix; 0 when it has none. */
+static int bml_mcmc__given_metric(bml_mcmc_nuts *s) {
+    const double *given = s->config.covariance;
+    ptrdiff_t d = s->d;
+    double *L = s->given_L;
+    for (ptrdiff_t i = 0; i < d; i++)
+        L[s->dense ? i * d + i : i] = 1;
+    if (!given) return 1;
+    bml_mcmc__copy(L, given, s->dense ? d * d : d);
+    if (s->dense) return bml_mcmc__all_finite(L, d * d) && bml_mcmc__cholesky(L, d, 1e-14);
+    for (ptrdiff_t i = 0; i < d; i++) {
+        if (!(L[i] > 0 && L[i] <= DBL_MAX)) return 0;
+        L[i] = sqrt(L[i]);
+    }
+    return 1;
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **s, const bml_mcmc_nuts_config *config, char *why) {
@@ -7075,6 +7099,10 @@ BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **s, const bml_mcmc_nuts_con
     }
     made->config.lower = made->lower;
     made->config.upper = made->upper;
+    if (!bml_mcmc__given_metric(made)) {
+        BML_MCMC_FREE(block);
+        return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "covariance: not finite, or not positive definite");
+    }
     *s = made;
     return BML_MCMC_OK;
 }
@@ -7116,8 +7144,11 @@ static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *the
     memset(&c->k, 0, sizeof c->k);
     bml_mcmc__zero(c->saved, bml_mcmc__nuts_saved(s));
     s->who[i] = (int)i;
-    c->k.need_step = 1;
-    c->k.step = 1;
+    c->k.need_step = s->config.step == 0;
+    c->k.step = s->config.step > 0 ? s->config.step : 1;
+    c->k.mu = log(10 * c->k.step);
+    bml_mcmc__copy(c->L, s->given_L, s->dense ? d * d : d);
+    if (s->dense) bml_mcmc__invert_lower(c->L_inverse, c->L, d);
     for (ptrdiff_t k = 0; k < d; k++) {
         double x = theta[k];
         if (!(x > s->lower[k] && x < s->upper[k] && bml_mcmc__is_finite(x)))
@@ -7126,10 +7157,6 @@ static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *the
                                   s->lower[k], s->upper[k]);
         c->y[k] = bml_mcmc__unbounded(x, s->lower[k], s->upper[k]);
         c->now.y[k] = c->y[k];
-        c->L[s->dense ? k * d + k : k] = 1;
-        if (s->dense) {
-            c->L_inverse[k * d + k] = 1;
-        }
     }
     return BML_MCMC_OK;
 }
@@ -7402,6 +7429,8 @@ static void bml_mcmc__nuts_fingerprint(uint64_t *words, const bml_mcmc_nuts *s) 
     words[4] = (uint64_t)s->config.warmup;
     words[5] = (uint64_t)s->config.max_depth;
     memcpy(words + 6, &s->config.target_accept, 8);
+    memcpy(words + 8, &s->config.step, 8);
+    words[9] = bml_mcmc__checksum((const unsigned char *)s->given_L, s->dense ? s->d * s->d : s->d);
     for (ptrdiff_t k = 0; k < s->d; k++) {
         uint64_t lower = bml_mcmc__checksum((const unsigned char *)(s->lower + k), 1);
         uint64_t upper = bml_mcmc__checksum((const unsigned char *)(s->upper + k), 1);
@@ -7497,14 +7526,14 @@ static int bml_mcmc__nuts_check_saved(bml_mcmc_nuts *s, const unsigned char *at,
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t size) {
-    static const char *const names[8] = {"n_dim",  "n_chains",  "seed",          "metric",
-                                         "warmup", "max_depth", "target_accept", "the limits"};
+    static const char *const names[10] = {"n_dim",     "n_chains",      "seed",       "metric", "warmup",
+                                          "max_depth", "target_accept", "the limits", "step",   "covariance"};
     uint64_t fixed[BML_MCMC__FIXED];
     const unsigned char *at;
     ptrdiff_t n = 0;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
     ptrdiff_t least = bml_mcmc__nuts_words(s, 0);
-    bml_mcmc__expected want = {BML_MCMC__KIND_NUTS, fixed, names, 8, least, bml_mcmc__nuts_words(s, 1) - least};
+    bml_mcmc__expected want = {BML_MCMC__KIND_NUTS, fixed, names, 10, least, bml_mcmc__nuts_words(s, 1) - least};
     bml_mcmc__nuts_fingerprint(fixed, s);
     int status = bml_mcmc__check_head(s->message, buffer, size, &want, &at, &n);
     if (!status) {

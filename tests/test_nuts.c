@@ -490,9 +490,56 @@ static void test_bad_input(void) {
     bml_mcmc_nuts_free(s);
 }
 
+static void scaled(double *lp, double *g, const double *x, int n, int d, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++) {
+        lp[i] = 0;
+        for (int k = 0; k < d; k++) {
+            double sd = pow(10, k);
+            lp[i] -= 0.5 * x[i * d + k] * x[i * d + k] / (sd * sd);
+            g[i * d + k] = -x[i * d + k] / (sd * sd);
+        }
+    }
+}
+
+/* A covariance and a step from an earlier run: 50 draws of warm-up, which find the step alone, are enough. */
+static void test_given(void) {
+    double variance[4] = {1, 1e2, 1e4, 1e6};
+    double dense[16] = {0};
+    double start[16];
+    for (int i = 0; i < 16; i++) {
+        start[i] = 0.1 * (i + 1);
+        dense[i] = i % 5 == 0 ? variance[i / 5] : 0;
+    }
+    for (int metric = 0; metric < 2; metric++) {
+        bml_mcmc_nuts *s = NULL;
+        bml_mcmc_nuts_config c = {.n_dim = 4,
+                                  .seed = seed,
+                                  .log_prob = scaled,
+                                  .metric = metric,
+                                  .warmup = 50,
+                                  .covariance = metric ? dense : variance,
+                                  .step = 0.5};
+        bml_mcmc_verdict v;
+        int status = bml_mcmc_nuts_create(&s, &c, why);
+        if (!status) status = bml_mcmc_nuts_start(s, start);
+        if (!status) status = bml_mcmc_nuts_run(s, 500);
+        if (!status) status = bml_mcmc_nuts_verdict(&v, s);
+        double tree = bml_mcmc_nuts_get_info(s).mean_tree;
+        CHECK(!status && tree < 16, "given metric %d and step: %.1f gradients a draw, verdict %d", metric, tree,
+              status);
+        bml_mcmc_nuts_free(s);
+        dense[0] = variance[0] = -1;
+        status = bml_mcmc_nuts_create(&s, &c, why);
+        CHECK(status == BML_MCMC_BAD_ARGUMENT && !s && why[0], "a negative variance: %s", why);
+        dense[0] = variance[0] = 1;
+    }
+}
+
 int main(int argc, char **argv) {
     seed = check_seed(argc, argv);
     quick = getenv("BML_CHECK_QUICK") != NULL;
+    test_given();
     test_bad_input();
     test_gradient_check();
     test_gaussians();
