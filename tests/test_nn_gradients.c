@@ -41,8 +41,8 @@ static double own_loss(const bml_nn_batch *b, void *user) {
 /* Loss of the whole batch in training mode (dropout, Flipout and batch norm at work, always with the same noise), and its
    gradient in the first lane, by the trainer's own inner functions. */
 static double loss_of(bml_nn_trainer *t) {
-    size_t rows[ROWS];
-    for (size_t i = 0; i < ROWS; i++)
+    ptrdiff_t rows[ROWS];
+    for (int i = 0; i < ROWS; i++)
         rows[i] = i;
     bml_nn_batch batch = bml_nn__run_batch(t, t->how.x, t->how.y, rows, ROWS, BML_NN__TRAIN);
     double weight;
@@ -68,7 +68,7 @@ static void check_params(problem *p, const char *name) {
     bml_nn_trainer *t;
     double worst = 0;
     double scale = 1e-3;
-    size_t n = p->net->n_params;
+    size_t n = bml_nn_n_params(p->net);
     size_t kinks = 0;
     char why[BML_NN_MESSAGE];
     int status = bml_nn_trainer_create(&t, p->net, &p->how, why);
@@ -101,8 +101,8 @@ static void check_params(problem *p, const char *name) {
 }
 
 static void check_inputs(problem *p, const char *name) {
-    size_t in = p->net->n_in;
-    size_t out = p->net->n_out;
+    size_t in = bml_nn_n_in(p->net);
+    size_t out = bml_nn_n_out(p->net);
     size_t kinks = 0;
     double dx[ROWS * MAX_IN];
     double dy[ROWS * MAX_OUT];
@@ -152,11 +152,11 @@ static void check_net(const char *name, const bml_nn_layer *layers, int n, int l
     if (!status) {
         bml_nn_rng rng;
         bml_nn_rng_init(&rng, seed, 7);
-        fill(p.x, ROWS * p.net->n_in, &rng, -1.5, 1.5);
-        fill(p.y, ROWS * p.net->n_out, &rng, low, high);
-        for (size_t i = 0; i < p.net->n_params; i++)
+        fill(p.x, ROWS * bml_nn_n_in(p.net), &rng, -1.5, 1.5);
+        fill(p.y, ROWS * bml_nn_n_out(p.net), &rng, low, high);
+        for (ptrdiff_t i = 0; i < p.net->n_params; i++)
             p.net->params[i] += 0.3 * (bml_nn_rng_uniform(&rng) - 0.5);
-        for (size_t i = 0; i < p.net->n_running; i++)
+        for (ptrdiff_t i = 0; i < p.net->n_running; i++)
             p.net->running[i] += bml_nn_rng_uniform(&rng);
         p.how.x = p.x;
         p.how.y = loss == BML_NN_CUSTOM ? NULL : p.y;
