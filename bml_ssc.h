@@ -2261,6 +2261,14 @@ static void bml_ssc__pad(bml_ssc_blob *blob, const double *n) {
     blob->peak = peak;
 }
 
+/* What the electrons of a cell, which lean to one side of it, lose against as many at its node: the mean of gamma^a with
+   the slope of M, a = dln |gamma_dot|/dln gamma. */
+static double bml_ssc__spread_in_cell(const bml_ssc_blob *blob, int i) {
+    if (blob->tab->grid == BML_SSC_ATHENA || i == 0 || i + 1 >= blob->ng) return 1;
+    double ah = 0.5 * log(blob->gdot[i + 1] / blob->gdot[i - 1]);
+    return 1 + ah * (ah / 24 + blob->slope[i] / 12);
+}
+
 /* out [nx] = Compton emission (7), or what an observer sees of it (20), on targets n [nx] (density). Three parts, split by
    E = x1/gamma: E >= 1e-3, G within the table: the sum over j with f from the table; E >= 1e-3, G beyond it: f no longer
    depends on G, so a sum over targets is enough; E < 1e-3: Thomson. */
@@ -2278,7 +2286,7 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
         suffix[j] = suffix[j + 1] + n[j];
     for (int i = 0; i < ng; i++) {
         double gamma = blob->gamma[i];
-        blob->work[i] = gamma > 1 ? unit * blob->M[i] / (gamma * gamma) : 0;
+        blob->work[i] = gamma > 1 ? unit * blob->M[i] * bml_ssc__spread_in_cell(blob, i) / (gamma * gamma) : 0;
     }
     int margin = blob->tab->row_pad + 8;
     double *wide = blob->wide;
@@ -2770,7 +2778,10 @@ static void bml_ssc__keep_books(bml_ssc_blob *blob, const bml_ssc__step *st) {
     bml_ssc__enter(blob, st, BML_SSC__ESC_X, escaped);
     double face = blob->gamma[0]; /* electrons leave through the lower face of a cell, or at a node */
     if (blob->tab->grid == BML_SSC_CONVERGED) face = BML_SSC__MAX(1.0, face * exp(-0.5 * blob->tab->h));
-    bml_ssc__enter(blob, st, BML_SSC__COOLED, blob->flux[0] * face + st->soft);
+    double slow = 0; /* Compton losses of a node below gamma = 1, which has no photons to show for them */
+    double synchrotron = 4.0 / 3 * blob->l_B * blob->gamma[0] + st->expansion;
+    if (blob->gamma[0] <= 1) slow = blob->M[0] * (blob->gdot[0] - blob->gamma[0] * synchrotron);
+    bml_ssc__enter(blob, st, BML_SSC__COOLED, blob->flux[0] * face + st->soft + slow);
     bml_ssc__enter(blob, st, BML_SSC__WORK, electrons * st->expansion);
     bml_ssc__enter(blob, st, BML_SSC__TAKEN, st->taken);
 }
