@@ -839,21 +839,6 @@ static double bml_ssc__dot(const double *BML_SSC_RESTRICT a, const double *BML_S
     return even + odd + rest;
 }
 
-/* The same in single precision. */
-static float bml_ssc__dot_float(const float *BML_SSC_RESTRICT a, const float *BML_SSC_RESTRICT b, int n) {
-    float s[16] = {0};
-    float rest = 0;
-    int j;
-    for (j = 0; j + 16 <= n; j += 16)
-        for (int m = 0; m < 16; m++)
-            s[m] += a[j + m] * b[j + m];
-    for (; j < n; j++)
-        rest += a[j] * b[j];
-    for (int m = 0; m < 16; m++)
-        rest += s[m];
-    return rest;
-}
-
 /* >> kernels ---------------------------------------------------------------------------------------------------------
    The functions of the physics section, one by one. Written for clarity; they only fill tables. */
 
@@ -1295,7 +1280,7 @@ static ptrdiff_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     for (int i = 0; i < n_lattices; i++)
         *lattices[i] = bml_ssc__take(base, &used, 2 * (ptrdiff_t)ng + 2 * nx + 8);
     blob->wide = bml_ssc__take(base, &used, nx + 2 * (tab->row_pad + 8));
-    blob->loss = bml_ssc__take_floats(base, &used, 2 * (ptrdiff_t)ng + 2 * nx);
+    blob->loss = bml_ssc__take_floats(base, &used, 2 * (ptrdiff_t)ng + 2 * nx + 64);
     blob->padded = bml_ssc__take_floats(base, &used, nx + 2 * BML_SSC__MARGIN);
     bml_ssc__layout_compton(&blob->compton, tab, base, &used);
     bml_ssc__layout_compton(&blob->view, tab, base, &used);
@@ -2126,6 +2111,9 @@ static void bml_ssc__kernels(bml_ssc_blob *blob) {
         blob->loss_lo = bml_ssc__clamp((int)ceil((log(BML_SSC__G_LOW) - ln_G0) / h), 0, n);
         int lo = blob->loss_lo;
         double *ln_loss = blob->scratch;
+        for (int t = 0; t < n + 32; t++) {
+            blob->loss[t] = 0;
+        }
         bml_ssc__lattice(ln_loss, &tab->loss, ln_G0 + h * lo, h, n - lo);
         for (int t = lo; t < n; t++)
             blob->loss[t] = (float)exp(ln_loss[t - lo] - 2 * (ln_G0 + h * t));
@@ -2422,9 +2410,8 @@ static void bml_ssc__emit_thomson(double *BML_SSC_RESTRICT out, const bml_ssc_bl
 static void bml_ssc__pad(bml_ssc_blob *blob, const double *n) {
     const double *x2 = blob->x2;
     float *padded = blob->padded + BML_SSC__MARGIN;
-    double peak = 0;
-    for (int j = 0; j < blob->nx; j++)
-        peak = BML_SSC__MAX(peak, x2[j] * n[j]);
+    double peak = bml_ssc__dot(x2, n, blob->nx); /* of that order */
+
     double unit = peak > 0 ? 1 / peak : 0;
     for (int j = 0; j < blob->nx; j++) {
         double share = x2[j] * n[j] * unit;
@@ -2441,7 +2428,8 @@ static double bml_ssc__spread_in_cell(const bml_ssc_blob *blob, int i) {
     if (blob->tab->grid == BML_SSC_ATHENA || i == 0 || i + 1 >= blob->ng) {
         return 1;
     }
-    double ah = 0.5 * log(blob->gdot[i + 1] / blob->gdot[i - 1]);
+    double ratio = blob->gdot[i + 1] / blob->gdot[i - 1];
+    double ah = 1.5 * (ratio * ratio - 1) / (ratio * ratio + 4 * ratio + 1); /* half its logarithm, to 1 % */
     return 1 + ah * (ah / 24 + blob->slope[i] / 12);
 }
 
@@ -2492,12 +2480,18 @@ static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const doubl
         below[j] = sum;
         sum += blob->x2[j] * n[j];
     }
-    for (int i = 0; i < blob->ng; i++) {
-        int j = bml_ssc__clamp(blob->loss_lo - i, 0, nx);
-        double soft = j < nx ? below[j] : sum;
-        double gamma = blob->gamma[i];
-        double hard = (double)bml_ssc__dot_float(padded + j, blob->loss + i + j, nx - j);
-        gdot[i] += hx * gamma * gamma * (4.0 / 3 * soft + 12 * blob->peak * hard); /* (4 gamma)^2 x^2 n loss/G^2 */
+    float hard[BML_SSC__ROWS];
+    for (int first = 0; first < blob->ng; first += BML_SSC__ROWS) { /* loss is 0 below G_LOW */
+        int lo = bml_ssc__clamp(blob->loss_lo - first - BML_SSC__ROWS + 1, 0, nx);
+        int end = BML_SSC__MIN(blob->ng, first + BML_SSC__ROWS);
+        bml_ssc__slide(hard, padded + lo, blob->loss + first + lo, nx - lo);
+        for (int i = first; i < end; i++) {
+            int j = bml_ssc__clamp(blob->loss_lo - i, 0, nx);
+            double soft = j < nx ? below[j] : sum;
+            double gamma2 = blob->gamma[i] * blob->gamma[i];
+            double rest = 12 * blob->peak * (double)hard[i - first]; /* (4 gamma)^2 x^2 n loss/G^2 */
+            gdot[i] += hx * gamma2 * (4.0 / 3 * soft + rest);
+        }
     }
 }
 
