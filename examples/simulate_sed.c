@@ -4,9 +4,9 @@
      build/simulate_sed --source 16,-0.5,3,6,-3.5,2.1 --delta 25 --band optical,14.4,14.9,4 --band TeV,25.5,26.8,8 \
                         --noise 0.03 --error-lo 0.03 --error-hi 0.05 --ebl dominguez2011 --redshift 0.05
 
-   Points in bands with gaps between (by default 25 in four: radio, ultraviolet, X-ray, gamma ray), each moved by Gaussian
-   noise in log10 nuFnu; the errors that the table quotes are drawn apart from it. Cases 1 and 2 are the two simulated
-   sources of Tzavellas et al. (2024), Table 4. */
+   Points in bands with gaps between (by default 25 in four: radio, ultraviolet, X-ray, gamma ray), each moved by
+   Gaussian noise in log10 nuFnu; the errors that the table quotes are drawn apart from it. Cases 1 and 2 are the two
+   simulated sources of Tzavellas et al. (2024), Table 4. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"

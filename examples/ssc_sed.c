@@ -4,8 +4,8 @@
      echo 16,-1,3,6,-4,2.2 | ssc_sed --units nuFnu --redshift 0.1 --delta 20 --ebl dominguez2011 --picture sed
 
    Each input row holds the six parameters of bml_ssc_source_from_row; each output row repeats them and adds 500 values:
-   log10(x^2 n) in the blob at log10 x = -15 ... 10, x = h nu/(m_e c^2), where "no photons" is -30; or, with --units nuFnu,
-   log10 of nu F_nu [erg cm^-2 s^-1] at the observer at log10 nu = 8 ... 28 [Hz], where none is -60. */
+   log10(x^2 n) in the blob at log10 x = -15 ... 10, x = h nu/(m_e c^2), where "no photons" is -30; or, with --units
+   nuFnu, log10 of nu F_nu [erg cm^-2 s^-1] at the observer at log10 nu = 8 ... 28 [Hz], where none is -60. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
