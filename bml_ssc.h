@@ -992,7 +992,7 @@ static double bml_ssc__sphere_escape(double tau) {
     return tau * P / (1 - P);
 }
 
-/* Planck: the energy in a cell of x x, in units of theta: int y^3/(e^y - 1) over the cell, normalised by pi^4/15. */
+/* Planck's law: the share of the energy in a cell of width h (natural log) around y = x/theta. */
 static double bml_ssc__planck_cell(double y, double h) {
     double sum = 0;
     for (int i = 0; i < 8; i++) {
@@ -1371,7 +1371,7 @@ static int bml_ssc__ring_beams(bml_ssc__beam *beam, const bml_ssc_external *e, d
     return 1;
 }
 
-/* Flux of one side of the disc at R [erg cm^-2 s^-1]; *R_in out. */
+/* Flux of one side of the disc at R [erg cm^-2 s^-1]. */
 static double bml_ssc__disc_flux(double R, double R_in, const bml_ssc_external *e) {
     double GM = BML_SSC__G_M_SUN * e->M_bh;
     double mdot = e->L_disc / (e->efficiency * BML_SSC__C * BML_SSC__C);
@@ -3731,13 +3731,23 @@ BML_SSC_DEF int bml_ssc_field_energy(double *u, const bml_ssc_external *field, d
     return bml_ssc__say(why, BML_SSC_OK);
 }
 
+/* Frequencies must be positive and finite. */
+static int bml_ssc__check_nu(char *why, const double *nu, int n) {
+    for (int i = 0; i < n; i++) {
+        if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) {
+            return bml_ssc__fail(why, BML_SSC_PARAMETER, "nu[%d] = %g: must be positive and finite", i, nu[i]);
+        }
+    }
+    return BML_SSC_OK;
+}
+
 /* Photons on the way, by the energy y = x (1 - mu)/2 at which they would come head-on: tau(x1) is one sum over y of
    number times sigma(x1 y), whatever path and angles. Lattice of y: LOW ... LOW 10^24. */
 #define BML_SSC__PATH 480
 #define BML_SSC__PATH_STEP (0.05 * BML_SSC__LN10)
 #define BML_SSC__PATH_LOW 1e-18
 
-/* Count photons [LATTICE]: number of x times sigma_T (1 - mu) dl, into the two nodes beside ln y. */
+/* Count photons, number [PATH]: the number of x times sigma_T (1 - mu) dl, into the two nodes beside ln y. */
 static void bml_ssc__count(double *number, double y, double count) {
     double at = log(y / BML_SSC__PATH_LOW) / BML_SSC__PATH_STEP;
     if (!(at >= 0 && at < BML_SSC__PATH - 1)) {
@@ -3771,8 +3781,8 @@ static void bml_ssc__walk(double *number, const bml_ssc_external *e, double dist
     }
 }
 
-/* Planck's law in numbers of photons for lattices of kT: share [n] of the energy by cells of PATH_STEP from y = 1e-3
-   on. */
+/* tau at the photon energy x1: the sum over the lattice of y, whose photons are monochromatic, or spread about kT as
+   Planck's law in numbers, from 1e-3 kT to 40 kT. */
 static double bml_ssc__path_sum(const double *number, double x1, int thermal) {
     double tau = 0;
     int lo = thermal ? -60 : 0;
@@ -3800,6 +3810,10 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "distance = %g: must be in [1e10, 1e26]", path->distance);
     if (!(path->redshift >= 0 && path->redshift < 1e4))
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "redshift = %g: must be in [0, 1e4)", path->redshift);
+    int status = bml_ssc__check_nu(why, nu, n);
+    if (status) {
+        return status;
+    }
     double unit = BML_SSC__H / BML_SSC__MC2 * (1 + path->redshift);
     for (int i = 0; i < n; i++)
         tau[i] = 0;
@@ -3809,7 +3823,7 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
         if (!bml_ssc__geometric(&e) || e.kind == BML_SSC_FIELD_CMB) {
             continue;
         }
-        int status = bml_ssc__check_geometry(why, &e);
+        status = bml_ssc__check_geometry(why, &e);
         if (status) return status;
         bml_ssc__walk(number, &e, path->distance);
         for (int i = 0; i < n; i++)
@@ -3855,7 +3869,11 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     if (e.kind != BML_SSC_FIELD_DISC && e.kind != BML_SSC_FIELD_RING)
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: kind = %d: only DISC and RING shine by themselves",
                              (int)e.kind);
-    int status = bml_ssc__check_geometry(why, &e);
+    int status = bml_ssc__check_nu(why, nu, n);
+    if (status) {
+        return status;
+    }
+    status = bml_ssc__check_geometry(why, &e);
     if (status) return status;
     status = bml_ssc__observer(&d, &delta, observer);
     if (status) {
@@ -3884,7 +3902,7 @@ BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double 
     double d;
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
-    if (status || !(L_R >= 0 && L_R < HUGE_VAL)) {
+    if (status || bml_ssc__check_nu(NULL, nu, n) || !(L_R >= 0 && L_R < HUGE_VAL)) {
         return BML_SSC_PARAMETER;
     }
     int last = (int)(sizeof bml_ssc__host / sizeof *bml_ssc__host) - 1;
@@ -4098,7 +4116,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 
 /* 0.1.0 (2026): first release.
    0.2.0 (2026): reasons as text, required parameters, photon escape of a sphere, driven sources averaged over a step,
-   fields by geometry, disc, torus and host galaxy, exchange hook; a third of the time.
+   fields by geometry, disc, torus and host galaxy, exchange hook; in a third of the time.
 
    This software is available under two licences: choose whichever you prefer.
 

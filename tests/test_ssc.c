@@ -608,6 +608,12 @@ static void test_agnpy_thermal(void) {
     bml_ssc_host_sed(y, &R, 1, 1e44, &o);
     CHECK_NEAR(y[0] * 4 * PI * o.distance * o.distance / 1e44, 1, 1e-9, "host galaxy: nu L_nu in R, k-corrected");
     CHECK(bml_ssc_host_sed(y, nu, 400, -1, &o) == BML_SSC_PARAMETER, "a negative host is refused");
+    double bad[] = {1e14, (double)NAN};
+    bml_ssc_path path = {&e, 1, 1e18, 0.5};
+    CHECK(bml_ssc_host_sed(y, bad, 2, 1e44, &o) == BML_SSC_PARAMETER &&
+              bml_ssc_thermal_sed(y, bad, 2, &e, &o, why) == BML_SSC_PARAMETER &&
+              bml_ssc_field_depth(y, bad, 2, &path, why) == BML_SSC_PARAMETER && strstr(why, "nu[1]"),
+          "a frequency that is none: %s", why);
 }
 
 /* Energy densities in closed form: a shell is xi L/(4 pi R^2 c) at its centre, ln((R + r)/|R - r|) elsewhere, and in
