@@ -839,7 +839,7 @@ static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
    the electron's velocity, the second without cancellation: (1 - beta)(1 + mu)/(1 - beta mu). */
 typedef struct bml_sample__meeting {
     double gamma, beta, slow; /* slow = 1 - beta */
-    double x, plus;
+    double x, plus, minus;    /* minus = 1 - cos */
 } bml_sample__meeting;
 
 /* minus = 1 - mu, plus = 1 + mu, mu the cosine of photon and electron in the lab. */
@@ -851,15 +851,17 @@ static inline BML_SAMPLE_FUNC void bml_sample__meet(bml_sample__meeting *m, doub
     double closing = m->slow + m->beta * minus; /* 1 - beta mu */
     m->x = gamma * eps0 * closing;
     m->plus = m->slow * plus / closing;
+    m->minus = (1 + m->beta) * minus / closing;
     m->plus = m->plus < 2 ? m->plus : 2;
+    m->minus = m->minus < 2 ? m->minus : 2;
 }
 
 /* 1 + cos of the outgoing direction to the electron's velocity, in the rest frame. t = 1 - cos of the angle of
    scattering, half = cos^2(phi/2) of its azimuth. With plus = 2 sin^2 a and t = 2 sin^2 b it is
    2 sin^2(a - b) + 8 sin a cos a sin b cos b half: nothing cancels but inside a square. */
-static inline BML_SAMPLE_FUNC double bml_sample__turned(double plus, double t, double half) {
-    double sin_a = sqrt(0.5 * plus);
-    double cos_a = sqrt(1 - 0.5 * plus);
+static inline BML_SAMPLE_FUNC double bml_sample__turned(const bml_sample__meeting *m, double t, double half) {
+    double sin_a = sqrt(0.5 * m->plus);
+    double cos_a = sqrt(0.5 * m->minus);
     double sin_b = sqrt(0.5 * t);
     double cos_b = sqrt(1 - 0.5 * t);
     double apart = sin_a * cos_b - cos_a * sin_b;
@@ -932,7 +934,7 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double gamma, double e
         counter[2]++;
         t = bml_sample__recoil_try(m.x, bml_sample__word(w[0]), bml_sample__word(w[1]), bml_sample__word(w[2]));
     } while (t < 0);
-    double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(m.plus, t, half * half));
+    double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(&m, t, half * half));
     double all = gamma + eps0;
     return eps < all ? eps : all;
 }
@@ -1240,9 +1242,9 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     const bml_sample__meeting *m = &e->meeting;
     double x = m->x;
     double half = cos(0.5 * phi);
-    double turned = bml_sample__turned(m->plus, t, half * half);
+    double turned = bml_sample__turned(m, t, half * half);
     double r = 1 / (1 + x * t);
-    double sin_in = sqrt(m->plus * (2 - m->plus));
+    double sin_in = sqrt(m->plus * m->minus);
     double sin_t = sqrt(t * (2 - t));
     double tilt = m->plus * (1 - t) + sin_in * sin_t * cos(phi); /* turned - t */
     double all = m->gamma + e->eps0;
@@ -1260,7 +1262,7 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     after->minus = minus;
     double sine = sqrt(minus * (2 - minus));
     double up = (1 - t) * sin_in + sin_t * cos(phi) * (1 - m->plus); /* across the axis, in the plane and out of it */
-    double out = sin_t * sin(phi);
+    double out = -sin_t * sin(phi);                                  /* azimuths are right-handed about the photon */
     double size = sqrt(up * up + out * out);
     up = size > 1e-150 ? up / size : 1;
     out = size > 1e-150 ? out / size : 0;
@@ -1348,8 +1350,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__azimuth(double v, double q, dou
             low = y;
         double step = error / (1 - A * cos(y) + 1e-12);
         double next = y - step;
-        y = next > low && next < high ? next : 0.5 * (low + high);
         if (fabs(step) < 1e-13) break;
+        y = next > low && next < high ? next : 0.5 * (low + high);
     }
     return phi0 + 0.5 * y + (v < 0.5 ? 0 : 3.141592653589793);
 }
@@ -1379,7 +1381,7 @@ static inline BML_SAMPLE_FUNC void bml_sample__scatter_stokes(bml_sample_scatter
     bml_sample__turn_stokes(&s->q, &s->u, phi); /* about the plane of scattering, in the rest frame */
     bml_sample__fano(s, t, r);
     /* rest frame: axis z, the photon before in the plane of x and z */
-    double sin_in = sqrt(m->plus * (2 - m->plus));
+    double sin_in = sqrt(m->plus * m->minus);
     double cos_in = m->plus - 1;
     double in[3] = {sin_in, 0, cos_in};
     double flat[3] = {-cos_in, 0, sin_in}; /* azimuth 0 */
@@ -1566,7 +1568,7 @@ static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, c
 #include <stdarg.h>
 #include <stdio.h> /* vsnprintf into message buffers; nothing is printed */
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
-#error "bml_sample.h: float must be float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
+#error "bml_sample.h: needs FLT_EVAL_METHOD 0, float that is float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
 #endif
 #if defined(BML_SAMPLE_MALLOC) && defined(BML_SAMPLE_REALLOC) && defined(BML_SAMPLE_FREE)
 #elif defined(BML_SAMPLE_MALLOC) || defined(BML_SAMPLE_REALLOC) || defined(BML_SAMPLE_FREE)

@@ -109,7 +109,7 @@ static void test_inline(bml_sample_rng *rng) {
         float eps0 = (float)pow(10, -13 + 15 * bml_sample_rng_uniform(rng));
         float u = (float)bml_sample_rng_uniform(rng);
         if (i % 4 == 0) gamma = (float)(1 + 30 * bml_sample_rng_uniform(rng));
-        if (gamma >= 20 && eps0 > 0.1f * gamma) continue; /* ends of spectra: another method */
+        if (gamma >= 10 && eps0 > 0.1f * gamma) continue; /* ends of spectra: another method */
         for (int m = 0; m < 2; m++) {
             float batch = 0;
             float rest = 0;
