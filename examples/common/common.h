@@ -731,46 +731,66 @@ static inline void progress_end(progress_bar *p) {
 
 /* ==== files that appear whole or not at all ======================================================================= */
 
+/* The temporary name of an open file: all of them are listed, so that an early exit() leaves nothing behind. */
+typedef struct out_name {
+    struct out_name *next;
+    char temporary[PATH_SIZE + 32];
+} out_name;
+
 typedef struct out_file {
     FILE *f; /* write here */
     char path[PATH_SIZE], temporary[PATH_SIZE + 32];
-    struct out_file *next; /* all open ones, so that an early exit() leaves nothing behind */
+    out_name *name;
 } out_file;
 
-static inline out_file **out_open_list(void) {
-    static out_file *list;
+static inline out_name **out_open_list(void) {
+    static out_name *list;
     return &list;
+}
+
+static inline void out_forget(out_file *o) {
+    out_name **link = out_open_list();
+    while (*link && *link != o->name)
+        link = &(*link)->next;
+    if (*link) *link = o->name->next;
+    free(o->name);
+    o->name = NULL;
 }
 
 /* Closes and removes a file that is not to be. Harmless on one that is already closed. */
 static inline void out_discard(out_file *o) {
-    out_file **link = out_open_list();
     if (!o->f) return;
-    while (*link && *link != o)
-        link = &(*link)->next;
-    if (*link) *link = o->next;
     fclose(o->f);
     o->f = NULL;
     remove(o->temporary);
+    out_forget(o);
 }
 
 static inline void out_discard_all(void) {
-    for (out_file *o = *out_open_list(); o; o = o->next)
-        remove(o->temporary);
+    for (const out_name *n = *out_open_list(); n; n = n->next)
+        remove(n->temporary);
 }
 
-/* Begins DIR/NAME under a temporary name beside it; o must live until it is committed or discarded. */
+/* Begins DIR/NAME under a temporary name beside it. */
 static inline int out_begin(out_file *o, const char *dir, const char *name, char *err) {
     static int registered;
     int n = snprintf(o->path, sizeof o->path, "%s/%s", dir, name);
     o->f = NULL;
     if (n >= (int)sizeof o->path) return error_set(err, "%.300s/...: %s", dir, strerror(ENAMETOOLONG));
+    o->name = malloc(sizeof *o->name);
+    if (!o->name) return error_set(err, "%.300s: out of memory", o->path);
     snprintf(o->temporary, sizeof o->temporary, "%s.tmp-%ld", o->path, (long)getpid());
+    memcpy(o->name->temporary, o->temporary, sizeof o->temporary);
     o->f = fopen(o->temporary, "wb");
-    if (!o->f) return error_set(err, "%.300s: %s", o->path, strerror(errno));
+    if (!o->f) {
+        const int reason = errno;
+        free(o->name);
+        errno = reason;
+        return error_set(err, "%.300s: %s", o->path, strerror(reason));
+    }
     if (!registered) registered = !atexit(out_discard_all);
-    o->next = *out_open_list();
-    *out_open_list() = o;
+    o->name->next = *out_open_list();
+    *out_open_list() = o->name;
     return 0;
 }
 
@@ -845,16 +865,13 @@ static inline int out_publish(char *err) {
 /* Closes the file and gives it its name, replacing an earlier one. On failure the earlier one stays. */
 static inline int out_commit(out_file *o, char *err) {
     int reason = 0;
-    out_file **link = out_open_list();
     errno = 0;
     if (ferror(o->f) || fflush(o->f)) reason = errno ? errno : EIO;
     if (reason) {
         out_discard(o);
         return error_set(err, "%.300s: %s", o->path, strerror(reason));
     }
-    while (*link && *link != o)
-        link = &(*link)->next;
-    if (*link) *link = o->next;
+    out_forget(o);
     if (fclose(o->f)) reason = errno;
     o->f = NULL;
     if (!reason) return out_rename(o->temporary, o->path, err);

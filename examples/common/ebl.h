@@ -317,8 +317,8 @@ typedef struct ebl_hdu {
 
 /* The value of a key, without quotes and comment; empty where there is none. */
 static inline void ebl_card(char value[FITS_CARD], const ebl_hdu *h, const char *key) {
-    char wanted[9];
-    snprintf(wanted, sizeof wanted, "%-8s", key);
+    char wanted[FITS_CARD];
+    snprintf(wanted, sizeof wanted, "%-8.70s", key);
     value[0] = 0;
     for (int i = 0; i < h->cards; i++) {
         const char *card = (const char *)h->card + (long)i * FITS_CARD;

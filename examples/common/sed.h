@@ -468,7 +468,7 @@ static inline int sed_flux_factor(sed_reader *r, sed_row *row) {
         row->factor = sed_integral_factor(row, k->integral, fabs(gamma));
     }
     if (r->at[SED_REFERENCE] >= 0) {
-        double reference;
+        double reference = 0;
         if (sed_number(r, &reference, row->cell[SED_REFERENCE], "reference flux", 0)) return -1;
         row->factor *= reference * r->column[r->at[SED_REFERENCE]].unit.factor;
     }
