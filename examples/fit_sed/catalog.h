@@ -1,14 +1,14 @@
-/* catalog.h: --catalog LIST fits many tables, each in a process of its own, so that one bad table does not end the rest. Lines
-   of LIST, a CSV:
+/* catalog.h: --catalog LIST fits many tables, each in a process of its own, so that one bad table does not end the
+   rest. Lines of LIST, a CSV:
 
        name,table,redshift,options
        Mrk 421,mrk421.csv,0.031,--radio drop
        3C 279,lephad.csv,0.536,--source 3C_279 --error-floor 0.05
 
-   redshift may be empty, options too; tables are looked for beside LIST. Results go to --out DIR/NAME (blanks become _), what the
-   fit printed to log.txt there, and a line for each to DIR/catalog.csv, which is written anew after every source. With --resume
-   finished sources are left alone and interrupted ones go on. --threads sources run at a time, one thread each. Public domain or
-   MIT, see LICENSE. */
+   redshift may be empty, options too; tables are looked for beside LIST. Results go to --out DIR/NAME (blanks become
+   _), what the fit printed to log.txt there, and a line for each to DIR/catalog.csv, which is written anew after every
+   source. With --resume finished sources are left alone and interrupted ones go on. --threads sources run at a time,
+   one thread each. Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_CATALOG_H
 #define FIT_SED_CATALOG_H
 #include "report.h"

@@ -11,14 +11,14 @@
       keep such places open;
    4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report).
 
-   After 4 comes the verdict (judge.h): does the model fit, is the posterior inside its prior, has the sampler converged. Exit
-   status 0: usable, 2: written but not to be trusted, 1: error.
+   After 4 comes the verdict (judge.h): does the model fit, is the posterior inside its prior, has the sampler
+   converged. Exit status 0: usable, 2: written but not to be trusted, 1: error.
 
    With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the
    posterior. With --model FILE a network of train_surrogate stands in for the solver all the way, and its gradients
    make --sampler nuts possible; in the end the solver is asked at some thousand draws how far the network was off. With
-   --reweigh beside nested sampling the solver weighs all points of the network's run, and posterior and evidence are the
-   solver's.
+   --reweigh beside nested sampling the solver weighs all points of the network's run, and posterior and evidence are
+   the solver's.
 
    options.h     what can be asked                 model.h network.h evaluate.h   the likelihood
    setup.h       from a table to a problem         state.h climb.h samplers.h     the sampling, interrupted or not
