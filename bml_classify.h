@@ -93,11 +93,11 @@
    of the logs, and mean absolute step from year to year. With them fit: slope and curvature, b and c, of the spectrum
    exp(a + b u + c u^2), u = -1 to 1 over the bands, of least chi2 with the upper errors (a missing error counts as the
    band's median; priors of mean 0 and sd 20 for b, 4 for c), and gain, log(1 + the chi2 that c saves). errors: log10
-   of upper errors and of flux/error. sqrt_ts: log10(1 + sqrt TS). catalog: what the catalogue's own fits say, as far as
-   its columns are there: indices and curvatures of its spectra, and log10 of significances, pivot energy, integral
-   fluxes and variability index. latitude: |b|, or b. A class that depends on latitude is learned too, and is then a
-   prior of the survey, not of the source: leave latitude out when the verdicts' own distribution in latitude is to mean
-   anything.
+   of upper errors and of flux/error. sqrt_ts: log10(1 + sqrt TS); both where the file has them. catalog: what the
+   catalogue's own fits say, as far as its columns are there: indices and curvatures of its spectra, and log10 of
+   significances, pivot energy, integral fluxes and variability index. latitude: |b|, or b. A class that depends on
+   latitude is learned too, and is then a prior of the survey, not of the source: leave latitude out when the verdicts'
+   own distribution in latitude is to mean anything.
 
    Scaling. (x - mean)/sd over the training rows; a constant column becomes 0.
    SMOTE. New rows of a class at a + u (b - a), a a row, b one of its 5 nearest of that class (standardised, Euclidean),
@@ -221,14 +221,14 @@ typedef struct bml_classify_table {
     char name[256];              /* of the file, for messages */
 } bml_classify_table;
 
-/* Reads a file: FITS if it begins like one (first table with rows; a vector column X of 7 becomes X_1 ... X_7), else
-   CSV (a line of names, then rows; commas, semicolons or tabs, whichever the line of names holds most of; "quoted"
-   fields; # begins a comment line; a decimal point whatever the locale). Either may be compressed (.gz). On failure
-   *table is NULL. NO_FILE, BAD_TABLE, NO_FITS, NO_ZLIB, DUPLICATE (two columns of one name), NO_MEMORY, TOO_LARGE. */
-BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const char *path, char *why);
-/* The same of CSV text[size] in memory; `name` is for messages. */
+/* Reads CSV text[size]: a line of names, then rows; commas, semicolons or tabs, whichever the line of names holds most
+   of; "quoted" fields; # begins a comment line; a decimal point whatever the locale. `name` is for messages. On failure
+   *table is NULL. BAD_TABLE, DUPLICATE (two columns of one name), NO_MEMORY, TOO_LARGE. */
 BML_CLASSIFY_DEF int bml_classify_table_parse(bml_classify_table **table, const char *text, size_t size,
                                               const char *name, char *why);
+/* Reads a file: FITS if it begins like one (first table with rows; a vector column X of 7 becomes X_1 ... X_7), else CSV
+   as above. Either may be compressed (.gz). NO_FILE, NO_FITS, NO_ZLIB too. */
+BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const char *path, char *why);
 BML_CLASSIFY_DEF void bml_classify_table_free(bml_classify_table *table);
 /* Number of the column of that name, upper and lower case alike, or -1. */
 BML_CLASSIFY_DEF int bml_classify_table_find(const bml_classify_table *table, const char *name);
@@ -565,7 +565,7 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
 #endif
 #include <float.h>
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
-#error "bml_classify.h: excess precision: use -msse2 -mfpmath=sse on i386, -std=gnu99 elsewhere"
+#error "bml_classify.h: FLT_EVAL_METHOD is not 0 or 1: -msse2 -mfpmath=sse on i386, -std=gnu99 elsewhere"
 #endif
 #if defined(BML_CLASSIFY_MALLOC) != defined(BML_CLASSIFY_FREE)
 #error "bml_classify.h: define both BML_CLASSIFY_MALLOC and BML_CLASSIFY_FREE, or neither"
@@ -654,14 +654,15 @@ static int bml_classify__digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* Decimal points between digits, whatever the locale. */
+/* Decimal points between digits, whatever the locale; what stands in quotes is the user's. */
 static void bml_classify__mend_points(char *text) {
     char point = bml_classify__point();
+    int quoted = 0;
     if (point == '.') return;
     for (char *s = text; *s; s++) {
-        if (s > text && *s == point && bml_classify__digit(s[-1]) && bml_classify__digit(s[1])) {
-            *s = '.';
-        }
+        quoted ^= *s == '\'';
+        int inside = s > text && bml_classify__digit(s[-1]) && bml_classify__digit(s[1]);
+        if (*s == point && inside && !quoted) *s = '.';
     }
 }
 
@@ -1442,8 +1443,8 @@ static bml_classify__file bml_classify__open(const char *path) {
 static ptrdiff_t bml_classify__read(bml_classify__file f, char *to, ptrdiff_t n) {
     return gzread(f, to, (unsigned)n);
 }
-static void bml_classify__close(bml_classify__file f) {
-    gzclose(f);
+static int bml_classify__close(bml_classify__file f) {
+    return gzclose(f) == Z_BUF_ERROR; /* the stream goes on, and the file does not */
 }
 #else
 typedef FILE *bml_classify__file;
@@ -1454,8 +1455,9 @@ static ptrdiff_t bml_classify__read(bml_classify__file f, char *to, ptrdiff_t n)
     size_t got = fread(to, 1, (size_t)n, f);
     return ferror(f) ? -1 : (ptrdiff_t)got;
 }
-static void bml_classify__close(bml_classify__file f) {
+static int bml_classify__close(bml_classify__file f) {
     fclose(f);
+    return 0;
 }
 #endif
 
@@ -1512,12 +1514,14 @@ BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const c
     char *data;
     ptrdiff_t size;
     int status = bml_classify__load_file(&data, &size, f, path, why);
-    bml_classify__close(f);
+    int cut_short = bml_classify__close(f);
     if (!status) {
         if (bml_classify__begins_with(data, size, bml_classify__fits_magic))
             status = bml_classify__read_fits(table, path, why);
         else if (bml_classify__begins_with(data, size, bml_classify__gzip_magic))
             status = bml_classify__read_compressed(table, path, why);
+        else if (cut_short)
+            status = bml_classify__fail(why, BML_CLASSIFY_NO_FILE, "%.200s: a .gz that is cut short", path);
         else
             status = bml_classify_table_parse(table, data, (size_t)size, path, why);
     }
@@ -2442,7 +2446,15 @@ static void bml_classify__make_history(bml_classify__maker *m) {
     }
 }
 
-/* log10 of upper errors, and of flux over upper error with a floor of 0.01. */
+/* Whether any of value[n] is a number. */
+static int bml_classify__any(const double *value, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (isfinite(value[i])) return 1;
+    }
+    return 0;
+}
+
+/* log10 of upper errors, and of flux over upper error with a floor of 0.01; nothing where the file has no errors. */
 static void bml_classify__make_errors(bml_classify__maker *m, int group) {
     static const char *const names[2][2] = {{"error_band", "error_year"}, {"snr_band", "snr_year"}};
     const bml_classify_catalog *c = m->c;
@@ -2450,6 +2462,7 @@ static void bml_classify__make_errors(bml_classify__maker *m, int group) {
     int k = energy ? c->n_bands : c->n_years;
     const double *value = energy ? c->flux : c->history;
     const double *error = energy ? c->flux_error : c->history_error;
+    if (!bml_classify__any(error, bml_classify__at(c->n, k))) return;
     for (int of = 0; of < 2 * k; of++) {
         int ratio = of >= k;
         int b = of % k;
@@ -2465,6 +2478,7 @@ static void bml_classify__make_errors(bml_classify__maker *m, int group) {
 
 static void bml_classify__make_sqrt_ts(bml_classify__maker *m) {
     const bml_classify_catalog *c = m->c;
+    if (!bml_classify__any(c->sqrt_ts, bml_classify__at(c->n, c->n_bands))) return;
     for (int b = 0; b < c->n_bands; b++) {
         double *out = bml_classify__new_column(m, BML_CLASSIFY_ENERGY, "sqrt_ts", b + 1);
         if (!out) continue;

@@ -899,9 +899,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__recoil_try(double x, double u0,
 
 /* Energy after an exact collision of an electron with one of isotropic photons, in units of m_e c^2. Its random numbers
    are those that Philox makes of name[4]: the photon's own energies and its uniform number, so that it is a function of
-   them. *mix, from the same numbers, is uniform too. */
-static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double gamma, double eps0,
-                                                          const uint32_t *name) {
+   them. */
+static inline BML_SAMPLE_FUNC double bml_sample__two_body(double gamma, double eps0, const uint32_t *name) {
     uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C00u};
     uint32_t w[4];
     bml_sample__meeting m;
@@ -922,7 +921,6 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
         double sigma = bml_sample_klein_nishina_fast(x);
         take = most > 2 ? x * sigma / largest : sigma / smallest;
     } while (bml_sample__word(w[1]) > take);
-    *mix = bml_sample__word(w[2]);
     double minus = beta > 0 ? (closing - slow) / beta : 2 * u;
     minus = minus > 0 ? minus : 0;
     minus = minus < 2 ? minus : 2;
@@ -943,27 +941,36 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
 static const float bml_sample__exact_to = 10;
 static const float bml_sample__kernel_from = 20;
 
-/* 1 where a photon of this uniform number is an exact collision's, whose energy then is *eps. */
-static inline BML_SAMPLE_FUNC int bml_sample__collides(double *eps, double gamma, double eps0, const uint32_t *name) {
-    double mix;
-    *eps = bml_sample__two_body(&mix, gamma, eps0, name);
+/* 1 where the photon of this name is an exact collision's. */
+static inline BML_SAMPLE_FUNC int bml_sample__collides(double gamma, double eps0, const uint32_t *name) {
+    uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C01u};
+    uint32_t w[4];
+    if (gamma >= (double)bml_sample__kernel_from) return 0;
+    if (gamma <= (double)bml_sample__exact_to || (gamma - eps0) * gamma <= 0.25) return 1;
+    bml_sample__block(w, counter, name);
     double span = (double)(bml_sample__kernel_from - bml_sample__exact_to);
-    double share = ((double)bml_sample__kernel_from - gamma) / span;
-    return mix < share || (gamma - eps0) * gamma <= 0.25;
+    return bml_sample__word(w[0]) * span < (double)bml_sample__kernel_from - gamma;
 }
 
-static inline BML_SAMPLE_FUNC int bml_sample__collidesf(float *eps, float *rest, float gamma, float eps0, float u,
-                                                        float v) {
-    uint32_t name[4];
-    double energy;
+static inline BML_SAMPLE_FUNC void bml_sample__namef(uint32_t *name, float gamma, float eps0, float u, float v) {
     name[0] = bml_sample__bits(gamma);
     name[1] = bml_sample__bits(eps0);
     name[2] = bml_sample__bits(u);
     name[3] = bml_sample__bits(v);
-    if (!bml_sample__collides(&energy, (double)gamma, (double)eps0, name)) return 0;
-    *eps = (float)energy;
-    *rest = (float)(((double)gamma - energy) / (double)gamma);
-    return 1;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__two_bodyf(float *rest, float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    double eps = bml_sample__two_body((double)gamma, (double)eps0, name);
+    *rest = (float)(((double)gamma - eps) / (double)gamma);
+    return (float)eps;
+}
+
+static inline BML_SAMPLE_FUNC int bml_sample__collidesf(float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    return bml_sample__collides((double)gamma, (double)eps0, name);
 }
 
 /* G = int f dE from 0 to eps0, without its share of eps0/gamma, and q there: closed forms for E >= 1/8, short series
@@ -1142,21 +1149,10 @@ static inline BML_SAMPLE_FUNC int bml_sample__is_far(float gamma, float eps0) {
 
 static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
-    float eps = 0;
-    if (gamma < bml_sample__kernel_from && bml_sample__collidesf(&eps, rest, gamma, eps0, u, 1 - u)) return eps;
+    if (bml_sample__collidesf(gamma, eps0, u, 1 - u)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u);
     bml_sample__pairf p = bml_sample__prepare(gamma, eps0);
-    if (!(p.q <= 0.26f)) { /* the kernel knows no photons that lose energy: most do */
-        uint32_t name[4];
-        double mix;
-        name[0] = bml_sample__bits(gamma);
-        name[1] = bml_sample__bits(eps0);
-        name[2] = bml_sample__bits(u);
-        name[3] = 0;
-        double energy = bml_sample__two_body(&mix, (double)gamma, (double)eps0, name);
-        *rest = (float)(((double)gamma - energy) / (double)gamma);
-        return (float)energy;
-    }
-    eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
+    if (!(p.q <= 0.26f)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u); /* most photons lose energy */
+    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
     return eps > eps0 ? eps : eps0;
 }
 
@@ -1795,7 +1791,7 @@ BML_SAMPLE_DEF double bml_sample_rng_normal(bml_sample_rng *rng) {
 
 /* Stream words: what word 3 of the counter means here.
    0xFFFFFFFF and below    generators of users
-   0x626D6C00              numbers of one photon, named by its energies and its own uniform number
+   0x626D6C00, 0x626D6C01  numbers of one photon, named by its energies and its own uniform number
    1 and 2                 training: conditions, the check that a network rises */
 enum { BML_SAMPLE__STREAM_CONDITIONS = 1, BML_SAMPLE__STREAM_RISES = 2 };
 
@@ -2369,8 +2365,10 @@ static void bml_sample__special_energies(bml_sample__chunk *c, int method, int m
     for (int i = 0; i < m; i++) {
         float gamma = c->gamma[i];
         float eps0 = c->eps0[i];
-        int low = gamma < bml_sample__kernel_from;
-        if (low && bml_sample__collidesf(&c->eps[i], &c->rest[i], gamma, eps0, c->u[i], c->v[i])) continue;
+        if (bml_sample__collidesf(gamma, eps0, c->u[i], c->v[i])) {
+            c->eps[i] = bml_sample__two_bodyf(&c->rest[i], gamma, eps0, c->u[i], c->v[i]);
+            continue;
+        }
         if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) continue;
         double u = c->u[i] < 0.5f ? (double)c->u[i] : 1 - (double)c->v[i];
         double l = bml_sample__exact(c, i, (double)gamma, (double)eps0, u);
@@ -2506,18 +2504,16 @@ BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf 
 static double bml_sample__double_energy(double *rest, const bml_sample__chunk *c, int i, double gamma, double eps0,
                                         double u, int method, double L) {
     double eps;
-    if (gamma < (double)bml_sample__kernel_from) {
-        uint32_t name[4];
-        uint64_t bits = bml_sample__bits64(u);
-        name[0] = bml_sample__bits(c->gamma[i]);
-        name[1] = bml_sample__bits(c->eps0[i]);
-        name[2] = (uint32_t)bits;
-        name[3] = (uint32_t)(bits >> 32);
-        *rest = 0;
-        if (bml_sample__collides(&eps, gamma, eps0, name)) {
-            *rest = (gamma - eps) / gamma;
-            return eps;
-        }
+    uint32_t name[4];
+    uint64_t bits = bml_sample__bits64(u);
+    name[0] = bml_sample__bits(c->gamma[i]);
+    name[1] = bml_sample__bits(c->eps0[i]);
+    name[2] = (uint32_t)bits;
+    name[3] = (uint32_t)(bits >> 32);
+    if (bml_sample__collides(gamma, eps0, name)) {
+        eps = bml_sample__two_body(gamma, eps0, name);
+        *rest = (gamma - eps) / gamma;
+        return eps;
     }
     double l;
     if (method == BML_SAMPLE_EXACT || !(c->q[i] <= 0.26f))
@@ -3474,7 +3470,7 @@ static int bml_sample__halve(bml_sample__build *b, bml_sample__panel *stack, int
         stack[(*n)++] = left;
         return BML_SAMPLE_OK;
     }
-    b->doubt += good ? apart / 16 : apart; /* the halves are better by 2^16 where it is smooth */
+    b->doubt += 2.5 * apart; /* at a root singularity the halves are still wrong by sqrt(1/2)/(1 - sqrt(1/2)) of it */
     if (!good && !(apart <= b->worst)) {
         b->worst = apart;
         b->worst_at = middle;
@@ -3768,6 +3764,7 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
     b->n_pieces = 0;
     b->misfit = 0;
     double before = 0;
+    int failed = 0; /* this piece was too long: it does not reach out to the end again */
     while (x < b->upper) {
         if (b->n_pieces >= b->config.max_intervals) return -1;
         void *more = bml_sample__more(b->piece, b->n_pieces, &b->piece_room, sizeof *b->piece);
@@ -3775,17 +3772,21 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
         b->piece = (bml_sample__piece *)more;
         double limit = bml_sample__next_break(b, x);
         double to = x + width < limit ? x + width : limit;
-        if (limit - to < 0.3 * (to - x)) to = limit;
+        if (!failed && limit - to < 0.3 * (to - x)) to = limit;
         double error = bml_sample__fit_piece(b, &b->piece[b->n_pieces], x, to, before);
         double ratio = tolerance * b->total / (error + 1e-30 * b->total + DBL_MIN);
         double factor = error > b->total ? 0.4 : 0.93 * pow(ratio, order);
         int smallest = !(to - x > 4e-16 * (fabs(x) + fabs(to))) || !(x + 0.25 * (to - x) > x);
         if (!(error <= tolerance * b->total) && !smallest) {
-            width = (to - x) * (factor > 0.2 ? (factor < 0.8 ? factor : 0.8) : 0.2);
+            factor = factor < 0.8 ? factor : 0.8;
+            width = (to - x) * (factor > 0.2 ? factor : 0.2);
+            failed = 1;
             continue;
         }
+        failed = 0;
         if (error < b->total && error > b->misfit) b->misfit = error;
-        width = (to - x) * (factor < 4 ? (factor > 0.7 ? factor : 0.7) : 4);
+        factor = factor < 4 ? factor : 4;
+        width = (to - x) * (factor > 0.7 ? factor : 0.7);
         x = to;
         before = bml_sample__integral_to(b, x);
         b->n_pieces++;
@@ -4363,7 +4364,7 @@ static const double bml_sample__three_w[3] = {0.277777777777777778, 0.4444444444
 /* Density at the 3^d points of a box, volume in units of the whole. */
 static int bml_sample__cell_values(const bml_sample__carving *c, double *p, const bml_sample__box *box) {
     const bml_sample_cells_config *f = c->config;
-    double x[81 * BML_SAMPLE__CELL_DIM];
+    double x[81 * BML_SAMPLE__CELL_DIM] = {0};
     int points = 1;
     for (int k = 0; k < f->n_dim; k++)
         points *= 3;
@@ -5721,7 +5722,7 @@ static int bml_sample__train_output(float *to, double *loss, const bml_sample_tr
 /* Does x_k rise with u at these conditions? */
 static int bml_sample__rises_at(const bml_sample_net *net, int k, const float *given, const float *z) {
     float v[BML_SAMPLE__ROWS];
-    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM];
+    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM] = {0};
     float last = net->lower[k];
     float slack = 1e-6f * (net->upper[k] - net->lower[k]);
     for (int eighth = 0; eighth < 8; eighth++) {

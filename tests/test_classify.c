@@ -438,7 +438,7 @@ static void test_features(void) {
     CHECK_NEAR(value(d, 0, "error_band_2"), log10(4), 1e-15, "log of the upper error");
     CHECK_NEAR(value(d, 0, "snr_band_1"), log10(50), 1e-14, "flux over error");
     CHECK_NEAR(value(d, 1, "snr_band_2"), -2, 1e-15, "its floor");
-    CHECK(isnan(value(d, 0, "sqrt_ts_1")), "no sqrt(TS) in the file: missing");
+    CHECK(feature(d, "sqrt_ts_1") < 0, "no sqrt(TS) in the file: no such feature");
     CHECK_NEAR(value(d, 1, "latitude"), -20, 0, "latitude");
     bml_classify_data_columns(columns, &n, d, BML_CLASSIFY_TIME, "raw|derived_st");
     CHECK(n == 3 && columns[0] == feature(d, "raw_year_1") && columns[2] == feature(d, "derived_step"),
@@ -618,6 +618,41 @@ static void test_metrics(void) {
     CHECK(isinf(threshold[0]) && threshold[1] > 0.89 && threshold[12] < 0.06, "and its thresholds");
     /* nearest to (0, 1): (0.375, 0.625), r^2 = 0.28, against 0.27 of (0.5, 0.875): the latter, scores 0.4 and 0.35 */
     CHECK_NEAR(bml_classify_nearest_threshold(sk_score, sk_y, NULL, 16), 0.375, 1e-15, "threshold nearest to (0, 1)");
+}
+
+/* Thresholds of the sixteen rows by hand: purity and completeness after each score, from the highest,
+   0.9: 1/1, 1/8; 0.8: 2/3, 2/8; 0.7: 3/4, 3/8; 0.65: 4/6; 0.6: 4/7, 4/8; 0.55: 5/8, 5/8; 0.4: 7/11, 7/8; 0.35: 7/12;
+   0.3: 8/13, 1; ... */
+static void test_threshold(void) {
+    static const double purity[4] = {1, 0.7, 0.65, 0.6};
+    static const double threshold[4] = {0.85, 0.675, 0.625, 0.25};
+    static const double reached[4] = {1.0 / 8, 3.0 / 8, 4.0 / 8, 1};
+    static const double called[4] = {1, 4, 6, 13};
+    bml_classify_cut cut;
+    for (int i = 0; i < 4; i++) {
+        int status = bml_classify_threshold(&cut, purity[i], 0, sk_score, sk_y, NULL, 16);
+        CHECK(status == 0 && fabs(cut.threshold - threshold[i]) < 1e-15 && fabs(cut.completeness - reached[i]) < 1e-15,
+              "purity %g: threshold %g, completeness %g", purity[i], cut.threshold, cut.completeness);
+        CHECK(status == 0 && fabs(cut.called - called[i]) < 1e-13 && cut.purity >= purity[i] - 1e-15,
+              "of %g called, %g are", cut.called, cut.purity);
+    }
+    int status = bml_classify_threshold(&cut, 0, 0.25, sk_score, sk_y, NULL, 16);
+    CHECK(status == 0 && fabs(cut.threshold - 0.675) < 1e-15 && fabs(cut.purity - 0.75) < 1e-15,
+          "completeness 0.25: the purest threshold that has it, 0.7 with 3 of 4");
+    status = bml_classify_threshold(&cut, 0, 1, sk_score, sk_y, NULL, 16);
+    CHECK(status == 0 && fabs(cut.threshold - 0.25) < 1e-15 && fabs(cut.purity - 8.0 / 13) < 1e-15, "completeness 1");
+    status = bml_classify_threshold(&cut, 0.5, 0, sk_score, sk_y, sk_w, 16);
+    CHECK(status == 0 && cut.purity >= 0.5 && fabs(cut.called * cut.purity - cut.completeness * 12) < 1e-12,
+          "weights: what is called and true is the same from both sides");
+    double turned[16];
+    for (int i = 0; i < 16; i++)
+        turned[i] = -sk_score[i];
+    CHECK(bml_classify_threshold(&cut, 0.99, 0, turned, sk_y, NULL, 16) == BML_CLASSIFY_NOT_REACHED,
+          "a purity that no threshold reaches");
+    CHECK(bml_classify_threshold(&cut, 0.5, 0.5, sk_score, sk_y, NULL, 16) == BML_CLASSIFY_BAD_ARGUMENT &&
+              bml_classify_threshold(&cut, 0, 0, sk_score, sk_y, NULL, 16) == BML_CLASSIFY_BAD_ARGUMENT &&
+              bml_classify_threshold(&cut, 1.5, 0, sk_score, sk_y, NULL, 16) == BML_CLASSIFY_BAD_ARGUMENT,
+          "both, none, or beyond 1");
 }
 
 static const double sk_p3[48] = {
@@ -1728,6 +1763,41 @@ static void test_real(void) {
     bml_classify_table_free(list);
 }
 
+/* A CSV table compressed by hand: one stored block of deflate. */
+static void test_compressed(void) {
+    static const char *const name = "build/test_classify.csv.gz";
+    static const char text[] = "a,b\n1,2\n";
+    static const unsigned char head[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1, 8, 0, 0xf7, 0xff};
+    static const unsigned char tail[] = {0x7b, 0x07, 0x97, 0x0a, 8, 0, 0, 0}; /* CRC-32, size */
+    char why[BML_CLASSIFY_MESSAGE] = "";
+    bml_classify_table *t = NULL;
+    FILE *f = fopen(name, "wb");
+    if (!f) {
+        SKIP("no folder build/ to write to");
+        return;
+    }
+    fwrite(head, 1, sizeof head, f);
+    fwrite(text, 1, 8, f);
+    fwrite(tail, 1, sizeof tail, f);
+    fclose(f);
+    int status = bml_classify_table_read(&t, name, why);
+#ifdef BML_CLASSIFY_USE_ZLIB
+    CHECK(status == 0 && t->n_rows == 1 && !strcmp(t->column[1].text[0], "2"), "a compressed table (%s)", why);
+    bml_classify_table_free(t);
+    f = fopen(name, "wb");
+    if (f) {
+        fwrite(head, 1, sizeof head, f);
+        fwrite(text, 1, 4, f);
+        fclose(f);
+    }
+    status = bml_classify_table_read(&t, name, why);
+    CHECK(status == BML_CLASSIFY_NO_FILE && !t && strstr(why, name), "cut short: %s", why);
+#else
+    CHECK(status == BML_CLASSIFY_NO_ZLIB && !t && strstr(why, "gunzip"), "a compressed table, without zlib: %s", why);
+#endif
+    remove(name);
+}
+
 /* FITS files that are none. */
 static void test_fits(void) {
 #ifdef BML_CLASSIFY_USE_CFITSIO
@@ -1788,6 +1858,7 @@ int main(int argc, char **argv) {
     test_splits();
     test_metrics();
     test_metrics_more();
+    test_threshold();
     test_scores_refusals();
     test_calibration_error();
     test_auc_pairs();
@@ -1808,6 +1879,7 @@ int main(int argc, char **argv) {
     test_refusals();
     test_networks();
     test_real();
+    test_compressed();
     test_fits();
     return check_done();
 }
