@@ -86,6 +86,19 @@ static bml_ssc *tables(bml_ssc_grid grid, double spacing, double time_step, bml_
     return t;
 }
 
+/* A source to change: everything that is required. */
+static bml_ssc_source usual_source(void) {
+    bml_ssc_source s;
+    memset(&s, 0, sizeof s);
+    s.R = 1e16;
+    s.B = 0.1;
+    s.gamma_min = 100;
+    s.gamma_max = 1e6;
+    s.compactness = 1e-4;
+    s.p = 2;
+    return s;
+}
+
 /* A blob with tables of its own; release() frees both. */
 static bml_ssc_blob *blob_at(double spacing, double time_step) {
     bml_ssc_blob *b = NULL;
@@ -262,9 +275,8 @@ static void test_converged_grid(unsigned long seed) {
     int n_data = 0;
     if (bml_ssc_blob_create(&b1, t1, NULL) || bml_ssc_blob_create(&b2, t2, NULL)) exit(1);
     for (int i = 0; i < n; i++) {
-        bml_ssc_source s;
+        bml_ssc_source s = usual_source();
         double row[ROW];
-        memset(&s, 0, sizeof s);
         if (n_published)
             memcpy(row, published[7 * i], sizeof row);
         else
@@ -302,13 +314,13 @@ static void test_lehamoc(void) {
         SKIP("lehamoc_test1 is not here");
         return;
     }
-    bml_ssc_source s;
-    memset(&s, 0, sizeof s);
+    bml_ssc_source s = usual_source();
     s.R = 1e15;
     s.B = 1;
     s.gamma_min = 1;
     s.gamma_max = pow(10, 6.1);
     s.p = 1.9;
+    s.compactness = 0;
     s.L_e = pow(10, 40.48572142648158);
     s.t_end = 10;
     s.self_absorption = BML_SSC_SSA_HEATING;
@@ -377,13 +389,16 @@ static void test_synchrotron_tables(void) {
     double area = 8 * PI / (9 * sqrt(3.0));
     double worst90 = 0;
     double worst = 0;
+    double at;
     for (size_t i = 0; i < sizeof ys / sizeof *ys; i++) {
         double y = ys[i];
         double tol = 1 + 0.1 * y * y;
         double want90 = bml_ssc__synchrotron(y, BML_SSC_PITCH_90) / area;
         double want = 0.75 * simpson(pitch_integrand, &y, 0, PI, 400) / area;
-        worst90 = fmax(worst90, fabs(bml_ssc__at(&t90->syn0, log(y), t90->h) / want90 - 1) / tol);
-        worst = fmax(worst, fabs(bml_ssc__at(&av->syn0, log(y), av->h) / want - 1) / tol);
+        bml_ssc__lattice(&at, &t90->syn0, log(y), t90->h, 1);
+        worst90 = fmax(worst90, fabs(at / want90 - 1) / tol);
+        bml_ssc__lattice(&at, &av->syn0, log(y), av->h, 1);
+        worst = fmax(worst, fabs(at / want - 1) / tol);
     }
     CHECK_LE(worst90, 1e-4, "S at 90 degrees, relative");
     CHECK_LE(worst, 1e-4, "S averaged over pitch angles against the direct average, relative");
@@ -428,10 +443,9 @@ static void test_uncooled_synchrotron(void) {
     for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
         for (int i = 0; i < 3; i++) {
-            bml_ssc_source s;
+            bml_ssc_source s = usual_source();
             double p = ps[i];
             double y[2];
-            memset(&s, 0, sizeof s);
             s.R = 1e14;
             s.B = 1e-3;
             s.gamma_min = 10;
@@ -468,8 +482,7 @@ static void test_pure_escape(void) {
     double worst_read = 0;
     bml_ssc_blob *b = blob_at(0.1, 0.01);
     for (int i = 0; i < 3; i++) {
-        bml_ssc_source s;
-        memset(&s, 0, sizeof s);
+        bml_ssc_source s = usual_source();
         s.R = 1e14;
         s.B = 1e-6;
         s.gamma_min = 1e2;
@@ -523,10 +536,9 @@ static void test_cooled_electrons(void) {
     for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-            bml_ssc_source s;
+            bml_ssc_source s = usual_source();
             double lo = 300;
             double hi = 1e6;
-            memset(&s, 0, sizeof s);
             s.R = rows[i].R;
             s.B = rows[i].B;
             s.p = rows[i].p;
@@ -666,16 +678,15 @@ static void test_fast_compton(void) {
         bml_ssc_blob *b;
         if (bml_ssc_blob_create(&b, t, NULL)) exit(1);
         for (int row = 0; row < 3; row++) {
-            bml_ssc_source s;
+            bml_ssc_source s = usual_source();
             double peak = 0;
-            memset(&s, 0, sizeof s);
             bml_ssc_source_from_row(&s, rows[row]);
             if (bml_ssc_solve(b, &s)) CHECK(0, "row %d is solved", row);
             double *plain = (double *)malloc(sizeof(double) * 2 * (size_t)b->nx);
             if (!plain) exit(1);
             double *fast = plain + b->nx;
             plain_compton(plain, b->n, b);
-            bml_ssc__emit_compton(fast, b->n, b);
+            bml_ssc__emit_compton(fast, b->n, b, &b->compton);
             for (int k = 0; k < b->nx; k++)
                 peak = fmax(peak, plain[k] * b->x[k] * b->x[k]);
             for (int k = 0; k < b->nx; k++)
@@ -714,8 +725,7 @@ static void test_thomson_ratio(void) {
     double weak = 0;
     for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
-        bml_ssc_source s;
-        memset(&s, 0, sizeof s);
+        bml_ssc_source s = usual_source();
         s.R = 1e15;
         s.B = 1;
         s.gamma_min = 10;
@@ -738,9 +748,8 @@ static void test_thomson_ratio(void) {
 /* No photon carries more than the fastest electron; just below, deep in Klein-Nishina, there are some. */
 static void test_kinematic_limit(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     double above = -HUGE_VAL;
-    memset(&s, 0, sizeof s);
     s.R = 1e16;
     s.B = 1;
     s.gamma_max = 3e6;
@@ -771,7 +780,7 @@ static void test_external_fields(void) {
     static const double tx[] = {1e-6, 1e-5, 1e-4};
     static const double tn[] = {1e6, 1e3, 1};
     bml_ssc_blob *b = blob_at(0.1, 0);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     bml_ssc_external e = black_body(1e4, 0);
     double theta = K_CGS * 1e4 / MC2;
     double hbar_c = H_CGS * C / (2 * PI);
@@ -779,7 +788,6 @@ static void test_external_fields(void) {
     double unit = MC2 / (SIGMA_T * 1e16);
     double worst = 0;
     double number = 0;
-    memset(&s, 0, sizeof s);
     s.R = 1e16;
     s.external = &e;
     s.n_external = 1;
@@ -834,11 +842,10 @@ static void test_external_compton(void) {
     for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
         bml_ssc_external e = black_body(T, 0);
-        bml_ssc_source s;
+        bml_ssc_source s = usual_source();
         double r2 = SIGMA_T * 3 / (8 * PI);
         double kT = K_CGS * T;
         double u = 7.56573e-15 * 1e4;
-        memset(&s, 0, sizeof s);
         s.R = 1e14;
         s.B = 1e-4;
         s.gamma_min = 10;
@@ -877,10 +884,9 @@ static void test_absorption_coefficient(void) {
     for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
         for (int i = 0; i < 3; i++) {
-            bml_ssc_source s;
+            bml_ssc_source s = usual_source();
             double p = ps[i];
             double b0 = log10(1.5 * 1e-3 / 4.414005e13);
-            memset(&s, 0, sizeof s);
             s.R = 1e14;
             s.B = 1e-3;
             s.gamma_min = 10;
@@ -907,10 +913,9 @@ static void test_absorption_coefficient(void) {
    bends it by (4/3) l_B gamma = 1e-2, (1 + kappa) by 1/kappa < 1e-2. */
 static void test_thick_slope(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     double slope = 0;
     int n = 0;
-    memset(&s, 0, sizeof s);
     s.R = 1e15;
     s.B = 1;
     s.gamma_min = 3;
@@ -938,8 +943,7 @@ static void test_kirchhoff(void) {
     double theta = 1e4;
     for (int g = 0; g < 2; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 0);
-        bml_ssc_source s;
-        memset(&s, 0, sizeof s);
+        bml_ssc_source s = usual_source();
         s.R = 1e15;
         s.B = 1;
         s.gamma_min = 1;
@@ -1006,9 +1010,8 @@ static void test_absorbed_energy(void) {
     double electrons[2];
     double cooled[2];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        bml_ssc_source s;
+        bml_ssc_source s = usual_source();
         char name[80];
-        memset(&s, 0, sizeof s);
         s.R = rows[i].R;
         s.B = rows[i].B;
         s.gamma_min = rows[i].lo;
@@ -1043,8 +1046,7 @@ static void test_absorbed_energy(void) {
    cent of its power into pairs is left with h^2/6 = 6e-4 and the fixed point's 1e-3. */
 static void test_pair_energy(void) {
     bml_ssc_blob *b = blob_at(0.025, 0.1);
-    bml_ssc_source s;
-    memset(&s, 0, sizeof s);
+    bml_ssc_source s = usual_source();
     s.R = 1e15;
     s.B = 1;
     s.gamma_min = 1e4;
@@ -1061,8 +1063,7 @@ static void test_pair_energy(void) {
 static void test_runaway(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     for (double l_e = 10; l_e < 1001; l_e *= 10) {
-        bml_ssc_source s;
-        memset(&s, 0, sizeof s);
+        bml_ssc_source s = usual_source();
         s.R = 1e14;
         s.B = 10;
         s.gamma_min = 1;
@@ -1088,9 +1089,8 @@ static void burst(bml_ssc_drive *now, double t, void *user) {
    Returns the error of that between t = 2 and t = 6, where R doubles. */
 static double cooled_by_expansion(double spacing, double time_step) {
     bml_ssc_blob *b = blob_at(spacing, time_step);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     double until = 1;
-    memset(&s, 0, sizeof s);
     s.R = 1e15;
     s.B = 1e-8;
     s.gamma_min = 1e4;
@@ -1131,10 +1131,9 @@ static void waves(bml_ssc_drive *now, double t, void *user) {
 /* Q (1 + a sin w t), uncooled: N/Q = 1 - e^-t + a (sin wt - w cos wt + w e^-t)/(1 + w^2). BDF2 at dt = 0.05: dt^2 w^3/3 = 3e-3. */
 static void test_driven_injection(void) {
     bml_ssc_blob *b = blob_at(0.1, 0.05);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     double worst = 0;
     double w = 1.5;
-    memset(&s, 0, sizeof s);
     s.R = 1e14;
     s.B = 1e-6;
     s.gamma_min = 1e2;
@@ -1167,9 +1166,8 @@ static void doubled_R(bml_ssc_drive *now, double t, void *user) {
 static void test_constant_drives(void) {
     bml_ssc_blob *a = blob_at(0.1, 0.1);
     bml_ssc_blob *b = blob_at(0.1, 0.1);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     double worst = 0;
-    memset(&s, 0, sizeof s);
     bml_ssc_observer o;
     memset(&o, 0, sizeof o);
     o.redshift = 0.1;
@@ -1177,6 +1175,7 @@ static void test_constant_drives(void) {
     s.B = 0.5;
     s.gamma_min = 1e2;
     s.gamma_max = 1e6;
+    s.compactness = 0;
     s.L_e = 1e42;
     s.self_absorption = BML_SSC_SSA;
     s.drive = doubled_B;
@@ -1229,8 +1228,7 @@ static void test_constant_drives(void) {
    (the first step is backward Euler) to 6. Weak Compton: the losses are constant and no iteration enters. */
 static double photons_at(double t, double time_step, double l_e) {
     bml_ssc_blob *b = blob_at(0.1, time_step);
-    bml_ssc_source s;
-    memset(&s, 0, sizeof s);
+    bml_ssc_source s = usual_source();
     s.R = 1e16;
     s.B = 0.3;
     s.gamma_min = 1e2;
@@ -1259,9 +1257,8 @@ static void test_order_in_time(void) {
 static void test_pieces_and_steady(void) {
     bml_ssc_blob *a = blob_at(0.1, 0);
     bml_ssc_blob *b = blob_at(0.1, 0);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     double worst = 0;
-    memset(&s, 0, sizeof s);
     s.R = 1e16;
     s.B = 0.3;
     s.gamma_min = 1e2;
@@ -1297,8 +1294,7 @@ static void test_pieces_and_steady(void) {
 /* ---- injection --------------------------------------------------------------------------------------------------- */
 
 static bml_ssc_source plain_source(void) {
-    bml_ssc_source s;
-    memset(&s, 0, sizeof s);
+    bml_ssc_source s = usual_source();
     s.R = 3e15;
     s.B = 0.4;
     s.gamma_min = 173;
@@ -1368,6 +1364,7 @@ static void test_compactness(void) {
     double row[ROW] = {15.5, -0.4, 2.2, 5.8, -3.5, 2.3};
     memset(&o, 0, sizeof o);
     o.redshift = 0.2;
+    s.compactness = 0;
     s.L_e = 3e42;
     s.compactness = 0;
     bml_ssc_begin(b, &s);
@@ -1609,7 +1606,22 @@ static void test_ebl(void) {
     o.redshift = 1.01;
     CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_OUTSIDE_TABLE, "z above the EBL table: refused");
     o.redshift = 0.05;
-    CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_OUTSIDE_TABLE, "z below the EBL table: refused");
+    bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL);
+    o.ebl = NULL;
+    bml_ssc_sed(&without, &nu, 1, b, &o, BML_SSC_TOTAL);
+    o.ebl = &ebl;
+    CHECK_NEAR(-log(with / without), 0.5 * tau[1], 1e-12,
+               "z below the EBL table: half of the first z, half of its tau");
+    o.redshift = 0.1; /* on the first row and between two columns, one of them infinite */
+    tau[1] = HUGE_VAL;
+    nu = 3e24;
+    bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL);
+    CHECK(with == 0, "tau = infinity: total absorption, %g", with);
+    tau[1] = 0.1 + 2 * z[0] + 0.3 + 0.7 * z[0];
+    tau[4] = HUGE_VAL;
+    CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == 0 && with > 0,
+          "an infinity in the next row: not on this one");
+    tau[4] = 1;
     o.redshift = 0.2;
     ebl.tau = NULL;
     CHECK(bml_ssc_sed(&with, &nu, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_BAD_ARGUMENT, "EBL without tau: refused");
@@ -1728,11 +1740,10 @@ static double planck_loss(double ln_x,
 static void test_klein_nishina_electrons(void) {
     bml_ssc_blob *b = blob_at(0.05, 0);
     bml_ssc_external e = black_body(3e5, 0);
-    bml_ssc_source s;
+    bml_ssc_source s = usual_source();
     double worst = 0;
     double theta = K_CGS * 3e5 / MC2;
     double N = 0;
-    memset(&s, 0, sizeof s);
     s.R = 1e15;
     s.B = 3;
     s.gamma_min = 100;
@@ -1842,10 +1853,9 @@ static void test_any_source(unsigned long seed) {
     int not_converged = 0;
     int refused = 0;
     for (int i = 0; i < n; i++) {
-        bml_ssc_source s;
+        bml_ssc_source s = usual_source();
         bml_ssc_external e = black_body(pow(10, uniform(&state, -2, 7)),
                                         uniform(&state, 0, 1) < 0.5 ? 0 : pow(10, uniform(&state, -12, 3)));
-        memset(&s, 0, sizeof s);
         s.R = pow(10, uniform(&state, 8, 22));
         s.B = pow(10, uniform(&state, -8, 6));
         s.gamma_min = pow(10, uniform(&state, 0, 6));
@@ -1880,10 +1890,9 @@ static void test_largest_grids(void) {
     static const double spacing[] = {0.1, 0.05, 0.01};
     for (int g = 0; g < 3; g++) {
         bml_ssc_blob *b = blob_at(spacing[g], 1);
-        bml_ssc_source s;
+        bml_ssc_source s = usual_source();
         bml_ssc_external e = black_body(1e-16, 1);
         double off = 0;
-        memset(&s, 0, sizeof s);
         s.R = 1e16;
         s.B = 1e-8;
         s.gamma_max = 1e10;
@@ -2000,21 +2009,26 @@ static void test_bad_tables_and_fields(void) {
         int n;
     } tables_[] = {{NULL, q, 3},      {up, NULL, 3}, {up, q, 1},   {up, q, -3},    {same, q, 3},
                    {up, negative, 3}, {up, none, 3}, {up, nan, 3}, {zero_at, q, 3}};
-    static const bml_ssc_external fields[] = {{BML_SSC_BLACK_BODY, 0, 0, 0, 0, 0, NULL, NULL, 0},
-                                              {BML_SSC_BLACK_BODY, 0, -10, 0, 0, 0, NULL, NULL, 0},
-                                              {BML_SSC_BLACK_BODY, -1, 10, 0, 0, 0, NULL, NULL, 0},
-                                              {BML_SSC_BLACK_BODY, (double)NAN, 10, 0, 0, 0, NULL, NULL, 0},
-                                              {BML_SSC_BLACK_BODY, 1, (double)NAN, 0, 0, 0, NULL, NULL, 0},
-                                              {BML_SSC_FIELD_POWER_LAW, 0, 0, 1e-6, 1e-4, 2, NULL, NULL, 0},
-                                              {BML_SSC_FIELD_POWER_LAW, 1, 0, 1e-4, 1e-6, 2, NULL, NULL, 0},
-                                              {BML_SSC_FIELD_POWER_LAW, 1, 0, 0, 1e-6, 2, NULL, NULL, 0},
-                                              {BML_SSC_FIELD_POWER_LAW, 1, 0, 1e-6, 1e-4, (double)NAN, NULL, NULL, 0},
-                                              {BML_SSC_FIELD_POWER_LAW, 1, 0, 1e-6, 1e8, 2, NULL, NULL, 0},
-                                              {BML_SSC_FIELD_TABLE, 1, 0, 0, 0, 0, NULL, q, 3},
-                                              {BML_SSC_FIELD_TABLE, 1, 0, 0, 0, 0, same, q, 3},
-                                              {BML_SSC_FIELD_TABLE, 0, 0, 0, 0, 0, up, q, 3},
-                                              {BML_SSC_FIELD_TABLE, 1, 0, 0, 0, 0, up, none, 3},
-                                              {(bml_ssc_field)9, 1, 10, 0, 0, 0, NULL, NULL, 0}};
+    static const struct {
+        int kind;
+        double u, T, x_min, x_max, index;
+        const double *x, *n;
+        int n_table;
+    } fields[] = {{BML_SSC_BLACK_BODY, 0, 0, 0, 0, 0, NULL, NULL, 0},
+                  {BML_SSC_BLACK_BODY, 0, -10, 0, 0, 0, NULL, NULL, 0},
+                  {BML_SSC_BLACK_BODY, -1, 10, 0, 0, 0, NULL, NULL, 0},
+                  {BML_SSC_BLACK_BODY, (double)NAN, 10, 0, 0, 0, NULL, NULL, 0},
+                  {BML_SSC_BLACK_BODY, 1, (double)NAN, 0, 0, 0, NULL, NULL, 0},
+                  {BML_SSC_FIELD_POWER_LAW, 0, 0, 1e-6, 1e-4, 2, NULL, NULL, 0},
+                  {BML_SSC_FIELD_POWER_LAW, 1, 0, 1e-4, 1e-6, 2, NULL, NULL, 0},
+                  {BML_SSC_FIELD_POWER_LAW, 1, 0, 0, 1e-6, 2, NULL, NULL, 0},
+                  {BML_SSC_FIELD_POWER_LAW, 1, 0, 1e-6, 1e-4, (double)NAN, NULL, NULL, 0},
+                  {BML_SSC_FIELD_POWER_LAW, 1, 0, 1e-6, 1e8, 2, NULL, NULL, 0},
+                  {BML_SSC_FIELD_TABLE, 1, 0, 0, 0, 0, NULL, q, 3},
+                  {BML_SSC_FIELD_TABLE, 1, 0, 0, 0, 0, same, q, 3},
+                  {BML_SSC_FIELD_TABLE, 0, 0, 0, 0, 0, up, q, 3},
+                  {BML_SSC_FIELD_TABLE, 1, 0, 0, 0, 0, up, none, 3},
+                  {9, 1, 10, 0, 0, 0, NULL, NULL, 0}};
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
     int ok = 1;
@@ -2031,7 +2045,18 @@ static void test_bad_tables_and_fields(void) {
     CHECK(ok, "%d bad electron tables are refused", (int)i);
     s = plain_source();
     for (i = 0; i < sizeof fields / sizeof *fields; i++) {
-        s.external = &fields[i];
+        bml_ssc_external e;
+        memset(&e, 0, sizeof e);
+        e.kind = (bml_ssc_field)fields[i].kind;
+        e.energy_density = fields[i].u;
+        e.temperature = fields[i].T;
+        e.x_min = fields[i].x_min;
+        e.x_max = fields[i].x_max;
+        e.index = fields[i].index;
+        e.table_x = fields[i].x;
+        e.table_n = fields[i].n;
+        e.n_table = fields[i].n_table;
+        s.external = &e;
         s.n_external = 1;
         if (begin_with(b, &s, "external") == BML_SSC_SPECTRUM) continue;
         ok = 0;
