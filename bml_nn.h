@@ -1,7 +1,8 @@
 /* bml_nn.h - neural networks that train, infer and say how sure they are, in one file of C.
 
    Dense, recurrent (GRU, LSTM), convolutional, residual and branched networks with dropout, normalisation and Bayesian
-   layers; training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors files.
+   layers; training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors
+   files.
 
        #define BML_NN_IMPLEMENTATION      (in exactly one .c or .cpp file)
        #include "bml_nn.h"
@@ -81,7 +82,8 @@
    - LSTM       i, f, o = s(...), g = tanh(...), c' = f * c + i * g, h' = o * tanh(c'); order i, f, g, o
                 (Hochreiter & Schmidhuber 1997, Neural Comput. 9, 1735, with forget gates; these start with bias 1)
    - RNN        h' = act(x W + h R + b), tanh or ReLU
-   - padded     with .lengths a row of L steps ends at step L: later ones leave its state as it is, give zeros and get no
+   - padded     with .lengths a row of L steps ends at step L: later ones leave its state as it is, give zeros and get
+   no
                 gradient; the backward direction begins at step L. The steps [L, T) may hold any finite number.
    - bidirectional: the same cell run from the last step to the first, with its own weights, beside the forward one:
                 outputs [forward, backward]; without .sequence the two ends, so that both halves have seen everything.
@@ -391,8 +393,9 @@ typedef double (*bml_nn_loss_fn)(const bml_nn_batch *batch, void *user); /* retu
 typedef struct bml_nn_epoch {
     int epoch;            /* 1, 2, ... */
     int last;             /* the last one planned */
-    double loss;          /* of training: mean over its batches, as they came, L2 and KL included */
-    double val_loss;      /* of validation, without L2 and KL; NaN without */
+    double loss;          /* of training: mean over its batches, as they came, penalty included */
+    double penalty;       /* what L2 and KL are of it: compare loss - penalty with val_loss */
+    double val_loss;      /* of validation, no penalty in it; NaN without */
     double accuracy;      /* share of right classes; NaN unless a cross-entropy */
     double val_accuracy;  /* of validation */
     double learning_rate; /* at the end of the epoch */
@@ -1853,8 +1856,11 @@ typedef struct bml_nn__cell {
 } bml_nn__cell;
 
 static int bml_nn__gates(const bml_nn_layer *l) {
-    static const int gates[] = {3, 4, 1}; /* GRU, LSTM, RNN */
-    return gates[l->kind - BML_NN_GRU];
+    switch (l->kind) {
+    case BML_NN_GRU: return 3;
+    case BML_NN_LSTM: return 4;
+    default: return 1;
+    }
 }
 
 static int bml_nn__two_sided(const bml_nn_layer *l) {
@@ -4921,6 +4927,7 @@ static bml_nn_epoch bml_nn__no_epoch(int last) {
     e.last = last;
     e.best_loss = HUGE_VAL;
     e.loss = BML_NN__NAN;
+    e.penalty = BML_NN__NAN;
     e.val_loss = BML_NN__NAN;
     e.accuracy = BML_NN__NAN;
     e.val_accuracy = BML_NN__NAN;
@@ -5196,6 +5203,7 @@ static double bml_nn__learn(bml_nn_trainer *t, int b, double *loss) {
 
 typedef struct bml_nn__sums { /* over the batches of an epoch */
     double loss;              /* times weight */
+    double penalty;           /* times weight */
     double weight;
     double right;
     double norm;
@@ -5212,7 +5220,7 @@ static void bml_nn__validate(bml_nn_trainer *t) {
     const bml_nn_real *x = h->n_val ? h->x_val : h->x;
     const bml_nn_real *y = h->n_val ? h->y_val : h->y;
     const ptrdiff_t n = h->n_val ? (ptrdiff_t)h->n_val : t->n_held;
-    bml_nn__sums s = {0, 0, 0, 0, 0};
+    bml_nn__sums s = {0, 0, 0, 0, 0, 0};
     ptrdiff_t own[64];
     ptrdiff_t most = t->largest;
     if (!n) return;
@@ -5253,7 +5261,9 @@ static int bml_nn__train_batch(bml_nn_trainer *t, bml_nn__sums *s, ptrdiff_t at,
     double value = bml_nn__loss(&weight, h, &batch);
     if (isfinite(value)) {
         s->right += batch.target ? bml_nn__right(h, &batch) : 0;
+        const double data = value;
         s->norm += bml_nn__learn(t, b, &value);
+        s->penalty += weight * (value - data);
     }
     s->loss += weight * value;
     s->weight += weight;
@@ -5281,7 +5291,7 @@ static void bml_nn__judge(bml_nn_trainer *t) {
 static int bml_nn__epoch(bml_nn_trainer *t) {
     const int epoch = t->last.epoch + 1;
     const int size = bml_nn__batch_at(t, epoch);
-    bml_nn__sums s = {0, 0, 0, 0, 0};
+    bml_nn__sums s = {0, 0, 0, 0, 0, 0};
     bml_nn__keep(t->good, t->net);
     bml_nn__order(t, epoch);
     int b;
@@ -5298,6 +5308,7 @@ static int bml_nn__epoch(bml_nn_trainer *t) {
     t->last.epoch = epoch;
     t->last.batch = size;
     t->last.loss = s.weight > 0 ? s.loss / s.weight : 0;
+    t->last.penalty = s.weight > 0 ? s.penalty / s.weight : 0;
     t->last.gradient_norm = s.norm / s.batches;
     t->last.accuracy = bml_nn__accuracy(&t->how, s.right, t->n_train);
     bml_nn__validate(t);
@@ -6582,7 +6593,8 @@ static const bml_nn_alias *bml_nn__alias_of(const bml_nn__file *f, const char *l
     return NULL;
 }
 
-/* The name in the file of what a layer has: prefix, module, dot, what; cut where there is no room, and then not found. */
+/* The name in the file of what a layer has: prefix, module, dot, what; cut where there is no room, and then not found.
+   */
 static void bml_nn__name_there(char *name, const bml_nn__file *f, const char *layer, const char *what) {
     const bml_nn_alias *alias = bml_nn__alias_of(f, layer);
     const char *prefix = f->naming && f->naming->prefix ? f->naming->prefix : "";
@@ -7069,8 +7081,8 @@ BML_NN_DEF int bml_nn_import_weights(bml_nn *net, const char *path, const bml_nn
 /* >> checkpoints
    Of training: the net's tensors, the optimiser's, the best weights, and the counters as exact numbers. */
 
-enum { BML_NN__COUNTERS = 12 }; /* one, and */
-enum { BML_NN__DOUBLES = 7 };
+enum { BML_NN__COUNTERS = 13 }; /* one, and */
+enum { BML_NN__DOUBLES = 8 };
 enum { BML_NN__COUNTS = 4 };
 
 /* Settings that must be the same when training goes on. */
@@ -7109,9 +7121,9 @@ typedef struct bml_nn__places {
 
 static bml_nn__places bml_nn__places_of(bml_nn_trainer *t) {
     bml_nn_epoch *e = &t->last;
-    bml_nn__places p = {
-        {&e->loss, &e->val_loss, &e->accuracy, &e->val_accuracy, &e->learning_rate, &e->gradient_norm, &e->best_loss},
-        {&e->epoch, &e->batch, &e->best_epoch, &t->done}};
+    bml_nn__places p = {{&e->loss, &e->val_loss, &e->accuracy, &e->val_accuracy, &e->learning_rate, &e->gradient_norm,
+                         &e->best_loss, &e->penalty},
+                        {&e->epoch, &e->batch, &e->best_epoch, &t->done}};
     return p;
 }
 

@@ -532,6 +532,33 @@ static void test_refused(void) {
     CHECK(bml_nn_decode(&net, blank, sizeof blank, why) == BML_NN_BAD_FILE && strstr(why, "begin"), "a blank: %s", why);
 }
 
+/* The loss of an epoch of one batch is that of its data and the penalty, each with its name. */
+static void test_penalty(void) {
+    bml_nn_layer layers[] = {{.kind = BML_NN_INPUT, .features = 2}, {.kind = BML_NN_DENSE, .units = 1}};
+    bml_nn_real x[8];
+    bml_nn_real y[4] = {1, 2, 3, 4};
+    bml_nn_real out[4];
+    double squares = 0;
+    double errors = 0;
+    bml_nn_epoch e;
+    for (int i = 0; i < 8; i++) {
+        x[i] = (bml_nn_real)formula(1, (size_t)i, 1);
+    }
+    bml_nn *net = make(layers, 2);
+    for (int i = 0; i < 2; i++) {
+        squares += (double)bml_nn_params(net)[i] * (double)bml_nn_params(net)[i];
+    }
+    bml_nn_predict(net, NULL, out, x, 4);
+    for (int i = 0; i < 4; i++) {
+        errors += ((double)out[i] - (double)y[i]) * ((double)out[i] - (double)y[i]) / 4;
+    }
+    bml_nn_training how = {.x = x, .y = y, .n = 4, .epochs = 1, .l2 = 0.1};
+    CHECK(!bml_nn_train(net, &how, &e), "one epoch: %s", bml_nn_message(net));
+    CHECK_NEAR(e.penalty, 0.1 * squares, 10 * eps * squares, "the penalty");
+    CHECK_NEAR(e.loss - e.penalty, errors, 10 * eps * errors, "the loss without it");
+    bml_nn_free(net);
+}
+
 int main(void) {
     check_padded(BML_NN_GRU, fx_padded_gru);
     check_padded(BML_NN_LSTM, fx_padded_lstm);
@@ -542,6 +569,7 @@ int main(void) {
     test_norms();
     test_norm_files();
     test_refused();
+    test_penalty();
     remove(path);
     return check_done();
 }
