@@ -2605,6 +2605,12 @@ static size_t bml_cuda__place(bml_cuda__plan *p, int i, size_t size) {
     return at;
 }
 
+/* What bml_nn.h can and the device cannot: other biases, padded rows. NULL: nothing. */
+static const char *bml_cuda__beyond(const bml_nn__node *n) {
+    if (n->spec.no_bias || n->spec.two_biases) return "no_bias and two_biases run on the CPU only";
+    return n->lengths >= 0 ? "lengths of rows run on the CPU only" : NULL;
+}
+
 static int bml_cuda__refuse_layer(bml_cuda *cuda, const bml_nn *net, int i, const char *why) {
     return bml_cuda__fail(cuda, BML_CUDA_BAD_MODEL, "layer %d (%s): %s", i, net->nodes[i].name, why);
 }
@@ -2642,7 +2648,7 @@ static void bml_cuda__add_norm(bml_cuda__plan *p, int i) {
         const bml_nn__tensor *t = p->net->tensors + p->net->nodes[i].tensor;
         double mean = (double)p->net->running[t[2].offset + k];
         double variance = (double)p->net->running[t[3].offset + k];
-        double scale = (double)gamma[k] / sqrt(variance + bml_nn__epsilon);
+        double scale = (double)gamma[k] / sqrt(variance + p->net->nodes[i].spec.epsilon);
         p->floats[at + k] = (float)scale;
         p->floats[at + n + k] = (float)((double)beta[k] - mean * scale);
     }
@@ -2677,6 +2683,7 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
     if (kind == BML_NN_CONV || kind == BML_NN_POOL)
         return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
+    if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
     op->k_in = bml_cuda__up(op->in, 16);
     if (bml_cuda__is_recurrent(kind)) {
         op->directions = n->spec.bidirectional ? 2 : 1;
@@ -4421,6 +4428,7 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
         int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
             return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
+        if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
         if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
         scratch = s > scratch ? s : scratch;
     }
