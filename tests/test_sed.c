@@ -286,7 +286,8 @@ static void check_format(const format_case *c) {
     sed_free(&t);
 }
 
-/* GADF: 1 erg/(cm2 s) below is a limit or a point; Phi^-1(0.95) = 1.6448536269514722, Phi^-1(0.99) = 2.3263478740408408. */
+/* GADF: 1 erg/(cm2 s) below is a limit or a point; Phi^-1(0.95) = 1.6448536269514722, Phi^-1(0.99) =
+   2.3263478740408408. */
 static void test_gadf(void) {
     const double dex = log10(1.1);
     const format_case cases[] = {
@@ -635,8 +636,8 @@ static void test_other_formats(void) {
         check_format(&cases[i]);
 }
 
-/* The source's frame: nu L_nu over 4 pi D_L^2 at nu/(1 + z). (1 + z) c/H0 times the integral of 1/sqrt(0.3 (1 + z)^3 + 0.7), by the
-   trapezoidal rule with 200,000 steps: 3480.289 Mpc, four digits of it kept here. */
+/* The source's frame: nu L_nu over 4 pi D_L^2 at nu/(1 + z). (1 + z) c/H0 times the integral of 1/sqrt(0.3 (1 + z)^3 +
+   0.7), by the trapezoidal rule with 200,000 steps: 3480.289 Mpc, four digits of it kept here. */
 static void test_frames(void) {
     static const char text[] =
         "# %ECSV 0.9\n# ---\n# datatype:\n# - {name: x, unit: Hz}\n# - {name: y, unit: erg/s }\n# - {name: dy, unit: "
@@ -1049,8 +1050,8 @@ static void test_ebl(void) {
     char err[ERROR_SIZE] = "";
     ebl_table e;
     double tau;
-    for (int i = 0; i < 2; i++) {
-        CHECK(!ebl_read_memory(&e, texts[i], strlen(texts[i]), "t", err) && e.tau.n_z == 3 && e.tau.n_nu == 3,
+    for (int i = 0; i < 2; i++) { /* and a column of zeros at z = 0 */
+        CHECK(!ebl_read_memory(&e, texts[i], strlen(texts[i]), "t", err) && e.tau.n_z == 4 && e.tau.n_nu == 3,
               "EBL table, %s (%s)", i ? "blanks" : "commas", err);
         CHECK(!bml_ssc_ebl_depth(&tau, &e.tau, 0.5, 2.417989242e26), "tau at an entry");
         CHECK_NEAR(tau, 2.25, 1e-6, "is that of the entry");
@@ -1064,8 +1065,124 @@ static void test_ebl(void) {
               "EBL table refused: %s", err);
 }
 
+/* A compressed file of the real data in memory; NULL where it is not there. */
+static char *unpacked(size_t *size, const char *name) {
+    const char *path = check_data(name);
+    char command[700];
+    size_t room = 1 << 24;
+    if (!path) return NULL;
+    snprintf(command, sizeof command, "gzip -dc '%s'", path);
+    FILE *f = popen(command, "r");
+    char *data = malloc(room);
+    *size = f && data ? fread(data, 1, room, f) : 0;
+    if (f) pclose(f);
+    return data;
+}
+
+/* Published tables in FITS. tau by hand with astropy, from exp(-tau) of one cell each:
+   -log(fits.open(F)['SPECTRA'].data['INTPSPEC'][row][cell]) at sqrt(ENERG_LO ENERG_HI)[cell] keV; for Finke's the cell
+      itself. */
+static void test_ebl_fits(void) {
+    static const struct {
+        const char *name;
+        double z, log10_tev, tau;
+    } rows[] = {{"ebl/ebl_dominguez11.fits.gz", 0.109999999, 0.0060122522, 1.18842},
+                {"ebl/ebl_franceschini_2017.fits.gz", 0.101000004, 0.6044411719, 1.6969},
+                {"ebl/ebl_saldana-lopez_2021.fits.gz", 0.310000002, -0.0941884272, 3.101678},
+                {"ebl/tau_finke_2010.fits.gz", 0.30, 0.0000000000, 3.788933}};
+    char err[ERROR_SIZE] = "";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t size;
+        ebl_table e;
+        double tau = -1;
+        char *data = unpacked(&size, rows[i].name);
+        if (!data) {
+            SKIP("%s is not here", rows[i].name);
+            continue;
+        }
+        CHECK(!ebl_read_memory(&e, data, size, "t", err), "%s is read (%s)", rows[i].name, err);
+        free(data);
+        if (!e.z) continue;
+        const double nu = pow(10, rows[i].log10_tev) * EBL_TEV;
+        CHECK(!bml_ssc_ebl_depth(&tau, &e.tau, rows[i].z, nu), "z = %g, %.4g Hz are inside", rows[i].z, nu);
+        CHECK_NEAR(tau / rows[i].tau, 1, 1e-4, "tau there"); /* log E to eight digits, tau from single precision */
+        CHECK(e.z[0] == 0 && e.depth[0] < 1e-90, "tau(z = 0) is 0"); /* or Finke's 1e-100 */
+        ebl_free(&e);
+    }
+}
+
+/* The shipped tables against the full ones: their own comment says within 0.009. */
+static void test_ebl_shipped(void) {
+    static const char *const names[][2] = {{"dominguez2011", "ebl/ebl_dominguez11.fits.gz"},
+                                           {"saldana2021", "ebl/ebl_saldana-lopez_2021.fits.gz"}};
+    char err[ERROR_SIZE] = "";
+    char path[PATH_SIZE];
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        ebl_table thin;
+        ebl_table full;
+        double most = 0;
+        CHECK(!ebl_find(path, sizeof path, names[i][0], err) && !ebl_read(&thin, path, err),
+              "%s is found and read (%s)", names[i][0], err);
+        char *data = unpacked(&size, names[i][1]);
+        if (!data) {
+            SKIP("the full table is not here");
+            ebl_free(&thin);
+            continue;
+        }
+        CHECK(!ebl_read_memory(&full, data, size, "t", err), "the full table is read (%s)", err);
+        for (double z = 0.005; z < 3; z += 0.013)
+            for (double log_nu = 24.5; log_nu < 28.38; log_nu += 0.011) {
+                double a = 0;
+                double b = 0;
+                if (bml_ssc_ebl_depth(&a, &thin.tau, z, pow(10, log_nu))) continue;
+                if (bml_ssc_ebl_depth(&b, &full.tau, z, pow(10, log_nu))) continue;
+                most = fmax(most, fabs(exp(-a) - exp(-b)));
+            }
+        CHECK_LE(most, 0.009, "greatest error of exp(-tau)");
+        free(data);
+        ebl_free(&thin);
+        ebl_free(&full);
+    }
+    CHECK(ebl_find(path, sizeof path, "nobody1999", err) && strstr(err, "neither a file nor a model"),
+          "an unknown model: %s", err);
+}
+
+/* Tables without names, and total absorption. */
+static void test_ebl_headerless(void) {
+    static const struct {
+        const char *what, *text;
+    } rows[] = {
+        {"redshifts behind a 0", "# x\n0 0.05 0.1 0.5\n0.1 0 0.1 1\n1 0.4 1.0 6\n10 2 5 inf\n"},
+        {"redshifts in a comment, GeV",
+         "# redshifts: 0.05 0.1 0.5 1.0\n100 0 0.1 1 2\n1000 0.4 1.0 6 9\n10000 2 5 inf inf\n"},
+    };
+    char err[ERROR_SIZE] = "";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ebl_table e;
+        double tau = 0;
+        CHECK(!ebl_read_memory(&e, rows[i].text, strlen(rows[i].text), "t", err), "%s (%s)", rows[i].what, err);
+        if (!e.z) continue;
+        CHECK(!bml_ssc_ebl_depth(&tau, &e.tau, 0.1, EBL_TEV), "1 TeV at z = 0.1 is inside");
+        CHECK_NEAR(tau, 1, 1e-9, "tau there");
+        CHECK(!bml_ssc_ebl_depth(&tau, &e.tau, 0.025, EBL_TEV), "z below the first column is inside");
+        CHECK_NEAR(tau, 0.2, 1e-9, "half way to tau(0) = 0");
+        CHECK(!bml_ssc_ebl_depth(&tau, &e.tau, 0.5, 10 * EBL_TEV) && tau > 600, "inf is total absorption");
+        ebl_free(&e);
+    }
+    static const char none[] = "0.1 0 0.1 1\n1 0.4 1.0 6\n";
+    ebl_table e;
+    CHECK(ebl_read_memory(&e, none, strlen(none), "t", err) && strstr(err, "no line of redshifts"), "no redshifts: %s",
+          err);
+    CHECK(ebl_read_memory(&e, "\x1f\x8b", 2, "t", err) && strstr(err, "gunzip"), "compressed: %s", err);
+    CHECK(ebl_read_memory(&e, "SIMPLE  =", 9, "t", err), "a FITS file that ends at once: %s", err);
+}
+
 int main(void) {
     test_ebl();
+    test_ebl_fits();
+    test_ebl_shipped();
+    test_ebl_headerless();
     test_csv();
     test_linear_errors();
     test_units();

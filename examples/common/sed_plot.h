@@ -1,6 +1,6 @@
-/* sed_plot.h: the picture of a SED: data with their errors, an instrument each a colour and a shape; upper limits as arrows;
-   the model as its 50 % and 90 % bands, the best line, its components dashed; and, under it, how far the data lie from the
-   model. Include common.h and sed.h first. Public domain or MIT, see LICENSE. */
+/* sed_plot.h: the picture of a SED: data with their errors, an instrument each a colour and a shape; upper limits as
+   arrows; the model as its 50 % and 90 % bands, the best line, its components dashed; and, under it, how far the data
+   lie from the model. Include common.h and sed.h first. Public domain or MIT, see LICENSE. */
 #ifndef SED_PLOT_H
 #define SED_PLOT_H
 #include "sed.h"
@@ -144,6 +144,7 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels) {
     sed_draw_decades(f, "x2", a->nu_lo * SED_EV, a->nu_hi * SED_EV, step);
     fprintf(f, "set xtics nomirror\nset format y '10^{%%L}'\n");
     if (panels == 1) fprintf(f, "set xlabel 'Frequency  {/Symbol n}  [Hz]'\n");
+    if (panels == 2) fprintf(f, "set xtics textcolor rgb '#ffffff00'\n"); /* they stand under the other panel */
     fprintf(f, "set x2label 'Energy  [eV]'\n"
                "set ylabel '{/Symbol n} {/:Italic F}_{/Symbol n}  [erg cm^{-2} s^{-1}]'\n");
     fprintf(f, "set tics out scale 1,0.5\nset border lw 1.3\nset grid xtics ytics lc rgb '#e8e8e8' lw 1\n");
@@ -156,14 +157,14 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels) {
 }
 
 /* The second panel: pulls, with lines at 0 and +-3. */
-static inline void sed_draw_pulls(FILE *f, const sed_picture *p, const int *first, int n) {
+static inline void sed_draw_pulls(FILE *f, const sed_picture *p, int n) {
     static const int shapes[] = {7, 5, 9, 13, 11, 15};
     const int n_colours = (int)(sizeof plot_colours / sizeof *plot_colours);
     double reach = 4;
     for (int i = 0; i < p->data->n; i++)
         if (fabs(p->pull[i]) > reach) reach = fabs(p->pull[i]);
-    fprintf(f,
-            "unset title\nunset key\nunset x2label\nunset x2tics\nunset label\nset xtics mirror\nunset logscale y\n");
+    fprintf(f, "unset title\nunset key\nunset x2label\nunset x2tics\nunset label\nunset logscale y\n");
+    fprintf(f, "set xtics mirror textcolor rgb '#000000'\n");
     fprintf(f, "set tmargin at screen 0.335\nset bmargin at screen 0.1\nset yrange [%.4g:%.4g]\n", -1.1 * reach,
             1.1 * reach);
     fprintf(f, "set format y '%%g'\nset ytics autofreq\nset xlabel 'Frequency  {/Symbol n}  [Hz]'\n");
@@ -237,14 +238,14 @@ static inline int sed_picture_write(const sed_picture *p, const char *dir, const
     if (p->remark) {
         fprintf(o.f, "set label 9 ");
         plot_text(o.f, p->remark);
-        fprintf(o.f, " at graph 0.015,0.03 left noenhanced tc rgb '#a02020'\n");
+        fprintf(o.f, " at graph 0.015,0.03 left front noenhanced tc rgb '#a02020'\n");
     }
     fprintf(o.f, "plot \\\n");
     sed_draw_curves(o.f, p);
     sed_draw_points(o.f, p->data, first, n);
     fprintf(o.f, "1/0 notitle\n");
     if (panels == 2) {
-        sed_draw_pulls(o.f, p, first, n);
+        sed_draw_pulls(o.f, p, n);
         fprintf(o.f, "unset multiplot\n");
     }
     return plot_end(&o, dir, name, err);

@@ -173,8 +173,12 @@ static inline int xray_absorption_builtin(xray_absorption *a, int abundances, ch
     return 0;
 }
 
-/* sigma [1e-22 cm^2] at a log energy, by straight lines in the logarithms, continued beyond both ends. gas: of phabs. */
+static const double xray_log_rydberg = -4.29770; /* ln 0.0136 keV: below, nothing is ionised, and nothing absorbed */
+
+/* sigma [1e-22 cm^2] at a log energy, by straight lines in the logarithms, continued beyond both ends, to the Lyman
+   limit. gas: of phabs. */
 static inline double xray_sigma(const xray_absorption *a, int gas, double log_e) {
+    if (log_e < xray_log_rydberg) return 0;
     const double *x = gas ? a->gas_e : a->log_e;
     const double *y = gas ? a->gas_sigma : a->log_sigma;
     int lo = 0;
@@ -292,6 +296,7 @@ typedef struct xray_par {
     int log;
     int fixed; /* unless freed: at `value` */
     double value;
+    int coarse; /* the component is smooth over steps of a thousandth of the search range only: derivatives take those */
 } xray_par;
 
 /* What a component does with its neighbours. */
@@ -303,61 +308,61 @@ static const struct xray_kind {
     xray_par par[4];
 } xray_kinds[XRAY_N_KINDS] = {
 #define XRAY_NH \
-    { "nH", "1e22 cm-2", 0, 1e6, 1e-4, 10, 1, 0, 0 }
+    { "nH", "1e22 cm-2", 0, 1e6, 1e-4, 10, 1, 0, 0, 0 }
 #define XRAY_Z \
-    { "Redshift", "", 0, 10, 0, 5, 0, 1, 0 }
+    { "Redshift", "", 0, 10, 0, 5, 0, 1, 0, 0 }
 #define XRAY_INDEX(name) \
-    { name, "", -3, 10, 0, 5, 0, 0, 0 }
+    { name, "", -3, 10, 0, 5, 0, 0, 0, 0 }
 #define XRAY_NORM(unit, from, to) \
-    { "norm", unit, 0, 1e24, from, to, 1, 0, 0 }
+    { "norm", unit, 0, 1e24, from, to, 1, 0, 0, 0 }
     {"tbabs", XRAY_MULTIPLIES, 1, {XRAY_NH}},
     {"phabs", XRAY_MULTIPLIES, 1, {XRAY_NH}},
     {"ztbabs", XRAY_MULTIPLIES, 2, {XRAY_NH, XRAY_Z}},
     {"zphabs", XRAY_MULTIPLIES, 2, {XRAY_NH, XRAY_Z}},
-    {"constant", XRAY_MULTIPLIES, 1, {{"factor", "", 0, 1e10, 0.5, 2, 1, 1, 1}}},
+    {"constant", XRAY_MULTIPLIES, 1, {{"factor", "", 0, 1e10, 0.5, 2, 1, 1, 1, 0}}},
     {"powerlaw", XRAY_ADDS, 2, {XRAY_INDEX("PhoIndex"), XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
     {"zpowerlw", XRAY_ADDS, 3, {XRAY_INDEX("PhoIndex"), XRAY_Z, XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
     {"bknpower",
      XRAY_ADDS,
      4,
      {XRAY_INDEX("PhoIndx1"),
-      {"BreakE", "keV", 1e-2, 1e12, 0.3, 30, 1, 0, 0},
+      {"BreakE", "keV", 1e-2, 1e12, 0.3, 30, 1, 0, 0, 0},
       XRAY_INDEX("PhoIndx2"),
       XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
     {"cutoffpl",
      XRAY_ADDS,
      3,
-     {{"PhoIndex", "", -3, 10, -2, 5, 0, 0, 0},
-      {"HighECut", "keV", 1e-2, 1e12, 0.1, 500, 1, 0, 0},
+     {{"PhoIndex", "", -3, 10, -2, 5, 0, 0, 0, 0},
+      {"HighECut", "keV", 1e-2, 1e12, 0.1, 500, 1, 0, 0, 0},
       XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
     {"logpar",
      XRAY_ADDS,
      4,
      {XRAY_INDEX("alpha"),
-      {"beta", "", -4, 4, -2, 2, 0, 0, 0},
-      {"pivotE", "keV", 1e-3, 1e12, 0.1, 10, 1, 1, 1},
+      {"beta", "", -4, 4, -2, 2, 0, 0, 0, 0},
+      {"pivotE", "keV", 1e-3, 1e12, 0.1, 10, 1, 1, 1, 0},
       XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
     {"pegpwrlw",
      XRAY_ADDS,
      4,
      {XRAY_INDEX("PhoIndex"),
-      {"eMin", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 2},
-      {"eMax", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 10},
+      {"eMin", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 2, 0},
+      {"eMax", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 10, 0},
       XRAY_NORM("1e-12 erg/cm2/s", 1e-4, 1e4)}},
-    {"bbodyrad", XRAY_ADDS, 2, {{"kT", "keV", 1e-4, 200, 0.02, 10, 1, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e6)}},
-    {"diskbb", XRAY_ADDS, 2, {{"Tin", "keV", 1e-3, 1000, 0.02, 10, 1, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e8)}},
+    {"bbodyrad", XRAY_ADDS, 2, {{"kT", "keV", 1e-4, 200, 0.02, 10, 1, 0, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e6)}},
+    {"diskbb", XRAY_ADDS, 2, {{"Tin", "keV", 1e-3, 1000, 0.02, 10, 1, 0, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e8)}},
     {"gaussian",
      XRAY_ADDS,
      3,
-     {{"LineE", "keV", 0, 1e6, 0.3, 10, 0, 0, 0},
-      {"Sigma", "keV", 0, 20, 1e-3, 1, 1, 0, 0},
+     {{"LineE", "keV", 0, 1e6, 0.3, 10, 0, 0, 0, 0},
+      {"Sigma", "keV", 0, 20, 1e-3, 1, 1, 0, 0, 0},
       XRAY_NORM("ph/cm2/s", 1e-8, 10)}},
     {"cflux",
      XRAY_CONVOLVES,
      3,
-     {{"Emin", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 0.5},
-      {"Emax", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 10},
-      {"lg10Flux", "log10 erg/cm2/s", -100, 100, -16, -7, 0, 0, 0}}},
+     {{"Emin", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 0.5, 0},
+      {"Emax", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 10, 0},
+      {"lg10Flux", "log10 erg/cm2/s", -100, 100, -16, -7, 0, 0, 0, 0}}},
 #undef XRAY_NH
 #undef XRAY_Z
 #undef XRAY_INDEX
@@ -532,6 +537,7 @@ static inline void xray_absorb(double *out, const xray_grid *g, double nh, doubl
             double e = g->log_node[k * g->n + i] + shift;
             while (at < last && x[at + 1] <= e)
                 at++;
+            if (e < xray_log_rydberg) continue;
             sum += share[k] * exp(y[at] + (e - x[at]) * (y[at + 1] - y[at]) / (x[at + 1] - x[at]));
         }
         out[i] = -nh * sum;
@@ -1254,6 +1260,12 @@ static inline void xray_fold_flux(double *counts, const xray_fold *f, const doub
 
 /* ==== data: all that a fit needs of one spectrum ================================================================== */
 
+/* What a flux point has beside its flux. */
+typedef struct xray_point {
+    double sigma_lo, sigma_hi; /* errors down and up [dex]; of an upper limit sigma_hi [erg/(cm2 s)] */
+    int limit;
+} xray_point;
+
 typedef struct xray_data {
     int n;               /* bins */
     double *counts;      /* [n] */
@@ -1268,6 +1280,7 @@ typedef struct xray_data {
     int exact;       /* counts are counts: C and W hold */
     int silent;      /* bins without an error, which chi2 leaves out */
     int dropped;     /* a background is named, but left out as asked */
+    xray_point *point; /* [n] flux points instead of counts: `counts` are nu F_nu then [erg/(cm2 s)]. NULL: counts */
     char note[XRAY_NOTE];
     xray_grid grid; /* energies of the response that reach a bin */
     xray_fold fold;
@@ -1277,6 +1290,7 @@ typedef struct xray_data {
 static inline void xray_data_free(xray_data *d) {
     free(d->counts); /* the other arrays over bins lie behind it */
     free(d->bin);
+    free(d->point);
     xray_grid_free(&d->grid);
     free(d->fold.area);
     free(d->fold.first);
@@ -1407,6 +1421,20 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
                       : error_set(err, "%.300s: no good channels between %g and %g keV", p->name, b->e_lo, b->e_hi);
 }
 
+/* Arrays of d over n bins, one after the other behind d->counts. -1 without memory. */
+static inline int xray_data_room(xray_data *d, int n) {
+    d->counts = xray_alloc((size_t)n, 7 * sizeof(double));
+    if (!d->counts) return -1;
+    d->n = n;
+    d->background = d->counts + n;
+    d->ratio = d->background + n;
+    d->variance = d->ratio + n;
+    d->e_lo = d->variance + n;
+    d->e_hi = d->e_lo + n;
+    d->model = d->e_hi + n;
+    return 0;
+}
+
 /* Leaves out bins that are not inside the energy range; renumbers the others. e_lo[n], e_hi[n] by the channels. */
 static inline int xray_data_range(xray_data *d, const xray_response *r, const xray_binning *b, char *err) {
     double *lo = xray_alloc(2 * (size_t)d->n, sizeof *lo);
@@ -1425,15 +1453,7 @@ static inline int xray_data_range(xray_data *d, const xray_response *r, const xr
     for (int c = 0; number && c < d->n_channel; c++)
         if (d->bin[c] >= 0) d->bin[c] = number[d->bin[c]];
     free(number);
-    if (lo && number && kept > 0) d->counts = xray_alloc((size_t)kept, 7 * sizeof(double));
-    if (d->counts) {
-        d->n = kept;
-        d->background = d->counts + kept;
-        d->ratio = d->background + kept;
-        d->variance = d->ratio + kept;
-        d->e_lo = d->variance + kept;
-        d->e_hi = d->e_lo + kept;
-        d->model = d->e_hi + kept;
+    if (lo && number && kept > 0 && !xray_data_room(d, kept)) {
         for (int k = 0; k < kept; k++)
             d->e_lo[k] = 1e300;
         for (int c = 0; c < d->n_channel; c++)
@@ -1590,6 +1610,57 @@ static inline int xray_data_read(xray_data *d, const char *path, const xray_file
     return bad ? -1 : 0;
 }
 
+/* ==== flux points ================================================================================================= */
+
+/* Flux points as data: energy[n] ascending [keV], nu F_nu and errors as in xray_point. The model is asked for its
+   photons in a bin a fifth of a thousandth wide around each energy (points closer than that share it), which the fold
+   turns into nu F_nu. The bins between are there to join them, and count nothing. Free it. */
+static inline int xray_points_make(xray_data *d, const char *name, const double *energy, const double *flux,
+                                   const xray_point *point, int n, const xray_absorption *ism, char *err) {
+    const double half = 1e-4;
+    memset(d, 0, sizeof *d);
+    snprintf(d->name, sizeof d->name, "%.1000s", name);
+    d->exposure = 1;
+    d->exact = 1;
+    double *edge = xray_alloc(2 * (size_t)n + 1, sizeof *edge);
+    d->point = xray_alloc((size_t)n, sizeof *d->point);
+    d->fold.first = xray_alloc(4 * (size_t)n, sizeof *d->fold.first);
+    d->fold.area = xray_alloc(2 * (size_t)n, sizeof *d->fold.area);
+    d->fold.weight = xray_alloc((size_t)n, sizeof *d->fold.weight);
+    int bad = !edge || !d->point || !d->fold.first || !d->fold.area || !d->fold.weight || xray_data_room(d, n);
+    if (bad) error_set(err, "out of memory");
+    int rows = 0;
+    for (int i = 0; !bad && i < n; i++) {
+        double e = energy[i];
+        d->point[i] = point[i];
+        d->counts[i] = flux[i];
+        d->fold.weight[i] = 1;
+        d->variance[i] = 1;
+        d->e_lo[i] = e * (1 - half);
+        d->e_hi[i] = e * (1 + half);
+        int joins = rows > 0 && e * (1 - half) <= edge[rows];
+        if (joins) {
+            d->fold.count[rows - 1]++;
+            continue;
+        }
+        if (rows > 0) d->fold.area[rows++] = 0; /* the gap before it */
+        d->fold.count = d->fold.first + 2 * n;
+        edge[rows] = d->e_lo[i];
+        edge[rows + 1] = d->e_hi[i];
+        d->fold.first[rows] = i;
+        d->fold.count[rows] = 1;
+        d->fold.area[rows] = e * e * xray_erg / (2 * half * e);
+        rows++;
+    }
+    d->background = NULL;
+    d->fold.n_energy = rows;
+    d->fold.n_bin = n;
+    if (!bad) bad = xray_grid_make(&d->grid, edge, rows, ism, err);
+    free(edge);
+    if (bad) xray_data_free(d);
+    return bad ? -1 : 0;
+}
+
 /* ==== folding a model ============================================================================================= */
 
 /* Scratch of one thread, for any of the data. */
@@ -1626,7 +1697,7 @@ static inline void xray_fold_model(double *counts, const xray_data *d, const xra
 
 /* ==== statistics ================================================================================================== */
 
-enum { XRAY_C, XRAY_W, XRAY_CHI2 };
+enum { XRAY_C, XRAY_W, XRAY_CHI2, XRAY_FLUX };
 
 /* W of one bin: counts s and b, ratio r of source to background, model m: profile[0] the background in the source's
    spectrum that maximises the likelihood, returns W. Both branches are the same root, each where nothing cancels. */
@@ -1642,6 +1713,32 @@ static inline double xray_w(double *profile, double s, double b, double r, doubl
     return 2 * w;
 }
 
+/* ln of the normal distribution function, and its derivative into *slope; a series where erfc underflows. */
+static inline double xray_ln_phi(double *slope, double z) {
+    double tail = -z > 20 ? log(-z * 2.5066282746310002) - log1p(-1 / (z * z) + 3 / (z * z * z * z)) : 0;
+    double value = -z > 20 ? -0.5 * z * z - tail : log(0.5 * erfc(-z / 1.4142135623730951));
+    *slope = exp(-0.5 * z * z - 0.91893853320467274 - value);
+    return value;
+}
+
+/* A flux point: -2 ln L of a Gaussian in log10 of the flux, or, of an upper limit, of the flux's being below it. */
+static inline double xray_point_statistic(double *first, double *second, const xray_point *p, double flux, double m) {
+    double slope;
+    if (p->limit) {
+        double z = (flux - m) / p->sigma_hi;
+        double value = -2 * xray_ln_phi(&slope, z);
+        *first = 2 * slope / p->sigma_hi;
+        *second = 2 * slope * (z + slope) / (p->sigma_hi * p->sigma_hi);
+        return value;
+    }
+    double off = log10(m / flux);
+    double sigma = off > 0 ? p->sigma_hi : p->sigma_lo;
+    slope = 0.43429448190325183 / (m * sigma);
+    *first = 2 * off / sigma * slope;
+    *second = 2 * slope * slope;
+    return off * off / (sigma * sigma);
+}
+
 /* The statistic of model[d->n], summed over bins. slope[n], curvature[n]: its first and (expected) second derivative by
    model; both NULL when not wanted. XRAY_W needs a background. +infinity for a model that is no number. */
 static inline double xray_statistic(double *slope, double *curvature, const xray_data *d, const double *model,
@@ -1655,7 +1752,9 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
         if (m < 1e-30) m = 1e-30;
         double first;
         double second;
-        if (kind == XRAY_CHI2) {
+        if (kind == XRAY_FLUX) {
+            sum += xray_point_statistic(&first, &second, &d->point[i], n, m);
+        } else if (kind == XRAY_CHI2) {
             double off = m + (d->background ? d->ratio[i] * d->background[i] : 0) - n;
             sum += off * off / d->variance[i];
             first = 2 * off / d->variance[i];
@@ -1739,6 +1838,15 @@ static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
         log_gamma += (x - 0.5) * log(x) - x + 0.91893853320467274 + 1 / (12 * x) - 1 / (360 * x * x * x) +
                      1 / (1260 * x * x * x * x * x);
         if (log(v * inverse / (a / (us * us) + b)) <= -mean + k * log(mean) - log_gamma) return k;
+    }
+}
+
+/* Data drawn for the model of flux points: each has its own error; limits stay. */
+static inline void xray_fake_points(double *flux, const double *model, const xray_data *d, bml_mcmc_rng *rng) {
+    for (int i = 0; i < d->n; i++) {
+        double z = bml_mcmc_rng_normal(rng);
+        const xray_point *p = &d->point[i];
+        flux[i] = p->limit ? d->counts[i] : model[i] * pow(10, z * (z > 0 ? p->sigma_lo : p->sigma_hi));
     }
 }
 

@@ -33,6 +33,7 @@ typedef struct xray_parameter {
     double lo, hi;   /* where it is free */
     double from, to; /* where a search begins; cut to lo ... hi */
     int log, free;
+    int coarse;     /* see xray_par */
     int by_default; /* fixed because nobody asked for it to be free */
     int model_par;  /* its number in the model */
 } xray_parameter;
@@ -47,6 +48,7 @@ typedef struct xray_problem {
 
 /* The statistic of one spectrum: C becomes W where there is a background. */
 static inline int xray_kind_of(const xray_data *d, int kind) {
+    if (d->point) return XRAY_FLUX;
     return kind == XRAY_C && d->background ? XRAY_W : kind;
 }
 
@@ -58,6 +60,7 @@ static inline int xray_problem_init(xray_problem *p, const xray_model *m, xray_d
     if (n_data < 1 || n_data > XRAY_MAX_DATA)
         return error_set(err, "%d spectra: 1 to %d are possible", n_data, (int)XRAY_MAX_DATA);
     for (int i = 0; i < n_data; i++) {
+        if (data[i].point) continue;
         if (kind == XRAY_W && !data[i].background)
             return error_set(err, "%.300s: the W statistic needs a background spectrum", data[i].name);
         if (kind != XRAY_CHI2 && !data[i].exact)
@@ -77,6 +80,7 @@ static inline int xray_problem_init(xray_problem *p, const xray_model *m, xray_d
         q->from = m->par[k].from;
         q->to = m->par[k].to;
         q->log = m->par[k].log;
+        q->coarse = m->par[k].coarse;
         q->value = m->par[k].fixed ? m->par[k].value : q->log ? sqrt(q->from * q->to) : 0.5 * (q->from + q->to);
         q->free = !m->par[k].fixed;
         q->by_default = m->par[k].fixed;
@@ -395,7 +399,7 @@ static inline double xray_pull_slope(double *slope, xray_fitter *f, const double
     double at = log(f->pull->of(f, theta, f->pull->user));
     memcpy(moved, u, (size_t)f->n_free * sizeof *u);
     for (int k = 0; k < f->n_free; k++) {
-        double h = 1e-5 * width[k];
+        double h = (f->p->par[f->free_par[k]].coarse ? 1e-3 : 1e-5) * width[k];
         if (u[k] + h > 1) h = -h;
         moved[k] = u[k] + h;
         xray_from_cube(theta, f, moved);
@@ -417,8 +421,8 @@ static inline void xray_derivatives(double *g, double *h, xray_fitter *f, const 
     double stiff = f->pull ? 2 / (f->pull->width * f->pull->width) : 0;
     for (int k = 0; k < n; k++) {
         double *j = f->jacobian + (size_t)k * (size_t)f->n_bin;
-        double step =
-            (central ? 1e-4 : 1e-5) * width[k]; /* rounding in M, 1e-14, and curvature: both far below needs */
+        double fine = f->p->par[f->free_par[k]].coarse ? 1e-3 : 1e-5;
+        double step = (central ? fmax(1e-4, fine) : fine) * width[k]; /* rounding in M, 1e-14, and curvature: both far below needs */
         int inside = u[k] - step >= 0 && u[k] + step <= 1;
         xray_column(j, f, u, k, u[k] + step > 1 ? -step : step, central && inside);
         g[k] = f->pull ? stiff * off * pull[k] : 0;
@@ -654,17 +658,29 @@ static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, co
     if (!fixed) xray_errors(best, f, fixed);
 }
 
+/* Sum of counts[n_bin] over the spectra; over flux points where there is nothing else. NULL: of the data's own, less
+   background. */
+static inline double xray_total(const xray_fitter *f, const double *counts) {
+    double sum = 0;
+    int only_points = 1;
+    for (int i = 0; i < f->p->n_data; i++)
+        only_points &= f->p->data[i].point != NULL;
+    for (int i = 0, at = 0; i < f->p->n_data; at += f->p->data[i++].n) {
+        const xray_data *d = &f->p->data[i];
+        if (d->point && !only_points) continue;
+        for (int b = 0; b < d->n; b++)
+            sum += counts ? counts[at + b] : d->counts[b] - (d->background ? d->ratio[b] * d->background[b] : 0);
+    }
+    return sum;
+}
+
 /* Norms brought to the counts: all that scale the model are multiplied by what makes its sum the data's. */
 static inline void xray_renorm(double *u, xray_fitter *f) {
     double theta[XRAY_MAX_FREE];
-    double sum = 0;
-    double rest = 0;
-    double data = 0;
     int norms = 0;
     xray_from_cube(theta, f, u);
     xray_counts(f->moved, f, theta);
-    for (int i = 0; i < f->n_bin; i++)
-        sum += f->moved[i];
+    double sum = xray_total(f, f->moved);
     for (int k = 0; k < f->n_free; k++) {
         const char *dot = strchr(f->p->par[f->free_par[k]].name, '.');
         if (!dot || strncmp(dot, ".norm", 5)) continue;
@@ -673,15 +689,9 @@ static inline void xray_renorm(double *u, xray_fitter *f) {
     }
     if (!norms) return;
     xray_counts(f->moved, f, theta);
-    for (int i = 0; i < f->n_bin; i++)
-        rest += f->moved[i];
-    for (int i = 0; i < f->p->n_data; i++)
-        for (int b = 0; b < f->p->data[i].n; b++) {
-            const xray_data *d = &f->p->data[i];
-            int net = d->background && xray_kind_of(d, f->p->kind) != XRAY_C;
-            data += d->counts[b] - (net ? d->ratio[b] * d->background[b] : 0);
-        }
-    double factor = (fmax(data, 1) - rest) / (sum - rest);
+    double rest = xray_total(f, f->moved);
+    double data = xray_total(f, NULL);
+    double factor = ((data > 0 ? data : 1) - rest) / (sum - rest);
     if (!(factor > 0 && factor < 1e300)) return;
     xray_from_cube(theta, f, u);
     for (int k = 0; k < f->n_free; k++) {
@@ -824,6 +834,25 @@ static inline void xray_goodness_means(double *mean, double *background, xray_fi
     }
 }
 
+/* f->fake and f->fake_background drawn for mean[n_bin] and background[n_bin]. */
+static inline void xray_fake_all(xray_fitter *f, const double *mean, const double *background, bml_mcmc_rng *rng) {
+    double *to = f->fake;
+    int points = 0;
+    for (int i = 0; i < f->p->n_data; i++)
+        points |= f->p->data[i].point != NULL;
+    if (!points) xray_fake(f->fake, mean, f->n_bin, rng);
+    for (int i = 0; i < f->p->n_data && points; i++) {
+        const xray_data *d = &f->p->data[i];
+        if (d->point)
+            xray_fake_points(to, mean, d, rng);
+        else
+            xray_fake(to, mean, d->n, rng);
+        to += d->n;
+        mean += d->n;
+    }
+    xray_fake(f->fake_background, background, f->n_bin, rng);
+}
+
 /* Share of n simulations, drawn for the best model and fitted again from there, whose statistic is below the data's: a
    good fit has 0.02 to 0.98. *mean, *sd: of the simulations' statistics. Background spectra are drawn too; chi2 keeps
    the data's errors. NaN without memory. */
@@ -843,8 +872,7 @@ static inline double xray_goodness_of(double *mean_of, double *sd, xray_fitter *
     for (int s = 0; s < n; s++) {
         f->fake = background + bins;
         f->fake_background = f->fake + bins;
-        xray_fake(f->fake, mean, f->n_bin, &rng);
-        xray_fake(f->fake_background, background, f->n_bin, &rng);
+        xray_fake_all(f, mean, background, &rng);
         xray_best one;
         xray_climb(&one, f, best->u, NULL);
         f->fake = f->fake_background = NULL;

@@ -19,6 +19,8 @@
 #include "bml_mcmc.h"
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
 #include "nets.h"
 #include "train.h"
 
@@ -72,10 +74,10 @@ static void write_fit(const session *s, const xray_best *best, const double *int
 
 /* The name of what was minimised: C, W or chi2; C+W where spectra differ. */
 static const char *statistic_name(const session *s) {
-    static const char *const names[] = {"C", "W", "chi2"};
+    static const char *const names[] = {"C", "W", "chi2", "chi2 of the points"};
     int kind = xray_kind_of(&s->data[0], s->problem.kind);
     for (int i = 1; i < s->n_data; i++)
-        if (xray_kind_of(&s->data[i], s->problem.kind) != kind) return "C+W";
+        if (xray_kind_of(&s->data[i], s->problem.kind) != kind) return "statistic";
     return names[kind];
 }
 
@@ -190,6 +192,7 @@ static const char about[] =
     "file[2]: its second extension; file{3}: the third spectrum of a type II file.\n"
     "Models: sums and products of powerlaw zpowerlw bknpower cutoffpl logpar pegpwrlw bbodyrad diskbb gaussian, times\n"
     "tbabs ztbabs phabs zphabs constant cflux (xray.h says what they are), in any case and shortened as in XSPEC;\n"
+    "ssc, a one-zone synchrotron self-Compton source, and ebl{FILE}; atable{FILE} mtable{FILE} etable{FILE} of XSPEC;\n"
     "parameters are called powerlaw.norm, or nH where only one component has it.\n"
     "Every command ends with a verdict. Exit status 0: usable, 2: written but not to be trusted, 1: error.";
 
@@ -246,6 +249,8 @@ static const option_row rows[] = {
     WORD("model", model, "EXPR", "such as 'tbabs*(powerlaw+bbodyrad)'"),
     WORD("prior", prior, "FILE", "lines name,kind,a,b; for fit: the ranges"),
     LIST("fix", fix, "NAME=VALUE", "hold a parameter; may be repeated"),
+    WORD("points", points, "FILE", "flux points (a table as fit_sed's), fitted with the spectra"),
+    WORD("ssc-net", ssc_net, "FILE", "network of train_surrogate for ssc, instead of the solver"),
     LIST("free", free, "NAME", "fit a redshift, a constant, ... that is held unless freed"),
     LIST("untie", untie, "NAME", "its own value for each spectrum: NAME@2, NAME@3, ..."),
     CHOICE("stat", statistic, "cstat|wstat|chi2", "statistic; cstat is W where there is a background"),

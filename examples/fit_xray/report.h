@@ -104,8 +104,13 @@ static void plot_spectrum(session *s, const double *theta, const char *const *na
     size_t bins = (size_t)f->n_bin;
     double *counts = xray_alloc((size_t)n_models, bins * sizeof *counts);
     const double *model[8];
-    xray_spectra p = {s->data, s->n_data, s->opt->statistic, n_models, model, name, s->band};
+    int spectra = s->n_data - s->n_points;
+    xray_spectra p = {s->data, spectra, s->opt->statistic, n_models, model, name, s->band};
     char err[ERROR_SIZE];
+    if (!spectra) {
+        free(counts);
+        return;
+    }
     if (!counts || n_models > 8) fail("fit_xray: out of memory");
     for (int m = 0; m < n_models; m++) {
         model[m] = counts + (size_t)m * bins;
@@ -191,7 +196,7 @@ static goodness_of_fit goodness(session *s, const xray_best *best) {
     if (s->problem.kind == XRAY_C) {
         plain = 1;
         for (int i = 0; i < s->n_data; i++)
-            plain &= !s->data[i].background;
+            plain &= !s->data[i].background && !s->data[i].point;
         xray_counts(f->model, f, best->theta);
         xray_c_expected(&mean, &variance, f->model, f->n_bin);
         if (plain) printf("C of a perfect model: %.1f +- %.1f\n", mean - f->n_free, sqrt(variance));

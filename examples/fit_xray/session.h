@@ -4,11 +4,17 @@
 #ifndef FIT_XRAY_SESSION_H
 #define FIT_XRAY_SESSION_H
 #include "xray_net.h"
+#include "bml_ssc.h"
+#include "ebl.h"
+#include "sed.h"
+#include "surrogate.h"
+#include "xray_table.h"
+#include "xray_ssc.h"
 
 enum { MAX_THREADS = 256, FLUX_BINS = 1000 };
 
 typedef struct options {
-    const char *model, *prior, *absorption, *band, *net, *train_on, *start, *checkpoint, *out;
+    const char *model, *prior, *points, *ssc_net, *absorption, *band, *net, *train_on, *start, *checkpoint, *out;
     int abundance, group, statistic, keep_bad, resample, quiet;
     long every, min_counts, starts, simulations, threads, live_points, walkers, steps, draws;
     long n, epochs, batch, units, depth, components, evaluations, test, judge_nested;
@@ -30,9 +36,13 @@ typedef struct session {
     const option_row *rows;
     const char *command, *input;
     xray_absorption ism;
+    xray_library library; /* tables, ssc */
+    xray_ssc *ssc;
+    ebl_table ebl[4];
+    int n_ebl;
     xray_model model;
-    xray_data data[XRAY_MAX_DATA];
-    int n_data;
+    xray_data data[XRAY_MAX_DATA]; /* flux points stand last */
+    int n_data, n_points;          /* how many of the data are flux points: 0 or 1 */
     xray_problem problem;
     prior_file file;
     bml_mcmc_prior *prior;
@@ -66,10 +76,62 @@ static xray_binning binning_of(const options *o) {
     return b;
 }
 
+/* An xray_library.load: XSPEC's tables, and ebl{FILE} of text. */
+static int load_extra(xray_library *l, const char *name, const char *file, char *err) {
+    session *s = l->user;
+    size_t n = strlen(file);
+    int is_fits = (n > 3 && !strcmp(file + n - 3, ".gz")) || strstr(file, ".fit") || strstr(file, ".FIT");
+    if (strcasecmp(name, "ebl") || is_fits) return xray_table_load(l, name, file, err);
+    if (s->n_ebl == (int)(sizeof s->ebl / sizeof *s->ebl) || l->n == XRAY_MAX_EXTRAS)
+        return error_set(err, "too many tables");
+    if (ebl_read(&s->ebl[s->n_ebl], file, err)) return -1;
+    l->extra[l->n] = xray_ebl_extra(&s->ebl[s->n_ebl++]);
+    return l->n++;
+}
+
+/* The model, with the components that this program has beside those of xray.h. The solver is made when it is asked
+   for. */
 static void load_model(session *s) {
     char err[ERROR_SIZE];
+    const int n = threads_or_all(s->opt->threads);
+    s->threads = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
     if (!s->opt->model) fail("fit_xray %s: --model is needed, such as --model 'tbabs*powerlaw'", s->command);
-    if (xray_model_parse(&s->model, s->opt->model, err)) fail("%s", err);
+    s->library.load = load_extra;
+    s->library.user = s;
+    if (strstr(s->opt->model, "ssc")) {
+        if (xray_ssc_create(&s->ssc, s->opt->ssc_net, s->threads, err)) fail("%s", err);
+        s->library.extra[s->library.n++] = xray_ssc_extra(s->ssc);
+    }
+    if (xray_model_parse_with(&s->model, s->opt->model, &s->library, err)) fail("%s", err);
+}
+
+/* --points FILE: a table of flux points, as one more of the data. */
+static void load_points(session *s) {
+    char err[ERROR_SIZE];
+    sed_table sed;
+    if (!s->opt->points) return;
+    if (s->n_data == XRAY_MAX_DATA) fail("fit_xray: more than %d spectra", (int)XRAY_MAX_DATA - 1);
+    if (sed_read(&sed, s->opt->points, 0, err)) fail("%s", err);
+    double *energy = xray_alloc((size_t)sed.n, 2 * sizeof *energy);
+    xray_point *point = xray_alloc((size_t)sed.n, sizeof *point);
+    if (!energy || !point) fail("fit_xray: out of memory");
+    for (int i = 0; i < sed.n; i++) {
+        const bml_ssc_point *p = &sed.point[i];
+        double limit = p->sigma_hi > 0 ? p->sigma_hi : p->nuFnu / 1.6448536269514722;
+        energy[i] = p->nu / xray_hz;
+        energy[sed.n + i] = p->nuFnu;
+        point[i].limit = p->upper_limit;
+        point[i].sigma_lo = p->sigma_lo;
+        point[i].sigma_hi = p->upper_limit ? limit : p->sigma_hi;
+    }
+    if (xray_points_make(&s->data[s->n_data], s->opt->points, energy, energy + sed.n, point, sed.n, &s->ism, err))
+        fail("%s", err);
+    s->n_data++;
+    s->n_points = 1;
+    if (!s->input) s->input = s->opt->points;
+    free(energy);
+    free(point);
+    sed_free(&sed);
 }
 
 /* What an option that may be repeated says of spectrum i of n: given once it holds for all. NULL: nothing. */
@@ -95,7 +157,7 @@ static void load_data(session *s, const xray_binning *binning, char **files, int
     const options *o = s->opt;
     char err[ERROR_SIZE];
     if (b.e_hi > 0 && !(b.e_lo < b.e_hi)) fail("fit_xray: --e-min %g must be below --e-max %g", b.e_lo, b.e_hi);
-    if (n < 1) fail("fit_xray %s: a spectrum is needed, see --help", s->command);
+    if (n < 1 && !s->opt->points) fail("fit_xray %s: a spectrum is needed, see --help", s->command);
     if (n > XRAY_MAX_DATA) fail("fit_xray: more than %d spectra", (int)XRAY_MAX_DATA);
     for (int i = 0; i < n; i++, s->n_data++) {
         xray_files named = {item_for(&o->rmf, "rmf", i, n), item_for(&o->arf, "arf", i, n),
@@ -104,7 +166,8 @@ static void load_data(session *s, const xray_binning *binning, char **files, int
         range_for(&b, s, i, n);
         if (xray_data_read(&s->data[i], files[i], &named, &s->ism, &b, err)) fail("%s", err);
     }
-    s->input = files[0];
+    s->input = n ? files[0] : NULL;
+    load_points(s);
 }
 
 /* The parameter of that name; ends the program with a message that begins with `where`. */
@@ -192,11 +255,12 @@ static void apply_prior(session *s) {
 
 static void load_problem(session *s) {
     char err[ERROR_SIZE];
-    const int n = threads_or_all(s->opt->threads);
-    s->threads = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
     if (xray_problem_init(&s->problem, &s->model, s->data, s->n_data, s->opt->statistic, err)) fail("%s", err);
     apply_fixes(s);
     apply_prior(s);
+    for (int k = 0; k < s->problem.n_all; k++)
+        if (!s->problem.par[k].free && isnan(s->problem.par[k].value))
+            fail("fit_xray: '%s' must be given: --fix %s=VALUE", s->problem.par[k].name, s->problem.par[k].name);
     for (int i = 0; i < s->threads; i++) {
         s->fitter[i] = xray_fitter_make(&s->problem);
         if (!s->fitter[i]) fail("fit_xray: out of memory, or more than %d free parameters", (int)XRAY_MAX_FREE);
@@ -209,7 +273,7 @@ static void load_band(session *s) {
     char err[ERROR_SIZE];
     char copy[64];
     s->band[0] = 1e300;
-    for (int i = 0; i < s->n_data; i++) {
+    for (int i = 0; i < s->n_data - (s->n_data > 1 ? s->n_points : 0); i++) {
         s->band[0] = fmin(s->band[0], fmax(s->data[i].e_lo[0], 1e-2));
         s->band[1] = fmax(s->band[1], s->data[i].e_hi[s->data[i].n - 1]);
     }
@@ -253,6 +317,10 @@ static void close_session(session *s) {
         xray_fitter_free(s->fitter[i]);
     for (int i = 0; i < s->n_data; i++)
         xray_data_free(&s->data[i]);
+    xray_table_free_all(&s->library);
+    xray_ssc_free(s->ssc);
+    for (int i = 0; i < s->n_ebl; i++)
+        ebl_free(&s->ebl[i]);
     bml_mcmc_prior_free(s->prior);
     prior_free(&s->file);
     xray_net_free(&s->net);

@@ -47,7 +47,7 @@ static void verdict_spectrum(verdict *v, const session *s, int i) {
 }
 
 static void verdict_data(verdict *v, const session *s) {
-    for (int i = 0; i < s->n_data; i++)
+    for (int i = 0; i < s->n_data - s->n_points; i++)
         verdict_spectrum(v, s, i);
     for (int k = 0; k < s->problem.n_all; k++) {
         const xray_parameter *q = &s->problem.par[k];
