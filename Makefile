@@ -5,7 +5,7 @@
 #   make fit-solver   the same with the exact solver; results in build/fit_solver/
 #   make test         all tests, strict warnings; the last line counts them
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
-#   make check-memory the tests under the address and undefined-behaviour sanitizers
+#   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
 #   make bench        timings, one line each: name value unit
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
@@ -15,12 +15,13 @@
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
 #   make train-surrogate-ssa  ssc_ssa_gg.safetensors beside it: with self-absorption and pair production
+#   make help         these lines
 #   make clean
 #
 # Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS.
 # Files are found by their names: bml_*.h, examples/*.c and examples/*/*.c with a main, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
 
-VERSION = 0.1.0
+VERSION = 0.2.0
 # By another name, so that `make -n test` plans the tests and does not run them.
 SELF = $(MAKE)
 PREFIX ?= /usr/local
@@ -58,10 +59,12 @@ FUZZERS  := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 mentions = $(if $(wildcard $(2)),$(shell grep -l '$(1)' $(wildcard $(2)) 2>/dev/null))
 HAVE_CBLAS := $(if $(call mentions,BML_NN_USE_CBLAS,bml_*.h),$(if $(call probe,-lopenblas,$(call include_line,cblas.h)),yes,no))
 USE_CFITSIO := $(if $(call mentions,USE_CFITSIO,bml_*.h examples/*/*.h),$(if $(call probe,-lcfitsio,$(call include_line,fitsio.h)),yes,no))
+USE_ZLIB := $(if $(call probe,-lz,$(call include_line,zlib.h)),yes,no)
 CBLAS ?= no
 EXTRA  := $(if $(filter yes,$(CBLAS)),-DBML_NN_USE_CBLAS) \
-          $(if $(filter yes,$(USE_CFITSIO)),-DBML_CLASSIFY_USE_CFITSIO -DBML_XRAY_USE_CFITSIO)
-LDLIBS := $(if $(filter yes,$(CBLAS)),-lopenblas) $(if $(filter yes,$(USE_CFITSIO)),-lcfitsio) -lm
+          $(if $(filter yes,$(USE_CFITSIO)),-DBML_CLASSIFY_USE_CFITSIO -DBML_XRAY_USE_CFITSIO) \
+          $(if $(filter yes,$(USE_ZLIB)),-DBML_CLASSIFY_USE_ZLIB)
+LDLIBS := $(if $(filter yes,$(CBLAS)),-lopenblas) $(if $(filter yes,$(USE_CFITSIO)),-lcfitsio) $(if $(filter yes,$(USE_ZLIB)),-lz) -lm
 ifeq ($(HAVE_CBLAS),yes)
 LONG_TESTS = test_nn_cblas
 build/bench_nn: COMPILE += -DBML_BENCH_CBLAS
@@ -70,7 +73,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
-.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean tools FORCE
+.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean help tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -79,6 +82,7 @@ tools:
 	@command -v gnuplot >/dev/null || echo "note: no gnuplot (Debian: gnuplot-nox): pictures are left as gnuplot scripts"
 	@test -n "$(OPENMP)" || echo "note: no OpenMP (Debian: with gcc; for clang, libomp-dev): programs use one thread"
 	@test "$(USE_CFITSIO)" != no || echo "note: no cfitsio (Debian: libcfitsio-dev): FITS files cannot be read"
+	@test "$(USE_ZLIB)" != no || echo "note: no zlib (Debian: zlib1g-dev): compressed tables cannot be read"
 
 # -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
 build/flags: FORCE | build
@@ -138,9 +142,10 @@ train-surrogate-ssa: build/train_surrogate tools
 test:
 	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+build/test_threads build/memory/test_threads: LDLIBS += -pthread
 SANITIZED = $(filter-out -O%,$(COMPILE)) $(SANITIZE)
 build/memory/impl/%.o: %.h build/flags | build/memory/impl
 	$(call implement,$(SANITIZED),memory)
@@ -149,8 +154,11 @@ build/memory/libbml.a: $(HEADERS:%.h=build/memory/impl/%.o)
 	ar -rcs $@ $^
 build/memory/test_%: tests/test_%.c build/memory/libbml.a build/flags
 	$(CC) $(SANITIZED) $(IMPLEMENTED) -MMD -MP -MF build/memory_test_$*.d -MT $@ -o $@ $< build/memory/libbml.a $(LDLIBS)
+# Seven threads under the thread sanitizer; OpenMP's own, which it does not know, are left out.
+build/memory/threads: tests/test_threads.c $(HEADERS) build/flags | build/memory
+	$(CC) $(filter-out -O% -fopenmp,$(COMPILE)) -O1 -g -fsanitize=thread -Wno-unknown-pragmas -o $@ $< $(LDLIBS) -pthread
 check-memory:
-	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory $(TESTS)
+	@BML_CHECK_QUICK=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-1800} MAKE='$(SELF)' bash tests/run.sh build/memory threads $(TESTS)
 
 # -- Fuzzing: clang's libFuzzer feeds each reader; what it learns is kept in build/fuzz/ and used again. -----------
 FUZZ_CC ?= clang
@@ -199,6 +207,9 @@ install:
 	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
 	install -m 644 $(HEADERS) bml_cuda.cu '$(DESTDIR)$(PREFIX)/include'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
+
+help:
+	@awk '/^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
 
 clean:
 	rm -rf build

@@ -330,6 +330,19 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #define BML_SSC_IMPLEMENTATION
 #endif
 #include "bml_ssc.h"
+/* As in bml_ssc.h, whose own are not for others. */
+#define BML_CUDA__PI 3.14159265358979323846
+#define BML_CUDA__LN10 2.30258509299404568402
+#define BML_CUDA__LN4 1.38629436111989061883
+#define BML_CUDA__C 2.99792458e10
+#define BML_CUDA__H 6.62607015e-27
+#define BML_CUDA__MC2 8.1871057769e-7
+#define BML_CUDA__SIGMA_T 6.6524587321e-25
+#define BML_CUDA__B_CRIT 4.41400519e13
+#define BML_CUDA__LAMBDA_C 2.42631023867e-10
+#define BML_CUDA__FINE 32 /* sub-steps of h in the tables */
+#define BML_CUDA__MIN(a, b) ((a) < (b) ? (a) : (b))
+#define BML_CUDA__MAX(a, b) ((a) > (b) ? (a) : (b))
 #ifndef BML_NN_IMPLEMENTATION
 #define BML_NN_STATIC
 #define BML_NN_IMPLEMENTATION
@@ -728,7 +741,8 @@ static __device__ double bml_cuda__G(double *f, double l, double b, double ln_b)
     else {
         double ln_z = ln_q + ln_b;
         double rest = l - ln_z;
-        D = BML_SAMPLE__PI * BML_SAMPLE__PI / 6 + 0.5 * ln_z * ln_z - (bml_cuda__dilog(rest) + rest) - l;
+        D = 3.14159265358979323846 * 3.14159265358979323846 / 6 + 0.5 * ln_z * ln_z - (bml_cuda__dilog(rest) + rest) -
+            l;
     }
     *f = 2 * q * ln_q + (1 + 2 * q) * (1 - q) + z * z * (1 - q) / (2 * (1 + z));
     return 0.5 * (l + E - 0.5 * E2) + (2 * (ln_q * A2 - D) + A2 - 0.5 * M4) / b - 2 * M3 / b / b;
@@ -833,49 +847,8 @@ static __device__ __noinline__ double bml_cuda__invert(double u, double l, doubl
 
 /* >> Compton: one photon in float, the arithmetic of bml_sample.h */
 
-static __device__ __forceinline__ float bml_cuda__logf(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint32_t k = (bits - 0x3F3504F3u + 0x3F800000u) >> 23;
-    bits -= (k << 23) - 0x3F800000u;
-    float m;
-    memcpy(&m, &bits, sizeof m);
-    float r = m - 1;
-    float p =
-        0.333339107f +
-        r * (-0.250013370f +
-             r * (0.199630638f + r * (-0.165775847f + r * (0.149147679f + r * (-0.142674870f + r * 0.0870043592f)))));
-    return (float)((int32_t)k - 127) * 0.693147181f + (r + r * r * (r * p - 0.5f));
-}
-
 static __device__ __forceinline__ float bml_cuda__log10f(float x) {
-    return 0.434294482f * bml_cuda__logf(x);
-}
-
-static __device__ __forceinline__ float bml_cuda__log1pf(float x) {
-    float w = 1 + x;
-    float lost = x - (w - 1);
-    return bml_cuda__logf(w) + (x < 0.5f ? lost * (1 - x * (1 - x)) : 0);
-}
-
-static __device__ __forceinline__ float bml_cuda__expf(float *one_minus, float x) { /* e^-x and 1 - e^-x */
-    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
-    uint32_t bits = (uint32_t)(127 - k) << 23;
-    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    float p =
-        r +
-        r * r * (0.499999980f + r * (0.166665387f + r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f))));
-    *one_minus = (1 - scale) - scale * p;
-    return scale + scale * p;
-}
-
-static __device__ __forceinline__ float bml_cuda__tanh_parts(float *below, float x) {
-    x = fminf(fmaxf(x, -7.5f), 7.5f);
-    float s = x * x;
-    *below = 1 + s * (0.455668737f + s * (0.0207978224f + s * 1.36103200e-4f));
-    return x * (0.999992914f + s * (0.122358796f + s * (0.00221871042f + s * 3.66293559e-6f)));
+    return 0.434294482f * bml_sample__logf(x);
 }
 
 /* What depends on gamma and eps0 alone. */
@@ -883,77 +856,39 @@ typedef struct bml_cuda__pair {
     float gamma, eps0, L, s, low, high, q;
 } bml_cuda__pair;
 
-/* G(eps0): closed forms for E >= 1/8, short series below. */
-static __device__ __forceinline__ float bml_cuda__start(float g, float e, float *q_start) {
-    float d = g - e;
-    float one = 1 / (g * d * e);
-    float E = e * e * d * one;
-    float z = e * e * g * one;
-    float q = 0.25f * e * one;
-    float whole = E;
-    float one_E = fminf(g * g * d * one, 1e6f);
-    float one_z = fminf(d * d * g * one, 1e6f);
-    *q_start = E < 0.9f ? q : 1;
-    E = fmaxf(E, 1e-6f);
-    z = fmaxf(z, 1e-6f);
-    q = fmaxf(q, 1e-9f);
-    float l = bml_cuda__log1pf(z);
-    float ln_q = bml_cuda__logf(q);
-    float om = 1 - E;
-    float D = (0.249999198f + l * (0.0621431243f + l * (0.0103371176f + l * 9.39750671e-4f))) /
-              (1 + l * (0.137409023f + l * (0.0262134346f + l * 0.00183597240f)));
-    float A;
-    float M3;
-    float M4;
-    if (E < 0.125f) {
-        A = om * (1.0f / 2 + E * (1.0f / 3 + E * (1.0f / 4 + E * (1.0f / 5 + E * (1.0f / 6 + E * (1.0f / 7))))));
-        M3 = om * om * (1.0f / 3 + E * (1.0f / 2 + E * (3.0f / 5 + E * (2.0f / 3 + E * (5.0f / 7 + E * (3.0f / 4))))));
-        M4 = om * E * E * (1.0f / 4 + E * (2.0f / 5 + E * (1.0f / 2 + E * (4.0f / 7 + E * (5.0f / 8)))));
-    } else {
-        A = (l - E) * one_z * one_E;
-        M3 = (z - 2 * l + E) * one_z * one_z * one_E;
-        M4 = (z - 3 * l + 2 * E + 0.5f * E * E) * one_z * one_E;
-    }
-    return whole * (0.5f * (l * one_E + 1 - 0.5f * E) +
-                    q * ((1 + 2 * ln_q) * A - 2 * (l * one_z) * (l * one_E) * D - 0.5f * M4) - 2 * q * q * M3);
-}
-
 static __device__ __forceinline__ bml_cuda__pair bml_cuda__prepare(float g, float e) {
-    bml_cuda__pair p;
-    float start = bml_cuda__start(g, e, &p.q);
-    p.gamma = g;
-    p.eps0 = e;
-    p.L = bml_cuda__log1pf(4 * g * e);
-    float s;
-    p.s = s = p.L / (p.L + 4);
-    float top = 2.99994936f +
-                s * (-9.84568419f + s * (11.7783149f + s * (0.335458043f + s * (-13.4001478f + s * 11.2950671f))));
-    float bottom =
-        1 + s * (-3.95100920f + s * (7.91021191f + s * (-7.06729610f + s * (0.188001027f + s * 3.49805868f))));
-    p.low = p.q <= 0.26f ? start * top / (p.L * bottom) : 0;
-    p.high = 1 - p.low;
-    return p;
+    bml_sample__pairf p = bml_sample__prepare(g, e);
+    bml_cuda__pair pair = {g, e, p.L, p.s, p.low, p.high, p.q};
+    return pair;
 }
 
-/* N(t, s), the 2-8-8-1 network; two units share a division. w: see bml_sample__weights. */
+/* N(t, s), the 2-8-8-1 network; two units share a division. w: see bml_sample__weights, kernels [in][out]. */
 static __device__ __forceinline__ float bml_cuda__network(const float *w, float t, float s) {
-    const float *w2 = w + 24, *b2 = w2 + 64, *w3 = b2 + 8;
-    float h[8], n = w3[8];
+    const float *w2 = w + 24;
+    const float *b2 = w2 + 64;
+    const float *w3 = b2 + 8;
+    float h[8];
+    float n = w3[8];
     BML_CUDA__UNROLL
     for (int k = 0; k < 8; k += 2) {
-        float A, B, a = bml_cuda__tanh_parts(&A, w[16 + k] + w[2 * k] * t + w[2 * k + 1] * s);
-        float b = bml_cuda__tanh_parts(&B, w[17 + k] + w[2 * k + 2] * t + w[2 * k + 3] * s);
+        float A;
+        float B;
+        float a = bml_sample__tanh_parts(&A, w[16 + k] + w[k] * t + w[8 + k] * s);
+        float b = bml_sample__tanh_parts(&B, w[17 + k] + w[k + 1] * t + w[9 + k] * s);
         float one = bml_cuda__reciprocal(A * B);
-        h[k] = a * B * one, h[k + 1] = b * A * one;
+        h[k] = a * B * one;
+        h[k + 1] = b * A * one;
     }
     BML_CUDA__UNROLL
     for (int k = 0; k < 8; k += 2) {
-        const float *x = w2 + 8 * k, *y = x + 8;
-        float A, B, a, b;
-        a = bml_cuda__tanh_parts(&A, (b2[k] + x[0] * h[0] + x[1] * h[1] + x[2] * h[2] + x[3] * h[3]) +
-                                         (x[4] * h[4] + x[5] * h[5] + x[6] * h[6] + x[7] * h[7]));
-        b = bml_cuda__tanh_parts(&B, (b2[k + 1] + y[0] * h[0] + y[1] * h[1] + y[2] * h[2] + y[3] * h[3]) +
-                                         (y[4] * h[4] + y[5] * h[5] + y[6] * h[6] + y[7] * h[7]));
+        const float *x = w2 + k;
+        const float *y = x + 1;
+        float A;
+        float a = bml_sample__tanh_parts(&A, (b2[k] + x[0] * h[0] + x[8] * h[1] + x[16] * h[2] + x[24] * h[3]) +
+                                                 (x[32] * h[4] + x[40] * h[5] + x[48] * h[6] + x[56] * h[7]));
+        float B;
+        float b = bml_sample__tanh_parts(&B, (b2[k + 1] + y[0] * h[0] + y[8] * h[1] + y[16] * h[2] + y[24] * h[3]) +
+                                                 (y[32] * h[4] + y[40] * h[5] + y[48] * h[6] + y[56] * h[7]));
         n += (w3[k] * a * B + w3[k + 1] * b * A) * bml_cuda__reciprocal(A * B);
     }
     return n;
@@ -964,10 +899,10 @@ static __device__ __forceinline__ float bml_cuda__network(const float *w, float 
 static __device__ __forceinline__ float bml_cuda__lookup(const float *node, float t, float s) {
     float x = bml_cuda__sqrt(t) * (BML_SAMPLE__NT - 1);
     float y = s * ((BML_SAMPLE__NS - 1) / BML_CUDA__S_MAX);
-    int j = BML_SSC__MAX((int)x, 0);
-    int k = BML_SSC__MAX((int)y, 0);
-    j = BML_SSC__MIN(j, BML_SAMPLE__NT - 2);
-    k = BML_SSC__MIN(k, BML_SAMPLE__NS - 2);
+    int j = BML_CUDA__MAX((int)x, 0);
+    int k = BML_CUDA__MAX((int)y, 0);
+    j = BML_CUDA__MIN(j, BML_SAMPLE__NT - 2);
+    k = BML_CUDA__MIN(k, BML_SAMPLE__NS - 2);
     const float *at = node + k * BML_SAMPLE__NT + j;
     x -= (float)j;
     y -= (float)k;
@@ -1040,27 +975,37 @@ static __device__ __forceinline__ void bml_cuda__activate(uint32_t *a, const flo
 /* The two outputs (rows g and g + 8) of a tile, from the variables of the lane's column in these rows. */
 static __device__ __forceinline__ void bml_cuda__tile(float *out, uint32_t row, uint32_t row8, uint32_t t,
                                                       const uint32_t *b, const float *bias) {
-    uint32_t one = t < 2 ? 0x3C000000u : 0, a[4] = {row, row8, (row & 0xFFFFu) | one, (row8 & 0xFFFFu) | one};
+    uint32_t one = t < 2 ? 0x3C000000u : 0;
+    uint32_t a[4] = {row, row8, (row & 0xFFFFu) | one, (row8 & 0xFFFFu) | one};
     float c[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    bml_cuda__mma(c, a, b, 0), bml_cuda__mma(c + 4, a, b + 2, 0);
+    bml_cuda__mma(c, a, b, 0);
+    bml_cuda__mma(c + 4, a, b + 2, 0);
     bml_cuda__activate(a, c);
     BML_CUDA__UNROLL
     for (int l = 0; l < 2; l++) {
-        c[0] = c[2] = bias[4 * l], c[1] = c[3] = bias[4 * l + 1];
-        c[4] = c[6] = bias[4 * l + 2], c[5] = c[7] = bias[4 * l + 3];
-        bml_cuda__mma(c, a, b + 4 + 4 * l, 0), bml_cuda__mma(c + 4, a, b + 6 + 4 * l, 0);
+        c[0] = c[2] = bias[4 * l];
+        c[1] = c[3] = bias[4 * l + 1];
+        c[4] = c[6] = bias[4 * l + 2];
+        c[5] = c[7] = bias[4 * l + 3];
+        bml_cuda__mma(c, a, b + 4 + 4 * l, 0);
+        bml_cuda__mma(c + 4, a, b + 6 + 4 * l, 0);
         bml_cuda__activate(a, c);
     }
     c[0] = c[1] = c[2] = c[3] = bias[8];
     bml_cuda__mma(c, a, b + 12, 0);
-    out[0] = c[0], out[1] = c[2];
+    out[0] = c[0];
+    out[1] = c[2];
 }
 
 /* The net's output for the lane's own photon; the warp together. b[16], bias[9]: the lane's fragments. */
 static __device__ __forceinline__ float bml_cuda__published(float u, float log_gamma, float log_eps0, const uint32_t *b,
                                                             const float *bias) {
-    uint32_t t = threadIdx.x % 4, own[4], got[4], row[4];
-    float x[3] = {u, log_gamma, log_eps0}, out[4];
+    uint32_t t = threadIdx.x % 4;
+    uint32_t own[4];
+    uint32_t got[4];
+    uint32_t row[4];
+    float x[3] = {u, log_gamma, log_eps0};
+    float out[4];
     BML_CUDA__UNROLL
     for (int v = 0; v < 3; v++) {
         uint32_t high = bml_cuda__pack(x[v], 0, 0);
@@ -1110,10 +1055,12 @@ typedef struct bml_cuda__draw {
 
 static __device__ void bml_cuda__philox(uint32_t *out, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
                                         const uint32_t *key) {
-    uint32_t k0 = key[0], k1 = key[1];
+    uint32_t k0 = key[0];
+    uint32_t k1 = key[1];
     BML_CUDA__UNROLL
     for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0;
+        uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c1 = (uint32_t)p1;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
@@ -1121,7 +1068,10 @@ static __device__ void bml_cuda__philox(uint32_t *out, uint32_t c0, uint32_t c1,
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
 }
 
 /* gamma and eps0 of a photon; at = its index mod pairs. 0 where out of the domain. */
@@ -1130,7 +1080,8 @@ static __device__ __forceinline__ int bml_cuda__load(float *gamma, float *eps0, 
     float e = d.eps0 ? d.eps0[at * d.eps0_stride] : d.same_eps0;
     *gamma = g;
     *eps0 = e;
-    return (g >= 1.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f) & ((g - e) * g > 0.25f);
+    int range = (g >= 1.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f);
+    return range & ((g < bml_sample__kernel_from) | ((g - e) * g > 0.25f));
 }
 
 /* Energy of a photon by NET or TABLE from u and v = 1 - u. */
@@ -1141,7 +1092,7 @@ static __device__ __forceinline__ float bml_cuda__scatter(float *rest, const bml
     float t = (p.low + p.high * u) * bml_cuda__reciprocal(1 + r);
     float E;
     float n = METHOD == BML_CUDA_TABLE ? bml_cuda__lookup(node, t, p.s) : bml_cuda__network(d.w, t, p.s);
-    *rest = bml_cuda__expf(&E, p.L * (t * (1 + r * n)));
+    *rest = bml_sample__expf(&E, fminf(p.L * (t * (1 + r * n)), p.L));
     return fmaxf(p.gamma * E, p.eps0);
 }
 
@@ -1157,7 +1108,7 @@ static __device__ __forceinline__ float bml_cuda__unfold(float *rest, float y, f
     float b = 4 * gamma * eps0;
     float top = gamma * b / (1 + b);
     float below;
-    float above = bml_cuda__tanh_parts(&below, 5 * fminf(fmaxf(y, -1.0f), 1.0f));
+    float above = bml_sample__tanh_parts(&below, 5 * fminf(fmaxf(y, -1.0f), 1.0f));
     float eps = (1 + above / below / 0.99990920f) / 2 * (top - eps0) + eps0;
     *rest = 1 - eps / gamma;
     return eps;
@@ -1183,7 +1134,8 @@ static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cud
     if (d.gamma || d.eps0) c.pair = (d.pair0 + c.first) % d.pairs;
     if (!d.u && c.j < c.blocks) {
         uint64_t block = d.block0 + unit / 2 * 64 + c.j;
-        bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], (uint32_t)(block >> 32), d.key);
+        bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], 0xFFFFFFFFu - (uint32_t)(block >> 32),
+                         d.key);
     }
     return c;
 }
@@ -1227,13 +1179,13 @@ static __device__ __forceinline__ void bml_cuda__give(const bml_cuda__draw &d, C
         float b = 4 * p.gamma * p.eps0;
         d.half_energy[p.i] = (uint16_t)bml_cuda__pack(eps * (1 + b) / (p.gamma * b), 0, 0);
     } else if (p.good) {
-        float x = (bml_cuda__logf(eps) - d.ln_lower) * d.per_bin;
+        float x = (bml_sample__logf(eps) - d.ln_lower) * d.per_bin;
         atomicAdd(count + (x < 0 ? 0 : x < (float)d.bins ? (int)x + 1 : d.bins + 1), (Count)1);
     }
 }
 
-/* Photons of whose spectrum only an end is left, should the launch before have met any: rare, and apart, so that what
-   they need is not held in registers elsewhere. */
+/* Exact collisions, and photons of whose spectrum only an end is left, should the launch before have met any: apart, so
+   that what they need is not held in registers elsewhere. */
 static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__edge_kernel(const __grid_constant__ bml_cuda__draw d) {
     uint64_t units = 2 * ((d.n + 255) / 256), unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32;
@@ -1247,8 +1199,12 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
             float rest, eps;
             if (!p.good) continue;
             pair = bml_cuda__prepare(p.gamma, p.eps0);
-            if (pair.q <= 0.26f) continue;
-            eps = bml_cuda__scatter_exactly(&rest, pair, p.u, p.v);
+            if (bml_sample__collidesf(p.gamma, p.eps0, p.u, p.v))
+                eps = bml_sample__two_bodyf(&rest, p.gamma, p.eps0, p.u, p.v);
+            else if (pair.q <= 0.26f)
+                continue;
+            else
+                eps = bml_cuda__scatter_exactly(&rest, pair, p.u, p.v);
             bml_cuda__give(d, d.counts, p, eps, rest);
         }
     }
@@ -1287,7 +1243,7 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
                 eps = bml_cuda__unfold(&rest, bml_cuda__published(p.u, log_gamma, log_eps0, b, bias), p.gamma, p.eps0);
             } else if (p.good) {
                 if (!one) pair = bml_cuda__prepare(p.gamma, p.eps0);
-                if (!(pair.q <= 0.26f)) {
+                if (!(pair.q <= 0.26f) || bml_sample__collidesf(p.gamma, p.eps0, p.u, p.v)) {
                     *d.met_edge = d.call; /* the next kernel's */
                     continue;
                 }
@@ -1391,7 +1347,7 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
     d->met_edge = (uint32_t *)(d->refused + 1);
     d->nodes = (const float *)s->nodes;
     d->fragments = (const uint32_t *)s->fragments;
-    memcpy(d->w, bml_sample__weights, sizeof d->w);
+    memcpy(d->w, bml_sample__weights(), sizeof d->w);
     return BML_CUDA_OK;
 }
 
@@ -1603,7 +1559,7 @@ static __host__ __device__ size_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base
 }
 
 template <typename T> static __device__ T bml_cuda__at(const T *value, int n, double lo, double ln_y, double h) {
-    double u = (ln_y - lo) * BML_SSC__FINE / h;
+    double u = (ln_y - lo) * BML_CUDA__FINE / h;
     int i = (int)floor(u);
     if (!(u >= 0) || i >= n - 1) return 0;
     return value[i] + (T)(u - i) * (value[i + 1] - value[i]);
@@ -1617,11 +1573,11 @@ static __device__ int bml_cuda__in_range(double *value, double otherwise, double
 }
 
 static __device__ int bml_cuda__resolve(bml_cuda_source *s) { /* as bml_ssc__resolve and bml_ssc__observer */
-    int good = bml_cuda__in_range(&s->R, 1e16, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0.1, 1e-8, 1e6) &
-               bml_cuda__in_range(&s->gamma_min, 100, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 1e6, 1, 1e10) &
-               bml_cuda__in_range(&s->compactness, 1e-4, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 2, -10, 10) &
+    int good = bml_cuda__in_range(&s->R, 0, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0, 1e-8, 1e6) &
+               bml_cuda__in_range(&s->gamma_min, 0, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 0, 1, 1e10) &
+               bml_cuda__in_range(&s->compactness, 0, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 0, -10, 10) &
                bml_cuda__in_range(&s->t_end, 5, 1e-300, 1e6) & bml_cuda__in_range(&s->electron_escape, 1, 1e-3, 1e6) &
-               bml_cuda__in_range(&s->gamma_break, 1e4, 1e-3, 1e12) & bml_cuda__in_range(&s->p2, 3, -10, 10) &
+               bml_cuda__in_range(&s->gamma_break, s->injection == BML_SSC_POWER_LAW ? 1 : 0, 1e-3, 1e12) & bml_cuda__in_range(&s->p2, 0, -10, 10) &
                bml_cuda__in_range(&s->curvature, 0, -10, 10) & bml_cuda__in_range(&s->delta, 1, 1e-300, 1e6) &
                bml_cuda__in_range(&s->redshift, 0, 0, 1e4) & (s->distance > 0 && s->distance < 1e300);
     if (!good || s->injection < 0 || s->injection >= BML_SSC_TABLE || s->self_absorption < 0 ||
@@ -1634,7 +1590,7 @@ static __device__ double bml_cuda__shape(const bml_cuda_source &s, double gamma)
     double y = log(gamma / s.gamma_break);
     switch (s.injection) {
     case BML_SSC_BROKEN: return exp(-(y < 0 ? s.p : s.p2) * y);
-    case BML_SSC_LOG_PARABOLA: return exp(-(s.p + s.curvature * y / BML_SSC__LN10) * y);
+    case BML_SSC_LOG_PARABOLA: return exp(-(s.p + s.curvature * y / BML_CUDA__LN10) * y);
     case BML_SSC_CUTOFF: return exp(-s.p * y - gamma / s.gamma_break);
     default: return exp(-s.p * log(gamma / s.gamma_min));
     }
@@ -1662,10 +1618,10 @@ static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, dou
 template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
     double h = t.h;
     double top = log(b.src.gamma_max);
-    b.b = b.src.B / (t.athena ? 4.414e13 : BML_SSC__B_CRIT);
-    b.l_B = BML_SSC__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_SSC__PI * BML_SSC__MC2);
+    b.b = b.src.B / (t.athena ? 4.414e13 : BML_CUDA__B_CRIT);
+    b.l_B = BML_CUDA__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_CUDA__PI * BML_CUDA__MC2);
     b.absorb =
-        BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C / (8 * BML_SSC__PI * BML_SSC__SIGMA_T * b.src.R);
+        BML_CUDA__LAMBDA_C * BML_CUDA__LAMBDA_C * BML_CUDA__LAMBDA_C / (8 * BML_CUDA__PI * BML_CUDA__SIGMA_T * b.src.R);
     double G0;
     if (t.athena) {
         b.lg0 = -h;
@@ -1680,10 +1636,10 @@ template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b
         b.nx = (int)ceil((top - log(0.1 * b.b)) / h);
         b.lx0 = top - (b.nx - 0.5) * h;
         b.e0 = b.ng - b.nx;
-        G0 = (b.lx0 + b.lg0 + BML_SSC__LN4) / h;
+        G0 = (b.lx0 + b.lg0 + BML_CUDA__LN4) / h;
         b.phi = G0 - floor(G0);
     }
-    G0 = (b.lx0 + b.lg0 + BML_SSC__LN4) / h - b.phi - t.c;
+    G0 = (b.lx0 + b.lg0 + BML_CUDA__LN4) / h - b.phi - t.c;
     b.g0 = (int)floor(G0 + 0.5);
     b.syn_lo = -2 * b.ng - 2;
     return b.ng <= t.max_ng && b.nx <= t.max_nx ? BML_CUDA_OK : BML_CUDA_OUTSIDE;
@@ -1692,9 +1648,13 @@ template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b
 /* Q [ng]; leaves b.status. Numbers before normalisation may be huge, so they are double: they lie in the room of
    sums. Begins and ends with all threads together. */
 template <typename T> static __device__ void bml_cuda__inject(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
-    double total = 0, *energy = (double *)(void *)b.sums, *number = energy + b.ng;
+    double total = 0;
+    double *energy = (double *)(void *)b.sums;
+    double *number = energy + b.ng;
     BML_CUDA__EACH(i, b.ng) {
-        double gamma = exp(b.lg0 + t.h * i), lo = fmax(gamma * exp(-0.5 * t.h), b.src.gamma_min), at = log10(gamma);
+        double gamma = exp(b.lg0 + t.h * i);
+        double lo = fmax(gamma * exp(-0.5 * t.h), b.src.gamma_min);
+        double at = log10(gamma);
         double hi = i + 1 < b.ng ? fmin(gamma * exp(0.5 * t.h), b.src.gamma_max) : b.src.gamma_max;
         int inside = at >= log10(b.src.gamma_min) - 1e-9 && at <= log10(b.src.gamma_max) + 1e-9;
         energy[i] = hi > lo ? bml_cuda__injected_energy(b.src, lo, hi) : 0;
@@ -1744,8 +1704,14 @@ static __device__ double bml_cuda__thomson(double q, double hx, int average) {
 
 /* Synchrotron and Compton kernels of this source. */
 template <typename T> static __device__ void bml_cuda__kernels(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
-    double h = t.h, y0 = b.lx0 - 2 * b.lg0 - log(1.5 * b.b), unit = 8 * b.l_B / (9 * b.b), u = b.phi * t.n_phi, q0;
-    int r = t.r, per = t.cols / r, ip = BML_SSC__MIN((int)u, t.n_phi - 1), pad = t.row_pad;
+    double h = t.h;
+    double y0 = b.lx0 - 2 * b.lg0 - log(1.5 * b.b);
+    double unit = 8 * b.l_B / (9 * b.b);
+    double u = b.phi * t.n_phi;
+    int r = t.r;
+    int per = t.cols / r;
+    int ip = BML_CUDA__MIN((int)u, t.n_phi - 1);
+    int pad = t.row_pad;
     int plane = r * t.cols * pad;
     BML_CUDA__EACH(d, r * b.nx + 2 * b.ng + 6) {
         double ln_y = y0 + h * (d + b.syn_lo);
@@ -1754,19 +1720,23 @@ template <typename T> static __device__ void bml_cuda__kernels(bml_cuda__blob<T>
         b.syn0[d] = (T)(unit * (double)bml_cuda__at(t.syn0, t.syn_n, t.syn_lo, ln_y, h));
     }
     BML_CUDA__EACH(at, t.cols * pad) { /* f between two phi, times 4 E/G */
-        int m = at % pad, col = at / pad % per, sel = at / pad / per,
-            shift = r == 1 ? 0 : (sel + b.e0 + b.g0 - t.g_lo) & 1;
+        int m = at % pad;
+        int col = at / pad % per;
+        int sel = at / pad / per;
+        int shift = r == 1 ? 0 : (sel + b.e0 + b.g0 - t.g_lo) & 1;
         const T *f = t.f + (size_t)ip * (size_t)plane + (size_t)((sel * t.cols + col * r + shift) * pad + m);
         double E_over_G = exp(h * ((t.athena ? b.phi : 0) - (m * r + sel) - (t.g_lo + col * r + shift + b.phi + t.c)));
         b.f[at] = (T)(4 * E_over_G) * (f[0] + (T)(u - ip) * (f[plane] - f[0]));
     }
-    q0 = h * (b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi));
+    double q0 = h * (b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi));
     BML_CUDA__EACH(i, b.n_thomson) {
         b.thomson[i] = (T)bml_cuda__thomson(exp(q0 - r * h * (i + b.thomson_lo)), r * h, !t.athena);
     }
     if (!t.athena) {
         BML_CUDA__EACH(i, b.ng + b.nx) { /* (4/G) int f E dE */
-            double ln_G = h * (i + b.g0 + b.phi), G = exp(ln_G), low = G * G / 9 * (1 - 1.575 * G);
+            double ln_G = h * (i + b.g0 + b.phi);
+            double G = exp(ln_G);
+            double low = G * G / 9 * (1 - 1.575 * G);
             T ln_f = bml_cuda__at(t.loss, t.loss_n, t.loss_lo, ln_G, h);
             b.loss[i] = (T)(4 / G * (ln_G <= t.loss_lo ? low : exp((double)ln_f)));
         }
@@ -1788,14 +1758,13 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
                                        const bml_cuda_source *source) {
     __syncthreads();
     if (threadIdx.x == 0) {
-        double q0;
         b.src = *source;
         b.status = bml_cuda__resolve(&b.src);
         if (!b.status) b.status = bml_cuda__grids(b, t);
-        q0 = b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi);
+        double q0 = b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi);
         b.thomson_lo = b.status ? 0 : (int)floor(q0 / t.r - 0.5);
-        b.n_thomson = BML_SSC__MAX(0, b.nx + 2 / t.r * b.ng - b.thomson_lo);
-        b.n_thomson = BML_SSC__MIN(b.n_thomson, 2 * b.nx + 2 / t.r * b.ng);
+        b.n_thomson = BML_CUDA__MAX(0, b.nx + 2 / t.r * b.ng - b.thomson_lo);
+        b.n_thomson = BML_CUDA__MIN(b.n_thomson, 2 * b.nx + 2 / t.r * b.ng);
         b.dt_last = b.t = 0;
     }
     __syncthreads();
@@ -1803,12 +1772,15 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
     BML_CUDA__EACH(i, b.ng) {
         double gamma = exp(b.lg0 + t.h * i);
         double width = t.athena ? t.h * gamma : gamma * exp(0.5 * t.h) - fmax(gamma * exp(-0.5 * t.h), 1.0);
-        b.gamma[i] = (T)gamma, b.over_width[i] = (T)(gamma / width);
+        b.gamma[i] = (T)gamma;
+        b.over_width[i] = (T)(gamma / width);
         b.M[i] = b.M1[i] = b.M2[i] = b.flux[i] = b.slope[i] = 0;
     }
     BML_CUDA__EACH(k, b.nx) {
         double x = exp(b.lx0 + t.r * t.h * k);
-        b.x[k] = (T)x, b.ssa[k] = (T)(b.absorb / x / x), b.v[k] = b.kappa[k] = 0;
+        b.x[k] = (T)x;
+        b.ssa[k] = (T)(b.absorb / x / x);
+        b.v[k] = b.kappa[k] = 0;
         for (int c = 0; c < 2; c++)
             b.comp[c][k] = b.comp1[c][k] = b.comp2[c][k] = 0;
     }
@@ -1831,12 +1803,17 @@ template <typename T> static __device__ T bml_cuda__limited(T a, T c) {
 /* rate [ng] = |gamma_dot|/gamma of (5) and (8). */
 template <typename T>
 static __device__ void bml_cuda__losses(T *rate, const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
-    const T hx = (T)(t.r * t.h), syn = (T)(4.0 / 3 * b.l_B);
-    const T *v = b.v, *x = b.x;
+    const T hx = (T)(t.r * t.h);
+    const T syn = (T)(4.0 / 3 * b.l_B);
+    const T *v = b.v;
+    const T *x = b.x;
     BML_CUDA__EACH(i, b.ng) {
         const T *loss = b.loss + i;
-        T gamma = b.gamma[i], sum[4] = {0, 0, 0, 0}, compton;
-        int j = 0, nx = b.nx;
+        T gamma = b.gamma[i];
+        T sum[4] = {0, 0, 0, 0};
+        T compton;
+        int j = 0;
+        int nx = b.nx;
         if (!t.athena) {
             for (; j + 4 <= nx; j += 4)
                 for (int m = 0; m < 4; m++)
@@ -1859,12 +1836,12 @@ template <typename T>
 static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double escape) {
     double hx = t.r * t.h;
     BML_CUDA__EACH(k, b.nx) {
-        int from = BML_SSC__MIN(b.nx, BML_SSC__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
-        T sum = 0, rate;
+        int from = BML_CUDA__MIN(b.nx, BML_CUDA__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
+        T sum = 0;
         for (int j = from; j < b.nx; j++)
             sum += b.v[j] * b.gg[j + k];
         sum *= (T)hx;
-        rate = sum * b.v[k] * (T)hx;
+        T rate = sum * b.v[k] * (T)hx;
         b.emit[k] = rate * ((T)escape + b.kappa[k]) / ((T)escape + sum);
         b.kappa[k] = sum;
     }
@@ -1874,8 +1851,8 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tab
             double gamma = 0.5 * exp(b.lx0 + hx * k);
             int i = (int)floor((log(gamma) - b.lg0) / t.h);
             if (gamma > 1 && i >= 0 && i + 1 < b.ng) {
-                T w = ((T)gamma - b.gamma[i]) / (b.gamma[i + 1] - b.gamma[i]),
-                  both = (T)(2 * BML_CUDA__MANY) * b.emit[k];
+                T w = ((T)gamma - b.gamma[i]) / (b.gamma[i + 1] - b.gamma[i]);
+                T both = (T)(2 * BML_CUDA__MANY) * b.emit[k];
                 b.S[i] += both * (1 - w);
                 b.S[i + 1] += both * w;
             }
@@ -1891,9 +1868,13 @@ template <typename T> static __device__ void bml_cuda__fit(bml_cuda__blob<T> &b,
     }
     __syncthreads();
     BML_CUDA__EACH(i, b.ng) {
-        T tau = lambda / (b.rate[i] * b.over_width[i]), down = i > 0 ? g[i - 1] : 0, up, d, c1, c2, c3;
-        up = i + 1 < b.ng ? g[i + 1] : BML_SSC__MAX(2 * g[i] - down, (T)0);
-        d = bml_cuda__limited(up - g[i], g[i] - down);
+        T tau = lambda / (b.rate[i] * b.over_width[i]);
+        T down = i > 0 ? g[i - 1] : 0;
+        T c1;
+        T c2;
+        T c3;
+        T up = i + 1 < b.ng ? g[i + 1] : BML_CUDA__MAX(2 * g[i] - down, (T)0);
+        T d = bml_cuda__limited(up - g[i], g[i] - down);
         if (tau > (T)0.05) {
             c1 = tau < 700 ? -bml_cuda__expm1(-tau) : 1;
             c2 = tau - c1;
@@ -1934,7 +1915,10 @@ static __device__ void bml_cuda__cool(bml_cuda__blob<T> &b, const bml_cuda__tabl
    the tridiagonal system by one thread. */
 template <typename T>
 static __device__ void bml_cuda__heat(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, T lambda) {
-    T *c_up = b.work, *rhs = b.slope, rate_up = 0, diff_up = 0;
+    T *c_up = b.work;
+    T *rhs = b.slope;
+    T rate_up = 0;
+    T diff_up = 0;
     BML_CUDA__EACH(i, b.ng) {
         const T *P = b.syn0 + (-2 * i + 1 - b.syn_lo);
         T D = 0;
@@ -1945,11 +1929,14 @@ static __device__ void bml_cuda__heat(bml_cuda__blob<T> &b, const bml_cuda__tabl
     __syncthreads();
     if (threadIdx.x == 0) {
         for (int i = b.ng - 1; i >= 0; i--) {
-            T rate = b.M[i] > 0 ? b.flux[i] / b.M[i] : b.rate[i] * b.over_width[i], diff = b.fit_a[i];
+            T rate = b.M[i] > 0 ? b.flux[i] / b.M[i] : b.rate[i] * b.over_width[i];
+            T diff = b.fit_a[i];
             T a = b.over_width[i] / b.gamma[i] / b.gamma[i] / b.gamma[i]; /* 1/(width gamma^2) */
-            T diag = lambda + rate + diff * a + diff_up * a, source = b.S[i];
+            T diag = lambda + rate + diff * a + diff_up * a;
+            T source = b.S[i];
             if (i + 1 < b.ng) {
-                T g = b.gamma[i + 1], in = rate_up + diff_up * (b.over_width[i + 1] / g / g / g);
+                T g = b.gamma[i + 1];
+                T in = rate_up + diff_up * (b.over_width[i + 1] / g / g / g);
                 diag -= in * c_up[i + 1];
                 source += in * rhs[i + 1];
             }
@@ -1987,7 +1974,9 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T> &b, const bml_
     if (b.src.self_absorption == BML_SSC_SSA_HEATING) bml_cuda__heat(b, t, lambda);
     if (b.src.self_absorption) {
         BML_CUDA__EACH(k, b.nx) {
-            T up = (T)exp(t.h), down = (T)exp(-t.h), sum = 0;
+            T up = (T)exp(t.h);
+            T down = (T)exp(-t.h);
+            T sum = 0;
             for (int i = 0; i < b.ng; i++) {
                 const T *P = b.syn0 + t.r * k - 2 * i - 1 - b.syn_lo; /* faces above, below on the lattice r k - 2 i */
                 sum += b.M[i] * b.over_width[i] / b.gamma[i] * (up * P[0] - down * P[2]);
@@ -1996,7 +1985,8 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T> &b, const bml_
         }
     }
     BML_CUDA__EACH(i, b.ng) {
-        T up = i + 1 < b.ng ? b.M[i + 1] : 0, down = i > 0 ? b.M[i - 1] : 0;
+        T up = i + 1 < b.ng ? b.M[i + 1] : 0;
+        T down = i > 0 ? b.M[i - 1] : 0;
         b.slope[i] = b.M[i] > 0 ? bml_cuda__limited(up - b.M[i], b.M[i] - down) / b.M[i] : 0;
     }
     __syncthreads();
@@ -2026,10 +2016,16 @@ template <typename T> static __device__ void bml_cuda__synchrotron(bml_cuda__blo
    photons. */
 template <typename T>
 static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
-    const T *v = b.target, decay = (T)exp(-t.r * t.h);
-    int r = t.r, nx = b.nx, per = t.cols / r, pad = t.row_pad, lane = (int)threadIdx.x % 32, shift_d = 2 / r * b.ng;
+    const T *v = b.target;
+    const T decay = (T)exp(-t.r * t.h);
+    int r = t.r;
+    int nx = b.nx;
+    int per = t.cols / r;
+    int pad = t.row_pad;
+    int lane = (int)threadIdx.x % 32;
+    int shift_d = 2 / r * b.ng;
     BML_CUDA__EACH(d, nx + shift_d) { /* d - shift_d = k - (2/r) i */
-        int from = BML_SSC__MAX(0, d - shift_d + b.thomson_lo);
+        int from = BML_CUDA__MAX(0, d - shift_d + b.thomson_lo);
         const T *T_of = b.thomson - (d - shift_d) - b.thomson_lo;
         T sum = 0;
         for (int j = from; j < nx; j++)
@@ -2043,16 +2039,20 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
     }
     __syncthreads();
     for (int i = (int)threadIdx.x / 32; i < b.ng; i += (int)blockDim.x / 32) {
-        int sel = (i - b.e0) & (r - 1), shift = r == 1 ? 0 : (sel + b.e0 + b.g0 - t.g_lo) & 1;
+        int sel = (i - b.e0) & (r - 1);
+        int shift = r == 1 ? 0 : (sel + b.e0 + b.g0 - t.g_lo) & 1;
         int j0 = (t.g_lo + shift - i - b.g0) / r;
         for (int m = lane; m < pad; m += 32) {
             const T *F = b.f + sel * per * pad + m;
-            int lo = BML_SSC__MAX(t.span[m / 8 * 2], -j0), hi = t.span[m / 8 * 2 + 1], end = BML_SSC__MIN(hi, nx - j0);
+            int lo = BML_CUDA__MAX(t.span[m / 8 * 2], -j0);
+            int hi = t.span[m / 8 * 2 + 1];
+            int end = BML_CUDA__MIN(hi, nx - j0);
             T sum = 0;
             for (int col = lo; col < end; col++)
                 sum += v[j0 + col] * F[col * pad];
             if (j0 + hi < nx) { /* beyond, f is what it is at the last column, and 4E/G falls as 1/x */
-                int from = BML_SSC__MAX(0, j0 + hi), steps = from - (j0 + hi - 1);
+                int from = BML_CUDA__MAX(0, j0 + hi);
+                int steps = from - (j0 + hi - 1);
                 sum += F[(hi - 1) * pad] * b.suffix[from] * (steps == 1 ? decay : (T)exp(-r * t.h * steps));
             }
             b.sums[i * pad + m] = sum;
@@ -2062,16 +2062,20 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
 }
 
 template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
-    int r = t.r, ng = b.ng, pad = t.row_pad;
+    int r = t.r;
+    int ng = b.ng;
+    int pad = t.row_pad;
     T w = (T)(0.75 * r * t.h / BML_CUDA__MANY);
     bml_cuda__compton_sums(b, t);
     BML_CUDA__EACH(k, b.nx) {
-        int low = r * k + b.e0, i = BML_SSC__MAX(0, low), end = BML_SSC__MIN(ng, low + t.rows);
+        int low = r * k + b.e0;
+        int i = BML_CUDA__MAX(0, low);
+        int end = BML_CUDA__MIN(ng, low + t.rows);
         const T *conv = b.conv + k + 2 / r * ng;
         T sum = 0;
         for (; i < end; i++)
             if (b.gamma[i] > 1) sum += b.M[i] * b.sums[i * pad + (i - low) / r];
-        for (i = BML_SSC__MAX(0, low + t.rows); i < ng; i++)
+        for (i = BML_CUDA__MAX(0, low + t.rows); i < ng; i++)
             if (b.gamma[i] > 1) sum += b.M[i] * conv[-(2 / r) * i];
         bml_cuda__move_photon(b, 1, k, w * sum);
         b.v[k] = b.comp[0][k] + b.comp[1][k];
@@ -2090,10 +2094,16 @@ template <typename T> static __device__ void bml_cuda__start_step(bml_cuda__blob
     __syncthreads();
     if (threadIdx.x == 0) {
         double w = b.dt_last > 0 ? dt / b.dt_last : 0;
-        b.dt = dt, b.omega = w, b.a0 = (1 + 2 * w) / (1 + w), b.a1 = 1 + w, b.a2 = -w * w / (1 + w);
+        b.dt = dt;
+        b.omega = w;
+        b.a0 = (1 + 2 * w) / (1 + w);
+        b.a1 = 1 + w;
+        b.a2 = -w * w / (1 + w);
         bml_cuda__swap(&b.M2, &b.M1);
-        for (int c = 0; c < 2; c++)
-            bml_cuda__swap(&b.comp2[c], &b.comp1[c]), bml_cuda__swap(&b.comp1[c], &b.comp[c]);
+        for (int c = 0; c < 2; c++) {
+            bml_cuda__swap(&b.comp2[c], &b.comp1[c]);
+            bml_cuda__swap(&b.comp1[c], &b.comp[c]);
+        }
     }
     __syncthreads();
     BML_CUDA__EACH(i, b.ng) {
@@ -2102,7 +2112,8 @@ template <typename T> static __device__ void bml_cuda__start_step(bml_cuda__blob
     }
     BML_CUDA__EACH(k, b.nx) {
         for (int c = 0; c < 2; c++) {
-            T last = b.comp1[c][k], guess = last + (T)b.omega * (last - b.comp2[c][k]);
+            T last = b.comp1[c][k];
+            T guess = last + (T)b.omega * (last - b.comp2[c][k]);
             b.comp[c][k] = guess > last / 2 ? guess : last / 2;
         }
         b.v[k] = b.comp[0][k] + b.comp[1][k];
@@ -2132,7 +2143,10 @@ static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__table
         if (threadIdx.x == 0) bml_cuda__swap(&b.old, &b.rate);
         __syncthreads();
     }
-    if (threadIdx.x == 0) b.dt_last = dt, b.t += dt;
+    if (threadIdx.x == 0) {
+        b.dt_last = dt;
+        b.t += dt;
+    }
     __syncthreads();
     if (change != change) return BML_CUDA_PARAMETER;
     return change <= (T)1e-3 ? BML_CUDA_OK : BML_CUDA_NOT_CONVERGED;
@@ -2154,7 +2168,7 @@ static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bm
                                             double ln_x) {
     double u = (ln_x - b.lx0) / (t.r * t.h);
     if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) return -HUGE_VAL;
-    int k = u < 0 ? 0 : BML_SSC__MIN((int)u, b.nx - 2);
+    int k = u < 0 ? 0 : BML_CUDA__MIN((int)u, b.nx - 2);
     double w = u - k;
     double y0 = bml_cuda__node(b, component, k - 1);
     double y1 = bml_cuda__node(b, component, k);
@@ -2168,16 +2182,16 @@ static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bm
 template <typename T>
 static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t,
                                          const bml_cuda_spectra &s) {
-    double delta2 = b.src.delta * b.src.delta, unit, shift;
+    double delta2 = b.src.delta * b.src.delta;
     if (b.status && b.status != BML_CUDA_NOT_CONVERGED) {
         BML_CUDA__EACH(i, s.n_nu) {
             out[i] = BML_CUDA__NAN;
         }
         return;
     }
-    unit = 4 * BML_SSC__PI * b.src.R * BML_SSC__MC2 * BML_SSC__C / (3 * BML_SSC__SIGMA_T);
-    unit *= delta2 * delta2 / (4 * BML_SSC__PI * b.src.distance * b.src.distance);
-    shift = (1 + b.src.redshift) / b.src.delta * BML_SSC__H / BML_SSC__MC2;
+    double unit = 4 * BML_CUDA__PI * b.src.R * BML_CUDA__MC2 * BML_CUDA__C / (3 * BML_CUDA__SIGMA_T);
+    unit *= delta2 * delta2 / (4 * BML_CUDA__PI * b.src.distance * b.src.distance);
+    double shift = (1 + b.src.redshift) / b.src.delta * BML_CUDA__H / BML_CUDA__MC2;
     BML_CUDA__EACH(i, s.n_nu) {
         double value = unit * exp(bml_cuda__evaluate(b, t, s.component, log(s.nu[i] * shift)));
         if (s.absorption) value *= s.absorption[i];
@@ -2265,9 +2279,9 @@ static T *bml_cuda__convert(size_t *count, size_t *offset, bml_cuda__tables<T> *
 template <typename T>
 static void bml_cuda__limits(bml_cuda__tables<T> *t, const bml_ssc *c, double gamma_max, double B_min) {
     double top = log(gamma_max);
-    double low = log(0.1 * B_min / BML_SSC__B_CRIT);
-    t->max_ng = BML_SSC__MIN((int)(top / t->h) + 4, c->max_ng);
-    t->max_nx = BML_SSC__MIN((int)((top - low) / (t->r * t->h)) + 6, c->max_nx);
+    double low = log(0.1 * B_min / BML_CUDA__B_CRIT);
+    t->max_ng = BML_CUDA__MIN((int)(top / t->h) + 4, c->max_ng);
+    t->max_nx = BML_CUDA__MIN((int)((top - low) / (t->r * t->h)) + 6, c->max_nx);
 }
 
 template <typename T>
@@ -2398,7 +2412,7 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
 
 static __device__ double bml_cuda__ln_phi(double z) {
     if (z > -20) return log(0.5 * erfc(-z / sqrt(2.0)));
-    return -0.5 * z * z - log(-z * sqrt(2 * BML_SSC__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
+    return -0.5 * z * z - log(-z * sqrt(2 * BML_CUDA__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
 }
 
 /* ln L of one point; NaN for what bml_ssc_log_likelihood refuses. F, log_F: the model and its log10. */
@@ -2411,7 +2425,7 @@ static __device__ double bml_cuda__point_likelihood(const bml_cuda_point &p, dou
     double sigma = r > 0 ? p.sigma_hi : p.sigma_lo;
     double var = sigma * sigma + extra;
     if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) return BML_CUDA__NAN;
-    return F > 0 ? -0.5 * (r * r / var + log(2 * BML_SSC__PI * var)) : -HUGE_VAL;
+    return F > 0 ? -0.5 * (r * r / var + log(2 * BML_CUDA__PI * var)) : -HUGE_VAL;
 }
 
 static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood_kernel(const bml_cuda_likelihoods l) {
@@ -2421,7 +2435,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood
         for (int i = 0; i < l.n_points; i++) {
             size_t at = (size_t)row * (size_t)l.n_points + (size_t)i;
             double log_F = l.model ? log10(l.model[at]) : (double)l.log10_model[at];
-            double F = l.model ? l.model[at] : exp(BML_SSC__LN10 * log_F);
+            double F = l.model ? l.model[at] : exp(BML_CUDA__LN10 * log_F);
             sum += bml_cuda__point_likelihood(l.points[i], F, log_F, extra);
         }
         l.ln_l[row] = sum;
@@ -2591,6 +2605,12 @@ static size_t bml_cuda__place(bml_cuda__plan *p, int i, size_t size) {
     return at;
 }
 
+/* What bml_nn.h can and the device cannot: other biases, padded rows. NULL: nothing. */
+static const char *bml_cuda__beyond(const bml_nn__node *n) {
+    if (n->spec.no_bias || n->spec.two_biases) return "no_bias and two_biases run on the CPU only";
+    return n->lengths >= 0 ? "lengths of rows run on the CPU only" : NULL;
+}
+
 static int bml_cuda__refuse_layer(bml_cuda *cuda, const bml_nn *net, int i, const char *why) {
     return bml_cuda__fail(cuda, BML_CUDA_BAD_MODEL, "layer %d (%s): %s", i, net->nodes[i].name, why);
 }
@@ -2606,7 +2626,7 @@ static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
         const float *r = bml_nn__param(p->net, i, 3 * d + 1);
         op->weights[d] = p->n_words;
         for (int gate = 0; gate < op->gates; gate += together) {
-            int gates = BML_SSC__MIN(together, op->gates - gate);
+            int gates = BML_CUDA__MIN(together, op->gates - gate);
             bml_cuda__add_matrix(p, w, op->in, op->units, op->gates, gate, gates);
             bml_cuda__add_matrix(p, r, op->units, op->units, op->gates, gate, gates);
         }
@@ -2628,7 +2648,7 @@ static void bml_cuda__add_norm(bml_cuda__plan *p, int i) {
         const bml_nn__tensor *t = p->net->tensors + p->net->nodes[i].tensor;
         double mean = (double)p->net->running[t[2].offset + k];
         double variance = (double)p->net->running[t[3].offset + k];
-        double scale = (double)gamma[k] / sqrt(variance + bml_nn__epsilon);
+        double scale = (double)gamma[k] / sqrt(variance + p->net->nodes[i].spec.epsilon);
         p->floats[at + k] = (float)scale;
         p->floats[at + n + k] = (float)((double)beta[k] - mean * scale);
     }
@@ -2663,6 +2683,7 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
     if (kind == BML_NN_CONV || kind == BML_NN_POOL)
         return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
+    if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
     op->k_in = bml_cuda__up(op->in, 16);
     if (bml_cuda__is_recurrent(kind)) {
         op->directions = n->spec.bidirectional ? 2 : 1;
@@ -2675,7 +2696,7 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         op->bias[0] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 1), (size_t)op->units);
     } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM)
         bml_cuda__add_norm(p, i);
-    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_SSC__MAX(p->width, op->k_in + op->k_state);
+    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_CUDA__MAX(p->width, op->k_in + op->k_state);
     for (int k = 0; k < n->n_from; k++) {
         op->from[k] = p->ops[n->from[k]].to;
         op->from_width[k] = p->net->nodes[n->from[k]].out;
@@ -2756,19 +2777,24 @@ template <int MT, int GATES, int STATE>
 static __device__ __forceinline__ void bml_cuda__product_f32(float (*acc)[MT][4], const uint32_t *tile, int stride,
                                                              int from, int deep, const uint32_t *w, int units8,
                                                              int n_units8) {
-    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    int lane = (int)threadIdx.x % 32;
+    int g = lane / 4;
+    int t = lane % 4;
     for (int k = 0; k < deep; k++) {
         BML_CUDA__UNROLL
         for (int gate = 0; gate < GATES; gate++) {
             const int slot = STATE && GATES == 3 && gate == 2 ? 3 : gate;
-            float b[2], a[2];
+            float b[2];
+            float a[2];
             memcpy(b, w + ((size_t)(k * GATES + gate) * (size_t)n_units8 + (size_t)units8) * 8 + 2 * (size_t)t, 8);
             BML_CUDA__UNROLL
             for (int m = 0; m < MT; m++) {
                 memcpy(a, tile + (16 * m + g) * stride + from + k, 4);
                 memcpy(a + 1, tile + (16 * m + g + 8) * stride + from + k, 4);
-                acc[slot][m][0] += a[0] * b[0], acc[slot][m][1] += a[0] * b[1];
-                acc[slot][m][2] += a[1] * b[0], acc[slot][m][3] += a[1] * b[1];
+                acc[slot][m][0] += a[0] * b[0];
+                acc[slot][m][1] += a[0] * b[1];
+                acc[slot][m][2] += a[1] * b[0];
+                acc[slot][m][3] += a[1] * b[1];
             }
         }
     }
@@ -2779,25 +2805,33 @@ template <int PRECISION, int MT, int GATES, int STATE>
 static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], const uint32_t *tile, int stride,
                                                          int from, int deep, const uint32_t *w, int units8,
                                                          int n_units8) {
-    const int tf32 = PRECISION == BML_CUDA_TF32, fragments = deep / (tf32 ? 8 : 16);
-    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const int tf32 = PRECISION == BML_CUDA_TF32;
+    const int fragments = deep / (tf32 ? 8 : 16);
+    int lane = (int)threadIdx.x % 32;
+    int g = lane / 4;
+    int t = lane % 4;
     if (PRECISION == BML_CUDA_F32) {
         bml_cuda__product_f32<MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8, n_units8);
         return;
     }
     w += ((size_t)units8 * GATES * (size_t)fragments * 32 + (size_t)lane) * 2;
     for (int k = 0; k < fragments; k++) {
-        uint32_t a[MT][4], b[2];
+        uint32_t a[MT][4];
+        uint32_t b[2];
         BML_CUDA__UNROLL
         for (int m = 0; m < MT; m++) {
             const uint32_t *at = tile + (16 * m + g) * stride + (tf32 ? from : from / 2) + 8 * k + t;
-            a[m][0] = at[0], a[m][1] = at[8 * stride], a[m][2] = at[4], a[m][3] = at[8 * stride + 4];
+            a[m][0] = at[0];
+            a[m][1] = at[8 * stride];
+            a[m][2] = at[4];
+            a[m][3] = at[8 * stride + 4];
         }
         BML_CUDA__UNROLL
         for (int gate = 0; gate < GATES; gate++) {
             const int slot = STATE && GATES == 3 && gate == 2 ? 3 : gate;
             const uint32_t *from_w = w + (size_t)(gate * fragments + k) * 64;
-            b[0] = from_w[0], b[1] = from_w[1];
+            b[0] = from_w[0];
+            b[1] = from_w[1];
             BML_CUDA__UNROLL
             for (int m = 0; m < MT; m++)
                 if (tf32)
@@ -2844,8 +2878,11 @@ static __device__ void bml_cuda__softmax(float *out, int width, int rows) {
 
 template <int PRECISION, int MT>
 static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__run &r, float *room, uint32_t *tile) {
-    const int stride = bml_cuda__stride<PRECISION>(r.width), rows = 16 * MT, warp = (int)threadIdx.x / 32;
-    const int lane = (int)threadIdx.x % 32, n8 = (op.units + 7) / 8;
+    const int stride = bml_cuda__stride<PRECISION>(r.width);
+    const int rows = 16 * MT;
+    const int warp = (int)threadIdx.x / 32;
+    const int lane = (int)threadIdx.x % 32;
+    const int n8 = (op.units + 7) / 8;
     const float *bias = r.floats + op.bias[0];
     for (int step = 0; step < op.steps; step++) {
         float *out = room + op.to + (size_t)(step * rows) * (size_t)op.out;
@@ -2857,7 +2894,8 @@ static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__r
             bml_cuda__product<PRECISION, MT, 1, 0>(acc, tile, stride, 0, op.k_in, r.words + op.weights[0], u8, n8);
             BML_CUDA__UNROLL
             for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8, unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
+                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
                 if (unit < op.units)
                     out[(size_t)row * (size_t)op.out + (size_t)unit] =
                         bml_cuda__act(acc[0][i / 4][i % 4] + bias[unit], op.activation, op.slope);
@@ -2897,22 +2935,28 @@ static __device__ __forceinline__ float bml_cuda__cell(const float *z, float bef
 template <int PRECISION, int MT, int GATES>
 static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cuda__run &r, float *room, uint32_t *tile,
                                            int d) {
-    const int stride = bml_cuda__stride<PRECISION>(r.width), rows = 16 * MT, warp = (int)threadIdx.x / 32;
-    const int lane = (int)threadIdx.x % 32, n8 = (op.units + 7) / 8, units = op.units;
+    const int stride = bml_cuda__stride<PRECISION>(r.width);
+    const int rows = 16 * MT;
+    const int warp = (int)threadIdx.x / 32;
+    const int lane = (int)threadIdx.x % 32;
+    const int n8 = (op.units + 7) / 8;
+    const int units = op.units;
     const size_t cells = (size_t)rows * (size_t)units;
     const uint32_t *w_in = r.words + op.weights[d];
     const uint32_t *w_state = w_in + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
     const float *bias = r.floats + op.bias[d];
-    float *state = room + op.state, *cell = state + 2 * cells;
+    float *state = room + op.state;
+    float *cell = state + 2 * cells;
     if (GATES == 4) {
         BML_CUDA__EACH(i, rows * units) {
             cell[i] = 0;
         }
     }
     for (int s = 0; s < op.in_steps; s++) {
-        int t = d ? op.in_steps - 1 - s : s, keep = op.sequence || s == op.in_steps - 1;
-        const float *before = state + (size_t)(s & 1) * cells,
-                    *x = room + op.from[0] + (size_t)(t * rows) * (size_t)op.in;
+        int t = d ? op.in_steps - 1 - s : s;
+        int keep = op.sequence || s == op.in_steps - 1;
+        const float *before = state + (size_t)(s & 1) * cells;
+        const float *x = room + op.from[0] + (size_t)(t * rows) * (size_t)op.in;
         float *after = state + (size_t)(~s & 1) * cells;
         float *out = room + op.to + (op.sequence ? (size_t)(t * rows) * (size_t)op.out : 0) + (size_t)(d * units);
         bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, x, op.in, rows);
@@ -2924,7 +2968,8 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
             if (s) bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
             BML_CUDA__UNROLL
             for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8, unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
+                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
                 size_t at = (size_t)row * (size_t)units + (size_t)unit;
                 float z[4] = {acc[0][i / 4][i % 4], acc[1][i / 4][i % 4], acc[2][i / 4][i % 4], acc[3][i / 4][i % 4]};
                 if (unit >= units) continue;
@@ -2952,17 +2997,24 @@ static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const
 template <int PRECISION, int MT>
 static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op, const bml_cuda__run &r, float *room,
                                                          uint32_t *tile, int d) {
-    const int stride = bml_cuda__stride<PRECISION>(r.width), rows = 16 * MT, warp = (int)threadIdx.x / 32;
-    const int lane = (int)threadIdx.x % 32, n8 = (op.units + 7) / 8, units = op.units;
+    const int stride = bml_cuda__stride<PRECISION>(r.width);
+    const int rows = 16 * MT;
+    const int warp = (int)threadIdx.x / 32;
+    const int lane = (int)threadIdx.x % 32;
+    const int n8 = (op.units + 7) / 8;
+    const int units = op.units;
     const size_t cells = (size_t)rows * (size_t)units;
-    const uint32_t *w = r.words + op.weights[d],
-                   *w_third = w + bml_cuda__matrix_words(PRECISION, op.k_in + op.k_state, 2, n8);
+    const uint32_t *w = r.words + op.weights[d];
+    const uint32_t *w_third = w + bml_cuda__matrix_words(PRECISION, op.k_in + op.k_state, 2, n8);
     const float *bias = r.floats + op.bias[d];
-    float *state = room + op.state, *z = state + 2 * cells, *kept = z + cells;
+    float *state = room + op.state;
+    float *z = state + 2 * cells;
+    float *kept = z + cells;
     for (int s = 0; s < op.in_steps; s++) {
-        int t = d ? op.in_steps - 1 - s : s, keep = op.sequence || s == op.in_steps - 1;
-        const float *before = state + (size_t)(s & 1) * cells,
-                    *x = room + op.from[0] + (size_t)(t * rows) * (size_t)op.in;
+        int t = d ? op.in_steps - 1 - s : s;
+        int keep = op.sequence || s == op.in_steps - 1;
+        const float *before = state + (size_t)(s & 1) * cells;
+        const float *x = room + op.from[0] + (size_t)(t * rows) * (size_t)op.in;
         float *after = state + (size_t)(~s & 1) * cells;
         float *out = room + op.to + (op.sequence ? (size_t)(t * rows) * (size_t)op.out : 0) + (size_t)(d * units);
         bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, x, op.in, rows);
@@ -2973,7 +3025,8 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
             bml_cuda__both<PRECISION, MT, 2>(acc, op, tile, stride, w, u8, n8, !s);
             BML_CUDA__UNROLL
             for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8, unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
+                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
                 size_t at = (size_t)row * (size_t)units + (size_t)unit;
                 if (unit >= units) continue;
                 z[at] = bml_cuda__logistic(acc[0][i / 4][i % 4] + bias[unit]);
@@ -2988,7 +3041,8 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
             bml_cuda__both<PRECISION, MT, 1>(acc, op, tile, stride, w_third, u8, n8, !s);
             BML_CUDA__UNROLL
             for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8, unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
+                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
                 size_t at = (size_t)row * (size_t)units + (size_t)unit;
                 if (unit >= units) continue;
                 float fresh = tanhf(acc[0][i / 4][i % 4] + bias[2 * units + unit]);
@@ -3031,9 +3085,12 @@ static __device__ void bml_cuda__reshape(float *y, const float *x, const bml_cud
 
 /* Layers without weights, or with one a feature. */
 static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__run &r, float *room, int rows) {
-    const float *x = room + op.from[0], *scale = r.floats + op.bias[0], *shift = scale + op.out;
+    const float *x = room + op.from[0];
+    const float *scale = r.floats + op.bias[0];
+    const float *shift = scale + op.out;
     float *y = room + op.to;
-    int column = 0, all = op.steps * rows;
+    int column = 0;
+    int all = op.steps * rows;
     switch (op.kind) {
     case BML_NN_CONCAT:
         for (int f = 0; f < op.n_from; column += op.from_width[f++]) {
@@ -3071,9 +3128,11 @@ static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__r
 /* Between rows of the caller, `first` on, and [steps][rows][features]; rows beyond n are zeros, and stay inside. */
 static __device__ void bml_cuda__read_rows(const bml_cuda__op &op, const bml_cuda__run &r, float *room, int rows,
                                            size_t first) {
-    const float *shift = r.floats + r.in_scaler, *scale = shift + r.n_in;
+    const float *shift = r.floats + r.in_scaler;
+    const float *scale = shift + r.n_in;
     BML_CUDA__EACH(at, op.steps * rows * op.out) {
-        size_t row = first + (size_t)(at / op.out % rows), column = op.input_offset;
+        size_t row = first + (size_t)(at / op.out % rows);
+        size_t column = op.input_offset;
         column += (size_t)(at / op.out / rows * op.out + at % op.out);
         room[op.to + (size_t)at] = row < r.n ? (r.x[row * r.n_in + column] - shift[column]) / scale[column] : 0;
     }
@@ -3081,9 +3140,11 @@ static __device__ void bml_cuda__read_rows(const bml_cuda__op &op, const bml_cud
 }
 static __device__ void bml_cuda__write_rows(const bml_cuda__op &op, const bml_cuda__run &r, const float *room, int rows,
                                             size_t first) {
-    const float *shift = r.floats + r.out_scaler, *scale = shift + r.n_out;
+    const float *shift = r.floats + r.out_scaler;
+    const float *scale = shift + r.n_out;
     BML_CUDA__EACH(at, op.steps * rows * op.out) {
-        size_t row = first + (size_t)(at / op.out % rows), column = (size_t)(at / op.out / rows * op.out + at % op.out);
+        size_t row = first + (size_t)(at / op.out % rows);
+        size_t column = (size_t)(at / op.out / rows * op.out + at % op.out);
         if (row < r.n) r.y[row * r.n_out + column] = room[op.to + (size_t)at] * scale[column] + shift[column];
     }
     __syncthreads();
@@ -3339,9 +3400,11 @@ static __device__ __forceinline__ void bml_cuda__take(float *taken, const bml_nn
                                                       int cols) {
     BML_CUDA__UNROLL
     for (int e = 0; e < BML_CUDA__TAKEN; e++) {
-        int i, j;
+        int i;
+        int j;
         bml_cuda__place_in_tile(&i, &j, e, m);
-        i += row, j += col;
+        i += row;
+        j += col;
         taken[e] = i < rows && j < cols ? m.p[(size_t)i * m.rs + (size_t)j * m.cs] : 0;
     }
 }
@@ -3351,7 +3414,8 @@ static __device__ __forceinline__ void bml_cuda__lay(float *tile, int stride, co
                                                      const bml_nn__mat &m) {
     BML_CUDA__UNROLL
     for (int e = 0; e < BML_CUDA__TAKEN; e++) {
-        int i, j;
+        int i;
+        int j;
         bml_cuda__place_in_tile(&i, &j, e, m);
         tile[i * stride + j] = TF32 ? bml_cuda__to_tf32(taken[e]) : taken[e];
     }
@@ -3359,34 +3423,51 @@ static __device__ __forceinline__ void bml_cuda__lay(float *tile, int stride, co
 
 /* The 16 x 8 part of C at a and b, 32 deep, by tensor cores or without. */
 static __device__ __forceinline__ void bml_cuda__part_tf32(float *acc, const float *a, const float *b) {
-    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    int lane = (int)threadIdx.x % 32;
+    int g = lane / 4;
+    int t = lane % 4;
     BML_CUDA__UNROLL
     for (int k = 0; k < BML_CUDA__TILE; k += 8) {
-        const float *at = a + g * BML_CUDA__A_STRIDE + k + t, *bt = b + (k + t) * BML_CUDA__B_STRIDE + g;
+        const float *at = a + g * BML_CUDA__A_STRIDE + k + t;
+        const float *bt = b + (k + t) * BML_CUDA__B_STRIDE + g;
         float from_a[4] = {at[0], at[8 * BML_CUDA__A_STRIDE], at[4], at[8 * BML_CUDA__A_STRIDE + 4]};
         float from_b[2] = {bt[0], bt[4 * BML_CUDA__B_STRIDE]};
-        uint32_t x[4], y[2];
-        memcpy(x, from_a, sizeof x), memcpy(y, from_b, sizeof y);
+        uint32_t x[4];
+        uint32_t y[2];
+        memcpy(x, from_a, sizeof x);
+        memcpy(y, from_b, sizeof y);
         bml_cuda__mma_tf32(acc, x, y);
     }
 }
 static __device__ __forceinline__ void bml_cuda__part_f32(float *acc, const float *a, const float *b) {
-    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    int lane = (int)threadIdx.x % 32;
+    int g = lane / 4;
+    int t = lane % 4;
     BML_CUDA__UNROLL
     for (int k = 0; k < BML_CUDA__TILE; k++) {
-        float x = a[g * BML_CUDA__A_STRIDE + k], y = a[(g + 8) * BML_CUDA__A_STRIDE + k];
-        float v = b[k * BML_CUDA__B_STRIDE + 2 * t], w = b[k * BML_CUDA__B_STRIDE + 2 * t + 1];
-        acc[0] += x * v, acc[1] += x * w, acc[2] += y * v, acc[3] += y * w;
+        float x = a[g * BML_CUDA__A_STRIDE + k];
+        float y = a[(g + 8) * BML_CUDA__A_STRIDE + k];
+        float v = b[k * BML_CUDA__B_STRIDE + 2 * t];
+        float w = b[k * BML_CUDA__B_STRIDE + 2 * t + 1];
+        acc[0] += x * v;
+        acc[1] += x * w;
+        acc[2] += y * v;
+        acc[3] += y * w;
     }
 }
 
 template <int TF32>
 __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(const bml_cuda__factors f) {
-    __shared__ float a[BML_CUDA__TILE * BML_CUDA__A_STRIDE], b[BML_CUDA__TILE * BML_CUDA__B_STRIDE];
-    float acc[BML_CUDA__PARTS][4] = {}, next_a[BML_CUDA__TAKEN], next_b[BML_CUDA__TAKEN];
-    int across = (f.n + BML_CUDA__TILE - 1) / BML_CUDA__TILE, warp = (int)threadIdx.x / 32,
-        lane = (int)threadIdx.x % 32;
-    int row = (int)blockIdx.x / across * BML_CUDA__TILE, col = (int)blockIdx.x % across * BML_CUDA__TILE;
+    __shared__ float a[BML_CUDA__TILE * BML_CUDA__A_STRIDE];
+    __shared__ float b[BML_CUDA__TILE * BML_CUDA__B_STRIDE];
+    float acc[BML_CUDA__PARTS][4] = {};
+    float next_a[BML_CUDA__TAKEN];
+    float next_b[BML_CUDA__TAKEN];
+    int across = (f.n + BML_CUDA__TILE - 1) / BML_CUDA__TILE;
+    int warp = (int)threadIdx.x / 32;
+    int lane = (int)threadIdx.x % 32;
+    int row = (int)blockIdx.x / across * BML_CUDA__TILE;
+    int col = (int)blockIdx.x % across * BML_CUDA__TILE;
     bml_cuda__take(next_a, f.a, row, 0, f.m, f.depth);
     bml_cuda__take(next_b, f.b, 0, col, f.depth, f.n);
     for (int k = 0; k < f.depth; k += BML_CUDA__TILE) {
@@ -3398,7 +3479,8 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(co
         BML_CUDA__UNROLL
         for (int p = 0; p < BML_CUDA__PARTS; p++) {
             int part = warp + p * BML_CUDA__WARPS;
-            const float *x = a + part % 2 * 16 * BML_CUDA__A_STRIDE, *y = b + part / 2 * 8;
+            const float *x = a + part % 2 * 16 * BML_CUDA__A_STRIDE;
+            const float *y = b + part / 2 * 8;
             if (TF32)
                 bml_cuda__part_tf32(acc[p], x, y);
             else
@@ -3409,7 +3491,8 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(co
     BML_CUDA__UNROLL
     for (int i = 0; i < 4 * BML_CUDA__PARTS; i++) {
         int part = warp + i / 4 * BML_CUDA__WARPS;
-        int r = row + part % 2 * 16 + lane / 4 + i % 4 / 2 * 8, c = col + part / 2 * 8 + lane % 4 * 2 + i % 2;
+        int r = row + part % 2 * 16 + lane / 4 + i % 4 / 2 * 8;
+        int c = col + part / 2 * 8 + lane % 4 * 2 + i % 2;
         float *to = f.c + (size_t)r * f.ldc + (size_t)c;
         if (r < f.m && c < f.n) *to = acc[i / 4][i % 4] + (f.add ? *to : 0);
     }
@@ -3853,11 +3936,13 @@ struct bml_cuda__loss {
 
 __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__loss_kernel(const bml_cuda__loss l) {
     int by_row = l.kind == BML_NN_CATEGORICAL || l.kind == BML_NN_CATEGORICAL_LOGITS;
-    double loss = 0, right = 0;
+    double loss = 0;
+    double right = 0;
     BML_CUDA__CELLS(k, by_row ? l.b : l.b * l.m) {
         loss += by_row ? l.classes(&right, k) : l.element(&right, k);
     }
-    loss = bml_cuda__block_sum(loss), right = bml_cuda__block_sum(right);
+    loss = bml_cuda__block_sum(loss);
+    right = bml_cuda__block_sum(right);
     if (threadIdx.x) return;
     l.parts[BML_CUDA__LOSS_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = loss;
     l.parts[BML_CUDA__RIGHT_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = right;
@@ -3877,16 +3962,19 @@ typedef struct bml_cuda__learner {
 
 /* L2's part of gradient and loss, then the gradient's square. */
 __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__norm_kernel(const bml_cuda__learner s) {
-    double norm = 0, extra = 0;
+    double norm = 0;
+    double extra = 0;
     BML_CUDA__CELLS(k, s.n) {
-        float g = s.g[k], w = s.w[k];
+        float g = s.g[k];
+        float w = s.w[k];
         if (s.l2 > 0 && s.drawn[k]) {
             extra += s.l2 * (double)w * (double)w;
             s.g[k] = g = g + (float)(2 * s.l2) * w;
         }
         norm += (double)g * (double)g;
     }
-    norm = bml_cuda__block_sum(norm), extra = bml_cuda__block_sum(extra);
+    norm = bml_cuda__block_sum(norm);
+    extra = bml_cuda__block_sum(extra);
     if (threadIdx.x) return;
     s.parts[BML_CUDA__NORM_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = norm;
     s.parts[BML_CUDA__L2_PART * BML_CUDA__MAX_PARTS + (int)blockIdx.x] = extra;
@@ -4335,20 +4423,22 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
     bml_nn__lane *l = &t->lane;
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
-        size_t s = (n->scratch + 1) * rows;
+        size_t s = (size_t)(n->scratch + 1) * rows;
         int steps = n->steps > n->in_steps ? n->steps : n->in_steps;
         int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
             return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
+        if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
         if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
         scratch = s > scratch ? s : scratch;
     }
-    size_t forward;
-    size_t backward;
-    if (!bml_nn__lane_reals(&forward, net, rows, 0) || !bml_nn__lane_reals(&backward, net, rows, 1))
+    ptrdiff_t forward;
+    ptrdiff_t backward;
+    if (!bml_nn__lane_reals(&forward, net, t->batch, BML_NN__FORWARD) ||
+        !bml_nn__lane_reals(&backward, net, t->batch, BML_NN__BACKWARD))
         return BML_CUDA_TOO_LARGE;
     float *at;
-    at = (float *)bml_cuda__buffer(&t->memory, NULL, forward + backward + scratch, sizeof *at);
+    at = (float *)bml_cuda__buffer(&t->memory, NULL, (size_t)(forward + backward) + scratch, sizeof *at);
     l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out);
     l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
     l->cache = (float **)bml_nn__alloc(nodes, sizeof *l->cache);
@@ -4422,9 +4512,14 @@ static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
     h.n = 1;
     h.n_val = 0;
     h.validation = 0;
-    if (bml_nn__check_numbers(t->host, &h))
+    if (bml_nn__check_settings(t->host, &h))
         return bml_cuda__fail(t->cuda, BML_CUDA_BAD_ARGUMENT, "%.200s", t->host->message);
-    bml_nn__fill_defaults(&t->how);
+    h.x = t->how.x;
+    h.y = t->how.y;
+    h.n = t->how.n;
+    h.n_val = t->how.n_val;
+    h.validation = t->how.validation;
+    t->how = h; /* with the defaults */
     t->batch = t->how.batch;
     for (int i = 0; i < t->how.n_batches; i++)
         if (t->how.batches[i].batch > t->batch) t->batch = t->how.batches[i].batch;
@@ -4505,8 +4600,8 @@ static void bml_cuda__forward_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
     l->first = 0;
     for (int i = 0; i < t->net.n_nodes; i++) {
         const bml_nn__node *n = &t->net.nodes[i];
-        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0], t->net.scale[0], batch->index,
-                             (size_t)l->b, (size_t)n->out, t->net.n_in,     n->input_offset};
+        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0],     t->net.scale[0],        batch->index,
+                             (size_t)l->b, (size_t)n->out, (size_t)t->net.n_in, (size_t)n->input_offset};
         if (n->spec.kind == BML_NN_INPUT)
             bml_cuda__each(t, bml_nn__cells(n, l), op);
         else
@@ -4626,7 +4721,7 @@ typedef struct bml_cuda__course {
 } bml_cuda__course;
 
 /* Rows `rows` of x and y on the host (NULL: from `at` on): loss and gradient of what the device has predicted. */
-static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_t at, const float *x, const float *y,
+static int bml_cuda__loss_on_host(bml_cuda__course *c, const ptrdiff_t *rows, size_t at, const float *x, const float *y,
                                   int learn) {
     bml_nn_trainer *t = c->t;
     bml_cuda_trainer *d = c->device;
@@ -4643,7 +4738,7 @@ static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_
     bml_cuda_copy total = {&d->learner.tally->total, &given.total, sizeof given.total};
     const float *w = t->how.weights && x == t->how.x ? t->how.weights : NULL;
     bml_nn_batch batch = {
-        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, net->n_in, m};
+        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, (size_t)net->n_in, m};
     int status = bml_cuda_get(&get, NULL, d->cuda);
     if (!status) status = bml_cuda_wait(NULL, d->cuda);
     if (status) return status;
@@ -4775,12 +4870,12 @@ static int bml_cuda__course_data(bml_cuda__course *c) {
     const bml_nn_training *h = &t->how;
     size_t n_in = t->net->n_in;
     size_t n_out = t->net->n_out;
-    size_t most = t->n_train > t->n_held ? t->n_train : t->n_held;
+    size_t most = (size_t)(t->n_train > t->n_held ? t->n_train : t->n_held);
     bml_cuda__buffers *b = &c->data;
     if (h->n > 0xFFFFFFFFu) return BML_CUDA_TOO_LARGE;
     c->rows = (uint32_t *)calloc(most, sizeof *c->rows);
     if (!c->rows) return BML_CUDA_NO_MEMORY;
-    for (size_t i = 0; i < t->n_held; i++)
+    for (ptrdiff_t i = 0; i < t->n_held; i++)
         c->rows[i] = (uint32_t)t->held[i];
     c->x = (float *)bml_cuda__buffer(b, h->x, h->n * n_in, sizeof *c->x);
     if (h->y) c->y = (float *)bml_cuda__buffer(b, h->y, h->n * n_out, sizeof *c->y);

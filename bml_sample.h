@@ -2,7 +2,8 @@
 
    Inverse-CDF tables made from a density or from samples, alias tables, networks; and, built in, the photon energies
    that electrons make of soft photons (Jones 1968), from Thomson to deepest Klein-Nishina regime, by a network of 105
-   weights.
+   weights. Inline functions for kernels of your own, on the card too: energies, exact scattering with directions and
+   polarisation, thermal electrons, quantum synchrotron radiation and pairs.
 
        #define BML_SAMPLE_IMPLEMENTATION      (in exactly one .c or .cpp file)
        #include "bml_sample.h"
@@ -21,25 +22,26 @@
            int status;
            bml_sample_rng_init(&rng, 1, 0);
            status = bml_sample_comptonf(energy, &how, &rng);
-           if (status) return printf("%s\n", bml_sample_strerror(status)), 1;
+           if (status) printf("%s\n", bml_sample_strerror(status));
            for (int i = 0; i < 1000000; i++) sum += energy[i];
            printf("mean %.4g m_e c^2, 4/3 gamma^2 eps0 is %.4g\n", sum / 1e6, 4.0 / 3 * 1e8 * 1e-9);
-           return 0;
+           return status;
        }
 
    It refuses, before anything is drawn: densities that are negative, NaN, zero everywhere or not integrable; gamma
-   below 1 and photons that cannot gain energy; u outside [0,1]; sizes that overflow. Link with -lm. No input or
-   output, no globals, no threads, no clock: the same seed gives the same numbers. Compile with -O3: the batches are
-   written for vector registers. */
+   below 1, and from gamma = 20 on photons that cannot gain energy; u outside [0,1]; sizes that overflow. Link with -lm.
+   No input or output, no globals, no threads, no clock: the same seed gives the same numbers. Compile with -O3: the
+   batches are written for vector registers. It is right under -ffast-math and -Ofast too. */
 
 /* SETUP, USE, SHUTDOWN
 
    1. bml_sample_rng_init(&rng, seed, stream): one generator for each thread, or better for each block of work:
       different streams never overlap, cost nothing to make, and results then do not depend on the number of threads.
-   2. Compton: bml_sample_comptonf (float) or bml_sample_compton (double) for n photons at once; n = 1 is one at a time.
-      The methods: BML_SAMPLE_NET (default) and BML_SAMPLE_EXACT need nothing; BML_SAMPLE_TABLE is the fastest and needs
-      bml_sample_compton_table once (a few ms, 32 KiB). bml_sample_compton_rates gives the probability of a step and
-      the loss.
+   2. Compton, whole arrays: bml_sample_comptonf (float) or bml_sample_compton (double). The methods: BML_SAMPLE_NET
+      (default) and BML_SAMPLE_EXACT need nothing; BML_SAMPLE_TABLE is the fastest and needs bml_sample_compton_table once
+      (a few ms, 32 KiB). bml_sample_compton_rates gives the probability of a step and the loss. Inside your own loop or
+      kernel: bml_sample_compton_energy(gamma, eps0, u, &nodes) and the other inline functions, which take your own
+      uniform numbers; in thermal matter bml_sample_thermal_step (bml_sample_thermal_table once).
    3. Your own density: bml_sample_table_create(&table, &config), bml_sample_table_draw(table, x, n, &rng), as often as
       wanted, bml_sample_table_free. With parameters: bml_sample_grid_create and so on. Discrete:
       bml_sample_alias_create.
@@ -53,7 +55,11 @@
    BML_SAMPLE_IMPLEMENTATION          this file gives the functions, not only their declarations
    BML_SAMPLE_STATIC                  all functions static (define with the above)
    BML_SAMPLE_MALLOC(n), BML_SAMPLE_REALLOC(p, n), BML_SAMPLE_FREE(p)     all three or none; default: the C library's
+   BML_SAMPLE_FUNC                    qualifier of the inline functions; default: nothing, __host__ __device__ in CUDA, HIP
    BML_SAMPLE_TRAIN                   the training of networks too; includes bml_nn.h (BML_NN_IMPLEMENTATION is yours)
+   BML_SAMPLE_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
+
+   BML_SAMPLE_STATIC compiles faster: the compiler leaves out what the file does not call.
 
    MATHEMATICS
 
@@ -69,23 +75,44 @@
               itself is smooth.
    - table    the same with N bilinear between 64 x 128 nodes, even in sqrt(t) and s.
    Below eps0 a photon would lose energy, which this kernel leaves out: u' = u_min + (1 - u_min) u, u_min = C(eps0).
-   Errors, measured by tests/test_sample.c over gamma 1...1e11, eps0 1e-13...1e2, largest of all: in CDF
+   Errors, measured by tests/test_sample.c over gamma 20...1e11, eps0 1e-13...1e2, largest of all: in CDF
        net 6e-5, table 1.1e-4, exact 1e-13; in the mean energy, relative, 2e-5 and 4e-5; in the mean of 1 - E 8e-5
        and 4e-4. Photons of whose spectrum only an end is left above eps0 (q(eps0) > 0.26 or eps0 > 0.9 gamma) are
-       inverted exactly by all methods, which is slower. Float energies are 6e-8 of themselves apart: where all lie
-       within 1 % of each other, that alone is 6e-6 of the CDF.
-   The kernel itself holds for gamma >> 1. Against exact two-body kinematics with isotropic photons
-   (bml_sample_scatter), its CDF is wrong by at most, for eps0 = 1e-3 and gamma = 1.5, 2, 3, 5, 10:
-       0.176, 0.086, 0.036, 0.013, 0.003, and its mean energy too large by 29, 16, 7, 2.6, 0.7 %.
-   When NOT to use it: for electrons below gamma of about 5, for photons that lose energy, for photons that are not
-   isotropic: there draw with bml_sample_scatter, which is exact for one photon and one electron of given directions.
+       inverted exactly by all methods, which is slower (the inline functions collide them, as below gamma = 20). Float
+       energies are 6e-8 of themselves apart: where all lie within 1 % of each other, that alone is 6e-6 of the CDF.
+   The kernel itself holds for gamma >> 1: against exact two-body kinematics its CDF is wrong by 0.18 at gamma = 1.5,
+   0.036 at 3, 0.003 at 10. So below gamma = 10 every photon is one exact collision (the cosine and the recoil drawn in
+   the electron's rest frame, photons that lose energy included), and between 10 and 20 a share (20 - gamma)/10 of them.
+   A collision needs several random numbers: they are those that Philox makes of (gamma, eps0, u). There the energy is a
+   function of u with the right distribution, but does not rise with it, and of n numbers u there are n photons.
+   When NOT to use it: for photons that are not isotropic: there draw with bml_sample_scatter, which is exact for one
+   photon and one electron of given directions.
+
+   Collisions. With 1 - mu and 1 + mu of the directions, carried apart, the rest frame has x = gamma eps0 (1 - beta mu)
+   and 1 + cos = (1 - beta)(1 + mu)/(1 - beta mu); after scattering by t = 1 - cos at azimuth phi, with half angles a, b,
+       1 + cos' = 2 sin^2(a - b) + 8 sin a cos a sin b cos b cos^2(phi/2),     eps = x r gamma [(1 - beta) + beta (1 + cos')],
+   r = 1/(1 + x t): sums of positive terms at any gamma. Polarisation: Fano's matrix (McMaster 1961, Rev. Mod. Phys. 33, 8).
+   Thermal electrons (Juettner), the recoil and the hot cross section stand in tables that are cubic both ways: CDF errors
+   below 1e-4, cross section 2e-4 (tested).
+
+   Strong fields. An electron of quantum parameter chi emits photons of energy xi gamma with (Ritus 1985, J. Sov. Laser
+   Res. 6, 497; Baier & Katkov 1968)
+       dW/dxi = alpha/(sqrt(3) pi) (m c^2/hbar gamma) [int_y^inf K_5/3 + xi^2/(1-xi) K_2/3(y)],  y = 2 xi/(3 chi (1-xi)),
+   and a photon of energy eps [m c^2] and chi makes pairs with a share xi for the positron with
+       dW/dxi = alpha/(sqrt(3) pi) (m c^2/hbar eps) [(xi/(1-xi) + (1-xi)/xi) K_2/3(y) + int_y^inf K_1/3],
+       y = 2/(3 chi xi (1-xi)).
+   Tables of the integrals and of the inverse CDFs, to 1e-4.
 
    Float numbers near E = 1: eps itself can no longer tell 1 - E from 0. Ask for `rest`, which is 1 - E with full
    relative precision, and gives the electron gamma rest + eps0.
 
-   Tables (1-D). Intervals are halved until, on each, a rational quadratic through the CDF and the density at its ends
-   (Gregory & Delbourgo 1982, IMA J. Numer. Anal. 2, 123: monotone, inverted by one square root) agrees with 16-point
-   Gauss-Legendre quadrature at its quarter points. The error reported is twice the largest disagreement met there.
+   Tables (1-D). The density becomes Legendre series of degree 15 on panels that are halved until the integrals of both
+   halves agree with the whole; the inverse CDF then polynomials of degree 5 in u through Chebyshev points in x, each as
+   long as the tolerance allows (as in Derflinger, Hoermann & Leydold 2010, ACM TOMACS 20, 18). The error reported is
+   twice the largest met between the points. Infinite ranges are cut where less than 1 % of the tolerance is beyond.
+   Cells (n dimensions). Boxes are halved where a linear density misses most; a box is drawn by an alias table, the point
+   in it uniformly and reflected with the probability that makes it linear. Parameters: the nodes around Z are chosen at
+   random with their weights.
    Grids (parameters Z): inverse CDFs at the nodes of a regular grid of Z, in the coordinate v = (2/pi) asin sqrt(u),
    in which a density that ends with a step or linearly gives a smooth x; multilinear in Z and v.
    Networks: x_k = lo + (hi-lo) [v + v (1-v) N_k(v, x_1..x_k-1, Z)]: exact at both ends by construction, increasing in
@@ -93,14 +120,15 @@
    networks).
    Alias (Walker 1977, ACM Trans. Math. Softw. 3, 253; the tables as Vose 1991, IEEE Trans. Softw. Eng. 17, 972).
    Ratio of uniforms (Kinderman & Monahan 1977, ACM Trans. Math. Softw. 3, 257): (s, v) uniform where s^2 <= p(v/s).
-   Generator. Philox4x32-10 (Salmon et al. 2011, SC'11): key = seed, counter = (block, stream), 2^66 numbers in each of
-   2^64 streams.
 
    Float functions inside: log and exp(x)-1 to 1 and 2 ulp of their result, tanh to 2e-6 (tested over their ranges). */
 #ifndef BML_SAMPLE_H
 #define BML_SAMPLE_H
+#define BML_SAMPLE_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifndef BML_SAMPLE_DEF
 #if defined(BML_SAMPLE_STATIC) && (defined(__GNUC__) || defined(__clang__))
@@ -111,6 +139,13 @@
 #define BML_SAMPLE_DEF extern "C"
 #else
 #define BML_SAMPLE_DEF extern
+#endif
+#endif
+#ifndef BML_SAMPLE_FUNC
+#if defined(__CUDACC__) || defined(__HIPCC__)
+#define BML_SAMPLE_FUNC __host__ __device__
+#else
+#define BML_SAMPLE_FUNC
 #endif
 #endif
 
@@ -140,25 +175,39 @@ enum { BML_SAMPLE_MESSAGE = 512 }; /* bytes of a message, its NUL included */
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_SAMPLE_DEF const char *bml_sample_strerror(int status);
 
-/* ---- random numbers: the generator of all bml headers ---- */
-typedef struct bml_sample_rng {
-    uint32_t key[2];     /* seed */
-    uint32_t counter[4]; /* number of the next block: {block low, stream low, stream high, block high} */
-    uint32_t block[4];   /* the present block */
-    uint32_t used;       /* words of it already given out, 4 = all */
-} bml_sample_rng;        /* plain data: copy it to save it */
+/* ---- API: random numbers ----
+   Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
+   numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
+   blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
+   that small values of it are free for the header's own streams. A generator is plain data: copy it to save it. */
 
-/* One Philox4x32-10 block: out[4] from counter[4] and key[2]. */
+typedef struct bml_sample_rng {
+    uint32_t key[2];     /* the seed */
+    uint32_t counter[4]; /* of the next block */
+    uint32_t block[4];   /* the present one */
+    uint32_t used;       /* how many of its four words are spent */
+} bml_sample_rng;
+
+/* out[4] = the block of counter[4] under key[2]. */
 BML_SAMPLE_DEF void bml_sample_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key);
-/* The generator number `stream` of `seed`; different streams do not overlap. */
+/* The beginning of sequence (seed, stream). */
 BML_SAMPLE_DEF void bml_sample_rng_init(bml_sample_rng *rng, uint64_t seed, uint64_t stream);
-BML_SAMPLE_DEF uint32_t bml_sample_rng_u32(bml_sample_rng *rng);   /* 32 random bits */
-BML_SAMPLE_DEF double bml_sample_rng_uniform(bml_sample_rng *rng); /* uniform in (0,1), both ends excluded, 53 bits */
-BML_SAMPLE_DEF double bml_sample_rng_normal(bml_sample_rng *rng);  /* mean 0, sd 1 */
+/* The next 32 random bits. */
+BML_SAMPLE_DEF uint32_t bml_sample_rng_u32(bml_sample_rng *rng);
+/* Uniform in (0, 1), never 0 or 1: (k + 1/2)/2^52. */
+BML_SAMPLE_DEF double bml_sample_rng_uniform(bml_sample_rng *rng);
+/* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
+BML_SAMPLE_DEF double bml_sample_rng_normal(bml_sample_rng *rng);
+
 /* density ~ x^(k-1) e^-x, k = twice/2, twice >= 1 */
 BML_SAMPLE_DEF double bml_sample_rng_gamma(bml_sample_rng *rng, int twice);
-/* n uniforms at once, faster; whole blocks are used up, so that the next draw starts a new one. n >= 0. */
+/* n uniforms, or normals, at once, faster; whole blocks are used up, so that the next draw starts a new one. n >= 0. */
 BML_SAMPLE_DEF void bml_sample_rng_fill(double *u, size_t n, bml_sample_rng *rng);
+BML_SAMPLE_DEF void bml_sample_rng_normals(double *x, size_t n, bml_sample_rng *rng);
+/* Inline: four uniform numbers inside (0,1), of 23 bits, for kernels; a whole block of the generator. */
+static inline BML_SAMPLE_FUNC void bml_sample_uniform4(float *u, bml_sample_rng *rng);
+/* Inline: an isotropic direction[3] from two uniform numbers. */
+static inline BML_SAMPLE_FUNC void bml_sample_isotropic(double *direction, double u, double v);
 
 /* ---- Compton: isotropic photons and one electron ---- */
 enum { BML_SAMPLE_NET = 0, BML_SAMPLE_TABLE, BML_SAMPLE_EXACT };
@@ -172,38 +221,54 @@ typedef struct bml_sample_compton_nodes { /* 32 KiB, plain data; read only once 
 BML_SAMPLE_DEF int bml_sample_compton_table(bml_sample_compton_nodes *nodes);
 
 typedef struct bml_sample_photonsf {
-    size_t n;                /* photons to draw */
-    const float *gamma;      /* [n] Lorentz factors of the electrons, 1 ... 1e11 */
-    const float *eps0;       /* [n] photon energies before [m_e c^2], 1e-13 ... 1e2, and below gamma - 1/(4 gamma) */
-    int one_gamma, one_eps0; /* 1: there is only one, gamma[0], eps0[0], for all photons */
-    int method;              /* BML_SAMPLE_NET, _TABLE, _EXACT */
+    size_t n;           /* photons to draw */
+    const float *gamma; /* [n] Lorentz factors of the electrons, 1 ... 1e11 */
+    const float
+        *eps0; /* [n] photon energies before [m_e c^2], 1e-13 ... 1e2; from gamma = 20 on below gamma - 1/(4 gamma) */
+    int one_gamma;                         /* 1: there is only gamma[0], for all photons */
+    int one_eps0;                          /* the same for eps0 */
+    int method;                            /* BML_SAMPLE_NET, _TABLE, _EXACT */
     const bml_sample_compton_nodes *nodes; /* for BML_SAMPLE_TABLE */
-    const float *u;                        /* [n] in [0,1]: the inverse CDF there; NULL = draw from rng */
-    float *rest;                           /* [n] takes 1 - eps/gamma, precise also near 0; NULL = not wanted */
+    const float *u; /* [n] in [0,1]: the inverse CDF there (see above for gamma < 20); NULL: from rng */
+    float *rest;    /* [n] takes 1 - eps/gamma, precise also near 0; NULL = not wanted */
+    /* numbers from one photon to the next, for members of an array of structs; 0 = 1 */
+    int gamma_stride, eps0_stride, u_stride, rest_stride, energy_stride;
 } bml_sample_photonsf;
 typedef struct bml_sample_photons { /* the same in double */
     size_t n;
-    const double *gamma, *eps0;
-    int one_gamma, one_eps0;
+    const double *gamma;
+    const double *eps0;
+    int one_gamma;
+    int one_eps0;
     int method;
     const bml_sample_compton_nodes *nodes;
     const double *u;
     double *rest;
+    int gamma_stride, eps0_stride, u_stride, rest_stride, energy_stride;
 } bml_sample_photons;
 
 /* Photon energies after scattering, energy[n] [m_e c^2]. All gamma, eps0 and u are checked first; after an error
    nothing has been written. rng may be NULL when u is given; a call takes whole blocks of four words from it, so that
    one call for n is another stream of numbers than n calls for 1. energy, rest must not overlap the inputs. Thread
-   safe with an rng per thread. In float, energies keep eps0 <= eps to the bit, and eps <= gamma b/(1+b) up to 1e-6 of
-   it. BAD_ARGUMENT, OUT_OF_DOMAIN (gamma or eps0; bml_sample_compton_find says which). */
+   safe with an rng per thread. In float, from gamma = 20 on, energies keep eps0 <= eps to the bit, and eps <= gamma
+   b/(1+b) up to 1e-6 of it. BAD_ARGUMENT, OUT_OF_DOMAIN (gamma or eps0; bml_sample_compton_find says which). */
 BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf *how, bml_sample_rng *rng);
 BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *how, bml_sample_rng *rng);
 /* Index of the first photon that is out of the domain; n if none is. */
 BML_SAMPLE_DEF size_t bml_sample_compton_find(const bml_sample_photons *how);
 BML_SAMPLE_DEF size_t bml_sample_compton_findf(const bml_sample_photonsf *how);
 
-/* The CDF of the above at eps, to 1e-13: 0 at and below eps0, 1 at and above gamma b/(1+b). OUT_OF_DOMAIN,
-   BAD_ARGUMENT. */
+/* Inline, one photon: energy and *rest = 1 - eps/gamma at u in (0,1), by the nodes or, where they are NULL, by the net. No
+   checks: gamma 1 ... 1e11, eps0 1e-13 ... 1e2. Ends of the spectrum (eps0 > gamma/4, about) are exact collisions. */
+static inline BML_SAMPLE_FUNC float bml_sample_compton_step(float *rest, float gamma, float eps0, float u,
+                                                            const bml_sample_compton_nodes *nodes);
+static inline BML_SAMPLE_FUNC float bml_sample_compton_energy(float gamma, float eps0, float u,
+                                                              const bml_sample_compton_nodes *nodes);
+/* Inline: scatterings per second over n c sigma_T, to 2e-5 of the kernel's. */
+static inline BML_SAMPLE_FUNC float bml_sample_compton_rate(float gamma, float eps0);
+
+/* The CDF of the kernel at eps, to 1e-13, which the draws follow from gamma = 20 on: 0 at and below eps0, 1 at and above
+   gamma b/(1+b). OUT_OF_DOMAIN, BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_compton_cdf(double *cdf, double eps, double gamma, double eps0);
 /* Its density, per m_e c^2. Errors as above. */
 BML_SAMPLE_DEF int bml_sample_compton_pdf(double *pdf, double eps, double gamma, double eps0);
@@ -219,12 +284,12 @@ typedef struct bml_sample_rates {
    neglected in the loss (relative 1/gamma^2). BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_compton_rates(bml_sample_rates *rates, double b);
 
-/* Direction out[3] of a photon that left with energy eps, given the electron's direction[3] (a unit vector; both may
-   be the same array), by the head-on kinematics that the kernel assumes: within about 1/gamma of the electron's.
-   OUT_OF_DOMAIN, BAD_ARGUMENT. */
 typedef struct bml_sample_event {
     double gamma, eps0, eps;
 } bml_sample_event;
+/* Direction out[3] of a photon that left with energy eps, given the electron's direction[3] (a unit vector; both may
+   be the same array), by the head-on kinematics that the kernel assumes: within about 1/gamma of the electron's.
+   OUT_OF_DOMAIN, BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direction, const bml_sample_event *event,
                                                 bml_sample_rng *rng);
 
@@ -235,13 +300,89 @@ typedef struct bml_sample_collision {
     double eps0;            /* photon's energy [m_e c^2], > 0 */
     const double *photon;   /* [3] unit vector, its direction */
 } bml_sample_collision;
+typedef struct bml_sample_scattered { /* eps + gamma = gamma0 + eps0 to 1e-12 */
+    double eps;                       /* the photon's energy */
+    double gamma;                     /* the electron's Lorentz factor */
+    double minus;  /* 1 - cos between the photon and the electron's direction before; precise near 0 */
+    double out[3]; /* the photon's direction */
+} bml_sample_scattered;
+typedef struct bml_sample_stokes {
+    double q, u, v; /* over the intensity: linear along axis (q > 0), along axis + 45 degrees, circular */
+    double axis[3]; /* unit vector across the photon's direction */
+} bml_sample_stokes;
+
 /* *eps and out[3]: the photon after Klein-Nishina scattering in the electron's rest frame. The rate of such collisions
    is n c (1 - beta mu) bml_sample_klein_nishina(x) sigma_T, x = gamma eps0 (1 - beta mu). BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample_collision *collision,
                                       bml_sample_rng *rng);
+/* The same with the electron's energy and, unless stokes is NULL, the polarisation, which becomes the photon's after. */
+BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sample_stokes *stokes,
+                                             const bml_sample_collision *collision, bml_sample_rng *rng);
 /* Total cross section over sigma_T for a photon of energy x [m_e c^2] on an electron at rest, to 1e-13; NaN unless 0
    <= x <= 1e100. */
 BML_SAMPLE_DEF double bml_sample_klein_nishina(double x);
+/* Inline, x >= 0, to 3e-6: some 3 times an exp. */
+static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x);
+
+/* ---- Compton: thermal electrons ---- */
+enum {
+    BML_SAMPLE__RECOIL_X = 64,
+    BML_SAMPLE__RECOIL_U = 128,
+    BML_SAMPLE__THERMAL_ROWS = 64,
+    BML_SAMPLE__THERMAL_U = 128,
+    BML_SAMPLE__HOT_ROWS = 64,
+    BML_SAMPLE__HOT_X = 64,
+    BML_SAMPLE__QED_CHI = 64,
+    BML_SAMPLE__QED_U = 128
+};
+typedef struct bml_sample_thermal_nodes { /* 80 KiB, plain data */
+    float recoil[BML_SAMPLE__RECOIL_X * BML_SAMPLE__RECOIL_U];
+    float momentum[BML_SAMPLE__THERMAL_ROWS * BML_SAMPLE__THERMAL_U];
+    float cross_section[BML_SAMPLE__HOT_ROWS * BML_SAMPLE__HOT_X];
+    int ready;
+} bml_sample_thermal_nodes;
+typedef struct bml_sample_medium {
+    float theta; /* kT/(m_e c^2), 1e-4 ... 1e3 */
+    const bml_sample_thermal_nodes *nodes;
+} bml_sample_medium;
+/* Makes the tables for theta 1e-4 ... 1e3 and photons to 1e6 m_e c^2: some 10 ms. BAD_ARGUMENT for NULL. */
+BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes);
+/* Inline: a photon of energy eps0 and direction photon[3] meets a thermal electron, as likely as cross section and motion
+   make it, and is scattered: *after. stokes may be NULL. */
+static inline BML_SAMPLE_FUNC void bml_sample_thermal_step(bml_sample_scattered *after, bml_sample_stokes *stokes,
+                                                           const bml_sample_medium *medium, double eps0,
+                                                           const double *photon, bml_sample_rng *rng);
+/* Inline: a collision at two uniform numbers, u for the recoil and v for the azimuth; no checks. */
+static inline BML_SAMPLE_FUNC void bml_sample_scatter_at(bml_sample_scattered *after, const bml_sample_collision *how,
+                                                         float u, float v, const bml_sample_thermal_nodes *nodes);
+/* Inline: Lorentz factor of a thermal electron at u in (0,1). */
+static inline BML_SAMPLE_FUNC double bml_sample_thermal_gamma(float theta, float u, const bml_sample_thermal_nodes *n);
+/* Inline: cross section over sigma_T of thermal electrons for photons of energy x, averaged over (1 - beta mu). */
+static inline BML_SAMPLE_FUNC float bml_sample_thermal_cross_section(float theta, float x,
+                                                                     const bml_sample_thermal_nodes *n);
+/* Inline: mean free path [cm] among n_e electrons/cm^3. */
+static inline BML_SAMPLE_FUNC double bml_sample_mean_free_path(double n_e, float theta, float x,
+                                                               const bml_sample_thermal_nodes *n);
+
+/* ---- quantum synchrotron radiation and Breit-Wheeler pairs in a strong field ---- */
+typedef struct bml_sample_qed_nodes { /* 65 KiB, plain data */
+    float emission[BML_SAMPLE__QED_CHI * BML_SAMPLE__QED_U];
+    float pair[BML_SAMPLE__QED_CHI * BML_SAMPLE__QED_U];
+    float emission_rate[BML_SAMPLE__QED_CHI];
+    float pair_rate[BML_SAMPLE__QED_CHI];
+    int ready;
+} bml_sample_qed_nodes;
+/* Makes the tables, tens of ms: emission for chi 1e-4 ... 1e4, pairs for chi 1e-2 ... 1e6. BAD_ARGUMENT for NULL,
+   NO_MEMORY. */
+BML_SAMPLE_DEF int bml_sample_qed_table(bml_sample_qed_nodes *nodes);
+/* Inline: the integral over xi of the bracket (see MATHEMATICS); times alpha/(sqrt(3) pi) m c^2/(hbar gamma), which is
+   1.0411e18/gamma per second, the photons emitted per second. */
+static inline BML_SAMPLE_FUNC float bml_sample_emission_rate(float chi, const bml_sample_qed_nodes *n);
+/* Inline: xi, the photon's share of the electron's energy, at u in (0,1). */
+static inline BML_SAMPLE_FUNC float bml_sample_emission_energy(float chi, float u, const bml_sample_qed_nodes *n);
+/* Inline: the same for pairs: the integral (times 1.0411e18/eps per second), and the positron's share of the energy. */
+static inline BML_SAMPLE_FUNC float bml_sample_pair_rate(float chi, const bml_sample_qed_nodes *n);
+static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, const bml_sample_qed_nodes *n);
 
 /* ---- electrons and photons to scatter: x[n] each. BAD_ARGUMENT ---- */
 /* Lorentz factors of a relativistic Maxwell (Juettner) distribution, gamma^2 beta e^(-gamma/theta), theta = kT/(m_e
@@ -283,18 +424,23 @@ typedef struct bml_sample_table bml_sample_table;
 typedef struct bml_sample_table_config {
     bml_sample_density density;
     void *user;
-    const double *z;     /* handed to density */
-    double lower, upper; /* finite, lower < upper */
-    double tolerance;    /* of the CDF, 1e-12 ... 0.1; 0 = 1e-7 */
-    int max_intervals;   /* 0 = 65536 */
+    const double *z;      /* handed to density */
+    double lower, upper;  /* lower < upper; -INFINITY and INFINITY where it has tails */
+    double tolerance;     /* of the CDF, 1e-12 ... 0.1; 0 = 1e-7 */
+    int max_intervals;    /* 0 = 65536 */
+    double centre;        /* where the density is large: looked at closely; 0 = 0 where it is inside, else the middle */
+    const double *breaks; /* [n_breaks] in (lower, upper), ascending: jumps, kinks, narrow peaks; NULL = none */
+    int n_breaks;
+    int look; /* points in which narrow peaks are looked for; 0 = 131072, 1 = none */
 } bml_sample_table_config;
 
 /* Every function that makes an object takes last
        char *why    [BML_SAMPLE_MESSAGE], or NULL: the reason of a failure as text, "" after success
    After a failure the object is NULL and nothing is to be freed; NOT_CONVERGED and NOT_MONOTONE come with both. */
-/* Makes a table. The density
-   is first looked at in 2048 points: narrower peaks may be missed. One that is infinite at a point is refused: begin
-   beside it. BAD_ARGUMENT, BAD_DENSITY, ZERO_DENSITY, NOT_INTEGRABLE, NOT_CONVERGED (usable; the error is larger). */
+/* Makes a table. The density is looked at in `look` points evenly over the range (over each octave from the centre of an
+   infinite one): a peak that is narrower than their distance may be missed, unless the centre or a break lies in it. It
+   is never evaluated at the ends of the range or at breaks: it may be infinite there. BAD_ARGUMENT, BAD_DENSITY,
+   ZERO_DENSITY, NOT_INTEGRABLE, NO_MEMORY; NOT_CONVERGED (usable; the error is larger). */
 BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config, char *why);
 /* From samples[n], n >= 2, finite, not all equal: the empirical CDF through `nodes` quantiles (0 = up to 1024),
    straight between. The error reported holds with 95 % probability (Dvoretzky-Kiefer-Wolfowitz). BAD_ARGUMENT. */
@@ -325,8 +471,8 @@ typedef struct bml_sample_grid_config {
     int u_nodes;                     /* 0 = 257 */
 } bml_sample_grid_config;
 /* Makes the inverse CDFs at all nodes (u_nodes times the product of z_nodes doubles), and measures the error of the
-   CDF in the middle of the cells (at most 4096 of them, evenly chosen). Errors and ownership as for tables; TOO_LARGE.
-   */
+   CDF in the middle of the cells (at most 4096 of them, evenly chosen). Narrow peaks are not looked for. Errors as for
+   tables; TOO_LARGE. */
 BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why);
 BML_SAMPLE_DEF void bml_sample_grid_free(bml_sample_grid *grid);
 BML_SAMPLE_DEF const char *bml_sample_grid_message(const bml_sample_grid *grid);
@@ -335,9 +481,32 @@ BML_SAMPLE_DEF double bml_sample_grid_error(const bml_sample_grid *grid); /* lar
 BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *grid, double *x, const double *z, const double *u,
                                         size_t n, bml_sample_rng *rng);
 
+/* ---- a density of several dimensions, by adaptive cells ---- */
+typedef struct bml_sample_cells bml_sample_cells;
+typedef struct bml_sample_cells_config {
+    bml_sample_density density; /* of x[n_dim] */
+    void *user;
+    int n_dim;                       /* 1 ... 4 */
+    int n_z;                         /* parameters, 0 ... 3 */
+    const double *lower, *upper;     /* [n_dim] */
+    const double *z_lower, *z_upper; /* [n_z] */
+    const int *z_nodes;              /* [n_z] 2 and more each; between nodes the density is linear in Z */
+    double tolerance;                /* total variation from the density, 1e-4 ... 0.5; 0 = 2e-3 */
+    int max_cells;                   /* for each node of Z; 0 = 65536 */
+} bml_sample_cells_config;
+/* NOT_CONVERGED (usable) where max_cells did not do. BAD_ARGUMENT, BAD_DENSITY, ZERO_DENSITY, TOO_LARGE, NO_MEMORY. */
+BML_SAMPLE_DEF int bml_sample_cells_create(bml_sample_cells **cells, const bml_sample_cells_config *config, char *why);
+BML_SAMPLE_DEF void bml_sample_cells_free(bml_sample_cells *cells);
+BML_SAMPLE_DEF const char *bml_sample_cells_message(const bml_sample_cells *cells);
+BML_SAMPLE_DEF double bml_sample_cells_error(const bml_sample_cells *cells); /* total variation, at the nodes of Z */
+BML_SAMPLE_DEF double bml_sample_cells_count(const bml_sample_cells *cells); /* cells of all nodes */
+/* x[n][n_dim] for z[n_z] (one_z = 1) or z[n][n_z] (NULL if n_z = 0). BAD_ARGUMENT (also: z outside its range). */
+BML_SAMPLE_DEF int bml_sample_cells_draw(const bml_sample_cells *cells, double *x, size_t n, const double *z, int one_z,
+                                         bml_sample_rng *rng);
+
 /* ---- discrete weights ---- */
 typedef struct bml_sample_alias bml_sample_alias;
-/* weights[n] >= 0, finite, not all zero. *alias is NULL after an error. BAD_DENSITY, ZERO_DENSITY, BAD_ARGUMENT,
+/* weights[n] >= 0, finite, not all zero. BAD_DENSITY, ZERO_DENSITY, BAD_ARGUMENT,
    TOO_LARGE, NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n, char *why);
 BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias);
@@ -366,8 +535,7 @@ BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_s
 
 /* ---- networks ---- */
 typedef struct bml_sample_net bml_sample_net;
-/* From array[count] as bml_sample_net_write or _train made it; copied. BAD_ARRAY, NO_MEMORY. *net is NULL after an
-   error. */
+/* From array[count] as bml_sample_net_write or _train made it; copied. BAD_ARRAY, NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why);
 BML_SAMPLE_DEF void bml_sample_net_free(bml_sample_net *net);
 BML_SAMPLE_DEF int bml_sample_net_dims(const bml_sample_net *net, int *n_z); /* n_dim; *n_z unless NULL */
@@ -448,33 +616,980 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
                                         char *why);
 #endif
 
-#endif /* BML_SAMPLE_H */
 /* ---- end of API ---- */
+
+/* ---- inline functions: what the declarations above marked "inline" do ----
+   Present wherever this file is included, whether or not its implementation is. They hold under every optimisation, fast
+   mathematics included: NaN and infinity are told by their bits, indices are clamped as integers, and no difference of
+   nearly equal numbers carries a result. */
+
+static inline BML_SAMPLE_FUNC uint32_t bml_sample__bits(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__float(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline BML_SAMPLE_FUNC uint64_t bml_sample__bits64(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* low <= x <= high for 0 < low: positive numbers stand in the order of their bits, NaN and infinity above them. */
+static inline BML_SAMPLE_FUNC int bml_sample__withinf(float x, float low, float high) {
+    uint32_t first = bml_sample__bits(low);
+    return bml_sample__bits(x) - first <= bml_sample__bits(high) - first;
+}
+
+static inline BML_SAMPLE_FUNC int bml_sample__within(double x, double low, double high) {
+    uint64_t first = bml_sample__bits64(low);
+    return bml_sample__bits64(x) - first <= bml_sample__bits64(high) - first;
+}
+
+/* Neither NaN nor infinite. */
+static inline BML_SAMPLE_FUNC int bml_sample__finite(double x) {
+    return (bml_sample__bits64(x) >> 52 & 0x7FF) != 0x7FF;
+}
+
+/* Finite and >= 0; -0 is. */
+static inline BML_SAMPLE_FUNC int bml_sample__not_negative(double x) {
+    uint64_t bits = bml_sample__bits64(x);
+    return bits < (uint64_t)0x7FF << 52 || bits == (uint64_t)1 << 63;
+}
+
+/* 0 <= x <= 1. */
+static inline BML_SAMPLE_FUNC int bml_sample__in_unitf(float x) {
+    uint32_t bits = bml_sample__bits(x);
+    return bits <= 0x3F800000u || bits == 0x80000000u;
+}
+
+static inline BML_SAMPLE_FUNC int bml_sample__in_unit(double x) {
+    uint64_t bits = bml_sample__bits64(x);
+    return bits <= (uint64_t)0x3FF << 52 || bits == (uint64_t)1 << 63;
+}
+
+/* ln m + k ln 2 for m = 1 + r in [sqrt(1/2), sqrt(2)], to 1 ulp: a polynomial fitted here (weighted least squares,
+   reweighted towards equal ripples), as the others below. */
+static inline BML_SAMPLE_FUNC float bml_sample__log_of(int32_t k, float r) {
+    float high = -0.165775847f + r * (0.149147679f + r * (-0.142674870f + r * 0.0870043592f));
+    float p = 0.333339107f + r * (-0.250013370f + r * (0.199630638f + r * high));
+    return (float)k * 0.693147181f + (r + r * r * (r * p - 0.5f));
+}
+
+/* Splits a positive normal x into 2^k m. */
+static inline BML_SAMPLE_FUNC float bml_sample__split(int32_t *k, float x) {
+    uint32_t bits = bml_sample__bits(x);
+    uint32_t exponent = (bits - 0x3F3504F3u + 0x3F800000u) >> 23;
+    *k = (int32_t)exponent - 127;
+    return bml_sample__float(bits - (exponent << 23) + 0x3F800000u);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__logf(float x) {
+    int32_t k;
+    float m = bml_sample__split(&k, x);
+    return bml_sample__log_of(k, m - 1);
+}
+
+/* log(1 + x), x >= 0: where 1 + x has the exponent of 1, x itself is the argument, so that nothing is lost. */
+static inline BML_SAMPLE_FUNC float bml_sample__log1pf(float x) {
+    int32_t k;
+    float m = bml_sample__split(&k, 1 + x);
+    return bml_sample__log_of(k, k == 0 ? x : m - 1);
+}
+
+/* exp(-x) and 1 - exp(-x), 0 <= x <= 80, both with relative precision; the second is no difference where x is small. */
+static inline BML_SAMPLE_FUNC float bml_sample__expf(float *one_minus, float x) {
+    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
+    float scale = bml_sample__float((uint32_t)(127 - k) << 23);
+    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f; /* ln 2 in two parts */
+    float high = 0.166665387f + r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f));
+    float p = r + r * r * (0.499999980f + r * high);
+    float whole = scale + scale * p;
+    *one_minus = k == 0 ? -p : 1 - whole;
+    return whole;
+}
+
+/* tanh to 2e-6: numerator and denominator. */
+static inline BML_SAMPLE_FUNC float bml_sample__tanh_parts(float *below, float x) {
+    x = x > 7.5f ? 7.5f : x;
+    x = x < -7.5f ? -7.5f : x;
+    float s = x * x;
+    *below = 1 + s * (0.455668737f + s * (0.0207978224f + s * 1.36103200e-4f));
+    return x * (0.999992914f + s * (0.122358796f + s * (0.00221871042f + s * 3.66293559e-6f)));
+}
+
+/* One block of Philox4x32-10, as bml_sample_philox. */
+static inline BML_SAMPLE_FUNC void bml_sample__block(uint32_t *out, const uint32_t *counter, const uint32_t *key) {
+    uint32_t c0 = counter[0];
+    uint32_t c1 = counter[1];
+    uint32_t c2 = counter[2];
+    uint32_t c3 = counter[3];
+    uint32_t k0 = key[0];
+    uint32_t k1 = key[1];
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0;
+        uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)p1;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+/* A 32-bit word as a number inside (0,1). */
+static inline BML_SAMPLE_FUNC double bml_sample__word(uint32_t word) {
+    return ((double)word + 0.5) * (1.0 / 4294967296.0);
+}
+
+static inline BML_SAMPLE_FUNC void bml_sample_uniform4(float *u, bml_sample_rng *rng) {
+    uint32_t words[4];
+    bml_sample__block(words, rng->counter, rng->key);
+    rng->counter[0]++;
+    if (rng->counter[0] == 0) rng->counter[3]--;
+    rng->used = 4;
+    for (int i = 0; i < 4; i++)
+        u[i] = ((float)(int32_t)(words[i] >> 9) + 0.5f) * (1.0f / 8388608.0f);
+}
+
+static inline BML_SAMPLE_FUNC void bml_sample_isotropic(double *direction, double u, double v) {
+    double z = 2 * u - 1;
+    double across = 2 * sqrt(u * (1 - u));
+    direction[0] = across * cos(6.283185307179586 * v);
+    direction[1] = across * sin(6.283185307179586 * v);
+    direction[2] = z;
+}
+
+/* Cubic through the four nodes around t in [0,1], at -1, 0, 1, 2 (Lagrange). */
+static inline BML_SAMPLE_FUNC void bml_sample__cubic(float *weight, float t) {
+    float before = t + 1;
+    float after = 1 - t;
+    float last = 2 - t;
+    weight[0] = -t * after * last * (1.0f / 6);
+    weight[1] = before * after * last * 0.5f;
+    weight[2] = before * t * last * 0.5f;
+    weight[3] = -before * t * after * (1.0f / 6);
+}
+
+/* Index of the second of the four nodes around x, 1 ... n - 3, for any x. */
+static inline BML_SAMPLE_FUNC int32_t bml_sample__node_below(float x, int n) {
+    uint32_t i = (uint32_t)(int32_t)x;
+    uint32_t last = (uint32_t)(n - 3);
+    i = i < last ? i : last; /* negative numbers are large here, and were below 0 */
+    i = x >= 1 ? i : 1;
+    return (int32_t)(i > 1 ? i : 1);
+}
+
+/* a[][columns] at (row, column) in steps between nodes, cubic both ways. */
+static inline BML_SAMPLE_FUNC float bml_sample__surface(const float *a, int rows, int columns, float row,
+                                                        float column) {
+    float down[4];
+    float along[4];
+    int32_t i = bml_sample__node_below(row, rows);
+    int32_t k = bml_sample__node_below(column, columns);
+    bml_sample__cubic(down, row - (float)i);
+    bml_sample__cubic(along, column - (float)k);
+    float sum = 0;
+    for (int r = 0; r < 4; r++) {
+        const float *at = a + (i + r - 1) * columns + k - 1;
+        sum += down[r] * (along[0] * at[0] + along[1] * at[1] + along[2] * at[2] + along[3] * at[3]);
+    }
+    return sum;
+}
+
+/* Steps and ends of the tables' coordinates: ln theta from 1e-4 over 7 decades, ln x from 1e-6 over 12, ln chi over 8. */
+static const float bml_sample__recoil_top = 0.97f;
+static const float bml_sample__thermal_top = 5.0f;
+static const float bml_sample__ln_theta = -9.21034037f;
+static const float bml_sample__ln_thetas = 16.1180957f;
+static const float bml_sample__ln_x = -13.8155106f;
+static const float bml_sample__ln_xs = 27.6310211f;
+static const float bml_sample__ln_chi = -9.21034037f;
+static const float bml_sample__ln_chi_pair = -4.60517019f;
+static const float bml_sample__ln_chis = 18.4206807f;
+static const float bml_sample__s_max = 0.887f; /* s of Jones' kernel at b = 4e13 is 0.88673 */
+
+/* ---- inline: Klein-Nishina ---- */
+
+/* Total cross section over sigma_T to 3e-6, x >= 0: ln(1+2x)/(2x), which has its limits, times a rational function of
+   s = L/(L+3), L = ln(1+2x). */
+static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
+    double L = (double)bml_sample__log1pf((float)(2 * x));
+    double s = L / (L + 3);
+    double above = 48.1043588 + s * (-37.749147 + s * (16.5815223 + s * -3.06900989));
+    double below = 7.29010016 + s * (-2.99288308 + s * 0.671199689);
+    above = 0.999999867 + s * (-6.23023995 + s * (19.4475133 + s * (-38.0494898 + s * above)));
+    below = 1 + s * (-4.73026103 + s * (9.65273763 + s * (-10.8435247 + s * below)));
+    double first = x > 1e-30 ? L / (2 * x) : 1;
+    return first * above / below;
+}
+
+/* What a photon is before a collision, in the frame of the electron at rest: its energy and 1 + cos of its direction to
+   the electron's velocity, the second without cancellation: (1 - beta)(1 + mu)/(1 - beta mu). */
+typedef struct bml_sample__meeting {
+    double gamma, beta, slow; /* slow = 1 - beta */
+    double x, plus, minus;    /* minus = 1 - cos */
+} bml_sample__meeting;
+
+/* minus = 1 - mu, plus = 1 + mu, mu the cosine of photon and electron in the lab. */
+static inline BML_SAMPLE_FUNC void bml_sample__meet(bml_sample__meeting *m, double gamma, double eps0, double minus,
+                                                    double plus) {
+    m->gamma = gamma;
+    m->beta = sqrt((gamma - 1) * (gamma + 1)) / gamma;
+    m->slow = 1 / (gamma * gamma * (1 + m->beta));
+    double closing = m->slow + m->beta * minus; /* 1 - beta mu */
+    m->x = gamma * eps0 * closing;
+    m->plus = m->slow * plus / closing;
+    m->minus = (1 + m->beta) * minus / closing;
+    m->plus = m->plus < 2 ? m->plus : 2;
+    m->minus = m->minus < 2 ? m->minus : 2;
+}
+
+/* 1 + cos of the outgoing direction to the electron's velocity, in the rest frame. t = 1 - cos of the angle of
+   scattering, half = cos^2(phi/2) of its azimuth. With plus = 2 sin^2 a and t = 2 sin^2 b it is
+   2 sin^2(a - b) + 8 sin a cos a sin b cos b half: nothing cancels but inside a square. */
+static inline BML_SAMPLE_FUNC double bml_sample__turned(const bml_sample__meeting *m, double t, double half) {
+    double sin_a = sqrt(0.5 * m->plus);
+    double cos_a = sqrt(0.5 * m->minus);
+    double sin_b = sqrt(0.5 * t);
+    double cos_b = sqrt(1 - 0.5 * t);
+    double apart = sin_a * cos_b - cos_a * sin_b;
+    double sum = 2 * apart * apart + 8 * sin_a * cos_a * sin_b * cos_b * half;
+    return sum < 2 ? sum : 2;
+}
+
+/* The photon's energy in the lab after a collision: x r gamma (1 + beta cos), 1 + beta cos = (1 - beta) + beta (1 + cos). */
+static inline BML_SAMPLE_FUNC double bml_sample__lab_energy(const bml_sample__meeting *m, double t, double turned) {
+    double r = 1 / (1 + m->x * t);
+    return m->x * r * m->gamma * (m->slow + m->beta * turned);
+}
+
+/* One proposal of r = (energy after)/(energy before) for x in the rest frame; the density (1/r + r)(1 - r sin^2/(1 +
+   r^2)) of r in [1/(1+2x), 1] is a mixture of 1/r and r, with rejection (Butcher & Messel 1960, Nucl. Phys. 20, 15).
+   Returns 1 - cos of the angle, or -1 where it is rejected. u[3] uniform. */
+static inline BML_SAMPLE_FUNC double bml_sample__recoil_try(double x, double u0, double u1, double u2) {
+    double lowest = 1 / (1 + 2 * x);
+    double first = log1p(2 * x);
+    double second = 2 * x * (1 + x) * lowest * lowest; /* (1 - lowest^2)/2 */
+    double r;
+    double t;
+    if (u0 * (first + second) < first) {
+        double l = first * u1;
+        r = exp(-l);
+        t = expm1(l) / x; /* 1/r - 1 = x t */
+    } else {
+        double lose = 2 * x * lowest; /* 1 - lowest */
+        r = sqrt(lowest * lowest + lose * (1 + lowest) * u1);
+        t = (1 - u1) * lose * (1 + lowest) / ((1 + r) * r * x); /* 1 - r = (1 - r^2)/(1 + r) */
+    }
+    t = t < 2 ? t : 2;
+    return u2 * (1 + r * r) > 1 + r * r - r * t * (2 - t) ? -1 : t;
+}
+
+/* ---- inline: Compton energies out of isotropic photons ---- */
+
+/* Energy after an exact collision of an electron with one of isotropic photons, in units of m_e c^2. Its random numbers
+   are those that Philox makes of name[4]: the photon's own energies and its uniform number, so that it is a function of
+   them. */
+static inline BML_SAMPLE_FUNC double bml_sample__two_body(double gamma, double eps0, const uint32_t *name) {
+    uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C00u};
+    uint32_t w[4];
+    bml_sample__meeting m;
+    double beta = sqrt((gamma - 1) * (gamma + 1)) / gamma;
+    double slow = 1 / (gamma * gamma * (1 + beta));
+    double smallest = bml_sample_klein_nishina_fast(gamma * eps0 * slow);
+    double most = gamma * eps0 * (1 + beta);
+    double largest = most * bml_sample_klein_nishina_fast(most);
+    double u;
+    double take;
+    double closing; /* 1 - beta mu, density closing sigma(x), x = gamma eps0 closing; x sigma rises, sigma falls */
+    do {
+        bml_sample__block(w, counter, name);
+        counter[2]++;
+        u = bml_sample__word(w[0]);
+        closing = most > 2 ? slow + 2 * beta * u : sqrt(slow * slow + 4 * beta * u);
+        double x = gamma * eps0 * closing;
+        double sigma = bml_sample_klein_nishina_fast(x);
+        take = most > 2 ? x * sigma / largest : sigma / smallest;
+    } while (bml_sample__word(w[1]) > take);
+    double minus = beta > 0 ? (closing - slow) / beta : 2 * u;
+    minus = minus > 0 ? minus : 0;
+    minus = minus < 2 ? minus : 2;
+    bml_sample__meet(&m, gamma, eps0, minus, 2 - minus);
+    double half = cos(3.141592653589793 * bml_sample__word(w[3]));
+    double t;
+    do {
+        bml_sample__block(w, counter, name);
+        counter[2]++;
+        t = bml_sample__recoil_try(m.x, bml_sample__word(w[0]), bml_sample__word(w[1]), bml_sample__word(w[2]));
+    } while (t < 0);
+    double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(&m, t, half * half));
+    double all = gamma + eps0;
+    return eps < all ? eps : all;
+}
+
+/* Below gamma = 10 all photons are those of exact collisions, from 20 on those of Jones' kernel; between, a share. */
+static const float bml_sample__exact_to = 10;
+static const float bml_sample__kernel_from = 20;
+
+/* 1 where the photon of this name is an exact collision's. */
+static inline BML_SAMPLE_FUNC int bml_sample__collides(double gamma, double eps0, const uint32_t *name) {
+    uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C01u};
+    uint32_t w[4];
+    if (gamma >= (double)bml_sample__kernel_from) return 0;
+    if (gamma <= (double)bml_sample__exact_to || (gamma - eps0) * gamma <= 0.25) return 1;
+    bml_sample__block(w, counter, name);
+    double span = (double)(bml_sample__kernel_from - bml_sample__exact_to);
+    return bml_sample__word(w[0]) * span < (double)bml_sample__kernel_from - gamma;
+}
+
+static inline BML_SAMPLE_FUNC void bml_sample__namef(uint32_t *name, float gamma, float eps0, float u, float v) {
+    name[0] = bml_sample__bits(gamma);
+    name[1] = bml_sample__bits(eps0);
+    name[2] = bml_sample__bits(u);
+    name[3] = bml_sample__bits(v);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__two_bodyf(float *rest, float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    double eps = bml_sample__two_body((double)gamma, (double)eps0, name);
+    *rest = (float)(((double)gamma - eps) / (double)gamma);
+    return (float)eps;
+}
+
+static inline BML_SAMPLE_FUNC int bml_sample__collidesf(float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    return bml_sample__collides((double)gamma, (double)eps0, name);
+}
+
+/* G = int f dE from 0 to eps0, without its share of eps0/gamma, and q there: closed forms for E >= 1/8, short series
+   below. Clamped where E < 1e-6 or q < 1e-9, far below what matters. */
+static inline BML_SAMPLE_FUNC float bml_sample__start(float *q_start, float g, float e) {
+    float d = g - e;
+    float one = 1 / (g * d * e);
+    float whole = e * e * d * one; /* E */
+    float E = whole;
+    float z = e * e * g * one;
+    float q = 0.25f * e * one;
+    float one_E = g * g * d * one;
+    float one_z = d * d * g * one;
+    *q_start = E < 0.9f ? q : 1;
+    E = E > 1e-6f ? E : 1e-6f;
+    z = z > 1e-6f ? z : 1e-6f;
+    q = q > 1e-9f ? q : 1e-9f;
+    one_E = one_E < 1e6f ? one_E : 1e6f;
+    one_z = one_z < 1e6f ? one_z : 1e6f;
+    float l = bml_sample__log1pf(z);
+    float ln_q = bml_sample__logf(q);
+    float om = 1 - E;
+    /* D/l^2 on 0 <= l <= 10.8, to 3e-6 */
+    float D_above = 0.249999198f + l * (0.0621431243f + l * (0.0103371176f + l * 9.39750671e-4f));
+    float D_below = 1 + l * (0.137409023f + l * (0.0262134346f + l * 0.00183597240f));
+    float A_far = (l - E) * one_z * one_E;
+    float M3_far = (z - 2 * l + E) * one_z * one_z * one_E;
+    float M4_far = (z - 3 * l + 2 * E + 0.5f * E * E) * one_z * one_E;
+    float A = 1.0f / 4 + E * (1.0f / 5 + E * (1.0f / 6 + E * (1.0f / 7)));
+    float M3 = 3.0f / 5 + E * (2.0f / 3 + E * (5.0f / 7 + E * (3.0f / 4)));
+    float M4 = 1.0f / 2 + E * (4.0f / 7 + E * (5.0f / 8));
+    A = om * (1.0f / 2 + E * (1.0f / 3 + E * A));
+    M3 = om * om * (1.0f / 3 + E * (1.0f / 2 + E * M3));
+    M4 = om * E * E * (1.0f / 4 + E * (2.0f / 5 + E * M4));
+    A = E < 0.125f ? A : A_far;
+    M3 = E < 0.125f ? M3 : M3_far;
+    M4 = E < 0.125f ? M4 : M4_far;
+    float D = 2 * (l * one_z) * (l * one_E) * D_above / D_below;
+    float in_b = (1 + 2 * ln_q) * A - D - 0.5f * M4;
+    return whole * (0.5f * (l * one_E + 1 - 0.5f * E) + q * in_b - 2 * q * q * M3);
+}
+
+/* L/G(L), a rational function of s = L/(L+4), to 2e-5. */
+static inline BML_SAMPLE_FUNC float bml_sample__per_total(float s) {
+    float above = 11.7783149f + s * (0.335458043f + s * (-13.4001478f + s * 11.2950671f));
+    float below = 7.91021191f + s * (-7.06729610f + s * (0.188001027f + s * 3.49805868f));
+    above = 2.99994936f + s * (-9.84568419f + s * above);
+    below = 1 + s * (-3.95100920f + s * below);
+    return above / below;
+}
+
+/* What depends on gamma and eps0 alone: L = ln(1+b), s = L/(L+4), u_min and 1 - u_min, q(eps0). Where q is above 0.26 (it
+   is 1/4 at most where eps0 << gamma) or eps0 above 0.9 gamma, only an end of the spectrum is left: the approximations
+   do not hold there, and low is 0. */
+typedef struct bml_sample__pairf {
+    float L, s, low, high, q;
+} bml_sample__pairf;
+
+static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma, float eps0) {
+    bml_sample__pairf p;
+    float start = bml_sample__start(&p.q, gamma, eps0);
+    p.L = bml_sample__log1pf(4 * gamma * eps0);
+    p.s = p.L / (p.L + 4);
+    float low = start * bml_sample__per_total(p.s) / p.L;
+    p.low = p.q <= 0.26f ? low : 0;
+    p.high = 1 - p.low;
+    return p;
+}
+
+/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 1e-3. */
+static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
+    bml_sample__pairf p;
+    p.q = 0;
+    p.L = bml_sample__log1pf(4 * gamma * eps0);
+    p.s = p.L / (p.L + 4);
+    p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
+    p.high = 1 - p.low;
+    return p;
+}
+
+/* The 2-8-8-1 network N(t, s), made by `make train-compton`: kernels [in][out], then biases, layer after layer. */
+static inline BML_SAMPLE_FUNC const float *bml_sample__weights(void) {
+    static const float weights[105] = {
+        4.34578001e+00f,  1.48637817e+00f,  4.16698836e+00f,  -5.58897542e-01f, -4.99762742e+00f, 2.24681829e+00f,
+        -2.62784592e-01f, 7.41906915e-02f,  1.56623111e+00f,  -1.11570082e+00f, 3.72500061e+00f,  4.32924893e+00f,
+        -5.33102130e+00f, 2.34971015e-01f,  -1.22664789e+00f, 3.74374202e+00f,  -1.88288205e+00f, 3.31876816e-01f,
+        -2.86879886e+00f, -3.76896573e+00f, 4.97155940e+00f,  1.09066964e-01f,  5.20968775e-01f,  -1.90665865e+00f,
+        -1.22385739e+00f, 1.29454515e-01f,  -1.42101197e-01f, -5.49591762e+01f, -1.01074390e-01f, -5.22144342e-01f,
+        -2.63191317e-01f, 5.99114229e-01f,  -2.43010638e+00f, 1.90861240e+00f,  1.84416846e+00f,  1.12145273e+01f,
+        -1.66790750e+00f, 3.08908251e+00f,  -4.03446825e-01f, -3.26651111e+00f, -1.48795192e+00f, -2.41842091e-01f,
+        -1.53594207e-01f, 2.33979510e+01f,  -1.48251370e-01f, -3.08758141e-01f, -4.86888020e-01f, 3.35531624e-01f,
+        -1.07308746e+00f, 1.85821357e-02f,  -6.16959243e-02f, -2.00141635e+01f, -4.80391389e-01f, 5.05489106e-01f,
+        -8.70050122e-02f, -2.35414162e+00f, -8.84705777e-02f, 2.69343210e-01f,  8.07081610e-01f,  -1.68381985e+01f,
+        -1.50671895e-01f, 1.09598473e+00f,  3.44086002e-01f,  -2.56108274e+00f, 6.18016568e+00f,  -2.30938748e+00f,
+        -2.00903068e+00f, -7.31876926e+00f, -1.03255039e+00f, -2.32434619e+00f, 9.64209420e-01f,  3.42577531e+00f,
+        -2.00356815e+00f, 1.32270880e+00f,  5.95454472e-01f,  -2.08374311e+01f, -2.68847556e+00f, -6.90815734e-01f,
+        -3.06748856e+00f, 4.38203632e+00f,  -2.89847475e+00f, 6.45561255e-01f,  1.10394906e+00f,  -2.33136928e+00f,
+        -1.15293155e+00f, 9.21561459e-01f,  -1.08489044e-01f, 1.90705510e-01f,  -6.63436864e-01f, 1.66790439e+00f,
+        -5.00213927e-02f, -2.96143933e+01f, 1.71218178e+00f,  6.20035847e-01f,  -4.08714921e-01f, -2.90408429e-02f,
+        -3.04549206e-01f, -5.49658746e-01f, 5.59251508e-01f,  -5.07068939e-01f, -4.43722473e-01f, -2.50103278e-01f,
+        2.19800687e-01f,  3.34424483e-01f,  3.98731307e-01f};
+    return weights;
+}
+
+/* Eight units side by side, so that one photon alone fills a vector register. */
+static inline BML_SAMPLE_FUNC void bml_sample__tanh8(float *h) {
+    float below[8];
+    for (int k = 0; k < 8; k++)
+        h[k] = bml_sample__tanh_parts(&below[k], h[k]);
+    for (int k = 0; k < 8; k++)
+        h[k] /= below[k];
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
+    const float *w = bml_sample__weights();
+    float h[8];
+    float g[8];
+    for (int k = 0; k < 8; k++)
+        h[k] = w[16 + k] + w[k] * t + w[8 + k] * s;
+    bml_sample__tanh8(h);
+    w += 24;
+    for (int k = 0; k < 8; k++)
+        g[k] = w[64 + k];
+    for (int j = 0; j < 8; j++)
+        for (int k = 0; k < 8; k++)
+            g[k] += w[8 * j + k] * h[j];
+    bml_sample__tanh8(g);
+    w += 72;
+    float even = w[8];
+    float odd = 0;
+    for (int k = 0; k < 8; k += 2) {
+        even += w[k] * g[k];
+        odd += w[k + 1] * g[k + 1];
+    }
+    return even + odd;
+}
+
+/* N from the nodes of BML_SAMPLE_TABLE, bilinear in sqrt(t) and s. */
+static inline BML_SAMPLE_FUNC float bml_sample__lookup(const float *node, float t, float s) {
+    float x = sqrtf(t) * (float)(BML_SAMPLE__NT - 1);
+    float y = s * ((float)(BML_SAMPLE__NS - 1) / bml_sample__s_max);
+    uint32_t j = (uint32_t)(int32_t)x; /* what is no index is a large one */
+    uint32_t k = (uint32_t)(int32_t)y;
+    j = j < BML_SAMPLE__NT - 2 ? j : BML_SAMPLE__NT - 2;
+    k = k < BML_SAMPLE__NS - 2 ? k : BML_SAMPLE__NS - 2;
+    const float *at = node + k * BML_SAMPLE__NT + j;
+    x -= (float)(int32_t)j;
+    y -= (float)(int32_t)k;
+    float below = at[0] + x * (at[1] - at[0]);
+    float above = at[BML_SAMPLE__NT] + x * (at[BML_SAMPLE__NT + 1] - at[BML_SAMPLE__NT]);
+    return below + y * (above - below);
+}
+
+/* Energy and rest = 1 - E from u, v = 1 - u and N. */
+static inline BML_SAMPLE_FUNC float bml_sample__unfold(float *rest, const bml_sample__pairf *p, float gamma, float t,
+                                                       float r, float n) {
+    float l = p->L * (t * (1 + r * n));
+    float E;
+    l = l < p->L ? l : p->L;
+    *rest = bml_sample__expf(&E, l);
+    return gamma * E;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__kernel_energy(float *rest, const bml_sample__pairf *p, float gamma,
+                                                              float u, const bml_sample_compton_nodes *nodes) {
+    float r = sqrtf(p->high * (1 - u));
+    float t = (p->low + p->high * u) / (1 + r);
+    float n = nodes ? bml_sample__lookup(nodes->n, t, p->s) : bml_sample__network(t, p->s);
+    return bml_sample__unfold(rest, p, gamma, t, r, n);
+}
+
+/* Photons that need no care beyond u_min = E/G. */
+static inline BML_SAMPLE_FUNC int bml_sample__is_far(float gamma, float eps0) {
+    return gamma >= 32 && eps0 * 256 < gamma;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float gamma, float eps0, float u,
+                                                            const bml_sample_compton_nodes *nodes) {
+    if (bml_sample__collidesf(gamma, eps0, u, 1 - u)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u);
+    bml_sample__pairf p = bml_sample__prepare(gamma, eps0);
+    if (!(p.q <= 0.26f)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u); /* most photons lose energy */
+    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
+    return eps > eps0 ? eps : eps0;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_compton_step(float *rest, float gamma, float eps0, float u,
+                                                            const bml_sample_compton_nodes *nodes) {
+    if (!bml_sample__is_far(gamma, eps0)) return bml_sample__near_energy(rest, gamma, eps0, u, nodes);
+    bml_sample__pairf p = bml_sample__prepare_far(gamma, eps0);
+    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
+    return eps > eps0 ? eps : eps0;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_compton_energy(float gamma, float eps0, float u,
+                                                              const bml_sample_compton_nodes *nodes) {
+    float rest;
+    return bml_sample_compton_step(&rest, gamma, eps0, u, nodes);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_compton_rate(float gamma, float eps0) {
+    float b = 4 * gamma * eps0;
+    float L = bml_sample__log1pf(b);
+    return 3 * L / (b * bml_sample__per_total(L / (L + 4)));
+}
+
+/* ---- inline: one photon and one electron, exact ---- */
+
+static inline BML_SAMPLE_FUNC double bml_sample__dot(const double *a, const double *b) {
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+/* first[3]: a unit vector perpendicular to the unit vector a. */
+static inline BML_SAMPLE_FUNC void bml_sample__across(double *first, const double *a) {
+    int k = fabs(a[0]) < 0.6 ? 0 : 1;
+    double scale = 1 / sqrt(1 - a[k] * a[k]);
+    for (int i = 0; i < 3; i++)
+        first[i] = ((i == k) - a[k] * a[i]) * scale;
+}
+
+static inline BML_SAMPLE_FUNC void bml_sample__cross(double *out, const double *a, const double *b) {
+    out[0] = a[1] * b[2] - a[2] * b[1];
+    out[1] = a[2] * b[0] - a[0] * b[2];
+    out[2] = a[0] * b[1] - a[1] * b[0];
+}
+
+/* The frame of a collision: the electron's direction, and across it that of the photon. */
+typedef struct bml_sample__encounter {
+    bml_sample__meeting meeting;
+    double eps0;
+    double axis[3], side[3];
+} bml_sample__encounter;
+
+/* 1 - mu and 1 + mu as half the squares of difference and sum of the directions, so that small ones are precise. */
+static inline BML_SAMPLE_FUNC void bml_sample__encounter_of(bml_sample__encounter *e, const bml_sample_collision *how) {
+    double minus = 0;
+    double plus = 0;
+    double size = 0;
+    for (int i = 0; i < 3; i++) {
+        double axis = how->gamma > 1 ? how->electron[i] : (double)(i == 2);
+        double apart = how->photon[i] - axis;
+        double both = how->photon[i] + axis;
+        e->axis[i] = axis;
+        minus += 0.5 * apart * apart;
+        plus += 0.5 * both * both;
+    }
+    minus = minus < 2 ? minus : 2;
+    plus = plus < 2 ? plus : 2;
+    for (int i = 0; i < 3; i++) { /* across = photon - mu axis, from the smaller of the two */
+        double apart = how->photon[i] - e->axis[i];
+        double both = how->photon[i] + e->axis[i];
+        e->side[i] = minus < plus ? apart + minus * e->axis[i] : both - plus * e->axis[i];
+        size += e->side[i] * e->side[i];
+    }
+    if (size > 1e-30) {
+        for (int i = 0; i < 3; i++)
+            e->side[i] /= sqrt(size);
+    } else
+        bml_sample__across(e->side, e->axis);
+    e->eps0 = how->eps0;
+    bml_sample__meet(&e->meeting, how->gamma, how->eps0, minus, plus);
+}
+
+/* The photon and the electron after a scattering by t = 1 - cos at azimuth phi (0: in the plane of the electron's
+   velocity, towards it). Energies of both are sums of positive terms, or nearly. */
+static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *after, const bml_sample__encounter *e,
+                                                         double t, double phi) {
+    const bml_sample__meeting *m = &e->meeting;
+    double x = m->x;
+    double half = cos(0.5 * phi);
+    double turned = bml_sample__turned(m, t, half * half);
+    double r = 1 / (1 + x * t);
+    double sin_in = sqrt(m->plus * m->minus);
+    double sin_t = sqrt(t * (2 - t));
+    double tilt = m->plus * (1 - t) + sin_in * sin_t * cos(phi); /* turned - t */
+    double all = m->gamma + e->eps0;
+    double eps = bml_sample__lab_energy(m, t, turned);
+    after->eps = eps < all - 1 ? eps : all - 1;
+    /* gamma [1 + x (1-r) + beta (its momentum along the axis)], with 1 - r x turned = r (1 - x tilt) */
+    double along = r * (1 - x * tilt) + x * m->plus;
+    double lost = x * x * t * r; /* x (1 - r) */
+    double left = m->gamma * (along + m->slow * (lost - x * m->plus + x * r * turned));
+    after->gamma = eps < 0.5 * all ? all - after->eps : left;
+    after->gamma = after->gamma > 1 ? after->gamma : 1;
+    double forward = m->slow + m->beta * turned;
+    double minus = m->slow * (2 - turned) / forward;
+    minus = minus < 2 ? minus : 2;
+    after->minus = minus;
+    double sine = sqrt(minus * (2 - minus));
+    double up = (1 - t) * sin_in + sin_t * cos(phi) * (1 - m->plus); /* across the axis, in the plane and out of it */
+    double out = -sin_t * sin(phi);                                  /* azimuths are right-handed about the photon */
+    double size = sqrt(up * up + out * out);
+    up = size > 1e-150 ? up / size : 1;
+    out = size > 1e-150 ? out / size : 0;
+    double third[3];
+    bml_sample__cross(third, e->axis, e->side);
+    for (int i = 0; i < 3; i++)
+        after->out[i] = (1 - minus) * e->axis[i] + sine * (up * e->side[i] + out * third[i]);
+}
+
+/* 1 - cos of the angle of scattering at u, for x in the rest frame, from the nodes: -ln r = y ln(1 + 2x). */
+static inline BML_SAMPLE_FUNC double bml_sample__recoil_at(float u, double x, const float *recoil) {
+    float two_x = (float)(2 * x);
+    float L = bml_sample__log1pf(two_x);
+    float row = L / (L + 3) * ((float)(BML_SAMPLE__RECOIL_X - 1) / bml_sample__recoil_top);
+    float column = u * (float)(BML_SAMPLE__RECOIL_U - 1);
+    float y = bml_sample__surface(recoil, BML_SAMPLE__RECOIL_X, BML_SAMPLE__RECOIL_U, row, column);
+    y = y > 0 ? y : 0;
+    y = y < 1 ? y : 1;
+    double t = x > 1e-6 ? expm1((double)(y * L)) / x : 2 * (double)y;
+    return t < 2 ? t : 2;
+}
+
+static inline BML_SAMPLE_FUNC void bml_sample_scatter_at(bml_sample_scattered *after, const bml_sample_collision *how,
+                                                         float u, float v, const bml_sample_thermal_nodes *nodes) {
+    bml_sample__encounter e;
+    bml_sample__encounter_of(&e, how);
+    double t = bml_sample__recoil_at(u, e.meeting.x, nodes->recoil);
+    bml_sample__scattered(after, &e, t, 6.283185307179586 * (double)v);
+}
+
+/* ---- inline: polarisation ----
+   Stokes parameters refer to a direction across the photon's. The normal of the plane of electron and photon is the same
+   before and after a boost along the electron's velocity: an angle to it is one in both frames, and no vector is ever
+   transformed. In the rest frame the Klein-Nishina matrix of Fano (1949) acts on the parameters about the plane of
+   scattering (McMaster 1961, Rev. Mod. Phys. 33, 8). */
+
+/* q, u about a direction turned by `angle` from the present one, towards axis x photon... right-handed about the photon. */
+static inline BML_SAMPLE_FUNC void bml_sample__turn_stokes(double *q, double *u, double angle) {
+    double c = cos(2 * angle);
+    double s = sin(2 * angle);
+    double old = *q;
+    *q = c * old + s * *u;
+    *u = c * *u - s * old;
+}
+
+/* Angle from a to b, both across the unit vector k, right-handed about k. */
+static inline BML_SAMPLE_FUNC double bml_sample__angle(const double *a, const double *b, const double *k) {
+    double normal[3];
+    bml_sample__cross(normal, a, b);
+    return atan2(bml_sample__dot(normal, k), bml_sample__dot(a, b));
+}
+
+/* The direction across k in the plane of k and axis, pointing to the axis; any where they are parallel. */
+static inline BML_SAMPLE_FUNC void bml_sample__towards(double *out, const double *axis, const double *k) {
+    double along = bml_sample__dot(axis, k);
+    double size = 0;
+    for (int i = 0; i < 3; i++) {
+        out[i] = axis[i] - along * k[i];
+        size += out[i] * out[i];
+    }
+    if (!(size > 1e-28)) {
+        bml_sample__across(out, k);
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        out[i] /= sqrt(size);
+}
+
+/* Azimuth of the scattering, 0 ... 2 pi at v, of a photon whose Stokes q, u stand about the direction of azimuth 0: the
+   density is 1 - A cos 2(phi - phi0), A = p sin^2/(r + 1/r - sin^2); Kepler's equation in 2 (phi - phi0), by Newton. */
+static inline BML_SAMPLE_FUNC double bml_sample__azimuth(double v, double q, double u, double t, double r) {
+    double sin2 = t * (2 - t);
+    double A = sqrt(q * q + u * u) * sin2 / (r + 1 / r - sin2);
+    double phi0 = 0.5 * atan2(u, q);
+    double want = 6.283185307179586 * (2 * v - floor(2 * v)); /* twice the azimuth turns twice */
+    double y = want;
+    A = A < 1 ? A : 1;
+    double low = 0;
+    double high = 6.283185307179586;
+    for (int i = 0; i < 40; i++) {
+        double error = y - A * sin(y) - want;
+        if (error > 0)
+            high = y;
+        else
+            low = y;
+        double step = error / (1 - A * cos(y) + 1e-12);
+        double next = y - step;
+        if (fabs(step) < 1e-13) break;
+        y = next > low && next < high ? next : 0.5 * (low + high);
+    }
+    return phi0 + 0.5 * y + (v < 0.5 ? 0 : 3.141592653589793);
+}
+
+/* The Stokes parameters after: s holds those about `plane`, the direction across the photon in the plane of scattering. */
+static inline BML_SAMPLE_FUNC void bml_sample__fano(bml_sample_stokes *s, double t, double r) {
+    double c = 1 - t;
+    double sin2 = t * (2 - t);
+    double more = r + 1 / r - 2;
+    double whole = 1 + c * c + more - sin2 * s->q;
+    double scale = whole > 0 ? 1 / whole : 0;
+    s->q = ((1 + c * c) * s->q - sin2) * scale;
+    s->u = 2 * c * s->u * scale;
+    s->v = (2 + more) * c * s->v * scale;
+}
+
+static inline BML_SAMPLE_FUNC void bml_sample__scatter_stokes(bml_sample_scattered *after, bml_sample_stokes *s,
+                                                              const bml_sample__encounter *e, const double *photon,
+                                                              double t, double v) {
+    const bml_sample__meeting *m = &e->meeting;
+    double r = 1 / (1 + m->x * t);
+    double plane[3];
+    bml_sample__towards(plane, e->axis, photon);
+    bml_sample__turn_stokes(&s->q, &s->u, bml_sample__angle(s->axis, plane, photon));
+    double phi = bml_sample__azimuth(v, s->q, s->u, t, r);
+    bml_sample__scattered(after, e, t, phi);
+    bml_sample__turn_stokes(&s->q, &s->u, phi); /* about the plane of scattering, in the rest frame */
+    bml_sample__fano(s, t, r);
+    /* rest frame: axis z, the photon before in the plane of x and z */
+    double sin_in = sqrt(m->plus * m->minus);
+    double cos_in = m->plus - 1;
+    double in[3] = {sin_in, 0, cos_in};
+    double flat[3] = {-cos_in, 0, sin_in}; /* azimuth 0 */
+    double side[3] = {0, 1, 0};
+    double axis[3] = {0, 0, 1};
+    double sin_t = sqrt(t * (2 - t));
+    double out[3];
+    double along[3];
+    bml_sample__cross(side, in, flat);
+    for (int i = 0; i < 3; i++) {
+        double radial = cos(phi) * flat[i] + sin(phi) * side[i];
+        out[i] = (1 - t) * in[i] + sin_t * radial;
+        along[i] = (1 - t) * radial - sin_t * in[i]; /* across the photon after, in the plane of scattering */
+    }
+    bml_sample__towards(plane, axis, out);
+    bml_sample__turn_stokes(&s->q, &s->u, bml_sample__angle(along, plane, out));
+    bml_sample__towards(s->axis, e->axis, after->out);
+}
+
+/* ---- inline: thermal electrons ---- */
+
+/* Row of the tables that go with ln theta. */
+static inline BML_SAMPLE_FUNC float bml_sample__theta_row(float theta, int rows) {
+    float row = (bml_sample__logf(theta) - bml_sample__ln_theta) * ((float)(rows - 1) / bml_sample__ln_thetas);
+    row = row > 0 ? row : 0;
+    return row < (float)(rows - 1) ? row : (float)(rows - 1);
+}
+
+/* Lorentz factor - 1 at u: the momentum over sqrt(theta (2 + theta)) is tabulated in sqrt(-ln(1-u)). */
+static inline BML_SAMPLE_FUNC float bml_sample__thermal_momentum(float v, float theta, float row, const float *nodes) {
+    float column = sqrtf(-bml_sample__logf(v)) * ((float)(BML_SAMPLE__THERMAL_U - 1) / bml_sample__thermal_top);
+    column = column < (float)(BML_SAMPLE__THERMAL_U - 1) ? column : (float)(BML_SAMPLE__THERMAL_U - 1);
+    float p = bml_sample__surface(nodes, BML_SAMPLE__THERMAL_ROWS, BML_SAMPLE__THERMAL_U, row, column);
+    p = p > 0 ? p : 0;
+    return p * sqrtf(theta * (2 + theta));
+}
+
+static inline BML_SAMPLE_FUNC double bml_sample_thermal_gamma(float theta, float u, const bml_sample_thermal_nodes *n) {
+    float row = bml_sample__theta_row(theta, BML_SAMPLE__THERMAL_ROWS);
+    double p = (double)bml_sample__thermal_momentum(1 - u, theta, row, n->momentum);
+    return sqrt(1 + p * p);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_thermal_cross_section(float theta, float x,
+                                                                     const bml_sample_thermal_nodes *n) {
+    float row = bml_sample__theta_row(theta, BML_SAMPLE__HOT_ROWS);
+    float column = (bml_sample__logf(x > 1e-30f ? x : 1e-30f) - bml_sample__ln_x) *
+                   ((float)(BML_SAMPLE__HOT_X - 1) / bml_sample__ln_xs);
+    column = column > 0 ? column : 0;
+    column = column < (float)(BML_SAMPLE__HOT_X - 1) ? column : (float)(BML_SAMPLE__HOT_X - 1);
+    float minus_ln = bml_sample__surface(n->cross_section, BML_SAMPLE__HOT_ROWS, BML_SAMPLE__HOT_X, row, column);
+    float unused;
+    return bml_sample__expf(&unused, minus_ln > 0 ? minus_ln : 0);
+}
+
+static inline BML_SAMPLE_FUNC double bml_sample_mean_free_path(double n_e, float theta, float x,
+                                                               const bml_sample_thermal_nodes *n) {
+    return 1 / (n_e * 6.6524587321e-25 * (double)bml_sample_thermal_cross_section(theta, x, n));
+}
+
+/* An electron that the photon meets: isotropic and thermal, with probability (1 - beta mu) sigma(x). The cosine by one
+   square root, the cross section by rejection. */
+static inline BML_SAMPLE_FUNC void bml_sample__thermal_encounter(bml_sample__encounter *e, float theta, double eps0,
+                                                                 const double *photon, bml_sample_rng *rng,
+                                                                 const bml_sample_thermal_nodes *n) {
+    float row = bml_sample__theta_row(theta, BML_SAMPLE__THERMAL_ROWS);
+    float u[4];
+    double gamma;
+    double minus;
+    double closing;
+    double slow;
+    double beta;
+    do {
+        bml_sample_uniform4(u, rng);
+        double p = (double)bml_sample__thermal_momentum(u[0], theta, row, n->momentum);
+        gamma = sqrt(1 + p * p);
+        beta = p / gamma;
+        slow = 1 / (gamma * (gamma + p));
+        closing = sqrt(slow * slow + 4 * beta * (double)u[1]);
+    } while ((double)u[2] > bml_sample_klein_nishina_fast(gamma * eps0 * closing));
+    minus = beta > 1e-12 ? (closing - slow) / beta : 1;
+    minus = minus > 0 ? minus : 0;
+    minus = minus < 2 ? minus : 2;
+    double first[3];
+    double second[3];
+    double phi = 6.283185307179586 * (double)u[3];
+    double sine = sqrt(minus * (2 - minus));
+    bml_sample__across(first, photon);
+    bml_sample__cross(second, photon, first);
+    for (int i = 0; i < 3; i++) {
+        double across = cos(phi) * first[i] + sin(phi) * second[i];
+        e->axis[i] = (1 - minus) * photon[i] + sine * across;
+        e->side[i] = sine * photon[i] - (1 - minus) * across;
+    }
+    e->eps0 = eps0;
+    bml_sample__meet(&e->meeting, gamma, eps0, minus, 2 - minus);
+}
+
+static inline BML_SAMPLE_FUNC void bml_sample_thermal_step(bml_sample_scattered *after, bml_sample_stokes *stokes,
+                                                           const bml_sample_medium *medium, double eps0,
+                                                           const double *photon, bml_sample_rng *rng) {
+    bml_sample__encounter e;
+    float u[4];
+    bml_sample__thermal_encounter(&e, medium->theta, eps0, photon, rng, medium->nodes);
+    bml_sample_uniform4(u, rng);
+    double t = bml_sample__recoil_at(u[0], e.meeting.x, medium->nodes->recoil);
+    if (stokes)
+        bml_sample__scatter_stokes(after, stokes, &e, photon, t, (double)u[1]);
+    else
+        bml_sample__scattered(after, &e, t, 6.283185307179586 * (double)u[1]);
+}
+
+/* ---- inline: quantum synchrotron radiation and pairs ---- */
+
+/* Row of the tables that go with ln chi. */
+static inline BML_SAMPLE_FUNC float bml_sample__chi_row(float chi, float lowest) {
+    float per = (float)(BML_SAMPLE__QED_CHI - 1) / bml_sample__ln_chis;
+    float row = (bml_sample__logf(chi) - lowest) * per;
+    row = row > 0 ? row : 0;
+    return row < (float)(BML_SAMPLE__QED_CHI - 1) ? row : (float)(BML_SAMPLE__QED_CHI - 1);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__curve(const float *a, int n, float x) {
+    float weight[4];
+    int32_t i = bml_sample__node_below(x, n);
+    bml_sample__cubic(weight, x - (float)i);
+    return weight[0] * a[i - 1] + weight[1] * a[i] + weight[2] * a[i + 1] + weight[3] * a[i + 2];
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__qed_at(const float *nodes, float row, float v) {
+    float column = sqrtf(-bml_sample__logf(v)) * ((float)(BML_SAMPLE__QED_U - 1) / bml_sample__thermal_top);
+    column = column < (float)(BML_SAMPLE__QED_U - 1) ? column : (float)(BML_SAMPLE__QED_U - 1);
+    float y = bml_sample__surface(nodes, BML_SAMPLE__QED_CHI, BML_SAMPLE__QED_U, row, column);
+    return y > 0 ? y : 0;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_emission_rate(float chi, const bml_sample_qed_nodes *n) {
+    float row = bml_sample__chi_row(chi, bml_sample__ln_chi);
+    return chi * expf(bml_sample__curve(n->emission_rate, BML_SAMPLE__QED_CHI, row));
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_emission_energy(float chi, float u, const bml_sample_qed_nodes *n) {
+    float t = bml_sample__qed_at(n->emission, bml_sample__chi_row(chi, bml_sample__ln_chi), 1 - u);
+    float z = 1.5f * chi * t * t * t;
+    return z / (1 + z);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_pair_rate(float chi, const bml_sample_qed_nodes *n) {
+    float row = bml_sample__chi_row(chi, bml_sample__ln_chi_pair);
+    return chi * expf(bml_sample__curve(n->pair_rate, BML_SAMPLE__QED_CHI, row) - 8 / (3 * chi));
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, const bml_sample_qed_nodes *n) {
+    float side = u < 0.5f ? 2 * u : 2 * (1 - u); /* the smaller half of the energy, then the larger */
+    float g = bml_sample__qed_at(n->pair, bml_sample__chi_row(chi, bml_sample__ln_chi_pair), side);
+    float small_ = expf(-2 * g * sqrtf(chi / (1 + chi)));
+    float share = u < 0.5f ? small_ : 1;
+    return share / (1 + small_);
+}
+
+#endif /* BML_SAMPLE_H */
 
 #if defined(BML_SAMPLE_IMPLEMENTATION) && !defined(BML_SAMPLE_IMPLEMENTED)
 #define BML_SAMPLE_IMPLEMENTED
+/* Contents: search for ">> name".
+   >> status and memory            messages, the allocator
+   >> random numbers               Philox4x32-10
+   >> random numbers in batches    uniforms, normals, gamma variates
+   >> Compton: closed forms        integrals of Jones' kernel, their inversion
+   >> Compton: batches             arrays of photons by net, table and inversion
+   >> Compton: directions          of photons of the kernel, and exact collisions
+   >> thermal electrons: tables    recoil, Juettner, hot cross section
+   >> strong fields: tables        quantum synchrotron radiation and pairs
+   >> electrons and photons        Juettner by rejection, black body, synchrotron, power laws
+   >> tables of one density        panels of Legendre series, inverse CDF by quintic pieces
+   >> grids over parameters        inverse CDFs at nodes
+   >> cells                        densities of several dimensions
+   >> alias tables                 discrete weights
+   >> reference methods            rejection, ratio of uniforms
+   >> networks                     samplers trained before
+   >> how good is a sampler?       errors and divergences
+   >> training                     of networks, with bml_nn.h */
 #include <float.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h> /* vsnprintf into message buffers; nothing is printed */
-#include <string.h>
-#ifndef BML_SAMPLE_MALLOC
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#error "bml_sample.h: needs FLT_EVAL_METHOD 0, float that is float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
+#endif
+#if defined(BML_SAMPLE_MALLOC) && defined(BML_SAMPLE_REALLOC) && defined(BML_SAMPLE_FREE)
+#elif defined(BML_SAMPLE_MALLOC) || defined(BML_SAMPLE_REALLOC) || defined(BML_SAMPLE_FREE)
+#error "bml_sample.h: define all of BML_SAMPLE_MALLOC, BML_SAMPLE_REALLOC and BML_SAMPLE_FREE, or none"
+#else
 #include <stdlib.h>
 #define BML_SAMPLE_MALLOC(n) malloc(n)
 #define BML_SAMPLE_REALLOC(p, n) realloc(p, n)
 #define BML_SAMPLE_FREE(p) free(p)
 #endif
-#define BML_SAMPLE__NAN ((double)NAN) /* the C library's are float: said aloud for -Wdouble-promotion */
 #define BML_SAMPLE__PI 3.14159265358979323846
 #if defined(__GNUC__) || defined(__clang__)
-#define BML_SAMPLE_RESTRICT __restrict__
-#define BML_SAMPLE_PRINTF(a, b) __attribute__((format(printf, a, b)))
+#define BML_SAMPLE__RESTRICT __restrict__
+#define BML_SAMPLE__PRINTF(a, b) __attribute__((format(printf, a, b)))
 #else
-#define BML_SAMPLE_RESTRICT
-#define BML_SAMPLE_PRINTF(a, b)
+#define BML_SAMPLE__RESTRICT
+#define BML_SAMPLE__PRINTF(a, b)
 #endif
 
-/* >> status and memory */
+/* >> status and memory
+   A failure writes its text where the caller can read it, and hands its status through. */
 
 BML_SAMPLE_DEF const char *bml_sample_strerror(int status) {
 #define BML_SAMPLE__CASE(name, value, text) \
@@ -486,20 +1601,66 @@ BML_SAMPLE_DEF const char *bml_sample_strerror(int status) {
 
 enum { BML_SAMPLE__CHUNK = 256 /* numbers worked on at once; a multiple of 4 */ };
 
-/* Writes the message and hands the status through: return bml_sample__fail(...). */
-BML_SAMPLE_PRINTF(3, 4) static int bml_sample__fail(char *message, int status, const char *format, ...) {
+/* NaN under any flags. */
+static double bml_sample__nan(void) {
+    uint64_t bits = (uint64_t)0x7FF8 << 48;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* A decimal comma of the locale between digits becomes a point. */
+static void bml_sample__points(char *text) {
+    for (char *c = text; *c; c++) {
+        int before = c > text && c[-1] >= '0' && c[-1] <= '9';
+        if (*c == ',' && before && c[1] >= '0' && c[1] <= '9') *c = '.';
+    }
+}
+
+/* Writes the message, unless why is NULL, and hands the status through: return bml_sample__fail(...). */
+BML_SAMPLE__PRINTF(3, 4) static int bml_sample__fail(char *why, int status, const char *format, ...) {
+    if (!why) return status;
     va_list args;
     va_start(args, format);
-    vsnprintf(message, BML_SAMPLE_MESSAGE, format, args);
+    vsnprintf(why, BML_SAMPLE_MESSAGE, format, args);
     va_end(args);
+    bml_sample__points(why);
     return status;
 }
 
-/* What a function that makes an object says in why, which may be NULL: message, or the status where that is empty. */
-static int bml_sample__say(char *why, int status, const char *message) {
-    if (why) why[0] = 0;
-    if (why && status) snprintf(why, BML_SAMPLE_MESSAGE, "%s", message[0] ? message : bml_sample_strerror(status));
-    return status;
+/* The status with its own text, or none where it is OK. */
+static int bml_sample__say(char *why, int status) {
+    if (why && !status) why[0] = 0;
+    return status ? bml_sample__fail(why, status, "%s", bml_sample_strerror(status)) : status;
+}
+
+/* One rule for a member of a configuration. */
+typedef struct bml_sample__rule {
+    const char *name;
+    double value, low, high;
+} bml_sample__rule;
+
+/* The first rule that is broken, as text; NaN breaks all. */
+static int bml_sample__rules(char *why, const bml_sample__rule *rule, int n) {
+    for (int i = 0; i < n; i++) {
+        int inside = rule[i].value >= rule[i].low && rule[i].value <= rule[i].high;
+        if (!inside || !bml_sample__finite(rule[i].value))
+            return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "%s = %.9g: must be in [%.9g, %.9g]", rule[i].name,
+                                    rule[i].value, rule[i].low, rule[i].high);
+    }
+    return BML_SAMPLE_OK;
+}
+
+/* lower < upper, finite, and so is their distance. */
+static int bml_sample__is_range(double lower, double upper) {
+    int finite = bml_sample__finite(lower) && bml_sample__finite(upper);
+    return finite && lower < upper && bml_sample__finite(upper - lower);
+}
+
+static int bml_sample__check_range(char *why, const char *name, double lower, double upper) {
+    if (bml_sample__is_range(lower, upper)) return BML_SAMPLE_OK;
+    return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "%s: from %.9g to %.9g: must be finite and rise", name, lower,
+                            upper);
 }
 
 /* *product = a b c, or 0 if that overflows. */
@@ -511,35 +1672,68 @@ static int bml_sample__mul(size_t *product, size_t a, size_t b, size_t c) {
     return 1;
 }
 
-/* a b c zeroed bytes, NULL on overflow or without memory. */
-static void *bml_sample__alloc(size_t a, size_t b, size_t c) {
-    size_t bytes;
-    if (!bml_sample__mul(&bytes, a, b, c)) return NULL;
+/* bytes zeroed bytes, NULL without memory. */
+static void *bml_sample__alloc(size_t bytes) {
     void *p = BML_SAMPLE_MALLOC(bytes ? bytes : 1);
     if (p) memset(p, 0, bytes);
     return p;
 }
 
-static double *bml_sample__doubles(size_t a, size_t b) {
-    return (double *)bml_sample__alloc(a, b, sizeof(double));
+static size_t bml_sample__bytes(ptrdiff_t n, size_t each) {
+    return (size_t)n * each;
+}
+
+static double *bml_sample__doubles(ptrdiff_t n) {
+    return (double *)bml_sample__alloc(bml_sample__bytes(n, sizeof(double)));
+}
+
+/* The next n things of size `each` in the block at base; with base NULL only counts. All start at multiples of 8. */
+static void *bml_sample__take(void *base, size_t *used, ptrdiff_t n, size_t each) {
+    char *at = base ? (char *)base + *used : NULL;
+    *used += (bml_sample__bytes(n, each) + 7) / 8 * 8;
+    return at;
 }
 
 /* How many of the n that are left go into the next chunk. */
-static size_t bml_sample__part(size_t n) {
-    return n < (size_t)BML_SAMPLE__CHUNK ? n : (size_t)BML_SAMPLE__CHUNK;
+static int bml_sample__chunk_of(ptrdiff_t n) {
+    return n < BML_SAMPLE__CHUNK ? (int)n : BML_SAMPLE__CHUNK;
 }
 
 /* All u[n] in [0,1]; NaN is not. */
-static int bml_sample__all_in_unit(const double *u, size_t n) {
+static int bml_sample__all_in_unit(const double *u, ptrdiff_t n) {
     int bad = 0;
-    for (size_t i = 0; i < n; i++)
-        bad |= !(u[i] >= 0 && u[i] <= 1);
+    for (ptrdiff_t i = 0; i < n; i++)
+        bad |= !bml_sample__in_unit(u[i]);
     return !bad;
 }
 
+static int bml_sample__all_finite(const double *x, ptrdiff_t n) {
+    int bad = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        bad |= !bml_sample__finite(x[i]);
+    return !bad;
+}
+
+/* Leaves the vector registers as scalar code wants them. gcc ends functions that used them with vzeroupper, but that
+   leaves out registers 16 to 31 of AVX-512, after which scalar code can be several times slower. */
+static inline void bml_sample__leave_vectors(void) {
+#if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define BML_SAMPLE__CLEAR(i) "vpxord %%xmm" #i ", %%xmm" #i ", %%xmm" #i "\n\t"
+    __asm__ volatile(BML_SAMPLE__CLEAR(16) BML_SAMPLE__CLEAR(17) BML_SAMPLE__CLEAR(18) BML_SAMPLE__CLEAR(19)
+                         BML_SAMPLE__CLEAR(20) BML_SAMPLE__CLEAR(21) BML_SAMPLE__CLEAR(22) BML_SAMPLE__CLEAR(23)
+                             BML_SAMPLE__CLEAR(24) BML_SAMPLE__CLEAR(25) BML_SAMPLE__CLEAR(26) BML_SAMPLE__CLEAR(27)
+                                 BML_SAMPLE__CLEAR(28) BML_SAMPLE__CLEAR(29) BML_SAMPLE__CLEAR(30)
+                                     BML_SAMPLE__CLEAR(31) "vzeroupper" ::
+                                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                                           "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm16",
+                                           "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24",
+                                           "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31");
+#undef BML_SAMPLE__CLEAR
+#endif
+}
+
 /* >> random numbers
-   One block of Philox gives four words. The batches make the blocks of a chunk side by side, in vector registers, and
-   use first all first words, then all second words and so on. */
+   Philox4x32-10; the numbers of (seed, stream, counter) are those of every bml header. */
 
 BML_SAMPLE_DEF void bml_sample_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key) {
     uint32_t c0 = counter[0];
@@ -564,40 +1758,48 @@ BML_SAMPLE_DEF void bml_sample_philox(uint32_t *out, const uint32_t *counter, co
     out[3] = c3;
 }
 
+/* The sequence whose counter begins with block 0 and has words 1, 2 and 3 as given. */
+static bml_sample_rng bml_sample__stream(uint64_t seed, uint32_t word1, uint32_t word2, uint32_t word3) {
+    bml_sample_rng rng = {{(uint32_t)seed, (uint32_t)(seed >> 32)}, {0, word1, word2, word3}, {0, 0, 0, 0}, 4};
+    return rng;
+}
+
 BML_SAMPLE_DEF void bml_sample_rng_init(bml_sample_rng *rng, uint64_t seed, uint64_t stream) {
-    memset(rng, 0, sizeof *rng);
-    rng->key[0] = (uint32_t)seed;
-    rng->key[1] = (uint32_t)(seed >> 32);
-    rng->counter[1] = (uint32_t)stream;
-    rng->counter[2] = (uint32_t)(stream >> 32);
-    rng->used = 4;
+    *rng = bml_sample__stream(seed, (uint32_t)stream, (uint32_t)(stream >> 32), 0xFFFFFFFFu);
 }
 
 BML_SAMPLE_DEF uint32_t bml_sample_rng_u32(bml_sample_rng *rng) {
     if (rng->used >= 4) {
         bml_sample_philox(rng->block, rng->counter, rng->key);
-        if (!++rng->counter[0]) rng->counter[3]++;
+        rng->counter[0]++;
+        if (rng->counter[0] == 0) rng->counter[3]--;
         rng->used = 0;
     }
     return rng->block[rng->used++];
 }
 
-/* (k + 1/2)/2^53: never 0 or 1. */
-static double bml_sample__unit(uint32_t high, uint32_t low) {
-    return ((double)((((uint64_t)high << 32) | low) >> 11) + 0.5) * (1.0 / 9007199254740992.0);
-}
-
 BML_SAMPLE_DEF double bml_sample_rng_uniform(bml_sample_rng *rng) {
-    uint32_t high = bml_sample_rng_u32(rng);
-    uint32_t low = bml_sample_rng_u32(rng);
-    double u = bml_sample__unit(high, low);
-    return u < 1 ? u : 1 - DBL_EPSILON / 2; /* 2^53 - 1/2 rounds up */
+    uint64_t high = bml_sample_rng_u32(rng);
+    uint64_t low = bml_sample_rng_u32(rng);
+    uint64_t bits = (high << 32 | low) >> 12;
+    return ((double)bits + 0.5) * (1.0 / 4503599627370496.0); /* 2^-52: + 0.5 stays exact */
 }
 
-BML_SAMPLE_DEF double bml_sample_rng_normal(bml_sample_rng *rng) { /* Box & Muller 1958 */
-    double r = sqrt(-2 * log(bml_sample_rng_uniform(rng)));
-    return r * cos(2 * BML_SAMPLE__PI * bml_sample_rng_uniform(rng));
+BML_SAMPLE_DEF double bml_sample_rng_normal(bml_sample_rng *rng) {
+    double radius = sqrt(-2 * log(bml_sample_rng_uniform(rng)));
+    return radius * cos(6.283185307179586 * bml_sample_rng_uniform(rng));
 }
+/* << random numbers */
+
+/* Stream words: what word 3 of the counter means here.
+   0xFFFFFFFF and below    generators of users
+   0x626D6C00, 0x626D6C01  numbers of one photon, named by its energies and its own uniform number
+   1 and 2                 training: conditions, the check that a network rises */
+enum { BML_SAMPLE__STREAM_CONDITIONS = 1, BML_SAMPLE__STREAM_RISES = 2 };
+
+/* >> random numbers in batches
+   One block of Philox gives four words. The batches make the blocks of a chunk side by side, in vector registers, and
+   use first all first words, then all second words and so on. */
 
 /* A sum of exponentials, and half the square of a normal for the odd half. */
 BML_SAMPLE_DEF double bml_sample_rng_gamma(bml_sample_rng *rng, int twice) {
@@ -611,23 +1813,23 @@ BML_SAMPLE_DEF double bml_sample_rng_gamma(bml_sample_rng *rng, int twice) {
     return sum;
 }
 
-/* words[4][blocks], blocks <= BML_SAMPLE__CHUNK/2: the next blocks of the stream. */
-static void bml_sample__words(uint32_t *BML_SAMPLE_RESTRICT words, int blocks, bml_sample_rng *rng) {
+/* words[4][blocks]: the next blocks of the sequence. */
+static void bml_sample__words(uint32_t *BML_SAMPLE__RESTRICT words, int blocks, bml_sample_rng *rng) {
     const uint32_t first = rng->counter[0];
     const uint32_t high = rng->counter[3];
     const uint32_t s1 = rng->counter[1];
     const uint32_t s2 = rng->counter[2];
     const uint32_t key0 = rng->key[0];
     const uint32_t key1 = rng->key[1];
-    uint32_t *BML_SAMPLE_RESTRICT w0 = words;
-    uint32_t *BML_SAMPLE_RESTRICT w1 = words + blocks;
-    uint32_t *BML_SAMPLE_RESTRICT w2 = words + 2 * blocks;
-    uint32_t *BML_SAMPLE_RESTRICT w3 = words + 3 * blocks;
+    uint32_t *BML_SAMPLE__RESTRICT w0 = words;
+    uint32_t *BML_SAMPLE__RESTRICT w1 = words + blocks;
+    uint32_t *BML_SAMPLE__RESTRICT w2 = words + 2 * blocks;
+    uint32_t *BML_SAMPLE__RESTRICT w3 = words + 3 * blocks;
     for (int j = 0; j < blocks; j++) {
         uint32_t c0 = first + (uint32_t)j;
         uint32_t c1 = s1;
         uint32_t c2 = s2;
-        uint32_t c3 = high + (c0 < first);
+        uint32_t c3 = high - (c0 < first);
         uint32_t k0 = key0;
         uint32_t k1 = key1;
         for (int round = 0; round < 10; round++) {
@@ -646,33 +1848,97 @@ static void bml_sample__words(uint32_t *BML_SAMPLE_RESTRICT words, int blocks, b
         w3[j] = c3;
     }
     rng->counter[0] = first + (uint32_t)blocks;
-    rng->counter[3] = high + (rng->counter[0] < first);
+    rng->counter[3] = high - (rng->counter[0] < first);
     rng->used = 4;
 }
 
-BML_SAMPLE_DEF void bml_sample_rng_fill(double *u, size_t n, bml_sample_rng *rng) {
-    uint32_t words[2 * BML_SAMPLE__CHUNK];
-    size_t m;
-    for (size_t done = 0; done < n; done += m) {
-        m = bml_sample__part(n - done);
-        size_t half = 2 * ((m + 1) / 2); /* words 0, 1 of the blocks are the high ones, 2, 3 the low ones */
-        bml_sample__words(words, (int)(half / 2), rng);
-        for (size_t i = 0; i < m; i++) {
-            double x = bml_sample__unit(words[i], words[half + i]);
-            u[done + i] = x < 1 ? x : 1 - DBL_EPSILON / 2;
-        }
-    }
+/* The number that bml_sample_rng_uniform makes of two words, in parts that vector registers convert. */
+static inline double bml_sample__unit(uint32_t high, uint32_t low) {
+    int32_t first = (int32_t)(high >> 1);
+    int32_t second = (int32_t)((high & 1) << 20 | low >> 12);
+    return (double)first * (1.0 / 2147483648.0) + ((double)second + 0.5) * (1.0 / 4503599627370496.0);
 }
 
-/* u of chunk number k: those given, or fresh ones in room[]. */
-static const double *bml_sample__take(double *room, const double *u, size_t done, size_t m, bml_sample_rng *rng) {
+/* u[m], m <= CHUNK: words 0, 1 of the blocks are the high ones, 2, 3 the low ones. */
+static void bml_sample__fill(double *BML_SAMPLE__RESTRICT u, int m, bml_sample_rng *rng) {
+    uint32_t words[2 * BML_SAMPLE__CHUNK];
+    int half = 2 * ((m + 1) / 2);
+    bml_sample__words(words, half / 2, rng);
+    for (int i = 0; i < m; i++)
+        u[i] = bml_sample__unit(words[i], words[half + i]);
+}
+
+BML_SAMPLE_DEF void bml_sample_rng_fill(double *u, size_t n, bml_sample_rng *rng) {
+    int m;
+    for (ptrdiff_t left = (ptrdiff_t)n; left > 0; left -= m) {
+        m = bml_sample__chunk_of(left);
+        bml_sample__fill(u, m, rng);
+        u += m;
+    }
+    bml_sample__leave_vectors();
+}
+
+/* ln x of a positive normal x, to 1e-15 of the larger of 1 and the result: 2 artanh((m-1)/(m+1)). */
+static inline double bml_sample__ln(double x) {
+    uint64_t bits = bml_sample__bits64(x);
+    uint32_t top = (uint32_t)(bits >> 32);
+    uint32_t exponent = (top - 0x3FE6A09Eu + 0x3FF00000u) >> 20;
+    bits -= (uint64_t)(exponent - 1023u) << 52;
+    double m;
+    memcpy(&m, &bits, sizeof m);
+    double s = (m - 1) / (m + 1);
+    double s2 = s * s;
+    double high = 1.0 / 11 + s2 * (1.0 / 13 + s2 * (1.0 / 15 + s2 * (1.0 / 17 + s2 * (1.0 / 19))));
+    double series = 1.0 / 3 + s2 * (1.0 / 5 + s2 * (1.0 / 7 + s2 * (1.0 / 9 + s2 * high)));
+    return (double)((int32_t)exponent - 1023) * 0.693147180559945309 + 2 * s + 2 * s * s2 * series;
+}
+
+/* cos(2 pi v) and sin(2 pi v), 0 <= v < 1, to 1e-15: the nearest quarter turn, and Taylor series within an eighth. */
+static inline double bml_sample__cos_turn(double *sine, double v) {
+    int32_t quarter = (int32_t)(4 * v + 0.5);
+    double x = (v - 0.25 * (double)quarter) * (2 * BML_SAMPLE__PI);
+    double y = x * x;
+    double s_high = 1.0 / 362880 + y * (-1.0 / 39916800 + y * (1.0 / 6227020800.0 - y / 1307674368000.0));
+    double c_high = 1.0 / 40320 + y * (-1.0 / 3628800 + y * (1.0 / 479001600 - y / 87178291200.0));
+    double s = x * (1 + y * (-1.0 / 6 + y * (1.0 / 120 + y * (-1.0 / 5040 + y * s_high))));
+    double c = 1 + y * (-0.5 + y * (1.0 / 24 + y * (-1.0 / 720 + y * c_high)));
+    double even = quarter & 1 ? s : c;
+    double odd = quarter & 1 ? c : s;
+    *sine = quarter & 2 ? -odd : odd;
+    return (quarter + 1) & 2 ? -even : even;
+}
+
+/* Box & Muller 1958: two normals of two uniforms. */
+BML_SAMPLE_DEF void bml_sample_rng_normals(double *x, size_t n, bml_sample_rng *rng) {
+    double u[BML_SAMPLE__CHUNK];
+    double both[BML_SAMPLE__CHUNK];
+    int m;
+    for (ptrdiff_t left = (ptrdiff_t)n; left > 0; left -= m) {
+        m = bml_sample__chunk_of(left);
+        int pairs = (m + 1) / 2;
+        bml_sample__fill(u, 2 * pairs, rng);
+        for (int i = 0; i < pairs; i++) {
+            double sine;
+            double radius = sqrt(-2 * bml_sample__ln(u[i]));
+            double cosine = bml_sample__cos_turn(&sine, u[pairs + i]);
+            both[i] = radius * cosine;
+            both[pairs + i] = radius * sine;
+        }
+        memcpy(x, both, bml_sample__bytes(m, sizeof *x));
+        x += m;
+    }
+    bml_sample__leave_vectors();
+}
+
+/* u of the next m numbers: those given, or fresh ones in room[]. */
+static const double *bml_sample__uniforms_of(double *room, const double *u, ptrdiff_t done, int m,
+                                             bml_sample_rng *rng) {
     if (u) return u + done;
-    bml_sample_rng_fill(room, m, rng);
+    bml_sample__fill(room, m, rng);
     return room;
 }
 
-/* >> quadrature: Gauss-Legendre, 16 points, on [-1,1] (Abramowitz & Stegun 1964, table 25.4) */
-
+/* Gauss-Legendre, 16 points, on [-1,1] (Abramowitz & Stegun 1964, table 25.4) */
 static const double bml_sample__gl_x[8] = {0.0950125098376374402, 0.2816035507792589132, 0.4580167776572273863,
                                            0.6178762444026437484, 0.7554044083550030339, 0.8656312023878317439,
                                            0.9445750230732325761, 0.9894009349916499326};
@@ -695,932 +1961,6 @@ static double bml_sample__gl_sum(const double *p, double a, double b) {
     return 0.5 * (b - a) * sum;
 }
 
-/* >> tables of one density
-   Intervals stand in a list in order of x; those that are not good enough are halved, pass after pass. */
-
-typedef struct bml_sample__cell {
-    double a, b, pa, pb, part[4], mass, misfit, doubt; /* ends, density there, mass of the quarters, errors */
-    int next, done;                                    /* index of the cell to the right, -1 at the end */
-} bml_sample__cell;
-
-struct bml_sample_table {
-    double *x, *c;        /* [n + 1] ends of the cells, and the CDF there */
-    double *left, *right; /* [n] density at the ends of each cell, over the mean density in it */
-    int *guide;           /* [n] the cell in which u = k/n lies */
-    int n;
-    double error, integral;
-    char message[BML_SAMPLE_MESSAGE];
-};
-
-typedef struct bml_sample__build {
-    bml_sample_table *table;
-    bml_sample_table_config config;
-    bml_sample__cell *cell;
-    int n, room;
-} bml_sample__build;
-
-/* p[n] at x[n], refused unless finite and not negative. */
-static int bml_sample__look(bml_sample__build *b, double *p, const double *x, int n) {
-    b->config.density(p, x, b->config.z, n, b->config.user);
-    for (int i = 0; i < n; i++)
-        if (!(p[i] >= 0 && p[i] - p[i] == 0))
-            return bml_sample__fail(b->table->message, BML_SAMPLE_BAD_DENSITY, "the density at x = %.9g is %g", x[i],
-                                    p[i]);
-    return BML_SAMPLE_OK;
-}
-
-/* The CDF inside a cell at the share xi of its width: a rational quadratic, 0 at 0 and 1 at 1. */
-static double bml_sample__rational(double xi, double left, double right) {
-    double product = xi * (1 - xi);
-    return (xi * xi + left * product) / (1 + (left + right - 2) * product);
-}
-
-static double bml_sample__rational_inverse(double y, double left, double right) {
-    double k = left + right - 2;
-    double a = 1 - left + y * k;
-    double b = left - y * k;
-    double root = b * b + 4 * a * y;
-    double below = b + sqrt(root > 0 ? root : 0);
-    double xi = below > 0 ? 2 * y / below : 0;
-    return xi < 1 ? xi : 1;
-}
-
-/* Integrates over one cell: misfit is the disagreement of the rational quadratic, doubt that of quadrature with
-   itself. */
-static int bml_sample__measure(bml_sample__build *b, bml_sample__cell *cell) {
-    double x[80];
-    double p[80];
-    double h = 0.25 * (cell->b - cell->a);
-    double sum = 0;
-    for (int k = 0; k < 4; k++)
-        bml_sample__gl_points(x + 16 * k, cell->a + k * h, k < 3 ? cell->a + (k + 1) * h : cell->b);
-    bml_sample__gl_points(x + 64, cell->a, cell->b);
-    int status = bml_sample__look(b, p, x, 80);
-    if (status) return status;
-    if (!(cell->pa - cell->pa == 0)) cell->pa = p[0]; /* infinite at an end of the range: as it is beside it */
-    if (!(cell->pb - cell->pb == 0)) cell->pb = p[63];
-    for (int k = 0; k < 4; k++)
-        cell->part[k] = bml_sample__gl_sum(p + 16 * k, 0, h);
-    cell->mass = cell->part[0] + cell->part[1] + cell->part[2] + cell->part[3];
-    cell->doubt = fabs(cell->mass - bml_sample__gl_sum(p + 64, cell->a, cell->b));
-    cell->misfit = 0;
-    for (int k = 1; k < 4 && cell->mass > 0; k++) {
-        double scale = 4 * h / cell->mass;
-        double y = bml_sample__rational(0.25 * k, cell->pa * scale, cell->pb * scale);
-        sum += cell->part[k - 1];
-        double d = fabs(y * cell->mass - sum);
-        if (!(d <= cell->misfit)) cell->misfit = d;
-    }
-    cell->done = 0;
-    return BML_SAMPLE_OK;
-}
-
-/* Halves cell i; the new right half goes to the end of the array. */
-static int bml_sample__halve(bml_sample__build *b, int i) {
-    bml_sample__cell *left = &b->cell[i];
-    bml_sample__cell *right = &b->cell[b->n];
-    double middle = 0.5 * (left->a + left->b);
-    double p;
-    int status = bml_sample__look(b, &p, &middle, 1);
-    if (status) return status;
-    *right = *left;
-    right->a = left->b = middle;
-    right->pa = left->pb = p;
-    left->next = b->n++;
-    status = bml_sample__measure(b, left);
-    return status ? status : bml_sample__measure(b, right);
-}
-
-/* The 32 first cells. */
-static int bml_sample__first_cells(bml_sample__build *b) {
-    double lower = b->config.lower;
-    double width = b->config.upper - lower;
-    double x[33];
-    double p[33];
-    int status = BML_SAMPLE_OK;
-    for (int i = 0; i <= 32; i++)
-        x[i] = i < 32 ? lower + width * i / 32 : b->config.upper;
-    b->config.density(p, x, b->config.z, 33, b->config.user);
-    for (int i = 0; i <= 32; i++) {
-        int end = i == 0 || i == 32;
-        if (!(p[i] >= 0) || (!end && !(p[i] - p[i] == 0)))
-            return bml_sample__fail(b->table->message, BML_SAMPLE_BAD_DENSITY, "the density at x = %.9g is %g", x[i],
-                                    p[i]);
-    }
-    for (int i = 0; !status && i < 32; i++) {
-        bml_sample__cell *c = &b->cell[i];
-        c->a = x[i];
-        c->b = x[i + 1];
-        c->pa = p[i];
-        c->pb = p[i + 1];
-        c->next = i < 31 ? i + 1 : -1;
-        status = bml_sample__measure(b, c);
-    }
-    b->n = 32;
-    return status;
-}
-
-static double bml_sample__total(const bml_sample__build *b) {
-    double sum = 0;
-    for (int i = 0; i < b->n; i++)
-        sum += b->cell[i].mass;
-    return sum;
-}
-
-/* Room for one more cell, unless there are as many as may be. */
-static int bml_sample__grow(bml_sample__build *b) {
-    int room = b->room < b->config.max_intervals / 2 ? 2 * b->room : b->config.max_intervals;
-    if (b->n < b->room || room == b->room) return 1;
-    bml_sample__cell *more;
-    more = (bml_sample__cell *)BML_SAMPLE_REALLOC(b->cell, (size_t)room * sizeof *more);
-    if (!more) return 0;
-    b->cell = more;
-    b->room = room;
-    return 1;
-}
-
-/* Halves until all cells are good, or cannot be halved. */
-static int bml_sample__refine(bml_sample__build *b) {
-    double tolerance = b->config.tolerance;
-    double range = b->config.upper - b->config.lower;
-    int i;
-    int n;
-    int more = 1;
-    int status = BML_SAMPLE_OK;
-    for (int pass = 0; more && pass < 200; pass++) {
-        double total = bml_sample__total(b);
-        if (!(total - total == 0)) break;
-        more = 0;
-        for (i = 0, n = b->n; !status && i < n; i++) {
-            if (!bml_sample__grow(b)) return BML_SAMPLE_NO_MEMORY;
-            bml_sample__cell *c = &b->cell[i];
-            double middle = 0.5 * (c->a + c->b);
-            if (c->done || (c->misfit <= 0.25 * tolerance * total && c->doubt <= tolerance * total / 64)) continue;
-            c->done = !(c->b - c->a > 1e-14 * range) || !(middle > c->a && middle < c->b);
-            if (c->done) continue;
-            if (b->n == b->room) return BML_SAMPLE_OK; /* full: what is missing shows in the error */
-            status = bml_sample__halve(b, i);
-            more = 1;
-        }
-    }
-    return status;
-}
-
-static int bml_sample__table_room(bml_sample_table *t, int n) {
-    t->n = n;
-    t->x = bml_sample__doubles((size_t)n + 1, 1);
-    t->c = bml_sample__doubles((size_t)n + 1, 1);
-    t->left = bml_sample__doubles((size_t)n, 1);
-    t->right = bml_sample__doubles((size_t)n, 1);
-    t->guide = (int *)bml_sample__alloc((size_t)n, sizeof(int), 1);
-    return t->x && t->c && t->left && t->right && t->guide;
-}
-
-static void bml_sample__guide(bml_sample_table *t) {
-    int i = 0;
-    for (int k = 0; k < t->n; k++) {
-        while (i < t->n - 1 && t->c[i + 1] <= (double)k / t->n)
-            i++;
-        t->guide[k] = i;
-    }
-}
-
-/* The list as a table. */
-static int bml_sample__finish(bml_sample__build *b) {
-    bml_sample_table *t = b->table;
-    double total = bml_sample__total(b);
-    double sum = 0;
-    double misfit = 0;
-    double doubt = 0;
-    double worst = 0;
-    double at = 0;
-    if (!(total - total == 0))
-        return bml_sample__fail(t->message, BML_SAMPLE_NOT_INTEGRABLE, "the integral is infinite");
-    if (!(total > 0)) return BML_SAMPLE_ZERO_DENSITY;
-    if (!bml_sample__table_room(t, b->n)) return BML_SAMPLE_NO_MEMORY;
-    int k;
-    for (int i = k = 0; k >= 0; k = b->cell[k].next, i++) {
-        bml_sample__cell *c = &b->cell[k];
-        double scale = c->mass > 0 ? (c->b - c->a) / c->mass : 0;
-        t->x[i] = c->a;
-        t->x[i + 1] = c->b;
-        t->left[i] = c->mass > 0 ? c->pa * scale : 1;
-        t->right[i] = c->mass > 0 ? c->pb * scale : 1;
-        t->c[i] = sum / total;
-        sum += c->mass;
-        doubt += c->doubt;
-        if (c->misfit > misfit) misfit = c->misfit;
-        if (c->doubt > worst) {
-            worst = c->doubt;
-            at = c->a;
-        }
-    }
-    t->c[t->n] = 1;
-    t->integral = total;
-    t->error = 2 * misfit / total + doubt / total;
-    bml_sample__guide(t);
-    if (worst > 1e-3 * total)
-        return bml_sample__fail(t->message, BML_SAMPLE_NOT_INTEGRABLE, "near x = %.9g the integral grows without end",
-                                at);
-    if (!(t->error <= b->config.tolerance))
-        return bml_sample__fail(t->message, BML_SAMPLE_NOT_CONVERGED, "%d intervals, CDF error %.2g", t->n, t->error);
-    return BML_SAMPLE_OK;
-}
-
-static int bml_sample__table_arguments(bml_sample_table_config *c) {
-    if (c->tolerance == 0) c->tolerance = 1e-7;
-    if (c->max_intervals == 0) c->max_intervals = 65536;
-    return c->density && c->lower < c->upper && c->upper - c->lower <= DBL_MAX && c->tolerance >= 1e-12 &&
-           c->tolerance <= 0.1 && c->max_intervals >= 32 && c->max_intervals <= 1 << 24;
-}
-
-static int bml_sample__table_make(bml_sample_table **table, const bml_sample_table_config *config) {
-    bml_sample__build b;
-    memset(&b, 0, sizeof b);
-    b.table = *table = (bml_sample_table *)bml_sample__alloc(1, sizeof **table, 1);
-    if (!*table) return BML_SAMPLE_NO_MEMORY;
-    if (config) b.config = *config;
-    if (!config || !bml_sample__table_arguments(&b.config))
-        return bml_sample__fail((*table)->message, BML_SAMPLE_BAD_ARGUMENT,
-                                "needs a density, finite lower < upper, tolerance 1e-12 ... 0.1, 32 intervals or more");
-    b.room = 32;
-    b.cell = (bml_sample__cell *)bml_sample__alloc((size_t)b.room, sizeof *b.cell, 1);
-    int status = b.cell ? bml_sample__first_cells(&b) : BML_SAMPLE_NO_MEMORY;
-    if (!status) status = bml_sample__refine(&b);
-    if (!status) status = bml_sample__finish(&b);
-    BML_SAMPLE_FREE(b.cell);
-    if (status && status != BML_SAMPLE_NOT_CONVERGED) (*table)->n = 0; /* not usable */
-    if (status == BML_SAMPLE_NO_MEMORY) {
-        bml_sample_table_free(*table);
-        *table = NULL;
-    }
-    return status;
-}
-
-/* A table that cannot be used is freed, its message handed on. */
-static int bml_sample__table_hand(bml_sample_table **table, int status, char *why) {
-    bml_sample__say(why, status, *table ? (*table)->message : "");
-    if (status && status != BML_SAMPLE_NOT_CONVERGED) {
-        bml_sample_table_free(*table);
-        *table = NULL;
-    }
-    return status;
-}
-
-BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config, char *why) {
-    if (!table) return bml_sample__say(why, BML_SAMPLE_BAD_ARGUMENT, "");
-    return bml_sample__table_hand(table, bml_sample__table_make(table, config), why);
-}
-
-static int bml_sample__ascending(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Heap sort, so that no worst case is slow and no library is needed for the header's allocator. */
-static void bml_sample__sift(double *x, size_t root, size_t n) {
-    size_t child;
-    while ((child = 2 * root + 1) < n) {
-        double value = x[root];
-        if (child + 1 < n && bml_sample__ascending(&x[child], &x[child + 1]) < 0) child++;
-        if (!(x[child] > value)) return;
-        x[root] = x[child];
-        x[child] = value;
-        root = child;
-    }
-}
-
-static void bml_sample__sort(double *x, size_t n) {
-    for (size_t i = n / 2; i-- > 0;)
-        bml_sample__sift(x, i, n);
-    for (size_t i = n; i-- > 1;) {
-        double last = x[i];
-        x[i] = x[0];
-        x[0] = last;
-        bml_sample__sift(x, 0, i);
-    }
-}
-
-static int bml_sample__table_of(bml_sample_table **table, const double *samples, size_t n, int nodes) {
-    int bad = !samples || n < 2 || n > (size_t)-1 / 64;
-    *table = NULL;
-    if (nodes < 0) return BML_SAMPLE_BAD_ARGUMENT;
-    bml_sample_table *t;
-    t = *table = (bml_sample_table *)bml_sample__alloc(1, sizeof *t, 1);
-    if (!t) return BML_SAMPLE_NO_MEMORY;
-    for (size_t s = 0; !bad && s < n; s++)
-        bad = !(samples[s] - samples[s] == 0);
-    if (bad) return bml_sample__fail(t->message, BML_SAMPLE_BAD_ARGUMENT, "needs two finite samples or more");
-    int k = nodes ? nodes : 1024;
-    if ((size_t)k > n) k = (int)n;
-    if (k < 2) k = 2;
-    double *sorted = bml_sample__doubles(n, 1);
-    if (!sorted || !bml_sample__table_room(t, k - 1)) {
-        BML_SAMPLE_FREE(sorted);
-        bml_sample_table_free(t);
-        *table = NULL;
-        return BML_SAMPLE_NO_MEMORY;
-    }
-    memcpy(sorted, samples, n * sizeof *sorted);
-    bml_sample__sort(sorted, n);
-    for (int i = 0; i < k; i++) {
-        double at = (double)(n - 1) * i / (k - 1);
-        size_t below = (size_t)at < n - 1 ? (size_t)at : n - 2;
-        t->x[i] = sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
-        t->c[i] = (double)i / (k - 1);
-        if (i < k - 1) t->left[i] = t->right[i] = 1;
-    }
-    bad = !(sorted[0] < sorted[n - 1]);
-    BML_SAMPLE_FREE(sorted);
-    t->integral = 1;
-    t->error = sqrt(log(2 / 0.05) / (2 * (double)n)) + 1.0 / (k - 1);
-    bml_sample__guide(t);
-    if (bad) t->n = 0;
-    return bad ? bml_sample__fail(t->message, BML_SAMPLE_BAD_ARGUMENT, "all samples are equal") : BML_SAMPLE_OK;
-}
-
-BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const double *samples, size_t n, int nodes,
-                                                 char *why) {
-    if (!table) return bml_sample__say(why, BML_SAMPLE_BAD_ARGUMENT, "");
-    return bml_sample__table_hand(table, bml_sample__table_of(table, samples, n, nodes), why);
-}
-
-BML_SAMPLE_DEF void bml_sample_table_free(bml_sample_table *t) {
-    if (!t) return;
-    BML_SAMPLE_FREE(t->x);
-    BML_SAMPLE_FREE(t->c);
-    BML_SAMPLE_FREE(t->left);
-    BML_SAMPLE_FREE(t->right);
-    BML_SAMPLE_FREE(t->guide);
-    BML_SAMPLE_FREE(t);
-}
-
-BML_SAMPLE_DEF const char *bml_sample_table_message(const bml_sample_table *t) {
-    return t ? t->message : "";
-}
-BML_SAMPLE_DEF double bml_sample_table_error(const bml_sample_table *t) {
-    return t && t->n ? t->error : BML_SAMPLE__NAN;
-}
-BML_SAMPLE_DEF double bml_sample_table_integral(const bml_sample_table *t) {
-    return t && t->n ? t->integral : BML_SAMPLE__NAN;
-}
-BML_SAMPLE_DEF int bml_sample_table_intervals(const bml_sample_table *t) {
-    return t ? t->n : 0;
-}
-
-static double bml_sample__table_at(const bml_sample_table *t, double u) {
-    int k = (int)(u * t->n);
-    int i = t->guide[k < t->n ? k : t->n - 1];
-    while (i < t->n - 1 && !(u < t->c[i + 1]))
-        i++;
-    double mass = t->c[i + 1] - t->c[i];
-    if (!(mass > 0)) return t->x[i]; /* u = 1, and no density at the end */
-    double x =
-        t->x[i] + (t->x[i + 1] - t->x[i]) * bml_sample__rational_inverse((u - t->c[i]) / mass, t->left[i], t->right[i]);
-    return x < t->x[i + 1] ? x : t->x[i + 1];
-}
-
-BML_SAMPLE_DEF int bml_sample_table_inverse(const bml_sample_table *table, double *x, const double *u, size_t n) {
-    if (!table || !table->n || !x || !u || !bml_sample__all_in_unit(u, n)) return BML_SAMPLE_BAD_ARGUMENT;
-    for (size_t i = 0; i < n; i++)
-        x[i] = bml_sample__table_at(table, u[i]);
-    return BML_SAMPLE_OK;
-}
-
-BML_SAMPLE_DEF int bml_sample_table_draw(const bml_sample_table *table, double *x, size_t n, bml_sample_rng *rng) {
-    if (!table || !table->n || !x || !rng) return BML_SAMPLE_BAD_ARGUMENT;
-    bml_sample_rng_fill(x, n, rng);
-    for (size_t i = 0; i < n; i++)
-        x[i] = bml_sample__table_at(table, x[i]);
-    return BML_SAMPLE_OK;
-}
-
-/* The cell that holds x, which is inside the table. */
-static int bml_sample__cell_of(const double *edge, int n, double x) {
-    int low = 0;
-    int high = n;
-    while (high - low > 1) {
-        int middle = (low + high) / 2;
-        if (edge[middle] <= x)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *t, double *cdf, double *pdf, const double *x,
-                                        size_t n) {
-    if (!t || !t->n || !x) return BML_SAMPLE_BAD_ARGUMENT;
-    for (size_t s = 0; s < n; s++)
-        if (x[s] != x[s]) return BML_SAMPLE_BAD_ARGUMENT;
-    for (size_t s = 0; s < n; s++) {
-        int i = bml_sample__cell_of(t->x, t->n, x[s]);
-        double h = t->x[i + 1] - t->x[i];
-        double mass = t->c[i + 1] - t->c[i];
-        double xi = h > 0 ? (x[s] - t->x[i]) / h : 0;
-        double l = t->left[i];
-        double r = t->right[i];
-        double inside = xi >= 0 && xi <= 1 && h > 0;
-        xi = xi > 0 ? (xi < 1 ? xi : 1) : 0;
-        double product = xi * (1 - xi);
-        double bottom = 1 + (l + r - 2) * product;
-        if (cdf) cdf[s] = t->c[i] + mass * bml_sample__rational(xi, l, r);
-        if (pdf)
-            pdf[s] = !(inside > 0)
-                         ? 0
-                         : mass / h * (r * xi * xi + 2 * product + l * (1 - xi) * (1 - xi)) / (bottom * bottom);
-    }
-    return BML_SAMPLE_OK;
-}
-
-/* >> grids over parameters */
-
-struct bml_sample_grid {
-    bml_sample_grid_config config;
-    double z_lower[BML_SAMPLE_MAX_Z], z_upper[BML_SAMPLE_MAX_Z];
-    int z_nodes[BML_SAMPLE_MAX_Z];
-    size_t rows; /* nodes of Z */
-    double *x;   /* [rows][u_nodes] */
-    double error;
-    char message[BML_SAMPLE_MESSAGE];
-};
-
-/* v of u: x is smooth in v where the density ends with a step or with a slope. */
-static double bml_sample__v_of(double u) {
-    return 2 / BML_SAMPLE__PI * asin(sqrt(u));
-}
-
-static double bml_sample__u_of(double v) {
-    double s = sin(0.5 * BML_SAMPLE__PI * v);
-    return s * s;
-}
-
-/* The density at Z as a table. */
-static int bml_sample__grid_row(bml_sample_table **table, bml_sample_grid *g, const double *z) {
-    bml_sample_table_config c;
-    memset(&c, 0, sizeof c);
-    c.density = g->config.density;
-    c.user = g->config.user;
-    c.z = z;
-    c.lower = g->config.lower;
-    c.upper = g->config.upper;
-    char why[BML_SAMPLE_MESSAGE];
-    int status = bml_sample_table_create(table, &c, why);
-    if (status) bml_sample__fail(g->message, status, "z = %.6g ...: %.400s", z[0], why);
-    return status;
-}
-
-/* z[n_z] of row number `row`, moved by `shift` steps along each axis. */
-static void bml_sample__grid_z(double *z, const bml_sample_grid *g, size_t row, double shift) {
-    for (int k = g->config.n_z - 1; k >= 0; k--) {
-        size_t nodes = (size_t)g->z_nodes[k];
-        size_t i = row % nodes;
-        double at = ((double)i + shift) / (double)(nodes - 1);
-        z[k] = g->z_lower[k] + (at < 1 ? at : 1) * (g->z_upper[k] - g->z_lower[k]);
-        row /= nodes;
-    }
-}
-
-/* Multilinear between the 2^n_z rows around z and the two nodes around v. */
-static double bml_sample__grid_at(const bml_sample_grid *g, double u, const double *z) {
-    size_t row = 0;
-    size_t step[BML_SAMPLE_MAX_Z];
-    size_t stride = 1;
-    double share[BML_SAMPLE_MAX_Z];
-    double v = bml_sample__v_of(u) * (g->config.u_nodes - 1);
-    double x = 0;
-    int j = (int)v;
-    if (j > g->config.u_nodes - 2) j = g->config.u_nodes - 2;
-    v -= j;
-    for (int k = g->config.n_z - 1; k >= 0; k--) {
-        double at = (z[k] - g->z_lower[k]) / (g->z_upper[k] - g->z_lower[k]) * (g->z_nodes[k] - 1);
-        int i = (int)at < g->z_nodes[k] - 1 ? (int)at : g->z_nodes[k] - 2;
-        share[k] = at - i;
-        row += (size_t)i * stride;
-        step[k] = stride;
-        stride *= (size_t)g->z_nodes[k];
-    }
-    for (int corner = 0; corner < 1 << g->config.n_z; corner++) {
-        double weight = 1;
-        size_t at = row;
-        for (int k = 0; k < g->config.n_z; k++) {
-            weight *= corner >> k & 1 ? share[k] : 1 - share[k];
-            if (corner >> k & 1) at += step[k];
-        }
-        const double *p = g->x + at * (size_t)g->config.u_nodes + j;
-        x += weight * (p[0] + v * (p[1] - p[0]));
-    }
-    return x;
-}
-
-static int bml_sample__grid_fill(bml_sample_grid *g) {
-    double z[BML_SAMPLE_MAX_Z];
-    int n_u = g->config.u_nodes;
-    int status = BML_SAMPLE_OK;
-    for (size_t row = 0; !status && row < g->rows; row++) {
-        bml_sample__grid_z(z, g, row, 0);
-        bml_sample_table *table;
-        status = bml_sample__grid_row(&table, g, z);
-        for (int j = 0; !status && j < n_u; j++)
-            g->x[row * (size_t)n_u + (size_t)j] = bml_sample__table_at(table, bml_sample__u_of((double)j / (n_u - 1)));
-        bml_sample_table_free(table);
-    }
-    return status;
-}
-
-/* In the middle of the cells, 4096 of them at most. */
-static int bml_sample__grid_measure(bml_sample_grid *g) {
-    double z[BML_SAMPLE_MAX_Z];
-    size_t stride = g->rows / 4096 + 1;
-    int n_u = g->config.u_nodes;
-    int status = BML_SAMPLE_OK;
-    for (size_t row = 0; !status && row < g->rows; row += stride) {
-        bml_sample__grid_z(z, g, row, 0.5);
-        bml_sample_table *table;
-        status = bml_sample__grid_row(&table, g, z);
-        for (int j = 0; !status && j < n_u - 1; j++) {
-            double u = bml_sample__u_of((j + 0.5) / (n_u - 1));
-            double x = bml_sample__grid_at(g, u, z);
-            double c = 0;
-            status = bml_sample_table_cdf(table, &c, NULL, &x, 1);
-            if (!(fabs(c - u) <= g->error)) g->error = fabs(c - u);
-        }
-        bml_sample_table_free(table);
-    }
-    return status;
-}
-
-static int bml_sample__grid_arguments(bml_sample_grid *g) {
-    const bml_sample_grid_config *c = &g->config;
-    if (!c->density || !(c->lower < c->upper) || c->n_z < 1 || c->n_z > BML_SAMPLE_MAX_Z || !c->z_lower ||
-        !c->z_upper || !c->z_nodes)
-        return 0;
-    if (c->u_nodes < 2 || c->u_nodes > 1 << 20) return 0;
-    for (int k = 0; k < c->n_z; k++) {
-        g->z_lower[k] = c->z_lower[k];
-        g->z_upper[k] = c->z_upper[k];
-        g->z_nodes[k] = c->z_nodes[k];
-        if (!(c->z_lower[k] < c->z_upper[k] && c->z_upper[k] - c->z_lower[k] <= DBL_MAX) || c->z_nodes[k] < 2) return 0;
-    }
-    return 1;
-}
-
-static int bml_sample__grid_make(bml_sample_grid **grid, const bml_sample_grid_config *config) {
-    bml_sample_grid *g;
-    g = *grid = (bml_sample_grid *)bml_sample__alloc(1, sizeof *g, 1);
-    if (!g) return BML_SAMPLE_NO_MEMORY;
-    if (config) g->config = *config;
-    if (!g->config.u_nodes) g->config.u_nodes = 257;
-    if (!config || !bml_sample__grid_arguments(g))
-        return bml_sample__fail(g->message, BML_SAMPLE_BAD_ARGUMENT,
-                                "needs a density, ranges with lower < upper, two nodes or more");
-    g->rows = 1;
-    for (int k = 0; k < g->config.n_z; k++)
-        if (!bml_sample__mul(&g->rows, g->rows, (size_t)g->z_nodes[k], 1)) return BML_SAMPLE_TOO_LARGE;
-    size_t bytes;
-    if (!bml_sample__mul(&bytes, g->rows, (size_t)g->config.u_nodes, sizeof(double))) return BML_SAMPLE_TOO_LARGE;
-    g->x = bml_sample__doubles(g->rows, (size_t)g->config.u_nodes);
-    if (!g->x) {
-        BML_SAMPLE_FREE(g);
-        *grid = NULL;
-        return BML_SAMPLE_NO_MEMORY;
-    }
-    int status = bml_sample__grid_fill(g);
-    if (!status) status = bml_sample__grid_measure(g);
-    g->config.z_lower = g->config.z_upper = NULL;
-    g->config.z_nodes = NULL; /* the caller's: copied above */
-    if (status) {
-        BML_SAMPLE_FREE(g->x);
-        g->x = NULL;
-    }
-    if (status == BML_SAMPLE_NO_MEMORY) {
-        BML_SAMPLE_FREE(g);
-        *grid = NULL;
-    }
-    return status;
-}
-
-BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why) {
-    if (!grid) return bml_sample__say(why, BML_SAMPLE_BAD_ARGUMENT, "");
-    int status = bml_sample__grid_make(grid, config);
-    bml_sample__say(why, status, *grid ? (*grid)->message : "");
-    if (status) {
-        bml_sample_grid_free(*grid);
-        *grid = NULL;
-    }
-    return status;
-}
-
-BML_SAMPLE_DEF void bml_sample_grid_free(bml_sample_grid *grid) {
-    if (!grid) return;
-    BML_SAMPLE_FREE(grid->x);
-    BML_SAMPLE_FREE(grid);
-}
-
-BML_SAMPLE_DEF const char *bml_sample_grid_message(const bml_sample_grid *grid) {
-    return grid ? grid->message : "";
-}
-BML_SAMPLE_DEF double bml_sample_grid_error(const bml_sample_grid *grid) {
-    return grid && grid->x ? grid->error : BML_SAMPLE__NAN;
-}
-
-BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *g, double *x, const double *z, const double *u, size_t n,
-                                        bml_sample_rng *rng) {
-    double room[BML_SAMPLE__CHUNK];
-    if (!g || !g->x || !x || !z || (!u && !rng) || (u && !bml_sample__all_in_unit(u, n)))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    int n_z = g->config.n_z;
-    size_t count;
-    if (!bml_sample__mul(&count, n, (size_t)n_z, sizeof(double))) return BML_SAMPLE_TOO_LARGE;
-    for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < n_z; k++)
-            if (!(z[i * (size_t)n_z + (size_t)k] >= g->z_lower[k] && z[i * (size_t)n_z + (size_t)k] <= g->z_upper[k]))
-                return BML_SAMPLE_BAD_ARGUMENT;
-    size_t m;
-    for (size_t done = 0; done < n; done += m) {
-        m = bml_sample__part(n - done);
-        const double *uu = bml_sample__take(room, u, done, m, rng);
-        for (size_t i = 0; i < m; i++)
-            x[done + i] = bml_sample__grid_at(g, uu[i], z + (done + i) * (size_t)n_z);
-    }
-    return BML_SAMPLE_OK;
-}
-
-/* >> alias tables */
-
-struct bml_sample_alias {
-    size_t n;
-    double *share;   /* [n] probability to stay in the column */
-    uint32_t *other; /* [n] where to go else */
-};
-
-/* Pairs columns that are too low with columns that are too high. */
-static void bml_sample__pair(bml_sample_alias *a, uint32_t *low, uint32_t *high) {
-    size_t n_low = 0;
-    size_t n_high = 0;
-    for (size_t i = 0; i < a->n; i++) {
-        if (a->share[i] < 1)
-            low[n_low++] = (uint32_t)i;
-        else
-            high[n_high++] = (uint32_t)i;
-    }
-    while (n_low && n_high) {
-        uint32_t small = low[--n_low];
-        uint32_t large = high[n_high - 1];
-        a->other[small] = large;
-        a->share[large] -= 1 - a->share[small];
-        if (a->share[large] < 1) {
-            n_high--;
-            low[n_low++] = large;
-        }
-    }
-    while (n_high)
-        a->share[high[--n_high]] = 1;
-    while (n_low)
-        a->share[low[--n_low]] = 1; /* rounding alone leaves one here */
-}
-
-static int bml_sample__alias_make(bml_sample_alias **alias, const double *weights, size_t n) {
-    double largest = 0;
-    double sum = 0;
-    if (!alias) return BML_SAMPLE_BAD_ARGUMENT;
-    *alias = NULL;
-    if (!weights || n < 1) return BML_SAMPLE_BAD_ARGUMENT;
-    if (n > 0xFFFFFFFFu) return BML_SAMPLE_TOO_LARGE;
-    for (size_t i = 0; i < n; i++) {
-        if (!(weights[i] >= 0 && weights[i] <= DBL_MAX)) return BML_SAMPLE_BAD_DENSITY;
-        if (weights[i] > largest) largest = weights[i];
-    }
-    if (!(largest > 0)) return BML_SAMPLE_ZERO_DENSITY;
-    for (size_t i = 0; i < n; i++)
-        sum += weights[i] / largest;
-    bml_sample_alias *a;
-    a = (bml_sample_alias *)bml_sample__alloc(1, sizeof *a, 1);
-    if (!a) return BML_SAMPLE_NO_MEMORY;
-    a->n = n;
-    a->share = bml_sample__doubles(n, 1);
-    a->other = (uint32_t *)bml_sample__alloc(n, sizeof(uint32_t), 1);
-    uint32_t *stack = (uint32_t *)bml_sample__alloc(n, sizeof(uint32_t), 2);
-    if (a->share && a->other && stack) {
-        for (size_t i = 0; i < n; i++)
-            a->share[i] = weights[i] / largest * ((double)n / sum);
-        for (size_t i = 0; i < n; i++)
-            a->other[i] = (uint32_t)i;
-        bml_sample__pair(a, stack, stack + n);
-        *alias = a;
-    } else
-        bml_sample_alias_free(a);
-    BML_SAMPLE_FREE(stack);
-    return *alias ? BML_SAMPLE_OK : BML_SAMPLE_NO_MEMORY;
-}
-
-BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n, char *why) {
-    return bml_sample__say(why, bml_sample__alias_make(alias, weights, n), "");
-}
-
-BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias) {
-    if (!alias) return;
-    BML_SAMPLE_FREE(alias->share);
-    BML_SAMPLE_FREE(alias->other);
-    BML_SAMPLE_FREE(alias);
-}
-
-BML_SAMPLE_DEF int bml_sample_alias_draw(const bml_sample_alias *alias, uint32_t *index, size_t n,
-                                         bml_sample_rng *rng) {
-    double u[BML_SAMPLE__CHUNK];
-    if (!alias || !index || !rng) return BML_SAMPLE_BAD_ARGUMENT;
-    size_t m;
-    for (size_t done = 0; done < n; done += m) {
-        m = bml_sample__part(n - done);
-        bml_sample_rng_fill(u, m, rng);
-        for (size_t i = 0; i < m; i++) {
-            double at = u[i] * (double)alias->n;
-            uint32_t k = (uint32_t)(at < (double)(alias->n - 1) ? at : (double)(alias->n - 1));
-            index[done + i] = at - k < alias->share[k] ? k : alias->other[k];
-        }
-    }
-    return BML_SAMPLE_OK;
-}
-
-/* >> reference methods */
-
-enum { BML_SAMPLE__PROPOSALS = 64 }; /* per call of the density */
-
-static int bml_sample__densities(double *p, const double *x, int n, const bml_sample_ratio *how) {
-    how->density(p, x, how->z, n, how->user);
-    for (int i = 0; i < n; i++)
-        if (!(p[i] >= 0 && p[i] <= DBL_MAX)) return BML_SAMPLE_BAD_DENSITY;
-    return BML_SAMPLE_OK;
-}
-
-BML_SAMPLE_DEF int bml_sample_reject(double *x, size_t n, const bml_sample_rejection *how, bml_sample_rng *rng) {
-    double try_x[BML_SAMPLE__PROPOSALS];
-    double u[2 * BML_SAMPLE__PROPOSALS];
-    double p[BML_SAMPLE__PROPOSALS];
-    size_t done = 0;
-    double misses = 0;
-    int status = BML_SAMPLE_OK;
-    if (!x || !how || !rng || !how->density || !(how->lower < how->upper && how->upper - how->lower <= DBL_MAX) ||
-        !(how->bound > 0 && how->bound <= DBL_MAX))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    bml_sample_ratio call;
-    memset(&call, 0, sizeof call);
-    call.density = how->density;
-    call.user = how->user;
-    call.z = how->z;
-    while (!status && done < n) {
-        bml_sample_rng_fill(u, 2 * BML_SAMPLE__PROPOSALS, rng);
-        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++)
-            try_x[i] = how->lower + (how->upper - how->lower) * u[i];
-        status = bml_sample__densities(p, try_x, BML_SAMPLE__PROPOSALS, &call);
-        misses += (double)BML_SAMPLE__PROPOSALS;
-        for (int i = 0; !status && i < BML_SAMPLE__PROPOSALS && done < n; i++) {
-            if (p[i] > how->bound) status = BML_SAMPLE_BAD_ENVELOPE;
-            if (how->bound * u[BML_SAMPLE__PROPOSALS + i] < p[i]) {
-                x[done++] = try_x[i];
-                misses = 0;
-            }
-        }
-        if (!status && misses > 1e7) status = BML_SAMPLE_NOT_CONVERGED;
-    }
-    return status;
-}
-
-BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_sample_ratio *how, bml_sample_rng *rng) {
-    double try_x[BML_SAMPLE__PROPOSALS];
-    double u[2 * BML_SAMPLE__PROPOSALS];
-    double p[BML_SAMPLE__PROPOSALS];
-    double misses = 0;
-    size_t done = 0;
-    int status = BML_SAMPLE_OK;
-    if (!x || !how || !rng || !how->density || !(how->s_max > 0 && how->s_max <= DBL_MAX) ||
-        !(how->v_min < how->v_max) || !(how->v_max - how->v_min <= DBL_MAX))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    while (!status && done < n) {
-        bml_sample_rng_fill(u, 2 * BML_SAMPLE__PROPOSALS, rng);
-        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++)
-            try_x[i] = (how->v_min + (how->v_max - how->v_min) * u[BML_SAMPLE__PROPOSALS + i]) / (how->s_max * u[i]);
-        status = bml_sample__densities(p, try_x, BML_SAMPLE__PROPOSALS, how);
-        misses += (double)BML_SAMPLE__PROPOSALS;
-        for (int i = 0; !status && i < BML_SAMPLE__PROPOSALS && done < n; i++) {
-            double s = how->s_max * u[i];
-            double root = sqrt(p[i]);
-            double v = try_x[i] * root;
-            double slack = 1e-12 * (how->v_max - how->v_min);
-            if (root > how->s_max * (1 + 1e-12) || v > how->v_max + slack || v < how->v_min - slack)
-                status = BML_SAMPLE_BAD_ENVELOPE;
-            if (s < root) {
-                x[done++] = try_x[i];
-                misses = 0;
-            }
-        }
-        if (!status && misses > 1e7) status = BML_SAMPLE_NOT_CONVERGED;
-    }
-    return status;
-}
-
-/* >> how good is a sampler? */
-
-/* Jensen-Shannon divergence of a from b, each summing to 1. */
-static double bml_sample__js(const double *a, const double *b, int n) {
-    double sum = 0;
-    for (int i = 0; i < n; i++) { /* with d = (a-b)/(a+b), each term is (a+b)/4 [(1+d) ln(1+d) + (1-d) ln(1-d)] */
-        double both = a[i] + b[i];
-        double d = both > 0 ? (a[i] - b[i]) / both : 0;
-        double s = d * d;
-        if (s < 1e-4)
-            sum += 0.25 * both * s * (1 + s * (1.0 / 6 + s / 15));
-        else
-            sum += 0.25 * both * (s < 1 ? (1 + d) * log1p(d) + (1 - d) * log1p(-d) : 2 * log(2.0));
-    }
-    return sum;
-}
-
-BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double *counts, const double *prob,
-                                        int bins) {
-    double total = 0;
-    double sum = 0;
-    if (!out || !counts || !prob || bins < 2) return BML_SAMPLE_BAD_ARGUMENT;
-    for (int i = 0; i < bins; i++) {
-        if (!(counts[i] >= 0 && counts[i] <= DBL_MAX) || !(prob[i] >= 0 && prob[i] <= 1))
-            return BML_SAMPLE_BAD_ARGUMENT;
-        total += counts[i];
-        sum += prob[i];
-    }
-    if (!(total > 0 && total <= DBL_MAX) || !(fabs(sum - 1) <= 1e-6)) return BML_SAMPLE_BAD_ARGUMENT;
-    double *share = bml_sample__doubles((size_t)bins, 1);
-    if (!share) return BML_SAMPLE_NO_MEMORY;
-    for (int i = 0; i < bins; i++)
-        share[i] = counts[i] / total;
-    out->js = bml_sample__js(share, prob, bins);
-    out->noise = (bins - 1) / (8 * total);
-    out->noise_sd = sqrt(2.0 * (bins - 1)) / (8 * total);
-    BML_SAMPLE_FREE(share);
-    return BML_SAMPLE_OK;
-}
-
-/* c[n], ascending, at u = (i + 1/2)/n, ends (0,0) and (1,1): the shares of u in bins of equal c, each over the uniform
-   one. */
-static double bml_sample__implied(const double *c, double *work, int n, int bins) {
-    double *share = work;
-    double *even = work + bins;
-    double before = 0;
-    double *edge = even + bins;
-    int i = 0;
-    for (int k = 0; k <= bins; k++) {
-        double want = (double)k / bins;
-        while (i < n && c[i] < want)
-            i++;
-        double c0 = i ? c[i - 1] : 0;
-        double u0 = i ? (i - 0.5) / n : 0;
-        double c1 = i < n ? c[i] : 1;
-        double u1 = i < n ? (i + 0.5) / n : 1;
-        edge[k] = k == 0 ? 0 : k == bins ? 1 : c1 > c0 ? u0 + (u1 - u0) * (want - c0) / (c1 - c0) : u1;
-        if (k) {
-            share[k - 1] = edge[k] - before;
-            even[k - 1] = 1.0 / bins;
-        }
-        before = edge[k];
-    }
-    return bml_sample__js(share, even, bins);
-}
-
-BML_SAMPLE_DEF int bml_sample_check_inverse(bml_sample_quality *quality, const bml_sample_check *check) {
-    double sum = 0;
-    if (!quality || !check || !check->inverse || !check->cdf || check->n < 0 || check->bins < 0)
-        return BML_SAMPLE_BAD_ARGUMENT;
-    int n = check->n ? check->n : 100000;
-    int bins = check->bins ? check->bins : 200;
-    if (n < 2 || bins < 2 || bins > 1 << 24) return BML_SAMPLE_BAD_ARGUMENT;
-    double *u = bml_sample__doubles((size_t)n, 3);
-    double *x = bml_sample__doubles(3 * (size_t)bins + 1, 1);
-    memset(quality, 0, sizeof *quality);
-    if (!u || !x) {
-        BML_SAMPLE_FREE(u);
-        BML_SAMPLE_FREE(x);
-        return BML_SAMPLE_NO_MEMORY;
-    }
-    double *c = u + 2 * n;
-    for (int i = 0; i < n; i++)
-        u[i] = (i + 0.5) / n;
-    check->inverse(u + n, u, n, check->user);
-    check->cdf(c, u + n, n, check->user);
-    for (int i = 0; i < n; i++) {
-        double error = fabs(c[i] - u[i]);
-        if (!(error <= quality->max_error)) quality->max_error = error;
-        sum += error;
-        if (i && !(u[n + i] >= u[n + i - 1])) quality->falls++;
-    }
-    quality->mean_error = sum / n;
-    bml_sample__sort(c, (size_t)n);
-    quality->js = bml_sample__implied(c, x, n, bins);
-    BML_SAMPLE_FREE(u);
-    BML_SAMPLE_FREE(x);
-    return BML_SAMPLE_OK;
-}
-
 /* >> Compton: closed forms
    With z = b q, w = 1 + z, E = z/w, l = ln w = -ln(1-E), f(q) dE integrates term by term to
      G = (l + E - E^2/2)/2 + (1/b) [2 (ln q A2 - D) + A2 - M4/2] - 2 M3/b^2,
@@ -1636,13 +1976,10 @@ BML_SAMPLE_DEF int bml_sample_check_inverse(bml_sample_quality *quality, const b
 /* -Li2(1 - e^l) - l for 0 <= l <= ln 2; the sum of l^2/4 and B_2k l^(2k+1)/(2k+1)!. */
 static double bml_sample__dilog(double l) {
     double s = l * l;
-    return s * (1.0 / 4 +
-                l * (1.0 / 36 +
-                     s * (-1.0 / 3600 +
-                          s * (1.0 / 211680 + s * (-1.0 / 10886400 +
-                                                   s * (1.0 / 526901760 + s * (-4.0647616451442255e-11 +
-                                                                               s * (8.9216910204564526e-13 +
-                                                                                    s * -1.9939295860721076e-14))))))));
+    double last = 8.9216910204564526e-13 + s * -1.9939295860721076e-14;
+    double high = 1.0 / 526901760 + s * (-4.0647616451442255e-11 + s * last);
+    double middle = 1.0 / 211680 + s * (-1.0 / 10886400 + s * high);
+    return s * (1.0 / 4 + l * (1.0 / 36 + s * (-1.0 / 3600 + s * middle)));
 }
 
 typedef struct bml_sample__parts {
@@ -1655,37 +1992,48 @@ static const double bml_sample__over[29] = {
     1.0 / 10, 1.0 / 11, 1.0 / 12, 1.0 / 13, 1.0 / 14, 1.0 / 15, 1.0 / 16, 1.0 / 17, 1.0 / 18, 1.0 / 19,
     1.0 / 20, 1.0 / 21, 1.0 / 22, 1.0 / 23, 1.0 / 24, 1.0 / 25, 1.0 / 26, 1.0 / 27, 1.0 / 28};
 
+/* Terms that are needed: E^(n-4) < 1e-15. */
+static int bml_sample__terms(double E) {
+    if (E < 1e-3) return 8;
+    if (E < 0.03) return 13;
+    return E < 0.1 ? 19 : 28;
+}
+
+static void bml_sample__power_sums(bml_sample__parts *p, double E) {
+    double a3 = 0;
+    double m3 = 0;
+    double m4 = 0;
+    double m5 = 0;
+    for (int n = bml_sample__terms(E); n >= 5; n--) {
+        double r = bml_sample__over[n];
+        a3 = a3 * E + r;
+        m3 = m3 * E + (1 - 2 * r);
+        m4 = m4 * E + (1 - 3 * r);
+        m5 = m5 * E + (1 - 4 * r);
+    }
+    double E2 = E * E;
+    p->A4 = E2 * E2 * (0.25 + E * a3);
+    p->M5 = E2 * E2 * E * m5;
+    a3 = 1.0 / 3 + E * (0.25 + E * a3);
+    p->A2 = E2 * (0.5 + E * a3);
+    p->A3 = E2 * E * a3;
+    m3 = 1.0 / 3 + E * (0.5 + E * m3);
+    p->M3 = E2 * E * m3;
+    p->M4 = E2 * E2 * (0.25 + E * m4);
+}
+
 static void bml_sample__split_parts(bml_sample__parts *p, double l, double b, double ln_b) {
     double z = expm1(l);
     double E = z / (1 + z);
     double q = z / b < 1 ? z / b : 1;
-    double ln_q = log(q);
     double E2 = E * E;
-    if (E < 0.25) {
-        double a2 = 0;
-        double a3 = 0;
-        double m3 = 0;
-        double m4 = 0;
-        double m5 = 0;
-        int n = E < 1e-3 ? 8 : E < 0.03 ? 13 : E < 0.1 ? 19 : 28; /* E^(n-4) < 1e-15 */
-        for (; n >= 5; n--) {
-            double r = bml_sample__over[n];
-            a3 = a3 * E + r;
-            m3 = m3 * E + (1 - 2 * r);
-            m4 = m4 * E + (1 - 3 * r);
-            m5 = m5 * E + (1 - 4 * r);
-        }
-        p->A4 = E2 * E2 * (0.25 + E * a3);
-        p->M5 = E2 * E2 * E * m5;
-        a3 = 1.0 / 3 + E * (0.25 + E * a3);
-        a2 = 0.5 + E * a3;
-        m4 = 0.25 + E * m4;
-        m3 = 1.0 / 3 + E * (0.5 + E * m3);
-        p->A2 = E2 * a2;
-        p->A3 = E2 * E * a3;
-        p->M3 = E2 * E * m3;
-        p->M4 = E2 * E2 * m4;
-    } else {
+    p->z = z;
+    p->E = E;
+    p->q = q;
+    p->ln_q = log(q);
+    if (E < 0.25)
+        bml_sample__power_sums(p, E);
+    else {
         p->A2 = l - E;
         p->A3 = p->A2 - 0.5 * E2;
         p->A4 = p->A3 - E2 * E / 3;
@@ -1693,22 +2041,19 @@ static void bml_sample__split_parts(bml_sample__parts *p, double l, double b, do
         p->M4 = z - 3 * l + 2 * E + 0.5 * E2;
         p->M5 = z - 4 * l + 3 * E + E2 + E2 * E / 3;
     }
-    if (z <= 1)
+    if (z <= 1) {
         p->D = bml_sample__dilog(l);
-    else {
-        double ln_z = ln_q + ln_b;
-        double rest = l - ln_z; /* ln(1 + 1/z) */
-        p->D = BML_SAMPLE__PI * BML_SAMPLE__PI / 6 + 0.5 * ln_z * ln_z - (bml_sample__dilog(rest) + rest) - l;
+        return;
     }
-    p->z = z;
-    p->E = E;
-    p->q = q;
-    p->ln_q = ln_q;
+    double ln_z = p->ln_q + ln_b;
+    double rest = log1p(1 / z);
+    double squares = BML_SAMPLE__PI * BML_SAMPLE__PI / 6 + 0.5 * ln_z * ln_z;
+    p->D = squares - (bml_sample__dilog(rest) + rest) - l;
 }
 
 static double bml_sample__G_of(const bml_sample__parts *p, double l, double b) {
-    return 0.5 * (l + p->E - 0.5 * p->E * p->E) + (2 * (p->ln_q * p->A2 - p->D) + p->A2 - 0.5 * p->M4) / b -
-           2 * p->M3 / b / b;
+    double in_b = 2 * (p->ln_q * p->A2 - p->D) + p->A2 - 0.5 * p->M4;
+    return 0.5 * (l + p->E - 0.5 * p->E * p->E) + in_b / b - 2 * p->M3 / b / b;
 }
 
 /* int f dE from 0 to l. */
@@ -1724,8 +2069,8 @@ static double bml_sample__third_order(double l) {
     double sum = 0;
     for (int n = 14; n >= 3; n--)
         sum = (1 - l * sum) / n; /* l^3/3! - l^4/4! + ... = (l^2/2) l sum */
-    return -l * s *
-           (0.25 * sum + 1.0 / 36 + s * (-1.0 / 3600 + s * (1.0 / 211680 + s * (-1.0 / 10886400 + s / 526901760))));
+    double bernoulli = s * (-1.0 / 3600 + s * (1.0 / 211680 + s * (-1.0 / 10886400 + s / 526901760)));
+    return -l * s * (0.25 * sum + 1.0 / 36 + bernoulli);
 }
 
 /* sums[3] = G, int f (1-E) dE, int f E dE from 0 to l. */
@@ -1734,9 +2079,11 @@ static void bml_sample__sums(double *sums, double l, double b) {
     bml_sample__split_parts(&p, l, b, log(b));
     double E2 = p.E * p.E;
     double D3 = p.E < 0.25 ? bml_sample__third_order(l) : 0.5 * p.A2 - p.D;
+    double K_b = E2 * p.ln_q - p.A2 + 0.5 * E2 - 0.5 * p.A4;
+    double J_b = 2 * (p.ln_q * p.A3 + D3) + p.A3 - 0.5 * p.M5;
     sums[0] = bml_sample__G_of(&p, l, b);
-    sums[1] = p.E - 0.5 * E2 + E2 * p.E / 6 + (E2 * p.ln_q - p.A2 + 0.5 * E2 - 0.5 * p.A4) / b - 2 * p.A3 / b / b;
-    sums[2] = 0.5 * (E2 + p.A4) + (2 * (p.ln_q * p.A3 + D3) + p.A3 - 0.5 * p.M5) / b - 2 * p.M4 / b / b;
+    sums[1] = p.E - 0.5 * E2 + E2 * p.E / 6 + K_b / b - 2 * p.A3 / b / b;
+    sums[2] = 0.5 * (E2 + p.A4) + J_b / b - 2 * p.M4 / b / b;
 }
 
 /* f(q) with p = 1 - q given too, precise also where p is small. */
@@ -1777,35 +2124,31 @@ static void bml_sample__prepare_pair(bml_sample__pair_of *s, double gamma, doubl
     if (!(s->p_min > 1e-16)) s->p_min = 1e-16; /* rounding */
     s->edge = s->p_min < 0.6;
     s->left = s->edge ? bml_sample__above(s->p_min, s->b) : 0;
-    if (s->edge)
-        s->u_min = 1 - s->left / s->total;
-    else
-        s->u_min = E < 1e-16 * s->total ? E / s->total : bml_sample__G(s->l_min, s->b, s->ln_b) / s->total;
+    double below = E;
+    if (E >= 1e-16 * s->total) below = bml_sample__G(s->l_min, s->b, s->ln_b);
+    s->u_min = s->edge ? 1 - s->left / s->total : below / s->total;
 }
 
 /* The conditional CDF at l, its complement, and its derivative with respect to l. */
 static double bml_sample__conditional(double *above, double *slope, double l, const bml_sample__pair_of *s) {
-    double z;
-    double whole = s->total;
     if (s->edge) {
-        z = expm1(l);
+        double z = expm1(l);
         double p = (s->b - z) / s->b; /* p > 0 as l < L */
         p = p > 0 ? p : 0;
         *above = bml_sample__above(p, s->b) / s->left;
         *slope = bml_sample__kernel(1 - p, p, z) / ((1 + z) * s->left);
         return 1 - *above;
-    } else {
-        bml_sample__parts parts;
-        bml_sample__split_parts(&parts, l, s->b, s->ln_b);
-        double c = bml_sample__G_of(&parts, l, s->b) / whole;
-        z = parts.z;
-        *slope =
-            (2 * parts.q * parts.ln_q + (1 + 2 * parts.q) * (1 - parts.q) + z * z * (1 - parts.q) / (2 * (1 + z))) /
-            ((1 + z) * whole * (1 - s->u_min));
-        c = (c - s->u_min) / (1 - s->u_min);
-        *above = 1 - c;
-        return c;
     }
+    bml_sample__parts parts;
+    bml_sample__split_parts(&parts, l, s->b, s->ln_b);
+    double c = bml_sample__G_of(&parts, l, s->b) / s->total;
+    double z = parts.z;
+    double q = parts.q;
+    double f = 2 * q * parts.ln_q + (1 + 2 * q) * (1 - q) + z * z * (1 - q) / (2 * (1 + z));
+    *slope = f / ((1 + z) * s->total * (1 - s->u_min));
+    c = (c - s->u_min) / (1 - s->u_min);
+    *above = 1 - c;
+    return c;
 }
 
 /* l at u by Newton steps from a first guess: on the CDF in its lower half, on the root of its complement, which is
@@ -1829,11 +2172,11 @@ static double bml_sample__invert(double u, double l, const bml_sample__pair_of *
             hi = l;
         else
             lo = l;
-        double step;
-        if (u < 0.5)
-            step = -error / slope;
-        else
-            step = 2 * sqrt(above) * (sqrt(above > 0 ? above : 0) - sqrt(1 - u)) / slope;
+        double step = -error / slope;
+        if (u >= 0.5) {
+            above = above > 0 ? above : 0;
+            step = 2 * sqrt(above) * (sqrt(above) - sqrt(1 - u)) / slope;
+        }
         if (l + step > lo && l + step < hi)
             l += step;
         else if (!last)
@@ -1843,341 +2186,23 @@ static double bml_sample__invert(double u, double l, const bml_sample__pair_of *
     return l;
 }
 
-BML_SAMPLE_DEF int bml_sample_compton_rates(bml_sample_rates *rates, double b) {
-    double sums[3];
-    if (!rates || !(b > 0 && b <= 1e100)) return BML_SAMPLE_BAD_ARGUMENT;
-    if (b < 1e-100) {
-        sums[0] = b / 3;
-        sums[1] = b / 3;
-        sums[2] = b * (b / 9);
-    } else
-        bml_sample__sums(sums, log1p(b), b);
-    rates->rate = 3 * (sums[0] / b);
-    rates->loss = 3 * (sums[2] / b);
-    rates->mean_energy = sums[2] / sums[0];
-    rates->mean_rest = sums[1] / sums[0];
-    return BML_SAMPLE_OK;
-}
-
+/* gamma and eps0 in the domain; 1e11f and 1e-13f are. */
 static int bml_sample__in_domain(double gamma, double eps0) {
-    return gamma >= 1 && gamma <= 1.0000001e11 && eps0 >= 0.9999999e-13 && eps0 <= 1e2 && /* 1e11f, 1e-13f are in */
-           gamma - eps0 > 0.25 / gamma;
+    int sizes = bml_sample__within(gamma, 1, 1.0000001e11) && bml_sample__within(eps0, 0.9999999e-13, 1e2);
+    return sizes && (gamma < (double)bml_sample__kernel_from || gamma - eps0 > 0.25 / gamma);
 }
 
-BML_SAMPLE_DEF int bml_sample_compton_cdf(double *cdf, double eps, double gamma, double eps0) {
-    double rest = 1 - eps / gamma;
-    if (!cdf || eps != eps) return BML_SAMPLE_BAD_ARGUMENT;
-    if (!bml_sample__in_domain(gamma, eps0)) return BML_SAMPLE_OUT_OF_DOMAIN;
-    bml_sample__pair_of s;
-    bml_sample__prepare_pair(&s, gamma, eps0);
-    double above;
-    double slope;
-    if (eps <= eps0)
-        *cdf = 0;
-    else if (!(rest > 0) || -log1p(-eps / gamma) >= s.L)
-        *cdf = 1;
-    else
-        *cdf = bml_sample__conditional(&above, &slope, -log1p(-eps / gamma), &s);
-    return BML_SAMPLE_OK;
-}
-
-BML_SAMPLE_DEF int bml_sample_compton_pdf(double *pdf, double eps, double gamma, double eps0) {
-    double rest = 1 - eps / gamma;
-    if (!pdf || eps != eps) return BML_SAMPLE_BAD_ARGUMENT;
-    if (!bml_sample__in_domain(gamma, eps0)) return BML_SAMPLE_OUT_OF_DOMAIN;
-    bml_sample__pair_of s;
-    bml_sample__prepare_pair(&s, gamma, eps0);
-    *pdf = 0;
-    if (eps < eps0 || !(rest > 0) || -log1p(-eps / gamma) >= s.L) return BML_SAMPLE_OK;
-    double above;
-    double slope;
-    bml_sample__conditional(&above, &slope, -log1p(-eps / gamma), &s);
-    *pdf = slope / (rest * gamma); /* dl/deps = 1/(gamma (1-E)) */
-    return BML_SAMPLE_OK;
-}
-
-/* >> float functions
-   Polynomials and rational functions fitted here (weighted least squares, reweighted towards equal ripples), without
-   branches, so that loops over them run in vector registers. Errors in the tests. */
-
-/* log x of a positive normal x, to 1 ulp of the result: x = 2^k m, m in [sqrt(1/2), sqrt(2)]. */
-static inline float bml_sample__logf(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint32_t k = (bits - 0x3F3504F3u + 0x3F800000u) >> 23; /* exponent + 127 */
-    bits -= (k << 23) - 0x3F800000u;
-    float m;
-    memcpy(&m, &bits, sizeof m);
-    float r = m - 1;
-    float p =
-        0.333339107f +
-        r * (-0.250013370f +
-             r * (0.199630638f + r * (-0.165775847f + r * (0.149147679f + r * (-0.142674870f + r * 0.0870043592f)))));
-    return (float)((int32_t)k - 127) * 0.693147181f + (r + r * r * (r * p - 0.5f));
-}
-
-/* log(1 + x), x >= 0, with relative precision also where x is small. */
-static inline float bml_sample__log1pf(float x) {
-    float w = 1 + x;
-    float lost = x - (w - 1); /* what rounding 1 + x has lost counts only where x < 1/2 */
-    return bml_sample__logf(w) + (x < 0.5f ? lost * (1 - x * (1 - x)) : 0);
-}
-
-/* exp(-x) and 1 - exp(-x), 0 <= x <= 80, both with relative precision. */
-static inline float bml_sample__expf(float *one_minus, float x) {
-    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
-    uint32_t bits = (uint32_t)(127 - k) << 23;
-    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
-    float scale;
-
-    memcpy(&scale, &bits, sizeof scale);
-    float p = r + r * r *
-                      (0.499999980f +
-                       r * (0.166665387f +
-                            r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f)))); /* ln 2 in two parts */
-    *one_minus = (1 - scale) - scale * p;
-    return scale + scale * p;
-}
-
-/* tanh to 2e-6: numerator and denominator. */
-static inline float bml_sample__tanh_parts(float *below, float x) {
-    x = x > 7.5f ? 7.5f : x;
-    x = x < -7.5f ? -7.5f : x;
-    float s = x * x;
-    *below = 1 + s * (0.455668737f + s * (0.0207978224f + s * 1.36103200e-4f));
-    return x * (0.999992914f + s * (0.122358796f + s * (0.00221871042f + s * 3.66293559e-6f)));
-}
-
-static inline float bml_sample__tanhf(float x) {
-    float below;
-    float above = bml_sample__tanh_parts(&below, x);
-    return above / below;
-}
-
-/* >> Compton: network and table */
-
-/* The 2-8-8-1 network N(t, s): kernels [out][in], then biases, layer after layer. Made by `make train-compton`. */
-static const float bml_sample__weights[105] = {
-    4.34578001e+00f,  1.56623111e+00f,  1.48637817e+00f,  -1.11570082e+00f, 4.16698836e+00f,  3.72500061e+00f,
-    -5.58897542e-01f, 4.32924893e+00f,  -4.99762742e+00f, -5.33102130e+00f, 2.24681829e+00f,  2.34971015e-01f,
-    -2.62784592e-01f, -1.22664789e+00f, 7.41906915e-02f,  3.74374202e+00f,  -1.88288205e+00f, 3.31876816e-01f,
-    -2.86879886e+00f, -3.76896573e+00f, 4.97155940e+00f,  1.09066964e-01f,  5.20968775e-01f,  -1.90665865e+00f,
-    -1.22385739e+00f, -2.43010638e+00f, -1.48795192e+00f, -1.07308746e+00f, -8.84705777e-02f, 6.18016568e+00f,
-    -2.00356815e+00f, -2.89847475e+00f, 1.29454515e-01f,  1.90861240e+00f,  -2.41842091e-01f, 1.85821357e-02f,
-    2.69343210e-01f,  -2.30938748e+00f, 1.32270880e+00f,  6.45561255e-01f,  -1.42101197e-01f, 1.84416846e+00f,
-    -1.53594207e-01f, -6.16959243e-02f, 8.07081610e-01f,  -2.00903068e+00f, 5.95454472e-01f,  1.10394906e+00f,
-    -5.49591762e+01f, 1.12145273e+01f,  2.33979510e+01f,  -2.00141635e+01f, -1.68381985e+01f, -7.31876926e+00f,
-    -2.08374311e+01f, -2.33136928e+00f, -1.01074390e-01f, -1.66790750e+00f, -1.48251370e-01f, -4.80391389e-01f,
-    -1.50671895e-01f, -1.03255039e+00f, -2.68847556e+00f, -1.15293155e+00f, -5.22144342e-01f, 3.08908251e+00f,
-    -3.08758141e-01f, 5.05489106e-01f,  1.09598473e+00f,  -2.32434619e+00f, -6.90815734e-01f, 9.21561459e-01f,
-    -2.63191317e-01f, -4.03446825e-01f, -4.86888020e-01f, -8.70050122e-02f, 3.44086002e-01f,  9.64209420e-01f,
-    -3.06748856e+00f, -1.08489044e-01f, 5.99114229e-01f,  -3.26651111e+00f, 3.35531624e-01f,  -2.35414162e+00f,
-    -2.56108274e+00f, 3.42577531e+00f,  4.38203632e+00f,  1.90705510e-01f,  -6.63436864e-01f, 1.66790439e+00f,
-    -5.00213927e-02f, -2.96143933e+01f, 1.71218178e+00f,  6.20035847e-01f,  -4.08714921e-01f, -2.90408429e-02f,
-    -3.04549206e-01f, -5.49658746e-01f, 5.59251508e-01f,  -5.07068939e-01f, -4.43722473e-01f, -2.50103278e-01f,
-    2.19800687e-01f,  3.34424483e-01f,  3.98731307e-01f};
-
-/* What a chunk of photons goes through, array after array. */
-typedef struct bml_sample__chunk {
-    float gamma[BML_SAMPLE__CHUNK], eps0[BML_SAMPLE__CHUNK];
-    float L[BML_SAMPLE__CHUNK], s[BML_SAMPLE__CHUNK];      /* ln(1+b), L/(L+4) */
-    float low[BML_SAMPLE__CHUNK], high[BML_SAMPLE__CHUNK]; /* u_min, 1 - u_min */
-    float u[BML_SAMPLE__CHUNK], v[BML_SAMPLE__CHUNK];      /* u and 1-u, each with relative precision */
-    float t[BML_SAMPLE__CHUNK], r[BML_SAMPLE__CHUNK];      /* t, 1-t */
-    float n[BML_SAMPLE__CHUNK];                            /* N(t, s) */
-    float q[BML_SAMPLE__CHUNK];                            /* q(eps0) */
-    int edge;                                              /* some have q(eps0) > 0.26 */
-} bml_sample__chunk;
-
-/* Quantities at eps0, for G there: E, 1/E, z, 1/z, q, l, ln q; clamped where E < 1e-6 or q < 1e-9, far below what
-   matters. */
-typedef struct bml_sample__start {
-    float E[BML_SAMPLE__CHUNK], one_E[BML_SAMPLE__CHUNK], z[BML_SAMPLE__CHUNK], one_z[BML_SAMPLE__CHUNK];
-    float q[BML_SAMPLE__CHUNK], l[BML_SAMPLE__CHUNK], ln_q[BML_SAMPLE__CHUNK];
-} bml_sample__start;
-
-static void bml_sample__start_points(bml_sample__start *BML_SAMPLE_RESTRICT p, bml_sample__chunk *BML_SAMPLE_RESTRICT c,
-                                     int m) {
-    for (int i = 0; i < m; i++) {
-        float g = c->gamma[i];
-        float e = c->eps0[i];
-        float d = g - e;
-        float one = 1 / (g * d * e);
-        float E = e * e * d * one;
-        float z = e * e * g * one;
-        float q = 0.25f * e * one;
-        float one_E = g * g * d * one;
-        float one_z = d * d * g * one;
-        c->low[i] = E;
-        c->q[i] = E < 0.9f ? q : 1;
-        p->E[i] = E > 1e-6f ? E : 1e-6f;
-        p->z[i] = z > 1e-6f ? z : 1e-6f;
-        p->q[i] = q > 1e-9f ? q : 1e-9f;
-        p->one_E[i] = one_E < 1e6f ? one_E : 1e6f;
-        p->one_z[i] = one_z < 1e6f ? one_z : 1e6f;
-    }
-    for (int i = 0; i < m; i++)
-        p->l[i] = bml_sample__log1pf(p->z[i]);
-    for (int i = 0; i < m; i++)
-        p->ln_q[i] = bml_sample__logf(p->q[i]);
-}
-
-/* low, which holds E, becomes G(eps0): closed forms for E >= 1/8, short series below. */
-static void bml_sample__start_sum(bml_sample__chunk *BML_SAMPLE_RESTRICT c,
-                                  const bml_sample__start *BML_SAMPLE_RESTRICT p, int m) {
-    for (int i = 0; i < m; i++) {
-        float E = p->E[i];
-        float z = p->z[i];
-        float l = p->l[i];
-        float q = p->q[i];
-        float one_E = p->one_E[i];
-        float one_z = p->one_z[i];
-        float om = 1 - E;
-        /* D/l^2 on 0 <= l <= 10.8, to 3e-6 */
-        float D = (0.249999198f + l * (0.0621431243f + l * (0.0103371176f + l * 9.39750671e-4f))) /
-                  (1 + l * (0.137409023f + l * (0.0262134346f + l * 0.00183597240f)));
-        float a = (l - E) * one_z * one_E;
-        float m3 = (z - 2 * l + E) * one_z * one_z * one_E;
-        float m4 = (z - 3 * l + 2 * E + 0.5f * E * E) * one_z * one_E;
-        float A = om * (1.0f / 2 + E * (1.0f / 3 + E * (1.0f / 4 + E * (1.0f / 5 + E * (1.0f / 6 + E * (1.0f / 7))))));
-        float M3 =
-            om * om * (1.0f / 3 + E * (1.0f / 2 + E * (3.0f / 5 + E * (2.0f / 3 + E * (5.0f / 7 + E * (3.0f / 4))))));
-        float M4 = om * E * E * (1.0f / 4 + E * (2.0f / 5 + E * (1.0f / 2 + E * (4.0f / 7 + E * (5.0f / 8)))));
-        A = E < 0.125f ? A : a;
-        M3 = E < 0.125f ? M3 : m3;
-        M4 = E < 0.125f ? M4 : m4;
-        c->low[i] *= 0.5f * (l * one_E + 1 - 0.5f * E) +
-                     q * ((1 + 2 * p->ln_q[i]) * A - 2 * (l * one_z) * (l * one_E) * D - 0.5f * M4) - 2 * q * q * M3;
-    }
-}
-
-/* Everything that depends on gamma and eps0 alone. Returns 1 where there are photons with q(eps0) > 0.26 (it is
-   1/4 at most where eps0 << gamma) or eps0 > 0.9 gamma, whose q is then set to 1: of their spectrum only an end is
-   left; errors would grow there, so that they are inverted exactly. Few ever are. */
-static int bml_sample__prepare(bml_sample__chunk *BML_SAMPLE_RESTRICT c, int m) {
-    bml_sample__start p;
-    int edge = 0;
-    bml_sample__start_points(&p, c, m);
-    bml_sample__start_sum(c, &p, m);
-    for (int i = 0; i < m; i++) {
-        float L = bml_sample__log1pf(4 * c->gamma[i] * c->eps0[i]);
-        float s = L / (L + 4);
-        /* L/G(L), a rational function of s, to 2e-5 */
-        float top = 2.99994936f +
-                    s * (-9.84568419f + s * (11.7783149f + s * (0.335458043f + s * (-13.4001478f + s * 11.2950671f))));
-        float bottom =
-            1 + s * (-3.95100920f + s * (7.91021191f + s * (-7.06729610f + s * (0.188001027f + s * 3.49805868f))));
-        float low = c->q[i] <= 0.26f ? c->low[i] * top / (L * bottom) : 0;
-        c->L[i] = L;
-        c->s[i] = s;
-        c->low[i] = low;
-        c->high[i] = 1 - low;
-    }
-    for (int i = 0; i < m; i++)
-        edge |= !(c->q[i] <= 0.26f);
-    return edge;
-}
-
-/* t and 1 - t of u' = u_min + (1 - u_min) u. */
-static void bml_sample__coordinate(bml_sample__chunk *BML_SAMPLE_RESTRICT c, int m) {
-    for (int i = 0; i < m; i++) {
-        float r = sqrtf(c->high[i] * c->v[i]);
-        c->r[i] = r;
-        c->t[i] = (c->low[i] + c->high[i] * c->u[i]) / (1 + r);
-    }
-}
-
-/* Two units at a time share one division, the slowest part of a tanh: a/A = a B/(A B), b/B = b A/(A B). */
-static void bml_sample__network(bml_sample__chunk *BML_SAMPLE_RESTRICT c, int m) {
-    float h[8][BML_SAMPLE__CHUNK];
-    const float *w = bml_sample__weights;
-    const float *w2 = w + 24;
-    const float *b2 = w2 + 64;
-    const float *w3 = b2 + 8;
-    for (int k = 0; k < 8; k += 2) {
-        const float t0 = w[2 * k];
-        const float s0 = w[2 * k + 1];
-        const float t1 = w[2 * k + 2];
-        const float s1 = w[2 * k + 3];
-        const float bias0 = w[16 + k];
-        const float bias1 = w[17 + k];
-        float *BML_SAMPLE_RESTRICT out0 = h[k];
-        float *BML_SAMPLE_RESTRICT out1 = h[k + 1];
-        for (int i = 0; i < m; i++) {
-            float A;
-            float B;
-            float a = bml_sample__tanh_parts(&A, bias0 + t0 * c->t[i] + s0 * c->s[i]);
-            float b = bml_sample__tanh_parts(&B, bias1 + t1 * c->t[i] + s1 * c->s[i]);
-            float one = 1 / (A * B);
-            out0[i] = a * B * one;
-            out1[i] = b * A * one;
-        }
-    }
-    for (int i = 0; i < m; i++)
-        c->n[i] = w3[8];
-    for (int k = 0; k < 8; k += 2) {
-        const float *x = w2 + 8 * k;
-        const float *y = x + 8;
-        const float v0 = w3[k];
-        const float v1 = w3[k + 1];
-        const float bias0 = b2[k];
-        const float bias1 = b2[k + 1];
-        const float x0 = x[0];
-        const float x1 = x[1];
-        const float x2 = x[2];
-        const float x3 = x[3];
-        const float x4 = x[4];
-        const float x5 = x[5];
-        const float x6 = x[6];
-        const float x7 = x[7];
-        const float y0 = y[0];
-        const float y1 = y[1];
-        const float y2 = y[2];
-        const float y3 = y[3];
-        const float y4 = y[4];
-        const float y5 = y[5];
-        const float y6 = y[6];
-        const float y7 = y[7];
-        for (int i = 0; i < m; i++) {
-            float A;
-            float a = bml_sample__tanh_parts(&A, (bias0 + x0 * h[0][i] + x1 * h[1][i] + x2 * h[2][i] + x3 * h[3][i]) +
-                                                     (x4 * h[4][i] + x5 * h[5][i] + x6 * h[6][i] + x7 * h[7][i]));
-            float B;
-            float b = bml_sample__tanh_parts(&B, (bias1 + y0 * h[0][i] + y1 * h[1][i] + y2 * h[2][i] + y3 * h[3][i]) +
-                                                     (y4 * h[4][i] + y5 * h[5][i] + y6 * h[6][i] + y7 * h[7][i]));
-            c->n[i] += (v0 * a * B + v1 * b * A) / (A * B);
-        }
-    }
-}
-
-#define BML_SAMPLE__S_MAX 0.887f /* s at b = 4e13 is 0.88673 */
-
-static void bml_sample__lookup(bml_sample__chunk *BML_SAMPLE_RESTRICT c, const float *BML_SAMPLE_RESTRICT node, int m) {
-    const float per_t = BML_SAMPLE__NT - 1;
-    const float per_s = (BML_SAMPLE__NS - 1) / BML_SAMPLE__S_MAX;
-    for (int i = 0; i < m; i++) {
-        float x = sqrtf(c->t[i]) * per_t;
-        float y = c->s[i] * per_s;
-        int32_t j = (int32_t)x;
-        int32_t k = (int32_t)y;
-        j = j > 0 ? j : 0;
-        k = k > 0 ? k : 0;
-        j = j < BML_SAMPLE__NT - 2 ? j : BML_SAMPLE__NT - 2;
-        k = k < BML_SAMPLE__NS - 2 ? k : BML_SAMPLE__NS - 2;
-        x -= (float)j;
-        y -= (float)k;
-        int32_t at = k * BML_SAMPLE__NT + j;
-        float below = node[at] + x * (node[at + 1] - node[at]);
-        float above = node[at + BML_SAMPLE__NT] + x * (node[at + BML_SAMPLE__NT + 1] - node[at + BML_SAMPLE__NT]);
-        c->n[i] = below + y * (above - below);
-    }
+/* Where the kernel has a spectrum. */
+static int bml_sample__has_kernel(double gamma, double eps0) {
+    return bml_sample__in_domain(gamma, eps0) && gamma - eps0 > 0.25 / gamma;
 }
 
 /* N(t, s) exactly: from the inverse CDF of the whole kernel. Limits at t = 0, 1 from a point near by. */
 static double bml_sample__node(double t, double s) {
     bml_sample__pair_of pair;
     memset(&pair, 0, sizeof pair);
-    t = t > 1e-5 ? (t < 1 - 1e-5 ? t : 1 - 1e-5) : 1e-5;
+    t = t > 1e-5 ? t : 1e-5;
+    t = t < 1 - 1e-5 ? t : 1 - 1e-5;
     s = s > 1e-12 ? s : 1e-12;
     pair.L = 4 * s / (1 - s);
     pair.b = expm1(pair.L);
@@ -2192,76 +2217,232 @@ BML_SAMPLE_DEF int bml_sample_compton_table(bml_sample_compton_nodes *nodes) {
     for (int k = 0; k < BML_SAMPLE__NS; k++)
         for (int j = 0; j < BML_SAMPLE__NT; j++) {
             double p = (double)j / (BML_SAMPLE__NT - 1);
-            double s = (double)BML_SAMPLE__S_MAX * k / (BML_SAMPLE__NS - 1);
+            double s = (double)bml_sample__s_max * k / (BML_SAMPLE__NS - 1);
             nodes->n[k * BML_SAMPLE__NT + j] = (float)bml_sample__node(p * p, s);
         }
     nodes->ready = 1;
     return BML_SAMPLE_OK;
 }
 
+/* >> Compton: batches
+   Chunks of 256 photons go through one array after the other, in vector registers; those that the approximations do not
+   cover are done again, one by one, at the end. */
+
+/* What a chunk of photons goes through. */
+typedef struct bml_sample__chunk {
+    float gamma[BML_SAMPLE__CHUNK], eps0[BML_SAMPLE__CHUNK];
+    float L[BML_SAMPLE__CHUNK], s[BML_SAMPLE__CHUNK];      /* ln(1+b), L/(L+4) */
+    float low[BML_SAMPLE__CHUNK], high[BML_SAMPLE__CHUNK]; /* u_min, 1 - u_min */
+    float u[BML_SAMPLE__CHUNK], v[BML_SAMPLE__CHUNK];      /* u and 1-u, each with relative precision */
+    float t[BML_SAMPLE__CHUNK], r[BML_SAMPLE__CHUNK];      /* t, 1-t */
+    float n[BML_SAMPLE__CHUNK];                            /* N(t, s) */
+    float q[BML_SAMPLE__CHUNK];                            /* q(eps0) */
+    float eps[BML_SAMPLE__CHUNK], rest[BML_SAMPLE__CHUNK];
+    int edge;  /* some have q(eps0) > 0.26 */
+    int exact; /* some have gamma < 20 */
+} bml_sample__chunk;
+
+/* Everything that depends on gamma and eps0 alone. */
+static void bml_sample__prepare_chunk(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int m) {
+    for (int i = 0; i < m; i++)
+        c->low[i] = bml_sample__start(&c->q[i], c->gamma[i], c->eps0[i]);
+    for (int i = 0; i < m; i++) {
+        float L = bml_sample__log1pf(4 * c->gamma[i] * c->eps0[i]);
+        float s = L / (L + 4);
+        float low = c->low[i] * bml_sample__per_total(s) / L;
+        low = c->q[i] <= 0.26f ? low : 0;
+        c->L[i] = L;
+        c->s[i] = s;
+        c->low[i] = low;
+        c->high[i] = 1 - low;
+    }
+    int edge = 0;
+    int exact = 0;
+    for (int i = 0; i < m; i++) {
+        edge |= !(c->q[i] <= 0.26f);
+        exact |= c->gamma[i] < bml_sample__kernel_from;
+    }
+    c->edge = edge;
+    c->exact = exact;
+}
+
+/* t and 1 - t of u' = u_min + (1 - u_min) u. */
+static void bml_sample__coordinate(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int m) {
+    for (int i = 0; i < m; i++) {
+        float r = sqrtf(c->high[i] * c->v[i]);
+        c->r[i] = r;
+        c->t[i] = (c->low[i] + c->high[i] * c->u[i]) / (1 + r);
+    }
+}
+
+/* The first layer, two units at a time: they share one division, the slowest part of a tanh: a/A = a B/(A B). */
+static void bml_sample__first_layer(float (*h)[BML_SAMPLE__CHUNK], const bml_sample__chunk *BML_SAMPLE__RESTRICT c,
+                                    const float *w, int m) {
+    for (int k = 0; k < 8; k += 2) {
+        const float t0 = w[k];
+        const float s0 = w[8 + k];
+        const float t1 = w[k + 1];
+        const float s1 = w[9 + k];
+        const float bias0 = w[16 + k];
+        const float bias1 = w[17 + k];
+        float *BML_SAMPLE__RESTRICT out0 = h[k];
+        float *BML_SAMPLE__RESTRICT out1 = h[k + 1];
+        for (int i = 0; i < m; i++) {
+            float A;
+            float B;
+            float a = bml_sample__tanh_parts(&A, bias0 + t0 * c->t[i] + s0 * c->s[i]);
+            float b = bml_sample__tanh_parts(&B, bias1 + t1 * c->t[i] + s1 * c->s[i]);
+            float one = 1 / (A * B);
+            out0[i] = a * B * one;
+            out1[i] = b * A * one;
+        }
+    }
+}
+
+/* n += v0 tanh(bias0 + x h) + v1 tanh(bias1 + y h), columns x and y of w. */
+static void bml_sample__second_units(float *BML_SAMPLE__RESTRICT n, float (*h)[BML_SAMPLE__CHUNK], const float *w,
+                                     int m) {
+    const float x0 = w[0], x1 = w[8], x2 = w[16], x3 = w[24];
+    const float x4 = w[32], x5 = w[40], x6 = w[48], x7 = w[56];
+    const float y0 = w[1], y1 = w[9], y2 = w[17], y3 = w[25];
+    const float y4 = w[33], y5 = w[41], y6 = w[49], y7 = w[57];
+    const float bias0 = w[64];
+    const float bias1 = w[65];
+    const float v0 = w[72];
+    const float v1 = w[73];
+    for (int i = 0; i < m; i++) {
+        float A;
+        float B;
+        float a_first = bias0 + x0 * h[0][i] + x1 * h[1][i] + x2 * h[2][i] + x3 * h[3][i];
+        float b_first = bias1 + y0 * h[0][i] + y1 * h[1][i] + y2 * h[2][i] + y3 * h[3][i];
+        float a_last = x4 * h[4][i] + x5 * h[5][i] + x6 * h[6][i] + x7 * h[7][i];
+        float b_last = y4 * h[4][i] + y5 * h[5][i] + y6 * h[6][i] + y7 * h[7][i];
+        float a = bml_sample__tanh_parts(&A, a_first + a_last);
+        float b = bml_sample__tanh_parts(&B, b_first + b_last);
+        n[i] += (v0 * a * B + v1 * b * A) / (A * B);
+    }
+}
+
+static void bml_sample__network_chunk(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int m) {
+    float h[8][BML_SAMPLE__CHUNK];
+    const float *w = bml_sample__weights();
+    bml_sample__first_layer(h, c, w, m);
+    for (int i = 0; i < m; i++)
+        c->n[i] = w[104];
+    for (int k = 0; k < 8; k += 2)
+        bml_sample__second_units(c->n, h, w + 24 + k, m);
+}
+
 static void bml_sample__hidden(bml_sample__chunk *c, const bml_sample_compton_nodes *nodes, int method, int m) {
     bml_sample__coordinate(c, m);
-    if (method == BML_SAMPLE_TABLE)
-        bml_sample__lookup(c, nodes->n, m);
-    else
-        bml_sample__network(c, m);
+    if (method != BML_SAMPLE_TABLE) {
+        bml_sample__network_chunk(c, m);
+        return;
+    }
+    for (int i = 0; i < m; i++)
+        c->n[i] = bml_sample__lookup(nodes->n, c->t[i], c->s[i]);
 }
 
-/* >> Compton: batches */
-
-#define BML_SAMPLE__PICK(how, name, i) ((how)->name[(how)->one_##name ? 0 : (i)])
-
-/* In float, so that long arrays are checked in vector registers; gamma - eps0 is exact where it matters. */
-BML_SAMPLE_DEF size_t bml_sample_compton_findf(const bml_sample_photonsf *how) {
-    size_t n = how->one_gamma && how->one_eps0 ? how->n > 0 : how->n;
-    for (size_t i = 0; i < n; i++)
-        if (!bml_sample__in_domain((double)BML_SAMPLE__PICK(how, gamma, i), (double)BML_SAMPLE__PICK(how, eps0, i)))
-            return i;
-    return how->n;
+static void bml_sample__energies(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int m) {
+    for (int i = 0; i < m; i++) {
+        float E;
+        float l = c->L[i] * (c->t[i] * (1 + c->r[i] * c->n[i]));
+        l = l < c->L[i] ? l : c->L[i];
+        c->rest[i] = bml_sample__expf(&E, l);
+        float eps = c->gamma[i] * E;
+        c->eps[i] = eps > c->eps0[i] ? eps : c->eps0[i];
+    }
 }
 
-BML_SAMPLE_DEF size_t bml_sample_compton_find(const bml_sample_photons *how) {
-    size_t n = how->one_gamma && how->one_eps0 ? how->n > 0 : how->n;
-    for (size_t i = 0; i < n; i++)
-        if (!bml_sample__in_domain(BML_SAMPLE__PICK(how, gamma, i), BML_SAMPLE__PICK(how, eps0, i))) return i;
-    return how->n;
+/* l of photon i by inversion, from the network's guess. */
+static double bml_sample__exact(const bml_sample__chunk *c, int i, double gamma, double eps0, double u) {
+    bml_sample__pair_of pair;
+    bml_sample__prepare_pair(&pair, gamma, eps0);
+    double guess = (double)(c->L[i] * (c->t[i] * (1 + c->r[i] * c->n[i])));
+    return bml_sample__invert(u, guess, &pair);
 }
 
-static int bml_sample__bad_pairs(const float *BML_SAMPLE_RESTRICT gamma, const float *BML_SAMPLE_RESTRICT eps0,
-                                 size_t n) {
+/* Photons below gamma = 20, ends of spectra, and with EXACT all. */
+static void bml_sample__special_energies(bml_sample__chunk *c, int method, int m) {
+    for (int i = 0; i < m; i++) {
+        float gamma = c->gamma[i];
+        float eps0 = c->eps0[i];
+        if (bml_sample__collidesf(gamma, eps0, c->u[i], c->v[i])) {
+            c->eps[i] = bml_sample__two_bodyf(&c->rest[i], gamma, eps0, c->u[i], c->v[i]);
+            continue;
+        }
+        if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) continue;
+        double u = c->u[i] < 0.5f ? (double)c->u[i] : 1 - (double)c->v[i];
+        double l = bml_sample__exact(c, i, (double)gamma, (double)eps0, u);
+        float eps = (float)(-expm1(-l) * (double)gamma);
+        c->rest[i] = (float)exp(-l);
+        c->eps[i] = eps > eps0 ? eps : eps0;
+    }
+}
+
+/* Strides as they are meant: 0 is 1, and one number for all does not move. */
+typedef struct bml_sample__strides {
+    ptrdiff_t gamma, eps0, u, rest, energy;
+} bml_sample__strides;
+
+#define BML_SAMPLE__STRIDES(to, how)                    \
+    do {                                                \
+        (to).gamma = (how)->gamma_stride;               \
+        (to).eps0 = (how)->eps0_stride;                 \
+        (to).u = (how)->u_stride ? (how)->u_stride : 1; \
+        (to).rest = (how)->rest_stride;                 \
+        (to).energy = (how)->energy_stride;             \
+        if (!(to).gamma) (to).gamma = 1;                \
+        if (!(to).eps0) (to).eps0 = 1;                  \
+        if (!(to).rest) (to).rest = 1;                  \
+        if (!(to).energy) (to).energy = 1;              \
+        if ((how)->one_gamma) (to).gamma = 0;           \
+        if ((how)->one_eps0) (to).eps0 = 0;             \
+    } while (0)
+
+static int bml_sample__bad_method(int method, const bml_sample_compton_nodes *nodes) {
+    if (method == BML_SAMPLE_TABLE) return !nodes || nodes->ready != 1;
+    return method != BML_SAMPLE_NET && method != BML_SAMPLE_EXACT;
+}
+
+/* Domain on contiguous arrays, in float and on bits, so that long ones are checked in vector registers. */
+static int bml_sample__bad_pairs(const float *BML_SAMPLE__RESTRICT gamma, const float *BML_SAMPLE__RESTRICT eps0,
+                                 ptrdiff_t n) {
     int bad = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (ptrdiff_t i = 0; i < n; i++) {
         float g = gamma[i];
         float e = eps0[i];
-        bad |= !(g >= 1.0f) | !(g <= 1e11f) | !(e >= 0.99999998e-13f) | !(e <= 1e2f) | !((g - e) * g > 0.25f);
+        int closed = !((g - e) * g > 0.25f);
+        int high = !(g < bml_sample__kernel_from);
+        bad |= !bml_sample__withinf(g, 1, 1e11f);
+        bad |= !bml_sample__withinf(e, 0.99999998e-13f, 1e2f);
+        bad |= closed & high;
     }
     return bad;
 }
 
-static int bml_sample__check_photonsf(const bml_sample_photonsf *how) {
+static int bml_sample__check_photonsf(const bml_sample_photonsf *how, const bml_sample__strides *s) {
     int bad = 0;
-    if (how->u)
-        for (size_t i = 0; i < how->n; i++)
-            bad |= !(how->u[i] >= 0) | !(how->u[i] <= 1);
+    ptrdiff_t n = (ptrdiff_t)how->n;
+    for (ptrdiff_t i = 0; how->u && i < n; i++)
+        bad |= !bml_sample__in_unitf(how->u[i * s->u]);
     if (bad) return BML_SAMPLE_BAD_ARGUMENT;
-    if (how->one_gamma || how->one_eps0)
-        return bml_sample_compton_findf(how) == how->n ? BML_SAMPLE_OK : BML_SAMPLE_OUT_OF_DOMAIN;
-    return bml_sample__bad_pairs(how->gamma, how->eps0, how->n) ? BML_SAMPLE_OUT_OF_DOMAIN : BML_SAMPLE_OK;
-}
-
-static int bml_sample__bad_method(int method, const bml_sample_compton_nodes *nodes) {
-    return method < BML_SAMPLE_NET || method > BML_SAMPLE_EXACT ||
-           (method == BML_SAMPLE_TABLE && !(nodes && nodes->ready == 1));
+    if (s->gamma == 1 && s->eps0 == 1)
+        bad = bml_sample__bad_pairs(how->gamma, how->eps0, n);
+    else
+        bad = bml_sample_compton_findf(how) != how->n;
+    return bad ? BML_SAMPLE_OUT_OF_DOMAIN : BML_SAMPLE_OK;
 }
 
 /* u and 1 - u from the words of the generator (31 bits each), or those given. */
-static void bml_sample__uniforms(bml_sample__chunk *BML_SAMPLE_RESTRICT c, const float *u, int m, bml_sample_rng *rng) {
+static void bml_sample__uniforms(bml_sample__chunk *BML_SAMPLE__RESTRICT c, const float *u, ptrdiff_t stride, int m,
+                                 bml_sample_rng *rng) {
     uint32_t words[BML_SAMPLE__CHUNK];
     const float step = 1.0f / 2147483648.0f;
     if (u) {
         for (int i = 0; i < m; i++) {
-            c->u[i] = u[i];
-            c->v[i] = 1 - u[i];
+            c->u[i] = u[i * stride];
+            c->v[i] = 1 - c->u[i];
         }
         return;
     }
@@ -2273,190 +2454,301 @@ static void bml_sample__uniforms(bml_sample__chunk *BML_SAMPLE_RESTRICT c, const
     }
 }
 
-/* gamma and eps0 of the next m photons; those that are the same for all are written once, at the start. */
-static void bml_sample__load(bml_sample__chunk *BML_SAMPLE_RESTRICT c, const bml_sample_photonsf *how, size_t done,
-                             int m) {
-    if (how->one_gamma && how->one_eps0 && done) return;
-    for (int i = 0; i < m; i++)
-        c->gamma[i] = BML_SAMPLE__PICK(how, gamma, done + (size_t)i);
-    for (int i = 0; i < m; i++)
-        c->eps0[i] = BML_SAMPLE__PICK(how, eps0, done + (size_t)i);
-    c->edge = bml_sample__prepare(c, m);
+/* gamma and eps0 of the chunk that begins at done. */
+static void bml_sample__load(bml_sample__chunk *BML_SAMPLE__RESTRICT c, const bml_sample_photonsf *how,
+                             const bml_sample__strides *s, ptrdiff_t done, int m) {
+    const float *gamma = how->gamma + done * s->gamma;
+    const float *eps0 = how->eps0 + done * s->eps0;
+    if (s->gamma == 1 && s->eps0 == 1) {
+        memcpy(c->gamma, gamma, bml_sample__bytes(m, sizeof(float)));
+        memcpy(c->eps0, eps0, bml_sample__bytes(m, sizeof(float)));
+    } else
+        for (int i = 0; i < m; i++) {
+            c->gamma[i] = gamma[i * s->gamma];
+            c->eps0[i] = eps0[i * s->eps0];
+        }
+    bml_sample__prepare_chunk(c, m);
 }
 
-static void bml_sample__energies(float *BML_SAMPLE_RESTRICT energy, float *BML_SAMPLE_RESTRICT rest,
-                                 const bml_sample__chunk *BML_SAMPLE_RESTRICT c, int m) {
-    for (int i = 0; i < m; i++) {
-        float E;
-        float left = bml_sample__expf(&E, c->L[i] * (c->t[i] * (1 + c->r[i] * c->n[i])));
-        float eps = c->gamma[i] * E;
-        energy[i] = eps > c->eps0[i] ? eps : c->eps0[i];
-        rest[i] = left;
-    }
-}
-
-/* l for the photons of a chunk exactly, from the network's answer. u and 1-u in double. */
-static double bml_sample__exact(const bml_sample__chunk *c, int i, double gamma, double eps0, double u) {
-    bml_sample__pair_of pair;
-    bml_sample__prepare_pair(&pair, gamma, eps0);
-    return bml_sample__invert(u, pair.L * (double)(c->t[i] * (1 + c->r[i] * c->n[i])), &pair);
-}
-
-/* All photons of the chunk for EXACT, else those of which only an end of the spectrum is left. */
-static void bml_sample__exact_energies(float *energy, float *rest, const bml_sample__chunk *c, int method, int m) {
-    for (int i = 0; i < m; i++) {
-        double u = c->u[i] < 0.5f ? (double)c->u[i] : 1 - (double)c->v[i];
-        if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) continue;
-        double l = bml_sample__exact(c, i, (double)c->gamma[i], (double)c->eps0[i], u);
-        float eps = (float)(-expm1(-l) * (double)c->gamma[i]);
-        energy[i] = eps > c->eps0[i] ? eps : c->eps0[i];
-        rest[i] = (float)exp(-l);
-    }
+static void bml_sample__store(float *BML_SAMPLE__RESTRICT to, const float *BML_SAMPLE__RESTRICT from, ptrdiff_t stride,
+                              int m) {
+    if (stride == 1)
+        memcpy(to, from, bml_sample__bytes(m, sizeof(float)));
+    else
+        for (int i = 0; i < m; i++)
+            to[i * stride] = from[i];
 }
 
 BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf *how, bml_sample_rng *rng) {
-    float spare[BML_SAMPLE__CHUNK];
-    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng) ||
-        bml_sample__bad_method(how->method, how->nodes))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    int status = bml_sample__check_photonsf(how);
+    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (bml_sample__bad_method(how->method, how->nodes)) return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample__strides s;
+    BML_SAMPLE__STRIDES(s, how);
+    int status = bml_sample__check_photonsf(how, &s);
     if (status) return status;
     bml_sample__chunk c;
     int m;
-    for (size_t done = 0; done < how->n; done += (size_t)m) {
-        float *rest = how->rest ? how->rest + done : spare;
-        m = (int)bml_sample__part(how->n - done);
-        bml_sample__load(&c, how, done, m);
-        bml_sample__uniforms(&c, how->u ? how->u + done : NULL, m, rng);
+    for (ptrdiff_t done = 0; done < (ptrdiff_t)how->n; done += m) {
+        m = bml_sample__chunk_of((ptrdiff_t)how->n - done);
+        if (!done || s.gamma || s.eps0) bml_sample__load(&c, how, &s, done, m);
+        bml_sample__uniforms(&c, how->u ? how->u + done * s.u : NULL, s.u, m, rng);
         bml_sample__hidden(&c, how->nodes, how->method, m);
-        if (how->method != BML_SAMPLE_EXACT) bml_sample__energies(energy + done, rest, &c, m);
-        if (how->method == BML_SAMPLE_EXACT || c.edge)
-            bml_sample__exact_energies(energy + done, rest, &c, how->method, m);
+        if (how->method != BML_SAMPLE_EXACT) bml_sample__energies(&c, m);
+        if (how->method == BML_SAMPLE_EXACT || c.edge || c.exact) bml_sample__special_energies(&c, how->method, m);
+        bml_sample__store(energy + done * s.energy, c.eps, s.energy, m);
+        if (how->rest) bml_sample__store(how->rest + done * s.rest, c.rest, s.rest, m);
     }
+    bml_sample__leave_vectors();
     return BML_SAMPLE_OK;
 }
 
-/* In double the hidden function N is still a float: it is right to 1e-5, and everything around it has double
-   precision. */
-static void bml_sample__energies_double(double *energy, double *rest, const bml_sample__chunk *c,
-                                        const bml_sample_photons *how, const double *u, int m) {
-    double one_L = -1;
-    for (int i = 0; i < m; i++) { /* how->gamma, eps0 and energy start at this chunk */
-        double gamma = BML_SAMPLE__PICK(how, gamma, i);
-        double eps0 = BML_SAMPLE__PICK(how, eps0, i);
-        double l;
-        if (how->method == BML_SAMPLE_EXACT || !(c->q[i] <= 0.26f))
-            l = bml_sample__exact(c, i, gamma, eps0, u[i]);
-        else {
-            double low = (double)c->low[i];
-            double high = (double)c->high[i];
-            double r = sqrt(high * (1 - u[i]));
-            double t = (low + high * u[i]) / (1 + r);
-            double L = one_L >= 0 ? one_L : log1p(4 * gamma * eps0);
-            if (how->one_gamma && how->one_eps0) one_L = L;
-            l = L * t * (1 + r * (double)c->n[i]);
-            l = l < L ? l : L;
-        }
-        double eps = -expm1(-l) * gamma;
-        energy[i] = eps > eps0 ? eps : eps0;
-        if (rest) rest[i] = exp(-l);
+/* One photon in double: a collision, an inversion, or the hidden function N, which is right to 1e-5 in float. */
+static double bml_sample__double_energy(double *rest, const bml_sample__chunk *c, int i, double gamma, double eps0,
+                                        double u, int method, double L) {
+    double eps;
+    uint32_t name[4];
+    uint64_t bits = bml_sample__bits64(u);
+    name[0] = bml_sample__bits(c->gamma[i]);
+    name[1] = bml_sample__bits(c->eps0[i]);
+    name[2] = (uint32_t)bits;
+    name[3] = (uint32_t)(bits >> 32);
+    if (bml_sample__collides(gamma, eps0, name)) {
+        eps = bml_sample__two_body(gamma, eps0, name);
+        *rest = (gamma - eps) / gamma;
+        return eps;
     }
+    double l;
+    if (method == BML_SAMPLE_EXACT || !(c->q[i] <= 0.26f))
+        l = bml_sample__exact(c, i, gamma, eps0, u);
+    else {
+        double high = (double)c->high[i];
+        double r = sqrt(high * (1 - u));
+        double t = ((double)c->low[i] + high * u) / (1 + r);
+        l = L * t * (1 + r * (double)c->n[i]);
+        l = l < L ? l : L;
+    }
+    *rest = exp(-l);
+    eps = -expm1(-l) * gamma;
+    return eps > eps0 ? eps : eps0;
 }
 
-static int bml_sample__check_photons(const bml_sample_photons *how) {
-    if (how->u && !bml_sample__all_in_unit(how->u, how->n)) return BML_SAMPLE_BAD_ARGUMENT;
+static int bml_sample__check_photons(const bml_sample_photons *how, const bml_sample__strides *s) {
+    int bad = 0;
+    for (ptrdiff_t i = 0; how->u && i < (ptrdiff_t)how->n; i++)
+        bad |= !bml_sample__in_unit(how->u[i * s->u]);
+    if (bad) return BML_SAMPLE_BAD_ARGUMENT;
     return bml_sample_compton_find(how) == how->n ? BML_SAMPLE_OK : BML_SAMPLE_OUT_OF_DOMAIN;
 }
 
+/* The chunk that begins at done: gamma, eps0 and u as floats, u[m] as doubles. */
+static void bml_sample__load_doubles(bml_sample__chunk *c, double *u, const bml_sample_photons *how,
+                                     const bml_sample__strides *s, ptrdiff_t done, int m, bml_sample_rng *rng) {
+    if (!how->u) bml_sample__fill(u, m, rng);
+    for (int i = 0; how->u && i < m; i++)
+        u[i] = how->u[(done + i) * s->u];
+    for (int i = 0; i < m; i++) {
+        c->u[i] = (float)u[i];
+        c->v[i] = (float)(1 - u[i]);
+    }
+    if (done && !s->gamma && !s->eps0) return;
+    for (int i = 0; i < m; i++) {
+        c->gamma[i] = (float)how->gamma[(done + i) * s->gamma];
+        c->eps0[i] = (float)how->eps0[(done + i) * s->eps0];
+    }
+    bml_sample__prepare_chunk(c, m);
+}
+
 BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *how, bml_sample_rng *rng) {
-    double room[BML_SAMPLE__CHUNK];
-    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng) ||
-        bml_sample__bad_method(how->method, how->nodes))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    int status = bml_sample__check_photons(how);
+    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (bml_sample__bad_method(how->method, how->nodes)) return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample__strides s;
+    BML_SAMPLE__STRIDES(s, how);
+    int status = bml_sample__check_photons(how, &s);
     if (status) return status;
-    int same = how->one_gamma && how->one_eps0;
+    double u[BML_SAMPLE__CHUNK];
+    double L = 0;
     bml_sample__chunk c;
     int m;
-    for (size_t done = 0; done < how->n; done += (size_t)m) {
-        bml_sample_photons part = *how;
-        m = (int)bml_sample__part(how->n - done);
-        if (!how->one_gamma) part.gamma += done;
-        if (!how->one_eps0) part.eps0 += done;
-        const double *u = bml_sample__take(room, how->u, done, (size_t)m, rng);
-        for (int i = 0; i < m; i++) {
-            c.u[i] = (float)u[i];
-            c.v[i] = (float)(1 - u[i]);
-        }
-        for (int i = 0; i < m && !(same && done); i++) {
-            c.gamma[i] = (float)BML_SAMPLE__PICK(&part, gamma, i);
-            c.eps0[i] = (float)BML_SAMPLE__PICK(&part, eps0, i);
-        }
-        if (!(same && done)) c.edge = bml_sample__prepare(&c, m);
+    for (ptrdiff_t done = 0; done < (ptrdiff_t)how->n; done += m) {
+        m = bml_sample__chunk_of((ptrdiff_t)how->n - done);
+        bml_sample__load_doubles(&c, u, how, &s, done, m, rng);
         bml_sample__hidden(&c, how->nodes, how->method, m);
-        bml_sample__energies_double(energy + done, how->rest ? how->rest + done : NULL, &c, &part, u, m);
+        bml_sample__leave_vectors();
+        for (ptrdiff_t i = done; i < done + m; i++) {
+            double gamma = how->gamma[i * s.gamma];
+            double eps0 = how->eps0[i * s.eps0];
+            double rest;
+            int at = (int)(i - done);
+            if (i == 0 || s.gamma || s.eps0) L = log1p(4 * gamma * eps0);
+            double eps = bml_sample__double_energy(&rest, &c, at, gamma, eps0, u[at], how->method, L);
+            energy[i * s.energy] = eps;
+            if (how->rest) how->rest[i * s.rest] = rest;
+        }
     }
     return BML_SAMPLE_OK;
 }
 
-/* >> Compton: directions and exact collisions */
-
-static double bml_sample__dot(const double *a, const double *b) {
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+BML_SAMPLE_DEF size_t bml_sample_compton_find(const bml_sample_photons *how) {
+    bml_sample__strides s;
+    BML_SAMPLE__STRIDES(s, how);
+    ptrdiff_t n = s.gamma || s.eps0 ? (ptrdiff_t)how->n : (ptrdiff_t)(how->n > 0);
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (!bml_sample__in_domain(how->gamma[i * s.gamma], how->eps0[i * s.eps0])) return (size_t)i;
+    return how->n;
 }
+
+BML_SAMPLE_DEF size_t bml_sample_compton_findf(const bml_sample_photonsf *how) {
+    bml_sample__strides s;
+    BML_SAMPLE__STRIDES(s, how);
+    ptrdiff_t n = s.gamma || s.eps0 ? (ptrdiff_t)how->n : (ptrdiff_t)(how->n > 0);
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (bml_sample__bad_pairs(how->gamma + i * s.gamma, how->eps0 + i * s.eps0, 1)) return (size_t)i;
+    return how->n;
+}
+
+BML_SAMPLE_DEF int bml_sample_compton_cdf(double *cdf, double eps, double gamma, double eps0) {
+    if (!cdf || !bml_sample__finite(eps)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!bml_sample__has_kernel(gamma, eps0)) return BML_SAMPLE_OUT_OF_DOMAIN;
+    double rest = 1 - eps / gamma;
+    bml_sample__pair_of s;
+    bml_sample__prepare_pair(&s, gamma, eps0);
+    double above;
+    double slope;
+    *cdf = 0;
+    if (eps <= eps0) return BML_SAMPLE_OK;
+    *cdf = 1;
+    if (!(rest > 0) || -log1p(-eps / gamma) >= s.L) return BML_SAMPLE_OK;
+    *cdf = bml_sample__conditional(&above, &slope, -log1p(-eps / gamma), &s);
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_compton_pdf(double *pdf, double eps, double gamma, double eps0) {
+    if (!pdf || !bml_sample__finite(eps)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!bml_sample__has_kernel(gamma, eps0)) return BML_SAMPLE_OUT_OF_DOMAIN;
+    double rest = 1 - eps / gamma;
+    bml_sample__pair_of s;
+    bml_sample__prepare_pair(&s, gamma, eps0);
+    *pdf = 0;
+    if (eps < eps0 || !(rest > 0) || -log1p(-eps / gamma) >= s.L) return BML_SAMPLE_OK;
+    double above;
+    double slope;
+    bml_sample__conditional(&above, &slope, -log1p(-eps / gamma), &s);
+    *pdf = slope / (rest * gamma); /* dl/deps = 1/(gamma (1-E)) */
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_compton_rates(bml_sample_rates *rates, double b) {
+    double sums[3];
+    if (!rates || !bml_sample__within(b, DBL_MIN, 1e100)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (b < 1e-100) {
+        sums[0] = b / 3;
+        sums[1] = b / 3;
+        sums[2] = b * (b / 9);
+    } else
+        bml_sample__sums(sums, log1p(b), b);
+    rates->rate = 3 * (sums[0] / b);
+    rates->loss = 3 * (sums[2] / b);
+    rates->mean_energy = sums[2] / sums[0];
+    rates->mean_rest = sums[1] / sums[0];
+    return BML_SAMPLE_OK;
+}
+
+/* >> Compton: directions
+   Of the kernel's photons by head-on kinematics; of single collisions exactly. */
 
 static int bml_sample__is_unit(const double *a) {
-    return a && fabs(bml_sample__dot(a, a) - 1) <= 1e-6;
-}
-
-/* first[3], second[3]: unit vectors, perpendicular to the unit vector a and to each other. */
-static void bml_sample__frame(double *first, double *second, const double *a) {
-    int k = fabs(a[0]) < 0.6 ? 0 : 1;
-    double scale = 1 / sqrt(1 - a[k] * a[k]);
-    for (int i = 0; i < 3; i++)
-        first[i] = ((i == k) - a[k] * a[i]) * scale;
-    second[0] = a[1] * first[2] - a[2] * first[1];
-    second[1] = a[2] * first[0] - a[0] * first[2];
-    second[2] = a[0] * first[1] - a[1] * first[0];
+    if (!a || !bml_sample__all_finite(a, 3)) return 0;
+    return fabs(bml_sample__dot(a, a) - 1) <= 1e-6;
 }
 
 /* out[3]: at cosine 1 - minus to a, azimuth phi; a unit vector to rounding. */
 static void bml_sample__turn(double *out, const double *a, double minus, double phi) {
     double first[3];
     double second[3];
-    double cosine = 1 - minus;
-    double sine = sqrt(minus > 0 && minus < 2 ? minus * (2 - minus) : 0);
     double axis[3];
+    double sine = sqrt(minus > 0 && minus < 2 ? minus * (2 - minus) : 0);
     memcpy(axis, a, sizeof axis);
-    bml_sample__frame(first, second, axis);
+    bml_sample__across(first, axis);
+    bml_sample__cross(second, axis, first);
     for (int i = 0; i < 3; i++)
-        out[i] = cosine * axis[i] + sine * (cos(phi) * first[i] + sin(phi) * second[i]);
+        out[i] = (1 - minus) * axis[i] + sine * (cos(phi) * first[i] + sin(phi) * second[i]);
 }
 
 /* With x the photon's energy in the rest frame of the electron, which it meets head on, and c the cosine there between
    the outgoing photon and the electron's velocity in the lab: E/(1-E) = z = x (1 + c). For a given z, x has the density
    (1-E) + 1/(1-E) - 1 + c^2, c = z/x - 1, on [z/2, b/2]; its integral is b f(q)/2. In the lab 1 - cos = (1 - beta)(1 -
-   c)/(1 + beta c). */
+   c)/((1 - beta) + beta (1 + c)). */
 BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direction, const bml_sample_event *event,
                                                 bml_sample_rng *rng) {
     if (!out || !event || !rng || !bml_sample__is_unit(direction)) return BML_SAMPLE_BAD_ARGUMENT;
     double gamma = event->gamma;
+    double eps0 = event->eps0;
+    if (!bml_sample__has_kernel(gamma, eps0) || !bml_sample__finite(event->eps)) return BML_SAMPLE_OUT_OF_DOMAIN;
     double E = event->eps / gamma;
-    double b = 4 * gamma * event->eps0;
-    if (!bml_sample__in_domain(gamma, event->eps0) || !(event->eps >= event->eps0) || !(E <= b / (1 + b) * (1 + 1e-5)))
-        return BML_SAMPLE_OUT_OF_DOMAIN;
+    double b = 4 * gamma * eps0;
+    if (!(event->eps >= eps0) || !(E <= b / (1 + b) * (1 + 1e-5))) return BML_SAMPLE_OUT_OF_DOMAIN;
     double z = E < 1 ? E / (1 - E) : b;
     if (!(z < b)) z = b;
     double base = 1 + z * z / (1 + z); /* (1-E) + 1/(1-E) - 1 */
+    double plus;                       /* 1 + c */
     double c;
     do {
         double x = 0.5 * (z + (b - z) * bml_sample_rng_uniform(rng));
-        c = z / x - 1;
-        c = c < 1 ? (c > -1 ? c : -1) : 1;
+        plus = z / x < 2 ? z / x : 2;
+        c = plus - 1;
     } while ((base + 1) * bml_sample_rng_uniform(rng) > base + c * c);
-    double beta = sqrt(1 - 1 / (gamma * gamma));
-    bml_sample__turn(out, direction, (1 - c) / (gamma * gamma * (1 + beta) * (1 + beta * c)),
-                     2 * BML_SAMPLE__PI * bml_sample_rng_uniform(rng));
+    double beta = sqrt((gamma - 1) * (gamma + 1)) / gamma;
+    double slow = 1 / (gamma * gamma * (1 + beta));
+    double phi = 2 * BML_SAMPLE__PI * bml_sample_rng_uniform(rng);
+    bml_sample__turn(out, direction, slow * (2 - plus) / (slow + beta * plus), phi);
+    return BML_SAMPLE_OK;
+}
+
+static int bml_sample__bad_collision(const bml_sample_collision *how) {
+    if (!how || !bml_sample__is_unit(how->photon)) return 1;
+    if (!bml_sample__within(how->gamma, 1, 1e11) || !bml_sample__within(how->eps0, DBL_MIN, 1e100)) return 1;
+    return how->gamma > 1 && !bml_sample__is_unit(how->electron);
+}
+
+/* 1 - cos of the angle of scattering, for x in the rest frame. */
+static double bml_sample__recoil(double x, bml_sample_rng *rng) {
+    double t;
+    do {
+        double u = bml_sample_rng_uniform(rng);
+        double v = bml_sample_rng_uniform(rng);
+        t = bml_sample__recoil_try(x, u, v, bml_sample_rng_uniform(rng));
+    } while (t < 0);
+    return t;
+}
+
+BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample_collision *how, bml_sample_rng *rng) {
+    bml_sample_scattered after;
+    if (!eps || !out) return BML_SAMPLE_BAD_ARGUMENT;
+    int status = bml_sample_scatter_stokes(&after, NULL, how, rng);
+    if (status) return status;
+    *eps = after.eps;
+    memcpy(out, after.out, sizeof after.out);
+    return BML_SAMPLE_OK;
+}
+
+static int bml_sample__bad_stokes(const bml_sample_stokes *s, const double *photon) {
+    if (!bml_sample__is_unit(s->axis) || !bml_sample__all_finite(&s->q, 3)) return 1;
+    double degree2 = s->q * s->q + s->u * s->u + s->v * s->v;
+    return !(degree2 <= 1 + 1e-9) || fabs(bml_sample__dot(s->axis, photon)) > 1e-6;
+}
+
+BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sample_stokes *stokes,
+                                             const bml_sample_collision *how, bml_sample_rng *rng) {
+    if (!after || !rng || bml_sample__bad_collision(how)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (stokes && bml_sample__bad_stokes(stokes, how->photon)) return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample__encounter e;
+    bml_sample__encounter_of(&e, how);
+    double t = bml_sample__recoil(e.meeting.x, rng);
+    double v = bml_sample_rng_uniform(rng);
+    if (stokes)
+        bml_sample__scatter_stokes(after, stokes, &e, how->photon, t, v);
+    else
+        bml_sample__scattered(after, &e, t, 2 * BML_SAMPLE__PI * v);
     return BML_SAMPLE_OK;
 }
 
@@ -2465,119 +2757,390 @@ BML_SAMPLE_DEF double bml_sample_klein_nishina(double x) {
     double w = 1 + 2 * x;
     double sum = 0;
     double at[16];
-    if (!(x >= 0 && x <= 1e100)) return BML_SAMPLE__NAN;
+    if (x == 0) return 1;
+    if (!bml_sample__within(x, DBL_MIN, 1e100)) return bml_sample__nan();
     if (x > 0.5) {
         double l = log1p(2 * x);
-        return 0.75 * ((1 + x) / x * (2 * (1 + x) / w - l / x) / x + l / (2 * x) - (1 + 3 * x) / w / w);
+        double first = (1 + x) / x * (2 * (1 + x) / w - l / x) / x;
+        return 0.75 * (first + l / (2 * x) - (1 + 3 * x) / w / w);
     }
     bml_sample__gl_points(at, 0, 2);
     for (int i = 0; i < 16; i++) {
-        double minus = at[i];
-        double r = 1 / (1 + x * minus);
+        double t = at[i];
+        double r = 1 / (1 + x * t);
         int k = i < 8 ? 7 - i : i - 8;
-        sum += bml_sample__gl_w[k] * r * r * (r + 1 / r - minus * (2 - minus));
+        sum += bml_sample__gl_w[k] * r * r * (r + 1 / r - t * (2 - t));
     }
     return 0.375 * sum;
 }
 
-/* r = (energy after)/(energy before) for x in the rest frame; the density (1/r + r)(1 - r sin^2/(1 + r^2)) of r in
-   [1/(1+2x), 1] is drawn as a mixture of 1/r and r with rejection (Butcher & Messel 1960, Nucl. Phys. 20, 15). *minus
-   = 1 - cos of the angle. */
-static double bml_sample__recoil(double *minus, double x, bml_sample_rng *rng) {
-    double lowest = 1 / (1 + 2 * x);
-    double first = log1p(2 * x);
-    double second = 2 * x * (1 + x) * lowest * lowest;
-    double r;
-    double c; /* (1 - lowest^2)/2 */
-    do {
-        if (bml_sample_rng_uniform(rng) * (first + second) < first) {
-            double l = first * bml_sample_rng_uniform(rng);
-            r = exp(-l);
-            c = expm1(l) / x; /* 1 - cos = (1/r - 1)/x */
-        } else {
-            double v = bml_sample_rng_uniform(rng);
-            double lose = 2 * x * lowest; /* 1 - lowest */
-            r = sqrt(lowest * lowest + (1 - lowest * lowest) * v);
-            c = (1 - v) * lose * (1 + lowest) / ((1 + r) * r * x); /* 1 - r = (1 - r^2)/(1 + r) */
-        }
-        c = c < 2 ? c : 2;
-    } while (bml_sample_rng_uniform(rng) * (1 + r * r) > 1 + r * r - r * c * (2 - c));
-    *minus = c;
-    return r;
+/* >> thermal electrons: tables
+   Each table is an inverse CDF: the distribution is integrated over panels, and read off at even steps of the table's
+   coordinate by cubic Hermite interpolation, the density giving the slopes. */
+
+enum { BML_SAMPLE__PANELS = 512 };
+static const double bml_sample__per_panel = 1.0 / 512;
+
+/* x and dx/dk at the ends of panels, against k, which rises. */
+typedef struct bml_sample__curve_of {
+    double k[BML_SAMPLE__PANELS + 1], x[BML_SAMPLE__PANELS + 1], slope[BML_SAMPLE__PANELS + 1];
+    double mass[BML_SAMPLE__PANELS]; /* of the panels */
+    double density[BML_SAMPLE__PANELS + 1];
+} bml_sample__curve_of;
+
+/* Cubic Hermite of x[2] with slopes[2] between y[0] and y[1]. */
+static double bml_sample__hermite(double at, const double *y, const double *x, const double *slope) {
+    double h = y[1] - y[0];
+    double t = h > 0 || h < 0 ? (at - y[0]) / h : 0;
+    double bend = 3 * (x[1] - x[0]) - h * (2 * slope[0] + slope[1]);
+    double twist = 2 * (x[0] - x[1]) + h * (slope[0] + slope[1]);
+    return x[0] + t * (h * slope[0] + t * (bend + t * twist));
 }
 
-BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample_collision *how, bml_sample_rng *rng) {
-    static const double any[3] = {0, 0, 1};
-    double minus;
-    double rest[3];
-    double after[3];
-    double across[3];
-    if (!eps || !out || !how || !rng || !bml_sample__is_unit(how->photon) || !(how->gamma >= 1 && how->gamma <= 1e11) ||
-        !(how->eps0 > 0 && how->eps0 <= 1e100) || (how->gamma > 1 && !bml_sample__is_unit(how->electron)))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    double gamma = how->gamma;
-    double beta = sqrt((gamma - 1) * (gamma + 1)) / gamma;
-    const double *axis = gamma > 1 ? how->electron : any;
-    double near_;
-    int i;
-    for (i = 0, near_ = 0; i < 3; i++)
-        near_ += 0.5 * (axis[i] - how->photon[i]) * (axis[i] - how->photon[i]); /* 1 - mu */
-    near_ = near_ < 2 ? near_ : 2;
-    double far = 1 / (gamma * gamma * (1 + beta)) + beta * near_; /* 1 - beta mu */
-    double x = gamma * how->eps0 * far;
-    double mu = (1 - near_ - beta) / far; /* cosine of the incoming photon to the axis, in the rest frame */
-    mu = mu < 1 ? (mu > -1 ? mu : -1) : 1;
-    for (i = 0; i < 3; i++)
-        across[i] = how->photon[i] - (1 - near_) * axis[i];
-    double size = sqrt(bml_sample__dot(across, across));
-    if (!(size > 1e-12)) {
-        bml_sample__frame(across, after, axis);
-        size = 1;
+/* row[n]: x at k = 0 ... top. */
+static void bml_sample__read_off(float *row, int n, double top, const bml_sample__curve_of *c) {
+    int i = 0;
+    for (int j = 0; j < n; j++) {
+        double k = top * j / (n - 1);
+        while (i < BML_SAMPLE__PANELS - 1 && c->k[i + 1] < k)
+            i++;
+        row[j] = (float)bml_sample__hermite(k < c->k[i + 1] ? k : c->k[i + 1], c->k + i, c->x + i, c->slope + i);
     }
-    for (i = 0; i < 3; i++)
-        rest[i] = mu * axis[i] + sqrt(1 - mu * mu) * across[i] / size;
-    double r = bml_sample__recoil(&minus, x, rng);
-    bml_sample__turn(after, rest, minus, 2 * BML_SAMPLE__PI * bml_sample_rng_uniform(rng));
-    double along = bml_sample__dot(after, axis);
-    along = along < 1 ? (along > -1 ? along : -1) : 1;
-    *eps = x * r * gamma * (1 + beta * along);
-    far = gamma * (1 + beta * along);
-    for (i = 0; i < 3; i++)
-        across[i] = after[i] - along * axis[i];
-    for (i = 0; i < 3; i++)
-        out[i] = (gamma * (along + beta) * axis[i] + across[i]) / far;
-    size = sqrt(bml_sample__dot(out, out));
-    for (i = 0; i < 3; i++)
-        out[i] /= size;
+}
+
+/* k = sqrt(-ln(1 - C)) and its slopes from masses and densities; `below` lies before the first panel. */
+static void bml_sample__tail_coordinate(bml_sample__curve_of *c, double below) {
+    double total = below;
+    double above = 0;
+    double sum = below;
+    for (int i = 0; i < BML_SAMPLE__PANELS; i++)
+        total += c->mass[i];
+    double left[BML_SAMPLE__PANELS + 1];
+    left[BML_SAMPLE__PANELS] = 0;
+    for (int i = BML_SAMPLE__PANELS - 1; i >= 0; i--) {
+        above += c->mass[i];
+        left[i] = above / total;
+    }
+    for (int i = 0; i <= BML_SAMPLE__PANELS; i++) {
+        double C = sum / total;
+        double w = C < 0.5 ? -log1p(-C) : -log(left[i] > 1e-300 ? left[i] : 1e-300);
+        c->k[i] = sqrt(w);
+        double p = c->density[i] / total;
+        c->slope[i] = p > 0 ? 2 * c->k[i] * (C < 0.5 ? 1 - C : left[i]) / p : 0;
+        if (i < BML_SAMPLE__PANELS) sum += c->mass[i];
+    }
+}
+
+/* Density of y in -ln r = y L, for 2 x = e^L - 1. */
+static double bml_sample__recoil_density(double y, double L) {
+    double l = y * L;
+    double r = exp(-l);
+    double t = L > 1e-9 ? 2 * expm1(l) / expm1(L) : 2 * y;
+    return r * (r + 1 / r - t * (2 - t));
+}
+
+static void bml_sample__recoil_row(float *row, double L, bml_sample__curve_of *c) {
+    double sum = 0;
+    double h = bml_sample__per_panel;
+    for (int i = 0; i < BML_SAMPLE__PANELS; i++) {
+        double ends = bml_sample__recoil_density(i * h, L) + bml_sample__recoil_density((i + 1) * h, L);
+        c->mass[i] = h / 6 * (ends + 4 * bml_sample__recoil_density((i + 0.5) * h, L)); /* Simpson */
+        sum += c->mass[i];
+    }
+    double below = 0;
+    for (int i = 0; i <= BML_SAMPLE__PANELS; i++) {
+        c->x[i] = i * h;
+        c->k[i] = below / sum;
+        c->slope[i] = sum / bml_sample__recoil_density(i * h, L);
+        if (i < BML_SAMPLE__PANELS) below += c->mass[i];
+    }
+    c->k[BML_SAMPLE__PANELS] = 1;
+    bml_sample__read_off(row, BML_SAMPLE__RECOIL_U, 1, c);
+}
+
+/* Juettner over p: p^2 e^-(gamma-1)/theta. */
+static double bml_sample__juettner(double p, double theta) {
+    double kinetic = p * p / (1 + sqrt(1 + p * p)); /* gamma - 1 */
+    return p * p * exp(-kinetic / theta);
+}
+
+/* What electrons of theta reach: 45 theta of kinetic energy. */
+static double bml_sample__momentum_top(double theta) {
+    double kinetic = 45 * theta;
+    return sqrt(kinetic * (kinetic + 2));
+}
+
+/* Panels even in sqrt(p), as the momentum is in k^2/3 at first. */
+static void bml_sample__momentum_row(float *row, double theta, bml_sample__curve_of *c) {
+    double top = bml_sample__momentum_top(theta);
+    double scale = sqrt(theta * (2 + theta));
+    double y[BML_SAMPLE__PANELS + 1];
+    for (int i = 0; i <= BML_SAMPLE__PANELS; i++) {
+        double share = i * bml_sample__per_panel;
+        y[i] = top * share * share;
+        c->x[i] = y[i] / scale;
+        c->density[i] = bml_sample__juettner(y[i], theta) * scale;
+    }
+    for (int i = 0; i < BML_SAMPLE__PANELS; i++) {
+        double p[16];
+        bml_sample__gl_points(p, y[i], y[i + 1]);
+        double sum = 0;
+        for (int k = 0; k < 16; k++)
+            sum += bml_sample__gl_w[k < 8 ? 7 - k : k - 8] * bml_sample__juettner(p[k], theta);
+        c->mass[i] = 0.5 * (y[i + 1] - y[i]) * sum;
+    }
+    bml_sample__tail_coordinate(c, 0);
+    bml_sample__read_off(row, BML_SAMPLE__THERMAL_U, (double)bml_sample__thermal_top, c);
+}
+
+/* (1/2) int (1 - beta mu) sigma(gamma x (1 - beta mu)) dmu, by 16 points that crowd at the small ones. */
+static double bml_sample__rate_at(double p, double x) {
+    double gamma = sqrt(1 + p * p);
+    double beta = p / gamma;
+    double slow = 1 / (gamma * (gamma + p));
+    double sum = 0;
+    for (int i = 0; i < 8; i++)
+        for (int side = -1; side <= 1; side += 2) {
+            double y = 0.5 + 0.5 * side * bml_sample__gl_x[i];
+            double closing = slow + 2 * beta * y * y;
+            double sigma = bml_sample_klein_nishina_fast(gamma * x * closing);
+            sum += bml_sample__gl_w[i] * y * closing * sigma;
+        }
+    return sum; /* dmu = 4 y dy, and the weights sum to 2 on an interval of 1 */
+}
+
+/* -ln of the hot cross section at theta for the table's x. */
+static void bml_sample__hot_row(float *row, double theta) {
+    double top = bml_sample__momentum_top(theta);
+    double p[32];
+    double weight[32];
+    double whole = 0;
+    for (int i = 0; i < 32; i++) {
+        int g = i % 16;
+        double node = g < 8 ? -bml_sample__gl_x[7 - g] : bml_sample__gl_x[g - 8];
+        double step = i < 16 ? 0.3 : 0.7;
+        double y = (i < 16 ? 0 : 0.3) + step * (0.5 + 0.5 * node);
+        p[i] = top * y * y;
+        weight[i] = step * bml_sample__gl_w[g < 8 ? 7 - g : g - 8] * y * bml_sample__juettner(p[i], theta);
+        whole += weight[i];
+    }
+    for (int k = 0; k < BML_SAMPLE__HOT_X; k++) {
+        double x = exp((double)bml_sample__ln_x + (double)bml_sample__ln_xs * k / (BML_SAMPLE__HOT_X - 1));
+        double sum = 0;
+        for (int i = 0; i < 32; i++)
+            sum += weight[i] * bml_sample__rate_at(p[i], x);
+        row[k] = (float)-log(sum / whole);
+    }
+}
+
+/* ln theta of row i of n. */
+static double bml_sample__theta_of(int i, int n) {
+    return exp((double)bml_sample__ln_theta + (double)bml_sample__ln_thetas * i / (n - 1));
+}
+
+BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes) {
+    if (!nodes) return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample__curve_of curve;
+    memset(&curve, 0, sizeof curve);
+    for (int i = 0; i < BML_SAMPLE__RECOIL_X; i++) {
+        double s = (double)bml_sample__recoil_top * i / (BML_SAMPLE__RECOIL_X - 1);
+        bml_sample__recoil_row(nodes->recoil + i * BML_SAMPLE__RECOIL_U, 3 * s / (1 - s), &curve);
+    }
+    for (int i = 0; i < BML_SAMPLE__THERMAL_ROWS; i++) {
+        double theta = bml_sample__theta_of(i, BML_SAMPLE__THERMAL_ROWS);
+        bml_sample__momentum_row(nodes->momentum + i * BML_SAMPLE__THERMAL_U, theta, &curve);
+    }
+    for (int i = 0; i < BML_SAMPLE__HOT_ROWS; i++)
+        bml_sample__hot_row(nodes->cross_section + i * BML_SAMPLE__HOT_X,
+                            bml_sample__theta_of(i, BML_SAMPLE__HOT_ROWS));
+    nodes->ready = 1;
     return BML_SAMPLE_OK;
 }
 
-/* >> electrons and photons to scatter */
+/* >> strong fields: tables
+   K_nu(y) = int_0^inf e^(-y cosh t) cosh(nu t) dt, and the same over cosh t for int_y^inf K_nu; the trapezoidal rule is
+   exact to rounding, as the integrand is analytic, with steps of 0.3, and 0.05 where it is a narrow bell. */
 
-/* With gamma = 1 + theta x the density is (1 + theta x) sqrt(x (x + 2/theta)) e^-x, below (1 + theta x)(x +
-   sqrt(2x/theta)) e^-x: four gamma distributions of shape 2, 3, 3/2, 5/2. */
-BML_SAMPLE_DEF int bml_sample_thermal_electrons(double *gamma, size_t n, double theta, bml_sample_rng *rng) {
-    double weight[4];
-    if (!gamma || !rng || !(theta >= 1e-9 && theta <= 1e9)) return BML_SAMPLE_BAD_ARGUMENT;
+enum { BML_SAMPLE__BESSEL = 1200 };
+typedef struct bml_sample__bessel_terms {
+    double more[BML_SAMPLE__BESSEL]; /* cosh t - 1 */
+    double K23[BML_SAMPLE__BESSEL], I53[BML_SAMPLE__BESSEL], I13[BML_SAMPLE__BESSEL];
+} bml_sample__bessel_terms;
+
+static void bml_sample__bessel_make(bml_sample__bessel_terms *b) {
+    for (int k = 0; k < BML_SAMPLE__BESSEL; k++) {
+        double t = 0.05 * k;
+        double half = sinh(0.5 * t);
+        double weight = k ? 0.05 : 0.025;
+        double c = 1 + 2 * half * half;
+        b->more[k] = 2 * half * half;
+        b->K23[k] = weight * cosh(2 * t / 3);
+        b->I53[k] = weight * cosh(5 * t / 3) / c;
+        b->I13[k] = weight * cosh(t / 3) / c;
+    }
+}
+
+/* sums[2] = e^y K_2/3(y) and e^y int_y^inf of what `integral` stands for. */
+static void bml_sample__bessel(double *sums, double y, const bml_sample__bessel_terms *b, const double *integral) {
+    sums[0] = 0;
+    sums[1] = 0;
+    int stride = y < 4 ? 6 : 1;
+    if (y >= 4 && y < 40) stride = 2;
+    for (int k = 0; k < BML_SAMPLE__BESSEL && y * b->more[k] < 60; k += stride) {
+        double e = stride * exp(-y * b->more[k]);
+        sums[0] += b->K23[k] * e;
+        sums[1] += integral[k] * e;
+    }
+}
+
+/* Where emission is tabulated in ln y. */
+static double bml_sample__emission_y(double i) {
+    return exp(-34 + 38.3 * bml_sample__per_panel * i);
+}
+
+/* The density of ln y at y, given the Bessel functions there: the bracket times dxi/dln y. */
+static double bml_sample__emission_density(double y, double chi, const double *sums) {
+    double z = 1.5 * chi * y; /* xi/(1 - xi) */
+    double xi = z / (1 + z);
+    double bracket = (sums[1] + xi * z * sums[0]) * exp(-y);
+    return bracket * xi / (1 + z);
+}
+
+/* The row of chi, and ln of the rate over chi. bessel[2 PANELS + 1][2]: at ends and middles of the panels. */
+static float bml_sample__emission_row(float *row, double chi, const double *bessel, bml_sample__curve_of *c) {
+    const double h = 38.3 * bml_sample__per_panel;
+    double total = 0;
+    for (int i = 0; i <= BML_SAMPLE__PANELS; i++) {
+        double y = bml_sample__emission_y(i);
+        double p = bml_sample__emission_density(y, chi, bessel + 4 * i);
+        double t = cbrt(y);
+        c->x[i] = t;
+        c->density[i] = 3 * p / t; /* over t */
+    }
+    double below = c->density[0] * c->x[0]; /* ~ t there */
+    for (int i = 0; i < BML_SAMPLE__PANELS; i++) {
+        double middle = bml_sample__emission_density(bml_sample__emission_y(i + 0.5), chi, bessel + 4 * i + 2);
+        double ends = c->density[i] * c->x[i] + c->density[i + 1] * c->x[i + 1];
+        c->mass[i] = h / 6 * (ends / 3 + 4 * middle);
+        total += c->mass[i];
+    }
+    bml_sample__tail_coordinate(c, below);
+    bml_sample__read_off(row, BML_SAMPLE__QED_U, (double)bml_sample__thermal_top, c);
+    row[0] = 0;
+    return (float)log((total + below) / chi);
+}
+
+/* The bracket times dxi/dg and e^(8/(3 chi)), xi = (1 - tanh g)/2; both halves of the energy. */
+static double bml_sample__pair_density(double g, double chi, const bml_sample__bessel_terms *b) {
+    double sums[2];
+    double s = sinh(g);
+    double first = 8 / (3 * chi);
+    double y = first * (1 + s * s);
+    bml_sample__bessel(sums, y, b, b->I13);
+    double bracket = 2 * (1 + 2 * s * s) * sums[0] + sums[1];
+    return bracket * exp(-first * s * s) / (1 + s * s);
+}
+
+static float bml_sample__pair_row(float *row, double chi, const bml_sample__bessel_terms *b, bml_sample__curve_of *c) {
+    double scale = sqrt(chi / (1 + chi));
+    double h = asinh(sqrt(22.5 * chi)) * bml_sample__per_panel;
+    double total = 0;
+    double last = bml_sample__pair_density(0, chi, b);
+    c->x[0] = 0;
+    c->density[0] = last * scale;
+    for (int i = 0; i < BML_SAMPLE__PANELS; i++) {
+        double next = bml_sample__pair_density((i + 1) * h, chi, b);
+        double middle = bml_sample__pair_density((i + 0.5) * h, chi, b);
+        c->mass[i] = h / 6 * (last + 4 * middle + next);
+        c->x[i + 1] = (i + 1) * h / scale;
+        c->density[i + 1] = next * scale;
+        total += c->mass[i];
+        last = next;
+    }
+    bml_sample__tail_coordinate(c, 0);
+    bml_sample__read_off(row, BML_SAMPLE__QED_U, (double)bml_sample__thermal_top, c);
+    return (float)log(total / chi);
+}
+
+BML_SAMPLE_DEF int bml_sample_qed_table(bml_sample_qed_nodes *nodes) {
+    if (!nodes) return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample__bessel_terms b;
+    bml_sample__curve_of curve;
+    memset(&curve, 0, sizeof curve);
+    bml_sample__bessel_make(&b);
+    double *bessel = bml_sample__doubles(4 * BML_SAMPLE__PANELS + 2);
+    if (!bessel) return BML_SAMPLE_NO_MEMORY;
+    for (int i = 0; i <= 2 * BML_SAMPLE__PANELS; i++)
+        bml_sample__bessel(bessel + 2 * i, bml_sample__emission_y(0.5 * i), &b, b.I53);
+    for (int i = 0; i < BML_SAMPLE__QED_CHI; i++) {
+        double ln_chi = (double)bml_sample__ln_chis * i / (BML_SAMPLE__QED_CHI - 1);
+        float *row = nodes->emission + i * BML_SAMPLE__QED_U;
+        double chi = exp((double)bml_sample__ln_chi + ln_chi);
+        nodes->emission_rate[i] = bml_sample__emission_row(row, chi, bessel, &curve);
+        row = nodes->pair + i * BML_SAMPLE__QED_U;
+        chi = exp((double)bml_sample__ln_chi_pair + ln_chi);
+        nodes->pair_rate[i] = bml_sample__pair_row(row, chi, &b, &curve);
+    }
+    BML_SAMPLE_FREE(bessel);
+    nodes->ready = 1;
+    return BML_SAMPLE_OK;
+}
+
+/* >> electrons and photons
+   Sources, each by its own exact method. */
+
+enum { BML_SAMPLE__PROPOSED = 128 };
+
+/* 31 bits of a word, in a form that vector registers convert. */
+static inline double bml_sample__half_word(uint32_t word) {
+    return ((double)(int32_t)(word >> 1) + 0.5) * (1.0 / 2147483648.0);
+}
+
+/* Proposals for (gamma-1)/theta, PROPOSED at once, and whether each is taken. With gamma = 1 + theta x the density is
+   (1 + theta x) sqrt(x (x + 2/theta)) e^-x, below (1 + theta x)(x + sqrt(2x/theta)) e^-x: four gamma distributions of
+   shape 2, 3, 3/2, 5/2. All are -ln u1 and, by shape, -ln u2, -ln u3 and half the square of a normal of u3, u4. */
+static void bml_sample__propose(double *BML_SAMPLE__RESTRICT x, int32_t *BML_SAMPLE__RESTRICT taken, double theta,
+                                bml_sample_rng *rng) {
+    uint32_t w[6 * BML_SAMPLE__PROPOSED];
+    enum { M = BML_SAMPLE__PROPOSED };
+    bml_sample__words(w, 6 * M / 4, rng);
     double root = sqrt(2 / theta);
     double half_pi = sqrt(BML_SAMPLE__PI) / 2; /* Gamma(3/2) */
-    weight[0] = 1;
-    weight[1] = 2 * theta;
-    weight[2] = root * half_pi;
-    weight[3] = theta * root * 1.5 * half_pi;
-    double all = weight[0] + weight[1] + weight[2] + weight[3];
-    for (size_t i = 0; i < n; i++) {
-        double x;
-        do {
-            static const int twice[4] = {4, 6, 3, 5};
-            int k = 0;
-            double u = all * bml_sample_rng_uniform(rng);
-            while (k < 3 && u > weight[k])
-                u -= weight[k++];
-            x = bml_sample_rng_gamma(rng, twice[k]);
-        } while (bml_sample_rng_uniform(rng) * (sqrt(x) + root) > sqrt(x + 2 / theta));
-        gamma[i] = 1 + theta * x;
+    double shape3 = 2 * theta;
+    double shape32 = root * half_pi;
+    double all = 1 + shape3 + shape32 + 1.5 * theta * shape32;
+    double to3 = (1 + shape3) / all;
+    double to32 = (1 + shape3 + shape32) / all;
+    for (int i = 0; i < M; i++) {
+        double choice = bml_sample__half_word(w[i]);
+        double u1 = bml_sample__half_word(w[M + i]);
+        double u2 = bml_sample__half_word(w[2 * M + i]);
+        double sine;
+        double cosine = bml_sample__cos_turn(&sine, bml_sample__half_word(w[4 * M + i]));
+        double third = bml_sample__ln(bml_sample__half_word(w[3 * M + i]));
+        double second = choice >= to3 && choice < to32 ? 1 : u2;
+        double share = choice >= to3 ? cosine * cosine : 1;
+        share = choice * all < 1 ? 0 : share;
+        double value = -bml_sample__ln(u1 * second) - third * share;
+        double u5 = bml_sample__half_word(w[5 * M + i]);
+        x[i] = value;
+        taken[i] = u5 * (sqrt(value) + root) <= sqrt(value + 2 / theta);
     }
+}
+
+BML_SAMPLE_DEF int bml_sample_thermal_electrons(double *gamma, size_t n, double theta, bml_sample_rng *rng) {
+    double x[BML_SAMPLE__PROPOSED];
+    int32_t taken[BML_SAMPLE__PROPOSED];
+    if (!gamma || !rng || !bml_sample__within(theta, 1e-9, 1e9)) return BML_SAMPLE_BAD_ARGUMENT;
+    size_t done = 0;
+    while (done < n) {
+        bml_sample__propose(x, taken, theta, rng);
+        for (int i = 0; i < BML_SAMPLE__PROPOSED && done < n; i++) {
+            gamma[done] = 1 + theta * x[i];
+            done += taken[i] != 0;
+        }
+    }
+    bml_sample__leave_vectors();
     return BML_SAMPLE_OK;
 }
 
@@ -2600,8 +3163,7 @@ BML_SAMPLE_DEF int bml_sample_black_body(double *x, size_t n, int weight, bml_sa
 }
 
 /* Above x: the number of photons, int F/x, or the energy, int F, with *density the integrand at x. From
-   K_nu(y) = int_0^inf e^(-y cosh t) cosh(nu t) dt; the trapezoidal rule of step 0.15 is exact to rounding, as the
-   integrand is analytic. */
+   K_nu(y) = int_0^inf e^(-y cosh t) cosh(nu t) dt by the trapezoidal rule. */
 static double bml_sample__synchrotron_above(double *density, double x, int weight) {
     double sum = 0;
     double p = 0;
@@ -2640,23 +3202,18 @@ BML_SAMPLE_DEF int bml_sample_synchrotron_init(bml_sample_synchrotron *table, in
     return BML_SAMPLE_OK;
 }
 
-/* Cubic Hermite of x[2] with slopes[2] between y[0] and y[1]. */
-static double bml_sample__hermite(double at, const double *y, const double *x, const double *slope) {
-    double h = y[1] - y[0];
-    double t = (at - y[0]) / h;
-    return x[0] + t * (h * slope[0] + t * (3 * (x[1] - x[0]) - h * (2 * slope[0] + slope[1]) +
-                                           t * (2 * (x[0] - x[1]) + h * (slope[0] + slope[1]))));
-}
-
 static double bml_sample__synchrotron_at(const bml_sample_synchrotron *s, double u) {
-    const double *y = u < 0.5 ? s->ln_below : s->ln_above;
-    double at = u < 0.5 ? log(u) : log1p(-u);
-    double sign = u < 0.5 ? 1 : -1;
+    int lower = u < 0.5;
+    const double *y = lower ? s->ln_below : s->ln_above;
+    const double *slope = lower ? s->slope_below : s->slope_above;
+    double sign = lower ? 1 : -1;
+    if (!(u > 0)) return 0;
+    if (!(u < 1)) return exp(s->ln_x[511]);
+    double at = lower ? log(u) : log1p(-u);
+    if (lower && at <= y[0]) return exp(s->ln_x[0] + slope[0] * (at - y[0]));
+    if (!lower && at <= y[511]) return exp(s->ln_x[511]);
     int low = 0;
     int high = 511;
-    if (!(u > 0)) return 0;
-    if (u < 0.5 && at <= y[0]) return exp(s->ln_x[0] + s->slope_below[0] * (at - y[0]));
-    if (!(at > s->ln_above[511]) && u >= 0.5) return exp(s->ln_x[511]);
     while (high - low > 1) {
         int middle = (low + high) / 2;
         if (sign * y[middle] <= sign * at)
@@ -2664,19 +3221,20 @@ static double bml_sample__synchrotron_at(const bml_sample_synchrotron *s, double
         else
             high = middle;
     }
-    return exp(bml_sample__hermite(at, y + low, s->ln_x + low, (u < 0.5 ? s->slope_below : s->slope_above) + low));
+    return exp(bml_sample__hermite(at, y + low, s->ln_x + low, slope + low));
 }
 
 BML_SAMPLE_DEF int bml_sample_synchrotron_draw(double *x, const double *u, size_t n,
                                                const bml_sample_synchrotron *table, bml_sample_rng *rng) {
     double room[BML_SAMPLE__CHUNK];
-    if (!x || !table || table->ready != 1 || (!u && !rng) || (u && !bml_sample__all_in_unit(u, n)))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    size_t m;
-    for (size_t done = 0; done < n; done += m) {
-        m = bml_sample__part(n - done);
-        const double *uu = bml_sample__take(room, u, done, m, rng);
-        for (size_t i = 0; i < m; i++)
+    if (!x || !table || table->ready != 1 || (!u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
+    int m;
+    for (ptrdiff_t done = 0; done < (ptrdiff_t)n; done += m) {
+        m = bml_sample__chunk_of((ptrdiff_t)n - done);
+        const double *uu = bml_sample__uniforms_of(room, u, done, m, rng);
+        bml_sample__leave_vectors();
+        for (int i = 0; i < m; i++)
             x[done + i] = bml_sample__synchrotron_at(table, uu[i]);
     }
     return BML_SAMPLE_OK;
@@ -2688,12 +3246,15 @@ static double bml_sample__power_at(double u, double lower, double span, double i
     double a = (1 - index) * span;
     if (fabs(a) < 1e-12) return lower * exp(u * span);
     double w;
+    double ln_w;
     if (a < 0) { /* 1 - u (1 - e^a), in the form that does not cancel */
         w = u * expm1(a);
-        return lower * exp(span * ((w > -0.5 ? log1p(w) : log(1 - u + u * exp(a))) / a));
+        ln_w = w > -0.5 ? log1p(w) : log(1 - u + u * exp(a));
+        return lower * exp(span * (ln_w / a));
     }
     w = (1 - u) * expm1(-a);
-    return lower * exp(span * (1 + (w > -0.5 ? log1p(w) : log(u + (1 - u) * exp(-a))) / a));
+    ln_w = w > -0.5 ? log1p(w) : log(u + (1 - u) * exp(-a));
+    return lower * exp(span * (1 + ln_w / a));
 }
 
 /* Logarithm of the integral of (x/lower)^-index over [lower, lower e^span], over lower. */
@@ -2704,42 +3265,1705 @@ static double bml_sample__power_mass(double span, double index) {
 }
 
 static int bml_sample__power_arguments(const bml_sample_power *p) {
-    if (!(p->lower > 0 && p->upper > p->lower && p->upper <= DBL_MAX) || !(fabs(p->index) <= 1000)) return 0;
-    return p->break_at == 0 || (p->break_at > p->lower && p->break_at < p->upper && fabs(p->index_above) <= 1000);
+    if (!bml_sample__within(p->lower, DBL_MIN, DBL_MAX) || !bml_sample__within(p->upper, p->lower, DBL_MAX)) return 0;
+    if (!(p->upper > p->lower) || !bml_sample__finite(p->index) || !(fabs(p->index) <= 1000)) return 0;
+    if (p->break_at == 0 && bml_sample__finite(p->break_at)) return 1;
+    if (!bml_sample__finite(p->break_at) || !bml_sample__finite(p->index_above)) return 0;
+    return p->break_at > p->lower && p->break_at < p->upper && fabs(p->index_above) <= 1000;
+}
+
+/* A power law, ready to be drawn: the lower piece holds `share`. */
+typedef struct bml_sample__power_pieces {
+    double span, above, share;
+} bml_sample__power_pieces;
+
+static double bml_sample__broken_power_at(double u, const bml_sample_power *p, const bml_sample__power_pieces *s) {
+    double value;
+    if (s->share >= 1 || (u < s->share && s->share > 0))
+        value = bml_sample__power_at(u / s->share, p->lower, s->span, p->index);
+    else {
+        double left = (u - s->share) / (1 - s->share);
+        value = bml_sample__power_at(left < 1 ? left : 1, p->break_at, s->above, p->index_above);
+    }
+    value = value > p->lower ? value : p->lower;
+    return value < p->upper ? value : p->upper;
 }
 
 BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, const bml_sample_power *p,
                                         bml_sample_rng *rng) {
     double room[BML_SAMPLE__CHUNK];
-    double above = 0;
-    double share = 1;
-    if (!x || !p || (!u && !rng) || !bml_sample__power_arguments(p) || (u && !bml_sample__all_in_unit(u, n)))
-        return BML_SAMPLE_BAD_ARGUMENT;
-    double span = log((p->break_at > 0 ? p->break_at : p->upper) / p->lower);
+    if (!x || !p || (!u && !rng) || !bml_sample__power_arguments(p)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample__power_pieces s = {log((p->break_at > 0 ? p->break_at : p->upper) / p->lower), 0, 1};
     if (p->break_at >
-        0) { /* masses over lower and the density there: the upper piece starts at (break/lower)^(1 - index) */
-        above = log(p->upper / p->break_at);
-        share = 1 / (1 + exp(bml_sample__power_mass(above, p->index_above) + (1 - p->index) * span -
-                             bml_sample__power_mass(span, p->index)));
+        0) { /* masses over lower and the density there: the upper piece starts at (break/lower)^(1-index) */
+        s.above = log(p->upper / p->break_at);
+        double upper = bml_sample__power_mass(s.above, p->index_above) + (1 - p->index) * s.span;
+        s.share = 1 / (1 + exp(upper - bml_sample__power_mass(s.span, p->index)));
     }
-    size_t m;
-    for (size_t done = 0; done < n; done += m) {
-        m = bml_sample__part(n - done);
-        const double *uu = bml_sample__take(room, u, done, m, rng);
-        for (size_t i = 0; i < m; i++) {
-            double low;
-            double value;
-            if (share >= 1 || (uu[i] < share && share > 0)) {
-                low = uu[i] / share;
-                value = bml_sample__power_at(low, p->lower, span, p->index);
-            } else {
-                low = (uu[i] - share) / (1 - share);
-                value = bml_sample__power_at(low < 1 ? low : 1, p->break_at, above, p->index_above);
-            }
-            x[done + i] = value < p->upper ? (value > p->lower ? value : p->lower) : p->upper;
+    int m;
+    for (ptrdiff_t done = 0; done < (ptrdiff_t)n; done += m) {
+        m = bml_sample__chunk_of((ptrdiff_t)n - done);
+        const double *uu = bml_sample__uniforms_of(room, u, done, m, rng);
+        bml_sample__leave_vectors();
+        for (int i = 0; i < m; i++)
+            x[done + i] = bml_sample__broken_power_at(uu[i], p, &s);
+    }
+    return BML_SAMPLE_OK;
+}
+
+/* >> tables of one density
+   First the density becomes a row of panels, on each a Legendre series of degree 15 through the Gauss points, halved until
+   both halves agree with the whole: integrals then cost no more calls. Then pieces of the inverse CDF are laid from left
+   to right, each as long as a quintic in u misses the CDF by less than the tolerance at points between its nodes. */
+
+typedef struct bml_sample__panel {
+    double a, b;
+    double series[16];   /* of the density */
+    double integral[17]; /* of its integral from a, over (b - a)/2 */
+    double start, mass;  /* integral of all before, and its own */
+} bml_sample__panel;
+
+typedef struct bml_sample__piece {
+    double c, per_mass; /* CDF at its beginning, 1/(its mass) */
+    double x, k[5];     /* x + v (k[0] + v (k[1] + ...)), v = (u - c) per_mass */
+} bml_sample__piece;
+
+struct bml_sample_table {
+    bml_sample__piece *piece; /* [n + 1], the last only with c = 1 and the end in x */
+    int *guide;               /* [n] the piece in which u = k/n lies */
+    int n;
+    double error, integral;
+    char message[BML_SAMPLE_MESSAGE];
+};
+
+enum { BML_SAMPLE__EDGES = 4096, BML_SAMPLE__GRADES = 24, BML_SAMPLE__FOUND = 16, BML_SAMPLE__STACK = 256 };
+
+typedef struct bml_sample__build {
+    bml_sample_table_config config;
+    char *why;
+    double lower, upper; /* where tails are cut */
+    double centre;
+    double edge[BML_SAMPLE__EDGES]; /* of the first panels */
+    double hard[BML_SAMPLE__FOUND + 64];
+    int n_edges, n_hard, n_found;
+    bml_sample__panel *panel;
+    int n_panels, panel_room;
+    bml_sample__piece *piece;
+    int n_pieces, piece_room;
+    double total, doubt, worst, worst_at, misfit;
+    int at; /* the panel asked last */
+} bml_sample__build;
+
+/* p[n] at x[n], refused unless finite and not negative. */
+static int bml_sample__look(bml_sample__build *b, double *p, const double *x, int n) {
+    b->config.density(p, x, b->config.z, n, b->config.user);
+    for (int i = 0; i < n; i++)
+        if (!bml_sample__not_negative(p[i]))
+            return bml_sample__fail(b->why, BML_SAMPLE_BAD_DENSITY, "the density at x = %.9g is %g", x[i], p[i]);
+    return BML_SAMPLE_OK;
+}
+
+/* P_0 ... P_16 at x. */
+static void bml_sample__legendre(double *P, double x) {
+    P[0] = 1;
+    P[1] = x;
+    for (int k = 1; k < 16; k++) /* (k+1) P_k+1 = (2k+1) x P_k - k P_k-1 */
+        P[k + 1] = x * P[k] + k * bml_sample__over[k + 1] * (x * P[k] - P[k - 1]);
+}
+
+/* Series and integral of a panel from its values at the Gauss points. */
+static void bml_sample__panel_series(bml_sample__panel *s, const double *p) {
+    double *c = s->series;
+    memset(c, 0, sizeof s->series);
+    for (int i = 0; i < 16; i++) {
+        double P[17];
+        int g = i < 8 ? 7 - i : i - 8;
+        bml_sample__legendre(P, i < 8 ? -bml_sample__gl_x[g] : bml_sample__gl_x[g]);
+        for (int k = 0; k < 16; k++)
+            c[k] += (k + 0.5) * bml_sample__gl_w[g] * P[k] * p[i];
+    }
+    s->integral[0] = c[0] - c[1] / 3; /* int P_k = (P_k+1 - P_k-1)/(2k+1) */
+    for (int k = 1; k <= 16; k++)
+        s->integral[k] = c[k - 1] / (2 * k - 1) - (k < 15 ? c[k + 1] / (2 * k + 3) : 0);
+    s->mass = (s->b - s->a) * c[0];
+}
+
+/* Integral of the panel from a to x. */
+static double bml_sample__panel_cdf(const bml_sample__panel *s, double x) {
+    double P[17];
+    double h = 0.5 * (s->b - s->a);
+    double sum = 0;
+    bml_sample__legendre(P, (x - s->a) / h - 1);
+    for (int k = 0; k <= 16; k++)
+        sum += s->integral[k] * P[k];
+    sum *= h;
+    sum = sum > 0 ? sum : 0;
+    return sum < s->mass ? sum : s->mass;
+}
+
+static double bml_sample__panel_density(const bml_sample__panel *s, double x) {
+    double P[17];
+    double sum = 0;
+    bml_sample__legendre(P, 2 * (x - s->a) / (s->b - s->a) - 1);
+    for (int k = 0; k < 16; k++)
+        sum += s->series[k] * P[k];
+    return sum;
+}
+
+static int bml_sample__panel_make(bml_sample__build *b, bml_sample__panel *s, double from, double to) {
+    double x[16];
+    double p[16];
+    s->a = from;
+    s->b = to;
+    s->start = 0;
+    bml_sample__gl_points(x, from, to);
+    int status = bml_sample__look(b, p, x, 16);
+    if (!status) bml_sample__panel_series(s, p);
+    return status;
+}
+
+/* Room for two more of a growing array. */
+static void *bml_sample__more(void *array, int n, int *room, size_t each) {
+    if (n + 2 <= *room) return array;
+    int wanted = 2 * *room + 64;
+    void *more = BML_SAMPLE_REALLOC(array, bml_sample__bytes(wanted, each));
+    if (more) *room = wanted;
+    return more;
+}
+
+static int bml_sample__keep_panel(bml_sample__build *b, const bml_sample__panel *s) {
+    void *more = bml_sample__more(b->panel, b->n_panels, &b->panel_room, sizeof *s);
+    if (!more) return BML_SAMPLE_NO_MEMORY;
+    b->panel = (bml_sample__panel *)more;
+    b->panel[b->n_panels++] = *s;
+    return BML_SAMPLE_OK;
+}
+
+/* How far a panel's integral is from those of its halves, at their ends and middles. */
+static double bml_sample__disagree(const bml_sample__panel *whole, const bml_sample__panel *left,
+                                   const bml_sample__panel *right) {
+    double first = 0.5 * (left->a + left->b);
+    double second = 0.5 * (right->a + right->b);
+    double middle = bml_sample__panel_cdf(whole, left->b) - left->mass;
+    double end = whole->mass - left->mass - right->mass;
+    double low = bml_sample__panel_cdf(whole, first) - bml_sample__panel_cdf(left, first);
+    double high = bml_sample__panel_cdf(whole, second) - left->mass - bml_sample__panel_cdf(right, second);
+    double worst = fabs(middle);
+    worst = fabs(end) > worst ? fabs(end) : worst;
+    worst = fabs(low) > worst ? fabs(low) : worst;
+    return fabs(high) > worst ? fabs(high) : worst;
+}
+
+/* Halves the panel on top of the stack, or keeps its halves. */
+static int bml_sample__halve(bml_sample__build *b, bml_sample__panel *stack, int *n) {
+    bml_sample__panel whole = stack[--*n];
+    bml_sample__panel left;
+    bml_sample__panel right;
+    double middle = 0.5 * (whole.a + whole.b);
+    double size = fabs(whole.a) > fabs(whole.b) ? fabs(whole.a) : fabs(whole.b);
+    int status = bml_sample__panel_make(b, &left, whole.a, middle);
+    if (!status) status = bml_sample__panel_make(b, &right, middle, whole.b);
+    if (status) return status;
+    double apart = bml_sample__disagree(&whole, &left, &right);
+    int finite = bml_sample__finite(left.mass) && bml_sample__finite(right.mass);
+    int good = finite && apart <= b->config.tolerance * b->total / 256 + 1e-15 * whole.mass;
+    int narrow = !(whole.b - whole.a > 1e-14 * size) || !(whole.b - whole.a > 1e-30 * (b->upper - b->lower));
+    if (!good && !narrow && *n + 2 <= BML_SAMPLE__STACK) {
+        stack[(*n)++] = right;
+        stack[(*n)++] = left;
+        return BML_SAMPLE_OK;
+    }
+    b->doubt += 2.5 * apart; /* at a root singularity the halves are still wrong by sqrt(1/2)/(1 - sqrt(1/2)) of it */
+    if (!good && !(apart <= b->worst)) {
+        b->worst = apart;
+        b->worst_at = middle;
+    }
+    status = bml_sample__keep_panel(b, &left);
+    return status ? status : bml_sample__keep_panel(b, &right);
+}
+
+/* Panels for all edges; b->total is a first estimate, and becomes the integral. */
+static int bml_sample__panels(bml_sample__build *b) {
+    bml_sample__panel stack[BML_SAMPLE__STACK];
+    int status = BML_SAMPLE_OK;
+    b->n_panels = 0;
+    b->doubt = 0;
+    b->worst = 0;
+    for (int i = 0; !status && i + 1 < b->n_edges; i++) {
+        int n = 1;
+        status = bml_sample__panel_make(b, &stack[0], b->edge[i], b->edge[i + 1]);
+        while (!status && n)
+            status = bml_sample__halve(b, stack, &n);
+    }
+    double sum = 0;
+    for (int i = 0; !status && i < b->n_panels; i++) {
+        b->panel[i].start = sum;
+        sum += b->panel[i].mass;
+    }
+    b->total = sum;
+    b->at = 0;
+    return status;
+}
+
+/* Adds an edge, in order; twice the same is one. */
+static void bml_sample__add_edge(bml_sample__build *b, double x) {
+    int i = b->n_edges;
+    if (!(x >= b->lower && x <= b->upper) || i >= BML_SAMPLE__EDGES) return;
+    while (i > 0 && b->edge[i - 1] > x)
+        i--;
+    if (i > 0 && b->edge[i - 1] == x) return;
+    memmove(b->edge + i + 1, b->edge + i, bml_sample__bytes(b->n_edges - i, sizeof(double)));
+    b->edge[i] = x;
+    b->n_edges++;
+}
+
+/* Edges at x and, by factors of 4, ever closer to it from both sides. */
+static void bml_sample__add_point(bml_sample__build *b, double x) {
+    bml_sample__add_edge(b, x);
+    double down = x - b->lower;
+    double up = b->upper - x;
+    for (int k = 0; k < BML_SAMPLE__GRADES; k++) {
+        down *= 0.25;
+        up *= 0.25;
+        if (down < 1e-12 * fabs(x) || up < 1e-12 * fabs(x)) break; /* points of so narrow a panel would meet x itself */
+        if (x - down < x) bml_sample__add_edge(b, x - down);
+        if (x + up > x) bml_sample__add_edge(b, x + up);
+    }
+}
+
+/* Where less than 1 % of the tolerance of the integral so far, *sum, is left beyond: a power law of the local slope. */
+static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, double sign) {
+    double size = fabs(b->centre) > 1 ? fabs(b->centre) : 1;
+    double last = 0;
+    double step = 1e-9 * size;
+    for (int k = 0; k < 500; k++) {
+        bml_sample__panel s;
+        double from = b->centre + sign * last;
+        double to = b->centre + sign * step;
+        if (!bml_sample__finite(b->centre + 8 * sign * step)) break;
+        int status = bml_sample__panel_make(b, &s, from < to ? from : to, from < to ? to : from);
+        if (status) return status;
+        *sum += s.mass;
+        double x[2] = {b->centre + sign * step, b->centre + 2 * sign * step};
+        double p[2];
+        status = bml_sample__look(b, p, x, 2);
+        if (status) return status;
+        double slope = p[0] > 0 && p[1] > 0 ? log(p[0] / p[1]) / log(2.0) : 1000;
+        double beyond = slope > 1.01 ? p[0] * step / (slope - 1) : 1e300;
+        bml_sample__add_edge(b, x[0]);
+        *cut = x[0];
+        if (*sum > 0 && beyond <= 0.01 * b->config.tolerance * *sum) return BML_SAMPLE_OK;
+        last = step;
+        step *= 4;
+    }
+    if (*sum > 0) return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "the tail of the density is too heavy");
+    return bml_sample__say(b->why, BML_SAMPLE_ZERO_DENSITY);
+}
+
+/* The range: as given, or cut where tails end. */
+static int bml_sample__range_of(bml_sample__build *b) {
+    const bml_sample_table_config *c = &b->config;
+    int below = !bml_sample__finite(c->lower);
+    int above = !bml_sample__finite(c->upper);
+    double sum = 0;
+    b->n_edges = 0;
+    b->lower = below ? -DBL_MAX : c->lower;
+    b->upper = above ? DBL_MAX : c->upper;
+    b->centre = c->centre;
+    if (!(b->centre > b->lower && b->centre < b->upper)) {
+        if (below || above)
+            b->centre = below ? c->upper : c->lower;
+        else
+            b->centre = 0.5 * (c->lower + c->upper);
+    }
+    double cut_low = b->lower;
+    double cut_high = b->upper;
+    int status = BML_SAMPLE_OK;
+    if (above) status = bml_sample__cut(b, &cut_high, &sum, 1);
+    if (!status && below) status = bml_sample__cut(b, &cut_low, &sum, -1);
+    if (!status && above && below) { /* the upper tail again, knowing all */
+        sum = sum > 0 ? sum : 0;
+        status = bml_sample__cut(b, &cut_high, &sum, 1);
+    }
+    b->lower = cut_low;
+    b->upper = cut_high;
+    return status;
+}
+
+/* First panels: 32 even ones, or those of the tails, and closer ones at the centre and breaks. */
+static int bml_sample__first_edges(bml_sample__build *b) {
+    const bml_sample_table_config *c = &b->config;
+    int status = bml_sample__range_of(b);
+    if (status) return status;
+    int tails = b->n_edges > 0;
+    bml_sample__add_edge(b, b->lower);
+    bml_sample__add_edge(b, b->upper);
+    for (int i = 1; !tails && i < 32; i++)
+        bml_sample__add_edge(b, b->lower + (b->upper - b->lower) * i / 32);
+    if (tails) bml_sample__add_edge(b, b->centre);
+    if (!tails && c->centre > b->lower && c->centre < b->upper && c->centre != 0) bml_sample__add_point(b, c->centre);
+    b->n_hard = 0;
+    for (int i = 0; i < c->n_breaks; i++) {
+        bml_sample__add_point(b, c->breaks[i]);
+        b->hard[b->n_hard++] = c->breaks[i];
+    }
+    b->total = 0;
+    for (int i = 0; i + 1 < b->n_edges; i++) {
+        bml_sample__panel s;
+        status = bml_sample__panel_make(b, &s, b->edge[i], b->edge[i + 1]);
+        if (status) return status;
+        b->total += s.mass;
+    }
+    return BML_SAMPLE_OK;
+}
+
+/* The panel that holds x; asked in rising order mostly. */
+static const bml_sample__panel *bml_sample__panel_at(bml_sample__build *b, double x) {
+    while (b->at < b->n_panels - 1 && x > b->panel[b->at].b)
+        b->at++;
+    while (b->at > 0 && x < b->panel[b->at].a)
+        b->at--;
+    return &b->panel[b->at];
+}
+
+/* Integral from the lower end to x. */
+static double bml_sample__integral_to(bml_sample__build *b, double x) {
+    const bml_sample__panel *s = bml_sample__panel_at(b, x);
+    return s->start + bml_sample__panel_cdf(s, x);
+}
+
+enum { BML_SAMPLE__LOOKS = 512 };
+
+/* Points m of [from, to] at which the density is off a cubic through its neighbours and off the panels: b->hard. */
+static int bml_sample__look_between(bml_sample__build *b, double from, double to, int m) {
+    double x[BML_SAMPLE__LOOKS];
+    double p[BML_SAMPLE__LOOKS];
+    int status = BML_SAMPLE_OK;
+    if (!(to - from > 1e-9 * (b->upper - b->lower))) return status; /* its Gauss points are as close */
+    for (int done = 0; !status && done < m; done += BML_SAMPLE__LOOKS - 4) {
+        int n = m - done < BML_SAMPLE__LOOKS ? m - done : BML_SAMPLE__LOOKS;
+        for (int i = 0; i < n; i++)
+            x[i] = from + (to - from) * ((done + i + 0.5) / m);
+        status = bml_sample__look(b, p, x, n);
+        for (int i = 2; !status && i + 2 < n && b->n_found < BML_SAMPLE__FOUND; i++) {
+            double smooth = (4 * (p[i - 1] + p[i + 1]) - (p[i - 2] + p[i + 2])) / 6;
+            double large = p[i] > smooth ? p[i] : smooth;
+            if (!(fabs(p[i] - smooth) > 1e-4 * large)) continue;
+            double there = bml_sample__panel_density(bml_sample__panel_at(b, x[i]), x[i]);
+            if (!(fabs(p[i] - there) > 1e-4 * large + 1e-9 * b->total / (b->upper - b->lower))) continue;
+            b->hard[b->n_hard++] = x[i];
+            b->n_found++;
+            i += 8;
+        }
+    }
+    return status;
+}
+
+/* Peaks between the panels' points: they become edges, and the panels are made again. */
+static int bml_sample__look_closely(bml_sample__build *b) {
+    int look = b->config.look ? b->config.look : 131072;
+    for (int round = 0; round < 4; round++) {
+        int before = b->n_hard;
+        int n = b->n_edges - 1;
+        int status = BML_SAMPLE_OK;
+        b->n_found = 0;
+        if (b->n_hard + BML_SAMPLE__FOUND > BML_SAMPLE__FOUND + 64) break;
+        for (int i = 0; !status && i < n && look > n; i++) {
+            double share = 1.0 / n;
+            if (n <= 64)
+                share = bml_sample__finite(b->config.upper - b->config.lower)
+                            ? (b->edge[i + 1] - b->edge[i]) / (b->upper - b->lower)
+                            : share;
+            status = bml_sample__look_between(b, b->edge[i], b->edge[i + 1], (int)(look * share) + 8);
+        }
+        if (status || b->n_hard == before) return status;
+        for (int i = before; i < b->n_hard; i++)
+            bml_sample__add_point(b, b->hard[i]);
+        b->n_hard = before; /* they are no breaks */
+        status = bml_sample__panels(b);
+        if (status) return status;
+        look = look > 65536 ? look : look; /* the same points again: what was found must be gone */
+    }
+    b->doubt = b->total;
+    return BML_SAMPLE_OK;
+}
+
+/* Monomials of the polynomial through (v[i], y[i]), 6 points with v[0] = y[0] = 0: k[5] of v ... v^5. */
+static void bml_sample__quintic(double *k, const double *v, const double *y) {
+    double d[6];
+    for (int i = 0; i < 6; i++)
+        d[i] = y[i];
+    for (int order = 1; order < 6; order++)
+        for (int i = 5; i >= order; i--)
+            d[i] = (d[i] - d[i - 1]) / (v[i] - v[i - order]);
+    double c[6] = {d[5], 0, 0, 0, 0, 0};
+    for (int i = 4; i >= 0; i--) { /* c = c (v - v[i]) + d[i] */
+        for (int j = 5; j > 0; j--)
+            c[j] = c[j - 1] - v[i] * c[j];
+        c[0] = d[i] - v[i] * c[0];
+    }
+    memcpy(k, c + 1, 5 * sizeof *k);
+}
+
+static double bml_sample__horner(const double *k, double v) {
+    return v * (k[0] + v * (k[1] + v * (k[2] + v * (k[3] + v * k[4]))));
+}
+
+/* A straight piece. */
+static double bml_sample__straight(bml_sample__piece *piece, double width, double mass) {
+    memset(piece->k, 0, sizeof piece->k);
+    piece->k[0] = width;
+    return mass;
+}
+
+/* A quintic from a to b: returns how far it is off the CDF at worst, or 2 where it does not rise. */
+static double bml_sample__fit_piece(bml_sample__build *b, bml_sample__piece *piece, double from, double to,
+                                    double before) {
+    static const double share[6] = {
+        0, 0.0954915028125262744, 0.345491502812526274, 0.654508497187473726, 0.904508497187473726,
+        1}; /* sin^2(pi i/10) */
+    double v[6];
+    double y[6];
+    double width = to - from;
+    double mass = bml_sample__integral_to(b, to) - before;
+    piece->x = from;
+    piece->c = before;
+    piece->per_mass = mass > 0 ? 1 / mass : 0;
+    double small_mass = b->config.tolerance * b->total;
+    if (mass <= 1e-2 * small_mass) return bml_sample__straight(piece, width, mass);
+    for (int i = 0; i < 6; i++) {
+        double at = bml_sample__integral_to(b, from + width * share[i]) - before;
+        v[i] = i < 5 ? at * piece->per_mass : 1;
+        y[i] = share[i];
+        if (i && !(v[i] - v[i - 1] > 1e-7))
+            return mass < 0.4 * small_mass ? bml_sample__straight(piece, width, mass) : 2;
+    }
+    bml_sample__quintic(piece->k, v, y);
+    double worst = 0;
+    double last = 0;
+    for (int i = 0; i < 10; i++) {
+        double at = v[i / 2] + (i % 2 ? 0.7 : 0.35) * (v[i / 2 + 1] - v[i / 2]);
+        double eta = bml_sample__horner(piece->k, at);
+        if (!(eta > last && eta < 1)) return mass < 0.4 * small_mass ? bml_sample__straight(piece, width, mass) : 2;
+        double error = fabs(bml_sample__integral_to(b, from + width * eta) - before - at * mass);
+        worst = error > worst ? error : worst;
+        last = eta;
+    }
+    for (int i = 0; i < 5; i++)
+        piece->k[i] *= width;
+    return worst;
+}
+
+/* The end of the piece that begins at x: the next break, or the upper end. */
+static double bml_sample__next_break(const bml_sample__build *b, double x) {
+    for (int i = 0; i < b->n_hard; i++)
+        if (b->hard[i] > x) return b->hard[i];
+    return b->upper;
+}
+
+/* Pieces from left to right; n_pieces stays below what is allowed, or -1 comes back. */
+static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
+    const double order = 1.0 / 6;
+    double x = b->lower;
+    double width = (b->upper - b->lower) / 16;
+    b->n_pieces = 0;
+    b->misfit = 0;
+    double before = 0;
+    int failed = 0; /* this piece was too long: it does not reach out to the end again */
+    while (x < b->upper) {
+        if (b->n_pieces >= b->config.max_intervals) return -1;
+        void *more = bml_sample__more(b->piece, b->n_pieces, &b->piece_room, sizeof *b->piece);
+        if (!more) return BML_SAMPLE_NO_MEMORY;
+        b->piece = (bml_sample__piece *)more;
+        double limit = bml_sample__next_break(b, x);
+        double to = x + width < limit ? x + width : limit;
+        if (!failed && limit - to < 0.3 * (to - x)) to = limit;
+        double error = bml_sample__fit_piece(b, &b->piece[b->n_pieces], x, to, before);
+        double ratio = tolerance * b->total / (error + 1e-30 * b->total + DBL_MIN);
+        double factor = error > b->total ? 0.4 : 0.93 * pow(ratio, order);
+        int smallest = !(to - x > 4e-16 * (fabs(x) + fabs(to))) || !(x + 0.25 * (to - x) > x);
+        if (!(error <= tolerance * b->total) && !smallest) {
+            factor = factor < 0.8 ? factor : 0.8;
+            width = (to - x) * (factor > 0.2 ? factor : 0.2);
+            failed = 1;
+            continue;
+        }
+        failed = 0;
+        if (error < b->total && error > b->misfit) b->misfit = error;
+        factor = factor < 4 ? factor : 4;
+        width = (to - x) * (factor > 0.7 ? factor : 0.7);
+        x = to;
+        before = bml_sample__integral_to(b, x);
+        b->n_pieces++;
+    }
+    return BML_SAMPLE_OK;
+}
+
+/* The pieces as a table, in one block of memory. */
+static bml_sample_table *bml_sample__table_block(int n) {
+    bml_sample_table *t = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t used = 0;
+        void *base = t;
+        bml_sample__take(base, &used, 1, sizeof *t);
+        bml_sample__piece *piece = (bml_sample__piece *)bml_sample__take(base, &used, (ptrdiff_t)n + 1, sizeof *piece);
+        int *guide = (int *)bml_sample__take(base, &used, n, sizeof *guide);
+        if (!t) {
+            t = (bml_sample_table *)bml_sample__alloc(used);
+            if (!t) return NULL;
+            continue;
+        }
+        t->piece = piece;
+        t->guide = guide;
+        t->n = n;
+    }
+    return t;
+}
+
+static void bml_sample__guide(bml_sample_table *t) {
+    int i = 0;
+    for (int k = 0; k < t->n; k++) {
+        while (i < t->n - 1 && t->piece[i + 1].c <= (double)k / t->n)
+            i++;
+        t->guide[k] = i;
+    }
+}
+
+static int bml_sample__finish(bml_sample_table **table, bml_sample__build *b) {
+    bml_sample_table *t = bml_sample__table_block(b->n_pieces);
+    if (!t) return bml_sample__say(b->why, BML_SAMPLE_NO_MEMORY);
+    for (int i = 0; i < t->n; i++) {
+        bml_sample__piece *p = &t->piece[i];
+        *p = b->piece[i];
+        p->c /= b->total;
+        p->per_mass *= b->total;
+    }
+    t->piece[t->n].c = 1;
+    t->piece[t->n].x = b->upper;
+    t->integral = b->total;
+    t->error = (1.25 * b->misfit + b->doubt) / b->total;
+    int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
+    t->error += 0.01 * tails * b->config.tolerance;
+    bml_sample__guide(t);
+    *table = t;
+    if (t->error <= b->config.tolerance) return BML_SAMPLE_OK;
+    bml_sample__fail(t->message, 0, "%d intervals, CDF error %.2g, wanted %.2g", t->n, t->error, b->config.tolerance);
+    return bml_sample__fail(b->why, BML_SAMPLE_NOT_CONVERGED, "%s", t->message);
+}
+
+/* Panels, then pieces; with a larger tolerance where there would be too many. */
+static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *b) {
+    int status = bml_sample__first_edges(b);
+    for (int pass = 0; !status && pass < 3; pass++) { /* again where the first estimate of the integral was poor */
+        double estimate = b->total;
+        status = bml_sample__panels(b);
+        if (b->total < 4 * estimate && estimate > 0) break;
+    }
+    if (!status && !bml_sample__finite(b->total))
+        return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "the integral is infinite");
+    if (!status && !(b->total > 0)) {
+        status = bml_sample__look_closely(b);
+        if (!status && !(b->total > 0)) return bml_sample__say(b->why, BML_SAMPLE_ZERO_DENSITY);
+    } else if (!status && b->config.look != 1)
+        status = bml_sample__look_closely(b);
+    if (!status && b->worst > 5e-4 * b->total)
+        return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "near x = %.9g the integral grows without end",
+                                b->worst_at);
+    if (status) return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
+    double tolerance = 0.7 * b->config.tolerance;
+    do {
+        status = bml_sample__pieces(b, tolerance);
+        tolerance *= 4;
+    } while (status == -1 && tolerance < 1);
+    if (status) return bml_sample__say(b->why, status == -1 ? BML_SAMPLE_TOO_LARGE : status);
+    return bml_sample__finish(table, b);
+}
+
+static int bml_sample__table_rules(bml_sample_table_config *c, char *why) {
+    if (c->tolerance == 0) c->tolerance = 1e-7;
+    if (c->max_intervals == 0) c->max_intervals = 65536;
+    if (!c->density) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density: needed");
+    bml_sample__rule rule[] = {
+        {"tolerance", c->tolerance, 1e-12, 0.1},  {"max_intervals", (double)c->max_intervals, 32, 1 << 24},
+        {"centre", c->centre, -DBL_MAX, DBL_MAX}, {"n_breaks", (double)c->n_breaks, 0, 64},
+        {"look", (double)c->look, 0, 1 << 24},
+    };
+    int status = bml_sample__rules(why, rule, (int)(sizeof rule / sizeof *rule));
+    if (status) return status;
+    uint64_t low = bml_sample__bits64(c->lower);
+    uint64_t high = bml_sample__bits64(c->upper);
+    double from = low == (uint64_t)0xFFF << 52 ? -DBL_MAX / 4 : c->lower; /* -infinity */
+    double to = high == (uint64_t)0x7FF << 52 ? DBL_MAX / 4 : c->upper;
+    status = bml_sample__check_range(why, "lower, upper", from, to);
+    for (int i = 0; !status && i < c->n_breaks; i++) {
+        double last = i ? c->breaks[i - 1] : from;
+        if (!bml_sample__finite(c->breaks[i]) || !(c->breaks[i] > last && c->breaks[i] < to))
+            status = bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "breaks[%d] = %.9g: must rise, inside the range", i,
+                                      c->breaks[i]);
+    }
+    return status;
+}
+
+BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config, char *why) {
+    bml_sample__say(why, BML_SAMPLE_OK);
+    if (table) *table = NULL;
+    if (!table || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, config: needed");
+    bml_sample__build *b = (bml_sample__build *)bml_sample__alloc(sizeof *b);
+    if (!b) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    b->config = *config;
+    b->why = why;
+    int status = bml_sample__table_rules(&b->config, why);
+    if (!status) status = bml_sample__table_build(table, b);
+    BML_SAMPLE_FREE(b->panel);
+    BML_SAMPLE_FREE(b->piece);
+    BML_SAMPLE_FREE(b);
+    return status;
+}
+
+static int bml_sample__ascending(double x, double y) {
+    return (x > y) - (x < y);
+}
+
+/* Heap sort, so that no worst case is slow and no library is needed for the header's allocator. */
+static void bml_sample__sift(double *x, ptrdiff_t root, ptrdiff_t n) {
+    double value = x[root];
+    for (ptrdiff_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
+        if (child + 1 < n && bml_sample__ascending(x[child], x[child + 1]) < 0) child++;
+        if (!(x[child] > value)) break;
+        x[root] = x[child];
+        root = child;
+    }
+    x[root] = value;
+}
+
+static void bml_sample__sort(double *x, ptrdiff_t n) {
+    for (ptrdiff_t i = n / 2 - 1; i >= 0; i--)
+        bml_sample__sift(x, i, n);
+    for (ptrdiff_t i = n - 1; i >= 1; i--) {
+        double last = x[i];
+        x[i] = x[0];
+        x[0] = last;
+        bml_sample__sift(x, 0, i);
+    }
+}
+
+BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const double *samples, size_t n, int nodes,
+                                                 char *why) {
+    bml_sample__say(why, BML_SAMPLE_OK);
+    if (table) *table = NULL;
+    if (!table || !samples) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, samples: needed");
+    bml_sample__rule rule[] = {{"nodes", (double)nodes, 0, 1 << 24}, {"n", (double)n, 2, 1e15}};
+    int status = bml_sample__rules(why, rule, 2);
+    if (status) return status;
+    ptrdiff_t count = (ptrdiff_t)n;
+    if (!bml_sample__all_finite(samples, count))
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "samples: one is NaN or infinite");
+    ptrdiff_t k = nodes ? nodes : 1024;
+    k = k < count ? k : count;
+    k = k > 2 ? k : 2;
+    double *sorted = bml_sample__doubles(count);
+    bml_sample_table *t = bml_sample__table_block((int)k - 1);
+    if (!sorted || !t) {
+        BML_SAMPLE_FREE(sorted);
+        BML_SAMPLE_FREE(t);
+        return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    }
+    memcpy(sorted, samples, bml_sample__bytes(count, sizeof *sorted));
+    bml_sample__sort(sorted, count);
+    for (ptrdiff_t i = 0; i < k; i++) {
+        double at = (double)(count - 1) * (double)i / (double)(k - 1);
+        ptrdiff_t below = (ptrdiff_t)at < count - 1 ? (ptrdiff_t)at : count - 2;
+        bml_sample__piece *p = &t->piece[i];
+        p->x = sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
+        p->c = (double)i / (double)(k - 1);
+        p->per_mass = (double)(k - 1);
+        if (i) p[-1].k[0] = p->x - p[-1].x;
+    }
+    int same = !(sorted[0] < sorted[count - 1]);
+    BML_SAMPLE_FREE(sorted);
+    t->integral = 1;
+    t->error = sqrt(log(2 / 0.05) / (2 * (double)n)) + 1.0 / (double)(k - 1);
+    bml_sample__guide(t);
+    if (same) {
+        BML_SAMPLE_FREE(t);
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "samples: all are equal");
+    }
+    *table = t;
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF void bml_sample_table_free(bml_sample_table *t) {
+    BML_SAMPLE_FREE(t);
+}
+BML_SAMPLE_DEF const char *bml_sample_table_message(const bml_sample_table *t) {
+    return t ? t->message : "";
+}
+BML_SAMPLE_DEF double bml_sample_table_error(const bml_sample_table *t) {
+    return t ? t->error : bml_sample__nan();
+}
+BML_SAMPLE_DEF double bml_sample_table_integral(const bml_sample_table *t) {
+    return t ? t->integral : bml_sample__nan();
+}
+BML_SAMPLE_DEF int bml_sample_table_intervals(const bml_sample_table *t) {
+    return t ? t->n : 0;
+}
+
+static inline double bml_sample__table_at(const bml_sample_table *t, double u) {
+    uint32_t k = (uint32_t)(int32_t)(u * t->n);
+    uint32_t last = (uint32_t)(t->n - 1);
+    int i = t->guide[k < last ? k : last];
+    while (i < t->n - 1 && !(u < t->piece[i + 1].c))
+        i++;
+    const bml_sample__piece *p = &t->piece[i];
+    double x = p->x + bml_sample__horner(p->k, (u - p->c) * p->per_mass);
+    x = x > p->x ? x : p->x;
+    return x < p[1].x ? x : p[1].x;
+}
+
+BML_SAMPLE_DEF int bml_sample_table_inverse(const bml_sample_table *table, double *x, const double *u, size_t n) {
+    if (!table || !x || !u || !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
+    for (size_t i = 0; i < n; i++)
+        x[i] = bml_sample__table_at(table, u[i]);
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_table_draw(const bml_sample_table *table, double *x, size_t n, bml_sample_rng *rng) {
+    if (!table || !x || !rng) return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample_rng_fill(x, n, rng);
+    for (size_t i = 0; i < n; i++)
+        x[i] = bml_sample__table_at(table, x[i]);
+    return BML_SAMPLE_OK;
+}
+
+/* The piece that holds x, which is inside the table. */
+static int bml_sample__piece_of(const bml_sample_table *t, double x) {
+    int low = 0;
+    int high = t->n;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (t->piece[middle].x <= x)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* v in [0,1] where the piece is at x: Newton, halving where it leaves the bracket; *slope = dx/dv. */
+static double bml_sample__piece_inverse(double *slope, const bml_sample__piece *p, double x) {
+    const double *k = p->k;
+    double low = 0;
+    double high = 1;
+    double v = (x - p->x) / (p[1].x - p->x);
+    for (int i = 0; i < 60; i++) {
+        double error = bml_sample__horner(k, v) - (x - p->x);
+        *slope = k[0] + v * (2 * k[1] + v * (3 * k[2] + v * (4 * k[3] + v * 5 * k[4])));
+        if (error > 0)
+            high = v;
+        else
+            low = v;
+        double next = v - error / *slope;
+        if (!(*slope > 0) || !(next >= low && next <= high)) next = 0.5 * (low + high);
+        double step = fabs(next - v);
+        v = next;
+        if (step < 1e-15) break;
+    }
+    return v;
+}
+
+BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *t, double *cdf, double *pdf, const double *x,
+                                        size_t n) {
+    if (!t || !x) return BML_SAMPLE_BAD_ARGUMENT;
+    for (size_t s = 0; s < n; s++) /* NaN has all exponent bits and some others */
+        if ((bml_sample__bits64(x[s]) << 1) > (uint64_t)0x7FF << 53) return BML_SAMPLE_BAD_ARGUMENT;
+    for (size_t s = 0; s < n; s++) {
+        int inside = x[s] >= t->piece[0].x && x[s] <= t->piece[t->n].x;
+        double c = x[s] > t->piece[0].x;
+        double density = 0;
+        if (inside) {
+            const bml_sample__piece *p = &t->piece[bml_sample__piece_of(t, x[s])];
+            double slope = 1;
+            double v = p[1].x > p->x ? bml_sample__piece_inverse(&slope, p, x[s]) : 0;
+            double mass = p[1].c - p->c;
+            c = p->c + mass * v;
+            density = slope > 0 ? mass / slope : 0;
+        }
+        if (cdf) cdf[s] = c;
+        if (pdf) pdf[s] = density;
+    }
+    return BML_SAMPLE_OK;
+}
+
+/* >> grids over parameters
+   At every node of Z the density becomes a table, of which the inverse CDF is kept in a coordinate in which it is smooth
+   where the density ends with a step or with a slope. */
+
+struct bml_sample_grid {
+    bml_sample_grid_config config;
+    double z_lower[BML_SAMPLE_MAX_Z], z_upper[BML_SAMPLE_MAX_Z];
+    ptrdiff_t z_nodes[BML_SAMPLE_MAX_Z];
+    ptrdiff_t rows; /* nodes of Z */
+    double *x;      /* [rows][u_nodes] */
+    double error;
+    char message[BML_SAMPLE_MESSAGE];
+};
+
+static double bml_sample__v_of(double u) {
+    return 2 / BML_SAMPLE__PI * asin(sqrt(u));
+}
+
+static double bml_sample__u_of(double v) {
+    double s = sin(0.5 * BML_SAMPLE__PI * v);
+    return s * s;
+}
+
+/* The density at Z as a table. */
+static int bml_sample__grid_row(bml_sample_table **table, bml_sample_grid *g, const double *z, char *why) {
+    bml_sample_table_config c;
+    memset(&c, 0, sizeof c);
+    c.density = g->config.density;
+    c.user = g->config.user;
+    c.z = z;
+    c.lower = g->config.lower;
+    c.upper = g->config.upper;
+    c.look = 1;
+    char text[BML_SAMPLE_MESSAGE];
+    int status = bml_sample_table_create(table, &c, text);
+    return status ? bml_sample__fail(why, status, "z = %.6g ...: %.400s", z[0], text) : status;
+}
+
+/* z[n_z] of row number `row`, moved by `shift` steps along each axis. */
+static void bml_sample__grid_z(double *z, const bml_sample_grid *g, ptrdiff_t row, double shift) {
+    for (int k = g->config.n_z - 1; k >= 0; k--) {
+        ptrdiff_t nodes = g->z_nodes[k];
+        double at = ((double)(row % nodes) + shift) / (double)(nodes - 1);
+        z[k] = g->z_lower[k] + (at < 1 ? at : 1) * (g->z_upper[k] - g->z_lower[k]);
+        row /= nodes;
+    }
+}
+
+/* The node below z on axis k, and the share of the way to the next. */
+static ptrdiff_t bml_sample__grid_node(double *share, const bml_sample_grid *g, int k, double z) {
+    ptrdiff_t last = g->z_nodes[k] - 1;
+    double at = (z - g->z_lower[k]) / (g->z_upper[k] - g->z_lower[k]) * (double)last;
+    ptrdiff_t i = (ptrdiff_t)at < last ? (ptrdiff_t)at : last - 1;
+    *share = at - (double)i;
+    return i;
+}
+
+/* Multilinear between the 2^n_z rows around z and the two nodes around v. */
+static double bml_sample__grid_at(const bml_sample_grid *g, double u, const double *z) {
+    ptrdiff_t row = 0;
+    ptrdiff_t step[BML_SAMPLE_MAX_Z];
+    ptrdiff_t stride = 1;
+    double share[BML_SAMPLE_MAX_Z];
+    double v = bml_sample__v_of(u) * (g->config.u_nodes - 1);
+    double x = 0;
+    int j = (int)v < g->config.u_nodes - 1 ? (int)v : g->config.u_nodes - 2;
+    v -= j;
+    for (int k = g->config.n_z - 1; k >= 0; k--) {
+        row += bml_sample__grid_node(&share[k], g, k, z[k]) * stride;
+        step[k] = stride;
+        stride *= g->z_nodes[k];
+    }
+    for (int corner = 0; corner < 1 << g->config.n_z; corner++) {
+        double weight = 1;
+        ptrdiff_t at = row;
+        for (int k = 0; k < g->config.n_z; k++) {
+            weight *= corner >> k & 1 ? share[k] : 1 - share[k];
+            if (corner >> k & 1) at += step[k];
+        }
+        const double *p = g->x + at * g->config.u_nodes + j;
+        x += weight * (p[0] + v * (p[1] - p[0]));
+    }
+    return x;
+}
+
+static int bml_sample__grid_fill(bml_sample_grid *g, char *why) {
+    double z[BML_SAMPLE_MAX_Z];
+    int n_u = g->config.u_nodes;
+    int status = BML_SAMPLE_OK;
+    for (ptrdiff_t row = 0; !status && row < g->rows; row++) {
+        bml_sample_table *table;
+        bml_sample__grid_z(z, g, row, 0);
+        status = bml_sample__grid_row(&table, g, z, why);
+        for (int j = 0; !status && j < n_u; j++)
+            g->x[row * n_u + j] = bml_sample__table_at(table, bml_sample__u_of((double)j / (n_u - 1)));
+        bml_sample_table_free(table);
+    }
+    return status;
+}
+
+/* In the middle of the cells, 4096 of them at most. */
+static int bml_sample__grid_measure(bml_sample_grid *g, char *why) {
+    double z[BML_SAMPLE_MAX_Z];
+    int n_u = g->config.u_nodes;
+    int status = BML_SAMPLE_OK;
+    for (ptrdiff_t row = 0; !status && row < g->rows; row += g->rows / 4096 + 1) {
+        bml_sample_table *table;
+        bml_sample__grid_z(z, g, row, 0.5);
+        status = bml_sample__grid_row(&table, g, z, why);
+        for (int j = 0; !status && j < n_u - 1; j++) {
+            double u = bml_sample__u_of((j + 0.5) / (n_u - 1));
+            double x = bml_sample__grid_at(g, u, z);
+            double c = 0;
+            status = bml_sample_table_cdf(table, &c, NULL, &x, 1);
+            if (!(fabs(c - u) <= g->error)) g->error = fabs(c - u);
+        }
+        bml_sample_table_free(table);
+    }
+    return status;
+}
+
+static int bml_sample__z_rules(int n_z, int most, const double *lower, const double *upper, const int *nodes,
+                               char *why) {
+    if (n_z < 0 || n_z > most)
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "n_z = %d: must be in [0, %d]", n_z, most);
+    if (n_z && (!lower || !upper || !nodes))
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "z_lower, z_upper, z_nodes: needed");
+    int status = BML_SAMPLE_OK;
+    for (int k = 0; !status && k < n_z; k++) {
+        bml_sample__rule rule = {"z_nodes", (double)nodes[k], 2, 2147483647};
+        status = bml_sample__check_range(why, "z_lower, z_upper", lower[k], upper[k]);
+        if (!status) status = bml_sample__rules(why, &rule, 1);
+    }
+    return status;
+}
+
+static int bml_sample__grid_rules(bml_sample_grid_config *c, char *why) {
+    if (c->u_nodes == 0) c->u_nodes = 257;
+    if (!c->density) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density: needed");
+    bml_sample__rule rule[] = {{"n_z", (double)c->n_z, 1, BML_SAMPLE_MAX_Z},
+                               {"u_nodes", (double)c->u_nodes, 2, 1 << 20}};
+    int status = bml_sample__rules(why, rule, 2);
+    if (!status) status = bml_sample__check_range(why, "lower, upper", c->lower, c->upper);
+    return status ? status : bml_sample__z_rules(c->n_z, BML_SAMPLE_MAX_Z, c->z_lower, c->z_upper, c->z_nodes, why);
+}
+
+/* The object with its nodes, in one block; TOO_LARGE where their number overflows. */
+static int bml_sample__grid_block(bml_sample_grid **grid, const bml_sample_grid_config *c, char *why) {
+    size_t rows = 1;
+    size_t bytes;
+    for (int k = 0; k < c->n_z; k++)
+        if (!bml_sample__mul(&rows, rows, (size_t)c->z_nodes[k], 1)) return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    if (!bml_sample__mul(&bytes, rows, (size_t)c->u_nodes, 2 * sizeof(double)))
+        return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    size_t used = 0;
+    bml_sample__take(NULL, &used, 1, sizeof **grid);
+    bml_sample_grid *g = (bml_sample_grid *)bml_sample__alloc(used + bytes / 2);
+    if (!g) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    g->x = (double *)((char *)g + used);
+    g->config = *c;
+    g->rows = (ptrdiff_t)rows;
+    for (int k = 0; k < c->n_z; k++) {
+        g->z_lower[k] = c->z_lower[k];
+        g->z_upper[k] = c->z_upper[k];
+        g->z_nodes[k] = c->z_nodes[k];
+    }
+    g->config.z_lower = NULL; /* the caller's: copied */
+    g->config.z_upper = NULL;
+    g->config.z_nodes = NULL;
+    *grid = g;
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why) {
+    bml_sample__say(why, BML_SAMPLE_OK);
+    if (grid) *grid = NULL;
+    if (!grid || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "grid, config: needed");
+    bml_sample_grid_config c = *config;
+    bml_sample_grid *g = NULL;
+    int status = bml_sample__grid_rules(&c, why);
+    if (!status) status = bml_sample__grid_block(&g, &c, why);
+    if (!status) status = bml_sample__grid_fill(g, why);
+    if (!status) status = bml_sample__grid_measure(g, why);
+    if (status) {
+        BML_SAMPLE_FREE(g);
+        return status;
+    }
+    *grid = g;
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF void bml_sample_grid_free(bml_sample_grid *grid) {
+    BML_SAMPLE_FREE(grid);
+}
+BML_SAMPLE_DEF const char *bml_sample_grid_message(const bml_sample_grid *grid) {
+    return grid ? grid->message : "";
+}
+BML_SAMPLE_DEF double bml_sample_grid_error(const bml_sample_grid *grid) {
+    return grid ? grid->error : bml_sample__nan();
+}
+
+BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *g, double *x, const double *z, const double *u, size_t n,
+                                        bml_sample_rng *rng) {
+    double room[BML_SAMPLE__CHUNK];
+    if (!g || !x || !z || (!u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
+    ptrdiff_t n_z = g->config.n_z;
+    size_t count;
+    if (!bml_sample__mul(&count, n, (size_t)n_z, sizeof(double))) return BML_SAMPLE_TOO_LARGE;
+    ptrdiff_t left = (ptrdiff_t)n;
+    for (ptrdiff_t i = 0; i < left * n_z; i++) {
+        ptrdiff_t k = i % n_z;
+        if (!bml_sample__finite(z[i]) || !(z[i] >= g->z_lower[k] && z[i] <= g->z_upper[k]))
+            return BML_SAMPLE_BAD_ARGUMENT;
+    }
+    int m;
+    for (ptrdiff_t done = 0; done < left; done += m) {
+        m = bml_sample__chunk_of(left - done);
+        const double *uu = bml_sample__uniforms_of(room, u, done, m, rng);
+        bml_sample__leave_vectors();
+        for (int i = 0; i < m; i++)
+            x[done + i] = bml_sample__grid_at(g, uu[i], z + (done + i) * n_z);
+    }
+    return BML_SAMPLE_OK;
+}
+
+/* >> cells
+   A box is halved along the axis on which the density bends most, the box that misses most first. Inside the density is
+   mean (1 + sum s_k xi_k), xi in [-1,1]: xi uniform, then all of it reflected with probability (1 - sum s_k xi_k)/2,
+   which is exact, as a point and its reflection have the sum 2. */
+
+enum { BML_SAMPLE__CELL_DIM = 4, BML_SAMPLE__CELL_Z = 3 };
+
+typedef struct bml_sample__box {
+    float middle[BML_SAMPLE__CELL_DIM], half[BML_SAMPLE__CELL_DIM]; /* in units of the whole range */
+    float slope[BML_SAMPLE__CELL_DIM];
+    float share;    /* of the alias column */
+    uint32_t other; /* its other box */
+} bml_sample__box;
+
+typedef struct bml_sample__cell {
+    bml_sample__box box;
+    double mass, miss; /* integral; of |density - linear| */
+    int axis;          /* on which it bends most */
+} bml_sample__cell;
+
+struct bml_sample_cells {
+    bml_sample_cells_config config;
+    double lower[BML_SAMPLE__CELL_DIM], width[BML_SAMPLE__CELL_DIM];
+    double z_lower[BML_SAMPLE__CELL_Z], z_upper[BML_SAMPLE__CELL_Z];
+    int z_nodes[BML_SAMPLE__CELL_Z];
+    int rows;     /* nodes of Z */
+    int *first;   /* [rows + 1] boxes of each */
+    double *mass; /* [rows] */
+    double error;
+    bml_sample__box *box;
+    char message[BML_SAMPLE_MESSAGE];
+};
+
+typedef struct bml_sample__carving {
+    const bml_sample_cells_config *config;
+    char *why;
+    const double *z;
+    bml_sample__cell *cell;
+    int n, room;
+    double total, miss;
+} bml_sample__carving;
+
+/* Three Gauss points on each axis: node and weight/2. */
+static const double bml_sample__three[3] = {-0.774596669241483377, 0, 0.774596669241483377};
+static const double bml_sample__three_w[3] = {0.277777777777777778, 0.444444444444444444, 0.277777777777777778};
+
+/* Density at the 3^d points of a box, volume in units of the whole. */
+static int bml_sample__cell_values(const bml_sample__carving *c, double *p, const bml_sample__box *box) {
+    const bml_sample_cells_config *f = c->config;
+    double x[81 * BML_SAMPLE__CELL_DIM] = {0};
+    int points = 1;
+    for (int k = 0; k < f->n_dim; k++)
+        points *= 3;
+    for (int i = 0; i < points; i++) {
+        int digits = i;
+        for (int k = 0; k < f->n_dim; k++) {
+            double at = (double)box->middle[k] + (double)box->half[k] * bml_sample__three[digits % 3];
+            x[i * f->n_dim + k] = f->lower[k] + (f->upper[k] - f->lower[k]) * at;
+            digits /= 3;
+        }
+    }
+    f->density(p, x, c->z, points, f->user);
+    for (int i = 0; i < points; i++)
+        if (!bml_sample__not_negative(p[i]))
+            return bml_sample__fail(c->why, BML_SAMPLE_BAD_DENSITY, "the density at x = %.9g ... is %g",
+                                    x[i * f->n_dim], p[i]);
+    return BML_SAMPLE_OK;
+}
+
+/* Mean, slopes, what is missed and where it bends. */
+static int bml_sample__cell_measure(const bml_sample__carving *c, bml_sample__cell *cell) {
+    double p[81];
+    double weight[81];
+    int d = c->config->n_dim;
+    int status = bml_sample__cell_values(c, p, &cell->box);
+    if (status) return status;
+    double mean = 0;
+    double moment[BML_SAMPLE__CELL_DIM] = {0, 0, 0, 0};
+    double bend[BML_SAMPLE__CELL_DIM] = {0, 0, 0, 0};
+    double volume = 1;
+    int points = 1;
+    for (int k = 0; k < d; k++) {
+        points *= 3;
+        volume *= 2 * (double)cell->box.half[k];
+    }
+    for (int i = 0; i < points; i++) {
+        int digits = i;
+        int stride = 1;
+        weight[i] = 1;
+        for (int k = 0; k < d; k++, digits /= 3)
+            weight[i] *= bml_sample__three_w[digits % 3];
+        mean += weight[i] * p[i];
+        digits = i;
+        for (int k = 0; k < d; k++) {
+            moment[k] += 3 * weight[i] * p[i] * bml_sample__three[digits % 3];
+            if (digits % 3 == 1) bend[k] += weight[i] * fabs(p[i - stride] - 2 * p[i] + p[i + stride]);
+            stride *= 3;
+            digits /= 3;
+        }
+    }
+    double all = 0;
+    for (int k = 0; k < d; k++)
+        all += fabs(moment[k]);
+    double shrink = all > mean ? mean / all : 1; /* never negative */
+    cell->axis = 0;
+    for (int k = 0; k < d; k++) {
+        moment[k] *= shrink;
+        cell->box.slope[k] = mean > 0 ? (float)(moment[k] / mean * (1 - 1e-6)) : 0;
+        if (bend[k] > bend[cell->axis]) cell->axis = k;
+    }
+    double miss = 0;
+    for (int i = 0; i < points; i++) {
+        int digits = i;
+        double linear = mean;
+        for (int k = 0; k < d; k++, digits /= 3)
+            linear += moment[k] * bml_sample__three[digits % 3];
+        miss += weight[i] * fabs(p[i] - linear);
+    }
+    if (!(bend[cell->axis] > 0) || shrink < 1) { /* a step: along the longest side */
+        for (int k = 0; k < d; k++)
+            if (cell->box.half[k] > cell->box.half[cell->axis]) cell->axis = k;
+    }
+    cell->mass = mean * volume;
+    cell->miss = miss * volume;
+    return BML_SAMPLE_OK;
+}
+
+/* Keeps the cell that misses most on top. */
+static void bml_sample__heap_down(bml_sample__cell *cell, int n, int at) {
+    bml_sample__cell moved = cell[at];
+    for (int child = 2 * at + 1; child < n; child = 2 * at + 1) {
+        if (child + 1 < n && cell[child + 1].miss > cell[child].miss) child++;
+        if (!(cell[child].miss > moved.miss)) break;
+        cell[at] = cell[child];
+        at = child;
+    }
+    cell[at] = moved;
+}
+
+static void bml_sample__heap_up(bml_sample__cell *cell, int at) {
+    bml_sample__cell moved = cell[at];
+    while (at > 0 && moved.miss > cell[(at - 1) / 2].miss) {
+        cell[at] = cell[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    cell[at] = moved;
+}
+
+/* Halves the cell on top along its axis. */
+static int bml_sample__carve(bml_sample__carving *c) {
+    void *more = bml_sample__more(c->cell, c->n, &c->room, sizeof *c->cell);
+    if (!more) return BML_SAMPLE_NO_MEMORY;
+    c->cell = (bml_sample__cell *)more;
+    bml_sample__cell *left = &c->cell[0];
+    bml_sample__cell *right = &c->cell[c->n];
+    c->total -= left->mass;
+    c->miss -= left->miss;
+    int k = left->axis;
+    float half = 0.5f * left->box.half[k];
+    left->box.half[k] = half;
+    *right = *left;
+    left->box.middle[k] -= half;
+    right->box.middle[k] += half;
+    int status = bml_sample__cell_measure(c, left);
+    if (!status) status = bml_sample__cell_measure(c, right);
+    if (status) return status;
+    c->total += left->mass + right->mass;
+    c->miss += left->miss + right->miss;
+    c->n++;
+    bml_sample__heap_up(c->cell, c->n - 1);
+    bml_sample__heap_down(c->cell, c->n, 0);
+    return BML_SAMPLE_OK;
+}
+
+/* Cells of one node of Z: 8 halvings of each axis in turn at first, so that peaks are seen, then where most is missed. */
+static int bml_sample__carve_all(bml_sample__carving *c) {
+    const bml_sample_cells_config *f = c->config;
+    int most = f->max_cells;
+    int first = f->n_dim == 1 ? 256 : 4096;
+    first = first < most ? first : most;
+    c->n = 0;
+    void *more = bml_sample__more(c->cell, 0, &c->room, sizeof *c->cell);
+    if (!more) return BML_SAMPLE_NO_MEMORY;
+    c->cell = (bml_sample__cell *)more;
+    memset(&c->cell[0], 0, sizeof c->cell[0]);
+    for (int k = 0; k < f->n_dim; k++) {
+        c->cell[0].box.middle[k] = 0.5f;
+        c->cell[0].box.half[k] = 0.5f;
+    }
+    int status = bml_sample__cell_measure(c, &c->cell[0]);
+    c->n = 1;
+    c->total = c->cell[0].mass;
+    c->miss = c->cell[0].miss;
+    while (!status && c->n < first) { /* even boxes: the miss of each is its size */
+        for (int i = 0; i < c->n; i++)
+            c->cell[i].miss = 0;
+        int level = c->n;
+        for (int i = 0; !status && i < level && c->n < first; i++) {
+            bml_sample__cell *top = &c->cell[i];
+            int axis = 0;
+            for (int k = 1; k < f->n_dim; k++)
+                if (top->box.half[k] > top->box.half[axis]) axis = k;
+            more = bml_sample__more(c->cell, c->n, &c->room, sizeof *c->cell);
+            if (!more) return BML_SAMPLE_NO_MEMORY;
+            c->cell = (bml_sample__cell *)more;
+            float half = 0.5f * c->cell[i].box.half[axis];
+            c->cell[i].box.half[axis] = half;
+            c->cell[c->n] = c->cell[i];
+            c->cell[i].box.middle[axis] -= half;
+            c->cell[c->n].box.middle[axis] += half;
+            c->n++;
+        }
+    }
+    c->total = 0;
+    c->miss = 0;
+    for (int i = 0; !status && i < c->n; i++) {
+        status = bml_sample__cell_measure(c, &c->cell[i]);
+        c->total += c->cell[i].mass;
+        c->miss += c->cell[i].miss;
+    }
+    for (int i = c->n / 2 - 1; !status && i >= 0; i--)
+        bml_sample__heap_down(c->cell, c->n, i);
+    while (!status && c->n < most && c->miss > 2 * f->tolerance * c->total) {
+        if (c->cell[0].box.half[c->cell[0].axis] < 1e-6f) break; /* a step that no halving ends */
+        status = bml_sample__carve(c);
+    }
+    return status;
+}
+
+/* Pairs columns that are too low with columns that are too high; share[n] has the mean 1. */
+static void bml_sample__pair(double *share, uint32_t *other, uint32_t *stack, ptrdiff_t n) {
+    uint32_t *low = stack;
+    uint32_t *high = stack + n;
+    ptrdiff_t n_low = 0;
+    ptrdiff_t n_high = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        other[i] = (uint32_t)i;
+        if (share[i] < 1)
+            low[n_low++] = (uint32_t)i;
+        else
+            high[n_high++] = (uint32_t)i;
+    }
+    while (n_low && n_high) {
+        uint32_t poor = low[--n_low];
+        uint32_t rich = high[n_high - 1];
+        other[poor] = rich;
+        share[rich] -= 1 - share[poor];
+        if (share[rich] < 1) {
+            n_high--;
+            low[n_low++] = rich;
+        }
+    }
+    while (n_high)
+        share[high[--n_high]] = 1;
+    while (n_low)
+        share[low[--n_low]] = 1; /* rounding alone leaves one here */
+}
+
+/* The cells of a node, as boxes with an alias table, at the end of *box. */
+static int bml_sample__keep_boxes(bml_sample__box **box, int n_before, const bml_sample__carving *c) {
+    size_t used = 0;
+    bml_sample__take(NULL, &used, c->n, sizeof(double));
+    bml_sample__take(NULL, &used, c->n, 3 * sizeof(uint32_t));
+    void *block = bml_sample__alloc(used);
+    void *more = BML_SAMPLE_REALLOC(*box, bml_sample__bytes((ptrdiff_t)n_before + c->n, sizeof **box));
+    if (more) *box = (bml_sample__box *)more;
+    if (!block || !more) {
+        BML_SAMPLE_FREE(block);
+        return BML_SAMPLE_NO_MEMORY;
+    }
+    used = 0;
+    double *share = (double *)bml_sample__take(block, &used, c->n, sizeof *share);
+    uint32_t *other = (uint32_t *)bml_sample__take(block, &used, c->n, 3 * sizeof *other);
+    for (int i = 0; i < c->n; i++)
+        share[i] = c->cell[i].mass / c->total * c->n;
+    bml_sample__pair(share, other, other + c->n, c->n);
+    for (int i = 0; i < c->n; i++) {
+        bml_sample__box *to = *box + n_before + i;
+        *to = c->cell[i].box;
+        to->share = (float)share[i];
+        to->other = other[i];
+    }
+    BML_SAMPLE_FREE(block);
+    return BML_SAMPLE_OK;
+}
+
+/* All nodes of Z, in turn. */
+static int bml_sample__cells_fill(bml_sample_cells *s, char *why) {
+    double z[BML_SAMPLE__CELL_Z] = {0, 0, 0};
+    bml_sample__carving c;
+    memset(&c, 0, sizeof c);
+    c.config = &s->config;
+    c.why = why;
+    c.z = s->config.n_z ? z : NULL;
+    int status = BML_SAMPLE_OK;
+    double largest = 0;
+    for (int row = 0; !status && row < s->rows; row++) {
+        int digits = row;
+        for (int k = s->config.n_z - 1; k >= 0; k--) {
+            double at = (double)(digits % s->z_nodes[k]) / (s->z_nodes[k] - 1);
+            z[k] = s->z_lower[k] + at * (s->z_upper[k] - s->z_lower[k]);
+            digits /= s->z_nodes[k];
+        }
+        status = bml_sample__carve_all(&c);
+        s->mass[row] = c.total;
+        if (!status && !bml_sample__finite(c.total)) status = BML_SAMPLE_NOT_INTEGRABLE;
+        if (!status && !(c.total > 0)) status = s->config.n_z ? BML_SAMPLE_OK : BML_SAMPLE_ZERO_DENSITY;
+        if (!status && c.total > 0) {
+            if (s->first[row] > 0x7FFFFFFF - c.n) status = BML_SAMPLE_TOO_LARGE;
+            double miss = 0.5 * c.miss / c.total;
+            if (!(miss <= s->error)) s->error = miss;
+            if (!status) status = bml_sample__keep_boxes(&s->box, s->first[row], &c);
+        }
+        s->first[row + 1] = s->first[row] + (c.total > 0 ? c.n : 0);
+        largest = c.total > largest ? c.total : largest;
+    }
+    BML_SAMPLE_FREE(c.cell);
+    if (!status && !(largest > 0)) status = BML_SAMPLE_ZERO_DENSITY;
+    return status && status != BML_SAMPLE_BAD_DENSITY ? bml_sample__say(why, status) : status;
+}
+
+static int bml_sample__cells_rules(bml_sample_cells_config *c, char *why) {
+    if (c->tolerance == 0) c->tolerance = 2e-3;
+    if (c->max_cells == 0) c->max_cells = 65536;
+    if (!c->density || !c->lower || !c->upper)
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density, lower, upper: needed");
+    bml_sample__rule rule[] = {{"n_dim", (double)c->n_dim, 1, BML_SAMPLE__CELL_DIM},
+                               {"tolerance", c->tolerance, 1e-4, 0.5},
+                               {"max_cells", (double)c->max_cells, 1, 1 << 24}};
+    int status = bml_sample__rules(why, rule, 3);
+    for (int k = 0; !status && k < c->n_dim; k++)
+        status = bml_sample__check_range(why, "lower, upper", c->lower[k], c->upper[k]);
+    return status ? status : bml_sample__z_rules(c->n_z, BML_SAMPLE__CELL_Z, c->z_lower, c->z_upper, c->z_nodes, why);
+}
+
+/* The object without its boxes, which are counted only in the end. */
+static int bml_sample__cells_block(bml_sample_cells **cells, const bml_sample_cells_config *c, char *why) {
+    size_t rows = 1;
+    for (int k = 0; k < c->n_z; k++)
+        if (!bml_sample__mul(&rows, rows, (size_t)c->z_nodes[k], 1) || rows > 1 << 24)
+            return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    size_t used = 0;
+    bml_sample__take(NULL, &used, 1, sizeof **cells);
+    bml_sample__take(NULL, &used, (ptrdiff_t)rows + 1, sizeof(int));
+    bml_sample__take(NULL, &used, (ptrdiff_t)rows, sizeof(double));
+    bml_sample_cells *s = (bml_sample_cells *)bml_sample__alloc(used);
+    if (!s) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    used = 0;
+    bml_sample__take(s, &used, 1, sizeof *s);
+    s->first = (int *)bml_sample__take(s, &used, (ptrdiff_t)rows + 1, sizeof(int));
+    s->mass = (double *)bml_sample__take(s, &used, (ptrdiff_t)rows, sizeof(double));
+    s->config = *c;
+    s->rows = (int)rows;
+    for (int k = 0; k < c->n_dim; k++) {
+        s->lower[k] = c->lower[k];
+        s->width[k] = c->upper[k] - c->lower[k];
+    }
+    for (int k = 0; k < c->n_z; k++) {
+        s->z_lower[k] = c->z_lower[k];
+        s->z_upper[k] = c->z_upper[k];
+        s->z_nodes[k] = c->z_nodes[k];
+    }
+    *cells = s;
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_cells_create(bml_sample_cells **cells, const bml_sample_cells_config *config, char *why) {
+    bml_sample__say(why, BML_SAMPLE_OK);
+    if (cells) *cells = NULL;
+    if (!cells || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "cells, config: needed");
+    bml_sample_cells_config c = *config;
+    bml_sample_cells *s = NULL;
+    int status = bml_sample__cells_rules(&c, why);
+    if (!status) status = bml_sample__cells_block(&s, &c, why);
+    if (!status) status = bml_sample__cells_fill(s, why);
+    if (status) {
+        bml_sample_cells_free(s);
+        return status;
+    }
+    *cells = s;
+    if (s->error <= c.tolerance * (1 + 1e-9)) return BML_SAMPLE_OK;
+    bml_sample__fail(s->message, 0, "%d boxes, total variation %.2g, wanted %.2g", s->first[s->rows], s->error,
+                     c.tolerance);
+    return bml_sample__fail(why, BML_SAMPLE_NOT_CONVERGED, "%s", s->message);
+}
+
+BML_SAMPLE_DEF void bml_sample_cells_free(bml_sample_cells *cells) {
+    if (!cells) return;
+    BML_SAMPLE_FREE(cells->box);
+    BML_SAMPLE_FREE(cells);
+}
+BML_SAMPLE_DEF const char *bml_sample_cells_message(const bml_sample_cells *cells) {
+    return cells ? cells->message : "";
+}
+BML_SAMPLE_DEF double bml_sample_cells_error(const bml_sample_cells *cells) {
+    return cells ? cells->error : bml_sample__nan();
+}
+BML_SAMPLE_DEF double bml_sample_cells_count(const bml_sample_cells *cells) {
+    return cells ? (double)cells->first[cells->rows] : 0;
+}
+
+/* A node around z, with the probability of its weight times its integral; u uniform. -1: nothing there. */
+static int bml_sample__cells_row(const bml_sample_cells *s, const double *z, double u) {
+    int row[8];
+    double weight[8];
+    double sum = 0;
+    int corners = 1 << s->config.n_z;
+    for (int corner = 0; corner < corners; corner++) {
+        row[corner] = 0;
+        weight[corner] = 1;
+        for (int k = 0; k < s->config.n_z; k++) {
+            int last = s->z_nodes[k] - 1;
+            double at = (z[k] - s->z_lower[k]) / (s->z_upper[k] - s->z_lower[k]) * last;
+            int i = (int)at < last ? (int)at : last - 1;
+            int up = corner >> k & 1;
+            weight[corner] *= up ? at - i : 1 - (at - i);
+            row[corner] = row[corner] * s->z_nodes[k] + i + up;
+        }
+        weight[corner] *= s->mass[row[corner]];
+        sum += weight[corner];
+    }
+    if (!(sum > 0)) return -1;
+    u *= sum;
+    int corner = 0;
+    while (corner < corners - 1 && !(u < weight[corner]))
+        u -= weight[corner++];
+    while (corner > 0 && !(weight[corner] > 0))
+        corner--;
+    return row[corner];
+}
+
+/* One point of the boxes of a node. w: words, one for the box and its alias, d for the point, one for the reflection. */
+static void bml_sample__cells_point(const bml_sample_cells *s, double *x, int row, const uint32_t *w) {
+    const bml_sample__box *first = s->box + s->first[row];
+    uint32_t count = (uint32_t)(s->first[row + 1] - s->first[row]);
+    uint64_t product = (uint64_t)w[0] * count;
+    uint32_t column = (uint32_t)(product >> 32);
+    const bml_sample__box *box = first + column;
+    float left = (float)((uint32_t)product >> 8) * (1.0f / 16777216.0f);
+    if (!(left < box->share)) box = first + box->other;
+    int d = s->config.n_dim;
+    double xi[BML_SAMPLE__CELL_DIM];
+    double tilt = 0;
+    for (int k = 0; k < d; k++) {
+        xi[k] = 2 * bml_sample__word(w[1 + k]) - 1;
+        tilt += (double)box->slope[k] * xi[k];
+    }
+    double sign = 2 * bml_sample__word(w[1 + d]) < 1 + tilt ? 1 : -1;
+    for (int k = 0; k < d; k++) {
+        double at = (double)box->middle[k] + (double)box->half[k] * sign * xi[k];
+        x[k] = s->lower[k] + s->width[k] * at;
+    }
+}
+
+BML_SAMPLE_DEF int bml_sample_cells_draw(const bml_sample_cells *s, double *x, size_t n, const double *z, int one_z,
+                                         bml_sample_rng *rng) {
+    if (!s || !x || !rng || (s->config.n_z && !z)) return BML_SAMPLE_BAD_ARGUMENT;
+    ptrdiff_t count = (ptrdiff_t)n;
+    ptrdiff_t n_z = s->config.n_z;
+    ptrdiff_t given = one_z ? (ptrdiff_t)(n > 0) : count;
+    for (ptrdiff_t i = 0; i < given; i++) {
+        for (ptrdiff_t k = 0; k < n_z; k++) {
+            double at = z[i * n_z + k];
+            if (!bml_sample__finite(at) || !(at >= s->z_lower[k] && at <= s->z_upper[k]))
+                return BML_SAMPLE_BAD_ARGUMENT;
+        }
+        if (n_z && bml_sample__cells_row(s, z + i * n_z, 0) < 0) return BML_SAMPLE_ZERO_DENSITY;
+    }
+    uint32_t words[8 * 64];
+    int d = s->config.n_dim;
+    int m;
+    for (ptrdiff_t done = 0; done < count; done += m) {
+        m = count - done < 64 ? (int)(count - done) : 64;
+        int each = n_z ? d + 3 : d + 2;
+        bml_sample__words(words, (each * m + 3) / 4, rng);
+        bml_sample__leave_vectors();
+        for (int i = 0; i < m; i++) {
+            const uint32_t *w = words + i * each;
+            int row = 0;
+            const double *at = one_z ? z : z + (done + i) * n_z;
+            if (n_z) row = bml_sample__cells_row(s, at, bml_sample__word(w[d + 2]));
+            bml_sample__cells_point(s, x + (done + i) * d, row, w);
         }
     }
     return BML_SAMPLE_OK;
+}
+
+/* >> alias tables
+   Walker's columns of equal height: each keeps its own index up to its share, and another above it. */
+
+struct bml_sample_alias {
+    ptrdiff_t n;
+    double *share;   /* [n] probability to stay in the column */
+    uint32_t *other; /* [n] where to go else */
+};
+
+static int bml_sample__weights_rules(double *largest, const double *weights, size_t n, char *why) {
+    *largest = 0;
+    if (!weights || n < 1) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "weights: needed, one or more");
+    if (n > 0xFFFFFFFFu) return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    for (size_t i = 0; i < n; i++) {
+        if (!bml_sample__not_negative(weights[i]))
+            return bml_sample__fail(why, BML_SAMPLE_BAD_DENSITY, "weights[%lu] = %g: must be >= 0 and finite",
+                                    (unsigned long)i, weights[i]);
+        if (weights[i] > *largest) *largest = weights[i];
+    }
+    return *largest > 0 ? BML_SAMPLE_OK : bml_sample__say(why, BML_SAMPLE_ZERO_DENSITY);
+}
+
+BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n, char *why) {
+    double largest;
+    bml_sample__say(why, BML_SAMPLE_OK);
+    if (!alias) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "alias: needed");
+    *alias = NULL;
+    int status = bml_sample__weights_rules(&largest, weights, n, why);
+    if (status) return status;
+    ptrdiff_t count = (ptrdiff_t)n;
+    size_t used = 0;
+    bml_sample__take(NULL, &used, 1, sizeof **alias);
+    bml_sample__take(NULL, &used, count, sizeof(double));
+    bml_sample__take(NULL, &used, count, sizeof(uint32_t));
+    bml_sample_alias *a = (bml_sample_alias *)bml_sample__alloc(used);
+    uint32_t *stack = (uint32_t *)bml_sample__alloc(bml_sample__bytes(count, 2 * sizeof(uint32_t)));
+    if (!a || !stack) {
+        BML_SAMPLE_FREE(a);
+        BML_SAMPLE_FREE(stack);
+        return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    }
+    used = 0;
+    bml_sample__take(a, &used, 1, sizeof *a);
+    a->n = count;
+    a->share = (double *)bml_sample__take(a, &used, count, sizeof(double));
+    a->other = (uint32_t *)bml_sample__take(a, &used, count, sizeof(uint32_t));
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < count; i++)
+        sum += weights[i] / largest;
+    for (ptrdiff_t i = 0; i < count; i++)
+        a->share[i] = weights[i] / largest * ((double)n / sum);
+    bml_sample__pair(a->share, a->other, stack, count);
+    BML_SAMPLE_FREE(stack);
+    *alias = a;
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias) {
+    BML_SAMPLE_FREE(alias);
+}
+
+BML_SAMPLE_DEF int bml_sample_alias_draw(const bml_sample_alias *alias, uint32_t *index, size_t n,
+                                         bml_sample_rng *rng) {
+    double u[BML_SAMPLE__CHUNK];
+    if (!alias || !index || !rng) return BML_SAMPLE_BAD_ARGUMENT;
+    double last = (double)(alias->n - 1);
+    int m;
+    for (ptrdiff_t left = (ptrdiff_t)n; left > 0; left -= m) {
+        m = bml_sample__chunk_of(left);
+        bml_sample__fill(u, m, rng);
+        bml_sample__leave_vectors();
+        for (int i = 0; i < m; i++) {
+            double at = u[i] * (double)alias->n;
+            uint32_t k = (uint32_t)(at < last ? at : last);
+            *index++ = at - k < alias->share[k] ? k : alias->other[k];
+        }
+    }
+    return BML_SAMPLE_OK;
+}
+
+/* >> reference methods
+   Slow, and right for any density of which a bound is known. */
+
+enum { BML_SAMPLE__PROPOSALS = 64 }; /* per call of the density */
+
+static int bml_sample__densities(double *p, const double *x, int n, const bml_sample_ratio *how) {
+    how->density(p, x, how->z, n, how->user);
+    for (int i = 0; i < n; i++)
+        if (!bml_sample__not_negative(p[i])) return BML_SAMPLE_BAD_DENSITY;
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_reject(double *x, size_t n, const bml_sample_rejection *how, bml_sample_rng *rng) {
+    double try_x[BML_SAMPLE__PROPOSALS];
+    double u[2 * BML_SAMPLE__PROPOSALS];
+    double p[BML_SAMPLE__PROPOSALS];
+    size_t done = 0;
+    double misses = 0;
+    int status = BML_SAMPLE_OK;
+    if (!x || !how || !rng || !how->density) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!bml_sample__is_range(how->lower, how->upper) || !bml_sample__within(how->bound, DBL_MIN, DBL_MAX))
+        return BML_SAMPLE_BAD_ARGUMENT;
+    bml_sample_ratio call;
+    memset(&call, 0, sizeof call);
+    call.density = how->density;
+    call.user = how->user;
+    call.z = how->z;
+    while (!status && done < n) {
+        bml_sample_rng_fill(u, 2 * BML_SAMPLE__PROPOSALS, rng);
+        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++)
+            try_x[i] = how->lower + (how->upper - how->lower) * u[i];
+        status = bml_sample__densities(p, try_x, BML_SAMPLE__PROPOSALS, &call);
+        misses += (double)BML_SAMPLE__PROPOSALS;
+        for (int i = 0; !status && i < BML_SAMPLE__PROPOSALS && done < n; i++) {
+            if (p[i] > how->bound) status = BML_SAMPLE_BAD_ENVELOPE;
+            if (how->bound * u[BML_SAMPLE__PROPOSALS + i] < p[i]) {
+                x[done++] = try_x[i];
+                misses = 0;
+            }
+        }
+        if (!status && misses > 1e7) status = BML_SAMPLE_NOT_CONVERGED;
+    }
+    return status;
+}
+
+BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_sample_ratio *how, bml_sample_rng *rng) {
+    double try_x[BML_SAMPLE__PROPOSALS];
+    double u[2 * BML_SAMPLE__PROPOSALS];
+    double p[BML_SAMPLE__PROPOSALS];
+    double misses = 0;
+    size_t done = 0;
+    int status = BML_SAMPLE_OK;
+    if (!x || !how || !rng || !how->density) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!bml_sample__within(how->s_max, DBL_MIN, DBL_MAX) || !bml_sample__is_range(how->v_min, how->v_max))
+        return BML_SAMPLE_BAD_ARGUMENT;
+    while (!status && done < n) {
+        bml_sample_rng_fill(u, 2 * BML_SAMPLE__PROPOSALS, rng);
+        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++)
+            try_x[i] = (how->v_min + (how->v_max - how->v_min) * u[BML_SAMPLE__PROPOSALS + i]) / (how->s_max * u[i]);
+        status = bml_sample__densities(p, try_x, BML_SAMPLE__PROPOSALS, how);
+        misses += (double)BML_SAMPLE__PROPOSALS;
+        for (int i = 0; !status && i < BML_SAMPLE__PROPOSALS && done < n; i++) {
+            double s = how->s_max * u[i];
+            double root = sqrt(p[i]);
+            double v = try_x[i] * root;
+            double slack = 1e-12 * (how->v_max - how->v_min);
+            if (root > how->s_max * (1 + 1e-12) || v > how->v_max + slack || v < how->v_min - slack)
+                status = BML_SAMPLE_BAD_ENVELOPE;
+            if (s < root) {
+                x[done++] = try_x[i];
+                misses = 0;
+            }
+        }
+        if (!status && misses > 1e7) status = BML_SAMPLE_NOT_CONVERGED;
+    }
+    return status;
 }
 
 /* >> networks
@@ -2747,30 +4971,36 @@ BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, co
    z_lower[n_z], z_upper[n_z], then for each output k the layers of its network, kernel [out][in] and bias[out]. Inputs
    of network k: 2 v_k - 1, then x_1 .. x_k-1 and Z scaled to [-1,1]. */
 
+static float bml_sample__tanhf(float x) {
+    float below;
+    float above = bml_sample__tanh_parts(&below, x);
+    return above / below;
+}
+
 enum { BML_SAMPLE__MAGIC = 20260, BML_SAMPLE__MAX_LAYERS = 8, BML_SAMPLE__MAX_WIDTH = 128, BML_SAMPLE__ROWS = 64 };
 
 struct bml_sample_net {
     float *array;
-    size_t count;
+    ptrdiff_t count;
     int n_dim, n_z, n_hidden, width[BML_SAMPLE__MAX_LAYERS];
     const float *lower, *upper, *z_lower, *z_upper, *weights[BML_SAMPLE_MAX_DIM]; /* into array */
 };
 
 /* Numbers in the network of output k. */
-static size_t bml_sample__subnet_size(const bml_sample_net *net, int k) {
-    size_t count = 0;
-    size_t in = (size_t)(1 + k + net->n_z);
-    for (size_t l = 0; l < (size_t)net->n_hidden; l++) {
-        count += (in + 1) * (size_t)net->width[l];
-        in = (size_t)net->width[l];
+static ptrdiff_t bml_sample__subnet_size(const bml_sample_net *net, int k) {
+    ptrdiff_t count = 0;
+    ptrdiff_t in = 1 + k + net->n_z;
+    for (int l = 0; l < net->n_hidden; l++) {
+        count += (in + 1) * net->width[l];
+        in = net->width[l];
     }
     return count + in + 1;
 }
 
 /* *value = array[at] if that is a whole number from low to high. */
-static int bml_sample__read_count(int *value, const float *array, size_t at, int low, int high) {
+static int bml_sample__read_count(int *value, const float *array, ptrdiff_t at, int low, int high) {
     float x = array[at];
-    if (!(x >= (float)low && x <= (float)high)) return 0;
+    if (!bml_sample__finite((double)x) || !(x >= (float)low && x <= (float)high)) return 0;
     *value = (int)x;
     return (float)*value == x;
 }
@@ -2778,7 +5008,9 @@ static int bml_sample__read_count(int *value, const float *array, size_t at, int
 /* Points into the array; 0 unless it is sound. */
 static int bml_sample__net_read(bml_sample_net *net) {
     const float *a = net->array;
-    size_t at = 5;
+    ptrdiff_t at = 5;
+    for (ptrdiff_t i = 0; i < net->count; i++)
+        if (!bml_sample__finite((double)a[i])) return 0;
     int k;
     int format;
     if (net->count < 8 || !bml_sample__read_count(&k, a, 0, BML_SAMPLE__MAGIC, BML_SAMPLE__MAGIC) ||
@@ -2787,14 +5019,14 @@ static int bml_sample__net_read(bml_sample_net *net) {
         !bml_sample__read_count(&net->n_z, a, 3, 0, BML_SAMPLE_MAX_Z) ||
         !bml_sample__read_count(&net->n_hidden, a, 4, 1, BML_SAMPLE__MAX_LAYERS))
         return 0;
-    if (net->count < at + (size_t)(net->n_hidden + 2 * net->n_dim + 2 * net->n_z)) return 0;
+    if (net->count < at + net->n_hidden + 2 * net->n_dim + 2 * net->n_z) return 0;
     for (k = 0; k < net->n_hidden; k++)
         if (!bml_sample__read_count(&net->width[k], a, at++, 1, BML_SAMPLE__MAX_WIDTH)) return 0;
     net->lower = a + at;
     net->upper = net->lower + net->n_dim;
     net->z_lower = net->upper + net->n_dim;
     net->z_upper = net->z_lower + net->n_z;
-    at += (size_t)(2 * net->n_dim + 2 * net->n_z);
+    at += 2 * net->n_dim + 2 * net->n_z;
     for (k = 0; k < net->n_dim; k++) {
         net->weights[k] = a + at;
         at += bml_sample__subnet_size(net, k);
@@ -2802,40 +5034,31 @@ static int bml_sample__net_read(bml_sample_net *net) {
     }
     for (k = 0; k < net->n_z; k++)
         if (!(net->z_lower[k] < net->z_upper[k])) return 0;
-    for (size_t i = 0; i < net->count; i++)
-        if (!(a[i] - a[i] == 0)) return 0;
     return at == net->count;
 }
 
-static int bml_sample__net_make(bml_sample_net **net, const float *array, size_t count) {
-    if (!net) return BML_SAMPLE_BAD_ARGUMENT;
-    *net = NULL;
-    if (!array) return BML_SAMPLE_BAD_ARGUMENT;
-    bml_sample_net *made;
-    made = (bml_sample_net *)bml_sample__alloc(1, sizeof *made, 1);
-    if (!made) return BML_SAMPLE_NO_MEMORY;
-    made->array = (float *)bml_sample__alloc(count, sizeof(float), 1);
-    if (!made->array) {
-        bml_sample_net_free(made);
-        return BML_SAMPLE_NO_MEMORY;
-    }
-    if (count) memcpy(made->array, array, count * sizeof(float));
-    made->count = count;
+BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why) {
+    bml_sample__say(why, BML_SAMPLE_OK);
+    if (net) *net = NULL;
+    if (!net || !array) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, array: needed");
+    size_t bytes;
+    size_t used = 0;
+    if (!bml_sample__mul(&bytes, count, sizeof(float), 2)) return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    bml_sample__take(NULL, &used, 1, sizeof **net);
+    bml_sample_net *made = (bml_sample_net *)bml_sample__alloc(used + bytes / 2);
+    if (!made) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    made->array = (float *)((char *)made + used);
+    if (count) memcpy(made->array, array, bytes / 2);
+    made->count = (ptrdiff_t)count;
     if (!bml_sample__net_read(made)) {
-        bml_sample_net_free(made);
-        return BML_SAMPLE_BAD_ARRAY;
+        BML_SAMPLE_FREE(made);
+        return bml_sample__say(why, BML_SAMPLE_BAD_ARRAY);
     }
     *net = made;
     return BML_SAMPLE_OK;
 }
 
-BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why) {
-    return bml_sample__say(why, bml_sample__net_make(net, array, count), "");
-}
-
 BML_SAMPLE_DEF void bml_sample_net_free(bml_sample_net *net) {
-    if (!net) return;
-    BML_SAMPLE_FREE(net->array);
     BML_SAMPLE_FREE(net);
 }
 
@@ -2845,18 +5068,18 @@ BML_SAMPLE_DEF int bml_sample_net_dims(const bml_sample_net *net, int *n_z) {
 }
 
 BML_SAMPLE_DEF const float *bml_sample_net_array(const bml_sample_net *net, size_t *count) {
-    if (count) *count = net ? net->count : 0;
+    if (count) *count = net ? (size_t)net->count : 0;
     return net ? net->array : NULL;
 }
 
 /* One layer for m rows: to[out][ROWS] from from[in][ROWS], tanh unless last. */
-static void bml_sample__layer(float *BML_SAMPLE_RESTRICT to, const float *BML_SAMPLE_RESTRICT from, const float *w,
+static void bml_sample__layer(float *BML_SAMPLE__RESTRICT to, const float *BML_SAMPLE__RESTRICT from, const float *w,
                               int in, int out, int m, int last) {
-    const float *bias = w + (size_t)in * (size_t)out;
+    const float *bias = w + in * out;
     int j;
     for (int k = 0; k < out; k++) {
-        float *BML_SAMPLE_RESTRICT y = to + k * BML_SAMPLE__ROWS;
-        const float *row = w + (size_t)k * (size_t)in;
+        float *BML_SAMPLE__RESTRICT y = to + k * BML_SAMPLE__ROWS;
+        const float *row = w + k * in;
         for (int i = 0; i < m; i++)
             y[i] = bias[k];
         for (j = 0; j + 3 < in; j += 4) {
@@ -2877,51 +5100,59 @@ static void bml_sample__layer(float *BML_SAMPLE_RESTRICT to, const float *BML_SA
     }
 }
 
+/* x of [lower, upper] on [-1, 1]. */
+static float bml_sample__scaled(float x, float lower, float upper) {
+    return 2 * (x - lower) / (upper - lower) - 1;
+}
+
 /* Output k of m rows: v[m], x[m][n_dim] (filled up to k-1, takes k), z[m][n_z] with stride z_step. */
 static void bml_sample__output(const bml_sample_net *net, int k, float *x, const float *v, const float *z, int z_step,
                                int m) {
     float act[2][BML_SAMPLE__MAX_WIDTH * BML_SAMPLE__ROWS];
     const float *w = net->weights[k];
+    int d = net->n_dim;
     int in = 1 + k + net->n_z;
     int from = 0;
-    for (int i = 0; i < m; i++)
-        act[0][i] = 2 * v[i] - 1;
-    for (int j = 0; j < k; j++)
-        for (int i = 0; i < m; i++)
-            act[0][(1 + j) * BML_SAMPLE__ROWS + i] =
-                2 * (x[i * net->n_dim + j] - net->lower[j]) / (net->upper[j] - net->lower[j]) - 1;
-    for (int j = 0; j < net->n_z; j++)
-        for (int i = 0; i < m; i++)
-            act[0][(1 + k + j) * BML_SAMPLE__ROWS + i] =
-                2 * (z[i * z_step + j] - net->z_lower[j]) / (net->z_upper[j] - net->z_lower[j]) - 1;
+    for (int i = 0; i < m; i++) {
+        float *to = act[0] + i;
+        *to = 2 * v[i] - 1;
+        for (int j = 0; j < k; j++)
+            to[(1 + j) * BML_SAMPLE__ROWS] = bml_sample__scaled(x[i * d + j], net->lower[j], net->upper[j]);
+        for (int j = 0; j < net->n_z; j++) {
+            float at = z[i * z_step + j];
+            to[(1 + k + j) * BML_SAMPLE__ROWS] = bml_sample__scaled(at, net->z_lower[j], net->z_upper[j]);
+        }
+    }
     for (int l = 0; l <= net->n_hidden; l++) {
         int out = l < net->n_hidden ? net->width[l] : 1;
         bml_sample__layer(act[1 - from], act[from], w, in, out, m, l == net->n_hidden);
-        w += (size_t)(in + 1) * (size_t)out;
+        w += (in + 1) * out;
         in = out;
         from = 1 - from;
     }
     for (int i = 0; i < m; i++) {
         float y = v[i] + v[i] * (1 - v[i]) * act[from][i];
-        y = y > 0 ? (y < 1 ? y : 1) : 0;
-        x[i * net->n_dim + k] = net->lower[k] + (net->upper[k] - net->lower[k]) * y;
+        y = y > 0 ? y : 0;
+        y = y < 1 ? y : 1;
+        x[i * d + k] = net->lower[k] + (net->upper[k] - net->lower[k]) * y;
     }
 }
 
 static int bml_sample__net_arguments(const bml_sample_net *net, const bml_sample_net_call *call) {
-    size_t rows = call->one_z ? call->n > 0 : call->n;
-    size_t n;
+    size_t product;
     int bad = 0;
-    if (!bml_sample__mul(&n, call->n, (size_t)net->n_dim, sizeof(float))) return BML_SAMPLE_TOO_LARGE;
-    if (!bml_sample__mul(&n, call->n, (size_t)(net->n_z + 1), sizeof(float))) return BML_SAMPLE_TOO_LARGE;
+    if (!bml_sample__mul(&product, call->n, (size_t)(net->n_dim + net->n_z + 1), 2 * sizeof(float)))
+        return BML_SAMPLE_TOO_LARGE;
     if (net->n_z && !call->z) return BML_SAMPLE_BAD_ARGUMENT;
-    for (size_t i = 0; i < rows; i++)
+    ptrdiff_t n = (ptrdiff_t)call->n;
+    ptrdiff_t rows = call->one_z && n > 0 ? 1 : n;
+    for (ptrdiff_t i = 0; i < rows; i++)
         for (int k = 0; k < net->n_z; k++) {
-            float z = call->z[i * (size_t)net->n_z + (size_t)k];
-            bad |= !(z >= net->z_lower[k] && z <= net->z_upper[k]);
+            float z = call->z[i * net->n_z + k];
+            bad |= !bml_sample__finite((double)z) || !(z >= net->z_lower[k] && z <= net->z_upper[k]);
         }
-    for (size_t i = 0; call->u && i < call->n * (size_t)net->n_dim; i++)
-        bad |= !(call->u[i] >= 0 && call->u[i] <= 1);
+    for (ptrdiff_t i = 0; call->u && i < n * net->n_dim; i++)
+        bad |= !bml_sample__in_unitf(call->u[i]);
     return bad ? BML_SAMPLE_BAD_ARGUMENT : BML_SAMPLE_OK;
 }
 
@@ -2932,18 +5163,23 @@ BML_SAMPLE_DEF int bml_sample_net_draw(const bml_sample_net *net, float *x, cons
     if (!net || !x || !call || (!call->u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
     int status = bml_sample__net_arguments(net, call);
     if (status) return status;
-    size_t d = (size_t)net->n_dim;
+    ptrdiff_t d = net->n_dim;
+    ptrdiff_t n = (ptrdiff_t)call->n;
+    int z_step = call->one_z ? 0 : net->n_z;
     int m;
-    for (size_t done = 0; done < call->n; done += (size_t)m) {
-        const float *z = call->z && !call->one_z ? call->z + done * (size_t)net->n_z : call->z;
-        m = call->n - done < BML_SAMPLE__ROWS ? (int)(call->n - done) : BML_SAMPLE__ROWS;
-        for (int k = 0; k < net->n_dim; k++) {
-            if (!call->u) bml_sample_rng_fill(u, (size_t)m, rng);
+    for (ptrdiff_t done = 0; done < n; done += m) {
+        const float *z = call->z ? call->z + done * z_step : NULL;
+        m = n - done < BML_SAMPLE__ROWS ? (int)(n - done) : BML_SAMPLE__ROWS;
+        for (int k = 0; k < d; k++) {
+            if (!call->u) bml_sample__fill(u, m, rng);
+            for (int i = 0; call->u && i < m; i++)
+                u[i] = (double)call->u[(done + i) * d + k];
             for (int i = 0; i < m; i++)
-                v[i] = (float)bml_sample__v_of(call->u ? (double)call->u[(done + (size_t)i) * d + (size_t)k] : u[i]);
-            bml_sample__output(net, k, x + done * d, v, z, call->one_z ? 0 : net->n_z, m);
+                v[i] = (float)bml_sample__v_of(u[i]);
+            bml_sample__output(net, k, x + done * d, v, z, z_step, m);
         }
     }
+    bml_sample__leave_vectors();
     return BML_SAMPLE_OK;
 }
 
@@ -2953,16 +5189,26 @@ typedef struct bml_sample__text {
     size_t size, length;
 } bml_sample__text;
 
-BML_SAMPLE_PRINTF(2, 3) static void bml_sample__add(bml_sample__text *t, const char *format, ...) {
+BML_SAMPLE__PRINTF(2, 3) static void bml_sample__add(bml_sample__text *t, const char *format, ...) {
     char piece[128];
     va_list args;
     va_start(args, format);
     int n = vsnprintf(piece, sizeof piece, format, args);
     va_end(args);
     if (n >= (int)sizeof piece) n = (int)sizeof piece - 1;
-    if (n > 0 && t->length < t->size)
-        memcpy(t->to + t->length, piece, (size_t)n < t->size - t->length ? (size_t)n : t->size - t->length);
-    t->length += (size_t)n;
+    for (int i = 0; i < n; i++, t->length++)
+        if (t->length < t->size) t->to[t->length] = piece[i];
+}
+
+/* A float with `digits` behind the point, which is one in every locale. */
+static void bml_sample__add_float(bml_sample__text *t, float x, int digits) {
+    char piece[64];
+    snprintf(piece, sizeof piece, "%.*e", digits, (double)x);
+    char *point = piece + (piece[0] == '-') + 1; /* what stands between the first digit and the others */
+    char *rest = point;
+    while (*rest && (*rest < '0' || *rest > '9'))
+        rest++;
+    bml_sample__add(t, "%.*s.%s", (int)(point - piece), piece, rest);
 }
 
 static size_t bml_sample__end(bml_sample__text *t) {
@@ -2977,36 +5223,50 @@ BML_SAMPLE_DEF size_t bml_sample_net_write(char *text, size_t size, const bml_sa
     t.length = 0;
     if (!net || !name) return bml_sample__end(&t);
     bml_sample__add(&t, "static const float %.63s[%lu] = {", name, (unsigned long)net->count);
-    for (size_t i = 0; i < net->count; i++) /* 9 digits give back the same float; .0 so that the f may follow */
-        bml_sample__add(&t, "%s%.8ef", i == 0 ? "\n    " : i % 7 ? ", " : ",\n    ", (double)net->array[i]);
+    for (ptrdiff_t i = 0; i < net->count; i++) { /* 9 digits give back the same float */
+        if (i) bml_sample__add(&t, ",");
+        bml_sample__add(&t, "%s", i % 7 ? " " : "\n    ");
+        bml_sample__add_float(&t, net->array[i], 8);
+        bml_sample__add(&t, "f");
+    }
     bml_sample__add(&t, "};\n");
     return bml_sample__end(&t);
 }
 
-/* The tensor entries of the JSON header, or nothing but their count in bytes of data. */
+/* One tensor's entry of the JSON header; at = where its data begin, which moves on. */
+static void bml_sample__tensor(bml_sample__text *t, const char *name, const char *shape, unsigned long *at,
+                               unsigned long numbers) {
+    unsigned long end = *at + 4 * numbers;
+    bml_sample__add(t, ",\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],", name, shape);
+    bml_sample__add(t, "\"data_offsets\":[%lu,%lu]}", *at, end);
+    *at = end;
+}
+
 static void bml_sample__tensors(bml_sample__text *t, const bml_sample_net *net) {
-    size_t at = 0;
+    char name[48];
+    char shape[48];
+    unsigned long at = 0;
     for (int k = 0; k < net->n_dim; k++) {
-        size_t in = (size_t)(1 + k + net->n_z);
-        size_t out;
-        for (int l = 0; l <= net->n_hidden; l++, in = out) {
-            out = l < net->n_hidden ? (size_t)net->width[l] : 1;
-            size_t end = at + 4 * in * out;
-            bml_sample__add(t, ",\"x%d.%d.weight\":{\"dtype\":\"F32\",\"shape\":[%lu,%lu],\"data_offsets\":[%lu,%lu]}",
-                            k + 1, l, (unsigned long)out, (unsigned long)in, (unsigned long)at, (unsigned long)end);
-            at = end;
-            end = at + 4 * out;
-            bml_sample__add(t, ",\"x%d.%d.bias\":{\"dtype\":\"F32\",\"shape\":[%lu],\"data_offsets\":[%lu,%lu]}", k + 1,
-                            l, (unsigned long)out, (unsigned long)at, (unsigned long)end);
-            at = end;
+        int in = 1 + k + net->n_z;
+        for (int l = 0; l <= net->n_hidden; l++) {
+            int out = l < net->n_hidden ? net->width[l] : 1;
+            snprintf(name, sizeof name, "x%d.%d.weight", k + 1, l);
+            snprintf(shape, sizeof shape, "%d,%d", out, in);
+            bml_sample__tensor(t, name, shape, &at, (unsigned long)(in * out));
+            snprintf(name, sizeof name, "x%d.%d.bias", k + 1, l);
+            snprintf(shape, sizeof shape, "%d", out);
+            bml_sample__tensor(t, name, shape, &at, (unsigned long)out);
+            in = out;
         }
     }
 }
 
 static void bml_sample__range(bml_sample__text *t, const char *name, const float *values, int n) {
     bml_sample__add(t, ",\"%s\":\"", name);
-    for (int i = 0; i < n; i++)
-        bml_sample__add(t, "%s%.9g", i ? " " : "", (double)values[i]);
+    for (int i = 0; i < n; i++) {
+        if (i) bml_sample__add(t, " ");
+        bml_sample__add_float(t, values[i], 8);
+    }
     bml_sample__add(t, "\"");
 }
 
@@ -3029,17 +5289,121 @@ BML_SAMPLE_DEF size_t bml_sample_net_safetensors(unsigned char *bytes, size_t si
     bml_sample__add(&t, "}");
     while (t.length % 8)
         bml_sample__add(&t, " ");
-    size_t header = t.length - 8;
-    size_t first = (size_t)(net->weights[0] - net->array);
+    uint64_t header = t.length - 8;
+    ptrdiff_t first = net->weights[0] - net->array;
     for (size_t i = 0; i < 8 && i < t.size; i++)
-        bytes[i] = (unsigned char)((uint64_t)header >> 8 * i);
-    for (size_t i = first; i < net->count; i++) {
+        bytes[i] = (unsigned char)(header >> 8 * i);
+    for (ptrdiff_t i = first; i < net->count; i++) {
         uint32_t bits;
         memcpy(&bits, &net->array[i], 4);
-        for (size_t k = 0; k < 4; k++, t.length++)
+        for (int k = 0; k < 4; k++, t.length++)
             if (t.length < t.size) bytes[t.length] = (unsigned char)(bits >> 8 * k);
     }
     return t.length;
+}
+
+/* >> how good is a sampler?
+   Errors of an inverse CDF against the CDF, and divergences of densities. */
+
+/* Jensen-Shannon divergence of a from b, each summing to 1. */
+static double bml_sample__js(const double *a, const double *b, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) { /* with d = (a-b)/(a+b), each term is (a+b)/4 [(1+d) ln(1+d) + (1-d) ln(1-d)] */
+        double both = a[i] + b[i];
+        double d = both > 0 ? (a[i] - b[i]) / both : 0;
+        double s = d * d;
+        double term = s * (1 + s * (1.0 / 6 + s / 15));
+        if (s >= 1)
+            term = 2 * log(2.0);
+        else if (s >= 1e-4)
+            term = (1 + d) * log1p(d) + (1 - d) * log1p(-d);
+        sum += 0.25 * both * term;
+    }
+    return sum;
+}
+
+/* c[n], ascending, at u = (i + 1/2)/n, ends (0,0) and (1,1): the shares of u in bins of equal c, each over the uniform
+   one. */
+static double bml_sample__implied(const double *c, double *work, int n, int bins) {
+    double *share = work;
+    double *even = work + bins;
+    double before = 0;
+    double *edge = even + bins;
+    int i = 0;
+    for (int k = 0; k <= bins; k++) {
+        double want = (double)k / bins;
+        while (i < n && c[i] < want)
+            i++;
+        double c0 = i ? c[i - 1] : 0;
+        double u0 = i ? (i - 0.5) / n : 0;
+        double c1 = i < n ? c[i] : 1;
+        double u1 = i < n ? (i + 0.5) / n : 1;
+        edge[k] = c1 > c0 ? u0 + (u1 - u0) * (want - c0) / (c1 - c0) : u1;
+        if (k == 0) edge[k] = 0;
+        if (k == bins) edge[k] = 1;
+        if (k) {
+            share[k - 1] = edge[k] - before;
+            even[k - 1] = 1.0 / bins;
+        }
+        before = edge[k];
+    }
+    return bml_sample__js(share, even, bins);
+}
+
+BML_SAMPLE_DEF int bml_sample_check_inverse(bml_sample_quality *quality, const bml_sample_check *check) {
+    double sum = 0;
+    if (!quality || !check || !check->inverse || !check->cdf || check->n < 0 || check->bins < 0)
+        return BML_SAMPLE_BAD_ARGUMENT;
+    int n = check->n ? check->n : 100000;
+    int bins = check->bins ? check->bins : 200;
+    if (n < 2 || bins < 2 || bins > 1 << 24) return BML_SAMPLE_BAD_ARGUMENT;
+    double *u = bml_sample__doubles(3 * (ptrdiff_t)n);
+    double *x = bml_sample__doubles(3 * (ptrdiff_t)bins + 1);
+    memset(quality, 0, sizeof *quality);
+    if (!u || !x) {
+        BML_SAMPLE_FREE(u);
+        BML_SAMPLE_FREE(x);
+        return BML_SAMPLE_NO_MEMORY;
+    }
+    double *c = u + 2 * n;
+    for (int i = 0; i < n; i++)
+        u[i] = (i + 0.5) / n;
+    check->inverse(u + n, u, n, check->user);
+    check->cdf(c, u + n, n, check->user);
+    for (int i = 0; i < n; i++) {
+        double error = fabs(c[i] - u[i]);
+        if (!(error <= quality->max_error) || !bml_sample__finite(c[i])) quality->max_error = error;
+        sum += error;
+        if (i && !(u[n + i] >= u[n + i - 1])) quality->falls++;
+    }
+    quality->mean_error = sum / n;
+    bml_sample__sort(c, n);
+    quality->js = bml_sample__implied(c, x, n, bins);
+    BML_SAMPLE_FREE(u);
+    BML_SAMPLE_FREE(x);
+    return BML_SAMPLE_OK;
+}
+
+BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double *counts, const double *prob,
+                                        int bins) {
+    double total = 0;
+    double sum = 0;
+    if (!out || !counts || !prob || bins < 2) return BML_SAMPLE_BAD_ARGUMENT;
+    for (int i = 0; i < bins; i++) {
+        if (!bml_sample__not_negative(counts[i]) || !bml_sample__in_unit(prob[i])) return BML_SAMPLE_BAD_ARGUMENT;
+        total += counts[i];
+        sum += prob[i];
+    }
+    if (!bml_sample__within(total, DBL_MIN, DBL_MAX) || !(fabs(sum - 1) <= 1e-6)) return BML_SAMPLE_BAD_ARGUMENT;
+    double *share = bml_sample__doubles(bins);
+    if (!share) return BML_SAMPLE_NO_MEMORY;
+    for (int i = 0; i < bins; i++)
+        share[i] = counts[i] / total;
+    out->js = bml_sample__js(share, prob, bins);
+    out->noise = (bins - 1) / (8 * total);
+    out->noise_sd = sqrt(2.0 * (bins - 1)) / (8 * total);
+    BML_SAMPLE_FREE(share);
+    return BML_SAMPLE_OK;
 }
 
 #ifdef BML_SAMPLE_TRAIN
@@ -3058,7 +5422,7 @@ typedef struct bml_sample__lesson {
     bml_nn *nn;
     double lower, width;
     float *rows, *numbers; /* the training set: [n][n_in], [n] */
-    size_t n;
+    ptrdiff_t n;
     int cancelled;
 } bml_sample__lesson;
 
@@ -3101,7 +5465,7 @@ static void bml_sample__marginal_density(double *p, const double *x, const doubl
                 int g = a % 16;
                 weight *= bml_sample__gl_w[g < 8 ? 7 - g : g - 8] * 0.25 * (t->upper[d] - t->lower[d]);
             }
-            sum += value[j] < 0 ? BML_SAMPLE__NAN : weight * value[j];
+            sum += bml_sample__not_negative(value[j]) ? weight * value[j] : bml_sample__nan();
         }
         p[i] = sum;
     }
@@ -3117,6 +5481,7 @@ static int bml_sample__condition(bml_sample__lesson *s, int c) {
     m.k = s->k;
     bml_sample_table_config config;
     memset(&config, 0, sizeof config);
+    config.look = 1;
     config.density = bml_sample__marginal_density;
     config.user = &m;
     config.lower = t->lower[s->k];
@@ -3124,10 +5489,6 @@ static int bml_sample__condition(bml_sample__lesson *s, int c) {
     config.tolerance = 1e-6;
     int status = bml_sample_table_create(&s->table[c], &config, NULL);
     if (status == BML_SAMPLE_NOT_CONVERGED) status = BML_SAMPLE_OK; /* near enough to 1e-6 */
-    if (status) {
-        bml_sample_table_free(s->table[c]);
-        s->table[c] = NULL;
-    }
     return status;
 }
 
@@ -3150,7 +5511,8 @@ static int bml_sample__conditions(bml_sample__lesson *s, bml_sample_rng *rng) {
             double at = shift[j] + number * pow(root, -(j + 1.0));
             at -= floor(at);
             at = at * 1.06 - 0.03; /* the ends of the ranges are learnt too */
-            at = at < 0 ? 0 : at > 1 ? 1 : at;
+            at = at > 0 ? at : 0;
+            at = at < 1 ? at : 1;
             if (j < s->k)
                 s->x[c * t->n_dim + j] = t->lower[j] + at * (t->upper[j] - t->lower[j]);
             else
@@ -3169,13 +5531,15 @@ static double bml_sample__train_loss(const bml_nn_batch *batch, void *user) {
     const bml_sample__lesson *s = (const bml_sample__lesson *)user;
     double sum = 0;
     for (int i = 0; i < batch->n; i++) {
-        double v = ((double)batch->x[(size_t)i * batch->n_in] + 1) / 2;
+        double v = ((double)batch->x[(ptrdiff_t)i * (ptrdiff_t)batch->n_in] + 1) / 2;
         double u = bml_sample__u_of(v);
         double n = (double)batch->prediction[i];
         double c = 0;
         double p = 0;
         double y = v + v * (1 - v) * n;
-        double out = y < 0 ? y : y > 1 ? y - 1 : 0; /* outside, the loss goes on with the slope of a uniform density */
+        double out = 0; /* outside, the loss goes on with the slope of a uniform density */
+        if (y < 0) out = y;
+        if (y > 1) out = y - 1;
         double x = s->lower + s->width * (y - out);
         bml_sample_table_cdf(s->table[(int)batch->target[i]], &c, &p, &x, 1);
         p = p * s->width > 0.05 ? p * s->width : 0.05; /* so that no row is stuck where there is no density */
@@ -3188,13 +5552,15 @@ static double bml_sample__train_loss(const bml_nn_batch *batch, void *user) {
 
 /* The mean of (C - u)^2 over the whole training set, with the weights as they are. */
 static int bml_sample__whole_loss(bml_sample__lesson *s, double *loss) {
-    size_t n = s->n;
-    float *prediction = (float *)bml_sample__alloc(n, 2 * sizeof(float), 1);
+    ptrdiff_t n = s->n;
+    float *prediction = (float *)bml_sample__alloc(bml_sample__bytes(n, 2 * sizeof(float)));
     int status = BML_SAMPLE_NO_MEMORY;
     if (prediction) {
         bml_nn_batch batch;
         memset(&batch, 0, sizeof batch);
-        status = bml_nn_predict(s->nn, NULL, prediction, s->rows, n) ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
+        int predicted = bml_nn_predict(s->nn, NULL, prediction, s->rows, (size_t)n);
+        status = predicted ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
+        if (predicted == BML_NN_NO_MEMORY) status = BML_SAMPLE_NO_MEMORY;
         batch.prediction = prediction;
         batch.gradient = prediction + n;
         batch.target = s->numbers;
@@ -3222,7 +5588,8 @@ static int bml_sample__train_epoch(const bml_nn_epoch *epoch, void *user) {
         p.epochs = epoch->last;
         p.loss = epoch->loss;
         p.target = t->target;
-        if (t->progress(&p, t->progress_user)) return s->cancelled = 1;
+        s->cancelled = t->progress(&p, t->progress_user) != 0;
+        if (s->cancelled) return 1;
     }
     if (epoch->loss <= t->target)
         stop = !bml_sample__whole_loss(s, &loss) && loss <= t->target; /* its own is a mean over changing weights */
@@ -3235,34 +5602,29 @@ static void bml_sample__rows(const bml_sample__lesson *s, float *x, float *y, in
     int n_in = 1 + s->k + t->n_z;
     for (int c = 0; c < s->n_conditions; c++)
         for (int j = 0; j < points; j++) {
-            float *row = x + (size_t)(c * points + j) * (size_t)n_in;
+            float *row = x + (ptrdiff_t)(c * points + j) * n_in;
             double v = (j + fmod(0.5 + 0.6180339887498949 * c, 1)) / points;
             row[0] = (float)(2 * v - 1);
-            for (int k = 0; k < s->k; k++)
-                row[1 + k] = (float)(2 * (s->x[c * t->n_dim + k] - t->lower[k]) / (t->upper[k] - t->lower[k]) - 1);
-            for (int k = 0; k < t->n_z; k++)
-                row[1 + s->k + k] =
-                    (float)(2 * (s->z[c * t->n_z + k] - t->z_lower[k]) / (t->z_upper[k] - t->z_lower[k]) - 1);
+            for (int k = 0; k < s->k; k++) {
+                double width = t->upper[k] - t->lower[k];
+                row[1 + k] = (float)(2 * (s->x[c * t->n_dim + k] - t->lower[k]) / width - 1);
+            }
+            for (int k = 0; k < t->n_z; k++) {
+                double width = t->z_upper[k] - t->z_lower[k];
+                row[1 + s->k + k] = (float)(2 * (s->z[c * t->n_z + k] - t->z_lower[k]) / width - 1);
+            }
             y[c * points + j] = (float)c;
         }
 }
 
-static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hidden, int n_hidden) {
-    const bml_sample_training *t = s->training;
+/* A dense network of tanh units with one output. */
+static int bml_sample__build_net(bml_sample__lesson *s, const int *hidden, int n_hidden) {
     bml_nn_layer layers[BML_SAMPLE__MAX_LAYERS + 2];
-    bml_nn_batch_step steps[3];
-    int n_in = 1 + s->k + t->n_z;
-    size_t n = (size_t)s->n_conditions * (size_t)t->points;
-    float *x = (float *)bml_sample__alloc(n, (size_t)n_in + 1, sizeof(float));
-    float *y = x + n * (size_t)n_in;
-    if (!x) return BML_SAMPLE_NO_MEMORY;
-    memset(layers, 0, sizeof layers);
     bml_nn_config config;
+    memset(layers, 0, sizeof layers);
     memset(&config, 0, sizeof config);
-    bml_nn_training how;
-    memset(&how, 0, sizeof how);
     layers[0].kind = BML_NN_INPUT;
-    layers[0].features = n_in;
+    layers[0].features = 1 + s->k + s->training->n_z;
     for (int l = 0; l <= n_hidden; l++) {
         layers[l + 1].kind = BML_NN_DENSE;
         layers[l + 1].units = l < n_hidden ? hidden[l] : 1;
@@ -3270,18 +5632,28 @@ static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hid
     }
     config.layers = layers;
     config.n_layers = n_hidden + 2;
-    config.seed = t->seed + (uint64_t)s->k;
-    bml_sample__rows(s, x, y, t->points);
-    s->rows = x;
-    s->numbers = y;
-    s->n = n;
+    config.seed = s->training->seed + (uint64_t)s->k;
+    return bml_nn_create(&s->nn, &config, NULL) ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
+}
+
+static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hidden, int n_hidden) {
+    const bml_sample_training *t = s->training;
+    bml_nn_batch_step steps[3];
+    bml_nn_training how;
+    int n_in = 1 + s->k + t->n_z;
+    s->n = (ptrdiff_t)s->n_conditions * t->points;
+    s->rows = (float *)bml_sample__alloc(bml_sample__bytes(s->n * (n_in + 1), sizeof(float)));
+    if (!s->rows) return BML_SAMPLE_NO_MEMORY;
+    s->numbers = s->rows + s->n * n_in;
+    bml_sample__rows(s, s->rows, s->numbers, t->points);
     for (int l = 0; l < 3; l++) {
         steps[l].epoch = (l + 1) * t->epochs / 4 + 1;
         steps[l].batch = t->batch << (l + 1);
     }
-    how.x = x;
-    how.y = y;
-    how.n = n;
+    memset(&how, 0, sizeof how);
+    how.x = s->rows;
+    how.y = s->numbers;
+    how.n = (size_t)s->n;
     how.loss = BML_NN_CUSTOM;
     how.loss_fn = bml_sample__train_loss;
     how.loss_user = s;
@@ -3297,16 +5669,17 @@ static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hid
     how.seed = t->seed;
     how.callback = bml_sample__train_epoch;
     how.user = s;
-    int status = bml_nn_create(&s->nn, &config, NULL) ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
+    int status = bml_sample__build_net(s, hidden, n_hidden);
     if (!status) {
         int trained = bml_nn_train(s->nn, &how, NULL);
         if (s->cancelled)
             status = BML_SAMPLE_CANCELLED;
         else if (trained && trained != BML_NN_CANCELLED)
-            status = BML_SAMPLE_TRAINING; /* stopped at the target: fine */
+            status = trained == BML_NN_NO_MEMORY ? BML_SAMPLE_NO_MEMORY
+                                                 : BML_SAMPLE_TRAINING; /* stopped at the target: fine */
     }
     if (!status) status = bml_sample__whole_loss(s, loss);
-    BML_SAMPLE_FREE(x);
+    BML_SAMPLE_FREE(s->rows);
     return status;
 }
 
@@ -3331,16 +5704,15 @@ static int bml_sample__train_output(float *to, double *loss, const bml_sample_tr
     bml_sample__lesson s;
     int status = BML_SAMPLE_NO_MEMORY;
     memset(&s, 0, sizeof s);
-    bml_sample_rng rng;
-    bml_sample_rng_init(&rng, t->seed, (uint64_t)k);
+    bml_sample_rng rng = bml_sample__stream(t->seed, (uint32_t)k, 0, BML_SAMPLE__STREAM_CONDITIONS);
     s.training = t;
     s.k = k;
     s.lower = t->lower[k];
     s.width = t->upper[k] - t->lower[k];
     s.n_conditions = k + t->n_z ? t->conditions : 1;
-    s.table = (bml_sample_table **)bml_sample__alloc((size_t)s.n_conditions, sizeof *s.table, 1);
-    s.x = bml_sample__doubles((size_t)s.n_conditions, (size_t)t->n_dim);
-    s.z = bml_sample__doubles((size_t)s.n_conditions, (size_t)t->n_z + 1);
+    s.table = (bml_sample_table **)bml_sample__alloc(bml_sample__bytes(s.n_conditions, sizeof *s.table));
+    s.x = bml_sample__doubles((ptrdiff_t)s.n_conditions * t->n_dim);
+    s.z = bml_sample__doubles((ptrdiff_t)s.n_conditions * (t->n_z + 1));
     if (s.table && s.x && s.z) status = bml_sample__conditions(&s, &rng);
     if (!status) status = bml_sample__learn(&s, loss, t->hidden, t->n_hidden);
     if (!status) bml_sample__collect(to, s.nn, 1 + k + t->n_z, t->hidden, t->n_hidden);
@@ -3353,39 +5725,44 @@ static int bml_sample__train_output(float *to, double *loss, const bml_sample_tr
     return status;
 }
 
-/* Does x_k rise with u, at conditions all over the ranges? */
-static int bml_sample__rises(const bml_sample_net *net, uint64_t seed) {
-    bml_sample_rng rng;
+/* Does x_k rise with u at these conditions? */
+static int bml_sample__rises_at(const bml_sample_net *net, int k, const float *given, const float *z) {
     float v[BML_SAMPLE__ROWS];
-    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM];
+    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM] = {0};
+    float last = net->lower[k];
+    float slack = 1e-6f * (net->upper[k] - net->lower[k]);
+    for (int eighth = 0; eighth < 8; eighth++) {
+        for (int i = 0; i < BML_SAMPLE__ROWS; i++) {
+            v[i] = (float)(eighth * BML_SAMPLE__ROWS + i) / (8 * BML_SAMPLE__ROWS - 1);
+            memcpy(x + i * net->n_dim, given, bml_sample__bytes(k, sizeof *x));
+        }
+        bml_sample__output(net, k, x, v, z, 0, BML_SAMPLE__ROWS);
+        for (int i = 0; i < BML_SAMPLE__ROWS; i++) {
+            float now = x[i * net->n_dim + k];
+            if (!bml_sample__finite((double)now) || !(now >= last - slack)) return 0;
+            last = now;
+        }
+    }
+    return 1;
+}
+
+/* The same at conditions all over the ranges. */
+static int bml_sample__rises(const bml_sample_net *net, uint64_t seed) {
+    float given[BML_SAMPLE_MAX_DIM] = {0};
     float z[BML_SAMPLE_MAX_Z + 1];
-    bml_sample_rng_init(&rng, seed, 1000);
+    bml_sample_rng rng = bml_sample__stream(seed, 0, 0, BML_SAMPLE__STREAM_RISES);
     for (int k = 0; k < net->n_dim; k++)
         for (int trial = 0; trial < 200; trial++) {
-            float last = net->lower[k];
-            float given[BML_SAMPLE_MAX_DIM];
             for (int j = 0; j < k; j++)
                 given[j] = net->lower[j] + (net->upper[j] - net->lower[j]) * (float)bml_sample_rng_uniform(&rng);
             for (int j = 0; j < net->n_z; j++)
                 z[j] = net->z_lower[j] + (net->z_upper[j] - net->z_lower[j]) * (float)bml_sample_rng_uniform(&rng);
-            for (int part = 0; part < 8; part++) {
-                for (int i = 0; i < BML_SAMPLE__ROWS; i++) {
-                    v[i] = (float)(part * BML_SAMPLE__ROWS + i) / (8 * BML_SAMPLE__ROWS - 1);
-                    for (int j = 0; j < k; j++)
-                        x[i * net->n_dim + j] = given[j];
-                }
-                bml_sample__output(net, k, x, v, z, 0, BML_SAMPLE__ROWS);
-                for (int i = 0; i < BML_SAMPLE__ROWS; i++) {
-                    float now = x[i * net->n_dim + k];
-                    if (!(now >= last - 1e-6f * (net->upper[k] - net->lower[k]))) return 0;
-                    last = now;
-                }
-            }
+            if (!bml_sample__rises_at(net, k, given, z)) return 0;
         }
     return 1;
 }
 
-static int bml_sample__train_arguments(bml_sample_training *t) {
+static int bml_sample__train_rules(bml_sample_training *t, char *why) {
     static const int preset[3] = {32, 32, 32};
     if (!t->hidden) {
         t->hidden = preset;
@@ -3397,24 +5774,37 @@ static int bml_sample__train_arguments(bml_sample_training *t) {
     if (!t->epochs) t->epochs = 2000;
     if (!t->batch) t->batch = 32;
     if (t->learning_rate == 0) t->learning_rate = 1e-2;
-    if (!t->density || t->n_dim < 1 || t->n_dim > 3 || t->n_z < 0 || t->n_z > BML_SAMPLE_MAX_Z || !t->lower ||
-        !t->upper || (t->n_z && (!t->z_lower || !t->z_upper)) || t->n_hidden < 1 ||
-        t->n_hidden > BML_SAMPLE__MAX_LAYERS)
-        return 0;
-    for (int k = 0; k < t->n_dim; k++)
-        if (!(t->lower[k] < t->upper[k] && t->upper[k] - t->lower[k] <= 1e30)) return 0;
-    for (int k = 0; k < t->n_z; k++)
-        if (!(t->z_lower[k] < t->z_upper[k] && t->z_upper[k] - t->z_lower[k] <= 1e30)) return 0;
-    for (int k = 0; k < t->n_hidden; k++)
-        if (t->hidden[k] < 1 || t->hidden[k] > BML_SAMPLE__MAX_WIDTH) return 0;
-    return t->target > 0 && t->conditions >= 1 && t->conditions <= 1 << 20 && t->points >= 1 && t->points <= 1 << 10 &&
-           t->epochs >= 1 && t->batch >= 1 && t->batch <= 1 << 24 && t->learning_rate > 0 && t->learning_rate <= 1 &&
-           t->threads >= 0;
+    if (!t->density || !t->lower || !t->upper)
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density, lower, upper: needed");
+    bml_sample__rule rule[] = {
+        {"n_dim", (double)t->n_dim, 1, 3},
+        {"n_z", (double)t->n_z, 0, BML_SAMPLE_MAX_Z},
+        {"n_hidden", (double)t->n_hidden, 1, BML_SAMPLE__MAX_LAYERS},
+        {"target", t->target, 1e-300, 1},
+        {"conditions", (double)t->conditions, 1, 1 << 20},
+        {"points", (double)t->points, 1, 1 << 10},
+        {"epochs", (double)t->epochs, 1, 1 << 28},
+        {"batch", (double)t->batch, 1, 1 << 24},
+        {"learning_rate", t->learning_rate, 1e-300, 1},
+        {"threads", (double)t->threads, 0, 1 << 20},
+    };
+    int status = bml_sample__rules(why, rule, (int)(sizeof rule / sizeof *rule));
+    if (!status && t->n_z && (!t->z_lower || !t->z_upper))
+        status = bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "z_lower, z_upper: needed");
+    for (int k = 0; !status && k < t->n_dim; k++)
+        status = bml_sample__check_range(why, "lower, upper", t->lower[k], t->upper[k]);
+    for (int k = 0; !status && k < t->n_z; k++)
+        status = bml_sample__check_range(why, "z_lower, z_upper", t->z_lower[k], t->z_upper[k]);
+    for (int k = 0; !status && k < t->n_hidden; k++) {
+        bml_sample__rule width = {"hidden", (double)t->hidden[k], 1, BML_SAMPLE__MAX_WIDTH};
+        status = bml_sample__rules(why, &width, 1);
+    }
+    return status;
 }
 
 /* The head of the flat array; returns its length. */
-static size_t bml_sample__head(float *to, const bml_sample_training *t) {
-    size_t at = 0;
+static ptrdiff_t bml_sample__head(float *to, const bml_sample_training *t) {
+    ptrdiff_t at = 0;
     to[at++] = BML_SAMPLE__MAGIC;
     to[at++] = 1;
     to[at++] = (float)t->n_dim;
@@ -3433,52 +5823,107 @@ static size_t bml_sample__head(float *to, const bml_sample_training *t) {
     return at;
 }
 
-static int bml_sample__net_learn(bml_sample_net **net, double *loss, const bml_sample_training *training) {
-    double worst = 0;
-    double one = 0;
+/* The weights of all outputs, one after the other; *worst of their losses. */
+static int bml_sample__train_all(float *array, double *worst, const bml_sample_training *t,
+                                 const bml_sample_net *shape) {
+    ptrdiff_t at = bml_sample__head(array, t);
     int status = BML_SAMPLE_OK;
-    if (!net) return BML_SAMPLE_BAD_ARGUMENT;
-    *net = NULL;
-    if (!training) return BML_SAMPLE_BAD_ARGUMENT;
-    bml_sample_training t = *training;
-    if (!bml_sample__train_arguments(&t)) return BML_SAMPLE_BAD_ARGUMENT;
-    bml_sample_net shape;
-    memset(&shape, 0, sizeof shape);
-    shape.n_z = t.n_z;
-    shape.n_hidden = t.n_hidden;
-    memcpy(shape.width, t.hidden, (size_t)t.n_hidden * sizeof(int));
-    size_t count = (size_t)(5 + t.n_hidden + 2 * t.n_dim + 2 * t.n_z);
-    for (int k = 0; k < t.n_dim; k++)
-        count += bml_sample__subnet_size(&shape, k);
-    float *array = (float *)bml_sample__alloc(count, sizeof(float), 1);
-    if (!array) return BML_SAMPLE_NO_MEMORY;
-    size_t at = bml_sample__head(array, &t);
-    for (int k = 0; !status && k < t.n_dim; k++) {
-        status = bml_sample__train_output(array + at, &one, &t, k);
-        at += bml_sample__subnet_size(&shape, k);
-        if (!(one <= worst)) worst = one;
+    for (int k = 0; !status && k < t->n_dim; k++) {
+        double one = 0;
+        status = bml_sample__train_output(array + at, &one, t, k);
+        at += bml_sample__subnet_size(shape, k);
+        if (!(one <= *worst)) *worst = one;
     }
-    if (loss) *loss = worst;
-    if (!status) status = bml_sample_net_create(net, array, count, NULL);
-    BML_SAMPLE_FREE(array);
-    if (status) return status;
-    if (!bml_sample__rises(*net, t.seed)) return BML_SAMPLE_NOT_MONOTONE;
-    return worst <= t.target ? BML_SAMPLE_OK : BML_SAMPLE_NOT_CONVERGED;
+    return status;
 }
 
 BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, const bml_sample_training *training,
                                         char *why) {
-    return bml_sample__say(why, bml_sample__net_learn(net, loss, training), "");
+    bml_sample__say(why, BML_SAMPLE_OK);
+    if (net) *net = NULL;
+    if (!net || !training) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, training: needed");
+    bml_sample_training t = *training;
+    int status = bml_sample__train_rules(&t, why);
+    if (status) return status;
+    bml_sample_net shape;
+    memset(&shape, 0, sizeof shape);
+    shape.n_z = t.n_z;
+    shape.n_hidden = t.n_hidden;
+    memcpy(shape.width, t.hidden, bml_sample__bytes(t.n_hidden, sizeof(int)));
+    ptrdiff_t count = 5 + t.n_hidden + 2 * t.n_dim + 2 * t.n_z;
+    for (int k = 0; k < t.n_dim; k++)
+        count += bml_sample__subnet_size(&shape, k);
+    float *array = (float *)bml_sample__alloc(bml_sample__bytes(count, sizeof(float)));
+    if (!array) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    double worst = 0;
+    status = bml_sample__train_all(array, &worst, &t, &shape);
+    if (loss) *loss = worst;
+    if (!status) status = bml_sample_net_create(net, array, (size_t)count, NULL);
+    BML_SAMPLE_FREE(array);
+    if (status) return bml_sample__say(why, status);
+    if (!bml_sample__rises(*net, t.seed)) return bml_sample__say(why, BML_SAMPLE_NOT_MONOTONE);
+    if (worst <= t.target) return BML_SAMPLE_OK;
+    return bml_sample__fail(why, BML_SAMPLE_NOT_CONVERGED, "loss %.3g, target %.3g", worst, t.target);
 }
 #endif /* BML_SAMPLE_TRAIN */
-#undef BML_SAMPLE__PICK
-#undef BML_SAMPLE__S_MAX
+
+#undef BML_SAMPLE__PI
+#undef BML_SAMPLE__RESTRICT
+#undef BML_SAMPLE__PRINTF
+#undef BML_SAMPLE__STRIDES
 #endif /* BML_SAMPLE_IMPLEMENTATION */
 
 /* CHANGES
-   1.0  Compton by network, table and inversion; tables, grids, alias, rejection, networks; sources of electrons and
-   photons
+   0.1.0  Compton by network, table and inversion; tables, grids, alias, rejection, networks; sources of electrons and
+          photons
+   0.2.0  why of every create; the generator of all headers; right under fast mathematics; inline functions, thermal steps,
+          polarisation, strong fields, cells, quintic tables; exact collisions below gamma = 20
 
-   LICENCE
-   Public domain (Unlicense) or MIT No Attribution, as you like: use, copy, change, sell it with or without this text.
-   It comes as it is, without warranty of any kind. */
+This software is available under two licences: choose whichever you prefer.
+
+------------------------------------------------------------------------------
+ALTERNATIVE A - Public domain (www.unlicense.org)
+
+This is free and unencumbered software released into the public domain.
+
+Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+software, either in source code form or as a compiled binary, for any purpose,
+commercial or non-commercial, and by any means.
+
+In jurisdictions that recognize copyright laws, the author or authors of this
+software dedicate any and all copyright interest in the software to the public
+domain. We make this dedication for the benefit of the public at large and to
+the detriment of our heirs and successors. We intend this dedication to be an
+overt act of relinquishment in perpetuity of all present and future rights to
+this software under copyright law.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+------------------------------------------------------------------------------
+ALTERNATIVE B - MIT License
+
+Copyright (c) 2026 the authors of bml
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of
+this software and associated documentation files (the "Software"), to deal in
+the Software without restriction, including without limitation the rights to
+use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+of the Software, and to permit persons to whom the Software is furnished to do
+so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+*/

@@ -5,6 +5,7 @@
    OpenBLAS chooses its kernel from the processor's name, and behind some hypervisors chooses one of the year 2004: compare
    with OPENBLAS_CORETYPE=SkylakeX (or Haswell, Zen) in the environment. */
 #include "bench.h"
+#undef BML_NN_IMPLEMENTED /* the product lies inside */
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include <stdio.h>

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char err[ERROR_SIZE] = "";
     read_ebl(data, size);
     sed_table t;
-    if (sed_read_memory(&t, data, size, "input", 0, err)) {
+    if (sed_read_memory(&t, data, size, "input", NULL, err)) {
         if (!err[0] || strchr(err, '\n') || t.n || t.point) abort();
         return 0;
     }

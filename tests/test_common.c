@@ -365,6 +365,83 @@ static void test_verdict(void) {
           "lines beyond the room are counted");
 }
 
+/* Files of a group appear together, or not at all. */
+static void test_together(void) {
+    char err[ERROR_SIZE];
+    out_file o;
+    put("old.txt", "old");
+    out_together();
+    CHECK(!out_begin(&o, folder, "old.txt", err), "a file of a group begins");
+    fprintf(o.f, "new");
+    CHECK(!out_commit(&o, err) && !strcmp(contents("old.txt"), "old"), "it is whole, and the old one still there");
+    out_discard_group();
+    CHECK(!strcmp(contents("old.txt"), "old"), "a group that is given up changes nothing");
+    out_together();
+    CHECK(!out_begin(&o, folder, "old.txt", err), "again");
+    fprintf(o.f, "abc");
+    CHECK(!out_commit(&o, err), "it is whole");
+    const run_info run = {.program = "p", .options = option_table()};
+    CHECK(!run_write(folder, &run, err) && !out_publish(err), "run.json is written last, and all are published");
+    CHECK(!strcmp(contents("old.txt"), "abc"), "the new file has its name");
+    /* FIPS 180-4, appendix: SHA-256 of "abc" */
+    CHECK(strstr(contents("run.json"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") != NULL,
+          "its sum stands in run.json");
+    put("long.txt", "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq");
+    char sum[65];
+    sha256_file(sum, in_folder("long.txt"));
+    CHECK(!strcmp(sum, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"), "the sum of two blocks");
+    remove(in_folder("long.txt"));
+    remove(in_folder("old.txt"));
+}
+
+/* A folder belongs to one run. */
+static void test_lock(void) {
+    char err[ERROR_SIZE] = "";
+    int status = 1;
+    CHECK(!out_lock(folder, err), "a folder is locked (%s)", err);
+    const pid_t child = fork();
+    if (child == 0) _exit(out_lock(folder, err) == -1 && strstr(err, "another run") ? 0 : 1);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "another process is refused");
+    CHECK(out_lock("/nowhere/at/all", err) == -1, "a folder that is not there: %s", err);
+}
+
+static void test_nearest(void) {
+    static const char *const words[] = {"redshift", "seed", "steps"};
+    CHECK(word_distance("kitten", "sitting") == 3 && word_distance("", "abc") == 3 && word_distance("abc", "abc") == 0,
+          "distances of words");
+    CHECK(word_nearest("redshfit", words, 3) == words[0] && word_nearest("sed", words, 3) == words[1],
+          "the nearest word");
+    CHECK(!word_nearest("xyz", words, 3), "no word is near");
+}
+
+/* The share of a batch system, and the user's own choice. */
+static void test_threads(void) {
+#ifdef _OPENMP
+    omp_set_num_threads(8);
+    unsetenv("OMP_NUM_THREADS");
+    setenv("SLURM_CPUS_PER_TASK", "1", 1);
+    CHECK(threads_or_all(0) == 1, "SLURM_CPUS_PER_TASK=1: one thread");
+    CHECK(threads_or_all(3) == 3, "but three when asked for");
+    setenv("SLURM_CPUS_PER_TASK", "many", 1);
+    const int quota = quota_processors();
+    CHECK(threads_or_all(0) == (quota > 0 && quota < 8 ? quota : 8), "no number: all");
+    unsetenv("SLURM_CPUS_PER_TASK");
+#endif
+    CHECK(quota_processors() >= 0, "a quota of %d processors", quota_processors());
+}
+
+static void test_stopping(void) {
+    CHECK(!stop_asked(), "nobody has asked to stop");
+    stop_on_signals(0);
+    raise(SIGTERM);
+    CHECK(stop_asked() == SIGTERM, "a signal is remembered");
+    *stop_flag() = 0;
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+}
+
 static void test_progress(void) {
     progress_bar p = {"work", 10, 100, 0, 0};
     char s[256];
@@ -520,6 +597,11 @@ int main(void) {
     test_formats();
     test_run_json();
     test_verdict();
+    test_together();
+    test_lock();
+    test_nearest();
+    test_threads();
+    test_stopping();
     test_progress();
     test_priors();
     test_pictures();
