@@ -109,9 +109,9 @@
    distance r on the axis, dimensions of the black hole's frame; mu: cosine between the photons' way and the jet:
      shell (broad lines)   u = xi L/(8 pi c) int dmu_R/x^2,  x^2 = R^2 + r^2 - 2 r R mu_R,  mu = (r - R mu_R)/x   (15)
      ring (dusty torus)    u = xi L/(4 pi c x^2),  x^2 = R^2 + r^2,  mu = r/x                                     (16)
-     disc                  du/dOmega = 3 G M mdot/(16 pi^2 c R^3) [1 - (R_in/R)^(1/2)],  mu = r/(r^2 + R^2)^(1/2)  (17)
-                           k T from that flux; far away u = L/(4 pi r^2 c), half of what a Lambertian disc sends along
-                           its axis: double L_disc for one
+     disc                  du/dOmega = 3 G M mdot/(16 pi^2 c R^3 mu) [1 - (R_in/R)^(1/2)],  mu = r/(r^2 + R^2)^(1/2)     (17)
+                           k T from that flux; elements shine alike in all directions, so that far away
+                           u = L/(4 pi r^2 c), half of what a Lambertian disc sends along its axis: double L_disc
      CMB                   u = a [2.72548 K (1 + z)]^4, isotropic in the black hole's frame                       (18)
      in the blob           x' = D x,  u' = D^2 u,  D = Gamma (1 - beta mu),  mu' = (mu - beta)/(1 - beta mu)       (19)
      Electrons are isotropic in the blob, so their losses are those in the mean density over all directions: (8), whatever
@@ -674,6 +674,7 @@ struct bml_ssc_blob {
     double *miss, *miss_last; /* F(g) - g of the fixed point, now and a pass before */
     double *old_last;         /* F(g) a pass before */
     double *made;             /* the hook's electrons, per cell and R/c */
+    double *face;             /* see bml_ssc__faces */
     double *rise;             /* [max_nx] scratch of the synchrotron sum */
     /* photons [max_nx] */
     double *x, *n, *n1; /* total density at the end of the step, and one step before */
@@ -1200,10 +1201,10 @@ static ptrdiff_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     int ng = tab->max_ng;
     int nx = tab->max_nx;
     ptrdiff_t used = 0;
-    double **electrons[] = {&blob->gamma, &blob->width, &blob->Q,    &blob->M,         &blob->M1,
-                            &blob->M2,    &blob->S,     &blob->base, &blob->gdot,      &blob->old,
-                            &blob->flux,  &blob->slope, &blob->work, &blob->norm,      &blob->guess,
-                            &blob->wrong, &blob->miss,  &blob->made, &blob->miss_last, &blob->old_last};
+    double **electrons[] = {&blob->gamma, &blob->width,     &blob->Q,       &blob->M,     &blob->M1,   &blob->M2,
+                            &blob->S,     &blob->base,      &blob->gdot,    &blob->old,   &blob->flux, &blob->slope,
+                            &blob->work,  &blob->norm,      &blob->guess,   &blob->wrong, &blob->miss, &blob->made,
+                            &blob->face,  &blob->miss_last, &blob->old_last};
     double **photons[] = {&blob->x,    &blob->n,      &blob->n1,      &blob->n_ext,     &blob->n_iso, &blob->n_view,
                           &blob->emit, &blob->target, &blob->kappa,   &blob->stay,      &blob->seen,  &blob->suffix,
                           &blob->rise, &blob->below,  &blob->photons, &blob->absorption};
@@ -1328,7 +1329,7 @@ static int bml_ssc__disc_beams(bml_ssc__beam *beam, const bml_ssc_external *e, d
         double R = R_in * exp((i + 0.5) * step);
         double x = sqrt(R * R + r * r);
         double flux = bml_ssc__disc_flux(R, R_in, e);
-        double ring = R / x * R / x * r / x * step; /* |dmu| */
+        double ring = R / x * R / x * step; /* |dmu|/mu */
         beam[i].away = R / x * R / (x + r);
         beam[i].u = flux / BML_SSC__C * ring; /* 2 pi du/dOmega of (17) is the flux over c */
         beam[i].scale = bml_ssc__heat_scale(e, bml_ssc__disc_temperature(flux));
@@ -2406,25 +2407,37 @@ static const double *bml_ssc__syn0_at(const bml_ssc_blob *blob, int d) {
     return blob->syn0 + d % r * blob->syn_len + d / r;
 }
 
-/* Self-absorption (9): kappa [nx] from the electrons, by parts so that every term is positive:
-   -int p gamma^2 d(N/gamma^2) = sum over cells of N/gamma^2 [gamma^2 p] between the faces. */
+/* What makes the difference of N/gamma^2 between cells i - 1 and i the derivative at the face between them, times h, for a
+   power law there: L/2 over sinh(L/2), L = ln of the ratio. Kept for absorption and heating alike: face [ng]. */
+static void bml_ssc__faces(bml_ssc_blob *blob) {
+    double wide = exp(2 * blob->tab->h);
+    for (int i = 0; i < blob->ng; i++) {
+        blob->face[i] = 1;
+        if (i == 0 || !(blob->M[i] > 0 && blob->M[i - 1] > 0)) continue;
+        double ratio = blob->M[i - 1] / blob->width[i - 1] * blob->width[i] / blob->M[i] * wide;
+        double L = BML_SSC__MIN(fabs(log(ratio)), 4.0);
+        blob->face[i] = L > 1e-3 ? 0.5 * L / sinh(0.5 * L) : 1;
+    }
+}
+
+/* Self-absorption (9): kappa [nx] from the electrons, as the sum over faces of gamma^2 p times the fall of N/gamma^2. */
 static void bml_ssc__absorb(bml_ssc_blob *blob, double scale) {
     double *BML_SSC_RESTRICT sum = blob->suffix; /* scratch */
     double wide = exp(blob->tab->h);
+    double below = 0; /* N of the cell below the face */
     bml_ssc__clear(sum, blob->nx);
-    for (int i = 0; i < blob->ng; i++) {
-        int face = -2 * i - blob->syn_lo; /* faces i + 1/2 and i - 1/2 on the lattice r k - 2 i */
-        const double *BML_SSC_RESTRICT P_hi = bml_ssc__syn0_at(blob, face - 1);
-        const double *BML_SSC_RESTRICT P_lo = bml_ssc__syn0_at(blob, face + 1);
-        double m = scale * blob->M[i] / blob->width[i];
-        double up = m * wide;
-        double down = m / wide;
-        if (!(m > 0)) continue;
+    for (int i = 0; i <= blob->ng; i++) { /* the lower face of cell i, on the lattice r k - 2 i */
+        double above = i < blob->ng ? scale * blob->M[i] / blob->width[i] : 0;
+        double fall = below * wide - above / wide;
+        if (i < blob->ng) fall *= blob->face[i];
+        below = above;
+        if (fall == 0) continue;
+        const double *BML_SSC_RESTRICT P = bml_ssc__syn0_at(blob, -2 * i + 1 - blob->syn_lo);
         for (int k = 0; k < blob->nx; k++)
-            sum[k] += up * P_hi[k] - down * P_lo[k];
+            sum[k] += fall * P[k];
     }
     for (int k = 0; k < blob->nx; k++)
-        blob->kappa[k] += sum[k] / (blob->x[k] * blob->x[k]);
+        blob->kappa[k] += BML_SSC__MAX(sum[k], 0.0) / (blob->x[k] * blob->x[k]);
 }
 
 /* Diffusion of (9) through the lower face of cell i. */
@@ -2434,7 +2447,7 @@ static double bml_ssc__heat_face(const bml_ssc_blob *blob, const double *n, int 
     double D = scale * blob->tab->r * blob->tab->h * bml_ssc__dot(P, n, blob->nx);
     double here = blob->gamma[i];
     double below = blob->gamma[i - 1];
-    return D * here * below / (here - below);
+    return blob->face[i] * D * here * below / (here - below);
 }
 
 /* Redo the electrons with the heating by absorbed photons: the cooling fluxes of the first pass as flux[i] = rate_i M_i,
@@ -2705,6 +2718,7 @@ static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
     else
         bml_ssc__cool_fitted(blob, lambda);
     if (blob->src.self_absorption) {
+        bml_ssc__faces(blob);
         if (blob->src.self_absorption == BML_SSC_SSA_HEATING) bml_ssc__heat(blob, blob->n, lambda, st->absorb_scale);
         double before = bml_ssc__absorbed(blob, blob->kappa);
         bml_ssc__absorb(blob, st->absorb_scale);

@@ -247,9 +247,11 @@ short() { # DIR OPTIONS...: the command of a short run, in the array command
 }
 short "$fit" --threads 1 --moves stretch
 ends "fit_sed: a short run" 2 "${command[@]}"
-check "fit_sed says NOT CONVERGED" grep -q '^NOT CONVERGED' "$scratch/stdout"
+check "fit_sed says NOT CONVERGED" grep -q '^  red  *converged .*NOT CONVERGED' "$scratch/stdout"
+check "fit_sed's verdict comes last" bash -c "tail -n 1 $scratch/stdout | grep -Eq '^  (red|yellow|green) '"
+check "fit_sed's verdict.txt is what it printed" bash -c "sed -n '/^verdict: /,\$p' $scratch/stdout | cmp - $fit/verdict.txt"
 check "fit_sed is silent on standard error when that is a file" test ! -s "$scratch/stderr"
-for file in chain.npy log_prob.npy posterior.csv sed.csv run.json; do
+for file in chain.npy log_prob.npy posterior.csv sed.csv points.csv groups.csv verdict.txt run.json; do
     check "fit_sed writes $file" test -s "$fit/$file"
 done
 for file in sed corner; do
@@ -274,6 +276,13 @@ else
     echo "skip  no python3 to read run.json"
     skipped=$((skipped + 1))
 fi
+check "run.json: the verdict" bash -c "grep -q '\"exit_status\": 2' $fit/run.json"
+if command -v sha256sum >/dev/null; then
+    check "run.json: the sums of the files" bash -c "cd $fit && grep -o '\"[a-z_]*[.][a-z]*\": \"[0-9a-f]\{64\}\"' run.json |
+        sed 's/\"\(.*\)\": \"\(.*\)\"/\2  \1/' | sha256sum -c --quiet"
+fi
+check "points.csv: residuals and pulls are of the best model" awk -F, 'NR > 1 {off = log($2 / $6) / log(10) - $7; n++; if (off > 1e-4 || off < -1e-4) bad = 1}
+    END {exit bad || n != 3}' "$fit/points.csv"
 short "$scratch/again" --threads 1 --moves stretch
 check "fit_sed: the run again" bash -c '"$@"; [ $? -eq 2 ]' - "${command[@]}"
 check "fit_sed: same seed, same chain" cmp "$fit/chain.npy" "$scratch/again/chain.npy"
@@ -307,6 +316,39 @@ ends "fit_sed, interrupted" 1 bash -c 'build/fit_sed examples/data/3hsp_j095507.
     wait $!' "$scratch/stopped"
 check "fit_sed, interrupted, says how to go on" grep -q 'the same command with --resume goes on' "$scratch/stderr"
 check "fit_sed, interrupted, leaves its state" test -s "$scratch/stopped/state.bin"
+# Climb and sampling, in a long check the polynomial's learning too: stopped by a time limit, resumed until it ends, to the
+# numbers of a run that was never stopped.
+slow="$quick --steps 2000 --burn 1000 --min-ess 1e9 --threads 1 --quiet"
+[ -n "$BML_CHECK_LONG" ] || slow="$slow --moves stretch"
+ends "fit_sed, never stopped" 2 build/fit_sed "$scratch/sed.csv" --redshift 0.5 $slow --out "$scratch/whole"
+stop_and_go() {
+    local status=1 turn resume=
+    for turn in $(seq 60); do
+        timeout $limit build/fit_sed "$scratch/sed.csv" --redshift 0.5 $slow --out "$scratch/pieces" --time-limit 2 $resume >"$scratch/stdout" 2>"$scratch/stderr"
+        status=$?
+        [ $status -eq 1 ] || break
+        grep -q 'the time limit is reached; the state is in' "$scratch/stderr" || return 1
+        resume=--resume
+    done
+    echo "$turn turns, status $status"
+    [ $status -eq 2 ]
+}
+check "fit_sed --time-limit 2 --resume, until it ends" stop_and_go
+check "fit_sed, stopped often: the chain of the run that was not" cmp "$scratch/whole/chain.npy" "$scratch/pieces/chain.npy"
+check "fit_sed, stopped often: all calls are counted" awk -v whole="$(grep -o '"solver_calls": [0-9]*' "$scratch/whole/run.json" | grep -o '[0-9]*$')" \
+    '/"solver_calls"/ {split($2, n, ","); exit !(n[1] + 0 >= whole + 0)}' "$scratch/pieces/run.json"
+ends "fit_sed --version" 0 build/fit_sed --version
+check "fit_sed --version: name and number" grep -Eq '^fit_sed [0-9]+[.][0-9]' "$scratch/stdout"
+printf 'name,table,redshift,options\nA b,sed.csv,0.5,--fix log_delta=1\nB,sed.csv,0.4,\nC,nowhere.csv,0.5,\nD,sed.csv,0.5,--bogus\n' >"$scratch/list.csv"
+ends "fit_sed --catalog" 2 build/fit_sed --catalog "$scratch/list.csv" $quick --moves stretch --quiet --threads 2 --out "$scratch/many"
+check "fit_sed --catalog: two fits and two errors" awk -F, 'NR > 1 {seen[$2]++} END {exit !(NR == 5 && seen["not to be trusted"] == 2 && seen["error"] == 2)}' \
+    "$scratch/many/catalog.csv"
+check "fit_sed --catalog: a folder each" test -s "$scratch/many/A_b/chain.npy" -a -s "$scratch/many/B/chain.npy"
+check "fit_sed --catalog: the options of a line" bash -c "! grep -q '^log_delta' $scratch/many/A_b/posterior.csv && grep -q '^log_delta' $scratch/many/B/posterior.csv"
+check "fit_sed --catalog: why a line failed" grep -q 'nowhere.csv: No such file' "$scratch/many/C/log.txt"
+ends "fit_sed: two runs in one folder" 1 bash -c 'exec 9<"$0"; flock -n 9 || exit 3
+    build/fit_sed "$1" --redshift 0.5 --out "$0"' "$fit" "$scratch/sed.csv"
+check "fit_sed: two runs in one folder: says so" grep -q 'another run is writing there' "$scratch/stderr"
 check "fit_sed: run.json has ln Z and its error" grep -q '"ln_z_error": [0-9]' "$scratch/nested_1/run.json"
 
 # ==== train_surrogate, and fit_sed with a network =====================================================================
@@ -329,21 +371,26 @@ with_net() { # DIR OPTIONS...: a short run with the shipped network, in the arra
     command=(build/fit_sed examples/data/3hsp_j095507.csv --model examples/models/ssc.safetensors --steps 30 --burn 5 --walkers 16
         --moves stretch --threads 1 --quiet --out "$@")
 }
-with_net "$scratch/with_net"
+with_net "$scratch/with_net" --no-reweigh
+ends "fit_sed --model --no-reweigh" 2 "${command[@]}"
+check "fit_sed --model --no-reweigh asks the solver in the end" grep -q '^the solver at [0-9]* of these draws' "$scratch/stdout"
+check "fit_sed --model: calls of the network by name" bash -c "grep -q '\"sampling_calls_are\": \"network\"' $scratch/with_net/run.json"
+with_net "$scratch/weighed"
 ends "fit_sed --model" 2 "${command[@]}"
-check "fit_sed --model asks the solver in the end" grep -q '^the solver at [0-9]* of these draws' "$scratch/stdout"
+check "fit_sed --model: the solver weighs the ensemble's draws" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
+check "fit_sed --model: the verdict has a line on the network" grep -q ' network ' "$scratch/weighed/verdict.txt"
 ends "fit_sed --reweigh, cut short" 2 build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --live 10 --calls 1500 \
     --threads 1 --quiet --model examples/models/ssc.safetensors --reweigh --out "$scratch/judged"
 check "fit_sed --reweigh: the solver judges every point" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
 check "fit_sed --reweigh: the solver is not asked twice" awk '/^the solver at/ {n++} END {exit n > 0}' "$scratch/stdout"
 nuts=(build/fit_sed examples/data/3hsp_j095507.csv --model examples/models/ssc.safetensors --sampler nuts --min-ess 1e9 --walkers 16
-    --threads 1 --quiet --out "$scratch/nuts") # one free parameter: a second's work
+    --threads 1 --quiet --no-reweigh --out "$scratch/nuts") # one free parameter: a second's work
 for held in log_R=15.2 log_B=-0.2 log_gamma_min=3 log_gamma_max=6.2 p=2.15 log_delta=1.6 ln_f=-4; do nuts+=(--fix $held); done
 ends "fit_sed --sampler nuts, cut short" 2 "${nuts[@]}" --draws 100
 tail -c +129 "$scratch/nuts/chain.npy" >"$scratch/draws"
 ends "fit_sed --sampler nuts --resume" 2 "${nuts[@]}" --draws 120 --resume
 check "fit_sed --sampler nuts --resume goes on behind the draws it had" cmp -n 12800 "$scratch/draws" <(tail -c +129 "$scratch/nuts/chain.npy")
-with_net "$scratch/again" --compare "$scratch/with_net"
+with_net "$scratch/again" --no-reweigh --compare "$scratch/with_net"
 ends "fit_sed --compare" 2 "${command[@]}"
 check "fit_sed --compare: the same run, no difference" awk 'NF == 5 && $4 == 0 && $5 > 0.99 && $5 < 1.01 {n++} END {exit n != 8}' "$scratch/stdout"
 refuse_net() { # MESSAGE PATTERN OPTIONS...
@@ -360,9 +407,8 @@ refuse_net "--compare with no results" 'run.json: No such file' --compare "$scra
 refuse_net "--compare with other free parameters" 'no fit of the same free parameters' --compare "$scratch/with_net" --fix p=2.2
 refuses "fit_sed: --sampler nuts without gradients" 'give --model' build/fit_sed examples/data/3hsp_j095507.csv --sampler nuts --out "$fit"
 refuses "fit_sed: --reweigh without a network" '--reweigh needs' build/fit_sed examples/data/3hsp_j095507.csv --sampler nested --reweigh --out "$fit"
-refuse_net "--reweigh with an ensemble" '--reweigh needs' --reweigh
 printf 'energy_TeV,0.3,0.6\n0.0001,0,0\n0.1,5,10\n1,20,80\n' >"$scratch/ebl.csv" # deep: at 18 GeV the flux falls by half a decade
-with_net "$scratch/ebl" --ebl "$scratch/ebl.csv" --no-systematic-scatter --fix log_R=15.2 --fix log_B=-0.2 --fix log_gamma_min=3 \
+with_net "$scratch/ebl" --no-reweigh --ebl "$scratch/ebl.csv" --no-systematic-scatter --fix log_R=15.2 --fix log_B=-0.2 --fix log_gamma_min=3 \
     --fix log_gamma_max=6.2 --fix p=2.15 --fix log_delta=1.6
 ends "fit_sed --model --ebl" 2 "${command[@]}"
 check "fit_sed --ebl: solver and network see the same absorption" awk '/^the solver at/ {
@@ -422,6 +468,10 @@ bad_option "--steps 0" '--steps: ' --steps 0
 bad_option "--seed -1" '--seed: ' --seed -1
 bad_option "an option without its value" '--steps: ' --steps
 bad_option "an unknown option" '--bogus: ' --bogus
+bad_option "an option with a typing error" 'is it --redshift' --redshfit 1
+bad_option "an unknown EBL" 'neither a file nor a model' --ebl nobody1999
+bad_option "--nu-max below --nu-min" 'is not above' --nu-min 1e20 --nu-max 1e10
+bad_option "--skip of nobody" 'no point of the instrument' --skip nobody
 bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan

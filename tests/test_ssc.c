@@ -302,12 +302,15 @@ static void test_converged_grid(unsigned long seed) {
 }
 
 /* Test 1 of LeHaMoC (Stathopoulos et al. 2023), ATHEvA's answer, with self-absorption and pairs. 0.1 dex is what two codes
-   with different grids and kernels can agree on. */
+   with different grids and kernels can agree on. Where the source is thick (x < 10^-10.1) the photons are q/kappa, and
+   ATHEvA's absorption coefficient, on its coarse grid, is larger than ours by up to a third; ours is RL 6.53 to 0.1 % on
+   every grid (test_absorption_coefficient) and Kirchhoff's, so there 0.125 dex, a third. */
 static void test_lehamoc(void) {
     double at[300];
     double y[300];
     double peak = -HUGE_VAL;
     double worst = 0;
+    double thick = 0;
     int n = read_pairs(at, y, 300, "lehamoc_test1/athena_photons.csv");
     int used = 0;
     if (!n) {
@@ -334,11 +337,16 @@ static void test_lehamoc(void) {
         peak = fmax(peak, y[i]);
     for (i = 0; i < n; i++)
         if (y[i] > peak - 4) {
-            worst = fmax(worst, fabs(spectrum_at(b, at[i], BML_SSC_TOTAL) - y[i]));
+            double d = fabs(spectrum_at(b, at[i], BML_SSC_TOTAL) - y[i]);
+            if (at[i] < -10.1)
+                thick = fmax(thick, d);
+            else
+                worst = fmax(worst, d);
             used++;
         }
     CHECK(used > 50, "LeHaMoC Test 1: %d photon points within 4 dex of the peak", used);
     CHECK_LE(worst, 0.1, "LeHaMoC Test 1: photons, worst point [dex]");
+    CHECK_LE(thick, 0.125, "LeHaMoC Test 1: photons, worst point of the thick side [dex]");
     CHECK_LE(residual(b), 0.01, "LeHaMoC Test 1: energy residual");
     n = read_pairs(at, y, 300, "lehamoc_test1/athena_electrons.csv");
     for (i = 0, used = 0, worst = 0; i < n; i++)
@@ -350,6 +358,321 @@ static void test_lehamoc(void) {
     CHECK_LE(worst, 0.05, "LeHaMoC Test 1: electrons, worst point [dex]");
     bml_ssc_blob_free(b);
     bml_ssc_free(t);
+}
+
+/* ---- against agnpy ----------------------------------------------------------------------------------------------- */
+
+/* Numbers of agnpy 0.5.1 (PyPI; Nigro et al. 2022, A&A 660, A18), made with
+
+     from agnpy.emission_regions import Blob; from agnpy.spectra import PowerLaw; from astropy.constants import m_e
+     ne = PowerLaw(k=1e6 cm-3, p=2.4, gamma_min=10, gamma_max=1e4, mass=m_e)
+     b = Blob(R_b=1e14 cm, z=0.1, delta_D=10, Gamma=10, B=0.1 G, n_e=ne, gamma_e_size=1000)        # d_L = 1.46823410e27 cm
+     Synchrotron(b, ssa=True).sed_flux(nu), SynchrotronSelfCompton(b, ssa=True).sed_flux(nu)       # 600 target frequencies
+
+   and, for the fields, R_b = 1e10 cm, so that nothing cools, z = 0.5 (d_L = 9.00902126e27 cm), Gamma = 20, k = 1e3 cm-3,
+   gamma_max = 1e5, gamma_e_size = 700, nu = 10^20, 10^21, ... 10^25 Hz, L_disk = 1e46 erg/s:
+
+     SSDisk(1e9 M_sun, L, 1/12, 6, 200, R_g_units=True), SphericalShellBLR(L, 0.1, 'Lyalpha', 1e17 cm),
+     RingDustTorus(L, 0.3, 1000 K, R_dt=1e19 cm), CMB(z=0.5);  ExternalCompton(b, target, r).sed_flux(nu)
+     Absorption(target, r, z=0.5).tau(10^24.5 ... 10^28.5 Hz), set_l(400), for the shell set_mu(400)
+     disk.sed_flux(nu, 0.5), torus.sed_flux(nu, 0.5) at 10^12 ... 10^16.5 Hz */
+
+/* Electrons that neither cool nor escape faster than R/c: N = Q, density k gamma^-p. */
+static bml_ssc_source frozen_source(double R, double k, double gamma_max) {
+    bml_ssc_source s = usual_source();
+    s.R = R;
+    s.B = 0.1;
+    s.gamma_min = 10;
+    s.gamma_max = gamma_max;
+    s.p = 2.4;
+    s.compactness = k * SIGMA_T * R * (pow(10, -0.4) - pow(gamma_max, -0.4)) / 0.4 / 3;
+    s.t_end = 30;
+    return s;
+}
+
+/* Escape from a sphere: 0.01 dex at the SSC peak and on the thick side, and the convention itself is 0.125 dex. agnpy's own
+   synchrotron function is right to 0.2 %, and its sums over 1,000 energies to about as much. */
+static void test_agnpy_escape(void) {
+    static const double syn[][2] = {{3.162278e9, 8.81243e-23}, {1e10, 4.94281e-21},        {3.162278e10, 1.08502e-19},
+                                    {1e11, 1.99315e-19},       {3.162278e11, 2.83395e-19}, {1e13, 7.74787e-19},
+                                    {1e14, 1.16925e-18}};
+    static const double ssc[][2] = {{1e17, 3.19468e-21},        {1e18, 6.41537e-21}, {1e20, 1.62283e-20},
+                                    {3.162278e20, 1.82994e-20}, {1e21, 1.93918e-20}, {3.162278e21, 1.85781e-20},
+                                    {1e22, 1.49245e-20}};
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_source s = frozen_source(1e14, 1e6, 1e4);
+    bml_ssc_observer o;
+    double worst[2] = {0, 0};
+    double f;
+    double rate;
+    memset(&o, 0, sizeof o);
+    o.redshift = 0.1;
+    o.delta = 10;
+    o.distance = 1.46823410e27;
+    s.self_absorption = BML_SSC_SSA;
+    s.photon_escape = BML_SSC_SPHERE;
+    CHECK(bml_ssc_solve(b, &s) == 0, "a sphere is solved");
+    for (int i = 0; i < 7; i++) {
+        bml_ssc_sed(&f, &syn[i][0], 1, b, &o, BML_SSC_SYNCHROTRON);
+        worst[0] = fmax(worst[0], fabs(log10(f / syn[i][1])));
+        bml_ssc_sed(&f, &ssc[i][0], 1, b, &o, BML_SSC_COMPTON);
+        worst[1] = fmax(worst[1], fabs(log10(f / ssc[i][1])));
+    }
+    CHECK_LE(worst[0], 0.01, "SPHERE: synchrotron, thick and thin, against agnpy [dex]");
+    CHECK_LE(worst[1], 0.01, "SPHERE: SSC against agnpy [dex]");
+    CHECK_LE(residual(b), 0.01, "SPHERE: energy residual");
+    bml_ssc_sed(&f, &ssc[4][0], 1, b, &o, BML_SSC_COMPTON);
+    s.photon_escape = BML_SSC_RATE;
+    bml_ssc_solve(b, &s);
+    bml_ssc_sed(&rate, &ssc[4][0], 1, b, &o, BML_SSC_COMPTON);
+    CHECK_NEAR(log10(rate / f), log10(4.0 / 3), 2e-3, "RATE over SPHERE at the SSC peak [dex]");
+    bml_ssc_sed(&rate, &syn[0][0], 1, b, &o, BML_SSC_SYNCHROTRON);
+    CHECK_NEAR(log10(rate / syn[0][1]), log10(4.0 / 3), 0.01, "RATE over SPHERE where thick [dex]");
+    double series = 0;
+    for (double tau = 1e-6; tau < 1e3; tau *= 1.3) { /* in long double, where the formula does not cancel */
+        long double t = tau;
+        long double P = 3 / (4 * t) * (1 - 1 / (2 * t * t) + (1 / t + 1 / (2 * t * t)) * expl(-2 * t));
+        if (tau > 0.03) series = fmax(series, fabs(bml_ssc__sphere_escape(tau) / (double)(t * P / (1 - P)) - 1));
+        if (tau < 1e-3)
+            series = fmax(series, fabs(bml_ssc__sphere_escape(tau) - (4.0 / 3 - 13 * tau / 45)) - tau * tau);
+    }
+    CHECK_LE(series, 1e-7, "escape from a sphere against P(tau) itself, relative");
+    release(b);
+}
+
+static bml_ssc_external geometric_field(int kind) {
+    bml_ssc_external e;
+    memset(&e, 0, sizeof e);
+    e.kind = (bml_ssc_field)kind;
+    e.L_disc = 1e46;
+    e.fraction = kind == BML_SSC_FIELD_SHELL ? 0.1 : 0.3;
+    e.radius = kind == BML_SSC_FIELD_SHELL ? 1e17 : 1e19;
+    e.temperature = 1000;
+    e.M_bh = 1e9;
+    e.r_out = 200;
+    e.redshift = 0.5;
+    e.monochromatic = 1;
+    return e;
+}
+
+/* External Compton. Monochromatic photons as agnpy's; a line in a cell of 0.1 dex is known to h^2/24, the head-on kernel is
+   the same formula, and agnpy's sums leave ragged 2 %: 0.02 dex, but where the spectrum begins or ends (a factor of 3 and
+   more between neighbours of the list, left out). agnpy's own grids of 100 angles are too coarse for disc and for a blob
+   beside the shell (0.15 and 0.04 dex): set_mu(4000), set_mu(2000), set_phi(17), gamma_e_size = 250 there. Disc: agnpy's
+   photon energies lack the factor [1 - (R_in/R)^(1/2)]^(1/4) of the temperature, on average 0.85; a flux ~ energy^-0.3 at a
+   given energy density moves by 0.02 ... 0.035 dex: 0.05. */
+static void test_agnpy_fields(void) {
+    static const struct {
+        int kind;
+        double r, delta, flux[6], limit;
+        int first, last;
+    } cases[] = {
+        {BML_SSC_FIELD_DISC, 1e16, 20, {7.6512e-29, 1.4992e-28, 2.9796e-28, 5.4796e-28, 8.5845e-28, 0}, 0.05, 1, 4},
+        {BML_SSC_FIELD_DISC, 1e18, 20, {3.9786e-36, 7.8708e-36, 1.5788e-35, 3.1103e-35, 5.7681e-35, 0}, 0.05, 0, 4},
+        {BML_SSC_FIELD_DISC, 1e18, 30, {6.4072e-36, 1.2930e-35, 2.5707e-35, 5.0177e-35, 9.5752e-35, 0}, 0.05, 0, 4},
+        {BML_SSC_FIELD_SHELL,
+         2e16,
+         20,
+         {1.3503e-30, 6.9120e-30, 1.2537e-29, 1.8912e-29, 1.8618e-29, 8.6214e-30},
+         0.02,
+         1,
+         5},
+        {BML_SSC_FIELD_SHELL, 1.1e17, 20, {9.7707e-31, 1.9113e-30, 3.5819e-30, 6.0759e-30, 7.4904e-30, 0}, 0.02, 1, 4},
+        {BML_SSC_FIELD_SHELL,
+         1e18,
+         20,
+         {4.0946e-36, 8.1627e-36, 1.6127e-35, 3.1423e-35, 5.8531e-35, 8.9773e-35},
+         0.02,
+         0,
+         5},
+        {BML_SSC_FIELD_SHELL,
+         2e16,
+         30,
+         {3.8880e-30, 6.1729e-29, 1.1192e-28, 1.6901e-28, 1.6624e-28, 7.6966e-29},
+         0.02,
+         1,
+         5},
+        {BML_SSC_FIELD_RING,
+         1e18,
+         20,
+         {2.2774e-33, 4.5874e-33, 9.0966e-33, 1.7423e-32, 3.1108e-32, 4.3749e-32},
+         0.02,
+         0,
+         5},
+        {BML_SSC_FIELD_RING,
+         1e18,
+         30,
+         {2.0696e-32, 4.0537e-32, 7.8845e-32, 1.5276e-31, 2.7279e-31, 3.8571e-31},
+         0.02,
+         0,
+         5},
+        {BML_SSC_FIELD_RING, 1e20, 20, {5.8490e-39, 1.1378e-38, 2.3202e-38, 4.5213e-38, 6.9477e-38, 0}, 0.02, 0, 3},
+        {BML_SSC_FIELD_CMB, 1e20, 20, {4.6068e-40, 9.1743e-40, 1.8296e-39, 3.5909e-39, 4.3251e-39, 0}, 0.02, 0, 3}};
+    static const char *const names[] = {"shell", "ring", "disc", "CMB"};
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        bml_ssc_source s = frozen_source(1e10, 1e3, 1e5);
+        bml_ssc_external e = geometric_field(cases[c].kind);
+        bml_ssc_observer o;
+        double worst = 0;
+        memset(&o, 0, sizeof o);
+        o.redshift = 0.5;
+        o.delta = cases[c].delta;
+        o.distance = 9.00902126e27;
+        s.external = &e;
+        s.n_external = 1;
+        s.distance = cases[c].r;
+        s.Gamma = 20;
+        s.delta = cases[c].delta;
+        int status = bml_ssc_solve(b, &s);
+        for (int i = cases[c].first; i <= cases[c].last; i++) {
+            double nu = pow(10, 20 + i);
+            double f = 0;
+            bml_ssc_sed(&f, &nu, 1, b, &o, BML_SSC_EXTERNAL);
+            worst = fmax(worst, fabs(log10(f / cases[c].flux[i])));
+        }
+        CHECK(status == 0 && worst <= cases[c].limit,
+              "%s at r = %g, delta = %g against agnpy: %.4f dex, must be <= %g %s",
+              names[cases[c].kind - BML_SSC_FIELD_SHELL], cases[c].r, cases[c].delta, worst, cases[c].limit,
+              bml_ssc_message(b));
+    }
+    release(b);
+}
+
+/* Absorption on the way out: where agnpy's tau has risen from its threshold; 0.03 dex for its trapezoids over 400 distances
+   and 100 angles, disc 0.06 for the photon energies above (from 10^17 cm on: agnpy's tau leaves out the 1/mu of (17), which
+   its energy density has; 0.15 dex at 10^16 cm). */
+static void test_agnpy_depth(void) {
+    static const struct {
+        int kind;
+        double r, tau[9], limit;
+        int first;
+    } cases[] = {
+        {BML_SSC_FIELD_DISC, 1e17, {0, 0, 0, 0, 0, 0, 2.7611, 6.9621, 5.6070}, 0.06, 7},
+        {BML_SSC_FIELD_SHELL, 2e16, {0, 242.11, 247.89, 142.93, 67.598, 28.956, 11.674, 4.5148, 1.6936}, 0.03, 2},
+        {BML_SSC_FIELD_SHELL, 1.1e17, {0, 0, 15.790, 25.763, 16.999, 8.5149, 3.7623, 1.5471, 0.60673}, 0.03, 3},
+        {BML_SSC_FIELD_RING, 1e18, {0, 0, 0, 0, 0, 120.47, 115.36, 62.636, 28.552}, 0.03, 6}};
+    double nu[9];
+    double tau[9];
+    char why[BML_SSC_MESSAGE];
+    for (int i = 0; i < 9; i++)
+        nu[i] = pow(10, 24.5 + 0.5 * i);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        bml_ssc_external e = geometric_field(cases[c].kind);
+        bml_ssc_path path = {&e, 1, cases[c].r, 0.5};
+        double worst = 0;
+        int status = bml_ssc_field_depth(tau, nu, 9, &path, why);
+        for (int i = cases[c].first; i < 9; i++)
+            worst = fmax(worst, fabs(log10(tau[i] / cases[c].tau[i])));
+        CHECK(status == 0 && worst <= cases[c].limit && tau[0] == 0,
+              "tau in field %d from r = %g against agnpy: %.4f dex", cases[c].kind, cases[c].r, worst);
+    }
+}
+
+/* The light of disc and torus itself. agnpy gives its disc L/2 over 4 pi d^2 (both sides of it are counted in L, one is
+   seen), ours L; it sums 100 radii of equal steps in R, 2 %. Torus: Planck's law both, agnpy's nu F_nu lacks a factor 1 + z (it has nu
+   where nu (1 + z) belongs). The whole luminosity comes out. */
+static void test_agnpy_thermal(void) {
+    static const double disc[] = {8.3540e-20, 2.6189e-18, 8.0560e-17, 2.3317e-15, 5.5190e-14, 6.7900e-13, 2.2770e-12};
+    static const double torus[] = {1.0865e-16, 3.1723e-15, 7.6929e-14, 9.2765e-13, 6.0661e-13};
+    bml_ssc_external e = geometric_field(BML_SSC_FIELD_DISC);
+    bml_ssc_observer o;
+    double nu[400];
+    double y[400];
+    double worst = 0;
+    double sum = 0;
+    char why[BML_SSC_MESSAGE];
+    memset(&o, 0, sizeof o);
+    o.redshift = 0.5;
+    o.distance = 9.00902126e27;
+    for (int i = 0; i < 10; i++)
+        nu[i] = pow(10, 12 + 0.5 * i);
+    bml_ssc_thermal_sed(y, nu, 10, &e, &o, why);
+    for (int i = 0; i < 7; i++)
+        worst = fmax(worst, fabs(y[i] / (2 * disc[i]) - 1));
+    CHECK_LE(worst, 0.03, "light of the disc against twice agnpy's, relative");
+    e = geometric_field(BML_SSC_FIELD_RING);
+    bml_ssc_thermal_sed(y, nu, 10, &e, &o, why);
+    worst = 0;
+    for (int i = 0; i < 5; i++)
+        worst = fmax(worst, fabs(y[i] / (1.5 * torus[i]) - 1));
+    CHECK_LE(worst, 0.001, "light of the torus against agnpy's times 1 + z, relative");
+    for (int i = 0; i < 400; i++)
+        nu[i] = pow(10, 10 + 0.02 * i);
+    bml_ssc_thermal_sed(y, nu, 400, &e, &o, why);
+    for (int i = 0; i < 400; i++)
+        sum += y[i] * 0.02 * LN10;
+    CHECK_NEAR(sum * 4 * PI * o.distance * o.distance / 3e45, 1, 1e-4, "the torus sends its luminosity");
+    CHECK(bml_ssc_host_sed(y, nu, 400, 1e44, &o) == 0, "host galaxy");
+    double R = C / (6410e-8 * 1.5); /* the R band, redshifted */
+    bml_ssc_host_sed(y, &R, 1, 1e44, &o);
+    CHECK_NEAR(y[0] * 4 * PI * o.distance * o.distance / 1e44, 1, 1e-9, "host galaxy: nu L_nu in R, k-corrected");
+    CHECK(bml_ssc_host_sed(y, nu, 400, -1, &o) == BML_SSC_PARAMETER, "a negative host is refused");
+}
+
+/* Energy densities in closed form: a shell is xi L/(4 pi R^2 c) at its centre, ln((R + r)/|R - r|) elsewhere, and in the
+   blob's frame there Gamma^2 (1 + beta^2/3) times as much; the CMB likewise; far away D = 1/(Gamma (1 + beta)) for all. */
+static void test_field_energy(void) {
+    bml_ssc_external shell = geometric_field(BML_SSC_FIELD_SHELL);
+    bml_ssc_external cmb = geometric_field(BML_SSC_FIELD_CMB);
+    bml_ssc_external disc = geometric_field(BML_SSC_FIELD_DISC);
+    double beta2 = 1 - 1.0 / 400;
+    double u;
+    double moving;
+    char why[BML_SSC_MESSAGE];
+    bml_ssc_field_energy(&u, &shell, 1e12, 1, why);
+    double centre = 1e45 / (4 * PI * 1e34 * C);
+    CHECK_NEAR(u / centre, 1, 1e-5, "shell: energy density at its centre");
+    bml_ssc_field_energy(&moving, &shell, 1e12, 20, why);
+    CHECK_NEAR(moving / centre / (400 * (1 + beta2 / 3)), 1, 1e-3, "shell: energy density in the blob at its centre");
+    bml_ssc_field_energy(&u, &shell, 1.1e17, 1, why);
+    CHECK_NEAR(u / (1e45 / (8 * PI * C * 1.1e34) * log(21.0)), 1, 1e-6, "shell: energy density outside");
+    bml_ssc_field_energy(&u, &cmb, 0, 1, why);
+    bml_ssc_field_energy(&moving, &cmb, 0, 20, why);
+    CHECK_NEAR(u / (7.56573e-15 * pow(2.72548 * 1.5, 4)), 1, 1e-5, "CMB: energy density");
+    CHECK_NEAR(moving / u / (400 * (1 + beta2 / 3)), 1, 1e-3, "CMB: energy density in the blob");
+    disc.r_out = 1e5;
+    bml_ssc_field_energy(&u, &disc, 1e22, 1, why);
+    CHECK_NEAR(u / (1e46 / (4 * PI * 1e44 * C)), 1, 0.02,
+               "disc: L/(4 pi r^2 c) far away"); /* 64 rings over four decades */
+    bml_ssc_field_energy(&moving, &disc, 1e22, 20, why);
+    CHECK_NEAR(moving / u * 400 * pow(1 + sqrt(beta2), 2), 1, 1e-4, "disc: behind the blob, far away");
+    disc.M_bh = 0;
+    CHECK(bml_ssc_field_energy(&u, &disc, 1e17, 1, why) == BML_SSC_SPECTRUM && strstr(why, "M_bh = 0: a required"),
+          "a disc without a black hole: %s", why);
+}
+
+/* An isotropic target of the head-on kernel is the isotropic kernel: the observer's view of a CMB whose blob is at rest
+   (Gamma = 1) is the mean over directions. Tables: linear in phase, 2e-3, and a difference over a cell, of order h^2/4, 0.006 dex; the last decade
+   below the end, where f falls within a cell, is left out. */
+static void test_head_on_mean(void) {
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_source s = frozen_source(1e14, 1e3, 1e8);
+    bml_ssc_external e = geometric_field(BML_SSC_FIELD_CMB);
+    bml_ssc_observer o;
+    double worst = 0;
+    double deep = 0;
+    memset(&o, 0, sizeof o);
+    o.distance = 1e27;
+    s.B = 1e-8;
+    s.external = &e;
+    s.n_external = 1;
+    s.Gamma = 1;
+    for (int hot = 0; hot < 2; hot++) {
+        e.redshift = hot ? 3000 : 0;
+        e.monochromatic = 0;
+        CHECK(bml_ssc_solve(b, &s) == 0, "CMB: %s", bml_ssc_message(b));
+        for (int k = 0; k < b->nx; k++) {
+            double mean = b->comp[BML_SSC__EXT][k];
+            double top = b->x[k] / s.gamma_max;
+            if (!(mean * b->x[k] * b->x[k] > 1e-6 * photon_energy(b, b->comp[BML_SSC__EXT])) || top > 0.1) continue;
+            double d = fabs(log10(b->comp[BML_SSC__VIEW][k] / mean));
+            *(hot ? &deep : &worst) = fmax(*(hot ? &deep : &worst), d);
+        }
+    }
+    CHECK_LE(worst, 0.01, "head-on kernel over all directions against Jones, Thomson [dex]");
+    CHECK_LE(deep, 0.02, "head-on kernel over all directions against Jones, into Klein-Nishina [dex]");
+    release(b);
 }
 
 /* ---- synchrotron ------------------------------------------------------------------------------------------------- */
@@ -954,6 +1277,7 @@ static void test_kirchhoff(void) {
             b->M[i] = 1e-20 * b->gamma[i] * b->gamma[i] * exp(-b->gamma[i] / theta) * b->width[i];
         bml_ssc__slopes(b);
         bml_ssc__emit_synchrotron(b->emit, b);
+        bml_ssc__faces(b);
         bml_ssc__absorb(b, pow(H_CGS * C / MC2, 3) / (8 * PI * SIGMA_T * s.R));
         for (int k = 0; k < b->nx; k++) {
             double y = b->x[k] / (1.5 * b->b * theta * theta);
@@ -2324,6 +2648,12 @@ int main(int argc, char **argv) {
     test_athena_grid();
     test_converged_grid(seed);
     test_lehamoc();
+    test_agnpy_escape();
+    test_agnpy_fields();
+    test_agnpy_depth();
+    test_agnpy_thermal();
+    test_field_energy();
+    test_head_on_mean();
     test_synchrotron_function();
     test_synchrotron_tables();
     test_uncooled_synchrotron();

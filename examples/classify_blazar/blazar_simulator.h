@@ -112,12 +112,15 @@ static void add_quasar(double *v, bml_classify_rng *r, double z, double level, d
     double red = -0.03 * log(bml_classify_rng_uniform(r));
     double slope = normal(r, 0.35, 0.2);
     double disc[NODES];
-    for (int k = 0; k < NODES; k++)
+    for (int k = 0; k < NODES; k++) {
         disc[k] = -60;
+    }
     add_power(disc, 15.079 - shift, level, slope, 13.8 - shift, normal(r, 15.6, 0.1) - shift);
     for (int k = 0; k < NODES; k++) { /* dust of the host; a bump of iron and Balmer lines about 3000 A, H alpha */
         double x = node_nu(k) + shift;
-        if (x < 16) disc[k] -= 0.4 * 3.1 * red * pow(10, 1.2 * (x - 14.74));
+        if (x < 16) {
+            disc[k] -= 0.4 * 3.1 * red * pow(10, 1.2 * (x - 14.74));
+        }
         disc[k] += 0.1 * exp(-pow((x - 15) / 0.08, 2) / 2) + 0.08 * exp(-pow((x - 14.66) / 0.03, 2) / 2);
         v[k] = add_logs(v[k], fmax(disc[k], -60));
     }
@@ -132,10 +135,13 @@ static void draw_other(model_sed *m, bml_classify_rng *r) {
     double z = exp(normal(r, 0.1, 0.55));
     int loud = uniform(r, 0, 1) < 0.22;
     int flat = uniform(r, 0, 1) < (loud ? 0.25 : 0.15);
-    for (int k = 0; k < NODES; k++)
+    for (int k = 0; k < NODES; k++) {
         m->jet[k] = m->rest[k] = -60;
+    }
     add_quasar(m->rest, r, z, 0, normal(r, -1.5, 0.35));
-    if (z < 0.6) add_black_body(m->rest, 3.65, z, normal(r, -0.7, 0.4));
+    if (z < 0.6) {
+        add_black_body(m->rest, 3.65, z, normal(r, -0.7, 0.4));
+    }
     double loudness = loud ? normal(r, 2.2, 0.7) : normal(r, 0.6, 0.5); /* log10 of F(5 GHz)/F(4400 A) */
     double alpha = flat ? normal(r, 0.15, 0.25) : normal(r, 0.75, 0.2);
     double radio = loudness - 5.13;
@@ -146,8 +152,9 @@ static void draw_other(model_sed *m, bml_classify_rng *r) {
 /* What stands behind and beside the zone of a blazar; the zone's nuFnu is in m->jet. */
 static void draw_rest(model_sed *m, bml_classify_rng *r, const settings *s, double z, int disc) {
     double peak = -60;
-    for (int k = 45; k < 100; k++)
+    for (int k = 45; k < 100; k++) {
         peak = fmax(peak, m->jet[k]); /* 10^11.5 to 10^17 Hz */
+    }
     double optical = at_nodes(m->jet, 14.603);
     for (int k = 0; k < NODES; k++) {
         double tev = pow(10, node_nu(k) - 26.383);
@@ -180,8 +187,9 @@ static void observe(sed_set *set, const model_sed *m, bml_classify_rng *r) {
             first = i;
             nights = uniform(r, 0, 1) < c->share ? 1 + (int)uniform(r, 0, c->nights) : 0;
             seen = 0;
-            for (int night = i; night < N_SKY && !strcmp(c->catalogue, sky[night].catalogue); night++)
+            for (int night = i; night < N_SKY && !strcmp(c->catalogue, sky[night].catalogue); night++) {
                 seen |= add_logs(at_nodes(m->jet, sky[night].nu), at_nodes(m->rest, sky[night].nu)) > sky[night].depth;
+            }
         }
         for (int night = 0; night < nights; night++) {
             bml_classify_rng epoch; /* the same for all bands of a catalogue */
@@ -218,7 +226,9 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     q->injection = BML_SSC_BROKEN;
     q->gamma_min = pow(10, uniform(r, 0.3, disc ? 1.7 : 2.7));
     q->gamma_break = pow(10, disc ? normal(r, 2.6, 0.3) : 3.2 + 1.8 * peak + normal(r, 0, 0.2));
-    if (q->gamma_break < 2 * q->gamma_min) q->gamma_break = 2 * q->gamma_min;
+    if (q->gamma_break < 2 * q->gamma_min) {
+        q->gamma_break = 2 * q->gamma_min;
+    }
     q->gamma_max = q->gamma_break * pow(10, uniform(r, 1.2, 2));
     q->p = normal(r, 1.9, 0.2);
     q->p2 = q->p + uniform(r, 1, 2);
@@ -247,11 +257,13 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
     int left = n;
     char why[BML_SSC_MESSAGE];
     if (bml_ssc_create(&tables, NULL, why)) fail("%s", why);
-    for (int k = 0; k < NODES; k++)
+    for (int k = 0; k < NODES; k++) {
         nu[k] = pow(10, node_nu(k));
+    }
     int i;
-    for (i = 0; i < n; i++)
+    for (i = 0; i < n; i++) {
         status[i] = -1;
+    }
     job.out = nuFnu;
     job.status = status;
     job.sources = q;
@@ -270,8 +282,9 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
             z[i] = o[i].redshift;
         }
         bml_ssc_batch(&job, tables);
-        for (left = 0, i = 0; i < n; i++)
+        for (left = 0, i = 0; i < n; i++) {
             left += status[i] != 0;
+        }
     }
     if (left) fail("%d of %d simulated zones did not converge", left, n);
     bml_ssc_free(tables);
@@ -290,8 +303,9 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
     for (long attempt = 0; attempt < 1000; attempt++) {
         bml_classify_rng r;
         bml_classify_rng_init(&r, s->seed, (uint64_t)i + ((uint64_t)attempt << 24));
-        for (int k = 0; k < NODES && zone; k++)
+        for (int k = 0; k < NODES && zone; k++) {
             m->jet[k] = log10(fmax(zone[k], 1e-60));
+        }
         if (zone)
             draw_rest(m, &r, s, z, disc);
         else

@@ -1,5 +1,5 @@
-/* draws.h: what is worked out at points of a finished posterior: spectra, derived quantities, the best point. Public domain
-   or MIT, see LICENSE. */
+/* draws.h: what is worked out at points of a finished posterior: spectra, derived quantities, the best point. Public
+   domain or MIT, see LICENSE. */
 #ifndef FIT_SED_DRAWS_H
 #define FIT_SED_DRAWS_H
 #include "samplers.h"

@@ -1,6 +1,7 @@
-/* model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; here are the likelihood by the
-   exact solver and by a polynomial. network.h asks a network instead, evaluate.h chooses, setup.h fills a problem. Include
-   common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h and device.h first. Public domain or MIT, see LICENSE. */
+/* model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; here are the likelihood by
+   the exact solver and by a polynomial. network.h asks a network instead, evaluate.h chooses, setup.h fills a problem.
+   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h and device.h first. Public domain or
+   MIT, see LICENSE. */
 #ifndef FIT_SED_MODEL_H
 #define FIT_SED_MODEL_H
 #include "options.h"

@@ -1,5 +1,5 @@
-/* network.h: the likelihood by a network of train_surrogate in the solver's place, and its gradient. Public domain or MIT,
-   see LICENSE. */
+/* network.h: the likelihood by a network of train_surrogate in the solver's place, and its gradient. Public domain or
+   MIT, see LICENSE. */
 #ifndef FIT_SED_NETWORK_H
 #define FIT_SED_NETWORK_H
 #include "model.h"
