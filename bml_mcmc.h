@@ -1152,7 +1152,7 @@ static double bml_mcmc__softmax(double *a, ptrdiff_t n) {
 }
 
 /* ln Gamma(x), x > 0: Stirling's series (Abramowitz & Stegun 6.1.41) beyond 10, the recurrence below it; good to
-   1e-14. The C library's own writes a global, signgam. */
+   2e-15. The C library's own writes a global, signgam. */
 static double bml_mcmc__log_gamma(double x) {
     double product = 1;
     while (x < 10) {
@@ -1160,7 +1160,8 @@ static double bml_mcmc__log_gamma(double x) {
         x += 1;
     }
     double w = 1 / (x * x);
-    double series = 1.0 / 12 - w * (1.0 / 360 - w * (1.0 / 1260 - w * (1.0 / 1680 - w * (1.0 / 1188))));
+    double series = 1.0 / 1680 - w * (1.0 / 1188 - w * (691.0 / 360360));
+    series = 1.0 / 12 - w * (1.0 / 360 - w * (1.0 / 1260 - w * series));
     return (x - 0.5) * log(x) - x + 0.9189385332046727 + series / x - log(product);
 }
 
@@ -6527,6 +6528,7 @@ static void bml_mcmc__nuts_ask(bml_mcmc_nuts *s, ptrdiff_t n) {
 /* One gradient of every chain in s->who[n]. */
 static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
     ptrdiff_t d = s->d;
+    int forgiven = 0;
     bml_mcmc__nuts_ask(s, n);
     s->config.log_prob(s->log_prob, s->gradient, s->theta, (int)n, (int)d, s->config.user);
     s->gradients += (uint64_t)n;
@@ -6544,11 +6546,12 @@ static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
             s->forgive = 1;
             return wrong;
         }
-        s->nans += wrong != 0;
+        if (wrong) s->nans++;
+        forgiven |= wrong != 0;
         if (wrong || !possible) s->answer[i] = -BML_MCMC__INF;
         if (s->answer[i] == 0) s->answer[i] = bml_mcmc__pull_back(c->now.g, s, c->now.y, s->log_prob[i], gradient);
     }
-    s->forgive = 0;
+    if (forgiven) s->forgive = 0;
     return BML_MCMC_OK;
 }
 

@@ -321,7 +321,7 @@ BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sa
 /* Total cross section over sigma_T for a photon of energy x [m_e c^2] on an electron at rest, to 1e-13; NaN unless 0
    <= x <= 1e100. */
 BML_SAMPLE_DEF double bml_sample_klein_nishina(double x);
-/* Inline, x >= 0, to 3e-7: some 3 times an exp. */
+/* Inline, x >= 0, to 3e-6: some 3 times an exp. */
 static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x);
 
 /* ---- Compton: thermal electrons ---- */
@@ -822,7 +822,7 @@ static const float bml_sample__s_max = 0.887f; /* s of Jones' kernel at b = 4e13
 
 /* ---- inline: Klein-Nishina ---- */
 
-/* Total cross section over sigma_T to 3e-7, x >= 0: ln(1+2x)/(2x), which has its limits, times a rational function of
+/* Total cross section over sigma_T to 3e-6, x >= 0: ln(1+2x)/(2x), which has its limits, times a rational function of
    s = L/(L+3), L = ln(1+2x). */
 static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
     double L = (double)bml_sample__log1pf((float)(2 * x));
@@ -839,7 +839,7 @@ static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
    the electron's velocity, the second without cancellation: (1 - beta)(1 + mu)/(1 - beta mu). */
 typedef struct bml_sample__meeting {
     double gamma, beta, slow; /* slow = 1 - beta */
-    double x, plus;
+    double x, plus, minus;    /* minus = 1 - cos */
 } bml_sample__meeting;
 
 /* minus = 1 - mu, plus = 1 + mu, mu the cosine of photon and electron in the lab. */
@@ -851,15 +851,17 @@ static inline BML_SAMPLE_FUNC void bml_sample__meet(bml_sample__meeting *m, doub
     double closing = m->slow + m->beta * minus; /* 1 - beta mu */
     m->x = gamma * eps0 * closing;
     m->plus = m->slow * plus / closing;
+    m->minus = (1 + m->beta) * minus / closing;
     m->plus = m->plus < 2 ? m->plus : 2;
+    m->minus = m->minus < 2 ? m->minus : 2;
 }
 
 /* 1 + cos of the outgoing direction to the electron's velocity, in the rest frame. t = 1 - cos of the angle of
    scattering, half = cos^2(phi/2) of its azimuth. With plus = 2 sin^2 a and t = 2 sin^2 b it is
    2 sin^2(a - b) + 8 sin a cos a sin b cos b half: nothing cancels but inside a square. */
-static inline BML_SAMPLE_FUNC double bml_sample__turned(double plus, double t, double half) {
-    double sin_a = sqrt(0.5 * plus);
-    double cos_a = sqrt(1 - 0.5 * plus);
+static inline BML_SAMPLE_FUNC double bml_sample__turned(const bml_sample__meeting *m, double t, double half) {
+    double sin_a = sqrt(0.5 * m->plus);
+    double cos_a = sqrt(0.5 * m->minus);
     double sin_b = sqrt(0.5 * t);
     double cos_b = sqrt(1 - 0.5 * t);
     double apart = sin_a * cos_b - cos_a * sin_b;
@@ -899,9 +901,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__recoil_try(double x, double u0,
 
 /* Energy after an exact collision of an electron with one of isotropic photons, in units of m_e c^2. Its random numbers
    are those that Philox makes of name[4]: the photon's own energies and its uniform number, so that it is a function of
-   them. *mix, from the same numbers, is uniform too. */
-static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double gamma, double eps0,
-                                                          const uint32_t *name) {
+   them. */
+static inline BML_SAMPLE_FUNC double bml_sample__two_body(double gamma, double eps0, const uint32_t *name) {
     uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C00u};
     uint32_t w[4];
     bml_sample__meeting m;
@@ -922,7 +923,6 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
         double sigma = bml_sample_klein_nishina_fast(x);
         take = most > 2 ? x * sigma / largest : sigma / smallest;
     } while (bml_sample__word(w[1]) > take);
-    *mix = bml_sample__word(w[2]);
     double minus = beta > 0 ? (closing - slow) / beta : 2 * u;
     minus = minus > 0 ? minus : 0;
     minus = minus < 2 ? minus : 2;
@@ -934,7 +934,7 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
         counter[2]++;
         t = bml_sample__recoil_try(m.x, bml_sample__word(w[0]), bml_sample__word(w[1]), bml_sample__word(w[2]));
     } while (t < 0);
-    double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(m.plus, t, half * half));
+    double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(&m, t, half * half));
     double all = gamma + eps0;
     return eps < all ? eps : all;
 }
@@ -943,27 +943,36 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
 static const float bml_sample__exact_to = 10;
 static const float bml_sample__kernel_from = 20;
 
-/* 1 where a photon of this uniform number is an exact collision's, whose energy then is *eps. */
-static inline BML_SAMPLE_FUNC int bml_sample__collides(double *eps, double gamma, double eps0, const uint32_t *name) {
-    double mix;
-    *eps = bml_sample__two_body(&mix, gamma, eps0, name);
+/* 1 where the photon of this name is an exact collision's. */
+static inline BML_SAMPLE_FUNC int bml_sample__collides(double gamma, double eps0, const uint32_t *name) {
+    uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C01u};
+    uint32_t w[4];
+    if (gamma >= (double)bml_sample__kernel_from) return 0;
+    if (gamma <= (double)bml_sample__exact_to || (gamma - eps0) * gamma <= 0.25) return 1;
+    bml_sample__block(w, counter, name);
     double span = (double)(bml_sample__kernel_from - bml_sample__exact_to);
-    double share = ((double)bml_sample__kernel_from - gamma) / span;
-    return mix < share || (gamma - eps0) * gamma <= 0.25;
+    return bml_sample__word(w[0]) * span < (double)bml_sample__kernel_from - gamma;
 }
 
-static inline BML_SAMPLE_FUNC int bml_sample__collidesf(float *eps, float *rest, float gamma, float eps0, float u,
-                                                        float v) {
-    uint32_t name[4];
-    double energy;
+static inline BML_SAMPLE_FUNC void bml_sample__namef(uint32_t *name, float gamma, float eps0, float u, float v) {
     name[0] = bml_sample__bits(gamma);
     name[1] = bml_sample__bits(eps0);
     name[2] = bml_sample__bits(u);
     name[3] = bml_sample__bits(v);
-    if (!bml_sample__collides(&energy, (double)gamma, (double)eps0, name)) return 0;
-    *eps = (float)energy;
-    *rest = (float)(((double)gamma - energy) / (double)gamma);
-    return 1;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__two_bodyf(float *rest, float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    double eps = bml_sample__two_body((double)gamma, (double)eps0, name);
+    *rest = (float)(((double)gamma - eps) / (double)gamma);
+    return (float)eps;
+}
+
+static inline BML_SAMPLE_FUNC int bml_sample__collidesf(float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    return bml_sample__collides((double)gamma, (double)eps0, name);
 }
 
 /* G = int f dE from 0 to eps0, without its share of eps0/gamma, and q there: closed forms for E >= 1/8, short series
@@ -1033,13 +1042,15 @@ static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma,
     return p;
 }
 
-/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 1e-3. */
+/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2), which
+   from gamma = 300 on is left out: 8e-6 of the CDF. */
 static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
     bml_sample__pairf p;
     p.q = 0;
     p.L = bml_sample__log1pf(4 * gamma * eps0);
     p.s = p.L / (p.L + 4);
-    p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
+    p.low = 0;
+    if (gamma < 300) p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
     p.high = 1 - p.low;
     return p;
 }
@@ -1068,13 +1079,54 @@ static inline BML_SAMPLE_FUNC const float *bml_sample__weights(void) {
     return weights;
 }
 
-/* Eight units side by side, so that one photon alone fills a vector register. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__) && !defined(__HIPCC__)
+/* Eight units side by side, so that one photon alone fills a vector register; compilers lay them so only when told. */
+typedef float bml_sample__eight __attribute__((vector_size(32)));
+typedef int32_t bml_sample__mask8 __attribute__((vector_size(32)));
+
+#define BML_SAMPLE__TANH8(x)                                                                            \
+    do {                                                                                                \
+        const bml_sample__eight limit = {7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f};               \
+        bml_sample__mask8 high = (x) > limit;                                                           \
+        bml_sample__mask8 low = (x) < -limit;                                                           \
+        bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
+        (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
+        bml_sample__eight square = (x) * (x);                                                           \
+        bml_sample__eight below = 0.455668737f + square * (0.0207978224f + square * 1.36103200e-4f);    \
+        bml_sample__eight above = 0.00221871042f + square * 3.66293559e-6f;                             \
+        above = 0.999992914f + square * (0.122358796f + square * above);                                \
+        (x) *= above / (1 + square * below);                                                            \
+    } while (0)
+
+static inline float bml_sample__network(float t, float s) {
+    const float *w = bml_sample__weights();
+    bml_sample__eight row[16];
+    memcpy(row, w, 3 * sizeof row[0]);
+    bml_sample__eight h = row[2] + row[0] * t + row[1] * s;
+    BML_SAMPLE__TANH8(h);
+    float unit[8];
+    memcpy(unit, &h, sizeof unit);
+    memcpy(row, w + 24, 10 * sizeof row[0]);
+    bml_sample__eight g = row[8] + row[0] * unit[0] + row[2] * unit[2];
+    bml_sample__eight even = row[4] * unit[4] + row[6] * unit[6];
+    bml_sample__eight odd = row[1] * unit[1] + row[3] * unit[3];
+    bml_sample__eight last = row[5] * unit[5] + row[7] * unit[7];
+    g += even + (odd + last);
+    BML_SAMPLE__TANH8(g);
+    g *= row[9];
+    memcpy(unit, &g, sizeof unit);
+    float first = (unit[0] + unit[4]) + (unit[2] + unit[6]);
+    float second = (unit[1] + unit[5]) + (unit[3] + unit[7]);
+    return w[104] + (first + second);
+}
+#undef BML_SAMPLE__TANH8
+#else
 static inline BML_SAMPLE_FUNC void bml_sample__tanh8(float *h) {
-    float below[8];
-    for (int k = 0; k < 8; k++)
-        h[k] = bml_sample__tanh_parts(&below[k], h[k]);
-    for (int k = 0; k < 8; k++)
-        h[k] /= below[k];
+    for (int k = 0; k < 8; k++) {
+        float below;
+        float above = bml_sample__tanh_parts(&below, h[k]);
+        h[k] = above / below;
+    }
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
@@ -1084,22 +1136,18 @@ static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
     for (int k = 0; k < 8; k++)
         h[k] = w[16 + k] + w[k] * t + w[8 + k] * s;
     bml_sample__tanh8(h);
-    w += 24;
-    for (int k = 0; k < 8; k++)
-        g[k] = w[64 + k];
-    for (int j = 0; j < 8; j++)
-        for (int k = 0; k < 8; k++)
-            g[k] += w[8 * j + k] * h[j];
-    bml_sample__tanh8(g);
-    w += 72;
-    float even = w[8];
-    float odd = 0;
-    for (int k = 0; k < 8; k += 2) {
-        even += w[k] * g[k];
-        odd += w[k + 1] * g[k + 1];
+    float sum = w[104];
+    for (int k = 0; k < 8; k++) {
+        g[k] = w[88 + k];
+        for (int j = 0; j < 8; j++)
+            g[k] += w[24 + 8 * j + k] * h[j];
     }
-    return even + odd;
+    bml_sample__tanh8(g);
+    for (int k = 0; k < 8; k++)
+        sum += w[96 + k] * g[k];
+    return sum;
 }
+#endif
 
 /* N from the nodes of BML_SAMPLE_TABLE, bilinear in sqrt(t) and s. */
 static inline BML_SAMPLE_FUNC float bml_sample__lookup(const float *node, float t, float s) {
@@ -1142,21 +1190,10 @@ static inline BML_SAMPLE_FUNC int bml_sample__is_far(float gamma, float eps0) {
 
 static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
-    float eps = 0;
-    if (gamma < bml_sample__kernel_from && bml_sample__collidesf(&eps, rest, gamma, eps0, u, 1 - u)) return eps;
+    if (bml_sample__collidesf(gamma, eps0, u, 1 - u)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u);
     bml_sample__pairf p = bml_sample__prepare(gamma, eps0);
-    if (!(p.q <= 0.26f)) { /* the kernel knows no photons that lose energy: most do */
-        uint32_t name[4];
-        double mix;
-        name[0] = bml_sample__bits(gamma);
-        name[1] = bml_sample__bits(eps0);
-        name[2] = bml_sample__bits(u);
-        name[3] = 0;
-        double energy = bml_sample__two_body(&mix, (double)gamma, (double)eps0, name);
-        *rest = (float)(((double)gamma - energy) / (double)gamma);
-        return (float)energy;
-    }
-    eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
+    if (!(p.q <= 0.26f)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u); /* most photons lose energy */
+    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
     return eps > eps0 ? eps : eps0;
 }
 
@@ -1244,9 +1281,9 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     const bml_sample__meeting *m = &e->meeting;
     double x = m->x;
     double half = cos(0.5 * phi);
-    double turned = bml_sample__turned(m->plus, t, half * half);
+    double turned = bml_sample__turned(m, t, half * half);
     double r = 1 / (1 + x * t);
-    double sin_in = sqrt(m->plus * (2 - m->plus));
+    double sin_in = sqrt(m->plus * m->minus);
     double sin_t = sqrt(t * (2 - t));
     double tilt = m->plus * (1 - t) + sin_in * sin_t * cos(phi); /* turned - t */
     double all = m->gamma + e->eps0;
@@ -1264,7 +1301,7 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     after->minus = minus;
     double sine = sqrt(minus * (2 - minus));
     double up = (1 - t) * sin_in + sin_t * cos(phi) * (1 - m->plus); /* across the axis, in the plane and out of it */
-    double out = sin_t * sin(phi);
+    double out = -sin_t * sin(phi);                                  /* azimuths are right-handed about the photon */
     double size = sqrt(up * up + out * out);
     up = size > 1e-150 ? up / size : 1;
     out = size > 1e-150 ? out / size : 0;
@@ -1352,8 +1389,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__azimuth(double v, double q, dou
             low = y;
         double step = error / (1 - A * cos(y) + 1e-12);
         double next = y - step;
-        y = next > low && next < high ? next : 0.5 * (low + high);
         if (fabs(step) < 1e-13) break;
+        y = next > low && next < high ? next : 0.5 * (low + high);
     }
     return phi0 + 0.5 * y + (v < 0.5 ? 0 : 3.141592653589793);
 }
@@ -1383,7 +1420,7 @@ static inline BML_SAMPLE_FUNC void bml_sample__scatter_stokes(bml_sample_scatter
     bml_sample__turn_stokes(&s->q, &s->u, phi); /* about the plane of scattering, in the rest frame */
     bml_sample__fano(s, t, r);
     /* rest frame: axis z, the photon before in the plane of x and z */
-    double sin_in = sqrt(m->plus * (2 - m->plus));
+    double sin_in = sqrt(m->plus * m->minus);
     double cos_in = m->plus - 1;
     double in[3] = {sin_in, 0, cos_in};
     double flat[3] = {-cos_in, 0, sin_in}; /* azimuth 0 */
@@ -1570,7 +1607,7 @@ static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, c
 #include <stdarg.h>
 #include <stdio.h> /* vsnprintf into message buffers; nothing is printed */
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
-#error "bml_sample.h: float must be float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
+#error "bml_sample.h: needs FLT_EVAL_METHOD 0, float that is float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
 #endif
 #if defined(BML_SAMPLE_MALLOC) && defined(BML_SAMPLE_REALLOC) && defined(BML_SAMPLE_FREE)
 #elif defined(BML_SAMPLE_MALLOC) || defined(BML_SAMPLE_REALLOC) || defined(BML_SAMPLE_FREE)
@@ -1795,7 +1832,7 @@ BML_SAMPLE_DEF double bml_sample_rng_normal(bml_sample_rng *rng) {
 
 /* Stream words: what word 3 of the counter means here.
    0xFFFFFFFF and below    generators of users
-   0x626D6C00              numbers of one photon, named by its energies and its own uniform number
+   0x626D6C00, 0x626D6C01  numbers of one photon, named by its energies and its own uniform number
    1 and 2                 training: conditions, the check that a network rises */
 enum { BML_SAMPLE__STREAM_CONDITIONS = 1, BML_SAMPLE__STREAM_RISES = 2 };
 
@@ -2369,8 +2406,10 @@ static void bml_sample__special_energies(bml_sample__chunk *c, int method, int m
     for (int i = 0; i < m; i++) {
         float gamma = c->gamma[i];
         float eps0 = c->eps0[i];
-        int low = gamma < bml_sample__kernel_from;
-        if (low && bml_sample__collidesf(&c->eps[i], &c->rest[i], gamma, eps0, c->u[i], c->v[i])) continue;
+        if (bml_sample__collidesf(gamma, eps0, c->u[i], c->v[i])) {
+            c->eps[i] = bml_sample__two_bodyf(&c->rest[i], gamma, eps0, c->u[i], c->v[i]);
+            continue;
+        }
         if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) continue;
         double u = c->u[i] < 0.5f ? (double)c->u[i] : 1 - (double)c->v[i];
         double l = bml_sample__exact(c, i, (double)gamma, (double)eps0, u);
@@ -2506,18 +2545,16 @@ BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf 
 static double bml_sample__double_energy(double *rest, const bml_sample__chunk *c, int i, double gamma, double eps0,
                                         double u, int method, double L) {
     double eps;
-    if (gamma < (double)bml_sample__kernel_from) {
-        uint32_t name[4];
-        uint64_t bits = bml_sample__bits64(u);
-        name[0] = bml_sample__bits(c->gamma[i]);
-        name[1] = bml_sample__bits(c->eps0[i]);
-        name[2] = (uint32_t)bits;
-        name[3] = (uint32_t)(bits >> 32);
-        *rest = 0;
-        if (bml_sample__collides(&eps, gamma, eps0, name)) {
-            *rest = (gamma - eps) / gamma;
-            return eps;
-        }
+    uint32_t name[4];
+    uint64_t bits = bml_sample__bits64(u);
+    name[0] = bml_sample__bits(c->gamma[i]);
+    name[1] = bml_sample__bits(c->eps0[i]);
+    name[2] = (uint32_t)bits;
+    name[3] = (uint32_t)(bits >> 32);
+    if (bml_sample__collides(gamma, eps0, name)) {
+        eps = bml_sample__two_body(gamma, eps0, name);
+        *rest = (gamma - eps) / gamma;
+        return eps;
     }
     double l;
     if (method == BML_SAMPLE_EXACT || !(c->q[i] <= 0.26f))
@@ -2960,10 +2997,10 @@ BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes) {
 }
 
 /* >> strong fields: tables
-   K_nu(y) = int_0^inf e^(-y cosh t) cosh(nu t) dt, and the same over cosh t for int_y^inf K_nu; the trapezoidal rule of
-   step 0.3 is exact to rounding, as the integrand is analytic. */
+   K_nu(y) = int_0^inf e^(-y cosh t) cosh(nu t) dt, and the same over cosh t for int_y^inf K_nu; the trapezoidal rule is
+   exact to rounding, as the integrand is analytic, with steps of 0.3, and 0.05 where it is a narrow bell. */
 
-enum { BML_SAMPLE__BESSEL = 200 };
+enum { BML_SAMPLE__BESSEL = 1200 };
 typedef struct bml_sample__bessel_terms {
     double more[BML_SAMPLE__BESSEL]; /* cosh t - 1 */
     double K23[BML_SAMPLE__BESSEL], I53[BML_SAMPLE__BESSEL], I13[BML_SAMPLE__BESSEL];
@@ -2971,9 +3008,9 @@ typedef struct bml_sample__bessel_terms {
 
 static void bml_sample__bessel_make(bml_sample__bessel_terms *b) {
     for (int k = 0; k < BML_SAMPLE__BESSEL; k++) {
-        double t = 0.3 * k;
+        double t = 0.05 * k;
         double half = sinh(0.5 * t);
-        double weight = k ? 0.3 : 0.15;
+        double weight = k ? 0.05 : 0.025;
         double c = 1 + 2 * half * half;
         b->more[k] = 2 * half * half;
         b->K23[k] = weight * cosh(2 * t / 3);
@@ -2986,8 +3023,10 @@ static void bml_sample__bessel_make(bml_sample__bessel_terms *b) {
 static void bml_sample__bessel(double *sums, double y, const bml_sample__bessel_terms *b, const double *integral) {
     sums[0] = 0;
     sums[1] = 0;
-    for (int k = 0; k < BML_SAMPLE__BESSEL && y * b->more[k] < 60; k++) {
-        double e = exp(-y * b->more[k]);
+    int stride = y < 4 ? 6 : 1;
+    if (y >= 4 && y < 40) stride = 2;
+    for (int k = 0; k < BML_SAMPLE__BESSEL && y * b->more[k] < 60; k += stride) {
+        double e = stride * exp(-y * b->more[k]);
         sums[0] += b->K23[k] * e;
         sums[1] += integral[k] * e;
     }
@@ -3474,7 +3513,7 @@ static int bml_sample__halve(bml_sample__build *b, bml_sample__panel *stack, int
         stack[(*n)++] = left;
         return BML_SAMPLE_OK;
     }
-    b->doubt += good ? apart / 16 : apart; /* the halves are better by 2^16 where it is smooth */
+    b->doubt += 2.5 * apart; /* at a root singularity the halves are still wrong by sqrt(1/2)/(1 - sqrt(1/2)) of it */
     if (!good && !(apart <= b->worst)) {
         b->worst = apart;
         b->worst_at = middle;
@@ -3526,6 +3565,7 @@ static void bml_sample__add_point(bml_sample__build *b, double x) {
     for (int k = 0; k < BML_SAMPLE__GRADES; k++) {
         down *= 0.25;
         up *= 0.25;
+        if (down < 1e-12 * fabs(x) || up < 1e-12 * fabs(x)) break; /* points of so narrow a panel would meet x itself */
         if (x - down < x) bml_sample__add_edge(b, x - down);
         if (x + up > x) bml_sample__add_edge(b, x + up);
     }
@@ -3639,6 +3679,7 @@ static int bml_sample__look_between(bml_sample__build *b, double from, double to
     double x[BML_SAMPLE__LOOKS];
     double p[BML_SAMPLE__LOOKS];
     int status = BML_SAMPLE_OK;
+    if (!(to - from > 1e-9 * (b->upper - b->lower))) return status; /* its Gauss points are as close */
     for (int done = 0; !status && done < m; done += BML_SAMPLE__LOOKS - 4) {
         int n = m - done < BML_SAMPLE__LOOKS ? m - done : BML_SAMPLE__LOOKS;
         for (int i = 0; i < n; i++)
@@ -3768,6 +3809,7 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
     b->n_pieces = 0;
     b->misfit = 0;
     double before = 0;
+    int failed = 0; /* this piece was too long: it does not reach out to the end again */
     while (x < b->upper) {
         if (b->n_pieces >= b->config.max_intervals) return -1;
         void *more = bml_sample__more(b->piece, b->n_pieces, &b->piece_room, sizeof *b->piece);
@@ -3775,17 +3817,21 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
         b->piece = (bml_sample__piece *)more;
         double limit = bml_sample__next_break(b, x);
         double to = x + width < limit ? x + width : limit;
-        if (limit - to < 0.3 * (to - x)) to = limit;
+        if (!failed && limit - to < 0.3 * (to - x)) to = limit;
         double error = bml_sample__fit_piece(b, &b->piece[b->n_pieces], x, to, before);
         double ratio = tolerance * b->total / (error + 1e-30 * b->total + DBL_MIN);
         double factor = error > b->total ? 0.4 : 0.93 * pow(ratio, order);
         int smallest = !(to - x > 4e-16 * (fabs(x) + fabs(to))) || !(x + 0.25 * (to - x) > x);
         if (!(error <= tolerance * b->total) && !smallest) {
-            width = (to - x) * (factor > 0.2 ? (factor < 0.8 ? factor : 0.8) : 0.2);
+            factor = factor < 0.8 ? factor : 0.8;
+            width = (to - x) * (factor > 0.2 ? factor : 0.2);
+            failed = 1;
             continue;
         }
+        failed = 0;
         if (error < b->total && error > b->misfit) b->misfit = error;
-        width = (to - x) * (factor < 4 ? (factor > 0.7 ? factor : 0.7) : 4);
+        factor = factor < 4 ? factor : 4;
+        width = (to - x) * (factor > 0.7 ? factor : 0.7);
         x = to;
         before = bml_sample__integral_to(b, x);
         b->n_pieces++;
@@ -4363,7 +4409,7 @@ static const double bml_sample__three_w[3] = {0.277777777777777778, 0.4444444444
 /* Density at the 3^d points of a box, volume in units of the whole. */
 static int bml_sample__cell_values(const bml_sample__carving *c, double *p, const bml_sample__box *box) {
     const bml_sample_cells_config *f = c->config;
-    double x[81 * BML_SAMPLE__CELL_DIM];
+    double x[81 * BML_SAMPLE__CELL_DIM] = {0};
     int points = 1;
     for (int k = 0; k < f->n_dim; k++)
         points *= 3;
@@ -5721,7 +5767,7 @@ static int bml_sample__train_output(float *to, double *loss, const bml_sample_tr
 /* Does x_k rise with u at these conditions? */
 static int bml_sample__rises_at(const bml_sample_net *net, int k, const float *given, const float *z) {
     float v[BML_SAMPLE__ROWS];
-    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM];
+    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM] = {0};
     float last = net->lower[k];
     float slack = 1e-6f * (net->upper[k] - net->lower[k]);
     for (int eighth = 0; eighth < 8; eighth++) {

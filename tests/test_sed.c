@@ -286,7 +286,8 @@ static void check_format(const format_case *c) {
     sed_free(&t);
 }
 
-/* GADF: 1 erg/(cm2 s) below is a limit or a point; Phi^-1(0.95) = 1.6448536269514722, Phi^-1(0.99) = 2.3263478740408408. */
+/* GADF: 1 erg/(cm2 s) below is a limit or a point; Phi^-1(0.95) = 1.6448536269514722, Phi^-1(0.99) =
+   2.3263478740408408. */
 static void test_gadf(void) {
     const double dex = log10(1.1);
     const format_case cases[] = {
@@ -635,8 +636,8 @@ static void test_other_formats(void) {
         check_format(&cases[i]);
 }
 
-/* The source's frame: nu L_nu over 4 pi D_L^2 at nu/(1 + z). (1 + z) c/H0 times the integral of 1/sqrt(0.3 (1 + z)^3 + 0.7), by the
-   trapezoidal rule with 200,000 steps: 3480.289 Mpc, four digits of it kept here. */
+/* The source's frame: nu L_nu over 4 pi D_L^2 at nu/(1 + z). (1 + z) c/H0 times the integral of 1/sqrt(0.3 (1 + z)^3 +
+   0.7), by the trapezoidal rule with 200,000 steps: 3480.289 Mpc, four digits of it kept here. */
 static void test_frames(void) {
     static const char text[] =
         "# %ECSV 0.9\n# ---\n# datatype:\n# - {name: x, unit: Hz}\n# - {name: y, unit: erg/s }\n# - {name: dy, unit: "
@@ -1079,7 +1080,8 @@ static char *unpacked(size_t *size, const char *name) {
 }
 
 /* Published tables in FITS. tau by hand with astropy, from exp(-tau) of one cell each:
-   -log(fits.open(F)['SPECTRA'].data['INTPSPEC'][row][cell]) at sqrt(ENERG_LO ENERG_HI)[cell] keV; for Finke's the cell itself. */
+   -log(fits.open(F)['SPECTRA'].data['INTPSPEC'][row][cell]) at sqrt(ENERG_LO ENERG_HI)[cell] keV; for Finke's the cell
+      itself. */
 static void test_ebl_fits(void) {
     static const struct {
         const char *name;
