@@ -59,10 +59,12 @@ FUZZERS  := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 mentions = $(if $(wildcard $(2)),$(shell grep -l '$(1)' $(wildcard $(2)) 2>/dev/null))
 HAVE_CBLAS := $(if $(call mentions,BML_NN_USE_CBLAS,bml_*.h),$(if $(call probe,-lopenblas,$(call include_line,cblas.h)),yes,no))
 USE_CFITSIO := $(if $(call mentions,USE_CFITSIO,bml_*.h examples/*/*.h),$(if $(call probe,-lcfitsio,$(call include_line,fitsio.h)),yes,no))
+USE_ZLIB := $(if $(call probe,-lz,$(call include_line,zlib.h)),yes,no)
 CBLAS ?= no
 EXTRA  := $(if $(filter yes,$(CBLAS)),-DBML_NN_USE_CBLAS) \
-          $(if $(filter yes,$(USE_CFITSIO)),-DBML_CLASSIFY_USE_CFITSIO -DBML_XRAY_USE_CFITSIO)
-LDLIBS := $(if $(filter yes,$(CBLAS)),-lopenblas) $(if $(filter yes,$(USE_CFITSIO)),-lcfitsio) -lm
+          $(if $(filter yes,$(USE_CFITSIO)),-DBML_CLASSIFY_USE_CFITSIO -DBML_XRAY_USE_CFITSIO) \
+          $(if $(filter yes,$(USE_ZLIB)),-DBML_CLASSIFY_USE_ZLIB)
+LDLIBS := $(if $(filter yes,$(CBLAS)),-lopenblas) $(if $(filter yes,$(USE_CFITSIO)),-lcfitsio) $(if $(filter yes,$(USE_ZLIB)),-lz) -lm
 ifeq ($(HAVE_CBLAS),yes)
 LONG_TESTS = test_nn_cblas
 build/bench_nn: COMPILE += -DBML_BENCH_CBLAS
@@ -80,6 +82,7 @@ tools:
 	@command -v gnuplot >/dev/null || echo "note: no gnuplot (Debian: gnuplot-nox): pictures are left as gnuplot scripts"
 	@test -n "$(OPENMP)" || echo "note: no OpenMP (Debian: with gcc; for clang, libomp-dev): programs use one thread"
 	@test "$(USE_CFITSIO)" != no || echo "note: no cfitsio (Debian: libcfitsio-dev): FITS files cannot be read"
+	@test "$(USE_ZLIB)" != no || echo "note: no zlib (Debian: zlib1g-dev): compressed tables cannot be read"
 
 # -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
 build/flags: FORCE | build

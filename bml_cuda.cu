@@ -330,6 +330,19 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #define BML_SSC_IMPLEMENTATION
 #endif
 #include "bml_ssc.h"
+/* As in bml_ssc.h, whose own are not for others. */
+#define BML_CUDA__PI 3.14159265358979323846
+#define BML_CUDA__LN10 2.30258509299404568402
+#define BML_CUDA__LN4 1.38629436111989061883
+#define BML_CUDA__C 2.99792458e10
+#define BML_CUDA__H 6.62607015e-27
+#define BML_CUDA__MC2 8.1871057769e-7
+#define BML_CUDA__SIGMA_T 6.6524587321e-25
+#define BML_CUDA__B_CRIT 4.41400519e13
+#define BML_CUDA__LAMBDA_C 2.42631023867e-10
+#define BML_CUDA__FINE 32 /* sub-steps of h in the tables */
+#define BML_CUDA__MIN(a, b) ((a) < (b) ? (a) : (b))
+#define BML_CUDA__MAX(a, b) ((a) > (b) ? (a) : (b))
 #ifndef BML_NN_IMPLEMENTATION
 #define BML_NN_STATIC
 #define BML_NN_IMPLEMENTATION
@@ -886,10 +899,10 @@ static __device__ __forceinline__ float bml_cuda__network(const float *w, float 
 static __device__ __forceinline__ float bml_cuda__lookup(const float *node, float t, float s) {
     float x = bml_cuda__sqrt(t) * (BML_SAMPLE__NT - 1);
     float y = s * ((BML_SAMPLE__NS - 1) / BML_CUDA__S_MAX);
-    int j = BML_SSC__MAX((int)x, 0);
-    int k = BML_SSC__MAX((int)y, 0);
-    j = BML_SSC__MIN(j, BML_SAMPLE__NT - 2);
-    k = BML_SSC__MIN(k, BML_SAMPLE__NS - 2);
+    int j = BML_CUDA__MAX((int)x, 0);
+    int k = BML_CUDA__MAX((int)y, 0);
+    j = BML_CUDA__MIN(j, BML_SAMPLE__NT - 2);
+    k = BML_CUDA__MIN(k, BML_SAMPLE__NS - 2);
     const float *at = node + k * BML_SAMPLE__NT + j;
     x -= (float)j;
     y -= (float)k;
@@ -1546,7 +1559,7 @@ static __host__ __device__ size_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base
 }
 
 template <typename T> static __device__ T bml_cuda__at(const T *value, int n, double lo, double ln_y, double h) {
-    double u = (ln_y - lo) * BML_SSC__FINE / h;
+    double u = (ln_y - lo) * BML_CUDA__FINE / h;
     int i = (int)floor(u);
     if (!(u >= 0) || i >= n - 1) return 0;
     return value[i] + (T)(u - i) * (value[i + 1] - value[i]);
@@ -1560,11 +1573,11 @@ static __device__ int bml_cuda__in_range(double *value, double otherwise, double
 }
 
 static __device__ int bml_cuda__resolve(bml_cuda_source *s) { /* as bml_ssc__resolve and bml_ssc__observer */
-    int good = bml_cuda__in_range(&s->R, 1e16, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0.1, 1e-8, 1e6) &
-               bml_cuda__in_range(&s->gamma_min, 100, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 1e6, 1, 1e10) &
-               bml_cuda__in_range(&s->compactness, 1e-4, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 2, -10, 10) &
+    int good = bml_cuda__in_range(&s->R, 0, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0, 1e-8, 1e6) &
+               bml_cuda__in_range(&s->gamma_min, 0, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 0, 1, 1e10) &
+               bml_cuda__in_range(&s->compactness, 0, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 0, -10, 10) &
                bml_cuda__in_range(&s->t_end, 5, 1e-300, 1e6) & bml_cuda__in_range(&s->electron_escape, 1, 1e-3, 1e6) &
-               bml_cuda__in_range(&s->gamma_break, 1e4, 1e-3, 1e12) & bml_cuda__in_range(&s->p2, 3, -10, 10) &
+               bml_cuda__in_range(&s->gamma_break, s->injection == BML_SSC_POWER_LAW ? 1 : 0, 1e-3, 1e12) & bml_cuda__in_range(&s->p2, 0, -10, 10) &
                bml_cuda__in_range(&s->curvature, 0, -10, 10) & bml_cuda__in_range(&s->delta, 1, 1e-300, 1e6) &
                bml_cuda__in_range(&s->redshift, 0, 0, 1e4) & (s->distance > 0 && s->distance < 1e300);
     if (!good || s->injection < 0 || s->injection >= BML_SSC_TABLE || s->self_absorption < 0 ||
@@ -1577,7 +1590,7 @@ static __device__ double bml_cuda__shape(const bml_cuda_source &s, double gamma)
     double y = log(gamma / s.gamma_break);
     switch (s.injection) {
     case BML_SSC_BROKEN: return exp(-(y < 0 ? s.p : s.p2) * y);
-    case BML_SSC_LOG_PARABOLA: return exp(-(s.p + s.curvature * y / BML_SSC__LN10) * y);
+    case BML_SSC_LOG_PARABOLA: return exp(-(s.p + s.curvature * y / BML_CUDA__LN10) * y);
     case BML_SSC_CUTOFF: return exp(-s.p * y - gamma / s.gamma_break);
     default: return exp(-s.p * log(gamma / s.gamma_min));
     }
@@ -1605,10 +1618,10 @@ static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, dou
 template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
     double h = t.h;
     double top = log(b.src.gamma_max);
-    b.b = b.src.B / (t.athena ? 4.414e13 : BML_SSC__B_CRIT);
-    b.l_B = BML_SSC__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_SSC__PI * BML_SSC__MC2);
+    b.b = b.src.B / (t.athena ? 4.414e13 : BML_CUDA__B_CRIT);
+    b.l_B = BML_CUDA__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_CUDA__PI * BML_CUDA__MC2);
     b.absorb =
-        BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C / (8 * BML_SSC__PI * BML_SSC__SIGMA_T * b.src.R);
+        BML_CUDA__LAMBDA_C * BML_CUDA__LAMBDA_C * BML_CUDA__LAMBDA_C / (8 * BML_CUDA__PI * BML_CUDA__SIGMA_T * b.src.R);
     double G0;
     if (t.athena) {
         b.lg0 = -h;
@@ -1623,10 +1636,10 @@ template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b
         b.nx = (int)ceil((top - log(0.1 * b.b)) / h);
         b.lx0 = top - (b.nx - 0.5) * h;
         b.e0 = b.ng - b.nx;
-        G0 = (b.lx0 + b.lg0 + BML_SSC__LN4) / h;
+        G0 = (b.lx0 + b.lg0 + BML_CUDA__LN4) / h;
         b.phi = G0 - floor(G0);
     }
-    G0 = (b.lx0 + b.lg0 + BML_SSC__LN4) / h - b.phi - t.c;
+    G0 = (b.lx0 + b.lg0 + BML_CUDA__LN4) / h - b.phi - t.c;
     b.g0 = (int)floor(G0 + 0.5);
     b.syn_lo = -2 * b.ng - 2;
     return b.ng <= t.max_ng && b.nx <= t.max_nx ? BML_CUDA_OK : BML_CUDA_OUTSIDE;
@@ -1697,7 +1710,7 @@ template <typename T> static __device__ void bml_cuda__kernels(bml_cuda__blob<T>
     double u = b.phi * t.n_phi;
     int r = t.r;
     int per = t.cols / r;
-    int ip = BML_SSC__MIN((int)u, t.n_phi - 1);
+    int ip = BML_CUDA__MIN((int)u, t.n_phi - 1);
     int pad = t.row_pad;
     int plane = r * t.cols * pad;
     BML_CUDA__EACH(d, r * b.nx + 2 * b.ng + 6) {
@@ -1750,8 +1763,8 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
         if (!b.status) b.status = bml_cuda__grids(b, t);
         double q0 = b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi);
         b.thomson_lo = b.status ? 0 : (int)floor(q0 / t.r - 0.5);
-        b.n_thomson = BML_SSC__MAX(0, b.nx + 2 / t.r * b.ng - b.thomson_lo);
-        b.n_thomson = BML_SSC__MIN(b.n_thomson, 2 * b.nx + 2 / t.r * b.ng);
+        b.n_thomson = BML_CUDA__MAX(0, b.nx + 2 / t.r * b.ng - b.thomson_lo);
+        b.n_thomson = BML_CUDA__MIN(b.n_thomson, 2 * b.nx + 2 / t.r * b.ng);
         b.dt_last = b.t = 0;
     }
     __syncthreads();
@@ -1823,7 +1836,7 @@ template <typename T>
 static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double escape) {
     double hx = t.r * t.h;
     BML_CUDA__EACH(k, b.nx) {
-        int from = BML_SSC__MIN(b.nx, BML_SSC__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
+        int from = BML_CUDA__MIN(b.nx, BML_CUDA__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
         T sum = 0;
         for (int j = from; j < b.nx; j++)
             sum += b.v[j] * b.gg[j + k];
@@ -1860,7 +1873,7 @@ template <typename T> static __device__ void bml_cuda__fit(bml_cuda__blob<T> &b,
         T c1;
         T c2;
         T c3;
-        T up = i + 1 < b.ng ? g[i + 1] : BML_SSC__MAX(2 * g[i] - down, (T)0);
+        T up = i + 1 < b.ng ? g[i + 1] : BML_CUDA__MAX(2 * g[i] - down, (T)0);
         T d = bml_cuda__limited(up - g[i], g[i] - down);
         if (tau > (T)0.05) {
             c1 = tau < 700 ? -bml_cuda__expm1(-tau) : 1;
@@ -2012,7 +2025,7 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
     int lane = (int)threadIdx.x % 32;
     int shift_d = 2 / r * b.ng;
     BML_CUDA__EACH(d, nx + shift_d) { /* d - shift_d = k - (2/r) i */
-        int from = BML_SSC__MAX(0, d - shift_d + b.thomson_lo);
+        int from = BML_CUDA__MAX(0, d - shift_d + b.thomson_lo);
         const T *T_of = b.thomson - (d - shift_d) - b.thomson_lo;
         T sum = 0;
         for (int j = from; j < nx; j++)
@@ -2031,14 +2044,14 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
         int j0 = (t.g_lo + shift - i - b.g0) / r;
         for (int m = lane; m < pad; m += 32) {
             const T *F = b.f + sel * per * pad + m;
-            int lo = BML_SSC__MAX(t.span[m / 8 * 2], -j0);
+            int lo = BML_CUDA__MAX(t.span[m / 8 * 2], -j0);
             int hi = t.span[m / 8 * 2 + 1];
-            int end = BML_SSC__MIN(hi, nx - j0);
+            int end = BML_CUDA__MIN(hi, nx - j0);
             T sum = 0;
             for (int col = lo; col < end; col++)
                 sum += v[j0 + col] * F[col * pad];
             if (j0 + hi < nx) { /* beyond, f is what it is at the last column, and 4E/G falls as 1/x */
-                int from = BML_SSC__MAX(0, j0 + hi);
+                int from = BML_CUDA__MAX(0, j0 + hi);
                 int steps = from - (j0 + hi - 1);
                 sum += F[(hi - 1) * pad] * b.suffix[from] * (steps == 1 ? decay : (T)exp(-r * t.h * steps));
             }
@@ -2056,13 +2069,13 @@ template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T>
     bml_cuda__compton_sums(b, t);
     BML_CUDA__EACH(k, b.nx) {
         int low = r * k + b.e0;
-        int i = BML_SSC__MAX(0, low);
-        int end = BML_SSC__MIN(ng, low + t.rows);
+        int i = BML_CUDA__MAX(0, low);
+        int end = BML_CUDA__MIN(ng, low + t.rows);
         const T *conv = b.conv + k + 2 / r * ng;
         T sum = 0;
         for (; i < end; i++)
             if (b.gamma[i] > 1) sum += b.M[i] * b.sums[i * pad + (i - low) / r];
-        for (i = BML_SSC__MAX(0, low + t.rows); i < ng; i++)
+        for (i = BML_CUDA__MAX(0, low + t.rows); i < ng; i++)
             if (b.gamma[i] > 1) sum += b.M[i] * conv[-(2 / r) * i];
         bml_cuda__move_photon(b, 1, k, w * sum);
         b.v[k] = b.comp[0][k] + b.comp[1][k];
@@ -2155,7 +2168,7 @@ static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bm
                                             double ln_x) {
     double u = (ln_x - b.lx0) / (t.r * t.h);
     if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) return -HUGE_VAL;
-    int k = u < 0 ? 0 : BML_SSC__MIN((int)u, b.nx - 2);
+    int k = u < 0 ? 0 : BML_CUDA__MIN((int)u, b.nx - 2);
     double w = u - k;
     double y0 = bml_cuda__node(b, component, k - 1);
     double y1 = bml_cuda__node(b, component, k);
@@ -2176,9 +2189,9 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b
         }
         return;
     }
-    double unit = 4 * BML_SSC__PI * b.src.R * BML_SSC__MC2 * BML_SSC__C / (3 * BML_SSC__SIGMA_T);
-    unit *= delta2 * delta2 / (4 * BML_SSC__PI * b.src.distance * b.src.distance);
-    double shift = (1 + b.src.redshift) / b.src.delta * BML_SSC__H / BML_SSC__MC2;
+    double unit = 4 * BML_CUDA__PI * b.src.R * BML_CUDA__MC2 * BML_CUDA__C / (3 * BML_CUDA__SIGMA_T);
+    unit *= delta2 * delta2 / (4 * BML_CUDA__PI * b.src.distance * b.src.distance);
+    double shift = (1 + b.src.redshift) / b.src.delta * BML_CUDA__H / BML_CUDA__MC2;
     BML_CUDA__EACH(i, s.n_nu) {
         double value = unit * exp(bml_cuda__evaluate(b, t, s.component, log(s.nu[i] * shift)));
         if (s.absorption) value *= s.absorption[i];
@@ -2266,9 +2279,9 @@ static T *bml_cuda__convert(size_t *count, size_t *offset, bml_cuda__tables<T> *
 template <typename T>
 static void bml_cuda__limits(bml_cuda__tables<T> *t, const bml_ssc *c, double gamma_max, double B_min) {
     double top = log(gamma_max);
-    double low = log(0.1 * B_min / BML_SSC__B_CRIT);
-    t->max_ng = BML_SSC__MIN((int)(top / t->h) + 4, c->max_ng);
-    t->max_nx = BML_SSC__MIN((int)((top - low) / (t->r * t->h)) + 6, c->max_nx);
+    double low = log(0.1 * B_min / BML_CUDA__B_CRIT);
+    t->max_ng = BML_CUDA__MIN((int)(top / t->h) + 4, c->max_ng);
+    t->max_nx = BML_CUDA__MIN((int)((top - low) / (t->r * t->h)) + 6, c->max_nx);
 }
 
 template <typename T>
@@ -2399,7 +2412,7 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
 
 static __device__ double bml_cuda__ln_phi(double z) {
     if (z > -20) return log(0.5 * erfc(-z / sqrt(2.0)));
-    return -0.5 * z * z - log(-z * sqrt(2 * BML_SSC__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
+    return -0.5 * z * z - log(-z * sqrt(2 * BML_CUDA__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
 }
 
 /* ln L of one point; NaN for what bml_ssc_log_likelihood refuses. F, log_F: the model and its log10. */
@@ -2412,7 +2425,7 @@ static __device__ double bml_cuda__point_likelihood(const bml_cuda_point &p, dou
     double sigma = r > 0 ? p.sigma_hi : p.sigma_lo;
     double var = sigma * sigma + extra;
     if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) return BML_CUDA__NAN;
-    return F > 0 ? -0.5 * (r * r / var + log(2 * BML_SSC__PI * var)) : -HUGE_VAL;
+    return F > 0 ? -0.5 * (r * r / var + log(2 * BML_CUDA__PI * var)) : -HUGE_VAL;
 }
 
 static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood_kernel(const bml_cuda_likelihoods l) {
@@ -2422,7 +2435,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood
         for (int i = 0; i < l.n_points; i++) {
             size_t at = (size_t)row * (size_t)l.n_points + (size_t)i;
             double log_F = l.model ? log10(l.model[at]) : (double)l.log10_model[at];
-            double F = l.model ? l.model[at] : exp(BML_SSC__LN10 * log_F);
+            double F = l.model ? l.model[at] : exp(BML_CUDA__LN10 * log_F);
             sum += bml_cuda__point_likelihood(l.points[i], F, log_F, extra);
         }
         l.ln_l[row] = sum;
@@ -2592,6 +2605,12 @@ static size_t bml_cuda__place(bml_cuda__plan *p, int i, size_t size) {
     return at;
 }
 
+/* What bml_nn.h can and the device cannot: other biases, padded rows. NULL: nothing. */
+static const char *bml_cuda__beyond(const bml_nn__node *n) {
+    if (n->spec.no_bias || n->spec.two_biases) return "no_bias and two_biases run on the CPU only";
+    return n->lengths >= 0 ? "lengths of rows run on the CPU only" : NULL;
+}
+
 static int bml_cuda__refuse_layer(bml_cuda *cuda, const bml_nn *net, int i, const char *why) {
     return bml_cuda__fail(cuda, BML_CUDA_BAD_MODEL, "layer %d (%s): %s", i, net->nodes[i].name, why);
 }
@@ -2607,7 +2626,7 @@ static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
         const float *r = bml_nn__param(p->net, i, 3 * d + 1);
         op->weights[d] = p->n_words;
         for (int gate = 0; gate < op->gates; gate += together) {
-            int gates = BML_SSC__MIN(together, op->gates - gate);
+            int gates = BML_CUDA__MIN(together, op->gates - gate);
             bml_cuda__add_matrix(p, w, op->in, op->units, op->gates, gate, gates);
             bml_cuda__add_matrix(p, r, op->units, op->units, op->gates, gate, gates);
         }
@@ -2629,7 +2648,7 @@ static void bml_cuda__add_norm(bml_cuda__plan *p, int i) {
         const bml_nn__tensor *t = p->net->tensors + p->net->nodes[i].tensor;
         double mean = (double)p->net->running[t[2].offset + k];
         double variance = (double)p->net->running[t[3].offset + k];
-        double scale = (double)gamma[k] / sqrt(variance + bml_nn__epsilon);
+        double scale = (double)gamma[k] / sqrt(variance + p->net->nodes[i].spec.epsilon);
         p->floats[at + k] = (float)scale;
         p->floats[at + n + k] = (float)((double)beta[k] - mean * scale);
     }
@@ -2664,6 +2683,7 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
     if (kind == BML_NN_CONV || kind == BML_NN_POOL)
         return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
+    if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
     op->k_in = bml_cuda__up(op->in, 16);
     if (bml_cuda__is_recurrent(kind)) {
         op->directions = n->spec.bidirectional ? 2 : 1;
@@ -2676,7 +2696,7 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         op->bias[0] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 1), (size_t)op->units);
     } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM)
         bml_cuda__add_norm(p, i);
-    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_SSC__MAX(p->width, op->k_in + op->k_state);
+    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_CUDA__MAX(p->width, op->k_in + op->k_state);
     for (int k = 0; k < n->n_from; k++) {
         op->from[k] = p->ops[n->from[k]].to;
         op->from_width[k] = p->net->nodes[n->from[k]].out;
@@ -4403,20 +4423,22 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
     bml_nn__lane *l = &t->lane;
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
-        size_t s = (n->scratch + 1) * rows;
+        size_t s = (size_t)(n->scratch + 1) * rows;
         int steps = n->steps > n->in_steps ? n->steps : n->in_steps;
         int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
             return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
+        if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
         if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
         scratch = s > scratch ? s : scratch;
     }
-    size_t forward;
-    size_t backward;
-    if (!bml_nn__lane_reals(&forward, net, rows, 0) || !bml_nn__lane_reals(&backward, net, rows, 1))
+    ptrdiff_t forward;
+    ptrdiff_t backward;
+    if (!bml_nn__lane_reals(&forward, net, t->batch, BML_NN__FORWARD) ||
+        !bml_nn__lane_reals(&backward, net, t->batch, BML_NN__BACKWARD))
         return BML_CUDA_TOO_LARGE;
     float *at;
-    at = (float *)bml_cuda__buffer(&t->memory, NULL, forward + backward + scratch, sizeof *at);
+    at = (float *)bml_cuda__buffer(&t->memory, NULL, (size_t)(forward + backward) + scratch, sizeof *at);
     l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out);
     l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
     l->cache = (float **)bml_nn__alloc(nodes, sizeof *l->cache);
@@ -4490,9 +4512,14 @@ static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
     h.n = 1;
     h.n_val = 0;
     h.validation = 0;
-    if (bml_nn__check_numbers(t->host, &h))
+    if (bml_nn__check_settings(t->host, &h))
         return bml_cuda__fail(t->cuda, BML_CUDA_BAD_ARGUMENT, "%.200s", t->host->message);
-    bml_nn__fill_defaults(&t->how);
+    h.x = t->how.x;
+    h.y = t->how.y;
+    h.n = t->how.n;
+    h.n_val = t->how.n_val;
+    h.validation = t->how.validation;
+    t->how = h; /* with the defaults */
     t->batch = t->how.batch;
     for (int i = 0; i < t->how.n_batches; i++)
         if (t->how.batches[i].batch > t->batch) t->batch = t->how.batches[i].batch;
@@ -4573,8 +4600,8 @@ static void bml_cuda__forward_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
     l->first = 0;
     for (int i = 0; i < t->net.n_nodes; i++) {
         const bml_nn__node *n = &t->net.nodes[i];
-        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0], t->net.scale[0], batch->index,
-                             (size_t)l->b, (size_t)n->out, t->net.n_in,     n->input_offset};
+        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0],     t->net.scale[0],        batch->index,
+                             (size_t)l->b, (size_t)n->out, (size_t)t->net.n_in, (size_t)n->input_offset};
         if (n->spec.kind == BML_NN_INPUT)
             bml_cuda__each(t, bml_nn__cells(n, l), op);
         else
@@ -4694,7 +4721,7 @@ typedef struct bml_cuda__course {
 } bml_cuda__course;
 
 /* Rows `rows` of x and y on the host (NULL: from `at` on): loss and gradient of what the device has predicted. */
-static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_t at, const float *x, const float *y,
+static int bml_cuda__loss_on_host(bml_cuda__course *c, const ptrdiff_t *rows, size_t at, const float *x, const float *y,
                                   int learn) {
     bml_nn_trainer *t = c->t;
     bml_cuda_trainer *d = c->device;
@@ -4711,7 +4738,7 @@ static int bml_cuda__loss_on_host(bml_cuda__course *c, const size_t *rows, size_
     bml_cuda_copy total = {&d->learner.tally->total, &given.total, sizeof given.total};
     const float *w = t->how.weights && x == t->how.x ? t->how.weights : NULL;
     bml_nn_batch batch = {
-        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, net->n_in, m};
+        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, (size_t)net->n_in, m};
     int status = bml_cuda_get(&get, NULL, d->cuda);
     if (!status) status = bml_cuda_wait(NULL, d->cuda);
     if (status) return status;
@@ -4843,12 +4870,12 @@ static int bml_cuda__course_data(bml_cuda__course *c) {
     const bml_nn_training *h = &t->how;
     size_t n_in = t->net->n_in;
     size_t n_out = t->net->n_out;
-    size_t most = t->n_train > t->n_held ? t->n_train : t->n_held;
+    size_t most = (size_t)(t->n_train > t->n_held ? t->n_train : t->n_held);
     bml_cuda__buffers *b = &c->data;
     if (h->n > 0xFFFFFFFFu) return BML_CUDA_TOO_LARGE;
     c->rows = (uint32_t *)calloc(most, sizeof *c->rows);
     if (!c->rows) return BML_CUDA_NO_MEMORY;
-    for (size_t i = 0; i < t->n_held; i++)
+    for (ptrdiff_t i = 0; i < t->n_held; i++)
         c->rows[i] = (uint32_t)t->held[i];
     c->x = (float *)bml_cuda__buffer(b, h->x, h->n * n_in, sizeof *c->x);
     if (h->y) c->y = (float *)bml_cuda__buffer(b, h->y, h->n * n_out, sizeof *c->y);

@@ -156,6 +156,7 @@
    a walker in a step do not depend on order, threads or history. */
 #ifndef BML_MCMC_H
 #define BML_MCMC_H
+#define BML_MCMC_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -198,28 +199,36 @@ enum { BML_MCMC_MESSAGE = 512 }; /* bytes of a message buffer, NUL included */
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_MCMC_DEF const char *bml_mcmc_strerror(int status);
 
-/* ---- random numbers ---- */
-typedef struct bml_mcmc_rng {
-    uint32_t key[2];     /* seed */
-    uint32_t counter[4]; /* number of the next block: {block, stream low, stream high, substream} */
-    uint32_t block[4];   /* the present block */
-    uint32_t used;       /* words of it already given out, 4 = all */
-} bml_mcmc_rng;          /* plain data: copy it to save it */
+/* ---- API: random numbers ----
+   Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
+   numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
+   blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
+   that small values of it are free for the header's own streams. A generator is plain data: copy it to save it. */
 
-/* One Philox4x32-10 block: out[4] from counter[4] and key[2]. */
+typedef struct bml_mcmc_rng {
+    uint32_t key[2];     /* the seed */
+    uint32_t counter[4]; /* of the next block */
+    uint32_t block[4];   /* the present one */
+    uint32_t used;       /* how many of its four words are spent */
+} bml_mcmc_rng;
+
+/* out[4] = the block of counter[4] under key[2]. */
 BML_MCMC_DEF void bml_mcmc_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key);
-/* The generator number `stream` of `seed`; different streams do not overlap. */
+/* The beginning of sequence (seed, stream). */
 BML_MCMC_DEF void bml_mcmc_rng_init(bml_mcmc_rng *rng, uint64_t seed, uint64_t stream);
-BML_MCMC_DEF uint32_t bml_mcmc_rng_u32(bml_mcmc_rng *rng);   /* 32 random bits */
-BML_MCMC_DEF double bml_mcmc_rng_uniform(bml_mcmc_rng *rng); /* uniform in (0,1), both ends excluded, 53 bits */
-BML_MCMC_DEF double bml_mcmc_rng_normal(bml_mcmc_rng *rng);  /* mean 0, sd 1 */
+/* The next 32 random bits. */
+BML_MCMC_DEF uint32_t bml_mcmc_rng_u32(bml_mcmc_rng *rng);
+/* Uniform in (0, 1), never 0 or 1: (k + 1/2)/2^52. */
+BML_MCMC_DEF double bml_mcmc_rng_uniform(bml_mcmc_rng *rng);
+/* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
+BML_MCMC_DEF double bml_mcmc_rng_normal(bml_mcmc_rng *rng);
 
 /* ---- priors ---- */
 enum {
-    BML_MCMC_UNIFORM = 0,     /* flat in [lower, upper] */
-    BML_MCMC_LOG_UNIFORM = 1, /* density ~ 1/x in [lower, upper], 0 < lower */
-    BML_MCMC_NORMAL = 2,      /* mean, sd; truncated to [lower, upper] unless both are zero; one may be infinite */
-    BML_MCMC_TABLE = 3        /* density given at x[n], linear between, any normalisation */
+    BML_MCMC_UNIFORM,     /* flat in [lower, upper] */
+    BML_MCMC_LOG_UNIFORM, /* density ~ 1/x in [lower, upper], 0 < lower */
+    BML_MCMC_NORMAL,      /* mean, sd; truncated to [lower, upper] unless both are zero; one may be infinite */
+    BML_MCMC_TABLE        /* density given at x[n], linear between, any normalisation */
 };
 /* Narrows [*lower, *upper], which hold the limits of parameter i on entry, from theta[0..i-1]. */
 typedef void (*bml_mcmc_bounds)(double *lower, double *upper, const double *theta, int i, void *user);
@@ -251,13 +260,28 @@ BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, cons
 BML_MCMC_DEF int bml_mcmc_prior_transform(const bml_mcmc_prior *prior, double *theta, const double *cube);
 /* cube[n_dim] from theta[n_dim], the inverse of the above. BAD_ARGUMENT where the density is zero. */
 BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cube, const double *theta);
+/* lower[n_dim] and upper[n_dim]: the fixed limits, not those of a bounds callback. */
+BML_MCMC_DEF void bml_mcmc_prior_limits(double *lower, double *upper, const bml_mcmc_prior *prior);
 
-/* ---- the ensemble sampler ---- */
+/* ---- what all samplers share ---- */
 /* log_prob[n] of theta[n][n_dim]. */
 typedef void (*bml_mcmc_log_prob)(double *log_prob, const double *theta, int n, int n_dim, void *user);
 
+/* What a log-probability of NaN is. +infinity is always an error. After either error the next run goes on past it: it
+   makes the same step again and takes what is not a number in it for -infinity. */
 enum {
-    BML_MCMC_STRETCH = 0,
+    BML_MCMC_NAN_STOPS,   /* an error, whose message names the point */
+    BML_MCMC_NAN_REJECTED /* as -infinity; counted, and reported by the verdict */
+};
+
+/* ---- the ensemble sampler ---- */
+/* The same, with derived[n][n_derived] quantities of the caller's beside it, such as a luminosity that the model has
+   computed anyway. */
+typedef void (*bml_mcmc_log_prob_derived)(double *log_prob, double *derived, const double *theta, int n, int n_dim,
+                                          void *user);
+
+enum {
+    BML_MCMC_STRETCH,
     BML_MCMC_WALK,
     BML_MCMC_DE,
     BML_MCMC_SNOOKER,
@@ -266,7 +290,8 @@ enum {
     BML_MCMC_SURROGATE,
     BML_MCMC_N_MOVES
 };
-enum { BML_MCMC_MAX_MOVES = 16, BML_MCMC_MAX_COUNT = 32 };
+enum { BML_MCMC_MAX_MOVES = 16 };
+enum { BML_MCMC_MAX_COUNT = 32 };
 
 typedef struct bml_mcmc_move {
     int kind;      /* BML_MCMC_STRETCH ... BML_MCMC_MIXTURE */
@@ -288,11 +313,18 @@ typedef struct bml_mcmc_progress {
 typedef int (*bml_mcmc_progress_fn)(const bml_mcmc_progress *progress, void *user); /* non-zero cancels */
 
 typedef struct bml_mcmc_config {
-    int n_dim;                   /* required, 1 to 10000 */
-    int n_walkers;               /* even, at least 2 n_dim; 0 = 6 n_dim, at least 32 */
-    uint64_t seed;               /* any, 0 too */
-    bml_mcmc_log_prob log_prob;  /* required */
-    void *user;                  /* handed to log_prob, and to surrogate */
+    int n_dim;                                  /* required, 1 to 10000 */
+    int n_walkers;                              /* even, at least 2 n_dim; 0 = 6 n_dim, at least 32 */
+    uint64_t seed;                              /* any, 0 too */
+    bml_mcmc_log_prob log_prob;                 /* required, unless */
+    bml_mcmc_log_prob_derived log_prob_derived; /* this is given: derived quantities go along with the chain */
+    int n_derived;                              /* of them */
+    void *user;                                 /* handed to log_prob, and to surrogate */
+    int nan_policy;                             /* BML_MCMC_NAN_STOPS, BML_MCMC_NAN_REJECTED */
+    const bml_mcmc_prior
+        *prior;               /* for the verdict alone, which looks for mass at its bounds (log_prob has its density);
+                                    kept by the caller, who frees it last. NULL = none */
+    const char *const *names; /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = by number */
     bml_mcmc_log_prob surrogate; /* a cheap approximation of log_prob, for BML_MCMC_SURROGATE moves; else NULL. Its
                                       calls are not counted; a saved state does not hold it: resume with the same one */
     const double *reference;     /* [n_reference][n_dim] points spread like p, of an earlier or cheaper run; used by
@@ -322,6 +354,7 @@ typedef struct bml_mcmc_ensemble_info {
     const double *log_prob;         /* [n_walkers] */
     const uint64_t *accepted;       /* [n_walkers] of `steps_counted` proposals each */
     uint64_t steps_counted;         /* steps since the start or the last clear */
+    uint64_t nans;                  /* log-probabilities taken for -infinity, likewise */
     const bml_mcmc_move *moves;     /* [n_moves] with the defaults filled in */
     const uint64_t *moves_proposed; /* [n_moves] */
     const uint64_t *moves_accepted; /* [n_moves] */
@@ -354,6 +387,9 @@ BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps);
 BML_MCMC_DEF void bml_mcmc_ensemble_clear(bml_mcmc_ensemble *e);
 /* The stored chain; pointers live until the next run, start, clear, load or free. */
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_chain(const bml_mcmc_ensemble *e);
+/* The derived quantities of the same steps, theta[n_steps][n_walkers][n_derived], as a chain of its own: what takes a
+   chain takes them too. Pointers live as above. */
+BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_derived(const bml_mcmc_ensemble *e);
 /* Counts and present positions; pointers live as above. */
 BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_ensemble *e);
 
@@ -369,9 +405,11 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
 typedef struct bml_mcmc_summary {
     double median, minus, plus; /* 15.87 % quantile = median - minus, 84.13 % quantile = median + plus */
     double mean, sd;
-    double ess;  /* effective samples, n_steps n_walkers / tau */
-    double rhat; /* split R-hat over walkers */
-    double tau;  /* integrated autocorrelation time, in steps of the chain */
+    double ess;      /* effective samples, n_steps n_walkers / tau */
+    double rhat;     /* rank-normalised split R-hat over walkers, the larger of bulk and folded; infinite if constant */
+    double tau;      /* integrated autocorrelation time, in steps of the chain; infinite if constant */
+    double ess_bulk; /* effective samples for the middle of the distribution, with the variance between walkers, */
+    double ess_tail; /* and for its 5 % and 95 % quantiles, the smaller; both 0 if constant */
 } bml_mcmc_summary;
 
 /* The same chain without its first `burn` stored steps (without any if there are no more). */
@@ -379,23 +417,87 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_chain_drop(bml_mcmc_chain chain, size_t bur
 /* tau[n_dim] alone. NOT_CONVERGED with the estimates when the chain is shorter than 50 tau. BAD_ARGUMENT for fewer than
    8 steps or values that are not finite, NO_MEMORY. */
 BML_MCMC_DEF int bml_mcmc_autocorrelation(double *tau, bml_mcmc_chain chain);
-/* out[n_dim]. NOT_CONVERGED with the estimates when the chain is
-   shorter than 50 tau or R-hat > 1.1. Others as above. */
+/* out[n_dim]. NOT_CONVERGED with the estimates when the chain is shorter than 50 tau or R-hat > 1.01. Others as above. */
 BML_MCMC_DEF int bml_mcmc_summarize(bml_mcmc_summary *out, bml_mcmc_chain chain);
-/* The same of a sampler's chain after `burn` steps of the sampler,
-   with tau in steps of the sampler (thinning counted). */
+/* The same of a sampler's chain after `burn` steps of the sampler, with tau in steps of the sampler (thinning counted). */
 BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summary *out, size_t burn);
 /* The quantile q in [0,1] of values[n], linear between order statistics. Reorders values. NaN if n = 0. */
 BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q);
 
+/* ---- the verdict ---- */
+enum {
+    BML_MCMC_REASON_SHORT,       /* fewer than 50 autocorrelation times */
+    BML_MCMC_REASON_RHAT,        /* walkers or chains disagree: above 1.01 */
+    BML_MCMC_REASON_ESS,         /* bulk or tail below 400; nested: below 100 */
+    BML_MCMC_REASON_CONSTANT,    /* a parameter that never changed */
+    BML_MCMC_REASON_UNFINISHED,  /* the goal, the error or the ESS asked for was not reached */
+    BML_MCMC_REASON_STUCK,       /* walkers that were put beside others */
+    BML_MCMC_REASON_NAN,         /* points whose NaN was taken for -infinity */
+    BML_MCMC_REASON_EDGE,        /* more than 5 % of the posterior within 2 % of a prior's bound */
+    BML_MCMC_REASON_DIVERGENCES, /* NUTS, after the warm-up: any */
+    BML_MCMC_REASON_ENERGY,      /* NUTS: an E-BFMI below 0.3 */
+    BML_MCMC_REASON_DEPTH,       /* NUTS: trees cut by max_depth; more than a quarter of them refuse */
+    BML_MCMC_REASON_WALLS,       /* NUTS: trajectories that ended at -infinity; more than 5 % refuse */
+    BML_MCMC_REASON_RANK,        /* nested: the insertion-rank test */
+    BML_MCMC_REASON_CORRELATION, /* nested: new points remember where their slices began */
+    BML_MCMC_REASON_EVIDENCE,    /* nested: fresh draws give another ln Z */
+    BML_MCMC_REASON_UNCHECKED    /* nested: fresh draws could not tell */
+};
+enum { BML_MCMC_MAX_REASONS = 32 };
+enum { BML_MCMC_REASON = 240 }; /* bytes of a sentence */
+
+typedef struct bml_mcmc_reason {
+    int kind;                   /* BML_MCMC_REASON_... */
+    int refuses;                /* 1: a reason for NOT_CONVERGED; 0: to be known */
+    int parameter;              /* the worst one, -1: of none */
+    double value;               /* what was found */
+    double limit;               /* and what is allowed */
+    char text[BML_MCMC_REASON]; /* the sentence */
+} bml_mcmc_reason;
+
+/* What a referee would ask. OK means that nothing that can be seen speaks against the result. What cannot be seen: a mode
+   that no walker or live point has met; a likelihood or a prior that is not the one meant. */
+typedef struct bml_mcmc_verdict {
+    int status; /* BML_MCMC_OK; BML_MCMC_NOT_CONVERGED: some reason refuses; others: there is no verdict */
+    int n_reasons;
+    bml_mcmc_reason reason[BML_MCMC_MAX_REASONS];
+    double rhat;                         /* the largest; NaN where it does not apply, as in the rest */
+    double ess_bulk, ess_tail;           /* the smallest */
+    double e_bfmi;                       /* NUTS: the smallest */
+    double check_log_z;                  /* nested: by fresh draws, */
+    double check_log_z_error, check_ess; /* from so many effective ones, */
+    uint64_t check_evaluations;          /* which took so many likelihoods */
+    size_t burn;                         /* ensemble: steps left out */
+} bml_mcmc_verdict;
+
+/* On any chain. names[n_dim], or NULL: by number. Returns v->status. BAD_ARGUMENT, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_chain_verdict(bml_mcmc_verdict *v, bml_mcmc_chain chain, const char *const *names);
+/* On an ensemble's chain after `burn` steps: also mass at the prior's bounds, and NaN. As above. */
+BML_MCMC_DEF int bml_mcmc_ensemble_verdict(bml_mcmc_verdict *v, bml_mcmc_ensemble *e, size_t burn);
+
+typedef struct bml_mcmc_goal {
+    double ess;     /* effective samples wanted, bulk and tail, of every parameter; 0 = 1000 */
+    double steps;   /* at most so many more; 0 = 100000 */
+    int keep_stuck; /* 1: leave stuck walkers where they are */
+} bml_mcmc_goal;
+/* Runs until the verdict is OK with the wanted ESS, in rounds, each judged after a burn-in that is found from the chain:
+   v->burn, for bml_mcmc_ensemble_summary. Walkers whose log-probability stays far below that of the others in a whole
+   round (4 times the spread of the better half of them) are put beside others, the chain begins anew, and the verdict names
+   them; not when they are more than a third, which would be a mode. goal NULL = defaults. NOT_CONVERGED with the reasons
+   when the steps are used up: call again to go on. Others as bml_mcmc_run. */
+BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc_goal *goal);
+
+#ifndef BML_MCMC_NO_NESTED
 /* ---- nested sampling ---- */
 /* theta[n][n_dim] from cube[n][n_dim], every coordinate of the cube within [0,1]. Non-zero: it failed. */
 typedef int (*bml_mcmc_transform)(double *theta, const double *cube, int n, int n_dim, void *user);
 
-enum { BML_MCMC_NESTED_AUTO = 0, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
+enum { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
+enum { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
 
 typedef struct bml_mcmc_nested_progress {
-    double log_z, log_z_error; /* so far, live points included; the error is sqrt(H / live points) */
+    double log_z, log_z_error; /* so far, live points included; the error is sqrt(H / live points), and in dynamic
+                                  passes what it has come down to */
     double remaining;          /* share of the evidence that the live points could still hold */
     double efficiency;         /* points kept per evaluation in the last round */
     double log_volume;         /* ln X: share of the prior that is left */
@@ -414,15 +516,18 @@ typedef struct bml_mcmc_nested_config {
     const bml_mcmc_prior *prior;      /* the prior: this (kept by the caller, who frees it last), or */
     bml_mcmc_transform transform;     /* this, from the unit cube */
     void *user;                       /* handed to log_likelihood and transform */
+    int nan_policy;                   /* BML_MCMC_NAN_STOPS, BML_MCMC_NAN_REJECTED */
+    const char *const *names;         /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = none */
     const unsigned char *wrapped;     /* [n_dim] 1: the parameter is
                                       periodic, cube 0 and 1 are one point; copied. NULL = none */
     int method;                       /* BML_MCMC_NESTED_AUTO: the cheaper one per new point, as measured */
-    int sweeps;       /* slices per new point / n_dim; 0 = 3 + n_dim/12, and more while new points remember
+    int sweeps;         /* slices per new point / n_dim; 0 = 3 + n_dim/12, and more while new points remember
                                       their start */
-    int replace;      /* points replaced together, 1 to live_points/2; 0 = live_points/5 */
-    double remaining; /* ends a pass when the live points hold less than this share; 0 = 0.01 */
-    double error;     /* of ln Z, to be reached by dynamic passes; 0 = no matter: one static run */
-    double min_ess;   /* effective posterior samples, likewise; 0 = no matter */
+    int replace;        /* points replaced together, 1 to live_points/2; 0 = live_points/5 */
+    double remaining;   /* ends a pass when the live points hold less than this share; 0 = 0.01 */
+    double error;       /* of ln Z, to be reached by dynamic passes; 0 = no matter: one static run */
+    double min_ess;     /* effective posterior samples, likewise; 0 = no matter */
+    int check_evidence; /* BML_MCMC_CHECKED, BML_MCMC_UNCHECKED: does the verdict ask for likelihoods? */
     bml_mcmc_nested_progress_fn progress; /* called before a round and after every batch of likelihoods, NULL = none */
     void *progress_user;
 } bml_mcmc_nested_config;
@@ -436,6 +541,7 @@ typedef struct bml_mcmc_nested_result {
     int rank_ok;                             /* the verdict: rank_p >= 0.001. If 0, do not trust log_z */
     int converged;                           /* remaining, error and min_ess have all been reached */
     uint64_t evaluations, slice_evaluations; /* of the likelihood; those of them by slices */
+    uint64_t nans;                           /* likelihoods taken for 0 */
     int passes;                              /* dynamic passes made, beyond the static run */
     int sweeps;                              /* last used, 0 if no slices were needed */
     double sweep_correlation;                /* of new points with their start, last measured; 0.1 is allowed */
@@ -474,19 +580,29 @@ BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double 
                                       uint64_t seed);
 /* out[n_dim] from the weighted points; tau and rhat do not apply and are NaN. As above. */
 BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *out);
+/* The result judged: finished or not, rank test, correlation of slices with their start, ESS, mass at the prior's
+   bounds, and ln Z against an importance sampling by fresh draws from a mixture fitted to the result (a tenth of the
+   run's likelihoods at most, 2,000 at least, 50,000 at most; not after a reweigh). Returns v->status. As above. */
+BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s);
 /* Save and resume to the bit, as of the ensemble above; n_dim, live_points, seed, method, sweeps and replace must
    agree, and the likelihood of the saved points. remaining, error
    and min_ess may differ: to go on to a smaller error. */
 BML_MCMC_DEF size_t bml_mcmc_nested_save_size(const bml_mcmc_nested *s);
 BML_MCMC_DEF int bml_mcmc_nested_save(bml_mcmc_nested *s, void *buffer, size_t size);
 BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, size_t size);
+#endif /* BML_MCMC_NO_NESTED */
 
+#ifndef BML_MCMC_NO_IMPORTANCE
+/* (importance nested sampling: its declarations stand here) */
+#endif /* BML_MCMC_NO_IMPORTANCE */
+
+#ifndef BML_MCMC_NO_NUTS
 /* ---- gradient sampling: NUTS ---- */
 /* log_prob[n] and gradient[n][n_dim] = d log_prob/d theta at theta[n][n_dim]. */
 typedef void (*bml_mcmc_gradient)(double *log_prob, double *gradient, const double *theta, int n, int n_dim,
                                   void *user);
 
-enum { BML_MCMC_DIAGONAL = 0, BML_MCMC_DENSE = 1 };
+enum { BML_MCMC_DIAGONAL, BML_MCMC_DENSE };
 
 typedef struct bml_mcmc_nuts_progress {
     uint64_t draws, last; /* draws made by all chains together, warm-up included, and when this run ends */
@@ -501,6 +617,11 @@ typedef struct bml_mcmc_nuts_config {
     uint64_t seed;
     bml_mcmc_gradient log_prob; /* required; log density of theta itself, without any Jacobian */
     void *user;
+    int nan_policy;              /* BML_MCMC_NAN_STOPS, BML_MCMC_NAN_REJECTED */
+    const bml_mcmc_prior *prior; /* its limits are used where none are given below, its bounds in the verdict, and
+                                    bml_mcmc_nuts_start_prior draws from it; its density belongs into log_prob all the
+                                    same. Kept by the caller, who frees it last. NULL = none */
+    const char *const *names;    /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = by number */
     const double *lower, *upper; /* [n_dim] limits, copied; infinite: none on that side. NULL = none at all */
     int metric;                  /* mass matrix: BML_MCMC_DIAGONAL, BML_MCMC_DENSE */
     int warmup;                  /* draws of each chain that adapt
@@ -522,6 +643,7 @@ typedef struct bml_mcmc_nuts_info {
     uint64_t walls;          /* trajectories that ended at a
                                       log-probability of -infinity: rejections, not counted above */
     uint64_t max_depth_hits; /* trees cut short by max_depth: slow, not wrong */
+    uint64_t nans;           /* log-probabilities or gradients taken for -infinity */
     double mean_accept;      /* of all chains */
     double mean_tree;        /* gradients per kept draw */
     const double *step_size; /* [n_chains] */
@@ -536,24 +658,29 @@ BML_MCMC_DEF const char *bml_mcmc_nuts_message(const bml_mcmc_nuts *s);
 /* theta[n_chains][n_dim], inside the limits, apart from each other. Checks the gradient at the first by finite
    differences. BAD_START, BAD_GRADIENT, NAN, INFINITE. */
 BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta);
+/* The same from draws of config.prior, made again where the log-probability is not finite, up to 100 times. As above. */
+BML_MCMC_DEF int bml_mcmc_nuts_start_prior(bml_mcmc_nuts *s);
 /* The rest of the warm-up, if any, then n_draws more draws of every chain. After CANCELLED, NAN and INFINITE it may go
    on: each chain loses at most the draw under way. NOT_STARTED, NO_MEMORY, TOO_LARGE. */
 BML_MCMC_DEF int bml_mcmc_nuts_run(bml_mcmc_nuts *s, size_t n_draws);
 /* theta[n_draws][n_chains][n_dim], for bml_mcmc_summarize; lives until the next run, start, load or free. */
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_nuts_chain(const bml_mcmc_nuts *s);
 BML_MCMC_DEF bml_mcmc_nuts_info bml_mcmc_nuts_get_info(const bml_mcmc_nuts *s);
-/* Save and resume to the bit, between runs. */
-BML_MCMC_DEF size_t bml_mcmc_nuts_save_size(const bml_mcmc_nuts *s);
-BML_MCMC_DEF int bml_mcmc_nuts_save(bml_mcmc_nuts *s, void *buffer, size_t size);
-BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t size);
+/* The draws judged: R-hat, ESS, divergences, E-BFMI, walls, trees cut short, mass at the prior's bounds. Returns
+   v->status. BAD_ARGUMENT, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_nuts_verdict(bml_mcmc_verdict *v, bml_mcmc_nuts *s);
 /* *worst = the largest |g - d|/(|g| + |d| + norm) over parameters, g the callback's gradient at theta[n_dim], d the
    central difference that agrees best among steps of scale[i] (NULL: |theta| + 1) times 1e-1 ... 1e-7, norm 1e-3 of the
    largest |g| scale, plus rounding. BAD_GRADIENT when it exceeds
    1e-3 (the callback is wrong, or theta lies on a kink); NAN. */
 BML_MCMC_DEF int bml_mcmc_check_gradient(double *worst, bml_mcmc_gradient f, const double *theta, const double *scale,
                                          int n_dim, void *user);
-/* lower[n_dim] and upper[n_dim] of a prior: its fixed limits, not those of a bounds callback. */
-BML_MCMC_DEF void bml_mcmc_prior_limits(double *lower, double *upper, const bml_mcmc_prior *prior);
+
+/* Save and resume to the bit, between runs. */
+BML_MCMC_DEF size_t bml_mcmc_nuts_save_size(const bml_mcmc_nuts *s);
+BML_MCMC_DEF int bml_mcmc_nuts_save(bml_mcmc_nuts *s, void *buffer, size_t size);
+BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t size);
+#endif /* BML_MCMC_NO_NUTS */
 
 /* ---- calibration ---- */
 /* ranks[n_dim] of truth[n_dim] among n_draws draws taken evenly from the chain: 0..n_draws. n_draws should not exceed
@@ -573,12 +700,27 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 
 #if defined(BML_MCMC_IMPLEMENTATION) && !defined(BML_MCMC_IMPLEMENTED)
 #define BML_MCMC_IMPLEMENTED
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error \
+    "bml_mcmc.h: compile the one file with BML_MCMC_IMPLEMENTATION without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
+#endif
 #include <float.h>
+#if defined(FLT_EVAL_METHOD)
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
+#error \
+    "bml_mcmc.h: doubles are computed in another precision here (FLT_EVAL_METHOD): on i386 add -msse2 -mfpmath=sse, on s390x -std=gnu99"
+#endif
+#endif
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h> /* vsnprintf into message buffers; nothing is printed */
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
+
+#if defined(BML_MCMC_MALLOC) != defined(BML_MCMC_FREE) || defined(BML_MCMC_MALLOC) != defined(BML_MCMC_REALLOC)
+#error "bml_mcmc.h: define BML_MCMC_MALLOC, BML_MCMC_REALLOC and BML_MCMC_FREE all, or none"
+#endif
 #ifndef BML_MCMC_MALLOC
 #define BML_MCMC_MALLOC(n) malloc(n)
 #define BML_MCMC_REALLOC(p, n) realloc(p, n)
@@ -586,15 +728,48 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 #endif
 #define BML_MCMC__NAN ((double)NAN) /* the C library's are float: said aloud for -Wdouble-promotion */
 #define BML_MCMC__INF ((double)INFINITY)
+#define BML_MCMC__LN2 0.6931471805599453
+#define BML_MCMC__SQRT_2PI 2.5066282746310002
 #if defined(__GNUC__) || defined(__clang__)
-#define BML_MCMC_RESTRICT __restrict__
-#define BML_MCMC_PRINTF __attribute__((format(printf, 3, 4)))
+#define BML_MCMC__RESTRICT __restrict__
+#define BML_MCMC__PRINTF __attribute__((format(printf, 3, 4)))
 #else
-#define BML_MCMC_RESTRICT
-#define BML_MCMC_PRINTF
+#define BML_MCMC__RESTRICT
+#define BML_MCMC__PRINTF
 #endif
 
-/* >> status and memory */
+/* Contents: search for ">> name".
+   >> status and memory                      statuses, messages, rules of configs, the bump allocator
+   >> random numbers                         Philox4x32-10, the table of stream words
+   >> linear algebra                         Cholesky, distances, ln Gamma, Phi
+   >> sorting                                keys
+   >> priors                                 base densities, bounds, joint densities
+   >> moves                                  stretch, walk, DE, snooker
+   >> moves from the ensemble's density      KDE, mixture, the table of moves
+   >> ensemble: create and free
+   >> ensemble: start
+   >> ensemble: steps
+   >> saved states                           heads, checksums; those of the ensemble
+   >> diagnostics                            autocorrelation, R-hat, ESS, quantiles
+   >> verdict                                the reasons of a chain
+   >> run until                              rounds, burn-in, rescue
+   >> nested sampling: points                lists, trials
+   >> nested sampling: the region            balls, ellipsoids, clusters
+   >> nested sampling: slices
+   >> nested sampling: rounds
+   >> nested sampling: evidence              volumes, weights, dynamic passes
+   >> nested sampling: create, run, results
+   >> nested sampling: verdict               fresh draws against ln Z
+   >> nested sampling: save and load
+   >> importance nested sampling
+   >> NUTS                                   leapfrog, trees, adaptation
+   >> NUTS: create, start, run, results
+   >> NUTS: save and load
+   >> calibration                            simulation-based calibration, chi^2 */
+
+/* >> status and memory
+   Every refusal goes through bml_mcmc__fail; every object is one block, cut up by bml_mcmc__take. What grows (chains,
+   points) is a block of its own. Counts and indices are signed inside, so that subscripts need no casts. */
 
 BML_MCMC_DEF const char *bml_mcmc_strerror(int status) {
 #define BML_MCMC__CASE(name, value, text) \
@@ -604,14 +779,22 @@ BML_MCMC_DEF const char *bml_mcmc_strerror(int status) {
     return "unknown status";
 }
 
-enum { BML_MCMC__MAX_PRIOR = 1024 };
+/* A locale's decimal comma becomes a point: no text of ours has a comma between digits. */
+static void bml_mcmc__mend_commas(char *text) {
+    for (char *c = text; c[0] && c[1] && c[2]; c++) {
+        int digit_before = c[0] >= '0' && c[0] <= '9';
+        int digit_after = c[2] >= '0' && c[2] <= '9';
+        if (c[1] == ',' && digit_before && digit_after) c[1] = '.';
+    }
+}
 
 /* Writes the message and hands the status through: return bml_mcmc__fail(...). */
-BML_MCMC_PRINTF static int bml_mcmc__fail(char *message, int status, const char *format, ...) {
+BML_MCMC__PRINTF static int bml_mcmc__fail(char *message, int status, const char *format, ...) {
     va_list args;
     va_start(args, format);
     vsnprintf(message, BML_MCMC_MESSAGE, format, args);
     va_end(args);
+    bml_mcmc__mend_commas(message);
     return status;
 }
 
@@ -622,29 +805,144 @@ static int bml_mcmc__refuse(char *why, int status, const char *message) {
     return status;
 }
 
-/* *product = a b c, or 0 if that overflows. */
-static int bml_mcmc__mul(size_t *product, size_t a, size_t b, size_t c) {
-    if (b && a > (size_t)-1 / b) return 0;
-    a *= b;
-    if (c && a > (size_t)-1 / c) return 0;
-    *product = a * c;
+/* "theta = (1, 2.5, ...)" of x[d] appended to the message; what does not fit is left out. */
+static void bml_mcmc__append_point(char *message, const double *x, ptrdiff_t d) {
+    for (ptrdiff_t i = 0; i < d; i++) {
+        size_t used = strlen(message);
+        const char *before = i ? ", " : " theta = (";
+        snprintf(message + used, BML_MCMC_MESSAGE - used, "%s%.10g", before, x[i]);
+    }
+    size_t used = strlen(message);
+    snprintf(message + used, BML_MCMC_MESSAGE - used, ")");
+    bml_mcmc__mend_commas(message);
+}
+
+/* Rules of a config's numbers: one that is zero becomes the fallback; all must be in [lo, hi], which NaN is not. */
+enum { BML_MCMC__INT, BML_MCMC__REAL };
+
+typedef struct bml_mcmc__rule {
+    const char *name;
+    size_t offset; /* in the struct */
+    int type;
+    double lo;
+    double hi;
+    double fallback; /* 0: none */
+} bml_mcmc__rule;
+
+static int bml_mcmc__apply_rule(void *config, const bml_mcmc__rule *rule, char *message) {
+    char *member = (char *)config + rule->offset;
+    int integer = 0;
+    double value;
+    if (rule->type == BML_MCMC__INT) {
+        memcpy(&integer, member, sizeof integer);
+        value = integer;
+    } else {
+        memcpy(&value, member, sizeof value);
+    }
+    if (value == 0) value = rule->fallback;
+    if (!(value >= rule->lo && value <= rule->hi))
+        return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "%s = %.10g: %smust be in [%.10g, %.10g]", rule->name,
+                              value, value == 0 ? "required, " : "", rule->lo, rule->hi);
+    integer = (int)value;
+    if (rule->type == BML_MCMC__INT)
+        memcpy(member, &integer, sizeof integer);
+    else
+        memcpy(member, &value, sizeof value);
+    return BML_MCMC_OK;
+}
+
+static int bml_mcmc__apply_rules(void *config, const bml_mcmc__rule *rules, int n, char *message) {
+    for (int i = 0; i < n; i++) {
+        int status = bml_mcmc__apply_rule(config, &rules[i], message);
+        if (status) return status;
+    }
+    return BML_MCMC_OK;
+}
+
+/* *bytes = a b c, or 0 if that overflows or is more than a signed index can count. */
+static int bml_mcmc__multiply(size_t *bytes, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c) {
+    size_t most = (size_t)PTRDIFF_MAX;
+    size_t product = (size_t)a;
+    if (a < 0 || b < 0 || c < 0) return 0;
+    if (b && product > most / (size_t)b) return 0;
+    product *= (size_t)b;
+    if (c && product > most / (size_t)c) return 0;
+    *bytes = product * (size_t)c;
     return 1;
 }
 
-/* a b c zeroed bytes, NULL on overflow or without memory. */
-static void *bml_mcmc__alloc(size_t a, size_t b, size_t c) {
+/* a b doubles, all zero; NULL on overflow or without memory. */
+static double *bml_mcmc__doubles(ptrdiff_t a, ptrdiff_t b) {
     size_t bytes;
-    if (!bml_mcmc__mul(&bytes, a, b, c)) return NULL;
-    void *p = BML_MCMC_MALLOC(bytes ? bytes : 1);
+    if (!bml_mcmc__multiply(&bytes, a, b, sizeof(double))) return NULL;
+    double *p = (double *)BML_MCMC_MALLOC(bytes ? bytes : 1);
     if (p) memset(p, 0, bytes);
     return p;
 }
 
-static double *bml_mcmc__doubles(size_t a, size_t b) {
-    return (double *)bml_mcmc__alloc(a, b, sizeof(double));
+/* The block p made longer, to a b doubles: 0 when it cannot be, and then *p is as it was. */
+static int bml_mcmc__grow(double **p, ptrdiff_t a, ptrdiff_t b) {
+    size_t bytes;
+    if (!bml_mcmc__multiply(&bytes, a, b, sizeof(double))) return 0;
+    double *longer = (double *)BML_MCMC_REALLOC(*p, bytes ? bytes : 1);
+    if (!longer) return 0;
+    *p = longer;
+    return 1;
 }
 
-/* >> random numbers */
+/* Bump allocator over one block of doubles: pass base = NULL to count. */
+static double *bml_mcmc__take(double *base, ptrdiff_t *used, ptrdiff_t n) {
+    double *p = base ? base + *used : NULL;
+    *used += n;
+    return p;
+}
+
+/* The doubles that n things of `size` bytes need. */
+static ptrdiff_t bml_mcmc__room(ptrdiff_t n, size_t size) {
+    return (n * (ptrdiff_t)size + 7) / 8;
+}
+
+static void bml_mcmc__copy(double *to, const double *from, ptrdiff_t n) {
+    memcpy(to, from, sizeof(double) * (size_t)n);
+}
+
+static void bml_mcmc__zero(double *x, ptrdiff_t n) {
+    memset(x, 0, sizeof(double) * (size_t)n);
+}
+
+static void bml_mcmc__fill(double *x, double value, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        x[i] = value;
+}
+
+static double bml_mcmc__clamp(double x, double lo, double hi) {
+    if (x < lo) return lo;
+    return x > hi ? hi : x;
+}
+
+static ptrdiff_t bml_mcmc__clamp_int(ptrdiff_t n, ptrdiff_t lo, ptrdiff_t hi) {
+    if (n < lo) return lo;
+    return n > hi ? hi : n;
+}
+
+static int bml_mcmc__is_finite(double x) {
+    return fabs(x) <= DBL_MAX;
+}
+
+static int bml_mcmc__all_finite(const double *x, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (!bml_mcmc__is_finite(x[i])) return 0;
+    return 1;
+}
+
+/* What a callback may not answer. */
+static int bml_mcmc__judge(double log_prob) {
+    if (log_prob != log_prob) return BML_MCMC_NAN;
+    return log_prob > DBL_MAX ? BML_MCMC_INFINITE : BML_MCMC_OK;
+}
+
+/* >> random numbers
+   Philox4x32-10; the numbers of (seed, stream, counter) are those of every bml header. */
 
 BML_MCMC_DEF void bml_mcmc_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key) {
     uint32_t c0 = counter[0];
@@ -669,13 +967,12 @@ BML_MCMC_DEF void bml_mcmc_philox(uint32_t *out, const uint32_t *counter, const 
     out[3] = c3;
 }
 
-/* The stream with counter words 1, 2, 3. */
-static bml_mcmc_rng bml_mcmc__stream(uint64_t seed, uint32_t c1, uint32_t c2, uint32_t c3) {
-    bml_mcmc_rng r = {{(uint32_t)seed, (uint32_t)(seed >> 32)}, {0, c1, c2, c3}, {0, 0, 0, 0}, 4};
-    return r;
+/* The sequence whose counter begins with block 0 and has words 1, 2 and 3 as given. */
+static bml_mcmc_rng bml_mcmc__stream(uint64_t seed, uint32_t word1, uint32_t word2, uint32_t word3) {
+    bml_mcmc_rng rng = {{(uint32_t)seed, (uint32_t)(seed >> 32)}, {0, word1, word2, word3}, {0, 0, 0, 0}, 4};
+    return rng;
 }
 
-/* Word 3 all ones keeps these apart from the sampler's streams, whose word 3 is the high half of a step number. */
 BML_MCMC_DEF void bml_mcmc_rng_init(bml_mcmc_rng *rng, uint64_t seed, uint64_t stream) {
     *rng = bml_mcmc__stream(seed, (uint32_t)stream, (uint32_t)(stream >> 32), 0xFFFFFFFFu);
 }
@@ -684,6 +981,7 @@ BML_MCMC_DEF uint32_t bml_mcmc_rng_u32(bml_mcmc_rng *rng) {
     if (rng->used >= 4) {
         bml_mcmc_philox(rng->block, rng->counter, rng->key);
         rng->counter[0]++;
+        if (rng->counter[0] == 0) rng->counter[3]--;
         rng->used = 0;
     }
     return rng->block[rng->used++];
@@ -692,88 +990,727 @@ BML_MCMC_DEF uint32_t bml_mcmc_rng_u32(bml_mcmc_rng *rng) {
 BML_MCMC_DEF double bml_mcmc_rng_uniform(bml_mcmc_rng *rng) {
     uint64_t high = bml_mcmc_rng_u32(rng);
     uint64_t low = bml_mcmc_rng_u32(rng);
-    return ((double)((high << 32 | low) >> 12) + 0.5) * (1.0 / 4503599627370496.0); /* 2^-52: + 0.5 stays exact */
+    uint64_t bits = (high << 32 | low) >> 12;
+    return ((double)bits + 0.5) * (1.0 / 4503599627370496.0); /* 2^-52: + 0.5 stays exact */
 }
 
-BML_MCMC_DEF double bml_mcmc_rng_normal(bml_mcmc_rng *rng) { /* Box & Muller 1958 */
-    double r = sqrt(-2 * log(bml_mcmc_rng_uniform(rng)));
-    return r * cos(6.283185307179586 * bml_mcmc_rng_uniform(rng));
+BML_MCMC_DEF double bml_mcmc_rng_normal(bml_mcmc_rng *rng) {
+    double radius = sqrt(-2 * log(bml_mcmc_rng_uniform(rng)));
+    return radius * cos(6.283185307179586 * bml_mcmc_rng_uniform(rng));
+}
+/* << random numbers */
+/* Stream words. Words 1, 2 and 3 of the counter in this header:
+       ensemble   walker (or SHARED)      step, low half      step, high half (below 2^31)
+       start      walker                  0                   0
+       reference  SHARED                  0                   0
+       nested     slice chain, or below   round, low half     round, high half (below 2^31)
+       NUTS       chain                   draw, low half      2^31 + draw, high half
+       users      stream, low half        stream, high half   2^32 - 1 and below                                    */
+enum {
+    BML_MCMC__RESCUE_STREAM = -6, /* places for stuck walkers */
+    BML_MCMC__CHECK_STREAM,       /* fresh draws that check ln Z: word 2 is the batch */
+    BML_MCMC__SHRINK_STREAM,      /* simulated shrinkages: word 2 is the simulation */
+    BML_MCMC__RANK_STREAM,        /* ties of insertion ranks */
+    BML_MCMC__SLICE_ORDER,        /* the order in which a round's slices begin */
+    BML_MCMC__SHARED              /* -1: what a whole step or round draws */
+};
+
+/* The stream of something that is numbered by 64 bits. */
+static bml_mcmc_rng bml_mcmc__numbered_stream(uint64_t seed, int who, uint64_t number) {
+    return bml_mcmc__stream(seed, (uint32_t)who, (uint32_t)number, (uint32_t)(number >> 32));
 }
 
 /* 0..n-1; the bias, n/2^32, is far below what any chain can show. */
-static int bml_mcmc__below(bml_mcmc_rng *rng, int n) {
-    return (int)(((uint64_t)bml_mcmc_rng_u32(rng) * (uint64_t)n) >> 32);
+static ptrdiff_t bml_mcmc__below(bml_mcmc_rng *rng, ptrdiff_t n) {
+    uint64_t scaled = (uint64_t)bml_mcmc_rng_u32(rng) * (uint64_t)n;
+    return (ptrdiff_t)(scaled >> 32);
 }
 
-/* >> linear algebra of the size of a covariance matrix */
+#define BML_MCMC__LAST_STEP ((uint64_t)1 << 62)
+
+/* >> linear algebra
+   Of the size of a covariance matrix: Cholesky factors and what is done with them. */
+
+static double bml_mcmc__dot(const double *a, const double *b, ptrdiff_t n) {
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static double bml_mcmc__distance2(const double *a, const double *b, ptrdiff_t n) {
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+}
+
+static void bml_mcmc__difference(double *to, const double *a, const double *b, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        to[i] = a[i] - b[i];
+}
 
 /* a[d][d], symmetric, lower half used: replaced by its Cholesky factor L, upper half zeroed. 0 when a pivot is not
    above `tolerance` times its diagonal element, which is where a direction is lost to rounding. */
-static int bml_mcmc__cholesky(double *a, int d, double tolerance) {
-    for (int i = 0; i < d; i++) {
-        double diagonal = a[i * d + i];
-        for (int j = 0; j <= i; j++) {
-            double s = a[i * d + j];
-            for (int k = 0; k < j; k++)
-                s -= a[i * d + k] * a[j * d + k];
+static int bml_mcmc__cholesky(double *a, ptrdiff_t d, double tolerance) {
+    for (ptrdiff_t i = 0; i < d; i++) {
+        double *row = a + i * d;
+        double diagonal = row[i];
+        for (ptrdiff_t j = 0; j <= i; j++) {
+            const double *other = a + j * d;
+            double s = row[j];
+            for (ptrdiff_t k = 0; k < j; k++)
+                s -= row[k] * other[k];
             if (j < i)
-                a[i * d + j] = s / a[j * d + j];
+                row[j] = s / other[j];
             else if (s > tolerance * diagonal && s < DBL_MAX)
-                a[i * d + i] = sqrt(s);
+                row[i] = sqrt(s);
             else
                 return 0;
         }
-        for (int j = i + 1; j < d; j++)
-            a[i * d + j] = 0;
+        bml_mcmc__zero(row + i + 1, d - i - 1);
     }
     return 1;
 }
 
 /* inverse[d][d] of the lower triangular L; returns log det L. */
-static double bml_mcmc__invert_lower(double *inverse, const double *L, int d) {
+static double bml_mcmc__invert_lower(double *inverse, const double *L, ptrdiff_t d) {
     double log_det = 0;
-    for (int i = 0; i < d; i++) {
+    for (ptrdiff_t i = 0; i < d; i++) {
+        double *row = inverse + i * d;
         double r = 1 / L[i * d + i];
         log_det -= log(r);
-        for (int j = 0; j < d; j++)
-            inverse[i * d + j] = 0;
-        for (int j = 0; j < i; j++) {
+        bml_mcmc__zero(row, d);
+        for (ptrdiff_t j = 0; j < i; j++) {
             double s = 0;
-            for (int k = j; k < i; k++)
+            for (ptrdiff_t k = j; k < i; k++)
                 s += L[i * d + k] * inverse[k * d + j];
-            inverse[i * d + j] = -s * r;
+            row[j] = -s * r;
         }
-        inverse[i * d + i] = r;
+        row[i] = r;
     }
     return log_det;
 }
 
 /* y = L x, L lower triangular. y and x are different arrays. */
-static void bml_mcmc__lower_times(double *BML_MCMC_RESTRICT y, const double *BML_MCMC_RESTRICT L,
-                                  const double *BML_MCMC_RESTRICT x, int d) {
-    for (int i = 0; i < d; i++) {
-        double s = 0;
-        for (int j = 0; j <= i; j++)
-            s += L[i * d + j] * x[j];
-        y[i] = s;
+static void bml_mcmc__lower_times(double *BML_MCMC__RESTRICT y, const double *BML_MCMC__RESTRICT L,
+                                  const double *BML_MCMC__RESTRICT x, ptrdiff_t d) {
+    for (ptrdiff_t i = 0; i < d; i++)
+        y[i] = bml_mcmc__dot(L + i * d, x, i + 1);
+}
+
+/* |A (x - center)|^2, A lower triangular. v[d]: scratch. */
+static double bml_mcmc__mahalanobis2(const double *A, const double *x, const double *center, double *v, ptrdiff_t d) {
+    double sum = 0;
+    bml_mcmc__difference(v, x, center, d);
+    for (ptrdiff_t i = 0; i < d; i++) {
+        double z = bml_mcmc__dot(A + i * d, v, i + 1);
+        sum += z * z;
+    }
+    return sum;
+}
+
+/* Lower half of scatter[d][d] += weight v v^T. */
+static void bml_mcmc__add_outer(double *scatter, double weight, const double *v, ptrdiff_t d) {
+    for (ptrdiff_t i = 0; i < d; i++) {
+        double *row = scatter + i * d;
+        double vi = weight * v[i];
+        for (ptrdiff_t j = 0; j <= i; j++)
+            row[j] += vi * v[j];
     }
 }
 
 /* mean[d] and lower half of covariance[d][d] of x[n][d]; covariance zeroed above the diagonal. */
-static void bml_mcmc__moments(double *mean, double *covariance, const double *x, int n, int d) {
-    for (int i = 0; i < d; i++)
-        mean[i] = 0;
-    for (int i = 0; i < d * d; i++)
-        covariance[i] = 0;
-    for (int s = 0; s < n; s++)
-        for (int i = 0; i < d; i++)
-            mean[i] += x[s * d + i] / n;
-    for (int s = 0; s < n; s++)
-        for (int i = 0; i < d; i++) {
-            double xi = (x[s * d + i] - mean[i]) / (n - 1);
-            for (int j = 0; j <= i; j++)
-                covariance[i * d + j] += xi * (x[s * d + j] - mean[j]);
+static void bml_mcmc__moments(double *mean, double *covariance, const double *x, ptrdiff_t n, ptrdiff_t d) {
+    bml_mcmc__zero(mean, d);
+    bml_mcmc__zero(covariance, d * d);
+    for (ptrdiff_t s = 0; s < n; s++)
+        for (ptrdiff_t i = 0; i < d; i++)
+            mean[i] += x[s * d + i] / (double)n;
+    for (ptrdiff_t s = 0; s < n; s++)
+        for (ptrdiff_t i = 0; i < d; i++) {
+            double *row = covariance + i * d;
+            double xi = (x[s * d + i] - mean[i]) / (double)(n - 1);
+            for (ptrdiff_t j = 0; j <= i; j++)
+                row[j] += xi * (x[s * d + j] - mean[j]);
         }
+}
+
+/* exp(a[k] - max)/sum in place; returns log sum exp a. */
+static double bml_mcmc__softmax(double *a, ptrdiff_t n) {
+    double top = a[0];
+    double sum = 0;
+    for (ptrdiff_t k = 1; k < n; k++)
+        top = a[k] > top ? a[k] : top;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        a[k] = a[k] - top < -40 ? 0 : exp(a[k] - top);
+        sum += a[k];
+    }
+    for (ptrdiff_t k = 0; k < n; k++)
+        a[k] /= sum;
+    return top + log(sum);
+}
+
+/* ln Gamma(x), x > 0: Stirling's series (Abramowitz & Stegun 6.1.41) beyond 10, the recurrence below it; good to
+   2e-15. The C library's own writes a global, signgam. */
+static double bml_mcmc__log_gamma(double x) {
+    double product = 1;
+    while (x < 10) {
+        product *= x;
+        x += 1;
+    }
+    double w = 1 / (x * x);
+    double series = 1.0 / 1680 - w * (1.0 / 1188 - w * (691.0 / 360360));
+    series = 1.0 / 12 - w * (1.0 / 360 - w * (1.0 / 1260 - w * series));
+    return (x - 0.5) * log(x) - x + 0.9189385332046727 + series / x - log(product);
+}
+
+static double bml_mcmc__phi(double z) {
+    return 0.5 * erfc(-0.7071067811865476 * z);
+}
+
+/* z with Phi(z) = p: Abramowitz & Stegun 26.2.23 (error < 4.5e-4), then Halley's iteration on erfc. */
+static double bml_mcmc__phi_inverse(double p) {
+    if (p > 0.5) return -bml_mcmc__phi_inverse(1 - p);
+    if (!(p > DBL_MIN)) return -38; /* Phi(-38) = 2.9e-316 */
+    double t = sqrt(-2 * log(p));
+    double above = 2.515517 + t * (0.802853 + t * 0.010328);
+    double below = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308));
+    double z = -(t - above / below);
+    for (int i = 0; i < 3; i++) {
+        double step = (bml_mcmc__phi(z) - p) * BML_MCMC__SQRT_2PI * exp(0.5 * z * z);
+        z -= step / (1 + 0.5 * z * step);
+    }
+    return z;
+}
+
+/* >> sorting */
+
+typedef struct bml_mcmc__key { /* sorts points: by value, then by chance */
+    double value;
+    double tie;
+    ptrdiff_t index;
+} bml_mcmc__key;
+
+static int bml_mcmc__compare_keys(const void *a, const void *b) {
+    const bml_mcmc__key *x = (const bml_mcmc__key *)a;
+    const bml_mcmc__key *y = (const bml_mcmc__key *)b;
+    if (x->value != y->value) return x->value < y->value ? -1 : 1;
+    if (x->tie != y->tie) return x->tie < y->tie ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static void bml_mcmc__sort_keys(bml_mcmc__key *key, ptrdiff_t n) {
+    if (n > 0) qsort(key, (size_t)n, sizeof *key, bml_mcmc__compare_keys);
+}
+
+#if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS) || !defined(BML_MCMC_NO_IMPORTANCE)
+static double bml_mcmc__log_add(double a, double b) {
+    double top = a > b ? a : b;
+    if (a == b) return a + BML_MCMC__LN2;
+    return top + log1p(exp(-fabs(a - b)));
+}
+#endif
+
+#ifndef BML_MCMC_NO_NESTED
+static int bml_mcmc__compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void bml_mcmc__sort_doubles(double *x, ptrdiff_t n) {
+    if (n > 0) qsort(x, (size_t)n, sizeof *x, bml_mcmc__compare_doubles);
+}
+#endif
+
+/* >> priors
+   Every base density b has three functions of an interval [lo, hi] inside its limits: its mass there, the fraction of
+   that mass below x, and the x below which a fraction u lies. Conditional and joint priors are both made of them. What
+   joint priors need beside it, the mass M of the parameters that follow, is tabulated once over the fractions of the
+   joint parameters, 33 nodes for each, and interpolated linearly in all of them. */
+
+enum { BML_MCMC__NODES = 33 };
+enum { BML_MCMC__MAX_JOINT = 4 };
+enum { BML_MCMC__MAX_PRIOR = 1024 };
+
+struct bml_mcmc_prior {
+    ptrdiff_t n_dim;
+    ptrdiff_t n_joint;
+    ptrdiff_t joint[BML_MCMC__MAX_JOINT]; /* the joint parameters */
+    double *follow[BML_MCMC__MAX_JOINT];  /* [NODES]...[NODES] of joint parameters 0..k: M of what follows number k */
+    double log_z;                         /* log of the mass of the joint part, M of its first parameter */
+    bml_mcmc_prior_param *param;          /* [n_dim] x and density point into the block */
+    double **cumulative;                  /* [n_dim] NULL or [n] of a table */
+    char message[BML_MCMC_MESSAGE];
+};
+
+/* Piecewise linear density w at nodes x: the integral up to `at` within interval i. */
+static double bml_mcmc__linear_integral(const double *x, const double *w, ptrdiff_t i, double at) {
+    double t = at - x[i];
+    double slope = (w[i + 1] - w[i]) / (x[i + 1] - x[i]);
+    return t * (w[i] + 0.5 * slope * t);
+}
+
+/* Where that integral reaches `area`: w t + slope t^2/2 = area, in the form that has no cancellation. */
+static double bml_mcmc__linear_solve(const double *x, const double *w, ptrdiff_t i, double area) {
+    double h = x[i + 1] - x[i];
+    double slope = (w[i + 1] - w[i]) / h;
+    double root = w[i] * w[i] + 2 * slope * area;
+    double sum = w[i] + sqrt(root > 0 ? root : 0);
+    double t = sum > 0 ? 2 * area / sum : 0;
+    return x[i] + bml_mcmc__clamp(t, 0, h);
+}
+
+/* The interval of the increasing x[n] that holds `at`: 0..n-2. */
+static ptrdiff_t bml_mcmc__interval(const double *x, ptrdiff_t n, double at) {
+    ptrdiff_t lo = 0;
+    ptrdiff_t hi = n - 1;
+    while (hi - lo > 1) {
+        ptrdiff_t mid = (lo + hi) / 2;
+        if (x[mid] <= at)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static double bml_mcmc__table_cdf(const bml_mcmc_prior_param *p, const double *cumulative, double x) {
+    ptrdiff_t i = bml_mcmc__interval(p->x, p->n, x);
+    return cumulative[i] + bml_mcmc__linear_integral(p->x, p->density, i, x);
+}
+
+/* [*a, *b] = the interval in units of sd, mirrored if need be so that it is in the lower tail, where erfc is exact. */
+static int bml_mcmc__normal_interval(const bml_mcmc_prior_param *p, double lo, double hi, double *a, double *b) {
+    double zl = (lo - p->mean) / p->sd;
+    double zh = (hi - p->mean) / p->sd;
+    int mirror = zl > 0;
+    *a = mirror ? -zh : zl;
+    *b = mirror ? -zl : zh;
+    return mirror;
+}
+
+static double bml_mcmc__normal_mass(const bml_mcmc_prior_param *p, double lo, double hi) {
+    double a;
+    double b;
+    bml_mcmc__normal_interval(p, lo, hi, &a, &b);
+    return bml_mcmc__phi(b) - bml_mcmc__phi(a);
+}
+
+static double bml_mcmc__base_mass(const bml_mcmc_prior *prior, ptrdiff_t i, double lo, double hi) {
+    const bml_mcmc_prior_param *p = &prior->param[i];
+    const double *cumulative = prior->cumulative[i];
+    if (!(hi > lo)) return 0;
+    switch (p->kind) {
+    case BML_MCMC_UNIFORM: return (hi - lo) / (p->upper - p->lower);
+    case BML_MCMC_LOG_UNIFORM: return log(hi / lo) / log(p->upper / p->lower);
+    case BML_MCMC_NORMAL: return bml_mcmc__normal_mass(p, lo, hi) / bml_mcmc__normal_mass(p, p->lower, p->upper);
+    default: return bml_mcmc__table_cdf(p, cumulative, hi) - bml_mcmc__table_cdf(p, cumulative, lo);
+    }
+}
+
+static double bml_mcmc__normal_x(const bml_mcmc_prior_param *p, double lo, double hi, double u) {
+    double a;
+    double b;
+    int mirror = bml_mcmc__normal_interval(p, lo, hi, &a, &b);
+    double low = bml_mcmc__phi(a);
+    double z = bml_mcmc__phi_inverse(low + (mirror ? 1 - u : u) * (bml_mcmc__phi(b) - low));
+    return p->mean + p->sd * (mirror ? -z : z);
+}
+
+static double bml_mcmc__table_x(const bml_mcmc_prior_param *p, const double *cumulative, double lo, double hi,
+                                double u) {
+    double low = bml_mcmc__table_cdf(p, cumulative, lo);
+    low += u * (bml_mcmc__table_cdf(p, cumulative, hi) - low);
+    ptrdiff_t k = bml_mcmc__interval(cumulative, p->n, low);
+    return bml_mcmc__linear_solve(p->x, p->density, k, low - cumulative[k]);
+}
+
+static double bml_mcmc__base_x(const bml_mcmc_prior *prior, ptrdiff_t i, double lo, double hi, double u) {
+    const bml_mcmc_prior_param *p = &prior->param[i];
+    double x = lo;
+    switch (p->kind) {
+    case BML_MCMC_UNIFORM: x = lo + u * (hi - lo); break;
+    case BML_MCMC_LOG_UNIFORM: x = lo * exp(u * log(hi / lo)); break;
+    case BML_MCMC_NORMAL: x = bml_mcmc__normal_x(p, lo, hi, u); break;
+    default: x = bml_mcmc__table_x(p, prior->cumulative[i], lo, hi, u);
+    }
+    return bml_mcmc__clamp(x, lo, hi); /* rounding must not leave the interval */
+}
+
+static double bml_mcmc__base_u(const bml_mcmc_prior *prior, ptrdiff_t i, double lo, double hi, double x) {
+    const bml_mcmc_prior_param *p = &prior->param[i];
+    double all = bml_mcmc__base_mass(prior, i, lo, hi);
+    int upper_half = p->kind == BML_MCMC_NORMAL && x > p->mean; /* small masses are exact, differences not */
+    double u = upper_half ? 1 - bml_mcmc__base_mass(prior, i, x, hi) / all : bml_mcmc__base_mass(prior, i, lo, x) / all;
+    return bml_mcmc__clamp(u, 0, 1);
+}
+
+static double bml_mcmc__table_density(const bml_mcmc_prior_param *p, double x) {
+    ptrdiff_t k = bml_mcmc__interval(p->x, p->n, x);
+    double rise = p->density[k + 1] - p->density[k];
+    return p->density[k] + rise * (x - p->x[k]) / (p->x[k + 1] - p->x[k]);
+}
+
+static double bml_mcmc__base_log_density(const bml_mcmc_prior *prior, ptrdiff_t i, double x) {
+    const bml_mcmc_prior_param *p = &prior->param[i];
+    double z = (x - p->mean) / p->sd;
+    switch (p->kind) {
+    case BML_MCMC_UNIFORM: return -log(p->upper - p->lower);
+    case BML_MCMC_LOG_UNIFORM: return -log(x * log(p->upper / p->lower));
+    case BML_MCMC_NORMAL:
+        return -0.5 * z * z - log(BML_MCMC__SQRT_2PI * p->sd * bml_mcmc__normal_mass(p, p->lower, p->upper));
+    default: return log(bml_mcmc__table_density(p, x));
+    }
+}
+
+/* The interval of parameter i given theta[0..i-1]; 0 when it is empty. */
+static int bml_mcmc__limits(const bml_mcmc_prior *prior, ptrdiff_t i, const double *theta, double *lo, double *hi) {
+    const bml_mcmc_prior_param *p = &prior->param[i];
+    *lo = p->lower;
+    *hi = p->upper;
+    if (p->bounds) p->bounds(lo, hi, theta, (int)i, p->user);
+    if (!(*lo >= p->lower)) *lo = p->lower; /* bounds narrow, they do not widen */
+    if (!(*hi <= p->upper)) *hi = p->upper;
+    return *hi > *lo;
+}
+
+static double bml_mcmc__follow_mass(const bml_mcmc_prior *prior, ptrdiff_t k, double *theta, ptrdiff_t row);
+
+/* Fills row number `row` of joint parameter k's table: M of what follows, with the parameter at the fraction
+   g/(NODES - 1) of its mass in its bounds. Returns the mean over that fraction. theta[] of the parameters before is
+   given, the rest is scratch. */
+static double bml_mcmc__fill_follow(const bml_mcmc_prior *prior, ptrdiff_t k, double *theta, ptrdiff_t row, double lo,
+                                    double hi) {
+    ptrdiff_t i = prior->joint[k];
+    double *follow = prior->follow[k] + row * BML_MCMC__NODES;
+    double sum = 0;
+    for (ptrdiff_t g = 0; g < BML_MCMC__NODES; g++) {
+        int end = g == 0 || g == BML_MCMC__NODES - 1;
+        theta[i] = bml_mcmc__base_x(prior, i, lo, hi, (double)g / (BML_MCMC__NODES - 1));
+        follow[g] = bml_mcmc__follow_mass(prior, k, theta, row * BML_MCMC__NODES + g);
+        sum += follow[g] * (end ? 0.5 : 1);
+    }
+    return sum / (BML_MCMC__NODES - 1);
+}
+
+/* The base mass of the parameters after joint parameter k inside their bounds; fills the tables of the joint ones. */
+static double bml_mcmc__follow_mass(const bml_mcmc_prior *prior, ptrdiff_t k, double *theta, ptrdiff_t row) {
+    double mass = 1;
+    double lo;
+    double hi;
+    for (ptrdiff_t i = prior->joint[k] + 1; i < prior->n_dim; i++) {
+        /* nothing depends on a parameter that is not joint: its mass is a factor */
+        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return 0;
+        mass *= bml_mcmc__base_mass(prior, i, lo, hi);
+        if (prior->param[i].joint) return mass * bml_mcmc__fill_follow(prior, k + 1, theta, row, lo, hi);
+    }
+    return mass;
+}
+
+/* row[NODES] of joint parameter k, interpolated at the fractions v[k] of those before it. */
+static void bml_mcmc__follow_row(double *row, const bml_mcmc_prior *prior, ptrdiff_t k, const double *v) {
+    bml_mcmc__zero(row, BML_MCMC__NODES);
+    for (ptrdiff_t corner = 0; corner < (ptrdiff_t)1 << k; corner++) {
+        double weight = 1;
+        ptrdiff_t at = 0;
+        for (ptrdiff_t j = 0; j < k; j++) {
+            double place = v[j] * (BML_MCMC__NODES - 1);
+            ptrdiff_t low = bml_mcmc__clamp_int((ptrdiff_t)place, 0, BML_MCMC__NODES - 2);
+            ptrdiff_t high = (corner >> j) & 1;
+            weight *= high ? place - (double)low : 1 - (place - (double)low);
+            at = at * BML_MCMC__NODES + low + high;
+        }
+        if (weight == 0) continue;
+        const double *from = prior->follow[k] + at * BML_MCMC__NODES;
+        for (ptrdiff_t g = 0; g < BML_MCMC__NODES; g++)
+            row[g] += weight * from[g];
+    }
+}
+
+/* cumulative[NODES] of the piecewise linear density `weight` on [0, 1], and its nodes. */
+static void bml_mcmc__accumulate(double *node, double *cumulative, const double *weight) {
+    node[0] = cumulative[0] = 0;
+    for (ptrdiff_t g = 1; g < BML_MCMC__NODES; g++) {
+        double mean = 0.5 * (weight[g] + weight[g - 1]);
+        node[g] = (double)g / (BML_MCMC__NODES - 1);
+        cumulative[g] = cumulative[g - 1] + mean * (node[g] - node[g - 1]);
+    }
+}
+
+/* u uniform -> v, which has the piecewise linear density `weight` on [0,1]. -1 without mass. */
+static double bml_mcmc__weigh_fraction(const double *weight, double u) {
+    double node[BML_MCMC__NODES];
+    double cumulative[BML_MCMC__NODES];
+    bml_mcmc__accumulate(node, cumulative, weight);
+    double total = cumulative[BML_MCMC__NODES - 1];
+    if (!(total > 0)) return -1;
+    ptrdiff_t g = bml_mcmc__interval(cumulative, BML_MCMC__NODES, u * total);
+    return bml_mcmc__linear_solve(node, weight, g, u * total - cumulative[g]);
+}
+
+/* And back. */
+static double bml_mcmc__unweigh_fraction(const double *weight, double v) {
+    double node[BML_MCMC__NODES];
+    double cumulative[BML_MCMC__NODES];
+    bml_mcmc__accumulate(node, cumulative, weight);
+    double total = cumulative[BML_MCMC__NODES - 1];
+    if (!(total > 0)) return -1;
+    ptrdiff_t g = bml_mcmc__interval(node, BML_MCMC__NODES, v);
+    double u = (cumulative[g] + bml_mcmc__linear_integral(node, weight, g, v)) / total;
+    return u > 1 ? 1 : u;
+}
+
+static int bml_mcmc__table_check(bml_mcmc_prior *prior, ptrdiff_t i) {
+    const bml_mcmc_prior_param *p = &prior->param[i];
+    if (!p->x || !p->density || p->n < 2)
+        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
+                              "parameter %d: a table needs x, density and n >= 2 (n = %d)", (int)i, p->n);
+    for (int k = 0; k < p->n; k++) {
+        int good = bml_mcmc__is_finite(p->x[k]) && p->density[k] >= 0 && p->density[k] <= DBL_MAX;
+        if (good && (k == 0 || p->x[k] > p->x[k - 1])) continue;
+        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
+                              "parameter %d: row %d of its table, x = %g, density = %g: x must increase, density be "
+                              "finite and not negative",
+                              (int)i, k, p->x[k], p->density[k]);
+    }
+    return BML_MCMC_OK;
+}
+
+/* Copies the table of parameter i and normalises it within its limits: its ends, unless narrower ones are given. */
+static int bml_mcmc__table_normalise(bml_mcmc_prior *prior, ptrdiff_t i, double *x) {
+    bml_mcmc_prior_param *p = &prior->param[i];
+    ptrdiff_t n = p->n;
+    double *w = x + n;
+    double *cumulative = w + n;
+    bml_mcmc__copy(x, p->x, n);
+    bml_mcmc__copy(w, p->density, n);
+    for (ptrdiff_t k = 1; k < n; k++)
+        cumulative[k] = cumulative[k - 1] + 0.5 * (w[k] + w[k - 1]) * (x[k] - x[k - 1]);
+    p->x = x;
+    p->density = w;
+    prior->cumulative[i] = cumulative;
+    if (p->lower == 0 && p->upper == 0) {
+        p->lower = x[0];
+        p->upper = x[n - 1];
+    }
+    if (!(p->lower >= x[0] && p->upper <= x[n - 1] && p->lower < p->upper))
+        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
+                              "parameter %d: limits [%g, %g] must be inside its table, [%g, %g]", (int)i, p->lower,
+                              p->upper, x[0], x[n - 1]);
+    double total = bml_mcmc__table_cdf(p, cumulative, p->upper) - bml_mcmc__table_cdf(p, cumulative, p->lower);
+    if (!(total > 0 && total <= DBL_MAX))
+        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: its table holds no mass", (int)i);
+    for (ptrdiff_t k = 0; k < n; k++) {
+        w[k] /= total;
+        cumulative[k] /= total;
+    }
+    return BML_MCMC_OK;
+}
+
+/* What is wrong with a parameter that is not a table; NULL if nothing. */
+static const char *bml_mcmc__param_wrong(bml_mcmc_prior_param *p) {
+    if (p->lower != p->lower || p->upper != p->upper) return "a limit is NaN";
+    if (p->kind == BML_MCMC_NORMAL) {
+        if (p->lower == 0 && p->upper == 0) {
+            p->lower = -BML_MCMC__INF;
+            p->upper = BML_MCMC__INF;
+        }
+        if (!(bml_mcmc__is_finite(p->mean) && p->sd > 0 && p->sd <= DBL_MAX)) return "mean must be finite, sd positive";
+        if (!(bml_mcmc__normal_mass(p, p->lower, p->upper) > 1e-290))
+            return "its limits leave no mass (lower < upper, within 36 sd)";
+        return NULL;
+    }
+    if (!(p->upper > p->lower && p->upper - p->lower <= DBL_MAX)) return "lower < upper, both finite, are needed";
+    if (p->kind == BML_MCMC_LOG_UNIFORM && !(p->lower > 0)) return "a log-uniform prior needs lower > 0";
+    return NULL;
+}
+
+static int bml_mcmc__param_check(bml_mcmc_prior *prior, ptrdiff_t i) {
+    bml_mcmc_prior_param *p = &prior->param[i];
+    if (p->kind < BML_MCMC_UNIFORM || p->kind > BML_MCMC_TABLE)
+        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: kind = %d: must be in [%d, %d]",
+                              (int)i, p->kind, (int)BML_MCMC_UNIFORM, (int)BML_MCMC_TABLE);
+    if (p->kind == BML_MCMC_TABLE) return bml_mcmc__table_check(prior, i);
+    const char *wrong = bml_mcmc__param_wrong(p);
+    if (!wrong) return BML_MCMC_OK;
+    return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
+                          "parameter %d: lower = %g, upper = %g, mean = %g, sd = %g: %s", (int)i, p->lower, p->upper,
+                          p->mean, p->sd, wrong);
+}
+
+static int bml_mcmc__find_joint(bml_mcmc_prior *prior) {
+    for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
+        if (!prior->param[i].joint) continue;
+        if (prior->n_joint == BML_MCMC__MAX_JOINT)
+            return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
+                                  "parameter %d is joint number %d: %d are possible", (int)i, (int)prior->n_joint + 1,
+                                  (int)BML_MCMC__MAX_JOINT);
+        prior->joint[prior->n_joint++] = i;
+    }
+    if (prior->n_joint && prior->param[prior->joint[0]].bounds)
+        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
+                              "parameter %d: the first joint parameter cannot have a bounds callback",
+                              (int)prior->joint[0]);
+    return BML_MCMC_OK;
+}
+
+/* Tabulates M, and finds the mass of the joint region. */
+static int bml_mcmc__tabulate_joint(bml_mcmc_prior *prior) {
+    double theta[BML_MCMC__MAX_PRIOR];
+    double lo;
+    double hi;
+    if (!prior->n_joint) return BML_MCMC_OK;
+    memset(theta, 0, sizeof theta);
+    bml_mcmc__limits(prior, prior->joint[0], theta, &lo, &hi);
+    double mass = bml_mcmc__fill_follow(prior, 0, theta, 0, lo, hi);
+    if (!(mass > 0)) return bml_mcmc__fail(prior->message, BML_MCMC_EMPTY_BOUNDS, "the bounds leave no room anywhere");
+    prior->log_z = log(mass);
+    return BML_MCMC_OK;
+}
+
+/* The arrays of *p from one block; returns the doubles they need. */
+static ptrdiff_t bml_mcmc__prior_layout(bml_mcmc_prior *p, double *base, double **tables) {
+    ptrdiff_t used = bml_mcmc__room(1, sizeof *p);
+    ptrdiff_t rows = 1;
+    p->param = (bml_mcmc_prior_param *)bml_mcmc__take(base, &used, bml_mcmc__room(p->n_dim, sizeof *p->param));
+    p->cumulative = (double **)bml_mcmc__take(base, &used, bml_mcmc__room(p->n_dim, sizeof *p->cumulative));
+    for (ptrdiff_t k = 0; k < p->n_joint; k++) {
+        rows *= BML_MCMC__NODES;
+        p->follow[k] = bml_mcmc__take(base, &used, rows);
+    }
+    *tables = bml_mcmc__take(base, &used, 0);
+    return used;
+}
+
+static int bml_mcmc__prior_fill(bml_mcmc_prior *p, double *tables) {
+    for (ptrdiff_t i = 0; i < p->n_dim; i++) {
+        if (p->param[i].kind != BML_MCMC_TABLE) continue;
+        ptrdiff_t n = p->param[i].n;
+        int status = bml_mcmc__table_normalise(p, i, tables);
+        if (status) return status;
+        tables += 3 * n;
+    }
+    return bml_mcmc__tabulate_joint(p);
+}
+
+/* *draft, whose params are checked, becomes an object. */
+static int bml_mcmc__prior_build(bml_mcmc_prior **out, bml_mcmc_prior *draft) {
+    const bml_mcmc_prior_param *param = draft->param;
+    double *tables;
+    ptrdiff_t n_tables = 0;
+    for (ptrdiff_t i = 0; i < draft->n_dim; i++)
+        if (param[i].kind == BML_MCMC_TABLE) n_tables += 3 * (ptrdiff_t)param[i].n;
+    bml_mcmc_prior sized = *draft;
+    double *block = bml_mcmc__doubles(bml_mcmc__prior_layout(&sized, NULL, &tables) + n_tables, 1);
+    if (!block) return BML_MCMC_NO_MEMORY;
+    bml_mcmc_prior *p = (bml_mcmc_prior *)block;
+    *p = *draft;
+    bml_mcmc__prior_layout(p, block, &tables);
+    for (ptrdiff_t i = 0; i < p->n_dim; i++)
+        p->param[i] = param[i];
+    int status = bml_mcmc__prior_fill(p, tables);
+    if (!status) *out = p;
+    if (!status) return BML_MCMC_OK;
+    memcpy(draft->message, p->message, sizeof draft->message);
+    BML_MCMC_FREE(block);
+    return status;
+}
+
+BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim,
+                                       char *why) {
+    bml_mcmc_prior draft;
+    memset(&draft, 0, sizeof draft);
+    if (why) why[0] = 0;
+    if (!prior) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
+    *prior = NULL;
+    if (!params) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
+    if (n_dim < 1 || n_dim > BML_MCMC__MAX_PRIOR) {
+        bml_mcmc__fail(draft.message, 0, "n_dim = %d: must be in [1, %d]", n_dim, (int)BML_MCMC__MAX_PRIOR);
+        return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, draft.message);
+    }
+    draft.n_dim = n_dim;
+    draft.param = (bml_mcmc_prior_param *)bml_mcmc__doubles(bml_mcmc__room(n_dim, sizeof *params), 1);
+    if (!draft.param) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    int status = BML_MCMC_OK;
+    for (ptrdiff_t i = 0; i < n_dim; i++)
+        draft.param[i] = params[i];
+    for (ptrdiff_t i = 0; i < n_dim && !status; i++)
+        status = bml_mcmc__param_check(&draft, i);
+    if (!status) status = bml_mcmc__find_joint(&draft);
+    if (!status) status = bml_mcmc__prior_build(prior, &draft);
+    BML_MCMC_FREE(draft.param);
+    return status ? bml_mcmc__refuse(why, status, draft.message) : status;
+}
+
+BML_MCMC_DEF void bml_mcmc_prior_free(bml_mcmc_prior *prior) {
+    BML_MCMC_FREE(prior);
+}
+
+BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, const double *theta) {
+    if (!prior || !theta) return BML_MCMC__NAN;
+    ptrdiff_t first_joint = prior->n_joint ? prior->joint[0] : prior->n_dim;
+    double sum = prior->n_joint ? -prior->log_z : 0;
+    double lo;
+    double hi;
+    for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
+        int room = bml_mcmc__limits(prior, i, theta, &lo, &hi);
+        if (!room || !(theta[i] >= lo && theta[i] <= hi)) return -BML_MCMC__INF;
+        sum += bml_mcmc__base_log_density(prior, i, theta[i]);
+        if (i < first_joint && prior->param[i].bounds) sum -= log(bml_mcmc__base_mass(prior, i, lo, hi));
+    }
+    return sum;
+}
+
+BML_MCMC_DEF int bml_mcmc_prior_transform(const bml_mcmc_prior *prior, double *theta, const double *cube) {
+    double row[BML_MCMC__NODES];
+    double v[BML_MCMC__MAX_JOINT];
+    ptrdiff_t k = 0;
+    double lo;
+    double hi;
+    if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
+    for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
+        double u = cube[i];
+        if (!(u >= 0 && u <= 1)) return BML_MCMC_BAD_ARGUMENT;
+        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return BML_MCMC_EMPTY_BOUNDS;
+        if (prior->param[i].joint) {
+            bml_mcmc__follow_row(row, prior, k, v);
+            u = bml_mcmc__weigh_fraction(row, u);
+            if (u < 0) return BML_MCMC_EMPTY_BOUNDS;
+            v[k++] = u;
+        }
+        theta[i] = bml_mcmc__base_x(prior, i, lo, hi, u);
+    }
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cube, const double *theta) {
+    double row[BML_MCMC__NODES];
+    double v[BML_MCMC__MAX_JOINT];
+    ptrdiff_t k = 0;
+    double lo;
+    double hi;
+    if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
+    for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
+        int room = bml_mcmc__limits(prior, i, theta, &lo, &hi);
+        if (!room || !(theta[i] >= lo && theta[i] <= hi)) return BML_MCMC_BAD_ARGUMENT;
+        cube[i] = bml_mcmc__base_u(prior, i, lo, hi, theta[i]);
+        if (!prior->param[i].joint) continue;
+        v[k] = cube[i];
+        bml_mcmc__follow_row(row, prior, k, v);
+        cube[i] = bml_mcmc__unweigh_fraction(row, cube[i]);
+        if (cube[i] < 0) return BML_MCMC_BAD_ARGUMENT;
+        k++;
+    }
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF void bml_mcmc_prior_limits(double *lower, double *upper, const bml_mcmc_prior *prior) {
+    for (ptrdiff_t k = 0; prior && k < prior->n_dim; k++) {
+        lower[k] = prior->param[k].lower;
+        upper[k] = prior->param[k].upper;
+    }
 }
 
 /* >> moves
@@ -784,76 +1721,96 @@ enum { BML_MCMC__MAX_COMPONENTS = BML_MCMC_MAX_COUNT + 1 };
 
 typedef struct bml_mcmc__half {
     const double *other; /* [n][d] the complementary half */
-    int n, d;
+    ptrdiff_t n;
+    ptrdiff_t d;
     bml_mcmc_move move; /* with its defaults resolved */
     /* What fit leaves for propose: z = A (theta - mean), theta = mean + L z, in which the half has unit covariance. */
-    double *mean, *L, *A; /* [d], [d][d], [d][d] */
-    double *z;            /* [n][d] the complementary half */
-    int n_components, em_steps;
-    double *weight, *log_norm; /* [n_components], and log(weight/det L) */
-    double *mu, *CL, *CA;      /* [n_components][d], [..][d][d] Cholesky factor of a component, its inverse */
-    double *responsibility;    /* [n][n_components] */
-    double *scratch;           /* [3][d] */
+    double *mean;   /* [d] */
+    double *L;      /* [d][d] */
+    double *A;      /* [d][d] */
+    double log_det; /* of L */
+    double *z;      /* [n][d] the complementary half */
+    ptrdiff_t n_components;
+    int em_steps;
+    double *weight;         /* [n_components] */
+    double *log_norm;       /* [n_components] log(weight/det L) */
+    double *mu;             /* [n_components][d] */
+    double *CL;             /* [n_components][d][d] Cholesky factor of a component */
+    double *CA;             /* [n_components][d][d] its inverse */
+    double *responsibility; /* [n][n_components] */
+    double *scratch;        /* [3][d] */
 } bml_mcmc__half;
 
 static double bml_mcmc__stretch(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
-    int d = half->d;
+    ptrdiff_t d = half->d;
     const double *c = half->other + bml_mcmc__below(rng, half->n) * d;
     double a = half->move.scale;
-    double r = 1 + (a - 1) * bml_mcmc_rng_uniform(rng);
-    double z = r * r / a;
-    for (int i = 0; i < d; i++)
+    double root = 1 + (a - 1) * bml_mcmc_rng_uniform(rng);
+    double z = root * root / a;
+    for (ptrdiff_t i = 0; i < d; i++)
         y[i] = c[i] + z * (x[i] - c[i]);
-    return (d - 1) * log(z);
+    return (double)(d - 1) * log(z);
 }
 
 /* k different members of 0..n-1; k is small, or all of n. */
-static void bml_mcmc__choose(int *index, int k, int n, bml_mcmc_rng *rng) {
-    int j;
-    for (int i = 0; i < k; i++) {
+static void bml_mcmc__choose(ptrdiff_t *index, ptrdiff_t k, ptrdiff_t n, bml_mcmc_rng *rng) {
+    for (ptrdiff_t i = 0; i < k; i++) {
+        ptrdiff_t j;
         do {
             index[i] = bml_mcmc__below(rng, n);
-            for (j = 0; j < i && index[j] != index[i]; j++) {}
+            j = 0;
+            while (j < i && index[j] != index[i])
+                j++;
         } while (j < i);
     }
 }
 
+/* Y = X + scale/sqrt(s - 1) sum n_j (c_j - mean c), where sum n_j (c_j - mean c) = sum (n_j - mean n) c_j. */
 static double bml_mcmc__walk(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
-    int index[BML_MCMC_MAX_COUNT];
-    int s = half->move.count;
-    int d = half->d;
+    ptrdiff_t index[BML_MCMC_MAX_COUNT];
     double normal[BML_MCMC_MAX_COUNT];
+    ptrdiff_t s = half->move.count;
+    ptrdiff_t d = half->d;
+    double norm = half->move.scale / sqrt((double)s - 1.0);
     double mean = 0;
-    double norm = half->move.scale / sqrt(s - 1.0);
     bml_mcmc__choose(index, s, half->n, rng);
-    for (int j = 0; j < s; j++)
-        mean += (normal[j] = bml_mcmc_rng_normal(rng)) / s;
-    /* sum n_j (c_j - mean c) = sum (n_j - mean n) c_j */
-    for (int i = 0; i < d; i++) {
+    for (ptrdiff_t j = 0; j < s; j++) {
+        normal[j] = bml_mcmc_rng_normal(rng);
+        mean += normal[j] / (double)s;
+    }
+    for (ptrdiff_t i = 0; i < d; i++) {
         double step = 0;
-        for (int j = 0; j < s; j++)
+        for (ptrdiff_t j = 0; j < s; j++)
             step += (normal[j] - mean) * half->other[index[j] * d + i];
         y[i] = x[i] + norm * step;
     }
     return 0;
 }
 
+/* Two different members of the complementary half. */
+static void bml_mcmc__pair(const double **c1, const double **c2, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
+    ptrdiff_t first = bml_mcmc__below(rng, half->n);
+    ptrdiff_t second = bml_mcmc__below(rng, half->n - 1);
+    if (second >= first) second++;
+    *c1 = half->other + first * half->d;
+    *c2 = half->other + second * half->d;
+}
+
 static double bml_mcmc__de(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
-    int d = half->d;
-    int first = bml_mcmc__below(rng, half->n);
-    int second = bml_mcmc__below(rng, half->n - 1);
-    const double *c1 = half->other + first * d;
-    const double *c2 = half->other + (second + (second >= first)) * d;
+    const double *c1;
+    const double *c2;
+    bml_mcmc__pair(&c1, &c2, half, rng);
     double u = bml_mcmc_rng_uniform(rng); /* its first tenth says jump, the rest spreads g */
     double g = u < 0.1 ? 1 : half->move.scale * (0.9 + 0.2 * (u - 0.1) / 0.9);
-    for (int i = 0; i < d; i++)
+    for (ptrdiff_t i = 0; i < half->d; i++)
         y[i] = x[i] + g * (c1[i] - c2[i]);
     return 0;
 }
 
+/* e (e . v) = (x - c) ((x - c) . v)/|x - c|^2: e has length one. */
 static double bml_mcmc__snooker(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
-    int index[3];
-    int d = half->d;
+    ptrdiff_t index[3];
+    ptrdiff_t d = half->d;
     double x2 = 0;
     double y2 = 0;
     double along = 0;
@@ -861,32 +1818,30 @@ static double bml_mcmc__snooker(double *y, const double *x, const bml_mcmc__half
     const double *c = half->other + index[0] * d;
     const double *c1 = half->other + index[1] * d;
     const double *c2 = half->other + index[2] * d;
-    for (int i = 0; i < d; i++) {
+    for (ptrdiff_t i = 0; i < d; i++) {
         x2 += (x[i] - c[i]) * (x[i] - c[i]);
         along += (x[i] - c[i]) * (c1[i] - c2[i]);
     }
-    double g = half->move.scale * along / x2; /* e (e . v) = (x - c) ((x - c) . v)/|x - c|^2: e has length one */
-    for (int i = 0; i < d; i++) {
+    double g = half->move.scale * along / x2;
+    for (ptrdiff_t i = 0; i < d; i++) {
         y[i] = x[i] + g * (x[i] - c[i]);
         y2 += (y[i] - c[i]) * (y[i] - c[i]);
     }
-    return 0.5 * (d - 1) * log(y2 / x2);
+    return 0.5 * (double)(d - 1) * log(y2 / x2);
 }
 
 /* >> moves from the ensemble's density
    Both work in coordinates z in which the complementary half has zero mean and unit covariance, so that parameters of
    any units and correlation are alike; the Jacobian cancels in q(X)/q(Y). When that covariance cannot be had (walkers
-   on a line), fit returns 0 and this half-step makes stretch moves:
-   a decision that the complementary half alone takes. */
+   on a line), fit returns 0 and this half-step makes stretch moves: a decision that the complementary half alone takes. */
 
 static int bml_mcmc__whiten(bml_mcmc__half *half) {
-    int d = half->d;
+    ptrdiff_t d = half->d;
     bml_mcmc__moments(half->mean, half->L, half->other, half->n, d);
     if (!bml_mcmc__cholesky(half->L, d, 1e-12)) return 0;
-    bml_mcmc__invert_lower(half->A, half->L, d);
-    for (int s = 0; s < half->n; s++) {
-        for (int i = 0; i < d; i++)
-            half->scratch[i] = half->other[s * d + i] - half->mean[i];
+    half->log_det = bml_mcmc__invert_lower(half->A, half->L, d);
+    for (ptrdiff_t s = 0; s < half->n; s++) {
+        bml_mcmc__difference(half->scratch, half->other + s * d, half->mean, d);
         bml_mcmc__lower_times(half->z + s * d, half->A, half->scratch, d);
     }
     return 1;
@@ -894,31 +1849,26 @@ static int bml_mcmc__whiten(bml_mcmc__half *half) {
 
 /* z[d] of the point x[d]. Uses scratch row 0. */
 static void bml_mcmc__to_z(double *z, const double *x, const bml_mcmc__half *half) {
-    for (int i = 0; i < half->d; i++)
-        half->scratch[i] = x[i] - half->mean[i];
+    bml_mcmc__difference(half->scratch, x, half->mean, half->d);
     bml_mcmc__lower_times(z, half->A, half->scratch, half->d);
 }
 
 static void bml_mcmc__from_z(double *x, const double *z, const bml_mcmc__half *half) {
     bml_mcmc__lower_times(x, half->L, z, half->d);
-    for (int i = 0; i < half->d; i++)
+    for (ptrdiff_t i = 0; i < half->d; i++)
         x[i] += half->mean[i];
 }
 
 /* log of sum_j exp(-|z - z_j|^2 / 2 b^2), up to a constant; sums relative to the nearest member. */
 static double bml_mcmc__kde_log_q(const double *z, const bml_mcmc__half *half, double inv_b2) {
+    double *r2 = half->responsibility;
     double nearest = DBL_MAX;
     double sum = 0;
-    double *r2 = half->responsibility;
-    for (int s = 0; s < half->n; s++) {
-        const double *c = half->z + s * half->d;
-        double t = 0;
-        for (int i = 0; i < half->d; i++)
-            t += (z[i] - c[i]) * (z[i] - c[i]);
-        r2[s] = t;
-        if (t < nearest) nearest = t;
+    for (ptrdiff_t s = 0; s < half->n; s++) {
+        r2[s] = bml_mcmc__distance2(z, half->z + s * half->d, half->d);
+        if (r2[s] < nearest) nearest = r2[s];
     }
-    for (int s = 0; s < half->n; s++) {
+    for (ptrdiff_t s = 0; s < half->n; s++) {
         double t = 0.5 * inv_b2 * (r2[s] - nearest);
         if (t < 40) sum += exp(-t);
     }
@@ -926,16 +1876,17 @@ static double bml_mcmc__kde_log_q(const double *z, const bml_mcmc__half *half, d
 }
 
 static double bml_mcmc__kde(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
-    int d = half->d;
-    double b = half->move.scale * pow(half->n, -1.0 / (d + 4)); /* Scott 1992, eq. 6.44 */
+    ptrdiff_t d = half->d;
+    double b = half->move.scale * pow((double)half->n, -1.0 / (double)(d + 4)); /* Scott 1992, eq. 6.44 */
+    double inv_b2 = 1 / (b * b);
     double *zx = half->scratch + d;
     double *zy = half->scratch + 2 * d;
     const double *c = half->z + bml_mcmc__below(rng, half->n) * d;
-    for (int i = 0; i < d; i++)
+    for (ptrdiff_t i = 0; i < d; i++)
         zy[i] = c[i] + b * bml_mcmc_rng_normal(rng);
     bml_mcmc__to_z(zx, x, half);
     bml_mcmc__from_z(y, zy, half);
-    return bml_mcmc__kde_log_q(zx, half, 1 / (b * b)) - bml_mcmc__kde_log_q(zy, half, 1 / (b * b));
+    return bml_mcmc__kde_log_q(zx, half, inv_b2) - bml_mcmc__kde_log_q(zy, half, inv_b2);
 }
 
 /* Mixture. K components start at members of the half chosen far apart (k-means++ seeding, Arthur & Vassilvitskii 2007)
@@ -945,121 +1896,96 @@ static double bml_mcmc__kde(double *y, const double *x, const bml_mcmc__half *ha
    nowhere too thin. Proposals and densities use t distributions of BML_MCMC__DOF degrees of freedom with the fitted
    centres and scatter matrices. */
 #define BML_MCMC__DEFENCE 0.1
-#define BML_MCMC__DOF 10
-enum { BML_MCMC__EM_STEPS = 8, BML_MCMC__EM_STEPS_REFERENCE = 30 }; /* anew in each half-step; once */
+#define BML_MCMC__DOF 10                    /* even */
+enum { BML_MCMC__EM_STEPS = 8 };            /* anew in each half-step */
+enum { BML_MCMC__EM_STEPS_REFERENCE = 30 }; /* once */
 
 /* |CA_k (z - mu_k)|^2 */
-static double bml_mcmc__distance2(const double *z, const bml_mcmc__half *half, int k) {
-    int d = half->d;
-    const double *mu = half->mu + k * d;
-    const double *A = half->CA + k * d * d;
-    double *v = half->scratch;
-    double r2 = 0;
-    for (int i = 0; i < d; i++)
-        v[i] = z[i] - mu[i];
-    for (int i = 0; i < d; i++) {
-        double s = 0;
-        for (int j = 0; j <= i; j++)
-            s += A[i * d + j] * v[j];
-        r2 += s * s;
-    }
-    return r2;
-}
-
-/* exp(a[k] - max)/sum in place; returns log sum exp a. */
-static double bml_mcmc__softmax(double *a, int n) {
-    double top = a[0];
-    double sum = 0;
-    for (int k = 1; k < n; k++)
-        top = a[k] > top ? a[k] : top;
-    for (int k = 0; k < n; k++)
-        sum += (a[k] = a[k] - top < -40 ? 0 : exp(a[k] - top));
-    for (int k = 0; k < n; k++)
-        a[k] /= sum;
-    return top + log(sum);
+static double bml_mcmc__component_distance2(const double *z, const bml_mcmc__half *half, ptrdiff_t k) {
+    ptrdiff_t d = half->d;
+    return bml_mcmc__mahalanobis2(half->CA + k * d * d, z, half->mu + k * d, half->scratch, d);
 }
 
 /* Component k becomes a ball, its centre set by the caller. */
-static void bml_mcmc__unit_component(bml_mcmc__half *half, int k, double weight, double variance) {
-    int d = half->d;
-    memset(half->CL + k * d * d, 0, sizeof(double) * (size_t)(d * d));
-    memset(half->CA + k * d * d, 0, sizeof(double) * (size_t)(d * d));
-    for (int i = 0; i < d; i++) {
-        half->CL[(k * d + i) * d + i] = sqrt(variance);
-        half->CA[(k * d + i) * d + i] = 1 / sqrt(variance);
+static void bml_mcmc__ball_component(bml_mcmc__half *half, ptrdiff_t k, double weight, double variance) {
+    ptrdiff_t d = half->d;
+    double *L = half->CL + k * d * d;
+    double *A = half->CA + k * d * d;
+    bml_mcmc__zero(L, d * d);
+    bml_mcmc__zero(A, d * d);
+    for (ptrdiff_t i = 0; i < d; i++) {
+        L[i * d + i] = sqrt(variance);
+        A[i * d + i] = 1 / sqrt(variance);
     }
     half->weight[k] = weight;
-    half->log_norm[k] = log(weight) - 0.5 * d * log(variance);
+    half->log_norm[k] = log(weight) - 0.5 * (double)d * log(variance);
 }
 
 /* Centres far apart: each next one with probability as its squared distance to the nearest so far. */
-static void bml_mcmc__seed_components(bml_mcmc__half *half, int K, bml_mcmc_rng *rng) {
-    int n = half->n;
-    int d = half->d;
-    int pick = bml_mcmc__below(rng, n);
+static void bml_mcmc__seed_components(bml_mcmc__half *half, ptrdiff_t K, bml_mcmc_rng *rng) {
+    ptrdiff_t n = half->n;
+    ptrdiff_t d = half->d;
+    ptrdiff_t pick = bml_mcmc__below(rng, n);
     double *nearest = half->responsibility; /* [n], free until the first E step */
-    for (int s = 0; s < n; s++)
-        nearest[s] = DBL_MAX;
-    for (int k = 0; k < K; k++) {
+    bml_mcmc__fill(nearest, DBL_MAX, n);
+    for (ptrdiff_t k = 0; k < K; k++) {
         double *mu = half->mu + k * d;
         double total = 0;
-        for (int i = 0; i < d; i++)
-            mu[i] = half->z[pick * d + i];
-        bml_mcmc__unit_component(half, k, 1.0 / K, pow(K, -2.0 / d));
-        for (int s = 0; s < n; s++) {
-            double r2 = 0;
-            for (int i = 0; i < d; i++)
-                r2 += (half->z[s * d + i] - mu[i]) * (half->z[s * d + i] - mu[i]);
+        bml_mcmc__copy(mu, half->z + pick * d, d);
+        bml_mcmc__ball_component(half, k, 1.0 / (double)K, pow((double)K, -2.0 / (double)d));
+        for (ptrdiff_t s = 0; s < n; s++) {
+            double r2 = bml_mcmc__distance2(half->z + s * d, mu, d);
             if (r2 < nearest[s]) nearest[s] = r2;
             total += nearest[s];
         }
         double u = total * bml_mcmc_rng_uniform(rng);
-        for (pick = 0; pick < n - 1 && (u -= nearest[pick]) > 0; pick++) {}
+        for (pick = 0; pick < n - 1; pick++) {
+            u -= nearest[pick];
+            if (!(u > 0)) break;
+        }
     }
 }
 
-static void bml_mcmc__e_step(bml_mcmc__half *half, int K) {
-    for (int s = 0; s < half->n; s++) {
+static void bml_mcmc__e_step(bml_mcmc__half *half, ptrdiff_t K) {
+    for (ptrdiff_t s = 0; s < half->n; s++) {
+        const double *z = half->z + s * half->d;
         double *r = half->responsibility + s * K;
-        for (int k = 0; k < K; k++)
-            r[k] = half->log_norm[k] - 0.5 * bml_mcmc__distance2(half->z + s * half->d, half, k);
+        for (ptrdiff_t k = 0; k < K; k++)
+            r[k] = half->log_norm[k] - 0.5 * bml_mcmc__component_distance2(z, half, k);
         bml_mcmc__softmax(r, K);
     }
 }
 
 /* Component k from its responsibilities; 0 when its covariance cannot be factored. */
-static int bml_mcmc__m_step(bml_mcmc__half *half, int K, int k) {
-    int n = half->n;
-    int d = half->d;
+static int bml_mcmc__m_step(bml_mcmc__half *half, ptrdiff_t K, ptrdiff_t k) {
+    ptrdiff_t n = half->n;
+    ptrdiff_t d = half->d;
     double *mu = half->mu + k * d;
     double *S = half->CL + k * d * d;
-    double *v = half->scratch;
-    double kappa = 0.5 * d;
+    double kappa = 0.5 * (double)d;
     double total = 0;
-    memset(mu, 0, sizeof(double) * (size_t)d);
-    memset(S, 0, sizeof(double) * (size_t)(d * d));
-    for (int s = 0; s < n; s++) {
+    bml_mcmc__zero(mu, d);
+    bml_mcmc__zero(S, d * d);
+    for (ptrdiff_t s = 0; s < n; s++) {
         double r = half->responsibility[s * K + k];
         total += r;
-        for (int i = 0; i < d; i++)
+        for (ptrdiff_t i = 0; i < d; i++)
             mu[i] += r * half->z[s * d + i];
     }
-    for (int i = 0; i < d; i++)
+    for (ptrdiff_t i = 0; i < d; i++)
         mu[i] /= total + DBL_MIN;
-    for (int s = 0; s < n; s++) {
+    for (ptrdiff_t s = 0; s < n; s++) {
         double r = half->responsibility[s * K + k];
         if (r < 1e-12) continue;
-        for (int i = 0; i < d; i++)
-            v[i] = half->z[s * d + i] - mu[i];
-        for (int i = 0; i < d; i++)
-            for (int j = 0; j <= i; j++)
-                S[i * d + j] += r * v[i] * v[j];
+        bml_mcmc__difference(half->scratch, half->z + s * d, mu, d);
+        bml_mcmc__add_outer(S, r, half->scratch, d);
     }
-    for (int i = 0; i < d * d; i++)
+    for (ptrdiff_t i = 0; i < d * d; i++)
         S[i] /= total + kappa;
-    for (int i = 0; i < d; i++)
-        S[i * d + i] += kappa * pow(K, -2.0 / d) / (total + kappa);
-    half->weight[k] = (total + 1) / (n + K); /* never zero */
+    double shrunk = kappa * pow((double)K, -2.0 / (double)d) / (total + kappa);
+    for (ptrdiff_t i = 0; i < d; i++)
+        S[i * d + i] += shrunk;
+    half->weight[k] = (total + 1) / (double)(n + K); /* never zero */
     if (!bml_mcmc__cholesky(S, d, 1e-12)) return 0;
     half->log_norm[k] = log(half->weight[k]) - bml_mcmc__invert_lower(half->CA + k * d * d, S, d);
     return 1;
@@ -1071,21 +1997,21 @@ static int bml_mcmc__fit_kde(bml_mcmc__half *half, bml_mcmc_rng *rng) {
 }
 
 static int bml_mcmc__fit_mixture(bml_mcmc__half *half, bml_mcmc_rng *rng) {
-    int K = half->move.count;
-    int d = half->d;
+    ptrdiff_t K = half->move.count;
+    ptrdiff_t d = half->d;
     if (!bml_mcmc__whiten(half)) return 0;
     bml_mcmc__seed_components(half, K, rng);
     for (int iteration = 0; iteration < half->em_steps; iteration++) {
         bml_mcmc__e_step(half, K);
-        for (int k = 0; k < K; k++)
+        for (ptrdiff_t k = 0; k < K; k++)
             if (!bml_mcmc__m_step(half, K, k)) return 0;
     }
-    for (int k = 0; k < K; k++) {
+    for (ptrdiff_t k = 0; k < K; k++) {
         half->weight[k] *= 1 - BML_MCMC__DEFENCE;
         half->log_norm[k] += log(1 - BML_MCMC__DEFENCE);
     }
-    memset(half->mu + K * d, 0, sizeof(double) * (size_t)d);
-    bml_mcmc__unit_component(half, K, BML_MCMC__DEFENCE, 1);
+    bml_mcmc__zero(half->mu + K * d, d);
+    bml_mcmc__ball_component(half, K, BML_MCMC__DEFENCE, 1);
     half->n_components = K + 1;
     return 1;
 }
@@ -1094,33 +2020,61 @@ static int bml_mcmc__fit_mixture(bml_mcmc__half *half, bml_mcmc_rng *rng) {
 static double bml_mcmc__mixture_log_q(const double *z, const bml_mcmc__half *half) {
     double a[BML_MCMC__MAX_COMPONENTS];
     double s2 = half->move.scale * half->move.scale;
-    for (int k = 0; k < half->n_components; k++)
-        a[k] = half->log_norm[k] -
-               0.5 * (BML_MCMC__DOF + half->d) * log(1 + bml_mcmc__distance2(z, half, k) / (BML_MCMC__DOF * s2));
+    double exponent = 0.5 * (double)(BML_MCMC__DOF + half->d);
+    for (ptrdiff_t k = 0; k < half->n_components; k++) {
+        double r2 = bml_mcmc__component_distance2(z, half, k);
+        a[k] = half->log_norm[k] - exponent * log(1 + r2 / (BML_MCMC__DOF * s2));
+    }
     return bml_mcmc__softmax(a, half->n_components);
 }
 
-static double bml_mcmc__mixture(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
-    int d = half->d;
-    int k;
-    double *zx = half->scratch + d;
-    double *zy = half->scratch + 2 * d;
+/* A draw from the mixture, in z. */
+static void bml_mcmc__mixture_draw(double *z, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
+    ptrdiff_t d = half->d;
     double *v = half->scratch;
     double u = bml_mcmc_rng_uniform(rng);
-    double chi2 = 1;
-    for (k = 0; k < half->n_components - 1 && (u -= half->weight[k]) > 0; k++) {}
+    double product = 1;
+    ptrdiff_t k;
+    for (k = 0; k < half->n_components - 1; k++) {
+        u -= half->weight[k];
+        if (!(u > 0)) break;
+    }
     for (int i = 0; i < BML_MCMC__DOF / 2; i++)
-        chi2 *= bml_mcmc_rng_uniform(rng);
-    chi2 = -2 * log(chi2); /* an even number of degrees of freedom is a sum of exponentials */
+        product *= bml_mcmc_rng_uniform(rng);
+    double chi2 = -2 * log(product); /* an even number of degrees of freedom is a sum of exponentials */
     double t = half->move.scale * sqrt(BML_MCMC__DOF / chi2);
-    for (int i = 0; i < d; i++)
+    for (ptrdiff_t i = 0; i < d; i++)
         v[i] = t * bml_mcmc_rng_normal(rng);
-    bml_mcmc__lower_times(zy, half->CL + k * d * d, v, d);
-    for (int i = 0; i < d; i++)
-        zy[i] += half->mu[k * d + i];
+    bml_mcmc__lower_times(z, half->CL + k * d * d, v, d);
+    for (ptrdiff_t i = 0; i < d; i++)
+        z[i] += half->mu[k * d + i];
+}
+
+static double bml_mcmc__mixture(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
+    double *zx = half->scratch + half->d;
+    double *zy = half->scratch + 2 * half->d;
+    bml_mcmc__mixture_draw(zy, half, rng);
     bml_mcmc__to_z(zx, x, half);
     bml_mcmc__from_z(y, zy, half);
     return bml_mcmc__mixture_log_q(zx, half) - bml_mcmc__mixture_log_q(zy, half);
+}
+
+/* The arrays of a fit of h->n points in h->d dimensions. */
+static void bml_mcmc__density_layout(bml_mcmc__half *h, double *base, ptrdiff_t *used) {
+    ptrdiff_t n = h->n;
+    ptrdiff_t d = h->d;
+    ptrdiff_t K = BML_MCMC__MAX_COMPONENTS;
+    h->mean = bml_mcmc__take(base, used, d);
+    h->L = bml_mcmc__take(base, used, d * d);
+    h->A = bml_mcmc__take(base, used, d * d);
+    h->z = bml_mcmc__take(base, used, n * d);
+    h->weight = bml_mcmc__take(base, used, K);
+    h->log_norm = bml_mcmc__take(base, used, K);
+    h->mu = bml_mcmc__take(base, used, K * d);
+    h->CL = bml_mcmc__take(base, used, K * d * d);
+    h->CA = bml_mcmc__take(base, used, K * d * d);
+    h->responsibility = bml_mcmc__take(base, used, n * K);
+    h->scratch = bml_mcmc__take(base, used, 3 * d);
 }
 
 /* The table of moves: a new move is a new row. need_0 + need_d n_dim: members of a half it cannot do without. */
@@ -1128,7 +2082,8 @@ typedef struct bml_mcmc__move_row {
     const char *name;
     double scale; /* default; 0 is DE's, which depends on the dimension */
     int count;    /* default, 0 where it has none; -1: from the sizes */
-    int need_0, need_d;
+    int need_0;
+    int need_d;
     int (*fit)(bml_mcmc__half *half, bml_mcmc_rng *rng);
     double (*propose)(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng);
 } bml_mcmc__move_row;
@@ -1143,241 +2098,279 @@ static const bml_mcmc__move_row bml_mcmc__moves[BML_MCMC_N_MOVES] = {
     {"surrogate", 0.4, 100, 2, 0, NULL, NULL}, /* bml_mcmc__propose_surrogate, for all walkers of a half together */
 };
 
-BML_MCMC_DEF const char *bml_mcmc_move_name(int kind) {
-    return kind >= 0 && kind < BML_MCMC_N_MOVES ? bml_mcmc__moves[kind].name : "?";
-}
-
 /* >> ensemble: create and free */
-
-static const uint32_t bml_mcmc__shared = 0xFFFFFFFFu; /* in place of a walker's number: the stream of a whole step */
 
 struct bml_mcmc_ensemble {
     bml_mcmc_config config; /* defaults resolved */
     int started;
+    int forgive; /* the last run stopped at NaN or +infinity: the next step takes it for -infinity */
     bml_mcmc_move moves[BML_MCMC_MAX_MOVES];
     double cumulative[BML_MCMC_MAX_MOVES]; /* weights summed and normalised */
-    uint64_t step, evaluations, steps_counted;
-    uint64_t moves_proposed[BML_MCMC_MAX_MOVES], moves_accepted[BML_MCMC_MAX_MOVES];
-    uint64_t *accepted;                           /* [n_walkers] */
-    double *theta, *log_prob;                     /* [n_walkers][n_dim], [n_walkers] */
-    double *old_theta, *old_log_prob;             /* as they were before the step under way */
-    unsigned char *moved;                         /* [n_walkers] in the step under way */
-    int *order;                                   /* [n_walkers] first half: updated first */
-    double *other;                                /* [n_walkers/2][n_dim] */
-    double *proposal;                             /* [n_walkers][n_dim] (half of it in a step, all in a start) */
-    double *proposal_log_prob, *hastings, *log_u; /* [n_walkers] */
-    double *inner;                                /* [n_walkers/2][n_dim + 3] surrogate moves only */
-    bml_mcmc_rng *inner_rng;                      /* [n_walkers/2] */
+    uint64_t step;
+    uint64_t evaluations;
+    uint64_t steps_counted;
+    uint64_t nans;
+    uint64_t moves_proposed[BML_MCMC_MAX_MOVES];
+    uint64_t moves_accepted[BML_MCMC_MAX_MOVES];
+    ptrdiff_t W;               /* n_walkers */
+    ptrdiff_t d;               /* n_dim */
+    ptrdiff_t K;               /* n_derived */
+    uint64_t *accepted;        /* [W] */
+    double *theta;             /* [W][d] */
+    double *log_prob;          /* [W] */
+    double *derived;           /* [W][K] */
+    double *old_theta;         /* as they were before the step under way */
+    double *old_log_prob;      /* [W] */
+    double *old_derived;       /* [W][K] */
+    int *order;                /* [W] first half: updated first */
+    int *moved;                /* [W] in the step under way */
+    double *other;             /* [W/2][d] */
+    double *proposal;          /* [W][d] (half of it in a step, all in a start) */
+    double *proposal_log_prob; /* [W] */
+    double *proposal_derived;  /* [W][K] */
+    double *hastings;          /* [W] */
+    double *log_u;             /* [W] */
+    double *inner;             /* [W/2][d + 3] surrogate moves only */
+    bml_mcmc_rng *inner_rng;   /* [W/2] */
     bml_mcmc__half half;
-    bml_mcmc__half reference;       /* n = 0: none */
-    double *chain, *chain_log_prob; /* [stored][n_walkers][n_dim], [stored][n_walkers] */
-    size_t stored, capacity;
+    bml_mcmc__half reference; /* n = 0: none */
+    ptrdiff_t stored;
+    ptrdiff_t capacity;
+    double *chain;          /* [capacity][W][d] */
+    double *chain_log_prob; /* [capacity][W] */
+    double *chain_derived;  /* [capacity][W][K] */
     char message[BML_MCMC_MESSAGE];
 };
 
 static const bml_mcmc_move bml_mcmc__default_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
 
-/* Fills in the defaults of one move and checks it; 0 when refused. */
-static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
-    int d = e->config.n_dim;
-    int half = e->config.n_walkers / 2;
-    if (m->kind < 0 || m->kind >= BML_MCMC_N_MOVES)
-        return bml_mcmc__fail(e->message, 0, "there is no move number %d", m->kind);
-    const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
-    if (m->weight == 0) m->weight = 1;
-    if (m->scale == 0) m->scale = m->kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * d) : row->scale;
-    if (m->count == 0) {
-        m->count = row->count;
-        if (row->count < 0 && e->config.reference)
-            m->count = e->config.n_reference < 50 * d        ? 1
-                       : e->config.n_reference > 25 * 32 * d ? 32
-                                                             : e->config.n_reference / (25 * d);
-        else if (row->count < 0)
-            m->count = 2 * half < 3 * d ? 1 : 2 * half > 24 * d ? 8 : 2 * half / (3 * d);
-    }
-    if (!(m->weight > 0 && m->weight < DBL_MAX && m->scale > 0 && m->scale < DBL_MAX))
-        return bml_mcmc__fail(e->message, 0, "move %s: weight and scale must be positive and finite", row->name);
-    if (m->kind == BML_MCMC_STRETCH && !(m->scale > 1))
-        return bml_mcmc__fail(e->message, 0, "move stretch: scale is %g, must be above 1", m->scale);
-    if (m->kind == BML_MCMC_SURROGATE) {
-        if (!e->config.surrogate) return bml_mcmc__fail(e->message, 0, "move surrogate: config.surrogate is missing");
-        if (m->scale > 1)
-            return bml_mcmc__fail(e->message, 0, "move surrogate: scale is %g, must be within 0 and 1", m->scale);
-        return m->count >= 1 && m->count <= 1000000 && half >= 2
-                   ? 1
-                   : bml_mcmc__fail(e->message, 0, "move surrogate: count is %d, must be within 1 and 1000000",
-                                    m->count);
-    }
-    if (row->count && (m->count < (m->kind == BML_MCMC_WALK ? 2 : 1) || m->count > BML_MCMC_MAX_COUNT))
-        return bml_mcmc__fail(e->message, 0, "move %s: count is %d, must be within 1 (walk: 2) and %d", row->name,
-                              m->count, BML_MCMC_MAX_COUNT);
-    if (m->kind == BML_MCMC_MIXTURE && e->config.reference) return 1;
-    int need = row->need_0 + row->need_d * d;
-    if (row->count && m->count > need) need = m->count;
-    if (half < need)
-        return bml_mcmc__fail(e->message, 0, "move %s needs at least %d walkers, not %d", row->name, 2 * need,
-                              2 * half);
-    return 1;
+/* The components of a mixture where none are asked for: some 25 reference points, 3/2 members of a half for each
+   dimension of each. */
+static int bml_mcmc__default_components(const bml_mcmc_config *c) {
+    int d = c->n_dim;
+    if (c->reference) return (int)bml_mcmc__clamp_int(c->n_reference / (25 * d), 1, BML_MCMC_MAX_COUNT);
+    return (int)bml_mcmc__clamp_int(c->n_walkers / (3 * d), 1, 8);
 }
 
-static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e, const bml_mcmc_config *given) {
+static int bml_mcmc__surrogate_check(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
+    if (!e->config.surrogate)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate: config.surrogate is missing");
+    if (m->scale > 1)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate: scale = %g: must be in [0, 1]",
+                              m->scale);
+    if (m->count < 1 || m->count > 1000000)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate: count = %d: must be in [1, 1000000]",
+                              m->count);
+    if (e->config.n_walkers < 4)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate needs at least 4 walkers, not %d",
+                              e->config.n_walkers);
+    return BML_MCMC_OK;
+}
+
+/* Are the walkers enough for the move? */
+static int bml_mcmc__move_room(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
+    const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
+    int need = row->need_0 + row->need_d * e->config.n_dim;
+    if (m->kind == BML_MCMC_MIXTURE && e->config.reference) return BML_MCMC_OK;
+    if (row->count && m->count > need) need = m->count;
+    if (e->config.n_walkers / 2 >= need) return BML_MCMC_OK;
+    return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: n_walkers = %d: at least %d are needed",
+                          row->name, e->config.n_walkers, 2 * need);
+}
+
+/* Fills in the defaults of one move and checks it. */
+static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
+    if (m->kind < 0 || m->kind >= BML_MCMC_N_MOVES)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move kind = %d: must be in [0, %d]", m->kind,
+                              BML_MCMC_N_MOVES - 1);
+    const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
+    if (m->weight == 0) m->weight = 1;
+    if (m->scale == 0) m->scale = m->kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * e->config.n_dim) : row->scale;
+    if (m->count == 0) m->count = row->count < 0 ? bml_mcmc__default_components(&e->config) : row->count;
+    if (!(m->weight > 0 && m->weight <= DBL_MAX))
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: weight = %g: must be positive and finite",
+                              row->name, m->weight);
+    double least = m->kind == BML_MCMC_STRETCH ? 1 : 0;
+    if (!(m->scale > least && m->scale <= DBL_MAX))
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: scale = %g: must be finite and above %g",
+                              row->name, m->scale, least);
+    if (m->kind == BML_MCMC_SURROGATE) return bml_mcmc__surrogate_check(e, m);
+    int fewest = m->kind == BML_MCMC_WALK ? 2 : 1;
+    if (row->count && (m->count < fewest || m->count > BML_MCMC_MAX_COUNT))
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: count = %d: must be in [%d, %d]", row->name,
+                              m->count, fewest, (int)BML_MCMC_MAX_COUNT);
+    return bml_mcmc__move_room(e, m);
+}
+
+static int bml_mcmc__resolve_moves(bml_mcmc_ensemble *e) {
     bml_mcmc_config *c = &e->config;
     double total = 0;
     double sum = 0;
-    *c = *given;
-    if (!c->log_prob) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "log_prob is missing");
-    if (c->n_dim < 1) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "n_dim is %d", c->n_dim);
-    if (c->n_dim > 10000 || (double)c->n_dim * c->n_walkers > 5e8) /* so that int holds every index of a step */
-        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "%d dimensions, %d walkers", c->n_dim, c->n_walkers);
-    if (c->n_walkers == 0) c->n_walkers = 6 * c->n_dim < 32 ? 32 : 6 * c->n_dim;
-    if (c->n_walkers < 2 * c->n_dim || c->n_walkers % 2)
-        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
-                              "%d walkers for %d dimensions: an even number of at least %d is needed", c->n_walkers,
-                              c->n_dim, 2 * c->n_dim);
-    if ((c->reference != NULL) != (c->n_reference != 0) || (c->reference && c->n_reference < 50 * c->n_dim))
-        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
-                              "%d reference points for %d dimensions: at least %d are needed", c->n_reference, c->n_dim,
-                              50 * c->n_dim);
-    if ((double)c->n_reference * c->n_dim > 5e8)
-        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "%d reference points", c->n_reference);
-    for (int i = 0; i < c->n_reference * c->n_dim; i++)
-        if (!(fabs(c->reference[i]) <= DBL_MAX))
-            return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "reference point %d is not finite", i / c->n_dim);
-    if (c->thin == 0) c->thin = 1;
-    if (c->thin < 0) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "thin is %d", c->thin);
     if (!c->moves && c->n_moves == 0) {
         c->moves = bml_mcmc__default_moves;
         c->n_moves = 2;
     }
     if (!c->moves || c->n_moves < 1 || c->n_moves > BML_MCMC_MAX_MOVES)
-        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "%d moves given, 1 to %d are possible", c->n_moves,
-                              BML_MCMC_MAX_MOVES);
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "n_moves = %d: must be in [1, %d], with moves",
+                              c->n_moves, (int)BML_MCMC_MAX_MOVES);
     for (int i = 0; i < c->n_moves; i++) {
         e->moves[i] = c->moves[i];
-        if (!bml_mcmc__resolve_move(e, &e->moves[i])) return BML_MCMC_BAD_ARGUMENT;
+        int status = bml_mcmc__resolve_move(e, &e->moves[i]);
+        if (status) return status;
         total += e->moves[i].weight;
     }
-    for (int i = 0; i < c->n_moves; i++)
-        e->cumulative[i] = (sum += e->moves[i].weight) / total;
-    c->moves = e->moves;
+    for (int i = 0; i < c->n_moves; i++) {
+        sum += e->moves[i].weight;
+        e->cumulative[i] = sum / total;
+    }
     return BML_MCMC_OK;
 }
 
-/* What a fit of h->n points in h->d dimensions fills; 0 when memory is short. */
-static int bml_mcmc__density_arrays(bml_mcmc__half *h) {
-    size_t N = (size_t)h->n;
-    size_t D = (size_t)h->d;
-    size_t K = BML_MCMC__MAX_COMPONENTS;
-    return (h->mean = bml_mcmc__doubles(D, 1)) && (h->L = bml_mcmc__doubles(D, D)) &&
-           (h->A = bml_mcmc__doubles(D, D)) && (h->z = bml_mcmc__doubles(N, D)) &&
-           (h->weight = bml_mcmc__doubles(K, 1)) && (h->log_norm = bml_mcmc__doubles(K, 1)) &&
-           (h->mu = bml_mcmc__doubles(K, D)) && (h->CL = bml_mcmc__doubles(K * D, D)) &&
-           (h->CA = bml_mcmc__doubles(K * D, D)) && (h->responsibility = bml_mcmc__doubles(N, K)) &&
-           (h->scratch = bml_mcmc__doubles(3, D));
+static int bml_mcmc__reference_check(bml_mcmc_ensemble *e) {
+    const bml_mcmc_config *c = &e->config;
+    ptrdiff_t d = c->n_dim;
+    if (!c->reference && !c->n_reference) return BML_MCMC_OK;
+    if (!c->reference || c->n_reference < 50 * d)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
+                              "n_reference = %d: at least %d points are needed for %d dimensions", c->n_reference,
+                              (int)(50 * d), (int)d);
+    if ((double)c->n_reference * c->n_dim > 5e8)
+        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "n_reference = %d points of %d dimensions",
+                              c->n_reference, (int)d);
+    for (ptrdiff_t i = 0; i < c->n_reference; i++)
+        if (!bml_mcmc__all_finite(c->reference + i * d, d))
+            return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "reference point %d is not finite", (int)i);
+    return BML_MCMC_OK;
 }
 
-static void bml_mcmc__density_free(bml_mcmc__half *h) {
-    BML_MCMC_FREE(h->mean);
-    BML_MCMC_FREE(h->L);
-    BML_MCMC_FREE(h->A);
-    BML_MCMC_FREE(h->z);
-    BML_MCMC_FREE(h->weight);
-    BML_MCMC_FREE(h->log_norm);
-    BML_MCMC_FREE(h->mu);
-    BML_MCMC_FREE(h->CL);
-    BML_MCMC_FREE(h->CA);
-    BML_MCMC_FREE(h->responsibility);
-    BML_MCMC_FREE(h->scratch);
+static const bml_mcmc__rule bml_mcmc__ensemble_rules[4] = {
+    {"n_dim", offsetof(bml_mcmc_config, n_dim), BML_MCMC__INT, 1, 10000, 0},
+    {"thin", offsetof(bml_mcmc_config, thin), BML_MCMC__INT, 1, 1e9, 1},
+    {"n_derived", offsetof(bml_mcmc_config, n_derived), BML_MCMC__INT, 0, 10000, 0},
+    {"nan_policy", offsetof(bml_mcmc_config, nan_policy), BML_MCMC__INT, 0, 1, 0},
+};
+
+static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e) {
+    bml_mcmc_config *c = &e->config;
+    if (!c->log_prob == !c->log_prob_derived)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "%s",
+                              c->log_prob ? "log_prob and log_prob_derived are both given" : "log_prob is missing");
+    int status = bml_mcmc__apply_rules(c, bml_mcmc__ensemble_rules, 4, e->message);
+    if (status) return status;
+    if (!c->log_prob_derived != !c->n_derived)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
+                              "n_derived = %d: at least 1 with log_prob_derived, "
+                              "else 0",
+                              c->n_derived);
+    if (c->n_walkers == 0) c->n_walkers = 6 * c->n_dim < 32 ? 32 : 6 * c->n_dim;
+    if ((double)(c->n_dim + c->n_derived) * c->n_walkers > 5e8)
+        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "n_walkers = %d walkers of %d dimensions", c->n_walkers,
+                              c->n_dim);
+    if (c->n_walkers < 2 * c->n_dim || c->n_walkers % 2)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
+                              "n_walkers = %d: must be even and at least %d for %d dimensions", c->n_walkers,
+                              2 * c->n_dim, c->n_dim);
+    if (c->prior && c->prior->n_dim != c->n_dim)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
+                              (int)c->prior->n_dim, c->n_dim);
+    status = bml_mcmc__reference_check(e);
+    return status ? status : bml_mcmc__resolve_moves(e);
 }
 
 /* Fits the mixture to the reference points. */
 static int bml_mcmc__fit_reference(bml_mcmc_ensemble *e) {
     bml_mcmc__half *r = &e->reference;
-    bml_mcmc_rng rng = bml_mcmc__stream(e->config.seed, bml_mcmc__shared, 0, 0);
-    int d = e->config.n_dim;
-    r->n = e->config.n_reference;
-    r->d = d;
+    bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, BML_MCMC__SHARED, 0);
+    bml_mcmc_move fallback = {BML_MCMC_MIXTURE, 1, 1, bml_mcmc__default_components(&e->config)};
     r->other = e->config.reference;
     r->em_steps = BML_MCMC__EM_STEPS_REFERENCE;
-    r->move.kind = BML_MCMC_MIXTURE;
-    r->move.weight = r->move.scale = 1;
-    r->move.count = r->n / (25 * d) < 1                    ? 1
-                    : r->n / (25 * d) > BML_MCMC_MAX_COUNT ? BML_MCMC_MAX_COUNT
-                                                           : r->n / (25 * d);
+    r->move = fallback;
     for (int i = 0; i < e->config.n_moves; i++)
         if (e->moves[i].kind == BML_MCMC_MIXTURE) r->move = e->moves[i];
-    if (!bml_mcmc__density_arrays(r)) return BML_MCMC_NO_MEMORY;
     if (!bml_mcmc__fit_mixture(r, &rng))
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the reference points span less than the space");
     r->other = NULL; /* the caller may let go of them */
     return BML_MCMC_OK;
 }
 
-static int bml_mcmc__allocate(bml_mcmc_ensemble *e) {
-    size_t W = (size_t)e->config.n_walkers;
-    size_t D = (size_t)e->config.n_dim;
-    size_t H = W / 2;
-    bml_mcmc__half *h = &e->half;
+/* The arrays of *e from one block (NULL: only counts); returns the doubles they need. */
+static ptrdiff_t bml_mcmc__ensemble_layout(bml_mcmc_ensemble *e, double *base) {
+    ptrdiff_t W = e->W;
+    ptrdiff_t d = e->d;
+    ptrdiff_t K = e->K;
+    ptrdiff_t H = W / 2;
+    ptrdiff_t used = bml_mcmc__room(1, sizeof *e);
     int density = 0; /* is there a move that needs fit's arrays? */
     for (int i = 0; i < e->config.n_moves; i++)
         density |= bml_mcmc__moves[e->moves[i].kind].fit != NULL;
-    h->n = (int)H;
-    h->d = (int)D;
-    if (!(e->accepted = (uint64_t *)bml_mcmc__alloc(W, 1, sizeof(uint64_t))) || !(e->theta = bml_mcmc__doubles(W, D)) ||
-        !(e->log_prob = bml_mcmc__doubles(W, 1)) || !(e->old_theta = bml_mcmc__doubles(W, D)) ||
-        !(e->old_log_prob = bml_mcmc__doubles(W, 1)) || !(e->moved = (unsigned char *)bml_mcmc__alloc(W, 1, 1)) ||
-        !(e->order = (int *)bml_mcmc__alloc(W, 1, sizeof(int))) || !(e->other = bml_mcmc__doubles(H, D)) ||
-        !(e->proposal = bml_mcmc__doubles(W, D)) || !(e->proposal_log_prob = bml_mcmc__doubles(W, 1)) ||
-        !(e->hastings = bml_mcmc__doubles(W, 1)) || !(e->log_u = bml_mcmc__doubles(W, 1)))
-        return BML_MCMC_NO_MEMORY;
-    if (density && !bml_mcmc__density_arrays(h)) return BML_MCMC_NO_MEMORY;
-    h->em_steps = BML_MCMC__EM_STEPS;
-    if (e->config.surrogate && (!(e->inner = bml_mcmc__doubles(H, D + 3)) ||
-                                !(e->inner_rng = (bml_mcmc_rng *)bml_mcmc__alloc(H, 1, sizeof(bml_mcmc_rng)))))
-        return BML_MCMC_NO_MEMORY;
-    h->other = e->other;
-    return BML_MCMC_OK;
+    e->accepted = (uint64_t *)bml_mcmc__take(base, &used, bml_mcmc__room(W, sizeof *e->accepted));
+    e->order = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(W, sizeof *e->order));
+    e->moved = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(W, sizeof *e->moved));
+    e->theta = bml_mcmc__take(base, &used, W * d);
+    e->log_prob = bml_mcmc__take(base, &used, W);
+    e->derived = bml_mcmc__take(base, &used, W * K);
+    e->old_theta = bml_mcmc__take(base, &used, W * d);
+    e->old_log_prob = bml_mcmc__take(base, &used, W);
+    e->old_derived = bml_mcmc__take(base, &used, W * K);
+    e->other = bml_mcmc__take(base, &used, H * d);
+    e->proposal = bml_mcmc__take(base, &used, W * d);
+    e->proposal_log_prob = bml_mcmc__take(base, &used, W);
+    e->proposal_derived = bml_mcmc__take(base, &used, W * K);
+    e->hastings = bml_mcmc__take(base, &used, W);
+    e->log_u = bml_mcmc__take(base, &used, W);
+    if (e->config.surrogate) {
+        e->inner = bml_mcmc__take(base, &used, H * (d + 3));
+        e->inner_rng = (bml_mcmc_rng *)bml_mcmc__take(base, &used, bml_mcmc__room(H, sizeof *e->inner_rng));
+    }
+    e->half.n = H;
+    e->half.d = d;
+    e->half.em_steps = BML_MCMC__EM_STEPS;
+    e->half.other = e->other;
+    if (density) bml_mcmc__density_layout(&e->half, base, &used);
+    e->reference.n = e->config.n_reference;
+    e->reference.d = d;
+    if (e->config.reference) bml_mcmc__density_layout(&e->reference, base, &used);
+    return used;
 }
 
-BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **out, const bml_mcmc_config *config, char *why) {
-    if (why) why[0] = 0;
-    if (!out) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+static int bml_mcmc__ensemble_build(bml_mcmc_ensemble **out, bml_mcmc_ensemble *draft) {
+    double *block = bml_mcmc__doubles(bml_mcmc__ensemble_layout(draft, NULL), 1);
+    if (!block) return BML_MCMC_NO_MEMORY;
+    bml_mcmc_ensemble *e = (bml_mcmc_ensemble *)block;
+    *e = *draft;
+    bml_mcmc__ensemble_layout(e, block);
+    e->config.moves = e->moves;
+    int status = e->config.reference ? bml_mcmc__fit_reference(e) : BML_MCMC_OK;
+    e->config.reference = NULL;
+    *out = e;
+    if (!status) return status;
+    memcpy(draft->message, e->message, sizeof draft->message);
+    BML_MCMC_FREE(block);
     *out = NULL;
-    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
-    bml_mcmc_ensemble *e = (bml_mcmc_ensemble *)bml_mcmc__alloc(1, 1, sizeof *e);
-    if (!e) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
-    int status = bml_mcmc__resolve_config(e, config);
-    if (!status) status = bml_mcmc__allocate(e);
-    if (!status && config->reference) status = bml_mcmc__fit_reference(e);
-    if (!status) {
-        *out = e;
-        return BML_MCMC_OK;
-    }
-    bml_mcmc__refuse(why, status, e->message);
-    bml_mcmc_ensemble_free(e);
     return status;
+}
+
+BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_config *config, char *why) {
+    bml_mcmc_ensemble draft;
+    if (why) why[0] = 0;
+    if (!e) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    *e = NULL;
+    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    memset(&draft, 0, sizeof draft);
+    draft.config = *config;
+    int status = bml_mcmc__resolve_config(&draft);
+    draft.W = draft.config.n_walkers;
+    draft.d = draft.config.n_dim;
+    draft.K = draft.config.n_derived;
+    if (!status) status = bml_mcmc__ensemble_build(e, &draft);
+    return status ? bml_mcmc__refuse(why, status, draft.message) : status;
 }
 
 BML_MCMC_DEF void bml_mcmc_ensemble_free(bml_mcmc_ensemble *e) {
     if (!e) return;
-    BML_MCMC_FREE(e->accepted);
-    BML_MCMC_FREE(e->theta);
-    BML_MCMC_FREE(e->log_prob);
-    BML_MCMC_FREE(e->old_theta);
-    BML_MCMC_FREE(e->old_log_prob);
-    BML_MCMC_FREE(e->moved);
-    BML_MCMC_FREE(e->order);
-    BML_MCMC_FREE(e->other);
-    BML_MCMC_FREE(e->proposal);
-    BML_MCMC_FREE(e->proposal_log_prob);
-    BML_MCMC_FREE(e->hastings);
-    BML_MCMC_FREE(e->log_u);
-    bml_mcmc__density_free(&e->half);
-    bml_mcmc__density_free(&e->reference);
-    BML_MCMC_FREE(e->inner);
-    BML_MCMC_FREE(e->inner_rng);
     BML_MCMC_FREE(e->chain);
     BML_MCMC_FREE(e->chain_log_prob);
+    BML_MCMC_FREE(e->chain_derived);
     BML_MCMC_FREE(e);
 }
 
@@ -1385,11 +2378,456 @@ BML_MCMC_DEF const char *bml_mcmc_ensemble_message(const bml_mcmc_ensemble *e) {
     return e ? e->message : "";
 }
 
+BML_MCMC_DEF const char *bml_mcmc_move_name(int kind) {
+    return kind >= 0 && kind < BML_MCMC_N_MOVES ? bml_mcmc__moves[kind].name : "?";
+}
+
+/* >> ensemble: start */
+
+enum { BML_MCMC__REDRAWS = 100 };
+
+/* A log-probability that may not be: counted and taken for -infinity, or refused with the walker's name. */
+static int bml_mcmc__bad_answer(bml_mcmc_ensemble *e, double *log_prob, const double *theta, const char *whose,
+                                int walker) {
+    int status = bml_mcmc__judge(*log_prob);
+    int rejected = e->forgive || (status == BML_MCMC_NAN && e->config.nan_policy == BML_MCMC_NAN_REJECTED);
+    if (rejected) {
+        *log_prob = -BML_MCMC__INF;
+        e->nans++;
+        return BML_MCMC_OK;
+    }
+    bml_mcmc__fail(e->message, status, "%s %s for walker %d after step %llu:", whose,
+                   status == BML_MCMC_NAN ? "NaN" : "+infinity", walker, (unsigned long long)e->step);
+    bml_mcmc__append_point(e->message, theta, e->d);
+    e->forgive = 1;
+    return status;
+}
+
+/* Checks the answers for theta[n][d]. name[i] is the walker of row i. */
+static int bml_mcmc__check_answers(bml_mcmc_ensemble *e, double *log_prob, const double *theta, ptrdiff_t n,
+                                   const int *name, const char *whose) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (bml_mcmc__judge(log_prob[i]) == BML_MCMC_OK) continue;
+        int walker = name ? name[i] : (int)i;
+        int status = bml_mcmc__bad_answer(e, log_prob + i, theta + i * e->d, whose, walker);
+        if (status) return status;
+    }
+    return BML_MCMC_OK;
+}
+
+/* The user's answers for theta[n][d], beginning as NaN: what a callback leaves out is found. */
+static int bml_mcmc__evaluate(bml_mcmc_ensemble *e, double *log_prob, double *derived, const double *theta, ptrdiff_t n,
+                              const int *name) {
+    const bml_mcmc_config *c = &e->config;
+    bml_mcmc__fill(log_prob, BML_MCMC__NAN, n);
+    if (c->log_prob_derived)
+        c->log_prob_derived(log_prob, derived, theta, (int)n, c->n_dim, c->user);
+    else
+        c->log_prob(log_prob, theta, (int)n, c->n_dim, c->user);
+    return bml_mcmc__check_answers(e, log_prob, theta, n, name, "log-probability");
+}
+
+static int bml_mcmc__ask_surrogate(bml_mcmc_ensemble *e, double *log_prob, const double *theta, ptrdiff_t n,
+                                   const int *name) {
+    bml_mcmc__fill(log_prob, BML_MCMC__NAN, n);
+    e->config.surrogate(log_prob, theta, (int)n, e->config.n_dim, e->config.user);
+    return bml_mcmc__check_answers(e, log_prob, theta, n, name, "surrogate");
+}
+
+/* cov[d][d], sd[d], mean[d] of the walkers: each spread must survive rounding, the correlations be regular. */
+static int bml_mcmc__span(bml_mcmc_ensemble *e, double *cov, double *sd, double *mean, const double *theta) {
+    ptrdiff_t d = e->d;
+    bml_mcmc__moments(mean, cov, theta, e->W, d);
+    for (ptrdiff_t i = 0; i < d; i++) {
+        sd[i] = sqrt(cov[i * d + i]);
+        if (!(sd[i] > 1e-13 * fabs(mean[i]) && sd[i] < DBL_MAX))
+            return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "parameter %d is %.10g in all walkers", (int)i,
+                                  mean[i]);
+    }
+    for (ptrdiff_t i = 0; i < d; i++) {
+        for (ptrdiff_t j = 0; j < i; j++)
+            cov[i * d + j] = cov[i * d + j] / sd[i] / sd[j];
+        cov[i * d + i] = 1;
+    }
+    if (bml_mcmc__cholesky(cov, d, 1e-12)) return BML_MCMC_OK;
+    return bml_mcmc__fail(e->message, BML_MCMC_BAD_START,
+                          "the walkers lie in a plane: some parameter is given by the others");
+}
+
+static int bml_mcmc__check_span(bml_mcmc_ensemble *e, const double *theta) {
+    ptrdiff_t d = e->d;
+    double *cov = bml_mcmc__doubles(d + 2, d);
+    if (!cov) return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "start");
+    double *sd = cov + d * d;
+    int status = bml_mcmc__span(e, cov, sd, sd + d, theta);
+    BML_MCMC_FREE(cov);
+    return status;
+}
+
+static int bml_mcmc__check_start(bml_mcmc_ensemble *e, const double *theta) {
+    ptrdiff_t d = e->d;
+    for (ptrdiff_t i = 0; i < e->W * d; i++)
+        if (!bml_mcmc__is_finite(theta[i]))
+            return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walker %d: parameter %d is not finite", (int)(i / d),
+                                  (int)(i % d));
+    for (ptrdiff_t i = 0; i < e->W; i++)
+        for (ptrdiff_t j = 0; j < i; j++)
+            if (!memcmp(theta + i * d, theta + j * d, sizeof(double) * (size_t)d))
+                return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walkers %d and %d start at the same point",
+                                      (int)j, (int)i);
+    return bml_mcmc__check_span(e, theta);
+}
+
+/* The positions are in e->proposal, their log-probabilities beside them: take them. */
+static int bml_mcmc__begin(bml_mcmc_ensemble *e) {
+    for (ptrdiff_t i = 0; i < e->W; i++) {
+        if (e->proposal_log_prob[i] >= -DBL_MAX) continue;
+        bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walker %d has log-probability -infinity at", (int)i);
+        bml_mcmc__append_point(e->message, e->proposal + i * e->d, e->d);
+        return BML_MCMC_BAD_START;
+    }
+    bml_mcmc__copy(e->theta, e->proposal, e->W * e->d);
+    bml_mcmc__copy(e->log_prob, e->proposal_log_prob, e->W);
+    bml_mcmc__copy(e->derived, e->proposal_derived, e->W * e->K);
+    e->started = 1;
+    e->message[0] = 0;
+    return BML_MCMC_OK;
+}
+
+static int bml_mcmc__reset(bml_mcmc_ensemble *e) {
+    if (!e) return BML_MCMC_BAD_ARGUMENT;
+    e->started = 0;
+    e->forgive = 0;
+    e->step = 0;
+    e->evaluations = 0;
+    bml_mcmc_ensemble_clear(e);
+    return BML_MCMC_OK;
+}
+
+typedef struct bml_mcmc__source {
+    const double *center; /* a ball of this center and radius, or */
+    const double *radius;
+    const bml_mcmc_prior *prior;
+} bml_mcmc__source;
+
+static int bml_mcmc__draw_start(bml_mcmc_ensemble *e, double *theta, const bml_mcmc__source *from, bml_mcmc_rng *rng) {
+    double *cube = e->hastings; /* n_walkers >= 2 n_dim numbers, free between steps */
+    for (ptrdiff_t i = 0; i < e->d; i++)
+        cube[i] = bml_mcmc_rng_uniform(rng);
+    if (from->prior) return bml_mcmc_prior_transform(from->prior, theta, cube);
+    for (ptrdiff_t i = 0; i < e->d; i++)
+        theta[i] = from->center[i] + from->radius[i] * (2 * cube[i] - 1);
+    return BML_MCMC_OK;
+}
+
+/* One draw of each walker in e->order[n]; those at -infinity are left in it. Returns how many, or a status. */
+static ptrdiff_t bml_mcmc__start_round(bml_mcmc_ensemble *e, const bml_mcmc__source *from, ptrdiff_t n, int round) {
+    ptrdiff_t d = e->d;
+    ptrdiff_t left = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, e->order[i], 0);
+        rng.counter[0] = (uint32_t)(round * e->config.n_dim); /* d uniforms use fewer than d blocks */
+        int status = bml_mcmc__draw_start(e, e->old_theta + i * d, from, &rng);
+        if (status)
+            return bml_mcmc__fail(e->message, status, "walker %d could not be drawn from the prior", e->order[i]);
+    }
+    int status = bml_mcmc__evaluate(e, e->old_log_prob, e->old_derived, e->old_theta, n, e->order);
+    if (status) return status;
+    e->evaluations += (uint64_t)n;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        ptrdiff_t w = e->order[i];
+        bml_mcmc__copy(e->proposal + w * d, e->old_theta + i * d, d);
+        bml_mcmc__copy(e->proposal_derived + w * e->K, e->old_derived + i * e->K, e->K);
+        e->proposal_log_prob[w] = e->old_log_prob[i];
+        if (!(e->old_log_prob[i] >= -DBL_MAX)) e->order[left++] = (int)w;
+    }
+    return left;
+}
+
+/* Draws every walker from its own stream; those at -infinity again, together, up to BML_MCMC__REDRAWS times. */
+static int bml_mcmc__start_drawn(bml_mcmc_ensemble *e, const bml_mcmc__source *from) {
+    ptrdiff_t todo = e->W;
+    for (ptrdiff_t i = 0; i < e->W; i++)
+        e->order[i] = (int)i;
+    for (int round = 0; round < BML_MCMC__REDRAWS && todo > 0; round++)
+        todo = bml_mcmc__start_round(e, from, todo, round);
+    if (todo < 0) return (int)todo;
+    int status = todo ? BML_MCMC_OK : bml_mcmc__check_start(e, e->proposal);
+    return status ? status : bml_mcmc__begin(e);
+}
+
+BML_MCMC_DEF int bml_mcmc_start_ball(bml_mcmc_ensemble *e, const double *center, const double *radius) {
+    bml_mcmc__source from = {center, radius, NULL};
+    int status = bml_mcmc__reset(e);
+    if (status) return status;
+    if (!center || !radius) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "center or radius is missing");
+    for (ptrdiff_t i = 0; i < e->d; i++) {
+        int good = bml_mcmc__is_finite(center[i]) && radius[i] > 0 && radius[i] <= DBL_MAX;
+        if (good) continue;
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "ball: parameter %d has center %g and radius %g", (int)i,
+                              center[i], radius[i]);
+    }
+    return bml_mcmc__start_drawn(e, &from);
+}
+
+BML_MCMC_DEF int bml_mcmc_start_prior(bml_mcmc_ensemble *e, const bml_mcmc_prior *prior) {
+    bml_mcmc__source from = {NULL, NULL, prior};
+    int status = bml_mcmc__reset(e);
+    if (status) return status;
+    int dims = prior ? (int)prior->n_dim : 0;
+    if (dims != e->config.n_dim)
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d", dims,
+                              e->config.n_dim);
+    return bml_mcmc__start_drawn(e, &from);
+}
+
+BML_MCMC_DEF int bml_mcmc_start_given(bml_mcmc_ensemble *e, const double *theta) {
+    int status = bml_mcmc__reset(e);
+    if (status) return status;
+    if (!theta) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
+    bml_mcmc__copy(e->proposal, theta, e->W * e->d);
+    status = bml_mcmc__check_start(e, e->proposal);
+    if (!status) status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
+    if (status) return status;
+    e->evaluations = (uint64_t)e->W;
+    return bml_mcmc__begin(e);
+}
+
+/* >> ensemble: steps
+   A step is taken whole or not at all: a failing callback leaves the positions of the step before. */
+
+/* Room for `more` further steps; grows by half at least, so that many short runs do not copy the chain each time. */
+static int bml_mcmc__reserve(bml_mcmc_ensemble *e, ptrdiff_t more) {
+    if (more > PTRDIFF_MAX / 2 - e->stored)
+        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of more than 2^62 steps");
+    ptrdiff_t capacity = e->stored + more;
+    if (capacity <= e->capacity) return BML_MCMC_OK;
+    if (capacity < e->capacity + e->capacity / 2) capacity = e->capacity + e->capacity / 2;
+    size_t bytes;
+    if (!bml_mcmc__multiply(&bytes, capacity, e->W, (e->d + e->K + 1) * (ptrdiff_t)sizeof(double)))
+        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of %lld steps", (long long)capacity);
+    int grown = bml_mcmc__grow(&e->chain, capacity, e->W * e->d);
+    if (grown) grown = bml_mcmc__grow(&e->chain_log_prob, capacity, e->W);
+    if (grown && e->K) grown = bml_mcmc__grow(&e->chain_derived, capacity, e->W * e->K);
+    if (!grown) return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "chain of %lld steps", (long long)capacity);
+    e->capacity = capacity;
+    return BML_MCMC_OK;
+}
+
+/* A random order of the walkers: its first half is updated first (Fisher & Yates). */
+static void bml_mcmc__shuffle(int *order, ptrdiff_t n, bml_mcmc_rng *rng) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        ptrdiff_t j = bml_mcmc__below(rng, i + 1);
+        order[i] = order[j];
+        order[j] = (int)i;
+    }
+}
+
+/* Proposals for the walkers mine[0..H-1]; each draws from its own stream of this step. */
+static void bml_mcmc__propose(bml_mcmc_ensemble *e, const int *mine, int kind) {
+    const bml_mcmc__half *from = kind == BML_MCMC_MIXTURE && e->reference.n ? &e->reference : &e->half;
+    ptrdiff_t d = e->d;
+    for (ptrdiff_t i = 0; i < e->half.n; i++) {
+        bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, mine[i], e->step + 1);
+        const double *x = e->theta + mine[i] * d;
+        double *y = e->proposal + i * d;
+        e->log_u[i] = log(bml_mcmc_rng_uniform(&rng));
+        e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, from, &rng);
+        if (bml_mcmc__all_finite(y, d) && e->hastings[i] <= DBL_MAX) continue;
+        bml_mcmc__copy(y, x, d); /* overflowed: asks for x again and stays there */
+        e->hastings[i] = -BML_MCMC__INF;
+    }
+}
+
+/* Which move an inner step takes, from a uniform number. */
+static int bml_mcmc__inner_kind(double u, double mixture) {
+    if (u < mixture) return BML_MCMC_MIXTURE;
+    return u < mixture + 0.5 * (1 - mixture) ? BML_MCMC_STRETCH : BML_MCMC_DE;
+}
+
+/* One inner step of every walker's surrogate chain: proposals tried[H][d], with e->hastings. */
+static void bml_mcmc__inner_propose(bml_mcmc_ensemble *e, double *tried) {
+    bml_mcmc__half inner = e->half; /* the same complementary half, with the inner moves' scales */
+    ptrdiff_t d = e->d;
+    double mixture = e->reference.n ? e->half.move.scale : 0;
+    for (ptrdiff_t i = 0; i < e->half.n; i++) {
+        bml_mcmc_rng *rng = &e->inner_rng[i];
+        int kind = bml_mcmc__inner_kind(bml_mcmc_rng_uniform(rng), mixture);
+        const bml_mcmc__half *from = kind == BML_MCMC_MIXTURE ? &e->reference : &inner;
+        const double *x = e->proposal + i * d;
+        double *y = tried + i * d;
+        inner.move.scale = kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * (double)d) : bml_mcmc__moves[kind].scale;
+        e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, from, rng);
+        if (!bml_mcmc__all_finite(y, d)) bml_mcmc__copy(y, x, d);
+    }
+}
+
+/* Proposals of the surrogate move. All walkers of the half take each inner step together, so that the surrogate is
+   called for many points at once; e->inner = positions tried [H][d], log s tried [H], now [H], at the start [H]. */
+static int bml_mcmc__propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
+    ptrdiff_t H = e->half.n;
+    ptrdiff_t d = e->d;
+    double *tried = e->inner;
+    double *log_tried = tried + H * d;
+    double *log_now = log_tried + H;
+    double *log_start = log_now + H;
+    for (ptrdiff_t i = 0; i < H; i++) {
+        e->inner_rng[i] = bml_mcmc__numbered_stream(e->config.seed, mine[i], e->step + 1);
+        e->log_u[i] = log(bml_mcmc_rng_uniform(&e->inner_rng[i]));
+        bml_mcmc__copy(e->proposal + i * d, e->theta + mine[i] * d, d);
+    }
+    int status = bml_mcmc__ask_surrogate(e, log_start, e->proposal, H, mine);
+    if (status) return status;
+    bml_mcmc__copy(log_now, log_start, H);
+    for (int k = 0; k < e->half.move.count; k++) {
+        bml_mcmc__inner_propose(e, tried);
+        status = bml_mcmc__ask_surrogate(e, log_tried, tried, H, mine);
+        if (status) return status;
+        for (ptrdiff_t i = 0; i < H; i++) {
+            double log_ratio = e->hastings[i] + log_tried[i] - log_now[i];
+            if (!(log(bml_mcmc_rng_uniform(&e->inner_rng[i])) < log_ratio)) continue;
+            bml_mcmc__copy(e->proposal + i * d, tried + i * d, d);
+            log_now[i] = log_tried[i];
+        }
+    }
+    for (ptrdiff_t i = 0; i < H; i++) /* a start that the surrogate calls impossible cannot be left by this move */
+        e->hastings[i] = log_start[i] > -BML_MCMC__INF ? log_start[i] - log_now[i] : -BML_MCMC__INF;
+    return BML_MCMC_OK;
+}
+
+/* Draws the half-step's move, and fits what it needs to the complementary half. Returns its number; *kind is what the
+   proposals are made by. */
+static int bml_mcmc__choose_move(bml_mcmc_ensemble *e, int *kind, bml_mcmc_rng *shared) {
+    bml_mcmc__half *half = &e->half;
+    double u = bml_mcmc_rng_uniform(shared);
+    int m = 0;
+    while (m < e->config.n_moves - 1 && u > e->cumulative[m])
+        m++;
+    half->move = e->moves[m];
+    *kind = half->move.kind;
+    const bml_mcmc__move_row *row = &bml_mcmc__moves[*kind];
+    int from_reference = *kind == BML_MCMC_MIXTURE && e->reference.n;
+    if (!row->fit || from_reference || row->fit(half, shared)) return m;
+    *kind = BML_MCMC_STRETCH;
+    half->move.scale = bml_mcmc__moves[BML_MCMC_STRETCH].scale;
+    return m;
+}
+
+/* Moves half 0 or 1 of the order, the other standing still. Positions change, counts do not. */
+static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_mcmc_rng *shared) {
+    ptrdiff_t d = e->d;
+    ptrdiff_t K = e->K;
+    ptrdiff_t H = e->half.n;
+    const int *mine = e->order + which * H;
+    const int *theirs = e->order + (1 - which) * H;
+    int kind;
+    for (ptrdiff_t i = 0; i < H; i++)
+        bml_mcmc__copy(e->other + i * d, e->theta + theirs[i] * d, d);
+    *move = bml_mcmc__choose_move(e, &kind, shared);
+    if (kind == BML_MCMC_SURROGATE) {
+        int status = bml_mcmc__propose_surrogate(e, mine);
+        if (status) return status;
+    } else {
+        bml_mcmc__propose(e, mine, kind);
+    }
+    int status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, H, mine);
+    if (status) return status;
+    for (ptrdiff_t i = 0; i < H; i++) {
+        ptrdiff_t w = mine[i];
+        double log_ratio = e->hastings[i] + e->proposal_log_prob[i] - e->log_prob[w];
+        e->moved[w] = e->log_u[i] < log_ratio;
+        if (!e->moved[w]) continue;
+        bml_mcmc__copy(e->theta + w * d, e->proposal + i * d, d);
+        bml_mcmc__copy(e->derived + w * K, e->proposal_derived + i * K, K);
+        e->log_prob[w] = e->proposal_log_prob[i];
+    }
+    return BML_MCMC_OK;
+}
+
+static void bml_mcmc__count_step(bml_mcmc_ensemble *e, const int *used) {
+    ptrdiff_t H = e->half.n;
+    for (int which = 0; which < 2; which++) {
+        const int *mine = e->order + which * H;
+        e->moves_proposed[used[which]] += (uint64_t)H;
+        for (ptrdiff_t i = 0; i < H; i++) {
+            uint64_t taken = (uint64_t)e->moved[mine[i]];
+            e->accepted[mine[i]] += taken;
+            e->moves_accepted[used[which]] += taken;
+        }
+    }
+    e->evaluations += (uint64_t)e->W;
+    e->step++;
+    e->steps_counted++;
+    e->forgive = 0;
+}
+
+static int bml_mcmc__step(bml_mcmc_ensemble *e) {
+    bml_mcmc_rng shared = bml_mcmc__numbered_stream(e->config.seed, BML_MCMC__SHARED, e->step + 1);
+    int used[2];
+    uint64_t nans = e->nans;
+    bml_mcmc__copy(e->old_theta, e->theta, e->W * e->d);
+    bml_mcmc__copy(e->old_log_prob, e->log_prob, e->W);
+    bml_mcmc__copy(e->old_derived, e->derived, e->W * e->K);
+    bml_mcmc__shuffle(e->order, e->W, &shared);
+    for (int which = 0; which < 2; which++) {
+        int status = bml_mcmc__half_step(e, which, &used[which], &shared);
+        if (!status) continue;
+        bml_mcmc__copy(e->theta, e->old_theta, e->W * e->d);
+        bml_mcmc__copy(e->log_prob, e->old_log_prob, e->W);
+        bml_mcmc__copy(e->derived, e->old_derived, e->W * e->K);
+        e->nans = nans;
+        return status;
+    }
+    bml_mcmc__count_step(e, used);
+    return BML_MCMC_OK;
+}
+
+static void bml_mcmc__store(bml_mcmc_ensemble *e) {
+    ptrdiff_t row = e->stored * e->W;
+    bml_mcmc__copy(e->chain + row * e->d, e->theta, e->W * e->d);
+    bml_mcmc__copy(e->chain_log_prob + row, e->log_prob, e->W);
+    if (e->K) bml_mcmc__copy(e->chain_derived + row * e->K, e->derived, e->W * e->K);
+    e->stored++;
+}
+
+static int bml_mcmc__report(const bml_mcmc_ensemble *e, uint64_t last) {
+    bml_mcmc_progress p;
+    uint64_t accepted = 0;
+    for (int i = 0; i < e->config.n_moves; i++)
+        accepted += e->moves_accepted[i];
+    p.step = e->step;
+    p.last = last;
+    p.evaluations = e->evaluations;
+    p.acceptance = (double)accepted / ((double)e->steps_counted * e->config.n_walkers);
+    return e->config.progress(&p, e->config.progress_user);
+}
+
+BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps) {
+    if (!e) return BML_MCMC_BAD_ARGUMENT;
+    if (!e->started) return bml_mcmc__fail(e->message, BML_MCMC_NOT_STARTED, "call one of bml_mcmc_start_... first");
+    uint64_t thin = (uint64_t)e->config.thin;
+    if (n_steps > BML_MCMC__LAST_STEP - e->step)
+        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "more than 2^62 steps");
+    uint64_t last = e->step + n_steps;
+    e->message[0] = 0;
+    int status = bml_mcmc__reserve(e, (ptrdiff_t)(last / thin - e->step / thin));
+    if (status) return status;
+    while (e->step < last) {
+        status = bml_mcmc__step(e);
+        if (status) return status;
+        if (e->step % thin == 0) bml_mcmc__store(e);
+        if (e->config.progress && bml_mcmc__report(e, last))
+            return bml_mcmc__fail(e->message, BML_MCMC_CANCELLED, "after step %llu", (unsigned long long)e->step);
+    }
+    return BML_MCMC_OK;
+}
+
 BML_MCMC_DEF void bml_mcmc_ensemble_clear(bml_mcmc_ensemble *e) {
     if (!e) return;
     e->stored = 0;
     e->steps_counted = 0;
-    memset(e->accepted, 0, sizeof *e->accepted * (size_t)e->config.n_walkers);
+    e->nans = 0;
+    memset(e->accepted, 0, sizeof *e->accepted * (size_t)e->W);
     memset(e->moves_proposed, 0, sizeof e->moves_proposed);
     memset(e->moves_accepted, 0, sizeof e->moves_accepted);
 }
@@ -1399,9 +2837,17 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_chain(const bml_mcmc_ensemble *e) 
     if (!e) return c;
     c.theta = e->chain;
     c.log_prob = e->chain_log_prob;
-    c.n_steps = e->stored;
+    c.n_steps = (size_t)e->stored;
     c.n_walkers = e->config.n_walkers;
     c.n_dim = e->config.n_dim;
+    return c;
+}
+
+BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_derived(const bml_mcmc_ensemble *e) {
+    bml_mcmc_chain c = bml_mcmc_ensemble_chain(e);
+    if (!e) return c;
+    c.theta = e->chain_derived;
+    c.n_dim = e->config.n_derived;
     return c;
 }
 
@@ -1416,6 +2862,7 @@ BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_en
     i.step = e->step;
     i.evaluations = e->evaluations;
     i.steps_counted = e->steps_counted;
+    i.nans = e->nans;
     i.theta = e->theta;
     i.log_prob = e->log_prob;
     i.accepted = e->accepted;
@@ -1425,516 +2872,135 @@ BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_en
     return i;
 }
 
-/* >> ensemble: start */
-
-enum { BML_MCMC__REDRAWS = 100 };
-
-/* "(1, 2.5, ...)" of x[d] appended to the message; what does not fit is left out. */
-static void bml_mcmc__append_point(char *message, const double *x, int d) {
-    for (int i = 0; i < d; i++) {
-        size_t used = strlen(message);
-        snprintf(message + used, BML_MCMC_MESSAGE - used, "%s%.10g%s", i ? ", " : " theta = (", x[i],
-                 i == d - 1 ? ")" : "");
-    }
-}
-
-/* Calls the user for theta[n][n_dim] and checks the answers. name[i] is the walker of row i. */
-static int bml_mcmc__call(bml_mcmc_ensemble *e, bml_mcmc_log_prob f, double *log_prob, const double *theta, int n,
-                          const int *name) {
-    int d = e->config.n_dim;
-    for (int i = 0; i < n; i++)
-        log_prob[i] = BML_MCMC__NAN; /* a callback that leaves one out is found */
-    f(log_prob, theta, n, d, e->config.user);
-    for (int i = 0; i < n; i++) {
-        int status = log_prob[i] != log_prob[i] ? BML_MCMC_NAN
-                     : log_prob[i] > DBL_MAX    ? BML_MCMC_INFINITE
-                                                : BML_MCMC_OK;
-        if (status == BML_MCMC_OK) continue;
-        bml_mcmc__fail(e->message, status, "%s %s for walker %d after step %llu:",
-                       f == e->config.log_prob ? "log-probability" : "surrogate",
-                       status == BML_MCMC_NAN ? "NaN" : "+infinity", name ? name[i] : i, (unsigned long long)e->step);
-        bml_mcmc__append_point(e->message, theta + (size_t)i * (size_t)d, d);
-        return status;
-    }
-    return BML_MCMC_OK;
-}
-
-static int bml_mcmc__evaluate(bml_mcmc_ensemble *e, double *log_prob, const double *theta, int n, const int *name) {
-    return bml_mcmc__call(e, e->config.log_prob, log_prob, theta, n, name);
-}
-
-/* Spread of parameter i over the walkers must survive rounding, and the correlation matrix must be regular. */
-static int bml_mcmc__check_span(bml_mcmc_ensemble *e, const double *theta) {
-    int W = e->config.n_walkers;
-    int d = e->config.n_dim;
-    int status = BML_MCMC_OK;
-    double *mean = bml_mcmc__doubles((size_t)d, 1);
-    double *cov = bml_mcmc__doubles((size_t)d, (size_t)d);
-    double *sd = bml_mcmc__doubles((size_t)d, 1);
-    if (!mean || !cov || !sd) status = bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "start");
-    if (!status) bml_mcmc__moments(mean, cov, theta, W, d);
-    for (int i = 0; i < d && !status; i++) {
-        sd[i] = sqrt(cov[i * d + i]);
-        if (!(sd[i] > 1e-13 * fabs(mean[i]) && sd[i] < DBL_MAX))
-            status = bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "parameter %d is %.10g in all walkers", i, mean[i]);
-    }
-    for (int i = 0; i < d && !status; i++)
-        for (int j = 0; j <= i; j++)
-            cov[i * d + j] = i == j ? 1 : cov[i * d + j] / sd[i] / sd[j];
-    if (!status && !bml_mcmc__cholesky(cov, d, 1e-12))
-        status = bml_mcmc__fail(e->message, BML_MCMC_BAD_START,
-                                "the walkers lie in a plane: some parameter is given by the others");
-    BML_MCMC_FREE(mean);
-    BML_MCMC_FREE(cov);
-    BML_MCMC_FREE(sd);
-    return status;
-}
-
-static int bml_mcmc__check_start(bml_mcmc_ensemble *e, const double *theta) {
-    int W = e->config.n_walkers;
-    int d = e->config.n_dim;
-    size_t row = sizeof(double) * (size_t)d;
-    for (int i = 0; i < W; i++)
-        for (int j = 0; j < d; j++)
-            if (!(fabs(theta[i * d + j]) <= DBL_MAX))
-                return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walker %d: parameter %d is not finite", i, j);
-    for (int i = 0; i < W; i++)
-        for (int j = 0; j < i; j++)
-            if (!memcmp(theta + i * d, theta + j * d, row))
-                return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walkers %d and %d start at the same point", j,
-                                      i);
-    return bml_mcmc__check_span(e, theta);
-}
-
-/* The positions are in e->proposal, their log-probabilities beside them: take them. */
-static int bml_mcmc__begin(bml_mcmc_ensemble *e) {
-    size_t W = (size_t)e->config.n_walkers;
-    for (size_t i = 0; i < W; i++)
-        if (!(e->proposal_log_prob[i] >= -DBL_MAX)) {
-            bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walker %d has log-probability -infinity at", (int)i);
-            bml_mcmc__append_point(e->message, e->proposal + i * (size_t)e->config.n_dim, e->config.n_dim);
-            return BML_MCMC_BAD_START;
-        }
-    memcpy(e->theta, e->proposal, sizeof(double) * W * (size_t)e->config.n_dim);
-    memcpy(e->log_prob, e->proposal_log_prob, sizeof(double) * W);
-    e->started = 1;
-    e->message[0] = 0;
-    return BML_MCMC_OK;
-}
-
-static int bml_mcmc__reset(bml_mcmc_ensemble *e) {
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
-    e->started = 0;
-    e->step = e->evaluations = 0;
-    bml_mcmc_ensemble_clear(e);
-    return BML_MCMC_OK;
-}
-
-BML_MCMC_DEF int bml_mcmc_start_given(bml_mcmc_ensemble *e, const double *theta) {
-    int status = bml_mcmc__reset(e);
-    if (status) return status;
-    if (!theta) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
-    memcpy(e->proposal, theta, sizeof(double) * (size_t)e->config.n_walkers * (size_t)e->config.n_dim);
-    if ((status = bml_mcmc__check_start(e, e->proposal)) != BML_MCMC_OK) return status;
-    if ((status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal, e->config.n_walkers, NULL)) != BML_MCMC_OK)
-        return status;
-    e->evaluations = (uint64_t)e->config.n_walkers;
-    return bml_mcmc__begin(e);
-}
-
-typedef struct bml_mcmc__source {
-    const double *center, *radius; /* a ball, or */
-    const bml_mcmc_prior *prior;
-} bml_mcmc__source;
-
-static int bml_mcmc__draw(bml_mcmc_ensemble *e, double *theta, const bml_mcmc__source *from, bml_mcmc_rng *rng) {
-    int d = e->config.n_dim;
-    double *cube = e->hastings; /* n_walkers >= 2 n_dim numbers, free between steps */
-    for (int i = 0; i < d; i++) {
-        cube[i] = bml_mcmc_rng_uniform(rng);
-        if (!from->prior) theta[i] = from->center[i] + from->radius[i] * (2 * cube[i] - 1);
-    }
-    return from->prior ? bml_mcmc_prior_transform(from->prior, theta, cube) : BML_MCMC_OK;
-}
-
-/* Draws every walker from its own stream; those at -infinity again, together, up to BML_MCMC__REDRAWS times. */
-static int bml_mcmc__start_drawn(bml_mcmc_ensemble *e, const bml_mcmc__source *from) {
-    int W = e->config.n_walkers;
-    int d = e->config.n_dim;
-    int todo = W;
-    size_t row = sizeof(double) * (size_t)d;
-    for (int i = 0; i < W; i++)
-        e->order[i] = i;
-    int left;
-    int status;
-    for (int redraw = 0; redraw < BML_MCMC__REDRAWS && todo; redraw++) {
-        for (int i = 0; i < todo; i++) {
-            bml_mcmc_rng rng = bml_mcmc__stream(e->config.seed, (uint32_t)e->order[i], 0, 0);
-            rng.counter[0] = (uint32_t)(redraw * d); /* d uniforms use fewer than d blocks */
-            status = bml_mcmc__draw(e, e->old_theta + i * d, from, &rng);
-            if (status)
-                return bml_mcmc__fail(e->message, status, "walker %d could not be drawn from the prior", e->order[i]);
-        }
-        status = bml_mcmc__evaluate(e, e->old_log_prob, e->old_theta, todo, e->order);
-        if (status) return status;
-        e->evaluations += (uint64_t)todo;
-        for (int i = left = 0; i < todo; i++) {
-            int w = e->order[i];
-            memcpy(e->proposal + w * d, e->old_theta + i * d, row);
-            e->proposal_log_prob[w] = e->old_log_prob[i];
-            if (!(e->old_log_prob[i] >= -DBL_MAX)) e->order[left++] = w;
-        }
-        todo = left;
-    }
-    if (!todo && (status = bml_mcmc__check_start(e, e->proposal)) != BML_MCMC_OK) return status;
-    return bml_mcmc__begin(e);
-}
-
-BML_MCMC_DEF int bml_mcmc_start_ball(bml_mcmc_ensemble *e, const double *center, const double *radius) {
-    int status = bml_mcmc__reset(e);
-    if (status) return status;
-    if (!center || !radius) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "center or radius is missing");
-    for (int i = 0; i < e->config.n_dim; i++)
-        if (!(fabs(center[i]) <= DBL_MAX && radius[i] > 0 && radius[i] <= DBL_MAX))
-            return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "ball: parameter %d has center %g and radius %g", i,
-                                  center[i], radius[i]);
-    bml_mcmc__source from;
-    from.center = center;
-    from.radius = radius;
-    from.prior = NULL;
-    return bml_mcmc__start_drawn(e, &from);
-}
-
-static int bml_mcmc__prior_dim(const bml_mcmc_prior *prior);
-
-BML_MCMC_DEF int bml_mcmc_start_prior(bml_mcmc_ensemble *e, const bml_mcmc_prior *prior) {
-    int status = bml_mcmc__reset(e);
-    if (status) return status;
-    if (!prior || bml_mcmc__prior_dim(prior) != e->config.n_dim)
-        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
-                              prior ? bml_mcmc__prior_dim(prior) : 0, e->config.n_dim);
-    bml_mcmc__source from;
-    from.center = from.radius = NULL;
-    from.prior = prior;
-    return bml_mcmc__start_drawn(e, &from);
-}
-
-/* >> ensemble: steps */
-
-/* Room for `more` further steps; grows by half at least, so that many short runs do not copy the chain each time. */
-static int bml_mcmc__reserve(bml_mcmc_ensemble *e, size_t more) {
-    size_t W = (size_t)e->config.n_walkers;
-    size_t D = (size_t)e->config.n_dim;
-    size_t capacity = e->stored + more;
-    if (capacity < more) return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of more than 2^64 steps");
-    if (capacity <= e->capacity) return BML_MCMC_OK;
-    if (capacity < e->capacity + e->capacity / 2) capacity = e->capacity + e->capacity / 2;
-    size_t bytes;
-    size_t bytes_lp;
-    if (!bml_mcmc__mul(&bytes, capacity, W, D * sizeof(double)) ||
-        !bml_mcmc__mul(&bytes_lp, capacity, W, sizeof(double)))
-        return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of %llu steps", (unsigned long long)capacity);
-    double *p;
-    if ((p = (double *)BML_MCMC_REALLOC(e->chain, bytes)) != NULL) e->chain = p;
-    if (p && (p = (double *)BML_MCMC_REALLOC(e->chain_log_prob, bytes_lp)) != NULL) e->chain_log_prob = p;
-    if (!p) return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "chain of %llu steps", (unsigned long long)capacity);
-    e->capacity = capacity;
-    return BML_MCMC_OK;
-}
-
-/* A random order of the walkers: its first half is updated first (Fisher & Yates). */
-static void bml_mcmc__shuffle(int *order, int n, bml_mcmc_rng *rng) {
-    for (int i = 0; i < n; i++) {
-        int j = bml_mcmc__below(rng, i + 1);
-        order[i] = order[j];
-        order[j] = i;
-    }
-}
-
-/* Proposals for the walkers mine[0..H-1]; each draws from its own stream of this step. */
-static void bml_mcmc__propose(bml_mcmc_ensemble *e, const int *mine, int fitted) {
-    const bml_mcmc__half *half = &e->half;
-    const bml_mcmc__half *from = e->half.move.kind == BML_MCMC_MIXTURE && e->reference.n ? &e->reference : half;
-    int d = half->d;
-    int kind = fitted ? half->move.kind : BML_MCMC_STRETCH;
-    uint64_t step = e->step + 1;
-    for (int i = 0; i < half->n; i++) {
-        bml_mcmc_rng rng = bml_mcmc__stream(e->config.seed, (uint32_t)mine[i], (uint32_t)step, (uint32_t)(step >> 32));
-        const double *x = e->theta + mine[i] * d;
-        double *y = e->proposal + i * d;
-        double check = 0;
-        e->log_u[i] = log(bml_mcmc_rng_uniform(&rng));
-        e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, from, &rng);
-        for (int j = 0; j < d; j++)
-            check += 0 * y[j];
-        if (!(check == 0 && e->hastings[i] <= DBL_MAX)) { /* overflowed: asks for x again and stays there */
-            memcpy(y, x, sizeof(double) * (size_t)d);
-            e->hastings[i] = -BML_MCMC__INF;
-        }
-    }
-}
-
-/* Which move an inner step takes, from a uniform number. */
-static int bml_mcmc__inner_kind(double u, double mixture) {
-    return u < mixture ? BML_MCMC_MIXTURE : u < mixture + 0.5 * (1 - mixture) ? BML_MCMC_STRETCH : BML_MCMC_DE;
-}
-
-/* Proposals of the surrogate move. All walkers of the half take each inner step together, so that the surrogate is
-   called for many points at once; inner = {positions tried [H][d],
-   log s tried [H], log s now [H], log s at the start [H]}. */
-static int bml_mcmc__propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
-    const bml_mcmc__half *half = &e->half;
-    bml_mcmc__half inner = e->half; /* the same complementary half, with the inner moves' scales */
-    int H = half->n;
-    int d = half->d;
-    size_t bytes = sizeof(double) * (size_t)d;
-    double *tried = e->inner;
-    double *log_tried = tried + H * d;
-    double *log_now = log_tried + H;
-    double *log_start = log_now + H;
-    uint64_t step = e->step + 1;
-    for (int i = 0; i < H; i++) {
-        e->inner_rng[i] = bml_mcmc__stream(e->config.seed, (uint32_t)mine[i], (uint32_t)step, (uint32_t)(step >> 32));
-        e->log_u[i] = log(bml_mcmc_rng_uniform(&e->inner_rng[i]));
-        memcpy(e->proposal + i * d, e->theta + mine[i] * d, bytes);
-    }
-    int status;
-    if ((status = bml_mcmc__call(e, e->config.surrogate, log_start, e->proposal, H, mine)) != BML_MCMC_OK)
-        return status;
-    memcpy(log_now, log_start, sizeof(double) * (size_t)H);
-    for (int k = 0; k < half->move.count; k++) {
-        for (int i = 0; i < H; i++) {
-            bml_mcmc_rng *rng = &e->inner_rng[i];
-            int kind = bml_mcmc__inner_kind(bml_mcmc_rng_uniform(rng), e->reference.n ? half->move.scale : 0);
-            double *x = e->proposal + i * d;
-            double *y = tried + i * d;
-            double check = 0;
-            inner.move.scale = kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * d) : bml_mcmc__moves[kind].scale;
-            e->hastings[i] =
-                bml_mcmc__moves[kind].propose(y, x, kind == BML_MCMC_MIXTURE ? &e->reference : &inner, rng);
-            for (int j = 0; j < d; j++)
-                check += 0 * y[j];
-            if (!(check == 0)) memcpy(y, x, bytes);
-        }
-        if ((status = bml_mcmc__call(e, e->config.surrogate, log_tried, tried, H, mine)) != BML_MCMC_OK) return status;
-        for (int i = 0; i < H; i++)
-            if (log(bml_mcmc_rng_uniform(&e->inner_rng[i])) < e->hastings[i] + log_tried[i] - log_now[i]) {
-                memcpy(e->proposal + i * d, tried + i * d, bytes);
-                log_now[i] = log_tried[i];
-            }
-    }
-    for (int i = 0; i < H; i++) /* a start that the surrogate calls impossible cannot be left by this move */
-        e->hastings[i] = log_start[i] > -BML_MCMC__INF ? log_start[i] - log_now[i] : -BML_MCMC__INF;
-    return BML_MCMC_OK;
-}
-
-/* Moves half 0 or 1 of the order, the other standing still. Positions change, counts do not. */
-static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_mcmc_rng *shared) {
-    bml_mcmc__half *half = &e->half;
-    int d = half->d;
-    int H = half->n;
-    int m = 0;
-    int fitted = 1;
-    const int *mine = e->order + which * H;
-    const int *theirs = e->order + (1 - which) * H;
-    double u = bml_mcmc_rng_uniform(shared);
-    while (m < e->config.n_moves - 1 && u > e->cumulative[m])
-        m++;
-    *move = m;
-    half->move = e->moves[m];
-    for (int i = 0; i < H; i++)
-        memcpy(e->other + i * d, e->theta + theirs[i] * d, sizeof(double) * (size_t)d);
-    if (bml_mcmc__moves[half->move.kind].fit && !(half->move.kind == BML_MCMC_MIXTURE && e->reference.n))
-        fitted = bml_mcmc__moves[half->move.kind].fit(half, shared);
-    if (!fitted) half->move.scale = bml_mcmc__moves[BML_MCMC_STRETCH].scale;
-    int status;
-    if (half->move.kind == BML_MCMC_SURROGATE) {
-        if ((status = bml_mcmc__propose_surrogate(e, mine)) != BML_MCMC_OK) return status;
-    } else {
-        bml_mcmc__propose(e, mine, fitted);
-    }
-    status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal, H, mine);
-    if (status) return status;
-    for (int i = 0; i < H; i++) {
-        int w = mine[i];
-        e->moved[w] = e->log_u[i] < e->hastings[i] + e->proposal_log_prob[i] - e->log_prob[w];
-        if (!e->moved[w]) continue;
-        memcpy(e->theta + w * d, e->proposal + i * d, sizeof(double) * (size_t)d);
-        e->log_prob[w] = e->proposal_log_prob[i];
-    }
-    return BML_MCMC_OK;
-}
-
-/* One whole step, or none: a failing callback leaves the positions of the step before. */
-static int bml_mcmc__step(bml_mcmc_ensemble *e) {
-    int W = e->config.n_walkers;
-    int d = e->config.n_dim;
-    int H = W / 2;
-    uint64_t step = e->step + 1;
-    uint64_t taken[2];
-    int used[2];
-    size_t bytes = sizeof(double) * (size_t)W;
-    bml_mcmc_rng shared = bml_mcmc__stream(e->config.seed, bml_mcmc__shared, (uint32_t)step, (uint32_t)(step >> 32));
-    memcpy(e->old_theta, e->theta, bytes * (size_t)d);
-    memcpy(e->old_log_prob, e->log_prob, bytes);
-    bml_mcmc__shuffle(e->order, W, &shared);
-    int move;
-    for (int which = 0; which < 2; which++) {
-        int status = bml_mcmc__half_step(e, which, &move, &shared);
-        if (status) {
-            memcpy(e->theta, e->old_theta, bytes * (size_t)d);
-            memcpy(e->log_prob, e->old_log_prob, bytes);
-            return status;
-        }
-        used[which] = move;
-        taken[which] = 0;
-        for (int i = 0; i < H; i++)
-            taken[which] += e->moved[e->order[which * H + i]];
-    }
-    for (int i = 0; i < W; i++)
-        e->accepted[i] += e->moved[i];
-    for (int which = 0; which < 2; which++) {
-        e->moves_proposed[used[which]] += (uint64_t)H;
-        e->moves_accepted[used[which]] += taken[which];
-    }
-    e->evaluations += (uint64_t)W;
-    e->step++;
-    e->steps_counted++;
-    return BML_MCMC_OK;
-}
-
-static int bml_mcmc__report(const bml_mcmc_ensemble *e, uint64_t last) {
-    uint64_t accepted = 0;
-    for (int i = 0; i < e->config.n_moves; i++)
-        accepted += e->moves_accepted[i];
-    bml_mcmc_progress p;
-    p.step = e->step;
-    p.last = last;
-    p.evaluations = e->evaluations;
-    p.acceptance = (double)accepted / ((double)e->steps_counted * e->config.n_walkers);
-    return e->config.progress(&p, e->config.progress_user);
-}
-
-BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps) {
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
-    if (!e->started) return bml_mcmc__fail(e->message, BML_MCMC_NOT_STARTED, "call one of bml_mcmc_start_... first");
-    size_t W = (size_t)e->config.n_walkers;
-    size_t D = (size_t)e->config.n_dim;
-    uint64_t thin = (uint64_t)e->config.thin;
-    uint64_t last = e->step + n_steps;
-    if (last < e->step) return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "more than 2^64 steps");
-    e->message[0] = 0;
-    int status;
-    if ((status = bml_mcmc__reserve(e, (size_t)(last / thin - e->step / thin))) != BML_MCMC_OK) return status;
-    while (e->step < last) {
-        if ((status = bml_mcmc__step(e)) != BML_MCMC_OK) return status;
-        if (e->step % thin == 0) {
-            memcpy(e->chain + e->stored * W * D, e->theta, sizeof(double) * W * D);
-            memcpy(e->chain_log_prob + e->stored * W, e->log_prob, sizeof(double) * W);
-            e->stored++;
-        }
-        if (e->config.progress && bml_mcmc__report(e, last))
-            return bml_mcmc__fail(e->message, BML_MCMC_CANCELLED, "after step %llu", (unsigned long long)e->step);
-    }
-    return BML_MCMC_OK;
-}
-
-/* >> save and load
+/* >> saved states
    A state is a row of 8-byte words, integers and doubles, in this machine's byte order: magic, version and kind of
    sampler, size, checksum; words that must agree with the sampler that loads it; a count n; then the rest, whose size
-   is given by n. */
+   is given by n. A state is somebody else's bytes: whatever a sampler would index, divide or loop by is checked before
+   the sampler is touched. */
 
-enum { BML_MCMC__STATE_VERSION = 2, BML_MCMC__KIND_ENSEMBLE = 0, BML_MCMC__KIND_NESTED, BML_MCMC__KIND_NUTS };
-enum {
-    BML_MCMC__HEAD = 4,
-    BML_MCMC__FIXED = 5 + 4 * BML_MCMC_MAX_MOVES,
-    BML_MCMC__COUNTS = 3 + 2 * BML_MCMC_MAX_MOVES
-};
+enum { BML_MCMC__STATE_VERSION = 3 };
+enum { BML_MCMC__KIND_ENSEMBLE, BML_MCMC__KIND_NESTED, BML_MCMC__KIND_NUTS, BML_MCMC__KIND_IMPORTANCE };
+enum { BML_MCMC__HEAD = 4 };                                         /* words */
+enum { BML_MCMC__FIXED = 8 + 4 * BML_MCMC_MAX_MOVES };               /* words that must agree */
+enum { BML_MCMC__COUNTS = 5 + 2 * BML_MCMC_MAX_MOVES };              /* of the ensemble */
 static const uint64_t bml_mcmc__state_magic = 0x62616c656e73626dull; /* other byte orders read another number */
 
 /* FNV-1a, a word at a time, with a shift so that high bits reach the low ones. */
-static uint64_t bml_mcmc__checksum(const unsigned char *p, size_t words) {
+static uint64_t bml_mcmc__checksum(const unsigned char *p, ptrdiff_t words) {
     uint64_t h = 14695981039346656037ull;
-    uint64_t w;
-    for (; words; words--, p += 8) {
+    for (; words > 0; words--) {
+        uint64_t w;
         memcpy(&w, p, 8);
         h = (h ^ w) * 1099511628211ull;
         h ^= h >> 29;
+        p += 8;
     }
     return h;
 }
 
-/* One field of the state, copied to the buffer or (load) from it; doubles and uint64_t alike. */
-static void bml_mcmc__words(unsigned char **at, void *field, size_t words, int load) {
-    if (words && load)
-        memcpy(field, *at, 8 * words);
-    else if (words)
-        memcpy(*at, field, 8 * words);
-    *at += 8 * words;
+/* A field of the state, doubles or uint64_t: from the sampler to the buffer, and back. */
+static void bml_mcmc__put(unsigned char **at, const void *field, ptrdiff_t words) {
+    size_t bytes = 8 * (size_t)words;
+    if (bytes) memcpy(*at, field, bytes);
+    *at += bytes;
 }
 
-/* Begins a state of `bytes`: *at moves behind the count. */
-static int bml_mcmc__save_head(char *message, unsigned char **at, size_t size, size_t bytes, uint64_t *fixed,
-                               uint64_t n) {
-    if (!bytes) return bml_mcmc__fail(message, BML_MCMC_NOT_STARTED, "nothing to save");
-    if (!*at || size < bytes)
-        return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "the state needs %llu bytes", (unsigned long long)bytes);
+static void bml_mcmc__get(void *field, const unsigned char **at, ptrdiff_t words) {
+    size_t bytes = 8 * (size_t)words;
+    if (bytes) memcpy(field, *at, bytes);
+    *at += bytes;
+}
+
+/* Begins a state of `words` words: *at moves behind the count. */
+static int bml_mcmc__save_head(char *message, unsigned char **at, size_t size, ptrdiff_t words, const uint64_t *fixed,
+                               ptrdiff_t n) {
+    uint64_t count = (uint64_t)n;
+    if (!words) return bml_mcmc__fail(message, BML_MCMC_NOT_STARTED, "nothing to save");
+    if (!*at || size / 8 < (size_t)words)
+        return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "the state needs %lld bytes", 8 * (long long)words);
     *at += 8 * BML_MCMC__HEAD;
-    bml_mcmc__words(at, fixed, BML_MCMC__FIXED, 0);
-    bml_mcmc__words(at, &n, 1, 0);
+    bml_mcmc__put(at, fixed, BML_MCMC__FIXED);
+    bml_mcmc__put(at, &count, 1);
     return BML_MCMC_OK;
 }
 
 /* Ends it. */
-static void bml_mcmc__seal(void *buffer, size_t bytes, int kind) {
+static void bml_mcmc__seal(void *buffer, ptrdiff_t words, int kind) {
     uint64_t head[BML_MCMC__HEAD];
     head[0] = bml_mcmc__state_magic;
     head[1] = BML_MCMC__STATE_VERSION + 256 * (uint64_t)kind;
-    head[2] = bytes;
-    head[3] = bml_mcmc__checksum((unsigned char *)buffer + sizeof head, bytes / 8 - BML_MCMC__HEAD);
+    head[2] = 8 * (uint64_t)words;
+    head[3] = bml_mcmc__checksum((unsigned char *)buffer + sizeof head, words - BML_MCMC__HEAD);
     memcpy(buffer, head, sizeof head);
 }
 
-/* Everything that can be wrong with a state of least + n row bytes is found here, before the sampler is touched. `want`
-   are the words that must agree, the first n_names of them by name. */
-static int bml_mcmc__check_head(char *message, const void *buffer, size_t size, int kind, const uint64_t *want,
-                                const char *const *names, int n_names, size_t least, size_t row, size_t *count) {
-    const unsigned char *at = (const unsigned char *)buffer;
-    uint64_t head[BML_MCMC__HEAD];
-    uint64_t fixed[BML_MCMC__FIXED];
-    if (!buffer) return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "buffer is missing");
-    if (size < least) return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "only %llu bytes", (unsigned long long)size);
-    memcpy(head, at, sizeof head);
-    if (head[0] != bml_mcmc__state_magic || head[1] != BML_MCMC__STATE_VERSION + 256 * (uint64_t)kind)
-        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE,
-                              "not a state of this sampler, this version and this byte order");
-    memcpy(fixed, at + sizeof head, sizeof fixed);
-    for (int i = 0; i < BML_MCMC__FIXED; i++)
-        if (fixed[i] != want[i])
-            return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "saved with other settings: %s is %llu there, %llu here",
-                                  i < n_names ? names[i] : "a word of the moves", (unsigned long long)fixed[i],
-                                  (unsigned long long)want[i]);
-    uint64_t n;
-    memcpy(&n, at + sizeof head + sizeof fixed, 8);
-    if (n > (size - least) / row || head[2] != least + n * row)
-        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "%llu bytes do not hold what they say",
-                              (unsigned long long)size);
-    if (head[3] != bml_mcmc__checksum(at + sizeof head, (size_t)head[2] / 8 - BML_MCMC__HEAD))
-        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "the checksum is wrong");
-    *count = (size_t)n;
+/* What a state must be to be loaded: of this kind, with these words, and least + n row words long. */
+typedef struct bml_mcmc__expected {
+    int kind;
+    const uint64_t *fixed;
+    const char *const *names; /* [n_names] of the first of them */
+    int n_names;
+    ptrdiff_t least;
+    ptrdiff_t row;
+} bml_mcmc__expected;
+
+static int bml_mcmc__check_fixed(char *message, const uint64_t *there, const bml_mcmc__expected *want) {
+    for (int i = 0; i < BML_MCMC__FIXED; i++) {
+        if (there[i] == want->fixed[i]) continue;
+        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "saved with other settings: %s is %llu there, %llu here",
+                              i < want->n_names ? want->names[i] : "a word of the moves", (unsigned long long)there[i],
+                              (unsigned long long)want->fixed[i]);
+    }
     return BML_MCMC_OK;
 }
 
+/* *at = behind the count, *n. */
+static int bml_mcmc__check_head(char *message, const void *buffer, size_t size, const bml_mcmc__expected *want,
+                                const unsigned char **at, ptrdiff_t *n) {
+    const unsigned char *bytes = (const unsigned char *)buffer;
+    uint64_t head[BML_MCMC__HEAD];
+    uint64_t fixed[BML_MCMC__FIXED];
+    uint64_t count;
+    *at = bytes;
+    if (!buffer) return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "buffer is missing");
+    uint64_t words = size / 8;
+    uint64_t least = (uint64_t)want->least;
+    uint64_t row = (uint64_t)want->row;
+    if (words < least) return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "only %llu bytes", (unsigned long long)size);
+    bml_mcmc__get(head, at, BML_MCMC__HEAD);
+    if (head[0] != bml_mcmc__state_magic || head[1] != BML_MCMC__STATE_VERSION + 256 * (uint64_t)want->kind)
+        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE,
+                              "not a state of this sampler, this version and this byte order");
+    bml_mcmc__get(fixed, at, BML_MCMC__FIXED);
+    int status = bml_mcmc__check_fixed(message, fixed, want);
+    if (status) return status;
+    bml_mcmc__get(&count, at, 1);
+    if (count > (words - least) / row || head[2] != 8 * (least + count * row))
+        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "%llu bytes do not hold what they say",
+                              (unsigned long long)size);
+    ptrdiff_t body = want->least + (ptrdiff_t)count * want->row - BML_MCMC__HEAD;
+    if (head[3] != bml_mcmc__checksum(bytes + sizeof head, body))
+        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "the checksum is wrong");
+    *n = (ptrdiff_t)count;
+    return BML_MCMC_OK;
+}
+
+/* Is a saved log-probability that of the same point now? Another problem does not pass. */
+static int bml_mcmc__same_value(double saved, double now) {
+    return fabs(now - saved) <= 1e-6 * (1 + fabs(saved));
+}
+
 /* Words that a state must share with the sampler it is loaded into. */
-static void bml_mcmc__fingerprint(uint64_t *words /*[BML_MCMC__FIXED]*/, const bml_mcmc_ensemble *e) {
+static void bml_mcmc__fingerprint(uint64_t *words, const bml_mcmc_ensemble *e) {
     memset(words, 0, 8 * BML_MCMC__FIXED);
     words[0] = (uint64_t)e->config.n_dim;
     words[1] = (uint64_t)e->config.n_walkers;
     words[2] = e->config.seed;
     words[3] = (uint64_t)e->config.thin;
     words[4] = (uint64_t)e->config.n_moves;
+    words[5] = (uint64_t)e->config.n_derived;
     for (int i = 0; i < e->config.n_moves; i++) {
-        uint64_t *w = words + 5 + 4 * i;
+        uint64_t *w = words + 8 + 4 * i;
         w[0] = (uint64_t)e->moves[i].kind;
         w[1] = (uint64_t)(int64_t)e->moves[i].count;
         memcpy(w + 2, &e->moves[i].weight, 8);
@@ -1942,102 +3008,122 @@ static void bml_mcmc__fingerprint(uint64_t *words /*[BML_MCMC__FIXED]*/, const b
     }
 }
 
-static size_t bml_mcmc__state_bytes(const bml_mcmc_ensemble *e, size_t stored) {
-    size_t W = (size_t)e->config.n_walkers;
-    size_t D = (size_t)e->config.n_dim;
-    return 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + BML_MCMC__COUNTS + W + (stored + 1) * W * (D + 1));
+static ptrdiff_t bml_mcmc__state_words(const bml_mcmc_ensemble *e, ptrdiff_t stored) {
+    ptrdiff_t before = BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + BML_MCMC__COUNTS + e->W;
+    return before + (stored + 1) * e->W * (e->d + e->K + 1);
 }
 
 BML_MCMC_DEF size_t bml_mcmc_ensemble_save_size(const bml_mcmc_ensemble *e) {
-    return e && e->started ? bml_mcmc__state_bytes(e, e->stored) : 0;
-}
-
-/* The counts and arrays, to or from the buffer. */
-static void bml_mcmc__transfer(bml_mcmc_ensemble *e, unsigned char **at, int load) {
-    size_t W = (size_t)e->config.n_walkers;
-    size_t D = (size_t)e->config.n_dim;
-    bml_mcmc__words(at, &e->step, 1, load);
-    bml_mcmc__words(at, &e->evaluations, 1, load);
-    bml_mcmc__words(at, &e->steps_counted, 1, load);
-    bml_mcmc__words(at, e->moves_proposed, BML_MCMC_MAX_MOVES, load);
-    bml_mcmc__words(at, e->moves_accepted, BML_MCMC_MAX_MOVES, load);
-    bml_mcmc__words(at, e->accepted, W, load);
-    bml_mcmc__words(at, e->theta, W * D, load);
-    bml_mcmc__words(at, e->log_prob, W, load);
-    bml_mcmc__words(at, e->chain, e->stored * W * D, load);
-    bml_mcmc__words(at, e->chain_log_prob, e->stored * W, load);
+    return e && e->started ? 8 * (size_t)bml_mcmc__state_words(e, e->stored) : 0;
 }
 
 BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
-    size_t bytes = bml_mcmc_ensemble_save_size(e);
     if (!e) return BML_MCMC_BAD_ARGUMENT;
+    uint64_t counts[5] = {e->step, e->evaluations, e->steps_counted, e->nans, (uint64_t)e->forgive};
+    ptrdiff_t words = e->started ? bml_mcmc__state_words(e, e->stored) : 0;
     bml_mcmc__fingerprint(fixed, e);
-    int status;
-    if ((status = bml_mcmc__save_head(e->message, &at, size, bytes, fixed, e->stored)) != BML_MCMC_OK) return status;
-    bml_mcmc__transfer(e, &at, 0);
-    bml_mcmc__seal(buffer, bytes, BML_MCMC__KIND_ENSEMBLE);
+    int status = bml_mcmc__save_head(e->message, &at, size, words, fixed, e->stored);
+    if (status) return status;
+    bml_mcmc__put(&at, counts, 5);
+    bml_mcmc__put(&at, e->moves_proposed, BML_MCMC_MAX_MOVES);
+    bml_mcmc__put(&at, e->moves_accepted, BML_MCMC_MAX_MOVES);
+    bml_mcmc__put(&at, e->accepted, e->W);
+    bml_mcmc__put(&at, e->theta, e->W * e->d);
+    bml_mcmc__put(&at, e->log_prob, e->W);
+    bml_mcmc__put(&at, e->derived, e->W * e->K);
+    bml_mcmc__put(&at, e->chain, e->stored * e->W * e->d);
+    bml_mcmc__put(&at, e->chain_log_prob, e->stored * e->W);
+    bml_mcmc__put(&at, e->chain_derived, e->stored * e->W * e->K);
+    bml_mcmc__seal(buffer, words, BML_MCMC__KIND_ENSEMBLE);
     return BML_MCMC_OK;
 }
 
-/* The saved positions must have their saved log-probabilities in this sampler too: another problem does not pass. */
-static int bml_mcmc__check_problem(bml_mcmc_ensemble *e, const unsigned char *at) {
-    size_t W = (size_t)e->config.n_walkers;
-    size_t D = (size_t)e->config.n_dim;
-    const unsigned char *positions = at + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + BML_MCMC__COUNTS + W);
-    memcpy(e->proposal, positions, 8 * W * D);
-    memcpy(e->old_log_prob, positions + 8 * W * D, 8 * W);
-    int status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal, (int)W, NULL);
-    for (size_t i = 0; i < W && !status; i++)
-        if (!(fabs(e->proposal_log_prob[i] - e->old_log_prob[i]) <= 1e-6 * (1 + fabs(e->old_log_prob[i]))))
-            status = bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE,
-                                    "walker %d: log-probability %.10g saved, %.10g now: another problem", (int)i,
-                                    e->old_log_prob[i], e->proposal_log_prob[i]);
+/* The counts, and saved positions whose log-probabilities must be the saved ones. Leaves them in proposal and old_. */
+static int bml_mcmc__check_saved_walkers(bml_mcmc_ensemble *e, const unsigned char *at) {
+    uint64_t counts[5];
+    bml_mcmc__get(counts, &at, 5);
+    int counted = counts[0] <= BML_MCMC__LAST_STEP && counts[2] <= counts[0] && counts[4] <= 1;
+    if (!counted) return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "its counts of steps are impossible");
+    at += 8 * (2 * BML_MCMC_MAX_MOVES + e->W);
+    bml_mcmc__get(e->proposal, &at, e->W * e->d);
+    bml_mcmc__get(e->old_log_prob, &at, e->W);
+    if (!bml_mcmc__all_finite(e->proposal, e->W * e->d))
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "a saved position is not finite");
+    uint64_t nans = e->nans;
+    int forgive = e->forgive;
+    int status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
+    e->nans = nans;
+    e->forgive = forgive;
+    for (ptrdiff_t i = 0; i < e->W && !status; i++) {
+        if (bml_mcmc__same_value(e->old_log_prob[i], e->proposal_log_prob[i])) continue;
+        status = bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE,
+                                "walker %d: log-probability %.10g saved, %.10g now: another problem", (int)i,
+                                e->old_log_prob[i], e->proposal_log_prob[i]);
+    }
     return status;
 }
 
 BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer, size_t size) {
-    static const char *const names[5] = {"n_dim", "n_walkers", "seed", "thin", "n_moves"};
-    uint64_t want[BML_MCMC__FIXED];
-    /* only read from */
-    unsigned char *at = (unsigned char *)(size_t)buffer + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1);
-    size_t stored = 0;
+    static const char *const names[6] = {"n_dim", "n_walkers", "seed", "thin", "n_moves", "n_derived"};
+    uint64_t fixed[BML_MCMC__FIXED];
+    uint64_t counts[5];
+    const unsigned char *at;
+    ptrdiff_t stored = 0;
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    bml_mcmc__fingerprint(want, e);
-    size_t least = bml_mcmc__state_bytes(e, 0);
-    int status = bml_mcmc__check_head(e->message, buffer, size, BML_MCMC__KIND_ENSEMBLE, want, names, 5, least,
-                                      bml_mcmc__state_bytes(e, 1) - least, &stored);
-    if (!status) status = bml_mcmc__check_problem(e, (const unsigned char *)buffer);
+    ptrdiff_t least = bml_mcmc__state_words(e, 0);
+    bml_mcmc__expected want = {BML_MCMC__KIND_ENSEMBLE, fixed, names, 6, least, bml_mcmc__state_words(e, 1) - least};
+    bml_mcmc__fingerprint(fixed, e);
+    int status = bml_mcmc__check_head(e->message, buffer, size, &want, &at, &stored);
+    if (!status) status = bml_mcmc__check_saved_walkers(e, at);
     if (!status && stored > e->stored) status = bml_mcmc__reserve(e, stored - e->stored);
     if (status) return status;
     e->stored = stored;
-    bml_mcmc__transfer(e, &at, 1);
+    bml_mcmc__get(counts, &at, 5);
+    e->step = counts[0];
+    e->evaluations = counts[1];
+    e->steps_counted = counts[2];
+    e->nans = counts[3];
+    e->forgive = (int)counts[4];
+    bml_mcmc__get(e->moves_proposed, &at, BML_MCMC_MAX_MOVES);
+    bml_mcmc__get(e->moves_accepted, &at, BML_MCMC_MAX_MOVES);
+    bml_mcmc__get(e->accepted, &at, e->W);
+    bml_mcmc__get(e->theta, &at, e->W * e->d);
+    bml_mcmc__get(e->log_prob, &at, e->W);
+    bml_mcmc__get(e->derived, &at, e->W * e->K);
+    bml_mcmc__get(e->chain, &at, stored * e->W * e->d);
+    bml_mcmc__get(e->chain_log_prob, &at, stored * e->W);
+    bml_mcmc__get(e->chain_derived, &at, stored * e->W * e->K);
     e->started = 1;
     e->message[0] = 0;
     return BML_MCMC_OK;
 }
 
-/* >> diagnostics */
+/* >> diagnostics
+   A parameter at a time: its column x[n_walkers][n_steps] is gathered, sorted once for quantiles and ranks, and
+   transformed for autocorrelations. */
+
+#define BML_MCMC__RHAT_LIMIT 1.01
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_chain_drop(bml_mcmc_chain chain, size_t burn) {
-    size_t W = (size_t)chain.n_walkers;
     if (burn > chain.n_steps) burn = chain.n_steps;
-    if (chain.theta) chain.theta += burn * W * (size_t)chain.n_dim;
-    if (chain.log_prob) chain.log_prob += burn * W;
+    ptrdiff_t rows = (ptrdiff_t)burn * chain.n_walkers;
+    if (chain.theta) chain.theta += rows * chain.n_dim;
+    if (chain.log_prob) chain.log_prob += rows;
     chain.n_steps -= burn;
     return chain;
 }
 
-/* The sum over walkers of the normalised autocorrelations is one inverse transform of the sum of their power spectra;
-   two walkers share a complex transform, since |FT(a + i b)|^2 symmetrised is |FT a|^2 + |FT b|^2. The forward
-   transform leaves its bins in bit-reversed order and the inverse
-   one takes them so: no reordering. w[h + j] = exp(-i pi j/h). */
-static void bml_mcmc__fft_forward(double *BML_MCMC_RESTRICT re, double *BML_MCMC_RESTRICT im,
-                                  const double *BML_MCMC_RESTRICT wr, const double *BML_MCMC_RESTRICT wi, size_t n) {
-    size_t h = n / 2;
+/* The sum over chains of their autocorrelations is one inverse transform of the sum of their power spectra; two chains
+   share a complex transform, since |FT(a + i b)|^2 symmetrised is |FT a|^2 + |FT b|^2. The forward transform leaves its
+   bins in bit-reversed order and the inverse one takes them so: no reordering. w[h + j] = exp(-i pi j/h). */
+static void bml_mcmc__fft_forward(double *BML_MCMC__RESTRICT re, double *BML_MCMC__RESTRICT im,
+                                  const double *BML_MCMC__RESTRICT wr, const double *BML_MCMC__RESTRICT wi,
+                                  ptrdiff_t n) {
+    ptrdiff_t h = n / 2;
     if (n < 2) return;
-    for (size_t j = 0; j < h; j++) {
+    for (ptrdiff_t j = 0; j < h; j++) {
         double dr = re[j] - re[j + h];
         double di = im[j] - im[j + h];
         re[j] += re[j + h];
@@ -2049,13 +3135,14 @@ static void bml_mcmc__fft_forward(double *BML_MCMC_RESTRICT re, double *BML_MCMC
     bml_mcmc__fft_forward(re + h, im + h, wr, wi, h);
 }
 
-static void bml_mcmc__fft_inverse(double *BML_MCMC_RESTRICT re, double *BML_MCMC_RESTRICT im,
-                                  const double *BML_MCMC_RESTRICT wr, const double *BML_MCMC_RESTRICT wi, size_t n) {
-    size_t h = n / 2;
+static void bml_mcmc__fft_inverse(double *BML_MCMC__RESTRICT re, double *BML_MCMC__RESTRICT im,
+                                  const double *BML_MCMC__RESTRICT wr, const double *BML_MCMC__RESTRICT wi,
+                                  ptrdiff_t n) {
+    ptrdiff_t h = n / 2;
     if (n < 2) return;
     bml_mcmc__fft_inverse(re, im, wr, wi, h);
     bml_mcmc__fft_inverse(re + h, im + h, wr, wi, h);
-    for (size_t j = 0; j < h; j++) {
+    for (ptrdiff_t j = 0; j < h; j++) {
         double dr = re[j + h] * wr[h + j] + im[j + h] * wi[h + j];
         double di = im[j + h] * wr[h + j] - re[j + h] * wi[h + j];
         re[j + h] = re[j] - dr;
@@ -2065,232 +3152,324 @@ static void bml_mcmc__fft_inverse(double *BML_MCMC_RESTRICT re, double *BML_MCMC
     }
 }
 
-enum { BML_MCMC__COLUMNS = 8 }; /* parameters gathered at once: a cache line of the chain */
+/* Scratch of the diagnostics, in one block. */
+typedef struct bml_mcmc__bench {
+    ptrdiff_t n;          /* steps */
+    ptrdiff_t W;          /* walkers */
+    ptrdiff_t m;          /* transform length, at least 1.5 n: lags of whole chains to n/2, of halves to the end */
+    double *wr;           /* [m] */
+    double *wi;           /* [m] */
+    double *re;           /* [m] */
+    double *im;           /* [m] */
+    double *power;        /* [m] summed over chains */
+    double *x;            /* [W][n] */
+    double *z;            /* [W][n] */
+    bml_mcmc__key *order; /* [W n] */
+} bml_mcmc__bench;
 
-typedef struct bml_mcmc__spectrum {
-    size_t n;                     /* transform length, at least 1.5
-                                     n_steps: lags to n_steps/2 are free of wrap-around */
-    double *wr, *wi, *re, *im;    /* [n] each */
-    double *column;               /* [BML_MCMC__COLUMNS][2][n_steps] two walkers */
-    double *power;                /* [BML_MCMC__COLUMNS][n] summed over walkers */
-    int stuck[BML_MCMC__COLUMNS]; /* walkers that never moved */
-} bml_mcmc__spectrum;
-
-static void bml_mcmc__spectrum_free(bml_mcmc__spectrum *s) {
-    BML_MCMC_FREE(s->wr);
-    BML_MCMC_FREE(s->wi);
-    BML_MCMC_FREE(s->re);
-    BML_MCMC_FREE(s->im);
-    BML_MCMC_FREE(s->column);
-    BML_MCMC_FREE(s->power);
+static ptrdiff_t bml_mcmc__bench_layout(bml_mcmc__bench *b, double *base) {
+    ptrdiff_t used = 0;
+    b->wr = bml_mcmc__take(base, &used, b->m);
+    b->wi = bml_mcmc__take(base, &used, b->m);
+    b->re = bml_mcmc__take(base, &used, b->m);
+    b->im = bml_mcmc__take(base, &used, b->m);
+    b->power = bml_mcmc__take(base, &used, b->m);
+    b->x = bml_mcmc__take(base, &used, b->n * b->W);
+    b->z = bml_mcmc__take(base, &used, b->n * b->W);
+    b->order = (bml_mcmc__key *)bml_mcmc__take(base, &used, bml_mcmc__room(b->n * b->W, sizeof *b->order));
+    return used;
 }
 
-static int bml_mcmc__spectrum_init(bml_mcmc__spectrum *s, size_t n_steps) {
-    size_t n = 16;
-    memset(s, 0, sizeof *s);
-    while (n < n_steps + n_steps / 2)
-        n *= 2;
-    s->n = n;
-    if (!(s->wr = bml_mcmc__doubles(n, 1)) || !(s->wi = bml_mcmc__doubles(n, 1)) ||
-        !(s->re = bml_mcmc__doubles(n, 1)) || !(s->im = bml_mcmc__doubles(n, 1)) ||
-        !(s->column = bml_mcmc__doubles(n_steps, 2 * BML_MCMC__COLUMNS)) ||
-        !(s->power = bml_mcmc__doubles(n, BML_MCMC__COLUMNS)))
-        return BML_MCMC_NO_MEMORY;
-    for (size_t h = 1; h < n; h *= 2)
-        for (size_t j = 0; j < h; j++) {
+/* Free b->wr. */
+static int bml_mcmc__bench_make(bml_mcmc__bench *b, const bml_mcmc_chain *c) {
+    memset(b, 0, sizeof *b);
+    b->n = (ptrdiff_t)c->n_steps;
+    b->W = c->n_walkers;
+    b->m = 16;
+    while (b->m < b->n + b->n / 2)
+        b->m *= 2;
+    double *block = bml_mcmc__doubles(bml_mcmc__bench_layout(b, NULL), 1);
+    if (!block) return BML_MCMC_NO_MEMORY;
+    bml_mcmc__bench_layout(b, block);
+    for (ptrdiff_t h = 1; h < b->m; h *= 2)
+        for (ptrdiff_t j = 0; j < h; j++) {
             double angle = -3.141592653589793 * (double)j / (double)h;
-            s->wr[h + j] = cos(angle);
-            s->wi[h + j] = sin(angle);
+            b->wr[h + j] = cos(angle);
+            b->wi[h + j] = sin(angle);
         }
     return BML_MCMC_OK;
 }
 
+static void bml_mcmc__gather(bml_mcmc__bench *b, const bml_mcmc_chain *c, ptrdiff_t k) {
+    const double *from = c->theta + k;
+    for (ptrdiff_t t = 0; t < b->n; t++)
+        for (ptrdiff_t w = 0; w < b->W; w++) {
+            b->x[w * b->n + t] = *from;
+            from += c->n_dim;
+        }
+}
+
 /* x[n] with its mean removed and sum of squares 1 goes to y[n]; 0 (and y = 0) when it is constant. */
-static int bml_mcmc__normalise(double *y, const double *x, size_t n) {
+static int bml_mcmc__normalise(double *y, const double *x, ptrdiff_t n) {
     double mean = 0;
     double sum2 = 0;
-    for (size_t i = 0; i < n; i++)
+    for (ptrdiff_t i = 0; i < n; i++)
         mean += (x[i] - x[0]) / (double)n;
     mean += x[0];
-    for (size_t i = 0; i < n; i++)
+    for (ptrdiff_t i = 0; i < n; i++)
         sum2 += (x[i] - mean) * (x[i] - mean);
-    double scale = sum2 > 1e-26 * mean * mean * (double)n && sum2 < DBL_MAX ? 1 / sqrt(sum2) : 0;
-    for (size_t i = 0; i < n; i++)
+    int varies = sum2 > 1e-26 * mean * mean * (double)n && sum2 < DBL_MAX;
+    double scale = varies ? 1 / sqrt(sum2) : 0;
+    for (ptrdiff_t i = 0; i < n; i++)
         y[i] = (x[i] - mean) * scale;
     return scale > 0;
 }
 
-/* Adds walkers w and w+1 (if there is one) of parameters k0..k0+nk-1 to the spectra. */
-static void bml_mcmc__spectrum_add(bml_mcmc__spectrum *s, const bml_mcmc_chain *c, int w, int k0, int nk) {
-    size_t n = c->n_steps;
-    size_t stride = (size_t)c->n_walkers * (size_t)c->n_dim;
-    int pair = w + 1 < c->n_walkers;
-    for (size_t t = 0; t < n; t++)
-        for (int p = 0; p <= pair; p++)
-            for (int k = 0; k < nk; k++)
-                s->column[(size_t)(2 * k + p) * n + t] = c->theta[t * stride + (size_t)((w + p) * c->n_dim + k0 + k)];
-    for (int k = 0; k < nk; k++) {
-        double *power = s->power + (size_t)k * s->n;
-        memset(s->re, 0, sizeof(double) * s->n);
-        memset(s->im, 0, sizeof(double) * s->n);
-        s->stuck[k] += !bml_mcmc__normalise(s->re, s->column + (size_t)(2 * k) * n, n);
-        if (pair) s->stuck[k] += !bml_mcmc__normalise(s->im, s->column + (size_t)(2 * k + 1) * n, n);
-        bml_mcmc__fft_forward(s->re, s->im, s->wr, s->wi, s->n);
-        for (size_t t = 0; t < s->n; t++)
-            power[t] += s->re[t] * s->re[t] + s->im[t] * s->im[t];
-    }
+/* Adds the spectrum of b->re + i b->im, whose first n numbers are filled, to the power. */
+static void bml_mcmc__add_power(bml_mcmc__bench *b, ptrdiff_t n) {
+    bml_mcmc__zero(b->re + n, b->m - n);
+    bml_mcmc__zero(b->im + n, b->m - n);
+    bml_mcmc__fft_forward(b->re, b->im, b->wr, b->wi, b->m);
+    for (ptrdiff_t t = 0; t < b->m; t++)
+        b->power[t] += b->re[t] * b->re[t] + b->im[t] * b->im[t];
 }
 
-/* tau of column k once all walkers are in: Sokal's window over lags to n_steps/2. */
-static double bml_mcmc__spectrum_tau(bml_mcmc__spectrum *s, int k, size_t n_steps, int n_walkers) {
+/* b->re = the sums over t of products at each lag, times m. */
+static void bml_mcmc__power_to_lags(bml_mcmc__bench *b) {
+    bml_mcmc__copy(b->re, b->power, b->m);
+    bml_mcmc__zero(b->im, b->m);
+    bml_mcmc__fft_inverse(b->re, b->im, b->wr, b->wi, b->m);
+}
+
+/* tau of the column b->x: Sokal's window over lags to n/2. A walker that never moved counts as rho = 1. */
+static double bml_mcmc__column_tau(bml_mcmc__bench *b) {
+    double n = (double)b->n;
     double tau = 1;
-    memcpy(s->re, s->power + (size_t)k * s->n, sizeof(double) * s->n);
-    memset(s->im, 0, sizeof(double) * s->n);
-    bml_mcmc__fft_inverse(s->re, s->im, s->wr, s->wi, s->n);
-    for (size_t t = 1; t <= n_steps / 2 && (double)(t - 1) < 5 * tau; t++)
-        tau += 2 * (s->re[t] / (double)s->n + s->stuck[k] * (1 - (double)t / (double)n_steps)) / n_walkers;
+    int stuck = 0;
+    bml_mcmc__zero(b->power, b->m);
+    for (ptrdiff_t w = 0; w < b->W; w += 2) {
+        bml_mcmc__zero(b->im, b->n);
+        stuck += !bml_mcmc__normalise(b->re, b->x + w * b->n, b->n);
+        if (w + 1 < b->W) stuck += !bml_mcmc__normalise(b->im, b->x + (w + 1) * b->n, b->n);
+        bml_mcmc__add_power(b, b->n);
+    }
+    bml_mcmc__power_to_lags(b);
+    for (ptrdiff_t t = 1; t <= b->n / 2 && (double)(t - 1) < 5 * tau; t++) {
+        double rho = b->re[t] / (double)b->m + stuck * (1 - (double)t / n);
+        tau += 2 * rho / (double)b->W;
+    }
     return tau;
 }
 
 static int bml_mcmc__check_chain(const bml_mcmc_chain *c) {
+    size_t bytes;
     if (!c->theta || c->n_steps < 8 || c->n_walkers < 1 || c->n_dim < 1) return BML_MCMC_BAD_ARGUMENT;
-    size_t n;
-    if (!bml_mcmc__mul(&n, c->n_steps, (size_t)c->n_walkers, (size_t)c->n_dim)) return BML_MCMC_TOO_LARGE;
-    for (size_t i = 0; i < n; i++)
-        if (!(fabs(c->theta[i]) <= DBL_MAX)) return BML_MCMC_BAD_ARGUMENT;
-    return BML_MCMC_OK;
+    if (c->n_steps > PTRDIFF_MAX / 64) return BML_MCMC_TOO_LARGE;
+    ptrdiff_t n = (ptrdiff_t)c->n_steps;
+    if (!bml_mcmc__multiply(&bytes, n, c->n_walkers, 8 * (ptrdiff_t)c->n_dim)) return BML_MCMC_TOO_LARGE;
+    return bml_mcmc__all_finite(c->theta, n * c->n_walkers * c->n_dim) ? BML_MCMC_OK : BML_MCMC_BAD_ARGUMENT;
 }
 
 BML_MCMC_DEF int bml_mcmc_autocorrelation(double *tau, bml_mcmc_chain chain) {
+    bml_mcmc__bench b;
     int status = tau ? bml_mcmc__check_chain(&chain) : BML_MCMC_BAD_ARGUMENT;
+    if (!status) status = bml_mcmc__bench_make(&b, &chain);
     if (status) return status;
-    bml_mcmc__spectrum s;
-    status = bml_mcmc__spectrum_init(&s, chain.n_steps);
-    for (int k0 = 0; k0 < chain.n_dim && status != BML_MCMC_NO_MEMORY; k0 += BML_MCMC__COLUMNS) {
-        int nk = chain.n_dim - k0 < BML_MCMC__COLUMNS ? chain.n_dim - k0 : BML_MCMC__COLUMNS;
-        memset(s.power, 0, sizeof(double) * s.n * BML_MCMC__COLUMNS);
-        memset(s.stuck, 0, sizeof s.stuck);
-        for (int w = 0; w < chain.n_walkers; w += 2)
-            bml_mcmc__spectrum_add(&s, &chain, w, k0, nk);
-        for (int k = 0; k < nk; k++) {
-            tau[k0 + k] = bml_mcmc__spectrum_tau(&s, k, chain.n_steps, chain.n_walkers);
-            if (!((double)chain.n_steps >= 50 * tau[k0 + k])) status = BML_MCMC_NOT_CONVERGED;
-        }
+    for (ptrdiff_t k = 0; k < chain.n_dim; k++) {
+        bml_mcmc__gather(&b, &chain, k);
+        tau[k] = bml_mcmc__column_tau(&b);
+        if (!((double)chain.n_steps >= 50 * tau[k])) status = BML_MCMC_NOT_CONVERGED;
     }
-    bml_mcmc__spectrum_free(&s);
+    BML_MCMC_FREE(b.wr);
     return status;
 }
 
-/* a[n] partly sorted so that a[k] is the k-th smallest and nothing after it is smaller (Hoare 1961). */
-static void bml_mcmc__select(double *a, size_t n, size_t k) {
-    size_t lo = 0;
-    size_t hi = n - 1;
-    while (lo < hi) {
-        double pivot = a[lo + (hi - lo) / 2];
-        size_t i = lo;
-        size_t j = hi;
-        for (;;) {
-            while (a[i] < pivot)
-                i++;
-            while (pivot < a[j])
-                j--;
-            if (i >= j) break;
-            double swap = a[i];
-            a[i] = a[j];
-            a[j] = swap;
-            i++;
-            j--;
+/* Half-chain c of x[W][n], 0..2W-1: the middle step of an odd number is left out. */
+static const double *bml_mcmc__half_chain(const bml_mcmc__bench *b, const double *x, ptrdiff_t c) {
+    const double *whole = x + c / 2 * b->n;
+    return c % 2 ? whole + b->n - b->n / 2 : whole;
+}
+
+static double bml_mcmc__mean(const double *x, ptrdiff_t n) {
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        sum += x[i] - x[0];
+    return x[0] + sum / (double)n;
+}
+
+/* Variances of the half-chains of x: *within is the mean of theirs (over n - 1), *between that of their means. */
+static void bml_mcmc__variances(double *within, double *between, const bml_mcmc__bench *b, const double *x) {
+    ptrdiff_t half = b->n / 2;
+    ptrdiff_t m = 2 * b->W;
+    double sum2 = 0;
+    double means = 0;
+    double means2 = 0;
+    double origin = bml_mcmc__mean(x, half);
+    for (ptrdiff_t c = 0; c < m; c++) {
+        const double *y = bml_mcmc__half_chain(b, x, c);
+        double mean = bml_mcmc__mean(y, half);
+        for (ptrdiff_t t = 0; t < half; t++)
+            sum2 += (y[t] - mean) * (y[t] - mean);
+        means += mean - origin;
+        means2 += (mean - origin) * (mean - origin);
+    }
+    double grand = means / (double)m;
+    *within = sum2 / (double)(half - 1) / (double)m;
+    *between = (means2 - (double)m * grand * grand) / (double)(m - 1);
+    if (!(*between > 0)) *between = 0;
+}
+
+/* Split R-hat (Vehtari et al. 2021, eq. 1-4) of x[W][n]; infinite when every half-chain is constant at another value. */
+static double bml_mcmc__split_rhat(const bml_mcmc__bench *b, const double *x) {
+    double n = (double)(b->n / 2);
+    double within;
+    double between;
+    bml_mcmc__variances(&within, &between, b, x);
+    return sqrt((between + (n - 1) / n * within) / within);
+}
+
+/* Effective samples of x[W][n], split (Vehtari et al. 2021, eq. 10-12), summed by Geyer's initial monotone sequence
+   (Geyer 1992; Gelman et al. 2013, 11.5). */
+static double bml_mcmc__split_ess(bml_mcmc__bench *b, const double *x) {
+    ptrdiff_t n = b->n / 2;
+    ptrdiff_t m = 2 * b->W;
+    double total = (double)(n * m);
+    double within;
+    double between;
+    bml_mcmc__variances(&within, &between, b, x);
+    if (!(within > 0)) return between > 0 ? (double)m : total;
+    double pooled = (double)(n - 1) / (double)n * within + between;
+    bml_mcmc__zero(b->power, b->m);
+    for (ptrdiff_t c = 0; c < m; c += 2) {
+        const double *first = bml_mcmc__half_chain(b, x, c);
+        const double *second = bml_mcmc__half_chain(b, x, c + 1);
+        double mean[2] = {bml_mcmc__mean(first, n), bml_mcmc__mean(second, n)};
+        for (ptrdiff_t t = 0; t < n; t++) {
+            b->re[t] = first[t] - mean[0];
+            b->im[t] = second[t] - mean[1];
         }
-        if (k <= j)
-            hi = j;
-        else
-            lo = j + 1;
+        bml_mcmc__add_power(b, n);
+    }
+    bml_mcmc__power_to_lags(b);
+    double *rho = b->re;
+    for (ptrdiff_t t = 0; t < n; t++)
+        rho[t] = 1 - (within - rho[t] / (double)b->m / total) / pooled;
+    rho[0] = 1;
+    double tau = -1 + 2 * (rho[0] + rho[1]);
+    double pair = rho[0] + rho[1];
+    ptrdiff_t t = 1;
+    for (; t + 2 < n - 3 && rho[t + 1] + rho[t + 2] > 0; t += 2) {
+        double next = rho[t + 1] + rho[t + 2];
+        if (next < pair) pair = next;
+        tau += 2 * pair;
+    }
+    if (t < n - 3 && rho[t + 1] > 0) tau += rho[t + 1]; /* half of the pair where the sum ends */
+    double least = 1 / log10(total);
+    return total / (tau > least ? tau : least);
+}
+
+/* b->order = x[W n], sorted. */
+static void bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
+    ptrdiff_t n = b->n * b->W;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        b->order[i].value = x[i];
+        b->order[i].tie = 0;
+        b->order[i].index = i;
+    }
+    bml_mcmc__sort_keys(b->order, n);
+}
+
+/* b->z = normal scores of the ranks in b->order (Blom 1958), ties at their mean rank. */
+static void bml_mcmc__rank_scores(bml_mcmc__bench *b) {
+    ptrdiff_t n = b->n * b->W;
+    ptrdiff_t next;
+    for (ptrdiff_t i = 0; i < n; i = next) {
+        for (next = i + 1; next < n && b->order[next].value == b->order[i].value; next++) {}
+        double rank = 0.5 * (double)(i + 1 + next);
+        double score = bml_mcmc__phi_inverse((rank - 0.375) / ((double)n + 0.25));
+        for (ptrdiff_t j = i; j < next; j++)
+            b->z[b->order[j].index] = score;
     }
 }
 
-BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
-    double high;
-    if (!values || n == 0 || !(q >= 0 && q <= 1)) return BML_MCMC__NAN;
+/* The quantile q of the sorted keys, linear between order statistics. */
+static double bml_mcmc__sorted_quantile(const bml_mcmc__key *order, ptrdiff_t n, double q) {
     double at = q * (double)(n - 1);
-    size_t k = (size_t)at;
-    bml_mcmc__select(values, n, k);
-    double low = high = values[k];
-    for (size_t i = k + 1; i < n; i++)
-        if (i == k + 1 || values[i] < high) high = values[i];
+    ptrdiff_t k = (ptrdiff_t)at;
+    double low = order[k].value;
+    double high = order[k + 1 < n ? k + 1 : k].value;
     return low + (at - (double)k) * (high - low);
 }
 
-/* Split R-hat of x[n_walkers][n_steps]; infinite when every half-chain is constant at another value. */
-static double bml_mcmc__rhat(const double *x, size_t n_steps, int n_walkers) {
-    size_t half = n_steps / 2;
-    double within = 0;
-    double grand = 0;
-    double between = 0;
-    double n = (double)half;
-    double m = 2.0 * n_walkers;
-    for (int pass = 0; pass < 2; pass++)
-        for (int c = 0; c < 2 * n_walkers; c++) { /* the middle step of an odd number is left out */
-            const double *y = x + (size_t)(c / 2) * n_steps + (c % 2 ? n_steps - half : 0);
-            double mean = 0;
-            double sum2 = 0;
-            for (size_t t = 0; t < half; t++)
-                mean += (y[t] - x[0]) / n;
-            if (pass == 0) {
-                for (size_t t = 0; t < half; t++)
-                    sum2 += (y[t] - x[0] - mean) * (y[t] - x[0] - mean);
-                grand += mean / m;
-                within += sum2 / (n - 1) / m;
-            } else
-                between += n * (mean - grand) * (mean - grand) / (m - 1);
-        }
-    return sqrt(((n - 1) / n * within + between / n) / within);
+static double bml_mcmc__indicator_ess(bml_mcmc__bench *b, double limit) {
+    for (ptrdiff_t i = 0; i < b->n * b->W; i++)
+        b->z[i] = b->x[i] <= limit;
+    return bml_mcmc__split_ess(b, b->z);
 }
 
-/* column[n_walkers][n_steps] of parameter k: quantiles, moments and R-hat. Reorders column last. */
-static void bml_mcmc__summarize_column(bml_mcmc_summary *out, double *column, const bml_mcmc_chain *c, int k) {
-    size_t n = c->n_steps;
-    size_t W = (size_t)c->n_walkers;
-    double total = (double)(n * W);
+static void bml_mcmc__column_moments(bml_mcmc_summary *out, const bml_mcmc__bench *b) {
+    ptrdiff_t n = b->n * b->W;
     double sum2 = 0;
-    for (size_t t = 0; t < n; t++)
-        for (size_t w = 0; w < W; w++)
-            column[w * n + t] = c->theta[(t * W + w) * (size_t)c->n_dim + (size_t)k];
     out->mean = 0;
-    for (size_t i = 0; i < n * W; i++)
-        out->mean += (column[i] - column[0]) / total;
-    out->mean += column[0];
-    for (size_t i = 0; i < n * W; i++)
-        sum2 += (column[i] - out->mean) * (column[i] - out->mean);
-    out->sd = sqrt(sum2 / (total - 1));
-    out->rhat = bml_mcmc__rhat(column, n, c->n_walkers);
-    out->median = bml_mcmc_quantile(column, n * W, 0.5);
-    out->minus = out->median - bml_mcmc_quantile(column, n * W, 0.15865525393145705); /* Phi(-1) */
-    out->plus = bml_mcmc_quantile(column, n * W, 0.8413447460685429) - out->median;
+    for (ptrdiff_t i = 0; i < n; i++)
+        out->mean += (b->x[i] - b->x[0]) / (double)n;
+    out->mean += b->x[0];
+    for (ptrdiff_t i = 0; i < n; i++)
+        sum2 += (b->x[i] - out->mean) * (b->x[i] - out->mean);
+    out->sd = sqrt(sum2 / (double)(n - 1));
+}
+
+/* The column b->x: quantiles, moments, R-hat, ESS, tau. A constant one has no spread to judge: R-hat and tau are
+   infinite, the ESS is 0. */
+static void bml_mcmc__summarize_column(bml_mcmc_summary *out, bml_mcmc__bench *b) {
+    ptrdiff_t n = b->n * b->W;
+    bml_mcmc__column_moments(out, b);
+    bml_mcmc__sort_column(b, b->x);
+    out->median = bml_mcmc__sorted_quantile(b->order, n, 0.5);
+    out->minus = out->median - bml_mcmc__sorted_quantile(b->order, n, 0.15865525393145705); /* Phi(-1) */
+    out->plus = bml_mcmc__sorted_quantile(b->order, n, 0.8413447460685429) - out->median;
+    out->tau = out->rhat = BML_MCMC__INF;
+    out->ess = out->ess_bulk = out->ess_tail = 0;
+    if (b->order[0].value == b->order[n - 1].value) return;
+    double low = bml_mcmc__sorted_quantile(b->order, n, 0.05);
+    double high = bml_mcmc__sorted_quantile(b->order, n, 0.95);
+    bml_mcmc__rank_scores(b);
+    double bulk = bml_mcmc__split_rhat(b, b->z);
+    out->ess_bulk = bml_mcmc__split_ess(b, b->z);
+    for (ptrdiff_t i = 0; i < n; i++)
+        b->z[i] = fabs(b->x[i] - out->median);
+    bml_mcmc__sort_column(b, b->z);
+    bml_mcmc__rank_scores(b);
+    double folded = bml_mcmc__split_rhat(b, b->z);
+    out->rhat = folded > bulk ? folded : bulk;
+    double left = bml_mcmc__indicator_ess(b, low);
+    double right = bml_mcmc__indicator_ess(b, high);
+    out->ess_tail = left < right ? left : right;
+    out->tau = bml_mcmc__column_tau(b);
+    out->ess = (double)n / out->tau;
 }
 
 BML_MCMC_DEF int bml_mcmc_summarize(bml_mcmc_summary *out, bml_mcmc_chain chain) {
+    bml_mcmc__bench b;
     int status = out ? bml_mcmc__check_chain(&chain) : BML_MCMC_BAD_ARGUMENT;
+    if (!status) status = bml_mcmc__bench_make(&b, &chain);
     if (status) return status;
-    double *tau = bml_mcmc__doubles((size_t)chain.n_dim, 1);
-    double *column = bml_mcmc__doubles(chain.n_steps, (size_t)chain.n_walkers);
-    status = tau && column ? bml_mcmc_autocorrelation(tau, chain) : BML_MCMC_NO_MEMORY;
-    for (int k = 0; k < chain.n_dim && status != BML_MCMC_NO_MEMORY; k++) {
-        bml_mcmc__summarize_column(out + k, column, &chain, k);
-        out[k].tau = tau[k];
-        out[k].ess = (double)chain.n_steps * chain.n_walkers / tau[k];
-        if (!(out[k].rhat <= 1.1)) status = BML_MCMC_NOT_CONVERGED;
+    for (ptrdiff_t k = 0; k < chain.n_dim; k++) {
+        bml_mcmc__gather(&b, &chain, k);
+        bml_mcmc__summarize_column(out + k, &b);
+        int enough = (double)chain.n_steps >= 50 * out[k].tau && out[k].rhat <= BML_MCMC__RHAT_LIMIT;
+        if (!enough) status = BML_MCMC_NOT_CONVERGED;
     }
-    BML_MCMC_FREE(tau);
-    BML_MCMC_FREE(column);
+    BML_MCMC_FREE(b.wr);
     return status;
 }
 
 BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summary *out, size_t burn) {
-    bml_mcmc_chain chain = bml_mcmc_ensemble_chain(e);
     double worst_tau = 0;
     double worst_rhat = 0;
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    chain = bml_mcmc_chain_drop(chain, burn / (size_t)e->config.thin);
+    size_t thin = (size_t)e->config.thin;
+    bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), burn / thin);
     int status = bml_mcmc_summarize(out, chain);
     if (status != BML_MCMC_OK && status != BML_MCMC_NOT_CONVERGED)
         return bml_mcmc__fail(e->message, status, "summary of %llu stored steps (8 are needed)",
@@ -2301,712 +3480,737 @@ BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summar
         worst_rhat = out[k].rhat > worst_rhat ? out[k].rhat : worst_rhat;
     }
     e->message[0] = 0;
-    if (status)
-        bml_mcmc__fail(e->message, status,
-                       "%llu steps, longest tau %.4g (50 of them are needed), largest R-hat %.4g (1.1 is allowed)",
-                       (unsigned long long)chain.n_steps * (unsigned long long)e->config.thin, worst_tau, worst_rhat);
-    return status;
+    if (!status) return status;
+    return bml_mcmc__fail(e->message, status,
+                          "%llu steps, longest tau %.4g (50 of them are needed), largest R-hat %.4g (%.4g is allowed)",
+                          (unsigned long long)(chain.n_steps * thin), worst_tau, worst_rhat, BML_MCMC__RHAT_LIMIT);
 }
 
-/* >> calibration */
-
-/* Upper regularised incomplete gamma function Q(a, x): series of the lower one below x = a + 1, continued fraction
-   above (Abramowitz & Stegun 6.5.29, 6.5.31; the fraction evaluated by Lentz's method). */
-static double bml_mcmc__gamma_q(double a, double x) {
-    double front = exp(a * log(x) - x - lgamma(a));
-    double sum = 1 / a;
-    double term = sum;
-    double b = x + 1 - a;
-    double c = 1 / DBL_MIN;
-    double d = 1 / b;
-    double h = d;
-    if (x < a + 1) {
-        for (int i = 1; i < 10000 && term > 1e-16 * sum; i++)
-            sum += (term *= x / (a + i));
-        return 1 - front * sum;
-    }
-    for (int i = 1; i < 10000; i++) {
-        double an = -i * (i - a);
-        b += 2;
-        d = an * d + b;
-        c = b + an / c;
-        d = 1 / (fabs(d) < DBL_MIN ? DBL_MIN : d);
-        c = fabs(c) < DBL_MIN ? DBL_MIN : c;
-        double factor;
-        h *= (factor = c * d);
-        if (fabs(factor - 1) < 1e-15) break;
-    }
-    return front * h;
-}
-
-BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
-    if (!(k > 0 && x >= 0)) return BML_MCMC__NAN;
-    return x == 0 ? 1 : bml_mcmc__gamma_q(0.5 * k, 0.5 * x);
-}
-
-BML_MCMC_DEF int bml_mcmc_sbc_ranks(int *ranks, bml_mcmc_chain chain, const double *truth, int n_draws) {
-    size_t rows = chain.n_steps * (size_t)chain.n_walkers;
-    int status = ranks && truth ? bml_mcmc__check_chain(&chain) : BML_MCMC_BAD_ARGUMENT;
-    if (status) return status;
-    if (n_draws < 1 || (size_t)n_draws > rows) return BML_MCMC_BAD_ARGUMENT;
-    for (int k = 0; k < chain.n_dim; k++)
-        ranks[k] = 0;
-    for (int i = 0; i < n_draws; i++) { /* evenly over steps; the walker changes from one to the next */
-        size_t row = (size_t)(((double)i + 0.5) / n_draws * (double)chain.n_steps) * (size_t)chain.n_walkers +
-                     (size_t)(i % chain.n_walkers);
-        for (int k = 0; k < chain.n_dim; k++)
-            ranks[k] += chain.theta[row * (size_t)chain.n_dim + (size_t)k] < truth[k];
-    }
-    return BML_MCMC_OK;
-}
-
-BML_MCMC_DEF double bml_mcmc_sbc_p_value(const int *ranks, int n, int n_draws, int n_bins) {
-    double chi2 = 0;
-    if (!ranks || n < 1 || n_draws < 1 || n_bins < 2 || n_bins > n_draws + 1) return BML_MCMC__NAN;
-    for (int i = 0; i < n; i++)
-        if (ranks[i] < 0 || ranks[i] > n_draws) return BML_MCMC__NAN;
-    /* bin b holds ranks first..next-1; when n_bins does not divide, bins differ by one rank */
-    for (int b = 0; b < n_bins; b++) {
-        int first = (int)((double)b * (n_draws + 1) / n_bins);
-        int next = (int)((double)(b + 1) * (n_draws + 1) / n_bins);
-        int count = 0;
-        double expected = (double)n * (next - first) / (n_draws + 1);
-        for (int i = 0; i < n; i++)
-            count += ranks[i] >= first && ranks[i] < next;
-        chi2 += (count - expected) * (count - expected) / expected;
-    }
-    return bml_mcmc_chi2_survival(chi2, n_bins - 1);
-}
-
-BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *ranks, int n, int n_draws, double level) {
-    double inside = 0;
-    if (!fraction || !sd || !ranks || n < 1 || n_draws < 1 || !(level > 0 && level < 1)) return BML_MCMC_BAD_ARGUMENT;
-    /* rank r stands for the interval (r, r+1)/(n_draws + 1) of the posterior; edges count in part */
-    for (int i = 0; i < n; i++) {
-        double lo = ((double)ranks[i]) / (n_draws + 1);
-        double hi = (ranks[i] + 1.0) / (n_draws + 1);
-        double a = 0.5 - 0.5 * level;
-        double b = 0.5 + 0.5 * level;
-        if (ranks[i] < 0 || ranks[i] > n_draws) return BML_MCMC_BAD_ARGUMENT;
-        lo = lo < a ? a : lo;
-        hi = hi > b ? b : hi;
-        if (hi > lo) inside += (hi - lo) * (n_draws + 1);
-    }
-    *fraction = inside / n;
-    *sd = sqrt(level * (1 - level) / n);
-    return BML_MCMC_OK;
-}
-
-/* >> priors
-   Every base density b has three functions of an interval [lo, hi] inside its limits: its mass there, the fraction of
-   that mass below x, and the x below which a fraction u lies. Conditional and joint priors are both made of them. */
-
-enum { BML_MCMC__NODES = 33, BML_MCMC__MAX_JOINT = 4 };
-
-struct bml_mcmc_prior {
-    int n_dim;
-    int first_joint;                      /* n_dim when there is none */
-    double log_z;                         /* log of the mass of the joint part, M of its first parameter */
-    double first_weight[BML_MCMC__NODES]; /* M of what follows, over the first joint parameter */
-    bml_mcmc_prior_param *param;          /* [n_dim] x and density point into table */
-    double **table;                       /* [n_dim] NULL or [3][n]: x, normalised density, cumulative */
-    char message[BML_MCMC_MESSAGE];
-};
-
-/* Piecewise linear density w at nodes x: the integral up to `at` within interval i. */
-static double bml_mcmc__linear_part(const double *x, const double *w, int i, double at) {
-    double t = at - x[i];
-    double slope = (w[i + 1] - w[i]) / (x[i + 1] - x[i]);
-    return t * (w[i] + 0.5 * slope * t);
-}
-
-/* Where the integral within interval i reaches `part`: w t + slope
-   t^2/2 = part, in the form that has no cancellation. */
-static double bml_mcmc__linear_solve(const double *x, const double *w, int i, double part) {
-    double h = x[i + 1] - x[i];
-    double slope = (w[i + 1] - w[i]) / h;
-    double root = w[i] * w[i] + 2 * slope * part;
-    double sum = w[i] + sqrt(root > 0 ? root : 0);
-    double t = sum > 0 ? 2 * part / sum : 0;
-    return x[i] + (t < 0 ? 0 : t > h ? h : t);
-}
-
-/* The interval of the increasing x[n] that holds `at`: 0..n-2. */
-static int bml_mcmc__interval(const double *x, int n, double at) {
-    int lo = 0;
-    int hi = n - 1;
-    while (hi - lo > 1) {
-        int mid = (lo + hi) / 2;
-        if (x[mid] <= at)
-            lo = mid;
+/* a[n] partly sorted so that a[k] is the k-th smallest and nothing after it is smaller (Hoare 1961). */
+static void bml_mcmc__select(double *a, ptrdiff_t n, ptrdiff_t k) {
+    ptrdiff_t lo = 0;
+    ptrdiff_t hi = n - 1;
+    while (lo < hi) {
+        double pivot = a[lo + (hi - lo) / 2];
+        ptrdiff_t i = lo;
+        ptrdiff_t j = hi;
+        for (;;) {
+            while (a[i] < pivot)
+                i++;
+            while (pivot < a[j])
+                j--;
+            if (i >= j) break;
+            double swap = a[i];
+            a[i++] = a[j];
+            a[j--] = swap;
+        }
+        if (k <= j)
+            hi = j;
         else
-            hi = mid;
-    }
-    return lo;
-}
-
-static double bml_mcmc__table_cdf(const bml_mcmc_prior_param *p, const double *cumulative, double x) {
-    int i = bml_mcmc__interval(p->x, p->n, x);
-    return cumulative[i] + bml_mcmc__linear_part(p->x, p->density, i, x);
-}
-
-static double bml_mcmc__phi(double z) {
-    return 0.5 * erfc(-0.7071067811865476 * z);
-}
-
-/* z with Phi(z) = p: Abramowitz & Stegun 26.2.23 (error < 4.5e-4), then Halley's iteration on erfc. */
-static double bml_mcmc__phi_inverse(double p) {
-    if (p > 0.5) return -bml_mcmc__phi_inverse(1 - p);
-    if (!(p > DBL_MIN)) return -38; /* Phi(-38) = 2.9e-316 */
-    double t = sqrt(-2 * log(p));
-    double z = -(t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))));
-    for (int i = 0; i < 3; i++) {
-        double step = (bml_mcmc__phi(z) - p) * 2.5066282746310002 * exp(0.5 * z * z);
-        z -= step / (1 + 0.5 * z * step);
-    }
-    return z;
-}
-
-/* [*a, *b] = the interval in units of sd, mirrored if need be so that it is in the lower tail, where erfc is exact. */
-static int bml_mcmc__normal_interval(const bml_mcmc_prior_param *p, double lo, double hi, double *a, double *b) {
-    double zl = (lo - p->mean) / p->sd;
-    double zh = (hi - p->mean) / p->sd;
-    int mirror = zl > 0;
-    *a = mirror ? -zh : zl;
-    *b = mirror ? -zl : zh;
-    return mirror;
-}
-
-static double bml_mcmc__base_mass(const bml_mcmc_prior *prior, int i, double lo, double hi) {
-    const bml_mcmc_prior_param *p = &prior->param[i];
-    const double *cumulative = prior->table[i] ? prior->table[i] + 2 * p->n : NULL;
-    if (!(hi > lo)) return 0;
-    double a;
-    double b;
-    double all;
-    switch (p->kind) {
-    case BML_MCMC_UNIFORM: return (hi - lo) / (p->upper - p->lower);
-    case BML_MCMC_LOG_UNIFORM: return log(hi / lo) / log(p->upper / p->lower);
-    case BML_MCMC_NORMAL:
-        bml_mcmc__normal_interval(p, p->lower, p->upper, &a, &b);
-        all = bml_mcmc__phi(b) - bml_mcmc__phi(a);
-        bml_mcmc__normal_interval(p, lo, hi, &a, &b);
-        return (bml_mcmc__phi(b) - bml_mcmc__phi(a)) / all;
-    default: return bml_mcmc__table_cdf(p, cumulative, hi) - bml_mcmc__table_cdf(p, cumulative, lo);
+            lo = j + 1;
     }
 }
 
-static double bml_mcmc__base_x(const bml_mcmc_prior *prior, int i, double lo, double hi, double u) {
-    const bml_mcmc_prior_param *p = &prior->param[i];
-    double a;
-    double b;
-    double x = lo;
-    double low;
-    double *cumulative;
-    int mirror;
-    int k;
-    switch (p->kind) {
-    case BML_MCMC_UNIFORM: x = lo + u * (hi - lo); break;
-    case BML_MCMC_LOG_UNIFORM: x = lo * exp(u * log(hi / lo)); break;
-    case BML_MCMC_NORMAL:
-        mirror = bml_mcmc__normal_interval(p, lo, hi, &a, &b);
-        low = bml_mcmc__phi(a);
-        x = bml_mcmc__phi_inverse(low + (mirror ? 1 - u : u) * (bml_mcmc__phi(b) - low));
-        x = p->mean + p->sd * (mirror ? -x : x);
-        break;
-    default:
-        cumulative = prior->table[i] + 2 * p->n;
-        low = bml_mcmc__table_cdf(p, cumulative, lo);
-        low += u * (bml_mcmc__table_cdf(p, cumulative, hi) - low);
-        k = bml_mcmc__interval(cumulative, p->n, low);
-        x = bml_mcmc__linear_solve(p->x, p->density, k, low - cumulative[k]);
-    }
-    return x < lo ? lo : x > hi ? hi : x; /* rounding must not leave the interval */
+BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
+    if (!values || n == 0 || n > PTRDIFF_MAX || !(q >= 0 && q <= 1)) return BML_MCMC__NAN;
+    ptrdiff_t length = (ptrdiff_t)n;
+    double at = q * (double)(length - 1);
+    ptrdiff_t k = (ptrdiff_t)at;
+    bml_mcmc__select(values, length, k);
+    double low = values[k];
+    double high = low;
+    for (ptrdiff_t i = k + 1; i < length; i++)
+        if (i == k + 1 || values[i] < high) high = values[i];
+    return low + (at - (double)k) * (high - low);
 }
 
-static double bml_mcmc__base_u(const bml_mcmc_prior *prior, int i, double lo, double hi, double x) {
-    double u;
-    /* small masses are exact, differences not */
-    if (prior->param[i].kind == BML_MCMC_NORMAL && x > prior->param[i].mean)
-        u = 1 - bml_mcmc__base_mass(prior, i, x, hi) / bml_mcmc__base_mass(prior, i, lo, hi);
-    else
-        u = bml_mcmc__base_mass(prior, i, lo, x) / bml_mcmc__base_mass(prior, i, lo, hi);
-    return u < 0 ? 0 : u > 1 ? 1 : u;
+/* >> verdict
+   Every sampler gathers its reasons in one object. A reason that refuses makes the status NOT_CONVERGED; the others are
+   what a reader should know. */
+
+#define BML_MCMC__LEAST_ESS 400.0 /* below it neither R-hat nor an ESS is to be trusted (Vehtari et al. 2021, 4.1) */
+#define BML_MCMC__EBFMI_LIMIT 0.3 /* Betancourt 2016, arXiv:1604.00695 */
+#define BML_MCMC__WALL_SHARE 0.05 /* of the trajectories, that may end at -infinity */
+#define BML_MCMC__DEEP_SHARE 0.25 /* and that may be cut by max_depth */
+#define BML_MCMC__EDGE_WIDTH 0.02 /* of the prior, at each of its bounds, */
+#define BML_MCMC__EDGE_MASS 0.05  /* and what may lie there */
+
+static void bml_mcmc__verdict_begin(bml_mcmc_verdict *v) {
+    memset(v, 0, sizeof *v);
+    v->rhat = v->ess_bulk = v->ess_tail = v->e_bfmi = BML_MCMC__NAN;
+    v->check_log_z = v->check_log_z_error = v->check_ess = BML_MCMC__NAN;
 }
 
-static double bml_mcmc__base_log_density(const bml_mcmc_prior *prior, int i, double x) {
-    const bml_mcmc_prior_param *p = &prior->param[i];
-    double a;
-    double b;
-    double z;
-    int k;
-    switch (p->kind) {
-    case BML_MCMC_UNIFORM: return -log(p->upper - p->lower);
-    case BML_MCMC_LOG_UNIFORM: return -log(x * log(p->upper / p->lower));
-    case BML_MCMC_NORMAL:
-        bml_mcmc__normal_interval(p, p->lower, p->upper, &a, &b);
-        z = (x - p->mean) / p->sd;
-        return -0.5 * z * z - log(2.5066282746310002 * p->sd * (bml_mcmc__phi(b) - bml_mcmc__phi(a)));
-    default:
-        k = bml_mcmc__interval(p->x, p->n, x);
-        return log(p->density[k] + (p->density[k + 1] - p->density[k]) * (x - p->x[k]) / (p->x[k + 1] - p->x[k]));
+/* A new reason, whose text is to be written; the last one is used again when there are too many. */
+static bml_mcmc_reason *bml_mcmc__reason(bml_mcmc_verdict *v, int kind, int refuses, int parameter) {
+    if (v->n_reasons < BML_MCMC_MAX_REASONS) v->n_reasons++;
+    bml_mcmc_reason *r = &v->reason[v->n_reasons - 1];
+    memset(r, 0, sizeof *r);
+    r->kind = kind;
+    r->refuses = refuses;
+    r->parameter = parameter;
+    if (refuses) v->status = BML_MCMC_NOT_CONVERGED;
+    return r;
+}
+
+#if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS) || !defined(BML_MCMC_NO_IMPORTANCE)
+/* One sentence with two numbers, which the reason keeps too. */
+static void bml_mcmc__say(bml_mcmc_verdict *v, int kind, int refuses, const char *format, double value, double limit) {
+    bml_mcmc_reason *r = bml_mcmc__reason(v, kind, refuses, -1);
+    char text[BML_MCMC_MESSAGE];
+    r->value = value;
+    r->limit = limit;
+    bml_mcmc__fail(text, 0, "%s %.4g (limit %.4g)", format, value, limit);
+    memcpy(r->text, text, sizeof r->text - 1);
+}
+#endif
+
+/* "gamma_max" or "parameter 3". */
+static const char *bml_mcmc__name(char *text, const char *const *names, ptrdiff_t k) {
+    if (names && names[k]) return names[k];
+    snprintf(text, 32, "parameter %d", (int)k);
+    return text;
+}
+
+/* Number k of d values is beyond `limit`, and the worst of those that are: one sentence for them all. `above`: too
+   large, else too small. */
+static void bml_mcmc__say_worst(bml_mcmc_verdict *v, int kind, const char *what, const double *value, ptrdiff_t d,
+                                double limit, int above, const char *const *names) {
+    char number[32];
+    char text[BML_MCMC_MESSAGE];
+    ptrdiff_t worst = -1;
+    int others = -1;
+    for (ptrdiff_t k = 0; k < d; k++) {
+        int good = above ? value[k] <= limit : value[k] >= limit;
+        if (good) continue;
+        others++;
+        int worse = worst < 0 || (above ? value[k] > value[worst] : value[k] < value[worst]);
+        if (worse) worst = k;
+    }
+    if (worst < 0) return;
+    bml_mcmc_reason *r = bml_mcmc__reason(v, kind, 1, (int)worst);
+    r->value = value[worst];
+    r->limit = limit;
+    bml_mcmc__fail(text, 0, "%s of %.100s is %.4g (%s %.4g is allowed)", what, bml_mcmc__name(number, names, worst),
+                   value[worst], above ? "at most" : "at least", limit);
+    size_t used = strlen(text);
+    if (others > 0) snprintf(text + used, sizeof text - used, "; %d more parameters are beyond it", others);
+    memcpy(r->text, text, sizeof r->text - 1);
+}
+
+/* What the summaries of n_steps steps say, in scratch[d]. Constant parameters are named and then left alone. */
+static void bml_mcmc__judge_summaries(bml_mcmc_verdict *v, const bml_mcmc_summary *s, double *scratch, ptrdiff_t d,
+                                      double n_steps, const char *const *names) {
+    char number[32];
+    for (ptrdiff_t k = 0; k < d; k++) {
+        if (s[k].sd > 0 && s[k].rhat < BML_MCMC__INF) continue;
+        bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_CONSTANT, 1, (int)k);
+        r->value = s[k].mean;
+        snprintf(r->text, sizeof r->text, "%.100s never changed: it is %.6g in the whole chain, or in each walker",
+                 bml_mcmc__name(number, names, k), s[k].mean);
+        bml_mcmc__mend_commas(r->text);
+    }
+    for (ptrdiff_t k = 0; k < d; k++)
+        scratch[k] = s[k].rhat < BML_MCMC__INF ? s[k].rhat : 1;
+    bml_mcmc__say_worst(v, BML_MCMC_REASON_RHAT, "R-hat", scratch, d, BML_MCMC__RHAT_LIMIT, 1, names);
+    for (ptrdiff_t k = 0; k < d; k++)
+        scratch[k] = s[k].rhat < BML_MCMC__INF ? s[k].ess_bulk : BML_MCMC__LEAST_ESS;
+    bml_mcmc__say_worst(v, BML_MCMC_REASON_ESS, "the bulk ESS", scratch, d, BML_MCMC__LEAST_ESS, 0, names);
+    for (ptrdiff_t k = 0; k < d; k++)
+        scratch[k] = s[k].rhat < BML_MCMC__INF ? s[k].ess_tail : BML_MCMC__LEAST_ESS;
+    bml_mcmc__say_worst(v, BML_MCMC_REASON_ESS, "the tail ESS", scratch, d, BML_MCMC__LEAST_ESS, 0, names);
+    for (ptrdiff_t k = 0; k < d; k++)
+        scratch[k] = s[k].rhat < BML_MCMC__INF ? n_steps / s[k].tau : 50;
+    bml_mcmc__say_worst(v, BML_MCMC_REASON_SHORT, "the length in autocorrelation times", scratch, d, 50, 0, names);
+    v->rhat = 0;
+    v->ess_bulk = v->ess_tail = BML_MCMC__INF;
+    for (ptrdiff_t k = 0; k < d; k++) {
+        v->rhat = s[k].rhat > v->rhat ? s[k].rhat : v->rhat;
+        v->ess_bulk = s[k].ess_bulk < v->ess_bulk ? s[k].ess_bulk : v->ess_bulk;
+        v->ess_tail = s[k].ess_tail < v->ess_tail ? s[k].ess_tail : v->ess_tail;
     }
 }
 
-/* The interval of parameter i given theta[0..i-1]; 0 when it is empty. */
-static int bml_mcmc__limits(const bml_mcmc_prior *prior, int i, const double *theta, double *lo, double *hi) {
-    const bml_mcmc_prior_param *p = &prior->param[i];
-    *lo = p->lower;
-    *hi = p->upper;
-    if (p->bounds) p->bounds(lo, hi, theta, i, p->user);
-    if (!(*lo >= p->lower)) *lo = p->lower; /* bounds narrow, they do not widen */
-    if (!(*hi <= p->upper)) *hi = p->upper;
-    return *hi > *lo;
-}
-
-static double bml_mcmc__joint_mass(const bml_mcmc_prior *prior, int i, double *theta);
-
-/* weight[g] = M of the parameters after i, with parameter i at the fraction g/(nodes-1) of its mass in [lo, hi];
-   returns the mean over that fraction. theta[0..i-1] given, the rest is scratch. */
-static double bml_mcmc__joint_nodes(const bml_mcmc_prior *prior, int i, double lo, double hi, double *theta,
-                                    double *weight) {
-    double sum = 0;
-    for (int g = 0; g < BML_MCMC__NODES; g++) {
-        theta[i] = bml_mcmc__base_x(prior, i, lo, hi, (double)g / (BML_MCMC__NODES - 1));
-        weight[g] = bml_mcmc__joint_mass(prior, i + 1, theta);
-        sum += weight[g] * (g == 0 || g == BML_MCMC__NODES - 1 ? 0.5 : 1);
-    }
-    return sum / (BML_MCMC__NODES - 1);
-}
-
-/* M_i: the base mass of parameters i.. inside their bounds, given theta[0..i-1]. */
-static double bml_mcmc__joint_mass(const bml_mcmc_prior *prior, int i, double *theta) {
-    double lo;
-    double hi;
-    double weight[BML_MCMC__NODES];
-    double mass = 1;
-    for (; i < prior->n_dim; i++) { /* nothing depends on a parameter that is not joint: its mass is a factor */
-        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return 0;
-        mass *= bml_mcmc__base_mass(prior, i, lo, hi);
-        if (prior->param[i].joint) return mass * bml_mcmc__joint_nodes(prior, i, lo, hi, theta, weight);
-    }
-    return mass;
-}
-
-/* The weights of joint parameter i, from the cache or anew. */
-static void bml_mcmc__joint_weights(const bml_mcmc_prior *prior, int i, double lo, double hi, const double *theta,
-                                    double *weight) {
-    double scratch[BML_MCMC__MAX_PRIOR];
-    if (i == prior->first_joint) {
-        memcpy(weight, prior->first_weight, sizeof prior->first_weight);
-        return;
-    }
-    memcpy(scratch, theta, sizeof(double) * (size_t)i);
-    bml_mcmc__joint_nodes(prior, i, lo, hi, scratch, weight);
-}
-
-/* u -> v, where v has the piecewise linear density `weight` on [0,1]
-   (inverse = 0), or back. Returns -1 without mass. */
-static double bml_mcmc__reweight(const double *weight, double u, int inverse) {
-    double node[BML_MCMC__NODES];
-    double cumulative[BML_MCMC__NODES];
-    node[0] = cumulative[0] = 0;
-    int g;
-    for (g = 1; g < BML_MCMC__NODES; g++) {
-        node[g] = (double)g / (BML_MCMC__NODES - 1);
-        cumulative[g] = cumulative[g - 1] + 0.5 * (weight[g] + weight[g - 1]) * (node[g] - node[g - 1]);
-    }
-    double total = cumulative[BML_MCMC__NODES - 1];
-    if (!(total > 0)) return -1;
-    if (inverse) {
-        g = bml_mcmc__interval(node, BML_MCMC__NODES, u);
-        u = (cumulative[g] + bml_mcmc__linear_part(node, weight, g, u)) / total;
-        return u > 1 ? 1 : u;
-    }
-    g = bml_mcmc__interval(cumulative, BML_MCMC__NODES, u * total);
-    return bml_mcmc__linear_solve(node, weight, g, u * total - cumulative[g]);
-}
-
-BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, const double *theta) {
-    if (!prior || !theta) return BML_MCMC__NAN;
-    double sum = prior->first_joint < prior->n_dim ? -prior->log_z : 0;
-    double lo;
-    double hi;
-    for (int i = 0; i < prior->n_dim; i++) {
-        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi) || !(theta[i] >= lo && theta[i] <= hi)) return -BML_MCMC__INF;
-        sum += bml_mcmc__base_log_density(prior, i, theta[i]);
-        if (i < prior->first_joint && prior->param[i].bounds) sum -= log(bml_mcmc__base_mass(prior, i, lo, hi));
-    }
-    return sum;
-}
-
-BML_MCMC_DEF int bml_mcmc_prior_transform(const bml_mcmc_prior *prior, double *theta, const double *cube) {
-    double weight[BML_MCMC__NODES];
-    if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
-    double lo;
-    double hi;
-    for (int i = 0; i < prior->n_dim; i++) {
-        double u = cube[i];
-        if (!(u >= 0 && u <= 1)) return BML_MCMC_BAD_ARGUMENT;
-        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return BML_MCMC_EMPTY_BOUNDS;
-        if (prior->param[i].joint) {
-            bml_mcmc__joint_weights(prior, i, lo, hi, theta, weight);
-            u = bml_mcmc__reweight(weight, u, 0);
-            if (u < 0) return BML_MCMC_EMPTY_BOUNDS;
-        }
-        theta[i] = bml_mcmc__base_x(prior, i, lo, hi, u);
-    }
-    return BML_MCMC_OK;
-}
-
-BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cube, const double *theta) {
-    double weight[BML_MCMC__NODES];
-    if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
-    double lo;
-    double hi;
-    for (int i = 0; i < prior->n_dim; i++) {
-        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi) || !(theta[i] >= lo && theta[i] <= hi))
-            return BML_MCMC_BAD_ARGUMENT;
-        cube[i] = bml_mcmc__base_u(prior, i, lo, hi, theta[i]);
-        if (!prior->param[i].joint) continue;
-        bml_mcmc__joint_weights(prior, i, lo, hi, theta, weight);
-        cube[i] = bml_mcmc__reweight(weight, cube[i], 1);
-        if (cube[i] < 0) return BML_MCMC_BAD_ARGUMENT;
-    }
-    return BML_MCMC_OK;
-}
-
-/* Copies and normalises the table of parameter i, and takes its ends as limits unless narrower ones are given. */
-static int bml_mcmc__prior_table(bml_mcmc_prior *prior, int i) {
-    bml_mcmc_prior_param *p = &prior->param[i];
-    int n = p->n;
-    if (!p->x || !p->density || n < 2)
-        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
-                              "parameter %d: a table needs x, density and n >= 2", i);
-    double *x;
-    if (!(x = prior->table[i] = bml_mcmc__doubles((size_t)n, 3)))
-        return bml_mcmc__fail(prior->message, BML_MCMC_NO_MEMORY, "table");
-    double *w = x + n;
-    double *c = w + n;
-    for (int k = 0; k < n; k++) {
-        x[k] = p->x[k];
-        w[k] = p->density[k];
-        if (!(fabs(x[k]) <= DBL_MAX && w[k] >= 0 && w[k] <= DBL_MAX) || (k && !(x[k] > x[k - 1])))
-            return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
-                                  "parameter %d: row %d of its table: x must increase, density be finite and not "
-                                  "negative",
-                                  i, k);
-        if (k) c[k] = c[k - 1] + 0.5 * (w[k] + w[k - 1]) * (x[k] - x[k - 1]);
-    }
-    p->x = x;
-    p->density = w;
-    if (p->lower == 0 && p->upper == 0) {
-        p->lower = x[0];
-        p->upper = x[n - 1];
-    }
-    if (!(p->lower >= x[0] && p->upper <= x[n - 1] && p->lower < p->upper))
-        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: limits outside its table", i);
-    { /* normalised within the limits */
-        double total = bml_mcmc__table_cdf(p, c, p->upper) - bml_mcmc__table_cdf(p, c, p->lower);
-        if (!(total > 0 && total <= DBL_MAX))
-            return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: its table holds no mass", i);
-        for (int k = 0; k < n; k++) {
-            w[k] /= total;
-            c[k] /= total;
-        }
-    }
-    return BML_MCMC_OK;
-}
-
-static int bml_mcmc__prior_param_check(bml_mcmc_prior *prior, int i) {
-    bml_mcmc_prior_param *p = &prior->param[i];
-    const char *wrong = NULL;
-    if (p->kind < BML_MCMC_UNIFORM || p->kind > BML_MCMC_TABLE)
-        wrong = "there is no such kind";
-    else if (p->lower != p->lower || p->upper != p->upper)
-        wrong = "a limit is NaN";
-    else if (p->kind == BML_MCMC_TABLE)
-        return bml_mcmc__prior_table(prior, i);
-    else if (p->kind == BML_MCMC_NORMAL) {
-        if (p->lower == 0 && p->upper == 0) {
-            p->lower = -BML_MCMC__INF;
-            p->upper = BML_MCMC__INF;
-        }
-        if (!(fabs(p->mean) <= DBL_MAX && p->sd > 0 && p->sd <= DBL_MAX))
-            wrong = "mean must be finite, sd positive";
-        else {
-            double a;
-            double b;
-            bml_mcmc__normal_interval(p, p->lower, p->upper, &a, &b);
-            if (!(bml_mcmc__phi(b) - bml_mcmc__phi(a) > 1e-290))
-                wrong = "its limits leave no mass (lower < upper, within 36 sd)";
-        }
-    } else if (!(p->upper > p->lower && p->upper - p->lower <= DBL_MAX))
-        wrong = "lower < upper, both finite, are needed";
-    else if (p->kind == BML_MCMC_LOG_UNIFORM && !(p->lower > 0))
-        wrong = "a log-uniform prior needs lower > 0";
-    if (wrong) return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: %s", i, wrong);
-    return BML_MCMC_OK;
-}
-
-/* Finds the joint parameters and the mass of their region. */
-static int bml_mcmc__prior_joint(bml_mcmc_prior *prior) {
-    int joint = 0;
-    double scratch[BML_MCMC__MAX_PRIOR];
-    for (int i = 0; i < prior->n_dim; i++) {
-        if (prior->param[i].joint && !joint++) prior->first_joint = i;
-    }
-    int f = prior->first_joint;
-    if (!joint) return BML_MCMC_OK;
-    if (joint > BML_MCMC__MAX_JOINT)
-        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "%d joint parameters, %d are possible", joint,
-                              BML_MCMC__MAX_JOINT);
-    if (prior->param[f].bounds)
-        return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
-                              "parameter %d: the first joint parameter cannot have a bounds callback", f);
-    memset(scratch, 0, sizeof scratch);
-    double lo;
-    double hi;
-    bml_mcmc__limits(prior, f, scratch, &lo, &hi);
-    double mass = bml_mcmc__joint_nodes(prior, f, lo, hi, scratch, prior->first_weight);
-    if (!(mass > 0)) return bml_mcmc__fail(prior->message, BML_MCMC_EMPTY_BOUNDS, "the bounds leave no room anywhere");
-    prior->log_z = log(mass);
-    return BML_MCMC_OK;
-}
-
-BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim,
-                                       char *why) {
-    if (why) why[0] = 0;
-    if (!prior) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
-    *prior = NULL;
-    if (!params) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
-    bml_mcmc_prior *p = (bml_mcmc_prior *)bml_mcmc__alloc(1, 1, sizeof *p);
-    if (!p) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
-    int status = BML_MCMC_OK;
-    if (n_dim < 1 || n_dim > BML_MCMC__MAX_PRIOR)
-        status = bml_mcmc__fail(p->message, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: must be in [1, %d]", n_dim,
-                                BML_MCMC__MAX_PRIOR);
-    if (!status) {
-        p->n_dim = p->first_joint = n_dim;
-        p->param = (bml_mcmc_prior_param *)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->param);
-        p->table = (double **)bml_mcmc__alloc((size_t)n_dim, 1, sizeof *p->table);
-        if (!p->param || !p->table) status = BML_MCMC_NO_MEMORY;
-    }
-    if (!status) memcpy(p->param, params, sizeof *params * (size_t)n_dim);
-    for (int i = 0; !status && i < n_dim; i++)
-        status = bml_mcmc__prior_param_check(p, i);
-    if (!status) status = bml_mcmc__prior_joint(p);
-    if (!status) {
-        *prior = p;
-        return BML_MCMC_OK;
-    }
-    bml_mcmc__refuse(why, status, p->message);
-    bml_mcmc_prior_free(p);
+/* Adds a chain's reasons; `tau_counts`: chains of walkers, whose steps must be many tau. BAD_ARGUMENT, NO_MEMORY. */
+static int bml_mcmc__judge_chain(bml_mcmc_verdict *v, const bml_mcmc_chain *chain, const char *const *names) {
+    ptrdiff_t d = chain->n_dim > 0 ? chain->n_dim : 0;
+    ptrdiff_t room = bml_mcmc__room(d, sizeof(bml_mcmc_summary));
+    double *block = bml_mcmc__doubles(room + d, 1);
+    if (!block) return BML_MCMC_NO_MEMORY;
+    bml_mcmc_summary *s = (bml_mcmc_summary *)block;
+    int status = bml_mcmc_summarize(s, *chain);
+    if (status == BML_MCMC_NOT_CONVERGED) status = BML_MCMC_OK;
+    if (!status) bml_mcmc__judge_summaries(v, s, block + room, d, (double)chain->n_steps, names);
+    BML_MCMC_FREE(block);
     return status;
 }
 
-BML_MCMC_DEF void bml_mcmc_prior_free(bml_mcmc_prior *prior) {
-    if (!prior) return;
-    for (int i = 0; prior->table && i < prior->n_dim; i++)
-        BML_MCMC_FREE(prior->table[i]);
-    BML_MCMC_FREE(prior->table);
-    BML_MCMC_FREE(prior->param);
-    BML_MCMC_FREE(prior);
+/* Where theta[i] lies in its prior, between its bounds there, as a fraction of its mass; NaN outside. */
+static double bml_mcmc__prior_place(const bml_mcmc_prior *prior, ptrdiff_t i, const double *theta) {
+    double lo;
+    double hi;
+    if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return BML_MCMC__NAN;
+    if (!(theta[i] >= lo && theta[i] <= hi)) return BML_MCMC__NAN;
+    return bml_mcmc__base_u(prior, i, lo, hi, theta[i]);
 }
 
-static int bml_mcmc__prior_dim(const bml_mcmc_prior *prior) {
-    return prior->n_dim;
+/* Parameter k has mass[0] of the posterior at its lower bound and mass[1] at its upper one. */
+static void bml_mcmc__say_edges(bml_mcmc_verdict *v, ptrdiff_t k, const double *mass, const char *const *names) {
+    char number[32];
+    for (int side = 0; side < 2; side++) {
+        if (!(mass[side] > BML_MCMC__EDGE_MASS)) continue;
+        bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_EDGE, 0, (int)k);
+        r->value = mass[side];
+        r->limit = BML_MCMC__EDGE_MASS;
+        snprintf(
+            r->text, sizeof r->text, "%.100s: %.0f %% of the posterior lies within %.0f %% of the prior's %s bound",
+            bml_mcmc__name(number, names, k), 100 * mass[side], 100 * BML_MCMC__EDGE_WIDTH, side ? "upper" : "lower");
+    }
 }
 
+/* A chain against the bounds of a prior, infinite ones left out. */
+static void bml_mcmc__judge_edges(bml_mcmc_verdict *v, const bml_mcmc_chain *c, const bml_mcmc_prior *prior,
+                                  const char *const *names) {
+    ptrdiff_t rows = (ptrdiff_t)c->n_steps * c->n_walkers;
+    for (ptrdiff_t k = 0; prior && k < c->n_dim; k++) {
+        double mass[2] = {0, 0};
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            double place = bml_mcmc__prior_place(prior, k, c->theta + i * c->n_dim);
+            mass[0] += (place < BML_MCMC__EDGE_WIDTH) / (double)rows;
+            mass[1] += (place > 1 - BML_MCMC__EDGE_WIDTH) / (double)rows;
+        }
+        if (!bml_mcmc__is_finite(prior->param[k].lower)) mass[0] = 0;
+        if (!bml_mcmc__is_finite(prior->param[k].upper)) mass[1] = 0;
+        bml_mcmc__say_edges(v, k, mass, names);
+    }
+}
+
+static void bml_mcmc__say_nans(bml_mcmc_verdict *v, uint64_t nans) {
+    if (!nans) return;
+    bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_NAN, 0, -1);
+    r->value = (double)nans;
+    snprintf(r->text, sizeof r->text, "the log-probability was NaN at %.0f points, which were taken for impossible",
+             (double)nans);
+}
+
+BML_MCMC_DEF int bml_mcmc_chain_verdict(bml_mcmc_verdict *v, bml_mcmc_chain chain, const char *const *names) {
+    if (!v) return BML_MCMC_BAD_ARGUMENT;
+    bml_mcmc__verdict_begin(v);
+    int status = bml_mcmc__judge_chain(v, &chain, names);
+    if (status) v->status = status;
+    return v->status;
+}
+
+BML_MCMC_DEF int bml_mcmc_ensemble_verdict(bml_mcmc_verdict *v, bml_mcmc_ensemble *e, size_t burn) {
+    if (!v || !e) return BML_MCMC_BAD_ARGUMENT;
+    const bml_mcmc_config *c = &e->config;
+    bml_mcmc__verdict_begin(v);
+    v->burn = burn;
+    bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), burn / (size_t)c->thin);
+    v->status = bml_mcmc__judge_chain(v, &chain, c->names);
+    if (v->status)
+        return bml_mcmc__fail(e->message, v->status, "verdict on %llu stored steps (8 are needed)",
+                              (unsigned long long)chain.n_steps);
+    for (int i = 0; i < v->n_reasons; i++)
+        if (v->reason[i].refuses) v->status = BML_MCMC_NOT_CONVERGED;
+    bml_mcmc__judge_edges(v, &chain, c->prior, c->names);
+    bml_mcmc__say_nans(v, e->nans);
+    e->message[0] = 0;
+    return v->status;
+}
+
+/* >> run until
+   Rounds of steps, each judged after a burn-in found from the chain; in between, walkers that are stuck are put beside
+   others. The chain begins anew when that has happened, so that nothing of the rescue stays in it. */
+
+enum { BML_MCMC__BLOCKS = 20 };
+#define BML_MCMC__FIRST_ROUND 200
+enum { BML_MCMC__RESCUE_TRIES = 20 };
+
+typedef struct bml_mcmc__search {
+    bml_mcmc_goal goal;
+    uint64_t last;               /* the step to stop at */
+    ptrdiff_t n_stuck;           /* walkers rescued so far, */
+    char stuck[BML_MCMC_REASON]; /* by their numbers */
+    double gap;                  /* how far below the others the first of them was */
+} bml_mcmc__search;
+
+/* The mean over walkers of block b of quantity k (k = n_dim: the log-probability). */
+static double bml_mcmc__block_mean(const bml_mcmc_ensemble *e, ptrdiff_t b, ptrdiff_t k) {
+    ptrdiff_t first = b * e->stored / BML_MCMC__BLOCKS * e->W;
+    ptrdiff_t next = (b + 1) * e->stored / BML_MCMC__BLOCKS * e->W;
+    double sum = 0;
+    for (ptrdiff_t i = first; i < next; i++)
+        sum += k < e->d ? e->chain[i * e->d + k] : e->chain_log_prob[i];
+    return sum / (double)(next - first);
+}
+
+/* The first stored step from which on all blocks' means agree with those of the second half, within 4 of their standard
+   deviations; a twentieth of the chain at least, half of it at most. */
+static ptrdiff_t bml_mcmc__find_burn(const bml_mcmc_ensemble *e) {
+    const ptrdiff_t half = BML_MCMC__BLOCKS / 2;
+    ptrdiff_t burn = 1;
+    for (ptrdiff_t k = 0; k <= e->d; k++) {
+        double mean[BML_MCMC__BLOCKS];
+        double sum = 0;
+        double sum2 = 0;
+        for (ptrdiff_t b = 0; b < BML_MCMC__BLOCKS; b++)
+            mean[b] = bml_mcmc__block_mean(e, b, k);
+        for (ptrdiff_t b = half; b < BML_MCMC__BLOCKS; b++)
+            sum += mean[b] / (double)half;
+        for (ptrdiff_t b = half; b < BML_MCMC__BLOCKS; b++)
+            sum2 += (mean[b] - sum) * (mean[b] - sum) / (double)(half - 1);
+        ptrdiff_t b = half;
+        while (b > burn && fabs(mean[b - 1] - sum) <= 4 * sqrt(sum2))
+            b--;
+        burn = b > burn ? b : burn;
+    }
+    return burn * e->stored / BML_MCMC__BLOCKS;
+}
+
+/* walkers[W] = what each walker's log-probability was at most over the second half of the chain; *middle, *width of
+   those half of all walkers that are higher. */
+static int bml_mcmc__heights(const bml_mcmc_ensemble *e, double *best, double *middle, double *width) {
+    ptrdiff_t first = e->stored / 2;
+    ptrdiff_t n = e->stored - first;
+    ptrdiff_t W = e->W;
+    bml_mcmc__key *order = (bml_mcmc__key *)bml_mcmc__doubles(bml_mcmc__room(W, sizeof *order), 1);
+    double *pool = bml_mcmc__doubles(n, W / 2);
+    if (order && pool) {
+        for (ptrdiff_t w = 0; w < W; w++) {
+            best[w] = -BML_MCMC__INF;
+            for (ptrdiff_t t = first; t < e->stored; t++) {
+                double l = e->chain_log_prob[t * W + w];
+                best[w] = l > best[w] ? l : best[w];
+            }
+            order[w].value = best[w];
+            order[w].index = w;
+        }
+        bml_mcmc__sort_keys(order, W);
+        for (ptrdiff_t i = 0; i < W / 2; i++)
+            for (ptrdiff_t t = 0; t < n; t++)
+                pool[i * n + t] = e->chain_log_prob[(first + t) * W + order[W - 1 - i].index];
+        *middle = bml_mcmc_quantile(pool, (size_t)(n * (W / 2)), 0.5);
+        *width = *middle - bml_mcmc_quantile(pool, (size_t)(n * (W / 2)), 0.05);
+    }
+    int status = order && pool ? BML_MCMC_OK : BML_MCMC_NO_MEMORY;
+    BML_MCMC_FREE(order);
+    BML_MCMC_FREE(pool);
+    return status;
+}
+
+/* A place for walker w near the others: c1 + g (c2 - c3) of walkers that are not stuck, where the log-probability is
+   above `least`. 0: none was found. */
+static int bml_mcmc__rescue(bml_mcmc_ensemble *e, ptrdiff_t w, const double *best, double least, int *status) {
+    ptrdiff_t d = e->d;
+    bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, BML_MCMC__RESCUE_STREAM, e->step);
+    rng.counter[0] = (uint32_t)w << 16;
+    for (int try_number = 0; try_number < BML_MCMC__RESCUE_TRIES; try_number++) {
+        ptrdiff_t c[3];
+        for (int i = 0; i < 3; i++)
+            do {
+                c[i] = bml_mcmc__below(&rng, e->W);
+            } while (!(best[c[i]] >= least));
+        if (c[1] == c[2]) continue;
+        double g = 0.5 / (1 + try_number);
+        for (ptrdiff_t k = 0; k < d; k++)
+            e->proposal[k] = e->theta[c[0] * d + k] + g * (e->theta[c[1] * d + k] - e->theta[c[2] * d + k]);
+        int name = (int)w;
+        *status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, 1, &name);
+        if (*status) return 0;
+        e->evaluations++;
+        if (!(e->proposal_log_prob[0] >= least)) continue;
+        bml_mcmc__copy(e->theta + w * d, e->proposal, d);
+        bml_mcmc__copy(e->derived + w * e->K, e->proposal_derived, e->K);
+        e->log_prob[w] = e->proposal_log_prob[0];
+        return 1;
+    }
+    return 0;
+}
+
+/* Finds the walkers that stay far below the others, in the whole second half of the chain, and moves them. *moved: how
+   many; a third of all at most, for more would be a mode. */
+static int bml_mcmc__rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__search *search, ptrdiff_t *moved) {
+    double middle;
+    double width;
+    double *best = e->log_u; /* [W], free between steps */
+    *moved = 0;
+    int status = bml_mcmc__heights(e, best, &middle, &width);
+    if (status) return bml_mcmc__fail(e->message, status, "out of memory");
+    double least = middle - 4 * width - 1;
+    ptrdiff_t low = 0;
+    for (ptrdiff_t w = 0; w < e->W; w++)
+        low += !(best[w] >= least);
+    if (low > e->W / 3) return BML_MCMC_OK;
+    for (ptrdiff_t w = 0; w < e->W && low; w++) {
+        if (best[w] >= least || !bml_mcmc__rescue(e, w, best, least, &status)) continue;
+        size_t used = strlen(search->stuck);
+        snprintf(search->stuck + used, sizeof search->stuck - used, "%s%d", used ? ", " : "", (int)w);
+        if (!search->n_stuck) search->gap = middle - best[w];
+        search->n_stuck++;
+        ++*moved;
+    }
+    return status;
+}
+
+/* Steps of the next round: what the wanted ESS asks for, between a half and twice of what there is. */
+static uint64_t bml_mcmc__next_round(const bml_mcmc_ensemble *e, const bml_mcmc__search *s, const bml_mcmc_verdict *v) {
+    double have = (double)e->stored * e->config.thin;
+    double ess = v->ess_bulk < v->ess_tail ? v->ess_bulk : v->ess_tail;
+    double more = ess > 0 ? have * (1.1 * s->goal.ess / ess - 1) : have;
+    double steps = bml_mcmc__clamp(more, 0.5 * have, 2 * have);
+    uint64_t left = s->last - e->step;
+    if (steps < BML_MCMC__FIRST_ROUND) steps = BML_MCMC__FIRST_ROUND;
+    return steps < (double)left ? (uint64_t)steps : left;
+}
+
+static void bml_mcmc__say_rescued(bml_mcmc_verdict *v, const bml_mcmc__search *s) {
+    if (!s->n_stuck) return;
+    bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_STUCK, 0, -1);
+    r->value = (double)s->n_stuck;
+    r->limit = s->gap;
+    snprintf(r->text, sizeof r->text,
+             "%d walkers were stuck, %.4g below the others in log-probability, and were put beside them before this "
+             "chain began: number %.100s",
+             (int)s->n_stuck, s->gap, s->stuck);
+    bml_mcmc__mend_commas(r->text);
+}
+
+/* The chain so far, judged; *done: the goal is reached. */
+static int bml_mcmc__judge_round(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc__search *s, int *done) {
+    size_t burn = (size_t)bml_mcmc__find_burn(e) * (size_t)e->config.thin;
+    int status = bml_mcmc_ensemble_verdict(v, e, burn);
+    bml_mcmc__say_rescued(v, s);
+    *done = status == BML_MCMC_OK && v->ess_bulk >= s->goal.ess && v->ess_tail >= s->goal.ess;
+    return status == BML_MCMC_NOT_CONVERGED ? BML_MCMC_OK : status;
+}
+
+BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc_goal *goal) {
+    static const bml_mcmc__rule rules[2] = {
+        {"ess", offsetof(bml_mcmc_goal, ess), BML_MCMC__REAL, 1, 1e12, 1000},
+        {"steps", offsetof(bml_mcmc_goal, steps), BML_MCMC__REAL, 1, 1e15, 100000},
+    };
+    bml_mcmc__search s;
+    ptrdiff_t moved = 0;
+    int done = 0;
+    if (!e || !v) return BML_MCMC_BAD_ARGUMENT;
+    memset(&s, 0, sizeof s);
+    bml_mcmc__verdict_begin(v);
+    if (goal) s.goal = *goal;
+    int status = bml_mcmc__apply_rules(&s.goal, rules, 2, e->message);
+    s.last = e->step + (uint64_t)s.goal.steps;
+    uint64_t next = BML_MCMC__FIRST_ROUND * (uint64_t)e->config.thin;
+    while (!status) {
+        uint64_t left = s.last - e->step;
+        status = bml_mcmc_run(e, (size_t)(next < left ? next : left));
+        if (status) break;
+        int judged = e->stored >= BML_MCMC__FIRST_ROUND / 2;
+        if (judged && !s.goal.keep_stuck) status = bml_mcmc__rescue_stuck(e, &s, &moved);
+        if (!status && judged && !moved) status = bml_mcmc__judge_round(e, v, &s, &done);
+        if (done || status || e->step >= s.last) break;
+        next = moved ? (uint64_t)e->stored * (uint64_t)e->config.thin : bml_mcmc__next_round(e, &s, v);
+        if (moved) bml_mcmc_ensemble_clear(e);
+    }
+    if (status || done) return v->status = status;
+    bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_UNFINISHED, 1, -1);
+    r->value = s.goal.steps;
+    snprintf(r->text, sizeof r->text, "the wanted %.0f effective samples were not reached in %.0f steps", s.goal.ess,
+             s.goal.steps);
+    return bml_mcmc__fail(e->message, v->status, "%s", r->text);
+}
+
+#ifndef BML_MCMC_NO_NESTED
 /* >> nested sampling: points
    A point is one row: its place in the cube, its parameters, and the five numbers below. The threshold above which it
    was drawn, its birth, says when it was live; everything that is known about volumes follows from births and
    likelihoods, so that static and dynamic runs, plateaus and rounds of any size need no accounting of their own.
-   A likelihood of -infinity is kept as -DBL_MAX, which is above -INFINITY, the birth of draws from the whole prior. */
+   A likelihood of -infinity is kept as -DBL_MAX, which is above -INFINITY, the birth of draws from the whole prior.
+   Lists of the live points and of those known to lie above the threshold follow it upwards, so that a round costs what
+   it changes and not what has been collected before. */
 
 enum { BML_MCMC__LOG_L, BML_MCMC__BIRTH, BML_MCMC__TIE, BML_MCMC__RANK, BML_MCMC__LIVE, BML_MCMC__EXTRA };
-enum { BML_MCMC__MAX_SWEEPS = 32, BML_MCMC__JUMPS = 500, BML_MCMC__SHRINKS = 200, BML_MCMC__PARTS = 64 };
-
+enum { BML_MCMC__MAX_SWEEPS = 32 };
+enum { BML_MCMC__JUMPS = 500 };   /* slices between two looks at their memory */
+enum { BML_MCMC__SHRINKS = 200 }; /* of one slice */
+enum { BML_MCMC__MAX_GAPS = 64 }; /* groups told apart by gaps */
 #define BML_MCMC__SIMULATIONS 200
+enum { BML_MCMC__PLAN = 32 }; /* steps of a pass's expected error */
 
-typedef struct bml_mcmc__key { /* sorts points: by likelihood, then by chance */
-    double log_l, tie;
-    size_t index;
-} bml_mcmc__key;
-
-/* What a saved state holds beside the points: words of 8 bytes each. */
+/* What a saved state holds beside the points: words of 8 bytes each, the first ten of them integers. */
 typedef struct bml_mcmc__nested_state {
-    uint64_t round, evaluations, slice_evaluations, pass, pass_over, method, sweeps, jumps, slice_chains, slice_calls,
-        n_points;
-    double threshold;    /* above which the live points of this pass are uniform */
-    double low, high;    /* this pass runs from here to there */
-    double log_x, log_z; /* of the first pass, by expectation */
-    double information, remaining, efficiency, correlation, probes, probe_hits;
+    uint64_t round;
+    uint64_t evaluations;
+    uint64_t slice_evaluations;
+    uint64_t pass;
+    uint64_t pass_over;
+    uint64_t method;
+    uint64_t sweeps;
+    uint64_t jumps;
+    uint64_t slice_chains;
+    uint64_t slice_calls;
+    uint64_t n_points;
+    uint64_t sweeps_before;  /* the last growth was from here; 0: none */
+    uint64_t sweeps_settled; /* more did not help */
+    uint64_t nans;
+    double threshold; /* above which the live points of this pass are uniform */
+    double low;       /* this pass runs from here */
+    double high;      /* to there */
+    double log_x;     /* of the first pass, by expectation */
+    double log_z;
+    double information;
+    double remaining;
+    double efficiency;
+    double correlation;        /* of new points with their start, last measured */
+    double correlation_before; /* with sweeps_before */
+    double probes;
+    double probe_hits;
+    double plan_log_l[BML_MCMC__PLAN]; /* of a dynamic pass: at these thresholds */
+    double plan_error[BML_MCMC__PLAN]; /* ln Z has this error */
 } bml_mcmc__nested_state;
 
 /* The region: where points above a threshold may be, from those that are known. Coordinates x are the cube's, wrapped
    ones shifted by cut. */
 typedef struct bml_mcmc__region {
-    int n, d, n_clusters, capacity, clusters_capacity, shape; /* shape: what is drawn from: cube, ellipsoids, balls */
-    size_t *index;                                            /* [n] the points */
-    double *x, *y;             /* [n][d] place; A x, in which clusters have unit covariance */
-    int *label, *part, *queue; /* [n] cluster; what gaps tell apart; scratch */
-    double *cut, *L, *A;       /* [d]; pooled covariance L L^T, A = 1/L [d][d] */
-    double radius;             /* of the balls, in y */
-    double *mean, *EL, *EA;    /* [n_clusters][d]; x = mean + EL z, |z| <= 1 is ellipsoid c; [..][d][d] */
-    double *spread, *weight;   /* [n_clusters] radius in sd; share of the volume */
-    double *scratch;           /* [4][d] */
+    ptrdiff_t n;
+    ptrdiff_t d;
+    ptrdiff_t n_clusters;
+    ptrdiff_t most;     /* room for so many points */
+    ptrdiff_t room;     /* and clusters */
+    int shape;          /* what is drawn from: cube, ellipsoids, balls */
+    ptrdiff_t *index;   /* [n] the points */
+    double *x;          /* [n][d] place */
+    double *y;          /* [n][d] A x, in which clusters have unit covariance */
+    int *label;         /* [n] cluster */
+    int *group;         /* [n] what gaps tell apart */
+    int *queue;         /* [n] scratch */
+    double *sorted;     /* [n + 1] scratch */
+    bml_mcmc__key *key; /* [n] scratch */
+    double *cut;        /* [d] */
+    double *L;          /* [d][d] pooled covariance L L^T */
+    double *A;          /* [d][d] 1/L */
+    double radius;      /* of the balls, in y */
+    double *clusters;   /* one block of: */
+    double *mean;       /* [n_clusters][d] */
+    double *EL;         /* [n_clusters][d][d]; x = mean + EL z, |z| <= 1 is an ellipsoid */
+    double *EA;         /* [n_clusters][d][d] 1/EL */
+    double *spread;     /* [n_clusters] radius in sd */
+    double *weight;     /* [n_clusters] share of the volume */
+    double *scratch;    /* [4][d] */
 } bml_mcmc__region;
 
 struct bml_mcmc_nested {
     bml_mcmc_nested_config config;
+    ptrdiff_t d;
+    ptrdiff_t K;   /* live_points */
+    ptrdiff_t row; /* doubles of a point */
+    int *wrapped;  /* [d] */
+    int forgive;   /* the last run stopped at NaN or +infinity: the next round takes it for -infinity */
     bml_mcmc__nested_state now;
-    double *point; /* [capacity][2 d + EXTRA] */
+    double *point; /* [capacity][row] */
     double *jump;  /* [d + 1] squared moves of new points from their start, summed */
-    size_t capacity;
-    size_t fresh;         /* points of the round under way, after now.n_points */
-    bml_mcmc__key *order; /* [order_capacity] */
-    size_t n_live, order_capacity;
-    double *trial_cube, *trial_theta, *trial_log_l; /* [trials][d] [trials][d] [trials] */
-    size_t trials;
+    double *jump_before;
+    ptrdiff_t capacity;
+    ptrdiff_t fresh; /* points of the round under way, after now.n_points */
+    int lists_good;  /* do the lists below belong to now.threshold? */
+    ptrdiff_t *live; /* [n_live] in the order of their birth, as below */
+    ptrdiff_t n_live;
+    ptrdiff_t *known; /* [n_known] born at or below the threshold, and above it */
+    ptrdiff_t n_known;
+    bml_mcmc__key *waiting; /* [n_waiting] born above the threshold, the lowest last */
+    ptrdiff_t n_waiting;
+    bml_mcmc__key *order; /* [n_order] live points, or all, sorted */
+    ptrdiff_t n_order;
+    double *trial;       /* one block of: */
+    double *trial_cube;  /* [trials][d] */
+    double *trial_theta; /* [trials][d] */
+    double *trial_log_l; /* [trials] */
+    ptrdiff_t trials;
     bml_mcmc__region region;
     bml_mcmc_nested_progress report; /* of the last whole round */
-    double *sorted;                  /* result: [n][d + 3] theta, log L, weight; scratch */
-    size_t sorted_n;
+    double *sorted;                  /* result: [n][d + 5] theta, log L, weight; scratch */
+    ptrdiff_t sorted_n;
     double *other; /* [sorted_n] log L that the result is to be weighed by; NULL: the run's own */
     char message[BML_MCMC_MESSAGE];
 };
 
-static double *bml_mcmc__point(const bml_mcmc_nested *s, size_t i) {
-    return s->point + i * (size_t)(2 * s->config.n_dim + BML_MCMC__EXTRA);
-}
-static double bml_mcmc__value(const bml_mcmc_nested *s, size_t i, int which) {
-    return bml_mcmc__point(s, i)[2 * s->config.n_dim + which];
+static double *bml_mcmc__point(const bml_mcmc_nested *s, ptrdiff_t i) {
+    return s->point + i * s->row;
 }
 
-static double bml_mcmc__log_add(double a, double b) {
-    double top = a > b ? a : b;
-    return a == b ? a + 0.6931471805599453 : top + log1p(exp(-fabs(a - b)));
+static double *bml_mcmc__value(const bml_mcmc_nested *s, ptrdiff_t i, int which) {
+    return s->point + i * s->row + 2 * s->d + which;
 }
 
-static int bml_mcmc__compare_keys(const void *a, const void *b) {
-    const bml_mcmc__key *x = (const bml_mcmc__key *)a;
-    const bml_mcmc__key *y = (const bml_mcmc__key *)b;
-    if (x->log_l != y->log_l) return x->log_l < y->log_l ? -1 : 1;
-    if (x->tie != y->tie) return x->tie < y->tie ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
+static double bml_mcmc__log_l(const bml_mcmc_nested *s, ptrdiff_t i) {
+    return *bml_mcmc__value(s, i, BML_MCMC__LOG_L);
 }
 
-static int bml_mcmc__compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
+static ptrdiff_t bml_mcmc__n_points(const bml_mcmc_nested *s) {
+    return (ptrdiff_t)s->now.n_points;
 }
 
-/* s->order becomes the points that are live, or all, from the worst to the best. */
-static int bml_mcmc__sort_points(bml_mcmc_nested *s, int all) {
-    size_t n = (size_t)s->now.n_points;
-    if (n > s->order_capacity) {
-        BML_MCMC_FREE(s->order);
-        s->order_capacity = 0;
-        s->order = (bml_mcmc__key *)bml_mcmc__alloc(n + n / 2, 1, sizeof *s->order);
-        if (!s->order) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu points", (unsigned long long)n);
-        s->order_capacity = n + n / 2;
+/* s->order[n] = these points, or (index = NULL) the first n of all, from the worst to the best. */
+static void bml_mcmc__sort_points(bml_mcmc_nested *s, const ptrdiff_t *index, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        bml_mcmc__key *key = s->order + i;
+        key->index = index ? index[i] : i;
+        key->value = bml_mcmc__log_l(s, key->index);
+        key->tie = *bml_mcmc__value(s, key->index, BML_MCMC__TIE);
     }
-    for (size_t i = s->n_live = 0; i < n; i++) {
-        bml_mcmc__key *key = s->order + s->n_live;
-        if (!all && bml_mcmc__value(s, i, BML_MCMC__LIVE) == 0) continue;
-        key->log_l = bml_mcmc__value(s, i, BML_MCMC__LOG_L);
-        key->tie = bml_mcmc__value(s, i, BML_MCMC__TIE);
+    s->n_order = n;
+    bml_mcmc__sort_keys(s->order, n);
+}
+
+/* The lists from the points themselves: after a load, a failed round, and when a pass begins. */
+static void bml_mcmc__make_lists(bml_mcmc_nested *s) {
+    double t = s->now.threshold;
+    s->n_live = s->n_known = s->n_waiting = 0;
+    for (ptrdiff_t i = 0; i < bml_mcmc__n_points(s); i++) {
+        double log_l = bml_mcmc__log_l(s, i);
+        double birth = *bml_mcmc__value(s, i, BML_MCMC__BIRTH);
+        if (*bml_mcmc__value(s, i, BML_MCMC__LIVE) != 0) s->live[s->n_live++] = i;
+        if (!(log_l > t)) continue;
+        if (birth <= t) {
+            s->known[s->n_known++] = i;
+            continue;
+        }
+        bml_mcmc__key *key = &s->waiting[s->n_waiting++];
+        key->value = -birth;
+        key->tie = 0;
         key->index = i;
-        s->n_live++;
     }
-    if (s->n_live) qsort(s->order, s->n_live, sizeof *s->order, bml_mcmc__compare_keys);
+    bml_mcmc__sort_keys(s->waiting, s->n_waiting);
+    s->lists_good = 1;
+}
+
+/* The threshold rises to t: points die out of `known`, waiting ones come in, in the order of their numbers. */
+static void bml_mcmc__raise_lists(bml_mcmc_nested *s, double t) {
+    ptrdiff_t kept = 0;
+    for (ptrdiff_t i = 0; i < s->n_known; i++)
+        if (bml_mcmc__log_l(s, s->known[i]) > t) s->known[kept++] = s->known[i];
+    s->n_known = kept;
+    while (s->n_waiting && -s->waiting[s->n_waiting - 1].value <= t) {
+        ptrdiff_t index = s->waiting[--s->n_waiting].index;
+        if (!(bml_mcmc__log_l(s, index) > t)) continue;
+        ptrdiff_t at = s->n_known++;
+        for (; at > 0 && s->known[at - 1] > index; at--)
+            s->known[at] = s->known[at - 1];
+        s->known[at] = index;
+    }
+}
+
+/* A whole round is over: the dead leave the live points, its new points join both lists. */
+static void bml_mcmc__renew_lists(bml_mcmc_nested *s) {
+    ptrdiff_t kept = 0;
+    for (ptrdiff_t i = 0; i < s->n_live; i++)
+        if (*bml_mcmc__value(s, s->live[i], BML_MCMC__LIVE) != 0) s->live[kept++] = s->live[i];
+    s->n_live = kept;
+    for (ptrdiff_t i = 0; i < s->fresh; i++) {
+        s->live[s->n_live++] = bml_mcmc__n_points(s) + i;
+        s->known[s->n_known++] = bml_mcmc__n_points(s) + i;
+    }
+}
+
+static int bml_mcmc__trials(bml_mcmc_nested *s, ptrdiff_t n) {
+    if (n <= s->trials) return BML_MCMC_OK;
+    BML_MCMC_FREE(s->trial);
+    s->trials = 0;
+    s->trial = bml_mcmc__doubles(n, 2 * s->d + 1);
+    if (!s->trial) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld trial points", (long long)n);
+    s->trial_cube = s->trial;
+    s->trial_theta = s->trial_cube + n * s->d;
+    s->trial_log_l = s->trial_theta + n * s->d;
+    s->trials = n;
     return BML_MCMC_OK;
 }
 
-static int bml_mcmc__trials(bml_mcmc_nested *s, size_t n) {
-    size_t D = (size_t)s->config.n_dim;
-    if (n <= s->trials) return BML_MCMC_OK;
-    BML_MCMC_FREE(s->trial_cube);
-    BML_MCMC_FREE(s->trial_theta);
-    BML_MCMC_FREE(s->trial_log_l);
-    s->trial_cube = bml_mcmc__doubles(n, D);
-    s->trial_theta = bml_mcmc__doubles(n, D);
-    s->trial_log_l = bml_mcmc__doubles(n, 1);
-    s->trials = s->trial_cube && s->trial_theta && s->trial_log_l ? n : 0;
-    return s->trials ? BML_MCMC_OK
-                     : bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu trial points", (unsigned long long)n);
+/* Parameters of the first n trial points. */
+static int bml_mcmc__transform_trials(bml_mcmc_nested *s, ptrdiff_t n) {
+    const bml_mcmc_nested_config *c = &s->config;
+    ptrdiff_t d = s->d;
+    bml_mcmc__fill(s->trial_theta, BML_MCMC__NAN, n * d); /* what a callback leaves out is found */
+    for (ptrdiff_t i = 0; c->prior && i < n; i++) {
+        int status = bml_mcmc_prior_transform(c->prior, s->trial_theta + i * d, s->trial_cube + i * d);
+        if (!status) continue;
+        bml_mcmc__fail(s->message, status, "the prior, at cube point");
+        bml_mcmc__append_point(s->message, s->trial_cube + i * d, d);
+        return status;
+    }
+    if (!c->prior && c->transform(s->trial_theta, s->trial_cube, (int)n, (int)d, c->user))
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "transform says that it failed");
+    for (ptrdiff_t i = 0; i < n * d; i++) {
+        if (bml_mcmc__is_finite(s->trial_theta[i])) continue;
+        bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "parameter %d is not finite at cube point", (int)(i % d));
+        bml_mcmc__append_point(s->message, s->trial_cube + i / d * d, d);
+        return BML_MCMC_BAD_TRANSFORM;
+    }
+    return BML_MCMC_OK;
 }
 
 /* Parameters and likelihoods of the first n trial points. */
-static int bml_mcmc__try(bml_mcmc_nested *s, size_t n) {
-    size_t D = (size_t)s->config.n_dim;
-    size_t i;
+static int bml_mcmc__try(bml_mcmc_nested *s, ptrdiff_t n) {
     const bml_mcmc_nested_config *c = &s->config;
-    int status = BML_MCMC_OK;
-    for (i = 0; i < n * D; i++)
-        s->trial_theta[i] = BML_MCMC__NAN; /* what a callback leaves out is found */
-    for (i = 0; i < n; i++)
-        s->trial_log_l[i] = BML_MCMC__NAN;
-    for (i = 0; c->prior && i < n && !status; i++)
-        if ((status = bml_mcmc_prior_transform(c->prior, s->trial_theta + i * D, s->trial_cube + i * D)) != BML_MCMC_OK)
-            bml_mcmc__fail(s->message, status, "the prior, at cube point");
-    if (status) bml_mcmc__append_point(s->message, s->trial_cube + (i - 1) * D, (int)D);
+    int status = bml_mcmc__transform_trials(s, n);
     if (status) return status;
-    if (!c->prior && c->transform(s->trial_theta, s->trial_cube, (int)n, (int)D, c->user))
-        return bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "transform says that it failed");
-    for (i = 0; i < n; i++)
-        for (size_t k = 0; k < D; k++)
-            if (!(fabs(s->trial_theta[i * D + k]) <= DBL_MAX)) {
-                bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "parameter %d is not finite at cube point", (int)k);
-                bml_mcmc__append_point(s->message, s->trial_cube + i * D, (int)D);
-                return BML_MCMC_BAD_TRANSFORM;
-            }
-    c->log_likelihood(s->trial_log_l, s->trial_theta, (int)n, (int)D, c->user);
-    for (i = 0; i < n && !status; i++) {
-        double l = s->trial_log_l[i];
-        if (l != l || l > DBL_MAX) {
-            status = l != l ? BML_MCMC_NAN : BML_MCMC_INFINITE;
-            bml_mcmc__fail(s->message, status, "log-likelihood %s at", l != l ? "NaN" : "+infinity");
-            bml_mcmc__append_point(s->message, s->trial_theta + i * D, (int)D);
+    bml_mcmc__fill(s->trial_log_l, BML_MCMC__NAN, n);
+    c->log_likelihood(s->trial_log_l, s->trial_theta, (int)n, (int)s->d, c->user);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double *l = s->trial_log_l + i;
+        int wrong = bml_mcmc__judge(*l);
+        int rejected = s->forgive || (wrong == BML_MCMC_NAN && c->nan_policy == BML_MCMC_NAN_REJECTED);
+        if (wrong && !rejected) {
+            bml_mcmc__fail(s->message, wrong, "log-likelihood %s at", wrong == BML_MCMC_NAN ? "NaN" : "+infinity");
+            bml_mcmc__append_point(s->message, s->trial_theta + i * s->d, s->d);
+            s->forgive = 1;
+            return wrong;
         }
-        if (l < -DBL_MAX) s->trial_log_l[i] = -DBL_MAX;
+        if (wrong) s->now.nans++;
+        if (wrong || *l < -DBL_MAX) *l = -DBL_MAX;
     }
-    s->now.evaluations += n;
-    return status;
+    s->now.evaluations += (uint64_t)n;
+    return BML_MCMC_OK;
 }
 
 /* Tells the user where things stand; CANCELLED if so answered. */
 static int bml_mcmc__nested_report(bml_mcmc_nested *s) {
     s->report.evaluations = s->now.evaluations;
-    if (s->config.progress && s->config.progress(&s->report, s->config.progress_user))
-        return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu evaluations",
-                              (unsigned long long)s->now.evaluations);
+    if (!s->config.progress || !s->config.progress(&s->report, s->config.progress_user)) return BML_MCMC_OK;
+    return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu evaluations",
+                          (unsigned long long)s->now.evaluations);
+}
+
+/* Room for `capacity` points, and for them in every list. */
+static int bml_mcmc__nested_reserve(bml_mcmc_nested *s, ptrdiff_t capacity) {
+    if (capacity <= s->capacity) return BML_MCMC_OK;
+    double *block[5] = {s->point, (double *)s->live, (double *)s->known, (double *)s->waiting, (double *)s->order};
+    ptrdiff_t index = bml_mcmc__room(capacity, sizeof *s->live);
+    ptrdiff_t key = bml_mcmc__room(capacity, sizeof *s->order);
+    int grown = bml_mcmc__grow(&block[0], capacity, s->row);
+    if (grown) grown = bml_mcmc__grow(&block[1], index, 1);
+    if (grown) grown = bml_mcmc__grow(&block[2], index, 1);
+    if (grown) grown = bml_mcmc__grow(&block[3], key, 1);
+    if (grown) grown = bml_mcmc__grow(&block[4], key, 1);
+    s->point = block[0];
+    s->live = (ptrdiff_t *)block[1];
+    s->known = (ptrdiff_t *)block[2];
+    s->waiting = (bml_mcmc__key *)block[3];
+    s->order = (bml_mcmc__key *)block[4];
+    if (!grown) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)capacity);
+    s->capacity = capacity;
     return BML_MCMC_OK;
 }
 
-/* Takes a point born above `birth` into the round under way. */
-static int bml_mcmc__take(bml_mcmc_nested *s, const double *cube, const double *theta, double log_l, double birth,
-                          double tie) {
-    size_t D = (size_t)s->config.n_dim;
-    size_t at = (size_t)s->now.n_points + s->fresh;
-    double *p;
-    if (at == s->capacity) {
-        size_t capacity = at + at / 2 + 1024;
-        size_t bytes;
-        if (!bml_mcmc__mul(&bytes, capacity, 2 * D + BML_MCMC__EXTRA, sizeof(double)) ||
-            !(p = (double *)BML_MCMC_REALLOC(s->point, bytes)))
-            return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu points", (unsigned long long)capacity);
-        s->point = p;
-        s->capacity = capacity;
-    }
-    p = bml_mcmc__point(s, at);
-    memcpy(p, cube, sizeof(double) * D);
-    memcpy(p + D, theta, sizeof(double) * D);
-    p += 2 * D;
+/* Adds a point born above the threshold to the round under way. */
+static int bml_mcmc__add_point(bml_mcmc_nested *s, const double *cube, const double *theta, double log_l, double tie) {
+    ptrdiff_t at = bml_mcmc__n_points(s) + s->fresh;
+    int status = at == s->capacity ? bml_mcmc__nested_reserve(s, at + at / 2 + 1024) : BML_MCMC_OK;
+    if (status) return status;
+    double *p = bml_mcmc__point(s, at);
+    bml_mcmc__copy(p, cube, s->d);
+    bml_mcmc__copy(p + s->d, theta, s->d);
+    p += 2 * s->d;
     p[BML_MCMC__LOG_L] = log_l;
-    p[BML_MCMC__BIRTH] = birth;
+    p[BML_MCMC__BIRTH] = s->now.threshold;
     p[BML_MCMC__TIE] = tie;
     p[BML_MCMC__RANK] = BML_MCMC__NAN;
     p[BML_MCMC__LIVE] = 1;
@@ -3020,452 +4224,442 @@ static int bml_mcmc__take(bml_mcmc_nested *s, const double *cube, const double *
    left out of their making, and a little more: a new point then falls outside with a probability below 1/n. Clusters
    are what the balls' friends-of-friends links leave apart. */
 
-#define BML_MCMC__ROOM 1.25      /* ellipsoids, in radius */
-#define BML_MCMC__SLICE_ROOM 1.1 /* further for slices, for which room costs little */
+#define BML_MCMC__MARGIN 1.25      /* of ellipsoids and balls, in radius */
+#define BML_MCMC__SLICE_MARGIN 1.1 /* further for slices, for which room costs little */
 enum { BML_MCMC__CUBE, BML_MCMC__ELLIPSOIDS, BML_MCMC__BALLS };
 
-static void bml_mcmc__region_free(bml_mcmc__region *r) {
-    BML_MCMC_FREE(r->index);
-    BML_MCMC_FREE(r->x);
-    BML_MCMC_FREE(r->y);
-    BML_MCMC_FREE(r->label);
-    BML_MCMC_FREE(r->part);
-    BML_MCMC_FREE(r->queue);
-    BML_MCMC_FREE(r->cut);
-    BML_MCMC_FREE(r->L);
-    BML_MCMC_FREE(r->A);
-    BML_MCMC_FREE(r->mean);
-    BML_MCMC_FREE(r->EL);
-    BML_MCMC_FREE(r->EA);
-    BML_MCMC_FREE(r->spread);
-    BML_MCMC_FREE(r->weight);
-    BML_MCMC_FREE(r->scratch);
-    memset(r, 0, sizeof *r);
-}
-
-static double bml_mcmc__distance(const double *a, const double *b, int d) {
-    double sum = 0;
-    for (int k = 0; k < d; k++)
-        sum += (a[k] - b[k]) * (a[k] - b[k]);
-    return sum;
-}
-
-/* Wrapped coordinates are cut open in the middle of the widest gap between points. */
-static int bml_mcmc__region_shift(bml_mcmc__region *r, const bml_mcmc_nested *s) {
-    int d = r->d;
-    double *u = bml_mcmc__doubles((size_t)r->n + 1, 1);
-    if (!u) return BML_MCMC_NO_MEMORY;
-    for (int k = 0; k < d; k++) {
-        double widest = 0;
-        r->cut[k] = 0;
-        for (int i = 0; i < r->n; i++)
-            u[i] = r->x[i * d + k] = bml_mcmc__point(s, r->index[i])[k];
-        if (!s->config.wrapped || !s->config.wrapped[k]) continue;
-        qsort(u, (size_t)r->n, sizeof *u, bml_mcmc__compare_doubles);
-        u[r->n] = u[0] + 1;
-        for (int i = 0; i < r->n; i++)
-            if (u[i + 1] - u[i] > widest) {
-                widest = u[i + 1] - u[i];
-                r->cut[k] = 0.5 * (u[i + 1] + u[i]);
-            }
-        r->cut[k] -= floor(r->cut[k]);
-        for (int i = 0; i < r->n; i++)
-            r->x[i * d + k] -= r->cut[k] - (r->x[i * d + k] < r->cut[k]);
+/* Coordinate k is cut open in the middle of the widest gap between points. */
+static void bml_mcmc__cut_open(bml_mcmc__region *r, ptrdiff_t k) {
+    ptrdiff_t d = r->d;
+    double *u = r->sorted;
+    double widest = 0;
+    double cut = 0;
+    for (ptrdiff_t i = 0; i < r->n; i++)
+        u[i] = r->x[i * d + k];
+    bml_mcmc__sort_doubles(u, r->n);
+    u[r->n] = u[0] + 1;
+    for (ptrdiff_t i = 0; i < r->n; i++) {
+        if (!(u[i + 1] - u[i] > widest)) continue;
+        widest = u[i + 1] - u[i];
+        cut = 0.5 * (u[i + 1] + u[i]);
     }
-    BML_MCMC_FREE(u);
-    return BML_MCMC_OK;
+    cut -= floor(cut);
+    r->cut[k] = cut;
+    for (ptrdiff_t i = 0; i < r->n; i++) {
+        double *x = &r->x[i * d + k];
+        *x -= cut - (*x < cut);
+    }
+}
+
+/* The region's points, wrapped coordinates cut open. */
+static void bml_mcmc__region_place(bml_mcmc__region *r, const bml_mcmc_nested *s) {
+    for (ptrdiff_t i = 0; i < r->n; i++)
+        bml_mcmc__copy(r->x + i * r->d, bml_mcmc__point(s, r->index[i]), r->d);
+    bml_mcmc__zero(r->cut, r->d);
+    for (ptrdiff_t k = 0; k < r->d; k++)
+        if (s->wrapped[k]) bml_mcmc__cut_open(r, k);
 }
 
 /* The cube's coordinates of x, which may have been wrapped. */
 static void bml_mcmc__region_cube(double *cube, const double *x, const bml_mcmc__region *r) {
-    for (int k = 0; k < r->d; k++) {
+    for (ptrdiff_t k = 0; k < r->d; k++) {
         cube[k] = x[k] + r->cut[k];
         if (cube[k] > 1) cube[k] -= 1;
     }
 }
 
 /* Mean and scatter matrix (lower half) of cluster c; returns its size. */
-static int bml_mcmc__scatter(double *mean, double *scatter, const bml_mcmc__region *r, int c) {
-    int d = r->d;
-    int n = 0;
-    memset(mean, 0, sizeof(double) * (size_t)d);
-    memset(scatter, 0, sizeof(double) * (size_t)(d * d));
-    for (int i = 0; i < r->n; i++) {
+static ptrdiff_t bml_mcmc__scatter(double *mean, double *scatter, const bml_mcmc__region *r, ptrdiff_t c) {
+    ptrdiff_t d = r->d;
+    ptrdiff_t n = 0;
+    double *v = r->scratch + 3 * d;
+    bml_mcmc__zero(mean, d);
+    bml_mcmc__zero(scatter, d * d);
+    for (ptrdiff_t i = 0; i < r->n; i++) {
         if (r->label[i] != c) continue;
         n++;
-        for (int k = 0; k < d; k++)
+        for (ptrdiff_t k = 0; k < d; k++)
             mean[k] += r->x[i * d + k];
     }
-    for (int k = 0; k < d; k++)
-        mean[k] /= n;
-    for (int i = 0; i < r->n; i++) {
+    for (ptrdiff_t k = 0; k < d; k++)
+        mean[k] /= (double)n;
+    for (ptrdiff_t i = 0; i < r->n; i++) {
         if (r->label[i] != c) continue;
-        for (int k = 0; k < d; k++) {
-            double xk = r->x[i * d + k] - mean[k];
-            for (int j = 0; j <= k; j++)
-                scatter[k * d + j] += xk * (r->x[i * d + j] - mean[j]);
-        }
+        bml_mcmc__difference(v, r->x + i * d, mean, d);
+        bml_mcmc__add_outer(scatter, 1, v, d);
     }
     return n;
 }
 
 /* r->L, A and y from the covariance within clusters. Too few points for a covariance: their correlations are shrunk. */
 static int bml_mcmc__region_metric(bml_mcmc__region *r) {
-    int d = r->d;
-    double few = r->n < 4 * d ? r->n / (4.0 * d) : 1;
+    ptrdiff_t d = r->d;
+    double few = r->n < 4 * d ? (double)r->n / (4.0 * (double)d) : 1;
+    double freedom = r->n > r->n_clusters ? (double)(r->n - r->n_clusters) : 1;
     double *S = r->A;
-    double *mean = r->scratch;
-    memset(r->L, 0, sizeof(double) * (size_t)(d * d));
-    for (int c = 0; c < r->n_clusters; c++) {
-        bml_mcmc__scatter(mean, S, r, c);
-        for (int i = 0; i < d * d; i++)
-            r->L[i] += S[i] / (r->n > r->n_clusters ? r->n - r->n_clusters : 1);
+    bml_mcmc__zero(r->L, d * d);
+    for (ptrdiff_t c = 0; c < r->n_clusters; c++) {
+        bml_mcmc__scatter(r->scratch, S, r, c);
+        for (ptrdiff_t i = 0; i < d * d; i++)
+            r->L[i] += S[i] / freedom;
     }
-    for (int i = 0; i < d; i++) {
-        for (int k = 0; k < i; k++)
-            r->L[i * d + k] *= few;
-        r->L[i * d + i] = r->L[i * d + i] * (1 + 1e-10) + 1e-30; /* identical points still have a size */
+    for (ptrdiff_t i = 0; i < d; i++) {
+        double *row = r->L + i * d;
+        for (ptrdiff_t k = 0; k < i; k++)
+            row[k] *= few;
+        row[i] = row[i] * (1 + 1e-10) + 1e-30; /* identical points still have a size */
     }
     if (!bml_mcmc__cholesky(r->L, d, 1e-14)) return 0;
     bml_mcmc__invert_lower(r->A, r->L, d);
-    for (int i = 0; i < r->n; i++)
+    for (ptrdiff_t i = 0; i < r->n; i++)
         bml_mcmc__lower_times(r->y + i * d, r->A, r->x + i * d, d);
     return 1;
 }
 
-/* Modes that stand apart in some coordinate: cuts in gaps wider than the spread on both sides, again and again.
-   Neighbours in many dimensions are too far for the links below to
-   tell such modes apart before the metric knows of them. */
-static int bml_mcmc__region_gaps(bml_mcmc__region *r) {
-    int n = r->n;
-    int d = r->d;
-    int parts = 1;
-    bml_mcmc__key *key = (bml_mcmc__key *)bml_mcmc__alloc((size_t)n, 1, sizeof *key);
-    if (!key) return BML_MCMC_NO_MEMORY;
-    memset(r->part, 0, sizeof(int) * (size_t)n);
-    for (int c = 0; c < parts; c++)
-        for (int k = 0; k < d && parts < BML_MCMC__PARTS; k++) {
-            double sum = 0;
-            double sum2 = 0;
-            double left = 0;
-            double left2 = 0;
-            double widest = 0;
-            int m = 0;
-            int cut = 0;
-            for (int i = 0; i < n; i++)
-                if (r->part[i] == c) {
-                    key[m].log_l = r->x[i * d + k];
-                    key[m].tie = 0;
-                    key[m].index = (size_t)i;
-                    m++;
-                }
-            qsort(key, (size_t)m, sizeof *key, bml_mcmc__compare_keys);
-            double origin = key[m / 2].log_l;
-            for (int i = 0; i < m; i++) {
-                key[i].log_l -= origin;
-                sum += key[i].log_l;
-                sum2 += key[i].log_l * key[i].log_l;
-            }
-            for (int i = 1; i < m; i++) {
-                double gap = key[i].log_l - key[i - 1].log_l;
-                double a = i;
-                double b = m - i;
-                left += key[i - 1].log_l;
-                left2 += key[i - 1].log_l * key[i - 1].log_l;
-                if (i < 3 + d / 2 || m - i < 3 + d / 2) continue;
-                double spread = sqrt(fabs(left2 - left * left / a) / a) +
-                                sqrt(fabs(sum2 - left2 - (sum - left) * (sum - left) / b) / b);
-                if (gap > 0.75 * spread && gap > widest) {
-                    widest = gap;
-                    cut = i;
-                }
-            }
-            for (int i = cut; cut && i < m; i++)
-                r->part[key[i].index] = parts;
-            parts += cut > 0;
-            k = cut ? -1 : k; /* the rest of part c once more */
-        }
-    BML_MCMC_FREE(key);
-    return BML_MCMC_OK;
+/* key[] = group c along coordinate k, sorted; returns its size. */
+static ptrdiff_t bml_mcmc__group_along(bml_mcmc__key *key, const bml_mcmc__region *r, ptrdiff_t c, ptrdiff_t k) {
+    ptrdiff_t m = 0;
+    for (ptrdiff_t i = 0; i < r->n; i++) {
+        if (r->group[i] != c) continue;
+        key[m].value = r->x[i * r->d + k];
+        key[m].tie = 0;
+        key[m].index = i;
+        m++;
+    }
+    bml_mcmc__sort_keys(key, m);
+    return m;
 }
 
-/* The ball radius, the largest distance to the nearest neighbour, and clusters: chains of neighbours within it. */
-static void bml_mcmc__region_clusters(bml_mcmc__region *r) {
-    int i;
-    int d = r->d;
-    int n = r->n;
+/* Where the widest gap in key[m] is that is wider than 3/4 of the spread on both sides together; 0: nowhere. */
+static ptrdiff_t bml_mcmc__widest_gap(bml_mcmc__key *key, ptrdiff_t m, ptrdiff_t d) {
+    ptrdiff_t fewest = 3 + d / 2; /* on each side */
+    ptrdiff_t cut = 0;
+    double origin = key[m / 2].value;
+    double sum = 0;
+    double sum2 = 0;
+    double left = 0;
+    double left2 = 0;
+    double widest = 0;
+    for (ptrdiff_t i = 0; i < m; i++) {
+        key[i].value -= origin;
+        sum += key[i].value;
+        sum2 += key[i].value * key[i].value;
+    }
+    for (ptrdiff_t i = 1; i < m; i++) {
+        double before = key[i - 1].value;
+        double gap = key[i].value - before;
+        double a = (double)i;
+        double b = (double)(m - i);
+        left += before;
+        left2 += before * before;
+        if (i < fewest || m - i < fewest) continue;
+        double right = sum - left;
+        double left_sd = sqrt(fabs(left2 - left * left / a) / a);
+        double right_sd = sqrt(fabs(sum2 - left2 - right * right / b) / b);
+        if (!(gap > 0.75 * (left_sd + right_sd) && gap > widest)) continue;
+        widest = gap;
+        cut = i;
+    }
+    return cut;
+}
+
+/* Modes that stand apart in some coordinate: cuts in gaps wider than the spread on both sides, again and again.
+   Neighbours in many dimensions are too far for the links below to tell such modes apart before the metric knows of
+   them. Returns how many groups. */
+static int bml_mcmc__region_gaps(bml_mcmc__region *r) {
+    int groups = 1;
+    memset(r->group, 0, sizeof *r->group * (size_t)r->n);
+    for (ptrdiff_t c = 0; c < groups; c++) {
+        ptrdiff_t k = 0;
+        while (k < r->d && groups < BML_MCMC__MAX_GAPS) {
+            ptrdiff_t m = bml_mcmc__group_along(r->key, r, c, k);
+            ptrdiff_t cut = bml_mcmc__widest_gap(r->key, m, r->d);
+            for (ptrdiff_t i = cut; cut && i < m; i++)
+                r->group[r->key[i].index] = groups;
+            groups += cut > 0;
+            k = cut ? 0 : k + 1; /* the rest of group c once more */
+        }
+    }
+    return groups;
+}
+
+/* The ball radius: the largest distance to the nearest neighbour, and a margin. */
+static void bml_mcmc__ball_radius(bml_mcmc__region *r) {
+    ptrdiff_t d = r->d;
     double largest = 0;
-    for (i = 0; i < n; i++) {
+    for (ptrdiff_t i = 0; i < r->n; i++) {
         double nearest = DBL_MAX;
-        for (int j = 0; j < n; j++) {
-            double t = i == j ? DBL_MAX : bml_mcmc__distance(r->y + i * d, r->y + j * d, d);
+        for (ptrdiff_t j = 0; j < r->n; j++) {
+            if (i == j) continue;
+            double t = bml_mcmc__distance2(r->y + i * d, r->y + j * d, d);
             nearest = t < nearest ? t : nearest;
         }
         if (nearest < DBL_MAX && nearest > largest) largest = nearest;
     }
-    r->radius = sqrt(largest) * 1.25;
-    largest = r->radius * r->radius;
-    for (i = 0; i < n; i++)
-        r->label[i] = -1;
-    int c;
-    for (c = i = 0; i < n; i++) {
-        int done = 0;
-        int todo = 1;
-        if (r->label[i] >= 0) continue;
-        r->label[i] = c;
-        r->queue[0] = i;
-        for (; done < todo; done++) /* cluster c grows from its first point */
-            for (int j = i + 1; j < n; j++)
-                if (r->label[j] < 0 && r->part[j] == r->part[i] &&
-                    bml_mcmc__distance(r->y + r->queue[done] * d, r->y + j * d, d) <= largest) {
-                    r->label[j] = c;
-                    r->queue[todo++] = j;
-                }
-        c++;
+    r->radius = sqrt(largest) * BML_MCMC__MARGIN;
+}
+
+/* Cluster c grows from point i: chains of neighbours within the ball radius, in one group. */
+static void bml_mcmc__grow_cluster(bml_mcmc__region *r, ptrdiff_t i, int c) {
+    ptrdiff_t d = r->d;
+    double reach = r->radius * r->radius;
+    ptrdiff_t todo = 1;
+    r->label[i] = c;
+    r->queue[0] = (int)i;
+    for (ptrdiff_t done = 0; done < todo; done++) {
+        const double *from = r->y + r->queue[done] * d;
+        for (ptrdiff_t j = i + 1; j < r->n; j++) {
+            if (r->label[j] >= 0 || r->group[j] != r->group[i]) continue;
+            if (!(bml_mcmc__distance2(from, r->y + j * d, d) <= reach)) continue;
+            r->label[j] = c;
+            r->queue[todo++] = (int)j;
+        }
     }
+}
+
+static void bml_mcmc__region_clusters(bml_mcmc__region *r) {
+    int c = 0;
+    bml_mcmc__ball_radius(r);
+    for (ptrdiff_t i = 0; i < r->n; i++)
+        r->label[i] = -1;
+    for (ptrdiff_t i = 0; i < r->n; i++)
+        if (r->label[i] < 0) bml_mcmc__grow_cluster(r, i, c++);
     r->n_clusters = c;
+}
+
+/* L[d][d] = the shape of cluster c, n points of scatter L, drawn towards the pooled covariance by `few` points' worth. */
+static void bml_mcmc__shrink_shape(double *L, const bml_mcmc__region *r, ptrdiff_t n, double few) {
+    ptrdiff_t d = r->d;
+    for (ptrdiff_t i = 0; i < d; i++)
+        for (ptrdiff_t k = 0; k <= i; k++) {
+            double pooled = bml_mcmc__dot(r->L + i * d, r->L + k * d, k + 1);
+            double mixed = (L[i * d + k] + few * pooled) / ((double)(n - 1) + few);
+            L[i * d + k] = mixed + (i == k) * 1e-12 * pooled;
+        }
+}
+
+/* The squared distance m of a point from the mean of n, by the mean and covariance of the others (Sherman & Morrison
+   1950). */
+static double bml_mcmc__left_out(double m, double n) {
+    double q = m / (n - 1);
+    double f = n / (n - 1.0);
+    double left = 1 - f * q;
+    return f * f * (n - 2) * q / (left > 1e-6 ? left : 1e-6);
 }
 
 /* Ellipsoid c around its cluster's points, of a shape shrunk towards the pooled covariance where they are few. Returns
    the log of its volume, unit balls' volume left out. */
-static double bml_mcmc__ellipsoid(bml_mcmc__region *r, int c) {
-    int d = r->d;
+static double bml_mcmc__ellipsoid(bml_mcmc__region *r, ptrdiff_t c) {
+    ptrdiff_t d = r->d;
     double *mean = r->mean + c * d;
     double *L = r->EL + c * d * d;
     double *A = r->EA + c * d * d;
-    double *z = r->scratch;
-    double *v = z + d;
+    ptrdiff_t n = bml_mcmc__scatter(mean, L, r, c);
+    double few = n > 4 * d + 4 ? 0 : 2.0 * (double)d;
     double top = 0;
-    int n = bml_mcmc__scatter(mean, L, r, c);
-    double few = n > 4 * d + 4 ? 0 : 2.0 * d;
-    int k;
-    for (int i = 0; i < d; i++)
-        for (k = 0; k <= i; k++) { /* pooled covariance L L^T, element by element */
-            double pooled = 0;
-            for (int j = 0; j <= k; j++)
-                pooled += r->L[i * d + j] * r->L[k * d + j];
-            L[i * d + k] = (L[i * d + k] + few * pooled) / (n - 1 + few) + (i == k) * 1e-12 * pooled;
-        }
-    if (!bml_mcmc__cholesky(L, d, 1e-14)) memcpy(L, r->L, sizeof(double) * (size_t)(d * d));
+    bml_mcmc__shrink_shape(L, r, n, few);
+    if (!bml_mcmc__cholesky(L, d, 1e-14)) bml_mcmc__copy(L, r->L, d * d);
     double log_det = bml_mcmc__invert_lower(A, L, d);
-    for (int i = 0; i < r->n; i++) {
+    for (ptrdiff_t i = 0; i < r->n; i++) {
         if (r->label[i] != c) continue;
-        for (k = 0; k < d; k++)
-            v[k] = r->x[i * d + k] - mean[k];
-        bml_mcmc__lower_times(z, A, v, d);
-        double m;
-        for (k = 0, m = 0; k < d; k++)
-            m += z[k] * z[k];
-        if (few == 0) { /* the distance by the mean and covariance of the others (Sherman & Morrison 1950) */
-            double q = m / (n - 1);
-            double f = n / (n - 1.0);
-            double left = 1 - f * q;
-            m = f * f * (n - 2) * q / (left > 1e-6 ? left : 1e-6);
-        }
+        double m = bml_mcmc__mahalanobis2(A, r->x + i * d, mean, r->scratch, d);
+        if (few == 0) m = bml_mcmc__left_out(m, (double)n);
         top = m > top ? m : top;
     }
-    top = sqrt(top) * BML_MCMC__ROOM;
+    top = sqrt(top) * BML_MCMC__MARGIN;
     if (few > 0) top = 1.5 * top + r->radius;
     r->spread[c] = top;
-    for (int i = 0; i < d * d; i++) {
+    for (ptrdiff_t i = 0; i < d * d; i++) {
         L[i] *= top;
         A[i] /= top;
     }
-    return log_det + d * log(top);
+    return log_det + (double)d * log(top);
 }
 
-/* Room for n points and n_clusters ellipsoids. */
-static int bml_mcmc__region_reserve(bml_mcmc__region *r, int n, int n_clusters) {
-    size_t N = (size_t)n;
-    size_t D = (size_t)r->d;
-    size_t C = (size_t)n_clusters;
-    if (n > r->capacity) {
-        BML_MCMC_FREE(r->index);
-        BML_MCMC_FREE(r->x);
-        BML_MCMC_FREE(r->y);
-        BML_MCMC_FREE(r->label);
-        BML_MCMC_FREE(r->queue);
-        BML_MCMC_FREE(r->part);
-        r->capacity = n;
-        r->index = (size_t *)bml_mcmc__alloc(N, 1, sizeof(size_t));
-        r->x = bml_mcmc__doubles(N, D);
-        r->y = bml_mcmc__doubles(N, D);
-        r->label = (int *)bml_mcmc__alloc(N, 1, sizeof(int));
-        r->queue = (int *)bml_mcmc__alloc(N, 1, sizeof(int));
-        r->part = (int *)bml_mcmc__alloc(N, 1, sizeof(int));
-        if (!r->index || !r->x || !r->y || !r->label || !r->queue || !r->part) return r->capacity = 0;
+/* The clusters' arrays, cut from one block for `room` of them. */
+static ptrdiff_t bml_mcmc__clusters_layout(bml_mcmc__region *r, ptrdiff_t room) {
+    ptrdiff_t used = 0;
+    ptrdiff_t d = r->d;
+    r->mean = bml_mcmc__take(r->clusters, &used, room * d);
+    r->EL = bml_mcmc__take(r->clusters, &used, room * d * d);
+    r->EA = bml_mcmc__take(r->clusters, &used, room * d * d);
+    r->spread = bml_mcmc__take(r->clusters, &used, room);
+    r->weight = bml_mcmc__take(r->clusters, &used, room);
+    return used;
+}
+
+static int bml_mcmc__clusters_reserve(bml_mcmc__region *r, ptrdiff_t n_clusters) {
+    if (n_clusters <= r->room) return 1;
+    BML_MCMC_FREE(r->clusters);
+    r->clusters = NULL;
+    r->room = 0;
+    double *block = bml_mcmc__doubles(bml_mcmc__clusters_layout(r, n_clusters), 1);
+    if (!block) return 0;
+    r->clusters = block;
+    r->room = n_clusters;
+    bml_mcmc__clusters_layout(r, n_clusters);
+    return 1;
+}
+
+/* What to draw from is whatever has the least volume: the cube, all ellipsoids, all balls. r->weight: the logs of the
+   ellipsoids' volumes, which become cumulative shares. */
+static void bml_mcmc__region_shape(bml_mcmc__region *r) {
+    ptrdiff_t d = r->d;
+    double half = 0.5 * (double)d;
+    double ball = half * 1.1447298858494002 - bml_mcmc__log_gamma(half + 1); /* ln pi */
+    double log_det = 0;
+    double sum = 0;
+    for (ptrdiff_t k = 0; k < d; k++)
+        log_det += log(r->L[k * d + k]);
+    double ellipsoids = r->weight[0];
+    for (ptrdiff_t c = 1; c < r->n_clusters; c++)
+        ellipsoids = bml_mcmc__log_add(ellipsoids, r->weight[c]);
+    for (ptrdiff_t c = 0; c < r->n_clusters; c++) {
+        sum += exp(r->weight[c] - ellipsoids);
+        r->weight[c] = sum;
     }
-    if (n_clusters > r->clusters_capacity) {
-        BML_MCMC_FREE(r->mean);
-        BML_MCMC_FREE(r->EL);
-        BML_MCMC_FREE(r->EA);
-        BML_MCMC_FREE(r->spread);
-        BML_MCMC_FREE(r->weight);
-        r->clusters_capacity = n_clusters;
-        r->mean = bml_mcmc__doubles(C, D);
-        r->EL = bml_mcmc__doubles(C * D, D);
-        r->EA = bml_mcmc__doubles(C * D, D);
-        r->spread = bml_mcmc__doubles(C, 1);
-        r->weight = bml_mcmc__doubles(C, 1);
-        if (!r->mean || !r->EL || !r->EA || !r->spread || !r->weight) return r->clusters_capacity = 0;
+    ellipsoids += ball;
+    double balls = ball + log_det + (double)d * log(r->radius) + log((double)r->n);
+    r->shape = balls < ellipsoids ? BML_MCMC__BALLS : BML_MCMC__ELLIPSOIDS;
+    if (ellipsoids > 0 && balls > 0) r->shape = BML_MCMC__CUBE;
+}
+
+/* Clusters give a metric, which gives clusters. 0: there is no metric. */
+static int bml_mcmc__region_settle(bml_mcmc__region *r) {
+    r->n_clusters = bml_mcmc__region_gaps(r);
+    for (ptrdiff_t i = 0; i < r->n; i++)
+        r->label[i] = r->group[i];
+    for (int pass = 0; pass < 4; pass++) {
+        ptrdiff_t before = r->n_clusters;
+        if (!bml_mcmc__region_metric(r)) return 0;
+        bml_mcmc__region_clusters(r);
+        if (r->n_clusters == before) break;
     }
     return 1;
 }
 
-/* What to draw from is whatever has the least volume: the cube, all ellipsoids, all balls. */
-static void bml_mcmc__region_shape(bml_mcmc__region *r) {
-    int d = r->d;
-    double ball = 0.5 * d * 1.1447298858494002 - lgamma(0.5 * d + 1);
-    double log_det = 0;
-    double sum = 0;
-    for (int c = 0; c < d; c++)
-        log_det += log(r->L[c * d + c]);
-    double ellipsoids = r->weight[0];
-    for (int c = 1; c < r->n_clusters; c++)
-        ellipsoids = bml_mcmc__log_add(ellipsoids, r->weight[c]);
-    for (int c = 0; c < r->n_clusters; c++)
-        sum = r->weight[c] = sum + exp(r->weight[c] - ellipsoids); /* cumulative */
-    ellipsoids += ball;
-    double balls = ball + log_det + d * log(r->radius) + log(r->n);
-    r->shape = ellipsoids > 0 && balls > 0 ? BML_MCMC__CUBE
-               : balls < ellipsoids        ? BML_MCMC__BALLS
-                                           : BML_MCMC__ELLIPSOIDS;
-}
-
-/* The region from all points, of any pass, that were live at threshold t. r->n = 0: not enough of them. */
-static int bml_mcmc__region_build(bml_mcmc_nested *s, double t) {
+/* The region from all points, of any pass, that were live at the lists' threshold. r->n = 0: not enough of them. */
+static int bml_mcmc__region_build(bml_mcmc_nested *s) {
     bml_mcmc__region *r = &s->region;
-    size_t found = 0;
-    size_t most = 1000 > 2 * s->config.live_points ? 1000 : 2 * (size_t)s->config.live_points;
-    size_t at = 0;
+    ptrdiff_t found = s->n_known;
     r->n = 0;
-    for (size_t i = 0; i < s->now.n_points; i++)
-        found += bml_mcmc__value(s, i, BML_MCMC__BIRTH) <= t && bml_mcmc__value(s, i, BML_MCMC__LOG_L) > t;
     if (found < 2) return BML_MCMC_OK;
-    if (!bml_mcmc__region_reserve(r, (int)(found < most ? found : most), 1))
-        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "region");
-    for (size_t i = 0; i < s->now.n_points; i++) { /* of too many, evenly spaced ones */
-        if (!(bml_mcmc__value(s, i, BML_MCMC__BIRTH) <= t && bml_mcmc__value(s, i, BML_MCMC__LOG_L) > t)) continue;
-        if (found <= most || at * most / found != (at + 1) * most / found) r->index[r->n++] = i;
-        at++;
+    for (ptrdiff_t i = 0; i < found; i++) /* of too many, evenly spaced ones */
+        if (found <= r->most || i * r->most / found != (i + 1) * r->most / found) r->index[r->n++] = s->known[i];
+    bml_mcmc__region_place(r, s);
+    if (!bml_mcmc__region_settle(r)) {
+        r->n = 0;
+        return BML_MCMC_OK;
     }
-    if (bml_mcmc__region_shift(r, s) || bml_mcmc__region_gaps(r))
-        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "region");
-    memcpy(r->label, r->part, sizeof(int) * (size_t)r->n);
-    for (r->n_clusters = 1, at = 0; at < (size_t)r->n; at++)
-        r->n_clusters = r->label[at] < r->n_clusters ? r->n_clusters : r->label[at] + 1;
-    for (int pass = 0; pass < 4; pass++) { /* clusters give a metric, which gives clusters */
-        int before = r->n_clusters;
-        if (!bml_mcmc__region_metric(r)) {
-            r->n = 0;
-            return BML_MCMC_OK;
-        }
-        bml_mcmc__region_clusters(r);
-        if (r->n_clusters == before) break;
-    }
-    if (!bml_mcmc__region_reserve(r, 0, r->n_clusters)) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "region");
-    for (int c = 0; c < r->n_clusters; c++)
+    if (!bml_mcmc__clusters_reserve(r, r->n_clusters))
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld clusters", (long long)r->n_clusters);
+    for (ptrdiff_t c = 0; c < r->n_clusters; c++)
         r->weight[c] = bml_mcmc__ellipsoid(r, c);
     bml_mcmc__region_shape(r);
     return BML_MCMC_OK;
 }
 
-/* |EA_c (x - mean_c)|^2: at most 1 inside ellipsoid c. */
-static double bml_mcmc__ellipsoid_r2(const bml_mcmc__region *r, const double *x, int c) {
-    int d = r->d;
-    const double *A = r->EA + c * d * d;
-    const double *mean = r->mean + c * d;
-    double *v = r->scratch;
-    double sum = 0;
-    for (int i = 0; i < d; i++) {
-        double t = 0;
-        v[i] = x[i] - mean[i];
-        for (int j = 0; j <= i; j++)
-            t += A[i * d + j] * v[j];
-        sum += t * t;
+/* In how many ellipsoids, widened by `margin`, x is; *pick is the one whose turn is `which`. */
+static ptrdiff_t bml_mcmc__count_ellipsoids(const bml_mcmc__region *r, const double *x, double margin, ptrdiff_t which,
+                                            ptrdiff_t *pick) {
+    ptrdiff_t d = r->d;
+    ptrdiff_t q = 0;
+    for (ptrdiff_t c = 0; c < r->n_clusters; c++) {
+        double r2 = bml_mcmc__mahalanobis2(r->EA + c * d * d, x, r->mean + c * d, r->scratch, d);
+        if (!(r2 <= margin * margin)) continue;
+        if (q == which) *pick = c;
+        q++;
     }
-    return sum;
-}
-
-/* In how many ellipsoids, widened by `room`, x is; *pick is the one whose turn is `which`. */
-static int bml_mcmc__count_ellipsoids(const bml_mcmc__region *r, const double *x, double room, int which, int *pick) {
-    int q = 0;
-    for (int c = 0; c < r->n_clusters; c++)
-        if (bml_mcmc__ellipsoid_r2(r, x, c) <= room * room && q++ == which) *pick = c;
     return q;
 }
 
 /* How many balls hold y; those after the first only if all are wanted. */
-static int bml_mcmc__count_balls(const bml_mcmc__region *r, const double *y, int all) {
-    int q = 0;
-    for (int i = 0; i < r->n && (all || !q); i++)
-        q += bml_mcmc__distance(r->y + i * r->d, y, r->d) <= r->radius * r->radius;
+static ptrdiff_t bml_mcmc__count_balls(const bml_mcmc__region *r, const double *y, int all) {
+    double reach = r->radius * r->radius;
+    ptrdiff_t q = 0;
+    for (ptrdiff_t i = 0; i < r->n && (all || !q); i++)
+        q += bml_mcmc__distance2(r->y + i * r->d, y, r->d) <= reach;
     return q;
 }
 
 /* v[d] uniform in the unit ball. */
-static void bml_mcmc__ball(double *v, int d, bml_mcmc_rng *rng) {
+static void bml_mcmc__uniform_ball(double *v, ptrdiff_t d, bml_mcmc_rng *rng) {
     double sum = 0;
-    for (int k = 0; k < d; k++) {
+    for (ptrdiff_t k = 0; k < d; k++) {
         v[k] = bml_mcmc_rng_normal(rng);
         sum += v[k] * v[k];
     }
-    double f = pow(bml_mcmc_rng_uniform(rng), 1.0 / d) / sqrt(sum);
-    for (int k = 0; k < d; k++)
+    double f = pow(bml_mcmc_rng_uniform(rng), 1.0 / (double)d) / sqrt(sum);
+    for (ptrdiff_t k = 0; k < d; k++)
         v[k] *= f;
 }
 
-/* One attempt at a point x uniform in the region; 0 when it fell outside. Where k shapes overlap, one in k is kept. */
-static int bml_mcmc__region_attempt(double *x, const bml_mcmc__region *r, bml_mcmc_rng *rng) {
-    int d = r->d;
-    int c = 0;
+/* x in the shape that is drawn from; u picks the ellipsoid. */
+static void bml_mcmc__shape_draw(double *x, const bml_mcmc__region *r, double u, bml_mcmc_rng *rng) {
+    ptrdiff_t d = r->d;
+    ptrdiff_t c = 0;
     double *v = r->scratch + d;
     double *y = r->scratch + 2 * d;
-    double u = bml_mcmc_rng_uniform(rng);
     if (r->shape == BML_MCMC__CUBE) {
-        for (int k = 0; k < d; k++)
+        for (ptrdiff_t k = 0; k < d; k++)
             x[k] = bml_mcmc_rng_uniform(rng);
     } else if (r->shape == BML_MCMC__ELLIPSOIDS) {
         while (c < r->n_clusters - 1 && u > r->weight[c])
             c++;
-        bml_mcmc__ball(v, d, rng);
+        bml_mcmc__uniform_ball(v, d, rng);
         bml_mcmc__lower_times(x, r->EL + c * d * d, v, d);
-        for (int k = 0; k < d; k++)
+        for (ptrdiff_t k = 0; k < d; k++)
             x[k] += r->mean[c * d + k];
     } else {
         c = bml_mcmc__below(rng, r->n);
-        bml_mcmc__ball(v, d, rng);
-        for (int k = 0; k < d; k++)
+        bml_mcmc__uniform_ball(v, d, rng);
+        for (ptrdiff_t k = 0; k < d; k++)
             y[k] = r->y[c * d + k] + r->radius * v[k];
         bml_mcmc__lower_times(x, r->L, y, d);
     }
-    for (int k = 0; k < d; k++)
+}
+
+static int bml_mcmc__inside_cube(const double *x, ptrdiff_t d) {
+    for (ptrdiff_t k = 0; k < d; k++)
         if (!(x[k] >= 0 && x[k] <= 1)) return 0;
-    int q = bml_mcmc__count_ellipsoids(r, x, 1, -1, &c);
-    if (q == 0 || (r->shape == BML_MCMC__ELLIPSOIDS && q > 1 && bml_mcmc_rng_uniform(rng) * q > 1)) return 0;
-    bml_mcmc__lower_times(y, r->A, x, d);
-    q = bml_mcmc__count_balls(r, y, r->shape == BML_MCMC__BALLS);
-    return q > 0 && !(r->shape == BML_MCMC__BALLS && q > 1 && bml_mcmc_rng_uniform(rng) * q > 1);
+    return 1;
+}
+
+/* One attempt at a point x uniform in the region; 0 when it fell outside. Where k shapes overlap, one in k is kept. */
+static int bml_mcmc__region_attempt(double *x, const bml_mcmc__region *r, bml_mcmc_rng *rng) {
+    double *y = r->scratch + 2 * r->d;
+    int ellipsoids = r->shape == BML_MCMC__ELLIPSOIDS;
+    int balls = r->shape == BML_MCMC__BALLS;
+    ptrdiff_t unused;
+    bml_mcmc__shape_draw(x, r, bml_mcmc_rng_uniform(rng), rng);
+    if (!bml_mcmc__inside_cube(x, r->d)) return 0;
+    ptrdiff_t q = bml_mcmc__count_ellipsoids(r, x, 1, -1, &unused);
+    if (q == 0) return 0;
+    if (ellipsoids && q > 1 && bml_mcmc_rng_uniform(rng) * (double)q > 1) return 0;
+    bml_mcmc__lower_times(y, r->A, x, r->d);
+    q = bml_mcmc__count_balls(r, y, balls);
+    if (q == 0) return 0;
+    return !(balls && q > 1 && bml_mcmc_rng_uniform(rng) * (double)q > 1);
 }
 
 /* Trial points from the region, or from the cube without one; how many. 10^4 attempts for each are given up. */
-static size_t bml_mcmc__region_draw(bml_mcmc_nested *s, size_t n, bml_mcmc_rng *rng) {
+static ptrdiff_t bml_mcmc__region_draw(bml_mcmc_nested *s, ptrdiff_t n, bml_mcmc_rng *rng) {
     bml_mcmc__region *r = &s->region;
-    size_t i = 0;
-    size_t D = (size_t)r->d;
-    double *x = r->scratch + 3 * D;
-    for (size_t attempt = 0; i < n && attempt < 10000 * n; attempt++) {
-        double *cube = s->trial_cube + i * D;
+    ptrdiff_t d = r->d;
+    ptrdiff_t drawn = 0;
+    double *x = r->scratch + 3 * d;
+    for (ptrdiff_t attempt = 0; drawn < n && attempt < 10000 * n; attempt++) {
+        double *cube = s->trial_cube + drawn * d;
         if (r->n == 0)
-            for (size_t k = 0; k < D; k++)
+            for (ptrdiff_t k = 0; k < d; k++)
                 cube[k] = bml_mcmc_rng_uniform(rng);
         else if (bml_mcmc__region_attempt(x, r, rng))
             bml_mcmc__region_cube(cube, x, r);
         else
             continue;
-        i++;
+        drawn++;
     }
-    return i;
+    return drawn;
 }
 
 /* >> nested sampling: slices
@@ -3477,66 +4671,46 @@ static size_t bml_mcmc__region_draw(bml_mcmc_nested *s, size_t n, bml_mcmc_rng *
 
 typedef struct bml_mcmc__slice {
     bml_mcmc_rng rng;
-    int start, step, q, shrinks; /* row of the region; slices done; ellipsoids that hold x; 0: a new slice is due */
-    double a, b, t, log_l, tie;
+    ptrdiff_t start; /* row of the region */
+    ptrdiff_t step;  /* slices done */
+    ptrdiff_t q;     /* ellipsoids that hold x */
+    int shrinks;     /* 0: a new slice is due */
+    double a;        /* the bracket */
+    double b;
+    double t; /* the trial in it */
+    double log_l;
 } bml_mcmc__slice;
 
 /* Direction v of length one in ellipsoid c's metric, w = A v: the difference of two points of its cluster, where two
    drawn at random are of it, or any. */
-static void bml_mcmc__direction(double *v, double *w, int c, const bml_mcmc__region *r, bml_mcmc_rng *rng) {
-    int d = r->d;
-    int i = bml_mcmc__below(rng, r->n);
-    int j = bml_mcmc__below(rng, r->n);
+static void bml_mcmc__direction(double *v, double *w, ptrdiff_t c, const bml_mcmc__region *r, bml_mcmc_rng *rng) {
+    ptrdiff_t d = r->d;
+    ptrdiff_t i = bml_mcmc__below(rng, r->n);
+    ptrdiff_t j = bml_mcmc__below(rng, r->n);
     double norm = 0;
     if (r->label[i] == c && r->label[j] == c) {
-        for (int k = 0; k < d; k++)
-            v[k] = r->x[i * d + k] - r->x[j * d + k];
+        bml_mcmc__difference(v, r->x + i * d, r->x + j * d, d);
         bml_mcmc__lower_times(w, r->EA + c * d * d, v, d);
-        for (int k = 0; k < d; k++)
-            norm += w[k] * w[k];
+        norm = bml_mcmc__dot(w, w, d);
     }
-    for (; !(norm > 0);) /* other clusters; the same point twice */
-        for (int k = 0; k < d; k++) {
+    while (!(norm > 0)) /* other clusters; the same point twice */
+        for (ptrdiff_t k = 0; k < d; k++) {
             w[k] = bml_mcmc_rng_normal(rng);
             norm += w[k] * w[k];
         }
-    for (int k = 0; k < d; k++)
+    for (ptrdiff_t k = 0; k < d; k++)
         w[k] /= sqrt(norm);
     bml_mcmc__lower_times(v, r->EL + c * d * d, w, d);
 }
 
-/* Direction v and bracket [a, b] of the next slice through x, within an ellipsoid and the cube. */
-static void bml_mcmc__slice_begin(bml_mcmc__slice *c, double *v, const double *x, const bml_mcmc__region *r) {
-    int d = r->d;
-    int pick = 0;
-    double *z = r->scratch + 3 * d;
-    double *w = r->scratch + 2 * d;
-    double along = 0;
-    c->q = bml_mcmc__count_ellipsoids(r, x, BML_MCMC__SLICE_ROOM, -1, &pick);
-    bml_mcmc__count_ellipsoids(r, x, BML_MCMC__SLICE_ROOM, bml_mcmc__below(&c->rng, c->q > 0 ? c->q : 1), &pick);
-    bml_mcmc__direction(v, w, pick, r, &c->rng);
-    int k;
-    for (k = 0; k < d; k++)
-        r->scratch[k] = x[k] - r->mean[pick * d + k];
-    bml_mcmc__lower_times(z, r->EA + pick * d * d, r->scratch, d);
-    double r2;
-    for (k = 0, r2 = 0; k < d; k++) {
-        along += w[k] * z[k];
-        r2 += z[k] * z[k];
-    }
-    r2 = along * along + BML_MCMC__SLICE_ROOM * BML_MCMC__SLICE_ROOM - r2;
-    r2 = r2 > 0 ? sqrt(r2) : 0;
-    c->a = -along - r2;
-    c->b = -along + r2;
-    for (k = 0; k < d; k++) { /* 0 <= x + t v <= 1 */
+/* The bracket of x + t v is cut at the walls of the cube. */
+static void bml_mcmc__cut_bracket(bml_mcmc__slice *c, const double *v, const double *x, ptrdiff_t d) {
+    for (ptrdiff_t k = 0; k < d; k++) {
         if (v[k] == 0) continue;
-        double lo = -x[k] / v[k];
-        double hi = (1 - x[k]) / v[k];
-        if (lo > hi) {
-            double swap = lo;
-            lo = hi;
-            hi = swap;
-        }
+        double zero = -x[k] / v[k];
+        double one = (1 - x[k]) / v[k];
+        double lo = zero < one ? zero : one;
+        double hi = zero < one ? one : zero;
         c->a = lo > c->a ? lo : c->a;
         c->b = hi < c->b ? hi : c->b;
     }
@@ -3544,24 +4718,54 @@ static void bml_mcmc__slice_begin(bml_mcmc__slice *c, double *v, const double *x
     if (!(c->b >= 0)) c->b = 0;
 }
 
-/* The likelihood of the trial y = x + t v of chain c has come: the slice ends there, or shrinks. */
-static void bml_mcmc__slice_answer(bml_mcmc__slice *c, double *x, double *theta, const double *y, const double *y_theta,
-                                   double log_l, double threshold, const bml_mcmc__region *r) {
-    size_t bytes = sizeof(double) * (size_t)r->d;
-    if (!(log_l > threshold)) {
-        if (c->t < 0)
-            c->a = c->t;
-        else
-            c->b = c->t;
-        if (++c->shrinks <= BML_MCMC__SHRINKS) return;
-    } else {
-        int pick;
-        int q = bml_mcmc__count_ellipsoids(r, y, BML_MCMC__SLICE_ROOM, -1, &pick);
-        if (q <= c->q || bml_mcmc_rng_uniform(&c->rng) * q < c->q) {
-            memcpy(x, y, bytes);
-            memcpy(theta, y_theta, bytes);
+/* Direction v and bracket [a, b] of the next slice through x, within an ellipsoid and the cube. */
+static void bml_mcmc__slice_begin(bml_mcmc__slice *c, double *v, const double *x, const bml_mcmc__region *r) {
+    ptrdiff_t d = r->d;
+    ptrdiff_t pick = 0;
+    double *z = r->scratch + 3 * d;
+    double *w = r->scratch + 2 * d;
+    c->q = bml_mcmc__count_ellipsoids(r, x, BML_MCMC__SLICE_MARGIN, -1, &pick);
+    ptrdiff_t which = bml_mcmc__below(&c->rng, c->q > 0 ? c->q : 1);
+    bml_mcmc__count_ellipsoids(r, x, BML_MCMC__SLICE_MARGIN, which, &pick);
+    bml_mcmc__direction(v, w, pick, r, &c->rng);
+    bml_mcmc__difference(r->scratch, x, r->mean + pick * d, d);
+    bml_mcmc__lower_times(z, r->EA + pick * d * d, r->scratch, d);
+    double along = bml_mcmc__dot(w, z, d);
+    double chord = along * along + BML_MCMC__SLICE_MARGIN * BML_MCMC__SLICE_MARGIN - bml_mcmc__dot(z, z, d);
+    chord = chord > 0 ? sqrt(chord) : 0;
+    c->a = -along - chord;
+    c->b = -along + chord;
+    bml_mcmc__cut_bracket(c, v, x, d);
+}
+
+/* Where the slices of a round are. */
+typedef struct bml_mcmc__slices {
+    ptrdiff_t n;
+    bml_mcmc__slice *chain; /* [n] */
+    double *x;              /* [n][d] where they are */
+    double *theta;          /* [n][d] */
+    double *v;              /* [n][d] directions */
+    double *y;              /* [n][d] trials, of those that are not done */
+} bml_mcmc__slices;
+
+/* The likelihood of trial row `from` of chain i has come: the slice ends there, or shrinks. */
+static void bml_mcmc__slice_answer(bml_mcmc_nested *s, bml_mcmc__slices *slices, ptrdiff_t i, ptrdiff_t from) {
+    bml_mcmc__slice *c = slices->chain + i;
+    ptrdiff_t d = s->d;
+    const double *y = slices->y + from * d;
+    double log_l = s->trial_log_l[from];
+    ptrdiff_t unused;
+    if (log_l > s->now.threshold) {
+        ptrdiff_t q = bml_mcmc__count_ellipsoids(&s->region, y, BML_MCMC__SLICE_MARGIN, -1, &unused);
+        if (q <= c->q || bml_mcmc_rng_uniform(&c->rng) * (double)q < (double)c->q) {
+            bml_mcmc__copy(slices->x + i * d, y, d);
+            bml_mcmc__copy(slices->theta + i * d, s->trial_theta + from * d, d);
             c->log_l = log_l;
         }
+    } else {
+        *(c->t < 0 ? &c->a : &c->b) = c->t;
+        c->shrinks++;
+        if (c->shrinks <= BML_MCMC__SHRINKS) return;
     }
     c->step++;
     c->shrinks = 0;
@@ -3570,128 +4774,154 @@ static void bml_mcmc__slice_answer(bml_mcmc__slice *c, double *x, double *theta,
 /* How far chain c came from its start, in units in which independent points have a mean of 1. */
 static void bml_mcmc__jump(bml_mcmc_nested *s, const bml_mcmc__slice *c, const double *x) {
     const bml_mcmc__region *r = &s->region;
-    int d = r->d;
-    int cluster = r->label[c->start];
+    ptrdiff_t d = r->d;
+    ptrdiff_t cluster = r->label[c->start];
     const double *A = r->EA + cluster * d * d;
-    const double *from = r->x + c->start * d;
+    double *step = r->scratch;
+    double start_log_l = bml_mcmc__log_l(s, r->index[c->start]);
     double below = 0;
-    double start_log_l = bml_mcmc__value(s, r->index[c->start], BML_MCMC__LOG_L);
-    for (int k = 0; k < d; k++) {
-        double z = 0;
-        for (int i = 0; i <= k; i++)
-            z += A[k * d + i] * (x[i] - from[i]);
-        z *= r->spread[cluster];
+    bml_mcmc__difference(step, x, r->x + c->start * d, d);
+    for (ptrdiff_t k = 0; k < d; k++) {
+        double z = bml_mcmc__dot(A + k * d, step, k + 1) * r->spread[cluster];
         s->jump[k] += 0.5 * z * z;
     }
-    for (int i = 0; i < r->n; i++) { /* the ranks of the two likelihoods */
-        double l = bml_mcmc__value(s, r->index[i], BML_MCMC__LOG_L);
-        below += (l < c->log_l) + 0.5 * (l == c->log_l) - (l < start_log_l) - 0.5 * (l == start_log_l);
+    for (ptrdiff_t i = 0; i < r->n; i++) { /* the ranks of the two likelihoods */
+        double l = bml_mcmc__log_l(s, r->index[i]);
+        below += (l < c->log_l) + 0.5 * (l == c->log_l);
+        below -= (l < start_log_l) + 0.5 * (l == start_log_l);
     }
-    s->jump[d] += 6 * (below / r->n) * (below / r->n);
+    double moved = below / (double)r->n;
+    s->jump[d] += 6 * moved * moved;
     s->now.jumps++;
 }
 
-/* After enough chains: do new points remember their start? Then there will be more slices. */
+/* New points remember their start: more sweeps, unless the last growth was of no use. Chains that mix have a
+   correlation that falls as its power, c -> c^(growth); where a cluster is a ring or several modes the number measured
+   is not memory and stays. A quarter of the fall that mixing promises must be seen. */
+static void bml_mcmc__grow_sweeps(bml_mcmc__nested_state *now) {
+    double mean = now->correlation;
+    if (now->sweeps_settled) return;
+    if (now->sweeps_before) {
+        double growth = (double)now->sweeps / (double)now->sweeps_before;
+        double before = bml_mcmc__clamp(now->correlation_before, 0, 1);
+        double promised = before - pow(before, growth);
+        if (!(mean < now->correlation_before - 0.25 * promised)) {
+            now->sweeps = now->sweeps_before;
+            now->sweeps_settled = 1;
+            return;
+        }
+    }
+    if (now->sweeps >= BML_MCMC__MAX_SWEEPS) return;
+    now->sweeps_before = now->sweeps;
+    now->correlation_before = mean;
+    now->sweeps += mean > 0.3 ? now->sweeps : now->sweeps / 2;
+    if (now->sweeps > BML_MCMC__MAX_SWEEPS) now->sweeps = BML_MCMC__MAX_SWEEPS;
+}
+
+/* After enough chains: do new points remember their start? */
 static void bml_mcmc__check_sweeps(bml_mcmc_nested *s) {
-    int d = s->config.n_dim;
+    ptrdiff_t d = s->d;
     double n = (double)s->now.jumps;
+    double allowed = 0.1 + 5 / sqrt(n); /* worst of many noisy numbers */
     double worst = 0;
     double mean = 0;
-    double allowed = 0.1 + 5 / sqrt(n); /* worst of many noisy numbers */
     if (s->now.jumps < BML_MCMC__JUMPS) return;
-    for (int k = 0; k <= d; k++) {
+    for (ptrdiff_t k = 0; k <= d; k++) {
         double rho = 1 - s->jump[k] / n;
         worst = rho > worst ? rho : worst;
-        if (k < d) mean += rho / d;
+        if (k < d) mean += rho / (double)d;
     }
     s->now.correlation = mean;
-    if (!s->config.sweeps && (worst > allowed || mean > 0.1) && s->now.sweeps < BML_MCMC__MAX_SWEEPS)
-        s->now.sweeps += mean > 0.3 ? s->now.sweeps : s->now.sweeps / 2;
-    memset(s->jump, 0, sizeof(double) * (size_t)(d + 1));
+    if (!s->config.sweeps && (worst > allowed || mean > 0.1)) bml_mcmc__grow_sweeps(&s->now);
+    bml_mcmc__zero(s->jump, d + 1);
     s->now.jumps = 0;
 }
 
-/* n chains from different points of the region, if it has so many; x, theta, v: [n][d]. */
-static int bml_mcmc__slice_run(bml_mcmc_nested *s, bml_mcmc__slice *chain, double *x, int n) {
+/* The trials of all chains that are not done; returns how many. */
+static ptrdiff_t bml_mcmc__slice_trials(bml_mcmc_nested *s, bml_mcmc__slices *slices, ptrdiff_t steps) {
     const bml_mcmc__region *r = &s->region;
-    int d = r->d;
-    int i;
-    int steps = (int)s->now.sweeps * d;
-    int status = BML_MCMC_OK;
-    double *theta = x + n * d;
-    double *v = theta + n * d;
-    double *y = v + n * d;
+    ptrdiff_t d = r->d;
+    ptrdiff_t batch = 0;
+    for (ptrdiff_t i = 0; i < slices->n; i++) {
+        bml_mcmc__slice *c = slices->chain + i;
+        const double *x = slices->x + i * d;
+        double *v = slices->v + i * d;
+        double *y = slices->y + batch * d;
+        if (c->step == steps) continue;
+        if (!c->shrinks) bml_mcmc__slice_begin(c, v, x, r);
+        if (!c->shrinks) c->shrinks = 1;
+        c->t = c->a + (c->b - c->a) * bml_mcmc_rng_uniform(&c->rng);
+        for (ptrdiff_t k = 0; k < d; k++)
+            y[k] = bml_mcmc__clamp(x[k] + c->t * v[k], 0, 1); /* by rounding */
+        bml_mcmc__region_cube(s->trial_cube + batch * d, y, r);
+        batch++;
+    }
+    return batch;
+}
+
+/* All chains go their `steps` slices. */
+static int bml_mcmc__slice_run(bml_mcmc_nested *s, bml_mcmc__slices *slices) {
+    ptrdiff_t steps = (ptrdiff_t)s->now.sweeps * s->d;
     for (;;) {
-        size_t batch = 0;
-        for (i = 0; i < n; i++) {
-            bml_mcmc__slice *c = chain + i;
-            if (c->step == steps) continue;
-            if (!c->shrinks) {
-                bml_mcmc__slice_begin(c, v + i * d, x + i * d, r);
-                c->shrinks = 1;
-            }
-            c->t = c->a + (c->b - c->a) * bml_mcmc_rng_uniform(&c->rng);
-            for (int k = 0; k < d; k++) {
-                double at = x[i * d + k] + c->t * v[i * d + k];
-                y[batch * (size_t)d + (size_t)k] = at < 0 ? 0 : at > 1 ? 1 : at; /* by rounding */
-            }
-            bml_mcmc__region_cube(s->trial_cube + batch * (size_t)d, y + batch * (size_t)d, r);
-            batch++;
-        }
+        ptrdiff_t batch = bml_mcmc__slice_trials(s, slices, steps);
         if (!batch) return BML_MCMC_OK;
-        if ((status = bml_mcmc__try(s, batch)) != BML_MCMC_OK || (status = bml_mcmc__nested_report(s)) != BML_MCMC_OK)
-            return status;
-        s->now.slice_evaluations += batch;
-        s->now.slice_calls += batch;
-        for (i = 0, batch = 0; i < n; i++) {
-            if (chain[i].step == steps) continue;
-            bml_mcmc__slice_answer(chain + i, x + i * d, theta + i * d, y + batch * (size_t)d,
-                                   s->trial_theta + batch * (size_t)d, s->trial_log_l[batch], s->now.threshold, r);
-            batch++;
-        }
+        int status = bml_mcmc__try(s, batch);
+        if (!status) status = bml_mcmc__nested_report(s);
+        if (status) return status;
+        s->now.slice_evaluations += (uint64_t)batch;
+        s->now.slice_calls += (uint64_t)batch;
+        ptrdiff_t from = 0;
+        for (ptrdiff_t i = 0; i < slices->n; i++)
+            if (slices->chain[i].step != steps) bml_mcmc__slice_answer(s, slices, i, from++);
+    }
+}
+
+/* Chains start at different points of the region, if it has so many, in a random order. */
+static void bml_mcmc__slice_starts(bml_mcmc_nested *s, bml_mcmc__slices *slices) {
+    const bml_mcmc__region *r = &s->region;
+    bml_mcmc_rng shared = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__SLICE_ORDER, s->now.round);
+    ptrdiff_t d = s->d;
+    for (ptrdiff_t i = 0; i < r->n; i++)
+        r->queue[i] = (int)i;
+    for (ptrdiff_t i = 0; i < slices->n; i++) {
+        bml_mcmc__slice *c = slices->chain + i;
+        ptrdiff_t at = i % r->n;
+        ptrdiff_t j = at + bml_mcmc__below(&shared, r->n - at);
+        int start = r->queue[j];
+        r->queue[j] = r->queue[at];
+        r->queue[at] = start;
+        c->start = start;
+        c->rng = bml_mcmc__numbered_stream(s->config.seed, (int)i, s->now.round);
+        c->log_l = bml_mcmc__log_l(s, r->index[start]);
+        bml_mcmc__copy(slices->x + i * d, r->x + start * d, d);
+        bml_mcmc__copy(slices->theta + i * d, bml_mcmc__point(s, r->index[start]) + d, d);
     }
 }
 
 /* `want` new points by slices. */
-static int bml_mcmc__slice_points(bml_mcmc_nested *s, size_t want) {
-    const bml_mcmc__region *r = &s->region;
-    size_t D = (size_t)r->d;
-    int n = (int)want;
-    int status = BML_MCMC_OK;
-    bml_mcmc_rng shared =
-        bml_mcmc__stream(s->config.seed, 0xFFFFFFFEu, (uint32_t)s->now.round, (uint32_t)(s->now.round >> 32));
-    double *x = bml_mcmc__doubles(want * D, 4);
-    double *cube = bml_mcmc__doubles(D, 1);
-    bml_mcmc__slice *chain = (bml_mcmc__slice *)bml_mcmc__alloc(want, 1, sizeof *chain);
-    if (!x || !chain || !cube || bml_mcmc__trials(s, want))
-        status = bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%d chains", n);
-    for (size_t i = 0; i < (size_t)r->n && !status; i++)
-        s->region.queue[i] = (int)i;
-    for (size_t i = 0; i < want && !status; i++) { /* a random order of the region's points */
-        int *order = s->region.queue;
-        int at = (int)(i % (size_t)r->n);
-        int j = at + bml_mcmc__below(&shared, r->n - at);
-        int swap = order[at];
-        order[at] = order[j];
-        order[j] = swap;
-        chain[i].start = order[at];
-        chain[i].rng =
-            bml_mcmc__stream(s->config.seed, (uint32_t)i, (uint32_t)s->now.round, (uint32_t)(s->now.round >> 32));
-        chain[i].log_l = bml_mcmc__value(s, r->index[order[at]], BML_MCMC__LOG_L);
-        memcpy(x + i * D, r->x + (size_t)order[at] * D, sizeof(double) * D);
-        memcpy(x + (want + i) * D, bml_mcmc__point(s, r->index[order[at]]) + D, sizeof(double) * D);
+static int bml_mcmc__slice_points(bml_mcmc_nested *s, ptrdiff_t want) {
+    bml_mcmc__slices slices;
+    ptrdiff_t d = s->d;
+    double *block = bml_mcmc__doubles(want, 4 * d + bml_mcmc__room(1, sizeof *slices.chain));
+    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld chains", (long long)want);
+    slices.n = want;
+    slices.x = block;
+    slices.theta = slices.x + want * d;
+    slices.v = slices.theta + want * d;
+    slices.y = slices.v + want * d;
+    slices.chain = (bml_mcmc__slice *)(slices.y + want * d);
+    int status = bml_mcmc__trials(s, want);
+    if (!status) bml_mcmc__slice_starts(s, &slices);
+    if (!status) status = bml_mcmc__slice_run(s, &slices);
+    for (ptrdiff_t i = 0; i < want && !status; i++) {
+        bml_mcmc__slice *c = slices.chain + i;
+        double *cube = s->region.scratch + 2 * d;
+        bml_mcmc__region_cube(cube, slices.x + i * d, &s->region);
+        bml_mcmc__jump(s, c, slices.x + i * d);
+        status = bml_mcmc__add_point(s, cube, slices.theta + i * d, c->log_l, bml_mcmc_rng_uniform(&c->rng));
     }
-    if (!status) status = bml_mcmc__slice_run(s, chain, x, n);
-    for (size_t i = 0; i < want && !status; i++) {
-        bml_mcmc__region_cube(cube, x + i * D, r);
-        bml_mcmc__jump(s, chain + i, x + i * D);
-        status = bml_mcmc__take(s, cube, x + (want + i) * D, chain[i].log_l, s->now.threshold,
-                                bml_mcmc_rng_uniform(&chain[i].rng));
-    }
-    s->now.slice_chains += want;
-    BML_MCMC_FREE(x);
-    BML_MCMC_FREE(chain);
-    BML_MCMC_FREE(cube);
+    s->now.slice_chains += (uint64_t)want;
+    BML_MCMC_FREE(block);
     if (!status) bml_mcmc__check_sweeps(s);
     return status;
 }
@@ -3700,97 +4930,104 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, size_t want) {
    A round kills the worst live points, all those at or below a threshold, and draws as many above it again, and a few
    more if they come: their births keep count. It is taken whole or not at all. */
 
+#define BML_MCMC__LARGEST_BATCH 4096
+
 static double bml_mcmc__slice_cost(const bml_mcmc_nested *s) {
     if (s->now.slice_chains) return (double)s->now.slice_calls / (double)s->now.slice_chains;
-    return 2.5 * (double)s->now.sweeps * s->config.n_dim;
+    return 2.5 * (double)s->now.sweeps * (double)s->d;
 }
 
 /* n trials from the region; those above the threshold are taken. *hits: how many. */
-static int bml_mcmc__region_points(bml_mcmc_nested *s, size_t n, size_t *hits, bml_mcmc_rng *rng) {
-    size_t D = (size_t)s->config.n_dim;
+static int bml_mcmc__region_points(bml_mcmc_nested *s, ptrdiff_t n, double *hits, bml_mcmc_rng *rng) {
+    ptrdiff_t d = s->d;
     int status = bml_mcmc__trials(s, n);
     *hits = 0;
     if (status) return status;
-    size_t drawn = bml_mcmc__region_draw(s, n, rng);
+    ptrdiff_t drawn = bml_mcmc__region_draw(s, n, rng);
     if (drawn) status = bml_mcmc__try(s, drawn);
     if (!status) status = bml_mcmc__nested_report(s);
-    for (size_t i = 0; i < drawn && !status; i++) {
-        if (!(s->trial_log_l[i] > s->now.threshold)) continue;
-        status = bml_mcmc__take(s, s->trial_cube + i * D, s->trial_theta + i * D, s->trial_log_l[i], s->now.threshold,
-                                bml_mcmc_rng_uniform(rng));
-        ++*hits;
+    for (ptrdiff_t i = 0; i < drawn && !status; i++) {
+        double log_l = s->trial_log_l[i];
+        if (!(log_l > s->now.threshold)) continue;
+        *hits += 1;
+        status =
+            bml_mcmc__add_point(s, s->trial_cube + i * d, s->trial_theta + i * d, log_l, bml_mcmc_rng_uniform(rng));
     }
     return status;
 }
 
-/* At least `want` new points above the threshold. */
-static int bml_mcmc__refill(bml_mcmc_nested *s, size_t want) {
-    bml_mcmc_rng rng =
-        bml_mcmc__stream(s->config.seed, 0xFFFFFFFFu, (uint32_t)s->now.round, (uint32_t)(s->now.round >> 32));
-    int choose = s->config.method == BML_MCMC_NESTED_AUTO;
-    int status = BML_MCMC_OK;
-    double tried = 0;
-    double cost = bml_mcmc__slice_cost(s);
-    if ((status = bml_mcmc__nested_report(s)) != BML_MCMC_OK) return status;
-    size_t hits;
-    size_t n;
-    if (choose && s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) { /* would the region be cheaper by now? */
-        n = (size_t)ceil(2 * cost);
-        if ((status = bml_mcmc__region_points(s, n, &hits, &rng)) != BML_MCMC_OK) return status;
-        s->now.probes = 0.9 * s->now.probes + (double)n;
-        s->now.probe_hits = 0.9 * s->now.probe_hits + (double)hits;
-        if (s->now.probe_hits > 5 && s->now.probe_hits * cost > 1.5 * s->now.probes) {
-            s->now.method = BML_MCMC_NESTED_REGION;
-            s->now.efficiency = s->now.probe_hits / s->now.probes;
-        }
-    }
-    while (s->fresh < want) {
-        double need = (double)(want - s->fresh);
-        double most = need / s->now.efficiency;
-        if (s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) return bml_mcmc__slice_points(s, want - s->fresh);
-        n = (size_t)ceil(most < 4096 ? most : 4096);
-        if ((status = bml_mcmc__region_points(s, n, &hits, &rng)) != BML_MCMC_OK) return status;
-        tried += (double)n;
-        s->now.efficiency = ((double)s->fresh + 0.5) / (tried + 0.5);
-        if (choose && s->region.n && s->now.efficiency * cost < 1 && tried > 10 * cost) {
-            s->now.method = BML_MCMC_NESTED_SLICE;
-            s->now.probes = s->now.probe_hits = 0;
-        }
-    }
+/* Slices are under way: would the region be cheaper by now? */
+static int bml_mcmc__probe_region(bml_mcmc_nested *s, double cost, bml_mcmc_rng *rng) {
+    double n = ceil(2 * cost);
+    double hits;
+    if (n > 1e6) n = 1e6;
+    int status = bml_mcmc__region_points(s, (ptrdiff_t)n, &hits, rng);
+    if (status) return status;
+    s->now.probes = 0.9 * s->now.probes + n;
+    s->now.probe_hits = 0.9 * s->now.probe_hits + hits;
+    if (!(s->now.probe_hits > 5 && s->now.probe_hits * cost > 1.5 * s->now.probes)) return BML_MCMC_OK;
+    s->now.method = BML_MCMC_NESTED_REGION;
+    s->now.efficiency = s->now.probe_hits / s->now.probes;
     return BML_MCMC_OK;
 }
 
+/* At least `want` new points above the threshold. */
+static int bml_mcmc__refill(bml_mcmc_nested *s, ptrdiff_t want) {
+    bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__SHARED, s->now.round);
+    int choose = s->config.method == BML_MCMC_NESTED_AUTO;
+    double cost = bml_mcmc__slice_cost(s);
+    double tried = 0;
+    int status = bml_mcmc__nested_report(s);
+    if (!status && choose && s->now.method == BML_MCMC_NESTED_SLICE && s->region.n)
+        status = bml_mcmc__probe_region(s, cost, &rng);
+    while (!status && s->fresh < want) {
+        if (s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) return bml_mcmc__slice_points(s, want - s->fresh);
+        double hits;
+        double n = ceil((double)(want - s->fresh) / s->now.efficiency);
+        if (n > BML_MCMC__LARGEST_BATCH) n = BML_MCMC__LARGEST_BATCH;
+        status = bml_mcmc__region_points(s, (ptrdiff_t)n, &hits, &rng);
+        tried += n;
+        s->now.efficiency = ((double)s->fresh + 0.5) / (tried + 0.5);
+        if (!choose || !s->region.n) continue;
+        if (!(s->now.efficiency * cost < 1 && tried > 10 * cost)) continue;
+        s->now.method = BML_MCMC_NESTED_SLICE;
+        s->now.probes = s->now.probe_hits = 0;
+    }
+    return status;
+}
+
 /* Insertion ranks (Fowlie, Handley & Su 2020): of each new point among those that live already, spread over (0,1). */
-static void bml_mcmc__rank(bml_mcmc_nested *s, size_t first_survivor) {
-    bml_mcmc_rng rng =
-        bml_mcmc__stream(s->config.seed, 0xFFFFFFFDu, (uint32_t)s->now.round, (uint32_t)(s->now.round >> 32));
-    size_t n = (size_t)s->now.n_points;
-    for (size_t i = n; i < n + s->fresh; i++) {
-        double l = bml_mcmc__value(s, i, BML_MCMC__LOG_L);
-        double tie = bml_mcmc__value(s, i, BML_MCMC__TIE);
+static void bml_mcmc__rank(bml_mcmc_nested *s, ptrdiff_t first_survivor) {
+    bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__RANK_STREAM, s->now.round);
+    ptrdiff_t n = bml_mcmc__n_points(s);
+    for (ptrdiff_t i = n; i < n + s->fresh; i++) {
+        double l = bml_mcmc__log_l(s, i);
+        double tie = *bml_mcmc__value(s, i, BML_MCMC__TIE);
         double below = 0;
-        for (size_t j = first_survivor; j < s->n_live; j++)
-            below += s->order[j].log_l < l || (s->order[j].log_l == l && s->order[j].tie < tie);
-        for (size_t j = n; j < i; j++) {
-            double other = bml_mcmc__value(s, j, BML_MCMC__LOG_L);
-            below += other < l || (other == l && bml_mcmc__value(s, j, BML_MCMC__TIE) < tie);
+        for (ptrdiff_t j = first_survivor; j < s->n_order; j++) {
+            const bml_mcmc__key *key = s->order + j;
+            below += key->value < l || (key->value == l && key->tie < tie);
+        }
+        for (ptrdiff_t j = n; j < i; j++) {
+            double other = bml_mcmc__log_l(s, j);
+            below += other < l || (other == l && *bml_mcmc__value(s, j, BML_MCMC__TIE) < tie);
         }
         below += bml_mcmc_rng_uniform(&rng);
-        bml_mcmc__point(s, i)[2 * s->config.n_dim + BML_MCMC__RANK] =
-            below / (double)(s->n_live - first_survivor + i - n + 1);
+        ptrdiff_t among = s->n_order - first_survivor + i - n + 1;
+        *bml_mcmc__value(s, i, BML_MCMC__RANK) = below / (double)among;
     }
 }
 
-/* The first `dead` of the order die: volume, evidence and
-   information by expectation, for the progress line and the end. */
-static void bml_mcmc__kill(bml_mcmc_nested *s, size_t dead) {
+/* The first `dead` of the order die: volume, evidence and information by expectation, for the progress line and the
+   end. */
+static void bml_mcmc__kill(bml_mcmc_nested *s, ptrdiff_t dead) {
     bml_mcmc__nested_state *now = &s->now;
-    for (size_t i = 0; i < dead; i++) {
-        double step = 1 / (double)(s->n_live - i);
-        double l = s->order[i].log_l;
+    for (ptrdiff_t i = 0; i < dead; i++) {
+        double step = 1 / (double)(s->n_order - i);
+        double l = s->order[i].value;
         double w = now->log_x + log(-expm1(-step)) + l;
         double before = now->log_z;
-        bml_mcmc__point(s, s->order[i].index)[2 * s->config.n_dim + BML_MCMC__LIVE] = 0;
+        *bml_mcmc__value(s, s->order[i].index, BML_MCMC__LIVE) = 0;
         if (now->pass) continue;
         now->log_x -= step;
         now->log_z = bml_mcmc__log_add(before, w);
@@ -3798,100 +5035,129 @@ static void bml_mcmc__kill(bml_mcmc_nested *s, size_t dead) {
     }
 }
 
-/* How many of the order die, and the new threshold; -1: none, more points are needed first; -2: nothing lies above. */
-static long bml_mcmc__choose_threshold(bml_mcmc_nested *s, double *t) {
-    size_t m = s->n_live;
-    size_t K = (size_t)s->config.live_points;
-    size_t keep = K - (size_t)s->config.replace;
-    size_t first = m > keep ? m - keep - 1 : 0; /* the last to die, before its ties are counted */
-    *t = s->order[first].log_l;
-    size_t next;
-    for (next = first + 1; next < m && s->order[next].log_l == *t; next++) {}
-    while (first > 0 && s->order[first - 1].log_l == *t)
+enum { BML_MCMC__NOTHING_ABOVE = -2, BML_MCMC__MORE_FIRST };
+
+/* How many of the order die, and the new threshold; or that more points are needed first, or nothing lies above. */
+static ptrdiff_t bml_mcmc__choose_threshold(bml_mcmc_nested *s, double *t) {
+    const bml_mcmc__key *order = s->order;
+    ptrdiff_t m = s->n_order;
+    ptrdiff_t keep = s->K - s->config.replace;
+    ptrdiff_t first = m > keep ? m - keep - 1 : 0; /* the last to die, before its ties are counted */
+    ptrdiff_t next = first + 1;
+    *t = order[first].value;
+    while (next < m && order[next].value == *t)
+        next++;
+    while (first > 0 && order[first - 1].value == *t)
         first--;
-    if (2 * (m - next) >= K) return (long)next;
+    if (2 * (m - next) >= s->K) return next;
     if (first > 0) { /* a plateau holds so many of them: it is left for the next round */
-        *t = s->order[first - 1].log_l;
-        return (long)first;
+        *t = order[first - 1].value;
+        return first;
     }
-    if (m < (*t == -DBL_MAX ? 256 : 16) * K) return -1;
-    return next < m ? (long)next : -2;
+    if (m < (*t == -DBL_MAX ? 256 : 16) * s->K) return BML_MCMC__MORE_FIRST;
+    if (next == m) return BML_MCMC__NOTHING_ABOVE;
+    return next;
+}
+
+/* *dead of the order die, and at least *want points must come, above *t. Returns 0 when nothing lies above. */
+static int bml_mcmc__plan_round(bml_mcmc_nested *s, double *t, ptrdiff_t *dead, ptrdiff_t *want) {
+    *t = s->now.low;
+    *dead = 0;
+    *want = s->K;
+    if (!s->n_order) return 1;
+    ptrdiff_t choice = bml_mcmc__choose_threshold(s, t);
+    if (choice == BML_MCMC__NOTHING_ABOVE) return 0;
+    if (choice == BML_MCMC__MORE_FIRST) {
+        *t = s->now.threshold;
+        *want = s->n_order;
+        return 1;
+    }
+    *dead = choice;
+    ptrdiff_t left = s->n_order - choice;
+    *want = left < s->K ? s->K - left : 0;
+    return 1;
 }
 
 static int bml_mcmc__round_steps(bml_mcmc_nested *s) {
     bml_mcmc__nested_state *now = &s->now;
-    size_t K = (size_t)s->config.live_points;
-    size_t dead = 0;
-    size_t want = K;
-    double t = now->low;
-    int status = bml_mcmc__sort_points(s, 0);
+    double t;
+    ptrdiff_t dead;
+    ptrdiff_t want;
+    if (!s->lists_good) bml_mcmc__make_lists(s);
+    bml_mcmc__sort_points(s, s->live, s->n_live);
     now->round++;
-    if (!status && s->n_live) {
-        long choice = bml_mcmc__choose_threshold(s, &t);
-        if (choice == -2 && t == -DBL_MAX)
-            return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all of %llu points of the prior",
-                                  (unsigned long long)s->n_live);
-        if (choice == -2) {
-            now->pass_over = 1;
-            return BML_MCMC_OK;
-        }
-        if (choice == -1) t = now->threshold;
-        dead = choice > 0 ? (size_t)choice : 0;
-        want = choice == -1 ? s->n_live : s->n_live - dead < K ? K - (s->n_live - dead) : 0;
+    if (!bml_mcmc__plan_round(s, &t, &dead, &want)) {
+        if (t == -DBL_MAX)
+            return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all of %lld points of the prior",
+                                  (long long)s->n_order);
+        now->pass_over = 1;
+        return BML_MCMC_OK;
     }
     now->threshold = t;
-    if (!status && want) status = bml_mcmc__region_build(s, t);
+    bml_mcmc__raise_lists(s, t);
+    int status = want ? bml_mcmc__region_build(s) : BML_MCMC_OK;
     if (!status) status = bml_mcmc__refill(s, want);
     if (status) return status;
-    if (s->n_live) bml_mcmc__rank(s, dead);
+    if (s->n_order) bml_mcmc__rank(s, dead);
     bml_mcmc__kill(s, dead);
-    now->n_points += s->fresh;
+    bml_mcmc__renew_lists(s);
+    now->n_points += (uint64_t)s->fresh;
     return BML_MCMC_OK;
 }
 
+/* The error of ln Z that a dynamic pass has come down to at its threshold. */
+static double bml_mcmc__planned_error(const bml_mcmc__nested_state *now) {
+    ptrdiff_t i = 0;
+    while (i < BML_MCMC__PLAN - 1 && now->plan_log_l[i + 1] <= now->threshold)
+        i++;
+    return now->plan_error[i];
+}
+
 /* The pass is over when what lives can add nothing that matters; a dynamic pass, at its end. */
-static int bml_mcmc__round_end(bml_mcmc_nested *s) {
+static void bml_mcmc__round_end(bml_mcmc_nested *s) {
     bml_mcmc_nested_progress *p = &s->report;
     bml_mcmc__nested_state *now = &s->now;
     double mean = -DBL_MAX;
-    int status = bml_mcmc__sort_points(s, 0);
-    if (status) return status;
-    double best = s->order[s->n_live - 1].log_l + now->log_x;
-    for (size_t i = 0; i < s->n_live; i++)
-        mean = bml_mcmc__log_add(mean, s->order[i].log_l);
+    bml_mcmc__sort_points(s, s->live, s->n_live);
+    double best = s->order[s->n_order - 1].value + now->log_x;
+    for (ptrdiff_t i = 0; i < s->n_order; i++)
+        mean = bml_mcmc__log_add(mean, s->order[i].value);
     p->log_z = now->log_z;
-    if (!now->pass) {
+    if (now->pass) {
+        if (now->threshold >= now->high) now->pass_over = 1;
+        p->log_z_error = bml_mcmc__planned_error(now);
+    } else {
+        double H = now->information - now->log_z;
         now->remaining = exp(best - bml_mcmc__log_add(now->log_z, best));
         if (now->log_x < 0 && now->remaining < s->config.remaining) now->pass_over = 1;
-        p->log_z = bml_mcmc__log_add(now->log_z, mean - log((double)s->n_live) + now->log_x);
-    } else if (now->threshold >= now->high)
-        now->pass_over = 1;
-    double H = now->information - now->log_z;
-    p->log_z_error = H > 0 && now->log_x < 0 ? sqrt(H / s->config.live_points) : 0;
+        p->log_z = bml_mcmc__log_add(now->log_z, mean - log((double)s->n_order) + now->log_x);
+        p->log_z_error = H > 0 && now->log_x < 0 ? sqrt(H / (double)s->K) : 0;
+    }
     p->remaining = now->remaining;
     p->log_volume = now->log_x;
     p->evaluations = now->evaluations;
     p->pass = (int)now->pass;
     p->method = (int)now->method;
-    p->n_clusters = s->region.n ? s->region.n_clusters : 1;
+    p->n_clusters = s->region.n ? (int)s->region.n_clusters : 1;
     p->n_points = (size_t)now->n_points;
-    return BML_MCMC_OK;
 }
 
 static int bml_mcmc__round(bml_mcmc_nested *s) {
     bml_mcmc__nested_state before = s->now;
-    size_t jumps = sizeof(double) * (size_t)(s->config.n_dim + 1);
-    memcpy(s->jump + s->config.n_dim + 1, s->jump, jumps);
+    bml_mcmc__copy(s->jump_before, s->jump, s->d + 1);
     s->fresh = 0;
     s->region.n = 0;
-    int status;
-    if ((status = bml_mcmc__round_steps(s)) == BML_MCMC_OK) status = bml_mcmc__round_end(s);
+    int status = bml_mcmc__round_steps(s);
     if (status) {
         s->now = before;
-        memcpy(s->jump, s->jump + s->config.n_dim + 1, jumps);
+        s->lists_good = 0;
+        bml_mcmc__copy(s->jump, s->jump_before, s->d + 1);
         return status;
     }
-    s->report.efficiency = (double)s->fresh / ((double)(s->now.evaluations - before.evaluations) + 1e-300);
+    s->forgive = 0;
+    bml_mcmc__round_end(s);
+    uint64_t calls = s->now.evaluations - before.evaluations;
+    s->report.efficiency = (double)s->fresh / ((double)calls + 1e-300);
     return bml_mcmc__nested_report(s);
 }
 
@@ -3901,88 +5167,157 @@ static int bml_mcmc__round(bml_mcmc_nested *s) {
    Fowlie, Handley & Su 2021 for plateaus, whose points die one by one). ln X_i = -sum 1/n_j; Z by the trapezoid rule;
    its error from 200 runs through the t_i. */
 
-/* The volume that point i stands for, in units of X_(i-1): half of the intervals on both sides, the ends all of theirs.
-   step[n]: 1/n_i. */
-static double bml_mcmc__point_volume(const double *step, size_t i, size_t n) {
-    return -expm1(-step[i]) * (i ? 0.5 : 1) + exp(-step[i]) * (i < n - 1 ? -0.5 * expm1(-step[i + 1]) : 1);
+/* The result's arrays, of n points in the order of their likelihood. */
+typedef struct bml_mcmc__sorted {
+    ptrdiff_t n;
+    double *theta;  /* [n][d] */
+    double *log_l;  /* [n] */
+    double *weight; /* [n] */
+    double *step;   /* [n] 1/n_i */
+    double *birth;  /* [n] sorted for themselves; scratch later */
+    double *mid;    /* [n] ln of the mean L over the interval above a point in X */
+} bml_mcmc__sorted;
+
+static bml_mcmc__sorted bml_mcmc__sorted_arrays(const bml_mcmc_nested *s) {
+    bml_mcmc__sorted a;
+    a.n = s->sorted_n;
+    a.theta = s->sorted;
+    a.log_l = a.theta + a.n * s->d;
+    a.weight = a.log_l + a.n;
+    a.step = a.weight + a.n;
+    a.birth = a.step + a.n;
+    a.mid = a.birth + a.n;
+    return a;
 }
 
-/* s->sorted = theta [n][d], log L [n], weight [n], 1/n_i [n]; *r filled but for its pointers' uses. */
-static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
-    size_t D = (size_t)s->config.n_dim;
-    size_t n = (size_t)s->now.n_points;
-    size_t born = 0;
-    double top = -BML_MCMC__INF;
-    double z = 0;
-    double sum2 = 0;
+/* The volume that point i stands for, in units of X_(i-1): half of the intervals on both sides, the ends all of theirs. */
+static double bml_mcmc__point_volume(const double *step, ptrdiff_t i, ptrdiff_t n) {
+    double below = -expm1(-step[i]) * (i ? 0.5 : 1);
+    double above = i < n - 1 ? -0.5 * expm1(-step[i + 1]) : 1;
+    return below + exp(-step[i]) * above;
+}
+
+static int bml_mcmc__sort_result(bml_mcmc_nested *s) {
+    ptrdiff_t n = bml_mcmc__n_points(s);
+    BML_MCMC_FREE(s->sorted);
+    s->sorted = bml_mcmc__doubles(n, s->d + 5);
+    if (!s->sorted) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "result");
+    s->sorted_n = n;
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const double *p = bml_mcmc__point(s, s->order[i].index);
+        bml_mcmc__copy(a.theta + i * s->d, p + s->d, s->d);
+        a.birth[i] = *bml_mcmc__value(s, i, BML_MCMC__BIRTH);
+        a.log_l[i] = s->order[i].value;
+    }
+    bml_mcmc__sort_doubles(a.birth, n);
+    ptrdiff_t born = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double lower = a.log_l[i ? i - 1 : 0];
+        while (born < n && a.birth[born] < a.log_l[i])
+            born++;
+        a.step[i] = 1 / (double)(born - i);
+        a.mid[i] = bml_mcmc__log_add(lower, a.log_l[i]) - BML_MCMC__LN2;
+    }
+    return BML_MCMC_OK;
+}
+
+/* The standard deviation of ln Z over simulated shrinkages. weight: ln of the intervals' shares, of which those 50 below
+   the largest, top, are left out. */
+static double bml_mcmc__simulate_error(const bml_mcmc_nested *s, const bml_mcmc__sorted *a, double top) {
     double sims = 0;
     double sims2 = 0;
-    double log_x = 0;
-    BML_MCMC_FREE(s->sorted);
-    if (!(s->sorted = bml_mcmc__doubles(n, D + 5))) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "result");
-    double *log_l = s->sorted + n * D;
-    double *weight = log_l + n;
-    double *step = weight + n;
-    double *birth = step + n;
-    double *mid = birth + n;
-    size_t i;
-    for (i = 0; i < n; i++) {
-        birth[i] = bml_mcmc__value(s, i, BML_MCMC__BIRTH);
-        log_l[i] = s->order[i].log_l;
-    }
-    qsort(birth, n, sizeof *birth, bml_mcmc__compare_doubles);
-    for (i = 0; i < n; i++) {
-        memcpy(s->sorted + i * D, bml_mcmc__point(s, s->order[i].index) + D, sizeof(double) * D);
-        while (born < n && birth[born] < log_l[i])
-            born++;
-        step[i] = 1 / (double)(born - i);
-        double lower = log_l[i ? i - 1 : 0];
-        mid[i] = bml_mcmc__log_add(lower, log_l[i]) - 0.6931471805599453; /* of L, over the interval above it in X */
-        double width = log_x + log(-expm1(-step[i]));
-        log_x -= step[i];
-        weight[i] = mid[i] + width; /* for now: ln of the interval's share */
-        if (i == n - 1) weight[i] = bml_mcmc__log_add(weight[i], log_l[i] + log_x);
-        top = weight[i] > top ? weight[i] : top;
-    }
-    for (i = 0; i < n; i++)
-        z += exp(weight[i] - top);
     for (int k = 0; k < BML_MCMC__SIMULATIONS; k++) {
-        bml_mcmc_rng rng = bml_mcmc__stream(s->config.seed, 0xFFFFFFFCu, (uint32_t)k, 0);
+        bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__SHRINK_STREAM, (uint64_t)k);
         double sum = 0;
         double x = 0;
-        for (i = 0; i < n; i++) {
-            double shrink = log(bml_mcmc_rng_uniform(&rng)) * step[i];
-            if (weight[i] - top > -50) sum += exp(mid[i] - top + x) * -expm1(shrink);
+        for (ptrdiff_t i = 0; i < a->n; i++) {
+            double shrink = log(bml_mcmc_rng_uniform(&rng)) * a->step[i];
+            if (a->weight[i] - top > -50) sum += exp(a->mid[i] - top + x) * -expm1(shrink);
             x += shrink;
         }
-        sum = log(sum + exp(log_l[n - 1] - top + x) + DBL_MIN);
+        sum = log(sum + exp(a->log_l[a->n - 1] - top + x) + DBL_MIN);
         sims += sum / BML_MCMC__SIMULATIONS;
         sims2 += sum * sum / BML_MCMC__SIMULATIONS;
     }
+    double variance = sims2 > sims * sims ? sims2 - sims * sims : 0;
+    return sqrt(variance * BML_MCMC__SIMULATIONS / (BML_MCMC__SIMULATIONS - 1.0));
+}
+
+/* Sorts the points, weighs them, and fills *r but for its pointers' uses. */
+static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+    int status = bml_mcmc__sort_result(s);
+    if (status) return status;
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    double top = -BML_MCMC__INF;
+    double log_x = 0;
+    double z = 0;
+    double sum2 = 0;
+    for (ptrdiff_t i = 0; i < a.n; i++) {
+        double width = log_x + log(-expm1(-a.step[i]));
+        log_x -= a.step[i];
+        a.weight[i] = a.mid[i] + width; /* for now: ln of the interval's share */
+        if (i == a.n - 1) a.weight[i] = bml_mcmc__log_add(a.weight[i], a.log_l[i] + log_x);
+        top = a.weight[i] > top ? a.weight[i] : top;
+    }
+    for (ptrdiff_t i = 0; i < a.n; i++)
+        z += exp(a.weight[i] - top);
     r->log_z = top + log(z);
+    r->log_z_error = bml_mcmc__simulate_error(s, &a, top);
     r->information = -r->log_z;
-    r->log_z_error =
-        sqrt((sims2 > sims * sims ? sims2 - sims * sims : 0) * BML_MCMC__SIMULATIONS / (BML_MCMC__SIMULATIONS - 1.0));
-    for (i = 0, log_x = 0; i < n; i++) {
-        double share = exp(log_l[i] + log_x - r->log_z) * bml_mcmc__point_volume(step, i, n);
-        log_x -= step[i];
-        weight[i] = log_l[i] > -DBL_MAX ? share : 0;
-        sum2 += weight[i] * weight[i];
-        if (weight[i] > 0) r->information += weight[i] * log_l[i];
+    log_x = 0;
+    for (ptrdiff_t i = 0; i < a.n; i++) {
+        double share = exp(a.log_l[i] + log_x - r->log_z) * bml_mcmc__point_volume(a.step, i, a.n);
+        log_x -= a.step[i];
+        a.weight[i] = a.log_l[i] > -DBL_MAX ? share : 0;
+        sum2 += a.weight[i] * a.weight[i];
+        if (a.weight[i] > 0) r->information += a.weight[i] * a.log_l[i];
     }
     r->ess = 1 / sum2;
-    s->sorted_n = n;
+    return BML_MCMC_OK;
+}
+
+/* The result of bml_mcmc__evidence under s->other: the points keep their volumes. The new weights differ from the old by
+   more than the volumes' errors; that part of the error of ln Z is the delta method's for a mean of ratios. */
+static int bml_mcmc__other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    double *share = a.birth;
+    double log_x = 0;
+    double top = -BML_MCMC__INF;
+    double z = 0;
+    double sum2 = 0;
+    double moved = 0;
+    for (ptrdiff_t i = 0; i < a.n; i++) {
+        share[i] = s->other[i] + log_x + log(bml_mcmc__point_volume(a.step, i, a.n));
+        log_x -= a.step[i];
+        top = share[i] > top ? share[i] : top;
+    }
+    if (top == -BML_MCMC__INF) return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points");
+    for (ptrdiff_t i = 0; i < a.n; i++)
+        z += exp(share[i] - top);
+    r->log_z = top + log(z);
+    r->information = -r->log_z;
+    for (ptrdiff_t i = 0; i < a.n; i++) {
+        double w = exp(share[i] - r->log_z);
+        moved += (w - a.weight[i]) * (w - a.weight[i]);
+        sum2 += w * w;
+        if (w > 0) r->information += w * s->other[i];
+        a.log_l[i] = s->other[i];
+        a.weight[i] = w;
+    }
+    r->log_z_error = sqrt(r->log_z_error * r->log_z_error + moved);
+    r->ess = 1 / sum2;
     return BML_MCMC_OK;
 }
 
 /* p-value of Kolmogorov and Smirnov's test that x[n], sorted here, is uniform on (0,1) (Stephens 1970). */
-static double bml_mcmc__ks_uniform(double *x, size_t n) {
-    double d = 0;
+static double bml_mcmc__ks_uniform(double *x, ptrdiff_t n) {
     double root = sqrt((double)n);
+    double d = 0;
     double p = 0;
     double sign = 2;
-    qsort(x, n, sizeof *x, bml_mcmc__compare_doubles);
-    for (size_t i = 0; i < n; i++) {
+    bml_mcmc__sort_doubles(x, n);
+    for (ptrdiff_t i = 0; i < n; i++) {
         double low = x[i] - (double)i / (double)n;
         double high = (double)(i + 1) / (double)n - x[i];
         d = low > d ? low : d;
@@ -3990,70 +5325,35 @@ static double bml_mcmc__ks_uniform(double *x, size_t n) {
     }
     d *= root + 0.12 + 0.11 / root;
     if (d < 0.3) return 1;
-    for (int j = 1; j < 100; j++, sign = -sign)
+    for (int j = 1; j < 100; j++) {
         p += sign * exp(-2.0 * j * j * d * d);
-    return p < 0 ? 0 : p > 1 ? 1 : p;
+        sign = -sign;
+    }
+    return bml_mcmc__clamp(p, 0, 1);
 }
 
 /* The whole run at once finds what is always wrong, its pieces of live_points find what is wrong for a while; the
    smaller p-value counts, corrected for the number of looks. */
-
-/* The result of bml_mcmc__evidence under s->other: the points keep their volumes. The new weights differ from the old by
-   more than the volumes' errors; that part of the error of ln Z is the delta method's for a mean of ratios. */
-static int bml_mcmc__other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
-    size_t n = s->sorted_n;
-    double *log_l = s->sorted + n * (size_t)s->config.n_dim;
-    double *weight = log_l + n;
-    double *step = weight + n;
-    double *share = step + n;
-    double log_x = 0;
-    double top = -BML_MCMC__INF;
-    double z = 0;
-    double sum2 = 0;
-    double moved = 0;
-    for (size_t i = 0; i < n; i++) {
-        share[i] = s->other[i] + log_x + log(bml_mcmc__point_volume(step, i, n));
-        log_x -= step[i];
-        top = share[i] > top ? share[i] : top;
-    }
-    if (top == -BML_MCMC__INF) return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points");
-    for (size_t i = 0; i < n; i++)
-        z += exp(share[i] - top);
-    r->log_z = top + log(z);
-    r->information = -r->log_z;
-    for (size_t i = 0; i < n; i++) {
-        double w = exp(share[i] - r->log_z);
-        moved += (w - weight[i]) * (w - weight[i]);
-        sum2 += w * w;
-        if (w > 0) r->information += w * s->other[i];
-        log_l[i] = s->other[i];
-        weight[i] = w;
-    }
-    r->log_z_error = sqrt(r->log_z_error * r->log_z_error + moved);
-    r->ess = 1 / sum2;
-    return BML_MCMC_OK;
-}
-
 static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
-    size_t n = (size_t)s->now.n_points;
-    size_t used = 0;
-    size_t K = (size_t)s->config.live_points;
-    size_t pieces = 0;
-    double *x = bml_mcmc__doubles(n + 1, 1);
+    ptrdiff_t n = bml_mcmc__n_points(s);
+    ptrdiff_t used = 0;
+    ptrdiff_t pieces = 0;
     double worst = 1;
+    double *x = bml_mcmc__doubles(n + 1, 1);
     if (!x) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "rank test");
-    for (size_t i = 0; i < n; i++) {
-        double rank = bml_mcmc__value(s, i, BML_MCMC__RANK);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double rank = *bml_mcmc__value(s, i, BML_MCMC__RANK);
         if (rank == rank) x[used++] = rank;
     }
-    double p;
-    for (size_t i = 0; i + K <= used; i += K, pieces++) {
-        p = bml_mcmc__ks_uniform(x + i, K);
+    for (ptrdiff_t i = 0; i + s->K <= used; i += s->K) {
+        double p = bml_mcmc__ks_uniform(x + i, s->K);
         worst = p < worst ? p : worst;
+        pieces++;
     }
-    worst = -expm1((double)pieces * log1p(-(worst < 1 ? worst : 0.999999)));
-    p = used ? bml_mcmc__ks_uniform(x, used) : 1;
+    double p = used ? bml_mcmc__ks_uniform(x, used) : 1;
     if (pieces) {
+        if (!(worst < 1)) worst = 0.999999;
+        worst = -expm1((double)pieces * log1p(-worst));
         p = p < worst ? p : worst;
         p = p * (2 - p);
     }
@@ -4062,265 +5362,182 @@ static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
     return BML_MCMC_OK;
 }
 
-BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
-    if (!s || !r) return BML_MCMC_BAD_ARGUMENT;
-    const bml_mcmc_nested_config *c = &s->config;
-    memset(r, 0, sizeof *r);
-    if (!s->now.n_points) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no round has been made");
-    int status;
-    if ((status = bml_mcmc__sort_points(s, 1)) != BML_MCMC_OK) return status;
-    if (s->order[s->n_live - 1].log_l == -DBL_MAX)
-        return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points so far");
-    if ((status = bml_mcmc__evidence(s, r)) != BML_MCMC_OK ||
-        (s->other && (status = bml_mcmc__other_evidence(s, r)) != BML_MCMC_OK) ||
-        (status = bml_mcmc__rank_test(s, &r->rank_p)) != BML_MCMC_OK)
-        return status;
-    r->rank_ok = r->rank_p >= 0.001;
-    r->remaining = s->now.remaining;
-    r->converged = s->now.pass_over && !(c->error > 0 && !(r->log_z_error <= c->error)) && !(r->ess < c->min_ess);
-    r->evaluations = s->now.evaluations;
-    r->slice_evaluations = s->now.slice_evaluations;
-    r->passes = (int)s->now.pass;
-    r->sweeps = s->now.slice_evaluations ? (int)s->now.sweeps : 0;
-    r->sweep_correlation = s->now.correlation;
-    r->n_points = s->sorted_n;
-    r->theta = s->sorted;
-    r->log_likelihood = s->sorted + s->sorted_n * (size_t)c->n_dim;
-    r->weight = r->log_likelihood + s->sorted_n;
-    for (size_t i = 0; i < s->sorted_n && r->log_likelihood[i] == -DBL_MAX; i++)
-        s->sorted[s->sorted_n * (size_t)c->n_dim + i] = -BML_MCMC__INF;
-    return BML_MCMC_OK;
-}
-
-BML_MCMC_DEF int bml_mcmc_nested_reweigh(bml_mcmc_nested *s, bml_mcmc_nested_result *result, const double *log_l) {
-    if (!s || !log_l) return BML_MCMC_BAD_ARGUMENT;
-    bml_mcmc_nested_result r;
-    int status;
-    if ((status = bml_mcmc_nested_get_result(s, &r)) != BML_MCMC_OK) return status;
-    for (size_t i = 0; i < r.n_points; i++) {
-        if (log_l[i] < BML_MCMC__INF) continue;
-        return bml_mcmc__fail(s->message, log_l[i] != log_l[i] ? BML_MCMC_NAN : BML_MCMC_INFINITE,
-                              "new log-likelihood of point %llu", (unsigned long long)i);
-    }
-    double *other;
-    if (!(other = bml_mcmc__doubles(r.n_points, 1)))
-        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu points", (unsigned long long)r.n_points);
-    memcpy(other, log_l, sizeof(double) * r.n_points);
-    BML_MCMC_FREE(s->other);
-    s->other = other;
-    if ((status = bml_mcmc_nested_get_result(s, result ? result : &r)) == BML_MCMC_OK) return status;
-    BML_MCMC_FREE(s->other);
-    s->other = NULL;
-    return status;
-}
-
 /* The next dynamic pass covers the part of the run that matters (Higson et al. 2019, eq. 12-14): for the error of ln Z
-   the evidence above a point over the number of live points there, for the ESS the weight of the point. */
-static void bml_mcmc__plan(bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
-    bml_mcmc__nested_state *now = &s->now;
-    const double *weight = r->weight;
-    const double *step = weight + r->n_points;
-    int evidence = s->config.error > 0 && !(r->log_z_error <= s->config.error);
+   the evidence above a point over the number of live points there, for the ESS the weight of the point. Points *first to
+   *last have at least a quarter of the most. */
+static void bml_mcmc__plan_range(const bml_mcmc_nested *s, int evidence, ptrdiff_t *first, ptrdiff_t *last) {
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
     double most = 0;
-    double above;
-    size_t i;
-    size_t n = r->n_points;
-    size_t first = n;
-    size_t last = 0;
-    for (size_t look = 0; look < 2; look++)
-        for (i = n, above = 0; i-- > 0;) {
-            double matters = evidence ? (above += weight[i]) * step[i] : weight[i];
-            if (look == 0 && matters > most && i < n - (size_t)s->config.live_points / 2) most = matters;
-            if (look == 1 && matters >= 0.25 * most && i < n - (size_t)s->config.live_points / 2) {
-                first = i;
-                last = last ? last : i;
-            }
+    *first = a.n;
+    *last = 0;
+    for (int look = 0; look < 2; look++) {
+        double above = 0;
+        for (ptrdiff_t i = a.n; i-- > 0;) {
+            above += a.weight[i];
+            double matters = evidence ? above * a.step[i] : a.weight[i];
+            if (i >= a.n - s->K / 2) continue;
+            if (look == 0 && matters > most) most = matters;
+            if (look == 0 || !(matters >= 0.25 * most)) continue;
+            *first = i;
+            if (!*last) *last = i;
         }
-    now->low = first > 0 && first < n ? r->log_likelihood[first - 1] : -BML_MCMC__INF;
+    }
+}
+
+/* The error of ln Z as the pass climbs: of its variance, sum (evidence above)^2/n_i^2, the part below the threshold is
+   taken by n_i + K points instead of n_i. */
+static void bml_mcmc__plan_errors(bml_mcmc_nested *s, const bml_mcmc_nested_result *r, ptrdiff_t first,
+                                  ptrdiff_t last) {
+    bml_mcmc__nested_state *now = &s->now;
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    double all = 0;
+    double above = 1;
+    double gain = 0;
+    ptrdiff_t at = first;
+    double *part = a.birth; /* [n] of the variance */
+    for (ptrdiff_t i = 0; i < a.n; i++) {
+        part[i] = above * above * a.step[i] * a.step[i];
+        above -= a.weight[i];
+        all += part[i];
+    }
+    for (ptrdiff_t j = 0; j < BML_MCMC__PLAN; j++) {
+        ptrdiff_t next = first + (last - first) * j / (BML_MCMC__PLAN - 1);
+        for (; at < next; at++)
+            gain += part[at] * (double)s->K / (1 / a.step[at] + (double)s->K);
+        now->plan_log_l[j] = a.log_l[bml_mcmc__clamp_int(next, 0, a.n - 1)];
+        now->plan_error[j] = r->log_z_error * sqrt(all > gain ? 1 - gain / all : 0);
+    }
+}
+
+static void bml_mcmc__plan_pass(bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
+    bml_mcmc__nested_state *now = &s->now;
+    int evidence = s->config.error > 0 && !(r->log_z_error <= s->config.error);
+    ptrdiff_t first;
+    ptrdiff_t last;
+    bml_mcmc__plan_range(s, evidence, &first, &last);
+    now->low = first > 0 && first < s->sorted_n ? r->log_likelihood[first - 1] : -BML_MCMC__INF;
     if (first > 0 && now->low < -DBL_MAX) now->low = -DBL_MAX;
     now->high = r->log_likelihood[last];
-    for (i = 0; i < now->n_points; i++)
-        bml_mcmc__point(s, i)[2 * s->config.n_dim + BML_MCMC__LIVE] = 0;
+    bml_mcmc__plan_errors(s, r, first, last);
+    for (ptrdiff_t i = 0; i < bml_mcmc__n_points(s); i++)
+        *bml_mcmc__value(s, i, BML_MCMC__LIVE) = 0;
     now->pass++;
     now->pass_over = 0;
     now->threshold = now->low;
     now->efficiency = 0.3;
+    s->lists_good = 0;
 }
 
-BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
-    s->message[0] = 0;
-    BML_MCMC_FREE(s->other);
-    s->other = NULL;
-    bml_mcmc_nested_result r;
-    int status;
-    for (uint64_t start = s->now.evaluations;;) {
-        if (s->now.pass_over) {
-            if ((status = bml_mcmc_nested_get_result(s, &r)) != BML_MCMC_OK) return status;
-            if (r.converged) return BML_MCMC_OK;
-        }
-        if (evaluations && s->now.evaluations - start >= evaluations)
-            return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED,
-                                  "%llu evaluations made; the live points could still hold %.3g of the evidence",
-                                  (unsigned long long)s->now.evaluations, s->now.remaining);
-        if (s->now.pass_over) bml_mcmc__plan(s, &r);
-        if ((status = bml_mcmc__round(s)) != BML_MCMC_OK) return status;
-    }
-}
+/* >> nested sampling: create, run, results */
 
-BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double *log_likelihood, size_t n,
-                                      uint64_t seed) {
-    bml_mcmc_nested_result r;
-    size_t j = 0;
-    int status = bml_mcmc_nested_get_result(s, &r);
-    if (status) return status;
-    if (!theta || !n) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing or n is 0");
-    size_t D = (size_t)s->config.n_dim;
-    bml_mcmc_rng rng;
-    bml_mcmc_rng_init(&rng, seed, 0);
-    double u = bml_mcmc_rng_uniform(&rng);
-    size_t i;
-    double sum;
-    for (i = 0, sum = r.weight[0]; i < n; i++) { /* draw i goes to a random place among those so far */
-        size_t at = (size_t)(bml_mcmc_rng_uniform(&rng) * (double)(i + 1));
-        while (j < r.n_points - 1 && sum < ((double)i + u) / (double)n)
-            sum += r.weight[++j];
-        memcpy(theta + i * D, theta + at * D, sizeof(double) * D);
-        memcpy(theta + at * D, r.theta + j * D, sizeof(double) * D);
-        if (log_likelihood) {
-            log_likelihood[i] = log_likelihood[at];
-            log_likelihood[at] = r.log_likelihood[j];
-        }
-    }
-    return BML_MCMC_OK;
-}
+static const bml_mcmc__rule bml_mcmc__nested_rules[9] = {
+    {"n_dim", offsetof(bml_mcmc_nested_config, n_dim), BML_MCMC__INT, 1, 1000, 0},
+    {"live_points", offsetof(bml_mcmc_nested_config, live_points), BML_MCMC__INT, 0, 1000000, 0},
+    {"replace", offsetof(bml_mcmc_nested_config, replace), BML_MCMC__INT, 0, 500000, 0},
+    {"method", offsetof(bml_mcmc_nested_config, method), BML_MCMC__INT, 0, BML_MCMC_NESTED_SLICE, 0},
+    {"sweeps", offsetof(bml_mcmc_nested_config, sweeps), BML_MCMC__INT, 0, 1000, 0},
+    {"nan_policy", offsetof(bml_mcmc_nested_config, nan_policy), BML_MCMC__INT, 0, 1, 0},
+    {"remaining", offsetof(bml_mcmc_nested_config, remaining), BML_MCMC__REAL, 1e-300, 0.999999, 0.01},
+    {"error", offsetof(bml_mcmc_nested_config, error), BML_MCMC__REAL, 0, DBL_MAX, 0},
+    {"min_ess", offsetof(bml_mcmc_nested_config, min_ess), BML_MCMC__REAL, 0, DBL_MAX, 0},
+};
 
-BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *out) {
-    static const double quantile[3] = {0.5, 0.15865525393145705, 0.8413447460685429};
-    bml_mcmc_nested_result r;
-    int status = out ? bml_mcmc_nested_get_result(s, &r) : BML_MCMC_BAD_ARGUMENT;
-    if (status) return status;
-    bml_mcmc__key *key = s->order;
-    int d = s->config.n_dim; /* order has room for all points, and serves no more */
-    for (int k = 0; k < d; k++) {
-        double value[3] = {0};
-        double sum2 = 0;
-        double before = 0;
-        memset(out + k, 0, sizeof *out);
-        for (size_t i = 0; i < r.n_points; i++) {
-            key[i].log_l = r.theta[i * (size_t)d + (size_t)k];
-            key[i].tie = 0;
-            key[i].index = i;
-            out[k].mean += r.weight[i] * key[i].log_l;
-        }
-        qsort(key, r.n_points, sizeof *key, bml_mcmc__compare_keys);
-        for (size_t i = 0; i < r.n_points; i++) {
-            double w = r.weight[key[i].index];
-            double at = before + w;
-            double x = key[i].log_l;
-            sum2 += w * (x - out[k].mean) * (x - out[k].mean);
-            for (int q = 0; q < 3; q++)
-                if (before <= quantile[q] && at > quantile[q]) value[q] = x;
-            before = at;
-        }
-        out[k].sd = sqrt(sum2);
-        out[k].ess = r.ess;
-        out[k].median = value[0];
-        out[k].minus = value[0] - value[1];
-        out[k].plus = value[2] - value[0];
-        out[k].tau = out[k].rhat = BML_MCMC__NAN;
-    }
-    return BML_MCMC_OK;
-}
-
-/* >> nested sampling: create, free, save, load */
-
-static int bml_mcmc__nested_config_check(bml_mcmc_nested *s, const bml_mcmc_nested_config *given) {
+static int bml_mcmc__nested_resolve(bml_mcmc_nested *s) {
     bml_mcmc_nested_config *c = &s->config;
-    *c = *given;
     if (!c->log_likelihood) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
-    if (c->n_dim < 1 || c->n_dim > 1000)
-        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "n_dim is %d, must be within 1 and 1000", c->n_dim);
     if (!c->prior == !c->transform)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
                               "either prior or transform must be given, and not both");
+    int status = bml_mcmc__apply_rules(c, bml_mcmc__nested_rules, 9, s->message);
+    if (status) return status;
     if (c->prior && c->prior->n_dim != c->n_dim)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
-                              c->prior->n_dim, c->n_dim);
-    if (!c->live_points) c->live_points = 10 * c->n_dim > 400 ? 10 * c->n_dim : 400;
+                              (int)c->prior->n_dim, c->n_dim);
     int least = c->n_dim + 1 > 4 ? c->n_dim + 1 : 4;
-    if (c->live_points < least || c->live_points > 1000000)
-        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
-                              "%d live points for %d dimensions: %d to 1000000 are possible", c->live_points, c->n_dim,
-                              least);
+    if (!c->live_points) c->live_points = 10 * c->n_dim > 400 ? 10 * c->n_dim : 400;
+    if (c->live_points < least)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "live_points = %d: at least %d for %d dimensions",
+                              c->live_points, least, c->n_dim);
     if (!c->replace) c->replace = c->live_points / 5 > 0 ? c->live_points / 5 : 1;
-    if (c->replace < 1 || c->replace > c->live_points / 2)
+    if (c->replace > c->live_points / 2)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
-                              "replace is %d, must be within 1 and half of the live points", c->replace);
-    if (!(c->remaining != 0)) c->remaining = 0.01;
-    if (!(c->remaining > 0 && c->remaining < 1) || !(c->error >= 0 && c->error <= DBL_MAX) ||
-        !(c->min_ess >= 0 && c->min_ess <= DBL_MAX))
-        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
-                              "remaining must be within 0 and 1, error and min_ess not negative");
-    if (c->method < BML_MCMC_NESTED_AUTO || c->method > BML_MCMC_NESTED_SLICE || c->sweeps < 0 || c->sweeps > 1000)
-        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
-                              "there is no method %d, or sweeps is not within 0 and 1000", c->method);
+                              "replace = %d: must be in [1, %d], half of live_points", c->replace, c->live_points / 2);
     return BML_MCMC_OK;
 }
 
-static int bml_mcmc__nested_allocate(bml_mcmc_nested *s, const unsigned char *wrapped) {
-    size_t D = (size_t)s->config.n_dim;
+static ptrdiff_t bml_mcmc__nested_layout(bml_mcmc_nested *s, double *base) {
     bml_mcmc__region *r = &s->region;
-    r->d = s->config.n_dim;
-    unsigned char *copy = (unsigned char *)bml_mcmc__alloc(D, 1, 1);
-    s->config.wrapped = copy;
-    r->cut = bml_mcmc__doubles(D, 1);
-    r->L = bml_mcmc__doubles(D, D);
-    r->A = bml_mcmc__doubles(D, D);
-    r->scratch = bml_mcmc__doubles(4, D);
-    s->jump = bml_mcmc__doubles(2, D + 1);
-    if (!copy || !r->cut || !r->L || !r->A || !r->scratch || !s->jump) return BML_MCMC_NO_MEMORY;
-    if (wrapped) memcpy(copy, wrapped, D);
-    return BML_MCMC_OK;
+    ptrdiff_t used = bml_mcmc__room(1, sizeof *s);
+    ptrdiff_t d = s->d;
+    ptrdiff_t n = r->most;
+    s->wrapped = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(d, sizeof *s->wrapped));
+    s->jump = bml_mcmc__take(base, &used, d + 1);
+    s->jump_before = bml_mcmc__take(base, &used, d + 1);
+    r->index = (ptrdiff_t *)bml_mcmc__take(base, &used, bml_mcmc__room(n, sizeof *r->index));
+    r->x = bml_mcmc__take(base, &used, n * d);
+    r->y = bml_mcmc__take(base, &used, n * d);
+    r->label = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(n, sizeof *r->label));
+    r->group = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(n, sizeof *r->group));
+    r->queue = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(n, sizeof *r->queue));
+    r->sorted = bml_mcmc__take(base, &used, n + 1);
+    r->key = (bml_mcmc__key *)bml_mcmc__take(base, &used, bml_mcmc__room(n, sizeof *r->key));
+    r->cut = bml_mcmc__take(base, &used, d);
+    r->L = bml_mcmc__take(base, &used, d * d);
+    r->A = bml_mcmc__take(base, &used, d * d);
+    r->scratch = bml_mcmc__take(base, &used, 4 * d);
+    return used;
 }
 
-BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **out, const bml_mcmc_nested_config *config, char *why) {
-    if (why) why[0] = 0;
-    if (!out) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
-    *out = NULL;
-    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
-    bml_mcmc_nested *s = (bml_mcmc_nested *)bml_mcmc__alloc(1, 1, sizeof *s);
-    if (!s) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
-    int status = bml_mcmc__nested_config_check(s, config);
-    s->config.wrapped = NULL;
-    if (!status) status = bml_mcmc__nested_allocate(s, config->wrapped);
-    if (status) {
-        bml_mcmc__refuse(why, status, s->message);
-        bml_mcmc_nested_free(s);
-        return status;
-    }
-    s->now.method =
-        s->config.method == BML_MCMC_NESTED_AUTO ? (uint64_t)BML_MCMC_NESTED_REGION : (uint64_t)s->config.method;
-    s->now.sweeps = s->config.sweeps ? (uint64_t)s->config.sweeps : 3 + (uint64_t)s->config.n_dim / 12;
+static void bml_mcmc__nested_begin(bml_mcmc_nested *s) {
+    const bml_mcmc_nested_config *c = &s->config;
+    int sweeps = c->sweeps ? c->sweeps : 3 + c->n_dim / 12;
+    s->now.method = BML_MCMC_NESTED_REGION;
+    if (c->method == BML_MCMC_NESTED_SLICE) s->now.method = BML_MCMC_NESTED_SLICE;
+    s->now.sweeps = (uint64_t)sweeps;
     s->now.low = s->now.threshold = -BML_MCMC__INF;
     s->now.log_z = -DBL_MAX;
     s->now.remaining = s->now.efficiency = 1;
-    *out = s;
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **s, const bml_mcmc_nested_config *config, char *why) {
+    bml_mcmc_nested draft;
+    if (why) why[0] = 0;
+    if (!s) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    *s = NULL;
+    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    memset(&draft, 0, sizeof draft);
+    draft.config = *config;
+    int status = bml_mcmc__nested_resolve(&draft);
+    if (status) return bml_mcmc__refuse(why, status, draft.message);
+    draft.d = draft.config.n_dim;
+    draft.K = draft.config.live_points;
+    draft.row = 2 * draft.d + BML_MCMC__EXTRA;
+    draft.region.d = draft.d;
+    draft.region.most = 2 * draft.K > 1000 ? 2 * draft.K : 1000;
+    double *block = bml_mcmc__doubles(bml_mcmc__nested_layout(&draft, NULL), 1);
+    if (!block) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    bml_mcmc_nested *made = (bml_mcmc_nested *)block;
+    *made = draft;
+    bml_mcmc__nested_layout(made, block);
+    for (ptrdiff_t k = 0; k < made->d && config->wrapped; k++)
+        made->wrapped[k] = config->wrapped[k] != 0;
+    made->config.wrapped = NULL;
+    bml_mcmc__nested_begin(made);
+    *s = made;
     return BML_MCMC_OK;
 }
 
 BML_MCMC_DEF void bml_mcmc_nested_free(bml_mcmc_nested *s) {
     if (!s) return;
-    bml_mcmc__region_free(&s->region);
-    BML_MCMC_FREE((void *)(size_t)s->config.wrapped);
+    BML_MCMC_FREE(s->region.clusters);
     BML_MCMC_FREE(s->point);
-    BML_MCMC_FREE(s->jump);
+    BML_MCMC_FREE(s->live);
+    BML_MCMC_FREE(s->known);
+    BML_MCMC_FREE(s->waiting);
     BML_MCMC_FREE(s->order);
     BML_MCMC_FREE(s->sorted);
     BML_MCMC_FREE(s->other);
-    BML_MCMC_FREE(s->trial_cube);
-    BML_MCMC_FREE(s->trial_theta);
-    BML_MCMC_FREE(s->trial_log_l);
+    BML_MCMC_FREE(s->trial);
     BML_MCMC_FREE(s);
 }
 
@@ -4328,8 +5545,374 @@ BML_MCMC_DEF const char *bml_mcmc_nested_message(const bml_mcmc_nested *s) {
     return s ? s->message : "";
 }
 
+BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
+    bml_mcmc_nested_result r;
+    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    uint64_t start = s->now.evaluations;
+    s->message[0] = 0;
+    BML_MCMC_FREE(s->other);
+    s->other = NULL;
+    for (;;) {
+        if (s->now.pass_over) {
+            int status = bml_mcmc_nested_get_result(s, &r);
+            if (status) return status;
+            if (r.converged) return BML_MCMC_OK;
+        }
+        if (evaluations && s->now.evaluations - start >= evaluations)
+            return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED,
+                                  "%llu evaluations made; the live points could still hold %.3g of the evidence",
+                                  (unsigned long long)s->now.evaluations, s->now.remaining);
+        if (s->now.pass_over) bml_mcmc__plan_pass(s, &r);
+        int status = bml_mcmc__round(s);
+        if (status) return status;
+    }
+}
+
+/* The result's numbers, and its arrays in s->sorted. */
+static int bml_mcmc__weigh(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+    memset(r, 0, sizeof *r);
+    if (!s->now.n_points) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no round has been made");
+    bml_mcmc__sort_points(s, NULL, bml_mcmc__n_points(s));
+    if (s->order[s->n_order - 1].value == -DBL_MAX)
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points so far");
+    int status = bml_mcmc__evidence(s, r);
+    if (!status && s->other) status = bml_mcmc__other_evidence(s, r);
+    if (!status) status = bml_mcmc__rank_test(s, &r->rank_p);
+    return status;
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+    if (!s || !r) return BML_MCMC_BAD_ARGUMENT;
+    const bml_mcmc_nested_config *c = &s->config;
+    int status = bml_mcmc__weigh(s, r);
+    if (status) return status;
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    int error_reached = !(c->error > 0) || r->log_z_error <= c->error;
+    r->rank_ok = r->rank_p >= 0.001;
+    r->remaining = s->now.remaining;
+    r->converged = s->now.pass_over && error_reached && !(r->ess < c->min_ess);
+    r->evaluations = s->now.evaluations;
+    r->slice_evaluations = s->now.slice_evaluations;
+    r->nans = s->now.nans;
+    r->passes = (int)s->now.pass;
+    r->sweeps = s->now.slice_evaluations ? (int)s->now.sweeps : 0;
+    r->sweep_correlation = s->now.correlation;
+    r->n_points = (size_t)a.n;
+    r->theta = a.theta;
+    r->log_likelihood = a.log_l;
+    r->weight = a.weight;
+    for (ptrdiff_t i = 0; i < a.n && a.log_l[i] == -DBL_MAX; i++)
+        a.log_l[i] = -BML_MCMC__INF;
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_reweigh(bml_mcmc_nested *s, bml_mcmc_nested_result *result,
+                                         const double *log_likelihood) {
+    bml_mcmc_nested_result r;
+    if (!s || !log_likelihood) return BML_MCMC_BAD_ARGUMENT;
+    int status = bml_mcmc_nested_get_result(s, &r);
+    if (status) return status;
+    ptrdiff_t n = s->sorted_n;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        int wrong = bml_mcmc__judge(log_likelihood[i]);
+        if (wrong) return bml_mcmc__fail(s->message, wrong, "new log-likelihood of point %lld", (long long)i);
+    }
+    double *other = bml_mcmc__doubles(n, 1);
+    if (!other) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)n);
+    bml_mcmc__copy(other, log_likelihood, n);
+    BML_MCMC_FREE(s->other);
+    s->other = other;
+    status = bml_mcmc_nested_get_result(s, result ? result : &r);
+    if (!status) return status;
+    BML_MCMC_FREE(s->other);
+    s->other = NULL;
+    return status;
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double *log_likelihood, size_t n,
+                                      uint64_t seed) {
+    bml_mcmc_nested_result r;
+    bml_mcmc_rng rng;
+    int status = bml_mcmc_nested_get_result(s, &r);
+    if (status) return status;
+    if (!theta || !n || n > PTRDIFF_MAX)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing, or n is 0 or too large");
+    ptrdiff_t d = s->d;
+    ptrdiff_t j = 0;
+    double sum = r.weight[0];
+    bml_mcmc_rng_init(&rng, seed, 0);
+    double u = bml_mcmc_rng_uniform(&rng);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)n; i++) { /* draw i goes to a random place among those so far */
+        ptrdiff_t at = (ptrdiff_t)(bml_mcmc_rng_uniform(&rng) * (double)(i + 1));
+        while (j < s->sorted_n - 1 && sum < ((double)i + u) / (double)n)
+            sum += r.weight[++j];
+        memmove(theta + i * d, theta + at * d, sizeof(double) * (size_t)d);
+        bml_mcmc__copy(theta + at * d, r.theta + j * d, d);
+        if (!log_likelihood) continue;
+        log_likelihood[i] = log_likelihood[at];
+        log_likelihood[at] = r.log_likelihood[j];
+    }
+    return BML_MCMC_OK;
+}
+
+/* Parameter k from the weighted points. s->order has room for all of them, and serves no more. */
+static void bml_mcmc__weighted_column(bml_mcmc_summary *out, bml_mcmc_nested *s, ptrdiff_t k) {
+    static const double quantile[3] = {0.5, 0.15865525393145705, 0.8413447460685429};
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    bml_mcmc__key *key = s->order;
+    double value[3] = {0, 0, 0};
+    double sum2 = 0;
+    double before = 0;
+    memset(out, 0, sizeof *out);
+    for (ptrdiff_t i = 0; i < a.n; i++) {
+        key[i].value = a.theta[i * s->d + k];
+        key[i].tie = 0;
+        key[i].index = i;
+        out->mean += a.weight[i] * key[i].value;
+    }
+    bml_mcmc__sort_keys(key, a.n);
+    for (ptrdiff_t i = 0; i < a.n; i++) {
+        double w = a.weight[key[i].index];
+        double x = key[i].value;
+        sum2 += w * (x - out->mean) * (x - out->mean);
+        for (int q = 0; q < 3; q++)
+            if (before <= quantile[q] && before + w > quantile[q]) value[q] = x;
+        before += w;
+    }
+    out->sd = sqrt(sum2);
+    out->median = value[0];
+    out->minus = value[0] - value[1];
+    out->plus = value[2] - value[0];
+    out->tau = out->rhat = BML_MCMC__NAN;
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *out) {
+    bml_mcmc_nested_result r;
+    int status = out ? bml_mcmc_nested_get_result(s, &r) : BML_MCMC_BAD_ARGUMENT;
+    if (status) return status;
+    for (ptrdiff_t k = 0; k < s->d; k++) {
+        bml_mcmc__weighted_column(out + k, s, k);
+        out[k].ess = out[k].ess_bulk = out[k].ess_tail = r.ess;
+    }
+    return BML_MCMC_OK;
+}
+
+/* >> nested sampling: verdict
+   ln Z is checked by something that shares nothing with the run but where it found the posterior: fresh draws from a
+   mixture of t densities fitted to the result, in y = Phi^-1(cube), where the prior is a standard normal and walls lie
+   at infinity. Z = mean of L(y) N(y; 0, 1)/q(y) (importance sampling). It sees a run that lost volume; it sees no mode
+   that the run never met. */
+
+enum { BML_MCMC__CHECK_FIT = 4000 };  /* posterior draws that the mixture is fitted to, at most */
+enum { BML_MCMC__CHECK_BATCH = 500 }; /* likelihoods asked for together */
+#define BML_MCMC__CHECK_LEAST 2000.0  /* likelihoods, at least, */
+#define BML_MCMC__CHECK_MOST 50000.0  /* and at most */
+#define BML_MCMC__CHECK_ESS 50.0      /* of the importance weights, below which they say nothing */
+#define BML_MCMC__CHECK_SIGMA 3.5
+
+typedef struct bml_mcmc__check {
+    bml_mcmc__half fit;
+    double *y;        /* [n][d] what is fitted */
+    double *proposal; /* [d] one draw */
+    double log_norm;  /* of a t density in d dimensions */
+    double top;       /* the largest log weight so far */
+    double sum;       /* of weights, in units of exp(top) */
+    double sum2;
+    double draws;
+} bml_mcmc__check;
+
+static ptrdiff_t bml_mcmc__check_layout(bml_mcmc__check *c, double *base) {
+    ptrdiff_t used = 0;
+    c->y = bml_mcmc__take(base, &used, c->fit.n * c->fit.d);
+    c->proposal = bml_mcmc__take(base, &used, c->fit.d);
+    bml_mcmc__density_layout(&c->fit, base, &used);
+    c->fit.other = c->y;
+    return used;
+}
+
+/* c->y = equally weighted points of the result, in the coordinates of the check (systematic resampling). */
+static void bml_mcmc__check_points(bml_mcmc__check *c, const bml_mcmc_nested *s) {
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    ptrdiff_t j = 0;
+    double sum = a.weight[0];
+    for (ptrdiff_t i = 0; i < c->fit.n; i++) {
+        while (j < a.n - 1 && sum < ((double)i + 0.5) / (double)c->fit.n)
+            sum += a.weight[++j];
+        const double *cube = bml_mcmc__point(s, s->order[j].index);
+        for (ptrdiff_t k = 0; k < s->d; k++)
+            c->y[i * s->d + k] = bml_mcmc__phi_inverse(bml_mcmc__clamp(cube[k], 1e-15, 1 - 1e-15));
+    }
+}
+
+static int bml_mcmc__check_fit(bml_mcmc__check *c, const bml_mcmc_nested *s) {
+    bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__CHECK_STREAM, 0);
+    double d = (double)s->d;
+    double nu = BML_MCMC__DOF;
+    c->fit.em_steps = BML_MCMC__EM_STEPS_REFERENCE;
+    c->fit.move.kind = BML_MCMC_MIXTURE;
+    c->fit.move.scale = 1;
+    c->fit.move.count = (int)bml_mcmc__clamp_int(c->fit.n / (25 * s->d), 1, BML_MCMC_MAX_COUNT);
+    bml_mcmc__check_points(c, s);
+    if (!bml_mcmc__fit_mixture(&c->fit, &rng)) return 0;
+    c->log_norm = bml_mcmc__log_gamma(0.5 * (nu + d)) - bml_mcmc__log_gamma(0.5 * nu);
+    c->log_norm -= 0.5 * d * log(nu * 3.141592653589793) + c->fit.log_det;
+    c->top = -BML_MCMC__INF;
+    return 1;
+}
+
+/* A fresh draw: its point of the cube, and *log_ratio = ln(prior/q). */
+static void bml_mcmc__check_draw(bml_mcmc__check *c, double *cube, double *log_ratio, bml_mcmc_rng *rng) {
+    ptrdiff_t d = c->fit.d;
+    double *z = c->fit.scratch + d;
+    bml_mcmc__mixture_draw(z, &c->fit, rng);
+    bml_mcmc__from_z(c->proposal, z, &c->fit);
+    *log_ratio = -(c->log_norm + bml_mcmc__mixture_log_q(z, &c->fit));
+    for (ptrdiff_t k = 0; k < d; k++) {
+        double y = c->proposal[k];
+        *log_ratio -= 0.5 * y * y + 0.9189385332046727; /* ln sqrt(2 pi) */
+        cube[k] = bml_mcmc__clamp(bml_mcmc__phi(y), 0, 1);
+    }
+}
+
+static void bml_mcmc__check_add(bml_mcmc__check *c, double log_weight) {
+    c->draws++;
+    if (!(log_weight > -DBL_MAX)) return;
+    if (log_weight > c->top) {
+        double shrink = exp(c->top - log_weight);
+        c->sum *= shrink;
+        c->sum2 *= shrink * shrink;
+        c->top = log_weight;
+    }
+    double w = exp(log_weight - c->top);
+    c->sum += w;
+    c->sum2 += w * w;
+}
+
+static double bml_mcmc__check_ess(const bml_mcmc__check *c) {
+    return c->sum2 > 0 ? c->sum * c->sum / c->sum2 : 0;
+}
+
+/* The standard deviation of ln of the mean weight. */
+static double bml_mcmc__check_error(const bml_mcmc__check *c) {
+    double ess = bml_mcmc__check_ess(c);
+    return ess > 0 ? sqrt(1 / ess - 1 / c->draws) : BML_MCMC__INF;
+}
+
+/* Batches of fresh draws until the error is half of the run's, or `most` are made. */
+static int bml_mcmc__check_run(bml_mcmc__check *c, bml_mcmc_nested *s, double wanted, double most) {
+    double log_ratio[BML_MCMC__CHECK_BATCH];
+    int status = bml_mcmc__trials(s, BML_MCMC__CHECK_BATCH);
+    for (uint64_t batch = 1; !status && c->draws < most; batch++) {
+        bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__CHECK_STREAM, batch);
+        for (ptrdiff_t i = 0; i < BML_MCMC__CHECK_BATCH; i++)
+            bml_mcmc__check_draw(c, s->trial_cube + i * s->d, log_ratio + i, &rng);
+        status = bml_mcmc__try(s, BML_MCMC__CHECK_BATCH);
+        for (ptrdiff_t i = 0; i < BML_MCMC__CHECK_BATCH && !status; i++)
+            bml_mcmc__check_add(c, log_ratio[i] + s->trial_log_l[i]);
+        if (c->draws >= BML_MCMC__CHECK_LEAST && bml_mcmc__check_error(c) <= wanted) break;
+    }
+    return status;
+}
+
+/* The check's numbers in *v; the sampler's counts stay as they were. */
+static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
+    bml_mcmc__check c;
+    bml_mcmc__nested_state before = s->now;
+    memset(&c, 0, sizeof c);
+    c.fit.d = s->d;
+    c.fit.n = (ptrdiff_t)bml_mcmc__clamp(r->ess, 1, BML_MCMC__CHECK_FIT);
+    if (c.fit.n < 4 * (s->d + 1)) return BML_MCMC_OK; /* said below: no check */
+    double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL), 1);
+    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    bml_mcmc__check_layout(&c, block);
+    double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
+    int status = BML_MCMC_OK;
+    if (bml_mcmc__check_fit(&c, s)) status = bml_mcmc__check_run(&c, s, 0.5 * r->log_z_error, most);
+    s->now = before;
+    v->check_evaluations = (uint64_t)c.draws;
+    v->check_ess = bml_mcmc__check_ess(&c);
+    if (c.sum > 0) {
+        v->check_log_z = c.top + log(c.sum / c.draws);
+        v->check_log_z_error = bml_mcmc__check_error(&c);
+    }
+    BML_MCMC_FREE(block);
+    return status;
+}
+
+/* ln Z of the run and of the check; correlation of new points with their start, which counts where there is no check. */
+static void bml_mcmc__judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
+    double difference = fabs(v->check_log_z - r->log_z);
+    double rounding = 1 / (double)s->K; /* of the trapezoid rule */
+    double error =
+        sqrt(r->log_z_error * r->log_z_error + v->check_log_z_error * v->check_log_z_error + rounding * rounding);
+    int checked = v->check_ess >= BML_MCMC__CHECK_ESS;
+    if (checked && !(difference <= BML_MCMC__CHECK_SIGMA * error)) {
+        bml_mcmc_reason *reason = bml_mcmc__reason(v, BML_MCMC_REASON_EVIDENCE, 1, -1);
+        reason->value = difference / error;
+        reason->limit = BML_MCMC__CHECK_SIGMA;
+        snprintf(reason->text, sizeof reason->text,
+                 "ln Z is %.4f +- %.4f by the run, but %.4f +- %.4f by %.0f fresh draws: %.1f errors apart", r->log_z,
+                 r->log_z_error, v->check_log_z, v->check_log_z_error, (double)v->check_evaluations,
+                 difference / error);
+        bml_mcmc__mend_commas(reason->text);
+    }
+    if (!checked)
+        bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0, "fresh draws could not check ln Z: their effective number is",
+                      v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
+    if (r->sweeps && r->sweep_correlation > 0.2)
+        bml_mcmc__say(v, BML_MCMC_REASON_CORRELATION, !checked,
+                      "new points remember where their slices began: their correlation is", r->sweep_correlation, 0.2);
+}
+
+/* The posterior at the walls of the cube; wrapped coordinates have none. */
+static void bml_mcmc__nested_edges(bml_mcmc_verdict *v, const bml_mcmc_nested *s) {
+    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    const bml_mcmc_prior *prior = s->config.prior;
+    for (ptrdiff_t k = 0; k < s->d; k++) {
+        double mass[2] = {0, 0};
+        if (s->wrapped[k]) continue;
+        for (ptrdiff_t i = 0; i < a.n; i++) {
+            double place = bml_mcmc__point(s, s->order[i].index)[k];
+            if (prior) place = bml_mcmc__prior_place(prior, k, a.theta + i * s->d);
+            if (place < BML_MCMC__EDGE_WIDTH) mass[0] += a.weight[i];
+            if (place > 1 - BML_MCMC__EDGE_WIDTH) mass[1] += a.weight[i];
+        }
+        if (prior && !bml_mcmc__is_finite(prior->param[k].lower)) mass[0] = 0;
+        if (prior && !bml_mcmc__is_finite(prior->param[k].upper)) mass[1] = 0;
+        bml_mcmc__say_edges(v, k, mass, s->config.names);
+    }
+}
+
+BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s) {
+    bml_mcmc_nested_result r;
+    if (!v || !s) return BML_MCMC_BAD_ARGUMENT;
+    bml_mcmc__verdict_begin(v);
+    int status = bml_mcmc_nested_get_result(s, &r);
+    int check = !s->other && s->config.check_evidence != BML_MCMC_UNCHECKED;
+    if (!status && check) status = bml_mcmc__check_evidence(v, s, &r);
+    if (status) return v->status = status;
+    v->ess_bulk = v->ess_tail = r.ess;
+    if (!r.converged)
+        bml_mcmc__say(v, BML_MCMC_REASON_UNFINISHED, 1,
+                      "the run has not reached its error, its ESS or its end: the share of the live points is",
+                      r.remaining, s->config.remaining);
+    if (!r.rank_ok)
+        bml_mcmc__say(v, BML_MCMC_REASON_RANK, 1,
+                      "new points did not fall evenly among the live ones: the insertion-rank p-value is", r.rank_p,
+                      0.001);
+    if (!(r.ess >= 100)) bml_mcmc__say(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
+    bml_mcmc__nested_edges(v, s);
+    if (check) bml_mcmc__judge_evidence(v, s, &r);
+    bml_mcmc__say_nans(v, s->now.nans);
+    s->message[0] = 0;
+    return v->status;
+}
+
+/* >> nested sampling: save and load */
+
 /* The words that a state must share with the sampler it is loaded into. */
-static void bml_mcmc__nested_fingerprint(uint64_t *words /*[BML_MCMC__FIXED]*/, const bml_mcmc_nested *s) {
+static void bml_mcmc__nested_fingerprint(uint64_t *words, const bml_mcmc_nested *s) {
+    const uint64_t prime = 1099511628211u;
     memset(words, 0, 8 * BML_MCMC__FIXED);
     words[0] = (uint64_t)s->config.n_dim;
     words[1] = (uint64_t)s->config.live_points;
@@ -4337,87 +5920,136 @@ static void bml_mcmc__nested_fingerprint(uint64_t *words /*[BML_MCMC__FIXED]*/, 
     words[3] = (uint64_t)s->config.method;
     words[4] = (uint64_t)s->config.sweeps;
     words[5] = (uint64_t)s->config.replace;
-    for (int k = 0; k < s->config.n_dim; k++)
-        words[6] = (words[6] ^ (uint64_t)s->config.wrapped[k]) * 1099511628211ull + 1;
+    for (ptrdiff_t k = 0; k < s->d; k++) {
+        words[6] ^= (uint64_t)s->wrapped[k];
+        words[6] = words[6] * prime + 1;
+    }
 }
 
-static size_t bml_mcmc__nested_words(const bml_mcmc_nested *s, size_t n_points) {
-    size_t D = (size_t)s->config.n_dim;
-    return BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + sizeof s->now / 8 + D + 1 + n_points * (2 * D + BML_MCMC__EXTRA);
+static const ptrdiff_t bml_mcmc__now_words = (ptrdiff_t)(sizeof(bml_mcmc__nested_state) / 8);
+
+static ptrdiff_t bml_mcmc__nested_words(const bml_mcmc_nested *s, ptrdiff_t n_points) {
+    return BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + bml_mcmc__now_words + s->d + 1 + n_points * s->row;
 }
 
 BML_MCMC_DEF size_t bml_mcmc_nested_save_size(const bml_mcmc_nested *s) {
-    return s && s->now.n_points ? 8 * bml_mcmc__nested_words(s, (size_t)s->now.n_points) : 0;
+    return s && s->now.n_points ? 8 * (size_t)bml_mcmc__nested_words(s, bml_mcmc__n_points(s)) : 0;
 }
 
 BML_MCMC_DEF int bml_mcmc_nested_save(bml_mcmc_nested *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    size_t D = (size_t)s->config.n_dim;
+    ptrdiff_t n = bml_mcmc__n_points(s);
+    ptrdiff_t words = n ? bml_mcmc__nested_words(s, n) : 0;
     bml_mcmc__nested_fingerprint(fixed, s);
-    int status = bml_mcmc__save_head(s->message, &at, size, bml_mcmc_nested_save_size(s), fixed, s->now.n_points);
+    int status = bml_mcmc__save_head(s->message, &at, size, words, fixed, n);
     if (status) return status;
-    bml_mcmc__words(&at, &s->now, sizeof s->now / 8, 0);
-    bml_mcmc__words(&at, s->jump, D + 1, 0);
-    bml_mcmc__words(&at, s->point, (size_t)s->now.n_points * (2 * D + BML_MCMC__EXTRA), 0);
-    bml_mcmc__seal(buffer, bml_mcmc_nested_save_size(s), BML_MCMC__KIND_NESTED);
+    bml_mcmc__put(&at, &s->now, bml_mcmc__now_words);
+    bml_mcmc__put(&at, s->jump, s->d + 1);
+    bml_mcmc__put(&at, s->point, n * s->row);
+    bml_mcmc__seal(buffer, words, BML_MCMC__KIND_NESTED);
     return BML_MCMC_OK;
 }
 
-/* Some of the saved points must have their likelihoods here too: another problem does not pass. */
-static int bml_mcmc__nested_problem(bml_mcmc_nested *s, const unsigned char *points, size_t n) {
-    size_t D = (size_t)s->config.n_dim;
-    size_t row = 2 * D + BML_MCMC__EXTRA;
-    size_t m = n < 50 ? n : 50;
-    uint64_t evaluations = s->now.evaluations;
+/* Could a run have left these counts? */
+static int bml_mcmc__state_sane(const bml_mcmc__nested_state *now, ptrdiff_t n) {
+    int counts = now->round <= BML_MCMC__LAST_STEP && now->evaluations <= BML_MCMC__LAST_STEP;
+    counts = counts && now->pass <= 1000000 && now->pass_over <= 1 && now->n_points == (uint64_t)n;
+    counts = counts && now->sweeps >= 1 && now->sweeps <= 1000 && now->sweeps_before <= 1000;
+    counts = counts && now->sweeps_settled <= 1 && now->jumps <= BML_MCMC__LAST_STEP;
+    counts = counts && now->slice_chains <= now->slice_calls && now->slice_calls <= now->evaluations;
+    int method = now->method == BML_MCMC_NESTED_REGION || now->method == BML_MCMC_NESTED_SLICE;
+    int levels = now->threshold == now->threshold && now->low == now->low && now->high == now->high;
+    levels = levels && now->threshold <= DBL_MAX && now->log_x <= 0 && now->remaining >= 0;
+    int rates = now->efficiency > 0 && now->efficiency <= 1 && now->probes >= 0 && now->probe_hits >= 0;
+    rates = rates && bml_mcmc__is_finite(now->probes) && bml_mcmc__is_finite(now->probe_hits);
+    rates = rates && bml_mcmc__is_finite(now->correlation) && bml_mcmc__is_finite(now->correlation_before);
+    rates = rates && bml_mcmc__is_finite(now->log_x) && now->log_z == now->log_z;
+    return counts && method && levels && rates;
+}
+
+/* Could a run have left this point? */
+static int bml_mcmc__point_sane(const double *p, ptrdiff_t d) {
+    const double *numbers = p + 2 * d;
+    double log_l = numbers[BML_MCMC__LOG_L];
+    double birth = numbers[BML_MCMC__BIRTH];
+    double rank = numbers[BML_MCMC__RANK];
+    double live = numbers[BML_MCMC__LIVE];
+    int place = bml_mcmc__inside_cube(p, d) && bml_mcmc__all_finite(p + d, d);
+    int born = bml_mcmc__is_finite(log_l) && birth < log_l;
+    int ranked = rank != rank || (rank >= 0 && rank <= 1);
+    int tied = numbers[BML_MCMC__TIE] > 0 && numbers[BML_MCMC__TIE] < 1;
+    return place && born && ranked && tied && (live == 0 || live == 1);
+}
+
+/* The state's numbers, and all its points, must be possible; some of the points must have their likelihoods here too. */
+static int bml_mcmc__nested_check_saved(bml_mcmc_nested *s, const unsigned char *at, ptrdiff_t n) {
+    bml_mcmc__nested_state now;
+    ptrdiff_t d = s->d;
+    ptrdiff_t m = n < 50 ? n : 50;
+    double *p = bml_mcmc__doubles(s->row + m, 1);
+    if (!p) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)n);
+    double *saved = p + s->row;
     int status = bml_mcmc__trials(s, m);
-    for (size_t i = 0; i < m && !status; i++)
-        memcpy(s->trial_cube + i * D, points + 8 * row * (i * (n - 1) / (m > 1 ? m - 1 : 1)), 8 * D);
-    if (!status) status = bml_mcmc__try(s, m);
-    s->now.evaluations = evaluations;
-    double saved;
-    for (size_t i = 0; i < m && !status; i++) {
-        memcpy(&saved, points + 8 * (row * (i * (n - 1) / (m > 1 ? m - 1 : 1)) + 2 * D + BML_MCMC__LOG_L), 8);
-        if (!(fabs(saved - s->trial_log_l[i]) <= 1e-6 * (1 + fabs(saved))))
-            status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE,
-                                    "log-likelihood %.10g saved, %.10g now: another problem", saved, s->trial_log_l[i]);
+    bml_mcmc__get(&now, &at, bml_mcmc__now_words);
+    bml_mcmc__get(p, &at, d + 1);
+    if (!status && !(bml_mcmc__state_sane(&now, n) && bml_mcmc__all_finite(p, d + 1)))
+        status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "its counts are impossible");
+    ptrdiff_t taken = 0;
+    for (ptrdiff_t i = 0; i < n && !status; i++) {
+        bml_mcmc__get(p, &at, s->row);
+        if (!bml_mcmc__point_sane(p, d))
+            status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "point %lld is impossible", (long long)i);
+        if (status || taken == m || i != taken * (n - 1) / (m > 1 ? m - 1 : 1)) continue;
+        bml_mcmc__copy(s->trial_cube + taken * d, p, d);
+        saved[taken++] = p[2 * d + BML_MCMC__LOG_L];
     }
+    bml_mcmc__nested_state before = s->now;
+    int forgive = s->forgive;
+    if (!status) status = bml_mcmc__try(s, taken);
+    s->now = before;
+    s->forgive = forgive;
+    for (ptrdiff_t i = 0; i < taken && !status; i++)
+        if (!bml_mcmc__same_value(saved[i], s->trial_log_l[i]))
+            status =
+                bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "log-likelihood %.10g saved, %.10g now: another problem",
+                               saved[i], s->trial_log_l[i]);
+    BML_MCMC_FREE(p);
     return status;
 }
 
 BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, size_t size) {
     static const char *const names[7] = {"n_dim", "live_points", "seed", "method", "sweeps", "replace", "wrapped"};
     uint64_t fixed[BML_MCMC__FIXED];
-    size_t n = 0;
+    const unsigned char *at;
+    ptrdiff_t n = 0;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
+    bml_mcmc__expected want = {BML_MCMC__KIND_NESTED, fixed, names, 7, bml_mcmc__nested_words(s, 0), s->row};
     bml_mcmc__nested_fingerprint(fixed, s);
-    size_t D = (size_t)s->config.n_dim;
-    size_t least = 8 * bml_mcmc__nested_words(s, 0);
-    int status = bml_mcmc__check_head(s->message, buffer, size, BML_MCMC__KIND_NESTED, fixed, names, 7, least,
-                                      8 * bml_mcmc__nested_words(s, 1) - least, &n);
+    int status = bml_mcmc__check_head(s->message, buffer, size, &want, &at, &n);
     if (!status && n < 1) status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "no points");
-    unsigned char *at = (unsigned char *)(size_t)buffer + least; /* only read from */
-    if (!status) status = bml_mcmc__nested_problem(s, at, n);
+    if (!status) status = bml_mcmc__nested_check_saved(s, at, n);
+    if (!status) status = bml_mcmc__nested_reserve(s, n);
     if (status) return status;
-    size_t bytes = 8 * n * (2 * D + BML_MCMC__EXTRA);
-    double *point;
-    if (!(point = (double *)BML_MCMC_MALLOC(bytes)))
-        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu points", (unsigned long long)n);
-    BML_MCMC_FREE(s->point);
     BML_MCMC_FREE(s->other);
-    s->point = point;
-    s->capacity = n;
     s->other = NULL;
-    memcpy(point, at, bytes);
-    at = (unsigned char *)(size_t)buffer + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1);
-    bml_mcmc__words(&at, &s->now, sizeof s->now / 8, 1);
-    bml_mcmc__words(&at, s->jump, D + 1, 1);
-    s->now.n_points = n;
+    s->lists_good = 0;
+    s->forgive = 0;
+    bml_mcmc__get(&s->now, &at, bml_mcmc__now_words);
+    bml_mcmc__get(s->jump, &at, s->d + 1);
+    bml_mcmc__get(s->point, &at, n * s->row);
     s->message[0] = 0;
     return BML_MCMC_OK;
 }
+#endif /* BML_MCMC_NO_NESTED */
 
+#ifndef BML_MCMC_NO_IMPORTANCE
+/* >> importance nested sampling
+   (its section stands here) */
+#endif /* BML_MCMC_NO_IMPORTANCE */
+
+#ifndef BML_MCMC_NO_NUTS
 /* >> NUTS
    The chains go ahead independently; each asks for one gradient at a time, and all that are asked for go to the
    callback together. A draw is a trajectory doubled forwards or backwards until its ends come nearer to each other
@@ -4427,68 +6059,142 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
    is made again. */
 
 #define BML_MCMC__DIVERGENT 1000.0 /* energy error [nats] */
-enum { BML_MCMC__MAX_DEPTH = 16, BML_MCMC__FIND = 0, BML_MCMC__TREE };
+enum { BML_MCMC__MAX_DEPTH = 16 };
+enum { BML_MCMC__FIND_STEP, BML_MCMC__BUILD_TREE };               /* what a chain is doing */
+enum { BML_MCMC__NO_END, BML_MCMC__DIVERGED, BML_MCMC__AT_WALL }; /* how a trajectory was cut */
 
 typedef struct bml_mcmc__place {
-    double *y, *p, *g;
-} bml_mcmc__place; /* [d] each: position, momentum, gradient */
+    double *y; /* [d] position */
+    double *p; /* [d] momentum */
+    double *g; /* [d] gradient */
+} bml_mcmc__place;
 
-/* What stays from draw to draw, words of 8 bytes each; and the arrays below it, in one block. */
+/* What stays from draw to draw, words of 8 bytes each. */
 typedef struct bml_mcmc__nuts_kept {
-    uint64_t draws, kept, divergences, walls, deep, gradients_kept, need_step, window, adapted;
-    double log_prob, step, mu, mean_error, log_mean_step, accept;
+    uint64_t draws; /* warm-up included */
+    uint64_t kept;
+    uint64_t divergences;
+    uint64_t walls;
+    uint64_t deep;
+    uint64_t gradients_kept;
+    uint64_t need_step; /* a step size is to be found first */
+    uint64_t window;    /* draws in it */
+    uint64_t adapted;   /* draws since the step was found */
+    double log_prob;
+    double step;
+    double mu; /* dual averaging: Hoffman & Gelman 2014, eq. 6 */
+    double mean_error;
+    double log_mean_step;
+    double accept;
 } bml_mcmc__nuts_kept;
 
 typedef struct bml_mcmc__nuts_chain {
     bml_mcmc__nuts_kept k;
-    double *block;                 /* all that follows, saved: */
-    double *y, *g, *L, *mean, *M2; /* [d] [d]; covariance L L^T, the inverse mass: sd [d] or [d][d]; of the window */
-    double *L_inverse;             /* [d][d], dense only */
-    bml_mcmc__place left, right, now, edge[BML_MCMC__MAX_DEPTH];
-    double *tree_y, *tree_g, *half_y, *half_g, *scratch;
-    double tree_log_prob, half_log_prob, tree_weight, half_weight, energy, sum_accept;
-    double direction, try_step;
-    int mode, depth, leaves, active, tried;
+    double *saved;     /* the next five are saved */
+    double *y;         /* [d] */
+    double *g;         /* [d] */
+    double *mean;      /* [d] of the window */
+    double *L;         /* covariance L L^T, the inverse mass matrix: sd [d], or [d][d] */
+    double *M2;        /* as L; of the window */
+    double *L_inverse; /* [d][d], dense only */
+    bml_mcmc__place left;
+    bml_mcmc__place right;
+    bml_mcmc__place now;
+    bml_mcmc__place edge[BML_MCMC__MAX_DEPTH];
+    double *tree_y; /* [d] the draw from the tree so far, */
+    double *tree_g; /* [d] */
+    double *half_y; /* [d] and from the doubling under way */
+    double *half_g; /* [d] */
+    double *scratch;
+    double tree_log_prob;
+    double half_log_prob;
+    double tree_weight;
+    double half_weight;
+    double energy; /* of the trajectory's start */
+    double sum_accept;
+    double direction;
+    double try_step;
+    int mode;
+    int depth;
+    int leaves;
+    int active;
+    int tried;
     bml_mcmc_rng rng;
 } bml_mcmc__nuts_chain;
 
 struct bml_mcmc_nuts {
     bml_mcmc_nuts_config config;
     int started;
-    double *lower, *upper, *theta, *gradient, *log_prob; /* [d] [d] [n_chains][d] [n_chains][d] [n_chains] */
-    int *who;                                            /* [n_chains] rows of the batch */
-    double *steps;                                       /* [n_chains], for info */
+    int forgive;
+    int dense;
+    ptrdiff_t d;
+    ptrdiff_t C;      /* n_chains */
+    double *lower;    /* [d] */
+    double *upper;    /* [d] */
+    double *theta;    /* [C][d] */
+    double *gradient; /* [C][d] */
+    double *log_prob; /* [C] */
+    int *who;         /* [C] rows of the batch */
+    double *answer;   /* [C] log-probabilities in y */
+    double *steps;    /* [C], for info */
     bml_mcmc__nuts_chain *chain;
-    double *draws, *draws_log_prob; /* [capacity][n_chains][d], [capacity][n_chains] */
-    size_t capacity;
+    double *draws;          /* [capacity][C][d] */
+    double *draws_log_prob; /* [capacity][C] */
+    double *draws_energy;   /* [capacity][C] */
+    ptrdiff_t capacity;
     uint64_t gradients;
+    uint64_t nans;
     char message[BML_MCMC_MESSAGE];
 };
 
 /* theta of y in one parameter; *slope = d theta/dy, *log_j = ln |slope|, *d_log_j its derivative. */
 static double bml_mcmc__bounded(double y, double lower, double upper, double *slope, double *log_j, double *d_log_j) {
-    double t = exp(-fabs(y));
-    double small = t / (1 + t);
-    if (lower > -DBL_MAX && upper < DBL_MAX) { /* lower + (upper - lower)/(1 + e^-y) */
-        *slope = (upper - lower) * t / ((1 + t) * (1 + t));
-        *log_j = log(upper - lower) - fabs(y) - 2 * log1p(t);
-        *d_log_j = y > 0 ? 2 * small - 1 : 1 - 2 * small;
-        return y > 0 ? upper - (upper - lower) * small : lower + (upper - lower) * small;
-    }
+    int from_below = lower > -DBL_MAX;
+    int from_above = upper < DBL_MAX;
     *slope = 1;
     *log_j = *d_log_j = 0;
-    if (!(lower > -DBL_MAX) && !(upper < DBL_MAX)) return y;
+    if (!from_below && !from_above) return y;
+    if (from_below && from_above) { /* lower + (upper - lower)/(1 + e^-y) */
+        double t = exp(-fabs(y));
+        double tail = t / (1 + t);
+        double width = upper - lower;
+        *slope = width * t / ((1 + t) * (1 + t));
+        *log_j = log(width) - fabs(y) - 2 * log1p(t);
+        *d_log_j = y > 0 ? 2 * tail - 1 : 1 - 2 * tail;
+        return y > 0 ? upper - width * tail : lower + width * tail;
+    }
     double e = exp(y);
     *log_j = y;
     *d_log_j = 1; /* lower + e^y, upper - e^y */
-    *slope = lower > -DBL_MAX ? e : -e;
-    return lower > -DBL_MAX ? lower + e : upper - e;
+    *slope = from_below ? e : -e;
+    return from_below ? lower + e : upper - e;
+}
+
+/* theta[d] of y[d]; returns log_prob of y without the Jacobian: that of theta itself. */
+static double bml_mcmc__nuts_theta(double *theta, const bml_mcmc_nuts *s, const double *y, double log_prob) {
+    double slope;
+    double log_j;
+    double d_log_j;
+    for (ptrdiff_t k = 0; k < s->d; k++) {
+        theta[k] = bml_mcmc__bounded(y[k], s->lower[k], s->upper[k], &slope, &log_j, &d_log_j);
+        log_prob -= log_j;
+    }
+    return log_prob;
+}
+
+/* y of one parameter inside its limits. */
+static double bml_mcmc__unbounded(double x, double lower, double upper) {
+    int from_below = lower > -DBL_MAX;
+    int from_above = upper < DBL_MAX;
+    if (from_below && from_above) return log((x - lower) / (upper - x));
+    if (from_below) return log(x - lower);
+    return from_above ? log(upper - x) : x;
 }
 
 /* Log-probability of y with the Jacobian, and its gradient, from those of theta. */
 static double bml_mcmc__pull_back(double *g, const bml_mcmc_nuts *s, const double *y, double log_prob,
                                   const double *gradient) {
-    for (int k = 0; k < s->config.n_dim; k++) {
+    for (ptrdiff_t k = 0; k < s->d; k++) {
         double slope;
         double log_j;
         double d_log_j;
@@ -4499,14 +6205,14 @@ static double bml_mcmc__pull_back(double *g, const bml_mcmc_nuts *s, const doubl
     return log_prob;
 }
 
-/* v = L^T p; |v|^2/2 is the kinetic energy. */
-static double bml_mcmc__kinetic(const bml_mcmc_nuts *s, const bml_mcmc__nuts_chain *c, double *v, const double *p) {
-    int d = s->config.n_dim;
+/* v = L^T p, the velocity but for L; returns |v|^2/2, the kinetic energy. */
+static double bml_mcmc__kinetic_energy(const bml_mcmc_nuts *s, const bml_mcmc__nuts_chain *c, double *v,
+                                       const double *p) {
     double sum = 0;
-    for (int i = 0; i < d; i++) {
-        v[i] = s->config.metric == BML_MCMC_DENSE ? 0 : c->L[i] * p[i];
-        for (int j = i; j < d && s->config.metric == BML_MCMC_DENSE; j++)
-            v[i] += c->L[j * d + i] * p[j];
+    for (ptrdiff_t i = 0; i < s->d; i++) {
+        v[i] = s->dense ? 0 : c->L[i] * p[i];
+        for (ptrdiff_t j = i; j < s->d && s->dense; j++)
+            v[i] += c->L[j * s->d + i] * p[j];
         sum += 0.5 * v[i] * v[i];
     }
     return sum;
@@ -4515,78 +6221,90 @@ static double bml_mcmc__kinetic(const bml_mcmc_nuts *s, const bml_mcmc__nuts_cha
 /* y += step L v, with v = L^T p from above. */
 static void bml_mcmc__drift(const bml_mcmc_nuts *s, const bml_mcmc__nuts_chain *c, double *y, const double *v,
                             double step) {
-    int d = s->config.n_dim;
-    for (int i = 0; i < d; i++) {
-        double t = s->config.metric == BML_MCMC_DENSE ? 0 : c->L[i] * v[i];
-        for (int j = 0; j <= i && s->config.metric == BML_MCMC_DENSE; j++)
-            t += c->L[i * d + j] * v[j];
+    for (ptrdiff_t i = 0; i < s->d; i++) {
+        double t = s->dense ? 0 : c->L[i] * v[i];
+        for (ptrdiff_t j = 0; j <= i && s->dense; j++)
+            t += c->L[i * s->d + j] * v[j];
         y[i] += step * t;
     }
 }
 
+static void bml_mcmc__kick(double *momentum, const double *gradient, double step, ptrdiff_t d) {
+    for (ptrdiff_t k = 0; k < d; k++)
+        momentum[k] += 0.5 * step * gradient[k];
+}
+
 /* A momentum p = L^-T z, and the energy of the point it starts from. */
-static void bml_mcmc__kick(const bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double *p) {
-    int d = s->config.n_dim;
+static void bml_mcmc__draw_momentum(const bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double *p) {
     double *z = c->scratch;
     double kinetic = 0;
-    for (int i = 0; i < d; i++) {
+    for (ptrdiff_t i = 0; i < s->d; i++) {
         z[i] = bml_mcmc_rng_normal(&c->rng);
         kinetic += 0.5 * z[i] * z[i];
     }
-    for (int i = 0; i < d; i++) {
-        p[i] = s->config.metric == BML_MCMC_DENSE ? 0 : z[i] / c->L[i];
-        for (int j = i; j < d && s->config.metric == BML_MCMC_DENSE; j++)
-            p[i] += c->L_inverse[j * d + i] * z[j];
+    for (ptrdiff_t i = 0; i < s->d; i++) {
+        p[i] = s->dense ? 0 : z[i] / c->L[i];
+        for (ptrdiff_t j = i; j < s->d && s->dense; j++)
+            p[i] += c->L_inverse[j * s->d + i] * z[j];
     }
     c->energy = kinetic - c->k.log_prob;
 }
 
-static void bml_mcmc__copy_place(bml_mcmc__place *to, const bml_mcmc__place *from, int d) {
-    memcpy(to->y, from->y, sizeof(double) * (size_t)d);
-    memcpy(to->p, from->p, sizeof(double) * (size_t)d);
-    memcpy(to->g, from->g, sizeof(double) * (size_t)d);
+static void bml_mcmc__copy_place(bml_mcmc__place *to, const bml_mcmc__place *from, ptrdiff_t d) {
+    bml_mcmc__copy(to->y, from->y, d);
+    bml_mcmc__copy(to->p, from->p, d);
+    bml_mcmc__copy(to->g, from->g, d);
+}
+
+static double bml_mcmc__random_direction(bml_mcmc_rng *rng) {
+    return bml_mcmc_rng_uniform(rng) < 0.5 ? -1 : 1;
 }
 
 /* Chain number i begins: a search for a step size, or a draw. */
-static void bml_mcmc__begin_draw(bml_mcmc_nuts *s, int i) {
+static void bml_mcmc__begin_draw(bml_mcmc_nuts *s, ptrdiff_t i) {
     bml_mcmc__nuts_chain *c = s->chain + i;
-    int d = s->config.n_dim;
-    size_t bytes = sizeof(double) * (size_t)d;
+    ptrdiff_t d = s->d;
     uint64_t number = 2 * c->k.draws + (c->k.need_step != 0);
-    c->rng = bml_mcmc__stream(s->config.seed, (uint32_t)i, (uint32_t)number, 0x80000000u | (uint32_t)(number >> 32));
-    c->mode = c->k.need_step ? BML_MCMC__FIND : BML_MCMC__TREE;
-    memcpy(c->now.y, c->y, bytes);
-    memcpy(c->now.g, c->g, bytes);
-    bml_mcmc__kick(s, c, c->now.p);
+    c->rng = bml_mcmc__numbered_stream(s->config.seed, (int)i, number);
+    c->rng.counter[3] |= 0x80000000u;
+    c->mode = c->k.need_step ? BML_MCMC__FIND_STEP : BML_MCMC__BUILD_TREE;
+    bml_mcmc__copy(c->now.y, c->y, d);
+    bml_mcmc__copy(c->now.g, c->g, d);
+    bml_mcmc__draw_momentum(s, c, c->now.p);
     c->depth = c->leaves = c->tried = 0;
     c->sum_accept = c->tree_weight = 0;
     c->direction = 1;
     c->try_step = c->k.step;
-    if (c->mode == BML_MCMC__FIND) return;
+    c->active = 1;
+    if (c->mode == BML_MCMC__FIND_STEP) return;
     bml_mcmc__copy_place(&c->left, &c->now, d);
     bml_mcmc__copy_place(&c->right, &c->now, d);
-    memcpy(c->tree_y, c->y, bytes);
-    memcpy(c->tree_g, c->g, bytes);
+    bml_mcmc__copy(c->tree_y, c->y, d);
+    bml_mcmc__copy(c->tree_g, c->g, d);
     c->tree_log_prob = c->k.log_prob;
     c->half_weight = -BML_MCMC__INF;
-    c->direction = bml_mcmc_rng_uniform(&c->rng) < 0.5 ? -1 : 1;
+    c->direction = bml_mcmc__random_direction(&c->rng);
 }
 
-/* First half of a leapfrog step: now.y is the point whose gradient is wanted. */
-static void bml_mcmc__leap(const bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
-    int d = s->config.n_dim;
+/* First half of a leapfrog step: now.y becomes the point whose gradient is wanted. */
+static void bml_mcmc__leapfrog_out(const bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
     double step = c->direction * c->try_step;
-    for (int k = 0; k < d; k++)
-        c->now.p[k] += 0.5 * step * c->now.g[k];
-    bml_mcmc__kinetic(s, c, c->scratch, c->now.p);
+    bml_mcmc__kick(c->now.p, c->now.g, step, s->d);
+    bml_mcmc__kinetic_energy(s, c, c->scratch, c->now.p);
     bml_mcmc__drift(s, c, c->now.y, c->scratch, step);
 }
 
+/* Second half, with the gradient; returns the error of the energy. */
+static double bml_mcmc__leapfrog_in(const bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double log_prob) {
+    bml_mcmc__kick(c->now.p, c->now.g, c->direction * c->try_step, s->d);
+    return bml_mcmc__kinetic_energy(s, c, c->scratch, c->now.p) - log_prob - c->energy;
+}
+
 /* Do the places turn towards each other? b follows a in the direction of building. */
-static int bml_mcmc__turns(const bml_mcmc__place *a, const bml_mcmc__place *b, double direction, int d) {
+static int bml_mcmc__u_turn(const bml_mcmc__place *a, const bml_mcmc__place *b, double direction, ptrdiff_t d) {
     double along_a = 0;
     double along_b = 0;
-    for (int k = 0; k < d; k++) {
+    for (ptrdiff_t k = 0; k < d; k++) {
         along_a += (b->y[k] - a->y[k]) * a->p[k];
         along_b += (b->y[k] - a->y[k]) * b->p[k];
     }
@@ -4595,7 +6313,7 @@ static int bml_mcmc__turns(const bml_mcmc__place *a, const bml_mcmc__place *b, d
 
 /* Leaf number n of a doubling is in: keep the state of even ones, by the number of ones in n/2, and check odd ones
    against the first leaf of each subtree that they end. */
-static int bml_mcmc__subtree_turns(bml_mcmc__nuts_chain *c, int n, int d) {
+static int bml_mcmc__subtree_u_turn(bml_mcmc__nuts_chain *c, int n, ptrdiff_t d) {
     int level = 0;
     int ended = 0;
     for (int i = n >> 1; i; i &= i - 1)
@@ -4607,41 +6325,52 @@ static int bml_mcmc__subtree_turns(bml_mcmc__nuts_chain *c, int n, int d) {
     for (int i = n; i & 1; i >>= 1)
         ended++;
     for (int i = level; i > level - ended; i--)
-        if (bml_mcmc__turns(&c->edge[i], &c->now, c->direction, d)) return 1;
+        if (bml_mcmc__u_turn(&c->edge[i], &c->now, c->direction, d)) return 1;
     return 0;
 }
 
-/* Second half of the step, and what follows. Returns 1 at the end of
-   a draw; *divergent (2: at -infinity), *deep say how. */
-static int bml_mcmc__grow(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double log_prob, int *divergent, int *deep) {
-    int d = s->config.n_dim;
-    size_t bytes = sizeof(double) * (size_t)d;
-    for (int k = 0; k < d; k++)
-        c->now.p[k] += 0.5 * c->direction * c->try_step * c->now.g[k];
-    double error = bml_mcmc__kinetic(s, c, c->scratch, c->now.p) - log_prob - c->energy;
-    if (!(error < BML_MCMC__DIVERGENT)) error = BML_MCMC__INF;
-    c->sum_accept += error > 0 ? exp(-error) : 1;
-    c->tried++;
-    *divergent = error > BML_MCMC__DIVERGENT ? 1 + !(log_prob > -DBL_MAX) : 0;
-    if (*divergent) return 1;
-    c->half_weight = c->half_weight > -BML_MCMC__INF ? bml_mcmc__log_add(c->half_weight, -error) : -error;
-    if (log(bml_mcmc_rng_uniform(&c->rng)) < -error - c->half_weight) {
-        memcpy(c->half_y, c->now.y, bytes);
-        memcpy(c->half_g, c->now.g, bytes);
-        c->half_log_prob = log_prob;
-    }
-    if (bml_mcmc__subtree_turns(c, c->leaves, d)) return 1;
-    if (++c->leaves < 1 << c->depth) return 0;
+/* The new leaf is the doubling's draw with probability exp(-error) over the weight of all its leaves. */
+static void bml_mcmc__draw_leaf(bml_mcmc__nuts_chain *c, double log_prob, double error, ptrdiff_t d) {
+    int first = !(c->half_weight > -BML_MCMC__INF);
+    c->half_weight = first ? -error : bml_mcmc__log_add(c->half_weight, -error);
+    if (!(log(bml_mcmc_rng_uniform(&c->rng)) < -error - c->half_weight)) return;
+    bml_mcmc__copy(c->half_y, c->now.y, d);
+    bml_mcmc__copy(c->half_g, c->now.g, d);
+    c->half_log_prob = log_prob;
+}
+
+/* A doubling is whole: its draw becomes the tree's with the ratio of their weights, and its last leaf an end. */
+static void bml_mcmc__join_half(bml_mcmc__nuts_chain *c, ptrdiff_t d) {
     bml_mcmc__copy_place(c->direction > 0 ? &c->right : &c->left, &c->now, d);
     if (log(bml_mcmc_rng_uniform(&c->rng)) < c->half_weight - c->tree_weight) {
-        memcpy(c->tree_y, c->half_y, bytes);
-        memcpy(c->tree_g, c->half_g, bytes);
+        bml_mcmc__copy(c->tree_y, c->half_y, d);
+        bml_mcmc__copy(c->tree_g, c->half_g, d);
         c->tree_log_prob = c->half_log_prob;
     }
     c->tree_weight = bml_mcmc__log_add(c->tree_weight, c->half_weight);
-    if (bml_mcmc__turns(&c->left, &c->right, 1, d)) return 1;
-    if ((*deep = ++c->depth == s->config.max_depth) != 0) return 1;
-    c->direction = bml_mcmc_rng_uniform(&c->rng) < 0.5 ? -1 : 1;
+}
+
+/* The leaf whose gradient has come, and what follows. Returns 1 at the end of a draw; *cut, *deep say how. */
+static int bml_mcmc__grow_tree(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double log_prob, int *cut, int *deep) {
+    ptrdiff_t d = s->d;
+    double error = bml_mcmc__leapfrog_in(s, c, log_prob);
+    if (!(error < BML_MCMC__DIVERGENT)) error = BML_MCMC__INF;
+    c->sum_accept += error > 0 ? exp(-error) : 1;
+    c->tried++;
+    if (error > BML_MCMC__DIVERGENT) {
+        *cut = log_prob > -DBL_MAX ? BML_MCMC__DIVERGED : BML_MCMC__AT_WALL;
+        return 1;
+    }
+    bml_mcmc__draw_leaf(c, log_prob, error, d);
+    if (bml_mcmc__subtree_u_turn(c, c->leaves, d)) return 1;
+    c->leaves++;
+    if (c->leaves < 1 << c->depth) return 0;
+    bml_mcmc__join_half(c, d);
+    if (bml_mcmc__u_turn(&c->left, &c->right, 1, d)) return 1;
+    c->depth++;
+    *deep = c->depth == s->config.max_depth;
+    if (*deep) return 1;
+    c->direction = bml_mcmc__random_direction(&c->rng);
     bml_mcmc__copy_place(&c->now, c->direction > 0 ? &c->right : &c->left, d);
     c->leaves = 0;
     c->half_weight = -BML_MCMC__INF;
@@ -4650,12 +6379,9 @@ static int bml_mcmc__grow(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double log_
 
 /* Hoffman & Gelman 2014, algorithm 4: the step is doubled or halved until one leap's acceptance crosses 0.8. */
 static int bml_mcmc__find_step(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double log_prob) {
-    int d = s->config.n_dim;
-    size_t bytes = sizeof(double) * (size_t)d;
-    for (int k = 0; k < d; k++)
-        c->now.p[k] += 0.5 * c->try_step * c->now.g[k];
-    int good = bml_mcmc__kinetic(s, c, c->scratch, c->now.p) - log_prob - c->energy < 0.2231435513142098; /* -ln 0.8 */
-    if (!c->tried++) c->depth = good ? 1 : -1;
+    int good = bml_mcmc__leapfrog_in(s, c, log_prob) < 0.2231435513142098; /* -ln 0.8 */
+    if (!c->tried) c->depth = good ? 1 : -1;
+    c->tried++;
     if (good != (c->depth > 0) || c->tried > 100) {
         c->k.step = c->try_step;
         c->k.mu = log(10 * c->try_step);
@@ -4664,351 +6390,367 @@ static int bml_mcmc__find_step(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double
         return 1;
     }
     c->try_step *= c->depth > 0 ? 2 : 0.5;
-    memcpy(c->now.y, c->y, bytes);
-    memcpy(c->now.g, c->g, bytes);
-    bml_mcmc__kick(s, c, c->now.p);
+    bml_mcmc__copy(c->now.y, c->y, s->d);
+    bml_mcmc__copy(c->now.g, c->g, s->d);
+    bml_mcmc__draw_momentum(s, c, c->now.p);
     return 0;
+}
+
+/* The first draw of the first window. */
+static int bml_mcmc__first_window(int warmup) {
+    int begin = 15 * (warmup / 100) + 15 * (warmup % 100) / 100;
+    return begin < 75 ? begin : 75;
 }
 
 /* Warm-up: 15 % finds the bulk, windows of doubling length give the mass matrix, 10 % settle the step (the ways of
    Stan's manual). 1 at a window's last draw. */
 static int bml_mcmc__window_ends(int draw, int warmup) {
-    int begin = (15 * warmup) / 100;
-    int end = warmup - (10 * warmup) / 100;
+    int begin = bml_mcmc__first_window(warmup);
+    int end = warmup - warmup / 10;
     int width = warmup / 40 > 5 ? warmup / 40 : 5;
-    if (begin > 75) begin = 75;
     if (end < warmup - 50) end = warmup - 50;
-    for (; begin < end; begin += width, width *= 2) {
+    while (begin < end) {
         int last = begin + 3 * width > end ? end : begin + width; /* the next one would not fit: one long window */
         if (draw == last - 1) return 1;
         if (last == end) return 0;
+        begin += width;
+        width *= 2;
     }
     return 0;
 }
 
-/* The window's covariance, shrunk as in Stan, becomes the inverse mass. */
-static void bml_mcmc__new_metric(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
-    int d = s->config.n_dim;
-    int dense = s->config.metric == BML_MCMC_DENSE;
-    int m = dense ? d * d : d;
-    /* dense: in scratch first */
+/* The window's covariance, shrunk as in Stan, becomes the inverse mass matrix. */
+static void bml_mcmc__new_mass_matrix(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
+    ptrdiff_t d = s->d;
+    ptrdiff_t m = s->dense ? d * d : d;
     double n = (double)c->k.window;
     double f = n / (n + 5) / (n - 1);
-    double *L = dense ? c->L_inverse : c->L;
-    for (int i = 0; i < m; i++)
+    double *L = s->dense ? c->L_inverse : c->L; /* dense: in scratch first */
+    for (ptrdiff_t i = 0; i < m; i++)
         L[i] = c->M2[i] * f;
-    for (int i = 0; i < d; i++)
-        L[dense ? i * d + i : i] += 1e-3 * 5 / (n + 5);
-    if (dense) {
-        if (bml_mcmc__cholesky(L, d, 1e-14)) memcpy(c->L, L, sizeof(double) * (size_t)m);
+    for (ptrdiff_t i = 0; i < d; i++)
+        L[s->dense ? i * d + i : i] += 1e-3 * 5 / (n + 5);
+    if (s->dense) {
+        if (bml_mcmc__cholesky(L, d, 1e-14)) bml_mcmc__copy(c->L, L, m);
         bml_mcmc__invert_lower(c->L_inverse, c->L, d);
-    } else
-        for (int i = 0; i < d; i++)
-            c->L[i] = sqrt(c->L[i]);
-    memset(c->mean, 0, sizeof(double) * (size_t)d);
-    memset(c->M2, 0, sizeof(double) * (size_t)m);
+    }
+    for (ptrdiff_t i = 0; i < d && !s->dense; i++)
+        c->L[i] = sqrt(c->L[i]);
+    bml_mcmc__zero(c->mean, d);
+    bml_mcmc__zero(c->M2, m);
     c->k.window = 0;
     c->k.need_step = 1;
 }
 
-/* A draw of the warm-up: dual averaging of the step (Hoffman &
-   Gelman 2014, eq. 6), moments of the window (Welford 1962). */
-static void bml_mcmc__adapt(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
-    int d = s->config.n_dim;
-    int warmup = s->config.warmup;
-    int draw = (int)c->k.draws;
-    double m = (double)++c->k.adapted;
+/* Hoffman & Gelman 2014, eq. 6. */
+static void bml_mcmc__dual_averaging(bml_mcmc__nuts_kept *k, double accept_error) {
+    k->adapted++;
+    double m = (double)k->adapted;
     double eta = 1 / (m + 10);
     double power = pow(m, -0.75);
+    k->mean_error = (1 - eta) * k->mean_error + eta * accept_error;
+    double log_step = k->mu - sqrt(m) / 0.05 * k->mean_error;
+    k->log_mean_step = power * log_step + (1 - power) * k->log_mean_step;
+    k->step = exp(log_step);
+}
+
+/* The draw goes to the window's moments (Welford 1962). */
+static void bml_mcmc__window_add(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
+    ptrdiff_t d = s->d;
     double *delta = c->scratch;
-    c->k.mean_error = (1 - eta) * c->k.mean_error + eta * (s->config.target_accept - c->sum_accept / c->tried);
-    double log_step = c->k.mu - sqrt(m) / 0.05 * c->k.mean_error;
-    c->k.log_mean_step = power * log_step + (1 - power) * c->k.log_mean_step;
-    c->k.step = exp(log_step);
-    if (draw >= (15 * warmup / 100 < 75 ? 15 * warmup / 100 : 75)) {
-        c->k.window++;
-        for (int i = 0; i < d; i++) {
-            delta[i] = c->y[i] - c->mean[i];
-            c->mean[i] += delta[i] / (double)c->k.window;
-        }
-        for (int i = 0; i < d; i++) {
-            if (s->config.metric != BML_MCMC_DENSE) c->M2[i] += delta[i] * (c->y[i] - c->mean[i]);
-            for (int j = 0; j <= i && s->config.metric == BML_MCMC_DENSE; j++)
-                c->M2[i * d + j] += delta[i] * (c->y[j] - c->mean[j]);
-        }
-        if (bml_mcmc__window_ends(draw, warmup)) bml_mcmc__new_metric(s, c);
+    c->k.window++;
+    for (ptrdiff_t i = 0; i < d; i++) {
+        delta[i] = c->y[i] - c->mean[i];
+        c->mean[i] += delta[i] / (double)c->k.window;
     }
-    if (draw == warmup - 1) {
-        c->k.step = exp(c->k.log_mean_step);
-        c->k.need_step = 0;
+    for (ptrdiff_t i = 0; i < d; i++) {
+        if (!s->dense) c->M2[i] += delta[i] * (c->y[i] - c->mean[i]);
+        for (ptrdiff_t j = 0; j <= i && s->dense; j++)
+            c->M2[i * d + j] += delta[i] * (c->y[j] - c->mean[j]);
     }
+}
+
+/* A draw of the warm-up. */
+static void bml_mcmc__adapt(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
+    int warmup = s->config.warmup;
+    int draw = (int)c->k.draws;
+    bml_mcmc__dual_averaging(&c->k, s->config.target_accept - c->sum_accept / c->tried);
+    if (draw >= bml_mcmc__first_window(warmup)) {
+        bml_mcmc__window_add(s, c);
+        if (bml_mcmc__window_ends(draw, warmup)) bml_mcmc__new_mass_matrix(s, c);
+    }
+    if (draw < warmup - 1) return;
+    c->k.step = exp(c->k.log_mean_step);
+    c->k.need_step = 0;
 }
 
 /* The end of chain i's draw. */
-static void bml_mcmc__end_draw(bml_mcmc_nuts *s, int i, int divergent, int deep) {
+static void bml_mcmc__end_draw(bml_mcmc_nuts *s, ptrdiff_t i, int cut, int deep) {
     bml_mcmc__nuts_chain *c = s->chain + i;
-    size_t D = (size_t)s->config.n_dim;
-    size_t at = ((size_t)c->k.kept * (size_t)s->config.n_chains + (size_t)i);
-    double unused[3];
-    memcpy(c->y, c->tree_y, sizeof(double) * D);
-    memcpy(c->g, c->tree_g, sizeof(double) * D);
-    c->k.log_prob = c->tree_log_prob;
-    if ((int64_t)c->k.draws < s->config.warmup)
+    bml_mcmc__nuts_kept *k = &c->k;
+    bml_mcmc__copy(c->y, c->tree_y, s->d);
+    bml_mcmc__copy(c->g, c->tree_g, s->d);
+    k->log_prob = c->tree_log_prob;
+    c->active = 0;
+    if (k->draws < (uint64_t)s->config.warmup) {
         bml_mcmc__adapt(s, c);
-    else {
-        s->draws_log_prob[at] = c->k.log_prob;
-        for (size_t k = 0; k < D; k++) {
-            s->draws[at * D + k] = bml_mcmc__bounded(c->y[k], s->lower[k], s->upper[k], unused, unused + 1, unused + 2);
-            bml_mcmc__bounded(c->y[k], s->lower[k], s->upper[k], unused, unused + 1, unused + 2);
-            s->draws_log_prob[at] -= unused[1]; /* of theta itself */
-        }
-        c->k.kept++;
-        c->k.divergences += divergent == 1;
-        c->k.walls += divergent == 2;
-        c->k.deep += (uint64_t)deep;
-        c->k.gradients_kept += (uint64_t)c->tried;
-        c->k.accept += c->sum_accept / c->tried;
+        k->draws++;
+        return;
     }
-    c->k.draws++;
+    ptrdiff_t row = (ptrdiff_t)k->kept * s->C + i;
+    s->draws_log_prob[row] = bml_mcmc__nuts_theta(s->draws + row * s->d, s, c->y, k->log_prob);
+    s->draws_energy[row] = c->energy;
+    k->kept++;
+    k->divergences += cut == BML_MCMC__DIVERGED;
+    k->walls += cut == BML_MCMC__AT_WALL;
+    k->deep += (uint64_t)deep;
+    k->gradients_kept += (uint64_t)c->tried;
+    k->accept += c->sum_accept / c->tried;
+    k->draws++;
+}
+
+/* theta of the n places in s->who; answer = 0, or -infinity for one that flew away: it asks for where it came from, and
+   is told that it is nowhere. */
+static void bml_mcmc__nuts_ask(bml_mcmc_nuts *s, ptrdiff_t n) {
+    ptrdiff_t d = s->d;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        bml_mcmc__nuts_chain *c = s->chain + s->who[i];
+        double *theta = s->theta + i * d;
+        bml_mcmc__nuts_theta(theta, s, c->now.y, 0);
+        int good = bml_mcmc__all_finite(theta, d) && bml_mcmc__all_finite(c->now.y, d);
+        if (!good) bml_mcmc__nuts_theta(theta, s, c->y, 0);
+        s->answer[i] = good ? 0 : -BML_MCMC__INF;
+    }
+    bml_mcmc__fill(s->gradient, BML_MCMC__NAN, n * d); /* what a callback leaves out is found */
+    bml_mcmc__fill(s->log_prob, BML_MCMC__NAN, n);
 }
 
 /* One gradient of every chain in s->who[n]. */
-static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, int n, double *log_prob) {
-    int d = s->config.n_dim;
-    int k;
-    int bad;
-    double unused[3];
-    for (int i = 0; i < n; i++) {
-        bml_mcmc__nuts_chain *c = s->chain + s->who[i];
-        for (k = 0, bad = 0; k < d; k++) {
-            s->theta[i * d + k] =
-                bml_mcmc__bounded(c->now.y[k], s->lower[k], s->upper[k], unused, unused + 1, unused + 2);
-            bad |= !(fabs(s->theta[i * d + k]) <= DBL_MAX && fabs(c->now.y[k]) <= DBL_MAX);
-            s->gradient[i * d + k] = BML_MCMC__NAN;
-        }
-        for (k = 0; k < d && bad; k++) /* flown away: asks for where it came from, and is told that it is nowhere */
-            s->theta[i * d + k] = bml_mcmc__bounded(c->y[k], s->lower[k], s->upper[k], unused, unused + 1, unused + 2);
-        s->log_prob[i] = BML_MCMC__NAN;
-        log_prob[i] = bad ? -BML_MCMC__INF : 0;
-    }
-    s->config.log_prob(s->log_prob, s->gradient, s->theta, n, d, s->config.user);
+static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
+    ptrdiff_t d = s->d;
+    int forgiven = 0;
+    bml_mcmc__nuts_ask(s, n);
+    s->config.log_prob(s->log_prob, s->gradient, s->theta, (int)n, (int)d, s->config.user);
     s->gradients += (uint64_t)n;
-    for (int i = 0; i < n; i++) {
+    for (ptrdiff_t i = 0; i < n; i++) {
         bml_mcmc__nuts_chain *c = s->chain + s->who[i];
-        int status = s->log_prob[i] != s->log_prob[i] ? BML_MCMC_NAN
-                     : s->log_prob[i] > DBL_MAX       ? BML_MCMC_INFINITE
-                                                      : BML_MCMC_OK;
-        for (k = 0; k < d && s->log_prob[i] > -DBL_MAX; k++)
-            status = fabs(s->gradient[i * d + k]) <= DBL_MAX ? status : BML_MCMC_NAN;
-        if (status) {
-            bml_mcmc__fail(s->message, status, "chain %d: log-probability %g or its gradient is not finite at",
+        const double *gradient = s->gradient + i * d;
+        int wrong = bml_mcmc__judge(s->log_prob[i]);
+        int possible = s->log_prob[i] > -DBL_MAX;
+        if (possible && !wrong && !bml_mcmc__all_finite(gradient, d)) wrong = BML_MCMC_NAN;
+        int rejected = s->forgive || (wrong == BML_MCMC_NAN && s->config.nan_policy == BML_MCMC_NAN_REJECTED);
+        if (wrong && !rejected) {
+            bml_mcmc__fail(s->message, wrong, "chain %d: log-probability %g or its gradient is not finite at",
                            s->who[i], s->log_prob[i]);
             bml_mcmc__append_point(s->message, s->theta + i * d, d);
-            return status;
+            s->forgive = 1;
+            return wrong;
         }
-        if (log_prob[i] < 0 || !(s->log_prob[i] > -DBL_MAX))
-            log_prob[i] = -BML_MCMC__INF;
-        else
-            log_prob[i] = bml_mcmc__pull_back(c->now.g, s, c->now.y, s->log_prob[i], s->gradient + i * d);
+        if (wrong) s->nans++;
+        forgiven |= wrong != 0;
+        if (wrong || !possible) s->answer[i] = -BML_MCMC__INF;
+        if (s->answer[i] == 0) s->answer[i] = bml_mcmc__pull_back(c->now.g, s, c->now.y, s->log_prob[i], gradient);
     }
+    if (forgiven) s->forgive = 0;
     return BML_MCMC_OK;
 }
 
-static int bml_mcmc__nuts_reserve(bml_mcmc_nuts *s, size_t target) {
-    size_t C = (size_t)s->config.n_chains;
-    size_t D = (size_t)s->config.n_dim;
-    if (target <= s->capacity) return BML_MCMC_OK;
+static int bml_mcmc__nuts_reserve(bml_mcmc_nuts *s, ptrdiff_t target) {
     size_t bytes;
-    size_t bytes_lp;
-    if (!bml_mcmc__mul(&bytes, target, C, D * sizeof(double)) || !bml_mcmc__mul(&bytes_lp, target, C, sizeof(double)))
-        return bml_mcmc__fail(s->message, BML_MCMC_TOO_LARGE, "%llu draws", (unsigned long long)target);
-    double *p;
-    if ((p = (double *)BML_MCMC_REALLOC(s->draws, bytes)) != NULL) s->draws = p;
-    if (p && (p = (double *)BML_MCMC_REALLOC(s->draws_log_prob, bytes_lp)) != NULL) s->draws_log_prob = p;
-    if (!p) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%llu draws", (unsigned long long)target);
+    if (target <= s->capacity) return BML_MCMC_OK;
+    if (!bml_mcmc__multiply(&bytes, target, s->C, (s->d + 2) * (ptrdiff_t)sizeof(double)))
+        return bml_mcmc__fail(s->message, BML_MCMC_TOO_LARGE, "%lld draws", (long long)target);
+    int grown = bml_mcmc__grow(&s->draws, target, s->C * s->d);
+    if (grown) grown = bml_mcmc__grow(&s->draws_log_prob, target, s->C);
+    if (grown) grown = bml_mcmc__grow(&s->draws_energy, target, s->C);
+    if (!grown) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld draws", (long long)target);
     s->capacity = target;
     return BML_MCMC_OK;
 }
 
-static uint64_t bml_mcmc__nuts_stored(const bml_mcmc_nuts *s, int most) {
+/* The fewest, or the most, draws that a chain keeps. */
+static ptrdiff_t bml_mcmc__nuts_stored(const bml_mcmc_nuts *s, int most) {
     uint64_t kept = s->chain[0].k.kept;
-    for (int i = 1; i < s->config.n_chains; i++)
-        if (most ? s->chain[i].k.kept > kept : s->chain[i].k.kept < kept) kept = s->chain[i].k.kept;
-    return kept;
+    for (ptrdiff_t i = 1; i < s->C; i++) {
+        uint64_t other = s->chain[i].k.kept;
+        if (most ? other > kept : other < kept) kept = other;
+    }
+    return (ptrdiff_t)kept;
 }
 
-static int bml_mcmc__nuts_report(const bml_mcmc_nuts *s, uint64_t target) {
+static int bml_mcmc__nuts_report(const bml_mcmc_nuts *s, ptrdiff_t target) {
     bml_mcmc_nuts_progress p;
     memset(&p, 0, sizeof p);
-    for (int i = 0; i < s->config.n_chains; i++) {
+    for (ptrdiff_t i = 0; i < s->C; i++) {
         p.draws += s->chain[i].k.draws;
         p.divergences += s->chain[i].k.divergences;
     }
-    p.last = (target + (uint64_t)s->config.warmup) * (uint64_t)s->config.n_chains;
+    p.last = (uint64_t)(target + s->config.warmup) * (uint64_t)s->C;
     p.gradients = s->gradients;
     return s->config.progress(&p, s->config.progress_user);
 }
 
-BML_MCMC_DEF int bml_mcmc_nuts_run(bml_mcmc_nuts *s, size_t n_draws) {
-    uint64_t finished = 0;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (!s->started) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "call bml_mcmc_nuts_start first");
-    s->message[0] = 0;
-    uint64_t target = bml_mcmc__nuts_stored(s, 0) + n_draws;
-    uint64_t most = bml_mcmc__nuts_stored(s, 1);
-    target = target > most ? target : most;
-    int status;
-    if ((status = bml_mcmc__nuts_reserve(s, (size_t)target)) != BML_MCMC_OK) return status;
-    for (int i = 0; i < s->config.n_chains; i++)
-        s->chain[i].active = 0;
-    int n;
-    for (;;) {
-        uint64_t before = finished;
-        for (int i = n = 0; i < s->config.n_chains; i++) {
-            bml_mcmc__nuts_chain *c = s->chain + i;
-            if (!c->active && c->k.draws >= target + (uint64_t)s->config.warmup) continue;
-            if (!c->active) {
-                bml_mcmc__begin_draw(s, i);
-                c->active = 1;
-            }
-            bml_mcmc__leap(s, c);
-            s->who[n++] = i;
-        }
-        if (!n) return BML_MCMC_OK;
-        if ((status = bml_mcmc__nuts_call(s, n, s->steps)) != BML_MCMC_OK) return status;
-        for (int i = 0; i < n; i++) {
-            bml_mcmc__nuts_chain *c = s->chain + s->who[i];
-            int divergent = 0;
-            int deep = 0;
-            if (c->mode == BML_MCMC__FIND)
-                c->active = !bml_mcmc__find_step(s, c, s->steps[i]);
-            else if (bml_mcmc__grow(s, c, s->steps[i], &divergent, &deep)) {
-                bml_mcmc__end_draw(s, s->who[i], divergent, deep);
-                c->active = 0;
-                finished++;
-            }
-        }
-        if (finished / (uint64_t)s->config.n_chains != before / (uint64_t)s->config.n_chains && s->config.progress &&
-            bml_mcmc__nuts_report(s, target))
-            return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu gradients",
-                                  (unsigned long long)s->gradients);
-    }
-}
-
-/* >> NUTS: create, start, results, save */
-
-static size_t bml_mcmc__nuts_block(const bml_mcmc_nuts *s) { /* doubles saved of each chain */
-    size_t D = (size_t)s->config.n_dim;
-    size_t m = s->config.metric == BML_MCMC_DENSE ? D * D : D;
-    return 3 * D + 2 * m;
-}
-
-static int bml_mcmc__nuts_allocate(bml_mcmc_nuts *s) {
-    size_t D = (size_t)s->config.n_dim;
-    size_t C = (size_t)s->config.n_chains;
-    size_t dense = s->config.metric == BML_MCMC_DENSE;
-    size_t m = dense ? D * D : D;
-    s->lower = bml_mcmc__doubles(D, 1);
-    s->upper = bml_mcmc__doubles(D, 1);
-    s->theta = bml_mcmc__doubles(C, D);
-    s->gradient = bml_mcmc__doubles(C, D);
-    s->log_prob = bml_mcmc__doubles(C, 1);
-    s->who = (int *)bml_mcmc__alloc(C, 1, sizeof(int));
-    s->steps = bml_mcmc__doubles(C, 1);
-    s->chain = (bml_mcmc__nuts_chain *)bml_mcmc__alloc(C, 1, sizeof *s->chain);
-    if (!s->lower || !s->upper || !s->theta || !s->gradient) return BML_MCMC_NO_MEMORY;
-    if (!s->log_prob || !s->who || !s->steps || !s->chain) return BML_MCMC_NO_MEMORY;
-    for (int i = 0; i < s->config.n_chains; i++) {
+/* The chains that have draws to make leap; returns how many. */
+static ptrdiff_t bml_mcmc__nuts_leap(bml_mcmc_nuts *s, uint64_t last) {
+    ptrdiff_t n = 0;
+    for (ptrdiff_t i = 0; i < s->C; i++) {
         bml_mcmc__nuts_chain *c = s->chain + i;
-        double *p = c->block =
-            bml_mcmc__doubles(bml_mcmc__nuts_block(s) + dense * m + D * (3 * (3 + BML_MCMC__MAX_DEPTH) + 5), 1);
-        if (!p) return BML_MCMC_NO_MEMORY;
-        c->y = p;
-        c->g = p + D;
-        c->mean = p + 2 * D;
-        c->L = p + 3 * D;
-        c->M2 = c->L + m;
-        p = c->M2 + m;
-        c->L_inverse = p;
-        p += dense * m;
-        for (int k = 0; k < 3 + BML_MCMC__MAX_DEPTH; k++, p += 3 * D) {
-            bml_mcmc__place *place = k == 0 ? &c->left : k == 1 ? &c->right : k == 2 ? &c->now : &c->edge[k - 3];
-            place->y = p;
-            place->p = p + D;
-            place->g = p + 2 * D;
-        }
-        c->tree_y = p;
-        c->tree_g = p + D;
-        c->half_y = p + 2 * D;
-        c->half_g = p + 3 * D;
-        c->scratch = p + 4 * D;
+        if (!c->active && c->k.draws >= last) continue;
+        if (!c->active) bml_mcmc__begin_draw(s, i);
+        bml_mcmc__leapfrog_out(s, c);
+        s->who[n++] = (int)i;
     }
-    return BML_MCMC_OK;
+    return n;
 }
 
-static int bml_mcmc__nuts_config_check(bml_mcmc_nuts *s) {
+/* The answers of the n chains that leapt; returns how many draws ended. */
+static uint64_t bml_mcmc__nuts_land(bml_mcmc_nuts *s, ptrdiff_t n) {
+    uint64_t finished = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        bml_mcmc__nuts_chain *c = s->chain + s->who[i];
+        int cut = BML_MCMC__NO_END;
+        int deep = 0;
+        if (c->mode == BML_MCMC__FIND_STEP) {
+            c->active = !bml_mcmc__find_step(s, c, s->answer[i]);
+        } else if (bml_mcmc__grow_tree(s, c, s->answer[i], &cut, &deep)) {
+            bml_mcmc__end_draw(s, s->who[i], cut, deep);
+            finished++;
+        }
+    }
+    return finished;
+}
+
+/* >> NUTS: create, start, run, results */
+
+static const bml_mcmc__rule bml_mcmc__nuts_rules[8] = {
+    {"n_dim", offsetof(bml_mcmc_nuts_config, n_dim), BML_MCMC__INT, 1, 10000, 0},
+    {"n_chains", offsetof(bml_mcmc_nuts_config, n_chains), BML_MCMC__INT, 1, 10000, 4},
+    {"metric", offsetof(bml_mcmc_nuts_config, metric), BML_MCMC__INT, 0, BML_MCMC_DENSE, 0},
+    {"warmup", offsetof(bml_mcmc_nuts_config, warmup), BML_MCMC__INT, 20, 100000000, 1000},
+    {"target_accept", offsetof(bml_mcmc_nuts_config, target_accept), BML_MCMC__REAL, 1e-6, 0.999999, 0.8},
+    {"gradient_tolerance", offsetof(bml_mcmc_nuts_config, gradient_tolerance), BML_MCMC__REAL, 1e-15, 0.999999, 1e-3},
+    {"max_depth", offsetof(bml_mcmc_nuts_config, max_depth), BML_MCMC__INT, 1, BML_MCMC__MAX_DEPTH, 10},
+    {"nan_policy", offsetof(bml_mcmc_nuts_config, nan_policy), BML_MCMC__INT, 0, 1, 0},
+};
+
+static double bml_mcmc__lower_limit(const bml_mcmc_nuts_config *c, ptrdiff_t k) {
+    if (c->lower) return c->lower[k];
+    return c->prior ? c->prior->param[k].lower : -BML_MCMC__INF;
+}
+
+static double bml_mcmc__upper_limit(const bml_mcmc_nuts_config *c, ptrdiff_t k) {
+    if (c->upper) return c->upper[k];
+    return c->prior ? c->prior->param[k].upper : BML_MCMC__INF;
+}
+
+static int bml_mcmc__nuts_resolve(bml_mcmc_nuts *s) {
     bml_mcmc_nuts_config *c = &s->config;
     if (!c->log_prob) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_prob is missing");
-    if (c->n_dim < 1 || c->n_dim > (c->metric == BML_MCMC_DENSE ? 1000 : 10000))
+    int status = bml_mcmc__apply_rules(c, bml_mcmc__nuts_rules, 8, s->message);
+    if (status) return status;
+    if (c->metric == BML_MCMC_DENSE && c->n_dim > 1000)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: at most 1000 with a dense metric",
+                              c->n_dim);
+    if (c->prior && c->prior->n_dim != c->n_dim)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
+                              (int)c->prior->n_dim, c->n_dim);
+    for (ptrdiff_t k = 0; k < c->n_dim; k++) {
+        double lower = bml_mcmc__lower_limit(c, k);
+        double upper = bml_mcmc__upper_limit(c, k);
+        if (lower < upper) continue;
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
-                              "n_dim is %d, must be within 1 and 10000 (dense metric: 1000)", c->n_dim);
-    if (!c->n_chains) c->n_chains = 4;
-    if (!c->warmup) c->warmup = 1000;
-    if (c->target_accept == 0) c->target_accept = 0.8;
-    if (c->gradient_tolerance == 0) c->gradient_tolerance = 1e-3;
-    if (!c->max_depth) c->max_depth = 10;
-    if (c->n_chains < 1 || c->n_chains > 10000 || c->warmup < 20 || c->warmup > 100000000 ||
-        !(c->target_accept > 0 && c->target_accept < 1) || !(c->gradient_tolerance > 0 && c->gradient_tolerance < 1) ||
-        c->max_depth < 1 || c->max_depth > BML_MCMC__MAX_DEPTH || c->metric < BML_MCMC_DIAGONAL ||
-        c->metric > BML_MCMC_DENSE)
-        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
-                              "%d chains, warmup %d, target_accept %g, max_depth %d, metric %d: one is out of range",
-                              c->n_chains, c->warmup, c->target_accept, c->max_depth, c->metric);
-    for (int k = 0; k < c->n_dim; k++)
-        if (!((c->lower ? c->lower[k] : -BML_MCMC__INF) < (c->upper ? c->upper[k] : BML_MCMC__INF)))
-            return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: lower < upper is needed", k);
+                              "parameter %d: lower = %g, upper = %g: lower < upper is needed", (int)k, lower, upper);
+    }
     return BML_MCMC_OK;
 }
 
-BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **out, const bml_mcmc_nuts_config *config, char *why) {
+/* Doubles saved of each chain. */
+static ptrdiff_t bml_mcmc__nuts_saved(const bml_mcmc_nuts *s) {
+    ptrdiff_t m = s->dense ? s->d * s->d : s->d;
+    return 3 * s->d + 2 * m;
+}
+
+static void bml_mcmc__place_layout(bml_mcmc__place *place, double *base, ptrdiff_t *used, ptrdiff_t d) {
+    place->y = bml_mcmc__take(base, used, d);
+    place->p = bml_mcmc__take(base, used, d);
+    place->g = bml_mcmc__take(base, used, d);
+}
+
+static void bml_mcmc__nuts_chain_layout(bml_mcmc__nuts_chain *c, const bml_mcmc_nuts *s, double *base,
+                                        ptrdiff_t *used) {
+    ptrdiff_t d = s->d;
+    ptrdiff_t m = s->dense ? d * d : d;
+    c->saved = bml_mcmc__take(base, used, 0);
+    c->y = bml_mcmc__take(base, used, d);
+    c->g = bml_mcmc__take(base, used, d);
+    c->mean = bml_mcmc__take(base, used, d);
+    c->L = bml_mcmc__take(base, used, m);
+    c->M2 = bml_mcmc__take(base, used, m);
+    c->L_inverse = bml_mcmc__take(base, used, s->dense ? m : 0);
+    bml_mcmc__place_layout(&c->left, base, used, d);
+    bml_mcmc__place_layout(&c->right, base, used, d);
+    bml_mcmc__place_layout(&c->now, base, used, d);
+    for (int k = 0; k < BML_MCMC__MAX_DEPTH; k++)
+        bml_mcmc__place_layout(&c->edge[k], base, used, d);
+    c->tree_y = bml_mcmc__take(base, used, d);
+    c->tree_g = bml_mcmc__take(base, used, d);
+    c->half_y = bml_mcmc__take(base, used, d);
+    c->half_g = bml_mcmc__take(base, used, d);
+    c->scratch = bml_mcmc__take(base, used, d);
+}
+
+static ptrdiff_t bml_mcmc__nuts_layout(bml_mcmc_nuts *s, double *base) {
+    ptrdiff_t used = bml_mcmc__room(1, sizeof *s);
+    ptrdiff_t d = s->d;
+    ptrdiff_t C = s->C;
+    bml_mcmc__nuts_chain counted;
+    s->lower = bml_mcmc__take(base, &used, d);
+    s->upper = bml_mcmc__take(base, &used, d);
+    s->theta = bml_mcmc__take(base, &used, C * d);
+    s->gradient = bml_mcmc__take(base, &used, C * d);
+    s->log_prob = bml_mcmc__take(base, &used, C);
+    s->who = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(C, sizeof *s->who));
+    s->answer = bml_mcmc__take(base, &used, C);
+    s->steps = bml_mcmc__take(base, &used, C);
+    s->chain = (bml_mcmc__nuts_chain *)bml_mcmc__take(base, &used, bml_mcmc__room(C, sizeof *s->chain));
+    for (ptrdiff_t i = 0; i < C; i++)
+        bml_mcmc__nuts_chain_layout(base ? s->chain + i : &counted, s, base, &used);
+    return used;
+}
+
+BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **s, const bml_mcmc_nuts_config *config, char *why) {
+    bml_mcmc_nuts draft;
     if (why) why[0] = 0;
-    if (!out) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
-    *out = NULL;
+    if (!s) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    *s = NULL;
     if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
-    bml_mcmc_nuts *s = (bml_mcmc_nuts *)bml_mcmc__alloc(1, 1, sizeof *s);
-    if (!s) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
-    s->config = *config;
-    int status = bml_mcmc__nuts_config_check(s);
-    if (!status) status = bml_mcmc__nuts_allocate(s);
-    if (status) {
-        bml_mcmc__refuse(why, status, s->message);
-        bml_mcmc_nuts_free(s);
-        return status;
+    memset(&draft, 0, sizeof draft);
+    draft.config = *config;
+    int status = bml_mcmc__nuts_resolve(&draft);
+    if (status) return bml_mcmc__refuse(why, status, draft.message);
+    draft.d = draft.config.n_dim;
+    draft.C = draft.config.n_chains;
+    draft.dense = draft.config.metric == BML_MCMC_DENSE;
+    double *block = bml_mcmc__doubles(bml_mcmc__nuts_layout(&draft, NULL), 1);
+    if (!block) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    bml_mcmc_nuts *made = (bml_mcmc_nuts *)block;
+    *made = draft;
+    bml_mcmc__nuts_layout(made, block);
+    for (ptrdiff_t k = 0; k < made->d; k++) {
+        made->lower[k] = bml_mcmc__lower_limit(config, k);
+        made->upper[k] = bml_mcmc__upper_limit(config, k);
     }
-    for (int k = 0; k < s->config.n_dim; k++) {
-        s->lower[k] = config->lower ? config->lower[k] : -BML_MCMC__INF;
-        s->upper[k] = config->upper ? config->upper[k] : BML_MCMC__INF;
-    }
-    s->config.lower = s->lower;
-    s->config.upper = s->upper;
-    *out = s;
+    made->config.lower = made->lower;
+    made->config.upper = made->upper;
+    *s = made;
     return BML_MCMC_OK;
 }
 
 BML_MCMC_DEF void bml_mcmc_nuts_free(bml_mcmc_nuts *s) {
     if (!s) return;
-    for (int i = 0; s->chain && i < s->config.n_chains; i++)
-        BML_MCMC_FREE(s->chain[i].block);
-    BML_MCMC_FREE(s->lower);
-    BML_MCMC_FREE(s->upper);
-    BML_MCMC_FREE(s->theta);
-    BML_MCMC_FREE(s->gradient);
-    BML_MCMC_FREE(s->log_prob);
-    BML_MCMC_FREE(s->who);
-    BML_MCMC_FREE(s->steps);
-    BML_MCMC_FREE(s->chain);
     BML_MCMC_FREE(s->draws);
     BML_MCMC_FREE(s->draws_log_prob);
+    BML_MCMC_FREE(s->draws_energy);
     BML_MCMC_FREE(s);
 }
 
@@ -5017,62 +6759,123 @@ BML_MCMC_DEF const char *bml_mcmc_nuts_message(const bml_mcmc_nuts *s) {
 }
 
 /* The step sizes that finite differences take: theta's own scale, within half of the way to a limit. */
-static int bml_mcmc__nuts_gradient(bml_mcmc_nuts *s, const double *theta) {
+static int bml_mcmc__nuts_check_gradient(bml_mcmc_nuts *s, const double *theta) {
     double worst = 0;
     double *scale = s->chain[0].scratch;
-    for (int k = 0; k < s->config.n_dim; k++) {
-        double room = theta[k] - s->lower[k] < s->upper[k] - theta[k] ? theta[k] - s->lower[k] : s->upper[k] - theta[k];
+    for (ptrdiff_t k = 0; k < s->d; k++) {
+        double below = theta[k] - s->lower[k];
+        double above = s->upper[k] - theta[k];
+        double room = below < above ? below : above;
         scale[k] = fabs(theta[k]) + 1 < room ? fabs(theta[k]) + 1 : room;
     }
     int status = bml_mcmc_check_gradient(&worst, s->config.log_prob, theta, scale, s->config.n_dim, s->config.user);
     if (status == BML_MCMC_BAD_GRADIENT && worst <= s->config.gradient_tolerance) status = BML_MCMC_OK;
-    if (status)
-        bml_mcmc__fail(s->message, status, "at the first start position: worst relative difference %.3g", worst);
-    return status;
+    if (!status) return status;
+    return bml_mcmc__fail(s->message, status, "at the first start position: worst relative difference %.3g", worst);
+}
+
+/* Chain i forgets all and stands at theta[d]. */
+static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *theta) {
+    bml_mcmc__nuts_chain *c = s->chain + i;
+    ptrdiff_t d = s->d;
+    memset(&c->k, 0, sizeof c->k);
+    bml_mcmc__zero(c->saved, bml_mcmc__nuts_saved(s));
+    s->who[i] = (int)i;
+    c->k.need_step = 1;
+    c->k.step = 1;
+    for (ptrdiff_t k = 0; k < d; k++) {
+        double x = theta[k];
+        if (!(x > s->lower[k] && x < s->upper[k] && bml_mcmc__is_finite(x)))
+            return bml_mcmc__fail(s->message, BML_MCMC_BAD_START,
+                                  "chain %d: parameter %d is %g, not inside its limits [%g, %g]", (int)i, (int)k, x,
+                                  s->lower[k], s->upper[k]);
+        c->y[k] = bml_mcmc__unbounded(x, s->lower[k], s->upper[k]);
+        c->now.y[k] = c->y[k];
+        c->L[s->dense ? k * d + k : k] = 1;
+        if (s->dense) c->L_inverse[k * d + k] = 1;
+    }
+    return BML_MCMC_OK;
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta) {
     if (!s) return BML_MCMC_BAD_ARGUMENT;
     if (!theta) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
     s->started = 0;
+    s->forgive = 0;
     s->gradients = 0;
-    int d = s->config.n_dim;
-    int dense = s->config.metric == BML_MCMC_DENSE;
-    for (int i = 0; i < s->config.n_chains; i++) {
-        bml_mcmc__nuts_chain *c = s->chain + i;
-        memset(&c->k, 0, sizeof c->k);
-        memset(c->block, 0, 8 * bml_mcmc__nuts_block(s));
-        s->who[i] = i;
-        c->k.need_step = 1;
-        c->k.step = 1;
-        for (int k = 0; k < d; k++) {
-            double x = theta[i * d + k];
-            double lo = s->lower[k];
-            double hi = s->upper[k];
-            if (!(x > lo && x < hi && fabs(x) <= DBL_MAX))
-                return bml_mcmc__fail(s->message, BML_MCMC_BAD_START,
-                                      "chain %d: parameter %d is %g, not inside its limits", i, k, x);
-            c->y[k] = lo > -DBL_MAX && hi < DBL_MAX ? log((x - lo) / (hi - x))
-                      : lo > -DBL_MAX               ? log(x - lo)
-                      : hi < DBL_MAX                ? log(hi - x)
-                                                    : x;
-            c->now.y[k] = c->y[k];
-            c->L[dense ? k * d + k : k] = 1;
-            if (dense) c->L_inverse[k * d + k] = 1;
-        }
-    }
-    int status;
-    if ((status = bml_mcmc__nuts_gradient(s, theta)) != BML_MCMC_OK) return status;
-    if ((status = bml_mcmc__nuts_call(s, s->config.n_chains, s->steps)) != BML_MCMC_OK) return status;
-    for (int i = 0; i < s->config.n_chains; i++) {
-        if (!(s->steps[i] > -DBL_MAX))
-            return bml_mcmc__fail(s->message, BML_MCMC_BAD_START, "chain %d starts at log-probability -infinity", i);
-        s->chain[i].k.log_prob = s->steps[i];
-        memcpy(s->chain[i].g, s->chain[i].now.g, sizeof(double) * (size_t)d);
+    s->nans = 0;
+    int status = BML_MCMC_OK;
+    for (ptrdiff_t i = 0; i < s->C && !status; i++)
+        status = bml_mcmc__nuts_place(s, i, theta + i * s->d);
+    if (!status) status = bml_mcmc__nuts_check_gradient(s, theta);
+    if (!status) status = bml_mcmc__nuts_call(s, s->C);
+    if (status) return status;
+    for (ptrdiff_t i = 0; i < s->C; i++) {
+        if (!(s->answer[i] > -DBL_MAX))
+            return bml_mcmc__fail(s->message, BML_MCMC_BAD_START, "chain %d starts at log-probability -infinity",
+                                  (int)i);
+        s->chain[i].k.log_prob = s->answer[i];
+        bml_mcmc__copy(s->chain[i].g, s->chain[i].now.g, s->d);
     }
     s->started = 1;
     s->message[0] = 0;
     return BML_MCMC_OK;
+}
+
+/* theta[d] of chain i, drawn from the prior until its log-probability is finite. */
+static int bml_mcmc__nuts_draw(bml_mcmc_nuts *s, double *theta, double *cube, ptrdiff_t i) {
+    bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, (int)i, 0);
+    for (int draw = 0; draw < BML_MCMC__REDRAWS; draw++) {
+        double log_prob = BML_MCMC__NAN;
+        for (ptrdiff_t k = 0; k < s->d; k++)
+            cube[k] = bml_mcmc_rng_uniform(&rng);
+        int status = bml_mcmc_prior_transform(s->config.prior, theta, cube);
+        if (status) return bml_mcmc__fail(s->message, status, "chain %d could not be drawn from the prior", (int)i);
+        s->config.log_prob(&log_prob, s->gradient, theta, 1, s->config.n_dim, s->config.user);
+        if (bml_mcmc__is_finite(log_prob)) return BML_MCMC_OK;
+    }
+    return bml_mcmc__fail(s->message, BML_MCMC_BAD_START, "chain %d: the log-probability is not finite at %d draws",
+                          (int)i, (int)BML_MCMC__REDRAWS);
+}
+
+BML_MCMC_DEF int bml_mcmc_nuts_start_prior(bml_mcmc_nuts *s) {
+    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s->config.prior) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "config.prior is missing");
+    double *theta = bml_mcmc__doubles(s->C + 1, s->d);
+    if (!theta) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    int status = BML_MCMC_OK;
+    for (ptrdiff_t i = 0; i < s->C && !status; i++)
+        status = bml_mcmc__nuts_draw(s, theta + i * s->d, theta + s->C * s->d, i);
+    if (!status) status = bml_mcmc_nuts_start(s, theta);
+    BML_MCMC_FREE(theta);
+    return status;
+}
+
+BML_MCMC_DEF int bml_mcmc_nuts_run(bml_mcmc_nuts *s, size_t n_draws) {
+    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s->started) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "call bml_mcmc_nuts_start first");
+    s->message[0] = 0;
+    if (n_draws > PTRDIFF_MAX / 64) return bml_mcmc__fail(s->message, BML_MCMC_TOO_LARGE, "more than 2^57 draws");
+    ptrdiff_t target = bml_mcmc__nuts_stored(s, 0) + (ptrdiff_t)n_draws;
+    ptrdiff_t most = bml_mcmc__nuts_stored(s, 1);
+    target = target > most ? target : most;
+    int status = bml_mcmc__nuts_reserve(s, target);
+    uint64_t finished = 0;
+    for (ptrdiff_t i = 0; i < s->C; i++)
+        s->chain[i].active = 0;
+    while (!status) {
+        ptrdiff_t n = bml_mcmc__nuts_leap(s, (uint64_t)(target + s->config.warmup));
+        if (!n) return BML_MCMC_OK;
+        status = bml_mcmc__nuts_call(s, n);
+        if (status) break;
+        uint64_t before = finished / (uint64_t)s->C;
+        finished += bml_mcmc__nuts_land(s, n);
+        if (finished / (uint64_t)s->C == before || !s->config.progress) continue;
+        if (bml_mcmc__nuts_report(s, target))
+            status = bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu gradients",
+                                    (unsigned long long)s->gradients);
+    }
+    return status;
 }
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_nuts_chain(const bml_mcmc_nuts *s) {
@@ -5089,78 +6892,157 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_nuts_chain(const bml_mcmc_nuts *s) {
 BML_MCMC_DEF bml_mcmc_nuts_info bml_mcmc_nuts_get_info(const bml_mcmc_nuts *s) {
     bml_mcmc_nuts_info r;
     double kept = 0;
-    double trees = 0;
+    double gradients = 0;
     memset(&r, 0, sizeof r);
     if (!s) return r;
     r.n_dim = s->config.n_dim;
     r.n_chains = s->config.n_chains;
     r.gradients = s->gradients;
-    r.draws = bml_mcmc__nuts_stored(s, 0);
-    for (int i = 0; i < s->config.n_chains; i++) {
+    r.nans = s->nans;
+    r.draws = (uint64_t)bml_mcmc__nuts_stored(s, 0);
+    for (ptrdiff_t i = 0; i < s->C; i++) {
         const bml_mcmc__nuts_kept *k = &s->chain[i].k;
         r.divergences += k->divergences;
         r.walls += k->walls;
         r.max_depth_hits += k->deep;
         r.mean_accept += k->accept;
         kept += (double)k->kept;
-        trees += (double)k->gradients_kept;
+        gradients += (double)k->gradients_kept;
         s->steps[i] = k->step;
     }
     r.mean_accept /= kept > 0 ? kept : 1;
-    r.mean_tree = trees / (kept > 0 ? kept : 1);
+    r.mean_tree = gradients / (kept > 0 ? kept : 1);
     r.step_size = s->steps;
     return r;
 }
 
+/* The smallest E-BFMI of all chains (Betancourt 2016, arXiv:1604.00695): mean squared step of the energy over its
+   variance. Small: a draw's new momentum is too weak to take the chain through all energies. */
+static double bml_mcmc__e_bfmi(const bml_mcmc_nuts *s, ptrdiff_t n) {
+    double worst = BML_MCMC__INF;
+    for (ptrdiff_t i = 0; i < s->C; i++) {
+        double mean = 0;
+        double steps2 = 0;
+        double sum2 = 0;
+        for (ptrdiff_t t = 0; t < n; t++)
+            mean += s->draws_energy[t * s->C + i] / (double)n;
+        for (ptrdiff_t t = 0; t < n; t++) {
+            double e = s->draws_energy[t * s->C + i];
+            double step = t ? e - s->draws_energy[(t - 1) * s->C + i] : 0;
+            steps2 += step * step / (double)(n - 1);
+            sum2 += (e - mean) * (e - mean) / (double)n;
+        }
+        double bfmi = sum2 > 0 ? steps2 / sum2 : 0;
+        worst = bfmi < worst ? bfmi : worst;
+    }
+    return worst;
+}
+
+/* Trajectories: divergences, walls, trees cut short. */
+static void bml_mcmc__judge_trajectories(bml_mcmc_verdict *v, const bml_mcmc_nuts *s) {
+    bml_mcmc_nuts_info info = bml_mcmc_nuts_get_info(s);
+    double all = (double)info.draws * (double)s->C;
+    double walls = (double)info.walls / all;
+    double deep = (double)info.max_depth_hits / all;
+    if (info.divergences)
+        bml_mcmc__say(v, BML_MCMC_REASON_DIVERGENCES, 1,
+                      "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss:",
+                      (double)info.divergences, 0);
+    if (info.walls)
+        bml_mcmc__say(v, BML_MCMC_REASON_WALLS, walls > BML_MCMC__WALL_SHARE,
+                      "trajectories ended at a log-probability of -infinity; their share of all is", walls,
+                      BML_MCMC__WALL_SHARE);
+    if (info.max_depth_hits)
+        bml_mcmc__say(v, BML_MCMC_REASON_DEPTH, deep > BML_MCMC__DEEP_SHARE,
+                      "trees were cut by max_depth before they turned; their share of all is", deep,
+                      BML_MCMC__DEEP_SHARE);
+}
+
+BML_MCMC_DEF int bml_mcmc_nuts_verdict(bml_mcmc_verdict *v, bml_mcmc_nuts *s) {
+    if (!v || !s) return BML_MCMC_BAD_ARGUMENT;
+    bml_mcmc_chain chain = bml_mcmc_nuts_chain(s);
+    bml_mcmc__verdict_begin(v);
+    int status = bml_mcmc__judge_chain(v, &chain, s->config.names);
+    if (status) {
+        v->status = status;
+        return bml_mcmc__fail(s->message, status, "verdict on %llu draws (8 are needed)",
+                              (unsigned long long)chain.n_steps);
+    }
+    v->e_bfmi = bml_mcmc__e_bfmi(s, (ptrdiff_t)chain.n_steps);
+    if (!(v->e_bfmi >= BML_MCMC__EBFMI_LIMIT))
+        bml_mcmc__say(v, BML_MCMC_REASON_ENERGY, 1,
+                      "the energy moves too little from draw to draw, so that tails are missed: the E-BFMI is",
+                      v->e_bfmi, BML_MCMC__EBFMI_LIMIT);
+    bml_mcmc__judge_trajectories(v, s);
+    bml_mcmc__judge_edges(v, &chain, s->config.prior, s->config.names);
+    bml_mcmc__say_nans(v, s->nans);
+    s->message[0] = 0;
+    return v->status;
+}
+
+/* The relative difference between g and the central differences of the log-probabilities lp[2 N] at x[2 N][d] that
+   agrees best. */
+enum { BML_MCMC__DIFFERENCES = 7 };
+
+static double bml_mcmc__best_difference(const double *lp, const double *x, double g, double norm, double rounding,
+                                        ptrdiff_t d) {
+    double best = BML_MCMC__INF;
+    for (ptrdiff_t j = 0; j < BML_MCMC__DIFFERENCES; j++) {
+        double width = x[2 * j * d] - x[(2 * j + 1) * d];
+        double slope = (lp[2 * j] - lp[2 * j + 1]) / width;
+        double error = fabs(slope - g) - rounding / width;
+        double size = fabs(slope) + fabs(g) + norm;
+        if (error <= best * size) best = error > 0 ? error / size : 0;
+    }
+    return best;
+}
+
+/* x[2 N][d] = theta but for parameter i, which goes up and down by h/10 ... h/10^N. */
+static void bml_mcmc__difference_points(double *x, const double *theta, ptrdiff_t i, double h, ptrdiff_t d) {
+    for (ptrdiff_t j = 0; j < 2 * BML_MCMC__DIFFERENCES; j++) {
+        bml_mcmc__copy(x + j * d, theta, d);
+        x[j * d + i] += (j % 2 ? -h : h) * pow(10, (double)(-1 - j / 2));
+    }
+}
+
 BML_MCMC_DEF int bml_mcmc_check_gradient(double *worst, bml_mcmc_gradient f, const double *theta, const double *scale,
                                          int n_dim, void *user) {
-    enum { N = 7 };
-    int status = BML_MCMC_OK;
-    size_t D = (size_t)(n_dim > 0 ? n_dim : 0);
-    double largest = 0;
+    enum { N = 2 * BML_MCMC__DIFFERENCES };
+    double lp[N + 1];
     if (!worst || !f || !theta || n_dim < 1) return BML_MCMC_BAD_ARGUMENT;
-    double *x = bml_mcmc__doubles(2 * N * D, 1);
-    double *g = bml_mcmc__doubles(2 * N * D, 1);
-    double *lp = bml_mcmc__doubles(2 * N + 1, 1);
-    double *g0 = bml_mcmc__doubles(D, 1);
-    if (!x || !g || !lp || !g0) status = BML_MCMC_NO_MEMORY;
-    if (!status) f(lp + 2 * N, g0, theta, 1, n_dim, user);
-    int i;
-    for (i = 0; i < n_dim && !status; i++) {
-        double size = fabs(g0[i]) * (scale ? scale[i] : fabs(theta[i]) + 1);
-        if (!(size <= DBL_MAX && fabs(lp[2 * N]) <= DBL_MAX)) status = BML_MCMC_NAN;
+    ptrdiff_t d = n_dim;
+    double *block = bml_mcmc__doubles(2 * N + 2, d);
+    if (!block) return BML_MCMC_NO_MEMORY;
+    double *x = block;
+    double *g = x + N * d;
+    double *here = g + N * d; /* the gradient at theta */
+    double *h = here + d;
+    double largest = 0;
+    int status = BML_MCMC_OK;
+    *worst = 0;
+    f(&lp[N], here, theta, 1, n_dim, user);
+    for (ptrdiff_t i = 0; i < d; i++) {
+        h[i] = scale ? scale[i] : fabs(theta[i]) + 1;
+        double size = fabs(here[i]) * h[i];
+        if (!(size <= DBL_MAX && bml_mcmc__is_finite(lp[N]))) status = BML_MCMC_NAN;
         largest = size > largest ? size : largest;
     }
-    for (i = 0, *worst = 0; i < n_dim && !status; i++) {
-        double h = scale ? scale[i] : fabs(theta[i]) + 1;
-        double norm = 1e-3 * largest / h + DBL_MIN;
-        double best = BML_MCMC__INF;
-        for (int j = 0; j < 2 * N; j++) {
-            for (int k = 0; k < n_dim; k++)
-                x[(size_t)j * D + (size_t)k] = theta[k];
-            x[(size_t)j * D + (size_t)i] += (j % 2 ? -h : h) * pow(10, -1 - j / 2);
-        }
-        f(lp, g, x, 2 * N, n_dim, user);
-        for (int j = 0; j < N; j++) {
-            double up = x[(size_t)(2 * j) * D + (size_t)i];
-            double down = x[(size_t)(2 * j + 1) * D + (size_t)i];
-            double slope = (lp[2 * j] - lp[2 * j + 1]) / (up - down);
-            double rounding = 8 * DBL_EPSILON * fabs(lp[2 * N]) / (up - down);
-            double error = fabs(slope - g0[i]) - rounding;
-            double size = fabs(slope) + fabs(g0[i]) + norm;
-            if (error <= best * size) best = error > 0 ? error / size : 0;
-        }
+    for (ptrdiff_t i = 0; i < d && !status; i++) {
+        double norm = 1e-3 * largest / h[i] + DBL_MIN;
+        bml_mcmc__difference_points(x, theta, i, h[i], d);
+        f(lp, g, x, N, n_dim, user);
+        double rounding = 8 * DBL_EPSILON * fabs(lp[N]);
+        double best = bml_mcmc__best_difference(lp, x + i, here[i], norm, rounding, d);
         *worst = best > *worst ? best : *worst;
     }
     if (!status && !(*worst <= 1e-3)) status = BML_MCMC_BAD_GRADIENT;
-    BML_MCMC_FREE(x);
-    BML_MCMC_FREE(g);
-    BML_MCMC_FREE(lp);
-    BML_MCMC_FREE(g0);
+    BML_MCMC_FREE(block);
     return status;
 }
 
-static void bml_mcmc__nuts_fingerprint(uint64_t *words /*[BML_MCMC__FIXED]*/, const bml_mcmc_nuts *s) {
+/* >> NUTS: save and load */
+
+static void bml_mcmc__nuts_fingerprint(uint64_t *words, const bml_mcmc_nuts *s) {
     memset(words, 0, 8 * BML_MCMC__FIXED);
     words[0] = (uint64_t)s->config.n_dim;
     words[1] = (uint64_t)s->config.n_chains;
@@ -5169,108 +7051,306 @@ static void bml_mcmc__nuts_fingerprint(uint64_t *words /*[BML_MCMC__FIXED]*/, co
     words[4] = (uint64_t)s->config.warmup;
     words[5] = (uint64_t)s->config.max_depth;
     memcpy(words + 6, &s->config.target_accept, 8);
-    for (int k = 0; k < s->config.n_dim; k++)
-        words[7] ^= bml_mcmc__checksum((const unsigned char *)(s->lower + k), 1) +
-                    3 * bml_mcmc__checksum((const unsigned char *)(s->upper + k), 1) + (uint64_t)k;
+    for (ptrdiff_t k = 0; k < s->d; k++) {
+        uint64_t lower = bml_mcmc__checksum((const unsigned char *)(s->lower + k), 1);
+        uint64_t upper = bml_mcmc__checksum((const unsigned char *)(s->upper + k), 1);
+        words[7] ^= lower + 3 * upper + (uint64_t)k;
+    }
 }
+
+static const ptrdiff_t bml_mcmc__kept_words = (ptrdiff_t)(sizeof(bml_mcmc__nuts_kept) / 8);
 
 /* Words of a state with n draws in every chain. */
-static size_t bml_mcmc__nuts_words(const bml_mcmc_nuts *s, size_t n) {
-    size_t C = (size_t)s->config.n_chains;
-    size_t D = (size_t)s->config.n_dim;
-    return BML_MCMC__HEAD + BML_MCMC__FIXED + 2 + C * (sizeof(bml_mcmc__nuts_kept) / 8 + bml_mcmc__nuts_block(s)) +
-           n * C * (D + 1);
-}
-
-static void bml_mcmc__nuts_transfer(bml_mcmc_nuts *s, unsigned char **at, size_t n, int load) {
-    size_t C = (size_t)s->config.n_chains;
-    bml_mcmc__words(at, &s->gradients, 1, load);
-    for (size_t i = 0; i < C; i++) {
-        bml_mcmc__words(at, &s->chain[i].k, sizeof(bml_mcmc__nuts_kept) / 8, load);
-        bml_mcmc__words(at, s->chain[i].block, bml_mcmc__nuts_block(s), load);
-        if (load && s->config.metric == BML_MCMC_DENSE)
-            bml_mcmc__invert_lower(s->chain[i].L_inverse, s->chain[i].L, s->config.n_dim);
-    }
-    bml_mcmc__words(at, s->draws, n * C * (size_t)s->config.n_dim, load);
-    bml_mcmc__words(at, s->draws_log_prob, n * C, load);
+static ptrdiff_t bml_mcmc__nuts_words(const bml_mcmc_nuts *s, ptrdiff_t n) {
+    ptrdiff_t chain = bml_mcmc__kept_words + bml_mcmc__nuts_saved(s);
+    return BML_MCMC__HEAD + BML_MCMC__FIXED + 3 + s->C * chain + n * s->C * (s->d + 2);
 }
 
 BML_MCMC_DEF size_t bml_mcmc_nuts_save_size(const bml_mcmc_nuts *s) {
-    return s && s->started ? 8 * bml_mcmc__nuts_words(s, (size_t)bml_mcmc__nuts_stored(s, 1)) : 0;
+    return s && s->started ? 8 * (size_t)bml_mcmc__nuts_words(s, bml_mcmc__nuts_stored(s, 1)) : 0;
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_save(bml_mcmc_nuts *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
+    ptrdiff_t n = s->started ? bml_mcmc__nuts_stored(s, 1) : 0;
+    ptrdiff_t words = s->started ? bml_mcmc__nuts_words(s, n) : 0;
     bml_mcmc__nuts_fingerprint(fixed, s);
-    uint64_t n = s->started ? bml_mcmc__nuts_stored(s, 1) : 0;
-    int status = bml_mcmc__save_head(s->message, &at, size, bml_mcmc_nuts_save_size(s), fixed, n);
+    int status = bml_mcmc__save_head(s->message, &at, size, words, fixed, n);
     if (status) return status;
-    bml_mcmc__nuts_transfer(s, &at, (size_t)n, 0);
-    bml_mcmc__seal(buffer, bml_mcmc_nuts_save_size(s), BML_MCMC__KIND_NUTS);
+    bml_mcmc__put(&at, &s->gradients, 1);
+    bml_mcmc__put(&at, &s->nans, 1);
+    for (ptrdiff_t i = 0; i < s->C; i++) {
+        bml_mcmc__put(&at, &s->chain[i].k, bml_mcmc__kept_words);
+        bml_mcmc__put(&at, s->chain[i].saved, bml_mcmc__nuts_saved(s));
+    }
+    bml_mcmc__put(&at, s->draws, n * s->C * s->d);
+    bml_mcmc__put(&at, s->draws_log_prob, n * s->C);
+    bml_mcmc__put(&at, s->draws_energy, n * s->C);
+    bml_mcmc__seal(buffer, words, BML_MCMC__KIND_NUTS);
     return BML_MCMC_OK;
+}
+
+/* Could chain number i of a run have left these, with n draws kept at most? */
+static int bml_mcmc__kept_sane(const bml_mcmc__nuts_kept *k, const double *saved, const bml_mcmc_nuts *s, ptrdiff_t n) {
+    uint64_t warmup = (uint64_t)s->config.warmup;
+    uint64_t kept = k->draws > warmup ? k->draws - warmup : 0;
+    int counts = k->kept == kept && k->kept <= (uint64_t)n && k->need_step <= 1 && k->window <= warmup;
+    counts = counts && k->adapted <= warmup && (!kept || !k->need_step);
+    int step = k->step > 0 && k->step <= DBL_MAX && bml_mcmc__is_finite(k->mu);
+    step = step && bml_mcmc__is_finite(k->mean_error) && bml_mcmc__is_finite(k->log_mean_step);
+    if (!counts || !step || !bml_mcmc__all_finite(saved, bml_mcmc__nuts_saved(s))) return 0;
+    const double *L = saved + 3 * s->d;
+    for (ptrdiff_t i = 0; i < s->d; i++)
+        if (!(L[s->dense ? i * s->d + i : i] > 0)) return 0;
+    return 1;
+}
+
+/* The chains of a state must be possible, and their positions have their log-probabilities here too. */
+static int bml_mcmc__nuts_check_saved(bml_mcmc_nuts *s, const unsigned char *at, ptrdiff_t n) {
+    ptrdiff_t saved = bml_mcmc__nuts_saved(s);
+    uint64_t most = 0;
+    double *p = bml_mcmc__doubles(saved + s->C, 1);
+    if (!p) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    double *log_prob = p + saved;
+    int status = BML_MCMC_OK;
+    at += 8 * 2;
+    for (ptrdiff_t i = 0; i < s->C && !status; i++) {
+        bml_mcmc__nuts_kept k;
+        bml_mcmc__get(&k, &at, bml_mcmc__kept_words);
+        bml_mcmc__get(p, &at, saved);
+        if (!bml_mcmc__kept_sane(&k, p, s, n))
+            status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "the numbers of chain %d are impossible", (int)i);
+        bml_mcmc__copy(s->chain[i].now.y, p, s->d);
+        log_prob[i] = k.log_prob;
+        most = k.kept > most ? k.kept : most;
+        s->who[i] = (int)i;
+    }
+    if (!status && most != (uint64_t)n)
+        status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "its draws are not as many as its chains kept");
+    uint64_t gradients = s->gradients;
+    uint64_t nans = s->nans;
+    if (!status) status = bml_mcmc__nuts_call(s, s->C);
+    s->gradients = gradients;
+    s->nans = nans;
+    for (ptrdiff_t i = 0; i < s->C && !status; i++)
+        if (!bml_mcmc__same_value(log_prob[i], s->answer[i]))
+            status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE,
+                                    "chain %d: log-probability %.10g saved, %.10g now: another problem", (int)i,
+                                    log_prob[i], s->answer[i]);
+    BML_MCMC_FREE(p);
+    return status;
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t size) {
     static const char *const names[8] = {"n_dim",  "n_chains",  "seed",          "metric",
                                          "warmup", "max_depth", "target_accept", "the limits"};
     uint64_t fixed[BML_MCMC__FIXED];
-    /* only read from */
-    unsigned char *at = (unsigned char *)(size_t)buffer + 8 * (BML_MCMC__HEAD + BML_MCMC__FIXED + 1);
-    size_t n = 0;
+    const unsigned char *at;
+    ptrdiff_t n = 0;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
+    ptrdiff_t least = bml_mcmc__nuts_words(s, 0);
+    bml_mcmc__expected want = {BML_MCMC__KIND_NUTS, fixed, names, 8, least, bml_mcmc__nuts_words(s, 1) - least};
     bml_mcmc__nuts_fingerprint(fixed, s);
-    size_t least = 8 * bml_mcmc__nuts_words(s, 0);
-    int status = bml_mcmc__check_head(s->message, buffer, size, BML_MCMC__KIND_NUTS, fixed, names, 8, least,
-                                      8 * bml_mcmc__nuts_words(s, 1) - least, &n);
-    /* the saved positions must have their log-probabilities */
-    for (size_t i = 0; i < (size_t)s->config.n_chains && !status; i++) {
-        memcpy(s->chain[i].now.y,
-               at + 8 * (1 + i * (sizeof(bml_mcmc__nuts_kept) / 8 + bml_mcmc__nuts_block(s)) +
-                         sizeof(bml_mcmc__nuts_kept) / 8),
-               8 * (size_t)s->config.n_dim);
-        s->who[i] = (int)i;
-    }
-    if (!status) status = bml_mcmc__nuts_call(s, s->config.n_chains, s->steps);
-    for (size_t i = 0; i < (size_t)s->config.n_chains && !status; i++) {
-        bml_mcmc__nuts_kept k;
-        memcpy(&k, at + 8 * (1 + i * (sizeof k / 8 + bml_mcmc__nuts_block(s))), sizeof k);
-        if (!(fabs(k.log_prob - s->steps[i]) <= 1e-6 * (1 + fabs(k.log_prob))) || k.kept > n)
-            status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE,
-                                    "chain %d: log-probability %.10g saved, %.10g now: another problem", (int)i,
-                                    k.log_prob, s->steps[i]);
-    }
+    int status = bml_mcmc__check_head(s->message, buffer, size, &want, &at, &n);
+    if (!status) status = bml_mcmc__nuts_check_saved(s, at, n);
     if (!status) status = bml_mcmc__nuts_reserve(s, n);
     if (status) return status;
-    bml_mcmc__nuts_transfer(s, &at, n, 1);
+    bml_mcmc__get(&s->gradients, &at, 1);
+    bml_mcmc__get(&s->nans, &at, 1);
+    for (ptrdiff_t i = 0; i < s->C; i++) {
+        bml_mcmc__nuts_chain *c = s->chain + i;
+        bml_mcmc__get(&c->k, &at, bml_mcmc__kept_words);
+        bml_mcmc__get(c->saved, &at, bml_mcmc__nuts_saved(s));
+        if (s->dense) bml_mcmc__invert_lower(c->L_inverse, c->L, s->d);
+    }
+    bml_mcmc__get(s->draws, &at, n * s->C * s->d);
+    bml_mcmc__get(s->draws_log_prob, &at, n * s->C);
+    bml_mcmc__get(s->draws_energy, &at, n * s->C);
     s->started = 1;
     s->message[0] = 0;
     return BML_MCMC_OK;
 }
+#endif /* BML_MCMC_NO_NUTS */
 
-BML_MCMC_DEF void bml_mcmc_prior_limits(double *lower, double *upper, const bml_mcmc_prior *prior) {
-    for (int k = 0; prior && k < prior->n_dim; k++) {
-        lower[k] = prior->param[k].lower;
-        upper[k] = prior->param[k].upper;
+/* >> calibration */
+
+/* The lower incomplete gamma function over x^a e^-x, as a series (Abramowitz & Stegun 6.5.29); right below x = a + 1. */
+static double bml_mcmc__gamma_series(double a, double x) {
+    double sum = 1 / a;
+    double term = sum;
+    for (int i = 1; i < 10000 && term > 1e-16 * sum; i++) {
+        term *= x / (a + i);
+        sum += term;
     }
+    return sum;
 }
 
-#undef BML_MCMC_RESTRICT
-#undef BML_MCMC_PRINTF
+/* The upper one over the same, as a continued fraction (Abramowitz & Stegun 6.5.31, by Lentz's method). */
+static double bml_mcmc__gamma_fraction(double a, double x) {
+    double b = x + 1 - a;
+    double c = 1 / DBL_MIN;
+    double d = 1 / b;
+    double h = d;
+    for (int i = 1; i < 10000; i++) {
+        double an = -i * (i - a);
+        b += 2;
+        d = an * d + b;
+        c = b + an / c;
+        d = 1 / (fabs(d) < DBL_MIN ? DBL_MIN : d);
+        c = fabs(c) < DBL_MIN ? DBL_MIN : c;
+        double factor = c * d;
+        h *= factor;
+        if (fabs(factor - 1) < 1e-15) break;
+    }
+    return h;
+}
+
+/* Upper regularised incomplete gamma function Q(a, x). */
+static double bml_mcmc__gamma_q(double a, double x) {
+    double front = exp(a * log(x) - x - bml_mcmc__log_gamma(a));
+    if (x < a + 1) return 1 - front * bml_mcmc__gamma_series(a, x);
+    return front * bml_mcmc__gamma_fraction(a, x);
+}
+
+BML_MCMC_DEF int bml_mcmc_sbc_ranks(int *ranks, bml_mcmc_chain chain, const double *truth, int n_draws) {
+    int status = ranks && truth ? bml_mcmc__check_chain(&chain) : BML_MCMC_BAD_ARGUMENT;
+    if (status) return status;
+    ptrdiff_t W = chain.n_walkers;
+    ptrdiff_t d = chain.n_dim;
+    if (n_draws < 1 || n_draws > (ptrdiff_t)chain.n_steps * W) return BML_MCMC_BAD_ARGUMENT;
+    for (ptrdiff_t k = 0; k < d; k++)
+        ranks[k] = 0;
+    for (ptrdiff_t i = 0; i < n_draws; i++) { /* evenly over steps; the walker changes from one to the next */
+        double place = ((double)i + 0.5) / n_draws;
+        ptrdiff_t step = (ptrdiff_t)(place * (double)chain.n_steps);
+        const double *theta = chain.theta + (step * W + i % W) * d;
+        for (ptrdiff_t k = 0; k < d; k++)
+            ranks[k] += theta[k] < truth[k];
+    }
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF double bml_mcmc_sbc_p_value(const int *ranks, int n, int n_draws, int n_bins) {
+    double chi2 = 0;
+    if (!ranks || n < 1 || n_draws < 1 || n_bins < 2 || n_bins > n_draws + 1) return BML_MCMC__NAN;
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (ranks[i] < 0 || ranks[i] > n_draws) return BML_MCMC__NAN;
+    /* bin b holds ranks first..next-1; when n_bins does not divide, bins differ by one rank */
+    for (ptrdiff_t b = 0; b < n_bins; b++) {
+        int first = (int)((double)b * (n_draws + 1) / n_bins);
+        int next = (int)((double)(b + 1) * (n_draws + 1) / n_bins);
+        double expected = (double)n * (next - first) / (n_draws + 1);
+        double count = 0;
+        for (ptrdiff_t i = 0; i < n; i++)
+            count += ranks[i] >= first && ranks[i] < next;
+        chi2 += (count - expected) * (count - expected) / expected;
+    }
+    return bml_mcmc_chi2_survival(chi2, n_bins - 1);
+}
+
+BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *ranks, int n, int n_draws, double level) {
+    double inside = 0;
+    if (!fraction || !sd || !ranks || n < 1 || n_draws < 1 || !(level > 0 && level < 1)) return BML_MCMC_BAD_ARGUMENT;
+    double width = 1.0 / (n_draws + 1);
+    double bottom = 0.5 - 0.5 * level;
+    double top = 0.5 + 0.5 * level;
+    /* rank r stands for the interval (r, r+1)/(n_draws + 1) of the posterior; edges count in part */
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (ranks[i] < 0 || ranks[i] > n_draws) return BML_MCMC_BAD_ARGUMENT;
+        double lo = ranks[i] * width > bottom ? ranks[i] * width : bottom;
+        double hi = (ranks[i] + 1) * width < top ? (ranks[i] + 1) * width : top;
+        if (hi > lo) inside += (hi - lo) / width;
+    }
+    *fraction = inside / n;
+    *sd = sqrt(level * (1 - level) / n);
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
+    if (!(k > 0 && x >= 0)) return BML_MCMC__NAN;
+    return x == 0 ? 1 : bml_mcmc__gamma_q(0.5 * k, 0.5 * x);
+}
+
 #undef BML_MCMC__NAN
 #undef BML_MCMC__INF
+#undef BML_MCMC__LN2
+#undef BML_MCMC__SQRT_2PI
+#undef BML_MCMC__RESTRICT
+#undef BML_MCMC__PRINTF
+#undef BML_MCMC__LAST_STEP
 #undef BML_MCMC__DEFENCE
+#undef BML_MCMC__RHAT_LIMIT
+#undef BML_MCMC__LEAST_ESS
+#undef BML_MCMC__EBFMI_LIMIT
+#undef BML_MCMC__WALL_SHARE
+#undef BML_MCMC__DEEP_SHARE
+#undef BML_MCMC__EDGE_WIDTH
+#undef BML_MCMC__EDGE_MASS
+#undef BML_MCMC__MARGIN
+#undef BML_MCMC__SLICE_MARGIN
+#undef BML_MCMC__CHECK_SIGMA
+#undef BML_MCMC__CHECK_LEAST
+#undef BML_MCMC__CHECK_MOST
+#undef BML_MCMC__CHECK_ESS
 #undef BML_MCMC__DOF
-#undef BML_MCMC__ROOM
-#undef BML_MCMC__SLICE_ROOM
+#undef BML_MCMC__FIRST_ROUND
+#undef BML_MCMC__LARGEST_BATCH
 #undef BML_MCMC__SIMULATIONS
 #undef BML_MCMC__DIVERGENT
 #endif /* BML_MCMC_IMPLEMENTATION */
 
-/* CHANGES
-   1.0  ensemble sampler, nested sampling, NUTS, diagnostics, priors, calibration
+/* HISTORY
+   0.1.0  ensemble sampler, nested sampling, NUTS, diagnostics, priors, calibration
+   0.2.0  one contract with the other headers, the verdict, run_until, derived quantities, choices for NaN
 
    LICENCE
-   Public domain (Unlicense) or MIT No Attribution, as you like: use, copy, change, sell it with or without this text.
-   It comes as it is, without warranty of any kind. */
+
+   This software is available under two licences: choose whichever you prefer.
+
+   ------------------------------------------------------------------------------
+   ALTERNATIVE A - Public domain (www.unlicense.org)
+
+   This is free and unencumbered software released into the public domain.
+
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+   software, either in source code form or as a compiled binary, for any purpose,
+   commercial or non-commercial, and by any means.
+
+   In jurisdictions that recognize copyright laws, the author or authors of this
+   software dedicate any and all copyright interest in the software to the public
+   domain. We make this dedication for the benefit of the public at large and to
+   the detriment of our heirs and successors. We intend this dedication to be an
+   overt act of relinquishment in perpetuity of all present and future rights to
+   this software under copyright law.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+   WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+   ------------------------------------------------------------------------------
+   ALTERNATIVE B - MIT License
+
+   Copyright (c) 2026 the authors of bml
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of
+   this software and associated documentation files (the "Software"), to deal in
+   the Software without restriction, including without limitation the rights to
+   use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+   of the Software, and to permit persons to whom the Software is furnished to do
+   so, subject to the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all
+   copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+   SOFTWARE. */

@@ -4,11 +4,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 /* A file of a few bytes may describe a network of terabytes: refuse what no such file can hold. */
-static void *small_realloc(void *p, size_t n) {
-    return n > (size_t)1 << 20 ? NULL : realloc(p, n);
+static void *small_malloc(size_t n) {
+    return n > (size_t)1 << 20 ? NULL : malloc(n);
 }
-#define BML_NN_MALLOC(n) small_realloc(NULL, n)
-#define BML_NN_REALLOC(p, n) small_realloc(p, n)
+#define BML_NN_MALLOC(n) small_malloc(n)
 #define BML_NN_FREE(p) free(p)
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"

@@ -96,7 +96,7 @@ strangers() {
         for flag in -ffast-math -Ofast -ffinite-math-only; do
             fails "$header: $cc $flag" 'fast-math' "${syntax[@]}" -O2 $flag "$room/one.c"
         done
-        check "$header: $cc -Ofast -fno-fast-math" "${syntax[@]}" -Ofast -fno-fast-math "$room/one.c"
+        check "$header: $cc -Ofast -fno-fast-math" "${syntax[@]}" -Wno-error -Ofast -fno-fast-math "$room/one.c"
     fi
     check "$header: $cc -Ofast, declarations only" "${syntax[@]}" -Ofast "$room/api.c"
     [ "$cc" = gcc ] && gcc -mfpmath=387 -E -x c /dev/null >/dev/null 2>&1 &&
@@ -116,7 +116,7 @@ contents() {
     check "$header: the implementation" gcc -std=c99 -O0 -I. -c "$room/one.c" -o "$object"
     left=$(gcc -std=c99 -I. -dM -E "$room/one.c" | awk '{print $2}' | grep -E "^${name}__|^BML_[A-Z]+__" | tr '\n' ' ')
     check "$header: no private macro is left defined: $left" test -z "$left"
-    left=$(nm "$object" | awk '$2 ~ /^[bBdDC]$/ {print $3}' | tr '\n' ' ')
+    left=$(nm -f sysv "$object" | awk -F'|' '$7 ~ /\.(data|bss)$/ && $4 ~ /OBJECT/ {print $1}' | tr '\n' ' ')
     check "$header: no mutable global: $left" test -z "$left"
     left=$(nm -u "$object" | awk '{print $2}' | grep -xE 'lgamma|lgammaf|strtok|rand|srand|localeconv|setlocale|printf|puts|putchar|exit|abort|time|clock|gettimeofday|clock_gettime|stdout|stderr' | tr '\n' ' ')
     check "$header: nothing that prints, ends, looks at the clock, or has state: $left" test -z "$left"

@@ -1,6 +1,7 @@
 /* test_common.c: what the programs share (examples/common/common.h): numbers, text, options, files, formats, priors,
    pictures. */
 #include "common.h"
+#include "verdict.h"
 #include "bml_mcmc.h" /* only its type of a prior */
 #include "check.h"
 
@@ -330,6 +331,117 @@ static void test_run_json(void) {
           "run.json holds settings, seed and results");
 }
 
+/* Colours, order, exit status, the file, and the same lines in run.json. */
+static void test_verdict(void) {
+    static verdict v;
+    char err[ERROR_SIZE];
+    memset(&v, 0, sizeof v);
+    CHECK(verdict_status(&v) == 0 && !strcmp(verdict_summary(&v), "usable"), "a verdict without lines is usable");
+    CHECK(verdict_colour(1, 1, 2) == VERDICT_GREEN && verdict_colour(2, 1, 2) == VERDICT_YELLOW &&
+              verdict_colour(2.1, 1, 2) == VERDICT_RED && verdict_colour((double)NAN, 1, 2) == VERDICT_RED,
+          "colours by number; NaN is red");
+    verdict_add(&v, VERDICT_GREEN, "good", 1, "All of %d.", 3);
+    verdict_add(&v, VERDICT_YELLOW, "so_so", 2, "Half.");
+    CHECK(verdict_status(&v) == 0, "yellow is usable");
+    verdict_add(&v, VERDICT_GREEN, "unknown", (double)NAN, "Nobody \"knows\".");
+    CHECK(verdict_status(&v) == 2 && v.line[2].colour == VERDICT_RED, "a NaN is never green");
+    CHECK(!verdict_write(&v, folder, err), "verdict.txt is written");
+    const char *text = contents("verdict.txt");
+    const char *red = strstr(text, "Nobody");
+    const char *yellow = strstr(text, "Half");
+    const char *green = strstr(text, "All of 3.");
+    CHECK(!strncmp(text, "verdict: NOT TO BE TRUSTED (1 red, 1 yellow, 1 green)\n", 54), "its first line");
+    CHECK(red && yellow && green && red < yellow && yellow < green, "red first, green last");
+    const run_info run = {.program = "p", .options = option_table(), .more = verdict_json, .more_of = &v};
+    CHECK(!run_write(folder, &run, err), "run.json with a verdict");
+    CHECK(strstr(contents("run.json"),
+                 "\"verdict\": {\n    \"summary\": \"NOT TO BE TRUSTED\",\n    \"exit_status\": 2,"),
+          "holds it");
+    CHECK(strstr(contents("run.json"), "\"number\": null,\n        \"text\": \"Nobody \\\"knows\\\".\""),
+          "and its lines");
+    for (int i = 0; i < 2 * VERDICT_LINES; i++)
+        verdict_add(&v, VERDICT_RED, "many", i, "Line %d.", i);
+    CHECK(v.n == VERDICT_LINES && v.lost == VERDICT_LINES + 3 && v.count[VERDICT_RED] == 2 * VERDICT_LINES + 1,
+          "lines beyond the room are counted");
+}
+
+/* Files of a group appear together, or not at all. */
+static void test_together(void) {
+    char err[ERROR_SIZE];
+    out_file o;
+    put("old.txt", "old");
+    out_together();
+    CHECK(!out_begin(&o, folder, "old.txt", err), "a file of a group begins");
+    fprintf(o.f, "new");
+    CHECK(!out_commit(&o, err) && !strcmp(contents("old.txt"), "old"), "it is whole, and the old one still there");
+    out_discard_group();
+    CHECK(!strcmp(contents("old.txt"), "old"), "a group that is given up changes nothing");
+    out_together();
+    CHECK(!out_begin(&o, folder, "old.txt", err), "again");
+    fprintf(o.f, "abc");
+    CHECK(!out_commit(&o, err), "it is whole");
+    const run_info run = {.program = "p", .options = option_table()};
+    CHECK(!run_write(folder, &run, err) && !out_publish(err), "run.json is written last, and all are published");
+    CHECK(!strcmp(contents("old.txt"), "abc"), "the new file has its name");
+    /* FIPS 180-4, appendix: SHA-256 of "abc" */
+    CHECK(strstr(contents("run.json"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") != NULL,
+          "its sum stands in run.json");
+    put("long.txt", "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq");
+    char sum[65];
+    sha256_file(sum, in_folder("long.txt"));
+    CHECK(!strcmp(sum, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"), "the sum of two blocks");
+    remove(in_folder("long.txt"));
+    remove(in_folder("old.txt"));
+}
+
+/* A folder belongs to one run. */
+static void test_lock(void) {
+    char err[ERROR_SIZE] = "";
+    int status = 1;
+    CHECK(!out_lock(folder, err), "a folder is locked (%s)", err);
+    const pid_t child = fork();
+    if (child == 0) _exit(out_lock(folder, err) == -1 && strstr(err, "another run") ? 0 : 1);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "another process is refused");
+    CHECK(out_lock("/nowhere/at/all", err) == -1, "a folder that is not there: %s", err);
+}
+
+static void test_nearest(void) {
+    static const char *const words[] = {"redshift", "seed", "steps"};
+    CHECK(word_distance("kitten", "sitting") == 3 && word_distance("", "abc") == 3 && word_distance("abc", "abc") == 0,
+          "distances of words");
+    CHECK(word_nearest("redshfit", words, 3) == words[0] && word_nearest("sed", words, 3) == words[1],
+          "the nearest word");
+    CHECK(!word_nearest("xyz", words, 3), "no word is near");
+}
+
+/* The share of a batch system, and the user's own choice. */
+static void test_threads(void) {
+#ifdef _OPENMP
+    omp_set_num_threads(8);
+    unsetenv("OMP_NUM_THREADS");
+    setenv("SLURM_CPUS_PER_TASK", "1", 1);
+    CHECK(threads_or_all(0) == 1, "SLURM_CPUS_PER_TASK=1: one thread");
+    CHECK(threads_or_all(3) == 3, "but three when asked for");
+    setenv("SLURM_CPUS_PER_TASK", "many", 1);
+    const int quota = quota_processors();
+    CHECK(threads_or_all(0) == (quota > 0 && quota < 8 ? quota : 8), "no number: all");
+    unsetenv("SLURM_CPUS_PER_TASK");
+#endif
+    CHECK(quota_processors() >= 0, "a quota of %d processors", quota_processors());
+}
+
+static void test_stopping(void) {
+    CHECK(!stop_asked(), "nobody has asked to stop");
+    stop_on_signals(0);
+    raise(SIGTERM);
+    CHECK(stop_asked() == SIGTERM, "a signal is remembered");
+    *stop_flag() = 0;
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+}
+
 static void test_progress(void) {
     progress_bar p = {"work", 10, 100, 0, 0};
     char s[256];
@@ -484,6 +596,12 @@ int main(void) {
     test_early_exit();
     test_formats();
     test_run_json();
+    test_verdict();
+    test_together();
+    test_lock();
+    test_nearest();
+    test_threads();
+    test_stopping();
     test_progress();
     test_priors();
     test_pictures();

@@ -761,9 +761,9 @@ static int make_all_kinds(bml_nn **net) {
 static void shake(bml_nn *net) {
     float shift[64];
     float scale[64];
-    for (size_t i = 0; i < net->n_params; i++)
+    for (ptrdiff_t i = 0; i < net->n_params; i++)
         net->params[i] += (float)uniform(-0.05, 0.05);
-    for (size_t i = 0; i < net->n_running; i++)
+    for (ptrdiff_t i = 0; i < net->n_running; i++)
         net->running[i] += (float)uniform(0.1, 0.5);
     for (int i = 0; i < 64; i++) {
         shift[i] = (float)uniform(-1, 1);
@@ -796,8 +796,9 @@ static double net_difference(bml_nn *net, int precision, int rows_of_block, size
     int same = 1;
     double worst = 0;
     bml_cuda_net *device = to_device(net, precision, rows_of_block, &status);
-    if (status || bml_cuda_net_n_in(device) != net->n_in || bml_cuda_net_n_out(device) != net->n_out) return HUGE_VAL;
-    for (size_t i = 0; i < n * net->n_in; i++)
+    if (status || bml_cuda_net_n_in(device) != bml_nn_n_in(net) || bml_cuda_net_n_out(device) != bml_nn_n_out(net))
+        return HUGE_VAL;
+    for (size_t i = 0; i < n * bml_nn_n_in(net); i++)
         x[i] = (float)uniform(-1, 1);
     bml_nn_predict(net, NULL, cpu, x, n);
     for (int o = 0; o < ORDERS; o++) {
@@ -896,7 +897,7 @@ static void test_net_16_bits(void) {
         l[2].units = 13;
         l[2].name = "two";
         if (bml_nn_create(&net, &config, NULL)) continue;
-        for (size_t i = 0; i < net->n_params; i++)
+        for (ptrdiff_t i = 0; i < net->n_params; i++)
             net->params[i] += (float)uniform(-0.05, 0.05);
         size_t count;
         double in = column_norm(bml_nn_tensor(net, "one.kernel", &count), depth, columns);
@@ -1078,12 +1079,12 @@ static bml_cuda_training lesson(bml_nn *net, const bml_nn_training *how, unsigne
 static double tensor_difference(const bml_nn *net, const float *a, const float *b) {
     double worst = 0;
     double whole = 0;
-    for (size_t k = 0; k < net->n_params; k++)
+    for (ptrdiff_t k = 0; k < net->n_params; k++)
         whole += (double)b[k] * (double)b[k];
     for (int i = 0; i < net->n_tensors; i++) {
         double d = 0;
         double norm = 0;
-        for (size_t k = net->tensors[i].offset; k < net->tensors[i].offset + net->tensors[i].count; k++) {
+        for (ptrdiff_t k = net->tensors[i].offset; k < net->tensors[i].offset + net->tensors[i].count; k++) {
             d += ((double)a[k] - (double)b[k]) * ((double)a[k] - (double)b[k]);
             norm += (double)b[k] * (double)b[k];
         }
@@ -1225,7 +1226,7 @@ static void test_optimisers(void) {
             if (!status) status = bml_cuda_put(&tell, NULL, cuda);
             bml_cuda__update op = {device->learner};
             if (!status) bml_cuda__each(device, MANY, op);
-            bml_nn__update(cpu, 0, MANY, 0.01, 0.5);
+            bml_nn__update_all(cpu, 0.01, 0.5);
             cpu->step++;
             device->step++;
             if (!status) status = bml_cuda_get(&get, NULL, cuda);
@@ -1275,7 +1276,7 @@ static double course_difference(bml_nn *net, const bml_nn_training *how, bml_nn_
     *status = bml_cuda_train_host(moved, a, &t, cuda);
     bml_nn_free_bytes(bytes);
     bml_nn_train(net, how, b);
-    for (size_t k = 0; k < net->n_params; k++) {
+    for (ptrdiff_t k = 0; k < net->n_params; k++) {
         d += ((double)moved[k] - (double)net->params[k]) * ((double)moved[k] - (double)net->params[k]);
         way += ((double)start[k] - (double)net->params[k]) * ((double)start[k] - (double)net->params[k]);
     }
@@ -1415,7 +1416,7 @@ static void test_trainer_refusals(void) {
               bml_cuda_trainer_progress(&now, NULL, NULL) == BML_CUDA_BAD_ARGUMENT,
           "nothing to train is refused");
     status = bml_cuda_trainer_create(&device, &t, cuda);
-    CHECK(!status && bml_cuda_trainer_n_weights(device) == net->n_params, "a trainer");
+    CHECK(!status && bml_cuda_trainer_n_weights(device) == bml_nn_n_params(net), "a trainer");
     CHECK(bml_cuda_trainer_step(&batch, NULL, device) == BML_CUDA_BAD_ARGUMENT, "no rows");
     batch.n = 33;
     CHECK(bml_cuda_trainer_step(&batch, NULL, device) == BML_CUDA_BAD_ARGUMENT, "more rows than the batch has");

@@ -7,7 +7,13 @@
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include "check.h"
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
+#include "ebl.h"
+#include "surrogate.h"
 #include "xray_judge.h"
+#include "xray_table.h"
+#include "xray_ssc.h"
 
 /* Read by the address sanitizer at the start: cfitsio asks for absurd amounts of memory when a file is damaged, and
    takes a refusal well. */
@@ -64,7 +70,14 @@ static double d_cutoffpl(double e, const double *p) {
     return p[2] * pow(e, -p[0]) * exp(-e / p[1]);
 }
 static double d_logpar(double e, const double *p) {
-    return p[2] * pow(e, -(p[0] + p[1] * log10(e)));
+    return p[3] * pow(e / p[2], -(p[0] + p[1] * log10(e / p[2])));
+}
+static double d_bknpower(double e, const double *p) {
+    return e < p[1] ? p[3] * pow(e, -p[0]) : p[3] * pow(p[1], p[2] - p[0]) * pow(e, -p[2]);
+}
+static double d_pegpwrlw(double e, const double *p) {
+    double s = 2 - p[0]; /* keV between eMin and eMax of E^-PhoIndex */
+    return p[3] * 1e-12 / 1.602176634e-9 * pow(e, -p[0]) * s / (pow(p[2], s) - pow(p[1], s));
 }
 static double d_bbodyrad(double e, const double *p) {
     return p[1] * 1.0344e-3 * e * e / expm1(e / p[0]);
@@ -108,14 +121,22 @@ static void test_components(void) {
     static const struct {
         const char *name;
         density f;
-        double par[3], tolerance; /* of the bins: 5 % wide in energy, as those of responses */
-    } cases[] = {
-        {"powerlaw", d_powerlaw, {2.1, 3e-4, 0}, 1e-10},    {"powerlaw", d_powerlaw, {1, 2, 0}, 1e-10},
-        {"powerlaw", d_powerlaw, {1.0000001, 2, 0}, 1e-10}, {"zpowerlw", d_zpowerlw, {1.7, 0.158, 0.02}, 1e-10},
-        {"cutoffpl", d_cutoffpl, {1.5, 4, 0.1}, 1e-7},      {"cutoffpl", d_cutoffpl, {-1, 0.5, 0.1}, 1e-6},
-        {"logpar", d_logpar, {2, 0.4, 1e-3}, 1e-7},         {"bbodyrad", d_bbodyrad, {0.76, 0.174, 0}, 1e-7},
-        {"bbodyrad", d_bbodyrad, {0.1, 100, 0}, 1e-4},      {"gaussian", d_gaussian, {6.4, 0.05, 1e-4}, 1e-4},
-        {"diskbb", d_diskbb, {1.1, 10, 0}, 2e-6},           {"diskbb", d_diskbb, {0.15, 10, 0}, 1e-4}};
+        double par[4], tolerance; /* of the bins: 5 % wide in energy, as those of responses */
+    } cases[] = {{"powerlaw", d_powerlaw, {2.1, 3e-4, 0}, 1e-10},
+                 {"powerlaw", d_powerlaw, {1, 2, 0}, 1e-10},
+                 {"powerlaw", d_powerlaw, {1.0000001, 2, 0}, 1e-10},
+                 {"zpowerlw", d_zpowerlw, {1.7, 0.158, 0.02}, 1e-10},
+                 {"cutoffpl", d_cutoffpl, {1.5, 4, 0.1}, 1e-7},
+                 {"cutoffpl", d_cutoffpl, {-1, 0.5, 0.1}, 1e-6},
+                 {"logpar", d_logpar, {2, 0.4, 1, 1e-3}, 1e-7},
+                 {"logpar", d_logpar, {1.8, 0.2, 2.5, 1e-3}, 1e-7},
+                 {"bknpower", d_bknpower, {1.2, 2.05, 2.6, 0.01}, 1e-5},
+                 {"pegpwrlw", d_pegpwrlw, {1.7, 2, 10, 5}, 1e-9},
+                 {"bbodyrad", d_bbodyrad, {0.76, 0.174, 0}, 1e-7},
+                 {"bbodyrad", d_bbodyrad, {0.1, 100, 0}, 1e-4},
+                 {"gaussian", d_gaussian, {6.4, 0.05, 1e-4}, 1e-4},
+                 {"diskbb", d_diskbb, {1.1, 10, 0}, 2e-6},
+                 {"diskbb", d_diskbb, {0.15, 10, 0}, 1e-4}};
     xray_grid g;
     double flux[100];
     xray_grid_band(&g, 0.1, 12, 100, &wilm, err);
@@ -301,7 +322,7 @@ static void test_expressions(void) {
     refused("2*powerlaw", 1);
     refused("powerlaw powerlaw", 10);
     refused("powerlaw++bbodyrad", 10);
-    refused("Powerlaw", 1);
+    refused("powerlow", 1);
     refused("()", 2);
     strcpy(deep, "powerlaw");
     for (int i = 0; i < 16; i++)
@@ -313,6 +334,38 @@ static void test_expressions(void) {
     memset(deep, 'p', 399);
     deep[399] = 0;
     CHECK(xray_model_parse(&m, deep, err) == -1, "refused: %s", err);
+}
+
+/* phabs against XSPEC's (abund angr, xsect vern: sigma at 1 keV 2.5025, 0.5 keV 6.8412, from its table); shifted
+   absorption; cflux: the flux is what it says, whatever stands before it. */
+static void test_absorbers(void) {
+    static const double edge[] = {0.4999, 0.5001, 0.9999, 1.0001, 1.9998, 2.0002};
+    double flux[300];
+    double ratio[300];
+    double shifted[300];
+    xray_grid g;
+    xray_grid_make(&g, edge, 5, &wilm, err);
+    eval(flux, "powerlaw", &g, (double[]){0, 1});
+    eval(ratio, "phabs*powerlaw", &g, (double[]){1, 0, 1});
+    /* the table is cut to straight lines within 0.2 % */
+    CHECK_NEAR(-log(ratio[0] / flux[0]) / 6.8412, 1, 3e-3, "phabs at 0.5 keV, over XSPEC's");
+    CHECK_NEAR(-log(ratio[2] / flux[2]) / 2.5025, 1, 3e-3, "at 1 keV");
+    eval(shifted, "zphabs*powerlaw", &g, (double[]){1, 1, 0, 1});
+    CHECK_NEAR(log(shifted[0] / flux[0]), log(ratio[2] / flux[2]), 1e-4,
+               "zphabs at redshift 1 and 0.5 keV is phabs at 1 keV");
+    eval(ratio, "tbabs*powerlaw", &g, (double[]){1, 0, 1});
+    eval(shifted, "ztbabs*powerlaw", &g, (double[]){1, 1, 0, 1});
+    CHECK_NEAR(log(shifted[2] / flux[2]), log(ratio[4] / flux[4]), 1e-4, "ztbabs likewise");
+    xray_grid_free(&g);
+    xray_grid_band(&g, 2, 10, 300, &wilm, err);
+    eval(flux, "tbabs*cflux*(powerlaw+bbodyrad)", &g, (double[]){0, 2, 10, -11, 1.7, 3, 0.7, 5});
+    /* the middle of a bin of ratio 5^(1/300) stands for its energies within 3e-6 */
+    CHECK_NEAR(xray_energy(flux, &g) * xray_erg / 1e-11, 1, 1e-5, "cflux: 1e-11 erg/(cm2 s) from 2 to 10 keV");
+    eval(ratio, "TBabs(cflux(po+bb))", &g, (double[]){0, 2, 10, -11, 1.7, 30, 0.7, 50});
+    CHECK_NEAR(ratio[7] / flux[7], 1, 1e-12, "whatever the norms are");
+    xray_grid_free(&g);
+    refused("cflux", 6);
+    refused("cflux*tbabs", 6);
 }
 
 /* ==== a detector made here: Gaussian redistribution, two groups in some rows =======================================
@@ -778,6 +831,279 @@ static void test_several(void) {
     xray_fitter_free(f);
     xray_data_free(&d[0]);
     xray_data_free(&d[1]);
+}
+
+/* Limits, parameters without effect, tied ones; the flux's own interval; components that can be exchanged. */
+static double first_norm(xray_fitter *f, const double *theta, void *user) {
+    double full[XRAY_MAX_PAR];
+    xray_expand(full, f, 0, theta);
+    return full[1] * *(const double *)user;
+}
+
+static void test_states(void) {
+    static const double par[] = {2, 1e-2};
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 5};
+    char pair[2 * XRAY_NAME];
+    double unit = 3;
+    double lo;
+    double hi;
+    xray_model m;
+    xray_model with;
+    xray_data d;
+    xray_problem p;
+    xray_best best;
+    xray_model_parse(&m, "powerlaw", err);
+    detector_data(&d, &m, par, &b, 100);
+    xray_model_parse(&with, "tbabs*(powerlaw+gaussian)", err);
+    xray_fitter *f = make_fitter(&p, &with, &d, 1, XRAY_C);
+    xray_fit_starts(&best, f, 10, 1);
+    CHECK(best.state[0] == XRAY_AT_LOW && best.theta[0] <= 0 && isnan(best.sigma[0]),
+          "no absorption in the counts: nH is at its limit, %g, without an error", best.theta[0]);
+    CHECK(best.state[5] == XRAY_AT_LOW && best.theta[5] <= 0 && best.state[3] == XRAY_NO_EFFECT,
+          "nor a line: its norm is %g, its energy without effect", best.theta[5]);
+    CHECK_NEAR(best.theta[1], 2, 1e-3, "the index is the truth");
+    xray_fitter_free(f);
+    xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
+    p.par[0].free = 0;
+    p.par[0].value = 2;
+    f = xray_fitter_make(&p);
+    xray_fit_starts(&best, f, 2, 1);
+    xray_pull pull = {.of = first_norm, .user = &unit};
+    xray_pull_interval(&lo, &hi, f, &pull, &best, 0.1, 1);
+    double low;
+    double high;
+    xray_interval(&low, &high, f, &best, 0, 1);
+    /* the pull's search ends within 1e-2 of the rise: 5e-3 of a sigma of 3 % */
+    CHECK(fabs(lo / (3 * low) - 1) < 5e-4 && fabs(hi / (3 * high) - 1) < 5e-4,
+          "a quantity that is 3 norms has 3 times their interval: %.5g to %.5g, %.5g to %.5g", lo, hi, 3 * low,
+          3 * high);
+    xray_fitter_free(f);
+    xray_data_free(&d);
+    xray_model_parse(&m, "tbabs*(powerlaw+po)", err);
+    CHECK(xray_exchangeable(pair, &m) && !strcmp(pair, "powerlaw and powerlaw2"), "exchangeable: %s", pair);
+    xray_model_parse(&m, "tbabs*powerlaw+powerlaw", err);
+    CHECK(!xray_exchangeable(pair, &m), "one of them absorbed: not exchangeable");
+    xray_model_parse(&m, "constant*tbabs*(po+bb)", err);
+    CHECK(!xray_exchangeable(pair, &m) && !strcmp(m.par[4].name, "bbodyrad.kT"), "short names as in XSPEC");
+    xray_problem_init(&p, &m, &d, 1, XRAY_CHI2, err);
+    CHECK(!p.par[0].free && p.par[0].value >= 1 && p.par[0].value <= 1, "a constant is held at 1");
+}
+
+/* A source and its background, both with models: the truth is found; the background is not subtracted. */
+static void test_dark(void) {
+    static const double par[] = {0.2, 1.7, 1e-2};
+    static const double dark_par[] = {0.5, 2e-3};
+    xray_binning b = {.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 2};
+    xray_model m;
+    xray_model dark;
+    xray_data d[XRAY_MAX_DATA];
+    xray_data back;
+    xray_problem p;
+    xray_best best;
+    xray_model_parse(&m, "tbabs*powerlaw", err);
+    xray_model_parse(&dark, "powerlaw", err);
+    memset(d, 0, sizeof d);
+    detector_data(&d[0], &m, par, &b, 3e3);
+    detector_data(&back, &dark, dark_par, &b, 3e3);
+    d[0].background = d[0].counts + d[0].n;
+    for (int i = 0; i < d[0].n; i++) { /* a background region four times as large */
+        d[0].background[i] = 4 * back.counts[i];
+        d[0].ratio[i] = 0.25;
+        d[0].counts[i] += back.counts[i];
+    }
+    xray_problem_init(&p, &m, d, 1, XRAY_C, err);
+    CHECK(!xray_problem_dark(&p, 0, &dark, err) && p.n_data == 2 && xray_problem_find(&p, "back.powerlaw.norm") == 4,
+          "a background gets a model %s", err);
+    xray_fitter *f = xray_fitter_make(&p);
+    xray_fit_starts(&best, f, 6, 1);
+    CHECK(best.statistic < 1e-3 && best.converged, "both are fitted: %.2g", best.statistic);
+    CHECK_NEAR(best.theta[1], 1.7, 1e-4, "the source's index");
+    CHECK_NEAR(best.theta[3], 0.5, 1e-4, "the background's");
+    CHECK_NEAR(best.theta[4] / (4 * dark_par[1]), 1, 1e-4, "its norm, of the larger region");
+    CHECK(xray_problem_dark(&p, 0, &dark, err) == -1, "refused: %s", err);
+    xray_fitter_free(f);
+    xray_data_free(&back);
+    xray_data_free(&d[0]);
+}
+
+/* ==== SSC in counts =============================================================================================== */
+
+/* The detector with its energies multiplied, and its areas: an instrument for gamma rays. */
+static void far_response(xray_response *r, double energy, double area) {
+    detector_response(r, 1);
+    for (int c = 0; c < N_C; c++) {
+        r->e_min[c] *= energy;
+        r->e_max[c] *= energy;
+    }
+    for (int i = 0; i < N_E; i++)
+        r->area[i] *= area;
+    for (int i = 0; i <= N_E; i++)
+        r->edge[i] *= energy;
+}
+
+static const double mrk_par[] = {0.02, 16.3, -1.2, 3, 6, -4.6, 2.2, 1.3, 0.031}; /* nH, then those of ssc */
+
+/* An X-ray spectrum, one of TeV gamma rays, and points in the optical and at GeV: expectations for a source like Mrk
+   421. */
+static void mrk_make(xray_data d[3], const xray_model *m, const double *par) {
+    static const double kev[] = {2e-3, 3e-3, 5e-3, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7};
+    enum { POINTS = 9 };
+    xray_binning b[2] = {{.e_lo = 0.4, .e_hi = 10, .how = XRAY_GROUP_EVERY, .every = 3},
+                         {.e_lo = 1e8, .e_hi = 1e10, .how = XRAY_GROUP_EVERY, .every = 10}};
+    xray_point point[POINTS];
+    double flux[POINTS];
+    xray_work *w;
+    for (int i = 0; i < 2; i++) {
+        xray_response r;
+        xray_pha p;
+        far_response(&r, i ? 1e9 : 1, i ? 1e6 : 1);
+        xray_pha_room(&p, N_C, 1, i ? 4e4 : 2000, err);
+        if (xray_data_make(&d[i], &p, NULL, &r, &wilm, &b[i], err)) CHECK(0, "%s", err);
+        w = xray_work_make(m, &d[i], 1);
+        xray_fold_model(d[i].counts, &d[i], m, par, w);
+        xray_work_free(w);
+        xray_pha_free(&p);
+        xray_response_free(&r);
+    }
+    for (int i = 0; i < POINTS; i++) {
+        point[i].sigma_lo = point[i].sigma_hi = i < 3 ? 0.02 : 0.06;
+        point[i].limit = 0;
+        flux[i] = 1e-10;
+    }
+    if (xray_points_make(&d[2], "points", kev, flux, point, POINTS, &wilm, err)) CHECK(0, "%s", err);
+    w = xray_work_make(m, &d[2], 1);
+    xray_fold_model(d[2].counts, &d[2], m, par, w);
+    xray_work_free(w);
+}
+
+/* The component against the solver asked directly, at flux points. */
+static void ssc_against_solver(const xray_model *m, const double *par, double tolerance, const char *what) {
+    static const double kev[] = {1e-9, 2e-3, 0.05, 1, 7.5, 60, 1e3, 1e6, 3e8, 1e9};
+    enum { POINTS = 10 };
+    xray_point point[POINTS];
+    double flux[POINTS];
+    double nu[POINTS];
+    double want[POINTS];
+    double worst = 0;
+    char why[BML_SSC_MESSAGE];
+    bml_ssc *tables = NULL;
+    bml_ssc_blob *blob = NULL;
+    bml_ssc_source source = {.R = 0};
+    bml_ssc_observer observer = {.redshift = par[8], .delta = pow(10, par[7])};
+    bml_ssc_source_from_row(&source, par + 1);
+    for (int i = 0; i < POINTS; i++) {
+        point[i].sigma_lo = point[i].sigma_hi = 0.1;
+        point[i].limit = 0;
+        flux[i] = 1e-10;
+        nu[i] = kev[i] * xray_hz;
+    }
+    CHECK(!bml_ssc_create(&tables, NULL, why) && !bml_ssc_blob_create(&blob, tables, why) &&
+              !bml_ssc_solve(blob, &source) && !bml_ssc_sed(want, nu, POINTS, blob, &observer, BML_SSC_TOTAL),
+          "the solver, asked directly");
+    xray_data d;
+    xray_points_make(&d, "points", kev, flux, point, POINTS, &wilm, err);
+    double bare[9];
+    memcpy(bare, par, sizeof bare);
+    bare[0] = 0;
+    xray_work *w = xray_work_make(m, &d, 1);
+    xray_fold_model(d.model, &d, m, bare, w);
+    for (int i = 0; i < POINTS; i++)
+        worst = fmax(worst, fabs(log10(d.model[i] / want[i])));
+    CHECK_LE(worst, tolerance, what);
+    xray_work_free(w);
+    xray_data_free(&d);
+    bml_ssc_blob_free(blob);
+    bml_ssc_free(tables);
+}
+
+/* Fits of n simulated sources: shares of truths in the 68.3 % intervals over all parameters, mean of the statistic. */
+static void ssc_coverage(const xray_model *m, int n) {
+    xray_data d[3];
+    xray_problem p;
+    xray_best best;
+    double *truth[3];
+    double truths[XRAY_MAX_FREE];
+    double statistic = 0;
+    double far = 0;
+    int inside = 0;
+    int asked = 0;
+    mrk_make(d, m, mrk_par);
+    for (int i = 0; i < 3; i++) {
+        truth[i] = xray_alloc((size_t)d[i].n, sizeof(double));
+        memcpy(truth[i], d[i].counts, (size_t)d[i].n * sizeof(double));
+    }
+    xray_problem_init(&p, m, d, 3, XRAY_C, err);
+    for (int k = 1; k < 9; k++) {
+        int held = k == 1 || k == 3 || k == 8; /* radius, gamma_min, redshift */
+        p.par[k].free = !held;
+        p.par[k].value = mrk_par[k];
+    }
+    xray_fitter *f = xray_fitter_make(&p);
+    for (int k = 0; k < f->n_free; k++)
+        truths[k] = mrk_par[f->free_par[k]];
+    for (int s = 0; s < n; s++) {
+        double u[XRAY_MAX_FREE];
+        for (int i = 0; i < 2; i++)
+            xray_fake(d[i].counts, truth[i], d[i].n, &rng);
+        xray_fake_points(d[2].counts, truth[2], &d[2], &rng);
+        xray_to_cube(u, f, truths);
+        for (int k = 0; k < f->n_free; k++)
+            u[k] = fmin(fmax(u[k] + uniform(-0.01, 0.01), 0), 1);
+        xray_fit(&best, f, u, NULL);
+        statistic += best.statistic / n;
+        for (int k = 0; k < f->n_free; k++) {
+            double lo;
+            double hi;
+            far = fmax(far, fabs(best.theta[k] - truths[k]) / best.sigma[k]);
+            if (xray_interval(&lo, &hi, f, &best, k, 1)) continue;
+            inside += lo <= truths[k] && truths[k] <= hi;
+            asked++;
+        }
+    }
+    double share = (double)inside / asked;
+    int bins = d[0].n + d[1].n + d[2].n;
+    /* parameters of one source are correlated: as if a third of them were independent */
+    CHECK(fabs(share - 0.683) < 4 * sqrt(0.683 * 0.317 / (asked / 3.0)) + 0.02,
+          "ssc in counts and points: of %d truths %.1f %% lie in their 68.3 %% intervals", asked, 100 * share);
+    CHECK(fabs(statistic - (bins - f->n_free)) < 4 * sqrt(2.2 * bins / n) + 0.02 * bins,
+          "their mean statistic is %.1f in %d bins with %d parameters", statistic, bins, f->n_free);
+    CHECK_LE(far, 5, "the furthest parameter, in its errors");
+    for (int i = 0; i < 3; i++) {
+        free(truth[i]);
+        xray_data_free(&d[i]);
+    }
+    xray_fitter_free(f);
+}
+
+static void test_ssc(void) {
+    xray_library library = {0};
+    xray_library by_net = {0};
+    xray_ssc *ssc;
+    xray_ssc *net;
+    xray_model m;
+    if (xray_ssc_create(&ssc, NULL, 1, err)) {
+        CHECK(0, "%s", err);
+        return;
+    }
+    library.extra[library.n++] = xray_ssc_extra(ssc);
+    CHECK(!xray_model_parse_with(&m, "tbabs*ssc", &library, err) && m.n_par == 9 &&
+              !strcmp(m.par[1].name, "ssc.log_R") && m.par[8].fixed,
+          "ssc is a component; its redshift is held %s", err);
+    /* cubics through 40 points a decade: 1e-5 where the curve is smooth; at the ends of the components it bends */
+    ssc_against_solver(&m, mrk_par, 2e-3, "ssc at ten energies from radio to TeV, against the solver [dex]");
+    if (quick() == 0 || getenv("BML_CHECK_LONG")) ssc_coverage(&m, getenv("BML_CHECK_LONG") ? 50 : 3);
+    CHECK(xray_ssc_create(&net, "nowhere.safetensors", 1, err) == -1 && !net, "refused: %s", err);
+    if (!xray_ssc_create(&net, "examples/models/ssc.safetensors", 1, err)) {
+        xray_model by;
+        by_net.extra[by_net.n++] = xray_ssc_extra(net);
+        xray_model_parse_with(&by, "tbabs*ssc", &by_net, err);
+        ssc_against_solver(&by, mrk_par, 0.03, "by the network, against the solver [dex]");
+        ssc_coverage(&by, quick() ? 5 : 50);
+        xray_ssc_free(net);
+    } else {
+        CHECK(0, "%s", err);
+    }
+    xray_ssc_free(ssc);
 }
 
 /* ==== networks: mixtures and resampling =========================================================================== */
@@ -1531,6 +1857,653 @@ static void test_damage(void) {
     CHECK(!unsound, "%d files with four random bytes: %d read, nothing unsound", n, read);
 }
 
+/* ==== files of every kind ========================================================================================= */
+
+/* Statistic and norm of a power law fitted to the file, or -1 with err. */
+static double fitted(double *norm, const char *path, const xray_files *files, int kind, xray_data *d) {
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10};
+    xray_model m;
+    xray_problem p;
+    xray_best best;
+    if (xray_data_read(d, path, files, &wilm, &b, err)) return -1;
+    xray_model_parse(&m, "powerlaw", err);
+    if (xray_problem_init(&p, &m, d, 1, kind, err)) return -1;
+    xray_fitter *f = xray_fitter_make(&p);
+    xray_fit_starts(&best, f, 4, 1);
+    *norm = best.theta[1];
+    xray_fitter_free(f);
+    return best.statistic;
+}
+
+/* Multiplies a column of an extension's first n rows, and names its unit. */
+static void scale_column(const char *path, int hdu, const char *column, int n, double factor, const char *unit) {
+    fitsfile *f = NULL;
+    int status = 0;
+    int c = 0;
+    int any = 0;
+    double v;
+    char key[FLEN_KEYWORD];
+    fits_open_diskfile(&f, path, READWRITE, &status);
+    fits_movabs_hdu(f, hdu, NULL, &status);
+    fits_get_colnum(f, CASEINSEN, (char *)(uintptr_t)column, &c, &status);
+    for (int i = 1; i <= n; i++) {
+        fits_read_col(f, TDOUBLE, c, i, 1, 1, NULL, &v, &any, &status);
+        v *= factor;
+        fits_write_col(f, TDOUBLE, c, i, 1, 1, &v, &status);
+    }
+    snprintf(key, sizeof key, "TUNIT%d", c);
+    fits_update_key(f, TSTRING, key, (char *)(uintptr_t)unit, NULL, &status);
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "changing %s: FITS status %d", path, status);
+}
+
+/* A column more, of one number a row. */
+static void add_column(const char *path, const char *name, const char *form, double (*of)(int c)) {
+    fitsfile *f = NULL;
+    int status = 0;
+    int n = 0;
+    fits_open_diskfile(&f, path, READWRITE, &status);
+    fits_movabs_hdu(f, 2, NULL, &status);
+    fits_get_num_cols(f, &n, &status);
+    fits_insert_col(f, n + 1, (char *)(uintptr_t)name, (char *)(uintptr_t)form, &status);
+    for (int c = 0; c < N_C; c++) {
+        double v = of(c);
+        fits_write_col(f, TDOUBLE, n + 1, c + 1, 1, 1, &v, &status);
+    }
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "changing %s: FITS status %d", path, status);
+}
+
+/* Appends HDU `from` of one file to another. */
+static void append_hdu(const char *to, const char *from_file, int from) {
+    fitsfile *a = NULL;
+    fitsfile *b = NULL;
+    int status = 0;
+    fits_open_diskfile(&a, from_file, READONLY, &status);
+    fits_open_diskfile(&b, to, READWRITE, &status);
+    fits_movabs_hdu(a, from, NULL, &status);
+    fits_copy_hdu(a, b, 0, &status);
+    fits_close_file(a, &status);
+    fits_close_file(b, &status);
+    if (status) CHECK(0, "appending to %s: FITS status %d", to, status);
+}
+
+/* A good spectrum of many counts, with good files beside it. */
+static void renew_counts(void) {
+    renew();
+    for (int c = 0; c < N_C; c++) {
+        set_cell(file("d.pha"), 2, "COUNTS", c + 1, floor(400 * exp(-0.02 * c)) + c % 7);
+        set_cell(file("b.pha"), 2, "COUNTS", c + 1, 20 + c % 3);
+    }
+}
+
+/* The same for files whose counts must stay as they are. */
+static void not_read_counts(const char *message, const char *want) {
+    xray_binning b = {0};
+    xray_data d;
+    int bad = xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err);
+    CHECK(bad == -1 && strstr(err, want), "refused, %s: %s", message, bad ? err : "(read without complaint)");
+    if (!bad) xray_data_free(&d);
+    renew_counts();
+}
+
+static void set_logical(const char *path, const char *key, int value) {
+    fitsfile *f = NULL;
+    int status = 0;
+    fits_open_diskfile(&f, path, READWRITE, &status);
+    fits_movabs_hdu(f, 2, NULL, &status);
+    fits_update_key(f, TLOGICAL, key, &value, NULL, &status);
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "changing %s: FITS status %d", path, status);
+}
+
+static void drop_key(const char *path, int hdu, const char *key) {
+    fitsfile *f = NULL;
+    int status = 0;
+    fits_open_diskfile(&f, path, READWRITE, &status);
+    fits_movabs_hdu(f, hdu, NULL, &status);
+    fits_delete_key(f, key, &status);
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "changing %s: FITS status %d", path, status);
+}
+
+/* Energies in eV, GeV or Hz, areas in m2: the same fit. */
+static void test_units(void) {
+    static const struct {
+        const char *unit;
+        double factor;
+    } units[] = {{"eV", 1e3}, {"GeV", 1e-6}, {"MEV", 1e-3}, {"TeV", 1e-9}, {"Hz", 2.417989242e17}};
+    double want;
+    double norm;
+    xray_data d;
+    renew_counts();
+    double s = fitted(&want, file("d.pha"), NULL, XRAY_C, &d);
+    CHECK(s > 0, "units: the plain files are fitted, W = %.2f %s", s, s < 0 ? err : "");
+    xray_data_free(&d);
+    for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+        renew_counts();
+        for (int c = 0; c < 2; c++) {
+            scale_column(file("d.rmf"), 2, c ? "ENERG_HI" : "ENERG_LO", N_E, units[k].factor, units[k].unit);
+            scale_column(file("d.rmf"), 3, c ? "E_MAX" : "E_MIN", N_C, units[k].factor, units[k].unit);
+        }
+        double t = fitted(&norm, file("d.pha"), NULL, XRAY_C, &d);
+        CHECK(fabs(t - s) < 1e-3 && fabs(norm / want - 1) < 1e-4, "energies in %s: W %.3f, norm %.6g %s", units[k].unit,
+              t, norm, t < 0 ? err : "");
+        xray_data_free(&d);
+    }
+    renew_counts();
+    scale_column(file("d.arf"), 2, "SPECRESP", N_E, 1e-4, "m**2");
+    fitted(&norm, file("d.pha"), NULL, XRAY_C, &d);
+    CHECK_NEAR(norm / want, 1, 1e-4, "areas in m**2: the norm, over that in cm**2");
+    xray_data_free(&d);
+    renew();
+    scale_column(file("d.rmf"), 3, "E_MIN", N_C, 1, "Angstrom");
+    not_read("channels in Angstrom", "its unit 'Angstrom' is not known");
+}
+
+/* Which table is the source, which the background; the background that is the source. */
+static void test_extensions(void) {
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10};
+    xray_data d;
+    xray_pha p;
+    char name[PATH_SIZE];
+    renew_counts();
+    change(file("d.pha"), 2, "HDUCLAS2", "TOTAL", 0);
+    change(file("b.pha"), 2, "HDUCLAS2", "BKG", 0);
+    append_hdu(file("b.pha"), file("d.pha"), 2); /* background first, the source behind it */
+    change(file("b.pha"), 3, "BACKFILE", "b.pha", 0);
+    snprintf(name, sizeof name, "%s", file("b.pha"));
+    CHECK(!xray_data_read(&d, name, NULL, &wilm, &b, err), "both spectra in one file %s", err);
+    CHECK(d.background && d.counts[0] > 300 && d.background[0] < 50, "HDUCLAS2 says which is which: %g and %g counts",
+          d.counts[0], d.background[0]);
+    xray_data_free(&d);
+    snprintf(name, sizeof name, "%.900s[1]", file("b.pha"));
+    CHECK(!xray_pha_read(&p, name, err) && p.counts[0] < 50, "file[1] is the first extension %s", err);
+    xray_pha_free(&p);
+    snprintf(name, sizeof name, "%.900s[2]", file("b.pha"));
+    CHECK(!xray_pha_read(&p, name, err) && p.counts[0] > 300, "file[2] the second %s", err);
+    xray_pha_free(&p);
+    snprintf(name, sizeof name, "%.900s[7]", file("b.pha"));
+    CHECK(xray_pha_read(&p, name, err) == -1 && strstr(err, "find extension [7]"), "refused: %s", err);
+    renew_counts();
+    change(file("d.pha"), 2, "BACKFILE", "d.pha", 0);
+    not_read_counts("the source as its own background", "is the spectrum itself");
+    change(file("d.pha"), 2, "BACKFILE", "d.pha[1]", 0);
+    not_read_counts("the same by its extension", "is the spectrum itself");
+}
+
+static double big_error(int c) {
+    return 5 + c % 4;
+}
+static double rate(int c) {
+    return (c + 4) / 500.0;
+}
+static double nearly_full(int c) {
+    return c % 50 == 7 ? 0 : 1.5;
+}
+
+/* STAT_ERR with POISSERR = F; scales of zero; NaN in bad channels; counts below zero; rates. */
+static void test_columns(void) {
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10, .how = XRAY_GROUP_NONE};
+    xray_files none = {NULL, NULL, "none"};
+    xray_model m;
+    xray_problem p;
+    xray_data d;
+    xray_model_parse(&m, "powerlaw", err);
+    renew_counts();
+    add_column(file("d.pha"), "STAT_ERR", "D", big_error);
+    CHECK(!xray_data_read(&d, file("d.pha"), &none, &wilm, &b, err) && fabs(d.variance[0] - d.counts[0]) < 1e-9,
+          "POISSERR = T: variance of Poisson's counts, whatever STAT_ERR says");
+    xray_data_free(&d);
+    set_logical(file("d.pha"), "POISSERR", 0);
+    CHECK(!xray_data_read(&d, file("d.pha"), &none, &wilm, &b, err) && fabs(d.variance[0] - 64) < 1e-9 && d.exact,
+          "POISSERR = F: variance by STAT_ERR; counts are still counts %s", err);
+    xray_data_free(&d);
+    set_cell(file("d.pha"), 2, "COUNTS", 20, -3);
+    CHECK(!xray_data_read(&d, file("d.pha"), &none, &wilm, &b, err) && !d.exact &&
+              xray_problem_init(&p, &m, &d, 1, XRAY_C, err) == -1 && !xray_problem_init(&p, &m, &d, 1, XRAY_CHI2, err),
+          "counts below zero: for chi2 only");
+    xray_data_free(&d);
+    renew_counts();
+    set_cell(file("d.pha"), 2, "QUALITY", 30, 1);
+    add_column(file("d.pha"), "AREASCAL", "D", nearly_full);
+    CHECK(!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err) && strstr(d.note, "4 channels"),
+          "channels without area are left out, and it is said: %s", d.note);
+    CHECK(d.n == 158 - 2 - 1 - 4, "%d bins are left", d.n);
+    xray_data_free(&d);
+    renew_counts();
+    add_column(file("d.pha"), "RATE", "D", rate);
+    change(file("d.pha"), 2, "TTYPE2", "NUMBERS", 0);
+    CHECK(!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err) && d.exact && fabs(d.counts[3] - 16) < 1e-9,
+          "a rate of Poisson's counts gives them back %s", err);
+    xray_data_free(&d);
+    set_cell(file("d.pha"), 2, "QUALITY", 30, 5);
+    set_cell(file("d.pha"), 2, "RATE", 30, (double)NAN);
+    b.keep_bad = 1;
+    CHECK(!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err) && d.n > 0 && isfinite(d.counts[22]),
+          "NaN in a bad channel is left out even by keep_bad %s", err);
+    xray_data_free(&d);
+    set_cell(file("d.pha"), 2, "QUALITY", 30, 0);
+    CHECK(xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err) == -1, "in a good one it is refused: %s", err);
+}
+
+/* EXPOSURE in the primary header; several matrices; negative elements; bins without width; REDIST without an ARF; a bin
+   that begins with a bad channel; .gz. */
+static void test_headers(void) {
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10};
+    double want;
+    double norm;
+    xray_data d;
+    char command[3 * PATH_SIZE];
+    renew_counts();
+    double s = fitted(&want, file("d.pha"), NULL, XRAY_C, &d);
+    xray_data_free(&d);
+    drop_key(file("d.pha"), 2, "EXPOSURE");
+    change(file("d.pha"), 1, "EXPOSURE", NULL, 500);
+    CHECK(fabs(fitted(&norm, file("d.pha"), NULL, XRAY_C, &d) - s) < 1e-6, "EXPOSURE in the primary header %s", err);
+    xray_data_free(&d);
+    snprintf(command, sizeof command, "gzip -f '%s' '%s' '%s'", file("d.rmf"), file("d.arf"), file("b.pha"));
+    if (system(command) == 0) {
+        CHECK(fabs(fitted(&norm, file("d.pha"), NULL, XRAY_C, &d) - s) < 1e-6, "files that have become .gz %s", err);
+        xray_data_free(&d);
+        snprintf(command, sizeof command, "gunzip -f '%s.gz' '%s.gz' '%s.gz'", file("d.rmf"), file("d.arf"),
+                 file("b.pha"));
+        CHECK(system(command) == 0, "unpacked");
+    } else {
+        SKIP("no gzip");
+    }
+    renew_counts();
+    write_rmf(file("e.rmf"), FIXED, "MATRIX", 1, 1);
+    append_hdu(file("d.rmf"), file("e.rmf"), 2);
+    remove(file("e.rmf"));
+    fitted(&norm, file("d.pha"), NULL, XRAY_C, &d);
+    CHECK_NEAR(norm / want, 0.5, 1e-3, "two matrices are added: twice the counts for a norm");
+    CHECK(strstr(d.note, "several matrices") != NULL, "and it is said: %s", d.note);
+    xray_data_free(&d);
+    set_cell(file("d.rmf"), 4, "ENERG_HI", 7, 9);
+    not_read_counts("a second matrix that is damaged", "row 8: the energy bin");
+    write_rmf(file("e.rmf"), FIXED, "MATRIX", 1, 1);
+    scale_column(file("e.rmf"), 2, "ENERG_LO", N_E, 1.01, "keV");
+    scale_column(file("e.rmf"), 2, "ENERG_HI", N_E, 1.01, "keV");
+    append_hdu(file("d.rmf"), file("e.rmf"), 2);
+    remove(file("e.rmf"));
+    not_read_counts("matrices of different energies", "different energies");
+    renew_counts();
+    set_cell(file("d.rmf"), 2, "MATRIX", 7, -1e-5);
+    CHECK(fabs(fitted(&norm, file("d.pha"), NULL, XRAY_C, &d) - s) < 0.5, "a small negative element %s", err);
+    xray_data_free(&d);
+    renew_counts();
+    for (int k = 0; k < 2; k++) { /* row 100 takes the width of row 101 */
+        const char *path = k ? file("d.arf") : file("d.rmf");
+        set_cell(path, 2, "ENERG_HI", 100, detector_edge(101));
+        set_cell(path, 2, "ENERG_LO", 101, detector_edge(101));
+    }
+    CHECK(fabs(fitted(&norm, file("d.pha"), NULL, XRAY_C, &d) - s) < 0.02 * s && fabs(norm / want - 1) < 0.01,
+          "energy bins without width: norm %.4g of %.4g %s", norm, want, err);
+    xray_data_free(&d);
+    renew_counts();
+    change(file("d.pha"), 2, "ANCRFILE", "none", 0);
+    not_read_counts("REDIST without an ARF", "holds no effective area");
+    xray_files no_arf = {NULL, "none", NULL};
+    CHECK(!xray_data_read(&d, file("d.pha"), &no_arf, &wilm, &b, err) && strstr(d.note, "no effective area"),
+          "unless that is meant: %s", d.note);
+    xray_data_free(&d);
+    renew_counts(); /* bins of two channels; 12 begins one, 13 belongs to it: with 12 bad 13 must not join 10 and 11 */
+    set_cell(file("d.pha"), 2, "QUALITY", 21, 2);
+    CHECK(!xray_data_read(&d, file("d.pha"), NULL, &wilm, &b, err), "a bin whose first channel is bad %s", err);
+    int alone = -1;
+    for (int k = 0; k < d.n; k++)
+        if (fabs(d.e_hi[k] - channel_edge(22)) < 1e-9) alone = k;
+    CHECK(alone >= 0 && fabs(d.e_lo[alone] - channel_edge(21)) < 1e-9, "is not glued to the bin before");
+    xray_data_free(&d);
+}
+
+/* Three spectra in the rows of one table, each with its exposure. */
+static void test_type_two(void) {
+    char *type[] = {"SPEC_NUM", "COUNTS", "EXPOSURE", "BACKSCAL", "QUALITY"};
+    char *form[] = {"I", "200J", "D", "D", "200I"};
+    char over[PATH_SIZE + 2];
+    char name[PATH_SIZE];
+    fitsfile *f = NULL;
+    int status = 0;
+    snprintf(over, sizeof over, "!%s", file("two.pha"));
+    fits_create_file(&f, over, &status);
+    fits_create_tbl(f, BINARY_TBL, 3, 5, type, form, NULL, "SPECTRUM", &status);
+    fits_write_key(f, TSTRING, "HDUCLAS1", (char[]){"SPECTRUM"}, NULL, &status);
+    fits_write_key(f, TSTRING, "HDUCLAS4", (char[]){"TYPE:II"}, NULL, &status);
+    fits_write_key(f, TSTRING, "RESPFILE", (char[]){"d.rmf"}, NULL, &status);
+    fits_write_key(f, TSTRING, "ANCRFILE", (char[]){"d.arf"}, NULL, &status);
+    for (int r = 1; r <= 3; r++) {
+        int counts[N_C];
+        int quality[N_C] = {0};
+        double exposure = 100.0 * r;
+        double one = 1;
+        for (int c = 0; c < N_C; c++)
+            counts[c] = 10 * r + c % 5;
+        quality[50] = r == 2;
+        fits_write_col(f, TINT, 1, r, 1, 1, &r, &status);
+        fits_write_col(f, TINT, 2, r, 1, N_C, counts, &status);
+        fits_write_col(f, TDOUBLE, 3, r, 1, 1, &exposure, &status);
+        fits_write_col(f, TDOUBLE, 4, r, 1, 1, &one, &status);
+        fits_write_col(f, TINT, 5, r, 1, N_C, quality, &status);
+    }
+    fits_close_file(f, &status);
+    CHECK(!status, "a type II file is written");
+    renew();
+    xray_data d;
+    xray_binning b = {.e_lo = 0.5, .e_hi = 10};
+    for (int r = 1; r <= 3; r++) {
+        snprintf(name, sizeof name, "%.900s{%d}", file("two.pha"), r);
+        int bad = xray_data_read(&d, name, NULL, &wilm, &b, err);
+        CHECK(!bad && fabs(d.exposure - 100 * r) < 1e-9 && fabs(d.counts[0] - 10 * r - 2) < 1e-9 &&
+                  d.n == 158 - (r == 2),
+              "spectrum {%d} of a type II file: %d bins %s", r, d.n, bad ? err : "");
+        xray_data_free(&d);
+    }
+    CHECK(xray_data_read(&d, file("two.pha"), NULL, &wilm, &b, err) == -1 && strstr(err, "{1}"), "without one: %s",
+          err);
+    snprintf(name, sizeof name, "%.900s{4}", file("two.pha"));
+    CHECK(xray_data_read(&d, name, NULL, &wilm, &b, err) == -1 && strstr(err, "there is no {4}"), "refused: %s", err);
+    snprintf(name, sizeof name, "%.900s{1}", file("d.pha"));
+    CHECK(xray_data_read(&d, name, NULL, &wilm, &b, err) == -1 && strstr(err, "of type I"), "refused: %s", err);
+    remove(file("two.pha"));
+}
+
+/* ==== table models ================================================================================================ */
+
+enum { T_BINS = 60 };
+
+static double table_edge(int i) {
+    return 0.1 * pow(200, (double)i / T_BINS);
+} /* 0.1 to 20 keV */
+
+/* What the table holds: photons of K E^-index exp(-depth/E) in a bin, by its middle. */
+static double table_value(int i, double index, double depth) {
+    double e = sqrt(table_edge(i) * table_edge(i + 1));
+    return pow(e, -index) * exp(-depth / e) * (table_edge(i + 1) - table_edge(i));
+}
+
+/* Index 1, 2, 3 (linear), depth 0.1, 1 (logarithmic); one additional spectrum, all ones, called extra. */
+static void write_table(const char *path, int redshift) {
+    static const float index[] = {1, 2, 3};
+    static const float depth[] = {0.1f, 1};
+    char *p_type[] = {"NAME", "METHOD", "INITIAL", "DELTA", "MINIMUM", "BOTTOM", "TOP", "MAXIMUM", "NUMBVALS", "VALUE"};
+    char *p_form[] = {"12A", "J", "E", "E", "E", "E", "E", "E", "J", "3E"};
+    char *e_type[] = {"ENERG_LO", "ENERG_HI"};
+    char *e_form[] = {"D", "D"};
+    char *s_type[] = {"PARAMVAL", "INTPSPEC", "ADDSP001"};
+    char *s_form[] = {"2E", "60E", "60E"};
+    char *names[] = {"Index", "Depth", "extra"};
+    char over[PATH_SIZE + 2];
+    fitsfile *f = NULL;
+    int status = 0;
+    int two = 2;
+    int one = 1;
+    snprintf(over, sizeof over, "!%s", path);
+    fits_create_file(&f, over, &status);
+    fits_create_img(f, 8, 0, NULL, &status);
+    fits_write_key(f, TSTRING, "MODLNAME", (char[]){"plasma"}, NULL, &status);
+    fits_write_key(f, TLOGICAL, "REDSHIFT", &redshift, NULL, &status);
+    fits_create_tbl(f, BINARY_TBL, 3, 10, p_type, p_form, NULL, "PARAMETERS", &status);
+    fits_write_key(f, TINT, "NINTPARM", &two, NULL, &status);
+    fits_write_key(f, TINT, "NADDPARM", &one, NULL, &status);
+    for (int k = 0; k < 3; k++) {
+        int method = k == 1;
+        int n = k == 0 ? 3 : k == 1 ? 2 : 0;
+        float row[6] = {k ? 0.5f : 1.5f,           0.01f,     k == 1 ? 0.1f : k ? 0 : 1,
+                        k == 1 ? 0.1f : k ? 0 : 1, k ? 1 : 3, k ? 1 : 3};
+        fits_write_col(f, TSTRING, 1, k + 1, 1, 1, &names[k], &status);
+        fits_write_col(f, TINT, 2, k + 1, 1, 1, &method, &status);
+        for (int c = 0; c < 6; c++)
+            fits_write_col(f, TFLOAT, 3 + c, k + 1, 1, 1, &row[c], &status);
+        fits_write_col(f, TINT, 9, k + 1, 1, 1, &n, &status);
+        if (n) fits_write_col(f, TFLOAT, 10, k + 1, 1, n, (void *)(uintptr_t)(k ? depth : index), &status);
+    }
+    fits_create_tbl(f, BINARY_TBL, T_BINS, 2, e_type, e_form, NULL, "ENERGIES", &status);
+    for (int i = 0; i < T_BINS; i++) {
+        double edge[2] = {table_edge(i), table_edge(i + 1)};
+        fits_write_col(f, TDOUBLE, 1, i + 1, 1, 1, &edge[0], &status);
+        fits_write_col(f, TDOUBLE, 2, i + 1, 1, 1, &edge[1], &status);
+    }
+    fits_create_tbl(f, BINARY_TBL, 6, 3, s_type, s_form, NULL, "SPECTRA", &status);
+    for (int r = 0; r < 6; r++) { /* in an order of its own */
+        float at[2] = {index[2 - r / 2], depth[r % 2]};
+        float spectrum[T_BINS];
+        float ones[T_BINS];
+        for (int i = 0; i < T_BINS; i++) {
+            spectrum[i] = (float)table_value(i, (double)at[0], (double)at[1]);
+            ones[i] = 1;
+        }
+        fits_write_col(f, TFLOAT, 1, r + 1, 1, 2, at, &status);
+        fits_write_col(f, TFLOAT, 2, r + 1, 1, T_BINS, spectrum, &status);
+        fits_write_col(f, TFLOAT, 3, r + 1, 1, T_BINS, ones, &status);
+    }
+    fits_close_file(f, &status);
+    if (status) CHECK(0, "writing %s: FITS status %d", path, status);
+}
+
+/* The expression with %s as the file, on the grid. */
+static void table_eval(double *flux, const char *expression, const char *path, const xray_grid *g, const double *par) {
+    xray_library library = {.load = xray_table_load};
+    char text[PATH_SIZE + 64];
+    xray_model m;
+    snprintf(text, sizeof text, expression, path);
+    flux[0] = (double)NAN;
+    if (xray_model_parse_with(&m, text, &library, err)) {
+        CHECK(0, "%s", err);
+        return;
+    }
+    double *scratch = xray_alloc((size_t)g->n, (4 + (size_t)m.depth) * sizeof *scratch);
+    xray_model_eval(flux, &m, g, par, scratch);
+    free(scratch);
+    xray_table_free_all(&library);
+}
+
+static void test_tables(void) {
+    xray_library library = {.load = xray_table_load};
+    xray_model m;
+    double edge[T_BINS + 1];
+    double flux[T_BINS];
+    double worst[4] = {0};
+    char name[64];
+    char text[200];
+    xray_grid g;
+    xray_grid wide;
+    for (int i = 0; i <= T_BINS; i++)
+        edge[i] = table_edge(i);
+    xray_grid_make(&g, edge, T_BINS, &wilm, err);
+    xray_grid_band(&wide, 0.05, 40, T_BINS, &wilm, err);
+    snprintf(name, sizeof name, "%.63s", file("table.fits"));
+    write_table(name, 1);
+    snprintf(text, sizeof text, "tbabs*atable{%s}", name);
+    CHECK(!xray_model_parse_with(&m, text, &library, err) && m.n_par == 6 && !strcmp(m.par[1].name, "plasma.Index") &&
+              !strcmp(m.par[3].name, "plasma.extra") && !strcmp(m.par[4].name, "plasma.Redshift") && m.par[4].fixed &&
+              !strcmp(m.par[5].name, "plasma.norm") && m.par[1].lo >= 1 && m.par[1].hi <= 3,
+          "a table's parameters %s", err);
+    xray_table_free_all(&library);
+    table_eval(flux, "atable{%s}", name, &g, (double[]){1.5, sqrt(0.1), 0.25, 0, 2});
+    for (int i = 0; i < T_BINS; i++) { /* halfway in both: linear, and in the logarithm */
+        double mean =
+            0.25 * (table_value(i, 1, 0.1) + table_value(i, 2, 0.1) + table_value(i, 1, 1) + table_value(i, 2, 1));
+        worst[0] = fmax(worst[0], fabs(flux[i] / (2 * (mean + 0.25)) - 1));
+    }
+    CHECK_LE(worst[0], 1e-6,
+             "atable, halfway between tabulated values, with an additional spectrum (single precision)");
+    table_eval(flux, "atable{%s}", name, &wide, (double[]){2, 1, 0, 0, 1});
+    double sum[2] = {0, 0};
+    for (int i = 0; i < T_BINS; i++) {
+        sum[0] += flux[i];
+        sum[1] += table_value(i, 2, 1);
+    }
+    CHECK_NEAR(sum[0] / sum[1], 1, 1e-6, "on another grid: the photons are all there");
+    CHECK(flux[0] <= 0 && flux[T_BINS - 1] <= 0, "and none outside");
+    table_eval(flux, "atable{%s}", name, &wide, (double[]){2, 1, 0, 1, 1});
+    sum[0] = 0;
+    for (int i = 0; i < T_BINS; i++)
+        sum[0] += flux[i];
+    CHECK_NEAR(sum[0] / sum[1], 0.5, 1e-6, "at redshift 1: half of them");
+    write_table(name, 0);
+    table_eval(flux, "powerlaw*mtable{%s}", name, &g, (double[]){0, 1, 3, 0.1, 0});
+    for (int i = 0; i < T_BINS; i++)
+        worst[1] = fmax(worst[1], fabs(flux[i] / (edge[i + 1] - edge[i]) / table_value(i, 3, 0.1) - 1));
+    CHECK_LE(worst[1], 1e-6, "mtable multiplies");
+    table_eval(flux, "powerlaw*etable{%s}", name, &g, (double[]){0, 1, 3, 0.1, 0});
+    for (int i = 0; i < T_BINS; i++)
+        worst[2] = fmax(worst[2], fabs(flux[i] / (edge[i + 1] - edge[i]) / exp(-table_value(i, 3, 0.1)) - 1));
+    CHECK_LE(worst[2], 1e-5, "etable multiplies by exp(-value)");
+    table_eval(flux, "powerlaw*mtable{%s}", name, &g, (double[]){0, 1, 3.5, 0.1, 0});
+    CHECK(isnan(flux[0]), "outside of the tabulated values there is no number");
+    library.n = 0;
+    CHECK(xray_model_parse_with(&m, "atable{nowhere.fits}", &library, err) == -1 && strstr(err, "nowhere.fits"),
+          "refused: %s", err);
+    CHECK(xray_model_parse_with(&m, "table{x}", &library, err) == -1 && strstr(err, "is not atable"), "refused: %s",
+          err);
+    CHECK(xray_model_parse(&m, "atable{x}", err) == -1, "refused: %s", err);
+    set_cell(name, 4, "PARAMVAL", 3, 1.7);
+    snprintf(text, sizeof text, "atable{%s}", name);
+    CHECK(xray_model_parse_with(&m, text, &library, err) == -1 && strstr(err, "PARAMVAL"), "refused: %s", err);
+    write_table(name, 0);
+    set_cell(name, 2, "NUMBVALS", 1, 4);
+    CHECK(xray_model_parse_with(&m, text, &library, err) == -1, "refused: %s", err);
+    remove(name);
+    const char *ebl = check_data("ebl/ebl_franceschini_2017.fits.gz");
+    if (ebl) { /* means over the bins at z = 0.031, taken from the file by astropy and numpy: 0.760531, 0.744924 */
+        double at[] = {0.9e6, 1.1e6, 0.9e9, 1.0e9, 1.1e9, 9e11, 2e12};
+        xray_grid_free(&g);
+        xray_grid_make(&g, at, 6, &wilm, err);
+        table_eval(flux, "powerlaw*ebl{%s}", ebl, &g, (double[]){0, 1, 0.031});
+        CHECK_NEAR(flux[0] / 0.2e6, 1, 1e-6, "EBL of Franceschini & Rodighiero 2017 at z = 0.031: 1 at 1 GeV");
+        CHECK_NEAR(flux[2] / 1e8, 0.760531, 1e-5, "0.9 to 1 TeV");
+        CHECK_NEAR(flux[3] / 1e8, 0.744924, 1e-5, "1 to 1.1 TeV");
+        CHECK(flux[5] / 1.1e12 < 1e-6, "nothing at PeV");
+    } else {
+        SKIP("no EBL tables");
+    }
+    xray_grid_free(&g);
+    xray_grid_free(&wide);
+}
+
+/* A file of the corpus, unpacked into the tests' folder under its plain name; "" where it is absent. */
+static const char *unpacked(const char *name) {
+    char command[4 * PATH_SIZE];
+    char packed[PATH_SIZE];
+    const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+    snprintf(packed, sizeof packed, "xray/corpus/%.200s.gz", name);
+    const char *source = check_data(packed);
+    if (source)
+        snprintf(command, sizeof command, "gunzip -c '%.500s' > '%s'", source, file(base));
+    else {
+        snprintf(packed, sizeof packed, "xray/corpus/%.200s", name);
+        source = check_data(packed);
+        snprintf(command, sizeof command, "cp '%.500s' '%s'", source ? source : "", file(base));
+    }
+    if (!source || system(command) != 0) return "";
+    return file(base);
+}
+
+typedef struct corpus_fit {
+    const char *name, *rmf, *arf, *model; /* rmf NULL: as named */
+    double e_lo, e_hi;
+    int bins, par; /* par: the parameter that is looked at */
+    double statistic, value, tolerance;
+} corpus_fit;
+
+/* Fits and compares; the flux of the best fit in the range of the data into *flux. */
+static void fit_corpus(const corpus_fit *c, double *flux, xray_best *best, int *states) {
+    enum { BINS = 1000 };
+    char rmf[PATH_SIZE];
+    char arf[PATH_SIZE];
+    snprintf(rmf, sizeof rmf, "%s", c->rmf ? unpacked(c->rmf) : "");
+    snprintf(arf, sizeof arf, "%s", c->arf ? unpacked(c->arf) : "");
+    xray_files files = {c->rmf ? rmf : NULL, c->arf ? arf : NULL, NULL};
+    xray_binning b = {.e_lo = c->e_lo, .e_hi = c->e_hi};
+    double full[XRAY_MAX_PAR];
+    xray_data d;
+    xray_model m;
+    xray_problem p;
+    xray_grid band;
+    if (xray_data_read(&d, unpacked(c->name), &files, &wilm, &b, err)) {
+        CHECK(0, "%s", err);
+        return;
+    }
+    xray_model_parse(&m, c->model, err);
+    xray_problem_init(&p, &m, &d, 1, XRAY_C, err);
+    if (states) p.par[0].free = p.par[m.n_par - 2].free = 1; /* the degenerate one */
+    xray_fitter *f = xray_fitter_make(&p);
+    xray_fit_starts(best, f, 10, 1);
+    CHECK(d.n == c->bins && fabs(best->statistic - c->statistic) < 0.02, "%s, %s: statistic %.2f in %d bins", c->name,
+          c->model, best->statistic, d.n);
+    CHECK_NEAR(best->theta[c->par], c->value, c->tolerance, f->p->par[f->free_par[c->par]].name);
+    for (int k = 0; states && k < f->n_free; k++)
+        states[k] = best->state[k];
+    xray_grid_band(&band, d.e_lo[0], d.e_hi[d.n - 1], BINS, &wilm, err);
+    double *scratch = xray_alloc(BINS, (5 + (size_t)m.depth) * sizeof *scratch);
+    xray_expand(full, f, 0, best->theta);
+    *flux = xray_flux(&m, &band, full, 1, scratch);
+    free(scratch);
+    xray_grid_free(&band);
+    xray_fitter_free(f);
+    xray_data_free(&d);
+}
+
+/* Public spectra that were refused or misread. Sherpa 4.19 gives the same for those with a * (load_pha, notice on whole
+   bins, wstat or cstat, powlaw1d, neldermead): 38.3435, 2.81705; 34.8821, 2.12519. 457.6 and 1.730 for 9774, and 1.443
+   for 179 are the numbers of the files' own README. */
+static void test_corpus(void) {
+    static const corpus_fit fits[] = {
+        {"9774.pi", NULL, NULL, "powerlaw", 0.5, 7, 444, 0, 457.61, 1.730, 1e-3},
+        {"179.pi", NULL, NULL, "tbabs*powerlaw", 0.5, 8, 512, 1, 599.85, 1.443, 1e-3},
+        {"crab_hess/pha_obs23523.fits", NULL, NULL, "powerlaw", 0, 0, 41, 0, 38.3435, 2.81705, 2e-4}, /* * */
+        {"crab_fermi/pha_obs0.fits", NULL, NULL, "powerlaw", 0, 0, 36, 0, 34.8821, 2.12519, 2e-4},    /* * */
+        {"sis0.pha", "sis0.rmf", "sis0.arf", "tbabs*powerlaw", 0.6, 9, 574, 1, 858.64, 1.7676, 1e-3}};
+    static const char *const beside[] = {"9774.rmf",
+                                         "9774.arf",
+                                         "9774_bg.pi",
+                                         "cdfs4Ms_179.rmf",
+                                         "cdfs4Ms_179.arf",
+                                         "cdfs4Ms_179_bkg.pi",
+                                         "crab_hess/rmf_obs23523.fits",
+                                         "crab_hess/arf_obs23523.fits",
+                                         "crab_hess/bkg_obs23523.fits",
+                                         "crab_fermi/rmf_obs0.fits",
+                                         "crab_fermi/arf_obs0.fits",
+                                         "crab_fermi/bkg_obs0.fits"};
+    xray_best best;
+    double flux;
+    int states[XRAY_MAX_FREE];
+    xray_pha p;
+    if (!check_data("xray/corpus/9774.pi.gz") || !*unpacked("9774.pi")) {
+        SKIP("the corpus of spectra is not here, or there is no gunzip");
+        return;
+    }
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+        unpacked(beside[i]);
+    for (size_t i = 0; i < sizeof fits / sizeof *fits; i++)
+        fit_corpus(&fits[i], &flux, &best, NULL);
+    /* 5.845e-11: of the whole range 0.6 to 9 keV, of which the bins take 0.6003 to 8.993 */
+    CHECK_NEAR(flux / 5.845e-11, 1, 1e-3, "sis0: flux of the best fit, over 5.845e-11");
+    corpus_fit tied = fits[4];
+    tied.model = "constant*tbabs*powerlaw";
+    tied.par = 2;
+    fit_corpus(&tied, &flux, &best, states);
+    CHECK_NEAR(flux / 5.845e-11, 1, 1e-3, "with a free constant: the same flux");
+    CHECK(states[0] == XRAY_TIED && states[3] == XRAY_TIED && states[1] == XRAY_FINE && isnan(best.sigma[0]) &&
+              best.sigma[2] > 0.012 && best.sigma[2] < 0.016,
+          "constant and norm are named as tied, the index keeps its error %.4f", best.sigma[2]);
+    CHECK(!xray_pha_read(&p, unpacked("P0112880201R1S004SBSPEC1003.FTZ"), err) && p.n == 3600 && p.exposure > 28965,
+          "RGS: scales of 0 in bad channels are read");
+    xray_pha_free(&p);
+    const char *hrc = unpacked("hrcf24564_000N030_r0001_pha3.fits");
+    double sum[2] = {0, 0};
+    for (int back = 0; back < 2; back++) {
+        CHECK(!xray_pha_read_as(&p, hrc, back, err), "a file with source and background: %s", back ? "BKG" : "TOTAL");
+        for (int i = 0; i < p.n; i++)
+            sum[back] += p.counts[i];
+        xray_pha_free(&p);
+    }
+    CHECK(fabs(sum[0] - sum[1]) > 0, "they differ: %g and %g counts", sum[0], sum[1]);
+}
+
 static void test_ogip(void) {
     char temporary[] = "/tmp/test_xray_XXXXXX";
     char command[PATH_SIZE];
@@ -1544,10 +2517,15 @@ static void test_ogip(void) {
     test_bad_files();
     test_names();
     test_damage();
-    for (int k = 0; k < 4; k++)
-        remove(file(k == 0 ? "d.rmf" : k == 1 ? "d.arf" : k == 2 ? "d.pha" : "b.pha"));
-    snprintf(command, sizeof command, "%s", folder);
-    rmdir(command);
+    test_units();
+    test_extensions();
+    test_columns();
+    test_headers();
+    test_type_two();
+    test_tables();
+    test_corpus();
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0) CHECK(0, "%s", command);
 }
 
 /* ==== published numbers =========================================================================================== */
@@ -1636,6 +2614,7 @@ int main(int argc, char **argv) {
     test_closed_forms();
     test_flux();
     test_absorption();
+    test_absorbers();
     test_expressions();
     test_fold();
     test_binning();
@@ -1646,6 +2625,9 @@ int main(int argc, char **argv) {
     test_interval();
     test_coverage();
     test_several();
+    test_states();
+    test_dark();
+    test_ssc();
     test_probit();
     test_mixture();
     test_resample();

@@ -22,11 +22,17 @@ typedef struct grid {
 static void make_grid(grid *g, const sed_set *set, int n) {
     double *nu = zeroed(set->n_points + 1, sizeof *nu);
     int m = 0;
-    for (size_t i = 0; i < set->n_points && !n; i++)
+    for (size_t i = 0; i < set->n_points && !n; i++) {
         nu[i] = set->point[i].nu;
-    if (!n) qsort(nu, set->n_points, sizeof *nu, by_value);
-    for (size_t i = 0; i < set->n_points && !n; i++)
-        if (!m || nu[i] - nu[m - 1] > 1e-3) nu[m++] = nu[i];
+    }
+    if (!n) {
+        qsort(nu, set->n_points, sizeof *nu, by_value);
+    }
+    for (size_t i = 0; i < set->n_points && !n; i++) {
+        if (!m || nu[i] - nu[m - 1] > 1e-3) {
+            nu[m++] = nu[i];
+        }
+    }
     g->n = n ? n : m;
     g->edge = zeroed((size_t)g->n + 1, sizeof *g->edge);
     for (int k = 0; k <= g->n; k++) {
@@ -42,7 +48,9 @@ static void make_grid(grid *g, const sed_set *set, int n) {
 static int bin_of(const grid *g, double nu) {
     int lo = 0;
     int hi = g->n;
-    if (!(nu >= g->edge[0] && nu <= g->edge[g->n])) return -1;
+    if (!(nu >= g->edge[0] && nu <= g->edge[g->n])) {
+        return -1;
+    }
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
         if (nu >= g->edge[mid])
@@ -77,7 +85,10 @@ static void grid_sed(double *value, int *count, const grid *g, const sed_set *se
     }
 }
 
-enum { SMALL_BINS = 206, SMALL_CHANNELS = 3, N_POINTS = 64, POINT_FEATURES = 13 };
+enum { SMALL_BINS = 206 };
+enum { SMALL_CHANNELS = 3 };
+enum { N_POINTS = 64 };
+enum { POINT_FEATURES = 13 };
 
 /* Everything that the classifiers share. */
 typedef struct world {
@@ -96,8 +107,11 @@ static void make_world(world *w, const settings *s, const sed_set *set, const bm
     make_grid(&w->fine, set, (int)s->bins);
     make_grid(&w->coarse, set, SMALL_BINS);
     w->judge = zeroed((size_t)set->n, sizeof *w->judge);
-    for (int i = 0; i < set->n; i++)
-        if (set->sed[i].label < 0) w->judge[w->n_judge++] = i;
+    for (int i = 0; i < set->n; i++) {
+        if (set->sed[i].label < 0) {
+            w->judge[w->n_judge++] = i;
+        }
+    }
 }
 
 static void free_world(world *w) {
@@ -139,7 +153,9 @@ static void grid_input(float *x, double *value, int *count, int net, const world
         const point *p = &set->point[s->first + (size_t)k];
         float limit = (float)(4 * rescaled(p->flux) - 2);
         b = bin_of(g, p->nu);
-        if (p->limit && b >= 0 && !(x[3 * b + 2] != 0 && x[3 * b + 2] < limit)) x[3 * b + 2] = limit;
+        if (p->limit && b >= 0 && !(x[3 * b + 2] != 0 && x[3 * b + 2] < limit)) {
+            x[3 * b + 2] = limit;
+        }
     }
 }
 
@@ -150,7 +166,9 @@ static void point_input(float *x, const sed_set *set, const sed *s, bml_classify
     for (int k = 0; k < s->n && n < N_POINTS; k++) {
         const point *p = &set->point[s->first + (size_t)k];
         double u = (p->nu - LOWEST_NU) / 20.6;
-        if (s->n > N_POINTS && uniform(r, 0, 1) * (s->n - k) > N_POINTS - n) continue;
+        if (s->n > N_POINTS && uniform(r, 0, 1) * (s->n - k) > N_POINTS - n) {
+            continue;
+        }
         x[0] = 1;
         x[1] = (float)(2 * u - 1);
         x[2] = (float)(4 * rescaled(p->flux) - 2);

@@ -14,8 +14,8 @@ typedef struct outcome {
     double val_loss[N_NETS][MAX_FOLDS]; /* of networks, on validation rows: for the choice of settings */
     int *fold, n_run;                   /* [n] -1: not labelled; folds that were run */
     int chosen[MAX_FOLDS][N_MEMBERS];   /* settings of the stack */
-    trained kept[MAX_FOLDS];            /* networks of the kind `kept_net`, for importance and verdicts */
-    int kept_net;                       /* -1: none */
+    trained kept[MAX_FOLDS];            /* networks of the kind `kept_net`, for importance and judging */
+    int kept_net;                       /* the one that judges */
     double *judged;                     /* [n][n_run] probabilities of sources without a label, by the kept ones */
 } outcome;
 
@@ -27,14 +27,16 @@ static void sparse_fold(int *fold, const sed_set *set) {
     int n = 0;
     for (int i = 0; i < set->n; i++) {
         const sed *s = &set->sed[i];
-        for (int k = 0; k < s->n; k++)
+        for (int k = 0; k < s->n; k++) {
             count[i] += !set->point[s->first + (size_t)k].limit;
+        }
         count[i] += 1e-9 * i;
         if (s->label >= 0) sorted[n++] = count[i];
     }
     qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    for (int i = 0; i < set->n; i++)
+    for (int i = 0; i < set->n; i++) {
         fold[i] = set->sed[i].label < 0 ? -1 : count[i] >= sorted[n / 10];
+    }
     free(count);
 }
 
@@ -66,7 +68,7 @@ static void make_fold(fold_rows *f, const int *fold, int k, int n, uint64_t seed
 
 /* Draws the folds; nothing is scored yet. */
 static void begin_outcome(outcome *o, const world *w) {
-    static const int order[] = {SMALL, POINTS, PUBLISHED, STACK, FOREST};
+    static const int order[] = {SMALL, POINTS, PUBLISHED, STACK, FOREST, RADIO};
     const settings *s = w->s;
     size_t n = (size_t)w->set->n;
     char why[BML_CLASSIFY_MESSAGE] = "";
@@ -81,26 +83,33 @@ static void begin_outcome(outcome *o, const world *w) {
     int k;
     for (k = 0; k < N_NETS; k++) {
         o->score[k] = zeroed(n, sizeof **o->score);
-        for (int i = 0; i < w->set->n; i++)
+        for (int i = 0; i < w->set->n; i++) {
             o->score[k][i] = (double)NAN;
+        }
     }
-    for (o->kept_net = -1, k = 4; k >= 0; k--)
-        if (s->wanted[order[k]]) o->kept_net = order[k];
+    for (k = N_NETS - 1; k >= 0; k--) {
+        if (s->wanted[order[k]]) {
+            o->kept_net = order[k];
+        }
+    }
 }
 
 static void free_outcome(outcome *o) {
-    for (int k = 0; k < MAX_FOLDS; k++)
+    for (int k = 0; k < MAX_FOLDS; k++) {
         bml_nn_free(o->kept[k].net);
-    for (int k = 0; k < N_NETS; k++)
+    }
+    for (int k = 0; k < N_NETS; k++) {
         free(o->score[k]);
+    }
     free(o->fold);
     free(o->judged);
     free(o);
 }
 
 static void keep_judged(outcome *o, const world *w, int k, const double *p, int stride) {
-    for (int i = 0; i < w->n_judge; i++)
+    for (int i = 0; i < w->n_judge; i++) {
         o->judged[i * o->n_run + k] = p[i * stride];
+    }
 }
 
 static void print_speed(const trained *t, const fold_rows *f) {
@@ -124,16 +133,18 @@ static void run_network(outcome *o, int net, int k, const world *w, const fold_r
     double *p = zeroed((size_t)all + 1, sizeof *p);
     double *mean = zeroed((size_t)all + 1, sizeof *mean);
     memcpy(row, test, (size_t)n * sizeof *row);
-    for (int i = n; i < all; i++)
+    for (int i = n; i < all; i++) {
         row[i] = w->judge[i - n];
+    }
     o->val_loss[net][k] = 0;
     for (long c = 0; c < w->s->copies; c++) {
         trained t;
         train_net(&t, net, w, f, w->s->seed + (uint64_t)k + 1000 * (uint64_t)c, bar,
                   done + (double)c / (double)w->s->copies);
         ask_net(p, &t, w, row, all);
-        for (int i = 0; i < all; i++)
+        for (int i = 0; i < all; i++) {
             mean[i] += p[i] / (double)w->s->copies;
+        }
         o->val_loss[net][k] += t.val_loss / (double)w->s->copies;
         if (net == PUBLISHED && !c) print_speed(&t, f);
         if (net == o->kept_net && !c)
@@ -141,37 +152,60 @@ static void run_network(outcome *o, int net, int k, const world *w, const fold_r
         else
             bml_nn_free(t.net);
     }
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         o->score[net][test[i]] = mean[i];
-    if (net == o->kept_net) keep_judged(o, w, k, mean + n, 1);
+    }
+    if (net == o->kept_net) {
+        keep_judged(o, w, k, mean + n, 1);
+    }
     free(row);
     free(p);
     free(mean);
 }
 
+/* log10 of the flux at 1.4 GHz, the table's column `at`; where there is none, less than any. */
+static double radio_score(const world *w, int at, int row) {
+    double v = at < w->table->d ? w->table->x[row * w->table->d + at] : (double)NAN;
+    return isfinite(v) ? v : -30;
+}
+
+/* The radio flux as a score: nothing is fitted. */
+static void run_radio(outcome *o, int k, const world *w, const int *test, int n_test) {
+    int at = 0;
+    while (at < w->table->d && strcmp(w->table->feature[at], band_name[0])) {
+        at++;
+    }
+    for (int i = 0; i < n_test && at < w->table->d; i++) {
+        o->score[RADIO][test[i]] = radio_score(w, at, test[i]);
+    }
+    for (int i = 0; i < w->n_judge && o->kept_net == RADIO; i++) {
+        o->judged[i * o->n_run + k] = radio_score(w, at, w->judge[i]);
+    }
+}
+
+/* Forest or stack: fits on the rows of the other folds, asks the test rows, and those to be judged. */
 static void run_table(outcome *o, int net, int k, const world *w, const fold_rows *f) {
     const int *test = f->row + f->n_train + f->n_val;
-    double *p = zeroed(2 * (size_t)(f->n_test + w->n_judge) + 2, sizeof *p);
+    int n_train = f->n_train + f->n_val;
     if (net == RADIO) {
-        int at;
-        for (at = 0; at < w->table->d && strcmp(w->table->feature[at], band_name[0]); at++)
-            continue;
-        for (int i = 0; i < f->n_test && at < w->table->d; i++) {
-            double v = w->table->x[test[i] * w->table->d + at];
-            o->score[RADIO][test[i]] = isfinite(v) ? v : -30;
-        }
-    } else {
-        bml_classify_model *m =
-            fit_table(net, w->table, f->row, f->n_train + f->n_val, w->s->seed + (uint64_t)k, o->chosen[k]);
-        if (bml_classify_predict(p, NULL, m, w->table, test, f->n_test)) fail("out of memory");
-        for (int i = 0; i < f->n_test; i++)
-            o->score[net][test[i]] = p[2 * i + 1];
-        if (net == o->kept_net && w->n_judge) {
-            if (bml_classify_predict(p, NULL, m, w->table, w->judge, w->n_judge)) fail("out of memory");
-            keep_judged(o, w, k, p + 1, 2);
-        }
-        bml_classify_model_free(m);
+        run_radio(o, k, w, test, f->n_test);
+        return;
     }
+    double *p = zeroed(2 * (size_t)(f->n_test + w->n_judge) + 2, sizeof *p);
+    bml_classify_model *m = fit_table(net, w->table, f->row, n_train, w->s->seed + (uint64_t)k, o->chosen[k]);
+    if (bml_classify_predict(p, NULL, m, w->table, test, f->n_test)) {
+        fail("out of memory");
+    }
+    for (int i = 0; i < f->n_test; i++) {
+        o->score[net][test[i]] = p[2 * i + 1];
+    }
+    if (net == o->kept_net && w->n_judge) {
+        if (bml_classify_predict(p, NULL, m, w->table, w->judge, w->n_judge)) {
+            fail("out of memory");
+        }
+        keep_judged(o, w, k, p + 1, 2);
+    }
+    bml_classify_model_free(m);
     free(p);
 }
 
@@ -180,11 +214,12 @@ static double auc_of(const double *score, const sed_set *set, const int *fold, i
     double *v = zeroed((size_t)set->n, sizeof *v);
     int *y = zeroed((size_t)set->n, sizeof *y);
     int n = 0;
-    for (int i = 0; i < set->n; i++)
+    for (int i = 0; i < set->n; i++) {
         if (!isnan(score[i]) && fold[i] == k) {
             v[n] = score[i];
             y[n++] = set->sed[i].label;
         }
+    }
     double auc = bml_classify_auc(v, y, NULL, n);
     free(v);
     free(y);
@@ -195,8 +230,9 @@ static void cross_validate(outcome *o, const world *w) {
     const settings *s = w->s;
     int done = 0;
     int n_nets = 0;
-    for (int net = 0; net < N_NETS; net++)
+    for (int net = 0; net < N_NETS; net++) {
         n_nets += s->wanted[net];
+    }
     progress_bar bar;
     progress_begin(&bar, "training", (double)o->n_run * n_nets, s->quiet);
     for (int k = 0; k < o->n_run; k++) {
@@ -234,13 +270,17 @@ static void paired(double *gain, double *error, const double *a, const double *b
     int *y = zeroed((size_t)set->n, sizeof *y);
     int n = 0;
     int k = 0;
-    for (int i = 0; i < set->n; i++)
-        if (!isnan(a[i]) && !isnan(b[i])) y[n++] = set->sed[i].label;
-    for (int i = 0; i < set->n; i++)
+    for (int i = 0; i < set->n; i++) {
+        if (!isnan(a[i]) && !isnan(b[i])) {
+            y[n++] = set->sed[i].label;
+        }
+    }
+    for (int i = 0; i < set->n; i++) {
         if (!isnan(a[i]) && !isnan(b[i])) {
             v[k] = a[i];
             v[n + k++] = b[i];
         }
+    }
     *gain = *error = (double)NAN;
     if (!bml_classify_delong(auc, c, v, 2, y, n)) {
         *gain = auc[0] - auc[1];
@@ -258,11 +298,12 @@ static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
     int *y = zeroed((size_t)set->n, sizeof *y);
     int n = 0;
     int m = 0;
-    for (int i = 0; i < set->n; i++)
+    for (int i = 0; i < set->n; i++) {
         if (!isnan(o->score[net][i])) {
             v[n] = o->score[net][i];
             y[n++] = set->sed[i].label;
         }
+    }
     double c;
     if (bml_classify_delong(&e->auc, &c, v, 1, y, n)) {
         e->auc = bml_classify_auc(v, y, NULL, n);
@@ -276,11 +317,16 @@ static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
         p[2 * i] = 1 - p[2 * i + 1];
     }
     bml_classify_confusion(e->matrix, p, y, NULL, n, 2, 0.5);
-    for (int i = 0; i < o->n_run; i++)
-        if (!isnan(o->fold_auc[net][i])) folds[m++] = o->fold_auc[net][i];
+    for (int i = 0; i < o->n_run; i++) {
+        if (!isnan(o->fold_auc[net][i])) {
+            folds[m++] = o->fold_auc[net][i];
+        }
+    }
     bml_classify_mean_sd(&e->mean, &e->sd, folds, m);
     e->gain = e->gain_error = (double)NAN;
-    if (w->s->wanted[FOREST] && net != FOREST) paired(&e->gain, &e->gain_error, o->score[net], o->score[FOREST], set);
+    if (w->s->wanted[FOREST] && net != FOREST) {
+        paired(&e->gain, &e->gain_error, o->score[net], o->score[FOREST], set);
+    }
     free(v);
     free(y);
 }

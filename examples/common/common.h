@@ -2,12 +2,14 @@
    any system header.
 
      errors      error_set, error_at ("file:line: what is wrong"), fail
-     numbers     read_real, read_integer: the whole text must be a number, and finite
+     numbers     read_real, read_integer: the whole text must be a number, and finite; in any locale
      text        text_open, text_line, split: tables, line by line
-     options     one table of struct option_row gives parsing, checking, --help and the settings in run.json
-     threads     thread_number, threads_or_all: the same with and without OpenMP
-     progress    a bar with the time left, on terminals only
-     files       out_folder, out_begin, out_commit: a file appears whole or not at all
+     options     one table of struct option_row gives parsing, checking, --help, --version and the settings in run.json
+     threads     thread_number, threads_or_all: the same with and without OpenMP; SLURM's and a container's share
+     stopping    stop_on_signals, stop_asked: SIGINT, SIGTERM and --time-limit
+     progress    a bar with the time left; a line every 30 s where there is no terminal
+     files       out_folder, out_begin, out_commit: a file appears whole or not at all; out_lock, out_together: so do
+                 the results of a run
      formats     json_..., run_write (run.json), npy_write, csv_write
      priors      prior_read: lines "name,kind,a,b[,c,d]"
      pictures    plot_begin, plot_end, plot_corner_write: gnuplot scripts, run when gnuplot is there
@@ -32,6 +34,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -97,15 +101,53 @@ static inline char *trim(char *s) {
     return s;
 }
 
+/* How many digits stand at the beginning of a text. */
+static inline size_t digit_run(const char *s) {
+    size_t n = 0;
+    while (s[n] >= '0' && s[n] <= '9')
+        n++;
+    return n;
+}
+
+/* The decimal number at the beginning of a text, whatever the locale's decimal point is. Returns how many bytes it
+   takes, 0 where there is none. Also nan, inf and infinity; not hexadecimal. */
+static inline size_t real_prefix(double *value, const char *text) {
+    const size_t sign = *text == '-' || *text == '+';
+    char point[16]; /* 0.5 as this locale writes it: the point stands between the digits */
+    char token[512];
+    char *end;
+    if (text[sign] && strchr("nNiI", text[sign])) {
+        *value = strtod(text, &end);
+        return (size_t)(end - text);
+    }
+    const size_t whole = sign + digit_run(text + sign);
+    const size_t fraction = text[whole] == '.' ? 1 + digit_run(text + whole + 1) : 0;
+    if (whole == sign && fraction < 2) return 0;
+    size_t n = whole + fraction;
+    if (text[n] == 'e' || text[n] == 'E') {
+        const size_t power = n + 1 + (text[n + 1] == '-' || text[n + 1] == '+');
+        const size_t digits = digit_run(text + power);
+        if (digits) n = power + digits;
+    }
+    *value = strtod(text, &end);
+    if (end == text + n) return n; /* this locale has a point */
+    snprintf(point, sizeof point, "%.1f", 0.5);
+    const int point_length = (int)strlen(point) - 2;
+    if (n + sizeof point > sizeof token) return 0;
+    snprintf(token, sizeof token, "%.*s%.*s%.*s", (int)whole, text, fraction ? point_length : 0, point + 1,
+             (int)(fraction ? n - whole - 1 : n - whole), text + whole + (fraction ? 1 : 0));
+    *value = strtod(token, &end);
+    return n;
+}
+
 /* Reads a finite decimal number that fills the whole text. Returns NULL, or what is wrong with it. */
 static inline const char *read_real(double *value, const char *text) {
     while (is_space(*text))
         text++;
     if (!*text) return "is empty";
-    if (strpbrk(text, "xX")) return "is not a number"; /* strtod would take hexadecimal */
-    char *end;
-    *value = strtod(text, &end);
-    if (end == text) return "is not a number";
+    const size_t n = real_prefix(value, text);
+    if (n == 0) return "is not a number";
+    const char *end = text + n;
     while (is_space(*end))
         end++;
     if (*end) return "is not a number";
@@ -309,7 +351,7 @@ typedef struct option_row {
     const char *help;  /* with the unit */
 } option_row;
 
-enum { OPTION_MAX = 60, OPTIONS_HELP = -2 };
+enum { OPTION_MAX = 96, OPTIONS_HELP = -2, OPTIONS_VERSION = -3 };
 
 /* Position of word among "a|b|c", or -1. */
 static inline int choice_index(const char *choices, const char *word) {
@@ -358,6 +400,7 @@ static inline void options_help(FILE *f, const option_row *options, const char *
         fprintf(f, "%s\n", preset[0] ? "]" : "");
     }
     fprintf(f, "  %-26s this text\n", "--help");
+    fprintf(f, "  %-26s %s\n", "--version", BML_VERSION);
 }
 
 /* Sets one option from its text. */
@@ -397,10 +440,60 @@ static inline int option_set(const option_row *o, const char *s, char *err) {
     return 0;
 }
 
+/* How many letters must be changed, added or taken away to make a of b, Levenshtein's distance; words up to 63
+   letters. */
+static inline int word_distance(const char *a, const char *b) {
+    int row[64];
+    const int n = (int)strlen(b);
+    if (n > 63) return INT_MAX;
+    for (int k = 0; k <= n; k++)
+        row[k] = k;
+    for (int i = 1; a[i - 1]; i++) {
+        int corner = row[0];
+        row[0] = i;
+        for (int k = 1; k <= n; k++) {
+            const int change = corner + (a[i - 1] != b[k - 1]);
+            const int gap = 1 + (row[k] < row[k - 1] ? row[k] : row[k - 1]);
+            corner = row[k];
+            row[k] = change < gap ? change : gap;
+        }
+    }
+    return row[n];
+}
+
+/* The word of a list [n] that is most like the given one; NULL where none is. */
+static inline const char *word_nearest(const char *word, const char *const *list, int n) {
+    const char *nearest = NULL;
+    int least = 1 + (int)strlen(word) / 3;
+    for (int i = 0; i < n; i++) {
+        const int d = word_distance(word, list[i]);
+        if (d > least || (nearest && d == least)) continue;
+        least = d;
+        nearest = list[i];
+    }
+    return nearest;
+}
+
+/* "--redshfit: no such option; is it --redshift? (see --help)". */
+static inline int option_unknown(const char *word, const option_row *options, char *err) {
+    const char *names[OPTION_MAX];
+    char asked[64];
+    int n = 0;
+    while (options[n].name && n < OPTION_MAX) {
+        names[n] = options[n].name;
+        n++;
+    }
+    snprintf(asked, sizeof asked, "%.*s", (int)strcspn(word, "="), word + strspn(word, "-"));
+    asked[strcspn(asked, "=")] = 0;
+    const char *nearest = word_nearest(asked, names, n);
+    if (!nearest) return error_set(err, "%.100s: no such option (see --help)", word);
+    return error_set(err, "%.100s: no such option; is it --%s? (see --help)", word, nearest);
+}
+
 /* Reads the command line. Returns the index of the first argument that is no option (getopt moves those last),
-   OPTIONS_HELP when --help was among them, or -1. */
+   OPTIONS_HELP or OPTIONS_VERSION when --help or --version was among them, or -1. */
 static inline int options_read(int argc, char **argv, const option_row *options, char *err) {
-    struct option known[2 * OPTION_MAX + 2];
+    struct option known[2 * OPTION_MAX + 3];
     char negated[OPTION_MAX][64];
     int n = 0;
     int n_rows = 0;
@@ -414,17 +507,20 @@ static inline int options_read(int argc, char **argv, const option_row *options,
         if (o->flag) known[n++] = negative;
     }
     known[n].name = "help";
-    known[n].val = 'h';
+    known[n++].val = 'h';
+    known[n].name = "version";
+    known[n].val = 'v';
     opterr = 0;
     optind = 0; /* start afresh, also when called twice */
     int code;
     while ((code = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
         const char *word = argv[optind > 0 ? optind - 1 : 0];
         if (code == 'h') return OPTIONS_HELP;
+        if (code == 'v') return OPTIONS_VERSION;
         if (code == ':') return error_set(err, "%.100s: a value is missing (see --help)", word);
         if (code == '?' && optopt > 0 && optopt < 256)
             return error_set(err, "-%c: no such option (see --help)", optopt);
-        if (code == '?') return error_set(err, "%.100s: no such option (see --help)", word);
+        if (code == '?') return option_unknown(word, options, err);
         if (code >= 1024)
             *options[code - 1024].flag = 0;
         else if (options[code - 256].flag)
@@ -435,14 +531,49 @@ static inline int options_read(int argc, char **argv, const option_row *options,
     return optind;
 }
 
-/* The same for programs: --help is printed and ends the program, an error ends it with status 1. */
+/* OpenMP's idle threads spin by default, which makes a busy machine two to four times slower. The runtime reads its
+   settings before main() begins, so the program starts itself once more with the setting that lets them sleep. Nothing
+   happens where the user has chosen, where there is no /proc, or under valgrind. */
+static inline void wait_passively(void) {
+#ifdef _OPENMP
+    enum { ROOM = 1 << 21 };
+    const char *preload = getenv("LD_PRELOAD");
+    const int chosen = getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME");
+    FILE *f = chosen || (preload && strstr(preload, "vgpreload")) ? NULL : fopen("/proc/self/cmdline", "rb");
+    if (!f) return;
+    char *text = malloc(ROOM);
+    const size_t size = text ? fread(text, 1, ROOM, f) : 0;
+    fclose(f);
+    size_t n = 0;
+    for (size_t i = 0; i < size; i++)
+        n += text[i] == 0;
+    char **argv = malloc((n + 1) * sizeof *argv);
+    if (argv && n && size < ROOM) {
+        char *s = text;
+        for (size_t i = 0; i < n; i++) {
+            argv[i] = s;
+            s += strlen(s) + 1;
+        }
+        argv[n] = NULL;
+        if (!setenv("OMP_WAIT_POLICY", "passive", 0)) execv("/proc/self/exe", argv);
+    }
+    free(argv); /* it could not: go on as we are */
+    free(text);
+#endif
+}
+
+/* The same for programs: --help and --version are printed and end the program, an error ends it with status 1. */
 static inline int options_parse(int argc, char **argv, const option_row *options, const char *usage,
                                 const char *about) {
     char err[ERROR_SIZE];
+    wait_passively();
     int first = options_read(argc, argv, options, err);
     if (first == -1) fail("%s", err);
-    if (first != OPTIONS_HELP) return first;
-    options_help(stdout, options, usage, about);
+    if (first >= 0) return first;
+    if (first == OPTIONS_HELP)
+        options_help(stdout, options, usage, about);
+    else
+        printf("%.*s %s\n", (int)strcspn(usage, " "), usage, BML_VERSION);
     exit(0);
 }
 
@@ -457,16 +588,85 @@ static inline int thread_number(void) {
 #endif
 }
 
-/* asked, or all where that is 0; one without OpenMP. */
+/* The first number of a small file, and the second; 0 where there are none. */
+static inline double number_in_file(const char *path, double *second) {
+    char text[128] = "";
+    double first = 0;
+    FILE *f = fopen(path, "rb");
+    if (!f) return 0;
+    const size_t size = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[size] = 0;
+    const size_t n = real_prefix(&first, text);
+    if (second && !real_prefix(second, text + n + strspn(text + n, " "))) *second = 0;
+    return n ? first : 0;
+}
+
+/* Processors that a container's quota leaves, rounded up; 0: no quota. */
+static inline int quota_processors(void) {
+    char path[PATH_SIZE] = "/sys/fs/cgroup/cpu.max";
+    char line[512];
+    double period = 0;
+    double quota = number_in_file(path, &period);
+    FILE *f = quota > 0 ? NULL : fopen("/proc/self/cgroup", "rb");
+    while (f && fgets(line, sizeof line, f)) { /* "0::/the/group" */
+        line[strcspn(line, "\n")] = 0;
+        if (strncmp(line, "0::", 3)) continue;
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", line + 3);
+        quota = number_in_file(path, &period);
+    }
+    if (f) fclose(f);
+    if (!(quota > 0)) {
+        quota = number_in_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", NULL);
+        period = number_in_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", NULL);
+    }
+    return quota > 0 && period > 0 ? (int)ceil(quota / period) : 0;
+}
+
+/* asked; where that is 0, OMP_NUM_THREADS, or all processors that this process may use: those it is bound to, at most
+   SLURM_CPUS_PER_TASK and a container's quota. One without OpenMP. */
 static inline int threads_or_all(long asked) {
 #ifdef _OPENMP
-    return asked ? (int)asked : omp_get_max_threads();
+    if (asked) return (int)asked;
+    int most = omp_get_max_threads();
+    if (getenv("OMP_NUM_THREADS")) return most;
+    const char *slurm = getenv("SLURM_CPUS_PER_TASK");
+    const int quota = quota_processors();
+    long share = 0;
+    if (slurm && !read_integer(&share, slurm) && share > 0 && share < most) most = (int)share;
+    return quota > 0 && quota < most ? quota : most;
 #else
-    {
-        (void)asked;
-        return 1;
-    }
+    (void)asked;
+    return 1;
 #endif
+}
+
+/* ==== stopping ====================================================================================================
+   SIGINT, SIGTERM and a time limit ask a program to stop; it looks at stop_asked() often, keeps what it has, and ends.
+   A second signal ends it at once. */
+
+static inline volatile sig_atomic_t *stop_flag(void) {
+    static volatile sig_atomic_t flag;
+    return &flag;
+}
+
+/* 0, or the number of the signal; SIGALRM: the time limit. */
+static inline int stop_asked(void) {
+    return (int)*stop_flag();
+}
+
+static inline void stop_handler(int number) {
+    *stop_flag() = number;
+    if (number != SIGALRM) signal(number, SIG_DFL); /* the second time it is meant */
+}
+
+/* time_limit [s]; 0: none. */
+static inline void stop_on_signals(double time_limit) {
+    signal(SIGINT, stop_handler);
+    signal(SIGTERM, stop_handler);
+    if (!(time_limit > 0)) return;
+    signal(SIGALRM, stop_handler);
+    alarm((unsigned)ceil(time_limit));
 }
 
 /* ==== time and progress =========================================================================================== */
@@ -481,16 +681,18 @@ static inline double seconds_now(void) {
 typedef struct progress_bar {
     const char *what;
     double total, start, last;
-    int shown;
+    int shown; /* 1: a bar on a terminal, 2: lines elsewhere */
 } progress_bar;
 
-/* A bar on standard error, unless that is no terminal or quiet is set. */
+static const double progress_every = 30; /* [s] between lines where there is no terminal */
+
+/* A bar on standard error; where that is no terminal, a line every 30 s; nothing where quiet is set. */
 static inline void progress_begin(progress_bar *p, const char *what, double total, int quiet) {
     p->what = what;
     p->total = total;
     p->start = seconds_now();
-    p->last = 0;
-    p->shown = !quiet && isatty(STDERR_FILENO);
+    p->shown = quiet ? 0 : isatty(STDERR_FILENO) ? 1 : 2;
+    p->last = p->shown == 2 ? p->start : 0;
 }
 
 /* The bar as text: "sampling [=====>    ]  52 %, 0:41 left, note". */
@@ -515,82 +717,176 @@ static inline void progress_text(char *s, size_t size, const progress_bar *p, do
 static inline void progress_at(progress_bar *p, double done, const char *note) {
     char line[256];
     double now = seconds_now();
-    if (!p->shown || now - p->last < 0.1) return;
+    if (!p->shown || now - p->last < (p->shown == 1 ? 0.1 : progress_every)) return;
     p->last = now;
     progress_text(line, sizeof line, p, done, now, note);
-    fprintf(stderr, "\r%s\033[K", line);
+    fprintf(stderr, p->shown == 1 ? "\r%s\033[K" : "%s\n", line);
     fflush(stderr);
 }
 
 /* Removes the bar. */
 static inline void progress_end(progress_bar *p) {
-    if (p->shown) fprintf(stderr, "\r\033[K");
+    if (p->shown == 1) fprintf(stderr, "\r\033[K");
     p->shown = 0;
 }
 
 /* ==== files that appear whole or not at all ======================================================================= */
 
+/* The temporary name of an open file: all of them are listed, so that an early exit() leaves nothing behind. */
+typedef struct out_name {
+    struct out_name *next;
+    char temporary[PATH_SIZE + 32];
+} out_name;
+
 typedef struct out_file {
     FILE *f; /* write here */
     char path[PATH_SIZE], temporary[PATH_SIZE + 32];
-    struct out_file *next; /* all open ones, so that an early exit() leaves nothing behind */
+    out_name *name;
 } out_file;
 
-static inline out_file **out_open_list(void) {
-    static out_file *list;
+static inline out_name **out_open_list(void) {
+    static out_name *list;
     return &list;
+}
+
+static inline void out_forget(out_file *o) {
+    out_name **link = out_open_list();
+    while (*link && *link != o->name)
+        link = &(*link)->next;
+    if (*link) *link = o->name->next;
+    free(o->name);
+    o->name = NULL;
 }
 
 /* Closes and removes a file that is not to be. Harmless on one that is already closed. */
 static inline void out_discard(out_file *o) {
-    out_file **link = out_open_list();
     if (!o->f) return;
-    while (*link && *link != o)
-        link = &(*link)->next;
-    if (*link) *link = o->next;
     fclose(o->f);
     o->f = NULL;
     remove(o->temporary);
+    out_forget(o);
 }
 
 static inline void out_discard_all(void) {
-    for (out_file *o = *out_open_list(); o; o = o->next)
-        remove(o->temporary);
+    for (const out_name *n = *out_open_list(); n; n = n->next)
+        remove(n->temporary);
 }
 
-/* Begins DIR/NAME under a temporary name beside it; o must live until it is committed or discarded. */
+/* Begins DIR/NAME under a temporary name beside it. */
 static inline int out_begin(out_file *o, const char *dir, const char *name, char *err) {
     static int registered;
     int n = snprintf(o->path, sizeof o->path, "%s/%s", dir, name);
     o->f = NULL;
     if (n >= (int)sizeof o->path) return error_set(err, "%.300s/...: %s", dir, strerror(ENAMETOOLONG));
+    o->name = malloc(sizeof *o->name);
+    if (!o->name) return error_set(err, "%.300s: out of memory", o->path);
     snprintf(o->temporary, sizeof o->temporary, "%s.tmp-%ld", o->path, (long)getpid());
+    memcpy(o->name->temporary, o->temporary, sizeof o->temporary);
     o->f = fopen(o->temporary, "wb");
-    if (!o->f) return error_set(err, "%.300s: %s", o->path, strerror(errno));
+    if (!o->f) {
+        const int reason = errno;
+        free(o->name);
+        errno = reason;
+        return error_set(err, "%.300s: %s", o->path, strerror(reason));
+    }
     if (!registered) registered = !atexit(out_discard_all);
-    o->next = *out_open_list();
-    *out_open_list() = o;
+    o->name->next = *out_open_list();
+    *out_open_list() = o->name;
     return 0;
+}
+
+/* Files that are to appear together: written whole, still under their temporary names. */
+typedef struct out_waiting {
+    char path[PATH_SIZE + 300], temporary[PATH_SIZE + 300];
+    struct out_waiting *next;
+} out_waiting;
+
+typedef struct out_group {
+    int open; /* out_together was called, out_publish not yet */
+    out_waiting *first, **last;
+} out_group;
+
+static inline out_group *out_the_group(void) {
+    static out_group group;
+    return &group;
+}
+
+/* Gives a whole file its name, or lets it wait for the others of its group. */
+static inline int out_rename(const char *temporary, const char *path, char *err) {
+    out_group *g = out_the_group();
+    if (!g->open) {
+        if (!rename(temporary, path)) return 0;
+        error_set(err, "%.300s: %s", path, strerror(errno));
+        remove(temporary);
+        return -1;
+    }
+    out_waiting *w = calloc(1, sizeof *w);
+    if (!w) {
+        remove(temporary);
+        return error_set(err, "%.300s: out of memory", path);
+    }
+    snprintf(w->path, sizeof w->path, "%s", path);
+    snprintf(w->temporary, sizeof w->temporary, "%s", temporary);
+    *g->last = w;
+    g->last = &w->next;
+    return 0;
+}
+
+/* Forgets the files that wait, and removes them. */
+static inline void out_discard_group(void) {
+    out_group *g = out_the_group();
+    while (g->first) {
+        out_waiting *w = g->first;
+        g->first = w->next;
+        remove(w->temporary);
+        free(w);
+    }
+    g->last = &g->first;
+    g->open = 0;
+}
+
+/* From here to out_publish() files keep their temporary names; if the program ends before, nothing has changed. */
+static inline void out_together(void) {
+    static int registered;
+    out_discard_group();
+    out_the_group()->open = 1;
+    if (!registered) registered = !atexit(out_discard_group);
+}
+
+/* All files of the group get their names, in the order in which they were written. */
+static inline int out_publish(char *err) {
+    out_group *g = out_the_group();
+    int bad = 0;
+    for (out_waiting *w = g->first; w && !bad; w = w->next)
+        if (rename(w->temporary, w->path)) bad = error_set(err, "%.300s: %s", w->path, strerror(errno));
+    out_discard_group();
+    return bad;
 }
 
 /* Closes the file and gives it its name, replacing an earlier one. On failure the earlier one stays. */
 static inline int out_commit(out_file *o, char *err) {
     int reason = 0;
-    out_file **link = out_open_list();
     errno = 0;
     if (ferror(o->f) || fflush(o->f)) reason = errno ? errno : EIO;
     if (reason) {
         out_discard(o);
         return error_set(err, "%.300s: %s", o->path, strerror(reason));
     }
-    while (*link && *link != o)
-        link = &(*link)->next;
-    if (*link) *link = o->next;
-    if (fclose(o->f) || rename(o->temporary, o->path)) reason = errno;
+    out_forget(o);
+    if (fclose(o->f)) reason = errno;
     o->f = NULL;
-    if (!reason) return 0;
+    if (!reason) return out_rename(o->temporary, o->path, err);
     remove(o->temporary);
     return error_set(err, "%.300s: %s", o->path, strerror(reason));
+}
+
+/* Keeps a folder for this run, until the program ends; -1 where another run has it. */
+static inline int out_lock(const char *dir, char *err) {
+    const int folder = open(dir, O_RDONLY | O_CLOEXEC);
+    if (folder < 0) return error_set(err, "%.300s: %s", dir, strerror(errno));
+    if (!flock(folder, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return 0; /* or a file system without locks */
+    close(folder);
+    return error_set(err, "%.300s: another run is writing there", dir);
 }
 
 /* Makes a folder with its parents and finds out whether files can be written there: before any work starts. */
@@ -709,6 +1005,111 @@ static inline void json_settings(json_writer *j, const char *key, const option_r
     json_close(j);
 }
 
+/* ---- SHA-256 (FIPS 180-4), as sha256sum prints it ---- */
+
+typedef struct sha256 {
+    uint32_t state[8];
+    unsigned char block[64];
+    uint64_t bytes;
+} sha256;
+
+static inline uint32_t sha256_turn(uint32_t x, int n) {
+    return (x >> n) | (x << (32 - n));
+}
+
+/* The first 32 bits of the fractions of the cube roots of the first 64 primes, and of the square roots of the first 8.
+   */
+static const uint32_t sha256_cube_roots[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+static const uint32_t sha256_square_roots[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+static inline void sha256_block(sha256 *h) {
+    uint32_t w[64];
+    uint32_t v[8];
+    memcpy(v, h->state, sizeof v);
+    for (int i = 0; i < 16; i++)
+        w[i] = (uint32_t)h->block[4 * i] << 24 | (uint32_t)h->block[4 * i + 1] << 16 |
+               (uint32_t)h->block[4 * i + 2] << 8 | h->block[4 * i + 3];
+    for (int i = 16; i < 64; i++) {
+        const uint32_t a = w[i - 15];
+        const uint32_t b = w[i - 2];
+        const uint32_t s0 = sha256_turn(a, 7) ^ sha256_turn(a, 18) ^ (a >> 3);
+        const uint32_t s1 = sha256_turn(b, 17) ^ sha256_turn(b, 19) ^ (b >> 10);
+        w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+    }
+    for (int i = 0; i < 64; i++) {
+        const uint32_t s1 = sha256_turn(v[4], 6) ^ sha256_turn(v[4], 11) ^ sha256_turn(v[4], 25);
+        const uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
+        const uint32_t t1 = v[7] + s1 + choice + sha256_cube_roots[i] + w[i];
+        const uint32_t s0 = sha256_turn(v[0], 2) ^ sha256_turn(v[0], 13) ^ sha256_turn(v[0], 22);
+        const uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+        memmove(v + 1, v, 7 * sizeof *v);
+        v[4] += t1;
+        v[0] = t1 + s0 + majority;
+    }
+    for (int i = 0; i < 8; i++)
+        h->state[i] += v[i];
+}
+
+static inline void sha256_add(sha256 *h, const void *data, size_t size) {
+    const unsigned char *byte = data;
+    for (size_t i = 0; i < size; i++) {
+        h->block[h->bytes++ % 64] = byte[i];
+        if (h->bytes % 64 == 0) sha256_block(h);
+    }
+}
+
+/* The digest as 64 hexadecimal digits. */
+static inline void sha256_text(char text[65], sha256 *h) {
+    static const unsigned char one = 0x80;
+    static const unsigned char zero = 0;
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++)
+        length[i] = (unsigned char)(8 * h->bytes >> (56 - 8 * i));
+    sha256_add(h, &one, 1);
+    while (h->bytes % 64 != 56)
+        sha256_add(h, &zero, 1);
+    sha256_add(h, length, 8);
+    for (int i = 0; i < 8; i++)
+        snprintf(text + 8 * i, 9, "%08lx", (unsigned long)h->state[i]);
+}
+
+/* Of a file; an empty text where it cannot be read. */
+static inline void sha256_file(char text[65], const char *path) {
+    unsigned char data[4096];
+    sha256 h = {.bytes = 0};
+    FILE *f = fopen(path, "rb");
+    text[0] = 0;
+    if (!f) return;
+    memcpy(h.state, sha256_square_roots, sizeof h.state);
+    for (size_t n; (n = fread(data, 1, sizeof data, f)) > 0;)
+        sha256_add(&h, data, n);
+    if (!ferror(f)) sha256_text(text, &h);
+    fclose(f);
+}
+
+/* "files": the sums of the files that wait for out_publish. */
+static inline void json_files(json_writer *j) {
+    char sum[65];
+    const out_group *g = out_the_group();
+    if (!g->open) return;
+    json_open(j, "sha256", '{');
+    for (const out_waiting *w = g->first; w; w = w->next) {
+        const char *name = strrchr(w->path, '/');
+        sha256_file(sum, w->temporary);
+        json_text(j, name ? name + 1 : w->path, sum);
+    }
+    json_close(j);
+}
+
 /* One entry of run.json beside the settings: a number, or a text where that is given. */
 typedef struct run_entry {
     const char *name; /* NULL ends a list */
@@ -721,11 +1122,14 @@ typedef struct run_info {
     const option_row *options;
     const char *input; /* file that was read, or NULL */
     uint64_t seed;
-    double seconds;           /* wall time of the run */
-    const run_entry *results; /* counts and whatever else is worth keeping; may be NULL */
+    double seconds;                               /* wall time of the run */
+    const run_entry *results;                     /* counts and whatever else is worth keeping; may be NULL */
+    void (*more)(json_writer *j, const void *of); /* writes further members; may be NULL (verdict_json of verdict.h) */
+    const void *more_of;
 } run_info;
 
-/* DIR/run.json: program, version, input, settings, seed, seconds, results. */
+/* DIR/run.json: program, version, input, settings, seed, seconds, results; in a group, the sums of its files: write it
+   last. */
 static inline int run_write(const char *dir, const run_info *run, char *err) {
     json_writer j = {0};
     out_file o;
@@ -747,6 +1151,8 @@ static inline int run_write(const char *dir, const run_info *run, char *err) {
             json_real(&j, e->name, e->number);
     }
     json_close(&j);
+    if (run->more) run->more(&j, run->more_of);
+    json_files(&j);
     json_close(&j);
     return out_commit(&o, err);
 }
@@ -1078,7 +1484,6 @@ static inline int plot_begin(out_file *o, const char *dir, const char *name, int
 
 /* Ends the script and runs it. Returns 0, or 1 when gnuplot is not installed: the script is there, not the picture. */
 static inline int plot_end(out_file *o, const char *dir, const char *name, char *err) {
-    char script[256];
     char drawn[256];
     char define[300];
     char from[PATH_SIZE + 300];
@@ -1086,7 +1491,9 @@ static inline int plot_end(out_file *o, const char *dir, const char *name, char 
     int status = 0;
     fprintf(o->f, "unset output\n");
     if (out_commit(o, err)) return -1;
-    snprintf(script, sizeof script, "%.200s.gp", name);
+    const char *path = out_the_group()->open ? o->temporary : o->path;
+    const char *slash = strrchr(path, '/');
+    const char *script = slash ? slash + 1 : path;
     snprintf(drawn, sizeof drawn, "%.200s.tmp-%ld.png", name, (long)getpid());
     snprintf(define, sizeof define, "picture='%s'", drawn);
     snprintf(from, sizeof from, "%.*s/%s", PATH_SIZE, dir, drawn);
@@ -1103,9 +1510,9 @@ static inline int plot_end(out_file *o, const char *dir, const char *name, char 
     }
     if (child < 0) return error_set(err, "%.300s: cannot run gnuplot: %s", to, strerror(errno));
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
+        if (stop_asked()) kill(child, SIGTERM);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return 1;
-    if (status == 0 && rename(from, to) == 0) return 0;
+    if (status == 0) return out_rename(from, to, err);
     remove(from);
     return error_set(err, "%.300s: gnuplot failed on %s", to, script);
 }
@@ -1144,11 +1551,12 @@ typedef struct plot_chain {
 } plot_chain;
 
 typedef struct plot_corner {
-    int n_dim;                /* up to PLOT_DIM_MAX */
-    const char *const *label; /* [n_dim], markup: "log_{10} R" */
-    const char *const *unit;  /* [n_dim], "cm"; NULL or "": none */
-    plot_chain chain;         /* densities, and contours at 50 % and 90 % of the samples */
-    plot_chain second;        /* contours only; .sample = NULL: none */
+    int n_dim;                           /* up to PLOT_DIM_MAX */
+    const char *const *label;            /* [n_dim], markup: "log_{10} R" */
+    const char *const *unit;             /* [n_dim], "cm"; NULL or "": none */
+    const double *median, *minus, *plus; /* [n_dim] of the titles; NULL: from the first chain */
+    plot_chain chain;                    /* densities, and contours at 50 % and 90 % of the samples */
+    plot_chain second;                   /* contours only; .sample = NULL: none */
 } plot_corner;
 
 enum { PLOT_DIM_MAX = 12, PLOT_GRID = 56, PLOT_BINS = 32 };
@@ -1376,6 +1784,11 @@ static inline int plot_axes(plot_axis *axes, const plot_corner *p) {
         axes[k].hi = 0; /* nothing yet */
         plot_axis_over(&axes[k], &p->chain, k, p->n_dim, sorted);
         if (p->second.sample) plot_axis_over(&axes[k], &p->second, k, p->n_dim, sorted);
+        if (p->median && p->minus && p->plus) {
+            axes[k].median = p->median[k];
+            axes[k].minus = p->minus[k];
+            axes[k].plus = p->plus[k];
+        }
         double margin =
             2 * (axes[k].hi - axes[k].lo) / (PLOT_BINS - 4); /* whole bins: a prior's edge is a bin's edge */
         if (!(margin > 1e-9 * fabs(axes[k].hi))) margin = 0.01 * fabs(axes[k].hi) + 1e-6;

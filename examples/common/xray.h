@@ -21,41 +21,49 @@
      xray_data_free(&data);
      xray_absorption_free(&ism);
 
-   Files: PHA (type I: COUNTS or RATE, GROUPING, QUALITY, EXPOSURE, BACKSCAL, AREASCAL, STAT_ERR, SYS_ERR, the files
-   that it names), RMF (extension MATRIX or SPECRESP MATRIX; N_GRP, F_CHAN, N_CHAN and MATRIX of fixed or variable
-   length; TLMIN), ARF; OGIP memos OGIP/92-007 and CAL/GEN/92-002. They need cfitsio: define BML_XRAY_USE_CFITSIO and
-   link with -lcfitsio (Debian: libcfitsio-dev). Without it everything else is there, and readers say what is missing.
-   cfitsio is not thread safe; all other functions here are, as long as each thread has its own xray_work and output
-   arrays.
+   Files: PHA (type I, or a row of type II; what it names), RMF (all its matrices), ARF: xray_ogip.h says what is read
+   and how files are named. They need cfitsio: define BML_XRAY_USE_CFITSIO and link with -lcfitsio (Debian:
+   libcfitsio-dev). Without it everything else is there, and readers say what is missing. cfitsio is not thread safe; all
+   other functions here are, as long as each thread has its own xray_work and output arrays.
 
    Models. photons/(cm2 s) in each bin of energy, integrated over the bin; E in keV, K = norm:
        powerlaw   K E^-PhoIndex                                exact
        zpowerlw   K (E (1 + Redshift))^-PhoIndex               exact
+       bknpower   K E^-PhoIndx1 below BreakE, K BreakE^(PhoIndx2-PhoIndx1) E^-PhoIndx2 above it      exact
+       pegpwrlw   E^-PhoIndex with an energy flux of K 1e-12 erg/(cm2 s) from eMin to eMax           exact
        cutoffpl   K E^-PhoIndex exp(-E/HighECut)               (q)
-       logpar     K E^-(alpha + beta log10 E)                  (q) (Massaro et al. 2004, A&A 413, 489, eq. 1)
+       logpar     K x^-(alpha + beta log10 x), x = E/pivotE    (q) (Massaro et al. 2004, A&A 413, 489, eq. 1)
        bbodyrad   K C E^2 / (exp(E/kT) - 1), K = (R_km/D_10kpc)^2, C = 1.0344e-3 as in XSPEC, so that norms compare
                   (2 pi/(h^3 c^2) km^2/(10 kpc)^2 is 1.0380e-3 with today's constants)                           (q)
        diskbb     K (8/3) C E^2 integral_0^1 t^(-11/3) / (exp(E/(t Tin)) - 1) dt, K = (Rin_km/D_10kpc)^2 cos i   (q)
                   (rings of black body with T ~ r^(-3/4); Mitsuda et al. 1984, PASJ 36, 741)
        gaussian   K photons in a line at LineE with standard deviation Sigma                                     exact
-       tbabs      exp(-nH sigma(E)), nH in 1e22 cm^-2, sigma the mean over the bin. Multiplies.
-       constant   factor. Multiplies.
+       tbabs      exp(-nH sigma(E)), nH in 1e22 cm^-2, sigma the mean over the bin. Multiplies, as all below.
+       ztbabs     the same at E (1 + Redshift). XSPEC's leaves out grains and molecules here: up to 5 % below 0.5 keV.
+       phabs      gas alone, with Anders & Grevesse's abundances whatever tbabs has; zphabs at E (1 + Redshift)
+       constant   factor
+       cflux      scales what stands behind it in the product to an energy flux of 10^lg10Flux erg/(cm2 s) from Emin to
+                  Emax (fix one norm in there). 300 bins of equal ratio: 1e-5 for a power law
    (q): three-point Gauss-Legendre in each bin, relative error about (w/kT)^6/2e6 for a bin w wide: bins of a response
-   are never wide enough to show it; bins wider than kT are not for this file.
-   Expressions: sums and products with parentheses; `tbabs(powerlaw)` is `tbabs*(powerlaw)`. A second power law is
-   called powerlaw2, its parameters powerlaw2.norm and so on; a name that only one component has may be used alone (nH,
-   kT).
+   are never wide enough to show it; bins wider than kT are not for this file. Nothing is absorbed below 13.6 eV.
+   Beyond these: tables of XSPEC (xray_table.h), ssc and ebl (xray_ssc.h), your own (xray_extra).
+   Expressions: sums and products with parentheses; `tbabs(powerlaw)` is `tbabs*(powerlaw)`. Names in any case, and
+   shortened as long as they are clear (TBabs, po). A second power law is called powerlaw2, its parameters
+   powerlaw2.norm and so on; a name that only one component has may be used alone (nH, kT).
+   Redshifts, pivots and constants are held in fits unless freed.
 
    Statistics, D counts, M model counts, both in a bin: all are -2 ln L up to a constant, and about 1 per bin in a good
    fit.
-       C      2 (M - D + D ln(D/M))  (Cash 1979, ApJ 228, 939). Background is not looked at.
+       C      2 (M - D + D ln(D/M))  (Cash 1979, ApJ 228, 939). Background is not looked at: fits take W where there is
+              one.
        W      the same with a background spectrum, whose rate in each bin is eliminated by maximum likelihood (the W
               statistic of XSPEC's appendix B). Biased where background bins hold few counts: group to several counts a
-              bin.
+              bin, or give the background a model (xray_problem_dark).
        chi2   (D - r B - M)^2 / (D + r^2 B + (s D)^2): Gaussian, so for 20 counts and more; an empty bin counts as
-              variance 1; s is the systematic error, a fraction: SYS_ERR of the file, and binning.systematic, in
-              quadrature.
-   When NOT to use this: gratings with energies in descending order, type II PHA, pile-up, time-resolved responses.
+              variance 1; STAT_ERR squared in the place of D where POISSERR is not true; s is the systematic error, a
+              fraction: SYS_ERR of the file, and binning.systematic, in quadrature.
+       flux points (xray_points_make): a Gaussian in log10 nuFnu; upper limits ln Phi((limit - model)/sigma).
+   When NOT to use this: gratings with energies in descending order, pile-up, time-resolved responses.
 
    Functions that can fail return 0, or -1 with one line of text in err[ERROR_SIZE]. Public domain or MIT, see LICENSE.
    */
@@ -69,6 +77,22 @@
 #endif
 
 enum { XRAY_MAX_CHANNELS = 1 << 20, XRAY_MAX_ENERGIES = 1 << 20, XRAY_MAX_MATRIX = 1 << 28 };
+
+enum { XRAY_NOTE = 400 };         /* bytes of what a reader has to say of an object, NUL included */
+enum { XRAY_UNUSABLE = 1 << 20 }; /* QUALITY of a channel without numbers: left out even where bad channels are kept */
+
+/* Appends a sentence to note[XRAY_NOTE]. */
+COMMON_PRINTF(2, 3) static inline void xray_note(char *note, const char *fmt, ...) {
+    size_t used = strlen(note);
+    va_list ap;
+    if (used && used + 2 < XRAY_NOTE) {
+        strcpy(note + used, "; ");
+        used += 2;
+    }
+    va_start(ap, fmt);
+    vsnprintf(note + used, XRAY_NOTE - used, fmt, ap);
+    va_end(ap);
+}
 
 /* Zeroed memory for n elements; NULL when there is none or the size is absurd. */
 static inline void *xray_alloc(size_t n, size_t size) {
@@ -108,27 +132,41 @@ static inline void xray_exp(double *y, const double *x, int n) {
     }
 }
 
+static inline char xray_lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
 /* ==== absorption by the interstellar medium ======================================================================= */
 
 enum { XRAY_WILM, XRAY_ANGR }; /* abundances of data/tbabs.h */
 
 typedef struct xray_absorption {
-    int n;
-    double *log_e, *log_sigma; /* [n] ln keV, ascending; ln 1e-22 cm^2 */
+    int n, n_gas;
+    double *log_e, *log_sigma; /* [n] ln keV, ascending; ln 1e-22 cm^2: of tbabs */
+    double *gas_e, *gas_sigma; /* [n_gas] the same of phabs */
 } xray_absorption;
 
 static inline void xray_absorption_free(xray_absorption *a) {
     free(a->log_e);
     free(a->log_sigma);
+    free(a->gas_e);
+    free(a->gas_sigma);
     memset(a, 0, sizeof *a);
 }
 
 static inline int xray_absorption_room(xray_absorption *a, int n, char *err) {
     memset(a, 0, sizeof *a);
     a->n = n;
+    a->n_gas = PHABS_N;
     a->log_e = xray_alloc((size_t)n, sizeof(double));
     a->log_sigma = xray_alloc((size_t)n, sizeof(double));
-    if (a->log_e && a->log_sigma) return 0;
+    a->gas_e = xray_alloc(PHABS_N, sizeof(double));
+    a->gas_sigma = xray_alloc(PHABS_N, sizeof(double));
+    for (int i = 0; a->gas_e && a->gas_sigma && i < PHABS_N; i++) {
+        a->gas_e[i] = log((double)phabs_table[i][0]);
+        a->gas_sigma[i] = log((double)phabs_table[i][1]);
+    }
+    if (a->log_e && a->log_sigma && a->gas_e && a->gas_sigma) return 0;
     xray_absorption_free(a);
     return error_set(err, "out of memory");
 }
@@ -143,16 +181,25 @@ static inline int xray_absorption_builtin(xray_absorption *a, int abundances, ch
     return 0;
 }
 
-/* sigma [1e-22 cm^2] at a log energy, by straight lines in the logarithms, continued beyond both ends. */
-static inline double xray_absorption_sigma(const xray_absorption *a, double log_e) {
+static const double xray_log_rydberg = -4.29770; /* ln 0.0136 keV: below, nothing is ionised, and nothing absorbed */
+
+/* sigma [1e-22 cm^2] at a log energy, by straight lines in the logarithms, continued beyond both ends, to the Lyman
+   limit. gas: of phabs. */
+static inline double xray_sigma(const xray_absorption *a, int gas, double log_e) {
+    if (log_e < xray_log_rydberg) return 0;
+    const double *x = gas ? a->gas_e : a->log_e;
+    const double *y = gas ? a->gas_sigma : a->log_sigma;
     int lo = 0;
-    int hi = a->n - 1;
+    int hi = (gas ? a->n_gas : a->n) - 1;
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
-        *(a->log_e[mid] <= log_e ? &lo : &hi) = mid;
+        *(x[mid] <= log_e ? &lo : &hi) = mid;
     }
-    return exp(a->log_sigma[lo] +
-               (log_e - a->log_e[lo]) * (a->log_sigma[hi] - a->log_sigma[lo]) / (a->log_e[hi] - a->log_e[lo]));
+    return exp(y[lo] + (log_e - x[lo]) * (y[hi] - y[lo]) / (x[hi] - x[lo]));
+}
+
+static inline double xray_absorption_sigma(const xray_absorption *a, double log_e) {
+    return xray_sigma(a, 0, log_e);
 }
 
 /* ==== grids of energy =============================================================================================
@@ -163,8 +210,9 @@ typedef struct xray_grid {
     double *edge;                     /* [n+1] keV */
     double *log_mid, *log_ratio;      /* [n] ln sqrt(lo hi), ln(hi/lo) */
     double *node, *log_node, *weight; /* [3][n] keV, ln keV, keV */
-    double *sigma;                    /* [n] absorption [1e-22 cm^2], mean over the bin */
+    double *sigma, *gas;              /* [n] absorption of tbabs and phabs [1e-22 cm^2], mean over the bin */
     double widest;                    /* largest log_ratio */
+    const xray_absorption *ism;       /* the caller's, who keeps it as long as the grid */
 } xray_grid;
 
 static inline void xray_grid_free(xray_grid *g) {
@@ -178,12 +226,14 @@ static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const 
     static const double share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
     memset(g, 0, sizeof *g);
     g->n = n;
-    g->edge = xray_alloc((size_t)n + 1, 13 * sizeof(double));
+    g->ism = ism;
+    g->edge = xray_alloc((size_t)n + 1, 14 * sizeof(double));
     if (!g->edge) return error_set(err, "out of memory");
     g->log_mid = g->edge + n + 1;
     g->log_ratio = g->log_mid + n;
     g->sigma = g->log_ratio + n;
-    g->node = g->sigma + n;
+    g->gas = g->sigma + n;
+    g->node = g->gas + n;
     g->log_node = g->node + 3 * n;
     g->weight = g->log_node + 3 * n;
     memcpy(g->edge, edge, ((size_t)n + 1) * sizeof *edge);
@@ -198,7 +248,8 @@ static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const 
             g->node[k * n + i] = e;
             g->log_node[k * n + i] = log(e);
             g->weight[k * n + i] = share[k] * (hi - lo);
-            g->sigma[i] += share[k] * xray_absorption_sigma(ism, log(e));
+            g->sigma[i] += share[k] * xray_sigma(ism, 0, log(e));
+            g->gas[i] += share[k] * xray_sigma(ism, 1, log(e));
         }
     }
     return 0;
@@ -221,51 +272,134 @@ static inline int xray_grid_band(xray_grid *g, double lo, double hi, int n, cons
 
 enum {
     XRAY_TBABS,
+    XRAY_PHABS,
+    XRAY_ZTBABS,
+    XRAY_ZPHABS,
     XRAY_CONSTANT,
     XRAY_POWERLAW,
     XRAY_ZPOWERLW,
+    XRAY_BKNPOWER,
     XRAY_CUTOFFPL,
     XRAY_LOGPAR,
+    XRAY_PEGPWRLW,
     XRAY_BBODYRAD,
     XRAY_DISKBB,
     XRAY_GAUSSIAN,
+    XRAY_CFLUX,
     XRAY_N_KINDS,
-    XRAY_PARS = 3,
+    XRAY_EXTRA = 1000, /* and above: components of the library */
+    XRAY_PARS = 12,    /* of one component */
     XRAY_MAX_PARTS = 16,
-    XRAY_MAX_PAR = XRAY_MAX_PARTS * XRAY_PARS,
+    XRAY_MAX_PAR = 64,
     XRAY_NAME = 32,
     XRAY_DISK_N = 400
 };
 
-/* The range is what a fit without a prior searches; log: evenly in the logarithm. */
+/* lo and hi bound what a fit may find: the hard limits of XSPEC. Where it begins to search is from ... to. log: both
+   are taken in the logarithm; lo may be 0 all the same, and is tried at the end. */
 typedef struct xray_par {
     char name[XRAY_NAME];
     const char *unit;
-    double lo, hi;
+    double lo, hi, from, to;
     int log;
+    int fixed; /* unless freed: at `value` */
+    double value;
+    int coarse; /* the component is smooth over steps of a thousandth of the search range only: derivatives take those */
 } xray_par;
+
+/* What a component does with its neighbours. */
+enum { XRAY_ADDS, XRAY_MULTIPLIES, XRAY_CONVOLVES };
 
 static const struct xray_kind {
     const char *name;
-    int multiplies, n_par;
-    xray_par par[XRAY_PARS];
+    int how, n_par;
+    xray_par par[4];
 } xray_kinds[XRAY_N_KINDS] = {
-    {"tbabs", 1, 1, {{"nH", "1e22 cm-2", 1e-4, 10, 1}}},
-    {"constant", 1, 1, {{"factor", "", 0.5, 2, 1}}},
-    {"powerlaw", 0, 2, {{"PhoIndex", "", 0, 5, 0}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
-    {"zpowerlw", 0, 3, {{"PhoIndex", "", 0, 5, 0}, {"Redshift", "", 0, 5, 0}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
+#define XRAY_NH \
+    { "nH", "1e22 cm-2", 0, 1e6, 1e-4, 10, 1, 0, 0, 0 }
+#define XRAY_Z \
+    { "Redshift", "", 0, 10, 0, 5, 0, 1, 0, 0 }
+#define XRAY_INDEX(name) \
+    { name, "", -3, 10, 0, 5, 0, 0, 0, 0 }
+#define XRAY_NORM(unit, from, to) \
+    { "norm", unit, 0, 1e24, from, to, 1, 0, 0, 0 }
+    {"tbabs", XRAY_MULTIPLIES, 1, {XRAY_NH}},
+    {"phabs", XRAY_MULTIPLIES, 1, {XRAY_NH}},
+    {"ztbabs", XRAY_MULTIPLIES, 2, {XRAY_NH, XRAY_Z}},
+    {"zphabs", XRAY_MULTIPLIES, 2, {XRAY_NH, XRAY_Z}},
+    {"constant", XRAY_MULTIPLIES, 1, {{"factor", "", 0, 1e10, 0.5, 2, 1, 1, 1, 0}}},
+    {"powerlaw", XRAY_ADDS, 2, {XRAY_INDEX("PhoIndex"), XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
+    {"zpowerlw", XRAY_ADDS, 3, {XRAY_INDEX("PhoIndex"), XRAY_Z, XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
+    {"bknpower",
+     XRAY_ADDS,
+     4,
+     {XRAY_INDEX("PhoIndx1"),
+      {"BreakE", "keV", 1e-2, 1e12, 0.3, 30, 1, 0, 0, 0},
+      XRAY_INDEX("PhoIndx2"),
+      XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
     {"cutoffpl",
-     0,
+     XRAY_ADDS,
      3,
-     {{"PhoIndex", "", -2, 5, 0}, {"HighECut", "keV", 0.1, 500, 1}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
-    {"logpar", 0, 3, {{"alpha", "", 0, 5, 0}, {"beta", "", -2, 2, 0}, {"norm", "ph/keV/cm2/s", 1e-7, 100, 1}}},
-    {"bbodyrad", 0, 2, {{"kT", "keV", 0.02, 10, 1}, {"norm", "km2/(10 kpc)2", 1e-4, 1e6, 1}}},
-    {"diskbb", 0, 2, {{"Tin", "keV", 0.02, 10, 1}, {"norm", "km2/(10 kpc)2", 1e-4, 1e8, 1}}},
-    {"gaussian", 0, 3, {{"LineE", "keV", 0.3, 10, 0}, {"Sigma", "keV", 1e-3, 1, 1}, {"norm", "ph/cm2/s", 1e-8, 10, 1}}},
+     {{"PhoIndex", "", -3, 10, -2, 5, 0, 0, 0, 0},
+      {"HighECut", "keV", 1e-2, 1e12, 0.1, 500, 1, 0, 0, 0},
+      XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
+    {"logpar",
+     XRAY_ADDS,
+     4,
+     {XRAY_INDEX("alpha"),
+      {"beta", "", -4, 4, -2, 2, 0, 0, 0, 0},
+      {"pivotE", "keV", 1e-3, 1e12, 0.1, 10, 1, 1, 1, 0},
+      XRAY_NORM("ph/keV/cm2/s", 1e-7, 100)}},
+    {"pegpwrlw",
+     XRAY_ADDS,
+     4,
+     {XRAY_INDEX("PhoIndex"),
+      {"eMin", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 2, 0},
+      {"eMax", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 10, 0},
+      XRAY_NORM("1e-12 erg/cm2/s", 1e-4, 1e4)}},
+    {"bbodyrad", XRAY_ADDS, 2, {{"kT", "keV", 1e-4, 200, 0.02, 10, 1, 0, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e6)}},
+    {"diskbb", XRAY_ADDS, 2, {{"Tin", "keV", 1e-3, 1000, 0.02, 10, 1, 0, 0, 0}, XRAY_NORM("km2/(10 kpc)2", 1e-4, 1e8)}},
+    {"gaussian",
+     XRAY_ADDS,
+     3,
+     {{"LineE", "keV", 0, 1e6, 0.3, 10, 0, 0, 0, 0},
+      {"Sigma", "keV", 0, 20, 1e-3, 1, 1, 0, 0, 0},
+      XRAY_NORM("ph/cm2/s", 1e-8, 10)}},
+    {"cflux",
+     XRAY_CONVOLVES,
+     3,
+     {{"Emin", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 0.5, 0},
+      {"Emax", "keV", 1e-6, 1e12, 0.1, 10, 1, 1, 10, 0},
+      {"lg10Flux", "log10 erg/cm2/s", -100, 100, -16, -7, 0, 0, 0, 0}}},
+#undef XRAY_NH
+#undef XRAY_Z
+#undef XRAY_INDEX
+#undef XRAY_NORM
 };
 
+/* A component from elsewhere: a table, another header's physics. eval fills out[n], photons/(cm2 s) in each bin or a
+   factor; NaN where it fails. It is called by several threads at once (thread_number() tells them apart). */
+typedef struct xray_extra {
+    char name[XRAY_NAME];
+    int how, n_par;
+    xray_par par[XRAY_PARS];
+    void (*eval)(double *out, const xray_grid *g, const double *par, void *user);
+    void *user;
+} xray_extra;
+
+enum { XRAY_MAX_EXTRAS = 12 };
+
+/* The extras that expressions may name. load, unless NULL, makes the extra of `name{file}`: its number, or -1 and err.
+   The caller's; it must outlive the models. */
+typedef struct xray_library {
+    int n;
+    xray_extra extra[XRAY_MAX_EXTRAS];
+    int (*load)(struct xray_library *l, const char *name, const char *file, char *err);
+    void *user; /* of load */
+} xray_library;
+
 typedef struct xray_part {
-    int kind, first; /* component, its first parameter */
+    int kind, first; /* component (XRAY_EXTRA + number in the library), its first parameter */
 } xray_part;
 
 typedef struct xray_model {
@@ -273,9 +407,16 @@ typedef struct xray_model {
     int n_part, n_par, n_op, depth; /* depth: arrays that evaluation needs at once */
     xray_part part[XRAY_MAX_PARTS];
     xray_par par[XRAY_MAX_PAR];
-    int op[2 * XRAY_MAX_PARTS]; /* postfix: a part's number, XRAY_PLUS or XRAY_TIMES */
-    double disk[XRAY_DISK_N];   /* see xray_disk_table; zero unless the model has a diskbb */
+    int op[3 * XRAY_MAX_PARTS]; /* postfix: a part's number, XRAY_PLUS, XRAY_TIMES, or XRAY_SCALES - a part's number */
+    int from[3 * XRAY_MAX_PARTS]; /* of XRAY_SCALES: where the expression begins that it scales */
+    double disk[XRAY_DISK_N];     /* see xray_disk_table; zero unless the model has a diskbb */
+    const xray_library *library;
 } xray_model;
+
+static inline int xray_part_n_par(const xray_model *m, int part) {
+    int kind = m->part[part].kind;
+    return kind >= XRAY_EXTRA ? m->library->extra[kind - XRAY_EXTRA].n_par : xray_kinds[kind].n_par;
+}
 
 /* The disc: with x = E/Tin the integral is x^(-8/3) G(x), G(x) = integral_x^infinity u^(5/3)/(exp(u) - 1) du.
    Tabulated is ln G(x) + x, which is smooth, over equal steps in ln x; G(0) = Gamma(8/3) zeta(8/3). */
@@ -347,7 +488,8 @@ static inline void xray_quadrature(double *out, const xray_grid *g, const double
         out[i] = norm * (f[i] * g->weight[i] + f[n + i] * g->weight[n + i] + f[2 * n + i] * g->weight[2 * n + i]);
 }
 
-static const double xray_planck = 1.0344e-3; /* photons/(cm2 s keV^3), see above */
+static const double xray_erg = 1.602176634e-9; /* of a keV */
+static const double xray_planck = 1.0344e-3;   /* photons/(cm2 s keV^3), see above */
 
 static inline void xray_bbodyrad(double *out, const xray_grid *g, double kt, double norm, double *f) {
     int n = 3 * g->n;
@@ -386,23 +528,78 @@ static inline void xray_gaussian(double *out, const xray_grid *g, double line, d
     }
 }
 
+/* exp(-nH sigma((1 + z) E)), sigma the mean over each bin. The nodes ascend, and so does the place in the table. */
+static inline void xray_absorb(double *out, const xray_grid *g, double nh, double z, int gas) {
+    static const double share[3] = {5.0 / 18, 4.0 / 9, 5.0 / 18};
+    const double *mean = gas ? g->gas : g->sigma;
+    const double *x = gas ? g->ism->gas_e : g->ism->log_e;
+    const double *y = gas ? g->ism->gas_sigma : g->ism->log_sigma;
+    int last = (gas ? g->ism->n_gas : g->ism->n) - 2;
+    double shift = log1p(z);
+    int shifted = fabs(z) > 0;
+    for (int i = 0; i < g->n && !shifted; i++)
+        out[i] = -nh * mean[i];
+    for (int i = 0, at = 0; i < g->n && shifted; i++) {
+        double sum = 0;
+        for (int k = 0; k < 3; k++) {
+            double e = g->log_node[k * g->n + i] + shift;
+            while (at < last && x[at + 1] <= e)
+                at++;
+            if (e < xray_log_rydberg) continue;
+            sum += share[k] * exp(y[at] + (e - x[at]) * (y[at + 1] - y[at]) / (x[at + 1] - x[at]));
+        }
+        out[i] = -nh * sum;
+    }
+    xray_exp(out, out, g->n);
+}
+
+/* Integral of E^slope over lo ... hi. */
+static inline double xray_power_integral(double lo, double hi, double slope) {
+    double s = slope + 1;
+    double u = s * log(hi / lo);
+    return pow(lo, s) * log(hi / lo) * (fabs(u) > 1e-8 ? expm1(u) / u : 1 + 0.5 * u);
+}
+
+/* Two power laws that meet at the break, exactly, in the bin with the break, too. */
+static inline void xray_bknpower(double *out, const xray_grid *g, const double *p, double *f) {
+    double bend = p[1];
+    int n = g->n;
+    xray_power(out, g, p[3], -p[0]);
+    xray_power(f, g, p[3] * pow(bend, p[2] - p[0]), -p[2]);
+    for (int i = 0; i < n; i++) {
+        double lo = g->edge[i];
+        double hi = g->edge[i + 1];
+        if (lo >= bend) out[i] = f[i];
+        if (lo < bend && hi > bend)
+            out[i] = p[3] * (xray_power_integral(lo, bend, -p[0]) +
+                             pow(bend, p[2] - p[0]) * xray_power_integral(bend, hi, -p[2]));
+    }
+}
+
+/* A power law whose energy flux from eMin to eMax is norm 1e-12 erg/(cm2 s). */
+static inline void xray_pegpwrlw(double *out, const xray_grid *g, const double *p) {
+    double kev = xray_power_integral(p[1], p[2], 1 - p[0]);
+    xray_power(out, g, p[2] > p[1] && p[1] > 0 ? p[3] * 1e-12 / (kev * xray_erg) : (double)NAN, -p[0]);
+}
+
 /* One component into out[n]; f[3][n] is scratch. */
 static inline void xray_part_eval(double *out, const xray_model *m, int part, const xray_grid *g, const double *par,
                                   double *f) {
     const double *p = par + m->part[part].first;
     int n = g->n;
-    switch (m->part[part].kind) {
-    case XRAY_TBABS:
-        for (int i = 0; i < n; i++)
-            out[i] = -p[0] * g->sigma[i];
-        xray_exp(out, out, n);
-        return;
+    int kind = m->part[part].kind;
+    switch (kind) {
+    case XRAY_TBABS: xray_absorb(out, g, p[0], 0, 0); return;
+    case XRAY_PHABS: xray_absorb(out, g, p[0], 0, 1); return;
+    case XRAY_ZTBABS: xray_absorb(out, g, p[0], p[1], 0); return;
+    case XRAY_ZPHABS: xray_absorb(out, g, p[0], p[1], 1); return;
     case XRAY_CONSTANT:
         for (int i = 0; i < n; i++)
             out[i] = p[0];
         return;
     case XRAY_POWERLAW: xray_power(out, g, p[1], -p[0]); return;
     case XRAY_ZPOWERLW: xray_power(out, g, p[2] * pow(1 + p[1], -p[0]), -p[0]); return;
+    case XRAY_BKNPOWER: xray_bknpower(out, g, p, f); return;
     case XRAY_CUTOFFPL: {
         double rate = p[1] > 0 ? 1 / p[1] : 0;
         for (int i = 0; i < 3 * n; i++)
@@ -411,15 +608,24 @@ static inline void xray_part_eval(double *out, const xray_model *m, int part, co
         xray_quadrature(out, g, f, p[1] > 0 ? p[2] : 0);
         return;
     }
-    case XRAY_LOGPAR:
-        for (int i = 0; i < 3 * n; i++)
-            f[i] = -(p[0] + p[1] * 0.43429448190325183 * g->log_node[i]) * g->log_node[i];
+    case XRAY_LOGPAR: {
+        double pivot = p[2] > 0 ? log(p[2]) : (double)NAN;
+        for (int i = 0; i < 3 * n; i++) {
+            double log_x = g->log_node[i] - pivot;
+            f[i] = -(p[0] + p[1] * 0.43429448190325183 * log_x) * log_x;
+        }
         xray_exp(f, f, 3 * n);
-        xray_quadrature(out, g, f, p[2]);
+        xray_quadrature(out, g, f, p[3]);
         return;
+    }
+    case XRAY_PEGPWRLW: xray_pegpwrlw(out, g, p); return;
     case XRAY_BBODYRAD: xray_bbodyrad(out, g, p[0], p[1], f); return;
     case XRAY_DISKBB: xray_diskbb(out, g, p[0], p[1], m->disk, f); return;
-    default: xray_gaussian(out, g, p[0], p[1], p[2]); return;
+    case XRAY_GAUSSIAN: xray_gaussian(out, g, p[0], p[1], p[2]); return;
+    default: {
+        const xray_extra *e = &m->library->extra[kind - XRAY_EXTRA];
+        e->eval(out, g, p, e->user);
+    }
     }
 }
 
@@ -427,10 +633,11 @@ static inline void xray_part_eval(double *out, const xray_model *m, int part, co
    sum = product { "+" product }     product = factor { "*" factor }     factor = name | name "(" sum ")" | "(" sum ")"
    Read by recursive descent into postfix. Every value is additive (photons) or multiplies (a factor). */
 
-enum { XRAY_PLUS = -1, XRAY_TIMES = -2, XRAY_NESTED = 32 };
+enum { XRAY_PLUS = -1, XRAY_TIMES = -2, XRAY_SCALES = -3, XRAY_NESTED = 32 };
 
 typedef struct xray_parser {
     xray_model *m;
+    xray_library *library;
     const char *start, *at;
     int nested, depth;
     char *err;
@@ -453,47 +660,127 @@ static inline char xray_parse_next(xray_parser *p) {
 
 static inline void xray_emit(xray_parser *p, int op) {
     p->m->op[p->m->n_op++] = op;
-    p->depth += op < 0 ? -1 : 1;
+    p->depth += op >= 0 ? 1 : op > XRAY_SCALES ? -1 : 0;
     if (p->depth > p->m->depth) p->m->depth = p->depth;
 }
 
-/* A component's name: adds the part with its parameters. */
-static inline int xray_parse_name(xray_parser *p, int *multiplies) {
-    const char *begin = p->at;
+/* Edits (a letter more, less, or another) that make b of a[n], in any case of letters. */
+static inline int xray_edits(const char *a, size_t n, const char *b) {
+    int row[XRAY_NAME + 1];
+    int m = (int)strlen(b);
+    for (int k = 0; k <= m; k++)
+        row[k] = k;
+    for (size_t i = 0; i < n && i < XRAY_NAME; i++) {
+        int diagonal = row[0]++;
+        for (int k = 0; k < m; k++) {
+            int other = diagonal + (xray_lower(a[i]) != xray_lower(b[k]));
+            diagonal = row[k + 1];
+            if (row[k] + 1 < other) other = row[k] + 1;
+            row[k + 1] = row[k + 1] + 1 < other ? row[k + 1] + 1 : other;
+        }
+    }
+    return row[m];
+}
+
+/* Name of a component by its number: those of this file, then those of the library. */
+static inline const char *xray_kind_name(const xray_library *l, int k) {
+    if (k < XRAY_N_KINDS) return xray_kinds[k].name;
+    return l && k - XRAY_N_KINDS < l->n ? l->extra[k - XRAY_N_KINDS].name : NULL;
+}
+
+/* The component called name[n], in any case; or the only one that begins so, as XSPEC has it ('po' is the power law).
+   -1: none, with the nearest name in hint[XRAY_NAME]. */
+static inline int xray_kind_find(const xray_library *l, const char *name, size_t n, char *hint) {
+    int found = -1;
+    int least = 100;
+    const char *known;
+    for (int k = 0; (known = xray_kind_name(l, k)) != NULL; k++) {
+        size_t length = strlen(known);
+        int same = n <= length;
+        for (size_t i = 0; same && i < n; i++)
+            same = xray_lower(name[i]) == xray_lower(known[i]);
+        if (same && n == length) return k;
+        if (same && n > 1) found = found == -1 ? k : -2;
+        int edits = xray_edits(name, n, known);
+        if (edits < least) {
+            least = edits;
+            snprintf(hint, XRAY_NAME, "%s", known);
+        }
+    }
+    if (least > 3 || least >= (int)n) hint[0] = 0;
+    return found < 0 ? -1 : found;
+}
+
+static inline int xray_parse_unknown(xray_parser *p, const char *begin, size_t length, const char *hint) {
+    char all[300] = "";
+    const char *known;
+    for (int k = 0; (known = xray_kind_name(p->library, k)) != NULL; k++) {
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s", k ? ", " : "", known);
+    }
+    return xray_parse_fail(p, begin, "no component is called '%.*s'%s%s%s (%s)", length < 40 ? (int)length : 40, begin,
+                           *hint ? ": did you mean '" : "", hint, *hint ? "'?" : "", all);
+}
+
+/* `name{file}`: asks the library. Returns the component's number, or -1. */
+static inline int xray_parse_file(xray_parser *p, const char *begin, size_t length) {
+    const char *end = strchr(p->at, '}');
+    char name[XRAY_NAME];
+    char file[256];
+    char why[ERROR_SIZE];
+    if (!end || end - p->at >= (int)sizeof file) return xray_parse_fail(p, p->at, "this brace is not closed");
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), begin);
+    snprintf(file, sizeof file, "%.*s", (int)(end - p->at) - 1, p->at + 1);
+    if (!p->library || !p->library->load) return xray_parse_fail(p, begin, "no tables can be read here");
+    int number = p->library->load(p->library, name, file, why);
+    if (number < 0) return xray_parse_fail(p, begin, "%.250s", why);
+    p->at = end + 1;
+    return XRAY_N_KINDS + number;
+}
+
+/* The part with its parameters. k: number among this file's components and the library's. */
+static inline void xray_parse_add(xray_parser *p, int k, int *how) {
     xray_model *m = p->m;
+    const xray_extra *extra = k < XRAY_N_KINDS ? NULL : &p->library->extra[k - XRAY_N_KINDS];
+    int kind = extra ? XRAY_EXTRA + k - XRAY_N_KINDS : k;
+    int n_par = extra ? extra->n_par : xray_kinds[k].n_par;
     int same = 1;
-    while ((*p->at >= 'a' && *p->at <= 'z') || (*p->at >= 'A' && *p->at <= 'Z') || *p->at == '_')
-        p->at++;
-    size_t length = (size_t)(p->at - begin);
-    if (!length) return xray_parse_fail(p, begin, *begin ? "a component or '(' is expected here" : "it ends too early");
-    int kind;
-    for (kind = 0; kind < XRAY_N_KINDS; kind++)
-        if (strlen(xray_kinds[kind].name) == length && !memcmp(xray_kinds[kind].name, begin, length)) break;
-    if (kind == XRAY_N_KINDS)
-        return xray_parse_fail(p, begin,
-                               "no component is called '%.*s' (tbabs, constant, powerlaw, zpowerlw, cutoffpl, "
-                               "logpar, bbodyrad, diskbb, gaussian)",
-                               length < 40 ? (int)length : 40, begin);
-    if (m->n_part == XRAY_MAX_PARTS) return xray_parse_fail(p, begin, "more than %d components", (int)XRAY_MAX_PARTS);
     for (int i = 0; i < m->n_part; i++)
         same += m->part[i].kind == kind;
     m->part[m->n_part].kind = kind;
     m->part[m->n_part].first = m->n_par;
-    for (int k = 0; k < xray_kinds[kind].n_par; k++) {
+    for (int i = 0; i < n_par; i++) {
         xray_par *par = &m->par[m->n_par++];
         char number[12] = "";
-        *par = xray_kinds[kind].par[k];
+        *par = extra ? extra->par[i] : xray_kinds[k].par[i];
         if (same > 1) snprintf(number, sizeof number, "%d", same);
-        snprintf(par->name, sizeof par->name, "%.12s%.3s.%.14s", xray_kinds[kind].name, number,
-                 xray_kinds[kind].par[k].name);
+        snprintf(par->name, sizeof par->name, "%.12s%.3s.%.14s", xray_kind_name(p->library, k), number,
+                 extra ? extra->par[i].name : xray_kinds[k].par[i].name);
     }
     if (kind == XRAY_DISKBB && same == 1) xray_disk_table(m->disk);
-    *multiplies = xray_kinds[kind].multiplies;
-    xray_emit(p, m->n_part++);
+    *how = extra ? extra->how : xray_kinds[k].how;
+    m->n_part++;
+}
+
+/* A component's name: adds the part with its parameters. */
+static inline int xray_parse_name(xray_parser *p, int *how) {
+    const char *begin = p->at;
+    char hint[XRAY_NAME] = "";
+    while ((*p->at >= 'a' && *p->at <= 'z') || (*p->at >= 'A' && *p->at <= 'Z') || *p->at == '_')
+        p->at++;
+    size_t length = (size_t)(p->at - begin);
+    if (!length) return xray_parse_fail(p, begin, *begin ? "a component or '(' is expected here" : "it ends too early");
+    int k = *p->at == '{' ? xray_parse_file(p, begin, length) : xray_kind_find(p->library, begin, length, hint);
+    if (k < 0) return p->err[0] ? -1 : xray_parse_unknown(p, begin, length, hint);
+    if (p->m->n_part == XRAY_MAX_PARTS || p->m->n_par > XRAY_MAX_PAR - XRAY_PARS)
+        return xray_parse_fail(p, begin, "more than %d components, or too many parameters", (int)XRAY_MAX_PARTS);
+    xray_parse_add(p, k, how);
+    if (*how != XRAY_CONVOLVES) xray_emit(p, p->m->n_part - 1);
     return 0;
 }
 
 static inline int xray_parse_sum(xray_parser *p, int *multiplies);
+static inline int xray_parse_product(xray_parser *p, int *multiplies);
 
 static inline int xray_parse_factor(xray_parser *p, int *multiplies) {
     if (xray_parse_next(p) != '(') return xray_parse_name(p, multiplies);
@@ -506,13 +793,27 @@ static inline int xray_parse_factor(xray_parser *p, int *multiplies) {
     return 0;
 }
 
+/* What a convolution works on: the rest of the product. */
+static inline int xray_parse_convolved(xray_parser *p, int part, int *how) {
+    const char *sign = p->at;
+    int from = p->m->n_op;
+    if (xray_parse_next(p) == '*') p->at++;
+    if (xray_parse_product(p, how)) return -1;
+    if (*how != XRAY_ADDS) return xray_parse_fail(p, sign, "there is nothing that emits behind it");
+    xray_emit(p, XRAY_SCALES - part);
+    p->m->from[p->m->n_op - 1] = from;
+    return 0;
+}
+
 static inline int xray_parse_product(xray_parser *p, int *multiplies) {
     if (xray_parse_factor(p, multiplies)) return -1;
+    if (*multiplies == XRAY_CONVOLVES) return xray_parse_convolved(p, p->m->n_part - 1, multiplies);
     while (xray_parse_next(p) == '*' || *p->at == '(') {
         const char *sign = p->at;
         if (*sign == '*') p->at++;
         int other;
         if (xray_parse_factor(p, &other)) return -1;
+        if (other == XRAY_CONVOLVES && xray_parse_convolved(p, p->m->n_part - 1, &other)) return -1;
         if (!*multiplies && !other)
             return xray_parse_fail(p, sign, "two additive components cannot be multiplied (add them with '+')");
         *multiplies = *multiplies && other;
@@ -534,11 +835,13 @@ static inline int xray_parse_sum(xray_parser *p, int *multiplies) {
     return 0;
 }
 
-/* Reads an expression. The model owns no memory: copy it as you like. */
-static inline int xray_model_parse(xray_model *m, const char *text, char *err) {
-    xray_parser p = {m, text, text, 0, 0, err};
+/* Reads an expression, with the components of a library (or NULL). The model owns no memory: copy it as you like. */
+static inline int xray_model_parse_with(xray_model *m, const char *text, xray_library *library, char *err) {
+    xray_parser p = {m, library, text, text, 0, 0, err};
     int multiplies = 0;
     memset(m, 0, sizeof *m);
+    m->library = library;
+    err[0] = 0;
     if (strlen(text) >= sizeof m->text)
         return error_set(err, "model '%.60s...': longer than %d characters", text, (int)sizeof m->text - 1);
     strcpy(m->text, text);
@@ -546,6 +849,10 @@ static inline int xray_model_parse(xray_model *m, const char *text, char *err) {
     if (xray_parse_next(&p)) return xray_parse_fail(&p, p.at, "'%c' is not expected here", *p.at);
     if (multiplies) return xray_parse_fail(&p, p.at, "nothing in it emits: multiply a powerlaw, bbodyrad, ...");
     return 0;
+}
+
+static inline int xray_model_parse(xray_model *m, const char *text, char *err) {
+    return xray_model_parse_with(m, text, NULL, err);
 }
 
 /* Number of a parameter by its name, whole (powerlaw.norm) or short where that is clear (PhoIndex); -1: none, -2:
@@ -560,16 +867,52 @@ static inline int xray_model_find(const xray_model *m, const char *name) {
     return found;
 }
 
-/* flux[n] photons/(cm2 s) in each bin of the grid; par[n_par]; scratch[(3 + depth) n]. */
-static inline void xray_model_eval(double *flux, const xray_model *m, const xray_grid *g, const double *par,
-                                   double *scratch) {
+/* Sum over bins of photons times the geometric middle of the bin [keV/(cm2 s)]. */
+static inline double xray_energy(const double *flux, const xray_grid *g) {
+    double sum = 0;
+    for (int i = 0; i < g->n; i++)
+        sum += flux[i] * sqrt(g->edge[i] * g->edge[i + 1]);
+    return sum;
+}
+
+static inline void xray_model_run(double *stack, const xray_model *m, int from, int to, const xray_grid *g,
+                                  const double *par, double *f);
+
+/* What the expression of operations from ... to - 1 must be multiplied by to have the flux of a cflux p; NaN without
+   memory or for no flux. */
+static inline double xray_cflux(const xray_model *m, int from, int to, const xray_grid *g, const double *par,
+                                const double *p) {
+    enum { BINS = 300 };
+    char err[ERROR_SIZE];
+    double factor = (double)NAN;
+    xray_grid band;
+    if (xray_grid_band(&band, p[0], p[1], BINS, g->ism, err)) return factor;
+    double *room = xray_alloc(BINS, (3 + (size_t)m->depth) * sizeof *room);
+    if (room) {
+        xray_model_run(room + 3 * BINS, m, from, to, &band, par, room);
+        factor = pow(10, p[2]) / (xray_erg * xray_energy(room + 3 * BINS, &band));
+    }
+    free(room);
+    xray_grid_free(&band);
+    return factor;
+}
+
+/* Operations from ... to - 1, which make one value: stack[0 ... n - 1]; f[3][n] is scratch. */
+static inline void xray_model_run(double *stack, const xray_model *m, int from, int to, const xray_grid *g,
+                                  const double *par, double *f) {
     int n = g->n;
     int top = 0;
-    double *f = scratch;
-    double *stack = scratch + 3 * (size_t)n;
-    for (int k = 0; k < m->n_op; k++) {
+    for (int k = from; k < to; k++) {
         if (m->op[k] >= 0) {
             xray_part_eval(stack + (size_t)(top++) * (size_t)n, m, m->op[k], g, par, f);
+            continue;
+        }
+        if (m->op[k] <= XRAY_SCALES) {
+            double *a = stack + (size_t)(top - 1) * (size_t)n;
+            const double *p = par + m->part[XRAY_SCALES - m->op[k]].first;
+            double factor = xray_cflux(m, m->from[k], k, g, par, p);
+            for (int i = 0; i < n; i++)
+                a[i] *= factor;
             continue;
         }
         double *b = stack + (size_t)(--top) * (size_t)n;
@@ -581,23 +924,32 @@ static inline void xray_model_eval(double *flux, const xray_model *m, const xray
             for (int i = 0; i < n; i++)
                 a[i] *= b[i];
     }
-    memcpy(flux, stack, (size_t)n * sizeof *flux);
+}
+
+/* flux[n] photons/(cm2 s) in each bin of the grid; par[n_par]; scratch[(3 + depth) n]. */
+static inline void xray_model_eval(double *flux, const xray_model *m, const xray_grid *g, const double *par,
+                                   double *scratch) {
+    double *stack = scratch + 3 * (size_t)g->n;
+    xray_model_run(stack, m, 0, m->n_op, g, par, scratch);
+    memcpy(flux, stack, (size_t)g->n * sizeof *flux);
+}
+
+/* Does a component take photons away on their way to us? */
+static inline int xray_absorbs(int kind) {
+    return kind == XRAY_TBABS || kind == XRAY_PHABS || kind == XRAY_ZTBABS || kind == XRAY_ZPHABS;
 }
 
 /* Energy flux [erg/(cm2 s)] in the band of the grid (see xray_grid_band; 1000 bins make the rule's error negligible).
-   absorbed = 0: without the absorption of every tbabs. scratch as above, with n more. */
+   absorbed = 0: without every tbabs, phabs, ztbabs, zphabs. scratch as above, with n more. */
 static inline double xray_flux(const xray_model *m, const xray_grid *g, const double *par, int absorbed,
                                double *scratch) {
     double bare[XRAY_MAX_PAR];
-    double sum = 0;
     double *flux = scratch + (3 + (size_t)m->depth) * (size_t)g->n;
     memcpy(bare, par, (size_t)m->n_par * sizeof *par);
     for (int i = 0; i < m->n_part && !absorbed; i++)
-        if (m->part[i].kind == XRAY_TBABS) bare[m->part[i].first] = 0;
+        if (xray_absorbs(m->part[i].kind)) bare[m->part[i].first] = 0;
     xray_model_eval(flux, m, g, bare, scratch);
-    for (int i = 0; i < g->n; i++)
-        sum += flux[i] * sqrt(g->edge[i] * g->edge[i + 1]);
-    return sum * 1.602176634e-9;
+    return xray_energy(flux, g) * xray_erg;
 }
 
 /* ==== responses =================================================================================================== */
@@ -617,7 +969,8 @@ typedef struct xray_response {
     xray_span *span;                        /* [row[n_energy]] */
     float *matrix;                          /* [n_matrix] */
     size_t n_matrix;
-    int full; /* the matrix holds the effective area already */
+    int full, redist;     /* HDUCLAS3 says that the matrix holds the effective area already; that it does not */
+    char note[XRAY_NOTE]; /* what its reader has to say */
 } xray_response;
 
 static inline void xray_response_free(xray_response *r) {
@@ -650,29 +1003,52 @@ static inline int xray_response_room(xray_response *r, int n_energy, int n_chann
     return error_set(err, "out of memory");
 }
 
+static const double xray_max_kev = 1e15; /* 1 EeV */
+
+/* Spans inside the channels; numbers of the matrix: small negative ones are left by a fit of the calibration and stay,
+   as long as they are below a hundredth of their row. */
+static inline int xray_response_check_row(const xray_response *r, int i, const char *name, char *err) {
+    double sum = 0;
+    double negative = 0;
+    for (int s = r->row[i]; s < r->row[i + 1]; s++) {
+        const xray_span *p = &r->span[s];
+        if (p->channel < 0 || p->count < 0 || p->count > r->n_channel || p->channel > r->n_channel - p->count)
+            return error_set(err, "%.300s: row %d: channels %d to %d are outside %d to %d", name, i + 1,
+                             p->channel + r->first_channel, p->channel + p->count - 1 + r->first_channel,
+                             r->first_channel, r->first_channel + r->n_channel - 1);
+        for (int k = 0; k < p->count; k++) {
+            double v = (double)r->matrix[p->at + (size_t)k];
+            if (!(fabs(v) < 1e30)) return error_set(err, "%.300s: row %d: the matrix holds %g", name, i + 1, v);
+            sum += fmax(v, 0);
+            negative += fmax(-v, 0);
+        }
+    }
+    if (negative > 0.01 * sum)
+        return error_set(err, "%.300s: row %d: the matrix holds %g of negative among %g", name, i + 1, -negative, sum);
+    return 0;
+}
+
 /* What every response must be, wherever it comes from. */
 static inline int xray_response_check(xray_response *r, const char *name, char *err) {
+    const double most = xray_max_kev;
     for (int i = 0; i < r->n_energy; i++)
-        if (!(r->edge[i] >= 0 && r->edge[i + 1] > r->edge[i] && r->edge[i + 1] < 1e9))
-            return error_set(err, "%.300s: row %d: energies %g to %g keV do not ascend", name, i + 1, r->edge[i],
-                             r->edge[i + 1]);
-    if (r->edge[0] <= 0) r->edge[0] = 1e-3 * r->edge[1]; /* a power law has no integral from 0 */
+        if (!(r->edge[i] >= 0 && r->edge[i + 1] >= r->edge[i] && r->edge[i + 1] < most))
+            return error_set(err, "%.300s: row %d: energies %g to %g keV do not ascend to at most %g keV", name, i + 1,
+                             r->edge[i], r->edge[i + 1], most);
+    if (!(r->edge[r->n_energy] > r->edge[0])) return error_set(err, "%.300s: all its energies are the same", name);
+    for (int i = 0, zero = 1; i < r->n_energy && zero; i++) { /* a power law has no integral from 0 */
+        zero = r->edge[i] <= 0;
+        if (zero && r->edge[i + 1] > 0) r->edge[i] = 1e-3 * r->edge[i + 1];
+    }
+    for (int i = r->n_energy; i > 0; i--) /* bins of no width at zero */
+        if (r->edge[i - 1] <= 0) r->edge[i - 1] = r->edge[i];
     for (int i = 0; i < r->n_energy; i++) {
         if (!(r->area[i] >= 0 && r->area[i] < 1e30))
             return error_set(err, "%.300s: row %d: effective area %g cm2", name, i + 1, r->area[i]);
-        for (int s = r->row[i]; s < r->row[i + 1]; s++) {
-            const xray_span *p = &r->span[s];
-            if (p->channel < 0 || p->count < 0 || p->count > r->n_channel || p->channel > r->n_channel - p->count)
-                return error_set(err, "%.300s: row %d: channels %d to %d are outside %d to %d", name, i + 1,
-                                 p->channel + r->first_channel, p->channel + p->count - 1 + r->first_channel,
-                                 r->first_channel, r->first_channel + r->n_channel - 1);
-        }
+        if (xray_response_check_row(r, i, name, err)) return -1;
     }
-    for (size_t i = 0; i < r->n_matrix; i++)
-        if (!(r->matrix[i] >= 0 && r->matrix[i] < 1e30f))
-            return error_set(err, "%.300s: the matrix holds %g", name, (double)r->matrix[i]);
     for (int c = 0; c < r->n_channel; c++)
-        if (!(r->e_min[c] >= 0 && r->e_max[c] >= r->e_min[c] && r->e_max[c] < 1e9))
+        if (!(r->e_min[c] >= 0 && r->e_max[c] >= r->e_min[c] && r->e_max[c] < most))
             return error_set(err, "%.300s: channel %d has energies %g to %g keV", name, c + r->first_channel,
                              r->e_min[c], r->e_max[c]);
     return 0;
@@ -727,6 +1103,10 @@ typedef struct xray_pha {
     double *area_scale, *back_scale; /* [n] AREASCAL, BACKSCAL, above 0 */
     int *grouping, *quality;         /* [n] 1 begins a bin, -1 belongs to it, 0 stands alone; not 0: bad. NULL: none */
     double exposure;                 /* s */
+    int exact;                       /* counts are counts, to which Poisson's law applies */
+    int net;                         /* background is subtracted already */
+    int hdu;                         /* extension of the file, 0: none */
+    char note[XRAY_NOTE];            /* what its reader has to say */
     char background[PATH_SIZE], rmf[PATH_SIZE], arf[PATH_SIZE]; /* files that it names, "" for none */
     char name[PATH_SIZE];
 } xray_pha;
@@ -749,6 +1129,7 @@ static inline int xray_pha_room(xray_pha *p, int n, int first_channel, double ex
     p->n = n;
     p->first_channel = first_channel;
     p->exposure = exposure;
+    p->exact = 1;
     p->counts = xray_alloc((size_t)n, sizeof(double));
     p->area_scale = xray_alloc((size_t)n, sizeof(double));
     p->back_scale = xray_alloc((size_t)n, sizeof(double));
@@ -830,11 +1211,11 @@ static inline int xray_bins(int *bin, const xray_binning *b, const xray_response
     }
     for (int c = 0; c < n; c++) {
         double narrowest = width ? width[c] : 0;
-        if (bin[c] < 0) continue; /* the caller's: bad, or outside the range */
-        if (how == XRAY_GROUP_FILE && grouping[c] >= 0 && size > 0) {
+        if (how == XRAY_GROUP_FILE && grouping[c] >= 0 && size > 0) { /* a bad channel may begin a bin, too */
             bins++;
             size = 0;
         }
+        if (bin[c] < 0) continue; /* the caller's: bad, or outside the range */
         bin[c] = bins;
         held += counts[c];
         size++;
@@ -887,6 +1268,12 @@ static inline void xray_fold_flux(double *counts, const xray_fold *f, const doub
 
 /* ==== data: all that a fit needs of one spectrum ================================================================== */
 
+/* What a flux point has beside its flux. */
+typedef struct xray_point {
+    double sigma_lo, sigma_hi; /* errors down and up [dex]; of an upper limit sigma_hi [erg/(cm2 s)] */
+    int limit;
+} xray_point;
+
 typedef struct xray_data {
     int n;               /* bins */
     double *counts;      /* [n] */
@@ -897,9 +1284,13 @@ typedef struct xray_data {
     double *model;       /* [n] room for the caller's model counts */
     int *bin;            /* [n_channel] bin of each channel, -1 for none */
     int n_channel, first_channel;
-    double exposure; /* s */
-    int exact;       /* counts are counts: C and W hold */
-    xray_grid grid;  /* energies of the response that reach a bin */
+    double exposure;   /* s */
+    int exact;         /* counts are counts: C and W hold */
+    int silent;        /* bins without an error, which chi2 leaves out */
+    int dropped;       /* a background is named, but left out as asked */
+    xray_point *point; /* [n] flux points instead of counts: `counts` are nu F_nu then [erg/(cm2 s)]. NULL: counts */
+    char note[XRAY_NOTE];
+    xray_grid grid; /* energies of the response that reach a bin */
     xray_fold fold;
     char name[PATH_SIZE];
 } xray_data;
@@ -907,6 +1298,7 @@ typedef struct xray_data {
 static inline void xray_data_free(xray_data *d) {
     free(d->counts); /* the other arrays over bins lie behind it */
     free(d->bin);
+    free(d->point);
     xray_grid_free(&d->grid);
     free(d->fold.area);
     free(d->fold.first);
@@ -924,9 +1316,9 @@ static inline int xray_row(double *sum, const xray_data *d, const xray_response 
         for (int k = 0; k < p->count; k++) {
             int b = d->bin[p->channel + k];
             double w = (double)r->matrix[p->at + (size_t)k] * area_scale[p->channel + k];
-            if (b < 0 || !(w > 0)) continue;
+            if (b < 0) continue;
             sum[b] += w;
-            any = 1;
+            any |= w > 0;
         }
     }
     return any && r->area[i] > 0;
@@ -955,9 +1347,9 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
             int any = xray_row(sum, d, r, i, area_scale);
             int lo = 0;
             int hi = d->n;
-            while (any && !(sum[lo] > 0))
+            while (any && !(fabs(sum[lo]) > 0))
                 lo++;
-            while (any && !(sum[hi - 1] > 0))
+            while (any && !(fabs(sum[hi - 1]) > 0))
                 hi--;
             if (!any)
                 hi = lo;
@@ -1022,7 +1414,8 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
     for (int c = 0; c < n; c++) {
         int k = c - shift;
         int inside = whole || !(b->e_hi > 0) || (r->e_min[c] >= b->e_lo && r->e_max[c] <= b->e_hi);
-        int good = k >= 0 && k < p->n && (b->keep_bad || !p->quality || p->quality[k] == 0);
+        int quality = k >= 0 && k < p->n && p->quality ? p->quality[k] : 0;
+        int good = k >= 0 && k < p->n && (quality == 0 || (b->keep_bad && quality != XRAY_UNUSABLE));
         d->bin[c] = good && inside ? 0 : -1;
         if (k >= 0 && k < p->n) counts[c] = p->counts[k];
         if (grouping && k >= 0 && k < p->n) grouping[c] = p->grouping[k];
@@ -1034,6 +1427,20 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
     if (status > 0) return 0;
     return status < 0 ? -1
                       : error_set(err, "%.300s: no good channels between %g and %g keV", p->name, b->e_lo, b->e_hi);
+}
+
+/* Arrays of d over n bins, one after the other behind d->counts. -1 without memory. */
+static inline int xray_data_room(xray_data *d, int n) {
+    d->counts = xray_alloc((size_t)n, 7 * sizeof(double));
+    if (!d->counts) return -1;
+    d->n = n;
+    d->background = d->counts + n;
+    d->ratio = d->background + n;
+    d->variance = d->ratio + n;
+    d->e_lo = d->variance + n;
+    d->e_hi = d->e_lo + n;
+    d->model = d->e_hi + n;
+    return 0;
 }
 
 /* Leaves out bins that are not inside the energy range; renumbers the others. e_lo[n], e_hi[n] by the channels. */
@@ -1054,15 +1461,7 @@ static inline int xray_data_range(xray_data *d, const xray_response *r, const xr
     for (int c = 0; number && c < d->n_channel; c++)
         if (d->bin[c] >= 0) d->bin[c] = number[d->bin[c]];
     free(number);
-    if (lo && number && kept > 0) d->counts = xray_alloc((size_t)kept, 7 * sizeof(double));
-    if (d->counts) {
-        d->n = kept;
-        d->background = d->counts + kept;
-        d->ratio = d->background + kept;
-        d->variance = d->ratio + kept;
-        d->e_lo = d->variance + kept;
-        d->e_hi = d->e_lo + kept;
-        d->model = d->e_hi + kept;
+    if (lo && number && kept > 0 && !xray_data_room(d, kept)) {
         for (int k = 0; k < kept; k++)
             d->e_lo[k] = 1e300;
         for (int c = 0; c < d->n_channel; c++)
@@ -1080,8 +1479,9 @@ static inline int xray_data_range(xray_data *d, const xray_response *r, const xr
 /* Sums of a spectrum over bins. The systematic error of a bin's channels has one sign, so that they add up linearly. */
 static inline int xray_data_sums(xray_data *d, const xray_pha *p, const xray_pha *back, double systematic, char *err) {
     int shift = p->first_channel - d->first_channel;
-    double *sys = xray_alloc(2 * (size_t)d->n, sizeof *sys);
+    double *sys = xray_alloc(3 * (size_t)d->n, sizeof *sys);
     double *channels = sys ? sys + d->n : NULL;
+    double *dark = sys ? channels + d->n : NULL; /* variance of the background's counts */
     if (!sys) return error_set(err, "out of memory");
     for (int c = 0; c < d->n_channel; c++) {
         int b = d->bin[c];
@@ -1093,13 +1493,17 @@ static inline int xray_data_sums(xray_data *d, const xray_pha *p, const xray_pha
         d->variance[b] += p->error ? p->error[k] * p->error[k] : p->counts[k];
         if (!back) continue;
         d->background[b] += back->counts[k];
+        dark[b] += back->error ? back->error[k] * back->error[k] : back->counts[k];
         d->ratio[b] += p->back_scale[k] * p->area_scale[k] * p->exposure /
                        (back->back_scale[k] * back->area_scale[k] * back->exposure);
     }
     for (int b = 0; b < d->n; b++) {
         d->ratio[b] /= channels[b];
         if (!p->error) d->variance[b] = fmax(d->variance[b], 1);
-        d->variance[b] += d->ratio[b] * d->ratio[b] * d->background[b] + sys[b] * sys[b];
+        d->variance[b] += d->ratio[b] * d->ratio[b] * dark[b] + sys[b] * sys[b];
+        if (d->variance[b] > 0) continue;
+        d->variance[b] = (double)INFINITY; /* says nothing */
+        d->silent++;
     }
     free(sys);
     if (!back) d->background = NULL;
@@ -1115,7 +1519,9 @@ static inline int xray_data_make(xray_data *d, const xray_pha *p, const xray_pha
     d->n_channel = r->n_channel;
     d->first_channel = r->first_channel;
     d->exposure = p->exposure;
-    d->exact = !p->error;
+    d->exact = p->exact && (!back || back->exact);
+    snprintf(d->note, sizeof d->note, "%s", p->note);
+    if (r->note[0]) xray_note(d->note, "%s", r->note);
     if (shift < 0 || p->n > r->n_channel - shift)
         return error_set(err, "%.200s: channels %d to %d, but its response has %d to %d", p->name, p->first_channel,
                          p->first_channel + p->n - 1, r->first_channel, r->first_channel + r->n_channel - 1);
@@ -1143,31 +1549,123 @@ static inline const char *xray_choose(const char *given, const char *named) {
     return !given ? named : strcasecmp(given, "none") ? given : "";
 }
 
+/* Is one spectrum the other? A background with the very counts of the source in the same time is the source. */
+static inline int xray_pha_same(const xray_pha *a, const xray_pha *b) {
+    double sum = 0;
+    if (a->n != b->n || fabs(a->exposure - b->exposure) > 1e-9 * a->exposure) return 0;
+    for (int i = 0; i < a->n; i++) {
+        if (fabs(a->counts[i] - b->counts[i]) > 0) return 0;
+        sum += fabs(a->counts[i]);
+    }
+    return sum > 0;
+}
+
+/* The background of p, or none: *has says. One that is subtracted already is not subtracted again. */
+static inline int xray_background_read(xray_pha *back, int *has, xray_pha *p, const char *path, char *err) {
+    *has = 0;
+    if (*path && p->net) {
+        xray_note(p->note, "%.150s is NET, without background already: %.150s is not used", p->name, path);
+        return 0;
+    }
+    if (!*path) return 0;
+    if (xray_pha_read_as(back, path, 1, err)) {
+        size_t used = strlen(err);
+        if (!strcmp(path, p->background))
+            snprintf(err + used, ERROR_SIZE - used, " (%.100s names it as its background; none: fit without)", p->name);
+        return -1;
+    }
+    *has = 1;
+    if (xray_pha_same(p, back))
+        return error_set(err, "%.200s: the background %.200s is the spectrum itself", p->name, path);
+    if (back->note[0]) xray_note(p->note, "%s", back->note);
+    for (int i = 0; back->quality && i < p->n && i < back->n; i++) {
+        if (back->quality[i] != XRAY_UNUSABLE) continue; /* its background is not known */
+        if (!p->quality && !(p->quality = xray_alloc((size_t)p->n, sizeof(int))))
+            return error_set(err, "out of memory");
+        p->quality[i] = XRAY_UNUSABLE;
+    }
+    return 0;
+}
+
 /* Reads a spectrum with its response and background (unless there is none), and makes data of them. Free it. */
 static inline int xray_data_read(xray_data *d, const char *path, const xray_files *files, const xray_absorption *ism,
                                  const xray_binning *b, char *err) {
     static const xray_files as_named = {NULL, NULL, NULL};
     const xray_files *f = files ? files : &as_named;
-    memset(d, 0, sizeof *d);
+    int has_back = 0;
     xray_pha back;
-    memset(&back, 0, sizeof back);
     xray_pha p;
+    memset(d, 0, sizeof *d);
+    memset(&back, 0, sizeof back);
     if (xray_pha_read(&p, path, err)) return -1;
     const char *rmf = xray_choose(f->rmf, p.rmf);
     const char *arf = xray_choose(f->arf, p.arf);
-    const char *background = xray_choose(f->background, p.background);
+    int no_arf = f->arf && !*arf; /* the caller says so */
     if (!*rmf) {
         xray_pha_free(&p);
         return error_set(err, "%.300s: names no response (RESPFILE), and none is given", path);
     }
     xray_response r;
-    int bad = (*background && xray_pha_read(&back, background, err)) || xray_response_read(&r, rmf, arf, err);
+    int bad = xray_background_read(&back, &has_back, &p, xray_choose(f->background, p.background), err);
+    if (!bad) bad = xray_response_read(&r, rmf, no_arf ? NULL : arf, err);
     if (!bad) {
-        bad = xray_data_make(d, &p, *background ? &back : NULL, &r, ism, b, err);
+        bad = xray_data_make(d, &p, has_back ? &back : NULL, &r, ism, b, err);
         xray_response_free(&r);
     }
+    if (!bad) d->dropped = f->background && !*xray_choose(f->background, "") && p.background[0] && !p.net;
     xray_pha_free(&back);
     xray_pha_free(&p);
+    return bad ? -1 : 0;
+}
+
+/* ==== flux points ================================================================================================= */
+
+/* Flux points as data: energy[n] ascending [keV], nu F_nu and errors as in xray_point. The model is asked for its
+   photons in a bin a fifth of a thousandth wide around each energy (points closer than that share it), which the fold
+   turns into nu F_nu. The bins between are there to join them, and count nothing. Free it. */
+static inline int xray_points_make(xray_data *d, const char *name, const double *energy, const double *flux,
+                                   const xray_point *point, int n, const xray_absorption *ism, char *err) {
+    const double half = 1e-4;
+    memset(d, 0, sizeof *d);
+    snprintf(d->name, sizeof d->name, "%.1000s", name);
+    d->exposure = 1;
+    d->exact = 1;
+    double *edge = xray_alloc(2 * (size_t)n + 1, sizeof *edge);
+    d->point = xray_alloc((size_t)n, sizeof *d->point);
+    d->fold.first = xray_alloc(4 * (size_t)n, sizeof *d->fold.first);
+    d->fold.area = xray_alloc(2 * (size_t)n, sizeof *d->fold.area);
+    d->fold.weight = xray_alloc((size_t)n, sizeof *d->fold.weight);
+    int bad = !edge || !d->point || !d->fold.first || !d->fold.area || !d->fold.weight || xray_data_room(d, n);
+    if (bad) error_set(err, "out of memory");
+    int rows = 0;
+    for (int i = 0; !bad && i < n; i++) {
+        double e = energy[i];
+        d->point[i] = point[i];
+        d->counts[i] = flux[i];
+        d->fold.weight[i] = 1;
+        d->variance[i] = 1;
+        d->e_lo[i] = e * (1 - half);
+        d->e_hi[i] = e * (1 + half);
+        int joins = rows > 0 && e * (1 - half) <= edge[rows];
+        if (joins) {
+            d->fold.count[rows - 1]++;
+            continue;
+        }
+        if (rows > 0) d->fold.area[rows++] = 0; /* the gap before it */
+        d->fold.count = d->fold.first + 2 * n;
+        edge[rows] = d->e_lo[i];
+        edge[rows + 1] = d->e_hi[i];
+        d->fold.first[rows] = i;
+        d->fold.count[rows] = 1;
+        d->fold.area[rows] = e * e * xray_erg / (2 * half * e);
+        rows++;
+    }
+    d->background = NULL;
+    d->fold.n_energy = rows;
+    d->fold.n_bin = n;
+    if (!bad) bad = xray_grid_make(&d->grid, edge, rows, ism, err);
+    free(edge);
+    if (bad) xray_data_free(d);
     return bad ? -1 : 0;
 }
 
@@ -1207,7 +1705,7 @@ static inline void xray_fold_model(double *counts, const xray_data *d, const xra
 
 /* ==== statistics ================================================================================================== */
 
-enum { XRAY_C, XRAY_W, XRAY_CHI2 };
+enum { XRAY_C, XRAY_W, XRAY_CHI2, XRAY_FLUX };
 
 /* W of one bin: counts s and b, ratio r of source to background, model m: profile[0] the background in the source's
    spectrum that maximises the likelihood, returns W. Both branches are the same root, each where nothing cancels. */
@@ -1223,6 +1721,32 @@ static inline double xray_w(double *profile, double s, double b, double r, doubl
     return 2 * w;
 }
 
+/* ln of the normal distribution function, and its derivative into *slope; a series where erfc underflows. */
+static inline double xray_ln_phi(double *slope, double z) {
+    double tail = -z > 20 ? log(-z * 2.5066282746310002) - log1p(-1 / (z * z) + 3 / (z * z * z * z)) : 0;
+    double value = -z > 20 ? -0.5 * z * z - tail : log(0.5 * erfc(-z / 1.4142135623730951));
+    *slope = exp(-0.5 * z * z - 0.91893853320467274 - value);
+    return value;
+}
+
+/* A flux point: -2 ln L of a Gaussian in log10 of the flux, or, of an upper limit, of the flux's being below it. */
+static inline double xray_point_statistic(double *first, double *second, const xray_point *p, double flux, double m) {
+    double slope;
+    if (p->limit) {
+        double z = (flux - m) / p->sigma_hi;
+        double value = -2 * xray_ln_phi(&slope, z);
+        *first = 2 * slope / p->sigma_hi;
+        *second = 2 * slope * (z + slope) / (p->sigma_hi * p->sigma_hi);
+        return value;
+    }
+    double off = log10(m / flux);
+    double sigma = off > 0 ? p->sigma_hi : p->sigma_lo;
+    slope = 0.43429448190325183 / (m * sigma);
+    *first = 2 * off / sigma * slope;
+    *second = 2 * slope * slope;
+    return off * off / (sigma * sigma);
+}
+
 /* The statistic of model[d->n], summed over bins. slope[n], curvature[n]: its first and (expected) second derivative by
    model; both NULL when not wanted. XRAY_W needs a background. +infinity for a model that is no number. */
 static inline double xray_statistic(double *slope, double *curvature, const xray_data *d, const double *model,
@@ -1232,11 +1756,13 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
         double m = model[i];
         double n = d->counts[i];
         double back = 0;
-        if (!(m >= 0 && m < 1e300)) return (double)INFINITY;
+        if (!(fabs(m) < 1e300)) return (double)INFINITY;
         if (m < 1e-30) m = 1e-30;
         double first;
         double second;
-        if (kind == XRAY_CHI2) {
+        if (kind == XRAY_FLUX) {
+            sum += xray_point_statistic(&first, &second, &d->point[i], n, m);
+        } else if (kind == XRAY_CHI2) {
             double off = m + (d->background ? d->ratio[i] * d->background[i] : 0) - n;
             sum += off * off / d->variance[i];
             first = 2 * off / d->variance[i];
@@ -1320,6 +1846,15 @@ static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
         log_gamma += (x - 0.5) * log(x) - x + 0.91893853320467274 + 1 / (12 * x) - 1 / (360 * x * x * x) +
                      1 / (1260 * x * x * x * x * x);
         if (log(v * inverse / (a / (us * us) + b)) <= -mean + k * log(mean) - log_gamma) return k;
+    }
+}
+
+/* Data drawn for the model of flux points: each has its own error; limits stay. */
+static inline void xray_fake_points(double *flux, const double *model, const xray_data *d, bml_mcmc_rng *rng) {
+    for (int i = 0; i < d->n; i++) {
+        double z = bml_mcmc_rng_normal(rng);
+        const xray_point *p = &d->point[i];
+        flux[i] = p->limit ? d->counts[i] : model[i] * pow(10, z * (z > 0 ? p->sigma_lo : p->sigma_hi));
     }
 }
 

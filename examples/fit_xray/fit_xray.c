@@ -19,36 +19,12 @@
 #include "bml_mcmc.h"
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
+#define BML_SSC_IMPLEMENTATION
+#include "bml_ssc.h"
 #include "nets.h"
 #include "train.h"
 
 /* ==== fit ========================================================================================================= */
-
-/* Draws around the best fit from its covariance in the cube, for fluxes: theta[n][d]. */
-static void normal_draws(double *theta, const session *s, const xray_best *best, long n) {
-    const xray_fitter *f = s->fitter[0];
-    int d = f->n_free;
-    double a[XRAY_MAX_FREE * XRAY_MAX_FREE];
-    double u[XRAY_MAX_FREE];
-    bml_mcmc_rng rng;
-    bml_mcmc_rng_init(&rng, s->opt->seed, 9);
-    memcpy(a, best->covariance, (size_t)(d * d) * sizeof *a);
-    for (int k = 0; k < d; k++)
-        a[k * d + k] += 1e-16;
-    if (!xray_cholesky(a, d)) memset(a, 0, sizeof a);
-    for (long i = 0; i < n; i++) {
-        double z[XRAY_MAX_FREE];
-        for (int k = 0; k < d; k++)
-            z[k] = bml_mcmc_rng_normal(&rng);
-        for (int k = 0; k < d; k++) {
-            u[k] = best->u[k];
-            for (int l = 0; l <= k; l++)
-                u[k] += a[k * d + l] * z[l];
-            u[k] = u[k] > 0 ? (u[k] < 1 ? u[k] : 1) : 0;
-        }
-        xray_from_cube(theta + i * d, f, u);
-    }
-}
 
 /* Intervals of all parameters, [d][4]: 68.3 % and 90 %. Starts again when a better place turns up. */
 static void all_intervals(double *out, session *s, xray_best *best) {
@@ -61,66 +37,83 @@ static void all_intervals(double *out, session *s, xray_best *best) {
     }
 }
 
+/* "at its limit" and its like in the place of an error; NULL where there is one. */
+static const char *state_word(int state) {
+    static const char *const words[] = {NULL, "at its limit", "at its limit", "no effect", "tied"};
+    return words[state];
+}
+
 static void print_fit(const session *s, const xray_best *best, const double *interval) {
-    printf("%-22s %12s %10s %25s %25s\n", "parameter", "value", "sigma", "68 % interval", "90 % interval");
+    printf("%-22s %12s %12s %25s %25s\n", "parameter", "value", "sigma", "68 % interval", "90 % interval");
     for (int k = 0; k < s->fitter[0]->n_free; k++) {
         const double *i = interval + 4 * k;
-        printf("%-22s %12.5g %10.2g %12.5g %12.5g %12.5g %12.5g  %s\n", parameter_name(s, k), best->theta[k],
-               best->sigma[k], i[0], i[1], i[2], i[3], s->problem.par[s->fitter[0]->free_par[k]].unit);
+        char sigma[32];
+        const char *word = state_word(best->state[k]);
+        snprintf(sigma, sizeof sigma, "%.2g", best->sigma[k]);
+        printf("%-22s %12.5g %12s %12.5g %12.5g %12.5g %12.5g  %s\n", parameter_name(s, k), best->theta[k],
+               word ? word : sigma, i[0], i[1], i[2], i[3], s->problem.par[s->fitter[0]->free_par[k]].unit);
     }
 }
 
+/* DIR/parameters.csv */
+static void write_fit(const session *s, const xray_best *best, const double *interval) {
+    const xray_fitter *f = s->fitter[0];
+    char err[ERROR_SIZE];
+    out_file o;
+    if (out_begin(&o, s->opt->out, "parameters.csv", err)) fail("%s", err);
+    fprintf(o.f, "parameter,unit,value,sigma,lo68,hi68,lo90,hi90,state\n");
+    for (int k = 0; k < f->n_free; k++) {
+        const double *i = interval + 4 * k;
+        const char *word = state_word(best->state[k]);
+        fprintf(o.f, "%s,%s,%.9g,%.6g,%.9g,%.9g,%.9g,%.9g,%s\n", parameter_name(s, k),
+                s->problem.par[f->free_par[k]].unit, best->theta[k], best->sigma[k], i[0], i[1], i[2], i[3],
+                word ? word : "measured");
+    }
+    if (out_commit(&o, err)) fail("%s", err);
+}
+
+/* The name of what was minimised: C, W or chi2; C+W where spectra differ. */
+static const char *statistic_name(const session *s) {
+    static const char *const names[] = {"C", "W", "chi2", "chi2 of the points"};
+    int kind = xray_kind_of(&s->data[0], s->problem.kind);
+    for (int i = 1; i < s->n_data; i++)
+        if (xray_kind_of(&s->data[i], s->problem.kind) != kind) return "statistic";
+    return names[kind];
+}
+
 static int command_fit(session *s) {
-    enum { DRAWS = 1000 };
-    static const char *const names[] = {"C", "W", "chi2"};
     xray_fitter *f = s->fitter[0];
     xray_best best;
     double interval[4 * XRAY_MAX_FREE];
     double flux[2][3];
-    double goodness = (double)NAN;
-    double mean = 0;
-    double variance = 0;
-    char err[ERROR_SIZE];
     xray_fit_starts(&best, f, (int)s->opt->starts, s->opt->seed);
     if (!isfinite(best.statistic)) fail("fit_xray fit: the model is not finite anywhere in its ranges");
     all_intervals(interval, s, &best);
-    if (s->opt->simulations > 0) goodness = xray_goodness(f, &best, (int)s->opt->simulations, s->opt->seed);
-    xray_counts(f->model, f, best.theta);
-    xray_c_expected(&mean, &variance, f->model, f->n_bin);
     print_fit(s, &best, interval);
-    printf("%s %.2f in %d bins, %d free parameters; %d of %ld starts ended there\n", names[s->opt->statistic],
-           best.statistic, f->n_bin, f->n_free, best.agree, s->opt->starts);
-    if (s->opt->statistic == XRAY_C) printf("C of a perfect model: %.1f +- %.1f\n", mean - f->n_free, sqrt(variance));
-    if (s->opt->simulations > 0)
-        printf("%.1f %% of %ld simulations of this model fit better\n", 100 * goodness, s->opt->simulations);
-    double *theta;
-    theta = xray_alloc(DRAWS, (size_t)f->n_free * sizeof *theta);
-    if (!theta) fail("fit_xray: out of memory");
-    normal_draws(theta, s, &best, DRAWS);
-    flux_table(s, theta, DRAWS, flux);
-    free(theta);
-    out_file o;
-    if (out_begin(&o, s->opt->out, "parameters.csv", err)) fail("%s", err);
-    fprintf(o.f, "parameter,unit,value,sigma,lo68,hi68,lo90,hi90\n");
-    for (int k = 0; k < f->n_free; k++)
-        fprintf(o.f, "%s,%s,%.9g,%.6g,%.9g,%.9g,%.9g,%.9g\n", parameter_name(s, k), s->problem.par[f->free_par[k]].unit,
-                best.theta[k], best.sigma[k], interval[4 * k], interval[4 * k + 1], interval[4 * k + 2],
-                interval[4 * k + 3]);
-    if (out_commit(&o, err)) fail("%s", err);
+    printf("%s %.2f in %d bins, %d free parameters; %d of %ld starts ended there\n", statistic_name(s), best.statistic,
+           f->n_bin, f->n_free, best.agree, s->opt->starts);
+    goodness_of_fit g = goodness(s, &best);
+    best_flux(s, &best, flux);
+    write_fit(s, &best, interval);
     write_flux(s, flux);
     write_bins(s, best.theta);
     plot_best(s, best.theta);
-    {
-        run_entry results[] = {{"statistic", best.statistic, NULL},
-                               {"bins", f->n_bin, NULL},
-                               {"free", f->n_free, NULL},
-                               {"starts_that_agree", best.agree, NULL},
-                               {"share_of_simulations_below", goodness, NULL},
-                               {"evaluations", (double)f->evaluations, NULL},
-                               {NULL, 0, NULL}};
-        write_run(s, results);
-    }
-    return best.converged ? 0 : 2;
+    verdict v = {0};
+    verdict_quality(&v, s, &best, &g);
+    verdict_search(&v, s, &best);
+    verdict_parameters(&v, s, &best);
+    verdict_data(&v, s);
+    run_entry results[] = {{"statistic", best.statistic, NULL},
+                           {"bins", f->n_bin, NULL},
+                           {"free", f->n_free, NULL},
+                           {"starts_that_agree", best.agree, NULL},
+                           {"share_of_simulations_below", g.share, NULL},
+                           {"sigmas_from_expectation", g.sigmas, NULL},
+                           {"flux_absorbed", flux[0][0], NULL},
+                           {"flux_unabsorbed", flux[1][0], NULL},
+                           {"evaluations", (double)f->evaluations, NULL},
+                           {NULL, 0, NULL}};
+    return finish(s, &v, results);
 }
 
 /* ==== fakeit ====================================================================================================== */
@@ -141,11 +134,13 @@ static int command_fakeit(session *s, const char *path) {
     char arf[2 * PATH_SIZE];
     double full[XRAY_MAX_PAR];
     double total = 0;
-    if (!s->opt->rmf) fail("fit_xray fakeit: --rmf is needed");
+    if (!s->opt->rmf.n) fail("fit_xray fakeit: --rmf is needed");
+    const char *rmf_name = s->opt->rmf.item[0];
+    const char *arf_name = s->opt->arf.n ? s->opt->arf.item[0] : NULL;
     xray_response r;
     xray_pha p;
     xray_data d;
-    if (xray_response_read(&r, s->opt->rmf, s->opt->arf, err) ||
+    if (xray_response_read(&r, rmf_name, given_arf(s->opt), err) ||
         xray_pha_room(&p, r.n_channel, r.first_channel, s->opt->exposure, err) ||
         xray_data_make(&d, &p, NULL, &r, &s->ism, &single, err) ||
         xray_problem_init(&s->problem, &s->model, &d, 1, XRAY_C, err))
@@ -165,14 +160,111 @@ static int command_fakeit(session *s, const char *path) {
         p.counts[c] = d.bin[c] >= 0 ? xray_poisson(&rng, d.model[d.bin[c]]) : 0;
         total += p.counts[c];
     }
-    if (xray_pha_write(&p, path, seen_from(rmf, path, s->opt->rmf), seen_from(arf, path, s->opt->arf), err))
-        fail("%s", err);
+    if (xray_pha_write(&p, path, seen_from(rmf, path, rmf_name), seen_from(arf, path, arf_name), err)) fail("%s", err);
     printf("%s: %.0f counts in %d channels, %g s\n", path, total, p.n, p.exposure);
+    verdict v = {0};
+    verdict_add(&v, total > 0 ? VERDICT_GREEN : VERDICT_YELLOW, "counts", total,
+                total > 0 ? "%.0f counts are drawn." : "No counts are drawn (%.0f): look at the norm and the exposure.",
+                total);
+    if (r.note[0]) verdict_add(&v, VERDICT_YELLOW, "response", 0, "%.300s.", r.note);
+    verdict_print(stdout, &v);
     xray_work_free(work);
     xray_data_free(&d);
     xray_pha_free(&p);
     xray_response_free(&r);
-    return 0;
+    return verdict_status(&v);
+}
+
+/* ==== steppar ===================================================================================================== */
+
+/* --steppar NAME=LO:HI:N: an axis of at most 400 steps. Returns the number of the free parameter. */
+static int step_axis(double *value, int *n, session *s, const char *text) {
+    char copy[128];
+    long steps = 0;
+    double ends[2];
+    snprintf(copy, sizeof copy, "%s", text);
+    char *low = strchr(copy, '=');
+    char *high = low ? strchr(low, ':') : NULL;
+    char *number = high ? strchr(high + 1, ':') : NULL;
+    if (!number) fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS", text);
+    *low++ = *high++ = *number++ = 0;
+    int bad = read_real(&ends[0], low) || read_real(&ends[1], high) || read_integer(&steps, number);
+    if (bad || steps < 2 || steps > 400 || !(ends[0] < ends[1]))
+        fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS, with 2 to 400 steps", text);
+    int all = find_parameter(s, "--steppar", copy);
+    int k = 0;
+    while (k < s->fitter[0]->n_free && s->fitter[0]->free_par[k] != all)
+        k++;
+    if (k == s->fitter[0]->n_free) fail("--steppar: '%s' is not free", copy);
+    const xray_parameter *q = &s->problem.par[all];
+    if (ends[0] < q->lo || ends[1] > q->hi) fail("--steppar: '%s' lies within %g and %g", copy, q->lo, q->hi);
+    for (int i = 0; i < steps; i++) {
+        double t = (double)i / (double)(steps - 1);
+        value[i] = q->log && ends[0] > 0 ? ends[0] * pow(ends[1] / ends[0], t) : ends[0] + t * (ends[1] - ends[0]);
+    }
+    *n = (int)steps;
+    return k;
+}
+
+/* The least statistic with the parameters at[n] held at value[n], the others fitted from start[n_free], which is left
+   where that ends. */
+static double step_at(session *s, double *start, const int *at, const double *value, int n) {
+    xray_fitter *f = s->fitter[0];
+    int fixed[XRAY_MAX_FREE] = {0};
+    xray_best one;
+    for (int i = 0; i < n; i++) {
+        fixed[at[i]] = 1;
+        start[at[i]] = xray_par_u(&s->problem.par[f->free_par[at[i]]], value[i]);
+    }
+    xray_climb(&one, f, start, fixed);
+    memcpy(start, one.u, (size_t)f->n_free * sizeof *start);
+    return one.statistic;
+}
+
+/* The profile over one parameter or two: steppar.csv, steppar.png with the contours of 68.3, 90 and 99 %. */
+static int command_steppar(session *s) {
+    enum { STEPS = 400 };
+    static double axis[2][STEPS];
+    int n[2] = {1, 1};
+    int at[2] = {0, 0};
+    int axes = s->opt->steppar.n;
+    char err[ERROR_SIZE];
+    xray_best best;
+    if (axes < 1 || axes > 2) fail("fit_xray steppar: --steppar NAME=LOW:HIGH:STEPS, once or twice");
+    for (int a = 0; a < axes; a++)
+        at[a] = step_axis(axis[a], &n[a], s, s->opt->steppar.item[a]);
+    if (axes == 2 && at[0] == at[1]) fail("fit_xray steppar: two different parameters are needed");
+    xray_fit_starts(&best, s->fitter[0], (int)s->opt->starts, s->opt->seed);
+    double *table = xray_alloc((size_t)(n[0] * n[1]), 4 * sizeof *table);
+    if (!table) fail("fit_xray: out of memory");
+    double start[XRAY_MAX_FREE];
+    double least = best.statistic;
+    memcpy(start, best.u, sizeof start);
+    for (int i = 0; i < n[0]; i++)
+        for (int k = 0; k < n[1]; k++) { /* there and back again: each begins where its neighbour ended */
+            int j = i % 2 ? n[1] - 1 - k : k;
+            double value[2] = {axis[0][i], axis[1][j]};
+            double *row = table + 4 * (i * n[1] + j);
+            memcpy(row, value, sizeof value);
+            row[2] = step_at(s, start, at, value, axes);
+            row[3] = row[2] - best.statistic;
+            least = fmin(least, row[2]);
+        }
+    if (csv_write(s->opt->out, "steppar.csv", "first,second,statistic,rise", table, n[0] * n[1], 4, err) ||
+        xray_plot_steppar(s->opt->out, table, n, axes, parameter_name(s, at[0]), parameter_name(s, at[1]),
+                          (double[]){best.theta[at[0]], best.theta[at[1]]}, err))
+        fail("%s", err);
+    printf("%s %.2f at the best fit; least on the grid %.2f\n", statistic_name(s), best.statistic, least);
+    verdict v = {0};
+    verdict_add(&v, least < best.statistic - 0.1 ? VERDICT_RED : VERDICT_GREEN, "least", least - best.statistic,
+                least < best.statistic - 0.1 ? "The grid holds a place better than the fit: take more --starts."
+                                             : "Nothing on the grid is better than the fit.");
+    verdict_search(&v, s, &best);
+    verdict_parameters(&v, s, &best);
+    verdict_data(&v, s);
+    run_entry results[] = {{"statistic", best.statistic, NULL}, {"least_on_grid", least, NULL}, {NULL, 0, NULL}};
+    free(table);
+    return finish(s, &v, results);
 }
 
 /* ==== main ======================================================================================================== */
@@ -180,6 +272,7 @@ static int command_fakeit(session *s, const char *path) {
 static const char about[] =
     "commands:\n"
     "  fit SPECTRUM...     maximum likelihood from many starts, intervals, goodness of fit, fluxes\n"
+    "  steppar SPECTRUM... least statistic over a grid of one parameter or two (--steppar), contours, a picture\n"
     "  nested SPECTRUM...  posterior and evidence by nested sampling (needs --prior)\n"
     "  sample SPECTRUM...  posterior by the ensemble sampler (needs --prior)\n"
     "  fakeit NEW.pha      a simulated spectrum (needs --rmf, --exposure, and every parameter by --fix)\n"
@@ -189,12 +282,16 @@ static const char about[] =
     "  judge [SPECTRUM]    coverage, ranks and fits for --n simulated spectra, by a network\n"
     "  compare SPECTRUM    network, resampled, nested and ensemble sampling of one spectrum, side by side\n"
     "Spectra are OGIP PHA files; response and background are those that the file names unless given here.\n"
-    "Models: sums and products of powerlaw zpowerlw cutoffpl logpar bbodyrad diskbb gaussian, tbabs constant (xray.h\n"
-    "says what they are); parameters are called powerlaw.norm, or nH where only one component has it.\n"
-    "Exit status 0: done, 2: done but not converged, 1: error.";
+    "file[2]: its second extension; file{3}: the third spectrum of a type II file.\n"
+    "Models: sums and products of powerlaw zpowerlw bknpower cutoffpl logpar pegpwrlw bbodyrad diskbb gaussian, times\n"
+    "tbabs ztbabs phabs zphabs constant cflux (xray.h says what they are), in any case and shortened as in XSPEC;\n"
+    "ssc, a one-zone synchrotron self-Compton source, and ebl{FILE}; atable{FILE} mtable{FILE} etable{FILE} of XSPEC;\n"
+    "parameters are called powerlaw.norm, or nH where only one component has it.\n"
+    "Every command ends with a verdict. Exit status 0: usable, 2: written but not to be trusted, 1: error.";
 
-enum { FIT, NESTED, SAMPLE, FAKEIT, TRAIN, INFER, JUDGE, COMPARE }; /* from INFER on with a network */
-static const char *const commands[] = {"fit", "nested", "sample", "fakeit", "train", "infer", "judge", "compare", NULL};
+enum { FIT, STEPPAR, NESTED, SAMPLE, FAKEIT, TRAIN, INFER, JUDGE, COMPARE }; /* from INFER on with a network */
+static const char *const commands[] = {"fit",   "steppar", "nested", "sample",  "fakeit",
+                                       "train", "infer",   "judge",  "compare", NULL};
 
 static const char usage[] = "fit_xray COMMAND [options] FILE...";
 
@@ -203,6 +300,7 @@ static int run_command(session *s, int command, char **files, int n) {
     xray_binning given = binning_of(s->opt);
     char err[ERROR_SIZE];
     int kind = -1;
+    s->by_network = command >= TRAIN;
     if (command >= INFER) load_net(s, &given);
     load_absorption(s);
     load_model(s);
@@ -222,6 +320,7 @@ static int run_command(session *s, int command, char **files, int n) {
     if (command != TRAIN && out_folder(s->opt->out, err)) fail("%s", err);
     switch (command) {
     case FIT: return command_fit(s);
+    case STEPPAR: return command_steppar(s);
     case NESTED: return command_nested(s);
     case SAMPLE: return command_sample(s);
     case TRAIN: return command_train(s, kind);
@@ -245,19 +344,25 @@ static const option_row rows[] = {
     WORD("model", model, "EXPR", "such as 'tbabs*(powerlaw+bbodyrad)'"),
     WORD("prior", prior, "FILE", "lines name,kind,a,b; for fit: the ranges"),
     LIST("fix", fix, "NAME=VALUE", "hold a parameter; may be repeated"),
+    WORD("background-model", background_model, "EXPR", "fit background spectra by this, instead of W"),
+    LIST("steppar", steppar, "NAME=LO:HI:N", "of steppar: one axis; given twice: contours"),
+    WORD("points", points, "FILE", "flux points (a table as fit_sed's), fitted with the spectra"),
+    WORD("ssc-net", ssc_net, "FILE", "network of train_surrogate for ssc, instead of the solver"),
+    LIST("free", free, "NAME", "fit a redshift, a constant, ... that is held unless freed"),
     LIST("untie", untie, "NAME", "its own value for each spectrum: NAME@2, NAME@3, ..."),
-    CHOICE("stat", statistic, "cstat|wstat|chi2", "statistic; cstat takes no background"),
-    REAL("e-min", e_min, 0, 1e6, "KEV", "lowest energy; 0 and 0: all"),
-    REAL("e-max", e_max, 0, 1e6, "KEV", "highest energy"),
+    CHOICE("stat", statistic, "cstat|wstat|chi2", "statistic; cstat is W where there is a background"),
+    REAL("e-min", e_min, 0, 1e15, "KEV", "lowest energy; 0 and 0: all"),
+    REAL("e-max", e_max, 0, 1e15, "KEV", "highest energy"),
     CHOICE("group", group, "file|none|every|min|optimal", "how channels are binned"),
     WHOLE("every", every, 1, 100000, "channels a bin, for --group every"),
     WHOLE("min-counts", min_counts, 0, 1e9, "least counts a bin, for min and optimal"),
     SWITCH("keep-bad", keep_bad, "use channels whose QUALITY is not 0"),
     REAL("systematic", systematic, 0, 1, "F", "error, a fraction of the counts, for chi2"),
-    WORD("rmf", rmf, "FILE", "response, instead of the spectrum's"),
-    WORD("response", rmf, "FILE", "the same as --rmf"),
-    WORD("arf", arf, "FILE", "effective area; none: none"),
-    WORD("background", background, "FILE", "background spectrum; none: none"),
+    LIST("range", range, "LO:HI", "keV, instead of both; repeated: of each spectrum"),
+    LIST("rmf", rmf, "FILE", "response, instead of the spectrum's; repeated: of each spectrum"),
+    LIST("response", rmf, "FILE", "the same as --rmf"),
+    LIST("arf", arf, "FILE", "effective area; none: none; may be repeated"),
+    LIST("background", background, "FILE", "background spectrum; none: none; may be repeated"),
     CHOICE("abundance", abundance, "wilm|angr", "of tbabs"),
     WORD("absorption", absorption, "FILE", "FITS table of cross-sections for tbabs"),
     WORD("band", band, "LO,HI", "keV, for fluxes; else the range of the data"),
@@ -304,7 +409,8 @@ int main(int argc, char **argv) {
         command++;
     if (!commands[command]) {
         if (strcmp(s.command, "--help") && strcmp(s.command, "-h"))
-            fail("fit_xray: '%.60s' is no command (fit, nested, sample, fakeit, train, infer, judge, compare; see "
+            fail("fit_xray: '%.60s' is no command (fit, steppar, nested, sample, fakeit, train, infer, judge, compare; "
+                 "see "
                  "--help)",
                  s.command);
         options_help(stdout, rows, usage, about);

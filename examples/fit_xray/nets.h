@@ -74,7 +74,6 @@ static void net_posterior(session *s, double *raw, double *resampled, long n, xr
                r->n, r->ess, r->log_z, r->log_z_error);
         printf("of the network's own draws %.2g %% are effective%s\n", 100 * r->ess_net,
                r->ess_net < 0.01 ? ": do not use them without resampling" : "");
-        if (r->ess < 400) printf("WARNING: %.0f effective samples are few: check with fit_xray nested\n", r->ess);
     }
     bml_nn_work_free(work);
     free(z);
@@ -108,6 +107,21 @@ static double at_median(session *s, double *median, const double *theta, long n)
     return xray_evaluate(s->fitter[0], median);
 }
 
+/* How much of the network's answer is left when the likelihood has been asked. */
+static void verdict_network(verdict *v, const session *s, const xray_resampled *r) {
+    if (!s->opt->resample) {
+        verdict_add(v, VERDICT_YELLOW, "resampled", 0,
+                    "The network's draws are not checked by the likelihood (--no-resample): see fit_xray judge.");
+        return;
+    }
+    verdict_add(v, verdict_colour(-r->ess, -400, -100), "effective_samples", r->ess,
+                "%.0f effective samples after resampling%s.", r->ess,
+                r->ess < 400 ? ": check with fit_xray nested" : "");
+    verdict_add(v, r->ess_net < 0.01 ? VERDICT_YELLOW : VERDICT_GREEN, "network_share", r->ess_net,
+                "Of the network's own draws %.2g %% are effective%s.", 100 * r->ess_net,
+                r->ess_net < 0.01 ? ": do not use network.npy" : "");
+}
+
 static int command_infer(session *s) {
     long n = s->opt->draws;
     long shape[2] = {n, s->net.d};
@@ -124,18 +138,19 @@ static int command_infer(session *s) {
     if (s->opt->resample && npy_write(s->opt->out, "network.npy", raw, shape, 2, err)) fail("%s", err);
     printf("statistic in %d bins: %.2f at the network's medians, %.2f at the best draw\n", s->fitter[0]->n_bin,
            at_median(s, median, raw, n), least);
-    {
-        run_entry results[] = {{"effective_samples", r.ess, NULL},
-                               {"effective_share_of_network", r.ess_net, NULL},
-                               {"log_z", r.log_z, NULL},
-                               {"best_statistic", least, NULL},
-                               {NULL, 0, NULL}};
-        write_run(s, results);
-    }
-    int few = s->opt->resample && r.ess < 100;
+    verdict v = {0};
+    xray_best fit;
+    verdict_network(&v, s, &r);
+    at_point(&fit, s, best);
+    verdict_posterior(&v, s, &fit, s->opt->resample ? resampled : raw, n);
+    run_entry results[] = {{"effective_samples", r.ess, NULL},
+                           {"effective_share_of_network", r.ess_net, NULL},
+                           {"log_z", r.log_z, NULL},
+                           {"best_statistic", least, NULL},
+                           {NULL, 0, NULL}};
     xray_resampled_free(&r);
     free(raw);
-    return few ? 2 : 0;
+    return finish(s, &v, results);
 }
 
 /* ==== judge ======================================================================================================= */
@@ -305,6 +320,27 @@ static int judge_set(xray_set *set, session *s, int n) {
     return (int)set->n;
 }
 
+/* Ranks of the truth among the draws that would be used, the worst parameter of d: uniform in a calibrated posterior. */
+static void verdict_ranks(verdict *v, const session *s, const xray_verdict *one, int n) {
+    int which = s->opt->resample ? XRAY_RESAMPLED : XRAY_NETWORK;
+    int *rank = xray_alloc((size_t)n, sizeof *rank);
+    double least = 1;
+    int worst = 0;
+    if (!rank) fail("fit_xray: out of memory");
+    for (int k = 0; k < s->net.d; k++) {
+        xray_score score;
+        xray_judge_score(&score, one, rank, n, which, k);
+        if (score.rank_p >= least) continue;
+        least = score.rank_p;
+        worst = k;
+    }
+    free(rank);
+    double p = least * s->net.d; /* the least of d */
+    verdict_add(v, verdict_colour(-p, -0.01, -1e-4), "rank_p", least,
+                "The ranks of the truth are %suniform (least p-value %.2g, of %s)%s.", p < 0.01 ? "not " : "", least,
+                parameter_name(s, worst), p < 0.01 ? ": the widths are not to be believed" : "");
+}
+
 static int command_judge(session *s) {
     xray_set set;
     int n = judge_set(&set, s, (int)s->opt->n);
@@ -336,10 +372,14 @@ static int command_judge(session *s) {
     if (s->opt->judge_nested) judge_nested(s, &set, v, (int)fmin(n, (double)s->opt->judge_nested));
     write_judge(s, v, n);
     plot_recovered(s, v, n);
-    write_run(s, NULL);
+    verdict say = {0};
+    verdict_ranks(&say, s, v, n);
+    if (s->opt->resample)
+        verdict_add(&say, 20 * few > n ? VERDICT_YELLOW : VERDICT_GREEN, "few_samples", few,
+                    "%d of %d spectra have fewer than 400 effective samples.", few, n);
     free(v);
     xray_set_free(&set);
-    return 0;
+    return finish(s, &say, NULL);
 }
 
 /* ==== compare ===================================================================================================== */
@@ -419,19 +459,26 @@ static int command_compare(session *s) {
     write_posterior(s, theta[COMPARE_RESAMPLED], n, best);
     plot_overlay(s, theta, n);
     plot_spectrum(s, median, compared, COMPARED);
-    {
-        run_entry results[] = {{"nested_seconds", seconds[0], NULL},
-                               {"ensemble_seconds", seconds[1], NULL},
-                               {"nested_log_z", r.log_z, NULL},
-                               {"resampled_log_z", resampled.log_z, NULL},
-                               {"resampled_effective_samples", resampled.ess, NULL},
-                               {"effective_share_of_network", resampled.ess_net, NULL},
-                               {NULL, 0, NULL}};
-        write_run(s, results);
-    }
+    verdict v = {0};
+    xray_best fit;
+    if (not_converged)
+        verdict_add(&v, VERDICT_RED, "ensemble", seconds[1], "The ensemble has not converged: take more --steps.");
+    if (!r.converged || !r.rank_ok)
+        verdict_add(&v, VERDICT_RED, "nested", r.rank_p, "Nested sampling is not content with itself (p = %.2g).",
+                    r.rank_p);
+    verdict_network(&v, s, &resampled);
+    at_point(&fit, s, best);
+    verdict_posterior(&v, s, &fit, theta[COMPARE_NESTED], n);
+    run_entry results[] = {{"nested_seconds", seconds[0], NULL},
+                           {"ensemble_seconds", seconds[1], NULL},
+                           {"nested_log_z", r.log_z, NULL},
+                           {"resampled_log_z", resampled.log_z, NULL},
+                           {"resampled_effective_samples", resampled.ess, NULL},
+                           {"effective_share_of_network", resampled.ess_net, NULL},
+                           {NULL, 0, NULL}};
     for (int c = 0; c < COMPARED; c++)
         free(theta[c]);
     xray_resampled_free(&resampled);
-    return not_converged ? 2 : 0;
+    return finish(s, &v, results);
 }
 #endif

@@ -2,7 +2,7 @@
    Public domain or MIT, see LICENSE. */
 #ifndef FIT_XRAY_REPORT_H
 #define FIT_XRAY_REPORT_H
-#include "session.h"
+#include "verdicts.h"
 #include "xray_plot.h"
 
 /* Median and 68 % interval of values[n], which are sorted. */
@@ -10,6 +10,42 @@ static void interval_of(double *out, double *values, long n) {
     out[0] = bml_mcmc_quantile(values, (size_t)n, 0.5);
     out[1] = bml_mcmc_quantile(values, (size_t)n, 0.158655);
     out[2] = bml_mcmc_quantile(values, (size_t)n, 0.841345);
+}
+
+static void print_flux(const session *s, double flux[2][3]) {
+    printf("flux %.4g to %.4g keV: absorbed %.4g (%.4g to %.4g), unabsorbed %.4g (%.4g to %.4g) erg/(cm2 s)\n",
+           s->band[0], s->band[1], flux[0][0], flux[0][1], flux[0][2], flux[1][0], flux[1][1], flux[1][2]);
+}
+
+/* The flux in the band as a function of the free parameters: a quantity for xray_pull_interval. */
+typedef struct flux_question {
+    session *s;
+    int absorbed;
+} flux_question;
+
+static double flux_at(xray_fitter *f, const double *theta, void *user) {
+    const flux_question *q = user;
+    double full[XRAY_MAX_PAR];
+    xray_expand(full, f, 0, theta);
+    return xray_flux(&q->s->model, &q->s->grid, full, q->absorbed, q->s->scratch);
+}
+
+/* Fluxes of the best fit, absorbed and unabsorbed, each with the 68 % interval of its own profile. */
+static void best_flux(session *s, const xray_best *best, double out[2][3]) {
+    xray_fitter *f = s->fitter[0];
+    double counts = 0;
+    for (int i = 0; i < s->n_data; i++)
+        for (int b = 0; b < s->data[i].n; b++)
+            counts += s->data[i].counts[b];
+    for (int bare = 0; bare < 2; bare++) {
+        flux_question q = {s, !bare};
+        xray_pull pull = {.of = flux_at, .user = &q};
+        out[bare][0] = flux_at(f, best->theta, &q);
+        out[bare][1] = out[bare][2] = out[bare][0];
+        if (!(out[bare][0] > 0)) continue;
+        xray_pull_interval(&out[bare][1], &out[bare][2], f, &pull, best, 1 / sqrt(fmax(counts, 4)), 1);
+    }
+    print_flux(s, out);
 }
 
 /* Fluxes in the band at draws theta[n][d]: absorbed and unabsorbed, median and 68 % interval; of the first spectrum. */
@@ -26,8 +62,7 @@ static void flux_table(session *s, const double *theta, long n, double out[2][3]
         interval_of(out[bare], flux, n);
     }
     free(flux);
-    printf("flux %.4g to %.4g keV: absorbed %.4g (%.4g to %.4g), unabsorbed %.4g (%.4g to %.4g) erg/(cm2 s)\n",
-           s->band[0], s->band[1], out[0][0], out[0][1], out[0][2], out[1][0], out[1][1], out[1][2]);
+    print_flux(s, out);
 }
 
 /* DIR/flux.csv */
@@ -54,7 +89,7 @@ static void write_bins(session *s, const double *theta) {
     out_file o;
     if (out_begin(&o, s->opt->out, "bins.csv", err)) fail("%s", err);
     fprintf(o.f, "spectrum,e_lo_keV,e_hi_keV,counts,background_counts,background_ratio,model_counts\n");
-    for (int i = 0; i < s->n_data; i++)
+    for (int i = 0; i < s->problem.n_data; i++)
         for (int b = 0; b < s->data[i].n; b++, m++) {
             const xray_data *d = &s->data[i];
             fprintf(o.f, "%d,%.7g,%.7g,%.10g,%.10g,%.7g,%.9g\n", i + 1, d->e_lo[b], d->e_hi[b], d->counts[b],
@@ -69,8 +104,13 @@ static void plot_spectrum(session *s, const double *theta, const char *const *na
     size_t bins = (size_t)f->n_bin;
     double *counts = xray_alloc((size_t)n_models, bins * sizeof *counts);
     const double *model[8];
-    xray_spectra p = {s->data, s->n_data, s->opt->statistic, n_models, model, name, s->band};
+    int spectra = s->n_data - s->n_points;
+    xray_spectra p = {s->data, spectra, s->opt->statistic, n_models, model, name, s->band};
     char err[ERROR_SIZE];
+    if (!spectra) {
+        free(counts);
+        return;
+    }
     if (!counts || n_models > 8) fail("fit_xray: out of memory");
     for (int m = 0; m < n_models; m++) {
         model[m] = counts + (size_t)m * bins;
@@ -100,17 +140,6 @@ static void picture_names(const char **label, char (*room)[XRAY_NAME + 24], cons
         else
             snprintf(room[k], sizeof room[k], "%s", name);
     }
-}
-
-static void write_run(session *s, const run_entry *results) {
-    char err[ERROR_SIZE];
-    run_info run = {.program = "fit_xray",
-                    .options = s->rows,
-                    .input = s->input,
-                    .seed = s->opt->seed,
-                    .seconds = seconds_now() - s->start,
-                    .results = results};
-    if (run_write(s->opt->out, &run, err)) fail("%s", err);
 }
 
 /* Tables and pictures of equally weighted draws theta[n][d]; best[d] is drawn with the data. */
@@ -156,5 +185,30 @@ static void write_posterior(session *s, const double *theta, long n, const doubl
         if (plot_corner_write(&p, s->opt->out, "corner", err) < 0) fail("%s", err);
     }
     plot_best(s, best);
+}
+/* By simulations where there are some, else by Poisson's law (C without a background) or chi2's. */
+static goodness_of_fit goodness(session *s, const xray_best *best) {
+    xray_fitter *f = s->fitter[0];
+    goodness_of_fit g = {(double)NAN, (double)NAN, s->opt->simulations};
+    double mean = f->n_bin;
+    double variance = 2.0 * f->n_bin;
+    int plain = s->problem.kind == XRAY_CHI2;
+    if (s->problem.kind == XRAY_C) {
+        plain = 1;
+        for (int i = 0; i < s->n_data; i++)
+            plain &= !s->data[i].background && !s->data[i].point;
+        xray_counts(f->model, f, best->theta);
+        xray_c_expected(&mean, &variance, f->model, f->n_bin);
+        if (plain) printf("C of a perfect model: %.1f +- %.1f\n", mean - f->n_free, sqrt(variance));
+    }
+    if (g.n > 0) {
+        double sd;
+        g.share = xray_goodness_of(&mean, &sd, f, best, (int)g.n, s->opt->seed);
+        printf("%.1f %% of %ld simulations of this model fit better\n", 100 * g.share, g.n);
+        g.sigmas = (best->statistic - mean) / sd;
+    } else if (plain) {
+        g.sigmas = (best->statistic - mean + f->n_free) / sqrt(variance);
+    }
+    return g;
 }
 #endif

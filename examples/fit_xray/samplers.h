@@ -57,6 +57,14 @@ static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bm
     return status != 0;
 }
 
+/* The quality of the best fit, the edges of the prior, the data. */
+static void verdict_posterior(verdict *v, session *s, const xray_best *best, const double *theta, long n) {
+    goodness_of_fit g = goodness(s, best);
+    verdict_quality(v, s, best, &g);
+    verdict_edges(v, s, theta, n);
+    verdict_data(v, s);
+}
+
 static int command_sample(session *s) {
     int d = s->fitter[0]->n_free;
     double *theta = xray_alloc((size_t)s->opt->draws, (size_t)d * sizeof *theta);
@@ -71,18 +79,22 @@ static int command_sample(session *s) {
         ess = fmin(ess, summary[k].ess);
         tau = fmax(tau, summary[k].tau);
     }
-    printf("best %.2f in %d bins; %.0f effective samples, autocorrelation %.1f steps%s\n", best.statistic,
-           s->fitter[0]->n_bin, ess, tau, not_converged ? ": NOT converged, take more --steps" : "");
-    {
-        run_entry results[] = {{"best_statistic", best.statistic, NULL},
-                               {"effective_samples", ess, NULL},
-                               {"autocorrelation_steps", tau, NULL},
-                               {"converged", !not_converged, NULL},
-                               {NULL, 0, NULL}};
-        write_run(s, results);
-    }
+    printf("best %.2f in %d bins; %.0f effective samples, autocorrelation %.1f steps\n", best.statistic,
+           s->fitter[0]->n_bin, ess, tau);
+    verdict v = {0};
+    if (not_converged)
+        verdict_add(&v, VERDICT_RED, "converged", ess,
+                    "The chains have not converged (autocorrelation %.0f steps): take more --steps.", tau);
+    else
+        verdict_add(&v, verdict_colour(-ess, -400, -100), "effective_samples", ess, "%.0f effective samples.", ess);
+    verdict_posterior(&v, s, &best, theta, s->opt->draws);
+    run_entry results[] = {{"best_statistic", best.statistic, NULL},
+                           {"effective_samples", ess, NULL},
+                           {"autocorrelation_steps", tau, NULL},
+                           {"converged", !not_converged, NULL},
+                           {NULL, 0, NULL}};
     free(theta);
-    return not_converged ? 2 : 0;
+    return finish(s, &v, results);
 }
 
 static int nested_progress(const bml_mcmc_nested_progress *p, void *user) {
@@ -120,7 +132,14 @@ static bml_mcmc_nested *nested_draws(session *s, double *theta, long n, bml_mcmc
     return sampler;
 }
 
-/* Posterior and evidence. Returns 0, or 2 when the sampler's own tests are not content. */
+/* A point as a fit, climbed down from, so that its statistic can be judged as a best fit's. */
+static void at_point(xray_best *best, session *s, const double *theta) {
+    double u[XRAY_MAX_FREE];
+    xray_to_cube(u, s->fitter[0], theta);
+    xray_climb(best, s->fitter[0], u, NULL);
+}
+
+/* Posterior and evidence. */
 static int command_nested(session *s) {
     int d = s->fitter[0]->n_free;
     bml_mcmc_nested_result r;
@@ -131,20 +150,27 @@ static int command_nested(session *s) {
     printf("ln Z %.2f +- %.2f, information %.1f nats, %.0f effective samples, %llu likelihoods, best %.2f in %d bins\n",
            r.log_z, r.log_z_error, r.information, r.ess, (unsigned long long)r.evaluations,
            -2 * r.log_likelihood[r.n_points - 1], s->fitter[0]->n_bin);
-    if (!r.rank_ok) printf("the insertion-rank test fails (p = %.2g): do not trust this run\n", r.rank_p);
-    {
-        run_entry results[] = {{"log_z", r.log_z, NULL},
-                               {"log_z_error", r.log_z_error, NULL},
-                               {"information_nats", r.information, NULL},
-                               {"effective_samples", r.ess, NULL},
-                               {"evaluations", (double)r.evaluations, NULL},
-                               {"rank_p", r.rank_p, NULL},
-                               {"best_statistic", -2 * r.log_likelihood[r.n_points - 1], NULL},
-                               {NULL, 0, NULL}};
-        write_run(s, results);
-    }
+    verdict v = {0};
+    if (!r.converged)
+        verdict_add(&v, VERDICT_RED, "converged", r.log_z_error, "The run ended before it had converged.");
+    verdict_add(&v, r.rank_ok ? VERDICT_GREEN : VERDICT_RED, "rank_p", r.rank_p,
+                r.rank_ok ? "The insertion ranks are uniform (p = %.2g)."
+                          : "The insertion-rank test fails (p = %.2g): more --live-points.",
+                r.rank_p);
+    verdict_add(&v, verdict_colour(-r.ess, -400, -100), "effective_samples", r.ess, "%.0f effective samples.", r.ess);
+    xray_best best;
+    at_point(&best, s, r.theta + (r.n_points - 1) * (size_t)d);
+    verdict_posterior(&v, s, &best, theta, s->opt->draws);
+    run_entry results[] = {{"log_z", r.log_z, NULL},
+                           {"log_z_error", r.log_z_error, NULL},
+                           {"information_nats", r.information, NULL},
+                           {"effective_samples", r.ess, NULL},
+                           {"evaluations", (double)r.evaluations, NULL},
+                           {"rank_p", r.rank_p, NULL},
+                           {"best_statistic", -2 * r.log_likelihood[r.n_points - 1], NULL},
+                           {NULL, 0, NULL}};
     free(theta);
     bml_mcmc_nested_free(sampler);
-    return r.converged && r.rank_ok ? 0 : 2;
+    return finish(s, &v, results);
 }
 #endif

@@ -4,18 +4,32 @@
 #ifndef FIT_XRAY_SESSION_H
 #define FIT_XRAY_SESSION_H
 #include "xray_net.h"
+#include "bml_ssc.h"
+#include "ebl.h"
+#include "sed.h"
+#include "surrogate.h"
+#include "xray_table.h"
+#include "xray_ssc.h"
 
 enum { MAX_THREADS = 256, FLUX_BINS = 1000 };
 
 typedef struct options {
-    const char *model, *prior, *rmf, *arf, *background, *absorption, *band, *net, *train_on, *start, *checkpoint, *out;
+    const char *model, *background_model, *prior, *points, *ssc_net, *absorption, *band, *net, *train_on, *start,
+        *checkpoint, *out;
     int abundance, group, statistic, keep_bad, resample, quiet;
     long every, min_counts, starts, simulations, threads, live_points, walkers, steps, draws;
     long n, epochs, batch, units, depth, components, evaluations, test, judge_nested;
     double e_min, e_max, systematic, exposure, min_ess, dropout, rate, minutes;
     uint64_t seed;
-    option_list fix, untie;
+    option_list fix, free, untie, rmf, arf, background, range, steppar;
 } options;
+
+/* How good a fit is: by simulations of it, or where there are none by Poisson's law. */
+typedef struct goodness_of_fit {
+    double share;  /* of simulations that fit better */
+    double sigmas; /* statistic less its expectation, in standard deviations */
+    long n;
+} goodness_of_fit;
 
 /* Everything a command works on. */
 typedef struct session {
@@ -23,14 +37,20 @@ typedef struct session {
     const option_row *rows;
     const char *command, *input;
     xray_absorption ism;
+    xray_library library; /* tables, ssc */
+    xray_ssc *ssc;
+    ebl_table ebl[4];
+    int n_ebl;
     xray_model model;
-    xray_data data[XRAY_MAX_DATA];
-    int n_data;
+    xray_data data[XRAY_MAX_DATA]; /* flux points stand last */
+    int n_data, n_points;          /* how many of the data are flux points: 0 or 1 */
+    int n_dark;                    /* background spectra that are modelled: they stand behind all these */
     xray_problem problem;
     prior_file file;
     bml_mcmc_prior *prior;
     xray_fitter *fitter[MAX_THREADS]; /* one for each thread */
     xray_net net;                     /* infer, judge, compare */
+    int by_network;                   /* networks are trained, or used: they know no background */
     int threads;
     double band[2];  /* keV */
     xray_grid grid;  /* of the band */
@@ -58,23 +78,98 @@ static xray_binning binning_of(const options *o) {
     return b;
 }
 
+/* An xray_library.load: XSPEC's tables, and ebl{FILE} of text. */
+static int load_extra(xray_library *l, const char *name, const char *file, char *err) {
+    session *s = l->user;
+    size_t n = strlen(file);
+    int is_fits = (n > 3 && !strcmp(file + n - 3, ".gz")) || strstr(file, ".fit") || strstr(file, ".FIT");
+    if (strcasecmp(name, "ebl") || is_fits) return xray_table_load(l, name, file, err);
+    if (s->n_ebl == (int)(sizeof s->ebl / sizeof *s->ebl) || l->n == XRAY_MAX_EXTRAS)
+        return error_set(err, "too many tables");
+    if (ebl_read(&s->ebl[s->n_ebl], file, err)) return -1;
+    l->extra[l->n] = xray_ebl_extra(&s->ebl[s->n_ebl++]);
+    return l->n++;
+}
+
+/* The model, with the components that this program has beside those of xray.h. The solver is made when it is asked
+   for. */
 static void load_model(session *s) {
     char err[ERROR_SIZE];
+    const int n = threads_or_all(s->opt->threads);
+    s->threads = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
     if (!s->opt->model) fail("fit_xray %s: --model is needed, such as --model 'tbabs*powerlaw'", s->command);
-    if (xray_model_parse(&s->model, s->opt->model, err)) fail("%s", err);
+    s->library.load = load_extra;
+    s->library.user = s;
+    if (strstr(s->opt->model, "ssc")) {
+        if (xray_ssc_create(&s->ssc, s->opt->ssc_net, s->threads, err)) fail("%s", err);
+        s->library.extra[s->library.n++] = xray_ssc_extra(s->ssc);
+    }
+    if (xray_model_parse_with(&s->model, s->opt->model, &s->library, err)) fail("%s", err);
+}
+
+/* --points FILE: a table of flux points, as one more of the data. */
+static void load_points(session *s) {
+    char err[ERROR_SIZE];
+    sed_table sed;
+    if (!s->opt->points) return;
+    if (s->n_data == XRAY_MAX_DATA) fail("fit_xray: more than %d spectra", (int)XRAY_MAX_DATA - 1);
+    if (sed_read(&sed, s->opt->points, 0, err)) fail("%s", err);
+    double *energy = xray_alloc((size_t)sed.n, 2 * sizeof *energy);
+    xray_point *point = xray_alloc((size_t)sed.n, sizeof *point);
+    if (!energy || !point) fail("fit_xray: out of memory");
+    for (int i = 0; i < sed.n; i++) {
+        const bml_ssc_point *p = &sed.point[i];
+        double limit = p->sigma_hi > 0 ? p->sigma_hi : p->nuFnu / 1.6448536269514722;
+        energy[i] = p->nu / xray_hz;
+        energy[sed.n + i] = p->nuFnu;
+        point[i].limit = p->upper_limit;
+        point[i].sigma_lo = p->sigma_lo;
+        point[i].sigma_hi = p->upper_limit ? limit : p->sigma_hi;
+    }
+    if (xray_points_make(&s->data[s->n_data], s->opt->points, energy, energy + sed.n, point, sed.n, &s->ism, err))
+        fail("%s", err);
+    s->n_data++;
+    s->n_points = 1;
+    if (!s->input) s->input = s->opt->points;
+    free(energy);
+    free(point);
+    sed_free(&sed);
+}
+
+/* What an option that may be repeated says of spectrum i of n: given once it holds for all. NULL: nothing. */
+static const char *item_for(const option_list *l, const char *name, int i, int n) {
+    if (l->n > 1 && l->n != n)
+        fail("fit_xray: --%s is given %d times, for %d spectra (once, or once for each)", name, l->n, n);
+    return l->n == 0 ? NULL : l->item[l->n == 1 ? 0 : i];
+}
+
+/* --range LO:HI of spectrum i, or --e-min and --e-max. */
+static void range_for(xray_binning *b, const session *s, int i, int n) {
+    const char *text = item_for(&s->opt->range, "range", i, n);
+    char low[64] = "";
+    if (!text) return;
+    const char *colon = strchr(text, ':');
+    if (colon) snprintf(low, sizeof low, "%.*s", (int)(colon - text < 63 ? colon - text : 63), text);
+    if (!colon || read_real(&b->e_lo, low) || read_real(&b->e_hi, colon + 1) || !(b->e_lo < b->e_hi))
+        fail("--range: '%.60s' is not LOW:HIGH in keV", text);
 }
 
 static void load_data(session *s, const xray_binning *binning, char **files, int n) {
-    xray_files named = {s->opt->rmf, s->opt->arf, s->opt->background};
     xray_binning b = *binning;
+    const options *o = s->opt;
     char err[ERROR_SIZE];
     if (b.e_hi > 0 && !(b.e_lo < b.e_hi)) fail("fit_xray: --e-min %g must be below --e-max %g", b.e_lo, b.e_hi);
-    if (n < 1) fail("fit_xray %s: a spectrum is needed, see --help", s->command);
+    if (n < 1 && !s->opt->points) fail("fit_xray %s: a spectrum is needed, see --help", s->command);
     if (n > XRAY_MAX_DATA) fail("fit_xray: more than %d spectra", (int)XRAY_MAX_DATA);
-    if (s->opt->statistic != XRAY_W && s->opt->statistic != XRAY_CHI2 && !named.background) named.background = "none";
-    for (int i = 0; i < n; i++, s->n_data++)
+    for (int i = 0; i < n; i++, s->n_data++) {
+        xray_files named = {item_for(&o->rmf, "rmf", i, n), item_for(&o->arf, "arf", i, n),
+                            item_for(&o->background, "background", i, n)};
+        if (s->by_network && !named.background) named.background = "none";
+        range_for(&b, s, i, n);
         if (xray_data_read(&s->data[i], files[i], &named, &s->ism, &b, err)) fail("%s", err);
-    s->input = files[0];
+    }
+    s->input = n ? files[0] : NULL;
+    load_points(s);
 }
 
 /* The parameter of that name; ends the program with a message that begins with `where`. */
@@ -92,12 +187,14 @@ static int find_parameter(const session *s, const char *where, const char *name)
     return -1;
 }
 
-/* --fix NAME=VALUE, --untie NAME. */
+/* --untie NAME, --free NAME, --fix NAME=VALUE. */
 static void apply_fixes(session *s) {
     char err[ERROR_SIZE];
     char name[64];
     for (int i = 0; i < s->opt->untie.n; i++)
         if (xray_problem_untie(&s->problem, find_parameter(s, "--untie", s->opt->untie.item[i]), err)) fail("%s", err);
+    for (int i = 0; i < s->opt->free.n; i++)
+        s->problem.par[find_parameter(s, "--free", s->opt->free.item[i])].free = 1;
     for (int i = 0; i < s->opt->fix.n; i++) {
         const char *item = s->opt->fix.item[i];
         const char *equals = strchr(item, '=');
@@ -108,6 +205,7 @@ static void apply_fixes(session *s) {
         if ((wrong = read_real(&value, equals + 1))) fail("--fix %s: '%.60s' %s", name, equals + 1, wrong);
         int k = find_parameter(s, "--fix", name);
         s->problem.par[k].free = 0;
+        s->problem.par[k].by_default = 0;
         s->problem.par[k].value = value;
     }
 }
@@ -133,12 +231,16 @@ static void apply_prior(session *s) {
         snprintf(where, sizeof where, "%.300s:%ld", s->file.name, row->line);
         int k = find_parameter(s, where, row->name);
         if (row_of[k]) fail("%s: '%s' has a prior already, in line %ld", where, p->par[k].name, row_of[k]->line);
-        if (!p->par[k].free) fail("%s: '%s' is held by --fix: it takes no prior", where, p->par[k].name);
+        if (!p->par[k].free && !p->par[k].by_default)
+            fail("%s: '%s' is held by --fix: it takes no prior", where, p->par[k].name);
+        p->par[k].free = 1;
         row_of[k] = row;
         if (p->par[k].log && (row->lower < row->upper ? row->lower : row->mean) < 0)
             fail("%s: '%s' cannot be negative", where, p->par[k].name);
         p->par[k].lo = row->lower < row->upper ? row->lower : row->mean - 6 * row->sd;
         p->par[k].hi = row->lower < row->upper ? row->upper : row->mean + 6 * row->sd;
+        p->par[k].from = p->par[k].lo;
+        p->par[k].to = p->par[k].hi;
         p->par[k].log = row->kind == PRIOR_LOG_UNIFORM;
     }
     memset(param, 0, sizeof param);
@@ -153,13 +255,30 @@ static void apply_prior(session *s) {
     if (n && bml_mcmc_prior_create(&s->prior, param, n, why)) fail("%.300s: %s", s->file.name, why);
 }
 
+/* --background-model: every background spectrum gets it, with parameters of its own. */
+static void load_dark(session *s) {
+    char err[ERROR_SIZE];
+    xray_model dark;
+    if (!s->opt->background_model) return;
+    if (s->opt->statistic == XRAY_CHI2) fail("fit_xray: --background-model goes with --stat cstat");
+    if (xray_model_parse_with(&dark, s->opt->background_model, &s->library, err)) fail("%s", err);
+    for (int i = 0; i < s->n_data; i++) {
+        if (s->data[i].point || !s->data[i].background) continue;
+        if (xray_problem_dark(&s->problem, i, &dark, err)) fail("%s", err);
+        s->n_dark++;
+    }
+    if (!s->n_dark) fail("fit_xray: --background-model: no spectrum has a background");
+}
+
 static void load_problem(session *s) {
     char err[ERROR_SIZE];
-    const int n = threads_or_all(s->opt->threads);
-    s->threads = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
     if (xray_problem_init(&s->problem, &s->model, s->data, s->n_data, s->opt->statistic, err)) fail("%s", err);
+    load_dark(s);
     apply_fixes(s);
     apply_prior(s);
+    for (int k = 0; k < s->problem.n_all; k++)
+        if (!s->problem.par[k].free && isnan(s->problem.par[k].value))
+            fail("fit_xray: '%s' must be given: --fix %s=VALUE", s->problem.par[k].name, s->problem.par[k].name);
     for (int i = 0; i < s->threads; i++) {
         s->fitter[i] = xray_fitter_make(&s->problem);
         if (!s->fitter[i]) fail("fit_xray: out of memory, or more than %d free parameters", (int)XRAY_MAX_FREE);
@@ -172,7 +291,7 @@ static void load_band(session *s) {
     char err[ERROR_SIZE];
     char copy[64];
     s->band[0] = 1e300;
-    for (int i = 0; i < s->n_data; i++) {
+    for (int i = 0; i < s->n_data - (s->n_data > 1 ? s->n_points : 0); i++) {
         s->band[0] = fmin(s->band[0], fmax(s->data[i].e_lo[0], 1e-2));
         s->band[1] = fmax(s->band[1], s->data[i].e_hi[s->data[i].n - 1]);
     }
@@ -188,19 +307,25 @@ static void load_band(session *s) {
     if (!s->scratch) fail("fit_xray: out of memory");
 }
 
+/* --arf for xray_response_read: "" where none is given, NULL where there is none. */
+static const char *given_arf(const options *o) {
+    if (!o->arf.n) return "";
+    return strcasecmp(o->arf.item[0], "none") ? o->arf.item[0] : NULL;
+}
+
 /* Data without counts, from --response and --exposure. */
 static void load_blank(session *s, const xray_binning *binning) {
     char err[ERROR_SIZE];
-    if (!s->opt->rmf) fail("fit_xray %s: a spectrum, or --response and --exposure, are needed", s->command);
+    if (!s->opt->rmf.n) fail("fit_xray %s: a spectrum, or --response and --exposure, are needed", s->command);
     xray_response r;
     xray_pha p;
-    if (xray_response_read(&r, s->opt->rmf, s->opt->arf, err) ||
+    if (xray_response_read(&r, s->opt->rmf.item[0], given_arf(s->opt), err) ||
         xray_pha_room(&p, r.n_channel, r.first_channel, s->opt->exposure, err))
         fail("%s", err);
-    snprintf(p.name, sizeof p.name, "%.1000s", s->opt->rmf);
+    snprintf(p.name, sizeof p.name, "%.1000s", s->opt->rmf.item[0]);
     if (xray_data_make(&s->data[0], &p, NULL, &r, &s->ism, binning, err)) fail("%s", err);
     s->n_data = 1;
-    s->input = s->opt->rmf;
+    s->input = s->opt->rmf.item[0];
     xray_pha_free(&p);
     xray_response_free(&r);
 }
@@ -210,6 +335,10 @@ static void close_session(session *s) {
         xray_fitter_free(s->fitter[i]);
     for (int i = 0; i < s->n_data; i++)
         xray_data_free(&s->data[i]);
+    xray_table_free_all(&s->library);
+    xray_ssc_free(s->ssc);
+    for (int i = 0; i < s->n_ebl; i++)
+        ebl_free(&s->ebl[i]);
     bml_mcmc_prior_free(s->prior);
     prior_free(&s->file);
     xray_net_free(&s->net);

@@ -149,8 +149,8 @@ static inline int xray_judge_one(xray_verdict *v, xray_judge_room *j, const xray
     return 0;
 }
 
-/* verdict[n] over threads; returns how many spectra failed, or -1 without memory. */
-static inline int xray_judge(xray_verdict *verdict, const xray_judging *g, int n, int threads) {
+/* out[n] over threads; returns how many spectra failed, or -1 without memory. */
+static inline int xray_judge(xray_verdict *out, const xray_judging *g, int n, int threads) {
     xray_judge_room *room = xray_alloc((size_t)threads, sizeof *room);
     int bad = 0;
     int no_memory = !room;
@@ -160,7 +160,7 @@ static inline int xray_judge(xray_verdict *verdict, const xray_judging *g, int n
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) reduction(+ : bad)
 #endif
     for (int i = 0; i < n; i++) {
-        if (!no_memory) bad += xray_judge_one(&verdict[i], &room[thread_number()], g, (size_t)i) != 0;
+        if (!no_memory) bad += xray_judge_one(&out[i], &room[thread_number()], g, (size_t)i) != 0;
     }
     for (int t = 0; t < threads && room; t++)
         xray_judge_room_free(&room[t]);

@@ -1,0 +1,169 @@
+/* network.h: the likelihood by a network of train_surrogate in the solver's place, and its gradient. Public domain or
+   MIT, see LICENSE. */
+#ifndef FIT_SED_NETWORK_H
+#define FIT_SED_NETWORK_H
+#include "model.h"
+
+/* The parameters of the solver's row that the network is asked for; NULL, or why it must not be. */
+static const char *net_outside(const problem *p, const double *full) {
+    return surrogate_outside(&p->net.domain, full); /* R ... P stand first, in the row's order */
+}
+
+/* ln likelihood of point i, for model flux log10_F, and its derivatives. The formula of bml_ssc_log_likelihood. */
+typedef struct slope_point {
+    double by_flux, by_ln_f; /* d/d(log10 F), d/d(ln f) */
+} slope_point;
+
+static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log_data, double log10_F, double ln_f) {
+    slope_point s = {0, 0};
+    if (d->upper_limit) {
+        const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+        const double F = pow(10, log10_F);
+        const double t = (d->nuFnu - F) / sigma;
+        /* phi(t)/Phi(t), which is -t far below the limit's other side */
+        const double mills = t > -30 ? exp(-0.5 * t * t) / (1.2533141373155003 * erfc(-t / 1.4142135623730951)) : -t;
+        s.by_flux = -2.302585092994046 * F / sigma * mills;
+        return s;
+    }
+    const double r = log10_F - log_data;
+    const double side = r > 0 ? d->sigma_hi : d->sigma_lo;
+    const double f2 = exp(2 * ln_f);
+    const double v = side * side + f2;
+    s.by_flux = -r / v;
+    s.by_ln_f = f2 * (r * r / v - 1) / v;
+    return s;
+}
+
+/* The data as the network should see them: its own error, at the energies it is asked for, joins the quoted ones. */
+static const bml_ssc_point *net_points(const problem *p, net_desk *k, const double *full) {
+    if (!p->opt->model_error) return p->sed.point;
+    for (int i = 0; i < p->sed.n; i++) {
+        bml_ssc_point *d = &k->point[i];
+        const double e = surrogate_error_at(&p->net, p->log10_x[i] - full[DELTA]);
+        *d = p->sed.point[i];
+        if (d->upper_limit) {
+            const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+            d->sigma_hi = hypot(sigma, 2.302585092994046 * e * d->nuFnu);
+        } else {
+            d->sigma_lo = hypot(d->sigma_lo, e);
+            d->sigma_hi = hypot(d->sigma_hi, e);
+        }
+    }
+    return k->point;
+}
+
+/* ln likelihood of one row from its nodes; y [sed.n] out: log10 of the fluxes. */
+static double net_likelihood(double *y, const problem *p, net_desk *k, int row, const double *full) {
+    const float *node = k->node + (size_t)row * bml_nn_n_out(p->net.net);
+    const double scale = p->log10_area + full[R] + 4 * full[DELTA];
+    for (int i = 0; i < p->sed.n; i++)
+        y[i] = p->fade[i] + scale + surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
+    return ln_likelihood_dex(p, net_points(p, k, full), y, full[LN_F]);
+}
+
+/* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. y:
+   from net_likelihood. */
+static void net_gradient(double *d_full, const problem *p, net_desk *k, int row, const double *y, const double *full) {
+    const size_t n_out = bml_nn_n_out(p->net.net);
+    const float *node = k->node + (size_t)row * n_out;
+    const bml_ssc_point *point = net_points(p, k, full);
+    memset(d_full, 0, N_PAR * sizeof *d_full);
+    for (int i = 0; i < p->sed.n; i++) {
+        if (!(y[i] > -HUGE_VAL)) continue; /* a limit that nothing reaches */
+        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y[i], full[LN_F]);
+        const double by_x = surrogate_back(k->d_node + (size_t)row * n_out, d_full, &p->net, &k->frame[row], node,
+                                           p->log10_x[i] - full[DELTA], g.by_flux);
+        d_full[R] += g.by_flux;
+        d_full[DELTA] += g.by_flux * (4 - by_x);
+        d_full[LN_F] += g.by_ln_f;
+    }
+}
+
+/* What the network is told of a row; 0 where it must not be asked: it then hears of another one. */
+static int net_ask(surrogate_frame *f, float *input, const problem *p, const double *row) {
+    static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0};
+    const int inside = allowed(p, row) && !net_outside(p, row);
+    surrogate_place(f, input, p->net.kind, p->net.grid, inside ? row : harmless);
+    return inside;
+}
+
+/* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless
+   NULL, and dex [n][sed.n]. */
+static void net_block(double *ln_l, double *d_full, double *dex, const double *full, int n, problem *p, net_desk *k) {
+    const size_t n_in = bml_nn_n_in(p->net.net);
+    const size_t n_out = bml_nn_n_out(p->net.net);
+    int inside[NET_ROWS];
+    int status = BML_NN_OK;
+    for (int i = 0; i < n; i++)
+        inside[i] = net_ask(&k->frame[i], k->input + (size_t)i * n_in, p, full + i * N_PAR);
+    if (k->given)
+        memcpy(k->node, k->given, (size_t)n * n_out * sizeof *k->node);
+    else
+        status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
+    if (d_full) memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
+    int solved;
+    for (int i = 0; i < n; i++) {
+        const double *row = full + i * N_PAR;
+        ln_l[i] = -HUGE_VAL;
+        if (inside[i])
+            ln_l[i] = net_likelihood(dex + i * p->sed.n, p, k, i, row);
+        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(p, row))
+            ln_l[i] = exact(p, row, dex + i * p->sed.n, &solved);
+        if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, dex + i * p->sed.n, row);
+    }
+    if (d_full && !status) status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
+    for (int i = 0; d_full && i < n; i++)
+        for (int j = 0; j < SSC_ROW; j++)
+            d_full[i * N_PAR + j] += (double)k->d_input[(size_t)i * n_in + (size_t)j];
+    if (status) fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
+}
+
+/* Rows of a block: few enough that all threads have one, no fewer than pay for the network's weights. */
+static int net_block_rows(const problem *p, int n) {
+    const int share = (n + p->threads - 1) / p->threads;
+    return share < 8 ? 8 : share < NET_ROWS ? share : NET_ROWS;
+}
+
+/* What the network says of n points, [n][n_out], from the device; yours to free. */
+static float *device_nodes(const double *theta, int n, int n_dim, const problem *p) {
+    const size_t n_in = bml_nn_n_in(p->net.net);
+    const size_t room = (size_t)n + 1;
+    float *node = malloc(room * bml_nn_n_out(p->net.net) * sizeof *node);
+    float *input = malloc(room * n_in * sizeof *input);
+    double full[N_PAR];
+    if (!node || !input) fail("fit_sed: out of memory");
+    surrogate_frame f;
+    for (int i = 0; i < n; i++) {
+        expand(full, p, theta + i * n_dim);
+        net_ask(&f, input + (size_t)i * n_in, p, full);
+    }
+    device_predict(node, input, (size_t)n, &p->card_net);
+    free(input);
+    return node;
+}
+
+/* solver_rows with the network; threads over blocks of rows. */
+static long net_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
+    const int block = net_block_rows(p, n);
+    float *node = device_ready(&p->card) ? device_nodes(theta, n, n_dim, p) : NULL;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > block)
+#endif
+    for (int from = 0; from < n; from += block) {
+        const int count = n - from < block ? n - from : block;
+        double full[NET_ROWS * N_PAR];
+        double ln_l[NET_ROWS];
+        for (int i = 0; i < count; i++)
+            expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
+        net_desk *k = &p->desk[thread_number()];
+        k->given = node ? node + (size_t)from * bml_nn_n_out(p->net.net) : NULL;
+        net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, k);
+        k->given = NULL;
+        for (int i = 0; i < count; i++)
+            if (lp[from + i] > -HUGE_VAL) lp[from + i] += ln_l[i];
+    }
+    free(node);
+    return n;
+}
+
+#endif
