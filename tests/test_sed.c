@@ -948,9 +948,9 @@ static double reading_seconds(const char *text, int n) {
     return least;
 }
 
-/* A million lines are refused at the 100,001st point. Time is linear: ten times the points take about ten times as long,
-   with the sorting's logarithm 12; quadratic time would take a hundred. 40 allows for caches that the larger table
-   leaves. */
+/* A million lines are refused at the 100,001st point. Time is linear: ten times the points take about ten times as
+   long, with the sorting's logarithm 12; quadratic time would take a hundred. 40 allows for caches that the larger
+   table leaves. */
 static void test_large(void) {
     size_t size = sizeof HEAD - 1;
     char *text = malloc(1000000 * (sizeof GOOD - 1) + sizeof HEAD);
