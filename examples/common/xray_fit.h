@@ -121,8 +121,9 @@ static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *da
         xray_parameter *q = &p->par[p->n_all];
         const xray_par *from = &dark->par[k];
         memset(q, 0, sizeof *q);
-        snprintf(q->name, sizeof q->name, "back.%.28s", from->name);
-        if (i) snprintf(q->name + strlen(q->name), 12, "@%d", i + 1);
+        char number[12] = "";
+        if (i) snprintf(number, sizeof number, "@%d", i + 1);
+        snprintf(q->name, sizeof q->name, "back.%.28s%.6s", from->name, number);
         q->unit = from->unit;
         q->lo = from->lo;
         q->hi = from->hi;
