@@ -849,6 +849,7 @@ struct bml_nn {
     ptrdiff_t n_running;
     ptrdiff_t n_in;
     ptrdiff_t n_out;
+    int padded;            /* 1: some layer has lengths */
     bml_nn_real *shift[2]; /* of inputs [n_in] and outputs [n_out]; NULL = none */
     bml_nn_real *scale[2];
     bml_nn_real *scaler_room[2]; /* shift, then scale, of each */
@@ -3320,6 +3321,7 @@ static int bml_nn__set_lengths(bml_nn *net, int i, const char *name) {
         return bml_nn__bad(net, i, "its lengths must name an input of one feature before it");
     }
     input->holds_lengths = 1;
+    net->padded = 1;
     return BML_NN_OK;
 }
 
@@ -4180,6 +4182,19 @@ static ptrdiff_t bml_nn__bad_length(const bml_nn *net, const bml_nn_real *x, ptr
     return -1;
 }
 
+/* Rows in blocks, each by one thread. */
+static void bml_nn__run_blocks(bml_nn_work *work, const bml_nn__job *job, ptrdiff_t n) {
+    const ptrdiff_t rows = work->rows;
+    const ptrdiff_t blocks = (n + rows - 1) / rows;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static) num_threads(work->threads) if (work->threads > 1)
+#endif
+    for (ptrdiff_t i = 0; i < blocks; i++) {
+        const ptrdiff_t left = n - i * rows;
+        bml_nn__block(work, bml_nn__thread(), job, i * rows, (int)(left < rows ? left : rows));
+    }
+}
+
 static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job *job, size_t n_rows) {
     bml_nn_work *work = given;
     int status = BML_NN_OK;
@@ -4190,13 +4205,10 @@ static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job 
     if (job->dx) status = bml_nn__work_backward(work);
     const ptrdiff_t n = (ptrdiff_t)n_rows;
     const ptrdiff_t rows = work->rows;
-    const ptrdiff_t blocks = status ? 0 : (n + rows - 1) / rows;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(work->threads) if (blocks > 1 && work->threads > 1)
-#endif
-    for (ptrdiff_t i = 0; i < blocks; i++) {
-        const ptrdiff_t left = n - i * rows;
-        bml_nn__block(work, bml_nn__thread(), job, i * rows, (int)(left < rows ? left : rows));
+    if (!status && n <= rows) { /* a batch of one pays for nothing else */
+        bml_nn__block(work, 0, job, 0, (int)n);
+    } else if (!status) {
+        bml_nn__run_blocks(work, job, n);
     }
     if (!given) bml_nn_work_free(work);
     return status;
@@ -4207,11 +4219,13 @@ static int bml_nn__can_run(const bml_nn *net, const bml_nn_work *work, const voi
     if (!net || !out || !x || (work && work->net != net)) {
         return BML_NN_BAD_ARGUMENT;
     }
-    size_t most = (size_t)(BML_NN__MOST / 64);
-    if (n > most / (size_t)net->n_in || n > most / (size_t)net->n_out) {
+    const double most = (double)(BML_NN__MOST / 64);
+    const double width = (double)(net->n_in > net->n_out ? net->n_in : net->n_out);
+    if ((double)n * width > most) {
         return BML_NN_TOO_LARGE;
     }
-    return bml_nn__bad_length(net, x, (ptrdiff_t)n) < 0 ? BML_NN_OK : BML_NN_BAD_DATA;
+    int refused = net->padded && bml_nn__bad_length(net, x, (ptrdiff_t)n) >= 0;
+    return refused ? BML_NN_BAD_DATA : BML_NN_OK;
 }
 
 BML_NN_DEF int bml_nn_predict(const bml_nn *net, bml_nn_work *work, bml_nn_real *y, const bml_nn_real *x, size_t n) {
