@@ -1030,7 +1030,8 @@ static void ssc_coverage(const xray_model *m, int n) {
     mrk_make(d, m, mrk_par);
     for (int i = 0; i < 3; i++) {
         truth[i] = xray_alloc((size_t)d[i].n, sizeof(double));
-        memcpy(truth[i], d[i].counts, (size_t)d[i].n * sizeof(double));
+        for (int b = 0; b < d[i].n && truth[i]; b++)
+            truth[i][b] = d[i].counts[b];
     }
     xray_problem_init(&p, m, d, 3, XRAY_C, err);
     for (int k = 1; k < 9; k++) {
@@ -2414,7 +2415,7 @@ static void test_tables(void) {
 /* A file of the corpus, unpacked into the tests' folder under its plain name; "" where it is absent. */
 static const char *unpacked(const char *name) {
     char command[4 * PATH_SIZE];
-    char packed[PATH_SIZE];
+    char packed[300];
     const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
     snprintf(packed, sizeof packed, "xray/corpus/%.200s.gz", name);
     const char *source = check_data(packed);
