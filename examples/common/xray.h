@@ -23,7 +23,7 @@
 
    Files: PHA (type I, or a row of type II; what it names), RMF (all its matrices), ARF: xray_ogip.h says what is read
    and how files are named. They need cfitsio: define BML_XRAY_USE_CFITSIO and link with -lcfitsio (Debian:
-   libcfitsio-dev). Without it everything else is there, and readers say what is missing. cfitsio is not thread safe; all
+   libcfitsio-dev). Without it all else is there, and readers say what is missing. cfitsio is not thread safe; all
    other functions here are, as long as each thread has its own xray_work and output arrays.
 
    Models. photons/(cm2 s) in each bin of energy, integrated over the bin; E in keV, K = norm:
@@ -304,7 +304,7 @@ typedef struct xray_par {
     int log;
     int fixed; /* unless freed: at `value` */
     double value;
-    int coarse; /* the component is smooth over steps of a thousandth of the search range only: derivatives take those */
+    int coarse; /* smooth only over steps of a thousandth of the search range: derivatives take those */
 } xray_par;
 
 /* What a component does with its neighbours. */

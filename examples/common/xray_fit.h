@@ -99,7 +99,7 @@ static inline const xray_model *xray_model_of(const xray_problem *p, int i) {
     return p->is_dark[i] ? &p->dark : &p->model;
 }
 
-/* Makes data[to] the background of data[i], which is modelled by p->dark instead of eliminated: its counts over the bins
+/* Makes data[to] the background of data[i], modelled by p->dark instead of eliminated: its counts over the bins
    of the source, in the source's response. d->background is taken away from the source. To be called after
    xray_problem_init for all data; data[to] is the caller's to free. */
 static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *dark, char *err) {
@@ -121,8 +121,9 @@ static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *da
         xray_parameter *q = &p->par[p->n_all];
         const xray_par *from = &dark->par[k];
         memset(q, 0, sizeof *q);
-        snprintf(q->name, sizeof q->name, "back.%.28s", from->name);
-        if (i) snprintf(q->name + strlen(q->name), 12, "@%d", i + 1);
+        char number[12] = "";
+        if (i) snprintf(number, sizeof number, "@%d", i + 1);
+        snprintf(q->name, sizeof q->name, "back.%.28s%.6s", from->name, number);
         q->unit = from->unit;
         q->lo = from->lo;
         q->hi = from->hi;
@@ -534,7 +535,7 @@ static inline int xray_step_inside(double *d, const double *u, const double *g, 
     return 1;
 }
 
-/* Smallest eigenvalue of the symmetric a[n][n], whose diagonal is 1, and its vector, by Jacobi's rotations. a is lost. */
+/* Smallest eigenvalue of the symmetric a[n][n], whose diagonal is 1, with its vector: Jacobi's rotations. a is lost. */
 static inline double xray_weakest(double *vector, double *a, int n) {
     double v[XRAY_MAX_FREE * XRAY_MAX_FREE] = {0};
     int least = 0;

@@ -55,7 +55,7 @@ static inline void xray_ssc_free(xray_ssc *s) {
     free(s);
 }
 
-/* *out for up to `threads` threads; net: a file of train_surrogate, or NULL. why [ERROR_SIZE]. 0, or -1 with *out NULL. */
+/* *out for up to `threads` threads; net: a file of train_surrogate, or NULL. why [ERROR_SIZE]. 0, or -1 and *out NULL. */
 static inline int xray_ssc_create(xray_ssc **out, const char *net, int threads, char *why) {
     char reason[BML_SSC_MESSAGE] = "out of memory";
     int bad = 0;

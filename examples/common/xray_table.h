@@ -10,7 +10,7 @@
 
    Parameters are those of the file, in its ranges (MINIMUM ... MAXIMUM, cut to the tabulated values; the search begins
    between BOTTOM and TOP), called MODEL.NAME, where MODEL is MODLNAME or atable; DELTA below 0 holds a parameter at
-   INITIAL. A parameter called Redshift or z is held, and must be given. Where REDSHIFT is true, a Redshift is added (held
+   INITIAL. A parameter called Redshift or z is held, and must be given. Where REDSHIFT is true a Redshift is added (held
    at 0), and an additive model has a norm. Between tabulated values linear, or linear in the logarithm of the parameter
    (METHOD 1); additional parameters (NADDPARM) times their spectra are added. Bins of energy are shared out by their
    overlap; outside of the table's energies an additive model is 0 and a factor that of the nearest bin, unless LOELIMIT
@@ -86,7 +86,7 @@ static inline int xray_table_at(double *out, const xray_table *t, const double *
     return 1;
 }
 
-/* Shares bins of the table, moved to energies lower by 1 + z, out among those of the grid: sums, or means over a bin. */
+/* Shares bins of the table, moved to energies lower by 1 + z, out among the grid's: sums, or means over a bin. */
 static inline void xray_table_share(double *out, const xray_grid *g, const xray_table *t, const double *bins,
                                     double z) {
     double stretch = 1 / (1 + z);

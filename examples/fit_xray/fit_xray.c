@@ -7,10 +7,14 @@
      build/fit_xray train source.pha --model 'tbabs*powerlaw' --prior prior.csv --n 50000 --out net/net.safetensors
      build/fit_xray infer source.pha --net net/net.safetensors
      build/fit_xray judge source.pha --net net/net.safetensors --n 500
+     build/fit_xray steppar source.pha --model 'tbabs*powerlaw' --steppar PhoIndex=1.5:2.5:30 --steppar nH=0:1:30
+     build/fit_xray fit xrt.pha tev.pha --points uv.csv --model 'tbabs*ebl{tau.fits}*ssc' --range 0.3:10 --range 1e8:1e11
+         --fix ssc.Redshift=0.031 --fix ebl.Redshift=0.031
 
-   Several spectra are fitted together; --untie NAME gives each but the first its own value of a parameter.
+   Several spectra are fitted together, each with the files that it names or that --rmf, --arf, --background, repeated,
+   give it; --untie NAME gives each but the first its own value of a parameter.
 
-   Here: the commands fit and fakeit, the options, main. The other commands: samplers.h (sample, nested),
+   Here: the commands fit, steppar and fakeit, the options, main. The other commands: samplers.h (sample, nested),
    train.h, nets.h (infer, judge, compare); what all of them share: session.h,
    report.h. What is of use beyond this program: xray.h (models, statistics), xray_ogip.h (files), xray_fit.h,
    xray_net.h, xray_train.h, xray_judge.h (networks), xray_plot.h (pictures). */

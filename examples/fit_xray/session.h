@@ -100,7 +100,7 @@ static void load_model(session *s) {
     if (!s->opt->model) fail("fit_xray %s: --model is needed, such as --model 'tbabs*powerlaw'", s->command);
     s->library.load = load_extra;
     s->library.user = s;
-    if (strstr(s->opt->model, "ssc")) {
+    if (strstr(s->opt->model, "ssc") || strstr(s->opt->model, "SSC")) {
         if (xray_ssc_create(&s->ssc, s->opt->ssc_net, s->threads, err)) fail("%s", err);
         s->library.extra[s->library.n++] = xray_ssc_extra(s->ssc);
     }

@@ -97,7 +97,7 @@ static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, cha
 
 /* ==== profiles over one parameter or two ========================================================================== */
 
-/* DIR/steppar.png of table[n[0] n[1]][4]: both parameters, statistic, its rise. One axis: a curve with the levels of 68.3
+/* DIR/steppar.png of table[n[0] n[1]][4]: both parameters, statistic, its rise. One axis: a curve, levels of 68.3
    and 90 %; two: contours of 68.3, 90 and 99 % for two parameters (rises of 2.30, 4.61 and 9.21). best [2]. */
 static inline int xray_plot_steppar(const char *dir, const double *table, const int *n, int axes, const char *x,
                                     const char *y, const double *best, char *err) {
