@@ -7294,6 +7294,8 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__CHUNK
 #undef BML_NN__CONST_AT
 #undef BML_NN__DEPTH
+#undef BML_NN__EPSILON
+#undef BML_NN__MOMENTUM
 #undef BML_NN__INDEPENDENT
 #undef BML_NN__INLINE
 #undef BML_NN__INT_FIELD
