@@ -68,7 +68,8 @@
    BML_CLASSIFY_STATIC            all functions static (define with BML_CLASSIFY_IMPLEMENTATION); those that are not
                                   called are then not compiled: at -O3 hello_classify without networks takes 0.7 of
                                   the time
-   BML_CLASSIFY_USE_CFITSIO       read FITS files through cfitsio (link with -lcfitsio)
+   BML_CLASSIFY_USE_CFITSIO       read FITS files through cfitsio (link with -lcfitsio), which is not proof against forged
+                                  headers: files of known origin only
    BML_CLASSIFY_USE_ZLIB          read .gz files through zlib (link with -lz); FITS files through cfitsio need it not
    BML_CLASSIFY_NO_NN             without bml_nn.h, as when it is not beside this file: the networks are refused with
                                   BML_CLASSIFY_NO_NETWORKS

@@ -1042,13 +1042,15 @@ static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma,
     return p;
 }
 
-/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 1e-3. */
+/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2), which
+   from gamma = 300 on is left out: 8e-6 of the CDF. */
 static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
     bml_sample__pairf p;
     p.q = 0;
     p.L = bml_sample__log1pf(4 * gamma * eps0);
     p.s = p.L / (p.L + 4);
-    p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
+    p.low = 0;
+    if (gamma < 300) p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
     p.high = 1 - p.low;
     return p;
 }
@@ -1077,13 +1079,54 @@ static inline BML_SAMPLE_FUNC const float *bml_sample__weights(void) {
     return weights;
 }
 
-/* Eight units side by side, so that one photon alone fills a vector register. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__) && !defined(__HIPCC__)
+/* Eight units side by side, so that one photon alone fills a vector register; compilers lay them so only when told. */
+typedef float bml_sample__eight __attribute__((vector_size(32)));
+typedef int32_t bml_sample__mask8 __attribute__((vector_size(32)));
+
+#define BML_SAMPLE__TANH8(x)                                                                            \
+    do {                                                                                                \
+        const bml_sample__eight limit = {7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f};               \
+        bml_sample__mask8 high = (x) > limit;                                                           \
+        bml_sample__mask8 low = (x) < -limit;                                                           \
+        bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
+        (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
+        bml_sample__eight square = (x) * (x);                                                           \
+        bml_sample__eight below = 0.455668737f + square * (0.0207978224f + square * 1.36103200e-4f);    \
+        bml_sample__eight above = 0.00221871042f + square * 3.66293559e-6f;                             \
+        above = 0.999992914f + square * (0.122358796f + square * above);                                \
+        (x) *= above / (1 + square * below);                                                            \
+    } while (0)
+
+static inline float bml_sample__network(float t, float s) {
+    const float *w = bml_sample__weights();
+    bml_sample__eight row[16];
+    memcpy(row, w, 3 * sizeof row[0]);
+    bml_sample__eight h = row[2] + row[0] * t + row[1] * s;
+    BML_SAMPLE__TANH8(h);
+    float unit[8];
+    memcpy(unit, &h, sizeof unit);
+    memcpy(row, w + 24, 10 * sizeof row[0]);
+    bml_sample__eight g = row[8] + row[0] * unit[0] + row[2] * unit[2];
+    bml_sample__eight even = row[4] * unit[4] + row[6] * unit[6];
+    bml_sample__eight odd = row[1] * unit[1] + row[3] * unit[3];
+    bml_sample__eight last = row[5] * unit[5] + row[7] * unit[7];
+    g += even + (odd + last);
+    BML_SAMPLE__TANH8(g);
+    g *= row[9];
+    memcpy(unit, &g, sizeof unit);
+    float first = (unit[0] + unit[4]) + (unit[2] + unit[6]);
+    float second = (unit[1] + unit[5]) + (unit[3] + unit[7]);
+    return w[104] + (first + second);
+}
+#undef BML_SAMPLE__TANH8
+#else
 static inline BML_SAMPLE_FUNC void bml_sample__tanh8(float *h) {
-    float below[8];
-    for (int k = 0; k < 8; k++)
-        h[k] = bml_sample__tanh_parts(&below[k], h[k]);
-    for (int k = 0; k < 8; k++)
-        h[k] /= below[k];
+    for (int k = 0; k < 8; k++) {
+        float below;
+        float above = bml_sample__tanh_parts(&below, h[k]);
+        h[k] = above / below;
+    }
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
@@ -1093,22 +1136,18 @@ static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
     for (int k = 0; k < 8; k++)
         h[k] = w[16 + k] + w[k] * t + w[8 + k] * s;
     bml_sample__tanh8(h);
-    w += 24;
-    for (int k = 0; k < 8; k++)
-        g[k] = w[64 + k];
-    for (int j = 0; j < 8; j++)
-        for (int k = 0; k < 8; k++)
-            g[k] += w[8 * j + k] * h[j];
-    bml_sample__tanh8(g);
-    w += 72;
-    float even = w[8];
-    float odd = 0;
-    for (int k = 0; k < 8; k += 2) {
-        even += w[k] * g[k];
-        odd += w[k + 1] * g[k + 1];
+    float sum = w[104];
+    for (int k = 0; k < 8; k++) {
+        g[k] = w[88 + k];
+        for (int j = 0; j < 8; j++)
+            g[k] += w[24 + 8 * j + k] * h[j];
     }
-    return even + odd;
+    bml_sample__tanh8(g);
+    for (int k = 0; k < 8; k++)
+        sum += w[96 + k] * g[k];
+    return sum;
 }
+#endif
 
 /* N from the nodes of BML_SAMPLE_TABLE, bilinear in sqrt(t) and s. */
 static inline BML_SAMPLE_FUNC float bml_sample__lookup(const float *node, float t, float s) {

@@ -23,7 +23,9 @@
            if (bml_ssc_create(&tables, NULL, why) || bml_ssc_blob_create(&blob, tables, why))
                return fprintf(stderr, "%s\n", why), 1;
            int status = bml_ssc_solve(blob, &source);
-           if (status) return fprintf(stderr, "%s\n", bml_ssc_message(blob)), 1;
+           if (status) {
+               return fprintf(stderr, "%s\n", bml_ssc_message(blob)), 1;
+           }
            bml_ssc_sed(nuFnu, nu, 2, blob, &observer, BML_SSC_TOTAL);
            printf("nuFnu at 10^17 Hz: %.3g, at 10^25 Hz: %.3g erg/cm2/s\n", nuFnu[0], nuFnu[1]);
            bml_ssc_blob_free(blob);
@@ -31,8 +33,8 @@
            return 0;
        }
 
-   It refuses: a source without R, B, gamma_min, gamma_max or power (a struct of zeros is no source); parameters that are
-   NaN, infinite or out of the stated range; gamma_max <= gamma_min; to extrapolate an EBL table; to call a solution
+   It refuses: a source without R, B, gamma_min, gamma_max or power (a struct of zeros is no source); parameters that
+   are NaN, infinite or out of the stated range; gamma_max <= gamma_min; to extrapolate an EBL table; to call a solution
    converged that is not. It does no hadrons (but see exchange) and no spatial structure. */
 
 #ifndef BML_SSC_H
@@ -41,8 +43,9 @@
 
 /* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
 
-   1. bml_ssc_create(&tables, &config, why): tabulates the kernels (about 0.1 s). Constant afterwards, shared by threads.
-   2. bml_ssc_blob_create(&blob, tables, why): the workspace and state of one source. One per thread, used again and
+   1. bml_ssc_create(&tables, &config, why): tabulates the kernels (about 0.1 s). Constant afterwards, shared by
+   threads. 2. bml_ssc_blob_create(&blob, tables, why): the workspace and state of one source. One per thread, used
+   again and
       again.
    3. bml_ssc_solve(blob, &source): from an empty blob to source.t_end. Or by hand, for light curves and flares:
           bml_ssc_begin(blob, &source);
@@ -109,29 +112,30 @@
    distance r on the axis, dimensions of the black hole's frame; mu: cosine between the photons' way and the jet:
      shell (broad lines)   u = xi L/(8 pi c) int dmu_R/x^2,  x^2 = R^2 + r^2 - 2 r R mu_R,  mu = (r - R mu_R)/x   (15)
      ring (dusty torus)    u = xi L/(4 pi c x^2),  x^2 = R^2 + r^2,  mu = r/x                                     (16)
-     disc                  du/dOmega = 3 G M mdot/(16 pi^2 c R^3 mu) [1 - (R_in/R)^(1/2)],  mu = r/(r^2 + R^2)^(1/2)     (17)
+     disc                  du/dOmega = 3 G M mdot/(16 pi^2 c R^3 mu) [1 - (R_in/R)^(1/2)],  mu as (16)            (17)
                            k T from that flux; elements shine alike in all directions, so that far away
                            u = L/(4 pi r^2 c), half of what a Lambertian disc sends along its axis: double L_disc
      CMB                   u = a [2.72548 K (1 + z)]^4, isotropic in the black hole's frame                       (18)
      in the blob           x' = D x,  u' = D^2 u,  D = Gamma (1 - beta mu),  mu' = (mu - beta)/(1 - beta mu)       (19)
-     Electrons are isotropic in the blob, so their losses are those in the mean density over all directions: (8), whatever
-     the field's pattern. What an observer sees is not: an electron that shines at him runs towards him and meets photons
-     at the angle psi. Then (7) holds with f/1 replaced by f_psi/2 and G = 2 gamma x (1 - cos psi):
-         f_psi = 2 - 4 q (1 - q) + (G q)^2/(1 + G q)             (head-on: gamma >> 1; DM09 eq. 6.31)             (20)
+     Electrons are isotropic in the blob, so their losses are those in the mean density over all directions: (8),
+     whatever the field's pattern. What an observer sees is not: an electron that shines at him runs towards him and
+     meets photons at the angle psi. Then (7) holds with f_psi/2 for f and G = 2 gamma x (1 - cos psi) (head-on
+     approximation, gamma >> 1: Dermer et al. 2009, ApJ 692, 32, eqs. 26, 27):
+         f_psi = 2 - 4 q (1 - q) + (G q)^2/(1 + G q)                                                              (20)
      whose mean over isotropic photons is f. cos psi follows from mu' and delta: the observer's direction in the blob is
-     mu_s' = (delta/Gamma - 1)/beta. For a shell around the blob and delta = Gamma, the isotropic kernel (7) gives 1/3 more
-     in Thomson scattering; for photons from behind (disc, shell or ring at r >> R), (1 - cos psi)^2 = 1 at delta = Gamma
-     but 0 for an observer on the axis. external.isotropic takes (7) in place of (20), as simple models do.
-     tau(nu) of photons on their way out along the axis: int dl int du/(x) (1 - mu) sigma_gg                     (21)
+     mu_s' = (delta/Gamma - 1)/beta. For a shell around the blob and delta = Gamma, the isotropic kernel (7) gives 1/3
+     more in Thomson scattering; for photons from behind (disc, shell or ring at r >> R), (1 - cos psi)^2 = 1 at delta =
+     Gamma but 0 for an observer on the axis. external.isotropic takes (7) in place of (20), as simple models do.
+     tau of photons on their way out along the axis: int dl int dn (1 - mu) sigma_gg(x x1 (1 - mu)/2)             (21)
 
    What is approximated: one zone, isotropic and homogeneous; electron and photon escape is a rate, not a crossing (see
-   light_travel for what an observer sees of a crossing); (7) holds for gamma >> 1 and leaves out down-scattering below x;
-   scattered photons are not taken out of the target field (Thomson depth << 1); photons lose no energy by expansion;
-   pairs share the photon's energy equally, which misplaces the more energetic one by a factor of two at most; absorption
-   inside the blob averages outside fields over directions. When NOT to use it: sources optically thick to scattering,
-   hadronic models without an exchange hook, jets whose cooling length is shorter than R. RATE: not to compare with
-   agnpy or JetSeT. (15)-(19): not where the field changes across the blob (R > |r - R_shell|), nor off the jet's axis.
-   (20): not for gamma < 10. (21): the blob's path is the axis, right for lines of sight within 1/Gamma.
+   light_travel for what an observer sees of a crossing); (7) holds for gamma >> 1 and leaves out down-scattering below
+   x; scattered photons are not taken out of the target field (Thomson depth << 1); photons lose no energy by expansion;
+   pairs share the photon's energy equally, which misplaces the more energetic one by a factor of two at most;
+   absorption inside the blob averages outside fields over directions. When NOT to use it: sources optically thick to
+   scattering, hadronic models without an exchange hook, jets whose cooling length is shorter than R. RATE: not to
+   compare with agnpy or JetSeT. (15)-(19): not where the field changes across the blob (R > |r - R_shell|), nor off the
+   jet's axis. (20): not for gamma < 10. (21): the blob's path is the axis, right for lines of sight within 1/Gamma.
 
    Two grids:
    BML_SSC_CONVERGED  finite volumes in log gamma whose edges include gamma_max, exponentially fitted in the cooling
@@ -198,19 +202,21 @@ typedef struct bml_ssc_config {
     bml_ssc_pitch pitch; /* synchrotron kernel of the converged grid; ATHENA is always at 90 degrees */
     int light_travel; /* 1: what bml_ssc_sed and bml_ssc_derive see is smeared by the light's way across the blob: the
                             emission of the last 2 R/c, each slice of the sphere by its area (Chiaberge & Ghisellini
-                            1999, MNRAS 306, 551), in place of photons that leave at a rate; the same for a steady source */
+                            1999, MNRAS 306, 551), in place of photons that leave at a rate; the same for a steady
+                            source */
 } bml_ssc_config;
 
 typedef struct bml_ssc bml_ssc;           /* the kernel tables: constant, shared by threads */
 typedef struct bml_ssc_blob bml_ssc_blob; /* one source: state and workspace, one per thread */
 
-/* Tabulate the kernels. config may be NULL (all defaults). *out is owned by the caller and freed by bml_ssc_free, and is
-   NULL on error. why [BML_SSC_MESSAGE], or NULL: the reason of a failure, "" otherwise.
+/* Tabulate the kernels. config may be NULL (all defaults). *out is owned by the caller and freed by bml_ssc_free, and
+   is NULL on error. why [BML_SSC_MESSAGE], or NULL: the reason of a failure, "" otherwise.
    Errors: BAD_ARGUMENT, CONFIG, NO_MEMORY. */
 BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config, char *why);
 BML_SSC_DEF void bml_ssc_free(bml_ssc *tables); /* NULL is fine */
 
-/* Make a blob that works with the tables, which must outlive it. *out and why as above. Errors: BAD_ARGUMENT, NO_MEMORY. */
+/* Make a blob that works with the tables, which must outlive it. *out and why as above. Errors: BAD_ARGUMENT,
+   NO_MEMORY. */
 BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why);
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob); /* NULL is fine */
 
@@ -428,8 +434,9 @@ BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, c
 BML_SSC_DEF int bml_ssc_field_energy(double *u, const bml_ssc_external *field, double distance, double Gamma,
                                      char *why);
 
-/* The optical depth (21) to pair production of photons that leave the blob along the axis, in geometric fields [n_fields];
-   CMB is left to the EBL. tau [n] out; nu [n] in [Hz], observer's frame at redshift z. Errors: as bml_ssc_field_energy. */
+/* The optical depth (21) to pair production of photons that leave the blob along the axis, in geometric fields
+   [n_fields]; CMB is left to the EBL. tau [n] out; nu [n] in [Hz], observer's frame at redshift z. Errors: as
+   bml_ssc_field_energy. */
 typedef struct bml_ssc_path {
     const bml_ssc_external *fields; /* [n_fields] */
     int n_fields;
@@ -444,13 +451,14 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
                                     const bml_ssc_observer *observer, char *why);
 
-/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: mean colours of
-   ellipticals from the far ultraviolet to 8 micrometres (table in the code), straight lines in log-log between, zero
-   outside 1000 A ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift and
-   distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, PARAMETER. */
+/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: mean colours
+   of ellipticals from the far ultraviolet to 8 micrometres (table in the code), straight lines in log-log between, zero
+   outside 1000 A ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
+   and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, PARAMETER. */
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer);
 
-/* ---- API: data ---------------------------------------------------------------------------------------------------- */
+/* ---- API: data ----------------------------------------------------------------------------------------------------
+   */
 
 typedef struct bml_ssc_point {
     double nu;                 /* [Hz], observer */
@@ -464,8 +472,8 @@ typedef struct bml_ssc_point {
    or e/(F ln 10) down where e >= F. */
 BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, double err_hi);
 
-/* ln of the likelihood of a SED. Detections: a Gaussian in log10 nuFnu, normalised, sigma^2 = sigma_side^2 + exp(2 ln_f),
-   sigma_hi where the model is above the point and sigma_lo where below (each side with its own norm, so that
+/* ln of the likelihood of a SED. Detections: a Gaussian in log10 nuFnu, normalised, sigma^2 = sigma_side^2 + exp(2
+   ln_f), sigma_hi where the model is above the point and sigma_lo where below (each side with its own norm, so that
    the value jumps at the point by the ratio of the errors); ln_f is the logarithm of a systematic scatter
    [dex], -HUGE_VAL for none. Upper limits: ln Phi((F_ul - F_model)/sigma), in flux. A model of zero flux at a detection
    gives -HUGE_VAL; ln_f is not added to limits.
@@ -474,7 +482,8 @@ BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, doubl
 BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
                                        double ln_f);
 
-/* ---- API: many sources -------------------------------------------------------------------------------------------- */
+/* ---- API: many sources --------------------------------------------------------------------------------------------
+   */
 
 typedef struct bml_ssc_batch_job {
     double *out;                       /* [n_sources][n]: nuFnu at nu, or log10(x^2 n) at log10_x without observers */
@@ -495,7 +504,8 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 }
 #endif
 
-/* ---- end of API --------------------------------------------------------------------------------------------------- */
+/* ---- end of API ---------------------------------------------------------------------------------------------------
+   */
 #endif /* BML_SSC_H */
 
 #if defined(BML_SSC_IMPLEMENTATION) && !defined(BML_SSC_IMPLEMENTED)
@@ -517,8 +527,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
    >> batch               many sources */
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error \
-    "bml_ssc.h: compile the one file with BML_SSC_IMPLEMENTATION without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
+#error "bml_ssc.h: compile this file without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
 #endif
 #include <float.h>
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
@@ -677,7 +686,8 @@ struct bml_ssc_blob {
     double *face;             /* see bml_ssc__faces */
     double *rise;             /* [max_nx] scratch of the synchrotron sum */
     /* photons [max_nx] */
-    double *x, *n, *n1; /* total density at the end of the step, and one step before */
+    double *x, *x2; /* x2: squares */
+    double *n, *n1; /* total density at the end of the step, and one step before */
     double *comp[BML_SSC__COMPONENTS], *comp1[BML_SSC__COMPONENTS], *comp2[BML_SSC__COMPONENTS];
     double *history[BML_SSC__COMPONENTS]; /* of BDF2, in this step */
     double *n_ext, *n_iso, *n_view; /* outside fields: all; those that an observer meets by (7); targets of (20) */
@@ -716,19 +726,25 @@ BML_SSC_DEF const char *bml_ssc_strerror(int status) {
     }
 }
 
-/* Write a message [BML_SSC_MESSAGE], if there is room for one, and return the status. A locale's decimal comma becomes a
-   point. */
+/* Write a message [BML_SSC_MESSAGE], if there is room for one, and return the status. A locale's decimal comma becomes
+   a point. */
 static int bml_ssc__fail(char *message, int status, const char *format, ...) {
-    if (!message) return status;
+    if (!message) {
+        return status;
+    }
     va_list list;
     va_start(list, format);
     vsnprintf(message, BML_SSC_MESSAGE, format, list);
     va_end(list);
     for (char *at = message; *at; at++) {
-        if (*at != ',' || at == message) continue;
+        if (*at != ',' || at == message) {
+            continue;
+        }
         int before = at[-1] >= '0' && at[-1] <= '9';
         int after = at[1] >= '0' && at[1] <= '9';
-        if (before && after) *at = '.';
+        if (before && after) {
+            *at = '.';
+        }
     }
     return status;
 }
@@ -755,13 +771,19 @@ static int bml_ssc__obey(char *message, void *object, const bml_ssc__rule *rules
         char *member = (char *)object + rule->at;
         memcpy(&value, member, sizeof value);
         const char *required = "";
-        if (value == 0 && rule->zero == BML_SSC__ZERO) continue;
-        if (value == 0 && rule->zero == BML_SSC__REQUIRED) required = "a required parameter, ";
+        if (value == 0 && rule->zero == BML_SSC__ZERO) {
+            continue;
+        }
+        if (value == 0 && rule->zero == BML_SSC__REQUIRED) {
+            required = "a required parameter, ";
+        }
         if (value == 0 && rule->zero == BML_SSC__DEFAULT) {
             memcpy(member, &rule->otherwise, sizeof value);
             continue;
         }
-        if (!*required && value >= rule->lo && value <= rule->hi) continue;
+        if (!*required && value >= rule->lo && value <= rule->hi) {
+            continue;
+        }
         return bml_ssc__fail(message, status, "%s = %g: %smust be in [%g, %g]", rule->name, value, required, rule->lo,
                              rule->hi);
     }
@@ -779,7 +801,9 @@ static double *bml_ssc__doubles(ptrdiff_t n) { /* zeros; NULL without memory */
     size_t bytes = (size_t)n * sizeof(double);
     double *p;
     p = (double *)BML_SSC_MALLOC(bytes);
-    if (p) memset(p, 0, bytes);
+    if (p) {
+        memset(p, 0, bytes);
+    }
     return p;
 }
 static void bml_ssc__clear(double *a, ptrdiff_t n) {
@@ -810,7 +834,9 @@ static double bml_ssc__dot(const double *BML_SSC_RESTRICT a, const double *BML_S
             s[m] += a[j + m] * b[j + m];
     for (; j < n; j++)
         rest += a[j] * b[j];
-    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])) + rest;
+    double even = (s[0] + s[4]) + (s[2] + s[6]);
+    double odd = (s[1] + s[5]) + (s[3] + s[7]);
+    return even + odd + rest;
 }
 
 /* The same in single precision. */
@@ -840,9 +866,13 @@ static double bml_ssc__bessel(double nu, double y, int power) {
         double t = step * i;
         double ch = cosh(t);
         double a = y * ch;
-        if (a > 740) break;
+        if (a > 740) {
+            break;
+        }
         double weight = i ? 1.0 : 0.5;
-        if (power) weight /= ch;
+        if (power) {
+            weight /= ch;
+        }
         sum += weight * exp(-a) * cosh(nu * t);
     }
     return sum * step;
@@ -850,7 +880,9 @@ static double bml_ssc__bessel(double nu, double y, int power) {
 
 /* S(y) of (6), not normalised. */
 static double bml_ssc__synchrotron(double y, bml_ssc_pitch pitch) {
-    if (pitch == BML_SSC_PITCH_90) return y * bml_ssc__bessel(5.0 / 3.0, y, 1);
+    if (pitch == BML_SSC_PITCH_90) {
+        return y * bml_ssc__bessel(5.0 / 3.0, y, 1);
+    }
     double k13 = bml_ssc__bessel(1.0 / 3.0, 0.5 * y, 0);
     double k43 = bml_ssc__bessel(4.0 / 3.0, 0.5 * y, 0);
     return 0.25 * y * y * (k43 * k13 - 0.3 * y * (k43 * k43 - k13 * k13));
@@ -858,7 +890,9 @@ static double bml_ssc__synchrotron(double y, bml_ssc_pitch pitch) {
 
 /* f(q, G) of (7). */
 static double bml_ssc__jones(double q, double G) {
-    if (!(q > 0 && q < 1)) return 0;
+    if (!(q > 0 && q < 1)) {
+        return 0;
+    }
     double recoil = (G * q) * (G * q) / (2 * (1 + G * q));
     return 2 * q * log(q) + (1 + 2 * q + recoil) * (1 - q);
 }
@@ -892,8 +926,12 @@ static double bml_ssc__jones_cell(double E, double G, double h, int average) {
     double lo = E * exp(-0.5 * h);
     double hi = E * exp(0.5 * h);
     double top = G / (1 + G);
-    if (!average) return E < 1 ? bml_ssc__jones(E / (G * (1 - E)), G) : 0;
-    if (lo >= top) return 0;
+    if (!average) {
+        return E < 1 ? bml_ssc__jones(E / (G * (1 - E)), G) : 0;
+    }
+    if (lo >= top) {
+        return 0;
+    }
     lo = log(lo / (G * (1 - lo)));
     hi = hi >= top ? 0 : log(hi / (G * (1 - hi)));
     return bml_ssc__jones_energy(lo, hi, G) / (E * E * h);
@@ -902,26 +940,36 @@ static double bml_ssc__jones_cell(double E, double G, double h, int average) {
 /* The same in the Thomson limit, where E = G q and the average is a closed form: int_0^q q f dq of (7), and of f/2 of
    (20), f = 2 - 4 q (1 - q). */
 static double bml_ssc__thomson_integral(double q, double ln_q, int view) {
-    if (q > 1) return view ? 1.0 / 3 : 1.0 / 9;
+    if (q > 1) {
+        return view ? 1.0 / 3 : 1.0 / 9;
+    }
     double isotropic = 0.5 + q * (2 * ln_q / 3 + 1.0 / 9.0 - 0.5 * q);
     double head_on = 0.5 + q * (0.5 * q - 2.0 / 3);
     return q * q * (view ? head_on : isotropic);
 }
 static double bml_ssc__thomson_point(double q, double ln_q, int view) {
-    if (q >= 1) return 0;
-    if (view) return 1 - 2 * q * (1 - q);
+    if (q >= 1) {
+        return 0;
+    }
+    if (view) {
+        return 1 - 2 * q * (1 - q);
+    }
     return 2 * q * ln_q + (1 + 2 * q) * (1 - q);
 }
 
 /* int f E dE over all E at G (8); G^2/9 in the Thomson limit. */
 static double bml_ssc__loss_integral(double G) {
-    if (G < 1e-5) return G * G / 9 * (1 - 1.575 * G); /* Blumenthal & Gould 1970: 1 - 63/40 G */
+    if (G < 1e-5) {
+        return G * G / 9 * (1 - 1.575 * G); /* Blumenthal & Gould 1970: 1 - 63/40 G */
+    }
     return bml_ssc__jones_energy(-12 - 2 * log(1 + G), 0, G);
 }
 
 /* Pair cross section in units of sigma_T at s = x x' (1 - mu)/2. */
 static double bml_ssc__pair_section(double s) {
-    if (!(s > 1)) return 0;
+    if (!(s > 1)) {
+        return 0;
+    }
     double b2 = 1 - 1 / s;
     double beta = sqrt(b2);
     double ln = log((1 + beta) * (1 + beta) * s); /* (1+b)/(1-b) = (1+b)^2 s */
@@ -930,9 +978,13 @@ static double bml_ssc__pair_section(double s) {
 
 /* Pair cross section times (1 - mu), averaged over angles, in units of sigma_T; w = x x' (10). */
 static double bml_ssc__pair_rate(double w) {
-    if (w <= 1) return 0;
+    if (w <= 1) {
+        return 0;
+    }
     double u_max = log(w);
-    if (u_max > 18) return 0.75 * (u_max + BML_SSC__LN4 - 2) / w; /* right to ln(w)^2/w */
+    if (u_max > 18) {
+        return 0.75 * (u_max + BML_SSC__LN4 - 2) / w; /* right to ln(w)^2/w */
+    }
     double sum = 0;
     int n = 64 * (1 + (int)u_max / 4);
     for (int i = 0; i < n; i++) { /* s from 1 to w; midpoints in ln s */
@@ -953,7 +1005,8 @@ static double bml_ssc__sphere_escape(double tau) {
         return (1 - tau * rest) / rest;
     }
     double u = 1 / tau;
-    double P = 0.75 * u * (1 - 0.5 * u * u + (u + 0.5 * u * u) * exp(-2 * tau));
+    double half = 0.5 * u * u;
+    double P = 0.75 * u * (1 - half + (u + half) * exp(-2 * tau));
     return tau * P / (1 - P);
 }
 
@@ -962,7 +1015,9 @@ static double bml_ssc__planck_cell(double y, double h) {
     double sum = 0;
     for (int i = 0; i < 8; i++) {
         double at = y * exp(h * ((i + 0.5) / 8 - 0.5));
-        if (at < 700) sum += at * at * at * at / expm1(at);
+        if (at < 700) {
+            sum += at * at * at * at / expm1(at);
+        }
     }
     return sum * h / 8 * 15 / (BML_SSC__PI * BML_SSC__PI * BML_SSC__PI * BML_SSC__PI);
 }
@@ -983,7 +1038,8 @@ static void bml_ssc__lattice(double *out, const bml_ssc__line *line, double from
     double w = u - i;
     for (int t = 0; t < n; t++) {
         const double *v = line->value + i;
-        out[t] = i >= 0 && i < line->n - 1 ? v[0] + w * (v[1] - v[0]) : 0;
+        int inside = i >= 0 && i < line->n - 1;
+        out[t] = inside ? v[0] + w * (v[1] - v[0]) : 0;
         i += BML_SSC__FINE;
     }
 }
@@ -1010,7 +1066,9 @@ static void bml_ssc__fill_synchrotron(bml_ssc *tab, bml_ssc_pitch pitch) {
         double first = 0;
         for (int j = -half; j <= half; j++) {
             double w = (j + half) % 2 ? 4 : 2;
-            if (j == -half || j == half) w = 1;
+            if (j == -half || j == half) {
+                w = 1;
+            }
             double value = w * S[bml_ssc__clamp(i + j, 0, n - 1)] / (6.0 * half);
             mean += value;
             first -= value * j / (2.0 * half);
@@ -1040,7 +1098,9 @@ static void bml_ssc__fill_f(bml_ssc *tab) {
             for (int m = 0; m < tab->row_pad; m++) {
                 int row = m * tab->r + parity;
                 f[m] = 0;
-                if (row < tab->rows) f[m] = bml_ssc__jones_cell(exp(h * (phi_E - row)), G, h, average);
+                if (row < tab->rows) {
+                    f[m] = bml_ssc__jones_cell(exp(h * (phi_E - row)), G, h, average);
+                }
             }
         }
     }
@@ -1057,8 +1117,12 @@ static void bml_ssc__fill_span(bml_ssc *tab) {
             double last = f[(tab->cols - 1) * tab->row_pad];
             for (int column = 0; column < tab->cols; column++) {
                 double v = f[column * tab->row_pad];
-                if (v > 0 && column < lo) lo = column;
-                if (fabs(v - last) > 1e-3 * last && column > hi) hi = column;
+                if (v > 0 && column < lo) {
+                    lo = column;
+                }
+                if (fabs(v - last) > 1e-3 * last && column > hi) {
+                    hi = column;
+                }
             }
         }
         tab->span[block][0] = BML_SSC__MAX(0, lo / tab->r - 1);
@@ -1066,11 +1130,9 @@ static void bml_ssc__fill_span(bml_ssc *tab) {
     }
 }
 
-enum {
-    BML_SSC__GROUP = 4,
-    BML_SSC__LANES = (int)(sizeof(bml_ssc__lanes) / sizeof(float)),
-    BML_SSC__ROWS = 2 * BML_SSC__LANES
-};
+#define BML_SSC__GROUP 4
+#define BML_SSC__LANES ((int)(sizeof(bml_ssc__lanes) / sizeof(float)))
+#define BML_SSC__ROWS (2 * BML_SSC__LANES)
 
 /* The span of the ROWS rows that are summed together. */
 static void bml_ssc__block_span(int *lo, int *hi, const bml_ssc *tab, int row) {
@@ -1123,7 +1185,9 @@ static int bml_ssc__configure(bml_ssc_config *c, const bml_ssc_config *given, ch
         {"time_step", offsetof(bml_ssc_config, time_step), 1e-3, 1, 0, BML_SSC__ZERO},
     };
     memset(c, 0, sizeof *c);
-    if (given) *c = *given;
+    if (given) {
+        *c = *given;
+    }
     int grid = (int)c->grid;
     int pitch = (int)c->pitch;
     if (grid != BML_SSC_CONVERGED && grid != BML_SSC_ATHENA)
@@ -1138,14 +1202,20 @@ static int bml_ssc__configure(bml_ssc_config *c, const bml_ssc_config *given, ch
 }
 
 BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config, char *why) {
-    if (out) *out = NULL;
-    if (!out) return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    if (out) {
+        *out = NULL;
+    }
+    if (!out) {
+        return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    }
     bml_ssc_config cfg;
     int status = bml_ssc__configure(&cfg, config, why);
     if (status) return status;
     bml_ssc *tab;
     tab = (bml_ssc *)BML_SSC_MALLOC(sizeof *tab);
-    if (!tab) return bml_ssc__say(why, BML_SSC_NO_MEMORY);
+    if (!tab) {
+        return bml_ssc__say(why, BML_SSC_NO_MEMORY);
+    }
     memset(tab, 0, sizeof *tab);
     int athena = cfg.grid == BML_SSC_ATHENA;
     tab->grid = cfg.grid;
@@ -1205,9 +1275,9 @@ static ptrdiff_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
                             &blob->S,     &blob->base,      &blob->gdot,    &blob->old,   &blob->flux, &blob->slope,
                             &blob->work,  &blob->norm,      &blob->guess,   &blob->wrong, &blob->miss, &blob->made,
                             &blob->face,  &blob->miss_last, &blob->old_last};
-    double **photons[] = {&blob->x,    &blob->n,      &blob->n1,      &blob->n_ext,     &blob->n_iso, &blob->n_view,
-                          &blob->emit, &blob->target, &blob->kappa,   &blob->stay,      &blob->seen,  &blob->suffix,
-                          &blob->rise, &blob->below,  &blob->photons, &blob->absorption};
+    double **photons[] = {&blob->x,      &blob->x2,   &blob->n,      &blob->n1,      &blob->n_ext,     &blob->n_iso,
+                          &blob->n_view, &blob->emit, &blob->target, &blob->kappa,   &blob->stay,      &blob->seen,
+                          &blob->suffix, &blob->rise, &blob->below,  &blob->photons, &blob->absorption};
     double **lattices[] = {&blob->syn, &blob->syn1, &blob->syn0, &blob->gg, &blob->scatter, &blob->scratch};
     int n_electrons = (int)(sizeof electrons / sizeof *electrons);
     int n_photons = (int)(sizeof photons / sizeof *photons);
@@ -1229,7 +1299,9 @@ static ptrdiff_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     blob->padded = bml_ssc__take_floats(base, &used, nx + 2 * BML_SSC__MARGIN);
     bml_ssc__layout_compton(&blob->compton, tab, base, &used);
     bml_ssc__layout_compton(&blob->view, tab, base, &used);
-    if (!tab->light_travel) return used;
+    if (!tab->light_travel) {
+        return used;
+    }
     for (int c = 0; c <= BML_SSC__COMPONENTS; c++)
         blob->lit[c] = bml_ssc__take(base, &used, nx);
     blob->slots = bml_ssc__take(base, &used, (ptrdiff_t)BML_SSC__SLOTS * BML_SSC__COMPONENTS * nx);
@@ -1237,11 +1309,17 @@ static ptrdiff_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
 }
 
 BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why) {
-    if (out) *out = NULL;
-    if (!out || !tables) return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    if (out) {
+        *out = NULL;
+    }
+    if (!out || !tables) {
+        return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    }
     bml_ssc_blob *blob;
     blob = (bml_ssc_blob *)BML_SSC_MALLOC(sizeof *blob);
-    if (!blob) return bml_ssc__say(why, BML_SSC_NO_MEMORY);
+    if (!blob) {
+        return bml_ssc__say(why, BML_SSC_NO_MEMORY);
+    }
     memset(blob, 0, sizeof *blob);
     blob->tab = tables;
     blob->memory = bml_ssc__doubles(bml_ssc__layout_blob(blob, NULL));
@@ -1261,10 +1339,11 @@ BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob) {
 }
 
 /* >> fields ----------------------------------------------------------------------------------------------------------
-   A geometric field is a list of beams, each an energy density of photons that run at one angle to the jet; the same list
-   serves losses, the view of the observer, and absorption on the way. */
+   A geometric field is a list of beams, each an energy density of photons that run at one angle to the jet; the same
+   list serves losses, the view of the observer, and absorption on the way. */
 
-enum { BML_SSC__BEAMS = 64, BML_SSC__LINES = 16 };
+#define BML_SSC__BEAMS 64
+#define BML_SSC__LINES 16
 
 typedef struct bml_ssc__beam {
     double away;  /* 1 - mu of (15)-(18): 0 runs along the jet, 2 against it */
@@ -1368,9 +1447,13 @@ static double bml_ssc__beam_doppler(double away, double Gamma) {
 static int bml_ssc__lines(double *energy, double *share, const bml_ssc_external *e) {
     energy[0] = 1;
     share[0] = 1;
-    if (e->kind != BML_SSC_FIELD_SHELL) return 1;
+    if (e->kind != BML_SSC_FIELD_SHELL) {
+        return 1;
+    }
     energy[0] = BML_SSC__H * BML_SSC__C / (1215.67e-8 * BML_SSC__MC2); /* Lyman alpha */
-    if (e->n_table == 0) return 1;
+    if (e->n_table == 0) {
+        return 1;
+    }
     double sum = 0;
     for (int i = 0; i < e->n_table; i++)
         sum += e->table_n[i];
@@ -1382,27 +1465,41 @@ static int bml_ssc__lines(double *energy, double *share, const bml_ssc_external 
 }
 
 static int bml_ssc__table_is_bad(const double *at, const double *value, int n) {
-    if (!at || !value || n < 2) return 1;
+    if (!at || !value || n < 2) {
+        return 1;
+    }
     for (int i = 0; i < n; i++) {
-        if (!(at[i] > 0 && at[i] < HUGE_VAL)) return 1;
-        if (!(value[i] >= 0 && value[i] < HUGE_VAL)) return 1;
-        if (i > 0 && !(at[i] > at[i - 1])) return 1;
+        if (!(at[i] > 0 && at[i] < HUGE_VAL)) {
+            return 1;
+        }
+        if (!(value[i] >= 0 && value[i] < HUGE_VAL)) {
+            return 1;
+        }
+        if (i > 0 && !(at[i] > at[i - 1])) {
+            return 1;
+        }
     }
     return 0;
 }
 
 /* Checks of the lines of a shell. */
 static int bml_ssc__check_lines(char *why, const bml_ssc_external *e) {
-    if (e->n_table == 0) return BML_SSC_OK;
+    if (e->n_table == 0) {
+        return BML_SSC_OK;
+    }
     if (e->n_table < 0 || e->n_table > BML_SSC__LINES || !e->table_x || !e->table_n)
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: n_table = %d: at most %d lines", e->n_table,
                              BML_SSC__LINES);
     double sum = 0;
     for (int i = 0; i < e->n_table; i++) {
-        if (!(e->table_x[i] > 1e-12 && e->table_x[i] < 1 && e->table_n[i] >= 0)) sum = (double)NAN;
+        if (!(e->table_x[i] > 1e-12 && e->table_x[i] < 1 && e->table_n[i] >= 0)) {
+            sum = (double)NAN;
+        }
         sum += e->table_n[i];
     }
-    if (sum > 0 && sum < HUGE_VAL) return BML_SSC_OK;
+    if (sum > 0 && sum < HUGE_VAL) {
+        return BML_SSC_OK;
+    }
     return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: lines need energies in [1e-12, 1] and luminosities");
 }
 
@@ -1435,7 +1532,9 @@ static int bml_ssc__check_geometry(char *why, bml_ssc_external *e) {
     }
     int status = bml_ssc__obey(why, e, rules + first, count, BML_SSC_SPECTRUM);
     if (status) return status;
-    if (e->kind == BML_SSC_FIELD_SHELL) return bml_ssc__check_lines(why, e);
+    if (e->kind == BML_SSC_FIELD_SHELL) {
+        return bml_ssc__check_lines(why, e);
+    }
     if (e->kind == BML_SSC_FIELD_DISC && !(e->r_out > e->r_in))
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: r_out = %g: must be above r_in = %g", e->r_out,
                              e->r_in);
@@ -1446,7 +1545,9 @@ static int bml_ssc__check_geometry(char *why, bml_ssc_external *e) {
 static double bml_ssc__table(double y, const double *at, const double *value, int n) {
     int lo = 0;
     int hi = n - 1;
-    if (!(y >= at[0] && y <= at[n - 1])) return 0;
+    if (!(y >= at[0] && y <= at[n - 1])) {
+        return 0;
+    }
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
         if (at[mid] <= y)
@@ -1454,14 +1555,18 @@ static double bml_ssc__table(double y, const double *at, const double *value, in
         else
             hi = mid;
     }
-    if (!(value[lo] > 0 && value[hi] > 0)) return 0;
+    if (!(value[lo] > 0 && value[hi] > 0)) {
+        return 0;
+    }
     double slope = log(value[hi] / value[lo]) / log(at[hi] / at[lo]);
     return value[lo] * exp(slope * log(y / at[lo]));
 }
 
 /* Shape of a photon density n(x) that is given in the blob's frame. */
 static double bml_ssc__field(const bml_ssc_external *e, double x) {
-    if (e->kind == BML_SSC_FIELD_TABLE) return bml_ssc__table(x, e->table_x, e->table_n, e->n_table);
+    if (e->kind == BML_SSC_FIELD_TABLE) {
+        return bml_ssc__table(x, e->table_x, e->table_n, e->n_table);
+    }
     if (e->kind == BML_SSC_FIELD_POWER_LAW) {
         int inside = x >= e->x_min && x <= e->x_max;
         return inside ? exp(-e->index * log(x / e->x_min)) : 0;
@@ -1498,7 +1603,9 @@ static int bml_ssc__field_range(char *why, bml_ssc_external *e, const bml_ssc_so
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: kind = %d is none", kind);
     if (bml_ssc__geometric(e)) {
         int status = bml_ssc__check_geometry(why, e);
-        if (!status) bml_ssc__beam_range(e, s, lo, hi);
+        if (!status) {
+            bml_ssc__beam_range(e, s, lo, hi);
+        }
         return status;
     }
     if (!(u >= 0 && u < 1e30) || (u == 0 && kind != BML_SSC_BLACK_BODY))
@@ -1529,12 +1636,14 @@ static int bml_ssc__field_range(char *why, bml_ssc_external *e, const bml_ssc_so
     return BML_SSC_OK;
 }
 
-/* Add the energy u at photon energy x to heap [nx], the energy by node: between two nodes, so that both the energy and the
-   number of photons are kept; what lies below the grid is lost. */
+/* Add the energy u at photon energy x to heap [nx], the energy by node: between two nodes, so that both the energy and
+   the number of photons are kept; what lies below the grid is lost. */
 static void bml_ssc__deposit(double *heap, double u, double x, const bml_ssc_blob *blob) {
     double hx = blob->tab->r * blob->tab->h;
     double at = (log(x) - blob->lx0) / hx;
-    if (!(at >= 0 && at < blob->nx - 1)) return;
+    if (!(at >= 0 && at < blob->nx - 1)) {
+        return;
+    }
     int k = (int)at;
     double lo = 1 / blob->x[k];
     double hi = 1 / blob->x[k + 1];
@@ -1554,15 +1663,15 @@ static void bml_ssc__spread(double *n, const double *heap, int thermal, const bm
         int first = BML_SSC__MAX(0, -m);
         int end = BML_SSC__MIN(blob->nx, blob->nx - m);
         for (int k = first; k < end; k++)
-            n[k + m] += unit * share * heap[k] / (blob->x[k + m] * blob->x[k + m]);
+            n[k + m] += unit * share * heap[k] / blob->x2[k + m];
     }
 }
 
 /* One geometric field: its photons in the blob into n_ext, and what the observer meets of them into n_iso, or n_view:
-   photons of x that run at psi to his electrons stand for (1 - cos psi)/2 photons of x (1 - cos psi)/2 that come head-on,
-   so that n/x is kept and G = 4 gamma x. */
+   photons of x that run at psi to his electrons stand for (1 - cos psi)/2 photons of x (1 - cos psi)/2 that come
+   head-on, so that n/x is kept and G = 4 gamma x. */
 static void bml_ssc__add_geometry(bml_ssc_blob *blob, const bml_ssc_external *e) {
-    enum { AZIMUTHS = 12 };
+    const int azimuths = 12;
     bml_ssc__beam beam[BML_SSC__BEAMS];
     double energy[BML_SSC__LINES];
     double share[BML_SSC__LINES];
@@ -1584,10 +1693,12 @@ static void bml_ssc__add_geometry(bml_ssc_blob *blob, const bml_ssc_external *e)
         double x = D * b->scale * energy[i % n_lines];
         double u = D * D * b->u * share[i % n_lines];
         bml_ssc__deposit(heap, u, x, blob);
-        for (int j = 0; j < AZIMUTHS && !e->isotropic; j++) {
-            double cos_phi = cos(BML_SSC__PI * (j + 0.5) / AZIMUTHS);
+        for (int j = 0; j < azimuths && !e->isotropic; j++) {
+            double cos_phi = cos(BML_SSC__PI * (j + 0.5) / azimuths);
             double s = 0.5 * (1 - (1 - away) * mu_s - sin_mu * sin_s * cos_phi);
-            if (s > 1e-9) bml_ssc__deposit(heap_view, u * s * s / AZIMUTHS, x * s, blob);
+            if (s > 1e-9) {
+                bml_ssc__deposit(heap_view, u * s * s / azimuths, x * s, blob);
+            }
         }
     }
     int thermal = bml_ssc__is_thermal(e);
@@ -1600,18 +1711,20 @@ static void bml_ssc__add_geometry(bml_ssc_blob *blob, const bml_ssc_external *e)
 
 /* One field that is given in the blob's frame, normalised on the grid to its energy density. */
 static int bml_ssc__add_isotropic(bml_ssc_blob *blob, const bml_ssc_external *e) {
-    enum { PIECES = 8 };
+    const int pieces = 8;
     double hx = blob->tab->r * blob->tab->h;
     double u = e->energy_density;
     double sum = 0;
-    if (u == 0) u = BML_SSC__A_RAD * pow(e->temperature, 4);
+    if (u == 0) {
+        u = BML_SSC__A_RAD * pow(e->temperature, 4);
+    }
     for (int k = 0; k < blob->nx; k++) { /* average over the cell, so that edges between nodes count in part */
         double mean = 0;
-        for (int i = 0; i < PIECES; i++) {
-            double x = blob->x[k] * exp(hx * ((i + 0.5) / PIECES - 0.5));
-            mean += x * x * bml_ssc__field(e, x) / PIECES;
+        for (int i = 0; i < pieces; i++) {
+            double x = blob->x[k] * exp(hx * ((i + 0.5) / pieces - 0.5));
+            mean += x * x * bml_ssc__field(e, x) / pieces;
         }
-        blob->emit[k] = mean / (blob->x[k] * blob->x[k]);
+        blob->emit[k] = mean / blob->x2[k];
         sum += hx * mean;
     }
     if (!(sum > 0 && sum < HUGE_VAL))
@@ -1638,7 +1751,9 @@ static int bml_ssc__add_fields(bml_ssc_blob *blob) {
         }
         bml_ssc__check_geometry(NULL, &e); /* puts the defaults in */
         bml_ssc__add_geometry(blob, &e);
-        if (!e.isotropic) blob->active[BML_SSC__VIEW] = 1;
+        if (!e.isotropic) {
+            blob->active[BML_SSC__VIEW] = 1;
+        }
     }
     return BML_SSC_OK;
 }
@@ -1666,13 +1781,25 @@ static int bml_ssc__resolve_place(bml_ssc_blob *blob) {
     int shaped =
         s->injection == BML_SSC_BROKEN || s->injection == BML_SSC_LOG_PARABOLA || s->injection == BML_SSC_CUTOFF;
     int status = BML_SSC_OK;
-    if (geometric) status = bml_ssc__obey(blob->message, s, rules, 1, BML_SSC_PARAMETER);
-    if (!status && near_hole) status = bml_ssc__obey(blob->message, s, rules + 1, 1, BML_SSC_PARAMETER);
-    if (!status && shaped) status = bml_ssc__obey(blob->message, s, rules + 2, 1, BML_SSC_PARAMETER);
-    if (status || !geometric) return status;
+    if (geometric) {
+        status = bml_ssc__obey(blob->message, s, rules, 1, BML_SSC_PARAMETER);
+    }
+    if (!status && near_hole) {
+        status = bml_ssc__obey(blob->message, s, rules + 1, 1, BML_SSC_PARAMETER);
+    }
+    if (!status && shaped) {
+        status = bml_ssc__obey(blob->message, s, rules + 2, 1, BML_SSC_PARAMETER);
+    }
+    if (status || !geometric) {
+        return status;
+    }
     double fastest = s->Gamma + sqrt(s->Gamma * s->Gamma - 1);
-    if (s->delta == 0) s->delta = s->Gamma;
-    if (s->delta >= 1 / fastest * (1 - 1e-12) && s->delta <= fastest * (1 + 1e-12)) return BML_SSC_OK;
+    if (s->delta == 0) {
+        s->delta = s->Gamma;
+    }
+    if (s->delta >= 1 / fastest * (1 - 1e-12) && s->delta <= fastest * (1 + 1e-12)) {
+        return BML_SSC_OK;
+    }
     return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "delta = %g: at Gamma = %g it must be in [%g, %g]", s->delta,
                          s->Gamma, 1 / fastest, fastest);
 }
@@ -1704,14 +1831,18 @@ static int bml_ssc__resolve_power(bml_ssc_blob *blob) {
     char *why = blob->message;
     if (s->L_e == 0 && s->compactness == 0)
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "compactness = 0, L_e = 0: one of them is required");
-    if (s->L_e == 0) return BML_SSC_OK;
+    if (s->L_e == 0) {
+        return BML_SSC_OK;
+    }
     if (s->compactness != 0)
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "L_e = %g, compactness = %g: give one of them", s->L_e,
                              s->compactness);
     if (!(s->L_e > 0 && s->L_e < HUGE_VAL))
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "L_e = %g: must be positive and finite", s->L_e);
     s->compactness = BML_SSC__SIGMA_T * s->L_e / (4 * BML_SSC__PI * s->R * BML_SSC__MC2 * BML_SSC__C);
-    if (s->compactness >= 1e-20 && s->compactness <= 1e3) return BML_SSC_OK;
+    if (s->compactness >= 1e-20 && s->compactness <= 1e3) {
+        return BML_SSC_OK;
+    }
     return bml_ssc__fail(why, BML_SSC_PARAMETER, "L_e = %g: makes compactness = %g, which must be in [1e-20, 1e3]",
                          s->L_e, s->compactness);
 }
@@ -1741,7 +1872,9 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
     *s = *source;
     int n = (int)(sizeof rules / sizeof *rules);
     int status = bml_ssc__obey(blob->message, s, rules, n, BML_SSC_PARAMETER);
-    if (!status) status = bml_ssc__resolve_power(blob);
+    if (!status) {
+        status = bml_ssc__resolve_power(blob);
+    }
     if (status) return status;
     if (!(s->gamma_max > s->gamma_min))
         return bml_ssc__fail(blob->message, BML_SSC_ORDER, "gamma_max = %g: must be above gamma_min = %g", s->gamma_max,
@@ -1749,7 +1882,9 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
     if (s->gamma_top == 0 && s->gamma_max > 1e10)
         return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "gamma_max = %g: must be in [1, 1e10] without gamma_top",
                              s->gamma_max);
-    if (s->gamma_top == 0) s->gamma_top = s->gamma_max;
+    if (s->gamma_top == 0) {
+        s->gamma_top = s->gamma_max;
+    }
     if (s->gamma_top < s->gamma_max)
         return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "gamma_top = %g: must not be below gamma_max = %g",
                              s->gamma_top, s->gamma_max);
@@ -1759,12 +1894,20 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
 
 /* Shape of the injection at gamma; not normalised. */
 static double bml_ssc__shape(const bml_ssc_source *s, double gamma) {
-    if (s->injection == BML_SSC_POWER_LAW) return exp(-s->p * log(gamma / s->gamma_min));
-    if (s->injection == BML_SSC_TABLE) return bml_ssc__table(gamma, s->table_gamma, s->table_q, s->n_table);
+    if (s->injection == BML_SSC_POWER_LAW) {
+        return exp(-s->p * log(gamma / s->gamma_min));
+    }
+    if (s->injection == BML_SSC_TABLE) {
+        return bml_ssc__table(gamma, s->table_gamma, s->table_q, s->n_table);
+    }
     double y = log(gamma / s->gamma_break);
     double index = s->p;
-    if (s->injection == BML_SSC_BROKEN && y >= 0) index = s->p2;
-    if (s->injection == BML_SSC_LOG_PARABOLA) index = s->p + s->curvature * y / BML_SSC__LN10;
+    if (s->injection == BML_SSC_BROKEN && y >= 0) {
+        index = s->p2;
+    }
+    if (s->injection == BML_SSC_LOG_PARABOLA) {
+        index = s->p + s->curvature * y / BML_SSC__LN10;
+    }
     double fall = s->injection == BML_SSC_CUTOFF ? gamma / s->gamma_break : 0;
     return exp(-index * y - fall);
 }
@@ -1800,7 +1943,9 @@ static int bml_ssc__inject(bml_ssc_blob *blob) {
         double gamma = blob->gamma[i];
         double lo = BML_SSC__MAX(gamma / half, s->gamma_min);
         double hi = s->gamma_max;
-        if (i + 1 < blob->ng) hi = BML_SSC__MIN(gamma * half, s->gamma_max);
+        if (i + 1 < blob->ng) {
+            hi = BML_SSC__MIN(gamma * half, s->gamma_max);
+        }
         double energy = hi > lo ? bml_ssc__injected_energy(s, lo, hi) : 0;
         total += energy;
         blob->Q[i] = energy / gamma;
@@ -1846,12 +1991,14 @@ static void bml_ssc__grids(bml_ssc_blob *blob, double x_lowest) {
         blob->gamma[i] = gamma;
         blob->width[i] = athena ? h * gamma : gamma * half - BML_SSC__MAX(gamma / half, 1.0);
     }
-    for (int i = 0; i < blob->nx; i++)
+    for (int i = 0; i < blob->nx; i++) {
         blob->x[i] = exp(blob->lx0 + tab->r * h * i);
+        blob->x2[i] = blob->x[i] * blob->x[i];
+    }
 }
 
-/* Synchrotron kernels on the lattice r k - 2 i: entry [parity][(index - syn_lo)/r]. They follow B, so a drive calls this
-   again. norm: what makes each electron radiate (5) exactly on the ATHENA grid; 1 on the converged one. */
+/* Synchrotron kernels on the lattice r k - 2 i: entry [parity][(index - syn_lo)/r]. They follow B, so a drive calls
+   this again. norm: what makes each electron radiate (5) exactly on the ATHENA grid; 1 on the converged one. */
 static void bml_ssc__kernels_synchrotron(bml_ssc_blob *blob) {
     const bml_ssc *tab = blob->tab;
     double h = tab->h;
@@ -1874,7 +2021,9 @@ static void bml_ssc__kernels_synchrotron(bml_ssc_blob *blob) {
     }
     for (int i = 0; i < blob->ng; i++) {
         blob->norm[i] = 1;
-        if (tab->grid != BML_SSC_ATHENA) continue;
+        if (tab->grid != BML_SSC_ATHENA) {
+            continue;
+        }
         const double *S = blob->syn + (-2 * i - blob->syn_lo) / r;
         double power = r * h * bml_ssc__dot(S, blob->x, blob->nx);
         double gamma = blob->gamma[i];
@@ -1924,13 +2073,19 @@ static void bml_ssc__kernels_compton(bml_ssc__compton *kernel, bml_ssc_blob *blo
         double inverse_G = exp(-tab->h * (tab->g_lo + g + tab->c));
         float *out = kernel->f + (ptrdiff_t)line * tab->row_pad;
         bml_ssc__f_between(high, tab, parity, view ? g + half : g);
-        if (view) bml_ssc__f_between(low, tab, parity, g - half);
+        if (view) {
+            bml_ssc__f_between(low, tab, parity, g - half);
+        }
         double *last = kernel->last + parity * tab->row_pad;
         for (int m = 0; m < tab->row_pad; m++) {
             int back = tab->row_pad - 1 - m;
-            if (view) high[m] = BML_SSC__MAX(0.0, up * high[m] - down * low[m]);
+            if (view) {
+                high[m] = BML_SSC__MAX(0.0, up * high[m] - down * low[m]);
+            }
             out[back] = (float)(high[m] * inverse_G * inverse_G);
-            if (column == kernel->flat_from[m / BML_SSC__ROWS] - 1) last[back] = high[m];
+            if (column == kernel->flat_from[m / BML_SSC__ROWS] - 1) {
+                last[back] = high[m];
+            }
         }
     }
 
@@ -1962,7 +2117,9 @@ static void bml_ssc__kernels(bml_ssc_blob *blob) {
     int r = tab->r;
 
     bml_ssc__kernels_compton(&blob->compton, blob, 0);
-    if (blob->active[BML_SSC__VIEW]) bml_ssc__kernels_compton(&blob->view, blob, 1);
+    if (blob->active[BML_SSC__VIEW]) {
+        bml_ssc__kernels_compton(&blob->view, blob, 1);
+    }
     if (tab->grid == BML_SSC_CONVERGED) { /* (8) by i + j, from G_LOW on */
         double ln_G0 = h * (blob->g0 + blob->phi);
         int n = blob->ng + blob->nx;
@@ -1973,7 +2130,9 @@ static void bml_ssc__kernels(bml_ssc_blob *blob) {
         for (int t = lo; t < n; t++)
             blob->loss[t] = (float)exp(ln_loss[t - lo] - 2 * (ln_G0 + h * t));
     }
-    if (blob->src.pair_production) bml_ssc__lattice(blob->gg, &tab->gg, 2 * blob->lx0, r * h, 2 * blob->nx);
+    if (blob->src.pair_production) {
+        bml_ssc__lattice(blob->gg, &tab->gg, 2 * blob->lx0, r * h, 2 * blob->nx);
+    }
 }
 
 BML_SSC_DEF void bml_ssc_source_from_row(bml_ssc_source *source, const double *row) {
@@ -1995,7 +2154,9 @@ static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t
     now->injection = 1;
     now->R = 1 + s->expansion_speed * t;
     now->B = s->expansion_speed > 0 ? pow(now->R, -s->field_index) : 1;
-    if (s->drive) s->drive(now, t, s->user);
+    if (s->drive) {
+        s->drive(now, t, s->user);
+    }
 }
 
 /* Set b and l_B for the field B. ATHENA: its B_crit has four digits. */
@@ -2050,7 +2211,9 @@ static void bml_ssc__empty(bml_ssc_blob *blob) {
 }
 
 BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) {
-    if (!blob || !source) return BML_SSC_BAD_ARGUMENT;
+    if (!blob || !source) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     blob->started = 0;
     blob->message[0] = 0;
     int status = bml_ssc__resolve(blob, source);
@@ -2066,7 +2229,9 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
     blob->active[BML_SSC__EXT] = blob->src.n_external > 0;
     blob->active[BML_SSC__ADDED] = blob->src.exchange != NULL;
     status = bml_ssc__inject(blob);
-    if (!status) status = bml_ssc__add_fields(blob);
+    if (!status) {
+        status = bml_ssc__add_fields(blob);
+    }
     if (status) return status;
     bml_ssc__kernels_synchrotron(blob);
     bml_ssc__kernels(blob);
@@ -2098,7 +2263,9 @@ static void bml_ssc__emit_synchrotron(double *BML_SSC_RESTRICT out, const bml_ss
         double m1 = m * blob->slope[i];
         int lo = (blob->syn_d_lo + 2 * i) / r;
         int hi = (blob->syn_d_hi + 2 * i) / r;
-        if (!(m > 0) || hi < 0) continue;
+        if (!(m > 0) || hi < 0) {
+            continue;
+        }
         lo = bml_ssc__clamp(lo, 0, nx - 1);
         hi = bml_ssc__clamp(hi, 0, nx - 1);
         rise[lo] += m * S[lo] + m1 * S1[lo];
@@ -2112,8 +2279,8 @@ static void bml_ssc__emit_synchrotron(double *BML_SSC_RESTRICT out, const bml_ss
     }
 }
 
-/* sum [GROUP][ROWS] = f [count][pad] transposed times n, for electrons whose targets begin at n, n - 1, n - 2, n - 3: the
-   product of one table with a Hankel matrix, so that a group shares each load of f. */
+/* sum [GROUP][ROWS] = f [count][pad] transposed times n, for electrons whose targets begin at n, n - 1, n - 2, n - 3:
+   the product of one table with a Hankel matrix, so that a group shares each load of f. */
 static void bml_ssc__rows(float *BML_SSC_RESTRICT sum, const float *BML_SSC_RESTRICT f, const float *BML_SSC_RESTRICT n,
                           int pad, int count) {
     bml_ssc__lanes s[2 * BML_SSC__GROUP];
@@ -2136,7 +2303,8 @@ static void bml_ssc__rows(float *BML_SSC_RESTRICT sum, const float *BML_SSC_REST
     memcpy(sum, s, sizeof s);
 }
 
-/* E >= 1e-3 for the electrons i, i + r, i + 2 r, i + 3 r: row m is at k = k0 - m, column 0 at j = j0, both for the first. */
+/* E >= 1e-3 for the electrons i, i + r, i + 2 r, i + 3 r: row m is at k = k0 - m, column 0 at j = j0, both for the
+   first. */
 static void bml_ssc__emit_group(double *BML_SSC_RESTRICT wide, const bml_ssc_blob *blob, const bml_ssc__compton *kernel,
                                 int i) {
     const bml_ssc *tab = blob->tab;
@@ -2157,7 +2325,9 @@ static void bml_ssc__emit_group(double *BML_SSC_RESTRICT wide, const bml_ssc_blo
         int lo = BML_SSC__MAX(first, -j0);
         int hi = BML_SSC__MIN(flat, blob->nx - j0 + BML_SSC__GROUP - 1);
         memset(sum, 0, sizeof sum);
-        if (hi > lo) bml_ssc__rows(sum, F + lo * pad + at, n + lo, pad, hi - lo);
+        if (hi > lo) {
+            bml_ssc__rows(sum, F + lo * pad + at, n + lo, pad, hi - lo);
+        }
         const double *last = kernel->last + parity * pad + at; /* f of all larger G */
         for (int e = 0; e < BML_SSC__GROUP && i + e * r < blob->ng; e++) {
             double gamma = blob->gamma[i + e * r];
@@ -2202,8 +2372,8 @@ static void bml_ssc__slide(float *BML_SSC_RESTRICT sum, const float *BML_SSC_RES
 }
 
 /* E < 1e-3: f depends on q = E/G alone, an index of j + (2/r) i - k, so that all electrons make the same spectrum, each
-   shifted by (2/r) i: scatter_u, u = k - (2/r) i, is the sum of targets in the window of q, and of all those beyond, where
-   f is flat. Then each electron adds it up to x1 = 1e-3 gamma. */
+   shifted by (2/r) i: scatter_u, u = k - (2/r) i, is the sum of targets in the window of q, and of all those beyond,
+   where f is flat. Then each electron adds it up to x1 = 1e-3 gamma. */
 static void bml_ssc__emit_thomson(double *BML_SSC_RESTRICT out, const bml_ssc_blob *blob,
                                   const bml_ssc__compton *kernel) {
     int nx = blob->nx;
@@ -2211,7 +2381,9 @@ static void bml_ssc__emit_thomson(double *BML_SSC_RESTRICT out, const bml_ssc_bl
     int step = 2 / r;
     int split = blob->e0 + blob->tab->rows; /* electron i ends at r k = i - split */
     int lowest = BML_SSC__MAX(0, split);
-    if (lowest >= blob->ng) return;
+    if (lowest >= blob->ng) {
+        return;
+    }
     double hx = r * blob->tab->h;
     double *scatter = blob->scatter;
     int origin = step * (blob->ng - 1); /* u = -origin is the first */
@@ -2226,7 +2398,9 @@ static void bml_ssc__emit_thomson(double *BML_SSC_RESTRICT out, const bml_ssc_bl
         int hi = BML_SSC__MIN(kernel->window, nx - j);
         lo -= lo & 1;
         memset(sum, 0, sizeof sum);
-        if (hi > lo) bml_ssc__slide(sum, kernel->thomson + lo, blob->padded + BML_SSC__MARGIN + j + lo, hi - lo);
+        if (hi > lo) {
+            bml_ssc__slide(sum, kernel->thomson + lo, blob->padded + BML_SSC__MARGIN + j + lo, hi - lo);
+        }
         unit = blob->peak * exp(-2 * (blob->lx0 + hx * j));
         for (int m = 0; m < BML_SSC__ROWS && u + m < count; m++) {
             int beyond = j + m + kernel->window;
@@ -2246,14 +2420,14 @@ static void bml_ssc__emit_thomson(double *BML_SSC_RESTRICT out, const bml_ssc_bl
 
 /* Targets in single precision: x^2 n over its peak, which spans far less than n; what is 1e-30 of the peak is none. */
 static void bml_ssc__pad(bml_ssc_blob *blob, const double *n) {
-    const double *x = blob->x;
+    const double *x2 = blob->x2;
     float *padded = blob->padded + BML_SSC__MARGIN;
     double peak = 0;
     for (int j = 0; j < blob->nx; j++)
-        peak = BML_SSC__MAX(peak, x[j] * x[j] * n[j]);
+        peak = BML_SSC__MAX(peak, x2[j] * n[j]);
     double unit = peak > 0 ? 1 / peak : 0;
     for (int j = 0; j < blob->nx; j++) {
-        double share = x[j] * x[j] * n[j] * unit;
+        double share = x2[j] * n[j] * unit;
         padded[j] = share > 1e-30 ? (float)share : 0;
     }
     for (int j = 0; j < BML_SSC__MARGIN; j++)
@@ -2261,9 +2435,19 @@ static void bml_ssc__pad(bml_ssc_blob *blob, const double *n) {
     blob->peak = peak;
 }
 
-/* out [nx] = Compton emission (7), or what an observer sees of it (20), on targets n [nx] (density). Three parts, split by
-   E = x1/gamma: E >= 1e-3, G within the table: the sum over j with f from the table; E >= 1e-3, G beyond it: f no longer
-   depends on G, so a sum over targets is enough; E < 1e-3: Thomson. */
+/* What the electrons of a cell, which lean to one side of it, lose against as many at its node: the mean of gamma^a
+   with the slope of M, a = dln |gamma_dot|/dln gamma. */
+static double bml_ssc__spread_in_cell(const bml_ssc_blob *blob, int i) {
+    if (blob->tab->grid == BML_SSC_ATHENA || i == 0 || i + 1 >= blob->ng) {
+        return 1;
+    }
+    double ah = 0.5 * log(blob->gdot[i + 1] / blob->gdot[i - 1]);
+    return 1 + ah * (ah / 24 + blob->slope[i] / 12);
+}
+
+/* out [nx] = Compton emission (7), or what an observer sees of it (20), on targets n [nx] (density). Three parts, split
+   by E = x1/gamma: E >= 1e-3, G within the table: the sum over j with f from the table; E >= 1e-3, G beyond it: f no
+   longer depends on G, so a sum over targets is enough; E < 1e-3: Thomson. */
 static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BML_SSC_RESTRICT n, bml_ssc_blob *blob,
                                   const bml_ssc__compton *kernel) {
     int nx = blob->nx;
@@ -2278,7 +2462,8 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
         suffix[j] = suffix[j + 1] + n[j];
     for (int i = 0; i < ng; i++) {
         double gamma = blob->gamma[i];
-        blob->work[i] = gamma > 1 ? unit * blob->M[i] / (gamma * gamma) : 0;
+        double weight = unit * blob->M[i] / (gamma * gamma);
+        blob->work[i] = gamma > 1 ? weight * bml_ssc__spread_in_cell(blob, i) : 0;
     }
     int margin = blob->tab->row_pad + 8;
     double *wide = blob->wide;
@@ -2293,8 +2478,8 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
 /* >> electrons -------------------------------------------------------------------------------------------------------
    One implicit step: lambda M - (flux in - flux out) = S, with S [ng] the number injected plus the history of BDF2. */
 
-/* Compton loss rate (8) at each node, for targets n [nx]. Converged: the full integral, from G_LOW on by the table, below
-   it by the sum of x^2 n. */
+/* Compton loss rate (8) at each node, for targets n [nx]. Converged: the full integral, from G_LOW on by the table,
+   below it by the sum of x^2 n. */
 static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const double *BML_SSC_RESTRICT n,
                                       bml_ssc_blob *blob) {
     int nx = blob->nx;
@@ -2305,7 +2490,7 @@ static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const doubl
     const float *padded = blob->padded + BML_SSC__MARGIN;
     for (int j = 0; j < nx; j++) {
         below[j] = sum;
-        sum += blob->x[j] * blob->x[j] * n[j];
+        sum += blob->x2[j] * n[j];
     }
     for (int i = 0; i < blob->ng; i++) {
         int j = bml_ssc__clamp(blob->loss_lo - i, 0, nx);
@@ -2319,6 +2504,7 @@ static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const doubl
 /* ATHENA: (4/3) gamma^2 int x n dx by the trapezoid rule in ln x up to the last node below 3/(4 gamma). */
 static void bml_ssc__add_cut_loss(double *gdot, const double *n, const bml_ssc_blob *blob) {
     const double *x = blob->x;
+    const double *x2 = blob->x2;
     int last = -1;
     double hx = blob->tab->r * blob->tab->h;
     double full = 0;
@@ -2326,10 +2512,12 @@ static void bml_ssc__add_cut_loss(double *gdot, const double *n, const bml_ssc_b
         double gamma = blob->gamma[i];
         while (last + 1 < blob->nx && x[last + 1] < 0.75 / gamma) {
             last++;
-            full += x[last] * x[last] * n[last];
+            full += x2[last] * n[last];
         }
-        if (last < 1) continue;
-        double ends = x[0] * x[0] * n[0] + x[last] * x[last] * n[last];
+        if (last < 1) {
+            continue;
+        }
+        double ends = x2[0] * n[0] + x2[last] * n[last];
         gdot[i] += 4.0 / 3 * gamma * gamma * hx * (full - 0.5 * ends);
     }
 }
@@ -2397,7 +2585,8 @@ static void bml_ssc__slopes(bml_ssc_blob *blob) {
     for (int i = 0; i < blob->ng; i++) {
         double up = i + 1 < blob->ng ? M[i + 1] : 0;
         double down = i > 0 ? M[i - 1] : 0;
-        blob->slope[i] = M[i] > 0 ? bml_ssc__limited(up - M[i], M[i] - down) / M[i] : 0;
+        double slope = bml_ssc__limited(up - M[i], M[i] - down);
+        blob->slope[i] = M[i] > 0 ? slope / M[i] : 0;
     }
 }
 
@@ -2407,20 +2596,25 @@ static const double *bml_ssc__syn0_at(const bml_ssc_blob *blob, int d) {
     return blob->syn0 + d % r * blob->syn_len + d / r;
 }
 
-/* What makes the difference of N/gamma^2 between cells i - 1 and i the derivative at the face between them, times h, for a
-   power law there: L/2 over sinh(L/2), L = ln of the ratio. Kept for absorption and heating alike: face [ng]. */
+/* What makes the difference of N/gamma^2 between cells i - 1 and i the derivative at the face between them, times h,
+   for a power law there: L/2 over sinh(L/2), L = ln of the ratio. Kept for absorption and heating alike: face [ng]. */
 static void bml_ssc__faces(bml_ssc_blob *blob) {
     double wide = exp(2 * blob->tab->h);
     for (int i = 0; i < blob->ng; i++) {
         blob->face[i] = 1;
-        if (i == 0 || !(blob->M[i] > 0 && blob->M[i - 1] > 0)) continue;
-        double ratio = blob->M[i - 1] / blob->width[i - 1] * blob->width[i] / blob->M[i] * wide;
+        if (i == 0 || !(blob->M[i] > 0 && blob->M[i - 1] > 0)) {
+            continue;
+        }
+        double here = blob->M[i] / blob->width[i];
+        double before = blob->M[i - 1] / blob->width[i - 1];
+        double ratio = before / here * wide;
         double L = BML_SSC__MIN(fabs(log(ratio)), 4.0);
         blob->face[i] = L > 1e-3 ? 0.5 * L / sinh(0.5 * L) : 1;
     }
 }
 
-/* Self-absorption (9): kappa [nx] from the electrons, as the sum over faces of gamma^2 p times the fall of N/gamma^2. */
+/* Self-absorption (9): kappa [nx] from the electrons, as the sum over faces of gamma^2 p times the fall of N/gamma^2.
+   */
 static void bml_ssc__absorb(bml_ssc_blob *blob, double scale) {
     double *BML_SSC_RESTRICT sum = blob->suffix; /* scratch */
     double wide = exp(blob->tab->h);
@@ -2429,20 +2623,26 @@ static void bml_ssc__absorb(bml_ssc_blob *blob, double scale) {
     for (int i = 0; i <= blob->ng; i++) { /* the lower face of cell i, on the lattice r k - 2 i */
         double above = i < blob->ng ? scale * blob->M[i] / blob->width[i] : 0;
         double fall = below * wide - above / wide;
-        if (i < blob->ng) fall *= blob->face[i];
+        if (i < blob->ng) {
+            fall *= blob->face[i];
+        }
         below = above;
-        if (fall == 0) continue;
+        if (fall == 0) {
+            continue;
+        }
         const double *BML_SSC_RESTRICT P = bml_ssc__syn0_at(blob, -2 * i + 1 - blob->syn_lo);
         for (int k = 0; k < blob->nx; k++)
             sum[k] += fall * P[k];
     }
     for (int k = 0; k < blob->nx; k++)
-        blob->kappa[k] += BML_SSC__MAX(sum[k], 0.0) / (blob->x[k] * blob->x[k]);
+        blob->kappa[k] += BML_SSC__MAX(sum[k], 0.0) / blob->x2[k];
 }
 
 /* Diffusion of (9) through the lower face of cell i. */
 static double bml_ssc__heat_face(const bml_ssc_blob *blob, const double *n, int i, double scale) {
-    if (i == 0) return 0;
+    if (i == 0) {
+        return 0;
+    }
     const double *P = bml_ssc__syn0_at(blob, -2 * i + 1 - blob->syn_lo);
     double D = scale * blob->tab->r * blob->tab->h * bml_ssc__dot(P, n, blob->nx);
     double here = blob->gamma[i];
@@ -2450,8 +2650,9 @@ static double bml_ssc__heat_face(const bml_ssc_blob *blob, const double *n, int 
     return blob->face[i] * D * here * below / (here - below);
 }
 
-/* Redo the electrons with the heating by absorbed photons: the cooling fluxes of the first pass as flux[i] = rate_i M_i,
-   plus the diffusion of (9) between neighbours, which gains exactly what bml_ssc__absorb takes; a tridiagonal system. */
+/* Redo the electrons with the heating by absorbed photons: the cooling fluxes of the first pass as flux[i] = rate_i
+   M_i, plus the diffusion of (9) between neighbours, which gains exactly what bml_ssc__absorb takes; a tridiagonal
+   system. */
 static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, double scale) {
     int ng = blob->ng;
     double *c_up = blob->work;
@@ -2460,7 +2661,10 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
     double diff_up = 0;
     double a_up = 0;
     for (int i = ng - 1; i >= 0; i--) { /* eliminate from the top: M_i = rhs_i + c_up_i M_(i-1) */
-        double rate = blob->M[i] > 0 ? blob->flux[i] / blob->M[i] : blob->gdot[i] / blob->width[i];
+        double rate = blob->gdot[i] / blob->width[i];
+        if (blob->M[i] > 0) {
+            rate = blob->flux[i] / blob->M[i];
+        }
         double a = 1 / (blob->width[i] * blob->gamma[i] * blob->gamma[i]);
         double diff = bml_ssc__heat_face(blob, n, i, scale);
         double diag = lambda + rate + (diff + diff_up) * a;
@@ -2472,7 +2676,9 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
         }
         rhs[i] = source / diag;
         c_up[i] = 0;
-        if (i > 0) c_up[i] = diff / (blob->width[i - 1] * blob->gamma[i - 1] * blob->gamma[i - 1]) / diag;
+        if (i > 0) {
+            c_up[i] = diff / (blob->width[i - 1] * blob->gamma[i - 1] * blob->gamma[i - 1]) / diag;
+        }
         rate_up = rate;
         diff_up = diff;
         a_up = a;
@@ -2480,14 +2686,16 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
     }
     for (int i = 0; i < ng; i++) {
         blob->M[i] = rhs[i];
-        if (i > 0) blob->M[i] += c_up[i] * blob->M[i - 1];
+        if (i > 0) {
+            blob->M[i] += c_up[i] * blob->M[i - 1];
+        }
         blob->flux[i] *= blob->M[i];
     }
 }
 
-/* Photon-photon absorption (10) on targets n [nx] (density): adds to kappa, and to S the pairs that the blob's own photons
-   make, their number taken ahead to the new kappa (history: a0/dt of the photons), or kappa >> 1 would run away; *soft =
-   energy absorbed where pairs would have gamma <= 1. kappa [nx] holds the last pass on entry. */
+/* Photon-photon absorption (10) on targets n [nx] (density): adds to kappa, and to S the pairs that the blob's own
+   photons make, their number taken ahead to the new kappa (history: a0/dt of the photons), or kappa >> 1 would run
+   away; *soft = energy absorbed where pairs would have gamma <= 1. kappa [nx] holds the last pass on entry. */
 static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n, double history, double *soft) {
     int nx = blob->nx;
     double hx = blob->tab->r * blob->tab->h;
@@ -2501,7 +2709,9 @@ static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n,
         int i = bml_ssc__floor((log(gamma) - blob->lg0) / blob->tab->h);
         double rate = sum * blob->n[k] * blob->x[k] * hx; /* photons absorbed per R/c */
         double leave = history + 1 / blob->stay[k];
-        if (gamma > 1) rate *= (leave + blob->kappa[k]) / (leave + sum);
+        if (gamma > 1) {
+            rate *= (leave + blob->kappa[k]) / (leave + sum);
+        }
         blob->kappa[k] = sum;
         if (gamma > 1 && i >= 0 && i + 1 < blob->ng) { /* two electrons of x/2, number and energy kept */
             double w = (gamma - blob->gamma[i]) / (blob->gamma[i + 1] - blob->gamma[i]);
@@ -2514,8 +2724,9 @@ static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n,
 }
 
 /* >> time ------------------------------------------------------------------------------------------------------------
-   BDF2 with variable steps: a0 u - a1 u' - a2 u'' = dt (du/dt at the new time), u' and u'' the last two values; the first
-   step is backward Euler. Electrons and photons feed each other, so a step is iterated until the loss rates agree. */
+   BDF2 with variable steps: a0 u - a1 u' - a2 u'' = dt (du/dt at the new time), u' and u'' the last two values; the
+   first step is backward Euler. Electrons and photons feed each other, so a step is iterated until the loss rates
+   agree. */
 
 typedef struct bml_ssc__step {
     double dt, omega, a0, a1, a2;
@@ -2536,14 +2747,16 @@ static void bml_ssc__coefficients(bml_ssc__step *st, double w) {
 /* Means of a drive over the step that ends at t, and its range: the midpoint rule. */
 static void bml_ssc__drive_means(bml_ssc_drive *mean, bml_ssc_drive *least, bml_ssc_drive *most,
                                  const bml_ssc_source *s, double t, double dt) {
-    enum { PIECES = 16 };
+    const int pieces = 16;
     memset(mean, 0, sizeof *mean);
-    for (int i = 0; i < PIECES; i++) {
+    for (int i = 0; i < pieces; i++) {
         bml_ssc_drive now;
-        bml_ssc__drive(&now, s, t - dt * (i + 0.5) / PIECES);
-        if (i == 0) *least = *most = now;
-        mean->injection += now.injection / PIECES;
-        mean->B += now.B / PIECES;
+        bml_ssc__drive(&now, s, t - dt * (i + 0.5) / pieces);
+        if (i == 0) {
+            *least = *most = now;
+        }
+        mean->injection += now.injection / pieces;
+        mean->B += now.B / pieces;
         least->injection = BML_SSC__MIN(least->injection, now.injection);
         most->injection = BML_SSC__MAX(most->injection, now.injection);
         least->B = BML_SSC__MIN(least->B, now.B);
@@ -2555,13 +2768,15 @@ static int bml_ssc__jumps(double mean, double last) {
     return fabs(mean - last) > 0.25 * BML_SSC__MAX(fabs(mean), fabs(last));
 }
 
-/* What a driven source has at the end of a step. injection and B enter by their means, a0 and a2/w of this and of the last
-   step, which is the exact number injected and of second order; within the range that the drive has had. Where it jumps,
-   the step is backward Euler's. */
+/* What a driven source has at the end of a step. injection and B enter by their means, a0 and a2/w of this and of the
+   last step, which is the exact number injected and of second order; within the range that the drive has had. Where it
+   jumps, the step is backward Euler's. */
 static void bml_ssc__driven(bml_ssc_drive *now, bml_ssc__step *st, bml_ssc_blob *blob) {
     double t = blob->t + st->dt;
     bml_ssc__drive(now, &blob->src, t);
-    if (!blob->src.drive) return;
+    if (!blob->src.drive) {
+        return;
+    }
     bml_ssc_drive mean;
     bml_ssc_drive least;
     bml_ssc_drive most;
@@ -2569,7 +2784,9 @@ static void bml_ssc__driven(bml_ssc_drive *now, bml_ssc__step *st, bml_ssc_blob 
     bml_ssc__drive_means(&mean, &least, &most, &blob->src, t, st->dt);
     blob->drive_last = mean;
     int jump = bml_ssc__jumps(mean.injection, last.injection) || bml_ssc__jumps(mean.B, last.B);
-    if (jump) bml_ssc__coefficients(st, 0);
+    if (jump) {
+        bml_ssc__coefficients(st, 0);
+    }
     double share = st->omega > 0 ? st->a2 / st->omega : 0;
     double injection = st->a0 * mean.injection + share * last.injection;
     double B = st->a0 * mean.B + share * last.B;
@@ -2674,13 +2891,19 @@ static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
     for (int i = 0; i < blob->ng; i++) {
         blob->made[i] *= blob->width[i];
         st->given += blob->made[i] * blob->gamma[i];
-        if (!(blob->made[i] >= 0)) bad = (double)NAN;
+        if (!(blob->made[i] >= 0)) {
+            bad = (double)NAN;
+        }
     }
     for (int k = 0; k < blob->nx; k++) {
-        st->given += hx * blob->x[k] * blob->x[k] * blob->photons[k];
-        if (!(blob->photons[k] >= 0 && blob->absorption[k] >= 0)) bad = (double)NAN;
+        st->given += hx * blob->x2[k] * blob->photons[k];
+        if (!(blob->photons[k] >= 0 && blob->absorption[k] >= 0)) {
+            bad = (double)NAN;
+        }
     }
-    if (st->given + bad >= 0 && st->given < HUGE_VAL) return BML_SSC_OK;
+    if (st->given + bad >= 0 && st->given < HUGE_VAL) {
+        return BML_SSC_OK;
+    }
     return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "exchange: what the hook adds must be finite and >= 0");
 }
 
@@ -2688,16 +2911,21 @@ static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
 static double bml_ssc__absorbed(const bml_ssc_blob *blob, const double *kappa) {
     double sum = 0;
     for (int k = 0; k < blob->nx; k++)
-        sum += kappa[k] * blob->n[k] * blob->x[k] * blob->x[k];
+        sum += kappa[k] * blob->n[k] * blob->x2[k];
     return sum * blob->tab->r * blob->tab->h;
 }
 
 /* How long photons stay (14), in R0/c: RATE, or the sphere's with the present absorption. */
 static void bml_ssc__stays(bml_ssc_blob *blob, const bml_ssc__step *st) {
+    int sphere = blob->src.photon_escape == BML_SSC_SPHERE;
     for (int k = 0; k < blob->nx; k++) {
         double stay = st->rho;
-        if (blob->src.photon_escape == BML_SSC_SPHERE)
-            stay = blob->kappa[k] > 0 ? st->rho / bml_ssc__sphere_escape(blob->kappa[k] * st->rho) : 0.75 * st->rho;
+        if (sphere) {
+            stay = 0.75 * st->rho;
+        }
+        if (sphere && blob->kappa[k] > 0) {
+            stay = st->rho / bml_ssc__sphere_escape(blob->kappa[k] * st->rho);
+        }
         blob->stay[k] = stay;
     }
 }
@@ -2719,11 +2947,15 @@ static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
         bml_ssc__cool_fitted(blob, lambda);
     if (blob->src.self_absorption) {
         bml_ssc__faces(blob);
-        if (blob->src.self_absorption == BML_SSC_SSA_HEATING) bml_ssc__heat(blob, blob->n, lambda, st->absorb_scale);
+        if (blob->src.self_absorption == BML_SSC_SSA_HEATING) {
+            bml_ssc__heat(blob, blob->n, lambda, st->absorb_scale);
+        }
         double before = bml_ssc__absorbed(blob, blob->kappa);
         bml_ssc__absorb(blob, st->absorb_scale);
         double after = bml_ssc__absorbed(blob, blob->kappa);
-        if (blob->src.self_absorption == BML_SSC_SSA) st->soft += after - before;
+        if (blob->src.self_absorption == BML_SSC_SSA) {
+            st->soft += after - before;
+        }
     }
     if (blob->active[BML_SSC__ADDED]) {
         st->taken = bml_ssc__absorbed(blob, blob->absorption);
@@ -2738,8 +2970,10 @@ static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
 static void bml_ssc__move_photons(bml_ssc_blob *blob, const bml_ssc__step *st, int c, const double *emission) {
     double a = st->a0 / st->dt;
     const double *history = blob->history[c];
-    for (int k = 0; k < blob->nx; k++)
-        blob->comp[c][k] = (history[k] + emission[k]) / (a + 1 / blob->stay[k] + blob->kappa[k]);
+    for (int k = 0; k < blob->nx; k++) {
+        double loss = a + 1 / blob->stay[k] + blob->kappa[k];
+        blob->comp[c][k] = (history[k] + emission[k]) / loss;
+    }
 }
 
 /* n = all components but the observer's view. */
@@ -2764,13 +2998,20 @@ static void bml_ssc__keep_books(bml_ssc_blob *blob, const bml_ssc__step *st) {
     double electrons = bml_ssc__dot(blob->M, blob->gamma, blob->ng);
     double escaped = 0;
     for (int k = 0; k < blob->nx; k++)
-        escaped += hx * blob->x[k] * blob->x[k] * blob->n[k] / blob->stay[k];
+        escaped += hx * blob->x2[k] * blob->n[k] / blob->stay[k];
     bml_ssc__enter(blob, st, BML_SSC__INJECTED, injected * st->injection + st->given);
     bml_ssc__enter(blob, st, BML_SSC__ESC_E, electrons / (blob->src.electron_escape * st->rho));
     bml_ssc__enter(blob, st, BML_SSC__ESC_X, escaped);
     double face = blob->gamma[0]; /* electrons leave through the lower face of a cell, or at a node */
-    if (blob->tab->grid == BML_SSC_CONVERGED) face = BML_SSC__MAX(1.0, face * exp(-0.5 * blob->tab->h));
-    bml_ssc__enter(blob, st, BML_SSC__COOLED, blob->flux[0] * face + st->soft);
+    if (blob->tab->grid == BML_SSC_CONVERGED) {
+        face = BML_SSC__MAX(1.0, face * exp(-0.5 * blob->tab->h));
+    }
+    double slow = 0; /* Compton losses of a node below gamma = 1, which has no photons to show for them */
+    double synchrotron = 4.0 / 3 * blob->l_B * blob->gamma[0] + st->expansion;
+    if (blob->gamma[0] <= 1) {
+        slow = blob->M[0] * (blob->gdot[0] - blob->gamma[0] * synchrotron);
+    }
+    bml_ssc__enter(blob, st, BML_SSC__COOLED, blob->flux[0] * face + st->soft + slow);
     bml_ssc__enter(blob, st, BML_SSC__WORK, electrons * st->expansion);
     bml_ssc__enter(blob, st, BML_SSC__TAKEN, st->taken);
 }
@@ -2781,7 +3022,9 @@ static void bml_ssc__turn_page(bml_ssc_blob *blob, const bml_ssc__step *st) {
     bml_ssc__copy(blob->M1, blob->M, blob->ng);
     bml_ssc__copy(blob->n1, blob->n, blob->nx);
     for (int c = 0; c < BML_SSC__COMPONENTS; c++) {
-        if (!blob->active[c]) continue;
+        if (!blob->active[c]) {
+            continue;
+        }
         bml_ssc__swap(&blob->comp2[c], &blob->comp1[c]);
         bml_ssc__swap(&blob->comp1[c], &blob->comp[c]);
         const double *last = blob->comp1[c];
@@ -2793,8 +3036,11 @@ static void bml_ssc__turn_page(bml_ssc_blob *blob, const bml_ssc__step *st) {
         }
     }
     bml_ssc__sum_components(blob);
-    for (int i = 0; i < blob->ng; i++)
-        blob->base[i] = bml_ssc__history(st, blob->M1[i], blob->M2[i]) + st->injection * blob->Q[i];
+    for (int i = 0; i < blob->ng; i++) {
+        blob->base[i] = bml_ssc__history(st, blob->M1[i], blob->M2[i]);
+        blob->base[i] += st->injection * blob->Q[i];
+    }
+
     bml_ssc__losses(blob->guess, blob, st);
     double again = st->omega * st->omega; /* it is wrong by dt^2 and falls with the transients */
     for (int i = 0; i < blob->ng; i++)
@@ -2818,7 +3064,9 @@ static int bml_ssc__pass(bml_ssc_blob *blob, bml_ssc__step *st) {
     bml_ssc__move_electrons(blob, st);
     bml_ssc__emit_synchrotron(blob->emit, blob);
     bml_ssc__move_photons(blob, st, BML_SSC__SYN, blob->emit);
-    if (blob->active[BML_SSC__ADDED]) bml_ssc__move_photons(blob, st, BML_SSC__ADDED, blob->photons);
+    if (blob->active[BML_SSC__ADDED]) {
+        bml_ssc__move_photons(blob, st, BML_SSC__ADDED, blob->photons);
+    }
     bml_ssc__sum_components(blob);
     for (int k = 0; k < blob->nx; k++)
         blob->target[k] = blob->n[k] / st->rho3;
@@ -2838,13 +3086,16 @@ static double bml_ssc__change(const bml_ssc_blob *blob) {
     double change = 0;
     for (int i = 0; i < blob->ng; i++) {
         double relative = fabs(blob->old[i] - blob->gdot[i]) / blob->old[i];
-        if (!(relative <= change)) change = relative;
+        if (!(relative <= change)) {
+            change = relative;
+        }
     }
     return change;
 }
 
-/* The next gdot from F(gdot) of this pass and the last: the secant of the fixed point along the direction in which it has
-   moved (Anderson 1965 with one step of memory); a slow or circling fixed point is met half-way after eight passes. */
+/* The next gdot from F(gdot) of this pass and the last: the secant of the fixed point along the direction in which it
+   has moved (Anderson 1965 with one step of memory); a slow or circling fixed point is met half-way after eight passes.
+   */
 static void bml_ssc__accelerate(bml_ssc_blob *blob, int pass) {
     double top = 0;
     double bottom = 0;
@@ -2856,11 +3107,15 @@ static void bml_ssc__accelerate(bml_ssc_blob *blob, int pass) {
         bottom += d * d;
     }
     double theta = 0;
-    if (pass > 0 && pass < 8 && bottom > 0) theta = BML_SSC__MIN(BML_SSC__MAX(top / bottom, -2.0), 0.8);
+    if (pass > 0 && pass < 8 && bottom > 0) {
+        theta = BML_SSC__MIN(BML_SSC__MAX(top / bottom, -2.0), 0.8);
+    }
     for (int i = 0; i < blob->ng; i++) {
         double F = blob->old[i];
         double next = F - theta * (F - blob->old_last[i]);
-        if (pass >= 8) next = 0.5 * (F + blob->gdot[i]);
+        if (pass >= 8) {
+            next = 0.5 * (F + blob->gdot[i]);
+        }
         blob->old_last[i] = F;
         blob->gdot[i] = BML_SSC__MIN(BML_SSC__MAX(next, 0.5 * F), 2 * F);
     }
@@ -2904,10 +3159,15 @@ static void bml_ssc__keep_light(bml_ssc_blob *blob, const bml_ssc__step *st) {
     }
 }
 
-/* Share of a sphere's light that is older than u R/c, 0 <= u <= 2: slices of area u (2 - u), (3/4) int (2 v - v^2) dv. */
+/* Share of a sphere's light that is older than u R/c, 0 <= u <= 2: slices of area u (2 - u), (3/4) int (2 v - v^2) dv.
+   */
 static double bml_ssc__older(double u) {
-    if (u <= 0) return 1;
-    if (u >= 2) return 0;
+    if (u <= 0) {
+        return 1;
+    }
+    if (u >= 2) {
+        return 0;
+    }
     return 1 - u * u * (3 - u) / 4;
 }
 
@@ -2924,7 +3184,8 @@ static void bml_ssc__smear(bml_ssc_blob *blob) {
         double t = blob->slot_time[slot];
         double from = i + 1 < blob->n_slots ? 0.5 * (t + blob->slot_time[earlier]) : 0;
         double to = i > 0 ? 0.5 * (t + blob->slot_time[later]) : blob->t;
-        double weight = bml_ssc__older((blob->t - to) / now.R) - bml_ssc__older((blob->t - from) / now.R);
+        double younger = bml_ssc__older((blob->t - from) / now.R);
+        double weight = bml_ssc__older((blob->t - to) / now.R) - younger;
         for (int c = 0; c < BML_SSC__COMPONENTS; c++) {
             const double *light = blob->slots + ((ptrdiff_t)slot * BML_SSC__COMPONENTS + c) * blob->tab->max_nx;
             for (int k = 0; k < blob->nx && blob->active[c]; k++)
@@ -2939,23 +3200,27 @@ static void bml_ssc__smear(bml_ssc_blob *blob) {
 }
 
 static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt, double tolerance) {
-    enum { PASSES = 60 };
+    const int passes = 60;
     bml_ssc__step st;
     int status = bml_ssc__prepare(&st, blob, dt, tolerance);
     if (status) return status;
     bml_ssc__turn_page(blob, &st);
     double change = HUGE_VAL;
     double given = -1; /* the hook's energy, a pass before */
-    for (st.pass = 0; st.pass < PASSES && !(change <= tolerance); st.pass++) {
+    for (st.pass = 0; st.pass < passes && !(change <= tolerance); st.pass++) {
         status = bml_ssc__pass(blob, &st);
         if (status) {
             blob->started = 0;
             return status;
         }
         change = bml_ssc__change(blob);
-        if (blob->active[BML_SSC__ADDED]) change = BML_SSC__MAX(change, fabs(st.given - given) / (st.given + 1e-300));
+        if (blob->active[BML_SSC__ADDED]) {
+            change = BML_SSC__MAX(change, fabs(st.given - given) / (st.given + 1e-300));
+        }
         given = st.given;
-        if (!(change <= tolerance)) bml_ssc__accelerate(blob, st.pass);
+        if (!(change <= tolerance)) {
+            bml_ssc__accelerate(blob, st.pass);
+        }
     }
     bml_ssc__keep_books(blob, &st);
     bml_ssc__learn(blob);
@@ -2965,27 +3230,40 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt, double tolerance
         blob->started = 0; /* there is no best estimate to deliver */
         return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "t = %g: the loss rates are not finite", blob->t);
     }
-    if (blob->active[BML_SSC__VIEW]) bml_ssc__look(blob, &st);
-    if (blob->slots) bml_ssc__keep_light(blob, &st);
+    if (blob->active[BML_SSC__VIEW]) {
+        bml_ssc__look(blob, &st);
+    }
+    if (blob->slots) {
+        bml_ssc__keep_light(blob, &st);
+    }
     if (!(change <= tolerance))
         return bml_ssc__fail(blob->message, BML_SSC_NOT_CONVERGED,
-                             "t = %g: loss rates still change by %g after %d passes", blob->t, change, (int)PASSES);
+                             "t = %g: loss rates still change by %g after %d passes", blob->t, change, passes);
     return BML_SSC_OK;
 }
 
-/* Electrons and photons of early steps leave again, and their errors with them: the fixed point is held to 2e-3 at the end
-   of an advance, and before it to ten times that where it is far. Not where what is absorbed must come back as particles. */
+/* Electrons and photons of early steps leave again, and their errors with them: the fixed point is held to 2e-3 at the
+   end of an advance, and before it to ten times that where it is far. Not where what is absorbed must come back as
+   particles. */
 static double bml_ssc__tolerance(const bml_ssc_blob *blob, double left) {
     double stay = BML_SSC__MAX(blob->src.electron_escape, 1.0);
-    if (blob->src.pair_production || blob->src.exchange) return 3e-4;
-    if (blob->src.self_absorption == BML_SSC_SSA_HEATING) return 1e-3;
+    if (blob->src.pair_production || blob->src.exchange) {
+        return 3e-4;
+    }
+    if (blob->src.self_absorption == BML_SSC_SSA_HEATING) {
+        return 1e-3;
+    }
     return BML_SSC__MIN(2e-3 * exp(left / stay), 2e-2);
 }
 
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t) {
     int status = BML_SSC_OK;
-    if (!blob) return BML_SSC_BAD_ARGUMENT;
-    if (!blob->started) return bml_ssc__fail(blob->message, BML_SSC_TIME, "t = %g: bml_ssc_begin has not succeeded", t);
+    if (!blob) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
+    if (!blob->started) {
+        return bml_ssc__fail(blob->message, BML_SSC_TIME, "t = %g: bml_ssc_begin has not succeeded", t);
+    }
     if (!(t > blob->t && t - blob->t < 1e6))
         return bml_ssc__fail(blob->message, BML_SSC_TIME, "t = %g: must be after %g, by less than 1e6", t, blob->t);
     double start = blob->t;
@@ -2996,11 +3274,17 @@ BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t) {
     for (int i = 0; i < n; i++) {
         double end = start + (t - start) * (i + 1) / n;
         int s = bml_ssc__advance_step(blob, end - blob->t, bml_ssc__tolerance(blob, t - end));
-        if (s && s != BML_SSC_NOT_CONVERGED) return s;
-        if (s) status = s;
+        if (s && s != BML_SSC_NOT_CONVERGED) {
+            return s;
+        }
+        if (s) {
+            status = s;
+        }
     }
     blob->t = t;
-    if (blob->slots) bml_ssc__smear(blob);
+    if (blob->slots) {
+        bml_ssc__smear(blob);
+    }
     return status;
 }
 
@@ -3011,9 +3295,11 @@ static double bml_ssc__last_change(const bml_ssc_blob *blob) {
     double electrons = 0;
     double before = 0;
     for (int k = 0; k < blob->nx; k++)
-        peak = BML_SSC__MAX(peak, blob->x[k] * blob->x[k] * blob->n[k]);
+        peak = BML_SSC__MAX(peak, blob->x2[k] * blob->n[k]);
     for (int k = 0; k < blob->nx; k++) {
-        if (!(blob->x[k] * blob->x[k] * blob->n[k] > 1e-8 * peak)) continue;
+        if (!(blob->x2[k] * blob->n[k] > 1e-8 * peak)) {
+            continue;
+        }
         change = BML_SSC__MAX(change, fabs(blob->n[k] - blob->n1[k]) / blob->n[k]);
     }
     for (int i = 0; i < blob->ng; i++) {
@@ -3024,24 +3310,36 @@ static double bml_ssc__last_change(const bml_ssc_blob *blob) {
 }
 
 BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance) {
-    if (!blob) return BML_SSC_BAD_ARGUMENT;
+    if (!blob) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     char *why = blob->message;
-    if (!blob->started) return bml_ssc__fail(why, BML_SSC_TIME, "steady: bml_ssc_begin has not succeeded");
+    if (!blob->started) {
+        return bml_ssc__fail(why, BML_SSC_TIME, "steady: bml_ssc_begin has not succeeded");
+    }
     if (blob->src.drive)
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "steady: a source with a drive has no steady state");
     if (blob->src.expansion_speed > 0)
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "expansion_speed = %g: must be 0 for a steady state",
                              blob->src.expansion_speed);
-    if (tolerance == 0) tolerance = 1e-4;
+    if (tolerance == 0) {
+        tolerance = 1e-4;
+    }
     if (!(tolerance >= 1e-8 && tolerance <= 0.1))
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "tolerance = %g: must be in [1e-8, 0.1]", tolerance);
     double dt = blob->tab->time_step;
     for (int step = 0; step < 1000; step++) {
         int status = bml_ssc__advance_step(blob, dt, BML_SSC__MIN(1e-3, 0.1 * tolerance));
-        if (status && status != BML_SSC_NOT_CONVERGED) return status;
+        if (status && status != BML_SSC_NOT_CONVERGED) {
+            return status;
+        }
         double change = bml_ssc__last_change(blob);
-        if (blob->slots) bml_ssc__smear(blob);
-        if (!status && blob->t > 3 && change <= tolerance * BML_SSC__MIN(dt, 1.0)) return BML_SSC_OK;
+        if (blob->slots) {
+            bml_ssc__smear(blob);
+        }
+        if (!status && blob->t > 3 && change <= tolerance * BML_SSC__MIN(dt, 1.0)) {
+            return BML_SSC_OK;
+        }
         dt = BML_SSC__MIN(1.3 * dt, 1e4);
     }
     return bml_ssc__fail(why, BML_SSC_NOT_CONVERGED, "t = %g: not steady after 1000 steps", blob->t);
@@ -3085,8 +3383,12 @@ static const double *bml_ssc__seen(const double **stay, const bml_ssc_blob *blob
         default: return NULL;
         }
     }
-    if (view && component == BML_SSC_TOTAL) return blob->seen;
-    if (view && component == BML_SSC_EXTERNAL) return blob->comp[BML_SSC__VIEW];
+    if (view && component == BML_SSC_TOTAL) {
+        return blob->seen;
+    }
+    if (view && component == BML_SSC_EXTERNAL) {
+        return blob->comp[BML_SSC__VIEW];
+    }
     return bml_ssc__component(blob, component);
 }
 
@@ -3099,16 +3401,22 @@ typedef struct bml_ssc__curve {
 } bml_ssc__curve;
 
 static double bml_ssc__node(const bml_ssc__curve *c, int k) {
-    if (k < 0 || k >= c->n || c->v[k] <= 0) return -HUGE_VAL; /* a NaN goes on as NaN */
+    if (k < 0 || k >= c->n || c->v[k] <= 0) {
+        return -HUGE_VAL; /* a NaN goes on as NaN */
+    }
     double value = c->v[k] * c->at[k] * c->at[k];
-    if (c->per) value /= c->per[k];
+    if (c->per) {
+        value /= c->per[k];
+    }
     return log(value);
 }
 
 /* ln of the curve at ln_at. */
 static double bml_ssc__evaluate(bml_ssc__curve *c, double ln_at) {
     double u = (ln_at - c->lo) / c->step;
-    if (!(u < c->n - (c->cubic ? 0.5 : 1.0))) return -HUGE_VAL; /* half a cell beyond the last node ends the grid */
+    if (!(u < c->n - (c->cubic ? 0.5 : 1.0))) {
+        return -HUGE_VAL; /* half a cell beyond the last node ends the grid */
+    }
     int k = u < 0 ? 0 : BML_SSC__MIN((int)u, c->n - 2);
     if (k != c->k) {
         for (int i = 0; i < 4; i++)
@@ -3120,9 +3428,13 @@ static double bml_ssc__evaluate(bml_ssc__curve *c, double ln_at) {
     double y1 = c->y[1];
     double y2 = c->y[2];
     double y3 = c->y[3];
-    if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) return -HUGE_VAL;
+    if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) {
+        return -HUGE_VAL;
+    }
     int inside = w >= 0 && w <= 1 && y0 > -HUGE_VAL && y3 > -HUGE_VAL;
-    if (!c->cubic || !inside) return y1 + w * (y2 - y1);
+    if (!c->cubic || !inside) {
+        return y1 + w * (y2 - y1);
+    }
     double second = 2 * y0 - 5 * y1 + 4 * y2 - y3;
     double third = 3 * (y1 - y2) + y3 - y0;
     return y1 + 0.5 * w * (y2 - y0 + w * (second + w * third));
@@ -3145,7 +3457,9 @@ static bml_ssc__curve bml_ssc__photons(const bml_ssc_blob *blob, const double *n
 BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n, const bml_ssc_blob *blob,
                                  bml_ssc_component component) {
     const double *v = blob ? bml_ssc__component(blob, component) : NULL;
-    if (!log10_x2n || !log10_x || n < 1 || !v || !blob->started) return BML_SSC_BAD_ARGUMENT;
+    if (!log10_x2n || !log10_x || n < 1 || !v || !blob->started) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     bml_ssc__curve c = bml_ssc__photons(blob, v, NULL);
     for (int i = 0; i < n; i++)
         log10_x2n[i] = bml_ssc__evaluate(&c, log10_x[i] * BML_SSC__LN10) / BML_SSC__LN10;
@@ -3153,7 +3467,9 @@ BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n
 }
 
 BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, int n, const bml_ssc_blob *blob) {
-    if (!log10_g2N || !log10_gamma || n < 1 || !blob || !blob->started) return BML_SSC_BAD_ARGUMENT;
+    if (!log10_g2N || !log10_gamma || n < 1 || !blob || !blob->started) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     bml_ssc__curve c = bml_ssc__photons(blob, blob->M, blob->width);
     c.at = blob->gamma;
     c.lo = blob->lg0;
@@ -3166,7 +3482,9 @@ BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, 
 
 /* Cell of a growing table that holds v, and the position in it; -1 outside. */
 static int bml_ssc__cell(double *w, double v, const double *at, int n) {
-    if (!(v >= at[0] && v <= at[n - 1])) return -1;
+    if (!(v >= at[0] && v <= at[n - 1])) {
+        return -1;
+    }
     int i = 0;
     while (i < n - 2 && v > at[i + 1])
         i++;
@@ -3177,37 +3495,53 @@ static int bml_ssc__cell(double *w, double v, const double *at, int n) {
 /* (1 - w) a + w b, where a weight of zero takes out an infinity. */
 static double bml_ssc__mix(double w, double a, double b) {
     double sum = 0;
-    if (w < 1) sum += (1 - w) * a;
-    if (w > 0) sum += w * b;
+    if (w < 1) {
+        sum += (1 - w) * a;
+    }
+    if (w > 0) {
+        sum += w * b;
+    }
     return sum;
 }
 
 BML_SSC_DEF int bml_ssc_ebl_depth(double *tau, const bml_ssc_ebl *e, double z, double nu) {
-    if (!tau || !e || !e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) return BML_SSC_BAD_ARGUMENT;
+    if (!tau || !e || !e->z || !e->log10_nu || !e->tau || e->n_z < 2 || e->n_nu < 2) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     double log_nu = log10(nu);
     *tau = 0;
-    if (log_nu < e->log10_nu[0]) return BML_SSC_OK;
+    if (log_nu < e->log10_nu[0]) {
+        return BML_SSC_OK;
+    }
     double wz = 0;
     double wn = 0;
     int in = bml_ssc__cell(&wn, log_nu, e->log10_nu, e->n_nu);
     double nearest = e->z[0];
     int below = z >= 0 && z < nearest; /* the first row, falling to nothing at z = 0 */
     int iz = bml_ssc__cell(&wz, below ? nearest : z, e->z, e->n_z);
-    if (iz < 0 || in < 0) return BML_SSC_OUTSIDE_TABLE;
+    if (iz < 0 || in < 0) {
+        return BML_SSC_OUTSIDE_TABLE;
+    }
     const double *t = e->tau + iz * e->n_nu + in;
     const double *up = t + e->n_nu;
     int grows = e->z[iz + 1] > e->z[iz] && e->log10_nu[in + 1] > e->log10_nu[in];
-    if (!grows || !(t[0] >= 0 && t[1] >= 0 && up[0] >= 0 && up[1] >= 0)) return BML_SSC_PARAMETER;
+    if (!grows || !(t[0] >= 0 && t[1] >= 0 && up[0] >= 0 && up[1] >= 0)) {
+        return BML_SSC_PARAMETER;
+    }
     double low = bml_ssc__mix(wn, t[0], t[1]);
     double high = wz > 0 ? bml_ssc__mix(wn, up[0], up[1]) : 0;
     *tau = bml_ssc__mix(wz, low, high);
-    if (below) *tau = z > 0 ? *tau * z / nearest : 0;
+    if (below) {
+        *tau = z > 0 ? *tau * z / nearest : 0;
+    }
     return BML_SSC_OK;
 }
 
 BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega_m) {
     double sum = 0;
-    if (!(z > 0 && z < 1e4 && H0 > 0 && H0 < HUGE_VAL && omega_m > 0 && omega_m <= 1)) return (double)NAN;
+    if (!(z > 0 && z < 1e4 && H0 > 0 && H0 < HUGE_VAL && omega_m > 0 && omega_m <= 1)) {
+        return (double)NAN;
+    }
     int pieces = 1 + (int)(2 * log1p(z));
     double half = 0.5 * log1p(z) / pieces; /* int dz/E(z), in ln(1 + z) */
     for (int i = 0; i < 8 * pieces; i++) {
@@ -3222,10 +3556,14 @@ BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega
 static int bml_ssc__observer(double *distance, double *delta, const bml_ssc_observer *o) {
     *delta = o->delta == 0 ? 1 : o->delta;
     *distance = o->distance;
-    if (!(o->redshift >= 0 && o->redshift < 1e4) || !(*delta > 0 && *delta < 1e6)) return BML_SSC_PARAMETER;
+    if (!(o->redshift >= 0 && o->redshift < 1e4) || !(*delta > 0 && *delta < 1e6)) {
+        return BML_SSC_PARAMETER;
+    }
     double H0 = o->H0 == 0 ? 70 : o->H0;
     double omega_m = o->omega_m == 0 ? 0.3 : o->omega_m;
-    if (*distance == 0) *distance = bml_ssc_luminosity_distance(o->redshift, H0, omega_m);
+    if (*distance == 0) {
+        *distance = bml_ssc_luminosity_distance(o->redshift, H0, omega_m);
+    }
     return *distance > 0 && *distance < HUGE_VAL ? BML_SSC_OK : BML_SSC_PARAMETER;
 }
 
@@ -3236,10 +3574,14 @@ static double bml_ssc__luminosity_unit(const bml_ssc_blob *blob) {
 
 BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ssc_blob *blob,
                             const bml_ssc_observer *observer, bml_ssc_component component) {
-    if (!nuFnu || !nu || n < 1 || !blob || !blob->started || !observer) return BML_SSC_BAD_ARGUMENT;
+    if (!nuFnu || !nu || n < 1 || !blob || !blob->started || !observer) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     const double *stay;
     const double *v = bml_ssc__seen(&stay, blob, component);
-    if (!v) return BML_SSC_BAD_ARGUMENT;
+    if (!v) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     double d;
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
@@ -3248,9 +3590,13 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
     double shift = (1 + observer->redshift) / delta * BML_SSC__H / BML_SSC__MC2;
     bml_ssc__curve c = bml_ssc__photons(blob, v, stay);
     for (int i = 0; i < n; i++) {
-        if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) return BML_SSC_PARAMETER;
+        if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) {
+            return BML_SSC_PARAMETER;
+        }
         double tau = 0;
-        if (observer->ebl) status = bml_ssc_ebl_depth(&tau, observer->ebl, observer->redshift, nu[i]);
+        if (observer->ebl) {
+            status = bml_ssc_ebl_depth(&tau, observer->ebl, observer->redshift, nu[i]);
+        }
         if (status) return status;
         nuFnu[i] = scale * exp(bml_ssc__evaluate(&c, log(nu[i] * shift)) - tau);
     }
@@ -3258,20 +3604,24 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
 }
 
 BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob) {
-    if (!out || !blob || !blob->started) return BML_SSC_BAD_ARGUMENT;
+    if (!out || !blob || !blob->started) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     const bml_ssc__ledger *ledger = blob->ledger;
     double hx = blob->tab->r * blob->tab->h;
     memset(out, 0, sizeof *out);
     out->electrons = bml_ssc__dot(blob->M, blob->gamma, blob->ng);
     for (int k = 0; k < blob->nx; k++)
-        out->photons += hx * blob->x[k] * blob->x[k] * blob->n[k];
+        out->photons += hx * blob->x2[k] * blob->n[k];
     out->injected = ledger[BML_SSC__INJECTED].now;
     out->escaped_electrons = ledger[BML_SSC__ESC_E].now;
     out->escaped_photons = ledger[BML_SSC__ESC_X].now;
     out->cooled = ledger[BML_SSC__COOLED].now;
     out->expansion = ledger[BML_SSC__WORK].now;
     out->exchanged = ledger[BML_SSC__TAKEN].now;
-    if (!(out->injected > 0)) return BML_SSC_OK;
+    if (!(out->injected > 0)) {
+        return BML_SSC_OK;
+    }
     double stored = out->electrons + out->photons;
     double gone = out->escaped_electrons + out->escaped_photons + out->cooled;
     double spent = out->expansion + out->exchanged;
@@ -3279,7 +3629,8 @@ BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob) {
     return BML_SSC_OK;
 }
 
-/* Peak of x^2 (v + w)/stay: ln x and the value, by a parabola through the highest node and its neighbours in log-log. */
+/* Peak of x^2 (v + w)/stay: ln x and the value, by a parabola through the highest node and its neighbours in log-log.
+   */
 static double bml_ssc__peak(double *ln_x, const bml_ssc_blob *blob, const double *v, const double *w,
                             const double *stay) {
     double best = 0;
@@ -3288,9 +3639,13 @@ static double bml_ssc__peak(double *ln_x, const bml_ssc_blob *blob, const double
     double before = 0;
     int at = -1;
     for (int k = 0; k < blob->nx; k++) {
-        double value = blob->x[k] * blob->x[k] * (v[k] + (w ? w[k] : 0));
-        if (stay) value /= stay[k];
-        if (at == k - 1 && at >= 0) right = value;
+        double value = blob->x2[k] * (v[k] + (w ? w[k] : 0));
+        if (stay) {
+            value /= stay[k];
+        }
+        if (at == k - 1 && at >= 0) {
+            right = value;
+        }
         if (value > best) {
             best = value;
             left = before;
@@ -3300,18 +3655,24 @@ static double bml_ssc__peak(double *ln_x, const bml_ssc_blob *blob, const double
         before = value;
     }
     *ln_x = at < 0 ? 0 : log(blob->x[at]);
-    if (!(left > 0 && right > 0)) return best;
+    if (!(left > 0 && right > 0)) {
+        return best;
+    }
     left = log(left);
     right = log(right);
     double bend = left - 2 * log(best) + right;
-    if (!(bend < 0)) return best;
+    if (!(bend < 0)) {
+        return best;
+    }
     double u = 0.5 * (left - right) / bend;
     *ln_x += u * blob->tab->r * blob->tab->h;
     return best * exp(-0.25 * (left - right) * u);
 }
 
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer) {
-    if (!out || !blob || !blob->started || !observer) return BML_SSC_BAD_ARGUMENT;
+    if (!out || !blob || !blob->started || !observer) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     memset(out, 0, sizeof *out);
     double d;
     double delta;
@@ -3329,7 +3690,9 @@ BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, c
     out->U_rad = now.photons * unit;
     out->U_B = B * B / (8 * BML_SSC__PI);
     out->L_injected = 3 * drive.injection * blob->src.compactness * bml_ssc__luminosity_unit(blob);
-    out->P_jet = 2 * BML_SSC__PI * R * R * delta * delta * BML_SSC__C * (out->U_e + out->U_B + out->U_rad);
+    double area = 2 * BML_SSC__PI * R * R;
+    double U = out->U_e + out->U_B + out->U_rad;
+    out->P_jet = area * delta * delta * BML_SSC__C * U;
     unit = bml_ssc__luminosity_unit(blob) * pow(delta, 4);
     double nu_unit = BML_SSC__MC2 / BML_SSC__H * delta / (1 + observer->redshift);
     double ln_x;
@@ -3340,7 +3703,9 @@ BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, c
     v = bml_ssc__seen(&stay, blob, BML_SSC_COMPTON);
     const double *w = bml_ssc__seen(&stay, blob, BML_SSC_EXTERNAL);
     out->L_compton = unit * bml_ssc__peak(&ln_x, blob, v, w, stay);
-    if (out->L_compton > 0) out->nu_compton = exp(ln_x) * nu_unit;
+    if (out->L_compton > 0) {
+        out->nu_compton = exp(ln_x) * nu_unit;
+    }
     out->compton_dominance = out->L_synchrotron > 0 ? out->L_compton / out->L_synchrotron : 0;
     return BML_SSC_OK;
 }
@@ -3350,8 +3715,12 @@ BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, c
 
 BML_SSC_DEF int bml_ssc_field_energy(double *u, const bml_ssc_external *field, double distance, double Gamma,
                                      char *why) {
-    if (u) *u = (double)NAN;
-    if (!u || !field) return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    if (u) {
+        *u = (double)NAN;
+    }
+    if (!u || !field) {
+        return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    }
     bml_ssc_external e = *field;
     if (!bml_ssc__geometric(&e))
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: kind = %d has no geometry", (int)e.kind);
@@ -3373,14 +3742,16 @@ BML_SSC_DEF int bml_ssc_field_energy(double *u, const bml_ssc_external *field, d
 
 /* Photons on the way, by the energy y = x (1 - mu)/2 at which they would come head-on: tau(x1) is one sum over y of
    number times sigma(x1 y), whatever path and angles. Lattice of y: LOW ... LOW 10^24. */
-enum { BML_SSC__PATH = 480 };
+#define BML_SSC__PATH 480
 #define BML_SSC__PATH_STEP (0.05 * BML_SSC__LN10)
 #define BML_SSC__PATH_LOW 1e-18
 
 /* Count photons [LATTICE]: number of x times sigma_T (1 - mu) dl, into the two nodes beside ln y. */
 static void bml_ssc__count(double *number, double y, double count) {
     double at = log(y / BML_SSC__PATH_LOW) / BML_SSC__PATH_STEP;
-    if (!(at >= 0 && at < BML_SSC__PATH - 1)) return;
+    if (!(at >= 0 && at < BML_SSC__PATH - 1)) {
+        return;
+    }
     int k = (int)at;
     number[k] += count * (k + 1 - at);
     number[k + 1] += count * (at - k);
@@ -3388,15 +3759,15 @@ static void bml_ssc__count(double *number, double y, double count) {
 
 /* One field along the path, from distance on: steps of equal ln l, until the field is a point behind. */
 static void bml_ssc__walk(double *number, const bml_ssc_external *e, double distance) {
-    enum { STEPS = 200 };
+    const int steps = 200;
     bml_ssc__beam beam[BML_SSC__BEAMS];
     double energy[BML_SSC__LINES];
     double share[BML_SSC__LINES];
     int n_lines = bml_ssc__lines(energy, share, e);
     double R_g = BML_SSC__G_M_SUN * e->M_bh / (BML_SSC__C * BML_SSC__C);
     double size = e->kind == BML_SSC_FIELD_DISC ? e->r_out * R_g : e->radius;
-    double step = log(1e3 * (1 + size / distance)) / STEPS;
-    for (int i = 0; i < STEPS; i++) {
+    double step = log(1e3 * (1 + size / distance)) / steps;
+    for (int i = 0; i < steps; i++) {
         double l = distance * exp((i + 0.5) * step);
         int n = bml_ssc__beams(beam, e, l);
         for (int b = 0; b < n * n_lines; b++) {
@@ -3409,7 +3780,8 @@ static void bml_ssc__walk(double *number, const bml_ssc_external *e, double dist
     }
 }
 
-/* Planck's law in numbers of photons for lattices of kT: share [n] of the energy by cells of PATH_STEP from y = 1e-3 on. */
+/* Planck's law in numbers of photons for lattices of kT: share [n] of the energy by cells of PATH_STEP from y = 1e-3
+   on. */
 static double bml_ssc__path_sum(const double *number, double x1, int thermal) {
     double tau = 0;
     int lo = thermal ? -60 : 0;
@@ -3419,7 +3791,9 @@ static double bml_ssc__path_sum(const double *number, double x1, int thermal) {
         double share = thermal ? bml_ssc__planck_cell(y, BML_SSC__PATH_STEP) / y : 1; /* kT's share over its energy */
         double sum = 0;
         for (int k = 0; k < BML_SSC__PATH; k++) {
-            if (!(number[k] > 0)) continue;
+            if (!(number[k] > 0)) {
+                continue;
+            }
             double at = BML_SSC__PATH_LOW * exp((k + m) * BML_SSC__PATH_STEP);
             sum += number[k] * bml_ssc__pair_section(at * x1);
         }
@@ -3441,7 +3815,9 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
     for (int f = 0; f < path->n_fields; f++) {
         double number[BML_SSC__PATH] = {0};
         bml_ssc_external e = path->fields[f];
-        if (!bml_ssc__geometric(&e) || e.kind == BML_SSC_FIELD_CMB) continue;
+        if (!bml_ssc__geometric(&e) || e.kind == BML_SSC_FIELD_CMB) {
+            continue;
+        }
         int status = bml_ssc__check_geometry(why, &e);
         if (status) return status;
         bml_ssc__walk(number, &e, path->distance);
@@ -3459,13 +3835,15 @@ static double bml_ssc__planck(double y) {
 
 /* The shape of a disc or torus at nu (at rest), per ln nu, with the whole integral 1. */
 static double bml_ssc__thermal(const bml_ssc_external *e, double nu) {
-    enum { RINGS = 100 };
-    if (e->kind == BML_SSC_FIELD_RING) return bml_ssc__planck(BML_SSC__H * nu / (BML_SSC__K * e->temperature));
+    const int rings = 100;
+    if (e->kind == BML_SSC_FIELD_RING) {
+        return bml_ssc__planck(BML_SSC__H * nu / (BML_SSC__K * e->temperature));
+    }
     double R_g = BML_SSC__G_M_SUN * e->M_bh / (BML_SSC__C * BML_SSC__C);
-    double step = log(e->r_out / e->r_in) / RINGS;
+    double step = log(e->r_out / e->r_in) / rings;
     double whole = 0;
     double here = 0;
-    for (int i = 0; i < RINGS; i++) {
+    for (int i = 0; i < rings; i++) {
         double R = e->r_in * exp((i + 0.5) * step) * R_g;
         double flux = bml_ssc__disc_flux(R, e->r_in * R_g, e);
         double kT = BML_SSC__K * bml_ssc__disc_temperature(flux);
@@ -3477,7 +3855,9 @@ static double bml_ssc__thermal(const bml_ssc_external *e, double nu) {
 
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
                                     const bml_ssc_observer *observer, char *why) {
-    if (!nuFnu || !nu || n < 1 || !field || !observer) return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    if (!nuFnu || !nu || n < 1 || !field || !observer) {
+        return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    }
     bml_ssc_external e = *field;
     double d;
     double delta;
@@ -3487,7 +3867,9 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     int status = bml_ssc__check_geometry(why, &e);
     if (status) return status;
     status = bml_ssc__observer(&d, &delta, observer);
-    if (status) return bml_ssc__fail(why, status, "observer: redshift or distance is out of range");
+    if (status) {
+        return bml_ssc__fail(why, status, "observer: redshift or distance is out of range");
+    }
     double L = e.kind == BML_SSC_FIELD_RING ? e.fraction * e.L_disc : e.L_disc;
     double scale = L / (4 * BML_SSC__PI * d * d);
     for (int i = 0; i < n; i++)
@@ -3495,33 +3877,41 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     return bml_ssc__say(why, BML_SSC_OK);
 }
 
-/* Giant ellipticals, lambda [A] and log10 of lambda L_lambda over its value in R: U-B 0.50, B-V 0.96, V-R 0.61, R-I 0.70
-   (Fukugita et al. 1995, PASP 107, 945), V-K 3.25, J-H 0.68, H-K 0.21 (Mannucci et al. 2001, MNRAS 326, 745), zero points
-   of Bessell 1979 and 1998; near-ultraviolet minus r 5.6, far 6.8 (Gil de Paz et al. 2007, ApJS 173, 185); a Rayleigh-Jeans
-   tail beyond K as in the bands of Spitzer. */
+/* Giant ellipticals, lambda [A] and log10 of lambda L_lambda over its value in R: U-B 0.50, B-V 0.96, V-R 0.61, R-I
+   0.70 (Fukugita et al. 1995, PASP 107, 945), V-K 3.25, J-H 0.68, H-K 0.21 (Mannucci et al. 2001, MNRAS 326, 745), zero
+   points of Bessell 1979 and 1998; near-ultraviolet minus r 5.6, far 6.8 (Gil de Paz et al. 2007, ApJS 173, 185); a
+   Rayleigh-Jeans tail beyond K as in the bands of Spitzer. */
 static const double bml_ssc__host[][2] = {{1000, -2.15},   {1528, -2.11},   {2271, -1.80},  {3000, -1.25},
                                           {3600, -0.81},   {4400, -0.324},  {5450, -0.10},  {6410, 0},
                                           {7980, 0.103},   {12350, 0.129},  {16620, 0.080}, {21590, -0.136},
                                           {35500, -0.668}, {44900, -1.003}, {78700, -1.67}, {240000, -3.12}};
 
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer) {
-    if (!nuFnu || !nu || n < 1 || !observer) return BML_SSC_BAD_ARGUMENT;
+    if (!nuFnu || !nu || n < 1 || !observer) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     double d;
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
-    if (status || !(L_R >= 0 && L_R < HUGE_VAL)) return BML_SSC_PARAMETER;
+    if (status || !(L_R >= 0 && L_R < HUGE_VAL)) {
+        return BML_SSC_PARAMETER;
+    }
     int last = (int)(sizeof bml_ssc__host / sizeof *bml_ssc__host) - 1;
+    double scale = L_R / (4 * BML_SSC__PI * d * d);
     for (int i = 0; i < n; i++) {
         double lambda = 1e8 * BML_SSC__C / (nu[i] * (1 + observer->redshift));
         nuFnu[i] = 0;
-        if (!(lambda >= bml_ssc__host[0][0] && lambda <= bml_ssc__host[last][0])) continue;
+        if (!(lambda >= bml_ssc__host[0][0] && lambda <= bml_ssc__host[last][0])) {
+            continue;
+        }
         int k = 0;
         while (k < last - 1 && lambda > bml_ssc__host[k + 1][0])
             k++;
         const double *a = bml_ssc__host[k];
         const double *b = bml_ssc__host[k + 1];
         double w = log(lambda / a[0]) / log(b[0] / a[0]);
-        nuFnu[i] = L_R * pow(10, a[1] + w * (b[1] - a[1])) / (4 * BML_SSC__PI * d * d);
+        double log_share = a[1] + w * (b[1] - a[1]);
+        nuFnu[i] = scale * pow(10, log_share);
     }
     return BML_SSC_OK;
 }
@@ -3537,37 +3927,53 @@ BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, doubl
 
 /* ln of the normal distribution function; the asymptotic series where erfc underflows. */
 static double bml_ssc__ln_phi(double z) {
-    if (z > -20) return log(0.5 * erfc(-z / sqrt(2.0)));
+    if (z > -20) {
+        return log(0.5 * erfc(-z / sqrt(2.0)));
+    }
     double z2 = z * z;
     return -0.5 * z2 - log(-z * sqrt(2 * BML_SSC__PI)) + log1p(-1 / z2 + 3 / (z2 * z2));
 }
 
 /* One term of the likelihood; extra: the scatter squared. */
 static int bml_ssc__point_term(double *term, const bml_ssc_point *p, double F, double extra) {
-    if (!(F >= 0 && F < HUGE_VAL)) return BML_SSC_PARAMETER;
-    if (!(p->nuFnu > 0 && p->nuFnu < HUGE_VAL)) return BML_SSC_POINT;
-    if (!(p->sigma_hi >= 0 && p->sigma_hi < HUGE_VAL)) return BML_SSC_POINT;
+    if (!(F >= 0 && F < HUGE_VAL)) {
+        return BML_SSC_PARAMETER;
+    }
+    if (!(p->nuFnu > 0 && p->nuFnu < HUGE_VAL)) {
+        return BML_SSC_POINT;
+    }
+    if (!(p->sigma_hi >= 0 && p->sigma_hi < HUGE_VAL)) {
+        return BML_SSC_POINT;
+    }
     if (p->upper_limit) {
         double sigma = p->sigma_hi == 0 ? p->nuFnu / 1.6448536269514722 : p->sigma_hi;
         *term = bml_ssc__ln_phi((p->nuFnu - F) / sigma);
         return BML_SSC_OK;
     }
-    if (!(p->sigma_lo >= 0 && p->sigma_lo < HUGE_VAL)) return BML_SSC_POINT;
+    if (!(p->sigma_lo >= 0 && p->sigma_lo < HUGE_VAL)) {
+        return BML_SSC_POINT;
+    }
     double r = log10(F / p->nuFnu);
     double sigma = r > 0 ? p->sigma_hi : p->sigma_lo;
     double var = sigma * sigma + extra;
-    if (!(var > 0)) return BML_SSC_POINT;
+    if (!(var > 0)) {
+        return BML_SSC_POINT;
+    }
     *term = F > 0 ? -0.5 * (r * r / var + log(2 * BML_SSC__PI * var)) : -HUGE_VAL;
     return BML_SSC_OK;
 }
 
 BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
                                        double ln_f) {
-    if (!ln_l || !model || !points || n < 1) return BML_SSC_BAD_ARGUMENT;
+    if (!ln_l || !model || !points || n < 1) {
+        return BML_SSC_BAD_ARGUMENT;
+    }
     double sum = 0;
     double extra = exp(2 * ln_f);
     *ln_l = (double)NAN;
-    if (!(extra < HUGE_VAL)) return BML_SSC_PARAMETER;
+    if (!(extra < HUGE_VAL)) {
+        return BML_SSC_PARAMETER;
+    }
     for (int i = 0; i < n; i++) {
         double term;
         int status = bml_ssc__point_term(&term, &points[i], model[i], extra);
@@ -3591,10 +3997,14 @@ static int bml_ssc__one_of_batch(const bml_ssc_batch_job *job, bml_ssc_blob *blo
         else
             read = bml_ssc_spectrum(out, job->grid, job->n, blob, job->component);
     }
-    if (read) status = read;
+    if (read) {
+        status = read;
+    }
     for (int i = 0; i < job->n && read; i++)
         out[i] = (double)NAN;
-    if (job->status) job->status[row] = status;
+    if (job->status) {
+        job->status[row] = status;
+    }
     return status;
 }
 
@@ -3631,14 +4041,18 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #endif
     bml_ssc_blob **blobs;
     blobs = (bml_ssc_blob **)BML_SSC_MALLOC((size_t)threads * sizeof *blobs);
-    if (!blobs) return BML_SSC_NO_MEMORY;
+    if (!blobs) {
+        return BML_SSC_NO_MEMORY;
+    }
     int made = 0;
     int status = BML_SSC_OK;
     while (made < threads && !status) {
         status = bml_ssc_blob_create(&blobs[made], tables, NULL);
         made += !status;
     }
-    if (!status) bml_ssc__solve_rows(job, blobs, threads, &status);
+    if (!status) {
+        bml_ssc__solve_rows(job, blobs, threads, &status);
+    }
     for (int thread = 0; thread < made; thread++)
         bml_ssc_blob_free(blobs[thread]);
     BML_SSC_FREE(blobs);
@@ -3677,6 +4091,13 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #undef BML_SSC__LOG_X_LOW
 #undef BML_SSC__LOG_GAMMA_HIGH
 #undef BML_SSC__SLOTS
+#undef BML_SSC__GROUP
+#undef BML_SSC__LANES
+#undef BML_SSC__ROWS
+
+#undef BML_SSC__BEAMS
+#undef BML_SSC__LINES
+#undef BML_SSC__PATH
 #undef BML_SSC__PATH_STEP
 #undef BML_SSC__PATH_LOW
 #undef BML_SSC__MIN

@@ -976,12 +976,13 @@ static void plain_compton(double *out, const double *n, const bml_ssc_blob *b) {
         out[k] = 0;
         for (int i = 0; i < b->ng; i++)
             for (int j = 0; j < b->nx && b->gamma[i] > 1; j++) {
+                double M = b->M[i] * bml_ssc__spread_in_cell(b, i);
                 double E = b->x[k] / b->gamma[i];
                 double G = 4 * b->gamma[i] * b->x[j];
                 double *keep = &memo[(k - i + b->ng) * size + i + j];
                 double f = average ? *keep : -1;
                 if (f < 0) f = *keep = kernel_cell(E, G, h, average);
-                out[k] += 0.75 * b->tab->r * h * b->M[i] / (b->gamma[i] * b->gamma[i]) * n[j] * f;
+                out[k] += 0.75 * b->tab->r * h * M / (b->gamma[i] * b->gamma[i]) * n[j] * f;
             }
     }
     free(memo);
@@ -1613,6 +1614,227 @@ static void test_pieces_and_steady(void) {
     CHECK_NEAR(a->M[a->ng - 20] / a->Q[a->ng - 20] / 1e6, 1, 1e-3, "and its best estimate is there");
     release(a);
     release(b);
+}
+
+static void flare(bml_ssc_drive *now, double t, void *user) {
+    now->injection = t >= *(const double *)user ? 10 : 1;
+}
+
+/* A flare of ten times the power that starts at t = 5, or inside a step: the default step against steps of 0.002, over 12
+   frequencies from radio to TeV. The mean over a step puts a jump right by its share, so that what is left is how electrons
+   of a cooling time near the step (1/24) get there by one backward Euler step: (dt/2)^2 of a rise within the first step or
+   two, 0.02 dex at worst. At t = 5 itself nothing has happened yet. */
+static void test_flare(void) {
+    static const double at[] = {5, 5.02, 5.05, 5.1, 5.2, 5.5, 6, 7};
+    static const double starts[] = {5, 5.013};
+    bml_ssc_blob *b[2];
+    b[0] = blob_at(0.1, 0);
+    b[1] = blob_at(0.1, 0.002);
+    bml_ssc_observer o;
+    memset(&o, 0, sizeof o);
+    o.redshift = 0.05;
+    o.delta = 20;
+    for (int i = 0; i < 2; i++) {
+        double start = starts[i];
+        double worst = 0;
+        double early = 0;
+        bml_ssc_source s = usual_source();
+        s.B = 0.3;
+        s.drive = flare;
+        s.user = &start;
+        bml_ssc_begin(b[0], &s);
+        bml_ssc_begin(b[1], &s);
+        for (int k = 0; k < 8; k++) {
+            if (bml_ssc_advance(b[0], at[k]) || bml_ssc_advance(b[1], at[k]))
+                CHECK(0, "flare: %s", bml_ssc_message(b[0]));
+            for (double log_nu = 11; log_nu < 26.2; log_nu += 1.25) {
+                double nu = pow(10, log_nu);
+                double f[2];
+                for (int g = 0; g < 2; g++)
+                    bml_ssc_sed(&f[g], &nu, 1, b[g], &o, BML_SSC_TOTAL);
+                double d = fabs(log10(f[0] / f[1]));
+                if (k == 0) early = fmax(early, d);
+                worst = fmax(worst, d);
+            }
+        }
+        CHECK_LE(early, 0.01, "flare: the flux when it starts, exponential tails and all [dex]");
+        CHECK_LE(worst, 0.02, "flare: light curves at the default step [dex]");
+    }
+    release(b[0]);
+    release(b[1]);
+}
+
+/* Light from a sphere: electrons that cool in 1/500 R/c shine as they are injected, so that a flare of ten times the power
+   is seen through the slices: 1 + 9 u^2 (3 - u)/4 at u = t - 5. The emission is kept at steps of 1/24, each for the time half
+   a step around it, so that a jump at a step is 1/48 late: 5 % where the curve is steepest. A steady source looks as without
+   the smearing. */
+static void test_light_travel(void) {
+    bml_ssc_config config;
+    bml_ssc *t = NULL;
+    bml_ssc_blob *b = NULL;
+    bml_ssc_blob *plain = blob_at(0.1, 0);
+    bml_ssc_observer o;
+    double start = 5;
+    double worst = 0;
+    double before = 0;
+    double nu = 1e17;
+    memset(&config, 0, sizeof config);
+    memset(&o, 0, sizeof o);
+    config.light_travel = 1;
+    o.redshift = 0.05;
+    if (bml_ssc_create(&t, &config, NULL) || bml_ssc_blob_create(&b, t, NULL)) exit(1);
+    bml_ssc_source s = usual_source();
+    s.B = 10;
+    s.gamma_min = 1e4;
+    s.compactness = 1e-6;
+    s.drive = flare;
+    s.user = &start;
+    bml_ssc_begin(b, &s);
+    bml_ssc_advance(b, 5);
+    bml_ssc_sed(&before, &nu, 1, b, &o, BML_SSC_SYNCHROTRON);
+    for (double u = 0.25; u < 2.6; u += 0.25) {
+        double f;
+        double want = u < 2 ? 1 + 9 * u * u * (3 - u) / 4 : 10;
+        bml_ssc_advance(b, 5 + u);
+        bml_ssc_sed(&f, &nu, 1, b, &o, BML_SSC_SYNCHROTRON);
+        worst = fmax(worst, fabs(f / before / want - 1));
+    }
+    CHECK_LE(worst, 0.05, "light travel: a flare through the slices of a sphere, relative");
+    s = usual_source();
+    s.self_absorption = BML_SSC_SSA;
+    s.photon_escape = BML_SSC_SPHERE;
+    settle(b, &s);
+    settle(plain, &s);
+    worst = 0;
+    for (double log_nu = 8; log_nu < 24; log_nu += 0.5) {
+        double f[2];
+        nu = pow(10, log_nu);
+        bml_ssc_sed(&f[0], &nu, 1, b, &o, BML_SSC_TOTAL);
+        bml_ssc_sed(&f[1], &nu, 1, plain, &o, BML_SSC_TOTAL);
+        worst = fmax(worst, fabs(log10(f[0] / f[1])));
+    }
+    CHECK_LE(worst, 2e-3, "light travel: a steady source [dex]");
+    bml_ssc_derived d[2];
+    CHECK(bml_ssc_derive(&d[0], b, &o) == 0 && bml_ssc_derive(&d[1], plain, &o) == 0 &&
+              fabs(d[0].L_synchrotron / d[1].L_synchrotron - 1) < 5e-3,
+          "light travel: peaks of a steady source");
+    bml_ssc_blob_free(b);
+    bml_ssc_free(t);
+    release(plain);
+}
+
+typedef struct hook {
+    int calls, passes, refuse;
+    double rate;
+} hook;
+
+static int add_to_blob(bml_ssc_exchange *now, void *user) {
+    hook *h = (hook *)user;
+    h->calls++;
+    h->passes += now->pass == 0;
+    for (int i = 0; i < now->n_electrons; i++)
+        now->electrons[i] += h->rate * pow(now->gamma[i], -2);
+    for (int k = 0; k < now->n_photons; k++) {
+        now->photons[k] += h->rate * pow(now->x[k], -2);
+        now->absorption[k] += 0.5;
+    }
+    return h->refuse && now->t > 2;
+}
+
+/* The hook: electrons, photons and absorption that it adds are there in closed form (uncooled: N = Q, n = q/(1 + a)), and
+   the books close over what it adds and takes. gamma_top leaves room above gamma_max. */
+static void test_exchange(void) {
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_source s = usual_source();
+    hook h = {0, 0, 0, 1e-13};
+    bml_ssc_balance e;
+    s.R = 1e10;
+    s.B = 1e-3;
+    s.compactness = 1e-12;
+    s.gamma_top = 1e8;
+    s.t_end = 40;
+    s.exchange = add_to_blob;
+    s.user = &h;
+    CHECK(bml_ssc_solve(b, &s) == 0, "hook: %s", bml_ssc_message(b));
+    CHECK(h.passes == 96 && h.calls >= 2 * h.passes, "hook: %d steps, %d passes", h.passes, h.calls);
+    CHECK_NEAR(electrons_at(b, 7), -13, 1e-3, "hook: electrons above gamma_max, log10 gamma^2 N");
+    CHECK_NEAR(spectrum_at(b, 3, BML_SSC_EXCHANGED), log10(1e-13 / 1.5), 1e-3, "hook: photons, log10 x^2 n");
+    CHECK(spectrum_at(b, 3, BML_SSC_TOTAL) >= spectrum_at(b, 3, BML_SSC_EXCHANGED), "hook: part of the total");
+    bml_ssc_energy(&e, b);
+    CHECK(e.exchanged > 0.1 * e.injected && fabs(e.residual) < 0.01, "hook: %.3g of %.3g absorbed, residual %.2g",
+          e.exchanged, e.injected, e.residual);
+    h.refuse = 1;
+    CHECK(bml_ssc_solve(b, &s) == BML_SSC_CANCELLED && strstr(bml_ssc_message(b), "hook"), "hook: %s",
+          bml_ssc_message(b));
+    CHECK(bml_ssc_advance(b, 50) == BML_SSC_TIME, "hook: nothing to go on from");
+    h.refuse = 0;
+    h.rate = -1e-13;
+    CHECK(bml_ssc_solve(b, &s) == BML_SSC_PARAMETER, "hook: %s", bml_ssc_message(b));
+    s.gamma_top = 1e5;
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), "gamma_top"), "%s",
+          bml_ssc_message(b));
+    release(b);
+}
+
+/* Books with outside fields of 1 to 1,000 times the magnetic energy, from 10^3 to 10^6 K, cooling deep: 1 %. */
+static void test_strong_fields(unsigned long seed) {
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    uint64_t state = seed + 31;
+    double worst = 0;
+    int n = getenv("BML_CHECK_QUICK") ? 30 : 150;
+    for (int i = 0; i < n; i++) {
+        bml_ssc_source s = usual_source();
+        s.R = pow(10, uniform(&state, 15, 17));
+        s.B = pow(10, uniform(&state, -2, 1));
+        s.gamma_min = pow(10, uniform(&state, 0.1, 3));
+        s.gamma_max = s.gamma_min * pow(10, uniform(&state, 1.5, 4));
+        s.compactness = pow(10, uniform(&state, -5, -2));
+        s.p = uniform(&state, 1.5, 3);
+        double ratio = pow(10, uniform(&state, 0, 3));
+        bml_ssc_external e = black_body(pow(10, uniform(&state, 3, 6)), ratio * s.B * s.B / (8 * PI));
+        s.external = &e;
+        s.n_external = 1;
+        if (bml_ssc_solve(b, &s)) CHECK(0, "strong field: %s", bml_ssc_message(b));
+        worst = fmax(worst, residual(b));
+    }
+    CHECK_LE(worst, 0.01, "energy residual of sources in strong outside fields");
+    release(b);
+}
+
+static void nothing_driven(bml_ssc_drive *now, double t, void *user) {
+    (void)now;
+    (void)t;
+    (void)user;
+}
+
+/* A drive that changes nothing changes nothing: b stays to the bit on both grids. And the tolerance of a steady state does
+   not outlive it. */
+static void test_nothing_moves(void) {
+    for (int grid = 0; grid < 2; grid++) {
+        bml_ssc *t = tables((bml_ssc_grid)grid, 0, 0, BML_SSC_PITCH_AVERAGED);
+        bml_ssc_blob *b;
+        if (bml_ssc_blob_create(&b, t, NULL)) exit(1);
+        bml_ssc_source s = usual_source();
+        s.drive = nothing_driven;
+        bml_ssc_begin(b, &s);
+        double was = b->b;
+        bml_ssc_advance(b, 1);
+        CHECK(b->b == was, "grid %d: a constant drive leaves b", grid);
+        bml_ssc_blob_free(b);
+        bml_ssc_free(t);
+    }
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_blob *fresh = blob_at(0.1, 0);
+    bml_ssc_source s = usual_source();
+    s.compactness = 1e-2;
+    bml_ssc_begin(b, &s);
+    bml_ssc_steady(b, 1e-8);
+    bml_ssc_solve(b, &s);
+    bml_ssc_solve(fresh, &s);
+    CHECK(!memcmp(b->n, fresh->n, (size_t)b->nx * sizeof *b->n),
+          "after a steady state: the same to the bit as a new blob");
+    release(b);
+    release(fresh);
 }
 
 /* ---- injection --------------------------------------------------------------------------------------------------- */
@@ -2313,6 +2535,73 @@ static void test_bad_sources(void) {
     release(b);
 }
 
+/* Zeros are no source: what is required is refused by name, where zero has a meaning it is taken. And every message says
+   member, value and range. */
+static void test_required(void) {
+    static const wrong required[] = {{SOURCE(R), 0, BML_SSC_PARAMETER},
+                                     {SOURCE(B), 0, BML_SSC_PARAMETER},
+                                     {SOURCE(gamma_min), 0, BML_SSC_PARAMETER},
+                                     {SOURCE(gamma_max), 0, BML_SSC_PARAMETER},
+                                     {SOURCE(compactness), 0, BML_SSC_PARAMETER}};
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_source zeros;
+    memset(&zeros, 0, sizeof zeros);
+    CHECK(bml_ssc_begin(b, &zeros) == BML_SSC_PARAMETER, "a source of zeros: %s", bml_ssc_message(b));
+    for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
+        bml_ssc_source s = plain_source();
+        memcpy((char *)&s + required[i].member, &required[i].value, sizeof(double));
+        int status = bml_ssc_begin(b, &s);
+        const char *why = bml_ssc_message(b);
+        CHECK(status == required[i].status && strstr(why, required[i].name) && strstr(why, "required"), "%s", why);
+    }
+    bml_ssc_source s = plain_source();
+    s.gamma_min = 0.5;
+    bml_ssc_begin(b, &s);
+    CHECK(!strcmp(bml_ssc_message(b), "gamma_min = 0.5: must be in [1, 1e+10]"), "%s", bml_ssc_message(b));
+    s = plain_source();
+    s.injection = BML_SSC_CUTOFF;
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), "gamma_break = 0: a required"), "%s",
+          bml_ssc_message(b));
+    s = plain_source();
+    s.p = 0;
+    bml_ssc_solve(b, &s);
+    double flat = b->Q[b->ng - 2] / b->width[b->ng - 2] / (b->Q[b->ng - 9] / b->width[b->ng - 9]);
+    CHECK_NEAR(flat, 1, 0.01, "p = 0 injects a flat spectrum"); /* energy over the node: h^2/12 in both cells */
+    s = plain_source();
+    s.drive = nothing_driven;
+    bml_ssc_begin(b, &s);
+    CHECK(bml_ssc_steady(b, 0) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), "drive"), "%s", bml_ssc_message(b));
+    s = plain_source();
+    s.L_e = 1e42;
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), "L_e") &&
+              strstr(bml_ssc_message(b), "compactness"),
+          "%s", bml_ssc_message(b));
+    bml_ssc_external e = black_body(-5, 0);
+    s = plain_source();
+    s.external = &e;
+    s.n_external = 1;
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_SPECTRUM && strstr(bml_ssc_message(b), "temperature = -5"), "%s",
+          bml_ssc_message(b));
+    e = geometric_field(BML_SSC_FIELD_SHELL);
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), "Gamma = 0: a required"), "%s",
+          bml_ssc_message(b));
+    s.Gamma = 20;
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), "distance = 0: a required"), "%s",
+          bml_ssc_message(b));
+    s.distance = 1e17;
+    s.delta = 41;
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_PARAMETER && strstr(bml_ssc_message(b), "delta = 41"), "%s",
+          bml_ssc_message(b));
+    s.delta = 20;
+    e.radius = 0;
+    CHECK(bml_ssc_begin(b, &s) == BML_SSC_SPECTRUM && strstr(bml_ssc_message(b), "radius = 0: a required"), "%s",
+          bml_ssc_message(b));
+    char why[BML_SSC_MESSAGE];
+    CHECK(bml_ssc__fail(why, -1, "a = %s", "1,5: in [1, 2]") == -1 && !strcmp(why, "a = 1.5: in [1, 2]"),
+          "a decimal comma of the locale: %s", why);
+    release(b);
+}
+
 static int begin_with(bml_ssc_blob *b, const bml_ssc_source *s, const char *name) {
     int status = bml_ssc_begin(b, s);
     return status && strstr(bml_ssc_message(b), name) ? status
@@ -2678,6 +2967,11 @@ int main(int argc, char **argv) {
     test_constant_drives();
     test_order_in_time();
     test_pieces_and_steady();
+    test_flare();
+    test_light_travel();
+    test_exchange();
+    test_strong_fields(seed);
+    test_nothing_moves();
     test_injection();
     test_compactness();
     test_shapes_that_are_power_laws();
@@ -2693,6 +2987,7 @@ int main(int argc, char **argv) {
     test_any_source(seed);
     test_largest_grids();
     test_bad_sources();
+    test_required();
     test_bad_tables_and_fields();
     test_bad_drives_and_times();
     test_null_and_config();

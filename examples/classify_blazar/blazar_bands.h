@@ -89,7 +89,8 @@ static void free_table(bml_classify_data *d) {
 
 /* ==== forest and stack ============================================================================================ */
 
-enum { N_MEMBERS = 5, N_CHOICES = 3 }; /* of the stack; strengths to choose from for each */
+enum { N_MEMBERS = 5 }; /* of the stack */
+enum { N_CHOICES = 3 }; /* strengths to choose from for each */
 
 typedef struct recipe {
     bml_classify_config config, member[N_MEMBERS];

@@ -6,7 +6,8 @@
 
 /* ==== what the nets look at ======================================================================================= */
 
-enum { N_BEST = 4, N_TOP = 10 };
+enum { N_BEST = 4 };
+enum { N_TOP = 10 };
 
 typedef struct importance {
     double share[SMALL_BINS], complete[2][SMALL_BINS]; /* of the gradient; of sources measured: others, blazars */

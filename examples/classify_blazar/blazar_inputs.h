@@ -85,7 +85,10 @@ static void grid_sed(double *value, int *count, const grid *g, const sed_set *se
     }
 }
 
-enum { SMALL_BINS = 206, SMALL_CHANNELS = 3, N_POINTS = 64, POINT_FEATURES = 13 };
+enum { SMALL_BINS = 206 };
+enum { SMALL_CHANNELS = 3 };
+enum { N_POINTS = 64 };
+enum { POINT_FEATURES = 13 };
 
 /* Everything that the classifiers share. */
 typedef struct world {

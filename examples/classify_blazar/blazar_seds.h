@@ -7,7 +7,10 @@
 enum { RADIO, FOREST, STACK, SMALL, POINTS, PUBLISHED, N_NETS };
 static const char nets[] = "radio|forest|stack|small|points|published";
 enum { HIGHEST, MEAN, LOWEST };
-enum { NAME = BML_CLASSIFY_NAME, MAX_BANDS = 24, MAX_FEATURES = 96, MAX_FOLDS = 50 };
+enum { NAME = BML_CLASSIFY_NAME };
+enum { MAX_BANDS = 24 };
+enum { MAX_FEATURES = 96 };
+enum { MAX_FOLDS = 50 };
 static const double LOWEST_NU = 7, HIGHEST_NU = 27.6,
                     GAMMA_NU = 20; /* log10 Hz: the grid, and where gamma rays begin */
 

@@ -73,7 +73,7 @@ static void derive(double *value, const bml_ssc_derived *q, const problem *p, co
     value[DERIVED_NU_COMPTON] = log10_or_floor(q->nu_compton);
     value[DERIVED_L_COMPTON] = log10_or_floor(q->L_compton);
     value[DERIVED_DOMINANCE] = log10_or_floor(q->compton_dominance);
-    value[DERIVED_T_VAR] = full[R] - full[DELTA] + log10((1 + p->opt->redshift) / 2.99792458e10);
+    value[DERIVED_T_VAR] = log_t_var(p, full);
 }
 
 /* Draw i: derived quantities, the spectrum sed [N_NU] at nu, the fluxes of the points. */

@@ -104,7 +104,8 @@ static const char about[] =
     "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV, ECSV, IPAC, ...: sed.h).\n"
     "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-    "log_delta 0..3, ln_f [dex] -10..1.\n"
+    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3;\n"
+    "with --field log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7 (blob's frame).\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
 /* From options to results; the folder is there. */

@@ -290,9 +290,8 @@ static void verdict_group(verdict *v, const goodness *q, const group_fit *group,
     char name[VERDICT_NAME];
     snprintf(name, sizeof name, "worst_%s", kind);
     const int colour = verdict_colour(most, 4, HUGE_VAL);
-    verdict_add(v, colour, name, most,
-                "The worst %s is '%s': chi^2 %.1f of %d, %.3f dex %s the model on average%s.", kind,
-                worst->name, worst->chi2, worst->n, fabs(worst->offset), worst->offset > 0 ? "above" : "below",
+    verdict_add(v, colour, name, most, "The worst %s is '%s': chi^2 %.1f of %d, %.3f dex %s the model on average%s.",
+                kind, worst->name, worst->chi2, worst->n, fabs(worst->offset), worst->offset > 0 ? "above" : "below",
                 colour == VERDICT_GREEN ? "" : ": another epoch, another component, or a wrong calibration");
 }
 
