@@ -657,7 +657,8 @@ typedef struct bml_ssc__compton {
     float *thomson; /* E < 1e-3, by t = s - k from thomson_lo on: the window in which q is above Q_LOW; over x^2 */
     double flat;    /* and beyond the window */
     int thomson_lo, window;
-    int flat_from[40]; /* by block of ROWS rows: the end of its span */
+    int first_from[40]; /* by block of ROWS rows: where its span begins */
+    int flat_from[40];  /* by block of ROWS rows: the end of its span */
 } bml_ssc__compton;
 
 struct bml_ssc_blob {
@@ -676,6 +677,7 @@ struct bml_ssc_blob {
 
     /* electrons [max_ng]; M is the number N dgamma in a cell */
     double *gamma, *width, *Q, *M, *M1, *M2, *S, *base, *gdot, *old, *flux, *slope, *work;
+    double *loss1, *loss2;    /* loss rates at the ends of the last two steps */
     double *guess, *wrong;    /* of a step's loss rates, linear in time; by what it was wrong in the last step */
     double *miss, *miss_last; /* F(g) - g of the fixed point, now and a pass before */
     double *old_last;         /* F(g) a pass before */
@@ -698,6 +700,7 @@ struct bml_ssc_blob {
     double *slots;                        /* light_travel: [SLOTS][COMPONENTS][nx] */
     double slot_time[BML_SSC__SLOTS];
     int n_slots, next_slot;
+    int steps; /* since begin */
     /* per-source kernels */
     bml_ssc__compton compton, view;
     double *syn, *syn1, *syn0, *norm; /* [r][.] by parity of the index; norm [max_ng] */
@@ -1253,10 +1256,10 @@ static ptrdiff_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     int ng = tab->max_ng;
     int nx = tab->max_nx;
     ptrdiff_t used = 0;
-    double **electrons[] = {&blob->gamma, &blob->width,     &blob->Q,       &blob->M,     &blob->M1,   &blob->M2,
-                            &blob->S,     &blob->base,      &blob->gdot,    &blob->old,   &blob->flux, &blob->slope,
-                            &blob->work,  &blob->norm,      &blob->guess,   &blob->wrong, &blob->miss, &blob->made,
-                            &blob->face,  &blob->miss_last, &blob->old_last};
+    double **electrons[] = {&blob->gamma, &blob->width, &blob->Q,     &blob->M,         &blob->M1,      &blob->M2,
+                            &blob->S,     &blob->base,  &blob->gdot,  &blob->old,       &blob->flux,    &blob->slope,
+                            &blob->work,  &blob->norm,  &blob->loss1, &blob->loss2,     &blob->guess,   &blob->wrong,
+                            &blob->miss,  &blob->made,  &blob->face,  &blob->miss_last, &blob->old_last};
     double **photons[] = {&blob->x,      &blob->x2,   &blob->n,      &blob->n1,      &blob->n_ext,     &blob->n_iso,
                           &blob->n_view, &blob->emit, &blob->target, &blob->kappa,   &blob->stay,      &blob->seen,
                           &blob->suffix, &blob->rise, &blob->below,  &blob->photons, &blob->absorption};
@@ -2044,8 +2047,8 @@ static void bml_ssc__kernels_compton(bml_ssc__compton *kernel, bml_ssc_blob *blo
     double *high = blob->work; /* scratch */
     double *low = blob->miss;
     for (int row = 0; row < tab->row_pad; row += BML_SSC__ROWS) {
-        int first;
-        bml_ssc__block_span(&first, &kernel->flat_from[row / BML_SSC__ROWS], tab, row);
+        int block = row / BML_SSC__ROWS;
+        bml_ssc__block_span(&kernel->first_from[block], &kernel->flat_from[block], tab, row);
     }
     for (int line = 0; line < r * per; line++) {
         int parity = line / per;
@@ -2190,6 +2193,8 @@ static void bml_ssc__empty(bml_ssc_blob *blob) {
         blob->stay[k] = blob->src.photon_escape == BML_SSC_SPHERE ? 0.75 : 1;
     memset(blob->ledger, 0, sizeof blob->ledger);
     blob->n_slots = 0;
+    blob->steps = 0;
+
     blob->next_slot = 0;
     blob->t = 0;
     blob->dt_last = 0;
@@ -2303,11 +2308,9 @@ static void bml_ssc__emit_group(double *BML_SSC_RESTRICT wide, const bml_ssc_blo
     const float *n = blob->padded + BML_SSC__MARGIN + j0;
     float sum[BML_SSC__GROUP * BML_SSC__ROWS];
     for (int row = 0; row < pad; row += BML_SSC__ROWS) { /* rows stand from the last to the first */
-        int first;
-        int flat;
         int at = pad - BML_SSC__ROWS - row;
-        bml_ssc__block_span(&first, &flat, tab, row);
-        int lo = BML_SSC__MAX(first, -j0);
+        int flat = kernel->flat_from[row / BML_SSC__ROWS];
+        int lo = BML_SSC__MAX(kernel->first_from[row / BML_SSC__ROWS], -j0);
         int hi = BML_SSC__MIN(flat, blob->nx - j0 + BML_SSC__GROUP - 1);
         memset(sum, 0, sizeof sum);
         if (hi > lo) {
@@ -2323,7 +2326,9 @@ static void bml_ssc__emit_group(double *BML_SSC_RESTRICT wide, const bml_ssc_blo
             double *BML_SSC_RESTRICT out = wide + k0 + e - row - BML_SSC__ROWS + 1;
             const float *own = sum + e * BML_SSC__ROWS;
             for (int m = 0; m < BML_SSC__ROWS; m++)
-                out[m] += unit * (double)own[m] + rest * last[m];
+                out[m] += unit * (double)own[m];
+            for (int m = 0; m < BML_SSC__ROWS && rest > 0; m++)
+                out[m] += rest * last[m];
         }
     }
 }
@@ -3032,14 +3037,25 @@ static void bml_ssc__turn_page(bml_ssc_blob *blob, const bml_ssc__step *st) {
         blob->base[i] += st->injection * blob->Q[i];
     }
 
-    bml_ssc__losses(blob->guess, blob, st);
+    int driven = blob->src.drive || blob->src.expansion_speed > 0;
+    if (driven || blob->src.pair_production || blob->steps < 2) /* pairs need the targets, too */
+        bml_ssc__losses(blob->guess, blob, st);
+    else /* linear in the photons, so linear in time as they */
+        for (int i = 0; i < blob->ng; i++) {
+            double guess = blob->loss1[i] + st->omega * (blob->loss1[i] - blob->loss2[i]);
+            blob->guess[i] = BML_SSC__MAX(guess, 0.5 * blob->loss1[i]);
+        }
+
     double again = st->omega * st->omega; /* it is wrong by dt^2 and falls with the transients */
     for (int i = 0; i < blob->ng; i++)
         blob->gdot[i] = blob->guess[i] * (1 + again * blob->wrong[i]);
 }
 
-/* What the guess lacked, for the next step. */
+/* What the guess lacked, and the loss rates, for the next step. */
 static void bml_ssc__learn(bml_ssc_blob *blob) {
+    bml_ssc__swap(&blob->loss1, &blob->loss2);
+    bml_ssc__copy(blob->loss1, blob->old, blob->ng);
+    blob->steps++;
     for (int i = 0; i < blob->ng; i++) {
         double wrong = blob->old[i] / blob->guess[i] - 1;
         blob->wrong[i] = BML_SSC__MIN(BML_SSC__MAX(wrong, -0.2), 0.2);
