@@ -275,8 +275,10 @@ static inline xray_fitter *xray_fitter_make(const xray_problem *p) {
     return f;
 }
 
-/* A logarithmic range from 0 is one of ln(theta + scale), with a scale that nothing measured comes near. */
+/* A logarithmic range from 0 is one of ln(theta + scale), with a scale that nothing measured comes near: norms at a TeV
+   are 1e-20 and less. */
 static inline double xray_scale(const xray_parameter *q) {
+    if (!(q->lo > 0) && q->hi > 1e20) return 1e-40;
     return q->lo > 0 ? q->lo : 1e-7 * (q->from > 0 ? q->from : q->hi);
 }
 
