@@ -4391,6 +4391,7 @@ static int bml_classify__resolve(bml_classify_config *c, const bml_classify_conf
     if (c->model < 0 || c->model >= BML_CLASSIFY_N_MODELS)
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "model = %d: must be in [0, %d]", c->model,
                                   BML_CLASSIFY_N_MODELS - 1);
+    if (d < 1) return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no features");
     const char *model = bml_classify_model_name(c->model);
     if (c->model == BML_CLASSIFY_FOREST && c->column_share == 0) {
         c->column_share = sqrt((double)d) / d;

@@ -18,24 +18,26 @@
        int main(void) {
            bml_mcmc_config config = { .n_dim = 2, .n_walkers = 32, .log_prob = log_prob };
            double center[2] = { 0, 0 }, radius[2] = { 1, 1 };
+           bml_mcmc_verdict v;
            bml_mcmc_summary s[2];
            bml_mcmc_ensemble *e;
            char why[BML_MCMC_MESSAGE];
            int status = bml_mcmc_ensemble_create(&e, &config, why);
            if (!status) status = bml_mcmc_start_ball(e, center, radius);
-           if (!status) status = bml_mcmc_run(e, 2000);
-           if (!status) status = bml_mcmc_ensemble_summary(e, s, 200);
+           if (!status) status = bml_mcmc_run_until(e, &v, NULL);
+           if (!status) status = bml_mcmc_ensemble_summary(e, s, v.burn);
            if (status) printf("%s: %s\n", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
            else printf("y = %.3f -%.3f +%.3f (tau %.1f)\n", s[1].median, s[1].minus, s[1].plus, s[1].tau);
            bml_mcmc_ensemble_free(e);
            return status != 0;
        }
 
-   It refuses: fewer than 2 n_dim walkers or an odd number; starts that span less than the whole space; a NaN or
-   +infinite log-probability (the message names the point); gradients that finite differences contradict; and to call
-   converged a chain shorter than 50 autocorrelation times, one whose walkers disagree, or a nested run that was cut
-   short (BML_MCMC_NOT_CONVERGED comes with the estimates).
-   Link with -lm. No input or output, no globals, no threads of its own, no clock: the same seed is the same chain. */
+   It refuses: fewer than 2 n_dim walkers or an odd number; starts that span less than the whole space; a NaN (unless
+   told otherwise) or +infinite log-probability (the message names the point); gradients that finite differences
+   contradict; and to call converged a chain shorter than 50 autocorrelation times, one whose walkers disagree, one
+   whose trajectories diverge, or an evidence that fresh draws contradict (BML_MCMC_NOT_CONVERGED, a sentence for each
+   reason). Link with -lm. No input or output, no globals, no threads of its own, no clock: the same seed is the same
+   chain. */
 
 /* SETUP, USE, SHUTDOWN
 
@@ -45,23 +47,28 @@
    2. bml_mcmc_ensemble_create(&e, &config), zero members meaning the defaults written beside them. A refused
       configuration gives no object; its last argument, a buffer of BML_MCMC_MESSAGE bytes or NULL, says why.
    3. bml_mcmc_start_ball, bml_mcmc_start_prior or bml_mcmc_start_given.
-   4. bml_mcmc_run(e, n_steps), as often as wanted: 100 steps and then 200 are the same chain as 300.
+   4. bml_mcmc_run_until(e, &verdict, NULL): to 1000 effective samples, with its burn-in and its reasons; or
+      bml_mcmc_run(e, n_steps), as often as wanted: 100 steps and then 200 are the same chain as 300.
       One step proposes one move to every walker: n_walkers evaluations in two calls of f.
-   5. bml_mcmc_ensemble_summary(e, out, burn) for median, errors, ESS, R-hat and tau of every parameter;
-      bml_mcmc_ensemble_chain(e) for the numbers themselves. While it returns BML_MCMC_NOT_CONVERGED, go to 4.
+   5. bml_mcmc_ensemble_summary(e, out, verdict.burn) for median, errors, ESS, R-hat and tau of every parameter;
+      bml_mcmc_ensemble_chain(e) and _derived(e) for the numbers themselves. After bml_mcmc_run:
+      bml_mcmc_ensemble_verdict(&verdict, e, burn). Print verdict.reason[i].text: a referee would ask.
    6. bml_mcmc_ensemble_save / _load around a stop; bml_mcmc_ensemble_free at the end.
 
    Nested sampling takes the log-likelihood, of the same form, and the prior apart: a bml_mcmc_prior or a transform of
-   the unit cube. bml_mcmc_nested_create, _run, then _get_result (ln Z, its error, weights, verdicts), _summary, _draw,
-   _free. NUTS takes log-probability and gradient: bml_mcmc_nuts_create, _start, _run, then bml_mcmc_summarize(out,
-   bml_mcmc_nuts_chain(s)) and bml_mcmc_nuts_get_info(s).divergences, _free.
+   the unit cube. bml_mcmc_nested_create, _run, then _get_result (ln Z, its error, weights), _verdict, _summary, _draw,
+   _free. NUTS takes log-probability and gradient: bml_mcmc_nuts_create, _start or _start_prior, _run, then _verdict and
+   bml_mcmc_summarize(out, bml_mcmc_nuts_chain(s)), _free.
    Which one: several modes, an evidence, or no idea where to start: nested. Up to some 20 dimensions, one mode, no
    gradient: ensemble. Gradients, or more dimensions: NUTS.
 
    OPTIONS
 
    BML_MCMC_IMPLEMENTATION          this file gives the functions, not only their declarations
-   BML_MCMC_STATIC                  all functions static (define with the above)
+   BML_MCMC_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
+   BML_MCMC_STATIC                  all functions static (define with the above): what is not called is not compiled:
+                                    2 s instead of 7 at -O3 for a program with the ensemble alone
+   BML_MCMC_NO_NESTED, BML_MCMC_NO_NUTS, BML_MCMC_NO_IMPORTANCE     leave a sampler out; in every file, or in none
    BML_MCMC_MALLOC(n), BML_MCMC_REALLOC(p, n), BML_MCMC_FREE(p)     all three or none; default: the C library's
 
    MATHEMATICS
@@ -93,8 +100,10 @@
    The first four are local and cost next to nothing (0.1-0.3 microseconds at 8 dimensions). KDE and mixture jump
    anywhere in one step and cost 1-20 microseconds: right when the log-probability costs more, dims are few (up to about
    ten) and walkers many (ten times the dimensions and more): tau falls as walkers are added, on the curved 8-D target
-   of tests/bench_mcmc.c from 110 steps with 100 walkers to 30 with 400 (mixture alone; default moves: 290, 150). They
-   are seldom accepted far from the bulk, so mix them with a share of local moves, such as { mixture 0.8, DE 0.2 }.
+   of tests/bench_mcmc.c from 110 steps with 100 walkers to 30 with 400 (mixture alone; stretch and DE: 290, 150). They
+   are seldom accepted far from the bulk, so they are mixed with a share of local moves. The default, mixture 4/5 and DE
+   1/5, takes 6, 12, 30 evaluations for an effective sample of correlated normals in 4, 8, 16 dimensions with the
+   default walkers; stretch 1/4 and DE 3/4 take 18, 34, 72.
    When NOT to use an ensemble: beyond some 30 dimensions (Huijser et al. 2015, arXiv:1509.02230: it looks converged
    and is not); with well separated modes, whose weights it does not find unless the mixture or g = 1 bridges them;
    for evidences.
@@ -113,10 +122,13 @@
    - slices: hit-and-run in such an ellipsoid (Neal 2003, Ann. Stat. 31, 705) from a known point, along differences of
      two others (ter Braak 2006, above): in a bent or branching region they lie along it more often than an ellipsoid's
      axes. Sweeps of n_dim slices, 3 + n_dim/12 of them and more when new points are found to remember their start.
+   Sweeps grow while that lowers the correlation of new points with their start by at least a quarter of what mixing
+   chains promise, c -> c^(growth): in rings, shells and eggboxes, where that number is measured against a cluster that
+   is not one blob, it does not, and more slices would be wasted.
    Whichever costs fewer likelihoods per point is used, as measured, the other is tried again now and then. A 6-D
-   problem with two modes takes some 60,000 likelihoods with 400 live points, an 8-D one 100,000, a 32-D Gaussian 2 10^7.
-   The insertion-rank test (Fowlie, Handley & Su 2020, MNRAS 497, 5256) asks whether new points fall evenly among the
-   live ones. A plateau that holds every one of 16 live_points draws is taken for the top.
+   problem with two modes takes some 60,000 likelihoods with 400 live points, an 8-D one 100,000, a 32-D Gaussian 2
+   10^7. The insertion-rank test (Fowlie, Handley & Su 2020, MNRAS 497, 5256) asks whether new points fall evenly among
+   the live ones. A plateau that holds every one of 16 live_points draws is taken for the top.
    When NOT to use it: with few live points for many modes (a mode without a live point is lost: some 30 for each);
    beyond some 40 dimensions; for ln Z to better than 0.02, whose cost grows as the inverse square.
 
@@ -134,10 +146,24 @@
    tau(M). A walker that never moved counts as rho = 1. Relative error about sqrt(2 (2M+1)/(n_steps n_walkers)) at best.
    ESS = n_steps n_walkers / tau. Where tails mix far more slowly than the bulk (thin arms, funnels) the window closes
    before the slow part is summed, and tau of quantities that live in the tails is too small, by factors of two to four:
-   then
-   trust the scatter of independent runs with other seeds.
-   Split R-hat (Gelman et al. 2013, BDA3, eq. 11.4): every walker's chain cut in two, between- against within-variance.
-   Chains as long as 50 tau have R-hat of about sqrt(1 + 2/50) = 1.02; more than 1.1 is refused as well.
+   then trust the tail ESS, and the scatter of independent runs with other seeds.
+
+   R-hat and ESS (Vehtari et al. 2021, Bayesian Anal. 16, 667), the numbers of ArviZ: every walker's chain cut in two,
+   values replaced by the normal scores of their ranks; R-hat^2 = ((n-1)/n W + B)/W, W the mean variance of the halves,
+   B the variance of their means, for the scores (bulk) and for those of |x - median| (folded, which sees walkers of
+   another width): the larger counts, and 1.01 is the limit. A chain of n steps has R-hat of about 1 + tau/n: 100 tau
+   are needed. The bulk ESS sums the autocorrelations of the scores, variance between chains included, over Geyer's
+   initial monotone sequence; the tail ESS is the smaller of those of x <= 5 % and <= 95 % quantile. Below 400 neither
+   is stable.
+
+   Verdicts. For each sampler all that is known about a run, as sentences that name the parameter, the number and what
+   is allowed: those of R-hat, ESS and length; a parameter that never changed; mass at a prior's bound (a fact to
+   report, not a fault); for NUTS divergences, E-BFMI (Betancourt 2016, arXiv:1604.00695), trees cut short, walls; for
+   nested sampling the rank test, the memory of slices, and ln Z once more by importance sampling: fresh draws from t
+   mixtures fitted to the result, in y = Phi^-1(cube) where the prior is a standard normal. That is often ten times
+   more precise than the run's own error where the posterior is one piece, and it shares none of the run's volumes. No
+   diagnostic can see a mode that no walker and no live point has met: start from the whole prior, more than once, with
+   other seeds.
 
    Priors. Parameters stand in order; number i has a base density b_i and may have bounds [lo_i, hi_i] that depend on
    the parameters before it. Two meanings, and the difference matters:
@@ -146,14 +172,15 @@
    - joint (set `joint` on every parameter that a later one's bounds depend on): p = prod b_i / Z on the region and
      zero outside: flat for uniform parameters. The unit-cube transform takes the matching marginals,
        p(theta_i | before) ~ b_i(theta_i) M_{i+1}(theta_1..i),  M_i = integral over theta_i of b_i M_{i+1},  M_{n+1} = 1
-     (Rosenblatt 1952), from 33 nodes with linear interpolation between: exact where M is linear (a triangle), else good
-     to about 1e-3 of a marginal. The density itself is exact.
+     (Rosenblatt 1952), from 33 nodes in each joint parameter, tabulated once, with linear interpolation between: exact
+     where M is linear (a triangle), else good to about 1e-3 of a marginal. The density itself is exact. A transform
+     takes 1-2 microseconds; four joint parameters take 10 MB and some 0.1 s when the prior is made.
 
    Calibration. Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788): truths from the prior, data from the
    truths, posterior draws from the data; the rank of the truth among L independent draws is uniform on 0..L.
 
-   Generator. Philox4x32-10 (Salmon et al. 2011, SC'11): key = seed, counter = (block, walker, step): the numbers of
-   a walker in a step do not depend on order, threads or history. */
+   Generator. Philox4x32-10 (Salmon et al. 2011, SC'11): key = seed, counter = (block, walker, step): the numbers of a
+   walker in a step do not depend on order, threads or history. */
 #ifndef BML_MCMC_H
 #define BML_MCMC_H
 #define BML_MCMC_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
@@ -235,8 +262,10 @@ typedef void (*bml_mcmc_bounds)(double *lower, double *upper, const double *thet
 
 typedef struct bml_mcmc_prior_param {
     int kind;
-    double lower, upper;   /* limits, in the parameter's unit */
-    double mean, sd;       /* BML_MCMC_NORMAL only */
+    double lower; /* limits, in the parameter's unit */
+    double upper;
+    double mean;           /* BML_MCMC_NORMAL only */
+    double sd;             /* likewise */
     const double *x;       /* [n] increasing; BML_MCMC_TABLE only; copied */
     const double *density; /* [n] not negative; copied */
     int n;
@@ -331,7 +360,9 @@ typedef struct bml_mcmc_config {
                                       create alone. The mixture is then fitted to them, once, and surrogate moves take
                                       it in. NULL = none */
     int n_reference;             /* at least 50 n_dim */
-    const bml_mcmc_move *moves;  /* [n_moves], copied; one is drawn for each half-step. NULL = 1/4 stretch, 3/4 DE */
+    const bml_mcmc_move
+        *moves; /* [n_moves], copied; one is drawn for each half-step. NULL = 4/5 mixture, 1/5 DE; with more
+                                    than 20 dimensions or fewer than 2 n_dim + 4 walkers 1/4 stretch, 3/4 DE */
     int n_moves;
     int thin;                      /* keep every thin-th step; 0 = 1 */
     bml_mcmc_progress_fn progress; /* called after every step, NULL = none */
@@ -344,12 +375,17 @@ typedef struct bml_mcmc_chain {
     const double *theta;    /* [n_steps][n_walkers][n_dim] */
     const double *log_prob; /* [n_steps][n_walkers], may be NULL */
     size_t n_steps;         /* stored steps */
-    int n_walkers, n_dim;
+    int n_walkers;
+    int n_dim;
 } bml_mcmc_chain;
 
 typedef struct bml_mcmc_ensemble_info {
-    int n_dim, n_walkers, n_moves, thin;
-    uint64_t step, evaluations;
+    int n_dim;
+    int n_walkers;
+    int n_moves;
+    int thin;
+    uint64_t step;
+    uint64_t evaluations;
     const double *theta;            /* [n_walkers][n_dim] present positions */
     const double *log_prob;         /* [n_walkers] */
     const uint64_t *accepted;       /* [n_walkers] of `steps_counted` proposals each */
@@ -403,8 +439,11 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
 
 /* ---- diagnostics, of any chain ---- */
 typedef struct bml_mcmc_summary {
-    double median, minus, plus; /* 15.87 % quantile = median - minus, 84.13 % quantile = median + plus */
-    double mean, sd;
+    double median;
+    double minus; /* 15.87 % quantile = median - minus */
+    double plus;  /* 84.13 % quantile = median + plus */
+    double mean;
+    double sd;
     double ess;      /* effective samples, n_steps n_walkers / tau */
     double rhat;     /* rank-normalised split R-hat over walkers, the larger of bulk and folded; infinite if constant */
     double tau;      /* integrated autocorrelation time, in steps of the chain; infinite if constant */
@@ -417,9 +456,11 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_chain_drop(bml_mcmc_chain chain, size_t bur
 /* tau[n_dim] alone. NOT_CONVERGED with the estimates when the chain is shorter than 50 tau. BAD_ARGUMENT for fewer than
    8 steps or values that are not finite, NO_MEMORY. */
 BML_MCMC_DEF int bml_mcmc_autocorrelation(double *tau, bml_mcmc_chain chain);
-/* out[n_dim]. NOT_CONVERGED with the estimates when the chain is shorter than 50 tau or R-hat > 1.01. Others as above. */
+/* out[n_dim]. NOT_CONVERGED with the estimates when the chain is shorter than 50 tau or R-hat > 1.01. Others as above.
+   */
 BML_MCMC_DEF int bml_mcmc_summarize(bml_mcmc_summary *out, bml_mcmc_chain chain);
-/* The same of a sampler's chain after `burn` steps of the sampler, with tau in steps of the sampler (thinning counted). */
+/* The same of a sampler's chain after `burn` steps of the sampler, with tau in steps of the sampler (thinning
+   counted). */
 BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summary *out, size_t burn);
 /* The quantile q in [0,1] of values[n], linear between order statistics. Reorders values. NaN if n = 0. */
 BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q);
@@ -434,7 +475,7 @@ enum {
     BML_MCMC_REASON_STUCK,       /* walkers that were put beside others */
     BML_MCMC_REASON_NAN,         /* points whose NaN was taken for -infinity */
     BML_MCMC_REASON_EDGE,        /* more than 5 % of the posterior within 2 % of a prior's bound */
-    BML_MCMC_REASON_DIVERGENCES, /* NUTS, after the warm-up: any */
+    BML_MCMC_REASON_DIVERGENCES, /* NUTS, after the warm-up; more than one in a thousand refuse */
     BML_MCMC_REASON_ENERGY,      /* NUTS: an E-BFMI below 0.3 */
     BML_MCMC_REASON_DEPTH,       /* NUTS: trees cut by max_depth; more than a quarter of them refuse */
     BML_MCMC_REASON_WALLS,       /* NUTS: trajectories that ended at -infinity; more than 5 % refuse */
@@ -455,19 +496,21 @@ typedef struct bml_mcmc_reason {
     char text[BML_MCMC_REASON]; /* the sentence */
 } bml_mcmc_reason;
 
-/* What a referee would ask. OK means that nothing that can be seen speaks against the result. What cannot be seen: a mode
-   that no walker or live point has met; a likelihood or a prior that is not the one meant. */
+/* What a referee would ask. OK means that nothing that can be seen speaks against the result. What cannot be seen: a
+   mode that no walker or live point has met; a likelihood or a prior that is not the one meant. */
 typedef struct bml_mcmc_verdict {
     int status; /* BML_MCMC_OK; BML_MCMC_NOT_CONVERGED: some reason refuses; others: there is no verdict */
     int n_reasons;
     bml_mcmc_reason reason[BML_MCMC_MAX_REASONS];
-    double rhat;                         /* the largest; NaN where it does not apply, as in the rest */
-    double ess_bulk, ess_tail;           /* the smallest */
-    double e_bfmi;                       /* NUTS: the smallest */
-    double check_log_z;                  /* nested: by fresh draws, */
-    double check_log_z_error, check_ess; /* from so many effective ones, */
-    uint64_t check_evaluations;          /* which took so many likelihoods */
-    size_t burn;                         /* ensemble: steps left out */
+    double rhat;        /* the largest; NaN where it does not apply, as in the rest */
+    double ess_bulk;    /* the smallest */
+    double ess_tail;    /* likewise */
+    double e_bfmi;      /* NUTS: the smallest */
+    double check_log_z; /* nested: by fresh draws, */
+    double check_log_z_error;
+    double check_ess;           /* from so many effective ones, */
+    uint64_t check_evaluations; /* which took so many likelihoods */
+    size_t burn;                /* ensemble: steps left out */
 } bml_mcmc_verdict;
 
 /* On any chain. names[n_dim], or NULL: by number. Returns v->status. BAD_ARGUMENT, NO_MEMORY. */
@@ -480,11 +523,11 @@ typedef struct bml_mcmc_goal {
     double steps;   /* at most so many more; 0 = 100000 */
     int keep_stuck; /* 1: leave stuck walkers where they are */
 } bml_mcmc_goal;
-/* Runs until the verdict is OK with the wanted ESS, in rounds, each judged after a burn-in that is found from the chain:
-   v->burn, for bml_mcmc_ensemble_summary. Walkers whose log-probability stays far below that of the others in a whole
-   round (4 times the spread of the better half of them) are put beside others, the chain begins anew, and the verdict names
-   them; not when they are more than a third, which would be a mode. goal NULL = defaults. NOT_CONVERGED with the reasons
-   when the steps are used up: call again to go on. Others as bml_mcmc_run. */
+/* Runs until the verdict is OK with the wanted ESS, in rounds, each judged after a burn-in that is found from the
+   chain: v->burn, for bml_mcmc_ensemble_summary. Walkers whose log-probability stays far below that of the others in a
+   whole round (4 times the spread of the better half of them) are put beside others, the chain begins anew, and the
+   verdict names them; not when they are more than a third, which would be a mode. goal NULL = defaults. NOT_CONVERGED
+   with the reasons when the steps are used up: call again to go on. Others as bml_mcmc_run. */
 BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc_goal *goal);
 
 #ifndef BML_MCMC_NO_NESTED
@@ -496,15 +539,16 @@ enum { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
 enum { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
 
 typedef struct bml_mcmc_nested_progress {
-    double log_z, log_z_error; /* so far, live points included; the error is sqrt(H / live points), and in dynamic
-                                  passes what it has come down to */
-    double remaining;          /* share of the evidence that the live points could still hold */
-    double efficiency;         /* points kept per evaluation in the last round */
-    double log_volume;         /* ln X: share of the prior that is left */
+    double log_z;       /* so far, live points included */
+    double log_z_error; /* sqrt(H / live points), and in dynamic passes what it has come down to */
+    double remaining;   /* share of the evidence that the live points could still hold */
+    double efficiency;  /* points kept per evaluation in the last round */
+    double log_volume;  /* ln X: share of the prior that is left */
     uint64_t evaluations;
     size_t n_points;
-    int pass;               /* 0: the first run from the prior; 1...: dynamic passes */
-    int method, n_clusters; /* of the last round: BML_MCMC_NESTED_REGION or _SLICE */
+    int pass;       /* 0: the first run from the prior; 1...: dynamic passes */
+    int method;     /* of the last round: BML_MCMC_NESTED_REGION or _SLICE */
+    int n_clusters; /* likewise */
 } bml_mcmc_nested_progress;
 typedef int (*bml_mcmc_nested_progress_fn)(const bml_mcmc_nested_progress *progress, void *user); /* non-zero cancels */
 
@@ -533,18 +577,20 @@ typedef struct bml_mcmc_nested_config {
 } bml_mcmc_nested_config;
 
 typedef struct bml_mcmc_nested_result {
-    double log_z, log_z_error;               /* ln of the evidence; sd over simulated shrinkages */
-    double information;                      /* H, nats: posterior against prior */
-    double ess;                              /* effective posterior samples, 1/sum w^2 */
-    double remaining;                        /* share of the evidence in the points that were live at the end */
-    double rank_p;                           /* insertion-rank test: p-value that new points fell where they should */
-    int rank_ok;                             /* the verdict: rank_p >= 0.001. If 0, do not trust log_z */
-    int converged;                           /* remaining, error and min_ess have all been reached */
-    uint64_t evaluations, slice_evaluations; /* of the likelihood; those of them by slices */
-    uint64_t nans;                           /* likelihoods taken for 0 */
-    int passes;                              /* dynamic passes made, beyond the static run */
-    int sweeps;                              /* last used, 0 if no slices were needed */
-    double sweep_correlation;                /* of new points with their start, last measured; 0.1 is allowed */
+    double log_z;                 /* ln of the evidence */
+    double log_z_error;           /* sd over simulated shrinkages */
+    double information;           /* H, nats: posterior against prior */
+    double ess;                   /* effective posterior samples, 1/sum w^2 */
+    double remaining;             /* share of the evidence in the points that were live at the end */
+    double rank_p;                /* insertion-rank test: p-value that new points fell where they should */
+    int rank_ok;                  /* the verdict: rank_p >= 0.001. If 0, do not trust log_z */
+    int converged;                /* remaining, error and min_ess have all been reached */
+    uint64_t evaluations;         /* of the likelihood */
+    uint64_t slice_evaluations;   /* those of them by slices */
+    uint64_t nans;                /* likelihoods taken for 0 */
+    int passes;                   /* dynamic passes made, beyond the static run */
+    int sweeps;                   /* last used, 0 if no slices were needed */
+    double sweep_correlation;     /* of new points with their start, last measured; 0.1 is allowed */
     size_t n_points;              /* all points, in the order of their likelihood; those below have this length and
                                       live until the next run, load or free */
     const double *theta;          /* [n_points][n_dim] */
@@ -605,7 +651,8 @@ typedef void (*bml_mcmc_gradient)(double *log_prob, double *gradient, const doub
 enum { BML_MCMC_DIAGONAL, BML_MCMC_DENSE };
 
 typedef struct bml_mcmc_nuts_progress {
-    uint64_t draws, last; /* draws made by all chains together, warm-up included, and when this run ends */
+    uint64_t draws;       /* made by all chains together, warm-up included */
+    uint64_t last;        /* and when this run ends */
     uint64_t gradients;   /* evaluations so far */
     uint64_t divergences; /* after the warm-up, all chains */
 } bml_mcmc_nuts_progress;
@@ -622,7 +669,8 @@ typedef struct bml_mcmc_nuts_config {
                                     bml_mcmc_nuts_start_prior draws from it; its density belongs into log_prob all the
                                     same. Kept by the caller, who frees it last. NULL = none */
     const char *const *names;    /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = by number */
-    const double *lower, *upper; /* [n_dim] limits, copied; infinite: none on that side. NULL = none at all */
+    const double *lower;         /* [n_dim] limits, copied; infinite: none on that side. NULL = none at all */
+    const double *upper;         /* likewise */
     int metric;                  /* mass matrix: BML_MCMC_DIAGONAL, BML_MCMC_DENSE */
     int warmup;                  /* draws of each chain that adapt
                                       step and mass and are not kept; 0 = 1000, at least 20 */
@@ -635,7 +683,8 @@ typedef struct bml_mcmc_nuts_config {
 } bml_mcmc_nuts_config;
 
 typedef struct bml_mcmc_nuts_info {
-    int n_dim, n_chains;
+    int n_dim;
+    int n_chains;
     uint64_t gradients;      /* evaluations, warm-up and start included */
     uint64_t draws;          /* kept, of each chain */
     uint64_t divergences;    /* among them, all chains: above
@@ -658,7 +707,8 @@ BML_MCMC_DEF const char *bml_mcmc_nuts_message(const bml_mcmc_nuts *s);
 /* theta[n_chains][n_dim], inside the limits, apart from each other. Checks the gradient at the first by finite
    differences. BAD_START, BAD_GRADIENT, NAN, INFINITE. */
 BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta);
-/* The same from draws of config.prior, made again where the log-probability is not finite, up to 100 times. As above. */
+/* The same from draws of config.prior, made again where the log-probability is not finite, up to 100 times. As above.
+   */
 BML_MCMC_DEF int bml_mcmc_nuts_start_prior(bml_mcmc_nuts *s);
 /* The rest of the warm-up, if any, then n_draws more draws of every chain. After CANCELLED, NAN and INFINITE it may go
    on: each chain loses at most the draw under way. NOT_STARTED, NO_MEMORY, TOO_LARGE. */
@@ -784,7 +834,9 @@ static void bml_mcmc__mend_commas(char *text) {
     for (char *c = text; c[0] && c[1] && c[2]; c++) {
         int digit_before = c[0] >= '0' && c[0] <= '9';
         int digit_after = c[2] >= '0' && c[2] <= '9';
-        if (c[1] == ',' && digit_before && digit_after) c[1] = '.';
+        if (c[1] == ',' && digit_before && digit_after) {
+            c[1] = '.';
+        }
     }
 }
 
@@ -801,7 +853,9 @@ BML_MCMC__PRINTF static int bml_mcmc__fail(char *message, int status, const char
 /* What a create that fails leaves in `why`. */
 static int bml_mcmc__refuse(char *why, int status, const char *message) {
     if (status == BML_MCMC_NO_MEMORY) message = "out of memory";
-    if (why) bml_mcmc__fail(why, status, "%s", message);
+    if (why) {
+        bml_mcmc__fail(why, status, "%s", message);
+    }
     return status;
 }
 
@@ -876,7 +930,9 @@ static double *bml_mcmc__doubles(ptrdiff_t a, ptrdiff_t b) {
     size_t bytes;
     if (!bml_mcmc__multiply(&bytes, a, b, sizeof(double))) return NULL;
     double *p = (double *)BML_MCMC_MALLOC(bytes ? bytes : 1);
-    if (p) memset(p, 0, bytes);
+    if (p) {
+        memset(p, 0, bytes);
+    }
     return p;
 }
 
@@ -1201,7 +1257,9 @@ static int bml_mcmc__compare_keys(const void *a, const void *b) {
 }
 
 static void bml_mcmc__sort_keys(bml_mcmc__key *key, ptrdiff_t n) {
-    if (n > 0) qsort(key, (size_t)n, sizeof *key, bml_mcmc__compare_keys);
+    if (n > 0) {
+        qsort(key, (size_t)n, sizeof *key, bml_mcmc__compare_keys);
+    }
 }
 
 #if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS) || !defined(BML_MCMC_NO_IMPORTANCE)
@@ -1220,7 +1278,9 @@ static int bml_mcmc__compare_doubles(const void *a, const void *b) {
 }
 
 static void bml_mcmc__sort_doubles(double *x, ptrdiff_t n) {
-    if (n > 0) qsort(x, (size_t)n, sizeof *x, bml_mcmc__compare_doubles);
+    if (n > 0) {
+        qsort(x, (size_t)n, sizeof *x, bml_mcmc__compare_doubles);
+    }
 }
 #endif
 
@@ -1370,9 +1430,15 @@ static int bml_mcmc__limits(const bml_mcmc_prior *prior, ptrdiff_t i, const doub
     const bml_mcmc_prior_param *p = &prior->param[i];
     *lo = p->lower;
     *hi = p->upper;
-    if (p->bounds) p->bounds(lo, hi, theta, (int)i, p->user);
-    if (!(*lo >= p->lower)) *lo = p->lower; /* bounds narrow, they do not widen */
-    if (!(*hi <= p->upper)) *hi = p->upper;
+    if (p->bounds) {
+        p->bounds(lo, hi, theta, (int)i, p->user);
+    }
+    if (!(*lo >= p->lower)) { /* bounds narrow, they do not widen */
+        *lo = p->lower;
+    }
+    if (!(*hi <= p->upper)) {
+        *hi = p->upper;
+    }
     return *hi > *lo;
 }
 
@@ -1601,7 +1667,9 @@ static int bml_mcmc__prior_build(bml_mcmc_prior **out, bml_mcmc_prior *draft) {
     double *tables;
     ptrdiff_t n_tables = 0;
     for (ptrdiff_t i = 0; i < draft->n_dim; i++)
-        if (param[i].kind == BML_MCMC_TABLE) n_tables += 3 * (ptrdiff_t)param[i].n;
+        if (param[i].kind == BML_MCMC_TABLE) {
+            n_tables += 3 * (ptrdiff_t)param[i].n;
+        }
     bml_mcmc_prior sized = *draft;
     double *block = bml_mcmc__doubles(bml_mcmc__prior_layout(&sized, NULL, &tables) + n_tables, 1);
     if (!block) return BML_MCMC_NO_MEMORY;
@@ -1638,8 +1706,12 @@ BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_pr
         draft.param[i] = params[i];
     for (ptrdiff_t i = 0; i < n_dim && !status; i++)
         status = bml_mcmc__param_check(&draft, i);
-    if (!status) status = bml_mcmc__find_joint(&draft);
-    if (!status) status = bml_mcmc__prior_build(prior, &draft);
+    if (!status) {
+        status = bml_mcmc__find_joint(&draft);
+    }
+    if (!status) {
+        status = bml_mcmc__prior_build(prior, &draft);
+    }
     BML_MCMC_FREE(draft.param);
     return status ? bml_mcmc__refuse(why, status, draft.message) : status;
 }
@@ -1658,7 +1730,9 @@ BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, cons
         int room = bml_mcmc__limits(prior, i, theta, &lo, &hi);
         if (!room || !(theta[i] >= lo && theta[i] <= hi)) return -BML_MCMC__INF;
         sum += bml_mcmc__base_log_density(prior, i, theta[i]);
-        if (i < first_joint && prior->param[i].bounds) sum -= log(bml_mcmc__base_mass(prior, i, lo, hi));
+        if (i < first_joint && prior->param[i].bounds) {
+            sum -= log(bml_mcmc__base_mass(prior, i, lo, hi));
+        }
     }
     return sum;
 }
@@ -1833,7 +1907,8 @@ static double bml_mcmc__snooker(double *y, const double *x, const bml_mcmc__half
 /* >> moves from the ensemble's density
    Both work in coordinates z in which the complementary half has zero mean and unit covariance, so that parameters of
    any units and correlation are alike; the Jacobian cancels in q(X)/q(Y). When that covariance cannot be had (walkers
-   on a line), fit returns 0 and this half-step makes stretch moves: a decision that the complementary half alone takes. */
+   on a line), fit returns 0 and this half-step makes stretch moves: a decision that the complementary half alone
+   takes. */
 
 static int bml_mcmc__whiten(bml_mcmc__half *half) {
     ptrdiff_t d = half->d;
@@ -1866,11 +1941,15 @@ static double bml_mcmc__kde_log_q(const double *z, const bml_mcmc__half *half, d
     double sum = 0;
     for (ptrdiff_t s = 0; s < half->n; s++) {
         r2[s] = bml_mcmc__distance2(z, half->z + s * half->d, half->d);
-        if (r2[s] < nearest) nearest = r2[s];
+        if (r2[s] < nearest) {
+            nearest = r2[s];
+        }
     }
     for (ptrdiff_t s = 0; s < half->n; s++) {
         double t = 0.5 * inv_b2 * (r2[s] - nearest);
-        if (t < 40) sum += exp(-t);
+        if (t < 40) {
+            sum += exp(-t);
+        }
     }
     return log(sum) - 0.5 * inv_b2 * nearest;
 }
@@ -1935,7 +2014,9 @@ static void bml_mcmc__seed_components(bml_mcmc__half *half, ptrdiff_t K, bml_mcm
         bml_mcmc__ball_component(half, k, 1.0 / (double)K, pow((double)K, -2.0 / (double)d));
         for (ptrdiff_t s = 0; s < n; s++) {
             double r2 = bml_mcmc__distance2(half->z + s * d, mu, d);
-            if (r2 < nearest[s]) nearest[s] = r2;
+            if (r2 < nearest[s]) {
+                nearest[s] = r2;
+            }
             total += nearest[s];
         }
         double u = total * bml_mcmc_rng_uniform(rng);
@@ -2142,7 +2223,9 @@ struct bml_mcmc_ensemble {
     char message[BML_MCMC_MESSAGE];
 };
 
-static const bml_mcmc_move bml_mcmc__default_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
+enum { BML_MCMC__MIXTURE_DIMS = 20 }; /* beyond them a mixture is seldom accepted, and dear */
+static const bml_mcmc_move bml_mcmc__mixture_moves[2] = {{BML_MCMC_MIXTURE, 4, 0, 0}, {BML_MCMC_DE, 1, 0, 0}};
+static const bml_mcmc_move bml_mcmc__local_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
 
 /* The components of a mixture where none are asked for: some 25 reference points, 3/2 members of a half for each
    dimension of each. */
@@ -2172,7 +2255,9 @@ static int bml_mcmc__move_room(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
     const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
     int need = row->need_0 + row->need_d * e->config.n_dim;
     if (m->kind == BML_MCMC_MIXTURE && e->config.reference) return BML_MCMC_OK;
-    if (row->count && m->count > need) need = m->count;
+    if (row->count && m->count > need) {
+        need = m->count;
+    }
     if (e->config.n_walkers / 2 >= need) return BML_MCMC_OK;
     return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: n_walkers = %d: at least %d are needed",
                           row->name, e->config.n_walkers, 2 * need);
@@ -2184,9 +2269,15 @@ static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move kind = %d: must be in [0, %d]", m->kind,
                               BML_MCMC_N_MOVES - 1);
     const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
-    if (m->weight == 0) m->weight = 1;
-    if (m->scale == 0) m->scale = m->kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * e->config.n_dim) : row->scale;
-    if (m->count == 0) m->count = row->count < 0 ? bml_mcmc__default_components(&e->config) : row->count;
+    if (m->weight == 0) {
+        m->weight = 1;
+    }
+    if (m->scale == 0) {
+        m->scale = m->kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * e->config.n_dim) : row->scale;
+    }
+    if (m->count == 0) {
+        m->count = row->count < 0 ? bml_mcmc__default_components(&e->config) : row->count;
+    }
     if (!(m->weight > 0 && m->weight <= DBL_MAX))
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: weight = %g: must be positive and finite",
                               row->name, m->weight);
@@ -2207,7 +2298,8 @@ static int bml_mcmc__resolve_moves(bml_mcmc_ensemble *e) {
     double total = 0;
     double sum = 0;
     if (!c->moves && c->n_moves == 0) {
-        c->moves = bml_mcmc__default_moves;
+        int mixture = c->n_dim <= BML_MCMC__MIXTURE_DIMS && c->n_walkers / 2 >= c->n_dim + 2;
+        c->moves = mixture ? bml_mcmc__mixture_moves : bml_mcmc__local_moves;
         c->n_moves = 2;
     }
     if (!c->moves || c->n_moves < 1 || c->n_moves > BML_MCMC_MAX_MOVES)
@@ -2262,7 +2354,9 @@ static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e) {
                               "n_derived = %d: at least 1 with log_prob_derived, "
                               "else 0",
                               c->n_derived);
-    if (c->n_walkers == 0) c->n_walkers = 6 * c->n_dim < 32 ? 32 : 6 * c->n_dim;
+    if (c->n_walkers == 0) {
+        c->n_walkers = 6 * c->n_dim < 32 ? 32 : 6 * c->n_dim;
+    }
     if ((double)(c->n_dim + c->n_derived) * c->n_walkers > 5e8)
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "n_walkers = %d walkers of %d dimensions", c->n_walkers,
                               c->n_dim);
@@ -2286,7 +2380,9 @@ static int bml_mcmc__fit_reference(bml_mcmc_ensemble *e) {
     r->em_steps = BML_MCMC__EM_STEPS_REFERENCE;
     r->move = fallback;
     for (int i = 0; i < e->config.n_moves; i++)
-        if (e->moves[i].kind == BML_MCMC_MIXTURE) r->move = e->moves[i];
+        if (e->moves[i].kind == BML_MCMC_MIXTURE) {
+            r->move = e->moves[i];
+        }
     if (!bml_mcmc__fit_mixture(r, &rng))
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the reference points span less than the space");
     r->other = NULL; /* the caller may let go of them */
@@ -2326,10 +2422,14 @@ static ptrdiff_t bml_mcmc__ensemble_layout(bml_mcmc_ensemble *e, double *base) {
     e->half.d = d;
     e->half.em_steps = BML_MCMC__EM_STEPS;
     e->half.other = e->other;
-    if (density) bml_mcmc__density_layout(&e->half, base, &used);
+    if (density) {
+        bml_mcmc__density_layout(&e->half, base, &used);
+    }
     e->reference.n = e->config.n_reference;
     e->reference.d = d;
-    if (e->config.reference) bml_mcmc__density_layout(&e->reference, base, &used);
+    if (e->config.reference) {
+        bml_mcmc__density_layout(&e->reference, base, &used);
+    }
     return used;
 }
 
@@ -2362,7 +2462,9 @@ BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_
     draft.W = draft.config.n_walkers;
     draft.d = draft.config.n_dim;
     draft.K = draft.config.n_derived;
-    if (!status) status = bml_mcmc__ensemble_build(e, &draft);
+    if (!status) {
+        status = bml_mcmc__ensemble_build(e, &draft);
+    }
     return status ? bml_mcmc__refuse(why, status, draft.message) : status;
 }
 
@@ -2539,7 +2641,9 @@ static ptrdiff_t bml_mcmc__start_round(bml_mcmc_ensemble *e, const bml_mcmc__sou
         bml_mcmc__copy(e->proposal + w * d, e->old_theta + i * d, d);
         bml_mcmc__copy(e->proposal_derived + w * e->K, e->old_derived + i * e->K, e->K);
         e->proposal_log_prob[w] = e->old_log_prob[i];
-        if (!(e->old_log_prob[i] >= -DBL_MAX)) e->order[left++] = (int)w;
+        if (!(e->old_log_prob[i] >= -DBL_MAX)) {
+            e->order[left++] = (int)w;
+        }
     }
     return left;
 }
@@ -2602,13 +2706,19 @@ static int bml_mcmc__reserve(bml_mcmc_ensemble *e, ptrdiff_t more) {
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of more than 2^62 steps");
     ptrdiff_t capacity = e->stored + more;
     if (capacity <= e->capacity) return BML_MCMC_OK;
-    if (capacity < e->capacity + e->capacity / 2) capacity = e->capacity + e->capacity / 2;
+    if (capacity < e->capacity + e->capacity / 2) {
+        capacity = e->capacity + e->capacity / 2;
+    }
     size_t bytes;
     if (!bml_mcmc__multiply(&bytes, capacity, e->W, (e->d + e->K + 1) * (ptrdiff_t)sizeof(double)))
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of %lld steps", (long long)capacity);
     int grown = bml_mcmc__grow(&e->chain, capacity, e->W * e->d);
-    if (grown) grown = bml_mcmc__grow(&e->chain_log_prob, capacity, e->W);
-    if (grown && e->K) grown = bml_mcmc__grow(&e->chain_derived, capacity, e->W * e->K);
+    if (grown) {
+        grown = bml_mcmc__grow(&e->chain_log_prob, capacity, e->W);
+    }
+    if (grown && e->K) {
+        grown = bml_mcmc__grow(&e->chain_derived, capacity, e->W * e->K);
+    }
     if (!grown) return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "chain of %lld steps", (long long)capacity);
     e->capacity = capacity;
     return BML_MCMC_OK;
@@ -2658,7 +2768,9 @@ static void bml_mcmc__inner_propose(bml_mcmc_ensemble *e, double *tried) {
         double *y = tried + i * d;
         inner.move.scale = kind == BML_MCMC_DE ? 2.38 / sqrt(2.0 * (double)d) : bml_mcmc__moves[kind].scale;
         e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, from, rng);
-        if (!bml_mcmc__all_finite(y, d)) bml_mcmc__copy(y, x, d);
+        if (!bml_mcmc__all_finite(y, d)) {
+            bml_mcmc__copy(y, x, d);
+        }
     }
 }
 
@@ -2786,7 +2898,9 @@ static void bml_mcmc__store(bml_mcmc_ensemble *e) {
     ptrdiff_t row = e->stored * e->W;
     bml_mcmc__copy(e->chain + row * e->d, e->theta, e->W * e->d);
     bml_mcmc__copy(e->chain_log_prob + row, e->log_prob, e->W);
-    if (e->K) bml_mcmc__copy(e->chain_derived + row * e->K, e->derived, e->W * e->K);
+    if (e->K) {
+        bml_mcmc__copy(e->chain_derived + row * e->K, e->derived, e->W * e->K);
+    }
     e->stored++;
 }
 
@@ -2815,7 +2929,9 @@ BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps) {
     while (e->step < last) {
         status = bml_mcmc__step(e);
         if (status) return status;
-        if (e->step % thin == 0) bml_mcmc__store(e);
+        if (e->step % thin == 0) {
+            bml_mcmc__store(e);
+        }
         if (e->config.progress && bml_mcmc__report(e, last))
             return bml_mcmc__fail(e->message, BML_MCMC_CANCELLED, "after step %llu", (unsigned long long)e->step);
     }
@@ -2901,13 +3017,17 @@ static uint64_t bml_mcmc__checksum(const unsigned char *p, ptrdiff_t words) {
 /* A field of the state, doubles or uint64_t: from the sampler to the buffer, and back. */
 static void bml_mcmc__put(unsigned char **at, const void *field, ptrdiff_t words) {
     size_t bytes = 8 * (size_t)words;
-    if (bytes) memcpy(*at, field, bytes);
+    if (bytes) {
+        memcpy(*at, field, bytes);
+    }
     *at += bytes;
 }
 
 static void bml_mcmc__get(void *field, const unsigned char **at, ptrdiff_t words) {
     size_t bytes = 8 * (size_t)words;
-    if (bytes) memcpy(field, *at, bytes);
+    if (bytes) {
+        memcpy(field, *at, bytes);
+    }
     *at += bytes;
 }
 
@@ -3076,8 +3196,12 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
     bml_mcmc__expected want = {BML_MCMC__KIND_ENSEMBLE, fixed, names, 6, least, bml_mcmc__state_words(e, 1) - least};
     bml_mcmc__fingerprint(fixed, e);
     int status = bml_mcmc__check_head(e->message, buffer, size, &want, &at, &stored);
-    if (!status) status = bml_mcmc__check_saved_walkers(e, at);
-    if (!status && stored > e->stored) status = bml_mcmc__reserve(e, stored - e->stored);
+    if (!status) {
+        status = bml_mcmc__check_saved_walkers(e, at);
+    }
+    if (!status && stored > e->stored) {
+        status = bml_mcmc__reserve(e, stored - e->stored);
+    }
     if (status) return status;
     e->stored = stored;
     bml_mcmc__get(counts, &at, 5);
@@ -3107,9 +3231,13 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
 #define BML_MCMC__RHAT_LIMIT 1.01
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_chain_drop(bml_mcmc_chain chain, size_t burn) {
-    if (burn > chain.n_steps) burn = chain.n_steps;
+    if (burn > chain.n_steps) {
+        burn = chain.n_steps;
+    }
     ptrdiff_t rows = (ptrdiff_t)burn * chain.n_walkers;
-    if (chain.theta) chain.theta += rows * chain.n_dim;
+    if (chain.theta) {
+        chain.theta += rows * chain.n_dim;
+    }
     if (chain.log_prob) chain.log_prob += rows;
     chain.n_steps -= burn;
     return chain;
@@ -3250,7 +3378,9 @@ static double bml_mcmc__column_tau(bml_mcmc__bench *b) {
     for (ptrdiff_t w = 0; w < b->W; w += 2) {
         bml_mcmc__zero(b->im, b->n);
         stuck += !bml_mcmc__normalise(b->re, b->x + w * b->n, b->n);
-        if (w + 1 < b->W) stuck += !bml_mcmc__normalise(b->im, b->x + (w + 1) * b->n, b->n);
+        if (w + 1 < b->W) {
+            stuck += !bml_mcmc__normalise(b->im, b->x + (w + 1) * b->n, b->n);
+        }
         bml_mcmc__add_power(b, b->n);
     }
     bml_mcmc__power_to_lags(b);
@@ -3273,12 +3403,16 @@ static int bml_mcmc__check_chain(const bml_mcmc_chain *c) {
 BML_MCMC_DEF int bml_mcmc_autocorrelation(double *tau, bml_mcmc_chain chain) {
     bml_mcmc__bench b;
     int status = tau ? bml_mcmc__check_chain(&chain) : BML_MCMC_BAD_ARGUMENT;
-    if (!status) status = bml_mcmc__bench_make(&b, &chain);
+    if (!status) {
+        status = bml_mcmc__bench_make(&b, &chain);
+    }
     if (status) return status;
     for (ptrdiff_t k = 0; k < chain.n_dim; k++) {
         bml_mcmc__gather(&b, &chain, k);
         tau[k] = bml_mcmc__column_tau(&b);
-        if (!((double)chain.n_steps >= 50 * tau[k])) status = BML_MCMC_NOT_CONVERGED;
+        if (!((double)chain.n_steps >= 50 * tau[k])) {
+            status = BML_MCMC_NOT_CONVERGED;
+        }
     }
     BML_MCMC_FREE(b.wr);
     return status;
@@ -3316,10 +3450,13 @@ static void bml_mcmc__variances(double *within, double *between, const bml_mcmc_
     double grand = means / (double)m;
     *within = sum2 / (double)(half - 1) / (double)m;
     *between = (means2 - (double)m * grand * grand) / (double)(m - 1);
-    if (!(*between > 0)) *between = 0;
+    if (!(*between > 0)) {
+        *between = 0;
+    }
 }
 
-/* Split R-hat (Vehtari et al. 2021, eq. 1-4) of x[W][n]; infinite when every half-chain is constant at another value. */
+/* Split R-hat (Vehtari et al. 2021, eq. 1-4) of x[W][n]; infinite when every half-chain is constant at another value.
+   */
 static double bml_mcmc__split_rhat(const bml_mcmc__bench *b, const double *x) {
     double n = (double)(b->n / 2);
     double within;
@@ -3363,13 +3500,15 @@ static double bml_mcmc__split_ess(bml_mcmc__bench *b, const double *x) {
         if (next < pair) pair = next;
         tau += 2 * pair;
     }
-    if (t < n - 3 && rho[t + 1] > 0) tau += rho[t + 1]; /* half of the pair where the sum ends */
+    if (t < n - 3 && rho[t + 1] > 0) { /* half of the pair where the sum ends */
+        tau += rho[t + 1];
+    }
     double least = 1 / log10(total);
     return total / (tau > least ? tau : least);
 }
 
-/* b->order = x[W n], sorted. */
-static void bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
+/* b->order = x[W n], sorted; returns how many. */
+static ptrdiff_t bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
     ptrdiff_t n = b->n * b->W;
     for (ptrdiff_t i = 0; i < n; i++) {
         b->order[i].value = x[i];
@@ -3377,18 +3516,32 @@ static void bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
         b->order[i].index = i;
     }
     bml_mcmc__sort_keys(b->order, n);
+    return n;
+}
+
+/* Leaves the middle steps of an odd number out of the order, as halves of chains do; returns how many are left. */
+static ptrdiff_t bml_mcmc__drop_middle(bml_mcmc__bench *b, ptrdiff_t n) {
+    ptrdiff_t left = 0;
+    if (b->n % 2 == 0) return n;
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (b->order[i].index % b->n != b->n / 2) {
+            b->order[left++] = b->order[i];
+        }
+    return left;
 }
 
 /* b->z = normal scores of the ranks in b->order (Blom 1958), ties at their mean rank. */
-static void bml_mcmc__rank_scores(bml_mcmc__bench *b) {
-    ptrdiff_t n = b->n * b->W;
+static void bml_mcmc__rank_scores(bml_mcmc__bench *b, ptrdiff_t n) {
+    const bml_mcmc__key *order = b->order;
     ptrdiff_t next;
     for (ptrdiff_t i = 0; i < n; i = next) {
-        for (next = i + 1; next < n && b->order[next].value == b->order[i].value; next++) {}
+        next = i + 1;
+        while (next < n && order[next].value == order[i].value)
+            next++;
         double rank = 0.5 * (double)(i + 1 + next);
         double score = bml_mcmc__phi_inverse((rank - 0.375) / ((double)n + 0.25));
         for (ptrdiff_t j = i; j < next; j++)
-            b->z[b->order[j].index] = score;
+            b->z[order[j].index] = score;
     }
 }
 
@@ -3422,9 +3575,8 @@ static void bml_mcmc__column_moments(bml_mcmc_summary *out, const bml_mcmc__benc
 /* The column b->x: quantiles, moments, R-hat, ESS, tau. A constant one has no spread to judge: R-hat and tau are
    infinite, the ESS is 0. */
 static void bml_mcmc__summarize_column(bml_mcmc_summary *out, bml_mcmc__bench *b) {
-    ptrdiff_t n = b->n * b->W;
     bml_mcmc__column_moments(out, b);
-    bml_mcmc__sort_column(b, b->x);
+    ptrdiff_t n = bml_mcmc__sort_column(b, b->x);
     out->median = bml_mcmc__sorted_quantile(b->order, n, 0.5);
     out->minus = out->median - bml_mcmc__sorted_quantile(b->order, n, 0.15865525393145705); /* Phi(-1) */
     out->plus = bml_mcmc__sorted_quantile(b->order, n, 0.8413447460685429) - out->median;
@@ -3433,13 +3585,15 @@ static void bml_mcmc__summarize_column(bml_mcmc_summary *out, bml_mcmc__bench *b
     if (b->order[0].value == b->order[n - 1].value) return;
     double low = bml_mcmc__sorted_quantile(b->order, n, 0.05);
     double high = bml_mcmc__sorted_quantile(b->order, n, 0.95);
-    bml_mcmc__rank_scores(b);
+    ptrdiff_t halves = bml_mcmc__drop_middle(b, n);
+    double middle = bml_mcmc__sorted_quantile(b->order, halves, 0.5);
+    bml_mcmc__rank_scores(b, halves);
     double bulk = bml_mcmc__split_rhat(b, b->z);
     out->ess_bulk = bml_mcmc__split_ess(b, b->z);
     for (ptrdiff_t i = 0; i < n; i++)
-        b->z[i] = fabs(b->x[i] - out->median);
+        b->z[i] = fabs(b->x[i] - middle);
     bml_mcmc__sort_column(b, b->z);
-    bml_mcmc__rank_scores(b);
+    bml_mcmc__rank_scores(b, bml_mcmc__drop_middle(b, n));
     double folded = bml_mcmc__split_rhat(b, b->z);
     out->rhat = folded > bulk ? folded : bulk;
     double left = bml_mcmc__indicator_ess(b, low);
@@ -3452,7 +3606,9 @@ static void bml_mcmc__summarize_column(bml_mcmc_summary *out, bml_mcmc__bench *b
 BML_MCMC_DEF int bml_mcmc_summarize(bml_mcmc_summary *out, bml_mcmc_chain chain) {
     bml_mcmc__bench b;
     int status = out ? bml_mcmc__check_chain(&chain) : BML_MCMC_BAD_ARGUMENT;
-    if (!status) status = bml_mcmc__bench_make(&b, &chain);
+    if (!status) {
+        status = bml_mcmc__bench_make(&b, &chain);
+    }
     if (status) return status;
     for (ptrdiff_t k = 0; k < chain.n_dim; k++) {
         bml_mcmc__gather(&b, &chain, k);
@@ -3520,7 +3676,9 @@ BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
     double low = values[k];
     double high = low;
     for (ptrdiff_t i = k + 1; i < length; i++)
-        if (i == k + 1 || values[i] < high) high = values[i];
+        if (i == k + 1 || values[i] < high) {
+            high = values[i];
+        }
     return low + (at - (double)k) * (high - low);
 }
 
@@ -3530,10 +3688,11 @@ BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
 
 #define BML_MCMC__LEAST_ESS 400.0 /* below it neither R-hat nor an ESS is to be trusted (Vehtari et al. 2021, 4.1) */
 #define BML_MCMC__EBFMI_LIMIT 0.3 /* Betancourt 2016, arXiv:1604.00695 */
-#define BML_MCMC__WALL_SHARE 0.05 /* of the trajectories, that may end at -infinity */
-#define BML_MCMC__DEEP_SHARE 0.25 /* and that may be cut by max_depth */
-#define BML_MCMC__EDGE_WIDTH 0.02 /* of the prior, at each of its bounds, */
-#define BML_MCMC__EDGE_MASS 0.05  /* and what may lie there */
+#define BML_MCMC__DIVERGENT_SHARE 1e-3 /* of the trajectories, that may diverge: a handful in thousands is chance */
+#define BML_MCMC__WALL_SHARE 0.05      /* of the trajectories, that may end at -infinity */
+#define BML_MCMC__DEEP_SHARE 0.25      /* and that may be cut by max_depth */
+#define BML_MCMC__EDGE_WIDTH 0.02      /* of the prior, at each of its bounds, */
+#define BML_MCMC__EDGE_MASS 0.05       /* and what may lie there */
 
 static void bml_mcmc__verdict_begin(bml_mcmc_verdict *v) {
     memset(v, 0, sizeof *v);
@@ -3543,7 +3702,9 @@ static void bml_mcmc__verdict_begin(bml_mcmc_verdict *v) {
 
 /* A new reason, whose text is to be written; the last one is used again when there are too many. */
 static bml_mcmc_reason *bml_mcmc__reason(bml_mcmc_verdict *v, int kind, int refuses, int parameter) {
-    if (v->n_reasons < BML_MCMC_MAX_REASONS) v->n_reasons++;
+    if (v->n_reasons < BML_MCMC_MAX_REASONS) {
+        v->n_reasons++;
+    }
     bml_mcmc_reason *r = &v->reason[v->n_reasons - 1];
     memset(r, 0, sizeof *r);
     r->kind = kind;
@@ -3591,10 +3752,10 @@ static void bml_mcmc__say_worst(bml_mcmc_verdict *v, int kind, const char *what,
     bml_mcmc_reason *r = bml_mcmc__reason(v, kind, 1, (int)worst);
     r->value = value[worst];
     r->limit = limit;
-    bml_mcmc__fail(text, 0, "%s of %.100s is %.4g (%s %.4g is allowed)", what, bml_mcmc__name(number, names, worst),
-                   value[worst], above ? "at most" : "at least", limit);
+    bml_mcmc__fail(text, 0, "%s of %.100s is %.4g (%s %.4g)", what, bml_mcmc__name(number, names, worst), value[worst],
+                   above ? "allowed are" : "needed are", limit);
     size_t used = strlen(text);
-    if (others > 0) snprintf(text + used, sizeof text - used, "; %d more parameters are beyond it", others);
+    if (others > 0) snprintf(text + used, sizeof text - used, "; of %d more too", others);
     memcpy(r->text, text, sizeof r->text - 1);
 }
 
@@ -3640,7 +3801,9 @@ static int bml_mcmc__judge_chain(bml_mcmc_verdict *v, const bml_mcmc_chain *chai
     bml_mcmc_summary *s = (bml_mcmc_summary *)block;
     int status = bml_mcmc_summarize(s, *chain);
     if (status == BML_MCMC_NOT_CONVERGED) status = BML_MCMC_OK;
-    if (!status) bml_mcmc__judge_summaries(v, s, block + room, d, (double)chain->n_steps, names);
+    if (!status) {
+        bml_mcmc__judge_summaries(v, s, block + room, d, (double)chain->n_steps, names);
+    }
     BML_MCMC_FREE(block);
     return status;
 }
@@ -3679,8 +3842,12 @@ static void bml_mcmc__judge_edges(bml_mcmc_verdict *v, const bml_mcmc_chain *c, 
             mass[0] += (place < BML_MCMC__EDGE_WIDTH) / (double)rows;
             mass[1] += (place > 1 - BML_MCMC__EDGE_WIDTH) / (double)rows;
         }
-        if (!bml_mcmc__is_finite(prior->param[k].lower)) mass[0] = 0;
-        if (!bml_mcmc__is_finite(prior->param[k].upper)) mass[1] = 0;
+        if (!bml_mcmc__is_finite(prior->param[k].lower)) {
+            mass[0] = 0;
+        }
+        if (!bml_mcmc__is_finite(prior->param[k].upper)) {
+            mass[1] = 0;
+        }
         bml_mcmc__say_edges(v, k, mass, names);
     }
 }
@@ -3712,7 +3879,9 @@ BML_MCMC_DEF int bml_mcmc_ensemble_verdict(bml_mcmc_verdict *v, bml_mcmc_ensembl
         return bml_mcmc__fail(e->message, v->status, "verdict on %llu stored steps (8 are needed)",
                               (unsigned long long)chain.n_steps);
     for (int i = 0; i < v->n_reasons; i++)
-        if (v->reason[i].refuses) v->status = BML_MCMC_NOT_CONVERGED;
+        if (v->reason[i].refuses) {
+            v->status = BML_MCMC_NOT_CONVERGED;
+        }
     bml_mcmc__judge_edges(v, &chain, c->prior, c->names);
     bml_mcmc__say_nans(v, e->nans);
     e->message[0] = 0;
@@ -3846,7 +4015,9 @@ static int bml_mcmc__rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__search *search
         if (best[w] >= least || !bml_mcmc__rescue(e, w, best, least, &status)) continue;
         size_t used = strlen(search->stuck);
         snprintf(search->stuck + used, sizeof search->stuck - used, "%s%d", used ? ", " : "", (int)w);
-        if (!search->n_stuck) search->gap = middle - best[w];
+        if (!search->n_stuck) {
+            search->gap = middle - best[w];
+        }
         search->n_stuck++;
         ++*moved;
     }
@@ -3905,8 +4076,12 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
         status = bml_mcmc_run(e, (size_t)(next < left ? next : left));
         if (status) break;
         int judged = e->stored >= BML_MCMC__FIRST_ROUND / 2;
-        if (judged && !s.goal.keep_stuck) status = bml_mcmc__rescue_stuck(e, &s, &moved);
-        if (!status && judged && !moved) status = bml_mcmc__judge_round(e, v, &s, &done);
+        if (judged && !s.goal.keep_stuck) {
+            status = bml_mcmc__rescue_stuck(e, &s, &moved);
+        }
+        if (!status && judged && !moved) {
+            status = bml_mcmc__judge_round(e, v, &s, &done);
+        }
         if (done || status || e->step >= s.last) break;
         next = moved ? (uint64_t)e->stored * (uint64_t)e->config.thin : bml_mcmc__next_round(e, &s, v);
         if (moved) bml_mcmc_ensemble_clear(e);
@@ -4068,7 +4243,9 @@ static void bml_mcmc__make_lists(bml_mcmc_nested *s) {
     for (ptrdiff_t i = 0; i < bml_mcmc__n_points(s); i++) {
         double log_l = bml_mcmc__log_l(s, i);
         double birth = *bml_mcmc__value(s, i, BML_MCMC__BIRTH);
-        if (*bml_mcmc__value(s, i, BML_MCMC__LIVE) != 0) s->live[s->n_live++] = i;
+        if (*bml_mcmc__value(s, i, BML_MCMC__LIVE) != 0) {
+            s->live[s->n_live++] = i;
+        }
         if (!(log_l > t)) continue;
         if (birth <= t) {
             s->known[s->n_known++] = i;
@@ -4087,7 +4264,9 @@ static void bml_mcmc__make_lists(bml_mcmc_nested *s) {
 static void bml_mcmc__raise_lists(bml_mcmc_nested *s, double t) {
     ptrdiff_t kept = 0;
     for (ptrdiff_t i = 0; i < s->n_known; i++)
-        if (bml_mcmc__log_l(s, s->known[i]) > t) s->known[kept++] = s->known[i];
+        if (bml_mcmc__log_l(s, s->known[i]) > t) {
+            s->known[kept++] = s->known[i];
+        }
     s->n_known = kept;
     while (s->n_waiting && -s->waiting[s->n_waiting - 1].value <= t) {
         ptrdiff_t index = s->waiting[--s->n_waiting].index;
@@ -4103,7 +4282,9 @@ static void bml_mcmc__raise_lists(bml_mcmc_nested *s, double t) {
 static void bml_mcmc__renew_lists(bml_mcmc_nested *s) {
     ptrdiff_t kept = 0;
     for (ptrdiff_t i = 0; i < s->n_live; i++)
-        if (*bml_mcmc__value(s, s->live[i], BML_MCMC__LIVE) != 0) s->live[kept++] = s->live[i];
+        if (*bml_mcmc__value(s, s->live[i], BML_MCMC__LIVE) != 0) {
+            s->live[kept++] = s->live[i];
+        }
     s->n_live = kept;
     for (ptrdiff_t i = 0; i < s->fresh; i++) {
         s->live[s->n_live++] = bml_mcmc__n_points(s) + i;
@@ -4165,7 +4346,9 @@ static int bml_mcmc__try(bml_mcmc_nested *s, ptrdiff_t n) {
             return wrong;
         }
         if (wrong) s->now.nans++;
-        if (wrong || *l < -DBL_MAX) *l = -DBL_MAX;
+        if (wrong || *l < -DBL_MAX) {
+            *l = -DBL_MAX;
+        }
     }
     s->now.evaluations += (uint64_t)n;
     return BML_MCMC_OK;
@@ -4186,10 +4369,18 @@ static int bml_mcmc__nested_reserve(bml_mcmc_nested *s, ptrdiff_t capacity) {
     ptrdiff_t index = bml_mcmc__room(capacity, sizeof *s->live);
     ptrdiff_t key = bml_mcmc__room(capacity, sizeof *s->order);
     int grown = bml_mcmc__grow(&block[0], capacity, s->row);
-    if (grown) grown = bml_mcmc__grow(&block[1], index, 1);
-    if (grown) grown = bml_mcmc__grow(&block[2], index, 1);
-    if (grown) grown = bml_mcmc__grow(&block[3], key, 1);
-    if (grown) grown = bml_mcmc__grow(&block[4], key, 1);
+    if (grown) {
+        grown = bml_mcmc__grow(&block[1], index, 1);
+    }
+    if (grown) {
+        grown = bml_mcmc__grow(&block[2], index, 1);
+    }
+    if (grown) {
+        grown = bml_mcmc__grow(&block[3], key, 1);
+    }
+    if (grown) {
+        grown = bml_mcmc__grow(&block[4], key, 1);
+    }
     s->point = block[0];
     s->live = (ptrdiff_t *)block[1];
     s->known = (ptrdiff_t *)block[2];
@@ -4257,14 +4448,18 @@ static void bml_mcmc__region_place(bml_mcmc__region *r, const bml_mcmc_nested *s
         bml_mcmc__copy(r->x + i * r->d, bml_mcmc__point(s, r->index[i]), r->d);
     bml_mcmc__zero(r->cut, r->d);
     for (ptrdiff_t k = 0; k < r->d; k++)
-        if (s->wrapped[k]) bml_mcmc__cut_open(r, k);
+        if (s->wrapped[k]) {
+            bml_mcmc__cut_open(r, k);
+        }
 }
 
 /* The cube's coordinates of x, which may have been wrapped. */
 static void bml_mcmc__region_cube(double *cube, const double *x, const bml_mcmc__region *r) {
     for (ptrdiff_t k = 0; k < r->d; k++) {
         cube[k] = x[k] + r->cut[k];
-        if (cube[k] > 1) cube[k] -= 1;
+        if (cube[k] > 1) {
+            cube[k] -= 1;
+        }
     }
 }
 
@@ -4394,7 +4589,9 @@ static void bml_mcmc__ball_radius(bml_mcmc__region *r) {
             double t = bml_mcmc__distance2(r->y + i * d, r->y + j * d, d);
             nearest = t < nearest ? t : nearest;
         }
-        if (nearest < DBL_MAX && nearest > largest) largest = nearest;
+        if (nearest < DBL_MAX && nearest > largest) {
+            largest = nearest;
+        }
     }
     r->radius = sqrt(largest) * BML_MCMC__MARGIN;
 }
@@ -4423,11 +4620,14 @@ static void bml_mcmc__region_clusters(bml_mcmc__region *r) {
     for (ptrdiff_t i = 0; i < r->n; i++)
         r->label[i] = -1;
     for (ptrdiff_t i = 0; i < r->n; i++)
-        if (r->label[i] < 0) bml_mcmc__grow_cluster(r, i, c++);
+        if (r->label[i] < 0) {
+            bml_mcmc__grow_cluster(r, i, c++);
+        }
     r->n_clusters = c;
 }
 
-/* L[d][d] = the shape of cluster c, n points of scatter L, drawn towards the pooled covariance by `few` points' worth. */
+/* L[d][d] = the shape of cluster c, n points of scatter L, drawn towards the pooled covariance by `few` points' worth.
+   */
 static void bml_mcmc__shrink_shape(double *L, const bml_mcmc__region *r, ptrdiff_t n, double few) {
     ptrdiff_t d = r->d;
     for (ptrdiff_t i = 0; i < d; i++)
@@ -4458,16 +4658,22 @@ static double bml_mcmc__ellipsoid(bml_mcmc__region *r, ptrdiff_t c) {
     double few = n > 4 * d + 4 ? 0 : 2.0 * (double)d;
     double top = 0;
     bml_mcmc__shrink_shape(L, r, n, few);
-    if (!bml_mcmc__cholesky(L, d, 1e-14)) bml_mcmc__copy(L, r->L, d * d);
+    if (!bml_mcmc__cholesky(L, d, 1e-14)) {
+        bml_mcmc__copy(L, r->L, d * d);
+    }
     double log_det = bml_mcmc__invert_lower(A, L, d);
     for (ptrdiff_t i = 0; i < r->n; i++) {
         if (r->label[i] != c) continue;
         double m = bml_mcmc__mahalanobis2(A, r->x + i * d, mean, r->scratch, d);
-        if (few == 0) m = bml_mcmc__left_out(m, (double)n);
+        if (few == 0) {
+            m = bml_mcmc__left_out(m, (double)n);
+        }
         top = m > top ? m : top;
     }
     top = sqrt(top) * BML_MCMC__MARGIN;
-    if (few > 0) top = 1.5 * top + r->radius;
+    if (few > 0) {
+        top = 1.5 * top + r->radius;
+    }
     r->spread[c] = top;
     for (ptrdiff_t i = 0; i < d * d; i++) {
         L[i] *= top;
@@ -4521,7 +4727,9 @@ static void bml_mcmc__region_shape(bml_mcmc__region *r) {
     ellipsoids += ball;
     double balls = ball + log_det + (double)d * log(r->radius) + log((double)r->n);
     r->shape = balls < ellipsoids ? BML_MCMC__BALLS : BML_MCMC__ELLIPSOIDS;
-    if (ellipsoids > 0 && balls > 0) r->shape = BML_MCMC__CUBE;
+    if (ellipsoids > 0 && balls > 0) {
+        r->shape = BML_MCMC__CUBE;
+    }
 }
 
 /* Clusters give a metric, which gives clusters. 0: there is no metric. */
@@ -4545,7 +4753,9 @@ static int bml_mcmc__region_build(bml_mcmc_nested *s) {
     r->n = 0;
     if (found < 2) return BML_MCMC_OK;
     for (ptrdiff_t i = 0; i < found; i++) /* of too many, evenly spaced ones */
-        if (found <= r->most || i * r->most / found != (i + 1) * r->most / found) r->index[r->n++] = s->known[i];
+        if (found <= r->most || i * r->most / found != (i + 1) * r->most / found) {
+            r->index[r->n++] = s->known[i];
+        }
     bml_mcmc__region_place(r, s);
     if (!bml_mcmc__region_settle(r)) {
         r->n = 0;
@@ -4714,8 +4924,12 @@ static void bml_mcmc__cut_bracket(bml_mcmc__slice *c, const double *v, const dou
         c->a = lo > c->a ? lo : c->a;
         c->b = hi < c->b ? hi : c->b;
     }
-    if (!(c->a <= 0)) c->a = 0; /* by rounding */
-    if (!(c->b >= 0)) c->b = 0;
+    if (!(c->a <= 0)) { /* by rounding */
+        c->a = 0;
+    }
+    if (!(c->b >= 0)) {
+        c->b = 0;
+    }
 }
 
 /* Direction v and bracket [a, b] of the next slice through x, within an ellipsoid and the cube. */
@@ -4815,7 +5029,9 @@ static void bml_mcmc__grow_sweeps(bml_mcmc__nested_state *now) {
     now->sweeps_before = now->sweeps;
     now->correlation_before = mean;
     now->sweeps += mean > 0.3 ? now->sweeps : now->sweeps / 2;
-    if (now->sweeps > BML_MCMC__MAX_SWEEPS) now->sweeps = BML_MCMC__MAX_SWEEPS;
+    if (now->sweeps > BML_MCMC__MAX_SWEEPS) {
+        now->sweeps = BML_MCMC__MAX_SWEEPS;
+    }
 }
 
 /* After enough chains: do new points remember their start? */
@@ -4829,10 +5045,14 @@ static void bml_mcmc__check_sweeps(bml_mcmc_nested *s) {
     for (ptrdiff_t k = 0; k <= d; k++) {
         double rho = 1 - s->jump[k] / n;
         worst = rho > worst ? rho : worst;
-        if (k < d) mean += rho / (double)d;
+        if (k < d) {
+            mean += rho / (double)d;
+        }
     }
     s->now.correlation = mean;
-    if (!s->config.sweeps && (worst > allowed || mean > 0.1)) bml_mcmc__grow_sweeps(&s->now);
+    if (!s->config.sweeps && (worst > allowed || mean > 0.1)) {
+        bml_mcmc__grow_sweeps(&s->now);
+    }
     bml_mcmc__zero(s->jump, d + 1);
     s->now.jumps = 0;
 }
@@ -4848,8 +5068,12 @@ static ptrdiff_t bml_mcmc__slice_trials(bml_mcmc_nested *s, bml_mcmc__slices *sl
         double *v = slices->v + i * d;
         double *y = slices->y + batch * d;
         if (c->step == steps) continue;
-        if (!c->shrinks) bml_mcmc__slice_begin(c, v, x, r);
-        if (!c->shrinks) c->shrinks = 1;
+        if (!c->shrinks) {
+            bml_mcmc__slice_begin(c, v, x, r);
+        }
+        if (!c->shrinks) {
+            c->shrinks = 1;
+        }
         c->t = c->a + (c->b - c->a) * bml_mcmc_rng_uniform(&c->rng);
         for (ptrdiff_t k = 0; k < d; k++)
             y[k] = bml_mcmc__clamp(x[k] + c->t * v[k], 0, 1); /* by rounding */
@@ -4872,7 +5096,9 @@ static int bml_mcmc__slice_run(bml_mcmc_nested *s, bml_mcmc__slices *slices) {
         s->now.slice_calls += (uint64_t)batch;
         ptrdiff_t from = 0;
         for (ptrdiff_t i = 0; i < slices->n; i++)
-            if (slices->chain[i].step != steps) bml_mcmc__slice_answer(s, slices, i, from++);
+            if (slices->chain[i].step != steps) {
+                bml_mcmc__slice_answer(s, slices, i, from++);
+            }
     }
 }
 
@@ -4911,8 +5137,12 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, ptrdiff_t want) {
     slices.y = slices.v + want * d;
     slices.chain = (bml_mcmc__slice *)(slices.y + want * d);
     int status = bml_mcmc__trials(s, want);
-    if (!status) bml_mcmc__slice_starts(s, &slices);
-    if (!status) status = bml_mcmc__slice_run(s, &slices);
+    if (!status) {
+        bml_mcmc__slice_starts(s, &slices);
+    }
+    if (!status) {
+        status = bml_mcmc__slice_run(s, &slices);
+    }
     for (ptrdiff_t i = 0; i < want && !status; i++) {
         bml_mcmc__slice *c = slices.chain + i;
         double *cube = s->region.scratch + 2 * d;
@@ -4944,7 +5174,9 @@ static int bml_mcmc__region_points(bml_mcmc_nested *s, ptrdiff_t n, double *hits
     *hits = 0;
     if (status) return status;
     ptrdiff_t drawn = bml_mcmc__region_draw(s, n, rng);
-    if (drawn) status = bml_mcmc__try(s, drawn);
+    if (drawn) {
+        status = bml_mcmc__try(s, drawn);
+    }
     if (!status) status = bml_mcmc__nested_report(s);
     for (ptrdiff_t i = 0; i < drawn && !status; i++) {
         double log_l = s->trial_log_l[i];
@@ -5031,7 +5263,9 @@ static void bml_mcmc__kill(bml_mcmc_nested *s, ptrdiff_t dead) {
         if (now->pass) continue;
         now->log_x -= step;
         now->log_z = bml_mcmc__log_add(before, w);
-        if (l > -DBL_MAX) now->information = exp(w - now->log_z) * l + exp(before - now->log_z) * now->information;
+        if (l > -DBL_MAX) {
+            now->information = exp(w - now->log_z) * l + exp(before - now->log_z) * now->information;
+        }
     }
 }
 
@@ -5096,9 +5330,13 @@ static int bml_mcmc__round_steps(bml_mcmc_nested *s) {
     now->threshold = t;
     bml_mcmc__raise_lists(s, t);
     int status = want ? bml_mcmc__region_build(s) : BML_MCMC_OK;
-    if (!status) status = bml_mcmc__refill(s, want);
+    if (!status) {
+        status = bml_mcmc__refill(s, want);
+    }
     if (status) return status;
-    if (s->n_order) bml_mcmc__rank(s, dead);
+    if (s->n_order) {
+        bml_mcmc__rank(s, dead);
+    }
     bml_mcmc__kill(s, dead);
     bml_mcmc__renew_lists(s);
     now->n_points += (uint64_t)s->fresh;
@@ -5124,12 +5362,16 @@ static void bml_mcmc__round_end(bml_mcmc_nested *s) {
         mean = bml_mcmc__log_add(mean, s->order[i].value);
     p->log_z = now->log_z;
     if (now->pass) {
-        if (now->threshold >= now->high) now->pass_over = 1;
+        if (now->threshold >= now->high) {
+            now->pass_over = 1;
+        }
         p->log_z_error = bml_mcmc__planned_error(now);
     } else {
         double H = now->information - now->log_z;
         now->remaining = exp(best - bml_mcmc__log_add(now->log_z, best));
-        if (now->log_x < 0 && now->remaining < s->config.remaining) now->pass_over = 1;
+        if (now->log_x < 0 && now->remaining < s->config.remaining) {
+            now->pass_over = 1;
+        }
         p->log_z = bml_mcmc__log_add(now->log_z, mean - log((double)s->n_order) + now->log_x);
         p->log_z_error = H > 0 && now->log_x < 0 ? sqrt(H / (double)s->K) : 0;
     }
@@ -5190,7 +5432,8 @@ static bml_mcmc__sorted bml_mcmc__sorted_arrays(const bml_mcmc_nested *s) {
     return a;
 }
 
-/* The volume that point i stands for, in units of X_(i-1): half of the intervals on both sides, the ends all of theirs. */
+/* The volume that point i stands for, in units of X_(i-1): half of the intervals on both sides, the ends all of
+   theirs. */
 static double bml_mcmc__point_volume(const double *step, ptrdiff_t i, ptrdiff_t n) {
     double below = -expm1(-step[i]) * (i ? 0.5 : 1);
     double above = i < n - 1 ? -0.5 * expm1(-step[i + 1]) : 1;
@@ -5222,8 +5465,8 @@ static int bml_mcmc__sort_result(bml_mcmc_nested *s) {
     return BML_MCMC_OK;
 }
 
-/* The standard deviation of ln Z over simulated shrinkages. weight: ln of the intervals' shares, of which those 50 below
-   the largest, top, are left out. */
+/* The standard deviation of ln Z over simulated shrinkages. weight: ln of the intervals' shares, of which those 50
+   below the largest, top, are left out. */
 static double bml_mcmc__simulate_error(const bml_mcmc_nested *s, const bml_mcmc__sorted *a, double top) {
     double sims = 0;
     double sims2 = 0;
@@ -5233,7 +5476,9 @@ static double bml_mcmc__simulate_error(const bml_mcmc_nested *s, const bml_mcmc_
         double x = 0;
         for (ptrdiff_t i = 0; i < a->n; i++) {
             double shrink = log(bml_mcmc_rng_uniform(&rng)) * a->step[i];
-            if (a->weight[i] - top > -50) sum += exp(a->mid[i] - top + x) * -expm1(shrink);
+            if (a->weight[i] - top > -50) {
+                sum += exp(a->mid[i] - top + x) * -expm1(shrink);
+            }
             x += shrink;
         }
         sum = log(sum + exp(a->log_l[a->n - 1] - top + x) + DBL_MIN);
@@ -5257,7 +5502,9 @@ static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
         double width = log_x + log(-expm1(-a.step[i]));
         log_x -= a.step[i];
         a.weight[i] = a.mid[i] + width; /* for now: ln of the interval's share */
-        if (i == a.n - 1) a.weight[i] = bml_mcmc__log_add(a.weight[i], a.log_l[i] + log_x);
+        if (i == a.n - 1) {
+            a.weight[i] = bml_mcmc__log_add(a.weight[i], a.log_l[i] + log_x);
+        }
         top = a.weight[i] > top ? a.weight[i] : top;
     }
     for (ptrdiff_t i = 0; i < a.n; i++)
@@ -5271,14 +5518,16 @@ static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
         log_x -= a.step[i];
         a.weight[i] = a.log_l[i] > -DBL_MAX ? share : 0;
         sum2 += a.weight[i] * a.weight[i];
-        if (a.weight[i] > 0) r->information += a.weight[i] * a.log_l[i];
+        if (a.weight[i] > 0) {
+            r->information += a.weight[i] * a.log_l[i];
+        }
     }
     r->ess = 1 / sum2;
     return BML_MCMC_OK;
 }
 
-/* The result of bml_mcmc__evidence under s->other: the points keep their volumes. The new weights differ from the old by
-   more than the volumes' errors; that part of the error of ln Z is the delta method's for a mean of ratios. */
+/* The result of bml_mcmc__evidence under s->other: the points keep their volumes. The new weights differ from the old
+   by more than the volumes' errors; that part of the error of ln Z is the delta method's for a mean of ratios. */
 static int bml_mcmc__other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
     double *share = a.birth;
@@ -5301,7 +5550,9 @@ static int bml_mcmc__other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *
         double w = exp(share[i] - r->log_z);
         moved += (w - a.weight[i]) * (w - a.weight[i]);
         sum2 += w * w;
-        if (w > 0) r->information += w * s->other[i];
+        if (w > 0) {
+            r->information += w * s->other[i];
+        }
         a.log_l[i] = s->other[i];
         a.weight[i] = w;
     }
@@ -5343,7 +5594,9 @@ static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
     if (!x) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "rank test");
     for (ptrdiff_t i = 0; i < n; i++) {
         double rank = *bml_mcmc__value(s, i, BML_MCMC__RANK);
-        if (rank == rank) x[used++] = rank;
+        if (rank == rank) {
+            x[used++] = rank;
+        }
     }
     for (ptrdiff_t i = 0; i + s->K <= used; i += s->K) {
         double p = bml_mcmc__ks_uniform(x + i, s->K);
@@ -5352,7 +5605,9 @@ static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
     }
     double p = used ? bml_mcmc__ks_uniform(x, used) : 1;
     if (pieces) {
-        if (!(worst < 1)) worst = 0.999999;
+        if (!(worst < 1)) {
+            worst = 0.999999;
+        }
         worst = -expm1((double)pieces * log1p(-worst));
         p = p < worst ? p : worst;
         p = p * (2 - p);
@@ -5363,8 +5618,8 @@ static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
 }
 
 /* The next dynamic pass covers the part of the run that matters (Higson et al. 2019, eq. 12-14): for the error of ln Z
-   the evidence above a point over the number of live points there, for the ESS the weight of the point. Points *first to
-   *last have at least a quarter of the most. */
+   the evidence above a point over the number of live points there, for the ESS the weight of the point. Points *first
+   to *last have at least a quarter of the most. */
 static void bml_mcmc__plan_range(const bml_mcmc_nested *s, int evidence, ptrdiff_t *first, ptrdiff_t *last) {
     bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
     double most = 0;
@@ -5376,7 +5631,9 @@ static void bml_mcmc__plan_range(const bml_mcmc_nested *s, int evidence, ptrdiff
             above += a.weight[i];
             double matters = evidence ? above * a.step[i] : a.weight[i];
             if (i >= a.n - s->K / 2) continue;
-            if (look == 0 && matters > most) most = matters;
+            if (look == 0 && matters > most) {
+                most = matters;
+            }
             if (look == 0 || !(matters >= 0.25 * most)) continue;
             *first = i;
             if (!*last) *last = i;
@@ -5416,7 +5673,9 @@ static void bml_mcmc__plan_pass(bml_mcmc_nested *s, const bml_mcmc_nested_result
     ptrdiff_t last;
     bml_mcmc__plan_range(s, evidence, &first, &last);
     now->low = first > 0 && first < s->sorted_n ? r->log_likelihood[first - 1] : -BML_MCMC__INF;
-    if (first > 0 && now->low < -DBL_MAX) now->low = -DBL_MAX;
+    if (first > 0 && now->low < -DBL_MAX) {
+        now->low = -DBL_MAX;
+    }
     now->high = r->log_likelihood[last];
     bml_mcmc__plan_errors(s, r, first, last);
     for (ptrdiff_t i = 0; i < bml_mcmc__n_points(s); i++)
@@ -5454,11 +5713,15 @@ static int bml_mcmc__nested_resolve(bml_mcmc_nested *s) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
                               (int)c->prior->n_dim, c->n_dim);
     int least = c->n_dim + 1 > 4 ? c->n_dim + 1 : 4;
-    if (!c->live_points) c->live_points = 10 * c->n_dim > 400 ? 10 * c->n_dim : 400;
+    if (!c->live_points) {
+        c->live_points = 10 * c->n_dim > 400 ? 10 * c->n_dim : 400;
+    }
     if (c->live_points < least)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "live_points = %d: at least %d for %d dimensions",
                               c->live_points, least, c->n_dim);
-    if (!c->replace) c->replace = c->live_points / 5 > 0 ? c->live_points / 5 : 1;
+    if (!c->replace) {
+        c->replace = c->live_points / 5 > 0 ? c->live_points / 5 : 1;
+    }
     if (c->replace > c->live_points / 2)
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
                               "replace = %d: must be in [1, %d], half of live_points", c->replace, c->live_points / 2);
@@ -5492,7 +5755,9 @@ static void bml_mcmc__nested_begin(bml_mcmc_nested *s) {
     const bml_mcmc_nested_config *c = &s->config;
     int sweeps = c->sweeps ? c->sweeps : 3 + c->n_dim / 12;
     s->now.method = BML_MCMC_NESTED_REGION;
-    if (c->method == BML_MCMC_NESTED_SLICE) s->now.method = BML_MCMC_NESTED_SLICE;
+    if (c->method == BML_MCMC_NESTED_SLICE) {
+        s->now.method = BML_MCMC_NESTED_SLICE;
+    }
     s->now.sweeps = (uint64_t)sweeps;
     s->now.low = s->now.threshold = -BML_MCMC__INF;
     s->now.log_z = -DBL_MAX;
@@ -5562,7 +5827,9 @@ BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
             return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED,
                                   "%llu evaluations made; the live points could still hold %.3g of the evidence",
                                   (unsigned long long)s->now.evaluations, s->now.remaining);
-        if (s->now.pass_over) bml_mcmc__plan_pass(s, &r);
+        if (s->now.pass_over) {
+            bml_mcmc__plan_pass(s, &r);
+        }
         int status = bml_mcmc__round(s);
         if (status) return status;
     }
@@ -5576,8 +5843,12 @@ static int bml_mcmc__weigh(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     if (s->order[s->n_order - 1].value == -DBL_MAX)
         return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points so far");
     int status = bml_mcmc__evidence(s, r);
-    if (!status && s->other) status = bml_mcmc__other_evidence(s, r);
-    if (!status) status = bml_mcmc__rank_test(s, &r->rank_p);
+    if (!status && s->other) {
+        status = bml_mcmc__other_evidence(s, r);
+    }
+    if (!status) {
+        status = bml_mcmc__rank_test(s, &r->rank_p);
+    }
     return status;
 }
 
@@ -5676,7 +5947,9 @@ static void bml_mcmc__weighted_column(bml_mcmc_summary *out, bml_mcmc_nested *s,
         double x = key[i].value;
         sum2 += w * (x - out->mean) * (x - out->mean);
         for (int q = 0; q < 3; q++)
-            if (before <= quantile[q] && before + w > quantile[q]) value[q] = x;
+            if (before <= quantile[q] && before + w > quantile[q]) {
+                value[q] = x;
+            }
         before += w;
     }
     out->sd = sqrt(sum2);
@@ -5705,10 +5978,11 @@ BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *o
 
 enum { BML_MCMC__CHECK_FIT = 4000 };  /* posterior draws that the mixture is fitted to, at most */
 enum { BML_MCMC__CHECK_BATCH = 500 }; /* likelihoods asked for together */
-#define BML_MCMC__CHECK_LEAST 2000.0  /* likelihoods, at least, */
+#define BML_MCMC__CHECK_LEAST 2000.0  /* likelihoods, at least; twice as many where they are not enough, */
 #define BML_MCMC__CHECK_MOST 50000.0  /* and at most */
-#define BML_MCMC__CHECK_ESS 50.0      /* of the importance weights, below which they say nothing */
-#define BML_MCMC__CHECK_SIGMA 3.5
+#define BML_MCMC__CHECK_ESS 50.0      /* of the importance weights, below which they say little, */
+#define BML_MCMC__CHECK_FEW 5.0       /* and nothing */
+#define BML_MCMC__CHECK_SIGMA 3.0
 
 typedef struct bml_mcmc__check {
     bml_mcmc__half fit;
@@ -5809,7 +6083,8 @@ static int bml_mcmc__check_run(bml_mcmc__check *c, bml_mcmc_nested *s, double wa
         status = bml_mcmc__try(s, BML_MCMC__CHECK_BATCH);
         for (ptrdiff_t i = 0; i < BML_MCMC__CHECK_BATCH && !status; i++)
             bml_mcmc__check_add(c, log_ratio[i] + s->trial_log_l[i]);
-        if (c->draws >= BML_MCMC__CHECK_LEAST && bml_mcmc__check_error(c) <= wanted) break;
+        int enough = c->draws >= BML_MCMC__CHECK_LEAST && bml_mcmc__check_ess(c) >= BML_MCMC__CHECK_ESS;
+        if (enough && bml_mcmc__check_error(c) <= wanted) break;
     }
     return status;
 }
@@ -5825,9 +6100,11 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL), 1);
     if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
     bml_mcmc__check_layout(&c, block);
-    double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
+    double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, 2 * BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
     int status = BML_MCMC_OK;
-    if (bml_mcmc__check_fit(&c, s)) status = bml_mcmc__check_run(&c, s, 0.5 * r->log_z_error, most);
+    if (bml_mcmc__check_fit(&c, s)) {
+        status = bml_mcmc__check_run(&c, s, 0.5 * r->log_z_error, most);
+    }
     s->now = before;
     v->check_evaluations = (uint64_t)c.draws;
     v->check_ess = bml_mcmc__check_ess(&c);
@@ -5839,24 +6116,27 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     return status;
 }
 
-/* ln Z of the run and of the check; correlation of new points with their start, which counts where there is no check. */
+/* ln Z of the run and of the check; correlation of new points with their start, which counts where there is no check.
+   Few effective draws leave mass out and so err downwards: that they find more than the run is evidence all the same.
+   */
 static void bml_mcmc__judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
-    double difference = fabs(v->check_log_z - r->log_z);
+    double difference = v->check_log_z - r->log_z;
     double rounding = 1 / (double)s->K; /* of the trapezoid rule */
     double error =
         sqrt(r->log_z_error * r->log_z_error + v->check_log_z_error * v->check_log_z_error + rounding * rounding);
     int checked = v->check_ess >= BML_MCMC__CHECK_ESS;
-    if (checked && !(difference <= BML_MCMC__CHECK_SIGMA * error)) {
+    int more = v->check_ess >= BML_MCMC__CHECK_FEW && difference > BML_MCMC__CHECK_SIGMA * error;
+    if (more || (checked && !(fabs(difference) <= BML_MCMC__CHECK_SIGMA * error))) {
         bml_mcmc_reason *reason = bml_mcmc__reason(v, BML_MCMC_REASON_EVIDENCE, 1, -1);
-        reason->value = difference / error;
+        reason->value = fabs(difference) / error;
         reason->limit = BML_MCMC__CHECK_SIGMA;
         snprintf(reason->text, sizeof reason->text,
                  "ln Z is %.4f +- %.4f by the run, but %.4f +- %.4f by %.0f fresh draws: %.1f errors apart", r->log_z,
                  r->log_z_error, v->check_log_z, v->check_log_z_error, (double)v->check_evaluations,
-                 difference / error);
+                 fabs(difference) / error);
         bml_mcmc__mend_commas(reason->text);
     }
-    if (!checked)
+    if (!checked && !more)
         bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0, "fresh draws could not check ln Z: their effective number is",
                       v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
     if (r->sweeps && r->sweep_correlation > 0.2)
@@ -5873,12 +6153,22 @@ static void bml_mcmc__nested_edges(bml_mcmc_verdict *v, const bml_mcmc_nested *s
         if (s->wrapped[k]) continue;
         for (ptrdiff_t i = 0; i < a.n; i++) {
             double place = bml_mcmc__point(s, s->order[i].index)[k];
-            if (prior) place = bml_mcmc__prior_place(prior, k, a.theta + i * s->d);
-            if (place < BML_MCMC__EDGE_WIDTH) mass[0] += a.weight[i];
-            if (place > 1 - BML_MCMC__EDGE_WIDTH) mass[1] += a.weight[i];
+            if (prior) {
+                place = bml_mcmc__prior_place(prior, k, a.theta + i * s->d);
+            }
+            if (place < BML_MCMC__EDGE_WIDTH) {
+                mass[0] += a.weight[i];
+            }
+            if (place > 1 - BML_MCMC__EDGE_WIDTH) {
+                mass[1] += a.weight[i];
+            }
         }
-        if (prior && !bml_mcmc__is_finite(prior->param[k].lower)) mass[0] = 0;
-        if (prior && !bml_mcmc__is_finite(prior->param[k].upper)) mass[1] = 0;
+        if (prior && !bml_mcmc__is_finite(prior->param[k].lower)) {
+            mass[0] = 0;
+        }
+        if (prior && !bml_mcmc__is_finite(prior->param[k].upper)) {
+            mass[1] = 0;
+        }
         bml_mcmc__say_edges(v, k, mass, s->config.names);
     }
 }
@@ -5889,7 +6179,9 @@ BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s
     bml_mcmc__verdict_begin(v);
     int status = bml_mcmc_nested_get_result(s, &r);
     int check = !s->other && s->config.check_evidence != BML_MCMC_UNCHECKED;
-    if (!status && check) status = bml_mcmc__check_evidence(v, s, &r);
+    if (!status && check) {
+        status = bml_mcmc__check_evidence(v, s, &r);
+    }
     if (status) return v->status = status;
     v->ess_bulk = v->ess_tail = r.ess;
     if (!r.converged)
@@ -5900,9 +6192,13 @@ BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s
         bml_mcmc__say(v, BML_MCMC_REASON_RANK, 1,
                       "new points did not fall evenly among the live ones: the insertion-rank p-value is", r.rank_p,
                       0.001);
-    if (!(r.ess >= 100)) bml_mcmc__say(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
+    if (!(r.ess >= 100)) {
+        bml_mcmc__say(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
+    }
     bml_mcmc__nested_edges(v, s);
-    if (check) bml_mcmc__judge_evidence(v, s, &r);
+    if (check) {
+        bml_mcmc__judge_evidence(v, s, &r);
+    }
     bml_mcmc__say_nans(v, s->now.nans);
     s->message[0] = 0;
     return v->status;
@@ -5983,7 +6279,8 @@ static int bml_mcmc__point_sane(const double *p, ptrdiff_t d) {
     return place && born && ranked && tied && (live == 0 || live == 1);
 }
 
-/* The state's numbers, and all its points, must be possible; some of the points must have their likelihoods here too. */
+/* The state's numbers, and all its points, must be possible; some of the points must have their likelihoods here too.
+   */
 static int bml_mcmc__nested_check_saved(bml_mcmc_nested *s, const unsigned char *at, ptrdiff_t n) {
     bml_mcmc__nested_state now;
     ptrdiff_t d = s->d;
@@ -6007,7 +6304,9 @@ static int bml_mcmc__nested_check_saved(bml_mcmc_nested *s, const unsigned char 
     }
     bml_mcmc__nested_state before = s->now;
     int forgive = s->forgive;
-    if (!status) status = bml_mcmc__try(s, taken);
+    if (!status) {
+        status = bml_mcmc__try(s, taken);
+    }
     s->now = before;
     s->forgive = forgive;
     for (ptrdiff_t i = 0; i < taken && !status; i++)
@@ -6028,9 +6327,15 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
     bml_mcmc__expected want = {BML_MCMC__KIND_NESTED, fixed, names, 7, bml_mcmc__nested_words(s, 0), s->row};
     bml_mcmc__nested_fingerprint(fixed, s);
     int status = bml_mcmc__check_head(s->message, buffer, size, &want, &at, &n);
-    if (!status && n < 1) status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "no points");
-    if (!status) status = bml_mcmc__nested_check_saved(s, at, n);
-    if (!status) status = bml_mcmc__nested_reserve(s, n);
+    if (!status && n < 1) {
+        status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "no points");
+    }
+    if (!status) {
+        status = bml_mcmc__nested_check_saved(s, at, n);
+    }
+    if (!status) {
+        status = bml_mcmc__nested_reserve(s, n);
+    }
     if (status) return status;
     BML_MCMC_FREE(s->other);
     s->other = NULL;
@@ -6354,7 +6659,9 @@ static void bml_mcmc__join_half(bml_mcmc__nuts_chain *c, ptrdiff_t d) {
 static int bml_mcmc__grow_tree(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double log_prob, int *cut, int *deep) {
     ptrdiff_t d = s->d;
     double error = bml_mcmc__leapfrog_in(s, c, log_prob);
-    if (!(error < BML_MCMC__DIVERGENT)) error = BML_MCMC__INF;
+    if (!(error < BML_MCMC__DIVERGENT)) {
+        error = BML_MCMC__INF;
+    }
     c->sum_accept += error > 0 ? exp(-error) : 1;
     c->tried++;
     if (error > BML_MCMC__DIVERGENT) {
@@ -6380,7 +6687,9 @@ static int bml_mcmc__grow_tree(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double
 /* Hoffman & Gelman 2014, algorithm 4: the step is doubled or halved until one leap's acceptance crosses 0.8. */
 static int bml_mcmc__find_step(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double log_prob) {
     int good = bml_mcmc__leapfrog_in(s, c, log_prob) < 0.2231435513142098; /* -ln 0.8 */
-    if (!c->tried) c->depth = good ? 1 : -1;
+    if (!c->tried) {
+        c->depth = good ? 1 : -1;
+    }
     c->tried++;
     if (good != (c->depth > 0) || c->tried > 100) {
         c->k.step = c->try_step;
@@ -6408,7 +6717,9 @@ static int bml_mcmc__window_ends(int draw, int warmup) {
     int begin = bml_mcmc__first_window(warmup);
     int end = warmup - warmup / 10;
     int width = warmup / 40 > 5 ? warmup / 40 : 5;
-    if (end < warmup - 50) end = warmup - 50;
+    if (end < warmup - 50) {
+        end = warmup - 50;
+    }
     while (begin < end) {
         int last = begin + 3 * width > end ? end : begin + width; /* the next one would not fit: one long window */
         if (draw == last - 1) return 1;
@@ -6431,7 +6742,9 @@ static void bml_mcmc__new_mass_matrix(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c)
     for (ptrdiff_t i = 0; i < d; i++)
         L[s->dense ? i * d + i : i] += 1e-3 * 5 / (n + 5);
     if (s->dense) {
-        if (bml_mcmc__cholesky(L, d, 1e-14)) bml_mcmc__copy(c->L, L, m);
+        if (bml_mcmc__cholesky(L, d, 1e-14)) {
+            bml_mcmc__copy(c->L, L, m);
+        }
         bml_mcmc__invert_lower(c->L_inverse, c->L, d);
     }
     for (ptrdiff_t i = 0; i < d && !s->dense; i++)
@@ -6464,7 +6777,9 @@ static void bml_mcmc__window_add(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
         c->mean[i] += delta[i] / (double)c->k.window;
     }
     for (ptrdiff_t i = 0; i < d; i++) {
-        if (!s->dense) c->M2[i] += delta[i] * (c->y[i] - c->mean[i]);
+        if (!s->dense) {
+            c->M2[i] += delta[i] * (c->y[i] - c->mean[i]);
+        }
         for (ptrdiff_t j = 0; j <= i && s->dense; j++)
             c->M2[i * d + j] += delta[i] * (c->y[j] - c->mean[j]);
     }
@@ -6477,7 +6792,9 @@ static void bml_mcmc__adapt(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
     bml_mcmc__dual_averaging(&c->k, s->config.target_accept - c->sum_accept / c->tried);
     if (draw >= bml_mcmc__first_window(warmup)) {
         bml_mcmc__window_add(s, c);
-        if (bml_mcmc__window_ends(draw, warmup)) bml_mcmc__new_mass_matrix(s, c);
+        if (bml_mcmc__window_ends(draw, warmup)) {
+            bml_mcmc__new_mass_matrix(s, c);
+        }
     }
     if (draw < warmup - 1) return;
     c->k.step = exp(c->k.log_mean_step);
@@ -6518,7 +6835,9 @@ static void bml_mcmc__nuts_ask(bml_mcmc_nuts *s, ptrdiff_t n) {
         double *theta = s->theta + i * d;
         bml_mcmc__nuts_theta(theta, s, c->now.y, 0);
         int good = bml_mcmc__all_finite(theta, d) && bml_mcmc__all_finite(c->now.y, d);
-        if (!good) bml_mcmc__nuts_theta(theta, s, c->y, 0);
+        if (!good) {
+            bml_mcmc__nuts_theta(theta, s, c->y, 0);
+        }
         s->answer[i] = good ? 0 : -BML_MCMC__INF;
     }
     bml_mcmc__fill(s->gradient, BML_MCMC__NAN, n * d); /* what a callback leaves out is found */
@@ -6537,7 +6856,9 @@ static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
         const double *gradient = s->gradient + i * d;
         int wrong = bml_mcmc__judge(s->log_prob[i]);
         int possible = s->log_prob[i] > -DBL_MAX;
-        if (possible && !wrong && !bml_mcmc__all_finite(gradient, d)) wrong = BML_MCMC_NAN;
+        if (possible && !wrong && !bml_mcmc__all_finite(gradient, d)) {
+            wrong = BML_MCMC_NAN;
+        }
         int rejected = s->forgive || (wrong == BML_MCMC_NAN && s->config.nan_policy == BML_MCMC_NAN_REJECTED);
         if (wrong && !rejected) {
             bml_mcmc__fail(s->message, wrong, "chain %d: log-probability %g or its gradient is not finite at",
@@ -6548,8 +6869,12 @@ static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
         }
         if (wrong) s->nans++;
         forgiven |= wrong != 0;
-        if (wrong || !possible) s->answer[i] = -BML_MCMC__INF;
-        if (s->answer[i] == 0) s->answer[i] = bml_mcmc__pull_back(c->now.g, s, c->now.y, s->log_prob[i], gradient);
+        if (wrong || !possible) {
+            s->answer[i] = -BML_MCMC__INF;
+        }
+        if (s->answer[i] == 0) {
+            s->answer[i] = bml_mcmc__pull_back(c->now.g, s, c->now.y, s->log_prob[i], gradient);
+        }
     }
     if (forgiven) s->forgive = 0;
     return BML_MCMC_OK;
@@ -6561,8 +6886,12 @@ static int bml_mcmc__nuts_reserve(bml_mcmc_nuts *s, ptrdiff_t target) {
     if (!bml_mcmc__multiply(&bytes, target, s->C, (s->d + 2) * (ptrdiff_t)sizeof(double)))
         return bml_mcmc__fail(s->message, BML_MCMC_TOO_LARGE, "%lld draws", (long long)target);
     int grown = bml_mcmc__grow(&s->draws, target, s->C * s->d);
-    if (grown) grown = bml_mcmc__grow(&s->draws_log_prob, target, s->C);
-    if (grown) grown = bml_mcmc__grow(&s->draws_energy, target, s->C);
+    if (grown) {
+        grown = bml_mcmc__grow(&s->draws_log_prob, target, s->C);
+    }
+    if (grown) {
+        grown = bml_mcmc__grow(&s->draws_energy, target, s->C);
+    }
     if (!grown) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld draws", (long long)target);
     s->capacity = target;
     return BML_MCMC_OK;
@@ -6573,7 +6902,9 @@ static ptrdiff_t bml_mcmc__nuts_stored(const bml_mcmc_nuts *s, int most) {
     uint64_t kept = s->chain[0].k.kept;
     for (ptrdiff_t i = 1; i < s->C; i++) {
         uint64_t other = s->chain[i].k.kept;
-        if (most ? other > kept : other < kept) kept = other;
+        if (most ? other > kept : other < kept) {
+            kept = other;
+        }
     }
     return (ptrdiff_t)kept;
 }
@@ -6596,7 +6927,9 @@ static ptrdiff_t bml_mcmc__nuts_leap(bml_mcmc_nuts *s, uint64_t last) {
     for (ptrdiff_t i = 0; i < s->C; i++) {
         bml_mcmc__nuts_chain *c = s->chain + i;
         if (!c->active && c->k.draws >= last) continue;
-        if (!c->active) bml_mcmc__begin_draw(s, i);
+        if (!c->active) {
+            bml_mcmc__begin_draw(s, i);
+        }
         bml_mcmc__leapfrog_out(s, c);
         s->who[n++] = (int)i;
     }
@@ -6769,7 +7102,9 @@ static int bml_mcmc__nuts_check_gradient(bml_mcmc_nuts *s, const double *theta) 
         scale[k] = fabs(theta[k]) + 1 < room ? fabs(theta[k]) + 1 : room;
     }
     int status = bml_mcmc_check_gradient(&worst, s->config.log_prob, theta, scale, s->config.n_dim, s->config.user);
-    if (status == BML_MCMC_BAD_GRADIENT && worst <= s->config.gradient_tolerance) status = BML_MCMC_OK;
+    if (status == BML_MCMC_BAD_GRADIENT && worst <= s->config.gradient_tolerance) {
+        status = BML_MCMC_OK;
+    }
     if (!status) return status;
     return bml_mcmc__fail(s->message, status, "at the first start position: worst relative difference %.3g", worst);
 }
@@ -6792,7 +7127,9 @@ static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *the
         c->y[k] = bml_mcmc__unbounded(x, s->lower[k], s->upper[k]);
         c->now.y[k] = c->y[k];
         c->L[s->dense ? k * d + k : k] = 1;
-        if (s->dense) c->L_inverse[k * d + k] = 1;
+        if (s->dense) {
+            c->L_inverse[k * d + k] = 1;
+        }
     }
     return BML_MCMC_OK;
 }
@@ -6807,8 +7144,12 @@ BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta) {
     int status = BML_MCMC_OK;
     for (ptrdiff_t i = 0; i < s->C && !status; i++)
         status = bml_mcmc__nuts_place(s, i, theta + i * s->d);
-    if (!status) status = bml_mcmc__nuts_check_gradient(s, theta);
-    if (!status) status = bml_mcmc__nuts_call(s, s->C);
+    if (!status) {
+        status = bml_mcmc__nuts_check_gradient(s, theta);
+    }
+    if (!status) {
+        status = bml_mcmc__nuts_call(s, s->C);
+    }
     if (status) return status;
     for (ptrdiff_t i = 0; i < s->C; i++) {
         if (!(s->answer[i] > -DBL_MAX))
@@ -6846,7 +7187,9 @@ BML_MCMC_DEF int bml_mcmc_nuts_start_prior(bml_mcmc_nuts *s) {
     int status = BML_MCMC_OK;
     for (ptrdiff_t i = 0; i < s->C && !status; i++)
         status = bml_mcmc__nuts_draw(s, theta + i * s->d, theta + s->C * s->d, i);
-    if (!status) status = bml_mcmc_nuts_start(s, theta);
+    if (!status) {
+        status = bml_mcmc_nuts_start(s, theta);
+    }
     BML_MCMC_FREE(theta);
     return status;
 }
@@ -6944,10 +7287,12 @@ static void bml_mcmc__judge_trajectories(bml_mcmc_verdict *v, const bml_mcmc_nut
     double all = (double)info.draws * (double)s->C;
     double walls = (double)info.walls / all;
     double deep = (double)info.max_depth_hits / all;
+    double divergent = (double)info.divergences / all;
     if (info.divergences)
-        bml_mcmc__say(v, BML_MCMC_REASON_DIVERGENCES, 1,
-                      "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss:",
-                      (double)info.divergences, 0);
+        bml_mcmc__say(v, BML_MCMC_REASON_DIVERGENCES, divergent > BML_MCMC__DIVERGENT_SHARE,
+                      "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss; "
+                      "their share of all is",
+                      divergent, BML_MCMC__DIVERGENT_SHARE);
     if (info.walls)
         bml_mcmc__say(v, BML_MCMC_REASON_WALLS, walls > BML_MCMC__WALL_SHARE,
                       "trajectories ended at a log-probability of -infinity; their share of all is", walls,
@@ -6992,7 +7337,9 @@ static double bml_mcmc__best_difference(const double *lp, const double *x, doubl
         double slope = (lp[2 * j] - lp[2 * j + 1]) / width;
         double error = fabs(slope - g) - rounding / width;
         double size = fabs(slope) + fabs(g) + norm;
-        if (error <= best * size) best = error > 0 ? error / size : 0;
+        if (error <= best * size) {
+            best = error > 0 ? error / size : 0;
+        }
     }
     return best;
 }
@@ -7024,7 +7371,9 @@ BML_MCMC_DEF int bml_mcmc_check_gradient(double *worst, bml_mcmc_gradient f, con
     for (ptrdiff_t i = 0; i < d; i++) {
         h[i] = scale ? scale[i] : fabs(theta[i]) + 1;
         double size = fabs(here[i]) * h[i];
-        if (!(size <= DBL_MAX && bml_mcmc__is_finite(lp[N]))) status = BML_MCMC_NAN;
+        if (!(size <= DBL_MAX && bml_mcmc__is_finite(lp[N]))) {
+            status = BML_MCMC_NAN;
+        }
         largest = size > largest ? size : largest;
     }
     for (ptrdiff_t i = 0; i < d && !status; i++) {
@@ -7035,7 +7384,9 @@ BML_MCMC_DEF int bml_mcmc_check_gradient(double *worst, bml_mcmc_gradient f, con
         double best = bml_mcmc__best_difference(lp, x + i, here[i], norm, rounding, d);
         *worst = best > *worst ? best : *worst;
     }
-    if (!status && !(*worst <= 1e-3)) status = BML_MCMC_BAD_GRADIENT;
+    if (!status && !(*worst <= 1e-3)) {
+        status = BML_MCMC_BAD_GRADIENT;
+    }
     BML_MCMC_FREE(block);
     return status;
 }
@@ -7131,7 +7482,9 @@ static int bml_mcmc__nuts_check_saved(bml_mcmc_nuts *s, const unsigned char *at,
         status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "its draws are not as many as its chains kept");
     uint64_t gradients = s->gradients;
     uint64_t nans = s->nans;
-    if (!status) status = bml_mcmc__nuts_call(s, s->C);
+    if (!status) {
+        status = bml_mcmc__nuts_call(s, s->C);
+    }
     s->gradients = gradients;
     s->nans = nans;
     for (ptrdiff_t i = 0; i < s->C && !status; i++)
@@ -7154,8 +7507,12 @@ BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t
     bml_mcmc__expected want = {BML_MCMC__KIND_NUTS, fixed, names, 8, least, bml_mcmc__nuts_words(s, 1) - least};
     bml_mcmc__nuts_fingerprint(fixed, s);
     int status = bml_mcmc__check_head(s->message, buffer, size, &want, &at, &n);
-    if (!status) status = bml_mcmc__nuts_check_saved(s, at, n);
-    if (!status) status = bml_mcmc__nuts_reserve(s, n);
+    if (!status) {
+        status = bml_mcmc__nuts_check_saved(s, at, n);
+    }
+    if (!status) {
+        status = bml_mcmc__nuts_reserve(s, n);
+    }
     if (status) return status;
     bml_mcmc__get(&s->gradients, &at, 1);
     bml_mcmc__get(&s->nans, &at, 1);
@@ -7163,7 +7520,9 @@ BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t
         bml_mcmc__nuts_chain *c = s->chain + i;
         bml_mcmc__get(&c->k, &at, bml_mcmc__kept_words);
         bml_mcmc__get(c->saved, &at, bml_mcmc__nuts_saved(s));
-        if (s->dense) bml_mcmc__invert_lower(c->L_inverse, c->L, s->d);
+        if (s->dense) {
+            bml_mcmc__invert_lower(c->L_inverse, c->L, s->d);
+        }
     }
     bml_mcmc__get(s->draws, &at, n * s->C * s->d);
     bml_mcmc__get(s->draws_log_prob, &at, n * s->C);
@@ -7176,7 +7535,8 @@ BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t
 
 /* >> calibration */
 
-/* The lower incomplete gamma function over x^a e^-x, as a series (Abramowitz & Stegun 6.5.29); right below x = a + 1. */
+/* The lower incomplete gamma function over x^a e^-x, as a series (Abramowitz & Stegun 6.5.29); right below x = a + 1.
+   */
 static double bml_mcmc__gamma_series(double a, double x) {
     double sum = 1 / a;
     double term = sum;
@@ -7261,7 +7621,9 @@ BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *rank
         if (ranks[i] < 0 || ranks[i] > n_draws) return BML_MCMC_BAD_ARGUMENT;
         double lo = ranks[i] * width > bottom ? ranks[i] * width : bottom;
         double hi = (ranks[i] + 1) * width < top ? (ranks[i] + 1) * width : top;
-        if (hi > lo) inside += (hi - lo) / width;
+        if (hi > lo) {
+            inside += (hi - lo) / width;
+        }
     }
     *fraction = inside / n;
     *sd = sqrt(level * (1 - level) / n);
@@ -7284,6 +7646,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__RHAT_LIMIT
 #undef BML_MCMC__LEAST_ESS
 #undef BML_MCMC__EBFMI_LIMIT
+#undef BML_MCMC__DIVERGENT_SHARE
 #undef BML_MCMC__WALL_SHARE
 #undef BML_MCMC__DEEP_SHARE
 #undef BML_MCMC__EDGE_WIDTH
@@ -7294,6 +7657,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__CHECK_LEAST
 #undef BML_MCMC__CHECK_MOST
 #undef BML_MCMC__CHECK_ESS
+#undef BML_MCMC__CHECK_FEW
 #undef BML_MCMC__DOF
 #undef BML_MCMC__FIRST_ROUND
 #undef BML_MCMC__LARGEST_BATCH

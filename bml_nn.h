@@ -7294,6 +7294,8 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__CHUNK
 #undef BML_NN__CONST_AT
 #undef BML_NN__DEPTH
+#undef BML_NN__EPSILON
+#undef BML_NN__MOMENTUM
 #undef BML_NN__INDEPENDENT
 #undef BML_NN__INLINE
 #undef BML_NN__INT_FIELD
@@ -7322,8 +7324,9 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 
 /* Versions
    0.1.0  layers, training, uncertainty, model files
-   0.2.0  reasons of failing creates and loads as text, rules that name member, value and range, own temporary files,
-   gates
+   0.2.0  reasons of failing creates and loads as text, rules that name member, value and range, files under names of
+          their own, gates; padded rows, norm settings, biases by choice, names of other programs; the penalty beside
+          the loss
 
 This software is available under two licences: choose whichever you prefer.
 

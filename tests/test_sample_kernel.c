@@ -509,7 +509,8 @@ static void test_table(int kind, bml_sample_table_config c, const char *name) {
         worst = largest(worst, fabs(closed(x, kind) - u));
         worst = largest(worst, fabs(v - u));
     }
-    CHECK(status == 0 && worst <= bml_sample_table_error(t) + 2e-15 && bml_sample_table_error(t) <= c.tolerance,
+    double rounding = kind == SHARP ? 2e-10 : 2e-15; /* x itself: half an ulp of 50 times the density, 5.6e4 */
+    CHECK(status == 0 && worst <= bml_sample_table_error(t) + rounding && bml_sample_table_error(t) <= c.tolerance,
           "table of %s: CDF wrong by %.2g, said %.2g, asked %.2g; %d intervals %s", name, worst,
           bml_sample_table_error(t), c.tolerance, bml_sample_table_intervals(t), why);
     bml_sample_table_free(t);

@@ -1,7 +1,7 @@
 /* test_ssc.c: bml_ssc.h against what is not its code: closed forms (Rybicki & Lightman 1979, "RL"; Blumenthal & Gould
-   1970, "BG"), direct quadratures, and spectra of the code ATHEvA. Internals (bml_ssc__...) are called where a formula can
-   be tested by itself. In tolerances, h is the grid spacing in ln: schemes of second order err by a fraction of h^2, which
-   is 0.053 at 0.1 dex and 0.013 at 0.05 dex. */
+   1970, "BG"), direct quadratures, and spectra of the code ATHEvA. Internals (bml_ssc__...) are called where a formula
+   can be tested by itself. In tolerances, h is the grid spacing in ln: schemes of second order err by a fraction of
+   h^2, which is 0.053 at 0.1 dex and 0.013 at 0.05 dex. */
 #define _POSIX_C_SOURCE 200809L /* popen */
 #include <stdlib.h>
 
@@ -234,8 +234,8 @@ static int solve_rows(double *out, const double *rows, int stride, int n, const 
     return bad;
 }
 
-/* The grid of ATHEvA repeats ATHEvA. The limits are those of the published comparison: the code itself leaves 0.002 dex of
-   rounding and node placement; the tail of rows with few nodes below a Klein-Nishina cut is larger. */
+/* The grid of ATHEvA repeats ATHEvA. The limits are those of the published comparison: the code itself leaves 0.002 dex
+   of rounding and node placement; the tail of rows with few nodes below a Klein-Nishina cut is larger. */
 static void test_athena_grid(void) {
     double d[700];
     int n = 0;
@@ -258,8 +258,8 @@ static void test_athena_grid(void) {
     bml_ssc_free(t);
 }
 
-/* Halving spacing and time step together: a second-order scheme moves by 3/4 of its error, so the spectra at the defaults
-   are right to about 0.013 dex where this holds. Energy: per cent level by the same order h^2. */
+/* Halving spacing and time step together: a second-order scheme moves by 3/4 of its error, so the spectra at the
+   defaults are right to about 0.013 dex where this holds. Energy: per cent level by the same order h^2. */
 static void test_converged_grid(unsigned long seed) {
     bml_ssc *t1 = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_AVERAGED);
     bml_ssc *t2 = tables(BML_SSC_CONVERGED, 0.05, 5.0 / 24, BML_SSC_PITCH_AVERAGED);
@@ -301,10 +301,10 @@ static void test_converged_grid(unsigned long seed) {
     bml_ssc_free(t2);
 }
 
-/* Test 1 of LeHaMoC (Stathopoulos et al. 2023), ATHEvA's answer, with self-absorption and pairs. 0.1 dex is what two codes
-   with different grids and kernels can agree on. Where the source is thick (x < 10^-10.1) the photons are q/kappa, and
-   ATHEvA's absorption coefficient, on its coarse grid, is larger than ours by up to a third; ours is RL 6.53 to 0.1 % on
-   every grid (test_absorption_coefficient) and Kirchhoff's, so there 0.125 dex, a third. */
+/* Test 1 of LeHaMoC (Stathopoulos et al. 2023), ATHEvA's answer, with self-absorption and pairs. 0.1 dex is what two
+   codes with different grids and kernels can agree on. Where the source is thick (x < 10^-10.1) the photons are
+   q/kappa, and ATHEvA's absorption coefficient, on its coarse grid, is larger than ours by up to a third; ours is RL
+   6.53 to 0.1 % on every grid (test_absorption_coefficient) and Kirchhoff's, so there 0.125 dex, a third. */
 static void test_lehamoc(void) {
     double at[300];
     double y[300];
@@ -366,11 +366,11 @@ static void test_lehamoc(void) {
 
      from agnpy.emission_regions import Blob; from agnpy.spectra import PowerLaw; from astropy.constants import m_e
      ne = PowerLaw(k=1e6 cm-3, p=2.4, gamma_min=10, gamma_max=1e4, mass=m_e)
-     b = Blob(R_b=1e14 cm, z=0.1, delta_D=10, Gamma=10, B=0.1 G, n_e=ne, gamma_e_size=1000)        # d_L = 1.46823410e27 cm
-     Synchrotron(b, ssa=True).sed_flux(nu), SynchrotronSelfCompton(b, ssa=True).sed_flux(nu)       # 600 target frequencies
+     b = Blob(R_b=1e14 cm, z=0.1, delta_D=10, Gamma=10, B=0.1 G, n_e=ne, gamma_e_size=1000)     # d_L = 1.46823410e27 cm
+     Synchrotron(b, ssa=True).sed_flux(nu), SynchrotronSelfCompton(b, ssa=True).sed_flux(nu)    # 600 target frequencies
 
-   and, for the fields, R_b = 1e10 cm, so that nothing cools, z = 0.5 (d_L = 9.00902126e27 cm), Gamma = 20, k = 1e3 cm-3,
-   gamma_max = 1e5, gamma_e_size = 700, nu = 10^20, 10^21, ... 10^25 Hz, L_disk = 1e46 erg/s:
+   and, for the fields, R_b = 1e10 cm, so that nothing cools, z = 0.5 (d_L = 9.00902126e27 cm), Gamma = 20, k = 1e3
+   cm-3, gamma_max = 1e5, gamma_e_size = 700, nu = 10^20, 10^21, ... 10^25 Hz, L_disk = 1e46 erg/s:
 
      SSDisk(1e9 M_sun, L, 1/12, 6, 200, R_g_units=True), SphericalShellBLR(L, 0.1, 'Lyalpha', 1e17 cm),
      RingDustTorus(L, 0.3, 1000 K, R_dt=1e19 cm), CMB(z=0.5);  ExternalCompton(b, target, r).sed_flux(nu)
@@ -390,8 +390,8 @@ static bml_ssc_source frozen_source(double R, double k, double gamma_max) {
     return s;
 }
 
-/* Escape from a sphere: 0.01 dex at the SSC peak and on the thick side, and the convention itself is 0.125 dex. agnpy's own
-   synchrotron function is right to 0.2 %, and its sums over 1,000 energies to about as much. */
+/* Escape from a sphere: 0.01 dex at the SSC peak and on the thick side, and the convention itself is 0.125 dex. agnpy's
+   own synchrotron function is right to 0.2 %, and its sums over 1,000 energies to about as much. */
 static void test_agnpy_escape(void) {
     static const double syn[][2] = {{3.162278e9, 8.81243e-23}, {1e10, 4.94281e-21},        {3.162278e10, 1.08502e-19},
                                     {1e11, 1.99315e-19},       {3.162278e11, 2.83395e-19}, {1e13, 7.74787e-19},
@@ -455,12 +455,12 @@ static bml_ssc_external geometric_field(int kind) {
     return e;
 }
 
-/* External Compton. Monochromatic photons as agnpy's; a line in a cell of 0.1 dex is known to h^2/24, the head-on kernel is
-   the same formula, and agnpy's sums leave ragged 2 %: 0.02 dex, but where the spectrum begins or ends (a factor of 3 and
-   more between neighbours of the list, left out). agnpy's own grids of 100 angles are too coarse for disc and for a blob
-   beside the shell (0.15 and 0.04 dex): set_mu(4000), set_mu(2000), set_phi(17), gamma_e_size = 250 there. Disc: agnpy's
-   photon energies lack the factor [1 - (R_in/R)^(1/2)]^(1/4) of the temperature, on average 0.85; a flux ~ energy^-0.3 at a
-   given energy density moves by 0.02 ... 0.035 dex: 0.05. */
+/* External Compton. Monochromatic photons as agnpy's; a line in a cell of 0.1 dex is known to h^2/24, the head-on
+   kernel is the same formula, and agnpy's sums leave ragged 2 %: 0.02 dex, but where the spectrum begins or ends (a
+   factor of 3 and more between neighbours of the list, left out). agnpy's own grids of 100 angles are too coarse for
+   disc and for a blob beside the shell (0.15 and 0.04 dex): set_mu(4000), set_mu(2000), set_phi(17), gamma_e_size = 250
+   there. Disc: agnpy's photon energies lack the factor [1 - (R_in/R)^(1/2)]^(1/4) of the temperature, on average 0.85;
+   a flux ~ energy^-0.3 at a given energy density moves by 0.02 ... 0.035 dex: 0.05. */
 static void test_agnpy_fields(void) {
     static const struct {
         int kind;
@@ -539,9 +539,9 @@ static void test_agnpy_fields(void) {
     release(b);
 }
 
-/* Absorption on the way out: where agnpy's tau has risen from its threshold; 0.03 dex for its trapezoids over 400 distances
-   and 100 angles, disc 0.06 for the photon energies above (from 10^17 cm on: agnpy's tau leaves out the 1/mu of (17), which
-   its energy density has; 0.15 dex at 10^16 cm). */
+/* Absorption on the way out: where agnpy's tau has risen from its threshold; 0.03 dex for its trapezoids over 400
+   distances and 100 angles, disc 0.06 for the photon energies above (from 10^17 cm on: agnpy's tau leaves out the 1/mu
+   of (17), which its energy density has; 0.15 dex at 10^16 cm). */
 static void test_agnpy_depth(void) {
     static const struct {
         int kind;
@@ -570,8 +570,8 @@ static void test_agnpy_depth(void) {
 }
 
 /* The light of disc and torus itself. agnpy gives its disc L/2 over 4 pi d^2 (both sides of it are counted in L, one is
-   seen), ours L; it sums 100 radii of equal steps in R, 2 %. Torus: Planck's law both, agnpy's nu F_nu lacks a factor 1 + z (it has nu
-   where nu (1 + z) belongs). The whole luminosity comes out. */
+   seen), ours L; it sums 100 radii of equal steps in R, 2 %. Torus: Planck's law both, agnpy's nu F_nu lacks a factor 1
+   + z (it has nu where nu (1 + z) belongs). The whole luminosity comes out. */
 static void test_agnpy_thermal(void) {
     static const double disc[] = {8.3540e-20, 2.6189e-18, 8.0560e-17, 2.3317e-15, 5.5190e-14, 6.7900e-13, 2.2770e-12};
     static const double torus[] = {1.0865e-16, 3.1723e-15, 7.6929e-14, 9.2765e-13, 6.0661e-13};
@@ -608,10 +608,17 @@ static void test_agnpy_thermal(void) {
     bml_ssc_host_sed(y, &R, 1, 1e44, &o);
     CHECK_NEAR(y[0] * 4 * PI * o.distance * o.distance / 1e44, 1, 1e-9, "host galaxy: nu L_nu in R, k-corrected");
     CHECK(bml_ssc_host_sed(y, nu, 400, -1, &o) == BML_SSC_PARAMETER, "a negative host is refused");
+    double bad[] = {1e14, (double)NAN};
+    bml_ssc_path path = {&e, 1, 1e18, 0.5};
+    CHECK(bml_ssc_host_sed(y, bad, 2, 1e44, &o) == BML_SSC_PARAMETER &&
+              bml_ssc_thermal_sed(y, bad, 2, &e, &o, why) == BML_SSC_PARAMETER &&
+              bml_ssc_field_depth(y, bad, 2, &path, why) == BML_SSC_PARAMETER && strstr(why, "nu[1]"),
+          "a frequency that is none: %s", why);
 }
 
-/* Energy densities in closed form: a shell is xi L/(4 pi R^2 c) at its centre, ln((R + r)/|R - r|) elsewhere, and in the
-   blob's frame there Gamma^2 (1 + beta^2/3) times as much; the CMB likewise; far away D = 1/(Gamma (1 + beta)) for all. */
+/* Energy densities in closed form: a shell is xi L/(4 pi R^2 c) at its centre, ln((R + r)/|R - r|) elsewhere, and in
+   the blob's frame there Gamma^2 (1 + beta^2/3) times as much; the CMB likewise; far away D = 1/(Gamma (1 + beta)) for
+   all. */
 static void test_field_energy(void) {
     bml_ssc_external shell = geometric_field(BML_SSC_FIELD_SHELL);
     bml_ssc_external cmb = geometric_field(BML_SSC_FIELD_CMB);
@@ -643,8 +650,8 @@ static void test_field_energy(void) {
 }
 
 /* An isotropic target of the head-on kernel is the isotropic kernel: the observer's view of a CMB whose blob is at rest
-   (Gamma = 1) is the mean over directions. Tables: linear in phase, 2e-3, and a difference over a cell, of order h^2/4, 0.006 dex; the last decade
-   below the end, where f falls within a cell, is left out. */
+   (Gamma = 1) is the mean over directions. Tables: linear in phase, 2e-3, and a difference over a cell, of order h^2/4,
+   0.006 dex; the last decade below the end, where f falls within a cell, is left out. */
 static void test_head_on_mean(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = frozen_source(1e14, 1e3, 1e8);
@@ -677,8 +684,8 @@ static void test_head_on_mean(void) {
 
 /* ---- synchrotron ------------------------------------------------------------------------------------------------- */
 
-/* F(y) = y int_y^inf K_5/3 to 15 digits (mpmath), its maximum at y = 0.285812, its integral 8 pi/(9 sqrt 3). The header's
-   trapezoid rule converges exponentially: 1e-9 is generous. */
+/* F(y) = y int_y^inf K_5/3 to 15 digits (mpmath), its maximum at y = 0.285812, its integral 8 pi/(9 sqrt 3). The
+   header's trapezoid rule converges exponentially: 1e-9 is generous. */
 static void test_synchrotron_function(void) {
     static const double known[][2] = {{1e-4, 0.0995908830850667}, {0.01, 0.444972504114211}, {0.1, 0.818185534872853},
                                       {1, 0.651422815355364},     {3, 0.128565710009064},    {10, 0.000192238264300869},
@@ -702,9 +709,9 @@ static double pitch_integrand(double alpha, const double *y) {
     return s > 1e-3 ? s * s * bml_ssc__synchrotron(*y / s, BML_SSC_PITCH_90) : 0;
 }
 
-/* The tabulated S: at 90 degrees F/int F; averaged, (3/4) int sin^2(alpha) F(y/sin alpha) dalpha/int F, by Simpson's rule.
-   The table is linear in steps of h/32 = 0.0072 in ln y, so it errs by 0.0072^2/8 (dlnS/dln y)^2, 1e-5 y^2; the norm is a
-   trapezoid sum of the same step. */
+/* The tabulated S: at 90 degrees F/int F; averaged, (3/4) int sin^2(alpha) F(y/sin alpha) dalpha/int F, by Simpson's
+   rule. The table is linear in steps of h/32 = 0.0072 in ln y, so it errs by 0.0072^2/8 (dlnS/dln y)^2, 1e-5 y^2; the
+   norm is a trapezoid sum of the same step. */
 static void test_synchrotron_tables(void) {
     static const double ys[] = {1e-4, 1e-3, 0.01, 0.1, 0.29, 1, 3, 8};
     bml_ssc *t90 = tables(BML_SSC_CONVERGED, 0, 0, BML_SSC_PITCH_90);
@@ -755,9 +762,9 @@ static double power_law_absorption(double x, double R, double B, double n_0, dou
     return alpha * R * mean_sine((p + 2) / 2);
 }
 
-/* Electrons that do not cool (R = 1e14 cm, B = 1e-3 G): N = Q, and the spectrum is RL 6.36 at all x between the ends, of
-   slope (3 - p)/2. Cells carry their energy exactly, but the emission of a cell knows only a linear slope: an error of up
-   to p^2 h^2/24. The upper end is missed by (x/x_max)^((p-1)/2+1/3) < 1e-4. */
+/* Electrons that do not cool (R = 1e14 cm, B = 1e-3 G): N = Q, and the spectrum is RL 6.36 at all x between the ends,
+   of slope (3 - p)/2. Cells carry their energy exactly, but the emission of a cell knows only a linear slope: an error
+   of up to p^2 h^2/24. The upper end is missed by (x/x_max)^((p-1)/2+1/3) < 1e-4. */
 static void test_uncooled_synchrotron(void) {
     static const double spacing[] = {0.1, 0.05};
     static const double ps[] = {1.7, 2.5, 3.2};
@@ -795,9 +802,9 @@ static void test_uncooled_synchrotron(void) {
 
 /* ---- electrons --------------------------------------------------------------------------------------------------- */
 
-/* No cooling to speak of (B = 1e-6 G): N = f Q (1 - e^(-t/f)), f the escape time, cell by cell. At dt/f <= 0.02 BDF2 errs
-   by (dt/f)^2/3 and its start, backward Euler, by (dt/f)^2/2: 4e-4 of N at its first values. The density that is read out
-   is that of a cell with the right energy: for p = 2 smaller than that at the node by h^2/24 = 2.2e-3. */
+/* No cooling to speak of (B = 1e-6 G): N = f Q (1 - e^(-t/f)), f the escape time, cell by cell. At dt/f <= 0.02 BDF2
+   errs by (dt/f)^2/3 and its start, backward Euler, by (dt/f)^2/2: 4e-4 of N at its first values. The density that is
+   read out is that of a cell with the right energy: for p = 2 smaller than that at the node by h^2/24 = 2.2e-3. */
 static void test_pure_escape(void) {
     static const double escape[] = {1, 3, 0.5};
     static const double times[] = {0.3, 1, 4};
@@ -829,8 +836,8 @@ static void test_pure_escape(void) {
     CHECK_LE(worst_read, 4e-4 + 2.3e-3, "pure escape, read at any gamma");
 }
 
-/* Stationary electrons that lose energy and escape: N = int_gamma Q(g) exp(-T(gamma, g)) dg/|gamma_dot|, T the cooling time
-   from g to gamma, for |gamma_dot| = a gamma^2, T = (1/gamma - 1/g)/a. par: a, p, gamma, f; integrand in ln g. */
+/* Stationary electrons that lose energy and escape: N = int_gamma Q(g) exp(-T(gamma, g)) dg/|gamma_dot|, T the cooling
+   time from g to gamma, for |gamma_dot| = a gamma^2, T = (1/gamma - 1/g)/a. par: a, p, gamma, f; integrand in ln g. */
 static double cooled_integrand(double ln_g, const double *par) {
     double g = exp(ln_g);
     return pow(g, 1 - par[1]) * exp(-(1 / par[2] - 1 / g) / (par[0] * par[3]));
@@ -847,8 +854,8 @@ static double cooled_electrons(double gamma, double a, double p, double lo, doub
 }
 
 /* Cooled throughout (B = 30 G), break inside, slow and fast escape. Points keep two cells away from gamma_min and
-   gamma_max, where N jumps, and stop below gamma_min where the cooling time is 2 f: there N drops by a factor per cell and
-   is of no weight. Elsewhere the scheme is of second order. */
+   gamma_max, where N jumps, and stop below gamma_min where the cooling time is 2 f: there N drops by a factor per cell
+   and is of no weight. Elsewhere the scheme is of second order. */
 static void test_cooled_electrons(void) {
     static const struct {
         double R, B, p, f;
@@ -883,7 +890,8 @@ static void test_cooled_electrons(void) {
     }
     CHECK_LE(error[0], 0.03, "cooling and escape at 0.1 dex against the exact integral, worst relative error");
     CHECK_LE(error[1], 0.009, "cooling and escape at 0.05 dex");
-    /* p = 2.5 between 10^3.5 and 10^4.5: the end at 10^6 steepens it by (gamma/gamma_max)^1.5/ln 10 = 5e-3, escape less */
+    /* p = 2.5 between 10^3.5 and 10^4.5: the end at 10^6 steepens it by (gamma/gamma_max)^1.5/ln 10 = 5e-3, escape
+       less */
     CHECK_NEAR(slope, -3.5, 0.01, "slope of cooled electrons, -(p + 1)");
 }
 
@@ -898,7 +906,8 @@ static double dilog_minus(double b) {
     return simpson(dilog_integrand, NULL, 0, log1p(b), 2000);
 }
 
-/* int f E dE = g(G)/G: BG's loss with the full cross section, as in Moderski et al. (2005), MNRAS 363, 954, eq. 18-19. */
+/* int f E dE = g(G)/G: BG's loss with the full cross section, as in Moderski et al. (2005), MNRAS 363, 954, eq.
+   18-19. */
 static double loss_closed_form(double b) {
     double g = (0.5 * b + 6 + 6 / b) * log1p(b) -
                (11.0 / 12 * b * b * b + 6 * b * b + 9 * b + 4) / ((1 + b) * (1 + b)) - 2 + 2 * dilog_minus(b);
@@ -923,8 +932,9 @@ static double jones_number_integrand(double ln_q, const double *G) {
 }
 
 /* Moments of Jones' kernel. Energy: the closed form, where its cancellation (1e-13/G^3) allows, and 1 - 63/40 G below;
-   the loss is a sum of Gauss rules over a smooth function: 1e-6. Number: int f dE = (G/3) <(1 - mu) sigma>, the plain rate
-   of Klein-Nishina collisions, angle by angle. Thomson: 16/9 ... all in one: int f E dE -> G^2/9, int f dE -> G/3. */
+   the loss is a sum of Gauss rules over a smooth function: 1e-6. Number: int f dE = (G/3) <(1 - mu) sigma>, the plain
+   rate of Klein-Nishina collisions, angle by angle. Thomson: 16/9 ... all in one: int f E dE -> G^2/9, int f dE ->
+   G/3. */
 static void test_jones_moments(void) {
     static const double Gs[] = {0.1, 0.3, 1, 3, 10, 100, 1e4, 1e6};
     double loss = 0;
@@ -946,7 +956,8 @@ static void test_jones_moments(void) {
     CHECK_LE(loss, 1e-4, "loss deep in Klein-Nishina, relative");
 }
 
-/* Kernel of one cell by Simpson's rule: int f E dE over the cell, as the header says, but in its own way; or the point. */
+/* Kernel of one cell by Simpson's rule: int f E dE over the cell, as the header says, but in its own way; or the
+   point. */
 static double cell_integrand(double ln_q, const double *G) {
     double q = exp(ln_q);
     double E = *G * q / (1 + *G * q);
@@ -988,10 +999,11 @@ static void plain_compton(double *out, const double *n, const bml_ssc_blob *b) {
     free(memo);
 }
 
-/* The fast Compton sum against the plain one, on the electrons and photons of real sources, over 8 dex below the peak. Fast
-   is: f beyond E = 1e-3 in its Thomson limit (2e-3), f constant in G where it has settled to 1e-3, linear between
-   tabulated phases (2e-3 where f bends most; on the ATHENA grid, whose f is a point value with a kink at q = 1, only below
-   gamma_max/2: the last nodes live on that kink). Then the Compton losses against the closed form, summed over the photons. */
+/* The fast Compton sum against the plain one, on the electrons and photons of real sources, over 8 dex below the peak.
+   Fast is: f beyond E = 1e-3 in its Thomson limit (2e-3), f constant in G where it has settled to 1e-3, linear between
+   tabulated phases (2e-3 where f bends most; on the ATHENA grid, whose f is a point value with a kink at q = 1, only
+   below gamma_max/2: the last nodes live on that kink). Then the Compton losses against the closed form, summed over
+   the photons. */
 static void test_fast_compton(void) {
     static const double rows[][ROW] = {
         {15.3, -0.7, 1.5, 5.03, -2, 2.2}, {16.2, 0.41, 3.1, 6.87, -4, 1.7}, {14.5, 1.9, 0.3, 4.1, -1, 2.9}};
@@ -1041,8 +1053,8 @@ static void test_fast_compton(void) {
 }
 
 /* Thomson: every electron loses to photons U_rad/U_B of what it loses to B, so L_ssc/L_syn = U_rad/U_B. Weak (repeated
-   scattering adds 1e-3 of it), gamma <= 10^3 and x <= 4e-8 (G < 2e-4). The synchrotron sum knows where in a cell electrons
-   are, the Compton sum puts them at the node: of order h^2/6, 9e-3 and 2e-3. */
+   scattering adds 1e-3 of it), gamma <= 10^3 and x <= 4e-8 (G < 2e-4). The synchrotron sum knows where in a cell
+   electrons are, the Compton sum puts them at the node: of order h^2/6, 9e-3 and 2e-3. */
 static void test_thomson_ratio(void) {
     static const double spacing[] = {0.1, 0.05};
     double off[2];
@@ -1097,9 +1109,9 @@ static bml_ssc_external black_body(double T, double u) {
     return e;
 }
 
-/* Fields on the grid. Black body: u = a T^4 = (pi^2/15) (kT)^4/(hbar c)^3, and n(x) is Planck's law at every node (a cell
-   average of a curved function: h^2/24 times its second derivative, 2 % at 5 kT). Others: u as given, mean energy in
-   closed form. */
+/* Fields on the grid. Black body: u = a T^4 = (pi^2/15) (kT)^4/(hbar c)^3, and n(x) is Planck's law at every node (a
+   cell average of a curved function: h^2/24 times its second derivative, 2 % at 5 kT). Others: u as given, mean energy
+   in closed form. */
 static void test_external_fields(void) {
     static const double tx[] = {1e-6, 1e-5, 1e-4};
     static const double tn[] = {1e6, 1e3, 1};
@@ -1151,7 +1163,8 @@ static void test_external_fields(void) {
 }
 
 /* Thomson scattering of a thin black body of 10 K: L_ec/L_syn = U_ext/U_B (tolerance as for SSC); the spectrum of
-   uncooled electrons is RL 7.31 at every x between the ends: C 8 pi^2 r_0^2/(h^3 c^2) (kT)^((p+5)/2) F(p) eps^-((p-1)/2). */
+   uncooled electrons is RL 7.31 at every x between the ends: C 8 pi^2 r_0^2/(h^3 c^2) (kT)^((p+5)/2) F(p)
+   eps^-((p-1)/2). */
 static void test_external_compton(void) {
     double p = 2.4;
     double zeta = 0;
@@ -1291,9 +1304,10 @@ static void test_kirchhoff(void) {
     CHECK_LE(worst[1], 0.0133, "Kirchhoff's law at 0.05 dex, relative");
 }
 
-/* Pair cross section by direct quadrature over angles: (1/2) int (1 - mu) sigma dmu, s = w (1 - mu)/2, with beta from s.
-   Limits: (w - 1)^1.5/2 at the threshold, (3/4)(ln 4w - 2)/w far above. The integrand rises as sqrt(s - 1): midpoints err
-   there by 1e-3; far above, steps in ln s of 46/64 at most would leave 2 %, so 1 % is asked up to 10^20. */
+/* Pair cross section by direct quadrature over angles: (1/2) int (1 - mu) sigma dmu, s = w (1 - mu)/2, with beta from
+   s. Limits: (w - 1)^1.5/2 at the threshold, (3/4)(ln 4w - 2)/w far above. The integrand rises as sqrt(s - 1):
+   midpoints err there by 1e-3; far above, steps in ln s of 46/64 at most would leave 2 %, so 1 % is asked up to
+   10^20. */
 static double pair_integrand(double v, const double *w) { /* s = 1 + v^2: smooth at the threshold */
     double s = 1 + v * v;
     double beta = v / sqrt(s);
@@ -1318,9 +1332,9 @@ static void test_pair_cross_section(void) {
     CHECK_NEAR(near, 1, 5e-3, "pair cross section at the threshold");
 }
 
-/* Energy stays in the books with absorption, with and without heating, with pairs, in compact sources where these matter,
-   and up to gamma_max = 10^10 where pair rates of any two photons are asked for. Second order: 1 % at thirty times the highest
-   compactness that is published. */
+/* Energy stays in the books with absorption, with and without heating, with pairs, in compact sources where these
+   matter, and up to gamma_max = 10^10 where pair rates of any two photons are asked for. Second order: 1 % at thirty
+   times the highest compactness that is published. */
 static void test_absorbed_energy(void) {
     static const struct {
         double R, B, lo, hi, l_e, p;
@@ -1453,7 +1467,8 @@ static void waves(bml_ssc_drive *now, double t, void *user) {
     now->injection = 1 + 0.8 * sin(1.5 * t);
 }
 
-/* Q (1 + a sin w t), uncooled: N/Q = 1 - e^-t + a (sin wt - w cos wt + w e^-t)/(1 + w^2). BDF2 at dt = 0.05: dt^2 w^3/3 = 3e-3. */
+/* Q (1 + a sin w t), uncooled: N/Q = 1 - e^-t + a (sin wt - w cos wt + w e^-t)/(1 + w^2). BDF2 at dt = 0.05: dt^2 w^3/3
+   = 3e-3. */
 static void test_driven_injection(void) {
     bml_ssc_blob *b = blob_at(0.1, 0.05);
     bml_ssc_source s = usual_source();
@@ -1486,8 +1501,8 @@ static void doubled_R(bml_ssc_drive *now, double t, void *user) {
     now->R = 2;
 }
 
-/* A drive that doubles B, or R, from the start is the source with twice the B, or R (at the same power; its time runs in
-   units of the old R/c). Only the kernel lattice differs, so 1e-3; for R, each settles to its own steady state. */
+/* A drive that doubles B, or R, from the start is the source with twice the B, or R (at the same power; its time runs
+   in units of the old R/c). Only the kernel lattice differs, so 1e-3; for R, each settles to its own steady state. */
 static void test_constant_drives(void) {
     bml_ssc_blob *a = blob_at(0.1, 0.1);
     bml_ssc_blob *b = blob_at(0.1, 0.1);
@@ -1605,7 +1620,8 @@ static void test_pieces_and_steady(void) {
     CHECK(bml_ssc_begin(a, &s) == 0 && bml_ssc_steady(a, 1e-300) == BML_SSC_PARAMETER &&
               strstr(bml_ssc_message(a), "tolerance"),
           "steady state to 1e-300: %s", bml_ssc_message(a));
-    /* it fills for f = 1e6 R/c; after 1000 steps of at most 1e4 a part e^-10 is missing and N grows by 1e-2 e^-10 a step */
+    /* it fills for f = 1e6 R/c; after 1000 steps of at most 1e4 a part e^-10 is missing and N grows by 1e-2 e^-10 a
+       step */
     s.electron_escape = 1e6;
     s.B = 1e-8;
     s.compactness = 1e-20;
@@ -1620,10 +1636,10 @@ static void flare(bml_ssc_drive *now, double t, void *user) {
     now->injection = t >= *(const double *)user ? 10 : 1;
 }
 
-/* A flare of ten times the power that starts at t = 5, or inside a step: the default step against steps of 0.002, over 12
-   frequencies from radio to TeV. The mean over a step puts a jump right by its share, so that what is left is how electrons
-   of a cooling time near the step (1/24) get there by one backward Euler step: (dt/2)^2 of a rise within the first step or
-   two, 0.02 dex at worst. At t = 5 itself nothing has happened yet. */
+/* A flare of ten times the power that starts at t = 5, or inside a step: the default step against steps of 0.002, over
+   12 frequencies from radio to TeV. The mean over a step puts a jump right by its share, so that what is left is how
+   electrons of a cooling time near the step (1/24) get there by one backward Euler step: (dt/2)^2 of a rise within the
+   first step or two, 0.02 dex at worst. At t = 5 itself nothing has happened yet. */
 static void test_flare(void) {
     static const double at[] = {5, 5.02, 5.05, 5.1, 5.2, 5.5, 6, 7};
     static const double starts[] = {5, 5.013};
@@ -1664,10 +1680,10 @@ static void test_flare(void) {
     release(b[1]);
 }
 
-/* Light from a sphere: electrons that cool in 1/500 R/c shine as they are injected, so that a flare of ten times the power
-   is seen through the slices: 1 + 9 u^2 (3 - u)/4 at u = t - 5. The emission is kept at steps of 1/24, each for the time half
-   a step around it, so that a jump at a step is 1/48 late: 5 % where the curve is steepest. A steady source looks as without
-   the smearing. */
+/* Light from a sphere: electrons that cool in 1/500 R/c shine as they are injected, so that a flare of ten times the
+   power is seen through the slices: 1 + 9 u^2 (3 - u)/4 at u = t - 5. The emission is kept at steps of 1/24, each for
+   the time half a step around it, so that a jump at a step is 1/48 late: 5 % where the curve is steepest. A steady
+   source looks as without the smearing. */
 static void test_light_travel(void) {
     bml_ssc_config config;
     bml_ssc *t = NULL;
@@ -1741,8 +1757,8 @@ static int add_to_blob(bml_ssc_exchange *now, void *user) {
     return h->refuse && now->t > 2;
 }
 
-/* The hook: electrons, photons and absorption that it adds are there in closed form (uncooled: N = Q, n = q/(1 + a)), and
-   the books close over what it adds and takes. gamma_top leaves room above gamma_max. */
+/* The hook: electrons, photons and absorption that it adds are there in closed form (uncooled: N = Q, n = q/(1 + a)),
+   and the books close over what it adds and takes. gamma_top leaves room above gamma_max. */
 static void test_exchange(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = usual_source();
@@ -1807,8 +1823,8 @@ static void nothing_driven(bml_ssc_drive *now, double t, void *user) {
     (void)user;
 }
 
-/* A drive that changes nothing changes nothing: b stays to the bit on both grids. And the tolerance of a steady state does
-   not outlive it. */
+/* A drive that changes nothing changes nothing: b stays to the bit on both grids. And the tolerance of a steady state
+   does not outlive it. */
 static void test_nothing_moves(void) {
     for (int grid = 0; grid < 2; grid++) {
         bml_ssc *t = tables((bml_ssc_grid)grid, 0, 0, BML_SSC_PITCH_AVERAGED);
@@ -1935,7 +1951,8 @@ static double worst_difference(const bml_ssc_blob *a, const bml_ssc_blob *b) { /
     return worst;
 }
 
-/* Shapes that contain the power law give its spectrum: Gauss' rule of 8 nodes is exact to 1e-12 on a cell, so 1e-9 dex. */
+/* Shapes that contain the power law give its spectrum: Gauss' rule of 8 nodes is exact to 1e-12 on a cell, so 1e-9
+   dex. */
 static void test_shapes_that_are_power_laws(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_blob *power = blob_at(0.1, 0);
@@ -1980,8 +1997,8 @@ static double shape_integrand(double ln_g, const double *par) {
     return g * g * Q;
 }
 
-/* Other shapes, cell by cell, against Simpson's rule; one cell of the broken law holds the kink, where Gauss' rule errs by
-   1e-3 of that cell. */
+/* Other shapes, cell by cell, against Simpson's rule; one cell of the broken law holds the kink, where Gauss' rule errs
+   by 1e-3 of that cell. */
 static void test_shapes(void) {
     static const int shapes[] = {BML_SSC_BROKEN, BML_SSC_LOG_PARABOLA, BML_SSC_CUTOFF};
     bml_ssc_blob *b = blob_at(0.1, 0);
@@ -2022,8 +2039,8 @@ static double inverse_E(double z, const double *omega) {
     return 1 / sqrt(*omega * pow(1 + z, 3) + 1 - *omega);
 }
 
-/* Einstein-de Sitter: d = (2c/H0) (1 + z)(1 - 1/sqrt(1 + z)). Otherwise (c/H0) (1 + z) int dz/E by Simpson's rule. Gauss'
-   rule on pieces of at most ln 2 is exact to rounding; the megaparsec has 15 digits. */
+/* Einstein-de Sitter: d = (2c/H0) (1 + z)(1 - 1/sqrt(1 + z)). Otherwise (c/H0) (1 + z) int dz/E by Simpson's rule.
+   Gauss' rule on pieces of at most ln 2 is exact to rounding; the megaparsec has 15 digits. */
 static void test_distance(void) {
     static const double zs[] = {1e-3, 0.1, 0.557, 1, 5, 1000};
     double worst = 0;
@@ -2046,9 +2063,9 @@ static void test_distance(void) {
           "distances that make no sense are NaN");
 }
 
-/* (12), (13) from the comoving spectrum, by hand: nu_obs = delta nu/(1 + z), nu F_nu = delta^4 nu L_nu/(4 pi d^2). And what
-   derive() says of peaks, against a scan of the SED: frequency to a twentieth of a dex, height to 1 % (a parabola through
-   nodes at 0.1 dex). */
+/* (12), (13) from the comoving spectrum, by hand: nu_obs = delta nu/(1 + z), nu F_nu = delta^4 nu L_nu/(4 pi d^2). And
+   what derive() says of peaks, against a scan of the SED: frequency to a twentieth of a dex, height to 1 % (a parabola
+   through nodes at 0.1 dex). */
 static void test_observer(void) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = plain_source();
@@ -2189,8 +2206,9 @@ static double log_l(double model, double flux, double lo, double hi, int limit, 
     return v;
 }
 
-/* Written out: -(r/sigma)^2/2 - ln(sigma sqrt(2 pi)), the side of the residual choosing sigma, scatter added in squares.
-   Upper limits: ln Phi(z) by mpmath, 18 digits; erfc is good to 1e-15 relative, the series beyond z = -20 to 15/z^6. */
+/* Written out: -(r/sigma)^2/2 - ln(sigma sqrt(2 pi)), the side of the residual choosing sigma, scatter added in
+   squares. Upper limits: ln Phi(z) by mpmath, 18 digits; erfc is good to 1e-15 relative, the series beyond z = -20 to
+   15/z^6. */
 static void test_likelihood(void) {
     static const double tail[][2] = {{3, -0.0013508099647481938},    {-5, -15.0649983939887257},
                                      {-15, -116.131384845711695},    {-19.99, -203.716707717208404},
@@ -2280,9 +2298,10 @@ static double planck_loss(double ln_x,
     return x * x / expm1(x / par[1]) * (G < 0.05 ? G * G / 9 * (1 - 1.575 * G + 2.205 * G * G) : loss_closed_form(G));
 }
 
-/* Electrons that cool on a black body of 3e5 K from Thomson into Klein-Nishina (G = 4 gamma theta from 0.02 to 2000), and
-   by synchrotron, and escape: N = int Q exp(-T) dg/|gamma_dot|, T the cooling time in the closed-form loss, all by
-   trapezoids in 2,000 steps; U_ext/U_B = 50. Second order; the spectrum's hardening in the transition is what is tested. */
+/* Electrons that cool on a black body of 3e5 K from Thomson into Klein-Nishina (G = 4 gamma theta from 0.02 to 2000),
+   and by synchrotron, and escape: N = int Q exp(-T) dg/|gamma_dot|, T the cooling time in the closed-form loss, all by
+   trapezoids in 2,000 steps; U_ext/U_B = 50. Second order; the spectrum's hardening in the transition is what is
+   tested. */
 static void test_klein_nishina_electrons(void) {
     bml_ssc_blob *b = blob_at(0.05, 0);
     bml_ssc_external e = black_body(3e5, 0);
@@ -2338,9 +2357,9 @@ static void test_klein_nishina_electrons(void) {
 
 /* ---- the whole range --------------------------------------------------------------------------------------------- */
 
-/* n random rows: all solved, spectra of numbers from the lowest x to just below gamma_max, nothing above. "Just below" is
-   two cells; on the ATHENA grid the highest electrons are up to 0.1 dex and the last photons 0.2 dex below, with room for
-   E < G/(1 + G). */
+/* n random rows: all solved, spectra of numbers from the lowest x to just below gamma_max, nothing above. "Just below"
+   is two cells; on the ATHENA grid the highest electrons are up to 0.1 dex and the last photons 0.2 dex below, with
+   room for E < G/(1 + G). */
 static void random_rows(bml_ssc_grid grid, int n, unsigned long seed) {
     bml_ssc *t = tables(grid, 0, 0, BML_SSC_PITCH_AVERAGED);
     double *rows = (double *)malloc(sizeof(double) * ROW * (size_t)n);
@@ -2388,8 +2407,8 @@ static void test_hard_rows(void) {
     }
 }
 
-/* Any source that is not refused, from the whole range of every member: a status, never NaN in a solution that is called
-   good, and kernels that are what the formulas say at the ends of their tables. */
+/* Any source that is not refused, from the whole range of every member: a status, never NaN in a solution that is
+   called good, and kernels that are what the formulas say at the ends of their tables. */
 static void test_any_source(unsigned long seed) {
     bml_ssc_blob *b = blob_at(0.1, 0);
     uint64_t state = seed + 99;
@@ -2430,8 +2449,9 @@ static void test_any_source(unsigned long seed) {
     release(b);
 }
 
-/* Tables of a source end where the next begins: the largest grids that begin() admits must fit. Checked by content: the pair
-   rates after a solution are still those of the kernel (weak field and high energies make 2 nx largest), and by size. */
+/* Tables of a source end where the next begins: the largest grids that begin() admits must fit. Checked by content: the
+   pair rates after a solution are still those of the kernel (weak field and high energies make 2 nx largest), and by
+   size. */
 static void test_largest_grids(void) {
     static const double spacing[] = {0.1, 0.05, 0.01};
     for (int g = 0; g < 3; g++) {
@@ -2535,8 +2555,8 @@ static void test_bad_sources(void) {
     release(b);
 }
 
-/* Zeros are no source: what is required is refused by name, where zero has a meaning it is taken. And every message says
-   member, value and range. */
+/* Zeros are no source: what is required is refused by name, where zero has a meaning it is taken. And every message
+   says member, value and range. */
 static void test_required(void) {
     static const wrong required[] = {{SOURCE(R), 0, BML_SSC_PARAMETER},
                                      {SOURCE(B), 0, BML_SSC_PARAMETER},
@@ -2808,8 +2828,8 @@ static void test_null_and_config(void) {
 
 /* ---- many sources, memory ---------------------------------------------------------------------------------------- */
 
-/* 1 and 2 threads to the bit; a blob used before is as good as a new one; two blobs do not disturb each other; a bad source
-   in the middle spoils its own row only. */
+/* 1 and 2 threads to the bit; a blob used before is as good as a new one; two blobs do not disturb each other; a bad
+   source in the middle spoils its own row only. */
 static void test_batch(unsigned long seed) {
     enum { N = 24 };
     static double out1[N * N_X];

@@ -42,14 +42,14 @@ static void add_feature(bml_classify_data *d, const char *name, const double *v)
 
 /* Features of every source: log10 flux per band, whether detected, slopes between bands. */
 static void make_table(bml_classify_data *d, const sed_set *set, int how) {
-    double *v = zeroed((size_t)set->n * (N_WIDE + 1), sizeof *v);
+    double *v = zeroed(set->n * (N_WIDE + 1), sizeof *v);
     double *w = v + (size_t)set->n * N_WIDE;
     char name[NAME];
     memset(d, 0, sizeof *d);
     d->n = set->n;
     d->n_class = 2;
-    d->x = zeroed((size_t)set->n * MAX_FEATURES, sizeof *d->x);
-    d->y = zeroed((size_t)set->n, sizeof *d->y);
+    d->x = zeroed(set->n * MAX_FEATURES, sizeof *d->x);
+    d->y = zeroed(set->n, sizeof *d->y);
     d->feature = zeroed(MAX_FEATURES, sizeof *d->feature);
     for (int i = 0; i < set->n; i++) {
         d->y[i] = set->sed[i].label;
@@ -158,10 +158,10 @@ static void set_member(bml_classify_config *c, int member, int choice) {
 /* Mean log loss of a configuration over 5 folds of the training rows. */
 static double inner_loss(const bml_classify_config *c, const bml_classify_data *d, const int *row, int n,
                          uint64_t seed) {
-    int *fold = zeroed((size_t)n, sizeof *fold);
-    int *train = zeroed((size_t)n, sizeof *train);
-    int *test = zeroed((size_t)n, sizeof *test);
-    double *p = zeroed(2 * (size_t)n, sizeof *p);
+    int *fold = zeroed(n, sizeof *fold);
+    int *train = zeroed(n, sizeof *train);
+    int *test = zeroed(n, sizeof *test);
+    double *p = zeroed(2 * n, sizeof *p);
     double loss = 0;
     char why[BML_CLASSIFY_MESSAGE] = "";
     if (bml_classify_folds(fold, d, row, n, 5, seed, why)) {

@@ -36,16 +36,18 @@ typedef struct scored {
 static void collect_scores(scored *t, const outcome *o, int net, const world *w) {
     int n = w->set->n;
     memset(t, 0, sizeof *t);
-    t->data.x = zeroed((size_t)n, sizeof *t->data.x);
-    t->data.y = zeroed((size_t)n, sizeof *t->data.y);
-    t->fold = zeroed((size_t)n, sizeof *t->fold);
+    t->data.x = zeroed(n, sizeof *t->data.x);
+    t->data.y = zeroed(n, sizeof *t->data.y);
+    t->fold = zeroed(n, sizeof *t->fold);
     t->data.d = 1;
     t->data.n_class = 2;
     for (int i = 0; i < n; i++) {
-        if (isnan(o->score[net][i])) continue;
-        t->data.x[t->data.n] = feature_of(o->score[net][i], net);
-        t->data.y[t->data.n] = w->set->sed[i].label;
-        t->fold[t->data.n++] = o->fold[i];
+        double score = o->score[net][i];
+        if (isnan(score)) continue;
+        int k = t->data.n++;
+        t->data.x[k] = feature_of(score, net);
+        t->data.y[k] = w->set->sed[i].label;
+        t->fold[k] = o->fold[i];
     }
 }
 
@@ -59,7 +61,7 @@ static void free_scores(scored *t) {
 static bml_classify_model *calibrate(const scored *t, int k) {
     bml_classify_config c = {.model = BML_CLASSIFY_LOGISTIC, .l2 = 1e-3};
     bml_classify_model *m = NULL;
-    int *row = zeroed((size_t)t->data.n, sizeof *row);
+    int *row = zeroed(t->data.n, sizeof *row);
     char why[BML_CLASSIFY_MESSAGE];
     int n = 0;
     for (int i = 0; i < t->data.n; i++) {
@@ -73,7 +75,7 @@ static bml_classify_model *calibrate(const scored *t, int k) {
 
 /* p[n] of all rows by a calibration. */
 static void probabilities(double *p, const bml_classify_model *m, const bml_classify_data *data) {
-    double *both = zeroed(2 * (size_t)data->n, sizeof *both);
+    double *both = zeroed(2 * data->n, sizeof *both);
     if (bml_classify_predict(both, NULL, m, data, NULL, data->n)) {
         fail("out of memory");
     }
@@ -85,7 +87,7 @@ static void probabilities(double *p, const bml_classify_model *m, const bml_clas
 
 /* The threshold that is asked for, on rows that are not of fold k (-1: on all); 0 when there is none. */
 static int find_cut(bml_classify_cut *cut, const scored *t, const double *p, int k, const settings *s) {
-    int *y = zeroed((size_t)t->data.n, sizeof *y);
+    int *y = zeroed(t->data.n, sizeof *y);
     for (int i = 0; i < t->data.n; i++) {
         y[i] = t->fold[i] == k ? -1 : t->data.y[i];
     }
@@ -98,7 +100,7 @@ static int find_cut(bml_classify_cut *cut, const scored *t, const double *p, int
 
 /* Rows of fold k by calibration and threshold of the other folds: own[n] probabilities, and counts. */
 static void try_fold(double *own, double *count, const scored *t, int k, const settings *s) {
-    double *p = zeroed((size_t)t->data.n, sizeof *p);
+    double *p = zeroed(t->data.n, sizeof *p);
     bml_classify_model *m = calibrate(t, k);
     bml_classify_cut cut = {.threshold = HUGE_VAL};
     if (m) probabilities(p, m, &t->data);
@@ -119,14 +121,16 @@ static void try_fold(double *own, double *count, const scored *t, int k, const s
 }
 
 static double binomial_error(double share, double n) {
-    return n > 0 ? sqrt((share * (1 - share) + 0.25 / n) / n) : (double)NAN;
+    if (!(n > 0)) return (double)NAN;
+    double var = share * (1 - share) + 0.25 / n; /* not 0 where all or none are */
+    return sqrt(var / n);
 }
 
 /* What thresholds are worth on sources that had no say in them. */
 static void cross_check(decision *d, const scored *t, const outcome *o, const settings *s) {
     double count[3] = {0, 0, 0}; /* blazars, called, both */
-    double *own = zeroed((size_t)t->data.n, sizeof *own);
-    double *both = zeroed(2 * (size_t)t->data.n, sizeof *both);
+    double *own = zeroed(t->data.n, sizeof *own);
+    double *both = zeroed(2 * t->data.n, sizeof *both);
     bml_classify_scores scores;
     for (int k = 0; k < o->n_run; k++) {
         try_fold(own, count, t, k, s);
@@ -136,8 +140,8 @@ static void cross_check(decision *d, const scored *t, const outcome *o, const se
         both[2 * i + 1] = own[i];
     }
     d->called = count[1];
-    d->purity = count[1] > 0 ? count[2] / count[1] : (double)NAN;
-    d->completeness = count[0] > 0 ? count[2] / count[0] : (double)NAN;
+    if (count[1] > 0) d->purity = count[2] / count[1];
+    if (count[0] > 0) d->completeness = count[2] / count[0];
     d->purity_error = binomial_error(d->purity, count[1]);
     d->completeness_error = binomial_error(d->completeness, count[0]);
     if (bml_classify_score(&scores, both, t->data.y, NULL, t->data.n, 2)) {
@@ -161,12 +165,13 @@ static void decide(decision *d, const outcome *o, const world *w) {
     d->share = (double)d->n_blazars / t.data.n;
     d->calibration = calibrate(&t, -1);
     if (d->calibration) {
-        double *p = zeroed((size_t)t.data.n, sizeof *p);
+        double *p = zeroed(t.data.n, sizeof *p);
         probabilities(p, d->calibration, &t.data);
-        d->reached = find_cut(&d->cut, &t, p, -1, w->s) && d->cut.called >= LEAST_CALLED;
-        bml_classify_cut purest;
-        int known = !bml_classify_threshold(&purest, 0, 0.05, p, t.data.y, NULL, t.data.n);
-        d->purest = known ? purest.purity : (double)NAN;
+        d->reached = find_cut(&d->cut, &t, p, -1, w->s);
+        if (d->cut.called < LEAST_CALLED) d->reached = 0;
+        bml_classify_cut purest = {.purity = (double)NAN};
+        bml_classify_threshold(&purest, 0, 0.05, p, t.data.y, NULL, t.data.n);
+        d->purest = purest.purity;
         free(p);
         if (o->n_run > 1) {
             cross_check(d, &t, o, w->s);

@@ -20,14 +20,14 @@ typedef struct importance {
 static void add_gradients(double *share, const trained *t, const world *w, const int *row, int n) {
     const grid *g = grid_of(w, t->kind);
     int ch = t->kind == SMALL ? SMALL_CHANNELS : 1;
-    size_t n_in = bml_nn_n_in(t->net);
-    float *x = zeroed((size_t)n * n_in, sizeof *x);
-    float *dx = zeroed((size_t)n * n_in, sizeof *dx);
+    ptrdiff_t n_in = net_inputs(t->net);
+    float *x = zeroed(n * n_in, sizeof *x);
+    float *dx = zeroed(n * n_in, sizeof *dx);
     make_inputs(x, n_in, t->kind, w, row, n, 0);
     nn_check(bml_nn_gradient(t->net, NULL, dx, 0, x, (size_t)n), t->net, "importance");
     for (int i = 0; i < n; i++) {
-        const float *xi = x + (size_t)i * n_in;
-        const float *di = dx + (size_t)i * n_in;
+        const float *xi = x + i * n_in;
+        const float *di = dx + i * n_in;
         double sum = 0;
         for (int b = 0; b < g->n; b++) {
             if (xi[ch * b] > 0) {
@@ -75,10 +75,10 @@ static double ratio_score(const double *v, int a, int b) {
    take the median of the training rows. */
 static double ratio_auc(const double *flux, int a, int b, const world *w, const int *fold, int k, int test) {
     int n = w->set->n;
-    int *y = zeroed((size_t)n, sizeof *y);
+    int *y = zeroed(n, sizeof *y);
     int m = 0;
     int t = 0;
-    double *v = zeroed(2 * (size_t)n, sizeof *v);
+    double *v = zeroed(2 * n, sizeof *v);
     double *train = v + n;
     for (int i = 0; i < n; i++) {
         double x = ratio_score(flux + (size_t)i * SMALL_BINS, a, b);
@@ -143,8 +143,8 @@ static void best_ratio(importance *m, const double *flux, const outcome *o, cons
 static void explain(importance *m, const outcome *o, const world *w) {
     int used[MAX_FOLDS] = {0};
     int rows = 0;
-    int *test = zeroed((size_t)w->set->n, sizeof *test);
-    double *flux = zeroed((size_t)w->set->n * SMALL_BINS, sizeof *flux);
+    int *test = zeroed(w->set->n, sizeof *test);
+    double *flux = zeroed(w->set->n * SMALL_BINS, sizeof *flux);
     memset(m, 0, sizeof *m);
     int k;
     for (int i = 0; i < N_BEST && i < o->n_run; i++) {

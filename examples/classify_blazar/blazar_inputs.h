@@ -18,9 +18,16 @@ typedef struct grid {
     int n;
 } grid;
 
+/* Edge k of bins around nu[m]: halfway between two, or just beyond the first or last. */
+static double between(const double *nu, int k, int m) {
+    if (k == 0) return nu[0] - 5e-4;
+    if (k == m) return nu[m - 1] + 5e-4;
+    return 0.5 * (nu[k - 1] + nu[k]);
+}
+
 /* n equal bins; for n = 0 one around each frequency that occurs in the data (to 0.001 dex). */
 static void make_grid(grid *g, const sed_set *set, int n) {
-    double *nu = zeroed(set->n_points + 1, sizeof *nu);
+    double *nu = zeroed((ptrdiff_t)set->n_points + 1, sizeof *nu);
     int m = 0;
     for (size_t i = 0; i < set->n_points && !n; i++) {
         nu[i] = set->point[i].nu;
@@ -34,12 +41,12 @@ static void make_grid(grid *g, const sed_set *set, int n) {
         }
     }
     g->n = n ? n : m;
-    g->edge = zeroed((size_t)g->n + 1, sizeof *g->edge);
+    g->edge = zeroed(g->n + 1, sizeof *g->edge);
     for (int k = 0; k <= g->n; k++) {
         if (n)
             g->edge[k] = LOWEST_NU + (HIGHEST_NU - LOWEST_NU) * k / n;
         else
-            g->edge[k] = k == 0 ? nu[0] - 5e-4 : k == m ? nu[m - 1] + 5e-4 : 0.5 * (nu[k - 1] + nu[k]);
+            g->edge[k] = between(nu, k, m);
     }
     free(nu);
 }
@@ -106,7 +113,7 @@ static void make_world(world *w, const settings *s, const sed_set *set, const bm
     w->table = table;
     make_grid(&w->fine, set, (int)s->bins);
     make_grid(&w->coarse, set, SMALL_BINS);
-    w->judge = zeroed((size_t)set->n, sizeof *w->judge);
+    w->judge = zeroed(set->n, sizeof *w->judge);
     for (int i = 0; i < set->n; i++) {
         if (set->sed[i].label < 0) {
             w->judge[w->n_judge++] = i;
@@ -195,8 +202,8 @@ static void draw_again(sed_set *to, const sed_set *set, const sed *from, bml_cla
 }
 
 /* x[n_rows][n_in] of sources row[n_rows], as they are (draw = 0), or as --noise has them in epoch number `draw`. */
-static void make_inputs(float *x, size_t n_in, int net, const world *w, const int *row, int n_rows, uint64_t draw) {
-    size_t bins = (size_t)grid_of(w, net)->n;
+static void make_inputs(float *x, ptrdiff_t n_in, int net, const world *w, const int *row, int n_rows, uint64_t draw) {
+    int bins = grid_of(w, net)->n;
     double *value = zeroed(bins, sizeof *value);
     int *count = zeroed(bins, sizeof *count);
     sed_set again;

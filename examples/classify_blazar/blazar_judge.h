@@ -22,7 +22,7 @@ typedef struct outcome {
 /* Sources with the fewest detections, a tenth of the labelled ones, are fold 0, the others fold 1; ties in the order of
    the table. */
 static void sparse_fold(int *fold, const sed_set *set) {
-    double *count = zeroed(2 * (size_t)set->n + 1, sizeof *count);
+    double *count = zeroed(2 * set->n + 1, sizeof *count);
     double *sorted = count + set->n;
     int n = 0;
     for (int i = 0; i < set->n; i++) {
@@ -35,18 +35,19 @@ static void sparse_fold(int *fold, const sed_set *set) {
     }
     qsort(sorted, (size_t)n, sizeof *sorted, by_value);
     for (int i = 0; i < set->n; i++) {
-        fold[i] = set->sed[i].label < 0 ? -1 : count[i] >= sorted[n / 10];
+        int labelled = set->sed[i].label >= 0;
+        fold[i] = labelled ? count[i] >= sorted[n / 10] : -1;
     }
     free(count);
 }
 
 /* Rows of fold k: test; of the others, shuffled, a tenth for validation. */
 static void make_fold(fold_rows *f, const int *fold, int k, int n, uint64_t seed) {
-    int *test = zeroed((size_t)n, sizeof *test);
+    int *test = zeroed(n, sizeof *test);
     int m = 0;
     bml_classify_rng r;
     bml_classify_rng_init(&r, seed, ((uint64_t)1 << 42) + (uint64_t)k);
-    f->row = zeroed((size_t)n, sizeof *f->row);
+    f->row = zeroed(n, sizeof *f->row);
     f->n_test = 0;
     for (int i = 0; i < n; i++) {
         if (fold[i] == k)
@@ -70,7 +71,7 @@ static void make_fold(fold_rows *f, const int *fold, int k, int n, uint64_t seed
 static void begin_outcome(outcome *o, const world *w) {
     static const int order[] = {SMALL, POINTS, PUBLISHED, STACK, FOREST, RADIO};
     const settings *s = w->s;
-    size_t n = (size_t)w->set->n;
+    int n = w->set->n;
     char why[BML_CLASSIFY_MESSAGE] = "";
     memset(o, 0, sizeof *o);
     o->fold = zeroed(n, sizeof *o->fold);
@@ -78,8 +79,9 @@ static void begin_outcome(outcome *o, const world *w) {
         sparse_fold(o->fold, w->set);
     else if (bml_classify_folds(o->fold, w->table, NULL, 0, (int)s->folds, s->seed, why))
         fail("%s", why);
-    o->n_run = s->sparse ? 1 : s->run_folds ? (int)s->run_folds : (int)s->folds;
-    o->judged = zeroed((size_t)w->n_judge * (size_t)o->n_run, sizeof *o->judged);
+    o->n_run = (int)(s->run_folds ? s->run_folds : s->folds);
+    if (s->sparse) o->n_run = 1;
+    o->judged = zeroed(w->n_judge * o->n_run, sizeof *o->judged);
     int k;
     for (k = 0; k < N_NETS; k++) {
         o->score[k] = zeroed(n, sizeof **o->score);
@@ -129,9 +131,9 @@ static void run_network(outcome *o, int net, int k, const world *w, const fold_r
     const int *test = f->row + f->n_train + f->n_val;
     int n = f->n_test;
     int all = n + (net == o->kept_net ? w->n_judge : 0);
-    int *row = zeroed((size_t)all + 1, sizeof *row);
-    double *p = zeroed((size_t)all + 1, sizeof *p);
-    double *mean = zeroed((size_t)all + 1, sizeof *mean);
+    int *row = zeroed(all + 1, sizeof *row);
+    double *p = zeroed(all + 1, sizeof *p);
+    double *mean = zeroed(all + 1, sizeof *mean);
     memcpy(row, test, (size_t)n * sizeof *row);
     for (int i = n; i < all; i++) {
         row[i] = w->judge[i - n];
@@ -191,7 +193,7 @@ static void run_table(outcome *o, int net, int k, const world *w, const fold_row
         run_radio(o, k, w, test, f->n_test);
         return;
     }
-    double *p = zeroed(2 * (size_t)(f->n_test + w->n_judge) + 2, sizeof *p);
+    double *p = zeroed(2 * (f->n_test + w->n_judge) + 2, sizeof *p);
     bml_classify_model *m = fit_table(net, w->table, f->row, n_train, w->s->seed + (uint64_t)k, o->chosen[k]);
     if (bml_classify_predict(p, NULL, m, w->table, test, f->n_test)) {
         fail("out of memory");
@@ -211,8 +213,8 @@ static void run_table(outcome *o, int net, int k, const world *w, const fold_row
 
 /* AUC of the rows of fold k that have a score; NaN without both classes. */
 static double auc_of(const double *score, const sed_set *set, const int *fold, int k) {
-    double *v = zeroed((size_t)set->n, sizeof *v);
-    int *y = zeroed((size_t)set->n, sizeof *y);
+    double *v = zeroed(set->n, sizeof *v);
+    int *y = zeroed(set->n, sizeof *y);
     int n = 0;
     for (int i = 0; i < set->n; i++) {
         if (!isnan(score[i]) && fold[i] == k) {
@@ -264,52 +266,55 @@ typedef struct net_scores {
 
 /* AUC of a less that of b, and its standard error, over rows that both have scored. */
 static void paired(double *gain, double *error, const double *a, const double *b, const sed_set *set) {
-    double *v = zeroed(2 * (size_t)set->n, sizeof *v);
+    double *v = zeroed(2 * set->n, sizeof *v);
     double auc[2];
     double c[4];
-    int *y = zeroed((size_t)set->n, sizeof *y);
+    int *y = zeroed(set->n, sizeof *y);
     int n = 0;
     int k = 0;
     for (int i = 0; i < set->n; i++) {
-        if (!isnan(a[i]) && !isnan(b[i])) {
-            y[n++] = set->sed[i].label;
-        }
+        n += !isnan(a[i]) && !isnan(b[i]);
     }
     for (int i = 0; i < set->n; i++) {
-        if (!isnan(a[i]) && !isnan(b[i])) {
-            v[k] = a[i];
-            v[n + k++] = b[i];
-        }
+        if (isnan(a[i]) || isnan(b[i])) continue;
+        v[k] = a[i];
+        v[n + k] = b[i];
+        y[k++] = set->sed[i].label;
     }
-    *gain = *error = (double)NAN;
+    *gain = (double)NAN;
+    *error = (double)NAN;
     if (!bml_classify_delong(auc, c, v, 2, y, n)) {
+        double var = c[0] + c[3] - 2 * c[1];
         *gain = auc[0] - auc[1];
-        *error = sqrt(fmax(c[0] + c[3] - 2 * c[1], 0));
+        *error = sqrt(fmax(var, 0));
     }
     free(v);
     free(y);
 }
 
+/* Scores and labels of the rows that a net has scored, in v[n] and y[n]; their number. */
+static int scored_rows(double *v, int *y, const outcome *o, int net, const sed_set *set) {
+    int n = 0;
+    for (int i = 0; i < set->n; i++) {
+        if (isnan(o->score[net][i])) continue;
+        v[n] = o->score[net][i];
+        y[n++] = set->sed[i].label;
+    }
+    return n;
+}
+
 static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
     const sed_set *set = w->set;
-    double *v = zeroed(3 * (size_t)set->n, sizeof *v);
+    double *v = zeroed(3 * set->n, sizeof *v);
     double *p = v + set->n;
     double folds[MAX_FOLDS];
-    int *y = zeroed((size_t)set->n, sizeof *y);
-    int n = 0;
+    int *y = zeroed(set->n, sizeof *y);
     int m = 0;
-    for (int i = 0; i < set->n; i++) {
-        if (!isnan(o->score[net][i])) {
-            v[n] = o->score[net][i];
-            y[n++] = set->sed[i].label;
-        }
-    }
-    double c;
-    if (bml_classify_delong(&e->auc, &c, v, 1, y, n)) {
-        e->auc = bml_classify_auc(v, y, NULL, n);
-        c = (double)NAN;
-    }
-    e->error = sqrt(c);
+    int n = scored_rows(v, y, o, net, set);
+    double var;
+    int status = bml_classify_delong(&e->auc, &var, v, 1, y, n);
+    if (status) e->auc = bml_classify_auc(v, y, NULL, n);
+    e->error = status ? (double)NAN : sqrt(var);
     e->pr_auc = bml_classify_pr_auc(v, y, NULL, n);
     e->threshold = bml_classify_nearest_threshold(v, y, NULL, n);
     for (int i = 0; i < n; i++) {
@@ -318,12 +323,12 @@ static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
     }
     bml_classify_confusion(e->matrix, p, y, NULL, n, 2, 0.5);
     for (int i = 0; i < o->n_run; i++) {
-        if (!isnan(o->fold_auc[net][i])) {
-            folds[m++] = o->fold_auc[net][i];
-        }
+        double auc = o->fold_auc[net][i];
+        if (!isnan(auc)) folds[m++] = auc;
     }
     bml_classify_mean_sd(&e->mean, &e->sd, folds, m);
-    e->gain = e->gain_error = (double)NAN;
+    e->gain = (double)NAN;
+    e->gain_error = (double)NAN;
     if (w->s->wanted[FOREST] && net != FOREST) {
         paired(&e->gain, &e->gain_error, o->score[net], o->score[FOREST], set);
     }

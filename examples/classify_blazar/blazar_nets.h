@@ -142,6 +142,10 @@ static double flops(const design *d, double *first) {
     return sum;
 }
 
+static ptrdiff_t net_inputs(const bml_nn *net) {
+    return (ptrdiff_t)bml_nn_n_in(net);
+}
+
 typedef struct watched { /* training on the device, as its bar shows it */
     progress_bar *bar;
     double done;
@@ -173,7 +177,7 @@ static void run_epochs(trained *t, bml_nn_training *how, float *x, const world *
         nn_check(bml_nn_trainer_create(&trainer, t->net, how, NULL), t->net, "training");
     for (int e = 0; e < how->epochs && !on_device; e++) {
         if (s->noise) {
-            make_inputs(x, bml_nn_n_in(t->net), t->kind, w, f->row, f->n_train, (uint64_t)e + 1);
+            make_inputs(x, net_inputs(t->net), t->kind, w, f->row, f->n_train, (uint64_t)e + 1);
         }
         nn_check(bml_nn_trainer_run(trainer, 1), t->net, "training");
         progress_at(bar, done + (e + 1.0) / shown.epochs, NULL);
@@ -191,7 +195,7 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     bml_nn_config config = {0};
     bml_nn_training how = {0};
     int n = f->n_train + f->n_val;
-    float *y = zeroed((size_t)n, sizeof *y);
+    float *y = zeroed(n, sizeof *y);
     memset(t, 0, sizeof *t);
     t->kind = net;
     make_design(&t->how, net, w);
@@ -201,9 +205,9 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     char why[BML_NN_MESSAGE];
     const int made = bml_nn_create(&t->net, &config, why);
     if (made) fail("network: %s: %s", bml_nn_strerror(made), why);
-    size_t n_in = bml_nn_n_in(t->net);
+    ptrdiff_t n_in = net_inputs(t->net);
     float *x;
-    x = zeroed((size_t)n * n_in, sizeof *x);
+    x = zeroed(n * n_in, sizeof *x);
     make_inputs(x, n_in, net, w, f->row, n, 0);
     for (int i = 0; i < n; i++) {
         y[i] = (float)w->set->sed[f->row[i]].label;
@@ -211,7 +215,7 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     how.x = x;
     how.y = y;
     how.n = (size_t)f->n_train;
-    how.x_val = x + (size_t)f->n_train * n_in;
+    how.x_val = x + f->n_train * n_in;
     how.y_val = y + f->n_train;
     how.n_val = (size_t)f->n_val;
     how.loss = BML_NN_BINARY_LOGITS;
@@ -231,9 +235,9 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
 
 /* p[n_rows] of being a blazar. */
 static void ask_net(double *p, const trained *t, const world *w, const int *row, int n_rows) {
-    size_t n_in = bml_nn_n_in(t->net);
-    float *x = zeroed((size_t)n_rows * n_in, sizeof *x);
-    float *z = zeroed((size_t)n_rows, sizeof *z);
+    ptrdiff_t n_in = net_inputs(t->net);
+    float *x = zeroed(n_rows * n_in, sizeof *x);
+    float *z = zeroed(n_rows, sizeof *z);
     make_inputs(x, n_in, t->kind, w, row, n_rows, 0);
     nn_check(bml_nn_predict(t->net, NULL, z, x, (size_t)n_rows), t->net, "network");
     for (int i = 0; i < n_rows; i++) {

@@ -114,7 +114,7 @@ static int write_evaluation(const net_scores *e, const outcome *o, const world *
 /* ROC and precision-recall of the test rows together. */
 static int write_curves(const outcome *o, const world *w, char *err) {
     const sed_set *set = w->set;
-    size_t room = (size_t)set->n + 1;
+    int room = set->n + 1;
     double *c = zeroed(5 * room, sizeof *c);
     double *v = c + 4 * room;
     int *y = zeroed(room, sizeof *y);
@@ -124,20 +124,13 @@ static int write_curves(const outcome *o, const world *w, char *err) {
         return -1;
     }
     fprintf(f.f, "net,threshold,false_positive,true_positive,precision\n");
-    int n;
     for (int net = 0; net < N_NETS; net++) {
         if (!w->s->wanted[net]) continue;
-        for (int i = n = 0; i < set->n; i++) {
-            if (!isnan(o->score[net][i])) {
-                v[n] = o->score[net][i];
-                y[n++] = set->sed[i].label;
-            }
-        }
+        int n = scored_rows(v, y, o, net, set);
         int m = bml_classify_curve(c, c + room, c + 2 * room, c + 3 * room, v, y, NULL, n);
         net_name(name, net);
         for (int i = 0; i < m; i++) {
-            fprintf(f.f, "%s,%.6g,%.6g,%.6g,%.6g\n", name, c[i], c[room + (size_t)i], c[2 * room + (size_t)i],
-                    c[3 * room + (size_t)i]);
+            fprintf(f.f, "%s,%.6g,%.6g,%.6g,%.6g\n", name, c[i], c[room + i], c[2 * room + i], c[3 * room + i]);
         }
     }
     free(c);
@@ -207,7 +200,7 @@ static const double OUTSIDE = 3; /* distance from the labelled sources that the 
 
 /* Distances from the labelled sources, by the features of the few bands. */
 static void measure_distances(judged *j, const world *w) {
-    int *train = zeroed((size_t)w->set->n, sizeof *train);
+    int *train = zeroed(w->set->n, sizeof *train);
     int n = 0;
     for (int i = 0; i < w->set->n; i++) {
         if (w->set->sed[i].label >= 0) {
@@ -224,7 +217,7 @@ static void measure_distances(judged *j, const world *w) {
 }
 
 static void judge_sources(judged *j, const decision *d, const outcome *o, const world *w) {
-    size_t n = (size_t)w->n_judge;
+    int n = w->n_judge;
     memset(j, 0, sizeof *j);
     j->n = w->n_judge;
     j->p = zeroed(n, sizeof *j->p);

@@ -35,8 +35,8 @@ static void *grown(void *p, size_t *room, size_t need, size_t size) {
     return p;
 }
 
-static void *zeroed(size_t n, size_t size) {
-    void *p = calloc(n ? n : 1, size);
+static void *zeroed(ptrdiff_t n, size_t size) {
+    void *p = calloc(n > 0 ? (size_t)n : 1, size);
     if (!p) fail("out of memory");
     return p;
 }
@@ -144,7 +144,7 @@ static int find_column(const bml_classify_table *t, const char *const *names) {
 
 /* Values of a column, NaN where empty; all NaN where there is no such column. Free them. */
 static double *column_values(const bml_classify_table *t, int c) {
-    double *v = zeroed((size_t)t->n_rows, sizeof *v);
+    double *v = zeroed(t->n_rows, sizeof *v);
     char why[BML_CLASSIFY_MESSAGE] = "";
     for (int i = 0; i < t->n_rows; i++) {
         v[i] = (double)NAN;
@@ -197,7 +197,7 @@ static int by_name(const void *a, const void *b) {
 
 /* The rows in order of their names, which must be there. */
 static named_row *sorted_rows(const bml_classify_table *t, int c) {
-    named_row *r = zeroed((size_t)t->n_rows, sizeof *r);
+    named_row *r = zeroed(t->n_rows, sizeof *r);
     if (!t->column[c].text) {
         fail("%s: column '%s' must hold text", t->name, t->column[c].name);
     }

@@ -321,12 +321,12 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
 /* n zones, solved in one go: nuFnu[n][NODES]; those that fail are drawn anew. */
 static void draw_zones(double *nuFnu, double *z, int *disc, int n, const settings *s) {
     bml_ssc_batch_job job = {0};
-    bml_ssc_source *q = zeroed((size_t)n, sizeof *q);
-    bml_ssc_observer *o = zeroed((size_t)n, sizeof *o);
-    bml_ssc_external *x = zeroed((size_t)n, sizeof *x);
+    bml_ssc_source *q = zeroed(n, sizeof *q);
+    bml_ssc_observer *o = zeroed(n, sizeof *o);
+    bml_ssc_external *x = zeroed(n, sizeof *x);
     bml_ssc *tables;
     double nu[NODES];
-    int *status = zeroed((size_t)n, sizeof *status);
+    int *status = zeroed(n, sizeof *status);
     int left = n;
     char why[BML_SSC_MESSAGE];
     if (bml_ssc_create(&tables, NULL, why)) fail("%s", why);
@@ -406,9 +406,9 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
 static void simulate(sed_set *set, const settings *s) {
     int n = (int)s->simulate;
     int jets = n / 5;
-    int *disc = zeroed((size_t)jets, sizeof *disc);
-    double *zone = zeroed((size_t)jets * NODES, sizeof *zone);
-    double *z = zeroed((size_t)jets, sizeof *z);
+    int *disc = zeroed(jets, sizeof *disc);
+    double *zone = zeroed(jets * NODES, sizeof *zone);
+    double *z = zeroed(jets, sizeof *z);
     model_sed *m = zeroed(1, sizeof *m);
     draw_zones(zone, z, disc, jets, s);
     for (int i = 0; i < n; i++) {

@@ -63,7 +63,7 @@ static void add_judged(sed_set *set, const settings *s) {
 
 static void shuffle_labels(sed_set *set, uint64_t seed) {
     bml_classify_rng r;
-    int *row = zeroed((size_t)set->n, sizeof *row);
+    int *row = zeroed(set->n, sizeof *row);
     int n = 0;
     bml_classify_rng_init(&r, seed, (uint64_t)1 << 44);
     for (int i = 0; i < set->n; i++) {

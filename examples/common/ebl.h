@@ -567,10 +567,10 @@ static inline int ebl_find(char *path, size_t size, const char *name, char *err)
     }
     for (int i = 0; i < 4; i++) {
         if (!places[i] || strchr(name, '/')) continue;
-        snprintf(path, size, "%s/ebl_%s.csv", places[i], name);
+        snprintf(path, size, "%.900s/ebl_%.60s.csv", places[i], name);
         if (!access(path, R_OK)) return 0;
     }
-    snprintf(path, size, "%s", name);
+    snprintf(path, size, "%.1000s", name);
     if (!access(path, R_OK)) return 0;
     return error_set(err, "%.200s: neither a file nor a model of the background light (dominguez2011, saldana2021)",
                      name);

@@ -22,16 +22,17 @@ int main(void) {
     bml_mcmc_config config = {.n_dim = 2, .n_walkers = 32, .log_prob = log_prob};
     double center[2] = {1, 2};
     double radius[2] = {0.1, 0.1};
+    bml_mcmc_verdict v;
     bml_mcmc_summary s[2];
     bml_mcmc_ensemble *e;
     char why[BML_MCMC_MESSAGE];
     int status = bml_mcmc_ensemble_create(&e, &config, why);
     if (!status) status = bml_mcmc_start_ball(e, center, radius);
-    if (!status) status = bml_mcmc_run(e, 3000);
-    if (!status) status = bml_mcmc_ensemble_summary(e, s, 300);
+    if (!status) status = bml_mcmc_run_until(e, &v, NULL); /* 1000 effective samples; burn-in found */
+    if (!status) status = bml_mcmc_ensemble_summary(e, s, v.burn);
     for (int k = 0; k < 2 && !status; k++)
         printf("%c = %.3f -%.3f +%.3f   (tau %.1f steps, %.0f effective samples, R-hat %.3f)\n", "ab"[k], s[k].median,
-               s[k].minus, s[k].plus, s[k].tau, s[k].ess, s[k].rhat);
+               s[k].minus, s[k].plus, s[k].tau, s[k].ess_bulk, s[k].rhat);
     if (status) fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
     bml_mcmc_ensemble_free(e);
     return status != 0;

@@ -32,13 +32,17 @@ int main(void) {
         if (!status) status = bml_mcmc_nested_create(&s, &config, why);
         if (!status) status = bml_mcmc_nested_run(s, 0);
         bml_mcmc_nested_result r;
+        bml_mcmc_verdict v;
         if (!status) status = bml_mcmc_nested_get_result(s, &r);
+        if (!status) status = bml_mcmc_nested_verdict(&v, s);
         /* a longer program would free s and the prior here */
         if (status) {
             fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), s ? bml_mcmc_nested_message(s) : why);
             return 1;
         }
-        printf("%s: ln Z = %.2f +- %.2f\n", d > 1 ? "line    " : "constant", log_z[d - 1] = r.log_z, r.log_z_error);
+        log_z[d - 1] = r.log_z;
+        printf("%s: ln Z = %.2f +- %.2f; by fresh draws %.3f +- %.3f\n", d > 1 ? "line    " : "constant", r.log_z,
+               r.log_z_error, v.check_log_z, v.check_log_z_error);
     }
     printf("ln of the Bayes factor, line to constant: %.2f\n", log_z[1] - log_z[0]);
     return 0;
