@@ -121,7 +121,7 @@ static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *da
         xray_parameter *q = &p->par[p->n_all];
         const xray_par *from = &dark->par[k];
         memset(q, 0, sizeof *q);
-        char number[12] = "";
+        char number[16] = "";
         if (i) snprintf(number, sizeof number, "@%d", i + 1);
         snprintf(q->name, sizeof q->name, "back.%.28s%.6s", from->name, number);
         q->unit = from->unit;
