@@ -879,6 +879,14 @@ static void test_states(void) {
           3 * high);
     xray_fitter_free(f);
     xray_data_free(&d);
+    xray_model_parse(&m, "powerlaw", err);
+    detector_data(&d, &m, (double[]){2, 1e-20}, &b, 1e20);
+    f = make_fitter(&p, &m, &d, 1, XRAY_C);
+    xray_fit_starts(&best, f, 3, 1);
+    CHECK(best.state[1] == XRAY_FINE && fabs(best.theta[1] / 1e-20 - 1) < 1e-4 && best.sigma[1] > 0,
+          "a norm of 1e-20 is measured: %.4g +- %.2g", best.theta[1], best.sigma[1]);
+    xray_fitter_free(f);
+    xray_data_free(&d);
     xray_model_parse(&m, "tbabs*(powerlaw+po)", err);
     CHECK(xray_exchangeable(pair, &m) && !strcmp(pair, "powerlaw and powerlaw2"), "exchangeable: %s", pair);
     xray_model_parse(&m, "tbabs*powerlaw+powerlaw", err);

@@ -1751,6 +1751,7 @@ static inline double xray_point_statistic(double *first, double *second, const x
    model; both NULL when not wanted. XRAY_W needs a background. +infinity for a model that is no number. */
 static inline double xray_statistic(double *slope, double *curvature, const xray_data *d, const double *model,
                                     int kind) {
+    const double least = 1e-6; /* an empty bin without a model tells nothing, though 1/m is large */
     double sum = 0;
     for (int i = 0; i < d->n; i++) {
         double m = model[i];
@@ -1770,11 +1771,11 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
         } else if (kind == XRAY_W) {
             sum += xray_w(&back, n, d->background[i], d->ratio[i], m);
             first = 2 * (1 - n / (m + back)); /* the background stands at its maximum: it adds nothing */
-            second = 2 / (m + back * (1 + d->ratio[i]));
+            second = 2 / fmax(m + back * (1 + d->ratio[i]), n > 0 ? 0 : least);
         } else {
             sum += 2 * (n > 0 ? m - n + n * log(n / m) : m);
             first = 2 * (1 - n / m);
-            second = 2 / m;
+            second = 2 / (n > 0 ? m : fmax(m, least));
         }
         if (slope) slope[i] = first;
         if (curvature) curvature[i] = second;

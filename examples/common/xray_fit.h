@@ -121,7 +121,7 @@ static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *da
         xray_parameter *q = &p->par[p->n_all];
         const xray_par *from = &dark->par[k];
         memset(q, 0, sizeof *q);
-        char number[12] = "";
+        char number[16] = "";
         if (i) snprintf(number, sizeof number, "@%d", i + 1);
         snprintf(q->name, sizeof q->name, "back.%.28s%.6s", from->name, number);
         q->unit = from->unit;
@@ -275,8 +275,10 @@ static inline xray_fitter *xray_fitter_make(const xray_problem *p) {
     return f;
 }
 
-/* A logarithmic range from 0 is one of ln(theta + scale), with a scale that nothing measured comes near. */
+/* A logarithmic range from 0 is one of ln(theta + scale), with a scale that nothing measured comes near: norms at a TeV
+   are 1e-20 and less. */
 static inline double xray_scale(const xray_parameter *q) {
+    if (!(q->lo > 0) && q->hi > 1e20) return 1e-40;
     return q->lo > 0 ? q->lo : 1e-7 * (q->from > 0 ? q->from : q->hi);
 }
 
