@@ -68,7 +68,8 @@
    BML_CLASSIFY_STATIC            all functions static (define with BML_CLASSIFY_IMPLEMENTATION); those that are not
                                   called are then not compiled: at -O3 hello_classify without networks takes 0.7 of
                                   the time
-   BML_CLASSIFY_USE_CFITSIO       read FITS files through cfitsio (link with -lcfitsio)
+   BML_CLASSIFY_USE_CFITSIO       read FITS files through cfitsio (link with -lcfitsio), which is not proof against forged
+                                  headers: files of known origin only
    BML_CLASSIFY_USE_ZLIB          read .gz files through zlib (link with -lz); FITS files through cfitsio need it not
    BML_CLASSIFY_NO_NN             without bml_nn.h, as when it is not beside this file: the networks are refused with
                                   BML_CLASSIFY_NO_NETWORKS
@@ -221,14 +222,14 @@ typedef struct bml_classify_table {
     char name[256];              /* of the file, for messages */
 } bml_classify_table;
 
-/* Reads a file: FITS if it begins like one (first table with rows; a vector column X of 7 becomes X_1 ... X_7), else
-   CSV (a line of names, then rows; commas, semicolons or tabs, whichever the line of names holds most of; "quoted"
-   fields; # begins a comment line; a decimal point whatever the locale). Either may be compressed (.gz). On failure
-   *table is NULL. NO_FILE, BAD_TABLE, NO_FITS, NO_ZLIB, DUPLICATE (two columns of one name), NO_MEMORY, TOO_LARGE. */
-BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const char *path, char *why);
-/* The same of CSV text[size] in memory; `name` is for messages. */
+/* Reads CSV text[size]: a line of names, then rows; commas, semicolons or tabs, whichever the line of names holds most
+   of; "quoted" fields; # begins a comment line; a decimal point whatever the locale. `name` is for messages. On failure
+   *table is NULL. BAD_TABLE, DUPLICATE (two columns of one name), NO_MEMORY, TOO_LARGE. */
 BML_CLASSIFY_DEF int bml_classify_table_parse(bml_classify_table **table, const char *text, size_t size,
                                               const char *name, char *why);
+/* Reads a file: FITS if it begins like one (first table with rows; a vector column X of 7 becomes X_1 ... X_7), else CSV
+   as above. Either may be compressed (.gz). NO_FILE, NO_FITS, NO_ZLIB too. */
+BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const char *path, char *why);
 BML_CLASSIFY_DEF void bml_classify_table_free(bml_classify_table *table);
 /* Number of the column of that name, upper and lower case alike, or -1. */
 BML_CLASSIFY_DEF int bml_classify_table_find(const bml_classify_table *table, const char *name);
@@ -565,7 +566,7 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
 #endif
 #include <float.h>
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
-#error "bml_classify.h: excess precision: use -msse2 -mfpmath=sse on i386, -std=gnu99 elsewhere"
+#error "bml_classify.h: FLT_EVAL_METHOD is not 0 or 1: -msse2 -mfpmath=sse on i386, -std=gnu99 elsewhere"
 #endif
 #if defined(BML_CLASSIFY_MALLOC) != defined(BML_CLASSIFY_FREE)
 #error "bml_classify.h: define both BML_CLASSIFY_MALLOC and BML_CLASSIFY_FREE, or neither"
@@ -4390,6 +4391,7 @@ static int bml_classify__resolve(bml_classify_config *c, const bml_classify_conf
     if (c->model < 0 || c->model >= BML_CLASSIFY_N_MODELS)
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "model = %d: must be in [0, %d]", c->model,
                                   BML_CLASSIFY_N_MODELS - 1);
+    if (d < 1) return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no features");
     const char *model = bml_classify_model_name(c->model);
     if (c->model == BML_CLASSIFY_FOREST && c->column_share == 0) {
         c->column_share = sqrt((double)d) / d;

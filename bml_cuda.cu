@@ -330,6 +330,19 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #define BML_SSC_IMPLEMENTATION
 #endif
 #include "bml_ssc.h"
+/* As in bml_ssc.h, whose own are not for others. */
+#define BML_CUDA__PI 3.14159265358979323846
+#define BML_CUDA__LN10 2.30258509299404568402
+#define BML_CUDA__LN4 1.38629436111989061883
+#define BML_CUDA__C 2.99792458e10
+#define BML_CUDA__H 6.62607015e-27
+#define BML_CUDA__MC2 8.1871057769e-7
+#define BML_CUDA__SIGMA_T 6.6524587321e-25
+#define BML_CUDA__B_CRIT 4.41400519e13
+#define BML_CUDA__LAMBDA_C 2.42631023867e-10
+#define BML_CUDA__FINE 32 /* sub-steps of h in the tables */
+#define BML_CUDA__MIN(a, b) ((a) < (b) ? (a) : (b))
+#define BML_CUDA__MAX(a, b) ((a) > (b) ? (a) : (b))
 #ifndef BML_NN_IMPLEMENTATION
 #define BML_NN_STATIC
 #define BML_NN_IMPLEMENTATION
@@ -728,7 +741,8 @@ static __device__ double bml_cuda__G(double *f, double l, double b, double ln_b)
     else {
         double ln_z = ln_q + ln_b;
         double rest = l - ln_z;
-        D = BML_SAMPLE__PI * BML_SAMPLE__PI / 6 + 0.5 * ln_z * ln_z - (bml_cuda__dilog(rest) + rest) - l;
+        D = 3.14159265358979323846 * 3.14159265358979323846 / 6 + 0.5 * ln_z * ln_z - (bml_cuda__dilog(rest) + rest) -
+            l;
     }
     *f = 2 * q * ln_q + (1 + 2 * q) * (1 - q) + z * z * (1 - q) / (2 * (1 + z));
     return 0.5 * (l + E - 0.5 * E2) + (2 * (ln_q * A2 - D) + A2 - 0.5 * M4) / b - 2 * M3 / b / b;
@@ -833,49 +847,8 @@ static __device__ __noinline__ double bml_cuda__invert(double u, double l, doubl
 
 /* >> Compton: one photon in float, the arithmetic of bml_sample.h */
 
-static __device__ __forceinline__ float bml_cuda__logf(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint32_t k = (bits - 0x3F3504F3u + 0x3F800000u) >> 23;
-    bits -= (k << 23) - 0x3F800000u;
-    float m;
-    memcpy(&m, &bits, sizeof m);
-    float r = m - 1;
-    float p =
-        0.333339107f +
-        r * (-0.250013370f +
-             r * (0.199630638f + r * (-0.165775847f + r * (0.149147679f + r * (-0.142674870f + r * 0.0870043592f)))));
-    return (float)((int32_t)k - 127) * 0.693147181f + (r + r * r * (r * p - 0.5f));
-}
-
 static __device__ __forceinline__ float bml_cuda__log10f(float x) {
-    return 0.434294482f * bml_cuda__logf(x);
-}
-
-static __device__ __forceinline__ float bml_cuda__log1pf(float x) {
-    float w = 1 + x;
-    float lost = x - (w - 1);
-    return bml_cuda__logf(w) + (x < 0.5f ? lost * (1 - x * (1 - x)) : 0);
-}
-
-static __device__ __forceinline__ float bml_cuda__expf(float *one_minus, float x) { /* e^-x and 1 - e^-x */
-    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
-    uint32_t bits = (uint32_t)(127 - k) << 23;
-    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    float p =
-        r +
-        r * r * (0.499999980f + r * (0.166665387f + r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f))));
-    *one_minus = (1 - scale) - scale * p;
-    return scale + scale * p;
-}
-
-static __device__ __forceinline__ float bml_cuda__tanh_parts(float *below, float x) {
-    x = fminf(fmaxf(x, -7.5f), 7.5f);
-    float s = x * x;
-    *below = 1 + s * (0.455668737f + s * (0.0207978224f + s * 1.36103200e-4f));
-    return x * (0.999992914f + s * (0.122358796f + s * (0.00221871042f + s * 3.66293559e-6f)));
+    return 0.434294482f * bml_sample__logf(x);
 }
 
 /* What depends on gamma and eps0 alone. */
@@ -883,59 +856,13 @@ typedef struct bml_cuda__pair {
     float gamma, eps0, L, s, low, high, q;
 } bml_cuda__pair;
 
-/* G(eps0): closed forms for E >= 1/8, short series below. */
-static __device__ __forceinline__ float bml_cuda__start(float g, float e, float *q_start) {
-    float d = g - e;
-    float one = 1 / (g * d * e);
-    float E = e * e * d * one;
-    float z = e * e * g * one;
-    float q = 0.25f * e * one;
-    float whole = E;
-    float one_E = fminf(g * g * d * one, 1e6f);
-    float one_z = fminf(d * d * g * one, 1e6f);
-    *q_start = E < 0.9f ? q : 1;
-    E = fmaxf(E, 1e-6f);
-    z = fmaxf(z, 1e-6f);
-    q = fmaxf(q, 1e-9f);
-    float l = bml_cuda__log1pf(z);
-    float ln_q = bml_cuda__logf(q);
-    float om = 1 - E;
-    float D = (0.249999198f + l * (0.0621431243f + l * (0.0103371176f + l * 9.39750671e-4f))) /
-              (1 + l * (0.137409023f + l * (0.0262134346f + l * 0.00183597240f)));
-    float A;
-    float M3;
-    float M4;
-    if (E < 0.125f) {
-        A = om * (1.0f / 2 + E * (1.0f / 3 + E * (1.0f / 4 + E * (1.0f / 5 + E * (1.0f / 6 + E * (1.0f / 7))))));
-        M3 = om * om * (1.0f / 3 + E * (1.0f / 2 + E * (3.0f / 5 + E * (2.0f / 3 + E * (5.0f / 7 + E * (3.0f / 4))))));
-        M4 = om * E * E * (1.0f / 4 + E * (2.0f / 5 + E * (1.0f / 2 + E * (4.0f / 7 + E * (5.0f / 8)))));
-    } else {
-        A = (l - E) * one_z * one_E;
-        M3 = (z - 2 * l + E) * one_z * one_z * one_E;
-        M4 = (z - 3 * l + 2 * E + 0.5f * E * E) * one_z * one_E;
-    }
-    return whole * (0.5f * (l * one_E + 1 - 0.5f * E) +
-                    q * ((1 + 2 * ln_q) * A - 2 * (l * one_z) * (l * one_E) * D - 0.5f * M4) - 2 * q * q * M3);
-}
-
 static __device__ __forceinline__ bml_cuda__pair bml_cuda__prepare(float g, float e) {
-    bml_cuda__pair p;
-    float start = bml_cuda__start(g, e, &p.q);
-    p.gamma = g;
-    p.eps0 = e;
-    p.L = bml_cuda__log1pf(4 * g * e);
-    float s;
-    p.s = s = p.L / (p.L + 4);
-    float top = 2.99994936f +
-                s * (-9.84568419f + s * (11.7783149f + s * (0.335458043f + s * (-13.4001478f + s * 11.2950671f))));
-    float bottom =
-        1 + s * (-3.95100920f + s * (7.91021191f + s * (-7.06729610f + s * (0.188001027f + s * 3.49805868f))));
-    p.low = p.q <= 0.26f ? start * top / (p.L * bottom) : 0;
-    p.high = 1 - p.low;
-    return p;
+    bml_sample__pairf p = bml_sample__prepare(g, e);
+    bml_cuda__pair pair = {g, e, p.L, p.s, p.low, p.high, p.q};
+    return pair;
 }
 
-/* N(t, s), the 2-8-8-1 network; two units share a division. w: see bml_sample__weights. */
+/* N(t, s), the 2-8-8-1 network; two units share a division. w: see bml_sample__weights, kernels [in][out]. */
 static __device__ __forceinline__ float bml_cuda__network(const float *w, float t, float s) {
     const float *w2 = w + 24;
     const float *b2 = w2 + 64;
@@ -946,22 +873,22 @@ static __device__ __forceinline__ float bml_cuda__network(const float *w, float 
     for (int k = 0; k < 8; k += 2) {
         float A;
         float B;
-        float a = bml_cuda__tanh_parts(&A, w[16 + k] + w[2 * k] * t + w[2 * k + 1] * s);
-        float b = bml_cuda__tanh_parts(&B, w[17 + k] + w[2 * k + 2] * t + w[2 * k + 3] * s);
+        float a = bml_sample__tanh_parts(&A, w[16 + k] + w[k] * t + w[8 + k] * s);
+        float b = bml_sample__tanh_parts(&B, w[17 + k] + w[k + 1] * t + w[9 + k] * s);
         float one = bml_cuda__reciprocal(A * B);
         h[k] = a * B * one;
         h[k + 1] = b * A * one;
     }
     BML_CUDA__UNROLL
     for (int k = 0; k < 8; k += 2) {
-        const float *x = w2 + 8 * k;
-        const float *y = x + 8;
+        const float *x = w2 + k;
+        const float *y = x + 1;
         float A;
-        float a = bml_cuda__tanh_parts(&A, (b2[k] + x[0] * h[0] + x[1] * h[1] + x[2] * h[2] + x[3] * h[3]) +
-                                               (x[4] * h[4] + x[5] * h[5] + x[6] * h[6] + x[7] * h[7]));
+        float a = bml_sample__tanh_parts(&A, (b2[k] + x[0] * h[0] + x[8] * h[1] + x[16] * h[2] + x[24] * h[3]) +
+                                                 (x[32] * h[4] + x[40] * h[5] + x[48] * h[6] + x[56] * h[7]));
         float B;
-        float b = bml_cuda__tanh_parts(&B, (b2[k + 1] + y[0] * h[0] + y[1] * h[1] + y[2] * h[2] + y[3] * h[3]) +
-                                               (y[4] * h[4] + y[5] * h[5] + y[6] * h[6] + y[7] * h[7]));
+        float b = bml_sample__tanh_parts(&B, (b2[k + 1] + y[0] * h[0] + y[8] * h[1] + y[16] * h[2] + y[24] * h[3]) +
+                                                 (y[32] * h[4] + y[40] * h[5] + y[48] * h[6] + y[56] * h[7]));
         n += (w3[k] * a * B + w3[k + 1] * b * A) * bml_cuda__reciprocal(A * B);
     }
     return n;
@@ -972,10 +899,10 @@ static __device__ __forceinline__ float bml_cuda__network(const float *w, float 
 static __device__ __forceinline__ float bml_cuda__lookup(const float *node, float t, float s) {
     float x = bml_cuda__sqrt(t) * (BML_SAMPLE__NT - 1);
     float y = s * ((BML_SAMPLE__NS - 1) / BML_CUDA__S_MAX);
-    int j = BML_SSC__MAX((int)x, 0);
-    int k = BML_SSC__MAX((int)y, 0);
-    j = BML_SSC__MIN(j, BML_SAMPLE__NT - 2);
-    k = BML_SSC__MIN(k, BML_SAMPLE__NS - 2);
+    int j = BML_CUDA__MAX((int)x, 0);
+    int k = BML_CUDA__MAX((int)y, 0);
+    j = BML_CUDA__MIN(j, BML_SAMPLE__NT - 2);
+    k = BML_CUDA__MIN(k, BML_SAMPLE__NS - 2);
     const float *at = node + k * BML_SAMPLE__NT + j;
     x -= (float)j;
     y -= (float)k;
@@ -1153,7 +1080,8 @@ static __device__ __forceinline__ int bml_cuda__load(float *gamma, float *eps0, 
     float e = d.eps0 ? d.eps0[at * d.eps0_stride] : d.same_eps0;
     *gamma = g;
     *eps0 = e;
-    return (g >= 1.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f) & ((g - e) * g > 0.25f);
+    int range = (g >= 1.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f);
+    return range & ((g < bml_sample__kernel_from) | ((g - e) * g > 0.25f));
 }
 
 /* Energy of a photon by NET or TABLE from u and v = 1 - u. */
@@ -1164,7 +1092,7 @@ static __device__ __forceinline__ float bml_cuda__scatter(float *rest, const bml
     float t = (p.low + p.high * u) * bml_cuda__reciprocal(1 + r);
     float E;
     float n = METHOD == BML_CUDA_TABLE ? bml_cuda__lookup(node, t, p.s) : bml_cuda__network(d.w, t, p.s);
-    *rest = bml_cuda__expf(&E, p.L * (t * (1 + r * n)));
+    *rest = bml_sample__expf(&E, fminf(p.L * (t * (1 + r * n)), p.L));
     return fmaxf(p.gamma * E, p.eps0);
 }
 
@@ -1180,7 +1108,7 @@ static __device__ __forceinline__ float bml_cuda__unfold(float *rest, float y, f
     float b = 4 * gamma * eps0;
     float top = gamma * b / (1 + b);
     float below;
-    float above = bml_cuda__tanh_parts(&below, 5 * fminf(fmaxf(y, -1.0f), 1.0f));
+    float above = bml_sample__tanh_parts(&below, 5 * fminf(fmaxf(y, -1.0f), 1.0f));
     float eps = (1 + above / below / 0.99990920f) / 2 * (top - eps0) + eps0;
     *rest = 1 - eps / gamma;
     return eps;
@@ -1206,7 +1134,8 @@ static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cud
     if (d.gamma || d.eps0) c.pair = (d.pair0 + c.first) % d.pairs;
     if (!d.u && c.j < c.blocks) {
         uint64_t block = d.block0 + unit / 2 * 64 + c.j;
-        bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], (uint32_t)(block >> 32), d.key);
+        bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], 0xFFFFFFFFu - (uint32_t)(block >> 32),
+                         d.key);
     }
     return c;
 }
@@ -1250,13 +1179,13 @@ static __device__ __forceinline__ void bml_cuda__give(const bml_cuda__draw &d, C
         float b = 4 * p.gamma * p.eps0;
         d.half_energy[p.i] = (uint16_t)bml_cuda__pack(eps * (1 + b) / (p.gamma * b), 0, 0);
     } else if (p.good) {
-        float x = (bml_cuda__logf(eps) - d.ln_lower) * d.per_bin;
+        float x = (bml_sample__logf(eps) - d.ln_lower) * d.per_bin;
         atomicAdd(count + (x < 0 ? 0 : x < (float)d.bins ? (int)x + 1 : d.bins + 1), (Count)1);
     }
 }
 
-/* Photons of whose spectrum only an end is left, should the launch before have met any: rare, and apart, so that what
-   they need is not held in registers elsewhere. */
+/* Exact collisions, and photons of whose spectrum only an end is left, should the launch before have met any: apart, so
+   that what they need is not held in registers elsewhere. */
 static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__edge_kernel(const __grid_constant__ bml_cuda__draw d) {
     uint64_t units = 2 * ((d.n + 255) / 256), unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32;
@@ -1270,8 +1199,12 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
             float rest, eps;
             if (!p.good) continue;
             pair = bml_cuda__prepare(p.gamma, p.eps0);
-            if (pair.q <= 0.26f) continue;
-            eps = bml_cuda__scatter_exactly(&rest, pair, p.u, p.v);
+            if (bml_sample__collidesf(p.gamma, p.eps0, p.u, p.v))
+                eps = bml_sample__two_bodyf(&rest, p.gamma, p.eps0, p.u, p.v);
+            else if (pair.q <= 0.26f)
+                continue;
+            else
+                eps = bml_cuda__scatter_exactly(&rest, pair, p.u, p.v);
             bml_cuda__give(d, d.counts, p, eps, rest);
         }
     }
@@ -1310,7 +1243,7 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
                 eps = bml_cuda__unfold(&rest, bml_cuda__published(p.u, log_gamma, log_eps0, b, bias), p.gamma, p.eps0);
             } else if (p.good) {
                 if (!one) pair = bml_cuda__prepare(p.gamma, p.eps0);
-                if (!(pair.q <= 0.26f)) {
+                if (!(pair.q <= 0.26f) || bml_sample__collidesf(p.gamma, p.eps0, p.u, p.v)) {
                     *d.met_edge = d.call; /* the next kernel's */
                     continue;
                 }
@@ -1414,7 +1347,7 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
     d->met_edge = (uint32_t *)(d->refused + 1);
     d->nodes = (const float *)s->nodes;
     d->fragments = (const uint32_t *)s->fragments;
-    memcpy(d->w, bml_sample__weights, sizeof d->w);
+    memcpy(d->w, bml_sample__weights(), sizeof d->w);
     return BML_CUDA_OK;
 }
 
@@ -1626,7 +1559,7 @@ static __host__ __device__ size_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base
 }
 
 template <typename T> static __device__ T bml_cuda__at(const T *value, int n, double lo, double ln_y, double h) {
-    double u = (ln_y - lo) * BML_SSC__FINE / h;
+    double u = (ln_y - lo) * BML_CUDA__FINE / h;
     int i = (int)floor(u);
     if (!(u >= 0) || i >= n - 1) return 0;
     return value[i] + (T)(u - i) * (value[i + 1] - value[i]);
@@ -1640,11 +1573,11 @@ static __device__ int bml_cuda__in_range(double *value, double otherwise, double
 }
 
 static __device__ int bml_cuda__resolve(bml_cuda_source *s) { /* as bml_ssc__resolve and bml_ssc__observer */
-    int good = bml_cuda__in_range(&s->R, 1e16, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0.1, 1e-8, 1e6) &
-               bml_cuda__in_range(&s->gamma_min, 100, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 1e6, 1, 1e10) &
-               bml_cuda__in_range(&s->compactness, 1e-4, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 2, -10, 10) &
+    int good = bml_cuda__in_range(&s->R, 0, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0, 1e-8, 1e6) &
+               bml_cuda__in_range(&s->gamma_min, 0, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 0, 1, 1e10) &
+               bml_cuda__in_range(&s->compactness, 0, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 0, -10, 10) &
                bml_cuda__in_range(&s->t_end, 5, 1e-300, 1e6) & bml_cuda__in_range(&s->electron_escape, 1, 1e-3, 1e6) &
-               bml_cuda__in_range(&s->gamma_break, 1e4, 1e-3, 1e12) & bml_cuda__in_range(&s->p2, 3, -10, 10) &
+               bml_cuda__in_range(&s->gamma_break, s->injection == BML_SSC_POWER_LAW ? 1 : 0, 1e-3, 1e12) & bml_cuda__in_range(&s->p2, 0, -10, 10) &
                bml_cuda__in_range(&s->curvature, 0, -10, 10) & bml_cuda__in_range(&s->delta, 1, 1e-300, 1e6) &
                bml_cuda__in_range(&s->redshift, 0, 0, 1e4) & (s->distance > 0 && s->distance < 1e300);
     if (!good || s->injection < 0 || s->injection >= BML_SSC_TABLE || s->self_absorption < 0 ||
@@ -1657,7 +1590,7 @@ static __device__ double bml_cuda__shape(const bml_cuda_source &s, double gamma)
     double y = log(gamma / s.gamma_break);
     switch (s.injection) {
     case BML_SSC_BROKEN: return exp(-(y < 0 ? s.p : s.p2) * y);
-    case BML_SSC_LOG_PARABOLA: return exp(-(s.p + s.curvature * y / BML_SSC__LN10) * y);
+    case BML_SSC_LOG_PARABOLA: return exp(-(s.p + s.curvature * y / BML_CUDA__LN10) * y);
     case BML_SSC_CUTOFF: return exp(-s.p * y - gamma / s.gamma_break);
     default: return exp(-s.p * log(gamma / s.gamma_min));
     }
@@ -1685,10 +1618,10 @@ static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, dou
 template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
     double h = t.h;
     double top = log(b.src.gamma_max);
-    b.b = b.src.B / (t.athena ? 4.414e13 : BML_SSC__B_CRIT);
-    b.l_B = BML_SSC__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_SSC__PI * BML_SSC__MC2);
+    b.b = b.src.B / (t.athena ? 4.414e13 : BML_CUDA__B_CRIT);
+    b.l_B = BML_CUDA__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_CUDA__PI * BML_CUDA__MC2);
     b.absorb =
-        BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C * BML_SSC__LAMBDA_C / (8 * BML_SSC__PI * BML_SSC__SIGMA_T * b.src.R);
+        BML_CUDA__LAMBDA_C * BML_CUDA__LAMBDA_C * BML_CUDA__LAMBDA_C / (8 * BML_CUDA__PI * BML_CUDA__SIGMA_T * b.src.R);
     double G0;
     if (t.athena) {
         b.lg0 = -h;
@@ -1703,10 +1636,10 @@ template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b
         b.nx = (int)ceil((top - log(0.1 * b.b)) / h);
         b.lx0 = top - (b.nx - 0.5) * h;
         b.e0 = b.ng - b.nx;
-        G0 = (b.lx0 + b.lg0 + BML_SSC__LN4) / h;
+        G0 = (b.lx0 + b.lg0 + BML_CUDA__LN4) / h;
         b.phi = G0 - floor(G0);
     }
-    G0 = (b.lx0 + b.lg0 + BML_SSC__LN4) / h - b.phi - t.c;
+    G0 = (b.lx0 + b.lg0 + BML_CUDA__LN4) / h - b.phi - t.c;
     b.g0 = (int)floor(G0 + 0.5);
     b.syn_lo = -2 * b.ng - 2;
     return b.ng <= t.max_ng && b.nx <= t.max_nx ? BML_CUDA_OK : BML_CUDA_OUTSIDE;
@@ -1777,7 +1710,7 @@ template <typename T> static __device__ void bml_cuda__kernels(bml_cuda__blob<T>
     double u = b.phi * t.n_phi;
     int r = t.r;
     int per = t.cols / r;
-    int ip = BML_SSC__MIN((int)u, t.n_phi - 1);
+    int ip = BML_CUDA__MIN((int)u, t.n_phi - 1);
     int pad = t.row_pad;
     int plane = r * t.cols * pad;
     BML_CUDA__EACH(d, r * b.nx + 2 * b.ng + 6) {
@@ -1830,8 +1763,8 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
         if (!b.status) b.status = bml_cuda__grids(b, t);
         double q0 = b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi);
         b.thomson_lo = b.status ? 0 : (int)floor(q0 / t.r - 0.5);
-        b.n_thomson = BML_SSC__MAX(0, b.nx + 2 / t.r * b.ng - b.thomson_lo);
-        b.n_thomson = BML_SSC__MIN(b.n_thomson, 2 * b.nx + 2 / t.r * b.ng);
+        b.n_thomson = BML_CUDA__MAX(0, b.nx + 2 / t.r * b.ng - b.thomson_lo);
+        b.n_thomson = BML_CUDA__MIN(b.n_thomson, 2 * b.nx + 2 / t.r * b.ng);
         b.dt_last = b.t = 0;
     }
     __syncthreads();
@@ -1903,7 +1836,7 @@ template <typename T>
 static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double escape) {
     double hx = t.r * t.h;
     BML_CUDA__EACH(k, b.nx) {
-        int from = BML_SSC__MIN(b.nx, BML_SSC__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
+        int from = BML_CUDA__MIN(b.nx, BML_CUDA__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
         T sum = 0;
         for (int j = from; j < b.nx; j++)
             sum += b.v[j] * b.gg[j + k];
@@ -1940,7 +1873,7 @@ template <typename T> static __device__ void bml_cuda__fit(bml_cuda__blob<T> &b,
         T c1;
         T c2;
         T c3;
-        T up = i + 1 < b.ng ? g[i + 1] : BML_SSC__MAX(2 * g[i] - down, (T)0);
+        T up = i + 1 < b.ng ? g[i + 1] : BML_CUDA__MAX(2 * g[i] - down, (T)0);
         T d = bml_cuda__limited(up - g[i], g[i] - down);
         if (tau > (T)0.05) {
             c1 = tau < 700 ? -bml_cuda__expm1(-tau) : 1;
@@ -2092,7 +2025,7 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
     int lane = (int)threadIdx.x % 32;
     int shift_d = 2 / r * b.ng;
     BML_CUDA__EACH(d, nx + shift_d) { /* d - shift_d = k - (2/r) i */
-        int from = BML_SSC__MAX(0, d - shift_d + b.thomson_lo);
+        int from = BML_CUDA__MAX(0, d - shift_d + b.thomson_lo);
         const T *T_of = b.thomson - (d - shift_d) - b.thomson_lo;
         T sum = 0;
         for (int j = from; j < nx; j++)
@@ -2111,14 +2044,14 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
         int j0 = (t.g_lo + shift - i - b.g0) / r;
         for (int m = lane; m < pad; m += 32) {
             const T *F = b.f + sel * per * pad + m;
-            int lo = BML_SSC__MAX(t.span[m / 8 * 2], -j0);
+            int lo = BML_CUDA__MAX(t.span[m / 8 * 2], -j0);
             int hi = t.span[m / 8 * 2 + 1];
-            int end = BML_SSC__MIN(hi, nx - j0);
+            int end = BML_CUDA__MIN(hi, nx - j0);
             T sum = 0;
             for (int col = lo; col < end; col++)
                 sum += v[j0 + col] * F[col * pad];
             if (j0 + hi < nx) { /* beyond, f is what it is at the last column, and 4E/G falls as 1/x */
-                int from = BML_SSC__MAX(0, j0 + hi);
+                int from = BML_CUDA__MAX(0, j0 + hi);
                 int steps = from - (j0 + hi - 1);
                 sum += F[(hi - 1) * pad] * b.suffix[from] * (steps == 1 ? decay : (T)exp(-r * t.h * steps));
             }
@@ -2136,13 +2069,13 @@ template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T>
     bml_cuda__compton_sums(b, t);
     BML_CUDA__EACH(k, b.nx) {
         int low = r * k + b.e0;
-        int i = BML_SSC__MAX(0, low);
-        int end = BML_SSC__MIN(ng, low + t.rows);
+        int i = BML_CUDA__MAX(0, low);
+        int end = BML_CUDA__MIN(ng, low + t.rows);
         const T *conv = b.conv + k + 2 / r * ng;
         T sum = 0;
         for (; i < end; i++)
             if (b.gamma[i] > 1) sum += b.M[i] * b.sums[i * pad + (i - low) / r];
-        for (i = BML_SSC__MAX(0, low + t.rows); i < ng; i++)
+        for (i = BML_CUDA__MAX(0, low + t.rows); i < ng; i++)
             if (b.gamma[i] > 1) sum += b.M[i] * conv[-(2 / r) * i];
         bml_cuda__move_photon(b, 1, k, w * sum);
         b.v[k] = b.comp[0][k] + b.comp[1][k];
@@ -2235,7 +2168,7 @@ static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bm
                                             double ln_x) {
     double u = (ln_x - b.lx0) / (t.r * t.h);
     if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) return -HUGE_VAL;
-    int k = u < 0 ? 0 : BML_SSC__MIN((int)u, b.nx - 2);
+    int k = u < 0 ? 0 : BML_CUDA__MIN((int)u, b.nx - 2);
     double w = u - k;
     double y0 = bml_cuda__node(b, component, k - 1);
     double y1 = bml_cuda__node(b, component, k);
@@ -2256,9 +2189,9 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b
         }
         return;
     }
-    double unit = 4 * BML_SSC__PI * b.src.R * BML_SSC__MC2 * BML_SSC__C / (3 * BML_SSC__SIGMA_T);
-    unit *= delta2 * delta2 / (4 * BML_SSC__PI * b.src.distance * b.src.distance);
-    double shift = (1 + b.src.redshift) / b.src.delta * BML_SSC__H / BML_SSC__MC2;
+    double unit = 4 * BML_CUDA__PI * b.src.R * BML_CUDA__MC2 * BML_CUDA__C / (3 * BML_CUDA__SIGMA_T);
+    unit *= delta2 * delta2 / (4 * BML_CUDA__PI * b.src.distance * b.src.distance);
+    double shift = (1 + b.src.redshift) / b.src.delta * BML_CUDA__H / BML_CUDA__MC2;
     BML_CUDA__EACH(i, s.n_nu) {
         double value = unit * exp(bml_cuda__evaluate(b, t, s.component, log(s.nu[i] * shift)));
         if (s.absorption) value *= s.absorption[i];
@@ -2346,9 +2279,9 @@ static T *bml_cuda__convert(size_t *count, size_t *offset, bml_cuda__tables<T> *
 template <typename T>
 static void bml_cuda__limits(bml_cuda__tables<T> *t, const bml_ssc *c, double gamma_max, double B_min) {
     double top = log(gamma_max);
-    double low = log(0.1 * B_min / BML_SSC__B_CRIT);
-    t->max_ng = BML_SSC__MIN((int)(top / t->h) + 4, c->max_ng);
-    t->max_nx = BML_SSC__MIN((int)((top - low) / (t->r * t->h)) + 6, c->max_nx);
+    double low = log(0.1 * B_min / BML_CUDA__B_CRIT);
+    t->max_ng = BML_CUDA__MIN((int)(top / t->h) + 4, c->max_ng);
+    t->max_nx = BML_CUDA__MIN((int)((top - low) / (t->r * t->h)) + 6, c->max_nx);
 }
 
 template <typename T>
@@ -2479,7 +2412,7 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
 
 static __device__ double bml_cuda__ln_phi(double z) {
     if (z > -20) return log(0.5 * erfc(-z / sqrt(2.0)));
-    return -0.5 * z * z - log(-z * sqrt(2 * BML_SSC__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
+    return -0.5 * z * z - log(-z * sqrt(2 * BML_CUDA__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
 }
 
 /* ln L of one point; NaN for what bml_ssc_log_likelihood refuses. F, log_F: the model and its log10. */
@@ -2492,7 +2425,7 @@ static __device__ double bml_cuda__point_likelihood(const bml_cuda_point &p, dou
     double sigma = r > 0 ? p.sigma_hi : p.sigma_lo;
     double var = sigma * sigma + extra;
     if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) return BML_CUDA__NAN;
-    return F > 0 ? -0.5 * (r * r / var + log(2 * BML_SSC__PI * var)) : -HUGE_VAL;
+    return F > 0 ? -0.5 * (r * r / var + log(2 * BML_CUDA__PI * var)) : -HUGE_VAL;
 }
 
 static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood_kernel(const bml_cuda_likelihoods l) {
@@ -2502,7 +2435,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood
         for (int i = 0; i < l.n_points; i++) {
             size_t at = (size_t)row * (size_t)l.n_points + (size_t)i;
             double log_F = l.model ? log10(l.model[at]) : (double)l.log10_model[at];
-            double F = l.model ? l.model[at] : exp(BML_SSC__LN10 * log_F);
+            double F = l.model ? l.model[at] : exp(BML_CUDA__LN10 * log_F);
             sum += bml_cuda__point_likelihood(l.points[i], F, log_F, extra);
         }
         l.ln_l[row] = sum;
@@ -2672,6 +2605,12 @@ static size_t bml_cuda__place(bml_cuda__plan *p, int i, size_t size) {
     return at;
 }
 
+/* What bml_nn.h can and the device cannot: other biases, padded rows. NULL: nothing. */
+static const char *bml_cuda__beyond(const bml_nn__node *n) {
+    if (n->spec.no_bias || n->spec.two_biases) return "no_bias and two_biases run on the CPU only";
+    return n->lengths >= 0 ? "lengths of rows run on the CPU only" : NULL;
+}
+
 static int bml_cuda__refuse_layer(bml_cuda *cuda, const bml_nn *net, int i, const char *why) {
     return bml_cuda__fail(cuda, BML_CUDA_BAD_MODEL, "layer %d (%s): %s", i, net->nodes[i].name, why);
 }
@@ -2687,7 +2626,7 @@ static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
         const float *r = bml_nn__param(p->net, i, 3 * d + 1);
         op->weights[d] = p->n_words;
         for (int gate = 0; gate < op->gates; gate += together) {
-            int gates = BML_SSC__MIN(together, op->gates - gate);
+            int gates = BML_CUDA__MIN(together, op->gates - gate);
             bml_cuda__add_matrix(p, w, op->in, op->units, op->gates, gate, gates);
             bml_cuda__add_matrix(p, r, op->units, op->units, op->gates, gate, gates);
         }
@@ -2709,7 +2648,7 @@ static void bml_cuda__add_norm(bml_cuda__plan *p, int i) {
         const bml_nn__tensor *t = p->net->tensors + p->net->nodes[i].tensor;
         double mean = (double)p->net->running[t[2].offset + k];
         double variance = (double)p->net->running[t[3].offset + k];
-        double scale = (double)gamma[k] / sqrt(variance + bml_nn__epsilon);
+        double scale = (double)gamma[k] / sqrt(variance + p->net->nodes[i].spec.epsilon);
         p->floats[at + k] = (float)scale;
         p->floats[at + n + k] = (float)((double)beta[k] - mean * scale);
     }
@@ -2744,6 +2683,7 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
     if (kind == BML_NN_CONV || kind == BML_NN_POOL)
         return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
+    if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
     op->k_in = bml_cuda__up(op->in, 16);
     if (bml_cuda__is_recurrent(kind)) {
         op->directions = n->spec.bidirectional ? 2 : 1;
@@ -2756,7 +2696,7 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
         op->bias[0] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 1), (size_t)op->units);
     } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM)
         bml_cuda__add_norm(p, i);
-    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_SSC__MAX(p->width, op->k_in + op->k_state);
+    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_CUDA__MAX(p->width, op->k_in + op->k_state);
     for (int k = 0; k < n->n_from; k++) {
         op->from[k] = p->ops[n->from[k]].to;
         op->from_width[k] = p->net->nodes[n->from[k]].out;
@@ -4488,6 +4428,7 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
         int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
             return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
+        if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
         if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
         scratch = s > scratch ? s : scratch;
     }

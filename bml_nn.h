@@ -1,7 +1,8 @@
 /* bml_nn.h - neural networks that train, infer and say how sure they are, in one file of C.
 
    Dense, recurrent (GRU, LSTM), convolutional, residual and branched networks with dropout, normalisation and Bayesian
-   layers; training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors files.
+   layers; training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors
+   files.
 
        #define BML_NN_IMPLEMENTATION      (in exactly one .c or .cpp file)
        #include "bml_nn.h"
@@ -81,14 +82,17 @@
    - LSTM       i, f, o = s(...), g = tanh(...), c' = f * c + i * g, h' = o * tanh(c'); order i, f, g, o
                 (Hochreiter & Schmidhuber 1997, Neural Comput. 9, 1735, with forget gates; these start with bias 1)
    - RNN        h' = act(x W + h R + b), tanh or ReLU
+   - padded     with .lengths a row of L steps ends at step L: later ones leave its state as it is, give zeros and get
+   no
+                gradient; the backward direction begins at step L. The steps [L, T) may hold any finite number.
    - bidirectional: the same cell run from the last step to the first, with its own weights, beside the forward one:
                 outputs [forward, backward]; without .sequence the two ends, so that both halves have seen everything.
    - conv       y_t = act(sum_k x_{t S + k} W_k + b), W [K][C][U], stride S; `same` pads with zeros so that T' =
                 ceil(T/S).
    - pool       maximum over windows of K steps, stride K unless given, no padding.
    - batch norm y = gamma (x - m)/sqrt(v + eps) + beta over all rows and steps of a batch; at inference with running
-                means, new = 0.9 old + 0.1 batch, unbiased variance (Ioffe & Szegedy 2015, arXiv:1502.03167;
-                eps = 1e-5).
+                means, new = (1 - momentum) old + momentum batch, unbiased variance (Ioffe & Szegedy 2015,
+                arXiv:1502.03167). A last batch of a single row joins the batch before it.
    - layer norm the same over the features of one row and step (Ba et al. 2016, arXiv:1607.06450).
    - dropout    y = x m/(1-rate), m = 1 with probability 1-rate, in training and in draws (Srivastava et al. 2014).
    - add        the sum of its sources, all of one shape: h + f(h) makes a residual block (He et al. 2016,
@@ -255,6 +259,11 @@ typedef struct bml_nn_layer {
     double rate;                       /* DROPOUT: probability to drop, in [0,1) */
     double slope;                      /* BML_NN_LEAKY_RELU: in [0,1), 0 = 0.01 */
     double prior_sd;                   /* BAYES: 0 = 1 */
+    double epsilon;                    /* BATCH_NORM, LAYER_NORM: 0 = 1e-5 (Keras' default is 1e-3) */
+    double momentum;                   /* BATCH_NORM: share of a new batch, 0 = 0.1 (Keras' 0.99 is 0.01 here) */
+    int no_bias;                       /* DENSE, CONV, GRU, LSTM, RNN: 1 = none */
+    int two_biases;                    /* LSTM, RNN: 1 = two that add up, which is how PyTorch trains them */
+    const char *lengths;               /* GRU, LSTM, RNN: name of an INPUT of one feature, the steps of each row */
 } bml_nn_layer;
 
 typedef struct bml_nn_config {
@@ -384,8 +393,9 @@ typedef double (*bml_nn_loss_fn)(const bml_nn_batch *batch, void *user); /* retu
 typedef struct bml_nn_epoch {
     int epoch;            /* 1, 2, ... */
     int last;             /* the last one planned */
-    double loss;          /* of training: mean over its batches, as they came, L2 and KL included */
-    double val_loss;      /* of validation, without L2 and KL; NaN without */
+    double loss;          /* of training: mean over its batches, as they came, penalty included */
+    double penalty;       /* what L2 and KL are of it: compare loss - penalty with val_loss */
+    double val_loss;      /* of validation, no penalty in it; NaN without */
     double accuracy;      /* share of right classes; NaN unless a cross-entropy */
     double val_accuracy;  /* of validation */
     double learning_rate; /* at the end of the epoch */
@@ -511,14 +521,31 @@ BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path, char *why);
 
 /* Weights alone, into a net of the right shape, from another program's safetensors file.
    BML_NN_KERAS   this file's own order: kernel [C][gates U], gates z r n and i f g o, GRU bias [2][3U] (reset_after) or
-                  [3U]
-   BML_NN_PYTORCH state_dict of nn.Linear, nn.GRU, nn.LSTM, nn.RNN (one layer each, perhaps bidirectional), nn.Conv1d,
-                  nn.BatchNorm1d, nn.LayerNorm under the layers' names: "name.weight_ih_l0" [3U][C], gates r z n and
-                  i f g o, bias_ih and bias_hh
-   Every tensor must be there, and none be left over (BatchNorm's num_batches_tracked may). The net is unchanged after
-   an error. */
+                  [3U]. A norm's epsilon must be known: from the layer, or from the file's metadata.
+   BML_NN_PYTORCH state_dict of nn.Linear, nn.GRU, nn.LSTM, nn.RNN (perhaps bidirectional), nn.Conv1d, nn.BatchNorm1d,
+                  nn.LayerNorm: "name.weight_ih_l0" [3U][C], gates r z n and i f g o, bias_ih and bias_hh, which are
+                  added up where the layer has no .two_biases
+   Every tensor must be there, and none be left over (BatchNorm's num_batches_tracked may). Metadata "name.epsilon" and
+   "name.momentum" (decimal numbers; momentum as in bml_nn_layer) become the layer's. The net is unchanged after an
+   error. CANNOT_OPEN, BAD_FILE, MISMATCH, BAD_ARGUMENT, NO_MEMORY. */
 enum { BML_NN_KERAS = 0, BML_NN_PYTORCH };
 BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention);
+
+typedef struct bml_nn_alias { /* a layer that has another name in the file */
+    const char *layer;        /* here */
+    const char *module;       /* there, after the prefix: "rnn"; may hold dots */
+    int level;                /* PYTORCH, recurrent: which of num_layers, from 0 */
+} bml_nn_alias;
+
+typedef struct bml_nn_import {
+    int convention;
+    const char *prefix;          /* of all names, "encoder."; tensors without it are passed over. NULL: none */
+    const bml_nn_alias *aliases; /* [n_aliases] */
+    int n_aliases;
+} bml_nn_import;
+
+/* The same under other names: each level of num_layers=2 is a layer here. */
+BML_NN_DEF int bml_nn_import_weights(bml_nn *net, const char *path, const bml_nn_import *how);
 
 #ifndef BML_NN_NO_TRAINING
 /* Between runs: a checkpoint from which a trainer made with the same net, data and settings goes on to the same bits.
@@ -784,6 +811,9 @@ typedef struct bml_nn__node {
     char name[BML_NN_MAX_NAME];
     int from[BML_NN_MAX_FROM];
     int n_from;
+    int lengths;                /* recurrent: the input that holds the steps of each row, -1: none */
+    int holds_lengths;          /* INPUT: 1: of some layer; not scaled */
+    int epsilon_given;          /* norms: not the default */
     int fresh[BML_NN_MAX_FROM]; /* 1: this layer is the first to write the gradient of its source in a backward pass */
     int in_steps;
     int in;
@@ -819,6 +849,7 @@ struct bml_nn {
     ptrdiff_t n_running;
     ptrdiff_t n_in;
     ptrdiff_t n_out;
+    int padded;            /* 1: some layer has lengths */
     bml_nn_real *shift[2]; /* of inputs [n_in] and outputs [n_out]; NULL = none */
     bml_nn_real *scale[2];
     bml_nn_real *scaler_room[2]; /* shift, then scale, of each */
@@ -1526,6 +1557,11 @@ static bml_nn_real *bml_nn__grad(const bml_nn *net, const bml_nn__lane *lane, in
     return lane->grad + net->tensors[net->nodes[node].tensor + k].offset;
 }
 
+/* The bias of a dense or convolutional layer, NULL if it has none. */
+static const bml_nn_real *bml_nn__bias(const bml_nn *net, int i) {
+    return net->nodes[i].spec.no_bias ? NULL : bml_nn__param(net, i, 1);
+}
+
 /* Rows of a layer's matrix: those of the batch, step by step. */
 static ptrdiff_t bml_nn__rows_of(const bml_nn__node *n, const bml_nn__lane *lane) {
     return (ptrdiff_t)n->steps * lane->b;
@@ -1557,7 +1593,7 @@ static void bml_nn__activate(const bml_nn__node *n, bml_nn_real *z, bml_nn_real 
     ptrdiff_t width = n->out;
     for (ptrdiff_t i = 0; i < rows; i++) {
         bml_nn_real *BML_NN__RESTRICT row = z + i * width;
-        for (ptrdiff_t j = 0; j < width; j++) {
+        for (ptrdiff_t j = 0; bias && j < width; j++) {
             row[j] += bias[j];
         }
         if (a->needs_x) bml_nn__copy(before + i * width, row, width);
@@ -1566,6 +1602,14 @@ static void bml_nn__activate(const bml_nn__node *n, bml_nn_real *z, bml_nn_real 
         } else {
             bml_nn__softmax(row, 1, width);
         }
+    }
+}
+
+/* Gradient of a bias: the sum of d over its rows. */
+static void bml_nn__bias_grad(const bml_nn *net, const bml_nn__lane *lane, int i, ptrdiff_t rows) {
+    const bml_nn__node *n = &net->nodes[i];
+    if (lane->grad && !n->spec.no_bias) {
+        bml_nn__column_sums(bml_nn__grad(net, lane, i, 1), lane->d[i], rows, n->out);
     }
 }
 
@@ -1592,7 +1636,7 @@ static void bml_nn__dense_forward(const bml_nn *net, bml_nn__lane *lane, int i) 
     const bml_nn__mat x = bml_nn__rows(bml_nn__source(net, lane, i), n->in);
     const bml_nn__mat w = bml_nn__rows(bml_nn__param(net, i, 0), n->out);
     bml_nn__product(y, n->out, x, w, rows, n->out, n->in, 0);
-    bml_nn__activate(n, y, lane->cache[i], bml_nn__param(net, i, 1), rows);
+    bml_nn__activate(n, y, lane->cache[i], bml_nn__bias(net, i), rows);
 }
 
 /* dW = x^T d, db = sum of d over rows, dx = d W^T. */
@@ -1607,8 +1651,8 @@ static void bml_nn__dense_backward(const bml_nn *net, bml_nn__lane *lane, int i)
     if (lane->grad) {
         const bml_nn__mat xt = bml_nn__cols(bml_nn__source(net, lane, i), in);
         bml_nn__product(bml_nn__grad(net, lane, i, 0), out, xt, D, in, out, rows, 0);
-        bml_nn__column_sums(bml_nn__grad(net, lane, i, 1), d, rows, out);
     }
+    bml_nn__bias_grad(net, lane, i, rows);
     if (!bml_nn__wants(net, lane, n, 0)) return;
     const bml_nn__mat wt = bml_nn__cols(bml_nn__param(net, i, 0), out);
     bml_nn__product(bml_nn__d_source(net, lane, i), in, D, wt, rows, in, out, !n->fresh[0]);
@@ -1718,7 +1762,7 @@ static void bml_nn__bayes_forward(const bml_nn *net, bml_nn__lane *lane, int i) 
             }
         }
     }
-    bml_nn__activate(n, y, f.before, bml_nn__param(net, i, 1), f.rows);
+    bml_nn__activate(n, y, f.before, bml_nn__bias(net, i), f.rows);
 }
 
 /* Gradients of rho from those of dW: d(dW)/d(rho) = eps s(rho). */
@@ -1793,33 +1837,66 @@ typedef struct bml_nn__cell {
     int units;
     int gates;
     int reverse;
-    const bml_nn_real *w;    /* [in][G], G = gates units */
-    const bml_nn_real *r;    /* [units][G] */
-    const bml_nn_real *bias; /* [G]; GRU, reset after: [2][G] */
-    bml_nn_real *g;          /* [steps][b][G] the gates */
-    bml_nn_real *h;          /* [steps+1][b][units] */
-    bml_nn_real *aux;        /* [steps][b][units] GRU: h Rn + cn, or r * h; LSTM: tanh(c) */
-    bml_nn_real *c;          /* [steps+1][b][units] LSTM */
-    bml_nn_real *dg;         /* [steps][b][G] by the gates, input side */
-    bml_nn_real *dt;         /* the same, or of the recurrent side where that differs (GRU, reset after) */
-    bml_nn_real *t;          /* scratch [b][G] */
-    bml_nn_real *dh;         /* scratch [b][units] */
-    bml_nn_real *dc;         /* scratch [b][units] */
-    bml_nn_real *rt;         /* scratch [G][units] the transpose of r */
+    const bml_nn_real *w; /* [in][G], G = gates units */
+    const bml_nn_real *r; /* [units][G] */
+    const bml_nn_real
+        *bias; /* [G], GRU, reset after: [2][G]; in scratch where the layer has none, or two that add up */
+    const bml_nn_real *lengths; /* [b] steps of each row, NULL: all */
+    bml_nn_real *g;             /* [steps][b][G] the gates */
+    bml_nn_real *h;             /* [steps+1][b][units] */
+    bml_nn_real *aux;           /* [steps][b][units] GRU: h Rn + cn, or r * h; LSTM: tanh(c) */
+    bml_nn_real *c;             /* [steps+1][b][units] LSTM */
+    bml_nn_real *dg;            /* [steps][b][G] by the gates, input side */
+    bml_nn_real *dt;            /* the same, or of the recurrent side where that differs (GRU, reset after) */
+    bml_nn_real *t;             /* scratch [b][G] */
+    bml_nn_real *dh;            /* scratch [b][units] */
+    bml_nn_real *dc;            /* scratch [b][units] */
+    bml_nn_real *rt;            /* scratch [G][units] the transpose of r */
+    bml_nn_real *sum;           /* scratch [2][G] for the bias */
+    bml_nn_real *kept;          /* scratch [b][2 units]: dh and dc of rows that have ended */
 } bml_nn__cell;
 
 static int bml_nn__gates(const bml_nn_layer *l) {
-    static const int gates[] = {3, 4, 1}; /* GRU, LSTM, RNN */
-    return gates[l->kind - BML_NN_GRU];
+    switch (l->kind) {
+    case BML_NN_GRU: return 3;
+    case BML_NN_LSTM: return 4;
+    default: return 1;
+    }
 }
 
 static int bml_nn__two_sided(const bml_nn_layer *l) {
     return l->kind == BML_NN_GRU && !l->reset_before;
 }
 
+/* Whether the bias of a cell has two rows. */
+static int bml_nn__two_rows(const bml_nn_layer *l) {
+    return bml_nn__two_sided(l) || l->two_biases;
+}
+
+/* Number of the first tensor of a direction: kernel, then recurrent and, if there is one, bias. */
+static int bml_nn__direction(const bml_nn__node *n, int reverse) {
+    return reverse * n->n_tensors / 2;
+}
+
+/* The bias of a cell as its steps want it. */
+static void bml_nn__cell_bias(const bml_nn *net, bml_nn__cell *c, int i) {
+    const bml_nn__node *n = &net->nodes[i];
+    const ptrdiff_t G = (ptrdiff_t)c->units * c->gates;
+    if (!n->spec.no_bias) {
+        c->bias = bml_nn__param(net, i, bml_nn__direction(n, c->reverse) + 2);
+        if (!n->spec.two_biases) {
+            return;
+        }
+    }
+    for (ptrdiff_t j = 0; j < 2 * G; j++) {
+        c->sum[j] = n->spec.no_bias || j >= G ? 0 : c->bias[j] + c->bias[G + j];
+    }
+    c->bias = c->sum;
+}
+
 static bml_nn__cell bml_nn__cell_of(const bml_nn *net, const bml_nn__lane *lane, int i, int reverse) {
     const bml_nn__node *n = &net->nodes[i];
-    const int k = reverse * 3;
+    const int k = bml_nn__direction(n, reverse);
     const ptrdiff_t b = lane->b;
     const ptrdiff_t u = n->spec.units;
     const ptrdiff_t states = (ptrdiff_t)n->in_steps * b * u;
@@ -1832,7 +1909,6 @@ static bml_nn__cell bml_nn__cell_of(const bml_nn *net, const bml_nn__lane *lane,
     c.reverse = reverse;
     c.w = bml_nn__param(net, i, k);
     c.r = bml_nn__param(net, i, k + 1);
-    c.bias = bml_nn__param(net, i, k + 2);
     c.g = lane->cache[i] + (reverse ? b * n->cache / 2 : 0);
     c.h = c.g + states * c.gates;
     c.aux = c.h + states + b * u;
@@ -1846,6 +1922,10 @@ static bml_nn__cell bml_nn__cell_of(const bml_nn *net, const bml_nn__lane *lane,
     c.dh = c.t + b * u * c.gates;
     c.dc = c.dh + b * u;
     c.rt = c.dc + b * u;
+    c.sum = c.rt + c.gates * u * u;
+    c.kept = c.sum + 2 * c.gates * u;
+    c.lengths = n->lengths < 0 ? NULL : lane->out[n->lengths];
+    bml_nn__cell_bias(net, &c, i);
     return c;
 }
 
@@ -1978,6 +2058,25 @@ static void bml_nn__rnn_step(const bml_nn__node *n, const bml_nn__cell *k, const
     bml_nn__activations[n->spec.activation].act(m->h, k->b * u, 0);
 }
 
+/* Whether a row has ended before step t. */
+static int bml_nn__ended(const bml_nn__cell *k, ptrdiff_t row, ptrdiff_t t) {
+    return k->lengths && (bml_nn_real)t >= k->lengths[row];
+}
+
+/* The state of rows that have ended before step t stays as it is. */
+static void bml_nn__hold_ended(const bml_nn__node *n, const bml_nn__cell *k, const bml_nn__moment *m, ptrdiff_t t) {
+    for (ptrdiff_t row = 0; row < k->b; row++) {
+        const ptrdiff_t at = row * m->u;
+        if (!bml_nn__ended(k, row, t)) {
+            continue;
+        }
+        bml_nn__copy(m->h + at, m->h_before + at, m->u);
+        if (n->spec.kind == BML_NN_LSTM) {
+            bml_nn__copy(m->c + at, m->c_before + at, m->u);
+        }
+    }
+}
+
 /* Step t of a cell; at the first one h is zero and its products are left out. */
 static void bml_nn__cell_step(const bml_nn__node *n, const bml_nn__cell *k, ptrdiff_t t, int first) {
     const bml_nn__moment m = bml_nn__moment_of(k, t);
@@ -2012,6 +2111,9 @@ static void bml_nn__cell_step(const bml_nn__node *n, const bml_nn__cell *k, ptrd
         }
         bml_nn__gru_step(k, &m, first);
     }
+    if (k->lengths) {
+        bml_nn__hold_ended(n, k, &m, t);
+    }
 }
 
 /* The states that a layer gives: all of them, or the last one the cell made. */
@@ -2024,7 +2126,12 @@ static void bml_nn__cell_output(const bml_nn__node *n, const bml_nn__cell *k, bm
         const bml_nn__moment m = bml_nn__moment_of(k, t);
         bml_nn_real *to = out + (n->spec.sequence ? t * b * n->out : 0) + k->reverse * u;
         for (ptrdiff_t row = 0; row < b; row++) {
-            bml_nn__copy(to + row * n->out, m.h + row * u, u);
+            int padding = n->spec.sequence && bml_nn__ended(k, row, t);
+            if (padding) {
+                bml_nn__clear(to + row * n->out, u);
+            } else {
+                bml_nn__copy(to + row * n->out, m.h + row * u, u);
+            }
         }
     }
 }
@@ -2149,9 +2256,36 @@ static void bml_nn__rnn_back(const bml_nn__node *n, const bml_nn__cell *k, const
     bml_nn__clear(k->dh, states);
 }
 
+/* dh and dc of rows that have ended before step t are kept; */
+static void bml_nn__keep_ended(const bml_nn__cell *k, const bml_nn__moment *m, ptrdiff_t t) {
+    const ptrdiff_t u = m->u;
+    for (ptrdiff_t row = 0; row < k->b; row++) {
+        if (bml_nn__ended(k, row, t)) {
+            bml_nn__copy(k->kept + 2 * row * u, k->dh + row * u, u);
+            bml_nn__copy(k->kept + 2 * row * u + u, k->dc + row * u, u);
+        }
+    }
+}
+
+/* and given back: the step does nothing to them, and takes no gradient from them. */
+static void bml_nn__give_ended(const bml_nn__cell *k, const bml_nn__moment *m, ptrdiff_t t) {
+    const ptrdiff_t u = m->u;
+    for (ptrdiff_t row = 0; row < k->b; row++) {
+        if (bml_nn__ended(k, row, t)) {
+            bml_nn__copy(k->dh + row * u, k->kept + 2 * row * u, u);
+            bml_nn__copy(k->dc + row * u, k->kept + 2 * row * u + u, u);
+            bml_nn__clear(m->d + row * m->G, m->G);
+            bml_nn__clear(m->e + row * m->G, m->G);
+        }
+    }
+}
+
 static void bml_nn__cell_back(const bml_nn__node *n, const bml_nn__cell *k, ptrdiff_t t, int first) {
     const bml_nn__moment m = bml_nn__moment_of(k, t);
     int before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
+    if (k->lengths) {
+        bml_nn__keep_ended(k, &m, t);
+    }
     if (n->spec.kind == BML_NN_LSTM) {
         bml_nn__lstm_back(k, &m);
     } else if (n->spec.kind == BML_NN_RNN) {
@@ -2160,6 +2294,9 @@ static void bml_nn__cell_back(const bml_nn__node *n, const bml_nn__cell *k, ptrd
         bml_nn__gru_before_back(k, &m);
     } else {
         bml_nn__gru_back(k, &m);
+    }
+    if (k->lengths) {
+        bml_nn__give_ended(k, &m, t);
     }
     if (first) return;
     ptrdiff_t fed = before ? 2 * m.u : m.G; /* gates fed by h itself */
@@ -2174,16 +2311,19 @@ static void bml_nn__cell_grads(const bml_nn *net, bml_nn__lane *lane, int i, con
     const ptrdiff_t G = u * k->gates;
     const ptrdiff_t in = k->in;
     const ptrdiff_t rows = k->steps * b;
-    bml_nn_real *gw = bml_nn__grad(net, lane, i, k->reverse * 3);
-    bml_nn_real *gr = bml_nn__grad(net, lane, i, k->reverse * 3 + 1);
-    bml_nn_real *gb = bml_nn__grad(net, lane, i, k->reverse * 3 + 2);
+    const int tensor = bml_nn__direction(n, k->reverse);
+    bml_nn_real *gw = bml_nn__grad(net, lane, i, tensor);
+    bml_nn_real *gr = bml_nn__grad(net, lane, i, tensor + 1);
     const bml_nn__mat xt = bml_nn__cols(bml_nn__source(net, lane, i), in);
     const bml_nn__mat ht = bml_nn__cols(k->h + (k->reverse ? b * u : 0), u); /* the state before every step */
     const bml_nn__mat dg = bml_nn__rows(k->dg, G);
     bml_nn__product(gw, G, xt, dg, in, G, rows, 0);
-    bml_nn__column_sums(gb, k->dg, rows, G);
-    if (bml_nn__two_sided(&n->spec)) {
-        bml_nn__column_sums(gb + G, k->dt, rows, G);
+    if (!n->spec.no_bias) {
+        bml_nn_real *gb = bml_nn__grad(net, lane, i, tensor + 2);
+        bml_nn__column_sums(gb, k->dg, rows, G);
+        if (bml_nn__two_rows(&n->spec)) {
+            bml_nn__column_sums(gb + G, k->dt, rows, G);
+        }
     }
     if (n->spec.kind == BML_NN_GRU && n->spec.reset_before) {
         const bml_nn__mat at = bml_nn__cols(k->aux, u);
@@ -2199,7 +2339,8 @@ static void bml_nn__cell_input(const bml_nn__node *n, const bml_nn__cell *k, con
     const ptrdiff_t u = k->units;
     const bml_nn_real *from = d + (n->spec.sequence ? t * k->b * n->out : 0) + k->reverse * u;
     for (ptrdiff_t row = 0; row < k->b; row++) {
-        for (ptrdiff_t j = 0; j < u; j++) {
+        int padding = n->spec.sequence && bml_nn__ended(k, row, t);
+        for (ptrdiff_t j = 0; !padding && j < u; j++) {
             k->dh[row * u + j] += from[row * n->out + j];
         }
     }
@@ -2297,7 +2438,7 @@ static void bml_nn__conv_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
         bml_nn_real *before = lane->cache[i] + (n->cache ? start * out : 0);
         bml_nn__gather(lane->scratch, n, bml_nn__source(net, lane, i), lane->b, start, count);
         bml_nn__product(y, out, patches, w, count, out, width, 0);
-        bml_nn__activate(n, y, before, bml_nn__param(net, i, 1), count);
+        bml_nn__activate(n, y, before, bml_nn__bias(net, i), count);
     }
 }
 
@@ -2312,9 +2453,7 @@ static void bml_nn__conv_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
     bml_nn_real *patches = lane->scratch;
     bml_nn_real *dx = bml_nn__d_source(net, lane, i);
     bml_nn__deactivate(n, lane->d[i], lane->out[i], lane->cache[i], rows);
-    if (lane->grad) {
-        bml_nn__column_sums(bml_nn__grad(net, lane, i, 1), lane->d[i], rows, out);
-    }
+    bml_nn__bias_grad(net, lane, i, rows);
     if (wants && n->fresh[0]) {
         bml_nn__clear(dx, n->in_steps * b * n->in);
     }
@@ -2375,9 +2514,6 @@ static void bml_nn__pool_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
 /* >> normalisation
    Batch norm over rows and steps, layer norm over features; sums over a batch in double. */
 
-static const double bml_nn__epsilon = 1e-5; /* of both, as PyTorch has them */
-static const double bml_nn__momentum = 0.1;
-
 /* Moments of up to 32 columns at a time. */
 typedef struct bml_nn__moments {
     double mean[32];
@@ -2406,26 +2542,28 @@ static void bml_nn__find_moments(bml_nn__moments *m, const bml_nn_real *x, ptrdi
     }
 }
 
-static bml_nn_real bml_nn__moved(bml_nn_real old, double now) {
-    return (bml_nn_real)((1 - bml_nn__momentum) * (double)old + bml_nn__momentum * now);
+static bml_nn_real bml_nn__moved(bml_nn_real old, double now, double momentum) {
+    return (bml_nn_real)((1 - momentum) * (double)old + momentum * now);
 }
 
 /* mean[w] and 1/sd[w] of x[rows][w]; running means and variances [2][w] from the old ones. */
-static void bml_nn__batch_moments(bml_nn_real *mean, bml_nn_real *running, const bml_nn_real *old, const bml_nn_real *x,
-                                  ptrdiff_t rows, ptrdiff_t w) {
+static void bml_nn__batch_moments(const bml_nn__node *n, bml_nn_real *mean, bml_nn_real *running,
+                                  const bml_nn_real *old, const bml_nn_real *x, ptrdiff_t rows) {
+    const double momentum = n->spec.momentum;
+    const ptrdiff_t w = n->out;
     bml_nn_real *inverse = mean + w;
     bml_nn__moments m;
     for (ptrdiff_t from = 0; from < w; from += 32) {
-        ptrdiff_t n = w - from < 32 ? w - from : 32;
-        bml_nn__find_moments(&m, x + from, rows, w, n);
-        for (ptrdiff_t j = 0; j < n; j++) {
+        ptrdiff_t count = w - from < 32 ? w - from : 32;
+        bml_nn__find_moments(&m, x + from, rows, w, count);
+        for (ptrdiff_t j = 0; j < count; j++) {
             double v = m.square[j] / (double)rows;
             double unbiased = m.square[j] / (double)(rows > 1 ? rows - 1 : 1);
             ptrdiff_t k = from + j;
             mean[k] = (bml_nn_real)m.mean[j];
-            inverse[k] = (bml_nn_real)(1 / sqrt(v + bml_nn__epsilon));
-            running[k] = bml_nn__moved(old[k], m.mean[j]);
-            running[w + k] = bml_nn__moved(old[w + k], unbiased);
+            inverse[k] = (bml_nn_real)(1 / sqrt(v + n->spec.epsilon));
+            running[k] = bml_nn__moved(old[k], m.mean[j], momentum);
+            running[w + k] = bml_nn__moved(old[w + k], unbiased, momentum);
         }
     }
 }
@@ -2444,11 +2582,11 @@ static void bml_nn__batch_norm_forward(const bml_nn *net, bml_nn__lane *lane, in
     bml_nn_real *mean = lane->cache[i];
     bml_nn_real *inverse = mean + w;
     if (lane->mode == BML_NN__TRAIN) {
-        bml_nn__batch_moments(mean, lane->running + at, known, x, rows, w);
+        bml_nn__batch_moments(n, mean, lane->running + at, known, x, rows);
     }
     for (ptrdiff_t j = 0; lane->mode != BML_NN__TRAIN && j < w; j++) {
         mean[j] = known[j];
-        inverse[j] = (bml_nn_real)(1 / sqrt((double)known[w + j] + bml_nn__epsilon));
+        inverse[j] = (bml_nn_real)(1 / sqrt((double)known[w + j] + n->spec.epsilon));
     }
     for (ptrdiff_t row = 0; row < rows; row++) {
         for (ptrdiff_t j = 0; j < w; j++) {
@@ -2519,7 +2657,7 @@ static void bml_nn__layer_norm_forward(const bml_nn *net, bml_nn__lane *lane, in
             v += (x[j] - mean) * (x[j] - mean);
         }
         double variance = (double)v / (double)w;
-        bml_nn_real inverse = (bml_nn_real)(1 / sqrt(variance + bml_nn__epsilon));
+        bml_nn_real inverse = (bml_nn_real)(1 / sqrt(variance + n->spec.epsilon));
         kept[0] = mean;
         kept[1] = inverse;
         for (ptrdiff_t j = 0; j < w; j++) {
@@ -2755,6 +2893,8 @@ static void bml_nn__add_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
    `steps`, `out` and memory from in_steps and in. Layers take one source unless they are CONCAT or ADD. */
 
 #define BML_NN__MOST_UNITS 0x7FFFFFFF
+#define BML_NN__EPSILON 1e-5 /* of norms, as PyTorch has them */
+#define BML_NN__MOMENTUM 0.1
 #define BML_NN__MOST_STATES 0x0FFFFFFF /* both directions and four gates still fit an int */
 
 typedef struct bml_nn__rule { /* of one member of a struct */
@@ -2820,6 +2960,10 @@ static const bml_nn__rule bml_nn__layer_rules[] = {
     BML_NN__INT_RULE(init, 0, BML_NN_HE, 0, BML_NN__BIT(DENSE) | BML_NN__BIT(CONV)),
     BML_NN__REAL_RULE(rate, 1, 0, 1, 0, BML_NN__BIT(DROPOUT)),
     BML_NN__REAL_RULE(prior_sd, 0, 0, DBL_MAX, 1, BML_NN__BIT(BAYES)),
+    BML_NN__REAL_RULE(epsilon, 0, 0, 1, BML_NN__EPSILON, BML_NN__BIT(BATCH_NORM) | BML_NN__BIT(LAYER_NORM)),
+    BML_NN__REAL_RULE(momentum, 0, 0, 1, BML_NN__MOMENTUM, BML_NN__BIT(BATCH_NORM)),
+    BML_NN__INT_RULE(no_bias, 0, 1, 0, BML_NN__BIT(DENSE) | BML_NN__BIT(CONV) | BML_NN__RECURRENT),
+    BML_NN__INT_RULE(two_biases, 0, 1, 0, BML_NN__BIT(LSTM) | BML_NN__BIT(RNN)),
 };
 
 static int bml_nn__bad(bml_nn *net, int i, const char *why) {
@@ -2896,7 +3040,8 @@ static int bml_nn__plan_dense(bml_nn *net, int i) {
     n->out = n->spec.units;
     int ok = bml_nn__plan_activation(n);
     ok = ok && bml_nn__declare(net, i, "kernel", BML_NN__KERNEL, n->in, n->out, 0);
-    return bml_nn__fits(ok && bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0));
+    ok = ok && (n->spec.no_bias || bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0));
+    return bml_nn__fits(ok);
 }
 
 static int bml_nn__plan_bayes(bml_nn *net, int i) {
@@ -2931,7 +3076,10 @@ static int bml_nn__plan_direction(bml_nn *net, int i, int reverse) {
     if (!bml_nn__declare(net, i, name[1], BML_NN__ORTHOGONAL, l->units, G, 0)) {
         return 0;
     }
-    if (bml_nn__two_sided(l)) {
+    if (l->no_bias) {
+        return 1;
+    }
+    if (bml_nn__two_rows(l)) {
         return bml_nn__declare(net, i, name[2], start, 2, G, 0);
     }
     return bml_nn__declare(net, i, name[2], start, G, 0, 0);
@@ -2948,8 +3096,8 @@ static void bml_nn__plan_cell(bml_nn__node *n, int directions) {
     const ptrdiff_t G = u * bml_nn__gates(l);
     n->cache = directions * (T * (G + u * per_step[kind]) + u * once[kind]);
     n->dcache = directions * T * G * (bml_nn__two_sided(l) ? 2 : 1);
-    n->scratch = G + 2 * u;
-    n->scratch_fixed = G * u;
+    n->scratch = G + 2 * u + (n->lengths < 0 ? 0 : 2 * u);
+    n->scratch_fixed = G * u + 2 * G;
 }
 
 static int bml_nn__plan_recurrent(bml_nn *net, int i) {
@@ -2958,6 +3106,9 @@ static int bml_nn__plan_recurrent(bml_nn *net, int i) {
     if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
     if (l->kind == BML_NN_RNN && l->activation == BML_NN_LEAKY_RELU) {
         return bml_nn__bad(net, i, "activation: an RNN has tanh or ReLU");
+    }
+    if (l->no_bias && l->two_biases) {
+        return bml_nn__bad(net, i, "no_bias and two_biases");
     }
     l->bidirectional = l->bidirectional != 0;
     l->sequence = l->sequence != 0;
@@ -2992,7 +3143,8 @@ static int bml_nn__plan_conv(bml_nn *net, int i) {
     if (!ok) return BML_NN_TOO_LARGE;
     n->scratch_fixed = width * BML_NN__CHUNK;
     ok = bml_nn__declare(net, i, "kernel", BML_NN__KERNEL, kernel, n->in, n->out);
-    return bml_nn__fits(ok && bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0));
+    ok = ok && (n->spec.no_bias || bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0));
+    return bml_nn__fits(ok);
 }
 
 static int bml_nn__plan_pool(bml_nn *net, int i) {
@@ -3153,6 +3305,26 @@ static int bml_nn__set_source(bml_nn *net, int i, int k, const char *name) {
     return BML_NN_OK;
 }
 
+/* The input that holds the steps of each row. */
+static int bml_nn__set_lengths(bml_nn *net, int i, const char *name) {
+    bml_nn__node *n = &net->nodes[i];
+    n->lengths = name ? bml_nn__find(net, name, i) : -1;
+    n->spec.lengths = NULL;
+    if (!name) {
+        return BML_NN_OK;
+    }
+    if (!(BML_NN__RECURRENT >> n->spec.kind & 1)) {
+        return bml_nn__bad(net, i, "lengths belong to GRU, LSTM and RNN");
+    }
+    bml_nn__node *input = n->lengths < 0 ? NULL : &net->nodes[n->lengths];
+    if (!input || input->spec.kind != BML_NN_INPUT || input->is_sequence || input->out != 1) {
+        return bml_nn__bad(net, i, "its lengths must name an input of one feature before it");
+    }
+    input->holds_lengths = 1;
+    net->padded = 1;
+    return BML_NN_OK;
+}
+
 /* Name and sources of layer i. */
 static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
     bml_nn__node *n = &net->nodes[i];
@@ -3162,10 +3334,14 @@ static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
     }
     n->spec = *spec;
     n->spec.name = NULL;
+    n->epsilon_given = spec->epsilon > 0;
     int status = bml_nn__set_name(net, i, spec);
     while (!status && n->n_from < BML_NN_MAX_FROM && spec->from[n->n_from]) {
         status = bml_nn__set_source(net, i, n->n_from, spec->from[n->n_from]);
         n->n_from++;
+    }
+    if (!status) {
+        status = bml_nn__set_lengths(net, i, spec->lengths);
     }
     for (int k = 0; k < BML_NN_MAX_FROM; k++) {
         n->spec.from[k] = NULL;
@@ -3198,10 +3374,11 @@ static int bml_nn__mark_use(bml_nn__node *n, int i, int used) {
 static int bml_nn__check_use(bml_nn *net) {
     for (int i = 0; i < net->n_nodes - 1; i++) {
         int used = 0;
+        int read = net->nodes[i].holds_lengths;
         for (int j = net->n_nodes - 1; j > i; j--) {
             used = bml_nn__mark_use(&net->nodes[j], i, used);
         }
-        if (!used) return bml_nn__bad(net, i, "is not used by any layer");
+        if (!used && !read) return bml_nn__bad(net, i, "is not used by any layer");
     }
     return BML_NN_OK;
 }
@@ -3773,7 +3950,7 @@ static void bml_nn__input_forward(const bml_nn *net, bml_nn__lane *lane, int i, 
         for (ptrdiff_t t = 0; t < n->steps; t++) {
             const ptrdiff_t at = n->input_offset + t * w;
             bml_nn_real *to = lane->out[i] + (t * b + row) * w;
-            if (!net->shift[0]) {
+            if (!net->shift[0] || n->holds_lengths) {
                 bml_nn__copy(to, from + t * w, w);
                 continue;
             }
@@ -3987,6 +4164,37 @@ static int bml_nn__default_rows(size_t n) {
     return n < 48 ? (int)n : 48;
 }
 
+/* First row of x[n][n_in] whose length is not a whole number of steps in [1, steps], or -1. */
+static ptrdiff_t bml_nn__bad_length(const bml_nn *net, const bml_nn_real *x, ptrdiff_t n) {
+    for (int i = 0; i < net->n_nodes; i++) {
+        const bml_nn__node *node = &net->nodes[i];
+        if (node->lengths < 0 || !(BML_NN__RECURRENT >> node->spec.kind & 1)) {
+            continue;
+        }
+        const bml_nn_real *length = x + net->nodes[node->lengths].input_offset;
+        for (ptrdiff_t row = 0; row < n; row++) {
+            bml_nn_real v = length[row * net->n_in];
+            if (!(v >= 1 && v <= (bml_nn_real)node->in_steps && v == (bml_nn_real)(int)v)) {
+                return row;
+            }
+        }
+    }
+    return -1;
+}
+
+/* Rows in blocks, each by one thread. */
+static void bml_nn__run_blocks(bml_nn_work *work, const bml_nn__job *job, ptrdiff_t n) {
+    const ptrdiff_t rows = work->rows;
+    const ptrdiff_t blocks = (n + rows - 1) / rows;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static) num_threads(work->threads) if (work->threads > 1)
+#endif
+    for (ptrdiff_t i = 0; i < blocks; i++) {
+        const ptrdiff_t left = n - i * rows;
+        bml_nn__block(work, bml_nn__thread(), job, i * rows, (int)(left < rows ? left : rows));
+    }
+}
+
 static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job *job, size_t n_rows) {
     bml_nn_work *work = given;
     int status = BML_NN_OK;
@@ -3997,13 +4205,10 @@ static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job 
     if (job->dx) status = bml_nn__work_backward(work);
     const ptrdiff_t n = (ptrdiff_t)n_rows;
     const ptrdiff_t rows = work->rows;
-    const ptrdiff_t blocks = status ? 0 : (n + rows - 1) / rows;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(work->threads) if (blocks > 1 && work->threads > 1)
-#endif
-    for (ptrdiff_t i = 0; i < blocks; i++) {
-        const ptrdiff_t left = n - i * rows;
-        bml_nn__block(work, bml_nn__thread(), job, i * rows, (int)(left < rows ? left : rows));
+    if (!status && n <= rows) { /* a batch of one pays for nothing else */
+        bml_nn__block(work, 0, job, 0, (int)n);
+    } else if (!status) {
+        bml_nn__run_blocks(work, job, n);
     }
     if (!given) bml_nn_work_free(work);
     return status;
@@ -4014,8 +4219,13 @@ static int bml_nn__can_run(const bml_nn *net, const bml_nn_work *work, const voi
     if (!net || !out || !x || (work && work->net != net)) {
         return BML_NN_BAD_ARGUMENT;
     }
-    size_t most = (size_t)(BML_NN__MOST / 64);
-    return n <= most / (size_t)net->n_in && n <= most / (size_t)net->n_out ? BML_NN_OK : BML_NN_TOO_LARGE;
+    const double most = (double)(BML_NN__MOST / 64);
+    const double width = (double)(net->n_in > net->n_out ? net->n_in : net->n_out);
+    if ((double)n * width > most) {
+        return BML_NN_TOO_LARGE;
+    }
+    int refused = net->padded && bml_nn__bad_length(net, x, (ptrdiff_t)n) >= 0;
+    return refused ? BML_NN_BAD_DATA : BML_NN_OK;
 }
 
 BML_NN_DEF int bml_nn_predict(const bml_nn *net, bml_nn_work *work, bml_nn_real *y, const bml_nn_real *x, size_t n) {
@@ -4453,18 +4663,68 @@ static int bml_nn__check_targets(bml_nn *net, const bml_nn_training *how, const 
     return BML_NN_OK;
 }
 
+/* Classes of a row, or of a step of it, must add up to 1; shares are often rounded to three digits. */
+static int bml_nn__check_shares(bml_nn *net, const char *what, const bml_nn_training *how, const bml_nn_real *y,
+                                size_t n) {
+    const ptrdiff_t whole = how->loss == BML_NN_CATEGORICAL_LOGITS ? net->n_out : net->nodes[net->n_nodes - 1].out;
+    const ptrdiff_t groups = (ptrdiff_t)n * net->n_out / whole;
+    for (ptrdiff_t i = 0; y && i < groups; i++) {
+        double sum = 0;
+        for (ptrdiff_t j = 0; j < whole; j++) {
+            sum += (double)y[i * whole + j];
+        }
+        if (!(fabs(sum - 1) <= 1e-3 * (double)whole)) {
+            return bml_nn__fail(net->message, BML_NN_BAD_DATA, "%s: row %.0f: the classes add up to %g, not 1", what,
+                                (double)(i * whole / net->n_out), sum);
+        }
+    }
+    return BML_NN_OK;
+}
+
+/* Activation of the last layer that has one, through layers that only pass numbers on; -1: not known. */
+static int bml_nn__last_activation(const bml_nn *net) {
+    int i = net->n_nodes - 1;
+    while (net->nodes[i].spec.kind == BML_NN_FLATTEN || net->nodes[i].spec.kind == BML_NN_RESHAPE) {
+        i = net->nodes[i].from[0];
+    }
+    const bml_nn_layer *l = &net->nodes[i].spec;
+    return BML_NN__ACTIVE >> l->kind & 1 ? l->activation : -1;
+}
+
+/* A loss of probabilities wants them, a loss of logits does not. */
+static int bml_nn__check_output(bml_nn *net, const bml_nn_training *how) {
+    const int last = bml_nn__last_activation(net);
+    const int probabilities = last == BML_NN_SIGMOID || last == BML_NN_SOFTMAX;
+    const int logits = how->loss == BML_NN_BINARY_LOGITS || how->loss == BML_NN_CATEGORICAL_LOGITS;
+    if (last < 0 || !bml_nn__has_classes(how->loss) || probabilities != logits) {
+        return BML_NN_OK;
+    }
+    return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
+                        logits
+                            ? "loss = %d takes logits, but the last activation is %s: use the loss without _LOGITS"
+                            : "loss = %d takes probabilities, but the last activation is %s: use sigmoid or softmax, "
+                              "or the loss with _LOGITS",
+                        how->loss, bml_nn__activations[last].name);
+}
+
 static int bml_nn__check_weights(bml_nn *net, const bml_nn_training *how) {
+    double total = how->weights ? 0 : 1;
     for (size_t i = 0; how->weights && i < how->n; i++) {
         double w = (double)how->weights[i];
         if (!(w >= 0) || !isfinite(w)) {
             return bml_nn__fail(net->message, BML_NN_BAD_DATA, "weight of row %.0f = %g: must be 0 or more", (double)i,
                                 w);
         }
+        total += w;
+    }
+    if (!(total > 0)) {
+        return bml_nn__fail(net->message, BML_NN_BAD_DATA, "the weights of all rows are 0");
     }
     if (!how->class_weights) return BML_NN_OK;
     if (!bml_nn__has_classes(how->loss)) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weights belong to the cross-entropies");
     }
+    double classes = 0;
     int two = net->n_out == 1 && bml_nn__is_binary(how->loss);
     for (ptrdiff_t k = 0; k < net->n_out + two; k++) {
         double w = how->class_weights[k];
@@ -4472,22 +4732,69 @@ static int bml_nn__check_weights(bml_nn *net, const bml_nn_training *how) {
             return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weight %d = %g: must be 0 or more", (int)k,
                                 w);
         }
+        classes += w;
     }
-    return BML_NN_OK;
+    return classes > 0 ? BML_NN_OK
+                       : bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "the weights of all classes are 0");
+}
+
+/* x and y[n] of one kind of rows. */
+static int bml_nn__check_set(bml_nn *net, const bml_nn_training *how, int validation) {
+    const bml_nn_real *x = validation ? how->x_val : how->x;
+    const bml_nn_real *y = validation ? how->y_val : how->y;
+    const size_t n = validation ? how->n_val : how->n;
+    const char *x_name = validation ? "x_val" : "x";
+    const char *y_name = validation ? "y_val" : "y";
+    int status = bml_nn__check_rows(net, x_name, x, n, net->n_in);
+    if (!status) status = bml_nn__check_targets(net, how, y_name, y, n);
+    if (!status && bml_nn__by_row(how->loss)) status = bml_nn__check_shares(net, y_name, how, y, n);
+    if (status) return status;
+    ptrdiff_t bad = bml_nn__bad_length(net, x, (ptrdiff_t)n);
+    return bad < 0 ? BML_NN_OK
+                   : bml_nn__fail(net->message, BML_NN_BAD_DATA, "%s: row %.0f: its length is no number of steps",
+                                  x_name, (double)bad);
 }
 
 static int bml_nn__check_data(bml_nn *net, const bml_nn_training *how) {
-    int status = bml_nn__check_rows(net, "x", how->x, how->n, net->n_in);
-    if (!status) {
-        status = bml_nn__check_targets(net, how, "y", how->y, how->n);
-    }
-    if (!status && how->n_val) {
-        status = bml_nn__check_rows(net, "x_val", how->x_val, how->n_val, net->n_in);
-    }
-    if (!status && how->n_val) {
-        status = bml_nn__check_targets(net, how, "y_val", how->y_val, how->n_val);
-    }
+    int status = bml_nn__check_output(net, how);
+    if (!status) status = bml_nn__check_set(net, how, 0);
+    if (!status && how->n_val) status = bml_nn__check_set(net, how, 1);
     return status ? status : bml_nn__check_weights(net, how);
+}
+
+/* Whether a batch of one row is none: batch norm would take its only row for the mean. */
+static int bml_nn__needs_two(const bml_nn *net) {
+    for (int i = 0; i < net->n_nodes; i++) {
+        const bml_nn__node *n = &net->nodes[i];
+        if (n->spec.kind == BML_NN_BATCH_NORM && n->steps == 1) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Rows of the batch of size `batch` that begins with `left` rows left: a last single row joins the batch before. */
+static int bml_nn__batch_rows(const bml_nn *net, ptrdiff_t left, int batch) {
+    if (left <= batch) {
+        return (int)left;
+    }
+    return left == batch + 1 && bml_nn__needs_two(net) ? batch + 1 : batch;
+}
+
+static int bml_nn__check_pairs(bml_nn_trainer *t) {
+    bml_nn *net = t->net;
+    if (!bml_nn__needs_two(net)) {
+        return BML_NN_OK;
+    }
+    if (t->n_train < 2) {
+        return bml_nn__fail(net->message, BML_NN_BAD_DATA, "batch norm needs two rows to train on, and there is one");
+    }
+    for (int i = -1; i < t->how.n_batches; i++) {
+        if ((i < 0 ? t->how.batch : t->how.batches[i].batch) == 1) {
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "batch = 1: batch norm needs two rows or more");
+        }
+    }
+    return BML_NN_OK;
 }
 
 static int bml_nn__batch_at(const bml_nn_trainer *t, int epoch) {
@@ -4519,6 +4826,7 @@ static int bml_nn__measure(bml_nn_trainer *t) {
     int rows = 1;
     for (int i = -1; i < t->how.n_batches; i++) {
         int batch = i < 0 ? t->how.batch : t->how.batches[i].batch;
+        batch += bml_nn__needs_two(t->net);
         if (batch > most) batch = (int)most;
         int block = bml_nn__block_of(t, batch);
         int lanes = (batch + block - 1) / block;
@@ -4582,6 +4890,14 @@ static void bml_nn__restore(bml_nn *net, const bml_nn_real *from) {
     bml_nn__copy(net->running, from + net->n_params, net->n_running);
 }
 
+/* Updates of an epoch with batches of that size. */
+static uint64_t bml_nn__steps_of(const bml_nn_trainer *t, int batch) {
+    const ptrdiff_t whole = t->n_train / batch;
+    const ptrdiff_t left = t->n_train % batch;
+    const int joins = left == 1 && whole > 0 && bml_nn__needs_two(t->net);
+    return (uint64_t)(whole + (left > 0 && !joins));
+}
+
 /* Makes the trainer of a plan whose settings are checked. */
 static int bml_nn__build_trainer(bml_nn_trainer **out, bml_nn_trainer *plan) {
     const bml_nn_training *h = &plan->how;
@@ -4595,6 +4911,8 @@ static int bml_nn__build_trainer(bml_nn_trainer **out, bml_nn_trainer *plan) {
     if (plan->n_train < 1) {
         return bml_nn__fail(plan->net->message, BML_NN_BAD_ARGUMENT, "no row is left to train on");
     }
+    int status = bml_nn__check_pairs(plan);
+    if (status) return status;
     int rows = bml_nn__measure(plan);
     if (!bml_nn__mul(&product, plan->largest, plan->net->n_out)) {
         return BML_NN_TOO_LARGE;
@@ -4603,7 +4921,7 @@ static int bml_nn__build_trainer(bml_nn_trainer **out, bml_nn_trainer *plan) {
         return BML_NN_TOO_LARGE;
     }
     bml_nn__lay_trainer(&a, plan, rows);
-    int status = bml_nn__make_block(&a);
+    status = bml_nn__make_block(&a);
     if (status) return status;
     bml_nn_trainer *t = bml_nn__lay_trainer(&a, plan, rows);
     if (h->n_batches) {
@@ -4611,8 +4929,7 @@ static int bml_nn__build_trainer(bml_nn_trainer **out, bml_nn_trainer *plan) {
     }
     bml_nn__divide(t);
     for (int e = 1; e <= h->epochs; e++) {
-        ptrdiff_t batch = bml_nn__batch_at(t, e);
-        t->steps += (uint64_t)((t->n_train + batch - 1) / batch);
+        t->steps += bml_nn__steps_of(t, bml_nn__batch_at(t, e));
     }
     *out = t;
     return BML_NN_OK;
@@ -4624,6 +4941,7 @@ static bml_nn_epoch bml_nn__no_epoch(int last) {
     e.last = last;
     e.best_loss = HUGE_VAL;
     e.loss = BML_NN__NAN;
+    e.penalty = BML_NN__NAN;
     e.val_loss = BML_NN__NAN;
     e.accuracy = BML_NN__NAN;
     e.val_accuracy = BML_NN__NAN;
@@ -4899,6 +5217,7 @@ static double bml_nn__learn(bml_nn_trainer *t, int b, double *loss) {
 
 typedef struct bml_nn__sums { /* over the batches of an epoch */
     double loss;              /* times weight */
+    double penalty;           /* times weight */
     double weight;
     double right;
     double norm;
@@ -4915,7 +5234,7 @@ static void bml_nn__validate(bml_nn_trainer *t) {
     const bml_nn_real *x = h->n_val ? h->x_val : h->x;
     const bml_nn_real *y = h->n_val ? h->y_val : h->y;
     const ptrdiff_t n = h->n_val ? (ptrdiff_t)h->n_val : t->n_held;
-    bml_nn__sums s = {0, 0, 0, 0, 0};
+    bml_nn__sums s = {0, 0, 0, 0, 0, 0};
     ptrdiff_t own[64];
     ptrdiff_t most = t->largest;
     if (!n) return;
@@ -4956,7 +5275,9 @@ static int bml_nn__train_batch(bml_nn_trainer *t, bml_nn__sums *s, ptrdiff_t at,
     double value = bml_nn__loss(&weight, h, &batch);
     if (isfinite(value)) {
         s->right += batch.target ? bml_nn__right(h, &batch) : 0;
+        const double data = value;
         s->norm += bml_nn__learn(t, b, &value);
+        s->penalty += weight * (value - data);
     }
     s->loss += weight * value;
     s->weight += weight;
@@ -4984,11 +5305,12 @@ static void bml_nn__judge(bml_nn_trainer *t) {
 static int bml_nn__epoch(bml_nn_trainer *t) {
     const int epoch = t->last.epoch + 1;
     const int size = bml_nn__batch_at(t, epoch);
-    bml_nn__sums s = {0, 0, 0, 0, 0};
+    bml_nn__sums s = {0, 0, 0, 0, 0, 0};
     bml_nn__keep(t->good, t->net);
     bml_nn__order(t, epoch);
-    for (ptrdiff_t at = 0; at < t->n_train; at += size) {
-        int b = t->n_train - at < size ? (int)(t->n_train - at) : size;
+    int b;
+    for (ptrdiff_t at = 0; at < t->n_train; at += b) {
+        b = bml_nn__batch_rows(t->net, t->n_train - at, size);
         if (bml_nn__train_batch(t, &s, at, b)) continue;
         bml_nn__restore(t->net, t->good);
         t->done = 1;
@@ -5000,6 +5322,7 @@ static int bml_nn__epoch(bml_nn_trainer *t) {
     t->last.epoch = epoch;
     t->last.batch = size;
     t->last.loss = s.weight > 0 ? s.loss / s.weight : 0;
+    t->last.penalty = s.weight > 0 ? s.penalty / s.weight : 0;
     t->last.gradient_norm = s.norm / s.batches;
     t->last.accuracy = bml_nn__accuracy(&t->how, s.right, t->n_train);
     bml_nn__validate(t);
@@ -5407,18 +5730,32 @@ typedef struct bml_nn__field { /* of a layer, as files have it */
     const char *name;
     size_t offset;
     int is_int;
+    double usual; /* is not written: readers of before know no other */
 } bml_nn__field;
 
 #define BML_NN__INT_FIELD(member) \
-    { #member, offsetof(bml_nn_layer, member), 1 }
-#define BML_NN__REAL_FIELD(member) \
-    { #member, offsetof(bml_nn_layer, member), 0 }
+    { #member, offsetof(bml_nn_layer, member), 1, 0 }
+#define BML_NN__REAL_FIELD(member, usual) \
+    { #member, offsetof(bml_nn_layer, member), 0, usual }
 static const bml_nn__field bml_nn__fields[] = {
-    BML_NN__INT_FIELD(units),    BML_NN__INT_FIELD(steps),         BML_NN__INT_FIELD(features),
-    BML_NN__INT_FIELD(sequence), BML_NN__INT_FIELD(bidirectional), BML_NN__INT_FIELD(reset_before),
-    BML_NN__INT_FIELD(kernel),   BML_NN__INT_FIELD(stride),        BML_NN__INT_FIELD(same),
-    BML_NN__INT_FIELD(init),     BML_NN__REAL_FIELD(rate),         BML_NN__REAL_FIELD(slope),
-    BML_NN__REAL_FIELD(prior_sd)};
+    BML_NN__INT_FIELD(units),
+    BML_NN__INT_FIELD(steps),
+    BML_NN__INT_FIELD(features),
+    BML_NN__INT_FIELD(sequence),
+    BML_NN__INT_FIELD(bidirectional),
+    BML_NN__INT_FIELD(reset_before),
+    BML_NN__INT_FIELD(kernel),
+    BML_NN__INT_FIELD(stride),
+    BML_NN__INT_FIELD(same),
+    BML_NN__INT_FIELD(init),
+    BML_NN__REAL_FIELD(rate, 0),
+    BML_NN__REAL_FIELD(slope, 0),
+    BML_NN__REAL_FIELD(prior_sd, 0),
+    BML_NN__REAL_FIELD(epsilon, BML_NN__EPSILON),
+    BML_NN__REAL_FIELD(momentum, BML_NN__MOMENTUM),
+    BML_NN__INT_FIELD(no_bias),
+    BML_NN__INT_FIELD(two_biases),
+};
 enum { BML_NN__N_FIELDS = sizeof bml_nn__fields / sizeof *bml_nn__fields };
 
 static double bml_nn__get_field(const bml_nn_layer *l, const bml_nn__field *field) {
@@ -5437,7 +5774,9 @@ static void bml_nn__put_fields(bml_nn__buffer *b, const bml_nn_layer *l) {
     for (int k = 0; k < BML_NN__N_FIELDS; k++) {
         const bml_nn__field *field = &bml_nn__fields[k];
         double value = bml_nn__get_field(l, field);
-        if (!(value > 0 || value < 0)) continue;
+        if (value == 0 || value == field->usual) {
+            continue;
+        }
         bml_nn__put_text(b, " ");
         bml_nn__put_text(b, field->name);
         bml_nn__put_text(b, "=");
@@ -5465,6 +5804,10 @@ static void bml_nn__put_layers(bml_nn__buffer *b, const bml_nn *net) {
         if (n->spec.activation) {
             bml_nn__put_text(b, " activation=");
             bml_nn__put_text(b, bml_nn__activations[n->spec.activation].name);
+        }
+        if (n->lengths >= 0) {
+            bml_nn__put_text(b, " lengths=");
+            bml_nn__put_text(b, net->nodes[n->lengths].name);
         }
         bml_nn__put_fields(b, &n->spec);
     }
@@ -5635,6 +5978,7 @@ typedef struct bml_nn__file {
     const char **pairs; /* key, value, ... into text */
     int n_texts;
     size_t pair_room;
+    const bml_nn_import *naming; /* names of other programs */
     char *message;
 } bml_nn__file;
 
@@ -5966,9 +6310,10 @@ static int bml_nn__file_read(bml_nn__file *f, const unsigned char *bytes, size_t
     if (!f->text) {
         return bml_nn__fail(message, BML_NN_NO_MEMORY, "a header of %.0f bytes", (double)length);
     }
-    if (!bml_nn__expect(f, '{')) {
-        return bml_nn__damaged(f, "the header is not JSON", NULL);
+    if (!length || *f->at != '{') {
+        return bml_nn__damaged(f, "the header does not begin with {", NULL);
     }
+    f->at++;
     if (!bml_nn__expect(f, '}')) {
         do {
             int status = bml_nn__read_member(f, &metadata);
@@ -6120,6 +6465,11 @@ static int bml_nn__parse_field(bml_nn_layer *l, char *name, char *value) {
         l->name = value;
         return 1;
     }
+    if (!strcmp(name, "lengths")) {
+        if (l->lengths) return 0;
+        l->lengths = value;
+        return 1;
+    }
     if (!strcmp(name, "activation")) {
         if (l->activation) return 0;
         l->activation = bml_nn__activation_of(value);
@@ -6247,6 +6597,24 @@ static int bml_nn__check_variances(const bml_nn_real *values, const bml_nn *net,
     return BML_NN_OK;
 }
 
+/* The alias of a layer, NULL if it has none. */
+static const bml_nn_alias *bml_nn__alias_of(const bml_nn__file *f, const char *layer) {
+    for (int k = 0; f->naming && k < f->naming->n_aliases; k++) {
+        if (!strcmp(f->naming->aliases[k].layer, layer)) {
+            return &f->naming->aliases[k];
+        }
+    }
+    return NULL;
+}
+
+/* The name in the file of what a layer has: prefix, module, dot, what; cut where there is no room, and then not found.
+   */
+static void bml_nn__name_there(char *name, const bml_nn__file *f, const char *layer, const char *what) {
+    const bml_nn_alias *alias = bml_nn__alias_of(f, layer);
+    const char *prefix = f->naming && f->naming->prefix ? f->naming->prefix : "";
+    snprintf(name, BML_NN__KEY, "%s%s.%s", prefix, alias ? alias->module : layer, what);
+}
+
 /* All tensors of the net in our own order, into values laid out as params, then running. */
 static int bml_nn__fetch_own(bml_nn_real *values, const bml_nn *net, bml_nn__file *f) {
     char name[BML_NN__KEY];
@@ -6254,7 +6622,7 @@ static int bml_nn__fetch_own(bml_nn_real *values, const bml_nn *net, bml_nn__fil
     for (int i = 0; i < net->n_tensors && !status; i++) {
         const bml_nn__tensor *t = &net->tensors[i];
         bml_nn_real *to = values + t->offset + (t->running ? net->n_params : 0);
-        snprintf(name, sizeof name, "%s.%s", net->nodes[t->node].name, t->what);
+        bml_nn__name_there(name, f, net->nodes[t->node].name, t->what);
         status = bml_nn__fetch_tensor(to, f, name, t->rank, t->shape);
     }
     return status ? status : bml_nn__check_variances(values, net, f);
@@ -6471,25 +6839,33 @@ BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path, char *why) {
     return status;
 }
 
-/* PyTorch's name of a tensor of ours without the layer's; second = 1: of its other bias. NULL if there is none. */
-static const char *bml_nn__pytorch_name(const bml_nn__tensor *t, int recurrent, int second) {
-    static const char *const names[][2] = {{"kernel", "weight"}, {"gamma", "weight"},      {"bias", "bias"},
-                                           {"beta", "bias"},     {"mean", "running_mean"}, {"variance", "running_var"}};
-    static const char *const cell[][3] = {{"kernel", "weight_ih_l0", NULL},
-                                          {"recurrent", "weight_hh_l0", NULL},
-                                          {"bias", "bias_ih_l0", "bias_hh_l0"},
-                                          {"kernel_reverse", "weight_ih_l0_reverse", NULL},
-                                          {"recurrent_reverse", "weight_hh_l0_reverse", NULL},
-                                          {"bias_reverse", "bias_ih_l0_reverse", "bias_hh_l0_reverse"}};
-    for (int k = 0; k < 6; k++) {
-        if (recurrent && !strcmp(t->what, cell[k][0])) {
-            return cell[k][1 + second];
-        }
-        if (!recurrent && !strcmp(t->what, names[k][0])) {
-            return second ? NULL : names[k][1];
+typedef struct bml_nn__word { /* a tensor's name here and there */
+    const char *ours;
+    const char *theirs;
+    const char *second; /* the other bias of a cell */
+} bml_nn__word;
+
+/* PyTorch's name of a tensor of ours without the layer's; second = 1: of its other bias. "" if there is none. */
+static void bml_nn__pytorch_name(char *name, size_t room, const bml_nn__tensor *t, int recurrent, int second,
+                                 int level) {
+    static const bml_nn__word words[] = {{"kernel", "weight", ""},     {"gamma", "weight", ""},
+                                         {"bias", "bias", ""},         {"beta", "bias", ""},
+                                         {"mean", "running_mean", ""}, {"variance", "running_var", ""}};
+    static const bml_nn__word cell[] = {
+        {"kernel", "weight_ih", ""}, {"recurrent", "weight_hh", ""}, {"bias", "bias_ih", "bias_hh"}};
+    const int reverse = strstr(t->what, "_reverse") != NULL;
+    name[0] = 0;
+    for (int k = 0; k < 6 && !recurrent; k++) {
+        if (!strcmp(t->what, words[k].ours)) {
+            snprintf(name, room, "%s", words[k].theirs);
         }
     }
-    return NULL;
+    for (int k = 0; k < 3 && recurrent; k++) {
+        if (!strncmp(t->what, cell[k].ours, strlen(cell[k].ours))) {
+            const char *base = second ? cell[k].second : cell[k].theirs;
+            snprintf(name, room, "%s_l%d%s", base, level, reverse ? "_reverse" : "");
+        }
+    }
 }
 
 /* PyTorch's number of column j of our gates: r z n for our z r n. */
@@ -6536,7 +6912,9 @@ static int bml_nn__fetch_pytorch(bml_nn_real *to, const bml_nn *net, const bml_n
     const int bias = recurrent && !strncmp(t->what, "bias", 4);
     const int rank = bias ? 1 : t->rank;
     ptrdiff_t shape[BML_NN__MAX_RANK] = {0, 0, 0};
+    const bml_nn_alias *alias = bml_nn__alias_of(f, n->name);
     char name[BML_NN__KEY];
+    char what[48];
     if (n->spec.reset_before || n->spec.kind == BML_NN_BAYES) {
         return bml_nn__fail(f->message, BML_NN_MISMATCH,
                             "layer \"%s\": PyTorch has no such layer (its GRU resets after the product)", n->name);
@@ -6550,8 +6928,8 @@ static int bml_nn__fetch_pytorch(bml_nn_real *to, const bml_nn *net, const bml_n
     }
     int status = BML_NN_OK;
     for (int second = 0; second <= bias && !status; second++) {
-        const char *what = bml_nn__pytorch_name(t, recurrent, second);
-        snprintf(name, sizeof name, "%s.%s", n->name, what ? what : t->what);
+        bml_nn__pytorch_name(what, sizeof what, t, recurrent, second, alias ? alias->level : 0);
+        bml_nn__name_there(name, f, n->name, what);
         status = bml_nn__fetch_tensor(values, f, name, rank, shape);
         if (status) break;
         if (bias) {
@@ -6564,47 +6942,149 @@ static int bml_nn__fetch_pytorch(bml_nn_real *to, const bml_nn *net, const bml_n
     return status;
 }
 
-static void bml_nn__pass_over_counts(bml_nn__file *f) {
+/* Counts of PyTorch's batch norm, and what has not the prefix, may be left over. */
+static void bml_nn__pass_over(bml_nn__file *f) {
+    const char *prefix = f->naming->prefix ? f->naming->prefix : "";
     for (int i = 0; i < f->n; i++) {
-        const char *dot = strrchr(f->entries[i].name, '.');
-        if (dot && !strcmp(dot, ".num_batches_tracked")) {
-            f->entries[i].fetched = 1;
+        bml_nn__entry *e = &f->entries[i];
+        const char *dot = strrchr(e->name, '.');
+        int count = dot && !strcmp(dot, ".num_batches_tracked");
+        int foreign = strncmp(e->name, prefix, strlen(prefix)) != 0;
+        if (count || foreign) {
+            e->fetched = 1;
         }
     }
 }
 
-/* The tensors of another program's file, whose header is read. */
-static int bml_nn__fetch_weights(bml_nn *net, bml_nn__file *f, int convention) {
-    bml_nn_real *values = bml_nn__alloc_reals(net->n_params + net->n_running);
+/* A number of a norm from the metadata, `value` if there is none; 0 if it is none, or not in (0, 1]. */
+static int bml_nn__norm_number(double *value, const bml_nn__file *f, const char *layer, const char *what) {
+    char key[BML_NN__KEY];
+    bml_nn__name_there(key, f, layer, what);
+    const char *text = bml_nn__find_text(f, key);
+    if (!*text) {
+        return 1;
+    }
+    return bml_nn__parse_decimal(value, text) && *value > 0 && *value <= 1;
+}
+
+/* Epsilon and momentum of norm i, as the file has them; store = 0 only looks at them. */
+static int bml_nn__fetch_norm(bml_nn *net, bml_nn__file *f, int i, int store) {
+    bml_nn__node *n = &net->nodes[i];
+    const int batch = n->spec.kind == BML_NN_BATCH_NORM;
+    double epsilon = f->naming->convention == BML_NN_KERAS && !n->epsilon_given ? 0 : n->spec.epsilon;
+    double momentum = n->spec.momentum;
+    if (!batch && n->spec.kind != BML_NN_LAYER_NORM) {
+        return BML_NN_OK;
+    }
+    int good = bml_nn__norm_number(&epsilon, f, n->name, "epsilon");
+    good = good && (!batch || bml_nn__norm_number(&momentum, f, n->name, "momentum"));
+    if (!good) {
+        return bml_nn__fail(f->message, BML_NN_MISMATCH,
+                            "layer \"%s\": epsilon or momentum of the file is no number in "
+                            "(0, 1]",
+                            n->name);
+    }
+    if (!(epsilon > 0)) {
+        return bml_nn__fail(f->message, BML_NN_MISMATCH,
+                            "layer \"%s\": its epsilon is not known (Keras' default is 1e-3): set .epsilon, or put "
+                            "\"%s.epsilon\" into the file's metadata",
+                            n->name, n->name);
+    }
+    if (store) {
+        n->spec.epsilon = epsilon;
+        n->spec.momentum = momentum;
+        n->epsilon_given = 1;
+    }
+    return BML_NN_OK;
+}
+
+static int bml_nn__fetch_norms(bml_nn *net, bml_nn__file *f, int store) {
     int status = BML_NN_OK;
-    if (!values) return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "weights");
-    if (convention == BML_NN_KERAS) status = bml_nn__fetch_own(values, net, f);
-    for (int i = 0; i < net->n_tensors && !status && convention == BML_NN_PYTORCH; i++) {
+    for (int i = 0; i < net->n_nodes && !status; i++) {
+        status = bml_nn__fetch_norm(net, f, i, store);
+    }
+    return status;
+}
+
+/* The tensors of another program's file, whose header is read. */
+static int bml_nn__fetch_weights(bml_nn *net, bml_nn__file *f) {
+    const int pytorch = f->naming->convention == BML_NN_PYTORCH;
+    int status = bml_nn__fetch_norms(net, f, 0);
+    if (status) {
+        return status;
+    }
+    bml_nn_real *values = bml_nn__alloc_reals(net->n_params + net->n_running);
+    if (!values) {
+        return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "weights");
+    }
+    if (!pytorch) {
+        status = bml_nn__fetch_own(values, net, f);
+    }
+    for (int i = 0; i < net->n_tensors && !status && pytorch; i++) {
         const bml_nn__tensor *t = &net->tensors[i];
         bml_nn_real *to = values + t->offset + (t->running ? net->n_params : 0);
         status = bml_nn__fetch_pytorch(to, net, t, f);
     }
-    if (!status) status = bml_nn__check_variances(values, net, f);
-    bml_nn__pass_over_counts(f);
-    if (!status) status = bml_nn__all_fetched(f);
-    if (!status) bml_nn__accept(net, values);
+    if (!status) {
+        status = bml_nn__check_variances(values, net, f);
+    }
+    bml_nn__pass_over(f);
+    if (!status) {
+        status = bml_nn__all_fetched(f);
+    }
+    if (!status) {
+        bml_nn__accept(net, values);
+        bml_nn__fetch_norms(net, f, 1);
+    }
     BML_NN_FREE(values);
     return status;
 }
 
 BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention) {
-    size_t size = 0;
-    int status;
-    bml_nn__file f;
-    if (!net) return BML_NN_BAD_ARGUMENT;
-    if (convention < BML_NN_KERAS || convention > BML_NN_PYTORCH) {
-        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "convention = %d: must be in [0, %d]", convention,
+    const bml_nn_import how = {convention, NULL, NULL, 0};
+    return bml_nn_import_weights(net, path, &how);
+}
+
+/* Names that are there, and layers that exist. */
+static int bml_nn__check_import(bml_nn *net, const bml_nn_import *how) {
+    if (how->convention < BML_NN_KERAS || how->convention > BML_NN_PYTORCH) {
+        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "convention = %d: must be in [0, %d]", how->convention,
                             BML_NN_PYTORCH);
     }
+    if (how->n_aliases < 0 || (how->n_aliases > 0 && !how->aliases)) {
+        return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "n_aliases = %d, and no aliases", how->n_aliases);
+    }
+    for (int k = 0; k < how->n_aliases; k++) {
+        const bml_nn_alias *a = &how->aliases[k];
+        if (!a->layer || !a->module || a->level < 0 || a->level > 999) {
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "alias %d needs a layer, a module, a level >= 0", k);
+        }
+        if (bml_nn__find(net, a->layer, net->n_nodes) < 0) {
+            return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "alias %d: no layer \"%.40s\"", k, a->layer);
+        }
+    }
+    return BML_NN_OK;
+}
+
+BML_NN_DEF int bml_nn_import_weights(bml_nn *net, const char *path, const bml_nn_import *how) {
+    size_t size = 0;
+    bml_nn__file f;
+    if (!net || !how) {
+        return BML_NN_BAD_ARGUMENT;
+    }
+    int status = bml_nn__check_import(net, how);
+    if (status) {
+        return status;
+    }
     unsigned char *bytes = bml_nn__slurp(path, &size, &status, net->message);
-    if (!bytes) return status;
+    if (!bytes) {
+        return status;
+    }
     status = bml_nn__file_read(&f, bytes, size, net->message);
-    if (!status) status = bml_nn__fetch_weights(net, &f, convention);
+    f.naming = how;
+    if (!status) {
+        status = bml_nn__fetch_weights(net, &f);
+    }
     bml_nn__file_free(&f);
     BML_NN_FREE(bytes);
     return status;
@@ -6615,8 +7095,8 @@ BML_NN_DEF int bml_nn_load_weights(bml_nn *net, const char *path, int convention
 /* >> checkpoints
    Of training: the net's tensors, the optimiser's, the best weights, and the counters as exact numbers. */
 
-enum { BML_NN__COUNTERS = 12 }; /* one, and */
-enum { BML_NN__DOUBLES = 7 };
+enum { BML_NN__COUNTERS = 13 }; /* one, and */
+enum { BML_NN__DOUBLES = 8 };
 enum { BML_NN__COUNTS = 4 };
 
 /* Settings that must be the same when training goes on. */
@@ -6655,9 +7135,9 @@ typedef struct bml_nn__places {
 
 static bml_nn__places bml_nn__places_of(bml_nn_trainer *t) {
     bml_nn_epoch *e = &t->last;
-    bml_nn__places p = {
-        {&e->loss, &e->val_loss, &e->accuracy, &e->val_accuracy, &e->learning_rate, &e->gradient_norm, &e->best_loss},
-        {&e->epoch, &e->batch, &e->best_epoch, &t->done}};
+    bml_nn__places p = {{&e->loss, &e->val_loss, &e->accuracy, &e->val_accuracy, &e->learning_rate, &e->gradient_norm,
+                         &e->best_loss, &e->penalty},
+                        {&e->epoch, &e->batch, &e->best_epoch, &t->done}};
     return p;
 }
 
@@ -6814,6 +7294,8 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__CHUNK
 #undef BML_NN__CONST_AT
 #undef BML_NN__DEPTH
+#undef BML_NN__EPSILON
+#undef BML_NN__MOMENTUM
 #undef BML_NN__INDEPENDENT
 #undef BML_NN__INLINE
 #undef BML_NN__INT_FIELD
@@ -6842,8 +7324,9 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 
 /* Versions
    0.1.0  layers, training, uncertainty, model files
-   0.2.0  reasons of failing creates and loads as text, rules that name member, value and range, own temporary files,
-   gates
+   0.2.0  reasons of failing creates and loads as text, rules that name member, value and range, files under names of
+          their own, gates; padded rows, norm settings, biases by choice, names of other programs; the penalty beside
+          the loss
 
 This software is available under two licences: choose whichever you prefer.
 

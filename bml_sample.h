@@ -109,7 +109,7 @@
    Tables (1-D). The density becomes Legendre series of degree 15 on panels that are halved until the integrals of both
    halves agree with the whole; the inverse CDF then polynomials of degree 5 in u through Chebyshev points in x, each as
    long as the tolerance allows (as in Derflinger, Hoermann & Leydold 2010, ACM TOMACS 20, 18). The error reported is
-   twice the largest met between the points. Infinite ranges are cut where less than 1 % of the tolerance is beyond.
+   the largest met at two points between nodes, and 6 % for what is between those. Infinite ranges are cut where less than 1 % of the tolerance is beyond.
    Cells (n dimensions). Boxes are halved where a linear density misses most; a box is drawn by an alias table, the point
    in it uniformly and reflected with the probability that makes it linear. Parameters: the nodes around Z are chosen at
    random with their weights.
@@ -211,7 +211,8 @@ static inline BML_SAMPLE_FUNC void bml_sample_isotropic(double *direction, doubl
 
 /* ---- Compton: isotropic photons and one electron ---- */
 enum { BML_SAMPLE_NET = 0, BML_SAMPLE_TABLE, BML_SAMPLE_EXACT };
-enum { BML_SAMPLE__NT = 64, BML_SAMPLE__NS = 128 };
+enum { BML_SAMPLE__NT = 64 };
+enum { BML_SAMPLE__NS = 128 };
 
 typedef struct bml_sample_compton_nodes { /* 32 KiB, plain data; read only once made, so all threads may share it */
     float n[BML_SAMPLE__NS * BML_SAMPLE__NT];
@@ -321,20 +322,18 @@ BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sa
 /* Total cross section over sigma_T for a photon of energy x [m_e c^2] on an electron at rest, to 1e-13; NaN unless 0
    <= x <= 1e100. */
 BML_SAMPLE_DEF double bml_sample_klein_nishina(double x);
-/* Inline, x >= 0, to 3e-7: some 3 times an exp. */
+/* Inline, x >= 0, to 3e-6: some 3 times an exp. */
 static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x);
 
 /* ---- Compton: thermal electrons ---- */
-enum {
-    BML_SAMPLE__RECOIL_X = 64,
-    BML_SAMPLE__RECOIL_U = 128,
-    BML_SAMPLE__THERMAL_ROWS = 64,
-    BML_SAMPLE__THERMAL_U = 128,
-    BML_SAMPLE__HOT_ROWS = 64,
-    BML_SAMPLE__HOT_X = 64,
-    BML_SAMPLE__QED_CHI = 64,
-    BML_SAMPLE__QED_U = 128
-};
+enum { BML_SAMPLE__RECOIL_X = 64 };
+enum { BML_SAMPLE__RECOIL_U = 128 };
+enum { BML_SAMPLE__THERMAL_ROWS = 64 };
+enum { BML_SAMPLE__THERMAL_U = 128 };
+enum { BML_SAMPLE__HOT_ROWS = 64 };
+enum { BML_SAMPLE__HOT_X = 64 };
+enum { BML_SAMPLE__QED_CHI = 64 };
+enum { BML_SAMPLE__QED_U = 128 };
 typedef struct bml_sample_thermal_nodes { /* 80 KiB, plain data */
     float recoil[BML_SAMPLE__RECOIL_X * BML_SAMPLE__RECOIL_U];
     float momentum[BML_SAMPLE__THERMAL_ROWS * BML_SAMPLE__THERMAL_U];
@@ -459,7 +458,8 @@ BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *table, double *c
                                         size_t n);
 
 /* ---- a density with parameters, on a grid ---- */
-enum { BML_SAMPLE_MAX_Z = 6, BML_SAMPLE_MAX_DIM = 8 };
+enum { BML_SAMPLE_MAX_Z = 6 };
+enum { BML_SAMPLE_MAX_DIM = 8 };
 typedef struct bml_sample_grid bml_sample_grid;
 typedef struct bml_sample_grid_config {
     bml_sample_density density;
@@ -822,7 +822,7 @@ static const float bml_sample__s_max = 0.887f; /* s of Jones' kernel at b = 4e13
 
 /* ---- inline: Klein-Nishina ---- */
 
-/* Total cross section over sigma_T to 3e-7, x >= 0: ln(1+2x)/(2x), which has its limits, times a rational function of
+/* Total cross section over sigma_T to 3e-6, x >= 0: ln(1+2x)/(2x), which has its limits, times a rational function of
    s = L/(L+3), L = ln(1+2x). */
 static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
     double L = (double)bml_sample__log1pf((float)(2 * x));
@@ -839,7 +839,7 @@ static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
    the electron's velocity, the second without cancellation: (1 - beta)(1 + mu)/(1 - beta mu). */
 typedef struct bml_sample__meeting {
     double gamma, beta, slow; /* slow = 1 - beta */
-    double x, plus;
+    double x, plus, minus;    /* minus = 1 - cos */
 } bml_sample__meeting;
 
 /* minus = 1 - mu, plus = 1 + mu, mu the cosine of photon and electron in the lab. */
@@ -851,15 +851,17 @@ static inline BML_SAMPLE_FUNC void bml_sample__meet(bml_sample__meeting *m, doub
     double closing = m->slow + m->beta * minus; /* 1 - beta mu */
     m->x = gamma * eps0 * closing;
     m->plus = m->slow * plus / closing;
+    m->minus = (1 + m->beta) * minus / closing;
     m->plus = m->plus < 2 ? m->plus : 2;
+    m->minus = m->minus < 2 ? m->minus : 2;
 }
 
 /* 1 + cos of the outgoing direction to the electron's velocity, in the rest frame. t = 1 - cos of the angle of
    scattering, half = cos^2(phi/2) of its azimuth. With plus = 2 sin^2 a and t = 2 sin^2 b it is
    2 sin^2(a - b) + 8 sin a cos a sin b cos b half: nothing cancels but inside a square. */
-static inline BML_SAMPLE_FUNC double bml_sample__turned(double plus, double t, double half) {
-    double sin_a = sqrt(0.5 * plus);
-    double cos_a = sqrt(1 - 0.5 * plus);
+static inline BML_SAMPLE_FUNC double bml_sample__turned(const bml_sample__meeting *m, double t, double half) {
+    double sin_a = sqrt(0.5 * m->plus);
+    double cos_a = sqrt(0.5 * m->minus);
     double sin_b = sqrt(0.5 * t);
     double cos_b = sqrt(1 - 0.5 * t);
     double apart = sin_a * cos_b - cos_a * sin_b;
@@ -899,9 +901,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__recoil_try(double x, double u0,
 
 /* Energy after an exact collision of an electron with one of isotropic photons, in units of m_e c^2. Its random numbers
    are those that Philox makes of name[4]: the photon's own energies and its uniform number, so that it is a function of
-   them. *mix, from the same numbers, is uniform too. */
-static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double gamma, double eps0,
-                                                          const uint32_t *name) {
+   them. */
+static inline BML_SAMPLE_FUNC double bml_sample__two_body(double gamma, double eps0, const uint32_t *name) {
     uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C00u};
     uint32_t w[4];
     bml_sample__meeting m;
@@ -922,7 +923,6 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
         double sigma = bml_sample_klein_nishina_fast(x);
         take = most > 2 ? x * sigma / largest : sigma / smallest;
     } while (bml_sample__word(w[1]) > take);
-    *mix = bml_sample__word(w[2]);
     double minus = beta > 0 ? (closing - slow) / beta : 2 * u;
     minus = minus > 0 ? minus : 0;
     minus = minus < 2 ? minus : 2;
@@ -934,7 +934,7 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
         counter[2]++;
         t = bml_sample__recoil_try(m.x, bml_sample__word(w[0]), bml_sample__word(w[1]), bml_sample__word(w[2]));
     } while (t < 0);
-    double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(m.plus, t, half * half));
+    double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(&m, t, half * half));
     double all = gamma + eps0;
     return eps < all ? eps : all;
 }
@@ -943,27 +943,36 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double *mix, double ga
 static const float bml_sample__exact_to = 10;
 static const float bml_sample__kernel_from = 20;
 
-/* 1 where a photon of this uniform number is an exact collision's, whose energy then is *eps. */
-static inline BML_SAMPLE_FUNC int bml_sample__collides(double *eps, double gamma, double eps0, const uint32_t *name) {
-    double mix;
-    *eps = bml_sample__two_body(&mix, gamma, eps0, name);
+/* 1 where the photon of this name is an exact collision's. */
+static inline BML_SAMPLE_FUNC int bml_sample__collides(double gamma, double eps0, const uint32_t *name) {
+    uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C01u};
+    uint32_t w[4];
+    if (gamma >= (double)bml_sample__kernel_from) return 0;
+    if (gamma <= (double)bml_sample__exact_to || (gamma - eps0) * gamma <= 0.25) return 1;
+    bml_sample__block(w, counter, name);
     double span = (double)(bml_sample__kernel_from - bml_sample__exact_to);
-    double share = ((double)bml_sample__kernel_from - gamma) / span;
-    return mix < share || (gamma - eps0) * gamma <= 0.25;
+    return bml_sample__word(w[0]) * span < (double)bml_sample__kernel_from - gamma;
 }
 
-static inline BML_SAMPLE_FUNC int bml_sample__collidesf(float *eps, float *rest, float gamma, float eps0, float u,
-                                                        float v) {
-    uint32_t name[4];
-    double energy;
+static inline BML_SAMPLE_FUNC void bml_sample__namef(uint32_t *name, float gamma, float eps0, float u, float v) {
     name[0] = bml_sample__bits(gamma);
     name[1] = bml_sample__bits(eps0);
     name[2] = bml_sample__bits(u);
     name[3] = bml_sample__bits(v);
-    if (!bml_sample__collides(&energy, (double)gamma, (double)eps0, name)) return 0;
-    *eps = (float)energy;
-    *rest = (float)(((double)gamma - energy) / (double)gamma);
-    return 1;
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__two_bodyf(float *rest, float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    double eps = bml_sample__two_body((double)gamma, (double)eps0, name);
+    *rest = (float)(((double)gamma - eps) / (double)gamma);
+    return (float)eps;
+}
+
+static inline BML_SAMPLE_FUNC int bml_sample__collidesf(float gamma, float eps0, float u, float v) {
+    uint32_t name[4];
+    bml_sample__namef(name, gamma, eps0, u, v);
+    return bml_sample__collides((double)gamma, (double)eps0, name);
 }
 
 /* G = int f dE from 0 to eps0, without its share of eps0/gamma, and q there: closed forms for E >= 1/8, short series
@@ -1033,13 +1042,16 @@ static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma,
     return p;
 }
 
-/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 1e-3. */
+/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2), which
+   from gamma = 300 and
+   eps0 < gamma/3e5 on is left out: 1e-5 of the CDF. */
 static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
     bml_sample__pairf p;
     p.q = 0;
     p.L = bml_sample__log1pf(4 * gamma * eps0);
     p.s = p.L / (p.L + 4);
-    p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
+    p.low = 0;
+    if (gamma < 300 || eps0 * 3e5f > gamma) p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
     p.high = 1 - p.low;
     return p;
 }
@@ -1068,13 +1080,54 @@ static inline BML_SAMPLE_FUNC const float *bml_sample__weights(void) {
     return weights;
 }
 
-/* Eight units side by side, so that one photon alone fills a vector register. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__) && !defined(__HIPCC__)
+/* Eight units side by side, so that one photon alone fills a vector register; compilers lay them so only when told. */
+typedef float bml_sample__eight __attribute__((vector_size(32)));
+typedef int32_t bml_sample__mask8 __attribute__((vector_size(32)));
+
+#define BML_SAMPLE__TANH8(x)                                                                            \
+    do {                                                                                                \
+        const bml_sample__eight limit = {7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f};               \
+        bml_sample__mask8 high = (x) > limit;                                                           \
+        bml_sample__mask8 low = (x) < -limit;                                                           \
+        bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
+        (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
+        bml_sample__eight square = (x) * (x);                                                           \
+        bml_sample__eight below = 0.455668737f + square * (0.0207978224f + square * 1.36103200e-4f);    \
+        bml_sample__eight above = 0.00221871042f + square * 3.66293559e-6f;                             \
+        above = 0.999992914f + square * (0.122358796f + square * above);                                \
+        (x) *= above / (1 + square * below);                                                            \
+    } while (0)
+
+static inline float bml_sample__network(float t, float s) {
+    const float *w = bml_sample__weights();
+    bml_sample__eight row[16];
+    memcpy(row, w, 3 * sizeof row[0]);
+    bml_sample__eight h = row[2] + row[0] * t + row[1] * s;
+    BML_SAMPLE__TANH8(h);
+    float unit[8];
+    memcpy(unit, &h, sizeof unit);
+    memcpy(row, w + 24, 10 * sizeof row[0]);
+    bml_sample__eight g = row[8] + row[0] * unit[0] + row[2] * unit[2];
+    bml_sample__eight even = row[4] * unit[4] + row[6] * unit[6];
+    bml_sample__eight odd = row[1] * unit[1] + row[3] * unit[3];
+    bml_sample__eight last = row[5] * unit[5] + row[7] * unit[7];
+    g += even + (odd + last);
+    BML_SAMPLE__TANH8(g);
+    g *= row[9];
+    memcpy(unit, &g, sizeof unit);
+    float first = (unit[0] + unit[4]) + (unit[2] + unit[6]);
+    float second = (unit[1] + unit[5]) + (unit[3] + unit[7]);
+    return w[104] + (first + second);
+}
+#undef BML_SAMPLE__TANH8
+#else
 static inline BML_SAMPLE_FUNC void bml_sample__tanh8(float *h) {
-    float below[8];
-    for (int k = 0; k < 8; k++)
-        h[k] = bml_sample__tanh_parts(&below[k], h[k]);
-    for (int k = 0; k < 8; k++)
-        h[k] /= below[k];
+    for (int k = 0; k < 8; k++) {
+        float below;
+        float above = bml_sample__tanh_parts(&below, h[k]);
+        h[k] = above / below;
+    }
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
@@ -1084,22 +1137,18 @@ static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
     for (int k = 0; k < 8; k++)
         h[k] = w[16 + k] + w[k] * t + w[8 + k] * s;
     bml_sample__tanh8(h);
-    w += 24;
-    for (int k = 0; k < 8; k++)
-        g[k] = w[64 + k];
-    for (int j = 0; j < 8; j++)
-        for (int k = 0; k < 8; k++)
-            g[k] += w[8 * j + k] * h[j];
-    bml_sample__tanh8(g);
-    w += 72;
-    float even = w[8];
-    float odd = 0;
-    for (int k = 0; k < 8; k += 2) {
-        even += w[k] * g[k];
-        odd += w[k + 1] * g[k + 1];
+    float sum = w[104];
+    for (int k = 0; k < 8; k++) {
+        g[k] = w[88 + k];
+        for (int j = 0; j < 8; j++)
+            g[k] += w[24 + 8 * j + k] * h[j];
     }
-    return even + odd;
+    bml_sample__tanh8(g);
+    for (int k = 0; k < 8; k++)
+        sum += w[96 + k] * g[k];
+    return sum;
 }
+#endif
 
 /* N from the nodes of BML_SAMPLE_TABLE, bilinear in sqrt(t) and s. */
 static inline BML_SAMPLE_FUNC float bml_sample__lookup(const float *node, float t, float s) {
@@ -1109,11 +1158,11 @@ static inline BML_SAMPLE_FUNC float bml_sample__lookup(const float *node, float 
     uint32_t k = (uint32_t)(int32_t)y;
     j = j < BML_SAMPLE__NT - 2 ? j : BML_SAMPLE__NT - 2;
     k = k < BML_SAMPLE__NS - 2 ? k : BML_SAMPLE__NS - 2;
-    const float *at = node + k * BML_SAMPLE__NT + j;
+    int32_t at = (int32_t)(k * BML_SAMPLE__NT + j);
     x -= (float)(int32_t)j;
     y -= (float)(int32_t)k;
-    float below = at[0] + x * (at[1] - at[0]);
-    float above = at[BML_SAMPLE__NT] + x * (at[BML_SAMPLE__NT + 1] - at[BML_SAMPLE__NT]);
+    float below = node[at] + x * (node[at + 1] - node[at]);
+    float above = node[at + BML_SAMPLE__NT] + x * (node[at + BML_SAMPLE__NT + 1] - node[at + BML_SAMPLE__NT]);
     return below + y * (above - below);
 }
 
@@ -1142,21 +1191,10 @@ static inline BML_SAMPLE_FUNC int bml_sample__is_far(float gamma, float eps0) {
 
 static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
-    float eps = 0;
-    if (gamma < bml_sample__kernel_from && bml_sample__collidesf(&eps, rest, gamma, eps0, u, 1 - u)) return eps;
+    if (bml_sample__collidesf(gamma, eps0, u, 1 - u)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u);
     bml_sample__pairf p = bml_sample__prepare(gamma, eps0);
-    if (!(p.q <= 0.26f)) { /* the kernel knows no photons that lose energy: most do */
-        uint32_t name[4];
-        double mix;
-        name[0] = bml_sample__bits(gamma);
-        name[1] = bml_sample__bits(eps0);
-        name[2] = bml_sample__bits(u);
-        name[3] = 0;
-        double energy = bml_sample__two_body(&mix, (double)gamma, (double)eps0, name);
-        *rest = (float)(((double)gamma - energy) / (double)gamma);
-        return (float)energy;
-    }
-    eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
+    if (!(p.q <= 0.26f)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u); /* most photons lose energy */
+    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
     return eps > eps0 ? eps : eps0;
 }
 
@@ -1244,9 +1282,9 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     const bml_sample__meeting *m = &e->meeting;
     double x = m->x;
     double half = cos(0.5 * phi);
-    double turned = bml_sample__turned(m->plus, t, half * half);
+    double turned = bml_sample__turned(m, t, half * half);
     double r = 1 / (1 + x * t);
-    double sin_in = sqrt(m->plus * (2 - m->plus));
+    double sin_in = sqrt(m->plus * m->minus);
     double sin_t = sqrt(t * (2 - t));
     double tilt = m->plus * (1 - t) + sin_in * sin_t * cos(phi); /* turned - t */
     double all = m->gamma + e->eps0;
@@ -1264,7 +1302,7 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     after->minus = minus;
     double sine = sqrt(minus * (2 - minus));
     double up = (1 - t) * sin_in + sin_t * cos(phi) * (1 - m->plus); /* across the axis, in the plane and out of it */
-    double out = sin_t * sin(phi);
+    double out = -sin_t * sin(phi);                                  /* azimuths are right-handed about the photon */
     double size = sqrt(up * up + out * out);
     up = size > 1e-150 ? up / size : 1;
     out = size > 1e-150 ? out / size : 0;
@@ -1352,8 +1390,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__azimuth(double v, double q, dou
             low = y;
         double step = error / (1 - A * cos(y) + 1e-12);
         double next = y - step;
-        y = next > low && next < high ? next : 0.5 * (low + high);
         if (fabs(step) < 1e-13) break;
+        y = next > low && next < high ? next : 0.5 * (low + high);
     }
     return phi0 + 0.5 * y + (v < 0.5 ? 0 : 3.141592653589793);
 }
@@ -1383,7 +1421,7 @@ static inline BML_SAMPLE_FUNC void bml_sample__scatter_stokes(bml_sample_scatter
     bml_sample__turn_stokes(&s->q, &s->u, phi); /* about the plane of scattering, in the rest frame */
     bml_sample__fano(s, t, r);
     /* rest frame: axis z, the photon before in the plane of x and z */
-    double sin_in = sqrt(m->plus * (2 - m->plus));
+    double sin_in = sqrt(m->plus * m->minus);
     double cos_in = m->plus - 1;
     double in[3] = {sin_in, 0, cos_in};
     double flat[3] = {-cos_in, 0, sin_in}; /* azimuth 0 */
@@ -1570,7 +1608,7 @@ static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, c
 #include <stdarg.h>
 #include <stdio.h> /* vsnprintf into message buffers; nothing is printed */
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
-#error "bml_sample.h: float must be float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
+#error "bml_sample.h: needs FLT_EVAL_METHOD 0, float that is float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
 #endif
 #if defined(BML_SAMPLE_MALLOC) && defined(BML_SAMPLE_REALLOC) && defined(BML_SAMPLE_FREE)
 #elif defined(BML_SAMPLE_MALLOC) || defined(BML_SAMPLE_REALLOC) || defined(BML_SAMPLE_FREE)
@@ -1795,9 +1833,10 @@ BML_SAMPLE_DEF double bml_sample_rng_normal(bml_sample_rng *rng) {
 
 /* Stream words: what word 3 of the counter means here.
    0xFFFFFFFF and below    generators of users
-   0x626D6C00              numbers of one photon, named by its energies and its own uniform number
+   0x626D6C00, 0x626D6C01  numbers of one photon, named by its energies and its own uniform number
    1 and 2                 training: conditions, the check that a network rises */
-enum { BML_SAMPLE__STREAM_CONDITIONS = 1, BML_SAMPLE__STREAM_RISES = 2 };
+enum { BML_SAMPLE__STREAM_CONDITIONS = 1 };
+enum { BML_SAMPLE__STREAM_RISES = 2 };
 
 /* >> random numbers in batches
    One block of Philox gives four words. The batches make the blocks of a chunk side by side, in vector registers, and
@@ -2335,14 +2374,16 @@ static void bml_sample__network_chunk(bml_sample__chunk *BML_SAMPLE__RESTRICT c,
         bml_sample__second_units(c->n, h, w + 24 + k, m);
 }
 
-static void bml_sample__hidden(bml_sample__chunk *c, const bml_sample_compton_nodes *nodes, int method, int m) {
+static void bml_sample__hidden(bml_sample__chunk *BML_SAMPLE__RESTRICT c, const bml_sample_compton_nodes *nodes,
+                               int method, int m) {
     bml_sample__coordinate(c, m);
     if (method != BML_SAMPLE_TABLE) {
         bml_sample__network_chunk(c, m);
         return;
     }
+    const float *BML_SAMPLE__RESTRICT node = nodes->n;
     for (int i = 0; i < m; i++)
-        c->n[i] = bml_sample__lookup(nodes->n, c->t[i], c->s[i]);
+        c->n[i] = bml_sample__lookup(node, c->t[i], c->s[i]);
 }
 
 static void bml_sample__energies(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int m) {
@@ -2369,8 +2410,10 @@ static void bml_sample__special_energies(bml_sample__chunk *c, int method, int m
     for (int i = 0; i < m; i++) {
         float gamma = c->gamma[i];
         float eps0 = c->eps0[i];
-        int low = gamma < bml_sample__kernel_from;
-        if (low && bml_sample__collidesf(&c->eps[i], &c->rest[i], gamma, eps0, c->u[i], c->v[i])) continue;
+        if (bml_sample__collidesf(gamma, eps0, c->u[i], c->v[i])) {
+            c->eps[i] = bml_sample__two_bodyf(&c->rest[i], gamma, eps0, c->u[i], c->v[i]);
+            continue;
+        }
         if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) continue;
         double u = c->u[i] < 0.5f ? (double)c->u[i] : 1 - (double)c->v[i];
         double l = bml_sample__exact(c, i, (double)gamma, (double)eps0, u);
@@ -2506,18 +2549,16 @@ BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf 
 static double bml_sample__double_energy(double *rest, const bml_sample__chunk *c, int i, double gamma, double eps0,
                                         double u, int method, double L) {
     double eps;
-    if (gamma < (double)bml_sample__kernel_from) {
-        uint32_t name[4];
-        uint64_t bits = bml_sample__bits64(u);
-        name[0] = bml_sample__bits(c->gamma[i]);
-        name[1] = bml_sample__bits(c->eps0[i]);
-        name[2] = (uint32_t)bits;
-        name[3] = (uint32_t)(bits >> 32);
-        *rest = 0;
-        if (bml_sample__collides(&eps, gamma, eps0, name)) {
-            *rest = (gamma - eps) / gamma;
-            return eps;
-        }
+    uint32_t name[4];
+    uint64_t bits = bml_sample__bits64(u);
+    name[0] = bml_sample__bits(c->gamma[i]);
+    name[1] = bml_sample__bits(c->eps0[i]);
+    name[2] = (uint32_t)bits;
+    name[3] = (uint32_t)(bits >> 32);
+    if (bml_sample__collides(gamma, eps0, name)) {
+        eps = bml_sample__two_body(gamma, eps0, name);
+        *rest = (gamma - eps) / gamma;
+        return eps;
     }
     double l;
     if (method == BML_SAMPLE_EXACT || !(c->q[i] <= 0.26f))
@@ -2825,10 +2866,12 @@ static void bml_sample__tail_coordinate(bml_sample__curve_of *c, double below) {
     }
     for (int i = 0; i <= BML_SAMPLE__PANELS; i++) {
         double C = sum / total;
-        double w = C < 0.5 ? -log1p(-C) : -log(left[i] > 1e-300 ? left[i] : 1e-300);
+        double beyond = left[i] > 1e-300 ? left[i] : 1e-300;
+        double w = C < 0.5 ? -log1p(-C) : -log(beyond);
         c->k[i] = sqrt(w);
         double p = c->density[i] / total;
-        c->slope[i] = p > 0 ? 2 * c->k[i] * (C < 0.5 ? 1 - C : left[i]) / p : 0;
+        beyond = C < 0.5 ? 1 - C : left[i];
+        c->slope[i] = p > 0 ? 2 * c->k[i] * beyond / p : 0;
         if (i < BML_SAMPLE__PANELS) sum += c->mass[i];
     }
 }
@@ -2960,10 +3003,10 @@ BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes) {
 }
 
 /* >> strong fields: tables
-   K_nu(y) = int_0^inf e^(-y cosh t) cosh(nu t) dt, and the same over cosh t for int_y^inf K_nu; the trapezoidal rule of
-   step 0.3 is exact to rounding, as the integrand is analytic. */
+   K_nu(y) = int_0^inf e^(-y cosh t) cosh(nu t) dt, and the same over cosh t for int_y^inf K_nu; the trapezoidal rule is
+   exact to rounding, as the integrand is analytic, with steps of 0.3, and 0.05 where it is a narrow bell. */
 
-enum { BML_SAMPLE__BESSEL = 200 };
+enum { BML_SAMPLE__BESSEL = 1200 };
 typedef struct bml_sample__bessel_terms {
     double more[BML_SAMPLE__BESSEL]; /* cosh t - 1 */
     double K23[BML_SAMPLE__BESSEL], I53[BML_SAMPLE__BESSEL], I13[BML_SAMPLE__BESSEL];
@@ -2971,9 +3014,9 @@ typedef struct bml_sample__bessel_terms {
 
 static void bml_sample__bessel_make(bml_sample__bessel_terms *b) {
     for (int k = 0; k < BML_SAMPLE__BESSEL; k++) {
-        double t = 0.3 * k;
+        double t = 0.05 * k;
         double half = sinh(0.5 * t);
-        double weight = k ? 0.3 : 0.15;
+        double weight = k ? 0.05 : 0.025;
         double c = 1 + 2 * half * half;
         b->more[k] = 2 * half * half;
         b->K23[k] = weight * cosh(2 * t / 3);
@@ -2986,8 +3029,10 @@ static void bml_sample__bessel_make(bml_sample__bessel_terms *b) {
 static void bml_sample__bessel(double *sums, double y, const bml_sample__bessel_terms *b, const double *integral) {
     sums[0] = 0;
     sums[1] = 0;
-    for (int k = 0; k < BML_SAMPLE__BESSEL && y * b->more[k] < 60; k++) {
-        double e = exp(-y * b->more[k]);
+    int stride = y < 4 ? 6 : 1;
+    if (y >= 4 && y < 40) stride = 2;
+    for (int k = 0; k < BML_SAMPLE__BESSEL && y * b->more[k] < 60; k += stride) {
+        double e = stride * exp(-y * b->more[k]);
         sums[0] += b->K23[k] * e;
         sums[1] += integral[k] * e;
     }
@@ -3245,15 +3290,16 @@ BML_SAMPLE_DEF int bml_sample_synchrotron_draw(double *x, const double *u, size_
 static double bml_sample__power_at(double u, double lower, double span, double index) {
     double a = (1 - index) * span;
     if (fabs(a) < 1e-12) return lower * exp(u * span);
+    volatile double left = 1 - u; /* so that no compiler draws left + u e^a together as 1 - u (1 - e^a) */
     double w;
     double ln_w;
     if (a < 0) { /* 1 - u (1 - e^a), in the form that does not cancel */
         w = u * expm1(a);
-        ln_w = w > -0.5 ? log1p(w) : log(1 - u + u * exp(a));
+        ln_w = w > -0.5 ? log1p(w) : log(left + u * exp(a));
         return lower * exp(span * (ln_w / a));
     }
     w = (1 - u) * expm1(-a);
-    ln_w = w > -0.5 ? log1p(w) : log(u + (1 - u) * exp(-a));
+    ln_w = w > -0.5 ? log1p(w) : log(u + left * exp(-a));
     return lower * exp(span * (1 + ln_w / a));
 }
 
@@ -3337,7 +3383,10 @@ struct bml_sample_table {
     char message[BML_SAMPLE_MESSAGE];
 };
 
-enum { BML_SAMPLE__EDGES = 4096, BML_SAMPLE__GRADES = 24, BML_SAMPLE__FOUND = 16, BML_SAMPLE__STACK = 256 };
+enum { BML_SAMPLE__EDGES = 4096 };
+enum { BML_SAMPLE__GRADES = 24 };
+enum { BML_SAMPLE__FOUND = 16 };
+enum { BML_SAMPLE__STACK = 256 };
 
 typedef struct bml_sample__build {
     bml_sample_table_config config;
@@ -3474,7 +3523,7 @@ static int bml_sample__halve(bml_sample__build *b, bml_sample__panel *stack, int
         stack[(*n)++] = left;
         return BML_SAMPLE_OK;
     }
-    b->doubt += good ? apart / 16 : apart; /* the halves are better by 2^16 where it is smooth */
+    b->doubt += 2.5 * apart; /* at a root singularity the halves are still wrong by sqrt(1/2)/(1 - sqrt(1/2)) of it */
     if (!good && !(apart <= b->worst)) {
         b->worst = apart;
         b->worst_at = middle;
@@ -3526,6 +3575,7 @@ static void bml_sample__add_point(bml_sample__build *b, double x) {
     for (int k = 0; k < BML_SAMPLE__GRADES; k++) {
         down *= 0.25;
         up *= 0.25;
+        if (down < 1e-12 * fabs(x) || up < 1e-12 * fabs(x)) break; /* points of so narrow a panel would meet x itself */
         if (x - down < x) bml_sample__add_edge(b, x - down);
         if (x + up > x) bml_sample__add_edge(b, x + up);
     }
@@ -3541,7 +3591,8 @@ static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, doubl
         double from = b->centre + sign * last;
         double to = b->centre + sign * step;
         if (!bml_sample__finite(b->centre + 8 * sign * step)) break;
-        int status = bml_sample__panel_make(b, &s, from < to ? from : to, from < to ? to : from);
+        double low = from < to ? from : to;
+        int status = bml_sample__panel_make(b, &s, low, low + fabs(to - from));
         if (status) return status;
         *sum += s.mass;
         double x[2] = {b->centre + sign * step, b->centre + 2 * sign * step};
@@ -3639,6 +3690,7 @@ static int bml_sample__look_between(bml_sample__build *b, double from, double to
     double x[BML_SAMPLE__LOOKS];
     double p[BML_SAMPLE__LOOKS];
     int status = BML_SAMPLE_OK;
+    if (!(to - from > 1e-9 * (b->upper - b->lower))) return status; /* its Gauss points are as close */
     for (int done = 0; !status && done < m; done += BML_SAMPLE__LOOKS - 4) {
         int n = m - done < BML_SAMPLE__LOOKS ? m - done : BML_SAMPLE__LOOKS;
         for (int i = 0; i < n; i++)
@@ -3718,9 +3770,9 @@ static double bml_sample__straight(bml_sample__piece *piece, double width, doubl
 /* A quintic from a to b: returns how far it is off the CDF at worst, or 2 where it does not rise. */
 static double bml_sample__fit_piece(bml_sample__build *b, bml_sample__piece *piece, double from, double to,
                                     double before) {
+    /* zeros of T_6, stretched to the ends: they keep the product of distances lowest */
     static const double share[6] = {
-        0, 0.0954915028125262744, 0.345491502812526274, 0.654508497187473726, 0.904508497187473726,
-        1}; /* sin^2(pi i/10) */
+        0, 0.13397459621556135, 0.36602540378443865, 0.63397459621556129, 0.8660254037844386, 1};
     double v[6];
     double y[6];
     double width = to - from;
@@ -3739,15 +3791,18 @@ static double bml_sample__fit_piece(bml_sample__build *b, bml_sample__piece *pie
     }
     bml_sample__quintic(piece->k, v, y);
     double worst = 0;
+    double sum = 0;
     double last = 0;
     for (int i = 0; i < 10; i++) {
-        double at = v[i / 2] + (i % 2 ? 0.7 : 0.35) * (v[i / 2 + 1] - v[i / 2]);
+        double at = v[i / 2] + (i % 2 ? 0.66 : 0.34) * (v[i / 2 + 1] - v[i / 2]);
         double eta = bml_sample__horner(piece->k, at);
         if (!(eta > last && eta < 1)) return mass < 0.4 * small_mass ? bml_sample__straight(piece, width, mass) : 2;
         double error = fabs(bml_sample__integral_to(b, from + width * eta) - before - at * mass);
         worst = error > worst ? error : worst;
+        sum += error;
         last = eta;
     }
+    if (worst > 0.25 * sum) worst *= 1.6; /* at a jump or kink the error peaks somewhere between these points */
     for (int i = 0; i < 5; i++)
         piece->k[i] *= width;
     return worst;
@@ -3768,6 +3823,7 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
     b->n_pieces = 0;
     b->misfit = 0;
     double before = 0;
+    int failed = 0; /* this piece was too long: it does not reach out to the end again */
     while (x < b->upper) {
         if (b->n_pieces >= b->config.max_intervals) return -1;
         void *more = bml_sample__more(b->piece, b->n_pieces, &b->piece_room, sizeof *b->piece);
@@ -3775,17 +3831,26 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
         b->piece = (bml_sample__piece *)more;
         double limit = bml_sample__next_break(b, x);
         double to = x + width < limit ? x + width : limit;
-        if (limit - to < 0.3 * (to - x)) to = limit;
+        if (!failed && limit - to < 0.3 * (to - x)) to = limit;
         double error = bml_sample__fit_piece(b, &b->piece[b->n_pieces], x, to, before);
         double ratio = tolerance * b->total / (error + 1e-30 * b->total + DBL_MIN);
-        double factor = error > b->total ? 0.4 : 0.93 * pow(ratio, order);
+        double factor = error > b->total ? 0.4 : 0.98 * pow(ratio, order);
         int smallest = !(to - x > 4e-16 * (fabs(x) + fabs(to))) || !(x + 0.25 * (to - x) > x);
         if (!(error <= tolerance * b->total) && !smallest) {
-            width = (to - x) * (factor > 0.2 ? (factor < 0.8 ? factor : 0.8) : 0.2);
+            factor = factor < 0.8 ? factor : 0.8;
+            width = (to - x) * (factor > 0.2 ? factor : 0.2);
+            failed = 1;
             continue;
         }
+        if (!failed && to < limit && error < 0.75 * tolerance * b->total && factor > 1) { /* too short: once more */
+            width = (to - x) * (factor < 4 ? factor : 4);
+            failed = 1;
+            continue;
+        }
+        failed = 0;
         if (error < b->total && error > b->misfit) b->misfit = error;
-        width = (to - x) * (factor < 4 ? (factor > 0.7 ? factor : 0.7) : 4);
+        factor = factor < 4 ? factor : 4;
+        width = (to - x) * (factor > 0.7 ? factor : 0.7);
         x = to;
         before = bml_sample__integral_to(b, x);
         b->n_pieces++;
@@ -3835,7 +3900,7 @@ static int bml_sample__finish(bml_sample_table **table, bml_sample__build *b) {
     t->piece[t->n].c = 1;
     t->piece[t->n].x = b->upper;
     t->integral = b->total;
-    t->error = (1.25 * b->misfit + b->doubt) / b->total;
+    t->error = (1.06 * b->misfit + b->doubt) / b->total;
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
     t->error += 0.01 * tails * b->config.tolerance;
     bml_sample__guide(t);
@@ -3864,7 +3929,9 @@ static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *
         return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "near x = %.9g the integral grows without end",
                                 b->worst_at);
     if (status) return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
-    double tolerance = 0.7 * b->config.tolerance;
+    int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
+    double tolerance = ((1 - 0.01 * tails) * b->config.tolerance - b->doubt / b->total) / 1.07;
+    if (!(tolerance > 0.3 * b->config.tolerance)) tolerance = 0.3 * b->config.tolerance;
     do {
         status = bml_sample__pieces(b, tolerance);
         tolerance *= 4;
@@ -4319,7 +4386,8 @@ BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *g, double *x, con
    mean (1 + sum s_k xi_k), xi in [-1,1]: xi uniform, then all of it reflected with probability (1 - sum s_k xi_k)/2,
    which is exact, as a point and its reflection have the sum 2. */
 
-enum { BML_SAMPLE__CELL_DIM = 4, BML_SAMPLE__CELL_Z = 3 };
+enum { BML_SAMPLE__CELL_DIM = 4 };
+enum { BML_SAMPLE__CELL_Z = 3 };
 
 typedef struct bml_sample__box {
     float middle[BML_SAMPLE__CELL_DIM], half[BML_SAMPLE__CELL_DIM]; /* in units of the whole range */
@@ -4363,7 +4431,7 @@ static const double bml_sample__three_w[3] = {0.277777777777777778, 0.4444444444
 /* Density at the 3^d points of a box, volume in units of the whole. */
 static int bml_sample__cell_values(const bml_sample__carving *c, double *p, const bml_sample__box *box) {
     const bml_sample_cells_config *f = c->config;
-    double x[81 * BML_SAMPLE__CELL_DIM];
+    double x[81 * BML_SAMPLE__CELL_DIM] = {0};
     int points = 1;
     for (int k = 0; k < f->n_dim; k++)
         points *= 3;
@@ -4970,7 +5038,10 @@ static float bml_sample__tanhf(float x) {
     return above / below;
 }
 
-enum { BML_SAMPLE__MAGIC = 20260, BML_SAMPLE__MAX_LAYERS = 8, BML_SAMPLE__MAX_WIDTH = 128, BML_SAMPLE__ROWS = 64 };
+enum { BML_SAMPLE__MAGIC = 20260 };
+enum { BML_SAMPLE__MAX_LAYERS = 8 };
+enum { BML_SAMPLE__MAX_WIDTH = 128 };
+enum { BML_SAMPLE__ROWS = 64 };
 
 struct bml_sample_net {
     float *array;
@@ -5433,7 +5504,9 @@ static void bml_sample__marginal_density(double *p, const double *x, const doubl
     double value[1024];
     double at[3][32];
     int rest = t->n_dim - 1 - m->k;
-    int total = rest == 0 ? 1 : rest == 1 ? 32 : 1024;
+    int total = 1; /* 32 points for each coordinate that is integrated out */
+    for (int j = 0; j < rest; j++)
+        total *= 32;
     (void)unused;
     int d;
     for (d = m->k + 1; d < t->n_dim; d++) {
@@ -5721,7 +5794,7 @@ static int bml_sample__train_output(float *to, double *loss, const bml_sample_tr
 /* Does x_k rise with u at these conditions? */
 static int bml_sample__rises_at(const bml_sample_net *net, int k, const float *given, const float *z) {
     float v[BML_SAMPLE__ROWS];
-    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM];
+    float x[BML_SAMPLE__ROWS * BML_SAMPLE_MAX_DIM] = {0};
     float last = net->lower[k];
     float slack = 1e-6f * (net->upper[k] - net->lower[k]);
     for (int eighth = 0; eighth < 8; eighth++) {

@@ -2,11 +2,10 @@
    network in bml_sample.h.
 
    build/compton_sample --gamma 1e4 --eps 1e-9 --n 1000000 --out energies.npy
-   build/compton_sample --check                          CDF errors and means over gamma eps0
-   build/compton_sample --spectrum --out DIR             photons of power-law electrons on power-law photons, with a
-   picture build/compton_sample --distance --out DIR             distance from the true distribution against the number
-   of draws build/compton_sample --train                          the network's weights, from nothing: `make
-   train-compton`
+   build/compton_sample --check                   CDF errors and means over gamma eps0
+   build/compton_sample --spectrum --out DIR      photons of power-law electrons on power-law photons, with a picture
+   build/compton_sample --distance --out DIR      distance from the true distribution against the number of draws
+   build/compton_sample --train                   the network's weights, from nothing: `make train-compton`
 
    --method published compares with the network of Charles & Chen (2024), whose weights --weights names a folder of. */
 #include "common.h"
@@ -286,7 +285,7 @@ typedef struct power_result {
     double x[BINS], drawn[BINS], noise[BINS], direct[BINS], worst;
 } power_result;
 
-/* The histogram of 100 draws for each pair of energies, and beside it the sum of the pairs' bin probabilities. */
+/* Electrons from gamma = 20 on, whose photons are Jones'. The histogram of 100 draws for each pair of energies, and beside it the sum of the pairs' bin probabilities. */
 static void power_row(double *drawn, double *direct, double *variance, const power_case *p, double gamma,
                       const settings *set, uint64_t stream) {
     double low = log(p->eps_min);
@@ -329,7 +328,7 @@ static void power_run(power_result *r, const power_case *p, const settings *set,
 #pragma omp parallel for schedule(dynamic) num_threads((int)set->threads)
 #endif
     for (int i = 0; i < N_GAMMA; i++)
-        power_row(part[i][0], part[i][1], part[i][2], p, pow(p->gamma_max, (i + 0.5) / N_GAMMA), set,
+        power_row(part[i][0], part[i][1], part[i][2], p, 20 * pow(p->gamma_max / 20, (i + 0.5) / N_GAMMA), set,
                   (uint64_t)(number * N_GAMMA + i));
     memset(r, 0, sizeof *r);
     for (int k = 0; k < BINS; k++) {
@@ -435,6 +434,20 @@ static void spectrum(const settings *set) {
 
 /* ==== --distance ================================================================================================== */
 
+/* The bin of edge[n + 1] that holds x, the last one beyond. */
+static int bin_of(const double *edge, int n, double x) {
+    int low = 0;
+    int high = n;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (edge[middle] <= x)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* Jensen-Shannon divergence of histograms of 1e3 ... n draws, 200 bins of equal probability, by every method. */
 static void distance_one(double *js, const sampler *s, const settings *set, const double *edge, long decades,
                          uint64_t stream) {
@@ -454,7 +467,7 @@ static void distance_one(double *js, const sampler *s, const settings *set, cons
         sampler_run(energy, rest, s, NULL, n, &rng);
         for (long i = 0; i < n; i++) {
             double l = energy[i] < 0.5 * s->gamma ? -log1p(-energy[i] / s->gamma) : -log(fmax(rest[i], 1e-300));
-            counts[l >= edge[200] ? 199 : bml_sample__cell_of(edge, 200, l)]++;
+            counts[bin_of(edge, 200, l)]++;
         }
         done += n;
         if (done == next) {
@@ -755,9 +768,20 @@ static void net_print(const double *w) {
         v[2 * k + 1] = 2 / s_top * w[2 * k + 1];
         v[2 * H + k] -= w[2 * k] + w[2 * k + 1];
     }
-    printf("static const float bml_sample__weights[%d] = {\n", N_WEIGHTS);
-    for (int k = 0; k < N_WEIGHTS; k++)
-        printf("%s%.8ef%s", k % 7 ? " " : "    ", v[k], k == N_WEIGHTS - 1 ? "\n};\n" : k % 7 == 6 ? ",\n" : ",");
+    double turned[N_WEIGHTS]; /* bml_sample.h has its kernels [in][out] */
+    memcpy(turned, v, sizeof v);
+    for (int k = 0; k < H; k++)
+        for (int j = 0; j < 2; j++)
+            turned[H * j + k] = v[2 * k + j];
+    for (int k = 0; k < H; k++)
+        for (int j = 0; j < H; j++)
+            turned[3 * H + H * j + k] = v[3 * H + H * k + j];
+    printf("static const float weights[%d] = {\n", N_WEIGHTS);
+    for (int k = 0; k < N_WEIGHTS; k++) {
+        const char *after = k % 7 == 6 ? ",\n" : ",";
+        if (k == N_WEIGHTS - 1) after = "\n};\n";
+        printf("%s%.8ef%s", k % 7 ? " " : "    ", turned[k], after);
+    }
 }
 
 static void train(const settings *set) {

@@ -1,10 +1,12 @@
 /* simulate_sed: the spectrum that an observer would have of a known source, as a table for fit_sed.
 
      build/simulate_sed --case 1 >case1.csv && build/fit_sed case1.csv --out case1
+     build/simulate_sed --source 16,-0.5,3,6,-3.5,2.1 --delta 25 --band optical,14.4,14.9,4 --band TeV,25.5,26.8,8 \
+                        --noise 0.03 --error-lo 0.03 --error-hi 0.05 --ebl dominguez2011 --redshift 0.05
 
-   25 points in four bands with gaps between (radio, ultraviolet, X-ray, gamma ray), each moved by Gaussian noise in
-   log10 nuFnu; the errors that the table quotes are drawn apart from it. Cases 1 and 2 are the two simulated sources of
-   Tzavellas et al. (2024), Table 4. */
+   Points in bands with gaps between (by default 25 in four: radio, ultraviolet, X-ray, gamma ray), each moved by
+   Gaussian noise in log10 nuFnu; the errors that the table quotes are drawn apart from it. Cases 1 and 2 are the two
+   simulated sources of Tzavellas et al. (2024), Table 4. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -12,57 +14,204 @@
 #include "bml_mcmc.h"
 #include "ebl.h"
 
-enum { N_ROW = 6, N_POINTS = 25 };
+enum { N_ROW = 6, MAX_POINTS = 1000, MAX_BANDS = 32, NAME = 40 };
 
 static const struct known {
     double row[N_ROW], log_delta; /* as bml_ssc_source_from_row takes it */
 } cases[] = {{{16.60, -0.34, 3.37, 5.55, -4.57, 2.20}, 1}, {{15.42, -0.12, 2.31, 4.76, -1.82, 2.62}, 1}};
 
-static const struct band {
-    const char *name;
+typedef struct band {
+    char name[NAME];
     double lo, hi; /* log10 nu [Hz] */
     int n;
-} bands[] = {
+} band;
+static const band usual_bands[] = {
     {"radio", 10, 11.5, 4}, {"ultraviolet", 14.5, 15.5, 5}, {"X-ray", 17, 18.7, 10}, {"gamma ray", 22.5, 25, 6}};
 
 typedef struct options {
     long known;
-    int grid;
-    double redshift, noise, error_lo, error_hi;
+    int grid, ssa, gg, sphere, electrons;
+    double redshift, noise, error_lo, error_hi, delta, log_break, p2, curvature, temperature, u_ext;
     uint64_t seed;
-    const char *ebl;
+    const char *ebl, *source;
+    option_list bands;
 } options;
 
-static void print_table(const options *opt, const double *nu, const double *nuFnu, const char *const *band) {
-    const struct known *k = &cases[opt->known - 1];
+typedef struct table { /* what is simulated */
+    double row[N_ROW], delta;
+    band bands[MAX_BANDS];
+    int n_bands, n;
+    double nu[MAX_POINTS], nuFnu[MAX_POINTS];
+    const char *band[MAX_POINTS];
+} table;
+
+/* Six numbers "16,-1,3,6,-4,2.2". */
+static void read_source(double *row, const char *text) {
+    char copy[256];
+    char *field[N_ROW + 1];
+    snprintf(copy, sizeof copy, "%s", text);
+    int n = split(field, N_ROW + 1, copy, ',');
+    if (n != N_ROW) fail("simulate_sed: --source %s: %d numbers, must be 6", text, n);
+    for (int i = 0; i < N_ROW; i++) {
+        const char *wrong = read_real(&row[i], field[i]);
+        if (wrong) fail("simulate_sed: --source: '%.40s' %s", field[i], wrong);
+        if (i < N_ROW - 1 && fabs(row[i]) > 30)
+            fail("simulate_sed: --source: %g is a plain value where its logarithm belongs", row[i]);
+    }
+}
+
+/* "NAME,LO,HI,N" */
+static void read_band(band *b, const char *text) {
+    char copy[256];
+    char *field[5];
+    double n = 0;
+    snprintf(copy, sizeof copy, "%s", text);
+    if (split(field, 5, copy, ',') != 4) fail("simulate_sed: --band %s: must be NAME,LO,HI,N", text);
+    snprintf(b->name, sizeof b->name, "%s", field[0]);
+    const char *wrong = read_real(&b->lo, field[1]);
+    if (!wrong) wrong = read_real(&b->hi, field[2]);
+    if (!wrong) wrong = read_real(&n, field[3]);
+    if (wrong) fail("simulate_sed: --band %s: a number %s", text, wrong);
+    if (!(b->lo >= 5 && b->hi <= 30 && b->hi >= b->lo) || !(n >= 1 && n <= 200) || n != floor(n))
+        fail("simulate_sed: --band %s: must be 5 <= LO <= HI <= 30 (log10 nu [Hz]) and N = 1 ... 200", text);
+    b->n = (int)n;
+}
+
+static void lay_points(table *t, const options *opt) {
+    t->n_bands = (int)(sizeof usual_bands / sizeof *usual_bands);
+    memcpy(t->bands, usual_bands, sizeof usual_bands);
+    if (opt->bands.n > MAX_BANDS) fail("simulate_sed: at most %d bands", MAX_BANDS);
+    if (opt->bands.n) t->n_bands = opt->bands.n;
+    for (int b = 0; b < opt->bands.n; b++)
+        read_band(&t->bands[b], opt->bands.item[b]);
+    for (int b = 0; b < t->n_bands; b++)
+        for (int i = 0; i < t->bands[b].n; i++) {
+            const band *own = &t->bands[b];
+            if (t->n == MAX_POINTS) fail("simulate_sed: more than %d points", MAX_POINTS);
+            t->nu[t->n] = pow(10, own->lo + (own->n > 1 ? (own->hi - own->lo) * i / (own->n - 1) : 0));
+            t->band[t->n++] = own->name;
+        }
+}
+
+static void print_table(const options *opt, const table *t) {
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, opt->seed, 0);
     printf("# simulated source, true log10 R, B, gamma_min, gamma_max, l_e, and p, log10 delta:");
     for (int i = 0; i < N_ROW; i++)
-        printf(" %g", k->row[i]);
-    printf(" %g\n# redshift: %g\n", k->log_delta, opt->redshift);
+        printf(" %g", t->row[i]);
+    printf(" %g\n# redshift: %g\n", log10(t->delta), opt->redshift);
+    if (opt->electrons)
+        printf("# electrons: shape %d, log10 gamma_break %g, p2 %g, curvature %g\n", opt->electrons, opt->log_break,
+               opt->p2, opt->curvature);
+    if (opt->u_ext > 0) printf("# outside field: %g erg cm^-3 at %g K, blob's frame\n", opt->u_ext, opt->temperature);
     printf("# noise %g dex, quoted errors %g ... %g dex, seed %llu\n", opt->noise, opt->error_lo, opt->error_hi,
            (unsigned long long)opt->seed);
     printf("nu_Hz,nuFnu_erg_cm2_s,err_dex,instrument\n");
-    for (int i = 0; i < N_POINTS; i++) {
+    for (int i = 0; i < t->n; i++) {
         const double off = opt->noise * bml_mcmc_rng_normal(&rng);
         const double u = bml_mcmc_rng_uniform(&rng);
-        if (!(nuFnu[i] > 0)) continue; /* above the highest photon energy */
-        printf("%.6e,%.6e,%.4f,%s\n", nu[i], nuFnu[i] * pow(10, off),
-               opt->error_lo + u * (opt->error_hi - opt->error_lo), band[i]);
+        if (!(t->nuFnu[i] > 0)) continue; /* above the highest photon energy */
+        const double error = opt->error_lo + u * (opt->error_hi - opt->error_lo);
+        printf("%.6e,%.6e,%.4f,%s\n", t->nu[i], t->nuFnu[i] * pow(10, off), error, t->band[i]);
     }
+}
+
+/* The true fluxes. */
+static void solve(table *t, const options *opt) {
+    bml_ssc_config config = {0};
+    bml_ssc_source source = {0};
+    bml_ssc_observer observer = {0};
+    bml_ssc_external field = {.kind = BML_SSC_BLACK_BODY};
+    ebl_table ebl = {0};
+    char err[ERROR_SIZE];
+    char path[PATH_SIZE];
+    char why[BML_SSC_MESSAGE];
+    config.grid = opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
+    bml_ssc_source_from_row(&source, t->row);
+    source.self_absorption = opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
+    source.pair_production = opt->gg;
+    source.photon_escape = opt->sphere ? BML_SSC_SPHERE : BML_SSC_RATE;
+    source.injection = (bml_ssc_injection)opt->electrons;
+    source.gamma_break = opt->log_break != 0 ? pow(10, opt->log_break) : 0;
+    source.p2 = opt->p2;
+    source.curvature = opt->curvature;
+    field.temperature = opt->temperature;
+    field.energy_density = opt->u_ext;
+    source.external = &field;
+    source.n_external = opt->u_ext > 0;
+    observer.redshift = opt->redshift;
+    observer.delta = t->delta;
+    if (opt->ebl && strcmp(opt->ebl, "none")) {
+        if (ebl_find(path, sizeof path, opt->ebl, err)) fail("%s", err);
+        if (ebl_read(&ebl, path, err)) fail("%s", err);
+        observer.ebl = &ebl.tau;
+    }
+    bml_ssc *tables = NULL;
+    bml_ssc_blob *blob = NULL;
+    if (bml_ssc_create(&tables, &config, why) || bml_ssc_blob_create(&blob, tables, why)) fail("simulate_sed: %s", why);
+    int status = bml_ssc_solve(blob, &source);
+    if (status) fail("simulate_sed: %s", bml_ssc_message(blob));
+    status = bml_ssc_sed(t->nuFnu, t->nu, t->n, blob, &observer, BML_SSC_TOTAL);
+    if (status == BML_SSC_OUTSIDE_TABLE)
+        fail("%s: does not hold redshift %g up to %g Hz", opt->ebl, opt->redshift, t->nu[t->n - 1]);
+    if (status) fail("simulate_sed: %s", bml_ssc_strerror(status));
+    bml_ssc_blob_free(blob);
+    bml_ssc_free(tables);
+    ebl_free(&ebl);
 }
 
 int main(int argc, char **argv) {
     options opt = {.known = 1, .redshift = 0.1, .noise = 0.1, .error_lo = 0.1, .error_hi = 0.4, .seed = 1};
+    static table t;
     const option_row rows[] = {
-        {.name = "case", .integer = &opt.known, .min = 1, .max = 2, .value = "N", .help = "which source: 1 or 2"},
+        {.name = "case", .integer = &opt.known, .min = 1, .max = 2, .value = "N", .help = "which source: 1 or 2; or"},
+        {.name = "source",
+         .text = &opt.source,
+         .value = "R,B,GMIN,GMAX,L_E,P",
+         .help = "any: log10 R [cm], B [G], gamma_min, gamma_max, compactness; p"},
+        {.name = "delta",
+         .real = &opt.delta,
+         .min = 0,
+         .max = 1e4,
+         .value = "D",
+         .help = "Doppler factor; 0: that of the case"},
+        {.name = "electrons",
+         .choice = &opt.electrons,
+         .value = "power|broken|logparabola|cutoff",
+         .help = "shape of the injection"},
+        {.name = "log-gamma-break",
+         .real = &opt.log_break,
+         .min = -3,
+         .max = 12,
+         .value = "X",
+         .help = "log10 of the break, pivot or cut-off"},
+        {.name = "p2", .real = &opt.p2, .min = -10, .max = 10, .value = "P", .help = "index above the break"},
+        {.name = "curvature",
+         .real = &opt.curvature,
+         .min = -10,
+         .max = 10,
+         .value = "C",
+         .help = "of the log-parabola, per decade"},
+        {.name = "u-ext",
+         .real = &opt.u_ext,
+         .min = 0,
+         .max = 1e10,
+         .value = "U",
+         .help = "grey body from outside, in the blob's frame [erg cm^-3]"},
+        {.name = "t-ext", .real = &opt.temperature, .min = 0, .max = 1e9, .value = "T", .help = "its temperature [K]"},
+        {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
+        {.name = "gg", .flag = &opt.gg, .help = "photon-photon absorption and pair injection"},
+        {.name = "escape", .choice = &opt.sphere, .value = "rate|sphere", .help = "how photons leave (bml_ssc.h, 14)"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "redshift", .real = &opt.redshift, .min = 1e-4, .max = 10, .value = "Z", .help = "of the source"},
         {.name = "ebl",
          .text = &opt.ebl,
-         .value = "FILE",
-         .help = "optical depths of the extragalactic background light (ebl.h); none: no absorption"},
+         .value = "none|NAME|FILE",
+         .help = "extragalactic background light (ebl.h): dominguez2011, saldana2021, or a table"},
+        {.name = "band",
+         .list = &opt.bands,
+         .value = "NAME,LO,HI,N",
+         .help = "N points from log10 nu = LO to HI [Hz] (may be repeated); none: the usual four"},
         {.name = "noise",
          .real = &opt.noise,
          .min = 0,
@@ -83,44 +232,18 @@ int main(int argc, char **argv) {
          .help = "largest quoted error"},
         {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of noise and errors"},
         {0}};
-    double nu[N_POINTS];
-    double nuFnu[N_POINTS];
-    const char *band[N_POINTS];
-    bml_ssc_config config = {0};
-    bml_ssc_source source = {0};
-    bml_ssc_observer observer = {0};
-    ebl_table ebl = {0};
-    char err[ERROR_SIZE];
-    bml_ssc_blob *blob = NULL;
-    int n = 0;
-    if (options_parse(
-            argc, argv, rows, "simulate_sed [options]",
-            "Prints a table of 25 fluxes [erg cm^-2 s^-1] of a known synchrotron self-Compton source, with noise.") !=
-        argc)
+    if (options_parse(argc, argv, rows, "simulate_sed [options]",
+                      "Prints a table of fluxes [erg cm^-2 s^-1] of a known synchrotron self-Compton source, with "
+                      "noise.") != argc)
         fail("simulate_sed: no argument expected, see --help");
     if (opt.error_hi < opt.error_lo) fail("simulate_sed: --error-hi must not be below --error-lo");
-    for (size_t b = 0; b < sizeof bands / sizeof *bands; b++)
-        for (int i = 0; i < bands[b].n; i++, n++) {
-            nu[n] = pow(10, bands[b].lo + (bands[b].hi - bands[b].lo) * i / (bands[b].n - 1));
-            band[n] = bands[b].name;
-        }
-    config.grid = opt.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
-    bml_ssc_source_from_row(&source, cases[opt.known - 1].row);
-    observer.redshift = opt.redshift;
-    observer.delta = pow(10, cases[opt.known - 1].log_delta);
-    if (opt.ebl && ebl_read(&ebl, opt.ebl, err)) fail("%s", err);
-    if (opt.ebl) observer.ebl = &ebl.tau;
-    bml_ssc *tables;
-    char why[BML_SSC_MESSAGE];
-    if (bml_ssc_create(&tables, &config, why) || bml_ssc_blob_create(&blob, tables, why)) fail("simulate_sed: %s", why);
-    int status = bml_ssc_solve(blob, &source);
-    if (!status) status = bml_ssc_sed(nuFnu, nu, N_POINTS, blob, &observer, BML_SSC_TOTAL);
-    if (status == BML_SSC_OUTSIDE_TABLE)
-        fail("%s: does not hold redshift %g up to %g Hz", opt.ebl, opt.redshift, nu[n - 1]);
-    if (status) fail("simulate_sed: %s %s", bml_ssc_strerror(status), bml_ssc_message(blob));
-    print_table(&opt, nu, nuFnu, band);
-    bml_ssc_blob_free(blob);
-    bml_ssc_free(tables);
-    ebl_free(&ebl);
+    memcpy(t.row, cases[opt.known - 1].row, sizeof t.row);
+    t.delta = pow(10, cases[opt.known - 1].log_delta);
+    if (opt.source) read_source(t.row, opt.source);
+    if (opt.source && opt.delta == 0) fail("simulate_sed: --source needs --delta");
+    if (opt.delta > 0) t.delta = opt.delta;
+    lay_points(&t, &opt);
+    solve(&t, &opt);
+    print_table(&opt, &t);
     return 0;
 }

@@ -5,6 +5,7 @@
    OpenBLAS chooses its kernel from the processor's name, and behind some hypervisors chooses one of the year 2004: compare
    with OPENBLAS_CORETYPE=SkylakeX (or Haswell, Zen) in the environment. */
 #include "bench.h"
+#undef BML_NN_IMPLEMENTED /* the product lies inside */
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 #include <stdio.h>
@@ -71,6 +72,38 @@ static int make_mlp(bml_nn **net) {
         l[i].activation = i < 5 ? BML_NN_RELU : BML_NN_LINEAR;
     }
     return bml_nn_create(net, &config, NULL);
+}
+
+/* 6-20-20-2, tanh: where what stands around the products counts. */
+static int make_small(bml_nn **net) {
+    bml_nn_layer l[4] = {{.kind = BML_NN_INPUT, .features = 6}};
+    bml_nn_config config = {l, 4, 1};
+    for (int i = 1; i <= 3; i++) {
+        l[i].kind = BML_NN_DENSE;
+        l[i].units = i < 3 ? 20 : 2;
+        l[i].activation = i < 3 ? BML_NN_TANH : BML_NN_LINEAR;
+    }
+    return bml_nn_create(net, &config, NULL);
+}
+
+/* The same net as anybody writes it: loops over weights [out][in] and tanhf. */
+static void plain_loops(void *what) {
+    static const int sizes[] = {6, 20, 20, 2};
+    net_job *j = (net_job *)what;
+    const float *w = bml_nn_params(j->net);
+    float layer[2][20];
+    const float *x = j->x;
+    for (int l = 0; l < 3; l++) {
+        float *y = l < 2 ? layer[l] : j->y;
+        for (int o = 0; o < sizes[l + 1]; o++) {
+            float sum = 0;
+            for (int i = 0; i < sizes[l]; i++)
+                sum += x[i] * *w++;
+            sum += *w++;
+            y[o] = l < 2 ? tanhf(sum) : sum;
+        }
+        x = y;
+    }
 }
 
 /* Seconds a row, and the ratio to the products alone at `rate` flop/s. */
@@ -142,6 +175,13 @@ int main(void) {
     report("mlp_batch_48", &j, 2.0 * (6 * 256 + 3 * 256 * 256 + 256 * 500), rate);
     j.n = 1;
     report("mlp_batch_1", &j, 2.0 * (6 * 256 + 3 * 256 * 256 + 256 * 500), rate);
+    bml_nn_work_free(j.work);
+    bml_nn_free(j.net);
+    if (make_small(&j.net) || bml_nn_work_create(&j.work, j.net, 1, 1, NULL)) return 1;
+    double small = bench_call(infer, &j);
+    double plain = bench_call(plain_loops, &j);
+    printf("small_net_batch_1 %.0f ns\n", 1e9 * small);
+    printf("small_net_over_plain_loops %.2f ratio\n", small / plain);
     bml_nn_work_free(j.work);
     bml_nn_free(j.net);
     free(j.x);

@@ -8,6 +8,7 @@
 #include "bench.h"
 #include <stdio.h>
 #include <string.h>
+#undef BML_SAMPLE_IMPLEMENTED
 #define BML_SAMPLE_IMPLEMENTATION
 #include "bml_sample.h"
 
@@ -225,6 +226,186 @@ static int philox(void) {
     return N;
 }
 
+/* ---- inside a loop of the caller's own, one photon at a time; the uniform number is the caller's too ---- */
+static float uniform_[N];
+static int inline_photons(const bml_sample_compton_nodes *table) {
+    for (int i = 0; i < N; i++)
+        energy[i] = bml_sample_compton_energy(gamma_[i], eps0[i], uniform_[i], table);
+    return N;
+}
+static int net_inline(void) {
+    return inline_photons(NULL);
+}
+static int table_inline(void) {
+    return inline_photons(&nodes);
+}
+
+/* ---- a step in thermal matter: by this header, and by the way of Canfield, Howard & Liang (1987) as grmonty takes it
+   (Dolence et al. 2009, ApJS 184, 387): electrons from chi-square distributions by rejection, the cosine by a root, the
+   cross section by rejection, the recoil by rejection from a constant; with this header's generator ---- */
+static bml_sample_thermal_nodes thermal;
+static float theta_now;
+static const double soft = 1e-3;
+
+static int step(void) {
+    bml_sample_medium medium = {theta_now, &thermal};
+    double photon[3] = {0, 0, 1};
+    for (int i = 0; i < SLOW; i++) {
+        bml_sample_scattered after;
+        bml_sample_thermal_step(&after, NULL, &medium, soft, photon, &rng);
+        energy_d[i] = after.eps;
+    }
+    return SLOW;
+}
+
+static double canfield_gamma(double theta) {
+    double w3 = sqrt(3.141592653589793) / 4;
+    double w4 = sqrt(0.5 * theta) / 2;
+    double w5 = 3 * sqrt(3.141592653589793) * theta / 8;
+    double w6 = theta * sqrt(0.5 * theta);
+    double all = w3 + w4 + w5 + w6;
+    for (;;) {
+        double u = all * bml_sample_rng_uniform(&rng);
+        int dof = 6;
+        if (u < w3)
+            dof = 3;
+        else if (u < w3 + w4)
+            dof = 4;
+        else if (u < w3 + w4 + w5)
+            dof = 5;
+        double y = sqrt(bml_sample_rng_gamma(&rng, dof));
+        double prob = sqrt(1 + 0.5 * theta * y * y) / (1 + y * sqrt(0.5 * theta));
+        if (bml_sample_rng_uniform(&rng) < prob) return 1 + theta * y * y;
+    }
+}
+
+/* Energy after, in the rest frame: uniform proposals (grmonty: sample_klein_nishina). */
+static double canfield_recoil(double k0) {
+    double least = k0 / (1 + 2 * k0);
+    double most = 2 * (1 + 2 * k0 + 2 * k0 * k0) / (k0 * k0 * (1 + 2 * k0));
+    for (;;) {
+        double k = least + (k0 - least) * bml_sample_rng_uniform(&rng);
+        double ch = 1 + 1 / k0 - 1 / k;
+        double value = (k0 / k + k / k0 - 1 + ch * ch) / (k0 * k0);
+        if (most * bml_sample_rng_uniform(&rng) < value) return k;
+    }
+}
+
+static int canfield(void) {
+    double theta = (double)theta_now;
+    double photon[3] = {0, 0, 1};
+    for (int i = 0; i < SLOW; i++) {
+        double g;
+        double beta;
+        double mu;
+        double x;
+        do {
+            g = canfield_gamma(theta);
+            beta = sqrt(1 - 1 / (g * g));
+            double det = 1 + 2 * beta + beta * beta - 4 * beta * bml_sample_rng_uniform(&rng);
+            mu = (1 - sqrt(det)) / beta;
+            x = g * (1 - beta * mu) * soft;
+        } while (bml_sample_rng_uniform(&rng) >= (x < 1e-4 ? 1 - 2 * x : bml_sample_klein_nishina(x)));
+        double sine = sqrt(1 - mu * mu);
+        double phi = 6.283185307179586 * bml_sample_rng_uniform(&rng);
+        double axis[3] = {sine * cos(phi), sine * sin(phi), mu};
+        bml_sample_collision hit = {g, axis, soft, photon};
+        bml_sample__encounter e;
+        bml_sample_scattered after;
+        bml_sample__encounter_of(&e, &hit);
+        double k = canfield_recoil(x);
+        bml_sample__scattered(&after, &e, (x / k - 1) / x, 6.283185307179586 * bml_sample_rng_uniform(&rng));
+        energy_d[i] = after.eps;
+    }
+    return SLOW;
+}
+static int step_002(void) {
+    theta_now = 0.02f;
+    return step();
+}
+static int step_01(void) {
+    theta_now = 0.1f;
+    return step();
+}
+static int step_4(void) {
+    theta_now = 4;
+    return step();
+}
+static int canfield_002(void) {
+    theta_now = 0.02f;
+    return canfield();
+}
+static int canfield_01(void) {
+    theta_now = 0.1f;
+    return canfield();
+}
+static int canfield_4(void) {
+    theta_now = 4;
+    return canfield();
+}
+
+static int thermal_electrons(void) {
+    bml_sample_thermal_electrons(energy_d, N, 0.3, &rng);
+    return N;
+}
+static int normals(void) {
+    bml_sample_rng_normals(energy_d, N, &rng);
+    return N;
+}
+
+/* ---- tables and cells ---- */
+static bml_sample_table *normal_table;
+static bml_sample_cells *hill_cells;
+static void normal_density(double *p, const double *x, const double *z, int n, void *user) {
+    (void)z;
+    (void)user;
+    for (int i = 0; i < n; i++)
+        p[i] = exp(-0.5 * x[i] * x[i]);
+}
+static void hill_density(double *p, const double *x, const double *z, int n, void *user) {
+    (void)z;
+    (void)user;
+    for (int i = 0; i < n; i++)
+        p[i] = exp(-30 * ((x[2 * i] - 0.4) * (x[2 * i] - 0.4) + (x[2 * i + 1] - 0.5) * (x[2 * i + 1] - 0.5)));
+}
+static int draw_table(void) {
+    bml_sample_table_draw(normal_table, energy_d, N, &rng);
+    return N;
+}
+static int draw_cells(void) {
+    bml_sample_cells_draw(hill_cells, energy_d, N / 2, NULL, 0, &rng);
+    return N / 2;
+}
+
+/* Set-up times and sizes. SciPy's NumericalInversePolynomial (UNU.RAN's PINV, order 5) needs 124 intervals for this normal at
+   1e-10 and 252 at 1e-12. */
+static void set_up(void) {
+    static const double zero[2] = {0, 0};
+    static const double one[2] = {1, 1};
+    for (int k = 0; k < 3; k++) {
+        bml_sample_table_config c = {.density = normal_density, .lower = -HUGE_VAL, .upper = HUGE_VAL};
+        c.tolerance = k == 1 ? 1e-12 : 1e-10;
+        c.look = k < 2;
+        bml_sample_table *t;
+        double start = bench_seconds();
+        if (bml_sample_table_create(&t, &c, NULL)) exit(1);
+        printf("sample_table_%g%s %d intervals, %.3f ms\n", c.tolerance, k < 2 ? "" : "_looked_at",
+               bml_sample_table_intervals(t), (bench_seconds() - start) * 1e3);
+        if (k == 0)
+            normal_table = t;
+        else
+            bml_sample_table_free(t);
+    }
+    bml_sample_cells_config c = {.density = hill_density, .n_dim = 2, .lower = zero, .upper = one};
+    double start = bench_seconds();
+    if (bml_sample_cells_create(&hill_cells, &c, NULL)) exit(1);
+    printf("sample_cells %g boxes, %.1f ms, total variation %.2g\n", bml_sample_cells_count(hill_cells),
+           (bench_seconds() - start) * 1e3, bml_sample_cells_error(hill_cells));
+    start = bench_seconds();
+    bml_sample_thermal_table(&thermal);
+    printf("sample_thermal_table %.1f ms\n", (bench_seconds() - start) * 1e3);
+}
+
 int main(void) {
     static const struct {
         const char *name;
@@ -244,6 +425,18 @@ int main(void) {
                {"two_body", two_body},
                {"published_net", published},
                {"published_net_batched", published_batched},
+               {"net_inline", net_inline},
+               {"table_inline", table_inline},
+               {"thermal_step_0.02", step_002},
+               {"thermal_step_0.1", step_01},
+               {"thermal_step_4", step_4},
+               {"canfield_0.02", canfield_002},
+               {"canfield_0.1", canfield_01},
+               {"canfield_4", canfield_4},
+               {"thermal_electrons", thermal_electrons},
+               {"normals", normals},
+               {"draw_table", draw_table},
+               {"draw_cells_2d", draw_cells},
                {"uniform_double", philox}};
     enum { JOBS = sizeof job / sizeof *job };
     static double ns[JOBS][REPEATS];
@@ -251,7 +444,7 @@ int main(void) {
     bml_sample_rng_init(&rng, 1, 0);
     for (int i = 0; i < N; i++) {
         do {
-            gamma_d[i] = (double)(gamma_[i] = (float)pow(10, 11 * bml_sample_rng_uniform(&rng)));
+            gamma_d[i] = (double)(gamma_[i] = (float)(20 * pow(10, 9.69 * bml_sample_rng_uniform(&rng))));
             eps0_d[i] = (double)(eps0[i] = (float)pow(10, -13 + 15 * bml_sample_rng_uniform(&rng)));
         } while (!bml_sample__in_domain(gamma_d[i], eps0_d[i]) || gamma_d[i] > 1e11);
     }
@@ -274,6 +467,9 @@ int main(void) {
     bml_sample_compton_table(&nodes);
     printf("sample_table_init %.2f ms\n", (bench_seconds() - t) * 1e3);
     bounds();
+    set_up();
+    for (int i = 0; i < N; i++)
+        uniform_[i] = (float)bml_sample_rng_uniform(&rng);
     for (int r = 0; r < REPEATS; r++)
         for (int j = 0; j < JOBS; j++) {
             t = bench_seconds();

@@ -4,6 +4,7 @@
 #include "bench.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
+#include <stdint.h>
 
 enum { N_ROWS = 100, N_X = 500, REPEATS = 9 };
 

@@ -13,12 +13,12 @@ static void check_model(const xray_model *m) {
     double flux[5];
     double *scratch = malloc((3 + XRAY_MAX_PARTS + 1) * 5 * sizeof *scratch);
     if (m->n_par < 2 || m->n_par > XRAY_MAX_PAR || m->depth < 1 || m->depth > XRAY_MAX_PARTS ||
-        m->n_op > 2 * XRAY_MAX_PARTS)
+        m->n_op > 3 * XRAY_MAX_PARTS)
         abort();
     for (int k = 0; k < m->n_par; k++) {
         const xray_par *p = &m->par[k];
         if (xray_model_find(m, p->name) != k || !(p->lo < p->hi)) abort();
-        par[k] = p->log ? sqrt(p->lo * p->hi) : 0.5 * (p->lo + p->hi);
+        par[k] = p->fixed ? p->value : p->log ? sqrt(p->from * p->to) : 0.5 * (p->from + p->to);
     }
     xray_absorption ism;
     if (!scratch || xray_absorption_builtin(&ism, XRAY_WILM, err)) return;

@@ -1,5 +1,6 @@
 /* test_classify: bml_classify.h against closed forms, hand-computed cases, and numbers that scikit-learn 1.9.1 gave. */
 #undef BML_CLASSIFY_IMPLEMENTED /* SMOTE and the weights of a stack are looked at from inside */
+#undef BML_NN_IMPLEMENTED
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"
 #include "check.h"
@@ -578,7 +579,20 @@ static const double sk_score[16] = {.1, .4, .4, .8, .35, .9, .4, .65, .2, .65, .
 static const int sk_y[16] = {0, 0, 1, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0};
 static const double sk_w[16] = {1, 2, 1, 3, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 1, 2};
 
+/* want[5]: AUC, precision-recall AUC, log loss, Brier score, accuracy, to rounding. */
+static void check_scores(const bml_classify_scores *s, const double *want, const char *how) {
+    static const char *const names[5] = {"AUC with ties", "precision-recall AUC", "log loss", "Brier score",
+                                         "accuracy"};
+    const double got[5] = {s->auc, s->pr_auc, s->log_loss, s->brier, s->accuracy};
+    for (int i = 0; i < 5; i++) {
+        double off = fabs(got[i] - want[i]);
+        CHECK(off <= 1e-14, "%s%s: %.16g, expected %.16g", names[i], how, got[i], want[i]);
+    }
+}
+
 static void test_metrics(void) {
+    static const double plain[5] = {0.71875, 0.6995556526806527, 0.6029568666161285, 0.21453125, 0.625};
+    static const double weighted[5] = {0.6153846153846153, 0.5792508417508417, 0.7078440283758212, 0.2574, 0.56};
     double p[32];
     double rounding = 1e-14;
     double threshold[17];
@@ -596,20 +610,12 @@ static void test_metrics(void) {
     }
     bml_classify_scores s;
     CHECK(bml_classify_score(&s, p, sk_y, NULL, 16, 2) == 0, "scores");
-    CHECK_NEAR(s.auc, 0.71875, rounding, "AUC with ties");
-    CHECK_NEAR(s.pr_auc, 0.6995556526806527, rounding, "precision-recall AUC");
-    CHECK_NEAR(s.log_loss, 0.6029568666161285, rounding, "log loss");
-    CHECK_NEAR(s.brier, 0.21453125, rounding, "Brier score");
-    CHECK_NEAR(s.accuracy, 0.625, rounding, "accuracy");
+    check_scores(&s, plain, "");
     CHECK_NEAR(s.balanced_accuracy, 0.625, rounding, "balanced accuracy");
     CHECK_NEAR(s.f1, 0.625, rounding, "F1");
     CHECK_NEAR(bml_classify_kappa(hard, sk_y, 16, 2), 0.25, rounding, "kappa");
     CHECK(bml_classify_score(&s, p, sk_y, sk_w, 16, 2) == 0, "scores with weights");
-    CHECK_NEAR(s.auc, 0.6153846153846153, rounding, "AUC, weighted");
-    CHECK_NEAR(s.pr_auc, 0.5792508417508417, rounding, "precision-recall AUC, weighted");
-    CHECK_NEAR(s.log_loss, 0.7078440283758212, rounding, "log loss, weighted");
-    CHECK_NEAR(s.brier, 0.2574, rounding, "Brier score, weighted");
-    CHECK_NEAR(s.accuracy, 0.56, rounding, "accuracy, weighted");
+    check_scores(&s, weighted, ", weighted");
     int points = bml_classify_curve(threshold, fp, tp, precision, sk_score, sk_y, NULL, 16);
     for (int i = 0; i < 13 && points == 13; i++) {
         good = good && fabs(fp[i] - want_fp[i]) < 1e-15 && fabs(tp[i] - want_tp[i]) < 1e-15;
@@ -645,8 +651,9 @@ static void test_threshold(void) {
     CHECK(status == 0 && cut.purity >= 0.5 && fabs(cut.called * cut.purity - cut.completeness * 12) < 1e-12,
           "weights: what is called and true is the same from both sides");
     double turned[16];
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         turned[i] = -sk_score[i];
+    }
     CHECK(bml_classify_threshold(&cut, 0.99, 0, turned, sk_y, NULL, 16) == BML_CLASSIFY_NOT_REACHED,
           "a purity that no threshold reaches");
     CHECK(bml_classify_threshold(&cut, 0.5, 0.5, sk_score, sk_y, NULL, 16) == BML_CLASSIFY_BAD_ARGUMENT &&
@@ -794,69 +801,89 @@ static void test_auc_pairs(void) {
     CHECK_LE(worst, 1e-13, "AUC against counting all pairs, 50 weighted sets with ties");
 }
 
-/* DeLong: the definition by double sums; and the scatter of the AUC over many sets. */
+enum { DELONG_ROWS = 40 };
+
+/* DeLong's components by double sums: for a row of class 1 the share of class 0 below, and the other way round. */
+static void delong_components(double *v, const double *score, const int *y) {
+    for (int i = 0; i < DELONG_ROWS; i++) {
+        double sum = 0;
+        int others = 0;
+        for (int k = 0; k < DELONG_ROWS; k++) {
+            double d = y[i] ? score[i] - score[k] : score[k] - score[i];
+            if (y[k] == y[i]) continue;
+            others++;
+            sum += d > 0;
+            if (fabs(d) < 1e-12) sum += 0.5;
+        }
+        v[i] = sum / others;
+    }
+}
+
+/* The covariance of two AUCs by its definition. */
+static double delong_covariance(const double *v, const double *u, const int *y) {
+    double covariance = 0;
+    for (int of = 0; of < 2; of++) {
+        double n = 0;
+        double sum[3] = {0, 0, 0};
+        for (int i = 0; i < DELONG_ROWS; i++) {
+            if (y[i] != of) continue;
+            n++;
+            sum[0] += v[i];
+            sum[1] += u[i];
+            sum[2] += v[i] * u[i];
+        }
+        covariance += (sum[2] - sum[0] * sum[1] / n) / (n - 1) / n;
+    }
+    return covariance;
+}
+
 static void test_delong(void) {
-    enum { N = 40, SETS = 1500 };
     bml_classify_rng r = stream(12);
-    double scores[2 * N];
+    double scores[2 * DELONG_ROWS];
+    double v[2][DELONG_ROWS];
     double auc[2];
     double cov[4];
-    double v10[2][N];
-    double v01[2][N];
-    double s10[2][2] = {{0}};
-    double s01[2][2] = {{0}};
     double worst = 0;
-    double values[SETS];
-    double errors = 0;
-    double mean = 0;
-    double sd = 0;
-    int y[N];
-    int m = 0;
-    int n = 0;
-    int sets = quick ? 200 : SETS;
-    for (int i = 0; i < N; i++) {
+    int y[DELONG_ROWS];
+    for (int i = 0; i < DELONG_ROWS; i++) {
         y[i] = i % 3 == 0;
         scores[i] = floor(8 * uniform(&r)) + 2 * y[i];
-        scores[N + i] = scores[i] + floor(8 * uniform(&r));
-        if (y[i])
-            m++;
-        else
-            n++;
+        scores[DELONG_ROWS + i] = scores[i] + floor(8 * uniform(&r));
     }
-    CHECK(bml_classify_delong(auc, cov, scores, 2, y, N) == 0, "DeLong");
+    CHECK(bml_classify_delong(auc, cov, scores, 2, y, DELONG_ROWS) == 0, "DeLong");
     for (int a = 0; a < 2; a++) {
-        for (int i = 0; i < N; i++) {
-            double sum = 0;
-            for (int k = 0; k < N; k++) {
-                double d = y[i] ? scores[a * N + i] - scores[a * N + k] : scores[a * N + k] - scores[a * N + i];
-                if (y[k] != y[i]) {
-                    sum += d > 0 ? 1 : d < 0 ? 0 : 0.5;
-                }
-            }
-            v10[a][i] = sum / n;
-            v01[a][i] = sum / m;
-        }
+        delong_components(v[a], scores + a * DELONG_ROWS, y);
     }
     for (int a = 0; a < 2; a++) {
         for (int b = 0; b < 2; b++) {
-            for (int i = 0; i < N; i++) {
-                if (y[i])
-                    s10[a][b] += (v10[a][i] - auc[a]) * (v10[b][i] - auc[b]) / (m - 1);
-                else
-                    s01[a][b] += (v01[a][i] - auc[a]) * (v01[b][i] - auc[b]) / (n - 1);
-            }
-            worst = fmax(worst, fabs(cov[a * 2 + b] - s10[a][b] / m - s01[a][b] / n));
+            worst = fmax(worst, fabs(cov[a * 2 + b] - delong_covariance(v[a], v[b], y)));
         }
     }
     CHECK_LE(worst, 1e-15, "DeLong covariance against its definition");
-    CHECK_NEAR(auc[0], bml_classify_auc(scores, y, NULL, N), 1e-14, "and its AUC");
+    CHECK_NEAR(auc[0], bml_classify_auc(scores, y, NULL, DELONG_ROWS), 1e-14, "and its AUC");
+}
+
+/* The scatter of the AUC over many sets against the mean of DeLong's variances. */
+static void test_delong_scatter(void) {
+    enum { SETS = 1500 };
+    bml_classify_rng r = stream(27);
+    double scores[DELONG_ROWS];
+    static double values[SETS];
+    double errors = 0;
+    double mean = 0;
+    double sd = 0;
+    int y[DELONG_ROWS];
+    int sets = quick ? 200 : SETS;
     for (int t = 0; t < sets; t++) {
-        for (int i = 0; i < N; i++) {
+        double auc;
+        double var;
+        for (int i = 0; i < DELONG_ROWS; i++) {
+            y[i] = i % 3 == 0;
             scores[i] = normal(&r) + y[i];
         }
-        bml_classify_delong(auc, cov, scores, 1, y, N);
-        values[t] = auc[0];
-        errors += cov[0] / sets;
+        bml_classify_delong(&auc, &var, scores, 1, y, DELONG_ROWS);
+        values[t] = auc;
+        errors += var / sets;
     }
     bml_classify_mean_sd(&mean, &sd, values, sets);
     /* sd of a variance from n values is sqrt(2/n) of it (kurtosis of an AUC is near 3): 4 sigma; and DeLong's estimate
@@ -993,104 +1020,138 @@ static void eliminate(double *x, double *M, int n) {
     }
 }
 
-static double rational_quadratic(const double *a, const double *b, double scale) { /* two features */
-    return 1 / (1 + ((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1])) / (4 * scale * scale));
+enum { KERNEL_ROWS = 40 };
+enum { KERNEL_ALL = KERNEL_ROWS + 10 };
+
+typedef struct kernel_case {
+    double l2, scale;
+    double z[2 * KERNEL_ALL]; /* standardised features, of training rows first */
+    double p[2 * KERNEL_ALL];
+    double sd[2 * KERNEL_ALL];
+    int y[KERNEL_ALL];
+} kernel_case;
+
+/* k of two rows, two features: 1/(1 + |a - b|^2/(2 d s^2)), d = 2. */
+static double rational_quadratic(const kernel_case *t, int i, int j) {
+    const double *a = t->z + 2 * i;
+    const double *b = t->z + 2 * j;
+    double x = a[0] - b[0];
+    double y = a[1] - b[1];
+    return 1 / (1 + (x * x + y * y) / (4 * t->scale * t->scale));
+}
+
+/* M = K/l2 + W^-1, W = p (1 - p): Laplace's (Rasmussen & Williams 2006, eq. 3.24). */
+static void laplace_matrix(double *M, const kernel_case *t) {
+    for (int i = 0; i < KERNEL_ROWS; i++) {
+        for (int j = 0; j < KERNEL_ROWS; j++) {
+            M[i * KERNEL_ROWS + j] = rational_quadratic(t, i, j) / t->l2;
+        }
+        M[i * KERNEL_ROWS + i] += 1 / (t->p[2 * i] * t->p[2 * i + 1]);
+    }
+}
+
+/* The variance of f at row i, by kriging with a free mean: eq. 2.42 there, with M. */
+static double kriging_variance(const kernel_case *t, int i) {
+    static double M[KERNEL_ROWS * KERNEL_ROWS];
+    double k1[KERNEL_ROWS];
+    double one[KERNEL_ROWS];
+    double q = 0;
+    double u = 0;
+    double sum = 0;
+    for (int j = 0; j < KERNEL_ROWS; j++) {
+        k1[j] = rational_quadratic(t, i, j) / t->l2;
+        one[j] = 1;
+    }
+    laplace_matrix(M, t);
+    eliminate(k1, M, KERNEL_ROWS);
+    laplace_matrix(M, t);
+    eliminate(one, M, KERNEL_ROWS);
+    for (int j = 0; j < KERNEL_ROWS; j++) {
+        q += k1[j] * rational_quadratic(t, i, j) / t->l2;
+        u += k1[j];
+        sum += one[j];
+    }
+    return 1 / t->l2 - q + (1 - u) * (1 - u) / sum;
+}
+
+/* Features standardised by the training rows' means and sds. */
+static void standardise(kernel_case *t, const double *x) {
+    for (int k = 0; k < 2; k++) {
+        double mean = 0;
+        double square = 0;
+        for (int i = 0; i < KERNEL_ROWS; i++) {
+            mean += x[2 * i + k] / KERNEL_ROWS;
+        }
+        for (int i = 0; i < KERNEL_ROWS; i++) {
+            square += pow(x[2 * i + k] - mean, 2) / KERNEL_ROWS;
+        }
+        for (int i = 0; i < KERNEL_ALL; i++) {
+            t->z[2 * i + k] = (x[2 * i + k] - mean) / sqrt(square);
+        }
+    }
 }
 
 /* Where the penalised likelihood is highest, a_i = (y_i - p_i)/l2, as its gradient in f says, and sum (y - p) = 0; the
-   variance of f is that of kriging with a free mean: Rasmussen & Williams 2006, eq. 2.42, with Laplace's M = K/l2 +
-   W^-1 (their eq. 3.24). */
-static void test_kernel(void) {
-    enum { N = 40, NEW = 10, ALL = N + NEW };
-    const double l2 = 0.1;
-    const double scale = 0.8;
-    char why[BML_CLASSIFY_MESSAGE] = "";
-    bml_classify_rng r = stream(26);
-    set s = set_make(ALL, 2, 2);
-    bml_classify_config c = {0};
-    bml_classify_model *m = NULL;
-    double p[2 * ALL];
-    double sd[2 * ALL];
+   variance of f is that of kriging. */
+static void check_kernel(const kernel_case *t) {
     double lo = 1e9;
     double hi = -1e9;
     double sum = 0;
     double worst = 0;
-    double mean[2] = {0, 0};
-    double square[2] = {0, 0};
-    double z[2 * ALL];
-    double M[N * N];
-    double k1[N];
-    double one[N];
-    int rows[N];
-    for (int i = 0; i < 2 * ALL; i++) {
-        s.x[i] = 2 * uniform(&r) - 1;
-    }
-    s.x[2 * ALL - 1] = 1e5; /* far from all */
-    for (int i = 0; i < ALL; i++) {
-        s.y[i] = i < 4 ? i % 2 : s.x[2 * i] * s.x[2 * i + 1] > 0.3 * normal(&r);
-    }
-    for (int i = 0; i < N; i++) {
-        rows[i] = i;
-    }
-    c.model = BML_CLASSIFY_KERNEL;
-    c.l2 = l2;
-    c.scale = scale;
-    int status = bml_classify_fit(&m, &c, &s.data, rows, N, why);
-    if (!status) {
-        status = bml_classify_predict(p, sd, m, &s.data, NULL, ALL);
-    }
-    CHECK(status == 0, "kernel regression (%s)", why);
-    for (int i = 0; i < 2 * N; i++) {
-        mean[i % 2] += s.x[i] / N;
-    }
-    for (int i = 0; i < 2 * N; i++) {
-        square[i % 2] += (s.x[i] - mean[i % 2]) * (s.x[i] - mean[i % 2]) / N;
-    }
-    for (int i = 0; i < 2 * ALL; i++) {
-        z[i] = (s.x[i] - mean[i % 2]) / sqrt(square[i % 2]);
-    }
-    int j;
-    int k;
-    for (int i = 0; i < ALL && !status; i++) {
-        double f = log(p[2 * i + 1] / p[2 * i]);
-        for (j = 0; j < N; j++) {
-            f -= rational_quadratic(z + 2 * i, z + 2 * j, scale) * (s.y[j] - p[2 * j + 1]) / l2;
+    for (int i = 0; i < KERNEL_ALL; i++) {
+        const double *p = t->p + 2 * i;
+        double f = log(p[1] / p[0]);
+        for (int j = 0; j < KERNEL_ROWS; j++) {
+            f -= rational_quadratic(t, i, j) * (t->y[j] - t->p[2 * j + 1]) / t->l2;
         }
         lo = fmin(lo, f);
         hi = fmax(hi, f);
-        sum += i < N ? s.y[i] - p[2 * i + 1] : 0;
-        double q;
-        double u;
-        for (u = q = 0, k = 0; k < 2; k++) { /* M^-1 k and M^-1 1 */
-            for (j = 0; j < N * N; j++) {
-                M[j] = rational_quadratic(z + 2 * (j / N), z + 2 * (j % N), scale) / l2 +
-                       (j / N == j % N ? 1 / (p[2 * (j % N)] * p[2 * (j % N) + 1]) : 0);
-            }
-            for (j = 0; j < N; j++) {
-                k1[j] = k ? 1 : rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2;
-            }
-            eliminate(k1, M, N);
-            for (j = 0; j < N && !k; j++) {
-                q += k1[j] * rational_quadratic(z + 2 * i, z + 2 * j, scale) / l2;
-                u += k1[j];
-            }
-            for (j = 0; j < N && k; j++) {
-                one[j] = k1[j];
-            }
+        if (i < KERNEL_ROWS) {
+            sum += t->y[i] - p[1];
         }
-        double var;
-        for (var = 0, j = 0; j < N; j++) {
-            var += one[j];
-        }
-        var = 1 / l2 - q + (1 - u) * (1 - u) / var;
-        worst = fmax(worst, fabs(sd[2 * i] - p[2 * i] * p[2 * i + 1] * sqrt(var)));
+        double want = p[0] * p[1] * sqrt(kriging_variance(t, i));
+        worst = fmax(worst, fabs(t->sd[2 * i] - want));
     }
     /* 1e-8 is added to the diagonal of K: it moves f by 1e-8/l2 times the length of y - p at most, 4e-7; for rows that
        are not centres by more, as K is all but singular */
     CHECK_LE(hi - lo, 1e-5, "log odds less sum k (y - p)/l2: a constant");
     CHECK_LE(fabs(sum), 1e-7, "sum of y - p");
     CHECK_LE(worst, 1e-5, "sd by kriging");
-    CHECK(sd[2 * ALL - 1] > p[2 * ALL - 1] * p[2 * ALL - 2] / sqrt(l2), "far away: the prior's, and that of the mean");
+}
+
+static void test_kernel(void) {
+    static kernel_case t;
+    char why[BML_CLASSIFY_MESSAGE] = "";
+    bml_classify_rng r = stream(26);
+    set s = set_make(KERNEL_ALL, 2, 2);
+    bml_classify_config c = {0};
+    bml_classify_model *m = NULL;
+    int rows[KERNEL_ROWS];
+    t.l2 = 0.1;
+    t.scale = 0.8;
+    for (int i = 0; i < 2 * KERNEL_ALL; i++) {
+        s.x[i] = 2 * uniform(&r) - 1;
+    }
+    s.x[2 * KERNEL_ALL - 1] = 1e5; /* far from all */
+    for (int i = 0; i < KERNEL_ALL; i++) {
+        s.y[i] = i < 4 ? i % 2 : s.x[2 * i] * s.x[2 * i + 1] > 0.3 * normal(&r);
+    }
+    for (int i = 0; i < KERNEL_ROWS; i++) {
+        rows[i] = i;
+    }
+    memcpy(t.y, s.y, sizeof t.y);
+    standardise(&t, s.x);
+    c.model = BML_CLASSIFY_KERNEL;
+    c.l2 = t.l2;
+    c.scale = t.scale;
+    int status = bml_classify_fit(&m, &c, &s.data, rows, KERNEL_ROWS, why);
+    if (!status) {
+        status = bml_classify_predict(t.p, t.sd, m, &s.data, NULL, KERNEL_ALL);
+    }
+    CHECK(status == 0, "kernel regression (%s)", why);
+    if (!status) check_kernel(&t);
+    const double *last = t.p + 2 * (KERNEL_ALL - 1);
+    CHECK(t.sd[2 * KERNEL_ALL - 1] > last[0] * last[1] / sqrt(t.l2), "far away: the prior's, and that of the mean");
     bml_classify_model_free(m);
     set_free(&s);
 }
@@ -1253,7 +1314,10 @@ static int between_rows(const double *x, const double *z, const int *y, int n) {
 }
 
 static void test_smote(void) {
-    enum { MINOR = 6, MAJOR = 40, OLD = MINOR + MAJOR, ALL = 2 * MAJOR };
+    enum { MINOR = 6 };
+    enum { MAJOR = 40 };
+    enum { OLD = MINOR + MAJOR };
+    enum { ALL = 2 * MAJOR };
     bml_classify_rng r = stream(16);
     bml_classify_config c = {0};
     const int have[2] = {MAJOR, MINOR};
@@ -1291,8 +1355,6 @@ static void test_smote(void) {
 
 /* ---- stacks, calibration, leakage ---- */
 
-enum { STACK = 0, PLAIN = 1 };
-
 /* A configuration of each kind, with SMOTE and calibration on; members must outlive it. */
 static bml_classify_config config_of(int kind, bml_classify_config *member) {
     bml_classify_config c = {0};
@@ -1314,7 +1376,8 @@ static bml_classify_config config_of(int kind, bml_classify_config *member) {
 
 /* What a model says of the test rows does not change when everything but the training rows does. */
 static void test_leakage(void) {
-    enum { N = 200, TRAIN = 120 };
+    enum { N = 200 };
+    enum { TRAIN = 120 };
     char why[BML_CLASSIFY_MESSAGE] = "";
     int rows[N];
     for (int kind = 0; kind < BML_CLASSIFY_N_MODELS; kind++) {
@@ -1362,7 +1425,8 @@ static void test_leakage(void) {
 /* The stationary point of sum log(sum_m w_m p_m) + P sum log w_m with sum w = 1: w_m (N + M P) = w_m sum_i p_mi/mix_i +
    P. The target is concave, so that it is the maximum. */
 static void test_mix(void) {
-    enum { N = 400, M = 3 };
+    enum { N = 400 };
+    enum { M = 3 };
     static double p[M * N * 2];
     static double own[M * N];
     double next[M];
@@ -1863,6 +1927,7 @@ int main(int argc, char **argv) {
     test_calibration_error();
     test_auc_pairs();
     test_delong();
+    test_delong_scatter();
     test_isotonic();
     test_temperature();
     test_logistic();

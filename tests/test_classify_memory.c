@@ -18,14 +18,6 @@ static void *test_malloc(size_t n) {
     return p;
 }
 
-static void *test_realloc(void *old, size_t n) {
-    if (!counting) return realloc(old, n);
-    if (++requests == failing) return NULL;
-    void *p = realloc(old, n);
-    in_use += !old && p;
-    return p;
-}
-
 static void test_free(void *p) {
     if (counting) in_use -= p != NULL;
     free(p);
@@ -34,7 +26,6 @@ static void test_free(void *p) {
 #define BML_CLASSIFY_MALLOC(n) test_malloc(n)
 #define BML_CLASSIFY_FREE(p) test_free(p)
 #define BML_NN_MALLOC(n) test_malloc(n)
-#define BML_NN_REALLOC(p, n) test_realloc(p, n)
 #define BML_NN_FREE(p) test_free(p)
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"

@@ -755,7 +755,7 @@ static void check_refusals(void) {
             {"loss_fn", {.x = x, .y = y, .n = 2, .loss = BML_NN_CUSTOM}, BML_NN_BAD_ARGUMENT},
             {"[0,1]", {.x = x, .y = x, .n = 2, .loss = BML_NN_BINARY_LOGITS}, BML_NN_OK},
             {"class weight 1",
-             {.x = x, .y = y, .n = 2, .loss = BML_NN_BINARY, .class_weights = classes},
+             {.x = x, .y = y, .n = 2, .loss = BML_NN_BINARY_LOGITS, .class_weights = classes},
              BML_NN_BAD_ARGUMENT},
             {"momentum", {.x = x, .y = y, .n = 2, .momentum = 1}, BML_NN_BAD_ARGUMENT},
             {"batch", {.x = x, .y = y, .n = 2, .batch = -4}, BML_NN_BAD_ARGUMENT},

@@ -797,17 +797,17 @@ static void test_checkpoint(void) {
     refused_checkpoint("a checkpoint of a longer training", bytes, size, 6);
     if (sizeof(bml_nn_real) != sizeof(float)) return; /* what follows pokes floats */
     for (size_t i = 0; i < COUNT(words); i++)
-        for (size_t n = 0; n < 48; n += n == 28 ? 4 : 14) { /* of the step, a loss, the best one, the epoch, the end */
+        for (size_t n = 0; n < 52; n += n == 28 ? 8 : 14) { /* of the step, a loss, the best one, the epoch, the end */
             memcpy(copy, bytes, size);
             if (!poke(copy, "bml_nn:trainer.counters", n, words[i])) CHECK(0, "the file holds bml_nn:trainer.counters");
             snprintf(what, sizeof what, "counter %zu is %g", n / 4, (double)words[i]);
             refused_checkpoint(what, copy, size, 5);
         }
     memcpy(copy, bytes, size); /* the epoch, number 8, is 40,000 of 5 */
-    poke(copy, "bml_nn:trainer.counters", 32, 40000);
+    poke(copy, "bml_nn:trainer.counters", 36, 40000);
     refused_checkpoint("a checkpoint after the last epoch", copy, size, 5);
     memcpy(copy, bytes, size);
-    poke(copy, "bml_nn:trainer.counters", 35, 65535);
+    poke(copy, "bml_nn:trainer.counters", 39, 65535);
     refused_checkpoint("a negative epoch", copy, size, 5);
     memcpy(copy, bytes, size);
     poke(copy, "bml_nn:trainer.v", 0, -1);

@@ -693,7 +693,14 @@ static void check_loss(const char *name, int loss, const double *p, const double
     real g[12];
     char text[96];
     double size = 1;
-    bml_nn *net = dense_net(3, 4, BML_NN_LINEAR);
+    /* a layer that drops nothing after the linear one: the loss cannot know that these are no probabilities by their making */
+    bml_nn_layer layers[3];
+    memset(layers, 0, sizeof layers);
+    layers[0].features = 3;
+    layers[1].kind = BML_NN_DENSE;
+    layers[1].units = 4;
+    layers[2].kind = BML_NN_DROPOUT;
+    bml_nn *net = make(layers, 3);
     real *w = bml_nn_params(net);
     for (int i = 0; i < 16; i++)
         w[i] = i < 12 ? (real)p[i] : 0;

@@ -100,6 +100,14 @@ static void check_params(problem *p, const char *name) {
     bml_nn_trainer_free(t);
 }
 
+/* Whether number `column` of a row is a length, which has no derivative. */
+static int is_length(const bml_nn *net, ptrdiff_t column) {
+    int found = 0;
+    for (int i = 0; i < net->n_nodes; i++)
+        found |= net->nodes[i].holds_lengths && net->nodes[i].input_offset == column;
+    return found;
+}
+
 static void check_inputs(problem *p, const char *name) {
     size_t in = bml_nn_n_in(p->net);
     size_t out = bml_nn_n_out(p->net);
@@ -122,6 +130,7 @@ static void check_inputs(problem *p, const char *name) {
     for (size_t i = 0; i < ROWS * in; i++) {
         double x = p->x[i];
         double h = 1e-5;
+        if (is_length(p->net, (ptrdiff_t)(i % in))) continue;
         for (int k = 0; k < 3; k++) {
             p->x[i] = x + (k - 1) * h;
             bml_nn_predict(p->net, NULL, y, p->x, ROWS);
@@ -153,7 +162,17 @@ static void check_net(const char *name, const bml_nn_layer *layers, int n, int l
         bml_nn_rng rng;
         bml_nn_rng_init(&rng, seed, 7);
         fill(p.x, ROWS * bml_nn_n_in(p.net), &rng, -1.5, 1.5);
+        for (ptrdiff_t i = 0; i < ROWS * p.net->n_in; i++)
+            if (is_length(p.net, i % p.net->n_in)) p.x[i] = (double)(1 + i / p.net->n_in);
         fill(p.y, ROWS * bml_nn_n_out(p.net), &rng, low, high);
+        for (ptrdiff_t i = 0; bml_nn__by_row(loss) && i < ROWS; i++) { /* shares of classes */
+            double *y = p.y + i * p.net->n_out;
+            double sum = 0;
+            for (ptrdiff_t j = 0; j < p.net->n_out; j++)
+                sum += y[j];
+            for (ptrdiff_t j = 0; j < p.net->n_out; j++)
+                y[j] /= sum;
+        }
         for (ptrdiff_t i = 0; i < p.net->n_params; i++)
             p.net->params[i] += 0.3 * (bml_nn_rng_uniform(&rng) - 0.5);
         for (ptrdiff_t i = 0; i < p.net->n_running; i++)
@@ -209,6 +228,33 @@ static void check_layers(void) {
                      way & 1 ? ", reset before" : "", way & 2 ? ", sequence" : "", way & 4 ? ", bidirectional" : "");
             check_net(name, l, 4, BML_NN_MSE, -1, 1);
         }
+    for (int kind = BML_NN_GRU; kind <= BML_NN_RNN; kind++)
+        for (int way = 0; way < 16;
+             way++) { /* sequence, bidirectional, no bias, two biases or reset before; with lengths */
+            bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .name = "x", .steps = 5, .features = 2},
+                                {.kind = BML_NN_INPUT, .name = "n", .features = 1},
+                                {.kind = kind,
+                                 .from = {"x"},
+                                 .lengths = "n",
+                                 .units = 3,
+                                 .sequence = way & 1,
+                                 .bidirectional = way >> 1 & 1,
+                                 .no_bias = way >> 2 & 1,
+                                 .two_biases = kind != BML_NN_GRU && way >> 3,
+                                 .reset_before = kind == BML_NN_GRU && way >> 3},
+                                flat,
+                                end};
+            if (kind != BML_NN_GRU && way >> 2 == 3) continue;
+            snprintf(name, sizeof name, "kind %d, way %d, padded", kind, way);
+            check_net(name, l, 5, BML_NN_MSE, -1, 1);
+        }
+    bml_nn_layer bare[] = {{.kind = BML_NN_INPUT, .steps = 5, .features = 3},
+                           {.kind = BML_NN_CONV, .units = 4, .kernel = 2, .activation = BML_NN_TANH, .no_bias = 1},
+                           {.kind = BML_NN_BATCH_NORM, .epsilon = 0.1, .momentum = 0.5},
+                           flat,
+                           {.kind = BML_NN_LAYER_NORM, .epsilon = 0.2},
+                           {.kind = BML_NN_DENSE, .units = 3, .no_bias = 1}};
+    check_net("no biases, norms with large epsilon", bare, 6, BML_NN_MSE, -1, 1);
     bml_nn_layer relu[] = {sequence, {.kind = BML_NN_RNN, .units = 4, .activation = BML_NN_RELU}, end};
     bml_nn_layer stack[] = {sequence,
                             {.kind = BML_NN_GRU, .units = 4, .sequence = 1},

@@ -9,10 +9,12 @@
 #include <float.h>
 #include <stdint.h>
 #include <string.h>
+#ifndef __FAST_MATH__ /* -Ofast: bml_nn.h refuses, and all else must hold */
 #define BML_NN_IMPLEMENTATION
+#define BML_SAMPLE_TRAIN
+#endif
 #undef BML_SAMPLE_IMPLEMENTED /* what lies inside is tested, too */
 #define BML_SAMPLE_IMPLEMENTATION
-#define BML_SAMPLE_TRAIN
 #include "bml_sample.h"
 
 enum { LARGE = 400000 };
@@ -92,7 +94,7 @@ static void test_generator(void) {
     for (int j = 0; j < 16; j++)
         for (int k = 0; k < 4; k++)
             same &= bml_sample_rng_u32(&b) == words[k * 16 + j];
-    CHECK(same && a.counter[0] == 8 && a.counter[3] == 1,
+    CHECK(same && a.counter[0] == 8 && a.counter[3] == 0xFFFFFFFEu,
           "blocks made side by side are those made one by one, with the carry");
 }
 
@@ -204,13 +206,13 @@ static void test_rates(void) {
           "rates: bad arguments, and b = 1e-300");
 }
 
-/* Random (gamma, eps0) of the domain; every fourth is pushed to the edge where no energy is left. */
+/* Random (gamma, eps0) where Jones' kernel is drawn from; every fourth is pushed to the edge where no energy is left. */
 static void random_pair(double *gamma, double *eps0, int i, bml_sample_rng *rng) {
     do {
-        *gamma = pow(10, 11 * bml_sample_rng_uniform(rng));
+        *gamma = 20 * pow(10, 9.69 * bml_sample_rng_uniform(rng));
         *eps0 = pow(10, -13 + 15 * bml_sample_rng_uniform(rng));
         if (i % 4 == 0) {
-            *gamma = pow(10, 1.9 * pow(bml_sample_rng_uniform(rng), 2));
+            *gamma = 20 + 70 * pow(bml_sample_rng_uniform(rng), 2);
             double most = *gamma - 0.25 / *gamma;
             *eps0 = most * (1 - 0.5 * pow(10, -3 * bml_sample_rng_uniform(rng)));
         }
@@ -329,7 +331,7 @@ static void measure_pair(worst_of *w, double gamma, double eps0, int which) {
     bml_sample_check check = {draw_l, cdf_l, &s, POINTS, 200};
     long double want[3];
     double top = s.gamma * 4 * s.gamma * s.eps0 / (1 + 4 * s.gamma * s.eps0);
-    if (!bml_sample__in_domain(s.gamma, s.eps0)) return;
+    if (!bml_sample__has_kernel(s.gamma, s.eps0)) return;
     bml_sample__prepare_pair(&s.pair, s.gamma, s.eps0);
     long double from = log1pl(s.eps0 / ((long double)s.gamma - s.eps0));
     long double L = log1pl(s.pair.b);
@@ -382,7 +384,7 @@ static void test_domain(bml_sample_rng *rng) {
     int random = quick ? 20 : 400;
     for (int i = 0; i < steps; i++)
         for (int k = 0; k < steps; k++)
-            measure_pair(grid, pow(10, 11.0 * i / (steps - 1)), pow(10, -13 + 15.0 * k / (steps - 1)),
+            measure_pair(grid, 20 * pow(10, 9.69 * i / (steps - 1)), pow(10, -13 + 15.0 * k / (steps - 1)),
                          lengthy ? 15 : 3);
     for (int i = 0; i < random; i++) {
         double gamma;
@@ -409,7 +411,7 @@ static double conditional_cdf(double l, const void *p) {
 static void test_compton_draws(bml_sample_rng *rng) {
     static float ef[LARGE];
     static float rf[LARGE];
-    static const double cases[4][2] = {{1e4, 1e-9}, {10, 5}, {1e3, 0.1}, {1e10, 50}};
+    static const double cases[4][2] = {{1e4, 1e-9}, {20, 10}, {1e3, 0.1}, {1e10, 50}};
     int n = quick ? 10000 : 200000;
     for (int c = 0; c < 4; c++)
         for (int m = 0; m < 3; m++) {
@@ -517,7 +519,7 @@ static double power_law_chi2(double *slope_error, const spectrum *s, int n_gamma
         edge[k] = exp(low + (high - low) * k / BINS);
     for (int i = 0; i < n_gamma; i++)
         for (int j = 0; j < n_eps; j++) {
-            double gamma = pow(s->gamma_max, (i + 0.5) / n_gamma);
+            double gamma = 20 * pow(s->gamma_max / 20, (i + 0.5) / n_gamma); /* where the kernel is drawn from */
             double eps0 = s->eps_min * pow(s->eps_max / s->eps_min, (j + 0.5) / n_eps);
             double c0 = 0;
             float g = (float)gamma;
@@ -989,7 +991,7 @@ static void test_tables(bml_sample_rng *rng) {
     bml_sample_table_free(t);
     fine.max_intervals = 32;
     status = bml_sample_table_create(&t, &fine, NULL);
-    CHECK(status == BML_SAMPLE_NOT_CONVERGED && bml_sample_table_intervals(t) == 32 &&
+    CHECK(status == BML_SAMPLE_NOT_CONVERGED && bml_sample_table_intervals(t) <= 32 &&
               bml_sample_table_error(t) > 1e-11,
           "too few intervals: %s", bml_sample_table_message(t));
     bml_sample_table_free(t);
@@ -1019,7 +1021,7 @@ static void test_refused_tables(void) {
     refuse_table(ONE_OVER_X, 0, 1, BML_SAMPLE_NOT_INTEGRABLE, "1/x down to 0");
     refuse_table(ONE_OVER_X, -1, 1, BML_SAMPLE_BAD_DENSITY, "1/x through 0");
     refuse_table(NORMAL, 1, 1, BML_SAMPLE_BAD_ARGUMENT, "an empty range");
-    refuse_table(NORMAL, (double)-INFINITY, 1, BML_SAMPLE_BAD_ARGUMENT, "an infinite range");
+    refuse_table(ROOT, 0.5, (double)INFINITY, BML_SAMPLE_NOT_INTEGRABLE, "1/sqrt x to infinity");
     refuse_table(NORMAL, (double)NAN, 1, BML_SAMPLE_BAD_ARGUMENT, "a range of NaN");
     CHECK(bml_sample_table_create(NULL, &config, NULL) == BML_SAMPLE_BAD_ARGUMENT, "no place for the table");
     config.density = NULL;
@@ -1376,6 +1378,7 @@ static void test_net_arrays(bml_sample_rng *rng) {
     CHECK(made == refused - COUNT && made > 100, "damaged arrays: %d still made a net, and it drew in range", made);
 }
 
+#ifdef BML_SAMPLE_TRAIN
 /* The paper's density F_theta(x) = [J1(10 x cos theta) cos(theta x) + 0.6] sin(pi x); J1 by its integral (A&S 9.1.21).
    */
 static double bessel_j1(double x) {
@@ -1494,6 +1497,7 @@ static void test_training(bml_sample_rng *rng) {
     CHECK(bml_sample_net_train(&net, NULL, &bad, NULL) == BML_SAMPLE_ZERO_DENSITY && !net,
           "training: a density of zero");
 }
+#endif
 
 /* ---- bad input to the Compton sampler ---- */
 static void refuse(float gamma, float eps0, float u, int want, const char *text) {
@@ -1538,9 +1542,9 @@ static void test_bad_input(bml_sample_rng *rng) {
     refuse(10, NAN, 0.5f, BML_SAMPLE_OUT_OF_DOMAIN, "eps0 = NaN");
     refuse(10, 0.9e-13f, 0.5f, BML_SAMPLE_OUT_OF_DOMAIN, "eps0 < 1e-13");
     refuse(1000, 101, 0.5f, BML_SAMPLE_OUT_OF_DOMAIN, "eps0 > 1e2");
-    refuse(10, 9.98f, 0.5f, BML_SAMPLE_OUT_OF_DOMAIN, "eps0 above gamma - 1/(4 gamma): no energy is left");
-    refuse(1, 0.75f, 0.5f, BML_SAMPLE_OUT_OF_DOMAIN, "gamma = 1, eps0 = 3/4: the interval is empty");
-    refuse(1, 0.74f, 0.5f, BML_SAMPLE_OK, "(not refused: gamma = 1, eps0 = 0.74)");
+    refuse(30, 29.995f, 0.5f, BML_SAMPLE_OUT_OF_DOMAIN, "eps0 above gamma - 1/(4 gamma): no energy is left");
+    refuse(30, 29.98f, 0.5f, BML_SAMPLE_OK, "(not refused: gamma = 30, eps0 = 29.98)");
+    refuse(1, 100, 0.5f, BML_SAMPLE_OK, "(not refused: gamma = 1, eps0 = 100, an exact collision)");
     refuse(1e11f, 1e-13f, 1, BML_SAMPLE_OK, "(not refused: the corners, u = 1)");
     refuse(1e11f, 100, 0, BML_SAMPLE_OK, "(not refused: the corners, u = 0)");
     refuse(10, 1e-3f, 1.001f, BML_SAMPLE_BAD_ARGUMENT, "u > 1");
@@ -1638,7 +1642,9 @@ int main(int argc, char **argv) {
     test_references(&rng);
     test_quality(&rng);
     test_net_arrays(&rng);
+#ifdef BML_SAMPLE_TRAIN
     test_training(&rng);
+#endif
     test_bad_input(&rng);
     return check_done();
 }

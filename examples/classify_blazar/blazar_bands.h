@@ -28,49 +28,56 @@ static const char *const band_name[N_WIDE] = {"1p4GHz", "z", "i", "r", "g", "u",
 
 static void add_feature(bml_classify_data *d, const char *name, const double *v) {
     int i;
-    for (i = 0; i < d->n; i++)
+    for (i = 0; i < d->n; i++) {
         if (isfinite(v[i])) break;
+    }
     if (i == d->n) return; /* nowhere measured */
     if (d->d == MAX_FEATURES) fail("too many features");
     snprintf(d->feature[d->d], NAME, "%s", name);
-    for (i = 0; i < d->n; i++)
+    for (i = 0; i < d->n; i++) {
         d->x[i * MAX_FEATURES + d->d] = v[i];
+    }
     d->d++;
 }
 
 /* Features of every source: log10 flux per band, whether detected, slopes between bands. */
 static void make_table(bml_classify_data *d, const sed_set *set, int how) {
-    double *v = zeroed((size_t)set->n * (N_WIDE + 1), sizeof *v);
+    double *v = zeroed(set->n * (N_WIDE + 1), sizeof *v);
     double *w = v + (size_t)set->n * N_WIDE;
     char name[NAME];
     memset(d, 0, sizeof *d);
     d->n = set->n;
     d->n_class = 2;
-    d->x = zeroed((size_t)set->n * MAX_FEATURES, sizeof *d->x);
-    d->y = zeroed((size_t)set->n, sizeof *d->y);
+    d->x = zeroed(set->n * MAX_FEATURES, sizeof *d->x);
+    d->y = zeroed(set->n, sizeof *d->y);
     d->feature = zeroed(MAX_FEATURES, sizeof *d->feature);
     for (int i = 0; i < set->n; i++) {
         d->y[i] = set->sed[i].label;
-        for (int b = 0; b < N_WIDE; b++)
+        for (int b = 0; b < N_WIDE; b++) {
             v[b * set->n + i] = band_flux(set, &set->sed[i], band_nu(b), how);
+        }
     }
     for (int b = 0; b < N_WIDE; b++) {
         add_feature(d, band_name[b], v + b * set->n);
-        for (int i = 0; i < set->n; i++)
+        for (int i = 0; i < set->n; i++) {
             w[i] = isfinite(v[b * set->n + i]);
+        }
         snprintf(name, sizeof name, "seen_%s", band_name[b]);
         add_feature(d, name, w);
     }
-    for (int a = 0; a < N_WIDE; a++)
+    for (int a = 0; a < N_WIDE; a++) {
         for (int b = a + 1; b < N_WIDE; b++) {
             if (a > 0 && b - a > 1 && b < N_WIDE - 1) continue; /* of the optical bands, neighbours */
-            for (int i = 0; i < set->n; i++)
+            for (int i = 0; i < set->n; i++) {
                 w[i] = v[b * set->n + i] - v[a * set->n + i];
+            }
             snprintf(name, sizeof name, "slope_%s_%s", band_name[a], band_name[b]);
             add_feature(d, name, w);
         }
-    for (int i = 0; i < set->n; i++) /* rows closed up */
+    }
+    for (int i = 0; i < set->n; i++) { /* rows closed up */
         memmove(d->x + (size_t)i * (size_t)d->d, d->x + (size_t)i * MAX_FEATURES, (size_t)d->d * sizeof *d->x);
+    }
     free(v);
 }
 
@@ -82,7 +89,8 @@ static void free_table(bml_classify_data *d) {
 
 /* ==== forest and stack ============================================================================================ */
 
-enum { N_MEMBERS = 5, N_CHOICES = 3 }; /* of the stack; strengths to choose from for each */
+enum { N_MEMBERS = 5 }; /* of the stack */
+enum { N_CHOICES = 3 }; /* strengths to choose from for each */
 
 typedef struct recipe {
     bml_classify_config config, member[N_MEMBERS];
@@ -92,8 +100,11 @@ typedef struct recipe {
 /* Columns of all features, or of all but the slopes. */
 static int pick(int *column, const bml_classify_data *d, int derived) {
     int n = 0;
-    for (int k = 0; k < d->d; k++)
-        if (derived || strncmp(d->feature[k], "slope", 5)) column[n++] = k;
+    for (int k = 0; k < d->d; k++) {
+        if (derived || strncmp(d->feature[k], "slope", 5)) {
+            column[n++] = k;
+        }
+    }
     return n;
 }
 
@@ -147,13 +158,15 @@ static void set_member(bml_classify_config *c, int member, int choice) {
 /* Mean log loss of a configuration over 5 folds of the training rows. */
 static double inner_loss(const bml_classify_config *c, const bml_classify_data *d, const int *row, int n,
                          uint64_t seed) {
-    int *fold = zeroed((size_t)n, sizeof *fold);
-    int *train = zeroed((size_t)n, sizeof *train);
-    int *test = zeroed((size_t)n, sizeof *test);
-    double *p = zeroed(2 * (size_t)n, sizeof *p);
+    int *fold = zeroed(n, sizeof *fold);
+    int *train = zeroed(n, sizeof *train);
+    int *test = zeroed(n, sizeof *test);
+    double *p = zeroed(2 * n, sizeof *p);
     double loss = 0;
     char why[BML_CLASSIFY_MESSAGE] = "";
-    if (bml_classify_folds(fold, d, row, n, 5, seed, why)) fail("%s", why);
+    if (bml_classify_folds(fold, d, row, n, 5, seed, why)) {
+        fail("%s", why);
+    }
     int i;
     int a;
     int b;
@@ -165,10 +178,15 @@ static double inner_loss(const bml_classify_config *c, const bml_classify_data *
                 train[a++] = row[i];
         }
         bml_classify_model *m;
-        if (bml_classify_fit(&m, c, d, train, a, why)) fail("%s", why);
-        if (bml_classify_predict(p, NULL, m, d, test, b)) fail("out of memory");
-        for (i = 0; i < b; i++)
+        if (bml_classify_fit(&m, c, d, train, a, why)) {
+            fail("%s", why);
+        }
+        if (bml_classify_predict(p, NULL, m, d, test, b)) {
+            fail("out of memory");
+        }
+        for (i = 0; i < b; i++) {
             loss -= log(fmax(p[2 * i + d->y[test[i]]], 1e-15)) / n;
+        }
         bml_classify_model_free(m);
     }
     free(fold);

@@ -6,7 +6,8 @@
 
 /* ==== what the nets look at ======================================================================================= */
 
-enum { N_BEST = 4, N_TOP = 10 };
+enum { N_BEST = 4 };
+enum { N_TOP = 10 };
 
 typedef struct importance {
     double share[SMALL_BINS], complete[2][SMALL_BINS]; /* of the gradient; of sources measured: others, blazars */
@@ -19,20 +20,25 @@ typedef struct importance {
 static void add_gradients(double *share, const trained *t, const world *w, const int *row, int n) {
     const grid *g = grid_of(w, t->kind);
     int ch = t->kind == SMALL ? SMALL_CHANNELS : 1;
-    size_t n_in = bml_nn_n_in(t->net);
-    float *x = zeroed((size_t)n * n_in, sizeof *x);
-    float *dx = zeroed((size_t)n * n_in, sizeof *dx);
+    ptrdiff_t n_in = net_inputs(t->net);
+    float *x = zeroed(n * n_in, sizeof *x);
+    float *dx = zeroed(n * n_in, sizeof *dx);
     make_inputs(x, n_in, t->kind, w, row, n, 0);
     nn_check(bml_nn_gradient(t->net, NULL, dx, 0, x, (size_t)n), t->net, "importance");
     for (int i = 0; i < n; i++) {
-        const float *xi = x + (size_t)i * n_in;
-        const float *di = dx + (size_t)i * n_in;
+        const float *xi = x + i * n_in;
+        const float *di = dx + i * n_in;
         double sum = 0;
-        for (int b = 0; b < g->n; b++)
-            if (xi[ch * b] > 0) sum += fabs((double)di[ch * b + (ch > 1)]);
+        for (int b = 0; b < g->n; b++) {
+            if (xi[ch * b] > 0) {
+                sum += fabs((double)di[ch * b + (ch > 1)]);
+            }
+        }
         for (int b = 0; b < g->n && sum > 0; b++) {
             int to = bin_of(&w->coarse, 0.5 * (g->edge[b] + g->edge[b + 1]));
-            if (xi[ch * b] > 0 && to >= 0) share[to] += fabs((double)di[ch * b + (ch > 1)]) / sum;
+            if (xi[ch * b] > 0 && to >= 0) {
+                share[to] += fabs((double)di[ch * b + (ch > 1)]) / sum;
+            }
         }
     }
     free(x);
@@ -49,12 +55,15 @@ static void completeness(importance *m, double *flux, const world *w) {
         grid_sed(v, count, &w->coarse, w->set, s, w->s->value);
         if (s->label < 0) continue;
         n[s->label]++;
-        for (int b = 0; b < SMALL_BINS; b++)
+        for (int b = 0; b < SMALL_BINS; b++) {
             m->complete[s->label][b] += isfinite(v[b]);
+        }
     }
-    for (int b = 0; b < SMALL_BINS; b++)
-        for (int i = 0; i < 2; i++)
+    for (int b = 0; b < SMALL_BINS; b++) {
+        for (int i = 0; i < 2; i++) {
             m->complete[i][b] /= fmax(n[i], 1);
+        }
+    }
     free(count);
 }
 
@@ -66,20 +75,24 @@ static double ratio_score(const double *v, int a, int b) {
    take the median of the training rows. */
 static double ratio_auc(const double *flux, int a, int b, const world *w, const int *fold, int k, int test) {
     int n = w->set->n;
-    int *y = zeroed((size_t)n, sizeof *y);
+    int *y = zeroed(n, sizeof *y);
     int m = 0;
     int t = 0;
-    double *v = zeroed(2 * (size_t)n, sizeof *v);
+    double *v = zeroed(2 * n, sizeof *v);
     double *train = v + n;
     for (int i = 0; i < n; i++) {
         double x = ratio_score(flux + (size_t)i * SMALL_BINS, a, b);
-        if (fold[i] >= 0 && fold[i] != k && isfinite(x)) train[t++] = x;
+        if (fold[i] >= 0 && fold[i] != k && isfinite(x)) {
+            train[t++] = x;
+        }
     }
     qsort(train, (size_t)t, sizeof *train, by_value);
     double median = t ? train[t / 2] : 0;
     for (int i = 0; i < n; i++) {
         double x = ratio_score(flux + (size_t)i * SMALL_BINS, a, b);
-        if (fold[i] < 0 || (fold[i] == k) != test) continue;
+        if (fold[i] < 0 || (fold[i] == k) != test) {
+            continue;
+        }
         v[m] = isfinite(x) ? x : median;
         y[m++] = w->set->sed[i].label;
     }
@@ -100,7 +113,7 @@ static void best_ratio(importance *m, const double *flux, const outcome *o, cons
         double best = 0;
         double sign = 1;
         int at[2] = {0, 0};
-        for (int a = 0; a < m->n_top; a++)
+        for (int a = 0; a < m->n_top; a++) {
             for (int b = 0; b <= a; b++) {
                 double auc = ratio_auc(flux, m->top[a], m->top[b], w, o->fold, k, 0);
                 double good = fmax(auc, 1 - auc);
@@ -111,6 +124,7 @@ static void best_ratio(importance *m, const double *flux, const outcome *o, cons
                     at[1] = b;
                 }
             }
+        }
         double test = ratio_auc(flux, m->top[at[0]], m->top[at[1]], w, o->fold, k, 1);
         if (!isnan(test)) {
             m->ratio_auc += sign > 0 ? test : 1 - test;
@@ -129,30 +143,38 @@ static void best_ratio(importance *m, const double *flux, const outcome *o, cons
 static void explain(importance *m, const outcome *o, const world *w) {
     int used[MAX_FOLDS] = {0};
     int rows = 0;
-    int *test = zeroed((size_t)w->set->n, sizeof *test);
-    double *flux = zeroed((size_t)w->set->n * SMALL_BINS, sizeof *flux);
+    int *test = zeroed(w->set->n, sizeof *test);
+    double *flux = zeroed(w->set->n * SMALL_BINS, sizeof *flux);
     memset(m, 0, sizeof *m);
     int k;
     for (int i = 0; i < N_BEST && i < o->n_run; i++) {
         int best = -1;
         int n = 0;
-        for (k = 0; k < o->n_run; k++)
-            if (!used[k] && (best < 0 || o->kept[k].val_loss < o->kept[best].val_loss)) best = k;
+        for (k = 0; k < o->n_run; k++) {
+            if (!used[k] && (best < 0 || o->kept[k].val_loss < o->kept[best].val_loss)) {
+                best = k;
+            }
+        }
         used[best] = 1;
-        for (k = 0; k < w->set->n; k++)
+        for (k = 0; k < w->set->n; k++) {
             if (o->fold[k] == best) test[n++] = k;
+        }
         add_gradients(m->share, &o->kept[best], w, test, n);
         rows += n;
     }
-    for (int b = 0; b < SMALL_BINS; b++)
+    for (int b = 0; b < SMALL_BINS; b++) {
         m->share[b] /= fmax(rows, 1);
+    }
     completeness(m, flux, w);
     for (m->n_top = 0; m->n_top < N_TOP; m->n_top++) {
         int best = -1;
         for (int b = 0; b < SMALL_BINS; b++) {
-            for (k = 0; k < m->n_top && m->top[k] != b; k++)
+            for (k = 0; k < m->n_top && m->top[k] != b; k++) {
                 continue;
-            if (k == m->n_top && m->share[b] > 0 && (best < 0 || m->share[b] > m->share[best])) best = b;
+            }
+            if (k == m->n_top && m->share[b] > 0 && (best < 0 || m->share[b] > m->share[best])) {
+                best = b;
+            }
         }
         if (best < 0) break;
         m->top[m->n_top] = best;

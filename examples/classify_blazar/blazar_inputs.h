@@ -18,22 +18,35 @@ typedef struct grid {
     int n;
 } grid;
 
+/* Edge k of bins around nu[m]: halfway between two, or just beyond the first or last. */
+static double between(const double *nu, int k, int m) {
+    if (k == 0) return nu[0] - 5e-4;
+    if (k == m) return nu[m - 1] + 5e-4;
+    return 0.5 * (nu[k - 1] + nu[k]);
+}
+
 /* n equal bins; for n = 0 one around each frequency that occurs in the data (to 0.001 dex). */
 static void make_grid(grid *g, const sed_set *set, int n) {
-    double *nu = zeroed(set->n_points + 1, sizeof *nu);
+    double *nu = zeroed((ptrdiff_t)set->n_points + 1, sizeof *nu);
     int m = 0;
-    for (size_t i = 0; i < set->n_points && !n; i++)
+    for (size_t i = 0; i < set->n_points && !n; i++) {
         nu[i] = set->point[i].nu;
-    if (!n) qsort(nu, set->n_points, sizeof *nu, by_value);
-    for (size_t i = 0; i < set->n_points && !n; i++)
-        if (!m || nu[i] - nu[m - 1] > 1e-3) nu[m++] = nu[i];
+    }
+    if (!n) {
+        qsort(nu, set->n_points, sizeof *nu, by_value);
+    }
+    for (size_t i = 0; i < set->n_points && !n; i++) {
+        if (!m || nu[i] - nu[m - 1] > 1e-3) {
+            nu[m++] = nu[i];
+        }
+    }
     g->n = n ? n : m;
-    g->edge = zeroed((size_t)g->n + 1, sizeof *g->edge);
+    g->edge = zeroed(g->n + 1, sizeof *g->edge);
     for (int k = 0; k <= g->n; k++) {
         if (n)
             g->edge[k] = LOWEST_NU + (HIGHEST_NU - LOWEST_NU) * k / n;
         else
-            g->edge[k] = k == 0 ? nu[0] - 5e-4 : k == m ? nu[m - 1] + 5e-4 : 0.5 * (nu[k - 1] + nu[k]);
+            g->edge[k] = between(nu, k, m);
     }
     free(nu);
 }
@@ -42,7 +55,9 @@ static void make_grid(grid *g, const sed_set *set, int n) {
 static int bin_of(const grid *g, double nu) {
     int lo = 0;
     int hi = g->n;
-    if (!(nu >= g->edge[0] && nu <= g->edge[g->n])) return -1;
+    if (!(nu >= g->edge[0] && nu <= g->edge[g->n])) {
+        return -1;
+    }
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
         if (nu >= g->edge[mid])
@@ -77,7 +92,10 @@ static void grid_sed(double *value, int *count, const grid *g, const sed_set *se
     }
 }
 
-enum { SMALL_BINS = 206, SMALL_CHANNELS = 3, N_POINTS = 64, POINT_FEATURES = 13 };
+enum { SMALL_BINS = 206 };
+enum { SMALL_CHANNELS = 3 };
+enum { N_POINTS = 64 };
+enum { POINT_FEATURES = 13 };
 
 /* Everything that the classifiers share. */
 typedef struct world {
@@ -95,9 +113,12 @@ static void make_world(world *w, const settings *s, const sed_set *set, const bm
     w->table = table;
     make_grid(&w->fine, set, (int)s->bins);
     make_grid(&w->coarse, set, SMALL_BINS);
-    w->judge = zeroed((size_t)set->n, sizeof *w->judge);
-    for (int i = 0; i < set->n; i++)
-        if (set->sed[i].label < 0) w->judge[w->n_judge++] = i;
+    w->judge = zeroed(set->n, sizeof *w->judge);
+    for (int i = 0; i < set->n; i++) {
+        if (set->sed[i].label < 0) {
+            w->judge[w->n_judge++] = i;
+        }
+    }
 }
 
 static void free_world(world *w) {
@@ -139,7 +160,9 @@ static void grid_input(float *x, double *value, int *count, int net, const world
         const point *p = &set->point[s->first + (size_t)k];
         float limit = (float)(4 * rescaled(p->flux) - 2);
         b = bin_of(g, p->nu);
-        if (p->limit && b >= 0 && !(x[3 * b + 2] != 0 && x[3 * b + 2] < limit)) x[3 * b + 2] = limit;
+        if (p->limit && b >= 0 && !(x[3 * b + 2] != 0 && x[3 * b + 2] < limit)) {
+            x[3 * b + 2] = limit;
+        }
     }
 }
 
@@ -150,7 +173,9 @@ static void point_input(float *x, const sed_set *set, const sed *s, bml_classify
     for (int k = 0; k < s->n && n < N_POINTS; k++) {
         const point *p = &set->point[s->first + (size_t)k];
         double u = (p->nu - LOWEST_NU) / 20.6;
-        if (s->n > N_POINTS && uniform(r, 0, 1) * (s->n - k) > N_POINTS - n) continue;
+        if (s->n > N_POINTS && uniform(r, 0, 1) * (s->n - k) > N_POINTS - n) {
+            continue;
+        }
         x[0] = 1;
         x[1] = (float)(2 * u - 1);
         x[2] = (float)(4 * rescaled(p->flux) - 2);
@@ -177,8 +202,8 @@ static void draw_again(sed_set *to, const sed_set *set, const sed *from, bml_cla
 }
 
 /* x[n_rows][n_in] of sources row[n_rows], as they are (draw = 0), or as --noise has them in epoch number `draw`. */
-static void make_inputs(float *x, size_t n_in, int net, const world *w, const int *row, int n_rows, uint64_t draw) {
-    size_t bins = (size_t)grid_of(w, net)->n;
+static void make_inputs(float *x, ptrdiff_t n_in, int net, const world *w, const int *row, int n_rows, uint64_t draw) {
+    int bins = grid_of(w, net)->n;
     double *value = zeroed(bins, sizeof *value);
     int *count = zeroed(bins, sizeof *count);
     sed_set again;

@@ -83,7 +83,9 @@ static void make_design(design *d, int net, const world *w) {
     else
         design_points(d);
     add_layer(d, BML_NN_DENSE, 1, BML_NN_LINEAR); /* the logit: the sigmoid is in the loss */
-    if (w->s->epochs) d->epochs = (int)w->s->epochs;
+    if (w->s->epochs) {
+        d->epochs = (int)w->s->epochs;
+    }
 }
 
 /* ==== training ==================================================================================================== */
@@ -101,7 +103,9 @@ typedef struct trained {
 } trained;
 
 static void nn_check(int status, const bml_nn *net, const char *what) {
-    if (status) fail("%s: %s %s", what, bml_nn_strerror(status), bml_nn_message(net));
+    if (status) {
+        fail("%s: %s %s", what, bml_nn_strerror(status), bml_nn_message(net));
+    }
 }
 
 /* Multiplications and additions of one forward pass, of layers from which a gradient goes back to their inputs, and
@@ -138,6 +142,10 @@ static double flops(const design *d, double *first) {
     return sum;
 }
 
+static ptrdiff_t net_inputs(const bml_nn *net) {
+    return (ptrdiff_t)bml_nn_n_in(net);
+}
+
 typedef struct watched { /* training on the device, as its bar shows it */
     progress_bar *bar;
     double done;
@@ -168,7 +176,9 @@ static void run_epochs(trained *t, bml_nn_training *how, float *x, const world *
     } else
         nn_check(bml_nn_trainer_create(&trainer, t->net, how, NULL), t->net, "training");
     for (int e = 0; e < how->epochs && !on_device; e++) {
-        if (s->noise) make_inputs(x, bml_nn_n_in(t->net), t->kind, w, f->row, f->n_train, (uint64_t)e + 1);
+        if (s->noise) {
+            make_inputs(x, net_inputs(t->net), t->kind, w, f->row, f->n_train, (uint64_t)e + 1);
+        }
         nn_check(bml_nn_trainer_run(trainer, 1), t->net, "training");
         progress_at(bar, done + (e + 1.0) / shown.epochs, NULL);
     }
@@ -185,7 +195,7 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     bml_nn_config config = {0};
     bml_nn_training how = {0};
     int n = f->n_train + f->n_val;
-    float *y = zeroed((size_t)n, sizeof *y);
+    float *y = zeroed(n, sizeof *y);
     memset(t, 0, sizeof *t);
     t->kind = net;
     make_design(&t->how, net, w);
@@ -195,16 +205,17 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     char why[BML_NN_MESSAGE];
     const int made = bml_nn_create(&t->net, &config, why);
     if (made) fail("network: %s: %s", bml_nn_strerror(made), why);
-    size_t n_in = bml_nn_n_in(t->net);
+    ptrdiff_t n_in = net_inputs(t->net);
     float *x;
-    x = zeroed((size_t)n * n_in, sizeof *x);
+    x = zeroed(n * n_in, sizeof *x);
     make_inputs(x, n_in, net, w, f->row, n, 0);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         y[i] = (float)w->set->sed[f->row[i]].label;
+    }
     how.x = x;
     how.y = y;
     how.n = (size_t)f->n_train;
-    how.x_val = x + (size_t)f->n_train * n_in;
+    how.x_val = x + f->n_train * n_in;
     how.y_val = y + f->n_train;
     how.n_val = (size_t)f->n_val;
     how.loss = BML_NN_BINARY_LOGITS;
@@ -224,13 +235,14 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
 
 /* p[n_rows] of being a blazar. */
 static void ask_net(double *p, const trained *t, const world *w, const int *row, int n_rows) {
-    size_t n_in = bml_nn_n_in(t->net);
-    float *x = zeroed((size_t)n_rows * n_in, sizeof *x);
-    float *z = zeroed((size_t)n_rows, sizeof *z);
+    ptrdiff_t n_in = net_inputs(t->net);
+    float *x = zeroed(n_rows * n_in, sizeof *x);
+    float *z = zeroed(n_rows, sizeof *z);
     make_inputs(x, n_in, t->kind, w, row, n_rows, 0);
     nn_check(bml_nn_predict(t->net, NULL, z, x, (size_t)n_rows), t->net, "network");
-    for (int i = 0; i < n_rows; i++)
+    for (int i = 0; i < n_rows; i++) {
         p[i] = 1 / (1 + exp(-(double)z[i]));
+    }
     free(x);
     free(z);
 }

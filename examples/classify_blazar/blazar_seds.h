@@ -7,7 +7,10 @@
 enum { RADIO, FOREST, STACK, SMALL, POINTS, PUBLISHED, N_NETS };
 static const char nets[] = "radio|forest|stack|small|points|published";
 enum { HIGHEST, MEAN, LOWEST };
-enum { NAME = BML_CLASSIFY_NAME, MAX_BANDS = 24, MAX_FEATURES = 96, MAX_FOLDS = 50 };
+enum { NAME = BML_CLASSIFY_NAME };
+enum { MAX_BANDS = 24 };
+enum { MAX_FEATURES = 96 };
+enum { MAX_FOLDS = 50 };
 static const double LOWEST_NU = 7, HIGHEST_NU = 27.6,
                     GAMMA_NU = 20; /* log10 Hz: the grid, and where gamma rays begin */
 
@@ -17,7 +20,7 @@ typedef struct settings {
     int value, gamma, radio, radio_detected, noise, sparse, thin, write_seds, shuffle, device, quiet;
     int wanted[N_NETS];
     long simulate, folds, run_folds, bins, epochs, copies, threads;
-    double radio_gap, veil;
+    double radio_gap, veil, purity, completeness;
     uint64_t seed;
     device card;
 } settings;
@@ -32,8 +35,8 @@ static void *grown(void *p, size_t *room, size_t need, size_t size) {
     return p;
 }
 
-static void *zeroed(size_t n, size_t size) {
-    void *p = calloc(n ? n : 1, size);
+static void *zeroed(ptrdiff_t n, size_t size) {
+    void *p = calloc(n > 0 ? (size_t)n : 1, size);
     if (!p) fail("out of memory");
     return p;
 }
@@ -111,7 +114,9 @@ static void filter(sed_set *set, const settings *s) {
         for (int j = 0; j < from->n; j++) {
             point p = set->point[from->first + (size_t)j];
             seen |= !p.limit && fabs(p.nu - 9.146) < 0.02; /* 1.4 GHz */
-            if ((!s->gamma && p.nu > GAMMA_NU) || (!s->radio && p.nu < 12)) continue;
+            if ((!s->gamma && p.nu > GAMMA_NU) || (!s->radio && p.nu < 12)) {
+                continue;
+            }
             set->point[k++] = p;
             to.n++;
         }
@@ -119,8 +124,9 @@ static void filter(sed_set *set, const settings *s) {
             set->sed[m++] = to;
         else
             k = to.first;
-        for (int j = 0; (size_t)j < k - to.first; j++)
+        for (int j = 0; (size_t)j < k - to.first; j++) {
             set->limits += set->point[to.first + (size_t)j].limit;
+        }
     }
     set->n = m;
     set->n_points = k;
@@ -130,18 +136,22 @@ static void filter(sed_set *set, const settings *s) {
 
 static int find_column(const bml_classify_table *t, const char *const *names) {
     int c = -1;
-    for (; *names && c < 0; names++)
+    for (; *names && c < 0; names++) {
         c = bml_classify_table_find(t, *names);
+    }
     return c;
 }
 
 /* Values of a column, NaN where empty; all NaN where there is no such column. Free them. */
 static double *column_values(const bml_classify_table *t, int c) {
-    double *v = zeroed((size_t)t->n_rows, sizeof *v);
+    double *v = zeroed(t->n_rows, sizeof *v);
     char why[BML_CLASSIFY_MESSAGE] = "";
-    for (int i = 0; i < t->n_rows; i++)
+    for (int i = 0; i < t->n_rows; i++) {
         v[i] = (double)NAN;
-    if (c >= 0 && bml_classify_table_numbers(v, t, c, why)) fail("%s", why);
+    }
+    if (c >= 0 && bml_classify_table_numbers(v, t, c, why)) {
+        fail("%s", why);
+    }
     return v;
 }
 
@@ -162,10 +172,13 @@ enum { LEFT_OUT = -2 };
 static int label_of(const bml_classify_table *t, int c, int i, const settings *s) {
     const char *text = c < 0 ? "" : t->column[c].text[i];
     if (!*text) return -1;
-    for (int k = 0; k < s->leave_out.n; k++)
-        if (!strcmp(text, s->leave_out.item[k])) return LEFT_OUT;
-    if (!strcmp(text, "blazar")) return 1;
-    if (!strcmp(text, "nonblazar")) return 0;
+    for (int k = 0; k < s->leave_out.n; k++) {
+        if (!strcasecmp(text, s->leave_out.item[k])) {
+            return LEFT_OUT;
+        }
+    }
+    if (!strcasecmp(text, "blazar")) return 1;
+    if (!strcasecmp(text, "nonblazar")) return 0;
     fail("%s:%ld: label '%.60s' is none of blazar, nonblazar, blank, --leave-out", t->name, t->line[i], text);
     return 0;
 }
@@ -184,13 +197,19 @@ static int by_name(const void *a, const void *b) {
 
 /* The rows in order of their names, which must be there. */
 static named_row *sorted_rows(const bml_classify_table *t, int c) {
-    named_row *r = zeroed((size_t)t->n_rows, sizeof *r);
-    if (!t->column[c].text) fail("%s: column '%s' must hold text", t->name, t->column[c].name);
+    named_row *r = zeroed(t->n_rows, sizeof *r);
+    if (!t->column[c].text) {
+        fail("%s: column '%s' must hold text", t->name, t->column[c].name);
+    }
     for (int i = 0; i < t->n_rows; i++) {
         r[i].name = t->column[c].text[i];
         r[i].row = i;
-        if (!*r[i].name) fail("%s:%ld: no source name", t->name, t->line[i]);
-        if (strlen(r[i].name) >= NAME) fail("%s:%ld: name '%.60s' is too long", t->name, t->line[i], r[i].name);
+        if (!*r[i].name) {
+            fail("%s:%ld: no source name", t->name, t->line[i]);
+        }
+        if (strlen(r[i].name) >= NAME) {
+            fail("%s:%ld: name '%.60s' is too long", t->name, t->line[i], r[i].name);
+        }
     }
     qsort(r, (size_t)t->n_rows, sizeof *r, by_name);
     return r;
@@ -220,15 +239,27 @@ static void read_columns(long_table *v, const bml_classify_table *t) {
     for (int i = 0; i < t->n_rows; i++) {
         double linear = strncasecmp(t->column[f].name, "log10", 5) ? v->flux[i] : pow(10, v->flux[i]);
         if (strncasecmp(t->column[nu].name, "log10", 5)) {
-            if (!(v->nu[i] > 0)) fail("%s:%ld: '%s' must be positive", t->name, t->line[i], t->column[nu].name);
+            if (!(v->nu[i] > 0)) {
+                fail("%s:%ld: '%s' must be positive", t->name, t->line[i], t->column[nu].name);
+            }
             v->nu[i] = log10(v->nu[i]) + (strncasecmp(t->column[nu].name, "nu", 2) ? shift : 0);
         }
         if (!(v->nu[i] > 5 && v->nu[i] < 30))
             fail("%s:%ld: frequency 10^%g Hz is not between 10^5 and 10^30", t->name, t->line[i], v->nu[i]);
-        v->flux[i] = linear > 0 && isfinite(linear) ? log10(linear) : (double)NAN;
-        if (v->error[i] < 0) fail("%s:%ld: the error must not be negative", t->name, t->line[i]);
-        if (e >= 0 && !strcasecmp(t->column[e].name, "err")) v->error[i] = 0.4343 * v->error[i] / linear;
-        if (!isfinite(v->error[i])) v->error[i] = 0;
+        if (linear > 1e100 || isinf(linear)) {
+            fail("%s:%ld: %s: a flux of %g: beyond 1e100, no measurement", t->name, t->line[i], t->column[f].name,
+                 linear);
+        }
+        v->flux[i] = linear > 0 ? log10(linear) : (double)NAN;
+        if (v->error[i] < 0) {
+            fail("%s:%ld: the error must not be negative", t->name, t->line[i]);
+        }
+        if (e >= 0 && !strcasecmp(t->column[e].name, "err")) {
+            v->error[i] = 0.4343 * v->error[i] / linear;
+        }
+        if (!isfinite(v->error[i])) {
+            v->error[i] = 0;
+        }
     }
 }
 
@@ -272,8 +303,11 @@ enum { N_WIDE = sizeof wide_bands / sizeof wide_bands[0] };
 
 /* log10 Hz of a column of fluxes, NaN if it is none; *known is its row in wide_bands, or -1. */
 static double wide_frequency(const char *name, int *known) {
-    for (*known = 0; *known < N_WIDE; ++*known)
-        if (!strcasecmp(name, wide_bands[*known].flux)) return wide_bands[*known].nu;
+    for (*known = 0; *known < N_WIDE; ++*known) {
+        if (!strcasecmp(name, wide_bands[*known].flux)) {
+            return wide_bands[*known].nu;
+        }
+    }
     *known = -1;
     if (strncasecmp(name, "nufnu_", 6)) return (double)NAN;
     char *end;
@@ -331,14 +365,17 @@ static void read_labels(sed_set *set, const settings *s) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     static const char *const names[] = {"source", "name", NULL};
     bml_classify_table *t = NULL;
-    if (bml_classify_table_read(&t, s->labels, why)) fail("%s", why);
+    if (bml_classify_table_read(&t, s->labels, why)) {
+        fail("%s", why);
+    }
     int name = find_column(t, names);
     int label = bml_classify_table_find(t, "label");
     if (name < 0 || label < 0) fail("%s: needs the columns source and label", s->labels);
     named_row *r = sorted_rows(t, name);
-    for (int i = 1; i < t->n_rows; i++)
+    for (int i = 1; i < t->n_rows; i++) {
         if (!strcmp(r[i].name, r[i - 1].name))
             fail("%s:%ld: the source '%s' stands twice", t->name, t->line[r[i].row], r[i].name);
+    }
     named_row key;
     for (int i = 0; i < set->n; i++) {
         int lo = 0;
@@ -352,8 +389,12 @@ static void read_labels(sed_set *set, const settings *s) {
                 hi = mid;
         }
         named_row *hit = lo < t->n_rows && !strcmp(r[lo].name, key.name) ? &r[lo] : NULL;
-        if (hit && set->sed[i].label < 0) set->sed[i].label = label_of(t, label, hit->row, s);
-        if (set->sed[i].label == LEFT_OUT) set->sed[i].label = -1;
+        if (hit && set->sed[i].label < 0) {
+            set->sed[i].label = label_of(t, label, hit->row, s);
+        }
+        if (set->sed[i].label == LEFT_OUT) {
+            set->sed[i].label = -1;
+        }
     }
     free(r);
     bml_classify_table_free(t);
@@ -365,16 +406,23 @@ static void read_seds(sed_set *set, const char *path, const settings *s) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     char err[ERROR_SIZE];
     bml_classify_table *t = NULL;
-    text_file text;
     int wide = 0;
-    if (text_open(&text, path, err)) fail("%s", err);
-    if (bml_classify_table_parse(&t, text.data, (size_t)(text.end - text.data), text.name, why)) fail("%s", why);
-    text_close(&text);
+    if (strcmp(path, "-")) {
+        if (bml_classify_table_read(&t, path, why)) fail("%s", why);
+    } else {
+        text_file text;
+        if (text_open(&text, path, err)) fail("%s", err);
+        if (bml_classify_table_parse(&t, text.data, (size_t)(text.end - text.data), text.name, why)) {
+            fail("%s", why);
+        }
+        text_close(&text);
+    }
     int name = find_column(t, source);
     if (name < 0) fail("%s: no column source or name", t->name);
     int known;
-    for (int c = 0; c < t->n_columns; c++)
+    for (int c = 0; c < t->n_columns; c++) {
         wide |= !isnan(wide_frequency(t->column[c].name, &known));
+    }
     if (wide)
         read_wide(set, t, name, s);
     else

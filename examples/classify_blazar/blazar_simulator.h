@@ -15,7 +15,8 @@
 #define BLAZAR_SIMULATOR_H
 #include "blazar_seds.h"
 
-enum { NODES = 207, MAX_TRIES = 6 }; /* log10 nu = 7, 7.1, ... 27.6 */
+enum { NODES = 207 }; /* log10 nu = 7, 7.1, ... 27.6 */
+enum { MAX_TRIES = 6 };
 
 typedef struct catalogue_band {
     const char *catalogue; /* bands of one catalogue follow each other: one look, one night */
@@ -27,43 +28,80 @@ typedef struct catalogue_band {
 /* Approximate depths: published flux limits times frequency. */
 /* clang-format off */
 static const catalogue_band sky[] = {
-    {"FIRST", 9.146, -16.85, 1, 0.03, 1, 0},          {"NVSS", 9.146, -16.46, 0.8, 0.04, 1, 0},
-    {"VLSSr", 7.868, -15.28, 0.6, 0.08, 1, 0},        {"TGSS", 8.176, -16.43, 0.9, 0.05, 1, 0},
-    {"GLEAM", 7.94, -15.7, 0.5, 0.06, 1, 0},          {"GLEAM", 8.07, -15.8, 0.5, 0.05, 1, 0},
-    {"GLEAM", 8.301, -16.0, 0.5, 0.04, 1, 0},         {"WENSS", 8.513, -16.23, 0.25, 0.04, 1, 0},
-    {"SUMSS", 8.926, -16.17, 0.2, 0.04, 1, 0},        {"VLASS", 9.477, -16.52, 0.8, 0.05, 2, 0},
-    {"GB6", 9.686, -15.06, 0.5, 0.05, 1, 0},          {"PMN", 9.686, -14.7, 0.35, 0.06, 1, 0},
-    {"AT20G", 9.699, -14.7, 0.2, 0.04, 1, 0},         {"AT20G", 9.903, -14.5, 0.2, 0.04, 1, 0},
-    {"AT20G", 10.301, -14.1, 0.2, 0.05, 1, 0},        {"CRATES", 9.924, -14.3, 0.5, 0.04, 1, 0},
-    {"OVRO", 10.176, -14.0, 0.2, 0.03, 3, 0},         {"Planck", 10.477, -12.92, 1, 0.06, 1, 0},
-    {"Planck", 10.643, -12.5, 1, 0.06, 1, 0},         {"Planck", 10.845, -12.46, 1, 0.06, 1, 0},
-    {"Planck", 11.0, -12.57, 1, 0.05, 1, 0},          {"Planck", 11.155, -12.59, 1, 0.05, 1, 0},
-    {"Planck", 11.336, -12.49, 1, 0.05, 1, 0},        {"Planck", 11.548, -11.97, 1, 0.06, 1, 0},
-    {"WISE", 13.134, -12.09, 1, 0.03, 1, 1},          {"WISE", 13.413, -12.6, 1, 0.02, 1, 1},
-    {"WISE", 13.812, -13.14, 1, 0.01, 1, 0},          {"WISE", 13.951, -13.15, 1, 0.01, 1, 0},
-    {"2MASS", 14.139, -11.73, 1, 0.03, 1, 0},         {"2MASS", 14.258, -11.75, 1, 0.03, 1, 0},
-    {"2MASS", 14.386, -11.7, 1, 0.03, 1, 0},          {"UKIDSS", 14.134, -12.9, 0.2, 0.02, 1, 0},
-    {"UKIDSS", 14.264, -12.9, 0.2, 0.02, 1, 0},       {"UKIDSS", 14.381, -12.9, 0.2, 0.02, 1, 0},
-    {"SDSS", 14.526, -13.4, 1, 0.015, 1, 0},          {"SDSS", 14.603, -13.6, 1, 0.01, 1, 0},
-    {"SDSS", 14.687, -13.7, 1, 0.01, 1, 0},           {"SDSS", 14.806, -13.7, 1, 0.01, 1, 0},
-    {"SDSS", 14.926, -13.5, 1, 0.02, 1, 0},           {"PanSTARRS", 14.492, -13.3, 0.75, 0.015, 2, 0},
-    {"PanSTARRS", 14.541, -13.5, 0.75, 0.015, 2, 0},  {"PanSTARRS", 14.793, -13.7, 0.75, 0.015, 2, 0},
-    {"Gaia", 14.58, -13.2, 0.95, 0.01, 1, 0},         {"Gaia", 14.66, -13.3, 0.95, 0.005, 1, 0},
-    {"Gaia", 14.76, -13.2, 0.95, 0.01, 1, 0},         {"GALEX", 15.114, -12.7, 0.7, 0.03, 1, 0},
-    {"GALEX", 15.292, -12.6, 0.7, 0.05, 1, 0},        {"UVOT", 14.742, -12.9, 0.12, 0.02, 4, 0},
-    {"UVOT", 14.838, -13.0, 0.12, 0.02, 4, 0},        {"UVOT", 14.937, -13.0, 0.12, 0.02, 4, 0},
-    {"UVOT", 15.061, -13.1, 0.12, 0.02, 4, 0},        {"UVOT", 15.126, -13.1, 0.12, 0.02, 4, 0},
-    {"UVOT", 15.17, -13.1, 0.12, 0.02, 4, 0},         {"RASS", 17.383, -12.75, 1, 0.06, 1, 1},
-    {"XMMSL", 17.684, -11.9, 0.6, 0.08, 1, 1},        {"4XMM", 17.1, -14.0, 0.1, 0.03, 1, 0},
-    {"4XMM", 17.4, -14.2, 0.1, 0.03, 1, 0},           {"4XMM", 17.7, -14.1, 0.1, 0.03, 1, 0},
-    {"4XMM", 18.0, -13.8, 0.1, 0.04, 1, 0},           {"CSC", 17.52, -14.3, 0.1, 0.04, 1, 0},
-    {"SXPS", 17.14, -13.2, 0.15, 0.04, 4, 1},         {"SXPS", 17.53, -13.3, 0.15, 0.04, 4, 1},
-    {"SXPS", 18.03, -13.1, 0.15, 0.05, 4, 1},         {"BAT", 18.9, -11.1, 1, 0.1, 1, 0},
-    {"4FGL", 22.22, -11.6, 1, 0.08, 1, 1},            {"4FGL", 22.59, -11.8, 1, 0.06, 1, 1},
-    {"4FGL", 22.96, -12.1, 1, 0.05, 1, 1},            {"4FGL", 23.33, -12.2, 1, 0.05, 1, 1},
-    {"4FGL", 23.83, -12.2, 1, 0.06, 1, 1},            {"4FGL", 24.44, -12.1, 1, 0.08, 1, 1},
-    {"4FGL", 25.16, -12.0, 1, 0.1, 1, 1},             {"VHE", 25.68, -12.1, 0.03, 0.08, 1, 0},
-    {"VHE", 26.0, -12.2, 0.03, 0.1, 1, 0}};
+    {"FIRST", 9.146, -16.85, 1, 0.03, 1, 0},
+    {"NVSS", 9.146, -16.46, 0.8, 0.04, 1, 0},
+    {"VLSSr", 7.868, -15.28, 0.6, 0.08, 1, 0},
+    {"TGSS", 8.176, -16.43, 0.9, 0.05, 1, 0},
+    {"GLEAM", 7.94, -15.7, 0.5, 0.06, 1, 0},
+    {"GLEAM", 8.07, -15.8, 0.5, 0.05, 1, 0},
+    {"GLEAM", 8.301, -16.0, 0.5, 0.04, 1, 0},
+    {"WENSS", 8.513, -16.23, 0.25, 0.04, 1, 0},
+    {"SUMSS", 8.926, -16.17, 0.2, 0.04, 1, 0},
+    {"VLASS", 9.477, -16.52, 0.8, 0.05, 2, 0},
+    {"GB6", 9.686, -15.06, 0.5, 0.05, 1, 0},
+    {"PMN", 9.686, -14.7, 0.35, 0.06, 1, 0},
+    {"AT20G", 9.699, -14.7, 0.2, 0.04, 1, 0},
+    {"AT20G", 9.903, -14.5, 0.2, 0.04, 1, 0},
+    {"AT20G", 10.301, -14.1, 0.2, 0.05, 1, 0},
+    {"CRATES", 9.924, -14.3, 0.5, 0.04, 1, 0},
+    {"OVRO", 10.176, -14.0, 0.2, 0.03, 3, 0},
+    {"Planck", 10.477, -12.92, 1, 0.06, 1, 0},
+    {"Planck", 10.643, -12.5, 1, 0.06, 1, 0},
+    {"Planck", 10.845, -12.46, 1, 0.06, 1, 0},
+    {"Planck", 11.0, -12.57, 1, 0.05, 1, 0},
+    {"Planck", 11.155, -12.59, 1, 0.05, 1, 0},
+    {"Planck", 11.336, -12.49, 1, 0.05, 1, 0},
+    {"Planck", 11.548, -11.97, 1, 0.06, 1, 0},
+    {"WISE", 13.134, -12.09, 1, 0.03, 1, 1},
+    {"WISE", 13.413, -12.6, 1, 0.02, 1, 1},
+    {"WISE", 13.812, -13.14, 1, 0.01, 1, 0},
+    {"WISE", 13.951, -13.15, 1, 0.01, 1, 0},
+    {"2MASS", 14.139, -11.73, 1, 0.03, 1, 0},
+    {"2MASS", 14.258, -11.75, 1, 0.03, 1, 0},
+    {"2MASS", 14.386, -11.7, 1, 0.03, 1, 0},
+    {"UKIDSS", 14.134, -12.9, 0.2, 0.02, 1, 0},
+    {"UKIDSS", 14.264, -12.9, 0.2, 0.02, 1, 0},
+    {"UKIDSS", 14.381, -12.9, 0.2, 0.02, 1, 0},
+    {"SDSS", 14.526, -13.4, 1, 0.015, 1, 0},
+    {"SDSS", 14.603, -13.6, 1, 0.01, 1, 0},
+    {"SDSS", 14.687, -13.7, 1, 0.01, 1, 0},
+    {"SDSS", 14.806, -13.7, 1, 0.01, 1, 0},
+    {"SDSS", 14.926, -13.5, 1, 0.02, 1, 0},
+    {"PanSTARRS", 14.492, -13.3, 0.75, 0.015, 2, 0},
+    {"PanSTARRS", 14.541, -13.5, 0.75, 0.015, 2, 0},
+    {"PanSTARRS", 14.793, -13.7, 0.75, 0.015, 2, 0},
+    {"Gaia", 14.58, -13.2, 0.95, 0.01, 1, 0},
+    {"Gaia", 14.66, -13.3, 0.95, 0.005, 1, 0},
+    {"Gaia", 14.76, -13.2, 0.95, 0.01, 1, 0},
+    {"GALEX", 15.114, -12.7, 0.7, 0.03, 1, 0},
+    {"GALEX", 15.292, -12.6, 0.7, 0.05, 1, 0},
+    {"UVOT", 14.742, -12.9, 0.12, 0.02, 4, 0},
+    {"UVOT", 14.838, -13.0, 0.12, 0.02, 4, 0},
+    {"UVOT", 14.937, -13.0, 0.12, 0.02, 4, 0},
+    {"UVOT", 15.061, -13.1, 0.12, 0.02, 4, 0},
+    {"UVOT", 15.126, -13.1, 0.12, 0.02, 4, 0},
+    {"UVOT", 15.17, -13.1, 0.12, 0.02, 4, 0},
+    {"RASS", 17.383, -12.75, 1, 0.06, 1, 1},
+    {"XMMSL", 17.684, -11.9, 0.6, 0.08, 1, 1},
+    {"4XMM", 17.1, -14.0, 0.1, 0.03, 1, 0},
+    {"4XMM", 17.4, -14.2, 0.1, 0.03, 1, 0},
+    {"4XMM", 17.7, -14.1, 0.1, 0.03, 1, 0},
+    {"4XMM", 18.0, -13.8, 0.1, 0.04, 1, 0},
+    {"CSC", 17.52, -14.3, 0.1, 0.04, 1, 0},
+    {"SXPS", 17.14, -13.2, 0.15, 0.04, 4, 1},
+    {"SXPS", 17.53, -13.3, 0.15, 0.04, 4, 1},
+    {"SXPS", 18.03, -13.1, 0.15, 0.05, 4, 1},
+    {"BAT", 18.9, -11.1, 1, 0.1, 1, 0},
+    {"4FGL", 22.22, -11.6, 1, 0.08, 1, 1},
+    {"4FGL", 22.59, -11.8, 1, 0.06, 1, 1},
+    {"4FGL", 22.96, -12.1, 1, 0.05, 1, 1},
+    {"4FGL", 23.33, -12.2, 1, 0.05, 1, 1},
+    {"4FGL", 23.83, -12.2, 1, 0.06, 1, 1},
+    {"4FGL", 24.44, -12.1, 1, 0.08, 1, 1},
+    {"4FGL", 25.16, -12.0, 1, 0.1, 1, 1},
+    {"VHE", 25.68, -12.1, 0.03, 0.08, 1, 0},
+    {"VHE", 26.0, -12.2, 0.03, 0.1, 1, 0},
+};
 /* clang-format on */
 enum { N_SKY = sizeof sky / sizeof sky[0] };
 
@@ -112,19 +150,27 @@ static void add_quasar(double *v, bml_classify_rng *r, double z, double level, d
     double red = -0.03 * log(bml_classify_rng_uniform(r));
     double slope = normal(r, 0.35, 0.2);
     double disc[NODES];
-    for (int k = 0; k < NODES; k++)
+    for (int k = 0; k < NODES; k++) {
         disc[k] = -60;
-    add_power(disc, 15.079 - shift, level, slope, 13.8 - shift, normal(r, 15.6, 0.1) - shift);
+    }
+    double disc_cut = normal(r, 15.6, 0.1) - shift;
+    add_power(disc, 15.079 - shift, level, slope, 13.8 - shift, disc_cut);
     for (int k = 0; k < NODES; k++) { /* dust of the host; a bump of iron and Balmer lines about 3000 A, H alpha */
         double x = node_nu(k) + shift;
-        if (x < 16) disc[k] -= 0.4 * 3.1 * red * pow(10, 1.2 * (x - 14.74));
-        disc[k] += 0.1 * exp(-pow((x - 15) / 0.08, 2) / 2) + 0.08 * exp(-pow((x - 14.66) / 0.03, 2) / 2);
+        if (x < 16) {
+            disc[k] -= 0.4 * 3.1 * red * pow(10, 1.2 * (x - 14.74));
+        }
+        double iron = (x - 15) / 0.08;
+        double h_alpha = (x - 14.66) / 0.03;
+        disc[k] += 0.1 * exp(-pow(iron, 2) / 2) + 0.08 * exp(-pow(h_alpha, 2) / 2);
         v[k] = add_logs(v[k], fmax(disc[k], -60));
     }
     add_black_body(v, 3.08, z, level + normal(r, -0.15, 0.2));
     add_black_body(v, 2.35, z, level + normal(r, -0.2, 0.25));
     add_black_body(v, 1.65, z, level + normal(r, -0.6, 0.4));
-    add_power(v, 17.684 - shift, level + corona, normal(r, 0.9, 0.2), 16 - shift, normal(r, 19.6, 0.2) - shift);
+    double corona_cut = normal(r, 19.6, 0.2) - shift; /* drawn by name: the order of arguments is the compiler's */
+    double corona_alpha = normal(r, 0.9, 0.2);
+    add_power(v, 17.684 - shift, level + corona, corona_alpha, 16 - shift, corona_cut);
 }
 
 /* An AGN that is no blazar. */
@@ -132,22 +178,27 @@ static void draw_other(model_sed *m, bml_classify_rng *r) {
     double z = exp(normal(r, 0.1, 0.55));
     int loud = uniform(r, 0, 1) < 0.22;
     int flat = uniform(r, 0, 1) < (loud ? 0.25 : 0.15);
-    for (int k = 0; k < NODES; k++)
+    for (int k = 0; k < NODES; k++) {
         m->jet[k] = m->rest[k] = -60;
+    }
     add_quasar(m->rest, r, z, 0, normal(r, -1.5, 0.35));
-    if (z < 0.6) add_black_body(m->rest, 3.65, z, normal(r, -0.7, 0.4));
+    if (z < 0.6) {
+        add_black_body(m->rest, 3.65, z, normal(r, -0.7, 0.4));
+    }
     double loudness = loud ? normal(r, 2.2, 0.7) : normal(r, 0.6, 0.5); /* log10 of F(5 GHz)/F(4400 A) */
     double alpha = flat ? normal(r, 0.15, 0.25) : normal(r, 0.75, 0.2);
     double radio = loudness - 5.13;
-    add_power(flat ? m->jet : m->rest, 9.7, radio, alpha, flat ? normal(r, 8.6, 0.5) : 6, 11.7);
+    double low = flat ? normal(r, 8.6, 0.5) : 6;
+    add_power(flat ? m->jet : m->rest, 9.7, radio, alpha, low, 11.7);
     if (loud) add_power(m->rest, 17.684, radio + 1.7, 0.7, 15, 20.5); /* the X-rays that come with a jet */
 }
 
 /* What stands behind and beside the zone of a blazar; the zone's nuFnu is in m->jet. */
 static void draw_rest(model_sed *m, bml_classify_rng *r, const settings *s, double z, int disc) {
     double peak = -60;
-    for (int k = 45; k < 100; k++)
+    for (int k = 45; k < 100; k++) {
         peak = fmax(peak, m->jet[k]); /* 10^11.5 to 10^17 Hz */
+    }
     double optical = at_nodes(m->jet, 14.603);
     for (int k = 0; k < NODES; k++) {
         double tev = pow(10, node_nu(k) - 26.383);
@@ -155,55 +206,84 @@ static void draw_rest(model_sed *m, bml_classify_rng *r, const settings *s, doub
         m->jet[k] = fmax(m->jet[k] - 0.4343 * tau, -60);
         m->rest[k] = -60;
     }
-    double core = fmin(peak, optical + 2.5) + normal(r, disc ? -2.6 : -2.2, 0.35) + s->radio_gap;
-    add_power(m->jet, 9.7, core, normal(r, 0.15, 0.25), normal(r, 7.5, 0.5), 11.7);
-    add_power(m->rest, 9.7, core + normal(r, -0.9, 0.5), normal(r, 0.8, 0.15), 6, 11.5);
-    if (disc)
-        add_quasar(m->rest, r, z, optical + normal(r, 0.4, 0.45) + s->veil, normal(r, -1.5, 0.35));
-    else
-        add_black_body(m->rest, 3.65, z, optical + normal(r, -0.2, 0.5) + s->veil);
+    double brightest = fmin(peak, optical + 2.5);
+    double core = brightest + normal(r, disc ? -2.6 : -2.2, 0.35) + s->radio_gap;
+    double core_low = normal(r, 7.5, 0.5);
+    double core_alpha = normal(r, 0.15, 0.25);
+    add_power(m->jet, 9.7, core, core_alpha, core_low, 11.7);
+    double lobe_alpha = normal(r, 0.8, 0.15);
+    double lobe = core + normal(r, -0.9, 0.5);
+    add_power(m->rest, 9.7, lobe, lobe_alpha, 6, 11.5);
+    if (disc) {
+        double corona = normal(r, -1.5, 0.35);
+        double level = optical + normal(r, 0.4, 0.45) + s->veil;
+        add_quasar(m->rest, r, z, level, corona);
+    } else {
+        double host = optical + normal(r, -0.2, 0.5) + s->veil;
+        add_black_body(m->rest, 3.65, z, host);
+    }
+}
+
+/* log10 nuFnu of jet and rest together, the jet brighter by `flare` dex. */
+static double seen_flux(const model_sed *m, double nu, double flare, double rest) {
+    return add_logs(at_nodes(m->jet, nu) + flare, at_nodes(m->rest, nu) + rest);
+}
+
+/* One band on one night. */
+static void observe_band(sed_set *set, const model_sed *m, bml_classify_rng *r, const catalogue_band *c, int first,
+                         int night, int seen) {
+    bml_classify_rng epoch; /* the same for all bands of a catalogue */
+    uint64_t seed = r->key[0] + ((uint64_t)r->key[1] << 32);
+    uint64_t stream = ((uint64_t)1 << 45) + (uint64_t)(64 * first + night) + ((uint64_t)set->n << 20);
+    bml_classify_rng_init(&epoch, seed, stream);
+    double flare = normal(&epoch, 0, 0.25);
+    double rest = normal(&epoch, 0, 0.06);
+    double f = seen_flux(m, c->nu, flare, rest);
+    double noise = 0.087 * pow(10, c->depth - f); /* 5 sigma at the depth */
+    double e = sqrt(c->error * c->error + pow(noise, 2));
+    int limited = c->limits && (seen || strcmp(c->catalogue, "4FGL"));
+    if (f > c->depth)
+        add_point(set, c->nu, normal(r, f, e), e, 0);
+    else if (limited && !night)
+        add_point(set, c->nu, c->depth + normal(r, 0, 0.05), 0, 1);
+}
+
+/* An X-ray spectrum of the bright: its bins fall where the counts put them. */
+static void observe_xrays(sed_set *set, const model_sed *m, bml_classify_rng *r) {
+    double f = seen_flux(m, 17.4, 0, 0);
+    double flare = normal(r, 0, 0.25);
+    int bins = 6 + (int)(10 * (f + 12.6));
+    if (!(f > -12.6) || !(uniform(r, 0, 1) < 0.25)) {
+        return;
+    }
+    for (int i = 0; i < bins && i < 30; i++) {
+        double nu = 16.9 + 1.3 * (i + uniform(r, 0, 1)) / bins;
+        double own = seen_flux(m, nu, flare, 0);
+        add_point(set, nu, normal(r, own, 0.06), 0.06, 0);
+    }
 }
 
 /* Adds to the set what the catalogues see of m. */
 static void observe(sed_set *set, const model_sed *m, bml_classify_rng *r) {
-    double jet = 0;
-    double rest = 0;
-    double f;
-    double e;
-    int i;
     int nights = 0;
     int first = 0;
     int seen = 0;
-    for (i = 0; i < N_SKY; i++) {
+    for (int i = 0; i < N_SKY; i++) {
         const catalogue_band *c = &sky[i];
         if (!i || strcmp(c->catalogue, sky[i - 1].catalogue)) {
+            int covered = uniform(r, 0, 1) < c->share;
+            nights = covered ? 1 + (int)uniform(r, 0, c->nights) : 0;
             first = i;
-            nights = uniform(r, 0, 1) < c->share ? 1 + (int)uniform(r, 0, c->nights) : 0;
             seen = 0;
-            for (int night = i; night < N_SKY && !strcmp(c->catalogue, sky[night].catalogue); night++)
-                seen |= add_logs(at_nodes(m->jet, sky[night].nu), at_nodes(m->rest, sky[night].nu)) > sky[night].depth;
+            for (int k = i; k < N_SKY && !strcmp(c->catalogue, sky[k].catalogue); k++) {
+                seen |= seen_flux(m, sky[k].nu, 0, 0) > sky[k].depth;
+            }
         }
         for (int night = 0; night < nights; night++) {
-            bml_classify_rng epoch; /* the same for all bands of a catalogue */
-            bml_classify_rng_init(&epoch, r->key[0] + ((uint64_t)r->key[1] << 32),
-                                  ((uint64_t)1 << 45) + (uint64_t)(64 * first + night) + ((uint64_t)set->n << 20));
-            jet = normal(&epoch, 0, 0.25);
-            rest = normal(&epoch, 0, 0.06);
-            f = add_logs(at_nodes(m->jet, c->nu) + jet, at_nodes(m->rest, c->nu) + rest);
-            e = sqrt(c->error * c->error + pow(0.087 * pow(10, c->depth - f), 2)); /* 5 sigma at the depth */
-            if (f > c->depth)
-                add_point(set, c->nu, normal(r, f, e), e, 0);
-            else if (c->limits && (seen || strcmp(c->catalogue, "4FGL")) && !night)
-                add_point(set, c->nu, c->depth + normal(r, 0, 0.05), 0, 1);
+            observe_band(set, m, r, c, first, night, seen);
         }
     }
-    f = add_logs(at_nodes(m->jet, 17.4), at_nodes(m->rest, 17.4));
-    jet = normal(r, 0, 0.25);
-    if (f > -12.6 && uniform(r, 0, 1) < 0.25) /* an X-ray spectrum: its bins fall where the counts put them */
-        for (i = 0, nights = 6 + (int)(10 * (f + 12.6)); i < nights && i < 30; i++) {
-            double nu = 16.9 + 1.3 * (i + uniform(r, 0, 1)) / nights;
-            add_point(set, nu, normal(r, add_logs(at_nodes(m->jet, nu) + jet, at_nodes(m->rest, nu)), 0.06), 0.06, 0);
-        }
+    observe_xrays(set, m, r);
 }
 
 /* Parameters of a blazar's zone: ranges of fitted SEDs (Ghisellini et al. 2010, MNRAS 402, 497; Rodrigues et al.
@@ -217,8 +297,11 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     q->B = pow(10, normal(r, disc ? 0.1 : -0.9, 0.3));
     q->injection = BML_SSC_BROKEN;
     q->gamma_min = pow(10, uniform(r, 0.3, disc ? 1.7 : 2.7));
-    q->gamma_break = pow(10, disc ? normal(r, 2.6, 0.3) : 3.2 + 1.8 * peak + normal(r, 0, 0.2));
-    if (q->gamma_break < 2 * q->gamma_min) q->gamma_break = 2 * q->gamma_min;
+    double log_break = disc ? normal(r, 2.6, 0.3) : 3.2 + 1.8 * peak + normal(r, 0, 0.2);
+    q->gamma_break = pow(10, log_break);
+    if (q->gamma_break < 2 * q->gamma_min) {
+        q->gamma_break = 2 * q->gamma_min;
+    }
     q->gamma_max = q->gamma_break * pow(10, uniform(r, 1.2, 2));
     q->p = normal(r, 1.9, 0.2);
     q->p2 = q->p + uniform(r, 1, 2);
@@ -238,20 +321,21 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
 /* n zones, solved in one go: nuFnu[n][NODES]; those that fail are drawn anew. */
 static void draw_zones(double *nuFnu, double *z, int *disc, int n, const settings *s) {
     bml_ssc_batch_job job = {0};
-    bml_ssc_source *q = zeroed((size_t)n, sizeof *q);
-    bml_ssc_observer *o = zeroed((size_t)n, sizeof *o);
-    bml_ssc_external *x = zeroed((size_t)n, sizeof *x);
+    bml_ssc_source *q = zeroed(n, sizeof *q);
+    bml_ssc_observer *o = zeroed(n, sizeof *o);
+    bml_ssc_external *x = zeroed(n, sizeof *x);
     bml_ssc *tables;
     double nu[NODES];
-    int *status = zeroed((size_t)n, sizeof *status);
+    int *status = zeroed(n, sizeof *status);
     int left = n;
     char why[BML_SSC_MESSAGE];
     if (bml_ssc_create(&tables, NULL, why)) fail("%s", why);
-    for (int k = 0; k < NODES; k++)
+    for (int k = 0; k < NODES; k++) {
         nu[k] = pow(10, node_nu(k));
-    int i;
-    for (i = 0; i < n; i++)
+    }
+    for (int i = 0; i < n; i++) {
         status[i] = -1;
+    }
     job.out = nuFnu;
     job.status = status;
     job.sources = q;
@@ -261,17 +345,20 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
     job.n = NODES;
     job.threads = (int)s->threads;
     for (int attempt = 0; attempt < MAX_TRIES && left; attempt++) {
-        for (i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++) {
             if (!status[i]) continue;
             bml_classify_rng r;
-            bml_classify_rng_init(&r, s->seed, ((uint64_t)1 << 40) + (uint64_t)i * MAX_TRIES + (uint64_t)attempt);
+            uint64_t stream = ((uint64_t)1 << 40) + (uint64_t)(i * MAX_TRIES + attempt);
+            bml_classify_rng_init(&r, s->seed, stream);
             disc[i] = i % 10 < 7;
             draw_zone(&q[i], &o[i], &x[i], &r, disc[i]);
             z[i] = o[i].redshift;
         }
         bml_ssc_batch(&job, tables);
-        for (left = 0, i = 0; i < n; i++)
+        left = 0;
+        for (int i = 0; i < n; i++) {
             left += status[i] != 0;
+        }
     }
     if (left) fail("%d of %d simulated zones did not converge", left, n);
     bml_ssc_free(tables);
@@ -286,18 +373,19 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
     size_t n_points = set->n_points;
     long limits = set->limits;
     char name[NAME];
-    snprintf(name, sizeof name, "%s %05d", !zone ? "other" : disc ? "fsrq" : "bllac", i);
+    const char *jet = disc ? "fsrq" : "bllac";
+    snprintf(name, sizeof name, "%s %05d", zone ? jet : "other", i);
     for (long attempt = 0; attempt < 1000; attempt++) {
         bml_classify_rng r;
         bml_classify_rng_init(&r, s->seed, (uint64_t)i + ((uint64_t)attempt << 24));
-        for (int k = 0; k < NODES && zone; k++)
+        for (int k = 0; k < NODES && zone; k++) {
             m->jet[k] = log10(fmax(zone[k], 1e-60));
+        }
         if (zone)
             draw_rest(m, &r, s, z, disc);
         else
             draw_other(m, &r);
-        double shift =
-            normal(&r, zone ? -12.15 : -12.4, 0.4) - add_logs(at_nodes(m->jet, 14.603), at_nodes(m->rest, 14.603));
+        double shift = normal(&r, zone ? -12.15 : -12.4, 0.4) - seen_flux(m, 14.603, 0, 0);
         for (int k = 0; k < NODES; k++) {
             m->jet[k] += shift;
             m->rest[k] += shift;
@@ -318,9 +406,9 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
 static void simulate(sed_set *set, const settings *s) {
     int n = (int)s->simulate;
     int jets = n / 5;
-    int *disc = zeroed((size_t)jets, sizeof *disc);
-    double *zone = zeroed((size_t)jets * NODES, sizeof *zone);
-    double *z = zeroed((size_t)jets, sizeof *z);
+    int *disc = zeroed(jets, sizeof *disc);
+    double *zone = zeroed(jets * NODES, sizeof *zone);
+    double *z = zeroed(jets, sizeof *z);
     model_sed *m = zeroed(1, sizeof *m);
     draw_zones(zone, z, disc, jets, s);
     for (int i = 0; i < n; i++) {

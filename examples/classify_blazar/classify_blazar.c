@@ -4,10 +4,15 @@
      zcat agn_seds.csv.gz | classify_blazar - --radio-detected --leave-out other_gamma     a row for each source
      classify_blazar --simulate 14007               a world of its own
 
+   Judged sources are called blazars above the threshold of a stated purity (--purity 0.9) or completeness, which is
+   learned on the folds' test rows and tried with thresholds from the other folds; the program says how many of those
+   called are expected to be none. It ends with a verdict (verdict.txt): exit status 0, or 2 when a line of it is red.
+
    Compares classifiers on the same folds: the radio flux alone, a forest and a stack on a few bands, and networks on
    the whole distribution: a convolutional LSTM after Fraga et al. 2021 (MNRAS 505, 1268), a dense net of a hundredth
    of its cost, and a net that takes the points themselves. Writes evaluation.csv (scores per net), folds.csv,
-   curves.csv, scores.csv (per source), importance.csv, predictions.csv (sources without a label), pictures, run.json.
+   curves.csv, scores.csv (per source), importance.csv, predictions.csv (sources without a label), pictures, run.json,
+   verdict.txt.
 
    A long table has the columns source; nu_Hz, log10_nu_Hz, energy_eV or energy_keV; nuFnu_erg_cm2_s or log10_nuFnu;
    and, where there, err (of the flux, linear) or err_dex; is_ul or upper_limit (1: upper limit); label. A wide one
@@ -20,7 +25,8 @@
 
    Here: the options, what to work on, main. The rest, in the order of the work: blazar_seds.h (reading),
    blazar_simulator.h, blazar_inputs.h (grids, inputs of the nets), blazar_bands.h (forest and stack), blazar_nets.h,
-   blazar_judge.h (folds, scores), blazar_importance.h, blazar_report.h (tables, pictures). */
+   blazar_judge.h (folds, scores), blazar_decide.h (thresholds), blazar_importance.h, blazar_report.h (tables, verdict,
+   pictures). */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -46,7 +52,9 @@ static void add_judged(sed_set *set, const settings *s) {
         add_sed(set, from->name, -1);
         for (int k = 0; k < from->n; k++) {
             const point *p = &other.point[from->first + (size_t)k];
-            if (s->thin && uniform(&r, 0, 1) * from->n > 40) continue;
+            if (s->thin && uniform(&r, 0, 1) * from->n > 40) {
+                continue;
+            }
             add_point(set, p->nu, p->flux, p->error, p->limit);
         }
     }
@@ -55,11 +63,14 @@ static void add_judged(sed_set *set, const settings *s) {
 
 static void shuffle_labels(sed_set *set, uint64_t seed) {
     bml_classify_rng r;
-    int *row = zeroed((size_t)set->n, sizeof *row);
+    int *row = zeroed(set->n, sizeof *row);
     int n = 0;
     bml_classify_rng_init(&r, seed, (uint64_t)1 << 44);
-    for (int i = 0; i < set->n; i++)
-        if (set->sed[i].label >= 0) row[n++] = i;
+    for (int i = 0; i < set->n; i++) {
+        if (set->sed[i].label >= 0) {
+            row[n++] = i;
+        }
+    }
     for (int i = n - 1; i > 0; i--) {
         int j = (int)uniform(&r, 0, i + 1);
         int t = set->sed[row[i]].label;
@@ -89,8 +100,9 @@ static int load(sed_set *set, const settings *s) {
         for (int k = 0; k < e->n && few; k++) {
             double nu = set->point[e->first + (size_t)k].nu;
             int b;
-            for (b = 0; b < N_WIDE && fabs(nu - band_nu(b)) > 1e-3; b++)
+            for (b = 0; b < N_WIDE && fabs(nu - band_nu(b)) > 1e-3; b++) {
                 continue;
+            }
             few = b < N_WIDE;
         }
     }
@@ -108,7 +120,9 @@ static int load(sed_set *set, const settings *s) {
 static void choose_nets(settings *s, int few) {
     char words[256];
     snprintf(words, sizeof words, "%s", s->nets ? s->nets : few ? "radio,forest,stack" : "radio,forest,small,points");
-    if (!s->radio && !s->nets) snprintf(words, sizeof words, "%s", few ? "forest,stack" : "forest,small,points");
+    if (!s->radio && !s->nets) {
+        snprintf(words, sizeof words, "%s", few ? "forest,stack" : "forest,small,points");
+    }
     char *next;
     for (char *word = words; word; word = next) {
         next = strchr(word, ',');
@@ -124,9 +138,10 @@ static void choose_nets(settings *s, int few) {
 
 /* clang-format off */
 static settings opt = {.out = "blazar", .gamma = 1, .radio = 1, .folds = 10, .copies = 1, .bins = 2745,
-                          .radio_gap = 0.76, .veil = 0.8, .seed = 1};
+                          .radio_gap = 0.76, .veil = 0.8, .purity = 0.9, .seed = 1};
 #define WORD(n, m, v, h) {.name = n, .text = &opt.m, .value = v, .help = h}
 #define WHOLE(n, m, lo, hi, h) {.name = n, .integer = &opt.m, .min = lo, .max = hi, .value = "N", .help = h}
+#define SHARE(n, m, h) {.name = n, .real = &opt.m, .min = 0, .max = 1, .value = "SHARE", .help = h}
 #define DEX(n, m, h) {.name = n, .real = &opt.m, .min = -5, .max = 5, .value = "DEX", .help = h}
 #define SWITCH(n, m, h) {.name = n, .flag = &opt.m, .help = h}
 static const option_row rows[] = {
@@ -135,6 +150,8 @@ static const option_row rows[] = {
     {.name = "leave-out", .list = &opt.leave_out, .value = "LABEL",
      .help = "leave sources of this label out (may be repeated)"},
     WORD("judge", judge, "FILE", "classify the sources of this table too; its labels are not used"),
+    SHARE("purity", purity, "of those called blazars, the share that is to be one"),
+    SHARE("completeness", completeness, "call this share of the blazars instead, as pure as that allows"),
     SWITCH("thin", thin, "keep about forty points of each source of --judge"),
     SWITCH("gamma", gamma, "use points above 10^20 Hz"),
     SWITCH("radio", radio, "use points below 10^12 Hz"),
@@ -165,21 +182,82 @@ static void read_options(settings *s, int argc, char **argv) {
     int first = options_parse(
         argc, argv, rows, "classify_blazar [options] TABLE",
         "Tells blazars from other AGN by their spectral energy distributions (CSV), with networks and forests.");
-    if (argc - first != (s->simulate ? 0 : 1)) fail("classify_blazar: needs one table, or --simulate N (see --help)");
+    if (argc - first != (s->simulate ? 0 : 1)) {
+        fail("classify_blazar: needs one table, or --simulate N (see --help)");
+    }
     if (!s->simulate) s->input = argv[first];
-    if (s->run_folds > s->folds) fail("--run-folds %ld: there are %ld folds", s->run_folds, s->folds);
+    if (!(s->purity > 0) && !(s->completeness > 0)) {
+        fail("--purity or --completeness must be above 0");
+    }
+    if (s->run_folds > s->folds) {
+        fail("--run-folds %ld: there are %ld folds", s->run_folds, s->folds);
+    }
     s->threads = threads_or_all(s->threads);
     if (s->device == DEVICE_CUDA && s->noise)
         fail("--noise draws the fluxes of each epoch anew: not with --device cuda");
     device_open(&s->card, s->device, "classify_blazar");
 }
 
+/* Everything that is found out, and what is thought of it. */
+typedef struct findings {
+    net_scores score[N_NETS];
+    outcome *o;
+    decision decision;
+    judged judged;
+    verdict verdict;
+} findings;
+
+static void find_out(findings *f, const world *w) {
+    f->o = zeroed(1, sizeof *f->o);
+    begin_outcome(f->o, w);
+    cross_validate(f->o, w);
+    for (int net = 0; net < N_NETS; net++) {
+        if (w->s->wanted[net]) {
+            evaluate(&f->score[net], f->o, net, w);
+        }
+    }
+    decide(&f->decision, f->o, w);
+    judge_sources(&f->judged, &f->decision, f->o, w);
+    judge_training(&f->verdict, f->score, &f->decision, f->o, w);
+    judge_threshold(&f->verdict, &f->decision, w);
+    judge_judged(&f->verdict, &f->judged, &f->decision);
+}
+
+static void write_all(findings *f, const world *w, double start) {
+    char err[ERROR_SIZE];
+    int explained = f->o->kept_net == SMALL || f->o->kept_net == PUBLISHED;
+    print_evaluation(f->score, f->o, w);
+    print_decision(&f->decision, f->o, w);
+    if (w->s->write_seds && write_seds(w->set, w->s, err)) {
+        fail("%s", err);
+    }
+    if (write_evaluation(f->score, f->o, w, err) || write_curves(f->o, w, err)) {
+        fail("%s", err);
+    }
+    if (write_predictions(&f->judged, &f->decision, f->o, w, err)) {
+        fail("%s", err);
+    }
+    if (explained) {
+        importance m;
+        explain(&m, f->o, w);
+        if (write_importance(&m, w, err)) fail("%s", err);
+    }
+    draw(w, explained);
+    double seconds = seconds_now() - start;
+    if (write_run(f->score, &f->decision, &f->judged, &f->verdict, w, rows, seconds, err)) {
+        fail("%s", err);
+    }
+    if (verdict_write(&f->verdict, w->s->out, err)) {
+        fail("%s", err);
+    }
+    verdict_print(stdout, &f->verdict);
+    printf("results in %s, %.1f s\n", w->s->out, seconds);
+}
+
 int main(int argc, char **argv) {
     settings *s = &opt;
     char err[ERROR_SIZE];
     double start = seconds_now();
-    net_scores e[N_NETS];
-    outcome *o = zeroed(1, sizeof *o);
     read_options(s, argc, argv);
     if (out_folder(s->out, err)) fail("%s", err);
     sed_set set;
@@ -188,28 +266,18 @@ int main(int argc, char **argv) {
     make_table(&table, &set, s->value);
     world w;
     make_world(&w, s, &set, &table);
-    begin_outcome(o, &w);
-    if (s->write_seds && write_seds(&set, s, err)) fail("%s", err);
     printf("prepared in %.1f s\n", seconds_now() - start);
-    cross_validate(o, &w);
-    for (int net = 0; net < N_NETS; net++)
-        if (s->wanted[net]) evaluate(&e[net], o, net, &w);
-    print_evaluation(e, o, &w);
-    if (write_evaluation(e, o, &w, err) || write_curves(o, &w, err) || write_predictions(o, e, &w, err))
-        fail("%s", err);
-    int explained = o->kept_net == SMALL || o->kept_net == PUBLISHED;
-    if (explained) {
-        importance m;
-        explain(&m, o, &w);
-        if (write_importance(&m, &w, err)) fail("%s", err);
-    }
-    draw(&w, explained);
-    if (write_run(e, &w, rows, seconds_now() - start, err)) fail("%s", err);
-    printf("results in %s, %.1f s\n", s->out, seconds_now() - start);
-    free_outcome(o);
+    findings *f = zeroed(1, sizeof *f);
+    find_out(f, &w);
+    write_all(f, &w, start);
+    int status = verdict_status(&f->verdict);
+    free_outcome(f->o);
+    free_decision(&f->decision);
+    free_judged(&f->judged);
+    free(f);
     free_world(&w);
     free_table(&table);
     free_set(&set);
     device_close(&s->card);
-    return 0;
+    return status;
 }

@@ -8,8 +8,8 @@
      threads     thread_number, threads_or_all: the same with and without OpenMP; SLURM's and a container's share
      stopping    stop_on_signals, stop_asked: SIGINT, SIGTERM and --time-limit
      progress    a bar with the time left; a line every 30 s where there is no terminal
-     files       out_folder, out_begin, out_commit: a file appears whole or not at all; out_lock, out_together: so do the
-                 results of a run
+     files       out_folder, out_begin, out_commit: a file appears whole or not at all; out_lock, out_together: so do
+                 the results of a run
      formats     json_..., run_write (run.json), npy_write, csv_write
      priors      prior_read: lines "name,kind,a,b[,c,d]"
      pictures    plot_begin, plot_end, plot_corner_write: gnuplot scripts, run when gnuplot is there
@@ -109,8 +109,8 @@ static inline size_t digit_run(const char *s) {
     return n;
 }
 
-/* The decimal number at the beginning of a text, whatever the locale's decimal point is. Returns how many bytes it takes, 0
-   where there is none. Also nan, inf and infinity; not hexadecimal. */
+/* The decimal number at the beginning of a text, whatever the locale's decimal point is. Returns how many bytes it
+   takes, 0 where there is none. Also nan, inf and infinity; not hexadecimal. */
 static inline size_t real_prefix(double *value, const char *text) {
     const size_t sign = *text == '-' || *text == '+';
     char point[16]; /* 0.5 as this locale writes it: the point stands between the digits */
@@ -440,7 +440,8 @@ static inline int option_set(const option_row *o, const char *s, char *err) {
     return 0;
 }
 
-/* How many letters must be changed, added or taken away to make a of b, Levenshtein's distance; words up to 63 letters. */
+/* How many letters must be changed, added or taken away to make a of b, Levenshtein's distance; words up to 63
+   letters. */
 static inline int word_distance(const char *a, const char *b) {
     int row[64];
     const int n = (int)strlen(b);
@@ -530,9 +531,9 @@ static inline int options_read(int argc, char **argv, const option_row *options,
     return optind;
 }
 
-/* OpenMP's idle threads spin by default, which makes a busy machine two to four times slower. The runtime reads its settings
-   before main() begins, so the program starts itself once more with the setting that lets them sleep. Nothing happens where
-   the user has chosen, where there is no /proc, or under valgrind. */
+/* OpenMP's idle threads spin by default, which makes a busy machine two to four times slower. The runtime reads its
+   settings before main() begins, so the program starts itself once more with the setting that lets them sleep. Nothing
+   happens where the user has chosen, where there is no /proc, or under valgrind. */
 static inline void wait_passively(void) {
 #ifdef _OPENMP
     enum { ROOM = 1 << 21 };
@@ -641,8 +642,8 @@ static inline int threads_or_all(long asked) {
 }
 
 /* ==== stopping ====================================================================================================
-   SIGINT, SIGTERM and a time limit ask a program to stop; it looks at stop_asked() often, keeps what it has, and ends. A second
-   signal ends it at once. */
+   SIGINT, SIGTERM and a time limit ask a program to stop; it looks at stop_asked() often, keeps what it has, and ends.
+   A second signal ends it at once. */
 
 static inline volatile sig_atomic_t *stop_flag(void) {
     static volatile sig_atomic_t flag;
@@ -731,46 +732,66 @@ static inline void progress_end(progress_bar *p) {
 
 /* ==== files that appear whole or not at all ======================================================================= */
 
+/* The temporary name of an open file: all of them are listed, so that an early exit() leaves nothing behind. */
+typedef struct out_name {
+    struct out_name *next;
+    char temporary[PATH_SIZE + 32];
+} out_name;
+
 typedef struct out_file {
     FILE *f; /* write here */
     char path[PATH_SIZE], temporary[PATH_SIZE + 32];
-    struct out_file *next; /* all open ones, so that an early exit() leaves nothing behind */
+    out_name *name;
 } out_file;
 
-static inline out_file **out_open_list(void) {
-    static out_file *list;
+static inline out_name **out_open_list(void) {
+    static out_name *list;
     return &list;
+}
+
+static inline void out_forget(out_file *o) {
+    out_name **link = out_open_list();
+    while (*link && *link != o->name)
+        link = &(*link)->next;
+    if (*link) *link = o->name->next;
+    free(o->name);
+    o->name = NULL;
 }
 
 /* Closes and removes a file that is not to be. Harmless on one that is already closed. */
 static inline void out_discard(out_file *o) {
-    out_file **link = out_open_list();
     if (!o->f) return;
-    while (*link && *link != o)
-        link = &(*link)->next;
-    if (*link) *link = o->next;
     fclose(o->f);
     o->f = NULL;
     remove(o->temporary);
+    out_forget(o);
 }
 
 static inline void out_discard_all(void) {
-    for (out_file *o = *out_open_list(); o; o = o->next)
-        remove(o->temporary);
+    for (const out_name *n = *out_open_list(); n; n = n->next)
+        remove(n->temporary);
 }
 
-/* Begins DIR/NAME under a temporary name beside it; o must live until it is committed or discarded. */
+/* Begins DIR/NAME under a temporary name beside it. */
 static inline int out_begin(out_file *o, const char *dir, const char *name, char *err) {
     static int registered;
     int n = snprintf(o->path, sizeof o->path, "%s/%s", dir, name);
     o->f = NULL;
     if (n >= (int)sizeof o->path) return error_set(err, "%.300s/...: %s", dir, strerror(ENAMETOOLONG));
+    o->name = malloc(sizeof *o->name);
+    if (!o->name) return error_set(err, "%.300s: out of memory", o->path);
     snprintf(o->temporary, sizeof o->temporary, "%s.tmp-%ld", o->path, (long)getpid());
+    memcpy(o->name->temporary, o->temporary, sizeof o->temporary);
     o->f = fopen(o->temporary, "wb");
-    if (!o->f) return error_set(err, "%.300s: %s", o->path, strerror(errno));
+    if (!o->f) {
+        const int reason = errno;
+        free(o->name);
+        errno = reason;
+        return error_set(err, "%.300s: %s", o->path, strerror(reason));
+    }
     if (!registered) registered = !atexit(out_discard_all);
-    o->next = *out_open_list();
-    *out_open_list() = o;
+    o->name->next = *out_open_list();
+    *out_open_list() = o->name;
     return 0;
 }
 
@@ -845,16 +866,13 @@ static inline int out_publish(char *err) {
 /* Closes the file and gives it its name, replacing an earlier one. On failure the earlier one stays. */
 static inline int out_commit(out_file *o, char *err) {
     int reason = 0;
-    out_file **link = out_open_list();
     errno = 0;
     if (ferror(o->f) || fflush(o->f)) reason = errno ? errno : EIO;
     if (reason) {
         out_discard(o);
         return error_set(err, "%.300s: %s", o->path, strerror(reason));
     }
-    while (*link && *link != o)
-        link = &(*link)->next;
-    if (*link) *link = o->next;
+    out_forget(o);
     if (fclose(o->f)) reason = errno;
     o->f = NULL;
     if (!reason) return out_rename(o->temporary, o->path, err);
@@ -999,7 +1017,8 @@ static inline uint32_t sha256_turn(uint32_t x, int n) {
     return (x >> n) | (x << (32 - n));
 }
 
-/* The first 32 bits of the fractions of the cube roots of the first 64 primes, and of the square roots of the first 8. */
+/* The first 32 bits of the fractions of the cube roots of the first 64 primes, and of the square roots of the first 8.
+   */
 static const uint32_t sha256_cube_roots[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -1109,7 +1128,8 @@ typedef struct run_info {
     const void *more_of;
 } run_info;
 
-/* DIR/run.json: program, version, input, settings, seed, seconds, results; in a group, the sums of its files: write it last. */
+/* DIR/run.json: program, version, input, settings, seed, seconds, results; in a group, the sums of its files: write it
+   last. */
 static inline int run_write(const char *dir, const run_info *run, char *err) {
     json_writer j = {0};
     out_file o;

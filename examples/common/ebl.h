@@ -11,25 +11,25 @@
      bml_ssc_observer observer = {.redshift = 0.557, .delta = 30, .ebl = &ebl.tau};
      ebl_free(&ebl);
 
-   1. Text: the photon's energy at the observer, then tau for each redshift. Commas or blanks between; lines that begin with # are
-   comments. The first line names the columns, energy_eV ... energy_TeV or nu_Hz and the redshifts:
+   1. Text: the photon's energy at the observer, then tau for each redshift. Commas or blanks between; lines that begin
+   with # are comments. The first line names the columns, energy_eV ... energy_TeV or nu_Hz and the redshifts:
 
        energy_TeV,0.1,0.5,1.0
        0.03,0.0001,0.008,0.064
        0.10,0.0120,0.271,1.190
 
-   Without such a line (Franceschini et al. 2008, A&A 487, 837; Dominguez et al. 2011, MNRAS 410, 2556, as published) the
-   redshifts stand in the first line behind a number that is no energy, alone in that line, or in a comment; the unit is the one
-   that puts tau = 1 at z = 0.1 nearest to 1 TeV, where all models have it.
-   2. FITS: XSPEC tables of exp(-tau), extensions ENERGIES and SPECTRA with columns ENERG_LO, ENERG_HI, PARAMVAL, INTPSPEC
-   (agnpy, gammapy, JetSeT); energies in their TUNIT, else in the unit that fits as above (keV is usual). Values of 0 are beyond
-   single precision, tau above 85: tau goes on there as the power of energy that it has before. Tables of tau with a column
+   Without such a line (Franceschini et al. 2008, A&A 487, 837; Dominguez et al. 2011, MNRAS 410, 2556, as published)
+   the redshifts stand in the first line behind a number that is no energy, alone in that line, or in a comment; the
+   unit is the one that puts tau = 1 at z = 0.1 nearest to 1 TeV, where all models have it. 2. FITS: XSPEC tables of
+   exp(-tau), extensions ENERGIES and SPECTRA with columns ENERG_LO, ENERG_HI, PARAMVAL, INTPSPEC (agnpy, gammapy,
+   JetSeT); energies in their TUNIT, else in the unit that fits as above (keV is usual). Values of 0 are beyond single
+   precision, tau above 85: tau goes on there as the power of energy that it has before. Tables of tau with a column
    `energies` and columns z_0.01 ... (JetSeT) too.
 
-   Energies and redshifts grow, two of each at least; tau may be 0, and inf is total absorption: tau = 690, a flux of 1e-300. Below
-   the first redshift tau goes to tau(z = 0) = 0. Between them bml_ssc.h is bilinear in z and log energy, below the first
-   energy it takes tau as 0, above the last it knows nothing. No printing, no exit, no dependence on the locale. Public
-   domain or MIT, see LICENSE. */
+   Energies and redshifts grow, two of each at least; tau may be 0, and inf is total absorption: tau = 690, a flux of
+   1e-300. Below the first redshift tau goes to tau(z = 0) = 0. Between them bml_ssc.h is bilinear in z and log energy,
+   below the first energy it takes tau as 0, above the last it knows nothing. No printing, no exit, no dependence on
+   the locale. Public domain or MIT, see LICENSE. */
 #ifndef EBL_H
 #define EBL_H
 #include "common.h"
@@ -212,7 +212,8 @@ static inline int ebl_line(ebl_rows *r, char *const *field, int n, const text_fi
     return 0;
 }
 
-/* Numbers that grow from 0 or above, in a comment: perhaps the redshifts. field: room for EBL_COLUMNS. Returns how many. */
+/* Numbers that grow from 0 or above, in a comment: perhaps the redshifts. field: room for EBL_COLUMNS. Returns how
+   many. */
 static inline int ebl_numbers(char **field, char *s) {
     int n = 0;
     double last = -1;
@@ -317,8 +318,8 @@ typedef struct ebl_hdu {
 
 /* The value of a key, without quotes and comment; empty where there is none. */
 static inline void ebl_card(char value[FITS_CARD], const ebl_hdu *h, const char *key) {
-    char wanted[9];
-    snprintf(wanted, sizeof wanted, "%-8s", key);
+    char wanted[FITS_CARD];
+    snprintf(wanted, sizeof wanted, "%-8.70s", key);
     value[0] = 0;
     for (int i = 0; i < h->cards; i++) {
         const char *card = (const char *)h->card + (long)i * FITS_CARD;
@@ -548,8 +549,9 @@ static inline int ebl_fits(ebl_table *e, const unsigned char *data, size_t size,
 
 /* ==== the readers ================================================================================================= */
 
-/* The path of a shipped table by its name, "dominguez2011": ebl_NAME.csv in $BML_EBL, in examples/data beside the program's own
-   folder, in share/bml beside it, or in examples/data. A name that is a file is that file. 0, or -1 and a line in err. */
+/* The path of a shipped table by its name, "dominguez2011": ebl_NAME.csv in $BML_EBL, in examples/data beside the
+   program's own folder, in share/bml beside it, or in examples/data. A name that is a file is that file. 0, or -1 and
+   a line in err. */
 static inline int ebl_find(char *path, size_t size, const char *name, char *err) {
     char own[PATH_SIZE] = "";
     const char *places[4] = {getenv("BML_EBL"), NULL, NULL, "examples/data"};
@@ -565,10 +567,10 @@ static inline int ebl_find(char *path, size_t size, const char *name, char *err)
     }
     for (int i = 0; i < 4; i++) {
         if (!places[i] || strchr(name, '/')) continue;
-        snprintf(path, size, "%s/ebl_%s.csv", places[i], name);
+        snprintf(path, size, "%.900s/ebl_%.60s.csv", places[i], name);
         if (!access(path, R_OK)) return 0;
     }
-    snprintf(path, size, "%s", name);
+    snprintf(path, size, "%.1000s", name);
     if (!access(path, R_OK)) return 0;
     return error_set(err, "%.200s: neither a file nor a model of the background light (dominguez2011, saldana2021)",
                      name);

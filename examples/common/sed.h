@@ -12,21 +12,22 @@
      for (int i = 0; i < sed.n_notes; i++) puts(sed.note[i]);      what was dropped, assumed, or looks wrong
      sed_free(&sed);
 
-   It refuses: columns or units it does not know; frequencies or fluxes that are logarithms without saying so, or brighter or
-   fainter than any source; zero errors (unless .error_floor says what they are); tables in the source's frame (unless .frame
-   says so). It warns in .note: of errors ten thousand times smaller or larger than the others, or that no instrument
-   reaches; of fluxes 250 times above or below those beside them. It never prints, exits, or depends on the locale.
+   It refuses: columns or units it does not know; frequencies or fluxes that are logarithms without saying so, or
+   brighter or fainter than any source; zero errors (unless .error_floor says what they are); tables in the source's
+   frame (unless .frame says so). It warns in .note: of errors ten thousand times smaller or larger than the others, or
+   that no instrument reaches; of fluxes 250 times above or below those beside them. It never prints, exits, or depends
+   on the locale.
 
-   1. CSV of our own. Comment lines begin with #; `# redshift: 0.557`, `# source: NAME` and `# confidence: 0.95` are read. The first
-   other line names the columns, and in each name the unit, its first factor above the fraction line and the rest below:
-   nuFnu_erg_cm2_s is nuFnu in erg/(cm2 s). Then a line for each point:
+   1. CSV of our own. Comment lines begin with #; `# redshift: 0.557`, `# source: NAME` and `# confidence: 0.95` are
+   read. The first other line names the columns, and in each name the unit, its first factor above the fraction line
+   and the rest below: nuFnu_erg_cm2_s is nuFnu in erg/(cm2 s). Then a line for each point:
 
        nu_Hz,nuFnu_erg_cm2_s,err_lo_dex,err_hi_dex,upper_limit,instrument
        8.57e14,5.96e-13,0.04,0.04,0,Swift-UVOT
 
        nu_U energy_U wavelength_U    one of them: nu_Hz, nu_GHz, energy_keV, energy_TeV, wavelength_nm, ...
-       nuFnu_U Fnu_U dnde_U          one of them: nuFnu_erg_cm2_s, nuFnu_MeV_cm2_s, Fnu_mJy, dnde_1_cm2_s_TeV, ...; in the
-                                     source's frame nuLnu_U: nuLnu_erg_s
+       nuFnu_U Fnu_U dnde_U          one of them: nuFnu_erg_cm2_s, nuFnu_MeV_cm2_s, Fnu_mJy, dnde_1_cm2_s_TeV, ...;
+                                     in the source's frame nuLnu_U: nuLnu_erg_s
        log10_...                     before any of these: the column holds the logarithm of the number
        err_U, or err_lo_U and err_hi_U   one-sigma errors, U a unit of flux or dex; a table that needs both kinds has
                                      both columns and leaves one of them empty in each line; err alone: unit of the flux
@@ -38,28 +39,34 @@
        source                        optional: for .source, which takes the lines of one source
        _ANYTHING                     left alone. Any other name is an error, so that typing errors do not pass
 
-   With .columns, a list of such names, any table of blanks, commas, tabs, semicolons or bars is read, its header skipped.
+   With .columns, a list of such names, any table of blanks, commas, tabs, semicolons or bars is read, its header
+   skipped.
 
-   2. ECSV (first line `# %ECSV ...`) as astropy, gammapy, agnpy, JetSeT, naima, VTSCat and gamma-cat write it: names, units and
-   delimiter from the YAML header; redshift (z), source, telescope and confidence level (cl, UL_CONF; also in the limit's
-   description, "95% CL") from meta. Quantities by the names of the gamma-astro-data-formats and those programs: e_ref, or e_min and
-   e_max alone (their geometric mean); e2dnde, nuFnu, dnde, flux, y, ... with _err, or _errn and _errp, and _ul; norm with
-   ref_e2dnde or ref_dnde; photon fluxes (1/(cm2 s)) and eflux between e_min and e_max with a column `index`, for a power
-   law of that index. Rules of that format: where a value is nan and the limit is filled, the limit counts; where both are nan
-   the line is dropped and counted; is_ul (ul, UL) chooses. A value of zero or less with an error is taken as the limit
-   max(value, 0) + 1.645 error, and counted. Columns of other names are left alone.
-   3. IPAC tables (\key=value, |names|types|units|nulls|). 4. SExtractor headers (# 1 energy [TeV]). 5. Tables of blanks or
-   commas whose names and units stand in the last comment or the first line: "# nu / Hz, nuFnu / (erg cm-2 s-1), ...", "#E[eV],
-   flux [TeV cm^-2 s^-1], ...", Bjet_MCMC's "!E(eV) F(ergcm-2s-1) delta_F(-) ..." (zero errors mark its limits). A last column without
-   a name that holds words is the instrument. 6. JetSeT's older "# md z 0.03", "# md col_types x,y,dy".
-   7. SSDC's SED builder: its export (blocks under "# Log frequency ... Nufnu ... TStart TStop": frequency, bin, nuFnu, error, start,
-   stop, UPPER LIMIT; the catalogue's name in the comment above) and its upload (RA|Dec|frequency|error|nuFnu|error|start|stop|UL).
-   8. VOU-Blazars and Firmamento: a CSV of frequency [Hz], nuFnu [erg/(cm2 s)], error, MJD of start and end, UL or Det, catalogue,
-   reference; lines of the catalogue DEBL are corrected copies of others and are dropped.
+   2. ECSV (first line `# %ECSV ...`) as astropy, gammapy, agnpy, JetSeT, naima, VTSCat and gamma-cat write it:
+   names, units and delimiter from the YAML header; redshift (z), source, telescope and confidence level (cl,
+   UL_CONF; also in the limit's description, "95% CL") from meta. Quantities by the names of the
+   gamma-astro-data-formats and those programs: e_ref, or e_min and e_max alone (their geometric mean); e2dnde,
+   nuFnu, dnde, flux, y, ... with _err, or _errn and _errp, and _ul; norm with ref_e2dnde or ref_dnde; photon fluxes
+   (1/(cm2 s)) and eflux between e_min and e_max with a column `index`, for a power law of that index. Rules of that
+   format: where a value is nan and the limit is filled, the limit counts; where both are nan the line is dropped
+   and counted; is_ul (ul, UL) chooses. A value of zero or less with an error is taken as the limit max(value, 0) +
+   1.645 error, and counted. Columns of other names are left alone.
+   3. IPAC tables (\key=value, |names|types|units|nulls|).
+   4. SExtractor headers (# 1 energy [TeV]).
+   5. Tables of blanks or commas whose names and units stand in the last comment or the first line: "# nu / Hz,
+   nuFnu / (erg cm-2 s-1), ...", "#E[eV], flux [TeV cm^-2 s^-1], ...", Bjet_MCMC's "!E(eV) F(ergcm-2s-1) delta_F(-)
+   ..." (zero errors mark its limits). A last column without a name that holds words is the instrument.
+   6. JetSeT's older "# md z 0.03", "# md col_types x,y,dy".
+   7. SSDC's SED builder: its export (blocks under "# Log frequency ... Nufnu ... TStart TStop": frequency, bin,
+   nuFnu, error, start, stop, UPPER LIMIT; the catalogue's name in the comment above) and its upload
+   (RA|Dec|frequency|error|nuFnu|error|start|stop|UL).
+   8. VOU-Blazars and Firmamento: a CSV of frequency [Hz], nuFnu [erg/(cm2 s)], error, MJD of start and end, UL or
+   Det, catalogue, reference; lines of the catalogue DEBL are corrected copies of others and are dropped.
 
-   Errors of limits in formats 2 to 8 are not used: these programs give them no meaning, so sigma comes from the confidence
-   level. Where nothing states a level the caller's holds, 0.95 by default: the limit is 1.645 sigma (naima's own default is 0.90).
-   Points come in any order, duplicates included, and are returned in order of frequency. Public domain or MIT, see LICENSE. */
+   Errors of limits in formats 2 to 8 are not used: these programs give them no meaning, so sigma comes from the
+   confidence level. Where nothing states a level the caller's holds, 0.95 by default: the limit is 1.645 sigma
+   (naima's own default is 0.90). Points come in any order, duplicates included, and are returned in order of
+   frequency. Public domain or MIT, see LICENSE. */
 #ifndef SED_H
 #define SED_H
 #include "common.h"
@@ -438,7 +445,8 @@ static inline int sed_place(sed_reader *r, sed_row *row) {
     return 0;
 }
 
-/* nuFnu at nu of a power law with photon index gamma that has one photon (kind 1) or one erg (2) per cm2 s in the bin. */
+/* nuFnu at nu of a power law with photon index gamma that has one photon (kind 1) or one erg (2) per cm2 s in the bin.
+   */
 static inline double sed_integral_factor(const sed_row *row, int kind, double gamma) {
     const double power = kind - gamma; /* of E in the integral, less its own 1/E */
     const double nu = row->point.nu;
@@ -468,7 +476,7 @@ static inline int sed_flux_factor(sed_reader *r, sed_row *row) {
         row->factor = sed_integral_factor(row, k->integral, fabs(gamma));
     }
     if (r->at[SED_REFERENCE] >= 0) {
-        double reference;
+        double reference = 0;
         if (sed_number(r, &reference, row->cell[SED_REFERENCE], "reference flux", 0)) return -1;
         row->factor *= reference * r->column[r->at[SED_REFERENCE]].unit.factor;
     }
@@ -957,8 +965,8 @@ static inline int sed_is_own(const char *name) {
 }
 
 /* ==== other programs' names =======================================================================================
-   A name is brought to small letters, digits and single _: "delta_F(-)" is delta_f_lo. What it means follows from the words
-   it is made of: [d|delta] family [err|error|unc] [side]. */
+   A name is brought to small letters, digits and single _: "delta_F(-)" is delta_f_lo. What it means follows from the
+   words it is made of: [d|delta] family [err|error|unc] [side]. */
 
 static const char *const sed_families[] = {"e2dnde",      "nufnu",      "nu_fnu",    "nu_f_nu", "nufn", "vfv",
                                            "e2dn_de",     "dnde",       "diff_flux", "dn_de",   "flux", "sed",
@@ -1900,8 +1908,8 @@ static inline int sed_check_errors(sed_reader *r) {
     return 0;
 }
 
-/* log10 of the median flux of the detections near point i, within half a decade and of other instruments where there are;
-   NaN: fewer than two. */
+/* log10 of the median flux of the detections near point i, within half a decade and of other instruments where there
+   are; NaN: fewer than two. */
 static inline double sed_neighbours(const sed_table *t, int i, double *room) {
     enum { REACH = 40 };
     int n = 0;
@@ -2081,8 +2089,8 @@ static inline void sed_begin(sed_table *t) {
     t->redshift = (double)NAN;
 }
 
-/* Reads a file; "-" is standard input. Returns 0, or -1 with a line in err[ERROR_SIZE] and an empty table. Free the table with
-   sed_free. */
+/* Reads a file; "-" is standard input. Returns 0, or -1 with a line in err[ERROR_SIZE] and an empty table. Free the
+   table with sed_free. */
 static inline int sed_read(sed_table *t, const char *path, const sed_options *how, char *err) {
     sed_reader r = {.n_columns = 0};
     sed_begin(t);

@@ -1,6 +1,6 @@
-/* sed_plot.h: the picture of a SED: data with their errors, an instrument each a colour and a shape; upper limits as arrows;
-   the model as its 50 % and 90 % bands, the best line, its components dashed; and, under it, how far the data lie from the
-   model. Include common.h and sed.h first. Public domain or MIT, see LICENSE. */
+/* sed_plot.h: the picture of a SED: data with their errors, an instrument each a colour and a shape; upper limits as
+   arrows; the model as its 50 % and 90 % bands, the best line, its components dashed; and, under it, how far the data
+   lie from the model. Include common.h and sed.h first. Public domain or MIT, see LICENSE. */
 #ifndef SED_PLOT_H
 #define SED_PLOT_H
 #include "sed.h"
@@ -163,8 +163,8 @@ static inline void sed_draw_pulls(FILE *f, const sed_picture *p, int n) {
     double reach = 4;
     for (int i = 0; i < p->data->n; i++)
         if (fabs(p->pull[i]) > reach) reach = fabs(p->pull[i]);
-    fprintf(f,
-            "unset title\nunset key\nunset x2label\nunset x2tics\nunset label\nset xtics mirror textcolor rgb '#000000'\nunset logscale y\n");
+    fprintf(f, "unset title\nunset key\nunset x2label\nunset x2tics\nunset label\nunset logscale y\n");
+    fprintf(f, "set xtics mirror textcolor rgb '#000000'\n");
     fprintf(f, "set tmargin at screen 0.335\nset bmargin at screen 0.1\nset yrange [%.4g:%.4g]\n", -1.1 * reach,
             1.1 * reach);
     fprintf(f, "set format y '%%g'\nset ytics autofreq\nset xlabel 'Frequency  {/Symbol n}  [Hz]'\n");

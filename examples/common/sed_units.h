@@ -4,11 +4,11 @@
      char wrong[64];
      if (sed_unit_read(&u, "TeV-1 cm-2 s-1", wrong, sizeof wrong)) ... wrong holds the part that is unknown ...
 
-   A unit is a factor to cgs times energy^a length^b time^c. Products of names and numbers, each with a power: "erg / (cm2 s)",
-   "TeV-1 cm-2 s-1", "1e-12 erg/(cm^2 s)", "10^-12 erg.cm**-2.s**(-1)", "W m$^{-2}$", "ergcm-2s-1"; a slash divides by all
-   that follows it up to the next slash. Names as in the table below; a plural s and other capitals are forgiven where only one
-   unit can be meant ("ergs", "kev", "GHZ"; not "mev", which is a million or a thousandth). No printing, no exit, no dependence
-   on the locale. Public domain or MIT, see LICENSE. */
+   A unit is a factor to cgs times energy^a length^b time^c. Products of names and numbers, each with a power: "erg /
+   (cm2 s)", "TeV-1 cm-2 s-1", "1e-12 erg/(cm^2 s)", "10^-12 erg.cm**-2.s**(-1)", "W m$^{-2}$", "ergcm-2s-1"; a slash
+   divides by all that follows it up to the next slash. Names as in the table below; a plural s and other capitals are
+   forgiven where only one unit can be meant ("ergs", "kev", "GHZ"; not "mev", which is a million or a thousandth). No
+   printing, no exit, no dependence on the locale. Public domain or MIT, see LICENSE. */
 #ifndef SED_UNITS_H
 #define SED_UNITS_H
 #include "common.h" /* real_prefix, is_space */
@@ -178,8 +178,8 @@ static inline const sed_unit *sed_unit_name(const char *s, size_t length) {
     return found;
 }
 
-/* The length of the name that stands first in a run of letters such as "ergcm": the longest for which the rest is made of
-   names too; 0: there is none. */
+/* The length of the name that stands first in a run of letters such as "ergcm": the longest for which the rest is made
+   of names too; 0: there is none. */
 static inline size_t sed_unit_first(const char *s, size_t length, int depth) {
     if (depth ? sed_unit_exact(s, length) : sed_unit_name(s, length)) return length;
     for (size_t n = length - 1; n > 0 && depth < 3; n--)

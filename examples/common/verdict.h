@@ -4,7 +4,7 @@
      #include "verdict.h"
      verdict v = {0};
      verdict_add(&v, VERDICT_GREEN, "rhat", 1.002, "The chains agree.");
-     verdict_add(&v, VERDICT_RED, "chi2_p", 1e-300, "The model does not fit: chi^2 is %.0f for %d points.", 80145.0, 105);
+     verdict_add(&v, VERDICT_RED, "chi2_p", 1e-300, "chi^2 is %.0f for %d points.", 80145.0, 105);
      run_info run = {..., .more = verdict_json, .more_of = &v};    "verdict": {...} in run.json
      verdict_write(&v, dir, err);                                   DIR/verdict.txt
      verdict_print(stdout, &v);
@@ -55,7 +55,8 @@ static inline void verdict_add(verdict *v, int colour, const char *name, double 
     va_end(ap);
 }
 
-/* The same with the colour that the number deserves: green up to `yellow`, yellow up to `red`, red above and for NaN. */
+/* The same with the colour that the number deserves: green up to `yellow`, yellow up to `red`, red above and for NaN.
+   */
 static inline int verdict_colour(double number, double yellow, double red) {
     if (!(number <= red)) return VERDICT_RED;
     return number <= yellow ? VERDICT_GREEN : VERDICT_YELLOW;

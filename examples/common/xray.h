@@ -21,41 +21,49 @@
      xray_data_free(&data);
      xray_absorption_free(&ism);
 
-   Files: PHA (type I: COUNTS or RATE, GROUPING, QUALITY, EXPOSURE, BACKSCAL, AREASCAL, STAT_ERR, SYS_ERR, the files
-   that it names), RMF (extension MATRIX or SPECRESP MATRIX; N_GRP, F_CHAN, N_CHAN and MATRIX of fixed or variable
-   length; TLMIN), ARF; OGIP memos OGIP/92-007 and CAL/GEN/92-002. They need cfitsio: define BML_XRAY_USE_CFITSIO and
-   link with -lcfitsio (Debian: libcfitsio-dev). Without it everything else is there, and readers say what is missing.
-   cfitsio is not thread safe; all other functions here are, as long as each thread has its own xray_work and output
-   arrays.
+   Files: PHA (type I, or a row of type II; what it names), RMF (all its matrices), ARF: xray_ogip.h says what is read
+   and how files are named. They need cfitsio: define BML_XRAY_USE_CFITSIO and link with -lcfitsio (Debian:
+   libcfitsio-dev). Without it all else is there, and readers say what is missing. cfitsio is not thread safe; all
+   other functions here are, as long as each thread has its own xray_work and output arrays.
 
    Models. photons/(cm2 s) in each bin of energy, integrated over the bin; E in keV, K = norm:
        powerlaw   K E^-PhoIndex                                exact
        zpowerlw   K (E (1 + Redshift))^-PhoIndex               exact
+       bknpower   K E^-PhoIndx1 below BreakE, K BreakE^(PhoIndx2-PhoIndx1) E^-PhoIndx2 above it      exact
+       pegpwrlw   E^-PhoIndex with an energy flux of K 1e-12 erg/(cm2 s) from eMin to eMax           exact
        cutoffpl   K E^-PhoIndex exp(-E/HighECut)               (q)
-       logpar     K E^-(alpha + beta log10 E)                  (q) (Massaro et al. 2004, A&A 413, 489, eq. 1)
+       logpar     K x^-(alpha + beta log10 x), x = E/pivotE    (q) (Massaro et al. 2004, A&A 413, 489, eq. 1)
        bbodyrad   K C E^2 / (exp(E/kT) - 1), K = (R_km/D_10kpc)^2, C = 1.0344e-3 as in XSPEC, so that norms compare
                   (2 pi/(h^3 c^2) km^2/(10 kpc)^2 is 1.0380e-3 with today's constants)                           (q)
        diskbb     K (8/3) C E^2 integral_0^1 t^(-11/3) / (exp(E/(t Tin)) - 1) dt, K = (Rin_km/D_10kpc)^2 cos i   (q)
                   (rings of black body with T ~ r^(-3/4); Mitsuda et al. 1984, PASJ 36, 741)
        gaussian   K photons in a line at LineE with standard deviation Sigma                                     exact
-       tbabs      exp(-nH sigma(E)), nH in 1e22 cm^-2, sigma the mean over the bin. Multiplies.
-       constant   factor. Multiplies.
+       tbabs      exp(-nH sigma(E)), nH in 1e22 cm^-2, sigma the mean over the bin. Multiplies, as all below.
+       ztbabs     the same at E (1 + Redshift). XSPEC's leaves out grains and molecules here: up to 5 % below 0.5 keV.
+       phabs      gas alone, with Anders & Grevesse's abundances whatever tbabs has; zphabs at E (1 + Redshift)
+       constant   factor
+       cflux      scales what stands behind it in the product to an energy flux of 10^lg10Flux erg/(cm2 s) from Emin to
+                  Emax (fix one norm in there). 300 bins of equal ratio: 1e-5 for a power law
    (q): three-point Gauss-Legendre in each bin, relative error about (w/kT)^6/2e6 for a bin w wide: bins of a response
-   are never wide enough to show it; bins wider than kT are not for this file.
-   Expressions: sums and products with parentheses; `tbabs(powerlaw)` is `tbabs*(powerlaw)`. A second power law is
-   called powerlaw2, its parameters powerlaw2.norm and so on; a name that only one component has may be used alone (nH,
-   kT).
+   are never wide enough to show it; bins wider than kT are not for this file. Nothing is absorbed below 13.6 eV.
+   Beyond these: tables of XSPEC (xray_table.h), ssc and ebl (xray_ssc.h), your own (xray_extra).
+   Expressions: sums and products with parentheses; `tbabs(powerlaw)` is `tbabs*(powerlaw)`. Names in any case, and
+   shortened as long as they are clear (TBabs, po). A second power law is called powerlaw2, its parameters
+   powerlaw2.norm and so on; a name that only one component has may be used alone (nH, kT).
+   Redshifts, pivots and constants are held in fits unless freed.
 
    Statistics, D counts, M model counts, both in a bin: all are -2 ln L up to a constant, and about 1 per bin in a good
    fit.
-       C      2 (M - D + D ln(D/M))  (Cash 1979, ApJ 228, 939). Background is not looked at.
+       C      2 (M - D + D ln(D/M))  (Cash 1979, ApJ 228, 939). Background is not looked at: fits take W where there is
+              one.
        W      the same with a background spectrum, whose rate in each bin is eliminated by maximum likelihood (the W
               statistic of XSPEC's appendix B). Biased where background bins hold few counts: group to several counts a
-              bin.
+              bin, or give the background a model (xray_problem_dark).
        chi2   (D - r B - M)^2 / (D + r^2 B + (s D)^2): Gaussian, so for 20 counts and more; an empty bin counts as
-              variance 1; s is the systematic error, a fraction: SYS_ERR of the file, and binning.systematic, in
-              quadrature.
-   When NOT to use this: gratings with energies in descending order, type II PHA, pile-up, time-resolved responses.
+              variance 1; STAT_ERR squared in the place of D where POISSERR is not true; s is the systematic error, a
+              fraction: SYS_ERR of the file, and binning.systematic, in quadrature.
+       flux points (xray_points_make): a Gaussian in log10 nuFnu; upper limits ln Phi((limit - model)/sigma).
+   When NOT to use this: gratings with energies in descending order, pile-up, time-resolved responses.
 
    Functions that can fail return 0, or -1 with one line of text in err[ERROR_SIZE]. Public domain or MIT, see LICENSE.
    */
@@ -296,7 +304,7 @@ typedef struct xray_par {
     int log;
     int fixed; /* unless freed: at `value` */
     double value;
-    int coarse; /* the component is smooth over steps of a thousandth of the search range only: derivatives take those */
+    int coarse; /* smooth only over steps of a thousandth of the search range: derivatives take those */
 } xray_par;
 
 /* What a component does with its neighbours. */
@@ -1276,10 +1284,10 @@ typedef struct xray_data {
     double *model;       /* [n] room for the caller's model counts */
     int *bin;            /* [n_channel] bin of each channel, -1 for none */
     int n_channel, first_channel;
-    double exposure; /* s */
-    int exact;       /* counts are counts: C and W hold */
-    int silent;      /* bins without an error, which chi2 leaves out */
-    int dropped;     /* a background is named, but left out as asked */
+    double exposure;   /* s */
+    int exact;         /* counts are counts: C and W hold */
+    int silent;        /* bins without an error, which chi2 leaves out */
+    int dropped;       /* a background is named, but left out as asked */
     xray_point *point; /* [n] flux points instead of counts: `counts` are nu F_nu then [erg/(cm2 s)]. NULL: counts */
     char note[XRAY_NOTE];
     xray_grid grid; /* energies of the response that reach a bin */
@@ -1743,6 +1751,7 @@ static inline double xray_point_statistic(double *first, double *second, const x
    model; both NULL when not wanted. XRAY_W needs a background. +infinity for a model that is no number. */
 static inline double xray_statistic(double *slope, double *curvature, const xray_data *d, const double *model,
                                     int kind) {
+    const double least = 1e-6; /* an empty bin without a model tells nothing, though 1/m is large */
     double sum = 0;
     for (int i = 0; i < d->n; i++) {
         double m = model[i];
@@ -1762,11 +1771,11 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
         } else if (kind == XRAY_W) {
             sum += xray_w(&back, n, d->background[i], d->ratio[i], m);
             first = 2 * (1 - n / (m + back)); /* the background stands at its maximum: it adds nothing */
-            second = 2 / (m + back * (1 + d->ratio[i]));
+            second = 2 / fmax(m + back * (1 + d->ratio[i]), n > 0 ? 0 : least);
         } else {
             sum += 2 * (n > 0 ? m - n + n * log(n / m) : m);
             first = 2 * (1 - n / m);
-            second = 2 / m;
+            second = 2 / (n > 0 ? m : fmax(m, least));
         }
         if (slope) slope[i] = first;
         if (curvature) curvature[i] = second;

@@ -39,7 +39,10 @@ typedef struct xray_parameter {
 } xray_parameter;
 
 typedef struct xray_problem {
-    xray_model model;
+    xray_model model, dark;                /* dark: of background spectra, unless its n_part is 0 */
+    const double *ratio_of[XRAY_MAX_DATA]; /* [n] source over background, of spectra whose background is modelled */
+    int dark_of[XRAY_MAX_DATA];            /* and where among the data that background is; is_dark: it is one */
+    int is_dark[XRAY_MAX_DATA];
     xray_data *data; /* [n_data], the caller's */
     int n_data, kind, n_all;
     xray_parameter par[XRAY_MAX_ALL];
@@ -88,6 +91,52 @@ static inline int xray_problem_init(xray_problem *p, const xray_model *m, xray_d
         for (int i = 0; i < n_data; i++)
             p->at[i][k] = k;
     }
+    return 0;
+}
+
+/* The model of spectrum i. */
+static inline const xray_model *xray_model_of(const xray_problem *p, int i) {
+    return p->is_dark[i] ? &p->dark : &p->model;
+}
+
+/* Makes data[to] the background of data[i], modelled by p->dark instead of eliminated: its counts over the bins
+   of the source, in the source's response. d->background is taken away from the source. To be called after
+   xray_problem_init for all data; data[to] is the caller's to free. */
+static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *dark, char *err) {
+    xray_data *source = &p->data[i];
+    int to = p->n_data;
+    if (!source->background) return error_set(err, "%.300s: has no background to be modelled", source->name);
+    if (to == XRAY_MAX_DATA) return error_set(err, "more than %d spectra with their backgrounds", (int)XRAY_MAX_DATA);
+    if (p->n_all + dark->n_par > XRAY_MAX_ALL) return error_set(err, "more than %d parameters", (int)XRAY_MAX_ALL);
+    xray_data *d = &p->data[to];
+    *d = *source; /* shares all but the counts */
+    d->counts = source->background;
+    d->background = NULL;
+    p->dark = *dark;
+    p->is_dark[to] = 1;
+    p->dark_of[i] = to;
+    p->ratio_of[i] = source->ratio;
+    source->background = NULL;
+    for (int k = 0; k < dark->n_par; k++) {
+        xray_parameter *q = &p->par[p->n_all];
+        const xray_par *from = &dark->par[k];
+        memset(q, 0, sizeof *q);
+        char number[16] = "";
+        if (i) snprintf(number, sizeof number, "@%d", i + 1);
+        snprintf(q->name, sizeof q->name, "back.%.28s%.6s", from->name, number);
+        q->unit = from->unit;
+        q->lo = from->lo;
+        q->hi = from->hi;
+        q->from = from->from;
+        q->to = from->to;
+        q->log = from->log;
+        q->coarse = from->coarse;
+        q->value = from->fixed ? from->value : 0.5 * (from->from + from->to);
+        q->free = !from->fixed;
+        q->by_default = from->fixed;
+        p->at[to][k] = p->n_all++;
+    }
+    p->n_data++;
     return 0;
 }
 
@@ -213,7 +262,7 @@ static inline xray_fitter *xray_fitter_make(const xray_problem *p) {
     }
     for (int i = 0; i < p->n_data; i++)
         f->n_bin += p->data[i].n;
-    f->work = xray_work_make(&p->model, p->data, p->n_data);
+    f->work = xray_work_make(p->dark.depth > p->model.depth ? &p->dark : &p->model, p->data, p->n_data);
     f->model = xray_alloc((size_t)f->n_bin, (4 + (size_t)f->n_free) * sizeof(double));
     if (!f->work || !f->model) {
         xray_fitter_free(f);
@@ -226,8 +275,10 @@ static inline xray_fitter *xray_fitter_make(const xray_problem *p) {
     return f;
 }
 
-/* A logarithmic range from 0 is one of ln(theta + scale), with a scale that nothing measured comes near. */
+/* A logarithmic range from 0 is one of ln(theta + scale), with a scale that nothing measured comes near: norms at a TeV
+   are 1e-20 and less. */
 static inline double xray_scale(const xray_parameter *q) {
+    if (!(q->lo > 0) && q->hi > 1e20) return 1e-40;
     return q->lo > 0 ? q->lo : 1e-7 * (q->from > 0 ? q->from : q->hi);
 }
 
@@ -280,18 +331,25 @@ static inline void xray_expand(double *full, const xray_fitter *f, int i, const 
         all[k] = f->p->par[k].value;
     for (int k = 0; k < f->n_free; k++)
         all[f->free_par[k]] = theta[k];
-    for (int k = 0; k < f->p->model.n_par; k++)
+    for (int k = 0; k < xray_model_of(f->p, i)->n_par; k++)
         full[k] = all[f->p->at[i][k]];
 }
 
 /* counts[n_bin] of all spectra, one after the other. */
 static inline void xray_counts(double *counts, xray_fitter *f, const double *theta) {
     double full[XRAY_MAX_PAR];
+    int from[XRAY_MAX_DATA];
     f->evaluations++;
-    for (int i = 0; i < f->p->n_data; i++) {
+    for (int i = 0, at = 0; i < f->p->n_data; at += f->p->data[i++].n) {
+        from[i] = at;
         xray_expand(full, f, i, theta);
-        xray_fold_model(counts, &f->p->data[i], &f->p->model, full, f->work);
-        counts += f->p->data[i].n;
+        xray_fold_model(counts + at, &f->p->data[i], xray_model_of(f->p, i), full, f->work);
+    }
+    for (int i = 0; i < f->p->n_data; i++) { /* the modelled background is in the source's spectrum, too */
+        const double *ratio = f->p->ratio_of[i];
+        const double *dark = ratio ? counts + from[f->p->dark_of[i]] : NULL;
+        for (int b = 0; ratio && b < f->p->data[i].n; b++)
+            counts[from[i] + b] += ratio[b] * dark[b];
     }
 }
 
@@ -422,7 +480,8 @@ static inline void xray_derivatives(double *g, double *h, xray_fitter *f, const 
     for (int k = 0; k < n; k++) {
         double *j = f->jacobian + (size_t)k * (size_t)f->n_bin;
         double fine = f->p->par[f->free_par[k]].coarse ? 1e-3 : 1e-5;
-        double step = (central ? fmax(1e-4, fine) : fine) * width[k]; /* rounding in M, 1e-14, and curvature: both far below needs */
+        double step = (central ? fmax(1e-4, fine) : fine) *
+                      width[k]; /* rounding in M, 1e-14, and curvature: both far below needs */
         int inside = u[k] - step >= 0 && u[k] + step <= 1;
         xray_column(j, f, u, k, u[k] + step > 1 ? -step : step, central && inside);
         g[k] = f->pull ? stiff * off * pull[k] : 0;
@@ -478,7 +537,7 @@ static inline int xray_step_inside(double *d, const double *u, const double *g, 
     return 1;
 }
 
-/* Smallest eigenvalue of the symmetric a[n][n], whose diagonal is 1, and its vector, by Jacobi's rotations. a is lost. */
+/* Smallest eigenvalue of the symmetric a[n][n], whose diagonal is 1, with its vector: Jacobi's rotations. a is lost. */
 static inline double xray_weakest(double *vector, double *a, int n) {
     double v[XRAY_MAX_FREE * XRAY_MAX_FREE] = {0};
     int least = 0;

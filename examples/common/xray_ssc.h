@@ -31,8 +31,8 @@ static const double xray_hz = 2.417989242e17;               /* of a keV */
 typedef struct xray_ssc_room {
     bml_ssc_blob *blob;
     bml_nn_work *work;
-    double par[XRAY_SSC_PARS]; /* of the spectrum that is kept */
-    int known;                 /* 1: there is one; -1: these parameters have none */
+    double par[XRAY_SSC_PARS];                      /* of the spectrum that is kept */
+    int known;                                      /* 1: there is one; -1: these parameters have none */
     double nu[XRAY_SSC_GRID], value[XRAY_SSC_GRID]; /* Hz; ln nuFnu [erg/(cm2 s)] */
 } xray_ssc_room;
 
@@ -55,7 +55,7 @@ static inline void xray_ssc_free(xray_ssc *s) {
     free(s);
 }
 
-/* *out for up to `threads` threads; net: a file of train_surrogate, or NULL. why [ERROR_SIZE]. 0, or -1 with *out NULL. */
+/* *out for up to `threads` threads; net: a file of train_surrogate, or NULL. why [ERROR_SIZE]. 0, or -1 and *out NULL. */
 static inline int xray_ssc_create(xray_ssc **out, const char *net, int threads, char *why) {
     char reason[BML_SSC_MESSAGE] = "out of memory";
     int bad = 0;
@@ -136,7 +136,8 @@ static inline double xray_ssc_at(const xray_ssc_room *room, double log_e) {
     int i = (int)at;
     const double *y = room->value + i;
     double t = at - i;
-    if (y[2] < -600 || y[1] < -600) return y[0] + t * (y[1] - y[0]);
+    double steepest = fmax(fmax(fabs(y[0] - y[-1]), fabs(y[1] - y[0])), fabs(y[2] - y[1]));
+    if (steepest > 1) return y[0] + t * (y[1] - y[0]); /* a cubic through a cliff climbs before it falls */
     double m = 0.5 * (y[1] - y[-1]);
     double p = 0.5 * (y[2] - y[0]);
     return y[0] + t * (m + t * (3 * (y[1] - y[0]) - 2 * m - p + t * (2 * (y[0] - y[1]) + m + p)));
@@ -155,14 +156,11 @@ static inline void xray_ssc_eval(double *out, const xray_grid *g, const double *
 }
 
 static inline xray_extra xray_ssc_extra(xray_ssc *s) {
-    static const xray_par par[XRAY_SSC_PARS] = {{"log_R", "cm", 13, 20, 15, 17, 0, 0, 0, 1},
-                                                {"log_B", "G", -4, 3, -2, 0.5, 0, 0, 0, 1},
-                                                {"log_gamma_min", "", 0.1, 6, 1, 4, 0, 0, 0, 1},
-                                                {"log_gamma_max", "", 2, 9, 5, 7, 0, 0, 0, 1},
-                                                {"log_l_e", "", -8, 1, -5.5, -3, 0, 0, 0, 1},
-                                                {"p", "", 1, 5, 1.6, 2.8, 0, 0, 0, 1},
-                                                {"log_delta", "", 0, 3, 0.8, 1.7, 0, 0, 0, 1},
-                                                {"Redshift", "", 0, 10, 0.01, 1, 0, 1, (double)NAN, 1}};
+    static const xray_par par[XRAY_SSC_PARS] = {
+        {"log_R", "cm", 13, 20, 15, 17, 0, 0, 0, 1},     {"log_B", "G", -4, 3, -2, 0.5, 0, 0, 0, 1},
+        {"log_gamma_min", "", 0.1, 6, 1, 4, 0, 0, 0, 1}, {"log_gamma_max", "", 2, 9, 5, 7, 0, 0, 0, 1},
+        {"log_l_e", "", -8, 1, -5.5, -3, 0, 0, 0, 1},    {"p", "", 1, 5, 1.6, 2.8, 0, 0, 0, 1},
+        {"log_delta", "", 0, 3, 0.8, 1.7, 0, 0, 0, 1},   {"Redshift", "", 0, 10, 0.01, 1, 0, 1, (double)NAN, 1}};
     xray_extra e;
     memset(&e, 0, sizeof e);
     strcpy(e.name, "ssc");

@@ -10,7 +10,7 @@
 
    Parameters are those of the file, in its ranges (MINIMUM ... MAXIMUM, cut to the tabulated values; the search begins
    between BOTTOM and TOP), called MODEL.NAME, where MODEL is MODLNAME or atable; DELTA below 0 holds a parameter at
-   INITIAL. A parameter called Redshift or z is held, and must be given. Where REDSHIFT is true, a Redshift is added (held
+   INITIAL. A parameter called Redshift or z is held, and must be given. Where REDSHIFT is true a Redshift is added (held
    at 0), and an additive model has a norm. Between tabulated values linear, or linear in the logarithm of the parameter
    (METHOD 1); additional parameters (NADDPARM) times their spectra are added. Bins of energy are shared out by their
    overlap; outside of the table's energies an additive model is 0 and a factor that of the nearest bin, unless LOELIMIT
@@ -86,8 +86,9 @@ static inline int xray_table_at(double *out, const xray_table *t, const double *
     return 1;
 }
 
-/* Shares bins of the table, moved to energies lower by 1 + z, out among those of the grid: sums, or means over a bin. */
-static inline void xray_table_share(double *out, const xray_grid *g, const xray_table *t, const double *bins, double z) {
+/* Shares bins of the table, moved to energies lower by 1 + z, out among the grid's: sums, or means over a bin. */
+static inline void xray_table_share(double *out, const xray_grid *g, const xray_table *t, const double *bins,
+                                    double z) {
     double stretch = 1 / (1 + z);
     double first = isnan(t->below) ? (t->additive ? 0 : bins[0]) : t->below;
     double last = isnan(t->above) ? (t->additive ? 0 : bins[t->n_bin - 1]) : t->above;
@@ -169,7 +170,8 @@ static inline int xray_table_parameter(xray_table *t, xray_extra *e, xray_fits *
     char *cell = text;
     int any = 0;
     xray_par *p = &e->par[k];
-    if (!x->status) fits_read_col(x->f, TSTRING, xray_fits_column(x, "NAME"), k + 1, 1, 1, NULL, &cell, &any, &x->status);
+    if (!x->status)
+        fits_read_col(x->f, TSTRING, xray_fits_column(x, "NAME"), k + 1, 1, 1, NULL, &cell, &any, &x->status);
     xray_table_word(p->name, 15, text);
     p->unit = "";
     double initial = xray_table_cell(x, "INITIAL", k + 1);
@@ -199,9 +201,10 @@ static inline int xray_table_parameter(xray_table *t, xray_extra *e, xray_fits *
     if (is_z) strcpy(p->name, "Redshift");
     p->fixed = delta < 0 || is_z || !(p->hi > p->lo);
     p->value = is_z ? (double)NAN : initial;
-    p->coarse = 1; /* straight lines between tabulated values */
+    p->coarse = 1;                           /* straight lines between tabulated values */
     if (!(p->hi > p->lo)) p->hi = p->lo + 1; /* one value: held */
-    return x->status || isfinite(p->lo + p->hi + initial) ? 0 : error_set(err, "%.300s: %s: its range", x->path, p->name);
+    return x->status || isfinite(p->lo + p->hi + initial) ? 0
+                                                          : error_set(err, "%.300s: %s: its range", x->path, p->name);
 }
 
 /* The energies. */
@@ -244,7 +247,8 @@ static inline int xray_table_spectra(xray_table *t, xray_fits *x, char *err) {
     for (int k = 0; k < t->n_int; k++)
         total *= t->n_value[k];
     long n = xray_fits_rows(x);
-    if (fabs(total - (double)n) > 0.5) return error_set(err, "%.300s: %ld spectra for %g sets of values", x->path, n, total);
+    if (fabs(total - (double)n) > 0.5)
+        return error_set(err, "%.300s: %ld spectra for %g sets of values", x->path, n, total);
     if (total * (1 + t->n_add) * t->n_bin > XRAY_TABLE_SIZE) return error_set(err, "%.300s: too large", x->path);
     size_t row = (size_t)(1 + t->n_add) * (size_t)t->n_bin;
     t->spectrum = xray_alloc((size_t)n * row, sizeof *t->spectrum);
@@ -265,7 +269,8 @@ static inline int xray_table_spectra(xray_table *t, xray_fits *x, char *err) {
     }
     free(seen);
     for (size_t i = 0; i < (size_t)n * row && !bad && !x->status; i++)
-        if (!(fabsf(t->spectrum[i]) < 1e30f)) bad = error_set(err, "%.300s: the spectra hold %g", x->path, (double)t->spectrum[i]);
+        if (!(fabsf(t->spectrum[i]) < 1e30f))
+            bad = error_set(err, "%.300s: the spectra hold %g", x->path, (double)t->spectrum[i]);
     return bad;
 }
 

@@ -23,7 +23,7 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
             cube[k] = bml_mcmc_rng_uniform(rng);
         if (bml_mcmc_prior_transform(p->prior, theta, cube)) fail("fit_sed: the prior leaves no room");
         expand(full, p, theta);
-        if (!allowed(full) || solve(p->blob[0], p, full)) continue;
+        if (!allowed(p, full) || solve(p->blob[0], p, full)) continue;
         o = observer_of(p, full);
         if (bml_ssc_sed(flux, p->nu, p->sed.n, p->blob[0], &o, BML_SSC_TOTAL)) continue;
         for (int i = 0; i < p->sed.n; i++)

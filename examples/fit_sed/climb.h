@@ -1,10 +1,11 @@
-/* climb.h: from the prior to where the posterior is: search, climb, and the polynomial's learning. Public domain or MIT,
-   see LICENSE. */
+/* climb.h: from the prior to where the posterior is: search, climb, and the polynomial's learning. Public domain or
+   MIT, see LICENSE. */
 #ifndef FIT_SED_CLIMB_H
 #define FIT_SED_CLIMB_H
 #include "state.h"
 
-/* Likelihoods of many points in pieces, so that a signal is obeyed at once. Returns 1 where it was: lp is not whole then. */
+/* Likelihoods of many points in pieces, so that a signal is obeyed at once. Returns 1 where it was: lp is not whole
+   then. */
 static int in_pieces(double *lp, const double *theta, int n, problem *p, int with_prior) {
     const int piece = by_network(p) ? 4096 : 32 * p->threads;
     for (int from = 0; from < n; from += piece) {
@@ -41,7 +42,7 @@ static void search(double *start, problem *p) {
         }
     }
     if (in_pieces(lp, theta, n, p, 1)) {
-        state s = {.head = {.phase = PHASE_CLIMB}}; /* nothing found: the search begins again */
+        state s = {.head = {.phase = PHASE_CLIMB, .best = -HUGE_VAL}}; /* nothing found: the search begins again */
         p->learned.n = 0;
         p->learned.best = -HUGE_VAL;
         state_write(p, &s);
@@ -214,8 +215,8 @@ static const bml_mcmc_move explore_moves[] = {
 static const bml_mcmc_move screened_moves[] = {
     {BML_MCMC_SURROGATE, 0.6, 0, 60}, {BML_MCMC_STRETCH, 0.3, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
 
-/* A round of plain moves; start [walkers][n_free] in and out. Returns how many walkers were stuck, -1 where it was asked to
-   stop; *top: the best ln p. */
+/* A round of plain moves; start [walkers][n_free] in and out. Returns how many walkers were stuck, -1 where it was
+   asked to stop; *top: the best ln p. */
 static int climb_round(double *start, double *top, problem *p, bml_mcmc_rng *rng, int round) {
     const setup s = {.moves = plain_moves, .n_moves = 3, .seed = 1000 + (uint64_t)round};
     bml_mcmc_ensemble *e = ensemble(p, start, &s);
@@ -273,8 +274,8 @@ static int explore(const double *start, problem *p, uint64_t seed) {
     return 0;
 }
 
-/* New start positions, drawn from theta [n][n_free] by weight; no point twice, though a walker that stood still left it twice
-   in the archive. */
+/* New start positions, drawn from theta [n][n_free] by weight; no point twice, though a walker that stood still left
+   it twice in the archive. */
 static void start_by_weight(double *start, const double *theta, double *weight, int n, const problem *p,
                             bml_mcmc_rng *rng) {
     const int d = p->n_free;
@@ -340,8 +341,9 @@ static int refine_round(double *start, problem *p, int round) {
     return stopped;
 }
 
-/* Rounds of refine_round. A polynomial that is too low somewhere hides that place from its own posterior, so every other round
-   explores with a warmer likelihood, and every round ends with exact steps from where the check found it too low. */
+/* Rounds of refine_round. A polynomial that is too low somewhere hides that place from its own posterior, so every
+   other round explores with a warmer likelihood, and every round ends with exact steps from where the check found it
+   too low. */
 static void refine(double *start, problem *p, state_head at, progress_bar *bar) {
     for (int round = at.phase == PHASE_REFINE ? (int)at.round : 0; round <= REFINE_ROUNDS; round++) {
         if (learn(p)) return; /* too few points: plain moves it is */

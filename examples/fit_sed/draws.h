@@ -1,5 +1,5 @@
-/* draws.h: what is worked out at points of a finished posterior: spectra, derived quantities, the best point. Public domain
-   or MIT, see LICENSE. */
+/* draws.h: what is worked out at points of a finished posterior: spectra, derived quantities, the best point. Public
+   domain or MIT, see LICENSE. */
 #ifndef FIT_SED_DRAWS_H
 #define FIT_SED_DRAWS_H
 #include "samplers.h"
@@ -73,7 +73,7 @@ static void derive(double *value, const bml_ssc_derived *q, const problem *p, co
     value[DERIVED_NU_COMPTON] = log10_or_floor(q->nu_compton);
     value[DERIVED_L_COMPTON] = log10_or_floor(q->L_compton);
     value[DERIVED_DOMINANCE] = log10_or_floor(q->compton_dominance);
-    value[DERIVED_T_VAR] = full[R] - full[DELTA] + log10((1 + p->opt->redshift) / 2.99792458e10);
+    value[DERIVED_T_VAR] = log_t_var(p, full);
 }
 
 /* Draw i: derived quantities, the spectrum sed [N_NU] at nu, the fluxes of the points. */

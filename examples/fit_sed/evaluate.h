@@ -1,5 +1,5 @@
-/* evaluate.h: ln likelihoods and ln posteriors of many points at once, by the solver or by the network. Public domain or
-   MIT, see LICENSE. */
+/* evaluate.h: ln likelihoods and ln posteriors of many points at once, by the solver or by the network. Public domain
+   or MIT, see LICENSE. */
 #ifndef FIT_SED_EVALUATE_H
 #define FIT_SED_EVALUATE_H
 #include "network.h"

@@ -11,14 +11,14 @@
       keep such places open;
    4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report).
 
-   After 4 comes the verdict (judge.h): does the model fit, is the posterior inside its prior, has the sampler converged. Exit
-   status 0: usable, 2: written but not to be trusted, 1: error.
+   After 4 comes the verdict (judge.h): does the model fit, is the posterior inside its prior, has the sampler
+   converged. Exit status 0: usable, 2: written but not to be trusted, 1: error.
 
    With --sampler nested the exact solver alone is asked, from the prior inwards, and the evidence comes with the
    posterior. With --model FILE a network of train_surrogate stands in for the solver all the way, and its gradients
    make --sampler nuts possible; in the end the solver is asked at some thousand draws how far the network was off. With
-   --reweigh beside nested sampling the solver weighs all points of the network's run, and posterior and evidence are the
-   solver's.
+   --reweigh beside nested sampling the solver weighs all points of the network's run, and posterior and evidence are
+   the solver's.
 
    options.h     what can be asked                 model.h network.h evaluate.h   the likelihood
    setup.h       from a table to a problem         state.h climb.h samplers.h     the sampling, interrupted or not
@@ -39,6 +39,7 @@
 #include "device.h"
 #include "report.h"
 #include "calibrate.h"
+#include "catalog.h"
 
 /* Everything that a fit leaves, at once. Returns whether pictures are missing. */
 static int write_results(const problem *p, const option_row *rows, posterior *post, draws *g, const best_point *best,
@@ -103,24 +104,36 @@ static const char about[] =
     "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV, ECSV, IPAC, ...: sed.h).\n"
     "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-    "log_delta 0..3, ln_f [dex] -10..1.\n"
+    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3;\n"
+    "with --field log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7 (blob's frame).\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
+
+/* From options to results; the folder is there. */
+static int fit_one(options *opt, const option_row *rows) {
+    char err[ERROR_SIZE];
+    problem p;
+    set_up(&p, opt);
+    if (out_folder(opt->out, err) || out_lock(opt->out, err)) fail("%s", err);
+    const int status = opt->calibrate ? calibrate(&p) : fit(&p, rows);
+    clean_up(&p);
+    return status;
+}
 
 int main(int argc, char **argv) {
     options opt = options_default;
     option_row rows[OPTION_ROWS];
     char err[ERROR_SIZE];
-    problem p;
     seconds_begun();
     options_table(rows, &opt);
     const int first = options_parse(argc, argv, rows, usage, about);
+    options_check(&opt);
+    if (!opt.calibrate) stop_on_signals(opt.time_limit);
+    if (opt.catalog) {
+        if (first != argc) fail("fit_sed: with --catalog the tables stand in its list");
+        if (out_folder(opt.out, err)) fail("%s", err);
+        return fit_catalog(&opt, fit_one);
+    }
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     opt.input = argv[first];
-    options_check(&opt);
-    set_up(&p, &opt);
-    if (!opt.calibrate) stop_on_signals(opt.time_limit);
-    if (out_folder(opt.out, err) || out_lock(opt.out, err)) fail("%s", err);
-    const int status = opt.calibrate ? calibrate(&p) : fit(&p, rows);
-    clean_up(&p);
-    return status;
+    return fit_one(&opt, rows);
 }

@@ -174,8 +174,8 @@ static double chi2_of_draw(const problem *p, const double *flux, double f2) {
     return chi2;
 }
 
-/* The posterior predictive p-value of that chi^2: for Gaussian errors a replica's is chi^2 of n degrees (Gelman, Meng & Stern
-   1996), so the mean of its tails is exact. */
+/* The posterior predictive p-value of that chi^2: for Gaussian errors a replica's is chi^2 of n degrees (Gelman, Meng
+   & Stern 1996), so the mean of its tails is exact. */
 static void judge_draws(goodness *q, const problem *p, const draws *g) {
     double *f = malloc((size_t)g->n * sizeof *f);
     double full[N_PAR];
@@ -237,7 +237,7 @@ static void verdict_chi2(verdict *v, const goodness *q, const problem *p) {
         return;
     }
     int colour = q->log10_p > -3                                 ? VERDICT_GREEN
-                 : reduced > 9 && q->scatter > cross_calibration ? VERDICT_RED
+                 : reduced > 4 && q->scatter > cross_calibration ? VERDICT_RED
                                                                  : VERDICT_YELLOW;
     const char *means = colour == VERDICT_GREEN    ? "the model fits within the errors"
                         : colour == VERDICT_YELLOW ? "the quoted errors alone do not explain the residuals"
@@ -290,9 +290,8 @@ static void verdict_group(verdict *v, const goodness *q, const group_fit *group,
     char name[VERDICT_NAME];
     snprintf(name, sizeof name, "worst_%s", kind);
     const int colour = verdict_colour(most, 4, HUGE_VAL);
-    verdict_add(v, colour, name, most,
-                "The worst %s is '%s': chi^2 %.1f for %d points, %.3f dex %s the model on average%s.", kind,
-                worst->name, worst->chi2, worst->n, fabs(worst->offset), worst->offset > 0 ? "above" : "below",
+    verdict_add(v, colour, name, most, "The worst %s is '%s': chi^2 %.1f of %d, %.3f dex %s the model on average%s.",
+                kind, worst->name, worst->chi2, worst->n, fabs(worst->offset), worst->offset > 0 ? "above" : "below",
                 colour == VERDICT_GREEN ? "" : ": another epoch, another component, or a wrong calibration");
 }
 

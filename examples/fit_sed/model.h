@@ -1,11 +1,12 @@
-/* model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; here are the likelihood by the
-   exact solver and by a polynomial. network.h asks a network instead, evaluate.h chooses, setup.h fills a problem. Include
-   common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h and device.h first. Public domain or MIT, see LICENSE. */
+/* model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; here are the likelihood by
+   the exact solver and by a polynomial. network.h asks a network instead, evaluate.h chooses, setup.h fills a problem.
+   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h and device.h first. Public domain or
+   MIT, see LICENSE. */
 #ifndef FIT_SED_MODEL_H
 #define FIT_SED_MODEL_H
 #include "options.h"
 
-enum { R, B, GAMMA_MIN, GAMMA_MAX, L_E, P, DELTA, LN_F, N_PAR };
+enum { R, B, GAMMA_MIN, GAMMA_MAX, L_E, P, DELTA, BREAK, P2, CURVATURE, U_EXT, T_EXT, LN_F, N_PAR };
 
 /* The parameters, their published ranges, and how a picture writes them. */
 static const struct parameter {
@@ -19,9 +20,16 @@ static const struct parameter {
     {"log_l_e", "log_{10} l_e", "", -5, -1},
     {"p", "p", "", 1.5, 3},
     {"log_delta", "log_{10} δ", "", 0, 3},
+    {"log_gamma_break", "log_{10} γ_{br}", "", 1, 8},
+    {"p2", "p_2", "", 1.5, 6},
+    {"curvature", "b", "", 0, 3},
+    {"log_u_ext", "log_{10} u_{ext}", "erg/cm^3", -8, 3},
+    {"log_T_ext", "log_{10} T_{ext}", "K", 2, 7},
     {"ln_f", "ln f", "dex", -10, 1},
 };
-static const double gamma_span = 2; /* gamma_max is at least 100 gamma_min */
+static const double gamma_span = 2;     /* gamma_max is at least 100 gamma_min */
+static const double cutoff_reach = 1.3; /* with an exponential cut-off gamma_max is 20 times that */
+static const double parabola_pivot = 4; /* log gamma where a log-parabola has the index p, unless --fix says so */
 
 static const double bad_by =
     15; /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
@@ -60,6 +68,7 @@ typedef struct problem {
     int free_par[N_PAR], n_free;  /* the others, in order */
     int n_model;                  /* free parameters of the solver: all but ln f, which stands last */
     bml_mcmc_prior *prior;        /* of the free parameters */
+    int follows;                  /* gamma_max follows the cut-off */
     int confines;                 /* R and B can bound gamma_max: in the published ranges they cannot */
     bml_ssc *tables;
     bml_ssc_blob **blob; /* [threads] */
@@ -90,11 +99,16 @@ typedef struct problem {
 
 /* ==== the model =================================================================================================== */
 
-/* All parameters from the free ones. */
-static void expand(double *full, const problem *p, const double *theta) {
-    memcpy(full, p->value, sizeof p->value);
-    for (int k = 0; k < p->n_free; k++)
-        full[p->free_par[k]] = theta[k];
+/* Which parameters a model has. */
+static int is_parameter(const options *opt, int k) {
+    switch (k) {
+    case BREAK: return opt->electrons != ELECTRONS_POWER;
+    case P2: return opt->electrons == ELECTRONS_BROKEN;
+    case CURVATURE: return opt->electrons == ELECTRONS_PARABOLA;
+    case U_EXT:
+    case T_EXT: return opt->field == FIELD_GREY;
+    default: return 1;
+    }
 }
 
 /* Highest log gamma_max: what the blob confines, and 8. */
@@ -103,8 +117,26 @@ static double gamma_top(const double *full) {
     return top < parameters[GAMMA_MAX].hi ? top : parameters[GAMMA_MAX].hi;
 }
 
-static int allowed(const double *full) {
-    return full[GAMMA_MAX] >= full[GAMMA_MIN] + gamma_span && full[GAMMA_MAX] <= gamma_top(full);
+/* All parameters from the free ones. */
+static void expand(double *full, const problem *p, const double *theta) {
+    memcpy(full, p->value, sizeof p->value);
+    for (int k = 0; k < p->n_free; k++)
+        full[p->free_par[k]] = theta[k];
+    if (p->follows) full[GAMMA_MAX] = fmin(gamma_top(full), full[BREAK] + cutoff_reach);
+}
+
+/* The shortest variability that the blob allows, log10 of seconds at the observer. */
+static double log_t_var(const problem *p, const double *full) {
+    return full[R] - full[DELTA] + log10((1 + p->opt->redshift) / 2.99792458e10);
+}
+
+static int allowed(const problem *p, const double *full) {
+    const int shape = p->opt->electrons;
+    const double span = p->follows ? 0.3 : gamma_span;
+    if (!(full[GAMMA_MAX] >= full[GAMMA_MIN] + span && full[GAMMA_MAX] <= gamma_top(full))) return 0;
+    const int between = shape == ELECTRONS_BROKEN || shape == ELECTRONS_CUTOFF;
+    if (between && !(full[BREAK] >= full[GAMMA_MIN] && full[BREAK] <= full[GAMMA_MAX])) return 0;
+    return !(p->opt->t_var > 0) || log_t_var(p, full) <= log10(p->opt->t_var);
 }
 
 /* Bounds of log gamma_max for the prior, which is flat over the allowed region. */
@@ -125,15 +157,29 @@ static bml_ssc_observer observer_of(const problem *p, const double *full) {
     return o;
 }
 
-static bml_ssc_source source_of(const problem *p, const double *full) {
-    bml_ssc_source source = {.self_absorption = p->opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
-                             .pair_production = p->opt->pairs};
+/* field: room for the one from outside, which must outlive the source. */
+static bml_ssc_source source_of(const problem *p, const double *full, bml_ssc_external *field) {
+    static const bml_ssc_injection shapes[] = {BML_SSC_POWER_LAW, BML_SSC_BROKEN, BML_SSC_LOG_PARABOLA, BML_SSC_CUTOFF};
+    const options *opt = p->opt;
+    bml_ssc_source source = {.self_absorption = opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
+                             .pair_production = opt->pairs,
+                             .photon_escape = opt->escape ? BML_SSC_SPHERE : BML_SSC_RATE,
+                             .injection = shapes[opt->electrons]};
     bml_ssc_source_from_row(&source, full);
+    if (opt->electrons != ELECTRONS_POWER) source.gamma_break = pow(10, full[BREAK]);
+    if (opt->electrons == ELECTRONS_BROKEN) source.p2 = full[P2];
+    if (opt->electrons == ELECTRONS_PARABOLA) source.curvature = full[CURVATURE];
+    if (opt->field == FIELD_NONE) return source;
+    *field = (bml_ssc_external){
+        .kind = BML_SSC_BLACK_BODY, .energy_density = pow(10, full[U_EXT]), .temperature = pow(10, full[T_EXT])};
+    source.external = field;
+    source.n_external = 1;
     return source;
 }
 
 static int solve(bml_ssc_blob *blob, const problem *p, const double *full) {
-    const bml_ssc_source source = source_of(p, full);
+    bml_ssc_external field;
+    const bml_ssc_source source = source_of(p, full, &field);
     return bml_ssc_solve(blob, &source);
 }
 
@@ -175,18 +221,27 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
     return chi2 < HUGE_VAL ? ln_limits - 0.5 * (chi2 + ln_v) : chi2 >= HUGE_VAL ? -HUGE_VAL : (double)NAN;
 }
 
+/* --equipartition: a Gaussian in log10(U_e/U_B). */
+static double ln_equipartition(const problem *p, const bml_ssc_blob *blob, const bml_ssc_observer *o) {
+    bml_ssc_derived q;
+    if (!(p->opt->equipartition > 0)) return 0;
+    if (bml_ssc_derive(&q, blob, o) || !(q.U_e > 0 && q.U_B > 0)) return -HUGE_VAL;
+    const double off = log10(q.U_e / q.U_B) / p->opt->equipartition;
+    return -0.5 * off * off;
+}
+
 /* ln likelihood of all parameters by the exact solver; dex [sed.n] out: log10 of the fluxes; *solved tells whether it
    was needed. */
 static double exact(const problem *p, const double *full, double *dex, int *solved) {
     bml_ssc_blob *blob = p->blob[thread_number()];
     *solved = 0;
-    if (!allowed(full)) return -HUGE_VAL;
+    if (!allowed(p, full)) return -HUGE_VAL;
     *solved = 1;
     int status = solve(blob, p, full);
     if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
     bml_ssc_observer o = observer_of(p, full);
     if (bml_ssc_sed(dex, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL)) return (double)NAN;
-    const double ln_l = ln_likelihood(p, dex, full);
+    const double ln_l = ln_likelihood(p, dex, full) + ln_equipartition(p, blob, &o);
     for (int i = 0; i < p->sed.n; i++)
         dex[i] = log10(dex[i]);
     return ln_l;
@@ -231,9 +286,9 @@ static long device_solver_rows(double *lp, double *dex, const double *theta, int
     for (int i = 0; i < n; i++) {
         if (!(lp[i] > -HUGE_VAL)) continue;
         expand(full, p, theta + i * n_dim);
-        lp[i] = allowed(full) ? lp[i] : -HUGE_VAL;
-        if (!allowed(full)) continue;
-        source[asked] = source_of(p, full);
+        lp[i] = allowed(p, full) ? lp[i] : -HUGE_VAL;
+        if (!allowed(p, full)) continue;
+        source[asked] = source_of(p, full, NULL);
         delta[asked] = pow(10, full[DELTA]);
         row[asked++] = i;
     }
@@ -287,7 +342,7 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
         double prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
         expand(full, p, theta + i * n_dim);
         lp[i] = -HUGE_VAL;
-        if (!(prior > -HUGE_VAL) || !allowed(full)) continue;
+        if (!(prior > -HUGE_VAL) || !allowed(p, full)) continue;
         response_at(dex, &p->response, theta + i * n_dim);
         lp[i] = prior + ln_likelihood_dex(p, p->sed.point, dex, full[LN_F]) / p->warmth;
         if (!(lp[i] > -1e300)) lp[i] = -HUGE_VAL;

@@ -1,5 +1,5 @@
-/* network.h: the likelihood by a network of train_surrogate in the solver's place, and its gradient. Public domain or MIT,
-   see LICENSE. */
+/* network.h: the likelihood by a network of train_surrogate in the solver's place, and its gradient. Public domain or
+   MIT, see LICENSE. */
 #ifndef FIT_SED_NETWORK_H
 #define FIT_SED_NETWORK_H
 #include "model.h"
@@ -82,7 +82,7 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
 /* What the network is told of a row; 0 where it must not be asked: it then hears of another one. */
 static int net_ask(surrogate_frame *f, float *input, const problem *p, const double *row) {
     static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0};
-    const int inside = allowed(row) && !net_outside(p, row);
+    const int inside = allowed(p, row) && !net_outside(p, row);
     surrogate_place(f, input, p->net.kind, p->net.grid, inside ? row : harmless);
     return inside;
 }
@@ -107,7 +107,7 @@ static void net_block(double *ln_l, double *d_full, double *dex, const double *f
         ln_l[i] = -HUGE_VAL;
         if (inside[i])
             ln_l[i] = net_likelihood(dex + i * p->sed.n, p, k, i, row);
-        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(row))
+        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(p, row))
             ln_l[i] = exact(p, row, dex + i * p->sed.n, &solved);
         if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, dex + i * p->sed.n, row);
     }

@@ -7,6 +7,8 @@ enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
 enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS };
 enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
 enum { RADIO_AUTO, RADIO_FIT, RADIO_LIMIT, RADIO_DROP };
+enum { ELECTRONS_POWER, ELECTRONS_BROKEN, ELECTRONS_PARABOLA, ELECTRONS_CUTOFF };
+enum { FIELD_NONE, FIELD_GREY };
 enum { CHOOSE_FOR_ME = -1 }; /* of a flag: as the rest of the options suggests */
 
 typedef struct options {
@@ -17,7 +19,8 @@ typedef struct options {
     const char *columns, *source, *ebl;
     option_list skip;
     /* model */
-    int grid, ssa, pairs, systematic_scatter;
+    int grid, ssa, pairs, systematic_scatter, electrons, field, escape;
+    double t_var, equipartition;
     option_list fix;
     const char *prior;
     /* network */
@@ -122,6 +125,30 @@ static int options_model(option_row *rows, int n, options *o) {
          .flag = &o->ssa,
          .help = "synchrotron self-absorption; by default where points lie below 1e12 Hz"},
         {.name = "gg", .flag = &o->pairs, .help = "photon-photon absorption and pair injection"},
+        {.name = "electrons",
+         .choice = &o->electrons,
+         .value = "power|broken|logparabola|cutoff",
+         .help = "shape of the injection: adds log_gamma_break, p2, curvature"},
+        {.name = "field",
+         .choice = &o->field,
+         .value = "none|grey",
+         .help = "photons from outside, a grey body in the blob's frame: adds log_u_ext, log_T_ext"},
+        {.name = "photon-escape",
+         .choice = &o->escape,
+         .value = "rate|sphere",
+         .help = "c/R, as ATHEvA and LeHaMoC, or the mean path of a sphere, as agnpy and JetSeT: 0.12 dex in SSC"},
+        {.name = "t-var",
+         .real = &o->t_var,
+         .min = 0,
+         .max = 1e12,
+         .value = "S",
+         .help = "seconds: the source varies as fast, so that R (1 + z)/(c delta) is no longer; 0: not known"},
+        {.name = "equipartition",
+         .real = &o->equipartition,
+         .min = 0,
+         .max = 100,
+         .value = "DEX",
+         .help = "a Gaussian prior of this width in log10 of U_e/U_B; 0: none"},
         {.name = "fix", .list = &o->fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
         {.name = "prior", .text = &o->prior, .value = "FILE", .help = "lines name,kind,a,b: uniform, normal, ..."},
         {.name = "systematic-scatter",
@@ -257,6 +284,13 @@ static void options_check(options *o) {
     if (o->reweigh == 1 && !o->model) fail("fit_sed: --reweigh needs --model");
     if (o->device == DEVICE_CUDA && o->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
+    const int plain = o->electrons == ELECTRONS_POWER && o->field == FIELD_NONE && !o->escape;
+    if (o->model && !plain)
+        fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field "
+             "and --photon-escape");
+    if (o->equipartition > 0 && (o->model || o->device == DEVICE_CUDA))
+        fail("fit_sed: --equipartition asks the solver on the CPU: not with --model or --device cuda");
+    if (o->device == DEVICE_CUDA && !plain) fail("fit_sed: --device cuda solves power laws without fields only");
     if (o->nu_max > 0 && !(o->nu_max > o->nu_min))
         fail("fit_sed: --nu-max %g is not above --nu-min %g", o->nu_max, o->nu_min);
 }

@@ -241,12 +241,12 @@ static void print_sampler(const problem *p, const posterior *post, double second
 }
 
 static void print_table(const problem *p, const posterior *post, const best_point *best) {
-    printf("%-14s %-5s %9s %8s %8s %9s %7s %6s %6s\n", "parameter", "unit", "median", "minus", "plus", "best", "ess",
+    printf("%-15s %-8s %9s %8s %8s %9s %7s %6s %6s\n", "parameter", "unit", "median", "minus", "plus", "best", "ess",
            "rhat", "tau");
     for (int i = 0; i < p->n_free; i++) {
         const struct parameter *row = &parameters[p->free_par[i]];
         const bml_mcmc_summary *s = &post->summary[i];
-        printf("%-14s %-5s %9.4f %8.4f %8.4f %9.4f %7.0f ", row->name, row->unit, s->median, s->minus, s->plus,
+        printf("%-15s %-8s %9.4f %8.4f %8.4f %9.4f %7.0f ", row->name, row->unit, s->median, s->minus, s->plus,
                best->full[p->free_par[i]], s->ess);
         if (post->markov)
             printf("%6.3f %6.1f\n", s->rhat, s->tau);

@@ -154,9 +154,9 @@ static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
 
 /* ---- --reweigh ---- */
 
-/* The solver's likelihood at all points of the network's nested run, and its posterior and evidence from them. The points
-   lie all over the prior, densest where the network puts the peak: what it wrongly holds for hopeless shows as a few points
-   that weigh too much. */
+/* The solver's likelihood at all points of the network's nested run, and its posterior and evidence from them. The
+   points lie all over the prior, densest where the network puts the peak: what it wrongly holds for hopeless shows as
+   a few points that weigh too much. */
 static void reweigh_nested(posterior *post, bml_mcmc_nested_result *r, problem *p) {
     const long calls = p->solver_calls;
     const double before = r->log_z;
@@ -240,8 +240,8 @@ static void take_weighed(posterior *post, const weighed *w, int m, const problem
     post->chain = (bml_mcmc_chain){own, own + (long)m * d, (size_t)m, 1, d};
 }
 
-/* A Markov chain of the network becomes draws of the solver's posterior. Autocorrelation and R-hat stay the chain's; the
-   effective samples shrink by what the weights keep. */
+/* A Markov chain of the network becomes draws of the solver's posterior. Autocorrelation and R-hat stay the chain's;
+   the effective samples shrink by what the weights keep. */
 static void reweigh_chain(posterior *post, problem *p) {
     bml_mcmc_summary drawn[N_PAR];
     const long calls = p->solver_calls;

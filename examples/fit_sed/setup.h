@@ -121,8 +121,10 @@ static void fix_parameters(problem *p) {
         int k = equals ? parameter_index(item, (size_t)(equals - item)) : -1;
         if (k < 0)
             fail("fit_sed: --fix %s: must be NAME=VALUE with NAME one of log_R, log_B, log_gamma_min, log_gamma_max, "
-                 "log_l_e, p, log_delta, ln_f",
+                 "log_l_e, p, log_delta, log_gamma_break, p2, curvature, log_u_ext, log_T_ext, ln_f",
                  item);
+        if (!is_parameter(p->opt, k))
+            fail("fit_sed: --fix %s: the model has no such parameter (--electrons, --field)", item);
         const char *wrong;
         if ((wrong = read_real(&p->value[k], equals + 1)) != NULL)
             fail("fit_sed: --fix %s: '%s' %s", item, equals + 1, wrong);
@@ -134,10 +136,28 @@ static void fix_parameters(problem *p) {
         fixed[LN_F] = 1;
         p->value[LN_F] = -HUGE_VAL;
     }
+    if (p->opt->electrons == ELECTRONS_PARABOLA && !fixed[BREAK]) p->value[BREAK] = parabola_pivot;
+    if (p->opt->electrons == ELECTRONS_PARABOLA) fixed[BREAK] = 1;
+    p->follows = p->opt->electrons == ELECTRONS_CUTOFF && !fixed[GAMMA_MAX];
+    if (p->follows) fixed[GAMMA_MAX] = 1;
     for (int k = 0; k < N_PAR; k++)
-        if (!fixed[k]) p->free_par[p->n_free++] = k;
+        if (!fixed[k] && is_parameter(p->opt, k)) p->free_par[p->n_free++] = k;
     p->n_model = p->n_free - !fixed[LN_F];
     if (p->n_model < 1) fail("fit_sed: at least one parameter of the source must be free");
+}
+
+/* A line of --prior; it obeys the ranges that --fix obeys. */
+static void take_prior(bml_mcmc_prior_param *row, const prior_row *given, int k, const prior_file *file) {
+    const struct parameter *range = &parameters[k];
+    const int endless = given->kind == PRIOR_NORMAL && !(given->lower < given->upper);
+    PRIOR_PARAM(row, given);
+    if (endless) {
+        row->lower = range->lo;
+        row->upper = range->hi;
+    }
+    if (!(row->lower >= range->lo && row->upper <= range->hi))
+        fail("%s:%ld: %s: %g ... %g is outside %g ... %g", file->name, given->line, range->name, row->lower, row->upper,
+             range->lo, range->hi);
 }
 
 /* Uniform in the published ranges, or as --prior says; flat where gamma_max may be. */
@@ -165,7 +185,7 @@ static void make_prior(problem *p) {
         const prior_row *given = prior_find(&file, parameters[k].name);
         row[i].lower = parameters[k].lo;
         row[i].upper = parameters[k].hi;
-        if (given) PRIOR_PARAM(&row[i], given);
+        if (given) take_prior(&row[i], given, k, &file);
         row[i].user = p;
         if (k == GAMMA_MAX) row[i].bounds = gamma_bounds;
         if (k == GAMMA_MIN || ((k == R || k == B) && p->confines)) row[i].joint = 1;

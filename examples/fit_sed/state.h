@@ -1,8 +1,9 @@
-/* state.h: interruptions. A run that ends before it has converged leaves DIR/state.bin, by a signal or a time limit too and in
-   every phase; --resume goes on from it, to the same numbers as a run that was never interrupted.
+/* state.h: interruptions. A run that ends before it has converged leaves DIR/state.bin, by a signal or a time limit
+   too and in every phase; --resume goes on from it, to the same numbers as a run that was never interrupted.
 
-   The file: a head with the phase and the counts of all legs so far, what was learned (walkers' positions, solver answers, the
-   sample of the polynomial's posterior), then what a sampler's own save gave. Public domain or MIT, see LICENSE. */
+   The file: a head with the phase and the counts of all legs so far, what was learned (walkers' positions, solver
+   answers, the sample of the polynomial's posterior), then what a sampler's own save gave. Public domain or MIT, see
+   LICENSE. */
 #ifndef FIT_SED_STATE_H
 #define FIT_SED_STATE_H
 #include "setup.h"
@@ -202,7 +203,7 @@ static void state_read(state *s, problem *p) {
     if (!wrong && state_parts(part, p, h, bytes + sizeof *h, bytes + size)) wrong = "is damaged";
     if (!wrong && state_response_wrong(p, h, part[5])) wrong = "is damaged";
     if (wrong) fail("%s: %s", path, wrong);
-    s->start = state_rows(part[0], (size_t)h->walkers * (size_t)p->n_free);
+    if (h->walkers) s->start = state_rows(part[0], (size_t)h->walkers * (size_t)p->n_free);
     s->payload = malloc((size_t)h->payload + 1);
     if (!s->payload) fail("fit_sed: out of memory");
     memcpy(s->payload, part[7], (size_t)h->payload);
@@ -234,7 +235,8 @@ static void stop_here(const problem *p) {
     exit(1);
 }
 
-/* Writes what a sampler's save gave as the payload of a state, and frees it. A sampler that has not begun has nothing to keep. */
+/* Writes what a sampler's save gave as the payload of a state, and frees it. A sampler that has not begun has nothing
+   to keep. */
 static void state_keep(const problem *p, double *start, void *payload, size_t size, int status) {
     state s = {.head = {.phase = PHASE_SAMPLE, .payload = size}, .start = start, .payload = payload};
     if (status == BML_MCMC_NOT_STARTED) s.head.payload = 0;

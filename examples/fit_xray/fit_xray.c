@@ -7,10 +7,14 @@
      build/fit_xray train source.pha --model 'tbabs*powerlaw' --prior prior.csv --n 50000 --out net/net.safetensors
      build/fit_xray infer source.pha --net net/net.safetensors
      build/fit_xray judge source.pha --net net/net.safetensors --n 500
+     build/fit_xray steppar source.pha --model 'tbabs*powerlaw' --steppar PhoIndex=1.5:2.5:30 --steppar nH=0:1:30
+     build/fit_xray fit xrt.pha tev.pha --points uv.csv --model 'tbabs*ebl{tau.fits}*ssc' --range 0.3:10 --range 1e8:1e11
+         --fix ssc.Redshift=0.031 --fix ebl.Redshift=0.031
 
-   Several spectra are fitted together; --untie NAME gives each but the first its own value of a parameter.
+   Several spectra are fitted together, each with the files that it names or that --rmf, --arf, --background, repeated,
+   give it; --untie NAME gives each but the first its own value of a parameter.
 
-   Here: the commands fit and fakeit, the options, main. The other commands: samplers.h (sample, nested),
+   Here: the commands fit, steppar and fakeit, the options, main. The other commands: samplers.h (sample, nested),
    train.h, nets.h (infer, judge, compare); what all of them share: session.h,
    report.h. What is of use beyond this program: xray.h (models, statistics), xray_ogip.h (files), xray_fit.h,
    xray_net.h, xray_train.h, xray_judge.h (networks), xray_plot.h (pictures). */
@@ -175,11 +179,104 @@ static int command_fakeit(session *s, const char *path) {
     return verdict_status(&v);
 }
 
+/* ==== steppar ===================================================================================================== */
+
+/* --steppar NAME=LO:HI:N: an axis of at most 400 steps. Returns the number of the free parameter. */
+static int step_axis(double *value, int *n, session *s, const char *text) {
+    char copy[128];
+    long steps = 0;
+    double ends[2];
+    snprintf(copy, sizeof copy, "%s", text);
+    char *low = strchr(copy, '=');
+    char *high = low ? strchr(low, ':') : NULL;
+    char *number = high ? strchr(high + 1, ':') : NULL;
+    if (!number) fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS", text);
+    *low++ = *high++ = *number++ = 0;
+    int bad = read_real(&ends[0], low) || read_real(&ends[1], high) || read_integer(&steps, number);
+    if (bad || steps < 2 || steps > 400 || !(ends[0] < ends[1]))
+        fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS, with 2 to 400 steps", text);
+    int all = find_parameter(s, "--steppar", copy);
+    int k = 0;
+    while (k < s->fitter[0]->n_free && s->fitter[0]->free_par[k] != all)
+        k++;
+    if (k == s->fitter[0]->n_free) fail("--steppar: '%s' is not free", copy);
+    const xray_parameter *q = &s->problem.par[all];
+    if (ends[0] < q->lo || ends[1] > q->hi) fail("--steppar: '%s' lies within %g and %g", copy, q->lo, q->hi);
+    for (int i = 0; i < steps; i++) {
+        double t = (double)i / (double)(steps - 1);
+        value[i] = q->log && ends[0] > 0 ? ends[0] * pow(ends[1] / ends[0], t) : ends[0] + t * (ends[1] - ends[0]);
+    }
+    *n = (int)steps;
+    return k;
+}
+
+/* The least statistic with the parameters at[n] held at value[n], the others fitted from start[n_free], which is left
+   where that ends. */
+static double step_at(session *s, double *start, const int *at, const double *value, int n) {
+    xray_fitter *f = s->fitter[0];
+    int fixed[XRAY_MAX_FREE] = {0};
+    xray_best one;
+    for (int i = 0; i < n; i++) {
+        fixed[at[i]] = 1;
+        start[at[i]] = xray_par_u(&s->problem.par[f->free_par[at[i]]], value[i]);
+    }
+    xray_climb(&one, f, start, fixed);
+    memcpy(start, one.u, (size_t)f->n_free * sizeof *start);
+    return one.statistic;
+}
+
+/* The profile over one parameter or two: steppar.csv, steppar.png with the contours of 68.3, 90 and 99 %. */
+static int command_steppar(session *s) {
+    enum { STEPS = 400 };
+    static double axis[2][STEPS];
+    int n[2] = {1, 1};
+    int at[2] = {0, 0};
+    int axes = s->opt->steppar.n;
+    char err[ERROR_SIZE];
+    xray_best best;
+    if (axes < 1 || axes > 2) fail("fit_xray steppar: --steppar NAME=LOW:HIGH:STEPS, once or twice");
+    for (int a = 0; a < axes; a++)
+        at[a] = step_axis(axis[a], &n[a], s, s->opt->steppar.item[a]);
+    if (axes == 2 && at[0] == at[1]) fail("fit_xray steppar: two different parameters are needed");
+    xray_fit_starts(&best, s->fitter[0], (int)s->opt->starts, s->opt->seed);
+    double *table = xray_alloc((size_t)(n[0] * n[1]), 4 * sizeof *table);
+    if (!table) fail("fit_xray: out of memory");
+    double start[XRAY_MAX_FREE];
+    double least = best.statistic;
+    memcpy(start, best.u, sizeof start);
+    for (int i = 0; i < n[0]; i++)
+        for (int k = 0; k < n[1]; k++) { /* there and back again: each begins where its neighbour ended */
+            int j = i % 2 ? n[1] - 1 - k : k;
+            double value[2] = {axis[0][i], axis[1][j]};
+            double *row = table + 4 * (i * n[1] + j);
+            memcpy(row, value, sizeof value);
+            row[2] = step_at(s, start, at, value, axes);
+            row[3] = row[2] - best.statistic;
+            least = fmin(least, row[2]);
+        }
+    if (csv_write(s->opt->out, "steppar.csv", "first,second,statistic,rise", table, n[0] * n[1], 4, err) ||
+        xray_plot_steppar(s->opt->out, table, n, axes, parameter_name(s, at[0]), parameter_name(s, at[1]),
+                          (double[]){best.theta[at[0]], best.theta[at[1]]}, err))
+        fail("%s", err);
+    printf("%s %.2f at the best fit; least on the grid %.2f\n", statistic_name(s), best.statistic, least);
+    verdict v = {0};
+    verdict_add(&v, least < best.statistic - 0.1 ? VERDICT_RED : VERDICT_GREEN, "least", least - best.statistic,
+                least < best.statistic - 0.1 ? "The grid holds a place better than the fit: take more --starts."
+                                             : "Nothing on the grid is better than the fit.");
+    verdict_search(&v, s, &best);
+    verdict_parameters(&v, s, &best);
+    verdict_data(&v, s);
+    run_entry results[] = {{"statistic", best.statistic, NULL}, {"least_on_grid", least, NULL}, {NULL, 0, NULL}};
+    free(table);
+    return finish(s, &v, results);
+}
+
 /* ==== main ======================================================================================================== */
 
 static const char about[] =
     "commands:\n"
     "  fit SPECTRUM...     maximum likelihood from many starts, intervals, goodness of fit, fluxes\n"
+    "  steppar SPECTRUM... least statistic over a grid of one parameter or two (--steppar), contours, a picture\n"
     "  nested SPECTRUM...  posterior and evidence by nested sampling (needs --prior)\n"
     "  sample SPECTRUM...  posterior by the ensemble sampler (needs --prior)\n"
     "  fakeit NEW.pha      a simulated spectrum (needs --rmf, --exposure, and every parameter by --fix)\n"
@@ -196,8 +293,9 @@ static const char about[] =
     "parameters are called powerlaw.norm, or nH where only one component has it.\n"
     "Every command ends with a verdict. Exit status 0: usable, 2: written but not to be trusted, 1: error.";
 
-enum { FIT, NESTED, SAMPLE, FAKEIT, TRAIN, INFER, JUDGE, COMPARE }; /* from INFER on with a network */
-static const char *const commands[] = {"fit", "nested", "sample", "fakeit", "train", "infer", "judge", "compare", NULL};
+enum { FIT, STEPPAR, NESTED, SAMPLE, FAKEIT, TRAIN, INFER, JUDGE, COMPARE }; /* from INFER on with a network */
+static const char *const commands[] = {"fit",   "steppar", "nested", "sample",  "fakeit",
+                                       "train", "infer",   "judge",  "compare", NULL};
 
 static const char usage[] = "fit_xray COMMAND [options] FILE...";
 
@@ -226,6 +324,7 @@ static int run_command(session *s, int command, char **files, int n) {
     if (command != TRAIN && out_folder(s->opt->out, err)) fail("%s", err);
     switch (command) {
     case FIT: return command_fit(s);
+    case STEPPAR: return command_steppar(s);
     case NESTED: return command_nested(s);
     case SAMPLE: return command_sample(s);
     case TRAIN: return command_train(s, kind);
@@ -249,6 +348,8 @@ static const option_row rows[] = {
     WORD("model", model, "EXPR", "such as 'tbabs*(powerlaw+bbodyrad)'"),
     WORD("prior", prior, "FILE", "lines name,kind,a,b; for fit: the ranges"),
     LIST("fix", fix, "NAME=VALUE", "hold a parameter; may be repeated"),
+    WORD("background-model", background_model, "EXPR", "fit background spectra by this, instead of W"),
+    LIST("steppar", steppar, "NAME=LO:HI:N", "of steppar: one axis; given twice: contours"),
     WORD("points", points, "FILE", "flux points (a table as fit_sed's), fitted with the spectra"),
     WORD("ssc-net", ssc_net, "FILE", "network of train_surrogate for ssc, instead of the solver"),
     LIST("free", free, "NAME", "fit a redshift, a constant, ... that is held unless freed"),
@@ -312,7 +413,8 @@ int main(int argc, char **argv) {
         command++;
     if (!commands[command]) {
         if (strcmp(s.command, "--help") && strcmp(s.command, "-h"))
-            fail("fit_xray: '%.60s' is no command (fit, nested, sample, fakeit, train, infer, judge, compare; see "
+            fail("fit_xray: '%.60s' is no command (fit, steppar, nested, sample, fakeit, train, infer, judge, compare; "
+                 "see "
                  "--help)",
                  s.command);
         options_help(stdout, rows, usage, about);

@@ -320,7 +320,7 @@ static int judge_set(xray_set *set, session *s, int n) {
     return (int)set->n;
 }
 
-/* Ranks of the truth among the draws that would be used, the worst parameter of d: uniform in a calibrated posterior. */
+/* Ranks of the truth among the draws that would be used, the worst parameter: uniform in a calibrated posterior. */
 static void verdict_ranks(verdict *v, const session *s, const xray_verdict *one, int n) {
     int which = s->opt->resample ? XRAY_RESAMPLED : XRAY_NETWORK;
     int *rank = xray_alloc((size_t)n, sizeof *rank);

@@ -89,7 +89,7 @@ static void write_bins(session *s, const double *theta) {
     out_file o;
     if (out_begin(&o, s->opt->out, "bins.csv", err)) fail("%s", err);
     fprintf(o.f, "spectrum,e_lo_keV,e_hi_keV,counts,background_counts,background_ratio,model_counts\n");
-    for (int i = 0; i < s->n_data; i++)
+    for (int i = 0; i < s->problem.n_data; i++)
         for (int b = 0; b < s->data[i].n; b++, m++) {
             const xray_data *d = &s->data[i];
             fprintf(o.f, "%d,%.7g,%.7g,%.10g,%.10g,%.7g,%.9g\n", i + 1, d->e_lo[b], d->e_hi[b], d->counts[b],

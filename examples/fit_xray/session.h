@@ -14,13 +14,14 @@
 enum { MAX_THREADS = 256, FLUX_BINS = 1000 };
 
 typedef struct options {
-    const char *model, *prior, *points, *ssc_net, *absorption, *band, *net, *train_on, *start, *checkpoint, *out;
+    const char *model, *background_model, *prior, *points, *ssc_net, *absorption, *band, *net, *train_on, *start,
+        *checkpoint, *out;
     int abundance, group, statistic, keep_bad, resample, quiet;
     long every, min_counts, starts, simulations, threads, live_points, walkers, steps, draws;
     long n, epochs, batch, units, depth, components, evaluations, test, judge_nested;
     double e_min, e_max, systematic, exposure, min_ess, dropout, rate, minutes;
     uint64_t seed;
-    option_list fix, free, untie, rmf, arf, background, range;
+    option_list fix, free, untie, rmf, arf, background, range, steppar;
 } options;
 
 /* How good a fit is: by simulations of it, or where there are none by Poisson's law. */
@@ -43,6 +44,7 @@ typedef struct session {
     xray_model model;
     xray_data data[XRAY_MAX_DATA]; /* flux points stand last */
     int n_data, n_points;          /* how many of the data are flux points: 0 or 1 */
+    int n_dark;                    /* background spectra that are modelled: they stand behind all these */
     xray_problem problem;
     prior_file file;
     bml_mcmc_prior *prior;
@@ -98,7 +100,7 @@ static void load_model(session *s) {
     if (!s->opt->model) fail("fit_xray %s: --model is needed, such as --model 'tbabs*powerlaw'", s->command);
     s->library.load = load_extra;
     s->library.user = s;
-    if (strstr(s->opt->model, "ssc")) {
+    if (strstr(s->opt->model, "ssc") || strstr(s->opt->model, "SSC")) {
         if (xray_ssc_create(&s->ssc, s->opt->ssc_net, s->threads, err)) fail("%s", err);
         s->library.extra[s->library.n++] = xray_ssc_extra(s->ssc);
     }
@@ -253,9 +255,25 @@ static void apply_prior(session *s) {
     if (n && bml_mcmc_prior_create(&s->prior, param, n, why)) fail("%.300s: %s", s->file.name, why);
 }
 
+/* --background-model: every background spectrum gets it, with parameters of its own. */
+static void load_dark(session *s) {
+    char err[ERROR_SIZE];
+    xray_model dark;
+    if (!s->opt->background_model) return;
+    if (s->opt->statistic == XRAY_CHI2) fail("fit_xray: --background-model goes with --stat cstat");
+    if (xray_model_parse_with(&dark, s->opt->background_model, &s->library, err)) fail("%s", err);
+    for (int i = 0; i < s->n_data; i++) {
+        if (s->data[i].point || !s->data[i].background) continue;
+        if (xray_problem_dark(&s->problem, i, &dark, err)) fail("%s", err);
+        s->n_dark++;
+    }
+    if (!s->n_dark) fail("fit_xray: --background-model: no spectrum has a background");
+}
+
 static void load_problem(session *s) {
     char err[ERROR_SIZE];
     if (xray_problem_init(&s->problem, &s->model, s->data, s->n_data, s->opt->statistic, err)) fail("%s", err);
+    load_dark(s);
     apply_fixes(s);
     apply_prior(s);
     for (int k = 0; k < s->problem.n_all; k++)

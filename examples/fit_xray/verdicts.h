@@ -46,7 +46,24 @@ static void verdict_spectrum(verdict *v, const session *s, int i) {
                     name, dark, d->n);
 }
 
+/* A network in the place of the solver errs by more than the counts do, where there are many. */
+static void verdict_net_of_ssc(verdict *v, const session *s) {
+    double counts = 1;
+    double kev = sqrt(s->band[0] * s->band[1]);
+    if (!s->ssc || !s->ssc->net.net) return;
+    for (int i = 0; i < s->n_data - s->n_points; i++)
+        for (int b = 0; b < s->data[i].n; b++)
+            counts += s->data[i].counts[b];
+    double error = surrogate_error_at(&s->ssc->net, log10(kev / 511) - 1.2); /* for a Doppler factor of 16 */
+    double noise = 0.434 / sqrt(counts);
+    verdict_add(v, error > noise ? VERDICT_YELLOW : VERDICT_GREEN, "ssc_net", error,
+                error > noise ? "The network of ssc errs by some %.2g dex, the counts by %.2g: fit again by the solver."
+                              : "The network of ssc errs by some %.2g dex, the counts by %.2g.",
+                error, noise);
+}
+
 static void verdict_data(verdict *v, const session *s) {
+    verdict_net_of_ssc(v, s);
     for (int i = 0; i < s->n_data - s->n_points; i++)
         verdict_spectrum(v, s, i);
     for (int k = 0; k < s->problem.n_all; k++) {

@@ -95,6 +95,42 @@ static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, cha
     return plot_end(&o, dir, "spectrum", err) < 0 ? -1 : 0;
 }
 
+/* ==== profiles over one parameter or two ========================================================================== */
+
+/* DIR/steppar.png of table[n[0] n[1]][4]: both parameters, statistic, its rise. One axis: a curve, levels of 68.3
+   and 90 %; two: contours of 68.3, 90 and 99 % for two parameters (rises of 2.30, 4.61 and 9.21). best [2]. */
+static inline int xray_plot_steppar(const char *dir, const double *table, const int *n, int axes, const char *x,
+                                    const char *y, const double *best, char *err) {
+    out_file o;
+    if (plot_begin(&o, dir, "steppar", 820, 700, 14, err)) return -1;
+    fprintf(o.f, "$s << EOD\n");
+    for (int i = 0; i < n[0]; i++) {
+        for (int j = 0; j < n[1]; j++) {
+            const double *row = table + 4 * (i * n[1] + j);
+            fprintf(o.f, "%.9g %.9g %.6g\n", row[0], row[1], row[3]);
+        }
+        if (axes == 2) fprintf(o.f, "\n");
+    }
+    fprintf(o.f, "EOD\nset xlabel '%s' noenhanced; set tics scale 0.6; set key top right\n", x);
+    if (axes == 1)
+        fprintf(o.f,
+                "set ylabel 'rise of the statistic'; set yrange [0:*]\n"
+                "plot $s using 1:3 with lines lw 2 lc rgb '#0072B2' notitle, 1 with lines dt 2 lc rgb '#888888' title "
+                "'68.3 %%', 2.706 with lines dt 3 lc rgb '#888888' title '90 %%'\n");
+    else
+        fprintf(
+            o.f,
+            "set ylabel '%s' noenhanced; set contour base; unset surface; set cntrparam cubicspline\n"
+            "set table $c; set cntrparam levels discrete 2.30; splot $s using 1:2:3; unset table\n"
+            "set table $d; set cntrparam levels discrete 4.61; splot $s using 1:2:3; unset table\n"
+            "set table $e; set cntrparam levels discrete 9.21; splot $s using 1:2:3; unset table\n"
+            "plot $c using 1:2 with lines lw 2 lc rgb '#D55E00' title '68.3 %%', $d using 1:2 with lines lw 2 lc rgb "
+            "'#0072B2' title '90 %%', $e using 1:2 with lines lw 2 lc rgb '#009E73' title '99 %%', "
+            "'+' using (%.9g):(%.9g) every 1::0::0 with points pt 1 ps 2 lw 2 lc rgb '#000000' title 'best'\n",
+            y, best[0], best[1]);
+    return plot_end(&o, dir, "steppar", err) < 0 ? -1 : 0;
+}
+
 /* ==== several posteriors in one corner plot ======================================================================= */
 
 typedef struct xray_overlay {
