@@ -856,7 +856,9 @@ BML_MCMC__PRINTF static int bml_mcmc__fail(char *message, int status, const char
 
 /* What a create that fails leaves in `why`. */
 static int bml_mcmc__refuse(char *why, int status, const char *message) {
-    if (status == BML_MCMC_NO_MEMORY) message = "out of memory";
+    if (status == BML_MCMC_NO_MEMORY) {
+        message = "out of memory";
+    }
     if (why) {
         bml_mcmc__fail(why, status, "%s", message);
     }
@@ -897,7 +899,9 @@ static int bml_mcmc__apply_rule(void *config, const bml_mcmc__rule *rule, char *
     } else {
         memcpy(&value, member, sizeof value);
     }
-    if (value == 0) value = rule->fallback;
+    if (value == 0) {
+        value = rule->fallback;
+    }
     if (!(value >= rule->lo && value <= rule->hi))
         return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "%s = %.10g: %smust be in [%.10g, %.10g]", rule->name,
                               value, value == 0 ? "required, " : "", rule->lo, rule->hi);
@@ -1683,7 +1687,9 @@ static int bml_mcmc__prior_build(bml_mcmc_prior **out, bml_mcmc_prior *draft) {
     for (ptrdiff_t i = 0; i < p->n_dim; i++)
         p->param[i] = param[i];
     int status = bml_mcmc__prior_fill(p, tables);
-    if (!status) *out = p;
+    if (!status) {
+        *out = p;
+    }
     if (!status) return BML_MCMC_OK;
     memcpy(draft->message, p->message, sizeof draft->message);
     BML_MCMC_FREE(block);
@@ -1694,7 +1700,9 @@ BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_pr
                                        char *why) {
     bml_mcmc_prior draft;
     memset(&draft, 0, sizeof draft);
-    if (why) why[0] = 0;
+    if (why) {
+        why[0] = 0;
+    }
     if (!prior) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
     *prior = NULL;
     if (!params) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
@@ -2456,7 +2464,9 @@ static int bml_mcmc__ensemble_build(bml_mcmc_ensemble **out, bml_mcmc_ensemble *
 
 BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_config *config, char *why) {
     bml_mcmc_ensemble draft;
-    if (why) why[0] = 0;
+    if (why) {
+        why[0] = 0;
+    }
     if (!e) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
     *e = NULL;
     if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
@@ -3242,7 +3252,9 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_chain_drop(bml_mcmc_chain chain, size_t bur
     if (chain.theta) {
         chain.theta += rows * chain.n_dim;
     }
-    if (chain.log_prob) chain.log_prob += rows;
+    if (chain.log_prob) {
+        chain.log_prob += rows;
+    }
     chain.n_steps -= burn;
     return chain;
 }
@@ -3501,7 +3513,9 @@ static double bml_mcmc__split_ess(bml_mcmc__bench *b, const double *x) {
     ptrdiff_t t = 1;
     for (; t + 2 < n - 3 && rho[t + 1] + rho[t + 2] > 0; t += 2) {
         double next = rho[t + 1] + rho[t + 2];
-        if (next < pair) pair = next;
+        if (next < pair) {
+            pair = next;
+        }
         tau += 2 * pair;
     }
     if (t < n - 3 && rho[t + 1] > 0) { /* half of the pair where the sum ends */
@@ -3714,7 +3728,9 @@ static bml_mcmc_reason *bml_mcmc__reason(bml_mcmc_verdict *v, int kind, int refu
     r->kind = kind;
     r->refuses = refuses;
     r->parameter = parameter;
-    if (refuses) v->status = BML_MCMC_NOT_CONVERGED;
+    if (refuses) {
+        v->status = BML_MCMC_NOT_CONVERGED;
+    }
     return r;
 }
 
@@ -3804,7 +3820,9 @@ static int bml_mcmc__judge_chain(bml_mcmc_verdict *v, const bml_mcmc_chain *chai
     if (!block) return BML_MCMC_NO_MEMORY;
     bml_mcmc_summary *s = (bml_mcmc_summary *)block;
     int status = bml_mcmc_summarize(s, *chain);
-    if (status == BML_MCMC_NOT_CONVERGED) status = BML_MCMC_OK;
+    if (status == BML_MCMC_NOT_CONVERGED) {
+        status = BML_MCMC_OK;
+    }
     if (!status) {
         bml_mcmc__judge_summaries(v, s, block + room, d, (double)chain->n_steps, names);
     }
@@ -3868,7 +3886,9 @@ BML_MCMC_DEF int bml_mcmc_chain_verdict(bml_mcmc_verdict *v, bml_mcmc_chain chai
     if (!v) return BML_MCMC_BAD_ARGUMENT;
     bml_mcmc__verdict_begin(v);
     int status = bml_mcmc__judge_chain(v, &chain, names);
-    if (status) v->status = status;
+    if (status) {
+        v->status = status;
+    }
     return v->status;
 }
 
@@ -4035,7 +4055,9 @@ static uint64_t bml_mcmc__next_round(const bml_mcmc_ensemble *e, const bml_mcmc_
     double more = ess > 0 ? have * (1.1 * s->goal.ess / ess - 1) : have;
     double steps = bml_mcmc__clamp(more, 0.5 * have, 2 * have);
     uint64_t left = s->last - e->step;
-    if (steps < BML_MCMC__FIRST_ROUND) steps = BML_MCMC__FIRST_ROUND;
+    if (steps < BML_MCMC__FIRST_ROUND) {
+        steps = BML_MCMC__FIRST_ROUND;
+    }
     return steps < (double)left ? (uint64_t)steps : left;
 }
 
@@ -4071,7 +4093,9 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
     if (!e || !v) return BML_MCMC_BAD_ARGUMENT;
     memset(&s, 0, sizeof s);
     bml_mcmc__verdict_begin(v);
-    if (goal) s.goal = *goal;
+    if (goal) {
+        s.goal = *goal;
+    }
     int status = bml_mcmc__apply_rules(&s.goal, rules, 2, e->message);
     s.last = e->step + (uint64_t)s.goal.steps;
     uint64_t next = BML_MCMC__FIRST_ROUND * (uint64_t)e->config.thin;
@@ -4349,7 +4373,9 @@ static int bml_mcmc__try(bml_mcmc_nested *s, ptrdiff_t n) {
             s->forgive = 1;
             return wrong;
         }
-        if (wrong) s->now.nans++;
+        if (wrong) {
+            s->now.nans++;
+        }
         if (wrong || *l < -DBL_MAX) {
             *l = -DBL_MAX;
         }
@@ -4781,7 +4807,9 @@ static ptrdiff_t bml_mcmc__count_ellipsoids(const bml_mcmc__region *r, const dou
     for (ptrdiff_t c = 0; c < r->n_clusters; c++) {
         double r2 = bml_mcmc__mahalanobis2(r->EA + c * d * d, x, r->mean + c * d, r->scratch, d);
         if (!(r2 <= margin * margin)) continue;
-        if (q == which) *pick = c;
+        if (q == which) {
+            *pick = c;
+        }
         q++;
     }
     return q;
@@ -5094,7 +5122,9 @@ static int bml_mcmc__slice_run(bml_mcmc_nested *s, bml_mcmc__slices *slices) {
         ptrdiff_t batch = bml_mcmc__slice_trials(s, slices, steps);
         if (!batch) return BML_MCMC_OK;
         int status = bml_mcmc__try(s, batch);
-        if (!status) status = bml_mcmc__nested_report(s);
+        if (!status) {
+            status = bml_mcmc__nested_report(s);
+        }
         if (status) return status;
         s->now.slice_evaluations += (uint64_t)batch;
         s->now.slice_calls += (uint64_t)batch;
@@ -5156,7 +5186,9 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, ptrdiff_t want) {
     }
     s->now.slice_chains += (uint64_t)want;
     BML_MCMC_FREE(block);
-    if (!status) bml_mcmc__check_sweeps(s);
+    if (!status) {
+        bml_mcmc__check_sweeps(s);
+    }
     return status;
 }
 
@@ -5181,7 +5213,9 @@ static int bml_mcmc__region_points(bml_mcmc_nested *s, ptrdiff_t n, double *hits
     if (drawn) {
         status = bml_mcmc__try(s, drawn);
     }
-    if (!status) status = bml_mcmc__nested_report(s);
+    if (!status) {
+        status = bml_mcmc__nested_report(s);
+    }
     for (ptrdiff_t i = 0; i < drawn && !status; i++) {
         double log_l = s->trial_log_l[i];
         if (!(log_l > s->now.threshold)) continue;
@@ -5196,7 +5230,9 @@ static int bml_mcmc__region_points(bml_mcmc_nested *s, ptrdiff_t n, double *hits
 static int bml_mcmc__probe_region(bml_mcmc_nested *s, double cost, bml_mcmc_rng *rng) {
     double n = ceil(2 * cost);
     double hits;
-    if (n > 1e6) n = 1e6;
+    if (n > 1e6) {
+        n = 1e6;
+    }
     int status = bml_mcmc__region_points(s, (ptrdiff_t)n, &hits, rng);
     if (status) return status;
     s->now.probes = 0.9 * s->now.probes + n;
@@ -5220,7 +5256,9 @@ static int bml_mcmc__refill(bml_mcmc_nested *s, ptrdiff_t want) {
         if (s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) return bml_mcmc__slice_points(s, want - s->fresh);
         double hits;
         double n = ceil((double)(want - s->fresh) / s->now.efficiency);
-        if (n > BML_MCMC__LARGEST_BATCH) n = BML_MCMC__LARGEST_BATCH;
+        if (n > BML_MCMC__LARGEST_BATCH) {
+            n = BML_MCMC__LARGEST_BATCH;
+        }
         status = bml_mcmc__region_points(s, (ptrdiff_t)n, &hits, &rng);
         tried += n;
         s->now.efficiency = ((double)s->fresh + 0.5) / (tried + 0.5);
@@ -5321,7 +5359,9 @@ static int bml_mcmc__round_steps(bml_mcmc_nested *s) {
     double t;
     ptrdiff_t dead;
     ptrdiff_t want;
-    if (!s->lists_good) bml_mcmc__make_lists(s);
+    if (!s->lists_good) {
+        bml_mcmc__make_lists(s);
+    }
     bml_mcmc__sort_points(s, s->live, s->n_live);
     now->round++;
     if (!bml_mcmc__plan_round(s, &t, &dead, &want)) {
@@ -5640,7 +5680,9 @@ static void bml_mcmc__plan_range(const bml_mcmc_nested *s, int evidence, ptrdiff
             }
             if (look == 0 || !(matters >= 0.25 * most)) continue;
             *first = i;
-            if (!*last) *last = i;
+            if (!*last) {
+                *last = i;
+            }
         }
     }
 }
@@ -5770,7 +5812,9 @@ static void bml_mcmc__nested_begin(bml_mcmc_nested *s) {
 
 BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **s, const bml_mcmc_nested_config *config, char *why) {
     bml_mcmc_nested draft;
-    if (why) why[0] = 0;
+    if (why) {
+        why[0] = 0;
+    }
     if (!s) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
     *s = NULL;
     if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
@@ -6881,7 +6925,9 @@ static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
             s->answer[i] = bml_mcmc__pull_back(c->now.g, s, c->now.y, s->log_prob[i], gradient);
         }
     }
-    if (forgiven) s->forgive = 0;
+    if (forgiven) {
+        s->forgive = 0;
+    }
     return BML_MCMC_OK;
 }
 
@@ -7077,7 +7123,9 @@ static int bml_mcmc__given_metric(bml_mcmc_nuts *s) {
 
 BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **s, const bml_mcmc_nuts_config *config, char *why) {
     bml_mcmc_nuts draft;
-    if (why) why[0] = 0;
+    if (why) {
+        why[0] = 0;
+    }
     if (!s) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
     *s = NULL;
     if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
@@ -7148,7 +7196,9 @@ static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *the
     c->k.step = s->config.step > 0 ? s->config.step : 1;
     c->k.mu = log(10 * c->k.step);
     bml_mcmc__copy(c->L, s->given_L, s->dense ? d * d : d);
-    if (s->dense) bml_mcmc__invert_lower(c->L_inverse, c->L, d);
+    if (s->dense) {
+        bml_mcmc__invert_lower(c->L_inverse, c->L, d);
+    }
     for (ptrdiff_t k = 0; k < d; k++) {
         double x = theta[k];
         if (!(x > s->lower[k] && x < s->upper[k] && bml_mcmc__is_finite(x)))
