@@ -206,7 +206,8 @@ static void test_rates(void) {
           "rates: bad arguments, and b = 1e-300");
 }
 
-/* Random (gamma, eps0) where Jones' kernel is drawn from; every fourth is pushed to the edge where no energy is left. */
+/* Random (gamma, eps0) where Jones' kernel is drawn from; every fourth is pushed to the edge where no energy is left.
+   */
 static void random_pair(double *gamma, double *eps0, int i, bml_sample_rng *rng) {
     do {
         *gamma = 20 * pow(10, 9.69 * bml_sample_rng_uniform(rng));
