@@ -38,10 +38,10 @@
    1. bml_sample_rng_init(&rng, seed, stream): one generator for each thread, or better for each block of work:
       different streams never overlap, cost nothing to make, and results then do not depend on the number of threads.
    2. Compton, whole arrays: bml_sample_comptonf (float) or bml_sample_compton (double). The methods: BML_SAMPLE_NET
-      (default) and BML_SAMPLE_EXACT need nothing; BML_SAMPLE_TABLE is the fastest and needs bml_sample_compton_table once
-      (a few ms, 32 KiB). bml_sample_compton_rates gives the probability of a step and the loss. Inside your own loop or
-      kernel: bml_sample_compton_energy(gamma, eps0, u, &nodes) and the other inline functions, which take your own
-      uniform numbers; in thermal matter bml_sample_thermal_step (bml_sample_thermal_table once).
+      (default) and BML_SAMPLE_EXACT need nothing; BML_SAMPLE_TABLE is the fastest and needs bml_sample_compton_table
+      once (a few ms, 32 KiB). bml_sample_compton_rates gives the probability of a step and the loss. Inside your own
+      loop or kernel: bml_sample_compton_energy(gamma, eps0, u, &nodes) and the other inline functions, which take
+      your own uniform numbers; in thermal matter bml_sample_thermal_step (bml_sample_thermal_table once).
    3. Your own density: bml_sample_table_create(&table, &config), bml_sample_table_draw(table, x, n, &rng), as often as
       wanted, bml_sample_table_free. With parameters: bml_sample_grid_create and so on. Discrete:
       bml_sample_alias_create.
@@ -55,9 +55,10 @@
    BML_SAMPLE_IMPLEMENTATION          this file gives the functions, not only their declarations
    BML_SAMPLE_STATIC                  all functions static (define with the above)
    BML_SAMPLE_MALLOC(n), BML_SAMPLE_REALLOC(p, n), BML_SAMPLE_FREE(p)     all three or none; default: the C library's
-   BML_SAMPLE_FUNC                    qualifier of the inline functions; default: nothing, __host__ __device__ in CUDA, HIP
-   BML_SAMPLE_TRAIN                   the training of networks too; includes bml_nn.h (BML_NN_IMPLEMENTATION is yours)
-   BML_SAMPLE_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
+   BML_SAMPLE_FUNC                    qualifier of the inline functions; default: nothing, __host__ __device__ in
+   CUDA, HIP BML_SAMPLE_TRAIN                   the training of networks too; includes bml_nn.h (BML_NN_IMPLEMENTATION
+   is yours) BML_SAMPLE_IMPLEMENTED             defined where the functions exist already; define it yourself when you
+   link them
 
    BML_SAMPLE_STATIC compiles faster: the compiler leaves out what the file does not call.
 
@@ -89,15 +90,17 @@
    photon and one electron of given directions.
 
    Collisions. With 1 - mu and 1 + mu of the directions, carried apart, the rest frame has x = gamma eps0 (1 - beta mu)
-   and 1 + cos = (1 - beta)(1 + mu)/(1 - beta mu); after scattering by t = 1 - cos at azimuth phi, with half angles a, b,
-       1 + cos' = 2 sin^2(a - b) + 8 sin a cos a sin b cos b cos^2(phi/2),     eps = x r gamma [(1 - beta) + beta (1 + cos')],
-   r = 1/(1 + x t): sums of positive terms at any gamma. Polarisation: Fano's matrix (McMaster 1961, Rev. Mod. Phys. 33, 8).
-   Thermal electrons (Juettner), the recoil and the hot cross section stand in tables that are cubic both ways: CDF errors
-   below 1e-4, cross section 2e-4 (tested).
+   and 1 + cos = (1 - beta)(1 + mu)/(1 - beta mu); after scattering by t = 1 - cos at azimuth phi, with half angles a,
+   b,  1 + cos' = 2 sin^2(a - b) + 8 sin a cos a sin b cos b cos^2(phi/2),
+       eps = x r gamma [(1 - beta) + beta (1 + cos')],
+   r = 1/(1 + x t): sums of positive terms at any gamma. Polarisation: Fano's matrix (McMaster 1961, Rev. Mod. Phys.
+   33, 8). Thermal electrons (Juettner), the recoil and the hot cross section stand in tables that are cubic both
+   ways: CDF errors below 1e-4, cross section 2e-4 (tested).
 
    Strong fields. An electron of quantum parameter chi emits photons of energy xi gamma with (Ritus 1985, J. Sov. Laser
    Res. 6, 497; Baier & Katkov 1968)
-       dW/dxi = alpha/(sqrt(3) pi) (m c^2/hbar gamma) [int_y^inf K_5/3 + xi^2/(1-xi) K_2/3(y)],  y = 2 xi/(3 chi (1-xi)),
+       dW/dxi = alpha/(sqrt(3) pi) (m c^2/hbar gamma) [int_y^inf K_5/3 + xi^2/(1-xi) K_2/3(y)],
+       y = 2 xi/(3 chi (1-xi)),
    and a photon of energy eps [m c^2] and chi makes pairs with a share xi for the positron with
        dW/dxi = alpha/(sqrt(3) pi) (m c^2/hbar eps) [(xi/(1-xi) + (1-xi)/xi) K_2/3(y) + int_y^inf K_1/3],
        y = 2/(3 chi xi (1-xi)).
@@ -109,10 +112,11 @@
    Tables (1-D). The density becomes Legendre series of degree 15 on panels that are halved until the integrals of both
    halves agree with the whole; the inverse CDF then polynomials of degree 5 in u through Chebyshev points in x, each as
    long as the tolerance allows (as in Derflinger, Hoermann & Leydold 2010, ACM TOMACS 20, 18). The error reported is
-   the largest met at two points between nodes, and 6 % for what is between those. Infinite ranges are cut where less than 1 % of the tolerance is beyond.
-   Cells (n dimensions). Boxes are halved where a linear density misses most; a box is drawn by an alias table, the point
-   in it uniformly and reflected with the probability that makes it linear. Parameters: the nodes around Z are chosen at
-   random with their weights.
+   the largest met at two points between nodes, and 6 % for what is between those. Infinite ranges are cut where less
+   than 1 % of the tolerance is beyond.
+   Cells (n dimensions). Boxes are halved where a linear density misses most; a
+   box is drawn by an alias table, the point in it uniformly and reflected with the probability that makes it linear.
+   Parameters: the nodes around Z are chosen at random with their weights.
    Grids (parameters Z): inverse CDFs at the nodes of a regular grid of Z, in the coordinate v = (2/pi) asin sqrt(u),
    in which a density that ends with a step or linearly gives a smooth x; multilinear in Z and v.
    Networks: x_k = lo + (hi-lo) [v + v (1-v) N_k(v, x_1..x_k-1, Z)]: exact at both ends by construction, increasing in
@@ -259,8 +263,9 @@ BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *
 BML_SAMPLE_DEF size_t bml_sample_compton_find(const bml_sample_photons *how);
 BML_SAMPLE_DEF size_t bml_sample_compton_findf(const bml_sample_photonsf *how);
 
-/* Inline, one photon: energy and *rest = 1 - eps/gamma at u in (0,1), by the nodes or, where they are NULL, by the net. No
-   checks: gamma 1 ... 1e11, eps0 1e-13 ... 1e2. Ends of the spectrum (eps0 > gamma/4, about) are exact collisions. */
+/* Inline, one photon: energy and *rest = 1 - eps/gamma at u in (0,1), by the nodes or, where they are NULL, by the
+   net. No checks: gamma 1 ... 1e11, eps0 1e-13 ... 1e2. Ends of the spectrum (eps0 > gamma/4, about) are exact
+   collisions. */
 static inline BML_SAMPLE_FUNC float bml_sample_compton_step(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes);
 static inline BML_SAMPLE_FUNC float bml_sample_compton_energy(float gamma, float eps0, float u,
@@ -268,8 +273,8 @@ static inline BML_SAMPLE_FUNC float bml_sample_compton_energy(float gamma, float
 /* Inline: scatterings per second over n c sigma_T, to 2e-5 of the kernel's. */
 static inline BML_SAMPLE_FUNC float bml_sample_compton_rate(float gamma, float eps0);
 
-/* The CDF of the kernel at eps, to 1e-13, which the draws follow from gamma = 20 on: 0 at and below eps0, 1 at and above
-   gamma b/(1+b). OUT_OF_DOMAIN, BAD_ARGUMENT. */
+/* The CDF of the kernel at eps, to 1e-13, which the draws follow from gamma = 20 on: 0 at and below eps0, 1 at and
+   above gamma b/(1+b). OUT_OF_DOMAIN, BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_compton_cdf(double *cdf, double eps, double gamma, double eps0);
 /* Its density, per m_e c^2. Errors as above. */
 BML_SAMPLE_DEF int bml_sample_compton_pdf(double *pdf, double eps, double gamma, double eps0);
@@ -316,7 +321,8 @@ typedef struct bml_sample_stokes {
    is n c (1 - beta mu) bml_sample_klein_nishina(x) sigma_T, x = gamma eps0 (1 - beta mu). BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample_collision *collision,
                                       bml_sample_rng *rng);
-/* The same with the electron's energy and, unless stokes is NULL, the polarisation, which becomes the photon's after. */
+/* The same with the electron's energy and, unless stokes is NULL, the polarisation, which becomes the photon's after.
+   */
 BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sample_stokes *stokes,
                                              const bml_sample_collision *collision, bml_sample_rng *rng);
 /* Total cross section over sigma_T for a photon of energy x [m_e c^2] on an electron at rest, to 1e-13; NaN unless 0
@@ -346,8 +352,8 @@ typedef struct bml_sample_medium {
 } bml_sample_medium;
 /* Makes the tables for theta 1e-4 ... 1e3 and photons to 1e6 m_e c^2: some 10 ms. BAD_ARGUMENT for NULL. */
 BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes);
-/* Inline: a photon of energy eps0 and direction photon[3] meets a thermal electron, as likely as cross section and motion
-   make it, and is scattered: *after. stokes may be NULL. */
+/* Inline: a photon of energy eps0 and direction photon[3] meets a thermal electron, as likely as cross section and
+   motion make it, and is scattered: *after. stokes may be NULL. */
 static inline BML_SAMPLE_FUNC void bml_sample_thermal_step(bml_sample_scattered *after, bml_sample_stokes *stokes,
                                                            const bml_sample_medium *medium, double eps0,
                                                            const double *photon, bml_sample_rng *rng);
@@ -436,9 +442,9 @@ typedef struct bml_sample_table_config {
 /* Every function that makes an object takes last
        char *why    [BML_SAMPLE_MESSAGE], or NULL: the reason of a failure as text, "" after success
    After a failure the object is NULL and nothing is to be freed; NOT_CONVERGED and NOT_MONOTONE come with both. */
-/* Makes a table. The density is looked at in `look` points evenly over the range (over each octave from the centre of an
-   infinite one): a peak that is narrower than their distance may be missed, unless the centre or a break lies in it. It
-   is never evaluated at the ends of the range or at breaks: it may be infinite there. BAD_ARGUMENT, BAD_DENSITY,
+/* Makes a table. The density is looked at in `look` points evenly over the range (over each octave from the centre of
+   an infinite one): a peak that is narrower than their distance may be missed, unless the centre or a break lies in
+   it. It is never evaluated at the ends of the range or at breaks: it may be infinite there. BAD_ARGUMENT, BAD_DENSITY,
    ZERO_DENSITY, NOT_INTEGRABLE, NO_MEMORY; NOT_CONVERGED (usable; the error is larger). */
 BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config, char *why);
 /* From samples[n], n >= 2, finite, not all equal: the empirical CDF through `nodes` quantiles (0 = up to 1024),
@@ -619,9 +625,9 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
 /* ---- end of API ---- */
 
 /* ---- inline functions: what the declarations above marked "inline" do ----
-   Present wherever this file is included, whether or not its implementation is. They hold under every optimisation, fast
-   mathematics included: NaN and infinity are told by their bits, indices are clamped as integers, and no difference of
-   nearly equal numbers carries a result. */
+   Present wherever this file is included, whether or not its implementation is. They hold under every optimisation,
+   fast mathematics included: NaN and infinity are told by their bits, indices are clamped as integers, and no
+   difference of nearly equal numbers carries a result. */
 
 static inline BML_SAMPLE_FUNC uint32_t bml_sample__bits(float x) {
     uint32_t bits;
@@ -808,7 +814,8 @@ static inline BML_SAMPLE_FUNC float bml_sample__surface(const float *a, int rows
     return sum;
 }
 
-/* Steps and ends of the tables' coordinates: ln theta from 1e-4 over 7 decades, ln x from 1e-6 over 12, ln chi over 8. */
+/* Steps and ends of the tables' coordinates: ln theta from 1e-4 over 7 decades, ln x from 1e-6 over 12, ln chi over
+   8. */
 static const float bml_sample__recoil_top = 0.97f;
 static const float bml_sample__thermal_top = 5.0f;
 static const float bml_sample__ln_theta = -9.21034037f;
@@ -869,7 +876,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__turned(const bml_sample__meetin
     return sum < 2 ? sum : 2;
 }
 
-/* The photon's energy in the lab after a collision: x r gamma (1 + beta cos), 1 + beta cos = (1 - beta) + beta (1 + cos). */
+/* The photon's energy in the lab after a collision: x r gamma (1 + beta cos), 1 + beta cos = (1 - beta) + beta (1 +
+   cos). */
 static inline BML_SAMPLE_FUNC double bml_sample__lab_energy(const bml_sample__meeting *m, double t, double turned) {
     double r = 1 / (1 + m->x * t);
     return m->x * r * m->gamma * (m->slow + m->beta * turned);
@@ -1024,9 +1032,9 @@ static inline BML_SAMPLE_FUNC float bml_sample__per_total(float s) {
     return above / below;
 }
 
-/* What depends on gamma and eps0 alone: L = ln(1+b), s = L/(L+4), u_min and 1 - u_min, q(eps0). Where q is above 0.26 (it
-   is 1/4 at most where eps0 << gamma) or eps0 above 0.9 gamma, only an end of the spectrum is left: the approximations
-   do not hold there, and low is 0. */
+/* What depends on gamma and eps0 alone: L = ln(1+b), s = L/(L+4), u_min and 1 - u_min, q(eps0). Where q is above 0.26
+   (it is 1/4 at most where eps0 << gamma) or eps0 above 0.9 gamma, only an end of the spectrum is left: the
+   approximations do not hold there, and low is 0. */
 typedef struct bml_sample__pairf {
     float L, s, low, high, q;
 } bml_sample__pairf;
@@ -1042,8 +1050,8 @@ static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma,
     return p;
 }
 
-/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2), which
-   from gamma = 300 and
+/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2),
+   which from gamma = 300 and
    eps0 < gamma/3e5 on is left out: 1e-5 of the CDF. */
 static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
     bml_sample__pairf p;
@@ -1334,12 +1342,12 @@ static inline BML_SAMPLE_FUNC void bml_sample_scatter_at(bml_sample_scattered *a
 }
 
 /* ---- inline: polarisation ----
-   Stokes parameters refer to a direction across the photon's. The normal of the plane of electron and photon is the same
-   before and after a boost along the electron's velocity: an angle to it is one in both frames, and no vector is ever
-   transformed. In the rest frame the Klein-Nishina matrix of Fano (1949) acts on the parameters about the plane of
+   Stokes parameters refer to a direction across the photon's. The normal of the plane of electron and photon is the
+   same before and after a boost along the electron's velocity: an angle to it is one in both frames, and no vector is
+   ever transformed. In the rest frame the Klein-Nishina matrix of Fano (1949) acts on the parameters about the plane of
    scattering (McMaster 1961, Rev. Mod. Phys. 33, 8). */
 
-/* q, u about a direction turned by `angle` from the present one, towards axis x photon... right-handed about the photon. */
+/* q, u about a direction turned by `angle` from the present one, right-handed about the photon. */
 static inline BML_SAMPLE_FUNC void bml_sample__turn_stokes(double *q, double *u, double angle) {
     double c = cos(2 * angle);
     double s = sin(2 * angle);
@@ -1396,7 +1404,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__azimuth(double v, double q, dou
     return phi0 + 0.5 * y + (v < 0.5 ? 0 : 3.141592653589793);
 }
 
-/* The Stokes parameters after: s holds those about `plane`, the direction across the photon in the plane of scattering. */
+/* The Stokes parameters after: s holds those about `plane`, the direction across the photon in the plane of
+   scattering. */
 static inline BML_SAMPLE_FUNC void bml_sample__fano(bml_sample_stokes *s, double t, double r) {
     double c = 1 - t;
     double sin2 = t * (2 - t);
@@ -3359,9 +3368,10 @@ BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, co
 }
 
 /* >> tables of one density
-   First the density becomes a row of panels, on each a Legendre series of degree 15 through the Gauss points, halved until
-   both halves agree with the whole: integrals then cost no more calls. Then pieces of the inverse CDF are laid from left
-   to right, each as long as a quintic in u misses the CDF by less than the tolerance at points between its nodes. */
+   First the density becomes a row of panels, on each a Legendre series of degree 15 through the Gauss points, halved
+   until both halves agree with the whole: integrals then cost no more calls. Then pieces of the inverse CDF are laid
+   from left to right, each as long as a quintic in u misses the CDF by less than the tolerance at points between its
+   nodes. */
 
 typedef struct bml_sample__panel {
     double a, b;
@@ -4156,8 +4166,8 @@ BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *t, double *cdf, 
 }
 
 /* >> grids over parameters
-   At every node of Z the density becomes a table, of which the inverse CDF is kept in a coordinate in which it is smooth
-   where the density ends with a step or with a slope. */
+   At every node of Z the density becomes a table, of which the inverse CDF is kept in a coordinate in which it is
+   smooth where the density ends with a step or with a slope. */
 
 struct bml_sample_grid {
     bml_sample_grid_config config;
@@ -4556,7 +4566,7 @@ static int bml_sample__carve(bml_sample__carving *c) {
     return BML_SAMPLE_OK;
 }
 
-/* Cells of one node of Z: 8 halvings of each axis in turn at first, so that peaks are seen, then where most is missed. */
+/* Cells of one node of Z: 4096 even ones at first, so that peaks are seen, then halved where most is missed. */
 static int bml_sample__carve_all(bml_sample__carving *c) {
     const bml_sample_cells_config *f = c->config;
     int most = f->max_cells;
@@ -4575,9 +4585,7 @@ static int bml_sample__carve_all(bml_sample__carving *c) {
     c->n = 1;
     c->total = c->cell[0].mass;
     c->miss = c->cell[0].miss;
-    while (!status && c->n < first) { /* even boxes: the miss of each is its size */
-        for (int i = 0; i < c->n; i++)
-            c->cell[i].miss = 0;
+    while (!status && c->n < first) {
         int level = c->n;
         for (int i = 0; !status && i < level && c->n < first; i++) {
             bml_sample__cell *top = &c->cell[i];
@@ -4813,7 +4821,8 @@ static int bml_sample__cells_row(const bml_sample_cells *s, const double *z, dou
     return row[corner];
 }
 
-/* One point of the boxes of a node. w: words, one for the box and its alias, d for the point, one for the reflection. */
+/* One point of the boxes of a node. w: words, one for the box and its alias, d for the point, one for the reflection.
+   */
 static void bml_sample__cells_point(const bml_sample_cells *s, double *x, int row, const uint32_t *w) {
     const bml_sample__box *first = s->box + s->first[row];
     uint32_t count = (uint32_t)(s->first[row + 1] - s->first[row]);
@@ -5942,7 +5951,8 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
 /* CHANGES
    0.1.0  Compton by network, table and inversion; tables, grids, alias, rejection, networks; sources of electrons and
           photons
-   0.2.0  why of every create; the generator of all headers; right under fast mathematics; inline functions, thermal steps,
+   0.2.0  why of every create; the generator of all headers; right under fast mathematics; inline functions, thermal
+   steps,
           polarisation, strong fields, cells, quintic tables; exact collisions below gamma = 20
 
 This software is available under two licences: choose whichever you prefer.

@@ -285,7 +285,8 @@ typedef struct power_result {
     double x[BINS], drawn[BINS], noise[BINS], direct[BINS], worst;
 } power_result;
 
-/* Electrons from gamma = 20 on, whose photons are Jones'. The histogram of 100 draws for each pair of energies, and beside it the sum of the pairs' bin probabilities. */
+/* Electrons from gamma = 20 on, whose photons are Jones'. The histogram of 100 draws for each pair of energies, and
+   beside it the sum of the pairs' bin probabilities. */
 static void power_row(double *drawn, double *direct, double *variance, const power_case *p, double gamma,
                       const settings *set, uint64_t stream) {
     double low = log(p->eps_min);

@@ -1,12 +1,13 @@
 /* comptonize: soft photons in a ball of thermal electrons: the spectrum that leaves it, its slope beside those of
-   Sunyaev & Titarchuk (1980, A&A 86, 121) and Titarchuk & Lyubarskij (1995, ApJ 450, 876; Hua & Titarchuk 1995, ApJ 449,
-   188), and the same again by a plain loop in double precision.
+   Sunyaev & Titarchuk (1980, A&A 86, 121) and Titarchuk & Lyubarskij (1995, ApJ 450, 876; Hua & Titarchuk 1995, ApJ
+   449, 188), and the same again by a plain loop in double precision.
 
    build/comptonize --theta 0.1 --tau 1.5 --out DIR
-   build/comptonize --theta 0.2 --tau 1 --polarised --out DIR     also the polarisation of what leaves, against its angle
+   build/comptonize --theta 0.2 --tau 1 --polarised --out DIR     also the polarisation of what leaves, against its
+   angle
 
-   The photons are a black body of --seed-theta, born where diffusion keeps them, ~ sin(lambda r)/r (then the spectrum is one
-   power law; from the centre it bends); the ball is even, tau its Thomson depth from the centre. */
+   The photons are a black body of --seed-theta, born where diffusion keeps them, ~ sin(lambda r)/r (then the spectrum
+   is one power law; from the centre it bends); the ball is even, tau its Thomson depth from the centre. */
 #include "common.h"
 #define BML_SAMPLE_IMPLEMENTATION
 #include "bml_sample.h"

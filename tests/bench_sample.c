@@ -377,8 +377,8 @@ static int draw_cells(void) {
     return N / 2;
 }
 
-/* Set-up times and sizes. SciPy's NumericalInversePolynomial (UNU.RAN's PINV, order 5) needs 124 intervals for this normal at
-   1e-10 and 252 at 1e-12. */
+/* Set-up times and sizes. SciPy's NumericalInversePolynomial (UNU.RAN's PINV, order 5) needs 124 intervals for this
+   normal at 1e-10 and 252 at 1e-12. */
 static void set_up(void) {
     static const double zero[2] = {0, 0};
     static const double one[2] = {1, 1};

@@ -1,6 +1,6 @@
-/* test_sample_kernel.c: the inline functions of bml_sample.h, exact collisions, thermal steps, strong fields, tables with
-   tails and peaks, cells, memory that ends. It uses no bml_nn.h, so that it is compiled with -Ofast too and must say the
-   same there: NaN is told by its bits here. Random comparisons as in test_sample.c. */
+/* test_sample_kernel.c: the inline functions of bml_sample.h, exact collisions, thermal steps, strong fields, tables
+   with tails and peaks, cells, memory that ends. It uses no bml_nn.h, so that it is compiled with -Ofast too and must
+   say the same there: NaN is told by its bits here. Random comparisons as in test_sample.c. */
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wdouble-promotion" /* quadrature in long double is the point here */
 #endif
@@ -288,7 +288,8 @@ static void test_polarisation(bml_sample_rng *rng) {
     CHECK_LE(degree, 1e-7, "unpolarised light scattered at rest: the degree is (1 - c^2)/(1 + c^2)");
     CHECK_LE(across, 1e-6, "  its electric vector across the plane of scattering");
     CHECK_LE(pure, 1e-6, "wholly polarised light stays so without recoil, electrons to gamma = 1000");
-    /* mean of cos 2 phi: -(1/2) <A>, A = sin^2/(1 + c^2) over (3/8)(1 + c^2): -(1/2)(3/8)(4/3) = -1/4; noise 1/sqrt(2n) */
+    /* mean of cos 2 phi: -(1/2) <A>, A = sin^2/(1 + c^2) over (3/8)(1 + c^2): -(1/2)(3/8)(4/3) = -1/4; noise
+       1/sqrt(2n) */
     CHECK_LE(fabs(twice + 0.25), 5 / sqrt(2.0 * n), "  and prefers the plane across its electric vector");
 }
 
@@ -446,7 +447,8 @@ static void test_strong_fields(void) {
     CHECK_LE(cdf[0], 1e-4, "quantum synchrotron photon energies: CDF");
     CHECK_LE(rate[1], 1e-4, "Breit-Wheeler rate against its integral, chi 0.1 ... 1e3");
     CHECK_LE(cdf[1], 1e-4, "Breit-Wheeler energy split: CDF");
-    /* Ritus 1985: W = 5/(2 sqrt 3) alpha chi (1 - 8 sqrt 3/15 chi) m/gamma for small chi; 1.46 alpha chi^(2/3) for large */
+    /* Ritus 1985: W = 5/(2 sqrt 3) alpha chi (1 - 8 sqrt 3/15 chi) m/gamma for small chi; 1.46 alpha chi^(2/3) for
+       large */
     double small_chi = (double)bml_sample_emission_rate(1e-3f, &qed) / (sqrt(3.0) * PI);
     CHECK_NEAR(small_chi / 1e-3, 5 / (2 * sqrt(3.0)) * (1 - 8 * sqrt(3.0) / 15 * 1e-3), 2e-4,
                "emission for small chi, with its first correction");
@@ -566,7 +568,8 @@ static double hill_over(double b, const void *p) {
     return panels(hill_at, q, edge[0], edge[1], 1);
 }
 
-/* Total variation of n draws from the density in 20 x 20 bins, and what noise alone gives: sum sqrt(p (1-p)/(2 pi N)). */
+/* Total variation of n draws from the density in 20 x 20 bins, and what noise alone gives: sum sqrt(p (1-p)/(2 pi
+   N)). */
 static double total_variation(double *noise, const double *x, int n, double z) {
     static double count[400];
     double p[400];
