@@ -633,7 +633,7 @@ static void test_collisions(bml_sample_rng *rng) {
     for (int i = 0; i < (quick ? 500 : 20000); i++) { /* p k = k' (p + k), products of four-vectors */
         double e[3];
         double k[3];
-        double o[3];
+        double o[3] = {0, 0, 0};
         double eps = 0;
         double g = 1 + pow(10, -3 + 5 * bml_sample_rng_uniform(rng));
         double x = pow(10, -6 + 8 * bml_sample_rng_uniform(rng));

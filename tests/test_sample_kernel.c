@@ -214,7 +214,7 @@ static void test_conservation(bml_sample_rng *rng) {
     for (int i = 0; i < (quick ? 5000 : 200000); i++) {
         double e[3];
         double k[3];
-        bml_sample_scattered after;
+        bml_sample_scattered after = {0};
         double gamma = i % 5 ? pow(10, 11 * bml_sample_rng_uniform(rng)) : 1e11;
         double eps0 = i % 5 ? pow(10, -13 + 15 * bml_sample_rng_uniform(rng)) : 100;
         isotropic(e, rng);
@@ -252,7 +252,7 @@ static void test_polarisation(bml_sample_rng *rng) {
     int n = quick ? 5000 : 50000;
     double kz[3] = {0, 0, 1};
     for (int i = 0; i < n; i++) {
-        bml_sample_scattered after;
+        bml_sample_scattered after = {0};
         bml_sample_stokes none = {0, 0, 0, {1, 0, 0}};
         bml_sample_collision rest = {1, NULL, 1e-9, kz};
         if (bml_sample_scatter_stokes(&after, &none, &rest, rng)) degree = 1e300;
@@ -365,7 +365,7 @@ static void test_thermal(bml_sample_rng *rng) {
         double photon[3] = {0.48, 0.6, 0.64};
         double exact_theta = (double)medium.theta;
         for (int i = 0; i < n; i++) {
-            bml_sample_scattered after;
+            bml_sample_scattered after = {0};
             bml_sample_thermal_step(&after, NULL, &medium, 1e-9, photon, rng);
             mean += after.eps * 1e9 / n;
             square += after.eps * after.eps * 1e18 / n;
