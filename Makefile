@@ -94,7 +94,7 @@ build build/impl build/memory build/memory/impl build/fuzz build/cuda:
 # BML_X_IMPLEMENTED defined, and link. A test that looks inside a header undefines that, and compiles its own.
 IMPLEMENTED := $(shell echo $(HEADERS:.h=_IMPLEMENTED) | tr a-z A-Z | sed 's/BML_/-DBML_/g')
 implement = printf '\043define %s_IMPLEMENTATION\n\043include "%s"\n' $$(echo $* | tr a-z A-Z) $*.h | \
-            $(CC) $(1) -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
+            $(CC) $(1) $(IMPLEMENTED) -U$$(echo $* | tr a-z A-Z)_IMPLEMENTED -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
 build/impl/%.o: %.h build/flags | build/impl
 	$(call implement,$(COMPILE),impl)
 build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
