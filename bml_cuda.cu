@@ -1673,7 +1673,13 @@ template <typename T> struct bml_cuda__blob { /* of one block, in shared memory 
     double lg0, lx0, phi, b, l_B, absorb, a0, a1, a2, omega, dt, dt_last, t;
     T *gamma, *over_width, *Q, *M, *M1, *M2, *S, *base, *rate, *old, *flux, *slope, *work, *norm; /* [ng] */
     T *fit_a;
-    T *fit_b;                                                                        /* [ng] */
+    T *fit_b;
+    T *face;      /* see bml_cuda__faces */
+    T *guess;     /* of a step's loss rates, linear in time */
+    T *wrong;     /* by what it was wrong in the last step */
+    T *miss;      /* F(g) - g of the fixed point, relative, now */
+    T *miss_last; /* and a pass before */
+    T *old_last;  /* F(g) a pass before; all [ng] */
     T *x, *v, *target, *comp[2], *comp1[2], *comp2[2], *emit, *kappa, *suffix, *ssa; /* [nx] */
     T *syn;
     T *syn1;
@@ -1693,8 +1699,10 @@ static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *b
     ptrdiff_t nx = t.max_nx;
     ptrdiff_t pad = t.row_pad;
     ptrdiff_t used = 0;
-    T **electrons[] = {&b->gamma, &b->over_width, &b->Q,    &b->M,     &b->M1,   &b->M2,   &b->S,     &b->base,
-                       &b->rate,  &b->old,        &b->flux, &b->slope, &b->work, &b->norm, &b->fit_a, &b->fit_b};
+    T **electrons[] = {&b->gamma, &b->over_width, &b->Q,         &b->M,       &b->M1,   &b->M2,
+                       &b->S,     &b->base,       &b->rate,      &b->old,     &b->flux, &b->slope,
+                       &b->work,  &b->norm,       &b->fit_a,     &b->fit_b,   &b->face, &b->guess,
+                       &b->wrong, &b->miss,       &b->miss_last, &b->old_last};
     T **photons[] = {&b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
                      &b->comp2[0], &b->comp2[1], &b->emit,   &b->kappa,   &b->suffix,  &b->ssa};
     T **other[] = {&b->syn, &b->syn1, &b->syn0, &b->thomson, &b->conv, &b->loss, &b->gg, &b->f, &b->sums};
@@ -1943,7 +1951,12 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
         double width = t.athena ? t.h * gamma : gamma * exp(0.5 * t.h) - fmax(gamma * exp(-0.5 * t.h), 1.0);
         b.gamma[i] = (T)gamma;
         b.over_width[i] = (T)(gamma / width);
-        b.M[i] = b.M1[i] = b.M2[i] = b.flux[i] = b.slope[i] = 0;
+        b.M[i] = 0;
+        b.M1[i] = 0;
+        b.M2[i] = 0;
+        b.flux[i] = 0;
+        b.slope[i] = 0;
+        b.wrong[i] = 0;
     }
     BML_CUDA__EACH(k, b.nx) {
         double x = exp(b.lx0 + t.r * t.h * k);
@@ -2083,6 +2096,51 @@ static __device__ void bml_cuda__cool(bml_cuda__blob<T> &b, const bml_cuda__tabl
     }
 }
 
+/* 1/(width gamma^2) of cell i. */
+template <typename T> static __device__ T bml_cuda__thin(const bml_cuda__blob<T> &b, int i) {
+    T gamma = b.gamma[i];
+    return b.over_width[i] / gamma / gamma / gamma;
+}
+
+/* What makes the difference of N/gamma^2 between two cells the derivative at the face, as bml_ssc__faces. */
+template <typename T> static __device__ void bml_cuda__faces(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+    T wide = (T)exp(2 * t.h);
+    BML_CUDA__EACH(i, b.ng) {
+        T face = 1;
+        if (i > 0 && b.M[i] > 0 && b.M[i - 1] > 0) {
+            T here = b.M[i] * b.over_width[i] / b.gamma[i];
+            T before = b.M[i - 1] * b.over_width[i - 1] / b.gamma[i - 1];
+            double L = fmin(fabs(log((double)(before / here * wide))), 4.0);
+            if (L > 1e-3) {
+                face = (T)(0.5 * L / sinh(0.5 * L));
+            }
+        }
+        b.face[i] = face;
+    }
+    __syncthreads();
+}
+
+/* kappa of self-absorption, as bml_ssc__absorb. */
+template <typename T> static __device__ void bml_cuda__absorb(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+    T wide = (T)exp(t.h);
+    BML_CUDA__EACH(k, b.nx) {
+        T sum = 0;
+        T below = 0;                      /* N of the cell below the face */
+        for (int i = 0; i <= b.ng; i++) { /* the lower face of cell i, on the lattice r k - 2 i */
+            T above = i < b.ng ? b.M[i] * b.over_width[i] / b.gamma[i] : 0;
+            T fall = below * wide - above / wide;
+            if (i < b.ng) {
+                fall *= b.face[i];
+            }
+            below = above;
+            sum += fall * b.syn0[t.r * k - 2 * i + 1 - b.syn_lo];
+        }
+        if (sum > 0) {
+            b.kappa[k] += sum * (T)(1 / BML_CUDA__MANY) * b.ssa[k];
+        }
+    }
+}
+
 /* Heating by absorbed photons, as bml_ssc__heat. fit_a: diffusion through the lower face of each cell, made by all;
    the tridiagonal system by one thread. */
 template <typename T>
@@ -2096,26 +2154,33 @@ static __device__ void bml_cuda__heat(bml_cuda__blob<T> &b, const bml_cuda__tabl
         T D = 0;
         for (int k = 0; i > 0 && k < b.nx; k++)
             D += P[t.r * k] * b.v[k] * (b.ssa[k] * b.x[k]); /* n = v/x */
-        b.fit_a[i] = i > 0 ? (T)(t.r * t.h) * D * b.gamma[i] * b.gamma[i - 1] / (b.gamma[i] - b.gamma[i - 1]) : 0;
+        b.fit_a[i] = 0;
+        if (i > 0) {
+            T here = b.gamma[i];
+            T below = b.gamma[i - 1];
+            b.fit_a[i] = b.face[i] * (T)(t.r * t.h) * D * here * below / (here - below);
+        }
     }
     __syncthreads();
     if (threadIdx.x == 0) {
         for (int i = b.ng - 1; i >= 0; i--) {
             T rate = b.M[i] > 0 ? b.flux[i] / b.M[i] : b.rate[i] * b.over_width[i];
             T diff = b.fit_a[i];
-            T a = b.over_width[i] / b.gamma[i] / b.gamma[i] / b.gamma[i]; /* 1/(width gamma^2) */
+            T a = bml_cuda__thin(b, i);
             T diag = lambda + rate + diff * a + diff_up * a;
             T source = b.S[i];
             if (i + 1 < b.ng) {
-                T g = b.gamma[i + 1];
-                T in = rate_up + diff_up * (b.over_width[i + 1] / g / g / g);
+                T in = rate_up + diff_up * bml_cuda__thin(b, i + 1);
                 diag -= in * c_up[i + 1];
                 source += in * rhs[i + 1];
             }
             rhs[i] = source / diag;
-            c_up[i] =
-                i > 0 ? diff * (b.over_width[i - 1] / b.gamma[i - 1] / b.gamma[i - 1] / b.gamma[i - 1]) / diag : 0;
-            b.flux[i] = rate_up = rate;
+            c_up[i] = 0;
+            if (i > 0) {
+                c_up[i] = diff * bml_cuda__thin(b, i - 1) / diag;
+            }
+            b.flux[i] = rate;
+            rate_up = rate;
             diff_up = diff;
         }
         for (int i = 0; i < b.ng; i++) {
@@ -2149,20 +2214,14 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T> &b, const bml_
         bml_cuda__cool(b, t, lambda);
     }
     __syncthreads();
+    if (b.src.self_absorption) {
+        bml_cuda__faces(b, t);
+    }
     if (b.src.self_absorption == BML_SSC_SSA_HEATING) {
         bml_cuda__heat(b, t, lambda);
     }
     if (b.src.self_absorption) {
-        BML_CUDA__EACH(k, b.nx) {
-            T up = (T)exp(t.h);
-            T down = (T)exp(-t.h);
-            T sum = 0;
-            for (int i = 0; i < b.ng; i++) {
-                const T *P = b.syn0 + t.r * k - 2 * i - 1 - b.syn_lo; /* faces above, below on the lattice r k - 2 i */
-                sum += b.M[i] * b.over_width[i] / b.gamma[i] * (up * P[0] - down * P[2]);
-            }
-            b.kappa[k] += sum * (T)(1 / BML_CUDA__MANY) * b.ssa[k];
-        }
+        bml_cuda__absorb(b, t);
     }
     BML_CUDA__EACH(i, b.ng) {
         T up = i + 1 < b.ng ? b.M[i + 1] : 0;
@@ -2241,11 +2300,27 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
     __syncthreads();
 }
 
+/* What the electrons of a cell, which lean to one side of it, lose against as many at its node, as
+   bml_ssc__spread_in_cell. */
+template <typename T>
+static __device__ T bml_cuda__spread(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
+    if (t.athena || i == 0 || i + 1 >= b.ng) return 1;
+    T ratio = b.rate[i + 1] / b.rate[i - 1] * (T)exp(2 * t.h);
+    T ah = (T)1.5 * (ratio * ratio - 1) / (ratio * ratio + 4 * ratio + 1);
+    return 1 + ah * (ah / 24 + b.slope[i] / 12);
+}
+
 template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
     int r = t.r;
     int ng = b.ng;
     int pad = t.row_pad;
     T w = (T)(0.75 * r * t.h / BML_CUDA__MANY);
+    BML_CUDA__EACH(i, b.ng) {
+        b.work[i] = 0;
+        if (b.gamma[i] > 1) {
+            b.work[i] = b.M[i] * bml_cuda__spread(b, t, i);
+        }
+    }
     bml_cuda__compton_sums(b, t);
     BML_CUDA__EACH(k, b.nx) {
         int low = r * k + b.e0;
@@ -2254,13 +2329,9 @@ template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T>
         const T *conv = b.conv + k + 2 / r * ng;
         T sum = 0;
         for (; i < end; i++)
-            if (b.gamma[i] > 1) {
-                sum += b.M[i] * b.sums[i * pad + (i - low) / r];
-            }
+            sum += b.work[i] * b.sums[i * pad + (i - low) / r];
         for (i = BML_CUDA__MAX(0, low + t.rows); i < ng; i++)
-            if (b.gamma[i] > 1) {
-                sum += b.M[i] * conv[-(2 / r) * i];
-            }
+            sum += b.work[i] * conv[-(2 / r) * i];
         bml_cuda__move_photon(b, 1, k, w * sum);
         b.v[k] = b.comp[0][k] + b.comp[1][k];
     }
@@ -2305,33 +2376,94 @@ template <typename T> static __device__ void bml_cuda__start_step(bml_cuda__blob
     __syncthreads();
 }
 
+/* How far the fixed point of a step is held, `left` before the end, as bml_ssc__tolerance. */
+static __device__ double bml_cuda__tolerance(const bml_cuda_source &s, double left) {
+    if (s.pair_production) return 3e-4;
+    if (s.self_absorption == BML_SSC_SSA_HEATING) return 1e-3;
+    return fmin(2e-3 * exp(left / fmax(s.electron_escape, 1.0)), 2e-2);
+}
+
+/* Loss rates to begin a step with: those of the guessed photons, and what such a guess lacked in the last step. */
+template <typename T> static __device__ void bml_cuda__guess(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+    T again = (T)(b.omega * b.omega);
+    bml_cuda__losses(b.guess, b, t);
+    BML_CUDA__EACH(i, b.ng) {
+        b.rate[i] = b.guess[i] * (1 + again * b.wrong[i]);
+    }
+    __syncthreads();
+}
+
+/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. */
+template <typename T> static __device__ T bml_cuda__change(bml_cuda__blob<T> &b) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        bml_cuda__swap(&b.miss, &b.miss_last);
+    }
+    __syncthreads();
+    BML_CUDA__EACH(i, b.ng) {
+        b.miss[i] = (b.old[i] - b.rate[i]) / b.old[i];
+    }
+    __syncthreads();
+    T change = 0;
+    for (int i = 0; i < b.ng; i++) {
+        T relative = (T)fabs(b.miss[i]);
+        if (!(relative <= change)) {
+            change = relative;
+        }
+    }
+    return change;
+}
+
+/* The next rate from F(rate) of this pass and the last, as bml_ssc__accelerate. */
+template <typename T> static __device__ void bml_cuda__accelerate(bml_cuda__blob<T> &b, int pass) {
+    T top = 0;
+    T bottom = 0;
+    T theta = 0;
+    for (int i = 0; i < b.ng && pass > 0 && pass < 8; i++) {
+        T d = b.miss[i] - b.miss_last[i];
+        top += d * b.miss[i];
+        bottom += d * d;
+    }
+    if (bottom > 0) {
+        theta = top / bottom;
+        theta = BML_CUDA__MAX(theta, (T)-2);
+        theta = BML_CUDA__MIN(theta, (T)0.8);
+    }
+    BML_CUDA__EACH(i, b.ng) {
+        T F = b.old[i];
+        T next = F;
+        if (pass >= 8) {
+            next = (F + b.rate[i]) / 2; /* a slow or circling fixed point is met half-way */
+        } else if (pass > 0) {
+            next = F - theta * (F - b.old_last[i]);
+        }
+        next = BML_CUDA__MAX(next, F / 2);
+        b.rate[i] = BML_CUDA__MIN(next, 2 * F);
+        b.old_last[i] = F;
+    }
+    __syncthreads();
+}
+
 /* One step; the status is the same in all threads. */
 template <typename T>
-static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double dt) {
+static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double dt, double tolerance) {
     T change = 1;
     bml_cuda__start_step(b, dt);
-    bml_cuda__losses(b.rate, b, t);
-    for (int pass = 0; pass < 60 && !(change <= (T)1e-3); pass++) {
+    bml_cuda__guess(b, t);
+    for (int pass = 0; pass < 60 && !(change <= (T)tolerance); pass++) {
         bml_cuda__move_electrons(b, t);
         bml_cuda__synchrotron(b, t);
         bml_cuda__compton(b, t);
         bml_cuda__losses(b.old, b, t);
-        BML_CUDA__EACH(i, b.ng) {
-            b.work[i] = (T)fabs(b.old[i] - b.rate[i]) / b.old[i];
-            if (pass >= 8) {
-                b.old[i] = (b.old[i] + b.rate[i]) / 2; /* a slow or circling fixed point is met half-way */
-            }
+        change = bml_cuda__change(b);
+        if (!(change <= (T)tolerance)) {
+            bml_cuda__accelerate(b, pass);
         }
-        __syncthreads();
-        change = 0;
-        for (int i = 0; i < b.ng; i++)
-            if (!(b.work[i] <= change)) {
-                change = b.work[i]; /* a NaN stays */
-            }
-        if (threadIdx.x == 0) {
-            bml_cuda__swap(&b.old, &b.rate);
-        }
-        __syncthreads();
+    }
+    BML_CUDA__EACH(i, b.ng) {
+        T wrong = b.old[i] / b.guess[i] - 1;
+        wrong = BML_CUDA__MAX(wrong, (T)-0.2);
+        b.wrong[i] = BML_CUDA__MIN(wrong, (T)0.2);
     }
     if (threadIdx.x == 0) {
         b.dt_last = dt;
@@ -2339,7 +2471,7 @@ static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__table
     }
     __syncthreads();
     if (change != change) return BML_CUDA_PARAMETER;
-    return change <= (T)1e-3 ? BML_CUDA_OK : BML_CUDA_NOT_CONVERGED;
+    return change <= (T)tolerance ? BML_CUDA_OK : BML_CUDA_NOT_CONVERGED;
 }
 
 /* >> SSC: what comes out */
@@ -2409,7 +2541,9 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
             int status = BML_CUDA_OK;
             int one = BML_CUDA_OK;
             for (int i = 0; i < n && one != BML_CUDA_PARAMETER; i++) {
-                one = bml_cuda__step(b, t, t_end * (i + 1) / n - b.t);
+                double end = t_end * (i + 1) / n;
+                double tolerance = bml_cuda__tolerance(b.src, t_end - end);
+                one = bml_cuda__step(b, t, end - b.t, tolerance);
                 if (one) {
                     status = one;
                 }

@@ -536,7 +536,7 @@ static void test_grid(int grid, int n) {
         CHECK(!made, "solver, grid %d, %s", grid, single ? "float" : "double");
         if (made) continue;
         bml_cuda_ssc_solve_host(&job, solver);
-        CHECK_LE(against_cpu(s, status, cpu_status, n), single ? 1e-3 : 1e-8, "spectra against the CPU's [dex]");
+        CHECK_LE(against_cpu(s, status, cpu_status, n), single ? 1e-3 : 1e-5, "spectra against the CPU's [dex]");
         for (int order = 1; order < ORDERS && single; order++) {
             set_order(orders[order]);
             job.out = flux_again;
