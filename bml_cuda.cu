@@ -74,6 +74,7 @@
    too. */
 #ifndef BML_CUDA_H
 #define BML_CUDA_H
+#define BML_CUDA_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
 #include <stddef.h>
 #include <stdint.h>
 #ifdef __cplusplus
@@ -130,7 +131,8 @@ int bml_cuda_wait(bml_cuda_stream stream, bml_cuda *cuda); /* until all that was
 
 /* ---- Compton sampling ---- */
 enum { BML_CUDA_NET = 0, BML_CUDA_TABLE, BML_CUDA_PUBLISHED, BML_CUDA_N_METHODS };
-enum { BML_CUDA_PUBLISHED_WEIGHTS = 3 * 16 + 2 * 256 + 16 + 49, BML_CUDA_MAX_BINS = 2048 };
+enum { BML_CUDA_PUBLISHED_WEIGHTS = 3 * 16 + 2 * 256 + 16 + 49 };
+enum { BML_CUDA_MAX_BINS = 2048 };
 
 typedef struct bml_cuda_compton bml_cuda_compton;
 typedef struct bml_cuda_compton_config {
@@ -145,16 +147,20 @@ int bml_cuda_compton_create(bml_cuda_compton **sampler, const bml_cuda_compton_c
 void bml_cuda_compton_free(bml_cuda_compton *sampler);
 
 typedef struct bml_cuda_photons {
-    uint64_t n;                       /* photons to draw */
-    const float *gamma, *eps0;        /* device [n] (or [pairs]), ranges as in bml_sample.h; NULL: the same for all, */
-    float same_gamma, same_eps0;      /* namely these */
-    size_t gamma_stride, eps0_stride; /* numbers from one to the next; 0 = 1 */
-    uint64_t pairs;                   /* photon i takes gamma and eps0 number i mod pairs; 0 = n */
-    const float *u;                   /* device [n] in [0,1]: the inverse CDF there; NULL = drawn by Philox */
-    uint64_t seed, stream;            /* as bml_sample_rng_init takes them */
-    uint64_t skip;                    /* blocks of the stream already used: the sum of bml_cuda_compton_blocks so far */
-    float *rest;                      /* device [n] takes 1 - eps/gamma; NULL = not wanted. NET and TABLE */
-    int half; /* 1: energies come as 16-bit floats, over their largest value gamma b/(1+b), b = 4 gamma eps0 */
+    uint64_t n;         /* photons to draw */
+    const float *gamma; /* device [n] (or [pairs]), range as in bml_sample.h; NULL: the same for all, same_gamma */
+    const float *eps0;  /* likewise; NULL: same_eps0 */
+    float same_gamma;
+    float same_eps0;
+    size_t gamma_stride; /* numbers from one to the next; 0 = 1 */
+    size_t eps0_stride;
+    uint64_t pairs; /* photon i takes gamma and eps0 number i mod pairs; 0 = n */
+    const float *u; /* device [n] in [0,1]: the inverse CDF there; NULL = drawn by Philox */
+    uint64_t seed;  /* this and the next as bml_sample_rng_init takes them */
+    uint64_t stream;
+    uint64_t skip; /* blocks of the stream already used: the sum of bml_cuda_compton_blocks so far */
+    float *rest;   /* device [n] takes 1 - eps/gamma; NULL = not wanted. NET and TABLE */
+    int half;      /* 1: energies come as 16-bit floats, over their largest value gamma b/(1+b), b = 4 gamma eps0 */
 } bml_cuda_photons;
 /* How many blocks of the stream a call for n photons uses: 64 for each 256, and a quarter of the rest. */
 uint64_t bml_cuda_compton_blocks(uint64_t n);
@@ -166,9 +172,10 @@ int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_c
                             bml_cuda_compton *sampler);
 
 typedef struct bml_cuda_bins {
-    uint64_t *counts;    /* device [bins + 2]: below lower, the bins, upper and above; added to what is there */
-    int bins;            /* 1 ... BML_CUDA_MAX_BINS, equal in log energy */
-    double lower, upper; /* [m_e c^2] */
+    uint64_t *counts; /* device [bins + 2]: below lower, the bins, upper and above; added to what is there */
+    int bins;         /* 1 ... BML_CUDA_MAX_BINS, equal in log energy */
+    double lower;     /* [m_e c^2] */
+    double upper;
 } bml_cuda_bins;
 /* The same photons, counted by energy and not kept: any n. Those out of the domain are left out, and counted below. */
 int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons *photons, bml_cuda_stream stream,
@@ -182,20 +189,34 @@ int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_ph
 
 /* ---- synchrotron self-Compton spectra ---- */
 typedef struct bml_cuda_source { /* members, units, defaults (0) and ranges as in bml_ssc_source, bml_ssc_observer */
-    double R, B, gamma_min, gamma_max, compactness, p, t_end, electron_escape;
-    double gamma_break, p2, curvature;
-    double redshift, delta, distance; /* distance: luminosity distance [cm], > 0 (bml_ssc_luminosity_distance) */
-    int injection;                    /* BML_SSC_POWER_LAW, _BROKEN, _LOG_PARABOLA, _CUTOFF; no table */
-    int self_absorption;              /* BML_SSC_SSA_OFF, _SSA, _SSA_HEATING */
+    double R;
+    double B;
+    double gamma_min;
+    double gamma_max;
+    double compactness;
+    double p;
+    double t_end;
+    double electron_escape;
+    double gamma_break;
+    double p2;
+    double curvature;
+    double redshift;
+    double delta;
+    double distance;     /* luminosity distance [cm], > 0 (bml_ssc_luminosity_distance) */
+    int injection;       /* BML_SSC_POWER_LAW, _BROKEN, _LOG_PARABOLA, _CUTOFF; no table */
+    int self_absorption; /* BML_SSC_SSA_OFF, _SSA, _SSA_HEATING */
     int pair_production;
 } bml_cuda_source;
 
 typedef struct bml_cuda_ssc bml_cuda_ssc;
 typedef struct bml_cuda_ssc_config {
-    int grid, pitch; /* these four as in bml_ssc_config: BML_SSC_CONVERGED (0) or BML_SSC_ATHENA, ... */
-    double spacing, time_step;
-    int single;              /* 1: in float, within 1e-3 dex of double; 0: in double */
-    double gamma_max, B_min; /* of all sources: narrow limits need less memory a source; 0 = 1e10, 1e-8 */
+    int grid; /* these four as in bml_ssc_config: BML_SSC_CONVERGED (0) or BML_SSC_ATHENA, ... */
+    int pitch;
+    double spacing;
+    double time_step;
+    int single;       /* 1: in float, within 1e-3 dex of double; 0: in double */
+    double gamma_max; /* of all sources, the largest; 0 = 1e10. Narrow limits need less memory a source */
+    double B_min;     /* of all sources, the smallest; 0 = 1e-8 */
 } bml_cuda_ssc_config;
 /* Makes the tables (0.1 s on the CPU) and the workspace. *solver is NULL after an error. BAD_ARGUMENT, NO_MEMORY,
    TOO_LARGE, NO_DEVICE, RUNTIME. */
@@ -208,7 +229,8 @@ typedef struct bml_cuda_spectra {
     const bml_cuda_source *sources; /* [n] */
     const double *nu;               /* [n_nu] observer's frequencies [Hz] */
     const double *absorption;       /* [n_nu] factor, exp(-tau) of the background light; NULL = 1 */
-    int n, n_nu;
+    int n;
+    int n_nu;
     int component; /* BML_SSC_TOTAL, _SYNCHROTRON, _COMPTON */
 } bml_cuda_spectra;
 /* Solves n sources from empty to t_end; all pointers on the device. n = 0 is fine. BAD_ARGUMENT, RUNTIME. */
@@ -218,7 +240,10 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *solve
 
 /* ---- likelihoods ---- */
 typedef struct bml_cuda_point { /* a bml_ssc_point, member by member */
-    double nu, nuFnu, sigma_lo, sigma_hi;
+    double nu;
+    double nuFnu;
+    double sigma_lo;
+    double sigma_hi;
     int upper_limit;
 } bml_cuda_point;
 typedef struct bml_cuda_likelihoods {
@@ -227,7 +252,8 @@ typedef struct bml_cuda_likelihoods {
     const float *log10_model; /* [n][n_points] its log10, as a surrogate gives it: where model is NULL */
     const bml_cuda_point *points; /* [n_points] */
     const double *ln_f;           /* [n] log of the systematic scatter [dex]; NULL = none */
-    int n, n_points;
+    int n;
+    int n_points;
 } bml_cuda_likelihoods;
 /* ln likelihoods of many models of one SED, as bml_ssc_log_likelihood; all pointers on the device. BAD_ARGUMENT,
    RUNTIME. */
@@ -280,7 +306,8 @@ typedef struct bml_cuda_trainer bml_cuda_trainer;
 int bml_cuda_trainer_create(bml_cuda_trainer **trainer, const bml_cuda_training *training, bml_cuda *cuda);
 void bml_cuda_trainer_free(bml_cuda_trainer *trainer);
 typedef struct bml_cuda_batch {
-    const float *x, *y;    /* device [..][n_in], [..][n_out], in your units */
+    const float *x;        /* device [..][n_in], in your units */
+    const float *y;        /* device [..][n_out], likewise */
     const float *weights;  /* device [..], >= 0; NULL = all 1 */
     const uint32_t *index; /* device [n] which rows of these; NULL = the first n */
     int n;                 /* 1 ... how->batch */
@@ -291,8 +318,9 @@ typedef struct bml_cuda_batch {
 int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
 int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
 typedef struct bml_cuda_progress {
-    double loss, gradient_norm; /* means over rows, and over batches, since they were last asked for; norm: unclipped */
-    double accuracy;            /* share of right classes; NaN unless a cross-entropy */
+    double loss;          /* mean over rows since it was last asked for */
+    double gradient_norm; /* mean over batches since then, unclipped */
+    double accuracy;      /* share of right classes; NaN unless a cross-entropy */
 } bml_cuda_progress;
 /* These three wait for the stream. weights: host [n_weights], as of bml_nn_params. set also forgets a failure; the
    optimiser's moments stay. NAN, BAD_ARGUMENT, RUNTIME. */
@@ -374,13 +402,14 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #ifndef BML_CUDA__THREADS /* of a block; the test takes fewer, fibers are slow */
 #define BML_CUDA__THREADS 256
 #endif
-enum { BML_CUDA__MESSAGE = 256, BML_CUDA__WARPS = BML_CUDA__THREADS / 32 };
+enum { BML_CUDA__MESSAGE = 256 };
+enum { BML_CUDA__WARPS = BML_CUDA__THREADS / 32 };
 
 struct bml_cuda {
     int device;
     int open;
     int multiprocessors;
-    int capability; /* capability: 10 major + minor */
+    int capability; /* 10 major + minor */
     size_t shared;  /* bytes of shared memory that one block may have */
     char name[256];
     char message[BML_CUDA__MESSAGE];
@@ -416,7 +445,9 @@ bml_cuda__fail(bml_cuda *cuda, int status, const char *format, ...) {
 
 /* The status of a runtime call: return bml_cuda__check(cuda, cudaThis(...), "this"). */
 static int bml_cuda__check(bml_cuda *cuda, cudaError_t error, const char *what) {
-    if (error == cudaSuccess) return BML_CUDA_OK;
+    if (error == cudaSuccess) {
+        return BML_CUDA_OK;
+    }
     cudaGetLastError(); /* what was told is not told again */
     return bml_cuda__fail(cuda, error == cudaErrorMemoryAllocation ? BML_CUDA_NO_MEMORY : BML_CUDA_RUNTIME, "%s: %s",
                           what, cudaGetErrorString(error));
@@ -424,28 +455,40 @@ static int bml_cuda__check(bml_cuda *cuda, cudaError_t error, const char *what) 
 
 /* Makes the device current; every entry point begins with it. */
 static int bml_cuda__enter(bml_cuda *cuda) {
-    if (!cuda) return BML_CUDA_BAD_ARGUMENT;
-    if (!cuda->open) return BML_CUDA_NO_DEVICE;
+    if (!cuda) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (!cuda->open) {
+        return BML_CUDA_NO_DEVICE;
+    }
     cuda->message[0] = 0;
     return bml_cuda__check(cuda, cudaSetDevice(cuda->device), "cudaSetDevice");
 }
 
 int bml_cuda_create(bml_cuda **out, int device) {
     int n = 0;
-    if (!out) return BML_CUDA_BAD_ARGUMENT;
+    if (!out) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda *cuda;
     *out = cuda = (bml_cuda *)calloc(1, sizeof *cuda);
-    if (!cuda) return BML_CUDA_NO_MEMORY;
+    if (!cuda) {
+        return BML_CUDA_NO_MEMORY;
+    }
     cudaError_t error = cudaGetDeviceCount(&n);
     if (error != cudaSuccess || n < 1) {
         cudaGetLastError();
         return bml_cuda__fail(cuda, BML_CUDA_NO_DEVICE, "%s",
                               error != cudaSuccess ? cudaGetErrorString(error) : "no device");
     }
-    if (device < 0 || device >= n) return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "device %d of %d", device, n);
+    if (device < 0 || device >= n) {
+        return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "device %d of %d", device, n);
+    }
     cudaDeviceProp properties;
     error = cudaGetDeviceProperties(&properties, device);
-    if (error != cudaSuccess) return bml_cuda__check(cuda, error, "cudaGetDeviceProperties");
+    if (error != cudaSuccess) {
+        return bml_cuda__check(cuda, error, "cudaGetDeviceProperties");
+    }
     if (properties.major * 10 + properties.minor < 75) {
         return bml_cuda__fail(cuda, BML_CUDA_NO_DEVICE, "compute capability %d.%d: 7.5 is the least", properties.major,
                               properties.minor);
@@ -471,14 +514,24 @@ int bml_cuda_alloc(void **device, size_t bytes, bml_cuda *cuda) {
     if (!status && !device) {
         status = BML_CUDA_BAD_ARGUMENT;
     }
-    return status ? status : bml_cuda__check(cuda, cudaMalloc(device, bytes ? bytes : 1), "cudaMalloc");
+    if (status) return status;
+    if (!bytes) {
+        bytes = 1;
+    }
+    return bml_cuda__check(cuda, cudaMalloc(device, bytes), "cudaMalloc");
 }
 
 /* Leaves an earlier message alone: what failed is often cleared away before it is told. */
 int bml_cuda_release(void *device, bml_cuda *cuda) {
-    if (!device) return BML_CUDA_OK;
-    if (!cuda) return BML_CUDA_BAD_ARGUMENT;
-    if (!cuda->open) return BML_CUDA_NO_DEVICE;
+    if (!device) {
+        return BML_CUDA_OK;
+    }
+    if (!cuda) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (!cuda->open) {
+        return BML_CUDA_NO_DEVICE;
+    }
     cudaSetDevice(cuda->device);
     return bml_cuda__check(cuda, cudaFree(device), "cudaFree");
 }
@@ -523,14 +576,18 @@ static size_t bml_cuda__bytes(ptrdiff_t count, size_t size) {
 /* count things of `size` bytes on the device, a copy of `from` unless NULL. NULL after an error. */
 static void *bml_cuda__buffer(bml_cuda__buffers *b, const void *from, ptrdiff_t count, size_t size) {
     void *p = NULL;
-    if (b->status) return NULL;
+    if (b->status) {
+        return NULL;
+    }
     if (size && (size_t)count > SIZE_MAX / size) {
         b->status = BML_CUDA_TOO_LARGE;
         return NULL;
     }
     size_t bytes = bml_cuda__bytes(count, size);
     b->status = bml_cuda_alloc(&p, bytes, b->cuda);
-    if (b->status) return NULL;
+    if (b->status) {
+        return NULL;
+    }
     b->made[b->n] = p;
     b->n++;
     bml_cuda_copy copy;
@@ -619,7 +676,8 @@ static __host__ __device__ __forceinline__ uint32_t bml_cuda__pack(float low, fl
     }
     return p;
 #elif defined(__CUDA_ARCH__)
-    unsigned short l, h;
+    unsigned short l;
+    unsigned short h;
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(l) : "f"(low));
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(high));
     return (uint32_t)h << 16 | l;
@@ -642,7 +700,8 @@ static __host__ __device__ __forceinline__ float bml_cuda__from_half(uint32_t h)
 /* tanh of both halves; the hardware's is right to 2^-10.987 (PTX manual), as good as half precision can show. */
 static __device__ __forceinline__ uint32_t bml_cuda__tanh_pair(float low, float high) {
 #ifdef __CUDA_ARCH__
-    uint32_t x = bml_cuda__pack(low, high, 0), y;
+    uint32_t x = bml_cuda__pack(low, high, 0);
+    uint32_t y;
     asm("tanh.approx.f16x2 %0, %1;" : "=r"(y) : "r"(x));
     return y;
 #else
@@ -858,8 +917,12 @@ static __device__ __noinline__ double bml_cuda__invert(double u, double l, doubl
     double lo = s.l_min;
     double hi = s.L;
     double least = u < 0.5 ? u : 1 - u;
-    if (u <= 0) return lo;
-    if (u >= 1) return hi;
+    if (u <= 0) {
+        return lo;
+    }
+    if (u >= 1) {
+        return hi;
+    }
     if (!(l > lo && l < hi)) {
         l = 0.5 * (lo + hi);
     }
@@ -937,12 +1000,15 @@ static __device__ __forceinline__ float bml_cuda__network(const float *w, float 
         const float *x = w2 + k;
         const float *y = x + 1;
         float A;
-        float a = bml_sample__tanh_parts(&A, (b2[k] + x[0] * h[0] + x[8] * h[1] + x[16] * h[2] + x[24] * h[3]) +
-                                                 (x[32] * h[4] + x[40] * h[5] + x[48] * h[6] + x[56] * h[7]));
+        float x_low = b2[k] + x[0] * h[0] + x[8] * h[1] + x[16] * h[2] + x[24] * h[3];
+        float x_high = x[32] * h[4] + x[40] * h[5] + x[48] * h[6] + x[56] * h[7];
+        float a = bml_sample__tanh_parts(&A, x_low + x_high);
         float B;
-        float b = bml_sample__tanh_parts(&B, (b2[k + 1] + y[0] * h[0] + y[8] * h[1] + y[16] * h[2] + y[24] * h[3]) +
-                                                 (y[32] * h[4] + y[40] * h[5] + y[48] * h[6] + y[56] * h[7]));
-        n += (w3[k] * a * B + w3[k + 1] * b * A) * bml_cuda__reciprocal(A * B);
+        float y_low = b2[k + 1] + y[0] * h[0] + y[8] * h[1] + y[16] * h[2] + y[24] * h[3];
+        float y_high = y[32] * h[4] + y[40] * h[5] + y[48] * h[6] + y[56] * h[7];
+        float b = bml_sample__tanh_parts(&B, y_low + y_high);
+        float both = w3[k] * a * B + w3[k + 1] * b * A;
+        n += both * bml_cuda__reciprocal(A * B);
     }
     return n;
 }
@@ -970,7 +1036,8 @@ static __device__ __forceinline__ float bml_cuda__lookup(const float *node, floa
    layer a variable x is a pair of halves, high + low, and so is its weight w: columns 2v, 2v+1, 2v+8 of the operand
    hold high, low, high, and meet w_high, w_high, w_low; columns 9 and 11 hold 1 and meet both parts of the bias. */
 
-enum { BML_CUDA__FRAGMENTS = 16, BML_CUDA__BIASES = 9 }; /* for each lane: 16 packed pairs, then 9 floats */
+enum { BML_CUDA__FRAGMENTS = 16 }; /* for each lane: 16 packed pairs, */
+enum { BML_CUDA__BIASES = 9 };     /* then 9 floats */
 
 /* fragments[25][32] of the weights as bml_cuda_compton_config has them. */
 static void bml_cuda__published_fragments(uint32_t *fragments, const float *weights) {
@@ -1076,7 +1143,9 @@ static __device__ __forceinline__ float bml_cuda__published(float u, float log_g
         row[s] = bml_cuda__pick(got, t ^ s);
     bml_cuda__tile(out, row[0], row[1], t, b, bias);
     bml_cuda__tile(out + 2, row[2], row[3], t, b, bias);
-    return t & 2 ? (t & 1 ? out[3] : out[2]) : (t & 1 ? out[1] : out[0]);
+    float low = t & 1 ? out[1] : out[0];
+    float high = t & 1 ? out[3] : out[2];
+    return t & 2 ? high : low;
 }
 
 static __device__ __forceinline__ void bml_cuda__take_fragments(uint32_t *b, float *bias, const uint32_t *from) {
@@ -1092,10 +1161,10 @@ static __device__ __forceinline__ void bml_cuda__take_fragments(uint32_t *b, flo
 /* >> Compton: kernels */
 
 typedef struct bml_cuda__draw {
-    uint64_t n;
-    uint64_t pairs;
-    uint64_t pair0;
-    uint64_t block0; /* photons, entries in gamma and eps0; the first entry, the first block */
+    uint64_t n;      /* photons */
+    uint64_t pairs;  /* entries in gamma and eps0 */
+    uint64_t pair0;  /* the first entry */
+    uint64_t block0; /* the first block */
     const float *gamma;
     const float *eps0;
     const float *u;
@@ -1110,8 +1179,8 @@ typedef struct bml_cuda__draw {
     uint16_t *half_energy;
     unsigned long long *counts;
     unsigned long long *refused;
-    uint32_t *met_edge;
-    uint32_t call; /* a launch that meets the end of a spectrum leaves its number there */
+    uint32_t *met_edge; /* a launch that meets the end of a spectrum leaves its number there, */
+    uint32_t call;      /* which is this */
     int bins;
     float ln_lower;
     float per_bin;
@@ -1261,7 +1330,13 @@ static __device__ __forceinline__ void bml_cuda__give(const bml_cuda__draw &d, C
         d.half_energy[p.i] = (uint16_t)bml_cuda__pack(eps * (1 + b) / (p.gamma * b), 0, 0);
     } else if (p.good) {
         float x = (bml_sample__logf(eps) - d.ln_lower) * d.per_bin;
-        atomicAdd(count + (x < 0 ? 0 : x < (float)d.bins ? (int)x + 1 : d.bins + 1), (Count)1);
+        int bin = d.bins + 1;
+        if (x < 0) {
+            bin = 0;
+        } else if (x < (float)d.bins) {
+            bin = (int)x + 1;
+        }
+        atomicAdd(count + bin, (Count)1);
     }
 }
 
@@ -1269,7 +1344,8 @@ static __device__ __forceinline__ void bml_cuda__give(const bml_cuda__draw &d, C
    that what they need is not held in registers elsewhere. */
 static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__edge_kernel(const __grid_constant__ bml_cuda__draw d) {
-    uint64_t units = 2 * ((d.n + 255) / 256), unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32;
+    uint64_t units = 2 * ((d.n + 255) / 256);
+    uint64_t unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32;
     if (*d.met_edge != d.call) return;
     for (; unit < units; unit += (uint64_t)gridDim.x * BML_CUDA__WARPS) {
         bml_cuda__unit c = bml_cuda__unit_of(d, unit);
@@ -1306,7 +1382,8 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
     float log_gamma = 0;
     float log_eps0 = 0;
     bml_cuda__pair pair = {};
-    uint64_t unit, units = 2 * ((d.n + 255) / 256);
+    uint64_t units = 2 * ((d.n + 255) / 256);
+    uint64_t unit;
     BML_CUDA__EACH(i, n_nodes) {
         node[i] = d.nodes[i];
     }
@@ -1320,7 +1397,8 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
         pair = bml_cuda__prepare(d.same_gamma, d.same_eps0);
     }
     if (one) {
-        log_gamma = bml_cuda__log10f(pair.gamma), log_eps0 = bml_cuda__log10f(pair.eps0);
+        log_gamma = bml_cuda__log10f(pair.gamma);
+        log_eps0 = bml_cuda__log10f(pair.eps0);
     }
     __syncthreads();
     for (unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32; unit < units;
@@ -1333,7 +1411,8 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
             float rest = 0;
             if (METHOD == BML_CUDA_PUBLISHED) {
                 if (!one) {
-                    log_gamma = bml_cuda__log10f(p.gamma), log_eps0 = bml_cuda__log10f(p.eps0);
+                    log_gamma = bml_cuda__log10f(p.gamma);
+                    log_eps0 = bml_cuda__log10f(p.eps0);
                 }
                 eps = bml_cuda__unfold(&rest, bml_cuda__published(p.u, log_gamma, log_eps0, b, bias), p.gamma, p.eps0);
             } else if (p.good) {
@@ -1375,7 +1454,9 @@ static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_
     int status = bml_cuda__upload(&s->refused, zero, sizeof zero, s->cuda);
     if (!status && s->method == BML_CUDA_TABLE) {
         bml_sample_compton_nodes *nodes = (bml_sample_compton_nodes *)calloc(1, sizeof *nodes);
-        if (!nodes) return BML_CUDA_NO_MEMORY;
+        if (!nodes) {
+            return BML_CUDA_NO_MEMORY;
+        }
         bml_sample_compton_table(nodes);
         status = bml_cuda__upload(&s->nodes, nodes->n, sizeof nodes->n, s->cuda);
         free(nodes);
@@ -1383,7 +1464,9 @@ static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_
     if (!status && s->method == BML_CUDA_PUBLISHED) {
         uint32_t fragments[32 * (BML_CUDA__FRAGMENTS + BML_CUDA__BIASES)];
         for (int i = 0; i < BML_CUDA_PUBLISHED_WEIGHTS; i++) /* within half precision */
-            if (!(fabsf(config->weights[i]) <= 65504.0f)) return BML_CUDA_BAD_ARGUMENT;
+            if (!(fabsf(config->weights[i]) <= 65504.0f)) {
+                return BML_CUDA_BAD_ARGUMENT;
+            }
         bml_cuda__published_fragments(fragments, config->weights);
         status = bml_cuda__upload(&s->fragments, fragments, sizeof fragments, s->cuda);
     }
@@ -1401,7 +1484,9 @@ int bml_cuda_compton_create(bml_cuda_compton **out, const bml_cuda_compton_confi
         return BML_CUDA_BAD_ARGUMENT;
     bml_cuda_compton *s;
     s = (bml_cuda_compton *)calloc(1, sizeof *s);
-    if (!s) return BML_CUDA_NO_MEMORY;
+    if (!s) {
+        return BML_CUDA_NO_MEMORY;
+    }
     s->cuda = cuda;
     s->method = method;
     status = bml_cuda__compton_tables(s, config);
@@ -1435,7 +1520,12 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
     if (!p->gamma && !p->eps0 && !bml_sample__in_domain((double)p->same_gamma, (double)p->same_eps0))
         return BML_CUDA_OUT_OF_DOMAIN;
     d->n = p->n;
-    d->pairs = p->pairs ? p->pairs : p->n ? p->n : 1;
+    d->pairs = 1;
+    if (p->pairs) {
+        d->pairs = p->pairs;
+    } else if (p->n) {
+        d->pairs = p->n;
+    }
     d->block0 = p->skip;
     d->gamma = p->gamma;
     d->eps0 = p->eps0;
@@ -1486,9 +1576,15 @@ static int bml_cuda__launch_compton(const bml_cuda__draw &d, bml_cuda_stream str
 }
 
 static int bml_cuda__run_compton(const bml_cuda__draw &d, bml_cuda_stream stream, bml_cuda_compton *s) {
-    if (!d.n) return BML_CUDA_OK;
-    if (s->method == BML_CUDA_TABLE) return bml_cuda__launch_compton<BML_CUDA_TABLE>(d, stream, s);
-    if (s->method == BML_CUDA_PUBLISHED) return bml_cuda__launch_compton<BML_CUDA_PUBLISHED>(d, stream, s);
+    if (!d.n) {
+        return BML_CUDA_OK;
+    }
+    if (s->method == BML_CUDA_TABLE) {
+        return bml_cuda__launch_compton<BML_CUDA_TABLE>(d, stream, s);
+    }
+    if (s->method == BML_CUDA_PUBLISHED) {
+        return bml_cuda__launch_compton<BML_CUDA_PUBLISHED>(d, stream, s);
+    }
     return bml_cuda__launch_compton<BML_CUDA_NET>(d, stream, s);
 }
 
@@ -1496,7 +1592,9 @@ int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_c
                             bml_cuda_compton *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
-    if (!energy || !photons || photons->n >= (uint64_t)1 << 40) return BML_CUDA_BAD_ARGUMENT;
+    if (!energy || !photons || photons->n >= (uint64_t)1 << 40) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda__draw d;
     status = bml_cuda__draw_of(&d, photons, s);
     if (status) return status;
@@ -1582,11 +1680,15 @@ static int bml_cuda__any_refused(bml_cuda__buffers *b, bml_cuda_compton *s) {
 
 int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, bml_cuda_compton *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    if (!energy || !photons || !s || photons->n > SIZE_MAX / 16) return BML_CUDA_BAD_ARGUMENT;
+    if (!energy || !photons || !s || photons->n > SIZE_MAX / 16) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda_photons p = *photons;
     ptrdiff_t n = (ptrdiff_t)p.n;
     size_t size = p.half ? sizeof(uint16_t) : sizeof(float);
-    if (!n) return BML_CUDA_OK;
+    if (!n) {
+        return BML_CUDA_OK;
+    }
     uint64_t earlier;
     b.status = bml_cuda_compton_refused(&earlier, NULL, s);
     bml_cuda__photons_to_device(&p, &b);
@@ -1650,7 +1752,18 @@ template <typename T> struct bml_cuda__tables { /* on the device; shapes as in s
     double syn_lo;
     double loss_lo;
     double gg_lo;
-    int athena, r, n_phi, rows, row_pad, cols, g_lo, syn_n, loss_n, gg_n, max_ng, max_nx;
+    int athena;
+    int r;
+    int n_phi;
+    int rows;
+    int row_pad;
+    int cols;
+    int g_lo;
+    int syn_n;
+    int loss_n;
+    int gg_n;
+    int max_ng;
+    int max_nx;
     const T *f;
     const T *syn;
     const T *syn1;
@@ -1670,8 +1783,35 @@ template <typename T> struct bml_cuda__blob { /* of one block, in shared memory 
     int syn_lo;
     int thomson_lo;
     int n_thomson;
-    double lg0, lx0, phi, b, l_B, absorb, a0, a1, a2, omega, dt, dt_last, t;
-    T *gamma, *over_width, *Q, *M, *M1, *M2, *S, *base, *rate, *old, *flux, *slope, *work, *norm; /* [ng] */
+    double lg0;
+    double lx0;
+    double phi;
+    double b;
+    double l_B;
+    double absorb;
+    double a0;
+    double a1;
+    double a2;
+    double omega;
+    double dt;
+    double dt_last;
+    double t;
+
+    /* electrons [ng] */
+    T *gamma;
+    T *over_width;
+    T *Q;
+    T *M;
+    T *M1;
+    T *M2;
+    T *S;
+    T *base;
+    T *rate;
+    T *old;
+    T *flux;
+    T *slope;
+    T *work;
+    T *norm;
     T *fit_a;
     T *fit_b;
     T *face;      /* see bml_cuda__faces */
@@ -1679,17 +1819,31 @@ template <typename T> struct bml_cuda__blob { /* of one block, in shared memory 
     T *wrong;     /* by what it was wrong in the last step */
     T *miss;      /* F(g) - g of the fixed point, relative, now */
     T *miss_last; /* and a pass before */
-    T *old_last;  /* F(g) a pass before; all [ng] */
-    T *x, *v, *target, *comp[2], *comp1[2], *comp2[2], *emit, *kappa, *suffix, *ssa; /* [nx] */
+    T *old_last;  /* F(g) a pass before */
+
+    /* photons [nx] */
+    T *x;
+    T *v;
+    T *target;
+    T *comp[2];
+    T *comp1[2];
+    T *comp2[2];
+    T *emit;
+    T *kappa;
+    T *suffix;
+    T *ssa;
+
+    /* [r nx + 2 ng + 8] by r k - 2 i - syn_lo */
     T *syn;
     T *syn1;
-    T *syn0; /* [r nx + 2 ng + 8] by r k - 2 i - syn_lo */
-    T *thomson;
-    T *conv; /* [2 nx + 2 ng] by t - thomson_lo; [nx + 2 ng] by k - (2/r) i + 2 ng */
-    T *loss;
-    T *gg; /* [ng + nx] by i + j; [2 nx] by j + k */
-    T *f;
-    T *sums; /* [cols][row_pad]; [ng][row_pad] */
+    T *syn0;
+
+    T *thomson; /* [2 nx + 2 ng] by t - thomson_lo */
+    T *conv;    /* [nx + 2 ng] by k - (2/r) i + 2 ng */
+    T *loss;    /* [ng + nx] by i + j */
+    T *gg;      /* [2 nx] by j + k */
+    T *f;       /* [cols][row_pad] */
+    T *sums;    /* [ng][row_pad] */
 };
 
 /* Cuts up `base` for a blob; NULL counts. */
@@ -1699,16 +1853,22 @@ static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *b
     ptrdiff_t nx = t.max_nx;
     ptrdiff_t pad = t.row_pad;
     ptrdiff_t used = 0;
-    T **electrons[] = {&b->gamma, &b->over_width, &b->Q,         &b->M,       &b->M1,   &b->M2,
-                       &b->S,     &b->base,       &b->rate,      &b->old,     &b->flux, &b->slope,
-                       &b->work,  &b->norm,       &b->fit_a,     &b->fit_b,   &b->face, &b->guess,
-                       &b->wrong, &b->miss,       &b->miss_last, &b->old_last};
-    T **photons[] = {&b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
-                     &b->comp2[0], &b->comp2[1], &b->emit,   &b->kappa,   &b->suffix,  &b->ssa};
-    T **other[] = {&b->syn, &b->syn1, &b->syn0, &b->thomson, &b->conv, &b->loss, &b->gg, &b->f, &b->sums};
+    T **electrons[] = {
+        &b->gamma, &b->over_width, &b->Q,     &b->M,     &b->M1,        &b->M2,       &b->S,     &b->base,
+        &b->rate,  &b->old,        &b->flux,  &b->slope, &b->work,      &b->norm,     &b->fit_a, &b->fit_b,
+        &b->face,  &b->guess,      &b->wrong, &b->miss,  &b->miss_last, &b->old_last,
+    };
+    T **photons[] = {
+        &b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
+        &b->comp2[0], &b->comp2[1], &b->emit,   &b->kappa,   &b->suffix,  &b->ssa,
+    };
+    T **other[] = {
+        &b->syn, &b->syn1, &b->syn0, &b->thomson, &b->conv, &b->loss, &b->gg, &b->f, &b->sums,
+    };
     ptrdiff_t lattice = (ptrdiff_t)t.r * nx + 2 * ng + 8;
     ptrdiff_t other_size[] = {
-        lattice, lattice, lattice, 2 * nx + 2 * ng, nx + 2 * ng, ng + nx, 2 * nx, (ptrdiff_t)t.cols * pad, ng * pad};
+        lattice, lattice, lattice, 2 * nx + 2 * ng, nx + 2 * ng, ng + nx, 2 * nx, t.cols * pad, ng * pad,
+    };
     for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof electrons / sizeof *electrons); i++) {
         *electrons[i] = base ? base + used : NULL;
         used += (ng + 1) & ~(ptrdiff_t)1;
@@ -1729,7 +1889,9 @@ static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *b
 template <typename T> static __device__ T bml_cuda__at(const T *value, int n, double lo, double ln_y, double h) {
     double u = (ln_y - lo) * BML_CUDA__FINE / h;
     int i = (int)floor(u);
-    if (!(u >= 0) || i >= n - 1) return 0;
+    if (!(u >= 0) || i >= n - 1) {
+        return 0;
+    }
     return value[i] + (T)(u - i) * (value[i + 1] - value[i]);
 }
 
@@ -1743,14 +1905,20 @@ static __device__ int bml_cuda__in_range(double *value, double otherwise, double
 }
 
 static __device__ int bml_cuda__resolve(bml_cuda_source *s) { /* as bml_ssc__resolve and bml_ssc__observer */
-    int good = bml_cuda__in_range(&s->R, 0, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0, 1e-8, 1e6) &
-               bml_cuda__in_range(&s->gamma_min, 0, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 0, 1, 1e10) &
-               bml_cuda__in_range(&s->compactness, 0, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 0, -10, 10) &
-               bml_cuda__in_range(&s->t_end, 5, 1e-300, 1e6) & bml_cuda__in_range(&s->electron_escape, 1, 1e-3, 1e6) &
-               bml_cuda__in_range(&s->gamma_break, s->injection == BML_SSC_POWER_LAW ? 1 : 0, 1e-3, 1e12) &
-               bml_cuda__in_range(&s->p2, 0, -10, 10) & bml_cuda__in_range(&s->curvature, 0, -10, 10) &
-               bml_cuda__in_range(&s->delta, 1, 1e-300, 1e6) & bml_cuda__in_range(&s->redshift, 0, 0, 1e4) &
-               (s->distance > 0 && s->distance < 1e300);
+    int good = s->distance > 0 && s->distance < 1e300;
+    good &= bml_cuda__in_range(&s->R, 0, 1e8, 1e22);
+    good &= bml_cuda__in_range(&s->B, 0, 1e-8, 1e6);
+    good &= bml_cuda__in_range(&s->gamma_min, 0, 1, 1e10);
+    good &= bml_cuda__in_range(&s->gamma_max, 0, 1, 1e10);
+    good &= bml_cuda__in_range(&s->compactness, 0, 1e-20, 1e3);
+    good &= bml_cuda__in_range(&s->p, 0, -10, 10);
+    good &= bml_cuda__in_range(&s->t_end, 5, 1e-300, 1e6);
+    good &= bml_cuda__in_range(&s->electron_escape, 1, 1e-3, 1e6);
+    good &= bml_cuda__in_range(&s->gamma_break, s->injection == BML_SSC_POWER_LAW ? 1 : 0, 1e-3, 1e12);
+    good &= bml_cuda__in_range(&s->p2, 0, -10, 10);
+    good &= bml_cuda__in_range(&s->curvature, 0, -10, 10);
+    good &= bml_cuda__in_range(&s->delta, 1, 1e-300, 1e6);
+    good &= bml_cuda__in_range(&s->redshift, 0, 0, 1e4);
     if (!good || s->injection < 0 || s->injection >= BML_SSC_TABLE || s->self_absorption < 0 ||
         s->self_absorption > BML_SSC_SSA_HEATING)
         return BML_CUDA_PARAMETER;
@@ -1851,7 +2019,9 @@ template <typename T>
 static __device__ double bml_cuda__syn_norm(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
     double power = 0;
     double gamma = (double)b.gamma[i];
-    if (!t.athena) return 1;
+    if (!t.athena) {
+        return 1;
+    }
     for (int k = 0; k < b.nx; k++)
         power += (double)b.syn[t.r * k - 2 * i - b.syn_lo] * (double)b.x[k];
     power *= t.r * t.h;
@@ -2304,7 +2474,9 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
    bml_ssc__spread_in_cell. */
 template <typename T>
 static __device__ T bml_cuda__spread(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
-    if (t.athena || i == 0 || i + 1 >= b.ng) return 1;
+    if (t.athena || i == 0 || i + 1 >= b.ng) {
+        return 1;
+    }
     T ratio = b.rate[i + 1] / b.rate[i - 1] * (T)exp(2 * t.h);
     T ah = (T)1.5 * (ratio * ratio - 1) / (ratio * ratio + 4 * ratio + 1);
     return 1 + ah * (ah / 24 + b.slope[i] / 12);
@@ -2378,8 +2550,12 @@ template <typename T> static __device__ void bml_cuda__start_step(bml_cuda__blob
 
 /* How far the fixed point of a step is held, `left` before the end, as bml_ssc__tolerance. */
 static __device__ double bml_cuda__tolerance(const bml_cuda_source &s, double left) {
-    if (s.pair_production) return 3e-4;
-    if (s.self_absorption == BML_SSC_SSA_HEATING) return 1e-3;
+    if (s.pair_production) {
+        return 3e-4;
+    }
+    if (s.self_absorption == BML_SSC_SSA_HEATING) {
+        return 1e-3;
+    }
     return fmin(2e-3 * exp(left / fmax(s.electron_escape, 1.0)), 2e-2);
 }
 
@@ -2470,7 +2646,9 @@ static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__table
         b.t += dt;
     }
     __syncthreads();
-    if (change != change) return BML_CUDA_PARAMETER;
+    if (change != change) {
+        return BML_CUDA_PARAMETER;
+    }
     return change <= (T)tolerance ? BML_CUDA_OK : BML_CUDA_NOT_CONVERGED;
 }
 
@@ -2478,10 +2656,14 @@ static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__table
 
 /* ln of x^2 n of a component at ln x, as bml_ssc__evaluate. */
 template <typename T> static __device__ double bml_cuda__node(const bml_cuda__blob<T> &b, int component, int k) {
-    if (k < 0 || k >= b.nx) return -HUGE_VAL;
-    double v = (double)(component == BML_SSC_TOTAL         ? b.v[k]
-                        : component == BML_SSC_SYNCHROTRON ? b.comp[0][k]
-                                                           : b.comp[1][k]);
+    if (k < 0 || k >= b.nx) {
+        return -HUGE_VAL;
+    }
+    const T *from = b.v;
+    if (component != BML_SSC_TOTAL) {
+        from = b.comp[component == BML_SSC_SYNCHROTRON ? 0 : 1];
+    }
+    double v = (double)from[k];
     return v <= 0 ? -HUGE_VAL : log(v * (double)b.x[k]);
 }
 
@@ -2489,15 +2671,21 @@ template <typename T>
 static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int component,
                                             double ln_x) {
     double u = (ln_x - b.lx0) / (t.r * t.h);
-    if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) return -HUGE_VAL;
+    if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) {
+        return -HUGE_VAL;
+    }
     int k = u < 0 ? 0 : BML_CUDA__MIN((int)u, b.nx - 2);
     double w = u - k;
     double y0 = bml_cuda__node(b, component, k - 1);
     double y1 = bml_cuda__node(b, component, k);
     double y2 = bml_cuda__node(b, component, k + 1);
     double y3 = bml_cuda__node(b, component, k + 2);
-    if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) return -HUGE_VAL;
-    if (t.athena || w < 0 || w > 1 || !(y0 > -HUGE_VAL && y3 > -HUGE_VAL)) return y1 + w * (y2 - y1);
+    if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) {
+        return -HUGE_VAL;
+    }
+    if (t.athena || w < 0 || w > 1 || !(y0 > -HUGE_VAL && y3 > -HUGE_VAL)) {
+        return y1 + w * (y2 - y1);
+    }
     return y1 + 0.5 * w * (y2 - y0 + w * (2 * y0 - 5 * y1 + 4 * y2 - y3 + w * (3 * (y1 - y2) + y3 - y0)));
 }
 
@@ -2582,8 +2770,12 @@ template <typename T>
 static T *bml_cuda__convert(ptrdiff_t *count, ptrdiff_t *offset, bml_cuda__tables<T> *t, const bml_ssc *c) {
     ptrdiff_t n_f = (ptrdiff_t)(c->n_phi + 1) * c->r * c->cols * c->row_pad;
     ptrdiff_t used = 0;
-    const double *from[] = {c->f, c->syn.value, c->syn1.value, c->syn0.value, c->loss.value, c->gg.value};
-    ptrdiff_t n[] = {n_f, c->syn.n, c->syn1.n, c->syn0.n, c->loss.n, c->gg.n};
+    const double *from[] = {
+        c->f, c->syn.value, c->syn1.value, c->syn0.value, c->loss.value, c->gg.value,
+    };
+    ptrdiff_t n[] = {
+        n_f, c->syn.n, c->syn1.n, c->syn0.n, c->loss.n, c->gg.n,
+    };
     for (int i = 0; i < 6; i++) {
         offset[i] = used;
         used += n[i];
@@ -2628,7 +2820,9 @@ static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const 
     bml_cuda *cuda = s->cuda;
     ptrdiff_t count = 0;
     ptrdiff_t offset[6];
-    const T **pointer[] = {&t->f, &t->syn, &t->syn1, &t->syn0, &t->loss, &t->gg};
+    const T **pointer[] = {
+        &t->f, &t->syn, &t->syn1, &t->syn0, &t->loss, &t->gg,
+    };
     T *all = bml_cuda__convert(&count, offset, t, tables);
     int status = all ? bml_cuda__upload(&s->memory, all, bml_cuda__bytes(count, sizeof(T)), cuda) : BML_CUDA_NO_MEMORY;
     free(all);
@@ -2731,8 +2925,12 @@ int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, 
     if (!spectra || spectra->n < 0 || spectra->n_nu < 1 || spectra->component < 0 ||
         spectra->component > BML_SSC_COMPTON)
         return BML_CUDA_BAD_ARGUMENT;
-    if (spectra->n == 0) return BML_CUDA_OK;
-    if (!spectra->out || !spectra->status || !spectra->sources || !spectra->nu) return BML_CUDA_BAD_ARGUMENT;
+    if (spectra->n == 0) {
+        return BML_CUDA_OK;
+    }
+    if (!spectra->out || !spectra->status || !spectra->sources || !spectra->nu) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     return s->single ? bml_cuda__launch_ssc(*spectra, s->s, stream, s)
                      : bml_cuda__launch_ssc(*spectra, s->d, stream, s);
 }
@@ -2745,7 +2943,9 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
     bml_cuda_spectra d = *spectra;
     ptrdiff_t n = d.n;
     ptrdiff_t n_nu = d.n_nu;
-    if (!n) return BML_CUDA_OK;
+    if (!n) {
+        return BML_CUDA_OK;
+    }
     d.sources = (const bml_cuda_source *)bml_cuda__buffer(&b, d.sources, n, sizeof *d.sources);
     d.nu = (const double *)bml_cuda__buffer(&b, d.nu, n_nu, sizeof *d.nu);
     if (d.absorption) {
@@ -2767,7 +2967,9 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
 /* >> likelihoods */
 
 static __device__ double bml_cuda__ln_phi(double z) {
-    if (z > -20) return log(0.5 * erfc(-z / sqrt(2.0)));
+    if (z > -20) {
+        return log(0.5 * erfc(-z / sqrt(2.0)));
+    }
     return -0.5 * z * z - log(-z * sqrt(2 * BML_CUDA__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
 }
 
@@ -2780,7 +2982,9 @@ static __device__ double bml_cuda__point_likelihood(const bml_cuda_point &p, dou
     double r = log_F - log10(p.nuFnu);
     double sigma = r > 0 ? p.sigma_hi : p.sigma_lo;
     double var = sigma * sigma + extra;
-    if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) return BML_CUDA__NAN;
+    if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) {
+        return BML_CUDA__NAN;
+    }
     return F > 0 ? -0.5 * (r * r / var + log(2 * BML_CUDA__PI * var)) : -HUGE_VAL;
 }
 
@@ -2801,9 +3005,15 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood
 int bml_cuda_log_likelihood(const bml_cuda_likelihoods *l, bml_cuda_stream stream, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     if (status) return status;
-    if (!l || l->n < 0 || l->n_points < 1) return BML_CUDA_BAD_ARGUMENT;
-    if (l->n == 0) return BML_CUDA_OK;
-    if (!l->ln_l || (!l->model && !l->log10_model) || !l->points) return BML_CUDA_BAD_ARGUMENT;
+    if (!l || l->n < 0 || l->n_points < 1) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (l->n == 0) {
+        return BML_CUDA_OK;
+    }
+    if (!l->ln_l || (!l->model && !l->log10_model) || !l->points) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     BML_CUDA__LAUNCH(bml_cuda__likelihood_kernel, (unsigned)(l->n - 1) / BML_CUDA__THREADS + 1, BML_CUDA__THREADS, 0,
                      stream, *l);
     return bml_cuda__check(cuda, cudaGetLastError(), "likelihood kernel");
@@ -2813,7 +3023,9 @@ int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) 
     bml_cuda__buffers b = {cuda, {}, 0, BML_CUDA_OK};
     if (!l || l->n < 0 || l->n_points < 1 || (l->n && (!l->ln_l || (!l->model && !l->log10_model) || !l->points)))
         return BML_CUDA_BAD_ARGUMENT;
-    if (!l->n) return BML_CUDA_OK;
+    if (!l->n) {
+        return BML_CUDA_OK;
+    }
     bml_cuda_likelihoods d = *l;
     ptrdiff_t n = d.n;
     ptrdiff_t cells = n * d.n_points;
@@ -2847,16 +3059,27 @@ int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) 
 enum { BML_CUDA__MAX_OPS = 256 };
 
 typedef struct bml_cuda__op {
-    int kind, in_steps, in, steps, out, units, gates, activation, sequence, directions, reset_before, n_from;
+    int kind;
+    int in_steps;
+    int in;
+    int steps;
+    int out;
+    int units;
+    int gates;
+    int activation;
+    int sequence;
+    int directions;
+    int reset_before;
+    int n_from;
     float slope;
-    int k_in;
-    int k_state; /* depth of the products by the input and by the state, multiples of 16 */
-    ptrdiff_t from[BML_NN_MAX_FROM];
-    ptrdiff_t to;    /* floats into the workspace */
+    int k_in;                        /* depth of the product by the input, a multiple of 16 */
+    int k_state;                     /* and by the state */
+    ptrdiff_t from[BML_NN_MAX_FROM]; /* floats into the workspace */
+    ptrdiff_t to;
     ptrdiff_t state; /* likewise: [2][rows][units]; then LSTM's c, or z and r h of a GRU that resets before */
     int from_width[BML_NN_MAX_FROM];
-    ptrdiff_t weights[2];
-    ptrdiff_t bias[2];      /* of each direction: 32-bit words, floats into the net's memory */
+    ptrdiff_t weights[2];   /* of each direction: 32-bit words into the net's memory */
+    ptrdiff_t bias[2];      /* floats likewise */
     ptrdiff_t input_offset; /* INPUT: where in the row */
 } bml_cuda__op;
 
@@ -2865,7 +3088,7 @@ struct bml_cuda_net {
     int n_ops;
     int precision;
     int rows;
-    int width; /* width: of the shared tile, numbers a row */
+    int width; /* of the shared tile, numbers a row */
     unsigned blocks;
     ptrdiff_t n_in;
     ptrdiff_t n_out;
@@ -2992,7 +3215,9 @@ static ptrdiff_t bml_cuda__place(bml_cuda__plan *p, int i, ptrdiff_t size) {
 
 /* What bml_nn.h can and the device cannot: other biases, padded rows. NULL: nothing. */
 static const char *bml_cuda__beyond(const bml_nn__node *n) {
-    if (n->spec.no_bias || n->spec.two_biases) return "no_bias and two_biases run on the CPU only";
+    if (n->spec.no_bias || n->spec.two_biases) {
+        return "no_bias and two_biases run on the CPU only";
+    }
     return n->lengths >= 0 ? "lengths of rows run on the CPU only" : NULL;
 }
 
@@ -3063,16 +3288,25 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
     op->directions = 1;
     op->gates = bml_nn__gates(&n->spec);
     op->reset_before = n->spec.reset_before;
-    if ((double)(n->steps > n->in_steps ? n->steps : n->in_steps) * p->rows * (n->out > n->in ? n->out : n->in) > 2e9)
+    double steps = BML_CUDA__MAX(n->steps, n->in_steps);
+    double width = BML_CUDA__MAX(n->out, n->in);
+    if (steps * p->rows * width > 2e9) {
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
+    }
     if (kind == BML_NN_CONV || kind == BML_NN_POOL)
         return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
-    if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
+    if (bml_cuda__beyond(n)) {
+        return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
+    }
     op->k_in = bml_cuda__up(op->in, 16);
     if (bml_cuda__is_recurrent(kind)) {
         op->directions = n->spec.bidirectional ? 2 : 1;
         op->k_state = bml_cuda__up(op->units, 16);
-        states = rows * op->units * (kind == BML_NN_LSTM ? 3 : op->reset_before ? 4 : 2);
+        int kept = op->reset_before ? 4 : 2;
+        if (kind == BML_NN_LSTM) {
+            kept = 3;
+        }
+        states = rows * op->units * kept;
         bml_cuda__add_recurrent(p, i);
     } else if (op->kind == BML_NN_DENSE) {
         op->weights[0] = p->n_words;
@@ -3252,7 +3486,11 @@ static __device__ float bml_cuda__act(float x, int activation, float slope) {
     case BML_NN_SOFTPLUS: return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
     case BML_NN_SILU: return x * bml_cuda__logistic(x);
     case BML_NN_GELU: return x / 2 * (1 + erff(x * 0.707106781f));
-    case BML_NN_HARDTANH: return x > 1 ? 1 : x < -1 ? -1 : x;
+    case BML_NN_HARDTANH:
+        if (x < -1) {
+            return -1;
+        }
+        return x > 1 ? 1 : x;
     default: return x; /* linear; softmax is done row by row afterwards */
     }
 }
@@ -3313,7 +3551,10 @@ static __device__ __forceinline__ float bml_cuda__cell(const float *z, float bef
                                                        int unit, int units, int activation) {
     if (GATES == 1) {
         float x = z[0] + bias[unit];
-        return activation == BML_NN_RELU ? x < 0 ? 0 : x : tanhf(x);
+        if (activation != BML_NN_RELU) {
+            return tanhf(x);
+        }
+        return x < 0 ? 0 : x;
     } else if (GATES == 3) {
         const float *more = bias + 3 * units;
         float update = bml_cuda__logistic(z[0] + bias[unit] + more[unit]);
@@ -3328,6 +3569,45 @@ static __device__ __forceinline__ float bml_cuda__cell(const float *z, float bef
         *c = forget * *c + in * fresh;
         return out * tanhf(*c);
     }
+}
+
+/* What step s of a recurrent layer reads and writes; d = 1: backwards in time. */
+typedef struct bml_cuda__instant {
+    const float *x;
+    const float *before; /* the state, */
+    float *after;        /* and the new one */
+    float *out;
+    int keep; /* this step's state is given out */
+} bml_cuda__instant;
+
+static __device__ __forceinline__ bml_cuda__instant bml_cuda__instant_of(const bml_cuda__op &op, float *room, int rows,
+                                                                         int s, int d) {
+    bml_cuda__instant now;
+    int last = op.in_steps - 1;
+    int t = d ? last - s : s;
+    ptrdiff_t row = (ptrdiff_t)t * rows; /* the first of this step */
+    ptrdiff_t cells = (ptrdiff_t)rows * op.units;
+    float *state = room + op.state;
+    int odd = s & 1;
+    now.x = room + op.from[0] + row * op.in;
+    now.before = state + odd * cells;
+    now.after = state + (1 - odd) * cells;
+    now.out = room + op.to + d * op.units;
+    now.keep = s == last;
+    if (op.sequence) {
+        now.out += row * op.out;
+        now.keep = 1;
+    }
+    return now;
+}
+
+/* [x_t, h] into the tile. */
+template <int PRECISION>
+static __device__ __forceinline__ void bml_cuda__fill_step(uint32_t *tile, int stride, const bml_cuda__op &op,
+                                                           const bml_cuda__instant &now, int rows, int first) {
+    const float *state = first ? NULL : now.before;
+    bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, now.x, op.in, rows);
+    bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, state, op.units, rows);
 }
 
 /* A recurrent layer in one direction: step by step [x_t, h] is brought into the tile, and each warp makes whole
@@ -3353,14 +3633,8 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
         }
     }
     for (int s = 0; s < op.in_steps; s++) {
-        int t = d ? op.in_steps - 1 - s : s;
-        int keep = op.sequence || s == op.in_steps - 1;
-        const float *before = state + (ptrdiff_t)(s & 1) * cells;
-        const float *x = room + op.from[0] + (ptrdiff_t)(t * rows) * op.in;
-        float *after = state + (ptrdiff_t)(~s & 1) * cells;
-        float *out = room + op.to + (op.sequence ? (ptrdiff_t)(t * rows) * op.out : 0) + d * units;
-        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, x, op.in, rows);
-        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, s ? before : NULL, units, rows);
+        bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
+        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[4][MT][4] = {};
@@ -3373,11 +3647,19 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
                 int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
                 int unit = 8 * u8 + lane % 4 * 2 + i % 2;
                 ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                float z[4] = {acc[0][i / 4][i % 4], acc[1][i / 4][i % 4], acc[2][i / 4][i % 4], acc[3][i / 4][i % 4]};
+                float before = 0;
+                float z[4];
                 if (unit >= units) continue;
-                after[at] = bml_cuda__cell<GATES>(z, s ? before[at] : 0, cell + at, bias, unit, units, op.activation);
-                if (keep) {
-                    out[(ptrdiff_t)row * op.out + unit] = after[at];
+                BML_CUDA__UNROLL
+                for (int gate = 0; gate < 4; gate++)
+                    z[gate] = acc[gate][i / 4][i % 4];
+                if (s) {
+                    before = now.before[at];
+                }
+                float h = bml_cuda__cell<GATES>(z, before, cell + at, bias, unit, units, op.activation);
+                now.after[at] = h;
+                if (now.keep) {
+                    now.out[(ptrdiff_t)row * op.out + unit] = h;
                 }
             }
         }
@@ -3417,14 +3699,8 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
     float *z = state + 2 * cells;
     float *kept = z + cells;
     for (int s = 0; s < op.in_steps; s++) {
-        int t = d ? op.in_steps - 1 - s : s;
-        int keep = op.sequence || s == op.in_steps - 1;
-        const float *before = state + (ptrdiff_t)(s & 1) * cells;
-        const float *x = room + op.from[0] + (ptrdiff_t)(t * rows) * op.in;
-        float *after = state + (ptrdiff_t)(~s & 1) * cells;
-        float *out = room + op.to + (op.sequence ? (ptrdiff_t)(t * rows) * op.out : 0) + d * units;
-        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, x, op.in, rows);
-        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, s ? before : NULL, units, rows);
+        bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
+        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[2][MT][4];
@@ -3436,7 +3712,11 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
                 ptrdiff_t at = (ptrdiff_t)row * units + unit;
                 if (unit >= units) continue;
                 z[at] = bml_cuda__logistic(acc[0][i / 4][i % 4] + bias[unit]);
-                kept[at] = s ? bml_cuda__logistic(acc[1][i / 4][i % 4] + bias[units + unit]) * before[at] : 0;
+                kept[at] = 0;
+                if (s) {
+                    float reset = bml_cuda__logistic(acc[1][i / 4][i % 4] + bias[units + unit]);
+                    kept[at] = reset * now.before[at];
+                }
             }
         }
         __syncthreads();
@@ -3452,9 +3732,11 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
                 ptrdiff_t at = (ptrdiff_t)row * units + unit;
                 if (unit >= units) continue;
                 float fresh = tanhf(acc[0][i / 4][i % 4] + bias[2 * units + unit]);
-                after[at] = fresh + z[at] * ((s ? before[at] : 0) - fresh);
-                if (keep) {
-                    out[(ptrdiff_t)row * op.out + unit] = after[at];
+                float before = s ? now.before[at] : 0;
+                float h = fresh + z[at] * (before - fresh);
+                now.after[at] = h;
+                if (now.keep) {
+                    now.out[(ptrdiff_t)row * op.out + unit] = h;
                 }
             }
         }
@@ -3633,14 +3915,18 @@ static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__plan *p) {
     }
     if (status) return status;
     size_t room = bml_cuda__bytes(p->room, sizeof(float));
-    if (room > SIZE_MAX / s->blocks) return BML_CUDA_TOO_LARGE;
+    if (room > SIZE_MAX / s->blocks) {
+        return BML_CUDA_TOO_LARGE;
+    }
     return bml_cuda_alloc(&s->workspace, s->blocks * room, cuda);
 }
 
 /* Plans for s->rows rows: how much there is of everything, then everything. */
 static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
     bml_cuda__plan *p = (bml_cuda__plan *)calloc(1, sizeof *p);
-    if (!p) return BML_CUDA_NO_MEMORY;
+    if (!p) {
+        return BML_CUDA_NO_MEMORY;
+    }
     p->net = net;
     p->precision = s->precision;
     p->rows = s->rows;
@@ -3679,7 +3965,9 @@ static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml
         return bml_cuda__fail(cuda, BML_CUDA_TOO_LARGE, "more than %d layers", BML_CUDA__MAX_OPS);
     bml_cuda_net *s;
     s = (bml_cuda_net *)calloc(1, sizeof *s);
-    if (!s) return BML_CUDA_NO_MEMORY;
+    if (!s) {
+        return BML_CUDA_NO_MEMORY;
+    }
     s->cuda = cuda;
     s->precision = config ? config->precision : BML_CUDA_F16;
     s->n_ops = net->n_nodes;
@@ -3753,7 +4041,9 @@ size_t bml_cuda_net_n_out(const bml_cuda_net *s) {
 int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream stream, bml_cuda_net *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status || !n) return status;
-    if (!y || !x) return BML_CUDA_BAD_ARGUMENT;
+    if (!y || !x) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     size_t groups = (n - 1) / (size_t)s->rows + 1;
     unsigned grid = groups < s->blocks ? (unsigned)groups : s->blocks;
     bml_cuda__run r;
@@ -3781,9 +4071,15 @@ int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream str
 
 int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    if (!s || (n && (!x || !y))) return BML_CUDA_BAD_ARGUMENT;
-    if (!n) return BML_CUDA_OK;
-    if (n > SIZE_MAX / 16 / (size_t)s->n_in / (size_t)s->n_out) return BML_CUDA_TOO_LARGE;
+    if (!s || (n && (!x || !y))) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (!n) {
+        return BML_CUDA_OK;
+    }
+    if (n > SIZE_MAX / 16 / (size_t)s->n_in / (size_t)s->n_out) {
+        return BML_CUDA_TOO_LARGE;
+    }
     ptrdiff_t n_x = (ptrdiff_t)n * s->n_in;
     ptrdiff_t n_y = (ptrdiff_t)n * s->n_out;
     float *dx = (float *)bml_cuda__buffer(&b, x, n_x, sizeof *x);
@@ -3826,13 +4122,11 @@ typedef struct bml_cuda__factors {
     int add;
 } bml_cuda__factors;
 
-enum {
-    BML_CUDA__TILE = 32,
-    BML_CUDA__A_STRIDE = 36, /* so that a fragment's numbers fall on 32 banks: 4 rows + columns, 8 rows + columns */
-    BML_CUDA__B_STRIDE = 40,
-    BML_CUDA__TAKEN = BML_CUDA__TILE * BML_CUDA__TILE / BML_CUDA__THREADS, /* of a tile, by each thread */
-    BML_CUDA__PARTS = 8 / BML_CUDA__WARPS                                  /* of C, by each warp */
-};
+enum { BML_CUDA__TILE = 32 };
+enum { BML_CUDA__A_STRIDE = 36 }; /* so that a fragment's numbers fall on 32 banks: 4 rows + columns, */
+enum { BML_CUDA__B_STRIDE = 40 }; /* 8 rows + columns */
+enum { BML_CUDA__TAKEN = BML_CUDA__TILE * BML_CUDA__TILE / BML_CUDA__THREADS }; /* of a tile, by each thread */
+enum { BML_CUDA__PARTS = 8 / BML_CUDA__WARPS };                                 /* of C, by each warp */
 
 /* Where number e of this thread stands in a tile: neighbouring threads take what lies together in memory. */
 static __device__ __forceinline__ void bml_cuda__place_in_tile(int *row, int *col, int e, const bml_nn__mat &m) {
@@ -4191,22 +4485,22 @@ enum {
 
 struct bml_cuda__moment {
     int what;
-    int first;
+    int first; /* the state before is zero, t holds nothing */
     int activation;
-    int gates; /* first: the state before is zero, t holds nothing */
+    int gates;
     ptrdiff_t u;
     const float *bias;
-    const float *before;
-    const float *c_before; /* biases; h and c before the step, [b][u] */
-    float *g;
-    float *aux;
-    float *h;
-    float *c; /* gates [b][gates u]; what the way back wants; h and c after */
-    float *t;
-    float *d;
-    float *e;
-    float *dh;
-    float *dc;          /* h R; derivatives by the gates (e: on the side of h), by h and by c */
+    const float *before;   /* h before the step, [b][u] */
+    const float *c_before; /* c likewise */
+    float *g;              /* gates [b][gates u] */
+    float *aux;            /* what the way back wants */
+    float *h;              /* after the step */
+    float *c;
+    float *t;           /* h R */
+    float *d;           /* derivatives by the gates, */
+    float *e;           /* on the side of h, */
+    float *dh;          /* by h */
+    float *dc;          /* and by c */
     const float *above; /* derivative by what the layer gave at this step, [b][above_width]; NULL: 0 */
     ptrdiff_t above_width;
 
@@ -4319,14 +4613,17 @@ struct bml_cuda__moment {
 
 typedef struct bml_cuda__tally { /* on the device */
     double total;                /* weight of the present batch */
-    double loss;
+
+    /* since they were last asked for */
+    double loss; /* times weight */
     double weight;
     double norm;
     double right;
-    double batches; /* since they were last asked for: loss times weight, ... */
-    double given;   /* a loss that the host has worked out */
-    float factor;   /* of the gradient: clipping */
-    int failed;     /* a loss or gradient was not finite: nothing is updated any more */
+    double batches;
+
+    double given; /* a loss that the host has worked out */
+    float factor; /* of the gradient: clipping */
+    int failed;   /* a loss or gradient was not finite: nothing is updated any more */
 } bml_cuda__tally;
 enum { BML_CUDA__LOSS_PART, BML_CUDA__RIGHT_PART, BML_CUDA__NORM_PART, BML_CUDA__L2_PART, BML_CUDA__N_PARTS };
 enum { BML_CUDA__MAX_PARTS = 256 }; /* blocks of a sum */
@@ -4336,8 +4633,10 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__weight_kernel(bml_cuda__tally *tally, const float *weights, const uint32_t *index, ptrdiff_t b,
                             double each) {
     double sum = 0;
-    for (ptrdiff_t i = threadIdx.x; i < b; i += BML_CUDA__THREADS)
-        sum += weights ? (double)weights[index ? index[i] : i] : 1;
+    for (ptrdiff_t i = threadIdx.x; i < b; i += BML_CUDA__THREADS) {
+        ptrdiff_t from = index ? index[i] : i;
+        sum += weights ? (double)weights[from] : 1;
+    }
     sum = bml_cuda__block_sum(sum);
     if (!threadIdx.x) {
         tally->total = sum * each;
@@ -4350,13 +4649,16 @@ static __device__ double bml_cuda__element(double *slope, int loss, double p, do
     double q;
     double d;
     switch (loss) {
-    case BML_NN_MAE: *slope = p > y ? 1 : p < y ? -1 : 0; return fabs(p - y);
+    case BML_NN_MAE: *slope = (p > y) - (p < y); return fabs(p - y);
     case BML_NN_MSLE:
-        d = log1p(p > 0 ? p : 0) - log1p(y > 0 ? y : 0);
+        d = log1p(fmax(p, 0.0)) - log1p(fmax(y, 0.0));
         *slope = p > 0 ? 2 * d / (1 + p) : 0;
         return p != p ? p : d * d;
     case BML_NN_BINARY:
-        q = p < hold ? hold : p > 1 - hold ? 1 - hold : p;
+        q = p < hold ? hold : p;
+        if (q > 1 - hold) {
+            q = 1 - hold;
+        }
         *slope = (q - y) / (q * (1 - q));
         return -y * log(q) - (1 - y) * log1p(-q);
     case BML_NN_BINARY_LOGITS:
@@ -4368,12 +4670,12 @@ static __device__ double bml_cuda__element(double *slope, int loss, double p, do
 }
 
 struct bml_cuda__loss {
-    float *gradient; /* [steps][b][w], NULL: not wanted */
-    const float *prediction;
-    const float *y;
+    float *gradient;         /* [steps][b][w], NULL: not wanted */
+    const float *prediction; /* [steps][b][w] */
+    const float *y;          /* [..][m] */
     const float *weights;
     const float *shift;
-    const float *scale; /* prediction [steps][b][w], y [..][m] */
+    const float *scale;
     const uint32_t *index;
     ptrdiff_t b;
     ptrdiff_t w;
@@ -4400,7 +4702,9 @@ struct bml_cuda__loss {
             gradient[at] = (float)((double)(float)(weight * slope) / (tally->total > 0 ? tally->total : 1));
         }
         if (kind == BML_NN_BINARY || kind == BML_NN_BINARY_LOGITS) {
-            *right += (p > (kind == BML_NN_BINARY ? 0.5 : 0)) == (want > 0.5f) ? 1 / (double)m : 0;
+            double middle = kind == BML_NN_BINARY ? 0.5 : 0;
+            int same = (p > middle) == (want > 0.5f);
+            *right += same ? 1 / (double)m : 0;
         }
         return l;
     }
@@ -4515,7 +4819,9 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
     double extra = bml_cuda__part_sum(s.parts, BML_CUDA__L2_PART, n_norm);
     bml_cuda__tally *t = s.tally;
     if (threadIdx.x || t->failed) return;
-    loss = (n_loss ? loss / (t->total > 0 ? t->total : 1) : t->given) + extra;
+    double total = t->total > 0 ? t->total : 1;
+    loss = n_loss ? loss / total : t->given;
+    loss += extra;
     t->failed = n_norm && (!(fabs(loss) <= DBL_MAX) || !(norm <= DBL_MAX));
     t->factor = s.clip > 0 && norm > s.clip ? (float)(s.clip / norm) : 1;
     t->loss += t->total * loss;
@@ -4558,8 +4864,8 @@ struct bml_cuda_trainer {
     bml_cuda_stream stream;   /* of the present call */
     bml_cuda__buffers memory; /* all that is on the device */
     int tf32;
-    int batch;
-    int n_loss;     /* batch: its most rows; n_loss: parts of the last loss */
+    int batch;      /* its most rows */
+    int n_loss;     /* parts of the last loss */
     ptrdiff_t rows; /* run since progress was last asked for */
     uint64_t step;  /* updates so far */
 };
@@ -4825,7 +5131,9 @@ static void bml_cuda__cell_forward(bml_cuda_trainer *t, const bml_nn__node *n, c
     int two_sided = bml_nn__two_sided(&n->spec);
     int gru = n->spec.kind == BML_NN_GRU;
     if (s) {
-        bml_cuda__multiply(t, two_sided ? k->t : m.g, G, H, R, b, gru && !two_sided ? 2 * u : G, u, !two_sided);
+        float *to = two_sided ? k->t : m.g;
+        ptrdiff_t wide = gru && !two_sided ? 2 * u : G;
+        bml_cuda__multiply(t, to, G, H, R, b, wide, u, !two_sided);
     }
     if (two_sided) {
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STEP);
@@ -4857,10 +5165,13 @@ static void bml_cuda__cell_backward(bml_cuda_trainer *t, const bml_nn__node *n, 
         bml_cuda__multiply(t, k->t, u, bml_nn__rows(m.d + 2 * u, G), bml_nn__cols(k->r + 2 * u, G), b, u, u, 0);
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_GATES_BACK);
     } else {
-        bml_cuda__moment_run(t, &m,
-                             n->spec.kind == BML_NN_LSTM  ? BML_CUDA__LSTM_BACK
-                             : n->spec.kind == BML_NN_GRU ? BML_CUDA__GRU_BACK
-                                                          : BML_CUDA__RNN_BACK);
+        int what = BML_CUDA__RNN_BACK;
+        if (n->spec.kind == BML_NN_LSTM) {
+            what = BML_CUDA__LSTM_BACK;
+        } else if (n->spec.kind == BML_NN_GRU) {
+            what = BML_CUDA__GRU_BACK;
+        }
+        bml_cuda__moment_run(t, &m, what);
     }
     if (s) {
         bml_cuda__multiply(t, k->dh, u, bml_nn__rows(m.e, G), bml_nn__cols(k->r, G), b, u, reset_before ? 2 * u : G, 1);
@@ -4911,9 +5222,13 @@ static void bml_cuda__recurrent_forward(bml_cuda_trainer *t, int i) {
         }
         for (ptrdiff_t s = 0; s < T; s++)
             bml_cuda__cell_forward(t, n, &k, s);
-        bml_cuda__move_columns(t, l->out[i] + (ptrdiff_t)reverse * u, out,
-                               k.h + (n->spec.sequence ? reverse ? 0 : b * u : last), u, n->spec.sequence ? T * b : b,
-                               u, 0);
+        const float *h = k.h + last; /* all states, or the last one */
+        ptrdiff_t rows = b;
+        if (n->spec.sequence) {
+            h = reverse ? k.h : k.h + b * u;
+            rows = T * b;
+        }
+        bml_cuda__move_columns(t, l->out[i] + reverse * u, out, h, u, rows, u, 0);
     }
 }
 
@@ -4931,7 +5246,8 @@ static void bml_cuda__recurrent_backward(bml_cuda_trainer *t, int i) {
         bml_cuda__zero(t, k.dh, b * u);
         bml_cuda__zero(t, k.dc, b * u);
         for (ptrdiff_t s = T; s-- > 0;) {
-            ptrdiff_t at = n->spec.sequence ? (reverse ? T - 1 - s : s) * b * out : 0;
+            ptrdiff_t step = reverse ? T - 1 - s : s;
+            ptrdiff_t at = n->spec.sequence ? step * b * out : 0;
             const float *above = l->d[i] + at + (ptrdiff_t)reverse * u;
             bml_cuda__cell_backward(t, n, &k, s, n->spec.sequence || s == T - 1 ? above : NULL);
         }
@@ -4982,8 +5298,12 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
         int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
             return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
-        if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
-        if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
+        if (bml_cuda__beyond(n)) {
+            return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
+        }
+        if ((double)steps * t->batch * width > 2e9) {
+            return BML_CUDA_TOO_LARGE; /* rows are counted by int */
+        }
         scratch = s > scratch ? s : scratch;
     }
     ptrdiff_t forward;
@@ -4996,7 +5316,9 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
     l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out);
     l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
     l->cache = (float **)bml_nn__alloc(nodes, sizeof *l->cache);
-    if (!at || !l->out || !l->d || !l->cache) return t->memory.status ? t->memory.status : BML_CUDA_NO_MEMORY;
+    if (!at || !l->out || !l->d || !l->cache) {
+        return t->memory.status ? t->memory.status : BML_CUDA_NO_MEMORY;
+    }
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
         ptrdiff_t out = (ptrdiff_t)n->steps * n->out * rows;
@@ -5012,7 +5334,9 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
 /* Which weights L2 draws at: kernels, not biases. */
 static int bml_cuda__trainer_drawn(bml_cuda_trainer *t) {
     unsigned char *drawn = (unsigned char *)calloc((size_t)t->host->n_params + 1, 1);
-    if (!drawn) return BML_CUDA_NO_MEMORY;
+    if (!drawn) {
+        return BML_CUDA_NO_MEMORY;
+    }
     for (int i = 0; i < t->host->n_tensors; i++) {
         const bml_nn__tensor *s = &t->host->tensors[i];
         if (s->start == BML_NN__KERNEL || s->start == BML_NN__ORTHOGONAL) {
@@ -5103,12 +5427,16 @@ int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *tra
         *out = NULL;
     }
     if (status) return status;
-    if (!out || !training || !training->how || !training->model.bytes) return BML_CUDA_BAD_ARGUMENT;
+    if (!out || !training || !training->how || !training->model.bytes) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     if (training->tf32 && cuda->capability < 80)
         return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "tf32 needs compute capability 8.0");
     bml_cuda_trainer *t;
     t = (bml_cuda_trainer *)calloc(1, sizeof *t);
-    if (!t) return BML_CUDA_NO_MEMORY;
+    if (!t) {
+        return BML_CUDA_NO_MEMORY;
+    }
     t->cuda = t->memory.cuda = cuda;
     t->how = *training->how;
     t->tf32 = training->tf32;
@@ -5147,14 +5475,18 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *t) {
 }
 
 int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
-    if (!t || !weights) return BML_CUDA_BAD_ARGUMENT;
+    if (!t || !weights) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda_copy copy = {weights, t->learner.w, bml_cuda__bytes(t->learner.n, sizeof *weights)};
     int status = bml_cuda_get(&copy, stream, t->cuda);
     return status ? status : bml_cuda_wait(stream, t->cuda);
 }
 
 int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
-    if (!t || !weights) return BML_CUDA_BAD_ARGUMENT;
+    if (!t || !weights) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda_copy copy = {t->learner.w, weights, bml_cuda__bytes(t->learner.n, sizeof *weights)};
     int status = bml_cuda_put(&copy, stream, t->cuda);
     if (status) return status;
@@ -5282,7 +5614,9 @@ int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream strea
     progress->accuracy =
         bml_nn__by_row(t->how.loss) || bml_nn__is_binary(t->how.loss) ? now.right / (double)t->rows : BML_CUDA__NAN;
     t->rows = 0;
-    if (now.failed) return bml_cuda__fail(t->cuda, BML_CUDA_NAN, "after %.0f good batches", now.batches - 1);
+    if (now.failed) {
+        return bml_cuda__fail(t->cuda, BML_CUDA_NAN, "after %.0f good batches", now.batches - 1);
+    }
     return bml_cuda__check(t->cuda, cudaMemsetAsync(t->learner.tally, 0, sizeof now, (cudaStream_t)stream),
                            "cudaMemsetAsync");
 }
@@ -5295,13 +5629,13 @@ typedef struct bml_cuda__course {
     bml_cuda_trainer *device;
     bml_nn_trainer *t;
     bml_cuda__buffers data;
-    float *x;
+    float *x; /* these seven on the device */
     float *y;
     float *weights;
     float *x_val;
-    float *y_val; /* device */
+    float *y_val;
     uint32_t *order;
-    uint32_t *held; /* device */
+    uint32_t *held;
     uint32_t *rows; /* host: the order, as it goes to the device */
     int on_host;    /* the loss */
     double right;   /* rows whose class is right, where the host counts */
@@ -5324,8 +5658,15 @@ static int bml_cuda__loss_on_host(bml_cuda__course *c, const ptrdiff_t *rows, pt
     bml_cuda_copy tell = {&d->learner.tally->given, &given.given, sizeof given.given};
     bml_cuda_copy total = {&d->learner.tally->total, &given.total, sizeof given.total};
     const float *w = t->how.weights && x == t->how.x ? t->how.weights : NULL;
-    bml_nn_batch batch = {t->gradient,       t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b,
-                          (size_t)net->n_in, (size_t)m};
+    bml_nn_batch batch;
+    batch.gradient = t->gradient;
+    batch.prediction = t->prediction;
+    batch.target = y ? t->target : NULL;
+    batch.x = t->x;
+    batch.weight = w ? t->weight : NULL;
+    batch.n = b;
+    batch.n_in = (size_t)net->n_in;
+    batch.n_out = (size_t)m;
     int status = bml_cuda_get(&get, NULL, d->cuda);
     if (!status) {
         status = bml_cuda_wait(NULL, d->cuda);
@@ -5380,11 +5721,18 @@ static int bml_cuda__course_batch(bml_cuda__course *c, ptrdiff_t at, ptrdiff_t n
         c->t->step++;
         c->t->last.learning_rate = batch.rate;
     }
-    if (!c->on_host) return bml_cuda__rows_run(&batch, learn, NULL, d);
+    if (!c->on_host) {
+        return bml_cuda__rows_run(&batch, learn, NULL, d);
+    }
     d->stream = NULL;
     bml_cuda__forward_rows(d, &batch, learn ? BML_NN__TRAIN : BML_NN__PLAIN);
-    int status = bml_cuda__loss_on_host(c, own ? NULL : (learn ? c->t->order : c->t->held) + at, at,
-                                        own ? h->x_val : h->x, own ? h->y_val : h->y, learn);
+    const ptrdiff_t *rows = NULL;
+    if (!own) {
+        rows = learn ? c->t->order + at : c->t->held + at;
+    }
+    const float *x = own ? h->x_val : h->x;
+    const float *y = own ? h->y_val : h->y;
+    int status = bml_cuda__loss_on_host(c, rows, at, x, y, learn);
     return status ? status : bml_cuda__learn_rows(d, batch.rate, learn);
 }
 
@@ -5393,7 +5741,9 @@ static int bml_cuda__course_validate(bml_cuda__course *c) {
     ptrdiff_t n = t->how.n_val ? (ptrdiff_t)t->how.n_val : t->n_held;
     ptrdiff_t most = t->largest;
     int status = BML_CUDA_OK;
-    if (!n) return BML_CUDA_OK;
+    if (!n) {
+        return BML_CUDA_OK;
+    }
     c->right = 0;
     for (ptrdiff_t at = 0; at < n && !status; at += most)
         status = bml_cuda__course_batch(c, at, n - at < most ? n - at : most, 0);
@@ -5482,9 +5832,13 @@ static int bml_cuda__course_data(bml_cuda__course *c) {
     ptrdiff_t n_out = t->net->n_out;
     ptrdiff_t most = t->n_train > t->n_held ? t->n_train : t->n_held;
     bml_cuda__buffers *b = &c->data;
-    if (h->n > 0xFFFFFFFFu) return BML_CUDA_TOO_LARGE;
+    if (h->n > 0xFFFFFFFFu) {
+        return BML_CUDA_TOO_LARGE;
+    }
     c->rows = (uint32_t *)calloc((size_t)most, sizeof *c->rows);
-    if (!c->rows) return BML_CUDA_NO_MEMORY;
+    if (!c->rows) {
+        return BML_CUDA_NO_MEMORY;
+    }
     for (ptrdiff_t i = 0; i < t->n_held; i++)
         c->rows[i] = (uint32_t)t->held[i];
     ptrdiff_t n = (ptrdiff_t)h->n;
@@ -5511,7 +5865,9 @@ int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cud
     bml_cuda__course c;
     memset(&c, 0, sizeof c);
     c.data.cuda = cuda;
-    if (!weights) return cuda && !cuda->open ? BML_CUDA_NO_DEVICE : BML_CUDA_BAD_ARGUMENT;
+    if (!weights) {
+        return cuda && !cuda->open ? BML_CUDA_NO_DEVICE : BML_CUDA_BAD_ARGUMENT;
+    }
     int status = bml_cuda_trainer_create(&c.device, training, cuda);
     if (status) return status;
     bml_nn_training how = *training->how;
@@ -5544,6 +5900,53 @@ int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cud
 
 #endif /* nvcc, or BML_CUDA_ON_HOST */
 
-/* Version 0.1.0 (2026): first release.
+/* 0.1.0 (2026): first release. 0.2.0 (2026): follows the solver of bml_ssc.h; BML_CUDA_VERSION.
 
-   Licence: public domain (unlicense.org), or, at your choice, MIT: see the file LICENSE. */
+   This software is available under two licences: choose whichever you prefer.
+
+   ------------------------------------------------------------------------------
+   ALTERNATIVE A - Public domain (www.unlicense.org)
+
+   This is free and unencumbered software released into the public domain.
+
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+   software, either in source code form or as a compiled binary, for any purpose,
+   commercial or non-commercial, and by any means.
+
+   In jurisdictions that recognize copyright laws, the author or authors of this
+   software dedicate any and all copyright interest in the software to the public
+   domain. We make this dedication for the benefit of the public at large and to
+   the detriment of our heirs and successors. We intend this dedication to be an
+   overt act of relinquishment in perpetuity of all present and future rights to
+   this software under copyright law.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+   WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+   ------------------------------------------------------------------------------
+   ALTERNATIVE B - MIT License
+
+   Copyright (c) 2026 the authors of bml
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of
+   this software and associated documentation files (the "Software"), to deal in
+   the Software without restriction, including without limitation the rights to
+   use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+   of the Software, and to permit persons to whom the Software is furnished to do
+   so, subject to the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all
+   copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+   SOFTWARE.
+*/
