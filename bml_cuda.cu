@@ -720,11 +720,12 @@ static __device__ __forceinline__ void bml_cuda__mma(float *c, const uint32_t *a
                      "{%0,%1,%2,%3};"
                      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-    } else
+    } else {
         asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
                      "{%0,%1,%2,%3};"
                      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+    }
 #elif defined(__CUDA_ARCH__) /* 7.5 has the half as deep one, and no bfloat16 */
     (void)bf16;
     for (int k = 0; k < 2; k++)
@@ -1846,6 +1847,11 @@ template <typename T> struct bml_cuda__blob { /* of one block, in shared memory 
     T *sums;    /* [ng][row_pad] */
 };
 
+/* Sizes are even: doubles may lie in the room of floats, too. */
+static __host__ __device__ inline ptrdiff_t bml_cuda__even(ptrdiff_t n) {
+    return n + n % 2;
+}
+
 /* Cuts up `base` for a blob; NULL counts. */
 template <typename T>
 static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base, const bml_cuda__tables<T> &t) {
@@ -1871,17 +1877,15 @@ static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *b
     };
     for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof electrons / sizeof *electrons); i++) {
         *electrons[i] = base ? base + used : NULL;
-        used += (ng + 1) & ~(ptrdiff_t)1;
+        used += bml_cuda__even(ng);
     }
     for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof photons / sizeof *photons); i++) {
         *photons[i] = base ? base + used : NULL;
-        used += (nx + 1) & ~(ptrdiff_t)1;
+        used += bml_cuda__even(nx);
     }
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof other / sizeof *other);
-         i++) /* even sizes: doubles may lie there, too */
-    {
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof other / sizeof *other); i++) {
         *other[i] = base ? base + used : NULL;
-        used += (other_size[i] + 1) & ~(ptrdiff_t)1;
+        used += bml_cuda__even(other_size[i]);
     }
     return used;
 }
@@ -3773,6 +3777,12 @@ static __device__ void bml_cuda__reshape(float *y, const float *x, const bml_cud
     }
 }
 
+static __device__ void bml_cuda__copy_all(float *y, const float *x, int n) {
+    BML_CUDA__EACH(at, n) {
+        y[at] = x[at];
+    }
+}
+
 /* Layers without weights, or with one a feature. */
 static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__run &r, float *room, int rows) {
     const float *x = room + op.from[0];
@@ -3808,9 +3818,7 @@ static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__r
         }
         break;
     }
-    default: { /* dropout */ BML_CUDA__EACH(at, all * op.out) { y[at] = x[at];
-        }
-    }
+    default: /* dropout */ bml_cuda__copy_all(y, x, all * op.out);
     }
     __syncthreads();
 }
