@@ -74,6 +74,7 @@
    too. */
 #ifndef BML_CUDA_H
 #define BML_CUDA_H
+#define BML_CUDA_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
 #include <stddef.h>
 #include <stdint.h>
 #ifdef __cplusplus
@@ -130,7 +131,8 @@ int bml_cuda_wait(bml_cuda_stream stream, bml_cuda *cuda); /* until all that was
 
 /* ---- Compton sampling ---- */
 enum { BML_CUDA_NET = 0, BML_CUDA_TABLE, BML_CUDA_PUBLISHED, BML_CUDA_N_METHODS };
-enum { BML_CUDA_PUBLISHED_WEIGHTS = 3 * 16 + 2 * 256 + 16 + 49, BML_CUDA_MAX_BINS = 2048 };
+enum { BML_CUDA_PUBLISHED_WEIGHTS = 3 * 16 + 2 * 256 + 16 + 49 };
+enum { BML_CUDA_MAX_BINS = 2048 };
 
 typedef struct bml_cuda_compton bml_cuda_compton;
 typedef struct bml_cuda_compton_config {
@@ -145,16 +147,20 @@ int bml_cuda_compton_create(bml_cuda_compton **sampler, const bml_cuda_compton_c
 void bml_cuda_compton_free(bml_cuda_compton *sampler);
 
 typedef struct bml_cuda_photons {
-    uint64_t n;                       /* photons to draw */
-    const float *gamma, *eps0;        /* device [n] (or [pairs]), ranges as in bml_sample.h; NULL: the same for all, */
-    float same_gamma, same_eps0;      /* namely these */
-    size_t gamma_stride, eps0_stride; /* numbers from one to the next; 0 = 1 */
-    uint64_t pairs;                   /* photon i takes gamma and eps0 number i mod pairs; 0 = n */
-    const float *u;                   /* device [n] in [0,1]: the inverse CDF there; NULL = drawn by Philox */
-    uint64_t seed, stream;            /* as bml_sample_rng_init takes them */
-    uint64_t skip;                    /* blocks of the stream already used: the sum of bml_cuda_compton_blocks so far */
-    float *rest;                      /* device [n] takes 1 - eps/gamma; NULL = not wanted. NET and TABLE */
-    int half; /* 1: energies come as 16-bit floats, over their largest value gamma b/(1+b), b = 4 gamma eps0 */
+    uint64_t n;         /* photons to draw */
+    const float *gamma; /* device [n] (or [pairs]), range as in bml_sample.h; NULL: the same for all, same_gamma */
+    const float *eps0;  /* likewise; NULL: same_eps0 */
+    float same_gamma;
+    float same_eps0;
+    size_t gamma_stride; /* numbers from one to the next; 0 = 1 */
+    size_t eps0_stride;
+    uint64_t pairs; /* photon i takes gamma and eps0 number i mod pairs; 0 = n */
+    const float *u; /* device [n] in [0,1]: the inverse CDF there; NULL = drawn by Philox */
+    uint64_t seed;  /* this and the next as bml_sample_rng_init takes them */
+    uint64_t stream;
+    uint64_t skip; /* blocks of the stream already used: the sum of bml_cuda_compton_blocks so far */
+    float *rest;   /* device [n] takes 1 - eps/gamma; NULL = not wanted. NET and TABLE */
+    int half;      /* 1: energies come as 16-bit floats, over their largest value gamma b/(1+b), b = 4 gamma eps0 */
 } bml_cuda_photons;
 /* How many blocks of the stream a call for n photons uses: 64 for each 256, and a quarter of the rest. */
 uint64_t bml_cuda_compton_blocks(uint64_t n);
@@ -166,9 +172,10 @@ int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_c
                             bml_cuda_compton *sampler);
 
 typedef struct bml_cuda_bins {
-    uint64_t *counts;    /* device [bins + 2]: below lower, the bins, upper and above; added to what is there */
-    int bins;            /* 1 ... BML_CUDA_MAX_BINS, equal in log energy */
-    double lower, upper; /* [m_e c^2] */
+    uint64_t *counts; /* device [bins + 2]: below lower, the bins, upper and above; added to what is there */
+    int bins;         /* 1 ... BML_CUDA_MAX_BINS, equal in log energy */
+    double lower;     /* [m_e c^2] */
+    double upper;
 } bml_cuda_bins;
 /* The same photons, counted by energy and not kept: any n. Those out of the domain are left out, and counted below. */
 int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons *photons, bml_cuda_stream stream,
@@ -182,20 +189,34 @@ int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_ph
 
 /* ---- synchrotron self-Compton spectra ---- */
 typedef struct bml_cuda_source { /* members, units, defaults (0) and ranges as in bml_ssc_source, bml_ssc_observer */
-    double R, B, gamma_min, gamma_max, compactness, p, t_end, electron_escape;
-    double gamma_break, p2, curvature;
-    double redshift, delta, distance; /* distance: luminosity distance [cm], > 0 (bml_ssc_luminosity_distance) */
-    int injection;                    /* BML_SSC_POWER_LAW, _BROKEN, _LOG_PARABOLA, _CUTOFF; no table */
-    int self_absorption;              /* BML_SSC_SSA_OFF, _SSA, _SSA_HEATING */
+    double R;
+    double B;
+    double gamma_min;
+    double gamma_max;
+    double compactness;
+    double p;
+    double t_end;
+    double electron_escape;
+    double gamma_break;
+    double p2;
+    double curvature;
+    double redshift;
+    double delta;
+    double distance;     /* luminosity distance [cm], > 0 (bml_ssc_luminosity_distance) */
+    int injection;       /* BML_SSC_POWER_LAW, _BROKEN, _LOG_PARABOLA, _CUTOFF; no table */
+    int self_absorption; /* BML_SSC_SSA_OFF, _SSA, _SSA_HEATING */
     int pair_production;
 } bml_cuda_source;
 
 typedef struct bml_cuda_ssc bml_cuda_ssc;
 typedef struct bml_cuda_ssc_config {
-    int grid, pitch; /* these four as in bml_ssc_config: BML_SSC_CONVERGED (0) or BML_SSC_ATHENA, ... */
-    double spacing, time_step;
-    int single;              /* 1: in float, within 1e-3 dex of double; 0: in double */
-    double gamma_max, B_min; /* of all sources: narrow limits need less memory a source; 0 = 1e10, 1e-8 */
+    int grid; /* these four as in bml_ssc_config: BML_SSC_CONVERGED (0) or BML_SSC_ATHENA, ... */
+    int pitch;
+    double spacing;
+    double time_step;
+    int single;       /* 1: in float, within 1e-3 dex of double; 0: in double */
+    double gamma_max; /* of all sources, the largest; 0 = 1e10. Narrow limits need less memory a source */
+    double B_min;     /* of all sources, the smallest; 0 = 1e-8 */
 } bml_cuda_ssc_config;
 /* Makes the tables (0.1 s on the CPU) and the workspace. *solver is NULL after an error. BAD_ARGUMENT, NO_MEMORY,
    TOO_LARGE, NO_DEVICE, RUNTIME. */
@@ -208,7 +229,8 @@ typedef struct bml_cuda_spectra {
     const bml_cuda_source *sources; /* [n] */
     const double *nu;               /* [n_nu] observer's frequencies [Hz] */
     const double *absorption;       /* [n_nu] factor, exp(-tau) of the background light; NULL = 1 */
-    int n, n_nu;
+    int n;
+    int n_nu;
     int component; /* BML_SSC_TOTAL, _SYNCHROTRON, _COMPTON */
 } bml_cuda_spectra;
 /* Solves n sources from empty to t_end; all pointers on the device. n = 0 is fine. BAD_ARGUMENT, RUNTIME. */
@@ -218,7 +240,10 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *solve
 
 /* ---- likelihoods ---- */
 typedef struct bml_cuda_point { /* a bml_ssc_point, member by member */
-    double nu, nuFnu, sigma_lo, sigma_hi;
+    double nu;
+    double nuFnu;
+    double sigma_lo;
+    double sigma_hi;
     int upper_limit;
 } bml_cuda_point;
 typedef struct bml_cuda_likelihoods {
@@ -227,7 +252,8 @@ typedef struct bml_cuda_likelihoods {
     const float *log10_model; /* [n][n_points] its log10, as a surrogate gives it: where model is NULL */
     const bml_cuda_point *points; /* [n_points] */
     const double *ln_f;           /* [n] log of the systematic scatter [dex]; NULL = none */
-    int n, n_points;
+    int n;
+    int n_points;
 } bml_cuda_likelihoods;
 /* ln likelihoods of many models of one SED, as bml_ssc_log_likelihood; all pointers on the device. BAD_ARGUMENT,
    RUNTIME. */
@@ -280,7 +306,8 @@ typedef struct bml_cuda_trainer bml_cuda_trainer;
 int bml_cuda_trainer_create(bml_cuda_trainer **trainer, const bml_cuda_training *training, bml_cuda *cuda);
 void bml_cuda_trainer_free(bml_cuda_trainer *trainer);
 typedef struct bml_cuda_batch {
-    const float *x, *y;    /* device [..][n_in], [..][n_out], in your units */
+    const float *x;        /* device [..][n_in], in your units */
+    const float *y;        /* device [..][n_out], likewise */
     const float *weights;  /* device [..], >= 0; NULL = all 1 */
     const uint32_t *index; /* device [n] which rows of these; NULL = the first n */
     int n;                 /* 1 ... how->batch */
@@ -291,8 +318,9 @@ typedef struct bml_cuda_batch {
 int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
 int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
 typedef struct bml_cuda_progress {
-    double loss, gradient_norm; /* means over rows, and over batches, since they were last asked for; norm: unclipped */
-    double accuracy;            /* share of right classes; NaN unless a cross-entropy */
+    double loss;          /* mean over rows since it was last asked for */
+    double gradient_norm; /* mean over batches since then, unclipped */
+    double accuracy;      /* share of right classes; NaN unless a cross-entropy */
 } bml_cuda_progress;
 /* These three wait for the stream. weights: host [n_weights], as of bml_nn_params. set also forgets a failure; the
    optimiser's moments stay. NAN, BAD_ARGUMENT, RUNTIME. */
@@ -374,12 +402,17 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #ifndef BML_CUDA__THREADS /* of a block; the test takes fewer, fibers are slow */
 #define BML_CUDA__THREADS 256
 #endif
-enum { BML_CUDA__MESSAGE = 256, BML_CUDA__WARPS = BML_CUDA__THREADS / 32 };
+enum { BML_CUDA__MESSAGE = 256 };
+enum { BML_CUDA__WARPS = BML_CUDA__THREADS / 32 };
 
 struct bml_cuda {
-    int device, open, multiprocessors, capability; /* capability: 10 major + minor */
-    size_t shared;                                 /* bytes of shared memory that one block may have */
-    char name[256], message[BML_CUDA__MESSAGE];
+    int device;
+    int open;
+    int multiprocessors;
+    int capability; /* 10 major + minor */
+    size_t shared;  /* bytes of shared memory that one block may have */
+    char name[256];
+    char message[BML_CUDA__MESSAGE];
 };
 
 const char *bml_cuda_strerror(int status) {
@@ -412,7 +445,9 @@ bml_cuda__fail(bml_cuda *cuda, int status, const char *format, ...) {
 
 /* The status of a runtime call: return bml_cuda__check(cuda, cudaThis(...), "this"). */
 static int bml_cuda__check(bml_cuda *cuda, cudaError_t error, const char *what) {
-    if (error == cudaSuccess) return BML_CUDA_OK;
+    if (error == cudaSuccess) {
+        return BML_CUDA_OK;
+    }
     cudaGetLastError(); /* what was told is not told again */
     return bml_cuda__fail(cuda, error == cudaErrorMemoryAllocation ? BML_CUDA_NO_MEMORY : BML_CUDA_RUNTIME, "%s: %s",
                           what, cudaGetErrorString(error));
@@ -420,31 +455,44 @@ static int bml_cuda__check(bml_cuda *cuda, cudaError_t error, const char *what) 
 
 /* Makes the device current; every entry point begins with it. */
 static int bml_cuda__enter(bml_cuda *cuda) {
-    if (!cuda) return BML_CUDA_BAD_ARGUMENT;
-    if (!cuda->open) return BML_CUDA_NO_DEVICE;
+    if (!cuda) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (!cuda->open) {
+        return BML_CUDA_NO_DEVICE;
+    }
     cuda->message[0] = 0;
     return bml_cuda__check(cuda, cudaSetDevice(cuda->device), "cudaSetDevice");
 }
 
 int bml_cuda_create(bml_cuda **out, int device) {
     int n = 0;
-    if (!out) return BML_CUDA_BAD_ARGUMENT;
+    if (!out) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda *cuda;
     *out = cuda = (bml_cuda *)calloc(1, sizeof *cuda);
-    if (!cuda) return BML_CUDA_NO_MEMORY;
+    if (!cuda) {
+        return BML_CUDA_NO_MEMORY;
+    }
     cudaError_t error = cudaGetDeviceCount(&n);
     if (error != cudaSuccess || n < 1) {
         cudaGetLastError();
         return bml_cuda__fail(cuda, BML_CUDA_NO_DEVICE, "%s",
                               error != cudaSuccess ? cudaGetErrorString(error) : "no device");
     }
-    if (device < 0 || device >= n) return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "device %d of %d", device, n);
+    if (device < 0 || device >= n) {
+        return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "device %d of %d", device, n);
+    }
     cudaDeviceProp properties;
     error = cudaGetDeviceProperties(&properties, device);
-    if (error != cudaSuccess) return bml_cuda__check(cuda, error, "cudaGetDeviceProperties");
-    if (properties.major * 10 + properties.minor < 75)
+    if (error != cudaSuccess) {
+        return bml_cuda__check(cuda, error, "cudaGetDeviceProperties");
+    }
+    if (properties.major * 10 + properties.minor < 75) {
         return bml_cuda__fail(cuda, BML_CUDA_NO_DEVICE, "compute capability %d.%d: 7.5 is the least", properties.major,
                               properties.minor);
+    }
     cuda->device = device;
     cuda->multiprocessors = properties.multiProcessorCount;
     cuda->capability = properties.major * 10 + properties.minor;
@@ -460,23 +508,39 @@ void bml_cuda_free(bml_cuda *cuda) {
 
 int bml_cuda_alloc(void **device, size_t bytes, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
-    if (device) *device = NULL;
-    if (!status && !device) status = BML_CUDA_BAD_ARGUMENT;
-    return status ? status : bml_cuda__check(cuda, cudaMalloc(device, bytes ? bytes : 1), "cudaMalloc");
+    if (device) {
+        *device = NULL;
+    }
+    if (!status && !device) {
+        status = BML_CUDA_BAD_ARGUMENT;
+    }
+    if (status) return status;
+    if (!bytes) {
+        bytes = 1;
+    }
+    return bml_cuda__check(cuda, cudaMalloc(device, bytes), "cudaMalloc");
 }
 
 /* Leaves an earlier message alone: what failed is often cleared away before it is told. */
 int bml_cuda_release(void *device, bml_cuda *cuda) {
-    if (!device) return BML_CUDA_OK;
-    if (!cuda) return BML_CUDA_BAD_ARGUMENT;
-    if (!cuda->open) return BML_CUDA_NO_DEVICE;
+    if (!device) {
+        return BML_CUDA_OK;
+    }
+    if (!cuda) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (!cuda->open) {
+        return BML_CUDA_NO_DEVICE;
+    }
     cudaSetDevice(cuda->device);
     return bml_cuda__check(cuda, cudaFree(device), "cudaFree");
 }
 
 static int bml_cuda__move(const bml_cuda_copy *copy, int to_device, bml_cuda_stream stream, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
-    if (!status && (!copy || (copy->bytes && (!copy->to || !copy->from)))) status = BML_CUDA_BAD_ARGUMENT;
+    if (!status && (!copy || (copy->bytes && (!copy->to || !copy->from)))) {
+        status = BML_CUDA_BAD_ARGUMENT;
+    }
     if (status || !copy->bytes) return status;
     return bml_cuda__check(cuda,
                            cudaMemcpyAsync(copy->to, copy->from, copy->bytes,
@@ -501,22 +565,38 @@ int bml_cuda_wait(bml_cuda_stream stream, bml_cuda *cuda) {
 typedef struct bml_cuda__buffers {
     bml_cuda *cuda;
     void *made[8];
-    int n, status;
+    int n;
+    int status;
 } bml_cuda__buffers;
 
+static size_t bml_cuda__bytes(ptrdiff_t count, size_t size) {
+    return (size_t)count * size;
+}
+
 /* count things of `size` bytes on the device, a copy of `from` unless NULL. NULL after an error. */
-static void *bml_cuda__buffer(bml_cuda__buffers *b, const void *from, size_t count, size_t size) {
+static void *bml_cuda__buffer(bml_cuda__buffers *b, const void *from, ptrdiff_t count, size_t size) {
     void *p = NULL;
-    if (b->status) return NULL;
-    if (size && count > (size_t)-1 / size) b->status = BML_CUDA_TOO_LARGE;
-    if (!b->status) b->status = bml_cuda_alloc(&p, count * size, b->cuda);
-    if (b->status) return NULL;
-    b->made[b->n++] = p;
+    if (b->status) {
+        return NULL;
+    }
+    if (size && (size_t)count > SIZE_MAX / size) {
+        b->status = BML_CUDA_TOO_LARGE;
+        return NULL;
+    }
+    size_t bytes = bml_cuda__bytes(count, size);
+    b->status = bml_cuda_alloc(&p, bytes, b->cuda);
+    if (b->status) {
+        return NULL;
+    }
+    b->made[b->n] = p;
+    b->n++;
     bml_cuda_copy copy;
     copy.to = p;
     copy.from = from;
-    copy.bytes = count * size;
-    if (from) b->status = bml_cuda_put(&copy, NULL, b->cuda);
+    copy.bytes = bytes;
+    if (from) {
+        b->status = bml_cuda_put(&copy, NULL, b->cuda);
+    }
     return p;
 }
 
@@ -526,8 +606,12 @@ static void bml_cuda__fetch(bml_cuda__buffers *b, void *to, const void *from, si
     copy.to = to;
     copy.from = from;
     copy.bytes = bytes;
-    if (!b->status) b->status = bml_cuda_get(&copy, NULL, b->cuda);
-    if (!b->status) b->status = bml_cuda_wait(NULL, b->cuda);
+    if (!b->status) {
+        b->status = bml_cuda_get(&copy, NULL, b->cuda);
+    }
+    if (!b->status) {
+        b->status = bml_cuda_wait(NULL, b->cuda);
+    }
 }
 
 static int bml_cuda__done(bml_cuda__buffers *b) {
@@ -543,7 +627,9 @@ static int bml_cuda__upload(void **device, const void *from, size_t bytes, bml_c
     copy.to = *device;
     copy.from = from;
     copy.bytes = bytes;
-    if (!status) status = bml_cuda_put(&copy, NULL, cuda);
+    if (!status) {
+        status = bml_cuda_put(&copy, NULL, cuda);
+    }
     return status ? status : bml_cuda_wait(NULL, cuda); /* `from` may go */
 }
 
@@ -552,8 +638,9 @@ template <typename Kernel>
 static unsigned bml_cuda__grid(const bml_cuda *cuda, Kernel kernel, size_t shared, uint64_t wanted) {
     int each = 0;
     if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, BML_CUDA__THREADS, shared) != cudaSuccess ||
-        each < 1)
+        each < 1) {
         each = 1;
+    }
     uint64_t all = (uint64_t)each * (uint64_t)cuda->multiprocessors;
     return (unsigned)(wanted < all ? wanted : all);
 }
@@ -582,13 +669,15 @@ static __device__ __forceinline__ float bml_cuda__sqrt(float x) {
 static __host__ __device__ __forceinline__ uint32_t bml_cuda__pack(float low, float high, int bf16) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     uint32_t p;
-    if (bf16)
+    if (bf16) {
         asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(p) : "f"(high), "f"(low));
-    else
+    } else {
         asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(p) : "f"(high), "f"(low));
+    }
     return p;
 #elif defined(__CUDA_ARCH__)
-    unsigned short l, h;
+    unsigned short l;
+    unsigned short h;
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(l) : "f"(low));
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(high));
     return (uint32_t)h << 16 | l;
@@ -611,7 +700,8 @@ static __host__ __device__ __forceinline__ float bml_cuda__from_half(uint32_t h)
 /* tanh of both halves; the hardware's is right to 2^-10.987 (PTX manual), as good as half precision can show. */
 static __device__ __forceinline__ uint32_t bml_cuda__tanh_pair(float low, float high) {
 #ifdef __CUDA_ARCH__
-    uint32_t x = bml_cuda__pack(low, high, 0), y;
+    uint32_t x = bml_cuda__pack(low, high, 0);
+    uint32_t y;
     asm("tanh.approx.f16x2 %0, %1;" : "=r"(y) : "r"(x));
     return y;
 #else
@@ -625,16 +715,17 @@ static __device__ __forceinline__ uint32_t bml_cuda__tanh_pair(float low, float 
    g (c[0], c[1]) and g + 8, columns 2t, 2t+1: c of one layer, packed, is a of the next. */
 static __device__ __forceinline__ void bml_cuda__mma(float *c, const uint32_t *a, const uint32_t *b, int bf16) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    if (bf16)
+    if (bf16) {
         asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
                      "{%0,%1,%2,%3};"
                      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-    else
+    } else {
         asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
                      "{%0,%1,%2,%3};"
                      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+    }
 #elif defined(__CUDA_ARCH__) /* 7.5 has the half as deep one, and no bfloat16 */
     (void)bf16;
     for (int k = 0; k < 2; k++)
@@ -660,7 +751,9 @@ static __host__ __device__ __forceinline__ float bml_cuda__to_tf32(float x) {
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
 #else
     memcpy(&bits, &x, sizeof bits);
-    if ((bits & 0x7F800000u) != 0x7F800000u) bits = (bits + 0x1000u) & 0xFFFFE000u;
+    if ((bits & 0x7F800000u) != 0x7F800000u) {
+        bits = (bits + 0x1000u) & 0xFFFFE000u;
+    }
 #endif
     memcpy(&x, &bits, sizeof x);
     return x;
@@ -690,7 +783,13 @@ static __device__ __forceinline__ void bml_cuda__mma_tf32(float *c, const uint32
    bml_sample.h, where the formulas are explained. */
 
 typedef struct bml_cuda__edge {
-    double b, ln_b, L, total, u_min, l_min, left;
+    double b;
+    double ln_b;
+    double L;
+    double total;
+    double u_min;
+    double l_min;
+    double left;
     int end;
 } bml_cuda__edge;
 
@@ -736,9 +835,9 @@ static __device__ double bml_cuda__G(double *f, double l, double b, double ln_b)
         M4 = z - 3 * l + 2 * E + 0.5 * E2;
     }
     double D;
-    if (z <= 1)
+    if (z <= 1) {
         D = bml_cuda__dilog(l);
-    else {
+    } else {
         double ln_z = ln_q + ln_b;
         double rest = l - ln_z;
         D = 3.14159265358979323846 * 3.14159265358979323846 / 6 + 0.5 * ln_z * ln_z - (bml_cuda__dilog(rest) + rest) -
@@ -783,13 +882,16 @@ static __device__ bml_cuda__edge bml_cuda__edge_of(double gamma, double eps0) {
     s.l_min = log1p(eps0 / room);
     double f;
     s.total = bml_cuda__G(&f, s.L, s.b, s.ln_b);
-    if (!(p_min > 1e-16)) p_min = 1e-16;
+    if (!(p_min > 1e-16)) {
+        p_min = 1e-16;
+    }
     s.end = p_min < 0.6;
     s.left = s.end ? bml_cuda__above(p_min, s.b) : 0;
-    if (s.end)
+    if (s.end) {
         s.u_min = 1 - s.left / s.total;
-    else
+    } else {
         s.u_min = E < 1e-16 * s.total ? E / s.total : bml_cuda__G(&f, s.l_min, s.b, s.ln_b) / s.total;
+    }
     return s;
 }
 
@@ -816,9 +918,15 @@ static __device__ __noinline__ double bml_cuda__invert(double u, double l, doubl
     double lo = s.l_min;
     double hi = s.L;
     double least = u < 0.5 ? u : 1 - u;
-    if (u <= 0) return lo;
-    if (u >= 1) return hi;
-    if (!(l > lo && l < hi)) l = 0.5 * (lo + hi);
+    if (u <= 0) {
+        return lo;
+    }
+    if (u >= 1) {
+        return hi;
+    }
+    if (!(l > lo && l < hi)) {
+        l = 0.5 * (lo + hi);
+    }
     for (int i = 0; i < 60; i++) {
         double above;
         double slope;
@@ -827,19 +935,22 @@ static __device__ __noinline__ double bml_cuda__invert(double u, double l, doubl
         double noise = s.end || u < 0.5 ? 0 : 2e-16;
         int last = fabs(error) <= 1e-8 * least;
         if (fabs(error) <= 1e-14 * least + noise) break;
-        if (error > 0)
+        if (error > 0) {
             hi = l;
-        else
+        } else {
             lo = l;
+        }
         double step;
-        if (u < 0.5)
+        if (u < 0.5) {
             step = -error / slope;
-        else
+        } else {
             step = 2 * sqrt(above) * (sqrt(above > 0 ? above : 0) - sqrt(1 - u)) / slope;
-        if (l + step > lo && l + step < hi)
+        }
+        if (l + step > lo && l + step < hi) {
             l += step;
-        else if (!last)
+        } else if (!last) {
             l = 0.5 * (lo + hi);
+        }
         if (last || !(hi - lo > 2e-16 * hi)) break;
     }
     return l;
@@ -853,7 +964,13 @@ static __device__ __forceinline__ float bml_cuda__log10f(float x) {
 
 /* What depends on gamma and eps0 alone. */
 typedef struct bml_cuda__pair {
-    float gamma, eps0, L, s, low, high, q;
+    float gamma;
+    float eps0;
+    float L;
+    float s;
+    float low;
+    float high;
+    float q;
 } bml_cuda__pair;
 
 static __device__ __forceinline__ bml_cuda__pair bml_cuda__prepare(float g, float e) {
@@ -884,12 +1001,15 @@ static __device__ __forceinline__ float bml_cuda__network(const float *w, float 
         const float *x = w2 + k;
         const float *y = x + 1;
         float A;
-        float a = bml_sample__tanh_parts(&A, (b2[k] + x[0] * h[0] + x[8] * h[1] + x[16] * h[2] + x[24] * h[3]) +
-                                                 (x[32] * h[4] + x[40] * h[5] + x[48] * h[6] + x[56] * h[7]));
+        float x_low = b2[k] + x[0] * h[0] + x[8] * h[1] + x[16] * h[2] + x[24] * h[3];
+        float x_high = x[32] * h[4] + x[40] * h[5] + x[48] * h[6] + x[56] * h[7];
+        float a = bml_sample__tanh_parts(&A, x_low + x_high);
         float B;
-        float b = bml_sample__tanh_parts(&B, (b2[k + 1] + y[0] * h[0] + y[8] * h[1] + y[16] * h[2] + y[24] * h[3]) +
-                                                 (y[32] * h[4] + y[40] * h[5] + y[48] * h[6] + y[56] * h[7]));
-        n += (w3[k] * a * B + w3[k + 1] * b * A) * bml_cuda__reciprocal(A * B);
+        float y_low = b2[k + 1] + y[0] * h[0] + y[8] * h[1] + y[16] * h[2] + y[24] * h[3];
+        float y_high = y[32] * h[4] + y[40] * h[5] + y[48] * h[6] + y[56] * h[7];
+        float b = bml_sample__tanh_parts(&B, y_low + y_high);
+        float both = w3[k] * a * B + w3[k + 1] * b * A;
+        n += both * bml_cuda__reciprocal(A * B);
     }
     return n;
 }
@@ -917,7 +1037,8 @@ static __device__ __forceinline__ float bml_cuda__lookup(const float *node, floa
    layer a variable x is a pair of halves, high + low, and so is its weight w: columns 2v, 2v+1, 2v+8 of the operand
    hold high, low, high, and meet w_high, w_high, w_low; columns 9 and 11 hold 1 and meet both parts of the bias. */
 
-enum { BML_CUDA__FRAGMENTS = 16, BML_CUDA__BIASES = 9 }; /* for each lane: 16 packed pairs, then 9 floats */
+enum { BML_CUDA__FRAGMENTS = 16 }; /* for each lane: 16 packed pairs, */
+enum { BML_CUDA__BIASES = 9 };     /* then 9 floats */
 
 /* fragments[25][32] of the weights as bml_cuda_compton_config has them. */
 static void bml_cuda__published_fragments(uint32_t *fragments, const float *weights) {
@@ -935,7 +1056,9 @@ static void bml_cuda__published_fragments(uint32_t *fragments, const float *weig
             high = bml_cuda__from_half(bml_cuda__pack(w, 0, 0));
             low = w - high;
             bias = layer[0][48 + unit];
-            if (t == 1) bias -= bml_cuda__from_half(bml_cuda__pack(bias, 0, 0));
+            if (t == 1) {
+                bias -= bml_cuda__from_half(bml_cuda__pack(bias, 0, 0));
+            }
             to[32 * (2 * n)] = bml_cuda__pack(high, high, 0);
             to[32 * (2 * n + 1)] = bml_cuda__pack(low, t < 2 ? bias : 0, 0);
         }
@@ -1021,7 +1144,9 @@ static __device__ __forceinline__ float bml_cuda__published(float u, float log_g
         row[s] = bml_cuda__pick(got, t ^ s);
     bml_cuda__tile(out, row[0], row[1], t, b, bias);
     bml_cuda__tile(out + 2, row[2], row[3], t, b, bias);
-    return t & 2 ? (t & 1 ? out[3] : out[2]) : (t & 1 ? out[1] : out[0]);
+    float low = t & 1 ? out[1] : out[0];
+    float high = t & 1 ? out[3] : out[2];
+    return t & 2 ? high : low;
 }
 
 static __device__ __forceinline__ void bml_cuda__take_fragments(uint32_t *b, float *bias, const uint32_t *from) {
@@ -1037,17 +1162,29 @@ static __device__ __forceinline__ void bml_cuda__take_fragments(uint32_t *b, flo
 /* >> Compton: kernels */
 
 typedef struct bml_cuda__draw {
-    uint64_t n, pairs, pair0, block0; /* photons, entries in gamma and eps0; the first entry, the first block */
-    const float *gamma, *eps0, *u;
-    size_t gamma_stride, eps0_stride;
-    float same_gamma, same_eps0;
-    uint32_t key[2], stream[2];
-    float *energy, *rest;
+    uint64_t n;      /* photons */
+    uint64_t pairs;  /* entries in gamma and eps0 */
+    uint64_t pair0;  /* the first entry */
+    uint64_t block0; /* the first block */
+    const float *gamma;
+    const float *eps0;
+    const float *u;
+    size_t gamma_stride;
+    size_t eps0_stride;
+    float same_gamma;
+    float same_eps0;
+    uint32_t key[2];
+    uint32_t stream[2];
+    float *energy;
+    float *rest;
     uint16_t *half_energy;
-    unsigned long long *counts, *refused;
-    uint32_t *met_edge, call; /* a launch that meets the end of a spectrum leaves its number there */
+    unsigned long long *counts;
+    unsigned long long *refused;
+    uint32_t *met_edge; /* a launch that meets the end of a spectrum leaves its number there, */
+    uint32_t call;      /* which is this */
     int bins;
-    float ln_lower, per_bin;
+    float ln_lower;
+    float per_bin;
     const float *nodes;
     const uint32_t *fragments;
     float w[105];
@@ -1118,20 +1255,32 @@ static __device__ __forceinline__ float bml_cuda__unfold(float *rest, float y, f
    word w of block j is for photon w blocks + j of the chunk. A warp's unit of work is 32 blocks, half of a chunk. */
 typedef struct bml_cuda__photon {
     uint64_t i; /* its number */
-    float u, v, gamma, eps0;
-    int live, good; /* there is one; its numbers are in the domain */
+    float u;
+    float v;
+    float gamma;
+    float eps0;
+    int live;
+    int good; /* there is one; its numbers are in the domain */
 } bml_cuda__photon;
 
 typedef struct bml_cuda__unit {
-    uint64_t first, pair;
-    uint32_t m, blocks, j, words[4];
+    uint64_t first;
+    uint64_t pair;
+    uint32_t m;
+    uint32_t blocks;
+    uint32_t j;
+    uint32_t words[4];
 } bml_cuda__unit;
 
 static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cuda__draw &d, uint64_t unit) {
     bml_cuda__unit c = {unit / 2 * 256, 0, 256, 0, (uint32_t)(unit & 1) * 32 + threadIdx.x % 32, {0, 0, 0, 0}};
-    if (d.n - c.first < 256) c.m = (uint32_t)(d.n - c.first);
+    if (d.n - c.first < 256) {
+        c.m = (uint32_t)(d.n - c.first);
+    }
     c.blocks = (c.m + 3) / 4;
-    if (d.gamma || d.eps0) c.pair = (d.pair0 + c.first) % d.pairs;
+    if (d.gamma || d.eps0) {
+        c.pair = (d.pair0 + c.first) % d.pairs;
+    }
     if (!d.u && c.j < c.blocks) {
         uint64_t block = d.block0 + unit / 2 * 64 + c.j;
         bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], 0xFFFFFFFFu - (uint32_t)(block >> 32),
@@ -1172,15 +1321,23 @@ static __device__ __forceinline__ void bml_cuda__give(const bml_cuda__draw &d, C
         atomicAdd(d.refused, 1ull);
         eps = rest = (float)BML_CUDA__NAN;
     }
-    if (d.rest) d.rest[p.i] = rest;
-    if (d.energy)
+    if (d.rest) {
+        d.rest[p.i] = rest;
+    }
+    if (d.energy) {
         d.energy[p.i] = eps;
-    else if (d.half_energy) {
+    } else if (d.half_energy) {
         float b = 4 * p.gamma * p.eps0;
         d.half_energy[p.i] = (uint16_t)bml_cuda__pack(eps * (1 + b) / (p.gamma * b), 0, 0);
     } else if (p.good) {
         float x = (bml_sample__logf(eps) - d.ln_lower) * d.per_bin;
-        atomicAdd(count + (x < 0 ? 0 : x < (float)d.bins ? (int)x + 1 : d.bins + 1), (Count)1);
+        int bin = d.bins + 1;
+        if (x < 0) {
+            bin = 0;
+        } else if (x < (float)d.bins) {
+            bin = (int)x + 1;
+        }
+        atomicAdd(count + bin, (Count)1);
     }
 }
 
@@ -1188,7 +1345,8 @@ static __device__ __forceinline__ void bml_cuda__give(const bml_cuda__draw &d, C
    that what they need is not held in registers elsewhere. */
 static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__edge_kernel(const __grid_constant__ bml_cuda__draw d) {
-    uint64_t units = 2 * ((d.n + 255) / 256), unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32;
+    uint64_t units = 2 * ((d.n + 255) / 256);
+    uint64_t unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32;
     if (*d.met_edge != d.call) return;
     for (; unit < units; unit += (uint64_t)gridDim.x * BML_CUDA__WARPS) {
         bml_cuda__unit c = bml_cuda__unit_of(d, unit);
@@ -1196,15 +1354,17 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
         for (uint32_t w = 0; w < 4; w++) {
             bml_cuda__photon p = bml_cuda__photon_of(d, c, w);
             bml_cuda__pair pair;
-            float rest, eps;
+            float rest;
+            float eps;
             if (!p.good) continue;
             pair = bml_cuda__prepare(p.gamma, p.eps0);
-            if (bml_sample__collidesf(p.gamma, p.eps0, p.u, p.v))
+            if (bml_sample__collidesf(p.gamma, p.eps0, p.u, p.v)) {
                 eps = bml_sample__two_bodyf(&rest, p.gamma, p.eps0, p.u, p.v);
-            else if (pair.q <= 0.26f)
+            } else if (pair.q <= 0.26f) {
                 continue;
-            else
+            } else {
                 eps = bml_cuda__scatter_exactly(&rest, pair, p.u, p.v);
+            }
             bml_cuda__give(d, d.counts, p, eps, rest);
         }
     }
@@ -1215,21 +1375,32 @@ template <int METHOD>
 __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__compton_kernel(const __grid_constant__ bml_cuda__draw d) {
     BML_CUDA__DYNAMIC(float, node);
-    const int n_nodes = METHOD == BML_CUDA_TABLE ? BML_SAMPLE__NT * BML_SAMPLE__NS : 0, one = !d.gamma && !d.eps0;
+    const int n_nodes = METHOD == BML_CUDA_TABLE ? BML_SAMPLE__NT * BML_SAMPLE__NS : 0;
+    const int one = !d.gamma && !d.eps0;
     unsigned *count = (unsigned *)(node + n_nodes);
     uint32_t b[METHOD == BML_CUDA_PUBLISHED ? BML_CUDA__FRAGMENTS : 1];
-    float bias[METHOD == BML_CUDA_PUBLISHED ? BML_CUDA__BIASES : 1], log_gamma = 0, log_eps0 = 0;
+    float bias[METHOD == BML_CUDA_PUBLISHED ? BML_CUDA__BIASES : 1];
+    float log_gamma = 0;
+    float log_eps0 = 0;
     bml_cuda__pair pair = {};
-    uint64_t unit, units = 2 * ((d.n + 255) / 256);
+    uint64_t units = 2 * ((d.n + 255) / 256);
+    uint64_t unit;
     BML_CUDA__EACH(i, n_nodes) {
         node[i] = d.nodes[i];
     }
     BML_CUDA__EACH(i, d.counts ? d.bins + 2 : 0) {
         count[i] = 0;
     }
-    if (METHOD == BML_CUDA_PUBLISHED) bml_cuda__take_fragments(b, bias, d.fragments);
-    if (one) pair = bml_cuda__prepare(d.same_gamma, d.same_eps0);
-    if (one) log_gamma = bml_cuda__log10f(pair.gamma), log_eps0 = bml_cuda__log10f(pair.eps0);
+    if (METHOD == BML_CUDA_PUBLISHED) {
+        bml_cuda__take_fragments(b, bias, d.fragments);
+    }
+    if (one) {
+        pair = bml_cuda__prepare(d.same_gamma, d.same_eps0);
+    }
+    if (one) {
+        log_gamma = bml_cuda__log10f(pair.gamma);
+        log_eps0 = bml_cuda__log10f(pair.eps0);
+    }
     __syncthreads();
     for (unit = (uint64_t)blockIdx.x * BML_CUDA__WARPS + threadIdx.x / 32; unit < units;
          unit += (uint64_t)gridDim.x * BML_CUDA__WARPS) {
@@ -1237,24 +1408,34 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
         BML_CUDA__ROLLED
         for (uint32_t w = 0; w < 4; w++) {
             bml_cuda__photon p = bml_cuda__photon_of(d, c, w);
-            float eps = 0, rest = 0;
+            float eps = 0;
+            float rest = 0;
             if (METHOD == BML_CUDA_PUBLISHED) {
-                if (!one) log_gamma = bml_cuda__log10f(p.gamma), log_eps0 = bml_cuda__log10f(p.eps0);
+                if (!one) {
+                    log_gamma = bml_cuda__log10f(p.gamma);
+                    log_eps0 = bml_cuda__log10f(p.eps0);
+                }
                 eps = bml_cuda__unfold(&rest, bml_cuda__published(p.u, log_gamma, log_eps0, b, bias), p.gamma, p.eps0);
             } else if (p.good) {
-                if (!one) pair = bml_cuda__prepare(p.gamma, p.eps0);
+                if (!one) {
+                    pair = bml_cuda__prepare(p.gamma, p.eps0);
+                }
                 if (!(pair.q <= 0.26f) || bml_sample__collidesf(p.gamma, p.eps0, p.u, p.v)) {
                     *d.met_edge = d.call; /* the next kernel's */
                     continue;
                 }
                 eps = bml_cuda__scatter<METHOD>(&rest, pair, p.u, p.v, d, node);
             }
-            if (p.live) bml_cuda__give(d, count, p, eps, rest);
+            if (p.live) {
+                bml_cuda__give(d, count, p, eps, rest);
+            }
         }
     }
     __syncthreads();
     BML_CUDA__EACH(i, d.counts ? d.bins + 2 : 0) {
-        if (count[i]) atomicAdd(d.counts + i, (unsigned long long)count[i]);
+        if (count[i]) {
+            atomicAdd(d.counts + i, (unsigned long long)count[i]);
+        }
     }
 }
 
@@ -1264,7 +1445,9 @@ struct bml_cuda_compton {
     bml_cuda *cuda;
     int method;
     uint32_t calls;
-    void *nodes, *fragments, *refused; /* device; refused: a count, then met_edge */
+    void *nodes;
+    void *fragments;
+    void *refused; /* device; refused: a count, then met_edge */
 };
 
 static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_config *config) {
@@ -1272,7 +1455,9 @@ static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_
     int status = bml_cuda__upload(&s->refused, zero, sizeof zero, s->cuda);
     if (!status && s->method == BML_CUDA_TABLE) {
         bml_sample_compton_nodes *nodes = (bml_sample_compton_nodes *)calloc(1, sizeof *nodes);
-        if (!nodes) return BML_CUDA_NO_MEMORY;
+        if (!nodes) {
+            return BML_CUDA_NO_MEMORY;
+        }
         bml_sample_compton_table(nodes);
         status = bml_cuda__upload(&s->nodes, nodes->n, sizeof nodes->n, s->cuda);
         free(nodes);
@@ -1280,7 +1465,9 @@ static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_
     if (!status && s->method == BML_CUDA_PUBLISHED) {
         uint32_t fragments[32 * (BML_CUDA__FRAGMENTS + BML_CUDA__BIASES)];
         for (int i = 0; i < BML_CUDA_PUBLISHED_WEIGHTS; i++) /* within half precision */
-            if (!(fabsf(config->weights[i]) <= 65504.0f)) return BML_CUDA_BAD_ARGUMENT;
+            if (!(fabsf(config->weights[i]) <= 65504.0f)) {
+                return BML_CUDA_BAD_ARGUMENT;
+            }
         bml_cuda__published_fragments(fragments, config->weights);
         status = bml_cuda__upload(&s->fragments, fragments, sizeof fragments, s->cuda);
     }
@@ -1290,20 +1477,25 @@ static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_
 int bml_cuda_compton_create(bml_cuda_compton **out, const bml_cuda_compton_config *config, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     int method = config ? config->method : BML_CUDA_NET;
-    if (out) *out = NULL;
+    if (out) {
+        *out = NULL;
+    }
     if (status) return status;
     if (!out || method < 0 || method >= BML_CUDA_N_METHODS || (method == BML_CUDA_PUBLISHED && !config->weights))
         return BML_CUDA_BAD_ARGUMENT;
     bml_cuda_compton *s;
     s = (bml_cuda_compton *)calloc(1, sizeof *s);
-    if (!s) return BML_CUDA_NO_MEMORY;
+    if (!s) {
+        return BML_CUDA_NO_MEMORY;
+    }
     s->cuda = cuda;
     s->method = method;
     status = bml_cuda__compton_tables(s, config);
-    if (status)
+    if (status) {
         bml_cuda_compton_free(s);
-    else
+    } else {
         *out = s;
+    }
     return status;
 }
 
@@ -1329,7 +1521,12 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
     if (!p->gamma && !p->eps0 && !bml_sample__in_domain((double)p->same_gamma, (double)p->same_eps0))
         return BML_CUDA_OUT_OF_DOMAIN;
     d->n = p->n;
-    d->pairs = p->pairs ? p->pairs : p->n ? p->n : 1;
+    d->pairs = 1;
+    if (p->pairs) {
+        d->pairs = p->pairs;
+    } else if (p->n) {
+        d->pairs = p->n;
+    }
     d->block0 = p->skip;
     d->gamma = p->gamma;
     d->eps0 = p->eps0;
@@ -1353,8 +1550,13 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
 
 template <int METHOD>
 static int bml_cuda__launch_compton(const bml_cuda__draw &d, bml_cuda_stream stream, bml_cuda_compton *s) {
-    size_t shared = (METHOD == BML_CUDA_TABLE ? sizeof(float) * BML_SAMPLE__NT * BML_SAMPLE__NS : 0) +
-                    (d.counts ? sizeof(unsigned) * (size_t)(d.bins + 2) : 0);
+    size_t shared = 0;
+    if (METHOD == BML_CUDA_TABLE) {
+        shared += bml_cuda__bytes(BML_SAMPLE__NT * BML_SAMPLE__NS, sizeof(float));
+    }
+    if (d.counts) {
+        shared += bml_cuda__bytes(d.bins + 2, sizeof(unsigned));
+    }
     unsigned grid = bml_cuda__grid(s->cuda, bml_cuda__compton_kernel<METHOD>, shared, (d.n + 1023) / 1024);
     bml_cuda__draw part = d;
     const uint64_t most = d.counts ? BML_CUDA__LAUNCH_MOST : d.n; /* a block counts in 32 bits */
@@ -1362,19 +1564,28 @@ static int bml_cuda__launch_compton(const bml_cuda__draw &d, bml_cuda_stream str
         part.n = d.n - done < most ? d.n - done : most;
         part.call = ++s->calls;
         BML_CUDA__LAUNCH(bml_cuda__compton_kernel<METHOD>, grid, BML_CUDA__THREADS, shared, stream, part);
-        if (METHOD != BML_CUDA_PUBLISHED)
+        if (METHOD != BML_CUDA_PUBLISHED) {
             BML_CUDA__LAUNCH(bml_cuda__edge_kernel, grid, BML_CUDA__THREADS, 0, stream, part);
+        }
         part.block0 += most / 4; /* whole chunks, so what follows is as if there were one launch */
         part.pair0 = (part.pair0 + most) % d.pairs;
-        if (d.u) part.u += most;
+        if (d.u) {
+            part.u += most;
+        }
     }
     return bml_cuda__check(s->cuda, cudaGetLastError(), "Compton kernel");
 }
 
 static int bml_cuda__run_compton(const bml_cuda__draw &d, bml_cuda_stream stream, bml_cuda_compton *s) {
-    if (!d.n) return BML_CUDA_OK;
-    if (s->method == BML_CUDA_TABLE) return bml_cuda__launch_compton<BML_CUDA_TABLE>(d, stream, s);
-    if (s->method == BML_CUDA_PUBLISHED) return bml_cuda__launch_compton<BML_CUDA_PUBLISHED>(d, stream, s);
+    if (!d.n) {
+        return BML_CUDA_OK;
+    }
+    if (s->method == BML_CUDA_TABLE) {
+        return bml_cuda__launch_compton<BML_CUDA_TABLE>(d, stream, s);
+    }
+    if (s->method == BML_CUDA_PUBLISHED) {
+        return bml_cuda__launch_compton<BML_CUDA_PUBLISHED>(d, stream, s);
+    }
     return bml_cuda__launch_compton<BML_CUDA_NET>(d, stream, s);
 }
 
@@ -1382,14 +1593,17 @@ int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_c
                             bml_cuda_compton *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
-    if (!energy || !photons || photons->n >= (uint64_t)1 << 40) return BML_CUDA_BAD_ARGUMENT;
+    if (!energy || !photons || photons->n >= (uint64_t)1 << 40) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda__draw d;
     status = bml_cuda__draw_of(&d, photons, s);
     if (status) return status;
-    if (photons->half)
+    if (photons->half) {
         d.half_energy = (uint16_t *)energy;
-    else
+    } else {
         d.energy = (float *)energy;
+    }
     return bml_cuda__run_compton(d, stream, s);
 }
 
@@ -1412,58 +1626,81 @@ int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons
 
 int bml_cuda_compton_refused(uint64_t *count, bml_cuda_stream stream, bml_cuda_compton *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
-    if (!status && !count) status = BML_CUDA_BAD_ARGUMENT;
+    if (!status && !count) {
+        status = BML_CUDA_BAD_ARGUMENT;
+    }
     if (status) return status;
     bml_cuda_copy copy;
     copy.to = count;
     copy.from = s->refused;
     copy.bytes = sizeof *count;
     status = bml_cuda_get(&copy, stream, s->cuda);
-    if (!status)
+    if (!status) {
         status =
             bml_cuda__check(s->cuda, cudaMemsetAsync(s->refused, 0, sizeof *count, (cudaStream_t)stream), "memset");
+    }
     return status ? status : bml_cuda_wait(stream, s->cuda);
 }
 
 /* Device copies of the arrays of *p. */
 static void bml_cuda__photons_to_device(bml_cuda_photons *p, bml_cuda__buffers *b) {
-    size_t n = (size_t)p->n;
-    size_t pairs = (size_t)(p->pairs ? p->pairs : p->n);
-    size_t g = p->gamma_stride ? p->gamma_stride : 1;
-    size_t e = p->eps0_stride ? p->eps0_stride : 1;
+    ptrdiff_t n = (ptrdiff_t)p->n;
+    ptrdiff_t pairs = (ptrdiff_t)(p->pairs ? p->pairs : p->n);
     if (!n || !pairs) return;
-    if (pairs > (size_t)-1 / 16 / (g > e ? g : e)) {
+    size_t widest = BML_CUDA__MAX(BML_CUDA__MAX(p->gamma_stride, p->eps0_stride), 1u);
+    if ((size_t)pairs > SIZE_MAX / 16 / widest) {
         b->status = BML_CUDA_TOO_LARGE;
         return;
     }
-    if (p->gamma) p->gamma = (const float *)bml_cuda__buffer(b, p->gamma, (pairs - 1) * g + 1, sizeof(float));
-    if (p->eps0) p->eps0 = (const float *)bml_cuda__buffer(b, p->eps0, (pairs - 1) * e + 1, sizeof(float));
-    if (p->u) p->u = (const float *)bml_cuda__buffer(b, p->u, n, sizeof(float));
-    if (p->rest) p->rest = (float *)bml_cuda__buffer(b, NULL, n, sizeof(float));
+    ptrdiff_t g = p->gamma_stride ? (ptrdiff_t)p->gamma_stride : 1;
+    ptrdiff_t e = p->eps0_stride ? (ptrdiff_t)p->eps0_stride : 1;
+    if (p->gamma) {
+        p->gamma = (const float *)bml_cuda__buffer(b, p->gamma, (pairs - 1) * g + 1, sizeof(float));
+    }
+    if (p->eps0) {
+        p->eps0 = (const float *)bml_cuda__buffer(b, p->eps0, (pairs - 1) * e + 1, sizeof(float));
+    }
+    if (p->u) {
+        p->u = (const float *)bml_cuda__buffer(b, p->u, n, sizeof(float));
+    }
+    if (p->rest) {
+        p->rest = (float *)bml_cuda__buffer(b, NULL, n, sizeof(float));
+    }
 }
 
 static int bml_cuda__any_refused(bml_cuda__buffers *b, bml_cuda_compton *s) {
     uint64_t refused = 0;
-    if (!b->status) b->status = bml_cuda_compton_refused(&refused, NULL, s);
-    if (!b->status && refused)
+    if (!b->status) {
+        b->status = bml_cuda_compton_refused(&refused, NULL, s);
+    }
+    if (!b->status && refused) {
         b->status = bml_cuda__fail(s->cuda, BML_CUDA_OUT_OF_DOMAIN, "%llu photons", (unsigned long long)refused);
+    }
     return b->status;
 }
 
 int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, bml_cuda_compton *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    if (!energy || !photons || !s || photons->n > (size_t)-1 / 16) return BML_CUDA_BAD_ARGUMENT;
+    if (!energy || !photons || !s || photons->n > SIZE_MAX / 16) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     bml_cuda_photons p = *photons;
-    size_t n = (size_t)p.n;
+    ptrdiff_t n = (ptrdiff_t)p.n;
     size_t size = p.half ? sizeof(uint16_t) : sizeof(float);
-    if (!n) return BML_CUDA_OK;
+    if (!n) {
+        return BML_CUDA_OK;
+    }
     uint64_t earlier;
     b.status = bml_cuda_compton_refused(&earlier, NULL, s);
     bml_cuda__photons_to_device(&p, &b);
     void *device = bml_cuda__buffer(&b, NULL, n, size);
-    if (!b.status) b.status = bml_cuda_compton_sample(device, &p, NULL, s);
-    bml_cuda__fetch(&b, energy, device, n * size);
-    if (p.rest) bml_cuda__fetch(&b, photons->rest, p.rest, n * sizeof(float));
+    if (!b.status) {
+        b.status = bml_cuda_compton_sample(device, &p, NULL, s);
+    }
+    bml_cuda__fetch(&b, energy, device, bml_cuda__bytes(n, size));
+    if (p.rest) {
+        bml_cuda__fetch(&b, photons->rest, p.rest, bml_cuda__bytes(n, sizeof(float)));
+    }
     int status = bml_cuda__any_refused(&b, s);
     bml_cuda__done(&b);
     return status;
@@ -1475,13 +1712,15 @@ int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_ph
         return BML_CUDA_BAD_ARGUMENT;
     bml_cuda_photons p = *photons;
     bml_cuda_bins device = *bins;
-    size_t bytes = sizeof *bins->counts * (size_t)(bins->bins + 2);
+    size_t bytes = bml_cuda__bytes(bins->bins + 2, sizeof *bins->counts);
     memset(bins->counts, 0, bytes);
     uint64_t earlier;
     b.status = bml_cuda_compton_refused(&earlier, NULL, s);
     bml_cuda__photons_to_device(&p, &b);
-    device.counts = (uint64_t *)bml_cuda__buffer(&b, bins->counts, bytes, 1);
-    if (!b.status) b.status = bml_cuda_compton_histogram(&device, &p, NULL, s);
+    device.counts = (uint64_t *)bml_cuda__buffer(&b, bins->counts, bins->bins + 2, sizeof *bins->counts);
+    if (!b.status) {
+        b.status = bml_cuda_compton_histogram(&device, &p, NULL, s);
+    }
     bml_cuda__fetch(&b, bins->counts, device.counts, bytes);
     int status = bml_cuda__any_refused(&b, s);
     bml_cuda__done(&b);
@@ -1508,52 +1747,145 @@ static __device__ inline double bml_cuda__expm1(double x) {
 }
 
 template <typename T> struct bml_cuda__tables { /* on the device; shapes as in struct bml_ssc */
-    double h, time_step, c, syn_lo, loss_lo, gg_lo;
-    int athena, r, n_phi, rows, row_pad, cols, g_lo, syn_n, loss_n, gg_n, max_ng, max_nx;
-    const T *f, *syn, *syn1, *syn0, *loss, *gg;
+    double h;
+    double time_step;
+    double c;
+    double syn_lo;
+    double loss_lo;
+    double gg_lo;
+    int athena;
+    int r;
+    int n_phi;
+    int rows;
+    int row_pad;
+    int cols;
+    int g_lo;
+    int syn_n;
+    int loss_n;
+    int gg_n;
+    int max_ng;
+    int max_nx;
+    const T *f;
+    const T *syn;
+    const T *syn1;
+    const T *syn0;
+    const T *loss;
+    const T *gg;
     const int *span;
 };
 
 template <typename T> struct bml_cuda__blob { /* of one block, in shared memory */
     bml_cuda_source src;                      /* defaults resolved */
-    int status, ng, nx, e0, g0, syn_lo, thomson_lo, n_thomson;
-    double lg0, lx0, phi, b, l_B, absorb, a0, a1, a2, omega, dt, dt_last, t;
-    T *gamma, *over_width, *Q, *M, *M1, *M2, *S, *base, *rate, *old, *flux, *slope, *work, *norm; /* [ng] */
-    T *fit_a, *fit_b;                                                                             /* [ng] */
-    T *x, *v, *target, *comp[2], *comp1[2], *comp2[2], *emit, *kappa, *suffix, *ssa;              /* [nx] */
-    T *syn, *syn1, *syn0; /* [r nx + 2 ng + 8] by r k - 2 i - syn_lo */
-    T *thomson, *conv;    /* [2 nx + 2 ng] by t - thomson_lo; [nx + 2 ng] by k - (2/r) i + 2 ng */
-    T *loss, *gg;         /* [ng + nx] by i + j; [2 nx] by j + k */
-    T *f, *sums;          /* [cols][row_pad]; [ng][row_pad] */
+    int status;
+    int ng;
+    int nx;
+    int e0;
+    int g0;
+    int syn_lo;
+    int thomson_lo;
+    int n_thomson;
+    double lg0;
+    double lx0;
+    double phi;
+    double b;
+    double l_B;
+    double absorb;
+    double a0;
+    double a1;
+    double a2;
+    double omega;
+    double dt;
+    double dt_last;
+    double t;
+
+    /* electrons [ng] */
+    T *gamma;
+    T *over_width;
+    T *Q;
+    T *M;
+    T *M1;
+    T *M2;
+    T *S;
+    T *base;
+    T *rate;
+    T *old;
+    T *flux;
+    T *slope;
+    T *work;
+    T *norm;
+    T *fit_a;
+    T *fit_b;
+    T *face;      /* see bml_cuda__faces */
+    T *guess;     /* of a step's loss rates, linear in time */
+    T *wrong;     /* by what it was wrong in the last step */
+    T *miss;      /* F(g) - g of the fixed point, relative, now */
+    T *miss_last; /* and a pass before */
+    T *old_last;  /* F(g) a pass before */
+
+    /* photons [nx] */
+    T *x;
+    T *v;
+    T *target;
+    T *comp[2];
+    T *comp1[2];
+    T *comp2[2];
+    T *emit;
+    T *kappa;
+    T *suffix;
+    T *ssa;
+
+    /* [r nx + 2 ng + 8] by r k - 2 i - syn_lo */
+    T *syn;
+    T *syn1;
+    T *syn0;
+
+    T *thomson; /* [2 nx + 2 ng] by t - thomson_lo */
+    T *conv;    /* [nx + 2 ng] by k - (2/r) i + 2 ng */
+    T *loss;    /* [ng + nx] by i + j */
+    T *gg;      /* [2 nx] by j + k */
+    T *f;       /* [cols][row_pad] */
+    T *sums;    /* [ng][row_pad] */
 };
+
+/* Sizes are even: doubles may lie in the room of floats, too. */
+static __host__ __device__ inline ptrdiff_t bml_cuda__even(ptrdiff_t n) {
+    return n + n % 2;
+}
 
 /* Cuts up `base` for a blob; NULL counts. */
 template <typename T>
-static __host__ __device__ size_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base, const bml_cuda__tables<T> &t) {
-    size_t ng = (size_t)t.max_ng;
-    size_t nx = (size_t)t.max_nx;
-    size_t pad = (size_t)t.row_pad;
-    size_t used = 0;
-    T **electrons[] = {&b->gamma, &b->over_width, &b->Q,    &b->M,     &b->M1,   &b->M2,   &b->S,     &b->base,
-                       &b->rate,  &b->old,        &b->flux, &b->slope, &b->work, &b->norm, &b->fit_a, &b->fit_b};
-    T **photons[] = {&b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
-                     &b->comp2[0], &b->comp2[1], &b->emit,   &b->kappa,   &b->suffix,  &b->ssa};
-    T **other[] = {&b->syn, &b->syn1, &b->syn0, &b->thomson, &b->conv, &b->loss, &b->gg, &b->f, &b->sums};
-    size_t lattice = (size_t)t.r * nx + 2 * ng + 8;
-    size_t other_size[] = {
-        lattice, lattice, lattice, 2 * nx + 2 * ng, nx + 2 * ng, ng + nx, 2 * nx, (size_t)t.cols * pad, ng * pad};
-    for (size_t i = 0; i < sizeof electrons / sizeof *electrons; i++) {
+static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base, const bml_cuda__tables<T> &t) {
+    ptrdiff_t ng = t.max_ng;
+    ptrdiff_t nx = t.max_nx;
+    ptrdiff_t pad = t.row_pad;
+    ptrdiff_t used = 0;
+    T **electrons[] = {
+        &b->gamma, &b->over_width, &b->Q,     &b->M,     &b->M1,        &b->M2,       &b->S,     &b->base,
+        &b->rate,  &b->old,        &b->flux,  &b->slope, &b->work,      &b->norm,     &b->fit_a, &b->fit_b,
+        &b->face,  &b->guess,      &b->wrong, &b->miss,  &b->miss_last, &b->old_last,
+    };
+    T **photons[] = {
+        &b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
+        &b->comp2[0], &b->comp2[1], &b->emit,   &b->kappa,   &b->suffix,  &b->ssa,
+    };
+    T **other[] = {
+        &b->syn, &b->syn1, &b->syn0, &b->thomson, &b->conv, &b->loss, &b->gg, &b->f, &b->sums,
+    };
+    ptrdiff_t lattice = (ptrdiff_t)t.r * nx + 2 * ng + 8;
+    ptrdiff_t other_size[] = {
+        lattice, lattice, lattice, 2 * nx + 2 * ng, nx + 2 * ng, ng + nx, 2 * nx, t.cols * pad, ng * pad,
+    };
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof electrons / sizeof *electrons); i++) {
         *electrons[i] = base ? base + used : NULL;
-        used += (ng + 1) & ~(size_t)1;
+        used += bml_cuda__even(ng);
     }
-    for (size_t i = 0; i < sizeof photons / sizeof *photons; i++) {
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof photons / sizeof *photons); i++) {
         *photons[i] = base ? base + used : NULL;
-        used += (nx + 1) & ~(size_t)1;
+        used += bml_cuda__even(nx);
     }
-    for (size_t i = 0; i < sizeof other / sizeof *other; i++) /* even sizes: doubles may lie there, too */
-    {
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof other / sizeof *other); i++) {
         *other[i] = base ? base + used : NULL;
-        used += (other_size[i] + 1) & ~(size_t)1;
+        used += bml_cuda__even(other_size[i]);
     }
     return used;
 }
@@ -1561,25 +1893,36 @@ static __host__ __device__ size_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base
 template <typename T> static __device__ T bml_cuda__at(const T *value, int n, double lo, double ln_y, double h) {
     double u = (ln_y - lo) * BML_CUDA__FINE / h;
     int i = (int)floor(u);
-    if (!(u >= 0) || i >= n - 1) return 0;
+    if (!(u >= 0) || i >= n - 1) {
+        return 0;
+    }
     return value[i] + (T)(u - i) * (value[i + 1] - value[i]);
 }
 
 /* >> SSC: the source */
 
 static __device__ int bml_cuda__in_range(double *value, double otherwise, double lo, double hi) {
-    if (*value == 0) *value = otherwise;
+    if (*value == 0) {
+        *value = otherwise;
+    }
     return *value >= lo && *value <= hi;
 }
 
 static __device__ int bml_cuda__resolve(bml_cuda_source *s) { /* as bml_ssc__resolve and bml_ssc__observer */
-    int good = bml_cuda__in_range(&s->R, 0, 1e8, 1e22) & bml_cuda__in_range(&s->B, 0, 1e-8, 1e6) &
-               bml_cuda__in_range(&s->gamma_min, 0, 1, 1e10) & bml_cuda__in_range(&s->gamma_max, 0, 1, 1e10) &
-               bml_cuda__in_range(&s->compactness, 0, 1e-20, 1e3) & bml_cuda__in_range(&s->p, 0, -10, 10) &
-               bml_cuda__in_range(&s->t_end, 5, 1e-300, 1e6) & bml_cuda__in_range(&s->electron_escape, 1, 1e-3, 1e6) &
-               bml_cuda__in_range(&s->gamma_break, s->injection == BML_SSC_POWER_LAW ? 1 : 0, 1e-3, 1e12) & bml_cuda__in_range(&s->p2, 0, -10, 10) &
-               bml_cuda__in_range(&s->curvature, 0, -10, 10) & bml_cuda__in_range(&s->delta, 1, 1e-300, 1e6) &
-               bml_cuda__in_range(&s->redshift, 0, 0, 1e4) & (s->distance > 0 && s->distance < 1e300);
+    int good = s->distance > 0 && s->distance < 1e300;
+    good &= bml_cuda__in_range(&s->R, 0, 1e8, 1e22);
+    good &= bml_cuda__in_range(&s->B, 0, 1e-8, 1e6);
+    good &= bml_cuda__in_range(&s->gamma_min, 0, 1, 1e10);
+    good &= bml_cuda__in_range(&s->gamma_max, 0, 1, 1e10);
+    good &= bml_cuda__in_range(&s->compactness, 0, 1e-20, 1e3);
+    good &= bml_cuda__in_range(&s->p, 0, -10, 10);
+    good &= bml_cuda__in_range(&s->t_end, 5, 1e-300, 1e6);
+    good &= bml_cuda__in_range(&s->electron_escape, 1, 1e-3, 1e6);
+    good &= bml_cuda__in_range(&s->gamma_break, s->injection == BML_SSC_POWER_LAW ? 1 : 0, 1e-3, 1e12);
+    good &= bml_cuda__in_range(&s->p2, 0, -10, 10);
+    good &= bml_cuda__in_range(&s->curvature, 0, -10, 10);
+    good &= bml_cuda__in_range(&s->delta, 1, 1e-300, 1e6);
+    good &= bml_cuda__in_range(&s->redshift, 0, 0, 1e4);
     if (!good || s->injection < 0 || s->injection >= BML_SSC_TABLE || s->self_absorption < 0 ||
         s->self_absorption > BML_SSC_SSA_HEATING)
         return BML_CUDA_PARAMETER;
@@ -1658,15 +2001,18 @@ template <typename T> static __device__ void bml_cuda__inject(bml_cuda__blob<T> 
         double hi = i + 1 < b.ng ? fmin(gamma * exp(0.5 * t.h), b.src.gamma_max) : b.src.gamma_max;
         int inside = at >= log10(b.src.gamma_min) - 1e-9 && at <= log10(b.src.gamma_max) + 1e-9;
         energy[i] = hi > lo ? bml_cuda__injected_energy(b.src, lo, hi) : 0;
-        if (!t.athena)
+        if (!t.athena) {
             number[i] = energy[i] / gamma;
-        else
+        } else {
             number[i] = inside ? bml_cuda__shape(b.src, gamma) * t.h * gamma : 0;
+        }
     }
     __syncthreads();
     for (int i = 0; i < b.ng; i++)
         total += energy[i];
-    if (threadIdx.x == 0 && !(total > 0 && total < HUGE_VAL)) b.status = BML_CUDA_PARAMETER;
+    if (threadIdx.x == 0 && !(total > 0 && total < HUGE_VAL)) {
+        b.status = BML_CUDA_PARAMETER;
+    }
     BML_CUDA__EACH(i, b.ng) {
         b.Q[i] = (T)(BML_CUDA__MANY * 3 * b.src.compactness / total * number[i]);
     }
@@ -1677,7 +2023,9 @@ template <typename T>
 static __device__ double bml_cuda__syn_norm(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
     double power = 0;
     double gamma = (double)b.gamma[i];
-    if (!t.athena) return 1;
+    if (!t.athena) {
+        return 1;
+    }
     for (int k = 0; k < b.nx; k++)
         power += (double)b.syn[t.r * k - 2 * i - b.syn_lo] * (double)b.x[k];
     power *= t.r * t.h;
@@ -1692,13 +2040,14 @@ static __device__ double bml_cuda__thomson_integral(double q) {
 /* 4 q f(q) in the Thomson limit, f averaged over a cell on the converged grid. */
 static __device__ double bml_cuda__thomson(double q, double hx, int average) {
     double f;
-    if (q < 1e-7)
+    if (q < 1e-7) {
         f = average ? sinh(hx) / hx : 1;
-    else if (average)
+    } else if (average) {
         f = (bml_cuda__thomson_integral(q * exp(0.5 * hx)) - bml_cuda__thomson_integral(q * exp(-0.5 * hx))) /
             (q * q * hx);
-    else
+    } else {
         f = q < 1 ? 2 * q * log(q) + (1 + 2 * q) * (1 - q) : 0;
+    }
     return 4 * q * f;
 }
 
@@ -1724,7 +2073,7 @@ template <typename T> static __device__ void bml_cuda__kernels(bml_cuda__blob<T>
         int col = at / pad % per;
         int sel = at / pad / per;
         int shift = r == 1 ? 0 : (sel + b.e0 + b.g0 - t.g_lo) & 1;
-        const T *f = t.f + (size_t)ip * (size_t)plane + (size_t)((sel * t.cols + col * r + shift) * pad + m);
+        const T *f = t.f + (ptrdiff_t)ip * plane + (ptrdiff_t)((sel * t.cols + col * r + shift) * pad + m);
         double E_over_G = exp(h * ((t.athena ? b.phi : 0) - (m * r + sel) - (t.g_lo + col * r + shift + b.phi + t.c)));
         b.f[at] = (T)(4 * E_over_G) * (f[0] + (T)(u - ip) * (f[plane] - f[0]));
     }
@@ -1760,7 +2109,9 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
     if (threadIdx.x == 0) {
         b.src = *source;
         b.status = bml_cuda__resolve(&b.src);
-        if (!b.status) b.status = bml_cuda__grids(b, t);
+        if (!b.status) {
+            b.status = bml_cuda__grids(b, t);
+        }
         double q0 = b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi);
         b.thomson_lo = b.status ? 0 : (int)floor(q0 / t.r - 0.5);
         b.n_thomson = BML_CUDA__MAX(0, b.nx + 2 / t.r * b.ng - b.thomson_lo);
@@ -1774,7 +2125,12 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
         double width = t.athena ? t.h * gamma : gamma * exp(0.5 * t.h) - fmax(gamma * exp(-0.5 * t.h), 1.0);
         b.gamma[i] = (T)gamma;
         b.over_width[i] = (T)(gamma / width);
-        b.M[i] = b.M1[i] = b.M2[i] = b.flux[i] = b.slope[i] = 0;
+        b.M[i] = 0;
+        b.M1[i] = 0;
+        b.M2[i] = 0;
+        b.flux[i] = 0;
+        b.slope[i] = 0;
+        b.wrong[i] = 0;
     }
     BML_CUDA__EACH(k, b.nx) {
         double x = exp(b.lx0 + t.r * t.h * k);
@@ -1785,7 +2141,9 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
             b.comp[c][k] = b.comp1[c][k] = b.comp2[c][k] = 0;
     }
     bml_cuda__inject(b, t);
-    if (!b.status) bml_cuda__kernels(b, t);
+    if (!b.status) {
+        bml_cuda__kernels(b, t);
+    }
     __syncthreads();
 }
 
@@ -1846,7 +2204,7 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tab
         b.kappa[k] = sum;
     }
     __syncthreads();
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) {
         for (int k = 0; k < b.nx; k++) {
             double gamma = 0.5 * exp(b.lx0 + hx * k);
             int i = (int)floor((log(gamma) - b.lg0) / t.h);
@@ -1857,6 +2215,7 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tab
                 b.S[i + 1] += both * w;
             }
         }
+    }
     __syncthreads();
 }
 
@@ -1911,6 +2270,51 @@ static __device__ void bml_cuda__cool(bml_cuda__blob<T> &b, const bml_cuda__tabl
     }
 }
 
+/* 1/(width gamma^2) of cell i. */
+template <typename T> static __device__ T bml_cuda__thin(const bml_cuda__blob<T> &b, int i) {
+    T gamma = b.gamma[i];
+    return b.over_width[i] / gamma / gamma / gamma;
+}
+
+/* What makes the difference of N/gamma^2 between two cells the derivative at the face, as bml_ssc__faces. */
+template <typename T> static __device__ void bml_cuda__faces(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+    T wide = (T)exp(2 * t.h);
+    BML_CUDA__EACH(i, b.ng) {
+        T face = 1;
+        if (i > 0 && b.M[i] > 0 && b.M[i - 1] > 0) {
+            T here = b.M[i] * b.over_width[i] / b.gamma[i];
+            T before = b.M[i - 1] * b.over_width[i - 1] / b.gamma[i - 1];
+            double L = fmin(fabs(log((double)(before / here * wide))), 4.0);
+            if (L > 1e-3) {
+                face = (T)(0.5 * L / sinh(0.5 * L));
+            }
+        }
+        b.face[i] = face;
+    }
+    __syncthreads();
+}
+
+/* kappa of self-absorption, as bml_ssc__absorb. */
+template <typename T> static __device__ void bml_cuda__absorb(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+    T wide = (T)exp(t.h);
+    BML_CUDA__EACH(k, b.nx) {
+        T sum = 0;
+        T below = 0;                      /* N of the cell below the face */
+        for (int i = 0; i <= b.ng; i++) { /* the lower face of cell i, on the lattice r k - 2 i */
+            T above = i < b.ng ? b.M[i] * b.over_width[i] / b.gamma[i] : 0;
+            T fall = below * wide - above / wide;
+            if (i < b.ng) {
+                fall *= b.face[i];
+            }
+            below = above;
+            sum += fall * b.syn0[t.r * k - 2 * i + 1 - b.syn_lo];
+        }
+        if (sum > 0) {
+            b.kappa[k] += sum * (T)(1 / BML_CUDA__MANY) * b.ssa[k];
+        }
+    }
+}
+
 /* Heating by absorbed photons, as bml_ssc__heat. fit_a: diffusion through the lower face of each cell, made by all;
    the tridiagonal system by one thread. */
 template <typename T>
@@ -1924,26 +2328,33 @@ static __device__ void bml_cuda__heat(bml_cuda__blob<T> &b, const bml_cuda__tabl
         T D = 0;
         for (int k = 0; i > 0 && k < b.nx; k++)
             D += P[t.r * k] * b.v[k] * (b.ssa[k] * b.x[k]); /* n = v/x */
-        b.fit_a[i] = i > 0 ? (T)(t.r * t.h) * D * b.gamma[i] * b.gamma[i - 1] / (b.gamma[i] - b.gamma[i - 1]) : 0;
+        b.fit_a[i] = 0;
+        if (i > 0) {
+            T here = b.gamma[i];
+            T below = b.gamma[i - 1];
+            b.fit_a[i] = b.face[i] * (T)(t.r * t.h) * D * here * below / (here - below);
+        }
     }
     __syncthreads();
     if (threadIdx.x == 0) {
         for (int i = b.ng - 1; i >= 0; i--) {
             T rate = b.M[i] > 0 ? b.flux[i] / b.M[i] : b.rate[i] * b.over_width[i];
             T diff = b.fit_a[i];
-            T a = b.over_width[i] / b.gamma[i] / b.gamma[i] / b.gamma[i]; /* 1/(width gamma^2) */
+            T a = bml_cuda__thin(b, i);
             T diag = lambda + rate + diff * a + diff_up * a;
             T source = b.S[i];
             if (i + 1 < b.ng) {
-                T g = b.gamma[i + 1];
-                T in = rate_up + diff_up * (b.over_width[i + 1] / g / g / g);
+                T in = rate_up + diff_up * bml_cuda__thin(b, i + 1);
                 diag -= in * c_up[i + 1];
                 source += in * rhs[i + 1];
             }
             rhs[i] = source / diag;
-            c_up[i] =
-                i > 0 ? diff * (b.over_width[i - 1] / b.gamma[i - 1] / b.gamma[i - 1] / b.gamma[i - 1]) / diag : 0;
-            b.flux[i] = rate_up = rate;
+            c_up[i] = 0;
+            if (i > 0) {
+                c_up[i] = diff * bml_cuda__thin(b, i - 1) / diag;
+            }
+            b.flux[i] = rate;
+            rate_up = rate;
             diff_up = diff;
         }
         for (int i = 0; i < b.ng; i++) {
@@ -1967,22 +2378,24 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T> &b, const bml_
         }
     }
     __syncthreads();
-    if (b.src.pair_production) bml_cuda__pairs(b, t, b.a0 / b.dt + 1);
-    if (!t.athena) bml_cuda__fit(b, lambda);
-    if (threadIdx.x == 0) bml_cuda__cool(b, t, lambda);
+    if (b.src.pair_production) {
+        bml_cuda__pairs(b, t, b.a0 / b.dt + 1);
+    }
+    if (!t.athena) {
+        bml_cuda__fit(b, lambda);
+    }
+    if (threadIdx.x == 0) {
+        bml_cuda__cool(b, t, lambda);
+    }
     __syncthreads();
-    if (b.src.self_absorption == BML_SSC_SSA_HEATING) bml_cuda__heat(b, t, lambda);
     if (b.src.self_absorption) {
-        BML_CUDA__EACH(k, b.nx) {
-            T up = (T)exp(t.h);
-            T down = (T)exp(-t.h);
-            T sum = 0;
-            for (int i = 0; i < b.ng; i++) {
-                const T *P = b.syn0 + t.r * k - 2 * i - 1 - b.syn_lo; /* faces above, below on the lattice r k - 2 i */
-                sum += b.M[i] * b.over_width[i] / b.gamma[i] * (up * P[0] - down * P[2]);
-            }
-            b.kappa[k] += sum * (T)(1 / BML_CUDA__MANY) * b.ssa[k];
-        }
+        bml_cuda__faces(b, t);
+    }
+    if (b.src.self_absorption == BML_SSC_SSA_HEATING) {
+        bml_cuda__heat(b, t, lambda);
+    }
+    if (b.src.self_absorption) {
+        bml_cuda__absorb(b, t);
     }
     BML_CUDA__EACH(i, b.ng) {
         T up = i + 1 < b.ng ? b.M[i + 1] : 0;
@@ -2061,11 +2474,29 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
     __syncthreads();
 }
 
+/* What the electrons of a cell, which lean to one side of it, lose against as many at its node, as
+   bml_ssc__spread_in_cell. */
+template <typename T>
+static __device__ T bml_cuda__spread(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
+    if (t.athena || i == 0 || i + 1 >= b.ng) {
+        return 1;
+    }
+    T ratio = b.rate[i + 1] / b.rate[i - 1] * (T)exp(2 * t.h);
+    T ah = (T)1.5 * (ratio * ratio - 1) / (ratio * ratio + 4 * ratio + 1);
+    return 1 + ah * (ah / 24 + b.slope[i] / 12);
+}
+
 template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
     int r = t.r;
     int ng = b.ng;
     int pad = t.row_pad;
     T w = (T)(0.75 * r * t.h / BML_CUDA__MANY);
+    BML_CUDA__EACH(i, b.ng) {
+        b.work[i] = 0;
+        if (b.gamma[i] > 1) {
+            b.work[i] = b.M[i] * bml_cuda__spread(b, t, i);
+        }
+    }
     bml_cuda__compton_sums(b, t);
     BML_CUDA__EACH(k, b.nx) {
         int low = r * k + b.e0;
@@ -2074,9 +2505,9 @@ template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T>
         const T *conv = b.conv + k + 2 / r * ng;
         T sum = 0;
         for (; i < end; i++)
-            if (b.gamma[i] > 1) sum += b.M[i] * b.sums[i * pad + (i - low) / r];
+            sum += b.work[i] * b.sums[i * pad + (i - low) / r];
         for (i = BML_CUDA__MAX(0, low + t.rows); i < ng; i++)
-            if (b.gamma[i] > 1) sum += b.M[i] * conv[-(2 / r) * i];
+            sum += b.work[i] * conv[-(2 / r) * i];
         bml_cuda__move_photon(b, 1, k, w * sum);
         b.v[k] = b.comp[0][k] + b.comp[1][k];
     }
@@ -2121,45 +2552,122 @@ template <typename T> static __device__ void bml_cuda__start_step(bml_cuda__blob
     __syncthreads();
 }
 
+/* How far the fixed point of a step is held, `left` before the end, as bml_ssc__tolerance. */
+static __device__ double bml_cuda__tolerance(const bml_cuda_source &s, double left) {
+    if (s.pair_production) {
+        return 3e-4;
+    }
+    if (s.self_absorption == BML_SSC_SSA_HEATING) {
+        return 1e-3;
+    }
+    return fmin(2e-3 * exp(left / fmax(s.electron_escape, 1.0)), 2e-2);
+}
+
+/* Loss rates to begin a step with: those of the guessed photons, and what such a guess lacked in the last step. */
+template <typename T> static __device__ void bml_cuda__guess(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+    T again = (T)(b.omega * b.omega);
+    bml_cuda__losses(b.guess, b, t);
+    BML_CUDA__EACH(i, b.ng) {
+        b.rate[i] = b.guess[i] * (1 + again * b.wrong[i]);
+    }
+    __syncthreads();
+}
+
+/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. */
+template <typename T> static __device__ T bml_cuda__change(bml_cuda__blob<T> &b) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        bml_cuda__swap(&b.miss, &b.miss_last);
+    }
+    __syncthreads();
+    BML_CUDA__EACH(i, b.ng) {
+        b.miss[i] = (b.old[i] - b.rate[i]) / b.old[i];
+    }
+    __syncthreads();
+    T change = 0;
+    for (int i = 0; i < b.ng; i++) {
+        T relative = (T)fabs(b.miss[i]);
+        if (!(relative <= change)) {
+            change = relative;
+        }
+    }
+    return change;
+}
+
+/* The next rate from F(rate) of this pass and the last, as bml_ssc__accelerate. */
+template <typename T> static __device__ void bml_cuda__accelerate(bml_cuda__blob<T> &b, int pass) {
+    T top = 0;
+    T bottom = 0;
+    T theta = 0;
+    for (int i = 0; i < b.ng && pass > 0 && pass < 8; i++) {
+        T d = b.miss[i] - b.miss_last[i];
+        top += d * b.miss[i];
+        bottom += d * d;
+    }
+    if (bottom > 0) {
+        theta = top / bottom;
+        theta = BML_CUDA__MAX(theta, (T)-2);
+        theta = BML_CUDA__MIN(theta, (T)0.8);
+    }
+    BML_CUDA__EACH(i, b.ng) {
+        T F = b.old[i];
+        T next = F;
+        if (pass >= 8) {
+            next = (F + b.rate[i]) / 2; /* a slow or circling fixed point is met half-way */
+        } else if (pass > 0) {
+            next = F - theta * (F - b.old_last[i]);
+        }
+        next = BML_CUDA__MAX(next, F / 2);
+        b.rate[i] = BML_CUDA__MIN(next, 2 * F);
+        b.old_last[i] = F;
+    }
+    __syncthreads();
+}
+
 /* One step; the status is the same in all threads. */
 template <typename T>
-static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double dt) {
+static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double dt, double tolerance) {
     T change = 1;
     bml_cuda__start_step(b, dt);
-    bml_cuda__losses(b.rate, b, t);
-    for (int pass = 0; pass < 60 && !(change <= (T)1e-3); pass++) {
+    bml_cuda__guess(b, t);
+    for (int pass = 0; pass < 60 && !(change <= (T)tolerance); pass++) {
         bml_cuda__move_electrons(b, t);
         bml_cuda__synchrotron(b, t);
         bml_cuda__compton(b, t);
         bml_cuda__losses(b.old, b, t);
-        BML_CUDA__EACH(i, b.ng) {
-            b.work[i] = (T)fabs(b.old[i] - b.rate[i]) / b.old[i];
-            if (pass >= 8) b.old[i] = (b.old[i] + b.rate[i]) / 2; /* a slow or circling fixed point is met half-way */
+        change = bml_cuda__change(b);
+        if (!(change <= (T)tolerance)) {
+            bml_cuda__accelerate(b, pass);
         }
-        __syncthreads();
-        change = 0;
-        for (int i = 0; i < b.ng; i++)
-            if (!(b.work[i] <= change)) change = b.work[i]; /* a NaN stays */
-        if (threadIdx.x == 0) bml_cuda__swap(&b.old, &b.rate);
-        __syncthreads();
+    }
+    BML_CUDA__EACH(i, b.ng) {
+        T wrong = b.old[i] / b.guess[i] - 1;
+        wrong = BML_CUDA__MAX(wrong, (T)-0.2);
+        b.wrong[i] = BML_CUDA__MIN(wrong, (T)0.2);
     }
     if (threadIdx.x == 0) {
         b.dt_last = dt;
         b.t += dt;
     }
     __syncthreads();
-    if (change != change) return BML_CUDA_PARAMETER;
-    return change <= (T)1e-3 ? BML_CUDA_OK : BML_CUDA_NOT_CONVERGED;
+    if (change != change) {
+        return BML_CUDA_PARAMETER;
+    }
+    return change <= (T)tolerance ? BML_CUDA_OK : BML_CUDA_NOT_CONVERGED;
 }
 
 /* >> SSC: what comes out */
 
 /* ln of x^2 n of a component at ln x, as bml_ssc__evaluate. */
 template <typename T> static __device__ double bml_cuda__node(const bml_cuda__blob<T> &b, int component, int k) {
-    if (k < 0 || k >= b.nx) return -HUGE_VAL;
-    double v = (double)(component == BML_SSC_TOTAL         ? b.v[k]
-                        : component == BML_SSC_SYNCHROTRON ? b.comp[0][k]
-                                                           : b.comp[1][k]);
+    if (k < 0 || k >= b.nx) {
+        return -HUGE_VAL;
+    }
+    const T *from = b.v;
+    if (component != BML_SSC_TOTAL) {
+        from = b.comp[component == BML_SSC_SYNCHROTRON ? 0 : 1];
+    }
+    double v = (double)from[k];
     return v <= 0 ? -HUGE_VAL : log(v * (double)b.x[k]);
 }
 
@@ -2167,15 +2675,21 @@ template <typename T>
 static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int component,
                                             double ln_x) {
     double u = (ln_x - b.lx0) / (t.r * t.h);
-    if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) return -HUGE_VAL;
+    if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) {
+        return -HUGE_VAL;
+    }
     int k = u < 0 ? 0 : BML_CUDA__MIN((int)u, b.nx - 2);
     double w = u - k;
     double y0 = bml_cuda__node(b, component, k - 1);
     double y1 = bml_cuda__node(b, component, k);
     double y2 = bml_cuda__node(b, component, k + 1);
     double y3 = bml_cuda__node(b, component, k + 2);
-    if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) return -HUGE_VAL;
-    if (t.athena || w < 0 || w > 1 || !(y0 > -HUGE_VAL && y3 > -HUGE_VAL)) return y1 + w * (y2 - y1);
+    if (!(y1 > -HUGE_VAL && y2 > -HUGE_VAL)) {
+        return -HUGE_VAL;
+    }
+    if (t.athena || w < 0 || w > 1 || !(y0 > -HUGE_VAL && y3 > -HUGE_VAL)) {
+        return y1 + w * (y2 - y1);
+    }
     return y1 + 0.5 * w * (y2 - y0 + w * (2 * y0 - 5 * y1 + 4 * y2 - y3 + w * (3 * (y1 - y2) + y3 - y0)));
 }
 
@@ -2194,7 +2708,9 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b
     double shift = (1 + b.src.redshift) / b.src.delta * BML_CUDA__H / BML_CUDA__MC2;
     BML_CUDA__EACH(i, s.n_nu) {
         double value = unit * exp(bml_cuda__evaluate(b, t, s.component, log(s.nu[i] * shift)));
-        if (s.absorption) value *= s.absorption[i];
+        if (s.absorption) {
+            value *= s.absorption[i];
+        }
         out[i] = s.nu[i] > 0 && s.nu[i] < HUGE_VAL ? value : BML_CUDA__NAN;
     }
 }
@@ -2202,10 +2718,12 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b
 /* A block a source, and then the next. workspace: NULL = in shared memory, else [blocks][size]. */
 template <typename T>
 __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
-    bml_cuda__ssc_kernel(const bml_cuda_spectra s, const bml_cuda__tables<T> t, T *workspace, size_t size) {
+    bml_cuda__ssc_kernel(const bml_cuda_spectra s, const bml_cuda__tables<T> t, T *workspace, ptrdiff_t size) {
     BML_CUDA__DYNAMIC(T, shared);
     __shared__ bml_cuda__blob<T> b;
-    if (threadIdx.x == 0) bml_cuda__layout(&b, workspace ? workspace + (size_t)blockIdx.x * size : shared, t);
+    if (threadIdx.x == 0) {
+        bml_cuda__layout(&b, workspace ? workspace + (ptrdiff_t)blockIdx.x * size : shared, t);
+    }
     for (int row = (int)blockIdx.x; row < s.n; row += (int)gridDim.x) {
         bml_cuda__begin(b, t, s.sources + row);
         if (!b.status) {
@@ -2215,14 +2733,22 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
             int status = BML_CUDA_OK;
             int one = BML_CUDA_OK;
             for (int i = 0; i < n && one != BML_CUDA_PARAMETER; i++) {
-                one = bml_cuda__step(b, t, t_end * (i + 1) / n - b.t);
-                if (one) status = one;
+                double end = t_end * (i + 1) / n;
+                double tolerance = bml_cuda__tolerance(b.src, t_end - end);
+                one = bml_cuda__step(b, t, end - b.t, tolerance);
+                if (one) {
+                    status = one;
+                }
             }
-            if (threadIdx.x == 0) b.status = status;
+            if (threadIdx.x == 0) {
+                b.status = status;
+            }
             __syncthreads();
         }
-        bml_cuda__observe(s.out + (size_t)row * (size_t)s.n_nu, b, t, s);
-        if (threadIdx.x == 0) s.status[row] = b.status;
+        bml_cuda__observe(s.out + (ptrdiff_t)row * s.n_nu, b, t, s);
+        if (threadIdx.x == 0) {
+            s.status[row] = b.status;
+        }
     }
 }
 
@@ -2230,31 +2756,39 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
 
 struct bml_cuda_ssc {
     bml_cuda *cuda;
-    int single, in_shared;
-    size_t size, bytes; /* of a source's state: numbers, bytes of shared memory */
-    unsigned blocks;    /* for which there is workspace, when not in shared memory */
+    int single;
+    int in_shared;
+    ptrdiff_t size;  /* of a source's state, in numbers */
+    size_t bytes;    /* of shared memory */
+    unsigned blocks; /* for which there is workspace, when not in shared memory */
     bml_cuda__tables<double> d;
     bml_cuda__tables<float> s;
-    void *memory, *span, *workspace; /* device */
+    void *memory;
+    void *span;
+    void *workspace; /* device */
 };
 
 /* The CPU's tables as T, one after another, in memory of the host; offset[6]: where each begins. NULL without
    memory. */
 template <typename T>
-static T *bml_cuda__convert(size_t *count, size_t *offset, bml_cuda__tables<T> *t, const bml_ssc *c) {
-    size_t n_f = (size_t)(c->n_phi + 1) * (size_t)c->r * (size_t)c->cols * (size_t)c->row_pad;
-    size_t used = 0;
-    const double *from[] = {c->f, c->syn.value, c->syn1.value, c->syn0.value, c->loss.value, c->gg.value};
-    size_t n[] = {n_f, (size_t)c->syn.n, (size_t)c->syn1.n, (size_t)c->syn0.n, (size_t)c->loss.n, (size_t)c->gg.n};
+static T *bml_cuda__convert(ptrdiff_t *count, ptrdiff_t *offset, bml_cuda__tables<T> *t, const bml_ssc *c) {
+    ptrdiff_t n_f = (ptrdiff_t)(c->n_phi + 1) * c->r * c->cols * c->row_pad;
+    ptrdiff_t used = 0;
+    const double *from[] = {
+        c->f, c->syn.value, c->syn1.value, c->syn0.value, c->loss.value, c->gg.value,
+    };
+    ptrdiff_t n[] = {
+        n_f, c->syn.n, c->syn1.n, c->syn0.n, c->loss.n, c->gg.n,
+    };
     for (int i = 0; i < 6; i++) {
         offset[i] = used;
         used += n[i];
     }
     T *all;
-    all = (T *)malloc(used * sizeof *all);
+    all = (T *)malloc(bml_cuda__bytes(used, sizeof *all));
     *count = used;
     for (int i = 0; all && i < 6; i++)
-        for (size_t k = 0; k < n[i]; k++)
+        for (ptrdiff_t k = 0; k < n[i]; k++)
             all[offset[i] + k] = (T)from[i][k];
     t->h = c->h;
     t->time_step = c->time_step;
@@ -2288,13 +2822,17 @@ template <typename T>
 static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const bml_ssc *tables,
                                  const bml_cuda_ssc_config *config) {
     bml_cuda *cuda = s->cuda;
-    size_t count = 0;
-    size_t offset[6];
-    const T **pointer[] = {&t->f, &t->syn, &t->syn1, &t->syn0, &t->loss, &t->gg};
+    ptrdiff_t count = 0;
+    ptrdiff_t offset[6];
+    const T **pointer[] = {
+        &t->f, &t->syn, &t->syn1, &t->syn0, &t->loss, &t->gg,
+    };
     T *all = bml_cuda__convert(&count, offset, t, tables);
-    int status = all ? bml_cuda__upload(&s->memory, all, count * sizeof(T), cuda) : BML_CUDA_NO_MEMORY;
+    int status = all ? bml_cuda__upload(&s->memory, all, bml_cuda__bytes(count, sizeof(T)), cuda) : BML_CUDA_NO_MEMORY;
     free(all);
-    if (!status) status = bml_cuda__upload(&s->span, tables->span, sizeof tables->span, cuda);
+    if (!status) {
+        status = bml_cuda__upload(&s->span, tables->span, sizeof tables->span, cuda);
+    }
     if (status) return status;
     for (int i = 0; i < 6; i++)
         *pointer[i] = (const T *)s->memory + offset[i];
@@ -2302,31 +2840,41 @@ static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const 
     bml_cuda__limits(t, tables, config->gamma_max, config->B_min);
     bml_cuda__blob<T> blob;
     s->size = bml_cuda__layout(&blob, (T *)NULL, *t);
-    s->bytes = s->size * sizeof(T);
+    s->bytes = bml_cuda__bytes(s->size, sizeof(T));
     s->in_shared = s->bytes + sizeof blob + 1024 <= cuda->shared;
-    if (s->in_shared)
+    if (s->in_shared) {
         return bml_cuda__check(
             cuda,
             cudaFuncSetAttribute(bml_cuda__ssc_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)s->bytes),
             "shared memory");
+    }
+    size_t bytes = s->bytes;
     s->bytes = 0;
     s->blocks = bml_cuda__grid(cuda, bml_cuda__ssc_kernel<T>, 0, 1u << 16);
-    return bml_cuda_alloc(&s->workspace, (size_t)s->blocks * s->size * sizeof(T), cuda);
+    return bml_cuda_alloc(&s->workspace, s->blocks * bytes, cuda);
 }
 
 int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, bml_cuda *cuda) {
     bml_ssc *tables = NULL;
     int status = bml_cuda__enter(cuda);
-    if (out) *out = NULL;
+    if (out) {
+        *out = NULL;
+    }
     if (status) return status;
     bml_cuda_ssc_config c;
     memset(&c, 0, sizeof c);
-    if (config) c = *config;
-    if (c.gamma_max == 0) c.gamma_max = 1e10;
-    if (c.B_min == 0) c.B_min = 1e-8;
+    if (config) {
+        c = *config;
+    }
+    if (c.gamma_max == 0) {
+        c.gamma_max = 1e10;
+    }
+    if (c.B_min == 0) {
+        c.B_min = 1e-8;
+    }
     if (!out || !(c.gamma_max > 1 && c.gamma_max <= 1e10) || !(c.B_min >= 1e-8 && c.B_min <= 1e6))
         return BML_CUDA_BAD_ARGUMENT;
-    bml_ssc_config cpu;
+    bml_ssc_config cpu = {};
     cpu.grid = (bml_ssc_grid)c.grid;
     cpu.pitch = (bml_ssc_pitch)c.pitch;
     cpu.spacing = c.spacing;
@@ -2337,18 +2885,19 @@ int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, b
         return bml_cuda__fail(cuda, made == BML_SSC_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT, "%s", why);
     bml_cuda_ssc *s;
     s = (bml_cuda_ssc *)calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
         status = BML_CUDA_NO_MEMORY;
-    else {
+    } else {
         s->cuda = cuda;
         s->single = c.single != 0;
         status = s->single ? bml_cuda__ssc_prepare(s, &s->s, tables, &c) : bml_cuda__ssc_prepare(s, &s->d, tables, &c);
     }
     bml_ssc_free(tables);
-    if (status)
+    if (status) {
         bml_cuda_ssc_free(s);
-    else
+    } else {
         *out = s;
+    }
     return status;
 }
 
@@ -2364,10 +2913,11 @@ template <typename T>
 static int bml_cuda__launch_ssc(const bml_cuda_spectra &spectra, const bml_cuda__tables<T> &t, bml_cuda_stream stream,
                                 bml_cuda_ssc *s) {
     unsigned grid = (unsigned)spectra.n;
-    if (s->in_shared)
+    if (s->in_shared) {
         grid = bml_cuda__grid(s->cuda, bml_cuda__ssc_kernel<T>, s->bytes, grid);
-    else if (grid > s->blocks)
+    } else if (grid > s->blocks) {
         grid = s->blocks;
+    }
     BML_CUDA__LAUNCH(bml_cuda__ssc_kernel<T>, grid, BML_CUDA__THREADS, s->bytes, stream, spectra, t, (T *)s->workspace,
                      s->size);
     return bml_cuda__check(s->cuda, cudaGetLastError(), "SSC kernel");
@@ -2379,8 +2929,12 @@ int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, 
     if (!spectra || spectra->n < 0 || spectra->n_nu < 1 || spectra->component < 0 ||
         spectra->component > BML_SSC_COMPTON)
         return BML_CUDA_BAD_ARGUMENT;
-    if (spectra->n == 0) return BML_CUDA_OK;
-    if (!spectra->out || !spectra->status || !spectra->sources || !spectra->nu) return BML_CUDA_BAD_ARGUMENT;
+    if (spectra->n == 0) {
+        return BML_CUDA_OK;
+    }
+    if (!spectra->out || !spectra->status || !spectra->sources || !spectra->nu) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     return s->single ? bml_cuda__launch_ssc(*spectra, s->s, stream, s)
                      : bml_cuda__launch_ssc(*spectra, s->d, stream, s);
 }
@@ -2391,19 +2945,25 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
         !spectra->sources || !spectra->nu)
         return BML_CUDA_BAD_ARGUMENT;
     bml_cuda_spectra d = *spectra;
-    size_t n = (size_t)d.n;
-    size_t n_nu = (size_t)d.n_nu;
-    if (!n) return BML_CUDA_OK;
+    ptrdiff_t n = d.n;
+    ptrdiff_t n_nu = d.n_nu;
+    if (!n) {
+        return BML_CUDA_OK;
+    }
     d.sources = (const bml_cuda_source *)bml_cuda__buffer(&b, d.sources, n, sizeof *d.sources);
     d.nu = (const double *)bml_cuda__buffer(&b, d.nu, n_nu, sizeof *d.nu);
-    if (d.absorption) d.absorption = (const double *)bml_cuda__buffer(&b, d.absorption, n_nu, sizeof *d.absorption);
+    if (d.absorption) {
+        d.absorption = (const double *)bml_cuda__buffer(&b, d.absorption, n_nu, sizeof *d.absorption);
+    }
     d.out = (double *)bml_cuda__buffer(&b, NULL, n * n_nu, sizeof *d.out);
     d.status = (int *)bml_cuda__buffer(&b, NULL, n, sizeof *d.status);
-    if (!b.status) b.status = bml_cuda_ssc_solve(&d, NULL, s);
-    bml_cuda__fetch(&b, spectra->out, d.out, n * n_nu * sizeof *d.out);
-    bml_cuda__fetch(&b, spectra->status, d.status, n * sizeof *d.status);
+    if (!b.status) {
+        b.status = bml_cuda_ssc_solve(&d, NULL, s);
+    }
+    bml_cuda__fetch(&b, spectra->out, d.out, bml_cuda__bytes(n * n_nu, sizeof *d.out));
+    bml_cuda__fetch(&b, spectra->status, d.status, bml_cuda__bytes(n, sizeof *d.status));
     int status = bml_cuda__done(&b);
-    for (size_t i = 0; !status && i < n; i++)
+    for (ptrdiff_t i = 0; !status && i < n; i++)
         status = spectra->status[i];
     return status;
 }
@@ -2411,7 +2971,9 @@ int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
 /* >> likelihoods */
 
 static __device__ double bml_cuda__ln_phi(double z) {
-    if (z > -20) return log(0.5 * erfc(-z / sqrt(2.0)));
+    if (z > -20) {
+        return log(0.5 * erfc(-z / sqrt(2.0)));
+    }
     return -0.5 * z * z - log(-z * sqrt(2 * BML_CUDA__PI)) + log1p(-1 / (z * z) + 3 / (z * z * z * z));
 }
 
@@ -2424,7 +2986,9 @@ static __device__ double bml_cuda__point_likelihood(const bml_cuda_point &p, dou
     double r = log_F - log10(p.nuFnu);
     double sigma = r > 0 ? p.sigma_hi : p.sigma_lo;
     double var = sigma * sigma + extra;
-    if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) return BML_CUDA__NAN;
+    if (!(p.sigma_lo >= 0 && p.sigma_lo < HUGE_VAL) || !(var > 0 && var < HUGE_VAL)) {
+        return BML_CUDA__NAN;
+    }
     return F > 0 ? -0.5 * (r * r / var + log(2 * BML_CUDA__PI * var)) : -HUGE_VAL;
 }
 
@@ -2433,7 +2997,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood
         double sum = 0;
         double extra = l.ln_f ? exp(2 * l.ln_f[row]) : 0;
         for (int i = 0; i < l.n_points; i++) {
-            size_t at = (size_t)row * (size_t)l.n_points + (size_t)i;
+            ptrdiff_t at = (ptrdiff_t)row * l.n_points + i;
             double log_F = l.model ? log10(l.model[at]) : (double)l.log10_model[at];
             double F = l.model ? l.model[at] : exp(BML_CUDA__LN10 * log_F);
             sum += bml_cuda__point_likelihood(l.points[i], F, log_F, extra);
@@ -2445,9 +3009,15 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood
 int bml_cuda_log_likelihood(const bml_cuda_likelihoods *l, bml_cuda_stream stream, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     if (status) return status;
-    if (!l || l->n < 0 || l->n_points < 1) return BML_CUDA_BAD_ARGUMENT;
-    if (l->n == 0) return BML_CUDA_OK;
-    if (!l->ln_l || (!l->model && !l->log10_model) || !l->points) return BML_CUDA_BAD_ARGUMENT;
+    if (!l || l->n < 0 || l->n_points < 1) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (l->n == 0) {
+        return BML_CUDA_OK;
+    }
+    if (!l->ln_l || (!l->model && !l->log10_model) || !l->points) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     BML_CUDA__LAUNCH(bml_cuda__likelihood_kernel, (unsigned)(l->n - 1) / BML_CUDA__THREADS + 1, BML_CUDA__THREADS, 0,
                      stream, *l);
     return bml_cuda__check(cuda, cudaGetLastError(), "likelihood kernel");
@@ -2457,19 +3027,26 @@ int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) 
     bml_cuda__buffers b = {cuda, {}, 0, BML_CUDA_OK};
     if (!l || l->n < 0 || l->n_points < 1 || (l->n && (!l->ln_l || (!l->model && !l->log10_model) || !l->points)))
         return BML_CUDA_BAD_ARGUMENT;
-    if (!l->n) return BML_CUDA_OK;
+    if (!l->n) {
+        return BML_CUDA_OK;
+    }
     bml_cuda_likelihoods d = *l;
-    size_t n = (size_t)d.n;
-    size_t cells = n * (size_t)d.n_points;
-    if (d.model)
+    ptrdiff_t n = d.n;
+    ptrdiff_t cells = n * d.n_points;
+    if (d.model) {
         d.model = (const double *)bml_cuda__buffer(&b, d.model, cells, sizeof *d.model);
-    else
+    } else {
         d.log10_model = (const float *)bml_cuda__buffer(&b, d.log10_model, cells, sizeof *d.log10_model);
-    d.points = (const bml_cuda_point *)bml_cuda__buffer(&b, d.points, (size_t)d.n_points, sizeof *d.points);
-    if (d.ln_f) d.ln_f = (const double *)bml_cuda__buffer(&b, d.ln_f, n, sizeof *d.ln_f);
+    }
+    d.points = (const bml_cuda_point *)bml_cuda__buffer(&b, d.points, d.n_points, sizeof *d.points);
+    if (d.ln_f) {
+        d.ln_f = (const double *)bml_cuda__buffer(&b, d.ln_f, n, sizeof *d.ln_f);
+    }
     d.ln_l = (double *)bml_cuda__buffer(&b, NULL, n, sizeof *d.ln_l);
-    if (!b.status) b.status = bml_cuda_log_likelihood(&d, NULL, cuda);
-    bml_cuda__fetch(&b, l->ln_l, d.ln_l, n * sizeof *d.ln_l);
+    if (!b.status) {
+        b.status = bml_cuda_log_likelihood(&d, NULL, cuda);
+    }
+    bml_cuda__fetch(&b, l->ln_l, d.ln_l, bml_cuda__bytes(n, sizeof *d.ln_l));
     return bml_cuda__done(&b);
 }
 
@@ -2486,34 +3063,62 @@ int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) 
 enum { BML_CUDA__MAX_OPS = 256 };
 
 typedef struct bml_cuda__op {
-    int kind, in_steps, in, steps, out, units, gates, activation, sequence, directions, reset_before, n_from;
+    int kind;
+    int in_steps;
+    int in;
+    int steps;
+    int out;
+    int units;
+    int gates;
+    int activation;
+    int sequence;
+    int directions;
+    int reset_before;
+    int n_from;
     float slope;
-    int k_in, k_state;                /* depth of the products by the input and by the state, multiples of 16 */
-    size_t from[BML_NN_MAX_FROM], to; /* floats into the workspace */
-    size_t state; /* likewise: [2][rows][units]; then LSTM's c, or z and r h of a GRU that resets before */
+    int k_in;                        /* depth of the product by the input, a multiple of 16 */
+    int k_state;                     /* and by the state */
+    ptrdiff_t from[BML_NN_MAX_FROM]; /* floats into the workspace */
+    ptrdiff_t to;
+    ptrdiff_t state; /* likewise: [2][rows][units]; then LSTM's c, or z and r h of a GRU that resets before */
     int from_width[BML_NN_MAX_FROM];
-    size_t weights[2], bias[2]; /* of each direction: 32-bit words, floats into the net's memory */
-    size_t input_offset;        /* INPUT: where in the row */
+    ptrdiff_t weights[2];   /* of each direction: 32-bit words into the net's memory */
+    ptrdiff_t bias[2];      /* floats likewise */
+    ptrdiff_t input_offset; /* INPUT: where in the row */
 } bml_cuda__op;
 
 struct bml_cuda_net {
     bml_cuda *cuda;
-    int n_ops, precision, rows, width; /* width: of the shared tile, numbers a row */
+    int n_ops;
+    int precision;
+    int rows;
+    int width; /* of the shared tile, numbers a row */
     unsigned blocks;
-    size_t n_in, n_out, shared, workspace_floats; /* bytes of the tile, floats of a block */
-    size_t in_scaler;                             /* where the scalers are in floats */
-    void *ops, *words, *floats, *workspace;       /* device */
+    ptrdiff_t n_in;
+    ptrdiff_t n_out;
+    size_t shared;              /* bytes of the tile */
+    ptrdiff_t workspace_floats; /* of a block */
+    ptrdiff_t in_scaler;        /* where the scalers are in floats */
+    void *ops;
+    void *words;
+    void *floats;
+    void *workspace; /* device */
 };
 
 typedef struct bml_cuda__plan { /* on the host, while a net is made */
     const bml_nn *net;
     bml_cuda__op ops[BML_CUDA__MAX_OPS];
-    int precision, rows, width;
-    size_t scaler;
+    int precision;
+    int rows;
+    int width;
+    ptrdiff_t scaler;
     uint32_t *words;
     float *floats;
-    size_t n_words, n_floats, room; /* counted first (words and floats NULL), filled then */
-    size_t busy_from[BML_CUDA__MAX_OPS], busy_size[BML_CUDA__MAX_OPS];
+    ptrdiff_t n_words;
+    ptrdiff_t n_floats;
+    ptrdiff_t room; /* counted first (words and floats NULL), filled then */
+    ptrdiff_t busy_from[BML_CUDA__MAX_OPS];
+    ptrdiff_t busy_size[BML_CUDA__MAX_OPS];
     int last_use[BML_CUDA__MAX_OPS];
 } bml_cuda__plan;
 
@@ -2522,9 +3127,9 @@ static int bml_cuda__up(int n, int to) {
 }
 
 /* Adds n floats of `from` (NULL: zeros). */
-static size_t bml_cuda__add_floats(bml_cuda__plan *p, const float *from, size_t n) {
-    size_t at = p->n_floats;
-    for (size_t i = 0; p->floats && i < n; i++)
+static ptrdiff_t bml_cuda__add_floats(bml_cuda__plan *p, const float *from, ptrdiff_t n) {
+    ptrdiff_t at = p->n_floats;
+    for (ptrdiff_t i = 0; p->floats && i < n; i++)
         p->floats[at + i] = from ? from[i] : 0;
     p->n_floats += n;
     return at;
@@ -2536,28 +3141,29 @@ static __host__ __device__ constexpr int bml_cuda__is_wide(int precision) {
 }
 
 /* Words of a matrix [depth][gates][units] as the kernel wants it. */
-static __host__ __device__ size_t bml_cuda__matrix_words(int precision, int deep, int gates, int n_units8) {
-    return (size_t)deep * (size_t)(n_units8 * gates) * (bml_cuda__is_wide(precision) ? 8 : 4);
+static __host__ __device__ ptrdiff_t bml_cuda__matrix_words(int precision, int deep, int gates, int n_units8) {
+    return (ptrdiff_t)deep * (n_units8 * gates) * (bml_cuda__is_wide(precision) ? 8 : 4);
 }
 
 /* Where word `at` of such a matrix comes from. F32: [depth][gates][units]; else fragments [units/8][gates][depth/16]
    [32][2], TF32: [depth/8]. */
-static void bml_cuda__locate(int *k, int *gate, int *unit, size_t at, int precision, size_t deep, size_t gates,
-                             size_t wide) {
-    size_t reg = at % 2;
-    size_t lane = at / 2 % 32;
-    size_t rest = at / 64;
-    size_t deeps = deep / (precision == BML_CUDA_TF32 ? 8 : 16);
+static void bml_cuda__locate(int *k, int *gate, int *unit, ptrdiff_t at, int precision, ptrdiff_t deep, ptrdiff_t gates,
+                             ptrdiff_t wide) {
+    ptrdiff_t reg = at % 2;
+    ptrdiff_t lane = at / 2 % 32;
+    ptrdiff_t rest = at / 64;
+    ptrdiff_t deeps = deep / (precision == BML_CUDA_TF32 ? 8 : 16);
     if (precision == BML_CUDA_F32) {
         *unit = (int)(at % wide);
         *gate = (int)(at / wide % gates);
         *k = (int)(at / wide / gates);
         return;
     }
-    if (precision == BML_CUDA_TF32)
+    if (precision == BML_CUDA_TF32) {
         *k = (int)(rest % deeps * 8 + 4 * reg + lane % 4);
-    else
+    } else {
         *k = (int)(rest % deeps * 16 + 8 * reg + 2 * (lane % 4));
+    }
     *gate = (int)(rest / deeps % gates);
     *unit = (int)(rest / deeps / gates * 8 + lane / 4);
 }
@@ -2567,30 +3173,34 @@ static void bml_cuda__add_matrix(bml_cuda__plan *p, const float *w, int depth, i
                                  int gates) {
     int deep = bml_cuda__up(depth, 16);
     int wide = bml_cuda__up(units, 8);
-    size_t count = bml_cuda__matrix_words(p->precision, deep, gates, wide / 8);
+    ptrdiff_t count = bml_cuda__matrix_words(p->precision, deep, gates, wide / 8);
     uint32_t *to = p->words + p->n_words;
     p->n_words += count;
-    for (size_t at = 0; p->words && at < count; at++) {
+    for (ptrdiff_t at = 0; p->words && at < count; at++) {
         int k;
         int gate;
         int unit;
         float pair[2] = {0, 0};
-        bml_cuda__locate(&k, &gate, &unit, at, p->precision, (size_t)deep, (size_t)gates, (size_t)wide);
+        bml_cuda__locate(&k, &gate, &unit, at, p->precision, deep, gates, wide);
         for (int i = 0; i < 2; i++)
-            if (k + i < depth && unit < units)
-                pair[i] = w[(size_t)(k + i) * (size_t)(all * units) + (size_t)((first + gate) * units + unit)];
-        if (p->precision == BML_CUDA_TF32) pair[0] = bml_cuda__to_tf32(pair[0]);
-        if (bml_cuda__is_wide(p->precision))
+            if (k + i < depth && unit < units) {
+                pair[i] = w[(ptrdiff_t)(k + i) * (all * units) + (ptrdiff_t)((first + gate) * units + unit)];
+            }
+        if (p->precision == BML_CUDA_TF32) {
+            pair[0] = bml_cuda__to_tf32(pair[0]);
+        }
+        if (bml_cuda__is_wide(p->precision)) {
             memcpy(to + at, pair, 4);
-        else
+        } else {
             to[at] = bml_cuda__pack(pair[0], pair[1], p->precision == BML_CUDA_BF16);
+        }
     }
 }
 
 /* Room for a layer's output (or state) between the outputs that are still wanted: the lowest gap that is large
    enough. */
-static size_t bml_cuda__place(bml_cuda__plan *p, int i, size_t size) {
-    size_t at = 0;
+static ptrdiff_t bml_cuda__place(bml_cuda__plan *p, int i, ptrdiff_t size) {
+    ptrdiff_t at = 0;
     for (int moved = 1; moved;) {
         moved = 0;
         for (int k = 0; k < i; k++)
@@ -2601,13 +3211,17 @@ static size_t bml_cuda__place(bml_cuda__plan *p, int i, size_t size) {
     }
     p->busy_from[i] = at;
     p->busy_size[i] = size;
-    if (at + size > p->room) p->room = at + size;
+    if (at + size > p->room) {
+        p->room = at + size;
+    }
     return at;
 }
 
 /* What bml_nn.h can and the device cannot: other biases, padded rows. NULL: nothing. */
 static const char *bml_cuda__beyond(const bml_nn__node *n) {
-    if (n->spec.no_bias || n->spec.two_biases) return "no_bias and two_biases run on the CPU only";
+    if (n->spec.no_bias || n->spec.two_biases) {
+        return "no_bias and two_biases run on the CPU only";
+    }
     return n->lengths >= 0 ? "lengths of rows run on the CPU only" : NULL;
 }
 
@@ -2630,8 +3244,7 @@ static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
             bml_cuda__add_matrix(p, w, op->in, op->units, op->gates, gate, gates);
             bml_cuda__add_matrix(p, r, op->units, op->units, op->gates, gate, gates);
         }
-        op->bias[d] =
-            bml_cuda__add_floats(p, bml_nn__param(p->net, i, 3 * d + 2), (size_t)(op->units * op->gates * rows));
+        op->bias[d] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 3 * d + 2), op->units * op->gates * rows);
     }
 }
 
@@ -2639,12 +3252,12 @@ static void bml_cuda__add_recurrent(bml_cuda__plan *p, int i) {
 static void bml_cuda__add_norm(bml_cuda__plan *p, int i) {
     const float *gamma = bml_nn__param(p->net, i, 0);
     const float *beta = bml_nn__param(p->net, i, 1);
-    size_t n = (size_t)p->ops[i].out;
-    size_t at;
+    ptrdiff_t n = p->ops[i].out;
+    ptrdiff_t at;
     p->ops[i].bias[0] = at = bml_cuda__add_floats(p, gamma, n);
     bml_cuda__add_floats(p, beta, n);
     if (p->ops[i].kind == BML_NN_LAYER_NORM || !p->floats) return;
-    for (size_t k = 0; k < n; k++) {
+    for (ptrdiff_t k = 0; k < n; k++) {
         const bml_nn__tensor *t = p->net->tensors + p->net->nodes[i].tensor;
         double mean = (double)p->net->running[t[2].offset + k];
         double variance = (double)p->net->running[t[3].offset + k];
@@ -2662,8 +3275,8 @@ static __host__ __device__ int bml_cuda__is_recurrent(int kind) {
 static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
     const bml_nn__node *n = &p->net->nodes[i];
     bml_cuda__op *op = &p->ops[i];
-    size_t rows = (size_t)p->rows;
-    size_t states = 0;
+    ptrdiff_t rows = p->rows;
+    ptrdiff_t states = 0;
     int kind = n->spec.kind;
     op->kind = kind == BML_NN_BAYES ? BML_NN_DENSE : kind;
     op->in_steps = n->in_steps;
@@ -2679,30 +3292,42 @@ static int bml_cuda__plan_layer(bml_cuda__plan *p, int i, bml_cuda *cuda) {
     op->directions = 1;
     op->gates = bml_nn__gates(&n->spec);
     op->reset_before = n->spec.reset_before;
-    if ((double)(n->steps > n->in_steps ? n->steps : n->in_steps) * p->rows * (n->out > n->in ? n->out : n->in) > 2e9)
+    double steps = BML_CUDA__MAX(n->steps, n->in_steps);
+    double width = BML_CUDA__MAX(n->out, n->in);
+    if (steps * p->rows * width > 2e9) {
         return BML_CUDA_TOO_LARGE; /* cells are counted by int */
+    }
     if (kind == BML_NN_CONV || kind == BML_NN_POOL)
         return bml_cuda__refuse_layer(cuda, p->net, i, "this kind runs on the CPU only");
-    if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
+    if (bml_cuda__beyond(n)) {
+        return bml_cuda__refuse_layer(cuda, p->net, i, bml_cuda__beyond(n));
+    }
     op->k_in = bml_cuda__up(op->in, 16);
     if (bml_cuda__is_recurrent(kind)) {
         op->directions = n->spec.bidirectional ? 2 : 1;
         op->k_state = bml_cuda__up(op->units, 16);
-        states = rows * (size_t)op->units * (kind == BML_NN_LSTM ? 3 : op->reset_before ? 4 : 2);
+        int kept = op->reset_before ? 4 : 2;
+        if (kind == BML_NN_LSTM) {
+            kept = 3;
+        }
+        states = rows * op->units * kept;
         bml_cuda__add_recurrent(p, i);
     } else if (op->kind == BML_NN_DENSE) {
         op->weights[0] = p->n_words;
         bml_cuda__add_matrix(p, bml_nn__param(p->net, i, 0), op->in, op->units, 1, 0, 1);
-        op->bias[0] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 1), (size_t)op->units);
-    } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM)
+        op->bias[0] = bml_cuda__add_floats(p, bml_nn__param(p->net, i, 1), op->units);
+    } else if (kind == BML_NN_BATCH_NORM || kind == BML_NN_LAYER_NORM) {
         bml_cuda__add_norm(p, i);
-    if (op->k_state || op->kind == BML_NN_DENSE) p->width = BML_CUDA__MAX(p->width, op->k_in + op->k_state);
+    }
+    if (op->k_state || op->kind == BML_NN_DENSE) {
+        p->width = BML_CUDA__MAX(p->width, op->k_in + op->k_state);
+    }
     for (int k = 0; k < n->n_from; k++) {
         op->from[k] = p->ops[n->from[k]].to;
         op->from_width[k] = p->net->nodes[n->from[k]].out;
     }
-    op->to = bml_cuda__place(p, i, rows * (size_t)op->steps * (size_t)op->out + states);
-    op->state = op->to + rows * (size_t)op->steps * (size_t)op->out;
+    op->to = bml_cuda__place(p, i, rows * op->steps * op->out + states);
+    op->state = op->to + rows * op->steps * op->out;
     return BML_CUDA_OK;
 }
 
@@ -2719,9 +3344,9 @@ static int bml_cuda__plan_net(bml_cuda__plan *p, bml_cuda *cuda) {
         status = bml_cuda__plan_layer(p, i, cuda);
     p->scaler = p->n_floats;
     for (int which = 0; which < 2; which++) { /* last of all: shift and scale of inputs, and of outputs */
-        size_t n = which ? p->net->n_out : p->net->n_in;
+        ptrdiff_t n = which ? p->net->n_out : p->net->n_in;
         bml_cuda__add_floats(p, p->net->shift[which], n);
-        for (size_t k = 0; k < n; k++) {
+        for (ptrdiff_t k = 0; k < n; k++) {
             float one = 1;
             bml_cuda__add_floats(p, p->net->scale[which] ? p->net->scale[which] + k : &one, 1);
         }
@@ -2736,9 +3361,16 @@ typedef struct bml_cuda__run {
     const uint32_t *words;
     const float *floats;
     const float *x;
-    float *y, *workspace;
-    size_t n, room, n_in, n_out, in_scaler, out_scaler; /* scalers: shift, then scale, in floats */
-    int n_ops, width;
+    float *y;
+    float *workspace;
+    ptrdiff_t n;
+    ptrdiff_t room;
+    ptrdiff_t n_in;
+    ptrdiff_t n_out;
+    ptrdiff_t in_scaler;
+    ptrdiff_t out_scaler; /* scalers: shift, then scale, in floats */
+    int n_ops;
+    int width;
 } bml_cuda__run;
 
 /* Numbers of 32 bits in a row of the tile: 4 more than a multiple of 8, so that a fragment's rows fall on different
@@ -2754,11 +3386,13 @@ static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int 
     int warp = (int)threadIdx.x / 32;
     int lane = (int)threadIdx.x % 32;
     for (int row = warp; row < rows; row += BML_CUDA__WARPS) {
-        const float *s = source ? source + (size_t)row * (size_t)width : NULL;
+        const float *s = source ? source + (ptrdiff_t)row * width : NULL;
         if (bml_cuda__is_wide(PRECISION)) {
             for (int k = lane; k < deep; k += 32) {
                 float v = s && k < width ? s[k] : 0;
-                if (PRECISION == BML_CUDA_TF32) v = bml_cuda__to_tf32(v);
+                if (PRECISION == BML_CUDA_TF32) {
+                    v = bml_cuda__to_tf32(v);
+                }
                 memcpy(tile + row * stride + from + k, &v, 4);
             }
         } else {
@@ -2786,7 +3420,7 @@ static __device__ __forceinline__ void bml_cuda__product_f32(float (*acc)[MT][4]
             const int slot = STATE && GATES == 3 && gate == 2 ? 3 : gate;
             float b[2];
             float a[2];
-            memcpy(b, w + ((size_t)(k * GATES + gate) * (size_t)n_units8 + (size_t)units8) * 8 + 2 * (size_t)t, 8);
+            memcpy(b, w + ((ptrdiff_t)(k * GATES + gate) * n_units8 + units8) * 8 + 2 * t, 8);
             BML_CUDA__UNROLL
             for (int m = 0; m < MT; m++) {
                 memcpy(a, tile + (16 * m + g) * stride + from + k, 4);
@@ -2814,7 +3448,7 @@ static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], co
         bml_cuda__product_f32<MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8, n_units8);
         return;
     }
-    w += ((size_t)units8 * GATES * (size_t)fragments * 32 + (size_t)lane) * 2;
+    w += ((ptrdiff_t)units8 * GATES * fragments * 32 + lane) * 2;
     for (int k = 0; k < fragments; k++) {
         uint32_t a[MT][4];
         uint32_t b[2];
@@ -2829,15 +3463,16 @@ static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], co
         BML_CUDA__UNROLL
         for (int gate = 0; gate < GATES; gate++) {
             const int slot = STATE && GATES == 3 && gate == 2 ? 3 : gate;
-            const uint32_t *from_w = w + (size_t)(gate * fragments + k) * 64;
+            const uint32_t *from_w = w + (ptrdiff_t)(gate * fragments + k) * 64;
             b[0] = from_w[0];
             b[1] = from_w[1];
             BML_CUDA__UNROLL
             for (int m = 0; m < MT; m++)
-                if (tf32)
+                if (tf32) {
                     bml_cuda__mma_tf32(acc[slot][m], a[m], b);
-                else
+                } else {
                     bml_cuda__mma(acc[slot][m], a[m], b, PRECISION == BML_CUDA_BF16);
+                }
         }
     }
 }
@@ -2855,14 +3490,18 @@ static __device__ float bml_cuda__act(float x, int activation, float slope) {
     case BML_NN_SOFTPLUS: return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
     case BML_NN_SILU: return x * bml_cuda__logistic(x);
     case BML_NN_GELU: return x / 2 * (1 + erff(x * 0.707106781f));
-    case BML_NN_HARDTANH: return x > 1 ? 1 : x < -1 ? -1 : x;
+    case BML_NN_HARDTANH:
+        if (x < -1) {
+            return -1;
+        }
+        return x > 1 ? 1 : x;
     default: return x; /* linear; softmax is done row by row afterwards */
     }
 }
 
 static __device__ void bml_cuda__softmax(float *out, int width, int rows) {
     BML_CUDA__EACH(row, rows) {
-        float *z = out + (size_t)row * (size_t)width;
+        float *z = out + (ptrdiff_t)row * width;
         float top = z[0];
         float sum = 0;
         for (int k = 1; k < width; k++)
@@ -2885,9 +3524,9 @@ static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__r
     const int n8 = (op.units + 7) / 8;
     const float *bias = r.floats + op.bias[0];
     for (int step = 0; step < op.steps; step++) {
-        float *out = room + op.to + (size_t)(step * rows) * (size_t)op.out;
-        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, room + op.from[0] + (size_t)(step * rows) * (size_t)op.in,
-                                  op.in, rows);
+        float *out = room + op.to + (ptrdiff_t)(step * rows) * op.out;
+        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, room + op.from[0] + (ptrdiff_t)(step * rows) * op.in, op.in,
+                                  rows);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4] = {};
@@ -2896,13 +3535,16 @@ static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__r
             for (int i = 0; i < 4 * MT; i++) {
                 int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
                 int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                if (unit < op.units)
-                    out[(size_t)row * (size_t)op.out + (size_t)unit] =
+                if (unit < op.units) {
+                    out[(ptrdiff_t)row * op.out + unit] =
                         bml_cuda__act(acc[0][i / 4][i % 4] + bias[unit], op.activation, op.slope);
+                }
             }
         }
         __syncthreads();
-        if (op.activation == BML_NN_SOFTMAX) bml_cuda__softmax(out, op.out, rows);
+        if (op.activation == BML_NN_SOFTMAX) {
+            bml_cuda__softmax(out, op.out, rows);
+        }
         __syncthreads();
     }
 }
@@ -2913,7 +3555,10 @@ static __device__ __forceinline__ float bml_cuda__cell(const float *z, float bef
                                                        int unit, int units, int activation) {
     if (GATES == 1) {
         float x = z[0] + bias[unit];
-        return activation == BML_NN_RELU ? x < 0 ? 0 : x : tanhf(x);
+        if (activation != BML_NN_RELU) {
+            return tanhf(x);
+        }
+        return x < 0 ? 0 : x;
     } else if (GATES == 3) {
         const float *more = bias + 3 * units;
         float update = bml_cuda__logistic(z[0] + bias[unit] + more[unit]);
@@ -2930,6 +3575,45 @@ static __device__ __forceinline__ float bml_cuda__cell(const float *z, float bef
     }
 }
 
+/* What step s of a recurrent layer reads and writes; d = 1: backwards in time. */
+typedef struct bml_cuda__instant {
+    const float *x;
+    const float *before; /* the state, */
+    float *after;        /* and the new one */
+    float *out;
+    int keep; /* this step's state is given out */
+} bml_cuda__instant;
+
+static __device__ __forceinline__ bml_cuda__instant bml_cuda__instant_of(const bml_cuda__op &op, float *room, int rows,
+                                                                         int s, int d) {
+    bml_cuda__instant now;
+    int last = op.in_steps - 1;
+    int t = d ? last - s : s;
+    ptrdiff_t row = (ptrdiff_t)t * rows; /* the first of this step */
+    ptrdiff_t cells = (ptrdiff_t)rows * op.units;
+    float *state = room + op.state;
+    int odd = s & 1;
+    now.x = room + op.from[0] + row * op.in;
+    now.before = state + odd * cells;
+    now.after = state + (1 - odd) * cells;
+    now.out = room + op.to + d * op.units;
+    now.keep = s == last;
+    if (op.sequence) {
+        now.out += row * op.out;
+        now.keep = 1;
+    }
+    return now;
+}
+
+/* [x_t, h] into the tile. */
+template <int PRECISION>
+static __device__ __forceinline__ void bml_cuda__fill_step(uint32_t *tile, int stride, const bml_cuda__op &op,
+                                                           const bml_cuda__instant &now, int rows, int first) {
+    const float *state = first ? NULL : now.before;
+    bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, now.x, op.in, rows);
+    bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, state, op.units, rows);
+}
+
 /* A recurrent layer in one direction: step by step [x_t, h] is brought into the tile, and each warp makes whole
    units. */
 template <int PRECISION, int MT, int GATES>
@@ -2941,7 +3625,7 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
     const int lane = (int)threadIdx.x % 32;
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
-    const size_t cells = (size_t)rows * (size_t)units;
+    const ptrdiff_t cells = (ptrdiff_t)rows * units;
     const uint32_t *w_in = r.words + op.weights[d];
     const uint32_t *w_state = w_in + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
     const float *bias = r.floats + op.bias[d];
@@ -2953,28 +3637,34 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
         }
     }
     for (int s = 0; s < op.in_steps; s++) {
-        int t = d ? op.in_steps - 1 - s : s;
-        int keep = op.sequence || s == op.in_steps - 1;
-        const float *before = state + (size_t)(s & 1) * cells;
-        const float *x = room + op.from[0] + (size_t)(t * rows) * (size_t)op.in;
-        float *after = state + (size_t)(~s & 1) * cells;
-        float *out = room + op.to + (op.sequence ? (size_t)(t * rows) * (size_t)op.out : 0) + (size_t)(d * units);
-        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, x, op.in, rows);
-        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, s ? before : NULL, units, rows);
+        bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
+        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[4][MT][4] = {};
             bml_cuda__product<PRECISION, MT, GATES, 0>(acc, tile, stride, 0, op.k_in, w_in, u8, n8);
-            if (s) bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+            if (s) {
+                bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+            }
             BML_CUDA__UNROLL
             for (int i = 0; i < 4 * MT; i++) {
                 int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
                 int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                size_t at = (size_t)row * (size_t)units + (size_t)unit;
-                float z[4] = {acc[0][i / 4][i % 4], acc[1][i / 4][i % 4], acc[2][i / 4][i % 4], acc[3][i / 4][i % 4]};
+                ptrdiff_t at = (ptrdiff_t)row * units + unit;
+                float before = 0;
+                float z[4];
                 if (unit >= units) continue;
-                after[at] = bml_cuda__cell<GATES>(z, s ? before[at] : 0, cell + at, bias, unit, units, op.activation);
-                if (keep) out[(size_t)row * (size_t)op.out + (size_t)unit] = after[at];
+                BML_CUDA__UNROLL
+                for (int gate = 0; gate < 4; gate++)
+                    z[gate] = acc[gate][i / 4][i % 4];
+                if (s) {
+                    before = now.before[at];
+                }
+                float h = bml_cuda__cell<GATES>(z, before, cell + at, bias, unit, units, op.activation);
+                now.after[at] = h;
+                if (now.keep) {
+                    now.out[(ptrdiff_t)row * op.out + unit] = h;
+                }
             }
         }
         __syncthreads();
@@ -2990,7 +3680,9 @@ static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const
     for (int i = 0; i < GATES * MT * 4; i++)
         acc[i / 4 / MT][i / 4 % MT][i % 4] = 0;
     bml_cuda__product<PRECISION, MT, GATES, 0>(acc, tile, stride, 0, op.k_in, w, u8, n8);
-    if (!first) bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+    if (!first) {
+        bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+    }
 }
 
 /* A GRU that resets before the product: z and r h of all units first, which then stand where h stood in the tile. */
@@ -3003,7 +3695,7 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
     const int lane = (int)threadIdx.x % 32;
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
-    const size_t cells = (size_t)rows * (size_t)units;
+    const ptrdiff_t cells = (ptrdiff_t)rows * units;
     const uint32_t *w = r.words + op.weights[d];
     const uint32_t *w_third = w + bml_cuda__matrix_words(PRECISION, op.k_in + op.k_state, 2, n8);
     const float *bias = r.floats + op.bias[d];
@@ -3011,14 +3703,8 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
     float *z = state + 2 * cells;
     float *kept = z + cells;
     for (int s = 0; s < op.in_steps; s++) {
-        int t = d ? op.in_steps - 1 - s : s;
-        int keep = op.sequence || s == op.in_steps - 1;
-        const float *before = state + (size_t)(s & 1) * cells;
-        const float *x = room + op.from[0] + (size_t)(t * rows) * (size_t)op.in;
-        float *after = state + (size_t)(~s & 1) * cells;
-        float *out = room + op.to + (op.sequence ? (size_t)(t * rows) * (size_t)op.out : 0) + (size_t)(d * units);
-        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, x, op.in, rows);
-        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, s ? before : NULL, units, rows);
+        bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
+        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[2][MT][4];
@@ -3027,10 +3713,14 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
             for (int i = 0; i < 4 * MT; i++) {
                 int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
                 int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                size_t at = (size_t)row * (size_t)units + (size_t)unit;
+                ptrdiff_t at = (ptrdiff_t)row * units + unit;
                 if (unit >= units) continue;
                 z[at] = bml_cuda__logistic(acc[0][i / 4][i % 4] + bias[unit]);
-                kept[at] = s ? bml_cuda__logistic(acc[1][i / 4][i % 4] + bias[units + unit]) * before[at] : 0;
+                kept[at] = 0;
+                if (s) {
+                    float reset = bml_cuda__logistic(acc[1][i / 4][i % 4] + bias[units + unit]);
+                    kept[at] = reset * now.before[at];
+                }
             }
         }
         __syncthreads();
@@ -3043,11 +3733,15 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
             for (int i = 0; i < 4 * MT; i++) {
                 int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
                 int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                size_t at = (size_t)row * (size_t)units + (size_t)unit;
+                ptrdiff_t at = (ptrdiff_t)row * units + unit;
                 if (unit >= units) continue;
                 float fresh = tanhf(acc[0][i / 4][i % 4] + bias[2 * units + unit]);
-                after[at] = fresh + z[at] * ((s ? before[at] : 0) - fresh);
-                if (keep) out[(size_t)row * (size_t)op.out + (size_t)unit] = after[at];
+                float before = s ? now.before[at] : 0;
+                float h = fresh + z[at] * (before - fresh);
+                now.after[at] = h;
+                if (now.keep) {
+                    now.out[(ptrdiff_t)row * op.out + unit] = h;
+                }
             }
         }
         __syncthreads();
@@ -3058,8 +3752,8 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
 static __device__ void bml_cuda__layer_norm(float *y, const float *x, const float *scale, const float *shift, int rows,
                                             int width) {
     BML_CUDA__EACH(row, rows) {
-        const float *from = x + (size_t)row * (size_t)width;
-        float *to = y + (size_t)row * (size_t)width;
+        const float *from = x + (ptrdiff_t)row * width;
+        float *to = y + (ptrdiff_t)row * width;
         float mean = 0;
         float variance = 0;
         for (int k = 0; k < width; k++)
@@ -3083,6 +3777,12 @@ static __device__ void bml_cuda__reshape(float *y, const float *x, const bml_cud
     }
 }
 
+static __device__ void bml_cuda__copy_all(float *y, const float *x, int n) {
+    BML_CUDA__EACH(at, n) {
+        y[at] = x[at];
+    }
+}
+
 /* Layers without weights, or with one a feature. */
 static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__run &r, float *room, int rows) {
     const float *x = room + op.from[0];
@@ -3096,7 +3796,7 @@ static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__r
         for (int f = 0; f < op.n_from; column += op.from_width[f++]) {
             int w = op.from_width[f];
             BML_CUDA__EACH(at, all * w) {
-                y[at / w * op.out + column + at % w] = room[op.from[f] + (size_t)at];
+                y[at / w * op.out + column + at % w] = room[op.from[f] + at];
             }
         }
         break;
@@ -3113,39 +3813,39 @@ static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__r
         BML_CUDA__EACH(at, all * op.out) {
             float sum = x[at];
             for (int f = 1; f < op.n_from; f++)
-                sum += room[op.from[f] + (size_t)at];
+                sum += room[op.from[f] + at];
             y[at] = sum;
         }
         break;
     }
-    default: { /* dropout */ BML_CUDA__EACH(at, all * op.out) { y[at] = x[at];
-        }
-    }
+    default: /* dropout */ bml_cuda__copy_all(y, x, all * op.out);
     }
     __syncthreads();
 }
 
 /* Between rows of the caller, `first` on, and [steps][rows][features]; rows beyond n are zeros, and stay inside. */
 static __device__ void bml_cuda__read_rows(const bml_cuda__op &op, const bml_cuda__run &r, float *room, int rows,
-                                           size_t first) {
+                                           ptrdiff_t first) {
     const float *shift = r.floats + r.in_scaler;
     const float *scale = shift + r.n_in;
     BML_CUDA__EACH(at, op.steps * rows * op.out) {
-        size_t row = first + (size_t)(at / op.out % rows);
-        size_t column = op.input_offset;
-        column += (size_t)(at / op.out / rows * op.out + at % op.out);
-        room[op.to + (size_t)at] = row < r.n ? (r.x[row * r.n_in + column] - shift[column]) / scale[column] : 0;
+        ptrdiff_t row = first + at / op.out % rows;
+        ptrdiff_t column = op.input_offset;
+        column += at / op.out / rows * op.out + at % op.out;
+        room[op.to + at] = row < r.n ? (r.x[row * r.n_in + column] - shift[column]) / scale[column] : 0;
     }
     __syncthreads();
 }
 static __device__ void bml_cuda__write_rows(const bml_cuda__op &op, const bml_cuda__run &r, const float *room, int rows,
-                                            size_t first) {
+                                            ptrdiff_t first) {
     const float *shift = r.floats + r.out_scaler;
     const float *scale = shift + r.n_out;
     BML_CUDA__EACH(at, op.steps * rows * op.out) {
-        size_t row = first + (size_t)(at / op.out % rows);
-        size_t column = (size_t)(at / op.out / rows * op.out + at % op.out);
-        if (row < r.n) r.y[row * r.n_out + column] = room[op.to + (size_t)at] * scale[column] + shift[column];
+        ptrdiff_t row = first + at / op.out % rows;
+        ptrdiff_t column = at / op.out / rows * op.out + at % op.out;
+        if (row < r.n) {
+            r.y[row * r.n_out + column] = room[op.to + at] * scale[column] + shift[column];
+        }
     }
     __syncthreads();
 }
@@ -3153,28 +3853,30 @@ static __device__ void bml_cuda__write_rows(const bml_cuda__op &op, const bml_cu
 template <int PRECISION, int MT>
 __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1) bml_cuda__net_kernel(const bml_cuda__run r) {
     BML_CUDA__DYNAMIC(uint32_t, tile);
-    float *room = r.workspace + (size_t)blockIdx.x * r.room;
+    float *room = r.workspace + (ptrdiff_t)blockIdx.x * r.room;
     const int rows = 16 * MT;
-    for (size_t first = (size_t)blockIdx.x * (size_t)rows; first < r.n; first += (size_t)gridDim.x * (size_t)rows) {
+    for (ptrdiff_t first = (ptrdiff_t)blockIdx.x * rows; first < r.n; first += (ptrdiff_t)gridDim.x * rows) {
         for (int i = 0; i < r.n_ops; i++) {
             const bml_cuda__op &op = r.ops[i];
-            if (op.kind == BML_NN_INPUT)
+            if (op.kind == BML_NN_INPUT) {
                 bml_cuda__read_rows(op, r, room, rows, first);
-            else if (op.kind == BML_NN_DENSE)
+            } else if (op.kind == BML_NN_DENSE) {
                 bml_cuda__dense<PRECISION, MT>(op, r, room, tile);
-            else if (bml_cuda__is_recurrent(op.kind))
+            } else if (bml_cuda__is_recurrent(op.kind)) {
                 for (int d = 0; d < op.directions; d++) {
-                    if (op.reset_before)
+                    if (op.reset_before) {
                         bml_cuda__gru_before<PRECISION, MT>(op, r, room, tile, d);
-                    else if (op.gates == 3)
+                    } else if (op.gates == 3) {
                         bml_cuda__recurrent<PRECISION, MT, 3>(op, r, room, tile, d);
-                    else if (op.gates == 4)
+                    } else if (op.gates == 4) {
                         bml_cuda__recurrent<PRECISION, MT, 4>(op, r, room, tile, d);
-                    else
+                    } else {
                         bml_cuda__recurrent<PRECISION, MT, 1>(op, r, room, tile, d);
+                    }
                 }
-            else
+            } else {
                 bml_cuda__plain(op, r, room, rows);
+            }
         }
         bml_cuda__write_rows(r.ops[r.n_ops - 1], r, room, rows, first);
     }
@@ -3209,35 +3911,54 @@ static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__plan *p) {
     int status = bml_cuda__net_blocks(s);
     s->workspace_floats = p->room;
     s->in_scaler = p->scaler;
-    if (!status) status = bml_cuda__upload(&s->ops, p->ops, (size_t)s->n_ops * sizeof *p->ops, cuda);
-    if (!status) status = bml_cuda__upload(&s->words, p->words, p->n_words * sizeof *p->words, cuda);
-    if (!status) status = bml_cuda__upload(&s->floats, p->floats, p->n_floats * sizeof *p->floats, cuda);
-    if (!status && p->room > (size_t)-1 / 4 / s->blocks) status = BML_CUDA_TOO_LARGE;
-    if (!status) status = bml_cuda_alloc(&s->workspace, s->blocks * p->room * sizeof(float), cuda);
-    return status;
+    if (!status) {
+        status = bml_cuda__upload(&s->ops, p->ops, bml_cuda__bytes(s->n_ops, sizeof *p->ops), cuda);
+    }
+    if (!status) {
+        status = bml_cuda__upload(&s->words, p->words, bml_cuda__bytes(p->n_words, sizeof *p->words), cuda);
+    }
+    size_t floats = bml_cuda__bytes(p->n_floats, sizeof *p->floats);
+    if (!status) {
+        status = bml_cuda__upload(&s->floats, p->floats, floats, cuda);
+    }
+    if (status) return status;
+    size_t room = bml_cuda__bytes(p->room, sizeof(float));
+    if (room > SIZE_MAX / s->blocks) {
+        return BML_CUDA_TOO_LARGE;
+    }
+    return bml_cuda_alloc(&s->workspace, s->blocks * room, cuda);
 }
 
 /* Plans for s->rows rows: how much there is of everything, then everything. */
 static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
     bml_cuda__plan *p = (bml_cuda__plan *)calloc(1, sizeof *p);
-    if (!p) return BML_CUDA_NO_MEMORY;
+    if (!p) {
+        return BML_CUDA_NO_MEMORY;
+    }
     p->net = net;
     p->precision = s->precision;
     p->rows = s->rows;
     int status = bml_cuda__plan_net(p, s->cuda);
     if (!status) {
-        p->words = (uint32_t *)calloc(p->n_words + 1, sizeof *p->words);
-        p->floats = (float *)calloc(p->n_floats + 1, sizeof *p->floats);
-        if (!p->words || !p->floats)
+        p->words = (uint32_t *)calloc((size_t)p->n_words + 1, sizeof *p->words);
+        p->floats = (float *)calloc((size_t)p->n_floats + 1, sizeof *p->floats);
+        if (!p->words || !p->floats) {
             status = BML_CUDA_NO_MEMORY;
-        else
+        } else {
             status = bml_cuda__plan_net(p, s->cuda);
+        }
         s->width = p->width;
-        s->shared = sizeof(uint32_t) * (size_t)p->rows *
-                    (size_t)(bml_cuda__is_wide(s->precision) ? bml_cuda__stride<BML_CUDA_F32>(p->width)
-                                                             : bml_cuda__stride<BML_CUDA_F16>(p->width));
-        if (!status && s->shared > s->cuda->shared) status = BML_CUDA_TOO_LARGE;
-        if (!status) status = bml_cuda__net_upload(s, p);
+        int stride = bml_cuda__stride<BML_CUDA_F16>(p->width);
+        if (bml_cuda__is_wide(s->precision)) {
+            stride = bml_cuda__stride<BML_CUDA_F32>(p->width);
+        }
+        s->shared = bml_cuda__bytes((ptrdiff_t)p->rows * stride, sizeof(uint32_t));
+        if (!status && s->shared > s->cuda->shared) {
+            status = BML_CUDA_TOO_LARGE;
+        }
+        if (!status) {
+            status = bml_cuda__net_upload(s, p);
+        }
         free(p->words);
         free(p->floats);
     }
@@ -3252,7 +3973,9 @@ static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml
         return bml_cuda__fail(cuda, BML_CUDA_TOO_LARGE, "more than %d layers", BML_CUDA__MAX_OPS);
     bml_cuda_net *s;
     s = (bml_cuda_net *)calloc(1, sizeof *s);
-    if (!s) return BML_CUDA_NO_MEMORY;
+    if (!s) {
+        return BML_CUDA_NO_MEMORY;
+    }
     s->cuda = cuda;
     s->precision = config ? config->precision : BML_CUDA_F16;
     s->n_ops = net->n_nodes;
@@ -3264,10 +3987,11 @@ static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml
         s->rows = 16;
         status = bml_cuda__net_build(s, net);
     }
-    if (status)
+    if (status) {
         bml_cuda_net_free(s);
-    else
+    } else {
         *out = s;
+    }
     return status;
 }
 
@@ -3276,7 +4000,9 @@ static int bml_cuda__net_make(bml_cuda_net **out, const char *path, const bml_cu
                               const bml_cuda_net_config *config, bml_cuda *cuda) {
     bml_nn *net = NULL;
     int status = bml_cuda__enter(cuda);
-    if (out) *out = NULL;
+    if (out) {
+        *out = NULL;
+    }
     if (status) return status;
     if (!out || (!path && !model) ||
         (config && (config->precision < 0 || config->precision >= BML_CUDA_N_PRECISIONS ||
@@ -3289,8 +4015,9 @@ static int bml_cuda__net_make(bml_cuda_net **out, const char *path, const bml_cu
     if (read) {
         status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
                                 bml_nn_strerror(read), why);
-    } else
+    } else {
         status = bml_cuda__net_create(out, net, config, cuda);
+    }
     bml_nn_free(net);
     return status;
 }
@@ -3313,25 +4040,35 @@ void bml_cuda_net_free(bml_cuda_net *s) {
 }
 
 size_t bml_cuda_net_n_in(const bml_cuda_net *s) {
-    return s ? s->n_in : 0;
+    return s ? (size_t)s->n_in : 0;
 }
 size_t bml_cuda_net_n_out(const bml_cuda_net *s) {
-    return s ? s->n_out : 0;
+    return s ? (size_t)s->n_out : 0;
 }
 
 int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream stream, bml_cuda_net *s) {
-    bml_cuda__run r;
-    unsigned grid;
-    size_t groups;
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status || !n) return status;
-    if (!y || !x) return BML_CUDA_BAD_ARGUMENT;
-    groups = (n - 1) / (size_t)s->rows + 1;
-    grid = groups < s->blocks ? (unsigned)groups : s->blocks;
-    r.ops = (const bml_cuda__op *)s->ops, r.words = (const uint32_t *)s->words, r.floats = (const float *)s->floats;
-    r.x = x, r.y = y, r.workspace = (float *)s->workspace, r.n = n, r.room = s->workspace_floats;
-    r.n_in = s->n_in, r.n_out = s->n_out, r.n_ops = s->n_ops, r.width = s->width;
-    r.in_scaler = s->in_scaler, r.out_scaler = s->in_scaler + 2 * s->n_in;
+    if (!y || !x) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    size_t groups = (n - 1) / (size_t)s->rows + 1;
+    unsigned grid = groups < s->blocks ? (unsigned)groups : s->blocks;
+    bml_cuda__run r;
+    r.ops = (const bml_cuda__op *)s->ops;
+    r.words = (const uint32_t *)s->words;
+    r.floats = (const float *)s->floats;
+    r.x = x;
+    r.y = y;
+    r.workspace = (float *)s->workspace;
+    r.n = (ptrdiff_t)n;
+    r.room = s->workspace_floats;
+    r.n_in = s->n_in;
+    r.n_out = s->n_out;
+    r.n_ops = s->n_ops;
+    r.width = s->width;
+    r.in_scaler = s->in_scaler;
+    r.out_scaler = s->in_scaler + 2 * s->n_in;
 #define BML_CUDA__CASE(p, mt)                    \
     if (s->precision == p && s->rows == 16 * mt) \
         BML_CUDA__LAUNCH((bml_cuda__net_kernel<p, mt>), grid, BML_CUDA__THREADS, s->shared, stream, r);
@@ -3342,13 +4079,23 @@ int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream str
 
 int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *s) {
     bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
-    if (!s || (n && (!x || !y))) return BML_CUDA_BAD_ARGUMENT;
-    if (!n) return BML_CUDA_OK;
-    if (n > (size_t)-1 / 16 / s->n_in / s->n_out) return BML_CUDA_TOO_LARGE;
-    float *dx = (float *)bml_cuda__buffer(&b, x, n * s->n_in, sizeof *x);
-    float *dy = (float *)bml_cuda__buffer(&b, NULL, n * s->n_out, sizeof *y);
-    if (!b.status) b.status = bml_cuda_net_predict(dy, dx, n, NULL, s);
-    bml_cuda__fetch(&b, y, dy, n * s->n_out * sizeof *y);
+    if (!s || (n && (!x || !y))) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    if (!n) {
+        return BML_CUDA_OK;
+    }
+    if (n > SIZE_MAX / 16 / (size_t)s->n_in / (size_t)s->n_out) {
+        return BML_CUDA_TOO_LARGE;
+    }
+    ptrdiff_t n_x = (ptrdiff_t)n * s->n_in;
+    ptrdiff_t n_y = (ptrdiff_t)n * s->n_out;
+    float *dx = (float *)bml_cuda__buffer(&b, x, n_x, sizeof *x);
+    float *dy = (float *)bml_cuda__buffer(&b, NULL, n_y, sizeof *y);
+    if (!b.status) {
+        b.status = bml_cuda_net_predict(dy, dx, n, NULL, s);
+    }
+    bml_cuda__fetch(&b, y, dy, bml_cuda__bytes(n_y, sizeof *y));
     return bml_cuda__done(&b);
 }
 
@@ -3358,12 +4105,12 @@ int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *
    directions; the rest of a layer is done element by element. */
 
 #define BML_CUDA__CELLS(k, n)                                                                                          \
-    for (size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x, k##_step = (size_t)gridDim.x * blockDim.x; k < (n); \
-         k += k##_step)
+    for (ptrdiff_t k = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x, k##_step = (ptrdiff_t)gridDim.x * blockDim.x; \
+         k < (n); k += k##_step)
 
 /* op(k) for k = 0 ... n-1: every elementwise piece of a step is one such op. */
 template <typename Op>
-__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__each_kernel(size_t n, const Op op) {
+__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__each_kernel(ptrdiff_t n, const Op op) {
     BML_CUDA__CELLS(k, n) {
         op(k);
     }
@@ -3374,18 +4121,20 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__each_kernel(size_
    while these are multiplied. Sums are made in one order whatever the grid. */
 typedef struct bml_cuda__factors {
     float *c;
-    bml_nn__mat a, b;
-    size_t ldc;
-    int m, n, depth, add;
+    bml_nn__mat a;
+    bml_nn__mat b;
+    ptrdiff_t ldc;
+    int m;
+    int n;
+    int depth;
+    int add;
 } bml_cuda__factors;
 
-enum {
-    BML_CUDA__TILE = 32,
-    BML_CUDA__A_STRIDE = 36, /* so that a fragment's numbers fall on 32 banks: 4 rows + columns, 8 rows + columns */
-    BML_CUDA__B_STRIDE = 40,
-    BML_CUDA__TAKEN = BML_CUDA__TILE * BML_CUDA__TILE / BML_CUDA__THREADS, /* of a tile, by each thread */
-    BML_CUDA__PARTS = 8 / BML_CUDA__WARPS                                  /* of C, by each warp */
-};
+enum { BML_CUDA__TILE = 32 };
+enum { BML_CUDA__A_STRIDE = 36 }; /* so that a fragment's numbers fall on 32 banks: 4 rows + columns, */
+enum { BML_CUDA__B_STRIDE = 40 }; /* 8 rows + columns */
+enum { BML_CUDA__TAKEN = BML_CUDA__TILE * BML_CUDA__TILE / BML_CUDA__THREADS }; /* of a tile, by each thread */
+enum { BML_CUDA__PARTS = 8 / BML_CUDA__WARPS };                                 /* of C, by each warp */
 
 /* Where number e of this thread stands in a tile: neighbouring threads take what lies together in memory. */
 static __device__ __forceinline__ void bml_cuda__place_in_tile(int *row, int *col, int e, const bml_nn__mat &m) {
@@ -3405,7 +4154,7 @@ static __device__ __forceinline__ void bml_cuda__take(float *taken, const bml_nn
         bml_cuda__place_in_tile(&i, &j, e, m);
         i += row;
         j += col;
-        taken[e] = i < rows && j < cols ? m.p[(size_t)i * m.rs + (size_t)j * m.cs] : 0;
+        taken[e] = i < rows && j < cols ? m.p[(ptrdiff_t)i * m.rs + (ptrdiff_t)j * m.cs] : 0;
     }
 }
 
@@ -3481,10 +4230,11 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(co
             int part = warp + p * BML_CUDA__WARPS;
             const float *x = a + part % 2 * 16 * BML_CUDA__A_STRIDE;
             const float *y = b + part / 2 * 8;
-            if (TF32)
+            if (TF32) {
                 bml_cuda__part_tf32(acc[p], x, y);
-            else
+            } else {
                 bml_cuda__part_f32(acc[p], x, y);
+            }
         }
         __syncthreads();
     }
@@ -3493,19 +4243,21 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(co
         int part = warp + i / 4 * BML_CUDA__WARPS;
         int r = row + part % 2 * 16 + lane / 4 + i % 4 / 2 * 8;
         int c = col + part / 2 * 8 + lane % 4 * 2 + i % 2;
-        float *to = f.c + (size_t)r * f.ldc + (size_t)c;
-        if (r < f.m && c < f.n) *to = acc[i / 4][i % 4] + (f.add ? *to : 0);
+        float *to = f.c + (ptrdiff_t)r * f.ldc + c;
+        if (r < f.m && c < f.n) {
+            *to = acc[i / 4][i % 4] + (f.add ? *to : 0);
+        }
     }
 }
 
 /* sums[width] of the columns of d[rows][width]: 32 columns a block, a warp takes every eighth row. */
 __global__ void __launch_bounds__(BML_CUDA__THREADS)
-    bml_cuda__column_kernel(float *sums, const float *d, size_t rows, size_t width) {
+    bml_cuda__column_kernel(float *sums, const float *d, ptrdiff_t rows, ptrdiff_t width) {
     __shared__ float part[BML_CUDA__THREADS];
-    size_t warp = threadIdx.x / 32;
-    size_t col = (size_t)blockIdx.x * 32 + threadIdx.x % 32;
+    ptrdiff_t warp = threadIdx.x / 32;
+    ptrdiff_t col = (ptrdiff_t)blockIdx.x * 32 + threadIdx.x % 32;
     float sum = 0;
-    for (size_t i = warp; i < rows && col < width; i += BML_CUDA__WARPS)
+    for (ptrdiff_t i = warp; i < rows && col < width; i += BML_CUDA__WARPS)
         sum += d[i * width + col];
     part[threadIdx.x] = sum;
     __syncthreads();
@@ -3522,26 +4274,33 @@ static __device__ double bml_cuda__block_sum(double v) {
     part[threadIdx.x] = v;
     for (unsigned half = BML_CUDA__THREADS / 2; half; half /= 2) {
         __syncthreads();
-        if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
+        if (threadIdx.x < half) {
+            part[threadIdx.x] += part[threadIdx.x + half];
+        }
     }
     __syncthreads();
     return part[0];
 }
 
 /* Number j (in rows [b][steps w]) of row `row`, as the layers store it, [steps][b][w]. */
-static __device__ __forceinline__ size_t bml_cuda__stored(size_t row, size_t j, size_t b, size_t w) {
+static __device__ __forceinline__ ptrdiff_t bml_cuda__stored(ptrdiff_t row, ptrdiff_t j, ptrdiff_t b, ptrdiff_t w) {
     return (j / w * b + row) * w + j % w;
 }
 
 /* Inputs, gathered and scaled: to[steps][b][w] of x[...][width], whose numbers `offset` on belong to this layer. */
 struct bml_cuda__read {
     float *to;
-    const float *x, *shift, *scale;
+    const float *x;
+    const float *shift;
+    const float *scale;
     const uint32_t *index;
-    size_t b, w, width, offset;
-    __device__ void operator()(size_t k) const {
-        size_t row = k / w % b;
-        size_t c = offset + k / w / b * w + k % w;
+    ptrdiff_t b;
+    ptrdiff_t w;
+    ptrdiff_t width;
+    ptrdiff_t offset;
+    __device__ void operator()(ptrdiff_t k) const {
+        ptrdiff_t row = k / w % b;
+        ptrdiff_t c = offset + k / w / b * w + k % w;
         float v = x[(index ? index[row] : row) * width + c];
         to[k] = scale ? (v - shift[c]) / scale[c] : v;
     }
@@ -3551,9 +4310,11 @@ struct bml_cuda__read {
 struct bml_cuda__columns {
     float *to;
     const float *from;
-    size_t to_width, from_width, w;
+    ptrdiff_t to_width;
+    ptrdiff_t from_width;
+    ptrdiff_t w;
     int add;
-    __device__ void operator()(size_t k) const {
+    __device__ void operator()(ptrdiff_t k) const {
         float *at = to + k / w * to_width + k % w;
         float v = from[k / w * from_width + k % w];
         *at = add ? *at + v : v;
@@ -3564,11 +4325,14 @@ struct bml_cuda__columns {
 struct bml_cuda__reorder {
     float *to;
     const float *from;
-    size_t b, w, to_w, all;
+    ptrdiff_t b;
+    ptrdiff_t w;
+    ptrdiff_t to_w;
+    ptrdiff_t all;
     int add;
-    __device__ void operator()(size_t k) const {
-        size_t row = k / all;
-        size_t j = k % all;
+    __device__ void operator()(ptrdiff_t k) const {
+        ptrdiff_t row = k / all;
+        ptrdiff_t j = k % all;
         float *at = to + bml_cuda__stored(row, j, b, to_w);
         float v = from[bml_cuda__stored(row, j, b, w)];
         *at = add ? *at + v : v;
@@ -3578,25 +4342,31 @@ struct bml_cuda__reorder {
 /* Dropout's factors, drawn as bml_nn.h draws them: four a block of the generator. */
 struct bml_cuda__masks {
     float *m;
-    size_t b, w, all;
-    uint32_t node, step, limit, key[2];
+    ptrdiff_t b;
+    ptrdiff_t w;
+    ptrdiff_t all;
+    uint32_t node;
+    uint32_t step;
+    uint32_t limit;
+    uint32_t key[2];
     float keep;
-    __device__ void operator()(size_t k) const {
-        size_t blocks = (all + 3) / 4;
-        size_t row = k / blocks;
-        size_t j = k % blocks * 4;
+    __device__ void operator()(ptrdiff_t k) const {
+        ptrdiff_t blocks = (all + 3) / 4;
+        ptrdiff_t row = k / blocks;
+        ptrdiff_t j = k % blocks * 4;
         uint32_t bits[4];
         bml_cuda__philox(bits, (uint32_t)(j / 4), (uint32_t)row, node, step, key);
-        for (size_t i = 0; i < 4 && j + i < all; i++)
+        for (ptrdiff_t i = 0; i < 4 && j + i < all; i++)
             m[bml_cuda__stored(row, j + i, b, w)] = limit && bits[i] <= limit ? 0 : keep;
     }
 };
 
 struct bml_cuda__times {
     float *to;
-    const float *from, *factor; /* NULL: 1 */
+    const float *from;
+    const float *factor; /* NULL: 1 */
     int add;
-    __device__ void operator()(size_t k) const {
+    __device__ void operator()(ptrdiff_t k) const {
         float v = factor ? from[k] * factor[k] : from[k];
         to[k] = add ? to[k] + v : v;
     }
@@ -3604,27 +4374,32 @@ struct bml_cuda__times {
 
 /* Largest of each window of steps, and back to the first of equal ones; k counts a step's numbers. */
 struct bml_cuda__pool {
-    float *y, *d, *dx; /* dx NULL: forward */
+    float *y;
+    float *d;
+    float *dx; /* dx NULL: forward */
     const float *x;
-    size_t step;
-    int steps, kernel, stride;
-    __device__ void operator()(size_t k) const {
+    ptrdiff_t step;
+    int steps;
+    int kernel;
+    int stride;
+    __device__ void operator()(ptrdiff_t k) const {
         for (int t = 0; t < steps; t++) {
-            size_t at = (size_t)(t * stride) * step + k;
-            size_t to = (size_t)t * step + k;
+            ptrdiff_t at = (ptrdiff_t)(t * stride) * step + k;
+            ptrdiff_t to = (ptrdiff_t)t * step + k;
             float top = x[at];
             int best = 0;
             for (int i = 1; i < kernel; i++) { /* a NaN wins, so that it is seen */
-                float v = x[at + (size_t)i * step];
+                float v = x[at + (ptrdiff_t)i * step];
                 if (v > top || v != v) {
                     top = v;
                     best = i;
                 }
             }
-            if (dx)
-                dx[at + (size_t)best * step] += d[to];
-            else
+            if (dx) {
+                dx[at + (ptrdiff_t)best * step] += d[to];
+            } else {
                 y[to] = top;
+            }
         }
     }
 };
@@ -3647,30 +4422,33 @@ static __device__ float bml_cuda__act_slope(float x, float y, int activation, fl
 
 /* z becomes act(z + bias); `before` (or NULL) keeps z + bias. Softmax: k counts rows, else numbers. */
 struct bml_cuda__apply {
-    float *z, *before;
+    float *z;
+    float *before;
     const float *bias;
-    size_t width;
+    ptrdiff_t width;
     int activation;
     float slope;
-    __device__ void operator()(size_t k) const {
+    __device__ void operator()(ptrdiff_t k) const {
         if (activation == BML_NN_SOFTMAX) {
             float *row = z + k * width;
             float top = row[0] + bias[0];
             float sum = 0;
-            for (size_t j = 0; j < width; j++) {
+            for (ptrdiff_t j = 0; j < width; j++) {
                 row[j] += bias[j];
                 top = row[j] > top ? row[j] : top;
             }
-            for (size_t j = 0; j < width; j++) {
+            for (ptrdiff_t j = 0; j < width; j++) {
                 row[j] = expf(row[j] - top);
                 sum += row[j];
             }
-            for (size_t j = 0; j < width; j++)
+            for (ptrdiff_t j = 0; j < width; j++)
                 row[j] /= sum;
             return;
         }
         float x = z[k] + bias[k % width];
-        if (before) before[k] = x;
+        if (before) {
+            before[k] = x;
+        }
         z[k] = bml_cuda__act(x, activation, slope);
     }
 };
@@ -3678,21 +4456,23 @@ struct bml_cuda__apply {
 /* d becomes the derivative by what went into the activation. */
 struct bml_cuda__unapply {
     float *d;
-    const float *after, *before;
-    size_t width;
+    const float *after;
+    const float *before;
+    ptrdiff_t width;
     int activation;
     float slope;
-    __device__ void operator()(size_t k) const {
+    __device__ void operator()(ptrdiff_t k) const {
         if (activation == BML_NN_SOFTMAX) {
             float *row = d + k * width;
             float sum = 0;
             const float *y = after + k * width;
-            for (size_t j = 0; j < width; j++)
+            for (ptrdiff_t j = 0; j < width; j++)
                 sum += row[j] * y[j];
-            for (size_t j = 0; j < width; j++)
+            for (ptrdiff_t j = 0; j < width; j++)
                 row[j] = y[j] * (row[j] - sum);
-        } else
+        } else {
             d[k] *= bml_cuda__act_slope(before ? before[k] : 0, after[k], activation, slope);
+        }
     }
 };
 
@@ -3712,17 +4492,29 @@ enum {
 };
 
 struct bml_cuda__moment {
-    int what, first, activation, gates; /* first: the state before is zero, t holds nothing */
-    size_t u;
-    const float *bias, *before, *c_before; /* biases; h and c before the step, [b][u] */
-    float *g, *aux, *h, *c;                /* gates [b][gates u]; what the way back wants; h and c after */
-    float *t, *d, *e, *dh, *dc;            /* h R; derivatives by the gates (e: on the side of h), by h and by c */
+    int what;
+    int first; /* the state before is zero, t holds nothing */
+    int activation;
+    int gates;
+    ptrdiff_t u;
+    const float *bias;
+    const float *before;   /* h before the step, [b][u] */
+    const float *c_before; /* c likewise */
+    float *g;              /* gates [b][gates u] */
+    float *aux;            /* what the way back wants */
+    float *h;              /* after the step */
+    float *c;
+    float *t;           /* h R */
+    float *d;           /* derivatives by the gates, */
+    float *e;           /* on the side of h, */
+    float *dh;          /* by h */
+    float *dc;          /* and by c */
     const float *above; /* derivative by what the layer gave at this step, [b][above_width]; NULL: 0 */
-    size_t above_width;
+    ptrdiff_t above_width;
 
-    __device__ void lstm(size_t row, size_t j) const {
+    __device__ void lstm(ptrdiff_t row, ptrdiff_t j) const {
         float *z = g + row * 4 * u + j;
-        size_t at = row * u + j;
+        ptrdiff_t at = row * u + j;
         z[0] = bml_cuda__logistic(z[0] + bias[j]);
         z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
         z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j]);
@@ -3731,11 +4523,11 @@ struct bml_cuda__moment {
         aux[at] = tanhf(c[at]);
         h[at] = z[3 * u] * aux[at];
     }
-    __device__ void gru(size_t row, size_t j) const {
+    __device__ void gru(ptrdiff_t row, ptrdiff_t j) const {
         float *z = g + row * 3 * u + j;
         const float *s = t + row * 3 * u + j;
         const float *more = bias + 3 * u;
-        size_t at = row * u + j;
+        ptrdiff_t at = row * u + j;
         float s0 = first ? 0 : s[0];
         float s1 = first ? 0 : s[u];
         float s2 = first ? 0 : s[2 * u];
@@ -3745,25 +4537,25 @@ struct bml_cuda__moment {
         z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j] + z[u] * aux[at]);
         h[at] = z[2 * u] + z[0] * (before[at] - z[2 * u]);
     }
-    __device__ void gru_gates(size_t row, size_t j) const {
+    __device__ void gru_gates(ptrdiff_t row, ptrdiff_t j) const {
         float *z = g + row * 3 * u + j;
         z[0] = bml_cuda__logistic(z[0] + bias[j]);
         z[u] = bml_cuda__logistic(z[u] + bias[u + j]);
         aux[row * u + j] = z[u] * before[row * u + j];
     }
-    __device__ void gru_state(size_t row, size_t j) const {
+    __device__ void gru_state(ptrdiff_t row, ptrdiff_t j) const {
         float *z = g + row * 3 * u + j;
         z[2 * u] = tanhf(z[2 * u] + bias[2 * u + j]);
         h[row * u + j] = z[2 * u] + z[0] * (before[row * u + j] - z[2 * u]);
     }
-    __device__ void lstm_back(size_t row, size_t j) const {
+    __device__ void lstm_back(ptrdiff_t row, ptrdiff_t j) const {
         const float *z = g + row * 4 * u + j;
         float *to = d + row * 4 * u + j;
         float i = z[0];
         float f = z[u];
         float n = z[2 * u];
         float o = z[3 * u];
-        size_t at = row * u + j;
+        ptrdiff_t at = row * u + j;
         float by_c = dc[at] + dh[at] * o * (1 - aux[at] * aux[at]);
         to[0] = by_c * n * i * (1 - i);
         to[u] = by_c * c_before[at] * f * (1 - f);
@@ -3772,14 +4564,14 @@ struct bml_cuda__moment {
         dc[at] = by_c * f;
         dh[at] = 0;
     }
-    __device__ void gru_back(size_t row, size_t j) const {
+    __device__ void gru_back(ptrdiff_t row, ptrdiff_t j) const {
         const float *gate = g + row * 3 * u + j;
         float *to = d + row * 3 * u + j;
         float *too = e + row * 3 * u + j;
         float z = gate[0];
         float r = gate[u];
         float n = gate[2 * u];
-        size_t at = row * u + j;
+        ptrdiff_t at = row * u + j;
         float by_n = dh[at] * (1 - z) * (1 - n * n);
         too[0] = to[0] = dh[at] * (before[at] - n) * z * (1 - z);
         too[u] = to[u] = by_n * aux[at] * r * (1 - r);
@@ -3787,7 +4579,7 @@ struct bml_cuda__moment {
         too[2 * u] = by_n * r;
         dh[at] *= z;
     }
-    __device__ void gru_state_back(size_t row, size_t j) const {
+    __device__ void gru_state_back(ptrdiff_t row, ptrdiff_t j) const {
         const float *gate = g + row * 3 * u + j;
         float *to = d + row * 3 * u + j;
         float z = gate[0];
@@ -3796,17 +4588,19 @@ struct bml_cuda__moment {
         to[0] = by_h * (before[row * u + j] - n) * z * (1 - z);
         to[2 * u] = by_h * (1 - z) * (1 - n * n);
     }
-    __device__ void gru_gates_back(size_t row, size_t j) const { /* t[b][u]: the derivative by r h */
-        size_t at = row * u + j;
+    __device__ void gru_gates_back(ptrdiff_t row, ptrdiff_t j) const { /* t[b][u]: the derivative by r h */
+        ptrdiff_t at = row * u + j;
         float z = g[row * 3 * u + j];
         float r = g[row * 3 * u + u + j];
         d[row * 3 * u + u + j] = t[at] * before[at] * r * (1 - r);
         dh[at] = dh[at] * z + t[at] * r;
     }
-    __device__ void operator()(size_t k) const {
-        size_t row = k / u;
-        size_t j = k % u;
-        if (above && what >= BML_CUDA__LSTM_BACK) dh[k] += above[row * above_width + j];
+    __device__ void operator()(ptrdiff_t k) const {
+        ptrdiff_t row = k / u;
+        ptrdiff_t j = k % u;
+        if (above && what >= BML_CUDA__LSTM_BACK) {
+            dh[k] += above[row * above_width + j];
+        }
         switch (what) {
         case BML_CUDA__LSTM_STEP: lstm(row, j); break;
         case BML_CUDA__GRU_STEP: gru(row, j); break;
@@ -3825,25 +4619,36 @@ struct bml_cuda__moment {
 /* >> training: loss, norm, update
    Sums are double, made by blocks into `parts` and then by one block, in one order. */
 
-typedef struct bml_cuda__tally {               /* on the device */
-    double total;                              /* weight of the present batch */
-    double loss, weight, norm, right, batches; /* since they were last asked for: loss times weight, ... */
-    double given;                              /* a loss that the host has worked out */
-    float factor;                              /* of the gradient: clipping */
-    int failed;                                /* a loss or gradient was not finite: nothing is updated any more */
+typedef struct bml_cuda__tally { /* on the device */
+    double total;                /* weight of the present batch */
+
+    /* since they were last asked for */
+    double loss; /* times weight */
+    double weight;
+    double norm;
+    double right;
+    double batches;
+
+    double given; /* a loss that the host has worked out */
+    float factor; /* of the gradient: clipping */
+    int failed;   /* a loss or gradient was not finite: nothing is updated any more */
 } bml_cuda__tally;
 enum { BML_CUDA__LOSS_PART, BML_CUDA__RIGHT_PART, BML_CUDA__NORM_PART, BML_CUDA__L2_PART, BML_CUDA__N_PARTS };
 enum { BML_CUDA__MAX_PARTS = 256 }; /* blocks of a sum */
 
 /* The sum of a batch's weights, times `each`. */
 __global__ void __launch_bounds__(BML_CUDA__THREADS)
-    bml_cuda__weight_kernel(bml_cuda__tally *tally, const float *weights, const uint32_t *index, size_t b,
+    bml_cuda__weight_kernel(bml_cuda__tally *tally, const float *weights, const uint32_t *index, ptrdiff_t b,
                             double each) {
     double sum = 0;
-    for (size_t i = threadIdx.x; i < b; i += BML_CUDA__THREADS)
-        sum += weights ? (double)weights[index ? index[i] : i] : 1;
+    for (ptrdiff_t i = threadIdx.x; i < b; i += BML_CUDA__THREADS) {
+        ptrdiff_t from = index ? index[i] : i;
+        sum += weights ? (double)weights[from] : 1;
+    }
     sum = bml_cuda__block_sum(sum);
-    if (!threadIdx.x) tally->total = sum * each;
+    if (!threadIdx.x) {
+        tally->total = sum * each;
+    }
 }
 
 /* Loss of one number and its derivative, as bml_nn__element. */
@@ -3852,13 +4657,16 @@ static __device__ double bml_cuda__element(double *slope, int loss, double p, do
     double q;
     double d;
     switch (loss) {
-    case BML_NN_MAE: *slope = p > y ? 1 : p < y ? -1 : 0; return fabs(p - y);
+    case BML_NN_MAE: *slope = (p > y) - (p < y); return fabs(p - y);
     case BML_NN_MSLE:
-        d = log1p(p > 0 ? p : 0) - log1p(y > 0 ? y : 0);
+        d = log1p(fmax(p, 0.0)) - log1p(fmax(y, 0.0));
         *slope = p > 0 ? 2 * d / (1 + p) : 0;
         return p != p ? p : d * d;
     case BML_NN_BINARY:
-        q = p < hold ? hold : p > 1 - hold ? 1 - hold : p;
+        q = p < hold ? hold : p;
+        if (q > 1 - hold) {
+            q = 1 - hold;
+        }
         *slope = (q - y) / (q * (1 - q));
         return -y * log(q) - (1 - y) * log1p(-q);
     case BML_NN_BINARY_LOGITS:
@@ -3870,37 +4678,48 @@ static __device__ double bml_cuda__element(double *slope, int loss, double p, do
 }
 
 struct bml_cuda__loss {
-    float *gradient;                                       /* [steps][b][w], NULL: not wanted */
-    const float *prediction, *y, *weights, *shift, *scale; /* prediction [steps][b][w], y [..][m] */
+    float *gradient;         /* [steps][b][w], NULL: not wanted */
+    const float *prediction; /* [steps][b][w] */
+    const float *y;          /* [..][m] */
+    const float *weights;
+    const float *shift;
+    const float *scale;
     const uint32_t *index;
-    size_t b, w, m; /* m = steps w */
+    ptrdiff_t b;
+    ptrdiff_t w;
+    ptrdiff_t m; /* m = steps w */
     int kind;
     double *parts;
     const bml_cuda__tally *tally;
 
-    __device__ float target(size_t from, size_t j) const {
+    __device__ float target(ptrdiff_t from, ptrdiff_t j) const {
         float v = y[from * m + j];
         return scale ? (v - shift[j]) / scale[j] : v;
     }
-    __device__ double element(double *right, size_t k) const { /* number k % m of row k / m */
-        size_t row = k / m;
-        size_t j = k % m;
-        size_t from = index ? index[row] : row;
-        size_t at = bml_cuda__stored(row, j, b, w);
+    __device__ double element(double *right, ptrdiff_t k) const { /* number k % m of row k / m */
+        ptrdiff_t row = k / m;
+        ptrdiff_t j = k % m;
+        ptrdiff_t from = index ? index[row] : row;
+        ptrdiff_t at = bml_cuda__stored(row, j, b, w);
         double weight = weights ? (double)weights[from] : 1;
         double slope;
         double p = (double)prediction[at];
         float want = target(from, j);
         double l = weight * bml_cuda__element(&slope, kind, p, (double)want);
-        if (gradient) gradient[at] = (float)((double)(float)(weight * slope) / (tally->total > 0 ? tally->total : 1));
-        if (kind == BML_NN_BINARY || kind == BML_NN_BINARY_LOGITS)
-            *right += (p > (kind == BML_NN_BINARY ? 0.5 : 0)) == (want > 0.5f) ? 1 / (double)m : 0;
+        if (gradient) {
+            gradient[at] = (float)((double)(float)(weight * slope) / (tally->total > 0 ? tally->total : 1));
+        }
+        if (kind == BML_NN_BINARY || kind == BML_NN_BINARY_LOGITS) {
+            double middle = kind == BML_NN_BINARY ? 0.5 : 0;
+            int same = (p > middle) == (want > 0.5f);
+            *right += same ? 1 / (double)m : 0;
+        }
         return l;
     }
-    __device__ double classes(double *right, size_t row) const { /* a row of classes, as bml_nn__row */
-        size_t from = index ? index[row] : row;
-        size_t best = 0;
-        size_t wanted = 0;
+    __device__ double classes(double *right, ptrdiff_t row) const { /* a row of classes, as bml_nn__row */
+        ptrdiff_t from = index ? index[row] : row;
+        ptrdiff_t best = 0;
+        ptrdiff_t wanted = 0;
         double weight = weights ? (double)weights[from] : 1;
         double total = tally->total > 0 ? tally->total : 1;
         double top = -HUGE_VAL;
@@ -3908,26 +4727,30 @@ struct bml_cuda__loss {
         double all = 0;
         double l = 0;
         int logits = kind == BML_NN_CATEGORICAL_LOGITS;
-        for (size_t j = 0; j < m; j++) {
+        for (ptrdiff_t j = 0; j < m; j++) {
             double p = (double)prediction[bml_cuda__stored(row, j, b, w)];
             if (p > top) {
                 top = p;
                 best = j;
             }
-            if (target(from, j) > target(from, wanted)) wanted = j;
+            if (target(from, j) > target(from, wanted)) {
+                wanted = j;
+            }
             all += (double)target(from, j);
         }
-        for (size_t j = 0; logits && j < m; j++)
+        for (ptrdiff_t j = 0; logits && j < m; j++)
             sum += exp((double)prediction[bml_cuda__stored(row, j, b, w)] - top);
-        for (size_t j = 0; j < m; j++) {
-            size_t at = bml_cuda__stored(row, j, b, w);
+        for (ptrdiff_t j = 0; j < m; j++) {
+            ptrdiff_t at = bml_cuda__stored(row, j, b, w);
             double p = (double)prediction[at];
             double want = (double)target(from, j);
             double q = p < 1e-7 ? 1e-7 : p;
             double log_p = logits ? p - top - log(sum) : log(q);
             l -= want * log_p;
             double slope = logits ? all * exp(log_p) - want : -want / q;
-            if (gradient) gradient[at] = (float)(weight * slope / total);
+            if (gradient) {
+                gradient[at] = (float)(weight * slope / total);
+            }
         }
         *right += best == wanted;
         return weight * l;
@@ -3950,14 +4773,22 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__loss_kernel(const
 
 /* What the optimiser has: gradient, weights, two moments, and which weights L2 draws at. */
 typedef struct bml_cuda__learner {
-    float *w, *m, *v, *g;
+    float *w;
+    float *m;
+    float *v;
+    float *g;
     const unsigned char *drawn;
     double *parts;
     bml_cuda__tally *tally;
-    size_t n;
-    double l2, clip;
+    ptrdiff_t n;
+    double l2;
+    double clip;
     int optimizer;
-    float rate, a, c, momentum, keep;
+    float rate;
+    float a;
+    float c;
+    float momentum;
+    float keep;
 } bml_cuda__learner;
 
 /* L2's part of gradient and loss, then the gradient's square. */
@@ -3996,7 +4827,9 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
     double extra = bml_cuda__part_sum(s.parts, BML_CUDA__L2_PART, n_norm);
     bml_cuda__tally *t = s.tally;
     if (threadIdx.x || t->failed) return;
-    loss = (n_loss ? loss / (t->total > 0 ? t->total : 1) : t->given) + extra;
+    double total = t->total > 0 ? t->total : 1;
+    loss = n_loss ? loss / total : t->given;
+    loss += extra;
     t->failed = n_norm && (!(fabs(loss) <= DBL_MAX) || !(norm <= DBL_MAX));
     t->factor = s.clip > 0 && norm > s.clip ? (float)(s.clip / norm) : 1;
     t->loss += t->total * loss;
@@ -4009,7 +4842,7 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
 /* One step of the optimiser, as bml_nn__update. */
 struct bml_cuda__update {
     bml_cuda__learner s;
-    __device__ void operator()(size_t k) const {
+    __device__ void operator()(ptrdiff_t k) const {
         float d = s.tally->factor * s.g[k];
         if (s.tally->failed) return;
         if (s.optimizer == BML_NN_SGD) {
@@ -4038,23 +4871,25 @@ struct bml_cuda_trainer {
     bml_cuda__learner learner;
     bml_cuda_stream stream;   /* of the present call */
     bml_cuda__buffers memory; /* all that is on the device */
-    int tf32, batch, n_loss;  /* batch: its most rows; n_loss: parts of the last loss */
-    size_t rows;              /* run since progress was last asked for */
-    uint64_t step;            /* updates so far */
+    int tf32;
+    int batch;      /* its most rows */
+    int n_loss;     /* parts of the last loss */
+    ptrdiff_t rows; /* run since progress was last asked for */
+    uint64_t step;  /* updates so far */
 };
 
-template <typename Op> static void bml_cuda__each(bml_cuda_trainer *t, size_t n, const Op &op) {
-    size_t blocks = (n + BML_CUDA__THREADS - 1) / BML_CUDA__THREADS;
-    size_t most = 8 * (size_t)t->cuda->multiprocessors;
+template <typename Op> static void bml_cuda__each(bml_cuda_trainer *t, ptrdiff_t n, const Op &op) {
+    ptrdiff_t blocks = (n + BML_CUDA__THREADS - 1) / BML_CUDA__THREADS;
+    ptrdiff_t most = 8 * t->cuda->multiprocessors;
     if (!n) return;
     BML_CUDA__LAUNCH((bml_cuda__each_kernel<Op>), (unsigned)(blocks < most ? blocks : most), BML_CUDA__THREADS, 0,
                      t->stream, n, op);
 }
 
 /* C = A B, or C += A B; arguments as of bml_nn__product. */
-static void bml_cuda__multiply(bml_cuda_trainer *t, float *c, size_t ldc, bml_nn__mat a, bml_nn__mat b, size_t m,
-                               size_t n, size_t depth, int add) {
-    const size_t tile = BML_CUDA__TILE;
+static void bml_cuda__multiply(bml_cuda_trainer *t, float *c, ptrdiff_t ldc, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m,
+                               ptrdiff_t n, ptrdiff_t depth, int add) {
+    const ptrdiff_t tile = BML_CUDA__TILE;
     unsigned grid = (unsigned)((m + tile - 1) / tile * ((n + tile - 1) / tile));
     bml_cuda__factors f;
     f.c = c;
@@ -4065,61 +4900,66 @@ static void bml_cuda__multiply(bml_cuda_trainer *t, float *c, size_t ldc, bml_nn
     f.n = (int)n;
     f.depth = (int)depth;
     f.add = add;
-    if (t->tf32)
+    if (t->tf32) {
         BML_CUDA__LAUNCH(bml_cuda__product_kernel<1>, grid, BML_CUDA__THREADS, 0, t->stream, f);
-    else
+    } else {
         BML_CUDA__LAUNCH(bml_cuda__product_kernel<0>, grid, BML_CUDA__THREADS, 0, t->stream, f);
+    }
 }
 
-static void bml_cuda__zero(bml_cuda_trainer *t, float *to, size_t n) {
-    cudaMemsetAsync(to, 0, n * sizeof *to, (cudaStream_t)t->stream);
+static void bml_cuda__zero(bml_cuda_trainer *t, float *to, ptrdiff_t n) {
+    cudaMemsetAsync(to, 0, bml_cuda__bytes(n, sizeof *to), (cudaStream_t)t->stream);
 }
 
-static void bml_cuda__column_sums(bml_cuda_trainer *t, float *sums, const float *d, size_t rows, size_t width) {
+static void bml_cuda__column_sums(bml_cuda_trainer *t, float *sums, const float *d, ptrdiff_t rows, ptrdiff_t width) {
     BML_CUDA__LAUNCH(bml_cuda__column_kernel, (unsigned)((width + 31) / 32), BML_CUDA__THREADS, 0, t->stream, sums, d,
                      rows, width);
 }
 
 /* to[rows][to_width] (+)= from[rows][from_width], w columns. */
-static void bml_cuda__move_columns(bml_cuda_trainer *t, float *to, size_t to_width, const float *from,
-                                   size_t from_width, size_t rows, size_t w, int add) {
+static void bml_cuda__move_columns(bml_cuda_trainer *t, float *to, ptrdiff_t to_width, const float *from,
+                                   ptrdiff_t from_width, ptrdiff_t rows, ptrdiff_t w, int add) {
     bml_cuda__columns op = {to, from, to_width, from_width, w, add};
     bml_cuda__each(t, rows * w, op);
 }
 
 static void bml_cuda__activation(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
-    size_t rows = (size_t)n->steps * (size_t)t->lane.b;
-    size_t w = (size_t)n->out;
-    size_t cells = n->spec.activation == BML_NN_SOFTMAX ? rows : rows * w;
+    ptrdiff_t rows = (ptrdiff_t)n->steps * t->lane.b;
+    ptrdiff_t w = n->out;
+    ptrdiff_t cells = n->spec.activation == BML_NN_SOFTMAX ? rows : rows * w;
     float *keep = bml_nn__activations[n->spec.activation].needs_x ? t->lane.cache[i] : NULL;
     bml_cuda__apply there = {t->lane.out[i],      keep, bml_nn__param(&t->net, i, 1), w, n->spec.activation,
                              (float)n->spec.slope};
     bml_cuda__unapply again = {t->lane.d[i], t->lane.out[i], keep, w, n->spec.activation, (float)n->spec.slope};
-    if (back)
+    if (back) {
         bml_cuda__each(t, cells, again);
-    else
+    } else {
         bml_cuda__each(t, cells, there);
+    }
 }
 
 static void bml_cuda__dense_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t rows = (size_t)n->steps * (size_t)l->b;
-    size_t in = (size_t)n->in;
-    size_t out = (size_t)n->out;
+    ptrdiff_t rows = (ptrdiff_t)n->steps * l->b;
+    ptrdiff_t in = n->in;
+    ptrdiff_t out = n->out;
     const float *x = l->out[n->from[0]];
     const float *w = bml_nn__param(&t->net, i, 0);
     float *d = l->d[i];
-    if (!back) bml_cuda__multiply(t, l->out[i], out, bml_nn__rows(x, in), bml_nn__rows(w, out), rows, out, in, 0);
+    if (!back) {
+        bml_cuda__multiply(t, l->out[i], out, bml_nn__rows(x, in), bml_nn__rows(w, out), rows, out, in, 0);
+    }
     bml_cuda__activation(t, i, back);
     if (!back) return;
     bml_cuda__multiply(t, bml_nn__grad(&t->net, l, i, 0), out, bml_nn__cols(x, in), bml_nn__rows(d, out), in, out, rows,
                        0);
     bml_cuda__column_sums(t, bml_nn__grad(&t->net, l, i, 1), d, rows, out);
-    if (bml_nn__wants(&t->net, l, n, 0))
+    if (bml_nn__wants(&t->net, l, n, 0)) {
         bml_cuda__multiply(t, l->d[n->from[0]], in, bml_nn__rows(d, out), bml_nn__cols(w, out), rows, in, out,
                            !n->fresh[0]);
+    }
 }
 
 /* A convolution: steps lie one after another, so that each of its taps is a product of a run of steps, of all that
@@ -4130,11 +4970,11 @@ static void bml_cuda__tap_pass(bml_cuda_trainer *t, int i, int k, int back) {
     int S = n->spec.stride;
     int pad = n->spec.same ? (n->steps - 1) * S + n->spec.kernel - n->in_steps : 0;
     int first = 1;
-    size_t b = (size_t)l->b;
-    size_t in = (size_t)n->in;
-    size_t out = (size_t)n->out;
-    const float *w = bml_nn__param(&t->net, i, 0) + (size_t)k * in * out;
-    float *g = bml_nn__grad(&t->net, l, i, 0) + (size_t)k * in * out;
+    ptrdiff_t b = l->b;
+    ptrdiff_t in = n->in;
+    ptrdiff_t out = n->out;
+    const float *w = bml_nn__param(&t->net, i, 0) + (ptrdiff_t)k * in * out;
+    float *g = bml_nn__grad(&t->net, l, i, 0) + (ptrdiff_t)k * in * out;
     pad = pad > 0 ? pad / 2 : 0;
     for (int s = 0, end; s < n->steps; s = end) {
         int at = s * S + k - pad;
@@ -4142,73 +4982,85 @@ static void bml_cuda__tap_pass(bml_cuda_trainer *t, int i, int k, int back) {
         if (at < 0 || at >= n->in_steps) continue;
         while (S == 1 && end < n->steps && at + end - s < n->in_steps)
             end++;
-        size_t rows = (size_t)(end - s) * b;
-        size_t from = (size_t)at * b * in;
-        size_t to = (size_t)s * b * out;
+        ptrdiff_t rows = (ptrdiff_t)(end - s) * b;
+        ptrdiff_t from = (ptrdiff_t)at * b * in;
+        ptrdiff_t to = (ptrdiff_t)s * b * out;
         bml_nn__mat x = bml_nn__rows(l->out[n->from[0]] + from, in);
         bml_nn__mat y = bml_nn__rows(l->d[i] + to, out);
-        if (!back)
+        if (!back) {
             bml_cuda__multiply(t, l->out[i] + to, out, x, bml_nn__rows(w, out), rows, out, in, 1);
-        else
+        } else {
             bml_cuda__multiply(t, g, out, bml_nn__cols(x.p, in), y, in, out, rows, !first);
-        if (back && bml_nn__wants(&t->net, l, n, 0))
+        }
+        if (back && bml_nn__wants(&t->net, l, n, 0)) {
             bml_cuda__multiply(t, l->d[n->from[0]] + from, in, y, bml_nn__cols(w, out), rows, in, out, 1);
+        }
         first = 0;
     }
-    if (back && first) bml_cuda__zero(t, g, in * out); /* a tap that meets nothing but padding */
+    if (back && first) {
+        bml_cuda__zero(t, g, in * out); /* a tap that meets nothing but padding */
+    }
 }
 
 static void bml_cuda__conv_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b;
-    size_t rows = (size_t)n->steps * b;
-    size_t in = (size_t)n->in_steps * b * (size_t)n->in;
-    if (!back)
-        bml_cuda__zero(t, l->out[i], rows * (size_t)n->out);
-    else {
+    ptrdiff_t b = l->b;
+    ptrdiff_t rows = (ptrdiff_t)n->steps * b;
+    ptrdiff_t in = (ptrdiff_t)n->in_steps * b * n->in;
+    if (!back) {
+        bml_cuda__zero(t, l->out[i], rows * n->out);
+    } else {
         bml_cuda__activation(t, i, 1);
-        bml_cuda__column_sums(t, bml_nn__grad(&t->net, l, i, 1), l->d[i], rows, (size_t)n->out);
-        if (bml_nn__wants(&t->net, l, n, 0) && n->fresh[0]) bml_cuda__zero(t, l->d[n->from[0]], in);
+        bml_cuda__column_sums(t, bml_nn__grad(&t->net, l, i, 1), l->d[i], rows, n->out);
+        if (bml_nn__wants(&t->net, l, n, 0) && n->fresh[0]) {
+            bml_cuda__zero(t, l->d[n->from[0]], in);
+        }
     }
     for (int k = 0; k < n->spec.kernel; k++)
         bml_cuda__tap_pass(t, i, k, back);
-    if (!back) bml_cuda__activation(t, i, 0);
+    if (!back) {
+        bml_cuda__activation(t, i, 0);
+    }
 }
 
 static void bml_cuda__pool_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t step = (size_t)l->b * (size_t)n->in;
+    ptrdiff_t step = (ptrdiff_t)l->b * n->in;
     float *dx = l->d[n->from[0]];
     bml_cuda__pool op = {l->out[i], l->d[i],  back ? dx : NULL, l->out[n->from[0]],
                          step,      n->steps, n->spec.kernel,   n->spec.stride};
     if (back && !bml_nn__wants(&t->net, l, n, 0)) return;
-    if (back && n->fresh[0]) bml_cuda__zero(t, dx, (size_t)n->in_steps * step);
+    if (back && n->fresh[0]) {
+        bml_cuda__zero(t, dx, (ptrdiff_t)n->in_steps * step);
+    }
     bml_cuda__each(t, step, op);
 }
 
 static void bml_cuda__dropout_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t all = (size_t)n->steps * (size_t)n->out;
-    size_t cells = bml_nn__cells(n, l);
+    ptrdiff_t all = (ptrdiff_t)n->steps * n->out;
+    ptrdiff_t cells = bml_nn__cells(n, l);
     const float *m = l->mode == BML_NN__PLAIN ? NULL : l->cache[i];
     bml_cuda__times there = {l->out[i], l->out[n->from[0]], m, 0};
     bml_cuda__times again = {l->d[n->from[0]], l->d[i], m, !n->fresh[0]};
-    if (back && bml_nn__wants(&t->net, l, n, 0)) bml_cuda__each(t, cells, again);
+    if (back && bml_nn__wants(&t->net, l, n, 0)) {
+        bml_cuda__each(t, cells, again);
+    }
     if (back) return;
     if (m) {
         bml_cuda__masks masks = {l->cache[i],
-                                 (size_t)l->b,
-                                 (size_t)n->out,
+                                 (ptrdiff_t)l->b,
+                                 (ptrdiff_t)n->out,
                                  all,
                                  (uint32_t)i,
                                  l->step,
                                  (uint32_t)(n->spec.rate * 4294967295.0),
                                  {(uint32_t)l->seed, (uint32_t)(l->seed >> 32)},
                                  (float)(1 / (1 - n->spec.rate))};
-        bml_cuda__each(t, (size_t)l->b * ((all + 3) / 4), masks);
+        bml_cuda__each(t, (ptrdiff_t)l->b * ((all + 3) / 4), masks);
     }
     bml_cuda__each(t, cells, there);
 }
@@ -4217,36 +5069,38 @@ static void bml_cuda__dropout_pass(bml_cuda_trainer *t, int i, int back) {
 static void bml_cuda__shape_pass(bml_cuda_trainer *t, int i, int back) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b;
-    size_t out = (size_t)n->out;
-    size_t rows = (size_t)n->steps * b;
-    size_t at = 0;
+    ptrdiff_t b = l->b;
+    ptrdiff_t out = n->out;
+    ptrdiff_t rows = (ptrdiff_t)n->steps * b;
+    ptrdiff_t at = 0;
     for (int k = 0; k < n->n_from; k++) {
         int from = n->from[k];
         int add = !n->fresh[k];
         int concat = n->spec.kind == BML_NN_CONCAT;
-        size_t w = (size_t)t->net.nodes[from].out;
+        ptrdiff_t w = t->net.nodes[from].out;
         if (back && !bml_nn__wants(&t->net, l, n, k)) {
         } else if (n->spec.kind == BML_NN_FLATTEN || n->spec.kind == BML_NN_RESHAPE) {
-            bml_cuda__reorder there = {l->out[i], l->out[from], b, w, out, (size_t)n->steps * out, 0};
-            bml_cuda__reorder again = {l->d[from], l->d[i], b, out, w, (size_t)n->steps * out, add};
+            bml_cuda__reorder there = {l->out[i], l->out[from], b, w, out, (ptrdiff_t)n->steps * out, 0};
+            bml_cuda__reorder again = {l->d[from], l->d[i], b, out, w, (ptrdiff_t)n->steps * out, add};
             bml_cuda__each(t, rows * out, back ? again : there);
-        } else if (back)
+        } else if (back) {
             bml_cuda__move_columns(t, l->d[from], w, l->d[i] + at, out, rows, w, add);
-        else
+        } else {
             bml_cuda__move_columns(t, l->out[i] + at, out, l->out[from], w, rows, w, !concat && k);
+        }
         at += concat ? w : 0;
     }
 }
 
 /* Step s of a cell's n->in_steps: which slot, and the addresses there. */
-static bml_cuda__moment bml_cuda__moment_at(size_t *slot, const bml_nn__node *n, const bml_nn__cell *k, size_t s) {
-    size_t at = k->reverse ? (size_t)k->steps - 1 - s : s;
-    size_t b = (size_t)k->b;
-    size_t u = (size_t)k->units;
-    size_t G = u * (size_t)k->gates;
-    size_t before = (k->reverse ? at + 1 : at) * b * u;
-    size_t after = (k->reverse ? at : at + 1) * b * u;
+static bml_cuda__moment bml_cuda__moment_at(ptrdiff_t *slot, const bml_nn__node *n, const bml_nn__cell *k,
+                                            ptrdiff_t s) {
+    ptrdiff_t at = k->reverse ? (ptrdiff_t)k->steps - 1 - s : s;
+    ptrdiff_t b = k->b;
+    ptrdiff_t u = k->units;
+    ptrdiff_t G = u * k->gates;
+    ptrdiff_t before = (k->reverse ? at + 1 : at) * b * u;
+    ptrdiff_t after = (k->reverse ? at : at + 1) * b * u;
     bml_cuda__moment m;
     memset(&m, 0, sizeof m);
     m.first = s == 0;
@@ -4271,63 +5125,75 @@ static bml_cuda__moment bml_cuda__moment_at(size_t *slot, const bml_nn__node *n,
 
 static void bml_cuda__moment_run(bml_cuda_trainer *t, bml_cuda__moment *m, int what) {
     m->what = what;
-    bml_cuda__each(t, (size_t)t->lane.b * m->u, *m);
+    bml_cuda__each(t, (ptrdiff_t)t->lane.b * m->u, *m);
 }
 
-static void bml_cuda__cell_forward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, size_t s) {
-    size_t b = (size_t)k->b;
-    size_t u = (size_t)k->units;
-    size_t G = u * (size_t)k->gates;
-    size_t slot;
+static void bml_cuda__cell_forward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, ptrdiff_t s) {
+    ptrdiff_t b = k->b;
+    ptrdiff_t u = k->units;
+    ptrdiff_t G = u * k->gates;
+    ptrdiff_t slot;
     bml_cuda__moment m = bml_cuda__moment_at(&slot, n, k, s);
     const bml_nn__mat H = bml_nn__rows(m.before, u);
     const bml_nn__mat R = bml_nn__rows(k->r, G);
     int two_sided = bml_nn__two_sided(&n->spec);
     int gru = n->spec.kind == BML_NN_GRU;
-    if (s) bml_cuda__multiply(t, two_sided ? k->t : m.g, G, H, R, b, gru && !two_sided ? 2 * u : G, u, !two_sided);
-    if (two_sided)
+    if (s) {
+        float *to = two_sided ? k->t : m.g;
+        ptrdiff_t wide = gru && !two_sided ? 2 * u : G;
+        bml_cuda__multiply(t, to, G, H, R, b, wide, u, !two_sided);
+    }
+    if (two_sided) {
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STEP);
-    else if (gru) {
+    } else if (gru) {
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_GATES);
-        if (s) bml_cuda__multiply(t, m.g + 2 * u, G, bml_nn__rows(m.aux, u), bml_nn__rows(k->r + 2 * u, G), b, u, u, 1);
+        if (s) {
+            bml_cuda__multiply(t, m.g + 2 * u, G, bml_nn__rows(m.aux, u), bml_nn__rows(k->r + 2 * u, G), b, u, u, 1);
+        }
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STATE);
-    } else
+    } else {
         bml_cuda__moment_run(t, &m, n->spec.kind == BML_NN_LSTM ? BML_CUDA__LSTM_STEP : BML_CUDA__RNN_STEP);
+    }
 }
 
 /* above: the derivative by what the layer gave at this step, or NULL. */
-static void bml_cuda__cell_backward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, size_t s,
+static void bml_cuda__cell_backward(bml_cuda_trainer *t, const bml_nn__node *n, const bml_nn__cell *k, ptrdiff_t s,
                                     const float *above) {
-    size_t b = (size_t)k->b;
-    size_t u = (size_t)k->units;
-    size_t G = u * (size_t)k->gates;
-    size_t slot;
+    ptrdiff_t b = k->b;
+    ptrdiff_t u = k->units;
+    ptrdiff_t G = u * k->gates;
+    ptrdiff_t slot;
     bml_cuda__moment m = bml_cuda__moment_at(&slot, n, k, s);
     int reset_before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
     m.above = above;
-    m.above_width = (size_t)n->out;
+    m.above_width = n->out;
     if (reset_before) {
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_STATE_BACK);
         m.above = NULL;
         bml_cuda__multiply(t, k->t, u, bml_nn__rows(m.d + 2 * u, G), bml_nn__cols(k->r + 2 * u, G), b, u, u, 0);
         bml_cuda__moment_run(t, &m, BML_CUDA__GRU_GATES_BACK);
-    } else
-        bml_cuda__moment_run(t, &m,
-                             n->spec.kind == BML_NN_LSTM  ? BML_CUDA__LSTM_BACK
-                             : n->spec.kind == BML_NN_GRU ? BML_CUDA__GRU_BACK
-                                                          : BML_CUDA__RNN_BACK);
-    if (s)
+    } else {
+        int what = BML_CUDA__RNN_BACK;
+        if (n->spec.kind == BML_NN_LSTM) {
+            what = BML_CUDA__LSTM_BACK;
+        } else if (n->spec.kind == BML_NN_GRU) {
+            what = BML_CUDA__GRU_BACK;
+        }
+        bml_cuda__moment_run(t, &m, what);
+    }
+    if (s) {
         bml_cuda__multiply(t, k->dh, u, bml_nn__rows(m.e, G), bml_nn__cols(k->r, G), b, u, reset_before ? 2 * u : G, 1);
+    }
 }
 
 /* Gradients of a cell's tensors, from the derivatives by all gates at all steps. */
 static void bml_cuda__cell_gradients(bml_cuda_trainer *t, int i, const bml_nn__cell *k) {
     const bml_nn__node *n = &t->net.nodes[i];
-    size_t b = (size_t)k->b;
-    size_t u = (size_t)k->units;
-    size_t G = u * (size_t)k->gates;
-    size_t in = (size_t)k->in;
-    size_t rows = (size_t)k->steps * b;
+    ptrdiff_t b = k->b;
+    ptrdiff_t u = k->units;
+    ptrdiff_t G = u * k->gates;
+    ptrdiff_t in = k->in;
+    ptrdiff_t rows = (ptrdiff_t)k->steps * b;
     float *gw = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3);
     float *gr = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3 + 1);
     float *gb = bml_nn__grad(&t->net, &t->lane, i, k->reverse * 3 + 2);
@@ -4335,58 +5201,69 @@ static void bml_cuda__cell_gradients(bml_cuda_trainer *t, int i, const bml_nn__c
     int reset_before = n->spec.kind == BML_NN_GRU && n->spec.reset_before;
     bml_cuda__multiply(t, gw, G, bml_nn__cols(t->lane.out[n->from[0]], in), bml_nn__rows(k->dg, G), in, G, rows, 0);
     bml_cuda__multiply(t, gr, G, H, bml_nn__rows(k->dt, G), u, reset_before ? 2 * u : G, rows, 0);
-    if (reset_before)
+    if (reset_before) {
         bml_cuda__multiply(t, gr + 2 * u, G, bml_nn__cols(k->aux, u), bml_nn__rows(k->dg + 2 * u, G), u, u, rows, 0);
+    }
     bml_cuda__column_sums(t, gb, k->dg, rows, G);
-    if (bml_nn__two_sided(&n->spec)) bml_cuda__column_sums(t, gb + G, k->dt, rows, G);
+    if (bml_nn__two_sided(&n->spec)) {
+        bml_cuda__column_sums(t, gb + G, k->dt, rows, G);
+    }
 }
 
 static void bml_cuda__recurrent_forward(bml_cuda_trainer *t, int i) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b;
-    size_t T = (size_t)n->in_steps;
-    size_t u = (size_t)n->spec.units;
-    size_t out = (size_t)n->out;
+    ptrdiff_t b = l->b;
+    ptrdiff_t T = n->in_steps;
+    ptrdiff_t u = n->spec.units;
+    ptrdiff_t out = n->out;
     for (int reverse = 0; reverse <= n->spec.bidirectional; reverse++) {
         bml_nn__cell k = bml_nn__cell_of(&t->net, l, i, reverse);
-        size_t G = u * (size_t)k.gates;
-        size_t zero = reverse ? T * b * u : 0;
-        size_t last = reverse ? 0 : T * b * u;
-        bml_cuda__multiply(t, k.g, G, bml_nn__rows(l->out[n->from[0]], (size_t)k.in), bml_nn__rows(k.w, G), T * b, G,
-                           (size_t)k.in, 0);
+        ptrdiff_t G = u * k.gates;
+        ptrdiff_t zero = reverse ? T * b * u : 0;
+        ptrdiff_t last = reverse ? 0 : T * b * u;
+        bml_cuda__multiply(t, k.g, G, bml_nn__rows(l->out[n->from[0]], k.in), bml_nn__rows(k.w, G), T * b, G,
+                           (ptrdiff_t)k.in, 0);
         bml_cuda__zero(t, k.h + zero, b * u);
-        if (n->spec.kind == BML_NN_LSTM) bml_cuda__zero(t, k.c + zero, b * u);
-        for (size_t s = 0; s < T; s++)
+        if (n->spec.kind == BML_NN_LSTM) {
+            bml_cuda__zero(t, k.c + zero, b * u);
+        }
+        for (ptrdiff_t s = 0; s < T; s++)
             bml_cuda__cell_forward(t, n, &k, s);
-        bml_cuda__move_columns(t, l->out[i] + (size_t)reverse * u, out,
-                               k.h + (n->spec.sequence ? reverse ? 0 : b * u : last), u, n->spec.sequence ? T * b : b,
-                               u, 0);
+        const float *h = k.h + last; /* all states, or the last one */
+        ptrdiff_t rows = b;
+        if (n->spec.sequence) {
+            h = reverse ? k.h : k.h + b * u;
+            rows = T * b;
+        }
+        bml_cuda__move_columns(t, l->out[i] + reverse * u, out, h, u, rows, u, 0);
     }
 }
 
 static void bml_cuda__recurrent_backward(bml_cuda_trainer *t, int i) {
     const bml_nn__node *n = &t->net.nodes[i];
     const bml_nn__lane *l = &t->lane;
-    size_t b = (size_t)l->b;
-    size_t T = (size_t)n->in_steps;
-    size_t u = (size_t)n->spec.units;
-    size_t out = (size_t)n->out;
+    ptrdiff_t b = l->b;
+    ptrdiff_t T = n->in_steps;
+    ptrdiff_t u = n->spec.units;
+    ptrdiff_t out = n->out;
     for (int reverse = 0; reverse <= n->spec.bidirectional; reverse++) {
         bml_nn__cell k = bml_nn__cell_of(&t->net, l, i, reverse);
-        size_t G = u * (size_t)k.gates;
-        size_t in = (size_t)k.in;
+        ptrdiff_t G = u * k.gates;
+        ptrdiff_t in = k.in;
         bml_cuda__zero(t, k.dh, b * u);
         bml_cuda__zero(t, k.dc, b * u);
-        for (size_t s = T; s-- > 0;) {
-            size_t at = n->spec.sequence ? (reverse ? T - 1 - s : s) * b * out : 0;
-            const float *above = l->d[i] + at + (size_t)reverse * u;
+        for (ptrdiff_t s = T; s-- > 0;) {
+            ptrdiff_t step = reverse ? T - 1 - s : s;
+            ptrdiff_t at = n->spec.sequence ? step * b * out : 0;
+            const float *above = l->d[i] + at + (ptrdiff_t)reverse * u;
             bml_cuda__cell_backward(t, n, &k, s, n->spec.sequence || s == T - 1 ? above : NULL);
         }
         bml_cuda__cell_gradients(t, i, &k);
-        if (bml_nn__wants(&t->net, l, n, 0))
+        if (bml_nn__wants(&t->net, l, n, 0)) {
             bml_cuda__multiply(t, l->d[n->from[0]], in, bml_nn__rows(k.dg, G), bml_nn__cols(k.w, G), T * b, in, G,
                                reverse || !n->fresh[0]);
+        }
     }
 }
 
@@ -4399,10 +5276,11 @@ static void bml_cuda__layer_pass(bml_cuda_trainer *t, int i, int back) {
     case BML_NN_GRU:
     case BML_NN_LSTM:
     case BML_NN_RNN:
-        if (back)
+        if (back) {
             bml_cuda__recurrent_backward(t, i);
-        else
+        } else {
             bml_cuda__recurrent_forward(t, i);
+        }
         break;
     default: bml_cuda__shape_pass(t, i, back);
     }
@@ -4417,19 +5295,23 @@ static int bml_cuda__trains(int kind) {
 /* Memory of a batch of t->batch rows: lists of addresses on the host, what they point at on the device. */
 static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
     const bml_nn *net = t->host;
-    size_t rows = (size_t)t->batch;
-    size_t nodes = (size_t)net->n_nodes;
-    size_t scratch = 0;
+    ptrdiff_t rows = t->batch;
+    ptrdiff_t nodes = net->n_nodes;
+    ptrdiff_t scratch = 0;
     bml_nn__lane *l = &t->lane;
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
-        size_t s = (size_t)(n->scratch + 1) * rows;
+        ptrdiff_t s = (ptrdiff_t)(n->scratch + 1) * rows;
         int steps = n->steps > n->in_steps ? n->steps : n->in_steps;
         int width = n->out > n->in ? n->out : n->in;
         if (!bml_cuda__trains(n->spec.kind))
             return bml_cuda__refuse_layer(t->cuda, net, i, "this kind is trained on the CPU only");
-        if (bml_cuda__beyond(n)) return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
-        if ((double)steps * t->batch * width > 2e9) return BML_CUDA_TOO_LARGE; /* rows are counted by int */
+        if (bml_cuda__beyond(n)) {
+            return bml_cuda__refuse_layer(t->cuda, net, i, bml_cuda__beyond(n));
+        }
+        if ((double)steps * t->batch * width > 2e9) {
+            return BML_CUDA_TOO_LARGE; /* rows are counted by int */
+        }
         scratch = s > scratch ? s : scratch;
     }
     ptrdiff_t forward;
@@ -4438,14 +5320,16 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
         !bml_nn__lane_reals(&backward, net, t->batch, BML_NN__BACKWARD))
         return BML_CUDA_TOO_LARGE;
     float *at;
-    at = (float *)bml_cuda__buffer(&t->memory, NULL, (size_t)(forward + backward) + scratch, sizeof *at);
+    at = (float *)bml_cuda__buffer(&t->memory, NULL, forward + backward + scratch, sizeof *at);
     l->out = (float **)bml_nn__alloc(nodes, sizeof *l->out);
     l->d = (float **)bml_nn__alloc(nodes, sizeof *l->d);
     l->cache = (float **)bml_nn__alloc(nodes, sizeof *l->cache);
-    if (!at || !l->out || !l->d || !l->cache) return t->memory.status ? t->memory.status : BML_CUDA_NO_MEMORY;
+    if (!at || !l->out || !l->d || !l->cache) {
+        return t->memory.status ? t->memory.status : BML_CUDA_NO_MEMORY;
+    }
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
-        size_t out = (size_t)n->steps * (size_t)n->out * rows;
+        ptrdiff_t out = (ptrdiff_t)n->steps * n->out * rows;
         l->out[i] = at;
         l->d[i] = at + out;
         l->cache[i] = at + 2 * out;
@@ -4457,14 +5341,20 @@ static int bml_cuda__trainer_lane(bml_cuda_trainer *t) {
 
 /* Which weights L2 draws at: kernels, not biases. */
 static int bml_cuda__trainer_drawn(bml_cuda_trainer *t) {
-    unsigned char *drawn = (unsigned char *)calloc(t->host->n_params + 1, 1);
-    if (!drawn) return BML_CUDA_NO_MEMORY;
+    unsigned char *drawn = (unsigned char *)calloc((size_t)t->host->n_params + 1, 1);
+    if (!drawn) {
+        return BML_CUDA_NO_MEMORY;
+    }
     for (int i = 0; i < t->host->n_tensors; i++) {
         const bml_nn__tensor *s = &t->host->tensors[i];
-        if (s->start == BML_NN__KERNEL || s->start == BML_NN__ORTHOGONAL) memset(drawn + s->offset, 1, s->count);
+        if (s->start == BML_NN__KERNEL || s->start == BML_NN__ORTHOGONAL) {
+            memset(drawn + s->offset, 1, (size_t)s->count);
+        }
     }
     t->learner.drawn = (unsigned char *)bml_cuda__buffer(&t->memory, drawn, t->host->n_params, 1);
-    if (!t->memory.status) t->memory.status = bml_cuda_wait(NULL, t->cuda);
+    if (!t->memory.status) {
+        t->memory.status = bml_cuda_wait(NULL, t->cuda);
+    }
     free(drawn);
     return t->memory.status;
 }
@@ -4472,25 +5362,32 @@ static int bml_cuda__trainer_drawn(bml_cuda_trainer *t) {
 static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
     const bml_nn *net = t->host;
     bml_cuda__learner *s = &t->learner;
-    size_t n = net->n_params;
-    size_t numbers = BML_CUDA__N_PARTS * BML_CUDA__MAX_PARTS * sizeof(double) + sizeof *s->tally;
+    ptrdiff_t n = net->n_params;
+    ptrdiff_t numbers = BML_CUDA__N_PARTS * BML_CUDA__MAX_PARTS * sizeof(double) + sizeof *s->tally;
     int status = bml_cuda__trainer_lane(t);
-    if (!status) status = bml_cuda__trainer_drawn(t);
+    if (!status) {
+        status = bml_cuda__trainer_drawn(t);
+    }
     if (status) return status;
     s->w = (float *)bml_cuda__buffer(&t->memory, NULL, 4 * n, sizeof *s->w);
     s->tally = (bml_cuda__tally *)bml_cuda__buffer(&t->memory, NULL, numbers, 1);
     for (int which = 0; which < 2; which++) {
-        size_t wide = which ? net->n_out : net->n_in;
+        ptrdiff_t wide = which ? net->n_out : net->n_in;
         float *at = net->scale[which] ? (float *)bml_cuda__buffer(&t->memory, NULL, 2 * wide, sizeof *at) : NULL;
         t->net.shift[which] = at;
         t->net.scale[which] = at ? at + wide : NULL;
         if (!at || status) continue;
-        bml_cuda_copy shift = {at, net->shift[which], wide * sizeof *at};
-        bml_cuda_copy scale = {at + wide, net->scale[which], wide * sizeof *at};
+        size_t bytes = bml_cuda__bytes(wide, sizeof *at);
+        bml_cuda_copy shift = {at, net->shift[which], bytes};
+        bml_cuda_copy scale = {at + wide, net->scale[which], bytes};
         status = bml_cuda_put(&shift, NULL, t->cuda);
-        if (!status) status = bml_cuda_put(&scale, NULL, t->cuda);
+        if (!status) {
+            status = bml_cuda_put(&scale, NULL, t->cuda);
+        }
     }
-    if (!status) status = t->memory.status;
+    if (!status) {
+        status = t->memory.status;
+    }
     if (status) return status;
     s->g = s->w + n;
     s->m = s->w + 2 * n;
@@ -4500,7 +5397,7 @@ static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
     t->net.params = s->w;
     t->net.running = NULL;
     t->lane.grad = s->g;
-    cudaMemsetAsync(s->w, 0, 4 * n * sizeof *s->w, NULL);
+    cudaMemsetAsync(s->w, 0, bml_cuda__bytes(4 * n, sizeof *s->w), NULL);
     return bml_cuda_trainer_set(net->params, NULL, t);
 }
 
@@ -4522,7 +5419,9 @@ static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
     t->how = h; /* with the defaults */
     t->batch = t->how.batch;
     for (int i = 0; i < t->how.n_batches; i++)
-        if (t->how.batches[i].batch > t->batch) t->batch = t->how.batches[i].batch;
+        if (t->how.batches[i].batch > t->batch) {
+            t->batch = t->how.batches[i].batch;
+        }
     t->learner.l2 = t->how.l2;
     t->learner.clip = t->how.clip;
     t->learner.optimizer = t->how.optimizer;
@@ -4532,31 +5431,40 @@ static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
 
 int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *training, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
-    if (out) *out = NULL;
+    if (out) {
+        *out = NULL;
+    }
     if (status) return status;
-    if (!out || !training || !training->how || !training->model.bytes) return BML_CUDA_BAD_ARGUMENT;
+    if (!out || !training || !training->how || !training->model.bytes) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
     if (training->tf32 && cuda->capability < 80)
         return bml_cuda__fail(cuda, BML_CUDA_BAD_ARGUMENT, "tf32 needs compute capability 8.0");
     bml_cuda_trainer *t;
     t = (bml_cuda_trainer *)calloc(1, sizeof *t);
-    if (!t) return BML_CUDA_NO_MEMORY;
+    if (!t) {
+        return BML_CUDA_NO_MEMORY;
+    }
     t->cuda = t->memory.cuda = cuda;
     t->how = *training->how;
     t->tf32 = training->tf32;
     char why[BML_NN_MESSAGE];
     int read = bml_nn_decode(&t->host, training->model.bytes, training->model.size, why);
-    if (read)
+    if (read) {
         status = bml_cuda__fail(cuda, read == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_MODEL, "%s: %.180s",
                                 bml_nn_strerror(read), why);
-    else {
+    } else {
         t->net = *t->host;
         status = bml_cuda__trainer_settings(t);
-        if (!status) status = bml_cuda__trainer_memory(t);
+        if (!status) {
+            status = bml_cuda__trainer_memory(t);
+        }
     }
-    if (status)
+    if (status) {
         bml_cuda_trainer_free(t);
-    else
+    } else {
         *out = t;
+    }
     return status;
 }
 
@@ -4571,18 +5479,24 @@ void bml_cuda_trainer_free(bml_cuda_trainer *t) {
 }
 
 size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *t) {
-    return t ? t->learner.n : 0;
+    return t ? (size_t)t->learner.n : 0;
 }
 
 int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
-    bml_cuda_copy copy = {weights, t ? t->learner.w : NULL, t ? t->learner.n * sizeof *weights : 0};
-    int status = t && weights ? bml_cuda_get(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
+    if (!t || !weights) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    bml_cuda_copy copy = {weights, t->learner.w, bml_cuda__bytes(t->learner.n, sizeof *weights)};
+    int status = bml_cuda_get(&copy, stream, t->cuda);
     return status ? status : bml_cuda_wait(stream, t->cuda);
 }
 
 int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
-    bml_cuda_copy copy = {t ? t->learner.w : NULL, weights, t ? t->learner.n * sizeof *weights : 0};
-    int status = t && weights ? bml_cuda_put(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
+    if (!t || !weights) {
+        return BML_CUDA_BAD_ARGUMENT;
+    }
+    bml_cuda_copy copy = {t->learner.w, weights, bml_cuda__bytes(t->learner.n, sizeof *weights)};
+    int status = bml_cuda_put(&copy, stream, t->cuda);
     if (status) return status;
     t->rows = 0;
     status =
@@ -4600,27 +5514,28 @@ static void bml_cuda__forward_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
     l->first = 0;
     for (int i = 0; i < t->net.n_nodes; i++) {
         const bml_nn__node *n = &t->net.nodes[i];
-        bml_cuda__read op = {l->out[i],    batch->x,       t->net.shift[0],     t->net.scale[0],        batch->index,
-                             (size_t)l->b, (size_t)n->out, (size_t)t->net.n_in, (size_t)n->input_offset};
-        if (n->spec.kind == BML_NN_INPUT)
+        bml_cuda__read op = {l->out[i],       batch->x, t->net.shift[0], t->net.scale[0], batch->index,
+                             (ptrdiff_t)l->b, n->out,   t->net.n_in,     n->input_offset};
+        if (n->spec.kind == BML_NN_INPUT) {
             bml_cuda__each(t, bml_nn__cells(n, l), op);
-        else
+        } else {
             bml_cuda__layer_pass(t, i, 0);
+        }
     }
 }
 
 /* Blocks that sum n > 0 numbers. */
-static int bml_cuda__parts_of(size_t n) {
-    size_t blocks = (n - 1) / BML_CUDA__THREADS + 1;
-    return blocks < (size_t)BML_CUDA__MAX_PARTS ? (int)blocks : (int)BML_CUDA__MAX_PARTS;
+static int bml_cuda__parts_of(ptrdiff_t n) {
+    ptrdiff_t blocks = (n - 1) / BML_CUDA__THREADS + 1;
+    return blocks < BML_CUDA__MAX_PARTS ? (int)blocks : (int)BML_CUDA__MAX_PARTS;
 }
 
 /* The loss of the rows that have just run forward, into `parts`, and its gradient where one is wanted. */
 static void bml_cuda__loss_of_rows(bml_cuda_trainer *t, const bml_cuda_batch *batch, int learn) {
     int last = t->net.n_nodes - 1;
     int by_row = bml_nn__by_row(t->how.loss);
-    size_t b = (size_t)batch->n;
-    size_t m = t->net.n_out;
+    ptrdiff_t b = batch->n;
+    ptrdiff_t m = t->net.n_out;
     bml_cuda__loss l = {learn ? t->lane.d[last] : NULL,
                         t->lane.out[last],
                         batch->y,
@@ -4629,7 +5544,7 @@ static void bml_cuda__loss_of_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
                         t->net.scale[1],
                         batch->index,
                         b,
-                        (size_t)t->net.nodes[last].out,
+                        (ptrdiff_t)t->net.nodes[last].out,
                         m,
                         t->how.loss,
                         t->learner.parts,
@@ -4657,15 +5572,19 @@ static int bml_cuda__learn_rows(bml_cuda_trainer *t, double rate, int learn) {
     int n_norm = learn ? bml_cuda__parts_of(s->n) : 0;
     bml_cuda__rates_of(t, rate);
     for (int i = t->net.n_nodes - 1; learn && i >= 0; i--)
-        if (t->net.nodes[i].spec.kind != BML_NN_INPUT) bml_cuda__layer_pass(t, i, 1);
-    if (learn) BML_CUDA__LAUNCH(bml_cuda__norm_kernel, (unsigned)n_norm, BML_CUDA__THREADS, 0, t->stream, *s);
+        if (t->net.nodes[i].spec.kind != BML_NN_INPUT) {
+            bml_cuda__layer_pass(t, i, 1);
+        }
+    if (learn) {
+        BML_CUDA__LAUNCH(bml_cuda__norm_kernel, (unsigned)n_norm, BML_CUDA__THREADS, 0, t->stream, *s);
+    }
     BML_CUDA__LAUNCH(bml_cuda__tally_kernel, 1, BML_CUDA__THREADS, 0, t->stream, *s, t->n_loss, n_norm);
     if (learn) {
         bml_cuda__update op = {*s};
         bml_cuda__each(t, s->n, op);
         t->step++;
     }
-    t->rows += (size_t)t->lane.b;
+    t->rows += t->lane.b;
     return bml_cuda__check(t->cuda, cudaGetLastError(), "training kernels");
 }
 
@@ -4674,9 +5593,10 @@ static int bml_cuda__rows_run(const bml_cuda_batch *batch, int learn, bml_cuda_s
     if (status) return status;
     if (!batch || !batch->x || !batch->y || batch->n < 1 || batch->n > t->batch || !(batch->rate >= 0))
         return BML_CUDA_BAD_ARGUMENT;
-    if (t->how.loss == BML_NN_CUSTOM || t->how.class_weights)
+    if (t->how.loss == BML_NN_CUSTOM || t->how.class_weights) {
         return bml_cuda__fail(t->cuda, BML_CUDA_BAD_ARGUMENT,
                               "this loss is worked out on the host: bml_cuda_train_host");
+    }
     t->stream = stream;
     bml_cuda__forward_rows(t, batch, learn ? BML_NN__TRAIN : BML_NN__PLAIN);
     bml_cuda__loss_of_rows(t, batch, learn);
@@ -4693,14 +5613,18 @@ int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream strea
     bml_cuda__tally now;
     bml_cuda_copy copy = {&now, t ? t->learner.tally : NULL, sizeof now};
     int status = t && progress ? bml_cuda_get(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
-    if (!status) status = bml_cuda_wait(stream, t->cuda);
+    if (!status) {
+        status = bml_cuda_wait(stream, t->cuda);
+    }
     if (status) return status;
     progress->loss = now.loss / now.weight;
     progress->gradient_norm = now.norm / now.batches;
     progress->accuracy =
         bml_nn__by_row(t->how.loss) || bml_nn__is_binary(t->how.loss) ? now.right / (double)t->rows : BML_CUDA__NAN;
     t->rows = 0;
-    if (now.failed) return bml_cuda__fail(t->cuda, BML_CUDA_NAN, "after %.0f good batches", now.batches - 1);
+    if (now.failed) {
+        return bml_cuda__fail(t->cuda, BML_CUDA_NAN, "after %.0f good batches", now.batches - 1);
+    }
     return bml_cuda__check(t->cuda, cudaMemsetAsync(t->learner.tally, 0, sizeof now, (cudaStream_t)stream),
                            "cudaMemsetAsync");
 }
@@ -4713,58 +5637,80 @@ typedef struct bml_cuda__course {
     bml_cuda_trainer *device;
     bml_nn_trainer *t;
     bml_cuda__buffers data;
-    float *x, *y, *weights, *x_val, *y_val; /* device */
-    uint32_t *order, *held;                 /* device */
-    uint32_t *rows;                         /* host: the order, as it goes to the device */
-    int on_host;                            /* the loss */
-    double right;                           /* rows whose class is right, where the host counts */
+    float *x; /* these seven on the device */
+    float *y;
+    float *weights;
+    float *x_val;
+    float *y_val;
+    uint32_t *order;
+    uint32_t *held;
+    uint32_t *rows; /* host: the order, as it goes to the device */
+    int on_host;    /* the loss */
+    double right;   /* rows whose class is right, where the host counts */
 } bml_cuda__course;
 
 /* Rows `rows` of x and y on the host (NULL: from `at` on): loss and gradient of what the device has predicted. */
-static int bml_cuda__loss_on_host(bml_cuda__course *c, const ptrdiff_t *rows, size_t at, const float *x, const float *y,
-                                  int learn) {
+static int bml_cuda__loss_on_host(bml_cuda__course *c, const ptrdiff_t *rows, ptrdiff_t at, const float *x,
+                                  const float *y, int learn) {
     bml_nn_trainer *t = c->t;
     bml_cuda_trainer *d = c->device;
     const bml_nn *net = d->host;
     bml_nn__lane *lane = &t->lanes[0];
     int last = net->n_nodes - 1;
     int b = d->lane.b;
-    size_t m = net->n_out;
-    size_t bytes = (size_t)b * m * sizeof(float);
+    ptrdiff_t m = net->n_out;
+    size_t bytes = bml_cuda__bytes(b * m, sizeof(float));
     bml_cuda_copy get = {lane->out[last], d->lane.out[last], bytes};
     bml_cuda_copy put = {d->lane.d[last], lane->d[last], bytes};
     bml_cuda__tally given;
     bml_cuda_copy tell = {&d->learner.tally->given, &given.given, sizeof given.given};
     bml_cuda_copy total = {&d->learner.tally->total, &given.total, sizeof given.total};
     const float *w = t->how.weights && x == t->how.x ? t->how.weights : NULL;
-    bml_nn_batch batch = {
-        t->gradient, t->prediction, y ? t->target : NULL, t->x, w ? t->weight : NULL, b, (size_t)net->n_in, m};
+    bml_nn_batch batch;
+    batch.gradient = t->gradient;
+    batch.prediction = t->prediction;
+    batch.target = y ? t->target : NULL;
+    batch.x = t->x;
+    batch.weight = w ? t->weight : NULL;
+    batch.n = b;
+    batch.n_in = (size_t)net->n_in;
+    batch.n_out = (size_t)m;
     int status = bml_cuda_get(&get, NULL, d->cuda);
-    if (!status) status = bml_cuda_wait(NULL, d->cuda);
+    if (!status) {
+        status = bml_cuda_wait(NULL, d->cuda);
+    }
     if (status) return status;
     lane->b = b;
     bml_nn__output_rows(t->prediction, net, lane);
-    for (size_t r = 0; r < (size_t)b; r++) {
-        size_t from = rows ? rows[r] : at + r;
-        for (size_t j = 0; y && j < m; j++) {
+    for (ptrdiff_t r = 0; r < b; r++) {
+        ptrdiff_t from = rows ? rows[r] : at + r;
+        for (ptrdiff_t j = 0; y && j < m; j++) {
             float v = y[from * m + j];
             t->target[r * m + j] = net->scale[1] ? (v - net->shift[1][j]) / net->scale[1][j] : v;
         }
-        if (w) t->weight[r] = w[from];
-        memcpy(t->x + r * net->n_in, x + from * net->n_in, net->n_in * sizeof *x);
+        if (w) {
+            t->weight[r] = w[from];
+        }
+        memcpy(t->x + r * net->n_in, x + from * net->n_in, bml_cuda__bytes(net->n_in, sizeof *x));
     }
     given.given = bml_nn__loss(&given.total, &t->how, &batch);
     c->right += batch.target ? bml_nn__right(&t->how, &batch) : 0;
     bml_nn__gradient_rows(net, lane, t->gradient);
     d->n_loss = 0;
-    if (learn) status = bml_cuda_put(&put, NULL, d->cuda);
-    if (!status) status = bml_cuda_put(&tell, NULL, d->cuda);
-    if (!status) status = bml_cuda_put(&total, NULL, d->cuda);
+    if (learn) {
+        status = bml_cuda_put(&put, NULL, d->cuda);
+    }
+    if (!status) {
+        status = bml_cuda_put(&tell, NULL, d->cuda);
+    }
+    if (!status) {
+        status = bml_cuda_put(&total, NULL, d->cuda);
+    }
     return status ? status : bml_cuda_wait(NULL, d->cuda);
 }
 
 /* One batch: n rows of the order (learn), or of the validation rows, from `at` on. */
-static int bml_cuda__course_batch(bml_cuda__course *c, size_t at, size_t n, int learn) {
+static int bml_cuda__course_batch(bml_cuda__course *c, ptrdiff_t at, ptrdiff_t n, int learn) {
     const bml_nn_training *h = &c->t->how;
     bml_cuda_trainer *d = c->device;
     int own = !learn && h->n_val;
@@ -4783,25 +5729,36 @@ static int bml_cuda__course_batch(bml_cuda__course *c, size_t at, size_t n, int 
         c->t->step++;
         c->t->last.learning_rate = batch.rate;
     }
-    if (!c->on_host) return bml_cuda__rows_run(&batch, learn, NULL, d);
+    if (!c->on_host) {
+        return bml_cuda__rows_run(&batch, learn, NULL, d);
+    }
     d->stream = NULL;
     bml_cuda__forward_rows(d, &batch, learn ? BML_NN__TRAIN : BML_NN__PLAIN);
-    int status = bml_cuda__loss_on_host(c, own ? NULL : (learn ? c->t->order : c->t->held) + at, at,
-                                        own ? h->x_val : h->x, own ? h->y_val : h->y, learn);
+    const ptrdiff_t *rows = NULL;
+    if (!own) {
+        rows = learn ? c->t->order + at : c->t->held + at;
+    }
+    const float *x = own ? h->x_val : h->x;
+    const float *y = own ? h->y_val : h->y;
+    int status = bml_cuda__loss_on_host(c, rows, at, x, y, learn);
     return status ? status : bml_cuda__learn_rows(d, batch.rate, learn);
 }
 
 static int bml_cuda__course_validate(bml_cuda__course *c) {
     bml_nn_trainer *t = c->t;
-    size_t n = t->how.n_val ? t->how.n_val : t->n_held;
-    size_t most = (size_t)t->largest;
+    ptrdiff_t n = t->how.n_val ? (ptrdiff_t)t->how.n_val : t->n_held;
+    ptrdiff_t most = t->largest;
     int status = BML_CUDA_OK;
-    if (!n) return BML_CUDA_OK;
+    if (!n) {
+        return BML_CUDA_OK;
+    }
     c->right = 0;
-    for (size_t at = 0; at < n && !status; at += most)
+    for (ptrdiff_t at = 0; at < n && !status; at += most)
         status = bml_cuda__course_batch(c, at, n - at < most ? n - at : most, 0);
     bml_cuda_progress now;
-    if (!status) status = bml_cuda_trainer_progress(&now, NULL, c->device);
+    if (!status) {
+        status = bml_cuda_trainer_progress(&now, NULL, c->device);
+    }
     if (status) return status;
     t->last.val_loss = now.loss;
     t->last.val_accuracy = c->on_host && now.accuracy == now.accuracy ? c->right / (double)n : now.accuracy;
@@ -4812,24 +5769,31 @@ static int bml_cuda__course_validate(bml_cuda__course *c) {
 static int bml_cuda__course_train(bml_cuda__course *c) {
     bml_nn_trainer *t = c->t;
     const bml_nn_training *h = &t->how;
-    size_t size = (size_t)bml_nn__batch_at(t, t->last.epoch + 1);
-    size_t n = t->n_train;
-    bml_cuda_copy put = {c->order, c->rows, n * sizeof *c->rows};
-    if (!h->in_order) bml_nn__shuffle(t->order, n, h->seed, (uint64_t)t->last.epoch + 1);
-    for (size_t i = 0; i < n; i++) {
+    ptrdiff_t size = bml_nn__batch_at(t, t->last.epoch + 1);
+    ptrdiff_t n = t->n_train;
+    bml_cuda_copy put = {c->order, c->rows, bml_cuda__bytes(n, sizeof *c->rows)};
+    if (!h->in_order) {
+        bml_nn__shuffle(t->order, n, h->seed, (uint64_t)t->last.epoch + 1);
+    }
+    for (ptrdiff_t i = 0; i < n; i++) {
         t->order[i] = t->train[h->in_order ? i : t->order[i]];
         c->rows[i] = (uint32_t)t->order[i];
     }
     int status = bml_cuda_put(&put, NULL, c->device->cuda);
     c->right = 0;
-    for (size_t at = 0; at < n && !status; at += size)
+    for (ptrdiff_t at = 0; at < n && !status; at += size)
         status = bml_cuda__course_batch(c, at, n - at < size ? n - at : size, 1);
     bml_cuda_progress now;
-    if (!status) status = bml_cuda_trainer_progress(&now, NULL, c->device);
-    if (status == BML_CUDA_NAN)
+    if (!status) {
+        status = bml_cuda_trainer_progress(&now, NULL, c->device);
+    }
+    if (status == BML_CUDA_NAN) {
         return bml_cuda__fail(c->device->cuda, status, "in epoch %d; the weights are those after epoch %d",
                               t->last.epoch + 1, t->last.epoch);
-    if (!status) status = bml_cuda_trainer_get(t->net->params, NULL, c->device);
+    }
+    if (!status) {
+        status = bml_cuda_trainer_get(t->net->params, NULL, c->device);
+    }
     if (status) return status;
     t->last.epoch++;
     t->last.batch = (int)size;
@@ -4845,7 +5809,9 @@ static int bml_cuda__course_epoch(bml_cuda__course *c) {
     const bml_nn_training *h = &t->how;
     int status = bml_cuda__course_train(c);
     int judged = h->n_val || t->n_held;
-    if (!status) status = bml_cuda__course_validate(c);
+    if (!status) {
+        status = bml_cuda__course_validate(c);
+    }
     if (status) return status;
     double value = judged ? t->last.val_loss : t->last.loss;
     if (t->last.epoch >= h->first_epoch && value < t->last.best_loss) {
@@ -4860,7 +5826,9 @@ static int bml_cuda__course_epoch(bml_cuda__course *c) {
         t->done = 1;
         status = bml_cuda__fail(c->device->cuda, BML_CUDA_CANCELLED, "after epoch %d", t->last.epoch);
     }
-    if (t->done && !h->keep_last && judged && t->last.best_epoch) bml_nn__restore(t->net, t->best);
+    if (t->done && !h->keep_last && judged && t->last.best_epoch) {
+        bml_nn__restore(t->net, t->best);
+    }
     return status;
 }
 
@@ -4868,20 +5836,34 @@ static int bml_cuda__course_epoch(bml_cuda__course *c) {
 static int bml_cuda__course_data(bml_cuda__course *c) {
     const bml_nn_trainer *t = c->t;
     const bml_nn_training *h = &t->how;
-    size_t n_in = t->net->n_in;
-    size_t n_out = t->net->n_out;
-    size_t most = (size_t)(t->n_train > t->n_held ? t->n_train : t->n_held);
+    ptrdiff_t n_in = t->net->n_in;
+    ptrdiff_t n_out = t->net->n_out;
+    ptrdiff_t most = t->n_train > t->n_held ? t->n_train : t->n_held;
     bml_cuda__buffers *b = &c->data;
-    if (h->n > 0xFFFFFFFFu) return BML_CUDA_TOO_LARGE;
-    c->rows = (uint32_t *)calloc(most, sizeof *c->rows);
-    if (!c->rows) return BML_CUDA_NO_MEMORY;
+    if (h->n > 0xFFFFFFFFu) {
+        return BML_CUDA_TOO_LARGE;
+    }
+    c->rows = (uint32_t *)calloc((size_t)most, sizeof *c->rows);
+    if (!c->rows) {
+        return BML_CUDA_NO_MEMORY;
+    }
     for (ptrdiff_t i = 0; i < t->n_held; i++)
         c->rows[i] = (uint32_t)t->held[i];
-    c->x = (float *)bml_cuda__buffer(b, h->x, h->n * n_in, sizeof *c->x);
-    if (h->y) c->y = (float *)bml_cuda__buffer(b, h->y, h->n * n_out, sizeof *c->y);
-    if (h->weights) c->weights = (float *)bml_cuda__buffer(b, h->weights, h->n, sizeof *c->weights);
-    if (h->n_val) c->x_val = (float *)bml_cuda__buffer(b, h->x_val, h->n_val * n_in, sizeof *c->x_val);
-    if (h->n_val && h->y_val) c->y_val = (float *)bml_cuda__buffer(b, h->y_val, h->n_val * n_out, sizeof *c->y_val);
+    ptrdiff_t n = (ptrdiff_t)h->n;
+    ptrdiff_t n_val = (ptrdiff_t)h->n_val;
+    c->x = (float *)bml_cuda__buffer(b, h->x, n * n_in, sizeof *c->x);
+    if (h->y) {
+        c->y = (float *)bml_cuda__buffer(b, h->y, n * n_out, sizeof *c->y);
+    }
+    if (h->weights) {
+        c->weights = (float *)bml_cuda__buffer(b, h->weights, n, sizeof *c->weights);
+    }
+    if (h->n_val) {
+        c->x_val = (float *)bml_cuda__buffer(b, h->x_val, n_val * n_in, sizeof *c->x_val);
+    }
+    if (h->n_val && h->y_val) {
+        c->y_val = (float *)bml_cuda__buffer(b, h->y_val, n_val * n_out, sizeof *c->y_val);
+    }
     c->order = (uint32_t *)bml_cuda__buffer(b, NULL, t->n_train, sizeof *c->order);
     c->held = (uint32_t *)bml_cuda__buffer(b, c->rows, t->n_held, sizeof *c->held);
     return b->status ? b->status : bml_cuda_wait(NULL, b->cuda);
@@ -4891,7 +5873,9 @@ int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cud
     bml_cuda__course c;
     memset(&c, 0, sizeof c);
     c.data.cuda = cuda;
-    if (!weights) return cuda && !cuda->open ? BML_CUDA_NO_DEVICE : BML_CUDA_BAD_ARGUMENT;
+    if (!weights) {
+        return cuda && !cuda->open ? BML_CUDA_NO_DEVICE : BML_CUDA_BAD_ARGUMENT;
+    }
     int status = bml_cuda_trainer_create(&c.device, training, cuda);
     if (status) return status;
     bml_nn_training how = *training->how;
@@ -4899,15 +5883,22 @@ int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cud
     how.threads = 1; /* all rows of a batch in one piece */
     char why[BML_NN_MESSAGE];
     int made = bml_nn_trainer_create(&c.t, c.device->host, &how, why);
-    if (made)
+    if (made) {
         status = bml_cuda__fail(cuda, made == BML_NN_NO_MEMORY ? BML_CUDA_NO_MEMORY : BML_CUDA_BAD_ARGUMENT,
                                 "%s: %.180s", bml_nn_strerror(made), why);
+    }
     c.on_host = how.loss == BML_NN_CUSTOM || how.class_weights;
-    if (!status) status = bml_cuda__course_data(&c);
+    if (!status) {
+        status = bml_cuda__course_data(&c);
+    }
     while (!status && !c.t->done)
         status = bml_cuda__course_epoch(&c);
-    if (!made) memcpy(weights, c.device->host->params, c.device->host->n_params * sizeof *weights);
-    if (!made && last) *last = c.t->last;
+    if (!made) {
+        memcpy(weights, c.device->host->params, bml_cuda__bytes(c.device->host->n_params, sizeof *weights));
+    }
+    if (!made && last) {
+        *last = c.t->last;
+    }
     bml_cuda__done(&c.data);
     bml_nn_trainer_free(c.t);
     free(c.rows);
@@ -4917,6 +5908,53 @@ int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cud
 
 #endif /* nvcc, or BML_CUDA_ON_HOST */
 
-/* Version 0.1.0 (2026): first release.
+/* 0.1.0 (2026): first release. 0.2.0 (2026): follows the solver of bml_ssc.h; BML_CUDA_VERSION.
 
-   Licence: public domain (unlicense.org), or, at your choice, MIT: see the file LICENSE. */
+   This software is available under two licences: choose whichever you prefer.
+
+   ------------------------------------------------------------------------------
+   ALTERNATIVE A - Public domain (www.unlicense.org)
+
+   This is free and unencumbered software released into the public domain.
+
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+   software, either in source code form or as a compiled binary, for any purpose,
+   commercial or non-commercial, and by any means.
+
+   In jurisdictions that recognize copyright laws, the author or authors of this
+   software dedicate any and all copyright interest in the software to the public
+   domain. We make this dedication for the benefit of the public at large and to
+   the detriment of our heirs and successors. We intend this dedication to be an
+   overt act of relinquishment in perpetuity of all present and future rights to
+   this software under copyright law.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+   WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+   ------------------------------------------------------------------------------
+   ALTERNATIVE B - MIT License
+
+   Copyright (c) 2026 the authors of bml
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of
+   this software and associated documentation files (the "Software"), to deal in
+   the Software without restriction, including without limitation the rights to
+   use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+   of the Software, and to permit persons to whom the Software is furnished to do
+   so, subject to the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all
+   copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+   SOFTWARE.
+*/
