@@ -750,6 +750,15 @@ BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *rank
 BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 
 #endif /* BML_MCMC_H */
+/* ---- API: calls without a reason ----
+   The last argument, why, may be left out: bml_mcmc_prior_create(a, b, c) is a call of version 0.1, and means NULL. */
+#define BML_MCMC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
+#define BML_MCMC_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)
+#define bml_mcmc_prior_create(...) BML_MCMC_WHY_OPTIONAL_3(bml_mcmc_prior_create, __VA_ARGS__, NULL, 0)
+#define bml_mcmc_ensemble_create(...) BML_MCMC_WHY_OPTIONAL_2(bml_mcmc_ensemble_create, __VA_ARGS__, NULL, 0)
+#define bml_mcmc_nested_create(...) BML_MCMC_WHY_OPTIONAL_2(bml_mcmc_nested_create, __VA_ARGS__, NULL, 0)
+#define bml_mcmc_nuts_create(...) BML_MCMC_WHY_OPTIONAL_2(bml_mcmc_nuts_create, __VA_ARGS__, NULL, 0)
+
 /* ---- end of API ---- */
 
 #if defined(BML_MCMC_IMPLEMENTATION) && !defined(BML_MCMC_IMPLEMENTED)
@@ -1696,8 +1705,8 @@ static int bml_mcmc__prior_build(bml_mcmc_prior **out, bml_mcmc_prior *draft) {
     return status;
 }
 
-BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim,
-                                       char *why) {
+BML_MCMC_DEF int(bml_mcmc_prior_create)(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim,
+                                        char *why) {
     bml_mcmc_prior draft;
     memset(&draft, 0, sizeof draft);
     if (why) {
@@ -2462,7 +2471,7 @@ static int bml_mcmc__ensemble_build(bml_mcmc_ensemble **out, bml_mcmc_ensemble *
     return status;
 }
 
-BML_MCMC_DEF int bml_mcmc_ensemble_create(bml_mcmc_ensemble **e, const bml_mcmc_config *config, char *why) {
+BML_MCMC_DEF int(bml_mcmc_ensemble_create)(bml_mcmc_ensemble **e, const bml_mcmc_config *config, char *why) {
     bml_mcmc_ensemble draft;
     if (why) {
         why[0] = 0;
@@ -5810,7 +5819,7 @@ static void bml_mcmc__nested_begin(bml_mcmc_nested *s) {
     s->now.remaining = s->now.efficiency = 1;
 }
 
-BML_MCMC_DEF int bml_mcmc_nested_create(bml_mcmc_nested **s, const bml_mcmc_nested_config *config, char *why) {
+BML_MCMC_DEF int(bml_mcmc_nested_create)(bml_mcmc_nested **s, const bml_mcmc_nested_config *config, char *why) {
     bml_mcmc_nested draft;
     if (why) {
         why[0] = 0;
@@ -7121,7 +7130,7 @@ static int bml_mcmc__given_metric(bml_mcmc_nuts *s) {
     return 1;
 }
 
-BML_MCMC_DEF int bml_mcmc_nuts_create(bml_mcmc_nuts **s, const bml_mcmc_nuts_config *config, char *why) {
+BML_MCMC_DEF int(bml_mcmc_nuts_create)(bml_mcmc_nuts **s, const bml_mcmc_nuts_config *config, char *why) {
     bml_mcmc_nuts draft;
     if (why) {
         why[0] = 0;

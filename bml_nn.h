@@ -557,6 +557,17 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *trainer, const char *path);
 #endif /* BML_NN_NO_FILES */
 
 #endif /* BML_NN_H */
+/* ---- API: calls without a reason ----
+   The last argument, why, may be left out: bml_nn_create(a, b) is a call of version 0.1, and means NULL. */
+#define BML_NN_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
+#define BML_NN_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)
+#define BML_NN_WHY_OPTIONAL_4(function, a, b, c, d, why, ...) function(a, b, c, d, why)
+#define bml_nn_create(...) BML_NN_WHY_OPTIONAL_2(bml_nn_create, __VA_ARGS__, NULL, 0)
+#define bml_nn_work_create(...) BML_NN_WHY_OPTIONAL_4(bml_nn_work_create, __VA_ARGS__, NULL, 0)
+#define bml_nn_trainer_create(...) BML_NN_WHY_OPTIONAL_3(bml_nn_trainer_create, __VA_ARGS__, NULL, 0)
+#define bml_nn_decode(...) BML_NN_WHY_OPTIONAL_3(bml_nn_decode, __VA_ARGS__, NULL, 0)
+#define bml_nn_load(...) BML_NN_WHY_OPTIONAL_2(bml_nn_load, __VA_ARGS__, NULL, 0)
+
 /* ---- end of API ---- */
 
 #if defined(BML_NN_IMPLEMENTATION) && !defined(BML_NN_IMPLEMENTED)
@@ -3552,7 +3563,7 @@ static int bml_nn__make(bml_nn **out, const bml_nn_config *config, ptrdiff_t mos
     return bml_nn__reason(why, status, plan.message);
 }
 
-BML_NN_DEF int bml_nn_create(bml_nn **net, const bml_nn_config *config, char *why) {
+BML_NN_DEF int(bml_nn_create)(bml_nn **net, const bml_nn_config *config, char *why) {
     int status = bml_nn__make(net, config, BML_NN__MOST, why);
     for (int i = 0; !status && i < (*net)->n_tensors; i++) {
         bml_nn__start_tensor(*net, i, config->seed);
@@ -4056,7 +4067,7 @@ static int bml_nn__work_backward(bml_nn_work *work) {
     return BML_NN_OK;
 }
 
-BML_NN_DEF int bml_nn_work_create(bml_nn_work **out, const bml_nn *net, int rows, int threads, char *why) {
+BML_NN_DEF int(bml_nn_work_create)(bml_nn_work **out, const bml_nn *net, int rows, int threads, char *why) {
     bml_nn__arena a = {NULL, 0};
     char message[BML_NN_MESSAGE] = "";
     int status = BML_NN_OK;
@@ -4948,7 +4959,7 @@ static bml_nn_epoch bml_nn__no_epoch(int last) {
     return e;
 }
 
-BML_NN_DEF int bml_nn_trainer_create(bml_nn_trainer **out, bml_nn *net, const bml_nn_training *training, char *why) {
+BML_NN_DEF int(bml_nn_trainer_create)(bml_nn_trainer **out, bml_nn *net, const bml_nn_training *training, char *why) {
     bml_nn_trainer plan;
     if (out) *out = NULL;
     if (!out || !net || !training) {
@@ -6675,7 +6686,7 @@ static int bml_nn__decode_file(bml_nn **out, bml_nn__file *f) {
     return status;
 }
 
-BML_NN_DEF int bml_nn_decode(bml_nn **out, const unsigned char *bytes, size_t size, char *why) {
+BML_NN_DEF int(bml_nn_decode)(bml_nn **out, const unsigned char *bytes, size_t size, char *why) {
     char message[BML_NN_MESSAGE] = "";
     bml_nn__file f;
     if (out) *out = NULL;
@@ -6826,7 +6837,7 @@ BML_NN_DEF int bml_nn_save(bml_nn *net, const char *path, int storage) {
     return status;
 }
 
-BML_NN_DEF int bml_nn_load(bml_nn **net, const char *path, char *why) {
+BML_NN_DEF int(bml_nn_load)(bml_nn **net, const char *path, char *why) {
     size_t size = 0;
     char message[BML_NN_MESSAGE];
     if (!net) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");

@@ -622,6 +622,20 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
                                         char *why);
 #endif
 
+/* ---- API: calls without a reason ----
+   The last argument, why, may be left out: bml_sample_table_create(a, b) is a call of version 0.1, and means NULL. */
+#define BML_SAMPLE_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
+#define BML_SAMPLE_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)
+#define BML_SAMPLE_WHY_OPTIONAL_4(function, a, b, c, d, why, ...) function(a, b, c, d, why)
+#define bml_sample_table_create(...) BML_SAMPLE_WHY_OPTIONAL_2(bml_sample_table_create, __VA_ARGS__, NULL, 0)
+#define bml_sample_table_from_samples(...) \
+    BML_SAMPLE_WHY_OPTIONAL_4(bml_sample_table_from_samples, __VA_ARGS__, NULL, 0)
+#define bml_sample_grid_create(...) BML_SAMPLE_WHY_OPTIONAL_2(bml_sample_grid_create, __VA_ARGS__, NULL, 0)
+#define bml_sample_cells_create(...) BML_SAMPLE_WHY_OPTIONAL_2(bml_sample_cells_create, __VA_ARGS__, NULL, 0)
+#define bml_sample_alias_create(...) BML_SAMPLE_WHY_OPTIONAL_3(bml_sample_alias_create, __VA_ARGS__, NULL, 0)
+#define bml_sample_net_create(...) BML_SAMPLE_WHY_OPTIONAL_3(bml_sample_net_create, __VA_ARGS__, NULL, 0)
+#define bml_sample_net_train(...) BML_SAMPLE_WHY_OPTIONAL_3(bml_sample_net_train, __VA_ARGS__, NULL, 0)
+
 /* ---- end of API ---- */
 
 /* ---- inline functions: what the declarations above marked "inline" do ----
@@ -3975,7 +3989,8 @@ static int bml_sample__table_rules(bml_sample_table_config *c, char *why) {
     return status;
 }
 
-BML_SAMPLE_DEF int bml_sample_table_create(bml_sample_table **table, const bml_sample_table_config *config, char *why) {
+BML_SAMPLE_DEF int(bml_sample_table_create)(bml_sample_table **table, const bml_sample_table_config *config,
+                                            char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
     if (table) *table = NULL;
     if (!table || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, config: needed");
@@ -4018,8 +4033,8 @@ static void bml_sample__sort(double *x, ptrdiff_t n) {
     }
 }
 
-BML_SAMPLE_DEF int bml_sample_table_from_samples(bml_sample_table **table, const double *samples, size_t n, int nodes,
-                                                 char *why) {
+BML_SAMPLE_DEF int(bml_sample_table_from_samples)(bml_sample_table **table, const double *samples, size_t n, int nodes,
+                                                  char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
     if (table) *table = NULL;
     if (!table || !samples) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, samples: needed");
@@ -4338,7 +4353,7 @@ static int bml_sample__grid_block(bml_sample_grid **grid, const bml_sample_grid_
     return BML_SAMPLE_OK;
 }
 
-BML_SAMPLE_DEF int bml_sample_grid_create(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why) {
+BML_SAMPLE_DEF int(bml_sample_grid_create)(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
     if (grid) *grid = NULL;
     if (!grid || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "grid, config: needed");
@@ -4756,7 +4771,8 @@ static int bml_sample__cells_block(bml_sample_cells **cells, const bml_sample_ce
     return BML_SAMPLE_OK;
 }
 
-BML_SAMPLE_DEF int bml_sample_cells_create(bml_sample_cells **cells, const bml_sample_cells_config *config, char *why) {
+BML_SAMPLE_DEF int(bml_sample_cells_create)(bml_sample_cells **cells, const bml_sample_cells_config *config,
+                                            char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
     if (cells) *cells = NULL;
     if (!cells || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "cells, config: needed");
@@ -4900,7 +4916,7 @@ static int bml_sample__weights_rules(double *largest, const double *weights, siz
     return *largest > 0 ? BML_SAMPLE_OK : bml_sample__say(why, BML_SAMPLE_ZERO_DENSITY);
 }
 
-BML_SAMPLE_DEF int bml_sample_alias_create(bml_sample_alias **alias, const double *weights, size_t n, char *why) {
+BML_SAMPLE_DEF int(bml_sample_alias_create)(bml_sample_alias **alias, const double *weights, size_t n, char *why) {
     double largest;
     bml_sample__say(why, BML_SAMPLE_OK);
     if (!alias) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "alias: needed");
@@ -5110,7 +5126,7 @@ static int bml_sample__net_read(bml_sample_net *net) {
     return at == net->count;
 }
 
-BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why) {
+BML_SAMPLE_DEF int(bml_sample_net_create)(bml_sample_net **net, const float *array, size_t count, char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
     if (net) *net = NULL;
     if (!net || !array) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, array: needed");
@@ -5912,8 +5928,8 @@ static int bml_sample__train_all(float *array, double *worst, const bml_sample_t
     return status;
 }
 
-BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, const bml_sample_training *training,
-                                        char *why) {
+BML_SAMPLE_DEF int(bml_sample_net_train)(bml_sample_net **net, double *loss, const bml_sample_training *training,
+                                         char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
     if (net) *net = NULL;
     if (!net || !training) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, training: needed");

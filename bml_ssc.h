@@ -498,6 +498,12 @@ typedef struct bml_ssc_batch_job {
    status of the first source that failed. Errors: BAD_ARGUMENT, NO_MEMORY, and those of a source. */
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables);
 
+/* ---- API: calls without a reason ----
+   The last argument, why, may be left out: bml_ssc_create(a, b) is a call of version 0.1, and means NULL. */
+#define BML_SSC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
+#define bml_ssc_create(...) BML_SSC_WHY_OPTIONAL_2(bml_ssc_create, __VA_ARGS__, NULL, 0)
+#define bml_ssc_blob_create(...) BML_SSC_WHY_OPTIONAL_2(bml_ssc_blob_create, __VA_ARGS__, NULL, 0)
+
 #ifdef __cplusplus
 }
 #endif
@@ -1186,7 +1192,7 @@ static int bml_ssc__configure(bml_ssc_config *c, const bml_ssc_config *given, ch
     return BML_SSC_OK;
 }
 
-BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config, char *why) {
+BML_SSC_DEF int(bml_ssc_create)(bml_ssc **out, const bml_ssc_config *config, char *why) {
     if (out) {
         *out = NULL;
     }
@@ -1293,7 +1299,7 @@ static ptrdiff_t bml_ssc__layout_blob(bml_ssc_blob *blob, double *base) {
     return used;
 }
 
-BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why) {
+BML_SSC_DEF int(bml_ssc_blob_create)(bml_ssc_blob **out, const bml_ssc *tables, char *why) {
     if (out) {
         *out = NULL;
     }

@@ -79,7 +79,7 @@ fi
 # excess precision and the other C99 rounding of s390x: right, or refused
 if command -v i686-linux-gnu-gcc >/dev/null; then
     for program in $programs; do
-        ! i686-linux-gnu-gcc -std=c99 $common -mfpmath=387 -fsyntax-only tests/portable/$program.c 2>"$scratch/log" && grep -q FLT_EVAL_METHOD "$scratch/log"
+        ! i686-linux-gnu-gcc -std=c99 $common -mfpmath=387 -fsyntax-only tests/portable/$program.c 2>"$scratch/log" && grep -q mfpmath=sse "$scratch/log"
         verdict "i386 x87: $program is refused, and says why" $?
     done
 fi
