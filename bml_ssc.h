@@ -1022,8 +1022,8 @@ static void bml_ssc__line_shape(bml_ssc__line *line, double lo, double hi, doubl
     line->n = (int)((hi - lo) * BML_SSC__FINE / h) + 3;
 }
 
-/* out [n] = a line at ln y = from + h t, linear between its nodes; 0 outside. */
-static void bml_ssc__lattice(double *out, const bml_ssc__line *line, double from, double h, int n) {
+/* out [n] = a line at ln y = from + r h t, linear between its nodes; 0 outside. */
+static void bml_ssc__lattice(double *out, const bml_ssc__line *line, double from, double h, int r, int n) {
     double u = (from - line->lo) * BML_SSC__FINE / h;
     int i = bml_ssc__floor(u);
     double w = u - i;
@@ -1031,7 +1031,7 @@ static void bml_ssc__lattice(double *out, const bml_ssc__line *line, double from
         const double *v = line->value + i;
         int inside = i >= 0 && i < line->n - 1;
         out[t] = inside ? v[0] + w * (v[1] - v[0]) : 0;
-        i += BML_SSC__FINE;
+        i += r * BML_SSC__FINE;
     }
 }
 
@@ -2006,7 +2006,7 @@ static void bml_ssc__kernels_synchrotron(bml_ssc_blob *blob) {
     int n = blob->src.self_absorption ? 3 : 2;
     double *flat = blob->scratch;
     for (int l = 0; l < n; l++) {
-        bml_ssc__lattice(flat, lines[l], y0 + h * blob->syn_lo, h, r * count);
+        bml_ssc__lattice(flat, lines[l], y0 + h * blob->syn_lo, h, 1, r * count);
         for (int d = 0; d < r * count; d++)
             out[l][d % r * count + d / r] = unit * flat[d];
     }
@@ -2120,12 +2120,12 @@ static void bml_ssc__kernels(bml_ssc_blob *blob) {
         for (int t = 0; t < n + 32; t++) {
             blob->loss[t] = 0;
         }
-        bml_ssc__lattice(ln_loss, &tab->loss, ln_G0 + h * lo, h, n - lo);
+        bml_ssc__lattice(ln_loss, &tab->loss, ln_G0 + h * lo, h, 1, n - lo);
         for (int t = lo; t < n; t++)
             blob->loss[t] = (float)exp(ln_loss[t - lo] - 2 * (ln_G0 + h * t));
     }
     if (blob->src.pair_production) {
-        bml_ssc__lattice(blob->gg, &tab->gg, 2 * blob->lx0, r * h, 2 * blob->nx);
+        bml_ssc__lattice(blob->gg, &tab->gg, 2 * blob->lx0, h, r, 2 * blob->nx);
     }
 }
 
