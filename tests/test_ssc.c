@@ -725,9 +725,9 @@ static void test_synchrotron_tables(void) {
         double tol = 1 + 0.1 * y * y;
         double want90 = bml_ssc__synchrotron(y, BML_SSC_PITCH_90) / area;
         double want = 0.75 * simpson(pitch_integrand, &y, 0, PI, 400) / area;
-        bml_ssc__lattice(&at, &t90->syn0, log(y), t90->h, 1);
+        bml_ssc__lattice(&at, &t90->syn0, log(y), t90->h, 1, 1);
         worst90 = fmax(worst90, fabs(at / want90 - 1) / tol);
-        bml_ssc__lattice(&at, &av->syn0, log(y), av->h, 1);
+        bml_ssc__lattice(&at, &av->syn0, log(y), av->h, 1, 1);
         worst = fmax(worst, fabs(at / want - 1) / tol);
     }
     CHECK_LE(worst90, 1e-4, "S at 90 degrees, relative");
