@@ -11,7 +11,7 @@
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
 #   make check-cuda   the checks of the GPU library, on a card
 #   make bench-cuda   its timings, on a card
-#   make install      headers and pkg-config file, to $(DESTDIR)$(PREFIX)
+#   make install      headers, pkg-config file, EBL tables, to $(DESTDIR)$(PREFIX)
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
 #   make train-surrogate-ssa  ssc_ssa_gg.safetensors beside it: with self-absorption and pair production
@@ -140,9 +140,9 @@ train-surrogate-ssa: build/train_surrogate tools
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
-	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/programs.sh $(TESTS)
+	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test_threads build/memory/test_threads: LDLIBS += -pthread
@@ -204,7 +204,8 @@ bench-cuda: build/bench_cuda
 
 # -- Installing: the headers are the library; the pkg-config file only says where they are. ------------------------
 install:
-	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig'
+	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig' '$(DESTDIR)$(PREFIX)/share/bml'
+	install -m 644 examples/data/ebl_*.csv '$(DESTDIR)$(PREFIX)/share/bml'
 	install -m 644 $(HEADERS) bml_cuda.cu '$(DESTDIR)$(PREFIX)/include'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
 

@@ -68,7 +68,8 @@
    BML_MCMC_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
    BML_MCMC_STATIC                  all functions static (define with the above): what is not called is not compiled:
                                     2 s instead of 7 at -O3 for a program with the ensemble alone
-   BML_MCMC_NO_NESTED, BML_MCMC_NO_NUTS, BML_MCMC_NO_IMPORTANCE     leave a sampler out; in every file, or in none
+   BML_MCMC_NO_NESTED, BML_MCMC_NO_NUTS     leave a sampler out; in every file, or in none
+   BML_MCMC_USE_IMPORTANCE     importance nested sampling, too; in every file, or in none. Unfinished: see there
    BML_MCMC_MALLOC(n), BML_MCMC_REALLOC(p, n), BML_MCMC_FREE(p)     all three or none; default: the C library's
 
    MATHEMATICS
@@ -530,11 +531,11 @@ typedef struct bml_mcmc_goal {
    with the reasons when the steps are used up: call again to go on. Others as bml_mcmc_run. */
 BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc_goal *goal);
 
-#ifndef BML_MCMC_NO_NESTED
-/* ---- nested sampling ---- */
 /* theta[n][n_dim] from cube[n][n_dim], every coordinate of the cube within [0,1]. Non-zero: it failed. */
 typedef int (*bml_mcmc_transform)(double *theta, const double *cube, int n, int n_dim, void *user);
 
+#ifndef BML_MCMC_NO_NESTED
+/* ---- nested sampling ---- */
 enum { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
 enum { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
 
@@ -638,9 +639,118 @@ BML_MCMC_DEF int bml_mcmc_nested_save(bml_mcmc_nested *s, void *buffer, size_t s
 BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, size_t size);
 #endif /* BML_MCMC_NO_NESTED */
 
-#ifndef BML_MCMC_NO_IMPORTANCE
-/* (importance nested sampling: its declarations stand here) */
-#endif /* BML_MCMC_NO_IMPORTANCE */
+#ifdef BML_MCMC_USE_IMPORTANCE
+/* ---- importance nested sampling ----
+   Bounds around the upper parts of the likelihood are learned from the points so far; then fresh draws from every shell
+   between two bounds, each weighted by its shell's volume, give ln Z and the posterior. For likelihoods that cost much
+   more than the bounds do.
+   Unfinished, and so only with BML_MCMC_USE_IMPORTANCE: its verdict compares exploration and fresh draws, which share the
+   bounds; where those lose a thin tip of the posterior (Neal's funnel in ten dimensions: ln Z 0.8 too low), both agree,
+   and it says converged. Hold it against bml_mcmc_nested before you believe it.
+   Not for thin, strongly bent sheets, such as the posterior of a well measured synchrotron self-Compton source: no bound
+   follows them closely, and the exploration may not end (give max_calls). Not for more than some 20 dimensions, where
+   ellipsoids are mostly empty. Nested sampling with slices and the ensemble sampler are for those. */
+
+/* Reasons not to trust a result; `reasons` is a sum of them, 0: none. */
+enum {
+    BML_MCMC_IMPORTANCE_UNFINISHED = 1, /* stopped before the wanted ESS and error */
+    BML_MCMC_IMPORTANCE_EXPLORED = 2,   /* ln Z of the exploration and of the fresh draws differ */
+    BML_MCMC_IMPORTANCE_THIN_SHELL = 4, /* a shell holds evidence, but too few effective draws */
+    BML_MCMC_IMPORTANCE_HEAVY_POINT = 8 /* one point has too large a weight */
+};
+
+typedef struct bml_mcmc_importance_progress {
+    int sampling;              /* 0: exploring; 1: fresh draws */
+    int n_shells;              /* so far */
+    uint64_t evaluations;      /* of the likelihood */
+    double log_z, log_z_error; /* exploring: a first guess, its error NaN */
+    double ess;                /* of the fresh draws */
+    double remaining;          /* exploring: share of the evidence above the present threshold */
+    double log_volume;         /* ln of the share of the prior in the innermost bound */
+} bml_mcmc_importance_progress;
+typedef int (*bml_mcmc_importance_progress_fn)(const bml_mcmc_importance_progress *progress,
+                                               void *user); /* non-zero cancels */
+
+typedef struct bml_mcmc_importance_config {
+    int n_dim;                                /* required, 1 to 64; made for up to some 20 */
+    int live_points;                          /* that shape a bound; 0 = 400, more in more dimensions */
+    double shrink;                            /* share of a bound that the next one keeps; 0 = 0.3 */
+    int batch;                                /* most points of one call of log_likelihood; 0 = 1000 */
+    uint64_t seed;                            /* any, 0 too */
+    bml_mcmc_log_prob log_likelihood;         /* required; of theta, n points at once. -INFINITY is "impossible here" */
+    const bml_mcmc_prior *prior;              /* the prior: this (kept by the caller, who frees it last), or */
+    bml_mcmc_transform transform;             /* this, from the unit cube */
+    void *user;                               /* handed to log_likelihood and transform */
+    double remaining;                         /* ends the exploration when less of the evidence is above; 0 = 0.05 */
+    double min_ess;                           /* effective posterior samples wanted; 0 = 10000 */
+    double error;                             /* of ln Z, wanted; 0 = 0.05 */
+    bml_mcmc_importance_progress_fn progress; /* called after every batch, NULL = none */
+    void *progress_user;
+} bml_mcmc_importance_config;
+
+/* A shell: inside bound i, outside all later ones. */
+typedef struct bml_mcmc_importance_shell {
+    double log_volume;        /* ln of its share of the prior */
+    double log_volume_error;  /* sd of that */
+    double share;             /* of the evidence */
+    double ess;               /* effective samples among its draws */
+    double efficiency;        /* uniform draws of the bound's ellipsoids that fall into the shell */
+    uint64_t draws;           /* fresh points */
+    int n_ellipsoids, n_cuts; /* of its bound; 1: a regression cuts it */
+} bml_mcmc_importance_shell;
+
+typedef struct bml_mcmc_importance_result {
+    double log_z, log_z_error;                   /* of the fresh draws alone; volumes' errors included */
+    double information;                          /* H, nats: posterior against prior */
+    double ess;                                  /* effective posterior samples, 1/sum w^2 */
+    double largest_weight;                       /* of one point, share of the posterior */
+    double explored_log_z;                       /* of the exploration, independent of log_z but for the bounds */
+    double remaining;                            /* share of the evidence in the innermost bound, as explored */
+    int converged;                               /* 1: no reasons */
+    int reasons;                                 /* sum of BML_MCMC_IMPORTANCE_... */
+    char verdict[BML_MCMC_MESSAGE];              /* a sentence for each, or what was checked */
+    uint64_t evaluations, exploring_evaluations; /* all; those of them that only made the bounds */
+    int n_shells;
+    const bml_mcmc_importance_shell *shell; /* [n_shells] from the whole prior inwards; these pointers live until the
+                                               next run, load or free */
+    size_t n_points;                        /* fresh draws */
+    const double *theta;                    /* [n_points][n_dim] */
+    const double *log_likelihood;           /* [n_points] */
+    const double *weight;                   /* [n_points] posterior weights, sum 1 */
+} bml_mcmc_importance_result;
+
+typedef struct bml_mcmc_importance bml_mcmc_importance;
+
+/* Makes a sampler. On failure *s is NULL, there is nothing to free, and why (unless NULL) has the reason.
+   BAD_ARGUMENT, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **s, const bml_mcmc_importance_config *config,
+                                            char *why /* [BML_MCMC_MESSAGE] */);
+BML_MCMC_DEF void bml_mcmc_importance_free(bml_mcmc_importance *s);
+/* What the last failing call has to add to its status. "" if nothing. */
+BML_MCMC_DEF const char *bml_mcmc_importance_message(const bml_mcmc_importance *s);
+/* Runs until done (OK) or until max_calls more likelihoods have been asked for (0: no limit; checked before each round
+   of at most a few thousand): NOT_CONVERGED, with all results as they are; call again to go on. One run and many short
+   ones give the same numbers. CANCELLED, NAN, INFINITE, BAD_TRANSFORM (the message names the point): the sampler stands
+   at the end of the last whole round. NO_SUPPORT: the likelihood was -infinite wherever it was tried. NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_importance_run(bml_mcmc_importance *s, uint64_t max_calls);
+/* Evidence, weights and verdict, once there are fresh draws: NOT_STARTED before. NO_SUPPORT, NO_MEMORY. */
+BML_MCMC_DEF int bml_mcmc_importance_get_result(bml_mcmc_importance *s, bml_mcmc_importance_result *result);
+/* The same points under another likelihood, log_likelihood[n_points] in the result's order, copied: as
+   bml_mcmc_nested_reweigh. It lasts until the next run or load. */
+BML_MCMC_DEF int bml_mcmc_importance_reweigh(bml_mcmc_importance *s, bml_mcmc_importance_result *result,
+                                             const double *log_likelihood);
+/* theta[n][n_dim] and, unless NULL, log_likelihood[n] of n equally weighted posterior draws in random order. */
+BML_MCMC_DEF int bml_mcmc_importance_draw(bml_mcmc_importance *s, double *theta, double *log_likelihood, size_t n,
+                                          uint64_t seed);
+/* out[n_dim] from the weighted points; tau and rhat do not apply and are NaN. */
+BML_MCMC_DEF int bml_mcmc_importance_summary(bml_mcmc_importance *s, bml_mcmc_summary *out);
+/* Save and resume to the bit. The sampler that loads must have the same n_dim, live_points, shrink, remaining and seed,
+   and the likelihood of the saved points (1e-6 of it); min_ess and error may differ: to go on to a smaller error. A
+   refused state leaves the sampler as it was. BAD_STATE. */
+BML_MCMC_DEF size_t bml_mcmc_importance_save_size(const bml_mcmc_importance *s);
+BML_MCMC_DEF int bml_mcmc_importance_save(bml_mcmc_importance *s, void *buffer, size_t size);
+BML_MCMC_DEF int bml_mcmc_importance_load(bml_mcmc_importance *s, const void *buffer, size_t size);
+#endif /* BML_MCMC_USE_IMPORTANCE */
 
 #ifndef BML_MCMC_NO_NUTS
 /* ---- gradient sampling: NUTS ---- */
@@ -824,7 +934,16 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
    >> nested sampling: create, run, results
    >> nested sampling: verdict               fresh draws against ln Z
    >> nested sampling: save and load
-   >> importance nested sampling
+   >> importance nested sampling: bounds
+   >> importance nested sampling: the regression
+   >> importance nested sampling: ellipsoids
+   >> importance nested sampling: points
+   >> importance nested sampling: draws from a shell
+   >> importance nested sampling: exploration
+   >> importance nested sampling: create and free
+   >> importance nested sampling: fresh draws
+   >> importance nested sampling: results
+   >> importance nested sampling: save and load
    >> NUTS                                   leapfrog, trees, adaptation
    >> NUTS: create, start, run, results
    >> NUTS: save and load
@@ -1077,6 +1196,7 @@ BML_MCMC_DEF double bml_mcmc_rng_normal(bml_mcmc_rng *rng) {
        start      walker                  0                   0
        reference  SHARED                  0                   0
        nested     slice chain, or below   round, low half     round, high half (below 2^31)
+       importance bound, shell or round   shell or 0          0x5A000001 and on: steps and rounds end below
        NUTS       chain                   draw, low half      2^31 + draw, high half
        users      stream, low half        stream, high half   2^32 - 1 and below                                    */
 enum {
@@ -1279,7 +1399,7 @@ static void bml_mcmc__sort_keys(bml_mcmc__key *key, ptrdiff_t n) {
     }
 }
 
-#if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS) || !defined(BML_MCMC_NO_IMPORTANCE)
+#if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS) || defined(BML_MCMC_USE_IMPORTANCE)
 static double bml_mcmc__log_add(double a, double b) {
     double top = a > b ? a : b;
     if (a == b) return a + BML_MCMC__LN2;
@@ -1287,13 +1407,15 @@ static double bml_mcmc__log_add(double a, double b) {
 }
 #endif
 
-#ifndef BML_MCMC_NO_NESTED
+#if !defined(BML_MCMC_NO_NESTED) || defined(BML_MCMC_USE_IMPORTANCE)
 static int bml_mcmc__compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a;
     double y = *(const double *)b;
     return (x > y) - (x < y);
 }
+#endif
 
+#ifndef BML_MCMC_NO_NESTED
 static void bml_mcmc__sort_doubles(double *x, ptrdiff_t n) {
     if (n > 0) {
         qsort(x, (size_t)n, sizeof *x, bml_mcmc__compare_doubles);
@@ -3743,7 +3865,7 @@ static bml_mcmc_reason *bml_mcmc__reason(bml_mcmc_verdict *v, int kind, int refu
     return r;
 }
 
-#if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS) || !defined(BML_MCMC_NO_IMPORTANCE)
+#if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS)
 /* One sentence with two numbers, which the reason keeps too. */
 static void bml_mcmc__say(bml_mcmc_verdict *v, int kind, int refuses, const char *format, double value, double limit) {
     bml_mcmc_reason *r = bml_mcmc__reason(v, kind, refuses, -1);
@@ -6406,10 +6528,2063 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
 }
 #endif /* BML_MCMC_NO_NESTED */
 
-#ifndef BML_MCMC_NO_IMPORTANCE
-/* >> importance nested sampling
-   (its section stands here) */
-#endif /* BML_MCMC_NO_IMPORTANCE */
+#ifdef BML_MCMC_USE_IMPORTANCE
+/* >> importance nested sampling: bounds
+   A bound is a union of ellipsoids cut by a regression. The ellipsoids come from the live points: one around all, each
+   split in two where that makes the sum of volumes smaller. An ellipsoid has the points' mean and covariance, and as
+   its radius the largest Mahalanobis distance of a point from the others, that is with the point left out of their
+   making, so that few points in many dimensions get the room they need and no split can win by overfitting.
+
+   The regression is a network of two hidden layers. Its inputs are the coordinates z in which the live points have unit
+   covariance and their products z_i z_j, whitened once more: a thin curved sheet has one small direction in the space
+   of products, which whitening makes as wide as the others, so that a ring or a banana is as easy as a ball. It is
+   trained on the rank of the likelihood, from the weights of the bound before, and cuts at a low quantile of the live
+   points that the training has not seen. */
+
+enum {
+    BML_MCMC__IMP_HIDDEN = 32,
+    BML_MCMC__IMP_MAX_FEATURES = 176,
+    BML_MCMC__IMP_MAX_IMPORTANCE_DIM = 64,
+    BML_MCMC__IMP_LOO_SHARE = 200 /* one point in so many may lie outside its ellipsoid */
+};
+
+typedef struct bml_mcmc__imp_bound {
+    int d, n_ellipsoids;
+    int n_features;      /* of the regression; 0: none */
+    double log_volume;   /* of all ellipsoids, overlaps counted twice */
+    double wide;         /* radius of the wide level's ellipsoids */
+    double cut[3];       /* of the regression's output, for levels 1 and 2 */
+    double *share;       /* [n_ellipsoids] of the volume, summed up to and with this one */
+    double *mean, *half; /* [n_ellipsoids][d] centres; half the widths of the box around each */
+    double *L, *A;       /* [n_ellipsoids][d][d] x = mean + L z, z = A (x - mean), |z| <= 1 */
+    double *center, *Z;  /* [d], [d][d] live points have unit covariance in Z (x - center) */
+    double *offset;      /* [n_features] their mean features */
+    float *whiten;       /* [n_features][n_features] column k is row k here, zero before its place k */
+    float *weights;      /* of the network */
+} bml_mcmc__imp_bound;
+
+/* a b bytes, all zero; NULL on overflow or without memory. */
+static void *bml_mcmc__imp_alloc(size_t a, size_t b) {
+    if (b && a > (size_t)PTRDIFF_MAX / b) return NULL;
+    size_t bytes = a * b;
+    void *p = BML_MCMC_MALLOC(bytes ? bytes : 1);
+    if (p) {
+        memset(p, 0, bytes);
+    }
+    return p;
+}
+
+static void *bml_mcmc__imp_carve(void *base, size_t *used, size_t bytes) {
+    void *p = base ? (void *)((unsigned char *)base + *used) : NULL;
+    *used += (bytes + 7) / 8 * 8;
+    return p;
+}
+
+static size_t bml_mcmc__imp_bytes(ptrdiff_t n) {
+    return sizeof(double) * (size_t)n;
+}
+
+static ptrdiff_t bml_mcmc__imp_n_weights(int m) {
+    const ptrdiff_t H = BML_MCMC__IMP_HIDDEN;
+    return m * H + H + H * H + H + H + 2; /* the last two: the output's bias, and a spare one that keeps it even */
+}
+
+/* The features of d coordinates, when n points are there to whiten them. */
+static int bml_mcmc__imp_n_features(int d, ptrdiff_t n) {
+    const int all = d + d * (d + 1) / 2;
+    if (all <= BML_MCMC__IMP_MAX_FEATURES && n >= 3 * all) return all;
+    return n >= 6 * d ? 2 * d : d;
+}
+
+/* Bytes before the arrays of a bound. */
+static size_t bml_mcmc__imp_bound_head(void) {
+    return (sizeof(bml_mcmc__imp_bound) + 7) / 8 * 8;
+}
+
+/* Places the arrays of a bound in base, which holds the struct first; NULL: only counts the bytes. */
+static size_t bml_mcmc__imp_bound_layout(bml_mcmc__imp_bound *b, void *base) {
+    const ptrdiff_t d = b->d;
+    const ptrdiff_t K = b->n_ellipsoids;
+    const ptrdiff_t m = b->n_features;
+    const ptrdiff_t n_weights = m ? bml_mcmc__imp_n_weights(b->n_features) : 0;
+    size_t used = 0;
+    bml_mcmc__imp_carve(base, &used, sizeof *b);
+    b->share = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(K));
+    b->mean = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(K * d));
+    b->half = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(K * d));
+    b->L = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(K * d * d));
+    b->A = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(K * d * d));
+    b->center = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(d));
+    b->Z = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(d * d));
+    b->offset = (double *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(m));
+    b->whiten = (float *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(m * m) / 2);
+    b->weights = (float *)bml_mcmc__imp_carve(base, &used, bml_mcmc__imp_bytes(n_weights) / 2);
+    return used;
+}
+
+static bml_mcmc__imp_bound *bml_mcmc__imp_bound_new(int d, int n_ellipsoids, int n_features) {
+    bml_mcmc__imp_bound count;
+    memset(&count, 0, sizeof count);
+    count.d = d;
+    count.n_ellipsoids = n_ellipsoids;
+    count.n_features = n_features;
+    const size_t bytes = bml_mcmc__imp_bound_layout(&count, NULL);
+    bml_mcmc__imp_bound *b = (bml_mcmc__imp_bound *)bml_mcmc__imp_alloc(bytes, 1);
+    if (!b) return NULL;
+    *b = count;
+    bml_mcmc__imp_bound_layout(b, b);
+    return b;
+}
+
+/* ln of the volume of the unit ball. */
+static double bml_mcmc__imp_log_ball(int d) {
+    double v = d % 2 ? 0.6931471805599453 : 0; /* d = 1: 2; d = 0: 1; V_d = V_(d-2) 2 pi/d */
+    for (int k = d; k > 1; k -= 2)
+        v += log(6.283185307179586 / k);
+    return v;
+}
+
+/* |A (x - mean)|^2, or as soon as it is known, something above `most`. */
+static double bml_mcmc__imp_ellipsoid_distance(const double *A, const double *mean, const double *x, int d,
+                                               double most) {
+    double v[BML_MCMC__IMP_MAX_IMPORTANCE_DIM];
+    double sum = 0;
+    for (int i = 0; i < d; i++)
+        v[i] = x[i] - mean[i];
+    for (int i = 0; i < d && sum <= most; i++) {
+        double z = 0;
+        for (int j = 0; j <= i; j++)
+            z += A[i * d + j] * v[j];
+        sum += z * z;
+    }
+    return sum;
+}
+
+/* Squared distance of x from centre k in units of the ellipsoid, or something above `most`. */
+static double bml_mcmc__imp_reach(const bml_mcmc__imp_bound *b, ptrdiff_t k, const double *x, double radius) {
+    const int d = b->d;
+    const double *mean = b->mean + k * d;
+    const double *half = b->half + k * d;
+    for (int i = 0; i < d; i++)
+        if (!(fabs(x[i] - mean[i]) <= half[i] * radius)) return BML_MCMC__INF;
+    return bml_mcmc__imp_ellipsoid_distance(b->A + k * d * d, mean, x, d, radius * radius);
+}
+
+/* In how many ellipsoids, enlarged to `radius`, x lies; at most `most`. */
+static int bml_mcmc__imp_count_ellipsoids(const bml_mcmc__imp_bound *b, const double *x, int most, double radius) {
+    int count = 0;
+    for (int k = 0; k < b->n_ellipsoids && count < most; k++)
+        count += bml_mcmc__imp_reach(b, k, x, radius) <= radius * radius;
+    return count;
+}
+
+/* 1: the ellipsoids of a level have no less volume than the cube, which then stands in their place. */
+static int bml_mcmc__imp_whole(const bml_mcmc__imp_bound *b, int level) {
+    return b->log_volume + (level == 1 ? b->d * log(b->wide) : 0) >= 0;
+}
+
+/* Of the ellipsoids alone: 2 in one, 1 only in one that is enlarged, 0 in none. */
+static int bml_mcmc__imp_ellipsoid_level(const bml_mcmc__imp_bound *b, const double *x) {
+    int level = bml_mcmc__imp_whole(b, 2) ? 2 : bml_mcmc__imp_whole(b, 1);
+    for (int k = 0; k < b->n_ellipsoids && level < 2; k++) {
+        const double r2 = bml_mcmc__imp_reach(b, k, x, b->wide);
+        if (r2 <= 1)
+            level = 2;
+        else if (r2 <= b->wide * b->wide && !level)
+            level = 1;
+    }
+    return level;
+}
+
+/* >> importance nested sampling: the regression */
+
+/* The whitened features psi[n_features] of x, drawn in softly to within +-8. */
+static void bml_mcmc__imp_features(float *psi, const bml_mcmc__imp_bound *b, const double *x) {
+    double phi[BML_MCMC__IMP_MAX_FEATURES];
+    double v[BML_MCMC__IMP_MAX_IMPORTANCE_DIM];
+    const int d = b->d;
+    const int m = b->n_features;
+    int n = d;
+    for (int i = 0; i < d; i++)
+        v[i] = x[i] - b->center[i];
+    for (int i = 0; i < d; i++) {
+        phi[i] = 0;
+        for (int j = 0; j <= i; j++)
+            phi[i] += b->Z[i * d + j] * v[j];
+    }
+    for (int i = 0; i < d && m > d; i++)
+        for (int j = m == 2 * d ? i : 0; j <= i; j++)
+            phi[n++] = phi[i] * phi[j];
+    for (int i = 0; i < m; i++)
+        psi[i] = 0;
+    for (int k = 0; k < m; k++) {
+        const float f = (float)(phi[k] - b->offset[k]);
+        const float *column = b->whiten + (ptrdiff_t)k * m;
+        for (int i = k; i < m; i++)
+            psi[i] += column[i] * f;
+    }
+    for (int i = 0; i < m; i++)
+        psi[i] /= 1 + fabsf(psi[i]) * 0.125f;
+}
+
+/* out[HIDDEN] = max(0, bias + in[n] w[n][HIDDEN]) */
+static void bml_mcmc__imp_layer(float *BML_MCMC__RESTRICT out, const float *BML_MCMC__RESTRICT in,
+                                const float *BML_MCMC__RESTRICT w, const float *BML_MCMC__RESTRICT bias, int n) {
+    float sum[BML_MCMC__IMP_HIDDEN];
+    for (int j = 0; j < BML_MCMC__IMP_HIDDEN; j++)
+        sum[j] = bias[j];
+    for (int k = 0; k < n; k++, w += BML_MCMC__IMP_HIDDEN) {
+        const float f = in[k];
+        for (int j = 0; j < BML_MCMC__IMP_HIDDEN; j++)
+            sum[j] += f * w[j];
+    }
+    for (int j = 0; j < BML_MCMC__IMP_HIDDEN; j++)
+        out[j] = sum[j] > 0 ? sum[j] : 0;
+}
+
+/* The output for psi[m]; h1 and h2 [HIDDEN] keep the hidden layers. */
+static float bml_mcmc__imp_network(float *h1, float *h2, const float *weights, const float *psi, int m) {
+    const int H = BML_MCMC__IMP_HIDDEN;
+    const float *b1 = weights + m * H;
+    const float *w2 = b1 + H;
+    const float *b2 = w2 + H * H;
+    const float *w3 = b2 + H;
+    float out = w3[H];
+    bml_mcmc__imp_layer(h1, psi, weights, b1, m);
+    bml_mcmc__imp_layer(h2, h1, w2, b2, H);
+    for (int j = 0; j < H; j++)
+        out += h2[j] * w3[j];
+    return out;
+}
+
+static double bml_mcmc__imp_score(const bml_mcmc__imp_bound *b, const double *x) {
+    float psi[BML_MCMC__IMP_MAX_FEATURES];
+    float h1[BML_MCMC__IMP_HIDDEN];
+    float h2[BML_MCMC__IMP_HIDDEN];
+    bml_mcmc__imp_features(psi, b, x);
+    return (double)bml_mcmc__imp_network(h1, h2, b->weights, psi, b->n_features);
+}
+
+/* The level of x in a bound: 2 in the tight one, 1 only in the wide one, 0 outside. */
+static int bml_mcmc__imp_level(const bml_mcmc__imp_bound *b, const double *x) {
+    const int level = bml_mcmc__imp_ellipsoid_level(b, x);
+    if (!level || !b->n_features) return level;
+    const double score = bml_mcmc__imp_score(b, x);
+    if (score >= b->cut[level]) return level;
+    return score >= b->cut[1];
+}
+
+/* gradient[...] += that of (network - target)^2/2 for one row. */
+static void bml_mcmc__imp_backward(float *gradient, const float *weights, const float *psi, int m, float target) {
+    const int H = BML_MCMC__IMP_HIDDEN;
+    float h1[BML_MCMC__IMP_HIDDEN];
+    float h2[BML_MCMC__IMP_HIDDEN];
+    float d1[BML_MCMC__IMP_HIDDEN];
+    float d2[BML_MCMC__IMP_HIDDEN];
+    const float *w2 = weights + m * H + H;
+    const float *w3 = w2 + H * H + H;
+    float *g2 = gradient + m * H + H;
+    float *g3 = g2 + H * H + H;
+    const float error = bml_mcmc__imp_network(h1, h2, weights, psi, m) - target;
+    for (int j = 0; j < H; j++) {
+        g3[j] += error * h2[j];
+        d2[j] = h2[j] > 0 ? error * w3[j] : 0;
+        g3[j - H] += d2[j]; /* the bias */
+    }
+    g3[H] += error;
+    for (int k = 0; k < H; k++) {
+        float sum[8] = {0};
+        for (int j = 0; j < H; j += 8)
+            for (int i = 0; i < 8; i++)
+                sum[i] += w2[k * H + j + i] * d2[j + i];
+        for (int j = 0; j < H; j++)
+            g2[k * H + j] += h1[k] * d2[j];
+        const float all = (sum[0] + sum[4]) + (sum[1] + sum[5]) + (sum[2] + sum[6]) + (sum[3] + sum[7]);
+        d1[k] = h1[k] > 0 ? all : 0;
+        g2[k - H] += d1[k];
+    }
+    for (int k = 0; k < m; k++)
+        for (int j = 0; j < H; j++)
+            gradient[k * H + j] += psi[k] * d1[j];
+}
+
+/* What training needs beside the network. */
+typedef struct bml_mcmc__imp_lesson {
+    int n, m;
+    float *psi;                       /* [n][m] */
+    float *target;                    /* [n] */
+    int *order;                       /* [n] */
+    float *gradient, *first, *second; /* [n_weights] and Adam's moments */
+} bml_mcmc__imp_lesson;
+
+/* Adam (Kingma & Ba 2014, algorithm 1). */
+static void bml_mcmc__imp_adam_step(float *weights, bml_mcmc__imp_lesson *l, float rate, int step) {
+    const float beta1 = 0.9f;
+    const float beta2 = 0.99f;
+    const int n = (int)bml_mcmc__imp_n_weights(l->m);
+    const float scale = (float)(sqrt(1 - pow(0.99, step)) / (1 - pow(0.9, step))) * rate;
+    for (int i = 0; i < n; i++) {
+        const float g = l->gradient[i];
+        l->first[i] = beta1 * l->first[i] + (1 - beta1) * g;
+        l->second[i] = beta2 * l->second[i] + (1 - beta2) * g * g;
+        weights[i] -= scale * l->first[i] / (sqrtf(l->second[i]) + 1e-8f);
+        l->gradient[i] = 0;
+    }
+}
+
+/* Epochs of shuffled minibatches; the rate falls to zero along a straight line. */
+static void bml_mcmc__imp_train(float *weights, bml_mcmc__imp_lesson *l, int epochs, bml_mcmc_rng *rng) {
+    enum { MINIBATCH = 32 };
+    const int per_epoch = (l->n + MINIBATCH - 1) / MINIBATCH;
+    int step = 0;
+    for (int i = 0; i < l->n; i++)
+        l->order[i] = i;
+    for (int e = 0; e < epochs; e++) {
+        for (int i = l->n - 1; i > 0; i--) {
+            const int j = (int)bml_mcmc__below(rng, i + 1);
+            const int swap = l->order[i];
+            l->order[i] = l->order[j];
+            l->order[j] = swap;
+        }
+        for (int i = 0; i < l->n; i++) {
+            const int at = l->order[i];
+            bml_mcmc__imp_backward(l->gradient, weights, l->psi + (ptrdiff_t)at * l->m, l->m, l->target[at]);
+            if ((i + 1) % MINIBATCH && i + 1 < l->n) continue;
+            const float left = 1 - (float)step / (float)(epochs * per_epoch);
+            step++;
+            bml_mcmc__imp_adam_step(weights, l, 0.005f * left, step);
+        }
+    }
+}
+
+static void bml_mcmc__imp_random_weights(float *weights, int m, bml_mcmc_rng *rng) {
+    const int H = BML_MCMC__IMP_HIDDEN;
+    float *w2 = weights + m * H + H;
+    float *w3 = w2 + H * H + H;
+    memset(weights, 0, sizeof *weights * (size_t)bml_mcmc__imp_n_weights(m));
+    for (int i = 0; i < m * H; i++)
+        weights[i] = (float)(bml_mcmc_rng_normal(rng) * sqrt(2.0 / m));
+    for (int i = 0; i < H * H; i++)
+        w2[i] = (float)(bml_mcmc_rng_normal(rng) * sqrt(2.0 / H));
+    for (int i = 0; i < H; i++)
+        w3[i] = (float)(bml_mcmc_rng_normal(rng) * sqrt(1.0 / H));
+}
+
+/* >> importance nested sampling: ellipsoids */
+
+/* A list of ellipsoids under way: each is the node of a tree, whose leaves remain. */
+typedef struct bml_mcmc__imp_tree {
+    const double *x; /* [n][d] points */
+    int *index;      /* [n] the points of a node stand together */
+    int d, n_least, n, capacity;
+    double *mean, *L, *A;                   /* [capacity][d], [..][d][d] as of a bound */
+    double *log_volume, *log_det, *radius2; /* [capacity]; of the covariance; of the ellipsoid, in its units */
+    double *loo;                            /* [n] */
+    int *dropped;                           /* [capacity] a node with better children */
+} bml_mcmc__imp_tree;
+
+/* Squared Mahalanobis distance of a point from n - 1 others, from its D2 among all n (Sherman & Morrison). */
+static double bml_mcmc__imp_left_out(double D2, double n) {
+    const double m = n - 1;
+    const double rest = 1 - n * D2 / (m * m);
+    return n * n * (n - 2) / (m * m * m) * D2 / (rest > 1e-9 ? rest : 1e-9);
+}
+
+/* Node `at` around the n points at index; 0 where they span less than the space. */
+static int bml_mcmc__imp_fit_ellipsoid(bml_mcmc__imp_tree *t, int at, const int *index, int n) {
+    const int d = t->d;
+    double *mean = t->mean + (ptrdiff_t)at * d;
+    double *L = t->L + (ptrdiff_t)at * d * d;
+    double *A = t->A + (ptrdiff_t)at * d * d;
+    if (n < d + 2) return 0;
+    memset(mean, 0, bml_mcmc__imp_bytes(d));
+    memset(L, 0, bml_mcmc__imp_bytes(d * d));
+    for (int s = 0; s < n; s++)
+        for (int i = 0; i < d; i++)
+            mean[i] += t->x[(ptrdiff_t)index[s] * d + i] / n;
+    for (int s = 0; s < n; s++) {
+        const double *x = t->x + (ptrdiff_t)index[s] * d;
+        for (int i = 0; i < d; i++) {
+            const double v = (x[i] - mean[i]) / (n - 1);
+            for (int j = 0; j <= i; j++)
+                L[i * d + j] += v * (x[j] - mean[j]);
+        }
+    }
+    if (!bml_mcmc__cholesky(L, d, 1e-13)) return 0;
+    t->log_det[at] = bml_mcmc__invert_lower(A, L, d);
+    for (int s = 0; s < n; s++) {
+        const double D2 = bml_mcmc__imp_ellipsoid_distance(A, mean, t->x + (ptrdiff_t)index[s] * d, d, BML_MCMC__INF);
+        t->loo[s] = bml_mcmc__imp_left_out(D2, n);
+    }
+    qsort(t->loo, (size_t)n, sizeof *t->loo, bml_mcmc__compare_doubles);
+    t->radius2[at] = t->loo[n - 1 - n / BML_MCMC__IMP_LOO_SHARE];
+    t->log_volume[at] = bml_mcmc__imp_log_ball(d) + t->log_det[at] + 0.5 * d * log(t->radius2[at]);
+    const double radius = sqrt(t->radius2[at]);
+    for (int i = 0; i < d * d; i++) {
+        L[i] *= radius;
+        A[i] /= radius;
+    }
+    return 1;
+}
+
+/* How far x is from node `at`, as -2 ln of its normal density. */
+static double bml_mcmc__imp_node_distance(const bml_mcmc__imp_tree *t, int at, const double *x) {
+    const int d = t->d;
+    const double *A = t->A + (ptrdiff_t)at * d * d;
+    const double D2 = bml_mcmc__imp_ellipsoid_distance(A, t->mean + (ptrdiff_t)at * d, x, d, BML_MCMC__INF);
+    return D2 * t->radius2[at] + 2 * t->log_det[at];
+}
+
+/* The point of a node that is farthest from `x`, in the node's own metric. */
+static int bml_mcmc__imp_farthest(const bml_mcmc__imp_tree *t, int at, const int *index, int n, const double *x) {
+    const int d = t->d;
+    const double *A = t->A + (ptrdiff_t)at * d * d;
+    double most = -1;
+    int far_one = index[0];
+    for (int s = 0; s < n; s++) {
+        const double r2 = bml_mcmc__imp_ellipsoid_distance(A, x, t->x + (ptrdiff_t)index[s] * d, d, BML_MCMC__INF);
+        if (!(r2 > most)) continue;
+        most = r2;
+        far_one = index[s];
+    }
+    return far_one;
+}
+
+/* Points of a node nearer to p than to q, in its metric, go first; their number. */
+static int bml_mcmc__imp_halve(const bml_mcmc__imp_tree *t, int at, int *index, int n, const double *p,
+                               const double *q) {
+    const int d = t->d;
+    const double *A = t->A + (ptrdiff_t)at * d * d;
+    int left = 0;
+    for (int s = 0; s < n; s++) {
+        const double *x = t->x + (ptrdiff_t)index[s] * d;
+        const double to_p = bml_mcmc__imp_ellipsoid_distance(A, p, x, d, BML_MCMC__INF);
+        const double to_q = bml_mcmc__imp_ellipsoid_distance(A, q, x, d, BML_MCMC__INF);
+        if (!(to_p < to_q)) continue;
+        const int swap = index[s];
+        index[s] = index[left];
+        index[left++] = swap;
+    }
+    return left;
+}
+
+/* Cuts a node in two and improves the cut by classification EM (Celeux & Govaert 1992); the size of the first half, 0
+   where it cannot be cut. The nodes after the last are scratch. */
+static int bml_mcmc__imp_cut_node(bml_mcmc__imp_tree *t, int at, int *index, int n) {
+    const int d = t->d;
+    const int a = bml_mcmc__imp_farthest(t, at, index, n, t->mean + (ptrdiff_t)at * d);
+    const double *xa = t->x + (ptrdiff_t)a * d;
+    const int b = bml_mcmc__imp_farthest(t, at, index, n, xa);
+    int left = bml_mcmc__imp_halve(t, at, index, n, xa, t->x + (ptrdiff_t)b * d);
+    for (int round = 0; round < 8; round++) {
+        int moved = 0;
+        int now = 0;
+        if (left < t->n_least || n - left < t->n_least) return 0;
+        if (!bml_mcmc__imp_fit_ellipsoid(t, t->n, index, left)) return 0;
+        if (!bml_mcmc__imp_fit_ellipsoid(t, t->n + 1, index + left, n - left)) return 0;
+        for (int s = 0; s < n; s++) {
+            const double *x = t->x + (ptrdiff_t)index[s] * d;
+            const int first = bml_mcmc__imp_node_distance(t, t->n, x) < bml_mcmc__imp_node_distance(t, t->n + 1, x);
+            moved += first != (s < left);
+            t->loo[s] = first;
+        }
+        if (!moved) break;
+        for (int s = 0; s < n; s++) {
+            if (t->loo[s] == 0) continue;
+            const int swap = index[s];
+            index[s] = index[now];
+            t->loo[s] = t->loo[now];
+            index[now++] = swap;
+        }
+        left = now;
+    }
+    return left < t->n_least || n - left < t->n_least ? 0 : left;
+}
+
+/* Fits a node to n points and splits it as long as that pays; ln of the volume of what remains, +infinity: no node. A
+   cut that does not pay by itself may lead to some that do (a ring needs four), so that all are tried. */
+static double bml_mcmc__imp_grow(bml_mcmc__imp_tree *t, int *index, int n, int depth) {
+    const int at = t->n;
+    if (at + 3 > t->capacity || !bml_mcmc__imp_fit_ellipsoid(t, at, index, n)) return BML_MCMC__INF;
+    const double own = t->log_volume[at];
+    t->dropped[at] = 0;
+    t->n++;
+    if (n < 2 * t->n_least || depth >= 40) return own;
+    const int left = bml_mcmc__imp_cut_node(t, at, index, n);
+    if (!left) return own;
+    const double first = bml_mcmc__imp_grow(t, index, left, depth + 1);
+    const double second = first < BML_MCMC__INF ? bml_mcmc__imp_grow(t, index + left, n - left, depth + 1) : first;
+    const double both = second < BML_MCMC__INF ? bml_mcmc__log_add(first, second) : second;
+    if (both < own - 0.1) {
+        t->dropped[at] = 1;
+        return both;
+    }
+    t->n = at + 1;
+    return own;
+}
+
+static void bml_mcmc__imp_tree_free(bml_mcmc__imp_tree *t) {
+    BML_MCMC_FREE(t->mean);
+    BML_MCMC_FREE(t->index);
+}
+
+/* The tree of x[n][d]: BML_MCMC_NO_MEMORY, or OK with no node where the points span less than the space. */
+static int bml_mcmc__imp_tree_make(bml_mcmc__imp_tree *t, const double *x, int n, int d) {
+    memset(t, 0, sizeof *t);
+    t->x = x;
+    t->d = d;
+    t->n_least = d + 2;
+    t->capacity = 2 * (n / t->n_least) + 4;
+    const size_t C = (size_t)t->capacity;
+    const size_t D = (size_t)d;
+    t->mean = bml_mcmc__doubles(t->capacity, d + 2 * (ptrdiff_t)d * d + 3 + n / t->capacity + 1);
+    t->index = (int *)bml_mcmc__imp_alloc(C + (size_t)n, sizeof *t->index);
+    if (!t->mean || !t->index) {
+        bml_mcmc__imp_tree_free(t);
+        return BML_MCMC_NO_MEMORY;
+    }
+    t->L = t->mean + C * D;
+    t->A = t->L + C * D * D;
+    t->log_volume = t->A + C * D * D;
+    t->log_det = t->log_volume + C;
+    t->radius2 = t->log_det + C;
+    t->loo = t->radius2 + C;
+    t->dropped = t->index + n;
+    for (int i = 0; i < n; i++)
+        t->index[i] = i;
+    bml_mcmc__imp_grow(t, t->index, n, 0);
+    return BML_MCMC_OK;
+}
+
+/* The remaining ellipsoids of a tree go to the bound. */
+static void bml_mcmc__imp_take_ellipsoids(bml_mcmc__imp_bound *b, const bml_mcmc__imp_tree *t) {
+    const ptrdiff_t d = b->d;
+    ptrdiff_t k = 0;
+    double sum = 0;
+    b->log_volume = -BML_MCMC__INF;
+    for (int i = 0; i < t->n; i++) {
+        if (t->dropped[i]) continue;
+        memcpy(b->mean + k * d, t->mean + i * d, bml_mcmc__imp_bytes(d));
+        memcpy(b->L + k * d * d, t->L + i * d * d, bml_mcmc__imp_bytes(d * d));
+        memcpy(b->A + k * d * d, t->A + i * d * d, bml_mcmc__imp_bytes(d * d));
+        for (ptrdiff_t r = 0; r < d; r++) {
+            double square = 0;
+            for (ptrdiff_t j = 0; j <= r; j++)
+                square += b->L[(k * d + r) * d + j] * b->L[(k * d + r) * d + j];
+            b->half[k * d + r] = sqrt(square);
+        }
+        b->share[k++] = t->log_volume[i];
+        b->log_volume = k > 1 ? bml_mcmc__log_add(b->log_volume, t->log_volume[i]) : t->log_volume[i];
+    }
+    for (k = 0; k < b->n_ellipsoids; k++) {
+        sum += exp(b->share[k] - b->log_volume);
+        b->share[k] = sum;
+    }
+}
+
+/* >> importance nested sampling: points
+   A point is a row: its place in the cube, its parameters, and the numbers below. Those of the exploration stand first.
+   A point belongs to the shell of the last bound that it lies in. */
+
+enum { BML_MCMC__IMP_SHELL_LOG_L, BML_MCMC__IMP_SHELL_NOW, BML_MCMC__IMP_SHELL_BORN, BML_MCMC__IMP_SHELL_EXTRA };
+enum { BML_MCMC__IMP_EXPLORE = 0, BML_MCMC__IMP_SAMPLE = 1, BML_MCMC__IMP_DONE = 2 };
+/* Word 3 of the generator's counter: what its numbers are for. */
+enum { BML_MCMC__IMP_STREAM_SHELL = 0x5A000001, BML_MCMC__IMP_STREAM_LESSON, BML_MCMC__IMP_STREAM_VOLUME };
+
+typedef struct bml_mcmc__imp_shell { /* words of 8 bytes: saved as it is */
+    uint64_t tries, hits;            /* of the exploration, in the bound; after it, anew, in the shell */
+    uint64_t drawn;                  /* points of the exploration that were drawn in the bound */
+    uint64_t fresh;                  /* points of the sampling */
+    double log_volume;               /* of the bound, as explored */
+} bml_mcmc__imp_shell;
+
+typedef struct bml_mcmc__imp_state { /* words of 8 bytes */
+    uint64_t phase, round, evaluations, explored_evaluations, n_points, n_explored, n_bounds, stalled;
+    double remaining, explored_log_z, log_z, ess;
+} bml_mcmc__imp_state;
+
+struct bml_mcmc_importance {
+    bml_mcmc_importance_config config;
+    bml_mcmc__imp_state now;
+    double *point; /* [capacity][2 d + EXTRA] */
+    ptrdiff_t capacity;
+    bml_mcmc__imp_bound **bound; /* [bounds_capacity]; the first, the cube, is NULL */
+    bml_mcmc__imp_shell *shell;  /* [2 bounds_capacity] */
+    ptrdiff_t bounds_capacity;
+    double *trial; /* cube [trials][d], theta [trials][d], log L [trials] */
+    ptrdiff_t trials;
+    double *trial_theta, *trial_log_l;
+    double *sorted;                    /* result: theta [n][d], log L [n], weight [n] */
+    double *other;                     /* [n_points] log L that the result is to be weighed by, in its order; NULL */
+    bml_mcmc_importance_shell *report; /* [n_bounds] */
+    bml_mcmc_importance_progress progress;
+    char message[BML_MCMC_MESSAGE];
+};
+
+/* Shell 0 is what the first bound leaves of the cube; bound i has the shells 2 i - 1, wide, and 2 i, tight. */
+static ptrdiff_t bml_mcmc__imp_n_shells(const bml_mcmc_importance *s) {
+    return 2 * (ptrdiff_t)s->now.n_bounds - 1;
+}
+
+static ptrdiff_t bml_mcmc__imp_row(const bml_mcmc_importance *s) {
+    return 2 * s->config.n_dim + BML_MCMC__IMP_SHELL_EXTRA;
+}
+
+static double *bml_mcmc__imp_at(const bml_mcmc_importance *s, ptrdiff_t i) {
+    return s->point + i * bml_mcmc__imp_row(s);
+}
+
+static double *bml_mcmc__imp_extra(const bml_mcmc_importance *s, ptrdiff_t i) {
+    return bml_mcmc__imp_at(s, i) + 2 * s->config.n_dim;
+}
+
+static int bml_mcmc__imp_no_memory(bml_mcmc_importance *s, const char *what, ptrdiff_t n) {
+    return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "no memory for %lld %s", (long long)n, what);
+}
+
+/* A larger block with the same first `used` bytes; 0 without memory. */
+static int bml_mcmc__imp_enlarge(void **block, size_t used, size_t bytes) {
+    void *p = bml_mcmc__imp_alloc(bytes, 1);
+    if (!p) return 0;
+    if (used) memcpy(p, *block, used);
+    BML_MCMC_FREE(*block);
+    *block = p;
+    return 1;
+}
+
+/* Room for n points in all. */
+static int bml_mcmc__imp_room(bml_mcmc_importance *s, ptrdiff_t n) {
+    if (n <= s->capacity) return BML_MCMC_OK;
+    const ptrdiff_t capacity = n + n / 2;
+    const size_t row = bml_mcmc__imp_bytes(bml_mcmc__imp_row(s));
+    void *block = s->point;
+    if (!bml_mcmc__imp_enlarge(&block, row * (size_t)s->now.n_points, row * (size_t)capacity))
+        return bml_mcmc__imp_no_memory(s, "points", capacity);
+    s->point = (double *)block;
+    s->capacity = capacity;
+    return BML_MCMC_OK;
+}
+
+static int bml_mcmc__imp_room_for_bounds(bml_mcmc_importance *s, ptrdiff_t n) {
+    if (n <= s->bounds_capacity) return BML_MCMC_OK;
+    const ptrdiff_t capacity = n + n / 2 + 16;
+    const size_t used = (size_t)s->now.n_bounds;
+    void *bound = s->bound;
+    void *shell = s->shell;
+    if (!bml_mcmc__imp_enlarge(&bound, used * sizeof *s->bound, (size_t)capacity * sizeof *s->bound))
+        return bml_mcmc__imp_no_memory(s, "bounds", capacity);
+    s->bound = (bml_mcmc__imp_bound **)bound;
+    if (!bml_mcmc__imp_enlarge(&shell, 2 * used * sizeof *s->shell, 2 * (size_t)capacity * sizeof *s->shell))
+        return bml_mcmc__imp_no_memory(s, "bounds", capacity);
+    s->shell = (bml_mcmc__imp_shell *)shell;
+    s->bounds_capacity = capacity;
+    return BML_MCMC_OK;
+}
+
+static int bml_mcmc__imp_room_for_trials(bml_mcmc_importance *s, ptrdiff_t n) {
+    const ptrdiff_t d = s->config.n_dim;
+    if (n <= s->trials) return BML_MCMC_OK;
+    BML_MCMC_FREE(s->trial);
+    s->trials = 0;
+    s->trial = bml_mcmc__doubles(n, 2 * d + 1);
+    if (!s->trial) return bml_mcmc__imp_no_memory(s, "trial points", n);
+    s->trials = n;
+    s->trial_theta = s->trial + n * d;
+    s->trial_log_l = s->trial_theta + n * d;
+    return BML_MCMC_OK;
+}
+
+/* Parameters of n trial points from their places in the cube. */
+static int bml_mcmc__imp_shell_transform(bml_mcmc_importance *s, ptrdiff_t from, ptrdiff_t n) {
+    const bml_mcmc_importance_config *c = &s->config;
+    const ptrdiff_t d = c->n_dim;
+    const double *cube = s->trial + from * d;
+    double *theta = s->trial_theta + from * d;
+    for (ptrdiff_t i = 0; i < n * d; i++)
+        theta[i] = BML_MCMC__NAN; /* what a callback leaves out is found */
+    for (ptrdiff_t i = 0; c->prior && i < n; i++) {
+        const int status = bml_mcmc_prior_transform(c->prior, theta + i * d, cube + i * d);
+        if (!status) continue;
+        bml_mcmc__fail(s->message, status, "the prior, at cube point");
+        bml_mcmc__append_point(s->message, cube + i * d, (int)d);
+        return status;
+    }
+    if (!c->prior && c->transform(theta, cube, (int)n, (int)d, c->user))
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "transform says that it failed");
+    for (ptrdiff_t i = 0; i < n * d; i++) {
+        if (fabs(theta[i]) <= DBL_MAX) continue;
+        bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "parameter %d is not finite at cube point", (int)(i % d));
+        bml_mcmc__append_point(s->message, cube + i / d * d, (int)d);
+        return BML_MCMC_BAD_TRANSFORM;
+    }
+    return BML_MCMC_OK;
+}
+
+/* Likelihoods of n trial points; -infinity is kept as -DBL_MAX. */
+static int bml_mcmc__imp_shell_likelihood(bml_mcmc_importance *s, ptrdiff_t from, ptrdiff_t n) {
+    const ptrdiff_t d = s->config.n_dim;
+    const double *theta = s->trial_theta + from * d;
+    double *log_l = s->trial_log_l + from;
+    for (ptrdiff_t i = 0; i < n; i++)
+        log_l[i] = BML_MCMC__NAN;
+    s->config.log_likelihood(log_l, theta, (int)n, (int)d, s->config.user);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (log_l[i] < -DBL_MAX) log_l[i] = -DBL_MAX;
+        if (log_l[i] <= DBL_MAX) continue;
+        const int is_nan = log_l[i] != log_l[i];
+        bml_mcmc__fail(s->message, 0, "log-likelihood %s at", is_nan ? "NaN" : "+infinity");
+        bml_mcmc__append_point(s->message, theta + i * d, (int)d);
+        return is_nan ? BML_MCMC_NAN : BML_MCMC_INFINITE;
+    }
+    return BML_MCMC_OK;
+}
+
+/* Tells the user where things stand; CANCELLED if so answered. */
+static int bml_mcmc__imp_shell_progress(bml_mcmc_importance *s, ptrdiff_t done) {
+    bml_mcmc_importance_progress *p = &s->progress;
+    if (!s->config.progress) return BML_MCMC_OK;
+    p->evaluations = s->now.evaluations + (uint64_t)done;
+    p->sampling = s->now.phase != BML_MCMC__IMP_EXPLORE;
+    p->n_shells = (int)s->now.n_bounds;
+    p->remaining = s->now.remaining;
+    p->log_z = s->now.log_z;
+    p->ess = s->now.ess;
+    p->log_volume = s->shell[2 * s->now.n_bounds - 2].log_volume;
+    if (!s->config.progress(p, s->config.progress_user)) return BML_MCMC_OK;
+    return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu evaluations", (unsigned long long)p->evaluations);
+}
+
+/* Asks for all n trial points, in batches. */
+static int bml_mcmc__imp_shell_try(bml_mcmc_importance *s, ptrdiff_t n) {
+    const ptrdiff_t batch = s->config.batch;
+    for (ptrdiff_t from = 0; from < n; from += batch) {
+        const ptrdiff_t count = n - from < batch ? n - from : batch;
+        int status = bml_mcmc__imp_shell_transform(s, from, count);
+        if (!status) status = bml_mcmc__imp_shell_likelihood(s, from, count);
+        if (!status) status = bml_mcmc__imp_shell_progress(s, from + count);
+        if (status) return status;
+    }
+    s->now.evaluations += (uint64_t)n;
+    return BML_MCMC_OK;
+}
+
+/* The trial points from..from+n become points of a shell. There is room for them. */
+static void bml_mcmc__imp_keep_trials(bml_mcmc_importance *s, ptrdiff_t from, ptrdiff_t n, ptrdiff_t shell) {
+    const ptrdiff_t d = s->config.n_dim;
+    for (ptrdiff_t i = from; i < from + n; i++) {
+        double *row = bml_mcmc__imp_at(s, (ptrdiff_t)s->now.n_points++);
+        memcpy(row, s->trial + i * d, bml_mcmc__imp_bytes(d));
+        memcpy(row + d, s->trial_theta + i * d, bml_mcmc__imp_bytes(d));
+        row += 2 * d;
+        row[BML_MCMC__IMP_SHELL_LOG_L] = s->trial_log_l[i];
+        row[BML_MCMC__IMP_SHELL_NOW] = (double)shell;
+        row[BML_MCMC__IMP_SHELL_BORN] = (double)shell;
+    }
+}
+
+/* >> importance nested sampling: draws from a shell
+   An ellipsoid by its share of the volume, a point in it, kept with probability 1/m where m ellipsoids overlap, if it
+   lies in the cube, above the cut, and in no later bound. The share of tries that are kept, times the volume of all
+   ellipsoids, is the volume of the shell. */
+
+/* z[d] uniform in the unit ball. Box & Muller 1958, both numbers used. */
+static void bml_mcmc__imp_in_ball(double *z, int d, bml_mcmc_rng *rng) {
+    double norm = 0;
+    for (int i = 0; i < d; i += 2) {
+        const double u = ((double)bml_mcmc_rng_u32(rng) + 0.5) * (1 / 4294967296.0);
+        const double angle = (double)bml_mcmc_rng_u32(rng) * (6.283185307179586 / 4294967296.0);
+        const double r = sqrt(-2 * log(u));
+        z[i] = r * cos(angle);
+        norm += z[i] * z[i];
+        if (i + 1 == d) break;
+        z[i + 1] = r * sin(angle);
+        norm += z[i + 1] * z[i + 1];
+    }
+    const double scale = pow(bml_mcmc_rng_uniform(rng), 1.0 / d) / sqrt(norm);
+    for (int i = 0; i < d; i++)
+        z[i] *= scale;
+}
+
+/* x[d] of one try in a bound at one of its levels; 0: it is outside, or of the other level. */
+static int bml_mcmc__imp_bound_try(double *x, const bml_mcmc__imp_bound *b, int level, bml_mcmc_rng *rng) {
+    double z[BML_MCMC__IMP_MAX_IMPORTANCE_DIM];
+    const int d = b->d;
+    const double radius = level == 1 ? b->wide : 1;
+    if (bml_mcmc__imp_whole(b, level)) {
+        for (int i = 0; i < d; i++)
+            x[i] = bml_mcmc_rng_uniform(rng);
+        return bml_mcmc__imp_level(b, x) == level;
+    }
+    int low = 0;
+    int high = b->n_ellipsoids - 1;
+    const double u = bml_mcmc_rng_uniform(rng);
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (b->share[middle] < u)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bml_mcmc__imp_in_ball(z, d, rng);
+    const double keep = bml_mcmc_rng_uniform(rng);
+    bml_mcmc__lower_times(x, b->L + (ptrdiff_t)low * d * d, z, d);
+    for (int i = 0; i < d; i++) {
+        x[i] = x[i] * radius + b->mean[(ptrdiff_t)low * d + i];
+        if (!(x[i] > 0 && x[i] < 1)) return 0;
+    }
+    if (b->n_ellipsoids > 1) {
+        const int most = (int)fmin(1 / keep, 1000) + 1;
+        const int overlaps = bml_mcmc__imp_count_ellipsoids(b, x, most, radius);
+        if (!(keep * overlaps < 1)) return 0; /* rounding may leave x outside its own: then overlaps is 0 */
+    }
+    return bml_mcmc__imp_level(b, x) == level;
+}
+
+/* Up to `want` points of shell i go to cube[want][d], and tries, at most `most`, go on until there are `hits` of them;
+   the number of points. counts: tries and hits are added. */
+static ptrdiff_t bml_mcmc__imp_shell_draw(bml_mcmc_importance *s, double *cube, ptrdiff_t i, ptrdiff_t want,
+                                          ptrdiff_t hits, bml_mcmc_rng *rng, bml_mcmc__imp_shell *counts,
+                                          int64_t most) {
+    const int d = s->config.n_dim;
+    const ptrdiff_t bound = (i + 1) / 2;
+    const int level = i % 2 ? 1 : 2;
+    double x[BML_MCMC__IMP_MAX_IMPORTANCE_DIM];
+    ptrdiff_t found = 0;
+    for (int64_t try_no = 0; try_no < most && found < hits; try_no++) {
+        counts->tries++;
+        if (rng->counter[0] > 0xFFFFFF00u) rng->counter[2] += 0x10000u; /* far from the end in any run */
+        if (bound && !bml_mcmc__imp_bound_try(x, s->bound[bound], level, rng)) continue;
+        for (int k = 0; k < d && !bound; k++)
+            x[k] = bml_mcmc_rng_uniform(rng);
+        ptrdiff_t later = bound + 1;
+        while (later < (ptrdiff_t)s->now.n_bounds && !bml_mcmc__imp_level(s->bound[later], x))
+            later++;
+        if (later < (ptrdiff_t)s->now.n_bounds) continue;
+        counts->hits++;
+        if (found < want) memcpy(cube + found * d, x, bml_mcmc__imp_bytes(d));
+        found++;
+    }
+    return found < want ? found : want;
+}
+
+/* ln of the volume that the tries of a shell are made in. */
+static double bml_mcmc__imp_tried_volume(const bml_mcmc_importance *s, ptrdiff_t shell) {
+    const bml_mcmc__imp_bound *b = s->bound[(shell + 1) / 2];
+    if (!b) return 0;
+    return fmin(b->log_volume + (shell % 2 ? b->d * log(b->wide) : 0), 0);
+}
+
+static double bml_mcmc__imp_log_ratio(uint64_t hits, uint64_t tries) {
+    return hits ? log((double)hits / (double)tries) : -BML_MCMC__INF;
+}
+
+/* >> importance nested sampling: exploration */
+
+static double bml_mcmc__imp_shell_log_l(const bml_mcmc_importance *s, ptrdiff_t i) {
+    return bml_mcmc__imp_extra(s, i)[BML_MCMC__IMP_SHELL_LOG_L];
+}
+
+static ptrdiff_t bml_mcmc__imp_shell_of(const bml_mcmc_importance *s, ptrdiff_t i) {
+    return (ptrdiff_t)bml_mcmc__imp_extra(s, i)[BML_MCMC__IMP_SHELL_NOW];
+}
+
+/* The points that shape a bound. */
+typedef struct bml_mcmc__imp_live {
+    double threshold;
+    int n, n_below;     /* above it; not above it, but inside the ellipsoids */
+    int flat;           /* 1: the top is a plateau that fills most of the innermost shell */
+    bml_mcmc__key *key; /* [n + n_below] the live points first; each part by likelihood */
+    double *x;          /* [n][d] */
+} bml_mcmc__imp_live;
+
+/* 1 if a point is above t and in the innermost bound, at either level. */
+static int bml_mcmc__imp_is_live(const bml_mcmc_importance *s, ptrdiff_t i, double t) {
+    return bml_mcmc__imp_shell_log_l(s, i) > t && bml_mcmc__imp_shell_of(s, i) >= bml_mcmc__imp_n_shells(s) - 2;
+}
+
+static int bml_mcmc__imp_count_above(const bml_mcmc_importance *s, double t) {
+    int n = 0;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_points; i++)
+        n += bml_mcmc__imp_is_live(s, i, t);
+    return n;
+}
+
+/* Threshold that leaves the share `shrink` of the points in the innermost shell above it; 0 when none can. Below a
+   plateau the share is larger; a bound that would keep nearly all is not made, for nothing is left to be found on a flat
+   top, and more bounds would only shave the corners that ellipsoids keep around it. */
+static int bml_mcmc__imp_choose_live_threshold(const bml_mcmc_importance *s, bml_mcmc__imp_live *live) {
+    const ptrdiff_t last = bml_mcmc__imp_n_shells(s) - 1;
+    double *value = &live->key->value; /* scratch */
+    ptrdiff_t n = 0;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_points; i++)
+        if (bml_mcmc__imp_shell_of(s, i) == last) value[n++] = bml_mcmc__imp_shell_log_l(s, i);
+    if (!n) return 0;
+    qsort(value, (size_t)n, sizeof *value, bml_mcmc__compare_doubles);
+    ptrdiff_t at = (ptrdiff_t)((1 - s->config.shrink) * (double)n);
+    if (at > n - 1) at = n - 1;
+    int fell = 0;
+    while (at >= 0) { /* plateaus: a lower value, until enough are above it */
+        live->threshold = value[at];
+        live->n = bml_mcmc__imp_count_above(s, live->threshold);
+        live->flat = fell && (double)(n - 1 - at) > 0.5 * (1 + s->config.shrink) * (double)n;
+        if (live->flat) return 0;
+        if (live->n >= s->config.n_dim + 2) return 1;
+        while (at >= 0 && value[at] == live->threshold)
+            at--;
+        fell = 1;
+    }
+    return 0;
+}
+
+static void bml_mcmc__imp_set_key(bml_mcmc__key *key, const bml_mcmc_importance *s, ptrdiff_t i) {
+    key->value = bml_mcmc__imp_shell_log_l(s, i);
+    key->tie = 0;
+    key->index = i;
+}
+
+/* Live points of the next bound, sorted; live->n is 0 where there is no next bound. */
+static int bml_mcmc__imp_live_make(bml_mcmc_importance *s, bml_mcmc__imp_live *live) {
+    const ptrdiff_t d = s->config.n_dim;
+    const ptrdiff_t n = (ptrdiff_t)s->now.n_points;
+    int at = 0;
+    memset(live, 0, sizeof *live);
+    live->key = (bml_mcmc__key *)bml_mcmc__imp_alloc((size_t)n, sizeof *live->key);
+    if (!live->key) return bml_mcmc__imp_no_memory(s, "points", n);
+    if (!bml_mcmc__imp_choose_live_threshold(s, live)) live->n = 0;
+    if (!live->n) return BML_MCMC_OK;
+    live->x = bml_mcmc__doubles(live->n, d);
+    if (!live->x) return bml_mcmc__imp_no_memory(s, "points", n);
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (bml_mcmc__imp_is_live(s, i, live->threshold)) bml_mcmc__imp_set_key(&live->key[at++], s, i);
+    qsort(live->key, (size_t)live->n, sizeof *live->key, bml_mcmc__compare_keys);
+    for (ptrdiff_t i = 0; i < live->n; i++)
+        memcpy(live->x + i * d, bml_mcmc__imp_at(s, live->key[i].index), bml_mcmc__imp_bytes(d));
+    return BML_MCMC_OK;
+}
+
+static void bml_mcmc__imp_live_free(bml_mcmc__imp_live *live) {
+    BML_MCMC_FREE(live->key);
+    BML_MCMC_FREE(live->x);
+}
+
+/* Those below that lie in the innermost bound, at most `most` of them, the best. */
+static void bml_mcmc__imp_add_below(bml_mcmc_importance *s, bml_mcmc__imp_live *live, int most) {
+    const ptrdiff_t first = bml_mcmc__imp_n_shells(s) - (s->now.n_bounds > 1 ? 2 : 1);
+    bml_mcmc__key *key = live->key + live->n;
+    int n = 0;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_points; i++)
+        if (bml_mcmc__imp_shell_of(s, i) >= first && !(bml_mcmc__imp_shell_log_l(s, i) > live->threshold))
+            bml_mcmc__imp_set_key(&key[n++], s, i);
+    if (n) qsort(key, (size_t)n, sizeof *key, bml_mcmc__compare_keys);
+    live->n_below = n < most ? n : most;
+    memmove(key, key + n - live->n_below, sizeof *key * (size_t)live->n_below);
+}
+
+/* Whitening of the live points' coordinates and features; 0 where they span less than the space. */
+static int bml_mcmc__imp_whiten_bound(bml_mcmc__imp_bound *b, const bml_mcmc__imp_live *live, double *work) {
+    const int d = b->d;
+    const int m = b->n_features;
+    double *L = work;
+    double *T = work + m * m;
+    double *phi = T + m * m; /* [n][m] */
+    double *L_d = L;
+    bml_mcmc__moments(b->center, L_d, live->x, live->n, d);
+    if (!bml_mcmc__cholesky(L_d, d, 1e-13)) return 0;
+    bml_mcmc__invert_lower(b->Z, L_d, d);
+    for (int s = 0; s < live->n; s++) {
+        double *row = phi + (ptrdiff_t)s * m;
+        const double *x = live->x + (ptrdiff_t)s * d;
+        double v[BML_MCMC__IMP_MAX_IMPORTANCE_DIM];
+        int n = d;
+        for (int i = 0; i < d; i++)
+            v[i] = x[i] - b->center[i];
+        bml_mcmc__lower_times(row, b->Z, v, d);
+        for (int i = 0; i < d && m > d; i++)
+            for (int j = m == 2 * d ? i : 0; j <= i; j++)
+                row[n++] = row[i] * row[j];
+    }
+    bml_mcmc__moments(b->offset, L, phi, live->n, m);
+    for (int i = 0; i < m; i++)
+        L[i * m + i] += 1e-10 * (1 + L[i * m + i]);
+    if (!bml_mcmc__cholesky(L, m, 1e-13)) return 0;
+    bml_mcmc__invert_lower(T, L, m);
+    for (int k = 0; k < m; k++)
+        for (int i = 0; i < m; i++)
+            b->whiten[k * m + i] = i < k ? 0 : (float)T[i * m + k];
+    return 1;
+}
+
+/* Room for a lesson of n rows in one block; NULL: only counts. */
+static size_t bml_mcmc__imp_lesson_layout(bml_mcmc__imp_lesson *l, void *base) {
+    const ptrdiff_t n_weights = bml_mcmc__imp_n_weights(l->m);
+    size_t used = 0;
+    l->psi = (float *)bml_mcmc__imp_carve(base, &used, sizeof(float) * (size_t)((ptrdiff_t)l->n * l->m));
+    l->target = (float *)bml_mcmc__imp_carve(base, &used, sizeof(float) * (size_t)l->n);
+    l->gradient = (float *)bml_mcmc__imp_carve(base, &used, sizeof(float) * (size_t)n_weights);
+    l->first = (float *)bml_mcmc__imp_carve(base, &used, sizeof(float) * (size_t)n_weights);
+    l->second = (float *)bml_mcmc__imp_carve(base, &used, sizeof(float) * (size_t)n_weights);
+    l->order = (int *)bml_mcmc__imp_carve(base, &used, sizeof(int) * (size_t)l->n);
+    return used;
+}
+
+enum { BML_MCMC__IMP_HELD_OUT = 5 }; /* one row in so many is not trained on */
+
+/* -2..0 by rank below the threshold, 0..2 above it; equal likelihoods have the mean of their ranks. */
+static void bml_mcmc__imp_targets(float *target, const bml_mcmc__imp_live *live) {
+    const int n = live->n + live->n_below;
+    int end = 0;
+    for (int i = 0; i < n; i = end) {
+        const int last = i < live->n ? live->n : n;
+        end = i;
+        while (end < last && live->key[end].value == live->key[i].value)
+            end++;
+        const double rank = 0.5 * (i + end);
+        const double above = 2 * rank / live->n;
+        const double below = 2 * (rank - live->n) / (live->n_below + 1e-9) - 2;
+        for (int k = i; k < end; k++)
+            target[k] = (float)(i < live->n ? above : below);
+    }
+}
+
+/* Rows and targets of the points that are not held out. */
+static void bml_mcmc__imp_write_lesson(bml_mcmc__imp_lesson *l, const bml_mcmc_importance *s,
+                                       const bml_mcmc__imp_live *live, const bml_mcmc__imp_bound *b) {
+    const int n = live->n + live->n_below;
+    bml_mcmc__imp_targets(l->target, live);
+    l->n = 0;
+    for (int i = 0; i < n; i++) {
+        if (i % BML_MCMC__IMP_HELD_OUT == 0) continue;
+        const double *x = bml_mcmc__imp_at(s, live->key[i].index);
+        l->target[l->n] = l->target[i];
+        bml_mcmc__imp_features(l->psi + (ptrdiff_t)l->n * l->m, b, x);
+        l->n++;
+    }
+}
+
+/* The cut: a low quantile of the live points that were held out. */
+static void bml_mcmc__imp_set_cut(bml_mcmc__imp_bound *b, const bml_mcmc_importance *s, const bml_mcmc__imp_live *live,
+                                  double *score) {
+    int n = 0;
+    for (int i = 0; i < live->n; i += BML_MCMC__IMP_HELD_OUT)
+        score[n++] = bml_mcmc__imp_score(b, bml_mcmc__imp_at(s, live->key[i].index));
+    qsort(score, (size_t)n, sizeof *score, bml_mcmc__compare_doubles);
+    b->cut[2] = score[(int)(0.02 * n)];
+    b->cut[1] = fmin(score[n / 100], b->cut[2] - 0.5); /* a quarter of the points below the threshold */
+}
+
+/* Trains the regression of a bound; without use for one, b->n_features becomes 0. */
+static int bml_mcmc__imp_learn(bml_mcmc_importance *s, bml_mcmc__imp_bound *b, bml_mcmc__imp_live *live) {
+    const bml_mcmc__imp_bound *before = s->now.n_bounds > 1 ? s->bound[s->now.n_bounds - 1] : NULL;
+    const int m = b->n_features;
+    bml_mcmc_rng rng = bml_mcmc__stream(s->config.seed, (uint32_t)s->now.n_bounds, 0, BML_MCMC__IMP_STREAM_LESSON);
+    bml_mcmc__imp_lesson l;
+    bml_mcmc__imp_add_below(s, live, 3000);
+    if (live->n_below < live->n / 10) {
+        b->n_features = 0;
+        return BML_MCMC_OK;
+    }
+    memset(&l, 0, sizeof l);
+    l.n = live->n + live->n_below;
+    l.m = m;
+    void *block = bml_mcmc__imp_alloc(bml_mcmc__imp_lesson_layout(&l, NULL), 1);
+    double *work = bml_mcmc__doubles(2 * m + live->n, m);
+    const int missing = !block || !work;
+    const int ready = !missing && bml_mcmc__imp_whiten_bound(b, live, work);
+    if (ready) {
+        const int warm = before && before->n_features == m;
+        bml_mcmc__imp_lesson_layout(&l, block);
+        bml_mcmc__imp_write_lesson(&l, s, live, b);
+        if (warm)
+            memcpy(b->weights, before->weights, sizeof(float) * (size_t)bml_mcmc__imp_n_weights(m));
+        else
+            bml_mcmc__imp_random_weights(b->weights, m, &rng);
+        bml_mcmc__imp_train(b->weights, &l, warm ? 10 : 30, &rng);
+        bml_mcmc__imp_set_cut(b, s, live, work);
+    } else
+        b->n_features = 0;
+    BML_MCMC_FREE(block);
+    BML_MCMC_FREE(work);
+    return missing ? bml_mcmc__imp_no_memory(s, "points to learn from", l.n) : BML_MCMC_OK;
+}
+
+enum { BML_MCMC__IMP_COPIES = 3000, BML_MCMC__IMP_COPY_TRIES = 100000 };
+
+/* The points that the ellipsoids must hold: the live ones above the cut, and, where the regression alone takes away
+   nearly all that it should, points of the innermost bound above the cut too. Those cost no likelihood, so that there
+   are many: they show the ellipsoids the shape of the cut region in detail. x has room for both; their number. */
+static int bml_mcmc__imp_cover(double *x, bml_mcmc_importance *s, const bml_mcmc__imp_bound *b,
+                               const bml_mcmc__imp_live *live) {
+    const ptrdiff_t d = b->d;
+    bml_mcmc_rng rng = bml_mcmc__stream(s->config.seed, (uint32_t)s->now.round, 0, BML_MCMC__IMP_STREAM_VOLUME);
+    bml_mcmc__imp_shell counts;
+    int n = 0;
+    for (ptrdiff_t i = 0; i < live->n; i++) {
+        if (b->n_features && !(bml_mcmc__imp_score(b, live->x + i * d) >= b->cut[2])) continue;
+        memcpy(x + d * n++, live->x + i * d, bml_mcmc__imp_bytes(d));
+    }
+    if (!b->n_features) return n;
+    memset(&counts, 0, sizeof counts);
+    double *copy = x + n * d;
+    int kept = 0;
+    const ptrdiff_t copies = bml_mcmc__imp_shell_draw(s, copy, bml_mcmc__imp_n_shells(s) - 1, BML_MCMC__IMP_COPIES,
+                                                      BML_MCMC__IMP_COPIES, &rng, &counts, BML_MCMC__IMP_COPY_TRIES);
+    for (ptrdiff_t i = 0; i < copies; i++) {
+        if (!(bml_mcmc__imp_score(b, copy + i * d) >= b->cut[2])) continue;
+        memmove(copy + d * kept++, copy + i * d, bml_mcmc__imp_bytes(d));
+    }
+    return kept < (s->config.shrink + 0.2) * (double)copies ? n + kept : n;
+}
+
+/* The regression's arrays of one bound go to another. */
+static void bml_mcmc__imp_copy_regression(bml_mcmc__imp_bound *to, const bml_mcmc__imp_bound *from) {
+    const size_t m = (size_t)from->n_features;
+    memcpy(to->center, from->center, bml_mcmc__imp_bytes(from->d));
+    memcpy(to->Z, from->Z, bml_mcmc__imp_bytes(from->d * from->d));
+    memcpy(to->cut, from->cut, sizeof from->cut);
+    if (!m) return;
+    memcpy(to->offset, from->offset, sizeof(double) * m);
+    memcpy(to->whiten, from->whiten, sizeof(float) * m * m);
+    memcpy(to->weights, from->weights, sizeof(float) * (size_t)bml_mcmc__imp_n_weights(from->n_features));
+}
+
+/* A bound of the ellipsoids of n points and the regression of b; NULL with OK where they span less than the space. */
+static int bml_mcmc__imp_wrap(bml_mcmc__imp_bound **bound, bml_mcmc_importance *s, const bml_mcmc__imp_bound *b,
+                              const double *x, int n) {
+    bml_mcmc__imp_tree tree;
+    int K = 0;
+    if (bml_mcmc__imp_tree_make(&tree, x, n, b->d)) return bml_mcmc__imp_no_memory(s, "ellipsoids", n);
+    for (int i = 0; i < tree.n; i++)
+        K += !tree.dropped[i];
+    if (K) *bound = bml_mcmc__imp_bound_new(b->d, K, b->n_features);
+    if (*bound) {
+        bml_mcmc__imp_take_ellipsoids(*bound, &tree);
+        bml_mcmc__imp_copy_regression(*bound, b);
+        (*bound)->wide = fmin(pow(5.0, 1.0 / b->d), 1.6);
+    }
+    bml_mcmc__imp_tree_free(&tree);
+    return K && !*bound ? bml_mcmc__imp_no_memory(s, "ellipsoids", K) : BML_MCMC_OK;
+}
+
+/* The next bound; NULL with OK where the live points span less than the space. */
+static int bml_mcmc__imp_build_bound(bml_mcmc__imp_bound **bound, bml_mcmc_importance *s, bml_mcmc__imp_live *live) {
+    const int d = s->config.n_dim;
+    bml_mcmc__imp_bound *b = bml_mcmc__imp_bound_new(d, 0, bml_mcmc__imp_n_features(d, live->n));
+    double *x = bml_mcmc__doubles(live->n + BML_MCMC__IMP_COPIES, d);
+    *bound = NULL;
+    int status = b && x ? BML_MCMC_OK : bml_mcmc__imp_no_memory(s, "points", live->n);
+    if (!status) status = bml_mcmc__imp_learn(s, b, live);
+    if (!status) status = bml_mcmc__imp_wrap(bound, s, b, x, bml_mcmc__imp_cover(x, s, b, live));
+    BML_MCMC_FREE(b);
+    BML_MCMC_FREE(x);
+    return status;
+}
+
+/* ln of sum over the points of each shell of L, and the number of them: sums[n_bounds], counts[n_bounds]. */
+static void bml_mcmc__imp_explored_sums(const bml_mcmc_importance *s, double *sums, double *squares, double *counts,
+                                        double *stay) {
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    for (ptrdiff_t j = 0; j < B; j++) {
+        sums[j] = -BML_MCMC__INF;
+        squares[j] = -BML_MCMC__INF;
+        counts[j] = 0;
+        stay[j] = 0;
+    }
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_points; i++) {
+        const double *extra = bml_mcmc__imp_extra(s, i);
+        const ptrdiff_t j = (ptrdiff_t)extra[BML_MCMC__IMP_SHELL_NOW];
+        const double log_l = extra[BML_MCMC__IMP_SHELL_LOG_L];
+        sums[j] = bml_mcmc__log_add(sums[j], log_l);
+        squares[j] = bml_mcmc__log_add(squares[j], 2 * log_l);
+        counts[j]++;
+        stay[j] += extra[BML_MCMC__IMP_SHELL_BORN] == extra[BML_MCMC__IMP_SHELL_NOW];
+    }
+}
+
+/* ln of the evidence that the explored points give each shell, log_z[n_bounds]; returns that of all. */
+static double bml_mcmc__imp_explored_evidence(const bml_mcmc_importance *s, double *log_z, double *work) {
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    double *sums = work;
+    double *counts = work + 2 * B;
+    double *stay = work + 3 * B;
+    double all = -BML_MCMC__INF;
+    bml_mcmc__imp_explored_sums(s, sums, work + B, counts, stay);
+    for (ptrdiff_t j = 0; j < B; j++) {
+        const double share = stay[j] / ((double)s->shell[j].drawn + 1e-300);
+        log_z[j] = counts[j] > 0 && stay[j] > 0 ? s->shell[j].log_volume + log(share) + sums[j] - log(counts[j])
+                                                : -BML_MCMC__INF;
+        all = bml_mcmc__log_add(all, log_z[j]);
+    }
+    return all;
+}
+
+/* Share of the evidence above the threshold of the next bound. */
+static int bml_mcmc__imp_explored_share(bml_mcmc_importance *s, const bml_mcmc__imp_live *live) {
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    double *work = bml_mcmc__doubles(B, 5);
+    if (!work) return bml_mcmc__imp_no_memory(s, "bounds", B);
+    const double all = bml_mcmc__imp_explored_evidence(s, work + 4 * B, work);
+    const double in_last = work[4 * B + B - 1];
+    const double total = work[B - 1];
+    double above = -BML_MCMC__INF;
+    for (int i = 0; i < live->n; i++)
+        if (bml_mcmc__imp_shell_of(s, live->key[i].index) == B - 1)
+            above = bml_mcmc__log_add(above, live->key[i].value);
+    s->now.explored_log_z = all;
+    s->now.log_z = all;
+    s->now.remaining = all > -DBL_MAX && in_last > -DBL_MAX ? exp(above - total + in_last - all) : 1;
+    BML_MCMC_FREE(work);
+    return BML_MCMC_OK;
+}
+
+/* Ends the exploration: from here on bounds stay as they are, and every shell's volume is measured anew. */
+static void bml_mcmc__imp_freeze(bml_mcmc_importance *s) {
+    s->now.phase = BML_MCMC__IMP_SAMPLE;
+    s->now.n_explored = s->now.n_points;
+    s->now.explored_evaluations = s->now.evaluations;
+    for (ptrdiff_t j = 0; j < bml_mcmc__imp_n_shells(s); j++) {
+        bml_mcmc_rng rng = bml_mcmc__stream(s->config.seed, (uint32_t)j, 0, BML_MCMC__IMP_STREAM_VOLUME);
+        s->shell[j].tries = 0;
+        s->shell[j].hits = 0;
+        bml_mcmc__imp_shell_draw(s, NULL, j, 0, 400, &rng, &s->shell[j], BML_MCMC__IMP_COPY_TRIES);
+    }
+}
+
+/* How many points a bound gets. */
+static ptrdiff_t bml_mcmc__imp_per_bound(const bml_mcmc_importance *s) {
+    return (ptrdiff_t)(s->config.live_points / s->config.shrink);
+}
+
+/* What the next round of the exploration does: more points in the innermost bound (*bound NULL), a new bound, or
+   nothing more: the phase has changed. */
+static int bml_mcmc__imp_next_bound(bml_mcmc__imp_bound **bound, bml_mcmc_importance *s) {
+    const ptrdiff_t last = bml_mcmc__imp_n_shells(s) - 1;
+    const uint64_t N = (uint64_t)bml_mcmc__imp_per_bound(s);
+    const uint64_t drawn = s->shell[last].drawn;
+    bml_mcmc__imp_live live;
+    *bound = NULL;
+    if (drawn < N << s->now.stalled) return BML_MCMC_OK;
+    int status = bml_mcmc__imp_live_make(s, &live);
+    if (!status) status = bml_mcmc__imp_explored_share(s, &live);
+    const int few = !live.flat && 4 * live.n < s->config.live_points;
+    const int supported = s->now.explored_log_z > -DBL_MAX;
+    const int more = few && drawn < (supported ? 16 : 256) * N &&
+                     bml_mcmc__imp_count_above(s, -DBL_MAX) < (ptrdiff_t)s->now.n_points;
+    if (!status && !more && !supported)
+        status = bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinite at %llu points of the prior",
+                                (unsigned long long)s->now.evaluations);
+    const uint64_t patience = s->now.remaining < 0.7 ? 1 : 6;
+    const int over = !more && (!live.n || s->now.remaining < s->config.remaining || s->now.stalled > patience);
+    if (!status && over) bml_mcmc__imp_freeze(s);
+    if (!status && !over && !more) status = bml_mcmc__imp_build_bound(bound, s, &live);
+    if (!status && !over && !more && !*bound) bml_mcmc__imp_freeze(s);
+    bml_mcmc__imp_live_free(&live);
+    return status;
+}
+
+/* Points move to the innermost bound that holds them. */
+static void bml_mcmc__imp_relocate(bml_mcmc_importance *s, ptrdiff_t bound) {
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_points; i++) {
+        const int level = bml_mcmc__imp_level(s->bound[bound], bml_mcmc__imp_at(s, i));
+        if (level) bml_mcmc__imp_extra(s, i)[BML_MCMC__IMP_SHELL_NOW] = (double)(2 * bound - 2 + level);
+    }
+}
+
+/* n points of shell i to the trial points from..., their number; counts become those of the shell with them. */
+static ptrdiff_t bml_mcmc__imp_explore_shell(bml_mcmc_importance *s, ptrdiff_t from, ptrdiff_t n, ptrdiff_t i,
+                                             bml_mcmc__imp_shell *counts) {
+    bml_mcmc_rng rng =
+        bml_mcmc__stream(s->config.seed, (uint32_t)s->now.round, (uint32_t)i, BML_MCMC__IMP_STREAM_SHELL);
+    const ptrdiff_t found = bml_mcmc__imp_shell_draw(s, s->trial + from * s->config.n_dim, i, n, n, &rng, counts,
+                                                     100000 + 3000 * (int64_t)n);
+    counts->log_volume = bml_mcmc__imp_tried_volume(s, i) + bml_mcmc__imp_log_ratio(counts->hits, counts->tries);
+    counts->drawn += (uint64_t)found;
+    return found;
+}
+
+/* Draws for the innermost bound, the tight level first. A new bound that is no smaller than the last is of no use:
+   *gain is 0 then. added[2]: how many points the levels 2 and 1 get. */
+static int bml_mcmc__imp_explore_bound(bml_mcmc_importance *s, int is_new, bml_mcmc__imp_shell *counts, int *gain,
+                                       ptrdiff_t *added) {
+    const ptrdiff_t N = bml_mcmc__imp_per_bound(s);
+    const ptrdiff_t last = bml_mcmc__imp_n_shells(s) - 1;
+    int status = bml_mcmc__imp_room_for_trials(s, 2 * N);
+    if (!status) status = bml_mcmc__imp_room(s, (ptrdiff_t)s->now.n_points + 2 * N);
+    if (status) return status;
+    added[0] = bml_mcmc__imp_explore_shell(s, 0, N, last, &counts[0]);
+    *gain = added[0] && !(is_new && counts[0].log_volume > s->shell[last - 2].log_volume - 0.1);
+    if (!*gain) return BML_MCMC_OK;
+    if (last) added[1] = bml_mcmc__imp_explore_shell(s, added[0], (ptrdiff_t)(0.15 * (double)N), last - 1, &counts[1]);
+    return bml_mcmc__imp_shell_try(s, added[0] + added[1]);
+}
+
+/* A round of the exploration. After a bound of no use more points are drawn in the one before. */
+static int bml_mcmc__imp_explore_round(bml_mcmc_importance *s) {
+    const bml_mcmc__imp_state before = s->now;
+    bml_mcmc__imp_bound *bound = NULL;
+    bml_mcmc__imp_shell counts[2];
+    ptrdiff_t added[2] = {0, 0};
+    int gain = 0;
+    int status = bml_mcmc__imp_room_for_bounds(s, (ptrdiff_t)s->now.n_bounds + 1);
+    if (!status) status = bml_mcmc__imp_next_bound(&bound, s);
+    if (status || s->now.phase != BML_MCMC__IMP_EXPLORE) return status;
+    memset(counts, 0, sizeof counts);
+    s->bound[s->now.n_bounds] = bound;
+    s->now.n_bounds += bound != NULL;
+    const ptrdiff_t last = bml_mcmc__imp_n_shells(s) - 1;
+    if (!bound) counts[0] = s->shell[last];
+    if (!bound && last) counts[1] = s->shell[last - 1];
+    status = bml_mcmc__imp_explore_bound(s, bound != NULL, counts, &gain, added);
+    if (status || !gain) {
+        const double remaining = s->now.remaining;
+        BML_MCMC_FREE(bound);
+        s->now = before;
+        s->now.remaining = remaining;
+        s->now.stalled += !status;
+        if (!status && !bound) bml_mcmc__imp_freeze(s);
+        return status;
+    }
+    if (bound) bml_mcmc__imp_relocate(s, last / 2);
+    bml_mcmc__imp_keep_trials(s, 0, added[0], last);
+    bml_mcmc__imp_keep_trials(s, added[0], added[1], last - 1);
+    s->shell[last] = counts[0];
+    if (last) s->shell[last - 1] = counts[1];
+    if (bound) s->now.stalled = 0;
+    s->now.round++;
+    return BML_MCMC_OK;
+}
+
+/* >> importance nested sampling: create and free */
+
+static int bml_mcmc__imp_check(bml_mcmc_importance_config *c, char *why) {
+    if (!c->log_likelihood) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
+    if (c->n_dim < 1 || c->n_dim > BML_MCMC__IMP_MAX_IMPORTANCE_DIM)
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: must be in [1, %d]", c->n_dim,
+                              BML_MCMC__IMP_MAX_IMPORTANCE_DIM);
+    if (!c->prior == !c->transform)
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "prior, transform: one of them must be given, and not both");
+    if (c->prior && (int)c->prior->n_dim != c->n_dim)
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: the prior has %d dimensions", c->n_dim,
+                              (int)c->prior->n_dim);
+    if (!c->live_points) c->live_points = 400 > 30 * c->n_dim ? 400 : 30 * c->n_dim;
+    if (c->live_points < 2 * (c->n_dim + 2) || c->live_points > 1000000)
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "live_points = %d: must be in [%d, 1000000]", c->live_points,
+                              2 * (c->n_dim + 2));
+    if (!c->batch) c->batch = 1000;
+    if (c->batch < 1) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "batch = %d: must be at least 1", c->batch);
+    const struct {
+        const char *name;
+        double *value;
+        double usual, low, high;
+    } rules[4] = {{"shrink", &c->shrink, 0.3, 0.01, 0.9},
+                  {"remaining", &c->remaining, 0.05, 1e-6, 0.9},
+                  {"min_ess", &c->min_ess, 10000, 1, 1e9},
+                  {"error", &c->error, 0.05, 1e-4, 1e9}};
+    for (int i = 0; i < 4; i++) {
+        if (!(rules[i].value[0] != 0)) rules[i].value[0] = rules[i].usual;
+        if (rules[i].value[0] >= rules[i].low && rules[i].value[0] <= rules[i].high) continue;
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "%s = %g: must be in [%g, %g]", rules[i].name,
+                              rules[i].value[0], rules[i].low, rules[i].high);
+    }
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml_mcmc_importance_config *config,
+                                            char *why) {
+    char nowhere[BML_MCMC_MESSAGE];
+    if (!why) why = nowhere;
+    why[0] = 0;
+    if (!out) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "s is missing");
+    *out = NULL;
+    if (!config) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    bml_mcmc_importance_config resolved = *config;
+    const int status = bml_mcmc__imp_check(&resolved, why);
+    if (status) return status;
+    bml_mcmc_importance *s = (bml_mcmc_importance *)bml_mcmc__imp_alloc(1, sizeof *s);
+    if (!s) return bml_mcmc__fail(why, BML_MCMC_NO_MEMORY, "out of memory");
+    s->config = resolved;
+    if (bml_mcmc__imp_room_for_bounds(s, 16)) {
+        bml_mcmc_importance_free(s);
+        return bml_mcmc__fail(why, BML_MCMC_NO_MEMORY, "out of memory");
+    }
+    s->now.n_bounds = 1;
+    s->now.remaining = 1;
+    s->now.log_z = -BML_MCMC__INF;
+    s->progress.log_z_error = BML_MCMC__NAN;
+    *out = s;
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF void bml_mcmc_importance_free(bml_mcmc_importance *s) {
+    if (!s) return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_bounds; i++)
+        BML_MCMC_FREE(s->bound[i]);
+    BML_MCMC_FREE(s->bound);
+    BML_MCMC_FREE(s->shell);
+    BML_MCMC_FREE(s->point);
+    BML_MCMC_FREE(s->trial);
+    BML_MCMC_FREE(s->sorted);
+    BML_MCMC_FREE(s->other);
+    BML_MCMC_FREE(s->report);
+    BML_MCMC_FREE(s);
+}
+
+BML_MCMC_DEF const char *bml_mcmc_importance_message(const bml_mcmc_importance *s) {
+    return s ? s->message : "";
+}
+
+/* >> importance nested sampling: fresh draws
+   Z = sum over shells of V_i <L>_i. The best use of n draws for sum w^2 gives shell i a share of them as
+   V_i sqrt(<L^2>_i). Its moments come from all points, the explored too; the result from fresh points alone. */
+
+typedef struct bml_mcmc__imp_tally { /* of one shell */
+    double log_sum, log_square, n;   /* ln sum L, ln sum L^2 over fresh points */
+    double log_volume, relative;     /* ln V and its relative variance */
+} bml_mcmc__imp_tally;
+
+static void bml_mcmc__imp_shell_volumes(bml_mcmc__imp_tally *tally, const bml_mcmc_importance *s) {
+    for (ptrdiff_t j = 0; j < bml_mcmc__imp_n_shells(s); j++) {
+        const bml_mcmc__imp_shell *shell = &s->shell[j];
+        const double p = (double)shell->hits / ((double)shell->tries + 1e-300);
+        tally[j].log_volume = bml_mcmc__imp_tried_volume(s, j) + bml_mcmc__imp_log_ratio(shell->hits, shell->tries);
+        tally[j].relative = shell->hits ? (1 - p) / (double)shell->hits : 0;
+    }
+}
+
+/* Sums over points from..to, log_l of them from `other` unless NULL. */
+static void bml_mcmc__imp_tally_points(bml_mcmc__imp_tally *tally, const bml_mcmc_importance *s, ptrdiff_t from,
+                                       ptrdiff_t to, const double *other) {
+    for (ptrdiff_t j = 0; j < bml_mcmc__imp_n_shells(s); j++) {
+        tally[j].log_sum = -BML_MCMC__INF;
+        tally[j].log_square = -BML_MCMC__INF;
+        tally[j].n = 0;
+    }
+    for (ptrdiff_t i = from; i < to; i++) {
+        bml_mcmc__imp_tally *t = tally + bml_mcmc__imp_shell_of(s, i);
+        const double log_l = other ? other[i - from] : bml_mcmc__imp_shell_log_l(s, i);
+        t->n++;
+        if (!(log_l > -DBL_MAX)) continue;
+        t->log_sum = bml_mcmc__log_add(t->log_sum, log_l);
+        t->log_square = bml_mcmc__log_add(t->log_square, 2 * log_l);
+    }
+}
+
+/* ln Z, its error, and the ESS of the tallies; error and ess may be NULL. */
+static double bml_mcmc__imp_tally_evidence(const bml_mcmc__imp_tally *tally, ptrdiff_t n, double *error, double *ess) {
+    double log_z = -BML_MCMC__INF;
+    double variance = 0;
+    double squares = 0;
+    for (ptrdiff_t j = 0; j < n; j++)
+        if (tally[j].n > 0) log_z = bml_mcmc__log_add(log_z, tally[j].log_volume + tally[j].log_sum - log(tally[j].n));
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const bml_mcmc__imp_tally *t = &tally[j];
+        if (!(t->n > 0 && t->log_sum > -DBL_MAX)) continue;
+        const double share = exp(t->log_volume + t->log_sum - log(t->n) - log_z);
+        const double w2 = exp(2 * t->log_volume + t->log_square - 2 * log(t->n) - 2 * log_z);
+        const double spread = fmax(w2 - share * share / t->n, 0) * t->n / fmax(t->n - 1, 1);
+        squares += w2;
+        variance += spread + share * share * t->relative;
+    }
+    if (error) *error = sqrt(variance);
+    if (ess) *ess = squares > 0 ? 1 / squares : 0;
+    return log_z;
+}
+
+/* draws[n_bounds] of the next round: what brings the shells' numbers nearest to their best shares. */
+static void bml_mcmc__imp_allocate(ptrdiff_t *draws, const bml_mcmc_importance *s, const bml_mcmc__imp_tally *all,
+                                   ptrdiff_t total) {
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    const double so_far = (double)(s->now.n_points - s->now.n_explored);
+    double top = -BML_MCMC__INF;
+    double sum = 0;
+    double missing = 0;
+    for (ptrdiff_t j = 0; j < B; j++)
+        if (all[j].n > 0) top = fmax(top, all[j].log_volume + 0.5 * (all[j].log_square - log(all[j].n)));
+    for (int pass = 0; pass < 3; pass++)
+        for (ptrdiff_t j = 0; j < B; j++) {
+            const bml_mcmc__imp_tally *t = &all[j];
+            const double log_a = t->log_volume + 0.5 * (t->log_square - log(t->n + 1e-300)) - top;
+            const double a = t->n > 0 && log_a > -700 ? exp(log_a) : 0;
+            if (pass == 0) sum += a;
+            if (pass == 0) continue;
+            const double share = 0.97 * a / sum + 0.03 / (double)B;
+            const double wanted = fmax(share * (so_far + (double)total) - (double)s->shell[j].fresh, 0);
+            if (pass == 1)
+                missing += wanted;
+            else
+                draws[j] = s->shell[j].hits ? (ptrdiff_t)ceil(wanted * (double)total / missing) : 0;
+        }
+}
+
+/* How many draws the next round makes: enough for what is wanted, by the present efficiency, but never more than
+   there are already, so that the allocation can learn. */
+static ptrdiff_t bml_mcmc__imp_round_draws(const bml_mcmc_importance *s, double ess, double error) {
+    const double so_far = (double)(s->now.n_points - s->now.n_explored);
+    if (!(so_far > 0)) return 1000;
+    const double by_ess = ess > 0 ? so_far * (s->config.min_ess / ess - 1) : so_far;
+    const double by_error = so_far * (error * error / (s->config.error * s->config.error) - 1);
+    const double wanted = 1.02 * fmax(fmax(by_ess, by_error), 0) + 200;
+    return (ptrdiff_t)fmin(fmin(wanted, fmax(so_far, 1000)), 5000);
+}
+
+/* Draws of every shell into the trial points; draws[] becomes their true numbers. Each shell is tried until its volume
+   is known three times better than its likelihood. */
+static ptrdiff_t bml_mcmc__imp_draw_shells(bml_mcmc_importance *s, ptrdiff_t *draws, bml_mcmc__imp_shell *counts) {
+    enum { VOLUME_HITS = 3 };
+    const ptrdiff_t d = s->config.n_dim;
+    ptrdiff_t n = 0;
+    for (ptrdiff_t j = 0; j < bml_mcmc__imp_n_shells(s); j++) {
+        bml_mcmc_rng rng =
+            bml_mcmc__stream(s->config.seed, (uint32_t)s->now.round, (uint32_t)j, BML_MCMC__IMP_STREAM_SHELL);
+        counts[j] = s->shell[j];
+        if (!draws[j]) continue;
+        draws[j] = bml_mcmc__imp_shell_draw(s, s->trial + n * d, j, draws[j], VOLUME_HITS * draws[j], &rng, &counts[j],
+                                            20000 + 10000 * (int64_t)draws[j]);
+        counts[j].fresh += (uint64_t)draws[j];
+        n += draws[j];
+    }
+    return n;
+}
+
+/* One round; everything is as before if it fails. */
+static int bml_mcmc__imp_sample_steps(bml_mcmc_importance *s, ptrdiff_t *draws, bml_mcmc__imp_shell *counts,
+                                      bml_mcmc__imp_tally *tally) {
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    const ptrdiff_t n_points = (ptrdiff_t)s->now.n_points;
+    double error = BML_MCMC__INF;
+    double ess = 0;
+    bml_mcmc__imp_shell_volumes(tally, s);
+    bml_mcmc__imp_tally_points(tally, s, (ptrdiff_t)s->now.n_explored, n_points, NULL);
+    s->now.log_z = bml_mcmc__imp_tally_evidence(tally, B, &error, &ess);
+    s->now.ess = ess;
+    s->progress.log_z_error = error;
+    if (ess >= s->config.min_ess && error <= s->config.error) {
+        s->now.phase = BML_MCMC__IMP_DONE;
+        return BML_MCMC_OK;
+    }
+    bml_mcmc__imp_tally_points(tally, s, 0, n_points, NULL);
+    bml_mcmc__imp_allocate(draws, s, tally, bml_mcmc__imp_round_draws(s, ess, error));
+    ptrdiff_t n = 0;
+    for (ptrdiff_t j = 0; j < B; j++)
+        n += draws[j];
+    int status = bml_mcmc__imp_room_for_trials(s, n);
+    if (!status) status = bml_mcmc__imp_room(s, n_points + n);
+    if (status) return status;
+    n = bml_mcmc__imp_draw_shells(s, draws, counts);
+    status = bml_mcmc__imp_shell_try(s, n);
+    if (status) return status;
+    n = 0;
+    for (ptrdiff_t j = 0; j < B; j++) {
+        bml_mcmc__imp_keep_trials(s, n, draws[j], j);
+        n += draws[j];
+    }
+    memcpy(s->shell, counts, sizeof *counts * (size_t)B);
+    s->now.round++;
+    return BML_MCMC_OK;
+}
+
+static int bml_mcmc__imp_sample_round(bml_mcmc_importance *s) {
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    const size_t each = sizeof(ptrdiff_t) + sizeof(bml_mcmc__imp_shell) + sizeof(bml_mcmc__imp_tally);
+    unsigned char *block = (unsigned char *)bml_mcmc__imp_alloc((size_t)B, each);
+    if (!block) return bml_mcmc__imp_no_memory(s, "shells", B);
+    bml_mcmc__imp_shell *counts = (bml_mcmc__imp_shell *)(void *)block;
+    bml_mcmc__imp_tally *tally = (bml_mcmc__imp_tally *)(void *)(counts + B);
+    const int status = bml_mcmc__imp_sample_steps(s, (ptrdiff_t *)(void *)(tally + B), counts, tally);
+    BML_MCMC_FREE(block);
+    return status;
+}
+
+BML_MCMC_DEF int bml_mcmc_importance_run(bml_mcmc_importance *s, uint64_t max_calls) {
+    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    s->message[0] = 0;
+    BML_MCMC_FREE(s->other);
+    s->other = NULL;
+    const uint64_t start = s->now.evaluations;
+    if (s->now.phase == BML_MCMC__IMP_DONE) s->now.phase = BML_MCMC__IMP_SAMPLE; /* more may be wanted now */
+    while (s->now.phase != BML_MCMC__IMP_DONE) {
+        if (max_calls && s->now.evaluations - start >= max_calls)
+            return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "%llu evaluations made, %s",
+                                  (unsigned long long)s->now.evaluations,
+                                  s->now.phase == BML_MCMC__IMP_EXPLORE ? "still exploring" : "more draws are wanted");
+        const int exploring = s->now.phase == BML_MCMC__IMP_EXPLORE;
+        const int status = exploring ? bml_mcmc__imp_explore_round(s) : bml_mcmc__imp_sample_round(s);
+        if (status) return status;
+    }
+    return BML_MCMC_OK;
+}
+
+/* >> importance nested sampling: results */
+
+/* s->sorted and s->report of the fresh points. */
+static int bml_mcmc__imp_weigh(bml_mcmc_importance *s, bml_mcmc_importance_result *r, bml_mcmc__imp_tally *tally) {
+    const ptrdiff_t d = s->config.n_dim;
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    const ptrdiff_t from = (ptrdiff_t)s->now.n_explored;
+    const ptrdiff_t n = (ptrdiff_t)s->now.n_points - from;
+    double *log_l = s->sorted + n * d;
+    double *weight = log_l + n;
+    bml_mcmc__imp_shell_volumes(tally, s);
+    bml_mcmc__imp_tally_points(tally, s, from, from + n, s->other);
+    r->log_z = bml_mcmc__imp_tally_evidence(tally, B, &r->log_z_error, &r->ess);
+    if (!(r->log_z > -DBL_MAX))
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinite at all %lld fresh points", (long long)n);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const bml_mcmc__imp_tally *t = &tally[bml_mcmc__imp_shell_of(s, from + i)];
+        memcpy(s->sorted + i * d, bml_mcmc__imp_at(s, from + i) + d, bml_mcmc__imp_bytes(d));
+        log_l[i] = s->other ? s->other[i] : bml_mcmc__imp_shell_log_l(s, from + i);
+        weight[i] = log_l[i] > -DBL_MAX ? exp(t->log_volume - log(t->n) + log_l[i] - r->log_z) : 0;
+        r->information += weight[i] > 0 ? weight[i] * (log_l[i] - r->log_z) : 0;
+        r->largest_weight = fmax(r->largest_weight, weight[i]);
+    }
+    for (ptrdiff_t j = 0; j < B; j++) {
+        const bml_mcmc__imp_tally *t = &tally[j];
+        bml_mcmc_importance_shell *out = &s->report[j];
+        memset(out, 0, sizeof *out);
+        out->log_volume = t->log_volume;
+        out->log_volume_error = sqrt(t->relative);
+        out->efficiency = (double)s->shell[j].hits / ((double)s->shell[j].tries + 1e-300);
+        out->draws = s->shell[j].fresh;
+        const bml_mcmc__imp_bound *b = s->bound[(j + 1) / 2];
+        out->n_ellipsoids = b ? b->n_ellipsoids : 0;
+        out->n_cuts = b && b->n_features;
+        if (!(t->n > 0 && t->log_sum > -DBL_MAX)) continue;
+        out->share = exp(t->log_volume + t->log_sum - log(t->n) - r->log_z);
+        out->ess = exp(2 * t->log_sum - t->log_square);
+    }
+    r->theta = s->sorted;
+    r->log_likelihood = log_l;
+    r->weight = weight;
+    r->n_points = (size_t)n;
+    r->shell = s->report;
+    r->n_shells = (int)B;
+    return BML_MCMC_OK;
+}
+
+/* Adds a reason and its sentence. */
+BML_MCMC__PRINTF static void bml_mcmc__imp_reason(bml_mcmc_importance_result *r, int reason, const char *format, ...) {
+    const size_t used = strlen(r->verdict);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->verdict + used, sizeof r->verdict - used, format, args);
+    va_end(args);
+    bml_mcmc__mend_commas(r->verdict);
+    r->reasons |= reason;
+}
+
+static void bml_mcmc__imp_judge(bml_mcmc_importance_result *r, const bml_mcmc_importance *s) {
+    const double difference = fabs(r->log_z - r->explored_log_z);
+    if (!(r->ess >= s->config.min_ess && r->log_z_error <= s->config.error))
+        bml_mcmc__imp_reason(
+            r, BML_MCMC_IMPORTANCE_UNFINISHED,
+            "The run ended with %.0f effective samples of %.0f wanted and an error of ln Z of %.3g (%.3g). ", r->ess,
+            s->config.min_ess, r->log_z_error, s->config.error);
+    if (!(difference <= 0.5 + 4 * r->log_z_error))
+        bml_mcmc__imp_reason(r, BML_MCMC_IMPORTANCE_EXPLORED,
+                             "The exploration had ln Z = %.3f, the fresh draws have %.3f. ", r->explored_log_z,
+                             r->log_z);
+    if (!(r->largest_weight <= 0.02))
+        bml_mcmc__imp_reason(r, BML_MCMC_IMPORTANCE_HEAVY_POINT, "One point holds %.2g of the posterior. ",
+                             r->largest_weight);
+    for (int j = 0; j < r->n_shells; j++) {
+        if (!(r->shell[j].share > 0.01 && r->shell[j].ess < 20)) continue;
+        bml_mcmc__imp_reason(r, BML_MCMC_IMPORTANCE_THIN_SHELL,
+                             "Shell %d holds %.2g of the evidence by %.0f effective draws. ", j, r->shell[j].share,
+                             r->shell[j].ess);
+        break;
+    }
+    r->converged = !r->reasons;
+    if (r->converged)
+        snprintf(r->verdict, sizeof r->verdict,
+                 "Fresh draws agree with the exploration, every shell that matters has its draws, no point outweighs "
+                 "the others. A mode that no draw has met would not be seen.");
+}
+
+BML_MCMC_DEF int bml_mcmc_importance_get_result(bml_mcmc_importance *s, bml_mcmc_importance_result *result) {
+    if (!s || !result) return BML_MCMC_BAD_ARGUMENT;
+    const ptrdiff_t n = (ptrdiff_t)(s->now.n_points - s->now.n_explored);
+    const ptrdiff_t B = bml_mcmc__imp_n_shells(s);
+    memset(result, 0, sizeof *result);
+    if (s->now.phase == BML_MCMC__IMP_EXPLORE || !n)
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no fresh draws yet: still exploring");
+    BML_MCMC_FREE(s->sorted);
+    BML_MCMC_FREE(s->report);
+    s->sorted = bml_mcmc__doubles(n, s->config.n_dim + 2);
+    s->report = (bml_mcmc_importance_shell *)bml_mcmc__imp_alloc((size_t)B, sizeof *s->report);
+    bml_mcmc__imp_tally *tally = (bml_mcmc__imp_tally *)bml_mcmc__imp_alloc((size_t)B, sizeof *tally);
+    const int missing = !s->sorted || !s->report || !tally;
+    const int status = missing ? bml_mcmc__imp_no_memory(s, "points", n) : bml_mcmc__imp_weigh(s, result, tally);
+    BML_MCMC_FREE(tally);
+    if (status) return status;
+    result->explored_log_z = s->now.explored_log_z;
+    result->remaining = s->now.remaining;
+    result->evaluations = s->now.evaluations;
+    result->exploring_evaluations = s->now.explored_evaluations;
+    bml_mcmc__imp_judge(result, s);
+    return BML_MCMC_OK;
+}
+
+BML_MCMC_DEF int bml_mcmc_importance_reweigh(bml_mcmc_importance *s, bml_mcmc_importance_result *result,
+                                             const double *log_likelihood) {
+    bml_mcmc_importance_result r;
+    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!log_likelihood) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
+    const ptrdiff_t n = (ptrdiff_t)(s->now.n_points - s->now.n_explored);
+    if (s->now.phase == BML_MCMC__IMP_EXPLORE || !n)
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no fresh draws yet: still exploring");
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (log_likelihood[i] < BML_MCMC__INF) continue;
+        const int is_nan = log_likelihood[i] != log_likelihood[i];
+        return bml_mcmc__fail(s->message, is_nan ? BML_MCMC_NAN : BML_MCMC_INFINITE, "new log-likelihood of point %lld",
+                              (long long)i);
+    }
+    double *other = bml_mcmc__doubles(n, 1); /* a copy: log_likelihood may lie in the last result, which goes now */
+    if (!other) return bml_mcmc__imp_no_memory(s, "points", n);
+    memcpy(other, log_likelihood, bml_mcmc__imp_bytes(n));
+    BML_MCMC_FREE(s->other);
+    s->other = other;
+    int status = bml_mcmc_importance_get_result(s, result ? result : &r);
+    if (!status) return status;
+    BML_MCMC_FREE(s->other);
+    s->other = NULL;
+    return status;
+}
+
+/* Systematic resampling (Kitagawa 1996); draw i goes to a random place among those so far. */
+BML_MCMC_DEF int bml_mcmc_importance_draw(bml_mcmc_importance *s, double *theta, double *log_likelihood, size_t n,
+                                          uint64_t seed) {
+    bml_mcmc_importance_result r;
+    bml_mcmc_rng rng;
+    const int status = bml_mcmc_importance_get_result(s, &r);
+    if (status) return status;
+    if (!theta || !n) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing or n is 0");
+    const size_t d = (size_t)s->config.n_dim;
+    size_t j = 0;
+    double sum = r.weight[0];
+    bml_mcmc_rng_init(&rng, seed, 0);
+    const double u = bml_mcmc_rng_uniform(&rng);
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = (size_t)(bml_mcmc_rng_uniform(&rng) * (double)(i + 1));
+        while (j < r.n_points - 1 && sum < ((double)i + u) / (double)n)
+            sum += r.weight[++j];
+        memcpy(theta + i * d, theta + at * d, sizeof(double) * d);
+        memcpy(theta + at * d, r.theta + j * d, sizeof(double) * d);
+        if (!log_likelihood) continue;
+        log_likelihood[i] = log_likelihood[at];
+        log_likelihood[at] = r.log_likelihood[j];
+    }
+    return BML_MCMC_OK;
+}
+
+/* One parameter's numbers; key[n_points] is scratch. */
+static void bml_mcmc__imp_summarize(bml_mcmc_summary *out, const bml_mcmc_importance_result *r, size_t k, size_t d,
+                                    bml_mcmc__key *key) {
+    static const double quantile[3] = {0.5, 0.15865525393145705, 0.8413447460685429};
+    double value[3] = {0, 0, 0};
+    double square = 0;
+    double before = 0;
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < r->n_points; i++) {
+        key[i].value = r->theta[i * d + k];
+        key[i].tie = 0;
+        key[i].index = (ptrdiff_t)i;
+        out->mean += r->weight[i] * key[i].value;
+    }
+    qsort(key, r->n_points, sizeof *key, bml_mcmc__compare_keys);
+    for (size_t i = 0; i < r->n_points; i++) {
+        const double w = r->weight[key[i].index];
+        const double x = key[i].value;
+        square += w * (x - out->mean) * (x - out->mean);
+        for (int q = 0; q < 3; q++)
+            if (before <= quantile[q] && before + w > quantile[q]) value[q] = x;
+        before += w;
+    }
+    out->sd = sqrt(square);
+    out->ess = r->ess;
+    out->median = value[0];
+    out->minus = value[0] - value[1];
+    out->plus = value[2] - value[0];
+    out->tau = BML_MCMC__NAN;
+    out->rhat = BML_MCMC__NAN;
+}
+
+BML_MCMC_DEF int bml_mcmc_importance_summary(bml_mcmc_importance *s, bml_mcmc_summary *out) {
+    bml_mcmc_importance_result r;
+    if (!out) return BML_MCMC_BAD_ARGUMENT;
+    const int status = bml_mcmc_importance_get_result(s, &r);
+    if (status) return status;
+    bml_mcmc__key *key = (bml_mcmc__key *)bml_mcmc__imp_alloc(r.n_points, sizeof *key);
+    if (!key) return bml_mcmc__imp_no_memory(s, "points", (ptrdiff_t)r.n_points);
+    const size_t d = (size_t)s->config.n_dim;
+    for (size_t k = 0; k < d; k++)
+        bml_mcmc__imp_summarize(&out[k], &r, k, d, key);
+    BML_MCMC_FREE(key);
+    return BML_MCMC_OK;
+}
+
+/* >> importance nested sampling: save and load
+   A state is a row of 8-byte words in this machine's order: magic, version, size and checksum; the settings that must
+   agree; the counters; of each bound but the first its sizes; shells, points, and the arrays of the bounds. */
+enum { BML_MCMC__IMP_HEAD = 4, BML_MCMC__IMP_FIXED = 6, BML_MCMC__IMP_VERSION = 1 };
+static const uint64_t bml_mcmc__imp_magic = 0x6273706d69626d6dull;
+
+static uint64_t bml_mcmc__imp_checksum(const unsigned char *p, size_t words) { /* FNV-1a by words */
+    uint64_t h = 14695981039346656037ull;
+    for (; words; words--) {
+        uint64_t w;
+        memcpy(&w, p, 8);
+        p += 8;
+        h = (h ^ w) * 1099511628211ull;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+/* Copies words to (load 0) or from the buffer; without a buffer only counts. */
+typedef struct bml_mcmc__imp_tape {
+    unsigned char *buffer;
+    size_t words;
+    int load;
+} bml_mcmc__imp_tape;
+
+static void bml_mcmc__imp_copy(bml_mcmc__imp_tape *t, void *field, size_t words) {
+    if (t->buffer && words && t->load) memcpy(field, t->buffer + 8 * t->words, 8 * words);
+    if (t->buffer && words && !t->load) memcpy(t->buffer + 8 * t->words, field, 8 * words);
+    t->words += words;
+}
+
+static void bml_mcmc__imp_fingerprint(uint64_t *fixed, const bml_mcmc_importance *s) {
+    memset(fixed, 0, 8 * BML_MCMC__IMP_FIXED);
+    fixed[0] = (uint64_t)s->config.n_dim;
+    fixed[1] = (uint64_t)s->config.live_points;
+    fixed[2] = s->config.seed;
+    memcpy(&fixed[3], &s->config.shrink, 8);
+    memcpy(&fixed[4], &s->config.remaining, 8);
+}
+
+/* The arrays of a bound, which lie in one row behind its head. */
+static size_t bml_mcmc__imp_bound_words(bml_mcmc__imp_bound *b) {
+    return (bml_mcmc__imp_bound_layout(b, b) - bml_mcmc__imp_bound_head()) / 8;
+}
+
+static void bml_mcmc__imp_bound_copy(bml_mcmc__imp_tape *t, bml_mcmc__imp_bound *b) {
+    bml_mcmc__imp_copy(t, &b->log_volume, 1);
+    bml_mcmc__imp_copy(t, &b->wide, 1);
+    bml_mcmc__imp_copy(t, b->cut, 3);
+    bml_mcmc__imp_copy(t, b->share, bml_mcmc__imp_bound_words(b));
+}
+
+/* Head, settings, counters and sizes go before; the rest is here. */
+static void bml_mcmc__imp_body(bml_mcmc__imp_tape *t, bml_mcmc_importance *s) {
+    bml_mcmc__imp_copy(t, s->shell, (size_t)bml_mcmc__imp_n_shells(s) * (sizeof *s->shell / 8));
+    bml_mcmc__imp_copy(t, s->point, (size_t)(bml_mcmc__imp_row(s) * (ptrdiff_t)s->now.n_points));
+    for (ptrdiff_t i = 1; i < (ptrdiff_t)s->now.n_bounds; i++)
+        bml_mcmc__imp_bound_copy(t, s->bound[i]);
+}
+
+static void bml_mcmc__imp_write(bml_mcmc__imp_tape *t, bml_mcmc_importance *s) {
+    uint64_t head[BML_MCMC__IMP_HEAD] = {0};
+    uint64_t fixed[BML_MCMC__IMP_FIXED];
+    bml_mcmc__imp_fingerprint(fixed, s);
+    bml_mcmc__imp_copy(t, head, BML_MCMC__IMP_HEAD);
+    bml_mcmc__imp_copy(t, fixed, BML_MCMC__IMP_FIXED);
+    bml_mcmc__imp_copy(t, &s->now, sizeof s->now / 8);
+    for (ptrdiff_t i = 1; i < (ptrdiff_t)s->now.n_bounds; i++) {
+        uint64_t sizes[2];
+        sizes[0] = (uint64_t)s->bound[i]->n_ellipsoids;
+        sizes[1] = (uint64_t)s->bound[i]->n_features;
+        bml_mcmc__imp_copy(t, sizes, 2);
+    }
+    bml_mcmc__imp_body(t, s);
+}
+
+BML_MCMC_DEF size_t bml_mcmc_importance_save_size(const bml_mcmc_importance *s) {
+    bml_mcmc__imp_tape t = {NULL, 0, 0};
+    if (!s || !s->now.n_points) return 0;
+    bml_mcmc_importance seen = *s; /* only counted */
+    bml_mcmc__imp_write(&t, &seen);
+    return 8 * t.words;
+}
+
+BML_MCMC_DEF int bml_mcmc_importance_save(bml_mcmc_importance *s, void *buffer, size_t size) {
+    bml_mcmc__imp_tape t = {(unsigned char *)buffer, 0, 0};
+    uint64_t head[BML_MCMC__IMP_HEAD];
+    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    const size_t bytes = bml_mcmc_importance_save_size(s);
+    if (!bytes) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "nothing to save");
+    if (!buffer || size < bytes)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "the state needs %llu bytes",
+                              (unsigned long long)bytes);
+    bml_mcmc__imp_write(&t, s);
+    head[0] = bml_mcmc__imp_magic;
+    head[1] = BML_MCMC__IMP_VERSION;
+    head[2] = bytes;
+    head[3] = bml_mcmc__imp_checksum(t.buffer + sizeof head, bytes / 8 - BML_MCMC__IMP_HEAD);
+    memcpy(buffer, head, sizeof head);
+    return BML_MCMC_OK;
+}
+
+/* Everything about the head that can be wrong. */
+static int bml_mcmc__imp_check_head(bml_mcmc_importance *s, const unsigned char *buffer, size_t size) {
+    static const char *const names[BML_MCMC__IMP_FIXED] = {"n_dim", "live_points", "seed", "shrink", "remaining", ""};
+    uint64_t head[BML_MCMC__IMP_HEAD];
+    uint64_t fixed[BML_MCMC__IMP_FIXED];
+    uint64_t want[BML_MCMC__IMP_FIXED];
+    const size_t least = 8 * (BML_MCMC__IMP_HEAD + BML_MCMC__IMP_FIXED) + sizeof s->now;
+    if (!buffer) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "buffer is missing");
+    if (size < least)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "only %llu bytes", (unsigned long long)size);
+    memcpy(head, buffer, sizeof head);
+    if (head[0] != bml_mcmc__imp_magic || head[1] != BML_MCMC__IMP_VERSION)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE,
+                              "not a state of this sampler, this version and this byte order");
+    if (head[2] > size || head[2] < least || head[2] % 8)
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "%llu bytes do not hold what they say",
+                              (unsigned long long)size);
+    if (head[3] != bml_mcmc__imp_checksum(buffer + sizeof head, (size_t)head[2] / 8 - BML_MCMC__IMP_HEAD))
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "the checksum is wrong");
+    memcpy(fixed, buffer + sizeof head, sizeof fixed);
+    bml_mcmc__imp_fingerprint(want, s);
+    for (int i = 0; i < BML_MCMC__IMP_FIXED; i++)
+        if (fixed[i] != want[i])
+            return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "saved with another %s", names[i]);
+    return BML_MCMC_OK;
+}
+
+/* Counters that contradict each other or the bytes that are left; words: of the whole state. */
+static int bml_mcmc__imp_bad_counters(const bml_mcmc_importance *s, size_t words) {
+    const bml_mcmc__imp_state *now = &s->now;
+    const size_t row = (size_t)bml_mcmc__imp_row(s);
+    if (now->phase > BML_MCMC__IMP_DONE || now->n_explored > now->n_points || now->stalled > 60) return 1;
+    if (now->n_points < 1 || now->n_points > words / row || now->n_bounds < 1 || now->n_bounds > words / 2) return 1;
+    if (now->phase == BML_MCMC__IMP_EXPLORE && now->n_explored) return 1;
+    return now->round > 0xFFFFFFFFu || now->evaluations > 1ull << 60 || !(now->remaining == now->remaining);
+}
+
+static int bml_mcmc__imp_all_finite(const double *x, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (!(fabs(x[i]) <= DBL_MAX)) return 0;
+    return 1;
+}
+
+/* Points and shells that no run can have made. */
+static int bml_mcmc__imp_bad_points(const bml_mcmc_importance *s) {
+    const ptrdiff_t S = bml_mcmc__imp_n_shells(s);
+    const ptrdiff_t row = bml_mcmc__imp_row(s);
+    const ptrdiff_t n = (ptrdiff_t)s->now.n_points;
+    if (!bml_mcmc__imp_all_finite(s->point, n * row)) return 1;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const double *x = bml_mcmc__imp_at(s, i);
+        const double *extra = bml_mcmc__imp_extra(s, i);
+        for (int k = 0; k < s->config.n_dim; k++)
+            if (!(x[k] >= 0 && x[k] <= 1)) return 1;
+        for (int k = BML_MCMC__IMP_SHELL_NOW; k <= BML_MCMC__IMP_SHELL_BORN; k++)
+            if (!(extra[k] >= 0 && extra[k] < (double)S && extra[k] == floor(extra[k]))) return 1;
+    }
+    for (ptrdiff_t j = 0; j < S; j++) {
+        const bml_mcmc__imp_shell *shell = &s->shell[j];
+        if (shell->hits > shell->tries || shell->tries > 1ull << 60 || shell->drawn > s->now.evaluations) return 1;
+        if (shell->fresh > s->now.n_points || !(shell->log_volume < BML_MCMC__INF)) return 1;
+    }
+    return 0;
+}
+
+static int bml_mcmc__imp_bad_bound(bml_mcmc__imp_bound *b) {
+    const ptrdiff_t K = b->n_ellipsoids;
+    const ptrdiff_t d = b->d;
+    const ptrdiff_t m = b->n_features;
+    const ptrdiff_t doubles = K + 2 * K * d + 2 * K * d * d + d + d * d + m;
+    const double *cut = b->cut;
+    if (!bml_mcmc__imp_all_finite(b->share, doubles) || !bml_mcmc__imp_all_finite(cut, 3)) return 1;
+    if (!(fabs(b->log_volume) <= DBL_MAX && b->wide >= 1 && b->wide <= 2)) return 1;
+    for (ptrdiff_t i = 0; i < m * m; i++)
+        if (!(fabsf(b->whiten[i]) <= FLT_MAX)) return 1;
+    for (ptrdiff_t i = 0; m && i < bml_mcmc__imp_n_weights(b->n_features); i++)
+        if (!(fabsf(b->weights[i]) <= FLT_MAX)) return 1;
+    return 0;
+}
+
+/* The bounds' blocks, from their sizes; then everything else. *t stands behind the counters. */
+static int bml_mcmc__imp_read(bml_mcmc__imp_tape *t, bml_mcmc_importance *s, size_t words) {
+    const int d = s->config.n_dim;
+    const ptrdiff_t n_bounds = (ptrdiff_t)s->now.n_bounds;
+    const ptrdiff_t n_points = (ptrdiff_t)s->now.n_points;
+    size_t needed = 0;
+    s->now.n_bounds = 1;
+    s->now.n_points = 0;
+    int status = bml_mcmc__imp_room_for_bounds(s, n_bounds);
+    if (!status) status = bml_mcmc__imp_room(s, n_points);
+    for (ptrdiff_t i = 1; i < n_bounds && !status; i++) {
+        uint64_t sizes[2];
+        bml_mcmc__imp_copy(t, sizes, 2);
+        const int m = sizes[1] <= BML_MCMC__IMP_MAX_FEATURES ? (int)sizes[1] : -1;
+        const int known = m == 0 || m == d || m == 2 * d || m == d + d * (d + 1) / 2;
+        if (!known || sizes[0] < 1 || sizes[0] > words / (size_t)(2 * d * d)) return BML_MCMC_BAD_STATE;
+        needed += (size_t)sizes[0] * (size_t)(2 * d * d) + (size_t)(m * m / 2);
+        if (needed > words) return BML_MCMC_BAD_STATE;
+        s->bound[i] = bml_mcmc__imp_bound_new(d, (int)sizes[0], m);
+        if (!s->bound[i]) return bml_mcmc__imp_no_memory(s, "bounds", n_bounds);
+        s->now.n_bounds++;
+    }
+    if (status) return status;
+    s->now.n_points = (uint64_t)n_points;
+    bml_mcmc__imp_tape count = {NULL, t->words, 0};
+    bml_mcmc__imp_body(&count, s);
+    if (count.words != words) return BML_MCMC_BAD_STATE;
+    bml_mcmc__imp_body(t, s);
+    if (bml_mcmc__imp_bad_points(s)) return BML_MCMC_BAD_STATE;
+    for (ptrdiff_t i = 1; i < n_bounds; i++)
+        if (bml_mcmc__imp_bad_bound(s->bound[i])) return BML_MCMC_BAD_STATE;
+    return BML_MCMC_OK;
+}
+
+/* Some of the loaded points must have their likelihoods here too: another problem does not pass. */
+static int bml_mcmc__imp_same_problem(bml_mcmc_importance *s) {
+    const ptrdiff_t n = (ptrdiff_t)s->now.n_points;
+    const ptrdiff_t m = n < 50 ? n : 50;
+    const ptrdiff_t d = s->config.n_dim;
+    int status = bml_mcmc__imp_room_for_trials(s, m);
+    if (status) return status;
+    for (ptrdiff_t i = 0; i < m; i++)
+        memcpy(s->trial + i * d, bml_mcmc__imp_at(s, i * (n - 1) / (m > 1 ? m - 1 : 1)), bml_mcmc__imp_bytes(d));
+    status = bml_mcmc__imp_shell_transform(s, 0, m);
+    if (!status) status = bml_mcmc__imp_shell_likelihood(s, 0, m);
+    for (ptrdiff_t i = 0; i < m && !status; i++) {
+        const double saved = bml_mcmc__imp_shell_log_l(s, i * (n - 1) / (m > 1 ? m - 1 : 1));
+        if (!(fabs(saved - s->trial_log_l[i]) <= 1e-6 * (1 + fabs(saved))))
+            status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE,
+                                    "log-likelihood %.10g saved, %.10g now: another problem", saved, s->trial_log_l[i]);
+    }
+    return status;
+}
+
+/* Reads into a sampler of its own, which changes places with *s when nothing is wrong. */
+BML_MCMC_DEF int bml_mcmc_importance_load(bml_mcmc_importance *s, const void *buffer, size_t size) {
+    bml_mcmc__imp_tape t = {(unsigned char *)(size_t)buffer, BML_MCMC__IMP_HEAD + BML_MCMC__IMP_FIXED, 1};
+    bml_mcmc_importance *loaded;
+    uint64_t bytes;
+    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    int status = bml_mcmc__imp_check_head(s, (const unsigned char *)buffer, size);
+    if (status) return status;
+    memcpy(&bytes, t.buffer + 16, 8);
+    status = bml_mcmc_importance_create(&loaded, &s->config, s->message);
+    if (status) return status;
+    const bml_mcmc__imp_state empty = loaded->now;
+    bml_mcmc__imp_copy(&t, &loaded->now, sizeof loaded->now / 8);
+    if (bml_mcmc__imp_bad_counters(loaded, (size_t)bytes / 8)) {
+        loaded->now = empty;
+        status = BML_MCMC_BAD_STATE;
+    } else
+        status = bml_mcmc__imp_read(&t, loaded, (size_t)bytes / 8);
+    if (status == BML_MCMC_BAD_STATE) bml_mcmc__fail(loaded->message, status, "the state contradicts itself");
+    if (!status) status = bml_mcmc__imp_same_problem(loaded);
+    bml_mcmc_importance swap = *s;
+    if (!status) *s = *loaded;
+    if (!status) *loaded = swap;
+    memcpy(s->message, status ? loaded->message : "", status ? sizeof s->message : 1);
+    bml_mcmc_importance_free(loaded);
+    return status;
+}
+#endif /* BML_MCMC_USE_IMPORTANCE */
 
 #ifndef BML_MCMC_NO_NUTS
 /* >> NUTS

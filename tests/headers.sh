@@ -134,7 +134,7 @@ contents() {
     check "$header: a contents list names every section:$missing" test -s "$room/sections" -a -z "$missing"
     # functions are defined in the order of their declarations
     awk -v d="${name}_DEF" '/end of API/ {exit} $1 == d' "$header" | grep -oE '\bbml_[a-z]+_[a-z0-9_]+\(' >"$room/declared"
-    grep "^${name}_DEF" "$room/inside" | sed 's/(\(bml_[a-z0-9_]*\))(/\1(/' | grep -oE '\bbml_[a-z]+_[a-z0-9_]+\(' >"$room/defined"
+    grep "^${name}_DEF" "$room/inside" | sed 's/(\(bml_[a-z0-9_]*\))(/ \1(/' | grep -oE '\bbml_[a-z]+_[a-z0-9_]+\(' >"$room/defined"
     check "$header: definitions in the order of declarations" diff "$room/declared" "$room/defined"
 }
 
@@ -158,10 +158,10 @@ orders() {
 generator() {
     local header first=
     for header in bml_nn.h bml_mcmc.h bml_sample.h bml_classify.h; do
-        sed -n '/^\/\* >> random numbers/,/^\/\* << random numbers/p' "$header" | sed 's/bml_[a-z]*_/bml_x_/g; s/BML_[A-Z]*_/BML_X_/g' >"$room/$header"
+        sed -n '/^\/\* >> random numbers$/,/^\/\* << random numbers/p' "$header" | sed 's/bml_[a-z]*_/bml_x_/g; s/BML_[A-Z]*_/BML_X_/g' >"$room/$header.text"
         [ -n "$first" ] || first=$header
-        check "$header: its generator is a text" test -s "$room/$header"
-        check "$header: the generator of $first" diff "$room/$first" "$room/$header"
+        check "$header: its generator is a text" test -s "$room/$header.text"
+        check "$header: the generator of $first" diff "$room/$first.text" "$room/$header.text"
     done
     for header in bml_nn.h bml_mcmc.h bml_sample.h bml_classify.h; do
         local x=${header%.h}

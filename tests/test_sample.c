@@ -100,7 +100,7 @@ static void test_generator(void) {
 
 static double ks(double *x, int n, double (*cdf)(double x, const void *p), const void *p) {
     double d = 0;
-    bml_sample__sort(x, (size_t)n);
+    bml_sample__sort(x, n);
     for (int i = 0; i < n; i++) {
         double c = cdf(x[i], p);
         d = fmax(d, fmax(c - (double)i / n, (double)(i + 1) / n - c));
@@ -1268,7 +1268,6 @@ static void test_quality(bml_sample_rng *rng) {
     static double counts[200];
     static double prob[200];
     double a = 0.05;
-    double count = 0;
     bml_sample_check check = {off_by, as_is, &a, 0, 0};
     bml_sample_quality q = {0, 0, 0, 0};
     bml_sample_divergence d = {0, 0, 0};
@@ -1289,10 +1288,8 @@ static void test_quality(bml_sample_rng *rng) {
     for (int t = 0; t < 10; t++)
         for (int i = 0; i < 10000; i++)
             counts[(int)(200 * bml_sample_rng_uniform(rng))]++;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 200; i++)
         prob[i] = 1 / 200.0;
-        count += counts[i];
-    }
     bml_sample_histogram(&d, counts, prob, 200);
     CHECK_LE(fabs(d.js - d.noise) / d.noise_sd, 6,
              "histogram of 1e5 uniforms: divergence from its noise, in its sd"); /* chi2 of 199: skew 0.2 */

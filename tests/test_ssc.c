@@ -430,7 +430,7 @@ static void test_agnpy_escape(void) {
     CHECK_NEAR(log10(rate / syn[0][1]), log10(4.0 / 3), 0.01, "RATE over SPHERE where thick [dex]");
     double series = 0;
     for (double tau = 1e-6; tau < 1e3; tau *= 1.3) { /* in long double, where the formula does not cancel */
-        long double t = tau;
+        long double t = (long double)tau;
         long double P = 3 / (4 * t) * (1 - 1 / (2 * t * t) + (1 / t + 1 / (2 * t * t)) * expl(-2 * t));
         if (tau > 0.03) series = fmax(series, fabs(bml_ssc__sphere_escape(tau) / (double)(t * P / (1 - P)) - 1));
         if (tau < 1e-3)
