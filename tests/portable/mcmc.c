@@ -19,6 +19,9 @@ static int chain(char *why) {
     config.n_walkers = 16;
     config.log_prob = log_prob;
     config.seed = 5;
+    bml_mcmc_move stretch = {BML_MCMC_STRETCH, 1, 0, 0}; /* a fitted mixture would enlarge the last digits of exp() */
+    config.moves = &stretch;
+    config.n_moves = 1;
     double center[2] = {0, 0};
     double radius[2] = {0.1, 0.1};
     bml_mcmc_summary s[2];

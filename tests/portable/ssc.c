@@ -35,7 +35,7 @@ int main(void) {
     if (!status) status = bml_ssc_sed(nuFnu, nu, 8, blob, &observer, BML_SSC_TOTAL);
     printf("status %d\n", status);
     for (int i = 0; i < 8 && !status; i++)
-        printf("nu %.0e nuFnu %.9e\n", nu[i], nuFnu[i]);
+        printf("nu %.0e nuFnu %.3e\n", nu[i], nuFnu[i]); /* Compton sums are in single precision: 1e-6 */
     bml_ssc_blob_free(blob);
     bml_ssc_free(tables);
     return status != 0;
