@@ -136,7 +136,7 @@ build/libbml.so.0: $(SHARED)
 	@printf 'BML_0 {\n  global: bml_*;\n  local: *;\n};\n' > build/shared/libbml.map
 	$(CC) $(CFLAGS) $(OPENMP) -shared -Wl,-soname,libbml.so.0 -Wl,-z,defs -Wl,--version-script,build/shared/libbml.map -o $@ $^ $(LDLIBS)
 build/libbml.so: build/libbml.so.0
-	ln -sf libbml.so.0 $@
+	@ln -sf libbml.so.0 $@
 shared: build/libbml.so build/shared/libbml.a
 bindings:
 	CC='$(CC)' python3 examples/python/make_bindings.py . $(HEADERS) $(filter-out %/bml_layout.h,$(GLUE))
@@ -163,9 +163,9 @@ train-surrogate-ssa: build/train_surrogate tools
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
-	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/programs.sh $(TESTS)
+	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test_threads build/memory/test_threads: LDLIBS += -pthread
@@ -225,12 +225,26 @@ check-cuda: build/cuda_checks
 bench-cuda: build/bench_cuda
 	build/bench_cuda
 
-# -- Installing: the headers are the library; the pkg-config file only says where they are. ------------------------
-install:
-	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig' '$(DESTDIR)$(PREFIX)/share/bml'
-	install -m 644 examples/data/ebl_*.csv '$(DESTDIR)$(PREFIX)/share/bml'
-	install -m 644 $(HEADERS) bml_cuda.cu '$(DESTDIR)$(PREFIX)/include'
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
+# -- Installing: programs with their manual pages, models and tables; headers, of which one is copied or included, and the
+# library, for those who link; two pkg-config files, bml (headers alone) and libbml (with the library). --------------------
+INSTALLED = $(filter-out build/hello_%,$(PROGRAMS))
+build/man/%.1: build/% examples/common/man.sh
+	@mkdir -p build/man
+	@sh examples/common/man.sh $< $(VERSION) > $@
+man: $(INSTALLED:build/%=build/man/%.1)
+TO = $(DESTDIR)$(PREFIX)
+pkgconfig = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in
+install: $(INSTALLED) man shared
+	install -d '$(TO)/bin' '$(TO)/include' '$(TO)/lib/pkgconfig' '$(TO)/share/bml' '$(TO)/share/man/man1' '$(TO)/share/pkgconfig'
+	install -m 755 $(INSTALLED) '$(TO)/bin'
+	install -m 644 $(INSTALLED:build/%=build/man/%.1) '$(TO)/share/man/man1'
+	install -m 644 examples/models/*.safetensors examples/data/ebl_*.csv '$(TO)/share/bml'
+	install -m 644 $(HEADERS) $(GLUE) bml_cuda.cu '$(TO)/include'
+	install -m 644 build/shared/libbml.a '$(TO)/lib'
+	install -m 755 build/libbml.so.0 '$(TO)/lib'
+	ln -sf libbml.so.0 '$(TO)/lib/libbml.so'
+	$(pkgconfig) > '$(TO)/share/pkgconfig/bml.pc'
+	$(pkgconfig) | sed -e 's/^Name: bml/Name: libbml/' -e 's/^Libs: /Libs: -L$${libdir} -lbml /' > '$(TO)/lib/pkgconfig/libbml.pc'
 
 help:
 	@awk '/^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile
