@@ -23,7 +23,8 @@
    options.h     what can be asked                 model.h network.h evaluate.h   the likelihood
    setup.h       from a table to a problem         state.h climb.h samplers.h     the sampling, interrupted or not
    draws.h       spectra of the posterior          judge.h report.h               the verdict, files and pictures
-   calibrate.h   --calibrate                       catalog.h                      --catalog */
+   calibrate.h   --calibrate                       catalog.h                      --catalog
+   ../common/farm.h: under mpirun the likelihoods are shared among the ranks (make MPI=yes). */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -37,6 +38,7 @@
 #include "ebl.h"
 #include "surrogate.h"
 #include "device.h"
+#include "farm.h"
 #include "report.h"
 #include "calibrate.h"
 #include "catalog.h"
@@ -108,13 +110,22 @@ static const char about[] =
     "with --field log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7 (blob's frame).\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
+/* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. */
+static int serve(problem *p) {
+    const int status = farm_serve(&p->others);
+    clean_up(p);
+    return status != FARM_OK;
+}
+
 /* From options to results; the folder is there. */
 static int fit_one(options *opt, const option_row *rows) {
     char err[ERROR_SIZE];
     problem p;
     set_up(&p, opt);
+    if (farm_rank() > 0) return serve(&p);
     if (out_folder(opt->out, err) || out_lock(opt->out, err)) fail("%s", err);
     const int status = opt->calibrate ? calibrate(&p) : fit(&p, rows);
+    farm_dismiss();
     clean_up(&p);
     return status;
 }
@@ -124,16 +135,22 @@ int main(int argc, char **argv) {
     option_row rows[OPTION_ROWS];
     char err[ERROR_SIZE];
     seconds_begun();
+    wait_passively(); /* starts the program again: before MPI */
+    if (farm_begin(&argc, &argv)) fail("fit_sed: %s", farm_strerror(FARM_NO_MPI));
+    if (farm_rank() > 0 && !(freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))) return 1;
     options_table(rows, &opt);
     const int first = options_parse(argc, argv, rows, usage, about);
     options_check(&opt);
     if (!opt.calibrate) stop_on_signals(opt.time_limit);
     if (opt.catalog) {
+        if (farm_ranks() > 1) fail("fit_sed: --catalog shares its tables among --threads, not among ranks of MPI");
         if (first != argc) fail("fit_sed: with --catalog the tables stand in its list");
         if (out_folder(opt.out, err)) fail("%s", err);
         return fit_catalog(&opt, fit_one);
     }
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     opt.input = argv[first];
-    return fit_one(&opt, rows);
+    const int status = fit_one(&opt, rows);
+    farm_end();
+    return status;
 }

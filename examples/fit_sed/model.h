@@ -73,6 +73,7 @@ typedef struct problem {
     bml_ssc *tables;
     bml_ssc_blob **blob; /* [threads] */
     int threads;
+    farm others; /* the other ranks of MPI */
     device card; /* --device cuda: the solver, or the network, on it */
     device_solver card_solver;
     device_net card_net;

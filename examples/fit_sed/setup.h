@@ -304,7 +304,7 @@ static void set_up(problem *p, options *opt) {
     p->learned.best = -HUGE_VAL;
     p->warmth = 1;
     p->legs = 1;
-    p->threads = threads_or_all(opt->threads);
+    p->threads = farm_ranks() > 1 && !opt->threads ? 1 : threads_or_all(opt->threads);
     if (opt->reweigh == CHOOSE_FOR_ME) opt->reweigh = opt->model != NULL;
     read_table(p, opt);
     if (opt->model) net_load(p);
@@ -319,6 +319,7 @@ static void set_up(problem *p, options *opt) {
     ebl_observe(p);
     if (opt->model) net_open(p);
     open_device(p);
+    shared_open(p);
 }
 
 static void clean_up(problem *p) {
