@@ -39,6 +39,7 @@
 #include "surrogate.h"
 #include "device.h"
 #include "farm.h"
+#include "surroundings.h"
 #include "report.h"
 #include "calibrate.h"
 #include "catalog.h"
@@ -106,8 +107,15 @@ static const char about[] =
     "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV, ECSV, IPAC, ...: sed.h).\n"
     "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3;\n"
-    "with --field log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7 (blob's frame).\n"
+    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3.\n"
+    "With --field and --thermal those of the surroundings, log10; in brackets what holds unless --free names it:\n"
+    "  grey       log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7, both in the blob's frame\n"
+    "  any other  log_Gamma 0..3 [= log_delta]; log_distance [cm] 15..21 (but cmb); log_L_disc [erg/s] 41..48\n"
+    "  blr        log_R_blr [cm] 14..19.5 [= 0.5 log_L_disc - 5.5], log_f_blr -4..0 [-1]\n"
+    "  torus      log_R_torus [cm] 15.5..21 [= 0.5 log_L_disc - 4.1021], log_f_torus -4..0 [-0.301],\n"
+    "             log_T_torus [K] 2..3.5 [3]\n"
+    "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
+    "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
 /* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. */
