@@ -1,6 +1,6 @@
 /* model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; here are the likelihood by
    the exact solver and by a polynomial. network.h asks a network instead, evaluate.h chooses, setup.h fills a problem.
-   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h, device.h and surroundings.h first.
+   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h, device.h, farm.h, surroundings.h first.
    Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_MODEL_H
 #define FIT_SED_MODEL_H
