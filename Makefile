@@ -193,7 +193,7 @@ build/mpi/%: %.c build/libbml.a build/flags | build/mpi
 	@command -v $(MPICC) >/dev/null || { echo "make MPI=yes needs $(MPICC) (Debian: libopenmpi-dev openmpi-bin)" >&2; exit 1; }
 	OMPI_CC='$(CC)' MPICH_CC='$(CC)' $(MPICC) $(filter-out $(WARNINGS),$(COMPILE)) $(IMPLEMENTED) -DBML_WITH_MPI -MMD -MP -MF build/mpi_$*.d -o $@ $< build/libbml.a $(LDLIBS)
 build/farm_check: tests/farm_check.c examples/common/farm.h | build
-	$(MPICC) -O2 -DBML_WITH_MPI -D_POSIX_C_SOURCE=200809L -Iexamples/common -o $@ $< -lm
+	$(MPICC) -O2 -DBML_WITH_MPI -Iexamples/common -o $@ $< -lm
 bench-mpi: build/farm_check
 	@OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 mpirun -np 16 build/farm_check bench
 
