@@ -86,8 +86,8 @@
          dN_s/dE = int dE_p/E_p N int dn Phi_s(eta, E/E_p),  eta = 4 eps E_p/(m_p c^2)^2 > eta_0 = 0.313           (3)
          Phi = B exp(-s ln(x/x_-)^delta) ln(2/(1 + y^2))^psi,  y = (x - x_-)/(x_+ - x_-);  B ln(2)^psi below x_-   (4)
          s: photons (psi = 2.5 + 0.4 ln(eta/eta_0)); e+, anti-nu_mu, nu_mu, nu_e (2.5 + 1.4 ln(eta/eta_0)); e-,
-         anti-nu_e, from two pions on. s, delta and ln B are linear in ln eta between rows; B falls to 0 at the
-         threshold; beyond the last row, eta = 100 eta_0, spectra keep the shape that they have there.
+         anti-nu_e, from two pions on. Between rows s and delta are linear in ln eta, ln B is a monotone cubic; B
+         falls to 0 at the threshold; beyond the last row, eta = 100 eta_0, spectra keep the shape that they have there.
      Pairs (Bethe & Heitler; Blumenthal 1970, Phys. Rev. D 1, 1596, eq. 10; Kelner & Aharonian 2008, eq. 62): with
          zeta = gamma_e/gamma and w = 2 gamma x, for one proton and one photon,
          dN_e/dzeta = (4/w^2) int_(w_min)^w dw' w' int dE/p W(w', E, zeta)/sigma_T,   w_min = 1 + (zeta + 1/zeta)/2 (5)
@@ -412,8 +412,8 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #define BML_HADRON__LOG_GAMMA_HIGH 12.0
 #define BML_HADRON__CELLS 800     /* of the finest lattice */
 #define BML_HADRON__W_HIGH 1e5    /* beyond this w pairs keep their spectrum */
-#define BML_HADRON__ZETA_LOW 1e-6 /* pairs are followed for zeta between these */
-#define BML_HADRON__ZETA_HIGH 1e2
+#define BML_HADRON__ZETA_LOW 1e-5 /* pairs are followed for zeta between these */
+#define BML_HADRON__ZETA_HIGH 1e4
 #define BML_HADRON__X_LOW 1e-5 /* photopion products from this share of the proton's energy on */
 #define BML_HADRON__Y_LOW 1e-8 /* synchrotron light between these y = x/x_c */
 #define BML_HADRON__Y_HIGH 60.0
@@ -671,7 +671,28 @@ static const bml_hadron__row *const bml_hadron__tables[] = {
     bml_hadron__nu_e,  bml_hadron__electron, bml_hadron__anti_nu_e};
 static const int bml_hadron__table_rows[] = {22, 20, 20, 20, 20, 10, 10};
 
-/* s, delta and B at rho: s, delta and ln B linear in ln rho; B falls linearly to 0 at the threshold. */
+/* Slope of ln B in ln rho between rows i and i + 1. */
+static double bml_hadron__secant(const bml_hadron__row *row, int i) {
+    return log(row[i + 1].B / row[i].B) / log(row[i + 1].rho / row[i].rho);
+}
+
+/* van Leer's limited difference: second order where smooth, 0 at extrema and edges. */
+static double bml_hadron__limited(double a, double b) {
+    return a * b > 0 ? 2 * a * b / (a + b) : 0;
+}
+
+/* ln B at w of the way from row i to row i + 1: a monotone cubic, since rows are wide where the Delta resonance ends. */
+static double bml_hadron__ln_B(const bml_hadron__row *row, int n, int i, double w) {
+    double here = bml_hadron__secant(row, i);
+    double left = i > 0 ? bml_hadron__limited(bml_hadron__secant(row, i - 1), here) : here;
+    double right = i < n - 2 ? bml_hadron__limited(here, bml_hadron__secant(row, i + 1)) : here;
+    double step = log(row[i + 1].rho / row[i].rho);
+    double v = 1 - w;
+    double rise = w * w * (3 - 2 * w) * here + w * v * v * left - w * w * v * right;
+    return log(row[i].B) + step * rise;
+}
+
+/* s, delta and B at rho: s and delta linear in ln rho; B falls linearly to 0 at the threshold. */
 static bml_hadron__row bml_hadron__row_at(int species, double rho) {
     const bml_hadron__row *row = bml_hadron__tables[species];
     int n = bml_hadron__table_rows[species];
@@ -689,7 +710,7 @@ static bml_hadron__row bml_hadron__row_at(int species, double rho) {
     w = BML_HADRON__MIN(w, 1.0);
     out.s = row[i].s + w * (row[i + 1].s - row[i].s);
     out.delta = row[i].delta + w * (row[i + 1].delta - row[i].delta);
-    out.B = row[i].B * pow(row[i + 1].B / row[i].B, w);
+    out.B = exp(bml_hadron__ln_B(row, n, i, w));
     return out;
 }
 
@@ -1580,11 +1601,6 @@ static void bml_hadron__losses(bml_hadron_blob *blob, double expansion) {
         for (int k = 0; k < BML_HADRON__PROCESSES; k++)
             blob->rate[i] += blob->process[k][i];
     }
-}
-
-/* van Leer's limited difference: second order where smooth, 0 at extrema and edges. */
-static double bml_hadron__limited(double a, double b) {
-    return a * b > 0 ? 2 * a * b / (a + b) : 0;
 }
 
 /* c1 = 1 - e^-tau, c2 = tau - c1, c3 = 1 - c1/2 - c1/tau, without cancellation. */
