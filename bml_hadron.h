@@ -382,6 +382,28 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #define BML_HADRON_RESTRICT
 #endif
 
+/* Single precision in vectors, for the one loop that costs most: gcc's and clang's vectors, or an array that other
+   compilers may keep in registers. */
+#if defined(__GNUC__) || defined(__clang__)
+#ifdef __AVX__
+typedef float bml_hadron__lanes __attribute__((vector_size(32)));
+#else
+typedef float bml_hadron__lanes __attribute__((vector_size(16)));
+#endif
+#define BML_HADRON__ADD(sum, w, add) (sum) += (w) * (add)
+#else
+typedef struct bml_hadron__lanes {
+    float v[8];
+} bml_hadron__lanes;
+#define BML_HADRON__ADD(sum, w, add)     \
+    for (int lane = 0; lane < 8; lane++) \
+    (sum).v[lane] += (w) * (add).v[lane]
+#endif
+#define BML_HADRON__LANES ((int)(sizeof(bml_hadron__lanes) / sizeof(float)))
+#define BML_HADRON__ROWS (2 * BML_HADRON__LANES)
+#define BML_HADRON__GROUP 4  /* protons that share each load of a kernel */
+#define BML_HADRON__MARGIN 8 /* zeros on either side of padded targets */
+
 /* Physical constants, cgs (CODATA 2018). */
 #define BML_HADRON__PI 3.14159265358979323846
 #define BML_HADRON__LN10 2.30258509299404568402
@@ -417,6 +439,7 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #define BML_HADRON__X_LOW 1e-5 /* photopion products from this share of the proton's energy on */
 #define BML_HADRON__Y_LOW 1e-8 /* synchrotron light between these y = x/x_c */
 #define BML_HADRON__Y_HIGH 60.0
+#define BML_HADRON__QUICK 1e6    /* brings the shares of single precision near 1 */
 #define BML_HADRON__GAS_NODES 24 /* in ln E from 0.1 TeV to 1e5 TeV */
 
 /* Kernels: the seven species of (3) in the order of bml_hadron_species, pairs of (5), electrons and positrons of (3)
@@ -443,7 +466,9 @@ struct bml_hadron {
 
 typedef struct bml_hadron__kernel {
     double *value; /* [cols][rows] */
+    float *quick;  /* [cols][pad] the same over e^(h column), for targets times their energy */
     int cols, rows, lead;
+    int pad;  /* rows, to a multiple of 16 */
     int base; /* column of proton 0 and photon 0 */
 } bml_hadron__kernel;
 
@@ -480,8 +505,10 @@ struct bml_hadron_blob {
     double *gamma, *width, *Q, *M, *M1, *M2, *S, *rate, *work; /* [max protons]; M: number in a cell */
     double *process[BML_HADRON__PROCESSES];                    /* [max protons] loss rates */
     double *P, *suffix;                                        /* [max cells] target photons of a cell; from it on */
-    double *light, *pairs;                                     /* [max cells] energy made, by the last pass */
-    double *line;                                              /* synchrotron light by k - 2 i */
+    float *padded;                                             /* [max cells + 2 MARGIN] P x/peak between zeros */
+    double peak;
+    double *light, *pairs; /* [max cells] energy made, by the last pass */
+    double *line;          /* synchrotron light by k - 2 i */
     int line_n, line_base;
     bml_hadron__kernel kernel[BML_HADRON__KERNELS];
     double *column_loss[2];             /* [cols] of photopions and pairs */
@@ -1072,6 +1099,11 @@ static int bml_hadron__line_cells(const bml_hadron *tab) {
     return (int)(log(BML_HADRON__Y_HIGH / BML_HADRON__Y_LOW) / tab->h) + 1;
 }
 
+/* Floats from the block of doubles. */
+static float *bml_hadron__take_floats(double *base, ptrdiff_t *used, ptrdiff_t n) {
+    return (float *)(void *)bml_hadron__take(base, used, (n + 1) / 2);
+}
+
 /* Cut a blob's memory up; base = NULL counts. */
 static ptrdiff_t bml_hadron__layout_blob(bml_hadron_blob *blob, double *base) {
     const bml_hadron *tab = blob->tab;
@@ -1090,8 +1122,12 @@ static ptrdiff_t bml_hadron__layout_blob(bml_hadron_blob *blob, double *base) {
     blob->line = bml_hadron__take(base, &used, bml_hadron__line_cells(tab));
     for (int s = 0; s < BML_HADRON__KERNELS; s++) {
         const bml_hadron__family *f = s == BML_HADRON__BH ? &tab->pair : &tab->pion;
-        blob->kernel[s].value = bml_hadron__take(base, &used, (ptrdiff_t)f->cols * f->rows);
+        bml_hadron__kernel *kernel = &blob->kernel[s];
+        kernel->pad = (f->rows + 15) / 16 * 16;
+        kernel->value = bml_hadron__take(base, &used, (ptrdiff_t)f->cols * f->rows);
+        kernel->quick = bml_hadron__take_floats(base, &used, (ptrdiff_t)f->cols * kernel->pad);
     }
+    blob->padded = bml_hadron__take_floats(base, &used, nc + 2 * BML_HADRON__MARGIN);
     blob->column_loss[0] = bml_hadron__take(base, &used, tab->pion.cols);
     blob->column_loss[1] = bml_hadron__take(base, &used, tab->pair.cols);
     for (int kind = 0; kind < BML_HADRON__GAS_KINDS; kind++)
@@ -1307,6 +1343,17 @@ static void bml_hadron__sum_rows(double *loss, const bml_hadron__kernel *kernel)
             loss[c] += kernel->value[(ptrdiff_t)c * kernel->rows + m];
 }
 
+/* The single-precision copy. */
+static void bml_hadron__quicken(bml_hadron__kernel *kernel, double h) {
+    for (int c = 0; c < kernel->cols; c++) {
+        double scale = exp(-h * c);
+        for (int m = 0; m < kernel->pad; m++) {
+            double v = m < kernel->rows ? kernel->value[(ptrdiff_t)c * kernel->rows + m] : 0;
+            kernel->quick[(ptrdiff_t)c * kernel->pad + m] = (float)(v * scale * BML_HADRON__QUICK);
+        }
+    }
+}
+
 static void bml_hadron__kernels(bml_hadron_blob *blob) {
     const bml_hadron *tab = blob->tab;
     double ln_M = log(BML_HADRON__M);
@@ -1324,12 +1371,16 @@ static void bml_hadron__kernels(bml_hadron_blob *blob) {
     bml_hadron__sum_rows(blob->column_loss[1], pairs);
     bml_hadron__kernel *sum = &blob->kernel[BML_HADRON__BOTH];
     double *value = sum->value;
+    float *quick = sum->quick;
     *sum = blob->kernel[BML_HADRON_POSITRON];
     sum->value = value;
+    sum->quick = quick;
     const double *positron = blob->kernel[BML_HADRON_POSITRON].value;
     const double *electron = blob->kernel[BML_HADRON_ELECTRON].value;
     for (int k = 0; k < sum->cols * sum->rows; k++)
         value[k] = positron[k] + electron[k];
+    for (int s = 0; s < BML_HADRON__KERNELS; s++)
+        bml_hadron__quicken(&blob->kernel[s], tab->h);
 }
 
 /* Gas: the share of each proton's energy in each row, times the cross section. */
@@ -1436,8 +1487,28 @@ static int bml_hadron__lay(bml_hadron_blob *blob, const bml_hadron_field *f) {
 /* >> emission --------------------------------------------------------------------------------------------------------
    Energies per cell and R/c. */
 
+/* Sums of targets from k up; and the targets in single precision, times their energy, which spans far less than their
+   number; what is 1e-30 of the peak is none. */
 static void bml_hadron__suffixes(bml_hadron_blob *blob) {
+    int n = blob->n_photons;
     double sum = 0;
+    double step = exp(blob->tab->h);
+    double x = exp(blob->lx0);
+    float *padded = blob->padded + BML_HADRON__MARGIN;
+    blob->peak = 0;
+    for (int k = 0; k < n; k++) {
+        blob->peak = BML_HADRON__MAX(blob->peak, blob->P[k] * x);
+        x *= step;
+    }
+    double unit = blob->peak > 0 ? 1 / blob->peak : 0;
+    x = exp(blob->lx0);
+    for (int k = 0; k < n; k++) {
+        double share = blob->P[k] * x * unit;
+        padded[k] = share > 1e-30 ? (float)share : 0;
+        x *= step;
+    }
+    for (int k = 0; k < BML_HADRON__MARGIN; k++)
+        padded[-1 - k] = padded[n + k] = 0;
     blob->suffix[blob->n_photons] = 0;
     for (int k = blob->n_photons - 1; k >= 0; k--) {
         sum += blob->P[k];
@@ -1455,25 +1526,59 @@ static void bml_hadron__range(int *lo, int *hi, double *rest, const bml_hadron_b
     *rest = blob->suffix[bml_hadron__clamp(last, 0, n)];
 }
 
-/* out [rows] = what one proton of cell i makes. */
-static void bml_hadron__project(double *BML_HADRON_RESTRICT out, const bml_hadron_blob *blob,
-                                const bml_hadron__kernel *kernel, int i) {
-    int lo;
-    int hi;
-    double rest;
-    int rows = kernel->rows;
-    bml_hadron__range(&lo, &hi, &rest, blob, kernel, i);
-    bml_hadron__clear(out, rows);
-    const double *BML_HADRON_RESTRICT value = kernel->value + (ptrdiff_t)(lo + i + kernel->base) * rows;
-    for (int k = lo; k < hi; k++) {
-        double P = blob->P[k];
-        for (int m = 0; m < rows && P > 0; m++)
-            out[m] += P * value[m];
-        value += rows;
+/* sum [GROUP][ROWS] = quick [count][pad] transposed times the targets that begin at n, n - 1, n - 2, n - 3: the product
+   of one table with a Hankel matrix. */
+static void bml_hadron__rows(float *BML_HADRON_RESTRICT sum, const float *BML_HADRON_RESTRICT quick,
+                             const float *BML_HADRON_RESTRICT n, int pad, int count) {
+    bml_hadron__lanes s[2 * BML_HADRON__GROUP];
+    memset(s, 0, sizeof s);
+    for (int c = 0; c < count; c++) {
+        bml_hadron__lanes low;
+        bml_hadron__lanes high;
+        memcpy(&low, quick, sizeof low);
+        memcpy(&high, quick + BML_HADRON__LANES, sizeof high);
+        BML_HADRON__ADD(s[0], n[c], low);
+        BML_HADRON__ADD(s[1], n[c], high);
+        BML_HADRON__ADD(s[2], n[c - 1], low);
+        BML_HADRON__ADD(s[3], n[c - 1], high);
+        BML_HADRON__ADD(s[4], n[c - 2], low);
+        BML_HADRON__ADD(s[5], n[c - 2], high);
+        BML_HADRON__ADD(s[6], n[c - 3], low);
+        BML_HADRON__ADD(s[7], n[c - 3], high);
+        quick += pad;
     }
-    value = kernel->value + (ptrdiff_t)(kernel->cols - 1) * rows;
-    for (int m = 0; m < rows && rest > 0; m++)
-        out[m] += rest * value[m];
+    memcpy(sum, s, sizeof s);
+}
+
+/* share [GROUP][CELLS] = what one proton of cells i, i + 1, i + 2, i + 3 makes. */
+static void bml_hadron__project(double share[][BML_HADRON__CELLS], const bml_hadron_blob *blob,
+                                const bml_hadron__kernel *kernel, int i) {
+    int at = i + kernel->base; /* column of photon 0, for the first */
+    int last = kernel->cols - 1;
+    int lo = bml_hadron__clamp(at, 0, last);
+    int hi = bml_hadron__clamp(blob->n_photons + at + BML_HADRON__GROUP - 1, lo, last);
+    const float *n = blob->padded + BML_HADRON__MARGIN - at;
+    double unit = blob->peak / BML_HADRON__QUICK * exp(blob->tab->h * at - blob->lx0);
+    double step = exp(blob->tab->h);
+    float sum[BML_HADRON__GROUP * BML_HADRON__ROWS];
+    for (int row = 0; row < kernel->pad; row += BML_HADRON__ROWS) {
+        memset(sum, 0, sizeof sum);
+        if (hi > lo) {
+            bml_hadron__rows(sum, kernel->quick + (ptrdiff_t)lo * kernel->pad + row, n + lo, kernel->pad, hi - lo);
+        }
+        double scale = unit;
+        for (int e = 0; e < BML_HADRON__GROUP; e++) {
+            for (int m = 0; m < BML_HADRON__ROWS && row + m < kernel->rows; m++)
+                share[e][row + m] = scale * (double)sum[e * BML_HADRON__ROWS + m];
+            scale *= step;
+        }
+    }
+    const double *beyond = kernel->value + (ptrdiff_t)last * kernel->rows;
+    for (int e = 0; e < BML_HADRON__GROUP; e++) {
+        double rest = blob->suffix[bml_hadron__clamp(last - at - e, 0, blob->n_photons)];
+        for (int m = 0; m < kernel->rows && rest > 0; m++)
+            share[e][m] += rest * beyond[m];
+    }
 }
 
 /* Add share [rows], times energy, to the cells of a proton; *lost: what has none. */
@@ -1491,14 +1596,21 @@ static void bml_hadron__deposit(double *cells, int n, double *lost, const double
 /* cells += what all protons make of the species of a kernel. */
 static void bml_hadron__emit_kernel(double *cells, double *lost, const bml_hadron_blob *blob, int which) {
     const bml_hadron__kernel *kernel = &blob->kernel[which];
-    double share[BML_HADRON__CELLS];
-    for (int i = 0; i < blob->n_protons; i++) {
-        double energy = blob->M[i] * blob->gamma[i] * BML_HADRON__M;
-        if (!(energy > 0) || i + blob->n_photons - 1 + kernel->base < 0) {
+    double share[BML_HADRON__GROUP][BML_HADRON__CELLS];
+    for (int i = 0; i < blob->n_protons; i += BML_HADRON__GROUP) {
+        int end = BML_HADRON__MIN(i + BML_HADRON__GROUP, blob->n_protons);
+        double most = 0;
+        for (int e = i; e < end; e++)
+            most = BML_HADRON__MAX(most, blob->M[e]);
+        if (!(most > 0) || end - 1 + blob->n_photons - 1 + kernel->base < 0) {
             continue;
         }
         bml_hadron__project(share, blob, kernel, i);
-        bml_hadron__deposit(cells, blob->cells, lost, share, kernel->rows, blob->p0 + i - kernel->lead, energy);
+        for (int e = i; e < end; e++) {
+            double energy = blob->M[e] * blob->gamma[e] * BML_HADRON__M;
+            int top = blob->p0 + e - kernel->lead;
+            bml_hadron__deposit(cells, blob->cells, lost, share[e - i], kernel->rows, top, energy);
+        }
     }
 }
 
@@ -2232,6 +2344,12 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #undef BML_HADRON__MIN
 #undef BML_HADRON__MPC
 #undef BML_HADRON__PI
+#undef BML_HADRON__ADD
+#undef BML_HADRON__LANES
+#undef BML_HADRON__ROWS
+#undef BML_HADRON__GROUP
+#undef BML_HADRON__MARGIN
+#undef BML_HADRON__QUICK
 #undef BML_HADRON__R
 #undef BML_HADRON__RHO_HIGH
 #undef BML_HADRON__SIGMA_T
