@@ -181,7 +181,10 @@ typedef enum bml_hadron_injection {
 } bml_hadron_injection;
 
 /* Processes, for bml_hadron_source.off. */
-enum { BML_HADRON_PHOTOPION = 1, BML_HADRON_PAIRS = 2, BML_HADRON_GAS = 4, BML_HADRON_SYNCHROTRON_LIGHT = 8 };
+enum { BML_HADRON_PHOTOPION = 1 };
+enum { BML_HADRON_PAIRS = 2 };
+enum { BML_HADRON_GAS = 4 };
+enum { BML_HADRON_SYNCHROTRON_LIGHT = 8 };
 
 typedef struct bml_hadron_source {
     double R;           /* radius [cm], 1e8 ... 1e22; required */
@@ -429,10 +432,10 @@ typedef struct bml_hadron__lanes {
    Entries are energies: the share of the proton's that goes into the cell, per photon and R/c. */
 
 #define BML_HADRON__FINE 4
+enum { BML_HADRON__CELLS = 800 }; /* of the finest lattice */
 #define BML_HADRON__LOG_X_LOW (-24.0)
 #define BML_HADRON__LOG_TOP 15.4 /* M 1e12, and a cell */
 #define BML_HADRON__LOG_GAMMA_HIGH 12.0
-#define BML_HADRON__CELLS 800     /* of the finest lattice */
 #define BML_HADRON__W_HIGH 1e5    /* beyond this w pairs keep their spectrum */
 #define BML_HADRON__ZETA_LOW 1e-5 /* pairs are followed for zeta between these */
 #define BML_HADRON__ZETA_HIGH 1e4
@@ -444,7 +447,10 @@ typedef struct bml_hadron__lanes {
 
 /* Kernels: the seven species of (3) in the order of bml_hadron_species, pairs of (5), electrons and positrons of (3)
    together. */
-enum { BML_HADRON__PION_SPECIES = 7, BML_HADRON__BH = 7, BML_HADRON__BOTH = 8, BML_HADRON__KERNELS = 9 };
+enum { BML_HADRON__PION_SPECIES = 7 };
+enum { BML_HADRON__BH = 7 };
+enum { BML_HADRON__BOTH = 8 };
+enum { BML_HADRON__KERNELS = 9 };
 enum { BML_HADRON__GAS_GAMMA, BML_HADRON__GAS_DIRECT, BML_HADRON__GAS_MUON, BML_HADRON__GAS_KINDS };
 enum { BML_HADRON__PHOTOPION, BML_HADRON__PAIRS, BML_HADRON__GAS, BML_HADRON__SYN, BML_HADRON__PROCESSES };
 
@@ -641,57 +647,144 @@ typedef struct bml_hadron__row {
     double rho, s, delta, B;
 } bml_hadron__row;
 
+/* clang-format off */
 static const bml_hadron__row bml_hadron__gamma[] = {
-    {1.1, 0.0768, 0.544, 2.86e-19}, {1.2, 0.106, 0.540, 2.24e-18},  {1.3, 0.182, 0.750, 5.61e-18},
-    {1.4, 0.201, 0.791, 1.02e-17},  {1.5, 0.219, 0.788, 1.60e-17},  {1.6, 0.216, 0.831, 2.23e-17},
-    {1.7, 0.233, 0.839, 3.10e-17},  {1.8, 0.233, 0.825, 4.07e-17},  {1.9, 0.248, 0.805, 5.30e-17},
-    {2.0, 0.244, 0.779, 6.74e-17},  {3.0, 0.188, 1.23, 1.51e-16},   {4.0, 0.131, 1.82, 1.24e-16},
-    {5.0, 0.120, 2.05, 1.37e-16},   {6.0, 0.107, 2.19, 1.62e-16},   {7.0, 0.102, 2.23, 1.71e-16},
-    {8.0, 0.0932, 2.29, 1.78e-16},  {9.0, 0.0838, 2.37, 1.84e-16},  {10.0, 0.0761, 2.43, 1.93e-16},
-    {20.0, 0.107, 2.27, 4.74e-16},  {30.0, 0.0928, 2.33, 7.70e-16}, {40.0, 0.0772, 2.42, 1.06e-15},
-    {100.0, 0.0479, 2.59, 2.73e-15}};
+    {1.1, 0.0768, 0.544, 2.86e-19},
+    {1.2, 0.106, 0.540, 2.24e-18},
+    {1.3, 0.182, 0.750, 5.61e-18},
+    {1.4, 0.201, 0.791, 1.02e-17},
+    {1.5, 0.219, 0.788, 1.60e-17},
+    {1.6, 0.216, 0.831, 2.23e-17},
+    {1.7, 0.233, 0.839, 3.10e-17},
+    {1.8, 0.233, 0.825, 4.07e-17},
+    {1.9, 0.248, 0.805, 5.30e-17},
+    {2.0, 0.244, 0.779, 6.74e-17},
+    {3.0, 0.188, 1.23, 1.51e-16},
+    {4.0, 0.131, 1.82, 1.24e-16},
+    {5.0, 0.120, 2.05, 1.37e-16},
+    {6.0, 0.107, 2.19, 1.62e-16},
+    {7.0, 0.102, 2.23, 1.71e-16},
+    {8.0, 0.0932, 2.29, 1.78e-16},
+    {9.0, 0.0838, 2.37, 1.84e-16},
+    {10.0, 0.0761, 2.43, 1.93e-16},
+    {20.0, 0.107, 2.27, 4.74e-16},
+    {30.0, 0.0928, 2.33, 7.70e-16},
+    {40.0, 0.0772, 2.42, 1.06e-15},
+    {100.0, 0.0479, 2.59, 2.73e-15},
+};
 static const bml_hadron__row bml_hadron__positron[] = {
-    {1.1, 0.367, 3.12, 8.09e-19},   {1.2, 0.282, 2.96, 7.70e-18},   {1.3, 0.260, 2.83, 2.05e-17},
-    {1.4, 0.239, 2.76, 3.66e-17},   {1.5, 0.224, 2.69, 5.48e-17},   {1.6, 0.207, 2.66, 7.39e-17},
-    {1.7, 0.198, 2.62, 9.52e-17},   {1.8, 0.193, 2.56, 1.20e-16},   {1.9, 0.187, 2.52, 1.47e-16},
-    {2.0, 0.181, 2.49, 1.75e-16},   {3.0, 0.122, 2.48, 3.31e-16},   {4.0, 0.106, 2.50, 4.16e-16},
-    {5.0, 0.0983, 2.46, 5.57e-16},  {6.0, 0.0875, 2.46, 6.78e-16},  {7.0, 0.0830, 2.44, 7.65e-16},
-    {8.0, 0.0783, 2.44, 8.52e-16},  {9.0, 0.0735, 2.45, 9.17e-16},  {10.0, 0.0644, 2.50, 9.57e-16},
-    {30.0, 0.0333, 2.77, 3.07e-15}, {100.0, 0.0224, 2.86, 1.58e-14}};
+    {1.1, 0.367, 3.12, 8.09e-19},
+    {1.2, 0.282, 2.96, 7.70e-18},
+    {1.3, 0.260, 2.83, 2.05e-17},
+    {1.4, 0.239, 2.76, 3.66e-17},
+    {1.5, 0.224, 2.69, 5.48e-17},
+    {1.6, 0.207, 2.66, 7.39e-17},
+    {1.7, 0.198, 2.62, 9.52e-17},
+    {1.8, 0.193, 2.56, 1.20e-16},
+    {1.9, 0.187, 2.52, 1.47e-16},
+    {2.0, 0.181, 2.49, 1.75e-16},
+    {3.0, 0.122, 2.48, 3.31e-16},
+    {4.0, 0.106, 2.50, 4.16e-16},
+    {5.0, 0.0983, 2.46, 5.57e-16},
+    {6.0, 0.0875, 2.46, 6.78e-16},
+    {7.0, 0.0830, 2.44, 7.65e-16},
+    {8.0, 0.0783, 2.44, 8.52e-16},
+    {9.0, 0.0735, 2.45, 9.17e-16},
+    {10.0, 0.0644, 2.50, 9.57e-16},
+    {30.0, 0.0333, 2.77, 3.07e-15},
+    {100.0, 0.0224, 2.86, 1.58e-14},
+};
 static const bml_hadron__row bml_hadron__anti_nu_mu[] = {
-    {1.1, 0.365, 3.09, 8.09e-19},   {1.2, 0.287, 2.96, 7.70e-18},   {1.3, 0.250, 2.89, 1.99e-17},
-    {1.4, 0.238, 2.76, 3.62e-17},   {1.5, 0.220, 2.71, 5.39e-17},   {1.6, 0.206, 2.67, 7.39e-17},
-    {1.7, 0.197, 2.62, 9.48e-17},   {1.8, 0.193, 2.56, 1.20e-16},   {1.9, 0.187, 2.52, 1.47e-16},
-    {2.0, 0.178, 2.51, 1.74e-16},   {3.0, 0.123, 2.48, 3.38e-16},   {4.0, 0.106, 2.56, 5.17e-16},
-    {5.0, 0.0944, 2.57, 7.61e-16},  {6.0, 0.0829, 2.58, 9.57e-16},  {7.0, 0.0801, 2.54, 1.11e-15},
-    {8.0, 0.0752, 2.53, 1.25e-15},  {9.0, 0.0680, 2.56, 1.36e-15},  {10.0, 0.0615, 2.60, 1.46e-15},
-    {30.0, 0.0361, 2.78, 5.87e-15}, {100.0, 0.0228, 2.88, 3.10e-14}};
+    {1.1, 0.365, 3.09, 8.09e-19},
+    {1.2, 0.287, 2.96, 7.70e-18},
+    {1.3, 0.250, 2.89, 1.99e-17},
+    {1.4, 0.238, 2.76, 3.62e-17},
+    {1.5, 0.220, 2.71, 5.39e-17},
+    {1.6, 0.206, 2.67, 7.39e-17},
+    {1.7, 0.197, 2.62, 9.48e-17},
+    {1.8, 0.193, 2.56, 1.20e-16},
+    {1.9, 0.187, 2.52, 1.47e-16},
+    {2.0, 0.178, 2.51, 1.74e-16},
+    {3.0, 0.123, 2.48, 3.38e-16},
+    {4.0, 0.106, 2.56, 5.17e-16},
+    {5.0, 0.0944, 2.57, 7.61e-16},
+    {6.0, 0.0829, 2.58, 9.57e-16},
+    {7.0, 0.0801, 2.54, 1.11e-15},
+    {8.0, 0.0752, 2.53, 1.25e-15},
+    {9.0, 0.0680, 2.56, 1.36e-15},
+    {10.0, 0.0615, 2.60, 1.46e-15},
+    {30.0, 0.0361, 2.78, 5.87e-15},
+    {100.0, 0.0228, 2.88, 3.10e-14},
+};
 static const bml_hadron__row bml_hadron__nu_mu[] = {
-    {1.1, 0.0, 0.0, 1.08e-18},      {1.2, 0.0778, 0.306, 9.91e-18}, {1.3, 0.242, 0.792, 2.47e-17},
-    {1.4, 0.377, 1.09, 4.43e-17},   {1.5, 0.440, 1.06, 6.70e-17},   {1.6, 0.450, 0.953, 9.04e-17},
-    {1.7, 0.461, 0.956, 1.18e-16},  {1.8, 0.451, 0.922, 1.32e-16},  {1.9, 0.464, 0.912, 1.77e-16},
-    {2.0, 0.446, 0.940, 2.11e-16},  {3.0, 0.366, 1.49, 3.83e-16},   {4.0, 0.249, 2.03, 5.09e-16},
-    {5.0, 0.204, 2.18, 7.26e-16},   {6.0, 0.174, 2.24, 9.26e-16},   {7.0, 0.156, 2.28, 1.07e-15},
-    {8.0, 0.140, 2.32, 1.19e-15},   {9.0, 0.121, 2.39, 1.29e-15},   {10.0, 0.107, 2.46, 1.40e-15},
-    {30.0, 0.0705, 2.53, 5.65e-15}, {100.0, 0.0463, 2.62, 3.01e-14}};
+    {1.1, 0.0, 0.0, 1.08e-18},
+    {1.2, 0.0778, 0.306, 9.91e-18},
+    {1.3, 0.242, 0.792, 2.47e-17},
+    {1.4, 0.377, 1.09, 4.43e-17},
+    {1.5, 0.440, 1.06, 6.70e-17},
+    {1.6, 0.450, 0.953, 9.04e-17},
+    {1.7, 0.461, 0.956, 1.18e-16},
+    {1.8, 0.451, 0.922, 1.32e-16},
+    {1.9, 0.464, 0.912, 1.77e-16},
+    {2.0, 0.446, 0.940, 2.11e-16},
+    {3.0, 0.366, 1.49, 3.83e-16},
+    {4.0, 0.249, 2.03, 5.09e-16},
+    {5.0, 0.204, 2.18, 7.26e-16},
+    {6.0, 0.174, 2.24, 9.26e-16},
+    {7.0, 0.156, 2.28, 1.07e-15},
+    {8.0, 0.140, 2.32, 1.19e-15},
+    {9.0, 0.121, 2.39, 1.29e-15},
+    {10.0, 0.107, 2.46, 1.40e-15},
+    {30.0, 0.0705, 2.53, 5.65e-15},
+    {100.0, 0.0463, 2.62, 3.01e-14},
+};
 static const bml_hadron__row bml_hadron__nu_e[] = {
-    {1.1, 0.768, 2.49, 9.43e-19},   {1.2, 0.569, 2.35, 9.22e-18},   {1.3, 0.491, 2.41, 2.35e-17},
-    {1.4, 0.395, 2.45, 4.20e-17},   {1.5, 0.31, 2.45, 6.26e-17},    {1.6, 0.323, 2.43, 8.57e-17},
-    {1.7, 0.305, 2.40, 1.13e-16},   {1.8, 0.285, 2.39, 1.39e-16},   {1.9, 0.270, 2.37, 1.70e-16},
-    {2.0, 0.259, 2.35, 2.05e-16},   {3.0, 0.158, 2.42, 3.81e-16},   {4.0, 0.129, 2.46, 4.74e-16},
-    {5.0, 0.113, 2.45, 6.30e-16},   {6.0, 0.0996, 2.46, 7.65e-16},  {7.0, 0.0921, 2.46, 8.61e-16},
-    {8.0, 0.0861, 2.45, 9.61e-16},  {9.0, 0.0800, 2.47, 1.03e-15},  {10.0, 0.0723, 2.51, 1.10e-15},
-    {30.0, 0.0411, 2.70, 3.55e-15}, {100.0, 0.0283, 2.77, 1.86e-14}};
-static const bml_hadron__row bml_hadron__electron[] = {{3.0, 0.658, 3.09, 6.43e-19},  {4.0, 0.348, 2.81, 9.91e-18},
-                                                       {5.0, 0.286, 2.39, 1.24e-16},  {6.0, 0.256, 2.27, 2.67e-16},
-                                                       {7.0, 0.258, 2.13, 3.50e-16},  {8.0, 0.220, 2.20, 4.03e-16},
-                                                       {9.0, 0.217, 2.13, 4.48e-16},  {10.0, 0.192, 2.19, 4.78e-16},
-                                                       {30.0, 0.125, 2.27, 1.64e-15}, {100.0, 0.0507, 2.63, 4.52e-15}};
-static const bml_hadron__row bml_hadron__anti_nu_e[] = {{3.0, 0.985, 2.63, 6.61e-19},  {4.0, 0.378, 2.98, 9.74e-18},
-                                                        {5.0, 0.31, 2.31, 1.34e-16},   {6.0, 0.327, 2.11, 2.91e-16},
-                                                        {7.0, 0.308, 2.03, 3.81e-16},  {8.0, 0.292, 1.98, 4.48e-16},
-                                                        {9.0, 0.260, 2.02, 4.83e-16},  {10.0, 0.233, 2.07, 5.13e-16},
-                                                        {30.0, 0.135, 2.24, 1.75e-15}, {100.0, 0.0770, 2.40, 5.48e-15}};
+    {1.1, 0.768, 2.49, 9.43e-19},
+    {1.2, 0.569, 2.35, 9.22e-18},
+    {1.3, 0.491, 2.41, 2.35e-17},
+    {1.4, 0.395, 2.45, 4.20e-17},
+    {1.5, 0.31, 2.45, 6.26e-17},
+    {1.6, 0.323, 2.43, 8.57e-17},
+    {1.7, 0.305, 2.40, 1.13e-16},
+    {1.8, 0.285, 2.39, 1.39e-16},
+    {1.9, 0.270, 2.37, 1.70e-16},
+    {2.0, 0.259, 2.35, 2.05e-16},
+    {3.0, 0.158, 2.42, 3.81e-16},
+    {4.0, 0.129, 2.46, 4.74e-16},
+    {5.0, 0.113, 2.45, 6.30e-16},
+    {6.0, 0.0996, 2.46, 7.65e-16},
+    {7.0, 0.0921, 2.46, 8.61e-16},
+    {8.0, 0.0861, 2.45, 9.61e-16},
+    {9.0, 0.0800, 2.47, 1.03e-15},
+    {10.0, 0.0723, 2.51, 1.10e-15},
+    {30.0, 0.0411, 2.70, 3.55e-15},
+    {100.0, 0.0283, 2.77, 1.86e-14},
+};
+static const bml_hadron__row bml_hadron__electron[] = {
+    {3.0, 0.658, 3.09, 6.43e-19},
+    {4.0, 0.348, 2.81, 9.91e-18},
+    {5.0, 0.286, 2.39, 1.24e-16},
+    {6.0, 0.256, 2.27, 2.67e-16},
+    {7.0, 0.258, 2.13, 3.50e-16},
+    {8.0, 0.220, 2.20, 4.03e-16},
+    {9.0, 0.217, 2.13, 4.48e-16},
+    {10.0, 0.192, 2.19, 4.78e-16},
+    {30.0, 0.125, 2.27, 1.64e-15},
+    {100.0, 0.0507, 2.63, 4.52e-15},
+};
+static const bml_hadron__row bml_hadron__anti_nu_e[] = {
+    {3.0, 0.985, 2.63, 6.61e-19},
+    {4.0, 0.378, 2.98, 9.74e-18},
+    {5.0, 0.31, 2.31, 1.34e-16},
+    {6.0, 0.327, 2.11, 2.91e-16},
+    {7.0, 0.308, 2.03, 3.81e-16},
+    {8.0, 0.292, 1.98, 4.48e-16},
+    {9.0, 0.260, 2.02, 4.83e-16},
+    {10.0, 0.233, 2.07, 5.13e-16},
+    {30.0, 0.135, 2.24, 1.75e-15},
+    {100.0, 0.0770, 2.40, 5.48e-15},
+};
+/* clang-format on */
 
 static const bml_hadron__row *const bml_hadron__tables[] = {
     bml_hadron__gamma, bml_hadron__positron, bml_hadron__anti_nu_mu, bml_hadron__nu_mu,
@@ -2025,10 +2118,10 @@ static int bml_hadron__readable(const bml_hadron_blob *blob) {
 /* v [n] at ln_at, straight lines in log-log; v stands at from + h k. */
 static double bml_hadron__evaluate(const double *v, int n, double from, double h, double ln_at) {
     double u = (ln_at - from) / h;
-    if (!(u >= 0 && u <= n - 1)) {
+    if (!(u >= -1e-6 && u <= n - 1 + 1e-6) || n < 2) {
         return -HUGE_VAL;
     }
-    int k = BML_HADRON__MIN((int)u, n - 2);
+    int k = bml_hadron__clamp((int)u, 0, n - 2);
     if (!(v[k] > 0 && v[k + 1] > 0)) {
         return -HUGE_VAL;
     }
@@ -2213,6 +2306,7 @@ BML_HADRON_DEF int bml_hadron_neutrinos(double *flux, const double *log10_GeV, i
 BML_HADRON_DEF int bml_hadron_events(double *events, const bml_hadron_area *area, double seconds,
                                      const bml_hadron_blob *blob, const bml_hadron_observer *observer) {
     enum { STEPS = 16 };
+    const double steps = STEPS;
     if (!events || !area || !area->log10_GeV || !area->cm2 || area->n < 2) {
         return BML_HADRON_BAD_ARGUMENT;
     }
@@ -2222,7 +2316,7 @@ BML_HADRON_DEF int bml_hadron_events(double *events, const bml_hadron_area *area
     *events = 0;
     for (int i = 0; i + 1 < area->n; i++) {
         double lo = area->log10_GeV[i];
-        double step = (area->log10_GeV[i + 1] - lo) / STEPS;
+        double step = (area->log10_GeV[i + 1] - lo) / steps;
         double a = area->cm2[i];
         double b = area->cm2[i + 1];
         if (!(step > 0 && a >= 0 && b >= 0 && a < HUGE_VAL && b < HUGE_VAL)) {
@@ -2235,7 +2329,7 @@ BML_HADRON_DEF int bml_hadron_events(double *events, const bml_hadron_area *area
         int status = bml_hadron_neutrinos(flux, at, STEPS, blob, observer);
         if (status) return status;
         for (int k = 0; k < STEPS && a > 0 && b > 0; k++) {
-            double cm2 = a * pow(b / a, (k + 0.5) / STEPS);
+            double cm2 = a * pow(b / a, (k + 0.5) / steps);
             double per_ln = flux[STEPS + k] * pow(10, -at[k]);
             *events += seconds * cm2 * per_ln * step * BML_HADRON__LN10;
         }
@@ -2326,11 +2420,9 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #undef BML_HADRON_RESTRICT
 #undef BML_HADRON__B_CRIT
 #undef BML_HADRON__C
-#undef BML_HADRON__CELLS
 #undef BML_HADRON__E
 #undef BML_HADRON__ERG_PER_GEV
 #undef BML_HADRON__ETA_0
-#undef BML_HADRON__FINE
 #undef BML_HADRON__GAS_NODES
 #undef BML_HADRON__GEV
 #undef BML_HADRON__LN10
@@ -2345,6 +2437,7 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #undef BML_HADRON__MPC
 #undef BML_HADRON__PI
 #undef BML_HADRON__ADD
+#undef BML_HADRON__FINE
 #undef BML_HADRON__LANES
 #undef BML_HADRON__ROWS
 #undef BML_HADRON__GROUP
