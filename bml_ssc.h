@@ -283,6 +283,7 @@ typedef struct bml_ssc_exchange {
     const double *gamma, *width; /* [n_electrons] nodes, and widths of the cells in gamma */
     const double *N;             /* [n_electrons] per gamma, of the pass before */
     const double *x, *n;         /* [n_photons] nodes, and photons per x */
+    const double *outside;       /* [n_photons] photons of fields from outside, per x; not diluted */
     double *electrons;           /* [n_electrons] add here: electrons and positrons made, per gamma and R/c */
     double *photons;             /* [n_photons] add here: photons made, per x and R/c */
     double *absorption;          /* [n_photons] add here: rate of absorption, per R/c */
@@ -2883,6 +2884,7 @@ static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
     now.N = N;
     now.x = blob->x;
     now.n = blob->n;
+    now.outside = blob->n_ext;
     now.electrons = blob->made;
     now.photons = blob->photons;
     now.absorption = blob->absorption;
