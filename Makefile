@@ -199,14 +199,14 @@ bench-mpi: build/farm_check
 
 # -- The GPU side. CUDA 12 or newer; a card is needed to run it, not to build it.
 NVCC ?= nvcc
-CUDA_ARCHS ?= 75 80 86 89 90
+CUDA_ARCHS ?= $(filter 75 80 86 89 90 100 120,$(patsubst sm_%,%,$(shell $(NVCC) --list-gpu-code 2>/dev/null)))
 NVCC_FLAGS = -O3 -std=c++17 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -I. -Itests
 CUDA_PROGRAMS := $(patsubst %.c,build/cuda/%,$(notdir $(shell grep -l DEVICE_OPTION $(SOURCES))))
 CUDA_LINK = -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/..'
 build/libbml_cuda.so: bml_cuda.cu bml_sample.h bml_ssc.h bml_nn.h | build
 	@command -v $(NVCC) >/dev/null || { echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; }
-	$(NVCC) $(NVCC_FLAGS) -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
+	$(NVCC) $(NVCC_FLAGS) -DBML_CUDA_IMPLEMENTATION -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
 build/hello_cuda: hello_cuda.c build/flags build/libbml_cuda.so
 	$(CC) $(COMPILE) -o $@ $< $(CUDA_LINK) $(LDLIBS)
 build/cuda/%: %.c build/flags build/libbml_cuda.so | build/cuda
