@@ -8,6 +8,7 @@
 #   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
 #   make bench        timings, one line each: name value unit
+#   make MPI=yes      the same, and build/mpi/fit_sed, whose work mpirun shares; make bench-mpi: how well
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
 #   make check-cuda   the checks of the GPU library, on a card
 #   make bench-cuda   its timings, on a card
@@ -17,6 +18,7 @@
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
 #   make train-surrogate-ssa  ssc_ssa_gg.safetensors beside it: with self-absorption and pair production
+#   make numbers      runs the commands of tests/NUMBERS.md and writes down what they print
 #   make help         these lines
 #   make clean
 #
@@ -75,7 +77,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
-.PHONY: all shared bindings man fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean help tools FORCE
+.PHONY: all shared bindings man fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda bench-mpi install clean help numbers tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -89,7 +91,7 @@ tools:
 # -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
 build/flags: FORCE | build
 	@echo '$(CC) $(COMPILE) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(COMPILE) $(LDLIBS)' > $@
-build build/impl build/shared build/memory build/memory/impl build/fuzz build/cuda:
+build build/impl build/shared build/memory build/memory/impl build/fuzz build/cuda build/mpi:
 	@mkdir -p $@
 
 # Each implementation is compiled once, into a library; programs and tests that define BML_X_IMPLEMENTATION find
@@ -163,9 +165,9 @@ train-surrogate-ssa: build/train_surrogate tools
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
-	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/programs.sh $(TESTS)
+	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test_threads build/memory/test_threads: LDLIBS += -pthread
@@ -201,17 +203,33 @@ fuzz:
 
 bench: $(addprefix build/,$(BENCHES))
 	@for b in $(BENCHES); do build/$$b || exit 1; done
+numbers: all $(addprefix build/,$(BENCHES)) build/test_mcmc_verdict
+	@bash tests/numbers.sh $(WORD)
+
+# -- Many machines: MPI (Debian: libopenmpi-dev openmpi-bin). `make MPI=yes` builds the programs that share their work.
+MPICC ?= mpicc
+MPI_PROGRAMS := $(patsubst %.c,build/mpi/%,$(notdir $(shell grep -l 'farm.h' $(SOURCES))))
+ifeq ($(MPI),yes)
+all: $(MPI_PROGRAMS)
+endif
+build/mpi/%: %.c build/libbml.a build/flags | build/mpi
+	@command -v $(MPICC) >/dev/null || { echo "make MPI=yes needs $(MPICC) (Debian: libopenmpi-dev openmpi-bin)" >&2; exit 1; }
+	OMPI_CC='$(CC)' MPICH_CC='$(CC)' $(MPICC) $(filter-out $(WARNINGS),$(COMPILE)) $(IMPLEMENTED) -DBML_WITH_MPI -MMD -MP -MF build/mpi_$*.d -o $@ $< build/libbml.a $(LDLIBS)
+build/farm_check: tests/farm_check.c examples/common/farm.h | build
+	$(MPICC) -O2 -DBML_WITH_MPI -Iexamples/common -o $@ $< -lm
+bench-mpi: build/farm_check
+	@OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 mpirun -np 16 build/farm_check bench
 
 # -- The GPU side. CUDA 12 or newer; a card is needed to run it, not to build it.
 NVCC ?= nvcc
-CUDA_ARCHS ?= 75 80 86 89 90
+CUDA_ARCHS ?= $(filter 75 80 86 89 90 100 120,$(patsubst sm_%,%,$(shell $(NVCC) --list-gpu-code 2>/dev/null)))
 NVCC_FLAGS = -O3 -std=c++17 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -I. -Itests
 CUDA_PROGRAMS := $(patsubst %.c,build/cuda/%,$(notdir $(shell grep -l DEVICE_OPTION $(SOURCES))))
 CUDA_LINK = -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/..'
 build/libbml_cuda.so: bml_cuda.cu bml_sample.h bml_ssc.h bml_nn.h | build
 	@command -v $(NVCC) >/dev/null || { echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; }
-	$(NVCC) $(NVCC_FLAGS) -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
+	$(NVCC) $(NVCC_FLAGS) -DBML_CUDA_IMPLEMENTATION -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
 build/hello_cuda: hello_cuda.c build/flags build/libbml_cuda.so
 	$(CC) $(COMPILE) -o $@ $< $(CUDA_LINK) $(LDLIBS)
 build/cuda/%: %.c build/flags build/libbml_cuda.so | build/cuda

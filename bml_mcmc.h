@@ -510,6 +510,7 @@ typedef struct bml_mcmc_verdict {
     double check_log_z; /* nested: by fresh draws, */
     double check_log_z_error;
     double check_ess;           /* from so many effective ones, */
+    double check_pareto;        /* whose largest weights have this shape: below 0.7 the error can be trusted, */
     uint64_t check_evaluations; /* which took so many likelihoods */
     size_t burn;                /* ensemble: steps left out */
 } bml_mcmc_verdict;
@@ -629,7 +630,10 @@ BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double 
 BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *out);
 /* The result judged: finished or not, rank test, correlation of slices with their start, ESS, mass at the prior's
    bounds, and ln Z against an importance sampling by fresh draws from a mixture fitted to the result (a tenth of the
-   run's likelihoods at most, 2,000 at least, 50,000 at most; not after a reweigh). Returns v->status. As above. */
+   run's likelihoods at most, 2,000 at least, 50,000 at most; not after a reweigh). Slices that remember their start
+   (above 0.2) make live points copies of each other and the quoted error too small, by three and more on thin bent
+   sheets: such a run is refused unless fresh draws that can be trusted (100 effective ones, Pareto shape below 0.7)
+   confirm it to 2.5 errors. Returns v->status. As above. */
 BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s);
 /* Save and resume to the bit, as of the ensemble above; n_dim, live_points, seed, method, sweeps and replace must
    agree, and the likelihood of the saved points. remaining, error
@@ -3846,7 +3850,7 @@ BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
 static void bml_mcmc__verdict_begin(bml_mcmc_verdict *v) {
     memset(v, 0, sizeof *v);
     v->rhat = v->ess_bulk = v->ess_tail = v->e_bfmi = BML_MCMC__NAN;
-    v->check_log_z = v->check_log_z_error = v->check_ess = BML_MCMC__NAN;
+    v->check_log_z = v->check_log_z_error = v->check_ess = v->check_pareto = BML_MCMC__NAN;
 }
 
 /* A new reason, whose text is to be written; the last one is used again when there are too many. */
@@ -6157,11 +6161,15 @@ BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *o
 
 enum { BML_MCMC__CHECK_FIT = 4000 };  /* posterior draws that the mixture is fitted to, at most */
 enum { BML_MCMC__CHECK_BATCH = 500 }; /* likelihoods asked for together */
-#define BML_MCMC__CHECK_LEAST 2000.0  /* likelihoods, at least; twice as many where they are not enough, */
-#define BML_MCMC__CHECK_MOST 50000.0  /* and at most */
-#define BML_MCMC__CHECK_ESS 50.0      /* of the importance weights, below which they say little, */
-#define BML_MCMC__CHECK_FEW 5.0       /* and nothing */
-#define BML_MCMC__CHECK_SIGMA 3.0
+enum { BML_MCMC__PARETO_GRID = 100 };
+#define BML_MCMC__CHECK_LEAST 2000.0 /* likelihoods, at least; twice as many where they are not enough, */
+#define BML_MCMC__CHECK_MOST 50000.0 /* and at most */
+#define BML_MCMC__CHECK_ESS 100.0    /* of the importance weights, below which they say little, */
+#define BML_MCMC__CHECK_FEW 5.0      /* and nothing */
+#define BML_MCMC__CHECK_PARETO 0.7 /* shape of the largest weights: beyond it their mean has no error worth the name */
+#define BML_MCMC__CHECK_SIGMA 3.0  /* errors that run and check may differ by, */
+#define BML_MCMC__MEMORY 0.2       /* correlation of new points with their start that is none */
+#define BML_MCMC__CHECK_MEMORY 2.5 /* and where slices remember their start */
 
 typedef struct bml_mcmc__check {
     bml_mcmc__half fit;
@@ -6172,10 +6180,12 @@ typedef struct bml_mcmc__check {
     double sum;       /* of weights, in units of exp(top) */
     double sum2;
     double draws;
+    double *log_weight; /* [most + a batch] of all draws */
 } bml_mcmc__check;
 
-static ptrdiff_t bml_mcmc__check_layout(bml_mcmc__check *c, double *base) {
+static ptrdiff_t bml_mcmc__check_layout(bml_mcmc__check *c, double *base, double most) {
     ptrdiff_t used = 0;
+    c->log_weight = bml_mcmc__take(base, &used, (ptrdiff_t)most + BML_MCMC__CHECK_BATCH);
     c->y = bml_mcmc__take(base, &used, c->fit.n * c->fit.d);
     c->proposal = bml_mcmc__take(base, &used, c->fit.d);
     bml_mcmc__density_layout(&c->fit, base, &used);
@@ -6228,6 +6238,7 @@ static void bml_mcmc__check_draw(bml_mcmc__check *c, double *cube, double *log_r
 }
 
 static void bml_mcmc__check_add(bml_mcmc__check *c, double log_weight) {
+    c->log_weight[(ptrdiff_t)c->draws] = log_weight;
     c->draws++;
     if (!(log_weight > -DBL_MAX)) return;
     if (log_weight > c->top) {
@@ -6243,6 +6254,42 @@ static void bml_mcmc__check_add(bml_mcmc__check *c, double log_weight) {
 
 static double bml_mcmc__check_ess(const bml_mcmc__check *c) {
     return c->sum2 > 0 ? c->sum * c->sum / c->sum2 : 0;
+}
+
+/* Its shape for a given b = -k/sigma. */
+static double bml_mcmc__pareto_k(const double *x, ptrdiff_t m, double b) {
+    double k = 0;
+    for (ptrdiff_t i = 0; i < m; i++)
+        k += log1p(-b * x[i]) / (double)m;
+    return k;
+}
+
+/* Shape k of the generalised Pareto distribution of the largest weights, as exceedances (Zhang & Stephens 2009,
+   Technometrics 51, 316), drawn towards 1/2 as by ten more (Vehtari et al. 2024, JMLR 25, 72, Pareto smoothed importance
+   sampling): the weights have 1/k finite moments. Sorts log_weight[n]. Infinite for fewer than 25 weights. */
+static double bml_mcmc__pareto_shape(double *log_weight, ptrdiff_t n) {
+    double work[BML_MCMC__PARETO_GRID];
+    ptrdiff_t m = (ptrdiff_t)fmin(0.2 * (double)n, 3 * sqrt((double)n));
+    if (m < 5) return BML_MCMC__INF;
+    bml_mcmc__sort_doubles(log_weight, n);
+    double top = log_weight[n - 1];
+    double cut = exp(log_weight[n - 1 - m] - top);
+    double *x = log_weight + n - m; /* exceedances take the place of the largest */
+    for (ptrdiff_t i = 0; i < m; i++)
+        x[i] = exp(x[i] - top) - cut;
+    double quartile = x[(ptrdiff_t)(0.25 * (double)m + 0.5) - 1];
+    if (!(quartile > 0)) return 0; /* a plateau */
+    int grid = (int)fmin(30 + sqrt((double)m), BML_MCMC__PARETO_GRID);
+    double best = 0;
+    for (int j = 0; j < grid; j++) {
+        double b = 1 / x[m - 1] + (1 - sqrt(grid / (j + 0.5))) / (3 * quartile);
+        double k = bml_mcmc__pareto_k(x, m, b);
+        work[j] = (double)m * (log(-b / k) - k - 1);
+    }
+    bml_mcmc__softmax(work, grid);
+    for (int j = 0; j < grid; j++)
+        best += work[j] * (1 / x[m - 1] + (1 - sqrt(grid / (j + 0.5))) / (3 * quartile));
+    return (bml_mcmc__pareto_k(x, m, best) * (double)m + 5) / ((double)m + 10);
 }
 
 /* The standard deviation of ln of the mean weight. */
@@ -6276,10 +6323,10 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     c.fit.d = s->d;
     c.fit.n = (ptrdiff_t)bml_mcmc__clamp(r->ess, 1, BML_MCMC__CHECK_FIT);
     if (c.fit.n < 4 * (s->d + 1)) return BML_MCMC_OK; /* said below: no check */
-    double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL), 1);
-    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
-    bml_mcmc__check_layout(&c, block);
     double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, 2 * BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
+    double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL, most), 1);
+    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    bml_mcmc__check_layout(&c, block, most);
     int status = BML_MCMC_OK;
     if (bml_mcmc__check_fit(&c, s)) {
         status = bml_mcmc__check_run(&c, s, 0.5 * r->log_z_error, most);
@@ -6290,37 +6337,46 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     if (c.sum > 0) {
         v->check_log_z = c.top + log(c.sum / c.draws);
         v->check_log_z_error = bml_mcmc__check_error(&c);
+        v->check_pareto = bml_mcmc__pareto_shape(c.log_weight, (ptrdiff_t)c.draws);
     }
     BML_MCMC_FREE(block);
     return status;
 }
 
-/* ln Z of the run and of the check; correlation of new points with their start, which counts where there is no check.
-   Few effective draws leave mass out and so err downwards: that they find more than the run is evidence all the same.
-   */
+/* ln Z of the run and of the check; correlation of new points with their start. Points that remember are fewer than they
+   seem, and the run's error is that of independent ones: then the run stands only if a check that can be trusted
+   confirms it. Few effective draws leave mass out and so err downwards: that they find more than the run is evidence
+   all the same. */
 static void bml_mcmc__judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
     double difference = v->check_log_z - r->log_z;
     double rounding = 1 / (double)s->K; /* of the trapezoid rule */
     double error =
         sqrt(r->log_z_error * r->log_z_error + v->check_log_z_error * v->check_log_z_error + rounding * rounding);
-    int checked = v->check_ess >= BML_MCMC__CHECK_ESS;
-    int more = v->check_ess >= BML_MCMC__CHECK_FEW && difference > BML_MCMC__CHECK_SIGMA * error;
-    if (more || (checked && !(fabs(difference) <= BML_MCMC__CHECK_SIGMA * error))) {
+    int remembers = r->sweeps && r->sweep_correlation > BML_MCMC__MEMORY;
+    double sigma = remembers ? BML_MCMC__CHECK_MEMORY : BML_MCMC__CHECK_SIGMA;
+    int checked = v->check_ess >= BML_MCMC__CHECK_ESS && v->check_pareto < BML_MCMC__CHECK_PARETO;
+    int more = v->check_ess >= BML_MCMC__CHECK_FEW && difference > sigma * error;
+    if (more || (checked && !(fabs(difference) <= sigma * error))) {
         bml_mcmc_reason *reason = bml_mcmc__reason(v, BML_MCMC_REASON_EVIDENCE, 1, -1);
         reason->value = fabs(difference) / error;
-        reason->limit = BML_MCMC__CHECK_SIGMA;
+        reason->limit = sigma;
         snprintf(reason->text, sizeof reason->text,
                  "ln Z is %.4f +- %.4f by the run, but %.4f +- %.4f by %.0f fresh draws: %.1f errors apart", r->log_z,
                  r->log_z_error, v->check_log_z, v->check_log_z_error, (double)v->check_evaluations,
                  fabs(difference) / error);
         bml_mcmc__mend_commas(reason->text);
     }
-    if (!checked && !more)
+    if (!checked && !more && !(v->check_ess >= BML_MCMC__CHECK_ESS))
         bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0, "fresh draws could not check ln Z: their effective number is",
                       v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
-    if (r->sweeps && r->sweep_correlation > 0.2)
+    else if (!checked && !more)
+        bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0,
+                      "fresh draws could not check ln Z: the Pareto shape of their largest weights is", v->check_pareto,
+                      BML_MCMC__CHECK_PARETO);
+    if (remembers)
         bml_mcmc__say(v, BML_MCMC_REASON_CORRELATION, !checked,
-                      "new points remember where their slices began: their correlation is", r->sweep_correlation, 0.2);
+                      "new points remember where their slices began: their correlation is", r->sweep_correlation,
+                      BML_MCMC__MEMORY);
 }
 
 /* The posterior at the walls of the cube; wrapped coordinates have none. */

@@ -2,8 +2,8 @@
 from ctypes import (CFUNCTYPE, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_long,
                     c_short, c_size_t, c_ubyte, c_uint, c_uint32, c_uint64, c_void_p)
 
-HEADERS = ['bml_classify.h', 'bml_mcmc.h', 'bml_nn.h', 'bml_sample.h', 'bml_ssc.h', 'examples/common/bml_sed.h']
-VERSIONS = {'BML_CLASSIFY_VERSION': 200, 'BML_MCMC_VERSION': 200, 'BML_NN_VERSION': 200, 'BML_SAMPLE_VERSION': 200, 'BML_SSC_VERSION': 200, 'BML_SED_VERSION': 200}
+HEADERS = ['bml_classify.h', 'bml_hadron.h', 'bml_mcmc.h', 'bml_nn.h', 'bml_sample.h', 'bml_ssc.h', 'examples/common/bml_sed.h']
+VERSIONS = {'BML_CLASSIFY_VERSION': 200, 'BML_HADRON_VERSION': 100, 'BML_MCMC_VERSION': 200, 'BML_NN_VERSION': 200, 'BML_SAMPLE_VERSION': 200, 'BML_SSC_VERSION': 200, 'BML_SED_VERSION': 200}
 
 
 # ---- bml_classify.h
@@ -226,6 +226,143 @@ class bml_classify_scores(Structure):
     ]
 
 
+# ---- bml_hadron.h
+BML_HADRON_OK = 0
+BML_HADRON_BAD_ARGUMENT = -1
+BML_HADRON_NO_MEMORY = -2
+BML_HADRON_CONFIG = -4
+BML_HADRON_PARAMETER = -5
+BML_HADRON_ORDER = -6
+BML_HADRON_SPECTRUM = -7
+BML_HADRON_TIME = -8
+BML_HADRON_GRID = -9
+BML_HADRON_MESSAGE = 512
+BML_HADRON_POWER_LAW = 0
+BML_HADRON_BROKEN = 1
+BML_HADRON_LOG_PARABOLA = 2
+BML_HADRON_CUTOFF = 3
+BML_HADRON_PHOTOPION = 1
+BML_HADRON_PAIRS = 2
+BML_HADRON_GAS = 4
+BML_HADRON_SYNCHROTRON_LIGHT = 8
+BML_HADRON_GAMMA = 0
+BML_HADRON_POSITRON = 1
+BML_HADRON_ANTI_NU_MU = 2
+BML_HADRON_NU_MU = 3
+BML_HADRON_NU_E = 4
+BML_HADRON_ELECTRON = 5
+BML_HADRON_ANTI_NU_E = 6
+BML_HADRON_BETHE_HEITLER = 7
+BML_HADRON_SYNCHROTRON = 8
+BML_HADRON_NEUTRINOS = 9
+BML_HADRON_SPECIES = 10
+
+
+class bml_hadron_config(Structure):
+    _fields_ = [
+        ("spacing", c_double),
+    ]
+
+
+class bml_hadron_source(Structure):
+    _fields_ = [
+        ("R", c_double),
+        ("B", c_double),
+        ("gamma_min", c_double),
+        ("gamma_max", c_double),
+        ("compactness", c_double),
+        ("L_p", c_double),
+        ("p", c_double),
+        ("escape", c_double),
+        ("gas", c_double),
+        ("injection", c_int),
+        ("gamma_break", c_double),
+        ("p2", c_double),
+        ("curvature", c_double),
+        ("off", c_int),
+    ]
+
+
+class bml_hadron_field(Structure):
+    _fields_ = [
+        ("t", c_double),
+        ("dt", c_double),
+        ("pass", c_int),
+        ("n_electrons", c_int),
+        ("n_photons", c_int),
+        ("R", c_double),
+        ("B", c_double),
+        ("dilution", c_double),
+        ("gamma", c_void_p),
+        ("width", c_void_p),
+        ("x", c_void_p),
+        ("n", c_void_p),
+        ("outside", c_void_p),
+        ("electrons", c_void_p),
+        ("photons", c_void_p),
+    ]
+
+
+class bml_hadron_given(Structure):
+    _fields_ = [
+        ("gamma", c_void_p),
+        ("N", c_void_p),
+        ("x", c_void_p),
+        ("n", c_void_p),
+        ("n_gamma", c_int),
+        ("n_x", c_int),
+        ("B", c_double),
+        ("gas", c_double),
+    ]
+
+
+class bml_hadron_observer(Structure):
+    _fields_ = [
+        ("redshift", c_double),
+        ("delta", c_double),
+        ("H0", c_double),
+        ("omega_m", c_double),
+        ("distance", c_double),
+        ("flavours", c_int),
+    ]
+
+
+class bml_hadron_area(Structure):
+    _fields_ = [
+        ("log10_GeV", c_void_p),
+        ("cm2", c_void_p),
+        ("n", c_int),
+    ]
+
+
+class bml_hadron_balance(Structure):
+    _fields_ = [
+        ("injected", c_double),
+        ("protons", c_double),
+        ("escaped", c_double),
+        ("photons", c_double),
+        ("pairs", c_double),
+        ("neutrinos", c_double),
+        ("cooled", c_double),
+        ("expansion", c_double),
+        ("lost", c_double),
+        ("residual", c_double),
+    ]
+
+
+class bml_hadron_derived(Structure):
+    _fields_ = [
+        ("U_p", c_double),
+        ("L_injected", c_double),
+        ("L_photons", c_double),
+        ("L_pairs", c_double),
+        ("L_neutrinos", c_double),
+        ("efficiency", c_double),
+        ("gamma_max_B", c_double),
+        ("muon_cooling", c_double),
+    ]
+
+
 # ---- bml_mcmc.h
 BML_MCMC_OK = 0
 BML_MCMC_BAD_ARGUMENT = -1
@@ -427,6 +564,7 @@ class bml_mcmc_verdict(Structure):
         ("check_log_z", c_double),
         ("check_log_z_error", c_double),
         ("check_ess", c_double),
+        ("check_pareto", c_double),
         ("check_evaluations", c_uint64),
         ("burn", c_size_t),
     ]
@@ -1163,6 +1301,7 @@ class bml_ssc_exchange(Structure):
         ("N", c_void_p),
         ("x", c_void_p),
         ("n", c_void_p),
+        ("outside", c_void_p),
         ("electrons", c_void_p),
         ("photons", c_void_p),
         ("absorption", c_void_p),
@@ -1406,6 +1545,24 @@ FUNCTIONS = {
     "bml_classify_gradient_importance": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int]),
     "bml_classify_domain_distance": (c_int, [c_void_p, c_void_p, c_void_p, c_int, c_void_p, c_int, c_void_p, c_int]),
     "bml_classify_match_weights": (c_int, [c_void_p, c_void_p, c_void_p, c_int, c_void_p, c_int, c_int]),
+    "bml_hadron_strerror": (c_char_p, [c_int]),
+    "bml_hadron_create": (c_int, [c_void_p, c_void_p, c_void_p]),
+    "bml_hadron_free": (None, [c_void_p]),
+    "bml_hadron_blob_create": (c_int, [c_void_p, c_void_p, c_void_p]),
+    "bml_hadron_blob_free": (None, [c_void_p]),
+    "bml_hadron_gamma_top": (c_double, [c_double, c_double, c_double]),
+    "bml_hadron_begin": (c_int, [c_void_p, c_void_p]),
+    "bml_hadron_exchange": (c_int, [c_void_p, c_void_p]),
+    "bml_hadron_rates": (c_int, [c_void_p, c_void_p]),
+    "bml_hadron_message": (c_char_p, [c_void_p]),
+    "bml_hadron_spectrum": (c_int, [c_void_p, c_void_p, c_int, c_void_p, c_int]),
+    "bml_hadron_protons": (c_int, [c_void_p, c_void_p, c_int, c_void_p]),
+    "bml_hadron_losses": (c_int, [c_void_p, c_void_p, c_int, c_void_p, c_int]),
+    "bml_hadron_neutrinos": (c_int, [c_void_p, c_void_p, c_int, c_void_p, c_void_p]),
+    "bml_hadron_events": (c_int, [c_void_p, c_void_p, c_double, c_void_p, c_void_p]),
+    "bml_hadron_log_poisson": (c_double, [c_int, c_double]),
+    "bml_hadron_energy": (c_int, [c_void_p, c_void_p]),
+    "bml_hadron_derive": (c_int, [c_void_p, c_void_p]),
     "bml_mcmc_strerror": (c_char_p, [c_int]),
     "bml_mcmc_philox": (None, [c_void_p, c_void_p, c_void_p]),
     "bml_mcmc_rng_init": (None, [c_void_p, c_uint64, c_uint64]),
@@ -1623,4 +1780,4 @@ FUNCTIONS = {
     "bml_sed_surrogate_fluxes": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
     "bml_sed_surrogate_log_likelihood": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
 }
-STRUCTURES = [bml_classify_rng, bml_classify_column, bml_classify_table, bml_classify_report, bml_classify_catalog, bml_classify_data, bml_classify_features, bml_classify_config, bml_classify_cut, bml_classify_scores, bml_mcmc_rng, bml_mcmc_prior_param, bml_mcmc_move, bml_mcmc_progress, bml_mcmc_config, bml_mcmc_chain, bml_mcmc_ensemble_info, bml_mcmc_summary, bml_mcmc_reason, bml_mcmc_verdict, bml_mcmc_goal, bml_mcmc_nested_progress, bml_mcmc_nested_config, bml_mcmc_nested_result, bml_mcmc_nuts_progress, bml_mcmc_nuts_config, bml_mcmc_nuts_info, bml_nn_rng, bml_nn_layer, bml_nn_config, bml_nn_spread, bml_nn_batch, bml_nn_epoch, bml_nn_batch_step, bml_nn_training, bml_nn_metrics, bml_nn_alias, bml_nn_import, bml_sample_rng, bml_sample_compton_nodes, bml_sample_photonsf, bml_sample_photons, bml_sample_rates, bml_sample_event, bml_sample_collision, bml_sample_scattered, bml_sample_stokes, bml_sample_thermal_nodes, bml_sample_medium, bml_sample_qed_nodes, bml_sample_synchrotron, bml_sample_power, bml_sample_table_config, bml_sample_grid_config, bml_sample_cells_config, bml_sample_rejection, bml_sample_ratio, bml_sample_net_call, bml_sample_quality, bml_sample_check, bml_sample_divergence, bml_ssc_config, bml_ssc_external, bml_ssc_drive, bml_ssc_exchange, bml_ssc_source, bml_ssc_ebl, bml_ssc_observer, bml_ssc_balance, bml_ssc_derived, bml_ssc_path, bml_ssc_point, bml_ssc_batch_job, bml_sed_options, bml_sed_table, bml_sed_surrogate_info, bml_sed_rows]
+STRUCTURES = [bml_classify_rng, bml_classify_column, bml_classify_table, bml_classify_report, bml_classify_catalog, bml_classify_data, bml_classify_features, bml_classify_config, bml_classify_cut, bml_classify_scores, bml_hadron_config, bml_hadron_source, bml_hadron_field, bml_hadron_given, bml_hadron_observer, bml_hadron_area, bml_hadron_balance, bml_hadron_derived, bml_mcmc_rng, bml_mcmc_prior_param, bml_mcmc_move, bml_mcmc_progress, bml_mcmc_config, bml_mcmc_chain, bml_mcmc_ensemble_info, bml_mcmc_summary, bml_mcmc_reason, bml_mcmc_verdict, bml_mcmc_goal, bml_mcmc_nested_progress, bml_mcmc_nested_config, bml_mcmc_nested_result, bml_mcmc_nuts_progress, bml_mcmc_nuts_config, bml_mcmc_nuts_info, bml_nn_rng, bml_nn_layer, bml_nn_config, bml_nn_spread, bml_nn_batch, bml_nn_epoch, bml_nn_batch_step, bml_nn_training, bml_nn_metrics, bml_nn_alias, bml_nn_import, bml_sample_rng, bml_sample_compton_nodes, bml_sample_photonsf, bml_sample_photons, bml_sample_rates, bml_sample_event, bml_sample_collision, bml_sample_scattered, bml_sample_stokes, bml_sample_thermal_nodes, bml_sample_medium, bml_sample_qed_nodes, bml_sample_synchrotron, bml_sample_power, bml_sample_table_config, bml_sample_grid_config, bml_sample_cells_config, bml_sample_rejection, bml_sample_ratio, bml_sample_net_call, bml_sample_quality, bml_sample_check, bml_sample_divergence, bml_ssc_config, bml_ssc_external, bml_ssc_drive, bml_ssc_exchange, bml_ssc_source, bml_ssc_ebl, bml_ssc_observer, bml_ssc_balance, bml_ssc_derived, bml_ssc_path, bml_ssc_point, bml_ssc_batch_job, bml_sed_options, bml_sed_table, bml_sed_surrogate_info, bml_sed_rows]
