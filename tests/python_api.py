@@ -197,6 +197,8 @@ def samplers():
     near(triangle.inverse(triangle.transform([0.3, 0.6])), [0.3, 0.6], 1e-9, "transform and its inverse")
     chain = np.random.default_rng(0).normal(size=(500, 8, 2))
     s = bml.mcmc.summarize(chain, ["u", "v"])["u"]
+    apart = bml.mcmc.verdict(chain + np.arange(8)[:, None], ["u", "v"])
+    check(not apart and any("of u" in r.text or "of v" in r.text for r in apart.reasons), "walkers apart: %s" % apart.reasons[0].text)
     check(s.rhat < 1.01 and 0.7 < s.ess_bulk / 4000 < 1.4 and bml.mcmc.verdict(chain), "summaries of any chain")
 
 

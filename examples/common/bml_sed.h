@@ -8,6 +8,7 @@
                                  #include "bml_sed.h"
    everywhere else just:         #include "bml_sed.h"             with bml_ssc.h, bml_nn.h and their implementations
 
+       #define _DEFAULT_SOURCE        // before any system header, or -std=gnu99: files are read through POSIX
        #define BML_SSC_IMPLEMENTATION
        #include "bml_ssc.h"
        #define BML_NN_IMPLEMENTATION
