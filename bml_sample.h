@@ -392,7 +392,7 @@ typedef struct bml_sample_qed_nodes { /* 65 KiB, plain data */
 /* Makes the tables, tens of ms: emission for chi 1e-4 ... 1e4, pairs for chi 1e-2 ... 1e6. BAD_ARGUMENT for NULL,
    NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_qed_table(bml_sample_qed_nodes *nodes);
-/* Inline: the integral over xi of the bracket (see MATHEMATICS); times alpha/(sqrt(3) pi) m c^2/(hbar gamma), which is
+/* Inline: the integral over xi of the bracket (see Mathematics); times alpha/(sqrt(3) pi) m c^2/(hbar gamma), which is
    1.0411e18/gamma per second, the photons emitted per second. */
 static inline BML_SAMPLE_FUNC float bml_sample_emission_rate(float chi, const bml_sample_qed_nodes *n);
 /* Inline: xi, the photon's share of the electron's energy, at u in (0,1). */
