@@ -107,8 +107,9 @@
    What is approximated: protons lose energy continuously, neutrons count as protons (their decay gives the proton
    back); (3) is good to 10 % (SOPHIA); pions and muons decay before they cool; (6) is good to 10 % above 100 GeV, to a
    factor of two below 10 GeV; target photons are isotropic in the blob. When NOT to use it: nuclei; B so strong that
-   muons cool (bml_hadron_derived.muon_cooling > 0.1); sources whose neutrons leave; proton energies below some GeV;
-   protons that lose half of their energy in one collision and escape at once (continuous losses smear that). */
+   muons cool (bml_hadron_derived.muon_cooling > 0.1); pairs of gamma > B_crit/B, whose synchrotron light is quantised
+   (bml_ssc.h takes it as classical, and loses up to 7 % of the energy beyond its grid); sources whose neutrons leave;
+   proton energies below some GeV; protons that lose half of their energy in one collision and escape at once (continuous losses smear that). */
 
 #include <stddef.h>
 
