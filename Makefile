@@ -7,6 +7,7 @@
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
 #   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
+#   make lessons      the lessons of examples/lessons/ and their pictures, into build/lessons/
 #   make bench        timings, one line each: name value unit
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
 #   make check-cuda   the checks of the GPU library, on a card
@@ -73,7 +74,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
-.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean help tools FORCE
+.PHONY: all lessons fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean help tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -117,6 +118,14 @@ endif
 build/bench_%: tests/bench_%.c build/flags # a benchmark holds its own implementation, as a user's program does
 	$(CC) $(COMPILE) -MMD -MP -MF build/bench_$*.d -o $@ $< $(LDLIBS)
 -include $(wildcard build/*.d)
+
+# -- Lessons: each draws its picture in the folder where it runs. --------------------------------------------------
+LESSONS := $(patsubst examples/lessons/%.c,build/lessons/%,$(wildcard examples/lessons/*.c))
+build/lessons/%: examples/lessons/%.c build/libbml.a build/flags
+	@mkdir -p build/lessons
+	$(CC) $(COMPILE) $(IMPLEMENTED) -Werror -MMD -MP -MF build/lesson_$*.d -MT $@ -o $@ $< build/libbml.a $(LDLIBS)
+lessons: $(LESSONS) tools
+	@cd build/lessons && for lesson in $(notdir $(LESSONS)); do ./$$lesson || exit 1; done
 
 # -- The family's main job. Exit status 2 means "not converged yet": the results are there and the program has said so.
 FIT_DATA = examples/data/3hsp_j095507.csv

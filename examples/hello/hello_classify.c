@@ -1,6 +1,8 @@
-/* hello_classify.c: the smallest complete use of bml_classify.h. A CSV table with a column of labels in, the
-   cross-validated AUC of three models out. Every other column is a feature; rows without a label are left out.
-       cc -std=c99 -O2 -I. examples/hello/hello_classify.c -o hello_classify -lm        ./hello_classify my.csv class */
+/* hello_classify.c: a CSV table with a column of labels in, the cross-validated AUC of three models out. Every other column
+   is a feature; rows without a label are left out. In a folder with this file and bml_classify.h (and bml_nn.h, for
+   networks):
+       cc -std=c99 -O2 hello_classify.c -o hello_classify -lm
+       ./hello_classify my.csv class */
 #include <stdio.h>
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"

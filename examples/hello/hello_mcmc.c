@@ -1,5 +1,6 @@
-/* hello_mcmc.c: the smallest complete use of bml_mcmc.h. Fits a straight line y = a + b x to six points with known errors
-   and prints the posterior of a and b.        cc -std=c99 -O2 -I. examples/hello/hello_mcmc.c -o hello_mcmc -lm */
+/* hello_mcmc.c: a straight line y = a + b x through six points with known errors: the posterior of a and b.
+   In a folder with this file and bml_mcmc.h:
+       cc -std=c99 -O2 hello_mcmc.c -o hello_mcmc -lm && ./hello_mcmc */
 #include <stdio.h>
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
