@@ -1,8 +1,8 @@
 /* tiny_fit.c: fits a one-zone synchrotron self-Compton model to the SED of a blazar and prints the posterior as a table.
-   The file holds three columns: frequency [Hz], nu F_nu and its error [erg cm^-2 s^-1]; # begins a comment.
+   The file holds three columns: frequency [Hz], nu F_nu and its error [erg cm^-2 s^-1].
    In a folder with this file, bml_ssc.h and bml_mcmc.h (without OpenMP leave -fopenmp out: one core then):
        cc -std=c99 -O3 -fno-math-errno -fopenmp tiny_fit.c -o tiny_fit -lm
-       ./tiny_fit sed.txt 0.557                                     the second argument is the redshift */
+       ./tiny_fit sed.txt 0.557 20000         the redshift, and at most so many steps of the walkers */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,35 +11,31 @@
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 
-enum { N_DIM = 6, MAX_POINTS = 500, WALKERS = 64 };
-static const char *const name[N_DIM] = {"log10 R [cm]",      "log10 B [G]", "log10 gamma_max",
-                                        "log10 L_e [erg/s]", "p",           "log10 delta"};
+enum { N_DIM = 6, POINTS = 500, WALKERS = 48 };
+static const char *const name[N_DIM] = {"lg R [cm]", "lg B [G]", "lg gamma_max", "lg L_e [erg/s]", "p", "lg delta"};
 static const bml_mcmc_prior_param flat[N_DIM] = {{.lower = 15, .upper = 17.5}, {.lower = -2, .upper = 1},
                                                  {.lower = 4, .upper = 7},     {.lower = 40, .upper = 45},
                                                  {.lower = 1, .upper = 3},     {.lower = 0.7, .upper = 1.7}};
-static const double guess[N_DIM] = {16, -1, 5.5, 43, 2, 1.3}; /* where the walkers start, */
-static const double around[N_DIM] = {0.5, 0.5, 0.5, 0.5, 0.5, 0.2};
-static bml_ssc *tables;
+static const double guess[N_DIM] = {16, -1, 5.5, 43, 2, 1.3}; /* the walkers start near it */
 static bml_mcmc_prior *prior;
-static bml_ssc_point point[MAX_POINTS];
-static double nu[MAX_POINTS];
+static bml_ssc *tables;
+static bml_ssc_point point[POINTS];
+static bml_ssc_observer observer[WALKERS];
+static double nu[POINTS];
 static int n_points;
-static double redshift;
 
 /* ln (prior times likelihood) of n parameter sets theta[n][N_DIM], solved over all cores. */
 static void log_prob(double *lp, const double *theta, int n, int n_dim, void *user) {
     static bml_ssc_source source[WALKERS];
-    static bml_ssc_observer observer[WALKERS];
-    static double model[WALKERS * MAX_POINTS];
+    static double model[WALKERS * POINTS];
     (void)user;
     for (int i = 0; i < n; i++) {
         lp[i] = bml_mcmc_prior_log_density(prior, theta + i * n_dim);
-        const double *t = lp[i] > -HUGE_VAL ? theta + i * n_dim : guess; /* outside: solve something, use nothing */
+        const double *t = lp[i] > -HUGE_VAL ? theta + i * n_dim : guess; /* outside: solve something */
         bml_ssc_source one = {.R = pow(10, t[0]), .B = pow(10, t[1]), .gamma_min = 100, .p = t[4]};
         one.gamma_max = pow(10, t[2]);
         one.L_e = pow(10, t[3]);
         source[i] = one;
-        observer[i].redshift = redshift;
         observer[i].delta = pow(10, t[5]);
     }
     bml_ssc_batch_job job = {.out = model, .sources = source, .observers = observer, .grid = nu, .n = n_points};
@@ -53,43 +49,37 @@ static void log_prob(double *lp, const double *theta, int n, int n_dim, void *us
 }
 
 int main(int argc, char **argv) {
-    char line[1000];
-    FILE *f = argc == 3 ? fopen(argv[1], "r") : NULL;
-    for (double error; f && n_points < MAX_POINTS && fgets(line, sizeof line, f);) {
-        bml_ssc_point *p = &point[n_points];
-        if (*line == '#') continue;
-        if (sscanf(line, "%lf %lf %lf", &p->nu, &p->nuFnu, &error) != 3 || !(p->nuFnu > 0 && error > 0))
-            return fprintf(stderr, "%s: not three positive numbers: %s", argv[1], line), 1;
+    FILE *f = argc == 4 ? fopen(argv[1], "r") : NULL;
+    bml_ssc_point *p = point;
+    for (double error; f && n_points < POINTS && fscanf(f, "%lf %lf %lf", &p->nu, &p->nuFnu, &error) == 3; p++) {
         bml_ssc_point_errors(p, error, error);
         nu[n_points++] = p->nu;
     }
-    if (!n_points) return fprintf(stderr, "usage: tiny_fit FILE REDSHIFT\n"), 1;
-    redshift = atof(argv[2]);
+    if (!f || !feof(f)) return fprintf(stderr, "usage: tiny_fit THREE_COLUMNS REDSHIFT STEPS\n"), 1;
+    for (int i = 0; i < WALKERS; i++)
+        observer[i].redshift = atof(argv[2]);
 
-    bml_mcmc_config config = {.n_dim = N_DIM, .n_walkers = WALKERS, .log_prob = log_prob, .names = name};
-    bml_mcmc_goal goal = {.ess = 400, .steps = 20000};
+    double around[N_DIM] = {0.5, 0.5, 0.5, 0.5, 0.5, 0.2};
+    bml_mcmc_config config = {
+        .n_dim = N_DIM, .n_walkers = WALKERS, .log_prob = log_prob, .names = name, .nan_policy = 1};
+    bml_mcmc_goal goal = {.ess = 400, .steps = atof(argv[3])};
     bml_mcmc_ensemble *e = NULL;
     bml_mcmc_verdict v = {0};
     bml_mcmc_summary s[N_DIM];
     char why[512];
-    config.nan_policy = BML_MCMC_NAN_REJECTED;
     int status = bml_ssc_create(&tables, NULL, why);
     if (!status) status = bml_mcmc_prior_create(&prior, flat, N_DIM, why);
     config.prior = prior;
     if (!status) status = bml_mcmc_ensemble_create(&e, &config, why);
     if (!status) status = bml_mcmc_start_ball(e, guess, around);
     if (!status) status = bml_mcmc_run_until(e, &v, &goal);
-    if (status && status != BML_MCMC_NOT_CONVERGED) {
+    if (status && status != BML_MCMC_NOT_CONVERGED)
         return fprintf(stderr, "%s %s\n", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why), 1;
-    }
     bml_mcmc_ensemble_summary(e, s, v.burn);
     for (int k = 0; k < N_DIM; k++)
-        printf("%-18s %8.3f -%.3f +%.3f\n", name[k], s[k].median, s[k].minus, s[k].plus);
+        printf("%-15s %8.3f -%.3f +%.3f\n", name[k], s[k].median, s[k].minus, s[k].plus);
     for (int k = 0; k < v.n_reasons; k++)
         printf("%s\n", v.reason[k].text);
     printf("verdict: %s\n", bml_mcmc_strerror(status));
-    bml_mcmc_ensemble_free(e);
-    bml_mcmc_prior_free(prior);
-    bml_ssc_free(tables);
-    return status ? 2 : 0;
+    return status ? 2 : 0; /* 2: printed, and not to be trusted */
 }

@@ -7,20 +7,33 @@
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
 
+static int draw(const float *x, const float *out) {
+    FILE *f = fopen("hello_nn.gp", "w");
+    if (!f) return -1;
+    fprintf(f,
+            "set terminal pngcairo size 900,600 font 'Sans,18'\nset output 'hello_nn.png'\nset multiplot layout 2,1\n"
+            "set xlabel 'x'\n$net << END\n");
+    for (int i = 0; i < 256; i++)
+        fprintf(f, "%g %g %g\n", (double)x[i], (double)out[i], (double)out[i] - sin((double)x[i]));
+    fprintf(f,
+            "END\nset ylabel 'y'\nplot sin(x) lw 3 lc rgb '#0072b2', $net with lines lw 3 dt 2 lc rgb '#d55e00' title "
+            "'net'\nset ylabel 'net - sin x'\nset format y '%%.0e'\nplot $net using 1:3 with lines lw 3 lc rgb "
+            "'#d55e00' notitle\n");
+    return fclose(f) || system("gnuplot hello_nn.gp");
+}
+
 int main(void) {
-    float x[256];
-    float y[256];
-    float out[256];
+    float x[256], y[256], out[256];
     for (int i = 0; i < 256; i++) {
         x[i] = -3.0f + 6.0f * (float)i / 255.0f;
         y[i] = sinf(x[i]);
     }
-    bml_nn_layer layers[] = {{.kind = BML_NN_INPUT, .features = 1},
-                             {.kind = BML_NN_DENSE, .units = 32, .activation = BML_NN_TANH},
-                             {.kind = BML_NN_DENSE, .units = 32, .activation = BML_NN_TANH},
-                             {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_config config = {.layers = layers, .n_layers = 4};
-    bml_nn_training how = {.x = x, .y = y, .n = 256, .epochs = 2000, .learning_rate = 5e-3, .schedule = BML_NN_COSINE};
+    bml_nn_layer input = {.kind = BML_NN_INPUT, .features = 1};
+    bml_nn_layer hidden = {.kind = BML_NN_DENSE, .units = 32, .activation = BML_NN_SILU};
+    bml_nn_layer output = {.kind = BML_NN_DENSE, .units = 1};
+    bml_nn_layer layers[] = {input, hidden, hidden, hidden, output};
+    bml_nn_config config = {.layers = layers, .n_layers = 5};
+    bml_nn_training how = {.x = x, .y = y, .n = 256, .epochs = 6000, .learning_rate = 3e-3, .schedule = BML_NN_COSINE};
     bml_nn *net;
     bml_nn *again = NULL;
     char why[BML_NN_MESSAGE];
@@ -35,12 +48,18 @@ int main(void) {
     status = bml_nn_load(&again, "hello_nn.safetensors", why);
     if (!status) status = bml_nn_predict(again, NULL, out, x, 256);
     if (status) fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), again ? bml_nn_message(again) : why);
-    double sum = 0, worst = 0;
-    for (int i = 0; i < 256; i++) {
-        double e = out[i] - sin((double)x[i]);
-        sum += e * e;
-        worst = fmax(worst, fabs(e));
+    char text[1000];
+    bml_nn_summary(text, sizeof text, net);
+    printf("%s", text);
+    double square = 0;
+    for (int i = 0; i < 256 && !status; i++) {
+        square += pow((double)out[i] - sin((double)x[i]), 2);
+        if (i % 51 == 0)
+            printf("x = %4.1f   net %8.5f   sin x %8.5f\n", (double)x[i], (double)out[i], sin((double)x[i]));
     }
-    printf("rms %.2e worst %.2e\n", sqrt(sum / 256), worst);
-    return 0;
+    printf("root of the mean square error: %.1e\n", sqrt(square / 256));
+    if (!status && draw(x, out)) printf("no gnuplot (Debian: gnuplot-nox): the picture is left as hello_nn.gp\n");
+    bml_nn_free(net);
+    bml_nn_free(again);
+    return status != 0;
 }

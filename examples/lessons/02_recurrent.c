@@ -33,7 +33,7 @@ int main(void) {
     training.learning_rate = 1e-2;
     training.schedule = BML_NN_COSINE;
     bml_nn *net;
-    must(bml_nn_create(&net, &config, why));
+    must(bml_nn_create(&net, &config, WHY));
     must(bml_nn_train(net, &training, NULL));
 
     float run[LENGTH]; /* the first values are given; each later one is what the net made of those before it */

@@ -31,8 +31,8 @@ int main(void) {
     bml_ssc *tables;
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, 1, 0);
-    must(bml_ssc_create(&tables, NULL, why));
-    must(bml_ssc_blob_create(&blob, tables, why));
+    must(bml_ssc_create(&tables, NULL, WHY));
+    must(bml_ssc_blob_create(&blob, tables, WHY));
     for (int i = 0; i < ROWS; i++) { /* B from 0.01 to 1 G, p from 1.5 to 3 */
         x[i][0] = (float)(2 * bml_nn_rng_uniform(&rng) - 2);
         x[i][1] = (float)(1.5 * bml_nn_rng_uniform(&rng) + 1.5);
@@ -49,7 +49,7 @@ int main(void) {
     training.learning_rate = 5e-3;
     training.schedule = BML_NN_COSINE;
     bml_nn *net;
-    must(bml_nn_create(&net, &config, why));
+    must(bml_nn_create(&net, &config, WHY));
     must(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, x[0], ROWS));
     must(bml_nn_fit_scaler(net, BML_NN_OUTPUTS, BML_NN_STANDARD, y[0], ROWS));
     must(bml_nn_train(net, &training, NULL));

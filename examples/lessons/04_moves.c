@@ -41,14 +41,17 @@ int main(void) {
         config.log_prob = banana;
         config.moves = &move;
         config.n_moves = 1;
-        must(bml_mcmc_ensemble_create(&ensemble[k], &config, why));
+        must(bml_mcmc_ensemble_create(&ensemble[k], &config, WHY));
         must(bml_mcmc_start_ball(ensemble[k], center, radius));
         must(bml_mcmc_run(ensemble[k], 500));
         bml_mcmc_ensemble_clear(ensemble[k]); /* the way in is forgotten */
         must(bml_mcmc_run(ensemble[k], LENGTH));
         chain[k] = bml_mcmc_ensemble_chain(ensemble[k]);
         double tau[2];
-        bml_mcmc_autocorrelation(tau, chain[k]); /* the status would say that 4000 steps are few for this tau */
+        bml_mcmc_verdict verdict;
+        bml_mcmc_autocorrelation(tau, chain[k]);
+        bml_mcmc_ensemble_verdict(&verdict, ensemble[k], 0);
+        printf("%-8s %s\n", bml_mcmc_move_name(kind[k]), verdict.n_reasons ? verdict.reason[0].text : "enough steps");
 
         panel("step", "x of one walker");
         set("title '%s, {/Symbol t} = %.0f steps'", bml_mcmc_move_name(kind[k]), tau[0]);

@@ -22,7 +22,7 @@ int main(void) {
         bml_mcmc_prior *prior;
         bml_mcmc_rng rng;
         bml_mcmc_rng_init(&rng, 1, 0);
-        must(bml_mcmc_prior_create(&prior, param, 2, why));
+        must(bml_mcmc_prior_create(&prior, param, 2, WHY));
         for (int i = 0; i < DRAWS; i++) {
             double cube[2];
             cube[0] = bml_mcmc_rng_uniform(&rng);

@@ -22,14 +22,14 @@ int main(void) {
     bml_mcmc_prior_param side = {.lower = -5, .upper = 5};
     bml_mcmc_prior_param square[2] = {side, side};
     bml_mcmc_prior *prior;
-    must(bml_mcmc_prior_create(&prior, square, 2, why));
+    must(bml_mcmc_prior_create(&prior, square, 2, WHY));
     bml_mcmc_nested_config config = {.n_dim = 2, .live_points = LIVE};
     config.log_likelihood = log_likelihood;
     config.prior = prior;
     config.replace = 1; /* one death at a time, as Skilling (2006) wrote it down */
     bml_mcmc_nested *nested;
     bml_mcmc_nested_result r;
-    must(bml_mcmc_nested_create(&nested, &config, why));
+    must(bml_mcmc_nested_create(&nested, &config, WHY));
 
     picture("07_nested", 1, 2);
     panel("x", "y");

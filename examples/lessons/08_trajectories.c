@@ -58,16 +58,19 @@ int main(void) {
         roll(theta, momentum[k], 0.12);
     }
 
+    double worst;
+    const double probe[2] = {0.7, 0.2};
+    must(bml_mcmc_check_gradient(&worst, banana, probe, NULL, 2, NULL)); /* is it the derivative of ln p? */
     bml_mcmc_prior_param start[2] = {{.lower = -3, .upper = 3}, {.lower = -2, .upper = 8}};
     bml_mcmc_prior *prior;
     bml_mcmc_nuts *nuts;
     bml_mcmc_verdict verdict;
-    must(bml_mcmc_prior_create(&prior, start, 2, why));
+    must(bml_mcmc_prior_create(&prior, start, 2, WHY));
     bml_mcmc_nuts_config config = {.n_dim = 2, .log_prob = banana};
     config.prior = prior;
     config.target_accept = 0.95; /* small steps for a thin ridge */
-    must(bml_mcmc_nuts_create(&nuts, &config, why));
-    must(bml_mcmc_nuts_start_prior(nuts)); /* refuses a gradient that is not the derivative of ln p */
+    must(bml_mcmc_nuts_create(&nuts, &config, WHY));
+    must(bml_mcmc_nuts_start_prior(nuts));
     must(bml_mcmc_nuts_run(nuts, 3000));
     must(bml_mcmc_nuts_verdict(&verdict, nuts));
     bml_mcmc_chain chain = bml_mcmc_nuts_chain(nuts);

@@ -13,8 +13,8 @@ int main(void) {
     double nuFnu[FREQUENCIES];
     bml_ssc *tables;
     bml_ssc_blob *blob;
-    must(bml_ssc_create(&tables, NULL, why));
-    must(bml_ssc_blob_create(&blob, tables, why));
+    must(bml_ssc_create(&tables, NULL, WHY));
+    must(bml_ssc_blob_create(&blob, tables, WHY));
     for (int k = 0; k < FREQUENCIES; k++)
         nu[k] = pow(10, 10 + 0.11 * k);
 

@@ -16,8 +16,8 @@ int main(void) {
     double value[POINTS_PER_CURVE];
     bml_ssc *tables;
     bml_ssc_blob *blob;
-    must(bml_ssc_create(&tables, NULL, why));
-    must(bml_ssc_blob_create(&blob, tables, why));
+    must(bml_ssc_create(&tables, NULL, WHY));
+    must(bml_ssc_blob_create(&blob, tables, WHY));
     must(bml_ssc_begin(blob, &source));
     must(bml_ssc_steady(blob, 0)); /* as much comes in as goes out */
 

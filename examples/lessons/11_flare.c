@@ -23,8 +23,8 @@ int main(void) {
     bml_ssc_blob *blob;
     source.drive = pulse;
     source.electron_escape = 10;
-    must(bml_ssc_create(&tables, &config, why));
-    must(bml_ssc_blob_create(&blob, tables, why));
+    must(bml_ssc_create(&tables, &config, WHY));
+    must(bml_ssc_blob_create(&blob, tables, WHY));
     must(bml_ssc_begin(blob, &source));
     for (int i = 0; i < TIMES; i++) {
         must(bml_ssc_advance(blob, 0.1 * (i + 1)));

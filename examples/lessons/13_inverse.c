@@ -24,7 +24,7 @@ int main(void) {
     bml_sample_table *table;
     bml_sample_rng rng;
     bml_sample_rng_init(&rng, 1, 0);
-    must(bml_sample_table_create(&table, &config, why));
+    must(bml_sample_table_create(&table, &config, WHY));
     for (int i = 0; i < POINTS_PER_CURVE; i++)
         x[i] = 8.0 * i / (POINTS_PER_CURVE - 1);
     must(bml_sample_table_cdf(table, cdf, pdf, x, POINTS_PER_CURVE));

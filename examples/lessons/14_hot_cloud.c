@@ -20,6 +20,10 @@ int main(void) {
         photon[i].eps = 0.05 / keV;
         bml_sample_isotropic(photon[i].out, bml_sample_rng_uniform(&rng), bml_sample_rng_uniform(&rng));
     }
+    double gamma = 0;
+    for (int i = 0; i < PHOTONS; i++)
+        gamma += bml_sample_thermal_gamma(cloud.theta, (float)bml_sample_rng_uniform(&rng), &nodes) / PHOTONS;
+    printf("mean Lorentz factor of the electrons: %.2f\n", gamma);
     printf("mean free path of the first photons among 1e12 electrons per cm^3: %.3g cm\n",
            bml_sample_mean_free_path(1e12, cloud.theta, (float)(0.05 / keV), &nodes));
 

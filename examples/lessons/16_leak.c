@@ -35,7 +35,7 @@ static double cross_validate(int leak, uint64_t seed) {
     double score[ROWS];
     for (int i = 0; i < ROWS; i++)
         all[i] = i;
-    must(bml_classify_folds(fold, &data, NULL, ROWS, FOLDS, seed, why));
+    must(bml_classify_folds(fold, &data, NULL, ROWS, FOLDS, seed, WHY));
     for (int k = 0; k < FOLDS; k++) {
         int train[ROWS];
         int column[CHOSEN];
@@ -46,7 +46,7 @@ static double cross_validate(int leak, uint64_t seed) {
 
         bml_classify_config config = {.columns = column, .n_columns = CHOSEN};
         bml_classify_model *model;
-        must(bml_classify_fit(&model, &config, &data, train, n, why));
+        must(bml_classify_fit(&model, &config, &data, train, n, WHY));
         for (int i = 0; i < ROWS; i++) {
             double p[2];
             must(bml_classify_predict(p, NULL, model, &data, &i, 1));

@@ -8,7 +8,7 @@
        show();                                        fall.gp, fall.png and fall.pdf in the folder where it runs
 
    gap() breaks a curve. set("logscale xy") is gnuplot's own command of that name, for the panel begun last.
-   must(bml_ssc_create(&tables, NULL, why)) ends the program with the reason when a call of a bml header has failed. Colours, dashes and symbols follow each
+   must(bml_ssc_create(&tables, NULL, WHY)) ends the program with the reason when a call of a bml header has failed. Colours, dashes and symbols follow each
    other, so that curves can be told apart in grey and by all eyes. Text takes gnuplot's markup: x_1, 10^{-3}, {/Symbol g}.
    Include it first. It keeps the one picture in progress in static variables: for lessons, not for programs. */
 #ifndef LESSON_H
@@ -36,14 +36,15 @@ static struct {
     int n_styles;     /* and styles used in this panel */
     int open;         /* a curve's points are being written */
     int one;          /* the picture is one panel */
+    char why[512];
 } lesson;
 
-static char why[512]; /* for the calls that take such a buffer last: must() prints it */
+#define WHY lesson.why /* for the calls that take a buffer for the reason last: must() prints it */
 
 /* Ends the program where a call gives another status than 0. */
 #define must(call) lesson_must(call, #call, __FILE__, __LINE__)
 static inline void lesson_must(int status, const char *call, const char *file, int line) {
-    if (status) fail("%s:%d: %s gives status %d. %s", file, line, call, status, why);
+    if (status) fail("%s:%d: %s gives status %d. %s", file, line, call, status, lesson.why);
 }
 
 /* Begins a picture of rows x columns panels, each some 800 pixels wide: read from the back of a room. */
@@ -51,7 +52,8 @@ static inline void picture(const char *name, int rows, int columns) {
     char err[ERROR_SIZE];
     const int width = columns > 1 ? 700 * columns : 1000;
     const int height = rows > 1 ? 430 * rows : 620;
-    memset(&lesson, 0, sizeof lesson);
+    *lesson.plot = 0;
+    lesson.n_curves = lesson.open = 0;
     snprintf(lesson.name, sizeof lesson.name, "%s", name);
     lesson.one = rows * columns == 1;
     if (plot_begin(&lesson.script, ".", name, width, height, 20, err)) fail("%s", err);
@@ -106,7 +108,7 @@ static inline void curve(curve_kind kind, const char *name) {
     static const char *const dashes[] = {"1", "(12,5)", "(3,4)", "(14,4,3,4)", "(6,3)", "(20,4)", "1"};
     static const int symbols[] = {7, 5, 9, 13, 11, 6, 4};
     static const char *const with[] = {"lines lw 4",
-                                       "lines lw 1",
+                                       "lines lw 2",
                                        "points ps 1.6",
                                        "linespoints ps 1.4 lw 3",
                                        "points pt 7 ps 0.5",
@@ -146,28 +148,29 @@ static inline void point3(double x, double y, double z) {
     fprintf(lesson.script.f, "%.7g %.7g %.7g\n", x, y, z);
 }
 
+static inline void lesson_bins(const double *values, long n, int stride, double lower, double upper, int bins,
+                               int logarithms) {
+    double count[1000] = {0};
+    const double width = (upper - lower) / bins;
+    if (bins > 1000) fail("at most 1000 bins");
+    for (long i = 0; i < n; i++) {
+        const double bin = floor((values[i * stride] - lower) / width);
+        if (bin >= 0 && bin < bins) count[(int)bin]++;
+    }
+    for (int bin = 0; bin < bins; bin++) {
+        const double middle = lower + (bin + 0.5) * width;
+        point(logarithms ? pow(10, middle) : middle, count[bin] / ((double)n * width));
+    }
+}
+
 /* The points of a HISTOGRAM: the density of values[n], one every stride numbers, in bins between lower and upper. */
 static inline void density(const double *values, long n, int stride, double lower, double upper, int bins) {
-    const double width = (upper - lower) / bins;
-    for (int bin = 0; bin < bins; bin++) {
-        const double left = lower + bin * width;
-        long count = 0;
-        for (long i = 0; i < n; i++)
-            count += values[i * stride] >= left && values[i * stride] < left + width;
-        point(left + 0.5 * width, (double)count / ((double)n * width));
-    }
+    lesson_bins(values, n, stride, lower, upper, bins, 0);
 }
 
 /* The same against x = 10^value, for values that are logarithms and an axis that is logarithmic. */
 static inline void density_log(const double *values, long n, double lower, double upper, int bins) {
-    const double width = (upper - lower) / bins;
-    for (int bin = 0; bin < bins; bin++) {
-        const double left = lower + bin * width;
-        long count = 0;
-        for (long i = 0; i < n; i++)
-            count += values[i] >= left && values[i] < left + width;
-        point(pow(10, left + 0.5 * width), (double)count / ((double)n * width));
-    }
+    lesson_bins(values, n, 1, lower, upper, bins, 1);
 }
 
 /* The next point is not joined to the last one. */
