@@ -1194,6 +1194,61 @@ static void test_ebl_headerless(void) {
     CHECK(ebl_read_memory(&e, "SIMPLE  =", 9, "t", err), "a FITS file that ends at once: %s", err);
 }
 
+/* Tables that had been refused, or misread, and must not be; nu and nuFnu of the first point. */
+static void test_strangers(void) {
+    static const struct {
+        const char *what, *text;
+        int n, dropped, limits;
+        double nu, nuFnu;
+    } rows[] = {
+        {"our names between tabs", "nu_Hz\tnuFnu_erg_cm2_s\terr_dex\n1e14\t1e-11\t0.1\n1e15\t2e-11\t0.1\n", 2, 0, 0,
+         1e14, 1e-11},
+        {"our names between semicolons", "nu_Hz;nuFnu_erg_cm2_s;err_dex\n1e14;1e-11;0.1\n", 1, 0, 0, 1e14, 1e-11},
+        {"our names between blanks", "nu_Hz  nuFnu_erg_cm2_s err_dex\n1e14   1e-11 0.1\n", 1, 0, 0, 1e14, 1e-11},
+        {"a limit without a value", "nu_Hz,nuFnu_erg_cm2_s,err_dex,is_ul\n1e14,1e-11,0.1,0\n3e14,,,1\n4e14,nan,,1\n", 1,
+         2, 0, 1e14, 1e-11},
+        {"a limit as <", "nu_Hz,nuFnu_erg_cm2_s,err_erg_cm2_s\n1e14,<1e-11,\n1e15,1e-11,1e-12\n", 2, 0, 1, 1e14, 1e-11},
+        {"a row of units", "frequency,flux,flux_error\nHz,Jy,Jy\n1e14,0.01,0.001\n1e15,0.02,0.001\n", 2, 0, 0, 1e14,
+         1e-11},
+        {"a comment of units", "% energy flux flux_err\n% keV erg/cm2/s erg/cm2/s\n1 1e-11 1e-12\n", 1, 0, 0,
+         2.417989242e17, 1e-11},
+        {"a comment of units, with names of things", "# freq   Fnu err   instr\n# [Hz] [mJy] [mJy] -\n1e14 1 0.1 A\n",
+         1, 0, 0, 1e14, 1e-12},
+        {"dN/dE, semicolons", "# E [TeV]; dN/dE [cm-2 s-1 TeV-1]; err\n1;1e-12;1e-13\n", 1, 0, 0, 2.417989242e26,
+         1.602176634e-12},
+    };
+    static const struct {
+        const char *text, *complaint;
+    } bad[] = {{"frequency,flux,flux_error\nHz,Jy,furlong\nx,y,z\n", "not a number"},
+               {"frequency,flux,flux_error\nwhat,ever,this\n1e14,1,0.1\n", "is no data"},
+               {"# nu nuFnu err\n# 14 -11 0.1\n14.1 -11.2 0.1\n", "has no unit"},
+               {"nu_Hz\tnuFnu_erg_cm2_s\terr_dex\n14\t1e-11\t0.1\n", "a logarithm"},
+               {"energy_eV,nuFnu_erg_cm2_s,err_dex\n1e-10,1e-11,0.1\n", "no frequency"}};
+    char err[ERROR_SIZE];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sed_table t;
+        CHECK(!read_from(&t, rows[i].text, err), "%s is read (%s)", rows[i].what, err);
+        int limits = 0;
+        for (int k = 0; k < t.n; k++)
+            limits += t.point[k].upper_limit;
+        CHECK(t.n == rows[i].n && t.dropped == rows[i].dropped && limits == rows[i].limits,
+              "%s: %d points, %ld dropped, %d limits", rows[i].what, t.n, (long)t.dropped, limits);
+        if (t.n) CHECK_NEAR(t.point[0].nu / rows[i].nu, 1, 1e-9, "its frequency");
+        if (t.n) CHECK_NEAR(t.point[0].nuFnu / rows[i].nuFnu, 1, 1e-9, "its flux");
+        sed_free(&t);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        sed_table t;
+        CHECK(read_from(&t, bad[i].text, err) && strstr(err, bad[i].complaint), "refused: %s", err);
+        sed_free(&t);
+    }
+    sed_table t;
+    CHECK(!read_from(&t, "nu_Hz,nuFnu_W_m2,err_W_m2\n1e14,1e-11,1e-12\n3e14,1.2e-11,1e-12\n1e15,2e-11,1e-12\n", err) &&
+              t.odd_fluxes == 3 && t.n_notes == 1 && strstr(t.note[0], "another unit"),
+          "a table that is too bright by a thousand: %s", t.n_notes ? t.note[0] : "no note");
+    sed_free(&t);
+}
+
 /* ---- what stands around a blob ---- */
 
 /* Names and numbers as users write them. */
@@ -1212,7 +1267,8 @@ static void test_around_names(void) {
     char err[ERROR_SIZE] = "";
     surroundings s = {.fields = 0};
     int set = 0;
-    CHECK(!surroundings_read(&set, "blr,torus", AROUND_PLACED, err) && set == (AROUND_BLR | AROUND_TORUS), "two fields");
+    CHECK(!surroundings_read(&set, "blr,torus", AROUND_PLACED, err) && set == (AROUND_BLR | AROUND_TORUS),
+          "two fields");
     CHECK(!surroundings_read(&set, "none", AROUND_PLACED, err) && set == (AROUND_BLR | AROUND_TORUS), "none adds none");
     CHECK(surroundings_read(&set, "blr,host", AROUND_PLACED, err) && strstr(err, "'host' is none of blr, torus, disc"),
           "a galaxy is no field: %s", err);
@@ -1294,6 +1350,7 @@ static void test_around_energy(void) {
 }
 
 int main(void) {
+    test_strangers();
     test_around_names();
     test_around_sums();
     test_around_energy();
