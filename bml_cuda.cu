@@ -1632,8 +1632,6 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     }
     if (one) {
         pair = bml_cuda__prepare(d.same_gamma, d.same_eps0);
-    }
-    if (one) {
         log_gamma = bml_cuda__log10f(pair.gamma);
         log_eps0 = bml_cuda__log10f(pair.eps0);
     }
