@@ -31,7 +31,7 @@
    State: no card has run this file yet. Its source text has, on the CPU (tests/test_cuda.c): run tests/cuda_checks.cu
    before you trust a card with it. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. bml_cuda_create(&cuda, 0): opens a card. A failing create still gives an object, whose message says why.
    2. Make what you need, once: bml_cuda_compton_create, bml_cuda_ssc_create, bml_cuda_net_load,
@@ -49,7 +49,7 @@
    CUDA graphs: hot calls may be captured. What changes from replay to replay lives on the device: the photons' counter
    (bml_cuda_photons.counter), the trainer's step, its dropout and its sums. The learning rate is the captured one.
 
-   OPTIONS
+   ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_CUDA_IMPLEMENTATION     this file gives the functions, not only their declarations; in nvcc
    BML_CUDA_STATIC             all functions static (define with the above)

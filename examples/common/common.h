@@ -375,7 +375,7 @@ static inline void choice_word(char *word, size_t size, const char *choices, int
 static inline void option_show(char *s, size_t size, const option_row *o) {
     s[0] = 0;
     if (o->flag)
-        snprintf(s, size, "%s", *o->flag ? "yes" : "no");
+        snprintf(s, size, "%s", *o->flag < 0 ? "as needed" : *o->flag ? "yes" : "no");
     else if (o->choice)
         choice_word(s, size, o->value, *o->choice);
     else if (o->integer)

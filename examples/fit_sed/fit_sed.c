@@ -23,7 +23,8 @@
    options.h     what can be asked                 model.h network.h evaluate.h   the likelihood
    setup.h       from a table to a problem         state.h climb.h samplers.h     the sampling, interrupted or not
    draws.h       spectra of the posterior          judge.h report.h               the verdict, files and pictures
-   calibrate.h   --calibrate                       catalog.h                      --catalog */
+   calibrate.h   --calibrate                       catalog.h                      --catalog
+   ../common/farm.h: under mpirun the likelihoods are shared among the ranks (make MPI=yes). */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
@@ -37,6 +38,8 @@
 #include "ebl.h"
 #include "surrogate.h"
 #include "device.h"
+#include "farm.h"
+#include "surroundings.h"
 #include "report.h"
 #include "calibrate.h"
 #include "catalog.h"
@@ -104,17 +107,33 @@ static const char about[] =
     "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV, ECSV, IPAC, ...: sed.h).\n"
     "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3;\n"
-    "with --field log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7 (blob's frame).\n"
+    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3.\n"
+    "With --field and --thermal those of the surroundings, log10; in brackets what holds unless --free names it:\n"
+    "  grey       log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7, both in the blob's frame\n"
+    "  any other  log_Gamma 0..3 [= log_delta]; log_distance [cm] 15..21 (but cmb); log_L_disc [erg/s] 41..48\n"
+    "  blr        log_R_blr [cm] 14..19.5 [= 0.5 log_L_disc - 5.5], log_f_blr -4..0 [-1]\n"
+    "  torus      log_R_torus [cm] 15.5..21 [= 0.5 log_L_disc - 4.1021], log_f_torus -4..0 [-0.301],\n"
+    "             log_T_torus [K] 2..3.5 [3]\n"
+    "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
+    "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
+
+/* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. */
+static int serve(problem *p) {
+    const int status = farm_serve(&p->others);
+    clean_up(p);
+    return status != FARM_OK;
+}
 
 /* From options to results; the folder is there. */
 static int fit_one(options *opt, const option_row *rows) {
     char err[ERROR_SIZE];
     problem p;
     set_up(&p, opt);
+    if (farm_rank() > 0) return serve(&p);
     if (out_folder(opt->out, err) || out_lock(opt->out, err)) fail("%s", err);
     const int status = opt->calibrate ? calibrate(&p) : fit(&p, rows);
+    farm_dismiss();
     clean_up(&p);
     return status;
 }
@@ -124,16 +143,22 @@ int main(int argc, char **argv) {
     option_row rows[OPTION_ROWS];
     char err[ERROR_SIZE];
     seconds_begun();
+    wait_passively(); /* starts the program again: before MPI */
+    if (farm_begin(&argc, &argv)) fail("fit_sed: %s", farm_strerror(FARM_NO_MPI));
+    if (farm_rank() > 0 && !(freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))) return 1;
     options_table(rows, &opt);
     const int first = options_parse(argc, argv, rows, usage, about);
     options_check(&opt);
     if (!opt.calibrate) stop_on_signals(opt.time_limit);
     if (opt.catalog) {
+        if (farm_ranks() > 1) fail("fit_sed: --catalog shares its tables among --threads, not among ranks of MPI");
         if (first != argc) fail("fit_sed: with --catalog the tables stand in its list");
         if (out_folder(opt.out, err)) fail("%s", err);
         return fit_catalog(&opt, fit_one);
     }
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     opt.input = argv[first];
-    return fit_one(&opt, rows);
+    const int status = fit_one(&opt, rows);
+    farm_end();
+    return status;
 }

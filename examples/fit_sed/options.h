@@ -8,7 +8,6 @@ enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS };
 enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
 enum { RADIO_AUTO, RADIO_FIT, RADIO_LIMIT, RADIO_DROP };
 enum { ELECTRONS_POWER, ELECTRONS_BROKEN, ELECTRONS_PARABOLA, ELECTRONS_CUTOFF };
-enum { FIELD_NONE, FIELD_GREY };
 enum { CHOOSE_FOR_ME = -1 }; /* of a flag: as the rest of the options suggests */
 
 typedef struct options {
@@ -19,9 +18,10 @@ typedef struct options {
     const char *columns, *source, *ebl;
     option_list skip;
     /* model */
-    int grid, ssa, pairs, systematic_scatter, electrons, field, escape;
+    int grid, ssa, pairs, systematic_scatter, electrons, escape;
+    int fields, shines, isotropic; /* sets of AROUND_...: from field and thermal */
     double t_var, equipartition;
-    option_list fix;
+    option_list fix, tie, free, field, thermal;
     const char *prior;
     /* network */
     const char *model;
@@ -130,9 +130,18 @@ static int options_model(option_row *rows, int n, options *o) {
          .value = "power|broken|logparabola|cutoff",
          .help = "shape of the injection: adds log_gamma_break, p2, curvature"},
         {.name = "field",
-         .choice = &o->field,
-         .value = "none|grey",
-         .help = "photons from outside, a grey body in the blob's frame: adds log_u_ext, log_T_ext"},
+         .list = &o->field,
+         .value = "blr,torus,disc,cmb,grey",
+         .help = "photons from outside that the blob scatters: broad lines, dusty torus, disc, CMB, each seen from the "
+                 "distance and with the Lorentz factor of the blob, which also absorb its gamma rays; a grey body in "
+                 "the blob's frame"},
+        {.name = "thermal",
+         .list = &o->thermal,
+         .value = "disc,torus,host",
+         .help = "what shines beside the blob: accretion disc, dusty torus, a giant elliptical galaxy"},
+        {.name = "isotropic-field",
+         .flag = &o->isotropic,
+         .help = "scatter those of --field as if isotropic in the blob's frame (bml_ssc.h, 20)"},
         {.name = "photon-escape",
          .choice = &o->escape,
          .value = "rate|sphere",
@@ -150,6 +159,14 @@ static int options_model(option_row *rows, int n, options *o) {
          .value = "DEX",
          .help = "a Gaussian prior of this width in log10 of U_e/U_B; 0: none"},
         {.name = "fix", .list = &o->fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
+        {.name = "tie",
+         .list = &o->tie,
+         .value = "NAME=A*OTHER+B",
+         .help = "a parameter follows another, log_R=log_distance-1; may be repeated"},
+        {.name = "free",
+         .list = &o->free,
+         .value = "NAME",
+         .help = "fit a parameter that has a usual value or tie (list above); may be repeated"},
         {.name = "prior", .text = &o->prior, .value = "FILE", .help = "lines name,kind,a,b: uniform, normal, ..."},
         {.name = "systematic-scatter",
          .flag = &o->systematic_scatter,
@@ -277,16 +294,30 @@ static void options_table(option_row *rows, options *o) {
     memset(&rows[n], 0, sizeof rows[n]);
 }
 
+/* The words of --field and --thermal. */
+static void options_around(options *o) {
+    char err[ERROR_SIZE];
+    o->fields = 0;
+    o->shines = 0;
+    for (int i = 0; i < o->field.n; i++)
+        if (surroundings_read(&o->fields, o->field.item[i], AROUND_PLACED | AROUND_CMB | AROUND_GREY, err))
+            fail("--field: %s", err);
+    for (int i = 0; i < o->thermal.n; i++)
+        if (surroundings_read(&o->shines, o->thermal.item[i], AROUND_DISC | AROUND_TORUS | AROUND_HOST, err))
+            fail("--thermal: %s", err);
+}
+
 /* What goes together. */
 static void options_check(options *o) {
+    options_around(o);
     if (o->steps == 0) o->steps = o->model ? 20000 : 6000;
     if (o->sampler == SAMPLER_NUTS && !o->model) fail("fit_sed: --sampler nuts needs gradients: give --model");
     if (o->reweigh == 1 && !o->model) fail("fit_sed: --reweigh needs --model");
     if (o->device == DEVICE_CUDA && o->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
-    const int plain = o->electrons == ELECTRONS_POWER && o->field == FIELD_NONE && !o->escape;
+    const int plain = o->electrons == ELECTRONS_POWER && !o->fields && !o->shines && !o->escape;
     if (o->model && !plain)
-        fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field "
+        fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field, --thermal "
              "and --photon-escape");
     if (o->equipartition > 0 && (o->model || o->device == DEVICE_CUDA))
         fail("fit_sed: --equipartition asks the solver on the CPU: not with --model or --device cuda");
