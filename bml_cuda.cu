@@ -40,9 +40,9 @@
    3. Hot calls take device pointers and a stream (a cudaStream_t, or NULL for the default one) and return once the
       work is queued. bml_cuda_alloc, _put, _get, _wait are enough to feed them from a C program without the runtime.
    4. Calls that end in _host take host pointers, copy to and fro, and wait: for programs that call once, and for
-      bml_cuda_train_host, which stands in for bml_nn_train.
+      bml_cuda_train_host, which stands in for bml_nn_train. Their memory on the device is kept for the next such call;
+      bml_cuda_trim gives it back.
    5. bml_cuda_compton_free and so on, bml_cuda_free last.
-      Their memory on the device is kept for the next such call; bml_cuda_trim gives it back.
    An object, and what was made from it, belongs to one thread and one stream at a time. Calls set the thread's current
    device to the object's. An error that the CUDA runtime holds for you is neither reported nor cleared.
 
@@ -64,10 +64,14 @@
    WHAT RUNS WHERE
 
    Compton: a warp takes 32 Philox blocks, four photons a lane; the same words go to the same photons as in
-   bml_sample_comptonf, so that energies agree to rounding. The table (32 KiB) lies in shared memory, the weights of the
-   small net in the constant bank. The published net, 3-16-16-16-1 (Charles & Chen 2024), goes through tensor cores in
-   half precision: the accumulators of one layer are the operand of the next, without leaving the registers; u, log
-   gamma and log eps0 are pairs of halves times pairs of halves in its first layer, 22 bits.
+   bml_sample_comptonf, so that energies agree to rounding: except that TABLE, where energies or counts alone are wanted
+   and numbers come from Philox, goes through kernels in which they agree to the table's own error (CDF to 1.1e-4). From
+   the machine code (tests/sass_slots.py) a photon costs 30 to 33 issue slots there for one pair, 37 to 40 as a count,
+   133 to 136 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
+   lies in shared memory, the weights of the small net in the constant bank. The published net, 3-16-16-16-1 (Charles &
+   Chen 2024), goes through tensor cores in half precision: the accumulators of one layer are the operand of the next,
+   without leaving the registers; u, log gamma and log eps0 are pairs of halves times pairs of halves in its first
+   layer, 22 bits.
    SSC: one block a source, its whole state in shared memory, the algorithm of bml_ssc.h with photons as x n(x) and
    kernels times 4E/G, which keeps all numbers within float's range.
    Networks: a block takes 16 or 64 rows through all layers in one launch; weights stream past in the order in which
@@ -77,7 +81,8 @@
    rounds to the same 11 bits with float's range, at half the speed.
    Training: weights, moments, sums and states are float, the loss double; every sum in one order, so that a run
    repeats to the bit. With tf32 the factors of products are rounded to 11 bits. A batch is a few launches a layer and
-   step, some 250 for the published GRU, of a few us each whatever their size: that bounds batches of 32.
+   step, some 250 for the published GRU, of a few us each whatever their size: that bounds batches of 32, unless a step
+   is captured as a CUDA graph, which is launched at once.
 
    WHEN NOT TO USE IT: a few thousand photons or ten spectra a call, which the CPU has done before the card has begun;
    training a net of a few thousand weights in batches of 32; what the three headers say of their physics holds here,
