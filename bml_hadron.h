@@ -34,7 +34,7 @@
 
    It refuses: a source without R, B, gamma_min, gamma_max or power; parameters that are NaN, infinite or out of range;
    grids that are not logarithmic, or not of its own spacing; to go on after a refusal. It does no nuclei, no
-   neutrons that leave, no light of pions and muons (magnetic fields above some kG: see derive), no space. */
+   neutrons that leave, no space. */
 
 #ifndef BML_HADRON_H
 #define BML_HADRON_H
@@ -101,13 +101,17 @@
          books of energy close; and gamma dln(R)/dt in an expanding blob.                                        (8)
      Neutrinos leave at once: nu L_nu = x^2 Q 4 pi R m_e c^3/(3 sigma_T), Q per R/c;
          nu_obs = delta nu/(1 + z),  nu F_nu = delta^4 nu L_nu/(4 pi d_L^2)                                       (9)
+     Pions and muons in strong fields, by option (after Huemmer et al. 2010, ApJ 721, 630): leptons of energy E come from
+         pions of 4 E and muons of 3 E, of which the share 1/(1 + loss rate/decay rate) decays before it has lost its
+         energy to synchrotron light of x_c = (3/2) b gamma^2 m_e/m; what is lost goes there.                     (11)
      At Earth, flavours are mixed: P(a -> b) = sum_i |U_ai|^2 |U_bi|^2, with the best fit of NuFIT 5.2 (2022, normal
          ordering), or 1:1:1.                                                                                   (10)
 
    What is approximated: protons lose energy continuously, neutrons count as protons (their decay gives the proton
-   back); (3) is good to 10 % (SOPHIA); pions and muons decay before they cool; (6) is good to 10 % above 100 GeV, to a
+   back); (3) is good to 10 % (SOPHIA); pions and muons decay before they cool, or (11), which has no spectra of their
+   own; (6) is good to 10 % above 100 GeV, to a
    factor of two below 10 GeV; target photons are isotropic in the blob. When NOT to use it: nuclei; B so strong that
-   muons cool (bml_hadron_derived.muon_cooling > 0.1); pairs of gamma > B_crit/B, whose synchrotron light is quantised
+   muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11); pairs of gamma > B_crit/B, whose synchrotron light is quantised
    (bml_ssc.h takes it as classical, and loses up to 7 % of the energy beyond its grid); sources whose neutrons leave;
    proton energies below some GeV; protons that lose half of their energy in one collision and escape at once (continuous losses smear that). */
 
@@ -201,6 +205,7 @@ typedef struct bml_hadron_source {
     double gamma_break;             /* BROKEN, LOG_PARABOLA, CUTOFF: see there, 1 ... 1e14; required by these */
     double p2, curvature;           /* BROKEN; LOG_PARABOLA; both -10 ... 10, 0 means 0 */
     int off;                        /* sum of processes that are switched off */
+    int cooling;                    /* 1: pions and muons shine before they decay (11) */
 } bml_hadron_source;
 
 /* The top of the grids of electrons and photons that go with these protons, for bml_ssc_source.gamma_top: at least
@@ -1313,6 +1318,8 @@ static int bml_hadron__resolve(bml_hadron_blob *blob, const bml_hadron_source *s
         return bml_hadron__fail(why, BML_HADRON_ORDER, "gamma_max = %g: must be above gamma_min = %g", s->gamma_max,
                                 s->gamma_min);
     int kind = (int)s->injection;
+    if (s->cooling != 0 && s->cooling != 1)
+        return bml_hadron__fail(why, BML_HADRON_PARAMETER, "cooling = %d: must be in [0, 1]", s->cooling);
     if (kind < BML_HADRON_POWER_LAW || kind > BML_HADRON_CUTOFF)
         return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "injection = %d: must be in [0, %d]", kind,
                                 BML_HADRON_CUTOFF);
@@ -1676,15 +1683,21 @@ static void bml_hadron__project(double share[][BML_HADRON__CELLS], const bml_had
 }
 
 /* Add share [rows], times energy, to the cells of a proton; *lost: what has none. */
-static void bml_hadron__deposit(double *cells, int n, double *lost, const double *share, int rows, int top,
-                                double energy) {
-    for (int m = 0; m < rows; m++) {
-        int c = top - m;
-        if (c >= 0 && c < n)
-            cells[c] += energy * share[m];
-        else
-            *lost += energy * share[m];
-    }
+static void bml_hadron__deposit(double *BML_HADRON_RESTRICT cells, int n, double *lost,
+                                const double *BML_HADRON_RESTRICT share, int rows, int top, double energy) {
+    int from = bml_hadron__clamp(top - n + 1, 0, rows);
+    int to = bml_hadron__clamp(top + 1, from, rows);
+    double out = 0;
+    for (int m = 0; m < from; m++)
+        out += share[m];
+    for (int m = to; m < rows; m++)
+        out += share[m];
+    *lost += energy * out;
+    if (from == to) return;
+    double *BML_HADRON_RESTRICT cell = cells + top - from;
+    share += from;
+    for (int m = 0; m < to - from; m++)
+        cell[-m] += energy * share[m];
 }
 
 /* cells += what all protons make of the species of a kernel. */
@@ -1725,22 +1738,83 @@ static double bml_hadron__power(const bml_hadron_blob *blob, int i) {
     return 4.0 / 3 * blob->l_B * per_M * per_M;
 }
 
-static void bml_hadron__emit_synchrotron(double *cells, double *lost, const bml_hadron_blob *blob) {
+static void bml_hadron__emit_synchrotron(double *BML_HADRON_RESTRICT cells, double *lost, const bml_hadron_blob *blob) {
     for (int i = 0; i < blob->n_protons; i++) {
         double power = blob->M[i] * bml_hadron__power(blob, i);
         int first = blob->line_base + 2 * i;
-        for (int j = 0; j < blob->line_n && power > 0; j++) {
-            int c = first + j;
-            if (c >= 0 && c < blob->cells)
-                cells[c] += power * blob->line[j];
-            else
-                *lost += power * blob->line[j];
-        }
+        int from = bml_hadron__clamp(-first, 0, blob->line_n);
+        int to = bml_hadron__clamp(blob->cells - first, from, blob->line_n);
+        double out = 0;
+        for (int j = 0; j < from; j++)
+            out += blob->line[j];
+        for (int j = to; j < blob->line_n; j++)
+            out += blob->line[j];
+        *lost += power * out;
+        if (from == to) continue;
+        double *BML_HADRON_RESTRICT cell = cells + first + from;
+        const double *line = blob->line + from;
+        for (int j = 0; j < to - from && power > 0; j++)
+            cell[j] += power * line[j];
     }
 }
 
 static int bml_hadron__on(const bml_hadron_blob *blob, int process) {
     return !(blob->src.off & process);
+}
+
+/* (11): of leptons of energy E, over m_e c^2, made by a meson or muon: loss rate over decay rate is scale E^2, and the
+   light is at line E^2. */
+typedef struct bml_hadron__parent {
+    double scale, line;
+} bml_hadron__parent;
+
+static bml_hadron__parent bml_hadron__parent_of(const bml_hadron_blob *blob, double mass, double life, double share) {
+    bml_hadron__parent out;
+    double U_B = blob->B_now * blob->B_now / (8 * BML_HADRON__PI);
+    double rate = 4.0 / 3 * BML_HADRON__SIGMA_T * BML_HADRON__C * U_B / BML_HADRON__MC2 / (mass * mass * mass);
+    double gamma = share / mass; /* per E */
+    out.scale = rate * life * gamma * gamma;
+    out.line = 1.5 * blob->B_now / BML_HADRON__B_CRIT * gamma * gamma / mass;
+    return out;
+}
+static bml_hadron__parent bml_hadron__pion(const bml_hadron_blob *blob) {
+    return bml_hadron__parent_of(blob, 273.1320, 2.6033e-8, 4);
+}
+static bml_hadron__parent bml_hadron__muon(const bml_hadron_blob *blob) {
+    return bml_hadron__parent_of(blob, 206.7682830, 2.1969811e-6, 3);
+}
+
+/* Energy into the two cells beside ln x. */
+static void bml_hadron__drop(double *cells, int n, double *lost, double u, double energy) {
+    if (!(u >= 0 && u < n - 1)) {
+        *lost += energy;
+        return;
+    }
+    int k = (int)u;
+    cells[k] += energy * (k + 1 - u);
+    cells[k + 1] += energy * (u - k);
+}
+
+/* Leptons [cells] of a species: those whose parents decay in time; what the others shine goes to light, unless it is
+   NULL. */
+static void bml_hadron__survive(double *cells, double *light, double *lost, const bml_hadron_blob *blob, int species) {
+    bml_hadron__parent pion = bml_hadron__pion(blob);
+    bml_hadron__parent muon = bml_hadron__muon(blob);
+    double h = blob->tab->h;
+    for (int c = 0; c < blob->cells; c++) {
+        double E2 = exp(2 * (blob->lx0 + h * c));
+        double decay = 1 / (1 + pion.scale * E2);
+        double again = species == BML_HADRON_NU_MU ? 1 : 1 / (1 + muon.scale * E2);
+        double energy = cells[c];
+        cells[c] = energy * decay * again;
+        if (!light || !(energy > 0)) {
+            continue;
+        }
+        double u_pion = (log(pion.line * E2) - blob->lx0) / h;
+        double u_muon = (log(muon.line * E2) - blob->lx0) / h;
+        bml_hadron__drop(light, blob->n_photons, lost, u_pion, energy * (1 - decay));
+        bml_hadron__drop(light, blob->n_photons, lost, u_muon, energy * decay * (1 - again));
+    }
 }
 
 /* cells [cells] = energy of a species, per cell and R/c; *lost: what fell off the lattice. */
@@ -1934,13 +2008,28 @@ static void bml_hadron__keep_books(bml_hadron_blob *blob, double escape, double 
     bml_hadron__enter(blob, BML_HADRON__LOST, lost);
 }
 
+/* Leptons of pions, one species after another, with what their parents shine. */
+static void bml_hadron__shine_cooled(bml_hadron_blob *blob, double *lost) {
+    double cells[BML_HADRON__CELLS];
+    for (int s = BML_HADRON_POSITRON; s < BML_HADRON_BETHE_HEITLER; s++) {
+        bml_hadron__emit(cells, lost, blob, s);
+        bml_hadron__survive(cells, blob->light, lost, blob, s);
+        int charged = s == BML_HADRON_POSITRON || s == BML_HADRON_ELECTRON;
+        for (int c = 0; c < blob->cells && charged; c++)
+            blob->pairs[c] += cells[c];
+    }
+}
+
 /* light and pairs [cells] of the present protons; what the grids have no room for is taken out and returned. */
 static double bml_hadron__shine(bml_hadron_blob *blob) {
     double lost = 0;
+    int cooled = blob->src.cooling;
     bml_hadron__clear(blob->light, blob->cells);
     bml_hadron__clear(blob->pairs, blob->cells);
     if (bml_hadron__on(blob, BML_HADRON_PHOTOPION)) {
         bml_hadron__emit_kernel(blob->light, &lost, blob, BML_HADRON_GAMMA);
+    }
+    if (bml_hadron__on(blob, BML_HADRON_PHOTOPION) && !cooled) {
         bml_hadron__emit_kernel(blob->pairs, &lost, blob, BML_HADRON__BOTH);
     }
     if (bml_hadron__on(blob, BML_HADRON_PAIRS)) {
@@ -1948,7 +2037,12 @@ static double bml_hadron__shine(bml_hadron_blob *blob) {
     }
     if (blob->gas_now > 0) {
         bml_hadron__emit_gas(blob->light, &lost, blob, BML_HADRON__GAS_GAMMA, 1);
+    }
+    if (blob->gas_now > 0 && !cooled) {
         bml_hadron__emit_gas(blob->pairs, &lost, blob, BML_HADRON__GAS_MUON, 1);
+    }
+    if (cooled) {
+        bml_hadron__shine_cooled(blob, &lost);
     }
     bml_hadron__emit_synchrotron(blob->light, &lost, blob);
     for (int c = 0; c < blob->cells; c++) {
@@ -2131,16 +2225,19 @@ static double bml_hadron__evaluate(const double *v, int n, double from, double h
 
 /* Energy of a species per cell: cells [CELLS]. */
 static void bml_hadron__gather(double *cells, const bml_hadron_blob *blob, int species) {
-    double lost = 0;
+    double lost = 0; /* off the lattice: nobody asks */
     if (species != BML_HADRON_NEUTRINOS) {
         bml_hadron__emit(cells, &lost, blob, species);
+        if (blob->src.cooling && species > BML_HADRON_GAMMA && species < BML_HADRON_BETHE_HEITLER) {
+            bml_hadron__survive(cells, NULL, NULL, blob, species);
+        }
         return;
     }
     static const int all[] = {BML_HADRON_ANTI_NU_MU, BML_HADRON_NU_MU, BML_HADRON_NU_E, BML_HADRON_ANTI_NU_E};
     double one[BML_HADRON__CELLS];
     bml_hadron__clear(cells, blob->cells);
     for (int s = 0; s < 4; s++) {
-        bml_hadron__emit(one, &lost, blob, all[s]);
+        bml_hadron__gather(one, blob, all[s]);
         for (int c = 0; c < blob->cells; c++)
             cells[c] += one[c];
     }
