@@ -33,8 +33,8 @@
        }
 
    It refuses: a source without R, B, gamma_min, gamma_max or power; parameters that are NaN, infinite or out of range;
-   grids that are not logarithmic, or not of its own spacing; to go on after a refusal. It does no nuclei, no
-   neutrons that leave, no space. */
+   grids that are not logarithmic, or not of its own spacing; to go on after a refusal. It does no nuclei, and
+   no space. */
 
 #ifndef BML_HADRON_H
 #define BML_HADRON_H
@@ -104,16 +104,17 @@
      Pions and muons in strong fields, by option (after Huemmer et al. 2010, ApJ 721, 630): leptons of energy E come from
          pions of 4 E and muons of 3 E, of which the share 1/(1 + loss rate/decay rate) decays before it has lost its
          energy to synchrotron light of x_c = (3/2) b gamma^2 m_e/m; what is lost goes there.                     (11)
+     Neutrons: charge is kept, so that a proton turns into a neutron int (Phi_e+ - Phi_e-) dx times as often as (3) has
+         it. They leave at once, by option, with the energy that they have; their decay outside is not followed.  (12)
      At Earth, flavours are mixed: P(a -> b) = sum_i |U_ai|^2 |U_bi|^2, with the best fit of NuFIT 5.2 (2022, normal
          ordering), or 1:1:1.                                                                                   (10)
 
-   What is approximated: protons lose energy continuously, neutrons count as protons (their decay gives the proton
-   back); (3) is good to 10 % (SOPHIA); pions and muons decay before they cool, or (11), which has no spectra of their
+   What is approximated: protons lose energy continuously; neutrons count as protons (their decay gives the proton
+   back), or leave (12); (3) is good to 10 % (SOPHIA); pions and muons decay before they cool, or (11), which has no spectra of their
    own; (6) is good to 10 % above 100 GeV, to a
    factor of two below 10 GeV; target photons are isotropic in the blob. When NOT to use it: nuclei; B so strong that
    muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11); pairs of gamma > B_crit/B, whose synchrotron light is quantised
-   (bml_ssc.h takes it as classical, and loses up to 7 % of the energy beyond its grid); sources whose neutrons leave;
-   proton energies below some GeV; protons that lose half of their energy in one collision and escape at once (continuous losses smear that). */
+   (bml_ssc.h takes it as classical, and loses up to 7 % of the energy beyond its grid);    proton energies below some GeV; protons that lose half of their energy in one collision and escape at once (continuous losses smear that). */
 
 #include <stddef.h>
 
@@ -206,6 +207,7 @@ typedef struct bml_hadron_source {
     double p2, curvature;           /* BROKEN; LOG_PARABOLA; both -10 ... 10, 0 means 0 */
     int off;                        /* sum of processes that are switched off */
     int cooling;                    /* 1: pions and muons shine before they decay (11) */
+    int neutrons;                   /* 1: neutrons leave (12), 0: they count as protons */
 } bml_hadron_source;
 
 /* The top of the grids of electrons and photons that go with these protons, for bml_ssc_source.gamma_top: at least
@@ -264,6 +266,7 @@ typedef enum bml_hadron_species {
     BML_HADRON_BETHE_HEITLER, /* electrons and positrons of (5) */
     BML_HADRON_SYNCHROTRON,   /* photons of (7) */
     BML_HADRON_NEUTRINOS,     /* all four */
+    BML_HADRON_NEUTRON,       /* that leave (12) */
     BML_HADRON_SPECIES
 } bml_hadron_species;
 
@@ -319,6 +322,7 @@ typedef struct bml_hadron_balance {
     double protons;                   /* still stored */
     double escaped;                   /* protons that left */
     double photons, pairs, neutrinos; /* given to photons, to electrons and positrons; gone with neutrinos */
+    double neutrons;                  /* gone with neutrons */
     double cooled;                    /* through gamma = 1: rest masses */
     double expansion;                 /* work done by expanding */
     double lost;                      /* made outside of the given grids */
@@ -495,6 +499,7 @@ enum {
     BML_HADRON__TO_PHOTONS,
     BML_HADRON__TO_PAIRS,
     BML_HADRON__TO_NEUTRINOS,
+    BML_HADRON__TO_NEUTRONS,
     BML_HADRON__COOLED,
     BML_HADRON__WORK,
     BML_HADRON__LOST,
@@ -514,16 +519,18 @@ struct bml_hadron_blob {
 
     double lx0; /* the lattice */
     int cells, n_protons, p0, n_photons, n_electrons, e0;
-    double *gamma, *width, *Q, *M, *M1, *M2, *S, *rate, *work; /* [max protons]; M: number in a cell */
-    double *process[BML_HADRON__PROCESSES];                    /* [max protons] loss rates */
-    double *P, *suffix;                                        /* [max cells] target photons of a cell; from it on */
-    float *padded;                                             /* [max cells + 2 MARGIN] P x/peak between zeros */
+    double *gamma, *width, *Q, *M, *M1, *M2, *S, *rate, *work, *turn; /* [max protons]; M: number in a
+ cell; turn: rate into neutrons */
+    double *process[BML_HADRON__PROCESSES];                           /* [max protons] loss rates */
+    double *P, *suffix; /* [max cells] target photons of a cell; from it on */
+    float *padded;      /* [max cells + 2 MARGIN] P x/peak between zeros */
     double peak;
     double *light, *pairs; /* [max cells] energy made, by the last pass */
     double *line;          /* synchrotron light by k - 2 i */
     int line_n, line_base;
     bml_hadron__kernel kernel[BML_HADRON__KERNELS];
     double *column_loss[2];             /* [cols] of photopions and pairs */
+    double *column_turn;                /* [cols] rate at which protons become neutrons */
     double *gas[BML_HADRON__GAS_KINDS]; /* [max protons][gas_rows] */
     double gas_now;                     /* times sigma_T R */
     double l_B;
@@ -1209,8 +1216,8 @@ static ptrdiff_t bml_hadron__layout_blob(bml_hadron_blob *blob, double *base) {
     int np = bml_hadron__most_protons(tab);
     int nc = bml_hadron__most_cells(tab);
     ptrdiff_t used = 0;
-    double **protons[] = {&blob->gamma, &blob->width, &blob->Q,    &blob->M,   &blob->M1,
-                          &blob->M2,    &blob->S,     &blob->rate, &blob->work};
+    double **protons[] = {&blob->gamma, &blob->width, &blob->Q,    &blob->M,    &blob->M1,
+                          &blob->M2,    &blob->S,     &blob->rate, &blob->work, &blob->turn};
     double **cells[] = {&blob->P, &blob->suffix, &blob->light, &blob->pairs};
     for (int i = 0; i < (int)(sizeof protons / sizeof *protons); i++)
         *protons[i] = bml_hadron__take(base, &used, np);
@@ -1229,6 +1236,7 @@ static ptrdiff_t bml_hadron__layout_blob(bml_hadron_blob *blob, double *base) {
     blob->padded = bml_hadron__take_floats(base, &used, nc + 2 * BML_HADRON__MARGIN);
     blob->column_loss[0] = bml_hadron__take(base, &used, tab->pion.cols);
     blob->column_loss[1] = bml_hadron__take(base, &used, tab->pair.cols);
+    blob->column_turn = bml_hadron__take(base, &used, tab->pion.cols);
     for (int kind = 0; kind < BML_HADRON__GAS_KINDS; kind++)
         blob->gas[kind] = bml_hadron__take(base, &used, (ptrdiff_t)np * tab->gas_rows);
     return used;
@@ -1320,6 +1328,8 @@ static int bml_hadron__resolve(bml_hadron_blob *blob, const bml_hadron_source *s
     int kind = (int)s->injection;
     if (s->cooling != 0 && s->cooling != 1)
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "cooling = %d: must be in [0, 1]", s->cooling);
+    if (s->neutrons != 0 && s->neutrons != 1)
+        return bml_hadron__fail(why, BML_HADRON_PARAMETER, "neutrons = %d: must be in [0, 1]", s->neutrons);
     if (kind < BML_HADRON_POWER_LAW || kind > BML_HADRON_CUTOFF)
         return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "injection = %d: must be in [0, %d]", kind,
                                 BML_HADRON_CUTOFF);
@@ -1480,6 +1490,12 @@ static void bml_hadron__kernels(bml_hadron_blob *blob) {
     const double *electron = blob->kernel[BML_HADRON_ELECTRON].value;
     for (int k = 0; k < sum->cols * sum->rows; k++)
         value[k] = positron[k] + electron[k];
+    for (int c = 0; c < sum->cols; c++) {
+        double turn = 0;
+        for (int m = 0; m < sum->rows; m++)
+            turn += (positron[c * sum->rows + m] - electron[c * sum->rows + m]) * exp(tab->h * m);
+        blob->column_turn[c] = BML_HADRON__MAX(turn, 0.0);
+    }
     for (int s = 0; s < BML_HADRON__KERNELS; s++)
         bml_hadron__quicken(&blob->kernel[s], tab->h);
 }
@@ -1821,6 +1837,11 @@ static void bml_hadron__survive(double *cells, double *light, double *lost, cons
 static void bml_hadron__emit(double *cells, double *lost, const bml_hadron_blob *blob, int species) {
     bml_hadron__clear(cells, blob->cells);
     int gas = blob->gas_now > 0;
+    if (species == BML_HADRON_NEUTRON) {
+        for (int i = 0; i < blob->n_protons; i++)
+            cells[blob->p0 + i] = blob->M[i] * blob->gamma[i] * BML_HADRON__M * blob->turn[i];
+        return;
+    }
     if (species == BML_HADRON_SYNCHROTRON) {
         bml_hadron__emit_synchrotron(cells, lost, blob);
         return;
@@ -1850,23 +1871,37 @@ static void bml_hadron__emit(double *cells, double *lost, const bml_hadron_blob 
    two values; the first step is backward Euler. Within a cell the stationary flux is followed exactly (exponentially
    fitted finite volumes), so that steps and cells may be wide. */
 
+/* Sum over the photons that proton i meets of a number for each column. */
+static double bml_hadron__over_columns(const bml_hadron_blob *blob, const bml_hadron__kernel *kernel,
+                                       const double *column, int i) {
+    int lo;
+    int hi;
+    double rest;
+    bml_hadron__range(&lo, &hi, &rest, blob, kernel, i);
+    double sum = rest * column[kernel->cols - 1];
+    column += i + kernel->base;
+    for (int j = lo; j < hi; j++)
+        sum += blob->P[j] * column[j];
+    return sum;
+}
+
 /* Loss rates |gamma_dot|/gamma, by process and all together. */
 static void bml_hadron__losses(bml_hadron_blob *blob, double expansion) {
     static const int kernels[] = {BML_HADRON_GAMMA, BML_HADRON__BH};
     static const int bits[] = {BML_HADRON_PHOTOPION, BML_HADRON_PAIRS};
     int rows = blob->tab->gas_rows;
+    int turns = blob->src.neutrons && bml_hadron__on(blob, BML_HADRON_PHOTOPION);
     for (int i = 0; i < blob->n_protons; i++) {
         for (int k = 0; k < 2; k++) {
-            int lo;
-            int hi;
-            double sum;
-            const bml_hadron__kernel *kernel = &blob->kernel[kernels[k]];
-            const double *loss = blob->column_loss[k];
-            bml_hadron__range(&lo, &hi, &sum, blob, kernel, i);
-            sum *= loss[kernel->cols - 1];
-            for (int j = lo; j < hi; j++)
-                sum += blob->P[j] * loss[j + i + kernel->base];
-            blob->process[k][i] = bml_hadron__on(blob, bits[k]) ? sum : 0;
+            double loss = 0;
+            if (bml_hadron__on(blob, bits[k])) {
+                loss = bml_hadron__over_columns(blob, &blob->kernel[kernels[k]], blob->column_loss[k], i);
+            }
+            blob->process[k][i] = loss;
+        }
+        blob->turn[i] = 0;
+        if (turns) {
+            blob->turn[i] = bml_hadron__over_columns(blob, &blob->kernel[BML_HADRON_GAMMA], blob->column_turn, i);
         }
         double gas = 0;
         for (int m = 0; m < rows && blob->gas_now > 0; m++) {
@@ -1897,18 +1932,20 @@ static void bml_hadron__cell_weights(double *c1, double *c2, double *c3, double 
     *c3 = tau * tau * (1.0 / 12 - tau * (1.0 / 24 - tau / 80));
 }
 
-/* M from S [n], the injection and history, with losses and lambda = a0/dt + 1/escape: see bml_ssc.h, where the same is
-   done to electrons. Returns the number per R/c that falls through the lower end. */
-static double bml_hadron__cool(bml_hadron_blob *blob, double lambda) {
+/* M from S [n], the injection and history, with losses and leave = a0/dt + 1/escape, and neutrons: see bml_ssc.h, where
+   the same is done to electrons. Returns the number per R/c that falls through the lower end. */
+static double bml_hadron__cool(bml_hadron_blob *blob, double leave) {
     int n = blob->n_protons;
     double *g = blob->work;
     double F = 0;
     for (int i = 0; i < n; i++) {
+        double lambda = leave + blob->turn[i];
         double least = 1e-10 * lambda * blob->width[i] / blob->gamma[i]; /* no losses: depth of a cell 1e10 */
         blob->rate[i] = BML_HADRON__MAX(blob->rate[i], least);
         g[i] = blob->S[i] * blob->gamma[i] * blob->rate[i] / (lambda * blob->width[i]);
     }
     for (int i = n - 1; i >= 0; i--) {
+        double lambda = leave + blob->turn[i];
         double tau = lambda * blob->width[i] / (blob->gamma[i] * blob->rate[i]);
         double down = i > 0 ? g[i - 1] : 0;
         double up = i + 1 < n ? g[i + 1] : BML_HADRON__MAX(2 * g[i] - down, 0.0);
@@ -1988,10 +2025,12 @@ static void bml_hadron__keep_books(bml_hadron_blob *blob, double escape, double 
     double injected = 0;
     double stored = 0;
     double given = 0;
+    double turned = 0;
     for (int i = 0; i < blob->n_protons; i++) {
         double E = BML_HADRON__M * blob->gamma[i];
         injected += blob->Q[i] * E;
         stored += blob->M[i] * E;
+        turned += blob->M[i] * E * blob->turn[i];
         for (int k = 0; k < BML_HADRON__PROCESSES; k++)
             given += blob->M[i] * E * blob->process[k][i];
     }
@@ -2003,6 +2042,7 @@ static void bml_hadron__keep_books(bml_hadron_blob *blob, double escape, double 
     bml_hadron__enter(blob, BML_HADRON__TO_PHOTONS, light);
     bml_hadron__enter(blob, BML_HADRON__TO_PAIRS, pairs);
     bml_hadron__enter(blob, BML_HADRON__TO_NEUTRINOS, given - light - pairs - lost);
+    bml_hadron__enter(blob, BML_HADRON__TO_NEUTRONS, turned);
     bml_hadron__enter(blob, BML_HADRON__COOLED, bottom * face * BML_HADRON__M);
     bml_hadron__enter(blob, BML_HADRON__WORK, stored * expansion);
     bml_hadron__enter(blob, BML_HADRON__LOST, lost);
@@ -2168,6 +2208,7 @@ BML_HADRON_DEF int bml_hadron_rates(bml_hadron_blob *blob, const bml_hadron_give
     double half = exp(0.5 * h);
     int most = bml_hadron__most_cells(blob->tab) - 3;
     memset(&blob->src, 0, sizeof blob->src);
+    blob->src.neutrons = 1;
     double top = log(BML_HADRON__M * gamma_max);
     double above = g->x ? log(g->x[g->n_x - 1]) : top;
     int room = above > top ? (int)ceil((above - top) / h) : 0; /* photons beyond all protons */
@@ -2464,10 +2505,11 @@ BML_HADRON_DEF int bml_hadron_energy(bml_hadron_balance *out, const bml_hadron_b
     out->photons = ledger[BML_HADRON__TO_PHOTONS].now;
     out->pairs = ledger[BML_HADRON__TO_PAIRS].now;
     out->neutrinos = ledger[BML_HADRON__TO_NEUTRINOS].now;
+    out->neutrons = ledger[BML_HADRON__TO_NEUTRONS].now;
     out->cooled = ledger[BML_HADRON__COOLED].now;
     out->expansion = ledger[BML_HADRON__WORK].now;
     out->lost = ledger[BML_HADRON__LOST].now;
-    double made = out->photons + out->pairs + out->neutrinos;
+    double made = out->photons + out->pairs + out->neutrinos + out->neutrons;
     double rest = out->protons + out->escaped + out->cooled + out->expansion + out->lost;
     out->residual = 1 - (made + rest) / out->injected;
     return BML_HADRON_OK;

@@ -606,6 +606,40 @@ static void test_cooling(void) {
     bml_hadron_blob_free(b);
 }
 
+/* Neutrons: below the threshold of two pions one for each e+; with the option they leave, and the books close over
+   them. */
+static void test_neutrons(void) {
+    bml_hadron_blob *b = blob_of(tables);
+    double gamma = 1e6;
+    double neutrons;
+    double positrons;
+    one_of_each(b, gamma, 1.7 * 0.313 * M_RATIO / (4 * gamma));
+    energy_of(b, BML_HADRON_NEUTRON, &neutrons);
+    energy_of(b, BML_HADRON_POSITRON, &positrons);
+    CHECK_NEAR(neutrons / positrons, 1, 0.02, "a neutron for each e+");
+    static stage s;
+    bml_hadron_balance e[2];
+    for (int leave = 0; leave < 2; leave++) {
+        bml_hadron_source src = usual_source();
+        src.neutrons = leave;
+        set_stage(&s, 1e-2, 1);
+        bml_hadron_begin(b, &src);
+        CHECK(advance(b, &s, 5, 0.25, 2) == 0, "%s", bml_hadron_message(b));
+        bml_hadron_energy(&e[leave], b);
+        CHECK_LE(fabs(e[leave].residual), 0.01, "neutrons: books");
+    }
+    CHECK(e[0].neutrons == 0 && e[1].neutrons > 0.5 * e[1].neutrinos, "neutrons leave, with %.3g; neutrinos take %.3g",
+          e[1].neutrons, e[1].neutrinos);
+    CHECK(e[1].protons < e[0].protons, "and protons are fewer");
+    bml_hadron_source src = usual_source();
+    src.neutrons = 2;
+    refused(b, src, BML_HADRON_PARAMETER, "neutrons");
+    src.neutrons = 0;
+    src.cooling = -1;
+    refused(b, src, BML_HADRON_PARAMETER, "cooling");
+    bml_hadron_blob_free(b);
+}
+
 /* ---- observers --------------------------------------------------------------------------------------------------- */
 
 static void test_neutrinos(void) {
@@ -1084,6 +1118,7 @@ int main(int argc, char **argv) {
     test_time();
     test_expansion();
     test_cooling();
+    test_neutrons();
     test_neutrinos();
     test_books(seed);
     test_cycle();
