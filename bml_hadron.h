@@ -132,7 +132,7 @@
 extern "C" {
 #endif
 
-/* ---- API: statuses ----------------------------------------------------------------------------------------------- */
+/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
 
 #define BML_HADRON_STATUS_TABLE(X)                                                 \
     X(OK, 0, "no error")                                                           \
@@ -157,7 +157,7 @@ enum { BML_HADRON_MESSAGE = 512 }; /* bytes of a message, NUL included */
 /* The message of a status; never NULL. Thread safe. */
 BML_HADRON_DEF const char *bml_hadron_strerror(int status);
 
-/* ---- API: tables and blobs --------------------------------------------------------------------------------------- */
+/* ---- API: tables and blobs -------------------------------------------------------------------------------------- */
 
 typedef struct bml_hadron_config {
     double spacing; /* of all grids [dex], 0.05 ... 0.2; 0 = 0.1. That of the bml_ssc_config beside it */
@@ -177,7 +177,7 @@ BML_HADRON_DEF void bml_hadron_free(bml_hadron *tables); /* NULL is fine */
 BML_HADRON_DEF int bml_hadron_blob_create(bml_hadron_blob **out, const bml_hadron *tables, char *why);
 BML_HADRON_DEF void bml_hadron_blob_free(bml_hadron_blob *blob); /* NULL is fine */
 
-/* ---- API: the source --------------------------------------------------------------------------------------------- */
+/* ---- API: the source -------------------------------------------------------------------------------------------- */
 
 typedef enum bml_hadron_injection {
     BML_HADRON_POWER_LAW,    /* gamma^-p */
@@ -253,7 +253,7 @@ BML_HADRON_DEF int bml_hadron_rates(bml_hadron_blob *blob, const bml_hadron_give
 /* What went wrong last in this blob, naming the parameter; "" if nothing. Lives as long as the blob. */
 BML_HADRON_DEF const char *bml_hadron_message(const bml_hadron_blob *blob);
 
-/* ---- API: what comes out ----------------------------------------------------------------------------------------- */
+/* ---- API: what comes out ---------------------------------------------------------------------------------------- */
 
 typedef enum bml_hadron_species {
     BML_HADRON_GAMMA, /* photons of pi0 */

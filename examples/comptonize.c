@@ -47,26 +47,30 @@ static double dot(const double *a, const double *b) {
 static void birth_density(double *p, const double *r, const double *tau, int n, void *user) {
     (void)user;
     double lambda = PI * *tau / (*tau + 2.0 / 3);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         p[i] = r[i] * sin(lambda * r[i]);
+    }
 }
 
 static void born(double *place, double r, double u, double v) {
     bml_sample_isotropic(place, u, v);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         place[i] *= r;
+    }
 }
 
 /* Moves by `way` along the direction, to the surface of the unit ball at most: 1 where it is reached. */
 static int leaves(double *place, const double *direction, double way) {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         place[i] += way * direction[i];
+    }
     double outside = dot(place, place) - 1;
     if (outside < 0) return 0;
     double along = dot(place, direction);
     double back = along - sqrt(fmax(along * along - outside, 0));
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         place[i] -= back * direction[i];
+    }
     return 1;
 }
 
@@ -99,9 +103,10 @@ static void follow(escaped *out, const cloud *c, double x, double r, int polaris
     bml_sample_uniform4(u, rng);
     bml_sample_isotropic(direction, (double)u[0], (double)u[1]);
     double shortest = fabs(direction[0]) < 0.6 ? direction[0] : direction[1];
-    for (int i = 0; i < 3; i++) /* any direction across it: the light is not polarised yet */
+    for (int i = 0; i < 3; i++) { /* any direction across it: the light is not polarised yet */
         s.axis[i] =
             ((fabs(direction[0]) < 0.6 ? i == 0 : i == 1) - shortest * direction[i]) / sqrt(1 - shortest * shortest);
+    }
     out->scatters = 0;
     for (int k = 0; k < MOST; k++) {
         double section = (double)bml_sample_thermal_cross_section(c->medium.theta, (float)x, c->medium.nodes);
@@ -129,7 +134,9 @@ static double reference(const cloud *c, double x, double r, bml_sample_rng *rng)
     bml_sample_isotropic(direction, u, bml_sample_rng_uniform(rng));
     for (int k = 0; k < MOST; k++) {
         double section = (double)bml_sample_thermal_cross_section(c->medium.theta, (float)x, c->medium.nodes);
-        if (leaves(place, direction, -log(bml_sample_rng_uniform(rng)) / (c->tau * section))) break;
+        if (leaves(place, direction, -log(bml_sample_rng_uniform(rng)) / (c->tau * section))) {
+            break;
+        }
         double axis[3];
         double gamma[16];
         double closing;
@@ -160,7 +167,9 @@ static double slope_of(double *error, const escaped *e, long n, double x1, doubl
     double mean = 0;
     double count = 0;
     for (long i = 0; i < n; i++) {
-        if (!(e[i].x > x1 && e[i].x < x2)) continue;
+        if (!(e[i].x > x1 && e[i].x < x2)) {
+            continue;
+        }
         mean += log(e[i].x / x1);
         count++;
     }
@@ -170,10 +179,11 @@ static double slope_of(double *error, const escaped *e, long n, double x1, doubl
     for (int k = 0; k < 80; k++) { /* mean = 1/a - 1/(e^a - 1) */
         double a = 0.5 * (low + high);
         double expected = fabs(a) < 1e-5 ? 0.5 - a / 12 : 1 / a - 1 / expm1(a);
-        if (expected > mean)
+        if (expected > mean) {
             low = a;
-        else
+        } else {
             high = a;
+        }
     }
     double a = 0.5 * (low + high);
     double half = sinh(0.5 * a);
@@ -199,10 +209,11 @@ static double titarchuk_lyubarskij(double theta, double tau) {
         double a = 0.5 * (low + high);
         double d0 = 3 * ((a + 3) * a + 4) * tgamma(2 * a + 2) / ((a + 3) * (a + 2) * (a + 2));
         double gain = log(1 + (a + 3) * theta / (1 + theta) + 4 * pow(d0, 1 / a) * theta * theta);
-        if (a * gain < beta)
+        if (a * gain < beta) {
             low = a;
-        else
+        } else {
             high = a;
+        }
     }
     return 0.5 * (low + high);
 }
@@ -224,20 +235,23 @@ static int rising(const void *a, const void *b) {
 static double distance(const escaped *a, long n, const escaped *b, long m) {
     double *x = malloc((size_t)(n + m) * sizeof *x);
     if (!x) fail("out of memory");
-    for (long i = 0; i < n; i++)
+    for (long i = 0; i < n; i++) {
         x[i] = a[i].x;
-    for (long i = 0; i < m; i++)
+    }
+    for (long i = 0; i < m; i++) {
         x[n + i] = b[i].x;
+    }
     qsort(x, (size_t)n, sizeof *x, rising);
     qsort(x + n, (size_t)m, sizeof *x, rising);
     double worst = 0;
     long i = 0;
     long k = 0;
     while (i < n && k < m) {
-        if (x[i] <= x[n + k])
+        if (x[i] <= x[n + k]) {
             i++;
-        else
+        } else {
             k++;
+        }
         worst = fmax(worst, fabs((double)i / (double)n - (double)k / (double)m));
     }
     free(x);
@@ -249,13 +263,17 @@ static void spectrum(double *table, const escaped *e, long n, const escaped *pla
                      double x_high) {
     double step = log(x_high / x_low) / BINS;
     memset(table, 0, sizeof(double) * BINS * 4);
-    for (int k = 0; k < BINS; k++)
+    for (int k = 0; k < BINS; k++) {
         table[4 * k] = x_low * exp((k + 0.5) * step);
-    for (int pass = 0; pass < 2; pass++)
+    }
+    for (int pass = 0; pass < 2; pass++) {
         for (long i = 0; i < (pass ? m : n); i++) {
             double at = log((pass ? plain : e)[i].x / x_low) / step;
-            if (at >= 0 && at < BINS) table[4 * (int)at + (pass ? 3 : 1)] += 1;
+            if (at >= 0 && at < BINS) {
+                table[4 * (int)at + (pass ? 3 : 1)] += 1;
+            }
         }
+    }
     for (int k = 0; k < BINS; k++) {
         table[4 * k + 2] = sqrt(table[4 * k + 1]) / ((double)n * step);
         table[4 * k + 1] /= (double)n * step;
@@ -266,17 +284,22 @@ static void spectrum(double *table, const escaped *e, long n, const escaped *pla
 static void picture(const double *table, const settings *set, const result *r) {
     static out_file o;
     char err[ERROR_SIZE];
-    if (plot_begin(&o, set->out, "comptonized", 900, 640, 14, err)) fail("%s", err);
+    if (plot_begin(&o, set->out, "comptonized", 900, 640, 14, err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "$s << EOD\n");
-    for (int k = 0; k < BINS; k++)
+    for (int k = 0; k < BINS; k++) {
         fprintf(o.f, "%.6g %.6g %.6g %.6g\n", table[4 * k], table[4 * k + 1], table[4 * k + 2], table[4 * k + 3]);
+    }
     fprintf(o.f, "EOD\nset logscale xy; set format '10^{%%T}'; set key bottom left\n");
     fprintf(o.f, "set xlabel 'h{/Symbol n}/(m_e c^2)'; set ylabel 'dN/d ln{/Symbol n} per photon'\n");
     double highest = 0;
     int at = 0;
     for (int k = 0; k < BINS; k++) {
         highest = fmax(highest, table[4 * k + 1]);
-        if (table[4 * k] < sqrt(r->x1 * r->x2)) at = k;
+        if (table[4 * k] < sqrt(r->x1 * r->x2)) {
+            at = k;
+        }
     }
     fprintf(o.f, "set yrange [%.3g:%.3g]\n", 2 / (double)set->n, highest * 5);
     fprintf(o.f, "st(x) = %.6g*(x/%.6g)**(%.6g)\n", 2 * table[4 * at + 1], table[4 * at], -r->st);
@@ -287,7 +310,9 @@ static void picture(const double *table, const settings *set, const result *r) {
     fprintf(o.f, ", $s using 1:2:3 with yerrorbars pt 7 ps 0.6 lc rgb '#D55E00' title 'bml\\_sample\\_thermal\\_step'");
     fprintf(o.f, ", [%.4g:%.4g] st(x) dt 2 lw 2 lc rgb '#555555' title 'Sunyaev \\& Titarchuk'", r->x1, r->x2);
     fprintf(o.f, ", [%.4g:%.4g] tl(x) dt 3 lw 2 lc rgb '#009E73' title 'Titarchuk \\& Lyubarskij'\n", r->x1, r->x2);
-    if (plot_end(&o, set->out, "comptonized", err) < 0) fail("%s", err);
+    if (plot_end(&o, set->out, "comptonized", err) < 0) {
+        fail("%s", err);
+    }
 }
 
 /* Mean polarisation of what leaves, in ten bins of its cosine to the radius. */
@@ -296,7 +321,9 @@ static void polarisation(const settings *set, const escaped *e) {
     char err[ERROR_SIZE];
     for (long i = 0; i < set->n; i++) {
         int k = (int)(10 * e[i].radial);
-        if (k < 0 || k > 9 || !(e[i].scatters > 0)) continue;
+        if (k < 0 || k > 9 || !(e[i].scatters > 0)) {
+            continue;
+        }
         table[4 * k + 1] += e[i].degree;
         table[4 * k + 2] += e[i].degree * e[i].degree;
         table[4 * k + 3] += 1;
@@ -308,7 +335,9 @@ static void polarisation(const settings *set, const escaped *e) {
         table[4 * k + 1] = mean;
         table[4 * k + 2] = sqrt(fmax(table[4 * k + 2] / n - mean * mean, 0) / n);
     }
-    if (csv_write(set->out, "polarisation.csv", "cos_radius,degree,noise,photons", table, 10, 4, err)) fail("%s", err);
+    if (csv_write(set->out, "polarisation.csv", "cos_radius,degree,noise,photons", table, 10, 4, err)) {
+        fail("%s", err);
+    }
 }
 
 /* Photons [from, from + n), each block of 1000 with a stream of its own. */
@@ -330,18 +359,17 @@ static void run(escaped *e, const cloud *c, const settings *set, long n, int pla
         bml_sample_table_draw(c->birth, r, (size_t)m, &rng);
         for (long i = 0; i < m; i++) {
             escaped *one = &e[1000 * b + i];
-            if (plain)
+            if (plain) {
                 one->x = reference(c, x[i] * set->seed_theta, r[i], &rng);
-            else
+            } else {
                 follow(one, c, x[i] * set->seed_theta, r[i], set->polarised, &rng);
+            }
         }
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-        {
-            done++;
-            progress_at(&bar, (double)done, "");
-        }
+        done++;
+        progress_at(&bar, (double)done, "");
     }
     progress_end(&bar);
 }
@@ -354,8 +382,9 @@ static void measure(result *r, const settings *set, const escaped *e, const esca
     r->st = sunyaev_titarchuk(set->theta, set->tau);
     r->tl = titarchuk_lyubarskij(set->theta, set->tau);
     r->distance = distance(e, set->n, plain, set->check);
-    for (long i = 0; i < set->n; i++)
+    for (long i = 0; i < set->n; i++) {
         r->scatters += e[i].scatters / (double)set->n;
+    }
 }
 
 int main(int argc, char **argv) {
@@ -424,7 +453,9 @@ int main(int argc, char **argv) {
     result r = {0};
     measure(&r, &set, e, e + set.n);
     spectrum(table, e, set.n, e + set.n, set.check, 0.1 * set.seed_theta, 30 * set.theta);
-    if (csv_write(set.out, "spectrum.csv", "x,dN_dlnx,noise,plain", table, BINS, 4, err)) fail("%s", err);
+    if (csv_write(set.out, "spectrum.csv", "x,dN_dlnx,noise,plain", table, BINS, 4, err)) {
+        fail("%s", err);
+    }
     picture(table, &set, &r);
     if (set.polarised) polarisation(&set, e);
     free(e);

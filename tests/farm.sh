@@ -20,7 +20,7 @@ check() { # check TEXT STATUS
     fi
 }
 
-strict="-std=c99 -D_POSIX_C_SOURCE=200809L -O2 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -Werror"
+strict="-std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -Werror"
 # Warnings of MPI's own headers are not ours.
 include=$(mpicc --showme:incdirs 2>/dev/null | tr ' ' '\n' | sed 's/^/-isystem /' | tr '\n' ' ')
 mpicc $strict $include -DBML_WITH_MPI -Iexamples/common -o "$work/farm" tests/farm_check.c -lm

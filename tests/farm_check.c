@@ -3,6 +3,7 @@
      farm_check slow          one point takes 100 times as long: seconds of a batch
      farm_check bench         points that sleep 50 ms: the share of the ideal
      farm_check die           the last rank dies at once; rank 0 must return and say "saved" */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include "farm.h"
 #include <math.h>
 #include <signal.h>
@@ -52,7 +53,7 @@ static void fill(double *in, int n, int first) {
 static double timed(int n, int first, farm *f) {
     double *in = malloc((size_t)n * N_IN * sizeof *in);
     double *out = malloc((size_t)n * N_OUT * sizeof *out);
-    if (!in || !out) return NAN;
+    if (!in || !out) return (double)NAN;
     fill(in, n, first);
     const double begin = seconds();
     const int status = farm_map(out, in, n, f);
@@ -60,7 +61,7 @@ static double timed(int n, int first, farm *f) {
     int missing = 0;
     for (int i = 0; i < n; i++)
         missing += isnan(out[i * N_OUT]);
-    if ((missing > 0) != (status == FARM_STOPPED)) return NAN;
+    if ((missing > 0) != (status == FARM_STOPPED)) return (double)NAN;
     free(in);
     free(out);
     return took;
