@@ -103,18 +103,18 @@
          nu_obs = delta nu/(1 + z),  nu F_nu = delta^4 nu L_nu/(4 pi d_L^2)                                       (9)
      At Earth, flavours are mixed: P(a -> b) = sum_i |U_ai|^2 |U_bi|^2, with the best fit of NuFIT 5.2 (2022, normal
          ordering), or 1:1:1.                                                                                   (10)
-     Pions and muons in strong fields, by option (after Huemmer et al. 2010, ApJ 721, 630): leptons of energy E come from
-         pions of 4 E and muons of 3 E, of which the share 1/(1 + loss rate/decay rate) decays before it has lost its
-         energy to synchrotron light of x_c = (3/2) b gamma^2 m_e/m; what is lost goes there.                   (11)
+     Pions and muons in strong fields, by option (after Huemmer et al. 2010, ApJ 721, 630): leptons of energy E come
+         from pions of 4 E and muons of 3 E, of which the share 1/(1 + loss rate/decay rate) decays before it has lost
+         its energy to synchrotron light of x_c = (3/2) b gamma^2 m_e/m; what is lost goes there.               (11)
      Neutrons: charge is kept, so that a proton turns into a neutron at the rate of (3) for e+ less that for e-. They
          leave at once, by option, with the energy that they have; their decay outside is not followed.         (12)
 
-   What is approximated: protons lose energy continuously; neutrons count as protons (their decay gives the proton back),
-   or leave; (3) is good to 10 % (SOPHIA), but for 2 < eta/eta_0 < 3, where the tables have no row and hold 75 to 80 % of
-   cross section times inelasticity; products below 1e-5 of the proton's energy are left out; (6) is good to 10 % above
-   100 GeV, to a factor of two below 10 GeV; (11) has no spectra of pions and muons; target photons are isotropic in the
-   blob. Beside ATHEvA, pairs of (5) agree to 0.03 dex, products of pions lie 0.1 to 0.3 dex higher, where cross section
-   and inelasticity put them (tests).
+   What is approximated: protons lose energy continuously; neutrons count as protons (their decay gives the proton
+   back), or leave; (3) is good to 10 % (SOPHIA), but for 2 < eta/eta_0 < 3, where the tables have no row and hold 75 to
+   80 % of cross section times inelasticity; products below 1e-5 of the proton's energy are left out; (6) is good to
+   10 % above 100 GeV, to a factor of two below 10 GeV; (11) has no spectra of pions and muons; target photons are
+   isotropic in the blob. Beside ATHEvA, pairs of (5) agree to 0.03 dex, products of pions lie 0.1 to 0.3 dex higher,
+   where cross section and inelasticity put them (tests).
 
    When NOT to use it: nuclei; fields so strong that muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11);
    pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to 7 %
@@ -820,7 +820,8 @@ static double bml_hadron__limited(double a, double b) {
     return a * b > 0 ? 2 * a * b / (a + b) : 0;
 }
 
-/* ln B at w of the way from row i to row i + 1: a monotone cubic, since rows are wide where the Delta resonance ends. */
+/* ln B at w of the way from row i to row i + 1: a monotone cubic, since rows are far apart where the Delta resonance
+   ends. */
 static double bml_hadron__ln_B(const bml_hadron__row *row, int n, int i, double w) {
     double here = bml_hadron__secant(row, i);
     double left = i > 0 ? bml_hadron__limited(bml_hadron__secant(row, i - 1), here) : here;
@@ -1680,14 +1681,14 @@ static void bml_hadron__project(double share[][BML_HADRON__CELLS], const bml_had
     int last = kernel->cols - 1;
     int lo = bml_hadron__clamp(at, 0, last);
     int hi = bml_hadron__clamp(blob->n_photons + at + BML_HADRON__GROUP - 1, lo, last);
-    const float *n = blob->padded + BML_HADRON__MARGIN - at;
+    const float *n = blob->padded + BML_HADRON__MARGIN + (lo - at);
     double unit = blob->peak / BML_HADRON__QUICK * exp(blob->tab->h * at - blob->lx0);
     double step = exp(blob->tab->h);
     float sum[BML_HADRON__GROUP * BML_HADRON__ROWS];
     for (int row = 0; row < kernel->pad; row += BML_HADRON__ROWS) {
         memset(sum, 0, sizeof sum);
         if (hi > lo) {
-            bml_hadron__rows(sum, kernel->quick + (ptrdiff_t)lo * kernel->pad + row, n + lo, kernel->pad, hi - lo);
+            bml_hadron__rows(sum, kernel->quick + (ptrdiff_t)lo * kernel->pad + row, n, kernel->pad, hi - lo);
         }
         double scale = unit;
         for (int e = 0; e < BML_HADRON__GROUP; e++) {
