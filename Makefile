@@ -100,8 +100,9 @@ build build/impl build/shared build/memory build/memory/impl build/fuzz build/cu
 IMPLEMENTED := $(shell echo $(HEADERS:.h=_IMPLEMENTED) | tr a-z A-Z | sed 's/BML_/-DBML_/g')
 implement = printf '\043define %s_IMPLEMENTATION\n\043include "%s"\n' $$(echo $* | tr a-z A-Z) $*.h | \
             $(CC) $(1) $(IMPLEMENTED) -U$$(echo $* | tr a-z A-Z)_IMPLEMENTED -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
+PIC    := -fPIC $(if $(call probe,-fno-semantic-interposition),-fno-semantic-interposition)
 build/impl/%.o: %.h build/flags | build/impl
-	$(call implement,$(COMPILE),impl)
+	$(call implement,$(COMPILE) $(PIC),impl)
 build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
 	@rm -f $@
 	ar -rcs $@ $^
@@ -135,18 +136,15 @@ lessons: $(LESSONS) tools
 # -- The library for other languages: every header, and the glue that they need, examples/common/bml_*.h. Only bml_ names
 # are seen from outside, and nothing is left undefined. -----------------------------------------------------------------
 GLUE   := $(wildcard examples/common/bml_*.h)
-SHARED  = $(HEADERS:%.h=build/shared/%.o) $(GLUE:examples/common/%.h=build/shared/%.o)
-PIC    := -fPIC $(if $(call probe,-fno-semantic-interposition),-fno-semantic-interposition)
-build/shared/%.o: %.h build/flags | build/shared
-	$(call implement,$(COMPILE) $(PIC),shared)
-build/shared/%.o: examples/common/%.h build/flags | build/shared
-	$(call implement,$(COMPILE) $(PIC),shared)
-build/shared/libbml.a: $(SHARED)
+SHARED  = $(HEADERS:%.h=build/impl/%.o) $(GLUE:examples/common/%.h=build/impl/%.o)
+build/impl/%.o: examples/common/%.h build/flags | build/impl
+	$(call implement,$(COMPILE) $(PIC),impl)
+build/shared/libbml.a: $(SHARED) | build/shared
 	@rm -f $@
 	ar -rcs $@ $^
 build/libbml.so.0: $(SHARED)
-	@printf 'BML_0 {\n  global: bml_*;\n  local: *;\n};\n' > build/shared/libbml.map
-	$(CC) $(CFLAGS) $(OPENMP) -shared -Wl,-soname,libbml.so.0 -Wl,-z,defs -Wl,--version-script,build/shared/libbml.map -o $@ $^ $(LDLIBS)
+	@printf 'BML_0 {\n  global: bml_*;\n  local: *;\n};\n' > build/impl/libbml.map
+	$(CC) $(CFLAGS) $(OPENMP) -shared -Wl,-soname,libbml.so.0 -Wl,-z,defs -Wl,--version-script,build/impl/libbml.map -o $@ $^ $(LDLIBS)
 build/libbml.so: build/libbml.so.0
 	@ln -sf libbml.so.0 $@
 shared: build/libbml.so build/shared/libbml.a

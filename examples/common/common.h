@@ -772,7 +772,8 @@ static inline void out_discard_all(void) {
         remove(n->temporary);
 }
 
-/* Begins DIR/NAME under a temporary name beside it. */
+/* Begins DIR/NAME under a temporary name beside it. From the first file on, one that outgrows its limit (ulimit -f) is an
+   error of writing like a full disk, not a signal that kills. */
 static inline int out_begin(out_file *o, const char *dir, const char *name, char *err) {
     static int registered;
     int n = snprintf(o->path, sizeof o->path, "%s/%s", dir, name);
@@ -790,6 +791,9 @@ static inline int out_begin(out_file *o, const char *dir, const char *name, char
         return error_set(err, "%.300s: %s", o->path, strerror(reason));
     }
     if (!registered) registered = !atexit(out_discard_all);
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN);
+#endif
     o->name->next = *out_open_list();
     *out_open_list() = o->name;
     return 0;
@@ -865,9 +869,10 @@ static inline int out_publish(char *err) {
 
 /* Closes the file and gives it its name, replacing an earlier one. On failure the earlier one stays. */
 static inline int out_commit(out_file *o, char *err) {
-    int reason = 0;
+    int reason = ferror(o->f) ? errno : 0; /* of the write that failed, if nothing has failed since */
+    if (ferror(o->f) && reason != ENOSPC && reason != EFBIG && reason != EDQUOT) reason = EIO;
     errno = 0;
-    if (ferror(o->f) || fflush(o->f)) reason = errno ? errno : EIO;
+    if (!reason && fflush(o->f)) reason = errno ? errno : EIO;
     if (reason) {
         out_discard(o);
         return error_set(err, "%.300s: %s", o->path, strerror(reason));

@@ -105,7 +105,8 @@ static int fit(problem *p, const option_row *rows) {
 static const char usage[] = "fit_sed [options] SED";
 static const char about[] =
     "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV, ECSV, IPAC, ...: sed.h).\n"
-    "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
+    "Parameters and the ranges in which they are fitted (--prior and --fix may go beyond), log10: log_R [cm] 14..17, "
+    "log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
     "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3.\n"
     "With --field and --thermal those of the surroundings, log10; in brackets what holds unless --free names it:\n"

@@ -18,7 +18,8 @@ typedef struct options {
     const char *columns, *source, *ebl;
     option_list skip;
     /* model */
-    int grid, ssa, pairs, systematic_scatter, electrons, escape;
+    int grid, ssa, pairs, systematic_scatter, scatter, electrons, escape;
+    unsigned scatters;             /* set of groups that have a scatter of their own; bit 0: the common one */
     int fields, shines, isotropic; /* sets of AROUND_...: from field and thermal */
     double t_var, equipartition;
     option_list fix, tie, free, field, thermal;
@@ -38,6 +39,7 @@ typedef struct options {
 enum { OPTION_ROWS = 64 };
 
 static const options options_default = {.systematic_scatter = 1,
+                                        .scatters = 1,
                                         .ssa = CHOOSE_FOR_ME,
                                         .reweigh = CHOOSE_FOR_ME,
                                         .check_table = 1,
@@ -171,6 +173,10 @@ static int options_model(option_row *rows, int n, options *o) {
         {.name = "systematic-scatter",
          .flag = &o->systematic_scatter,
          .help = "fit ln f, a scatter in dex beyond the errors"},
+        {.name = "scatter",
+         .choice = &o->scatter,
+         .value = "common|instrument",
+         .help = "one ln f, or one for each instrument of three detections or more: ln_f_NAME"},
         {.name = "model",
          .text = &o->model,
          .value = "FILE",
@@ -316,6 +322,8 @@ static void options_check(options *o) {
     if (o->device == DEVICE_CUDA && o->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
     const int plain = o->electrons == ELECTRONS_POWER && !o->fields && !o->shines && !o->escape;
+    if (o->scatter && !o->systematic_scatter)
+        fail("fit_sed: --scatter instrument goes without --no-systematic-scatter");
     if (o->model && !plain)
         fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field, --thermal "
              "and --photon-escape");
