@@ -1535,6 +1535,17 @@ static double bml_hadron__synchrotron(double y) {
     return 1.808 * c / sqrt(1 + 3.4 * c2) * ratio * exp(-y);
 }
 
+/* y S(y), averaged over the cell of the proton, which is 2 h wide in ln y: Simpson's rule. */
+static double bml_hadron__line(double y, double h) {
+    static const double weight[] = {1.0 / 12, 4.0 / 12, 2.0 / 12, 4.0 / 12, 1.0 / 12};
+    double sum = 0;
+    for (int i = 0; i < 5; i++) {
+        double at = y * exp(h * (0.5 * i - 1));
+        sum += weight[i] * at * bml_hadron__synchrotron(at);
+    }
+    return sum;
+}
+
 /* The synchrotron line of this field: the share of a proton's power in each cell, by k - 2 i from line_base on. */
 static void bml_hadron__set_field(bml_hadron_blob *blob, double R, double B) {
     const bml_hadron *tab = blob->tab;
@@ -1550,7 +1561,7 @@ static void bml_hadron__set_field(bml_hadron_blob *blob, double R, double B) {
     double sum = 0;
     for (int j = 0; j < blob->line_n; j++) {
         double y = exp(at + h * (blob->line_base + j));
-        blob->line[j] = y * bml_hadron__synchrotron(y);
+        blob->line[j] = bml_hadron__line(y, h);
         sum += blob->line[j];
     }
     for (int j = 0; j < blob->line_n; j++)
@@ -2238,7 +2249,10 @@ BML_HADRON_DEF int bml_hadron_rates(bml_hadron_blob *blob, const bml_hadron_give
     }
     for (int k = 0; k < blob->n_photons; k++) {
         double x = exp(blob->lx0 + h * k);
-        blob->P[k] = g->x ? bml_hadron__table(x, g->x, g->n, g->n_x) * x * h : 0;
+        double lo = g->x ? BML_HADRON__MAX(x / half, g->x[0]) : 1;
+        double hi = g->x ? BML_HADRON__MIN(x * half, g->x[g->n_x - 1]) : 1;
+        double at = hi > lo ? sqrt(lo * hi) : 0;
+        blob->P[k] = at > 0 ? bml_hadron__table(at, g->x, g->n, g->n_x) * at * log(hi / lo) : 0;
     }
     bml_hadron__suffixes(blob);
     bml_hadron__losses(blob, 0);

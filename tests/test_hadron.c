@@ -396,6 +396,50 @@ static void test_synchrotron(void) {
     bml_hadron_blob_free(b);
 }
 
+/* Half the spacing: cells and columns are averages, so that spectra move by a share of h^2, 0.053 or 0.02 dex. */
+static void test_spacing(void) {
+    static const bml_hadron_species species[] = {BML_HADRON_GAMMA, BML_HADRON_BETHE_HEITLER, BML_HADRON_NEUTRINOS,
+                                                 BML_HADRON_ELECTRON, BML_HADRON_SYNCHROTRON};
+    bml_hadron *t;
+    bml_hadron_config config = {0.05};
+    if (bml_hadron_create(&t, &config, NULL)) exit(1);
+    bml_hadron_blob *b[2] = {blob_of(tables), blob_of(t)};
+    double gamma[2] = {1, 1e8};
+    double N[2] = {1, 1e-16};
+    double x[2] = {1e-6, 1e-1};
+    double n[2] = {1e15, 1e5};
+    bml_hadron_given g;
+    memset(&g, 0, sizeof g);
+    g.gamma = gamma;
+    g.N = N;
+    g.x = x;
+    g.n = n;
+    g.n_gamma = g.n_x = 2;
+    g.gas = 1e3;
+    g.B = 10;
+    for (int k = 0; k < 2; k++)
+        if (bml_hadron_rates(b[k], &g)) CHECK(0, "%s", bml_hadron_message(b[k]));
+    for (int s = 0; s < 5; s++) {
+        enum { POINTS = 300 };
+        double at[POINTS];
+        double y[2][POINTS];
+        int peak = 0;
+        double worst = 0;
+        for (int i = 0; i < POINTS; i++)
+            at[i] = -16 + 0.1 * i;
+        for (int k = 0; k < 2; k++)
+            bml_hadron_spectrum(y[k], at, POINTS, b[k], species[s]);
+        for (int i = 0; i < POINTS; i++)
+            if (y[1][i] > y[1][peak]) peak = i;
+        for (int i = 0; i < POINTS; i++)
+            if (fabs(at[i] - at[peak]) < 2 && y[1][i] > y[1][peak] - 1.5) worst = fmax(worst, fabs(y[0][i] - y[1][i]));
+        CHECK_LE(worst, 0.02, "half the spacing, within 1.5 dex of the peak [dex]");
+    }
+    for (int k = 0; k < 2; k++)
+        bml_hadron_blob_free(b[k]);
+    bml_hadron_free(t);
+}
+
 /* ---- in time ----------------------------------------------------------------------------------------------------- */
 
 /* A field of photons that stays: n = scale x^-2 between 1e-6 and 1e-1, and grids for what is made. */
@@ -1115,6 +1159,7 @@ int main(int argc, char **argv) {
     test_gas();
     test_naima();
     test_synchrotron();
+    test_spacing();
     test_time();
     test_expansion();
     test_cooling();
