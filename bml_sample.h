@@ -1,12 +1,13 @@
-/* bml_sample.h - random draws from any distribution, and Compton scattering for Monte Carlo codes, in one file of C.
+/* bml_sample.h: random draws from any distribution, and Compton scattering for Monte Carlo codes, in one file of C.
 
    Inverse-CDF tables made from a density or from samples, alias tables, networks; and, built in, the photon energies
    that electrons make of soft photons (Jones 1968), from Thomson to deepest Klein-Nishina regime, by a network of 105
    weights. Inline functions for kernels of your own, on the card too: energies, exact scattering with directions and
    polarisation, thermal electrons, quantum synchrotron radiation and pairs.
 
-       #define BML_SAMPLE_IMPLEMENTATION      (in exactly one .c or .cpp file)
-       #include "bml_sample.h"
+   In ONE source file:           #define BML_SAMPLE_IMPLEMENTATION
+                                 #include "bml_sample.h"
+   everywhere else just:         #include "bml_sample.h"        and link with -lm
 
    A complete program, a million photons of 1e-9 m_e c^2 scattered by electrons of gamma = 1e4:
 
@@ -33,7 +34,7 @@
    No input or output, no globals, no threads, no clock: the same seed gives the same numbers. Compile with -O3: the
    batches are written for vector registers. It is right under -ffast-math and -Ofast too. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. bml_sample_rng_init(&rng, seed, stream): one generator for each thread, or better for each block of work:
       different streams never overlap, cost nothing to make, and results then do not depend on the number of threads.
@@ -50,7 +51,7 @@
       there bml_sample_net_create(&net, array, count), bml_sample_net_draw.
    5. bml_sample_check_inverse tells how good any sampler is.
 
-   OPTIONS
+   ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_SAMPLE_IMPLEMENTATION          this file gives the functions, not only their declarations
    BML_SAMPLE_STATIC                  all functions static (define with the above)
@@ -62,7 +63,7 @@
 
    BML_SAMPLE_STATIC compiles faster: the compiler leaves out what the file does not call.
 
-   MATHEMATICS
+   ---- Mathematics ---------------------------------------------------------------------------------------------------
 
    Compton. Photon energies are in units of m_e c^2. An electron of Lorentz factor gamma crosses isotropic photons of
    energy eps0. With b = 4 gamma eps0, E = eps/gamma, q = E/(b (1 - E)), the scattered photons have (Jones 1968, Phys.
@@ -153,7 +154,7 @@
 #endif
 #endif
 
-/* ---- status ---- */
+/* ---- API: status ------------------------------------------------------------------------------------------------ */
 /* name, value, message. Everything but OK is negative. */
 #define BML_SAMPLE_STATUS_TABLE(X)                                                                                \
     X(BML_SAMPLE_OK, 0, "no error")                                                                               \
@@ -179,7 +180,7 @@ enum { BML_SAMPLE_MESSAGE = 512 }; /* bytes of a message, its NUL included */
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_SAMPLE_DEF const char *bml_sample_strerror(int status);
 
-/* ---- API: random numbers ----
+/* ---- API: random numbers -------------------------------------------------------------------------------------------
    Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
    numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
    blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
@@ -213,7 +214,7 @@ static inline BML_SAMPLE_FUNC void bml_sample_uniform4(float *u, bml_sample_rng 
 /* Inline: an isotropic direction[3] from two uniform numbers. */
 static inline BML_SAMPLE_FUNC void bml_sample_isotropic(double *direction, double u, double v);
 
-/* ---- Compton: isotropic photons and one electron ---- */
+/* ---- API: Compton: isotropic photons and one electron ----------------------------------------------------------- */
 enum { BML_SAMPLE_NET = 0, BML_SAMPLE_TABLE, BML_SAMPLE_EXACT };
 enum { BML_SAMPLE__NT = 64 };
 enum { BML_SAMPLE__NS = 128 };
@@ -309,7 +310,7 @@ typedef struct bml_sample_event {
 BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direction, const bml_sample_event *event,
                                                 bml_sample_rng *rng);
 
-/* ---- Compton: one photon and one electron, exact ---- */
+/* ---- API: Compton: one photon and one electron, exact ----------------------------------------------------------- */
 typedef struct bml_sample_collision {
     double gamma;           /* electron's Lorentz factor, 1 ... 1e11 */
     const double *electron; /* [3] unit vector, its direction; not looked at if gamma = 1 */
@@ -342,7 +343,7 @@ BML_SAMPLE_DEF double bml_sample_klein_nishina(double x);
 /* Inline, x >= 0, to 3e-6: some 3 times an exp. */
 static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x);
 
-/* ---- Compton: thermal electrons ---- */
+/* ---- API: Compton: thermal electrons ---------------------------------------------------------------------------- */
 enum { BML_SAMPLE__RECOIL_X = 64 };
 enum { BML_SAMPLE__RECOIL_U = 128 };
 enum { BML_SAMPLE__THERMAL_ROWS = 64 };
@@ -380,7 +381,7 @@ static inline BML_SAMPLE_FUNC float bml_sample_thermal_cross_section(float theta
 static inline BML_SAMPLE_FUNC double bml_sample_mean_free_path(double n_e, float theta, float x,
                                                                const bml_sample_thermal_nodes *n);
 
-/* ---- quantum synchrotron radiation and Breit-Wheeler pairs in a strong field ---- */
+/* ---- API: quantum synchrotron radiation and Breit-Wheeler pairs in a strong field ------------------------------- */
 typedef struct bml_sample_qed_nodes { /* 65 KiB, plain data */
     float emission[BML_SAMPLE__QED_CHI * BML_SAMPLE__QED_U];
     float pair[BML_SAMPLE__QED_CHI * BML_SAMPLE__QED_U];
@@ -391,7 +392,7 @@ typedef struct bml_sample_qed_nodes { /* 65 KiB, plain data */
 /* Makes the tables, tens of ms: emission for chi 1e-4 ... 1e4, pairs for chi 1e-2 ... 1e6. BAD_ARGUMENT for NULL,
    NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_qed_table(bml_sample_qed_nodes *nodes);
-/* Inline: the integral over xi of the bracket (see MATHEMATICS); times alpha/(sqrt(3) pi) m c^2/(hbar gamma), which is
+/* Inline: the integral over xi of the bracket (see Mathematics); times alpha/(sqrt(3) pi) m c^2/(hbar gamma), which is
    1.0411e18/gamma per second, the photons emitted per second. */
 static inline BML_SAMPLE_FUNC float bml_sample_emission_rate(float chi, const bml_sample_qed_nodes *n);
 /* Inline: xi, the photon's share of the electron's energy, at u in (0,1). */
@@ -400,7 +401,7 @@ static inline BML_SAMPLE_FUNC float bml_sample_emission_energy(float chi, float 
 static inline BML_SAMPLE_FUNC float bml_sample_pair_rate(float chi, const bml_sample_qed_nodes *n);
 static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, const bml_sample_qed_nodes *n);
 
-/* ---- electrons and photons to scatter: x[n] each. BAD_ARGUMENT ---- */
+/* ---- API: electrons and photons to scatter: x[n] each. BAD_ARGUMENT --------------------------------------------- */
 /* Lorentz factors of a relativistic Maxwell (Juettner) distribution, gamma^2 beta e^(-gamma/theta), theta = kT/(m_e
    c^2), 1e-9 ... 1e9 (mixture of gamma distributions with rejection, at least 70 % accepted; Canfield, Howard & Liang
    1987, ApJ 323, 565). */
@@ -436,7 +437,7 @@ typedef struct bml_sample_power {
 BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, const bml_sample_power *power,
                                         bml_sample_rng *rng);
 
-/* ---- any density ---- */
+/* ---- API: any density ------------------------------------------------------------------------------------------- */
 /* p[n], any normalisation, >= 0 and finite, at x[n][n_dim] (1-D: x[n]) for the parameters z[n_z] (NULL if there are
    none). */
 typedef void (*bml_sample_density)(double *p, const double *x, const double *z, int n, void *user);
@@ -480,7 +481,7 @@ BML_SAMPLE_DEF int bml_sample_table_draw(const bml_sample_table *table, double *
 BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *table, double *cdf, double *pdf, const double *x,
                                         size_t n);
 
-/* ---- a density with parameters, on a grid ---- */
+/* ---- API: a density with parameters, on a grid ------------------------------------------------------------------ */
 enum { BML_SAMPLE_MAX_Z = 6 };
 enum { BML_SAMPLE_MAX_DIM = 8 };
 typedef struct bml_sample_grid bml_sample_grid;
@@ -506,7 +507,7 @@ BML_SAMPLE_DEF double bml_sample_grid_error(const bml_sample_grid *grid); /* lar
 BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *grid, double *x, const double *z, const double *u,
                                         size_t n, bml_sample_rng *rng);
 
-/* ---- a density of several dimensions, by adaptive cells ---- */
+/* ---- API: a density of several dimensions, by adaptive cells ---------------------------------------------------- */
 typedef struct bml_sample_cells bml_sample_cells;
 typedef struct bml_sample_cells_config {
     bml_sample_density density; /* of x[n_dim] */
@@ -531,7 +532,7 @@ BML_SAMPLE_DEF double bml_sample_cells_count(const bml_sample_cells *cells); /* 
 BML_SAMPLE_DEF int bml_sample_cells_draw(const bml_sample_cells *cells, double *x, size_t n, const double *z, int one_z,
                                          bml_sample_rng *rng);
 
-/* ---- discrete weights ---- */
+/* ---- API: discrete weights -------------------------------------------------------------------------------------- */
 typedef struct bml_sample_alias bml_sample_alias;
 /* weights[n] >= 0, finite, not all zero. BAD_DENSITY, ZERO_DENSITY, BAD_ARGUMENT,
    TOO_LARGE, NO_MEMORY. */
@@ -540,7 +541,7 @@ BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias);
 /* index[n] in 0 ... number of weights - 1. BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_alias_draw(const bml_sample_alias *alias, uint32_t *index, size_t n, bml_sample_rng *rng);
 
-/* ---- reference methods: slow, and right for any density of which a bound is known ---- */
+/* ---- API: reference methods: slow, and right for any density of which a bound is known -------------------------- */
 typedef struct bml_sample_rejection {
     bml_sample_density density;
     void *user;
@@ -562,7 +563,7 @@ typedef struct bml_sample_ratio {
 } bml_sample_ratio;
 BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_sample_ratio *how, bml_sample_rng *rng);
 
-/* ---- networks ---- */
+/* ---- API: networks ---------------------------------------------------------------------------------------------- */
 typedef struct bml_sample_net bml_sample_net;
 /* From array[count] as bml_sample_net_write or _train made it; copied. BAD_ARRAY, NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why);
@@ -587,7 +588,7 @@ BML_SAMPLE_DEF size_t bml_sample_net_write(char *text, size_t size, const bml_sa
    above. */
 BML_SAMPLE_DEF size_t bml_sample_net_safetensors(unsigned char *bytes, size_t size, const bml_sample_net *net);
 
-/* ---- how good is a sampler? ---- */
+/* ---- API: how good is a sampler? -------------------------------------------------------------------------------- */
 /* y[n] of x[n]: an inverse CDF, or a CDF */
 typedef void (*bml_sample_map)(double *y, const double *x, int n, void *user);
 typedef struct bml_sample_quality {
@@ -616,7 +617,7 @@ typedef struct bml_sample_divergence {
 } bml_sample_divergence;
 BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double *counts, const double *prob, int bins);
 
-/* ---- training (BML_SAMPLE_TRAIN) ---- */
+/* ---- API: training (BML_SAMPLE_TRAIN) --------------------------------------------------------------------------- */
 #ifdef BML_SAMPLE_TRAIN
 typedef struct bml_sample_progress {
     int output;
@@ -657,7 +658,7 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
                                         char *why);
 #endif
 
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_sample_table_create(a, b) is a call of version 0.1, and means NULL. */
 #define BML_SAMPLE_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define BML_SAMPLE_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)
@@ -1141,22 +1142,6 @@ static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma,
     return p;
 }
 
-/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2),
-   which from gamma = 300 and eps0 < gamma/3e5 on is left out: 1e-5 of the CDF. */
-static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
-    bml_sample__pairf p;
-    p.q = 0;
-    p.L = bml_sample__log1pf(4 * gamma * eps0);
-    p.s = p.L / (p.L + 4);
-    p.low = 0;
-    int seen = gamma < 300 || eps0 * 3e5f > gamma;
-    if (seen) {
-        p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
-    }
-    p.high = 1 - p.low;
-    return p;
-}
-
 /* The 2-8-8-1 network N(t, s), made by `make train-compton`: kernels [in][out], then biases, layer after layer. */
 static inline BML_SAMPLE_FUNC const float *bml_sample__weights(void) {
     static const float weights[105] = {
@@ -1194,10 +1179,12 @@ typedef int32_t bml_sample__mask8 __attribute__((vector_size(32)));
         bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
         (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
         bml_sample__eight square = (x) * (x);                                                           \
-        bml_sample__eight below = 0.455668737f + square * (0.0207978224f + square * 1.36103200e-4f);    \
+        bml_sample__eight fourth = square * square;                                                     \
+        bml_sample__eight below = 0.0207978224f + square * 1.36103200e-4f;                              \
         bml_sample__eight above = 0.00221871042f + square * 3.66293559e-6f;                             \
-        above = 0.999992914f + square * (0.122358796f + square * above);                                \
-        (x) *= above / (1 + square * below);                                                            \
+        below = (1 + square * 0.455668737f) + fourth * below;                                           \
+        above = (0.999992914f + square * 0.122358796f) + fourth * above;                                \
+        (x) *= above / below;                                                                           \
     } while (0)
 
 static inline float bml_sample__network(float t, float s) {
@@ -1312,12 +1299,65 @@ static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float g
     return eps > eps0 ? eps : eps0;
 }
 
+/* log(1 + x) and exp(-x) once more, for one photon alone: not the operations count then but how long each waits for the
+   one before, so that the sums are made from both ends. */
+static inline BML_SAMPLE_FUNC float bml_sample__log1p_alone(float x) {
+    int32_t k;
+    float m = bml_sample__split(&k, 1 + x);
+    float r = k == 0 ? x : m - 1;
+    float r2 = r * r;
+    float r4 = r2 * r2;
+    float first = 0.333339107f + r * -0.250013370f;
+    float second = 0.199630638f + r * -0.165775847f;
+    float third = 0.149147679f + r * -0.142674870f;
+    float high = third + r2 * 0.0870043592f;
+    float p = (first + r2 * second) + r4 * high;
+    float octaves = (float)k * 0.693147181f;
+    return (octaves + r) + r2 * (r * p - 0.5f);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__exp_alone(float *one_minus, float x) {
+    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
+    float scale = bml_sample__float((uint32_t)(127 - k) << 23);
+    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
+    float r2 = r * r;
+    float first = 0.499999980f + r * 0.166665387f;
+    float second = 0.0416672213f + r * 0.00836718086f;
+    float high = first + r2 * (second + r2 * 0.00138823958f);
+    float p = r + r2 * high;
+    float whole = scale + scale * p;
+    *one_minus = k == 0 ? -p : 1 - whole;
+    return whole;
+}
+
+/* A far photon: f is 1 to 3e-3 below E = eps0/gamma there, so that u_min = E/G, at most 3/(4 gamma^2); from gamma = 300
+   and eps0 < gamma/3e5 on it is left out: 1e-5 of the CDF. Without it r and t are those of u alone, and ready before
+   the logarithm is. */
+static inline BML_SAMPLE_FUNC float bml_sample__far_energy(float *rest, float gamma, float eps0, float u,
+                                                           const bml_sample_compton_nodes *nodes) {
+    float L = bml_sample__log1p_alone(4 * gamma * eps0);
+    float s = L / (L + 4);
+    float r = sqrtf(1 - u);
+    float t = u / (1 + r);
+    int seen = gamma < 300 || eps0 * 3e5f > gamma;
+    if (seen) {
+        float low = eps0 * bml_sample__per_total(s) / (gamma * L);
+        float less = r * low * (0.5f + 0.125f * low); /* r (1 - sqrt(1 - low)) */
+        r -= less;
+        t += less;
+    }
+    float n = nodes ? bml_sample__lookup(nodes->n, t, s) : bml_sample__network(t, s);
+    float l = L * (t * (1 + r * n));
+    float E;
+    *rest = bml_sample__exp_alone(&E, l < L ? l : L);
+    float eps = gamma * E;
+    return eps > eps0 ? eps : eps0;
+}
+
 static inline BML_SAMPLE_FUNC float bml_sample_compton_step(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
     if (!bml_sample__is_far(gamma, eps0)) return bml_sample__near_energy(rest, gamma, eps0, u, nodes);
-    bml_sample__pairf p = bml_sample__prepare_far(gamma, eps0);
-    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
-    return eps > eps0 ? eps : eps0;
+    return bml_sample__far_energy(rest, gamma, eps0, u, nodes);
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample_compton_energy(float gamma, float eps0, float u,

@@ -161,7 +161,7 @@
 extern "C" {
 #endif
 
-/* ---- API: statuses ----------------------------------------------------------------------------------------------- */
+/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
 
 #define BML_SSC_STATUS_TABLE(X)                                                                    \
     X(OK, 0, "no error")                                                                           \
@@ -189,7 +189,7 @@ enum { BML_SSC_MESSAGE = 512 }; /* bytes of a message, NUL included */
 /* The message of a status; never NULL. Thread safe. */
 BML_SSC_DEF const char *bml_ssc_strerror(int status);
 
-/* ---- API: tables and blobs --------------------------------------------------------------------------------------- */
+/* ---- API: tables and blobs -------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_grid { BML_SSC_CONVERGED, BML_SSC_ATHENA } bml_ssc_grid;
 typedef enum bml_ssc_pitch { BML_SSC_PITCH_AVERAGED, BML_SSC_PITCH_90 } bml_ssc_pitch;
@@ -220,7 +220,7 @@ BML_SSC_DEF void bml_ssc_free(bml_ssc *tables); /* NULL is fine */
 BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why);
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob); /* NULL is fine */
 
-/* ---- API: fields from outside ------------------------------------------------------------------------------------ */
+/* ---- API: fields from outside ----------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_field {
     BML_SSC_BLACK_BODY,      /* temperature; grey when energy_density is given too */
@@ -253,7 +253,7 @@ typedef struct bml_ssc_external {
     int isotropic;                   /* geometric kinds: the isotropic kernel (7), not (20), for the observer too */
 } bml_ssc_external;
 
-/* ---- API: the source --------------------------------------------------------------------------------------------- */
+/* ---- API: the source -------------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_injection {
     BML_SSC_POWER_LAW,    /* gamma^-p */
@@ -349,7 +349,7 @@ BML_SSC_DEF int bml_ssc_solve(bml_ssc_blob *blob, const bml_ssc_source *source);
 /* What went wrong last in this blob, naming the parameter; "" if nothing. Lives as long as the blob. */
 BML_SSC_DEF const char *bml_ssc_message(const bml_ssc_blob *blob);
 
-/* ---- API: what comes out ----------------------------------------------------------------------------------------- */
+/* ---- API: what comes out ---------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_component {
     BML_SSC_TOTAL,
@@ -427,7 +427,7 @@ typedef struct bml_ssc_derived {
 /* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER (the observer). */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
 
-/* ---- API: around the blob ---------------------------------------------------------------------------------------- */
+/* ---- API: around the blob --------------------------------------------------------------------------------------- */
 
 /* Energy density [erg cm^-3] of a geometric field at the distance [cm] from the black hole, in a frame that moves out
    along the axis with Gamma (1: the black hole's). *u out; why as in bml_ssc_create. Errors: BAD_ARGUMENT, PARAMETER,
@@ -452,13 +452,13 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
                                     const bml_ssc_observer *observer, char *why);
 
-/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: mean colours
-   of ellipticals from the far ultraviolet to 8 micrometres (table in the code), straight lines in log-log between, zero
-   outside 1000 A ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
+/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: the template of
+   Coleman, Wu & Weedman 1980 (table in the code), to 0.05 dex; Rayleigh-Jeans beyond 2 micrometres, zero outside 1000 A
+   ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
    and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, PARAMETER. */
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer);
 
-/* ---- API: data ------------------------------------------------------------------------------------------------- */
+/* ---- API: data -------------------------------------------------------------------------------------------------- */
 
 typedef struct bml_ssc_point {
     double nu;                 /* [Hz], observer */
@@ -482,7 +482,7 @@ BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, doubl
 BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
                                        double ln_f);
 
-/* ---- API: many sources ----------------------------------------------------------------------------------------- */
+/* ---- API: many sources ------------------------------------------------------------------------------------------ */
 
 typedef struct bml_ssc_batch_job {
     double *out;                       /* [n_sources][n]: nuFnu at nu, or log10(x^2 n) at log10_x without observers */
@@ -499,7 +499,7 @@ typedef struct bml_ssc_batch_job {
    status of the first source that failed. Errors: BAD_ARGUMENT, NO_MEMORY, and those of a source. */
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables);
 
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_ssc_create(a, b) is a call of version 0.1, and means NULL. */
 #define BML_SSC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define bml_ssc_create(...) BML_SSC_WHY_OPTIONAL_2(bml_ssc_create, __VA_ARGS__, NULL, 0)
@@ -3940,14 +3940,15 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     return bml_ssc__say(why, BML_SSC_OK);
 }
 
-/* Giant ellipticals, lambda [A] and log10 of lambda L_lambda over its value in R: U-B 0.50, B-V 0.96, V-R 0.61, R-I
-   0.70 (Fukugita et al. 1995, PASP 107, 945), V-K 3.25, J-H 0.68, H-K 0.21 (Mannucci et al. 2001, MNRAS 326, 745), zero
-   points of Bessell 1979 and 1998; near-ultraviolet minus r 5.6, far 6.8 (Gil de Paz et al. 2007, ApJS 173, 185); a
-   Rayleigh-Jeans tail beyond K as in the bands of Spitzer. */
-static const double bml_ssc__host[][2] = {{1000, -2.15},   {1528, -2.11},   {2271, -1.80},  {3000, -1.25},
-                                          {3600, -0.81},   {4400, -0.324},  {5450, -0.10},  {6410, 0},
-                                          {7980, 0.103},   {12350, 0.129},  {16620, 0.080}, {21590, -0.136},
-                                          {35500, -0.668}, {44900, -1.003}, {78700, -1.67}, {240000, -3.12}};
+/* An elliptical, lambda [A] and log10 of lambda L_lambda over its value in R: the E template of Coleman, Wu & Weedman
+   1980 (ApJS 43, 393), extended below 1400 A and beyond 10000 A by Bolzonella, Miralles & Pello 2000 (A&A 363, 476) with
+   the models of Bruzual & Charlot 1993, averaged over +-5 %; beyond 20900 A the Rayleigh-Jeans law. */
+static const double bml_ssc__host[][2] = {
+    {1000, -2.118}, {1250, -2.143}, {1528, -2.194},  {1900, -2.087},  {2250, -1.936},  {2400, -1.965}, {2550, -1.848},
+    {2700, -1.585}, {2850, -1.336}, {3000, -1.165},  {3300, -0.904},  {3600, -0.792},  {3750, -0.768}, {3900, -0.64},
+    {4050, -0.52},  {4150, -0.441}, {4300, -0.358},  {4450, -0.278},  {4700, -0.181},  {5000, -0.152}, {5450, -0.085},
+    {6410, 0},      {7200, 0.038},  {7980, 0.052},   {9000, 0.097},   {10500, 0.128},  {12350, 0.088}, {14500, 0.048},
+    {16000, 0.068}, {17500, 0.036}, {19000, -0.051}, {20900, -0.124}, {240000, -3.304}};
 
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer) {
     if (!nuFnu || !nu || n < 1 || !observer) {

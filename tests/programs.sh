@@ -4,8 +4,9 @@
 passed=0 failed=0 skipped=0
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-programs=$(for program in examples/*.c examples/*/*.c; do echo "build/$(basename "$program" .c)"; done | grep -v hello_cuda) # that one needs nvcc
-limit=30 # seconds for one run; the slowest takes about five on a busy core
+programs=$(for program in examples/*.c examples/*/*.c; do echo "build/$(basename "$program" .c)"; done |
+    grep -v -e hello_cuda -e 'build/[0-9]') # needs nvcc; lessons: tests/lessons.sh
+limit=300 # seconds for one run, against hanging; the slowest takes about five on a quiet core
 
 # verdict MESSAGE OK: one check; OK is 0 when it passed. What a failing run printed is shown.
 verdict() {
@@ -89,7 +90,12 @@ ends "hello_nested" 0 build/hello_nested
 check "hello_nested prefers the line" awk '/Bayes/ {exit !($NF > 1)}' "$scratch/stdout"
 cd "$scratch" || exit 1
 ends "hello_nn" 0 "$here/build/hello_nn"
-check "hello_nn knows the sine to 0.02" awk '$1 == "x" {n++; d = $5 - $8; if (d > 0.02 || d < -0.02) bad = 1} END {exit bad || n != 5}' "$scratch/stdout"
+# Over seeds the largest error is up to 6e-4, the root of the mean square up to 1.3e-4; other machines round otherwise.
+check "hello_nn knows the sine to 2e-3" awk '$1 == "x" {n++; d = $5 - $8; if (d > 2e-3 || d < -2e-3) bad = 1} /^root/ {exit bad || n != 6 || $NF > 4e-4}' "$scratch/stdout"
+ends "hello_compton" 0 "$here/build/hello_compton"
+# Mean square over squared mean of the energy at given gamma is 1.575 (14/5 over (4/3)^2), and <gamma^4> is 1.43 <gamma^2>^2:
+# the mean of a million has a relative sd of sqrt(0.575 x 1.43)/1000 = 0.9e-3, of which five are allowed.
+check "hello_compton: the mean energy is 4/3 <gamma^2> eps0" awk '{d = $2/$NF - 1; exit !(d < 4.5e-3 && d > -4.5e-3)}' "$scratch/stdout"
 ends "hello_dropout" 0 "$here/build/hello_dropout"
 check "hello_dropout is less sure where there are no data" awk '{exit !($17 > $6)}' "$scratch/stdout"
 ends "hello_sample" 0 "$here/build/hello_sample"
@@ -361,6 +367,17 @@ if command -v sha256sum >/dev/null; then
 fi
 check "points.csv: residuals and pulls are of the best model" awk -F, 'NR > 1 {off = log($2 / $6) / log(10) - $7; n++; if (off > 1e-4 || off < -1e-4) bad = 1}
     END {exit bad || n != 3}' "$fit/points.csv"
+# ---- a disk that is full: files may not grow beyond 4 kB, which the picture's script does; the chain, posterior.csv and the rest
+# of the results stay those of the run before ----
+results() { (cd "$1" && find . -type f ! -name state.bin | LC_ALL=C sort | xargs -d '\n' -r cksum); }
+old=$(results "$fit")
+short "$fit" --threads 1 --moves stretch --seed 3
+ends "fit_sed, no room for its results" 1 bash -c 'ulimit -f 4; "$@"' - "${command[@]}"
+check "fit_sed, no room: says so" grep -q 'File too large' "$scratch/stderr"
+check "fit_sed, no room: leaves the old results whole, and no others" test "$old" = "$(results "$fit")"
+short "$scratch/no_room" --threads 1 --moves stretch --steps 20000 --time-limit 2
+ends "fit_sed, no room for its state" 1 bash -c '(ulimit -f 0; exec "$@") 2>&1 >/dev/null | cat >&2; exit ${PIPESTATUS[0]}' - "${command[@]}"
+check "fit_sed, no room for its state: says so" grep -q 'state.bin: File too large; what this run has done is lost' "$scratch/stderr"
 short "$scratch/again" --threads 1 --moves stretch
 check "fit_sed: the run again" bash -c '"$@"; [ $? -eq 2 ]' - "${command[@]}"
 check "fit_sed: same seed, same chain" cmp "$fit/chain.npy" "$scratch/again/chain.npy"
@@ -414,6 +431,22 @@ printf 'log_distance,uniform,17,18\nlog_f_torus,normal,-0.3,0.2\n' >"$scratch/pr
 around "$scratch/tied" $short_around --fix log_R=16.5 --fix log_l_e=-3.5 --prior "$scratch/prior.csv"
 ends "fit_sed --prior of a parameter that has a usual value" 2 "${command[@]}"
 check "fit_sed --prior fits it" grep -q '^log_f_torus,' "$scratch/tied/posterior.csv"
+# Two instruments, thirty points each with errors of 0.01 dex, of which one scatters by 0.03 and the other by 0.2 dex: each
+# is known to 1/sqrt(60) = 13 %; four times that is 0.52 in ln f.
+two() { build/simulate_sed --source 16,-1,3,6,-4,2.2 --delta 20 --redshift 0.1 --error-lo 0.01 --error-hi 0.01 "$@"; }
+{ two --band A,14,17,30 --noise 0.03; two --band 'B,14,17,30' --noise 0.2 --seed 2 | grep ,B; two --band C,22,22,1 | grep ,C; } |
+    sed 's/,B$/,"B, far"/' >"$scratch/two.csv"
+scatter="--fix log_R=16 --fix log_B=-1 --fix log_gamma_min=3 --fix log_gamma_max=6 --fix p=2.2 --fix log_delta=1.30103 --threads 1
+    --quiet --moves stretch --walkers 8 --steps 200 --burn 50"
+ends "fit_sed --scatter instrument" 2 build/fit_sed "$scratch/two.csv" $scatter --scatter instrument --out "$scratch/two"
+check "fit_sed --scatter instrument: each its own" awk -F, '
+    $1 == "ln_f_A" {off = $3 - log(0.03); n++; if (off > 0.52 || off < -0.52) bad = 1}
+    $1 == "ln_f_B__far" {off = $3 - log(0.2); n++; if (off > 0.52 || off < -0.52) bad = 1}
+    $1 == "ln_f" {n++} END {exit bad || n != 3}' "$scratch/two/posterior.csv"
+check "fit_sed --scatter instrument: the verdict names the worst" grep -q 'worst_scatter .*ln_f_B__far' "$scratch/two/verdict.txt"
+ends "fit_sed --scatter instrument --fix ln_f_NAME" 2 build/fit_sed "$scratch/two.csv" $scatter --scatter instrument --fix ln_f=-5 \
+    --fix ln_f_A=-3.5 --out "$scratch/two"
+check "fit_sed --fix ln_f_NAME" awk -F, '/^ln_f/ {if ($1 != "ln_f_B__far") bad = 1} END {exit bad}' "$scratch/two/posterior.csv"
 before=$(contents "$fit")
 bad_around() { # MESSAGE PATTERN OPTIONS...
     local message=$1 pattern=$2
@@ -425,14 +458,14 @@ bad_around "--field of nothing known" "--field: 'bar' is none of blr, torus, dis
 bad_around "--thermal of a shell" "--thermal: 'blr' is none of torus, disc, host" --thermal blr
 bad_around "--fix of a name with an error" 'no such parameter; is it log_distance' --fix log_distanse=17
 bad_around "--fix of a grey body that is not there" 'the model has no such parameter' --fix log_u_ext=-2
-bad_around "--fix outside the range of a usual parameter" 'outside -4 ... 0' --fix log_f_blr=0.5
+bad_around "--fix outside the range of a usual parameter" 'outside -8 ... 0' --fix log_f_blr=0.5
 bad_around "--tie without an end" 'ends in no number' --tie log_R=log_distance-x
 bad_around "--tie to nobody" 'neither a number nor A[*]OTHER' --tie log_R=log_distances-1
 bad_around "--tie in a circle" 'in a circle' --tie log_R=log_distance-1 --tie log_distance=log_R+1
 bad_around "--tie to itself" 'to itself' --tie log_R=log_R
 bad_around "--free of nobody" 'NAME must be one of log_R' --free foo
 printf 'log_f_blr,uniform,-2,1\n' >"$scratch/prior.csv"
-bad_around "--prior outside the range of a usual parameter" 'prior.csv:1: log_f_blr: -2 ... 1 is outside -4 ... 0' --prior "$scratch/prior.csv"
+bad_around "--prior outside the range of a usual parameter" 'prior.csv:1: log_f_blr: -2 ... 1 is outside -8 ... 0' --prior "$scratch/prior.csv"
 printf 'log_u_ext,uniform,-2,1\n' >"$scratch/prior.csv"
 bad_around "--prior of a grey body that is not there" "prior.csv:1: 'log_u_ext': the model has no such parameter" --prior "$scratch/prior.csv"
 bad_around "--field with a network" 'networks know power laws without fields' --model examples/models/ssc.safetensors --electrons power
@@ -623,7 +656,7 @@ bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
 bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2
-bad_option "--fix outside the range" '--fix log_R=400: outside 14 ... 17' --fix log_R=400
+bad_option "--fix outside the range" '--fix log_R=400: outside 12 ... 20' --fix log_R=400
 bad_option "everything fixed" 'at least one parameter of the source must be free' --fix log_l_e=-4 --fix log_delta=1
 bad_option "--fix log_gamma_max less than 2 above gamma_min" 'fit_sed: ' --fix log_gamma_max=2.5
 

@@ -18,9 +18,14 @@ typedef struct options {
     const char *columns, *source, *ebl;
     option_list skip;
     /* model */
-    int grid, ssa, pairs, systematic_scatter, electrons, escape;
+    int grid, ssa, pairs, systematic_scatter, scatter, electrons, escape;
+    unsigned scatters;             /* set of groups that have a scatter of their own; bit 0: the common one */
     int fields, shines, isotropic; /* sets of AROUND_...: from field and thermal */
     double t_var, equipartition;
+    int protons;
+    long neutrinos; /* seen; -1: not asked */
+    double exposure;
+    const char *area;
     option_list fix, tie, free, field, thermal;
     const char *prior;
     /* network */
@@ -38,8 +43,10 @@ typedef struct options {
 enum { OPTION_ROWS = 64 };
 
 static const options options_default = {.systematic_scatter = 1,
+                                        .scatters = 1,
                                         .ssa = CHOOSE_FOR_ME,
                                         .reweigh = CHOOSE_FOR_ME,
+                                        .neutrinos = -1,
                                         .check_table = 1,
                                         .ebl = "auto",
                                         .walkers = 48,
@@ -158,6 +165,20 @@ static int options_model(option_row *rows, int n, options *o) {
          .max = 100,
          .value = "DEX",
          .help = "a Gaussian prior of this width in log10 of U_e/U_B; 0: none"},
+        {.name = "protons",
+         .flag = &o->protons,
+         .help = "protons beside the electrons: adds log_l_p, log_gamma_p_max, p_p (2 unless --free); with pairs"},
+        {.name = "neutrinos",
+         .integer = &o->neutrinos,
+         .min = 0,
+         .max = 1e6,
+         .value = "N",
+         .help = "muon-neutrino events that were seen, a Poisson term"},
+        {.name = "area",
+         .text = &o->area,
+         .value = "FILE",
+         .help = "effective area for them: lines log10 E [GeV], cm^2"},
+        {.name = "exposure", .real = &o->exposure, .min = 0, .max = 1e12, .value = "S", .help = "seconds, for them"},
         {.name = "fix", .list = &o->fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
         {.name = "tie",
          .list = &o->tie,
@@ -171,6 +192,10 @@ static int options_model(option_row *rows, int n, options *o) {
         {.name = "systematic-scatter",
          .flag = &o->systematic_scatter,
          .help = "fit ln f, a scatter in dex beyond the errors"},
+        {.name = "scatter",
+         .choice = &o->scatter,
+         .value = "common|instrument",
+         .help = "one ln f, or one for each instrument of three detections or more: ln_f_NAME"},
         {.name = "model",
          .text = &o->model,
          .value = "FILE",
@@ -316,6 +341,8 @@ static void options_check(options *o) {
     if (o->device == DEVICE_CUDA && o->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
     const int plain = o->electrons == ELECTRONS_POWER && !o->fields && !o->shines && !o->escape;
+    if (o->scatter && !o->systematic_scatter)
+        fail("fit_sed: --scatter instrument goes without --no-systematic-scatter");
     if (o->model && !plain)
         fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field, --thermal "
              "and --photon-escape");

@@ -76,9 +76,9 @@ static void state_fill(state_head *h, const problem *p, int phase) {
     h->sum = 14695981039346656037u;
 }
 
-/* s->head: phase, round, still and best are set; start may be NULL. */
-static void state_write(const problem *p, state *s) {
-    char err[ERROR_SIZE];
+/* s->head: phase, round, still and best are set; start may be NULL. 0, or -1 with a line in err: an earlier state is
+   then as it was. */
+static int state_try(const problem *p, state *s, char *err) {
     state_head h;
     const size_t d = (size_t)p->n_free;
     const size_t n = (size_t)p->sed.n;
@@ -89,7 +89,7 @@ static void state_write(const problem *p, state *s) {
     h.payload = s->head.payload;
     if (!s->start) h.walkers = 0;
     out_file o;
-    if (out_begin(&o, p->opt->out, "state.bin", err)) fail("%s", err);
+    if (out_begin(&o, p->opt->out, "state.bin", err)) return -1;
     fwrite(&h, sizeof h, 1, o.f); /* again below, with the sum */
     state_put(o.f, &h, s->start, (size_t)h.walkers * d * sizeof(double));
     state_put(o.f, &h, p->learned.theta, (size_t)h.learned * (size_t)p->n_model * sizeof(double));
@@ -106,7 +106,13 @@ static void state_write(const problem *p, state *s) {
     h.sum = state_sum(sum, &h, sizeof h);
     rewind(o.f);
     fwrite(&h, sizeof h, 1, o.f);
-    if (out_commit(&o, err)) fail("%s", err);
+    return out_commit(&o, err);
+}
+
+/* The same at the end of a run: what cannot be kept is lost. */
+static void state_write(const problem *p, state *s) {
+    char err[ERROR_SIZE];
+    if (state_try(p, s, err)) fail("%s; what this run has done is lost", err);
 }
 
 /* A part of the file; NULL where it ends too soon. */
@@ -236,12 +242,15 @@ static void stop_here(const problem *p) {
 }
 
 /* Writes what a sampler's save gave as the payload of a state, and frees it. A sampler that has not begun has nothing
-   to keep. */
+   to keep. A full disk ends no run that has not been asked to stop: there may be room again for the results. */
 static void state_keep(const problem *p, double *start, void *payload, size_t size, int status) {
     state s = {.head = {.phase = PHASE_SAMPLE, .payload = size}, .start = start, .payload = payload};
     if (status == BML_MCMC_NOT_STARTED) s.head.payload = 0;
     if (status && status != BML_MCMC_NOT_STARTED) fail("fit_sed: %s", bml_mcmc_strerror(status));
-    state_write(p, &s);
+    char err[ERROR_SIZE];
+    const int lost = state_try(p, &s, err);
+    if (lost && stop_asked()) fail("%s; what this run has done is lost", err);
+    if (lost) fprintf(stderr, "%s; the run goes on without a state to resume from\n", err);
     free(payload);
 }
 

@@ -255,7 +255,8 @@ BML_HADRON_ANTI_NU_E = 6
 BML_HADRON_BETHE_HEITLER = 7
 BML_HADRON_SYNCHROTRON = 8
 BML_HADRON_NEUTRINOS = 9
-BML_HADRON_SPECIES = 10
+BML_HADRON_NEUTRON = 10
+BML_HADRON_SPECIES = 11
 
 
 class bml_hadron_config(Structure):
@@ -280,6 +281,8 @@ class bml_hadron_source(Structure):
         ("p2", c_double),
         ("curvature", c_double),
         ("off", c_int),
+        ("cooling", c_int),
+        ("neutrons", c_int),
     ]
 
 
@@ -343,6 +346,7 @@ class bml_hadron_balance(Structure):
         ("photons", c_double),
         ("pairs", c_double),
         ("neutrinos", c_double),
+        ("neutrons", c_double),
         ("cooled", c_double),
         ("expansion", c_double),
         ("lost", c_double),
