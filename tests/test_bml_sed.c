@@ -1,5 +1,5 @@
-/* test_bml_sed.c: the library's face of the SED reader, the background light and the surrogate (examples/common/bml_sed.h)
-   against what is behind it; what it refuses. */
+/* test_bml_sed.c: the library's face of the SED reader, the background light and the surrogate
+   (examples/common/bml_sed.h) against what is behind it; what it refuses. */
 #include "common.h"
 #include "bml_nn.h"
 #include "bml_ssc.h"

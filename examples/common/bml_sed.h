@@ -1,8 +1,8 @@
 /* bml_sed.h: SED tables, tables of the background light, and the network for the SSC solver, as library code.
 
-   The readers and the surrogate that fit_sed is made of (sed.h, ebl.h, surrogate.h), behind an interface like that of the
-   bml headers: objects, statuses and reasons; no printing, no exit. The shared library (make shared) holds it, and other
-   languages call it.
+   The readers and the surrogate that fit_sed is made of (sed.h, ebl.h, surrogate.h), behind an interface like that of
+   the bml headers: objects, statuses and reasons; no printing, no exit. The shared library (make shared) holds it, and
+   other languages call it.
 
    In ONE source file:           #define BML_SED_IMPLEMENTATION
                                  #include "bml_sed.h"
@@ -36,8 +36,9 @@
            return 0;
        }
 
-   It refuses: tables that sed.h or ebl.h refuse; model files that are not train_surrogate's; frequencies above the end of
-   a table of the background light. Rows outside a network's domain have no flux (NaN) and no likelihood (-infinity). */
+   It refuses: tables that sed.h or ebl.h refuse; model files that are not train_surrogate's; frequencies above the end
+   of a table of the background light. Rows outside a network's domain have no flux (NaN) and no likelihood
+   (-infinity). */
 #ifndef BML_SED_H
 #define BML_SED_H
 #define BML_SED_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
@@ -218,7 +219,8 @@ BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_sur
 #include "surrogate.h"
 
 /* >> status
-   The readers say what is wrong as text; which status that is follows from the text, as only memory is another matter. */
+   The readers say what is wrong as text; which status that is follows from the text, as only memory is another
+   matter. */
 
 static const char *const bml_sed__texts[] = {
 #define BML_SED_X(name, value, text) text,
