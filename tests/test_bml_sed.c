@@ -110,7 +110,13 @@ static void test_surrogate(void) {
     CHECK(ln_l[N - 1] == -HUGE_VAL, "outside the domain: impossible");
     rows.own_error = 1;
     bml_sed_surrogate_log_likelihood(again, s, &rows, t->point, t->n, why);
-    CHECK(again[0] > ln_l[0], "the network's own error widens a poor fit");
+    int wider = 0;
+    int finite = 0;
+    for (int i = 0; i < N; i++) {
+        finite += ln_l[i] > -HUGE_VAL;
+        wider += ln_l[i] > -HUGE_VAL && again[i] > ln_l[i];
+    }
+    CHECK(finite > N / 2 && wider == finite, "the network's own error widens poor fits: %d of %d", wider, finite);
     bml_ssc_point bad = t->point[0];
     bad.sigma_lo = -1;
     CHECK(bml_sed_surrogate_log_likelihood(ln_l, s, &rows, &bad, 1, why) == BML_SED_POINT, "a bad point: %s", why);
@@ -122,6 +128,7 @@ static void test_surrogate(void) {
           why);
     rows.delta = NULL;
     CHECK(bml_sed_surrogate_fluxes(flux[0], s, &rows, nu, N_NU, NULL) == BML_SED_BAD_ARGUMENT, "no delta");
+    bml_sed_surrogate_free(s);
     CHECK(bml_sed_surrogate_load(&s, table_path, why) == BML_SED_BAD_FILE && !s, "no model: %s", why);
     bml_sed_free(t);
 }

@@ -651,6 +651,13 @@ BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_sur
     if (why) why[0] = 0;
     if (!ln_l || !point || n_points < 1 || bml_sed__bad_rows(s, rows, 1))
         return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "ln_l, point, s, rows, delta or observer is missing");
+    for (int i = 0; i < n_points; i++) { /* before the network's error hides what is wrong with theirs */
+        double any;
+        char text[BML_SED_MESSAGE];
+        if (bml_ssc_log_likelihood(&any, &point[i].nuFnu, &point[i], 1, -HUGE_VAL) != BML_SSC_POINT) continue;
+        snprintf(text, sizeof text, "point %d, at %g Hz: %s", i, point[i].nu, bml_sed_strerror(BML_SED_POINT));
+        return bml_sed__fail(BML_SED_POINT, why, text);
+    }
     bml_sed__job job = {.s = &s->own, .rows = rows, .point = point, .ln_l = ln_l};
     int status = bml_sed__view_make(&job.view, rows->observer, &point->nu, stride, n_points, why);
     if (status) return status;
