@@ -1,6 +1,8 @@
 """The SED of 3HSP J095507.9+355101 with emcee's walkers and bml's likelihood, prior and diagnostics.
 
-    python3 examples/python/emcee_sed.py            needs emcee; a minute
+    python3 examples/python/emcee_sed.py            needs emcee; some minutes
+
+The posterior is bent and long: 6,000 steps of 64 walkers are not enough for emcee's local moves, and the verdict says so.
 """
 import emcee
 import numpy as np
