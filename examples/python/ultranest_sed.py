@@ -2,13 +2,17 @@
 
     python3 examples/python/ultranest_sed.py        needs ultranest; some minutes
 """
+import numpy as np
 import ultranest
 import ultranest.stepsampler
 
 from sed_problem import log_likelihood, prior
 
 if __name__ == "__main__":
-    sampler = ultranest.ReactiveNestedSampler(prior.names, log_likelihood, prior.transform, vectorized=True)
+    def finite(theta):  # UltraNest takes no -inf, which stands for sources that cannot be
+        return np.maximum(log_likelihood(theta), -1e100)
+
+    sampler = ultranest.ReactiveNestedSampler(prior.names, finite, prior.transform, vectorized=True)
     sampler.stepsampler = ultranest.stepsampler.SliceSampler(
         nsteps=2 * prior.n_dim, generate_direction=ultranest.stepsampler.generate_mixture_random_direction)
     result = sampler.run(min_num_live_points=200, viz_callback=None, show_status=False)
