@@ -297,6 +297,7 @@ int main(int argc, char **argv) {
         {.name = "gamma-p-min", .real = &set.p.gamma_min, .value = "G", .help = "lowest gamma of protons"},
         {.name = "gamma-p-max", .real = &set.p.gamma_max, .value = "G", .help = "highest; required"},
         {.name = "p-p", .real = &set.p.p, .value = "P", .help = "index of the injected protons"},
+        {.name = "cooling", .flag = &set.p.cooling, .help = "pions and muons shine before they decay"},
         {.name = "gas", .real = &set.p.gas, .value = "CM-3", .help = "cold protons in the source"},
         {.name = "redshift", .real = &set.see.redshift, .min = 0, .max = 100, .value = "Z", .help = "required"},
         {.name = "delta",

@@ -396,6 +396,50 @@ static void test_synchrotron(void) {
     bml_hadron_blob_free(b);
 }
 
+/* Half the spacing: cells and columns are averages, so that spectra move by a share of h^2, 0.053 or 0.02 dex. */
+static void test_spacing(void) {
+    static const bml_hadron_species species[] = {BML_HADRON_GAMMA, BML_HADRON_BETHE_HEITLER, BML_HADRON_NEUTRINOS,
+                                                 BML_HADRON_ELECTRON, BML_HADRON_SYNCHROTRON};
+    bml_hadron *t;
+    bml_hadron_config config = {0.05};
+    if (bml_hadron_create(&t, &config, NULL)) exit(1);
+    bml_hadron_blob *b[2] = {blob_of(tables), blob_of(t)};
+    double gamma[2] = {1, 1e8};
+    double N[2] = {1, 1e-16};
+    double x[2] = {1e-6, 1e-1};
+    double n[2] = {1e15, 1e5};
+    bml_hadron_given g;
+    memset(&g, 0, sizeof g);
+    g.gamma = gamma;
+    g.N = N;
+    g.x = x;
+    g.n = n;
+    g.n_gamma = g.n_x = 2;
+    g.gas = 1e3;
+    g.B = 10;
+    for (int k = 0; k < 2; k++)
+        if (bml_hadron_rates(b[k], &g)) CHECK(0, "%s", bml_hadron_message(b[k]));
+    for (int s = 0; s < 5; s++) {
+        enum { POINTS = 300 };
+        double at[POINTS];
+        double y[2][POINTS];
+        int peak = 0;
+        double worst = 0;
+        for (int i = 0; i < POINTS; i++)
+            at[i] = -16 + 0.1 * i;
+        for (int k = 0; k < 2; k++)
+            bml_hadron_spectrum(y[k], at, POINTS, b[k], species[s]);
+        for (int i = 0; i < POINTS; i++)
+            if (y[1][i] > y[1][peak]) peak = i;
+        for (int i = 0; i < POINTS; i++)
+            if (fabs(at[i] - at[peak]) < 2 && y[1][i] > y[1][peak] - 1.5) worst = fmax(worst, fabs(y[0][i] - y[1][i]));
+        CHECK_LE(worst, 0.02, "half the spacing, within 1.5 dex of the peak [dex]");
+    }
+    for (int k = 0; k < 2; k++)
+        bml_hadron_blob_free(b[k]);
+    bml_hadron_free(t);
+}
+
 /* ---- in time ----------------------------------------------------------------------------------------------------- */
 
 /* A field of photons that stays: n = scale x^-2 between 1e-6 and 1e-1, and grids for what is made. */
@@ -559,6 +603,84 @@ static void test_expansion(void) {
     CHECK_NEAR(e.protons / energy, 1, 0.01, "expansion: energy left over the closed form");
     CHECK_NEAR(e.expansion / (e.injected - energy), 1, 0.02, "expansion: work");
     CHECK_LE(fabs(e.residual), 0.01, "expansion: residual of the books");
+    bml_hadron_blob_free(b);
+}
+
+/* Pions and muons in a field of 1e5 G: half of the muons, and of their neutrinos, are lost where loss and decay rates
+   agree; two dex above it 1e-4; the energy is in photons instead. In 1 G nothing changes. */
+static void test_cooling(void) {
+    bml_hadron_blob *b = blob_of(tables);
+    static stage s;
+    double y[2][2][3];
+    bml_hadron_balance e[2][2];
+    double at[3];
+    double U_B = 1e10 / (8 * PI);
+    double muon = 206.768;
+    double rate = 4.0 / 3 * SIGMA_T * C * U_B / MC2 / pow(muon, 3);
+    double gamma = sqrt(1 / (rate * 2.197e-6));
+    for (int i = 0; i < 3; i++)
+        at[i] = log10(gamma * muon / 3) - 1.5 + 1.5 * i;
+    for (int strong = 0; strong < 2; strong++)
+        for (int cooling = 0; cooling < 2; cooling++) {
+            bml_hadron_source src = usual_source();
+            src.B = strong ? 1e5 : 1;
+            src.gamma_max = 1e9;
+            src.gamma_min = 1e7;
+            src.off = BML_HADRON_PAIRS | BML_HADRON_SYNCHROTRON_LIGHT;
+            src.cooling = cooling;
+            set_stage(&s, 1e-8, src.B);
+            bml_hadron_begin(b, &src);
+            CHECK(advance(b, &s, 2, 0.25, 2) == 0, "%s", bml_hadron_message(b));
+            bml_hadron_spectrum(y[strong][cooling], at, 3, b, BML_HADRON_NU_E);
+            bml_hadron_energy(&e[strong][cooling], b);
+            CHECK_LE(fabs(e[strong][cooling].residual), 1e-3, "cooling of muons: books");
+        }
+    double pion = 4.0 / 3 * SIGMA_T * C * U_B / MC2 / pow(273.132, 3) * 2.6033e-8;
+    for (int i = 0; i < 3; i++) {
+        double E = pow(10, at[i]);
+        double ratio = pow(10, 3 * (i - 1));
+        double want = -log10(1 + ratio) - log10(1 + pion * pow(4 * E / 273.132, 2));
+        CHECK_NEAR(y[1][1][i] - y[1][0][i], want, 5e-3, "electron neutrinos in 1e5 G, log10 of the share that is left");
+        CHECK_NEAR(y[0][1][i] - y[0][0][i], 0, 5e-3, "and in 1 G");
+    }
+    double lost = e[1][0].pairs + e[1][0].neutrinos - e[1][1].pairs - e[1][1].neutrinos;
+    double gained = e[1][1].photons - e[1][0].photons + e[1][1].lost - e[1][0].lost;
+    CHECK(lost > 0.1 * e[1][0].neutrinos, "they lose energy: %.3g of %.3g", lost, e[1][0].neutrinos);
+    CHECK_NEAR(gained / lost, 1, 1e-3, "what pairs and neutrinos lose, photons gain");
+    bml_hadron_blob_free(b);
+}
+
+/* Neutrons: below the threshold of two pions one for each e+; with the option they leave, and the books close over
+   them. */
+static void test_neutrons(void) {
+    bml_hadron_blob *b = blob_of(tables);
+    double gamma = 1e6;
+    double neutrons;
+    double positrons;
+    one_of_each(b, gamma, 1.7 * 0.313 * M_RATIO / (4 * gamma));
+    energy_of(b, BML_HADRON_NEUTRON, &neutrons);
+    energy_of(b, BML_HADRON_POSITRON, &positrons);
+    CHECK_NEAR(neutrons / positrons, 1, 0.02, "a neutron for each e+");
+    static stage s;
+    bml_hadron_balance e[2];
+    for (int leave = 0; leave < 2; leave++) {
+        bml_hadron_source src = usual_source();
+        src.neutrons = leave;
+        set_stage(&s, 1e-2, 1);
+        bml_hadron_begin(b, &src);
+        CHECK(advance(b, &s, 5, 0.25, 2) == 0, "%s", bml_hadron_message(b));
+        bml_hadron_energy(&e[leave], b);
+        CHECK_LE(fabs(e[leave].residual), 0.01, "neutrons: books");
+    }
+    CHECK(e[0].neutrons == 0 && e[1].neutrons > 0.5 * e[1].neutrinos, "neutrons leave, with %.3g; neutrinos take %.3g",
+          e[1].neutrons, e[1].neutrinos);
+    CHECK(e[1].protons < e[0].protons, "and protons are fewer");
+    bml_hadron_source src = usual_source();
+    src.neutrons = 2;
+    refused(b, src, BML_HADRON_PARAMETER, "neutrons");
+    src.neutrons = 0;
+    src.cooling = -1;
+    refused(b, src, BML_HADRON_PARAMETER, "cooling");
     bml_hadron_blob_free(b);
 }
 
@@ -1037,8 +1159,11 @@ int main(int argc, char **argv) {
     test_gas();
     test_naima();
     test_synchrotron();
+    test_spacing();
     test_time();
     test_expansion();
+    test_cooling();
+    test_neutrons();
     test_neutrinos();
     test_books(seed);
     test_cycle();

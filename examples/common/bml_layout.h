@@ -11,6 +11,7 @@
 #include "bml_nn.h"
 #include "bml_sample.h"
 #include "bml_ssc.h"
+#include "bml_onnx.h"
 #include "bml_sed.h"
 
 typedef struct bml_layout_entry {
@@ -155,6 +156,8 @@ static const bml_layout_entry bml_layout__entries[] = {
     {"bml_hadron_source.p2", offsetof(bml_hadron_source, p2), sizeof(((bml_hadron_source *)0)->p2)},
     {"bml_hadron_source.curvature", offsetof(bml_hadron_source, curvature), sizeof(((bml_hadron_source *)0)->curvature)},
     {"bml_hadron_source.off", offsetof(bml_hadron_source, off), sizeof(((bml_hadron_source *)0)->off)},
+    {"bml_hadron_source.cooling", offsetof(bml_hadron_source, cooling), sizeof(((bml_hadron_source *)0)->cooling)},
+    {"bml_hadron_source.neutrons", offsetof(bml_hadron_source, neutrons), sizeof(((bml_hadron_source *)0)->neutrons)},
     {"bml_hadron_field", 0, sizeof(bml_hadron_field)},
     {"bml_hadron_field.t", offsetof(bml_hadron_field, t), sizeof(((bml_hadron_field *)0)->t)},
     {"bml_hadron_field.dt", offsetof(bml_hadron_field, dt), sizeof(((bml_hadron_field *)0)->dt)},
@@ -198,6 +201,7 @@ static const bml_layout_entry bml_layout__entries[] = {
     {"bml_hadron_balance.photons", offsetof(bml_hadron_balance, photons), sizeof(((bml_hadron_balance *)0)->photons)},
     {"bml_hadron_balance.pairs", offsetof(bml_hadron_balance, pairs), sizeof(((bml_hadron_balance *)0)->pairs)},
     {"bml_hadron_balance.neutrinos", offsetof(bml_hadron_balance, neutrinos), sizeof(((bml_hadron_balance *)0)->neutrinos)},
+    {"bml_hadron_balance.neutrons", offsetof(bml_hadron_balance, neutrons), sizeof(((bml_hadron_balance *)0)->neutrons)},
     {"bml_hadron_balance.cooled", offsetof(bml_hadron_balance, cooled), sizeof(((bml_hadron_balance *)0)->cooled)},
     {"bml_hadron_balance.expansion", offsetof(bml_hadron_balance, expansion), sizeof(((bml_hadron_balance *)0)->expansion)},
     {"bml_hadron_balance.lost", offsetof(bml_hadron_balance, lost), sizeof(((bml_hadron_balance *)0)->lost)},
@@ -810,6 +814,7 @@ static const bml_layout_entry bml_layout__entries[] = {
     {"bml_ssc_batch_job.n", offsetof(bml_ssc_batch_job, n), sizeof(((bml_ssc_batch_job *)0)->n)},
     {"bml_ssc_batch_job.component", offsetof(bml_ssc_batch_job, component), sizeof(((bml_ssc_batch_job *)0)->component)},
     {"bml_ssc_batch_job.threads", offsetof(bml_ssc_batch_job, threads), sizeof(((bml_ssc_batch_job *)0)->threads)},
+    {"BML_ONNX_VERSION", 0, BML_ONNX_VERSION},
     {"BML_SED_VERSION", 0, BML_SED_VERSION},
     {"bml_sed_options", 0, sizeof(bml_sed_options)},
     {"bml_sed_options.confidence", offsetof(bml_sed_options, confidence), sizeof(((bml_sed_options *)0)->confidence)},

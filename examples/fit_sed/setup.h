@@ -453,6 +453,7 @@ static void take_memory(problem *p) {
     for (int i = 0; i < p->threads && !bad; i++)
         bad = bml_ssc_blob_create(&p->blob[i], p->tables, why);
     if (bad) fail("fit_sed: %s", why);
+    hadrons_open(&p->protons, p->opt, p->threads);
 }
 
 static void open_device(problem *p) {
@@ -469,6 +470,7 @@ static void set_up(problem *p, options *opt) {
     p->learned.best = -HUGE_VAL;
     p->warmth = 1;
     p->legs = 1;
+    hadrons_check(opt);
     p->threads = farm_ranks() > 1 && !opt->threads ? 1 : threads_or_all(opt->threads);
     if (opt->reweigh == CHOOSE_FOR_ME) opt->reweigh = opt->model != NULL;
     read_table(p, opt);
@@ -499,6 +501,7 @@ static void clean_up(problem *p) {
     for (int i = 0; i < p->threads; i++)
         bml_ssc_blob_free(p->blob[i]);
     bml_ssc_free(p->tables);
+    hadrons_close(&p->protons, p->threads);
     bml_mcmc_prior_free(p->prior);
     response_free(&p->response);
     sed_free(&p->sed);
