@@ -441,6 +441,12 @@ check "fit_sed --scatter instrument: the verdict names the worst" grep -q 'worst
 ends "fit_sed --scatter instrument --fix ln_f_NAME" 2 build/fit_sed "$scratch/two.csv" $scatter --scatter instrument --fix ln_f=-5 \
     --fix ln_f_A=-3.5 --out "$scratch/two"
 check "fit_sed --fix ln_f_NAME" awk -F, '/^ln_f/ {if ($1 != "ln_f_B__far") bad = 1} END {exit bad}' "$scratch/two/posterior.csv"
+# Three epochs of one band, a limit among them, and a band of its own: the median of 1, 2 and 4e-11, with half of log10(4/1).
+printf '%s,is_ul\n1.1e14,1e-11,0.1,0\n1.2e14,4e-11,0.1,0\n1.3e14,2e-11,0.1,0\n1.25e14,9e-12,,1\n1e17,2e-12,0.1,0\n' $head >"$scratch/epochs.csv"
+command=(build/fit_sed "$scratch/epochs.csv" --redshift 0.5 $quick --moves stretch --threads 1 --quiet --average 0.2 --out "$scratch/average")
+ends "fit_sed --average" 2 "${command[@]}"
+check "fit_sed --average: medians with the spread of the epochs" awk -F, 'NR == 2 {off = $2 / 2e-11 - 1; width = $3 - 0.30103; nu = $1 / 1.1972e14 - 1}
+    END {exit !(NR == 3 && off < 1e-5 && off > -1e-5 && width < 1e-4 && width > -1e-4 && nu < 1e-3 && nu > -1e-3)}' "$scratch/average/points.csv"
 before=$(contents "$fit")
 bad_around() { # MESSAGE PATTERN OPTIONS...
     local message=$1 pattern=$2
