@@ -1,10 +1,11 @@
-/* bml_mcmc.h - posterior samplers and their diagnostics, in one file of C.
+/* bml_mcmc.h: posterior samplers and their diagnostics, in one file of C.
 
    An affine-invariant ensemble sampler, nested sampling for evidences and several modes, and NUTS where there are
    gradients; with priors, convergence diagnostics and calibration tests that all of them share.
 
-       #define BML_MCMC_IMPLEMENTATION      (in exactly one .c or .cpp file)
-       #include "bml_mcmc.h"
+   In ONE source file:           #define BML_MCMC_IMPLEMENTATION
+                                 #include "bml_mcmc.h"
+   everywhere else just:         #include "bml_mcmc.h"          and link with -lm
 
    A complete program, a correlated Gaussian in two dimensions:
 
@@ -39,7 +40,7 @@
    reason). Link with -lm. No input or output, no globals, no threads of its own, no clock: the same seed is the same
    chain. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. Write the log-probability (log prior + log likelihood, any constant left out) for n points at once:
           void f(double *log_prob, const double *theta, int n, int n_dim, void *user);
@@ -62,7 +63,7 @@
    Which one: several modes, an evidence, or no idea where to start: nested. Up to some 20 dimensions, one mode, no
    gradient: ensemble. Gradients, or more dimensions: NUTS.
 
-   OPTIONS
+   ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_MCMC_IMPLEMENTATION          this file gives the functions, not only their declarations
    BML_MCMC_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
@@ -72,7 +73,7 @@
    BML_MCMC_USE_IMPORTANCE     importance nested sampling, too; in every file, or in none. Unfinished: see there
    BML_MCMC_MALLOC(n), BML_MCMC_REALLOC(p, n), BML_MCMC_FREE(p)     all three or none; default: the C library's
 
-   MATHEMATICS
+   ---- Mathematics ---------------------------------------------------------------------------------------------------
 
    Ensemble. n_walkers points are updated in two halves, chosen at random in each step: a walker X of one half is
    offered Y made with the help of the other half C, which stands still meanwhile, and takes it with probability
@@ -200,7 +201,7 @@
 #endif
 #endif
 
-/* ---- status ---- */
+/* ---- API: status ------------------------------------------------------------------------------------------------ */
 /* name, value, message. Everything but OK is negative. */
 #define BML_MCMC_STATUS_TABLE(X)                                                                                  \
     X(BML_MCMC_OK, 0, "no error")                                                                                 \
@@ -227,7 +228,7 @@ enum { BML_MCMC_MESSAGE = 512 }; /* bytes of a message buffer, NUL included */
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_MCMC_DEF const char *bml_mcmc_strerror(int status);
 
-/* ---- API: random numbers ----
+/* ---- API: random numbers -------------------------------------------------------------------------------------------
    Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
    numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
    blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
@@ -251,7 +252,7 @@ BML_MCMC_DEF double bml_mcmc_rng_uniform(bml_mcmc_rng *rng);
 /* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
 BML_MCMC_DEF double bml_mcmc_rng_normal(bml_mcmc_rng *rng);
 
-/* ---- priors ---- */
+/* ---- API: priors ------------------------------------------------------------------------------------------------ */
 enum {
     BML_MCMC_UNIFORM,     /* flat in [lower, upper] */
     BML_MCMC_LOG_UNIFORM, /* density ~ 1/x in [lower, upper], 0 < lower */
@@ -293,7 +294,7 @@ BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cub
 /* lower[n_dim] and upper[n_dim]: the fixed limits, not those of a bounds callback. */
 BML_MCMC_DEF void bml_mcmc_prior_limits(double *lower, double *upper, const bml_mcmc_prior *prior);
 
-/* ---- what all samplers share ---- */
+/* ---- API: what all samplers share ------------------------------------------------------------------------------- */
 /* log_prob[n] of theta[n][n_dim]. */
 typedef void (*bml_mcmc_log_prob)(double *log_prob, const double *theta, int n, int n_dim, void *user);
 
@@ -304,7 +305,7 @@ enum {
     BML_MCMC_NAN_REJECTED /* as -infinity; counted, and reported by the verdict */
 };
 
-/* ---- the ensemble sampler ---- */
+/* ---- API: the ensemble sampler ---------------------------------------------------------------------------------- */
 /* The same, with derived[n][n_derived] quantities of the caller's beside it, such as a luminosity that the model has
    computed anyway. */
 typedef void (*bml_mcmc_log_prob_derived)(double *log_prob, double *derived, const double *theta, int n, int n_dim,
@@ -438,7 +439,7 @@ BML_MCMC_DEF size_t bml_mcmc_ensemble_save_size(const bml_mcmc_ensemble *e);
 BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size_t size);
 BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer, size_t size);
 
-/* ---- diagnostics, of any chain ---- */
+/* ---- API: diagnostics, of any chain ----------------------------------------------------------------------------- */
 typedef struct bml_mcmc_summary {
     double median;
     double minus; /* 15.87 % quantile = median - minus */
@@ -466,7 +467,7 @@ BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summar
 /* The quantile q in [0,1] of values[n], linear between order statistics. Reorders values. NaN if n = 0. */
 BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q);
 
-/* ---- the verdict ---- */
+/* ---- API: the verdict ------------------------------------------------------------------------------------------- */
 enum {
     BML_MCMC_REASON_SHORT,       /* fewer than 50 autocorrelation times */
     BML_MCMC_REASON_RHAT,        /* walkers or chains disagree: above 1.01 */
@@ -510,6 +511,7 @@ typedef struct bml_mcmc_verdict {
     double check_log_z; /* nested: by fresh draws, */
     double check_log_z_error;
     double check_ess;           /* from so many effective ones, */
+    double check_pareto;        /* whose largest weights have this shape: below 0.7 the error can be trusted, */
     uint64_t check_evaluations; /* which took so many likelihoods */
     size_t burn;                /* ensemble: steps left out */
 } bml_mcmc_verdict;
@@ -535,7 +537,7 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
 typedef int (*bml_mcmc_transform)(double *theta, const double *cube, int n, int n_dim, void *user);
 
 #ifndef BML_MCMC_NO_NESTED
-/* ---- nested sampling ---- */
+/* ---- API: nested sampling --------------------------------------------------------------------------------------- */
 enum { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
 enum { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
 
@@ -629,7 +631,10 @@ BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double 
 BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *out);
 /* The result judged: finished or not, rank test, correlation of slices with their start, ESS, mass at the prior's
    bounds, and ln Z against an importance sampling by fresh draws from a mixture fitted to the result (a tenth of the
-   run's likelihoods at most, 2,000 at least, 50,000 at most; not after a reweigh). Returns v->status. As above. */
+   run's likelihoods at most, 2,000 at least, 50,000 at most; not after a reweigh). Slices that remember their start
+   (above 0.2) make live points copies of each other and the quoted error too small, by three and more on thin bent
+   sheets: such a run is refused unless fresh draws that can be trusted (100 effective ones, Pareto shape below 0.7)
+   confirm it to 2.5 errors. Returns v->status. As above. */
 BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s);
 /* Save and resume to the bit, as of the ensemble above; n_dim, live_points, seed, method, sweeps and replace must
    agree, and the likelihood of the saved points. remaining, error
@@ -640,7 +645,7 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
 #endif /* BML_MCMC_NO_NESTED */
 
 #ifdef BML_MCMC_USE_IMPORTANCE
-/* ---- importance nested sampling ----
+/* ---- API: importance nested sampling -------------------------------------------------------------------------------
    Bounds around the upper parts of the likelihood are learned from the points so far; then fresh draws from every shell
    between two bounds, each weighted by its shell's volume, give ln Z and the posterior. For likelihoods that cost much
    more than the bounds do.
@@ -753,7 +758,7 @@ BML_MCMC_DEF int bml_mcmc_importance_load(bml_mcmc_importance *s, const void *bu
 #endif /* BML_MCMC_USE_IMPORTANCE */
 
 #ifndef BML_MCMC_NO_NUTS
-/* ---- gradient sampling: NUTS ---- */
+/* ---- API: gradient sampling: NUTS ------------------------------------------------------------------------------- */
 /* log_prob[n] and gradient[n][n_dim] = d log_prob/d theta at theta[n][n_dim]. */
 typedef void (*bml_mcmc_gradient)(double *log_prob, double *gradient, const double *theta, int n, int n_dim,
                                   void *user);
@@ -846,7 +851,7 @@ BML_MCMC_DEF int bml_mcmc_nuts_save(bml_mcmc_nuts *s, void *buffer, size_t size)
 BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t size);
 #endif /* BML_MCMC_NO_NUTS */
 
-/* ---- calibration ---- */
+/* ---- API: calibration ------------------------------------------------------------------------------------------- */
 /* ranks[n_dim] of truth[n_dim] among n_draws draws taken evenly from the chain: 0..n_draws. n_draws should not exceed
    the ESS. BAD_ARGUMENT when the chain holds fewer. */
 BML_MCMC_DEF int bml_mcmc_sbc_ranks(int *ranks, bml_mcmc_chain chain, const double *truth, int n_draws);
@@ -860,7 +865,7 @@ BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *rank
 BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 
 #endif /* BML_MCMC_H */
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_mcmc_prior_create(a, b, c) is a call of version 0.1, and means NULL. */
 #define BML_MCMC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define BML_MCMC_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)
@@ -3846,7 +3851,7 @@ BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
 static void bml_mcmc__verdict_begin(bml_mcmc_verdict *v) {
     memset(v, 0, sizeof *v);
     v->rhat = v->ess_bulk = v->ess_tail = v->e_bfmi = BML_MCMC__NAN;
-    v->check_log_z = v->check_log_z_error = v->check_ess = BML_MCMC__NAN;
+    v->check_log_z = v->check_log_z_error = v->check_ess = v->check_pareto = BML_MCMC__NAN;
 }
 
 /* A new reason, whose text is to be written; the last one is used again when there are too many. */
@@ -6157,11 +6162,15 @@ BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *o
 
 enum { BML_MCMC__CHECK_FIT = 4000 };  /* posterior draws that the mixture is fitted to, at most */
 enum { BML_MCMC__CHECK_BATCH = 500 }; /* likelihoods asked for together */
-#define BML_MCMC__CHECK_LEAST 2000.0  /* likelihoods, at least; twice as many where they are not enough, */
-#define BML_MCMC__CHECK_MOST 50000.0  /* and at most */
-#define BML_MCMC__CHECK_ESS 50.0      /* of the importance weights, below which they say little, */
-#define BML_MCMC__CHECK_FEW 5.0       /* and nothing */
-#define BML_MCMC__CHECK_SIGMA 3.0
+enum { BML_MCMC__PARETO_GRID = 100 };
+#define BML_MCMC__CHECK_LEAST 2000.0 /* likelihoods, at least; twice as many where they are not enough, */
+#define BML_MCMC__CHECK_MOST 50000.0 /* and at most */
+#define BML_MCMC__CHECK_ESS 100.0    /* of the importance weights, below which they say little, */
+#define BML_MCMC__CHECK_FEW 5.0      /* and nothing */
+#define BML_MCMC__CHECK_PARETO 0.7 /* shape of the largest weights: beyond it their mean has no error worth the name */
+#define BML_MCMC__CHECK_SIGMA 3.0  /* errors that run and check may differ by, */
+#define BML_MCMC__MEMORY 0.2       /* correlation of new points with their start that is none */
+#define BML_MCMC__CHECK_MEMORY 2.5 /* and where slices remember their start */
 
 typedef struct bml_mcmc__check {
     bml_mcmc__half fit;
@@ -6172,10 +6181,12 @@ typedef struct bml_mcmc__check {
     double sum;       /* of weights, in units of exp(top) */
     double sum2;
     double draws;
+    double *log_weight; /* [most + a batch] of all draws */
 } bml_mcmc__check;
 
-static ptrdiff_t bml_mcmc__check_layout(bml_mcmc__check *c, double *base) {
+static ptrdiff_t bml_mcmc__check_layout(bml_mcmc__check *c, double *base, double most) {
     ptrdiff_t used = 0;
+    c->log_weight = bml_mcmc__take(base, &used, (ptrdiff_t)most + BML_MCMC__CHECK_BATCH);
     c->y = bml_mcmc__take(base, &used, c->fit.n * c->fit.d);
     c->proposal = bml_mcmc__take(base, &used, c->fit.d);
     bml_mcmc__density_layout(&c->fit, base, &used);
@@ -6228,6 +6239,7 @@ static void bml_mcmc__check_draw(bml_mcmc__check *c, double *cube, double *log_r
 }
 
 static void bml_mcmc__check_add(bml_mcmc__check *c, double log_weight) {
+    c->log_weight[(ptrdiff_t)c->draws] = log_weight;
     c->draws++;
     if (!(log_weight > -DBL_MAX)) return;
     if (log_weight > c->top) {
@@ -6243,6 +6255,42 @@ static void bml_mcmc__check_add(bml_mcmc__check *c, double log_weight) {
 
 static double bml_mcmc__check_ess(const bml_mcmc__check *c) {
     return c->sum2 > 0 ? c->sum * c->sum / c->sum2 : 0;
+}
+
+/* Its shape for a given b = -k/sigma. */
+static double bml_mcmc__pareto_k(const double *x, ptrdiff_t m, double b) {
+    double k = 0;
+    for (ptrdiff_t i = 0; i < m; i++)
+        k += log1p(-b * x[i]) / (double)m;
+    return k;
+}
+
+/* Shape k of the generalised Pareto distribution of the largest weights, as exceedances (Zhang & Stephens 2009,
+   Technometrics 51, 316), drawn towards 1/2 as by ten more (Vehtari et al. 2024, JMLR 25, 72, Pareto smoothed importance
+   sampling): the weights have 1/k finite moments. Sorts log_weight[n]. Infinite for fewer than 25 weights. */
+static double bml_mcmc__pareto_shape(double *log_weight, ptrdiff_t n) {
+    double work[BML_MCMC__PARETO_GRID];
+    ptrdiff_t m = (ptrdiff_t)fmin(0.2 * (double)n, 3 * sqrt((double)n));
+    if (m < 5) return BML_MCMC__INF;
+    bml_mcmc__sort_doubles(log_weight, n);
+    double top = log_weight[n - 1];
+    double cut = exp(log_weight[n - 1 - m] - top);
+    double *x = log_weight + n - m; /* exceedances take the place of the largest */
+    for (ptrdiff_t i = 0; i < m; i++)
+        x[i] = exp(x[i] - top) - cut;
+    double quartile = x[(ptrdiff_t)(0.25 * (double)m + 0.5) - 1];
+    if (!(quartile > 0)) return 0; /* a plateau */
+    int grid = (int)fmin(30 + sqrt((double)m), BML_MCMC__PARETO_GRID);
+    double best = 0;
+    for (int j = 0; j < grid; j++) {
+        double b = 1 / x[m - 1] + (1 - sqrt(grid / (j + 0.5))) / (3 * quartile);
+        double k = bml_mcmc__pareto_k(x, m, b);
+        work[j] = (double)m * (log(-b / k) - k - 1);
+    }
+    bml_mcmc__softmax(work, grid);
+    for (int j = 0; j < grid; j++)
+        best += work[j] * (1 / x[m - 1] + (1 - sqrt(grid / (j + 0.5))) / (3 * quartile));
+    return (bml_mcmc__pareto_k(x, m, best) * (double)m + 5) / ((double)m + 10);
 }
 
 /* The standard deviation of ln of the mean weight. */
@@ -6276,10 +6324,10 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     c.fit.d = s->d;
     c.fit.n = (ptrdiff_t)bml_mcmc__clamp(r->ess, 1, BML_MCMC__CHECK_FIT);
     if (c.fit.n < 4 * (s->d + 1)) return BML_MCMC_OK; /* said below: no check */
-    double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL), 1);
-    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
-    bml_mcmc__check_layout(&c, block);
     double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, 2 * BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
+    double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL, most), 1);
+    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    bml_mcmc__check_layout(&c, block, most);
     int status = BML_MCMC_OK;
     if (bml_mcmc__check_fit(&c, s)) {
         status = bml_mcmc__check_run(&c, s, 0.5 * r->log_z_error, most);
@@ -6290,37 +6338,46 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     if (c.sum > 0) {
         v->check_log_z = c.top + log(c.sum / c.draws);
         v->check_log_z_error = bml_mcmc__check_error(&c);
+        v->check_pareto = bml_mcmc__pareto_shape(c.log_weight, (ptrdiff_t)c.draws);
     }
     BML_MCMC_FREE(block);
     return status;
 }
 
-/* ln Z of the run and of the check; correlation of new points with their start, which counts where there is no check.
-   Few effective draws leave mass out and so err downwards: that they find more than the run is evidence all the same.
-   */
+/* ln Z of the run and of the check; correlation of new points with their start. Points that remember are fewer than they
+   seem, and the run's error is that of independent ones: then the run stands only if a check that can be trusted
+   confirms it. Few effective draws leave mass out and so err downwards: that they find more than the run is evidence
+   all the same. */
 static void bml_mcmc__judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
     double difference = v->check_log_z - r->log_z;
     double rounding = 1 / (double)s->K; /* of the trapezoid rule */
     double error =
         sqrt(r->log_z_error * r->log_z_error + v->check_log_z_error * v->check_log_z_error + rounding * rounding);
-    int checked = v->check_ess >= BML_MCMC__CHECK_ESS;
-    int more = v->check_ess >= BML_MCMC__CHECK_FEW && difference > BML_MCMC__CHECK_SIGMA * error;
-    if (more || (checked && !(fabs(difference) <= BML_MCMC__CHECK_SIGMA * error))) {
+    int remembers = r->sweeps && r->sweep_correlation > BML_MCMC__MEMORY;
+    double sigma = remembers ? BML_MCMC__CHECK_MEMORY : BML_MCMC__CHECK_SIGMA;
+    int checked = v->check_ess >= BML_MCMC__CHECK_ESS && v->check_pareto < BML_MCMC__CHECK_PARETO;
+    int more = v->check_ess >= BML_MCMC__CHECK_FEW && difference > sigma * error;
+    if (more || (checked && !(fabs(difference) <= sigma * error))) {
         bml_mcmc_reason *reason = bml_mcmc__reason(v, BML_MCMC_REASON_EVIDENCE, 1, -1);
         reason->value = fabs(difference) / error;
-        reason->limit = BML_MCMC__CHECK_SIGMA;
+        reason->limit = sigma;
         snprintf(reason->text, sizeof reason->text,
                  "ln Z is %.4f +- %.4f by the run, but %.4f +- %.4f by %.0f fresh draws: %.1f errors apart", r->log_z,
                  r->log_z_error, v->check_log_z, v->check_log_z_error, (double)v->check_evaluations,
                  fabs(difference) / error);
         bml_mcmc__mend_commas(reason->text);
     }
-    if (!checked && !more)
+    if (!checked && !more && !(v->check_ess >= BML_MCMC__CHECK_ESS))
         bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0, "fresh draws could not check ln Z: their effective number is",
                       v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
-    if (r->sweeps && r->sweep_correlation > 0.2)
+    else if (!checked && !more)
+        bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0,
+                      "fresh draws could not check ln Z: the Pareto shape of their largest weights is", v->check_pareto,
+                      BML_MCMC__CHECK_PARETO);
+    if (remembers)
         bml_mcmc__say(v, BML_MCMC_REASON_CORRELATION, !checked,
-                      "new points remember where their slices began: their correlation is", r->sweep_correlation, 0.2);
+                      "new points remember where their slices began: their correlation is", r->sweep_correlation,
+                      BML_MCMC__MEMORY);
 }
 
 /* The posterior at the walls of the cube; wrapped coordinates have none. */

@@ -161,7 +161,7 @@
 extern "C" {
 #endif
 
-/* ---- API: statuses ----------------------------------------------------------------------------------------------- */
+/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
 
 #define BML_SSC_STATUS_TABLE(X)                                                                    \
     X(OK, 0, "no error")                                                                           \
@@ -189,7 +189,7 @@ enum { BML_SSC_MESSAGE = 512 }; /* bytes of a message, NUL included */
 /* The message of a status; never NULL. Thread safe. */
 BML_SSC_DEF const char *bml_ssc_strerror(int status);
 
-/* ---- API: tables and blobs --------------------------------------------------------------------------------------- */
+/* ---- API: tables and blobs -------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_grid { BML_SSC_CONVERGED, BML_SSC_ATHENA } bml_ssc_grid;
 typedef enum bml_ssc_pitch { BML_SSC_PITCH_AVERAGED, BML_SSC_PITCH_90 } bml_ssc_pitch;
@@ -220,7 +220,7 @@ BML_SSC_DEF void bml_ssc_free(bml_ssc *tables); /* NULL is fine */
 BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why);
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob); /* NULL is fine */
 
-/* ---- API: fields from outside ------------------------------------------------------------------------------------ */
+/* ---- API: fields from outside ----------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_field {
     BML_SSC_BLACK_BODY,      /* temperature; grey when energy_density is given too */
@@ -253,7 +253,7 @@ typedef struct bml_ssc_external {
     int isotropic;                   /* geometric kinds: the isotropic kernel (7), not (20), for the observer too */
 } bml_ssc_external;
 
-/* ---- API: the source --------------------------------------------------------------------------------------------- */
+/* ---- API: the source -------------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_injection {
     BML_SSC_POWER_LAW,    /* gamma^-p */
@@ -283,6 +283,7 @@ typedef struct bml_ssc_exchange {
     const double *gamma, *width; /* [n_electrons] nodes, and widths of the cells in gamma */
     const double *N;             /* [n_electrons] per gamma, of the pass before */
     const double *x, *n;         /* [n_photons] nodes, and photons per x */
+    const double *outside;       /* [n_photons] photons of fields from outside, per x; not diluted */
     double *electrons;           /* [n_electrons] add here: electrons and positrons made, per gamma and R/c */
     double *photons;             /* [n_photons] add here: photons made, per x and R/c */
     double *absorption;          /* [n_photons] add here: rate of absorption, per R/c */
@@ -348,7 +349,7 @@ BML_SSC_DEF int bml_ssc_solve(bml_ssc_blob *blob, const bml_ssc_source *source);
 /* What went wrong last in this blob, naming the parameter; "" if nothing. Lives as long as the blob. */
 BML_SSC_DEF const char *bml_ssc_message(const bml_ssc_blob *blob);
 
-/* ---- API: what comes out ----------------------------------------------------------------------------------------- */
+/* ---- API: what comes out ---------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_component {
     BML_SSC_TOTAL,
@@ -426,7 +427,7 @@ typedef struct bml_ssc_derived {
 /* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER (the observer). */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
 
-/* ---- API: around the blob ---------------------------------------------------------------------------------------- */
+/* ---- API: around the blob --------------------------------------------------------------------------------------- */
 
 /* Energy density [erg cm^-3] of a geometric field at the distance [cm] from the black hole, in a frame that moves out
    along the axis with Gamma (1: the black hole's). *u out; why as in bml_ssc_create. Errors: BAD_ARGUMENT, PARAMETER,
@@ -457,7 +458,7 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
    and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, PARAMETER. */
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer);
 
-/* ---- API: data ------------------------------------------------------------------------------------------------- */
+/* ---- API: data -------------------------------------------------------------------------------------------------- */
 
 typedef struct bml_ssc_point {
     double nu;                 /* [Hz], observer */
@@ -481,7 +482,7 @@ BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, doubl
 BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
                                        double ln_f);
 
-/* ---- API: many sources ----------------------------------------------------------------------------------------- */
+/* ---- API: many sources ------------------------------------------------------------------------------------------ */
 
 typedef struct bml_ssc_batch_job {
     double *out;                       /* [n_sources][n]: nuFnu at nu, or log10(x^2 n) at log10_x without observers */
@@ -498,7 +499,7 @@ typedef struct bml_ssc_batch_job {
    status of the first source that failed. Errors: BAD_ARGUMENT, NO_MEMORY, and those of a source. */
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables);
 
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_ssc_create(a, b) is a call of version 0.1, and means NULL. */
 #define BML_SSC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define bml_ssc_create(...) BML_SSC_WHY_OPTIONAL_2(bml_ssc_create, __VA_ARGS__, NULL, 0)
@@ -2883,6 +2884,7 @@ static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
     now.N = N;
     now.x = blob->x;
     now.n = blob->n;
+    now.outside = blob->n_ext;
     now.electrons = blob->made;
     now.photons = blob->photons;
     now.absorption = blob->absorption;

@@ -1,10 +1,11 @@
 /* model.h: what fit_sed fits. A problem holds the table, the prior and the free parameters; here are the likelihood by
    the exact solver and by a polynomial. network.h asks a network instead, evaluate.h chooses, setup.h fills a problem.
-   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h, device.h and surroundings.h first.
+   Include common.h, bml_ssc.h, bml_mcmc.h, bml_nn.h, sed.h, ebl.h, surrogate.h, device.h, farm.h, surroundings.h first.
    Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_MODEL_H
 #define FIT_SED_MODEL_H
 #include "options.h"
+#include "hadrons.h"
 
 enum {
     R,
@@ -28,6 +29,9 @@ enum {
     R_TORUS,
     F_TORUS,
     T_TORUS,
+    L_P,
+    GAMMA_P,
+    P_P,
     L_HOST,
     LN_F,          /* of all points, or with --scatter instrument of those whose instrument has too few */
     SCATTERS = 16, /* groups of points, each with its own ln f */
@@ -64,12 +68,16 @@ static struct parameter {
     {"log_R_torus", "log_{10} R_{torus}", "cm", 15.5, 21, 13, 23, "0.5*log_L_disc-4.1021"},
     {"log_f_torus", "log_{10} ξ_{torus}", "", -4, 0, -8, 0, "-0.301"},
     {"log_T_torus", "log_{10} T_{torus}", "K", 2, 3.5, 1, 5, "3"},
+    {"log_l_p", "log_{10} l_p", "", -8, -1, -15, 2, NULL},
+    {"log_gamma_p_max", "log_{10} γ_{p,max}", "", 3, 11, 1, 12, NULL},
+    {"p_p", "p_p", "", 1, 3, -1, 6, "2"},
     {"log_L_host", "log_{10} L_{host}", "erg/s", 40, 47, 36, 48, NULL},
     {"ln_f", "ln f", "dex", -10, 1, -20, 3, NULL},
 };
-static const double gamma_span = 2;     /* gamma_max is at least 100 gamma_min */
-static const double cutoff_reach = 1.3; /* with an exponential cut-off gamma_max is 20 times that */
-static const double parabola_pivot = 4; /* log gamma where a log-parabola has the index p, unless --fix says so */
+static const double gamma_span = 2;        /* gamma_max is at least 100 gamma_min */
+static const double cutoff_reach = 1.3;    /* with an exponential cut-off gamma_max is 20 times that */
+static const double proton_mass = 3.26391; /* log10 of m_p/m_e: a proton is confined to a gamma as much lower */
+static const double parabola_pivot = 4;    /* log gamma where a log-parabola has the index p, unless --fix says so */
 
 static const double bad_by =
     15; /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
@@ -121,7 +129,9 @@ typedef struct problem {
     int confines;                /* R and B can bound gamma_max: in the published ranges they cannot */
     bml_ssc *tables;
     bml_ssc_blob **blob; /* [threads] */
+    hadrons protons;     /* --protons */
     int threads;
+    farm others; /* the other ranks of MPI */
     device card; /* --device cuda: the solver, or the network, on it */
     device_solver card_solver;
     device_net card_net;
@@ -165,6 +175,9 @@ static int is_parameter(const options *opt, int k) {
     case R_TORUS:
     case F_TORUS:
     case T_TORUS: return ((opt->fields | opt->shines) & AROUND_TORUS) != 0;
+    case L_P:
+    case GAMMA_P:
+    case P_P: return opt->protons;
     case L_HOST: return (opt->shines & AROUND_HOST) != 0;
     default: return k < LN_F || (opt->scatters >> (k - LN_F) & 1);
     }
@@ -209,6 +222,7 @@ static int allowed(const problem *p, const double *full) {
     const int between = shape == ELECTRONS_BROKEN || shape == ELECTRONS_CUTOFF;
     if (between && !(full[BREAK] >= full[GAMMA_MIN] && full[BREAK] <= full[GAMMA_MAX])) return 0;
     if (!ties_allowed(p, full)) return 0;
+    if (p->opt->protons && !(full[GAMMA_P] <= ssc_row_confined(full) - proton_mass)) return 0;
     return !(p->opt->t_var > 0) || log_t_var(p, full) <= log10(p->opt->t_var);
 }
 
@@ -272,10 +286,33 @@ static bml_ssc_source source_of(const problem *p, const double *full, bml_ssc_ex
     return source;
 }
 
+/* With protons, to t = 5 in the solver's own steps: where the loop from protons to photons and back runs away within a
+   step there is no steady source to fit. */
+static int solve_protons(bml_ssc_blob *blob, bml_hadron_blob *protons, bml_ssc_source *source, const double *full) {
+    const int steps = 12;
+    const char *why;
+    bml_hadron_source p = {
+        .gamma_min = 1, .gamma_max = pow(10, full[GAMMA_P]), .compactness = pow(10, full[L_P]), .p = full[P_P]};
+    int status = hadron_ssc_begin(blob, protons, source, &p, 0, &why);
+    for (int i = 1; i <= steps && !status; i++)
+        status = bml_ssc_advance(blob, 5.0 * i / steps);
+    return status == BML_SSC_NOT_CONVERGED ? BML_SSC_PARAMETER : status;
+}
+
 static int solve(bml_ssc_blob *blob, const problem *p, const double *full) {
     bml_ssc_external field[AROUND_FIELDS];
-    const bml_ssc_source source = source_of(p, full, field);
+    bml_ssc_source source = source_of(p, full, field);
+    if (p->opt->protons) return solve_protons(blob, p->protons.blob[thread_number()], &source, full);
     return bml_ssc_solve(blob, &source);
+}
+
+/* --neutrinos: ln of the probability of as many events, in the source that this thread has solved last. */
+static double ln_neutrinos(const problem *p, const double *full) {
+    if (p->opt->neutrinos < 0) return 0;
+    const bml_hadron_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
+    double events;
+    int status = bml_hadron_events(&events, &p->protons.area, p->opt->exposure, p->protons.blob[thread_number()], &o);
+    return status ? (double)NAN : bml_hadron_log_poisson((int)p->opt->neutrinos, events);
 }
 
 /* nu F_nu of a solved blob at nu [n], absorbed by the fields around it; TOTAL: with all that shines beside it. */
@@ -358,7 +395,7 @@ static double exact(const problem *p, const double *full, double *dex, int *solv
     if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
     bml_ssc_observer o = observer_of(p, full);
     if (seen(dex, p->nu, p->sed.n, p, full, blob, BML_SSC_TOTAL)) return (double)NAN;
-    const double ln_l = ln_likelihood(p, dex, full) + ln_equipartition(p, blob, &o);
+    const double ln_l = ln_likelihood(p, dex, full) + ln_equipartition(p, blob, &o) + ln_neutrinos(p, full);
     for (int i = 0; i < p->sed.n; i++)
         dex[i] = log10(dex[i]);
     return ln_l;

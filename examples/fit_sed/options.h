@@ -22,6 +22,10 @@ typedef struct options {
     unsigned scatters;             /* set of groups that have a scatter of their own; bit 0: the common one */
     int fields, shines, isotropic; /* sets of AROUND_...: from field and thermal */
     double t_var, equipartition;
+    int protons;
+    long neutrinos; /* seen; -1: not asked */
+    double exposure;
+    const char *area;
     option_list fix, tie, free, field, thermal;
     const char *prior;
     /* network */
@@ -42,6 +46,7 @@ static const options options_default = {.systematic_scatter = 1,
                                         .scatters = 1,
                                         .ssa = CHOOSE_FOR_ME,
                                         .reweigh = CHOOSE_FOR_ME,
+                                        .neutrinos = -1,
                                         .check_table = 1,
                                         .ebl = "auto",
                                         .walkers = 48,
@@ -167,6 +172,20 @@ static int options_model(option_row *rows, int n, options *o) {
          .max = 100,
          .value = "DEX",
          .help = "a Gaussian prior of this width in log10 of U_e/U_B; 0: none"},
+        {.name = "protons",
+         .flag = &o->protons,
+         .help = "protons beside the electrons: adds log_l_p, log_gamma_p_max, p_p (2 unless --free); with pairs"},
+        {.name = "neutrinos",
+         .integer = &o->neutrinos,
+         .min = 0,
+         .max = 1e6,
+         .value = "N",
+         .help = "muon-neutrino events that were seen, a Poisson term"},
+        {.name = "area",
+         .text = &o->area,
+         .value = "FILE",
+         .help = "effective area for them: lines log10 E [GeV], cm^2"},
+        {.name = "exposure", .real = &o->exposure, .min = 0, .max = 1e12, .value = "S", .help = "seconds, for them"},
         {.name = "fix", .list = &o->fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
         {.name = "tie",
          .list = &o->tie,

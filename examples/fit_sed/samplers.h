@@ -316,6 +316,16 @@ static void draw_nested(posterior *post, const bml_mcmc_nested_result *r, const 
     post->chain = (bml_mcmc_chain){post->own, post->own + n * d, n, 1, p->n_free};
 }
 
+/* The sampler's own verdict on the run: what refuses it is said. */
+static int nested_stands(bml_mcmc_nested *s) {
+    bml_mcmc_verdict v;
+    bml_mcmc_nested_verdict(&v, s);
+    for (int i = 0; i < v.n_reasons; i++)
+        if (v.reason[i].refuses) printf("not to be trusted: %s\n", v.reason[i].text);
+    if (v.check_ess >= 100) printf("ln Z by fresh draws: %.2f +- %.2f\n", v.check_log_z, v.check_log_z_error);
+    return v.status == BML_MCMC_OK;
+}
+
 static void sample_nested(posterior *post, problem *p) {
     const options *opt = p->opt;
     char why[BML_MCMC_MESSAGE] = "";
@@ -335,18 +345,14 @@ static void sample_nested(posterior *post, problem *p) {
     p->solver_judges = 0;
     p->sampling = 1;
     status = run_nested(post->nested, p);
-    p->sampling = 0;
     if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
-    post->converged = !status;
+    post->converged = !status && nested_stands(post->nested);
+    p->sampling = 0;
     bml_mcmc_nested_result r;
     if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r))
         fail("fit_sed: %s %s", bml_mcmc_strerror(status), bml_mcmc_nested_message(post->nested));
     if (opt->reweigh) reweigh_nested(post, &r, p);
     if (bml_mcmc_nested_summary(post->nested, post->summary)) fail("fit_sed: out of memory");
-    if (!r.rank_ok) {
-        post->converged = 0;
-        printf("the insertion-rank test failed (p = %.2g): do not trust ln Z\n", r.rank_p);
-    }
     post->log_z = r.log_z;
     post->log_z_error = r.log_z_error;
     draw_nested(post, &r, p);

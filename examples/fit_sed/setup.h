@@ -517,6 +517,7 @@ static void take_memory(problem *p) {
     for (int i = 0; i < p->threads && !bad; i++)
         bad = bml_ssc_blob_create(&p->blob[i], p->tables, why);
     if (bad) fail("fit_sed: %s", why);
+    hadrons_open(&p->protons, p->opt, p->threads);
 }
 
 static void open_device(problem *p) {
@@ -533,7 +534,8 @@ static void set_up(problem *p, options *opt) {
     p->learned.best = -HUGE_VAL;
     p->warmth = 1;
     p->legs = 1;
-    p->threads = threads_or_all(opt->threads);
+    hadrons_check(opt);
+    p->threads = farm_ranks() > 1 && !opt->threads ? 1 : threads_or_all(opt->threads);
     if (opt->reweigh == CHOOSE_FOR_ME) opt->reweigh = opt->model != NULL;
     read_table(p, opt);
     if (opt->model) net_load(p);
@@ -552,6 +554,7 @@ static void set_up(problem *p, options *opt) {
     ebl_observe(p);
     if (opt->model) net_open(p);
     open_device(p);
+    shared_open(p);
 }
 
 static void clean_up(problem *p) {
@@ -562,6 +565,7 @@ static void clean_up(problem *p) {
     for (int i = 0; i < p->threads; i++)
         bml_ssc_blob_free(p->blob[i]);
     bml_ssc_free(p->tables);
+    hadrons_close(&p->protons, p->threads);
     bml_mcmc_prior_free(p->prior);
     response_free(&p->response);
     sed_free(&p->sed);
