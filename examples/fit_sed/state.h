@@ -53,8 +53,8 @@ static uint64_t state_settings(const problem *p) {
     const options *o = p->opt;
     uint64_t sum = 14695981039346656037u;
     const int model[] = {o->grid,   o->ssa,    o->pairs,     o->electrons, o->escape,
-                         o->fields, o->shines, o->isotropic, o->scatter};
-    const double more[] = {o->redshift, o->t_var, o->equipartition};
+                         o->fields, o->shines, o->isotropic, o->scatter,   o->protons};
+    const double more[] = {o->redshift, o->t_var, o->equipartition, (double)o->neutrinos, o->exposure};
     sum = state_sum(sum, model, sizeof model);
     sum = state_sum(sum, more, sizeof more);
     sum = state_sum(sum, p->free_par, (size_t)p->n_free * sizeof *p->free_par);
