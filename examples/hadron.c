@@ -3,6 +3,9 @@
 
    build/hadron --R 1e16 --B 0.14 --L-e 1e41 --gamma-max 1e5 --L-p 1e46 --gamma-p-max 1e6 --redshift 0.3365 --delta 28
                 --out DIR
+   build/hadron --R 1e16 --B 0.16 --L-e 1.5e42 --gamma-min 1e4 --gamma-max 6e4 --p 3 --L-p 3e46 --gamma-p-max 5e6
+                --redshift 0.3365 --delta 24 --ebl dominguez2011 --out DIR     a source like TXS 0506+056: hadron.png of
+                                                                               examples/pictures
    build/hadron ... --area effective_area.csv --exposure 1.5e7 --seen 1       also the events that a telescope expects
 
    Writes photons.csv (nu, nu F_nu of all and by component), neutrinos.csv (E^2 dN/dE by flavour), protons.csv, hadron.png
@@ -155,9 +158,9 @@ static void draw(const outcome *r, const settings *set) {
     for (int i = 0; i < N_NU; i++)
         top = fmax(top, r->photons[i * PHOTON_COLUMNS + 1]);
     if (plot_begin(&o, set->out, "hadron", 1000, 700, 14, err)) fail("%s", err);
-    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key top right\n");
+    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key top left\n");
     fprintf(o.f, "set xlabel '{/Symbol n} [Hz]'; set ylabel '{/Symbol n}F_{/Symbol n} [erg cm^{-2} s^{-1}]'\n");
-    fprintf(o.f, "set yrange [%.3g:%.3g]\n$p << END\n", top * 1e-6, top * 10);
+    fprintf(o.f, "set xrange [1e9:1e33]\nset yrange [%.3g:%.3g]\n$p << END\n", top * 1e-6, top * 10);
     for (int i = 0; i < N_NU; i++)
         for (int c = 0; c < PHOTON_COLUMNS; c++)
             fprintf(o.f, "%.6g%c", r->photons[i * PHOTON_COLUMNS + c], c + 1 < PHOTON_COLUMNS ? ' ' : '\n');
