@@ -255,10 +255,10 @@ static int run(settings *set, const option_row *options) {
     }
     bml_ssc_config ssc = {.spacing = set->spacing};
     bml_hadron_config hadron = {set->spacing};
-    bml_ssc *tables;
-    bml_ssc_blob *blob;
-    bml_hadron *kernels;
-    bml_hadron_blob *protons;
+    bml_ssc *tables = NULL;
+    bml_ssc_blob *blob = NULL;
+    bml_hadron *kernels = NULL;
+    bml_hadron_blob *protons = NULL;
     if (bml_ssc_create(&tables, &ssc, why) || bml_ssc_blob_create(&blob, tables, why)) fail("hadron: %s", why);
     if (bml_hadron_create(&kernels, &hadron, why) || bml_hadron_blob_create(&protons, kernels, why))
         fail("hadron: %s", why);
