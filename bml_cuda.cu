@@ -40,9 +40,9 @@
    3. Hot calls take device pointers and a stream (a cudaStream_t, or NULL for the default one) and return once the
       work is queued. bml_cuda_alloc, _put, _get, _wait are enough to feed them from a C program without the runtime.
    4. Calls that end in _host take host pointers, copy to and fro, and wait: for programs that call once, and for
-      bml_cuda_train_host, which stands in for bml_nn_train.
+      bml_cuda_train_host, which stands in for bml_nn_train. Their memory on the device is kept for the next such call;
+      bml_cuda_trim gives it back.
    5. bml_cuda_compton_free and so on, bml_cuda_free last.
-      Their memory on the device is kept for the next such call; bml_cuda_trim gives it back.
    An object, and what was made from it, belongs to one thread and one stream at a time. Calls set the thread's current
    device to the object's. An error that the CUDA runtime holds for you is neither reported nor cleared.
 
@@ -64,10 +64,14 @@
    WHAT RUNS WHERE
 
    Compton: a warp takes 32 Philox blocks, four photons a lane; the same words go to the same photons as in
-   bml_sample_comptonf, so that energies agree to rounding. The table (32 KiB) lies in shared memory, the weights of the
-   small net in the constant bank. The published net, 3-16-16-16-1 (Charles & Chen 2024), goes through tensor cores in
-   half precision: the accumulators of one layer are the operand of the next, without leaving the registers; u, log
-   gamma and log eps0 are pairs of halves times pairs of halves in its first layer, 22 bits.
+   bml_sample_comptonf, so that energies agree to rounding: except that TABLE, where energies or counts alone are wanted
+   and numbers come from Philox, goes through kernels in which they agree to the table's own error (CDF to 1.1e-4). From
+   the machine code (tests/sass_slots.py) a photon costs 30 to 33 issue slots there for one pair, 37 to 40 as a count,
+   133 to 136 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
+   lies in shared memory, the weights of the small net in the constant bank. The published net, 3-16-16-16-1 (Charles &
+   Chen 2024), goes through tensor cores in half precision: the accumulators of one layer are the operand of the next,
+   without leaving the registers; u, log gamma and log eps0 are pairs of halves times pairs of halves in its first
+   layer, 22 bits.
    SSC: one block a source, its whole state in shared memory, the algorithm of bml_ssc.h with photons as x n(x) and
    kernels times 4E/G, which keeps all numbers within float's range.
    Networks: a block takes 16 or 64 rows through all layers in one launch; weights stream past in the order in which
@@ -77,7 +81,8 @@
    rounds to the same 11 bits with float's range, at half the speed.
    Training: weights, moments, sums and states are float, the loss double; every sum in one order, so that a run
    repeats to the bit. With tf32 the factors of products are rounded to 11 bits. A batch is a few launches a layer and
-   step, some 250 for the published GRU, of a few us each whatever their size: that bounds batches of 32.
+   step, some 250 for the published GRU, of a few us each whatever their size: that bounds batches of 32, unless a step
+   is captured as a CUDA graph, which is launched at once.
 
    WHEN NOT TO USE IT: a few thousand photons or ten spectra a call, which the CPU has done before the card has begun;
    training a net of a few thousand weights in batches of 32; what the three headers say of their physics holds here,
@@ -292,7 +297,7 @@ enum { BML_CUDA_F16 = 0, BML_CUDA_BF16, BML_CUDA_F32, BML_CUDA_TF32, BML_CUDA_N_
 typedef struct bml_cuda_net bml_cuda_net;
 typedef struct bml_cuda_net_config {
     int precision; /* F16, BF16, TF32 (tensor cores, float sums), F32 (no tensor cores; slow, for checks) */
-    int rows;      /* rows of a block: 16 (small batches, wide layers) or 64; 0 = 64 where it fits, else 16 */
+    int rows;      /* rows of a block: 16 (small batches, wide layers) or 64; 0 = what suits the batch and fits */
 } bml_cuda_net_config;
 /* From a file of bml_nn_save, or its bytes (bml_nn_encode). Layers: all of bml_nn.h but convolution and pooling;
    dropout does nothing, Bayesian layers are at their mean. config NULL: all defaults. *net is NULL after an error.
@@ -1485,6 +1490,11 @@ static __device__ __forceinline__ uint64_t bml_cuda__first_block(const bml_cuda_
     return d.counter ? d.block0 + *d.counter : d.block0;
 }
 
+static __device__ __forceinline__ void bml_cuda__words_of(uint32_t *words, const bml_cuda__draw &d, uint64_t block) {
+    uint32_t high = 0xFFFFFFFFu - (uint32_t)(block >> 32);
+    bml_cuda__philox(words, (uint32_t)block, d.stream[0], d.stream[1], high, d.key);
+}
+
 static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cuda__draw &d, uint64_t unit) {
     bml_cuda__unit c = {unit / 2 * 256, 0, 256, 0, (uint32_t)(unit & 1) * 32 + threadIdx.x % 32, {0, 0, 0, 0}};
     if (d.n - c.first < 256) {
@@ -1496,8 +1506,7 @@ static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cud
     }
     if (!d.u && c.j < c.blocks) {
         uint64_t block = bml_cuda__first_block(d) + unit / 2 * 64 + c.j;
-        bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], 0xFFFFFFFFu - (uint32_t)(block >> 32),
-                         d.key);
+        bml_cuda__words_of(c.words, d, block);
     }
     return c;
 }
@@ -1592,6 +1601,16 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     }
 }
 
+/* The block's counts, in 32 bits, go to the device's. */
+static __device__ __forceinline__ void bml_cuda__add_counts(const bml_cuda__draw &d, const unsigned *count) {
+    __syncthreads();
+    BML_CUDA__EACH(i, d.counts ? d.bins + 2 : 0) {
+        if (count[i]) {
+            atomicAdd(d.counts + i, (unsigned long long)count[i]);
+        }
+    }
+}
+
 /* Shared memory: the table's nodes (TABLE), then the block's counts [bins + 2] (histogram). */
 template <int METHOD>
 static __global__ void __launch_bounds__(BML_CUDA__THREADS)
@@ -1618,8 +1637,6 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     }
     if (one) {
         pair = bml_cuda__prepare(d.same_gamma, d.same_eps0);
-    }
-    if (one) {
         log_gamma = bml_cuda__log10f(pair.gamma);
         log_eps0 = bml_cuda__log10f(pair.eps0);
     }
@@ -1653,12 +1670,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
             }
         }
     }
-    __syncthreads();
-    BML_CUDA__EACH(i, d.counts ? d.bins + 2 : 0) {
-        if (count[i]) {
-            atomicAdd(d.counts + i, (unsigned long long)count[i]);
-        }
-    }
+    bml_cuda__add_counts(d, count);
 }
 
 /* >> Compton: the table at speed
@@ -1738,6 +1750,11 @@ static __device__ __forceinline__ float bml_cuda__ray_energy(const bml_cuda__ray
     return fmaxf(eps, ray.eps0);
 }
 
+static __device__ __forceinline__ int bml_cuda__is_far(float g, float e) {
+    int good = (g >= 32.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f);
+    return good & (e * 256 < g);
+}
+
 /* A photon of any far pair: gamma >= 32, eps0 < gamma/256, in the domain. u_min = E/G there. */
 static __device__ __forceinline__ float bml_cuda__far_energy(float gamma, float eps0, const float *nodes,
                                                              uint32_t word) {
@@ -1769,21 +1786,22 @@ static __device__ __forceinline__ float bml_cuda__far_energy(float gamma, float 
 }
 
 /* A photon of gamma below 32, or near the end of the spectrum; NaN and counted where it is out of the domain, left to
-   the edge's kernel where the table does not hold: then *left. Not inlined: its registers are not for the others. */
-static __device__ __noinline__ float bml_cuda__near_energy(int *left, float gamma, float eps0, const float *nodes,
-                                                           uint32_t word, const bml_cuda__draw &d) {
+   the edge's kernel where the table does not hold. Counts are not to have these two: they are negative. Not inlined:
+   its registers are not for the others. */
+static __device__ __noinline__ float bml_cuda__near_energy(float gamma, float eps0, const float *nodes, uint32_t word,
+                                                           const bml_cuda__draw &d) {
     bml_cuda__pair pair;
     float rest;
     float u = ((float)(word >> 1) + 0.5f) * 4.65661287e-10f;
     float v = ((float)(0x7FFFFFFFu - (word >> 1)) + 0.5f) * 4.65661287e-10f;
-    *left = 0;
     if (!bml_cuda__is_good(gamma, eps0)) {
-        return (float)BML_CUDA__NAN;
+        atomicAdd(d.refused, 1ull);
+        return d.counts ? -1 : (float)BML_CUDA__NAN;
     }
     pair = bml_cuda__prepare(gamma, eps0);
     if (!(pair.q <= 0.26f) || bml_sample__collidesf(gamma, eps0, u, v)) {
-        *left = 1;
         *d.met_edge = d.call;
+        return -1;
     }
     return bml_cuda__scatter<BML_CUDA_TABLE>(&rest, pair, u, v, d, nodes);
 }
@@ -1817,10 +1835,8 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     const uint32_t stride = gridDim.x * BML_CUDA__THREADS;
     for (uint32_t j = blockIdx.x * BML_CUDA__THREADS + threadIdx.x; j < blocks; j += stride) {
         uint32_t word[4];
-        uint64_t block = first + j;
-        uint32_t high = 0xFFFFFFFFu - (uint32_t)(block >> 32);
-        bml_cuda__philox(word, (uint32_t)block, d.stream[0], d.stream[1], high, d.key);
-        float *to = d.energy + (j % 64 + (j & ~63u) * 4);
+        bml_cuda__words_of(word, d, first + j);
+        float *to = COUNT ? NULL : d.energy + (j % 64 + (j & ~63u) * 4);
         BML_CUDA__UNROLL
         for (int w = 0; w < 4; w++) {
             float eps = bml_cuda__ray_energy(ray, lines, word[w]);
@@ -1831,17 +1847,12 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
             }
         }
     }
-    __syncthreads();
-    BML_CUDA__EACH(i, COUNT ? d.bins + 2 : 0) {
-        if (count[i]) {
-            atomicAdd(d.counts + i, (unsigned long long)count[i]);
-        }
-    }
+    bml_cuda__add_counts(d, count);
 }
 
-/* Whole chunks of arrays, gamma[n] or one for all, eps0[n] likewise. Shared memory: the table and one row of zeros,
-   which the last cell's neighbours are; COUNT: the block's counts [bins + 2]. */
-template <int COUNT>
+/* Whole chunks of arrays, gamma[n] (GAMMA) or one for all, eps0[n] (EPS0) likewise. Shared memory: the table and one
+   row of zeros, which the last cell's neighbours are; COUNT: the block's counts [bins + 2]. */
+template <int COUNT, int GAMMA, int EPS0>
 static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__far_kernel(const __grid_constant__ bml_cuda__draw d) {
     BML_CUDA__DYNAMIC(float, node);
@@ -1862,40 +1873,34 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     const uint32_t stride = gridDim.x * BML_CUDA__THREADS;
     for (uint32_t j = blockIdx.x * BML_CUDA__THREADS + threadIdx.x; j < blocks; j += stride) {
         uint32_t word[4];
-        uint64_t block = first + j;
-        uint32_t high = 0xFFFFFFFFu - (uint32_t)(block >> 32);
-        bml_cuda__philox(word, (uint32_t)block, d.stream[0], d.stream[1], high, d.key);
+        bml_cuda__words_of(word, d, first + j);
         uint32_t at = j % 64 + (j & ~63u) * 4;
+        const float *from_gamma = GAMMA ? d.gamma + at : NULL;
+        const float *from_eps0 = EPS0 ? d.eps0 + at : NULL;
+        float *to = COUNT ? NULL : d.energy + at;
+        float gamma[4];
+        float eps0[4];
         BML_CUDA__UNROLL
-        for (uint32_t w = 0; w < 4; w++) {
-            uint32_t i = at + 64 * w;
-            float gamma = d.gamma ? d.gamma[i] : d.same_gamma;
-            float eps0 = d.eps0 ? d.eps0[i] : d.same_eps0;
-            int far_ = (gamma >= 32.0f) & (gamma <= 1e11f) & (eps0 >= 0.99999998e-13f) & (eps0 <= 1e2f);
-            int left = 0;
+        for (int w = 0; w < 4; w++) {
+            gamma[w] = GAMMA ? from_gamma[64 * w] : d.same_gamma;
+            eps0[w] = EPS0 ? from_eps0[64 * w] : d.same_eps0;
+        }
+        BML_CUDA__UNROLL
+        for (int w = 0; w < 4; w++) {
             float eps;
-            if (far_ & (eps0 * 256 < gamma)) {
-                eps = bml_cuda__far_energy(gamma, eps0, node, word[w]);
+            if (bml_cuda__is_far(gamma[w], eps0[w])) {
+                eps = bml_cuda__far_energy(gamma[w], eps0[w], node, word[w]);
             } else {
-                eps = bml_cuda__near_energy(&left, gamma, eps0, node, word[w], d);
-                if (!left && !(eps >= 0)) {
-                    atomicAdd(d.refused, 1ull);
-                    left = COUNT;
-                }
+                eps = bml_cuda__near_energy(gamma[w], eps0[w], node, word[w], d);
             }
             if (!COUNT) {
-                d.energy[i] = eps;
-            } else if (!left) {
+                to[64 * w] = eps;
+            } else if (eps >= 0) {
                 atomicAdd(count + bml_cuda__bin_of(eps, per_octave, start, last), 1u);
             }
         }
     }
-    __syncthreads();
-    BML_CUDA__EACH(i, COUNT ? d.bins + 2 : 0) {
-        if (count[i]) {
-            atomicAdd(d.counts + i, (unsigned long long)count[i]);
-        }
-    }
+    bml_cuda__add_counts(d, count);
 }
 
 /* >> Compton: the host's side */
@@ -2039,10 +2044,16 @@ static uint64_t bml_cuda__launch_plain(const bml_cuda__draw &d, bml_cuda_stream 
     const uint64_t most = BML_CUDA__LAUNCH_MOST;
     const int one = !d.gamma && !d.eps0;
     const int gentle = bml_sample__log1pf(4 * d.same_gamma * d.same_eps0) < 0.05f;
-    void (*kernel)(const bml_cuda__draw) = d.counts ? bml_cuda__far_kernel<1> : bml_cuda__far_kernel<0>;
-    if (one && d.counts) {
+    void (*kernel)(const bml_cuda__draw);
+    if (d.gamma && d.eps0) {
+        kernel = d.counts ? bml_cuda__far_kernel<1, 1, 1> : bml_cuda__far_kernel<0, 1, 1>;
+    } else if (d.gamma) {
+        kernel = d.counts ? bml_cuda__far_kernel<1, 1, 0> : bml_cuda__far_kernel<0, 1, 0>;
+    } else if (d.eps0) {
+        kernel = d.counts ? bml_cuda__far_kernel<1, 0, 1> : bml_cuda__far_kernel<0, 0, 1>;
+    } else if (d.counts) {
         kernel = gentle ? bml_cuda__ray_kernel<1, 1> : bml_cuda__ray_kernel<1, 0>;
-    } else if (one) {
+    } else {
         kernel = gentle ? bml_cuda__ray_kernel<0, 1> : bml_cuda__ray_kernel<0, 0>;
     }
     size_t shared = one ? counts : table + counts;
@@ -3608,19 +3619,25 @@ typedef struct bml_cuda__op {
     ptrdiff_t input_offset; /* INPUT: where in the row */
 } bml_cuda__op;
 
+/* The same net for blocks of so many rows. */
+typedef struct bml_cuda__way {
+    int rows;
+    unsigned blocks;
+    size_t shared;  /* bytes of the tile */
+    ptrdiff_t room; /* floats of a block's workspace */
+    void *ops;      /* device */
+} bml_cuda__way;
+
 struct bml_cuda_net {
     bml_cuda *cuda;
     int n_ops;
     int precision;
-    int rows;
     int width; /* of the shared tile, numbers a row */
-    unsigned blocks;
     ptrdiff_t n_in;
     ptrdiff_t n_out;
-    size_t shared;              /* bytes of the tile */
-    ptrdiff_t workspace_floats; /* of a block */
-    ptrdiff_t in_scaler;        /* where the scalers are in floats */
-    void *ops;
+    ptrdiff_t in_scaler;  /* where the scalers are in floats */
+    int n_ways;           /* one, or two: 64 rows, and 16 for batches that leave multiprocessors idle */
+    bml_cuda__way way[2]; /* weights do not depend on it */
     void *words;
     void *floats;
     void *workspace; /* device */
@@ -4413,50 +4430,45 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
     X(BML_CUDA_BF16, 1)          \
     X(BML_CUDA_BF16, 4) X(BML_CUDA_F32, 1) X(BML_CUDA_F32, 4) X(BML_CUDA_TF32, 1) X(BML_CUDA_TF32, 4)
 
-static int bml_cuda__net_blocks(bml_cuda_net *s) {
+static int bml_cuda__net_blocks(bml_cuda_net *s, bml_cuda__way *way) {
     int status = BML_CUDA_BAD_ARGUMENT;
-#define BML_CUDA__CASE(p, mt)                                                                  \
-    if (s->precision == p && s->rows == 16 * mt) {                                             \
-        status = bml_cuda__allow_shared(s->cuda, bml_cuda__net_kernel<p, mt>);                 \
-        s->blocks = bml_cuda__grid(s->cuda, bml_cuda__net_kernel<p, mt>, s->shared, 1u << 16); \
+#define BML_CUDA__CASE(p, mt)                                                                      \
+    if (s->precision == p && way->rows == 16 * mt) {                                               \
+        status = bml_cuda__allow_shared(s->cuda, bml_cuda__net_kernel<p, mt>);                     \
+        way->blocks = bml_cuda__grid(s->cuda, bml_cuda__net_kernel<p, mt>, way->shared, 1u << 16); \
     }
     BML_CUDA__NET_KERNELS(BML_CUDA__CASE)
 #undef BML_CUDA__CASE
     return status;
 }
 
-static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__plan *p) {
+/* The operations of one way; with the first, what all share. */
+static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__way *way, bml_cuda__plan *p) {
     bml_cuda *cuda = s->cuda;
-    int status = bml_cuda__net_blocks(s);
-    s->workspace_floats = p->room;
+    int status = bml_cuda__net_blocks(s, way);
+    way->room = p->room;
     s->in_scaler = p->scaler;
     if (!status) {
-        status = bml_cuda__upload(&s->ops, p->ops, bml_cuda__bytes(s->n_ops, sizeof *p->ops), cuda);
+        status = bml_cuda__upload(&way->ops, p->ops, bml_cuda__bytes(s->n_ops, sizeof *p->ops), cuda);
     }
-    if (!status) {
+    if (!status && !s->words) {
         status = bml_cuda__upload(&s->words, p->words, bml_cuda__bytes(p->n_words, sizeof *p->words), cuda);
     }
-    size_t floats = bml_cuda__bytes(p->n_floats, sizeof *p->floats);
-    if (!status) {
-        status = bml_cuda__upload(&s->floats, p->floats, floats, cuda);
+    if (!status && !s->floats) {
+        status = bml_cuda__upload(&s->floats, p->floats, bml_cuda__bytes(p->n_floats, sizeof *p->floats), cuda);
     }
-    if (status) return status;
-    size_t room = bml_cuda__bytes(p->room, sizeof(float));
-    if (room > SIZE_MAX / s->blocks) {
-        return BML_CUDA_TOO_LARGE;
-    }
-    return bml_cuda_alloc(&s->workspace, s->blocks * room, cuda);
+    return status;
 }
 
-/* Plans for s->rows rows: how much there is of everything, then everything. */
-static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
+/* Plans a way: how much there is of everything, then everything. */
+static int bml_cuda__net_build(bml_cuda_net *s, bml_cuda__way *way, const bml_nn *net) {
     bml_cuda__plan *p = (bml_cuda__plan *)calloc(1, sizeof *p);
     if (!p) {
         return BML_CUDA_NO_MEMORY;
     }
     p->net = net;
     p->precision = s->precision;
-    p->rows = s->rows;
+    p->rows = way->rows;
     int status = bml_cuda__plan_net(p, s->cuda);
     if (!status) {
         p->words = (uint32_t *)calloc((size_t)p->n_words + 1, sizeof *p->words);
@@ -4471,18 +4483,31 @@ static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
         if (bml_cuda__is_wide(s->precision)) {
             stride = bml_cuda__stride<BML_CUDA_F32>(p->width);
         }
-        s->shared = bml_cuda__bytes((ptrdiff_t)p->rows * stride, sizeof(uint32_t));
-        if (!status && s->shared > s->cuda->shared) {
+        way->shared = bml_cuda__bytes((ptrdiff_t)p->rows * stride, sizeof(uint32_t));
+        if (!status && way->shared > s->cuda->shared) {
             status = BML_CUDA_TOO_LARGE;
         }
         if (!status) {
-            status = bml_cuda__net_upload(s, p);
+            status = bml_cuda__net_upload(s, way, p);
         }
         free(p->words);
         free(p->floats);
     }
     free(p);
     return status;
+}
+
+/* The workspace of all blocks, whichever way is taken. */
+static int bml_cuda__net_workspace(bml_cuda_net *s) {
+    size_t most = 0;
+    for (int i = 0; i < s->n_ways; i++) {
+        size_t room = bml_cuda__bytes(s->way[i].room, sizeof(float));
+        if (room > SIZE_MAX / s->way[i].blocks) {
+            return BML_CUDA_TOO_LARGE;
+        }
+        most = BML_CUDA__MAX(most, s->way[i].blocks * room);
+    }
+    return bml_cuda_alloc(&s->workspace, most, s->cuda);
 }
 
 static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml_cuda_net_config *config,
@@ -4500,11 +4525,19 @@ static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml
     s->n_ops = net->n_nodes;
     s->n_in = net->n_in;
     s->n_out = net->n_out;
-    s->rows = rows ? rows : 64;
-    int status = bml_cuda__net_build(s, net);
-    if (status == BML_CUDA_TOO_LARGE && !rows) {
-        s->rows = 16;
-        status = bml_cuda__net_build(s, net);
+    int status = BML_CUDA_TOO_LARGE;
+    if (rows != 16) {
+        s->way[0].rows = 64;
+        status = bml_cuda__net_build(s, &s->way[0], net);
+        s->n_ways = !status;
+    }
+    if (rows == 16 || (!rows && (!status || status == BML_CUDA_TOO_LARGE))) {
+        s->way[s->n_ways].rows = 16;
+        status = bml_cuda__net_build(s, &s->way[s->n_ways], net);
+        s->n_ways += !status;
+    }
+    if (!status) {
+        status = bml_cuda__net_workspace(s);
     }
     if (status) {
         bml_cuda_net_free(s);
@@ -4552,7 +4585,8 @@ BML_CUDA_DEF int bml_cuda_net_decode(bml_cuda_net **net, const bml_cuda_bytes *m
 
 BML_CUDA_DEF void bml_cuda_net_free(bml_cuda_net *s) {
     if (!s) return;
-    bml_cuda_release(s->ops, s->cuda);
+    bml_cuda_release(s->way[0].ops, s->cuda);
+    bml_cuda_release(s->way[1].ops, s->cuda);
     bml_cuda_release(s->words, s->cuda);
     bml_cuda_release(s->floats, s->cuda);
     bml_cuda_release(s->workspace, s->cuda);
@@ -4572,26 +4606,29 @@ BML_CUDA_DEF int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cu
     if (!y || !x) {
         return BML_CUDA_BAD_ARGUMENT;
     }
-    size_t groups = (n - 1) / (size_t)s->rows + 1;
-    unsigned grid = groups < s->blocks ? (unsigned)groups : s->blocks;
+    size_t small = (n - 1) / 16 + 1; /* blocks of 16 rows: where there is a multiprocessor for each */
+    int last = s->n_ways - 1;
+    const bml_cuda__way *way = &s->way[small <= (size_t)s->cuda->multiprocessors ? last : 0];
+    size_t groups = (n - 1) / (size_t)way->rows + 1;
+    unsigned grid = groups < way->blocks ? (unsigned)groups : way->blocks;
     bml_cuda__run r;
-    r.ops = (const bml_cuda__op *)s->ops;
+    r.ops = (const bml_cuda__op *)way->ops;
     r.words = (const uint32_t *)s->words;
     r.floats = (const float *)s->floats;
     r.x = x;
     r.y = y;
     r.workspace = (float *)s->workspace;
     r.n = (ptrdiff_t)n;
-    r.room = s->workspace_floats;
+    r.room = way->room;
     r.n_in = s->n_in;
     r.n_out = s->n_out;
     r.n_ops = s->n_ops;
     r.width = s->width;
     r.in_scaler = s->in_scaler;
     r.out_scaler = s->in_scaler + 2 * s->n_in;
-#define BML_CUDA__CASE(p, mt)                    \
-    if (s->precision == p && s->rows == 16 * mt) \
-        bml_cuda__launch(s->cuda, grid, s->shared, stream, bml_cuda__net_kernel<p, mt>, r);
+#define BML_CUDA__CASE(p, mt)                      \
+    if (s->precision == p && way->rows == 16 * mt) \
+        bml_cuda__launch(s->cuda, grid, way->shared, stream, bml_cuda__net_kernel<p, mt>, r);
     BML_CUDA__NET_KERNELS(BML_CUDA__CASE)
 #undef BML_CUDA__CASE
     return bml_cuda__launched(s->cuda, "network kernel");

@@ -1142,22 +1142,6 @@ static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma,
     return p;
 }
 
-/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2),
-   which from gamma = 300 and eps0 < gamma/3e5 on is left out: 1e-5 of the CDF. */
-static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
-    bml_sample__pairf p;
-    p.q = 0;
-    p.L = bml_sample__log1pf(4 * gamma * eps0);
-    p.s = p.L / (p.L + 4);
-    p.low = 0;
-    int seen = gamma < 300 || eps0 * 3e5f > gamma;
-    if (seen) {
-        p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
-    }
-    p.high = 1 - p.low;
-    return p;
-}
-
 /* The 2-8-8-1 network N(t, s), made by `make train-compton`: kernels [in][out], then biases, layer after layer. */
 static inline BML_SAMPLE_FUNC const float *bml_sample__weights(void) {
     static const float weights[105] = {
@@ -1195,10 +1179,12 @@ typedef int32_t bml_sample__mask8 __attribute__((vector_size(32)));
         bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
         (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
         bml_sample__eight square = (x) * (x);                                                           \
-        bml_sample__eight below = 0.455668737f + square * (0.0207978224f + square * 1.36103200e-4f);    \
+        bml_sample__eight fourth = square * square;                                                     \
+        bml_sample__eight below = 0.0207978224f + square * 1.36103200e-4f;                              \
         bml_sample__eight above = 0.00221871042f + square * 3.66293559e-6f;                             \
-        above = 0.999992914f + square * (0.122358796f + square * above);                                \
-        (x) *= above / (1 + square * below);                                                            \
+        below = (1 + square * 0.455668737f) + fourth * below;                                           \
+        above = (0.999992914f + square * 0.122358796f) + fourth * above;                                \
+        (x) *= above / below;                                                                           \
     } while (0)
 
 static inline float bml_sample__network(float t, float s) {
@@ -1313,12 +1299,65 @@ static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float g
     return eps > eps0 ? eps : eps0;
 }
 
+/* log(1 + x) and exp(-x) once more, for one photon alone: not the operations count then but how long each waits for the
+   one before, so that the sums are made from both ends. */
+static inline BML_SAMPLE_FUNC float bml_sample__log1p_alone(float x) {
+    int32_t k;
+    float m = bml_sample__split(&k, 1 + x);
+    float r = k == 0 ? x : m - 1;
+    float r2 = r * r;
+    float r4 = r2 * r2;
+    float first = 0.333339107f + r * -0.250013370f;
+    float second = 0.199630638f + r * -0.165775847f;
+    float third = 0.149147679f + r * -0.142674870f;
+    float high = third + r2 * 0.0870043592f;
+    float p = (first + r2 * second) + r4 * high;
+    float octaves = (float)k * 0.693147181f;
+    return (octaves + r) + r2 * (r * p - 0.5f);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__exp_alone(float *one_minus, float x) {
+    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
+    float scale = bml_sample__float((uint32_t)(127 - k) << 23);
+    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
+    float r2 = r * r;
+    float first = 0.499999980f + r * 0.166665387f;
+    float second = 0.0416672213f + r * 0.00836718086f;
+    float high = first + r2 * (second + r2 * 0.00138823958f);
+    float p = r + r2 * high;
+    float whole = scale + scale * p;
+    *one_minus = k == 0 ? -p : 1 - whole;
+    return whole;
+}
+
+/* A far photon: f is 1 to 3e-3 below E = eps0/gamma there, so that u_min = E/G, at most 3/(4 gamma^2); from gamma = 300
+   and eps0 < gamma/3e5 on it is left out: 1e-5 of the CDF. Without it r and t are those of u alone, and ready before
+   the logarithm is. */
+static inline BML_SAMPLE_FUNC float bml_sample__far_energy(float *rest, float gamma, float eps0, float u,
+                                                           const bml_sample_compton_nodes *nodes) {
+    float L = bml_sample__log1p_alone(4 * gamma * eps0);
+    float s = L / (L + 4);
+    float r = sqrtf(1 - u);
+    float t = u / (1 + r);
+    int seen = gamma < 300 || eps0 * 3e5f > gamma;
+    if (seen) {
+        float low = eps0 * bml_sample__per_total(s) / (gamma * L);
+        float less = r * low * (0.5f + 0.125f * low); /* r (1 - sqrt(1 - low)) */
+        r -= less;
+        t += less;
+    }
+    float n = nodes ? bml_sample__lookup(nodes->n, t, s) : bml_sample__network(t, s);
+    float l = L * (t * (1 + r * n));
+    float E;
+    *rest = bml_sample__exp_alone(&E, l < L ? l : L);
+    float eps = gamma * E;
+    return eps > eps0 ? eps : eps0;
+}
+
 static inline BML_SAMPLE_FUNC float bml_sample_compton_step(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
     if (!bml_sample__is_far(gamma, eps0)) return bml_sample__near_energy(rest, gamma, eps0, u, nodes);
-    bml_sample__pairf p = bml_sample__prepare_far(gamma, eps0);
-    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
-    return eps > eps0 ? eps : eps0;
+    return bml_sample__far_energy(rest, gamma, eps0, u, nodes);
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample_compton_energy(float gamma, float eps0, float u,

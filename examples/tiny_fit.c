@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
         flat[k] = (bml_mcmc_prior_param){.lower = lower[k], .upper = upper[k]};
     bml_mcmc_config config = {.n_dim = N_DIM, .n_walkers = WALKERS, .log_prob = log_prob, .names = name};
     bml_mcmc_goal goal = {.ess = 400, .steps = atof(argv[3])};
-    bml_mcmc_prior *prior;
+    bml_mcmc_prior *prior = NULL;
     bml_mcmc_ensemble *e = NULL;
     bml_mcmc_verdict v = {0};
     bml_mcmc_summary s[N_DIM];

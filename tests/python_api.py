@@ -252,6 +252,13 @@ def networks():
         with open(path, "r+b") as f:
             f.truncate(1000)
         refuses(bml.Error, "", "half a file", bml.nn.load, path)
+    import re
+    text = open("tests/onnx_fixtures.h").read()
+    numbers = lambda what: np.array(re.search(r"onnx_gru_both_steps_%s\[\] = \{(.*?)\}" % what, text).group(1).split(","), float)
+    net = bml.nn.load_onnx("tests/onnx/gru_both_steps.onnx")
+    near(net.predict(numbers("x").reshape(3, 4, 2)).ravel(), numbers("y"), 1e-6, "an ONNX file, as onnxruntime")
+    refuses(bml.Error, "Sin", "an operator that is not known", bml.nn.load_onnx, "tests/onnx/unknown_sine.onnx")
+    net = bml.nn.load("examples/models/ssc.safetensors")
     refuses(bml.BadArgument, "shape", "rows of another length", net.predict, np.zeros((2, 5)))
 
 

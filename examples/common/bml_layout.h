@@ -11,6 +11,7 @@
 #include "bml_nn.h"
 #include "bml_sample.h"
 #include "bml_ssc.h"
+#include "bml_onnx.h"
 #include "bml_sed.h"
 
 typedef struct bml_layout_entry {
@@ -813,6 +814,7 @@ static const bml_layout_entry bml_layout__entries[] = {
     {"bml_ssc_batch_job.n", offsetof(bml_ssc_batch_job, n), sizeof(((bml_ssc_batch_job *)0)->n)},
     {"bml_ssc_batch_job.component", offsetof(bml_ssc_batch_job, component), sizeof(((bml_ssc_batch_job *)0)->component)},
     {"bml_ssc_batch_job.threads", offsetof(bml_ssc_batch_job, threads), sizeof(((bml_ssc_batch_job *)0)->threads)},
+    {"BML_ONNX_VERSION", 0, BML_ONNX_VERSION},
     {"BML_SED_VERSION", 0, BML_SED_VERSION},
     {"bml_sed_options", 0, sizeof(bml_sed_options)},
     {"bml_sed_options.confidence", offsetof(bml_sed_options, confidence), sizeof(((bml_sed_options *)0)->confidence)},

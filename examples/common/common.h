@@ -1482,7 +1482,7 @@ static inline int plot_begin(out_file *o, const char *dir, const char *name, int
     fprintf(o->f, "if (!exists('picture')) picture = '%s.png'\n", name);
     fprintf(o->f, "size_and_font = \"size %d,%d font 'Sans,%d'\"\n", width, height, font);
     fprintf(o->f, "paper_and_font = \"size %.2fin,%.2fin font 'Sans,%.1f'\"\n", width / 100.0, height / 100.0,
-            0.72 * font);
+            0.95 * font);
     fprintf(o->f,
             "if (picture[strlen(picture)-3:] eq '.pdf') { eval 'set terminal pdfcairo enhanced ' . paper_and_font } "
             "else { if (strstrt(GPVAL_TERMINALS, 'pngcairo')) { eval 'set terminal pngcairo enhanced background "

@@ -12,13 +12,13 @@ static int draw(const float *x, const float *out) {
     if (!f) return -1;
     fprintf(f,
             "set terminal pngcairo size 900,600 font 'Sans,18'\nset output 'hello_nn.png'\nset multiplot layout 2,1\n"
-            "set xlabel 'x'\n$net << END\n");
+            "set key left\nset lmargin 10\nset xlabel 'x'\n$net << END\n");
     for (int i = 0; i < 256; i++)
         fprintf(f, "%g %g %g\n", (double)x[i], (double)out[i], (double)out[i] - sin((double)x[i]));
-    fprintf(f,
-            "END\nset ylabel 'y'\nplot sin(x) lw 3 lc rgb '#0072b2', $net with lines lw 3 dt 2 lc rgb '#d55e00' title "
-            "'net'\nset ylabel 'net - sin x'\nset format y '%%.0e'\nplot $net using 1:3 with lines lw 3 lc rgb "
-            "'#d55e00' notitle\n");
+    fprintf(f, "END\nset ytics 1\nset ylabel 'y'\nplot [][-1.2:1.8] sin(x) lw 3 lc rgb '#0072b2', "
+               "$net with lines lw 3 dt 2 lc rgb '#d55e00' title 'net'\n"
+               "set ytics 3e-4\nset format y '%%.0e'\nset ylabel 'net - sin x'\n"
+               "plot $net using 1:3 with lines lw 3 lc rgb '#d55e00' notitle\n");
     return fclose(f) || system("gnuplot hello_nn.gp");
 }
 

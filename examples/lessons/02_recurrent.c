@@ -10,28 +10,40 @@ static float oscillator(float t, float phase) {
     return expf(-0.02f * t) * cosf(0.5f * t + phase);
 }
 
+static float uniform(bml_nn_rng *rng, float upper) {
+    return upper * (float)bml_nn_rng_uniform(rng);
+}
+
 int main(void) {
     static float x[ROWS][SEEN];
     static float y[ROWS];
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, 1, 0);
     for (int row = 0; row < ROWS; row++) { /* windows that begin anywhere, at any phase */
-        float start = 150 * (float)bml_nn_rng_uniform(&rng);
-        float phase = 6.2832f * (float)bml_nn_rng_uniform(&rng);
+        float start = uniform(&rng, 150);
+        float phase = uniform(&rng, 6.2832f);
         for (int k = 0; k < SEEN; k++)
             x[row][k] = oscillator(start + (float)k, phase);
         y[row] = oscillator(start + SEEN, phase);
     }
 
-    bml_nn_layer input = {.kind = BML_NN_INPUT, .steps = SEEN, .features = 1};
+    bml_nn_layer input = {
+        .kind = BML_NN_INPUT,
+        .steps = SEEN,
+        .features = 1,
+    };
     bml_nn_layer gru = {.kind = BML_NN_GRU, .units = 16};
     bml_nn_layer output = {.kind = BML_NN_DENSE, .units = 1};
     bml_nn_layer layers[] = {input, gru, output};
     bml_nn_config config = {.layers = layers, .n_layers = 3};
-    bml_nn_training training = {.x = x[0], .y = y, .n = ROWS};
-    training.epochs = 200;
-    training.learning_rate = 1e-2;
-    training.schedule = BML_NN_COSINE;
+    bml_nn_training training = {
+        .x = x[0],
+        .y = y,
+        .n = ROWS,
+        .epochs = 200,
+        .learning_rate = 1e-2,
+        .schedule = BML_NN_COSINE,
+    };
     bml_nn *net;
     must(bml_nn_create(&net, &config, WHY));
     must(bml_nn_train(net, &training, NULL));

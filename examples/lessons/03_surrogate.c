@@ -11,11 +11,14 @@ static bml_ssc_blob *blob;
 
 /* y[ENERGIES] = log10 of the spectrum at photon energies 10^-8 ... 10^3 m_e c^2, of the source x = log10 B, p. */
 static void solve(float *y, const float *x) {
-    bml_ssc_source source = {.R = 1e16, .L_e = 1e42};
-    source.B = pow(10, (double)x[0]);
-    source.p = (double)x[1];
-    source.gamma_min = 100;
-    source.gamma_max = 1e6;
+    bml_ssc_source source = {
+        .R = 1e16,
+        .B = pow(10, (double)x[0]),
+        .gamma_min = 100,
+        .gamma_max = 1e6,
+        .L_e = 1e42,
+        .p = (double)x[1],
+    };
     must(bml_ssc_solve(blob, &source));
     for (int k = 0; k < ENERGIES; k++) {
         double log_x = k - 8;
@@ -44,10 +47,14 @@ int main(void) {
     bml_nn_layer output = {.kind = BML_NN_DENSE, .units = ENERGIES};
     bml_nn_layer layers[] = {input, hidden, hidden, output};
     bml_nn_config config = {.layers = layers, .n_layers = 4};
-    bml_nn_training training = {.x = x[0], .y = y[0], .n = ROWS};
-    training.epochs = 400;
-    training.learning_rate = 5e-3;
-    training.schedule = BML_NN_COSINE;
+    bml_nn_training training = {
+        .x = x[0],
+        .y = y[0],
+        .n = ROWS,
+        .epochs = 400,
+        .learning_rate = 5e-3,
+        .schedule = BML_NN_COSINE,
+    };
     bml_nn *net;
     must(bml_nn_create(&net, &config, WHY));
     must(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, x[0], ROWS));
@@ -63,7 +70,9 @@ int main(void) {
     set("yrange [1.16:3.34]");
     curve(MAP, "");
     for (int i = 0; i < SIDE * SIDE; i++) { /* wider than the training: what does the net know of what it never saw? */
-        float at[2] = {-2.5f + 0.125f * (float)(i / SIDE), 1.2f + 0.0875f * (float)(i % SIDE)};
+        float column = (float)(i / SIDE);
+        float row = (float)(i % SIDE);
+        float at[2] = {-2.5f + 0.125f * column, 1.2f + 0.0875f * row};
         float truth[ENERGIES];
         float guess[ENERGIES];
         double worst = 0;

@@ -55,16 +55,16 @@ int main(void) {
     for (int i = 0; i < dead; i++)
         highest = fmax(highest, r.weight[i]);
     const double exact = log(2 * 3.14159265 * (0.7 * 0.7 + exp(2) * 0.3 * 0.3) / 100); /* area of the prior: 100 */
-    panel("ln X, prior volume left", "ln L; weight, highest = 1");
+    panel("ln X, prior volume left", "ln L");
     set("title 'ln Z = %.2f {/Symbol \\261} %.2f; exact: %.2f'", r.log_z, r.log_z_error, exact);
     set("yrange [-8:5]");
     set("xrange [:0]");
     curve(LINE, "ln L");
     for (int i = 0; i < dead; i++) /* each death shrinks X by exp(-1/LIVE) */
         point(-(double)i / LIVE, r.log_likelihood[i]);
-    curve(LINE, "posterior weight L dX");
+    curve(LINE, "weight L dX, any unit");
     for (int i = 0; i < dead; i += 5)
-        point(-(double)i / LIVE, r.weight[i] / highest);
+        point(-(double)i / LIVE, 6 * r.weight[i] / highest - 8);
     show();
     bml_mcmc_nested_free(nested);
     bml_mcmc_prior_free(prior);

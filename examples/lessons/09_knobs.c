@@ -31,7 +31,14 @@ int main(void) {
         set("yrange [1e-15:1e-8]");
         for (int turn = 0; turn < 3; turn++) {
             const double factor = pow(2, turn - 1);
-            bml_ssc_source source = {.R = 1e16, .B = 0.1, .gamma_min = 100, .gamma_max = 3e5, .L_e = 1e42, .p = 2};
+            bml_ssc_source source = {
+                .R = 1e16,        /* radius [cm] */
+                .B = 0.1,         /* field [G] */
+                .gamma_min = 100, /* electrons injected from */
+                .gamma_max = 3e5, /* to, as */
+                .L_e = 1e42,      /* power of the injection [erg/s] */
+                .p = 2,           /* gamma^-p */
+            };
             bml_ssc_observer observer = {.redshift = 0.1, .delta = 15};
             if (k == 0) source.R *= factor;
             if (k == 1) source.B *= factor;

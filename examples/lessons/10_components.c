@@ -10,7 +10,14 @@ enum { POINTS_PER_CURVE = 170 };
 int main(void) {
     const bml_ssc_component part[3] = {BML_SSC_TOTAL, BML_SSC_SYNCHROTRON, BML_SSC_COMPTON};
     const char *name[3] = {"total", "synchrotron", "Compton"};
-    bml_ssc_source source = {.R = 1e16, .B = 0.2, .gamma_min = 1e3, .gamma_max = 1e6, .L_e = 1e42, .p = 2.2};
+    bml_ssc_source source = {
+        .R = 1e16,        /* radius [cm] */
+        .B = 0.2,         /* field [G] */
+        .gamma_min = 1e3, /* electrons injected from */
+        .gamma_max = 1e6, /* to, as */
+        .L_e = 1e42,      /* power of the injection [erg/s] */
+        .p = 2.2,         /* gamma^-p */
+    };
     bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
     double at[POINTS_PER_CURVE];
     double value[POINTS_PER_CURVE];

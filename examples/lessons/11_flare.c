@@ -16,13 +16,20 @@ int main(void) {
     const char *name[BANDS] = {"X-rays, 10 keV", "optical, 2 eV", "gamma rays, 1 TeV"};
     const double nu[4] = {2.4e18, 5e14, 2.4e26, 2.4e17}; /* and 1 keV, for the slope */
     static double flux[TIMES][4];
-    bml_ssc_source source = {.R = 1e16, .B = 0.06, .gamma_min = 100, .gamma_max = 1e6, .L_e = 3e41, .p = 2.1};
+    bml_ssc_source source = {
+        .R = 1e16,        /* radius [cm] */
+        .B = 0.06,        /* field [G] */
+        .gamma_min = 100, /* electrons injected from */
+        .gamma_max = 1e6, /* to, as */
+        .L_e = 3e41,      /* power of the injection [erg/s] */
+        .p = 2.1,         /* gamma^-p */
+        .electron_escape = 10,
+        .drive = pulse,
+    };
     bml_ssc_observer observer = {.redshift = 0.05, .delta = 20};
     bml_ssc_config config = {.time_step = 0.02, .light_travel = 1};
     bml_ssc *tables;
     bml_ssc_blob *blob;
-    source.drive = pulse;
-    source.electron_escape = 10;
     must(bml_ssc_create(&tables, &config, WHY));
     must(bml_ssc_blob_create(&blob, tables, WHY));
     must(bml_ssc_begin(blob, &source));

@@ -34,8 +34,18 @@ int main(void) {
         x[i][0] = bml_classify_rng_normal(&rng) + 0.7 * y[i];
         x[i][1] = bml_classify_rng_normal(&rng) + 0.7 * y[i];
     }
-    bml_classify_data data = {.n = ROWS, .d = 2, .n_class = 2, .x = x[0], .y = y};
-    bml_classify_config config = {.model = BML_CLASSIFY_BOOST, .trees = 200, .depth = 5};
+    bml_classify_data data = {
+        .n = ROWS,
+        .d = 2,
+        .n_class = 2,
+        .x = x[0],
+        .y = y,
+    };
+    bml_classify_config config = {
+        .model = BML_CLASSIFY_BOOST,
+        .trees = 200,
+        .depth = 5,
+    };
     bml_classify_model *model;
     must(bml_classify_fit(&model, &config, &data, rows, TRAIN, WHY));
     must(bml_classify_predict(p[0], NULL, model, &data, rows, ROWS));

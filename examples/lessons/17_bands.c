@@ -55,8 +55,13 @@ static void dropout(void) {
     bml_nn_layer output = {.kind = BML_NN_DENSE, .units = 1};
     bml_nn_layer layers[] = {input, dense, drop, dense, drop, output};
     bml_nn_config config = {.layers = layers, .n_layers = 6};
-    bml_nn_training training = {.x = x, .y = y, .n = DATA, .epochs = 1500};
-    training.learning_rate = 3e-3;
+    bml_nn_training training = {
+        .x = x,
+        .y = y,
+        .n = DATA,
+        .epochs = 1500,
+        .learning_rate = 3e-3,
+    };
     bml_nn *net;
     must(bml_nn_create(&net, &config, WHY));
     must(bml_nn_train(net, &training, NULL));

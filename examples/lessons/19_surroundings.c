@@ -35,7 +35,14 @@ int main(void) {
     bml_ssc_blob *blob;
     must(bml_ssc_create(&tables, NULL, WHY));
     must(bml_ssc_blob_create(&blob, tables, WHY));
-    bml_ssc_source source = {.R = 2e16, .B = 1, .gamma_min = 10, .gamma_max = 2e4, .L_e = 5e42, .p = 2.2};
+    bml_ssc_source source = {
+        .R = 2e16,        /* radius [cm] */
+        .B = 1,           /* field [G] */
+        .gamma_min = 10,  /* electrons injected from */
+        .gamma_max = 2e4, /* to, as */
+        .L_e = 5e42,      /* power of the injection [erg/s] */
+        .p = 2.2,         /* gamma^-p */
+    };
     source.external = field;
     source.n_external = 3;
     source.distance = 2e17; /* inside the broad-line region */

@@ -38,18 +38,30 @@ int main(void) {
     set("key top left");
     set("yrange [1:1e9]");
 
-    bml_sample_rejection reject = {.density = target, .user = &asked, .lower = 0, .upper = 30, .bound = 0.368};
+    bml_sample_rejection reject = {
+        .density = target,
+        .user = &asked,
+        .lower = 0,
+        .upper = 30,
+        .bound = 0.368,
+    };
     must(bml_sample_reject(draw, DRAWS, &reject, &rng));
     report("rejection", 0, asked / DRAWS);
 
     asked = 0;
-    bml_sample_ratio ratio = {.density = target, .user = &asked, .s_max = 0.607, .v_min = 0, .v_max = 1.16};
+    bml_sample_ratio ratio = {
+        .density = target,
+        .user = &asked,
+        .s_max = 0.607,
+        .v_min = 0,
+        .v_max = 1.16,
+    };
     must(bml_sample_ratio_of_uniforms(draw, DRAWS, &ratio, &rng));
     report("ratio of uniforms", 0, asked / DRAWS);
 
     asked = 0;
     bml_sample_table *table;
-    bml_sample_table_config config = {.density = target, .user = &asked, .lower = 0, .upper = INFINITY, .look = 1024};
+    bml_sample_table_config config = {.density = target, .user = &asked, .lower = 0, .upper = HUGE_VAL, .look = 1024};
     must(bml_sample_table_create(&table, &config, WHY));
     must(bml_sample_table_draw(table, draw, DRAWS, &rng));
     report("inverse CDF", asked, 0);

@@ -28,8 +28,12 @@ int main(void) {
     for (int k = 0; k < 3; k++) {
         double sum[BINS] = {0};
         double count[BINS] = {0};
-        bml_sample_collision collision = {.gamma = 1, .electron = along, .photon = along};
-        collision.eps0 = energy[k];
+        bml_sample_collision collision = {
+            .gamma = 1,
+            .electron = along,
+            .photon = along,
+            .eps0 = energy[k],
+        };
         for (int i = 0; i < PHOTONS; i++) {
             bml_sample_scattered after;
             bml_sample_stokes stokes = {.q = 0, .axis = {1, 0, 0}}; /* unpolarised */

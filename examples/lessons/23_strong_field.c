@@ -32,13 +32,13 @@ int main(void) {
     for (int k = 0; k < 3; k++) {
         char name[60];
         for (int i = 0; i < PHOTONS; i++)
-            share[i] = bml_sample_emission_energy(chi[k], (float)bml_sample_rng_uniform(&rng), &nodes);
+            share[i] = (double)bml_sample_emission_energy(chi[k], (float)bml_sample_rng_uniform(&rng), &nodes);
         snprintf(name, sizeof name, "photon, {/Symbol c} = %g", (double)chi[k]);
         curve(LINE, name);
         density(share, PHOTONS, 1, 0, 1, 50);
     }
     for (int i = 0; i < PHOTONS; i++)
-        share[i] = bml_sample_pair_energy(3, (float)bml_sample_rng_uniform(&rng), &nodes);
+        share[i] = (double)bml_sample_pair_energy(3, (float)bml_sample_rng_uniform(&rng), &nodes);
     curve(LINE, "positron of a pair, {/Symbol c} = 3");
     density(share, PHOTONS, 1, 0, 1, 50);
     show();

@@ -132,8 +132,9 @@ static inline void curve(curve_kind kind, const char *name) {
     lesson.open = 1;
 }
 
-/* A point of the curve. */
-static inline void point(double x, double y) {
+/* A point of the curve; float or double. */
+#define point(x, y) lesson_point((double)(x), (double)(y))
+static inline void lesson_point(double x, double y) {
     fprintf(lesson.script.f, "%.7g %.7g\n", x, y);
 }
 
@@ -144,7 +145,8 @@ static inline void points(const double *x, const double *y, int n) {
 }
 
 /* A point of a BAND, of ERRORS, or of a MAP. */
-static inline void point3(double x, double y, double z) {
+#define point3(x, y, z) lesson_point3((double)(x), (double)(y), (double)(z))
+static inline void lesson_point3(double x, double y, double z) {
     fprintf(lesson.script.f, "%.7g %.7g %.7g\n", x, y, z);
 }
 

@@ -2,8 +2,8 @@
 from ctypes import (CFUNCTYPE, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_long,
                     c_short, c_size_t, c_ubyte, c_uint, c_uint32, c_uint64, c_void_p)
 
-HEADERS = ['bml_classify.h', 'bml_hadron.h', 'bml_mcmc.h', 'bml_nn.h', 'bml_sample.h', 'bml_ssc.h', 'examples/common/bml_sed.h']
-VERSIONS = {'BML_CLASSIFY_VERSION': 200, 'BML_HADRON_VERSION': 100, 'BML_MCMC_VERSION': 200, 'BML_NN_VERSION': 200, 'BML_SAMPLE_VERSION': 200, 'BML_SSC_VERSION': 200, 'BML_SED_VERSION': 200}
+HEADERS = ['bml_classify.h', 'bml_hadron.h', 'bml_mcmc.h', 'bml_nn.h', 'bml_sample.h', 'bml_ssc.h', 'examples/common/bml_onnx.h', 'examples/common/bml_sed.h']
+VERSIONS = {'BML_CLASSIFY_VERSION': 200, 'BML_HADRON_VERSION': 100, 'BML_MCMC_VERSION': 200, 'BML_NN_VERSION': 200, 'BML_SAMPLE_VERSION': 200, 'BML_SSC_VERSION': 200, 'BML_ONNX_VERSION': 200, 'BML_SED_VERSION': 200}
 
 
 # ---- bml_classify.h
@@ -1430,6 +1430,16 @@ class bml_ssc_batch_job(Structure):
     ]
 
 
+# ---- examples/common/bml_onnx.h
+BML_ONNX_OK = 0
+BML_ONNX_BAD_ARGUMENT = -1
+BML_ONNX_NO_MEMORY = -2
+BML_ONNX_CANNOT_OPEN = -3
+BML_ONNX_BAD_FILE = -4
+BML_ONNX_UNKNOWN = -5
+BML_ONNX_MESSAGE = 512
+
+
 # ---- examples/common/bml_sed.h
 BML_SED_OK = 0
 BML_SED_BAD_ARGUMENT = -1
@@ -1767,6 +1777,9 @@ FUNCTIONS = {
     "bml_ssc_point_errors": (None, [c_void_p, c_double, c_double]),
     "bml_ssc_log_likelihood": (c_int, [c_void_p, c_void_p, c_void_p, c_int, c_double]),
     "bml_ssc_batch": (c_int, [c_void_p, c_void_p]),
+    "bml_onnx_strerror": (c_char_p, [c_int]),
+    "bml_onnx_load": (c_int, [c_void_p, c_char_p, c_void_p]),
+    "bml_onnx_parse": (c_int, [c_void_p, c_void_p, c_size_t, c_void_p]),
     "bml_sed_strerror": (c_char_p, [c_int]),
     "bml_sed_read": (c_int, [c_void_p, c_char_p, c_void_p, c_void_p]),
     "bml_sed_parse": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_void_p, c_void_p]),
