@@ -16,10 +16,11 @@
 #define BML_HADRON_IMPLEMENTATION
 #include "bml_hadron.h"
 #include "ebl.h"
+#include "hadron_area.h"
 #include "hadron_ssc.h"
 #include "verdict.h"
 
-enum { N_NU = 321, N_E = 161, MOST_AREA = 1000, PHOTON_COLUMNS = 6, NEUTRINO_COLUMNS = 5 };
+enum { N_NU = 321, N_E = 161, PHOTON_COLUMNS = 6, NEUTRINO_COLUMNS = 5 };
 
 typedef struct settings {
     bml_ssc_source e;
@@ -33,8 +34,7 @@ typedef struct settings {
 } settings;
 
 typedef struct telescope {
-    double log_E[MOST_AREA], cm2[MOST_AREA];
-    int n;
+    hadron_area area;
     double events; /* expected */
 } telescope;
 
@@ -48,32 +48,6 @@ typedef struct outcome {
     int status;
     char why[BML_SSC_MESSAGE];
 } outcome;
-
-/* ==== input ======================================================================================================= */
-
-static void read_area(telescope *t, const char *path) {
-    char err[ERROR_SIZE];
-    char *text;
-    char *field[3];
-    text_file in;
-    if (text_open(&in, path, err)) fail("%s", err);
-    for (text = text_line(&in); text; text = text_line(&in)) {
-        text = trim(text);
-        if (!*text || *text == '#') continue;
-        if (split(field, 3, text, ',') != 2)
-            fail("%s:%ld: two columns are expected: log10 E [GeV], area [cm^2]", in.name, in.line);
-        if (t->n == MOST_AREA) fail("%s:%ld: more than %d points", in.name, in.line, MOST_AREA);
-        const char *wrong = read_real(&t->log_E[t->n], field[0]);
-        if (wrong && t->n == 0 && in.line == 1) continue; /* names of the columns */
-        if (!wrong) wrong = read_real(&t->cm2[t->n], field[1]);
-        if (wrong) fail("%s:%ld: %s", in.name, in.line, wrong);
-        if (t->n > 0 && !(t->log_E[t->n] > t->log_E[t->n - 1])) fail("%s:%ld: energies must grow", in.name, in.line);
-        if (!(t->cm2[t->n] >= 0)) fail("%s:%ld: an area must not be negative", in.name, in.line);
-        t->n++;
-    }
-    if (t->n < 2) fail("%s: two points are needed at least", in.name);
-    text_close(&in);
-}
 
 /* ==== the source ================================================================================================== */
 
@@ -201,7 +175,7 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
     double power = 2 * 3.14159265 * set->e.R * set->e.R * set->see.delta * set->see.delta * 2.998e10 * r->protons.U_p;
     verdict_add(v, verdict_colour(power, 1e47, 1e50), "P_protons", power,
                 "Power of the jet in protons, two-sided, Gamma = delta [erg/s]; 1.3e47 is Eddington's for 1e9 suns.");
-    if (t->n == 0) return;
+    if (t->area.n == 0) return;
     double p = exp(bml_hadron_log_poisson((int)set->seen, t->events));
     verdict_add(v, set->seen >= 0 ? verdict_colour(-p, -0.05, -1e-3) : VERDICT_YELLOW, "neutrinos", t->events,
                 set->seen >= 0 ? "Expected events; that exactly %ld are seen has the probability %.3g."
@@ -225,7 +199,7 @@ static int report(const outcome *r, const settings *set, const telescope *t, con
            r->protons.U_p, r->protons.U_p / fmax(r->shine.U_B, 1e-300), r->protons.efficiency);
     printf("in the blob  photons %.3g, pairs %.3g, neutrinos %.3g erg/s\n", r->protons.L_photons, r->protons.L_pairs,
            r->protons.L_neutrinos);
-    if (t->n > 0) printf("neutrinos    %.4g muon-neutrino events expected in %.3g s\n", t->events, set->exposure);
+    if (t->area.n > 0) printf("neutrinos    %.4g muon-neutrino events expected in %.3g s\n", t->events, set->exposure);
     verdict_print(stdout, &v);
     run_entry results[] = {{"U_p", r->protons.U_p, NULL},
                            {"efficiency", r->protons.efficiency, NULL},
@@ -248,7 +222,7 @@ static int run(settings *set, const option_row *options) {
     static ebl_table ebl;
     char path[PATH_SIZE];
     double start = seconds_now();
-    if (set->area) read_area(&t, set->area);
+    if (set->area && hadron_area_read(&t.area, set->area, err)) fail("%s", err);
     if (set->ebl && strcmp(set->ebl, "none") != 0) {
         if (ebl_find(path, sizeof path, set->ebl, err) || ebl_read(&ebl, path, err)) fail("%s", err);
         set->see.ebl = &ebl.tau;
@@ -268,8 +242,8 @@ static int run(settings *set, const option_row *options) {
     if (r.status && r.status != BML_SSC_NOT_CONVERGED) fail("hadron: %s", reason);
     if (out_folder(set->out, err)) fail("%s", err);
     look(&r, set, blob, protons);
-    if (t.n > 0) {
-        bml_hadron_area area = {t.log_E, t.cm2, t.n};
+    if (t.area.n > 0) {
+        bml_hadron_area area = {t.area.log10_GeV, t.area.cm2, t.area.n};
         int status = bml_hadron_events(&t.events, &area, set->exposure, protons, &set->hear);
         if (status) fail("hadron: %s", bml_hadron_strerror(status));
     }
