@@ -176,11 +176,14 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
     verdict_add(v, verdict_colour(power, 1e47, 1e50), "P_protons", power,
                 "Power of the jet in protons, two-sided, Gamma = delta [erg/s]; 1.3e47 is Eddington's for 1e9 suns.");
     if (t->area.n == 0) return;
+    if (set->seen < 0) {
+        verdict_add(v, VERDICT_YELLOW, "neutrinos", t->events,
+                    "Expected events; --seen would say how many there were.");
+        return;
+    }
     double p = exp(bml_hadron_log_poisson((int)set->seen, t->events));
-    verdict_add(v, set->seen >= 0 ? verdict_colour(-p, -0.05, -1e-3) : VERDICT_YELLOW, "neutrinos", t->events,
-                set->seen >= 0 ? "Expected events; that exactly %ld are seen has the probability %.3g."
-                               : "Expected events; --seen %ld: nothing to compare with (%.3g).",
-                set->seen, p);
+    verdict_add(v, verdict_colour(-p, -0.05, -1e-3), "neutrinos", t->events,
+                "Expected events; that exactly %ld are seen has the probability %.3g.", set->seen, p);
 }
 
 static int report(const outcome *r, const settings *set, const telescope *t, const option_row *options,
