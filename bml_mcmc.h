@@ -708,7 +708,7 @@ BML_MCMC_DEF void bml_mcmc_importance_free(bml_mcmc_importance *s);
 BML_MCMC_DEF const char *bml_mcmc_importance_message(const bml_mcmc_importance *s);
 /* Runs until done (OK) or until max_calls more likelihoods have been asked for (0: no limit; checked before each round
    of a few thousand): NOT_CONVERGED, with all results as they are; call again to go on. NOT_CONVERGED too, and for good,
-   when 80 stages do not reach the posterior, or 10 min_ess fresh draws not min_ess. One run and many short ones give the
+   when 80 stages do not reach the posterior, or 10 min_ess fresh draws not min_ess, or 2 min_ess not a tenth of them. One run and many short ones give the
    same numbers. CANCELLED, NAN, INFINITE, BAD_TRANSFORM (the message names the point): the sampler stands at the end of
    the last whole round. NO_SUPPORT: the likelihood was -infinite wherever it was tried. NO_MEMORY. */
 BML_MCMC_DEF int bml_mcmc_importance_run(bml_mcmc_importance *s, uint64_t max_calls);
@@ -6582,14 +6582,15 @@ enum { BML_MCMC__IMP_SQUARES = 16 };
 enum { BML_MCMC__IMP_MOST_FEATURES = 176 };
 enum { BML_MCMC__IMP_FIT = 4000 };     /* points that the mixture is fitted to, at most */
 enum { BML_MCMC__IMP_LESSON = 10000 }; /* and the regression, at most, */
-enum { BML_MCMC__IMP_TEACH = 150000 }; /* shown so many of them, in minibatches of */
-enum { BML_MCMC__IMP_MINIBATCH = 32 };
-enum { BML_MCMC__IMP_PILOT = 4000 };  /* tries that the level is chosen by */
-#define BML_MCMC__IMP_WIDER 1.25      /* the mixture's components than fitted */
-#define BML_MCMC__IMP_KNEE 6.0        /* below the mean ln L targets are drawn in, */
-#define BML_MCMC__IMP_LOWEST (-25.0)  /* and end */
-#define BML_MCMC__IMP_LEAST_KEPT 0.01 /* of the mixture's draws */
-#define BML_MCMC__IMP_FLOOR 0.1       /* of the draws, that are the mixture's */
+enum { BML_MCMC__IMP_TEACH = 150000 }; /* shown so many of them, */
+enum { BML_MCMC__IMP_EPOCHS = 40 };    /* but no more often than so, */
+enum { BML_MCMC__IMP_MINIBATCH = 32 }; /* in batches of so many */
+enum { BML_MCMC__IMP_PILOT = 4000 };   /* tries that the level is chosen by */
+#define BML_MCMC__IMP_WIDER 1.25       /* the mixture's components than fitted */
+#define BML_MCMC__IMP_KNEE 6.0         /* below the mean ln L targets are drawn in, */
+#define BML_MCMC__IMP_LOWEST (-25.0)   /* and end */
+#define BML_MCMC__IMP_LEAST_KEPT 0.01  /* of the mixture's draws */
+#define BML_MCMC__IMP_FLOOR 0.1        /* of the draws, that are the mixture's */
 
 /* The numbers of a density. */
 enum {
@@ -6890,7 +6891,7 @@ static void bml_mcmc__imp_adam_step(float *weights, bml_mcmc__imp_lesson *l, dou
 
 /* Epochs of shuffled minibatches; the rate falls to zero along a straight line. */
 static void bml_mcmc__imp_train(float *weights, bml_mcmc__imp_lesson *l, bml_mcmc_rng *rng) {
-    int epochs = (int)(BML_MCMC__IMP_TEACH / l->n) + 1;
+    int epochs = (int)bml_mcmc__clamp_int(BML_MCMC__IMP_TEACH / l->n + 1, 1, BML_MCMC__IMP_EPOCHS);
     double steps = (double)epochs * ceil((double)l->n / BML_MCMC__IMP_MINIBATCH);
     int step = 0;
     for (ptrdiff_t i = 0; i < l->n; i++)
@@ -7776,9 +7777,11 @@ BML_MCMC_DEF int bml_mcmc_importance_run(bml_mcmc_importance *s, uint64_t max_ca
         if (max_calls && s->now.evaluations - start >= max_calls)
             return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "%llu evaluations made, more are wanted",
                                   (unsigned long long)s->now.evaluations);
-        if ((double)s->now.n_fresh >= BML_MCMC__IMP_DRAWS * s->config.min_ess + 1000)
-            return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "%llu fresh draws have %.0f effective samples",
-                                  (unsigned long long)s->now.n_fresh, s->now.ess);
+        double fresh = (double)s->now.n_fresh;
+        int hopeless = fresh >= 2 * s->config.min_ess + 1000 && s->now.ess * BML_MCMC__IMP_DRAWS < fresh;
+        if (hopeless || fresh >= BML_MCMC__IMP_DRAWS * s->config.min_ess + 1000)
+            return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "%.0f fresh draws have %.0f effective samples",
+                                  fresh, s->now.ess);
         int status = bml_mcmc__imp_round(s);
         if (status) return status;
     }
@@ -7888,9 +7891,9 @@ BML_MCMC_DEF int bml_mcmc_importance_draw(bml_mcmc_importance *s, double *theta,
                                           uint64_t seed) {
     bml_mcmc_importance_result r;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (!theta || !n) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing, or n is 0");
     int status = bml_mcmc_importance_get_result(s, &r);
     if (status) return status;
+    if (!theta || !n) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing, or n is 0");
     bml_mcmc_rng rng = bml_mcmc__stream(seed, 0, 0, BML_MCMC__IMP_STREAM);
     ptrdiff_t count = (ptrdiff_t)n;
     double offset = bml_mcmc_rng_uniform(&rng);
