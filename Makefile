@@ -7,14 +7,19 @@
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
 #   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
+#   make lessons      the lessons of examples/lessons/ and their pictures, into build/lessons/
 #   make bench        timings, one line each: name value unit
+#   make MPI=yes      the same, and in build/mpi/ fit_sed, fit_xray, train_surrogate for mpirun; make bench-mpi: how well
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
 #   make check-cuda   the checks of the GPU library, on a card
 #   make bench-cuda   its timings, on a card
-#   make install      headers, pkg-config file, EBL tables, to $(DESTDIR)$(PREFIX)
+#   make shared       build/libbml.so.0, all headers for other languages (examples/python, examples/fortran), and libbml.a
+#   make bindings     what other languages know of the headers, anew (examples/python/make_bindings.py; needs python3)
+#   make install      programs, manual pages, models, tables, headers, libraries, pkg-config file, to $(DESTDIR)$(PREFIX)
 #   make train-compton  the network of bml_sample.h again, from scratch
 #   make train-surrogate  examples/models/ssc.safetensors again, from scratch
 #   make train-surrogate-ssa  ssc_ssa_gg.safetensors beside it: with self-absorption and pair production
+#   make numbers      runs the commands of tests/NUMBERS.md and writes down what they print
 #   make help         these lines
 #   make clean
 #
@@ -73,7 +78,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
-.PHONY: all fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda install clean help tools FORCE
+.PHONY: all shared bindings man fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda bench-mpi install clean help numbers tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -87,7 +92,7 @@ tools:
 # -- Building. A program is made again when a header that it includes, or a flag, has changed. ---------------------
 build/flags: FORCE | build
 	@echo '$(CC) $(COMPILE) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(COMPILE) $(LDLIBS)' > $@
-build build/impl build/memory build/memory/impl build/fuzz build/cuda:
+build build/impl build/shared build/memory build/memory/impl build/fuzz build/cuda build/mpi:
 	@mkdir -p $@
 
 # Each implementation is compiled once, into a library; programs and tests that define BML_X_IMPLEMENTATION find
@@ -95,8 +100,9 @@ build build/impl build/memory build/memory/impl build/fuzz build/cuda:
 IMPLEMENTED := $(shell echo $(HEADERS:.h=_IMPLEMENTED) | tr a-z A-Z | sed 's/BML_/-DBML_/g')
 implement = printf '\043define %s_IMPLEMENTATION\n\043include "%s"\n' $$(echo $* | tr a-z A-Z) $*.h | \
             $(CC) $(1) $(IMPLEMENTED) -U$$(echo $* | tr a-z A-Z)_IMPLEMENTED -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
+PIC    := -fPIC $(if $(call probe,-fno-semantic-interposition),-fno-semantic-interposition)
 build/impl/%.o: %.h build/flags | build/impl
-	$(call implement,$(COMPILE),impl)
+	$(call implement,$(COMPILE) $(PIC),impl)
 build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
 	@rm -f $@
 	ar -rcs $@ $^
@@ -117,6 +123,33 @@ endif
 build/bench_%: tests/bench_%.c build/flags # a benchmark holds its own implementation, as a user's program does
 	$(CC) $(COMPILE) -MMD -MP -MF build/bench_$*.d -o $@ $< $(LDLIBS)
 -include $(wildcard build/*.d)
+
+# -- Lessons: each draws its picture in the folder where it runs. --------------------------------------------------
+LESSONS := $(patsubst examples/lessons/%.c,build/lessons/%,$(wildcard examples/lessons/*.c))
+build/lessons/%: examples/lessons/%.c build/libbml.a build/flags
+	@mkdir -p build/lessons
+	$(CC) $(COMPILE) $(IMPLEMENTED) -Werror -MMD -MP -MF build/lesson_$*.d -MT $@ -o $@ $< build/libbml.a $(LDLIBS)
+.PHONY: lessons
+lessons: $(LESSONS) tools
+	@cd build/lessons && for lesson in $(notdir $(LESSONS)); do ./$$lesson || exit 1; done
+
+# -- The library for other languages: every header, and the glue that they need, examples/common/bml_*.h. Only bml_ names
+# are seen from outside, and nothing is left undefined. -----------------------------------------------------------------
+GLUE   := $(wildcard examples/common/bml_*.h)
+SHARED  = $(HEADERS:%.h=build/impl/%.o) $(GLUE:examples/common/%.h=build/impl/%.o)
+build/impl/%.o: examples/common/%.h build/flags | build/impl
+	$(call implement,$(COMPILE) $(PIC),impl)
+build/shared/libbml.a: $(SHARED) | build/shared
+	@rm -f $@
+	ar -rcs $@ $^
+build/libbml.so.0: $(SHARED)
+	@printf 'BML_0 {\n  global: bml_*;\n  local: *;\n};\n' > build/impl/libbml.map
+	$(CC) $(CFLAGS) $(OPENMP) -shared -Wl,-soname,libbml.so.0 -Wl,-z,defs -Wl,--version-script,build/impl/libbml.map -o $@ $^ $(LDLIBS)
+build/libbml.so: build/libbml.so.0
+	@ln -sf libbml.so.0 $@
+shared: build/libbml.so build/shared/libbml.a
+bindings:
+	CC='$(CC)' python3 examples/python/make_bindings.py . $(HEADERS) $(filter-out %/bml_layout.h,$(GLUE))
 
 # -- The family's main job. Exit status 2 means "not converged yet": the results are there and the program has said so.
 FIT_DATA = examples/data/3hsp_j095507.csv
@@ -140,9 +173,9 @@ train-surrogate-ssa: build/train_surrogate tools
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
-	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/programs.sh $(TESTS)
+	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/lessons.sh tests/hello.sh tests/uncalled.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/lessons.sh tests/hello.sh tests/uncalled.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test_threads build/memory/test_threads: LDLIBS += -pthread
@@ -178,17 +211,33 @@ fuzz:
 
 bench: $(addprefix build/,$(BENCHES))
 	@for b in $(BENCHES); do build/$$b || exit 1; done
+numbers: all $(addprefix build/,$(BENCHES)) build/test_mcmc_verdict
+	@bash tests/numbers.sh $(WORD)
+
+# -- Many machines: MPI (Debian: libopenmpi-dev openmpi-bin). `make MPI=yes` builds the programs that share their work.
+MPICC ?= mpicc
+MPI_PROGRAMS := $(patsubst %.c,build/mpi/%,$(notdir $(shell grep -l 'farm.h' $(SOURCES))))
+ifeq ($(MPI),yes)
+all: $(MPI_PROGRAMS)
+endif
+build/mpi/%: %.c build/libbml.a build/flags | build/mpi
+	@command -v $(MPICC) >/dev/null || { echo "make MPI=yes needs $(MPICC) (Debian: libopenmpi-dev openmpi-bin)" >&2; exit 1; }
+	OMPI_CC='$(CC)' MPICH_CC='$(CC)' $(MPICC) $(filter-out $(WARNINGS),$(COMPILE)) $(IMPLEMENTED) -DBML_WITH_MPI -MMD -MP -MF build/mpi_$*.d -o $@ $< build/libbml.a $(LDLIBS)
+build/farm_check: tests/farm_check.c examples/common/farm.h | build
+	$(MPICC) -O2 -DBML_WITH_MPI -Iexamples/common -o $@ $< -lm
+bench-mpi: build/farm_check
+	@OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 mpirun -np 16 build/farm_check bench
 
 # -- The GPU side. CUDA 12 or newer; a card is needed to run it, not to build it.
 NVCC ?= nvcc
-CUDA_ARCHS ?= 75 80 86 89 90
+CUDA_ARCHS ?= $(filter 75 80 86 89 90 100 120,$(patsubst sm_%,%,$(shell $(NVCC) --list-gpu-code 2>/dev/null)))
 NVCC_FLAGS = -O3 -std=c++17 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -I. -Itests
 CUDA_PROGRAMS := $(patsubst %.c,build/cuda/%,$(notdir $(shell grep -l DEVICE_OPTION $(SOURCES))))
 CUDA_LINK = -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/..'
 build/libbml_cuda.so: bml_cuda.cu bml_sample.h bml_ssc.h bml_nn.h | build
 	@command -v $(NVCC) >/dev/null || { echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; }
-	$(NVCC) $(NVCC_FLAGS) -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
+	$(NVCC) $(NVCC_FLAGS) -DBML_CUDA_IMPLEMENTATION -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
 build/hello_cuda: hello_cuda.c build/flags build/libbml_cuda.so
 	$(CC) $(COMPILE) -o $@ $< $(CUDA_LINK) $(LDLIBS)
 build/cuda/%: %.c build/flags build/libbml_cuda.so | build/cuda
@@ -202,12 +251,26 @@ check-cuda: build/cuda_checks
 bench-cuda: build/bench_cuda
 	build/bench_cuda
 
-# -- Installing: the headers are the library; the pkg-config file only says where they are. ------------------------
-install:
-	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/share/pkgconfig' '$(DESTDIR)$(PREFIX)/share/bml'
-	install -m 644 examples/data/ebl_*.csv '$(DESTDIR)$(PREFIX)/share/bml'
-	install -m 644 $(HEADERS) bml_cuda.cu '$(DESTDIR)$(PREFIX)/include'
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in > '$(DESTDIR)$(PREFIX)/share/pkgconfig/bml.pc'
+# -- Installing: programs with their manual pages, models and tables; headers, of which one is copied or included, and the
+# library, for those who link; two pkg-config files, bml (headers alone) and libbml (with the library). --------------------
+INSTALLED = $(filter-out build/hello_%,$(PROGRAMS))
+build/man/%.1: build/% examples/common/man.sh
+	@mkdir -p build/man
+	@sh examples/common/man.sh $< $(VERSION) > $@
+man: $(INSTALLED:build/%=build/man/%.1)
+TO = $(DESTDIR)$(PREFIX)
+pkgconfig = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' bml.pc.in
+install: $(INSTALLED) man shared
+	install -d '$(TO)/bin' '$(TO)/include' '$(TO)/lib/pkgconfig' '$(TO)/share/bml' '$(TO)/share/man/man1' '$(TO)/share/pkgconfig'
+	install -m 755 $(INSTALLED) '$(TO)/bin'
+	install -m 644 $(INSTALLED:build/%=build/man/%.1) '$(TO)/share/man/man1'
+	install -m 644 examples/models/*.safetensors examples/data/ebl_*.csv '$(TO)/share/bml'
+	install -m 644 $(HEADERS) $(GLUE) bml_cuda.cu '$(TO)/include'
+	install -m 644 build/shared/libbml.a '$(TO)/lib'
+	install -m 755 build/libbml.so.0 '$(TO)/lib'
+	ln -sf libbml.so.0 '$(TO)/lib/libbml.so'
+	$(pkgconfig) > '$(TO)/share/pkgconfig/bml.pc'
+	$(pkgconfig) | sed -e 's/^Name: bml/Name: libbml/' -e 's/^Libs: /Libs: -L$${libdir} -lbml /' > '$(TO)/lib/pkgconfig/libbml.pc'
 
 help:
 	@awk '/^$$/ { exit } { sub(/^# ?/, ""); print }' Makefile

@@ -1,10 +1,11 @@
-/* bml_classify.h - which catalogue source is what, with honest uncertainties, in one file of C.
+/* bml_classify.h: which catalogue source is what, with honest uncertainties, in one file of C.
 
    Reads Fermi-LAT catalogues (or any table), makes features, trains classifiers (logistic regression, kernels, forest,
    boosted trees, and the networks of bml_nn.h), calibrates their probabilities, and measures what they are worth.
 
-       #define BML_CLASSIFY_IMPLEMENTATION      (in exactly one .c or .cpp file)
-       #include "bml_classify.h"
+   In ONE source file:           #define BML_CLASSIFY_IMPLEMENTATION
+                                 #include "bml_classify.h"
+   everywhere else just:         #include "bml_classify.h"      and link with -lm
 
    A complete program: the cross-validated AUC of a forest on a CSV table whose column "class" holds two labels:
 
@@ -35,7 +36,7 @@
    bml_classify_fit from the rows given to it, and from no others. Link with -lm. Reads files, writes none; no globals,
    no clock. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. bml_classify_table_read(&table, path, why): CSV, or FITS when compiled with cfitsio.
    2. bml_classify_catalog_create(&catalog, table, why) for a Fermi-LAT catalogue; catalog->report says what was found
@@ -55,7 +56,7 @@
    line, row and column, a name), "" otherwise. What it was to make is then NULL, and nothing is to be freed. Objects
    are independent of each other; a const object may serve many threads.
 
-   OPTIONS
+   ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_CLASSIFY_IMPLEMENTATION    this file gives the functions, not only their declarations. With bml_nn.h beside it
                                   and nobody else giving its functions, these are compiled too, as weak symbols: another
@@ -77,7 +78,7 @@
 
    It needs doubles that are doubles: -ffast-math and the like stop with an #error, as does excess precision.
 
-   METHODS
+   ---- Methods -------------------------------------------------------------------------------------------------------
 
    Rules for values. A flux that is NaN or infinite is missing. Zeros, negative values and upper limits (lower error
    NaN) are kept as they stand in the catalogue: a best fit of 1e-17 is what a band with no signal gives. All are
@@ -153,7 +154,7 @@
 #endif
 #endif
 
-/* ---- API: statuses ---- */
+/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
 /* name, value, message. Everything but OK is negative. */
 #define BML_CLASSIFY_STATUS_TABLE(X)                                                         \
     X(BML_CLASSIFY_OK, 0, "no error")                                                        \
@@ -184,7 +185,7 @@ enum { BML_CLASSIFY_NAME = 48 };     /* and of a name */
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_CLASSIFY_DEF const char *bml_classify_strerror(int status);
 
-/* ---- API: random numbers ----
+/* ---- API: random numbers -------------------------------------------------------------------------------------------
    Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
    numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
    blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
@@ -208,7 +209,7 @@ BML_CLASSIFY_DEF double bml_classify_rng_uniform(bml_classify_rng *rng);
 /* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
 BML_CLASSIFY_DEF double bml_classify_rng_normal(bml_classify_rng *rng);
 
-/* ---- API: tables ---- */
+/* ---- API: tables ------------------------------------------------------------------------------------------------ */
 typedef struct bml_classify_column {
     const char *name;
     double *number;    /* [n_rows] a column of numbers of a FITS file; NULL: text */
@@ -237,7 +238,7 @@ BML_CLASSIFY_DEF int bml_classify_table_find(const bml_classify_table *table, co
    column: what is no number, or one beyond 1e100. BAD_ARGUMENT for a column that is not there. */
 BML_CLASSIFY_DEF int bml_classify_table_numbers(double *out, const bml_classify_table *table, int column, char *why);
 
-/* ---- API: Fermi-LAT catalogues ---- */
+/* ---- API: Fermi-LAT catalogues ---------------------------------------------------------------------------------- */
 enum {                         /* what a source is */
        BML_CLASSIFY_BLANK = 0, /* no association */
        BML_CLASSIFY_UNKNOWN,   /* "unk": associated with something of no known class */
@@ -303,7 +304,7 @@ BML_CLASSIFY_DEF int bml_classify_match_pulsars(int *n_young, int *n_millisecond
 BML_CLASSIFY_DEF int bml_classify_join(int *match, const bml_classify_catalog *catalog, const bml_classify_table *table,
                                        double radius, char *why);
 
-/* ---- API: data: rows, features, labels ---- */
+/* ---- API: data: rows, features, labels -------------------------------------------------------------------------- */
 typedef struct bml_classify_data {
     int n, d, n_class;
     double *x;                             /* [n][d] NaN: missing */
@@ -366,7 +367,7 @@ BML_CLASSIFY_DEF int bml_classify_split(int *rows, int *n_train, int *n_test, co
 BML_CLASSIFY_DEF int bml_classify_folds(int *fold, const bml_classify_data *data, const int *rows, int n_rows,
                                         int n_folds, uint64_t seed, char *why);
 
-/* ---- API: models ---- */
+/* ---- API: models ------------------------------------------------------------------------------------------------ */
 enum {
     BML_CLASSIFY_LOGISTIC = 0,
     BML_CLASSIFY_FOREST,
@@ -436,7 +437,7 @@ BML_CLASSIFY_DEF double bml_classify_model_temperature(const bml_classify_model 
 /* The class of highest probability p[n_class] if that is at least `confidence`, else -1: unclassified. */
 BML_CLASSIFY_DEF int bml_classify_verdict(const double *p, int n_class, double confidence);
 
-/* ---- API: metrics ----
+/* ---- API: metrics --------------------------------------------------------------------------------------------------
    score[n] is the probability (or any score) of class 1, y[n] 0 or 1, w[n] weights or NULL: all 1. Rows with y < 0 are
    left out. Metrics that return a double give NaN where they are not defined (one class only, no rows, a NaN score)
    and without memory: bml_classify_score tells the one from the other. */
@@ -501,7 +502,7 @@ BML_CLASSIFY_DEF int bml_classify_score(bml_classify_scores *s, const double *p,
 BML_CLASSIFY_DEF int bml_classify_cross_validate(bml_classify_scores *s, double *p, const bml_classify_config *config,
                                                  const bml_classify_data *data, int n_folds, char *why);
 
-/* ---- API: calibration ---- */
+/* ---- API: calibration ------------------------------------------------------------------------------------------- */
 /* T that minimises the log loss of p^(1/T)/sum over rows of p[n][n_class] with labels y[n]; within 0.05 and 20. */
 BML_CLASSIFY_DEF double bml_classify_temperature(const double *p, const int *y, int n, int n_class);
 /* Isotonic regression of y on score: knots x[n], value[n], *n_knots of them, x rising, value not falling. NO_MEMORY. */
@@ -510,7 +511,7 @@ BML_CLASSIFY_DEF int bml_classify_isotonic(double *x, double *value, int *n_knot
 /* The regression at one score: linear between knots, constant outside. */
 BML_CLASSIFY_DEF double bml_classify_isotonic_at(const double *x, const double *value, int n_knots, double score);
 
-/* ---- API: explanation and domain ---- */
+/* ---- API: explanation and domain -------------------------------------------------------------------------------- */
 /* importance[d]: fall of the AUC (log likelihood per row for more than two classes) when a feature's values are
    shuffled among rows[n_rows], mean of `repeats` shuffles. ONE_CLASS, NO_MEMORY. */
 BML_CLASSIFY_DEF int bml_classify_permutation_importance(double *importance, const bml_classify_model *model,

@@ -2,7 +2,8 @@
    NVIDIA card, in one file, called from C.
 
        make cuda                 builds build/libbml_cuda.so (nvcc 12 or newer): link with -lbml_cuda
-       #include "bml_cuda.cu"    in C or C++ gives the declarations, and nothing else
+       #include "bml_cuda.cu"    in C, C++ and CUDA gives the declarations, and nothing else; in one .cu file of yours,
+                                 after #define BML_CUDA_IMPLEMENTATION, the functions too
 
    A complete program, a thousand million photons of 1e-9 m_e c^2 scattered by electrons of gamma = 1e4, as a spectrum:
 
@@ -30,7 +31,7 @@
    State: no card has run this file yet. Its source text has, on the CPU (tests/test_cuda.c): run tests/cuda_checks.cu
    before you trust a card with it. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. bml_cuda_create(&cuda, 0): opens a card. A failing create still gives an object, whose message says why.
    2. Make what you need, once: bml_cuda_compton_create, bml_cuda_ssc_create, bml_cuda_net_load,
@@ -39,25 +40,38 @@
    3. Hot calls take device pointers and a stream (a cudaStream_t, or NULL for the default one) and return once the
       work is queued. bml_cuda_alloc, _put, _get, _wait are enough to feed them from a C program without the runtime.
    4. Calls that end in _host take host pointers, copy to and fro, and wait: for programs that call once, and for
-      bml_cuda_train_host, which stands in for bml_nn_train.
+      bml_cuda_train_host, which stands in for bml_nn_train. Their memory on the device is kept for the next such call;
+      bml_cuda_trim gives it back.
    5. bml_cuda_compton_free and so on, bml_cuda_free last.
    An object, and what was made from it, belongs to one thread and one stream at a time. Calls set the thread's current
-   device to the object's.
+   device to the object's. An error that the CUDA runtime holds for you is neither reported nor cleared.
 
-   OPTIONS
+   CUDA graphs: hot calls may be captured. What changes from replay to replay lives on the device: the photons' counter
+   (bml_cuda_photons.counter), the trainer's step, its dropout and its sums. The learning rate is the captured one.
 
-   BML_CUDA_ON_HOST="file.h"   in a C++ compiler: the whole library on the CPU, with the file's imitation of CUDA
-                               (tests/cuda_on_host.h); for tests, slow
-   Without it, a compiler that is not nvcc sees the declarations and nothing else.
-   The private copies of bml_sample.h, bml_ssc.h and bml_nn.h inside are static: they meet no others.
+   ---- Options -------------------------------------------------------------------------------------------------------
+
+   BML_CUDA_IMPLEMENTATION     this file gives the functions, not only their declarations; in nvcc
+   BML_CUDA_STATIC             all functions static (define with the above)
+   BML_CUDA_NO_TRAINING        without bml_cuda_train_host and bml_cuda_trainer_...
+   BML_CUDA_IMPLEMENTED        defined where the functions exist already; define it yourself when you link them
+   BML_CUDA_ON_HOST="file.h"   with BML_CUDA_IMPLEMENTATION in a C++ compiler: the whole library on the CPU, with the
+                               file's imitation of CUDA (tests/cuda_on_host.h); for tests, slow
+   Private copies of bml_sample.h, bml_ssc.h and bml_nn.h are inside, static: they meet no others, if none of the three
+   was included before. It is not for HIP, whose matrix instructions differ: there call the inline functions of
+   bml_sample.h in kernels of your own.
 
    WHAT RUNS WHERE
 
    Compton: a warp takes 32 Philox blocks, four photons a lane; the same words go to the same photons as in
-   bml_sample_comptonf, so that energies agree to rounding. The table (32 KiB) lies in shared memory, the weights of the
-   small net in the constant bank. The published net, 3-16-16-16-1 (Charles & Chen 2024), goes through tensor cores in
-   half precision: the accumulators of one layer are the operand of the next, without leaving the registers; u, log
-   gamma and log eps0 are pairs of halves times pairs of halves in its first layer, 22 bits.
+   bml_sample_comptonf, so that energies agree to rounding: except that TABLE, where energies or counts alone are wanted
+   and numbers come from Philox, goes through kernels in which they agree to the table's own error (CDF to 1.1e-4). From
+   the machine code (tests/sass_slots.py) a photon costs 30 to 33 issue slots there for one pair, 37 to 40 as a count,
+   133 to 136 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
+   lies in shared memory, the weights of the small net in the constant bank. The published net, 3-16-16-16-1 (Charles &
+   Chen 2024), goes through tensor cores in half precision: the accumulators of one layer are the operand of the next,
+   without leaving the registers; u, log gamma and log eps0 are pairs of halves times pairs of halves in its first
+   layer, 22 bits.
    SSC: one block a source, its whole state in shared memory, the algorithm of bml_ssc.h with photons as x n(x) and
    kernels times 4E/G, which keeps all numbers within float's range.
    Networks: a block takes 16 or 64 rows through all layers in one launch; weights stream past in the order in which
@@ -67,7 +81,8 @@
    rounds to the same 11 bits with float's range, at half the speed.
    Training: weights, moments, sums and states are float, the loss double; every sum in one order, so that a run
    repeats to the bit. With tf32 the factors of products are rounded to 11 bits. A batch is a few launches a layer and
-   step, some 250 for the published GRU, of a few us each whatever their size: that bounds batches of 32.
+   step, some 250 for the published GRU, of a few us each whatever their size: that bounds batches of 32, unless a step
+   is captured as a CUDA graph, which is launched at once.
 
    WHEN NOT TO USE IT: a few thousand photons or ten spectra a call, which the CPU has done before the card has begun;
    training a net of a few thousand weights in batches of 32; what the three headers say of their physics holds here,
@@ -77,8 +92,16 @@
 #define BML_CUDA_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
 #include <stddef.h>
 #include <stdint.h>
-#ifdef __cplusplus
-extern "C" {
+#ifndef BML_CUDA_DEF
+#if defined(BML_CUDA_STATIC) && (defined(__GNUC__) || defined(__clang__))
+#define BML_CUDA_DEF static __attribute__((unused))
+#elif defined(BML_CUDA_STATIC)
+#define BML_CUDA_DEF static
+#elif defined(__cplusplus)
+#define BML_CUDA_DEF extern "C"
+#else
+#define BML_CUDA_DEF extern
+#endif
 #endif
 
 /* ---- status ---- */
@@ -103,7 +126,7 @@ enum { BML_CUDA_STATUS_TABLE(BML_CUDA__ENUM) BML_CUDA__STATUS_END = 1 };
 #undef BML_CUDA__ENUM
 
 /* The message of a status; "unknown status" for other numbers. Static text. */
-const char *bml_cuda_strerror(int status);
+BML_CUDA_DEF const char *bml_cuda_strerror(int status);
 
 /* ---- the device ---- */
 typedef struct bml_cuda bml_cuda;
@@ -111,23 +134,26 @@ typedef void *bml_cuda_stream; /* a cudaStream_t; NULL = the default stream */
 
 /* Opens device number `device`. *cuda exists unless NO_MEMORY, so that its message can be read; free it. NO_DEVICE,
    BAD_ARGUMENT, NO_MEMORY. */
-int bml_cuda_create(bml_cuda **cuda, int device);
-void bml_cuda_free(bml_cuda *cuda);                 /* NULL is fine */
-const char *bml_cuda_message(const bml_cuda *cuda); /* what the last failing call has to add; "" if nothing */
-const char *bml_cuda_name(const bml_cuda *cuda);    /* of the device, "" without one */
+BML_CUDA_DEF int bml_cuda_create(bml_cuda **cuda, int device);
+BML_CUDA_DEF void bml_cuda_free(bml_cuda *cuda); /* NULL is fine */
+BML_CUDA_DEF void bml_cuda_trim(bml_cuda *cuda); /* gives back what calls with host pointers keep */
+BML_CUDA_DEF const char *
+bml_cuda_message(const bml_cuda *cuda);                       /* what the last failing call has to add; "" if nothing */
+BML_CUDA_DEF const char *bml_cuda_name(const bml_cuda *cuda); /* of the device, "" without one */
 
 /* Device memory for programs that do not use the CUDA runtime themselves; copies are queued on the stream. The host
    memory of a put or get must live until bml_cuda_wait. BAD_ARGUMENT, NO_MEMORY, NO_DEVICE, RUNTIME. */
-int bml_cuda_alloc(void **device, size_t bytes, bml_cuda *cuda);
-int bml_cuda_release(void *device, bml_cuda *cuda); /* waits for the device; NULL is fine */
+BML_CUDA_DEF int bml_cuda_alloc(void **device, size_t bytes, bml_cuda *cuda);
+BML_CUDA_DEF int bml_cuda_release(void *device, bml_cuda *cuda); /* waits for the device; NULL is fine */
 typedef struct bml_cuda_copy {
     void *to;
     const void *from;
     size_t bytes;
 } bml_cuda_copy;
-int bml_cuda_put(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda); /* host to device */
-int bml_cuda_get(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda); /* device to host */
-int bml_cuda_wait(bml_cuda_stream stream, bml_cuda *cuda); /* until all that was queued is done; its errors */
+BML_CUDA_DEF int bml_cuda_put(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda); /* host to device */
+BML_CUDA_DEF int bml_cuda_get(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda); /* device to host */
+BML_CUDA_DEF int bml_cuda_wait(bml_cuda_stream stream,
+                               bml_cuda *cuda); /* until all that was queued is done; its errors */
 
 /* ---- Compton sampling ---- */
 enum { BML_CUDA_NET = 0, BML_CUDA_TABLE, BML_CUDA_PUBLISHED, BML_CUDA_N_METHODS };
@@ -143,8 +169,9 @@ typedef struct bml_cuda_compton_config {
    gamma, log10 eps0; tanh but for the last layer, hardtanh; energy (1 + tanh(5 y)/tanh 5)/2 (eps_max - eps0) + eps0. */
 /* Makes a sampler; config NULL: all defaults. *sampler is NULL after an error. BAD_ARGUMENT, NO_MEMORY, NO_DEVICE,
    RUNTIME. */
-int bml_cuda_compton_create(bml_cuda_compton **sampler, const bml_cuda_compton_config *config, bml_cuda *cuda);
-void bml_cuda_compton_free(bml_cuda_compton *sampler);
+BML_CUDA_DEF int bml_cuda_compton_create(bml_cuda_compton **sampler, const bml_cuda_compton_config *config,
+                                         bml_cuda *cuda);
+BML_CUDA_DEF void bml_cuda_compton_free(bml_cuda_compton *sampler);
 
 typedef struct bml_cuda_photons {
     uint64_t n;         /* photons to draw */
@@ -159,17 +186,20 @@ typedef struct bml_cuda_photons {
     uint64_t seed;  /* this and the next as bml_sample_rng_init takes them */
     uint64_t stream;
     uint64_t skip; /* blocks of the stream already used: the sum of bml_cuda_compton_blocks so far */
-    float *rest;   /* device [n] takes 1 - eps/gamma; NULL = not wanted. NET and TABLE */
-    int half;      /* 1: energies come as 16-bit floats, over their largest value gamma b/(1+b), b = 4 gamma eps0 */
+    /* device; NULL = not wanted: more blocks to skip, to which the call adds its own, so that a CUDA graph draws other
+       photons at every replay */
+    uint64_t *counter;
+    float *rest; /* device [n] takes 1 - eps/gamma; NULL = not wanted. NET and TABLE */
+    int half;    /* 1: energies come as 16-bit floats, over their largest value gamma b/(1+b), b = 4 gamma eps0 */
 } bml_cuda_photons;
 /* How many blocks of the stream a call for n photons uses: 64 for each 256, and a quarter of the rest. */
-uint64_t bml_cuda_compton_blocks(uint64_t n);
+BML_CUDA_DEF uint64_t bml_cuda_compton_blocks(uint64_t n);
 
 /* Photon energies [m_e c^2] after scattering, energy: device [n] float, or uint16_t with .half. A photon that is out
    of the domain, or has u outside [0,1], becomes NaN, and is counted: see below. Arrays must be aligned to their own
    type, no more. BAD_ARGUMENT, OUT_OF_DOMAIN (same_gamma, same_eps0), RUNTIME. */
-int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_cuda_stream stream,
-                            bml_cuda_compton *sampler);
+BML_CUDA_DEF int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_cuda_stream stream,
+                                         bml_cuda_compton *sampler);
 
 typedef struct bml_cuda_bins {
     uint64_t *counts; /* device [bins + 2]: below lower, the bins, upper and above; added to what is there */
@@ -178,14 +208,14 @@ typedef struct bml_cuda_bins {
     double upper;
 } bml_cuda_bins;
 /* The same photons, counted by energy and not kept: any n. Those out of the domain are left out, and counted below. */
-int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons *photons, bml_cuda_stream stream,
-                               bml_cuda_compton *sampler);
+BML_CUDA_DEF int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons *photons,
+                                            bml_cuda_stream stream, bml_cuda_compton *sampler);
 /* *count = photons out of the domain since the last time this was asked. Waits for the stream. RUNTIME. */
-int bml_cuda_compton_refused(uint64_t *count, bml_cuda_stream stream, bml_cuda_compton *sampler);
+BML_CUDA_DEF int bml_cuda_compton_refused(uint64_t *count, bml_cuda_stream stream, bml_cuda_compton *sampler);
 /* All arrays on the host (counts are set, not added to). Allocates, waits; OUT_OF_DOMAIN if any photon is. */
-int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, bml_cuda_compton *sampler);
-int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_photons *photons,
-                                    bml_cuda_compton *sampler);
+BML_CUDA_DEF int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, bml_cuda_compton *sampler);
+BML_CUDA_DEF int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_photons *photons,
+                                                 bml_cuda_compton *sampler);
 
 /* ---- synchrotron self-Compton spectra ---- */
 typedef struct bml_cuda_source { /* members, units, defaults (0) and ranges as in bml_ssc_source, bml_ssc_observer */
@@ -220,8 +250,8 @@ typedef struct bml_cuda_ssc_config {
 } bml_cuda_ssc_config;
 /* Makes the tables (0.1 s on the CPU) and the workspace. *solver is NULL after an error. BAD_ARGUMENT, NO_MEMORY,
    TOO_LARGE, NO_DEVICE, RUNTIME. */
-int bml_cuda_ssc_create(bml_cuda_ssc **solver, const bml_cuda_ssc_config *config, bml_cuda *cuda);
-void bml_cuda_ssc_free(bml_cuda_ssc *solver);
+BML_CUDA_DEF int bml_cuda_ssc_create(bml_cuda_ssc **solver, const bml_cuda_ssc_config *config, bml_cuda *cuda);
+BML_CUDA_DEF void bml_cuda_ssc_free(bml_cuda_ssc *solver);
 
 typedef struct bml_cuda_spectra {
     double *out;                    /* [n][n_nu] nu F_nu [erg cm^-2 s^-1]; NaN where a source failed */
@@ -234,9 +264,9 @@ typedef struct bml_cuda_spectra {
     int component; /* BML_SSC_TOTAL, _SYNCHROTRON, _COMPTON */
 } bml_cuda_spectra;
 /* Solves n sources from empty to t_end; all pointers on the device. n = 0 is fine. BAD_ARGUMENT, RUNTIME. */
-int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, bml_cuda_ssc *solver);
+BML_CUDA_DEF int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, bml_cuda_ssc *solver);
 /* The same with host pointers; returns the status of the first source that failed. */
-int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *solver);
+BML_CUDA_DEF int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *solver);
 
 /* ---- likelihoods ---- */
 typedef struct bml_cuda_point { /* a bml_ssc_point, member by member */
@@ -257,34 +287,38 @@ typedef struct bml_cuda_likelihoods {
 } bml_cuda_likelihoods;
 /* ln likelihoods of many models of one SED, as bml_ssc_log_likelihood; all pointers on the device. BAD_ARGUMENT,
    RUNTIME. */
-int bml_cuda_log_likelihood(const bml_cuda_likelihoods *likelihoods, bml_cuda_stream stream, bml_cuda *cuda);
-int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *likelihoods, bml_cuda *cuda); /* with host pointers */
+BML_CUDA_DEF int bml_cuda_log_likelihood(const bml_cuda_likelihoods *likelihoods, bml_cuda_stream stream,
+                                         bml_cuda *cuda);
+BML_CUDA_DEF int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *likelihoods,
+                                              bml_cuda *cuda); /* with host pointers */
 
 /* ---- networks ---- */
 enum { BML_CUDA_F16 = 0, BML_CUDA_BF16, BML_CUDA_F32, BML_CUDA_TF32, BML_CUDA_N_PRECISIONS };
 typedef struct bml_cuda_net bml_cuda_net;
 typedef struct bml_cuda_net_config {
     int precision; /* F16, BF16, TF32 (tensor cores, float sums), F32 (no tensor cores; slow, for checks) */
-    int rows;      /* rows of a block: 16 (small batches, wide layers) or 64; 0 = 64 where it fits, else 16 */
+    int rows;      /* rows of a block: 16 (small batches, wide layers) or 64; 0 = what suits the batch and fits */
 } bml_cuda_net_config;
 /* From a file of bml_nn_save, or its bytes (bml_nn_encode). Layers: all of bml_nn.h but convolution and pooling;
    dropout does nothing, Bayesian layers are at their mean. config NULL: all defaults. *net is NULL after an error.
    BAD_MODEL, BAD_ARGUMENT (BF16, TF32 before compute capability 8.0), TOO_LARGE, NO_MEMORY, NO_DEVICE, RUNTIME. */
-int bml_cuda_net_load(bml_cuda_net **net, const char *path, const bml_cuda_net_config *config, bml_cuda *cuda);
+BML_CUDA_DEF int bml_cuda_net_load(bml_cuda_net **net, const char *path, const bml_cuda_net_config *config,
+                                   bml_cuda *cuda);
 typedef struct bml_cuda_bytes {
     const unsigned char *bytes;
     size_t size;
 } bml_cuda_bytes;
-int bml_cuda_net_decode(bml_cuda_net **net, const bml_cuda_bytes *model, const bml_cuda_net_config *config,
-                        bml_cuda *cuda);
-void bml_cuda_net_free(bml_cuda_net *net);
-size_t bml_cuda_net_n_in(const bml_cuda_net *net);
-size_t bml_cuda_net_n_out(const bml_cuda_net *net);
+BML_CUDA_DEF int bml_cuda_net_decode(bml_cuda_net **net, const bml_cuda_bytes *model, const bml_cuda_net_config *config,
+                                     bml_cuda *cuda);
+BML_CUDA_DEF void bml_cuda_net_free(bml_cuda_net *net);
+BML_CUDA_DEF size_t bml_cuda_net_n_in(const bml_cuda_net *net);
+BML_CUDA_DEF size_t bml_cuda_net_n_out(const bml_cuda_net *net);
 /* y[n][n_out] of x[n][n_in], rows as in bml_nn.h, scaled as the model says; device pointers. BAD_ARGUMENT, RUNTIME. */
-int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream stream, bml_cuda_net *net);
-int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *net);
+BML_CUDA_DEF int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream stream, bml_cuda_net *net);
+BML_CUDA_DEF int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *net);
 
-/* ---- training ---- */
+/* ---- training (not with BML_CUDA_NO_TRAINING) ---- */
+#ifndef BML_CUDA_NO_TRAINING
 struct bml_nn_training; /* of the bml_nn.h that this file was compiled with, without BML_NN_DOUBLE */
 struct bml_nn_epoch;
 typedef struct bml_cuda_training {
@@ -297,14 +331,15 @@ typedef struct bml_cuda_training {
    unless NULL, the last epoch. A loss of your own, and class weights, cost two copies and a wait a batch: the loss runs
    on the host. After NAN and CANCELLED the weights are good ones. BAD_MODEL, BAD_ARGUMENT (also data that bml_nn_train
    refuses; tf32 before compute capability 8.0), TOO_LARGE, NO_MEMORY, NO_DEVICE, RUNTIME. */
-int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cuda_training *training, bml_cuda *cuda);
+BML_CUDA_DEF int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cuda_training *training,
+                                     bml_cuda *cuda);
 
 /* The same, batch by batch, on data that are on the device. Of *how are taken: loss, optimizer, learning_rate,
    momentum, weight_decay, l2, clip, batch and batches (the most rows), seed (dropout); it is copied. *trainer is NULL
    after an error; errors as above. */
 typedef struct bml_cuda_trainer bml_cuda_trainer;
-int bml_cuda_trainer_create(bml_cuda_trainer **trainer, const bml_cuda_training *training, bml_cuda *cuda);
-void bml_cuda_trainer_free(bml_cuda_trainer *trainer);
+BML_CUDA_DEF int bml_cuda_trainer_create(bml_cuda_trainer **trainer, const bml_cuda_training *training, bml_cuda *cuda);
+BML_CUDA_DEF void bml_cuda_trainer_free(bml_cuda_trainer *trainer);
 typedef struct bml_cuda_batch {
     const float *x;        /* device [..][n_in], in your units */
     const float *y;        /* device [..][n_out], likewise */
@@ -315,8 +350,8 @@ typedef struct bml_cuda_batch {
 } bml_cuda_batch;
 /* One update of the weights; only the loss. Both queue, and do not wait; NaN in the data makes a loss that is not
    finite, after which nothing is updated any more. BAD_ARGUMENT (also losses that run on the host), RUNTIME. */
-int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
-int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+BML_CUDA_DEF int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+BML_CUDA_DEF int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *trainer);
 typedef struct bml_cuda_progress {
     double loss;          /* mean over rows since it was last asked for */
     double gradient_norm; /* mean over batches since then, unclipped */
@@ -324,19 +359,45 @@ typedef struct bml_cuda_progress {
 } bml_cuda_progress;
 /* These three wait for the stream. weights: host [n_weights], as of bml_nn_params. set also forgets a failure; the
    optimiser's moments stay. NAN, BAD_ARGUMENT, RUNTIME. */
-int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream stream, bml_cuda_trainer *trainer);
-int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *trainer);
-int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *trainer);
-size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
-
-#ifdef __cplusplus
-}
+BML_CUDA_DEF int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream stream,
+                                           bml_cuda_trainer *trainer);
+BML_CUDA_DEF int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+BML_CUDA_DEF int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *trainer);
+BML_CUDA_DEF size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #endif
 #endif /* BML_CUDA_H */
 /* ---- end of API ---- */
 
-#if (defined(__CUDACC__) || defined(BML_CUDA_ON_HOST)) && !defined(BML_CUDA__IMPLEMENTED)
-#define BML_CUDA__IMPLEMENTED
+#if defined(BML_CUDA_IMPLEMENTATION) && !defined(BML_CUDA_IMPLEMENTED)
+#define BML_CUDA_IMPLEMENTED
+/* Contents: search for ">> name".
+   >> status, device, memory           messages, buffers, launches
+   >> instructions                     what the compiler has no operator for
+   >> Compton: closed forms            in double, for the ends of spectra
+   >> Compton: one photon in float     the arithmetic of bml_sample.h
+   >> Compton: the published net       on tensor cores
+   >> Compton: kernels
+   >> Compton: the host's side
+   >> SSC: tables and a source's state
+   >> SSC: the source
+   >> SSC: a time step
+   >> SSC: what comes out
+   >> SSC: the host's side
+   >> likelihoods
+   >> networks: the plan
+   >> networks: the kernel
+   >> networks: the host's side
+   >> training: kernels
+   >> training: one step               of a recurrent cell, forward and back
+   >> training: loss, norm, update
+   >> training: layers
+   >> training: the host's side
+   >> training: a whole course         as bml_nn_train gives it */
+#if defined(__HIPCC__) || defined(__HIP__)
+#error "bml_cuda.cu: for nvcc, not for HIP: call the inline functions of bml_sample.h in kernels of your own"
+#elif !defined(__CUDACC__) && !defined(BML_CUDA_ON_HOST)
+#error "bml_cuda.cu: compile the one file with BML_CUDA_IMPLEMENTATION by nvcc"
+#endif
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -349,12 +410,18 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #pragma nv_diag_suppress 550, 1675, 177, 186
 #endif
 #ifndef BML_SAMPLE_IMPLEMENTATION
+#ifndef BML_SAMPLE_H
+#undef BML_SAMPLE_IMPLEMENTED /* those that are linked do not show their insides */
 #define BML_SAMPLE_STATIC
+#endif
 #define BML_SAMPLE_IMPLEMENTATION
 #endif
 #include "bml_sample.h"
 #ifndef BML_SSC_IMPLEMENTATION
+#ifndef BML_SSC_H
+#undef BML_SSC_IMPLEMENTED
 #define BML_SSC_STATIC
+#endif
 #define BML_SSC_IMPLEMENTATION
 #endif
 #include "bml_ssc.h"
@@ -372,7 +439,13 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #define BML_CUDA__MIN(a, b) ((a) < (b) ? (a) : (b))
 #define BML_CUDA__MAX(a, b) ((a) > (b) ? (a) : (b))
 #ifndef BML_NN_IMPLEMENTATION
+#ifndef BML_NN_H
+#undef BML_NN_IMPLEMENTED
 #define BML_NN_STATIC
+#ifdef BML_CUDA_NO_TRAINING
+#define BML_NN_NO_TRAINING
+#endif
+#endif
 #define BML_NN_IMPLEMENTATION
 #endif
 #include "bml_nn.h"
@@ -391,11 +464,12 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #define BML_CUDA__DYNAMIC(type, name)          \
     extern __shared__ double bml_cuda__room[]; \
     type *name = (type *)(void *)bml_cuda__room
-#define BML_CUDA__LAUNCH(kernel, grid, block, bytes, stream, ...) \
-    kernel<<<(grid), (block), (bytes), (cudaStream_t)(stream)>>>(__VA_ARGS__)
 #endif
 #define BML_CUDA__NAN ((double)NAN)
 #define BML_CUDA__EACH(k, n) for (int k = (int)threadIdx.x; k < (n); k += (int)blockDim.x)
+#define BML_CUDA__CELLS(k, n)                                                                                          \
+    for (ptrdiff_t k = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x, k##_step = (ptrdiff_t)gridDim.x * blockDim.x; \
+         k < (n); k += k##_step)
 
 /* >> status, device, memory */
 
@@ -403,19 +477,23 @@ size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 #define BML_CUDA__THREADS 256
 #endif
 enum { BML_CUDA__MESSAGE = 256 };
+enum { BML_CUDA__BUFFERS = 8 };
 enum { BML_CUDA__WARPS = BML_CUDA__THREADS / 32 };
 
 struct bml_cuda {
     int device;
     int open;
     int multiprocessors;
-    int capability; /* 10 major + minor */
-    size_t shared;  /* bytes of shared memory that one block may have */
+    int capability;                /* 10 major + minor */
+    size_t shared;                 /* bytes of shared memory that one block may have */
+    cudaError_t launched;          /* the first launch that failed since bml_cuda__launched was asked */
+    void *kept[BML_CUDA__BUFFERS]; /* what calls with host pointers have on the device, for the next of them */
+    size_t kept_bytes[BML_CUDA__BUFFERS];
     char name[256];
     char message[BML_CUDA__MESSAGE];
 };
 
-const char *bml_cuda_strerror(int status) {
+BML_CUDA_DEF const char *bml_cuda_strerror(int status) {
 #define BML_CUDA__CASE(name, value, text) \
     if (status == value) return text;
     BML_CUDA_STATUS_TABLE(BML_CUDA__CASE)
@@ -423,10 +501,10 @@ const char *bml_cuda_strerror(int status) {
     return "unknown status";
 }
 
-const char *bml_cuda_message(const bml_cuda *cuda) {
+BML_CUDA_DEF const char *bml_cuda_message(const bml_cuda *cuda) {
     return cuda ? cuda->message : "";
 }
-const char *bml_cuda_name(const bml_cuda *cuda) {
+BML_CUDA_DEF const char *bml_cuda_name(const bml_cuda *cuda) {
     return cuda ? cuda->name : "";
 }
 
@@ -443,12 +521,20 @@ bml_cuda__fail(bml_cuda *cuda, int status, const char *format, ...) {
     return status;
 }
 
+/* The runtime keeps the last error for whoever asks. One of ours, once it is told, is not told again; another is the
+   caller's. */
+static void bml_cuda__told(cudaError_t error) {
+    if (cudaPeekAtLastError() == error) {
+        cudaGetLastError();
+    }
+}
+
 /* The status of a runtime call: return bml_cuda__check(cuda, cudaThis(...), "this"). */
 static int bml_cuda__check(bml_cuda *cuda, cudaError_t error, const char *what) {
     if (error == cudaSuccess) {
         return BML_CUDA_OK;
     }
-    cudaGetLastError(); /* what was told is not told again */
+    bml_cuda__told(error);
     return bml_cuda__fail(cuda, error == cudaErrorMemoryAllocation ? BML_CUDA_NO_MEMORY : BML_CUDA_RUNTIME, "%s: %s",
                           what, cudaGetErrorString(error));
 }
@@ -465,7 +551,7 @@ static int bml_cuda__enter(bml_cuda *cuda) {
     return bml_cuda__check(cuda, cudaSetDevice(cuda->device), "cudaSetDevice");
 }
 
-int bml_cuda_create(bml_cuda **out, int device) {
+BML_CUDA_DEF int bml_cuda_create(bml_cuda **out, int device) {
     int n = 0;
     if (!out) {
         return BML_CUDA_BAD_ARGUMENT;
@@ -477,7 +563,7 @@ int bml_cuda_create(bml_cuda **out, int device) {
     }
     cudaError_t error = cudaGetDeviceCount(&n);
     if (error != cudaSuccess || n < 1) {
-        cudaGetLastError();
+        bml_cuda__told(error);
         return bml_cuda__fail(cuda, BML_CUDA_NO_DEVICE, "%s",
                               error != cudaSuccess ? cudaGetErrorString(error) : "no device");
     }
@@ -502,11 +588,20 @@ int bml_cuda_create(bml_cuda **out, int device) {
     return BML_CUDA_OK;
 }
 
-void bml_cuda_free(bml_cuda *cuda) {
+BML_CUDA_DEF void bml_cuda_trim(bml_cuda *cuda) {
+    for (int i = 0; cuda && i < BML_CUDA__BUFFERS; i++) {
+        bml_cuda_release(cuda->kept[i], cuda);
+        cuda->kept[i] = NULL;
+        cuda->kept_bytes[i] = 0;
+    }
+}
+
+BML_CUDA_DEF void bml_cuda_free(bml_cuda *cuda) {
+    bml_cuda_trim(cuda);
     free(cuda);
 }
 
-int bml_cuda_alloc(void **device, size_t bytes, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_alloc(void **device, size_t bytes, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     if (device) {
         *device = NULL;
@@ -522,7 +617,7 @@ int bml_cuda_alloc(void **device, size_t bytes, bml_cuda *cuda) {
 }
 
 /* Leaves an earlier message alone: what failed is often cleared away before it is told. */
-int bml_cuda_release(void *device, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_release(void *device, bml_cuda *cuda) {
     if (!device) {
         return BML_CUDA_OK;
     }
@@ -548,29 +643,55 @@ static int bml_cuda__move(const bml_cuda_copy *copy, int to_device, bml_cuda_str
                                            (cudaStream_t)stream),
                            "cudaMemcpyAsync");
 }
-int bml_cuda_put(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_put(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda) {
     return bml_cuda__move(copy, 1, stream, cuda);
 }
-int bml_cuda_get(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_get(const bml_cuda_copy *copy, bml_cuda_stream stream, bml_cuda *cuda) {
     return bml_cuda__move(copy, 0, stream, cuda);
 }
-int bml_cuda_wait(bml_cuda_stream stream, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_wait(bml_cuda_stream stream, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     return status ? status
                   : bml_cuda__check(cuda, cudaStreamSynchronize((cudaStream_t)stream), "cudaStreamSynchronize");
 }
 
-/* What a convenience call keeps on the device for a while: buffers made one after another, freed together. After a
-   failure, calls do nothing and `status` stays. */
+/* Buffers made one after another, freed together; or, where `keep` is set, lent from those that the device's object
+   keeps from call to call. After a failure, calls do nothing and `status` stays. */
 typedef struct bml_cuda__buffers {
     bml_cuda *cuda;
-    void *made[8];
+    void *made[BML_CUDA__BUFFERS];
     int n;
     int status;
+    int keep;
 } bml_cuda__buffers;
+
+static bml_cuda__buffers bml_cuda__kept_buffers(bml_cuda *cuda) {
+    bml_cuda__buffers b;
+    memset(&b, 0, sizeof b);
+    b.cuda = cuda;
+    b.keep = 1;
+    return b;
+}
 
 static size_t bml_cuda__bytes(ptrdiff_t count, size_t size) {
     return (size_t)count * size;
+}
+
+/* Kept buffer number i, made larger where it is too small; the call before has waited for all that used it. */
+static int bml_cuda__lend(void **p, int i, size_t bytes, bml_cuda *cuda) {
+    int status = bml_cuda__enter(cuda);
+    if (status) return status;
+    if (bytes > cuda->kept_bytes[i]) {
+        bml_cuda_release(cuda->kept[i], cuda);
+        cuda->kept[i] = NULL;
+        cuda->kept_bytes[i] = 0;
+    }
+    if (!cuda->kept[i]) {
+        status = bml_cuda_alloc(&cuda->kept[i], bytes, cuda);
+        cuda->kept_bytes[i] = status ? 0 : bytes;
+    }
+    *p = cuda->kept[i];
+    return status;
 }
 
 /* count things of `size` bytes on the device, a copy of `from` unless NULL. NULL after an error. */
@@ -584,7 +705,7 @@ static void *bml_cuda__buffer(bml_cuda__buffers *b, const void *from, ptrdiff_t 
         return NULL;
     }
     size_t bytes = bml_cuda__bytes(count, size);
-    b->status = bml_cuda_alloc(&p, bytes, b->cuda);
+    b->status = b->keep ? bml_cuda__lend(&p, b->n, bytes, b->cuda) : bml_cuda_alloc(&p, bytes, b->cuda);
     if (b->status) {
         return NULL;
     }
@@ -615,8 +736,11 @@ static void bml_cuda__fetch(bml_cuda__buffers *b, void *to, const void *from, si
 }
 
 static int bml_cuda__done(bml_cuda__buffers *b) {
-    for (; b->n > 0; b->n--)
-        bml_cuda_release(b->made[b->n - 1], b->cuda);
+    for (; b->n > 0; b->n--) {
+        if (!b->keep) {
+            bml_cuda_release(b->made[b->n - 1], b->cuda);
+        }
+    }
     return b->status;
 }
 
@@ -631,6 +755,39 @@ static int bml_cuda__upload(void **device, const void *from, size_t bytes, bml_c
         status = bml_cuda_put(&copy, NULL, cuda);
     }
     return status ? status : bml_cuda_wait(NULL, cuda); /* `from` may go */
+}
+
+/* Launches blocks of BML_CUDA__THREADS, through the call that returns the launch's own error, and keeps the first. */
+template <typename... Wanted, typename... Given>
+static void bml_cuda__launch(bml_cuda *cuda, unsigned grid, size_t shared, bml_cuda_stream stream,
+                             void (*kernel)(Wanted...), const Given &...given) {
+    cudaLaunchConfig_t config;
+    memset((void *)&config, 0, sizeof config);
+    config.gridDim = dim3(grid, 1, 1);
+    config.blockDim = dim3(BML_CUDA__THREADS, 1, 1);
+    config.dynamicSmemBytes = shared;
+    config.stream = (cudaStream_t)stream;
+    cudaError_t error = cudaLaunchKernelEx(&config, kernel, Wanted(given)...);
+    if (cuda->launched == cudaSuccess) {
+        cuda->launched = error;
+    }
+}
+
+static int bml_cuda__launched(bml_cuda *cuda, const char *what) {
+    cudaError_t error = cuda->launched;
+    cuda->launched = cudaSuccess;
+    return bml_cuda__check(cuda, error, what);
+}
+
+/* Lets a kernel have all the shared memory that the card gives a block. The limit belongs to the kernel, not to an
+   object: with what one object needs, another's launch would fail. */
+template <typename Kernel> static int bml_cuda__allow_shared(bml_cuda *cuda, Kernel kernel) {
+    cudaFuncAttributes own;
+    int status = bml_cuda__check(cuda, cudaFuncGetAttributes(&own, kernel), "cudaFuncGetAttributes");
+    if (status) return status;
+    int most = (int)(cuda->shared - own.sharedSizeBytes);
+    cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    return bml_cuda__check(cuda, error, "shared memory");
 }
 
 /* How many blocks fill the device, for loops that take their work in turns; at most `wanted`. */
@@ -662,6 +819,58 @@ static __device__ __forceinline__ float bml_cuda__sqrt(float x) {
     return y;
 #else
     return sqrtf(x);
+#endif
+}
+
+/* One instruction each, numbers below 2^-126 being 0: the root to 1 ulp, log2 to 2^-22 absolutely near 1 and relatively
+   elsewhere, 2^x to 2 ulp, 1/x to 1 ulp. */
+static __device__ __forceinline__ float bml_cuda__fast_sqrt(float x) {
+#ifdef __CUDA_ARCH__
+    float y;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return sqrtf(x);
+#endif
+}
+
+static __device__ __forceinline__ float bml_cuda__fast_log2(float x) {
+#ifdef __CUDA_ARCH__
+    float y;
+    asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return log2f(x);
+#endif
+}
+
+static __device__ __forceinline__ float bml_cuda__fast_exp2(float x) {
+#ifdef __CUDA_ARCH__
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return exp2f(x);
+#endif
+}
+
+static __device__ __forceinline__ float bml_cuda__fast_reciprocal(float x) {
+#ifdef __CUDA_ARCH__
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return 1 / x;
+#endif
+}
+
+/* The bits of x + 2^20 rounded down, 0 <= x < 2^19: x in eighths stands in the lower ones. No conversion, which is as
+   slow as eight other instructions. */
+static __device__ __forceinline__ uint32_t bml_cuda__eighths(float x) {
+#ifdef __CUDA_ARCH__
+    return __float_as_uint(__fadd_rz(x, 1048576.0f));
+#else
+    return 0x49800000u + (uint32_t)(8 * x);
 #endif
 }
 
@@ -1162,10 +1371,11 @@ static __device__ __forceinline__ void bml_cuda__take_fragments(uint32_t *b, flo
 /* >> Compton: kernels */
 
 typedef struct bml_cuda__draw {
-    uint64_t n;      /* photons */
-    uint64_t pairs;  /* entries in gamma and eps0 */
-    uint64_t pair0;  /* the first entry */
-    uint64_t block0; /* the first block */
+    uint64_t n;              /* photons */
+    uint64_t pairs;          /* entries in gamma and eps0 */
+    uint64_t pair0;          /* the first entry */
+    uint64_t block0;         /* the first block, */
+    const uint64_t *counter; /* unless NULL with this added */
     const float *gamma;
     const float *eps0;
     const float *u;
@@ -1211,14 +1421,18 @@ static __device__ void bml_cuda__philox(uint32_t *out, uint32_t c0, uint32_t c1,
     out[3] = c3;
 }
 
+static __device__ __forceinline__ int bml_cuda__is_good(float g, float e) { /* in the domain */
+    int range = (g >= 1.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f);
+    return range & ((g < bml_sample__kernel_from) | ((g - e) * g > 0.25f));
+}
+
 /* gamma and eps0 of a photon; at = its index mod pairs. 0 where out of the domain. */
 static __device__ __forceinline__ int bml_cuda__load(float *gamma, float *eps0, const bml_cuda__draw &d, uint64_t at) {
     float g = d.gamma ? d.gamma[at * d.gamma_stride] : d.same_gamma;
     float e = d.eps0 ? d.eps0[at * d.eps0_stride] : d.same_eps0;
     *gamma = g;
     *eps0 = e;
-    int range = (g >= 1.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f);
-    return range & ((g < bml_sample__kernel_from) | ((g - e) * g > 0.25f));
+    return bml_cuda__is_good(g, e);
 }
 
 /* Energy of a photon by NET or TABLE from u and v = 1 - u. */
@@ -1272,6 +1486,15 @@ typedef struct bml_cuda__unit {
     uint32_t words[4];
 } bml_cuda__unit;
 
+static __device__ __forceinline__ uint64_t bml_cuda__first_block(const bml_cuda__draw &d) {
+    return d.counter ? d.block0 + *d.counter : d.block0;
+}
+
+static __device__ __forceinline__ void bml_cuda__words_of(uint32_t *words, const bml_cuda__draw &d, uint64_t block) {
+    uint32_t high = 0xFFFFFFFFu - (uint32_t)(block >> 32);
+    bml_cuda__philox(words, (uint32_t)block, d.stream[0], d.stream[1], high, d.key);
+}
+
 static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cuda__draw &d, uint64_t unit) {
     bml_cuda__unit c = {unit / 2 * 256, 0, 256, 0, (uint32_t)(unit & 1) * 32 + threadIdx.x % 32, {0, 0, 0, 0}};
     if (d.n - c.first < 256) {
@@ -1282,9 +1505,8 @@ static __device__ __forceinline__ bml_cuda__unit bml_cuda__unit_of(const bml_cud
         c.pair = (d.pair0 + c.first) % d.pairs;
     }
     if (!d.u && c.j < c.blocks) {
-        uint64_t block = d.block0 + unit / 2 * 64 + c.j;
-        bml_cuda__philox(c.words, (uint32_t)block, d.stream[0], d.stream[1], 0xFFFFFFFFu - (uint32_t)(block >> 32),
-                         d.key);
+        uint64_t block = bml_cuda__first_block(d) + unit / 2 * 64 + c.j;
+        bml_cuda__words_of(c.words, d, block);
     }
     return c;
 }
@@ -1370,9 +1592,28 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     }
 }
 
+/* The last of a call: its blocks are used; and the same launch, should a graph repeat it, has met no edge yet. */
+static __global__ void __launch_bounds__(BML_CUDA__THREADS)
+    bml_cuda__advance_kernel(uint64_t *counter, uint64_t blocks, uint32_t *met_edge) {
+    if (threadIdx.x == 0) {
+        *counter += blocks;
+        *met_edge = 0;
+    }
+}
+
+/* The block's counts, in 32 bits, go to the device's. */
+static __device__ __forceinline__ void bml_cuda__add_counts(const bml_cuda__draw &d, const unsigned *count) {
+    __syncthreads();
+    BML_CUDA__EACH(i, d.counts ? d.bins + 2 : 0) {
+        if (count[i]) {
+            atomicAdd(d.counts + i, (unsigned long long)count[i]);
+        }
+    }
+}
+
 /* Shared memory: the table's nodes (TABLE), then the block's counts [bins + 2] (histogram). */
 template <int METHOD>
-__global__ void __launch_bounds__(BML_CUDA__THREADS)
+static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__compton_kernel(const __grid_constant__ bml_cuda__draw d) {
     BML_CUDA__DYNAMIC(float, node);
     const int n_nodes = METHOD == BML_CUDA_TABLE ? BML_SAMPLE__NT * BML_SAMPLE__NS : 0;
@@ -1396,8 +1637,6 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
     }
     if (one) {
         pair = bml_cuda__prepare(d.same_gamma, d.same_eps0);
-    }
-    if (one) {
         log_gamma = bml_cuda__log10f(pair.gamma);
         log_eps0 = bml_cuda__log10f(pair.eps0);
     }
@@ -1431,12 +1670,237 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS)
             }
         }
     }
+    bml_cuda__add_counts(d, count);
+}
+
+/* >> Compton: the table at speed
+   The default of large numbers of photons: whole chunks of 256, drawn by Philox, energies or counts wanted and nothing
+   else; all other calls go through the kernel above. The same words go to the same photons, but the arithmetic is the
+   card's own, so that an energy agrees with the CPU's as well as the table with the kernel, not to rounding:
+   t = 1 - r has no relative precision where t is small, and u comes as 24 bits: together 2e-7 of the CDF, where the
+   table's own error is 1e-4. Energies of one pair: N(t) at the pair's s is 63 straight lines in 63 sqrt(t), and all
+   that is constant is in their coefficients. */
+
+enum { BML_CUDA__LINES = BML_SAMPLE__NT };
+typedef struct __align__(8) bml_cuda__line {
+    float at_zero;
+    float slope;
+}
+bml_cuda__line;
+
+/* One pair: 1 - u' = high (1 - u), l = T (scale + r line), eps from l. */
+typedef struct bml_cuda__ray {
+    float gamma;
+    float eps0;
+    float high;
+    float per_word; /* -high/2^32 */
+    float scale;    /* L over 63^2, of l or of l/ln 2 */
+    int gentle;     /* L is small: 1 - e^-l by its series */
+} bml_cuda__ray;
+
+static __device__ __forceinline__ bml_cuda__ray bml_cuda__ray_of(float gamma, float eps0) {
+    const float cells = (float)(BML_SAMPLE__NT - 1);
+    bml_sample__pairf pair = bml_sample__prepare(gamma, eps0);
+    bml_cuda__ray ray;
+    ray.gamma = gamma;
+    ray.eps0 = eps0;
+    ray.high = pair.high * (1 - 3e-7f); /* so that r is below 1 whatever a root's last bit */
+    ray.per_word = -ray.high / 4294967296.0f;
+    ray.gentle = pair.L < 0.05f;
+    ray.scale = pair.L / (cells * cells);
+    if (!ray.gentle) {
+        ray.scale *= 1.44269504f;
+    }
+    return ray;
+}
+
+/* The lines of a pair's s, between the two rows of the table around it. */
+static __device__ __forceinline__ void bml_cuda__lines_of(bml_cuda__line *line, const float *nodes, float s,
+                                                          float scale) {
+    float y = s * ((float)(BML_SAMPLE__NS - 1) / BML_CUDA__S_MAX);
+    int k = BML_CUDA__MIN((int)y, BML_SAMPLE__NS - 2);
+    const float *below = nodes + k * BML_SAMPLE__NT;
+    const float *above = below + BML_SAMPLE__NT;
+    y -= (float)k;
+    BML_CUDA__EACH(j, BML_CUDA__LINES) {
+        int i = BML_CUDA__MIN(j, BML_CUDA__LINES - 2);
+        float from = bml_sample__betweenf(below[i], above[i], y);
+        float to = bml_sample__betweenf(below[i + 1], above[i + 1], y);
+        line[j].slope = scale * (to - from);
+        line[j].at_zero = scale * from - line[j].slope * (float)i;
+    }
+}
+
+static __device__ __forceinline__ float bml_cuda__ray_energy(const bml_cuda__ray &ray, const bml_cuda__line *lines,
+                                                             uint32_t word) {
+    const float cells2 = (float)((BML_SAMPLE__NT - 1) * (BML_SAMPLE__NT - 1));
+    float r = bml_cuda__fast_sqrt(fmaf((float)word, ray.per_word, ray.high));
+    float T = fmaf(r, -cells2, cells2);
+    float at = bml_cuda__fast_sqrt(T);
+    uint32_t bytes = bml_cuda__eighths(at) & (8 * (BML_CUDA__LINES - 1)); /* a line has 8 bytes */
+    bml_cuda__line line = *(const bml_cuda__line *)((const char *)lines + bytes);
+    float n = fmaf(line.slope, at, line.at_zero);
+    float l = T * fmaf(r, n, ray.scale);
+    float eps;
+    if (ray.gentle) {
+        eps = ray.gamma * l * fmaf(l, fmaf(l, fmaf(l, -1.0f / 24, 1.0f / 6), -0.5f), 1.0f);
+    } else {
+        eps = fmaf(bml_cuda__fast_exp2(-l), -ray.gamma, ray.gamma);
+    }
+    return fmaxf(eps, ray.eps0);
+}
+
+static __device__ __forceinline__ int bml_cuda__is_far(float g, float e) {
+    int good = (g >= 32.0f) & (g <= 1e11f) & (e >= 0.99999998e-13f) & (e <= 1e2f);
+    return good & (e * 256 < g);
+}
+
+/* A photon of any far pair: gamma >= 32, eps0 < gamma/256, in the domain. u_min = E/G there. */
+static __device__ __forceinline__ float bml_cuda__far_energy(float gamma, float eps0, const float *nodes,
+                                                             uint32_t word) {
+    const float cells2 = (float)((BML_SAMPLE__NT - 1) * (BML_SAMPLE__NT - 1));
+    float L = bml_sample__log1pf(4 * gamma * eps0);
+    float s = L * bml_cuda__fast_reciprocal(L + 4);
+    float above = fmaf(s, fmaf(s, 11.2950671f, -13.4001478f), 0.335458043f); /* bml_sample__per_total */
+    above = fmaf(s, fmaf(s, fmaf(s, above, 11.7783149f), -9.84568419f), 2.99994936f);
+    float below = fmaf(s, fmaf(s, 3.49805868f, 0.188001027f), -7.06729610f);
+    below = fmaf(s, fmaf(s, fmaf(s, below, 7.91021191f), -3.95100920f), 1.0f);
+    float low = eps0 * above * bml_cuda__fast_reciprocal(gamma * L * below);
+    float high = (1 - 3e-7f) - low;
+    float r = bml_cuda__fast_sqrt(fmaf((float)word, high * (-1 / 4294967296.0f), high));
+    float T = fmaf(r, -cells2, cells2);
+    float x = bml_cuda__fast_sqrt(T);
+    float y = s * ((float)(BML_SAMPLE__NS - 1) / BML_CUDA__S_MAX);
+    uint32_t j = bml_cuda__eighths(x) >> 3 & 63;
+    uint32_t k = bml_cuda__eighths(y) >> 3 & 127;
+    const float *node = nodes + (k * BML_SAMPLE__NT + j);
+    x -= (float)(int)j;
+    y -= (float)(int)k;
+    float first = fmaf(x, node[1] - node[0], node[0]);
+    float second = fmaf(x, node[BML_SAMPLE__NT + 1] - node[BML_SAMPLE__NT], node[BML_SAMPLE__NT]);
+    float n = fmaf(y, second - first, first);
+    float l = L * (1 / cells2) * T * fmaf(r, n, 1.0f);
+    float series = l * fmaf(l, fmaf(l, fmaf(l, fmaf(l, 1.0f / 120, -1.0f / 24), 1.0f / 6), -0.5f), 1.0f);
+    float E = l < 0.125f ? series : 1 - bml_cuda__fast_exp2(-1.44269504f * l);
+    return fmaxf(gamma * E, eps0);
+}
+
+/* A photon of gamma below 32, or near the end of the spectrum; NaN and counted where it is out of the domain, left to
+   the edge's kernel where the table does not hold. Counts are not to have these two: they are negative. Not inlined:
+   its registers are not for the others. */
+static __device__ __noinline__ float bml_cuda__near_energy(float gamma, float eps0, const float *nodes, uint32_t word,
+                                                           const bml_cuda__draw &d) {
+    bml_cuda__pair pair;
+    float rest;
+    float u = ((float)(word >> 1) + 0.5f) * 4.65661287e-10f;
+    float v = ((float)(0x7FFFFFFFu - (word >> 1)) + 0.5f) * 4.65661287e-10f;
+    if (!bml_cuda__is_good(gamma, eps0)) {
+        atomicAdd(d.refused, 1ull);
+        return d.counts ? -1 : (float)BML_CUDA__NAN;
+    }
+    pair = bml_cuda__prepare(gamma, eps0);
+    if (!(pair.q <= 0.26f) || bml_sample__collidesf(gamma, eps0, u, v)) {
+        *d.met_edge = d.call;
+        return -1;
+    }
+    return bml_cuda__scatter<BML_CUDA_TABLE>(&rest, pair, u, v, d, nodes);
+}
+
+/* Into which of the counts an energy goes: 0 below, then the bins, bins + 1 above. */
+static __device__ __forceinline__ int bml_cuda__bin_of(float eps, float per_octave, float start, float last) {
+    float x = fmaf(bml_cuda__fast_log2(eps), per_octave, start);
+    x = fminf(fmaxf(x, 0.0f), last);
+    return (int)(bml_cuda__eighths(x) >> 3 & 0xFFFF);
+}
+
+/* Whole chunks of one pair. Shared memory, COUNT: the block's counts [bins + 2]. */
+template <int COUNT, int GENTLE>
+static __global__ void __launch_bounds__(BML_CUDA__THREADS)
+    bml_cuda__ray_kernel(const __grid_constant__ bml_cuda__draw d) {
+    BML_CUDA__DYNAMIC(unsigned, count);
+    __shared__ bml_cuda__line lines[BML_CUDA__LINES];
+    bml_cuda__ray ray = bml_cuda__ray_of(d.same_gamma, d.same_eps0);
+    ray.gentle = GENTLE;
+    float s = bml_sample__prepare(d.same_gamma, d.same_eps0).s;
+    bml_cuda__lines_of(lines, d.nodes, s, ray.scale);
+    BML_CUDA__EACH(i, COUNT ? d.bins + 2 : 0) {
+        count[i] = 0;
+    }
     __syncthreads();
-    BML_CUDA__EACH(i, d.counts ? d.bins + 2 : 0) {
-        if (count[i]) {
-            atomicAdd(d.counts + i, (unsigned long long)count[i]);
+    const float per_octave = d.per_bin * 0.693147181f;
+    const float start = 1 - d.ln_lower * d.per_bin;
+    const float last = (float)(d.bins + 1);
+    const uint64_t first = bml_cuda__first_block(d);
+    const uint32_t blocks = (uint32_t)(d.n / 4);
+    const uint32_t stride = gridDim.x * BML_CUDA__THREADS;
+    for (uint32_t j = blockIdx.x * BML_CUDA__THREADS + threadIdx.x; j < blocks; j += stride) {
+        uint32_t word[4];
+        bml_cuda__words_of(word, d, first + j);
+        float *to = COUNT ? NULL : d.energy + (j % 64 + (j & ~63u) * 4);
+        BML_CUDA__UNROLL
+        for (int w = 0; w < 4; w++) {
+            float eps = bml_cuda__ray_energy(ray, lines, word[w]);
+            if (COUNT) {
+                atomicAdd(count + bml_cuda__bin_of(eps, per_octave, start, last), 1u);
+            } else {
+                to[64 * w] = eps;
+            }
         }
     }
+    bml_cuda__add_counts(d, count);
+}
+
+/* Whole chunks of arrays, gamma[n] (GAMMA) or one for all, eps0[n] (EPS0) likewise. Shared memory: the table and one
+   row of zeros, which the last cell's neighbours are; COUNT: the block's counts [bins + 2]. */
+template <int COUNT, int GAMMA, int EPS0>
+static __global__ void __launch_bounds__(BML_CUDA__THREADS)
+    bml_cuda__far_kernel(const __grid_constant__ bml_cuda__draw d) {
+    BML_CUDA__DYNAMIC(float, node);
+    const int n_nodes = BML_SAMPLE__NT * BML_SAMPLE__NS;
+    unsigned *count = (unsigned *)(node + n_nodes + BML_SAMPLE__NT);
+    BML_CUDA__EACH(i, n_nodes + BML_SAMPLE__NT) {
+        node[i] = i < n_nodes ? d.nodes[i] : 0;
+    }
+    BML_CUDA__EACH(i, COUNT ? d.bins + 2 : 0) {
+        count[i] = 0;
+    }
+    __syncthreads();
+    const float per_octave = d.per_bin * 0.693147181f;
+    const float start = 1 - d.ln_lower * d.per_bin;
+    const float last = (float)(d.bins + 1);
+    const uint64_t first = bml_cuda__first_block(d);
+    const uint32_t blocks = (uint32_t)(d.n / 4);
+    const uint32_t stride = gridDim.x * BML_CUDA__THREADS;
+    for (uint32_t j = blockIdx.x * BML_CUDA__THREADS + threadIdx.x; j < blocks; j += stride) {
+        uint32_t word[4];
+        bml_cuda__words_of(word, d, first + j);
+        uint32_t at = j % 64 + (j & ~63u) * 4;
+        const float *from_gamma = GAMMA ? d.gamma + at : NULL;
+        const float *from_eps0 = EPS0 ? d.eps0 + at : NULL;
+        float *to = COUNT ? NULL : d.energy + at;
+        float gamma[4];
+        float eps0[4];
+        BML_CUDA__UNROLL
+        for (int w = 0; w < 4; w++) {
+            gamma[w] = GAMMA ? from_gamma[64 * w] : d.same_gamma;
+            eps0[w] = EPS0 ? from_eps0[64 * w] : d.same_eps0;
+        }
+        BML_CUDA__UNROLL
+        for (int w = 0; w < 4; w++) {
+            float eps;
+            if (bml_cuda__is_far(gamma[w], eps0[w])) {
+                eps = bml_cuda__far_energy(gamma[w], eps0[w], node, word[w]);
+            } else {
+                eps = bml_cuda__near_energy(gamma[w], eps0[w], node, word[w], d);
+            }
+            if (!COUNT) {
+                to[64 * w] = eps;
+            } else if (eps >= 0) {
+                atomicAdd(count + bml_cuda__bin_of(eps, per_octave, start, last), 1u);
+            }
+        }
+    }
+    bml_cuda__add_counts(d, count);
 }
 
 /* >> Compton: the host's side */
@@ -1474,7 +1938,8 @@ static int bml_cuda__compton_tables(bml_cuda_compton *s, const bml_cuda_compton_
     return status;
 }
 
-int bml_cuda_compton_create(bml_cuda_compton **out, const bml_cuda_compton_config *config, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_compton_create(bml_cuda_compton **out, const bml_cuda_compton_config *config,
+                                         bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     int method = config ? config->method : BML_CUDA_NET;
     if (out) {
@@ -1499,7 +1964,7 @@ int bml_cuda_compton_create(bml_cuda_compton **out, const bml_cuda_compton_confi
     return status;
 }
 
-void bml_cuda_compton_free(bml_cuda_compton *s) {
+BML_CUDA_DEF void bml_cuda_compton_free(bml_cuda_compton *s) {
     if (!s) return;
     bml_cuda_release(s->nodes, s->cuda);
     bml_cuda_release(s->fragments, s->cuda);
@@ -1508,10 +1973,18 @@ void bml_cuda_compton_free(bml_cuda_compton *s) {
 }
 
 #ifndef BML_CUDA__LAUNCH_MOST /* photons counted by one launch; a multiple of 256 (the test takes a small one) */
-#define BML_CUDA__LAUNCH_MOST ((uint64_t)1 << 31)
+#define BML_CUDA__LAUNCH_MOST ((uint64_t)1 << 30)
 #endif
 
-uint64_t bml_cuda_compton_blocks(uint64_t n) {
+/* What is left after n photons of plain arrays, n a multiple of 256. */
+static void bml_cuda__move_on(bml_cuda__draw *d, uint64_t n) {
+    d->block0 += n / 4;
+    d->gamma = d->gamma ? d->gamma + n : NULL;
+    d->eps0 = d->eps0 ? d->eps0 + n : NULL;
+    d->energy = d->energy ? d->energy + n : NULL;
+}
+
+BML_CUDA_DEF uint64_t bml_cuda_compton_blocks(uint64_t n) {
     return n / 256 * 64 + (n % 256 + 3) / 4;
 }
 
@@ -1528,6 +2001,7 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
         d->pairs = p->n;
     }
     d->block0 = p->skip;
+    d->counter = p->counter;
     d->gamma = p->gamma;
     d->eps0 = p->eps0;
     d->u = p->u;
@@ -1548,8 +2022,65 @@ static int bml_cuda__draw_of(bml_cuda__draw *d, const bml_cuda_photons *p, const
     return BML_CUDA_OK;
 }
 
+/* What the fast kernels do not do: other outputs, given u, strides, pairs again and again, the ends of spectra. */
+static int bml_cuda__is_plain(const bml_cuda__draw &d) {
+    int other = d.rest || d.half_energy || d.u || (!d.energy && !d.counts);
+    if (other || d.n < 256) {
+        return 0;
+    }
+    if (d.gamma || d.eps0) {
+        int in_a_row = d.gamma_stride == 1 && d.eps0_stride == 1 && d.pairs == d.n && !d.pair0;
+        return in_a_row;
+    }
+    bml_sample__pairf pair = bml_sample__prepare(d.same_gamma, d.same_eps0);
+    return d.same_gamma >= bml_sample__kernel_from && pair.q <= 0.26f;
+}
+
+/* Whole chunks by the fast kernels, launch after launch; returns how many photons that are. */
+static uint64_t bml_cuda__launch_plain(const bml_cuda__draw &d, bml_cuda_stream stream, bml_cuda_compton *s) {
+    const uint64_t all = d.n / 256 * 256;
+    const size_t table = bml_cuda__bytes(BML_SAMPLE__NT * (BML_SAMPLE__NS + 1), sizeof(float));
+    const size_t counts = d.counts ? bml_cuda__bytes(d.bins + 2, sizeof(unsigned)) : 0;
+    const uint64_t most = BML_CUDA__LAUNCH_MOST;
+    const int one = !d.gamma && !d.eps0;
+    const int gentle = bml_sample__log1pf(4 * d.same_gamma * d.same_eps0) < 0.05f;
+    void (*kernel)(const bml_cuda__draw);
+    if (d.gamma && d.eps0) {
+        kernel = d.counts ? bml_cuda__far_kernel<1, 1, 1> : bml_cuda__far_kernel<0, 1, 1>;
+    } else if (d.gamma) {
+        kernel = d.counts ? bml_cuda__far_kernel<1, 1, 0> : bml_cuda__far_kernel<0, 1, 0>;
+    } else if (d.eps0) {
+        kernel = d.counts ? bml_cuda__far_kernel<1, 0, 1> : bml_cuda__far_kernel<0, 0, 1>;
+    } else if (d.counts) {
+        kernel = gentle ? bml_cuda__ray_kernel<1, 1> : bml_cuda__ray_kernel<1, 0>;
+    } else {
+        kernel = gentle ? bml_cuda__ray_kernel<0, 1> : bml_cuda__ray_kernel<0, 0>;
+    }
+    size_t shared = one ? counts : table + counts;
+    unsigned grid = bml_cuda__grid(s->cuda, kernel, shared, (all / 4 + BML_CUDA__THREADS - 1) / BML_CUDA__THREADS);
+    bml_cuda__draw part = d;
+    for (uint64_t done = 0; done < all; done += most) {
+        part.n = all - done < most ? all - done : most;
+        part.call = ++s->calls;
+        part.pairs = part.n;
+        bml_cuda__launch(s->cuda, grid, shared, stream, kernel, part);
+        if (!one) {
+            bml_cuda__launch(s->cuda, grid, 0, stream, bml_cuda__edge_kernel, part);
+        }
+        bml_cuda__move_on(&part, part.n);
+    }
+    return all;
+}
+
 template <int METHOD>
-static int bml_cuda__launch_compton(const bml_cuda__draw &d, bml_cuda_stream stream, bml_cuda_compton *s) {
+static int bml_cuda__launch_compton(const bml_cuda__draw &whole, bml_cuda_stream stream, bml_cuda_compton *s) {
+    bml_cuda__draw d = whole;
+    if (METHOD == BML_CUDA_TABLE && bml_cuda__is_plain(d)) {
+        uint64_t done = bml_cuda__launch_plain(d, stream, s);
+        bml_cuda__move_on(&d, done);
+        d.n -= done;
+        d.pairs = d.n ? d.n : 1;
+    }
     size_t shared = 0;
     if (METHOD == BML_CUDA_TABLE) {
         shared += bml_cuda__bytes(BML_SAMPLE__NT * BML_SAMPLE__NS, sizeof(float));
@@ -1563,9 +2094,9 @@ static int bml_cuda__launch_compton(const bml_cuda__draw &d, bml_cuda_stream str
     for (uint64_t done = 0; done < d.n; done += most) {
         part.n = d.n - done < most ? d.n - done : most;
         part.call = ++s->calls;
-        BML_CUDA__LAUNCH(bml_cuda__compton_kernel<METHOD>, grid, BML_CUDA__THREADS, shared, stream, part);
+        bml_cuda__launch(s->cuda, grid, shared, stream, bml_cuda__compton_kernel<METHOD>, part);
         if (METHOD != BML_CUDA_PUBLISHED) {
-            BML_CUDA__LAUNCH(bml_cuda__edge_kernel, grid, BML_CUDA__THREADS, 0, stream, part);
+            bml_cuda__launch(s->cuda, grid, 0, stream, bml_cuda__edge_kernel, part);
         }
         part.block0 += most / 4; /* whole chunks, so what follows is as if there were one launch */
         part.pair0 = (part.pair0 + most) % d.pairs;
@@ -1573,7 +2104,11 @@ static int bml_cuda__launch_compton(const bml_cuda__draw &d, bml_cuda_stream str
             part.u += most;
         }
     }
-    return bml_cuda__check(s->cuda, cudaGetLastError(), "Compton kernel");
+    if (d.counter) {
+        uint64_t used = d.u ? 0 : bml_cuda_compton_blocks(whole.n);
+        bml_cuda__launch(s->cuda, 1, 0, stream, bml_cuda__advance_kernel, (uint64_t *)d.counter, used, d.met_edge);
+    }
+    return bml_cuda__launched(s->cuda, "Compton kernel");
 }
 
 static int bml_cuda__run_compton(const bml_cuda__draw &d, bml_cuda_stream stream, bml_cuda_compton *s) {
@@ -1589,8 +2124,8 @@ static int bml_cuda__run_compton(const bml_cuda__draw &d, bml_cuda_stream stream
     return bml_cuda__launch_compton<BML_CUDA_NET>(d, stream, s);
 }
 
-int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_cuda_stream stream,
-                            bml_cuda_compton *s) {
+BML_CUDA_DEF int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_cuda_stream stream,
+                                         bml_cuda_compton *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
     if (!energy || !photons || photons->n >= (uint64_t)1 << 40) {
@@ -1607,8 +2142,8 @@ int bml_cuda_compton_sample(void *energy, const bml_cuda_photons *photons, bml_c
     return bml_cuda__run_compton(d, stream, s);
 }
 
-int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons *photons, bml_cuda_stream stream,
-                               bml_cuda_compton *s) {
+BML_CUDA_DEF int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons *photons,
+                                            bml_cuda_stream stream, bml_cuda_compton *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
     if (!bins || !photons || !bins->counts || bins->bins < 1 || bins->bins > BML_CUDA_MAX_BINS || !(bins->lower > 0) ||
@@ -1624,7 +2159,7 @@ int bml_cuda_compton_histogram(const bml_cuda_bins *bins, const bml_cuda_photons
     return bml_cuda__run_compton(d, stream, s);
 }
 
-int bml_cuda_compton_refused(uint64_t *count, bml_cuda_stream stream, bml_cuda_compton *s) {
+BML_CUDA_DEF int bml_cuda_compton_refused(uint64_t *count, bml_cuda_stream stream, bml_cuda_compton *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (!status && !count) {
         status = BML_CUDA_BAD_ARGUMENT;
@@ -1679,8 +2214,8 @@ static int bml_cuda__any_refused(bml_cuda__buffers *b, bml_cuda_compton *s) {
     return b->status;
 }
 
-int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, bml_cuda_compton *s) {
-    bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
+BML_CUDA_DEF int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, bml_cuda_compton *s) {
+    bml_cuda__buffers b = bml_cuda__kept_buffers(s ? s->cuda : NULL);
     if (!energy || !photons || !s || photons->n > SIZE_MAX / 16) {
         return BML_CUDA_BAD_ARGUMENT;
     }
@@ -1706,8 +2241,9 @@ int bml_cuda_compton_sample_host(void *energy, const bml_cuda_photons *photons, 
     return status;
 }
 
-int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_photons *photons, bml_cuda_compton *s) {
-    bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
+BML_CUDA_DEF int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, const bml_cuda_photons *photons,
+                                                 bml_cuda_compton *s) {
+    bml_cuda__buffers b = bml_cuda__kept_buffers(s ? s->cuda : NULL);
     if (!bins || !bins->counts || !photons || !s || bins->bins < 1 || bins->bins > BML_CUDA_MAX_BINS)
         return BML_CUDA_BAD_ARGUMENT;
     bml_cuda_photons p = *photons;
@@ -2717,14 +3253,14 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b
 
 /* A block a source, and then the next. workspace: NULL = in shared memory, else [blocks][size]. */
 template <typename T>
-__global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
+static __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
     bml_cuda__ssc_kernel(const bml_cuda_spectra s, const bml_cuda__tables<T> t, T *workspace, ptrdiff_t size) {
     BML_CUDA__DYNAMIC(T, shared);
     __shared__ bml_cuda__blob<T> b;
     if (threadIdx.x == 0) {
         bml_cuda__layout(&b, workspace ? workspace + (ptrdiff_t)blockIdx.x * size : shared, t);
     }
-    for (int row = (int)blockIdx.x; row < s.n; row += (int)gridDim.x) {
+    for (ptrdiff_t row = blockIdx.x; row < s.n; row += gridDim.x) {
         bml_cuda__begin(b, t, s.sources + row);
         if (!b.status) {
             double steps = ceil(b.src.t_end / t.time_step - 1e-9);
@@ -2745,7 +3281,7 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
             }
             __syncthreads();
         }
-        bml_cuda__observe(s.out + (ptrdiff_t)row * s.n_nu, b, t, s);
+        bml_cuda__observe(s.out + row * s.n_nu, b, t, s);
         if (threadIdx.x == 0) {
             s.status[row] = b.status;
         }
@@ -2843,10 +3379,7 @@ static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const 
     s->bytes = bml_cuda__bytes(s->size, sizeof(T));
     s->in_shared = s->bytes + sizeof blob + 1024 <= cuda->shared;
     if (s->in_shared) {
-        return bml_cuda__check(
-            cuda,
-            cudaFuncSetAttribute(bml_cuda__ssc_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)s->bytes),
-            "shared memory");
+        return bml_cuda__allow_shared(cuda, bml_cuda__ssc_kernel<T>);
     }
     size_t bytes = s->bytes;
     s->bytes = 0;
@@ -2854,7 +3387,7 @@ static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const 
     return bml_cuda_alloc(&s->workspace, s->blocks * bytes, cuda);
 }
 
-int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, bml_cuda *cuda) {
     bml_ssc *tables = NULL;
     int status = bml_cuda__enter(cuda);
     if (out) {
@@ -2901,7 +3434,7 @@ int bml_cuda_ssc_create(bml_cuda_ssc **out, const bml_cuda_ssc_config *config, b
     return status;
 }
 
-void bml_cuda_ssc_free(bml_cuda_ssc *s) {
+BML_CUDA_DEF void bml_cuda_ssc_free(bml_cuda_ssc *s) {
     if (!s) return;
     bml_cuda_release(s->memory, s->cuda);
     bml_cuda_release(s->span, s->cuda);
@@ -2918,12 +3451,11 @@ static int bml_cuda__launch_ssc(const bml_cuda_spectra &spectra, const bml_cuda_
     } else if (grid > s->blocks) {
         grid = s->blocks;
     }
-    BML_CUDA__LAUNCH(bml_cuda__ssc_kernel<T>, grid, BML_CUDA__THREADS, s->bytes, stream, spectra, t, (T *)s->workspace,
-                     s->size);
-    return bml_cuda__check(s->cuda, cudaGetLastError(), "SSC kernel");
+    bml_cuda__launch(s->cuda, grid, s->bytes, stream, bml_cuda__ssc_kernel<T>, spectra, t, (T *)s->workspace, s->size);
+    return bml_cuda__launched(s->cuda, "SSC kernel");
 }
 
-int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, bml_cuda_ssc *s) {
+BML_CUDA_DEF int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, bml_cuda_ssc *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status) return status;
     if (!spectra || spectra->n < 0 || spectra->n_nu < 1 || spectra->component < 0 ||
@@ -2939,8 +3471,8 @@ int bml_cuda_ssc_solve(const bml_cuda_spectra *spectra, bml_cuda_stream stream, 
                      : bml_cuda__launch_ssc(*spectra, s->d, stream, s);
 }
 
-int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
-    bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
+BML_CUDA_DEF int bml_cuda_ssc_solve_host(const bml_cuda_spectra *spectra, bml_cuda_ssc *s) {
+    bml_cuda__buffers b = bml_cuda__kept_buffers(s ? s->cuda : NULL);
     if (!s || !spectra || spectra->n < 0 || spectra->n_nu < 1 || !spectra->out || !spectra->status ||
         !spectra->sources || !spectra->nu)
         return BML_CUDA_BAD_ARGUMENT;
@@ -2993,11 +3525,11 @@ static __device__ double bml_cuda__point_likelihood(const bml_cuda_point &p, dou
 }
 
 static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood_kernel(const bml_cuda_likelihoods l) {
-    for (int row = (int)(blockIdx.x * blockDim.x + threadIdx.x); row < l.n; row += (int)(gridDim.x * blockDim.x)) {
+    BML_CUDA__CELLS(row, l.n) {
         double sum = 0;
         double extra = l.ln_f ? exp(2 * l.ln_f[row]) : 0;
         for (int i = 0; i < l.n_points; i++) {
-            ptrdiff_t at = (ptrdiff_t)row * l.n_points + i;
+            ptrdiff_t at = row * l.n_points + i;
             double log_F = l.model ? log10(l.model[at]) : (double)l.log10_model[at];
             double F = l.model ? l.model[at] : exp(BML_CUDA__LN10 * log_F);
             sum += bml_cuda__point_likelihood(l.points[i], F, log_F, extra);
@@ -3006,7 +3538,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__likelihood
     }
 }
 
-int bml_cuda_log_likelihood(const bml_cuda_likelihoods *l, bml_cuda_stream stream, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_log_likelihood(const bml_cuda_likelihoods *l, bml_cuda_stream stream, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     if (status) return status;
     if (!l || l->n < 0 || l->n_points < 1) {
@@ -3018,13 +3550,13 @@ int bml_cuda_log_likelihood(const bml_cuda_likelihoods *l, bml_cuda_stream strea
     if (!l->ln_l || (!l->model && !l->log10_model) || !l->points) {
         return BML_CUDA_BAD_ARGUMENT;
     }
-    BML_CUDA__LAUNCH(bml_cuda__likelihood_kernel, (unsigned)(l->n - 1) / BML_CUDA__THREADS + 1, BML_CUDA__THREADS, 0,
-                     stream, *l);
-    return bml_cuda__check(cuda, cudaGetLastError(), "likelihood kernel");
+    unsigned blocks = (unsigned)(l->n - 1) / BML_CUDA__THREADS + 1;
+    bml_cuda__launch(cuda, blocks, 0, stream, bml_cuda__likelihood_kernel, *l);
+    return bml_cuda__launched(cuda, "likelihood kernel");
 }
 
-int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) {
-    bml_cuda__buffers b = {cuda, {}, 0, BML_CUDA_OK};
+BML_CUDA_DEF int bml_cuda_log_likelihood_host(const bml_cuda_likelihoods *l, bml_cuda *cuda) {
+    bml_cuda__buffers b = bml_cuda__kept_buffers(cuda);
     if (!l || l->n < 0 || l->n_points < 1 || (l->n && (!l->ln_l || (!l->model && !l->log10_model) || !l->points)))
         return BML_CUDA_BAD_ARGUMENT;
     if (!l->n) {
@@ -3087,19 +3619,25 @@ typedef struct bml_cuda__op {
     ptrdiff_t input_offset; /* INPUT: where in the row */
 } bml_cuda__op;
 
+/* The same net for blocks of so many rows. */
+typedef struct bml_cuda__way {
+    int rows;
+    unsigned blocks;
+    size_t shared;  /* bytes of the tile */
+    ptrdiff_t room; /* floats of a block's workspace */
+    void *ops;      /* device */
+} bml_cuda__way;
+
 struct bml_cuda_net {
     bml_cuda *cuda;
     int n_ops;
     int precision;
-    int rows;
     int width; /* of the shared tile, numbers a row */
-    unsigned blocks;
     ptrdiff_t n_in;
     ptrdiff_t n_out;
-    size_t shared;              /* bytes of the tile */
-    ptrdiff_t workspace_floats; /* of a block */
-    ptrdiff_t in_scaler;        /* where the scalers are in floats */
-    void *ops;
+    ptrdiff_t in_scaler;  /* where the scalers are in floats */
+    int n_ways;           /* one, or two: 64 rows, and 16 for batches that leave multiprocessors idle */
+    bml_cuda__way way[2]; /* weights do not depend on it */
     void *words;
     void *floats;
     void *workspace; /* device */
@@ -3851,7 +4389,8 @@ static __device__ void bml_cuda__write_rows(const bml_cuda__op &op, const bml_cu
 }
 
 template <int PRECISION, int MT>
-__global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1) bml_cuda__net_kernel(const bml_cuda__run r) {
+static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
+    bml_cuda__net_kernel(const bml_cuda__run r) {
     BML_CUDA__DYNAMIC(uint32_t, tile);
     float *room = r.workspace + (ptrdiff_t)blockIdx.x * r.room;
     const int rows = 16 * MT;
@@ -3891,53 +4430,45 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1) bml_cuda__
     X(BML_CUDA_BF16, 1)          \
     X(BML_CUDA_BF16, 4) X(BML_CUDA_F32, 1) X(BML_CUDA_F32, 4) X(BML_CUDA_TF32, 1) X(BML_CUDA_TF32, 4)
 
-static int bml_cuda__net_blocks(bml_cuda_net *s) {
+static int bml_cuda__net_blocks(bml_cuda_net *s, bml_cuda__way *way) {
     int status = BML_CUDA_BAD_ARGUMENT;
-#define BML_CUDA__CASE(p, mt)                                                                                       \
-    if (s->precision == p && s->rows == 16 * mt) {                                                                  \
-        status = bml_cuda__check(s->cuda,                                                                           \
-                                 cudaFuncSetAttribute(bml_cuda__net_kernel<p, mt>,                                  \
-                                                      cudaFuncAttributeMaxDynamicSharedMemorySize, (int)s->shared), \
-                                 "shared memory");                                                                  \
-        s->blocks = bml_cuda__grid(s->cuda, bml_cuda__net_kernel<p, mt>, s->shared, 1u << 16);                      \
+#define BML_CUDA__CASE(p, mt)                                                                      \
+    if (s->precision == p && way->rows == 16 * mt) {                                               \
+        status = bml_cuda__allow_shared(s->cuda, bml_cuda__net_kernel<p, mt>);                     \
+        way->blocks = bml_cuda__grid(s->cuda, bml_cuda__net_kernel<p, mt>, way->shared, 1u << 16); \
     }
     BML_CUDA__NET_KERNELS(BML_CUDA__CASE)
 #undef BML_CUDA__CASE
     return status;
 }
 
-static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__plan *p) {
+/* The operations of one way; with the first, what all share. */
+static int bml_cuda__net_upload(bml_cuda_net *s, bml_cuda__way *way, bml_cuda__plan *p) {
     bml_cuda *cuda = s->cuda;
-    int status = bml_cuda__net_blocks(s);
-    s->workspace_floats = p->room;
+    int status = bml_cuda__net_blocks(s, way);
+    way->room = p->room;
     s->in_scaler = p->scaler;
     if (!status) {
-        status = bml_cuda__upload(&s->ops, p->ops, bml_cuda__bytes(s->n_ops, sizeof *p->ops), cuda);
+        status = bml_cuda__upload(&way->ops, p->ops, bml_cuda__bytes(s->n_ops, sizeof *p->ops), cuda);
     }
-    if (!status) {
+    if (!status && !s->words) {
         status = bml_cuda__upload(&s->words, p->words, bml_cuda__bytes(p->n_words, sizeof *p->words), cuda);
     }
-    size_t floats = bml_cuda__bytes(p->n_floats, sizeof *p->floats);
-    if (!status) {
-        status = bml_cuda__upload(&s->floats, p->floats, floats, cuda);
+    if (!status && !s->floats) {
+        status = bml_cuda__upload(&s->floats, p->floats, bml_cuda__bytes(p->n_floats, sizeof *p->floats), cuda);
     }
-    if (status) return status;
-    size_t room = bml_cuda__bytes(p->room, sizeof(float));
-    if (room > SIZE_MAX / s->blocks) {
-        return BML_CUDA_TOO_LARGE;
-    }
-    return bml_cuda_alloc(&s->workspace, s->blocks * room, cuda);
+    return status;
 }
 
-/* Plans for s->rows rows: how much there is of everything, then everything. */
-static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
+/* Plans a way: how much there is of everything, then everything. */
+static int bml_cuda__net_build(bml_cuda_net *s, bml_cuda__way *way, const bml_nn *net) {
     bml_cuda__plan *p = (bml_cuda__plan *)calloc(1, sizeof *p);
     if (!p) {
         return BML_CUDA_NO_MEMORY;
     }
     p->net = net;
     p->precision = s->precision;
-    p->rows = s->rows;
+    p->rows = way->rows;
     int status = bml_cuda__plan_net(p, s->cuda);
     if (!status) {
         p->words = (uint32_t *)calloc((size_t)p->n_words + 1, sizeof *p->words);
@@ -3952,18 +4483,31 @@ static int bml_cuda__net_build(bml_cuda_net *s, const bml_nn *net) {
         if (bml_cuda__is_wide(s->precision)) {
             stride = bml_cuda__stride<BML_CUDA_F32>(p->width);
         }
-        s->shared = bml_cuda__bytes((ptrdiff_t)p->rows * stride, sizeof(uint32_t));
-        if (!status && s->shared > s->cuda->shared) {
+        way->shared = bml_cuda__bytes((ptrdiff_t)p->rows * stride, sizeof(uint32_t));
+        if (!status && way->shared > s->cuda->shared) {
             status = BML_CUDA_TOO_LARGE;
         }
         if (!status) {
-            status = bml_cuda__net_upload(s, p);
+            status = bml_cuda__net_upload(s, way, p);
         }
         free(p->words);
         free(p->floats);
     }
     free(p);
     return status;
+}
+
+/* The workspace of all blocks, whichever way is taken. */
+static int bml_cuda__net_workspace(bml_cuda_net *s) {
+    size_t most = 0;
+    for (int i = 0; i < s->n_ways; i++) {
+        size_t room = bml_cuda__bytes(s->way[i].room, sizeof(float));
+        if (room > SIZE_MAX / s->way[i].blocks) {
+            return BML_CUDA_TOO_LARGE;
+        }
+        most = BML_CUDA__MAX(most, s->way[i].blocks * room);
+    }
+    return bml_cuda_alloc(&s->workspace, most, s->cuda);
 }
 
 static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml_cuda_net_config *config,
@@ -3981,11 +4525,19 @@ static int bml_cuda__net_create(bml_cuda_net **out, const bml_nn *net, const bml
     s->n_ops = net->n_nodes;
     s->n_in = net->n_in;
     s->n_out = net->n_out;
-    s->rows = rows ? rows : 64;
-    int status = bml_cuda__net_build(s, net);
-    if (status == BML_CUDA_TOO_LARGE && !rows) {
-        s->rows = 16;
-        status = bml_cuda__net_build(s, net);
+    int status = BML_CUDA_TOO_LARGE;
+    if (rows != 16) {
+        s->way[0].rows = 64;
+        status = bml_cuda__net_build(s, &s->way[0], net);
+        s->n_ways = !status;
+    }
+    if (rows == 16 || (!rows && (!status || status == BML_CUDA_TOO_LARGE))) {
+        s->way[s->n_ways].rows = 16;
+        status = bml_cuda__net_build(s, &s->way[s->n_ways], net);
+        s->n_ways += !status;
+    }
+    if (!status) {
+        status = bml_cuda__net_workspace(s);
     }
     if (status) {
         bml_cuda_net_free(s);
@@ -4022,63 +4574,68 @@ static int bml_cuda__net_make(bml_cuda_net **out, const char *path, const bml_cu
     return status;
 }
 
-int bml_cuda_net_load(bml_cuda_net **net, const char *path, const bml_cuda_net_config *config, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_net_load(bml_cuda_net **net, const char *path, const bml_cuda_net_config *config,
+                                   bml_cuda *cuda) {
     return bml_cuda__net_make(net, path, NULL, config, cuda);
 }
-int bml_cuda_net_decode(bml_cuda_net **net, const bml_cuda_bytes *model, const bml_cuda_net_config *config,
-                        bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_net_decode(bml_cuda_net **net, const bml_cuda_bytes *model, const bml_cuda_net_config *config,
+                                     bml_cuda *cuda) {
     return bml_cuda__net_make(net, NULL, model, config, cuda);
 }
 
-void bml_cuda_net_free(bml_cuda_net *s) {
+BML_CUDA_DEF void bml_cuda_net_free(bml_cuda_net *s) {
     if (!s) return;
-    bml_cuda_release(s->ops, s->cuda);
+    bml_cuda_release(s->way[0].ops, s->cuda);
+    bml_cuda_release(s->way[1].ops, s->cuda);
     bml_cuda_release(s->words, s->cuda);
     bml_cuda_release(s->floats, s->cuda);
     bml_cuda_release(s->workspace, s->cuda);
     free(s);
 }
 
-size_t bml_cuda_net_n_in(const bml_cuda_net *s) {
+BML_CUDA_DEF size_t bml_cuda_net_n_in(const bml_cuda_net *s) {
     return s ? (size_t)s->n_in : 0;
 }
-size_t bml_cuda_net_n_out(const bml_cuda_net *s) {
+BML_CUDA_DEF size_t bml_cuda_net_n_out(const bml_cuda_net *s) {
     return s ? (size_t)s->n_out : 0;
 }
 
-int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream stream, bml_cuda_net *s) {
+BML_CUDA_DEF int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cuda_stream stream, bml_cuda_net *s) {
     int status = s ? bml_cuda__enter(s->cuda) : BML_CUDA_BAD_ARGUMENT;
     if (status || !n) return status;
     if (!y || !x) {
         return BML_CUDA_BAD_ARGUMENT;
     }
-    size_t groups = (n - 1) / (size_t)s->rows + 1;
-    unsigned grid = groups < s->blocks ? (unsigned)groups : s->blocks;
+    size_t small = (n - 1) / 16 + 1; /* blocks of 16 rows: where there is a multiprocessor for each */
+    int last = s->n_ways - 1;
+    const bml_cuda__way *way = &s->way[small <= (size_t)s->cuda->multiprocessors ? last : 0];
+    size_t groups = (n - 1) / (size_t)way->rows + 1;
+    unsigned grid = groups < way->blocks ? (unsigned)groups : way->blocks;
     bml_cuda__run r;
-    r.ops = (const bml_cuda__op *)s->ops;
+    r.ops = (const bml_cuda__op *)way->ops;
     r.words = (const uint32_t *)s->words;
     r.floats = (const float *)s->floats;
     r.x = x;
     r.y = y;
     r.workspace = (float *)s->workspace;
     r.n = (ptrdiff_t)n;
-    r.room = s->workspace_floats;
+    r.room = way->room;
     r.n_in = s->n_in;
     r.n_out = s->n_out;
     r.n_ops = s->n_ops;
     r.width = s->width;
     r.in_scaler = s->in_scaler;
     r.out_scaler = s->in_scaler + 2 * s->n_in;
-#define BML_CUDA__CASE(p, mt)                    \
-    if (s->precision == p && s->rows == 16 * mt) \
-        BML_CUDA__LAUNCH((bml_cuda__net_kernel<p, mt>), grid, BML_CUDA__THREADS, s->shared, stream, r);
+#define BML_CUDA__CASE(p, mt)                      \
+    if (s->precision == p && way->rows == 16 * mt) \
+        bml_cuda__launch(s->cuda, grid, way->shared, stream, bml_cuda__net_kernel<p, mt>, r);
     BML_CUDA__NET_KERNELS(BML_CUDA__CASE)
 #undef BML_CUDA__CASE
-    return bml_cuda__check(s->cuda, cudaGetLastError(), "network kernel");
+    return bml_cuda__launched(s->cuda, "network kernel");
 }
 
-int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *s) {
-    bml_cuda__buffers b = {s ? s->cuda : NULL, {}, 0, BML_CUDA_OK};
+BML_CUDA_DEF int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *s) {
+    bml_cuda__buffers b = bml_cuda__kept_buffers(s ? s->cuda : NULL);
     if (!s || (n && (!x || !y))) {
         return BML_CUDA_BAD_ARGUMENT;
     }
@@ -4099,18 +4656,15 @@ int bml_cuda_net_predict_host(float *y, const float *x, size_t n, bml_cuda_net *
     return bml_cuda__done(&b);
 }
 
+#ifndef BML_CUDA_NO_TRAINING
 /* >> training: kernels
    The memory of a batch lies on the device as bml_nn.h lays it out on the CPU ("a pass: the memory of some rows",
    there): its own plan of the layers, with the addresses of the device in it. One product serves all layers, in both
    directions; the rest of a layer is done element by element. */
 
-#define BML_CUDA__CELLS(k, n)                                                                                          \
-    for (ptrdiff_t k = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x, k##_step = (ptrdiff_t)gridDim.x * blockDim.x; \
-         k < (n); k += k##_step)
-
 /* op(k) for k = 0 ... n-1: every elementwise piece of a step is one such op. */
 template <typename Op>
-__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__each_kernel(ptrdiff_t n, const Op op) {
+static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__each_kernel(ptrdiff_t n, const Op op) {
     BML_CUDA__CELLS(k, n) {
         op(k);
     }
@@ -4206,7 +4760,7 @@ static __device__ __forceinline__ void bml_cuda__part_f32(float *acc, const floa
 }
 
 template <int TF32>
-__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(const bml_cuda__factors f) {
+static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(const bml_cuda__factors f) {
     __shared__ float a[BML_CUDA__TILE * BML_CUDA__A_STRIDE];
     __shared__ float b[BML_CUDA__TILE * BML_CUDA__B_STRIDE];
     float acc[BML_CUDA__PARTS][4] = {};
@@ -4251,7 +4805,7 @@ __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__product_kernel(co
 }
 
 /* sums[width] of the columns of d[rows][width]: 32 columns a block, a warp takes every eighth row. */
-__global__ void __launch_bounds__(BML_CUDA__THREADS)
+static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__column_kernel(float *sums, const float *d, ptrdiff_t rows, ptrdiff_t width) {
     __shared__ float part[BML_CUDA__THREADS];
     ptrdiff_t warp = threadIdx.x / 32;
@@ -4346,7 +4900,7 @@ struct bml_cuda__masks {
     ptrdiff_t w;
     ptrdiff_t all;
     uint32_t node;
-    uint32_t step;
+    const uint32_t *step;
     uint32_t limit;
     uint32_t key[2];
     float keep;
@@ -4355,7 +4909,7 @@ struct bml_cuda__masks {
         ptrdiff_t row = k / blocks;
         ptrdiff_t j = k % blocks * 4;
         uint32_t bits[4];
-        bml_cuda__philox(bits, (uint32_t)(j / 4), (uint32_t)row, node, step, key);
+        bml_cuda__philox(bits, (uint32_t)(j / 4), (uint32_t)row, node, *step, key);
         for (ptrdiff_t i = 0; i < 4 && j + i < all; i++)
             m[bml_cuda__stored(row, j + i, b, w)] = limit && bits[i] <= limit ? 0 : keep;
     }
@@ -4629,15 +5183,33 @@ typedef struct bml_cuda__tally { /* on the device */
     double right;
     double batches;
 
+    double rows;
+
     double given; /* a loss that the host has worked out */
     float factor; /* of the gradient: clipping */
     int failed;   /* a loss or gradient was not finite: nothing is updated any more */
+
+    /* never forgotten: */
+    uint32_t step; /* updates so far; the generator of dropout takes it, too */
+    float a;       /* Adam's rate and root of this step: rate/(1 - 0.9^k), 1/sqrt(1 - 0.999^k) */
+    float c;
 } bml_cuda__tally;
+
+/* One more update, by Adam's numbers for it. */
+static __host__ __device__ void bml_cuda__next_step(bml_cuda__tally *t, double rate) {
+    t->step++;
+    t->a = (float)(rate / (1 - pow(0.9, (double)t->step)));
+    t->c = (float)(1 / sqrt(1 - pow(0.999, (double)t->step)));
+}
+
+static size_t bml_cuda__tally_sums(void) { /* bytes that are forgotten */
+    return offsetof(bml_cuda__tally, step);
+}
 enum { BML_CUDA__LOSS_PART, BML_CUDA__RIGHT_PART, BML_CUDA__NORM_PART, BML_CUDA__L2_PART, BML_CUDA__N_PARTS };
 enum { BML_CUDA__MAX_PARTS = 256 }; /* blocks of a sum */
 
 /* The sum of a batch's weights, times `each`. */
-__global__ void __launch_bounds__(BML_CUDA__THREADS)
+static __global__ void __launch_bounds__(BML_CUDA__THREADS)
     bml_cuda__weight_kernel(bml_cuda__tally *tally, const float *weights, const uint32_t *index, ptrdiff_t b,
                             double each) {
     double sum = 0;
@@ -4757,7 +5329,7 @@ struct bml_cuda__loss {
     }
 };
 
-__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__loss_kernel(const bml_cuda__loss l) {
+static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__loss_kernel(const bml_cuda__loss l) {
     int by_row = l.kind == BML_NN_CATEGORICAL || l.kind == BML_NN_CATEGORICAL_LOGITS;
     double loss = 0;
     double right = 0;
@@ -4785,14 +5357,13 @@ typedef struct bml_cuda__learner {
     double clip;
     int optimizer;
     float rate;
-    float a;
-    float c;
+    double exact_rate;
     float momentum;
     float keep;
 } bml_cuda__learner;
 
 /* L2's part of gradient and loss, then the gradient's square. */
-__global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__norm_kernel(const bml_cuda__learner s) {
+static __global__ void __launch_bounds__(BML_CUDA__THREADS) bml_cuda__norm_kernel(const bml_cuda__learner s) {
     double norm = 0;
     double extra = 0;
     BML_CUDA__CELLS(k, s.n) {
@@ -4819,14 +5390,19 @@ static __device__ double bml_cuda__part_sum(const double *parts, int which, int 
 }
 
 /* One block: the batch's loss (of n_loss parts; 0: as given), its norm (n_norm parts; 0: only judged). */
-__global__ void __launch_bounds__(BML_CUDA__THREADS)
-    bml_cuda__tally_kernel(const bml_cuda__learner s, int n_loss, int n_norm) {
+static __global__ void __launch_bounds__(BML_CUDA__THREADS)
+    bml_cuda__tally_kernel(const bml_cuda__learner s, int n_loss, int n_norm, ptrdiff_t rows) {
     double loss = bml_cuda__part_sum(s.parts, BML_CUDA__LOSS_PART, n_loss);
     double right = bml_cuda__part_sum(s.parts, BML_CUDA__RIGHT_PART, n_loss);
     double norm = sqrt(bml_cuda__part_sum(s.parts, BML_CUDA__NORM_PART, n_norm));
     double extra = bml_cuda__part_sum(s.parts, BML_CUDA__L2_PART, n_norm);
     bml_cuda__tally *t = s.tally;
-    if (threadIdx.x || t->failed) return;
+    if (threadIdx.x) return;
+    t->rows += (double)rows;
+    if (n_norm) {
+        bml_cuda__next_step(t, s.exact_rate);
+    }
+    if (t->failed) return;
     double total = t->total > 0 ? t->total : 1;
     loss = n_loss ? loss / total : t->given;
     loss += extra;
@@ -4854,7 +5430,7 @@ struct bml_cuda__update {
         } else {
             s.m[k] = 0.9f * s.m[k] + 0.1f * d;
             s.v[k] = 0.999f * s.v[k] + 0.001f * d * d;
-            s.w[k] = s.w[k] * s.keep - s.a * s.m[k] / (sqrtf(s.v[k]) * s.c + 1e-8f);
+            s.w[k] = s.w[k] * s.keep - s.tally->a * s.m[k] / (sqrtf(s.v[k]) * s.tally->c + 1e-8f);
         }
     }
 };
@@ -4872,18 +5448,16 @@ struct bml_cuda_trainer {
     bml_cuda_stream stream;   /* of the present call */
     bml_cuda__buffers memory; /* all that is on the device */
     int tf32;
-    int batch;      /* its most rows */
-    int n_loss;     /* parts of the last loss */
-    ptrdiff_t rows; /* run since progress was last asked for */
-    uint64_t step;  /* updates so far */
+    int batch;  /* its most rows */
+    int n_loss; /* parts of the last loss */
 };
 
 template <typename Op> static void bml_cuda__each(bml_cuda_trainer *t, ptrdiff_t n, const Op &op) {
     ptrdiff_t blocks = (n + BML_CUDA__THREADS - 1) / BML_CUDA__THREADS;
     ptrdiff_t most = 8 * t->cuda->multiprocessors;
     if (!n) return;
-    BML_CUDA__LAUNCH((bml_cuda__each_kernel<Op>), (unsigned)(blocks < most ? blocks : most), BML_CUDA__THREADS, 0,
-                     t->stream, n, op);
+    unsigned grid = (unsigned)(blocks < most ? blocks : most);
+    bml_cuda__launch(t->cuda, grid, 0, t->stream, bml_cuda__each_kernel<Op>, n, op);
 }
 
 /* C = A B, or C += A B; arguments as of bml_nn__product. */
@@ -4901,9 +5475,9 @@ static void bml_cuda__multiply(bml_cuda_trainer *t, float *c, ptrdiff_t ldc, bml
     f.depth = (int)depth;
     f.add = add;
     if (t->tf32) {
-        BML_CUDA__LAUNCH(bml_cuda__product_kernel<1>, grid, BML_CUDA__THREADS, 0, t->stream, f);
+        bml_cuda__launch(t->cuda, grid, 0, t->stream, bml_cuda__product_kernel<1>, f);
     } else {
-        BML_CUDA__LAUNCH(bml_cuda__product_kernel<0>, grid, BML_CUDA__THREADS, 0, t->stream, f);
+        bml_cuda__launch(t->cuda, grid, 0, t->stream, bml_cuda__product_kernel<0>, f);
     }
 }
 
@@ -4912,8 +5486,8 @@ static void bml_cuda__zero(bml_cuda_trainer *t, float *to, ptrdiff_t n) {
 }
 
 static void bml_cuda__column_sums(bml_cuda_trainer *t, float *sums, const float *d, ptrdiff_t rows, ptrdiff_t width) {
-    BML_CUDA__LAUNCH(bml_cuda__column_kernel, (unsigned)((width + 31) / 32), BML_CUDA__THREADS, 0, t->stream, sums, d,
-                     rows, width);
+    unsigned grid = (unsigned)((width + 31) / 32);
+    bml_cuda__launch(t->cuda, grid, 0, t->stream, bml_cuda__column_kernel, sums, d, rows, width);
 }
 
 /* to[rows][to_width] (+)= from[rows][from_width], w columns. */
@@ -5056,7 +5630,7 @@ static void bml_cuda__dropout_pass(bml_cuda_trainer *t, int i, int back) {
                                  (ptrdiff_t)n->out,
                                  all,
                                  (uint32_t)i,
-                                 l->step,
+                                 &t->learner.tally->step,
                                  (uint32_t)(n->spec.rate * 4294967295.0),
                                  {(uint32_t)l->seed, (uint32_t)(l->seed >> 32)},
                                  (float)(1 / (1 - n->spec.rate))};
@@ -5398,6 +5972,7 @@ static int bml_cuda__trainer_memory(bml_cuda_trainer *t) {
     t->net.running = NULL;
     t->lane.grad = s->g;
     cudaMemsetAsync(s->w, 0, bml_cuda__bytes(4 * n, sizeof *s->w), NULL);
+    cudaMemsetAsync(s->tally, 0, sizeof *s->tally, NULL);
     return bml_cuda_trainer_set(net->params, NULL, t);
 }
 
@@ -5429,7 +6004,7 @@ static int bml_cuda__trainer_settings(bml_cuda_trainer *t) {
     return BML_CUDA_OK;
 }
 
-int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *training, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *training, bml_cuda *cuda) {
     int status = bml_cuda__enter(cuda);
     if (out) {
         *out = NULL;
@@ -5468,7 +6043,7 @@ int bml_cuda_trainer_create(bml_cuda_trainer **out, const bml_cuda_training *tra
     return status;
 }
 
-void bml_cuda_trainer_free(bml_cuda_trainer *t) {
+BML_CUDA_DEF void bml_cuda_trainer_free(bml_cuda_trainer *t) {
     if (!t) return;
     bml_cuda__done(&t->memory);
     BML_NN_FREE(t->lane.out);
@@ -5478,11 +6053,11 @@ void bml_cuda_trainer_free(bml_cuda_trainer *t) {
     free(t);
 }
 
-size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *t) {
+BML_CUDA_DEF size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *t) {
     return t ? (size_t)t->learner.n : 0;
 }
 
-int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
+BML_CUDA_DEF int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
     if (!t || !weights) {
         return BML_CUDA_BAD_ARGUMENT;
     }
@@ -5491,17 +6066,19 @@ int bml_cuda_trainer_get(float *weights, bml_cuda_stream stream, bml_cuda_traine
     return status ? status : bml_cuda_wait(stream, t->cuda);
 }
 
-int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
+static int bml_cuda__forget_sums(bml_cuda_stream stream, bml_cuda_trainer *t) {
+    cudaError_t error = cudaMemsetAsync(t->learner.tally, 0, bml_cuda__tally_sums(), (cudaStream_t)stream);
+    return bml_cuda__check(t->cuda, error, "cudaMemsetAsync");
+}
+
+BML_CUDA_DEF int bml_cuda_trainer_set(const float *weights, bml_cuda_stream stream, bml_cuda_trainer *t) {
     if (!t || !weights) {
         return BML_CUDA_BAD_ARGUMENT;
     }
     bml_cuda_copy copy = {t->learner.w, weights, bml_cuda__bytes(t->learner.n, sizeof *weights)};
     int status = bml_cuda_put(&copy, stream, t->cuda);
     if (status) return status;
-    t->rows = 0;
-    status =
-        bml_cuda__check(t->cuda, cudaMemsetAsync(t->learner.tally, 0, sizeof *t->learner.tally, (cudaStream_t)stream),
-                        "cudaMemsetAsync");
+    status = bml_cuda__forget_sums(stream, t);
     return status ? status : bml_cuda_wait(stream, t->cuda);
 }
 
@@ -5510,7 +6087,7 @@ static void bml_cuda__forward_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
     l->b = batch->n;
     l->mode = mode;
     l->seed = t->how.seed;
-    l->step = (uint32_t)t->step;
+    l->step = 0; /* the device's: tally->step */
     l->first = 0;
     for (int i = 0; i < t->net.n_nodes; i++) {
         const bml_nn__node *n = &t->net.nodes[i];
@@ -5550,19 +6127,17 @@ static void bml_cuda__loss_of_rows(bml_cuda_trainer *t, const bml_cuda_batch *ba
                         t->learner.parts,
                         t->learner.tally};
     t->n_loss = bml_cuda__parts_of(by_row ? b : b * m);
-    BML_CUDA__LAUNCH(bml_cuda__weight_kernel, 1, BML_CUDA__THREADS, 0, t->stream, t->learner.tally, batch->weights,
-                     batch->index, b, by_row ? 1.0 : (double)m);
-    BML_CUDA__LAUNCH(bml_cuda__loss_kernel, (unsigned)t->n_loss, BML_CUDA__THREADS, 0, t->stream, l);
+    double each = by_row ? 1.0 : (double)m;
+    bml_cuda__launch(t->cuda, 1, 0, t->stream, bml_cuda__weight_kernel, t->learner.tally, batch->weights, batch->index,
+                     b, each);
+    bml_cuda__launch(t->cuda, (unsigned)t->n_loss, 0, t->stream, bml_cuda__loss_kernel, l);
 }
 
 /* The optimiser's numbers for the next step. */
 static void bml_cuda__rates_of(bml_cuda_trainer *t, double rate) {
     bml_cuda__learner *s = &t->learner;
-    const double k1 = 1 - pow(0.9, (double)(t->step + 1));
-    const double k2 = 1 - pow(0.999, (double)(t->step + 1));
     s->rate = (float)rate;
-    s->a = (float)(rate / k1);
-    s->c = (float)(1 / sqrt(k2));
+    s->exact_rate = rate;
     s->keep = s->optimizer == BML_NN_ADAMW ? (float)(1 - rate * t->how.weight_decay) : 1;
 }
 
@@ -5576,16 +6151,14 @@ static int bml_cuda__learn_rows(bml_cuda_trainer *t, double rate, int learn) {
             bml_cuda__layer_pass(t, i, 1);
         }
     if (learn) {
-        BML_CUDA__LAUNCH(bml_cuda__norm_kernel, (unsigned)n_norm, BML_CUDA__THREADS, 0, t->stream, *s);
+        bml_cuda__launch(t->cuda, (unsigned)n_norm, 0, t->stream, bml_cuda__norm_kernel, *s);
     }
-    BML_CUDA__LAUNCH(bml_cuda__tally_kernel, 1, BML_CUDA__THREADS, 0, t->stream, *s, t->n_loss, n_norm);
+    bml_cuda__launch(t->cuda, 1, 0, t->stream, bml_cuda__tally_kernel, *s, t->n_loss, n_norm, (ptrdiff_t)t->lane.b);
     if (learn) {
         bml_cuda__update op = {*s};
         bml_cuda__each(t, s->n, op);
-        t->step++;
     }
-    t->rows += t->lane.b;
-    return bml_cuda__check(t->cuda, cudaGetLastError(), "training kernels");
+    return bml_cuda__launched(t->cuda, "training kernels");
 }
 
 static int bml_cuda__rows_run(const bml_cuda_batch *batch, int learn, bml_cuda_stream stream, bml_cuda_trainer *t) {
@@ -5602,14 +6175,14 @@ static int bml_cuda__rows_run(const bml_cuda_batch *batch, int learn, bml_cuda_s
     bml_cuda__loss_of_rows(t, batch, learn);
     return bml_cuda__learn_rows(t, batch->rate > 0 ? batch->rate : t->how.learning_rate, learn);
 }
-int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *t) {
+BML_CUDA_DEF int bml_cuda_trainer_step(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *t) {
     return bml_cuda__rows_run(batch, 1, stream, t);
 }
-int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *t) {
+BML_CUDA_DEF int bml_cuda_trainer_judge(const bml_cuda_batch *batch, bml_cuda_stream stream, bml_cuda_trainer *t) {
     return bml_cuda__rows_run(batch, 0, stream, t);
 }
 
-int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream stream, bml_cuda_trainer *t) {
+BML_CUDA_DEF int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream stream, bml_cuda_trainer *t) {
     bml_cuda__tally now;
     bml_cuda_copy copy = {&now, t ? t->learner.tally : NULL, sizeof now};
     int status = t && progress ? bml_cuda_get(&copy, stream, t->cuda) : BML_CUDA_BAD_ARGUMENT;
@@ -5620,13 +6193,11 @@ int bml_cuda_trainer_progress(bml_cuda_progress *progress, bml_cuda_stream strea
     progress->loss = now.loss / now.weight;
     progress->gradient_norm = now.norm / now.batches;
     progress->accuracy =
-        bml_nn__by_row(t->how.loss) || bml_nn__is_binary(t->how.loss) ? now.right / (double)t->rows : BML_CUDA__NAN;
-    t->rows = 0;
+        bml_nn__by_row(t->how.loss) || bml_nn__is_binary(t->how.loss) ? now.right / now.rows : BML_CUDA__NAN;
     if (now.failed) {
         return bml_cuda__fail(t->cuda, BML_CUDA_NAN, "after %.0f good batches", now.batches - 1);
     }
-    return bml_cuda__check(t->cuda, cudaMemsetAsync(t->learner.tally, 0, sizeof now, (cudaStream_t)stream),
-                           "cudaMemsetAsync");
+    return bml_cuda__forget_sums(stream, t);
 }
 
 /* >> training: a whole course, as bml_nn_train gives it
@@ -5715,7 +6286,6 @@ static int bml_cuda__course_batch(bml_cuda__course *c, ptrdiff_t at, ptrdiff_t n
     bml_cuda_trainer *d = c->device;
     int own = !learn && h->n_val;
     bml_cuda_batch batch = {c->x, c->y, c->weights, learn ? c->order + at : c->held + at, (int)n, 0};
-    d->step = c->t->step;
     batch.rate = learn ? bml_nn__rate(c->t) : 0;
     if (own) {
         batch.x = c->x_val + at * d->host->n_in;
@@ -5869,7 +6439,8 @@ static int bml_cuda__course_data(bml_cuda__course *c) {
     return b->status ? b->status : bml_cuda_wait(NULL, b->cuda);
 }
 
-int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cuda_training *training, bml_cuda *cuda) {
+BML_CUDA_DEF int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cuda_training *training,
+                                     bml_cuda *cuda) {
     bml_cuda__course c;
     memset(&c, 0, sizeof c);
     c.data.cuda = cuda;
@@ -5906,7 +6477,32 @@ int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, const bml_cud
     return status;
 }
 
-#endif /* nvcc, or BML_CUDA_ON_HOST */
+#endif /* BML_CUDA_NO_TRAINING */
+
+#undef BML_CUDA__PI
+#undef BML_CUDA__LN10
+#undef BML_CUDA__LN4
+#undef BML_CUDA__C
+#undef BML_CUDA__H
+#undef BML_CUDA__MC2
+#undef BML_CUDA__SIGMA_T
+#undef BML_CUDA__B_CRIT
+#undef BML_CUDA__LAMBDA_C
+#undef BML_CUDA__FINE
+#undef BML_CUDA__MIN
+#undef BML_CUDA__MAX
+#undef BML_CUDA__UNROLL
+#undef BML_CUDA__ROLLED
+#undef BML_CUDA__DYNAMIC
+#undef BML_CUDA__NAN
+#undef BML_CUDA__EACH
+#undef BML_CUDA__CELLS
+#undef BML_CUDA__MANY
+#undef BML_CUDA__S_MAX
+#undef BML_CUDA__NET_KERNELS
+#undef BML_CUDA__THREADS
+#undef BML_CUDA__LAUNCH_MOST
+#endif /* BML_CUDA_IMPLEMENTATION */
 
 /* 0.1.0 (2026): first release. 0.2.0 (2026): follows the solver of bml_ssc.h; BML_CUDA_VERSION.
 

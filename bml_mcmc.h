@@ -1,10 +1,11 @@
-/* bml_mcmc.h - posterior samplers and their diagnostics, in one file of C.
+/* bml_mcmc.h: posterior samplers and their diagnostics, in one file of C.
 
    An affine-invariant ensemble sampler, nested sampling for evidences and several modes, and NUTS where there are
    gradients; with priors, convergence diagnostics and calibration tests that all of them share.
 
-       #define BML_MCMC_IMPLEMENTATION      (in exactly one .c or .cpp file)
-       #include "bml_mcmc.h"
+   In ONE source file:           #define BML_MCMC_IMPLEMENTATION
+                                 #include "bml_mcmc.h"
+   everywhere else just:         #include "bml_mcmc.h"          and link with -lm
 
    A complete program, a correlated Gaussian in two dimensions:
 
@@ -39,7 +40,7 @@
    reason). Link with -lm. No input or output, no globals, no threads of its own, no clock: the same seed is the same
    chain. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. Write the log-probability (log prior + log likelihood, any constant left out) for n points at once:
           void f(double *log_prob, const double *theta, int n, int n_dim, void *user);
@@ -62,7 +63,7 @@
    Which one: several modes, an evidence, or no idea where to start: nested. Up to some 20 dimensions, one mode, no
    gradient: ensemble. Gradients, or more dimensions: NUTS.
 
-   OPTIONS
+   ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_MCMC_IMPLEMENTATION          this file gives the functions, not only their declarations
    BML_MCMC_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
@@ -71,7 +72,7 @@
    BML_MCMC_NO_NESTED, BML_MCMC_NO_IMPORTANCE, BML_MCMC_NO_NUTS     leave a sampler out; in every file, or in none
    BML_MCMC_MALLOC(n), BML_MCMC_REALLOC(p, n), BML_MCMC_FREE(p)     all three or none; default: the C library's
 
-   MATHEMATICS
+   ---- Mathematics ---------------------------------------------------------------------------------------------------
 
    Ensemble. n_walkers points are updated in two halves, chosen at random in each step: a walker X of one half is
    offered Y made with the help of the other half C, which stands still meanwhile, and takes it with probability
@@ -199,7 +200,7 @@
 #endif
 #endif
 
-/* ---- status ---- */
+/* ---- API: status ------------------------------------------------------------------------------------------------ */
 /* name, value, message. Everything but OK is negative. */
 #define BML_MCMC_STATUS_TABLE(X)                                                                                  \
     X(BML_MCMC_OK, 0, "no error")                                                                                 \
@@ -226,7 +227,7 @@ enum { BML_MCMC_MESSAGE = 512 }; /* bytes of a message buffer, NUL included */
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_MCMC_DEF const char *bml_mcmc_strerror(int status);
 
-/* ---- API: random numbers ----
+/* ---- API: random numbers -------------------------------------------------------------------------------------------
    Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
    numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
    blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
@@ -250,7 +251,7 @@ BML_MCMC_DEF double bml_mcmc_rng_uniform(bml_mcmc_rng *rng);
 /* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
 BML_MCMC_DEF double bml_mcmc_rng_normal(bml_mcmc_rng *rng);
 
-/* ---- priors ---- */
+/* ---- API: priors ------------------------------------------------------------------------------------------------ */
 enum {
     BML_MCMC_UNIFORM,     /* flat in [lower, upper] */
     BML_MCMC_LOG_UNIFORM, /* density ~ 1/x in [lower, upper], 0 < lower */
@@ -292,7 +293,7 @@ BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cub
 /* lower[n_dim] and upper[n_dim]: the fixed limits, not those of a bounds callback. */
 BML_MCMC_DEF void bml_mcmc_prior_limits(double *lower, double *upper, const bml_mcmc_prior *prior);
 
-/* ---- what all samplers share ---- */
+/* ---- API: what all samplers share ------------------------------------------------------------------------------- */
 /* log_prob[n] of theta[n][n_dim]. */
 typedef void (*bml_mcmc_log_prob)(double *log_prob, const double *theta, int n, int n_dim, void *user);
 
@@ -303,7 +304,7 @@ enum {
     BML_MCMC_NAN_REJECTED /* as -infinity; counted, and reported by the verdict */
 };
 
-/* ---- the ensemble sampler ---- */
+/* ---- API: the ensemble sampler ---------------------------------------------------------------------------------- */
 /* The same, with derived[n][n_derived] quantities of the caller's beside it, such as a luminosity that the model has
    computed anyway. */
 typedef void (*bml_mcmc_log_prob_derived)(double *log_prob, double *derived, const double *theta, int n, int n_dim,
@@ -437,7 +438,7 @@ BML_MCMC_DEF size_t bml_mcmc_ensemble_save_size(const bml_mcmc_ensemble *e);
 BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size_t size);
 BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer, size_t size);
 
-/* ---- diagnostics, of any chain ---- */
+/* ---- API: diagnostics, of any chain ----------------------------------------------------------------------------- */
 typedef struct bml_mcmc_summary {
     double median;
     double minus; /* 15.87 % quantile = median - minus */
@@ -465,7 +466,7 @@ BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summar
 /* The quantile q in [0,1] of values[n], linear between order statistics. Reorders values. NaN if n = 0. */
 BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q);
 
-/* ---- the verdict ---- */
+/* ---- API: the verdict ------------------------------------------------------------------------------------------- */
 enum {
     BML_MCMC_REASON_SHORT,       /* fewer than 50 autocorrelation times */
     BML_MCMC_REASON_RHAT,        /* walkers or chains disagree: above 1.01 */
@@ -537,7 +538,7 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
 typedef int (*bml_mcmc_transform)(double *theta, const double *cube, int n, int n_dim, void *user);
 
 #ifndef BML_MCMC_NO_NESTED
-/* ---- nested sampling ---- */
+/* ---- API: nested sampling --------------------------------------------------------------------------------------- */
 enum { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
 enum { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
 
@@ -645,7 +646,7 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
 #endif /* BML_MCMC_NO_NESTED */
 
 #ifndef BML_MCMC_NO_IMPORTANCE
-/* ---- importance sampling from a learned density ----
+/* ---- API: importance sampling from a learned density ---------------------------------------------------------------
    From the prior to the posterior by powers of the likelihood, each time from a density fitted to the points so far; then
    fresh draws of the last density alone give ln Z and the posterior. One blob or several, bananas and shells in up to
    some 15 dimensions take 30,000 to 50,000 likelihoods for 10,000 effective samples; the sampler itself takes some 100
@@ -735,7 +736,7 @@ BML_MCMC_DEF int bml_mcmc_importance_load(bml_mcmc_importance *s, const void *bu
 #endif /* BML_MCMC_NO_IMPORTANCE */
 
 #ifndef BML_MCMC_NO_NUTS
-/* ---- gradient sampling: NUTS ---- */
+/* ---- API: gradient sampling: NUTS ------------------------------------------------------------------------------- */
 /* log_prob[n] and gradient[n][n_dim] = d log_prob/d theta at theta[n][n_dim]. */
 typedef void (*bml_mcmc_gradient)(double *log_prob, double *gradient, const double *theta, int n, int n_dim,
                                   void *user);
@@ -828,7 +829,7 @@ BML_MCMC_DEF int bml_mcmc_nuts_save(bml_mcmc_nuts *s, void *buffer, size_t size)
 BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t size);
 #endif /* BML_MCMC_NO_NUTS */
 
-/* ---- calibration ---- */
+/* ---- API: calibration ------------------------------------------------------------------------------------------- */
 /* ranks[n_dim] of truth[n_dim] among n_draws draws taken evenly from the chain: 0..n_draws. n_draws should not exceed
    the ESS. BAD_ARGUMENT when the chain holds fewer. */
 BML_MCMC_DEF int bml_mcmc_sbc_ranks(int *ranks, bml_mcmc_chain chain, const double *truth, int n_draws);
@@ -842,7 +843,7 @@ BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *rank
 BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 
 #endif /* BML_MCMC_H */
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_mcmc_prior_create(a, b, c) is a call of version 0.1, and means NULL. */
 #define BML_MCMC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define BML_MCMC_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)

@@ -1,11 +1,12 @@
-/* bml_nn.h - neural networks that train, infer and say how sure they are, in one file of C.
+/* bml_nn.h: neural networks that train, infer and say how sure they are, in one file of C.
 
    Dense, recurrent (GRU, LSTM), convolutional, residual and branched networks with dropout, normalisation and Bayesian
    layers; training with validation and early stopping; draws for uncertainties; gradients for samplers; safetensors
    files.
 
-       #define BML_NN_IMPLEMENTATION      (in exactly one .c or .cpp file)
-       #include "bml_nn.h"
+   In ONE source file:           #define BML_NN_IMPLEMENTATION
+                                 #include "bml_nn.h"
+   everywhere else just:         #include "bml_nn.h"            and link with -lm
 
    A complete program, a network that learns a sine:
 
@@ -37,7 +38,7 @@
    to be.
    Link with -lm. No threads unless compiled with OpenMP, no globals, no clock: the same seed gives the same network. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. Write the layers as an array, inputs first; each takes the one before it, or those that it names in `from`.
    2. bml_nn_create(&net, &config, why). A refused configuration gives no net, and char why[BML_NN_MESSAGE] says which
@@ -54,7 +55,7 @@
    A row x is the inputs of the net one after another, in the order of its INPUT layers, n_in numbers in all; an input
    that is a sequence is stored step by step, [steps][features]. A row y is the output of the last layer, n_out numbers.
 
-   OPTIONS
+   ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_NN_IMPLEMENTATION         this file gives the functions, not only their declarations
    BML_NN_IMPLEMENTED            defined where the functions exist; define it yourself when you link them from a library
@@ -69,7 +70,7 @@
                                  ours)
    Compile with -O3 -march=native: the built-in product and the gates are written for vector registers.
 
-   MATHEMATICS
+   ---- Mathematics ---------------------------------------------------------------------------------------------------
 
    B rows of a batch, T steps, C features in, U units out, row vectors; * is the elementwise product, s() the logistic
    function.
@@ -155,7 +156,7 @@ typedef double bml_nn_real;
 typedef float bml_nn_real; /* of every weight, input and output below */
 #endif
 
-/* ---- API: statuses ---- */
+/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
 
 /* name, value, message. Everything but OK is negative. */
 #define BML_NN_STATUS_TABLE(X)                                                                \
@@ -180,7 +181,7 @@ enum { BML_NN_MESSAGE = 512 }; /* bytes of a buffer for a reason, its 0 included
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_NN_DEF const char *bml_nn_strerror(int status);
 
-/* ---- API: random numbers ----
+/* ---- API: random numbers -------------------------------------------------------------------------------------------
    Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
    numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
    blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
@@ -204,7 +205,7 @@ BML_NN_DEF double bml_nn_rng_uniform(bml_nn_rng *rng);
 /* Normal, mean 0, standard deviation 1 (Box & Muller 1958). */
 BML_NN_DEF double bml_nn_rng_normal(bml_nn_rng *rng);
 
-/* ---- API: layers ---- */
+/* ---- API: layers ------------------------------------------------------------------------------------------------ */
 
 enum {
     BML_NN_INPUT = 0,
@@ -293,7 +294,7 @@ BML_NN_DEF bml_nn_real *bml_nn_tensor(bml_nn *net, const char *name, size_t *cou
 /* Layer, output shape, parameters, as text. Returns the characters needed without the 0, as snprintf does. */
 BML_NN_DEF size_t bml_nn_summary(char *text, size_t size, const bml_nn *net);
 
-/* ---- API: scaling ----
+/* ---- API: scaling --------------------------------------------------------------------------------------------------
    What the layers see is (x - shift)/scale; what they give is y = z scale + shift. */
 
 enum { BML_NN_INPUTS = 0, BML_NN_OUTPUTS };
@@ -309,7 +310,7 @@ BML_NN_DEF int bml_nn_set_scaler(bml_nn *net, int which, const bml_nn_real *shif
    NO_MEMORY. */
 BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_real *data, size_t n);
 
-/* ---- API: what else travels in the model file ----
+/* ---- API: what else travels in the model file ----------------------------------------------------------------------
    A text (UTF-8) under a name (units, parameter list), or an array; a second call with the same name replaces it. Names
    as of layers, up to 63 characters, not beginning with bml_nn. BAD_ARGUMENT, NO_MEMORY. Texts and arrays live until
    replaced or the net is freed; absent: NULL. */
@@ -319,7 +320,7 @@ BML_NN_DEF const char *bml_nn_get_text(const bml_nn *net, const char *name);
 BML_NN_DEF int bml_nn_set_array(bml_nn *net, const char *name, const bml_nn_real *values, size_t n);
 BML_NN_DEF const bml_nn_real *bml_nn_get_array(const bml_nn *net, const char *name, size_t *n);
 
-/* ---- API: inference ---- */
+/* ---- API: inference --------------------------------------------------------------------------------------------- */
 
 typedef struct bml_nn_work bml_nn_work;
 
@@ -353,7 +354,7 @@ BML_NN_DEF int bml_nn_vjp(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx,
 BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, int output, const bml_nn_real *x,
                                size_t n);
 
-/* ---- API: training ---- */
+/* ---- API: training ---------------------------------------------------------------------------------------------- */
 
 #ifndef BML_NN_NO_TRAINING
 
@@ -468,7 +469,7 @@ BML_NN_DEF bml_nn_epoch bml_nn_trainer_last(const bml_nn_trainer *trainer);
 
 #endif /* BML_NN_NO_TRAINING */
 
-/* ---- API: data and metrics ---- */
+/* ---- API: data and metrics -------------------------------------------------------------------------------------- */
 
 /* set[n] = 0 ... n_sets-1 at random, shares[n_sets] > 0 of the rows each (NULL: equal, as for k folds); with labels[n]
    the shares hold within each label, as nearly as counts allow. BAD_ARGUMENT (also fewer rows than sets), NO_MEMORY. */
@@ -493,7 +494,7 @@ BML_NN_DEF int bml_nn_ks(double *distance, const bml_nn_real *a, size_t n, const
    no window (Sakoe & Chiba 1978). BAD_ARGUMENT, NO_MEMORY. */
 BML_NN_DEF int bml_nn_dtw(double *distance, const bml_nn_real *a, size_t n, const bml_nn_real *b, size_t m);
 
-/* ---- API: files ---- */
+/* ---- API: files ------------------------------------------------------------------------------------------------- */
 
 #ifndef BML_NN_NO_FILES
 
@@ -557,7 +558,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *trainer, const char *path);
 #endif /* BML_NN_NO_FILES */
 
 #endif /* BML_NN_H */
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_nn_create(a, b) is a call of version 0.1, and means NULL. */
 #define BML_NN_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define BML_NN_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)

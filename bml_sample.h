@@ -1,12 +1,13 @@
-/* bml_sample.h - random draws from any distribution, and Compton scattering for Monte Carlo codes, in one file of C.
+/* bml_sample.h: random draws from any distribution, and Compton scattering for Monte Carlo codes, in one file of C.
 
    Inverse-CDF tables made from a density or from samples, alias tables, networks; and, built in, the photon energies
    that electrons make of soft photons (Jones 1968), from Thomson to deepest Klein-Nishina regime, by a network of 105
    weights. Inline functions for kernels of your own, on the card too: energies, exact scattering with directions and
    polarisation, thermal electrons, quantum synchrotron radiation and pairs.
 
-       #define BML_SAMPLE_IMPLEMENTATION      (in exactly one .c or .cpp file)
-       #include "bml_sample.h"
+   In ONE source file:           #define BML_SAMPLE_IMPLEMENTATION
+                                 #include "bml_sample.h"
+   everywhere else just:         #include "bml_sample.h"        and link with -lm
 
    A complete program, a million photons of 1e-9 m_e c^2 scattered by electrons of gamma = 1e4:
 
@@ -33,7 +34,7 @@
    No input or output, no globals, no threads, no clock: the same seed gives the same numbers. Compile with -O3: the
    batches are written for vector registers. It is right under -ffast-math and -Ofast too. */
 
-/* SETUP, USE, SHUTDOWN
+/* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. bml_sample_rng_init(&rng, seed, stream): one generator for each thread, or better for each block of work:
       different streams never overlap, cost nothing to make, and results then do not depend on the number of threads.
@@ -50,19 +51,19 @@
       there bml_sample_net_create(&net, array, count), bml_sample_net_draw.
    5. bml_sample_check_inverse tells how good any sampler is.
 
-   OPTIONS
+   ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_SAMPLE_IMPLEMENTATION          this file gives the functions, not only their declarations
    BML_SAMPLE_STATIC                  all functions static (define with the above)
    BML_SAMPLE_MALLOC(n), BML_SAMPLE_REALLOC(p, n), BML_SAMPLE_FREE(p)     all three or none; default: the C library's
-   BML_SAMPLE_FUNC                    qualifier of the inline functions; default: nothing, __host__ __device__ in
-   CUDA, HIP BML_SAMPLE_TRAIN                   the training of networks too; includes bml_nn.h (BML_NN_IMPLEMENTATION
-   is yours) BML_SAMPLE_IMPLEMENTED             defined where the functions exist already; define it yourself when you
-   link them
+   BML_SAMPLE_FUNC                    qualifier of the inline functions; default: nothing; in CUDA and HIP
+                                      __host__ __device__
+   BML_SAMPLE_TRAIN                   the training of networks too; includes bml_nn.h (BML_NN_IMPLEMENTATION is yours)
+   BML_SAMPLE_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
 
    BML_SAMPLE_STATIC compiles faster: the compiler leaves out what the file does not call.
 
-   MATHEMATICS
+   ---- Mathematics ---------------------------------------------------------------------------------------------------
 
    Compton. Photon energies are in units of m_e c^2. An electron of Lorentz factor gamma crosses isotropic photons of
    energy eps0. With b = 4 gamma eps0, E = eps/gamma, q = E/(b (1 - E)), the scattered photons have (Jones 1968, Phys.
@@ -114,9 +115,9 @@
    long as the tolerance allows (as in Derflinger, Hoermann & Leydold 2010, ACM TOMACS 20, 18). The error reported is
    the largest met at two points between nodes, and 6 % for what is between those. Infinite ranges are cut where less
    than 1 % of the tolerance is beyond.
-   Cells (n dimensions). Boxes are halved where a linear density misses most; a
-   box is drawn by an alias table, the point in it uniformly and reflected with the probability that makes it linear.
-   Parameters: the nodes around Z are chosen at random with their weights.
+   Cells (n dimensions). Boxes are halved where a linear density misses most; a box is drawn by an alias table, the
+   point in it uniformly and reflected with the probability that makes it linear. Parameters: the nodes around Z are
+   chosen at random with their weights.
    Grids (parameters Z): inverse CDFs at the nodes of a regular grid of Z, in the coordinate v = (2/pi) asin sqrt(u),
    in which a density that ends with a step or linearly gives a smooth x; multilinear in Z and v.
    Networks: x_k = lo + (hi-lo) [v + v (1-v) N_k(v, x_1..x_k-1, Z)]: exact at both ends by construction, increasing in
@@ -153,7 +154,7 @@
 #endif
 #endif
 
-/* ---- status ---- */
+/* ---- API: status ------------------------------------------------------------------------------------------------ */
 /* name, value, message. Everything but OK is negative. */
 #define BML_SAMPLE_STATUS_TABLE(X)                                                                                \
     X(BML_SAMPLE_OK, 0, "no error")                                                                               \
@@ -179,7 +180,7 @@ enum { BML_SAMPLE_MESSAGE = 512 }; /* bytes of a message, its NUL included */
 /* The message of a status; "unknown status" for other numbers. Static text. */
 BML_SAMPLE_DEF const char *bml_sample_strerror(int status);
 
-/* ---- API: random numbers ----
+/* ---- API: random numbers -------------------------------------------------------------------------------------------
    Philox4x32-10 (Salmon et al. 2011, SC11, "Parallel random numbers: as easy as 1, 2, 3"), the same text and the same
    numbers in every bml header. (seed, stream) names a sequence; sequences do not overlap: word 0 of the counter counts
    blocks of four numbers, words 1 and 2 are the stream, word 3 starts at 2^32 - 1 and is lowered when word 0 wraps, so
@@ -213,7 +214,7 @@ static inline BML_SAMPLE_FUNC void bml_sample_uniform4(float *u, bml_sample_rng 
 /* Inline: an isotropic direction[3] from two uniform numbers. */
 static inline BML_SAMPLE_FUNC void bml_sample_isotropic(double *direction, double u, double v);
 
-/* ---- Compton: isotropic photons and one electron ---- */
+/* ---- API: Compton: isotropic photons and one electron ----------------------------------------------------------- */
 enum { BML_SAMPLE_NET = 0, BML_SAMPLE_TABLE, BML_SAMPLE_EXACT };
 enum { BML_SAMPLE__NT = 64 };
 enum { BML_SAMPLE__NS = 128 };
@@ -228,8 +229,8 @@ BML_SAMPLE_DEF int bml_sample_compton_table(bml_sample_compton_nodes *nodes);
 typedef struct bml_sample_photonsf {
     size_t n;           /* photons to draw */
     const float *gamma; /* [n] Lorentz factors of the electrons, 1 ... 1e11 */
-    const float
-        *eps0; /* [n] photon energies before [m_e c^2], 1e-13 ... 1e2; from gamma = 20 on below gamma - 1/(4 gamma) */
+    /* [n] photon energies before [m_e c^2], 1e-13 ... 1e2; from gamma = 20 on below gamma - 1/(4 gamma) */
+    const float *eps0;
     int one_gamma;                         /* 1: there is only gamma[0], for all photons */
     int one_eps0;                          /* the same for eps0 */
     int method;                            /* BML_SAMPLE_NET, _TABLE, _EXACT */
@@ -237,7 +238,11 @@ typedef struct bml_sample_photonsf {
     const float *u; /* [n] in [0,1]: the inverse CDF there (see above for gamma < 20); NULL: from rng */
     float *rest;    /* [n] takes 1 - eps/gamma, precise also near 0; NULL = not wanted */
     /* numbers from one photon to the next, for members of an array of structs; 0 = 1 */
-    int gamma_stride, eps0_stride, u_stride, rest_stride, energy_stride;
+    int gamma_stride;
+    int eps0_stride;
+    int u_stride;
+    int rest_stride;
+    int energy_stride;
 } bml_sample_photonsf;
 typedef struct bml_sample_photons { /* the same in double */
     size_t n;
@@ -249,7 +254,11 @@ typedef struct bml_sample_photons { /* the same in double */
     const bml_sample_compton_nodes *nodes;
     const double *u;
     double *rest;
-    int gamma_stride, eps0_stride, u_stride, rest_stride, energy_stride;
+    int gamma_stride;
+    int eps0_stride;
+    int u_stride;
+    int rest_stride;
+    int energy_stride;
 } bml_sample_photons;
 
 /* Photon energies after scattering, energy[n] [m_e c^2]. All gamma, eps0 and u are checked first; after an error
@@ -291,7 +300,9 @@ typedef struct bml_sample_rates {
 BML_SAMPLE_DEF int bml_sample_compton_rates(bml_sample_rates *rates, double b);
 
 typedef struct bml_sample_event {
-    double gamma, eps0, eps;
+    double gamma;
+    double eps0;
+    double eps;
 } bml_sample_event;
 /* Direction out[3] of a photon that left with energy eps, given the electron's direction[3] (a unit vector; both may
    be the same array), by the head-on kinematics that the kernel assumes: within about 1/gamma of the electron's.
@@ -299,7 +310,7 @@ typedef struct bml_sample_event {
 BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direction, const bml_sample_event *event,
                                                 bml_sample_rng *rng);
 
-/* ---- Compton: one photon and one electron, exact ---- */
+/* ---- API: Compton: one photon and one electron, exact ----------------------------------------------------------- */
 typedef struct bml_sample_collision {
     double gamma;           /* electron's Lorentz factor, 1 ... 1e11 */
     const double *electron; /* [3] unit vector, its direction; not looked at if gamma = 1 */
@@ -313,7 +324,9 @@ typedef struct bml_sample_scattered { /* eps + gamma = gamma0 + eps0 to 1e-12 */
     double out[3]; /* the photon's direction */
 } bml_sample_scattered;
 typedef struct bml_sample_stokes {
-    double q, u, v; /* over the intensity: linear along axis (q > 0), along axis + 45 degrees, circular */
+    double q;       /* linear polarisation along axis (q > 0) or across it, over the intensity */
+    double u;       /* along axis + 45 degrees */
+    double v;       /* circular */
     double axis[3]; /* unit vector across the photon's direction */
 } bml_sample_stokes;
 
@@ -321,8 +334,7 @@ typedef struct bml_sample_stokes {
    is n c (1 - beta mu) bml_sample_klein_nishina(x) sigma_T, x = gamma eps0 (1 - beta mu). BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample_collision *collision,
                                       bml_sample_rng *rng);
-/* The same with the electron's energy and, unless stokes is NULL, the polarisation, which becomes the photon's after.
-   */
+/* The same with the electron's energy and, unless stokes is NULL, the polarisation: that of the photon after. */
 BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sample_stokes *stokes,
                                              const bml_sample_collision *collision, bml_sample_rng *rng);
 /* Total cross section over sigma_T for a photon of energy x [m_e c^2] on an electron at rest, to 1e-13; NaN unless 0
@@ -331,7 +343,7 @@ BML_SAMPLE_DEF double bml_sample_klein_nishina(double x);
 /* Inline, x >= 0, to 3e-6: some 3 times an exp. */
 static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x);
 
-/* ---- Compton: thermal electrons ---- */
+/* ---- API: Compton: thermal electrons ---------------------------------------------------------------------------- */
 enum { BML_SAMPLE__RECOIL_X = 64 };
 enum { BML_SAMPLE__RECOIL_U = 128 };
 enum { BML_SAMPLE__THERMAL_ROWS = 64 };
@@ -369,7 +381,7 @@ static inline BML_SAMPLE_FUNC float bml_sample_thermal_cross_section(float theta
 static inline BML_SAMPLE_FUNC double bml_sample_mean_free_path(double n_e, float theta, float x,
                                                                const bml_sample_thermal_nodes *n);
 
-/* ---- quantum synchrotron radiation and Breit-Wheeler pairs in a strong field ---- */
+/* ---- API: quantum synchrotron radiation and Breit-Wheeler pairs in a strong field ------------------------------- */
 typedef struct bml_sample_qed_nodes { /* 65 KiB, plain data */
     float emission[BML_SAMPLE__QED_CHI * BML_SAMPLE__QED_U];
     float pair[BML_SAMPLE__QED_CHI * BML_SAMPLE__QED_U];
@@ -380,7 +392,7 @@ typedef struct bml_sample_qed_nodes { /* 65 KiB, plain data */
 /* Makes the tables, tens of ms: emission for chi 1e-4 ... 1e4, pairs for chi 1e-2 ... 1e6. BAD_ARGUMENT for NULL,
    NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_qed_table(bml_sample_qed_nodes *nodes);
-/* Inline: the integral over xi of the bracket (see MATHEMATICS); times alpha/(sqrt(3) pi) m c^2/(hbar gamma), which is
+/* Inline: the integral over xi of the bracket (see Mathematics); times alpha/(sqrt(3) pi) m c^2/(hbar gamma), which is
    1.0411e18/gamma per second, the photons emitted per second. */
 static inline BML_SAMPLE_FUNC float bml_sample_emission_rate(float chi, const bml_sample_qed_nodes *n);
 /* Inline: xi, the photon's share of the electron's energy, at u in (0,1). */
@@ -389,7 +401,7 @@ static inline BML_SAMPLE_FUNC float bml_sample_emission_energy(float chi, float 
 static inline BML_SAMPLE_FUNC float bml_sample_pair_rate(float chi, const bml_sample_qed_nodes *n);
 static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, const bml_sample_qed_nodes *n);
 
-/* ---- electrons and photons to scatter: x[n] each. BAD_ARGUMENT ---- */
+/* ---- API: electrons and photons to scatter: x[n] each. BAD_ARGUMENT --------------------------------------------- */
 /* Lorentz factors of a relativistic Maxwell (Juettner) distribution, gamma^2 beta e^(-gamma/theta), theta = kT/(m_e
    c^2), 1e-9 ... 1e9 (mixture of gamma distributions with rejection, at least 70 % accepted; Canfield, Howard & Liang
    1987, ApJ 323, 565). */
@@ -400,7 +412,11 @@ enum { BML_SAMPLE_PHOTONS = 0, BML_SAMPLE_ENERGY };
 BML_SAMPLE_DEF int bml_sample_black_body(double *x, size_t n, int weight, bml_sample_rng *rng);
 
 typedef struct bml_sample_synchrotron {
-    double ln_x[512], ln_below[512], ln_above[512], slope_below[512], slope_above[512];
+    double ln_x[512];
+    double ln_below[512];
+    double ln_above[512];
+    double slope_below[512];
+    double slope_above[512];
     int ready;
 } bml_sample_synchrotron; /* plain data, read only once made */
 /* For x = nu/nu_c of one electron: F(x) = x int_x^inf K_5/3, drawn as F(x)/x (PHOTONS) or F(x) (ENERGY). A few
@@ -411,16 +427,17 @@ BML_SAMPLE_DEF int bml_sample_synchrotron_draw(double *x, const double *u, size_
                                                const bml_sample_synchrotron *table, bml_sample_rng *rng);
 
 typedef struct bml_sample_power {
-    double lower, upper; /* 0 < lower < upper */
-    double index;        /* density ~ x^-index */
-    double break_at;     /* 0 = none; else in (lower, upper): above it the density goes on as x^-index_above */
+    double lower; /* 0 < lower < upper */
+    double upper;
+    double index;    /* density ~ x^-index */
+    double break_at; /* 0 = none; else in (lower, upper): above it the density goes on as x^-index_above */
     double index_above;
 } bml_sample_power;
 /* x[n] at u[n]; u = NULL: from rng. Indices within +-1000, also 1 and near it. */
 BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, const bml_sample_power *power,
                                         bml_sample_rng *rng);
 
-/* ---- any density ---- */
+/* ---- API: any density ------------------------------------------------------------------------------------------- */
 /* p[n], any normalisation, >= 0 and finite, at x[n][n_dim] (1-D: x[n]) for the parameters z[n_z] (NULL if there are
    none). */
 typedef void (*bml_sample_density)(double *p, const double *x, const double *z, int n, void *user);
@@ -429,8 +446,9 @@ typedef struct bml_sample_table bml_sample_table;
 typedef struct bml_sample_table_config {
     bml_sample_density density;
     void *user;
-    const double *z;      /* handed to density */
-    double lower, upper;  /* lower < upper; -INFINITY and INFINITY where it has tails */
+    const double *z; /* handed to density */
+    double lower;    /* lower < upper; -INFINITY and INFINITY where it has tails */
+    double upper;
     double tolerance;     /* of the CDF, 1e-12 ... 0.1; 0 = 1e-7 */
     int max_intervals;    /* 0 = 65536 */
     double centre;        /* where the density is large: looked at closely; 0 = 0 where it is inside, else the middle */
@@ -463,18 +481,20 @@ BML_SAMPLE_DEF int bml_sample_table_draw(const bml_sample_table *table, double *
 BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *table, double *cdf, double *pdf, const double *x,
                                         size_t n);
 
-/* ---- a density with parameters, on a grid ---- */
+/* ---- API: a density with parameters, on a grid ------------------------------------------------------------------ */
 enum { BML_SAMPLE_MAX_Z = 6 };
 enum { BML_SAMPLE_MAX_DIM = 8 };
 typedef struct bml_sample_grid bml_sample_grid;
 typedef struct bml_sample_grid_config {
     bml_sample_density density;
     void *user;
-    double lower, upper;             /* of x */
-    int n_z;                         /* 1 ... BML_SAMPLE_MAX_Z */
-    const double *z_lower, *z_upper; /* [n_z] */
-    const int *z_nodes;              /* [n_z] 2 and more each */
-    int u_nodes;                     /* 0 = 257 */
+    double lower; /* of x */
+    double upper;
+    int n_z;               /* 1 ... BML_SAMPLE_MAX_Z */
+    const double *z_lower; /* [n_z] */
+    const double *z_upper; /* [n_z] */
+    const int *z_nodes;    /* [n_z] 2 and more each */
+    int u_nodes;           /* 0 = 257 */
 } bml_sample_grid_config;
 /* Makes the inverse CDFs at all nodes (u_nodes times the product of z_nodes doubles), and measures the error of the
    CDF in the middle of the cells (at most 4096 of them, evenly chosen). Narrow peaks are not looked for. Errors as for
@@ -487,18 +507,20 @@ BML_SAMPLE_DEF double bml_sample_grid_error(const bml_sample_grid *grid); /* lar
 BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *grid, double *x, const double *z, const double *u,
                                         size_t n, bml_sample_rng *rng);
 
-/* ---- a density of several dimensions, by adaptive cells ---- */
+/* ---- API: a density of several dimensions, by adaptive cells ---------------------------------------------------- */
 typedef struct bml_sample_cells bml_sample_cells;
 typedef struct bml_sample_cells_config {
     bml_sample_density density; /* of x[n_dim] */
     void *user;
-    int n_dim;                       /* 1 ... 4 */
-    int n_z;                         /* parameters, 0 ... 3 */
-    const double *lower, *upper;     /* [n_dim] */
-    const double *z_lower, *z_upper; /* [n_z] */
-    const int *z_nodes;              /* [n_z] 2 and more each; between nodes the density is linear in Z */
-    double tolerance;                /* total variation from the density, 1e-4 ... 0.5; 0 = 2e-3 */
-    int max_cells;                   /* for each node of Z; 0 = 65536 */
+    int n_dim;             /* 1 ... 4 */
+    int n_z;               /* parameters, 0 ... 3 */
+    const double *lower;   /* [n_dim] */
+    const double *upper;   /* [n_dim] */
+    const double *z_lower; /* [n_z] */
+    const double *z_upper; /* [n_z] */
+    const int *z_nodes;    /* [n_z] 2 and more each; between nodes the density is linear in Z */
+    double tolerance;      /* total variation from the density, 1e-4 ... 0.5; 0 = 2e-3 */
+    int max_cells;         /* for each node of Z; 0 = 65536 */
 } bml_sample_cells_config;
 /* NOT_CONVERGED (usable) where max_cells did not do. BAD_ARGUMENT, BAD_DENSITY, ZERO_DENSITY, TOO_LARGE, NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_cells_create(bml_sample_cells **cells, const bml_sample_cells_config *config, char *why);
@@ -510,7 +532,7 @@ BML_SAMPLE_DEF double bml_sample_cells_count(const bml_sample_cells *cells); /* 
 BML_SAMPLE_DEF int bml_sample_cells_draw(const bml_sample_cells *cells, double *x, size_t n, const double *z, int one_z,
                                          bml_sample_rng *rng);
 
-/* ---- discrete weights ---- */
+/* ---- API: discrete weights -------------------------------------------------------------------------------------- */
 typedef struct bml_sample_alias bml_sample_alias;
 /* weights[n] >= 0, finite, not all zero. BAD_DENSITY, ZERO_DENSITY, BAD_ARGUMENT,
    TOO_LARGE, NO_MEMORY. */
@@ -519,12 +541,13 @@ BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias);
 /* index[n] in 0 ... number of weights - 1. BAD_ARGUMENT. */
 BML_SAMPLE_DEF int bml_sample_alias_draw(const bml_sample_alias *alias, uint32_t *index, size_t n, bml_sample_rng *rng);
 
-/* ---- reference methods: slow, and right for any density of which a bound is known ---- */
+/* ---- API: reference methods: slow, and right for any density of which a bound is known -------------------------- */
 typedef struct bml_sample_rejection {
     bml_sample_density density;
     void *user;
     const double *z;
-    double lower, upper;
+    double lower;
+    double upper;
     double bound; /* density <= bound */
 } bml_sample_rejection;
 /* x[n]. BAD_ENVELOPE where the density exceeds its bound, BAD_DENSITY, NOT_CONVERGED after 1e7 proposals for one draw:
@@ -534,12 +557,13 @@ typedef struct bml_sample_ratio {
     bml_sample_density density;
     void *user;
     const double *z;
-    double s_max;        /* density <= s_max^2 */
-    double v_min, v_max; /* x sqrt(density) lies between; x is not limited */
+    double s_max; /* density <= s_max^2 */
+    double v_min; /* x sqrt(density) lies between; x is not limited */
+    double v_max;
 } bml_sample_ratio;
 BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_sample_ratio *how, bml_sample_rng *rng);
 
-/* ---- networks ---- */
+/* ---- API: networks ---------------------------------------------------------------------------------------------- */
 typedef struct bml_sample_net bml_sample_net;
 /* From array[count] as bml_sample_net_write or _train made it; copied. BAD_ARRAY, NO_MEMORY. */
 BML_SAMPLE_DEF int bml_sample_net_create(bml_sample_net **net, const float *array, size_t count, char *why);
@@ -551,7 +575,8 @@ BML_SAMPLE_DEF const float *bml_sample_net_array(const bml_sample_net *net, size
    Parameters outside the range trained on are refused. BAD_ARGUMENT. Thread safe on a const net. */
 typedef struct bml_sample_net_call {
     size_t n;
-    const float *u, *z;
+    const float *u;
+    const float *z;
     int one_z;
 } bml_sample_net_call;
 BML_SAMPLE_DEF int bml_sample_net_draw(const bml_sample_net *net, float *x, const bml_sample_net_call *call,
@@ -563,52 +588,63 @@ BML_SAMPLE_DEF size_t bml_sample_net_write(char *text, size_t size, const bml_sa
    above. */
 BML_SAMPLE_DEF size_t bml_sample_net_safetensors(unsigned char *bytes, size_t size, const bml_sample_net *net);
 
-/* ---- how good is a sampler? ---- */
+/* ---- API: how good is a sampler? -------------------------------------------------------------------------------- */
 /* y[n] of x[n]: an inverse CDF, or a CDF */
 typedef void (*bml_sample_map)(double *y, const double *x, int n, void *user);
 typedef struct bml_sample_quality {
-    double max_error, mean_error; /* of |C(x(u)) - u| over the values of u */
-    double js;                    /* Jensen-Shannon divergence [nats] of the density that x(u) implies from the true
+    double max_error; /* of |C(x(u)) - u| over the values of u */
+    double mean_error;
+    double js;    /* Jensen-Shannon divergence [nats] of the density that x(u) implies from the true
                                      one, over bins of equal probability */
-    size_t falls;                 /* how often x(u) fell with rising u; 0 = monotone as far as seen */
+    size_t falls; /* how often x(u) fell with rising u; 0 = monotone as far as seen */
 } bml_sample_quality;
-/* At n values of u (0 = 100,000), over `bins` bins (0 = 200). No random numbers, so no noise. BAD_ARGUMENT, NO_MEMORY.
-   */
+/* At n values of u (0 = 100,000), over `bins` bins (0 = 200): no random numbers, no noise. BAD_ARGUMENT, NO_MEMORY. */
 typedef struct bml_sample_check {
-    bml_sample_map inverse, cdf;
+    bml_sample_map inverse;
+    bml_sample_map cdf;
     void *user;
-    int n, bins;
+    int n;
+    int bins;
 } bml_sample_check;
 BML_SAMPLE_DEF int bml_sample_check_inverse(bml_sample_quality *quality, const bml_sample_check *check);
 /* Jensen-Shannon divergence [nats] of a histogram counts[bins] from its probabilities prob[bins] (sum 1), with what
    pure noise would give: mean (bins-1)/(8 N) and sd sqrt(2 (bins-1))/(8 N), N counts in all, true when expected counts
    are 5 and more. BAD_ARGUMENT. */
 typedef struct bml_sample_divergence {
-    double js, noise, noise_sd;
+    double js;
+    double noise;
+    double noise_sd;
 } bml_sample_divergence;
 BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double *counts, const double *prob, int bins);
 
-/* ---- training (BML_SAMPLE_TRAIN) ---- */
+/* ---- API: training (BML_SAMPLE_TRAIN) --------------------------------------------------------------------------- */
 #ifdef BML_SAMPLE_TRAIN
 typedef struct bml_sample_progress {
-    int output, n_outputs, epoch, epochs;
-    double loss, target;
+    int output;
+    int n_outputs;
+    int epoch;
+    int epochs;
+    double loss;
+    double target;
 } bml_sample_progress;
 typedef struct bml_sample_training {
     bml_sample_density density; /* of x[n_dim], for z[n_z] */
     void *user;
-    int n_dim, n_z;                  /* 1 ... 3, 0 ... BML_SAMPLE_MAX_Z */
-    const double *lower, *upper;     /* [n_dim] */
-    const double *z_lower, *z_upper; /* [n_z] */
-    const int *hidden;               /* [n_hidden] widths of the hidden layers; NULL = 32, 32, 32 */
-    int n_hidden;                    /* up to 8 */
-    double target;                   /* the loss at which training ends; 0 = 1e-6 */
-    int conditions;                  /* values of (Z, x_1..k-1) for which CDFs are made; 0 = 256 */
-    int points;                      /* values of u for each; 0 = 64 */
-    int epochs;                      /* at most; 0 = 2000 */
-    int batch;                       /* rows at first; 0 = 32; it doubles three times, evenly over the epochs */
-    double learning_rate;            /* 0 = 1e-2, falling to 1 % along a cosine */
-    int threads;                     /* 0 = 1 */
+    int n_dim;             /* 1 ... 3 */
+    int n_z;               /* 0 ... BML_SAMPLE_MAX_Z */
+    const double *lower;   /* [n_dim] */
+    const double *upper;   /* [n_dim] */
+    const double *z_lower; /* [n_z] */
+    const double *z_upper; /* [n_z] */
+    const int *hidden;     /* [n_hidden] widths of the hidden layers; NULL = 32, 32, 32 */
+    int n_hidden;          /* up to 8 */
+    double target;         /* the loss at which training ends; 0 = 1e-6 */
+    int conditions;        /* values of (Z, x_1..k-1) for which CDFs are made; 0 = 256 */
+    int points;            /* values of u for each; 0 = 64 */
+    int epochs;            /* at most; 0 = 2000 */
+    int batch;             /* rows at first; 0 = 32; it doubles three times, evenly over the epochs */
+    double learning_rate;  /* 0 = 1e-2, falling to 1 % along a cosine */
+    int threads;           /* 0 = 1 */
     uint64_t seed;
     /* after every epoch; non-zero cancels; NULL = none */
     int (*progress)(const bml_sample_progress *progress, void *user);
@@ -622,7 +658,7 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
                                         char *why);
 #endif
 
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_sample_table_create(a, b) is a call of version 0.1, and means NULL. */
 #define BML_SAMPLE_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define BML_SAMPLE_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)
@@ -694,12 +730,22 @@ static inline BML_SAMPLE_FUNC int bml_sample__in_unit(double x) {
     return bits <= (uint64_t)0x3FF << 52 || bits == (uint64_t)1 << 63;
 }
 
+/* Point at share `at` of the way from lower to upper. */
+static inline BML_SAMPLE_FUNC double bml_sample__between(double lower, double upper, double at) {
+    return lower + at * (upper - lower);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__betweenf(float lower, float upper, float at) {
+    return lower + at * (upper - lower);
+}
+
 /* ln m + k ln 2 for m = 1 + r in [sqrt(1/2), sqrt(2)], to 1 ulp: a polynomial fitted here (weighted least squares,
    reweighted towards equal ripples), as the others below. */
 static inline BML_SAMPLE_FUNC float bml_sample__log_of(int32_t k, float r) {
     float high = -0.165775847f + r * (0.149147679f + r * (-0.142674870f + r * 0.0870043592f));
     float p = 0.333339107f + r * (-0.250013370f + r * (0.199630638f + r * high));
-    return (float)k * 0.693147181f + (r + r * r * (r * p - 0.5f));
+    float octaves = (float)k * 0.693147181f;
+    return octaves + (r + r * r * (r * p - 0.5f));
 }
 
 /* Splits a positive normal x into 2^k m. */
@@ -740,8 +786,10 @@ static inline BML_SAMPLE_FUNC float bml_sample__tanh_parts(float *below, float x
     x = x > 7.5f ? 7.5f : x;
     x = x < -7.5f ? -7.5f : x;
     float s = x * x;
-    *below = 1 + s * (0.455668737f + s * (0.0207978224f + s * 1.36103200e-4f));
-    return x * (0.999992914f + s * (0.122358796f + s * (0.00221871042f + s * 3.66293559e-6f)));
+    float below_high = 0.0207978224f + s * 1.36103200e-4f;
+    float above_high = 0.00221871042f + s * 3.66293559e-6f;
+    *below = 1 + s * (0.455668737f + s * below_high);
+    return x * (0.999992914f + s * (0.122358796f + s * above_high));
 }
 
 /* One block of Philox4x32-10, as bml_sample_philox. */
@@ -779,8 +827,10 @@ static inline BML_SAMPLE_FUNC void bml_sample_uniform4(float *u, bml_sample_rng 
     rng->counter[0]++;
     if (rng->counter[0] == 0) rng->counter[3]--;
     rng->used = 4;
-    for (int i = 0; i < 4; i++)
-        u[i] = ((float)(int32_t)(words[i] >> 9) + 0.5f) * (1.0f / 8388608.0f);
+    for (int i = 0; i < 4; i++) {
+        int32_t bits = (int32_t)(words[i] >> 9);
+        u[i] = ((float)bits + 0.5f) * (1.0f / 8388608.0f);
+    }
 }
 
 static inline BML_SAMPLE_FUNC void bml_sample_isotropic(double *direction, double u, double v) {
@@ -823,7 +873,8 @@ static inline BML_SAMPLE_FUNC float bml_sample__surface(const float *a, int rows
     float sum = 0;
     for (int r = 0; r < 4; r++) {
         const float *at = a + (i + r - 1) * columns + k - 1;
-        sum += down[r] * (along[0] * at[0] + along[1] * at[1] + along[2] * at[2] + along[3] * at[3]);
+        float left = along[0] * at[0] + along[1] * at[1];
+        sum += down[r] * (left + along[2] * at[2] + along[3] * at[3]);
     }
     return sum;
 }
@@ -848,10 +899,13 @@ static const float bml_sample__s_max = 0.887f; /* s of Jones' kernel at b = 4e13
 static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
     double L = (double)bml_sample__log1pf((float)(2 * x));
     double s = L / (L + 3);
-    double above = 48.1043588 + s * (-37.749147 + s * (16.5815223 + s * -3.06900989));
+    double above = 16.5815223 + s * -3.06900989;
+    above = 48.1043588 + s * (-37.749147 + s * above);
     double below = 7.29010016 + s * (-2.99288308 + s * 0.671199689);
-    above = 0.999999867 + s * (-6.23023995 + s * (19.4475133 + s * (-38.0494898 + s * above)));
-    below = 1 + s * (-4.73026103 + s * (9.65273763 + s * (-10.8435247 + s * below)));
+    above = 19.4475133 + s * (-38.0494898 + s * above);
+    above = 0.999999867 + s * (-6.23023995 + s * above);
+    below = 9.65273763 + s * (-10.8435247 + s * below);
+    below = 1 + s * (-4.73026103 + s * below);
     double first = x > 1e-30 ? L / (2 * x) : 1;
     return first * above / below;
 }
@@ -859,8 +913,12 @@ static inline BML_SAMPLE_FUNC double bml_sample_klein_nishina_fast(double x) {
 /* What a photon is before a collision, in the frame of the electron at rest: its energy and 1 + cos of its direction to
    the electron's velocity, the second without cancellation: (1 - beta)(1 + mu)/(1 - beta mu). */
 typedef struct bml_sample__meeting {
-    double gamma, beta, slow; /* slow = 1 - beta */
-    double x, plus, minus;    /* minus = 1 - cos */
+    double gamma;
+    double beta;
+    double slow; /* 1 - beta */
+    double x;
+    double plus;
+    double minus; /* 1 - cos */
 } bml_sample__meeting;
 
 /* minus = 1 - mu, plus = 1 + mu, mu the cosine of photon and electron in the lab. */
@@ -890,8 +948,8 @@ static inline BML_SAMPLE_FUNC double bml_sample__turned(const bml_sample__meetin
     return sum < 2 ? sum : 2;
 }
 
-/* The photon's energy in the lab after a collision: x r gamma (1 + beta cos), 1 + beta cos = (1 - beta) + beta (1 +
-   cos). */
+/* The photon's energy in the lab after a collision: x r gamma (1 + beta cos),
+   1 + beta cos = (1 - beta) + beta (1 + cos). */
 static inline BML_SAMPLE_FUNC double bml_sample__lab_energy(const bml_sample__meeting *m, double t, double turned) {
     double r = 1 / (1 + m->x * t);
     return m->x * r * m->gamma * (m->slow + m->beta * turned);
@@ -913,10 +971,13 @@ static inline BML_SAMPLE_FUNC double bml_sample__recoil_try(double x, double u0,
     } else {
         double lose = 2 * x * lowest; /* 1 - lowest */
         r = sqrt(lowest * lowest + lose * (1 + lowest) * u1);
-        t = (1 - u1) * lose * (1 + lowest) / ((1 + r) * r * x); /* 1 - r = (1 - r^2)/(1 + r) */
+        double squares = (1 - u1) * lose * (1 + lowest); /* 1 - r^2 */
+        t = squares / ((1 + r) * r * x);                 /* 1 - r = (1 - r^2)/(1 + r) */
     }
     t = t < 2 ? t : 2;
-    return u2 * (1 + r * r) > 1 + r * r - r * t * (2 - t) ? -1 : t;
+    double bound = 1 + r * r;
+    double density = bound - r * t * (2 - t);
+    return u2 * bound > density ? -1 : t;
 }
 
 /* ---- inline: Compton energies out of isotropic photons ---- */
@@ -940,7 +1001,9 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double gamma, double e
         bml_sample__block(w, counter, name);
         counter[2]++;
         u = bml_sample__word(w[0]);
-        closing = most > 2 ? slow + 2 * beta * u : sqrt(slow * slow + 4 * beta * u);
+        double even = slow + 2 * beta * u;
+        double rising = sqrt(slow * slow + 4 * beta * u);
+        closing = most > 2 ? even : rising;
         double x = gamma * eps0 * closing;
         double sigma = bml_sample_klein_nishina_fast(x);
         take = most > 2 ? x * sigma / largest : sigma / smallest;
@@ -954,7 +1017,9 @@ static inline BML_SAMPLE_FUNC double bml_sample__two_body(double gamma, double e
     do {
         bml_sample__block(w, counter, name);
         counter[2]++;
-        t = bml_sample__recoil_try(m.x, bml_sample__word(w[0]), bml_sample__word(w[1]), bml_sample__word(w[2]));
+        double choice = bml_sample__word(w[0]);
+        double energy = bml_sample__word(w[1]);
+        t = bml_sample__recoil_try(m.x, choice, energy, bml_sample__word(w[2]));
     } while (t < 0);
     double eps = bml_sample__lab_energy(&m, t, bml_sample__turned(&m, t, half * half));
     double all = gamma + eps0;
@@ -1022,25 +1087,34 @@ static inline BML_SAMPLE_FUNC float bml_sample__start(float *q_start, float g, f
     float D_below = 1 + l * (0.137409023f + l * (0.0262134346f + l * 0.00183597240f));
     float A_far = (l - E) * one_z * one_E;
     float M3_far = (z - 2 * l + E) * one_z * one_z * one_E;
-    float M4_far = (z - 3 * l + 2 * E + 0.5f * E * E) * one_z * one_E;
-    float A = 1.0f / 4 + E * (1.0f / 5 + E * (1.0f / 6 + E * (1.0f / 7)));
-    float M3 = 3.0f / 5 + E * (2.0f / 3 + E * (5.0f / 7 + E * (3.0f / 4)));
+    float M4_far = z - 3 * l + 2 * E + 0.5f * E * E;
+    M4_far = M4_far * one_z * one_E;
+    float A = 1.0f / 6 + E * (1.0f / 7);
+    A = 1.0f / 4 + E * (1.0f / 5 + E * A);
+    float M3 = 5.0f / 7 + E * (3.0f / 4);
+    M3 = 3.0f / 5 + E * (2.0f / 3 + E * M3);
     float M4 = 1.0f / 2 + E * (4.0f / 7 + E * (5.0f / 8));
     A = om * (1.0f / 2 + E * (1.0f / 3 + E * A));
-    M3 = om * om * (1.0f / 3 + E * (1.0f / 2 + E * M3));
-    M4 = om * E * E * (1.0f / 4 + E * (2.0f / 5 + E * M4));
+    M3 = 1.0f / 3 + E * (1.0f / 2 + E * M3);
+    M3 = om * om * M3;
+    M4 = 1.0f / 4 + E * (2.0f / 5 + E * M4);
+    M4 = om * E * E * M4;
     A = E < 0.125f ? A : A_far;
     M3 = E < 0.125f ? M3 : M3_far;
     M4 = E < 0.125f ? M4 : M4_far;
-    float D = 2 * (l * one_z) * (l * one_E) * D_above / D_below;
+    float squares = 2 * (l * one_z) * (l * one_E);
+    float D = squares * D_above / D_below;
     float in_b = (1 + 2 * ln_q) * A - D - 0.5f * M4;
-    return whole * (0.5f * (l * one_E + 1 - 0.5f * E) + q * in_b - 2 * q * q * M3);
+    float thomson = 0.5f * (l * one_E + 1 - 0.5f * E);
+    return whole * (thomson + q * in_b - 2 * q * q * M3);
 }
 
 /* L/G(L), a rational function of s = L/(L+4), to 2e-5. */
 static inline BML_SAMPLE_FUNC float bml_sample__per_total(float s) {
-    float above = 11.7783149f + s * (0.335458043f + s * (-13.4001478f + s * 11.2950671f));
-    float below = 7.91021191f + s * (-7.06729610f + s * (0.188001027f + s * 3.49805868f));
+    float above = -13.4001478f + s * 11.2950671f;
+    float below = 0.188001027f + s * 3.49805868f;
+    above = 11.7783149f + s * (0.335458043f + s * above);
+    below = 7.91021191f + s * (-7.06729610f + s * below);
     above = 2.99994936f + s * (-9.84568419f + s * above);
     below = 1 + s * (-3.95100920f + s * below);
     return above / below;
@@ -1050,7 +1124,11 @@ static inline BML_SAMPLE_FUNC float bml_sample__per_total(float s) {
    (it is 1/4 at most where eps0 << gamma) or eps0 above 0.9 gamma, only an end of the spectrum is left: the
    approximations do not hold there, and low is 0. */
 typedef struct bml_sample__pairf {
-    float L, s, low, high, q;
+    float L;
+    float s;
+    float low;
+    float high;
+    float q;
 } bml_sample__pairf;
 
 static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma, float eps0) {
@@ -1060,20 +1138,6 @@ static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare(float gamma,
     p.s = p.L / (p.L + 4);
     float low = start * bml_sample__per_total(p.s) / p.L;
     p.low = p.q <= 0.26f ? low : 0;
-    p.high = 1 - p.low;
-    return p;
-}
-
-/* The same for gamma >= 32 and eps0 < gamma/256: f is 1 to 3e-3 below E = eps0/gamma, and u_min below 3/(4 gamma^2),
-   which from gamma = 300 and
-   eps0 < gamma/3e5 on is left out: 1e-5 of the CDF. */
-static inline BML_SAMPLE_FUNC bml_sample__pairf bml_sample__prepare_far(float gamma, float eps0) {
-    bml_sample__pairf p;
-    p.q = 0;
-    p.L = bml_sample__log1pf(4 * gamma * eps0);
-    p.s = p.L / (p.L + 4);
-    p.low = 0;
-    if (gamma < 300 || eps0 * 3e5f > gamma) p.low = eps0 * bml_sample__per_total(p.s) / (gamma * p.L);
     p.high = 1 - p.low;
     return p;
 }
@@ -1115,10 +1179,12 @@ typedef int32_t bml_sample__mask8 __attribute__((vector_size(32)));
         bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
         (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
         bml_sample__eight square = (x) * (x);                                                           \
-        bml_sample__eight below = 0.455668737f + square * (0.0207978224f + square * 1.36103200e-4f);    \
+        bml_sample__eight fourth = square * square;                                                     \
+        bml_sample__eight below = 0.0207978224f + square * 1.36103200e-4f;                              \
         bml_sample__eight above = 0.00221871042f + square * 3.66293559e-6f;                             \
-        above = 0.999992914f + square * (0.122358796f + square * above);                                \
-        (x) *= above / (1 + square * below);                                                            \
+        below = (1 + square * 0.455668737f) + fourth * below;                                           \
+        above = (0.999992914f + square * 0.122358796f) + fourth * above;                                \
+        (x) *= above / below;                                                                           \
     } while (0)
 
 static inline float bml_sample__network(float t, float s) {
@@ -1130,7 +1196,8 @@ static inline float bml_sample__network(float t, float s) {
     float unit[8];
     memcpy(unit, &h, sizeof unit);
     memcpy(row, w + 24, 10 * sizeof row[0]);
-    bml_sample__eight g = row[8] + row[0] * unit[0] + row[2] * unit[2];
+    bml_sample__eight g = row[8] + row[0] * unit[0];
+    g = g + row[2] * unit[2];
     bml_sample__eight even = row[4] * unit[4] + row[6] * unit[6];
     bml_sample__eight odd = row[1] * unit[1] + row[3] * unit[3];
     bml_sample__eight last = row[5] * unit[5] + row[7] * unit[7];
@@ -1138,9 +1205,11 @@ static inline float bml_sample__network(float t, float s) {
     BML_SAMPLE__TANH8(g);
     g *= row[9];
     memcpy(unit, &g, sizeof unit);
-    float first = (unit[0] + unit[4]) + (unit[2] + unit[6]);
-    float second = (unit[1] + unit[5]) + (unit[3] + unit[7]);
-    return w[104] + (first + second);
+    float pair0 = unit[0] + unit[4];
+    float pair1 = unit[1] + unit[5];
+    float pair2 = unit[2] + unit[6];
+    float pair3 = unit[3] + unit[7];
+    return w[104] + ((pair0 + pair2) + (pair1 + pair3));
 }
 #undef BML_SAMPLE__TANH8
 #else
@@ -1156,18 +1225,22 @@ static inline BML_SAMPLE_FUNC float bml_sample__network(float t, float s) {
     const float *w = bml_sample__weights();
     float h[8];
     float g[8];
-    for (int k = 0; k < 8; k++)
-        h[k] = w[16 + k] + w[k] * t + w[8 + k] * s;
+    for (int k = 0; k < 8; k++) {
+        float first = w[16 + k] + w[k] * t;
+        h[k] = first + w[8 + k] * s;
+    }
     bml_sample__tanh8(h);
     float sum = w[104];
     for (int k = 0; k < 8; k++) {
         g[k] = w[88 + k];
-        for (int j = 0; j < 8; j++)
+        for (int j = 0; j < 8; j++) {
             g[k] += w[24 + 8 * j + k] * h[j];
+        }
     }
     bml_sample__tanh8(g);
-    for (int k = 0; k < 8; k++)
+    for (int k = 0; k < 8; k++) {
         sum += w[96 + k] * g[k];
+    }
     return sum;
 }
 #endif
@@ -1183,9 +1256,11 @@ static inline BML_SAMPLE_FUNC float bml_sample__lookup(const float *node, float 
     int32_t at = (int32_t)(k * BML_SAMPLE__NT + j);
     x -= (float)(int32_t)j;
     y -= (float)(int32_t)k;
-    float below = node[at] + x * (node[at + 1] - node[at]);
-    float above = node[at + BML_SAMPLE__NT] + x * (node[at + BML_SAMPLE__NT + 1] - node[at + BML_SAMPLE__NT]);
-    return below + y * (above - below);
+    const float *lower = node + at;
+    const float *upper = lower + BML_SAMPLE__NT;
+    float below = bml_sample__betweenf(lower[0], lower[1], x);
+    float above = bml_sample__betweenf(upper[0], upper[1], x);
+    return bml_sample__betweenf(below, above, y);
 }
 
 /* Energy and rest = 1 - E from u, v = 1 - u and N. */
@@ -1213,19 +1288,76 @@ static inline BML_SAMPLE_FUNC int bml_sample__is_far(float gamma, float eps0) {
 
 static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
-    if (bml_sample__collidesf(gamma, eps0, u, 1 - u)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u);
+    if (bml_sample__collidesf(gamma, eps0, u, 1 - u)) {
+        return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u);
+    }
     bml_sample__pairf p = bml_sample__prepare(gamma, eps0);
-    if (!(p.q <= 0.26f)) return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u); /* most photons lose energy */
+    if (!(p.q <= 0.26f)) { /* most photons lose energy */
+        return bml_sample__two_bodyf(rest, gamma, eps0, u, 1 - u);
+    }
     float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
+    return eps > eps0 ? eps : eps0;
+}
+
+/* log(1 + x) and exp(-x) once more, for one photon alone: not the operations count then but how long each waits for the
+   one before, so that the sums are made from both ends. */
+static inline BML_SAMPLE_FUNC float bml_sample__log1p_alone(float x) {
+    int32_t k;
+    float m = bml_sample__split(&k, 1 + x);
+    float r = k == 0 ? x : m - 1;
+    float r2 = r * r;
+    float r4 = r2 * r2;
+    float first = 0.333339107f + r * -0.250013370f;
+    float second = 0.199630638f + r * -0.165775847f;
+    float third = 0.149147679f + r * -0.142674870f;
+    float high = third + r2 * 0.0870043592f;
+    float p = (first + r2 * second) + r4 * high;
+    float octaves = (float)k * 0.693147181f;
+    return (octaves + r) + r2 * (r * p - 0.5f);
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__exp_alone(float *one_minus, float x) {
+    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
+    float scale = bml_sample__float((uint32_t)(127 - k) << 23);
+    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
+    float r2 = r * r;
+    float first = 0.499999980f + r * 0.166665387f;
+    float second = 0.0416672213f + r * 0.00836718086f;
+    float high = first + r2 * (second + r2 * 0.00138823958f);
+    float p = r + r2 * high;
+    float whole = scale + scale * p;
+    *one_minus = k == 0 ? -p : 1 - whole;
+    return whole;
+}
+
+/* A far photon: f is 1 to 3e-3 below E = eps0/gamma there, so that u_min = E/G, at most 3/(4 gamma^2); from gamma = 300
+   and eps0 < gamma/3e5 on it is left out: 1e-5 of the CDF. Without it r and t are those of u alone, and ready before
+   the logarithm is. */
+static inline BML_SAMPLE_FUNC float bml_sample__far_energy(float *rest, float gamma, float eps0, float u,
+                                                           const bml_sample_compton_nodes *nodes) {
+    float L = bml_sample__log1p_alone(4 * gamma * eps0);
+    float s = L / (L + 4);
+    float r = sqrtf(1 - u);
+    float t = u / (1 + r);
+    int seen = gamma < 300 || eps0 * 3e5f > gamma;
+    if (seen) {
+        float low = eps0 * bml_sample__per_total(s) / (gamma * L);
+        float less = r * low * (0.5f + 0.125f * low); /* r (1 - sqrt(1 - low)) */
+        r -= less;
+        t += less;
+    }
+    float n = nodes ? bml_sample__lookup(nodes->n, t, s) : bml_sample__network(t, s);
+    float l = L * (t * (1 + r * n));
+    float E;
+    *rest = bml_sample__exp_alone(&E, l < L ? l : L);
+    float eps = gamma * E;
     return eps > eps0 ? eps : eps0;
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample_compton_step(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
     if (!bml_sample__is_far(gamma, eps0)) return bml_sample__near_energy(rest, gamma, eps0, u, nodes);
-    bml_sample__pairf p = bml_sample__prepare_far(gamma, eps0);
-    float eps = bml_sample__kernel_energy(rest, &p, gamma, u, nodes);
-    return eps > eps0 ? eps : eps0;
+    return bml_sample__far_energy(rest, gamma, eps0, u, nodes);
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample_compton_energy(float gamma, float eps0, float u,
@@ -1250,8 +1382,9 @@ static inline BML_SAMPLE_FUNC double bml_sample__dot(const double *a, const doub
 static inline BML_SAMPLE_FUNC void bml_sample__across(double *first, const double *a) {
     int k = fabs(a[0]) < 0.6 ? 0 : 1;
     double scale = 1 / sqrt(1 - a[k] * a[k]);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         first[i] = ((i == k) - a[k] * a[i]) * scale;
+    }
 }
 
 static inline BML_SAMPLE_FUNC void bml_sample__cross(double *out, const double *a, const double *b) {
@@ -1264,7 +1397,8 @@ static inline BML_SAMPLE_FUNC void bml_sample__cross(double *out, const double *
 typedef struct bml_sample__encounter {
     bml_sample__meeting meeting;
     double eps0;
-    double axis[3], side[3];
+    double axis[3];
+    double side[3];
 } bml_sample__encounter;
 
 /* 1 - mu and 1 + mu as half the squares of difference and sum of the directions, so that small ones are precise. */
@@ -1285,14 +1419,18 @@ static inline BML_SAMPLE_FUNC void bml_sample__encounter_of(bml_sample__encounte
     for (int i = 0; i < 3; i++) { /* across = photon - mu axis, from the smaller of the two */
         double apart = how->photon[i] - e->axis[i];
         double both = how->photon[i] + e->axis[i];
-        e->side[i] = minus < plus ? apart + minus * e->axis[i] : both - plus * e->axis[i];
+        double from_apart = apart + minus * e->axis[i];
+        double from_both = both - plus * e->axis[i];
+        e->side[i] = minus < plus ? from_apart : from_both;
         size += e->side[i] * e->side[i];
     }
     if (size > 1e-30) {
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++) {
             e->side[i] /= sqrt(size);
-    } else
+        }
+    } else {
         bml_sample__across(e->side, e->axis);
+    }
     e->eps0 = how->eps0;
     bml_sample__meet(&e->meeting, how->gamma, how->eps0, minus, plus);
 }
@@ -1315,7 +1453,8 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     /* gamma [1 + x (1-r) + beta (its momentum along the axis)], with 1 - r x turned = r (1 - x tilt) */
     double along = r * (1 - x * tilt) + x * m->plus;
     double lost = x * x * t * r; /* x (1 - r) */
-    double left = m->gamma * (along + m->slow * (lost - x * m->plus + x * r * turned));
+    double against = lost - x * m->plus + x * r * turned;
+    double left = m->gamma * (along + m->slow * against);
     after->gamma = eps < 0.5 * all ? all - after->eps : left;
     after->gamma = after->gamma > 1 ? after->gamma : 1;
     double forward = m->slow + m->beta * turned;
@@ -1323,27 +1462,33 @@ static inline BML_SAMPLE_FUNC void bml_sample__scattered(bml_sample_scattered *a
     minus = minus < 2 ? minus : 2;
     after->minus = minus;
     double sine = sqrt(minus * (2 - minus));
-    double up = (1 - t) * sin_in + sin_t * cos(phi) * (1 - m->plus); /* across the axis, in the plane and out of it */
-    double out = -sin_t * sin(phi);                                  /* azimuths are right-handed about the photon */
+    /* across the axis, in the plane and out of it; azimuths are right-handed about the photon */
+    double up = (1 - t) * sin_in + sin_t * cos(phi) * (1 - m->plus);
+    double out = -sin_t * sin(phi);
     double size = sqrt(up * up + out * out);
     up = size > 1e-150 ? up / size : 1;
     out = size > 1e-150 ? out / size : 0;
     double third[3];
     bml_sample__cross(third, e->axis, e->side);
-    for (int i = 0; i < 3; i++)
-        after->out[i] = (1 - minus) * e->axis[i] + sine * (up * e->side[i] + out * third[i]);
+    for (int i = 0; i < 3; i++) {
+        double along_axis = (1 - minus) * e->axis[i];
+        double across = up * e->side[i] + out * third[i];
+        after->out[i] = along_axis + sine * across;
+    }
 }
 
 /* 1 - cos of the angle of scattering at u, for x in the rest frame, from the nodes: -ln r = y ln(1 + 2x). */
 static inline BML_SAMPLE_FUNC double bml_sample__recoil_at(float u, double x, const float *recoil) {
     float two_x = (float)(2 * x);
     float L = bml_sample__log1pf(two_x);
-    float row = L / (L + 3) * ((float)(BML_SAMPLE__RECOIL_X - 1) / bml_sample__recoil_top);
+    const float rows = (float)(BML_SAMPLE__RECOIL_X - 1) / bml_sample__recoil_top;
+    float row = L / (L + 3) * rows;
     float column = u * (float)(BML_SAMPLE__RECOIL_U - 1);
     float y = bml_sample__surface(recoil, BML_SAMPLE__RECOIL_X, BML_SAMPLE__RECOIL_U, row, column);
     y = y > 0 ? y : 0;
     y = y < 1 ? y : 1;
-    double t = x > 1e-6 ? expm1((double)(y * L)) / x : 2 * (double)y;
+    double t = 2 * (double)y;
+    if (x > 1e-6) t = expm1((double)(y * L)) / x;
     return t < 2 ? t : 2;
 }
 
@@ -1389,27 +1534,31 @@ static inline BML_SAMPLE_FUNC void bml_sample__towards(double *out, const double
         bml_sample__across(out, k);
         return;
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         out[i] /= sqrt(size);
+    }
 }
 
 /* Azimuth of the scattering, 0 ... 2 pi at v, of a photon whose Stokes q, u stand about the direction of azimuth 0: the
    density is 1 - A cos 2(phi - phi0), A = p sin^2/(r + 1/r - sin^2); Kepler's equation in 2 (phi - phi0), by Newton. */
 static inline BML_SAMPLE_FUNC double bml_sample__azimuth(double v, double q, double u, double t, double r) {
     double sin2 = t * (2 - t);
-    double A = sqrt(q * q + u * u) * sin2 / (r + 1 / r - sin2);
+    double degree = sqrt(q * q + u * u);
+    double A = degree * sin2 / (r + 1 / r - sin2);
     double phi0 = 0.5 * atan2(u, q);
-    double want = 6.283185307179586 * (2 * v - floor(2 * v)); /* twice the azimuth turns twice */
+    double turn = 2 * v - floor(2 * v); /* twice the azimuth turns twice */
+    double want = 6.283185307179586 * turn;
     double y = want;
     A = A < 1 ? A : 1;
     double low = 0;
     double high = 6.283185307179586;
     for (int i = 0; i < 40; i++) {
         double error = y - A * sin(y) - want;
-        if (error > 0)
+        if (error > 0) {
             high = y;
-        else
+        } else {
             low = y;
+        }
         double step = error / (1 - A * cos(y) + 1e-12);
         double next = y - step;
         if (fabs(step) < 1e-13) break;
@@ -1438,7 +1587,8 @@ static inline BML_SAMPLE_FUNC void bml_sample__scatter_stokes(bml_sample_scatter
     double r = 1 / (1 + m->x * t);
     double plane[3];
     bml_sample__towards(plane, e->axis, photon);
-    bml_sample__turn_stokes(&s->q, &s->u, bml_sample__angle(s->axis, plane, photon));
+    double to_plane = bml_sample__angle(s->axis, plane, photon);
+    bml_sample__turn_stokes(&s->q, &s->u, to_plane);
     double phi = bml_sample__azimuth(v, s->q, s->u, t, r);
     bml_sample__scattered(after, e, t, phi);
     bml_sample__turn_stokes(&s->q, &s->u, phi); /* about the plane of scattering, in the rest frame */
@@ -1460,7 +1610,8 @@ static inline BML_SAMPLE_FUNC void bml_sample__scatter_stokes(bml_sample_scatter
         along[i] = (1 - t) * radial - sin_t * in[i]; /* across the photon after, in the plane of scattering */
     }
     bml_sample__towards(plane, axis, out);
-    bml_sample__turn_stokes(&s->q, &s->u, bml_sample__angle(along, plane, out));
+    double from_plane = bml_sample__angle(along, plane, out);
+    bml_sample__turn_stokes(&s->q, &s->u, from_plane);
     bml_sample__towards(s->axis, e->axis, after->out);
 }
 
@@ -1468,15 +1619,22 @@ static inline BML_SAMPLE_FUNC void bml_sample__scatter_stokes(bml_sample_scatter
 
 /* Row of the tables that go with ln theta. */
 static inline BML_SAMPLE_FUNC float bml_sample__theta_row(float theta, int rows) {
-    float row = (bml_sample__logf(theta) - bml_sample__ln_theta) * ((float)(rows - 1) / bml_sample__ln_thetas);
+    const float last = (float)(rows - 1);
+    float row = (bml_sample__logf(theta) - bml_sample__ln_theta) * (last / bml_sample__ln_thetas);
     row = row > 0 ? row : 0;
-    return row < (float)(rows - 1) ? row : (float)(rows - 1);
+    return row < last ? row : last;
+}
+
+/* Column of the tables in sqrt(-ln v), v = 1 - u. */
+static inline BML_SAMPLE_FUNC float bml_sample__tail_column(float v, int columns) {
+    const float last = (float)(columns - 1);
+    float column = sqrtf(-bml_sample__logf(v)) * (last / bml_sample__thermal_top);
+    return column < last ? column : last;
 }
 
 /* Lorentz factor - 1 at u: the momentum over sqrt(theta (2 + theta)) is tabulated in sqrt(-ln(1-u)). */
 static inline BML_SAMPLE_FUNC float bml_sample__thermal_momentum(float v, float theta, float row, const float *nodes) {
-    float column = sqrtf(-bml_sample__logf(v)) * ((float)(BML_SAMPLE__THERMAL_U - 1) / bml_sample__thermal_top);
-    column = column < (float)(BML_SAMPLE__THERMAL_U - 1) ? column : (float)(BML_SAMPLE__THERMAL_U - 1);
+    float column = bml_sample__tail_column(v, BML_SAMPLE__THERMAL_U);
     float p = bml_sample__surface(nodes, BML_SAMPLE__THERMAL_ROWS, BML_SAMPLE__THERMAL_U, row, column);
     p = p > 0 ? p : 0;
     return p * sqrtf(theta * (2 + theta));
@@ -1491,10 +1649,11 @@ static inline BML_SAMPLE_FUNC double bml_sample_thermal_gamma(float theta, float
 static inline BML_SAMPLE_FUNC float bml_sample_thermal_cross_section(float theta, float x,
                                                                      const bml_sample_thermal_nodes *n) {
     float row = bml_sample__theta_row(theta, BML_SAMPLE__HOT_ROWS);
-    float column = (bml_sample__logf(x > 1e-30f ? x : 1e-30f) - bml_sample__ln_x) *
-                   ((float)(BML_SAMPLE__HOT_X - 1) / bml_sample__ln_xs);
+    const float last = (float)(BML_SAMPLE__HOT_X - 1);
+    float ln_x = bml_sample__logf(x > 1e-30f ? x : 1e-30f);
+    float column = (ln_x - bml_sample__ln_x) * (last / bml_sample__ln_xs);
     column = column > 0 ? column : 0;
-    column = column < (float)(BML_SAMPLE__HOT_X - 1) ? column : (float)(BML_SAMPLE__HOT_X - 1);
+    column = column < last ? column : last;
     float minus_ln = bml_sample__surface(n->cross_section, BML_SAMPLE__HOT_ROWS, BML_SAMPLE__HOT_X, row, column);
     float unused;
     return bml_sample__expf(&unused, minus_ln > 0 ? minus_ln : 0);
@@ -1551,10 +1710,11 @@ static inline BML_SAMPLE_FUNC void bml_sample_thermal_step(bml_sample_scattered 
     bml_sample__thermal_encounter(&e, medium->theta, eps0, photon, rng, medium->nodes);
     bml_sample_uniform4(u, rng);
     double t = bml_sample__recoil_at(u[0], e.meeting.x, medium->nodes->recoil);
-    if (stokes)
+    if (stokes) {
         bml_sample__scatter_stokes(after, stokes, &e, photon, t, (double)u[1]);
-    else
+    } else {
         bml_sample__scattered(after, &e, t, 6.283185307179586 * (double)u[1]);
+    }
 }
 
 /* ---- inline: quantum synchrotron radiation and pairs ---- */
@@ -1563,20 +1723,21 @@ static inline BML_SAMPLE_FUNC void bml_sample_thermal_step(bml_sample_scattered 
 static inline BML_SAMPLE_FUNC float bml_sample__chi_row(float chi, float lowest) {
     float per = (float)(BML_SAMPLE__QED_CHI - 1) / bml_sample__ln_chis;
     float row = (bml_sample__logf(chi) - lowest) * per;
+    float last = (float)(BML_SAMPLE__QED_CHI - 1);
     row = row > 0 ? row : 0;
-    return row < (float)(BML_SAMPLE__QED_CHI - 1) ? row : (float)(BML_SAMPLE__QED_CHI - 1);
+    return row < last ? row : last;
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__curve(const float *a, int n, float x) {
     float weight[4];
     int32_t i = bml_sample__node_below(x, n);
     bml_sample__cubic(weight, x - (float)i);
-    return weight[0] * a[i - 1] + weight[1] * a[i] + weight[2] * a[i + 1] + weight[3] * a[i + 2];
+    float left = weight[0] * a[i - 1] + weight[1] * a[i];
+    return left + weight[2] * a[i + 1] + weight[3] * a[i + 2];
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__qed_at(const float *nodes, float row, float v) {
-    float column = sqrtf(-bml_sample__logf(v)) * ((float)(BML_SAMPLE__QED_U - 1) / bml_sample__thermal_top);
-    column = column < (float)(BML_SAMPLE__QED_U - 1) ? column : (float)(BML_SAMPLE__QED_U - 1);
+    float column = bml_sample__tail_column(v, BML_SAMPLE__QED_U);
     float y = bml_sample__surface(nodes, BML_SAMPLE__QED_CHI, BML_SAMPLE__QED_U, row, column);
     return y > 0 ? y : 0;
 }
@@ -1587,19 +1748,22 @@ static inline BML_SAMPLE_FUNC float bml_sample_emission_rate(float chi, const bm
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample_emission_energy(float chi, float u, const bml_sample_qed_nodes *n) {
-    float t = bml_sample__qed_at(n->emission, bml_sample__chi_row(chi, bml_sample__ln_chi), 1 - u);
+    float row = bml_sample__chi_row(chi, bml_sample__ln_chi);
+    float t = bml_sample__qed_at(n->emission, row, 1 - u);
     float z = 1.5f * chi * t * t * t;
     return z / (1 + z);
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample_pair_rate(float chi, const bml_sample_qed_nodes *n) {
     float row = bml_sample__chi_row(chi, bml_sample__ln_chi_pair);
-    return chi * expf(bml_sample__curve(n->pair_rate, BML_SAMPLE__QED_CHI, row) - 8 / (3 * chi));
+    float ln_rate = bml_sample__curve(n->pair_rate, BML_SAMPLE__QED_CHI, row);
+    return chi * expf(ln_rate - 8 / (3 * chi));
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, const bml_sample_qed_nodes *n) {
     float side = u < 0.5f ? 2 * u : 2 * (1 - u); /* the smaller half of the energy, then the larger */
-    float g = bml_sample__qed_at(n->pair, bml_sample__chi_row(chi, bml_sample__ln_chi_pair), side);
+    float row = bml_sample__chi_row(chi, bml_sample__ln_chi_pair);
+    float g = bml_sample__qed_at(n->pair, row, side);
     float small_ = expf(-2 * g * sqrtf(chi / (1 + chi)));
     float share = u < 0.5f ? small_ : 1;
     return share / (1 + small_);
@@ -1676,7 +1840,8 @@ static double bml_sample__nan(void) {
 static void bml_sample__points(char *text) {
     for (char *c = text; *c; c++) {
         int before = c > text && c[-1] >= '0' && c[-1] <= '9';
-        if (*c == ',' && before && c[1] >= '0' && c[1] <= '9') *c = '.';
+        int after = c[1] >= '0' && c[1] <= '9';
+        if (*c == ',' && before && after) *c = '.';
     }
 }
 
@@ -1700,16 +1865,20 @@ static int bml_sample__say(char *why, int status) {
 /* One rule for a member of a configuration. */
 typedef struct bml_sample__rule {
     const char *name;
-    double value, low, high;
+    double value;
+    double low;
+    double high;
 } bml_sample__rule;
 
 /* The first rule that is broken, as text; NaN breaks all. */
 static int bml_sample__rules(char *why, const bml_sample__rule *rule, int n) {
     for (int i = 0; i < n; i++) {
-        int inside = rule[i].value >= rule[i].low && rule[i].value <= rule[i].high;
-        if (!inside || !bml_sample__finite(rule[i].value))
+        double value = rule[i].value;
+        int inside = value >= rule[i].low && value <= rule[i].high;
+        if (!inside || !bml_sample__finite(value)) {
             return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "%s = %.9g: must be in [%.9g, %.9g]", rule[i].name,
                                     rule[i].value, rule[i].low, rule[i].high);
+        }
     }
     return BML_SAMPLE_OK;
 }
@@ -1765,15 +1934,17 @@ static int bml_sample__chunk_of(ptrdiff_t n) {
 /* All u[n] in [0,1]; NaN is not. */
 static int bml_sample__all_in_unit(const double *u, ptrdiff_t n) {
     int bad = 0;
-    for (ptrdiff_t i = 0; i < n; i++)
+    for (ptrdiff_t i = 0; i < n; i++) {
         bad |= !bml_sample__in_unit(u[i]);
+    }
     return !bad;
 }
 
 static int bml_sample__all_finite(const double *x, ptrdiff_t n) {
     int bad = 0;
-    for (ptrdiff_t i = 0; i < n; i++)
+    for (ptrdiff_t i = 0; i < n; i++) {
         bad |= !bml_sample__finite(x[i]);
+    }
     return !bad;
 }
 
@@ -1868,8 +2039,9 @@ enum { BML_SAMPLE__STREAM_RISES = 2 };
 /* A sum of exponentials, and half the square of a normal for the odd half. */
 BML_SAMPLE_DEF double bml_sample_rng_gamma(bml_sample_rng *rng, int twice) {
     double sum = 0;
-    for (; twice >= 2; twice -= 2)
+    for (; twice >= 2; twice -= 2) {
         sum -= log(bml_sample_rng_uniform(rng));
+    }
     if (twice == 1) {
         double z = bml_sample_rng_normal(rng);
         sum += 0.5 * z * z;
@@ -1920,7 +2092,8 @@ static void bml_sample__words(uint32_t *BML_SAMPLE__RESTRICT words, int blocks, 
 static inline double bml_sample__unit(uint32_t high, uint32_t low) {
     int32_t first = (int32_t)(high >> 1);
     int32_t second = (int32_t)((high & 1) << 20 | low >> 12);
-    return (double)first * (1.0 / 2147483648.0) + ((double)second + 0.5) * (1.0 / 4503599627370496.0);
+    double coarse = (double)first * (1.0 / 2147483648.0);
+    return coarse + ((double)second + 0.5) * (1.0 / 4503599627370496.0);
 }
 
 /* u[m], m <= CHUNK: words 0, 1 of the blocks are the high ones, 2, 3 the low ones. */
@@ -1928,8 +2101,9 @@ static void bml_sample__fill(double *BML_SAMPLE__RESTRICT u, int m, bml_sample_r
     uint32_t words[2 * BML_SAMPLE__CHUNK];
     int half = 2 * ((m + 1) / 2);
     bml_sample__words(words, half / 2, rng);
-    for (int i = 0; i < m; i++)
+    for (int i = 0; i < m; i++) {
         u[i] = bml_sample__unit(words[i], words[half + i]);
+    }
 }
 
 BML_SAMPLE_DEF void bml_sample_rng_fill(double *u, size_t n, bml_sample_rng *rng) {
@@ -1952,9 +2126,12 @@ static inline double bml_sample__ln(double x) {
     memcpy(&m, &bits, sizeof m);
     double s = (m - 1) / (m + 1);
     double s2 = s * s;
-    double high = 1.0 / 11 + s2 * (1.0 / 13 + s2 * (1.0 / 15 + s2 * (1.0 / 17 + s2 * (1.0 / 19))));
-    double series = 1.0 / 3 + s2 * (1.0 / 5 + s2 * (1.0 / 7 + s2 * (1.0 / 9 + s2 * high)));
-    return (double)((int32_t)exponent - 1023) * 0.693147180559945309 + 2 * s + 2 * s * s2 * series;
+    double last = 1.0 / 15 + s2 * (1.0 / 17 + s2 * (1.0 / 19));
+    double high = 1.0 / 11 + s2 * (1.0 / 13 + s2 * last);
+    double middle = 1.0 / 7 + s2 * (1.0 / 9 + s2 * high);
+    double series = 1.0 / 3 + s2 * (1.0 / 5 + s2 * middle);
+    double octaves = (double)((int32_t)exponent - 1023);
+    return octaves * 0.693147180559945309 + 2 * s + 2 * s * s2 * series;
 }
 
 /* cos(2 pi v) and sin(2 pi v), 0 <= v < 1, to 1e-15: the nearest quarter turn, and Taylor series within an eighth. */
@@ -1962,10 +2139,14 @@ static inline double bml_sample__cos_turn(double *sine, double v) {
     int32_t quarter = (int32_t)(4 * v + 0.5);
     double x = (v - 0.25 * (double)quarter) * (2 * BML_SAMPLE__PI);
     double y = x * x;
-    double s_high = 1.0 / 362880 + y * (-1.0 / 39916800 + y * (1.0 / 6227020800.0 - y / 1307674368000.0));
-    double c_high = 1.0 / 40320 + y * (-1.0 / 3628800 + y * (1.0 / 479001600 - y / 87178291200.0));
-    double s = x * (1 + y * (-1.0 / 6 + y * (1.0 / 120 + y * (-1.0 / 5040 + y * s_high))));
-    double c = 1 + y * (-0.5 + y * (1.0 / 24 + y * (-1.0 / 720 + y * c_high)));
+    double s_high = 1.0 / 6227020800.0 - y / 1307674368000.0;
+    double c_high = 1.0 / 479001600 - y / 87178291200.0;
+    s_high = 1.0 / 362880 + y * (-1.0 / 39916800 + y * s_high);
+    c_high = 1.0 / 40320 + y * (-1.0 / 3628800 + y * c_high);
+    double s_low = 1.0 / 120 + y * (-1.0 / 5040 + y * s_high);
+    double c_low = 1.0 / 24 + y * (-1.0 / 720 + y * c_high);
+    double s = x * (1 + y * (-1.0 / 6 + y * s_low));
+    double c = 1 + y * (-0.5 + y * c_low);
     double even = quarter & 1 ? s : c;
     double odd = quarter & 1 ? c : s;
     *sine = quarter & 2 ? -odd : odd;
@@ -2010,18 +2191,26 @@ static const double bml_sample__gl_w[8] = {0.1894506104550684963, 0.182603415044
                                            0.1495959888165767321, 0.1246289712555338720, 0.0951585116824927848,
                                            0.0622535239386478929, 0.0271524594117540949};
 
+/* Weight of point k, 0 ... 15, ascending. */
+static double bml_sample__gl_weight(int k) {
+    return bml_sample__gl_w[k < 8 ? 7 - k : k - 8];
+}
+
 /* x[16] on [a,b], ascending. */
 static void bml_sample__gl_points(double *x, double a, double b) {
     for (int i = 0; i < 8; i++) {
-        x[7 - i] = 0.5 * (a + b) - 0.5 * (b - a) * bml_sample__gl_x[i];
-        x[8 + i] = 0.5 * (a + b) + 0.5 * (b - a) * bml_sample__gl_x[i];
+        double middle = 0.5 * (a + b);
+        double away = 0.5 * (b - a) * bml_sample__gl_x[i];
+        x[7 - i] = middle - away;
+        x[8 + i] = middle + away;
     }
 }
 
 static double bml_sample__gl_sum(const double *p, double a, double b) {
     double sum = 0;
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         sum += bml_sample__gl_w[i] * (p[7 - i] + p[8 + i]);
+    }
     return 0.5 * (b - a) * sum;
 }
 
@@ -2043,11 +2232,22 @@ static double bml_sample__dilog(double l) {
     double last = 8.9216910204564526e-13 + s * -1.9939295860721076e-14;
     double high = 1.0 / 526901760 + s * (-4.0647616451442255e-11 + s * last);
     double middle = 1.0 / 211680 + s * (-1.0 / 10886400 + s * high);
-    return s * (1.0 / 4 + l * (1.0 / 36 + s * (-1.0 / 3600 + s * middle)));
+    double odd = 1.0 / 36 + s * (-1.0 / 3600 + s * middle);
+    return s * (1.0 / 4 + l * odd);
 }
 
 typedef struct bml_sample__parts {
-    double z, E, q, ln_q, A2, A3, A4, M3, M4, M5, D;
+    double z;
+    double E;
+    double q;
+    double ln_q;
+    double A2;
+    double A3;
+    double A4;
+    double M3;
+    double M4;
+    double M5;
+    double D;
 } bml_sample__parts;
 
 /* 1/n */
@@ -2095,9 +2295,9 @@ static void bml_sample__split_parts(bml_sample__parts *p, double l, double b, do
     p->E = E;
     p->q = q;
     p->ln_q = log(q);
-    if (E < 0.25)
+    if (E < 0.25) {
         bml_sample__power_sums(p, E);
-    else {
+    } else {
         p->A2 = l - E;
         p->A3 = p->A2 - 0.5 * E2;
         p->A4 = p->A3 - E2 * E / 3;
@@ -2117,7 +2317,8 @@ static void bml_sample__split_parts(bml_sample__parts *p, double l, double b, do
 
 static double bml_sample__G_of(const bml_sample__parts *p, double l, double b) {
     double in_b = 2 * (p->ln_q * p->A2 - p->D) + p->A2 - 0.5 * p->M4;
-    return 0.5 * (l + p->E - 0.5 * p->E * p->E) + in_b / b - 2 * p->M3 / b / b;
+    double thomson = 0.5 * (l + p->E - 0.5 * p->E * p->E);
+    return thomson + in_b / b - 2 * p->M3 / b / b;
 }
 
 /* int f dE from 0 to l. */
@@ -2131,9 +2332,11 @@ static double bml_sample__G(double l, double b, double ln_b) {
 static double bml_sample__third_order(double l) {
     double s = l * l;
     double sum = 0;
-    for (int n = 14; n >= 3; n--)
+    for (int n = 14; n >= 3; n--) {
         sum = (1 - l * sum) / n; /* l^3/3! - l^4/4! + ... = (l^2/2) l sum */
-    double bernoulli = s * (-1.0 / 3600 + s * (1.0 / 211680 + s * (-1.0 / 10886400 + s / 526901760)));
+    }
+    double bernoulli = 1.0 / 211680 + s * (-1.0 / 10886400 + s / 526901760);
+    bernoulli = s * (-1.0 / 3600 + s * bernoulli);
     return -l * s * (0.25 * sum + 1.0 / 36 + bernoulli);
 }
 
@@ -2146,14 +2349,17 @@ static void bml_sample__sums(double *sums, double l, double b) {
     double K_b = E2 * p.ln_q - p.A2 + 0.5 * E2 - 0.5 * p.A4;
     double J_b = 2 * (p.ln_q * p.A3 + D3) + p.A3 - 0.5 * p.M5;
     sums[0] = bml_sample__G_of(&p, l, b);
-    sums[1] = p.E - 0.5 * E2 + E2 * p.E / 6 + K_b / b - 2 * p.A3 / b / b;
-    sums[2] = 0.5 * (E2 + p.A4) + J_b / b - 2 * p.M4 / b / b;
+    double K_thomson = p.E - 0.5 * E2 + E2 * p.E / 6;
+    sums[1] = K_thomson + K_b / b - 2 * p.A3 / b / b;
+    double J_thomson = 0.5 * (E2 + p.A4);
+    sums[2] = J_thomson + J_b / b - 2 * p.M4 / b / b;
 }
 
 /* f(q) with p = 1 - q given too, precise also where p is small. */
 static double bml_sample__kernel(double q, double p, double z) {
     double ln_q = p < 0.5 ? log1p(-p) : log(q);
-    return 2 * q * ln_q + (1 + 2 * q) * p + z * z * p / (2 * (1 + z));
+    double thomson = 2 * q * ln_q + (1 + 2 * q) * p;
+    return thomson + z * z * p / (2 * (1 + z));
 }
 
 /* int f dE from q to 1, by quadrature in 1 - q: precise where little is left. q >= 0.4. */
@@ -2162,18 +2368,25 @@ static double bml_sample__above(double p, double b) {
     double y[16];
     bml_sample__gl_points(x, 0, p);
     for (int i = 0; i < 16; i++) {
-        double z = b * (1 - x[i]);
+        double q = 1 - x[i];
+        double z = b * q;
         double w = 1 + z;
-        y[i] = bml_sample__kernel(1 - x[i], x[i], z) * b / (w * w);
+        y[i] = bml_sample__kernel(q, x[i], z) * b / (w * w);
     }
     return bml_sample__gl_sum(y, 0, p);
 }
 
 /* One electron and one photon energy, prepared for inversion. */
 typedef struct bml_sample__pair_of {
-    double b, ln_b, L, total, u_min, l_min, p_min; /* p_min = 1 - q(eps0) */
-    double left;                                   /* int f dE from eps0 on, where edge */
-    int edge;                                      /* only the last part of the spectrum is left: q > 0.4 at eps0 */
+    double b;
+    double ln_b;
+    double L;
+    double total;
+    double u_min;
+    double l_min;
+    double p_min; /* 1 - q(eps0) */
+    double left;  /* int f dE from eps0 on, where edge */
+    int edge;     /* only the last part of the spectrum is left: q > 0.4 at eps0 */
 } bml_sample__pair_of;
 
 static void bml_sample__prepare_pair(bml_sample__pair_of *s, double gamma, double eps0) {
@@ -2189,7 +2402,9 @@ static void bml_sample__prepare_pair(bml_sample__pair_of *s, double gamma, doubl
     s->edge = s->p_min < 0.6;
     s->left = s->edge ? bml_sample__above(s->p_min, s->b) : 0;
     double below = E;
-    if (E >= 1e-16 * s->total) below = bml_sample__G(s->l_min, s->b, s->ln_b);
+    if (E >= 1e-16 * s->total) {
+        below = bml_sample__G(s->l_min, s->b, s->ln_b);
+    }
     s->u_min = s->edge ? 1 - s->left / s->total : below / s->total;
 }
 
@@ -2208,9 +2423,11 @@ static double bml_sample__conditional(double *above, double *slope, double l, co
     double c = bml_sample__G_of(&parts, l, s->b) / s->total;
     double z = parts.z;
     double q = parts.q;
-    double f = 2 * q * parts.ln_q + (1 + 2 * q) * (1 - q) + z * z * (1 - q) / (2 * (1 + z));
-    *slope = f / ((1 + z) * s->total * (1 - s->u_min));
-    c = (c - s->u_min) / (1 - s->u_min);
+    double left = 1 - s->u_min;
+    double thomson = 2 * q * parts.ln_q + (1 + 2 * q) * (1 - q);
+    double f = thomson + z * z * (1 - q) / (2 * (1 + z));
+    *slope = f / ((1 + z) * s->total * left);
+    c = (c - s->u_min) / left;
     *above = 1 - c;
     return c;
 }
@@ -2232,19 +2449,21 @@ static double bml_sample__invert(double u, double l, const bml_sample__pair_of *
         double noise = s->edge || u < 0.5 ? 0 : 2e-16;
         int last = fabs(error) <= 1e-8 * lower; /* the next error is about the square of this one */
         if (fabs(error) <= 1e-14 * lower + noise) break;
-        if (error > 0)
+        if (error > 0) {
             hi = l;
-        else
+        } else {
             lo = l;
+        }
         double step = -error / slope;
         if (u >= 0.5) {
-            above = above > 0 ? above : 0;
-            step = 2 * sqrt(above) * (sqrt(above) - sqrt(1 - u)) / slope;
+            double root = sqrt(above > 0 ? above : 0);
+            step = 2 * root * (root - sqrt(1 - u)) / slope;
         }
-        if (l + step > lo && l + step < hi)
+        if (l + step > lo && l + step < hi) {
             l += step;
-        else if (!last)
+        } else if (!last) {
             l = 0.5 * (lo + hi);
+        }
         if (last || !(hi - lo > 2e-16 * hi)) break;
     }
     return l;
@@ -2278,12 +2497,13 @@ static double bml_sample__node(double t, double s) {
 
 BML_SAMPLE_DEF int bml_sample_compton_table(bml_sample_compton_nodes *nodes) {
     if (!nodes) return BML_SAMPLE_BAD_ARGUMENT;
-    for (int k = 0; k < BML_SAMPLE__NS; k++)
+    for (int k = 0; k < BML_SAMPLE__NS; k++) {
         for (int j = 0; j < BML_SAMPLE__NT; j++) {
             double p = (double)j / (BML_SAMPLE__NT - 1);
             double s = (double)bml_sample__s_max * k / (BML_SAMPLE__NS - 1);
             nodes->n[k * BML_SAMPLE__NT + j] = (float)bml_sample__node(p * p, s);
         }
+    }
     nodes->ready = 1;
     return BML_SAMPLE_OK;
 }
@@ -2294,22 +2514,29 @@ BML_SAMPLE_DEF int bml_sample_compton_table(bml_sample_compton_nodes *nodes) {
 
 /* What a chunk of photons goes through. */
 typedef struct bml_sample__chunk {
-    float gamma[BML_SAMPLE__CHUNK], eps0[BML_SAMPLE__CHUNK];
-    float L[BML_SAMPLE__CHUNK], s[BML_SAMPLE__CHUNK];      /* ln(1+b), L/(L+4) */
-    float low[BML_SAMPLE__CHUNK], high[BML_SAMPLE__CHUNK]; /* u_min, 1 - u_min */
-    float u[BML_SAMPLE__CHUNK], v[BML_SAMPLE__CHUNK];      /* u and 1-u, each with relative precision */
-    float t[BML_SAMPLE__CHUNK], r[BML_SAMPLE__CHUNK];      /* t, 1-t */
-    float n[BML_SAMPLE__CHUNK];                            /* N(t, s) */
-    float q[BML_SAMPLE__CHUNK];                            /* q(eps0) */
-    float eps[BML_SAMPLE__CHUNK], rest[BML_SAMPLE__CHUNK];
+    float gamma[BML_SAMPLE__CHUNK];
+    float eps0[BML_SAMPLE__CHUNK];
+    float L[BML_SAMPLE__CHUNK];    /* ln(1+b) */
+    float s[BML_SAMPLE__CHUNK];    /* L/(L+4) */
+    float low[BML_SAMPLE__CHUNK];  /* u_min */
+    float high[BML_SAMPLE__CHUNK]; /* 1 - u_min */
+    float u[BML_SAMPLE__CHUNK];
+    float v[BML_SAMPLE__CHUNK]; /* 1-u, with relative precision as u */
+    float t[BML_SAMPLE__CHUNK];
+    float r[BML_SAMPLE__CHUNK]; /* 1-t */
+    float n[BML_SAMPLE__CHUNK]; /* N(t, s) */
+    float q[BML_SAMPLE__CHUNK]; /* q(eps0) */
+    float eps[BML_SAMPLE__CHUNK];
+    float rest[BML_SAMPLE__CHUNK];
     int edge;  /* some have q(eps0) > 0.26 */
     int exact; /* some have gamma < 20 */
 } bml_sample__chunk;
 
 /* Everything that depends on gamma and eps0 alone. */
 static void bml_sample__prepare_chunk(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int m) {
-    for (int i = 0; i < m; i++)
+    for (int i = 0; i < m; i++) {
         c->low[i] = bml_sample__start(&c->q[i], c->gamma[i], c->eps0[i]);
+    }
     for (int i = 0; i < m; i++) {
         float L = bml_sample__log1pf(4 * c->gamma[i] * c->eps0[i]);
         float s = L / (L + 4);
@@ -2335,7 +2562,8 @@ static void bml_sample__coordinate(bml_sample__chunk *BML_SAMPLE__RESTRICT c, in
     for (int i = 0; i < m; i++) {
         float r = sqrtf(c->high[i] * c->v[i]);
         c->r[i] = r;
-        c->t[i] = (c->low[i] + c->high[i] * c->u[i]) / (1 + r);
+        float all = c->low[i] + c->high[i] * c->u[i];
+        c->t[i] = all / (1 + r);
     }
 }
 
@@ -2354,8 +2582,10 @@ static void bml_sample__first_layer(float (*h)[BML_SAMPLE__CHUNK], const bml_sam
         for (int i = 0; i < m; i++) {
             float A;
             float B;
-            float a = bml_sample__tanh_parts(&A, bias0 + t0 * c->t[i] + s0 * c->s[i]);
-            float b = bml_sample__tanh_parts(&B, bias1 + t1 * c->t[i] + s1 * c->s[i]);
+            float a_in = bias0 + t0 * c->t[i] + s0 * c->s[i];
+            float b_in = bias1 + t1 * c->t[i] + s1 * c->s[i];
+            float a = bml_sample__tanh_parts(&A, a_in);
+            float b = bml_sample__tanh_parts(&B, b_in);
             float one = 1 / (A * B);
             out0[i] = a * B * one;
             out1[i] = b * A * one;
@@ -2366,10 +2596,22 @@ static void bml_sample__first_layer(float (*h)[BML_SAMPLE__CHUNK], const bml_sam
 /* n += v0 tanh(bias0 + x h) + v1 tanh(bias1 + y h), columns x and y of w. */
 static void bml_sample__second_units(float *BML_SAMPLE__RESTRICT n, float (*h)[BML_SAMPLE__CHUNK], const float *w,
                                      int m) {
-    const float x0 = w[0], x1 = w[8], x2 = w[16], x3 = w[24];
-    const float x4 = w[32], x5 = w[40], x6 = w[48], x7 = w[56];
-    const float y0 = w[1], y1 = w[9], y2 = w[17], y3 = w[25];
-    const float y4 = w[33], y5 = w[41], y6 = w[49], y7 = w[57];
+    const float x0 = w[0];
+    const float x1 = w[8];
+    const float x2 = w[16];
+    const float x3 = w[24];
+    const float x4 = w[32];
+    const float x5 = w[40];
+    const float x6 = w[48];
+    const float x7 = w[56];
+    const float y0 = w[1];
+    const float y1 = w[9];
+    const float y2 = w[17];
+    const float y3 = w[25];
+    const float y4 = w[33];
+    const float y5 = w[41];
+    const float y6 = w[49];
+    const float y7 = w[57];
     const float bias0 = w[64];
     const float bias1 = w[65];
     const float v0 = w[72];
@@ -2377,10 +2619,18 @@ static void bml_sample__second_units(float *BML_SAMPLE__RESTRICT n, float (*h)[B
     for (int i = 0; i < m; i++) {
         float A;
         float B;
-        float a_first = bias0 + x0 * h[0][i] + x1 * h[1][i] + x2 * h[2][i] + x3 * h[3][i];
-        float b_first = bias1 + y0 * h[0][i] + y1 * h[1][i] + y2 * h[2][i] + y3 * h[3][i];
-        float a_last = x4 * h[4][i] + x5 * h[5][i] + x6 * h[6][i] + x7 * h[7][i];
-        float b_last = y4 * h[4][i] + y5 * h[5][i] + y6 * h[6][i] + y7 * h[7][i];
+        float h0 = h[0][i];
+        float h1 = h[1][i];
+        float h2 = h[2][i];
+        float h3 = h[3][i];
+        float h4 = h[4][i];
+        float h5 = h[5][i];
+        float h6 = h[6][i];
+        float h7 = h[7][i];
+        float a_first = bias0 + x0 * h0 + x1 * h1 + x2 * h2 + x3 * h3;
+        float b_first = bias1 + y0 * h0 + y1 * h1 + y2 * h2 + y3 * h3;
+        float a_last = x4 * h4 + x5 * h5 + x6 * h6 + x7 * h7;
+        float b_last = y4 * h4 + y5 * h5 + y6 * h6 + y7 * h7;
         float a = bml_sample__tanh_parts(&A, a_first + a_last);
         float b = bml_sample__tanh_parts(&B, b_first + b_last);
         n[i] += (v0 * a * B + v1 * b * A) / (A * B);
@@ -2391,10 +2641,12 @@ static void bml_sample__network_chunk(bml_sample__chunk *BML_SAMPLE__RESTRICT c,
     float h[8][BML_SAMPLE__CHUNK];
     const float *w = bml_sample__weights();
     bml_sample__first_layer(h, c, w, m);
-    for (int i = 0; i < m; i++)
+    for (int i = 0; i < m; i++) {
         c->n[i] = w[104];
-    for (int k = 0; k < 8; k += 2)
+    }
+    for (int k = 0; k < 8; k += 2) {
         bml_sample__second_units(c->n, h, w + 24 + k, m);
+    }
 }
 
 static void bml_sample__hidden(bml_sample__chunk *BML_SAMPLE__RESTRICT c, const bml_sample_compton_nodes *nodes,
@@ -2405,18 +2657,21 @@ static void bml_sample__hidden(bml_sample__chunk *BML_SAMPLE__RESTRICT c, const 
         return;
     }
     const float *BML_SAMPLE__RESTRICT node = nodes->n;
-    for (int i = 0; i < m; i++)
+    for (int i = 0; i < m; i++) {
         c->n[i] = bml_sample__lookup(node, c->t[i], c->s[i]);
+    }
 }
 
 static void bml_sample__energies(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int m) {
     for (int i = 0; i < m; i++) {
         float E;
-        float l = c->L[i] * (c->t[i] * (1 + c->r[i] * c->n[i]));
-        l = l < c->L[i] ? l : c->L[i];
+        float L = c->L[i];
+        float l = L * (c->t[i] * (1 + c->r[i] * c->n[i]));
+        l = l < L ? l : L;
         c->rest[i] = bml_sample__expf(&E, l);
         float eps = c->gamma[i] * E;
-        c->eps[i] = eps > c->eps0[i] ? eps : c->eps0[i];
+        float eps0 = c->eps0[i];
+        c->eps[i] = eps > eps0 ? eps : eps0;
     }
 }
 
@@ -2424,7 +2679,8 @@ static void bml_sample__energies(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int 
 static double bml_sample__exact(const bml_sample__chunk *c, int i, double gamma, double eps0, double u) {
     bml_sample__pair_of pair;
     bml_sample__prepare_pair(&pair, gamma, eps0);
-    double guess = (double)(c->L[i] * (c->t[i] * (1 + c->r[i] * c->n[i])));
+    float share = c->t[i] * (1 + c->r[i] * c->n[i]);
+    double guess = (double)(c->L[i] * share);
     return bml_sample__invert(u, guess, &pair);
 }
 
@@ -2433,12 +2689,14 @@ static void bml_sample__special_energies(bml_sample__chunk *c, int method, int m
     for (int i = 0; i < m; i++) {
         float gamma = c->gamma[i];
         float eps0 = c->eps0[i];
-        if (bml_sample__collidesf(gamma, eps0, c->u[i], c->v[i])) {
-            c->eps[i] = bml_sample__two_bodyf(&c->rest[i], gamma, eps0, c->u[i], c->v[i]);
+        float low = c->u[i];
+        float high = c->v[i];
+        if (bml_sample__collidesf(gamma, eps0, low, high)) {
+            c->eps[i] = bml_sample__two_bodyf(&c->rest[i], gamma, eps0, low, high);
             continue;
         }
         if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) continue;
-        double u = c->u[i] < 0.5f ? (double)c->u[i] : 1 - (double)c->v[i];
+        double u = low < 0.5f ? (double)low : 1 - (double)high;
         double l = bml_sample__exact(c, i, (double)gamma, (double)eps0, u);
         float eps = (float)(-expm1(-l) * (double)gamma);
         c->rest[i] = (float)exp(-l);
@@ -2490,13 +2748,15 @@ static int bml_sample__bad_pairs(const float *BML_SAMPLE__RESTRICT gamma, const 
 static int bml_sample__check_photonsf(const bml_sample_photonsf *how, const bml_sample__strides *s) {
     int bad = 0;
     ptrdiff_t n = (ptrdiff_t)how->n;
-    for (ptrdiff_t i = 0; how->u && i < n; i++)
+    for (ptrdiff_t i = 0; how->u && i < n; i++) {
         bad |= !bml_sample__in_unitf(how->u[i * s->u]);
+    }
     if (bad) return BML_SAMPLE_BAD_ARGUMENT;
-    if (s->gamma == 1 && s->eps0 == 1)
+    if (s->gamma == 1 && s->eps0 == 1) {
         bad = bml_sample__bad_pairs(how->gamma, how->eps0, n);
-    else
+    } else {
         bad = bml_sample_compton_findf(how) != how->n;
+    }
     return bad ? BML_SAMPLE_OUT_OF_DOMAIN : BML_SAMPLE_OK;
 }
 
@@ -2528,25 +2788,30 @@ static void bml_sample__load(bml_sample__chunk *BML_SAMPLE__RESTRICT c, const bm
     if (s->gamma == 1 && s->eps0 == 1) {
         memcpy(c->gamma, gamma, bml_sample__bytes(m, sizeof(float)));
         memcpy(c->eps0, eps0, bml_sample__bytes(m, sizeof(float)));
-    } else
+    } else {
         for (int i = 0; i < m; i++) {
             c->gamma[i] = gamma[i * s->gamma];
             c->eps0[i] = eps0[i * s->eps0];
         }
+    }
     bml_sample__prepare_chunk(c, m);
 }
 
 static void bml_sample__store(float *BML_SAMPLE__RESTRICT to, const float *BML_SAMPLE__RESTRICT from, ptrdiff_t stride,
                               int m) {
-    if (stride == 1)
+    if (stride == 1) {
         memcpy(to, from, bml_sample__bytes(m, sizeof(float)));
-    else
-        for (int i = 0; i < m; i++)
+    } else {
+        for (int i = 0; i < m; i++) {
             to[i * stride] = from[i];
+        }
+    }
 }
 
 BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf *how, bml_sample_rng *rng) {
-    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (bml_sample__bad_method(how->method, how->nodes)) return BML_SAMPLE_BAD_ARGUMENT;
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
@@ -2556,13 +2821,19 @@ BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf 
     int m;
     for (ptrdiff_t done = 0; done < (ptrdiff_t)how->n; done += m) {
         m = bml_sample__chunk_of((ptrdiff_t)how->n - done);
-        if (!done || s.gamma || s.eps0) bml_sample__load(&c, how, &s, done, m);
-        bml_sample__uniforms(&c, how->u ? how->u + done * s.u : NULL, s.u, m, rng);
+        if (!done || s.gamma || s.eps0) {
+            bml_sample__load(&c, how, &s, done, m);
+        }
+        const float *u = how->u ? how->u + done * s.u : NULL;
+        bml_sample__uniforms(&c, u, s.u, m, rng);
         bml_sample__hidden(&c, how->nodes, how->method, m);
         if (how->method != BML_SAMPLE_EXACT) bml_sample__energies(&c, m);
-        if (how->method == BML_SAMPLE_EXACT || c.edge || c.exact) bml_sample__special_energies(&c, how->method, m);
+        int special = how->method == BML_SAMPLE_EXACT || c.edge || c.exact;
+        if (special) bml_sample__special_energies(&c, how->method, m);
         bml_sample__store(energy + done * s.energy, c.eps, s.energy, m);
-        if (how->rest) bml_sample__store(how->rest + done * s.rest, c.rest, s.rest, m);
+        if (how->rest) {
+            bml_sample__store(how->rest + done * s.rest, c.rest, s.rest, m);
+        }
     }
     bml_sample__leave_vectors();
     return BML_SAMPLE_OK;
@@ -2584,12 +2855,13 @@ static double bml_sample__double_energy(double *rest, const bml_sample__chunk *c
         return eps;
     }
     double l;
-    if (method == BML_SAMPLE_EXACT || !(c->q[i] <= 0.26f))
+    if (method == BML_SAMPLE_EXACT || !(c->q[i] <= 0.26f)) {
         l = bml_sample__exact(c, i, gamma, eps0, u);
-    else {
+    } else {
         double high = (double)c->high[i];
         double r = sqrt(high * (1 - u));
-        double t = ((double)c->low[i] + high * u) / (1 + r);
+        double all = (double)c->low[i] + high * u;
+        double t = all / (1 + r);
         l = L * t * (1 + r * (double)c->n[i]);
         l = l < L ? l : L;
     }
@@ -2600,8 +2872,9 @@ static double bml_sample__double_energy(double *rest, const bml_sample__chunk *c
 
 static int bml_sample__check_photons(const bml_sample_photons *how, const bml_sample__strides *s) {
     int bad = 0;
-    for (ptrdiff_t i = 0; how->u && i < (ptrdiff_t)how->n; i++)
+    for (ptrdiff_t i = 0; how->u && i < (ptrdiff_t)how->n; i++) {
         bad |= !bml_sample__in_unit(how->u[i * s->u]);
+    }
     if (bad) return BML_SAMPLE_BAD_ARGUMENT;
     return bml_sample_compton_find(how) == how->n ? BML_SAMPLE_OK : BML_SAMPLE_OUT_OF_DOMAIN;
 }
@@ -2610,8 +2883,9 @@ static int bml_sample__check_photons(const bml_sample_photons *how, const bml_sa
 static void bml_sample__load_doubles(bml_sample__chunk *c, double *u, const bml_sample_photons *how,
                                      const bml_sample__strides *s, ptrdiff_t done, int m, bml_sample_rng *rng) {
     if (!how->u) bml_sample__fill(u, m, rng);
-    for (int i = 0; how->u && i < m; i++)
+    for (int i = 0; how->u && i < m; i++) {
         u[i] = how->u[(done + i) * s->u];
+    }
     for (int i = 0; i < m; i++) {
         c->u[i] = (float)u[i];
         c->v[i] = (float)(1 - u[i]);
@@ -2625,7 +2899,9 @@ static void bml_sample__load_doubles(bml_sample__chunk *c, double *u, const bml_
 }
 
 BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *how, bml_sample_rng *rng) {
-    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (bml_sample__bad_method(how->method, how->nodes)) return BML_SAMPLE_BAD_ARGUMENT;
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
@@ -2645,7 +2921,9 @@ BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *
             double eps0 = how->eps0[i * s.eps0];
             double rest;
             int at = (int)(i - done);
-            if (i == 0 || s.gamma || s.eps0) L = log1p(4 * gamma * eps0);
+            if (i == 0 || s.gamma || s.eps0) {
+                L = log1p(4 * gamma * eps0);
+            }
             double eps = bml_sample__double_energy(&rest, &c, at, gamma, eps0, u[at], how->method, L);
             energy[i * s.energy] = eps;
             if (how->rest) how->rest[i * s.rest] = rest;
@@ -2657,18 +2935,26 @@ BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *
 BML_SAMPLE_DEF size_t bml_sample_compton_find(const bml_sample_photons *how) {
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
-    ptrdiff_t n = s.gamma || s.eps0 ? (ptrdiff_t)how->n : (ptrdiff_t)(how->n > 0);
-    for (ptrdiff_t i = 0; i < n; i++)
-        if (!bml_sample__in_domain(how->gamma[i * s.gamma], how->eps0[i * s.eps0])) return (size_t)i;
+    ptrdiff_t n = (ptrdiff_t)how->n;
+    if (!s.gamma && !s.eps0) n = n > 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double gamma = how->gamma[i * s.gamma];
+        double eps0 = how->eps0[i * s.eps0];
+        if (!bml_sample__in_domain(gamma, eps0)) return (size_t)i;
+    }
     return how->n;
 }
 
 BML_SAMPLE_DEF size_t bml_sample_compton_findf(const bml_sample_photonsf *how) {
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
-    ptrdiff_t n = s.gamma || s.eps0 ? (ptrdiff_t)how->n : (ptrdiff_t)(how->n > 0);
-    for (ptrdiff_t i = 0; i < n; i++)
-        if (bml_sample__bad_pairs(how->gamma + i * s.gamma, how->eps0 + i * s.eps0, 1)) return (size_t)i;
+    ptrdiff_t n = (ptrdiff_t)how->n;
+    if (!s.gamma && !s.eps0) n = n > 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const float *gamma = how->gamma + i * s.gamma;
+        const float *eps0 = how->eps0 + i * s.eps0;
+        if (bml_sample__bad_pairs(gamma, eps0, 1)) return (size_t)i;
+    }
     return how->n;
 }
 
@@ -2683,7 +2969,9 @@ BML_SAMPLE_DEF int bml_sample_compton_cdf(double *cdf, double eps, double gamma,
     *cdf = 0;
     if (eps <= eps0) return BML_SAMPLE_OK;
     *cdf = 1;
-    if (!(rest > 0) || -log1p(-eps / gamma) >= s.L) return BML_SAMPLE_OK;
+    if (!(rest > 0) || -log1p(-eps / gamma) >= s.L) {
+        return BML_SAMPLE_OK;
+    }
     *cdf = bml_sample__conditional(&above, &slope, -log1p(-eps / gamma), &s);
     return BML_SAMPLE_OK;
 }
@@ -2695,7 +2983,9 @@ BML_SAMPLE_DEF int bml_sample_compton_pdf(double *pdf, double eps, double gamma,
     bml_sample__pair_of s;
     bml_sample__prepare_pair(&s, gamma, eps0);
     *pdf = 0;
-    if (eps < eps0 || !(rest > 0) || -log1p(-eps / gamma) >= s.L) return BML_SAMPLE_OK;
+    if (eps < eps0 || !(rest > 0) || -log1p(-eps / gamma) >= s.L) {
+        return BML_SAMPLE_OK;
+    }
     double above;
     double slope;
     bml_sample__conditional(&above, &slope, -log1p(-eps / gamma), &s);
@@ -2710,8 +3000,9 @@ BML_SAMPLE_DEF int bml_sample_compton_rates(bml_sample_rates *rates, double b) {
         sums[0] = b / 3;
         sums[1] = b / 3;
         sums[2] = b * (b / 9);
-    } else
+    } else {
         bml_sample__sums(sums, log1p(b), b);
+    }
     rates->rate = 3 * (sums[0] / b);
     rates->loss = 3 * (sums[2] / b);
     rates->mean_energy = sums[2] / sums[0];
@@ -2736,8 +3027,11 @@ static void bml_sample__turn(double *out, const double *a, double minus, double 
     memcpy(axis, a, sizeof axis);
     bml_sample__across(first, axis);
     bml_sample__cross(second, axis, first);
-    for (int i = 0; i < 3; i++)
-        out[i] = (1 - minus) * axis[i] + sine * (cos(phi) * first[i] + sin(phi) * second[i]);
+    for (int i = 0; i < 3; i++) {
+        double along = (1 - minus) * axis[i];
+        double across = cos(phi) * first[i] + sin(phi) * second[i];
+        out[i] = along + sine * across;
+    }
 }
 
 /* With x the photon's energy in the rest frame of the electron, which it meets head on, and c the cosine there between
@@ -2752,7 +3046,8 @@ BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direc
     if (!bml_sample__has_kernel(gamma, eps0) || !bml_sample__finite(event->eps)) return BML_SAMPLE_OUT_OF_DOMAIN;
     double E = event->eps / gamma;
     double b = 4 * gamma * eps0;
-    if (!(event->eps >= eps0) || !(E <= b / (1 + b) * (1 + 1e-5))) return BML_SAMPLE_OUT_OF_DOMAIN;
+    double highest = b / (1 + b) * (1 + 1e-5);
+    if (!(event->eps >= eps0) || !(E <= highest)) return BML_SAMPLE_OUT_OF_DOMAIN;
     double z = E < 1 ? E / (1 - E) : b;
     if (!(z < b)) z = b;
     double base = 1 + z * z / (1 + z); /* (1-E) + 1/(1-E) - 1 */
@@ -2766,13 +3061,16 @@ BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direc
     double beta = sqrt((gamma - 1) * (gamma + 1)) / gamma;
     double slow = 1 / (gamma * gamma * (1 + beta));
     double phi = 2 * BML_SAMPLE__PI * bml_sample_rng_uniform(rng);
-    bml_sample__turn(out, direction, slow * (2 - plus) / (slow + beta * plus), phi);
+    double minus = slow * (2 - plus) / (slow + beta * plus);
+    bml_sample__turn(out, direction, minus, phi);
     return BML_SAMPLE_OK;
 }
 
 static int bml_sample__bad_collision(const bml_sample_collision *how) {
     if (!how || !bml_sample__is_unit(how->photon)) return 1;
-    if (!bml_sample__within(how->gamma, 1, 1e11) || !bml_sample__within(how->eps0, DBL_MIN, 1e100)) return 1;
+    int has_gamma = bml_sample__within(how->gamma, 1, 1e11);
+    int has_photon = bml_sample__within(how->eps0, DBL_MIN, 1e100);
+    if (!has_gamma || !has_photon) return 1;
     return how->gamma > 1 && !bml_sample__is_unit(how->electron);
 }
 
@@ -2800,7 +3098,8 @@ BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample
 static int bml_sample__bad_stokes(const bml_sample_stokes *s, const double *photon) {
     if (!bml_sample__is_unit(s->axis) || !bml_sample__all_finite(&s->q, 3)) return 1;
     double degree2 = s->q * s->q + s->u * s->u + s->v * s->v;
-    return !(degree2 <= 1 + 1e-9) || fabs(bml_sample__dot(s->axis, photon)) > 1e-6;
+    double along = fabs(bml_sample__dot(s->axis, photon));
+    return !(degree2 <= 1 + 1e-9) || along > 1e-6;
 }
 
 BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sample_stokes *stokes,
@@ -2811,10 +3110,11 @@ BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sa
     bml_sample__encounter_of(&e, how);
     double t = bml_sample__recoil(e.meeting.x, rng);
     double v = bml_sample_rng_uniform(rng);
-    if (stokes)
+    if (stokes) {
         bml_sample__scatter_stokes(after, stokes, &e, how->photon, t, v);
-    else
+    } else {
         bml_sample__scattered(after, &e, t, 2 * BML_SAMPLE__PI * v);
+    }
     return BML_SAMPLE_OK;
 }
 
@@ -2827,15 +3127,16 @@ BML_SAMPLE_DEF double bml_sample_klein_nishina(double x) {
     if (!bml_sample__within(x, DBL_MIN, 1e100)) return bml_sample__nan();
     if (x > 0.5) {
         double l = log1p(2 * x);
-        double first = (1 + x) / x * (2 * (1 + x) / w - l / x) / x;
+        double bracket = 2 * (1 + x) / w - l / x;
+        double first = (1 + x) / x * bracket / x;
         return 0.75 * (first + l / (2 * x) - (1 + 3 * x) / w / w);
     }
     bml_sample__gl_points(at, 0, 2);
     for (int i = 0; i < 16; i++) {
         double t = at[i];
         double r = 1 / (1 + x * t);
-        int k = i < 8 ? 7 - i : i - 8;
-        sum += bml_sample__gl_w[k] * r * r * (r + 1 / r - t * (2 - t));
+        double density = r + 1 / r - t * (2 - t);
+        sum += bml_sample__gl_weight(i) * r * r * density;
     }
     return 0.375 * sum;
 }
@@ -2849,7 +3150,9 @@ static const double bml_sample__per_panel = 1.0 / 512;
 
 /* x and dx/dk at the ends of panels, against k, which rises. */
 typedef struct bml_sample__curve_of {
-    double k[BML_SAMPLE__PANELS + 1], x[BML_SAMPLE__PANELS + 1], slope[BML_SAMPLE__PANELS + 1];
+    double k[BML_SAMPLE__PANELS + 1];
+    double x[BML_SAMPLE__PANELS + 1];
+    double slope[BML_SAMPLE__PANELS + 1];
     double mass[BML_SAMPLE__PANELS]; /* of the panels */
     double density[BML_SAMPLE__PANELS + 1];
 } bml_sample__curve_of;
@@ -2857,10 +3160,13 @@ typedef struct bml_sample__curve_of {
 /* Cubic Hermite of x[2] with slopes[2] between y[0] and y[1]. */
 static double bml_sample__hermite(double at, const double *y, const double *x, const double *slope) {
     double h = y[1] - y[0];
-    double t = h > 0 || h < 0 ? (at - y[0]) / h : 0;
-    double bend = 3 * (x[1] - x[0]) - h * (2 * slope[0] + slope[1]);
-    double twist = 2 * (x[0] - x[1]) + h * (slope[0] + slope[1]);
-    return x[0] + t * (h * slope[0] + t * (bend + t * twist));
+    int stands = !(h > 0 || h < 0);
+    double t = stands ? 0 : (at - y[0]) / h;
+    double first = slope[0];
+    double last = slope[1];
+    double bend = 3 * (x[1] - x[0]) - h * (2 * first + last);
+    double twist = 2 * (x[0] - x[1]) + h * (first + last);
+    return x[0] + t * (h * first + t * (bend + t * twist));
 }
 
 /* row[n]: x at k = 0 ... top. */
@@ -2868,9 +3174,11 @@ static void bml_sample__read_off(float *row, int n, double top, const bml_sample
     int i = 0;
     for (int j = 0; j < n; j++) {
         double k = top * j / (n - 1);
-        while (i < BML_SAMPLE__PANELS - 1 && c->k[i + 1] < k)
+        while (i < BML_SAMPLE__PANELS - 1 && c->k[i + 1] < k) {
             i++;
-        row[j] = (float)bml_sample__hermite(k < c->k[i + 1] ? k : c->k[i + 1], c->k + i, c->x + i, c->slope + i);
+        }
+        double at = k < c->k[i + 1] ? k : c->k[i + 1];
+        row[j] = (float)bml_sample__hermite(at, c->k + i, c->x + i, c->slope + i);
     }
 }
 
@@ -2879,8 +3187,9 @@ static void bml_sample__tail_coordinate(bml_sample__curve_of *c, double below) {
     double total = below;
     double above = 0;
     double sum = below;
-    for (int i = 0; i < BML_SAMPLE__PANELS; i++)
+    for (int i = 0; i < BML_SAMPLE__PANELS; i++) {
         total += c->mass[i];
+    }
     double left[BML_SAMPLE__PANELS + 1];
     left[BML_SAMPLE__PANELS] = 0;
     for (int i = BML_SAMPLE__PANELS - 1; i >= 0; i--) {
@@ -2912,7 +3221,8 @@ static void bml_sample__recoil_row(float *row, double L, bml_sample__curve_of *c
     double h = bml_sample__per_panel;
     for (int i = 0; i < BML_SAMPLE__PANELS; i++) {
         double ends = bml_sample__recoil_density(i * h, L) + bml_sample__recoil_density((i + 1) * h, L);
-        c->mass[i] = h / 6 * (ends + 4 * bml_sample__recoil_density((i + 0.5) * h, L)); /* Simpson */
+        double middle = bml_sample__recoil_density((i + 0.5) * h, L);
+        c->mass[i] = h / 6 * (ends + 4 * middle); /* Simpson */
         sum += c->mass[i];
     }
     double below = 0;
@@ -2953,8 +3263,9 @@ static void bml_sample__momentum_row(float *row, double theta, bml_sample__curve
         double p[16];
         bml_sample__gl_points(p, y[i], y[i + 1]);
         double sum = 0;
-        for (int k = 0; k < 16; k++)
-            sum += bml_sample__gl_w[k < 8 ? 7 - k : k - 8] * bml_sample__juettner(p[k], theta);
+        for (int k = 0; k < 16; k++) {
+            sum += bml_sample__gl_weight(k) * bml_sample__juettner(p[k], theta);
+        }
         c->mass[i] = 0.5 * (y[i + 1] - y[i]) * sum;
     }
     bml_sample__tail_coordinate(c, 0);
@@ -2967,13 +3278,14 @@ static double bml_sample__rate_at(double p, double x) {
     double beta = p / gamma;
     double slow = 1 / (gamma * (gamma + p));
     double sum = 0;
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         for (int side = -1; side <= 1; side += 2) {
             double y = 0.5 + 0.5 * side * bml_sample__gl_x[i];
             double closing = slow + 2 * beta * y * y;
             double sigma = bml_sample_klein_nishina_fast(gamma * x * closing);
             sum += bml_sample__gl_w[i] * y * closing * sigma;
         }
+    }
     return sum; /* dmu = 4 y dy, and the weights sum to 2 on an interval of 1 */
 }
 
@@ -2989,21 +3301,25 @@ static void bml_sample__hot_row(float *row, double theta) {
         double step = i < 16 ? 0.3 : 0.7;
         double y = (i < 16 ? 0 : 0.3) + step * (0.5 + 0.5 * node);
         p[i] = top * y * y;
-        weight[i] = step * bml_sample__gl_w[g < 8 ? 7 - g : g - 8] * y * bml_sample__juettner(p[i], theta);
+        double density = bml_sample__juettner(p[i], theta);
+        weight[i] = step * bml_sample__gl_weight(g) * y * density;
         whole += weight[i];
     }
     for (int k = 0; k < BML_SAMPLE__HOT_X; k++) {
-        double x = exp((double)bml_sample__ln_x + (double)bml_sample__ln_xs * k / (BML_SAMPLE__HOT_X - 1));
+        double ln_x = (double)bml_sample__ln_x + (double)bml_sample__ln_xs * k / (BML_SAMPLE__HOT_X - 1);
+        double x = exp(ln_x);
         double sum = 0;
-        for (int i = 0; i < 32; i++)
+        for (int i = 0; i < 32; i++) {
             sum += weight[i] * bml_sample__rate_at(p[i], x);
+        }
         row[k] = (float)-log(sum / whole);
     }
 }
 
 /* ln theta of row i of n. */
 static double bml_sample__theta_of(int i, int n) {
-    return exp((double)bml_sample__ln_theta + (double)bml_sample__ln_thetas * i / (n - 1));
+    double ln_theta = (double)bml_sample__ln_theta + (double)bml_sample__ln_thetas * i / (n - 1);
+    return exp(ln_theta);
 }
 
 BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes) {
@@ -3012,15 +3328,17 @@ BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes) {
     memset(&curve, 0, sizeof curve);
     for (int i = 0; i < BML_SAMPLE__RECOIL_X; i++) {
         double s = (double)bml_sample__recoil_top * i / (BML_SAMPLE__RECOIL_X - 1);
-        bml_sample__recoil_row(nodes->recoil + i * BML_SAMPLE__RECOIL_U, 3 * s / (1 - s), &curve);
+        float *row = nodes->recoil + i * BML_SAMPLE__RECOIL_U;
+        bml_sample__recoil_row(row, 3 * s / (1 - s), &curve);
     }
     for (int i = 0; i < BML_SAMPLE__THERMAL_ROWS; i++) {
         double theta = bml_sample__theta_of(i, BML_SAMPLE__THERMAL_ROWS);
         bml_sample__momentum_row(nodes->momentum + i * BML_SAMPLE__THERMAL_U, theta, &curve);
     }
-    for (int i = 0; i < BML_SAMPLE__HOT_ROWS; i++)
+    for (int i = 0; i < BML_SAMPLE__HOT_ROWS; i++) {
         bml_sample__hot_row(nodes->cross_section + i * BML_SAMPLE__HOT_X,
                             bml_sample__theta_of(i, BML_SAMPLE__HOT_ROWS));
+    }
     nodes->ready = 1;
     return BML_SAMPLE_OK;
 }
@@ -3032,7 +3350,9 @@ BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes) {
 enum { BML_SAMPLE__BESSEL = 1200 };
 typedef struct bml_sample__bessel_terms {
     double more[BML_SAMPLE__BESSEL]; /* cosh t - 1 */
-    double K23[BML_SAMPLE__BESSEL], I53[BML_SAMPLE__BESSEL], I13[BML_SAMPLE__BESSEL];
+    double K23[BML_SAMPLE__BESSEL];
+    double I53[BML_SAMPLE__BESSEL];
+    double I13[BML_SAMPLE__BESSEL];
 } bml_sample__bessel_terms;
 
 static void bml_sample__bessel_make(bml_sample__bessel_terms *b) {
@@ -3087,8 +3407,10 @@ static float bml_sample__emission_row(float *row, double chi, const double *bess
     }
     double below = c->density[0] * c->x[0]; /* ~ t there */
     for (int i = 0; i < BML_SAMPLE__PANELS; i++) {
-        double middle = bml_sample__emission_density(bml_sample__emission_y(i + 0.5), chi, bessel + 4 * i + 2);
-        double ends = c->density[i] * c->x[i] + c->density[i + 1] * c->x[i + 1];
+        double y = bml_sample__emission_y(i + 0.5);
+        double middle = bml_sample__emission_density(y, chi, bessel + 4 * i + 2);
+        double first = c->density[i] * c->x[i];
+        double ends = first + c->density[i + 1] * c->x[i + 1];
         c->mass[i] = h / 6 * (ends / 3 + 4 * middle);
         total += c->mass[i];
     }
@@ -3138,8 +3460,9 @@ BML_SAMPLE_DEF int bml_sample_qed_table(bml_sample_qed_nodes *nodes) {
     bml_sample__bessel_make(&b);
     double *bessel = bml_sample__doubles(4 * BML_SAMPLE__PANELS + 2);
     if (!bessel) return BML_SAMPLE_NO_MEMORY;
-    for (int i = 0; i <= 2 * BML_SAMPLE__PANELS; i++)
+    for (int i = 0; i <= 2 * BML_SAMPLE__PANELS; i++) {
         bml_sample__bessel(bessel + 2 * i, bml_sample__emission_y(0.5 * i), &b, b.I53);
+    }
     for (int i = 0; i < BML_SAMPLE__QED_CHI; i++) {
         double ln_chi = (double)bml_sample__ln_chis * i / (BML_SAMPLE__QED_CHI - 1);
         float *row = nodes->emission + i * BML_SAMPLE__QED_U;
@@ -3192,7 +3515,8 @@ static void bml_sample__propose(double *BML_SAMPLE__RESTRICT x, int32_t *BML_SAM
         double value = -bml_sample__ln(u1 * second) - third * share;
         double u5 = bml_sample__half_word(w[5 * M + i]);
         x[i] = value;
-        taken[i] = u5 * (sqrt(value) + root) <= sqrt(value + 2 / theta);
+        double bound = sqrt(value) + root;
+        taken[i] = u5 * bound <= sqrt(value + 2 / theta);
     }
 }
 
@@ -3239,7 +3563,8 @@ static double bml_sample__synchrotron_above(double *density, double x, int weigh
         double t = 0.15 * k;
         double c = cosh(t);
         if (x * c > 740) break;
-        double g = (k ? 0.15 : 0.075) * cosh(5 * t / 3) / c * exp(-x * c);
+        double step = k ? 0.15 : 0.075;
+        double g = step * cosh(5 * t / 3) / c * exp(-x * c);
         p += g;
         sum += weight == BML_SAMPLE_ENERGY ? g * (x + 1 / c) / c : g / c;
         if (k > 20 && g / c < 1e-19 * sum) break;
@@ -3258,8 +3583,9 @@ BML_SAMPLE_DEF int bml_sample_synchrotron_init(bml_sample_synchrotron *table, in
         double above = bml_sample__synchrotron_above(&density, x, weight) / whole;
         double below = 1 - above;
         density /= whole;
-        if (i == 0)
+        if (i == 0) {
             below = density * x * (weight == BML_SAMPLE_ENERGY ? 0.75 : 3); /* density ~ x^1/3 or x^-2/3 there */
+        }
         table->ln_x[i] = log(x);
         table->ln_below[i] = log(below);
         table->ln_above[i] = log(above);
@@ -3278,16 +3604,19 @@ static double bml_sample__synchrotron_at(const bml_sample_synchrotron *s, double
     if (!(u > 0)) return 0;
     if (!(u < 1)) return exp(s->ln_x[511]);
     double at = lower ? log(u) : log1p(-u);
-    if (lower && at <= y[0]) return exp(s->ln_x[0] + slope[0] * (at - y[0]));
+    if (lower && at <= y[0]) {
+        return exp(s->ln_x[0] + slope[0] * (at - y[0]));
+    }
     if (!lower && at <= y[511]) return exp(s->ln_x[511]);
     int low = 0;
     int high = 511;
     while (high - low > 1) {
         int middle = (low + high) / 2;
-        if (sign * y[middle] <= sign * at)
+        if (sign * y[middle] <= sign * at) {
             low = middle;
-        else
+        } else {
             high = middle;
+        }
     }
     return exp(bml_sample__hermite(at, y + low, s->ln_x + low, slope + low));
 }
@@ -3295,21 +3624,23 @@ static double bml_sample__synchrotron_at(const bml_sample_synchrotron *s, double
 BML_SAMPLE_DEF int bml_sample_synchrotron_draw(double *x, const double *u, size_t n,
                                                const bml_sample_synchrotron *table, bml_sample_rng *rng) {
     double room[BML_SAMPLE__CHUNK];
-    if (!x || !table || table->ready != 1 || (!u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!x || !table || table->ready != 1 || (!u && !rng)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
     int m;
     for (ptrdiff_t done = 0; done < (ptrdiff_t)n; done += m) {
         m = bml_sample__chunk_of((ptrdiff_t)n - done);
         const double *uu = bml_sample__uniforms_of(room, u, done, m, rng);
         bml_sample__leave_vectors();
-        for (int i = 0; i < m; i++)
+        for (int i = 0; i < m; i++) {
             x[done + i] = bml_sample__synchrotron_at(table, uu[i]);
+        }
     }
     return BML_SAMPLE_OK;
 }
 
-/* x at u of x^-index on [lower, lower e^span]: from the end at which the density is higher, so that nothing overflows.
-   */
+/* x at u of x^-index on [lower, lower e^span], from the end where the density is higher, so that nothing overflows. */
 static double bml_sample__power_at(double u, double lower, double span, double index) {
     double a = (1 - index) * span;
     if (fabs(a) < 1e-12) return lower * exp(u * span);
@@ -3319,7 +3650,8 @@ static double bml_sample__power_at(double u, double lower, double span, double i
     if (a < 0) { /* 1 - u (1 - e^a), in the form that does not cancel */
         w = u * expm1(a);
         ln_w = w > -0.5 ? log1p(w) : log(left + u * exp(a));
-        return lower * exp(span * (ln_w / a));
+        double share = ln_w / a;
+        return lower * exp(span * share);
     }
     w = (1 - u) * expm1(-a);
     ln_w = w > -0.5 ? log1p(w) : log(u + left * exp(-a));
@@ -3330,29 +3662,39 @@ static double bml_sample__power_at(double u, double lower, double span, double i
 static double bml_sample__power_mass(double span, double index) {
     double a = (1 - index) * span;
     if (fabs(a) < 1e-12) return log(span);
-    return a < 0 ? log(-expm1(a) / -a * span) : a + log(-expm1(-a) / a * span);
+    if (a < 0) return log(-expm1(a) / -a * span);
+    return a + log(-expm1(-a) / a * span);
 }
 
 static int bml_sample__power_arguments(const bml_sample_power *p) {
-    if (!bml_sample__within(p->lower, DBL_MIN, DBL_MAX) || !bml_sample__within(p->upper, p->lower, DBL_MAX)) return 0;
-    if (!(p->upper > p->lower) || !bml_sample__finite(p->index) || !(fabs(p->index) <= 1000)) return 0;
+    if (!bml_sample__within(p->lower, DBL_MIN, DBL_MAX)) return 0;
+    if (!bml_sample__within(p->upper, p->lower, DBL_MAX) || !(p->upper > p->lower)) {
+        return 0;
+    }
+    if (!bml_sample__finite(p->index) || !(fabs(p->index) <= 1000)) {
+        return 0;
+    }
     if (p->break_at == 0 && bml_sample__finite(p->break_at)) return 1;
     if (!bml_sample__finite(p->break_at) || !bml_sample__finite(p->index_above)) return 0;
-    return p->break_at > p->lower && p->break_at < p->upper && fabs(p->index_above) <= 1000;
+    int inside = p->break_at > p->lower && p->break_at < p->upper;
+    return inside && fabs(p->index_above) <= 1000;
 }
 
 /* A power law, ready to be drawn: the lower piece holds `share`. */
 typedef struct bml_sample__power_pieces {
-    double span, above, share;
+    double span;
+    double above;
+    double share;
 } bml_sample__power_pieces;
 
 static double bml_sample__broken_power_at(double u, const bml_sample_power *p, const bml_sample__power_pieces *s) {
     double value;
-    if (s->share >= 1 || (u < s->share && s->share > 0))
+    if (s->share >= 1 || (u < s->share && s->share > 0)) {
         value = bml_sample__power_at(u / s->share, p->lower, s->span, p->index);
-    else {
+    } else {
         double left = (u - s->share) / (1 - s->share);
-        value = bml_sample__power_at(left < 1 ? left : 1, p->break_at, s->above, p->index_above);
+        left = left < 1 ? left : 1;
+        value = bml_sample__power_at(left, p->break_at, s->above, p->index_above);
     }
     value = value > p->lower ? value : p->lower;
     return value < p->upper ? value : p->upper;
@@ -3361,11 +3703,14 @@ static double bml_sample__broken_power_at(double u, const bml_sample_power *p, c
 BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, const bml_sample_power *p,
                                         bml_sample_rng *rng) {
     double room[BML_SAMPLE__CHUNK];
-    if (!x || !p || (!u && !rng) || !bml_sample__power_arguments(p)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!x || !p || (!u && !rng) || !bml_sample__power_arguments(p)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
-    bml_sample__power_pieces s = {log((p->break_at > 0 ? p->break_at : p->upper) / p->lower), 0, 1};
-    if (p->break_at >
-        0) { /* masses over lower and the density there: the upper piece starts at (break/lower)^(1-index) */
+    double end = p->break_at > 0 ? p->break_at : p->upper;
+    bml_sample__power_pieces s = {log(end / p->lower), 0, 1};
+    if (p->break_at > 0) {
+        /* masses over lower and the density there: the upper piece starts at (break/lower)^(1-index) */
         s.above = log(p->upper / p->break_at);
         double upper = bml_sample__power_mass(s.above, p->index_above) + (1 - p->index) * s.span;
         s.share = 1 / (1 + exp(upper - bml_sample__power_mass(s.span, p->index)));
@@ -3375,8 +3720,9 @@ BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, co
         m = bml_sample__chunk_of((ptrdiff_t)n - done);
         const double *uu = bml_sample__uniforms_of(room, u, done, m, rng);
         bml_sample__leave_vectors();
-        for (int i = 0; i < m; i++)
+        for (int i = 0; i < m; i++) {
             x[done + i] = bml_sample__broken_power_at(uu[i], p, &s);
+        }
     }
     return BML_SAMPLE_OK;
 }
@@ -3388,22 +3734,27 @@ BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, co
    nodes. */
 
 typedef struct bml_sample__panel {
-    double a, b;
+    double a;
+    double b;
     double series[16];   /* of the density */
     double integral[17]; /* of its integral from a, over (b - a)/2 */
-    double start, mass;  /* integral of all before, and its own */
+    double start;        /* integral of all before */
+    double mass;         /* its own */
 } bml_sample__panel;
 
 typedef struct bml_sample__piece {
-    double c, per_mass; /* CDF at its beginning, 1/(its mass) */
-    double x, k[5];     /* x + v (k[0] + v (k[1] + ...)), v = (u - c) per_mass */
+    double c;        /* CDF at its beginning */
+    double per_mass; /* 1/(its mass) */
+    double x;
+    double k[5]; /* x + v (k[0] + v (k[1] + ...)), v = (u - c) per_mass */
 } bml_sample__piece;
 
 struct bml_sample_table {
     bml_sample__piece *piece; /* [n + 1], the last only with c = 1 and the end in x */
     int *guide;               /* [n] the piece in which u = k/n lies */
     int n;
-    double error, integral;
+    double error;
+    double integral;
     char message[BML_SAMPLE_MESSAGE];
 };
 
@@ -3415,25 +3766,36 @@ enum { BML_SAMPLE__STACK = 256 };
 typedef struct bml_sample__build {
     bml_sample_table_config config;
     char *why;
-    double lower, upper; /* where tails are cut */
+    double lower; /* where tails are cut */
+    double upper;
     double centre;
     double edge[BML_SAMPLE__EDGES]; /* of the first panels */
     double hard[BML_SAMPLE__FOUND + 64];
-    int n_edges, n_hard, n_found;
+    int n_edges;
+    int n_hard;
+    int n_found;
     bml_sample__panel *panel;
-    int n_panels, panel_room;
+    int n_panels;
+    int panel_room;
     bml_sample__piece *piece;
-    int n_pieces, piece_room;
-    double total, doubt, worst, worst_at, misfit;
+    int n_pieces;
+    int piece_room;
+    double total;
+    double doubt;
+    double worst;
+    double worst_at;
+    double misfit;
     int at; /* the panel asked last */
 } bml_sample__build;
 
 /* p[n] at x[n], refused unless finite and not negative. */
 static int bml_sample__look(bml_sample__build *b, double *p, const double *x, int n) {
     b->config.density(p, x, b->config.z, n, b->config.user);
-    for (int i = 0; i < n; i++)
-        if (!bml_sample__not_negative(p[i]))
+    for (int i = 0; i < n; i++) {
+        if (!bml_sample__not_negative(p[i])) {
             return bml_sample__fail(b->why, BML_SAMPLE_BAD_DENSITY, "the density at x = %.9g is %g", x[i], p[i]);
+        }
+    }
     return BML_SAMPLE_OK;
 }
 
@@ -3441,24 +3803,31 @@ static int bml_sample__look(bml_sample__build *b, double *p, const double *x, in
 static void bml_sample__legendre(double *P, double x) {
     P[0] = 1;
     P[1] = x;
-    for (int k = 1; k < 16; k++) /* (k+1) P_k+1 = (2k+1) x P_k - k P_k-1 */
-        P[k + 1] = x * P[k] + k * bml_sample__over[k + 1] * (x * P[k] - P[k - 1]);
+    for (int k = 1; k < 16; k++) { /* (k+1) P_k+1 = (2k+1) x P_k - k P_k-1 */
+        double here = x * P[k];
+        P[k + 1] = here + k * bml_sample__over[k + 1] * (here - P[k - 1]);
+    }
 }
 
 /* Series and integral of a panel from its values at the Gauss points. */
 static void bml_sample__panel_series(bml_sample__panel *s, const double *p) {
     double *c = s->series;
     memset(c, 0, sizeof s->series);
+    double at[16];
+    bml_sample__gl_points(at, -1, 1);
     for (int i = 0; i < 16; i++) {
         double P[17];
-        int g = i < 8 ? 7 - i : i - 8;
-        bml_sample__legendre(P, i < 8 ? -bml_sample__gl_x[g] : bml_sample__gl_x[g]);
-        for (int k = 0; k < 16; k++)
-            c[k] += (k + 0.5) * bml_sample__gl_w[g] * P[k] * p[i];
+        bml_sample__legendre(P, at[i]);
+        double weight = bml_sample__gl_weight(i);
+        for (int k = 0; k < 16; k++) {
+            c[k] += (k + 0.5) * weight * P[k] * p[i];
+        }
     }
     s->integral[0] = c[0] - c[1] / 3; /* int P_k = (P_k+1 - P_k-1)/(2k+1) */
-    for (int k = 1; k <= 16; k++)
-        s->integral[k] = c[k - 1] / (2 * k - 1) - (k < 15 ? c[k + 1] / (2 * k + 3) : 0);
+    for (int k = 1; k <= 16; k++) {
+        double above = k < 15 ? c[k + 1] / (2 * k + 3) : 0;
+        s->integral[k] = c[k - 1] / (2 * k - 1) - above;
+    }
     s->mass = (s->b - s->a) * c[0];
 }
 
@@ -3468,8 +3837,9 @@ static double bml_sample__panel_cdf(const bml_sample__panel *s, double x) {
     double h = 0.5 * (s->b - s->a);
     double sum = 0;
     bml_sample__legendre(P, (x - s->a) / h - 1);
-    for (int k = 0; k <= 16; k++)
+    for (int k = 0; k <= 16; k++) {
         sum += s->integral[k] * P[k];
+    }
     sum *= h;
     sum = sum > 0 ? sum : 0;
     return sum < s->mass ? sum : s->mass;
@@ -3479,8 +3849,9 @@ static double bml_sample__panel_density(const bml_sample__panel *s, double x) {
     double P[17];
     double sum = 0;
     bml_sample__legendre(P, 2 * (x - s->a) / (s->b - s->a) - 1);
-    for (int k = 0; k < 16; k++)
+    for (int k = 0; k < 16; k++) {
         sum += s->series[k] * P[k];
+    }
     return sum;
 }
 
@@ -3520,12 +3891,15 @@ static double bml_sample__disagree(const bml_sample__panel *whole, const bml_sam
     double second = 0.5 * (right->a + right->b);
     double middle = bml_sample__panel_cdf(whole, left->b) - left->mass;
     double end = whole->mass - left->mass - right->mass;
-    double low = bml_sample__panel_cdf(whole, first) - bml_sample__panel_cdf(left, first);
-    double high = bml_sample__panel_cdf(whole, second) - left->mass - bml_sample__panel_cdf(right, second);
+    double low = bml_sample__panel_cdf(whole, first);
+    low = fabs(low - bml_sample__panel_cdf(left, first));
+    double high = bml_sample__panel_cdf(whole, second) - left->mass;
+    high = fabs(high - bml_sample__panel_cdf(right, second));
     double worst = fabs(middle);
-    worst = fabs(end) > worst ? fabs(end) : worst;
-    worst = fabs(low) > worst ? fabs(low) : worst;
-    return fabs(high) > worst ? fabs(high) : worst;
+    end = fabs(end);
+    worst = end > worst ? end : worst;
+    worst = low > worst ? low : worst;
+    return high > worst ? high : worst;
 }
 
 /* Halves the panel on top of the stack, or keeps its halves. */
@@ -3534,15 +3908,21 @@ static int bml_sample__halve(bml_sample__build *b, bml_sample__panel *stack, int
     bml_sample__panel left;
     bml_sample__panel right;
     double middle = 0.5 * (whole.a + whole.b);
-    double size = fabs(whole.a) > fabs(whole.b) ? fabs(whole.a) : fabs(whole.b);
+    double low_size = fabs(whole.a);
+    double high_size = fabs(whole.b);
+    double size = low_size > high_size ? low_size : high_size;
     int status = bml_sample__panel_make(b, &left, whole.a, middle);
     if (!status) status = bml_sample__panel_make(b, &right, middle, whole.b);
     if (status) return status;
     double apart = bml_sample__disagree(&whole, &left, &right);
     int finite = bml_sample__finite(left.mass) && bml_sample__finite(right.mass);
-    int good = finite && apart <= b->config.tolerance * b->total / 256 + 1e-15 * whole.mass;
-    int narrow = !(whole.b - whole.a > 1e-14 * size) || !(whole.b - whole.a > 1e-30 * (b->upper - b->lower));
-    if (!good && !narrow && *n + 2 <= BML_SAMPLE__STACK) {
+    double allowed = b->config.tolerance * b->total / 256 + 1e-15 * whole.mass;
+    int good = finite && apart <= allowed;
+    double width = whole.b - whole.a;
+    double range = b->upper - b->lower;
+    int narrow = !(width > 1e-14 * size) || !(width > 1e-30 * range);
+    int room = *n + 2 <= BML_SAMPLE__STACK;
+    if (!good && !narrow && room) {
         stack[(*n)++] = right;
         stack[(*n)++] = left;
         return BML_SAMPLE_OK;
@@ -3565,9 +3945,11 @@ static int bml_sample__panels(bml_sample__build *b) {
     b->worst = 0;
     for (int i = 0; !status && i + 1 < b->n_edges; i++) {
         int n = 1;
-        status = bml_sample__panel_make(b, &stack[0], b->edge[i], b->edge[i + 1]);
-        while (!status && n)
+        const double *edge = b->edge + i;
+        status = bml_sample__panel_make(b, &stack[0], edge[0], edge[1]);
+        while (!status && n) {
             status = bml_sample__halve(b, stack, &n);
+        }
     }
     double sum = 0;
     for (int i = 0; !status && i < b->n_panels; i++) {
@@ -3583,10 +3965,12 @@ static int bml_sample__panels(bml_sample__build *b) {
 static void bml_sample__add_edge(bml_sample__build *b, double x) {
     int i = b->n_edges;
     if (!(x >= b->lower && x <= b->upper) || i >= BML_SAMPLE__EDGES) return;
-    while (i > 0 && b->edge[i - 1] > x)
+    while (i > 0 && b->edge[i - 1] > x) {
         i--;
+    }
     if (i > 0 && b->edge[i - 1] == x) return;
-    memmove(b->edge + i + 1, b->edge + i, bml_sample__bytes(b->n_edges - i, sizeof(double)));
+    size_t behind = bml_sample__bytes(b->n_edges - i, sizeof(double));
+    memmove(b->edge + i + 1, b->edge + i, behind);
     b->edge[i] = x;
     b->n_edges++;
 }
@@ -3599,7 +3983,8 @@ static void bml_sample__add_point(bml_sample__build *b, double x) {
     for (int k = 0; k < BML_SAMPLE__GRADES; k++) {
         down *= 0.25;
         up *= 0.25;
-        if (down < 1e-12 * fabs(x) || up < 1e-12 * fabs(x)) break; /* points of so narrow a panel would meet x itself */
+        double closest = 1e-12 * fabs(x); /* points of a narrower panel would meet x itself */
+        if (down < closest || up < closest) break;
         if (x - down < x) bml_sample__add_edge(b, x - down);
         if (x + up > x) bml_sample__add_edge(b, x + up);
     }
@@ -3623,11 +4008,13 @@ static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, doubl
         double p[2];
         status = bml_sample__look(b, p, x, 2);
         if (status) return status;
-        double slope = p[0] > 0 && p[1] > 0 ? log(p[0] / p[1]) / log(2.0) : 1000;
+        int positive = p[0] > 0 && p[1] > 0;
+        double slope = positive ? log(p[0] / p[1]) / log(2.0) : 1000;
         double beyond = slope > 1.01 ? p[0] * step / (slope - 1) : 1e300;
         bml_sample__add_edge(b, x[0]);
         *cut = x[0];
-        if (*sum > 0 && beyond <= 0.01 * b->config.tolerance * *sum) return BML_SAMPLE_OK;
+        double allowed = 0.01 * b->config.tolerance * *sum;
+        if (*sum > 0 && beyond <= allowed) return BML_SAMPLE_OK;
         last = step;
         step *= 4;
     }
@@ -3646,10 +4033,11 @@ static int bml_sample__range_of(bml_sample__build *b) {
     b->upper = above ? DBL_MAX : c->upper;
     b->centre = c->centre;
     if (!(b->centre > b->lower && b->centre < b->upper)) {
-        if (below || above)
+        if (below || above) {
             b->centre = below ? c->upper : c->lower;
-        else
+        } else {
             b->centre = 0.5 * (c->lower + c->upper);
+        }
     }
     double cut_low = b->lower;
     double cut_high = b->upper;
@@ -3673,10 +4061,13 @@ static int bml_sample__first_edges(bml_sample__build *b) {
     int tails = b->n_edges > 0;
     bml_sample__add_edge(b, b->lower);
     bml_sample__add_edge(b, b->upper);
-    for (int i = 1; !tails && i < 32; i++)
-        bml_sample__add_edge(b, b->lower + (b->upper - b->lower) * i / 32);
+    for (int i = 1; !tails && i < 32; i++) {
+        double at = (b->upper - b->lower) * i / 32;
+        bml_sample__add_edge(b, b->lower + at);
+    }
     if (tails) bml_sample__add_edge(b, b->centre);
-    if (!tails && c->centre > b->lower && c->centre < b->upper && c->centre != 0) bml_sample__add_point(b, c->centre);
+    int inside = c->centre > b->lower && c->centre < b->upper;
+    if (!tails && inside && c->centre != 0) bml_sample__add_point(b, c->centre);
     b->n_hard = 0;
     for (int i = 0; i < c->n_breaks; i++) {
         bml_sample__add_point(b, c->breaks[i]);
@@ -3685,7 +4076,8 @@ static int bml_sample__first_edges(bml_sample__build *b) {
     b->total = 0;
     for (int i = 0; i + 1 < b->n_edges; i++) {
         bml_sample__panel s;
-        status = bml_sample__panel_make(b, &s, b->edge[i], b->edge[i + 1]);
+        const double *edge = b->edge + i;
+        status = bml_sample__panel_make(b, &s, edge[0], edge[1]);
         if (status) return status;
         b->total += s.mass;
     }
@@ -3694,10 +4086,12 @@ static int bml_sample__first_edges(bml_sample__build *b) {
 
 /* The panel that holds x; asked in rising order mostly. */
 static const bml_sample__panel *bml_sample__panel_at(bml_sample__build *b, double x) {
-    while (b->at < b->n_panels - 1 && x > b->panel[b->at].b)
+    while (b->at < b->n_panels - 1 && x > b->panel[b->at].b) {
         b->at++;
-    while (b->at > 0 && x < b->panel[b->at].a)
+    }
+    while (b->at > 0 && x < b->panel[b->at].a) {
         b->at--;
+    }
     return &b->panel[b->at];
 }
 
@@ -3714,18 +4108,25 @@ static int bml_sample__look_between(bml_sample__build *b, double from, double to
     double x[BML_SAMPLE__LOOKS];
     double p[BML_SAMPLE__LOOKS];
     int status = BML_SAMPLE_OK;
-    if (!(to - from > 1e-9 * (b->upper - b->lower))) return status; /* its Gauss points are as close */
+    double range = b->upper - b->lower;
+    if (!(to - from > 1e-9 * range)) return status; /* its Gauss points are as close */
     for (int done = 0; !status && done < m; done += BML_SAMPLE__LOOKS - 4) {
         int n = m - done < BML_SAMPLE__LOOKS ? m - done : BML_SAMPLE__LOOKS;
-        for (int i = 0; i < n; i++)
-            x[i] = from + (to - from) * ((done + i + 0.5) / m);
+        for (int i = 0; i < n; i++) {
+            double share = (done + i + 0.5) / m;
+            x[i] = from + (to - from) * share;
+        }
         status = bml_sample__look(b, p, x, n);
         for (int i = 2; !status && i + 2 < n && b->n_found < BML_SAMPLE__FOUND; i++) {
-            double smooth = (4 * (p[i - 1] + p[i + 1]) - (p[i - 2] + p[i + 2])) / 6;
+            double beside = p[i - 1] + p[i + 1];
+            double beyond = p[i - 2] + p[i + 2];
+            double smooth = (4 * beside - beyond) / 6;
             double large = p[i] > smooth ? p[i] : smooth;
             if (!(fabs(p[i] - smooth) > 1e-4 * large)) continue;
-            double there = bml_sample__panel_density(bml_sample__panel_at(b, x[i]), x[i]);
-            if (!(fabs(p[i] - there) > 1e-4 * large + 1e-9 * b->total / (b->upper - b->lower))) continue;
+            const bml_sample__panel *panel = bml_sample__panel_at(b, x[i]);
+            double there = bml_sample__panel_density(panel, x[i]);
+            double allowed = 1e-4 * large + 1e-9 * b->total / range;
+            if (!(fabs(p[i] - there) > allowed)) continue;
             b->hard[b->n_hard++] = x[i];
             b->n_found++;
             i += 8;
@@ -3744,20 +4145,23 @@ static int bml_sample__look_closely(bml_sample__build *b) {
         b->n_found = 0;
         if (b->n_hard + BML_SAMPLE__FOUND > BML_SAMPLE__FOUND + 64) break;
         for (int i = 0; !status && i < n && look > n; i++) {
+            const double *edge = b->edge + i;
             double share = 1.0 / n;
-            if (n <= 64)
-                share = bml_sample__finite(b->config.upper - b->config.lower)
-                            ? (b->edge[i + 1] - b->edge[i]) / (b->upper - b->lower)
-                            : share;
-            status = bml_sample__look_between(b, b->edge[i], b->edge[i + 1], (int)(look * share) + 8);
+            int finite = bml_sample__finite(b->config.upper - b->config.lower);
+            if (n <= 64 && finite) {
+                share = (edge[1] - edge[0]) / (b->upper - b->lower);
+            }
+            int points = (int)(look * share) + 8;
+            status = bml_sample__look_between(b, edge[0], edge[1], points);
         }
         if (status || b->n_hard == before) return status;
-        for (int i = before; i < b->n_hard; i++)
+        for (int i = before; i < b->n_hard; i++) {
             bml_sample__add_point(b, b->hard[i]);
+        }
         b->n_hard = before; /* they are no breaks */
         status = bml_sample__panels(b);
         if (status) return status;
-        look = look > 65536 ? look : look; /* the same points again: what was found must be gone */
+        /* the same points again: what was found must be gone */
     }
     b->doubt = b->total;
     return BML_SAMPLE_OK;
@@ -3766,22 +4170,28 @@ static int bml_sample__look_closely(bml_sample__build *b) {
 /* Monomials of the polynomial through (v[i], y[i]), 6 points with v[0] = y[0] = 0: k[5] of v ... v^5. */
 static void bml_sample__quintic(double *k, const double *v, const double *y) {
     double d[6];
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         d[i] = y[i];
-    for (int order = 1; order < 6; order++)
-        for (int i = 5; i >= order; i--)
-            d[i] = (d[i] - d[i - 1]) / (v[i] - v[i - order]);
+    }
+    for (int order = 1; order < 6; order++) {
+        for (int i = 5; i >= order; i--) {
+            double step = v[i] - v[i - order];
+            d[i] = (d[i] - d[i - 1]) / step;
+        }
+    }
     double c[6] = {d[5], 0, 0, 0, 0, 0};
     for (int i = 4; i >= 0; i--) { /* c = c (v - v[i]) + d[i] */
-        for (int j = 5; j > 0; j--)
+        for (int j = 5; j > 0; j--) {
             c[j] = c[j - 1] - v[i] * c[j];
+        }
         c[0] = d[i] - v[i] * c[0];
     }
     memcpy(k, c + 1, 5 * sizeof *k);
 }
 
 static double bml_sample__horner(const double *k, double v) {
-    return v * (k[0] + v * (k[1] + v * (k[2] + v * (k[3] + v * k[4]))));
+    double high = k[2] + v * (k[3] + v * k[4]);
+    return v * (k[0] + v * (k[1] + v * high));
 }
 
 /* A straight piece. */
@@ -3805,37 +4215,45 @@ static double bml_sample__fit_piece(bml_sample__build *b, bml_sample__piece *pie
     piece->c = before;
     piece->per_mass = mass > 0 ? 1 / mass : 0;
     double small_mass = b->config.tolerance * b->total;
+    int little = mass < 0.4 * small_mass;
     if (mass <= 1e-2 * small_mass) return bml_sample__straight(piece, width, mass);
     for (int i = 0; i < 6; i++) {
         double at = bml_sample__integral_to(b, from + width * share[i]) - before;
         v[i] = i < 5 ? at * piece->per_mass : 1;
         y[i] = share[i];
-        if (i && !(v[i] - v[i - 1] > 1e-7))
-            return mass < 0.4 * small_mass ? bml_sample__straight(piece, width, mass) : 2;
+        if (i && !(v[i] - v[i - 1] > 1e-7)) {
+            return little ? bml_sample__straight(piece, width, mass) : 2;
+        }
     }
     bml_sample__quintic(piece->k, v, y);
     double worst = 0;
     double sum = 0;
     double last = 0;
     for (int i = 0; i < 10; i++) {
-        double at = v[i / 2] + (i % 2 ? 0.66 : 0.34) * (v[i / 2 + 1] - v[i / 2]);
+        const double *node = v + i / 2;
+        double way = i % 2 ? 0.66 : 0.34;
+        double at = node[0] + way * (node[1] - node[0]);
         double eta = bml_sample__horner(piece->k, at);
-        if (!(eta > last && eta < 1)) return mass < 0.4 * small_mass ? bml_sample__straight(piece, width, mass) : 2;
-        double error = fabs(bml_sample__integral_to(b, from + width * eta) - before - at * mass);
+        int rises = eta > last && eta < 1;
+        if (!rises) return little ? bml_sample__straight(piece, width, mass) : 2;
+        double there = bml_sample__integral_to(b, from + width * eta);
+        double error = fabs(there - before - at * mass);
         worst = error > worst ? error : worst;
         sum += error;
         last = eta;
     }
     if (worst > 0.25 * sum) worst *= 1.6; /* at a jump or kink the error peaks somewhere between these points */
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         piece->k[i] *= width;
+    }
     return worst;
 }
 
 /* The end of the piece that begins at x: the next break, or the upper end. */
 static double bml_sample__next_break(const bml_sample__build *b, double x) {
-    for (int i = 0; i < b->n_hard; i++)
+    for (int i = 0; i < b->n_hard; i++) {
         if (b->hard[i] > x) return b->hard[i];
+    }
     return b->upper;
 }
 
@@ -3857,16 +4275,19 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
         double to = x + width < limit ? x + width : limit;
         if (!failed && limit - to < 0.3 * (to - x)) to = limit;
         double error = bml_sample__fit_piece(b, &b->piece[b->n_pieces], x, to, before);
-        double ratio = tolerance * b->total / (error + 1e-30 * b->total + DBL_MIN);
+        double allowed = tolerance * b->total;
+        double ratio = allowed / (error + 1e-30 * b->total + DBL_MIN);
         double factor = error > b->total ? 0.4 : 0.98 * pow(ratio, order);
-        int smallest = !(to - x > 4e-16 * (fabs(x) + fabs(to))) || !(x + 0.25 * (to - x) > x);
-        if (!(error <= tolerance * b->total) && !smallest) {
+        double rounding = 4e-16 * (fabs(x) + fabs(to));
+        int smallest = !(to - x > rounding) || !(x + 0.25 * (to - x) > x);
+        if (!(error <= allowed) && !smallest) {
             factor = factor < 0.8 ? factor : 0.8;
             width = (to - x) * (factor > 0.2 ? factor : 0.2);
             failed = 1;
             continue;
         }
-        if (!failed && to < limit && error < 0.75 * tolerance * b->total && factor > 1) { /* too short: once more */
+        int is_short = to < limit && error < 0.75 * tolerance * b->total && factor > 1;
+        if (!failed && is_short) { /* once more */
             width = (to - x) * (factor < 4 ? factor : 4);
             failed = 1;
             continue;
@@ -3889,14 +4310,14 @@ static bml_sample_table *bml_sample__table_block(int n) {
         size_t used = 0;
         void *base = t;
         bml_sample__take(base, &used, 1, sizeof *t);
-        bml_sample__piece *piece = (bml_sample__piece *)bml_sample__take(base, &used, (ptrdiff_t)n + 1, sizeof *piece);
+        void *pieces = bml_sample__take(base, &used, (ptrdiff_t)n + 1, sizeof(bml_sample__piece));
         int *guide = (int *)bml_sample__take(base, &used, n, sizeof *guide);
         if (!t) {
             t = (bml_sample_table *)bml_sample__alloc(used);
             if (!t) return NULL;
             continue;
         }
-        t->piece = piece;
+        t->piece = (bml_sample__piece *)pieces;
         t->guide = guide;
         t->n = n;
     }
@@ -3906,8 +4327,10 @@ static bml_sample_table *bml_sample__table_block(int n) {
 static void bml_sample__guide(bml_sample_table *t) {
     int i = 0;
     for (int k = 0; k < t->n; k++) {
-        while (i < t->n - 1 && t->piece[i + 1].c <= (double)k / t->n)
+        double u = (double)k / t->n;
+        while (i < t->n - 1 && t->piece[i + 1].c <= u) {
             i++;
+        }
         t->guide[k] = i;
     }
 }
@@ -3942,20 +4365,25 @@ static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *
         status = bml_sample__panels(b);
         if (b->total < 4 * estimate && estimate > 0) break;
     }
-    if (!status && !bml_sample__finite(b->total))
+    if (!status && !bml_sample__finite(b->total)) {
         return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "the integral is infinite");
+    }
     if (!status && !(b->total > 0)) {
         status = bml_sample__look_closely(b);
         if (!status && !(b->total > 0)) return bml_sample__say(b->why, BML_SAMPLE_ZERO_DENSITY);
-    } else if (!status && b->config.look != 1)
+    } else if (!status && b->config.look != 1) {
         status = bml_sample__look_closely(b);
-    if (!status && b->worst > 5e-4 * b->total)
+    }
+    if (!status && b->worst > 5e-4 * b->total) {
         return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "near x = %.9g the integral grows without end",
                                 b->worst_at);
+    }
     if (status) return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
-    double tolerance = ((1 - 0.01 * tails) * b->config.tolerance - b->doubt / b->total) / 1.07;
-    if (!(tolerance > 0.3 * b->config.tolerance)) tolerance = 0.3 * b->config.tolerance;
+    double left = (1 - 0.01 * tails) * b->config.tolerance - b->doubt / b->total;
+    double tolerance = left / 1.07;
+    double least = 0.3 * b->config.tolerance;
+    if (!(tolerance > least)) tolerance = least;
     do {
         status = bml_sample__pieces(b, tolerance);
         tolerance *= 4;
@@ -3982,9 +4410,11 @@ static int bml_sample__table_rules(bml_sample_table_config *c, char *why) {
     status = bml_sample__check_range(why, "lower, upper", from, to);
     for (int i = 0; !status && i < c->n_breaks; i++) {
         double last = i ? c->breaks[i - 1] : from;
-        if (!bml_sample__finite(c->breaks[i]) || !(c->breaks[i] > last && c->breaks[i] < to))
+        double here = c->breaks[i];
+        if (!bml_sample__finite(here) || !(here > last && here < to)) {
             status = bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "breaks[%d] = %.9g: must rise, inside the range", i,
-                                      c->breaks[i]);
+                                      here);
+        }
     }
     return status;
 }
@@ -4014,7 +4444,8 @@ static int bml_sample__ascending(double x, double y) {
 static void bml_sample__sift(double *x, ptrdiff_t root, ptrdiff_t n) {
     double value = x[root];
     for (ptrdiff_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
-        if (child + 1 < n && bml_sample__ascending(x[child], x[child + 1]) < 0) child++;
+        int two = child + 1 < n;
+        if (two && bml_sample__ascending(x[child], x[child + 1]) < 0) child++;
         if (!(x[child] > value)) break;
         x[root] = x[child];
         root = child;
@@ -4023,8 +4454,9 @@ static void bml_sample__sift(double *x, ptrdiff_t root, ptrdiff_t n) {
 }
 
 static void bml_sample__sort(double *x, ptrdiff_t n) {
-    for (ptrdiff_t i = n / 2 - 1; i >= 0; i--)
+    for (ptrdiff_t i = n / 2 - 1; i >= 0; i--) {
         bml_sample__sift(x, i, n);
+    }
     for (ptrdiff_t i = n - 1; i >= 1; i--) {
         double last = x[i];
         x[i] = x[0];
@@ -4038,12 +4470,16 @@ BML_SAMPLE_DEF int(bml_sample_table_from_samples)(bml_sample_table **table, cons
     bml_sample__say(why, BML_SAMPLE_OK);
     if (table) *table = NULL;
     if (!table || !samples) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, samples: needed");
-    bml_sample__rule rule[] = {{"nodes", (double)nodes, 0, 1 << 24}, {"n", (double)n, 2, 1e15}};
+    bml_sample__rule rule[] = {
+        {"nodes", (double)nodes, 0, 1 << 24},
+        {"n", (double)n, 2, 1e15},
+    };
     int status = bml_sample__rules(why, rule, 2);
     if (status) return status;
     ptrdiff_t count = (ptrdiff_t)n;
-    if (!bml_sample__all_finite(samples, count))
+    if (!bml_sample__all_finite(samples, count)) {
         return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "samples: one is NaN or infinite");
+    }
     ptrdiff_t k = nodes ? nodes : 1024;
     k = k < count ? k : count;
     k = k > 2 ? k : 2;
@@ -4059,16 +4495,20 @@ BML_SAMPLE_DEF int(bml_sample_table_from_samples)(bml_sample_table **table, cons
     for (ptrdiff_t i = 0; i < k; i++) {
         double at = (double)(count - 1) * (double)i / (double)(k - 1);
         ptrdiff_t below = (ptrdiff_t)at < count - 1 ? (ptrdiff_t)at : count - 2;
+        const double *sample = sorted + below;
         bml_sample__piece *p = &t->piece[i];
-        p->x = sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
+        p->x = bml_sample__between(sample[0], sample[1], at - (double)below);
         p->c = (double)i / (double)(k - 1);
         p->per_mass = (double)(k - 1);
-        if (i) p[-1].k[0] = p->x - p[-1].x;
+        if (i) {
+            p[-1].k[0] = p->x - p[-1].x;
+        }
     }
     int same = !(sorted[0] < sorted[count - 1]);
     BML_SAMPLE_FREE(sorted);
     t->integral = 1;
-    t->error = sqrt(log(2 / 0.05) / (2 * (double)n)) + 1.0 / (double)(k - 1);
+    double noise = sqrt(log(2 / 0.05) / (2 * (double)n));
+    t->error = noise + 1.0 / (double)(k - 1);
     bml_sample__guide(t);
     if (same) {
         BML_SAMPLE_FREE(t);
@@ -4098,26 +4538,32 @@ static inline double bml_sample__table_at(const bml_sample_table *t, double u) {
     uint32_t k = (uint32_t)(int32_t)(u * t->n);
     uint32_t last = (uint32_t)(t->n - 1);
     int i = t->guide[k < last ? k : last];
-    while (i < t->n - 1 && !(u < t->piece[i + 1].c))
+    while (i < t->n - 1 && !(u < t->piece[i + 1].c)) {
         i++;
+    }
     const bml_sample__piece *p = &t->piece[i];
-    double x = p->x + bml_sample__horner(p->k, (u - p->c) * p->per_mass);
+    double v = (u - p->c) * p->per_mass;
+    double x = p->x + bml_sample__horner(p->k, v);
     x = x > p->x ? x : p->x;
     return x < p[1].x ? x : p[1].x;
 }
 
 BML_SAMPLE_DEF int bml_sample_table_inverse(const bml_sample_table *table, double *x, const double *u, size_t n) {
-    if (!table || !x || !u || !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
-    for (size_t i = 0; i < n; i++)
+    if (!table || !x || !u || !bml_sample__all_in_unit(u, (ptrdiff_t)n)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
+    for (size_t i = 0; i < n; i++) {
         x[i] = bml_sample__table_at(table, u[i]);
+    }
     return BML_SAMPLE_OK;
 }
 
 BML_SAMPLE_DEF int bml_sample_table_draw(const bml_sample_table *table, double *x, size_t n, bml_sample_rng *rng) {
     if (!table || !x || !rng) return BML_SAMPLE_BAD_ARGUMENT;
     bml_sample_rng_fill(x, n, rng);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         x[i] = bml_sample__table_at(table, x[i]);
+    }
     return BML_SAMPLE_OK;
 }
 
@@ -4127,10 +4573,11 @@ static int bml_sample__piece_of(const bml_sample_table *t, double x) {
     int high = t->n;
     while (high - low > 1) {
         int middle = (low + high) / 2;
-        if (t->piece[middle].x <= x)
+        if (t->piece[middle].x <= x) {
             low = middle;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
@@ -4138,18 +4585,22 @@ static int bml_sample__piece_of(const bml_sample_table *t, double x) {
 /* v in [0,1] where the piece is at x: Newton, halving where it leaves the bracket; *slope = dx/dv. */
 static double bml_sample__piece_inverse(double *slope, const bml_sample__piece *p, double x) {
     const double *k = p->k;
-    double low = 0;
-    double high = 1;
-    double v = (x - p->x) / (p[1].x - p->x);
+    double bracket_low = 0;
+    double bracket_high = 1;
+    double from_start = x - p->x;
+    double v = from_start / (p[1].x - p->x);
     for (int i = 0; i < 60; i++) {
-        double error = bml_sample__horner(k, v) - (x - p->x);
-        *slope = k[0] + v * (2 * k[1] + v * (3 * k[2] + v * (4 * k[3] + v * 5 * k[4])));
-        if (error > 0)
-            high = v;
-        else
-            low = v;
+        double error = bml_sample__horner(k, v) - from_start;
+        double high = 3 * k[2] + v * (4 * k[3] + v * 5 * k[4]);
+        *slope = k[0] + v * (2 * k[1] + v * high);
+        if (error > 0) {
+            bracket_high = v;
+        } else {
+            bracket_low = v;
+        }
         double next = v - error / *slope;
-        if (!(*slope > 0) || !(next >= low && next <= high)) next = 0.5 * (low + high);
+        int inside = next >= bracket_low && next <= bracket_high;
+        if (!(*slope > 0) || !inside) next = 0.5 * (bracket_low + bracket_high);
         double step = fabs(next - v);
         v = next;
         if (step < 1e-15) break;
@@ -4160,11 +4611,14 @@ static double bml_sample__piece_inverse(double *slope, const bml_sample__piece *
 BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *t, double *cdf, double *pdf, const double *x,
                                         size_t n) {
     if (!t || !x) return BML_SAMPLE_BAD_ARGUMENT;
-    for (size_t s = 0; s < n; s++) /* NaN has all exponent bits and some others */
+    for (size_t s = 0; s < n; s++) { /* NaN has all exponent bits and some others */
         if ((bml_sample__bits64(x[s]) << 1) > (uint64_t)0x7FF << 53) return BML_SAMPLE_BAD_ARGUMENT;
+    }
     for (size_t s = 0; s < n; s++) {
-        int inside = x[s] >= t->piece[0].x && x[s] <= t->piece[t->n].x;
-        double c = x[s] > t->piece[0].x;
+        double lower = t->piece[0].x;
+        double upper = t->piece[t->n].x;
+        int inside = x[s] >= lower && x[s] <= upper;
+        double c = x[s] > lower;
         double density = 0;
         if (inside) {
             const bml_sample__piece *p = &t->piece[bml_sample__piece_of(t, x[s])];
@@ -4186,7 +4640,8 @@ BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *t, double *cdf, 
 
 struct bml_sample_grid {
     bml_sample_grid_config config;
-    double z_lower[BML_SAMPLE_MAX_Z], z_upper[BML_SAMPLE_MAX_Z];
+    double z_lower[BML_SAMPLE_MAX_Z];
+    double z_upper[BML_SAMPLE_MAX_Z];
     ptrdiff_t z_nodes[BML_SAMPLE_MAX_Z];
     ptrdiff_t rows; /* nodes of Z */
     double *x;      /* [rows][u_nodes] */
@@ -4223,7 +4678,8 @@ static void bml_sample__grid_z(double *z, const bml_sample_grid *g, ptrdiff_t ro
     for (int k = g->config.n_z - 1; k >= 0; k--) {
         ptrdiff_t nodes = g->z_nodes[k];
         double at = ((double)(row % nodes) + shift) / (double)(nodes - 1);
-        z[k] = g->z_lower[k] + (at < 1 ? at : 1) * (g->z_upper[k] - g->z_lower[k]);
+        at = at < 1 ? at : 1;
+        z[k] = bml_sample__between(g->z_lower[k], g->z_upper[k], at);
         row /= nodes;
     }
 }
@@ -4231,7 +4687,8 @@ static void bml_sample__grid_z(double *z, const bml_sample_grid *g, ptrdiff_t ro
 /* The node below z on axis k, and the share of the way to the next. */
 static ptrdiff_t bml_sample__grid_node(double *share, const bml_sample_grid *g, int k, double z) {
     ptrdiff_t last = g->z_nodes[k] - 1;
-    double at = (z - g->z_lower[k]) / (g->z_upper[k] - g->z_lower[k]) * (double)last;
+    double way = (z - g->z_lower[k]) / (g->z_upper[k] - g->z_lower[k]);
+    double at = way * (double)last;
     ptrdiff_t i = (ptrdiff_t)at < last ? (ptrdiff_t)at : last - 1;
     *share = at - (double)i;
     return i;
@@ -4243,9 +4700,10 @@ static double bml_sample__grid_at(const bml_sample_grid *g, double u, const doub
     ptrdiff_t step[BML_SAMPLE_MAX_Z];
     ptrdiff_t stride = 1;
     double share[BML_SAMPLE_MAX_Z];
-    double v = bml_sample__v_of(u) * (g->config.u_nodes - 1);
+    int last = g->config.u_nodes - 1;
+    double v = bml_sample__v_of(u) * last;
     double x = 0;
-    int j = (int)v < g->config.u_nodes - 1 ? (int)v : g->config.u_nodes - 2;
+    int j = (int)v < last ? (int)v : last - 1;
     v -= j;
     for (int k = g->config.n_z - 1; k >= 0; k--) {
         row += bml_sample__grid_node(&share[k], g, k, z[k]) * stride;
@@ -4260,7 +4718,7 @@ static double bml_sample__grid_at(const bml_sample_grid *g, double u, const doub
             if (corner >> k & 1) at += step[k];
         }
         const double *p = g->x + at * g->config.u_nodes + j;
-        x += weight * (p[0] + v * (p[1] - p[0]));
+        x += weight * bml_sample__between(p[0], p[1], v);
     }
     return x;
 }
@@ -4273,8 +4731,10 @@ static int bml_sample__grid_fill(bml_sample_grid *g, char *why) {
         bml_sample_table *table;
         bml_sample__grid_z(z, g, row, 0);
         status = bml_sample__grid_row(&table, g, z, why);
-        for (int j = 0; !status && j < n_u; j++)
-            g->x[row * n_u + j] = bml_sample__table_at(table, bml_sample__u_of((double)j / (n_u - 1)));
+        for (int j = 0; !status && j < n_u; j++) {
+            double u = bml_sample__u_of((double)j / (n_u - 1));
+            g->x[row * n_u + j] = bml_sample__table_at(table, u);
+        }
         bml_sample_table_free(table);
     }
     return status;
@@ -4294,7 +4754,8 @@ static int bml_sample__grid_measure(bml_sample_grid *g, char *why) {
             double x = bml_sample__grid_at(g, u, z);
             double c = 0;
             status = bml_sample_table_cdf(table, &c, NULL, &x, 1);
-            if (!(fabs(c - u) <= g->error)) g->error = fabs(c - u);
+            double error = fabs(c - u);
+            if (!(error <= g->error)) g->error = error;
         }
         bml_sample_table_free(table);
     }
@@ -4303,10 +4764,12 @@ static int bml_sample__grid_measure(bml_sample_grid *g, char *why) {
 
 static int bml_sample__z_rules(int n_z, int most, const double *lower, const double *upper, const int *nodes,
                                char *why) {
-    if (n_z < 0 || n_z > most)
+    if (n_z < 0 || n_z > most) {
         return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "n_z = %d: must be in [0, %d]", n_z, most);
-    if (n_z && (!lower || !upper || !nodes))
+    }
+    if (n_z && (!lower || !upper || !nodes)) {
         return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "z_lower, z_upper, z_nodes: needed");
+    }
     int status = BML_SAMPLE_OK;
     for (int k = 0; !status && k < n_z; k++) {
         bml_sample__rule rule = {"z_nodes", (double)nodes[k], 2, 2147483647};
@@ -4319,21 +4782,28 @@ static int bml_sample__z_rules(int n_z, int most, const double *lower, const dou
 static int bml_sample__grid_rules(bml_sample_grid_config *c, char *why) {
     if (c->u_nodes == 0) c->u_nodes = 257;
     if (!c->density) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density: needed");
-    bml_sample__rule rule[] = {{"n_z", (double)c->n_z, 1, BML_SAMPLE_MAX_Z},
-                               {"u_nodes", (double)c->u_nodes, 2, 1 << 20}};
+    bml_sample__rule rule[] = {
+        {"n_z", (double)c->n_z, 1, BML_SAMPLE_MAX_Z},
+        {"u_nodes", (double)c->u_nodes, 2, 1 << 20},
+    };
     int status = bml_sample__rules(why, rule, 2);
     if (!status) status = bml_sample__check_range(why, "lower, upper", c->lower, c->upper);
-    return status ? status : bml_sample__z_rules(c->n_z, BML_SAMPLE_MAX_Z, c->z_lower, c->z_upper, c->z_nodes, why);
+    if (status) return status;
+    return bml_sample__z_rules(c->n_z, BML_SAMPLE_MAX_Z, c->z_lower, c->z_upper, c->z_nodes, why);
 }
 
 /* The object with its nodes, in one block; TOO_LARGE where their number overflows. */
 static int bml_sample__grid_block(bml_sample_grid **grid, const bml_sample_grid_config *c, char *why) {
     size_t rows = 1;
     size_t bytes;
-    for (int k = 0; k < c->n_z; k++)
-        if (!bml_sample__mul(&rows, rows, (size_t)c->z_nodes[k], 1)) return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
-    if (!bml_sample__mul(&bytes, rows, (size_t)c->u_nodes, 2 * sizeof(double)))
+    for (int k = 0; k < c->n_z; k++) {
+        if (!bml_sample__mul(&rows, rows, (size_t)c->z_nodes[k], 1)) {
+            return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+        }
+    }
+    if (!bml_sample__mul(&bytes, rows, (size_t)c->u_nodes, 2 * sizeof(double))) {
         return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    }
     size_t used = 0;
     bml_sample__take(NULL, &used, 1, sizeof **grid);
     bml_sample_grid *g = (bml_sample_grid *)bml_sample__alloc(used + bytes / 2);
@@ -4392,16 +4862,18 @@ BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *g, double *x, con
     ptrdiff_t left = (ptrdiff_t)n;
     for (ptrdiff_t i = 0; i < left * n_z; i++) {
         ptrdiff_t k = i % n_z;
-        if (!bml_sample__finite(z[i]) || !(z[i] >= g->z_lower[k] && z[i] <= g->z_upper[k]))
+        if (!bml_sample__finite(z[i]) || !(z[i] >= g->z_lower[k] && z[i] <= g->z_upper[k])) {
             return BML_SAMPLE_BAD_ARGUMENT;
+        }
     }
     int m;
     for (ptrdiff_t done = 0; done < left; done += m) {
         m = bml_sample__chunk_of(left - done);
         const double *uu = bml_sample__uniforms_of(room, u, done, m, rng);
         bml_sample__leave_vectors();
-        for (int i = 0; i < m; i++)
+        for (int i = 0; i < m; i++) {
             x[done + i] = bml_sample__grid_at(g, uu[i], z + (done + i) * n_z);
+        }
     }
     return BML_SAMPLE_OK;
 }
@@ -4415,7 +4887,8 @@ enum { BML_SAMPLE__CELL_DIM = 4 };
 enum { BML_SAMPLE__CELL_Z = 3 };
 
 typedef struct bml_sample__box {
-    float middle[BML_SAMPLE__CELL_DIM], half[BML_SAMPLE__CELL_DIM]; /* in units of the whole range */
+    float middle[BML_SAMPLE__CELL_DIM]; /* in units of the whole range */
+    float half[BML_SAMPLE__CELL_DIM];
     float slope[BML_SAMPLE__CELL_DIM];
     float share;    /* of the alias column */
     uint32_t other; /* its other box */
@@ -4423,14 +4896,17 @@ typedef struct bml_sample__box {
 
 typedef struct bml_sample__cell {
     bml_sample__box box;
-    double mass, miss; /* integral; of |density - linear| */
-    int axis;          /* on which it bends most */
+    double mass; /* integral */
+    double miss; /* integral of |density - linear| */
+    int axis;    /* on which it bends most */
 } bml_sample__cell;
 
 struct bml_sample_cells {
     bml_sample_cells_config config;
-    double lower[BML_SAMPLE__CELL_DIM], width[BML_SAMPLE__CELL_DIM];
-    double z_lower[BML_SAMPLE__CELL_Z], z_upper[BML_SAMPLE__CELL_Z];
+    double lower[BML_SAMPLE__CELL_DIM];
+    double width[BML_SAMPLE__CELL_DIM];
+    double z_lower[BML_SAMPLE__CELL_Z];
+    double z_upper[BML_SAMPLE__CELL_Z];
     int z_nodes[BML_SAMPLE__CELL_Z];
     int rows;     /* nodes of Z */
     int *first;   /* [rows + 1] boxes of each */
@@ -4445,8 +4921,10 @@ typedef struct bml_sample__carving {
     char *why;
     const double *z;
     bml_sample__cell *cell;
-    int n, room;
-    double total, miss;
+    int n;
+    int room;
+    double total;
+    double miss;
 } bml_sample__carving;
 
 /* Three Gauss points on each axis: node and weight/2. */
@@ -4458,77 +4936,110 @@ static int bml_sample__cell_values(const bml_sample__carving *c, double *p, cons
     const bml_sample_cells_config *f = c->config;
     double x[81 * BML_SAMPLE__CELL_DIM] = {0};
     int points = 1;
-    for (int k = 0; k < f->n_dim; k++)
+    for (int k = 0; k < f->n_dim; k++) {
         points *= 3;
+    }
     for (int i = 0; i < points; i++) {
         int digits = i;
         for (int k = 0; k < f->n_dim; k++) {
-            double at = (double)box->middle[k] + (double)box->half[k] * bml_sample__three[digits % 3];
-            x[i * f->n_dim + k] = f->lower[k] + (f->upper[k] - f->lower[k]) * at;
+            double middle = (double)box->middle[k];
+            double at = middle + (double)box->half[k] * bml_sample__three[digits % 3];
+            x[i * f->n_dim + k] = bml_sample__between(f->lower[k], f->upper[k], at);
             digits /= 3;
         }
     }
     f->density(p, x, c->z, points, f->user);
-    for (int i = 0; i < points; i++)
-        if (!bml_sample__not_negative(p[i]))
+    for (int i = 0; i < points; i++) {
+        if (!bml_sample__not_negative(p[i])) {
             return bml_sample__fail(c->why, BML_SAMPLE_BAD_DENSITY, "the density at x = %.9g ... is %g",
                                     x[i * f->n_dim], p[i]);
+        }
+    }
     return BML_SAMPLE_OK;
+}
+
+/* What the 3^d values in a box say: mean, half the rise along each axis, how much it bends there. */
+typedef struct bml_sample__shape {
+    double weight[81];
+    double mean;
+    double moment[BML_SAMPLE__CELL_DIM];
+    double bend[BML_SAMPLE__CELL_DIM];
+} bml_sample__shape;
+
+static void bml_sample__shape_of(bml_sample__shape *shape, const double *p, int d, int points) {
+    memset(shape, 0, sizeof *shape);
+    for (int i = 0; i < points; i++) {
+        int digits = i;
+        int stride = 1;
+        double weight = 1;
+        for (int k = 0; k < d; k++) {
+            weight *= bml_sample__three_w[digits % 3];
+            digits /= 3;
+        }
+        shape->weight[i] = weight;
+        shape->mean += weight * p[i];
+        digits = i;
+        for (int k = 0; k < d; k++) {
+            double node = bml_sample__three[digits % 3];
+            shape->moment[k] += 3 * weight * p[i] * node;
+            if (digits % 3 == 1) {
+                double second = p[i - stride] - 2 * p[i] + p[i + stride];
+                shape->bend[k] += weight * fabs(second);
+            }
+            stride *= 3;
+            digits /= 3;
+        }
+    }
+}
+
+/* The longest side of a box. */
+static int bml_sample__longest_side(const bml_sample__box *box, int d, int first) {
+    int longest = first;
+    for (int k = 0; k < d; k++) {
+        if (box->half[k] > box->half[longest]) longest = k;
+    }
+    return longest;
 }
 
 /* Mean, slopes, what is missed and where it bends. */
 static int bml_sample__cell_measure(const bml_sample__carving *c, bml_sample__cell *cell) {
     double p[81];
-    double weight[81];
+    bml_sample__shape shape;
     int d = c->config->n_dim;
     int status = bml_sample__cell_values(c, p, &cell->box);
     if (status) return status;
-    double mean = 0;
-    double moment[BML_SAMPLE__CELL_DIM] = {0, 0, 0, 0};
-    double bend[BML_SAMPLE__CELL_DIM] = {0, 0, 0, 0};
     double volume = 1;
     int points = 1;
     for (int k = 0; k < d; k++) {
         points *= 3;
         volume *= 2 * (double)cell->box.half[k];
     }
-    for (int i = 0; i < points; i++) {
-        int digits = i;
-        int stride = 1;
-        weight[i] = 1;
-        for (int k = 0; k < d; k++, digits /= 3)
-            weight[i] *= bml_sample__three_w[digits % 3];
-        mean += weight[i] * p[i];
-        digits = i;
-        for (int k = 0; k < d; k++) {
-            moment[k] += 3 * weight[i] * p[i] * bml_sample__three[digits % 3];
-            if (digits % 3 == 1) bend[k] += weight[i] * fabs(p[i - stride] - 2 * p[i] + p[i + stride]);
-            stride *= 3;
-            digits /= 3;
-        }
-    }
+    bml_sample__shape_of(&shape, p, d, points);
+    double mean = shape.mean;
     double all = 0;
-    for (int k = 0; k < d; k++)
-        all += fabs(moment[k]);
-    double shrink = all > mean ? mean / all : 1; /* never negative */
-    cell->axis = 0;
     for (int k = 0; k < d; k++) {
-        moment[k] *= shrink;
-        cell->box.slope[k] = mean > 0 ? (float)(moment[k] / mean * (1 - 1e-6)) : 0;
-        if (bend[k] > bend[cell->axis]) cell->axis = k;
+        all += fabs(shape.moment[k]);
+    }
+    double shrink = all > mean ? mean / all : 1; /* never negative */
+    int axis = 0;
+    for (int k = 0; k < d; k++) {
+        shape.moment[k] *= shrink;
+        double slope = shape.moment[k] / mean * (1 - 1e-6);
+        cell->box.slope[k] = mean > 0 ? (float)slope : 0;
+        if (shape.bend[k] > shape.bend[axis]) axis = k;
     }
     double miss = 0;
     for (int i = 0; i < points; i++) {
         int digits = i;
         double linear = mean;
-        for (int k = 0; k < d; k++, digits /= 3)
-            linear += moment[k] * bml_sample__three[digits % 3];
-        miss += weight[i] * fabs(p[i] - linear);
+        for (int k = 0; k < d; k++) {
+            linear += shape.moment[k] * bml_sample__three[digits % 3];
+            digits /= 3;
+        }
+        miss += shape.weight[i] * fabs(p[i] - linear);
     }
-    if (!(bend[cell->axis] > 0) || shrink < 1) { /* a step: along the longest side */
-        for (int k = 0; k < d; k++)
-            if (cell->box.half[k] > cell->box.half[cell->axis]) cell->axis = k;
-    }
+    int step = !(shape.bend[axis] > 0) || shrink < 1;
+    cell->axis = step ? bml_sample__longest_side(&cell->box, d, axis) : axis;
     cell->mass = mean * volume;
     cell->miss = miss * volume;
     return BML_SAMPLE_OK;
@@ -4538,7 +5049,8 @@ static int bml_sample__cell_measure(const bml_sample__carving *c, bml_sample__ce
 static void bml_sample__heap_down(bml_sample__cell *cell, int n, int at) {
     bml_sample__cell moved = cell[at];
     for (int child = 2 * at + 1; child < n; child = 2 * at + 1) {
-        if (child + 1 < n && cell[child + 1].miss > cell[child].miss) child++;
+        int two = child + 1 < n;
+        if (two && cell[child + 1].miss > cell[child].miss) child++;
         if (!(cell[child].miss > moved.miss)) break;
         cell[at] = cell[child];
         at = child;
@@ -4548,9 +5060,11 @@ static void bml_sample__heap_down(bml_sample__cell *cell, int n, int at) {
 
 static void bml_sample__heap_up(bml_sample__cell *cell, int at) {
     bml_sample__cell moved = cell[at];
-    while (at > 0 && moved.miss > cell[(at - 1) / 2].miss) {
-        cell[at] = cell[(at - 1) / 2];
-        at = (at - 1) / 2;
+    while (at > 0) {
+        int parent = (at - 1) / 2;
+        if (!(moved.miss > cell[parent].miss)) break;
+        cell[at] = cell[parent];
+        at = parent;
     }
     cell[at] = moved;
 }
@@ -4603,18 +5117,17 @@ static int bml_sample__carve_all(bml_sample__carving *c) {
     while (!status && c->n < first) {
         int level = c->n;
         for (int i = 0; !status && i < level && c->n < first; i++) {
-            bml_sample__cell *top = &c->cell[i];
-            int axis = 0;
-            for (int k = 1; k < f->n_dim; k++)
-                if (top->box.half[k] > top->box.half[axis]) axis = k;
+            int axis = bml_sample__longest_side(&c->cell[i].box, f->n_dim, 0);
             more = bml_sample__more(c->cell, c->n, &c->room, sizeof *c->cell);
             if (!more) return BML_SAMPLE_NO_MEMORY;
             c->cell = (bml_sample__cell *)more;
-            float half = 0.5f * c->cell[i].box.half[axis];
-            c->cell[i].box.half[axis] = half;
-            c->cell[c->n] = c->cell[i];
-            c->cell[i].box.middle[axis] -= half;
-            c->cell[c->n].box.middle[axis] += half;
+            bml_sample__cell *left = &c->cell[i];
+            bml_sample__cell *right = &c->cell[c->n];
+            float half = 0.5f * left->box.half[axis];
+            left->box.half[axis] = half;
+            *right = *left;
+            left->box.middle[axis] -= half;
+            right->box.middle[axis] += half;
             c->n++;
         }
     }
@@ -4625,10 +5138,12 @@ static int bml_sample__carve_all(bml_sample__carving *c) {
         c->total += c->cell[i].mass;
         c->miss += c->cell[i].miss;
     }
-    for (int i = c->n / 2 - 1; !status && i >= 0; i--)
+    for (int i = c->n / 2 - 1; !status && i >= 0; i--) {
         bml_sample__heap_down(c->cell, c->n, i);
+    }
     while (!status && c->n < most && c->miss > 2 * f->tolerance * c->total) {
-        if (c->cell[0].box.half[c->cell[0].axis] < 1e-6f) break; /* a step that no halving ends */
+        const bml_sample__cell *top = &c->cell[0];
+        if (top->box.half[top->axis] < 1e-6f) break; /* a step that no halving ends */
         status = bml_sample__carve(c);
     }
     return status;
@@ -4642,10 +5157,11 @@ static void bml_sample__pair(double *share, uint32_t *other, uint32_t *stack, pt
     ptrdiff_t n_high = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         other[i] = (uint32_t)i;
-        if (share[i] < 1)
+        if (share[i] < 1) {
             low[n_low++] = (uint32_t)i;
-        else
+        } else {
             high[n_high++] = (uint32_t)i;
+        }
     }
     while (n_low && n_high) {
         uint32_t poor = low[--n_low];
@@ -4657,10 +5173,12 @@ static void bml_sample__pair(double *share, uint32_t *other, uint32_t *stack, pt
             low[n_low++] = rich;
         }
     }
-    while (n_high)
+    while (n_high) {
         share[high[--n_high]] = 1;
-    while (n_low)
+    }
+    while (n_low) {
         share[low[--n_low]] = 1; /* rounding alone leaves one here */
+    }
 }
 
 /* The cells of a node, as boxes with an alias table, at the end of *box. */
@@ -4669,7 +5187,8 @@ static int bml_sample__keep_boxes(bml_sample__box **box, int n_before, const bml
     bml_sample__take(NULL, &used, c->n, sizeof(double));
     bml_sample__take(NULL, &used, c->n, 3 * sizeof(uint32_t));
     void *block = bml_sample__alloc(used);
-    void *more = BML_SAMPLE_REALLOC(*box, bml_sample__bytes((ptrdiff_t)n_before + c->n, sizeof **box));
+    ptrdiff_t n_after = (ptrdiff_t)n_before + c->n;
+    void *more = BML_SAMPLE_REALLOC(*box, bml_sample__bytes(n_after, sizeof **box));
     if (more) *box = (bml_sample__box *)more;
     if (!block || !more) {
         BML_SAMPLE_FREE(block);
@@ -4678,8 +5197,9 @@ static int bml_sample__keep_boxes(bml_sample__box **box, int n_before, const bml
     used = 0;
     double *share = (double *)bml_sample__take(block, &used, c->n, sizeof *share);
     uint32_t *other = (uint32_t *)bml_sample__take(block, &used, c->n, 3 * sizeof *other);
-    for (int i = 0; i < c->n; i++)
+    for (int i = 0; i < c->n; i++) {
         share[i] = c->cell[i].mass / c->total * c->n;
+    }
     bml_sample__pair(share, other, other + c->n, c->n);
     for (int i = 0; i < c->n; i++) {
         bml_sample__box *to = *box + n_before + i;
@@ -4704,21 +5224,26 @@ static int bml_sample__cells_fill(bml_sample_cells *s, char *why) {
     for (int row = 0; !status && row < s->rows; row++) {
         int digits = row;
         for (int k = s->config.n_z - 1; k >= 0; k--) {
-            double at = (double)(digits % s->z_nodes[k]) / (s->z_nodes[k] - 1);
-            z[k] = s->z_lower[k] + at * (s->z_upper[k] - s->z_lower[k]);
-            digits /= s->z_nodes[k];
+            int nodes = s->z_nodes[k];
+            double at = (double)(digits % nodes) / (nodes - 1);
+            z[k] = bml_sample__between(s->z_lower[k], s->z_upper[k], at);
+            digits /= nodes;
         }
         status = bml_sample__carve_all(&c);
         s->mass[row] = c.total;
         if (!status && !bml_sample__finite(c.total)) status = BML_SAMPLE_NOT_INTEGRABLE;
-        if (!status && !(c.total > 0)) status = s->config.n_z ? BML_SAMPLE_OK : BML_SAMPLE_ZERO_DENSITY;
-        if (!status && c.total > 0) {
+        int empty = !(c.total > 0);
+        if (!status && empty && !s->config.n_z) status = BML_SAMPLE_ZERO_DENSITY;
+        if (!status && !empty) {
             if (s->first[row] > 0x7FFFFFFF - c.n) status = BML_SAMPLE_TOO_LARGE;
             double miss = 0.5 * c.miss / c.total;
             if (!(miss <= s->error)) s->error = miss;
-            if (!status) status = bml_sample__keep_boxes(&s->box, s->first[row], &c);
+            if (!status) {
+                status = bml_sample__keep_boxes(&s->box, s->first[row], &c);
+            }
         }
-        s->first[row + 1] = s->first[row] + (c.total > 0 ? c.n : 0);
+        int boxes = c.total > 0 ? c.n : 0;
+        s->first[row + 1] = s->first[row] + boxes;
         largest = c.total > largest ? c.total : largest;
     }
     BML_SAMPLE_FREE(c.cell);
@@ -4729,23 +5254,30 @@ static int bml_sample__cells_fill(bml_sample_cells *s, char *why) {
 static int bml_sample__cells_rules(bml_sample_cells_config *c, char *why) {
     if (c->tolerance == 0) c->tolerance = 2e-3;
     if (c->max_cells == 0) c->max_cells = 65536;
-    if (!c->density || !c->lower || !c->upper)
+    if (!c->density || !c->lower || !c->upper) {
         return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density, lower, upper: needed");
-    bml_sample__rule rule[] = {{"n_dim", (double)c->n_dim, 1, BML_SAMPLE__CELL_DIM},
-                               {"tolerance", c->tolerance, 1e-4, 0.5},
-                               {"max_cells", (double)c->max_cells, 1, 1 << 24}};
+    }
+    bml_sample__rule rule[] = {
+        {"n_dim", (double)c->n_dim, 1, BML_SAMPLE__CELL_DIM},
+        {"tolerance", c->tolerance, 1e-4, 0.5},
+        {"max_cells", (double)c->max_cells, 1, 1 << 24},
+    };
     int status = bml_sample__rules(why, rule, 3);
-    for (int k = 0; !status && k < c->n_dim; k++)
+    for (int k = 0; !status && k < c->n_dim; k++) {
         status = bml_sample__check_range(why, "lower, upper", c->lower[k], c->upper[k]);
-    return status ? status : bml_sample__z_rules(c->n_z, BML_SAMPLE__CELL_Z, c->z_lower, c->z_upper, c->z_nodes, why);
+    }
+    if (status) return status;
+    return bml_sample__z_rules(c->n_z, BML_SAMPLE__CELL_Z, c->z_lower, c->z_upper, c->z_nodes, why);
 }
 
 /* The object without its boxes, which are counted only in the end. */
 static int bml_sample__cells_block(bml_sample_cells **cells, const bml_sample_cells_config *c, char *why) {
     size_t rows = 1;
-    for (int k = 0; k < c->n_z; k++)
-        if (!bml_sample__mul(&rows, rows, (size_t)c->z_nodes[k], 1) || rows > 1 << 24)
+    for (int k = 0; k < c->n_z; k++) {
+        if (!bml_sample__mul(&rows, rows, (size_t)c->z_nodes[k], 1) || rows > 1 << 24) {
             return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+        }
+    }
     size_t used = 0;
     bml_sample__take(NULL, &used, 1, sizeof **cells);
     bml_sample__take(NULL, &used, (ptrdiff_t)rows + 1, sizeof(int));
@@ -4818,7 +5350,8 @@ static int bml_sample__cells_row(const bml_sample_cells *s, const double *z, dou
         weight[corner] = 1;
         for (int k = 0; k < s->config.n_z; k++) {
             int last = s->z_nodes[k] - 1;
-            double at = (z[k] - s->z_lower[k]) / (s->z_upper[k] - s->z_lower[k]) * last;
+            double way = (z[k] - s->z_lower[k]) / (s->z_upper[k] - s->z_lower[k]);
+            double at = way * last;
             int i = (int)at < last ? (int)at : last - 1;
             int up = corner >> k & 1;
             weight[corner] *= up ? at - i : 1 - (at - i);
@@ -4830,15 +5363,16 @@ static int bml_sample__cells_row(const bml_sample_cells *s, const double *z, dou
     if (!(sum > 0)) return -1;
     u *= sum;
     int corner = 0;
-    while (corner < corners - 1 && !(u < weight[corner]))
+    while (corner < corners - 1 && !(u < weight[corner])) {
         u -= weight[corner++];
-    while (corner > 0 && !(weight[corner] > 0))
+    }
+    while (corner > 0 && !(weight[corner] > 0)) {
         corner--;
+    }
     return row[corner];
 }
 
-/* One point of the boxes of a node. w: words, one for the box and its alias, d for the point, one for the reflection.
-   */
+/* One point of the boxes of a node. w: words: one for box and alias, d for the point, one for the reflection. */
 static void bml_sample__cells_point(const bml_sample_cells *s, double *x, int row, const uint32_t *w) {
     const bml_sample__box *first = s->box + s->first[row];
     uint32_t count = (uint32_t)(s->first[row + 1] - s->first[row]);
@@ -4854,24 +5388,29 @@ static void bml_sample__cells_point(const bml_sample_cells *s, double *x, int ro
         xi[k] = 2 * bml_sample__word(w[1 + k]) - 1;
         tilt += (double)box->slope[k] * xi[k];
     }
-    double sign = 2 * bml_sample__word(w[1 + d]) < 1 + tilt ? 1 : -1;
+    double u = bml_sample__word(w[1 + d]);
+    double sign = 2 * u < 1 + tilt ? 1 : -1;
     for (int k = 0; k < d; k++) {
-        double at = (double)box->middle[k] + (double)box->half[k] * sign * xi[k];
+        double away = (double)box->half[k] * sign * xi[k];
+        double at = (double)box->middle[k] + away;
         x[k] = s->lower[k] + s->width[k] * at;
     }
 }
 
 BML_SAMPLE_DEF int bml_sample_cells_draw(const bml_sample_cells *s, double *x, size_t n, const double *z, int one_z,
                                          bml_sample_rng *rng) {
-    if (!s || !x || !rng || (s->config.n_z && !z)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!s || !x || !rng || (s->config.n_z && !z)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     ptrdiff_t count = (ptrdiff_t)n;
     ptrdiff_t n_z = s->config.n_z;
     ptrdiff_t given = one_z ? (ptrdiff_t)(n > 0) : count;
     for (ptrdiff_t i = 0; i < given; i++) {
         for (ptrdiff_t k = 0; k < n_z; k++) {
             double at = z[i * n_z + k];
-            if (!bml_sample__finite(at) || !(at >= s->z_lower[k] && at <= s->z_upper[k]))
+            if (!bml_sample__finite(at) || !(at >= s->z_lower[k] && at <= s->z_upper[k])) {
                 return BML_SAMPLE_BAD_ARGUMENT;
+            }
         }
         if (n_z && bml_sample__cells_row(s, z + i * n_z, 0) < 0) return BML_SAMPLE_ZERO_DENSITY;
     }
@@ -4908,9 +5447,10 @@ static int bml_sample__weights_rules(double *largest, const double *weights, siz
     if (!weights || n < 1) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "weights: needed, one or more");
     if (n > 0xFFFFFFFFu) return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
     for (size_t i = 0; i < n; i++) {
-        if (!bml_sample__not_negative(weights[i]))
+        if (!bml_sample__not_negative(weights[i])) {
             return bml_sample__fail(why, BML_SAMPLE_BAD_DENSITY, "weights[%lu] = %g: must be >= 0 and finite",
                                     (unsigned long)i, weights[i]);
+        }
         if (weights[i] > *largest) *largest = weights[i];
     }
     return *largest > 0 ? BML_SAMPLE_OK : bml_sample__say(why, BML_SAMPLE_ZERO_DENSITY);
@@ -4941,10 +5481,12 @@ BML_SAMPLE_DEF int(bml_sample_alias_create)(bml_sample_alias **alias, const doub
     a->share = (double *)bml_sample__take(a, &used, count, sizeof(double));
     a->other = (uint32_t *)bml_sample__take(a, &used, count, sizeof(uint32_t));
     double sum = 0;
-    for (ptrdiff_t i = 0; i < count; i++)
+    for (ptrdiff_t i = 0; i < count; i++) {
         sum += weights[i] / largest;
-    for (ptrdiff_t i = 0; i < count; i++)
+    }
+    for (ptrdiff_t i = 0; i < count; i++) {
         a->share[i] = weights[i] / largest * ((double)n / sum);
+    }
     bml_sample__pair(a->share, a->other, stack, count);
     BML_SAMPLE_FREE(stack);
     *alias = a;
@@ -4981,8 +5523,9 @@ enum { BML_SAMPLE__PROPOSALS = 64 }; /* per call of the density */
 
 static int bml_sample__densities(double *p, const double *x, int n, const bml_sample_ratio *how) {
     how->density(p, x, how->z, n, how->user);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         if (!bml_sample__not_negative(p[i])) return BML_SAMPLE_BAD_DENSITY;
+    }
     return BML_SAMPLE_OK;
 }
 
@@ -4994,8 +5537,9 @@ BML_SAMPLE_DEF int bml_sample_reject(double *x, size_t n, const bml_sample_rejec
     double misses = 0;
     int status = BML_SAMPLE_OK;
     if (!x || !how || !rng || !how->density) return BML_SAMPLE_BAD_ARGUMENT;
-    if (!bml_sample__is_range(how->lower, how->upper) || !bml_sample__within(how->bound, DBL_MIN, DBL_MAX))
+    if (!bml_sample__is_range(how->lower, how->upper) || !bml_sample__within(how->bound, DBL_MIN, DBL_MAX)) {
         return BML_SAMPLE_BAD_ARGUMENT;
+    }
     bml_sample_ratio call;
     memset(&call, 0, sizeof call);
     call.density = how->density;
@@ -5003,8 +5547,9 @@ BML_SAMPLE_DEF int bml_sample_reject(double *x, size_t n, const bml_sample_rejec
     call.z = how->z;
     while (!status && done < n) {
         bml_sample_rng_fill(u, 2 * BML_SAMPLE__PROPOSALS, rng);
-        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++)
-            try_x[i] = how->lower + (how->upper - how->lower) * u[i];
+        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++) {
+            try_x[i] = bml_sample__between(how->lower, how->upper, u[i]);
+        }
         status = bml_sample__densities(p, try_x, BML_SAMPLE__PROPOSALS, &call);
         misses += (double)BML_SAMPLE__PROPOSALS;
         for (int i = 0; !status && i < BML_SAMPLE__PROPOSALS && done < n; i++) {
@@ -5027,12 +5572,16 @@ BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_s
     size_t done = 0;
     int status = BML_SAMPLE_OK;
     if (!x || !how || !rng || !how->density) return BML_SAMPLE_BAD_ARGUMENT;
-    if (!bml_sample__within(how->s_max, DBL_MIN, DBL_MAX) || !bml_sample__is_range(how->v_min, how->v_max))
+    if (!bml_sample__within(how->s_max, DBL_MIN, DBL_MAX) || !bml_sample__is_range(how->v_min, how->v_max)) {
         return BML_SAMPLE_BAD_ARGUMENT;
+    }
     while (!status && done < n) {
         bml_sample_rng_fill(u, 2 * BML_SAMPLE__PROPOSALS, rng);
-        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++)
-            try_x[i] = (how->v_min + (how->v_max - how->v_min) * u[BML_SAMPLE__PROPOSALS + i]) / (how->s_max * u[i]);
+        for (int i = 0; i < BML_SAMPLE__PROPOSALS; i++) {
+            double at = u[BML_SAMPLE__PROPOSALS + i];
+            double v = bml_sample__between(how->v_min, how->v_max, at);
+            try_x[i] = v / (how->s_max * u[i]);
+        }
         status = bml_sample__densities(p, try_x, BML_SAMPLE__PROPOSALS, how);
         misses += (double)BML_SAMPLE__PROPOSALS;
         for (int i = 0; !status && i < BML_SAMPLE__PROPOSALS && done < n; i++) {
@@ -5040,8 +5589,10 @@ BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_s
             double root = sqrt(p[i]);
             double v = try_x[i] * root;
             double slack = 1e-12 * (how->v_max - how->v_min);
-            if (root > how->s_max * (1 + 1e-12) || v > how->v_max + slack || v < how->v_min - slack)
+            int above = root > how->s_max * (1 + 1e-12);
+            if (above || v > how->v_max + slack || v < how->v_min - slack) {
                 status = BML_SAMPLE_BAD_ENVELOPE;
+            }
             if (s < root) {
                 x[done++] = try_x[i];
                 misses = 0;
@@ -5071,8 +5622,15 @@ enum { BML_SAMPLE__ROWS = 64 };
 struct bml_sample_net {
     float *array;
     ptrdiff_t count;
-    int n_dim, n_z, n_hidden, width[BML_SAMPLE__MAX_LAYERS];
-    const float *lower, *upper, *z_lower, *z_upper, *weights[BML_SAMPLE_MAX_DIM]; /* into array */
+    int n_dim;
+    int n_z;
+    int n_hidden;
+    int width[BML_SAMPLE__MAX_LAYERS];
+    const float *lower; /* these and what follows point into array */
+    const float *upper;
+    const float *z_lower;
+    const float *z_upper;
+    const float *weights[BML_SAMPLE_MAX_DIM];
 };
 
 /* Numbers in the network of output k. */
@@ -5089,7 +5647,9 @@ static ptrdiff_t bml_sample__subnet_size(const bml_sample_net *net, int k) {
 /* *value = array[at] if that is a whole number from low to high. */
 static int bml_sample__read_count(int *value, const float *array, ptrdiff_t at, int low, int high) {
     float x = array[at];
-    if (!bml_sample__finite((double)x) || !(x >= (float)low && x <= (float)high)) return 0;
+    if (!bml_sample__finite((double)x) || !(x >= (float)low && x <= (float)high)) {
+        return 0;
+    }
     *value = (int)x;
     return (float)*value == x;
 }
@@ -5098,19 +5658,26 @@ static int bml_sample__read_count(int *value, const float *array, ptrdiff_t at, 
 static int bml_sample__net_read(bml_sample_net *net) {
     const float *a = net->array;
     ptrdiff_t at = 5;
-    for (ptrdiff_t i = 0; i < net->count; i++)
+    for (ptrdiff_t i = 0; i < net->count; i++) {
         if (!bml_sample__finite((double)a[i])) return 0;
+    }
     int k;
     int format;
     if (net->count < 8 || !bml_sample__read_count(&k, a, 0, BML_SAMPLE__MAGIC, BML_SAMPLE__MAGIC) ||
         !bml_sample__read_count(&format, a, 1, 1, 1) ||
         !bml_sample__read_count(&net->n_dim, a, 2, 1, BML_SAMPLE_MAX_DIM) ||
         !bml_sample__read_count(&net->n_z, a, 3, 0, BML_SAMPLE_MAX_Z) ||
-        !bml_sample__read_count(&net->n_hidden, a, 4, 1, BML_SAMPLE__MAX_LAYERS))
+        !bml_sample__read_count(&net->n_hidden, a, 4, 1, BML_SAMPLE__MAX_LAYERS)) {
         return 0;
-    if (net->count < at + net->n_hidden + 2 * net->n_dim + 2 * net->n_z) return 0;
-    for (k = 0; k < net->n_hidden; k++)
-        if (!bml_sample__read_count(&net->width[k], a, at++, 1, BML_SAMPLE__MAX_WIDTH)) return 0;
+    }
+    if (net->count < at + net->n_hidden + 2 * net->n_dim + 2 * net->n_z) {
+        return 0;
+    }
+    for (k = 0; k < net->n_hidden; k++) {
+        if (!bml_sample__read_count(&net->width[k], a, at++, 1, BML_SAMPLE__MAX_WIDTH)) {
+            return 0;
+        }
+    }
     net->lower = a + at;
     net->upper = net->lower + net->n_dim;
     net->z_lower = net->upper + net->n_dim;
@@ -5119,10 +5686,13 @@ static int bml_sample__net_read(bml_sample_net *net) {
     for (k = 0; k < net->n_dim; k++) {
         net->weights[k] = a + at;
         at += bml_sample__subnet_size(net, k);
-        if (at > net->count || !(net->lower[k] < net->upper[k])) return 0;
+        if (at > net->count || !(net->lower[k] < net->upper[k])) {
+            return 0;
+        }
     }
-    for (k = 0; k < net->n_z; k++)
+    for (k = 0; k < net->n_z; k++) {
         if (!(net->z_lower[k] < net->z_upper[k])) return 0;
+    }
     return at == net->count;
 }
 
@@ -5132,7 +5702,9 @@ BML_SAMPLE_DEF int(bml_sample_net_create)(bml_sample_net **net, const float *arr
     if (!net || !array) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, array: needed");
     size_t bytes;
     size_t used = 0;
-    if (!bml_sample__mul(&bytes, count, sizeof(float), 2)) return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    if (!bml_sample__mul(&bytes, count, sizeof(float), 2)) {
+        return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    }
     bml_sample__take(NULL, &used, 1, sizeof **net);
     bml_sample_net *made = (bml_sample_net *)bml_sample__alloc(used + bytes / 2);
     if (!made) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
@@ -5169,23 +5741,29 @@ static void bml_sample__layer(float *BML_SAMPLE__RESTRICT to, const float *BML_S
     for (int k = 0; k < out; k++) {
         float *BML_SAMPLE__RESTRICT y = to + k * BML_SAMPLE__ROWS;
         const float *row = w + k * in;
-        for (int i = 0; i < m; i++)
+        for (int i = 0; i < m; i++) {
             y[i] = bias[k];
+        }
         for (j = 0; j + 3 < in; j += 4) {
             const float *x = from + j * BML_SAMPLE__ROWS;
             const float a0 = row[j];
             const float a1 = row[j + 1];
             const float a2 = row[j + 2];
             const float a3 = row[j + 3];
-            for (int i = 0; i < m; i++)
-                y[i] += a0 * x[i] + a1 * x[i + BML_SAMPLE__ROWS] +
-                        (a2 * x[i + 2 * BML_SAMPLE__ROWS] + a3 * x[i + 3 * BML_SAMPLE__ROWS]);
+            for (int i = 0; i < m; i++) {
+                float first = a0 * x[i] + a1 * x[i + BML_SAMPLE__ROWS];
+                float second = a2 * x[i + 2 * BML_SAMPLE__ROWS] + a3 * x[i + 3 * BML_SAMPLE__ROWS];
+                y[i] += first + second;
+            }
         }
-        for (; j < in; j++)
-            for (int i = 0; i < m; i++)
+        for (; j < in; j++) {
+            for (int i = 0; i < m; i++) {
                 y[i] += row[j] * from[j * BML_SAMPLE__ROWS + i];
-        for (int i = 0; !last && i < m; i++)
+            }
+        }
+        for (int i = 0; !last && i < m; i++) {
             y[i] = bml_sample__tanhf(y[i]);
+        }
     }
 }
 
@@ -5205,8 +5783,10 @@ static void bml_sample__output(const bml_sample_net *net, int k, float *x, const
     for (int i = 0; i < m; i++) {
         float *to = act[0] + i;
         *to = 2 * v[i] - 1;
-        for (int j = 0; j < k; j++)
-            to[(1 + j) * BML_SAMPLE__ROWS] = bml_sample__scaled(x[i * d + j], net->lower[j], net->upper[j]);
+        for (int j = 0; j < k; j++) {
+            float at = x[i * d + j];
+            to[(1 + j) * BML_SAMPLE__ROWS] = bml_sample__scaled(at, net->lower[j], net->upper[j]);
+        }
         for (int j = 0; j < net->n_z; j++) {
             float at = z[i * z_step + j];
             to[(1 + k + j) * BML_SAMPLE__ROWS] = bml_sample__scaled(at, net->z_lower[j], net->z_upper[j]);
@@ -5223,25 +5803,29 @@ static void bml_sample__output(const bml_sample_net *net, int k, float *x, const
         float y = v[i] + v[i] * (1 - v[i]) * act[from][i];
         y = y > 0 ? y : 0;
         y = y < 1 ? y : 1;
-        x[i * d + k] = net->lower[k] + (net->upper[k] - net->lower[k]) * y;
+        x[i * d + k] = bml_sample__betweenf(net->lower[k], net->upper[k], y);
     }
 }
 
 static int bml_sample__net_arguments(const bml_sample_net *net, const bml_sample_net_call *call) {
     size_t product;
     int bad = 0;
-    if (!bml_sample__mul(&product, call->n, (size_t)(net->n_dim + net->n_z + 1), 2 * sizeof(float)))
+    if (!bml_sample__mul(&product, call->n, (size_t)(net->n_dim + net->n_z + 1), 2 * sizeof(float))) {
         return BML_SAMPLE_TOO_LARGE;
+    }
     if (net->n_z && !call->z) return BML_SAMPLE_BAD_ARGUMENT;
     ptrdiff_t n = (ptrdiff_t)call->n;
     ptrdiff_t rows = call->one_z && n > 0 ? 1 : n;
-    for (ptrdiff_t i = 0; i < rows; i++)
+    for (ptrdiff_t i = 0; i < rows; i++) {
         for (int k = 0; k < net->n_z; k++) {
             float z = call->z[i * net->n_z + k];
-            bad |= !bml_sample__finite((double)z) || !(z >= net->z_lower[k] && z <= net->z_upper[k]);
+            int inside = z >= net->z_lower[k] && z <= net->z_upper[k];
+            bad |= !inside || !bml_sample__finite((double)z);
         }
-    for (ptrdiff_t i = 0; call->u && i < n * net->n_dim; i++)
+    }
+    for (ptrdiff_t i = 0; call->u && i < n * net->n_dim; i++) {
         bad |= !bml_sample__in_unitf(call->u[i]);
+    }
     return bad ? BML_SAMPLE_BAD_ARGUMENT : BML_SAMPLE_OK;
 }
 
@@ -5261,10 +5845,12 @@ BML_SAMPLE_DEF int bml_sample_net_draw(const bml_sample_net *net, float *x, cons
         m = n - done < BML_SAMPLE__ROWS ? (int)(n - done) : BML_SAMPLE__ROWS;
         for (int k = 0; k < d; k++) {
             if (!call->u) bml_sample__fill(u, m, rng);
-            for (int i = 0; call->u && i < m; i++)
+            for (int i = 0; call->u && i < m; i++) {
                 u[i] = (double)call->u[(done + i) * d + k];
-            for (int i = 0; i < m; i++)
+            }
+            for (int i = 0; i < m; i++) {
                 v[i] = (float)bml_sample__v_of(u[i]);
+            }
             bml_sample__output(net, k, x + done * d, v, z, z_step, m);
         }
     }
@@ -5275,7 +5861,8 @@ BML_SAMPLE_DEF int bml_sample_net_draw(const bml_sample_net *net, float *x, cons
 /* Text that counts itself, as snprintf does. */
 typedef struct bml_sample__text {
     char *to;
-    size_t size, length;
+    size_t size;
+    size_t length;
 } bml_sample__text;
 
 BML_SAMPLE__PRINTF(2, 3) static void bml_sample__add(bml_sample__text *t, const char *format, ...) {
@@ -5285,8 +5872,9 @@ BML_SAMPLE__PRINTF(2, 3) static void bml_sample__add(bml_sample__text *t, const 
     int n = vsnprintf(piece, sizeof piece, format, args);
     va_end(args);
     if (n >= (int)sizeof piece) n = (int)sizeof piece - 1;
-    for (int i = 0; i < n; i++, t->length++)
+    for (int i = 0; i < n; i++, t->length++) {
         if (t->length < t->size) t->to[t->length] = piece[i];
+    }
 }
 
 /* A float with `digits` behind the point, which is one in every locale. */
@@ -5295,13 +5883,16 @@ static void bml_sample__add_float(bml_sample__text *t, float x, int digits) {
     snprintf(piece, sizeof piece, "%.*e", digits, (double)x);
     char *point = piece + (piece[0] == '-') + 1; /* what stands between the first digit and the others */
     char *rest = point;
-    while (*rest && (*rest < '0' || *rest > '9'))
+    while (*rest && (*rest < '0' || *rest > '9')) {
         rest++;
+    }
     bml_sample__add(t, "%.*s.%s", (int)(point - piece), piece, rest);
 }
 
 static size_t bml_sample__end(bml_sample__text *t) {
-    if (t->size) t->to[t->length < t->size ? t->length : t->size - 1] = 0;
+    if (t->size) {
+        t->to[t->length < t->size ? t->length : t->size - 1] = 0;
+    }
     return t->length;
 }
 
@@ -5376,17 +5967,22 @@ BML_SAMPLE_DEF size_t bml_sample_net_safetensors(unsigned char *bytes, size_t si
     bml_sample__add(&t, "}");
     bml_sample__tensors(&t, net);
     bml_sample__add(&t, "}");
-    while (t.length % 8)
+    while (t.length % 8) {
         bml_sample__add(&t, " ");
+    }
     uint64_t header = t.length - 8;
     ptrdiff_t first = net->weights[0] - net->array;
-    for (size_t i = 0; i < 8 && i < t.size; i++)
+    for (size_t i = 0; i < 8 && i < t.size; i++) {
         bytes[i] = (unsigned char)(header >> 8 * i);
+    }
     for (ptrdiff_t i = first; i < net->count; i++) {
         uint32_t bits;
         memcpy(&bits, &net->array[i], 4);
-        for (int k = 0; k < 4; k++, t.length++)
-            if (t.length < t.size) bytes[t.length] = (unsigned char)(bits >> 8 * k);
+        for (int k = 0; k < 4; k++, t.length++) {
+            if (t.length < t.size) {
+                bytes[t.length] = (unsigned char)(bits >> 8 * k);
+            }
+        }
     }
     return t.length;
 }
@@ -5402,10 +5998,11 @@ static double bml_sample__js(const double *a, const double *b, int n) {
         double d = both > 0 ? (a[i] - b[i]) / both : 0;
         double s = d * d;
         double term = s * (1 + s * (1.0 / 6 + s / 15));
-        if (s >= 1)
+        if (s >= 1) {
             term = 2 * log(2.0);
-        else if (s >= 1e-4)
+        } else if (s >= 1e-4) {
             term = (1 + d) * log1p(d) + (1 - d) * log1p(-d);
+        }
         sum += 0.25 * both * term;
     }
     return sum;
@@ -5421,13 +6018,15 @@ static double bml_sample__implied(const double *c, double *work, int n, int bins
     int i = 0;
     for (int k = 0; k <= bins; k++) {
         double want = (double)k / bins;
-        while (i < n && c[i] < want)
+        while (i < n && c[i] < want) {
             i++;
+        }
         double c0 = i ? c[i - 1] : 0;
         double u0 = i ? (i - 0.5) / n : 0;
         double c1 = i < n ? c[i] : 1;
         double u1 = i < n ? (i + 0.5) / n : 1;
-        edge[k] = c1 > c0 ? u0 + (u1 - u0) * (want - c0) / (c1 - c0) : u1;
+        double at = (u1 - u0) * (want - c0) / (c1 - c0);
+        edge[k] = c1 > c0 ? u0 + at : u1;
         if (k == 0) edge[k] = 0;
         if (k == bins) edge[k] = 1;
         if (k) {
@@ -5441,8 +6040,9 @@ static double bml_sample__implied(const double *c, double *work, int n, int bins
 
 BML_SAMPLE_DEF int bml_sample_check_inverse(bml_sample_quality *quality, const bml_sample_check *check) {
     double sum = 0;
-    if (!quality || !check || !check->inverse || !check->cdf || check->n < 0 || check->bins < 0)
+    if (!quality || !check || !check->inverse || !check->cdf || check->n < 0 || check->bins < 0) {
         return BML_SAMPLE_BAD_ARGUMENT;
+    }
     int n = check->n ? check->n : 100000;
     int bins = check->bins ? check->bins : 200;
     if (n < 2 || bins < 2 || bins > 1 << 24) return BML_SAMPLE_BAD_ARGUMENT;
@@ -5455,15 +6055,20 @@ BML_SAMPLE_DEF int bml_sample_check_inverse(bml_sample_quality *quality, const b
         return BML_SAMPLE_NO_MEMORY;
     }
     double *c = u + 2 * n;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         u[i] = (i + 0.5) / n;
+    }
     check->inverse(u + n, u, n, check->user);
     check->cdf(c, u + n, n, check->user);
     for (int i = 0; i < n; i++) {
         double error = fabs(c[i] - u[i]);
-        if (!(error <= quality->max_error) || !bml_sample__finite(c[i])) quality->max_error = error;
+        if (!(error <= quality->max_error) || !bml_sample__finite(c[i])) {
+            quality->max_error = error;
+        }
         sum += error;
-        if (i && !(u[n + i] >= u[n + i - 1])) quality->falls++;
+        if (i && !(u[n + i] >= u[n + i - 1])) {
+            quality->falls++;
+        }
     }
     quality->mean_error = sum / n;
     bml_sample__sort(c, n);
@@ -5483,11 +6088,14 @@ BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double
         total += counts[i];
         sum += prob[i];
     }
-    if (!bml_sample__within(total, DBL_MIN, DBL_MAX) || !(fabs(sum - 1) <= 1e-6)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!bml_sample__within(total, DBL_MIN, DBL_MAX) || !(fabs(sum - 1) <= 1e-6)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     double *share = bml_sample__doubles(bins);
     if (!share) return BML_SAMPLE_NO_MEMORY;
-    for (int i = 0; i < bins; i++)
+    for (int i = 0; i < bins; i++) {
         share[i] = counts[i] / total;
+    }
     out->js = bml_sample__js(share, prob, bins);
     out->noise = (bins - 1) / (8 * total);
     out->noise_sd = sqrt(2.0 * (bins - 1)) / (8 * total);
@@ -5506,11 +6114,15 @@ BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double
 typedef struct bml_sample__lesson {
     const bml_sample_training *training;
     bml_sample_table **table; /* [conditions] */
-    double *x, *z;            /* [conditions][n_dim], [conditions][n_z] */
-    int k, n_conditions;
+    double *x;                /* [conditions][n_dim] */
+    double *z;                /* [conditions][n_z] */
+    int k;
+    int n_conditions;
     bml_nn *nn;
-    double lower, width;
-    float *rows, *numbers; /* the training set: [n][n_in], [n] */
+    double lower;
+    double width;
+    float *rows;    /* the training set: [n][n_in] */
+    float *numbers; /* [n] */
     ptrdiff_t n;
     int cancelled;
 } bml_sample__lesson;
@@ -5518,7 +6130,8 @@ typedef struct bml_sample__lesson {
 /* The density of x_k at given x_1..k-1 and Z: later coordinates integrated out by two panels of 16 points each. */
 typedef struct bml_sample__marginal {
     const bml_sample_training *training;
-    const double *x, *z;
+    const double *x;
+    const double *z;
     int k;
 } bml_sample__marginal;
 
@@ -5530,8 +6143,9 @@ static void bml_sample__marginal_density(double *p, const double *x, const doubl
     double at[3][32];
     int rest = t->n_dim - 1 - m->k;
     int total = 1; /* 32 points for each coordinate that is integrated out */
-    for (int j = 0; j < rest; j++)
+    for (int j = 0; j < rest; j++) {
         total *= 32;
+    }
     (void)unused;
     int d;
     for (d = m->k + 1; d < t->n_dim; d++) {
@@ -5543,18 +6157,21 @@ static void bml_sample__marginal_density(double *p, const double *x, const doubl
     for (int i = 0; i < n; i++) {
         double sum = 0;
         for (int j = 0; j < total; j++) {
-            for (d = 0; d < m->k; d++)
+            for (d = 0; d < m->k; d++) {
                 point[j * t->n_dim + d] = m->x[d];
+            }
             point[j * t->n_dim + m->k] = x[i];
-            for (d = m->k + 1, a = j; d < t->n_dim; d++, a /= 32)
+            for (d = m->k + 1, a = j; d < t->n_dim; d++, a /= 32) {
                 point[j * t->n_dim + d] = at[d][a % 32];
+            }
         }
         t->density(value, point, m->z, total, t->user);
         for (int j = 0; j < total; j++) {
             double weight = 1;
             for (d = m->k + 1, a = j; d < t->n_dim; d++, a /= 32) {
                 int g = a % 16;
-                weight *= bml_sample__gl_w[g < 8 ? 7 - g : g - 8] * 0.25 * (t->upper[d] - t->lower[d]);
+                double quarter = 0.25 * (t->upper[d] - t->lower[d]);
+                weight *= bml_sample__gl_weight(g) * quarter;
             }
             sum += bml_sample__not_negative(value[j]) ? weight * value[j] : bml_sample__nan();
         }
@@ -5593,10 +6210,12 @@ static int bml_sample__conditions(bml_sample__lesson *s, bml_sample_rng *rng) {
     double root = 1.5;
     double shift[BML_SAMPLE_MAX_DIM + BML_SAMPLE_MAX_Z];
     double number = 0;
-    for (int j = 0; j < 60; j++)
+    for (int j = 0; j < 60; j++) {
         root = pow(1 + root, 1.0 / (d + 1));
-    for (int j = 0; j < d; j++)
+    }
+    for (int j = 0; j < d; j++) {
         shift[j] = bml_sample_rng_uniform(rng);
+    }
     for (int c = 0; !status && c < s->n_conditions; number++) {
         for (int j = 0; j < d; j++) {
             double at = shift[j] + number * pow(root, -(j + 1.0));
@@ -5604,16 +6223,21 @@ static int bml_sample__conditions(bml_sample__lesson *s, bml_sample_rng *rng) {
             at = at * 1.06 - 0.03; /* the ends of the ranges are learnt too */
             at = at > 0 ? at : 0;
             at = at < 1 ? at : 1;
-            if (j < s->k)
-                s->x[c * t->n_dim + j] = t->lower[j] + at * (t->upper[j] - t->lower[j]);
-            else
-                s->z[c * t->n_z + j - s->k] = t->z_lower[j - s->k] + at * (t->z_upper[j - s->k] - t->z_lower[j - s->k]);
+            int parameter = j - s->k;
+            if (parameter < 0) {
+                s->x[c * t->n_dim + j] = bml_sample__between(t->lower[j], t->upper[j], at);
+            } else {
+                double lower = t->z_lower[parameter];
+                double upper = t->z_upper[parameter];
+                s->z[c * t->n_z + parameter] = bml_sample__between(lower, upper, at);
+            }
         }
         status = bml_sample__condition(s, c);
-        if (!status)
+        if (!status) {
             c++;
-        else if (status == BML_SAMPLE_ZERO_DENSITY && s->k && ++tries < 10 * s->n_conditions)
+        } else if (status == BML_SAMPLE_ZERO_DENSITY && s->k && ++tries < 10 * s->n_conditions) {
             status = BML_SAMPLE_OK;
+        }
     }
     return status;
 }
@@ -5622,7 +6246,8 @@ static double bml_sample__train_loss(const bml_nn_batch *batch, void *user) {
     const bml_sample__lesson *s = (const bml_sample__lesson *)user;
     double sum = 0;
     for (int i = 0; i < batch->n; i++) {
-        double v = ((double)batch->x[(ptrdiff_t)i * (ptrdiff_t)batch->n_in] + 1) / 2;
+        double scaled = (double)batch->x[(ptrdiff_t)i * (ptrdiff_t)batch->n_in];
+        double v = (scaled + 1) / 2;
         double u = bml_sample__u_of(v);
         double n = (double)batch->prediction[i];
         double c = 0;
@@ -5632,11 +6257,14 @@ static double bml_sample__train_loss(const bml_nn_batch *batch, void *user) {
         if (y < 0) out = y;
         if (y > 1) out = y - 1;
         double x = s->lower + s->width * (y - out);
-        bml_sample_table_cdf(s->table[(int)batch->target[i]], &c, &p, &x, 1);
-        p = p * s->width > 0.05 ? p * s->width : 0.05; /* so that no row is stuck where there is no density */
+        int condition = (int)batch->target[i];
+        bml_sample_table_cdf(s->table[condition], &c, &p, &x, 1);
+        p *= s->width;
+        p = p > 0.05 ? p : 0.05; /* so that no row is stuck where there is no density */
         c += out - u;
         sum += c * c;
-        batch->gradient[i] = (bml_nn_real)(2 * c * p * v * (1 - v) / batch->n);
+        double slope = 2 * c * p * v * (1 - v);
+        batch->gradient[i] = (bml_nn_real)(slope / batch->n);
     }
     return sum / batch->n;
 }
@@ -5682,8 +6310,9 @@ static int bml_sample__train_epoch(const bml_nn_epoch *epoch, void *user) {
         s->cancelled = t->progress(&p, t->progress_user) != 0;
         if (s->cancelled) return 1;
     }
-    if (epoch->loss <= t->target)
+    if (epoch->loss <= t->target) {
         stop = !bml_sample__whole_loss(s, &loss) && loss <= t->target; /* its own is a mean over changing weights */
+    }
     return stop;
 }
 
@@ -5691,21 +6320,24 @@ static int bml_sample__train_epoch(const bml_nn_epoch *epoch, void *user) {
 static void bml_sample__rows(const bml_sample__lesson *s, float *x, float *y, int points) {
     const bml_sample_training *t = s->training;
     int n_in = 1 + s->k + t->n_z;
-    for (int c = 0; c < s->n_conditions; c++)
+    for (int c = 0; c < s->n_conditions; c++) {
         for (int j = 0; j < points; j++) {
             float *row = x + (ptrdiff_t)(c * points + j) * n_in;
             double v = (j + fmod(0.5 + 0.6180339887498949 * c, 1)) / points;
             row[0] = (float)(2 * v - 1);
             for (int k = 0; k < s->k; k++) {
                 double width = t->upper[k] - t->lower[k];
-                row[1 + k] = (float)(2 * (s->x[c * t->n_dim + k] - t->lower[k]) / width - 1);
+                double from_lower = s->x[c * t->n_dim + k] - t->lower[k];
+                row[1 + k] = (float)(2 * from_lower / width - 1);
             }
             for (int k = 0; k < t->n_z; k++) {
                 double width = t->z_upper[k] - t->z_lower[k];
-                row[1 + s->k + k] = (float)(2 * (s->z[c * t->n_z + k] - t->z_lower[k]) / width - 1);
+                double from_lower = s->z[c * t->n_z + k] - t->z_lower[k];
+                row[1 + s->k + k] = (float)(2 * from_lower / width - 1);
             }
             y[c * points + j] = (float)c;
         }
+    }
 }
 
 /* A dense network of tanh units with one output. */
@@ -5763,11 +6395,12 @@ static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hid
     int status = bml_sample__build_net(s, hidden, n_hidden);
     if (!status) {
         int trained = bml_nn_train(s->nn, &how, NULL);
-        if (s->cancelled)
+        if (s->cancelled) {
             status = BML_SAMPLE_CANCELLED;
-        else if (trained && trained != BML_NN_CANCELLED)
+        } else if (trained && trained != BML_NN_CANCELLED) {
             status = trained == BML_NN_NO_MEMORY ? BML_SAMPLE_NO_MEMORY
                                                  : BML_SAMPLE_TRAINING; /* stopped at the target: fine */
+        }
     }
     if (!status) status = bml_sample__whole_loss(s, loss);
     BML_SAMPLE_FREE(s->rows);
@@ -5780,9 +6413,11 @@ static void bml_sample__collect(float *to, bml_nn *nn, int n_in, const int *hidd
     int in = n_in;
     for (int l = 0; l <= n_hidden; l++) {
         int out = l < n_hidden ? hidden[l] : 1;
-        for (int j = 0; j < out; j++)
-            for (int i = 0; i < in; i++)
+        for (int j = 0; j < out; j++) {
+            for (int i = 0; i < in; i++) {
                 to[j * in + i] = from[i * out + j];
+            }
+        }
         memcpy(to + in * out, from + in * out, (size_t)out * sizeof(float));
         to += (in + 1) * out;
         from += (in + 1) * out;
@@ -5804,11 +6439,16 @@ static int bml_sample__train_output(float *to, double *loss, const bml_sample_tr
     s.table = (bml_sample_table **)bml_sample__alloc(bml_sample__bytes(s.n_conditions, sizeof *s.table));
     s.x = bml_sample__doubles((ptrdiff_t)s.n_conditions * t->n_dim);
     s.z = bml_sample__doubles((ptrdiff_t)s.n_conditions * (t->n_z + 1));
-    if (s.table && s.x && s.z) status = bml_sample__conditions(&s, &rng);
+    if (s.table && s.x && s.z) {
+        status = bml_sample__conditions(&s, &rng);
+    }
     if (!status) status = bml_sample__learn(&s, loss, t->hidden, t->n_hidden);
-    if (!status) bml_sample__collect(to, s.nn, 1 + k + t->n_z, t->hidden, t->n_hidden);
-    for (int c = 0; s.table && c < s.n_conditions; c++)
+    if (!status) {
+        bml_sample__collect(to, s.nn, 1 + k + t->n_z, t->hidden, t->n_hidden);
+    }
+    for (int c = 0; s.table && c < s.n_conditions; c++) {
         bml_sample_table_free(s.table[c]);
+    }
     bml_nn_free(s.nn);
     BML_SAMPLE_FREE(s.table);
     BML_SAMPLE_FREE(s.x);
@@ -5842,14 +6482,19 @@ static int bml_sample__rises(const bml_sample_net *net, uint64_t seed) {
     float given[BML_SAMPLE_MAX_DIM] = {0};
     float z[BML_SAMPLE_MAX_Z + 1];
     bml_sample_rng rng = bml_sample__stream(seed, 0, 0, BML_SAMPLE__STREAM_RISES);
-    for (int k = 0; k < net->n_dim; k++)
+    for (int k = 0; k < net->n_dim; k++) {
         for (int trial = 0; trial < 200; trial++) {
-            for (int j = 0; j < k; j++)
-                given[j] = net->lower[j] + (net->upper[j] - net->lower[j]) * (float)bml_sample_rng_uniform(&rng);
-            for (int j = 0; j < net->n_z; j++)
-                z[j] = net->z_lower[j] + (net->z_upper[j] - net->z_lower[j]) * (float)bml_sample_rng_uniform(&rng);
+            for (int j = 0; j < k; j++) {
+                float at = (float)bml_sample_rng_uniform(&rng);
+                given[j] = bml_sample__betweenf(net->lower[j], net->upper[j], at);
+            }
+            for (int j = 0; j < net->n_z; j++) {
+                float at = (float)bml_sample_rng_uniform(&rng);
+                z[j] = bml_sample__betweenf(net->z_lower[j], net->z_upper[j], at);
+            }
             if (!bml_sample__rises_at(net, k, given, z)) return 0;
         }
+    }
     return 1;
 }
 
@@ -5865,8 +6510,9 @@ static int bml_sample__train_rules(bml_sample_training *t, char *why) {
     if (!t->epochs) t->epochs = 2000;
     if (!t->batch) t->batch = 32;
     if (t->learning_rate == 0) t->learning_rate = 1e-2;
-    if (!t->density || !t->lower || !t->upper)
+    if (!t->density || !t->lower || !t->upper) {
         return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density, lower, upper: needed");
+    }
     bml_sample__rule rule[] = {
         {"n_dim", (double)t->n_dim, 1, 3},
         {"n_z", (double)t->n_z, 0, BML_SAMPLE_MAX_Z},
@@ -5880,12 +6526,15 @@ static int bml_sample__train_rules(bml_sample_training *t, char *why) {
         {"threads", (double)t->threads, 0, 1 << 20},
     };
     int status = bml_sample__rules(why, rule, (int)(sizeof rule / sizeof *rule));
-    if (!status && t->n_z && (!t->z_lower || !t->z_upper))
+    if (!status && t->n_z && (!t->z_lower || !t->z_upper)) {
         status = bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "z_lower, z_upper: needed");
-    for (int k = 0; !status && k < t->n_dim; k++)
+    }
+    for (int k = 0; !status && k < t->n_dim; k++) {
         status = bml_sample__check_range(why, "lower, upper", t->lower[k], t->upper[k]);
-    for (int k = 0; !status && k < t->n_z; k++)
+    }
+    for (int k = 0; !status && k < t->n_z; k++) {
         status = bml_sample__check_range(why, "z_lower, z_upper", t->z_lower[k], t->z_upper[k]);
+    }
     for (int k = 0; !status && k < t->n_hidden; k++) {
         bml_sample__rule width = {"hidden", (double)t->hidden[k], 1, BML_SAMPLE__MAX_WIDTH};
         status = bml_sample__rules(why, &width, 1);
@@ -5901,16 +6550,21 @@ static ptrdiff_t bml_sample__head(float *to, const bml_sample_training *t) {
     to[at++] = (float)t->n_dim;
     to[at++] = (float)t->n_z;
     to[at++] = (float)t->n_hidden;
-    for (int k = 0; k < t->n_hidden; k++)
+    for (int k = 0; k < t->n_hidden; k++) {
         to[at++] = (float)t->hidden[k];
-    for (int k = 0; k < t->n_dim; k++)
+    }
+    for (int k = 0; k < t->n_dim; k++) {
         to[at++] = (float)t->lower[k];
-    for (int k = 0; k < t->n_dim; k++)
+    }
+    for (int k = 0; k < t->n_dim; k++) {
         to[at++] = (float)t->upper[k];
-    for (int k = 0; k < t->n_z; k++)
+    }
+    for (int k = 0; k < t->n_z; k++) {
         to[at++] = (float)t->z_lower[k];
-    for (int k = 0; k < t->n_z; k++)
+    }
+    for (int k = 0; k < t->n_z; k++) {
         to[at++] = (float)t->z_upper[k];
+    }
     return at;
 }
 
@@ -5942,8 +6596,9 @@ BML_SAMPLE_DEF int(bml_sample_net_train)(bml_sample_net **net, double *loss, con
     shape.n_hidden = t.n_hidden;
     memcpy(shape.width, t.hidden, bml_sample__bytes(t.n_hidden, sizeof(int)));
     ptrdiff_t count = 5 + t.n_hidden + 2 * t.n_dim + 2 * t.n_z;
-    for (int k = 0; k < t.n_dim; k++)
+    for (int k = 0; k < t.n_dim; k++) {
         count += bml_sample__subnet_size(&shape, k);
+    }
     float *array = (float *)bml_sample__alloc(bml_sample__bytes(count, sizeof(float)));
     if (!array) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
     double worst = 0;
@@ -5968,8 +6623,7 @@ BML_SAMPLE_DEF int(bml_sample_net_train)(bml_sample_net **net, double *loss, con
    0.1.0  Compton by network, table and inversion; tables, grids, alias, rejection, networks; sources of electrons and
           photons
    0.2.0  why of every create; the generator of all headers; right under fast mathematics; inline functions, thermal
-   steps,
-          polarisation, strong fields, cells, quintic tables; exact collisions below gamma = 20
+          steps, polarisation, strong fields, cells, quintic tables; exact collisions below gamma = 20
 
 This software is available under two licences: choose whichever you prefer.
 

@@ -161,7 +161,7 @@
 extern "C" {
 #endif
 
-/* ---- API: statuses ----------------------------------------------------------------------------------------------- */
+/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
 
 #define BML_SSC_STATUS_TABLE(X)                                                                    \
     X(OK, 0, "no error")                                                                           \
@@ -189,7 +189,7 @@ enum { BML_SSC_MESSAGE = 512 }; /* bytes of a message, NUL included */
 /* The message of a status; never NULL. Thread safe. */
 BML_SSC_DEF const char *bml_ssc_strerror(int status);
 
-/* ---- API: tables and blobs --------------------------------------------------------------------------------------- */
+/* ---- API: tables and blobs -------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_grid { BML_SSC_CONVERGED, BML_SSC_ATHENA } bml_ssc_grid;
 typedef enum bml_ssc_pitch { BML_SSC_PITCH_AVERAGED, BML_SSC_PITCH_90 } bml_ssc_pitch;
@@ -220,7 +220,7 @@ BML_SSC_DEF void bml_ssc_free(bml_ssc *tables); /* NULL is fine */
 BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why);
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob); /* NULL is fine */
 
-/* ---- API: fields from outside ------------------------------------------------------------------------------------ */
+/* ---- API: fields from outside ----------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_field {
     BML_SSC_BLACK_BODY,      /* temperature; grey when energy_density is given too */
@@ -253,7 +253,7 @@ typedef struct bml_ssc_external {
     int isotropic;                   /* geometric kinds: the isotropic kernel (7), not (20), for the observer too */
 } bml_ssc_external;
 
-/* ---- API: the source --------------------------------------------------------------------------------------------- */
+/* ---- API: the source -------------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_injection {
     BML_SSC_POWER_LAW,    /* gamma^-p */
@@ -283,6 +283,7 @@ typedef struct bml_ssc_exchange {
     const double *gamma, *width; /* [n_electrons] nodes, and widths of the cells in gamma */
     const double *N;             /* [n_electrons] per gamma, of the pass before */
     const double *x, *n;         /* [n_photons] nodes, and photons per x */
+    const double *outside;       /* [n_photons] photons of fields from outside, per x; not diluted */
     double *electrons;           /* [n_electrons] add here: electrons and positrons made, per gamma and R/c */
     double *photons;             /* [n_photons] add here: photons made, per x and R/c */
     double *absorption;          /* [n_photons] add here: rate of absorption, per R/c */
@@ -348,7 +349,7 @@ BML_SSC_DEF int bml_ssc_solve(bml_ssc_blob *blob, const bml_ssc_source *source);
 /* What went wrong last in this blob, naming the parameter; "" if nothing. Lives as long as the blob. */
 BML_SSC_DEF const char *bml_ssc_message(const bml_ssc_blob *blob);
 
-/* ---- API: what comes out ----------------------------------------------------------------------------------------- */
+/* ---- API: what comes out ---------------------------------------------------------------------------------------- */
 
 typedef enum bml_ssc_component {
     BML_SSC_TOTAL,
@@ -426,7 +427,7 @@ typedef struct bml_ssc_derived {
 /* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER (the observer). */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
 
-/* ---- API: around the blob ---------------------------------------------------------------------------------------- */
+/* ---- API: around the blob --------------------------------------------------------------------------------------- */
 
 /* Energy density [erg cm^-3] of a geometric field at the distance [cm] from the black hole, in a frame that moves out
    along the axis with Gamma (1: the black hole's). *u out; why as in bml_ssc_create. Errors: BAD_ARGUMENT, PARAMETER,
@@ -451,13 +452,13 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
                                     const bml_ssc_observer *observer, char *why);
 
-/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: mean colours
-   of ellipticals from the far ultraviolet to 8 micrometres (table in the code), straight lines in log-log between, zero
-   outside 1000 A ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
+/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: the template of
+   Coleman, Wu & Weedman 1980 (table in the code), to 0.05 dex; Rayleigh-Jeans beyond 2 micrometres, zero outside 1000 A
+   ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
    and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, PARAMETER. */
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer);
 
-/* ---- API: data ------------------------------------------------------------------------------------------------- */
+/* ---- API: data -------------------------------------------------------------------------------------------------- */
 
 typedef struct bml_ssc_point {
     double nu;                 /* [Hz], observer */
@@ -481,7 +482,7 @@ BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, doubl
 BML_SSC_DEF int bml_ssc_log_likelihood(double *ln_l, const double *model, const bml_ssc_point *points, int n,
                                        double ln_f);
 
-/* ---- API: many sources ----------------------------------------------------------------------------------------- */
+/* ---- API: many sources ------------------------------------------------------------------------------------------ */
 
 typedef struct bml_ssc_batch_job {
     double *out;                       /* [n_sources][n]: nuFnu at nu, or log10(x^2 n) at log10_x without observers */
@@ -498,7 +499,7 @@ typedef struct bml_ssc_batch_job {
    status of the first source that failed. Errors: BAD_ARGUMENT, NO_MEMORY, and those of a source. */
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables);
 
-/* ---- API: calls without a reason ----
+/* ---- API: calls without a reason -----------------------------------------------------------------------------------
    The last argument, why, may be left out: bml_ssc_create(a, b) is a call of version 0.1, and means NULL. */
 #define BML_SSC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define bml_ssc_create(...) BML_SSC_WHY_OPTIONAL_2(bml_ssc_create, __VA_ARGS__, NULL, 0)
@@ -2883,6 +2884,7 @@ static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
     now.N = N;
     now.x = blob->x;
     now.n = blob->n;
+    now.outside = blob->n_ext;
     now.electrons = blob->made;
     now.photons = blob->photons;
     now.absorption = blob->absorption;
@@ -3803,26 +3805,49 @@ static void bml_ssc__walk(double *number, const bml_ssc_external *e, double dist
     }
 }
 
-/* tau at the photon energy x1: the sum over the lattice of y, whose photons are monochromatic, or spread about kT as
-   Planck's law in numbers, from 1e-3 kT to 40 kT. */
-static double bml_ssc__path_sum(const double *number, double x1, int thermal) {
+/* Photons counted at kT, number [PATH], spread as Planck's law in numbers from 1e-3 kT to 40 kT: heat [PATH + HEAT], whose
+   first node lies HEAT_BELOW under the first of number. */
+#define BML_SSC__HEAT 92
+#define BML_SSC__HEAT_BELOW 60
+static void bml_ssc__path_heat(double *heat, const double *number) {
+    for (int m = 0; m <= BML_SSC__HEAT; m++) {
+        double y = exp((m - BML_SSC__HEAT_BELOW) * BML_SSC__PATH_STEP);
+        double share = bml_ssc__planck_cell(y, BML_SSC__PATH_STEP) / y; /* kT's share over its energy */
+        for (int k = 0; k < BML_SSC__PATH; k++)
+            heat[k + m] += share * number[k];
+    }
+}
+
+/* tau at the photon energy x1: the sum over a lattice number [n] of y from `first` on. */
+static double bml_ssc__path_sum(const double *number, int n, double first, double x1) {
     double tau = 0;
-    int lo = thermal ? -60 : 0;
-    int hi = thermal ? 32 : 0;
-    for (int m = lo; m <= hi; m++) {
-        double y = exp(m * BML_SSC__PATH_STEP);
-        double share = thermal ? bml_ssc__planck_cell(y, BML_SSC__PATH_STEP) / y : 1; /* kT's share over its energy */
-        double sum = 0;
-        for (int k = 0; k < BML_SSC__PATH; k++) {
-            if (!(number[k] > 0)) {
-                continue;
-            }
-            double at = BML_SSC__PATH_LOW * exp((k + m) * BML_SSC__PATH_STEP);
-            sum += number[k] * bml_ssc__pair_section(at * x1);
+    first += log(x1);
+    for (int k = 0; k < n; k++) {
+        double at = first + k * BML_SSC__PATH_STEP;
+        if (number[k] > 0 && at > 0) {
+            tau += number[k] * bml_ssc__pair_section(exp(at));
         }
-        tau += share * sum;
     }
     return tau;
+}
+
+/* tau [n] += that of one field, whose members are checked. */
+static void bml_ssc__add_depth(double *tau, const double *nu, int n, const bml_ssc_external *e,
+                               const bml_ssc_path *path) {
+    double unit = BML_SSC__H / BML_SSC__MC2 * (1 + path->redshift);
+    double first = log(BML_SSC__PATH_LOW);
+    double number[BML_SSC__PATH] = {0};
+    double heat[BML_SSC__PATH + BML_SSC__HEAT] = {0};
+    bml_ssc__walk(number, e, path->distance);
+    if (!bml_ssc__is_thermal(e)) {
+        for (int i = 0; i < n; i++)
+            tau[i] += bml_ssc__path_sum(number, BML_SSC__PATH, first, nu[i] * unit);
+        return;
+    }
+    bml_ssc__path_heat(heat, number);
+    first -= BML_SSC__HEAT_BELOW * BML_SSC__PATH_STEP;
+    for (int i = 0; i < n; i++)
+        tau[i] += bml_ssc__path_sum(heat, BML_SSC__PATH + BML_SSC__HEAT, first, nu[i] * unit);
 }
 
 BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const bml_ssc_path *path, char *why) {
@@ -3836,20 +3861,16 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
     if (status) {
         return status;
     }
-    double unit = BML_SSC__H / BML_SSC__MC2 * (1 + path->redshift);
     for (int i = 0; i < n; i++)
         tau[i] = 0;
     for (int f = 0; f < path->n_fields; f++) {
-        double number[BML_SSC__PATH] = {0};
         bml_ssc_external e = path->fields[f];
         if (!bml_ssc__geometric(&e) || e.kind == BML_SSC_FIELD_CMB) {
             continue;
         }
         status = bml_ssc__check_geometry(why, &e);
         if (status) return status;
-        bml_ssc__walk(number, &e, path->distance);
-        for (int i = 0; i < n; i++)
-            tau[i] += bml_ssc__path_sum(number, nu[i] * unit, bml_ssc__is_thermal(&e));
+        bml_ssc__add_depth(tau, nu, n, &e, path);
     }
     return bml_ssc__say(why, BML_SSC_OK);
 }
@@ -3860,24 +3881,28 @@ static double bml_ssc__planck(double y) {
     return y < 700 ? 15 / pi4 * y * y * y * y / expm1(y) : 0;
 }
 
-/* The shape of a disc or torus at nu (at rest), per ln nu, with the whole integral 1. */
-static double bml_ssc__thermal(const bml_ssc_external *e, double nu) {
-    const int rings = 100;
+/* What shines in a disc or torus: temperatures kT/h [Hz], and each one's share of the luminosity; [RINGS] out. Returns
+   how many. */
+#define BML_SSC__RINGS 100
+static int bml_ssc__rings(double *heat, double *share, const bml_ssc_external *e) {
     if (e->kind == BML_SSC_FIELD_RING) {
-        return bml_ssc__planck(BML_SSC__H * nu / (BML_SSC__K * e->temperature));
+        heat[0] = BML_SSC__K * e->temperature / BML_SSC__H;
+        share[0] = 1;
+        return 1;
     }
     double R_g = BML_SSC__G_M_SUN * e->M_bh / (BML_SSC__C * BML_SSC__C);
-    double step = log(e->r_out / e->r_in) / rings;
+    double step = log(e->r_out / e->r_in) / BML_SSC__RINGS;
     double whole = 0;
-    double here = 0;
-    for (int i = 0; i < rings; i++) {
+    for (int i = 0; i < BML_SSC__RINGS; i++) {
         double R = e->r_in * exp((i + 0.5) * step) * R_g;
         double flux = bml_ssc__disc_flux(R, e->r_in * R_g, e);
-        double kT = BML_SSC__K * bml_ssc__disc_temperature(flux);
-        whole += flux * R * R;
-        here += flux * R * R * bml_ssc__planck(BML_SSC__H * nu / kT);
+        heat[i] = BML_SSC__K * bml_ssc__disc_temperature(flux) / BML_SSC__H;
+        share[i] = flux * R * R;
+        whole += share[i];
     }
-    return here / whole;
+    for (int i = 0; i < BML_SSC__RINGS; i++)
+        share[i] /= whole;
+    return BML_SSC__RINGS;
 }
 
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
@@ -3903,19 +3928,27 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     }
     double L = e.kind == BML_SSC_FIELD_RING ? e.fraction * e.L_disc : e.L_disc;
     double scale = L / (4 * BML_SSC__PI * d * d);
-    for (int i = 0; i < n; i++)
-        nuFnu[i] = scale * bml_ssc__thermal(&e, nu[i] * (1 + observer->redshift));
+    double heat[BML_SSC__RINGS];
+    double share[BML_SSC__RINGS];
+    int rings = bml_ssc__rings(heat, share, &e);
+    for (int i = 0; i < n; i++) {
+        double sum = 0;
+        for (int k = 0; k < rings; k++)
+            sum += share[k] * bml_ssc__planck(nu[i] * (1 + observer->redshift) / heat[k]);
+        nuFnu[i] = scale * sum;
+    }
     return bml_ssc__say(why, BML_SSC_OK);
 }
 
-/* Giant ellipticals, lambda [A] and log10 of lambda L_lambda over its value in R: U-B 0.50, B-V 0.96, V-R 0.61, R-I
-   0.70 (Fukugita et al. 1995, PASP 107, 945), V-K 3.25, J-H 0.68, H-K 0.21 (Mannucci et al. 2001, MNRAS 326, 745), zero
-   points of Bessell 1979 and 1998; near-ultraviolet minus r 5.6, far 6.8 (Gil de Paz et al. 2007, ApJS 173, 185); a
-   Rayleigh-Jeans tail beyond K as in the bands of Spitzer. */
-static const double bml_ssc__host[][2] = {{1000, -2.15},   {1528, -2.11},   {2271, -1.80},  {3000, -1.25},
-                                          {3600, -0.81},   {4400, -0.324},  {5450, -0.10},  {6410, 0},
-                                          {7980, 0.103},   {12350, 0.129},  {16620, 0.080}, {21590, -0.136},
-                                          {35500, -0.668}, {44900, -1.003}, {78700, -1.67}, {240000, -3.12}};
+/* An elliptical, lambda [A] and log10 of lambda L_lambda over its value in R: the E template of Coleman, Wu & Weedman
+   1980 (ApJS 43, 393), extended below 1400 A and beyond 10000 A by Bolzonella, Miralles & Pello 2000 (A&A 363, 476) with
+   the models of Bruzual & Charlot 1993, averaged over +-5 %; beyond 20900 A the Rayleigh-Jeans law. */
+static const double bml_ssc__host[][2] = {
+    {1000, -2.118}, {1250, -2.143}, {1528, -2.194},  {1900, -2.087},  {2250, -1.936},  {2400, -1.965}, {2550, -1.848},
+    {2700, -1.585}, {2850, -1.336}, {3000, -1.165},  {3300, -0.904},  {3600, -0.792},  {3750, -0.768}, {3900, -0.64},
+    {4050, -0.52},  {4150, -0.441}, {4300, -0.358},  {4450, -0.278},  {4700, -0.181},  {5000, -0.152}, {5450, -0.085},
+    {6410, 0},      {7200, 0.038},  {7980, 0.052},   {9000, 0.097},   {10500, 0.128},  {12350, 0.088}, {14500, 0.048},
+    {16000, 0.068}, {17500, 0.036}, {19000, -0.051}, {20900, -0.124}, {240000, -3.304}};
 
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer) {
     if (!nuFnu || !nu || n < 1 || !observer) {
@@ -4131,6 +4164,9 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #undef BML_SSC__PATH
 #undef BML_SSC__PATH_STEP
 #undef BML_SSC__PATH_LOW
+#undef BML_SSC__RINGS
+#undef BML_SSC__HEAT
+#undef BML_SSC__HEAT_BELOW
 #undef BML_SSC__MIN
 #undef BML_SSC__MAX
 

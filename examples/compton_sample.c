@@ -43,13 +43,17 @@ static int next_number(float *value, text_file *t) {
 /* Layer 0 stands input by input, layers 1 and 2 output by output. */
 static int published_layer(published *p, int layer, text_file *t) {
     int rows = layer == 0 ? 3 : layer == 3 ? 1 : 16;
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++) {
         for (int k = 0; k < 16; k++) {
             float *w = layer == 0 ? &p->in[k][i] : layer == 3 ? &p->out[k] : &p->hidden[layer - 1][i][k];
             if (!next_number(w, t)) return 0;
         }
-    for (int k = 0; k < (layer == 3 ? 1 : 16); k++)
-        if (!next_number(layer == 3 ? &p->last : &p->bias[layer][k], t)) return 0;
+    }
+    for (int k = 0; k < (layer == 3 ? 1 : 16); k++) {
+        if (!next_number(layer == 3 ? &p->last : &p->bias[layer][k], t)) {
+            return 0;
+        }
+    }
     return 1;
 }
 
@@ -73,19 +77,23 @@ static double published_energy(const published *p, double u, double gamma, doubl
     float y = p->last;
     double b4 = 4 * gamma * eps0;
     double top = gamma * b4 / (1 + b4);
-    for (int k = 0; k < 16; k++)
+    for (int k = 0; k < 16; k++) {
         a[k] = tanhf(p->bias[0][k] + p->in[k][0] * x[0] + p->in[k][1] * x[1] + p->in[k][2] * x[2]);
+    }
     for (int l = 0; l < 2; l++) {
         for (int k = 0; k < 16; k++) {
             b[k] = p->bias[l + 1][k];
-            for (int j = 0; j < 16; j++)
+            for (int j = 0; j < 16; j++) {
                 b[k] += p->hidden[l][k][j] * a[j];
+            }
         }
-        for (int k = 0; k < 16; k++)
+        for (int k = 0; k < 16; k++) {
             a[k] = tanhf(b[k]);
+        }
     }
-    for (int k = 0; k < 16; k++)
+    for (int k = 0; k < 16; k++) {
         y += p->out[k] * a[k];
+    }
     y = y < -1 ? -1 : y > 1 ? 1 : y;
     return (1 + tanh(5 * (double)y) / tanh(5)) / 2 * (top - eps0) + eps0;
 }
@@ -128,8 +136,9 @@ static void sampler_inverse(double *l, const double *u, int n, void *user) {
     double *rest = malloc((size_t)n * sizeof *rest);
     if (!rest) fail("out of memory");
     sampler_run(l, rest, s, u, n, NULL);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         l[i] = l[i] < 0.5 * s->gamma ? -log1p(-l[i] / s->gamma) : -log(fmax(rest[i], 1e-300));
+    }
     free(rest);
 }
 
@@ -197,19 +206,26 @@ static void draw(const settings *set, const sampler *s) {
     snprintf(dir, sizeof dir, "%.1000s", set->out);
     char *name = strrchr(dir, '/');
     if (name) *name++ = 0;
-    if (out_folder(name ? (*dir ? dir : "/") : ".", err)) fail("%s", err);
+    if (out_folder(name ? (*dir ? dir : "/") : ".", err)) {
+        fail("%s", err);
+    }
     double start = seconds_now();
-    if (device_ready(&d))
+    if (device_ready(&d)) {
         draw_on_device(energy, &d, set, s);
-    else
+    } else {
         draw_blocks(energy, set, s);
+    }
     double took = seconds_now() - start;
     device_close(&d);
-    for (long i = 0; i < set->n; i++)
+    for (long i = 0; i < set->n; i++) {
         mean += energy[i] / (double)set->n;
-    for (long i = 0; i < set->n; i++)
+    }
+    for (long i = 0; i < set->n; i++) {
         square += (energy[i] - mean) * (energy[i] - mean) / (double)set->n;
-    if (npy_write(name ? (*dir ? dir : "/") : ".", name ? name : set->out, energy, shape, 1, err)) fail("%s", err);
+    }
+    if (npy_write(name ? (*dir ? dir : "/") : ".", name ? name : set->out, energy, shape, 1, err)) {
+        fail("%s", err);
+    }
     printf("photons                  %ld\n", set->n);
     printf("mean energy              %.6g +- %.2g m_e c^2\n", mean, sqrt(square / (double)set->n));
     printf("per second               %.3g\n", (double)set->n / took);
@@ -237,8 +253,9 @@ static void check(const settings *set, sampler s) {
         double *e = u + n;
         double *r = e + n;
         if (!u) fail("out of memory");
-        for (long i = 0; i < n; i++)
+        for (long i = 0; i < n; i++) {
             u[i] = ((double)i + 0.5) / (double)n;
+        }
         sampler_run(e, r, &s, u, n, NULL);
         for (long i = 0; i < n; i++) {
             mean[0] += e[i] / s.gamma / (double)n;
@@ -263,8 +280,9 @@ static void table_write(const char *dir, const char *name, const char *header, c
     char err[ERROR_SIZE];
     if (out_begin(&o, dir, name, err)) fail("%s", err);
     fprintf(o.f, "%s\n", header);
-    for (long i = 0; i < rows * columns; i++)
+    for (long i = 0; i < rows * columns; i++) {
         fprintf(o.f, "%.9g%c", values[i], (i + 1) % columns ? ',' : '\n');
+    }
     if (out_commit(&o, err)) fail("%s", err);
 }
 
@@ -302,7 +320,9 @@ static void power_row(double *drawn, double *direct, double *variance, const pow
         bml_sample_photonsf how = {.n = EACH, .gamma = &g, .eps0 = &e, .one_gamma = 1, .one_eps0 = 1};
         e = (float)eps0;
         bml_sample_rates r;
-        if (bml_sample_compton_rates(&r, 4 * gamma * eps0) || bml_sample_comptonf(energy, &how, &rng)) continue;
+        if (bml_sample_compton_rates(&r, 4 * gamma * eps0) || bml_sample_comptonf(energy, &how, &rng)) {
+            continue;
+        }
         double weight =
             pow(gamma, 1 - p->alpha) * pow(eps0, 1 - p->beta) * r.rate / EACH; /* per decade of both: one power more */
         for (int k = 0; k < EACH; k++) {
@@ -328,9 +348,10 @@ static void power_run(power_result *r, const power_case *p, const settings *set,
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads((int)set->threads)
 #endif
-    for (int i = 0; i < N_GAMMA; i++)
+    for (int i = 0; i < N_GAMMA; i++) {
         power_row(part[i][0], part[i][1], part[i][2], p, 20 * pow(p->gamma_max / 20, (i + 0.5) / N_GAMMA), set,
                   (uint64_t)(number * N_GAMMA + i));
+    }
     memset(r, 0, sizeof *r);
     for (int k = 0; k < BINS; k++) {
         double variance = 0;
@@ -340,8 +361,9 @@ static void power_run(power_result *r, const power_case *p, const settings *set,
             variance += part[i][2][k];
         }
         r->x[k] = exp(low + (k + 0.5) * width);
-        if (variance > 0 && sqrt(variance) < 0.2 * r->direct[k])
+        if (variance > 0 && sqrt(variance) < 0.2 * r->direct[k]) {
             r->worst = fmax(r->worst, fabs(r->drawn[k] - r->direct[k]) / sqrt(variance));
+        }
         double per = r->x[k] * width;
         r->drawn[k] /= per;
         r->direct[k] /= per;
@@ -369,13 +391,17 @@ static void guide(FILE *f, const power_result *r, const power_case *p, guide_lin
 
 static void power_picture(const power_result *r, const char *dir, char *err) {
     out_file o;
-    if (plot_begin(&o, dir, "compton_spectrum", 1600, 560, 14, err)) fail("%s", err);
+    if (plot_begin(&o, dir, "compton_spectrum", 1600, 560, 14, err)) {
+        fail("%s", err);
+    }
     for (int c = 0; c < 3; c++) {
         fprintf(o.f, "$c%d << EOD\n", c);
-        for (int k = 0; k < BINS; k++)
-            if (r[c].direct[k] > 0)
+        for (int k = 0; k < BINS; k++) {
+            if (r[c].direct[k] > 0) {
                 fprintf(o.f, "%.6g %.6g %.6g %.6g\n", r[c].x[k], r[c].drawn[k] * r[c].x[k] * r[c].x[k],
                         r[c].noise[k] * r[c].x[k] * r[c].x[k], r[c].direct[k] * r[c].x[k] * r[c].x[k]);
+            }
+        }
         fprintf(o.f, "EOD\n");
     }
     fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set xlabel 'photon energy {/Symbol e} [m_e c^2]'; set key "
@@ -383,8 +409,9 @@ static void power_picture(const power_result *r, const char *dir, char *err) {
     for (int c = 0; c < 3; c++) {
         const power_case *p = &power_cases[c];
         double highest = 0;
-        for (int k = 0; k < BINS; k++)
+        for (int k = 0; k < BINS; k++) {
             highest = fmax(highest, r[c].direct[k] * r[c].x[k] * r[c].x[k]);
+        }
         fprintf(o.f,
                 "unset arrow; unset label; set title '%s'; set ylabel '{/Symbol e}^2 dN/d{/Symbol e} [any unit]'\n",
                 p->name);
@@ -395,8 +422,9 @@ static void power_picture(const power_result *r, const char *dir, char *err) {
                                {1e-4, -p->beta, "-{/Symbol b}", "center offset -1,1.8"},
                                {1e4, -(p->alpha + 1) + p->beta, "-({/Symbol a}+1)+{/Symbol b}", "right offset -1,-2.5"},
                                {4e7, -(p->alpha + 1), "-({/Symbol a}+1)", "right offset -3,0"}};
-        for (int k = 0; k < (c < 2 ? 4 : 1); k++)
+        for (int k = 0; k < (c < 2 ? 4 : 1); k++) {
             guide(o.f, &r[c], p, lines[k]); /* the third case has but one range */
+        }
         fprintf(o.f,
                 "plot $c%d using 1:4 with lines lw 2 lc rgb '#0072B2' title 'direct integration', '' using 1:2:3 with "
                 "yerrorbars pt 7 ps 0.5 lc rgb "
@@ -427,8 +455,9 @@ static void spectrum(const settings *set) {
     }
     progress_end(&bar);
     power_picture(r, set->out, err);
-    for (int c = 0; c < 3; c++)
+    for (int c = 0; c < 3; c++) {
         printf("%-24s worst bin %.1f of its noise\n", power_cases[c].name, r[c].worst);
+    }
     printf("photons                  %d\nseconds                  %.1f\nwritten                  %s\n",
            3 * N_GAMMA * N_EPS * EACH, seconds_now() - start, set->out);
 }
@@ -441,10 +470,11 @@ static int bin_of(const double *edge, int n, double x) {
     int high = n;
     while (high - low > 1) {
         int middle = (low + high) / 2;
-        if (edge[middle] <= x)
+        if (edge[middle] <= x) {
             low = middle;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
@@ -461,8 +491,9 @@ static void distance_one(double *js, const sampler *s, const settings *set, cons
     long d = 0;
     bml_sample_rng rng;
     bml_sample_rng_init(&rng, set->seed, stream);
-    for (long k = 0; k < 200; k++)
+    for (long k = 0; k < 200; k++) {
         prob[k] = 1 / 200.0;
+    }
     while (d < decades) {
         long n = next - done < BLOCK ? next - done : BLOCK;
         sampler_run(energy, rest, s, NULL, n, &rng);
@@ -489,8 +520,9 @@ static void distance(const settings *set, sampler s) {
     int methods = s.published ? 4 : 3;
     char err[ERROR_SIZE];
     if (out_folder(set->out, err)) fail("%s", err);
-    for (long top = 1000; top < set->n && decades < 12; top *= 10)
+    for (long top = 1000; top < set->n && decades < 12; top *= 10) {
         decades++;
+    }
     bml_sample__pair_of pair;
     bml_sample__prepare_pair(&pair, s.gamma, s.eps0);
     for (long k = 0; k <= 200; k++) {
@@ -502,7 +534,9 @@ static void distance(const settings *set, sampler s) {
         distance_one(js[m], &s, set, edge, decades, (uint64_t)m);
     }
     out_file o;
-    if (plot_begin(&o, set->out, "compton_distance", 900, 640, 14, err)) fail("%s", err);
+    if (plot_begin(&o, set->out, "compton_distance", 900, 640, 14, err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "$d << EOD\n");
     printf("%9s %16s %16s %16s %18s %16s\n", "draws", names[0], names[1], names[2], "published", "noise");
     for (long k = 0; k < decades; k++) {
@@ -510,15 +544,19 @@ static void distance(const settings *set, sampler s) {
         double row[6] = {n, js[0][k], js[1][k], js[2][k], methods > 3 ? js[3][k] : (double)NAN, 199 / (8 * n)};
         memcpy(table + 6 * k, row, sizeof row);
         printf("%9.0e %16.3e %16.3e %16.3e %18.3e %16.3e\n", row[0], row[1], row[2], row[3], row[4], row[5]);
-        for (int m = 0; m < 6; m++)
+        for (int m = 0; m < 6; m++) {
             fprintf(o.f, "%.6g%c", row[m], m < 5 ? ' ' : '\n');
+        }
     }
     fprintf(o.f, "EOD\nset logscale xy; set format '10^{%%T}'; set xlabel 'draws'; set ylabel 'Jensen-Shannon "
                  "divergence [nats]'\nplot ");
-    for (int m = 0; m < methods; m++)
+    for (int m = 0; m < methods; m++) {
         fprintf(o.f, "$d using 1:%d with linespoints lw 2 pt %d title '%s', ", m + 2, 5 + m, names[m]);
+    }
     fprintf(o.f, "$d using 1:6 with lines dt 2 lw 2 lc rgb '#555555' title 'noise alone'\n");
-    if (plot_end(&o, set->out, "compton_distance", err) < 0) fail("%s", err);
+    if (plot_end(&o, set->out, "compton_distance", err) < 0) {
+        fail("%s", err);
+    }
     table_write(set->out, "distance.csv", "draws,network,table,exact,published,noise", table, decades, 6);
 }
 
@@ -549,8 +587,9 @@ typedef struct fit {
 } fit;
 
 static void lesson_make(lesson *q) {
-    for (int j = 0; j < NODES_T; j++)
+    for (int j = 0; j < NODES_T; j++) {
         q->t[j] = pow((j + 0.5) / NODES_T, 2) * 0.999 + 0.0005;
+    }
     for (int i = 0; i < NODES_S; i++) {
         bml_sample__pair_of pair = {0};
         q->s[i] = fmax(s_top * (0.5 - 0.5 * cos(3.14159265358979 * i / (NODES_S - 1))), 1e-9);
@@ -573,8 +612,9 @@ static void lesson_make(lesson *q) {
             mean += rest;
             q->rest[i * NODES_T + j] = -pair.L * t * (1 - t) * rest;
         }
-        for (int j = 0; j < NODES_T; j++)
+        for (int j = 0; j < NODES_T; j++) {
             q->rest[i * NODES_T + j] /= mean;
+        }
     }
 }
 
@@ -585,12 +625,14 @@ static double net_forward(double *a, double *b, const double *w, double t, doubl
     const double *b2 = w2 + H * H;
     const double *w3 = b2 + H;
     double y = w3[H];
-    for (int k = 0; k < H; k++)
+    for (int k = 0; k < H; k++) {
         a[k] = tanh(w[2 * k] * t + w[2 * k + 1] * s + b1[k]);
+    }
     for (int k = 0; k < H; k++) {
         double z = b2[k];
-        for (int j = 0; j < H; j++)
+        for (int j = 0; j < H; j++) {
             z += w2[k * H + j] * a[j];
+        }
         b[k] = tanh(z);
         y += w3[k] * b[k];
     }
@@ -643,20 +685,26 @@ static double net_cost(double *largest, const double *w, const fit *f, const les
 
 /* Solves A x = b in place for a symmetric positive A (lower half); 0 if it is not. */
 static int cholesky(double (*A)[N_WEIGHTS], double *x) {
-    for (int i = 0; i < N_WEIGHTS; i++)
+    for (int i = 0; i < N_WEIGHTS; i++) {
         for (int j = 0; j <= i; j++) {
             double s = A[i][j];
-            for (int k = 0; k < j; k++)
+            for (int k = 0; k < j; k++) {
                 s -= A[i][k] * A[j][k];
+            }
             if (i == j && !(s > 0)) return 0;
             A[i][j] = i == j ? sqrt(s) : s / A[j][j];
         }
-    for (int i = 0; i < N_WEIGHTS; x[i] /= A[i][i], i++)
-        for (int k = 0; k < i; k++)
+    }
+    for (int i = 0; i < N_WEIGHTS; x[i] /= A[i][i], i++) {
+        for (int k = 0; k < i; k++) {
             x[i] -= A[i][k] * x[k];
-    for (int i = N_WEIGHTS - 1; i >= 0; x[i] /= A[i][i], i--)
-        for (int k = i + 1; k < N_WEIGHTS; k++)
+        }
+    }
+    for (int i = N_WEIGHTS - 1; i >= 0; x[i] /= A[i][i], i--) {
+        for (int k = i + 1; k < N_WEIGHTS; k++) {
             x[i] -= A[k][i] * x[k];
+        }
+    }
     return 1;
 }
 
@@ -680,15 +728,17 @@ static void fit_step(fit *f, const lesson *q) {
             double wg = w * g[i];
             down[i] -= wg * e;
             mean[i] += q->rest[n] * g[i];
-            for (int j = 0; j <= i; j++)
+            for (int j = 0; j <= i; j++) {
                 A[i][j] += wg * g[j];
+            }
         }
         mean_error += q->rest[n] * e;
         if (n % NODES_T < NODES_T - 1) continue;
         for (int i = 0; i < N_WEIGHTS; mean[i++] = 0) {
             down[i] -= mean[i] * mean_error;
-            for (int j = i; j < N_WEIGHTS; j++)
+            for (int j = i; j < N_WEIGHTS; j++) {
                 A[j][i] += mean[i] * mean[j];
+            }
         }
         mean_error = 0;
     }
@@ -696,11 +746,13 @@ static void fit_step(fit *f, const lesson *q) {
         double step[N_WEIGHTS];
         memcpy(B, A, sizeof A);
         memcpy(step, down, sizeof down);
-        for (int i = 0; i < N_WEIGHTS; i++)
+        for (int i = 0; i < N_WEIGHTS; i++) {
             B[i][i] += f->damping * (A[i][i] + 1e-12);
+        }
         if (!cholesky(B, step)) continue;
-        for (int i = 0; i < N_WEIGHTS; i++)
+        for (int i = 0; i < N_WEIGHTS; i++) {
             step[i] += f->w[i];
+        }
         double largest;
         double cost = net_cost(&largest, step, f, q);
         if (!(cost < f->cost)) continue;
@@ -727,22 +779,27 @@ static void fit_emphasise(fit *f, const lesson *q) {
             (net_forward(a, b, f->w, 2 * q->t[i % NODES_T] - 1, 2 * q->s[i / NODES_T] / s_top - 1) - q->target[i]);
         sum += f->emphasis[i] *= 0.7 + fabs(e) / f->largest;
     }
-    for (int i = 0; i < N_NODES; i++)
+    for (int i = 0; i < N_NODES; i++) {
         f->emphasis[i] *= N_NODES / sum;
+    }
     f->cost = net_cost(&f->largest, f->w, f, q);
 }
 
 static void fit_start(fit *f, const lesson *q, uint64_t seed, uint64_t number) {
     bml_sample_rng rng;
     bml_sample_rng_init(&rng, seed, number);
-    for (int i = 0; i < N_WEIGHTS; i++)
+    for (int i = 0; i < N_WEIGHTS; i++) {
         f->w[i] = 2 * bml_sample_rng_uniform(&rng) - 1;
-    for (int i = 0; i < 3 * H; i++)
+    }
+    for (int i = 0; i < 3 * H; i++) {
         f->w[i] *= 1.6;
-    for (int i = N_WEIGHTS - H - 1; i < N_WEIGHTS; i++)
+    }
+    for (int i = N_WEIGHTS - H - 1; i < N_WEIGHTS; i++) {
         f->w[i] *= 0.5;
-    for (int i = 0; i < N_NODES; i++)
+    }
+    for (int i = 0; i < N_NODES; i++) {
         f->emphasis[i] = 1;
+    }
     f->damping = 0.01;
     f->best_largest = 1e9;
     f->cost = net_cost(&f->largest, f->w, f, q);
@@ -771,12 +828,16 @@ static void net_print(const double *w) {
     }
     double turned[N_WEIGHTS]; /* bml_sample.h has its kernels [in][out] */
     memcpy(turned, v, sizeof v);
-    for (int k = 0; k < H; k++)
-        for (int j = 0; j < 2; j++)
+    for (int k = 0; k < H; k++) {
+        for (int j = 0; j < 2; j++) {
             turned[H * j + k] = v[2 * k + j];
-    for (int k = 0; k < H; k++)
-        for (int j = 0; j < H; j++)
+        }
+    }
+    for (int k = 0; k < H; k++) {
+        for (int j = 0; j < H; j++) {
             turned[3 * H + H * j + k] = v[3 * H + H * k + j];
+        }
+    }
     printf("static const float weights[%d] = {\n", N_WEIGHTS);
     for (int k = 0; k < N_WEIGHTS; k++) {
         const char *after = k % 7 == 6 ? ",\n" : ",";
@@ -799,8 +860,9 @@ static void train(const settings *set) {
 #endif
     for (int i = 0; i < STARTS; i++) {
         fit_start(&f[i], &q, set->seed, (uint64_t)i);
-        for (int step = 0; step < 250; step++)
+        for (int step = 0; step < 250; step++) {
             fit_step(&f[i], &q);
+        }
 #ifdef _OPENMP
 #pragma omp critical
 #endif
@@ -816,8 +878,9 @@ static void train(const settings *set) {
     for (int i = 0; i < FINALISTS; i++) {
         for (int round = 0; round < 300; round++) {
             if (round >= 60) fit_emphasise(&f[i], &q);
-            for (int step = 0; step < 10; step++)
+            for (int step = 0; step < 10; step++) {
                 fit_step(&f[i], &q);
+            }
 #ifdef _OPENMP
 #pragma omp critical
 #endif
@@ -888,16 +951,20 @@ int main(int argc, char **argv) {
     sampler s = {.gamma = set.gamma, .eps0 = set.eps, .method = set.method, .nodes = &nodes};
     char err[ERROR_SIZE];
     if (first < argc) fail("%.300s: no argument is expected beside the options", argv[first]);
-    if (set.check + set.spectrum + set.distance + set.train > 1)
+    if (set.check + set.spectrum + set.distance + set.train > 1) {
         fail("--check, --spectrum, --distance and --train: one at a time");
+    }
     if (set.device == DEVICE_CUDA &&
-        (set.check || set.spectrum || set.distance || set.train || set.method == BML_SAMPLE_EXACT))
+        (set.check || set.spectrum || set.distance || set.train || set.method == BML_SAMPLE_EXACT)) {
         fail("--device cuda draws photons, by net, table or published; all else runs on the CPU");
+    }
     if (set.train) {
         train(&set);
         return 0;
     }
-    if (set.weights && published_read(&net, set.weights, err)) fail("%s", err);
+    if (set.weights && published_read(&net, set.weights, err)) {
+        fail("%s", err);
+    }
     if (set.weights) s.published = &net;
     if (set.method == PUBLISHED && !set.weights) fail("--method published needs --weights DIR");
     bml_sample_compton_table(&nodes);
@@ -913,11 +980,13 @@ int main(int argc, char **argv) {
     if (set.distance && isnan(set.gamma)) s.gamma = 1e4;
     if (set.distance && isnan(set.eps)) s.eps0 = 1e-4;
     if (isnan(s.gamma) || isnan(s.eps0)) fail("--gamma and --eps are needed");
-    if (!bml_sample__in_domain(s.gamma, s.eps0))
+    if (!bml_sample__in_domain(s.gamma, s.eps0)) {
         fail("gamma %g, eps0 %g: %s", s.gamma, s.eps0, bml_sample_strerror(BML_SAMPLE_OUT_OF_DOMAIN));
-    if (set.distance)
+    }
+    if (set.distance) {
         distance(&set, s);
-    else
+    } else {
         draw(&set, &s);
+    }
     return 0;
 }

@@ -13,6 +13,7 @@
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 #include "ebl.h"
+#include "surroundings.h"
 
 enum { N_ROW = 6, MAX_POINTS = 1000, MAX_BANDS = 32, NAME = 40 };
 
@@ -31,10 +32,11 @@ static const band usual_bands[] = {
 typedef struct options {
     long known;
     int grid, ssa, gg, sphere, electrons;
-    double redshift, noise, error_lo, error_hi, delta, log_break, p2, curvature, temperature, u_ext;
+    double redshift, noise, error_lo, error_hi, delta, log_break, p2, curvature;
+    surroundings around;
     uint64_t seed;
     const char *ebl, *source;
-    option_list bands;
+    option_list bands, field, thermal, set;
 } options;
 
 typedef struct table { /* what is simulated */
@@ -103,7 +105,16 @@ static void print_table(const options *opt, const table *t) {
     if (opt->electrons)
         printf("# electrons: shape %d, log10 gamma_break %g, p2 %g, curvature %g\n", opt->electrons, opt->log_break,
                opt->p2, opt->curvature);
-    if (opt->u_ext > 0) printf("# outside field: %g erg cm^-3 at %g K, blob's frame\n", opt->u_ext, opt->temperature);
+    if (opt->around.fields || opt->around.shines) {
+        printf("# around the blob:");
+        for (int k = 0; k < AROUND_NAMES; k++)
+            if ((opt->around.fields | opt->around.shines) & (1 << k)) printf(" %s", around_names[k]);
+        for (int k = 0; k < AROUND_MEMBERS; k++) {
+            const double value = *(const double *)(const void *)((const char *)&opt->around + around_members[k].at);
+            if (value > 0) printf(", %s %.6g", around_members[k].name, log10(value));
+        }
+        printf("\n");
+    }
     printf("# noise %g dex, quoted errors %g ... %g dex, seed %llu\n", opt->noise, opt->error_lo, opt->error_hi,
            (unsigned long long)opt->seed);
     printf("nu_Hz,nuFnu_erg_cm2_s,err_dex,instrument\n");
@@ -121,7 +132,7 @@ static void solve(table *t, const options *opt) {
     bml_ssc_config config = {0};
     bml_ssc_source source = {0};
     bml_ssc_observer observer = {0};
-    bml_ssc_external field = {.kind = BML_SSC_BLACK_BODY};
+    bml_ssc_external field[AROUND_FIELDS];
     ebl_table ebl = {0};
     char err[ERROR_SIZE];
     char path[PATH_SIZE];
@@ -135,10 +146,11 @@ static void solve(table *t, const options *opt) {
     source.gamma_break = opt->log_break != 0 ? pow(10, opt->log_break) : 0;
     source.p2 = opt->p2;
     source.curvature = opt->curvature;
-    field.temperature = opt->temperature;
-    field.energy_density = opt->u_ext;
-    source.external = &field;
-    source.n_external = opt->u_ext > 0;
+    source.external = field;
+    source.n_external = surroundings_fields(field, &opt->around);
+    source.distance = opt->around.distance;
+    source.Gamma = opt->around.Gamma;
+    source.delta = t->delta;
     observer.redshift = opt->redshift;
     observer.delta = t->delta;
     if (opt->ebl && strcmp(opt->ebl, "none")) {
@@ -155,9 +167,29 @@ static void solve(table *t, const options *opt) {
     if (status == BML_SSC_OUTSIDE_TABLE)
         fail("%s: does not hold redshift %g up to %g Hz", opt->ebl, opt->redshift, t->nu[t->n - 1]);
     if (status) fail("simulate_sed: %s", bml_ssc_strerror(status));
+    if (surroundings_absorb(t->nuFnu, t->nu, t->n, &opt->around, why) ||
+        surroundings_add(t->nuFnu, t->nu, t->n, &opt->around, opt->around.shines, &observer, why))
+        fail("simulate_sed: %s", why);
     bml_ssc_blob_free(blob);
     bml_ssc_free(tables);
     ebl_free(&ebl);
+}
+
+/* --field, --thermal and --set. */
+static void stand_around(options *opt, double delta) {
+    char err[ERROR_SIZE];
+    surroundings *s = &opt->around;
+    for (int i = 0; i < opt->field.n; i++)
+        if (surroundings_read(&s->fields, opt->field.item[i], AROUND_PLACED | AROUND_CMB | AROUND_GREY, err))
+            fail("--field: %s", err);
+    for (int i = 0; i < opt->thermal.n; i++)
+        if (surroundings_read(&s->shines, opt->thermal.item[i], AROUND_DISC | AROUND_TORUS | AROUND_HOST, err))
+            fail("--thermal: %s", err);
+    for (int i = 0; i < opt->set.n; i++)
+        if (surroundings_set(s, opt->set.item[i], err)) fail("--set %s", err);
+    if (!s->fields && !s->shines) return;
+    s->redshift = opt->redshift;
+    surroundings_usual(s, delta);
 }
 
 int main(int argc, char **argv) {
@@ -192,13 +224,18 @@ int main(int argc, char **argv) {
          .max = 10,
          .value = "C",
          .help = "of the log-parabola, per decade"},
-        {.name = "u-ext",
-         .real = &opt.u_ext,
-         .min = 0,
-         .max = 1e10,
-         .value = "U",
-         .help = "grey body from outside, in the blob's frame [erg cm^-3]"},
-        {.name = "t-ext", .real = &opt.temperature, .min = 0, .max = 1e9, .value = "T", .help = "its temperature [K]"},
+        {.name = "field",
+         .list = &opt.field,
+         .value = "blr,torus,disc,cmb,grey",
+         .help = "photons from outside that the blob scatters, and that absorb its gamma rays"},
+        {.name = "thermal", .list = &opt.thermal, .value = "disc,torus,host", .help = "what shines beside the blob"},
+        {.name = "set",
+         .list = &opt.set,
+         .value = "NAME=X",
+         .help =
+             "of those, log10: log_distance [cm], log_Gamma [= delta], log_L_disc [erg/s], log_M_bh [Msun], "
+             "log_R_blr, log_R_torus [cm], log_f_blr, log_f_torus, log_T_torus [K], log_u_ext [erg/cm3] and log_T_ext "
+             "[K] of the grey body in the blob's frame, log_L_host [erg/s]"},
         {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
         {.name = "gg", .flag = &opt.gg, .help = "photon-photon absorption and pair injection"},
         {.name = "escape", .choice = &opt.sphere, .value = "rate|sphere", .help = "how photons leave (bml_ssc.h, 14)"},
@@ -242,6 +279,7 @@ int main(int argc, char **argv) {
     if (opt.source) read_source(t.row, opt.source);
     if (opt.source && opt.delta == 0) fail("simulate_sed: --source needs --delta");
     if (opt.delta > 0) t.delta = opt.delta;
+    stand_around(&opt, t.delta);
     lay_points(&t, &opt);
     solve(&t, &opt);
     print_table(&opt, &t);

@@ -8,6 +8,7 @@
    WMMA 16 x 16 x 16, a tile of 128 samples a block, accumulators stored to shared memory between layers, tanhf, u
    given in half precision, no generator and no energy transform. Its weights do not matter for its speed: random
    ones. */
+#define BML_CUDA_IMPLEMENTATION
 #include "bml_cuda.cu"
 #include <algorithm>
 #include <functional>

@@ -93,13 +93,15 @@ static double per_l(double l, double b) {
                           : q <= 0;
 }
 static void bounds(void) {
-    for (int k = 0; k < 64; k++)
-        for (int j = 0; j < 2; j++)
+    for (int k = 0; k < 64; k++) {
+        for (int j = 0; j < 2; j++) {
             for (int i = 0; i <= 200; i++) {
                 double b = pow(10, -13 + 27.0 * (k + j) / 64);
                 double v = per_l(log1p(b) * i / 200, b) * 1.02;
                 if (v > (double)bound[k]) bound[k] = (float)v;
             }
+        }
+    }
 }
 static int rejection(void) {
     for (int i = 0; i < SLOW; i++) {
@@ -151,19 +153,23 @@ static int published(void) {
         float y = w_bias[3][0];
         float four = 4 * gamma_[i] * eps0[i];
         float top = gamma_[i] * four / (1 + four);
-        for (int k = 0; k < 16; k++)
+        for (int k = 0; k < 16; k++) {
             a[k] = tanhf(w_bias[0][k] + w_in[k][0] * x[0] + w_in[k][1] * x[1] + w_in[k][2] * x[2]);
+        }
         for (int l = 0; l < 2; l++) {
             for (int k = 0; k < 16; k++) {
                 b[k] = w_bias[l + 1][k];
-                for (int j = 0; j < 16; j++)
+                for (int j = 0; j < 16; j++) {
                     b[k] += w_hidden[l][k][j] * a[j];
+                }
             }
-            for (int k = 0; k < 16; k++)
+            for (int k = 0; k < 16; k++) {
                 a[k] = tanhf(b[k]);
+            }
         }
-        for (int k = 0; k < 16; k++)
+        for (int k = 0; k < 16; k++) {
             y += w_out[k] * a[k];
+        }
         y = y < -1 ? -1 : y > 1 ? 1 : y;
         energy[i] = (1 + tanhf(5 * y) / 0.99990920f) / 2 * (top - eps0[i]) + eps0[i];
     }
@@ -180,34 +186,44 @@ static int published_batched(void) {
     static uint32_t words[256];
     for (int first = 0; first < N; first += 256) {
         bml_sample__words(words, 64, &rng);
-        for (int i = 0; i < 256; i++)
+        for (int i = 0; i < 256; i++) {
             u[i] = ((float)(int32_t)(words[i] >> 1) + 0.5f) / 2147483648.0f;
+        }
         for (int i = 0; i < 256; i++) {
             lg[i] = 0.434294482f * bml_sample__logf(gamma_[first + i]);
             le[i] = 0.434294482f * bml_sample__logf(eps0[first + i]);
         }
-        for (int k = 0; k < 16; k++)
-            for (int i = 0; i < 256; i++)
+        for (int k = 0; k < 16; k++) {
+            for (int i = 0; i < 256; i++) {
                 a[k][i] = bml_sample__tanhf(w_bias[0][k] + w_in[k][0] * u[i] + w_in[k][1] * lg[i] + w_in[k][2] * le[i]);
+            }
+        }
         for (int l = 0; l < 2; l++) {
             for (int k = 0; k < 16; k++) {
                 const float *w = w_hidden[l][k];
-                for (int i = 0; i < 256; i++)
+                for (int i = 0; i < 256; i++) {
                     b[k][i] = w_bias[l + 1][k] + w[0] * a[0][i] + w[1] * a[1][i] + w[2] * a[2][i] + w[3] * a[3][i] +
                               w[4] * a[4][i] + w[5] * a[5][i] + w[6] * a[6][i] + w[7] * a[7][i];
-                for (int i = 0; i < 256; i++)
+                }
+                for (int i = 0; i < 256; i++) {
                     b[k][i] += w[8] * a[8][i] + w[9] * a[9][i] + w[10] * a[10][i] + w[11] * a[11][i] +
                                w[12] * a[12][i] + w[13] * a[13][i] + w[14] * a[14][i] + w[15] * a[15][i];
+                }
             }
-            for (int k = 0; k < 16; k++)
-                for (int i = 0; i < 256; i++)
+            for (int k = 0; k < 16; k++) {
+                for (int i = 0; i < 256; i++) {
                     a[k][i] = bml_sample__tanhf(b[k][i]);
+                }
+            }
         }
-        for (int i = 0; i < 256; i++)
+        for (int i = 0; i < 256; i++) {
             u[i] = w_bias[3][0];
-        for (int k = 0; k < 16; k++)
-            for (int i = 0; i < 256; i++)
+        }
+        for (int k = 0; k < 16; k++) {
+            for (int i = 0; i < 256; i++) {
                 u[i] += w_out[k] * a[k][i];
+            }
+        }
         for (int i = 0; i < 256; i++) {
             float g = gamma_[first + i];
             float e = eps0[first + i];
@@ -229,8 +245,9 @@ static int philox(void) {
 /* ---- inside a loop of the caller's own, one photon at a time; the uniform number is the caller's too ---- */
 static float uniform_[N];
 static int inline_photons(const bml_sample_compton_nodes *table) {
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < N; i++) {
         energy[i] = bml_sample_compton_energy(gamma_[i], eps0[i], uniform_[i], table);
+    }
     return N;
 }
 static int net_inline(void) {
@@ -267,12 +284,13 @@ static double canfield_gamma(double theta) {
     for (;;) {
         double u = all * bml_sample_rng_uniform(&rng);
         int dof = 6;
-        if (u < w3)
+        if (u < w3) {
             dof = 3;
-        else if (u < w3 + w4)
+        } else if (u < w3 + w4) {
             dof = 4;
-        else if (u < w3 + w4 + w5)
+        } else if (u < w3 + w4 + w5) {
             dof = 5;
+        }
         double y = sqrt(bml_sample_rng_gamma(&rng, dof));
         double prob = sqrt(1 + 0.5 * theta * y * y) / (1 + y * sqrt(0.5 * theta));
         if (bml_sample_rng_uniform(&rng) < prob) return 1 + theta * y * y;
@@ -296,12 +314,11 @@ static int canfield(void) {
     double photon[3] = {0, 0, 1};
     for (int i = 0; i < SLOW; i++) {
         double g;
-        double beta;
         double mu;
         double x;
         do {
             g = canfield_gamma(theta);
-            beta = sqrt(1 - 1 / (g * g));
+            double beta = sqrt(1 - 1 / (g * g));
             double det = 1 + 2 * beta + beta * beta - 4 * beta * bml_sample_rng_uniform(&rng);
             mu = (1 - sqrt(det)) / beta;
             x = g * (1 - beta * mu) * soft;
@@ -311,9 +328,9 @@ static int canfield(void) {
         double axis[3] = {sine * cos(phi), sine * sin(phi), mu};
         bml_sample_collision hit = {g, axis, soft, photon};
         bml_sample__encounter e;
-        bml_sample_scattered after;
         bml_sample__encounter_of(&e, &hit);
         double k = canfield_recoil(x);
+        bml_sample_scattered after;
         bml_sample__scattered(&after, &e, (x / k - 1) / x, 6.283185307179586 * bml_sample_rng_uniform(&rng));
         energy_d[i] = after.eps;
     }
@@ -359,14 +376,16 @@ static bml_sample_cells *hill_cells;
 static void normal_density(double *p, const double *x, const double *z, int n, void *user) {
     (void)z;
     (void)user;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         p[i] = exp(-0.5 * x[i] * x[i]);
+    }
 }
 static void hill_density(double *p, const double *x, const double *z, int n, void *user) {
     (void)z;
     (void)user;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         p[i] = exp(-30 * ((x[2 * i] - 0.4) * (x[2 * i] - 0.4) + (x[2 * i + 1] - 0.5) * (x[2 * i + 1] - 0.5)));
+    }
 }
 static int draw_table(void) {
     bml_sample_table_draw(normal_table, energy_d, N, &rng);
@@ -391,10 +410,11 @@ static void set_up(void) {
         if (bml_sample_table_create(&t, &c, NULL)) exit(1);
         printf("sample_table_%g%s %d intervals, %.3f ms\n", c.tolerance, k < 2 ? "" : "_looked_at",
                bml_sample_table_intervals(t), (bench_seconds() - start) * 1e3);
-        if (k == 0)
+        if (k == 0) {
             normal_table = t;
-        else
+        } else {
             bml_sample_table_free(t);
+        }
     }
     bml_sample_cells_config c = {.density = hill_density, .n_dim = 2, .lower = zero, .upper = one};
     double start = bench_seconds();
@@ -454,10 +474,12 @@ int main(void) {
     eps0_d[0] = 1e-4;
     for (int k = 0; k < 16; k++) {
         w_out[k] = (float)bml_sample_rng_normal(&rng) * 0.2f;
-        for (int j = 0; j < 3; j++)
+        for (int j = 0; j < 3; j++) {
             w_in[k][j] = (float)bml_sample_rng_normal(&rng) * 0.2f;
-        for (int j = 0; j < 4; j++)
+        }
+        for (int j = 0; j < 4; j++) {
             w_bias[j][k] = (float)bml_sample_rng_normal(&rng) * 0.2f;
+        }
         for (int j = 0; j < 16; j++) {
             w_hidden[0][k][j] = (float)bml_sample_rng_normal(&rng) * 0.2f;
             w_hidden[1][k][j] = -w_hidden[0][k][j];
@@ -468,16 +490,19 @@ int main(void) {
     printf("sample_table_init %.2f ms\n", (bench_seconds() - t) * 1e3);
     bounds();
     set_up();
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < N; i++) {
         uniform_[i] = (float)bml_sample_rng_uniform(&rng);
-    for (int r = 0; r < REPEATS; r++)
+    }
+    for (int r = 0; r < REPEATS; r++) {
         for (int j = 0; j < JOBS; j++) {
             t = bench_seconds();
             const int n = job[j].run();
             ns[j][r] = (bench_seconds() - t) * 1e9 / n;
         }
-    for (int j = 0; j < JOBS; j++)
+    }
+    for (int j = 0; j < JOBS; j++) {
         median[j] = bench_median(ns[j], REPEATS);
+    }
     printf("sample_expf %.2f ns\n", median[0]);
     for (int j = 1; j < JOBS; j++) {
         printf("sample_%s %.2f ns, %.3g per second\n", job[j].name, median[j], 1e9 / median[j]);

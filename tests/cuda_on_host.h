@@ -7,6 +7,10 @@
    barriers: the result then depends on the order. What it cannot find: wrong PTX, races inside a warp, anything about
    speed.
 
+   As on a card, a launch with more than 48 KB of dynamic shared memory fails unless the kernel was allowed more, the
+   last error stays until somebody asks for it, and what is queued on a stream that is being captured runs only when the
+   graph is launched.
+
    Set cuda_host.devices to 0 and the machine has no device; set cuda_host.mallocs_left and memory runs out. */
 #ifndef CUDA_ON_HOST_H
 #define CUDA_ON_HOST_H
@@ -15,7 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <functional>
+#include <map>
+#include <tuple>
 #include <ucontext.h>
+#include <vector>
 
 #define __global__
 #define __device__
@@ -23,13 +31,18 @@
 #define __shared__ static
 #define __forceinline__ inline
 #define __noinline__
+#define __align__(n) alignas(n)
 #define __grid_constant__
 #define __launch_bounds__(...)
 
 enum { CUDA_HOST_THREADS = 1024, CUDA_HOST_STACK = 1 << 16, CUDA_HOST_SHARED = 232448 };
+enum { CUDA_HOST_OWN = 1024 };          /* bytes of shared memory that a kernel is taken to have of its own */
+enum { CUDA_HOST_UNASKED = 48 * 1024 }; /* with them, what a kernel may have before it is allowed more */
 
 struct dim3 {
     unsigned x, y, z;
+    dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {
+    }
 };
 struct cuda_host_barrier {
     unsigned arrived, members, generation;
@@ -49,8 +62,10 @@ static dim3 threadIdx, blockIdx, blockDim, gridDim;
 static struct cuda_host_machine {
     int devices, mallocs_left, order; /* order: 0 ascending, 1 descending, else a seed */
     int line;                         /* where the block's first thread waits */
-    const char *launch_error;
+    int last_error;                   /* until somebody asks */
     long launches;
+    long mallocs;
+    std::vector<std::function<void()>> *capture; /* what is queued goes here, unless NULL */
     cuda_host_fiber fiber[CUDA_HOST_THREADS];
     cuda_host_barrier block, warp[CUDA_HOST_THREADS / 32];
     cuda_host_lane lane[2][CUDA_HOST_THREADS];
@@ -219,29 +234,33 @@ static void cuda_host_block(unsigned n) {
     }
 }
 
-template <typename Body> static void cuda_host_call(void *body) {
-    (*(Body *)body)();
+static void cuda_host_call(void *body) {
+    (*(std::function<void()> *)body)();
 }
 
-template <typename Body> static void cuda_host_launch(unsigned grid, unsigned block, size_t shared, Body body) {
+static void cuda_host_run(dim3 grid, dim3 block, size_t shared, std::function<void()> body) {
     cuda_host.launches++;
-    if (block > CUDA_HOST_THREADS || shared > CUDA_HOST_SHARED || !grid) {
-        cuda_host.launch_error = "invalid configuration argument";
-        return;
-    }
-    blockDim = {block, 1, 1}, gridDim = {grid, 1, 1};
-    cuda_host.body = cuda_host_call<Body>;
+    blockDim = block;
+    gridDim = grid;
+    cuda_host.body = cuda_host_call;
     cuda_host.argument = (void *)&body;
-    for (unsigned i = 0; i < grid; i++) {
+    for (unsigned i = 0; i < grid.x; i++) {
         cuda_host.shared = (char *)malloc(shared + 1); /* its own size, so that the sanitizer sees its end */
         memset(cuda_host.shared, 0xFF, shared + 1);
         blockIdx = {i, 0, 0};
-        cuda_host_block(block);
+        cuda_host_block(block.x);
         free(cuda_host.shared);
     }
 }
-#define BML_CUDA__LAUNCH(kernel, grid, block, bytes, stream, ...) \
-    cuda_host_launch(grid, block, bytes, [&] { (void)(stream), kernel(__VA_ARGS__); })
+
+/* Runs the work, or keeps it for the graph that is being captured. */
+static void cuda_host_queue(std::function<void()> work) {
+    if (cuda_host.capture) {
+        cuda_host.capture->push_back(work);
+    } else {
+        work();
+    }
+}
 
 template <typename T> static inline T atomicAdd(T *at, T value) {
     T old = *at;
@@ -252,7 +271,8 @@ template <typename T> static inline T atomicAdd(T *at, T value) {
 /* The runtime's calls that bml_cuda.cu makes. */
 typedef int cudaError_t;
 typedef void *cudaStream_t;
-enum { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101 };
+enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorInvalidConfiguration = 9 };
+enum { cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101 };
 enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 struct cudaDeviceProp {
     char name[256];
@@ -260,12 +280,17 @@ struct cudaDeviceProp {
     size_t sharedMemPerBlockOptin;
 };
 
+/* An error is remembered, as the runtime does. */
+static inline cudaError_t cuda_host_answer(cudaError_t e) {
+    if (e) cuda_host.last_error = e;
+    return e;
+}
 static inline cudaError_t cudaGetDeviceCount(int *n) {
     *n = cuda_host.devices;
-    return cuda_host.devices ? cudaSuccess : cudaErrorNoDevice;
+    return cuda_host.devices ? (int)cudaSuccess : cuda_host_answer(cudaErrorNoDevice);
 }
 static inline cudaError_t cudaSetDevice(int d) {
-    return d < cuda_host.devices ? cudaSuccess : cudaErrorInvalidDevice;
+    return d < cuda_host.devices ? (int)cudaSuccess : cuda_host_answer(cudaErrorInvalidDevice);
 }
 static inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
     memset(p, 0, sizeof *p);
@@ -276,8 +301,9 @@ static inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int) {
     return cudaSuccess;
 }
 static inline cudaError_t cudaMalloc(void **p, size_t n) {
-    if (cuda_host.mallocs_left == 0) return cudaErrorMemoryAllocation;
+    if (cuda_host.mallocs_left == 0) return cuda_host_answer(cudaErrorMemoryAllocation);
     cuda_host.mallocs_left--;
+    cuda_host.mallocs++;
     *p = malloc(n);
     if (*p) memset(*p, 0xFF, n);
     return *p ? cudaSuccess : cudaErrorMemoryAllocation;
@@ -291,23 +317,105 @@ static inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, 
     return cudaSuccess;
 }
 static inline cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t) {
-    memset(to, byte, n);
+    cuda_host_queue([=] { memset(to, byte, n); });
     return cudaSuccess;
 }
 static inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
     return cudaSuccess;
 }
+static inline cudaError_t cudaPeekAtLastError() {
+    return cuda_host.last_error;
+}
 static inline cudaError_t cudaGetLastError() {
-    cudaError_t e = cuda_host.launch_error ? 9 : cudaSuccess;
-    cuda_host.launch_error = NULL;
+    cudaError_t e = cuda_host.last_error;
+    cuda_host.last_error = cudaSuccess;
     return e;
 }
 static inline const char *cudaGetErrorString(cudaError_t e) {
     return e == cudaErrorMemoryAllocation ? "out of memory" : e == cudaErrorNoDevice ? "no device" : "invalid argument";
 }
-template <typename F> static inline cudaError_t cudaFuncSetAttribute(F, int, int) {
+
+/* Dynamic shared memory that each kernel was allowed. */
+static inline int *cuda_host_allowed(const void *kernel) {
+    static std::map<const void *, int> allowed;
+    auto found = allowed.emplace(kernel, CUDA_HOST_UNASKED - CUDA_HOST_OWN);
+    return &found.first->second;
+}
+struct cudaFuncAttributes {
+    size_t sharedSizeBytes;
+};
+template <typename F> static inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, F) {
+    a->sharedSizeBytes = CUDA_HOST_OWN;
     return cudaSuccess;
 }
+template <typename F> static inline cudaError_t cudaFuncSetAttribute(F kernel, int, int bytes) {
+    if (bytes < 0 || bytes > CUDA_HOST_SHARED - CUDA_HOST_OWN) return cuda_host_answer(cudaErrorInvalidValue);
+    *cuda_host_allowed((const void *)kernel) = bytes;
+    return cudaSuccess;
+}
+
+struct cudaLaunchConfig_t {
+    dim3 gridDim, blockDim;
+    size_t dynamicSmemBytes;
+    cudaStream_t stream;
+};
+template <typename... P>
+static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(P...), P... arguments) {
+    const cudaLaunchConfig_t c = *config;
+    int allowed = *cuda_host_allowed((const void *)kernel);
+    if (c.blockDim.x > CUDA_HOST_THREADS || c.dynamicSmemBytes > (size_t)allowed || !c.gridDim.x) {
+        return cuda_host_answer(cudaErrorInvalidConfiguration);
+    }
+    std::tuple<P...> values(arguments...);
+    cuda_host_queue(
+        [=] { cuda_host_run(c.gridDim, c.blockDim, c.dynamicSmemBytes, [&] { std::apply(kernel, values); }); });
+    return cudaSuccess;
+}
+
+/* Graphs. */
+struct cuda_host_graph {
+    std::vector<std::function<void()>> work;
+};
+typedef cuda_host_graph *cudaGraph_t;
+typedef cuda_host_graph *cudaGraphExec_t;
+enum { cudaStreamCaptureModeGlobal = 0 };
+static inline cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+    *stream = malloc(1);
+    return cudaSuccess;
+}
+static inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    free(stream);
+    return cudaSuccess;
+}
+static inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int) {
+    cuda_host.capture = new std::vector<std::function<void()>>;
+    return cudaSuccess;
+}
+static inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
+    *graph = new cuda_host_graph{*cuda_host.capture};
+    delete cuda_host.capture;
+    cuda_host.capture = NULL;
+    return cudaSuccess;
+}
+static inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned) {
+    *exec = new cuda_host_graph(*graph);
+    return cudaSuccess;
+}
+static inline cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
+    for (auto &work : exec->work) {
+        work();
+    }
+    return cudaSuccess;
+}
+static inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return cudaSuccess;
+}
+static inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+    delete exec;
+    return cudaSuccess;
+}
+
 template <typename F> static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *n, F, int, size_t) {
     *n = 1;
     return cudaSuccess;

@@ -16,13 +16,18 @@ done
 cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 ${MAKE:-make} --no-print-directory -k -j"$cores" "${programs[@]/#/$dir/}" >"$logs/make" 2>&1 # what fails is made again below, and shown
 
-# run NAME COMMAND...: prints what the command prints, keeps it in $logs/NAME, and its status in $logs/NAME.status.
+# run NAME COMMAND...: prints what the command prints, keeps it in $logs/NAME, its status in $logs/NAME.status, and its
+# seconds, of the clock and of the processors, in $logs/seconds.
+TIMEFORMAT='%R %U'
 run() {
     local name=$1
     shift
     echo "== $name"
-    timeout "${BML_TEST_SECONDS:-600}" "$@" 2>&1 | tee "$logs/${name##*/}"
-    echo "${PIPESTATUS[0]}" >"$logs/${name##*/}.status"
+    {
+        time timeout "${BML_TEST_SECONDS:-600}" "$@" 2>&1 | tee "$logs/${name##*/}"
+        echo "${PIPESTATUS[0]}" >"$logs/${name##*/}.status"
+    } 2>"$logs/${name##*/}.time"
+    echo "$name $(cat "$logs/${name##*/}.time")" >>"$logs/seconds"
 }
 
 # count NAME: adds the last line of what NAME printed.
@@ -58,6 +63,9 @@ cat "$logs/scripts"
 for what in "${scripts[@]}"; do count "$what"; done
 
 echo "== all"
+sort -k3,3nr "$logs/seconds" | awk '{ sum += $3; if (NR <= 5) most = most sep $1 " " $3; sep = ", " }
+    END { printf "%.0f s of processor time; most: %s\n", sum, most }'
+[ -z "${BML_TEST_TIMES:-}" ] || sort -k3,3nr "$logs/seconds"
 [ ! -s "$logs/fail" ] || cat "$logs/fail"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

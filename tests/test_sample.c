@@ -33,11 +33,12 @@ static long double panels(long double (*f)(long double x, const void *p), const 
                                      0.0666713443086881375935688L};
     long double sum = 0;
     long double h = (b - a) / n / 2;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         for (int k = 0; k < 5; k++) {
             long double m = a + h * (2 * i + 1);
             sum += w[k] * (f(m - h * x[k], p) + f(m + h * x[k], p));
         }
+    }
     return sum * h;
 }
 
@@ -54,7 +55,7 @@ static void kernel_sums(long double *sums, long double b, long double from, long
     long double h = logl(to / from) / n / 2;
     long double start = logl(from);
     sums[0] = sums[1] = sums[2] = 0;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         for (int k = -5; k <= 5; k++) {
             if (k == 0) continue;
             long double l = expl(start + h * (2 * i + 1) + (k < 0 ? -h * x[-k - 1] : h * x[k - 1]));
@@ -68,6 +69,7 @@ static void kernel_sums(long double *sums, long double b, long double from, long
             sums[1] += f / (1 + z);
             sums[2] += f * E;
         }
+    }
 }
 
 /* ---- generator ---- */
@@ -91,9 +93,11 @@ static void test_generator(void) {
     a.counter[0] = 0xFFFFFFF8u; /* the batch runs over the end of the low word */
     bml_sample_rng b = a;
     bml_sample__words(words, 16, &a);
-    for (int j = 0; j < 16; j++)
-        for (int k = 0; k < 4; k++)
+    for (int j = 0; j < 16; j++) {
+        for (int k = 0; k < 4; k++) {
             same &= bml_sample_rng_u32(&b) == words[k * 16 + j];
+        }
+    }
     CHECK(same && a.counter[0] == 8 && a.counter[3] == 0xFFFFFFFEu,
           "blocks made side by side are those made one by one, with the carry");
 }
@@ -122,12 +126,14 @@ static void test_uniforms(bml_sample_rng *rng) {
     int n = quick ? 20000 : LARGE;
     int out = 0;
     bml_sample_rng_fill(draws, (size_t)n, rng);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         out += !(draws[i] > 0 && draws[i] < 1);
+    }
     CHECK(!out, "uniforms lie inside (0,1)");
     CHECK_LE(ks(draws, n, identity, NULL), KS, "uniforms, D sqrt(N)");
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         draws[i] = bml_sample_rng_normal(rng);
+    }
     CHECK_LE(ks(draws, n, normal_cdf, NULL), KS, "normals, D sqrt(N)");
     CHECK(bml_sample__unit(0, 0) > 0 && bml_sample__unit(0xFFFFFFFFu, 0xFFFFFFFFu) <= 1, "the ends of the uniform");
 }
@@ -187,8 +193,9 @@ static void test_rates(void) {
         kernel_sums(want, (long double)b, (long double)L * expl(-42),
                     (long double)L); /* what lies below is e^-42 = 6e-19 of the integrals */
         bml_sample__sums(sums, L, b);
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < 3; k++) {
             worst[k] = fmax(worst[k], fabs((double)(sums[k] / want[k] - 1)));
+        }
         bml_sample_compton_rates(&r, b);
         ratio = fmax(ratio, fabs((double)(r.rate * b / (3 * want[0]) - 1)));
         ratio = fmax(ratio, fabs((double)(r.loss * b / (3 * want[2]) - 1)));
@@ -302,8 +309,9 @@ static void draw_l(double *y, const double *u, int n, void *user) {
                             .nodes = &nodes,
                             .u = u,
                             .rest = rd};
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         uf[i] = (float)u[i];
+    }
     int status = s->twice ? bml_sample_compton(y, &d, NULL) : bml_sample_comptonf(ef, &f, NULL);
     for (int i = 0; i < n; i++) {
         double eps = s->twice ? y[i] : (double)ef[i];
@@ -360,8 +368,9 @@ static void measure_pair(worst_of *w, double gamma, double eps0, int which) {
             rest += exp(-l_of[i]) / POINTS;
         }
         w[m].n++;
-        for (int i = 1; i < POINTS; i++)
+        for (int i = 1; i < POINTS; i++) {
             w[m].falls += !(l_of[i] >= l_of[i - 1] - (m < 2 ? 5e-7 : 1e-14) * fmin(l_of[i], 1)); /* 4 ulp */
+        }
         w[m].cdf = fmax(w[m].cdf, q.max_error >= 0 ? q.max_error : 1e9);
         w[m].js = fmax(w[m].js, q.js);
         w[m].energy = fmax(w[m].energy, fabs((double)(energy * want[0] / want[2] - 1)));
@@ -373,14 +382,16 @@ static void report(const char *name, const worst_of *w, double cdf, double js, d
     printf("      %s: %d pairs\n", name, w->n);
     CHECK_LE(w->cdf, cdf, "  max CDF error");
     CHECK_LE(w->energy, energy, "  mean energy, relative");
-    if (js > 0)
+    if (js > 0) {
         CHECK_LE(w->js, js, "  Jensen-Shannon divergence, 200 equal bins [nats]");
-    else
+    } else {
         printf("        Jensen-Shannon divergence, 200 equal bins: %.2g nats\n", w->js);
-    if (rest > 0)
+    }
+    if (rest > 0) {
         CHECK_LE(w->rest, rest, "  mean of 1 - E, relative");
-    else
+    } else {
         printf("        mean of 1 - E, relative: %.2g\n", w->rest);
+    }
     CHECK(w->falls == 0, "  x rises with u");
 }
 
@@ -390,10 +401,12 @@ static void test_domain(bml_sample_rng *rng) {
     worst_of off[4] = {{0, 0, 0, 0, 0, 0}};
     int steps = quick ? 6 : 60;
     int random = quick ? 20 : 400;
-    for (int i = 0; i < steps; i++)
-        for (int k = 0; k < steps; k++)
+    for (int i = 0; i < steps; i++) {
+        for (int k = 0; k < steps; k++) {
             measure_pair(grid, 20 * pow(10, 9.69 * i / (steps - 1)), pow(10, -13 + 15.0 * k / (steps - 1)),
                          lengthy ? 15 : 3);
+        }
+    }
     for (int i = 0; i < random; i++) {
         double gamma;
         double eps0;
@@ -401,7 +414,9 @@ static void test_domain(bml_sample_rng *rng) {
         measure_pair(off, gamma, eps0, 15);
     }
     for (int m = 0; m < 4; m++) {
-        if (grid[m].n) report(name[m], &grid[m], m % 2 ? 3e-4 : 2e-4, m % 2 ? 0 : 1e-6, 1e-4, m % 2 ? 0 : 1e-4);
+        if (grid[m].n) {
+            report(name[m], &grid[m], m % 2 ? 3e-4 : 2e-4, m % 2 ? 0 : 1e-6, 1e-4, m % 2 ? 0 : 1e-4);
+        }
         printf("      off the grid, and at the edge of the domain:\n");
         report(name[m], &off[m], m % 2 ? 3e-4 : 2e-4, m % 2 ? 0 : 1e-6, 1e-4, m % 2 ? 0 : 1e-4);
     }
@@ -421,7 +436,7 @@ static void test_compton_draws(bml_sample_rng *rng) {
     static float rf[LARGE];
     static const double cases[4][2] = {{1e4, 1e-9}, {20, 10}, {1e3, 0.1}, {1e10, 50}};
     int n = quick ? 10000 : 200000;
-    for (int c = 0; c < 4; c++)
+    for (int c = 0; c < 4; c++) {
         for (int m = 0; m < 3; m++) {
             float g = (float)cases[c][0];
             float e = (float)cases[c][1];
@@ -438,12 +453,14 @@ static void test_compton_draws(bml_sample_rng *rng) {
             bml_sample__pair_of pair;
             bml_sample__prepare_pair(&pair, (double)g, (double)e);
             if (bml_sample_comptonf(ef, &how, rng)) ef[0] = NAN;
-            for (size_t i = 0; i < how.n; i++)
+            for (size_t i = 0; i < how.n; i++) {
                 draws[i] = ef[i] < 0.5f * g ? -log1p(-(double)ef[i] / (double)g) : -log((double)rf[i]);
+            }
             snprintf(text, sizeof text, "drawn energies, gamma %g, eps0 %g, method %d: D sqrt(N)", cases[c][0],
                      cases[c][1], m);
             CHECK_LE(ks(draws, (int)how.n, conditional_cdf, &pair), KS, text);
         }
+    }
 }
 
 /* The same numbers however a call is put. */
@@ -523,9 +540,10 @@ static double power_law_chi2(double *slope_error, const spectrum *s, int n_gamma
     static float ef[EACH];
     double low = log(s->eps_min);
     double high = log(s->gamma_max);
-    for (int k = 0; k <= BINS; k++)
+    for (int k = 0; k <= BINS; k++) {
         edge[k] = exp(low + (high - low) * k / BINS);
-    for (int i = 0; i < n_gamma; i++)
+    }
+    for (int i = 0; i < n_gamma; i++) {
         for (int j = 0; j < n_eps; j++) {
             double gamma = 20 * pow(s->gamma_max / 20, (i + 0.5) / n_gamma); /* where the kernel is drawn from */
             double eps0 = s->eps_min * pow(s->eps_max / s->eps_min, (j + 0.5) / n_eps);
@@ -534,7 +552,9 @@ static double power_law_chi2(double *slope_error, const spectrum *s, int n_gamma
             float e = (float)eps0;
             bml_sample_rates r = {0, 0, 0, 0};
             bml_sample_photonsf how = {.n = EACH, .gamma = &g, .eps0 = &e, .one_gamma = 1, .one_eps0 = 1};
-            if (!bml_sample__in_domain((double)g, (double)e) || bml_sample_comptonf(ef, &how, rng)) continue;
+            if (!bml_sample__in_domain((double)g, (double)e) || bml_sample_comptonf(ef, &how, rng)) {
+                continue;
+            }
             bml_sample__pair_of pair;
             bml_sample__prepare_pair(&pair, (double)g, (double)e);
             bml_sample_compton_rates(&r, pair.b);
@@ -552,6 +572,7 @@ static double power_law_chi2(double *slope_error, const spectrum *s, int n_gamma
                 c0 = c1;
             }
         }
+    }
     *slope_error = 0;
     for (int k = 0; k < BINS; k++) {
         double noise = sqrt(variance[k]);
@@ -623,8 +644,9 @@ static void test_collisions(bml_sample_rng *rng) {
         long double x = powl(10, lx);
         long double want = 0;
         long double a = 2;
-        for (int k = 0; k < 40; k++, a /= 2)
+        for (int k = 0; k < 40; k++, a /= 2) {
             want += panels(differential, &x, 1 - a, k < 39 ? 1 - a / 2 : 1, 4); /* towards c = 1 */
+        }
         sigma = fmax(sigma, fabs(bml_sample_klein_nishina((double)x) / (double)want - 1));
     }
     CHECK_LE(sigma, 1e-12, "Klein-Nishina cross section against quadrature");
@@ -701,7 +723,9 @@ static void test_kernel_error(bml_sample_rng *rng) {
         bml_sample__prepare_pair(&pair, gamma[k], eps0);
         while (kept < n) { /* the kernel says nothing of photons that lose energy */
             double eps = collide(out, axis, gamma[k], eps0, rng);
-            if (eps > eps0) draws[kept++] = -log1p(-fmin(eps / gamma[k], 1 - 1e-15));
+            if (eps > eps0) {
+                draws[kept++] = -log1p(-fmin(eps / gamma[k], 1 - 1e-15));
+            }
         }
         double d = ks(draws, n, conditional_cdf, &pair) / sqrt(n);
         snprintf(text, sizeof text, "kernel against two-body kinematics, gamma = %g: CDF distance %.4f", gamma[k], d);
@@ -720,10 +744,11 @@ static double two_sample(double *a, double *b, int n) {
     qsort(a, (size_t)n, sizeof *a, ascending);
     qsort(b, (size_t)n, sizeof *b, ascending);
     while (i < n && k < n) {
-        if (a[i] <= b[k])
+        if (a[i] <= b[k]) {
             i++;
-        else
+        } else {
             k++;
+        }
         d = fmax(d, fabs((double)(i - k)) / n);
     }
     return d * sqrt(0.5 * n);
@@ -748,7 +773,9 @@ static void test_direction(bml_sample_rng *rng) {
         bml_sample_compton(eps, &how, rng);
         for (int i = 0; i < n; i++) {
             bml_sample_event event = {gamma, eps0, eps[i]};
-            if (bml_sample_compton_direction(out, axis, &event, rng)) out[0] = (double)NAN;
+            if (bml_sample_compton_direction(out, axis, &event, rng)) {
+                out[0] = (double)NAN;
+            }
             draws[i] = gap(out, axis);
             length = fmax(length, fabs(out[0] * out[0] + out[1] * out[1] + out[2] * out[2] - 1));
             collide(out, axis, gamma, eps0, rng);
@@ -835,8 +862,9 @@ static void test_synchrotron(bml_sample_rng *rng) {
     for (int e = 0; e < 2; e++) {
         int falls = 0;
         bml_sample_synchrotron_init(&s, e ? BML_SAMPLE_ENERGY : BML_SAMPLE_PHOTONS);
-        for (int i = 0; i < 200; i++)
+        for (int i = 0; i < 200; i++) {
             u[i] = i < 20 ? pow(10, -1 - 0.4 * i) : i > 180 ? 1 - pow(10, -0.5 * (i - 180)) : (i - 20 + 0.5) / 161;
+        }
         bml_sample_synchrotron_draw(x, u, 200, &s, NULL);
         for (int i = 0; i < 200; i++) {
             above_x a = {x[i], e};
@@ -879,10 +907,12 @@ static void test_power(void) {
         long double c = p[k].break_at > 0 ? p[k].break_at : p[k].upper;
         long double below = power_mass(p[k].lower, c, p[k].index);
         long double above = 0;
-        if (p[k].break_at > 0)
+        if (p[k].break_at > 0) {
             above = powl(c, p[k].index_above - p[k].index) * power_mass(c, p[k].upper, p[k].index_above);
-        for (int i = 0; i <= 100; i++)
+        }
+        for (int i = 0; i <= 100; i++) {
             u[i] = i / 100.0;
+        }
         bml_sample_power_law(x, u, 101, &p[k], NULL);
         for (int i = 0; i <= 100; i++) {
             long double got =
@@ -891,8 +921,9 @@ static void test_power(void) {
             worst = fmax(worst, fabs((double)(got / (below + above)) - u[i]));
         }
         if (!(x[0] >= p[k].lower && x[0] <= p[k].lower * (1 + 1e-12) && x[100] <= p[k].upper &&
-              x[100] >= p[k].upper * (1 - 1e-12)))
+              x[100] >= p[k].upper * (1 - 1e-12))) {
             worst = 1e9;
+        }
     }
     CHECK_LE(worst, 2e-10,
              "power laws: CDF of the inverse"); /* index 1 + 1e-7 in the textbook formula keeps 1e-19/1e-7 */
@@ -913,7 +944,7 @@ static void test_power(void) {
 enum { EXPONENTIAL, SINE, STEPS, ROOT, NORMAL, NEGATIVE, NOT_A_NUMBER, ZERO, ONE_OVER_X, SPIKE };
 static void density(double *p, const double *x, const double *z, int n, void *user) {
     (void)z;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         switch (*(const int *)user) {
         case EXPONENTIAL: p[i] = exp(-x[i]); break;
         case SINE: p[i] = sin(3.14159265358979323846 * x[i]); break;
@@ -926,16 +957,20 @@ static void density(double *p, const double *x, const double *z, int n, void *us
         case ONE_OVER_X: p[i] = 1 / x[i]; break;
         default: p[i] = 1 + 1e6 * exp(-0.5 * pow((x[i] - 0.123) / 1e-3, 2));
         }
+    }
 }
 
 static double closed(double x, int kind, double lower, double upper) {
     if (kind == EXPONENTIAL) return expm1(lower - x) / expm1(lower - upper);
     if (kind == SINE) return pow(sin(0.5 * 3.14159265358979323846 * x), 2);
-    if (kind == STEPS) return (x < 0.3 ? 2 * x : x < 0.7 ? 0.6 : 0.6 + 5 * (x - 0.7)) / 2.1;
+    if (kind == STEPS) {
+        return (x < 0.3 ? 2 * x : x < 0.7 ? 0.6 : 0.6 + 5 * (x - 0.7)) / 2.1;
+    }
     if (kind == ROOT) return sqrt(x);
-    if (kind == SPIKE)
+    if (kind == SPIKE) {
         return (x + 1e3 * 1.2533141373155003 * (erf((x - 0.123) / 1e-3 / sqrt(2)) + 1)) /
                (1 + 2e3 * 1.2533141373155003);
+    }
     return (normal_cdf(x, NULL) - normal_cdf(lower, NULL)) / (normal_cdf(upper, NULL) - normal_cdf(lower, NULL));
 }
 
@@ -1055,8 +1090,9 @@ static void test_samples(bml_sample_rng *rng) {
     double u[3] = {0, 0.5, 1};
     double x[3] = {0, 0, 0};
     int n = quick ? 5000 : 100000;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         draws[i] = bml_sample_rng_normal(rng);
+    }
     CHECK(!bml_sample_table_from_samples(&t, draws, (size_t)n, 0, NULL), "table from samples");
     for (int i = 1; i < 1000; i++) {
         double at = i / 1000.0;
@@ -1086,8 +1122,9 @@ static void test_samples(bml_sample_rng *rng) {
 static void bent(double *p, const double *x, const double *z, int n,
                  void *user) { /* a tilted line and a cosine: closed CDF */
     (void)user;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         p[i] = 1 + z[0] * (x[i] - 0.5) + z[1] * cos(2 * 3.14159265358979323846 * x[i]);
+    }
 }
 static double bent_cdf(double x, const double *z) {
     return x + z[0] * (x * x - x) / 2 + z[1] * sin(2 * 3.14159265358979323846 * x) / (2 * 3.14159265358979323846);
@@ -1117,7 +1154,9 @@ static void test_grids(bml_sample_rng *rng) {
         z[0] = 2 * bml_sample_rng_uniform(rng) - 1;
         z[1] = 0.4 * bml_sample_rng_uniform(rng);
         u = bml_sample_rng_uniform(rng);
-        if (bml_sample_grid_draw(g, &x, z, &u, 1, NULL)) x = (double)NAN;
+        if (bml_sample_grid_draw(g, &x, z, &u, 1, NULL)) {
+            x = (double)NAN;
+        }
         worst = fmax(worst, fabs(bent_cdf(x, z) - u));
     }
     /* multilinear: the largest error sits near the middle of a cell, where it is measured; half as much again allows
@@ -1128,8 +1167,9 @@ static void test_grids(bml_sample_rng *rng) {
     nodes_z[0] = nodes_z[1] = 17;
     bml_sample_grid_create(&g, &c, NULL);
     CHECK_LE(bml_sample_grid_error(g), reported / 3, "  half the steps: a quarter of the error");
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         z[i] = high[i];
+    }
     u = 1;
     CHECK(!bml_sample_grid_draw(g, &x, z, &u, 1, NULL) && x == 1, "  the last corner");
     z[0] = 1.1;
@@ -1170,19 +1210,22 @@ static void test_alias(bml_sample_rng *rng) {
     bml_sample_alias *a = NULL;
     int n = quick ? 50000 : LARGE;
     int used = 0;
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         sum += weight[i] = i % 7 == 0 ? 0 : pow(bml_sample_rng_uniform(rng), 2) + 0.05;
+    }
     CHECK(!bml_sample_alias_create(&a, weight, 1000, NULL) && !bml_sample_alias_draw(a, index, (size_t)n, rng),
           "alias table of 1000 weights");
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         count[index[i] < 1000 ? index[i] : 0]++;
+    }
     for (int i = 0; i < 1000; i++) {
         double want = n * weight[i] / sum;
         if (weight[i] > 0) {
             chi2 += (count[i] - want) * (count[i] - want) / want;
             used++;
-        } else
+        } else {
             chi2 += 1e9 * count[i];
+        }
     }
     /* chi2 of k degrees is (Wilson-Hilferty) normal in its cube root: 5 sd */
     double k = used - 1;
@@ -1242,8 +1285,9 @@ static void test_references(bml_sample_rng *rng) {
 static void off_by(double *y, const double *x, int n,
                    void *user) { /* x = u + a sin(2 pi u)/(2 pi): density 1/(1 + a cos) of u */
     double a = *(const double *)user;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         y[i] = x[i] + a * sin(2 * 3.14159265358979323846 * x[i]) / (2 * 3.14159265358979323846);
+    }
 }
 static void as_is(double *y, const double *x, int n, void *user) {
     (void)user;
@@ -1251,8 +1295,9 @@ static void as_is(double *y, const double *x, int n, void *user) {
 }
 static void backwards(double *y, const double *x, int n, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         y[i] = 1 - x[i];
+    }
 }
 
 static long double js_density(long double u,
@@ -1285,11 +1330,14 @@ static void test_quality(bml_sample_rng *rng) {
     CHECK(q.falls == 99999 && q.js < 1e-20, "one that runs backwards falls 99999 times; its density is right");
     check.n = -1;
     CHECK(bml_sample_check_inverse(&q, &check) == BML_SAMPLE_BAD_ARGUMENT, "check: a negative n");
-    for (int t = 0; t < 10; t++)
-        for (int i = 0; i < 10000; i++)
+    for (int t = 0; t < 10; t++) {
+        for (int i = 0; i < 10000; i++) {
             counts[(int)(200 * bml_sample_rng_uniform(rng))]++;
-    for (int i = 0; i < 200; i++)
+        }
+    }
+    for (int i = 0; i < 200; i++) {
         prob[i] = 1 / 200.0;
+    }
     bml_sample_histogram(&d, counts, prob, 200);
     CHECK_LE(fabs(d.js - d.noise) / d.noise_sd, 6,
              "histogram of 1e5 uniforms: divergence from its noise, in its sd"); /* chi2 of 199: skew 0.2 */
@@ -1340,8 +1388,9 @@ static void test_net_arrays(bml_sample_rng *rng) {
     CHECK(bml_sample_net_write(NULL, 0, net, "my_net") == length, "  counted without room");
     length = bml_sample_net_safetensors(bytes, sizeof bytes, net);
     uint64_t header = 0;
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         header |= (uint64_t)bytes[i] << 8 * i;
+    }
     CHECK(
         length == 8 + header + 4 * 9 && header % 8 == 0 && bytes[8] == '{' &&
             strstr((char *)bytes + 8, "\"x1.0.weight\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}") &&
@@ -1360,8 +1409,9 @@ static void test_net_arrays(bml_sample_rng *rng) {
     CHECK(bml_sample_net_draw(net, x, &call, rng) == BML_SAMPLE_TOO_LARGE, "net: a size that overflows");
     bml_sample_net_free(net);
     bml_sample_net_free(NULL);
-    for (count = 0; count < COUNT; count++)
+    for (count = 0; count < COUNT; count++) {
         refused += bml_sample_net_create(&net, array, count, NULL) == BML_SAMPLE_BAD_ARRAY;
+    }
     CHECK(refused == COUNT, "arrays cut short are refused");
     for (int i = 0; i < 20000; i++) { /* damaged ones are refused, or make a net that draws inside its range */
         static const float odd[8] = {0, -1, 1e30f, 2, 128, 0.5f, 6, 8};
@@ -1396,14 +1446,16 @@ static double bessel_j1(double x) {
 }
 static void paper_density(double *p, const double *x, const double *z, int n, void *user) {
     (void)user;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         p[i] = (bessel_j1(10 * x[i] * cos(z[0])) * cos(z[0] * x[i]) + 0.6) * sin(3.14159265358979323846 * x[i]);
+    }
 }
 static void gauss_density(double *p, const double *x, const double *z, int n, void *user) {
     (void)z;
     (void)user;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         p[i] = exp(-8 * (pow(x[2 * i] - 0.5, 2) + pow(x[2 * i + 1] - 0.5, 2)));
+    }
 }
 static double gauss_cdf(double x) {
     return 0.5 + 0.5 * erf(sqrt(8) * (x - 0.5)) / erf(sqrt(8) / 2);
@@ -1447,11 +1499,13 @@ static void test_training(bml_sample_rng *rng) {
         float y[200];
         bml_sample_table_config config = {.density = paper_density, .z = &theta, .lower = 0, .upper = 1};
         bml_sample_net_call call = {200, u, &z, 1};
-        for (int k = 0; k < 200; k++)
+        for (int k = 0; k < 200; k++) {
             u[k] = ((float)k + 0.5f) / 200;
+        }
         bml_sample_net_draw(net, y, &call, NULL);
-        for (int k = 0; k < 200; k++)
+        for (int k = 0; k < 200; k++) {
             x[k] = (double)y[k];
+        }
         bml_sample_table_create(&table, &config, NULL);
         bml_sample_table_cdf(table, c, NULL, x, 200);
         for (int k = 0; k < 200; k++) {
@@ -1484,11 +1538,13 @@ static void test_training(bml_sample_rng *rng) {
         static float y[2000];
         bml_sample_net_call call = {1000, u, NULL, 0};
         worst = 0;
-        for (int i = 0; i < 2000; i++)
+        for (int i = 0; i < 2000; i++) {
             u[i] = (float)bml_sample_rng_uniform(rng);
+        }
         bml_sample_net_draw(net, y, &call, NULL);
-        for (int i = 0; i < 2000; i++)
+        for (int i = 0; i < 2000; i++) {
             worst = fmax(worst, fabs(gauss_cdf((double)y[i]) - (double)u[i])); /* independent coordinates */
+        }
         CHECK_LE(worst, 10 * sqrt(two.target), "  both coordinates against erf");
     }
     bml_sample_net_free(net);
@@ -1521,7 +1577,9 @@ static void refuse(float gamma, float eps0, float u, int want, const char *text)
         ok &= bml_sample_comptonf(out, &f, NULL) == want && bml_sample_compton(outd, &d, NULL) == want;
         ok &= bml_sample_compton_findf(&f) == (want == BML_SAMPLE_OUT_OF_DOMAIN ? 2u : 3u) &&
               bml_sample_compton_find(&d) == bml_sample_compton_findf(&f);
-        if (want) ok &= out[0] == 7 && outd[0] == 7 && out[2] == 7 && outd[2] == 7;
+        if (want) {
+            ok &= out[0] == 7 && outd[0] == 7 && out[2] == 7 && outd[2] == 7;
+        }
     }
     CHECK(ok, "refused: %s", text);
 }

@@ -72,13 +72,15 @@ static double two_sample(double *a, double *b, int n) {
     int k = 0;
     qsort(a, (size_t)n, sizeof *a, ascending);
     qsort(b, (size_t)n, sizeof *b, ascending);
-    for (int j = 0; j < n; j++)
+    for (int j = 0; j < n; j++) {
         if (!bml_sample__finite(a[j]) || !bml_sample__finite(b[j])) return 1e300;
+    }
     while (i < n && k < n) {
-        if (a[i] <= b[k])
+        if (a[i] <= b[k]) {
             i++;
-        else
+        } else {
             k++;
+        }
         d = largest(d, fabs((double)(i - k)) / n);
     }
     return d * sqrt(0.5 * n);
@@ -92,11 +94,12 @@ static double panels(double (*f)(double x, const void *p), const void *p, double
                                 0.0666713443086881};
     double sum = 0;
     double h = (b - a) / n / 2;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         for (int k = 0; k < 5; k++) {
             double m = a + h * (2 * i + 1);
             sum += w[k] * (f(m - h * x[k], p) + f(m + h * x[k], p));
         }
+    }
     return sum * h;
 }
 
@@ -108,7 +111,9 @@ static void test_inline(bml_sample_rng *rng) {
         float gamma = (float)pow(10, 11 * bml_sample_rng_uniform(rng));
         float eps0 = (float)pow(10, -13 + 15 * bml_sample_rng_uniform(rng));
         float u = (float)bml_sample_rng_uniform(rng);
-        if (i % 4 == 0) gamma = (float)(1 + 30 * bml_sample_rng_uniform(rng));
+        if (i % 4 == 0) {
+            gamma = (float)(1 + 30 * bml_sample_rng_uniform(rng));
+        }
         if (gamma >= 10 && eps0 > 0.1f * gamma) continue; /* ends of spectra: another method */
         for (int m = 0; m < 2; m++) {
             float batch = 0;
@@ -119,10 +124,11 @@ static void test_inline(bml_sample_rng *rng) {
             if (bml_sample_comptonf(&batch, &how, NULL)) worst[m] = 1e300;
             float one = bml_sample_compton_step(&rest, gamma, eps0, u, m ? &nodes : NULL);
             double apart = fabs((double)one / (double)batch - 1);
-            if (gamma < 20)
+            if (gamma < 20) {
                 low = largest(low, apart);
-            else
+            } else {
                 worst[m] = largest(worst[m], apart * (double)u); /* u_min of the short form moves u by 2e-6 */
+            }
         }
     }
     CHECK_LE(worst[0], 2e-5, "inline net against the batch, relative, times u");
@@ -172,7 +178,7 @@ static void test_low_gamma(bml_sample_rng *rng) {
     static const double gamma[5] = {1, 1.02, 1.5, 4, 9.9};
     static const double eps0[3] = {1e-9, 1e-2, 3};
     int n = quick ? 2000 : 30000;
-    for (int k = 0; k < 5; k++)
+    for (int k = 0; k < 5; k++) {
         for (int j = 0; j < 3; j++) {
             static float e[LARGE];
             float g = (float)gamma[k];
@@ -184,12 +190,15 @@ static void test_low_gamma(bml_sample_rng *rng) {
                 draws[i] = (double)e[i] / (double)x;
                 other[i] = (double)(float)collide((double)g, (double)x, rng) / (double)x;
             }
-            if (gamma[k] == 1 && j == 0) /* no recoil: a line, rounded either way */
-                for (int i = 0; i < n; i++)
+            if (gamma[k] == 1 && j == 0) { /* no recoil: a line, rounded either way */
+                for (int i = 0; i < n; i++) {
                     draws[i] = other[i] = 1 + 1e-6 * bml_sample_rng_uniform(rng) + 0 * draws[i];
+                }
+            }
             snprintf(text, sizeof text, "gamma %g, eps0 %g against single collisions, D sqrt(N/2)", gamma[k], eps0[j]);
             CHECK_LE(status ? 1e9 : two_sample(draws, other, n), KS, text);
         }
+    }
     /* between 10 and 20 the share of collisions falls to nothing: at 19.99 and 20.01 the same distribution, to 0.1 % */
     static float e[2][LARGE];
     for (int k = 0; k < 2; k++) {
@@ -219,16 +228,20 @@ static void test_conservation(bml_sample_rng *rng) {
         double eps0 = i % 5 ? pow(10, -13 + 15 * bml_sample_rng_uniform(rng)) : 100;
         isotropic(e, rng);
         isotropic(k, rng);
-        if (i % 7 == 0)
-            for (int j = 0; j < 3; j++)
+        if (i % 7 == 0) {
+            for (int j = 0; j < 3; j++) {
                 k[j] = i % 2 ? e[j] : -e[j]; /* tail-on and head-on */
+            }
+        }
         bml_sample_collision c = {gamma, e, eps0, k};
         if (bml_sample_scatter_stokes(&after, NULL, &c, rng)) worst = 1e300;
         double all = gamma + eps0;
         worst = largest(worst, fabs(after.eps + after.gamma - all) / all);
         above = largest(above, after.eps - all);
         norm = largest(norm, fabs(bml_sample__dot(after.out, after.out) - 1));
-        if (!(after.eps > 0) || !(after.gamma >= 1)) worst = 1e300;
+        if (!(after.eps > 0) || !(after.gamma >= 1)) {
+            worst = 1e300;
+        }
         if (gamma > 1e4) continue; /* the directions' last digits would show: 1 - cos is 1e-16/(1/gamma^2) */
         double b = sqrt((gamma - 1) * (gamma + 1));
         double pk = eps0 * (gamma - b * bml_sample__dot(e, k));
@@ -265,7 +278,9 @@ static void test_polarisation(bml_sample_rng *rng) {
         /* the electric vector stands across the plane of scattering: Q about the normal is +want */
         double angle = bml_sample__angle(none.axis, normal, after.out);
         bml_sample__turn_stokes(&none.q, &none.u, angle);
-        if (size > 1e-3) across = largest(across, fabs(none.q - want) + fabs(none.u));
+        if (size > 1e-3) {
+            across = largest(across, fabs(none.q - want) + fabs(none.u));
+        }
         /* a linearly polarised photon, anywhere, at any gamma without recoil, stays wholly polarised */
         double e[3];
         double k[3];
@@ -346,7 +361,7 @@ static void test_thermal(bml_sample_rng *rng) {
     CHECK_LE(momentum, 1e-4, "thermal electrons at u: CDF by quadrature");
     CHECK_LE(section, 3e-4, "hot cross section, relative, against quadrature in two dimensions");
     double recoil = 0;
-    for (double lx = -3; lx < 8; lx += 0.7)
+    for (double lx = -3; lx < 8; lx += 0.7) {
         for (int i = 1; i < 50; i++) {
             double x = pow(10, lx);
             float u = (float)i / 50;
@@ -355,6 +370,7 @@ static void test_thermal(bml_sample_rng *rng) {
             double c = panels(recoil_weight, &x, 0, log1p(x * t), 40) / panels(recoil_weight, &x, 0, L, 60);
             recoil = largest(recoil, fabs(c - (double)u));
         }
+    }
     CHECK_LE(recoil, 1e-4, "recoil at u: CDF by quadrature");
     /* Without recoil a thermal electron gives on average 4/3 <p^2>, <p^2> = 3 theta K_3/K_2(1/theta) by quadrature. */
     for (int k = 1; k < 4; k++) {
@@ -466,7 +482,7 @@ static void test_strong_fields(void) {
 enum { NORMAL, CAUCHY, EXPONENTIAL, MIXTURE, STEPS, SHARP };
 static void density(double *p, const double *x, const double *z, int n, void *user) {
     (void)z;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         switch (*(const int *)user) {
         case NORMAL: p[i] = exp(-0.5 * x[i] * x[i]); break;
         case CAUCHY: p[i] = 1 / (1 + x[i] * x[i]); break;
@@ -477,6 +493,7 @@ static void density(double *p, const double *x, const double *z, int n, void *us
             p[i] = 0.5e5 * exp(-0.5e10 * (x[i] - 0.1234567) * (x[i] - 0.1234567)) +
                    0.5 * exp(-0.5 * (x[i] - 3) * (x[i] - 3));
         }
+    }
 }
 static double normal(double x) {
     return 0.5 * erfc(-x / sqrt(2.0));
@@ -577,8 +594,9 @@ static double total_variation(double *noise, const double *x, int n, double z) {
     double tv = 0;
     memset(count, 0, sizeof count);
     hill_row[1] = z;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         count[(int)(20 * x[2 * i]) * 20 + (int)(20 * x[2 * i + 1])]++;
+    }
     for (int k = 0; k < 400; k++) {
         double edge[2] = {k / 20 / 20.0, (k / 20 + 1) / 20.0};
         p[k] = panels(hill_over, edge, k % 20 / 20.0, (k % 20 + 1) / 20.0, 1);
@@ -642,7 +660,11 @@ static void test_strides(void) {
         float x, gamma, eps, y, u, out, rest;
     } particle;
     static particle p[N];
-    static float g[N], e[N], u[N], a[N], r[N];
+    static float g[N];
+    static float e[N];
+    static float u[N];
+    static float a[N];
+    static float r[N];
     int same = 1;
     bml_sample_rng rng;
     bml_sample_rng_init(&rng, 5, 5);
@@ -656,8 +678,9 @@ static void test_strides(void) {
     tall.gamma_stride = tall.eps0_stride = tall.u_stride = tall.rest_stride = tall.energy_stride = 7;
     int status = bml_sample_comptonf(a, &flat, NULL);
     status |= bml_sample_comptonf(&p[0].out, &tall, NULL);
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < N; i++) {
         same &= p[i].out == a[i] && p[i].rest == r[i] && p[i].x == 0 && p[i].y == 0;
+    }
     CHECK(!status && same, "members of structs give what arrays give, and their neighbours stay");
 }
 
@@ -683,7 +706,6 @@ static int make_all(char *why) {
     gc.z_nodes = &two;
     bml_sample_cells_config cc = {.density = hill, .n_dim = 2, .lower = zero, .upper = one, .max_cells = 4096};
     cc.tolerance = 0.1;
-    bml_sample_divergence d;
     static bml_sample_qed_nodes q;
     int status = bml_sample_table_create(&t, &tc, why);
     if (!status) status = bml_sample_table_from_samples(&s, sample, 4, 0, why);
@@ -691,6 +713,7 @@ static int make_all(char *why) {
     if (!status) status = bml_sample_alias_create(&a, weight, 3, why);
     if (!status) status = bml_sample_net_create(&n, array, 15, why);
     if (!status) status = bml_sample_cells_create(&c, &cc, why);
+    bml_sample_divergence d;
     if (!status) status = bml_sample_histogram(&d, weight, one, 2);
     if (status == BML_SAMPLE_BAD_ARGUMENT) status = BML_SAMPLE_OK; /* its shares sum to 2: refused before any work */
     if (!status && fail_at) status = bml_sample_qed_table(&q);
@@ -753,11 +776,12 @@ static void test_locale(void) {
     bml_sample_net *net = NULL;
     bml_sample_net_create(&net, array, 15, NULL);
     bml_sample_net_write(plain, sizeof plain, net, "w");
-    for (int i = 0; i < 4 && !set; i++)
+    for (int i = 0; i < 4 && !set; i++) {
         set = setlocale(LC_NUMERIC, names[i]);
-    if (!set)
+    }
+    if (!set) {
         SKIP("no locale with a decimal comma here");
-    else {
+    } else {
         bml_sample_net_write(text, sizeof text, net, "w");
         CHECK(!strcmp(plain, text), "the C writer in %s", set);
     }

@@ -15,7 +15,6 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
     double cube[N_PAR];
     double full[N_PAR];
     double *flux = p->dex;
-    bml_ssc_observer o;
     for (long tries = 0;; tries++) {
         int reached = 0;
         if (tries == 100000) fail("fit_sed: --calibrate: no source of the prior reaches all points of the table");
@@ -24,15 +23,14 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
         if (bml_mcmc_prior_transform(p->prior, theta, cube)) fail("fit_sed: the prior leaves no room");
         expand(full, p, theta);
         if (!allowed(p, full) || solve(p->blob[0], p, full)) continue;
-        o = observer_of(p, full);
-        if (bml_ssc_sed(flux, p->nu, p->sed.n, p->blob[0], &o, BML_SSC_TOTAL)) continue;
+        if (seen(flux, p->nu, p->sed.n, p, full, p->blob[0], BML_SSC_TOTAL)) continue;
         for (int i = 0; i < p->sed.n; i++)
             reached += flux[i] > 0;
         if (reached == p->sed.n) break;
     }
     for (int i = 0; i < p->sed.n; i++) {
         bml_ssc_point *d = &p->sed.point[i];
-        p->log_data[i] = log10(flux[i]) + hypot(d->sigma_hi, exp(full[LN_F])) * bml_mcmc_rng_normal(rng);
+        p->log_data[i] = log10(flux[i]) + hypot(d->sigma_hi, exp(full[LN_F + p->group[i]])) * bml_mcmc_rng_normal(rng);
         d->nuFnu = pow(10, p->log_data[i]);
     }
 }

@@ -15,15 +15,17 @@ enum {
     DERIVED_L_COMPTON,
     DERIVED_DOMINANCE,
     DERIVED_T_VAR,
+    DERIVED_U_EXTERNAL,
     N_DERIVED
 };
 
 static const struct derived {
     const char *name, *unit;
 } derived_rows[N_DERIVED] = {
-    {"log_Ue_over_UB", ""},       {"log_L_injected", "erg/s"},    {"log_P_jet", "erg/s"},
-    {"log_nu_synchrotron", "Hz"}, {"log_L_synchrotron", "erg/s"}, {"log_nu_compton", "Hz"},
-    {"log_L_compton", "erg/s"},   {"log_compton_dominance", ""},  {"log_t_var", "s"}, /* R (1 + z)/(delta c) */
+    {"log_Ue_over_UB", ""},         {"log_L_injected", "erg/s"},    {"log_P_jet", "erg/s"},
+    {"log_nu_synchrotron", "Hz"},   {"log_L_synchrotron", "erg/s"}, {"log_nu_compton", "Hz"},
+    {"log_L_compton", "erg/s"},     {"log_compton_dominance", ""},  {"log_t_var", "s"}, /* R (1 + z)/(delta c) */
+    {"log_u_external", "erg/cm^3"}, /* of all fields, blob's frame */
 };
 
 /* Every thin-th step of the chain, solved again. */
@@ -36,9 +38,26 @@ typedef struct draws {
     double *off;                  /* [n] ln likelihood, solver less network; 0 without a network */
 } draws;
 
+/* What a spectrum is made of. */
+enum { PART_SYNCHROTRON, PART_COMPTON, PART_EXTERNAL, PART_DISC, PART_TORUS, PART_HOST, N_PARTS };
+static const struct part {
+    const char *name, *column;
+    bml_ssc_component component; /* of the blob; TOTAL: it is of `shines` */
+    int around;                  /* the fields or lights that it needs; 0: always there */
+} parts[N_PARTS] = {
+    {"synchrotron", "synchrotron", BML_SSC_SYNCHROTRON, 0},   {"self-Compton", "compton", BML_SSC_COMPTON, 0},
+    {"external Compton", "external", BML_SSC_EXTERNAL, 0x1f}, {"disc", "disc", BML_SSC_TOTAL, AROUND_DISC},
+    {"torus", "torus", BML_SSC_TOTAL, AROUND_TORUS},          {"host galaxy", "host", BML_SSC_TOTAL, AROUND_HOST}};
+
+/* Whether a model has this part. */
+static int has_part(const options *opt, int k) {
+    const int of = parts[k].component == BML_SSC_TOTAL ? opt->shines : opt->fields;
+    return !parts[k].around || (of & parts[k].around);
+}
+
 typedef struct best_point {
     double full[N_PAR], ln_p;
-    double total[N_NU], component[2][N_NU];
+    double total[N_NU], component[N_PARTS][N_NU];
     double *data; /* [sed.n] */
 } best_point;
 
@@ -46,21 +65,45 @@ static double log10_or_floor(double v) {
     return v > 1e-300 ? log10(v) : -300;
 }
 
-/* bml_ssc_sed at growing nu [N_NU]; where the table of the EBL has ended nothing is known, and the flux is 0. */
+/* How many derived quantities a model has: the last is of the fields from outside. */
+static int n_derived(const options *opt) {
+    return opt->fields ? N_DERIVED : DERIVED_U_EXTERNAL;
+}
+
+/* The spectrum at growing nu [N_NU]; where the table of the EBL has ended nothing is known, and the flux is 0. */
 static int curve(double *flux, const double *nu, const problem *p, const double *full, const bml_ssc_blob *blob,
                  bml_ssc_component component) {
     const bml_ssc_observer o = observer_of(p, full);
     int n = N_NU;
     while (n && o.ebl && log10(nu[n - 1]) > o.ebl->log10_nu[o.ebl->n_nu - 1])
         flux[--n] = 0;
-    return bml_ssc_sed(flux, nu, n, blob, &o, component);
+    return seen(flux, nu, n, p, full, blob, component);
+}
+
+/* One part of the spectrum. */
+static void part_curve(double *flux, const double *nu, const problem *p, const double *full, const bml_ssc_blob *blob,
+                       int k) {
+    memset(flux, 0, N_NU * sizeof *flux);
+    if (!has_part(p->opt, k)) return;
+    if (parts[k].component != BML_SSC_TOTAL) {
+        curve(flux, nu, p, full, blob, parts[k].component);
+        return;
+    }
+    const surroundings around = surroundings_of(p, full);
+    const bml_ssc_observer o = observer_of(p, full);
+    surroundings_add(flux, nu, N_NU, &around, parts[k].around, &o, NULL);
 }
 
 /* ln likelihood of a solved blob's fluxes, less the network's. */
 static double net_off(const problem *p, const double *data, const double *full, double ln_p, const double *theta) {
     net_desk *k = &p->desk[thread_number()];
-    double ln_l;
-    if (bml_ssc_log_likelihood(&ln_l, data, net_points(p, k, full), p->sed.n, full[LN_F])) return -HUGE_VAL;
+    const bml_ssc_point *point = net_points(p, k, full);
+    double ln_l = 0;
+    for (int i = 0; i < p->sed.n; i++) {
+        double one;
+        if (bml_ssc_log_likelihood(&one, &data[i], &point[i], 1, full[LN_F + p->group[i]])) return -HUGE_VAL;
+        ln_l += one;
+    }
     return ln_l - (ln_p - bml_mcmc_prior_log_density(p->prior, theta));
 }
 
@@ -68,12 +111,15 @@ static void derive(double *value, const bml_ssc_derived *q, const problem *p, co
     value[DERIVED_BALANCE] = log10_or_floor(q->U_e / (q->U_B > 0 ? q->U_B : 1));
     value[DERIVED_INJECTED] = log10_or_floor(q->L_injected);
     value[DERIVED_JET] = log10_or_floor(q->P_jet);
+    if (is_parameter(p->opt, LORENTZ)) value[DERIVED_JET] += 2 * (full[LORENTZ] - full[DELTA]);
     value[DERIVED_NU_SYNCHROTRON] = log10_or_floor(q->nu_synchrotron);
     value[DERIVED_L_SYNCHROTRON] = log10_or_floor(q->L_synchrotron);
     value[DERIVED_NU_COMPTON] = log10_or_floor(q->nu_compton);
     value[DERIVED_L_COMPTON] = log10_or_floor(q->L_compton);
     value[DERIVED_DOMINANCE] = log10_or_floor(q->compton_dominance);
     value[DERIVED_T_VAR] = log_t_var(p, full);
+    const surroundings around = surroundings_of(p, full);
+    value[DERIVED_U_EXTERNAL] = p->opt->fields ? log10_or_floor(surroundings_energy(&around)) : -300;
 }
 
 /* Draw i: derived quantities, the spectrum sed [N_NU] at nu, the fluxes of the points. */
@@ -88,7 +134,7 @@ static void solve_draw(draws *g, long i, double *sed, const double *nu, const pr
     const int status = solve(blob, p, full);
     int bad = status && status != BML_SSC_NOT_CONVERGED;
     bad = bad || bml_ssc_derive(&q, blob, &o) || curve(sed, nu, p, full, blob, BML_SSC_TOTAL);
-    bad = bad || bml_ssc_sed(data, p->nu, p->sed.n, blob, &o, BML_SSC_TOTAL);
+    bad = bad || seen(data, p->nu, p->sed.n, p, full, blob, BML_SSC_TOTAL);
     if (bad) {
         memset(&q, 0, sizeof q);
         memset(sed, 0, N_NU * sizeof *sed);
@@ -154,12 +200,11 @@ static void find_best(best_point *best, const double *nu, const problem *p, bml_
     best->data = malloc((size_t)p->sed.n * sizeof *best->data);
     if (!best->data) fail("fit_sed: out of memory");
     expand(best->full, p, chain.theta + at * (size_t)p->n_free);
-    const bml_ssc_observer o = observer_of(p, best->full);
     solve(p->blob[0], p, best->full);
     curve(best->total, nu, p, best->full, p->blob[0], BML_SSC_TOTAL);
-    curve(best->component[0], nu, p, best->full, p->blob[0], BML_SSC_SYNCHROTRON);
-    curve(best->component[1], nu, p, best->full, p->blob[0], BML_SSC_COMPTON);
-    if (bml_ssc_sed(best->data, p->nu, p->sed.n, p->blob[0], &o, BML_SSC_TOTAL))
+    for (int k = 0; k < N_PARTS; k++)
+        part_curve(best->component[k], nu, p, best->full, p->blob[0], k);
+    if (seen(best->data, p->nu, p->sed.n, p, best->full, p->blob[0], BML_SSC_TOTAL))
         memset(best->data, 0, (size_t)p->sed.n * sizeof *best->data);
 }
 

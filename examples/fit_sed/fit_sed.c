@@ -23,10 +23,15 @@
    options.h     what can be asked                 model.h network.h evaluate.h   the likelihood
    setup.h       from a table to a problem         state.h climb.h samplers.h     the sampling, interrupted or not
    draws.h       spectra of the posterior          judge.h report.h               the verdict, files and pictures
-   calibrate.h   --calibrate                       catalog.h                      --catalog */
+   calibrate.h   --calibrate                       catalog.h                      --catalog
+   ../common/farm.h: under mpirun the likelihoods are shared among the ranks (make MPI=yes). */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
+#define BML_HADRON_IMPLEMENTATION
+#include "bml_hadron.h"
+#include "hadron_area.h"
+#include "hadron_ssc.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 #define BML_NN_IMPLEMENTATION
@@ -37,9 +42,32 @@
 #include "ebl.h"
 #include "surrogate.h"
 #include "device.h"
+#include "farm.h"
+#include "surroundings.h"
 #include "report.h"
 #include "calibrate.h"
 #include "catalog.h"
+
+/* --protons: what a referee would ask of them, in the best model. */
+static void judge_protons(verdict *v, const problem *p, const best_point *best) {
+    bml_hadron_derived q;
+    bml_hadron_balance e;
+    const bml_hadron_blob *protons = p->protons.blob ? p->protons.blob[0] : NULL;
+    if (!protons) return;
+    if (solve(p->blob[0], p, best->full) || bml_hadron_derive(&q, protons) || bml_hadron_energy(&e, protons)) return;
+    const double U_B = pow(10, 2 * best->full[B]) / (8 * 3.14159265358979);
+    verdict_add(v, verdict_colour(q.U_p / U_B, 1e4, 1e8), "Up_over_UB", q.U_p / U_B,
+                "Protons hold %.2g erg/cm3, and give %.2g of their power to photons, pairs and neutrinos.", q.U_p,
+                q.efficiency);
+    verdict_add(v, verdict_colour(q.muon_cooling, 0.1, 1), "muon_cooling", q.muon_cooling,
+                "Loss over decay rate of muons at gamma_max: above 0.1 neutrino spectra are too hard at the top.");
+    verdict_add(v, verdict_colour(fabs(e.residual), 0.02, 0.1), "proton_energy", e.residual,
+                "This share of the protons' energy is missing in their books.");
+    if (p->opt->neutrinos < 0) return;
+    const double ln_p = ln_neutrinos(p, best->full);
+    verdict_add(v, verdict_colour(-ln_p, 3, 7), "neutrinos", ln_p,
+                "ln of the probability that exactly as many neutrinos are seen as %ld.", p->opt->neutrinos);
+}
 
 /* Everything that a fit leaves, at once. Returns whether pictures are missing. */
 static int write_results(const problem *p, const option_row *rows, posterior *post, draws *g, const best_point *best,
@@ -80,6 +108,7 @@ static int fit(problem *p, const option_row *rows) {
     judge_fit(&q, p, &best, &g);
     if (by_network(p)) print_check(p, &post, &g);
     judge(&v, p, &post, &q, &g);
+    judge_protons(&v, p, &best);
     const double seconds = p->seconds + seconds_now() - seconds_begun();
     const int undrawn = write_results(p, rows, &post, &g, &best, nu, &other, &q, &v, seconds);
     print_groups("band", q.band, q.n_bands);
@@ -102,19 +131,37 @@ static int fit(problem *p, const option_row *rows) {
 static const char usage[] = "fit_sed [options] SED";
 static const char about[] =
     "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV, ECSV, IPAC, ...: sed.h).\n"
-    "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
+    "Parameters and the ranges in which they are fitted (--prior and --fix may go beyond), log10: log_R [cm] 14..17, "
+    "log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3;\n"
-    "with --field log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7 (blob's frame).\n"
+    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3.\n"
+    "With --field and --thermal those of the surroundings, log10; in brackets what holds unless --free names it:\n"
+    "  grey       log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7, both in the blob's frame\n"
+    "  any other  log_Gamma 0..3 [= log_delta]; log_distance [cm] 15..21 (but cmb); log_L_disc [erg/s] 41..48\n"
+    "  blr        log_R_blr [cm] 14..19.5 [= 0.5 log_L_disc - 5.5], log_f_blr -4..0 [-1]\n"
+    "  torus      log_R_torus [cm] 15.5..21 [= 0.5 log_L_disc - 4.1021], log_f_torus -4..0 [-0.301],\n"
+    "             log_T_torus [K] 2..3.5 [3]\n"
+    "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
+    "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
+    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2].\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
+
+/* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. */
+static int serve(problem *p) {
+    const int status = farm_serve(&p->others);
+    clean_up(p);
+    return status != FARM_OK;
+}
 
 /* From options to results; the folder is there. */
 static int fit_one(options *opt, const option_row *rows) {
     char err[ERROR_SIZE];
     problem p;
     set_up(&p, opt);
+    if (farm_rank() > 0) return serve(&p);
     if (out_folder(opt->out, err) || out_lock(opt->out, err)) fail("%s", err);
     const int status = opt->calibrate ? calibrate(&p) : fit(&p, rows);
+    farm_dismiss();
     clean_up(&p);
     return status;
 }
@@ -124,16 +171,22 @@ int main(int argc, char **argv) {
     option_row rows[OPTION_ROWS];
     char err[ERROR_SIZE];
     seconds_begun();
+    wait_passively(); /* starts the program again: before MPI */
+    if (farm_begin(&argc, &argv)) fail("fit_sed: %s", farm_strerror(FARM_NO_MPI));
+    if (farm_rank() > 0 && !(freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))) return 1;
     options_table(rows, &opt);
     const int first = options_parse(argc, argv, rows, usage, about);
     options_check(&opt);
     if (!opt.calibrate) stop_on_signals(opt.time_limit);
     if (opt.catalog) {
+        if (farm_ranks() > 1) fail("fit_sed: --catalog shares its tables among --threads, not among ranks of MPI");
         if (first != argc) fail("fit_sed: with --catalog the tables stand in its list");
         if (out_folder(opt.out, err)) fail("%s", err);
         return fit_catalog(&opt, fit_one);
     }
     if (argc - first != 1) fail("fit_sed: one SED file is needed, see --help");
     opt.input = argv[first];
-    return fit_one(&opt, rows);
+    const int status = fit_one(&opt, rows);
+    farm_end();
+    return status;
 }

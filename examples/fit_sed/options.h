@@ -4,24 +4,29 @@
 #define FIT_SED_OPTIONS_H
 
 enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
-enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS };
+enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS, SAMPLER_IMPORTANCE };
 enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
 enum { RADIO_AUTO, RADIO_FIT, RADIO_LIMIT, RADIO_DROP };
 enum { ELECTRONS_POWER, ELECTRONS_BROKEN, ELECTRONS_PARABOLA, ELECTRONS_CUTOFF };
-enum { FIELD_NONE, FIELD_GREY };
 enum { CHOOSE_FOR_ME = -1 }; /* of a flag: as the rest of the options suggests */
 
 typedef struct options {
     const char *input; /* the table */
     /* data */
-    double redshift, confidence, error_floor, nu_min, nu_max;
+    double redshift, confidence, error_floor, nu_min, nu_max, average;
     int frame, radio, check_table;
     const char *columns, *source, *ebl;
     option_list skip;
     /* model */
-    int grid, ssa, pairs, systematic_scatter, electrons, field, escape;
+    int grid, ssa, pairs, systematic_scatter, scatter, electrons, escape;
+    unsigned scatters;             /* set of groups that have a scatter of their own; bit 0: the common one */
+    int fields, shines, isotropic; /* sets of AROUND_...: from field and thermal */
     double t_var, equipartition;
-    option_list fix;
+    int protons;
+    long neutrinos; /* seen; -1: not asked */
+    double exposure;
+    const char *area;
+    option_list fix, tie, free, field, thermal;
     const char *prior;
     /* network */
     const char *model;
@@ -38,8 +43,10 @@ typedef struct options {
 enum { OPTION_ROWS = 64 };
 
 static const options options_default = {.systematic_scatter = 1,
+                                        .scatters = 1,
                                         .ssa = CHOOSE_FOR_ME,
                                         .reweigh = CHOOSE_FOR_ME,
+                                        .neutrinos = -1,
                                         .check_table = 1,
                                         .ebl = "auto",
                                         .walkers = 48,
@@ -101,6 +108,13 @@ static int options_data(option_row *rows, int n, options *o) {
          .max = 2,
          .value = "DEX",
          .help = "smaller, zero and missing errors become this (0.04 is 10 %)"},
+        {.name = "average",
+         .real = &o->average,
+         .min = 0,
+         .max = 2,
+         .value = "DEX",
+         .help = "of many epochs: detections in each DEX of frequency become their median, with half of their 68 % as "
+                 "error; limits among them are left out; 0: not"},
         {.name = "confidence",
          .real = &o->confidence,
          .min = 0.5001,
@@ -130,9 +144,18 @@ static int options_model(option_row *rows, int n, options *o) {
          .value = "power|broken|logparabola|cutoff",
          .help = "shape of the injection: adds log_gamma_break, p2, curvature"},
         {.name = "field",
-         .choice = &o->field,
-         .value = "none|grey",
-         .help = "photons from outside, a grey body in the blob's frame: adds log_u_ext, log_T_ext"},
+         .list = &o->field,
+         .value = "blr,torus,disc,cmb,grey",
+         .help = "photons from outside that the blob scatters: broad lines, dusty torus, disc, CMB, each seen from the "
+                 "distance and with the Lorentz factor of the blob, which also absorb its gamma rays; a grey body in "
+                 "the blob's frame"},
+        {.name = "thermal",
+         .list = &o->thermal,
+         .value = "disc,torus,host",
+         .help = "what shines beside the blob: accretion disc, dusty torus, a giant elliptical galaxy"},
+        {.name = "isotropic-field",
+         .flag = &o->isotropic,
+         .help = "scatter those of --field as if isotropic in the blob's frame (bml_ssc.h, 20)"},
         {.name = "photon-escape",
          .choice = &o->escape,
          .value = "rate|sphere",
@@ -149,11 +172,37 @@ static int options_model(option_row *rows, int n, options *o) {
          .max = 100,
          .value = "DEX",
          .help = "a Gaussian prior of this width in log10 of U_e/U_B; 0: none"},
+        {.name = "protons",
+         .flag = &o->protons,
+         .help = "protons beside the electrons: adds log_l_p, log_gamma_p_max, p_p (2 unless --free); with pairs"},
+        {.name = "neutrinos",
+         .integer = &o->neutrinos,
+         .min = 0,
+         .max = 1e6,
+         .value = "N",
+         .help = "muon-neutrino events that were seen, a Poisson term"},
+        {.name = "area",
+         .text = &o->area,
+         .value = "FILE",
+         .help = "effective area for them: lines log10 E [GeV], cm^2"},
+        {.name = "exposure", .real = &o->exposure, .min = 0, .max = 1e12, .value = "S", .help = "seconds, for them"},
         {.name = "fix", .list = &o->fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
+        {.name = "tie",
+         .list = &o->tie,
+         .value = "NAME=A*OTHER+B",
+         .help = "a parameter follows another, log_R=log_distance-1; may be repeated"},
+        {.name = "free",
+         .list = &o->free,
+         .value = "NAME",
+         .help = "fit a parameter that has a usual value or tie (list above); may be repeated"},
         {.name = "prior", .text = &o->prior, .value = "FILE", .help = "lines name,kind,a,b: uniform, normal, ..."},
         {.name = "systematic-scatter",
          .flag = &o->systematic_scatter,
          .help = "fit ln f, a scatter in dex beyond the errors"},
+        {.name = "scatter",
+         .choice = &o->scatter,
+         .value = "common|instrument",
+         .help = "one ln f, or one for each instrument of three detections or more: ln_f_NAME"},
         {.name = "model",
          .text = &o->model,
          .value = "FILE",
@@ -174,8 +223,8 @@ static int options_sampling(option_row *rows, int n, options *o) {
     const option_row list[] = {
         {.name = "sampler",
          .choice = &o->sampler,
-         .value = "ensemble|nested|nuts",
-         .help = "nested gives the evidence too; nuts needs --model"},
+         .value = "ensemble|nested|nuts|importance",
+         .help = "nested and importance give the evidence too; nuts needs --model"},
         {.name = "moves",
          .choice = &o->moves,
          .value = "surrogate|stretch|de|mixture",
@@ -277,16 +326,32 @@ static void options_table(option_row *rows, options *o) {
     memset(&rows[n], 0, sizeof rows[n]);
 }
 
+/* The words of --field and --thermal. */
+static void options_around(options *o) {
+    char err[ERROR_SIZE];
+    o->fields = 0;
+    o->shines = 0;
+    for (int i = 0; i < o->field.n; i++)
+        if (surroundings_read(&o->fields, o->field.item[i], AROUND_PLACED | AROUND_CMB | AROUND_GREY, err))
+            fail("--field: %s", err);
+    for (int i = 0; i < o->thermal.n; i++)
+        if (surroundings_read(&o->shines, o->thermal.item[i], AROUND_DISC | AROUND_TORUS | AROUND_HOST, err))
+            fail("--thermal: %s", err);
+}
+
 /* What goes together. */
 static void options_check(options *o) {
+    options_around(o);
     if (o->steps == 0) o->steps = o->model ? 20000 : 6000;
     if (o->sampler == SAMPLER_NUTS && !o->model) fail("fit_sed: --sampler nuts needs gradients: give --model");
     if (o->reweigh == 1 && !o->model) fail("fit_sed: --reweigh needs --model");
     if (o->device == DEVICE_CUDA && o->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
-    const int plain = o->electrons == ELECTRONS_POWER && o->field == FIELD_NONE && !o->escape;
+    const int plain = o->electrons == ELECTRONS_POWER && !o->fields && !o->shines && !o->escape;
+    if (o->scatter && !o->systematic_scatter)
+        fail("fit_sed: --scatter instrument goes without --no-systematic-scatter");
     if (o->model && !plain)
-        fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field "
+        fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field, --thermal "
              "and --photon-escape");
     if (o->equipartition > 0 && (o->model || o->device == DEVICE_CUDA))
         fail("fit_sed: --equipartition asks the solver on the CPU: not with --model or --device cuda");

@@ -23,7 +23,7 @@ static void write_posterior(const problem *p, const bml_mcmc_summary *s, const d
         const struct parameter *row = &parameters[p->free_par[i]];
         posterior_row(o.f, row->name, row->unit, &s[i]);
     }
-    for (int i = 0; i < N_DERIVED && (!status || status == BML_MCMC_NOT_CONVERGED); i++) {
+    for (int i = 0; i < n_derived(p->opt) && (!status || status == BML_MCMC_NOT_CONVERGED); i++) {
         derived[i].tau *= (double)g->thin; /* in steps of the sampler, as the others */
         posterior_row(o.f, derived_rows[i].name, derived_rows[i].unit, &derived[i]);
     }
@@ -86,9 +86,18 @@ static int write_sed(const problem *p, const double *nu, const best_point *best,
                      const char *remark) {
     static const double at[4] = {0.25, 0.75, 0.05, 0.95};
     static double band[4][N_NU];
-    static double table[N_NU][8];
-    const char *const names[2] = {"synchrotron", "self-Compton"};
-    const double *const parts[2] = {best->component[0], best->component[1]};
+    double table[N_NU * (6 + N_PARTS)];
+    const char *names[N_PARTS];
+    const double *drawn_part[N_PARTS];
+    char header[256] = "nu_Hz,best,synchrotron,compton,lo50,hi50,lo90,hi90";
+    int n_parts = 0;
+    for (int k = 0; k < N_PARTS; k++) {
+        if (!has_part(p->opt, k)) continue;
+        names[n_parts] = parts[k].name;
+        drawn_part[n_parts++] = best->component[k];
+        if (k > PART_COMPTON) snprintf(header + strlen(header), sizeof header - strlen(header), ",%s", parts[k].column);
+    }
+    const int width = 6 + n_parts;
     const sed_picture picture = {.data = &p->sed,
                                  .n_nu = N_NU,
                                  .nu = nu,
@@ -97,9 +106,9 @@ static int write_sed(const problem *p, const double *nu, const best_point *best,
                                  .hi50 = band[1],
                                  .lo90 = band[2],
                                  .hi90 = band[3],
-                                 .n_components = 2,
+                                 .n_components = n_parts,
                                  .component_name = names,
-                                 .component = parts,
+                                 .component = drawn_part,
                                  .pull = q->pull,
                                  .remark = remark};
     char err[ERROR_SIZE];
@@ -107,12 +116,13 @@ static int write_sed(const problem *p, const double *nu, const best_point *best,
     for (int k = 0; k < N_NU; k++) {
         for (int b = 0; b < 4; b++)
             band[b][k] = bml_mcmc_quantile(g->flux + (size_t)k * n, n, at[b]);
-        const double row[8] = {nu[k],      best->total[k], parts[0][k], parts[1][k],
-                               band[0][k], band[1][k],     band[2][k],  band[3][k]};
-        memcpy(table[k], row, sizeof row);
+        const double row[8] = {nu[k],      best->total[k], drawn_part[0][k], drawn_part[1][k],
+                               band[0][k], band[1][k],     band[2][k],       band[3][k]};
+        memcpy(table + k * width, row, sizeof row);
+        for (int i = 2; i < n_parts; i++)
+            table[k * width + 6 + i] = drawn_part[i][k];
     }
-    if (csv_write(p->opt->out, "sed.csv", "nu_Hz,best,synchrotron,compton,lo50,hi50,lo90,hi90", table[0], N_NU, 8, err))
-        fail("%s", err);
+    if (csv_write(p->opt->out, "sed.csv", header, table, N_NU, width, err)) fail("%s", err);
     const int drawn = sed_picture_write(&picture, p->opt->out, "sed", err);
     if (drawn < 0) fail("%s", err);
     return drawn;
@@ -185,6 +195,15 @@ static void print_other(const problem *p, const posterior *post, const other_run
                hypot(post->log_z_error, o->log_z_error));
 }
 
+/* The first `keep` of d columns of theta [n][d]; yours to free. */
+static double *first_columns(const double *theta, long n, int d, int keep) {
+    double *rows = malloc((size_t)n * (size_t)keep * sizeof *rows);
+    if (!rows) fail("fit_sed: out of memory");
+    for (long i = 0; i < n; i++)
+        memcpy(rows + i * keep, theta + i * d, (size_t)keep * sizeof *rows);
+    return rows;
+}
+
 /* corner.png; its titles are the numbers of posterior.csv. */
 static int write_corner(const problem *p, const posterior *post, const other_run *other) {
     const char *label[N_PAR];
@@ -192,15 +211,18 @@ static int write_corner(const problem *p, const posterior *post, const other_run
     double median[N_PAR];
     double minus[N_PAR];
     double plus[N_PAR];
-    plot_corner corner = {
-        .n_dim = p->n_free,
-        .label = label,
-        .unit = unit,
-        .median = median,
-        .minus = minus,
-        .plus = plus,
-        .chain = {.sample = post->chain.theta, .n = (long)post->chain.n_steps * post->chain.n_walkers},
-        .second = {.sample = other->theta, .n = other->n}};
+    const int n_dim = p->n_free < PLOT_DIM_MAX ? p->n_free : PLOT_DIM_MAX; /* the first ones, where they are too many */
+    const long n = (long)post->chain.n_steps * post->chain.n_walkers;
+    double *sample = first_columns(post->chain.theta, n, p->n_free, n_dim);
+    double *second = other->theta ? first_columns(other->theta, other->n, p->n_free, n_dim) : NULL;
+    plot_corner corner = {.n_dim = n_dim,
+                          .label = label,
+                          .unit = unit,
+                          .median = median,
+                          .minus = minus,
+                          .plus = plus,
+                          .chain = {.sample = sample, .n = n},
+                          .second = {.sample = second, .n = other->n}};
     char err[ERROR_SIZE];
     for (int i = 0; i < p->n_free; i++) {
         label[i] = parameters[p->free_par[i]].label;
@@ -215,6 +237,8 @@ static int write_corner(const problem *p, const posterior *post, const other_run
     }
     const int drawn = plot_corner_write(&corner, p->opt->out, "corner", err);
     if (drawn < 0) fail("%s", err);
+    free(sample);
+    free(second);
     return drawn;
 }
 

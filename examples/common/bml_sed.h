@@ -1,0 +1,662 @@
+/* bml_sed.h: SED tables, tables of the background light, and the network for the SSC solver, as library code.
+
+   The readers and the surrogate that fit_sed is made of (sed.h, ebl.h, surrogate.h), behind an interface like that of the
+   bml headers: objects, statuses and reasons; no printing, no exit. The shared library (make shared) holds it, and other
+   languages call it.
+
+   In ONE source file:           #define BML_SED_IMPLEMENTATION
+                                 #include "bml_sed.h"
+   everywhere else just:         #include "bml_sed.h"             with bml_ssc.h, bml_nn.h and their implementations
+
+       #define BML_SSC_IMPLEMENTATION
+       #include "bml_ssc.h"
+       #define BML_NN_IMPLEMENTATION
+       #include "bml_nn.h"
+       #define BML_SED_IMPLEMENTATION
+       #include "bml_sed.h"
+       #include <stdio.h>
+
+       int main(void) {
+           bml_sed_table *data;
+           bml_sed_surrogate *model;
+           char why[BML_SED_MESSAGE];
+           double row[6] = {16, -1, 3, 6, -3, 2.2}, delta = 30, ln_l;        // as bml_ssc_source_from_row has them
+           bml_ssc_observer observer = {.redshift = 0.557};
+           bml_sed_rows rows = {.row = row, .delta = &delta, .n = 1, .observer = &observer};
+
+           if (bml_sed_read(&data, "examples/data/3hsp_j095507.csv", NULL, why) ||
+               bml_sed_surrogate_load(&model, "examples/models/ssc.safetensors", why))
+               return fprintf(stderr, "%s\n", why), 1;
+           if (bml_sed_surrogate_log_likelihood(&ln_l, model, &rows, data->point, data->n, why))
+               return fprintf(stderr, "%s\n", why), 1;
+           printf("ln L = %.3f\n", ln_l);
+           bml_sed_surrogate_free(model);
+           bml_sed_free(data);
+           return 0;
+       }
+
+   It refuses: tables that sed.h or ebl.h refuse; model files that are not train_surrogate's; frequencies above the end of
+   a table of the background light. Rows outside a network's domain have no flux (NaN) and no likelihood (-infinity). */
+#ifndef BML_SED_H
+#define BML_SED_H
+#define BML_SED_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
+
+/* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
+
+   1. bml_sed_read(&table, path, &options, why): points, instruments, redshift and notes are members of the table.
+   2. bml_sed_ebl_read(&ebl, "dominguez2011", why); observer.ebl = bml_sed_ebl_depths(ebl).
+   3. Likelihoods of SEDs that any model gave, of many at once: bml_sed_log_likelihood.
+      Of rows of parameters by the network: bml_sed_surrogate_load, _fluxes, _log_likelihood.
+   4. bml_sed_free, bml_sed_ebl_free, bml_sed_surrogate_free.
+
+   ---- Options ----------------------------------------------------------------------------------------------------
+
+   BML_SED_IMPLEMENTATION, BML_SED_STATIC, BML_SED_IMPLEMENTED    as in bml_ssc.h
+   -fopenmp            threads over rows; results do not depend on how many
+   Memory comes from the C library. POSIX: sed.h and ebl.h read files through common.h. */
+
+#include "bml_ssc.h"
+
+#if defined(BML_SED_STATIC) && (defined(__GNUC__) || defined(__clang__))
+#define BML_SED_DEF __attribute__((unused)) static
+#elif defined(BML_SED_STATIC)
+#define BML_SED_DEF static
+#else
+#define BML_SED_DEF extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- API: statuses ----------------------------------------------------------------------------------------------- */
+
+#define BML_SED_STATUS_TABLE(X)                                         \
+    X(OK, 0, "no error")                                                \
+    X(BAD_ARGUMENT, -1, "a pointer is NULL or a count is not positive") \
+    X(NO_MEMORY, -2, "out of memory")                                   \
+    X(BAD_FILE, -4, "a file cannot be read, or is not what it must be") \
+    X(OBSERVER, -5, "redshift, distance or background light")           \
+    X(POINT, -6, "a data point is not positive and finite, or has no error")
+
+typedef enum bml_sed_status {
+#define BML_SED_X(name, value, text) BML_SED_##name = (value),
+    BML_SED_STATUS_TABLE(BML_SED_X)
+#undef BML_SED_X
+        BML_SED_STATUS_END = 1
+} bml_sed_status;
+
+enum { BML_SED_MESSAGE = 512 }; /* bytes of a message, NUL included */
+
+/* The message of a status; never NULL. Thread safe. */
+BML_SED_DEF const char *bml_sed_strerror(int status);
+
+/* ---- API: tables ------------------------------------------------------------------------------------------------- */
+
+enum { BML_SED_INSTRUMENT = 32, BML_SED_SOURCE = 64, BML_SED_NOTES = 16, BML_SED_NOTE = 240 };
+
+/* How to read; NULL or zeros: the defaults. sed.h says more of each, and of the formats. */
+typedef struct bml_sed_options {
+    double confidence;       /* one-sided, of limits without their own; 0: 0.95 */
+    double error_floor;      /* [dex] smaller, zero and missing errors become this; 0: zero errors are refused */
+    double nu_min, nu_max;   /* [Hz] points outside are left out; 0: no end */
+    double redshift;         /* for source_frame; 0: as the table says */
+    int source_frame;        /* 1: frequencies, and luminosities if they are, are the source's */
+    const char *columns;     /* names of the columns, commas between; NULL: as the table says */
+    const char *source;      /* take the lines of this source only; NULL: all */
+    const char *const *skip; /* [n_skip] instruments to leave out */
+    int n_skip;
+    int unchecked; /* 1: do not refuse what only looks wrong */
+} bml_sed_options;
+
+typedef struct bml_sed_table {
+    const bml_ssc_point *point;                   /* [n], nu ascending, in the observer's frame */
+    const char (*instrument)[BML_SED_INSTRUMENT]; /* [n], empty where the table names none */
+    const double (*bin)[2];                       /* [n][2] ends of the energy bin [Hz]; both nu where there is none */
+    int n;
+    double redshift;             /* NaN if the file has none */
+    char source[BML_SED_SOURCE]; /* empty if the file has none */
+    int n_notes;
+    char note[BML_SED_NOTES][BML_SED_NOTE]; /* what was dropped, assumed, or looks wrong: a sentence each */
+} bml_sed_table;
+
+/* Read a table of any of the formats of sed.h. *table is freed by bml_sed_free, and is NULL on error. why
+   [BML_SED_MESSAGE], or NULL: "FILE:LINE: what is wrong", "" after success. BAD_ARGUMENT, BAD_FILE, NO_MEMORY. */
+BML_SED_DEF int bml_sed_read(bml_sed_table **table, const char *path, const bml_sed_options *options, char *why);
+/* The same from text[size]; name stands for the file in messages. */
+BML_SED_DEF int bml_sed_parse(bml_sed_table **table, const char *text, size_t size, const char *name,
+                              const bml_sed_options *options, char *why);
+BML_SED_DEF void bml_sed_free(bml_sed_table *table); /* NULL is fine */
+
+/* ---- API: the background light ----------------------------------------------------------------------------------- */
+
+typedef struct bml_sed_ebl bml_sed_ebl;
+
+/* Read a table of optical depths: a file of the formats of ebl.h, or the name of one that is shipped
+   ("dominguez2011"), in $BML_EBL, beside the program, or in examples/data. *ebl and why as above. BAD_ARGUMENT,
+   BAD_FILE, NO_MEMORY. */
+BML_SED_DEF int bml_sed_ebl_read(bml_sed_ebl **ebl, const char *name, char *why);
+BML_SED_DEF void bml_sed_ebl_free(bml_sed_ebl *ebl); /* NULL is fine */
+/* What an observer takes; lives as long as ebl. */
+BML_SED_DEF const bml_ssc_ebl *bml_sed_ebl_depths(const bml_sed_ebl *ebl);
+
+/* ---- API: likelihoods -------------------------------------------------------------------------------------------- */
+
+/* ln_l [n] of n SEDs nuFnu [n][n_points] at the frequencies of point [n_points], by bml_ssc_log_likelihood. ln_f [n],
+   or NULL: none. A SED that holds a NaN has -infinity. BAD_ARGUMENT, POINT. Thread safe. */
+BML_SED_DEF int bml_sed_log_likelihood(double *ln_l, const double *nuFnu, int n, const bml_ssc_point *point,
+                                       int n_points, const double *ln_f);
+
+/* ---- API: a network for the solver ------------------------------------------------------------------------------- */
+
+typedef struct bml_sed_surrogate bml_sed_surrogate;
+
+typedef struct bml_sed_surrogate_info {
+    int grid;            /* BML_SSC_CONVERGED, BML_SSC_ATHENA */
+    int self_absorption; /* of the sources that it was trained on */
+    int pair_production; /* likewise */
+    double lo[6], hi[6]; /* its domain: lo <= row <= hi, and log gamma_max - log gamma_min >= */
+    double span;         /* this [dex]; gamma_max is confined by the blob, too */
+    size_t n_params;     /* weights of the network */
+} bml_sed_surrogate_info;
+
+/* Read a network of train_surrogate. *s and why as above. BAD_ARGUMENT, BAD_FILE, NO_MEMORY. */
+BML_SED_DEF int bml_sed_surrogate_load(bml_sed_surrogate **s, const char *path, char *why);
+BML_SED_DEF void bml_sed_surrogate_free(bml_sed_surrogate *s); /* NULL is fine */
+/* BAD_ARGUMENT. */
+BML_SED_DEF int bml_sed_surrogate_get_info(bml_sed_surrogate_info *info, const bml_sed_surrogate *s);
+/* Its rms error [dex] on spectra that it was not trained on, at log10 x; NaN without s. */
+BML_SED_DEF double bml_sed_surrogate_error(const bml_sed_surrogate *s, double log10_x);
+/* NULL, or the member of row [6] that is outside the domain. */
+BML_SED_DEF const char *bml_sed_surrogate_outside(const bml_sed_surrogate *s, const double *row);
+
+/* Sources, as rows of bml_ssc_source_from_row. */
+typedef struct bml_sed_rows {
+    const double *row;   /* [n][6] log10 R [cm], log10 B [G], log10 gamma_min, log10 gamma_max, log10 l_e, p */
+    const double *delta; /* [n] Doppler factors > 0 */
+    const double *ln_f;  /* [n] ln of a systematic scatter [dex]; NULL: none. For likelihoods */
+    int n;
+    int threads;                      /* 0 = all that OpenMP offers */
+    int own_error;                    /* likelihoods: 1: the network's own error joins the quoted ones */
+    const bml_ssc_observer *observer; /* of all of them; its delta is left alone. For fluxes and likelihoods */
+} bml_sed_rows;
+
+/* y [n][500]: log10(x^2 n) in the blob at log10 x = -15 ... 10, -30 where there is nothing, as ssc_sed writes it. Rows
+   outside the domain are NaN. why as above. BAD_ARGUMENT, NO_MEMORY. All three calls are thread safe on a const s. */
+enum { BML_SED_SPECTRUM = 500 };
+BML_SED_DEF int bml_sed_surrogate_spectra(float *y, const bml_sed_surrogate *s, const bml_sed_rows *rows, char *why);
+/* nuFnu [n][n_nu] [erg cm^-2 s^-1] at the observer's nu [n_nu] [Hz]. Rows outside the domain are NaN. BAD_ARGUMENT,
+   OBSERVER, NO_MEMORY. */
+BML_SED_DEF int bml_sed_surrogate_fluxes(double *nuFnu, const bml_sed_surrogate *s, const bml_sed_rows *rows,
+                                         const double *nu, int n_nu, char *why);
+/* ln_l [n] for point [n_points], as bml_ssc_log_likelihood has it; -infinity outside the domain. BAD_ARGUMENT,
+   OBSERVER, POINT, NO_MEMORY. */
+BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_surrogate *s, const bml_sed_rows *rows,
+                                                 const bml_ssc_point *point, int n_points, char *why);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* ---- end of API -------------------------------------------------------------------------------------------------- */
+
+#if defined(BML_SED_IMPLEMENTATION) && !defined(BML_SED_IMPLEMENTED)
+#define BML_SED_IMPLEMENTED
+
+/* Contents: search for ">> name".
+     >> status           statuses, reasons
+     >> tables           sed.h's table as a constant one
+     >> background light ebl.h's table
+     >> likelihoods      of many SEDs
+     >> network          blocks of rows through surrogate.h */
+
+#include "common.h"
+#include "bml_nn.h"
+#include "sed.h"
+#include "ebl.h"
+#include "surrogate.h"
+
+/* >> status
+   The readers say what is wrong as text; which status that is follows from the text, as only memory is another matter. */
+
+static const char *const bml_sed__texts[] = {
+#define BML_SED_X(name, value, text) text,
+    BML_SED_STATUS_TABLE(BML_SED_X)
+#undef BML_SED_X
+};
+static const int bml_sed__values[] = {
+#define BML_SED_X(name, value, text) value,
+    BML_SED_STATUS_TABLE(BML_SED_X)
+#undef BML_SED_X
+};
+
+BML_SED_DEF const char *bml_sed_strerror(int status) {
+    for (size_t i = 0; i < sizeof bml_sed__values / sizeof *bml_sed__values; i++)
+        if (bml_sed__values[i] == status) return bml_sed__texts[i];
+    return "unknown status";
+}
+
+/* Puts the text of a failure into why, unless that is NULL. */
+static int bml_sed__fail(int status, char *why, const char *text) {
+    if (why) snprintf(why, BML_SED_MESSAGE, "%s", text);
+    return status;
+}
+
+static int bml_sed__fail_reading(char *why, const char *text) {
+    return bml_sed__fail(strstr(text, "out of memory") ? BML_SED_NO_MEMORY : BML_SED_BAD_FILE, why, text);
+}
+
+/* >> tables
+   One block holds the public table and, behind it, the one that sed.h made. */
+
+typedef struct bml_sed__table {
+    bml_sed_table seen;
+    sed_table own;
+} bml_sed__table;
+
+static sed_options bml_sed__options(const bml_sed_options *o) {
+    sed_options how = {.confidence = 0};
+    if (!o) return how;
+    how.confidence = o->confidence;
+    how.error_floor = o->error_floor;
+    how.nu_min = o->nu_min;
+    how.nu_max = o->nu_max;
+    how.redshift = o->redshift;
+    how.frame = o->source_frame ? SED_FRAME_SOURCE : SED_FRAME_OBSERVER;
+    how.columns = o->columns;
+    how.source = o->source;
+    how.skip = o->skip;
+    how.n_skip = o->n_skip;
+    how.unchecked = o->unchecked;
+    return how;
+}
+
+/* What the caller sees of the table that was read. */
+static void bml_sed__show(bml_sed__table *t) {
+    t->seen.point = t->own.point;
+    t->seen.instrument = (const char(*)[BML_SED_INSTRUMENT])t->own.instrument;
+    t->seen.bin = (const double(*)[2])t->own.bin;
+    t->seen.n = t->own.n;
+    t->seen.redshift = t->own.redshift;
+    memcpy(t->seen.source, t->own.source, sizeof t->seen.source);
+    t->seen.n_notes = t->own.n_notes;
+    memcpy(t->seen.note, t->own.note, sizeof t->seen.note);
+}
+
+/* text NULL: from the file `name`. */
+static int bml_sed__read(bml_sed_table **table, const char *text, size_t size, const char *name,
+                         const bml_sed_options *options, char *why) {
+    char err[ERROR_SIZE];
+    if (why) why[0] = 0;
+    if (table) *table = NULL;
+    if (!table || !name || (options && (options->n_skip < 0 || (options->n_skip && !options->skip))))
+        return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "bml_sed_read: table or path is NULL, or n_skip does not fit");
+    bml_sed__table *t = calloc(1, sizeof *t);
+    if (!t) return bml_sed__fail(BML_SED_NO_MEMORY, why, "out of memory");
+    const sed_options how = bml_sed__options(options);
+    if (text ? sed_read_memory(&t->own, text, size, name, &how, err) : sed_read(&t->own, name, &how, err)) {
+        free(t);
+        return bml_sed__fail_reading(why, err);
+    }
+    bml_sed__show(t);
+    *table = &t->seen;
+    return BML_SED_OK;
+}
+
+BML_SED_DEF int bml_sed_read(bml_sed_table **table, const char *path, const bml_sed_options *options, char *why) {
+    return bml_sed__read(table, NULL, 0, path, options, why);
+}
+
+BML_SED_DEF int bml_sed_parse(bml_sed_table **table, const char *text, size_t size, const char *name,
+                              const bml_sed_options *options, char *why) {
+    return bml_sed__read(table, text ? text : "", text ? size : 0, name ? name : "text", options, why);
+}
+
+BML_SED_DEF void bml_sed_free(bml_sed_table *table) {
+    bml_sed__table *t = (bml_sed__table *)table; /* seen stands first */
+    if (!t) return;
+    sed_free(&t->own);
+    free(t);
+}
+
+/* >> background light */
+
+struct bml_sed_ebl {
+    ebl_table own;
+};
+
+BML_SED_DEF int bml_sed_ebl_read(bml_sed_ebl **ebl, const char *name, char *why) {
+    char err[ERROR_SIZE];
+    char path[PATH_SIZE];
+    if (why) why[0] = 0;
+    if (ebl) *ebl = NULL;
+    if (!ebl || !name) return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "bml_sed_ebl_read: ebl or name is NULL");
+    bml_sed_ebl *e = calloc(1, sizeof *e);
+    if (!e) return bml_sed__fail(BML_SED_NO_MEMORY, why, "out of memory");
+    if (ebl_find(path, sizeof path, name, err) || ebl_read(&e->own, path, err)) {
+        free(e);
+        return bml_sed__fail_reading(why, err);
+    }
+    *ebl = e;
+    return BML_SED_OK;
+}
+
+BML_SED_DEF void bml_sed_ebl_free(bml_sed_ebl *ebl) {
+    if (!ebl) return;
+    ebl_free(&ebl->own);
+    free(ebl);
+}
+
+BML_SED_DEF const bml_ssc_ebl *bml_sed_ebl_depths(const bml_sed_ebl *ebl) {
+    return ebl ? &ebl->own.tau : NULL;
+}
+
+/* >> likelihoods */
+
+BML_SED_DEF int bml_sed_log_likelihood(double *ln_l, const double *nuFnu, int n, const bml_ssc_point *point,
+                                       int n_points, const double *ln_f) {
+    if (!ln_l || !nuFnu || !point || n < 0 || n_points < 1) return BML_SED_BAD_ARGUMENT;
+    for (int i = 0; i < n; i++) {
+        const double scatter = ln_f ? ln_f[i] : -HUGE_VAL;
+        const int status = bml_ssc_log_likelihood(&ln_l[i], nuFnu + (ptrdiff_t)i * n_points, point, n_points, scatter);
+        if (status == BML_SSC_POINT || status == BML_SSC_BAD_ARGUMENT) return BML_SED_POINT;
+        if (status) ln_l[i] = -HUGE_VAL; /* a model that is NaN */
+    }
+    return BML_SED_OK;
+}
+
+/* >> network
+   Rows go through the network in blocks: few enough that their layers stay in cache, enough to pay for reading the
+   weights. A row outside the domain goes along as a harmless one, and its answer is not used. */
+
+enum { BML_SED__BLOCK = 24 };
+
+struct bml_sed_surrogate {
+    surrogate own;
+};
+
+BML_SED_DEF int bml_sed_surrogate_load(bml_sed_surrogate **s, const char *path, char *why) {
+    char err[ERROR_SIZE];
+    if (why) why[0] = 0;
+    if (s) *s = NULL;
+    if (!s || !path) return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "bml_sed_surrogate_load: s or path is NULL");
+    bml_sed_surrogate *made = calloc(1, sizeof *made);
+    if (!made) return bml_sed__fail(BML_SED_NO_MEMORY, why, "out of memory");
+    if (surrogate_load(&made->own, path, err)) {
+        free(made);
+        return bml_sed__fail_reading(why, err);
+    }
+    *s = made;
+    return BML_SED_OK;
+}
+
+BML_SED_DEF void bml_sed_surrogate_free(bml_sed_surrogate *s) {
+    if (!s) return;
+    surrogate_free(&s->own);
+    free(s);
+}
+
+BML_SED_DEF int bml_sed_surrogate_get_info(bml_sed_surrogate_info *info, const bml_sed_surrogate *s) {
+    if (!info || !s) return BML_SED_BAD_ARGUMENT;
+    info->grid = s->own.grid;
+    info->self_absorption = s->own.self_absorption;
+    info->pair_production = s->own.pair_production;
+    memcpy(info->lo, s->own.domain.lo, sizeof info->lo);
+    memcpy(info->hi, s->own.domain.hi, sizeof info->hi);
+    info->span = s->own.domain.span;
+    info->n_params = bml_nn_n_params(s->own.net);
+    return BML_SED_OK;
+}
+
+BML_SED_DEF double bml_sed_surrogate_error(const bml_sed_surrogate *s, double log10_x) {
+    return s ? surrogate_error_at(&s->own, log10_x) : (double)NAN;
+}
+
+BML_SED_DEF const char *bml_sed_surrogate_outside(const bml_sed_surrogate *s, const double *row) {
+    return s && row ? surrogate_outside(&s->own.domain, row) : "row";
+}
+
+/* What all rows of a call share: where the observer stands. */
+typedef struct bml_sed__view {
+    double *log10_x; /* [n] of the observer's frequencies, in the blob, for delta = 1 */
+    double *fade;    /* [n] log10 of what the background light leaves */
+    double area;     /* log10 of (nu F_nu)/(x^2 n R delta^4) */
+    int n;
+} bml_sed__view;
+
+/* One thread's desk. */
+typedef struct bml_sed__desk {
+    bml_nn_work *work;
+    surrogate_frame frame[BML_SED__BLOCK];
+    float input[BML_SED__BLOCK * SURROGATE_INPUTS];
+    int inside[BML_SED__BLOCK];
+    float *node;          /* [BLOCK][n_out] */
+    double *flux;         /* [n points] */
+    bml_ssc_point *point; /* [n points] with the network's own error */
+} bml_sed__desk;
+
+/* One call: exactly one of spectra, fluxes and ln_l is not NULL. */
+typedef struct bml_sed__job {
+    const surrogate *s;
+    const bml_sed_rows *rows;
+    bml_sed__view view;
+    const bml_ssc_point *point; /* [view.n] */
+    float *spectra;
+    double *fluxes;
+    double *ln_l;
+    int bad_point;
+} bml_sed__job;
+
+static void bml_sed__view_free(bml_sed__view *v) {
+    free(v->log10_x);
+    v->log10_x = NULL;
+    v->fade = NULL;
+}
+
+/* (12) and (13) of bml_ssc.h. nu [n], `stride` doubles from one to the next. */
+static int bml_sed__view_make(bml_sed__view *v, const bml_ssc_observer *o, const double *nu, int stride, int n,
+                              char *why) {
+    const double h_over_mc2 = 6.62607015e-27 / 8.1871057769e-7;
+    const double mc3_over_3_sigma_T = 8.1871057769e-7 * 2.99792458e10 / (3 * 6.6524587321e-25);
+    const double H0 = o->H0 > 0 ? o->H0 : 70;
+    const double omega_m = o->omega_m > 0 ? o->omega_m : 0.3;
+    const double distance = o->distance > 0 ? o->distance : bml_ssc_luminosity_distance(o->redshift, H0, omega_m);
+    if (!(distance > 0 && o->redshift >= 0 && distance < HUGE_VAL))
+        return bml_sed__fail(BML_SED_OBSERVER, why, "the observer needs redshift > 0, or a distance");
+    v->n = n;
+    v->area = log10(mc3_over_3_sigma_T) - 2 * log10(distance);
+    v->log10_x = malloc((size_t)n * 2 * sizeof *v->log10_x);
+    if (!v->log10_x) return bml_sed__fail(BML_SED_NO_MEMORY, why, "out of memory");
+    v->fade = v->log10_x + n;
+    for (int i = 0; i < n; i++) {
+        const double at = nu[(ptrdiff_t)i * stride];
+        double tau = 0;
+        const int known = !o->ebl || !bml_ssc_ebl_depth(&tau, o->ebl, o->redshift, at);
+        if (at > 0 && at < HUGE_VAL && known) {
+            v->log10_x[i] = log10(at * (1 + o->redshift) * h_over_mc2);
+            v->fade[i] = -0.43429448190325183 * tau;
+            continue;
+        }
+        char text[BML_SED_MESSAGE];
+        snprintf(text, sizeof text, "nu[%d] = %g Hz: %s", i, at,
+                 known ? "must be positive and finite" : bml_ssc_strerror(BML_SSC_OUTSIDE_TABLE));
+        bml_sed__view_free(v);
+        return bml_sed__fail(known ? BML_SED_BAD_ARGUMENT : BML_SED_OBSERVER, why, text);
+    }
+    return BML_SED_OK;
+}
+
+/* surrogate_spectrum, or NaN. */
+static void bml_sed__spectrum(float *y, const surrogate *s, const bml_sed__desk *k, int i) {
+    for (int j = 0; !k->inside[i] && j < SURROGATE_GRID; j++)
+        y[j] = (float)NAN;
+    if (k->inside[i]) surrogate_spectrum(y, s, &k->frame[i], k->node + (size_t)i * bml_nn_n_out(s->net));
+}
+
+/* flux [view.n] of row `from + i`. */
+static void bml_sed__flux(double *flux, const bml_sed__job *job, const bml_sed__desk *k, int from, int i) {
+    const bml_sed__view *v = &job->view;
+    const double *row = job->rows->row + (ptrdiff_t)(from + i) * SSC_ROW;
+    const double log_delta = log10(job->rows->delta[from + i]);
+    const float *node = k->node + (size_t)i * bml_nn_n_out(job->s->net);
+    const double scale = v->area + row[0] + 4 * log_delta;
+    for (int j = 0; j < v->n; j++) {
+        const double y = surrogate_at(job->s, &k->frame[i], node, v->log10_x[j] - log_delta);
+        flux[j] = k->inside[i] ? pow(10, v->fade[j] + scale + y) : (double)NAN;
+    }
+}
+
+/* The data as the network should see them: its own error, at the energies it is asked for, joins the quoted ones. */
+static const bml_ssc_point *bml_sed__points(const bml_sed__job *job, bml_sed__desk *k, double delta) {
+    const double log_delta = log10(delta);
+    if (!job->rows->own_error) return job->point;
+    for (int j = 0; j < job->view.n; j++) {
+        bml_ssc_point *d = &k->point[j];
+        const double e = surrogate_error_at(job->s, job->view.log10_x[j] - log_delta);
+        *d = job->point[j];
+        if (d->upper_limit) {
+            const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+            d->sigma_hi = hypot(sigma, 2.302585092994046 * e * d->nuFnu);
+        } else {
+            d->sigma_lo = hypot(d->sigma_lo, e);
+            d->sigma_hi = hypot(d->sigma_hi, e);
+        }
+    }
+    return k->point;
+}
+
+/* The likelihood of row `from + i`; 1 where a data point is refused. */
+static int bml_sed__row_likelihood(const bml_sed__job *job, bml_sed__desk *k, int from, int i) {
+    const bml_sed_rows *r = job->rows;
+    const double ln_f = r->ln_f ? r->ln_f[from + i] : -HUGE_VAL;
+    double *ln_l = &job->ln_l[from + i];
+    *ln_l = -HUGE_VAL;
+    if (!k->inside[i]) return 0;
+    bml_sed__flux(k->flux, job, k, from, i);
+    const bml_ssc_point *point = bml_sed__points(job, k, r->delta[from + i]);
+    const int status = bml_ssc_log_likelihood(ln_l, k->flux, point, job->view.n, ln_f);
+    if (status) *ln_l = -HUGE_VAL;
+    return status == BML_SSC_POINT;
+}
+
+/* Rows from ... from + n - 1. */
+static int bml_sed__block(bml_sed__job *job, bml_sed__desk *k, int from, int n) {
+    static const double harmless[SSC_ROW] = {16, 0, 2, 6, -3, 2};
+    const surrogate *s = job->s;
+    const size_t n_in = bml_nn_n_in(s->net);
+    for (int i = 0; i < n; i++) {
+        const double *row = job->rows->row + (ptrdiff_t)(from + i) * SSC_ROW;
+        const double delta = job->spectra ? 1 : job->rows->delta[from + i];
+        k->inside[i] = !surrogate_outside(&s->domain, row) && delta > 0 && delta < HUGE_VAL;
+        surrogate_place(&k->frame[i], k->input + (size_t)i * n_in, s->kind, s->grid, k->inside[i] ? row : harmless);
+    }
+    if (bml_nn_predict(s->net, k->work, k->node, k->input, (size_t)n)) return BML_SED_NO_MEMORY;
+    for (int i = 0; i < n; i++) {
+        if (job->spectra) bml_sed__spectrum(job->spectra + (ptrdiff_t)(from + i) * SURROGATE_GRID, s, k, i);
+        if (job->fluxes) bml_sed__flux(job->fluxes + (ptrdiff_t)(from + i) * job->view.n, job, k, from, i);
+        if (job->ln_l && bml_sed__row_likelihood(job, k, from, i)) return BML_SED_POINT;
+    }
+    return BML_SED_OK;
+}
+
+static bml_sed__desk *bml_sed__desk_create(const bml_sed__job *job) {
+    const size_t n_out = bml_nn_n_out(job->s->net);
+    const size_t n = (size_t)job->view.n + 1;
+    bml_sed__desk *k = calloc(1, sizeof *k);
+    if (!k) return NULL;
+    k->node = malloc(BML_SED__BLOCK * n_out * sizeof *k->node);
+    k->flux = malloc(n * sizeof *k->flux);
+    k->point = malloc(n * sizeof *k->point);
+    const int status = bml_nn_work_create(&k->work, job->s->net, BML_SED__BLOCK, 1, NULL);
+    if (k->node && k->flux && k->point && !status) return k;
+    free(k->node);
+    free(k->flux);
+    free(k->point);
+    bml_nn_work_free(k->work);
+    free(k);
+    return NULL;
+}
+
+static void bml_sed__desk_free(bml_sed__desk *k) {
+    if (!k) return;
+    bml_nn_work_free(k->work);
+    free(k->node);
+    free(k->flux);
+    free(k->point);
+    free(k);
+}
+
+/* Threads over blocks, each with a desk of its own. */
+static int bml_sed__run(bml_sed__job *job, char *why) {
+    const int n = job->rows->n;
+    const int blocks = (n + BML_SED__BLOCK - 1) / BML_SED__BLOCK;
+    int failure = BML_SED_OK;
+#ifdef _OPENMP
+    const int asked = threads_or_all(job->rows->threads);
+#pragma omp parallel num_threads(asked < blocks ? asked : blocks) if (blocks > 1 && asked > 1)
+#endif
+    {
+        bml_sed__desk *k = bml_sed__desk_create(job);
+#ifdef _OPENMP
+#pragma omp for schedule(dynamic)
+#endif
+        for (int b = 0; b < blocks; b++) {
+            const int from = b * BML_SED__BLOCK;
+            const int rest = n - from;
+            const int count = rest < BML_SED__BLOCK ? rest : BML_SED__BLOCK;
+            const int status = k ? bml_sed__block(job, k, from, count) : BML_SED_NO_MEMORY;
+            if (!status) continue;
+#ifdef _OPENMP
+#pragma omp critical(bml_sed__failure)
+#endif
+            failure = status;
+        }
+        bml_sed__desk_free(k);
+    }
+    return failure ? bml_sed__fail(failure, why, bml_sed_strerror(failure)) : BML_SED_OK;
+}
+
+static int bml_sed__bad_rows(const bml_sed_surrogate *s, const bml_sed_rows *rows, int with_observer) {
+    if (!s || !rows || !rows->row || rows->n < 0 || rows->threads < 0) return 1;
+    return with_observer && (!rows->delta || !rows->observer);
+}
+
+BML_SED_DEF int bml_sed_surrogate_spectra(float *y, const bml_sed_surrogate *s, const bml_sed_rows *rows, char *why) {
+    if (why) why[0] = 0;
+    if (!y || bml_sed__bad_rows(s, rows, 0))
+        return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "y, s or rows is missing, or n or threads is negative");
+    bml_sed__job job = {.s = &s->own, .rows = rows, .spectra = y};
+    return bml_sed__run(&job, why);
+}
+
+BML_SED_DEF int bml_sed_surrogate_fluxes(double *nuFnu, const bml_sed_surrogate *s, const bml_sed_rows *rows,
+                                         const double *nu, int n_nu, char *why) {
+    if (why) why[0] = 0;
+    if (!nuFnu || !nu || n_nu < 1 || bml_sed__bad_rows(s, rows, 1))
+        return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "nuFnu, nu, s, rows, delta or observer is missing");
+    bml_sed__job job = {.s = &s->own, .rows = rows, .fluxes = nuFnu};
+    int status = bml_sed__view_make(&job.view, rows->observer, nu, 1, n_nu, why);
+    if (status) return status;
+    status = bml_sed__run(&job, why);
+    bml_sed__view_free(&job.view);
+    return status;
+}
+
+BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_surrogate *s, const bml_sed_rows *rows,
+                                                 const bml_ssc_point *point, int n_points, char *why) {
+    const int stride = sizeof *point / sizeof point->nu;
+    if (why) why[0] = 0;
+    if (!ln_l || !point || n_points < 1 || bml_sed__bad_rows(s, rows, 1))
+        return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "ln_l, point, s, rows, delta or observer is missing");
+    bml_sed__job job = {.s = &s->own, .rows = rows, .point = point, .ln_l = ln_l};
+    int status = bml_sed__view_make(&job.view, rows->observer, &point->nu, stride, n_points, why);
+    if (status) return status;
+    status = bml_sed__run(&job, why);
+    bml_sed__view_free(&job.view);
+    return status;
+}
+
+#endif /* BML_SED_IMPLEMENTATION */
+#endif /* BML_SED_H */
+
+/* 0.2.0  the first. Public domain or MIT, see LICENSE. */

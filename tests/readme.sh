@@ -1,0 +1,50 @@
+#!/bin/bash
+# readme.sh: the programs of README.md, each compiled with the line that stands above it, beside the one header that it
+# includes and nothing else, must print what stands below it.
+cd "$(dirname "$0")/.." || exit 1
+passed=0 failed=0 skipped=0
+here=$PWD
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+check() { # check TEXT STATUS
+    if [ "$2" -eq 0 ]; then
+        echo "ok    $1"
+        passed=$((passed + 1))
+    else
+        echo "FAIL  readme: $1"
+        failed=$((failed + 1))
+    fi
+}
+
+# One folder for each program: prog.c, the command above it, and what it should print.
+awk -v work="$work" '
+    /`cc .*`/ { command = $0; sub(/.*`cc /, "cc ", command); sub(/`.*/, "", command) }
+    /^```c$/ { n++; dir = work "/" n; system("mkdir " dir); print command >(dir "/command"); file = dir "/program.c"; next }
+    /^```$/ && file == "" && dir != "" && !told[n] { told[n] = 1; file = dir "/expected"; next }
+    /^```/ { close(file); file = ""; next }
+    file != "" { print >file }' README.md
+
+programs=0
+for dir in "$work"/[0-9]*; do
+    [ -f "$dir/expected" ] || continue
+    programs=$((programs + 1))
+    command=$(cat "$dir/command")
+    source=$(grep -o '[a-z_]*\.c' <<<"$command" | head -1)
+    header=$(grep -o 'bml_[a-z]*\.h' "$dir/program.c" | head -1)
+    mv "$dir/program.c" "$dir/$source"
+    cp "$here/$header" "$dir"
+    (cd "$dir" && bash -c "$command" >printed 2>&1 && diff expected printed)
+    check "$source with $header alone prints what README.md says ($command)" $?
+done
+[ "$programs" -ge 2 ]
+check "README.md shows two programs ($programs)" $?
+
+# What the README names is there.
+missing=$(grep -oE '\]\([^)#: ]+\)|`(examples|tests)/[A-Za-z0-9_./]+`' README.md | tr -d '`[]()' | while read -r path; do
+    [ -e "$path" ] || echo "$path"
+done)
+[ -z "$missing" ]
+check "every file named in README.md exists ${missing:+(missing: $missing)}" $?
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
