@@ -1,7 +1,7 @@
 /* bml_mcmc.h: posterior samplers and their diagnostics, in one file of C.
 
-   An affine-invariant ensemble sampler, nested sampling for evidences and several modes, and NUTS where there are
-   gradients; with priors, convergence diagnostics and calibration tests that all of them share.
+   An affine-invariant ensemble sampler, nested and importance sampling for evidences and several modes, and NUTS where
+   there are gradients; with priors, convergence diagnostics and calibration tests that all of them share.
 
    In ONE source file:           #define BML_MCMC_IMPLEMENTATION
                                  #include "bml_mcmc.h"
@@ -60,8 +60,10 @@
    the unit cube. bml_mcmc_nested_create, _run, then _get_result (ln Z, its error, weights), _verdict, _summary, _draw,
    _free. NUTS takes log-probability and gradient: bml_mcmc_nuts_create, _start or _start_prior, _run, then _verdict and
    bml_mcmc_summarize(out, bml_mcmc_nuts_chain(s)), _free.
-   Which one: several modes, an evidence, or no idea where to start: nested. Up to some 20 dimensions, one mode, no
-   gradient: ensemble. Gradients, or more dimensions: NUTS.
+   Importance sampling (bml_mcmc_importance_...) is called like nested sampling and gives the same.
+   Which one: an evidence, several modes, no idea where to start, up to some 15 dimensions, dear likelihoods: importance
+   sampling, and where its verdict refuses, nested. Up to some 20 dimensions, one mode, no gradient: ensemble. Gradients,
+   or more dimensions: NUTS.
 
    ---- Options -------------------------------------------------------------------------------------------------------
 
@@ -132,6 +134,17 @@
    the live ones. A plateau that holds every one of 16 live_points draws is taken for the top.
    When NOT to use it: with few live points for many modes (a mode without a live point is lost: some 30 for each);
    beyond some 40 dimensions; for ln Z to better than 0.02, whose cost grows as the inverse square.
+
+   Importance sampling from a learned density. In the unit cube, where the prior is 1, densities q are fitted to weighted
+   points of L^b, with powers b that rise from 0 to 1 as the effective samples allow: mixtures of t densities whose draws
+   are kept with a probability that a regression of ln L gives (rejection control, Liu, Chen & Wong 1998). Fresh draws of
+   the last density alone give Z = mean of L/q; the quoted error is the scatter of their weights. 10-D normals, shells,
+   Rosenbrock functions in 6 dimensions, LogGamma in 10: 32,000 to 43,000 likelihoods for 10,000 effective samples, ln Z
+   to 0.006, where nested sampling takes ten times as many and more; 60 to 170 microseconds of its own for each. Its
+   verdict has two witnesses: the Pareto shape of the largest weights (Vehtari et al. 2024, JMLR 25, 72), and short Markov
+   chains from its points, which walk into tips that the draws miss. When NOT to use it: funnels, thin strongly bent
+   sheets (the posterior of a well measured synchrotron self-Compton source), dozens of modes: it refuses them, after some
+   100,000 likelihoods. A mode that no draw of the prior and the powers has met, it does not see.
 
    NUTS (Hoffman & Gelman 2014, JMLR 15, 1593; Betancourt 2017, arXiv:1701.02434): leapfrog trajectories that double
    until they turn back, and multinomial draws from them. Step size by dual averaging, mass matrix from windows of the
@@ -7389,7 +7402,7 @@ static int bml_mcmc__imp_fit(bml_mcmc_importance *s, const bml_mcmc__imp_weights
     bml_mcmc_rng rng = bml_mcmc__imp_stream(s, BML_MCMC__IMP_FOR_FIT);
     ptrdiff_t least = 4 * (s->d + 1);
     ptrdiff_t n = bml_mcmc__clamp_int((ptrdiff_t)ess, least, BML_MCMC__IMP_FIT);
-    ptrdiff_t chains = s->now.chains ? BML_MCMC__IMP_CHAINS : 0;
+    ptrdiff_t chains = s->now.chains ? (ptrdiff_t)BML_MCMC__IMP_CHAINS : 0;
     double *x = bml_mcmc__doubles(n + chains, s->d);
     double mean = 0;
     if (!x) return bml_mcmc__imp_no_memory(s);
@@ -9512,6 +9525,18 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__EDGE_MASS
 #undef BML_MCMC__MARGIN
 #undef BML_MCMC__SLICE_MARGIN
+#undef BML_MCMC__CHECK_PARETO
+#undef BML_MCMC__MEMORY
+#undef BML_MCMC__CHECK_MEMORY
+#undef BML_MCMC__IMP_WIDER
+#undef BML_MCMC__IMP_KNEE
+#undef BML_MCMC__IMP_LOWEST
+#undef BML_MCMC__IMP_LEAST_KEPT
+#undef BML_MCMC__IMP_FLOOR
+#undef BML_MCMC__IMP_ENOUGH
+#undef BML_MCMC__IMP_POOR
+#undef BML_MCMC__IMP_HEAVY
+#undef BML_MCMC__IMP_DRAWS
 #undef BML_MCMC__CHECK_SIGMA
 #undef BML_MCMC__CHECK_LEAST
 #undef BML_MCMC__CHECK_MOST
