@@ -6726,7 +6726,8 @@ typedef struct bml_mcmc__imp_layers {
 } bml_mcmc__imp_layers;
 
 static float bml_mcmc__imp_network(bml_mcmc__imp_layers *l, const float *weights, const float *psi, ptrdiff_t m) {
-    enum { H = BML_MCMC__IMP_HIDDEN, J = BML_MCMC__IMP_SQUARES };
+    enum { H = BML_MCMC__IMP_HIDDEN };
+    enum { J = BML_MCMC__IMP_SQUARES };
     const float *bias = weights + m * H;
     const float *to_square = bias + H;
     const float *linear = to_square + H * J;
@@ -6833,7 +6834,8 @@ static double bml_mcmc__imp_draw_in(double t, double *slope) {
 
 /* gradient[...] += that of (network - target)^2/2 for one row, errors beyond 10 counted as 10. */
 static void bml_mcmc__imp_backward(float *gradient, const float *weights, const float *psi, ptrdiff_t m, float target) {
-    enum { H = BML_MCMC__IMP_HIDDEN, J = BML_MCMC__IMP_SQUARES };
+    enum { H = BML_MCMC__IMP_HIDDEN };
+    enum { J = BML_MCMC__IMP_SQUARES };
     const float *to_square = weights + m * H + H;
     float *d_bias = gradient + m * H;
     float *d_to_square = d_bias + H;
@@ -6906,7 +6908,7 @@ static void bml_mcmc__imp_adam_step(float *weights, bml_mcmc__imp_lesson *l, dou
 /* Epochs of shuffled minibatches; the rate falls to zero along a straight line. */
 static void bml_mcmc__imp_train(float *weights, bml_mcmc__imp_lesson *l, bml_mcmc_rng *rng) {
     int epochs = (int)bml_mcmc__clamp_int(BML_MCMC__IMP_TEACH / l->n + 1, 1, BML_MCMC__IMP_EPOCHS);
-    double steps = (double)epochs * ceil((double)l->n / BML_MCMC__IMP_MINIBATCH);
+    double steps = (double)epochs * ceil((double)l->n / (double)BML_MCMC__IMP_MINIBATCH);
     int step = 0;
     for (ptrdiff_t i = 0; i < l->n; i++)
         l->order[i] = (int)i;
@@ -6929,7 +6931,8 @@ static void bml_mcmc__imp_train(float *weights, bml_mcmc__imp_lesson *l, bml_mcm
 
 /* The network at first: the Gaussian of the points' covariance. */
 static void bml_mcmc__imp_begin_network(float *weights, ptrdiff_t d, ptrdiff_t m, bml_mcmc_rng *rng) {
-    enum { H = BML_MCMC__IMP_HIDDEN, J = BML_MCMC__IMP_SQUARES };
+    enum { H = BML_MCMC__IMP_HIDDEN };
+    enum { J = BML_MCMC__IMP_SQUARES };
     float *to_square = weights + m * H + H;
     float *linear = to_square + H * J;
     memset(weights, 0, sizeof *weights * (size_t)bml_mcmc__imp_n_weights(m));
@@ -6990,11 +6993,11 @@ enum { BML_MCMC__IMP_FOR_FIT, BML_MCMC__IMP_FOR_DRAWS, BML_MCMC__IMP_FOR_CHAINS 
 /* A point: its place in the cube, and */
 enum {
     BML_MCMC__IMP_LOG_L,
-    BML_MCMC__IMP_BORN,  /* the stage */
-    BML_MCMC__IMP_SLOT,  /* its density's, -1: a trial of a chain */
-    BML_MCMC__IMP_LOG_Q, /* [WINDOW] of the densities */
-    BML_MCMC__IMP_EXTRA = BML_MCMC__IMP_LOG_Q + BML_MCMC__IMP_WINDOW
+    BML_MCMC__IMP_BORN, /* the stage */
+    BML_MCMC__IMP_SLOT, /* its density's, -1: a trial of a chain */
+    BML_MCMC__IMP_LOG_Q /* [WINDOW] of the densities */
 };
+enum { BML_MCMC__IMP_EXTRA = BML_MCMC__IMP_LOG_Q + BML_MCMC__IMP_WINDOW };
 
 typedef struct bml_mcmc__imp_state { /* words of 8 bytes */
     uint64_t phase;
@@ -7305,7 +7308,7 @@ static int bml_mcmc__imp_learn(bml_mcmc_importance *s, bml_mcmc__imp_density *q,
     bml_mcmc__half h = bml_mcmc__imp_half(q, s->scratch);
     ptrdiff_t n = (ptrdiff_t)s->now.n_points;
     double z[BML_MCMC__IMP_MOST_DIM];
-    l.n = n < BML_MCMC__IMP_LESSON ? n : BML_MCMC__IMP_LESSON;
+    l.n = bml_mcmc__clamp_int(n, 0, BML_MCMC__IMP_LESSON);
     l.m = q->m;
     double *block = bml_mcmc__doubles(bml_mcmc__imp_lesson_layout(&l, NULL), 1);
     bml_mcmc__key *key = (bml_mcmc__key *)bml_mcmc__doubles(bml_mcmc__room(n, sizeof *key), 1);
@@ -7360,10 +7363,10 @@ static int bml_mcmc__imp_tune(bml_mcmc_importance *s, bml_mcmc__imp_density *q, 
         sum = 0;
         for (ptrdiff_t i = 0; i < PILOT; i++)
             sum += pilot[i] < level ? exp(pilot[i] - level) : 1;
-        if (sum >= BML_MCMC__IMP_LEAST_KEPT * PILOT) break;
+        if (sum >= BML_MCMC__IMP_LEAST_KEPT * (double)PILOT) break;
     }
     q->number[BML_MCMC__IMP_LEVEL] = level;
-    q->number[BML_MCMC__IMP_LEAST] = bml_mcmc__clamp(BML_MCMC__IMP_FLOOR * sum / PILOT, 1e-6, 1);
+    q->number[BML_MCMC__IMP_LEAST] = bml_mcmc__clamp(BML_MCMC__IMP_FLOOR * sum / (double)PILOT, 1e-6, 1);
     BML_MCMC_FREE(r);
     return BML_MCMC_OK;
 }
@@ -7459,7 +7462,7 @@ static void bml_mcmc__imp_forget(bml_mcmc_importance *s) {
     ptrdiff_t n = 0;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_points; i++) {
         double *row = bml_mcmc__imp_point(s, i);
-        if (row[s->d + BML_MCMC__IMP_BORN] + BML_MCMC__IMP_WINDOW <= (double)s->now.stage) continue;
+        if (row[s->d + BML_MCMC__IMP_BORN] + (double)BML_MCMC__IMP_WINDOW <= (double)s->now.stage) continue;
         memmove(bml_mcmc__imp_point(s, n++), row, sizeof *row * (size_t)(s->d + BML_MCMC__IMP_EXTRA));
     }
     s->now.n_points = (uint64_t)n;
@@ -7502,7 +7505,7 @@ static int bml_mcmc__imp_stage_draws(bml_mcmc_importance *s, ptrdiff_t n) {
 static ptrdiff_t bml_mcmc__imp_chain_trials(int *which, bml_mcmc_importance *s, ptrdiff_t first, bml_mcmc_rng *rng) {
     enum { HALF = BML_MCMC__IMP_CHAINS / 2 };
     ptrdiff_t row = s->d + 1;
-    ptrdiff_t other = first ? 0 : HALF;
+    ptrdiff_t other = HALF - first;
     ptrdiff_t n = 0;
     for (ptrdiff_t i = 0; i < HALF; i++) {
         ptrdiff_t one = bml_mcmc__below(rng, HALF);
@@ -7536,7 +7539,7 @@ static int bml_mcmc__imp_run_chains(bml_mcmc_importance *s, const bml_mcmc__imp_
     }
     s->now.chains = 1;
     for (int step = 0; step < 2 * BML_MCMC__IMP_STEPS; step++) {
-        ptrdiff_t first = step % 2 ? BML_MCMC__IMP_CHAINS / 2 : 0;
+        ptrdiff_t first = step % 2 * (BML_MCMC__IMP_CHAINS / 2);
         ptrdiff_t n = bml_mcmc__imp_chain_trials(which, s, first, &rng);
         status = bml_mcmc__imp_try(s, n);
         if (status) return status;
@@ -8099,7 +8102,8 @@ static int bml_mcmc__imp_density_sane(const bml_mcmc__imp_density *q) {
     if (!bml_mcmc__all_finite(number, q->offset + q->m - number)) return 0;
     if (!bml_mcmc__imp_floats_finite(q->whiten, q->m * q->m)) return 0;
     if (!bml_mcmc__imp_floats_finite(q->network, bml_mcmc__imp_n_weights(q->m))) return 0;
-    if (!(K >= 0 && K <= BML_MCMC__MAX_COMPONENTS && K == floor(K) && number[BML_MCMC__IMP_DRAWN] >= 0)) return 0;
+    if (!(K >= 0 && K <= (double)BML_MCMC__MAX_COMPONENTS && K == floor(K) && number[BML_MCMC__IMP_DRAWN] >= 0))
+        return 0;
     int tried = number[BML_MCMC__IMP_TRIES] >= 1 && number[BML_MCMC__IMP_SUM] > 0;
     int floor_good = number[BML_MCMC__IMP_LEAST] > 0 && number[BML_MCMC__IMP_LEAST] <= 1;
     return K == 0 || (floor_good && (tried || number[BML_MCMC__IMP_DRAWN] == 0));
@@ -8110,8 +8114,8 @@ static int bml_mcmc__imp_point_sane(const bml_mcmc_importance *s, const double *
     double born = extra[BML_MCMC__IMP_BORN];
     double slot = extra[BML_MCMC__IMP_SLOT];
     int place = bml_mcmc__imp_inside(row, s->d) && bml_mcmc__all_finite(extra, BML_MCMC__IMP_EXTRA);
-    place = place && born >= 0 && born <= BML_MCMC__IMP_STAGES;
-    return place && slot >= -1 && slot < BML_MCMC__IMP_WINDOW && slot == floor(slot);
+    place = place && born >= 0 && born <= (double)BML_MCMC__IMP_STAGES;
+    return place && slot >= -1 && slot < (double)BML_MCMC__IMP_WINDOW && slot == floor(slot);
 }
 
 /* What was read must be possible, and some of the points must have their likelihoods here too. */
