@@ -1568,6 +1568,17 @@ static void bml_hadron__set_field(bml_hadron_blob *blob, double R, double B) {
         blob->line[j] /= sum;
 }
 
+/* Each node of a logarithmic grid follows on the one before. */
+static int bml_hadron__is_logarithmic(const double *at, int n, double h) {
+    double ratio = exp(h);
+    for (int k = 0; k + 1 < n; k++) {
+        if (!(fabs(at[k + 1] / (at[k] * ratio) - 1) < 1e-6)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* The spacing and phases of the given grids; the lattice of this source. */
 static int bml_hadron__meet(bml_hadron_blob *blob, const bml_hadron_field *f) {
     double h = blob->tab->h;
@@ -1581,6 +1592,8 @@ static int bml_hadron__meet(bml_hadron_blob *blob, const bml_hadron_field *f) {
         return bml_hadron__fail(why, BML_HADRON_GRID,
                                 "spacing = %g dex of photons, %g of electrons: must be %g, that of the tables",
                                 step_x / BML_HADRON__LN10, step_e / BML_HADRON__LN10, h / BML_HADRON__LN10);
+    if (!bml_hadron__is_logarithmic(f->x, f->n_photons, h) || !bml_hadron__is_logarithmic(f->gamma, f->n_electrons, h))
+        return bml_hadron__fail(why, BML_HADRON_GRID, "x and gamma: each node must be %g times the one before", exp(h));
     double apart = log(f->gamma[0] / f->x[0]) / h;
     blob->e0 = bml_hadron__floor(apart + 0.5);
     if (!(fabs(apart - blob->e0) < 1e-3))

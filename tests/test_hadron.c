@@ -290,8 +290,8 @@ static void test_rows(void) {
     CHECK_NEAR(-h * m, log(top), h, "ln of the largest share of energy that a photon takes");
 }
 
-/* Gas at 1 TeV and 1000 TeV: cross section and shares of energy as in the paper (section IV: photons take about a sixth,
-   all together about half), and the limit of its equations. */
+/* Gas at 1 TeV and 1000 TeV: cross section and shares of energy as in the paper (section IV: photons take about a
+   sixth, all together about half), and the limit of its equations. */
 static void test_gas(void) {
     CHECK_NEAR(bml_hadron__inelastic(1e6 / 0.51099895) * SIGMA_T * 1e27, 34.3, 0.01, "sigma at 1 TeV [mb]");
     CHECK_NEAR(bml_hadron__inelastic(1e9 / 0.51099895) * SIGMA_T * 1e27,
@@ -568,6 +568,16 @@ static void test_time(void) {
     CHECK(bml_hadron_exchange(b, &s.f) == BML_HADRON_PARAMETER, "%s", bml_hadron_message(b));
     s.n[100] = 0;
     s.x[N_X - 1] *= 1.5;
+    bml_hadron_begin(b, &src);
+    CHECK(bml_hadron_exchange(b, &s.f) == BML_HADRON_GRID, "%s", bml_hadron_message(b));
+    set_stage(&s, 1, 1);
+    s.x[17] *= 1.001;
+    s.f.t = s.f.dt = 1;
+    bml_hadron_begin(b, &src);
+    CHECK(bml_hadron_exchange(b, &s.f) == BML_HADRON_GRID, "%s", bml_hadron_message(b));
+    set_stage(&s, 1, 1);
+    s.f.n_photons = 1;
+    s.f.t = s.f.dt = 1;
     bml_hadron_begin(b, &src);
     CHECK(bml_hadron_exchange(b, &s.f) == BML_HADRON_GRID, "%s", bml_hadron_message(b));
     set_stage(&s, 1, 1);
@@ -868,8 +878,8 @@ static void test_books(unsigned long seed) {
         bml_ssc_energy(&e, c.blob);
         bml_hadron_energy(&p, c.protons);
         worst = fmax(worst, fabs(p.residual));
-        /* where pairs of 0.2 of the protons' energy have gamma B/B_crit > 1, classical synchrotron light lies beyond the
-           energy of the electron, and of the grid: it is missing there, and the head says so */
+        /* where pairs of 0.2 of the protons' energy have gamma B/B_crit > 1, classical synchrotron light lies beyond
+           the energy of the electron, and of the grid: it is missing there, and the head says so */
         double chi = c.e.B / 4.414e13 * 0.2 * M_RATIO * c.p.gamma_max;
         if (chi < 1) worst = fmax(worst, fabs(e.residual));
         quantum = fmax(quantum, fabs(e.residual));
@@ -988,9 +998,9 @@ static double log_add(double a, double b) {
 }
 
 /* Test 2 of LeHaMoC: emissivities of ATHEvA for given protons, and photons n ~ x^-2 from 1e-6 to 1e-1 (the file has the
-   nodes inside). Pairs of Bethe & Heitler: within 0.05 at the peak and 0.1 over the two decades below it. Pions: ATHEvA's
-   spectra lie 0.1 to 0.28 below; the third source is cross section and inelasticity (Morejon et al. 2019, Stecker
-   1968), whose losses hold 1.8 times the energy of ATHEvA's products: the ones here hold 0.8 to 1 of it. */
+   nodes inside). Pairs of Bethe & Heitler: within 0.05 at the peak and 0.1 over the two decades below it. Pions:
+   ATHEvA's spectra lie 0.1 to 0.28 below; the third source is cross section and inelasticity (Morejon et al. 2019,
+   Stecker 1968), whose losses hold 1.8 times the energy of ATHEvA's products: the ones here hold 0.8 to 1 of it. */
 static void test_emissivities(void) {
     static double a[MOST];
     static double y[MOST];
@@ -1106,8 +1116,8 @@ static void test_blumenthal(void) {
     CHECK_LE(worst, 0.04, "losses by pairs against Blumenthal's phi, relative");
 }
 
-/* Here against ATHEvA where its spectrum is within 2.5 dex of its peak. It differs by 0.2 in what pions make (Test 2) and
-   by 0.15 in Compton scattering, on its coarse grid (test_ssc.c); 0.25 holds both. */
+/* Here against ATHEvA where its spectrum is within 2.5 dex of its peak. It differs by 0.2 in what pions make (Test 2)
+   and by 0.15 in Compton scattering, on its coarse grid (test_ssc.c); 0.25 holds both. */
 static void compare(const char *what, const double *mine, const double *at, const double *theirs, int n) {
     double peak = -99;
     double worst = 0;
