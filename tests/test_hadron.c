@@ -894,6 +894,66 @@ static void test_books(unsigned long seed) {
     uncouple(&c);
 }
 
+/* A black body around the blob, through the hook, against rates() of the same protons in the same photons, which are two
+   ways through the header: the field's cells hold energy, those of rates() number; h^2/24 and interpolation, 3 %. */
+static void test_outside(void) {
+    pair c = couple();
+    bml_ssc_external field;
+    memset(&field, 0, sizeof field);
+    field.kind = BML_SSC_BLACK_BODY;
+    field.temperature = 1e6;
+    field.energy_density = 1;
+    c.e.external = &field;
+    c.e.n_external = 1;
+    c.e.B = 1e-3;
+    c.e.gamma_min = 10;
+    c.e.gamma_max = 100;
+    c.e.compactness = 1e-12;
+    c.p.p = 2;
+    c.p.gamma_max = 1e7;
+    c.p.compactness = 1e-7;
+    CHECK(solve(&c) == 0, "outside: %s", why_not);
+    enum { N = 200 };
+    double theta = 1.380649e-16 * 1e6 / MC2;
+    static double x[N];
+    static double n[N];
+    double u = 0;
+    for (int i = 0; i < N; i++) {
+        double y = pow(10, -4 + 5.5 * i / (N - 1));
+        x[i] = theta * y;
+        n[i] = x[i] * x[i] / expm1(y);
+        u += x[i] * x[i] * n[i] * MC2 * 5.5 / (N - 1) * LN10;
+    }
+    for (int i = 0; i < N; i++)
+        n[i] /= u;
+    double gamma[2] = {1, 1e7};
+    double cm3[2];
+    for (int i = 0; i < 2; i++)
+        cm3[i] = 3e-7 / log(1e7) * (1 - exp(-5)) / (gamma[i] * gamma[i]) / (SIGMA_T * 1e16);
+    bml_hadron_given g;
+    memset(&g, 0, sizeof g);
+    g.gamma = gamma;
+    g.N = cm3;
+    g.x = x;
+    g.n = n;
+    g.n_gamma = 2;
+    g.n_x = N;
+    bml_hadron_blob *b = blob_of(tables);
+    CHECK(bml_hadron_rates(b, &g) == 0, "%s", bml_hadron_message(b));
+    const bml_hadron_species species[] = {BML_HADRON_NEUTRINOS, BML_HADRON_GAMMA, BML_HADRON_BETHE_HEITLER};
+    for (int s = 0; s < 3; s++)
+        for (double at = 6; at < 9; at += 1) {
+            double y[2] = {0, 1};
+            bml_hadron_spectrum(&y[0], &at, 1, c.protons, species[s]);
+            bml_hadron_spectrum(&y[1], &at, 1, b, species[s]);
+            double per =
+                log10(C / (SIGMA_T * 1e16 * 1e16)); /* per cm^3 and s, of what is per R/c and times sigma_T R */
+            CHECK_NEAR(y[0] + per, y[1], 0.013, "outside: through the hook against rates, log10 E^2 Q");
+        }
+    bml_hadron_blob_free(b);
+    uncouple(&c);
+}
+
 /* The stationary source, from both ends. */
 static void test_steady(void) {
     pair c = couple();
@@ -1227,6 +1287,7 @@ int main(int argc, char **argv) {
     test_neutrons();
     test_neutrinos();
     test_books(seed);
+    test_outside();
     test_steady();
     test_cycle();
     test_blumenthal();
