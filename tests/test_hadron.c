@@ -255,6 +255,13 @@ static void test_charges(void) {
         bml_hadron_losses(&losses, &at, 1, b, BML_HADRON_PAIRS);
         CHECK_NEAR(losses * gamma * M_RATIO / energy[BML_HADRON_BETHE_HEITLER], 1, 1e-5, "pairs: likewise");
     }
+    /* far below x_- the number per energy is flat (4): E^2 Q ~ E^2, however far */
+    double at[2] = {1, 3};
+    double y[2] = {0, 0};
+    one_of_each(b, gamma, 3 * 0.313 * M_RATIO / (4 * gamma));
+    bml_hadron_spectrum(y, at, 2, b, BML_HADRON_NU_MU);
+    CHECK_NEAR(y[1] - y[0], 4, 1e-6,
+               "neutrinos a million times below the proton, slope of log10 E^2 Q over two decades");
     /* below both thresholds there is nothing */
     double number;
     one_of_each(b, gamma, 0.7 / gamma);
