@@ -1455,8 +1455,8 @@ static void bml_hadron__interpolate(bml_hadron__kernel *kernel, const double *sh
     }
 }
 
-/* The flat tail of photopion products below the last row: energies of cells fall as e^(-2 h), numbers as e^-h. Their sum
-   over that of the last row. */
+/* The flat tail of photopion products below the last row: energies of cells fall as e^(-2 h), numbers as e^-h. Their
+   sum over that of the last row. */
 static double bml_hadron__tail(double fall) {
     return exp(-fall) / -expm1(-fall);
 }
