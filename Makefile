@@ -9,7 +9,7 @@
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
 #   make lessons      the lessons of examples/lessons/ and their pictures, into build/lessons/
 #   make bench        timings, one line each: name value unit
-#   make MPI=yes      the same, and build/mpi/fit_sed, whose work mpirun shares; make bench-mpi: how well
+#   make MPI=yes      the same, and in build/mpi/ fit_sed, fit_xray, train_surrogate for mpirun; make bench-mpi: how well
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
 #   make check-cuda   the checks of the GPU library, on a card
 #   make bench-cuda   its timings, on a card

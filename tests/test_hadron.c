@@ -500,7 +500,7 @@ static int advance(bml_hadron_blob *b, stage *s, double t, double dt, int passes
 }
 
 static double protons_at(const bml_hadron_blob *b, double log_gamma) {
-    double y;
+    double y = (double)NAN;
     bml_hadron_protons(&y, &log_gamma, 1, b);
     return y;
 }
@@ -577,6 +577,35 @@ static void test_time(void) {
     bml_hadron_begin(b, &src);
     CHECK(bml_hadron_exchange(b, &s.f) == BML_HADRON_GRID, "%s", bml_hadron_message(b));
     CHECK(bml_hadron_exchange(b, &s.f) == BML_HADRON_TIME, "nothing to go on from: %s", bml_hadron_message(b));
+    bml_hadron_blob_free(b);
+}
+
+/* Shapes of the injection: ratios of N after a short step in the dark; all hold 3 l_p. */
+static void test_shapes(void) {
+    bml_hadron_blob *b = blob_of(tables);
+    static stage s;
+    for (int kind = 0; kind <= BML_HADRON_CUTOFF; kind++) {
+        bml_hadron_source src = usual_source();
+        src.injection = (bml_hadron_injection)kind;
+        src.B = 1e-8;
+        src.p = 1.8;
+        src.p2 = 2.6;
+        src.curvature = 0.1;
+        src.gamma_break = 1e5;
+        set_stage(&s, 0, 1e-8);
+        bml_hadron_begin(b, &src);
+        CHECK(advance(b, &s, 0.001, 0.001, 1) == 0, "%s", bml_hadron_message(b));
+        double want = -1.8 * 2.5; /* log10 of N(10^6.5)/N(10^4) */
+        if (kind == BML_HADRON_BROKEN) want = -1.8 - 2.6 * 1.5;
+        if (kind == BML_HADRON_LOG_PARABOLA) want -= 0.1 * (1.5 * 1.5 - 1);
+        if (kind == BML_HADRON_CUTOFF) want -= (pow(10, 1.5) - 0.1) / LN10;
+        double got = protons_at(b, 6.5) - protons_at(b, 4) - 5;
+        /* cells are 0.1 dex wide, nodes where they please: an exponential bends by (h 31)^2/24 */
+        CHECK_NEAR(got, want, kind == BML_HADRON_CUTOFF ? 1 : 0.01, "shape of the injection, log10 N(10^6.5)/N(10^4)");
+        bml_hadron_balance e;
+        bml_hadron_energy(&e, b);
+        CHECK_NEAR(e.injected / (3 * 1e-3 * M_RATIO * 0.001), 1, 1e-6, "it holds 3 l_p");
+    }
     bml_hadron_blob_free(b);
 }
 
@@ -852,6 +881,27 @@ static void test_books(unsigned long seed) {
     CHECK_LE(worst, 0.02, "energy residual over both sides of random sources");
     printf("      where synchrotron light would be quantised: residual up to %.3f\n", quantum);
     CHECK_LE(apart, 1e-3, "what protons give is what electrons and photons get, relative");
+    uncouple(&c);
+}
+
+/* The stationary source, from both ends. */
+static void test_steady(void) {
+    pair c = couple();
+    c.e.L_e = 1e42;
+    c.e.gamma_min = 100;
+    c.e.gamma_max = 1e5;
+    c.p.L_p = 1e45;
+    c.p.gamma_max = 1e8;
+    double y[2] = {0, 1};
+    double at = 8;
+    int status = hadron_ssc_begin(c.blob, c.protons, &c.e, &c.p, 0, &why_not);
+    if (!status) status = bml_ssc_steady(c.blob, 1e-4);
+    CHECK(status == 0, "steady: %s", bml_ssc_message(c.blob));
+    bml_hadron_spectrum(&y[0], &at, 1, c.protons, BML_HADRON_NEUTRINOS);
+    c.e.t_end = 30;
+    CHECK(solve(&c) == 0, "until t = 30: %s", why_not);
+    bml_hadron_spectrum(&y[1], &at, 1, c.protons, BML_HADRON_NEUTRINOS);
+    CHECK_NEAR(y[0], y[1], 1e-3, "steady: neutrinos, log10, against those at t = 30");
     uncouple(&c);
 }
 
@@ -1161,11 +1211,13 @@ int main(int argc, char **argv) {
     test_synchrotron();
     test_spacing();
     test_time();
+    test_shapes();
     test_expansion();
     test_cooling();
     test_neutrons();
     test_neutrinos();
     test_books(seed);
+    test_steady();
     test_cycle();
     test_blumenthal();
     test_emissivities();

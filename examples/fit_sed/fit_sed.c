@@ -30,6 +30,7 @@
 #include "bml_ssc.h"
 #define BML_HADRON_IMPLEMENTATION
 #include "bml_hadron.h"
+#include "hadron_area.h"
 #include "hadron_ssc.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"

@@ -6,46 +6,17 @@
 /* Tables, a blob of protons for each thread, and the telescope of --area. */
 typedef struct hadrons {
     bml_hadron *tables;
-    bml_hadron_blob **blob;  /* [threads] */
-    double *log10_GeV, *cm2; /* [area.n] */
+    bml_hadron_blob **blob; /* [threads] */
+    hadron_area *telescope;
     bml_hadron_area area;
 } hadrons;
-
-static void area_read(hadrons *h, const char *path) {
-    enum { MOST = 4096 };
-    char err[ERROR_SIZE];
-    char *field[3];
-    text_file in;
-    h->log10_GeV = malloc(MOST * sizeof *h->log10_GeV);
-    h->cm2 = malloc(MOST * sizeof *h->cm2);
-    if (!h->log10_GeV || !h->cm2) fail("fit_sed: out of memory");
-    if (text_open(&in, path, err)) fail("%s", err);
-    int n = 0;
-    for (char *text = text_line(&in); text; text = text_line(&in)) {
-        text = trim(text);
-        if (!*text || *text == '#') continue;
-        if (split(field, 3, text, ',') != 2 || n == MOST)
-            fail("%s:%ld: two columns are expected: log10 E [GeV], area [cm^2] for muon neutrinos", in.name, in.line);
-        const char *wrong = read_real(&h->log10_GeV[n], field[0]);
-        if (wrong && n == 0 && in.line == 1) continue; /* names of the columns */
-        if (!wrong) wrong = read_real(&h->cm2[n], field[1]);
-        if (wrong) fail("%s:%ld: %s", in.name, in.line, wrong);
-        if (n > 0 && !(h->log10_GeV[n] > h->log10_GeV[n - 1])) fail("%s:%ld: energies must grow", in.name, in.line);
-        if (!(h->cm2[n] >= 0)) fail("%s:%ld: an area must not be negative", in.name, in.line);
-        n++;
-    }
-    if (n < 2) fail("%s: two points are needed at least", in.name);
-    text_close(&in);
-    h->area = (bml_hadron_area){h->log10_GeV, h->cm2, n};
-}
 
 static void hadrons_close(hadrons *h, int threads) {
     for (int i = 0; h->blob && i < threads; i++)
         bml_hadron_blob_free(h->blob[i]);
     bml_hadron_free(h->tables);
     free(h->blob);
-    free(h->log10_GeV);
-    free(h->cm2);
+    free(h->telescope);
 }
 
 /* What does not go with protons; and pairs do. */
@@ -68,6 +39,11 @@ static void hadrons_open(hadrons *h, const options *opt, int threads) {
     for (int i = 0; i < threads && !bad; i++)
         bad = bml_hadron_blob_create(&h->blob[i], h->tables, why);
     if (bad) fail("fit_sed: %s", why);
-    if (opt->area) area_read(h, opt->area);
+    if (!opt->area) return;
+    char err[ERROR_SIZE];
+    h->telescope = calloc(1, sizeof *h->telescope);
+    if (!h->telescope) fail("fit_sed: out of memory");
+    if (hadron_area_read(h->telescope, opt->area, err)) fail("%s", err);
+    h->area = (bml_hadron_area){h->telescope->log10_GeV, h->telescope->cm2, h->telescope->n};
 }
 #endif

@@ -13,7 +13,7 @@ enum { CHOOSE_FOR_ME = -1 }; /* of a flag: as the rest of the options suggests *
 typedef struct options {
     const char *input; /* the table */
     /* data */
-    double redshift, confidence, error_floor, nu_min, nu_max;
+    double redshift, confidence, error_floor, nu_min, nu_max, average;
     int frame, radio, check_table;
     const char *columns, *source, *ebl;
     option_list skip;
@@ -108,6 +108,13 @@ static int options_data(option_row *rows, int n, options *o) {
          .max = 2,
          .value = "DEX",
          .help = "smaller, zero and missing errors become this (0.04 is 10 %)"},
+        {.name = "average",
+         .real = &o->average,
+         .min = 0,
+         .max = 2,
+         .value = "DEX",
+         .help = "of many epochs: detections in each DEX of frequency become their median, with half of their 68 % as "
+                 "error; limits among them are left out; 0: not"},
         {.name = "confidence",
          .real = &o->confidence,
          .min = 0.5001,

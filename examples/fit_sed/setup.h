@@ -313,6 +313,69 @@ static void make_prior(problem *p, const prior_file *file) {
 
 /* ==== the table =================================================================================================== */
 
+/* ---- --average: tables of many epochs ---- */
+
+static int compare_double(const void *a, const void *b) {
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The points [from, to) of one bin as one, at place n: the median of the detections' log nu F_nu at the mean of their log
+   nu; its error is half of the range that holds 68 % of them, and no less than their median quoted error. Of limits alone
+   the lowest. */
+static void average_bin(sed_table *t, int n, int from, int to) {
+    double *flux = malloc(2 * (size_t)(to - from) * sizeof *flux);
+    if (!flux) fail("fit_sed: out of memory");
+    double *error = flux + (to - from);
+    double log_nu = 0;
+    int found = 0;
+    int lowest = from;
+    for (int i = from; i < to; i++) {
+        const bml_ssc_point *d = &t->point[i];
+        if (d->nuFnu < t->point[lowest].nuFnu) lowest = i;
+        if (d->upper_limit) continue;
+        flux[found] = log10(d->nuFnu);
+        error[found++] = fmax(d->sigma_lo, d->sigma_hi);
+        log_nu += log10(d->nu);
+    }
+    bml_ssc_point whole = t->point[lowest];
+    if (found) {
+        qsort(flux, (size_t)found, sizeof *flux, compare_double);
+        qsort(error, (size_t)found, sizeof *error, compare_double);
+        const double spread = 0.5 * (flux[(int)(0.84 * (found - 1) + 0.5)] - flux[(int)(0.16 * (found - 1) + 0.5)]);
+        whole.upper_limit = 0;
+        whole.nu = pow(10, log_nu / found);
+        whole.nuFnu = pow(10, found % 2 ? flux[found / 2] : 0.5 * (flux[found / 2 - 1] + flux[found / 2]));
+        whole.sigma_lo = whole.sigma_hi = fmax(spread, error[found / 2]);
+    }
+    free(flux);
+    if (to - from == 1)
+        memmove(t->instrument[n], t->instrument[from], sizeof *t->instrument);
+    else
+        t->instrument[n][0] = 0;
+    t->bin[n][0] = t->point[from].nu; /* n <= from: nothing is overwritten that is still needed */
+    t->bin[n][1] = t->point[to - 1].nu;
+    t->point[n] = whole;
+}
+
+static void average_points(problem *p, const options *opt) {
+    sed_table *t = &p->sed;
+    int n = 0;
+    if (!(opt->average > 0)) return;
+    const int before = t->n;
+    for (int from = 0; from < t->n;) {
+        const double bin = floor(log10(t->point[from].nu) / opt->average);
+        int to = from;
+        while (to < t->n && floor(log10(t->point[to].nu) / opt->average) == bin)
+            to++;
+        average_bin(t, n++, from, to);
+        from = to;
+    }
+    t->n = n;
+    printf("%d points became %d averages over %g dex of frequency (--average)\n", before, n, opt->average);
+}
+
 static void read_table(problem *p, options *opt) {
     const sed_options how = {.confidence = opt->confidence,
                              .error_floor = opt->error_floor,
@@ -331,6 +394,7 @@ static void read_table(problem *p, options *opt) {
         printf("%s: %s\n", opt->input, p->sed.note[i]);
     if (opt->redshift == 0) opt->redshift = p->sed.redshift;
     if (!(opt->redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
+    average_points(p, opt);
 }
 
 /* A measured flux that the source may not exceed: a limit there with its error. */

@@ -15,7 +15,7 @@ static const double state_every = 60; /* [s] and as often while it samples, in c
 /* How far a run has come. Everything is of this machine: a file of another one is refused by its size of head. */
 typedef struct state_head {
     char magic[8];
-    uint64_t head_size, seed;
+    uint64_t head_size, seed, settings; /* settings: sum of the model and the points */
     int64_t n_free, points, walkers, sampler;
     int64_t phase, round, still;
     double best, seconds;
@@ -32,7 +32,7 @@ typedef struct state {
     void *payload; /* [head.payload], yours */
 } state;
 
-static const char state_magic[8] = "FITSED3";
+static const char state_magic[8] = "FITSED4";
 
 /* FNV-1a. */
 static uint64_t state_sum(uint64_t sum, const void *data, size_t size) {
@@ -48,6 +48,29 @@ static void state_put(FILE *f, state_head *h, const void *data, size_t size) {
     h->sum = state_sum(h->sum, data, size);
 }
 
+/* A sum over all that decides the posterior: points, model, what is fixed, tied and free. Not the sampler's own. */
+static uint64_t state_settings(const problem *p) {
+    const options *o = p->opt;
+    uint64_t sum = 14695981039346656037u;
+    const int model[] = {o->grid,   o->ssa,    o->pairs,     o->electrons, o->escape,
+                         o->fields, o->shines, o->isotropic, o->scatter,   o->protons};
+    const double more[] = {o->redshift, o->t_var, o->equipartition, (double)o->neutrinos, o->exposure};
+    sum = state_sum(sum, model, sizeof model);
+    sum = state_sum(sum, more, sizeof more);
+    sum = state_sum(sum, p->free_par, (size_t)p->n_free * sizeof *p->free_par);
+    sum = state_sum(sum, p->value, sizeof p->value);
+    for (int i = 0; i < p->n_tied; i++) {
+        const double tied[] = {p->tied[i].par, p->tied[i].of, p->tied[i].slope, p->tied[i].offset};
+        sum = state_sum(sum, tied, sizeof tied);
+    }
+    for (int i = 0; i < p->sed.n; i++) {
+        const bml_ssc_point *d = &p->sed.point[i];
+        const double point[] = {d->nu, d->nuFnu, d->sigma_lo, d->sigma_hi, d->upper_limit, p->fade[i]};
+        sum = state_sum(sum, point, sizeof point);
+    }
+    return sum;
+}
+
 static double seconds_begun(void) {
     static double begun;
     if (begun == 0) begun = seconds_now();
@@ -59,6 +82,7 @@ static void state_fill(state_head *h, const problem *p, int phase) {
     memcpy(h->magic, state_magic, sizeof h->magic);
     h->head_size = sizeof *h;
     h->seed = p->opt->seed;
+    h->settings = state_settings(p);
     h->n_free = p->n_free;
     h->points = p->sed.n;
     h->walkers = p->opt->walkers;
@@ -155,6 +179,7 @@ static const char *state_wrong(const problem *p, const state_head *h) {
     if (h->n_free != p->n_free) return "saved with other settings: free parameters";
     if (h->points != p->sed.n) return "saved with other settings: points of the table";
     if (h->walkers && h->walkers != p->opt->walkers) return "saved with other settings: walkers";
+    if (h->settings != state_settings(p)) return "saved with other settings: the model, or the table's points";
     if (h->phase < PHASE_CLIMB || h->phase > PHASE_SAMPLE || h->round < 0 || h->round > 1000) return "is damaged";
     if (h->learned < 0 || h->archive_n < 0 || h->walkers < 0 || h->archive_n > INT_MAX) return "is damaged";
     return h->response_terms < 0 || h->response_terms > RESPONSE_TERMS ? "is damaged" : NULL;
