@@ -494,6 +494,8 @@ command=(build/fit_sed "$scratch/epochs.csv" --redshift 0.5 $quick --moves stret
 ends "fit_sed --average" 2 "${command[@]}"
 check "fit_sed --average: medians with the spread of the epochs" awk -F, 'NR == 2 {off = $2 / 2e-11 - 1; width = $3 - 0.30103; nu = $1 / 1.1972e14 - 1}
     END {exit !(NR == 3 && off < 1e-5 && off > -1e-5 && width < 1e-4 && width > -1e-4 && nu < 1e-3 && nu > -1e-3)}' "$scratch/average/points.csv"
+ends "fit_sed --prior examples/data/prior_blazar.csv" 2 build/fit_sed "$scratch/sed.csv" --redshift 0.5 --grid athena --sampler nested \
+    --live 10 --calls 30 --min-ess 1 --threads 1 --quiet --prior examples/data/prior_blazar.csv --out "$scratch/prior"
 before=$(contents "$fit")
 bad_around() { # MESSAGE PATTERN OPTIONS...
     local message=$1 pattern=$2
