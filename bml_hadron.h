@@ -2029,6 +2029,26 @@ static double bml_hadron__cool(bml_hadron_blob *blob, double leave) {
     return F;
 }
 
+/* Of a step w times as long as the one before; w = 0: backward Euler. */
+static void bml_hadron__coefficients(bml_hadron_blob *blob, double w) {
+    blob->a0 = (1 + 2 * w) / (1 + w);
+    blob->a1 = 1 + w;
+    blob->a2 = -w * w / (1 + w);
+}
+
+/* A steep fall would make the history of BDF2 negative: then the step is backward Euler's, of state and books alike. */
+static int bml_hadron__collapses(const bml_hadron_blob *blob) {
+    double bad = 0;
+    double all = 0;
+    for (int i = 0; i < blob->n_protons; i++) {
+        double u = blob->a1 * blob->M1[i] + blob->a2 * blob->M2[i];
+        double energy = blob->M1[i] * blob->gamma[i];
+        all += energy;
+        bad += u < 0 ? energy - u * blob->gamma[i] : 0;
+    }
+    return bad > 1e-6 * all;
+}
+
 /* The step before is history now. */
 static int bml_hadron__turn_page(bml_hadron_blob *blob, const bml_hadron_field *f) {
     if (blob->steps > 0) {
@@ -2049,9 +2069,10 @@ static int bml_hadron__turn_page(bml_hadron_blob *blob, const bml_hadron_field *
     blob->t_last = f->t;
     blob->steps++;
     double w = blob->dt_last > 0 ? blob->dt / blob->dt_last : 0;
-    blob->a0 = (1 + 2 * w) / (1 + w);
-    blob->a1 = 1 + w;
-    blob->a2 = -w * w / (1 + w);
+    bml_hadron__coefficients(blob, w);
+    if (bml_hadron__collapses(blob)) {
+        bml_hadron__coefficients(blob, 0);
+    }
     return BML_HADRON_OK;
 }
 
