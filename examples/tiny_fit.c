@@ -2,7 +2,9 @@
    holds three columns: frequency [Hz], nu F_nu and its error [erg cm^-2 s^-1]. In a folder with this file, bml_ssc.h and
    bml_mcmc.h (without OpenMP leave -fopenmp out: one core then):
        cc -std=c99 -O3 -fno-math-errno -fopenmp tiny_fit.c -o tiny_fit -lm
-       ./tiny_fit sed.txt 0.557 20000         the redshift, and at most so many steps of the walkers */
+       ./tiny_fit sed.txt 0.557 20000
+   The redshift, and at most so many steps of the walkers: a thousand take a core a minute, and a SED of 26 points needs
+   more than four thousand. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,7 @@
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 
-enum { N_DIM = 6, POINTS = 500, WALKERS = 48 };
+enum { N_DIM = 6, POINTS = 500, WALKERS = 192 };
 static const char *const name[N_DIM] = {"lg R [cm]", "lg B [G]", "lg gamma_max", "lg L_e [erg/s]", "p", "lg delta"};
 static const double lower[N_DIM] = {15, -2, 4, 40, 1, 0.7};   /* the prior is flat from here */
 static const double upper[N_DIM] = {17.5, 1, 7, 45, 3, 1.7};  /* to here; the walkers start */

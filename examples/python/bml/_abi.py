@@ -416,6 +416,8 @@ BML_MCMC_REASON_RANK = 12
 BML_MCMC_REASON_CORRELATION = 13
 BML_MCMC_REASON_EVIDENCE = 14
 BML_MCMC_REASON_UNCHECKED = 15
+BML_MCMC_REASON_PARETO = 16
+BML_MCMC_REASON_STRAYS = 17
 BML_MCMC_MAX_REASONS = 32
 BML_MCMC_REASON = 240
 BML_MCMC_NESTED_AUTO = 0
@@ -431,6 +433,7 @@ bml_mcmc_log_prob_derived = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_int,
 bml_mcmc_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 bml_mcmc_transform = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int, c_void_p)
 bml_mcmc_nested_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
+bml_mcmc_importance_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 bml_mcmc_gradient = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_int, c_int, c_void_p)
 bml_mcmc_nuts_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 
@@ -637,6 +640,55 @@ class bml_mcmc_nested_result(Structure):
         ("passes", c_int),
         ("sweeps", c_int),
         ("sweep_correlation", c_double),
+        ("n_points", c_size_t),
+        ("theta", c_void_p),
+        ("log_likelihood", c_void_p),
+        ("weight", c_void_p),
+    ]
+
+
+class bml_mcmc_importance_progress(Structure):
+    _fields_ = [
+        ("stage", c_int),
+        ("power", c_double),
+        ("evaluations", c_uint64),
+        ("log_z", c_double),
+        ("log_z_error", c_double),
+        ("ess", c_double),
+    ]
+
+
+class bml_mcmc_importance_config(Structure):
+    _fields_ = [
+        ("n_dim", c_int),
+        ("points", c_int),
+        ("batch", c_int),
+        ("seed", c_uint64),
+        ("log_likelihood", bml_mcmc_log_prob),
+        ("prior", c_void_p),
+        ("transform", bml_mcmc_transform),
+        ("user", c_void_p),
+        ("names", c_void_p),
+        ("min_ess", c_double),
+        ("error", c_double),
+        ("progress", bml_mcmc_importance_progress_fn),
+        ("progress_user", c_void_p),
+    ]
+
+
+class bml_mcmc_importance_result(Structure):
+    _fields_ = [
+        ("log_z", c_double),
+        ("log_z_error", c_double),
+        ("information", c_double),
+        ("ess", c_double),
+        ("largest_weight", c_double),
+        ("pareto", c_double),
+        ("strays", c_double),
+        ("strays_allowed", c_double),
+        ("converged", c_int),
+        ("evaluations", c_uint64),
+        ("exploring_evaluations", c_uint64),
         ("n_points", c_size_t),
         ("theta", c_void_p),
         ("log_likelihood", c_void_p),
@@ -1624,6 +1676,18 @@ FUNCTIONS = {
     "bml_mcmc_nested_save_size": (c_size_t, [c_void_p]),
     "bml_mcmc_nested_save": (c_int, [c_void_p, c_void_p, c_size_t]),
     "bml_mcmc_nested_load": (c_int, [c_void_p, c_void_p, c_size_t]),
+    "bml_mcmc_importance_create": (c_int, [c_void_p, c_void_p, c_void_p]),
+    "bml_mcmc_importance_free": (None, [c_void_p]),
+    "bml_mcmc_importance_message": (c_char_p, [c_void_p]),
+    "bml_mcmc_importance_run": (c_int, [c_void_p, c_uint64]),
+    "bml_mcmc_importance_get_result": (c_int, [c_void_p, c_void_p]),
+    "bml_mcmc_importance_reweigh": (c_int, [c_void_p, c_void_p, c_void_p]),
+    "bml_mcmc_importance_draw": (c_int, [c_void_p, c_void_p, c_void_p, c_size_t, c_uint64]),
+    "bml_mcmc_importance_summary": (c_int, [c_void_p, c_void_p]),
+    "bml_mcmc_importance_verdict": (c_int, [c_void_p, c_void_p]),
+    "bml_mcmc_importance_save_size": (c_size_t, [c_void_p]),
+    "bml_mcmc_importance_save": (c_int, [c_void_p, c_void_p, c_size_t]),
+    "bml_mcmc_importance_load": (c_int, [c_void_p, c_void_p, c_size_t]),
     "bml_mcmc_nuts_create": (c_int, [c_void_p, c_void_p, c_void_p]),
     "bml_mcmc_nuts_free": (None, [c_void_p]),
     "bml_mcmc_nuts_message": (c_char_p, [c_void_p]),
@@ -1797,4 +1861,4 @@ FUNCTIONS = {
     "bml_sed_surrogate_fluxes": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
     "bml_sed_surrogate_log_likelihood": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
 }
-STRUCTURES = [bml_classify_rng, bml_classify_column, bml_classify_table, bml_classify_report, bml_classify_catalog, bml_classify_data, bml_classify_features, bml_classify_config, bml_classify_cut, bml_classify_scores, bml_hadron_config, bml_hadron_source, bml_hadron_field, bml_hadron_given, bml_hadron_observer, bml_hadron_area, bml_hadron_balance, bml_hadron_derived, bml_mcmc_rng, bml_mcmc_prior_param, bml_mcmc_move, bml_mcmc_progress, bml_mcmc_config, bml_mcmc_chain, bml_mcmc_ensemble_info, bml_mcmc_summary, bml_mcmc_reason, bml_mcmc_verdict, bml_mcmc_goal, bml_mcmc_nested_progress, bml_mcmc_nested_config, bml_mcmc_nested_result, bml_mcmc_nuts_progress, bml_mcmc_nuts_config, bml_mcmc_nuts_info, bml_nn_rng, bml_nn_layer, bml_nn_config, bml_nn_spread, bml_nn_batch, bml_nn_epoch, bml_nn_batch_step, bml_nn_training, bml_nn_metrics, bml_nn_alias, bml_nn_import, bml_sample_rng, bml_sample_compton_nodes, bml_sample_photonsf, bml_sample_photons, bml_sample_rates, bml_sample_event, bml_sample_collision, bml_sample_scattered, bml_sample_stokes, bml_sample_thermal_nodes, bml_sample_medium, bml_sample_qed_nodes, bml_sample_synchrotron, bml_sample_power, bml_sample_table_config, bml_sample_grid_config, bml_sample_cells_config, bml_sample_rejection, bml_sample_ratio, bml_sample_net_call, bml_sample_quality, bml_sample_check, bml_sample_divergence, bml_ssc_config, bml_ssc_external, bml_ssc_drive, bml_ssc_exchange, bml_ssc_source, bml_ssc_ebl, bml_ssc_observer, bml_ssc_balance, bml_ssc_derived, bml_ssc_path, bml_ssc_point, bml_ssc_batch_job, bml_sed_options, bml_sed_table, bml_sed_surrogate_info, bml_sed_rows]
+STRUCTURES = [bml_classify_rng, bml_classify_column, bml_classify_table, bml_classify_report, bml_classify_catalog, bml_classify_data, bml_classify_features, bml_classify_config, bml_classify_cut, bml_classify_scores, bml_hadron_config, bml_hadron_source, bml_hadron_field, bml_hadron_given, bml_hadron_observer, bml_hadron_area, bml_hadron_balance, bml_hadron_derived, bml_mcmc_rng, bml_mcmc_prior_param, bml_mcmc_move, bml_mcmc_progress, bml_mcmc_config, bml_mcmc_chain, bml_mcmc_ensemble_info, bml_mcmc_summary, bml_mcmc_reason, bml_mcmc_verdict, bml_mcmc_goal, bml_mcmc_nested_progress, bml_mcmc_nested_config, bml_mcmc_nested_result, bml_mcmc_importance_progress, bml_mcmc_importance_config, bml_mcmc_importance_result, bml_mcmc_nuts_progress, bml_mcmc_nuts_config, bml_mcmc_nuts_info, bml_nn_rng, bml_nn_layer, bml_nn_config, bml_nn_spread, bml_nn_batch, bml_nn_epoch, bml_nn_batch_step, bml_nn_training, bml_nn_metrics, bml_nn_alias, bml_nn_import, bml_sample_rng, bml_sample_compton_nodes, bml_sample_photonsf, bml_sample_photons, bml_sample_rates, bml_sample_event, bml_sample_collision, bml_sample_scattered, bml_sample_stokes, bml_sample_thermal_nodes, bml_sample_medium, bml_sample_qed_nodes, bml_sample_synchrotron, bml_sample_power, bml_sample_table_config, bml_sample_grid_config, bml_sample_cells_config, bml_sample_rejection, bml_sample_ratio, bml_sample_net_call, bml_sample_quality, bml_sample_check, bml_sample_divergence, bml_ssc_config, bml_ssc_external, bml_ssc_drive, bml_ssc_exchange, bml_ssc_source, bml_ssc_ebl, bml_ssc_observer, bml_ssc_balance, bml_ssc_derived, bml_ssc_path, bml_ssc_point, bml_ssc_batch_job, bml_sed_options, bml_sed_table, bml_sed_surrogate_info, bml_sed_rows]
