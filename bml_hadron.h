@@ -116,8 +116,8 @@
    0.03 dex, products of pions lie 0.1 to 0.3 dex higher, where cross section and inelasticity put them (tests).
 
    When NOT to use it: nuclei; fields so strong that muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11);
-   pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to 14 %
-   of the energy beyond its grid); proton energies below some GeV; protons that lose half of their energy in one
+   pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to
+   14 % of the energy beyond its grid); proton energies below some GeV; protons that lose half of their energy in one
    collision and escape at once, since continuous losses smear that. Where the loop from protons to photons and back
    runs away within a step of the code beside it, that code may not converge, and bursts come too early: take steps of
    1/50 R/c. */
