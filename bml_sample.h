@@ -114,7 +114,7 @@
    halves agree with the whole; the inverse CDF then polynomials of degree 5 in u through Chebyshev points in x, each as
    long as the tolerance allows (as in Derflinger, Hoermann & Leydold 2010, ACM TOMACS 20, 18). The error reported is
    the largest met at two points between nodes, and 6 % for what is between those. Infinite ranges are cut where less
-   than 1 % of the tolerance is beyond.
+   than 3 % of the tolerance is beyond.
    Cells (n dimensions). Boxes are halved where a linear density misses most; a box is drawn by an alias table, the
    point in it uniformly and reflected with the probability that makes it linear. Parameters: the nodes around Z are
    chosen at random with their weights.
@@ -3990,7 +3990,46 @@ static void bml_sample__add_point(bml_sample__build *b, double x) {
     }
 }
 
-/* Where less than 1 % of the tolerance of the integral so far, *sum, is left beyond: a power law of the local slope. */
+/* The share of the tolerance that may be left beyond a cut. */
+static const double bml_sample__tail_share = 0.03;
+
+/* *mass between two distances from the centre: two panels, the first an eighth, as tails fall steeply. */
+static int bml_sample__tail_mass(bml_sample__build *b, double *mass, double near_, double far_, double sign) {
+    double ends[3] = {near_, near_ + 0.125 * (far_ - near_), far_};
+    int status = BML_SAMPLE_OK;
+    *mass = 0;
+    for (int i = 0; !status && i < 2; i++) {
+        bml_sample__panel s;
+        double from = b->centre + sign * ends[i];
+        double to = b->centre + sign * ends[i + 1];
+        status = bml_sample__panel_make(b, &s, from < to ? from : to, from < to ? to : from);
+        *mass += s.mass;
+    }
+    return status;
+}
+
+/* Draws a cut between `last` and `step` nearer, by halving, until `allowed` would be passed; `beyond` lies outside. */
+static int bml_sample__draw_nearer(bml_sample__build *b, double *cut, const double *span, double beyond, double allowed,
+                                   double sign) {
+    double low = span[0];
+    double high = span[1];
+    int status = BML_SAMPLE_OK;
+    for (int i = 0; !status && i < 12; i++) {
+        double middle = low > 0 ? sqrt(low * high) : 0.5 * high;
+        double mass;
+        status = bml_sample__tail_mass(b, &mass, middle, span[1], sign);
+        if (mass + beyond <= allowed) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    *cut = b->centre + sign * high;
+    bml_sample__add_edge(b, *cut);
+    return status;
+}
+
+/* Where less than that of the integral so far, *sum, is left beyond: a power law of the local slope. */
 static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, double sign) {
     double size = fabs(b->centre) > 1 ? fabs(b->centre) : 1;
     double last = 0;
@@ -4011,10 +4050,12 @@ static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, doubl
         int positive = p[0] > 0 && p[1] > 0;
         double slope = positive ? log(p[0] / p[1]) / log(2.0) : 1000;
         double beyond = slope > 1.01 ? p[0] * step / (slope - 1) : 1e300;
+        double allowed = bml_sample__tail_share * b->config.tolerance * *sum;
+        if (*sum > 0 && beyond <= allowed) {
+            double span[2] = {last, step};
+            return bml_sample__draw_nearer(b, cut, span, beyond, allowed, sign);
+        }
         bml_sample__add_edge(b, x[0]);
-        *cut = x[0];
-        double allowed = 0.01 * b->config.tolerance * *sum;
-        if (*sum > 0 && beyond <= allowed) return BML_SAMPLE_OK;
         last = step;
         step *= 4;
     }
@@ -4050,6 +4091,12 @@ static int bml_sample__range_of(bml_sample__build *b) {
     }
     b->lower = cut_low;
     b->upper = cut_high;
+    int kept = 0; /* edges of a tail that was cut anew */
+    for (int i = 0; i < b->n_edges; i++) {
+        double edge = b->edge[i];
+        if (edge >= cut_low && edge <= cut_high) b->edge[kept++] = edge;
+    }
+    b->n_edges = kept;
     return status;
 }
 
@@ -4281,12 +4328,12 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
         double rounding = 4e-16 * (fabs(x) + fabs(to));
         int smallest = !(to - x > rounding) || !(x + 0.25 * (to - x) > x);
         if (!(error <= allowed) && !smallest) {
-            factor = factor < 0.8 ? factor : 0.8;
+            factor = factor < 0.97 ? factor : 0.97;
             width = (to - x) * (factor > 0.2 ? factor : 0.2);
             failed = 1;
             continue;
         }
-        int is_short = to < limit && error < 0.75 * tolerance * b->total && factor > 1;
+        int is_short = to < limit && error < 0.85 * tolerance * b->total && factor > 1;
         if (!failed && is_short) { /* once more */
             width = (to - x) * (factor < 4 ? factor : 4);
             failed = 1;
@@ -4349,7 +4396,7 @@ static int bml_sample__finish(bml_sample_table **table, bml_sample__build *b) {
     t->integral = b->total;
     t->error = (1.06 * b->misfit + b->doubt) / b->total;
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
-    t->error += 0.01 * tails * b->config.tolerance;
+    t->error += bml_sample__tail_share * tails * b->config.tolerance;
     bml_sample__guide(t);
     *table = t;
     if (t->error <= b->config.tolerance) return BML_SAMPLE_OK;
@@ -4380,7 +4427,7 @@ static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *
     }
     if (status) return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
-    double left = (1 - 0.01 * tails) * b->config.tolerance - b->doubt / b->total;
+    double left = (1 - bml_sample__tail_share * tails) * b->config.tolerance - b->doubt / b->total;
     double tolerance = left / 1.07;
     double least = 0.3 * b->config.tolerance;
     if (!(tolerance > least)) tolerance = least;
