@@ -3487,36 +3487,59 @@ static inline double bml_sample__half_word(uint32_t word) {
     return ((double)(int32_t)(word >> 1) + 0.5) * (1.0 / 2147483648.0);
 }
 
+/* Half the square of a normal is -ln u cos^2 of a uniform angle: that cos^2 of a word. Within an eighth of a turn the
+   cosine's series does; the word's last bit says whether it is the cosine or the sine. */
+static inline double bml_sample__squared_cosine(uint32_t word) {
+    double x = (bml_sample__half_word(word) - 0.5) * (0.5 * BML_SAMPLE__PI);
+    double y = x * x;
+    double high = 1.0 / 479001600 - y / 87178291200.0;
+    high = 1.0 / 40320 + y * (-1.0 / 3628800 + y * high);
+    double low = 1.0 / 24 + y * (-1.0 / 720 + y * high);
+    double c = 1 + y * (-0.5 + y * low);
+    return word & 1 ? c * c : 1 - c * c;
+}
+
 /* Proposals for (gamma-1)/theta, PROPOSED at once, and whether each is taken. With gamma = 1 + theta x the density is
    (1 + theta x) sqrt(x (x + 2/theta)) e^-x, below (1 + theta x)(x + sqrt(2x/theta)) e^-x: four gamma distributions of
-   shape 2, 3, 3/2, 5/2. All are -ln u1 and, by shape, -ln u2, -ln u3 and half the square of a normal of u3, u4. */
+   shape 2, 3, 3/2, 5/2. All are -ln u1 and, by shape, -ln u2, -ln u3 and half the square of a normal of u3, u4. What is
+   left of the number that chooses the shape is uniform again, and says whether the proposal is taken: where
+   u (sqrt(x) + sqrt(2/theta)) <= sqrt(x + 2/theta), both sides squared. */
 static void bml_sample__propose(double *BML_SAMPLE__RESTRICT x, int32_t *BML_SAMPLE__RESTRICT taken, double theta,
                                 bml_sample_rng *rng) {
-    uint32_t w[6 * BML_SAMPLE__PROPOSED];
+    uint32_t w[5 * BML_SAMPLE__PROPOSED];
     enum { M = BML_SAMPLE__PROPOSED };
-    bml_sample__words(w, 6 * M / 4, rng);
-    double root = sqrt(2 / theta);
+    bml_sample__words(w, 5 * M / 4, rng);
+    double square = 2 / theta;
+    double root = sqrt(square);
     double half_pi = sqrt(BML_SAMPLE__PI) / 2; /* Gamma(3/2) */
     double shape3 = 2 * theta;
     double shape32 = root * half_pi;
-    double all = 1 + shape3 + shape32 + 1.5 * theta * shape32;
-    double to3 = (1 + shape3) / all;
-    double to32 = (1 + shape3 + shape32) / all;
+    double shape52 = 1.5 * theta * shape32;
+    double to32 = 1 + shape3; /* shares in the order 2, 3, 3/2, 5/2, each from where the last ends */
+    double to52 = to32 + shape32;
+    double all = to52 + shape52;
+    double per3 = 1 / shape3;
+    double per32 = 1 / shape32;
+    double per52 = 1 / shape52;
     for (int i = 0; i < M; i++) {
-        double choice = bml_sample__half_word(w[i]);
+        double choice = bml_sample__half_word(w[i]) * all;
+        double from = choice >= 1 ? 1 : 0;
+        double per_share = choice >= 1 ? per3 : 1;
+        from = choice >= to32 ? to32 : from;
+        per_share = choice >= to32 ? per32 : per_share;
+        from = choice >= to52 ? to52 : from;
+        per_share = choice >= to52 ? per52 : per_share;
+        double u = (choice - from) * per_share;
         double u1 = bml_sample__half_word(w[M + i]);
         double u2 = bml_sample__half_word(w[2 * M + i]);
-        double sine;
-        double cosine = bml_sample__cos_turn(&sine, bml_sample__half_word(w[4 * M + i]));
         double third = bml_sample__ln(bml_sample__half_word(w[3 * M + i]));
-        double second = choice >= to3 && choice < to32 ? 1 : u2;
-        double share = choice >= to3 ? cosine * cosine : 1;
-        share = choice * all < 1 ? 0 : share;
-        double value = -bml_sample__ln(u1 * second) - third * share;
-        double u5 = bml_sample__half_word(w[5 * M + i]);
+        double second = choice >= to32 && choice < to52 ? 1 : u2;
+        double part = choice >= to32 ? bml_sample__squared_cosine(w[4 * M + i]) : 1;
+        part = choice < 1 ? 0 : part;
+        double value = -bml_sample__ln(u1 * second) - third * part;
+        double inside = value + square;
         x[i] = value;
-        double bound = sqrt(value) + root;
-        taken[i] = u5 * bound <= sqrt(value + 2 / theta);
+        taken[i] = u * u * (inside + 2 * root * sqrt(value)) <= inside;
     }
 }
 
