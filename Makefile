@@ -7,8 +7,9 @@
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
 #   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
 #   make fuzz         every file reader against random input, FUZZ_SECONDS each (needs clang)
+#   make lessons      the lessons of examples/lessons/ and their pictures, into build/lessons/
 #   make bench        timings, one line each: name value unit
-#   make MPI=yes      the same, and build/mpi/fit_sed, whose work mpirun shares; make bench-mpi: how well
+#   make MPI=yes      the same, and in build/mpi/ fit_sed, fit_xray, train_surrogate for mpirun; make bench-mpi: how well
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
 #   make check-cuda   the checks of the GPU library, on a card
 #   make bench-cuda   its timings, on a card
@@ -99,8 +100,9 @@ build build/impl build/shared build/memory build/memory/impl build/fuzz build/cu
 IMPLEMENTED := $(shell echo $(HEADERS:.h=_IMPLEMENTED) | tr a-z A-Z | sed 's/BML_/-DBML_/g')
 implement = printf '\043define %s_IMPLEMENTATION\n\043include "%s"\n' $$(echo $* | tr a-z A-Z) $*.h | \
             $(CC) $(1) $(IMPLEMENTED) -U$$(echo $* | tr a-z A-Z)_IMPLEMENTED -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
+PIC    := -fPIC $(if $(call probe,-fno-semantic-interposition),-fno-semantic-interposition)
 build/impl/%.o: %.h build/flags | build/impl
-	$(call implement,$(COMPILE),impl)
+	$(call implement,$(COMPILE) $(PIC),impl)
 build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
 	@rm -f $@
 	ar -rcs $@ $^
@@ -122,21 +124,27 @@ build/bench_%: tests/bench_%.c build/flags # a benchmark holds its own implement
 	$(CC) $(COMPILE) -MMD -MP -MF build/bench_$*.d -o $@ $< $(LDLIBS)
 -include $(wildcard build/*.d)
 
+# -- Lessons: each draws its picture in the folder where it runs. --------------------------------------------------
+LESSONS := $(patsubst examples/lessons/%.c,build/lessons/%,$(wildcard examples/lessons/*.c))
+build/lessons/%: examples/lessons/%.c build/libbml.a build/flags
+	@mkdir -p build/lessons
+	$(CC) $(COMPILE) $(IMPLEMENTED) -Werror -MMD -MP -MF build/lesson_$*.d -MT $@ -o $@ $< build/libbml.a $(LDLIBS)
+.PHONY: lessons
+lessons: $(LESSONS) tools
+	@cd build/lessons && for lesson in $(notdir $(LESSONS)); do ./$$lesson || exit 1; done
+
 # -- The library for other languages: every header, and the glue that they need, examples/common/bml_*.h. Only bml_ names
 # are seen from outside, and nothing is left undefined. -----------------------------------------------------------------
 GLUE   := $(wildcard examples/common/bml_*.h)
-SHARED  = $(HEADERS:%.h=build/shared/%.o) $(GLUE:examples/common/%.h=build/shared/%.o)
-PIC    := -fPIC $(if $(call probe,-fno-semantic-interposition),-fno-semantic-interposition)
-build/shared/%.o: %.h build/flags | build/shared
-	$(call implement,$(COMPILE) $(PIC),shared)
-build/shared/%.o: examples/common/%.h build/flags | build/shared
-	$(call implement,$(COMPILE) $(PIC),shared)
-build/shared/libbml.a: $(SHARED)
+SHARED  = $(HEADERS:%.h=build/impl/%.o) $(GLUE:examples/common/%.h=build/impl/%.o)
+build/impl/%.o: examples/common/%.h build/flags | build/impl
+	$(call implement,$(COMPILE) $(PIC),impl)
+build/shared/libbml.a: $(SHARED) | build/shared
 	@rm -f $@
 	ar -rcs $@ $^
 build/libbml.so.0: $(SHARED)
-	@printf 'BML_0 {\n  global: bml_*;\n  local: *;\n};\n' > build/shared/libbml.map
-	$(CC) $(CFLAGS) $(OPENMP) -shared -Wl,-soname,libbml.so.0 -Wl,-z,defs -Wl,--version-script,build/shared/libbml.map -o $@ $^ $(LDLIBS)
+	@printf 'BML_0 {\n  global: bml_*;\n  local: *;\n};\n' > build/impl/libbml.map
+	$(CC) $(CFLAGS) $(OPENMP) -shared -Wl,-soname,libbml.so.0 -Wl,-z,defs -Wl,--version-script,build/impl/libbml.map -o $@ $^ $(LDLIBS)
 build/libbml.so: build/libbml.so.0
 	@ln -sf libbml.so.0 $@
 shared: build/libbml.so build/shared/libbml.a
@@ -165,9 +173,9 @@ train-surrogate-ssa: build/train_surrogate tools
 
 # -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
 test:
-	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh $(TESTS)
+	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/lessons.sh tests/hello.sh tests/uncalled.sh $(TESTS)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/lessons.sh tests/hello.sh tests/uncalled.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test_threads build/memory/test_threads: LDLIBS += -pthread

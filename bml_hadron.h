@@ -33,8 +33,8 @@
        }
 
    It refuses: a source without R, B, gamma_min, gamma_max or power; parameters that are NaN, infinite or out of range;
-   grids that are not logarithmic, or not of its own spacing; to go on after a refusal. It does no nuclei, no
-   neutrons that leave, no light of pions and muons (magnetic fields above some kG: see derive), no space. */
+   grids that are not logarithmic, or not of its own spacing; to go on after a refusal. It does no nuclei, and
+   no space. */
 
 #ifndef BML_HADRON_H
 #define BML_HADRON_H
@@ -42,7 +42,7 @@
 
 /* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
 
-   1. bml_hadron_create(&tables, &config, why): tabulates the kernels (a fifth of a second). Constant afterwards;
+   1. bml_hadron_create(&tables, &config, why): tabulates the kernels (about 0.05 s). Constant afterwards;
       threads share it.
    2. bml_hadron_blob_create(&blob, tables, why): state and workspace of one source. One per thread, used again and
       again.
@@ -56,7 +56,7 @@
           }
           source.exchange = protons;                            // of the bml_ssc_source
           source.user = blob;
-          source.gamma_top = bml_hadron_gamma_top(protons.gamma_max, electrons.gamma_max);
+          source.gamma_top = bml_hadron_gamma_top(protons.gamma_max, source.gamma_max, 0);
           source.pair_production = 1;
           bml_hadron_begin(blob, &protons);
           bml_ssc_solve(ssc_blob, &source);                     // or begin, advance or steady
@@ -103,13 +103,23 @@
          nu_obs = delta nu/(1 + z),  nu F_nu = delta^4 nu L_nu/(4 pi d_L^2)                                       (9)
      At Earth, flavours are mixed: P(a -> b) = sum_i |U_ai|^2 |U_bi|^2, with the best fit of NuFIT 5.2 (2022, normal
          ordering), or 1:1:1.                                                                                   (10)
+     Pions and muons in strong fields, by option (after Huemmer et al. 2010, ApJ 721, 630): leptons of energy E come
+         from pions of 4 E and muons of 3 E, of which the share 1/(1 + loss rate/decay rate) decays before it has lost
+         its energy to synchrotron light of x_c = (3/2) b gamma^2 m_e/m; what is lost goes there.               (11)
+     Neutrons: charge is kept, so that a proton turns into a neutron at the rate of (3) for e+ less that for e-. They
+         leave at once, by option, with the energy that they have; their decay outside is not followed.         (12)
 
-   What is approximated: protons lose energy continuously, neutrons count as protons (their decay gives the proton
-   back); (3) is good to 10 % (SOPHIA); pions and muons decay before they cool; (6) is good to 10 % above 100 GeV, to a
-   factor of two below 10 GeV; target photons are isotropic in the blob. When NOT to use it: nuclei; B so strong that
-   muons cool (bml_hadron_derived.muon_cooling > 0.1); pairs of gamma > B_crit/B, whose synchrotron light is quantised
-   (bml_ssc.h takes it as classical, and loses up to 7 % of the energy beyond its grid); sources whose neutrons leave;
-   proton energies below some GeV; protons that lose half of their energy in one collision and escape at once (continuous losses smear that). */
+   What is approximated: protons lose energy continuously; neutrons count as protons (their decay gives the proton
+   back), or leave; (3) is good to 10 % (SOPHIA), but for 2 < eta/eta_0 < 3, where the tables have no row and hold 75 to
+   80 % of cross section times inelasticity; (6) is good to 10 % above 100 GeV, to a factor of two below 10 GeV; (11)
+   has no spectra of pions and muons; target photons are isotropic in the blob. Beside ATHEvA, pairs of (5) agree to
+   0.03 dex, products of pions lie 0.1 to 0.3 dex higher, where cross section and inelasticity put them (tests).
+
+   When NOT to use it: nuclei; fields so strong that muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11);
+   pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to 7 %
+   of the energy beyond its grid); proton energies below some GeV; protons that lose half of their energy in one
+   collision and escape at once, since continuous losses smear that. Where the loop from protons to photons and back
+   runs away within a step of the code beside it, that code does not converge: take shorter steps. */
 
 #include <stddef.h>
 
@@ -201,6 +211,8 @@ typedef struct bml_hadron_source {
     double gamma_break;             /* BROKEN, LOG_PARABOLA, CUTOFF: see there, 1 ... 1e14; required by these */
     double p2, curvature;           /* BROKEN; LOG_PARABOLA; both -10 ... 10, 0 means 0 */
     int off;                        /* sum of processes that are switched off */
+    int cooling;                    /* 1: pions and muons shine before they decay (11) */
+    int neutrons;                   /* 1: neutrons leave (12), 0: they count as protons */
 } bml_hadron_source;
 
 /* The top of the grids of electrons and photons that go with these protons, for bml_ssc_source.gamma_top: at least
@@ -259,6 +271,7 @@ typedef enum bml_hadron_species {
     BML_HADRON_BETHE_HEITLER, /* electrons and positrons of (5) */
     BML_HADRON_SYNCHROTRON,   /* photons of (7) */
     BML_HADRON_NEUTRINOS,     /* all four */
+    BML_HADRON_NEUTRON,       /* that leave (12) */
     BML_HADRON_SPECIES
 } bml_hadron_species;
 
@@ -314,6 +327,7 @@ typedef struct bml_hadron_balance {
     double protons;                   /* still stored */
     double escaped;                   /* protons that left */
     double photons, pairs, neutrinos; /* given to photons, to electrons and positrons; gone with neutrinos */
+    double neutrons;                  /* gone with neutrons */
     double cooled;                    /* through gamma = 1: rest masses */
     double expansion;                 /* work done by expanding */
     double lost;                      /* made outside of the given grids */
@@ -440,8 +454,9 @@ enum { BML_HADRON__CELLS = 800 }; /* of the finest lattice */
 #define BML_HADRON__W_HIGH 1e5    /* beyond this w pairs keep their spectrum */
 #define BML_HADRON__ZETA_LOW 1e-5 /* pairs are followed for zeta between these */
 #define BML_HADRON__ZETA_HIGH 1e4
-#define BML_HADRON__X_LOW 1e-5 /* photopion products from this share of the proton's energy on */
-#define BML_HADRON__Y_LOW 1e-8 /* synchrotron light between these y = x/x_c */
+#define BML_HADRON__X_LOW 1e-4   /* below this share of the proton's energy photopion products are flat, (4) */
+#define BML_HADRON__GAS_LOW 1e-5 /* products of gas from this share on */
+#define BML_HADRON__Y_LOW 1e-8   /* synchrotron light between these y = x/x_c */
 #define BML_HADRON__Y_HIGH 60.0
 #define BML_HADRON__QUICK 1e6    /* brings the shares of single precision near 1 */
 #define BML_HADRON__GAS_NODES 24 /* in ln E from 0.1 TeV to 1e5 TeV */
@@ -490,6 +505,7 @@ enum {
     BML_HADRON__TO_PHOTONS,
     BML_HADRON__TO_PAIRS,
     BML_HADRON__TO_NEUTRINOS,
+    BML_HADRON__TO_NEUTRONS,
     BML_HADRON__COOLED,
     BML_HADRON__WORK,
     BML_HADRON__LOST,
@@ -509,16 +525,18 @@ struct bml_hadron_blob {
 
     double lx0; /* the lattice */
     int cells, n_protons, p0, n_photons, n_electrons, e0;
-    double *gamma, *width, *Q, *M, *M1, *M2, *S, *rate, *work; /* [max protons]; M: number in a cell */
-    double *process[BML_HADRON__PROCESSES];                    /* [max protons] loss rates */
-    double *P, *suffix;                                        /* [max cells] target photons of a cell; from it on */
-    float *padded;                                             /* [max cells + 2 MARGIN] P x/peak between zeros */
+    double *gamma, *width, *Q, *M, *M1, *M2, *S, *rate, *work, *turn; /* [max protons]; M: number in a
+ cell; turn: rate into neutrons */
+    double *process[BML_HADRON__PROCESSES];                           /* [max protons] loss rates */
+    double *P, *suffix; /* [max cells] target photons of a cell; from it on */
+    float *padded;      /* [max cells + 2 MARGIN] P x/peak between zeros */
     double peak;
     double *light, *pairs; /* [max cells] energy made, by the last pass */
     double *line;          /* synchrotron light by k - 2 i */
     int line_n, line_base;
     bml_hadron__kernel kernel[BML_HADRON__KERNELS];
     double *column_loss[2];             /* [cols] of photopions and pairs */
+    double *column_turn;                /* [cols] rate at which protons become neutrons */
     double *gas[BML_HADRON__GAS_KINDS]; /* [max protons][gas_rows] */
     double gas_now;                     /* times sigma_T R */
     double l_B;
@@ -802,7 +820,8 @@ static double bml_hadron__limited(double a, double b) {
     return a * b > 0 ? 2 * a * b / (a + b) : 0;
 }
 
-/* ln B at w of the way from row i to row i + 1: a monotone cubic, since rows are wide where the Delta resonance ends. */
+/* ln B at w of the way from row i to row i + 1: a monotone cubic, since rows are far apart where the Delta resonance
+   ends. */
 static double bml_hadron__ln_B(const bml_hadron__row *row, int n, int i, double w) {
     double here = bml_hadron__secant(row, i);
     double left = i > 0 ? bml_hadron__limited(bml_hadron__secant(row, i - 1), here) : here;
@@ -1047,7 +1066,7 @@ static ptrdiff_t bml_hadron__layout_tables(bml_hadron *tab, double *base) {
     int lead = bml_hadron__floor(log(BML_HADRON__M / BML_HADRON__ZETA_HIGH) / h);
     int last = bml_hadron__floor(log(BML_HADRON__M / BML_HADRON__ZETA_LOW) / h);
     bml_hadron__shape_family(&tab->pair, BML_HADRON__LN2, log(BML_HADRON__W_HIGH), lead, last - lead + 1, h);
-    tab->gas_rows = pion_rows;
+    tab->gas_rows = (int)(-log(BML_HADRON__GAS_LOW) / h) + 1;
     for (int s = 0; s <= BML_HADRON__BH; s++) {
         const bml_hadron__family *f = s == BML_HADRON__BH ? &tab->pair : &tab->pion;
         tab->share[s] = bml_hadron__take(base, &used, (ptrdiff_t)f->lines * f->rows);
@@ -1204,8 +1223,8 @@ static ptrdiff_t bml_hadron__layout_blob(bml_hadron_blob *blob, double *base) {
     int np = bml_hadron__most_protons(tab);
     int nc = bml_hadron__most_cells(tab);
     ptrdiff_t used = 0;
-    double **protons[] = {&blob->gamma, &blob->width, &blob->Q,    &blob->M,   &blob->M1,
-                          &blob->M2,    &blob->S,     &blob->rate, &blob->work};
+    double **protons[] = {&blob->gamma, &blob->width, &blob->Q,    &blob->M,    &blob->M1,
+                          &blob->M2,    &blob->S,     &blob->rate, &blob->work, &blob->turn};
     double **cells[] = {&blob->P, &blob->suffix, &blob->light, &blob->pairs};
     for (int i = 0; i < (int)(sizeof protons / sizeof *protons); i++)
         *protons[i] = bml_hadron__take(base, &used, np);
@@ -1224,6 +1243,7 @@ static ptrdiff_t bml_hadron__layout_blob(bml_hadron_blob *blob, double *base) {
     blob->padded = bml_hadron__take_floats(base, &used, nc + 2 * BML_HADRON__MARGIN);
     blob->column_loss[0] = bml_hadron__take(base, &used, tab->pion.cols);
     blob->column_loss[1] = bml_hadron__take(base, &used, tab->pair.cols);
+    blob->column_turn = bml_hadron__take(base, &used, tab->pion.cols);
     for (int kind = 0; kind < BML_HADRON__GAS_KINDS; kind++)
         blob->gas[kind] = bml_hadron__take(base, &used, (ptrdiff_t)np * tab->gas_rows);
     return used;
@@ -1313,6 +1333,10 @@ static int bml_hadron__resolve(bml_hadron_blob *blob, const bml_hadron_source *s
         return bml_hadron__fail(why, BML_HADRON_ORDER, "gamma_max = %g: must be above gamma_min = %g", s->gamma_max,
                                 s->gamma_min);
     int kind = (int)s->injection;
+    if (s->cooling != 0 && s->cooling != 1)
+        return bml_hadron__fail(why, BML_HADRON_PARAMETER, "cooling = %d: must be in [0, 1]", s->cooling);
+    if (s->neutrons != 0 && s->neutrons != 1)
+        return bml_hadron__fail(why, BML_HADRON_PARAMETER, "neutrons = %d: must be in [0, 1]", s->neutrons);
     if (kind < BML_HADRON_POWER_LAW || kind > BML_HADRON_CUTOFF)
         return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "injection = %d: must be in [0, %d]", kind,
                                 BML_HADRON_CUTOFF);
@@ -1430,11 +1454,20 @@ static void bml_hadron__interpolate(bml_hadron__kernel *kernel, const double *sh
     }
 }
 
-/* Add the rows of a kernel to the losses of its columns. */
-static void bml_hadron__sum_rows(double *loss, const bml_hadron__kernel *kernel) {
-    for (int c = 0; c < kernel->cols; c++)
+/* The flat tail of photopion products below the last row: energies of cells fall as e^(-2 h), numbers as e^-h. Their
+   sum over that of the last row. */
+static double bml_hadron__tail(double fall) {
+    return exp(-fall) / -expm1(-fall);
+}
+
+/* Add the rows of a kernel to the losses of its columns; tail: see above, or 0. */
+static void bml_hadron__sum_rows(double *loss, const bml_hadron__kernel *kernel, double tail) {
+    for (int c = 0; c < kernel->cols; c++) {
+        const double *row = kernel->value + (ptrdiff_t)c * kernel->rows;
         for (int m = 0; m < kernel->rows; m++)
-            loss[c] += kernel->value[(ptrdiff_t)c * kernel->rows + m];
+            loss[c] += row[m];
+        loss[c] += tail * row[kernel->rows - 1];
+    }
 }
 
 /* The single-precision copy. */
@@ -1458,11 +1491,11 @@ static void bml_hadron__kernels(bml_hadron_blob *blob) {
     bml_hadron__clear(blob->column_loss[1], tab->pair.cols);
     for (int s = 0; s < BML_HADRON__PION_SPECIES; s++) {
         bml_hadron__interpolate(&blob->kernel[s], tab->share[s], &tab->pion, ln_eta, tab->h);
-        bml_hadron__sum_rows(blob->column_loss[0], &blob->kernel[s]);
+        bml_hadron__sum_rows(blob->column_loss[0], &blob->kernel[s], bml_hadron__tail(2 * tab->h));
     }
     bml_hadron__kernel *pairs = &blob->kernel[BML_HADRON__BH];
     bml_hadron__interpolate(pairs, tab->share[BML_HADRON__BH], &tab->pair, ln_w, tab->h);
-    bml_hadron__sum_rows(blob->column_loss[1], pairs);
+    bml_hadron__sum_rows(blob->column_loss[1], pairs, 0);
     bml_hadron__kernel *sum = &blob->kernel[BML_HADRON__BOTH];
     double *value = sum->value;
     float *quick = sum->quick;
@@ -1473,6 +1506,16 @@ static void bml_hadron__kernels(bml_hadron_blob *blob) {
     const double *electron = blob->kernel[BML_HADRON_ELECTRON].value;
     for (int k = 0; k < sum->cols * sum->rows; k++)
         value[k] = positron[k] + electron[k];
+    for (int c = 0; c < sum->cols; c++) {
+        double turn = 0;
+        double number = 0; /* of a row */
+        for (int m = 0; m < sum->rows; m++) {
+            number = (positron[c * sum->rows + m] - electron[c * sum->rows + m]) * exp(tab->h * m);
+            turn += number;
+        }
+        turn += number * bml_hadron__tail(tab->h);
+        blob->column_turn[c] = BML_HADRON__MAX(turn, 0.0);
+    }
     for (int s = 0; s < BML_HADRON__KERNELS; s++)
         bml_hadron__quicken(&blob->kernel[s], tab->h);
 }
@@ -1505,6 +1548,17 @@ static double bml_hadron__synchrotron(double y) {
     return 1.808 * c / sqrt(1 + 3.4 * c2) * ratio * exp(-y);
 }
 
+/* y S(y), averaged over the cell of the proton, which is 2 h wide in ln y: Simpson's rule. */
+static double bml_hadron__line(double y, double h) {
+    static const double weight[] = {1.0 / 12, 4.0 / 12, 2.0 / 12, 4.0 / 12, 1.0 / 12};
+    double sum = 0;
+    for (int i = 0; i < 5; i++) {
+        double at = y * exp(h * (0.5 * i - 1));
+        sum += weight[i] * at * bml_hadron__synchrotron(at);
+    }
+    return sum;
+}
+
 /* The synchrotron line of this field: the share of a proton's power in each cell, by k - 2 i from line_base on. */
 static void bml_hadron__set_field(bml_hadron_blob *blob, double R, double B) {
     const bml_hadron *tab = blob->tab;
@@ -1520,11 +1574,22 @@ static void bml_hadron__set_field(bml_hadron_blob *blob, double R, double B) {
     double sum = 0;
     for (int j = 0; j < blob->line_n; j++) {
         double y = exp(at + h * (blob->line_base + j));
-        blob->line[j] = y * bml_hadron__synchrotron(y);
+        blob->line[j] = bml_hadron__line(y, h);
         sum += blob->line[j];
     }
     for (int j = 0; j < blob->line_n; j++)
         blob->line[j] /= sum;
+}
+
+/* Each node of a logarithmic grid follows on the one before. */
+static int bml_hadron__is_logarithmic(const double *at, int n, double h) {
+    double ratio = exp(h);
+    for (int k = 0; k + 1 < n; k++) {
+        if (!(fabs(at[k + 1] / (at[k] * ratio) - 1) < 1e-6)) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* The spacing and phases of the given grids; the lattice of this source. */
@@ -1540,6 +1605,8 @@ static int bml_hadron__meet(bml_hadron_blob *blob, const bml_hadron_field *f) {
         return bml_hadron__fail(why, BML_HADRON_GRID,
                                 "spacing = %g dex of photons, %g of electrons: must be %g, that of the tables",
                                 step_x / BML_HADRON__LN10, step_e / BML_HADRON__LN10, h / BML_HADRON__LN10);
+    if (!bml_hadron__is_logarithmic(f->x, f->n_photons, h) || !bml_hadron__is_logarithmic(f->gamma, f->n_electrons, h))
+        return bml_hadron__fail(why, BML_HADRON_GRID, "x and gamma: each node must be %g times the one before", exp(h));
     double apart = log(f->gamma[0] / f->x[0]) / h;
     blob->e0 = bml_hadron__floor(apart + 0.5);
     if (!(fabs(apart - blob->e0) < 1e-3))
@@ -1651,14 +1718,14 @@ static void bml_hadron__project(double share[][BML_HADRON__CELLS], const bml_had
     int last = kernel->cols - 1;
     int lo = bml_hadron__clamp(at, 0, last);
     int hi = bml_hadron__clamp(blob->n_photons + at + BML_HADRON__GROUP - 1, lo, last);
-    const float *n = blob->padded + BML_HADRON__MARGIN - at;
+    const float *n = blob->padded + BML_HADRON__MARGIN + (lo - at);
     double unit = blob->peak / BML_HADRON__QUICK * exp(blob->tab->h * at - blob->lx0);
     double step = exp(blob->tab->h);
     float sum[BML_HADRON__GROUP * BML_HADRON__ROWS];
     for (int row = 0; row < kernel->pad; row += BML_HADRON__ROWS) {
         memset(sum, 0, sizeof sum);
         if (hi > lo) {
-            bml_hadron__rows(sum, kernel->quick + (ptrdiff_t)lo * kernel->pad + row, n + lo, kernel->pad, hi - lo);
+            bml_hadron__rows(sum, kernel->quick + (ptrdiff_t)lo * kernel->pad + row, n, kernel->pad, hi - lo);
         }
         double scale = unit;
         for (int e = 0; e < BML_HADRON__GROUP; e++) {
@@ -1676,21 +1743,42 @@ static void bml_hadron__project(double share[][BML_HADRON__CELLS], const bml_had
 }
 
 /* Add share [rows], times energy, to the cells of a proton; *lost: what has none. */
-static void bml_hadron__deposit(double *cells, int n, double *lost, const double *share, int rows, int top,
-                                double energy) {
-    for (int m = 0; m < rows; m++) {
-        int c = top - m;
-        if (c >= 0 && c < n)
-            cells[c] += energy * share[m];
-        else
-            *lost += energy * share[m];
+static void bml_hadron__deposit(double *BML_HADRON_RESTRICT cells, int n, double *lost,
+                                const double *BML_HADRON_RESTRICT share, int rows, int top, double energy) {
+    int from = bml_hadron__clamp(top - n + 1, 0, rows);
+    int to = bml_hadron__clamp(top + 1, from, rows);
+    double out = 0;
+    for (int m = 0; m < from; m++)
+        out += share[m];
+    for (int m = to; m < rows; m++)
+        out += share[m];
+    *lost += energy * out;
+    if (from == to) return;
+    double *BML_HADRON_RESTRICT cell = cells + top - from;
+    share += from;
+    for (int m = 0; m < to - from; m++)
+        cell[-m] += energy * share[m];
+}
+
+/* Add the flat tails that begin in the cells of tail [cells], which is spent. */
+static void bml_hadron__add_tails(double *cells, double *lost, double *tail, const bml_hadron_blob *blob) {
+    double fall = exp(-2 * blob->tab->h);
+    double here = 0;
+    for (int c = blob->cells - 1; c >= 0; c--) {
+        here = fall * here + tail[c];
+        cells[c] += here;
     }
+    *lost += here * fall / (1 - fall);
 }
 
 /* cells += what all protons make of the species of a kernel. */
 static void bml_hadron__emit_kernel(double *cells, double *lost, const bml_hadron_blob *blob, int which) {
     const bml_hadron__kernel *kernel = &blob->kernel[which];
     double share[BML_HADRON__GROUP][BML_HADRON__CELLS];
+    double tail[BML_HADRON__CELLS];
+    double fall = exp(-2 * blob->tab->h);
+    int rows = kernel->rows;
+    bml_hadron__clear(tail, blob->cells);
     for (int i = 0; i < blob->n_protons; i += BML_HADRON__GROUP) {
         int end = BML_HADRON__MIN(i + BML_HADRON__GROUP, blob->n_protons);
         double most = 0;
@@ -1703,8 +1791,16 @@ static void bml_hadron__emit_kernel(double *cells, double *lost, const bml_hadro
         for (int e = i; e < end; e++) {
             double energy = blob->M[e] * blob->gamma[e] * BML_HADRON__M;
             int top = blob->p0 + e - kernel->lead;
-            bml_hadron__deposit(cells, blob->cells, lost, share[e - i], kernel->rows, top, energy);
+            bml_hadron__deposit(cells, blob->cells, lost, share[e - i], rows, top, energy);
+            double next = which == BML_HADRON__BH ? 0 : fall * energy * share[e - i][rows - 1];
+            if (top - rows >= 0)
+                tail[top - rows] += next;
+            else
+                *lost += next / (1 - fall);
         }
+    }
+    if (which != BML_HADRON__BH) {
+        bml_hadron__add_tails(cells, lost, tail, blob);
     }
 }
 
@@ -1725,17 +1821,23 @@ static double bml_hadron__power(const bml_hadron_blob *blob, int i) {
     return 4.0 / 3 * blob->l_B * per_M * per_M;
 }
 
-static void bml_hadron__emit_synchrotron(double *cells, double *lost, const bml_hadron_blob *blob) {
+static void bml_hadron__emit_synchrotron(double *BML_HADRON_RESTRICT cells, double *lost, const bml_hadron_blob *blob) {
     for (int i = 0; i < blob->n_protons; i++) {
         double power = blob->M[i] * bml_hadron__power(blob, i);
         int first = blob->line_base + 2 * i;
-        for (int j = 0; j < blob->line_n && power > 0; j++) {
-            int c = first + j;
-            if (c >= 0 && c < blob->cells)
-                cells[c] += power * blob->line[j];
-            else
-                *lost += power * blob->line[j];
-        }
+        int from = bml_hadron__clamp(-first, 0, blob->line_n);
+        int to = bml_hadron__clamp(blob->cells - first, from, blob->line_n);
+        double out = 0;
+        for (int j = 0; j < from; j++)
+            out += blob->line[j];
+        for (int j = to; j < blob->line_n; j++)
+            out += blob->line[j];
+        *lost += power * out;
+        if (from == to) continue;
+        double *BML_HADRON_RESTRICT cell = cells + first + from;
+        const double *line = blob->line + from;
+        for (int j = 0; j < to - from && power > 0; j++)
+            cell[j] += power * line[j];
     }
 }
 
@@ -1743,10 +1845,70 @@ static int bml_hadron__on(const bml_hadron_blob *blob, int process) {
     return !(blob->src.off & process);
 }
 
+/* (11): of leptons of energy E, over m_e c^2, made by a meson or muon: loss rate over decay rate is scale E^2, and the
+   light is at line E^2. */
+typedef struct bml_hadron__parent {
+    double scale, line;
+} bml_hadron__parent;
+
+static bml_hadron__parent bml_hadron__parent_of(const bml_hadron_blob *blob, double mass, double life, double share) {
+    bml_hadron__parent out;
+    double U_B = blob->B_now * blob->B_now / (8 * BML_HADRON__PI);
+    double rate = 4.0 / 3 * BML_HADRON__SIGMA_T * BML_HADRON__C * U_B / BML_HADRON__MC2 / (mass * mass * mass);
+    double gamma = share / mass; /* per E */
+    out.scale = rate * life * gamma * gamma;
+    out.line = 1.5 * blob->B_now / BML_HADRON__B_CRIT * gamma * gamma / mass;
+    return out;
+}
+static bml_hadron__parent bml_hadron__pion(const bml_hadron_blob *blob) {
+    return bml_hadron__parent_of(blob, 273.1320, 2.6033e-8, 4);
+}
+static bml_hadron__parent bml_hadron__muon(const bml_hadron_blob *blob) {
+    return bml_hadron__parent_of(blob, 206.7682830, 2.1969811e-6, 3);
+}
+
+/* Energy into the two cells beside ln x. */
+static void bml_hadron__drop(double *cells, int n, double *lost, double u, double energy) {
+    if (!(u >= 0 && u < n - 1)) {
+        *lost += energy;
+        return;
+    }
+    int k = (int)u;
+    cells[k] += energy * (k + 1 - u);
+    cells[k + 1] += energy * (u - k);
+}
+
+/* Leptons [cells] of a species: those whose parents decay in time; what the others shine goes to light, unless it is
+   NULL. */
+static void bml_hadron__survive(double *cells, double *light, double *lost, const bml_hadron_blob *blob, int species) {
+    bml_hadron__parent pion = bml_hadron__pion(blob);
+    bml_hadron__parent muon = bml_hadron__muon(blob);
+    double h = blob->tab->h;
+    for (int c = 0; c < blob->cells; c++) {
+        double E2 = exp(2 * (blob->lx0 + h * c));
+        double decay = 1 / (1 + pion.scale * E2);
+        double again = species == BML_HADRON_NU_MU ? 1 : 1 / (1 + muon.scale * E2);
+        double energy = cells[c];
+        cells[c] = energy * decay * again;
+        if (!light || !(energy > 0)) {
+            continue;
+        }
+        double u_pion = (log(pion.line * E2) - blob->lx0) / h;
+        double u_muon = (log(muon.line * E2) - blob->lx0) / h;
+        bml_hadron__drop(light, blob->n_photons, lost, u_pion, energy * (1 - decay));
+        bml_hadron__drop(light, blob->n_photons, lost, u_muon, energy * decay * (1 - again));
+    }
+}
+
 /* cells [cells] = energy of a species, per cell and R/c; *lost: what fell off the lattice. */
 static void bml_hadron__emit(double *cells, double *lost, const bml_hadron_blob *blob, int species) {
     bml_hadron__clear(cells, blob->cells);
     int gas = blob->gas_now > 0;
+    if (species == BML_HADRON_NEUTRON) {
+        for (int i = 0; i < blob->n_protons; i++)
+            cells[blob->p0 + i] = blob->M[i] * blob->gamma[i] * BML_HADRON__M * blob->turn[i];
+        return;
+    }
     if (species == BML_HADRON_SYNCHROTRON) {
         bml_hadron__emit_synchrotron(cells, lost, blob);
         return;
@@ -1776,23 +1938,37 @@ static void bml_hadron__emit(double *cells, double *lost, const bml_hadron_blob 
    two values; the first step is backward Euler. Within a cell the stationary flux is followed exactly (exponentially
    fitted finite volumes), so that steps and cells may be wide. */
 
+/* Sum over the photons that proton i meets of a number for each column. */
+static double bml_hadron__over_columns(const bml_hadron_blob *blob, const bml_hadron__kernel *kernel,
+                                       const double *column, int i) {
+    int lo;
+    int hi;
+    double rest;
+    bml_hadron__range(&lo, &hi, &rest, blob, kernel, i);
+    double sum = rest * column[kernel->cols - 1];
+    column += i + kernel->base;
+    for (int j = lo; j < hi; j++)
+        sum += blob->P[j] * column[j];
+    return sum;
+}
+
 /* Loss rates |gamma_dot|/gamma, by process and all together. */
 static void bml_hadron__losses(bml_hadron_blob *blob, double expansion) {
     static const int kernels[] = {BML_HADRON_GAMMA, BML_HADRON__BH};
     static const int bits[] = {BML_HADRON_PHOTOPION, BML_HADRON_PAIRS};
     int rows = blob->tab->gas_rows;
+    int turns = blob->src.neutrons && bml_hadron__on(blob, BML_HADRON_PHOTOPION);
     for (int i = 0; i < blob->n_protons; i++) {
         for (int k = 0; k < 2; k++) {
-            int lo;
-            int hi;
-            double sum;
-            const bml_hadron__kernel *kernel = &blob->kernel[kernels[k]];
-            const double *loss = blob->column_loss[k];
-            bml_hadron__range(&lo, &hi, &sum, blob, kernel, i);
-            sum *= loss[kernel->cols - 1];
-            for (int j = lo; j < hi; j++)
-                sum += blob->P[j] * loss[j + i + kernel->base];
-            blob->process[k][i] = bml_hadron__on(blob, bits[k]) ? sum : 0;
+            double loss = 0;
+            if (bml_hadron__on(blob, bits[k])) {
+                loss = bml_hadron__over_columns(blob, &blob->kernel[kernels[k]], blob->column_loss[k], i);
+            }
+            blob->process[k][i] = loss;
+        }
+        blob->turn[i] = 0;
+        if (turns) {
+            blob->turn[i] = bml_hadron__over_columns(blob, &blob->kernel[BML_HADRON_GAMMA], blob->column_turn, i);
         }
         double gas = 0;
         for (int m = 0; m < rows && blob->gas_now > 0; m++) {
@@ -1823,18 +1999,20 @@ static void bml_hadron__cell_weights(double *c1, double *c2, double *c3, double 
     *c3 = tau * tau * (1.0 / 12 - tau * (1.0 / 24 - tau / 80));
 }
 
-/* M from S [n], the injection and history, with losses and lambda = a0/dt + 1/escape: see bml_ssc.h, where the same is
-   done to electrons. Returns the number per R/c that falls through the lower end. */
-static double bml_hadron__cool(bml_hadron_blob *blob, double lambda) {
+/* M from S [n], the injection and history, with losses and leave = a0/dt + 1/escape, and neutrons: see bml_ssc.h, where
+   the same is done to electrons. Returns the number per R/c that falls through the lower end. */
+static double bml_hadron__cool(bml_hadron_blob *blob, double leave) {
     int n = blob->n_protons;
     double *g = blob->work;
     double F = 0;
     for (int i = 0; i < n; i++) {
+        double lambda = leave + blob->turn[i];
         double least = 1e-10 * lambda * blob->width[i] / blob->gamma[i]; /* no losses: depth of a cell 1e10 */
         blob->rate[i] = BML_HADRON__MAX(blob->rate[i], least);
         g[i] = blob->S[i] * blob->gamma[i] * blob->rate[i] / (lambda * blob->width[i]);
     }
     for (int i = n - 1; i >= 0; i--) {
+        double lambda = leave + blob->turn[i];
         double tau = lambda * blob->width[i] / (blob->gamma[i] * blob->rate[i]);
         double down = i > 0 ? g[i - 1] : 0;
         double up = i + 1 < n ? g[i + 1] : BML_HADRON__MAX(2 * g[i] - down, 0.0);
@@ -1914,10 +2092,12 @@ static void bml_hadron__keep_books(bml_hadron_blob *blob, double escape, double 
     double injected = 0;
     double stored = 0;
     double given = 0;
+    double turned = 0;
     for (int i = 0; i < blob->n_protons; i++) {
         double E = BML_HADRON__M * blob->gamma[i];
         injected += blob->Q[i] * E;
         stored += blob->M[i] * E;
+        turned += blob->M[i] * E * blob->turn[i];
         for (int k = 0; k < BML_HADRON__PROCESSES; k++)
             given += blob->M[i] * E * blob->process[k][i];
     }
@@ -1929,18 +2109,34 @@ static void bml_hadron__keep_books(bml_hadron_blob *blob, double escape, double 
     bml_hadron__enter(blob, BML_HADRON__TO_PHOTONS, light);
     bml_hadron__enter(blob, BML_HADRON__TO_PAIRS, pairs);
     bml_hadron__enter(blob, BML_HADRON__TO_NEUTRINOS, given - light - pairs - lost);
+    bml_hadron__enter(blob, BML_HADRON__TO_NEUTRONS, turned);
     bml_hadron__enter(blob, BML_HADRON__COOLED, bottom * face * BML_HADRON__M);
     bml_hadron__enter(blob, BML_HADRON__WORK, stored * expansion);
     bml_hadron__enter(blob, BML_HADRON__LOST, lost);
 }
 
+/* Leptons of pions, one species after another, with what their parents shine. */
+static void bml_hadron__shine_cooled(bml_hadron_blob *blob, double *lost) {
+    double cells[BML_HADRON__CELLS];
+    for (int s = BML_HADRON_POSITRON; s < BML_HADRON_BETHE_HEITLER; s++) {
+        bml_hadron__emit(cells, lost, blob, s);
+        bml_hadron__survive(cells, blob->light, lost, blob, s);
+        int charged = s == BML_HADRON_POSITRON || s == BML_HADRON_ELECTRON;
+        for (int c = 0; c < blob->cells && charged; c++)
+            blob->pairs[c] += cells[c];
+    }
+}
+
 /* light and pairs [cells] of the present protons; what the grids have no room for is taken out and returned. */
 static double bml_hadron__shine(bml_hadron_blob *blob) {
     double lost = 0;
+    int cooled = blob->src.cooling;
     bml_hadron__clear(blob->light, blob->cells);
     bml_hadron__clear(blob->pairs, blob->cells);
     if (bml_hadron__on(blob, BML_HADRON_PHOTOPION)) {
         bml_hadron__emit_kernel(blob->light, &lost, blob, BML_HADRON_GAMMA);
+    }
+    if (bml_hadron__on(blob, BML_HADRON_PHOTOPION) && !cooled) {
         bml_hadron__emit_kernel(blob->pairs, &lost, blob, BML_HADRON__BOTH);
     }
     if (bml_hadron__on(blob, BML_HADRON_PAIRS)) {
@@ -1948,7 +2144,12 @@ static double bml_hadron__shine(bml_hadron_blob *blob) {
     }
     if (blob->gas_now > 0) {
         bml_hadron__emit_gas(blob->light, &lost, blob, BML_HADRON__GAS_GAMMA, 1);
+    }
+    if (blob->gas_now > 0 && !cooled) {
         bml_hadron__emit_gas(blob->pairs, &lost, blob, BML_HADRON__GAS_MUON, 1);
+    }
+    if (cooled) {
+        bml_hadron__shine_cooled(blob, &lost);
     }
     bml_hadron__emit_synchrotron(blob->light, &lost, blob);
     for (int c = 0; c < blob->cells; c++) {
@@ -2074,6 +2275,7 @@ BML_HADRON_DEF int bml_hadron_rates(bml_hadron_blob *blob, const bml_hadron_give
     double half = exp(0.5 * h);
     int most = bml_hadron__most_cells(blob->tab) - 3;
     memset(&blob->src, 0, sizeof blob->src);
+    blob->src.neutrons = 1;
     double top = log(BML_HADRON__M * gamma_max);
     double above = g->x ? log(g->x[g->n_x - 1]) : top;
     int room = above > top ? (int)ceil((above - top) / h) : 0; /* photons beyond all protons */
@@ -2096,7 +2298,10 @@ BML_HADRON_DEF int bml_hadron_rates(bml_hadron_blob *blob, const bml_hadron_give
     }
     for (int k = 0; k < blob->n_photons; k++) {
         double x = exp(blob->lx0 + h * k);
-        blob->P[k] = g->x ? bml_hadron__table(x, g->x, g->n, g->n_x) * x * h : 0;
+        double lo = g->x ? BML_HADRON__MAX(x / half, g->x[0]) : 1;
+        double hi = g->x ? BML_HADRON__MIN(x * half, g->x[g->n_x - 1]) : 1;
+        double at = hi > lo ? sqrt(lo * hi) : 0;
+        blob->P[k] = at > 0 ? bml_hadron__table(at, g->x, g->n, g->n_x) * at * log(hi / lo) : 0;
     }
     bml_hadron__suffixes(blob);
     bml_hadron__losses(blob, 0);
@@ -2131,16 +2336,19 @@ static double bml_hadron__evaluate(const double *v, int n, double from, double h
 
 /* Energy of a species per cell: cells [CELLS]. */
 static void bml_hadron__gather(double *cells, const bml_hadron_blob *blob, int species) {
-    double lost = 0;
+    double lost = 0; /* off the lattice: nobody asks */
     if (species != BML_HADRON_NEUTRINOS) {
         bml_hadron__emit(cells, &lost, blob, species);
+        if (blob->src.cooling && species > BML_HADRON_GAMMA && species < BML_HADRON_BETHE_HEITLER) {
+            bml_hadron__survive(cells, NULL, NULL, blob, species);
+        }
         return;
     }
     static const int all[] = {BML_HADRON_ANTI_NU_MU, BML_HADRON_NU_MU, BML_HADRON_NU_E, BML_HADRON_ANTI_NU_E};
     double one[BML_HADRON__CELLS];
     bml_hadron__clear(cells, blob->cells);
     for (int s = 0; s < 4; s++) {
-        bml_hadron__emit(one, &lost, blob, all[s]);
+        bml_hadron__gather(one, blob, all[s]);
         for (int c = 0; c < blob->cells; c++)
             cells[c] += one[c];
     }
@@ -2367,10 +2575,11 @@ BML_HADRON_DEF int bml_hadron_energy(bml_hadron_balance *out, const bml_hadron_b
     out->photons = ledger[BML_HADRON__TO_PHOTONS].now;
     out->pairs = ledger[BML_HADRON__TO_PAIRS].now;
     out->neutrinos = ledger[BML_HADRON__TO_NEUTRINOS].now;
+    out->neutrons = ledger[BML_HADRON__TO_NEUTRONS].now;
     out->cooled = ledger[BML_HADRON__COOLED].now;
     out->expansion = ledger[BML_HADRON__WORK].now;
     out->lost = ledger[BML_HADRON__LOST].now;
-    double made = out->photons + out->pairs + out->neutrinos;
+    double made = out->photons + out->pairs + out->neutrinos + out->neutrons;
     double rest = out->protons + out->escaped + out->cooled + out->expansion + out->lost;
     out->residual = 1 - (made + rest) / out->injected;
     return BML_HADRON_OK;
@@ -2451,6 +2660,7 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #undef BML_HADRON__TWO_PIONS
 #undef BML_HADRON__W_HIGH
 #undef BML_HADRON__X_LOW
+#undef BML_HADRON__GAS_LOW
 #undef BML_HADRON__Y_HIGH
 #undef BML_HADRON__Y_LOW
 #undef BML_HADRON__ZETA_HIGH

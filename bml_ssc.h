@@ -452,9 +452,9 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
                                     const bml_ssc_observer *observer, char *why);
 
-/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: mean colours
-   of ellipticals from the far ultraviolet to 8 micrometres (table in the code), straight lines in log-log between, zero
-   outside 1000 A ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
+/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: the template of
+   Coleman, Wu & Weedman 1980 (table in the code), to 0.05 dex; Rayleigh-Jeans beyond 2 micrometres, zero outside 1000 A
+   ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
    and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, PARAMETER. */
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer);
 
@@ -3940,14 +3940,15 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     return bml_ssc__say(why, BML_SSC_OK);
 }
 
-/* Giant ellipticals, lambda [A] and log10 of lambda L_lambda over its value in R: U-B 0.50, B-V 0.96, V-R 0.61, R-I
-   0.70 (Fukugita et al. 1995, PASP 107, 945), V-K 3.25, J-H 0.68, H-K 0.21 (Mannucci et al. 2001, MNRAS 326, 745), zero
-   points of Bessell 1979 and 1998; near-ultraviolet minus r 5.6, far 6.8 (Gil de Paz et al. 2007, ApJS 173, 185); a
-   Rayleigh-Jeans tail beyond K as in the bands of Spitzer. */
-static const double bml_ssc__host[][2] = {{1000, -2.15},   {1528, -2.11},   {2271, -1.80},  {3000, -1.25},
-                                          {3600, -0.81},   {4400, -0.324},  {5450, -0.10},  {6410, 0},
-                                          {7980, 0.103},   {12350, 0.129},  {16620, 0.080}, {21590, -0.136},
-                                          {35500, -0.668}, {44900, -1.003}, {78700, -1.67}, {240000, -3.12}};
+/* An elliptical, lambda [A] and log10 of lambda L_lambda over its value in R: the E template of Coleman, Wu & Weedman
+   1980 (ApJS 43, 393), extended below 1400 A and beyond 10000 A by Bolzonella, Miralles & Pello 2000 (A&A 363, 476) with
+   the models of Bruzual & Charlot 1993, averaged over +-5 %; beyond 20900 A the Rayleigh-Jeans law. */
+static const double bml_ssc__host[][2] = {
+    {1000, -2.118}, {1250, -2.143}, {1528, -2.194},  {1900, -2.087},  {2250, -1.936},  {2400, -1.965}, {2550, -1.848},
+    {2700, -1.585}, {2850, -1.336}, {3000, -1.165},  {3300, -0.904},  {3600, -0.792},  {3750, -0.768}, {3900, -0.64},
+    {4050, -0.52},  {4150, -0.441}, {4300, -0.358},  {4450, -0.278},  {4700, -0.181},  {5000, -0.152}, {5450, -0.085},
+    {6410, 0},      {7200, 0.038},  {7980, 0.052},   {9000, 0.097},   {10500, 0.128},  {12350, 0.088}, {14500, 0.048},
+    {16000, 0.068}, {17500, 0.036}, {19000, -0.051}, {20900, -0.124}, {240000, -3.304}};
 
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer) {
     if (!nuFnu || !nu || n < 1 || !observer) {

@@ -3,20 +3,25 @@
 
    build/hadron --R 1e16 --B 0.14 --L-e 1e41 --gamma-max 1e5 --L-p 1e46 --gamma-p-max 1e6 --redshift 0.3365 --delta 28
                 --out DIR
+   build/hadron --R 1e16 --B 0.16 --L-e 1.5e42 --gamma-min 1e4 --gamma-max 6e4 --p 3 --L-p 3e46 --gamma-p-max 5e6
+                --redshift 0.3365 --delta 24 --ebl dominguez2011 --out DIR     a source like TXS 0506+056: hadron.png of
+                                                                               examples/pictures
    build/hadron ... --area effective_area.csv --exposure 1.5e7 --seen 1       also the events that a telescope expects
 
-   Writes photons.csv (nu, nu F_nu of all and by component), neutrinos.csv (E^2 dN/dE by flavour), protons.csv, hadron.png
-   (or hadron.gp), verdict.txt, run.json. The effective area: lines log10 E [GeV], area [cm^2] for muon neutrinos. */
+   Writes photons.csv (nu, nu F_nu of all and by component), neutrinos.csv (E^2 dN/dE by flavour), protons.csv,
+   hadron.png (or hadron.gp), verdict.txt, run.json. The effective area: lines log10 E [GeV], area [cm^2] for muon
+   neutrinos. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
 #define BML_HADRON_IMPLEMENTATION
 #include "bml_hadron.h"
 #include "ebl.h"
+#include "hadron_area.h"
 #include "hadron_ssc.h"
 #include "verdict.h"
 
-enum { N_NU = 321, N_E = 161, MOST_AREA = 1000, PHOTON_COLUMNS = 6, NEUTRINO_COLUMNS = 5 };
+enum { N_NU = 321, N_E = 161, PHOTON_COLUMNS = 6, NEUTRINO_COLUMNS = 5 };
 
 typedef struct settings {
     bml_ssc_source e;
@@ -30,8 +35,7 @@ typedef struct settings {
 } settings;
 
 typedef struct telescope {
-    double log_E[MOST_AREA], cm2[MOST_AREA];
-    int n;
+    hadron_area area;
     double events; /* expected */
 } telescope;
 
@@ -45,32 +49,6 @@ typedef struct outcome {
     int status;
     char why[BML_SSC_MESSAGE];
 } outcome;
-
-/* ==== input ======================================================================================================= */
-
-static void read_area(telescope *t, const char *path) {
-    char err[ERROR_SIZE];
-    char *text;
-    char *field[3];
-    text_file in;
-    if (text_open(&in, path, err)) fail("%s", err);
-    for (text = text_line(&in); text; text = text_line(&in)) {
-        text = trim(text);
-        if (!*text || *text == '#') continue;
-        if (split(field, 3, text, ',') != 2)
-            fail("%s:%ld: two columns are expected: log10 E [GeV], area [cm^2]", in.name, in.line);
-        if (t->n == MOST_AREA) fail("%s:%ld: more than %d points", in.name, in.line, MOST_AREA);
-        const char *wrong = read_real(&t->log_E[t->n], field[0]);
-        if (wrong && t->n == 0 && in.line == 1) continue; /* names of the columns */
-        if (!wrong) wrong = read_real(&t->cm2[t->n], field[1]);
-        if (wrong) fail("%s:%ld: %s", in.name, in.line, wrong);
-        if (t->n > 0 && !(t->log_E[t->n] > t->log_E[t->n - 1])) fail("%s:%ld: energies must grow", in.name, in.line);
-        if (!(t->cm2[t->n] >= 0)) fail("%s:%ld: an area must not be negative", in.name, in.line);
-        t->n++;
-    }
-    if (t->n < 2) fail("%s: two points are needed at least", in.name);
-    text_close(&in);
-}
 
 /* ==== the source ================================================================================================== */
 
@@ -155,9 +133,9 @@ static void draw(const outcome *r, const settings *set) {
     for (int i = 0; i < N_NU; i++)
         top = fmax(top, r->photons[i * PHOTON_COLUMNS + 1]);
     if (plot_begin(&o, set->out, "hadron", 1000, 700, 14, err)) fail("%s", err);
-    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key top right\n");
+    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key top left\n");
     fprintf(o.f, "set xlabel '{/Symbol n} [Hz]'; set ylabel '{/Symbol n}F_{/Symbol n} [erg cm^{-2} s^{-1}]'\n");
-    fprintf(o.f, "set yrange [%.3g:%.3g]\n$p << END\n", top * 1e-6, top * 10);
+    fprintf(o.f, "set xrange [1e9:1e33]\nset yrange [%.3g:%.3g]\n$p << END\n", top * 1e-6, top * 10);
     for (int i = 0; i < N_NU; i++)
         for (int c = 0; c < PHOTON_COLUMNS; c++)
             fprintf(o.f, "%.6g%c", r->photons[i * PHOTON_COLUMNS + c], c + 1 < PHOTON_COLUMNS ? ' ' : '\n');
@@ -198,12 +176,15 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
     double power = 2 * 3.14159265 * set->e.R * set->e.R * set->see.delta * set->see.delta * 2.998e10 * r->protons.U_p;
     verdict_add(v, verdict_colour(power, 1e47, 1e50), "P_protons", power,
                 "Power of the jet in protons, two-sided, Gamma = delta [erg/s]; 1.3e47 is Eddington's for 1e9 suns.");
-    if (t->n == 0) return;
+    if (t->area.n == 0) return;
+    if (set->seen < 0) {
+        verdict_add(v, VERDICT_YELLOW, "neutrinos", t->events,
+                    "Expected events; --seen would say how many there were.");
+        return;
+    }
     double p = exp(bml_hadron_log_poisson((int)set->seen, t->events));
-    verdict_add(v, set->seen >= 0 ? verdict_colour(-p, -0.05, -1e-3) : VERDICT_YELLOW, "neutrinos", t->events,
-                set->seen >= 0 ? "Expected events; that exactly %ld are seen has the probability %.3g."
-                               : "Expected events; --seen %ld: nothing to compare with (%.3g).",
-                set->seen, p);
+    verdict_add(v, verdict_colour(-p, -0.05, -1e-3), "neutrinos", t->events,
+                "Expected events; that exactly %ld are seen has the probability %.3g.", set->seen, p);
 }
 
 static int report(const outcome *r, const settings *set, const telescope *t, const option_row *options,
@@ -222,7 +203,7 @@ static int report(const outcome *r, const settings *set, const telescope *t, con
            r->protons.U_p, r->protons.U_p / fmax(r->shine.U_B, 1e-300), r->protons.efficiency);
     printf("in the blob  photons %.3g, pairs %.3g, neutrinos %.3g erg/s\n", r->protons.L_photons, r->protons.L_pairs,
            r->protons.L_neutrinos);
-    if (t->n > 0) printf("neutrinos    %.4g muon-neutrino events expected in %.3g s\n", t->events, set->exposure);
+    if (t->area.n > 0) printf("neutrinos    %.4g muon-neutrino events expected in %.3g s\n", t->events, set->exposure);
     verdict_print(stdout, &v);
     run_entry results[] = {{"U_p", r->protons.U_p, NULL},
                            {"efficiency", r->protons.efficiency, NULL},
@@ -245,17 +226,17 @@ static int run(settings *set, const option_row *options) {
     static ebl_table ebl;
     char path[PATH_SIZE];
     double start = seconds_now();
-    if (set->area) read_area(&t, set->area);
+    if (set->area && hadron_area_read(&t.area, set->area, err)) fail("%s", err);
     if (set->ebl && strcmp(set->ebl, "none") != 0) {
         if (ebl_find(path, sizeof path, set->ebl, err) || ebl_read(&ebl, path, err)) fail("%s", err);
         set->see.ebl = &ebl.tau;
     }
     bml_ssc_config ssc = {.spacing = set->spacing};
     bml_hadron_config hadron = {set->spacing};
-    bml_ssc *tables;
-    bml_ssc_blob *blob;
-    bml_hadron *kernels;
-    bml_hadron_blob *protons;
+    bml_ssc *tables = NULL;
+    bml_ssc_blob *blob = NULL;
+    bml_hadron *kernels = NULL;
+    bml_hadron_blob *protons = NULL;
     if (bml_ssc_create(&tables, &ssc, why) || bml_ssc_blob_create(&blob, tables, why)) fail("hadron: %s", why);
     if (bml_hadron_create(&kernels, &hadron, why) || bml_hadron_blob_create(&protons, kernels, why))
         fail("hadron: %s", why);
@@ -265,8 +246,8 @@ static int run(settings *set, const option_row *options) {
     if (r.status && r.status != BML_SSC_NOT_CONVERGED) fail("hadron: %s", reason);
     if (out_folder(set->out, err)) fail("%s", err);
     look(&r, set, blob, protons);
-    if (t.n > 0) {
-        bml_hadron_area area = {t.log_E, t.cm2, t.n};
+    if (t.area.n > 0) {
+        bml_hadron_area area = {t.area.log10_GeV, t.area.cm2, t.area.n};
         int status = bml_hadron_events(&t.events, &area, set->exposure, protons, &set->hear);
         if (status) fail("hadron: %s", bml_hadron_strerror(status));
     }
@@ -297,6 +278,7 @@ int main(int argc, char **argv) {
         {.name = "gamma-p-min", .real = &set.p.gamma_min, .value = "G", .help = "lowest gamma of protons"},
         {.name = "gamma-p-max", .real = &set.p.gamma_max, .value = "G", .help = "highest; required"},
         {.name = "p-p", .real = &set.p.p, .value = "P", .help = "index of the injected protons"},
+        {.name = "cooling", .flag = &set.p.cooling, .help = "pions and muons shine before they decay"},
         {.name = "gas", .real = &set.p.gas, .value = "CM-3", .help = "cold protons in the source"},
         {.name = "redshift", .real = &set.see.redshift, .min = 0, .max = 100, .value = "Z", .help = "required"},
         {.name = "delta",

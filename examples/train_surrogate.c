@@ -15,6 +15,7 @@
 #include "bml_nn.h"
 #include "surrogate.h"
 #include "device.h"
+#include "farm.h" /* mpirun: make MPI=yes */
 
 enum { ANN, GRU, LSTM, MLP };
 enum { TRAIN, VALIDATE, TEST };
@@ -112,22 +113,11 @@ static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt,
     return 0;
 }
 
-static void solve_data(dataset *d, const options *opt, int kind) {
-    const bml_ssc_config config = {.grid = opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED};
+/* All rows by the threads of this process. Returns how many could not be solved. */
+static long solve_here(dataset *d, const options *opt, int kind, const bml_ssc *tables, progress_bar *bar) {
     const int threads = (int)opt->threads;
     long done = 0;
     long failed = 0;
-    dataset_room(d, opt->n, kind, opt->grid);
-    d->n = opt->n;
-    bml_nn_rng rng;
-    bml_nn_rng_init(&rng, opt->seed, 0);
-    for (long i = 0; i < d->n; i++)
-        draw_row(d->row[i], &rng);
-    bml_ssc *tables;
-    char why[BML_SSC_MESSAGE];
-    if (bml_ssc_create(&tables, &config, why)) fail("train_surrogate: %s", why);
-    progress_bar bar;
-    progress_begin(&bar, "solving", (double)d->n, opt->quiet);
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads)
 #endif
@@ -143,11 +133,96 @@ static void solve_data(dataset *d, const options *opt, int kind) {
 #pragma omp critical
 #endif
             failed += status != 0;
-            if (++done % 64 == 0) progress_at(&bar, (double)done, NULL);
+            if (++done % 64 == 0) progress_at(bar, (double)done, NULL);
         }
         bml_ssc_blob_free(blob);
     }
     (void)threads;
+    return failed;
+}
+
+/* What a rank of MPI needs to solve rows for another: a data set of one row. */
+typedef struct solver {
+    const options *opt;
+    int kind;
+    bml_ssc_blob *blob;
+    dataset one;
+} solver;
+
+/* out[n][1 + 500 + n_in + n_out]: status, spectrum, input, target; in[n][6]. */
+static void solve_for_others(double *out, const double *in, int n, void *user) {
+    solver *s = user;
+    dataset *d = &s->one;
+    const int separate = d->target != d->y;
+    for (int i = 0; i < n; i++, in += SSC_ROW) {
+        memcpy(d->row[0], in, sizeof d->row[0]);
+        *out++ = solve_row(d, 0, s->blob, s->opt, s->kind);
+        for (int k = 0; k < SURROGATE_GRID; k++)
+            *out++ = (double)d->y[k];
+        for (int k = 0; k < d->n_in; k++)
+            *out++ = (double)d->x[k];
+        for (int k = 0; k < d->n_out; k++)
+            *out++ = separate ? (double)d->target[k] : 0;
+    }
+}
+
+/* A result of solve_for_others to row i. */
+static long unpack(dataset *d, long i, const double *from) {
+    const long failed = *from++ != 0;
+    for (int k = 0; k < SURROGATE_GRID; k++)
+        d->y[i * SURROGATE_GRID + k] = (float)*from++;
+    for (int k = 0; k < d->n_in; k++)
+        d->x[i * d->n_in + k] = (float)*from++;
+    for (int k = 0; k < d->n_out && d->target != d->y; k++)
+        d->target[i * d->n_out + k] = (float)*from++;
+    return failed;
+}
+
+/* All rows by all ranks; the others do nothing else, and end here. */
+static long solve_shared(dataset *d, const options *opt, int kind, const bml_ssc *tables, progress_bar *bar) {
+    enum { CHUNK = 4096, BLOCK = 8 };
+    solver s = {.opt = opt, .kind = kind};
+    char why[BML_SSC_MESSAGE];
+    long failed = 0;
+    if (bml_ssc_blob_create(&s.blob, tables, why)) fail("train_surrogate: %s", why);
+    dataset_room(&s.one, 1, kind, opt->grid);
+    const int wide = 1 + SURROGATE_GRID + d->n_in + d->n_out;
+    farm others = {.n_in = SSC_ROW, .n_out = wide, .block = BLOCK, .work = solve_for_others, .user = &s};
+    if (farm_rank() > 0) {
+        farm_serve(&others);
+        farm_end();
+        exit(0);
+    }
+    double *out = need(malloc(CHUNK * (size_t)wide * sizeof *out));
+    for (long from = 0; from < d->n; from += CHUNK) {
+        const int n = (int)(d->n - from < CHUNK ? d->n - from : CHUNK);
+        const int status = farm_map(out, d->row[from], n, &others);
+        if (status) fail("train_surrogate: %s", farm_strerror(status));
+        for (int i = 0; i < n; i++)
+            failed += unpack(d, from + i, out + (size_t)i * (size_t)wide);
+        progress_at(bar, (double)(from + n), NULL);
+    }
+    farm_dismiss();
+    free(out);
+    dataset_free(&s.one);
+    bml_ssc_blob_free(s.blob);
+    return failed;
+}
+
+static void solve_data(dataset *d, const options *opt, int kind) {
+    const bml_ssc_config config = {.grid = opt->grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED};
+    dataset_room(d, opt->n, kind, opt->grid);
+    d->n = opt->n;
+    bml_nn_rng rng;
+    bml_nn_rng_init(&rng, opt->seed, 0);
+    for (long i = 0; i < d->n; i++)
+        draw_row(d->row[i], &rng);
+    bml_ssc *tables;
+    char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&tables, &config, why)) fail("train_surrogate: %s", why);
+    progress_bar bar;
+    progress_begin(&bar, "solving", (double)d->n, opt->quiet);
+    const long failed = (farm_ranks() > 1 ? solve_shared : solve_here)(d, opt, kind, tables, &bar);
     progress_end(&bar);
     bml_ssc_free(tables);
     if (failed) fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
@@ -827,6 +902,8 @@ int main(int argc, char **argv) {
                       "Trains a network that stands in for the SSC solver: six parameters (log10 R [cm], log10 B [G],\n"
                       "log10 gamma_min, log10 gamma_max, log10 l_e, p) to log10(x^2 n), x = h nu/(m_e c^2).\n"
                       "fit_sed --model DIR/model.safetensors uses it.");
+    wait_passively(); /* starts the program again: before MPI */
+    if (farm_begin(&argc, &argv)) fail("train_surrogate: %s", farm_strerror(FARM_NO_MPI));
     const double begin = seconds_now();
     char err[ERROR_SIZE];
     surrogate s = {0};
@@ -836,7 +913,8 @@ int main(int argc, char **argv) {
     settle(&opt);
     device card;
     device_open(&card, opt.device, "train_surrogate");
-    if (out_folder(opt.out, err)) fail("%s", err);
+    if (farm_ranks() > 1 && opt.data.n) fail("train_surrogate: ranks of MPI share the solver's work; --data has none");
+    if (farm_rank() == 0 && out_folder(opt.out, err)) fail("%s", err);
     s.kind = opt.net == MLP ? SURROGATE_MLP : SURROGATE_PLAIN;
     s.grid = opt.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
     s.self_absorption = opt.ssa;
@@ -853,5 +931,6 @@ int main(int argc, char **argv) {
     dataset_free(&d);
     surrogate_free(&s);
     free(h.row);
+    farm_end();
     return status;
 }

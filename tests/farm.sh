@@ -58,6 +58,12 @@ if [ -n "${BML_CHECK_LONG:-}" ]; then
     timeout 600 mpirun -np 4 build/mpi/fit_sed $fit --out "$work/4" >"$work/said" 2>&1
     cmp "$work/1/chain.npy" "$work/4/chain.npy" && cmp "$work/1/posterior.csv" "$work/4/posterior.csv"
     check "fit_sed by 4 ranks: the bytes of one process" $?
+    make build/train_surrogate build/mpi/train_surrogate >"$work/why" 2>&1
+    train="--n 300 --epochs 2 --threads 1 --quiet"
+    build/train_surrogate $train --out "$work/net1" >"$work/said" 2>&1
+    timeout 600 mpirun -np 3 build/mpi/train_surrogate $train --out "$work/net3" >"$work/said" 2>&1
+    cmp "$work/net1/model.safetensors" "$work/net3/model.safetensors"
+    check "train_surrogate by 3 ranks: the bytes of one process" $?
 fi
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

@@ -8,7 +8,7 @@
 passed=0 failed=0 skipped=0
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-programs="ssc mcmc nn sample classify"
+programs="ssc hadron mcmc nn sample classify"
 common="-O2 -ffp-contract=off -I." # one rounding per operation: aarch64 and s390x could fuse two, which moves last digits
 
 verdict() {

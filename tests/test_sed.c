@@ -5,6 +5,7 @@
 #include "sed.h"
 #include "sed_plot.h"
 #include "ebl.h"
+#include "surroundings.h"
 #include "check.h"
 #include "sed_fixtures.h"
 
@@ -1193,7 +1194,166 @@ static void test_ebl_headerless(void) {
     CHECK(ebl_read_memory(&e, "SIMPLE  =", 9, "t", err), "a FITS file that ends at once: %s", err);
 }
 
+/* Tables that had been refused, or misread, and must not be; nu and nuFnu of the first point. */
+static void test_strangers(void) {
+    static const struct {
+        const char *what, *text;
+        int n, dropped, limits;
+        double nu, nuFnu;
+    } rows[] = {
+        {"our names between tabs", "nu_Hz\tnuFnu_erg_cm2_s\terr_dex\n1e14\t1e-11\t0.1\n1e15\t2e-11\t0.1\n", 2, 0, 0,
+         1e14, 1e-11},
+        {"our names between semicolons", "nu_Hz;nuFnu_erg_cm2_s;err_dex\n1e14;1e-11;0.1\n", 1, 0, 0, 1e14, 1e-11},
+        {"our names between blanks", "nu_Hz  nuFnu_erg_cm2_s err_dex\n1e14   1e-11 0.1\n", 1, 0, 0, 1e14, 1e-11},
+        {"a limit without a value", "nu_Hz,nuFnu_erg_cm2_s,err_dex,is_ul\n1e14,1e-11,0.1,0\n3e14,,,1\n4e14,nan,,1\n", 1,
+         2, 0, 1e14, 1e-11},
+        {"a limit as <", "nu_Hz,nuFnu_erg_cm2_s,err_erg_cm2_s\n1e14,<1e-11,\n1e15,1e-11,1e-12\n", 2, 0, 1, 1e14, 1e-11},
+        {"a row of units", "frequency,flux,flux_error\nHz,Jy,Jy\n1e14,0.01,0.001\n1e15,0.02,0.001\n", 2, 0, 0, 1e14,
+         1e-11},
+        {"a comment of units", "% energy flux flux_err\n% keV erg/cm2/s erg/cm2/s\n1 1e-11 1e-12\n", 1, 0, 0,
+         2.417989242e17, 1e-11},
+        {"a comment of units, with names of things", "# freq   Fnu err   instr\n# [Hz] [mJy] [mJy] -\n1e14 1 0.1 A\n",
+         1, 0, 0, 1e14, 1e-12},
+        {"dN/dE, semicolons", "# E [TeV]; dN/dE [cm-2 s-1 TeV-1]; err\n1;1e-12;1e-13\n", 1, 0, 0, 2.417989242e26,
+         1.602176634e-12},
+    };
+    static const struct {
+        const char *text, *complaint;
+    } bad[] = {{"frequency,flux,flux_error\nHz,Jy,furlong\nx,y,z\n", "not a number"},
+               {"frequency,flux,flux_error\nwhat,ever,this\n1e14,1,0.1\n", "is no data"},
+               {"# nu nuFnu err\n# 14 -11 0.1\n14.1 -11.2 0.1\n", "has no unit"},
+               {"nu_Hz\tnuFnu_erg_cm2_s\terr_dex\n14\t1e-11\t0.1\n", "a logarithm"},
+               {"energy_eV,nuFnu_erg_cm2_s,err_dex\n1e-10,1e-11,0.1\n", "no frequency"}};
+    char err[ERROR_SIZE];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sed_table t;
+        CHECK(!read_from(&t, rows[i].text, err), "%s is read (%s)", rows[i].what, err);
+        int limits = 0;
+        for (int k = 0; k < t.n; k++)
+            limits += t.point[k].upper_limit;
+        CHECK(t.n == rows[i].n && t.dropped == rows[i].dropped && limits == rows[i].limits,
+              "%s: %d points, %ld dropped, %d limits", rows[i].what, t.n, (long)t.dropped, limits);
+        if (t.n) CHECK_NEAR(t.point[0].nu / rows[i].nu, 1, 1e-9, "its frequency");
+        if (t.n) CHECK_NEAR(t.point[0].nuFnu / rows[i].nuFnu, 1, 1e-9, "its flux");
+        sed_free(&t);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        sed_table t;
+        CHECK(read_from(&t, bad[i].text, err) && strstr(err, bad[i].complaint), "refused: %s", err);
+        sed_free(&t);
+    }
+    sed_table t;
+    CHECK(!read_from(&t, "nu_Hz,nuFnu_W_m2,err_W_m2\n1e14,1e-11,1e-12\n3e14,1.2e-11,1e-12\n1e15,2e-11,1e-12\n", err) &&
+              t.odd_fluxes == 3 && t.n_notes == 1 && strstr(t.note[0], "another unit"),
+          "a table that is too bright by a thousand: %s", t.n_notes ? t.note[0] : "no note");
+    sed_free(&t);
+}
+
+/* ---- what stands around a blob ---- */
+
+/* Names and numbers as users write them. */
+static void test_around_names(void) {
+    static const struct {
+        const char *text, *complaint;
+    } bad[] = {{"log_distance", "has no =VALUE"},
+               {"log_distance=", "is empty"},
+               {"log_distance=17x", "not a number"},
+               {"log_distance=3e17", "outside 10 ... 26"}, /* a plain value for a logarithm */
+               {"log_distance=nan", "not finite"},
+               {"log_f_blr=0.1", "outside -10 ... 0"},
+               {"log_distanc=17", "is it log_distance"},
+               {"=", "no such name"},
+               {"", "no such name"}};
+    char err[ERROR_SIZE] = "";
+    surroundings s = {.fields = 0};
+    int set = 0;
+    CHECK(!surroundings_read(&set, "blr,torus", AROUND_PLACED, err) && set == (AROUND_BLR | AROUND_TORUS),
+          "two fields");
+    CHECK(!surroundings_read(&set, "none", AROUND_PLACED, err) && set == (AROUND_BLR | AROUND_TORUS), "none adds none");
+    CHECK(surroundings_read(&set, "blr,host", AROUND_PLACED, err) && strstr(err, "'host' is none of blr, torus, disc"),
+          "a galaxy is no field: %s", err);
+    CHECK(surroundings_read(&set, "bl", AROUND_PLACED, err), "half a name: %s", err);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(surroundings_set(&s, bad[i].text, err) && strstr(err, bad[i].complaint), "'%s': %s", bad[i].text, err);
+    CHECK(s.distance == 0 && s.f_blr == 0, "what is refused changes nothing");
+    CHECK(!surroundings_set(&s, "log_L_disc=45.6020599913", err), "L_disc = 4e45 (%s)", err);
+    surroundings_usual(&s, 20);
+    CHECK_NEAR(s.R_blr, 2e17, 1e8, "R_BLR = 1e17 cm (L/1e45)^(1/2)");
+    CHECK_NEAR(s.R_torus, 5e18, 1e9, "R_torus = 2.5e18 cm (L/1e45)^(1/2)");
+    CHECK(s.Gamma == 20 && s.f_blr == 0.1, "the rest is usual");
+}
+
+/* Depth and light are those of bml_ssc.h, in whatever pieces and order the frequencies come; the fields that are not
+   asked for do nothing. */
+static void test_around_sums(void) {
+    enum { N = 300 };
+    static double nu[N];
+    static double flux[N];
+    static double want[N];
+    char why[BML_SSC_MESSAGE] = "";
+    surroundings s = {.fields = AROUND_BLR | AROUND_TORUS | AROUND_CMB | AROUND_GREY,
+                      .shines = AROUND_DISC | AROUND_HOST,
+                      .distance = 2e17,
+                      .redshift = 0.5,
+                      .L_disc = 4e45,
+                      .L_host = 1e44,
+                      .u_ext = 0.1,
+                      .T_ext = 1e4};
+    const bml_ssc_observer o = {.redshift = 0.5};
+    surroundings_usual(&s, 20);
+    bml_ssc_external field[2] = {surroundings_field(&s, AROUND_BLR), surroundings_field(&s, AROUND_TORUS)};
+    const bml_ssc_path path = {field, 2, s.distance, s.redshift};
+    for (int i = 0; i < N; i++) {
+        nu[i] = pow(10, 12 + 16.0 * ((i * 7) % N) / N); /* not in order */
+        flux[i] = 1;
+    }
+    CHECK(!surroundings_absorb(flux, nu, N, &s, why), "absorbed (%s)", why);
+    double worst = 0;
+    double deepest = 1;
+    for (int i = 0; i < N; i++) {
+        double tau = 0;
+        bml_ssc_field_depth(&tau, &nu[i], 1, &path, why);
+        worst = fmax(worst, fabs(flux[i] - exp(-tau)));
+        deepest = fmin(deepest, flux[i]);
+    }
+    CHECK_LE(worst, 1e-12, "exp(-tau) of bml_ssc_field_depth, point by point");
+    CHECK(deepest < 0.5, "which is deep somewhere: %g", deepest);
+    memset(flux, 0, sizeof flux);
+    const bml_ssc_external disc = surroundings_field(&s, AROUND_DISC);
+    bml_ssc_thermal_sed(want, nu, N, &disc, &o, why);
+    CHECK(!surroundings_add(flux, nu, N, &s, AROUND_DISC, &o, why), "the disc shines (%s)", why);
+    CHECK(!memcmp(flux, want, sizeof flux), "as bml_ssc_thermal_sed says");
+    bml_ssc_host_sed(want, nu, N, 1e44, &o);
+    surroundings_add(want, nu, N, &s, AROUND_DISC, &o, why);
+    surroundings_add(flux, nu, N, &s, AROUND_HOST, &o, why);
+    worst = 0;
+    for (int i = 0; i < N; i++)
+        worst = fmax(worst, fabs(flux[i] - want[i]));
+    CHECK_LE(worst, 1e-25, "and the galaxy beside it");
+    s.fields = AROUND_CMB;
+    flux[0] = 1;
+    CHECK(!surroundings_absorb(flux, nu, 1, &s, why) && flux[0] == 1, "the CMB is left to the EBL");
+    s.fields = AROUND_BLR;
+    s.distance = 0;
+    nu[0] = 1e26;
+    CHECK(surroundings_absorb(flux, nu, 1, &s, why) == BML_SSC_PARAMETER && strstr(why, "distance"), "no distance: %s",
+          why);
+}
+
+/* At the centre of a shell u = xi L/(4 pi R^2 c), Gamma^2 (1 + beta^2/3) times as much in the blob; the grey body is
+   given there. */
+static void test_around_energy(void) {
+    surroundings s = {.fields = AROUND_BLR | AROUND_GREY, .distance = 1e14, .L_disc = 4e45, .u_ext = 0.5};
+    surroundings_usual(&s, 10);
+    const double u = 0.1 * 4e45 / (4 * 3.14159265358979 * 4e34 * 2.99792458e10);
+    CHECK_NEAR(surroundings_energy(&s) / (0.5 + u * 100 * (1 + 0.99 / 3)), 1, 1e-3, "u of shell and grey body");
+}
+
 int main(void) {
+    test_strangers();
+    test_around_names();
+    test_around_sums();
+    test_around_energy();
     test_ebl();
     test_ebl_fits();
     test_ebl_shipped();

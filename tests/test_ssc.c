@@ -616,6 +616,35 @@ static void test_agnpy_thermal(void) {
           "a frequency that is none: %s", why);
 }
 
+/* The host galaxy beside two published templates, log10 of lambda L_lambda over its value at 6410 A, means over +-5 %:
+   Coleman, Wu & Weedman 1980, of which our table is made, between its nodes (GalSim 2.8.5, share/SEDs/CWW_E_ext.sed;
+   straight lines between nodes: 0.05 dex); and JetSeT 1.3.0's (Spectral_Templates_Repo/HostgalaxyTemplate.dat, from 3000
+   A on), another galaxy of other models: the two templates differ by up to 0.13 dex. */
+static void test_host_templates(void) {
+    static const struct {
+        double lambda, cww, jetset; /* [A] */
+    } rows[] = {{1350, -2.151, -99},    {2100, -1.956, -99},    {2500, -1.915, -99},    {3150, -1.006, -1.137},
+                {3500, -0.833, -0.872}, {4000, -0.562, -0.593}, {4600, -0.210, -0.233}, {5900, -0.034, -0.035},
+                {6800, 0.022, 0.019},   {8500, 0.074, 0.091},   {11000, 0.115, 0.142},  {13500, 0.063, 0.151},
+                {17000, 0.056, 0.114},  {20000, -0.094, -0.043}};
+    bml_ssc_observer o;
+    double worst = 0;
+    double apart = 0;
+    memset(&o, 0, sizeof o);
+    o.redshift = 1e-4;
+    o.distance = 1e27;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double nu[2] = {C / (rows[i].lambda * 1e-8 * 1.0001), C / (6410e-8 * 1.0001)};
+        double y[2];
+        bml_ssc_host_sed(y, nu, 2, 1e44, &o);
+        double got = log10(y[0] / y[1]);
+        worst = fmax(worst, fabs(got - rows[i].cww));
+        if (rows[i].jetset > -99) apart = fmax(apart, fabs(got - rows[i].jetset));
+    }
+    CHECK_LE(worst, 0.05, "host galaxy against Coleman, Wu & Weedman [dex]");
+    CHECK_LE(apart, 0.15, "host galaxy against JetSeT's template [dex]");
+}
+
 /* Energy densities in closed form: a shell is xi L/(4 pi R^2 c) at its centre, ln((R + r)/|R - r|) elsewhere, and in
    the blob's frame there Gamma^2 (1 + beta^2/3) times as much; the CMB likewise; far away D = 1/(Gamma (1 + beta)) for
    all. */
@@ -2960,6 +2989,7 @@ int main(int argc, char **argv) {
     test_agnpy_escape();
     test_agnpy_fields();
     test_agnpy_depth();
+    test_host_templates();
     test_agnpy_thermal();
     test_field_energy();
     test_head_on_mean();

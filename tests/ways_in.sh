@@ -41,13 +41,13 @@ same() { diff "$scratch/want" <("$@"); }
 # -- a header copied
 user "$scratch/copy"
 cp bml_ssc.h "$scratch/copy"
-check "copy: compiles in an empty folder" sh -c "cd $scratch/copy && $cc -std=c99 -O2 main.c ssc.c -o program -lm" || exit 1
+check "copy: compiles in an empty folder" sh -c "cd $scratch/copy && $cc -std=c99 -O1 main.c ssc.c -o program -lm" || exit 1
 "$scratch/copy/program" >"$scratch/want"
 check "copy: prints a spectrum" test "$(wc -l <"$scratch/want")" -eq 161
 
 # -- C++, the headers inside a namespace
 if have "${CXX:-c++}"; then
-    check "C++: hello_cpp.cpp compiles" "${CXX:-c++}" -std=c++17 -O2 -Wall -Wextra -Werror -I. examples/hello/hello_cpp.cpp -o "$scratch/hello_cpp"
+    check "C++: hello_cpp.cpp compiles" "${CXX:-c++}" -std=c++17 -O1 -Wall -Wextra -Werror -I. examples/hello/hello_cpp.cpp -o "$scratch/hello_cpp"
     check "C++: the numbers of C" same "$scratch/hello_cpp"
     for header in bml_*.h; do
         name=$(basename "$header" .h)
@@ -81,9 +81,9 @@ fi
 if have pkg-config; then
     export PKG_CONFIG_PATH=$prefix/share/pkgconfig:$prefix/lib/pkgconfig
     user "$scratch/pkg"
-    check "pkg-config bml: the headers" sh -c "cd $scratch/pkg && $cc -std=c99 -O2 \$(pkg-config --cflags bml) main.c ssc.c -o program \$(pkg-config --libs bml)"
+    check "pkg-config bml: the headers" sh -c "cd $scratch/pkg && $cc -std=c99 -O1 \$(pkg-config --cflags bml) main.c ssc.c -o program \$(pkg-config --libs bml)"
     check "pkg-config bml: the numbers of C" same "$scratch/pkg/program"
-    check "pkg-config libbml: the library" sh -c "cd $scratch/pkg && $cc -std=c99 -O2 \$(pkg-config --cflags libbml) main.c -o linked \$(pkg-config --libs libbml) -Wl,-rpath,$prefix/lib"
+    check "pkg-config libbml: the library" sh -c "cd $scratch/pkg && $cc -std=c99 -O1 \$(pkg-config --cflags libbml) main.c -o linked \$(pkg-config --libs libbml) -Wl,-rpath,$prefix/lib"
     check "pkg-config libbml: runs" sh -c "test \$($scratch/pkg/linked | wc -l) -eq 161"
     printf '#include <bml_sed.h>\n#include <stdio.h>\nint main(void) {\n    bml_sed_table *t;\n    char why[BML_SED_MESSAGE];\n    int status = bml_sed_read(&t, "nowhere.csv", NULL, why);\n    printf("%%s\\n", why);\n    return status != BML_SED_BAD_FILE;\n}\n' >"$scratch/pkg/sed.c"
     check "pkg-config libbml: tables" sh -c "cd $scratch/pkg && $cc \$(pkg-config --cflags libbml) sed.c -o sed \$(pkg-config --libs libbml) -Wl,-rpath,$prefix/lib && ./sed | grep -q '^nowhere.csv: '"
@@ -116,7 +116,7 @@ foreach(room nn mcmc sample classify)
   endif()
 endforeach()
 END
-    quiet="-DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O2"
+    quiet="-DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O1"
     if have git; then
         check "CMake: FetchContent" sh -c "cmake -S $scratch/cmake -B $scratch/fetch -DFETCH=ON $quiet && cmake --build $scratch/fetch"
         check "CMake: FetchContent, the numbers of C" same "$scratch/fetch/program"
@@ -136,7 +136,7 @@ python=
 for p in python3 /usr/bin/python3; do $p -c 'import numpy, venv, ensurepip' 2>/dev/null && python=$p; done
 if [ -n "$python" ]; then
     check "pip: a fresh environment" $python -m venv --system-site-packages "$scratch/venv"
-    check "pip install ./examples/python" env BML_CFLAGS=-O1 "$scratch/venv/bin/pip" install -q --no-index --disable-pip-version-check ./examples/python
+    check "pip install ./examples/python" env BML_CFLAGS=-O0 "$scratch/venv/bin/pip" install -q --no-index --disable-pip-version-check ./examples/python
     check "pip: leaves the checkout as it was" test ! -e examples/python/build -a ! -e examples/python/bml/libbml.so.0
     cat >"$scratch/user.py" <<'END'
 import numpy as np, bml

@@ -12,7 +12,7 @@
                  the results of a run
      formats     json_..., run_write (run.json), npy_write, csv_write
      priors      prior_read: lines "name,kind,a,b[,c,d]"
-     pictures    plot_begin, plot_end, plot_corner_write: gnuplot scripts, run when gnuplot is there
+     pictures    plot_begin, plot_end, plot_pdf, plot_corner_write: gnuplot scripts, run when gnuplot is there
 
    Functions that can fail return 0, or -1 with one line of text in err[ERROR_SIZE]. Programs print that line and
    exit with status 1: if (out_folder(dir, err)) fail("%s", err);
@@ -772,7 +772,8 @@ static inline void out_discard_all(void) {
         remove(n->temporary);
 }
 
-/* Begins DIR/NAME under a temporary name beside it. */
+/* Begins DIR/NAME under a temporary name beside it. From the first file on, one that outgrows its limit (ulimit -f) is an
+   error of writing like a full disk, not a signal that kills. */
 static inline int out_begin(out_file *o, const char *dir, const char *name, char *err) {
     static int registered;
     int n = snprintf(o->path, sizeof o->path, "%s/%s", dir, name);
@@ -790,6 +791,9 @@ static inline int out_begin(out_file *o, const char *dir, const char *name, char
         return error_set(err, "%.300s: %s", o->path, strerror(reason));
     }
     if (!registered) registered = !atexit(out_discard_all);
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN);
+#endif
     o->name->next = *out_open_list();
     *out_open_list() = o->name;
     return 0;
@@ -865,9 +869,10 @@ static inline int out_publish(char *err) {
 
 /* Closes the file and gives it its name, replacing an earlier one. On failure the earlier one stays. */
 static inline int out_commit(out_file *o, char *err) {
-    int reason = 0;
+    int reason = ferror(o->f) ? errno : 0; /* of the write that failed, if nothing has failed since */
+    if (ferror(o->f) && reason != ENOSPC && reason != EFBIG && reason != EDQUOT) reason = EIO;
     errno = 0;
-    if (ferror(o->f) || fflush(o->f)) reason = errno ? errno : EIO;
+    if (!reason && fflush(o->f)) reason = errno ? errno : EIO;
     if (reason) {
         out_discard(o);
         return error_set(err, "%.300s: %s", o->path, strerror(reason));
@@ -1466,7 +1471,8 @@ static inline void plot_text(FILE *f, const char *s) {
     fputc('\'', f);
 }
 
-/* Begins DIR/NAME.gp: the picture's file name, size [pixel] and font size [point]. */
+/* Begins DIR/NAME.gp: the picture's file name, size [pixel] and font size [point]. A picture whose name ends in .pdf is a
+   PDF page of the same proportions, 100 pixels to the inch: gnuplot -e "picture='NAME.pdf'" NAME.gp */
 static inline int plot_begin(out_file *o, const char *dir, const char *name, int width, int height, int font,
                              char *err) {
     char script[256];
@@ -1475,29 +1481,28 @@ static inline int plot_begin(out_file *o, const char *dir, const char *name, int
     fprintf(o->f, "# gnuplot %s.gp makes %s.png\n", name, name);
     fprintf(o->f, "if (!exists('picture')) picture = '%s.png'\n", name);
     fprintf(o->f, "size_and_font = \"size %d,%d font 'Sans,%d'\"\n", width, height, font);
-    fprintf(o->f, "if (strstrt(GPVAL_TERMINALS, 'pngcairo')) { eval 'set terminal pngcairo enhanced background "
-                  "\"white\" ' . size_and_font } "
-                  "else { eval 'set terminal png enhanced truecolor ' . size_and_font }\n"
-                  "set encoding utf8\nset output picture\n");
+    fprintf(o->f, "paper_and_font = \"size %.2fin,%.2fin font 'Sans,%.1f'\"\n", width / 100.0, height / 100.0,
+            0.95 * font);
+    fprintf(o->f,
+            "if (picture[strlen(picture)-3:] eq '.pdf') { eval 'set terminal pdfcairo enhanced ' . paper_and_font } "
+            "else { if (strstrt(GPVAL_TERMINALS, 'pngcairo')) { eval 'set terminal pngcairo enhanced background "
+            "\"white\" ' . size_and_font } "
+            "else { eval 'set terminal png enhanced truecolor ' . size_and_font } }\n"
+            "set encoding utf8\nset output picture\n");
     return 0;
 }
 
-/* Ends the script and runs it. Returns 0, or 1 when gnuplot is not installed: the script is there, not the picture. */
-static inline int plot_end(out_file *o, const char *dir, const char *name, char *err) {
+/* Runs gnuplot in DIR on a script there, for DIR/NAME.png or .pdf. Returns 0, 1 when gnuplot is not installed, -1. */
+static inline int plot_run(const char *dir, const char *name, const char *script, const char *ending, char *err) {
     char drawn[256];
     char define[300];
     char from[PATH_SIZE + 300];
     char to[PATH_SIZE + 300];
     int status = 0;
-    fprintf(o->f, "unset output\n");
-    if (out_commit(o, err)) return -1;
-    const char *path = out_the_group()->open ? o->temporary : o->path;
-    const char *slash = strrchr(path, '/');
-    const char *script = slash ? slash + 1 : path;
-    snprintf(drawn, sizeof drawn, "%.200s.tmp-%ld.png", name, (long)getpid());
+    snprintf(drawn, sizeof drawn, "%.200s.tmp-%ld.%s", name, (long)getpid(), ending);
     snprintf(define, sizeof define, "picture='%s'", drawn);
     snprintf(from, sizeof from, "%.*s/%s", PATH_SIZE, dir, drawn);
-    snprintf(to, sizeof to, "%.*s/%.200s.png", PATH_SIZE, dir, name);
+    snprintf(to, sizeof to, "%.*s/%.200s.%s", PATH_SIZE, dir, name, ending);
     pid_t child = fork();
     if (child == 0) {
         int quiet = open("/dev/null", O_WRONLY);
@@ -1515,6 +1520,22 @@ static inline int plot_end(out_file *o, const char *dir, const char *name, char 
     if (status == 0) return out_rename(from, to, err);
     remove(from);
     return error_set(err, "%.300s: gnuplot failed on %s", to, script);
+}
+
+/* Ends the script and runs it. Returns 0, or 1 when gnuplot is not installed: the script is there, not the picture. */
+static inline int plot_end(out_file *o, const char *dir, const char *name, char *err) {
+    fprintf(o->f, "unset output\n");
+    if (out_commit(o, err)) return -1;
+    const char *path = out_the_group()->open ? o->temporary : o->path;
+    const char *slash = strrchr(path, '/');
+    return plot_run(dir, name, slash ? slash + 1 : path, "png", err);
+}
+
+/* After plot_end: the same script once more, for DIR/NAME.pdf. Returns as plot_end. */
+static inline int plot_pdf(const char *dir, const char *name, char *err) {
+    char script[256];
+    snprintf(script, sizeof script, "%.200s.gp", name);
+    return plot_run(dir, name, script, "pdf", err);
 }
 
 /* Up to three round numbers inside (lo, hi), two where three would run into each other, at the least two where that can

@@ -612,8 +612,14 @@ static inline int sed_amount(sed_reader *r, sed_row *row, int role) {
 
 /* Our own CSV: what a line says must be right. */
 static inline int sed_point_strict(sed_reader *r, sed_row *row) {
-    const int limit = sed_truth(row->cell[SED_UPPER]);
+    int limit = sed_truth(row->cell[SED_UPPER]);
     if (limit < 0) return sed_wrong(r, "upper limit", row->cell[SED_UPPER], "is neither 0 nor 1");
+    if (*row->cell[SED_FLUX] == '<') { /* "<1e-12" */
+        row->cell[SED_FLUX]++;
+        limit = 1;
+    }
+    const int empty = sed_is_missing(r, row->cell[SED_FLUX]) || !strcasecmp(row->cell[SED_FLUX], "nan");
+    if (limit && empty) return SED_DROP; /* a limit without a value */
     if (sed_amount(r, row, SED_FLUX)) return -1;
     if (limit) return sed_limit(r, row);
     return sed_error(r, &row->point.sigma_lo, row, SED_LO) || sed_error(r, &row->point.sigma_hi, row, SED_HI) ? -1 : 0;
@@ -795,7 +801,7 @@ static inline int sed_read_row(sed_reader *r, char *line) {
 }
 
 static inline int sed_is_comment(const char *s) {
-    return *s == '#' || *s == '!' || *s == ';' || (*s == '/' && s[1] == '/') || (*s == '\\' && s[1]);
+    return *s == '#' || *s == '!' || *s == '%' || *s == ';' || (*s == '/' && s[1] == '/') || (*s == '\\' && s[1]);
 }
 
 /* Among the data: SSDC's export names the catalogue of the lines that follow, "# name (id = 3)". */
@@ -1227,6 +1233,7 @@ static inline void sed_name_and_unit(sed_column *c, char *text) {
         }
     }
     char *slash = strchr(text, '/');
+    if (!strncasecmp(sed_skip(text), "dN/d", 4)) slash = NULL;
     if (slash && (!open || slash < open)) { /* "nu / Hz", "nuFnu / (erg cm-2 s-1)" */
         sed_copy(c->unit_text, sizeof c->unit_text, trim(slash + 1));
         *slash = 0;
@@ -1305,16 +1312,57 @@ static inline int sed_named_columns(sed_reader *r, char *names, const char *data
     return 0;
 }
 
+/* Whether a line's first field is a number. */
+static inline int sed_is_data(const char *line) {
+    double value;
+    const char *s = sed_skip(line);
+    const size_t n = real_prefix(&value, s);
+    return n > 0 && (!s[n] || is_space(s[n]) || strchr(",;|", s[n]));
+}
+
+/* Units of their own line, one for each column that has none yet: "% keV erg/cm2/s erg/cm2/s". 0; 1: it is none. A word
+   that is no unit, such as the type of a column of names, is passed over, if most are. */
+static inline int sed_units_line(sed_reader *r, const char *line) {
+    char text[1024];
+    char *token[SED_MAX_COLUMNS];
+    sed_unit unit;
+    char wrong[64];
+    int units = 0;
+    sed_copy(text, sizeof text, line);
+    for (char *s = text; *s && s[1]; s++)
+        if (*s == ']' && is_space(s[1])) s[1] = ','; /* "[keV] [erg cm-2 s-1]" */
+    const int n = sed_cut_names(token, SED_MAX_COLUMNS, text, sed_names_separator(text));
+    if (n != r->n_columns) return 1;
+    for (int i = 0; i < n; i++) {
+        char *s = trim(token[i]);
+        const size_t length = strlen(s);
+        if (length > 1 && (*s == '[' || *s == '(') && (s[length - 1] == ']' || s[length - 1] == ')')) {
+            s[length - 1] = 0;
+            s++;
+        }
+        token[i] = s;
+        units += sed_is_letter(*s) && !sed_unit_read(&unit, s, wrong, sizeof wrong);
+    }
+    if (units < 2 || 2 * units < n) return 1;
+    for (int i = 0; i < n; i++) {
+        sed_column *c = &r->column[i];
+        const int is_unit = sed_is_letter(*token[i]) && !sed_unit_read(&unit, token[i], wrong, sizeof wrong);
+        if (is_unit && !*c->unit_text) sed_copy(c->unit_text, sizeof c->unit_text, token[i]);
+    }
+    return 0;
+}
+
 /* ==== tables without a formal header ============================================================================== */
 
 /* What the comments before the data say. */
 typedef struct sed_comments {
     char last[2048]; /* the last of them that looks like names, else the last */
     long line;
-    int names;    /* it does */
-    char mark;    /* the sign that it began with */
-    int numbered; /* columns of a SExtractor header in r->column */
-    int ssdc;     /* SSDC's export: 1, 2 with logarithms */
+    int names;        /* it does */
+    char units[1024]; /* the line after it */
+    char mark;        /* the sign that it began with */
+    int numbered;     /* columns of a SExtractor header in r->column */
+    int ssdc;         /* SSDC's export: 1, 2 with logarithms */
 } sed_comments;
 
 /* "3 flux [cm-2 s-1 TeV-1]" or "3 flux description [unit]". */
@@ -1376,7 +1424,7 @@ static inline int sed_names_columns(const char *s) {
         sed_name_and_unit(&column, token[i]);
         sed_canonical(name, sizeof name, column.name);
         sed_strip_log(name);
-        places += sed_word_among(name, sed_places);
+        places += sed_word_among(name, sed_places) || sed_end_name(name) < 2;
         fluxes += sed_word_among(name, sed_families);
     }
     return places && fluxes;
@@ -1393,7 +1441,9 @@ static inline int sed_comment(sed_reader *r, sed_comments *c, char *s) {
     if (strstr(s, " (id =")) sed_comment_between(r, s - 1);
     if (!*s || sed_numbered(r, c, s)) return 0;
     const int names = sed_names_columns(s);
+    if (!names && c->names && !*c->units) sed_copy(c->units, sizeof c->units, s);
     if (names || !c->names) {
+        *c->units = 0;
         sed_copy(c->last, sizeof c->last, s);
         c->line = r->in.line;
         c->mark = mark;
@@ -1465,17 +1515,26 @@ static inline int sed_names_line(sed_reader *r, char *line) {
     char own[TEXT_LINE_MAX / 16];
     const long at = r->in.line;
     sed_copy(own, sizeof own, line);
-    const int n = split(field, SED_MAX_COLUMNS, own, ',');
+    const char found = sed_names_separator(own);
+    const char separator = found == '|' ? ',' : found == ' ' && strchr(own, '\t') ? '\t' : found;
+    const int n = split(field, SED_MAX_COLUMNS, own, separator);
     if (n < 0) return error_at(r->err, r->in.name, at, "a quote is not closed");
     if (n > SED_MAX_COLUMNS) return error_at(r->err, r->in.name, at, "more than %d columns", SED_MAX_COLUMNS);
     int ours = 0;
     for (int i = 0; i < n && n >= 3; i++)
         ours |= sed_is_own(field[i]);
-    r->separator = ',';
+    r->separator = separator;
     if (ours) return sed_csv_header(r, field, n);
     char *data = sed_line(r);
     while (data && sed_is_comment(sed_skip(data)))
         data = sed_line(r);
+    char units[1024] = "";
+    if (data && !sed_is_data(data)) { /* units, if those are: then the data follow */
+        sed_copy(units, sizeof units, data);
+        data = sed_line(r);
+        while (data && sed_is_comment(sed_skip(data)))
+            data = sed_line(r);
+    }
     r->pending = data;
     if (data && sed_is_vou(line, data))
         return sed_known_columns(r, "nu_Hz,nuFnu_erg_cm2_s,err_erg_cm2_s,_mjd,_end,is_ul,instrument", ',');
@@ -1483,6 +1542,7 @@ static inline int sed_names_line(sed_reader *r, char *line) {
         return error_at(r->err, r->in.name, at,
                         "no header line (such as nu_Hz,nuFnu_erg_cm2_s,err_dex); --columns names the columns");
     r->spare = 1;
+    if (*units && sed_units_line(r, units)) return error_at(r->err, r->in.name, at + 1, "'%.60s' is no data", units);
     return sed_assign(r, at);
 }
 
@@ -1504,19 +1564,12 @@ static inline int sed_headless(sed_reader *r, sed_comments *c, char *data) {
     }
     r->spare = 1;
     if (*c->last && !sed_named_columns(r, c->last, data, 1) && r->n_columns >= 3) {
+        sed_units_line(r, c->units);
         r->zero_limits = c->mark == '!';
         return sed_assign(r, c->line);
     }
     return error_at(r->err, r->in.name, r->in.line,
                     "no header line (such as nu_Hz,nuFnu_erg_cm2_s,err_dex); --columns names the columns");
-}
-
-/* Whether a line's first field is a number. */
-static inline int sed_is_data(const char *line) {
-    double value;
-    const char *s = sed_skip(line);
-    const size_t n = real_prefix(&value, s);
-    return n > 0 && (!s[n] || is_space(s[n]) || strchr(",;|", s[n]));
 }
 
 /* Which of .columns holds the frequency. */
@@ -1945,6 +1998,24 @@ static inline void sed_check_fluxes(sed_reader *r) {
                  sed_where(where, sizeof where, t, n, first), pow(10, fabs(by)), by > 0 ? "above" : "below");
 }
 
+/* A table whose fluxes are off by one unit alike: no blazar keeps above 3e-9 erg/(cm2 s), which Mrk 421 and 3C 454.3 reach
+   in flares. A warning. */
+static inline int sed_check_bright(sed_reader *r) {
+    sed_table *t = r->table;
+    const double brightest = 3e-9;
+    double *flux = malloc((size_t)(t->n + 1) * sizeof *flux);
+    int n = 0;
+    if (!flux) return error_set(r->err, "%.300s: out of memory", r->in.name);
+    for (int i = 0; i < t->n; i++)
+        if (!t->point[i].upper_limit && t->point[i].nu > 1e12) flux[n++] = t->point[i].nuFnu;
+    const double median = sed_median(flux, n);
+    free(flux);
+    if (!(median > brightest)) return 0;
+    t->odd_fluxes += n;
+    sed_note(t, "WARNING: the median flux, %.1e erg/(cm2 s), outshines every blazar: another unit?", median);
+    return 0;
+}
+
 /* The names given to .skip must be there. */
 static inline int sed_check_skips(sed_reader *r) {
     for (int i = 0; i < r->how->n_skip && i < (int)sizeof r->skip_met; i++)
@@ -2062,6 +2133,7 @@ static inline int sed_read_all(sed_reader *r) {
     if (r->how->unchecked) return 0;
     if (sed_check_ranges(r) || sed_check_errors(r)) return -1;
     sed_check_fluxes(r);
+    if (sed_check_bright(r)) return -1;
     return 0;
 }
 

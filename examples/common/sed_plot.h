@@ -135,7 +135,8 @@ static inline void sed_draw_decades(FILE *f, const char *axis, double lo, double
     fprintf(f, ")\n");
 }
 
-static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels) {
+/* rows: of the key, which gets smaller letters where it would else need a second column. */
+static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels, int rows) {
     double decades = log10(a->nu_hi / a->nu_lo);
     int step = decades > 24 ? 4 : decades > 8 ? 2 : 1;
     fprintf(f, "set logscale xyx2\nset xrange [%.5g:%.5g]\nset yrange [%.5g:%.5g]\nset x2range [%.5g:%.5g]\n", a->nu_lo,
@@ -150,7 +151,11 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels) {
     fprintf(f, "set tics out scale 1,0.5\nset border lw 1.3\nset grid xtics ytics lc rgb '#e8e8e8' lw 1\n");
     fprintf(
         f,
-        "set key at screen 0.785,0.94 left top vertical Left reverse noenhanced samplen 1.6 spacing 1.15 maxrows 36\n");
+        "set key at screen 0.785,0.94 left top vertical Left reverse noenhanced samplen 1.6 spacing 1.15 maxrows 60 "
+        "font ',%d'\n",
+        rows <= 16   ? 18
+        : rows >= 32 ? 9
+                     : 288 / rows);
     fprintf(f, "set errorbars 0\nset style fill solid noborder\n");
     fprintf(f, "set lmargin at screen 0.085\nset rmargin at screen 0.775\nset tmargin at screen 0.875\n");
     fprintf(f, "set bmargin at screen %s\n", panels == 1 ? "0.1" : "0.36");
@@ -231,7 +236,7 @@ static inline int sed_picture_write(const sed_picture *p, const char *dir, const
     sed_draw_model(o.f, p);
     sed_draw_data(o.f, p, first, n);
     if (panels == 2) fprintf(o.f, "set multiplot\n");
-    sed_draw_axes(o.f, &frame, panels);
+    sed_draw_axes(o.f, &frame, panels, n + p->n_components + 3);
     fprintf(o.f, "set title ");
     plot_text(o.f, p->title ? p->title : p->data->source);
     fprintf(o.f, " noenhanced font ',20'\n");

@@ -76,7 +76,7 @@ static inline int surroundings_set(surroundings *s, const char *text, char *err)
         list[k] = m->name;
         if (strcmp(m->name, name)) continue;
         const char *wrong = *value == '=' ? read_real(&log_value, value + 1) : "has no =VALUE";
-        if (wrong) return error_set(err, "%.100s: '%.40s' %s", text, value, wrong);
+        if (wrong) return error_set(err, "%.100s: '%.40s' %s", text, value + (*value == '='), wrong);
         if (!(log_value >= m->lo && log_value <= m->hi))
             return error_set(err, "%.100s: outside %g ... %g", text, m->lo, m->hi);
         *(double *)(void *)((char *)s + m->at) = pow(10, log_value);

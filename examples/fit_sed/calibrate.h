@@ -30,7 +30,7 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
     }
     for (int i = 0; i < p->sed.n; i++) {
         bml_ssc_point *d = &p->sed.point[i];
-        p->log_data[i] = log10(flux[i]) + hypot(d->sigma_hi, exp(full[LN_F])) * bml_mcmc_rng_normal(rng);
+        p->log_data[i] = log10(flux[i]) + hypot(d->sigma_hi, exp(full[LN_F + p->group[i]])) * bml_mcmc_rng_normal(rng);
         d->nuFnu = pow(10, p->log_data[i]);
     }
 }

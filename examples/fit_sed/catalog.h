@@ -13,7 +13,7 @@
 #define FIT_SED_CATALOG_H
 #include "report.h"
 
-enum { CATALOG_MAX = 100000, CATALOG_ARGUMENTS = 64, NOT_RUN = -1, STOPPED = -2 };
+enum { CATALOG_PAR = LN_F + 1, CATALOG_MAX = 100000, CATALOG_ARGUMENTS = 64, NOT_RUN = -1, STOPPED = -2 };
 
 typedef struct catalog_row {
     char name[64], folder[PATH_SIZE], table[PATH_SIZE], redshift[32], extra[512];
@@ -135,9 +135,9 @@ static double catalog_number(const char *json, const char *key) {
 static void catalog_posterior(FILE *f, const catalog_row *row) {
     char path[2 * PATH_SIZE];
     char err[ERROR_SIZE];
-    double value[N_PAR][3];
+    double value[CATALOG_PAR][3];
     text_file t;
-    for (int k = 0; k < N_PAR; k++)
+    for (int k = 0; k < CATALOG_PAR; k++)
         value[k][0] = value[k][1] = value[k][2] = (double)NAN;
     snprintf(path, sizeof path, "%s/posterior.csv", row->folder);
     if (!text_open(&t, path, err)) {
@@ -145,12 +145,12 @@ static void catalog_posterior(FILE *f, const catalog_row *row) {
             char *field[12];
             const int n = split(field, 12, line, ',');
             const int k = n < 5 ? -1 : parameter_index(field[0], strlen(field[0]));
-            for (int i = 0; i < 3 && k >= 0; i++)
+            for (int i = 0; i < 3 && k >= 0 && k < CATALOG_PAR; i++)
                 if (read_real(&value[k][i], field[2 + i])) value[k][i] = (double)NAN;
         }
         text_close(&t);
     }
-    for (int k = 0; k < N_PAR; k++)
+    for (int k = 0; k < CATALOG_PAR; k++)
         for (int i = 0; i < 3; i++)
             fprintf(f, ",%.6g", value[k][i]);
 }
@@ -177,7 +177,7 @@ static void catalog_result(FILE *f, const catalog_row *row) {
     if (written)
         catalog_posterior(f, row);
     else
-        for (int k = 0; k < 3 * N_PAR; k++)
+        for (int k = 0; k < 3 * CATALOG_PAR; k++)
             fputs(",nan", f);
     fputc('\n', f);
     free(json);
@@ -189,7 +189,7 @@ static void catalog_write(const catalog *c) {
     out_file o;
     if (out_begin(&o, c->opt->out, "catalog.csv", err)) fail("%s", err);
     fprintf(o.f, "name,verdict,points,chi2,degrees,scatter_dex,predictive_p,least_ess,red,yellow");
-    for (int k = 0; k < N_PAR; k++)
+    for (int k = 0; k < CATALOG_PAR; k++)
         fprintf(o.f, ",%s,%s_minus,%s_plus", parameters[k].name, parameters[k].name, parameters[k].name);
     fputc('\n', o.f);
     for (int i = 0; i < c->n; i++)

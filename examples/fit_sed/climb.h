@@ -7,7 +7,7 @@
 /* Likelihoods of many points in pieces, so that a signal is obeyed at once. Returns 1 where it was: lp is not whole
    then. */
 static int in_pieces(double *lp, const double *theta, int n, problem *p, int with_prior) {
-    const int piece = by_network(p) ? 4096 : 32 * p->threads;
+    const int piece = by_network(p) ? 4096 : 8 * p->threads;
     for (int from = 0; from < n; from += piece) {
         const int count = n - from < piece ? n - from : piece;
         if (stop_asked()) return 1;
@@ -35,10 +35,10 @@ static void search(double *start, problem *p) {
         for (int k = 0; k < d; k++)
             cube[k] = bml_mcmc_rng_uniform(&rng);
         if (bml_mcmc_prior_transform(p->prior, theta + i * d, cube)) fail("fit_sed: the prior leaves no room");
-        if (p->n_model < d) { /* unless the prior will not have it */
-            double drawn = theta[i * d + d - 1];
-            theta[i * d + d - 1] = log(0.5) + 0.1 * bml_mcmc_rng_normal(&rng);
-            if (!(bml_mcmc_prior_log_density(p->prior, theta + i * d) > -HUGE_VAL)) theta[i * d + d - 1] = drawn;
+        for (int k = p->n_model; k < d; k++) { /* unless the prior will not have it */
+            double drawn = theta[i * d + k];
+            theta[i * d + k] = log(0.5) + 0.1 * bml_mcmc_rng_normal(&rng);
+            if (!(bml_mcmc_prior_log_density(p->prior, theta + i * d) > -HUGE_VAL)) theta[i * d + k] = drawn;
         }
     }
     if (in_pieces(lp, theta, n, p, 1)) {
@@ -60,8 +60,10 @@ static void search(double *start, problem *p) {
     free(lp);
 }
 
-/* Fit the polynomial to what was learned near the best points; 0 when that worked. */
+/* Fit the polynomial to what was learned near the best points; 0 when that worked. Not to all of very many, whose sums
+   would take longer than a signal may wait: every so manieth will do. */
 static int learn(problem *p) {
+    enum { MOST = 10000 };
     memory *m = &p->learned;
     long kept = 0;
     for (long i = 0; i < m->n; i++) { /* points that have fallen behind are dropped for good */
@@ -72,7 +74,20 @@ static int learn(problem *p) {
     }
     m->n = kept;
     response_free(&p->response);
-    return response_fit(&p->response, m->theta, m->dex, kept, p->n_model, p->sed.n, 4);
+    if (kept <= MOST) return response_fit(&p->response, m->theta, m->dex, kept, p->n_model, p->sed.n, 4);
+    const size_t d = (size_t)p->n_model;
+    const size_t n = (size_t)p->sed.n;
+    double *theta = malloc(MOST * (d + n) * sizeof *theta);
+    if (!theta) fail("fit_sed: out of memory");
+    double *dex = theta + MOST * d;
+    for (size_t i = 0; i < MOST; i++) {
+        const size_t from = i * (size_t)kept / MOST;
+        memcpy(theta + i * d, m->theta + from * d, d * sizeof *theta);
+        memcpy(dex + i * n, m->dex + from * n, n * sizeof *dex);
+    }
+    const int status = response_fit(&p->response, theta, dex, MOST, p->n_model, p->sed.n, 4);
+    free(theta);
+    return status;
 }
 
 /* Walkers far below the best start again between three good ones. Returns how many were moved. */

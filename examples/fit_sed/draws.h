@@ -97,8 +97,13 @@ static void part_curve(double *flux, const double *nu, const problem *p, const d
 /* ln likelihood of a solved blob's fluxes, less the network's. */
 static double net_off(const problem *p, const double *data, const double *full, double ln_p, const double *theta) {
     net_desk *k = &p->desk[thread_number()];
-    double ln_l;
-    if (bml_ssc_log_likelihood(&ln_l, data, net_points(p, k, full), p->sed.n, full[LN_F])) return -HUGE_VAL;
+    const bml_ssc_point *point = net_points(p, k, full);
+    double ln_l = 0;
+    for (int i = 0; i < p->sed.n; i++) {
+        double one;
+        if (bml_ssc_log_likelihood(&one, &data[i], &point[i], 1, full[LN_F + p->group[i]])) return -HUGE_VAL;
+        ln_l += one;
+    }
     return ln_l - (ln_p - bml_mcmc_prior_log_density(p->prior, theta));
 }
 

@@ -28,6 +28,10 @@
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
+#define BML_HADRON_IMPLEMENTATION
+#include "bml_hadron.h"
+#include "hadron_area.h"
+#include "hadron_ssc.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 #define BML_NN_IMPLEMENTATION
@@ -43,6 +47,27 @@
 #include "report.h"
 #include "calibrate.h"
 #include "catalog.h"
+
+/* --protons: what a referee would ask of them, in the best model. */
+static void judge_protons(verdict *v, const problem *p, const best_point *best) {
+    bml_hadron_derived q;
+    bml_hadron_balance e;
+    const bml_hadron_blob *protons = p->protons.blob ? p->protons.blob[0] : NULL;
+    if (!protons) return;
+    if (solve(p->blob[0], p, best->full) || bml_hadron_derive(&q, protons) || bml_hadron_energy(&e, protons)) return;
+    const double U_B = pow(10, 2 * best->full[B]) / (8 * 3.14159265358979);
+    verdict_add(v, verdict_colour(q.U_p / U_B, 1e4, 1e8), "Up_over_UB", q.U_p / U_B,
+                "Protons hold %.2g erg/cm3, and give %.2g of their power to photons, pairs and neutrinos.", q.U_p,
+                q.efficiency);
+    verdict_add(v, verdict_colour(q.muon_cooling, 0.1, 1), "muon_cooling", q.muon_cooling,
+                "Loss over decay rate of muons at gamma_max: above 0.1 neutrino spectra are too hard at the top.");
+    verdict_add(v, verdict_colour(fabs(e.residual), 0.02, 0.1), "proton_energy", e.residual,
+                "This share of the protons' energy is missing in their books.");
+    if (p->opt->neutrinos < 0) return;
+    const double ln_p = ln_neutrinos(p, best->full);
+    verdict_add(v, verdict_colour(-ln_p, 3, 7), "neutrinos", ln_p,
+                "ln of the probability that exactly as many neutrinos are seen as %ld.", p->opt->neutrinos);
+}
 
 /* Everything that a fit leaves, at once. Returns whether pictures are missing. */
 static int write_results(const problem *p, const option_row *rows, posterior *post, draws *g, const best_point *best,
@@ -83,6 +108,7 @@ static int fit(problem *p, const option_row *rows) {
     judge_fit(&q, p, &best, &g);
     if (by_network(p)) print_check(p, &post, &g);
     judge(&v, p, &post, &q, &g);
+    judge_protons(&v, p, &best);
     const double seconds = p->seconds + seconds_now() - seconds_begun();
     const int undrawn = write_results(p, rows, &post, &g, &best, nu, &other, &q, &v, seconds);
     print_groups("band", q.band, q.n_bands);
@@ -105,7 +131,8 @@ static int fit(problem *p, const option_row *rows) {
 static const char usage[] = "fit_sed [options] SED";
 static const char about[] =
     "Fits a one-zone synchrotron self-Compton model to a table of fluxes (CSV, ECSV, IPAC, ...: sed.h).\n"
-    "Parameters, log10: log_R [cm] 14..17, log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
+    "Parameters and the ranges in which they are fitted (--prior and --fix may go beyond), log10: log_R [cm] 14..17, "
+    "log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
     "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3.\n"
     "With --field and --thermal those of the surroundings, log10; in brackets what holds unless --free names it:\n"
@@ -116,6 +143,7 @@ static const char about[] =
     "             log_T_torus [K] 2..3.5 [3]\n"
     "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
     "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
+    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2].\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
 /* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. */

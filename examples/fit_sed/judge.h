@@ -162,16 +162,28 @@ static void judge_best(goodness *q, const problem *p, const best_point *best) {
 }
 
 /* chi^2 of the data on quoted errors and scatter together, for one draw. */
-static double chi2_of_draw(const problem *p, const double *flux, double f2) {
+static double chi2_of_draw(const problem *p, const double *flux, const double *full) {
     double chi2 = 0;
     for (int i = 0; i < p->sed.n; i++) {
         const bml_ssc_point *d = &p->sed.point[i];
         if (d->upper_limit) continue;
         const double r = log10_or_floor(flux[i]) - p->log_data[i];
         const double side = side_error(d, r);
-        chi2 += r * r / (side * side + f2);
+        chi2 += r * r / (side * side + exp(2 * full[LN_F + p->group[i]]));
     }
     return chi2;
+}
+
+/* The scatter of a draw [dex]: with one for each instrument the root of their mean square over the points. */
+static double scatter_of_draw(const problem *p, const double *full) {
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < p->sed.n; i++) {
+        if (p->sed.point[i].upper_limit) continue;
+        sum += exp(2 * full[LN_F + p->group[i]]);
+        n++;
+    }
+    return n ? sqrt(sum / n) : 0;
 }
 
 /* The posterior predictive p-value of that chi^2: for Gaussian errors a replica's is chi^2 of n degrees (Gelman, Meng
@@ -183,8 +195,8 @@ static void judge_draws(goodness *q, const problem *p, const draws *g) {
     if (!f) fail("fit_sed: out of memory");
     for (long i = 0; i < g->n; i++) {
         expand(full, p, g->theta + i * p->n_free);
-        f[i] = exp(full[LN_F]);
-        sum += pow(10, log10_tail(chi2_of_draw(p, g->data + i * p->sed.n, f[i] * f[i]), q->n));
+        f[i] = scatter_of_draw(p, full);
+        sum += pow(10, log10_tail(chi2_of_draw(p, g->data + i * p->sed.n, full), q->n));
     }
     q->predictive = sum / (double)g->n;
     if (p->opt->systematic_scatter) q->scatter = bml_mcmc_quantile(f, (size_t)g->n, 0.5);
@@ -326,6 +338,43 @@ static int edge_is_harmless(int parameter) {
     return parameter == GAMMA_MIN || parameter == GAMMA_MAX || parameter >= LN_F;
 }
 
+/* --scatter instrument: the one whose scatter is farthest above its errors. */
+static void verdict_scatters(verdict *v, const problem *p, const draws *g) {
+    double full[N_PAR];
+    double most = 0;
+    double its = 0;
+    const char *worst = NULL;
+    for (int group = 1; group < SCATTERS && p->opt->scatter; group++) {
+        double f = 0;
+        double error = 0;
+        int n = 0;
+        if (!(p->opt->scatters >> group & 1)) continue;
+        for (long i = 0; i < g->n; i++) {
+            expand(full, p, g->theta + i * p->n_free);
+            f += full[LN_F + group] / (double)g->n;
+        }
+        for (int i = 0; i < p->sed.n; i++) {
+            if (p->group[i] != group || p->sed.point[i].upper_limit) continue;
+            error += 0.5 * (p->sed.point[i].sigma_lo + p->sed.point[i].sigma_hi);
+            n++;
+        }
+        const double ratio = exp(f) * n / error;
+        if (!(ratio > most)) continue;
+        most = ratio;
+        its = exp(f);
+        worst = parameters[LN_F + group].name;
+    }
+    if (!worst) return;
+    verdict_add(v,
+                its > 0.3 && most > 3                 ? VERDICT_RED
+                : its > cross_calibration && most > 3 ? VERDICT_YELLOW
+                                                      : VERDICT_GREEN,
+                "worst_scatter", most, "The largest scatter beside its errors is %s: %.3f dex, %.1f times them%s.",
+                worst, its, most,
+                its > cross_calibration && most > 3 ? ": another epoch or component; its points weigh the less for it"
+                                                    : "");
+}
+
 static void verdict_edges(verdict *v, const problem *p, const draws *g) {
     double lower[N_PAR];
     double upper[N_PAR];
@@ -346,7 +395,7 @@ static void verdict_edges(verdict *v, const problem *p, const draws *g) {
                         100 * share[side], parameters[par].name, side ? "upper" : "lower", side ? upper[k] : lower[k],
                         edge_is_harmless(par)
                             ? "the data give a limit, not a value"
-                            : "the fit wants a source outside it; the prior decides, or the model is wrong");
+                            : "the fit wants a source outside it; widen it by --prior, or the model is wrong");
         }
     }
     if (!found) verdict_add(v, VERDICT_GREEN, "edges", 0, "No parameter's posterior piles up at an edge of its prior.");
@@ -444,6 +493,7 @@ static void judge(verdict *v, const problem *p, const posterior *post, const goo
     verdict_group(v, q, q->band, q->n_bands, "band");
     verdict_group(v, q, q->instrument, q->n_instruments, "instrument");
     verdict_limits(v, q, p);
+    verdict_scatters(v, p, g);
     verdict_edges(v, p, g);
     verdict_sampler(v, p, post);
     verdict_network(v, p, post);

@@ -5,6 +5,7 @@
 #ifndef FIT_SED_MODEL_H
 #define FIT_SED_MODEL_H
 #include "options.h"
+#include "hadrons.h"
 
 enum {
     R,
@@ -28,46 +29,55 @@ enum {
     R_TORUS,
     F_TORUS,
     T_TORUS,
+    L_P,
+    GAMMA_P,
+    P_P,
     L_HOST,
-    LN_F,
-    N_PAR
+    LN_F,          /* of all points, or with --scatter instrument of those whose instrument has too few */
+    SCATTERS = 16, /* groups of points, each with its own ln f */
+    N_PAR = LN_F + SCATTERS
 };
 
-/* The parameters, their ranges, and how a picture writes them. usual: a value, or a tie to another parameter, that holds
-   unless --free, --fix, --tie or --prior names the parameter; NULL: it is fitted. Radii and fractions as in Ghisellini &
-   Tavecchio 2009, MNRAS 397, 985. */
-static const struct parameter {
+/* The parameters, and how a picture writes them. lo, hi: the published ranges, in which the prior is flat; least, most:
+   what --fix, --tie and --prior may ask for. usual: a value, or a tie to another parameter, that holds unless --free,
+   --fix, --tie or --prior names the parameter; NULL: it is fitted. Radii and fractions as in Ghisellini & Tavecchio 2009,
+   MNRAS 397, 985. The rows behind ln_f get their names in setup.h. */
+static struct parameter {
     const char *name, *label, *unit;
-    double lo, hi;
+    double lo, hi, least, most;
     const char *usual;
 } parameters[N_PAR] = {
-    {"log_R", "log_{10} R", "cm", 14, 17, NULL},
-    {"log_B", "log_{10} B", "G", -2, 2, NULL},
-    {"log_gamma_min", "log_{10} γ_{min}", "", 0.1, 4, NULL},
-    {"log_gamma_max", "log_{10} γ_{max}", "", 2.1, 8, NULL},
-    {"log_l_e", "log_{10} l_e", "", -5, -1, NULL},
-    {"p", "p", "", 1.5, 3, NULL},
-    {"log_delta", "log_{10} δ", "", 0, 3, NULL},
-    {"log_gamma_break", "log_{10} γ_{br}", "", 1, 8, NULL},
-    {"p2", "p_2", "", 1.5, 6, NULL},
-    {"curvature", "b", "", 0, 3, NULL},
-    {"log_u_ext", "log_{10} u_{ext}", "erg/cm^3", -8, 3, NULL},
-    {"log_T_ext", "log_{10} T_{ext}", "K", 2, 7, NULL},
-    {"log_Gamma", "log_{10} Γ", "", 0, 3, "log_delta"},
-    {"log_distance", "log_{10} r", "cm", 15, 21, NULL},
-    {"log_L_disc", "log_{10} L_{disc}", "erg/s", 41, 48, NULL},
-    {"log_M_bh", "log_{10} M_{BH}", "Msun", 6, 10.5, "8.7"},
-    {"log_R_blr", "log_{10} R_{BLR}", "cm", 14, 19.5, "0.5*log_L_disc-5.5"},
-    {"log_f_blr", "log_{10} ξ_{BLR}", "", -4, 0, "-1"},
-    {"log_R_torus", "log_{10} R_{torus}", "cm", 15.5, 21, "0.5*log_L_disc-4.1021"},
-    {"log_f_torus", "log_{10} ξ_{torus}", "", -4, 0, "-0.301"},
-    {"log_T_torus", "log_{10} T_{torus}", "K", 2, 3.5, "3"},
-    {"log_L_host", "log_{10} L_{host}", "erg/s", 40, 47, NULL},
-    {"ln_f", "ln f", "dex", -10, 1, NULL},
+    {"log_R", "log_{10} R", "cm", 14, 17, 12, 20, NULL},
+    {"log_B", "log_{10} B", "G", -2, 2, -5, 4, NULL},
+    {"log_gamma_min", "log_{10} γ_{min}", "", 0.1, 4, 0, 6, NULL},
+    {"log_gamma_max", "log_{10} γ_{max}", "", 2.1, 8, 0.3, 8, NULL},
+    {"log_l_e", "log_{10} l_e", "", -5, -1, -10, 1, NULL},
+    {"p", "p", "", 1.5, 3, -1, 6, NULL},
+    {"log_delta", "log_{10} δ", "", 0, 3, 0, 3, NULL},
+    {"log_gamma_break", "log_{10} γ_{br}", "", 1, 8, 0, 8, NULL},
+    {"p2", "p_2", "", 1.5, 6, -1, 10, NULL},
+    {"curvature", "b", "", 0, 3, -3, 10, NULL},
+    {"log_u_ext", "log_{10} u_{ext}", "erg/cm^3", -8, 3, -15, 6, NULL},
+    {"log_T_ext", "log_{10} T_{ext}", "K", 2, 7, 0, 9, NULL},
+    {"log_Gamma", "log_{10} Γ", "", 0, 3, 0, 3, "log_delta"},
+    {"log_distance", "log_{10} r", "cm", 15, 21, 13, 24, NULL},
+    {"log_L_disc", "log_{10} L_{disc}", "erg/s", 41, 48, 38, 49, NULL},
+    {"log_M_bh", "log_{10} M_{BH}", "Msun", 6, 10.5, 3, 11, "8.7"},
+    {"log_R_blr", "log_{10} R_{BLR}", "cm", 14, 19.5, 12, 22, "0.5*log_L_disc-5.5"},
+    {"log_f_blr", "log_{10} ξ_{BLR}", "", -4, 0, -8, 0, "-1"},
+    {"log_R_torus", "log_{10} R_{torus}", "cm", 15.5, 21, 13, 23, "0.5*log_L_disc-4.1021"},
+    {"log_f_torus", "log_{10} ξ_{torus}", "", -4, 0, -8, 0, "-0.301"},
+    {"log_T_torus", "log_{10} T_{torus}", "K", 2, 3.5, 1, 5, "3"},
+    {"log_l_p", "log_{10} l_p", "", -8, -1, -15, 2, NULL},
+    {"log_gamma_p_max", "log_{10} γ_{p,max}", "", 3, 11, 1, 12, NULL},
+    {"p_p", "p_p", "", 1, 3, -1, 6, "2"},
+    {"log_L_host", "log_{10} L_{host}", "erg/s", 40, 47, 36, 48, NULL},
+    {"ln_f", "ln f", "dex", -10, 1, -20, 3, NULL},
 };
-static const double gamma_span = 2;     /* gamma_max is at least 100 gamma_min */
-static const double cutoff_reach = 1.3; /* with an exponential cut-off gamma_max is 20 times that */
-static const double parabola_pivot = 4; /* log gamma where a log-parabola has the index p, unless --fix says so */
+static const double gamma_span = 2;        /* gamma_max is at least 100 gamma_min */
+static const double cutoff_reach = 1.3;    /* with an exponential cut-off gamma_max is 20 times that */
+static const double proton_mass = 3.26391; /* log10 of m_p/m_e: a proton is confined to a gamma as much lower */
+static const double parabola_pivot = 4;    /* log gamma where a log-parabola has the index p, unless --fix says so */
 
 static const double bad_by =
     15; /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
@@ -112,12 +122,14 @@ typedef struct problem {
     tie tied[N_PAR];              /* those that follow others, in the order in which they can be worked out */
     int n_tied;
     int free_par[N_PAR], n_free; /* the others, in order */
-    int n_model;                 /* free parameters of the solver: all but ln f, which stands last */
+    int n_model;                 /* free parameters of the solver: all but ln f, of which each group has one, last */
+    int *group;                  /* [sed.n] 0 ... SCATTERS - 1: a point's scatter is LN_F + group */
     bml_mcmc_prior *prior;       /* of the free parameters */
     int follows;                 /* gamma_max follows the cut-off */
     int confines;                /* R and B can bound gamma_max: in the published ranges they cannot */
     bml_ssc *tables;
     bml_ssc_blob **blob; /* [threads] */
+    hadrons protons;     /* --protons */
     int threads;
     farm others; /* the other ranks of MPI */
     device card; /* --device cuda: the solver, or the network, on it */
@@ -163,8 +175,11 @@ static int is_parameter(const options *opt, int k) {
     case R_TORUS:
     case F_TORUS:
     case T_TORUS: return ((opt->fields | opt->shines) & AROUND_TORUS) != 0;
+    case L_P:
+    case GAMMA_P:
+    case P_P: return opt->protons;
     case L_HOST: return (opt->shines & AROUND_HOST) != 0;
-    default: return 1;
+    default: return k < LN_F || (opt->scatters >> (k - LN_F) & 1);
     }
 }
 
@@ -193,7 +208,7 @@ static double log_t_var(const problem *p, const double *full) {
 static int ties_allowed(const problem *p, const double *full) {
     for (int k = 0; k < p->n_tied; k++) {
         const int par = p->tied[k].par;
-        if (!(full[par] >= parameters[par].lo - 1e-9 && full[par] <= parameters[par].hi + 1e-9)) return 0;
+        if (!(full[par] >= parameters[par].least - 1e-9 && full[par] <= parameters[par].most + 1e-9)) return 0;
     }
     if (!is_parameter(p->opt, LORENTZ)) return 1;
     const double Gamma = pow(10, full[LORENTZ]);
@@ -207,6 +222,7 @@ static int allowed(const problem *p, const double *full) {
     const int between = shape == ELECTRONS_BROKEN || shape == ELECTRONS_CUTOFF;
     if (between && !(full[BREAK] >= full[GAMMA_MIN] && full[BREAK] <= full[GAMMA_MAX])) return 0;
     if (!ties_allowed(p, full)) return 0;
+    if (p->opt->protons && !(full[GAMMA_P] <= ssc_row_confined(full) - proton_mass)) return 0;
     return !(p->opt->t_var > 0) || log_t_var(p, full) <= log10(p->opt->t_var);
 }
 
@@ -270,10 +286,33 @@ static bml_ssc_source source_of(const problem *p, const double *full, bml_ssc_ex
     return source;
 }
 
+/* With protons, to t = 5 in the solver's own steps: where the loop from protons to photons and back runs away within a
+   step there is no steady source to fit. */
+static int solve_protons(bml_ssc_blob *blob, bml_hadron_blob *protons, bml_ssc_source *source, const double *full) {
+    const int steps = 12;
+    const char *why;
+    bml_hadron_source p = {
+        .gamma_min = 1, .gamma_max = pow(10, full[GAMMA_P]), .compactness = pow(10, full[L_P]), .p = full[P_P]};
+    int status = hadron_ssc_begin(blob, protons, source, &p, 0, &why);
+    for (int i = 1; i <= steps && !status; i++)
+        status = bml_ssc_advance(blob, 5.0 * i / steps);
+    return status == BML_SSC_NOT_CONVERGED ? BML_SSC_PARAMETER : status;
+}
+
 static int solve(bml_ssc_blob *blob, const problem *p, const double *full) {
     bml_ssc_external field[AROUND_FIELDS];
-    const bml_ssc_source source = source_of(p, full, field);
+    bml_ssc_source source = source_of(p, full, field);
+    if (p->opt->protons) return solve_protons(blob, p->protons.blob[thread_number()], &source, full);
     return bml_ssc_solve(blob, &source);
+}
+
+/* --neutrinos: ln of the probability of as many events, in the source that this thread has solved last. */
+static double ln_neutrinos(const problem *p, const double *full) {
+    if (p->opt->neutrinos < 0) return 0;
+    const bml_hadron_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
+    double events;
+    int status = bml_hadron_events(&events, &p->protons.area, p->opt->exposure, p->protons.blob[thread_number()], &o);
+    return status ? (double)NAN : bml_hadron_log_poisson((int)p->opt->neutrinos, events);
 }
 
 /* nu F_nu of a solved blob at nu [n], absorbed by the fields around it; TOTAL: with all that shines beside it. */
@@ -291,14 +330,24 @@ static int seen(double *flux, const double *nu, int n, const problem *p, const d
 /* ln likelihood of model fluxes. */
 static double ln_likelihood(const problem *p, const double *flux, const double *full) {
     double ln_l;
-    int status = bml_ssc_log_likelihood(&ln_l, flux, p->sed.point, p->sed.n, full[LN_F]);
-    return status ? (double)NAN : ln_l;
+    double sum = 0;
+    if (p->opt->scatters == 1) {
+        const int status = bml_ssc_log_likelihood(&ln_l, flux, p->sed.point, p->sed.n, full[LN_F]);
+        return status ? (double)NAN : ln_l;
+    }
+    for (int i = 0; i < p->sed.n; i++) {
+        if (bml_ssc_log_likelihood(&ln_l, &flux[i], &p->sed.point[i], 1, full[LN_F + p->group[i]])) return (double)NAN;
+        sum += ln_l;
+    }
+    return sum;
 }
 
 /* The same from log10 of the fluxes, y [sed.n]: what the network and the polynomial give. point: the data, perhaps with
    other errors. Detections need no exponential here, and one logarithm for sixteen. */
-static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, const double *y, double ln_f) {
-    const double f2 = exp(2 * ln_f);
+static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, const double *y, const double *full) {
+    double square[SCATTERS];
+    for (int g = 0; g < SCATTERS; g++)
+        square[g] = p->opt->scatters >> g & 1 ? exp(2 * full[LN_F + g]) : 0;
     double chi2 = 0;
     double product = 1;
     double ln_v = 0;
@@ -308,13 +357,13 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
         if (point[i].upper_limit) {
             const double flux = exp(2.302585092994046 * fmin(y[i], 100));
             double ln_l;
-            if (bml_ssc_log_likelihood(&ln_l, &flux, &point[i], 1, ln_f)) return (double)NAN;
+            if (bml_ssc_log_likelihood(&ln_l, &flux, &point[i], 1, -HUGE_VAL)) return (double)NAN;
             ln_limits += ln_l;
             continue;
         }
         const double r = y[i] - p->log_data[i];
         const double side = r > 0 ? point[i].sigma_hi : point[i].sigma_lo;
-        const double v = side * side + f2;
+        const double v = side * side + square[p->group[i]];
         chi2 += r * r / v;
         product *= v;
         if (++n % 16 == 0) {
@@ -346,7 +395,7 @@ static double exact(const problem *p, const double *full, double *dex, int *solv
     if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
     bml_ssc_observer o = observer_of(p, full);
     if (seen(dex, p->nu, p->sed.n, p, full, blob, BML_SSC_TOTAL)) return (double)NAN;
-    const double ln_l = ln_likelihood(p, dex, full) + ln_equipartition(p, blob, &o);
+    const double ln_l = ln_likelihood(p, dex, full) + ln_equipartition(p, blob, &o) + ln_neutrinos(p, full);
     for (int i = 0; i < p->sed.n; i++)
         dex[i] = log10(dex[i]);
     return ln_l;
@@ -449,7 +498,7 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
         lp[i] = -HUGE_VAL;
         if (!(prior > -HUGE_VAL) || !allowed(p, full)) continue;
         response_at(dex, &p->response, theta + i * n_dim);
-        lp[i] = prior + ln_likelihood_dex(p, p->sed.point, dex, full[LN_F]) / p->warmth;
+        lp[i] = prior + ln_likelihood_dex(p, p->sed.point, dex, full) / p->warmth;
         if (!(lp[i] > -1e300)) lp[i] = -HUGE_VAL;
     }
 }

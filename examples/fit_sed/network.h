@@ -58,7 +58,7 @@ static double net_likelihood(double *y, const problem *p, net_desk *k, int row, 
     const double scale = p->log10_area + full[R] + 4 * full[DELTA];
     for (int i = 0; i < p->sed.n; i++)
         y[i] = p->fade[i] + scale + surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
-    return ln_likelihood_dex(p, net_points(p, k, full), y, full[LN_F]);
+    return ln_likelihood_dex(p, net_points(p, k, full), y, full);
 }
 
 /* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. y:
@@ -70,12 +70,12 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
     memset(d_full, 0, N_PAR * sizeof *d_full);
     for (int i = 0; i < p->sed.n; i++) {
         if (!(y[i] > -HUGE_VAL)) continue; /* a limit that nothing reaches */
-        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y[i], full[LN_F]);
+        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y[i], full[LN_F + p->group[i]]);
         const double by_x = surrogate_back(k->d_node + (size_t)row * n_out, d_full, &p->net, &k->frame[row], node,
                                            p->log10_x[i] - full[DELTA], g.by_flux);
         d_full[R] += g.by_flux;
         d_full[DELTA] += g.by_flux * (4 - by_x);
-        d_full[LN_F] += g.by_ln_f;
+        d_full[LN_F + p->group[i]] += g.by_ln_f;
     }
 }
 

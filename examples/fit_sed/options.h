@@ -4,7 +4,7 @@
 #define FIT_SED_OPTIONS_H
 
 enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
-enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS };
+enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS, SAMPLER_IMPORTANCE };
 enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
 enum { RADIO_AUTO, RADIO_FIT, RADIO_LIMIT, RADIO_DROP };
 enum { ELECTRONS_POWER, ELECTRONS_BROKEN, ELECTRONS_PARABOLA, ELECTRONS_CUTOFF };
@@ -13,14 +13,19 @@ enum { CHOOSE_FOR_ME = -1 }; /* of a flag: as the rest of the options suggests *
 typedef struct options {
     const char *input; /* the table */
     /* data */
-    double redshift, confidence, error_floor, nu_min, nu_max;
+    double redshift, confidence, error_floor, nu_min, nu_max, average;
     int frame, radio, check_table;
     const char *columns, *source, *ebl;
     option_list skip;
     /* model */
-    int grid, ssa, pairs, systematic_scatter, electrons, escape;
+    int grid, ssa, pairs, systematic_scatter, scatter, electrons, escape;
+    unsigned scatters;             /* set of groups that have a scatter of their own; bit 0: the common one */
     int fields, shines, isotropic; /* sets of AROUND_...: from field and thermal */
     double t_var, equipartition;
+    int protons;
+    long neutrinos; /* seen; -1: not asked */
+    double exposure;
+    const char *area;
     option_list fix, tie, free, field, thermal;
     const char *prior;
     /* network */
@@ -38,8 +43,10 @@ typedef struct options {
 enum { OPTION_ROWS = 64 };
 
 static const options options_default = {.systematic_scatter = 1,
+                                        .scatters = 1,
                                         .ssa = CHOOSE_FOR_ME,
                                         .reweigh = CHOOSE_FOR_ME,
+                                        .neutrinos = -1,
                                         .check_table = 1,
                                         .ebl = "auto",
                                         .walkers = 48,
@@ -101,6 +108,13 @@ static int options_data(option_row *rows, int n, options *o) {
          .max = 2,
          .value = "DEX",
          .help = "smaller, zero and missing errors become this (0.04 is 10 %)"},
+        {.name = "average",
+         .real = &o->average,
+         .min = 0,
+         .max = 2,
+         .value = "DEX",
+         .help = "of many epochs: detections in each DEX of frequency become their median, with half of their 68 % as "
+                 "error; limits among them are left out; 0: not"},
         {.name = "confidence",
          .real = &o->confidence,
          .min = 0.5001,
@@ -158,6 +172,20 @@ static int options_model(option_row *rows, int n, options *o) {
          .max = 100,
          .value = "DEX",
          .help = "a Gaussian prior of this width in log10 of U_e/U_B; 0: none"},
+        {.name = "protons",
+         .flag = &o->protons,
+         .help = "protons beside the electrons: adds log_l_p, log_gamma_p_max, p_p (2 unless --free); with pairs"},
+        {.name = "neutrinos",
+         .integer = &o->neutrinos,
+         .min = 0,
+         .max = 1e6,
+         .value = "N",
+         .help = "muon-neutrino events that were seen, a Poisson term"},
+        {.name = "area",
+         .text = &o->area,
+         .value = "FILE",
+         .help = "effective area for them: lines log10 E [GeV], cm^2"},
+        {.name = "exposure", .real = &o->exposure, .min = 0, .max = 1e12, .value = "S", .help = "seconds, for them"},
         {.name = "fix", .list = &o->fix, .value = "NAME=VALUE", .help = "hold a parameter; may be repeated"},
         {.name = "tie",
          .list = &o->tie,
@@ -171,6 +199,10 @@ static int options_model(option_row *rows, int n, options *o) {
         {.name = "systematic-scatter",
          .flag = &o->systematic_scatter,
          .help = "fit ln f, a scatter in dex beyond the errors"},
+        {.name = "scatter",
+         .choice = &o->scatter,
+         .value = "common|instrument",
+         .help = "one ln f, or one for each instrument of three detections or more: ln_f_NAME"},
         {.name = "model",
          .text = &o->model,
          .value = "FILE",
@@ -191,8 +223,8 @@ static int options_sampling(option_row *rows, int n, options *o) {
     const option_row list[] = {
         {.name = "sampler",
          .choice = &o->sampler,
-         .value = "ensemble|nested|nuts",
-         .help = "nested gives the evidence too; nuts needs --model"},
+         .value = "ensemble|nested|nuts|importance",
+         .help = "nested and importance give the evidence too; nuts needs --model"},
         {.name = "moves",
          .choice = &o->moves,
          .value = "surrogate|stretch|de|mixture",
@@ -316,6 +348,8 @@ static void options_check(options *o) {
     if (o->device == DEVICE_CUDA && o->sampler == SAMPLER_NUTS)
         fail("fit_sed: --sampler nuts takes gradients, which the CPU gives: not with --device cuda");
     const int plain = o->electrons == ELECTRONS_POWER && !o->fields && !o->shines && !o->escape;
+    if (o->scatter && !o->systematic_scatter)
+        fail("fit_sed: --scatter instrument goes without --no-systematic-scatter");
     if (o->model && !plain)
         fail("fit_sed: networks know power laws without fields: --model goes without --electrons, --field, --thermal "
              "and --photon-escape");

@@ -195,6 +195,15 @@ static void print_other(const problem *p, const posterior *post, const other_run
                hypot(post->log_z_error, o->log_z_error));
 }
 
+/* The first `keep` of d columns of theta [n][d]; yours to free. */
+static double *first_columns(const double *theta, long n, int d, int keep) {
+    double *rows = malloc((size_t)n * (size_t)keep * sizeof *rows);
+    if (!rows) fail("fit_sed: out of memory");
+    for (long i = 0; i < n; i++)
+        memcpy(rows + i * keep, theta + i * d, (size_t)keep * sizeof *rows);
+    return rows;
+}
+
 /* corner.png; its titles are the numbers of posterior.csv. */
 static int write_corner(const problem *p, const posterior *post, const other_run *other) {
     const char *label[N_PAR];
@@ -202,15 +211,18 @@ static int write_corner(const problem *p, const posterior *post, const other_run
     double median[N_PAR];
     double minus[N_PAR];
     double plus[N_PAR];
-    plot_corner corner = {
-        .n_dim = p->n_free,
-        .label = label,
-        .unit = unit,
-        .median = median,
-        .minus = minus,
-        .plus = plus,
-        .chain = {.sample = post->chain.theta, .n = (long)post->chain.n_steps * post->chain.n_walkers},
-        .second = {.sample = other->theta, .n = other->n}};
+    const int n_dim = p->n_free < PLOT_DIM_MAX ? p->n_free : PLOT_DIM_MAX; /* the first ones, where they are too many */
+    const long n = (long)post->chain.n_steps * post->chain.n_walkers;
+    double *sample = first_columns(post->chain.theta, n, p->n_free, n_dim);
+    double *second = other->theta ? first_columns(other->theta, other->n, p->n_free, n_dim) : NULL;
+    plot_corner corner = {.n_dim = n_dim,
+                          .label = label,
+                          .unit = unit,
+                          .median = median,
+                          .minus = minus,
+                          .plus = plus,
+                          .chain = {.sample = sample, .n = n},
+                          .second = {.sample = second, .n = other->n}};
     char err[ERROR_SIZE];
     for (int i = 0; i < p->n_free; i++) {
         label[i] = parameters[p->free_par[i]].label;
@@ -225,6 +237,8 @@ static int write_corner(const problem *p, const posterior *post, const other_run
     }
     const int drawn = plot_corner_write(&corner, p->opt->out, "corner", err);
     if (drawn < 0) fail("%s", err);
+    free(sample);
+    free(second);
     return drawn;
 }
 

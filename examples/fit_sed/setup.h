@@ -107,7 +107,7 @@ static void ebl_observe(problem *p) {
 }
 
 static int parameter_index(const char *name, size_t length) {
-    for (int k = 0; k < N_PAR; k++)
+    for (int k = 0; k < N_PAR && parameters[k].name; k++)
         if (strlen(parameters[k].name) == length && !strncmp(parameters[k].name, name, length)) return k;
     return -1;
 }
@@ -181,8 +181,8 @@ static void hold_items(holding *h, problem *p, const option_list *list, const ch
         const char *wrong = ties ? NULL : read_real(&unused, equals + 1);
         if (!wrong) wrong = hold(h, p, k, equals + 1);
         if (wrong) fail("fit_sed: --%s %s: '%s' %s", option, item, equals + 1, wrong);
-        if (h->how[k] == FIXED && !(p->value[k] >= parameters[k].lo && p->value[k] <= parameters[k].hi))
-            fail("fit_sed: --%s %s: outside %g ... %g", option, item, parameters[k].lo, parameters[k].hi);
+        if (h->how[k] == FIXED && !(p->value[k] >= parameters[k].least && p->value[k] <= parameters[k].most))
+            fail("fit_sed: --%s %s: outside %g ... %g", option, item, parameters[k].least, parameters[k].most);
     }
 }
 
@@ -238,7 +238,9 @@ static void fix_parameters(problem *p, const prior_file *file) {
     order_ties(p, &h);
     for (int k = 0; k < N_PAR; k++)
         if (h.how[k] == FITTED && is_parameter(p->opt, k)) p->free_par[p->n_free++] = k;
-    p->n_model = p->n_free - (h.how[LN_F] == FITTED);
+    p->n_model = 0;
+    for (int i = 0; i < p->n_free; i++)
+        p->n_model += p->free_par[i] < LN_F;
     if (p->n_model < 1) fail("fit_sed: at least one parameter of the source must be free");
 }
 
@@ -260,21 +262,22 @@ static void take_prior(bml_mcmc_prior_param *row, const prior_row *given, int k,
     const int endless = given->kind == PRIOR_NORMAL && !(given->lower < given->upper);
     PRIOR_PARAM(row, given);
     if (endless) {
-        row->lower = range->lo;
-        row->upper = range->hi;
+        row->lower = range->least;
+        row->upper = range->most;
     }
-    if (!(row->lower >= range->lo && row->upper <= range->hi))
+    if (!(row->lower >= range->least && row->upper <= range->most))
         fail("%s:%ld: %s: %g ... %g is outside %g ... %g", file->name, given->line, range->name, row->lower, row->upper,
-             range->lo, range->hi);
+             range->least, range->most);
 }
 
 /* Reads --prior; empty without. */
 static void read_prior(prior_file *file, const problem *p) {
     char err[ERROR_SIZE];
     const char *names[N_PAR];
+    int n = 0;
     for (int k = 0; k < N_PAR; k++)
-        names[k] = parameters[k].name;
-    if (p->opt->prior && (prior_read(file, p->opt->prior, err) || prior_check_names(file, names, N_PAR, err)))
+        if (parameters[k].name) names[n++] = parameters[k].name;
+    if (p->opt->prior && (prior_read(file, p->opt->prior, err) || prior_check_names(file, names, n, err)))
         fail("%s", err);
 }
 
@@ -282,7 +285,9 @@ static void read_prior(prior_file *file, const problem *p) {
    parameters that are drawn later: allowed() alone holds then. */
 static void make_prior(problem *p, const prior_file *file) {
     bml_mcmc_prior_param row[N_PAR] = {{0}};
-    const double weakest[2] = {parameters[R].lo, parameters[B].lo}; /* R and B bound gamma_max only if they can */
+    double weakest[2] = {parameters[R].lo, parameters[B].lo}; /* R and B bound gamma_max only if they can */
+    for (int k = R; k <= B; k++)
+        if (!is_free(p, k)) weakest[k] = is_tied(p, k) ? parameters[k].least : fmin(weakest[k], p->value[k]);
     p->confines = p->opt->prior || ssc_row_confined(weakest) < parameters[GAMMA_MAX].hi;
     const int bounded = !is_tied(p, R) && !is_tied(p, B) && !is_tied(p, GAMMA_MIN);
     for (int i = 0; i < file->n; i++)
@@ -308,6 +313,69 @@ static void make_prior(problem *p, const prior_file *file) {
 
 /* ==== the table =================================================================================================== */
 
+/* ---- --average: tables of many epochs ---- */
+
+static int compare_double(const void *a, const void *b) {
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The points [from, to) of one bin as one, at place n: the median of the detections' log nu F_nu at the mean of their log
+   nu; its error is half of the range that holds 68 % of them, and no less than their median quoted error. Of limits alone
+   the lowest. */
+static void average_bin(sed_table *t, int n, int from, int to) {
+    double *flux = malloc(2 * (size_t)(to - from) * sizeof *flux);
+    if (!flux) fail("fit_sed: out of memory");
+    double *error = flux + (to - from);
+    double log_nu = 0;
+    int found = 0;
+    int lowest = from;
+    for (int i = from; i < to; i++) {
+        const bml_ssc_point *d = &t->point[i];
+        if (d->nuFnu < t->point[lowest].nuFnu) lowest = i;
+        if (d->upper_limit) continue;
+        flux[found] = log10(d->nuFnu);
+        error[found++] = fmax(d->sigma_lo, d->sigma_hi);
+        log_nu += log10(d->nu);
+    }
+    bml_ssc_point whole = t->point[lowest];
+    if (found) {
+        qsort(flux, (size_t)found, sizeof *flux, compare_double);
+        qsort(error, (size_t)found, sizeof *error, compare_double);
+        const double spread = 0.5 * (flux[(int)(0.84 * (found - 1) + 0.5)] - flux[(int)(0.16 * (found - 1) + 0.5)]);
+        whole.upper_limit = 0;
+        whole.nu = pow(10, log_nu / found);
+        whole.nuFnu = pow(10, found % 2 ? flux[found / 2] : 0.5 * (flux[found / 2 - 1] + flux[found / 2]));
+        whole.sigma_lo = whole.sigma_hi = fmax(spread, error[found / 2]);
+    }
+    free(flux);
+    if (to - from == 1)
+        memmove(t->instrument[n], t->instrument[from], sizeof *t->instrument);
+    else
+        t->instrument[n][0] = 0;
+    t->bin[n][0] = t->point[from].nu; /* n <= from: nothing is overwritten that is still needed */
+    t->bin[n][1] = t->point[to - 1].nu;
+    t->point[n] = whole;
+}
+
+static void average_points(problem *p, const options *opt) {
+    sed_table *t = &p->sed;
+    int n = 0;
+    if (!(opt->average > 0)) return;
+    const int before = t->n;
+    for (int from = 0; from < t->n;) {
+        const double bin = floor(log10(t->point[from].nu) / opt->average);
+        int to = from;
+        while (to < t->n && floor(log10(t->point[to].nu) / opt->average) == bin)
+            to++;
+        average_bin(t, n++, from, to);
+        from = to;
+    }
+    t->n = n;
+    printf("%d points became %d averages over %g dex of frequency (--average)\n", before, n, opt->average);
+}
+
 static void read_table(problem *p, options *opt) {
     const sed_options how = {.confidence = opt->confidence,
                              .error_floor = opt->error_floor,
@@ -326,6 +394,7 @@ static void read_table(problem *p, options *opt) {
         printf("%s: %s\n", opt->input, p->sed.note[i]);
     if (opt->redshift == 0) opt->redshift = p->sed.redshift;
     if (!(opt->redshift > 0)) fail("fit_sed: --redshift must be above 0, or stand in the table");
+    average_points(p, opt);
 }
 
 /* A measured flux that the source may not exceed: a limit there with its error. */
@@ -377,6 +446,57 @@ static void take_points(problem *p) {
     }
 }
 
+/* ==== scatter ===================================================================================================== */
+
+/* How many detections an instrument has. */
+static int detections_of(const sed_table *t, const char *name) {
+    int n = 0;
+    for (int i = 0; i < t->n; i++)
+        n += !t->point[i].upper_limit && !strcmp(t->instrument[i], name);
+    return n;
+}
+
+/* The parameter ln_f_NAME of an instrument; letters that option values need become _. */
+static void name_scatter(int group, const char *instrument) {
+    static char names[SCATTERS][SED_INSTRUMENT + 8];
+    static char labels[SCATTERS][SED_INSTRUMENT + 8];
+    snprintf(names[group], sizeof names[group], "ln_f_%s", instrument);
+    for (char *s = names[group]; *s; s++)
+        if (is_space(*s) || strchr(",=*+\"#", *s)) *s = '_';
+    snprintf(labels[group], sizeof labels[group], "ln f %s", instrument);
+    for (char *s = labels[group]; *s; s++)
+        if (strchr("_^{}\\@&~", *s)) *s = ' '; /* gnuplot's markup */
+    parameters[LN_F + group] = parameters[LN_F];
+    parameters[LN_F + group].name = names[group];
+    parameters[LN_F + group].label = labels[group];
+}
+
+/* --scatter instrument: which points share a scatter. Two points tell next to nothing of it, so that instruments of one
+   or two have the common one; so have those for which there is no room. */
+static void group_points(problem *p, options *opt) {
+    enum { ENOUGH = 3 };
+    const sed_table *t = &p->sed;
+    int groups = 1;
+    p->group = calloc((size_t)t->n, sizeof *p->group);
+    if (!p->group) fail("fit_sed: out of memory");
+    opt->scatters = 1;
+    if (!opt->scatter) return;
+    opt->scatters = 0;
+    for (int i = 0; i < t->n; i++) {
+        if (t->point[i].upper_limit) continue;
+        for (int k = 0; k < i && !p->group[i]; k++)
+            if (!strcmp(t->instrument[i], t->instrument[k])) p->group[i] = p->group[k];
+        const int enough = *t->instrument[i] && detections_of(t, t->instrument[i]) >= ENOUGH;
+        if (!p->group[i] && enough && groups < SCATTERS) {
+            name_scatter(groups, t->instrument[i]);
+            p->group[i] = groups++;
+        }
+        opt->scatters |= 1u << p->group[i];
+    }
+    if (!opt->scatters) opt->scatters = 1; /* limits only */
+    printf("%d instruments with a scatter of their own\n", groups - 1);
+}
+
 /* ==== all of it =================================================================================================== */
 
 static void take_memory(problem *p) {
@@ -397,6 +517,7 @@ static void take_memory(problem *p) {
     for (int i = 0; i < p->threads && !bad; i++)
         bad = bml_ssc_blob_create(&p->blob[i], p->tables, why);
     if (bad) fail("fit_sed: %s", why);
+    hadrons_open(&p->protons, p->opt, p->threads);
 }
 
 static void open_device(problem *p) {
@@ -413,11 +534,13 @@ static void set_up(problem *p, options *opt) {
     p->learned.best = -HUGE_VAL;
     p->warmth = 1;
     p->legs = 1;
+    hadrons_check(opt);
     p->threads = farm_ranks() > 1 && !opt->threads ? 1 : threads_or_all(opt->threads);
     if (opt->reweigh == CHOOSE_FOR_ME) opt->reweigh = opt->model != NULL;
     read_table(p, opt);
     if (opt->model) net_load(p);
     radio_policy(p, opt);
+    group_points(p, opt);
     prior_file file = {0};
     read_prior(&file, p);
     fix_parameters(p, &file);
@@ -442,10 +565,12 @@ static void clean_up(problem *p) {
     for (int i = 0; i < p->threads; i++)
         bml_ssc_blob_free(p->blob[i]);
     bml_ssc_free(p->tables);
+    hadrons_close(&p->protons, p->threads);
     bml_mcmc_prior_free(p->prior);
     response_free(&p->response);
     sed_free(&p->sed);
     ebl_free(&p->ebl);
+    free(p->group);
     free(p->fade);
     free(p->blob);
     free(p->nu);

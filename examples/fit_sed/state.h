@@ -15,7 +15,7 @@ static const double state_every = 60; /* [s] and as often while it samples, in c
 /* How far a run has come. Everything is of this machine: a file of another one is refused by its size of head. */
 typedef struct state_head {
     char magic[8];
-    uint64_t head_size, seed;
+    uint64_t head_size, seed, settings; /* settings: sum of the model and the points */
     int64_t n_free, points, walkers, sampler;
     int64_t phase, round, still;
     double best, seconds;
@@ -32,7 +32,7 @@ typedef struct state {
     void *payload; /* [head.payload], yours */
 } state;
 
-static const char state_magic[8] = "FITSED3";
+static const char state_magic[8] = "FITSED4";
 
 /* FNV-1a. */
 static uint64_t state_sum(uint64_t sum, const void *data, size_t size) {
@@ -48,6 +48,29 @@ static void state_put(FILE *f, state_head *h, const void *data, size_t size) {
     h->sum = state_sum(h->sum, data, size);
 }
 
+/* A sum over all that decides the posterior: points, model, what is fixed, tied and free. Not the sampler's own. */
+static uint64_t state_settings(const problem *p) {
+    const options *o = p->opt;
+    uint64_t sum = 14695981039346656037u;
+    const int model[] = {o->grid,   o->ssa,    o->pairs,     o->electrons, o->escape,
+                         o->fields, o->shines, o->isotropic, o->scatter,   o->protons};
+    const double more[] = {o->redshift, o->t_var, o->equipartition, (double)o->neutrinos, o->exposure};
+    sum = state_sum(sum, model, sizeof model);
+    sum = state_sum(sum, more, sizeof more);
+    sum = state_sum(sum, p->free_par, (size_t)p->n_free * sizeof *p->free_par);
+    sum = state_sum(sum, p->value, sizeof p->value);
+    for (int i = 0; i < p->n_tied; i++) {
+        const double tied[] = {p->tied[i].par, p->tied[i].of, p->tied[i].slope, p->tied[i].offset};
+        sum = state_sum(sum, tied, sizeof tied);
+    }
+    for (int i = 0; i < p->sed.n; i++) {
+        const bml_ssc_point *d = &p->sed.point[i];
+        const double point[] = {d->nu, d->nuFnu, d->sigma_lo, d->sigma_hi, d->upper_limit, p->fade[i]};
+        sum = state_sum(sum, point, sizeof point);
+    }
+    return sum;
+}
+
 static double seconds_begun(void) {
     static double begun;
     if (begun == 0) begun = seconds_now();
@@ -59,6 +82,7 @@ static void state_fill(state_head *h, const problem *p, int phase) {
     memcpy(h->magic, state_magic, sizeof h->magic);
     h->head_size = sizeof *h;
     h->seed = p->opt->seed;
+    h->settings = state_settings(p);
     h->n_free = p->n_free;
     h->points = p->sed.n;
     h->walkers = p->opt->walkers;
@@ -76,9 +100,9 @@ static void state_fill(state_head *h, const problem *p, int phase) {
     h->sum = 14695981039346656037u;
 }
 
-/* s->head: phase, round, still and best are set; start may be NULL. */
-static void state_write(const problem *p, state *s) {
-    char err[ERROR_SIZE];
+/* s->head: phase, round, still and best are set; start may be NULL. 0, or -1 with a line in err: an earlier state is
+   then as it was. */
+static int state_try(const problem *p, state *s, char *err) {
     state_head h;
     const size_t d = (size_t)p->n_free;
     const size_t n = (size_t)p->sed.n;
@@ -89,7 +113,7 @@ static void state_write(const problem *p, state *s) {
     h.payload = s->head.payload;
     if (!s->start) h.walkers = 0;
     out_file o;
-    if (out_begin(&o, p->opt->out, "state.bin", err)) fail("%s", err);
+    if (out_begin(&o, p->opt->out, "state.bin", err)) return -1;
     fwrite(&h, sizeof h, 1, o.f); /* again below, with the sum */
     state_put(o.f, &h, s->start, (size_t)h.walkers * d * sizeof(double));
     state_put(o.f, &h, p->learned.theta, (size_t)h.learned * (size_t)p->n_model * sizeof(double));
@@ -106,7 +130,13 @@ static void state_write(const problem *p, state *s) {
     h.sum = state_sum(sum, &h, sizeof h);
     rewind(o.f);
     fwrite(&h, sizeof h, 1, o.f);
-    if (out_commit(&o, err)) fail("%s", err);
+    return out_commit(&o, err);
+}
+
+/* The same at the end of a run: what cannot be kept is lost. */
+static void state_write(const problem *p, state *s) {
+    char err[ERROR_SIZE];
+    if (state_try(p, s, err)) fail("%s; what this run has done is lost", err);
 }
 
 /* A part of the file; NULL where it ends too soon. */
@@ -149,6 +179,7 @@ static const char *state_wrong(const problem *p, const state_head *h) {
     if (h->n_free != p->n_free) return "saved with other settings: free parameters";
     if (h->points != p->sed.n) return "saved with other settings: points of the table";
     if (h->walkers && h->walkers != p->opt->walkers) return "saved with other settings: walkers";
+    if (h->settings != state_settings(p)) return "saved with other settings: the model, or the table's points";
     if (h->phase < PHASE_CLIMB || h->phase > PHASE_SAMPLE || h->round < 0 || h->round > 1000) return "is damaged";
     if (h->learned < 0 || h->archive_n < 0 || h->walkers < 0 || h->archive_n > INT_MAX) return "is damaged";
     return h->response_terms < 0 || h->response_terms > RESPONSE_TERMS ? "is damaged" : NULL;
@@ -236,12 +267,15 @@ static void stop_here(const problem *p) {
 }
 
 /* Writes what a sampler's save gave as the payload of a state, and frees it. A sampler that has not begun has nothing
-   to keep. */
+   to keep. A full disk ends no run that has not been asked to stop: there may be room again for the results. */
 static void state_keep(const problem *p, double *start, void *payload, size_t size, int status) {
     state s = {.head = {.phase = PHASE_SAMPLE, .payload = size}, .start = start, .payload = payload};
     if (status == BML_MCMC_NOT_STARTED) s.head.payload = 0;
     if (status && status != BML_MCMC_NOT_STARTED) fail("fit_sed: %s", bml_mcmc_strerror(status));
-    state_write(p, &s);
+    char err[ERROR_SIZE];
+    const int lost = state_try(p, &s, err);
+    if (lost && stop_asked()) fail("%s; what this run has done is lost", err);
+    if (lost) fprintf(stderr, "%s; the run goes on without a state to resume from\n", err);
     free(payload);
 }
 

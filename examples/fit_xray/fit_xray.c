@@ -25,6 +25,7 @@
 #include "bml_nn.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
+#include "farm.h" /* mpirun: make MPI=yes */
 #include "nets.h"
 #include "train.h"
 
@@ -300,6 +301,13 @@ static const char *const commands[] = {"fit",   "steppar", "nested", "sample",  
 static const char usage[] = "fit_xray COMMAND [options] FILE...";
 
 /* Loads what the command needs, and does it. */
+/* The ranks of MPI beside the first: likelihoods for the samplers. */
+static int serve(session *s, int command) {
+    need_prior(s);
+    share(s, command == SAMPLE ? posteriors_here : likelihoods_here);
+    return farm_serve(&s->others) != FARM_OK;
+}
+
 static int run_command(session *s, int command, char **files, int n) {
     xray_binning given = binning_of(s->opt);
     char err[ERROR_SIZE];
@@ -321,6 +329,7 @@ static int run_command(session *s, int command, char **files, int n) {
     load_problem(s);
     load_band(s);
     if (command >= INFER) check_net(s);
+    if (farm_rank() > 0) return serve(s, command);
     if (command != TRAIN && out_folder(s->opt->out, err)) fail("%s", err);
     switch (command) {
     case FIT: return command_fit(s);
@@ -405,6 +414,9 @@ static const option_row rows[] = {
 int main(int argc, char **argv) {
     static session s;
     int command = 0;
+    wait_passively(); /* starts the program again: before MPI */
+    if (farm_begin(&argc, &argv)) fail("fit_xray: %s", farm_strerror(FARM_NO_MPI));
+    if (farm_rank() > 0 && !(freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))) return 1;
     s.opt = &opt;
     s.rows = rows;
     s.start = seconds_now();
@@ -421,7 +433,11 @@ int main(int argc, char **argv) {
         return 0;
     }
     int first = options_parse(argc - 1, argv + 1, rows, usage, about);
+    if (farm_ranks() > 1 && command != NESTED && command != SAMPLE)
+        fail("fit_xray %s: only nested and sample share their work among ranks of MPI", s.command);
     int status = run_command(&s, command, argv + 1 + first, argc - 1 - first);
+    farm_dismiss();
     close_session(&s);
+    farm_end();
     return status;
 }

@@ -6,6 +6,7 @@
 #include "xray_net.h"
 #include "bml_ssc.h"
 #include "ebl.h"
+#include "farm.h"
 #include "sed.h"
 #include "surrogate.h"
 #include "xray_table.h"
@@ -52,6 +53,7 @@ typedef struct session {
     xray_net net;                     /* infer, judge, compare */
     int by_network;                   /* networks are trained, or used: they know no background */
     int threads;
+    farm others;     /* the other ranks of MPI */
     double band[2];  /* keV */
     xray_grid grid;  /* of the band */
     double *scratch; /* for fluxes */
@@ -95,7 +97,7 @@ static int load_extra(xray_library *l, const char *name, const char *file, char 
    for. */
 static void load_model(session *s) {
     char err[ERROR_SIZE];
-    const int n = threads_or_all(s->opt->threads);
+    const int n = farm_ranks() > 1 && !s->opt->threads ? 1 : threads_or_all(s->opt->threads);
     s->threads = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
     if (!s->opt->model) fail("fit_xray %s: --model is needed, such as --model 'tbabs*powerlaw'", s->command);
     s->library.load = load_extra;
@@ -358,25 +360,50 @@ static void need_prior(const session *s) {
 /* ==== densities for the samplers ================================================================================== */
 
 /* -statistic/2 of n points; over threads. */
-static void log_likelihood(double *out, const double *theta, int n, int n_dim, void *user) {
+static void likelihoods_here(double *out, const double *theta, int n, void *user) {
     session *s = user;
+    const size_t n_dim = (size_t)s->fitter[0]->n_free;
 #pragma omp parallel for schedule(static) num_threads(s->threads) if (n > 1)
     for (int i = 0; i < n; i++) {
-        double v = xray_evaluate(s->fitter[thread_number()], theta + (size_t)i * (size_t)n_dim);
+        double v = xray_evaluate(s->fitter[thread_number()], theta + (size_t)i * n_dim);
         out[i] = v < (double)INFINITY ? -0.5 * v : -(double)INFINITY;
     }
 }
 
-static void log_posterior(double *out, const double *theta, int n, int n_dim, void *user) {
+static void posteriors_here(double *out, const double *theta, int n, void *user) {
     session *s = user;
+    const size_t n_dim = (size_t)s->fitter[0]->n_free;
 #pragma omp parallel for schedule(static) num_threads(s->threads) if (n > 1)
     for (int i = 0; i < n; i++) {
-        const double *at = theta + (size_t)i * (size_t)n_dim;
+        const double *at = theta + (size_t)i * n_dim;
         double prior = bml_mcmc_prior_log_density(s->prior, at);
         out[i] = -(double)INFINITY;
         if (!(prior > -(double)INFINITY)) continue;
         double v = xray_evaluate(s->fitter[thread_number()], at);
         if (v < (double)INFINITY) out[i] = prior - 0.5 * v;
     }
+}
+
+/* Which of the two the ranks of MPI share. */
+static void share(session *s, void (*work)(double *, const double *, int, void *)) {
+    s->others = (farm){.n_in = s->fitter[0]->n_free, .n_out = 1, .block = 4, .work = work, .user = s};
+}
+
+static void shared(double *out, const double *theta, int n, session *s) {
+    const int status = farm_map(out, theta, n, &s->others);
+    if (status) fail("fit_xray %s: %s", s->command, farm_strerror(status));
+}
+
+/* The callbacks of the samplers. */
+static void log_likelihood(double *out, const double *theta, int n, int n_dim, void *user) {
+    (void)n_dim;
+    share(user, likelihoods_here);
+    shared(out, theta, n, user);
+}
+
+static void log_posterior(double *out, const double *theta, int n, int n_dim, void *user) {
+    (void)n_dim;
+    share(user, posteriors_here);
+    shared(out, theta, n, user);
 }
 #endif

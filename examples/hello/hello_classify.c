@@ -1,6 +1,8 @@
-/* hello_classify.c: the smallest complete use of bml_classify.h. A CSV table with a column of labels in, the
-   cross-validated AUC of three models out. Every other column is a feature; rows without a label are left out.
-       cc -std=c99 -O2 -I. examples/hello/hello_classify.c -o hello_classify -lm        ./hello_classify my.csv class */
+/* hello_classify.c: a CSV table with a column of labels in; out: the cross-validated AUC of three models, and of a stack of
+   them with what weight each has. Every other column is a feature; rows without a label are left out.
+   In a folder with this file and bml_classify.h (with bml_nn.h beside it, networks too):
+       cc -std=c99 -O2 hello_classify.c -o hello_classify -lm
+       ./hello_classify my.csv class */
 #include <stdio.h>
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"
@@ -9,21 +11,30 @@ int main(int argc, char **argv) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     bml_classify_table *table = NULL;
     bml_classify_data *data = NULL;
-    if (argc != 3) {
-        fprintf(stderr, "usage: hello_classify TABLE.csv LABEL_COLUMN\n");
-        return 1;
-    }
+    bml_classify_model *model = NULL;
+    bml_classify_config config[4] = {{.model = BML_CLASSIFY_LOGISTIC, .seed = 1},
+                                     {.model = BML_CLASSIFY_FOREST, .seed = 1},
+                                     {.model = BML_CLASSIFY_BOOST, .seed = 1},
+                                     {.model = BML_CLASSIFY_STACK, .seed = 1, .member = config, .n_members = 3}};
+    config[3].calibrate = BML_CLASSIFY_TEMPERATURE;
+    if (argc != 3) return fprintf(stderr, "usage: hello_classify TABLE.csv LABEL_COLUMN\n"), 1;
     int status = bml_classify_table_read(&table, argv[1], why);
     if (!status) status = bml_classify_data_from_table(&data, table, argv[2], why);
-    for (int model = BML_CLASSIFY_LOGISTIC; model <= BML_CLASSIFY_BOOST && !status; model++) {
-        bml_classify_config config = {.model = model, .seed = 1};
+    for (int k = 0; k < 4 && !status; k++) {
         bml_classify_scores s;
-        status = bml_classify_cross_validate(&s, NULL, &config, data, 5, why);
+        status = bml_classify_cross_validate(&s, NULL, &config[k], data, 5, why);
         if (!status)
-            printf("%-9s AUC %.4f +- %.4f, accuracy %.4f, log loss %.4f\n", bml_classify_model_name(model), s.auc,
-                   s.auc_error, s.accuracy, s.log_loss);
+            printf("%-9s AUC %.4f +- %.4f, accuracy %.4f, log loss %.4f\n", bml_classify_model_name(config[k].model),
+                   s.auc, s.auc_error, s.accuracy, s.log_loss);
+    }
+    if (!status) status = bml_classify_fit(&model, &config[3], data, NULL, 0, why);
+    if (!status) {
+        const double *weight = bml_classify_model_weights(model);
+        printf("weights in the stack: %.2f %.2f %.2f; temperature %.2f\n", weight[0], weight[1], weight[2],
+               bml_classify_model_temperature(model));
     }
     if (status) fprintf(stderr, "%s: %s\n", bml_classify_strerror(status), why);
+    bml_classify_model_free(model);
     bml_classify_data_free(data);
     bml_classify_table_free(table);
     return status != 0;

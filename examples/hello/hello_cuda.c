@@ -1,4 +1,6 @@
-/* hello_cuda: the three calls that a particle-in-cell code needs to scatter its photons on the card that it runs on. */
+/* hello_cuda.c: the three calls that a particle-in-cell code needs to scatter its photons on the card that it runs on.
+   In a folder with this file, bml_cuda.cu and the library that `make cuda` makes of it, libbml_cuda.so:
+       cc -std=c99 -O2 hello_cuda.c -o hello_cuda -L. -lbml_cuda -Wl,-rpath,. -lm && ./hello_cuda */
 #include <stdio.h>
 #include "bml_cuda.cu"
 

@@ -1,5 +1,6 @@
-/* hello_mcmc.c: the smallest complete use of bml_mcmc.h. Fits a straight line y = a + b x to six points with known errors
-   and prints the posterior of a and b.        cc -std=c99 -O2 -I. examples/hello/hello_mcmc.c -o hello_mcmc -lm */
+/* hello_mcmc.c: a straight line y = a + b x through six points with known errors: the posterior of a and b.
+   In a folder with this file and bml_mcmc.h:
+       cc -std=c99 -O2 hello_mcmc.c -o hello_mcmc -lm && ./hello_mcmc */
 #include <stdio.h>
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
@@ -33,6 +34,12 @@ int main(void) {
     for (int k = 0; k < 2 && !status; k++)
         printf("%c = %.3f -%.3f +%.3f   (tau %.1f steps, %.0f effective samples, R-hat %.3f)\n", "ab"[k], s[k].median,
                s[k].minus, s[k].plus, s[k].tau, s[k].ess_bulk, s[k].rhat);
+    if (!status) { /* and is a line good enough? */
+        double median[2] = {s[0].median, s[1].median};
+        double lp;
+        log_prob(&lp, median, 1, 2, NULL);
+        printf("chi^2 = %.2f for 4 degrees of freedom, p = %.2f\n", -2 * lp, bml_mcmc_chi2_survival(-2 * lp, 4));
+    }
     if (status) fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
     bml_mcmc_ensemble_free(e);
     return status != 0;

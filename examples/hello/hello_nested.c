@@ -1,5 +1,6 @@
-/* hello_nested.c: the smallest complete use of nested sampling in bml_mcmc.h. Are six points a line or a constant? The ratio
-   of the two evidences says.        cc -std=c99 -O2 -I. examples/hello/hello_nested.c -o hello_nested -lm */
+/* hello_nested.c: are six points a line or a constant? The ratio of the two evidences, by nested sampling, says.
+   In a folder with this file and bml_mcmc.h:
+       cc -std=c99 -O2 hello_nested.c -o hello_nested -lm && ./hello_nested */
 #include <math.h>
 #include <stdio.h>
 #define BML_MCMC_IMPLEMENTATION
@@ -22,28 +23,30 @@ static void log_likelihood(double *l, const double *theta, int n, int n_dim, voi
 int main(void) {
     bml_mcmc_prior_param row[2] = {{.lower = 0, .upper = 3}, {.lower = -1, .upper = 1}};
     double log_z[2] = {0, 0};
-    for (int d = 1; d <= 2; d++) {
+    int status = 0;
+    for (int d = 1; d <= 2 && !status; d++) {
         bml_mcmc_nested_config config = {.n_dim = d, .log_likelihood = log_likelihood};
         bml_mcmc_nested *s = NULL;
-        bml_mcmc_prior *prior = NULL;
+        bml_mcmc_prior *prior;
+        bml_mcmc_nested_result r;
+        bml_mcmc_verdict v;
         char why[BML_MCMC_MESSAGE];
-        int status = bml_mcmc_prior_create(&prior, row, d, why);
+        status = bml_mcmc_prior_create(&prior, row, d, why);
         config.prior = prior;
         if (!status) status = bml_mcmc_nested_create(&s, &config, why);
         if (!status) status = bml_mcmc_nested_run(s, 0);
-        bml_mcmc_nested_result r;
-        bml_mcmc_verdict v;
         if (!status) status = bml_mcmc_nested_get_result(s, &r);
         if (!status) status = bml_mcmc_nested_verdict(&v, s);
-        /* a longer program would free s and the prior here */
         if (status) {
             fprintf(stderr, "%s: %s\n", bml_mcmc_strerror(status), s ? bml_mcmc_nested_message(s) : why);
-            return 1;
+        } else {
+            log_z[d - 1] = r.log_z;
+            printf("%s: ln Z = %.2f +- %.2f; by fresh draws %.3f +- %.3f\n", d > 1 ? "line    " : "constant", r.log_z,
+                   r.log_z_error, v.check_log_z, v.check_log_z_error);
         }
-        log_z[d - 1] = r.log_z;
-        printf("%s: ln Z = %.2f +- %.2f; by fresh draws %.3f +- %.3f\n", d > 1 ? "line    " : "constant", r.log_z,
-               r.log_z_error, v.check_log_z, v.check_log_z_error);
+        bml_mcmc_nested_free(s);
+        bml_mcmc_prior_free(prior);
     }
-    printf("ln of the Bayes factor, line to constant: %.2f\n", log_z[1] - log_z[0]);
-    return 0;
+    if (!status) printf("ln of the Bayes factor, line to constant: %.2f\n", log_z[1] - log_z[0]);
+    return status != 0;
 }

@@ -2,8 +2,8 @@
 from ctypes import (CFUNCTYPE, Structure, c_char, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_long,
                     c_short, c_size_t, c_ubyte, c_uint, c_uint32, c_uint64, c_void_p)
 
-HEADERS = ['bml_classify.h', 'bml_hadron.h', 'bml_mcmc.h', 'bml_nn.h', 'bml_sample.h', 'bml_ssc.h', 'examples/common/bml_sed.h']
-VERSIONS = {'BML_CLASSIFY_VERSION': 200, 'BML_HADRON_VERSION': 100, 'BML_MCMC_VERSION': 200, 'BML_NN_VERSION': 200, 'BML_SAMPLE_VERSION': 200, 'BML_SSC_VERSION': 200, 'BML_SED_VERSION': 200}
+HEADERS = ['bml_classify.h', 'bml_hadron.h', 'bml_mcmc.h', 'bml_nn.h', 'bml_sample.h', 'bml_ssc.h', 'examples/common/bml_onnx.h', 'examples/common/bml_sed.h']
+VERSIONS = {'BML_CLASSIFY_VERSION': 200, 'BML_HADRON_VERSION': 100, 'BML_MCMC_VERSION': 200, 'BML_NN_VERSION': 200, 'BML_SAMPLE_VERSION': 200, 'BML_SSC_VERSION': 200, 'BML_ONNX_VERSION': 200, 'BML_SED_VERSION': 200}
 
 
 # ---- bml_classify.h
@@ -255,7 +255,8 @@ BML_HADRON_ANTI_NU_E = 6
 BML_HADRON_BETHE_HEITLER = 7
 BML_HADRON_SYNCHROTRON = 8
 BML_HADRON_NEUTRINOS = 9
-BML_HADRON_SPECIES = 10
+BML_HADRON_NEUTRON = 10
+BML_HADRON_SPECIES = 11
 
 
 class bml_hadron_config(Structure):
@@ -280,6 +281,8 @@ class bml_hadron_source(Structure):
         ("p2", c_double),
         ("curvature", c_double),
         ("off", c_int),
+        ("cooling", c_int),
+        ("neutrons", c_int),
     ]
 
 
@@ -343,6 +346,7 @@ class bml_hadron_balance(Structure):
         ("photons", c_double),
         ("pairs", c_double),
         ("neutrinos", c_double),
+        ("neutrons", c_double),
         ("cooled", c_double),
         ("expansion", c_double),
         ("lost", c_double),
@@ -412,6 +416,8 @@ BML_MCMC_REASON_RANK = 12
 BML_MCMC_REASON_CORRELATION = 13
 BML_MCMC_REASON_EVIDENCE = 14
 BML_MCMC_REASON_UNCHECKED = 15
+BML_MCMC_REASON_PARETO = 16
+BML_MCMC_REASON_STRAYS = 17
 BML_MCMC_MAX_REASONS = 32
 BML_MCMC_REASON = 240
 BML_MCMC_NESTED_AUTO = 0
@@ -427,6 +433,7 @@ bml_mcmc_log_prob_derived = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_int,
 bml_mcmc_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 bml_mcmc_transform = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int, c_void_p)
 bml_mcmc_nested_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
+bml_mcmc_importance_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 bml_mcmc_gradient = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_int, c_int, c_void_p)
 bml_mcmc_nuts_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 
@@ -633,6 +640,55 @@ class bml_mcmc_nested_result(Structure):
         ("passes", c_int),
         ("sweeps", c_int),
         ("sweep_correlation", c_double),
+        ("n_points", c_size_t),
+        ("theta", c_void_p),
+        ("log_likelihood", c_void_p),
+        ("weight", c_void_p),
+    ]
+
+
+class bml_mcmc_importance_progress(Structure):
+    _fields_ = [
+        ("stage", c_int),
+        ("power", c_double),
+        ("evaluations", c_uint64),
+        ("log_z", c_double),
+        ("log_z_error", c_double),
+        ("ess", c_double),
+    ]
+
+
+class bml_mcmc_importance_config(Structure):
+    _fields_ = [
+        ("n_dim", c_int),
+        ("points", c_int),
+        ("batch", c_int),
+        ("seed", c_uint64),
+        ("log_likelihood", bml_mcmc_log_prob),
+        ("prior", c_void_p),
+        ("transform", bml_mcmc_transform),
+        ("user", c_void_p),
+        ("names", c_void_p),
+        ("min_ess", c_double),
+        ("error", c_double),
+        ("progress", bml_mcmc_importance_progress_fn),
+        ("progress_user", c_void_p),
+    ]
+
+
+class bml_mcmc_importance_result(Structure):
+    _fields_ = [
+        ("log_z", c_double),
+        ("log_z_error", c_double),
+        ("information", c_double),
+        ("ess", c_double),
+        ("largest_weight", c_double),
+        ("pareto", c_double),
+        ("strays", c_double),
+        ("strays_allowed", c_double),
+        ("converged", c_int),
+        ("evaluations", c_uint64),
+        ("exploring_evaluations", c_uint64),
         ("n_points", c_size_t),
         ("theta", c_void_p),
         ("log_likelihood", c_void_p),
@@ -1426,6 +1482,16 @@ class bml_ssc_batch_job(Structure):
     ]
 
 
+# ---- examples/common/bml_onnx.h
+BML_ONNX_OK = 0
+BML_ONNX_BAD_ARGUMENT = -1
+BML_ONNX_NO_MEMORY = -2
+BML_ONNX_CANNOT_OPEN = -3
+BML_ONNX_BAD_FILE = -4
+BML_ONNX_UNKNOWN = -5
+BML_ONNX_MESSAGE = 512
+
+
 # ---- examples/common/bml_sed.h
 BML_SED_OK = 0
 BML_SED_BAD_ARGUMENT = -1
@@ -1610,6 +1676,18 @@ FUNCTIONS = {
     "bml_mcmc_nested_save_size": (c_size_t, [c_void_p]),
     "bml_mcmc_nested_save": (c_int, [c_void_p, c_void_p, c_size_t]),
     "bml_mcmc_nested_load": (c_int, [c_void_p, c_void_p, c_size_t]),
+    "bml_mcmc_importance_create": (c_int, [c_void_p, c_void_p, c_void_p]),
+    "bml_mcmc_importance_free": (None, [c_void_p]),
+    "bml_mcmc_importance_message": (c_char_p, [c_void_p]),
+    "bml_mcmc_importance_run": (c_int, [c_void_p, c_uint64]),
+    "bml_mcmc_importance_get_result": (c_int, [c_void_p, c_void_p]),
+    "bml_mcmc_importance_reweigh": (c_int, [c_void_p, c_void_p, c_void_p]),
+    "bml_mcmc_importance_draw": (c_int, [c_void_p, c_void_p, c_void_p, c_size_t, c_uint64]),
+    "bml_mcmc_importance_summary": (c_int, [c_void_p, c_void_p]),
+    "bml_mcmc_importance_verdict": (c_int, [c_void_p, c_void_p]),
+    "bml_mcmc_importance_save_size": (c_size_t, [c_void_p]),
+    "bml_mcmc_importance_save": (c_int, [c_void_p, c_void_p, c_size_t]),
+    "bml_mcmc_importance_load": (c_int, [c_void_p, c_void_p, c_size_t]),
     "bml_mcmc_nuts_create": (c_int, [c_void_p, c_void_p, c_void_p]),
     "bml_mcmc_nuts_free": (None, [c_void_p]),
     "bml_mcmc_nuts_message": (c_char_p, [c_void_p]),
@@ -1763,6 +1841,9 @@ FUNCTIONS = {
     "bml_ssc_point_errors": (None, [c_void_p, c_double, c_double]),
     "bml_ssc_log_likelihood": (c_int, [c_void_p, c_void_p, c_void_p, c_int, c_double]),
     "bml_ssc_batch": (c_int, [c_void_p, c_void_p]),
+    "bml_onnx_strerror": (c_char_p, [c_int]),
+    "bml_onnx_load": (c_int, [c_void_p, c_char_p, c_void_p]),
+    "bml_onnx_parse": (c_int, [c_void_p, c_void_p, c_size_t, c_void_p]),
     "bml_sed_strerror": (c_char_p, [c_int]),
     "bml_sed_read": (c_int, [c_void_p, c_char_p, c_void_p, c_void_p]),
     "bml_sed_parse": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_void_p, c_void_p]),
@@ -1780,4 +1861,4 @@ FUNCTIONS = {
     "bml_sed_surrogate_fluxes": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
     "bml_sed_surrogate_log_likelihood": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
 }
-STRUCTURES = [bml_classify_rng, bml_classify_column, bml_classify_table, bml_classify_report, bml_classify_catalog, bml_classify_data, bml_classify_features, bml_classify_config, bml_classify_cut, bml_classify_scores, bml_hadron_config, bml_hadron_source, bml_hadron_field, bml_hadron_given, bml_hadron_observer, bml_hadron_area, bml_hadron_balance, bml_hadron_derived, bml_mcmc_rng, bml_mcmc_prior_param, bml_mcmc_move, bml_mcmc_progress, bml_mcmc_config, bml_mcmc_chain, bml_mcmc_ensemble_info, bml_mcmc_summary, bml_mcmc_reason, bml_mcmc_verdict, bml_mcmc_goal, bml_mcmc_nested_progress, bml_mcmc_nested_config, bml_mcmc_nested_result, bml_mcmc_nuts_progress, bml_mcmc_nuts_config, bml_mcmc_nuts_info, bml_nn_rng, bml_nn_layer, bml_nn_config, bml_nn_spread, bml_nn_batch, bml_nn_epoch, bml_nn_batch_step, bml_nn_training, bml_nn_metrics, bml_nn_alias, bml_nn_import, bml_sample_rng, bml_sample_compton_nodes, bml_sample_photonsf, bml_sample_photons, bml_sample_rates, bml_sample_event, bml_sample_collision, bml_sample_scattered, bml_sample_stokes, bml_sample_thermal_nodes, bml_sample_medium, bml_sample_qed_nodes, bml_sample_synchrotron, bml_sample_power, bml_sample_table_config, bml_sample_grid_config, bml_sample_cells_config, bml_sample_rejection, bml_sample_ratio, bml_sample_net_call, bml_sample_quality, bml_sample_check, bml_sample_divergence, bml_ssc_config, bml_ssc_external, bml_ssc_drive, bml_ssc_exchange, bml_ssc_source, bml_ssc_ebl, bml_ssc_observer, bml_ssc_balance, bml_ssc_derived, bml_ssc_path, bml_ssc_point, bml_ssc_batch_job, bml_sed_options, bml_sed_table, bml_sed_surrogate_info, bml_sed_rows]
+STRUCTURES = [bml_classify_rng, bml_classify_column, bml_classify_table, bml_classify_report, bml_classify_catalog, bml_classify_data, bml_classify_features, bml_classify_config, bml_classify_cut, bml_classify_scores, bml_hadron_config, bml_hadron_source, bml_hadron_field, bml_hadron_given, bml_hadron_observer, bml_hadron_area, bml_hadron_balance, bml_hadron_derived, bml_mcmc_rng, bml_mcmc_prior_param, bml_mcmc_move, bml_mcmc_progress, bml_mcmc_config, bml_mcmc_chain, bml_mcmc_ensemble_info, bml_mcmc_summary, bml_mcmc_reason, bml_mcmc_verdict, bml_mcmc_goal, bml_mcmc_nested_progress, bml_mcmc_nested_config, bml_mcmc_nested_result, bml_mcmc_importance_progress, bml_mcmc_importance_config, bml_mcmc_importance_result, bml_mcmc_nuts_progress, bml_mcmc_nuts_config, bml_mcmc_nuts_info, bml_nn_rng, bml_nn_layer, bml_nn_config, bml_nn_spread, bml_nn_batch, bml_nn_epoch, bml_nn_batch_step, bml_nn_training, bml_nn_metrics, bml_nn_alias, bml_nn_import, bml_sample_rng, bml_sample_compton_nodes, bml_sample_photonsf, bml_sample_photons, bml_sample_rates, bml_sample_event, bml_sample_collision, bml_sample_scattered, bml_sample_stokes, bml_sample_thermal_nodes, bml_sample_medium, bml_sample_qed_nodes, bml_sample_synchrotron, bml_sample_power, bml_sample_table_config, bml_sample_grid_config, bml_sample_cells_config, bml_sample_rejection, bml_sample_ratio, bml_sample_net_call, bml_sample_quality, bml_sample_check, bml_sample_divergence, bml_ssc_config, bml_ssc_external, bml_ssc_drive, bml_ssc_exchange, bml_ssc_source, bml_ssc_ebl, bml_ssc_observer, bml_ssc_balance, bml_ssc_derived, bml_ssc_path, bml_ssc_point, bml_ssc_batch_job, bml_sed_options, bml_sed_table, bml_sed_surrogate_info, bml_sed_rows]
