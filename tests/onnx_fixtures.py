@@ -3,7 +3,7 @@
 
     python3 tests/onnx_fixtures.py          writes tests/onnx/*.onnx and tests/onnx_fixtures.h
 
-Needs torch, onnx and onnxruntime (2.15, 1.23 and 1.32 made the files in the repository); the tests do not. Input number i of a
+Needs torch, onnx, onnxscript and onnxruntime (2.15, 1.23, 0.7 and 1.32 made the files in the repository); the tests do not. Input number i of a
 net is sin(0.7 i + 0.3)."""
 import io
 import math
@@ -147,6 +147,7 @@ NETS = {
     "means": (Means(), (3, 9)),
     "wide": (Wide(), (3, 8)),
 }
+NEW = {"mlp", "gru_both_state", "lstm_both_state", "conv", "residual"}  # by torch's newer exporter, too (onnxscript): new_NAME
 OPEN = {"gru_both_steps", "lstm_state", "conv", "mlp", "wide", "rnn_last"}  # exported with an open batch
 
 
@@ -190,6 +191,17 @@ def main():
         axes = {"x": {0: "n"}} if name in OPEN else None
         torch.onnx.export(net.eval(), (torch.zeros(shape),), path, dynamo=False, opset_version=17, input_names=["x"], dynamic_axes=axes)
         shapes[name] = shape
+        if name in NEW:
+            path = "tests/onnx/new_%s.onnx" % name
+            torch.onnx.export(net, (torch.zeros(shape),), path, dynamo=True, external_data=False, verbose=False, input_names=["x"])
+            small = onnx.load(path)
+            for node in small.graph.node:  # where in the source it came from
+                del node.metadata_props[:]
+            for value in list(small.graph.value_info) + list(small.graph.input) + list(small.graph.output):
+                del value.metadata_props[:]
+            del small.graph.metadata_props[:], small.metadata_props[:]
+            onnx.save(small, path)
+            shapes["new_" + name] = shape
     reset_before("tests/onnx/gru_reset_before.onnx")
     shapes["gru_reset_before"] = (3, 4, 2)
     refused("tests/onnx_unknown.onnx")

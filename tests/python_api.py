@@ -195,6 +195,16 @@ def samplers():
     near(draws[:, 0].mean(), 2 / 3, 5 * np.sqrt(1 / 18 / 2000), "bounds that depend on another parameter")
     near(triangle.log_density([[0.7, 0.2], [0.2, 0.7]])[0], np.log(2), 1e-9, "a flat triangle")
     near(triangle.inverse(triangle.transform([0.3, 0.6])), [0.3, 0.6], 1e-9, "transform and its inverse")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "prior.csv")
+        with open(path, "w") as f:
+            f.write("u,uniform,0,4\nv,truncnormal,2,0.5,1.5,3\n")
+        read = bml.mcmc.read_prior(path)
+        near(read.log_density([1, 2]), np.log(0.25 / (0.5 * (2 * np.pi) ** 0.5 * 0.5 * (erfc(-2 / 2 ** 0.5) - erfc(1 / 2 ** 0.5)))), 1e-9,
+             "a prior file")
+        with open(path, "w") as f:
+            f.write("u,flat,0,4\n")
+        refuses(bml.Error, "prior.csv:1:", "a prior of an unknown kind", bml.mcmc.read_prior, path)
     chain = np.random.default_rng(0).normal(size=(500, 8, 2))
     s = bml.mcmc.summarize(chain, ["u", "v"])["u"]
     apart = bml.mcmc.verdict(chain + np.arange(8)[:, None], ["u", "v"])

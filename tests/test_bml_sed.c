@@ -46,6 +46,26 @@ static void test_ebl(void) {
     CHECK(bml_sed_ebl_depths(NULL) == NULL, "no table, no depths");
 }
 
+static void test_priors(void) {
+    char why[BML_SED_MESSAGE];
+    bml_sed_prior *p;
+    FILE *f = fopen("build/test_bml_sed.csv", "w");
+    if (!f) return;
+    fprintf(f, "log_R,uniform,14,17\nlog_B,normal,0,1.5\np,truncnormal,2,0.5,1.5,3\n");
+    fclose(f);
+    CHECK(bml_sed_prior_read(&p, "build/test_bml_sed.csv", why) == BML_SED_OK && p->n == 3, "a prior file: %s", why);
+    CHECK(p && !strcmp(p->row[0].name, "log_R") && p->row[0].upper == 17 && p->row[1].sd == 1.5 &&
+              p->row[2].lower == 1.5,
+          "its lines");
+    bml_sed_prior_free(p);
+    f = fopen("build/test_bml_sed.csv", "w");
+    if (f) fprintf(f, "log_R,uniform,14,17\nlog_B,flat,0,1\n");
+    if (f) fclose(f);
+    CHECK(bml_sed_prior_read(&p, "build/test_bml_sed.csv", why) == BML_SED_BAD_FILE && !p && strstr(why, ".csv:2:"),
+          "refused: %s", why);
+    remove("build/test_bml_sed.csv");
+}
+
 /* Rows inside the domain, and one outside. */
 static void rows_of(double *row, const bml_sed_surrogate_info *d) {
     for (int i = 0; i < N; i++) {
@@ -136,6 +156,7 @@ static void test_surrogate(void) {
 int main(void) {
     test_tables();
     test_ebl();
+    test_priors();
     test_surrogate();
     return check_done();
 }

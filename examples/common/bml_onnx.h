@@ -45,7 +45,7 @@
    Conv, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool     of one dimension, no dilation, no groups;
                                padding none, or that of `same`
    BatchNormalization, LayerNormalization
-   Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Softmax, Gelu, Clip to -1 ... 1; x Sigmoid(x) (SiLU); GELU in terms of Erf
+   Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Softmax, Gelu, Clip to -1 ... 1; x Sigmoid(x) (SiLU); GELU in terms of Erf; torch's Softplus
    Concat, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Gather (a step, a direction), Dropout, Identity, Cast, and
    arithmetic on shapes: Constant, ConstantOfShape, Expand, Shape, Slice
 
@@ -897,6 +897,21 @@ static int bml_onnx__silu(bml_onnx__reader *r, bml_onnx__node *node) {
     return 1;
 }
 
+/* Softplus as torch has it, Where(x > 20, x, Softplus(x)), which differs by 2e-9: the Softplus is the node. */
+static int bml_onnx__softplus(bml_onnx__reader *r, const bml_onnx__node *node) {
+    bml_onnx__node *where = bml_onnx__taker(r, node->out[0]);
+    bml_onnx__node *greater = NULL;
+    if (!where || !bml_onnx__is(where->op, "Where") || where->n_in != 3 || where->in[1] != node->in[0]) return 0;
+    for (int i = 0; i < r->n_nodes; i++)
+        if (r->node[i].n_out == 1 && r->node[i].out[0] == where->in[0]) greater = &r->node[i];
+    if (!greater || !bml_onnx__is(greater->op, "Greater") || greater->n_in != 2) return 0;
+    const bml_onnx__tensor *limit = bml_onnx__constant(r, greater, 1);
+    if (greater->in[0] != node->in[0] || !limit || limit->n != 1 || !(limit->value[0] >= 20)) return 0;
+    bml_onnx__activate(r, where->out[0], &r->value[node->in[0]], 3, BML_NN_SOFTPLUS, 0);
+    where->done = greater->done = 1;
+    return 1;
+}
+
 /* Whether node is an op with the constant `number` on either side. */
 static int bml_onnx__op_with(const bml_onnx__reader *r, const bml_onnx__node *node, const char *op, double number) {
     if (!node || !bml_onnx__is(node->op, op)) return 0;
@@ -979,6 +994,7 @@ static void bml_onnx__activation(bml_onnx__reader *r, bml_onnx__node *node) {
     const double high = hi && hi->n == 1 ? hi->value[0] : bml_onnx__real(node, "max", HUGE_VAL);
     const double alpha = bml_onnx__real(node, "alpha", 0.01);
     if (activation == BML_NN_SIGMOID && bml_onnx__silu(r, node)) return;
+    if (activation == BML_NN_SOFTPLUS && bml_onnx__softplus(r, node)) return;
     if (activation == BML_NN_HARDTANH && !(low == -1 && high == 1)) {
         bml_onnx__fail(r, BML_ONNX_UNKNOWN, "limits %g ... %g: only -1 ... 1 is known", low, high);
     } else if (activation == BML_NN_SOFTMAX &&
@@ -1355,11 +1371,12 @@ static void bml_onnx__to_shape(bml_onnx__reader *r, const bml_onnx__node *node) 
     bml_onnx__value *v = bml_onnx__in(r, node, 0);
     const bml_onnx__tensor *t = bml_onnx__constant(r, node, 1);
     double want[BML_ONNX__RANK] = {0, 0, 0, 0, 0, 0};
-    if (!v || v->kind != BML_ONNX__ACTIVATION || !t || t->n < 1 || t->n > BML_ONNX__RANK ||
-        bml_onnx__int(node, "allowzero", 0)) {
+    if (!v || v->kind != BML_ONNX__ACTIVATION || !t || t->n < 1 || t->n > BML_ONNX__RANK) {
         bml_onnx__unknown(r, "a shape that is no constant");
         return;
     }
+    for (ptrdiff_t k = 0; bml_onnx__int(node, "allowzero", 0) && k < t->n; k++)
+        if (t->value[k] == 0) bml_onnx__unknown(r, "an axis of no numbers");
     memcpy(want, t->value, (size_t)t->n * sizeof *want);
     const int n = (int)t->n;
     if (!bml_onnx__target(want, n, r, v)) {

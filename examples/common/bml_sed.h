@@ -142,6 +142,30 @@ BML_SED_DEF void bml_sed_ebl_free(bml_sed_ebl *ebl); /* NULL is fine */
 /* What an observer takes; lives as long as ebl. */
 BML_SED_DEF const bml_ssc_ebl *bml_sed_ebl_depths(const bml_sed_ebl *ebl);
 
+/* ---- API: priors ------------------------------------------------------------------------------------------------- */
+
+/* A line of a prior file: what bml_mcmc_prior_param takes. */
+typedef struct bml_sed_prior_row {
+    const char *name;
+    int kind;              /* BML_MCMC_UNIFORM, _LOG_UNIFORM, _NORMAL, _TABLE */
+    double lower, upper;   /* both zero: no limits (normal) */
+    double mean, sd;       /* normal */
+    const double *x;       /* [n] of a table */
+    const double *density; /* [n] */
+    int n;
+} bml_sed_prior_row;
+
+typedef struct bml_sed_prior {
+    const bml_sed_prior_row *row; /* [n] in the order of the file */
+    int n;
+} bml_sed_prior;
+
+/* Read a prior file as fit_sed and fit_xray do: lines name,kind,a,b with kind uniform, loguniform (ends), normal (mean,
+   sd), truncnormal (mean, sd, ends), table (a file of lines x,density). *prior and why as above. BAD_ARGUMENT, BAD_FILE,
+   NO_MEMORY. */
+BML_SED_DEF int bml_sed_prior_read(bml_sed_prior **prior, const char *path, char *why);
+BML_SED_DEF void bml_sed_prior_free(bml_sed_prior *prior); /* NULL is fine */
+
 /* ---- API: likelihoods -------------------------------------------------------------------------------------------- */
 
 /* ln_l [n] of n SEDs nuFnu [n][n_points] at the frequencies of point [n_points], by bml_ssc_log_likelihood. ln_f [n],
@@ -209,6 +233,7 @@ BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_sur
      >> status           statuses, reasons
      >> tables           sed.h's table as a constant one
      >> background light ebl.h's table
+     >> priors           common.h's prior file
      >> likelihoods      of many SEDs
      >> network          blocks of rows through surrogate.h */
 
@@ -352,6 +377,44 @@ BML_SED_DEF void bml_sed_ebl_free(bml_sed_ebl *ebl) {
 
 BML_SED_DEF const bml_ssc_ebl *bml_sed_ebl_depths(const bml_sed_ebl *ebl) {
     return ebl ? &ebl->own.tau : NULL;
+}
+
+/* >> priors */
+
+typedef struct bml_sed__prior {
+    bml_sed_prior seen;
+    bml_sed_prior_row row[PRIOR_MAX];
+    prior_file own;
+} bml_sed__prior;
+
+BML_SED_DEF int bml_sed_prior_read(bml_sed_prior **prior, const char *path, char *why) {
+    char err[ERROR_SIZE];
+    if (why) why[0] = 0;
+    if (prior) *prior = NULL;
+    if (!prior || !path) return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "bml_sed_prior_read: prior or path is NULL");
+    bml_sed__prior *p = calloc(1, sizeof *p);
+    if (!p) return bml_sed__fail(BML_SED_NO_MEMORY, why, "out of memory");
+    if (prior_read(&p->own, path, err)) {
+        prior_free(&p->own);
+        free(p);
+        return bml_sed__fail_reading(why, err);
+    }
+    for (int i = 0; i < p->own.n; i++) {
+        const prior_row *from = &p->own.row[i];
+        p->row[i] = (bml_sed_prior_row){from->name, from->kind, from->lower,   from->upper, from->mean,
+                                        from->sd,   from->x,    from->density, from->n};
+    }
+    p->seen.row = p->row;
+    p->seen.n = p->own.n;
+    *prior = &p->seen;
+    return BML_SED_OK;
+}
+
+BML_SED_DEF void bml_sed_prior_free(bml_sed_prior *prior) {
+    bml_sed__prior *p = (bml_sed__prior *)prior; /* seen stands first */
+    if (!p) return;
+    prior_free(&p->own);
+    free(p);
 }
 
 /* >> likelihoods */

@@ -158,6 +158,21 @@ class Prior:
         return lower, upper
 
 
+def read_prior(path):
+    """The Prior of a file as fit_sed and fit_xray read it: lines name,kind,a,b with kind uniform, loguniform, normal (mean, sd),
+    truncnormal (mean, sd, ends), table (a file of lines x,density). bml.Error says FILE:LINE and what is wrong."""
+    why, handle = Why(), ctypes.c_void_p()
+    check("sed", lib.bml_sed_prior_read(ctypes.addressof(handle), str(path).encode(), why.buffer), why)
+    try:
+        p = abi.bml_sed_prior.from_address(handle.value)
+        rows = (abi.bml_sed_prior_row * p.n).from_address(p.row)
+        return Prior([Parameter(r.name.decode(), r.kind, r.lower, r.upper, r.mean, r.sd,
+                                view(r.x, np.float64, r.n) if r.n else None, view(r.density, np.float64, r.n) if r.n else None)
+                      for r in rows])
+    finally:
+        lib.bml_sed_prior_free(handle)
+
+
 # ==== results =========================================================================================================
 
 class Run:
