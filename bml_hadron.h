@@ -111,10 +111,9 @@
 
    What is approximated: protons lose energy continuously; neutrons count as protons (their decay gives the proton
    back), or leave; (3) is good to 10 % (SOPHIA), but for 2 < eta/eta_0 < 3, where the tables have no row and hold 75 to
-   80 % of cross section times inelasticity; products below 1e-5 of the proton's energy are left out; (6) is good to
-   10 % above 100 GeV, to a factor of two below 10 GeV; (11) has no spectra of pions and muons; target photons are
-   isotropic in the blob. Beside ATHEvA, pairs of (5) agree to 0.03 dex, products of pions lie 0.1 to 0.3 dex higher,
-   where cross section and inelasticity put them (tests).
+   80 % of cross section times inelasticity; (6) is good to 10 % above 100 GeV, to a factor of two below 10 GeV; (11)
+   has no spectra of pions and muons; target photons are isotropic in the blob. Beside ATHEvA, pairs of (5) agree to
+   0.03 dex, products of pions lie 0.1 to 0.3 dex higher, where cross section and inelasticity put them (tests).
 
    When NOT to use it: nuclei; fields so strong that muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11);
    pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to 7 %
@@ -455,8 +454,9 @@ enum { BML_HADRON__CELLS = 800 }; /* of the finest lattice */
 #define BML_HADRON__W_HIGH 1e5    /* beyond this w pairs keep their spectrum */
 #define BML_HADRON__ZETA_LOW 1e-5 /* pairs are followed for zeta between these */
 #define BML_HADRON__ZETA_HIGH 1e4
-#define BML_HADRON__X_LOW 1e-5 /* photopion products from this share of the proton's energy on */
-#define BML_HADRON__Y_LOW 1e-8 /* synchrotron light between these y = x/x_c */
+#define BML_HADRON__X_LOW 1e-4   /* below this share of the proton's energy photopion products are flat, (4) */
+#define BML_HADRON__GAS_LOW 1e-5 /* products of gas from this share on */
+#define BML_HADRON__Y_LOW 1e-8   /* synchrotron light between these y = x/x_c */
 #define BML_HADRON__Y_HIGH 60.0
 #define BML_HADRON__QUICK 1e6    /* brings the shares of single precision near 1 */
 #define BML_HADRON__GAS_NODES 24 /* in ln E from 0.1 TeV to 1e5 TeV */
@@ -1066,7 +1066,7 @@ static ptrdiff_t bml_hadron__layout_tables(bml_hadron *tab, double *base) {
     int lead = bml_hadron__floor(log(BML_HADRON__M / BML_HADRON__ZETA_HIGH) / h);
     int last = bml_hadron__floor(log(BML_HADRON__M / BML_HADRON__ZETA_LOW) / h);
     bml_hadron__shape_family(&tab->pair, BML_HADRON__LN2, log(BML_HADRON__W_HIGH), lead, last - lead + 1, h);
-    tab->gas_rows = pion_rows;
+    tab->gas_rows = (int)(-log(BML_HADRON__GAS_LOW) / h) + 1;
     for (int s = 0; s <= BML_HADRON__BH; s++) {
         const bml_hadron__family *f = s == BML_HADRON__BH ? &tab->pair : &tab->pion;
         tab->share[s] = bml_hadron__take(base, &used, (ptrdiff_t)f->lines * f->rows);
@@ -1454,11 +1454,20 @@ static void bml_hadron__interpolate(bml_hadron__kernel *kernel, const double *sh
     }
 }
 
-/* Add the rows of a kernel to the losses of its columns. */
-static void bml_hadron__sum_rows(double *loss, const bml_hadron__kernel *kernel) {
-    for (int c = 0; c < kernel->cols; c++)
+/* The flat tail of photopion products below the last row: energies of cells fall as e^(-2 h), numbers as e^-h. Their
+   sum over that of the last row. */
+static double bml_hadron__tail(double fall) {
+    return exp(-fall) / -expm1(-fall);
+}
+
+/* Add the rows of a kernel to the losses of its columns; tail: see above, or 0. */
+static void bml_hadron__sum_rows(double *loss, const bml_hadron__kernel *kernel, double tail) {
+    for (int c = 0; c < kernel->cols; c++) {
+        const double *row = kernel->value + (ptrdiff_t)c * kernel->rows;
         for (int m = 0; m < kernel->rows; m++)
-            loss[c] += kernel->value[(ptrdiff_t)c * kernel->rows + m];
+            loss[c] += row[m];
+        loss[c] += tail * row[kernel->rows - 1];
+    }
 }
 
 /* The single-precision copy. */
@@ -1482,11 +1491,11 @@ static void bml_hadron__kernels(bml_hadron_blob *blob) {
     bml_hadron__clear(blob->column_loss[1], tab->pair.cols);
     for (int s = 0; s < BML_HADRON__PION_SPECIES; s++) {
         bml_hadron__interpolate(&blob->kernel[s], tab->share[s], &tab->pion, ln_eta, tab->h);
-        bml_hadron__sum_rows(blob->column_loss[0], &blob->kernel[s]);
+        bml_hadron__sum_rows(blob->column_loss[0], &blob->kernel[s], bml_hadron__tail(2 * tab->h));
     }
     bml_hadron__kernel *pairs = &blob->kernel[BML_HADRON__BH];
     bml_hadron__interpolate(pairs, tab->share[BML_HADRON__BH], &tab->pair, ln_w, tab->h);
-    bml_hadron__sum_rows(blob->column_loss[1], pairs);
+    bml_hadron__sum_rows(blob->column_loss[1], pairs, 0);
     bml_hadron__kernel *sum = &blob->kernel[BML_HADRON__BOTH];
     double *value = sum->value;
     float *quick = sum->quick;
@@ -1499,8 +1508,12 @@ static void bml_hadron__kernels(bml_hadron_blob *blob) {
         value[k] = positron[k] + electron[k];
     for (int c = 0; c < sum->cols; c++) {
         double turn = 0;
-        for (int m = 0; m < sum->rows; m++)
-            turn += (positron[c * sum->rows + m] - electron[c * sum->rows + m]) * exp(tab->h * m);
+        double number = 0; /* of a row */
+        for (int m = 0; m < sum->rows; m++) {
+            number = (positron[c * sum->rows + m] - electron[c * sum->rows + m]) * exp(tab->h * m);
+            turn += number;
+        }
+        turn += number * bml_hadron__tail(tab->h);
         blob->column_turn[c] = BML_HADRON__MAX(turn, 0.0);
     }
     for (int s = 0; s < BML_HADRON__KERNELS; s++)
@@ -1568,6 +1581,17 @@ static void bml_hadron__set_field(bml_hadron_blob *blob, double R, double B) {
         blob->line[j] /= sum;
 }
 
+/* Each node of a logarithmic grid follows on the one before. */
+static int bml_hadron__is_logarithmic(const double *at, int n, double h) {
+    double ratio = exp(h);
+    for (int k = 0; k + 1 < n; k++) {
+        if (!(fabs(at[k + 1] / (at[k] * ratio) - 1) < 1e-6)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* The spacing and phases of the given grids; the lattice of this source. */
 static int bml_hadron__meet(bml_hadron_blob *blob, const bml_hadron_field *f) {
     double h = blob->tab->h;
@@ -1581,6 +1605,8 @@ static int bml_hadron__meet(bml_hadron_blob *blob, const bml_hadron_field *f) {
         return bml_hadron__fail(why, BML_HADRON_GRID,
                                 "spacing = %g dex of photons, %g of electrons: must be %g, that of the tables",
                                 step_x / BML_HADRON__LN10, step_e / BML_HADRON__LN10, h / BML_HADRON__LN10);
+    if (!bml_hadron__is_logarithmic(f->x, f->n_photons, h) || !bml_hadron__is_logarithmic(f->gamma, f->n_electrons, h))
+        return bml_hadron__fail(why, BML_HADRON_GRID, "x and gamma: each node must be %g times the one before", exp(h));
     double apart = log(f->gamma[0] / f->x[0]) / h;
     blob->e0 = bml_hadron__floor(apart + 0.5);
     if (!(fabs(apart - blob->e0) < 1e-3))
@@ -1734,10 +1760,25 @@ static void bml_hadron__deposit(double *BML_HADRON_RESTRICT cells, int n, double
         cell[-m] += energy * share[m];
 }
 
+/* Add the flat tails that begin in the cells of tail [cells], which is spent. */
+static void bml_hadron__add_tails(double *cells, double *lost, double *tail, const bml_hadron_blob *blob) {
+    double fall = exp(-2 * blob->tab->h);
+    double here = 0;
+    for (int c = blob->cells - 1; c >= 0; c--) {
+        here = fall * here + tail[c];
+        cells[c] += here;
+    }
+    *lost += here * fall / (1 - fall);
+}
+
 /* cells += what all protons make of the species of a kernel. */
 static void bml_hadron__emit_kernel(double *cells, double *lost, const bml_hadron_blob *blob, int which) {
     const bml_hadron__kernel *kernel = &blob->kernel[which];
     double share[BML_HADRON__GROUP][BML_HADRON__CELLS];
+    double tail[BML_HADRON__CELLS];
+    double fall = exp(-2 * blob->tab->h);
+    int rows = kernel->rows;
+    bml_hadron__clear(tail, blob->cells);
     for (int i = 0; i < blob->n_protons; i += BML_HADRON__GROUP) {
         int end = BML_HADRON__MIN(i + BML_HADRON__GROUP, blob->n_protons);
         double most = 0;
@@ -1750,8 +1791,16 @@ static void bml_hadron__emit_kernel(double *cells, double *lost, const bml_hadro
         for (int e = i; e < end; e++) {
             double energy = blob->M[e] * blob->gamma[e] * BML_HADRON__M;
             int top = blob->p0 + e - kernel->lead;
-            bml_hadron__deposit(cells, blob->cells, lost, share[e - i], kernel->rows, top, energy);
+            bml_hadron__deposit(cells, blob->cells, lost, share[e - i], rows, top, energy);
+            double next = which == BML_HADRON__BH ? 0 : fall * energy * share[e - i][rows - 1];
+            if (top - rows >= 0)
+                tail[top - rows] += next;
+            else
+                *lost += next / (1 - fall);
         }
+    }
+    if (which != BML_HADRON__BH) {
+        bml_hadron__add_tails(cells, lost, tail, blob);
     }
 }
 
@@ -2611,6 +2660,7 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #undef BML_HADRON__TWO_PIONS
 #undef BML_HADRON__W_HIGH
 #undef BML_HADRON__X_LOW
+#undef BML_HADRON__GAS_LOW
 #undef BML_HADRON__Y_HIGH
 #undef BML_HADRON__Y_LOW
 #undef BML_HADRON__ZETA_HIGH

@@ -8,8 +8,9 @@
                                                                                examples/pictures
    build/hadron ... --area effective_area.csv --exposure 1.5e7 --seen 1       also the events that a telescope expects
 
-   Writes photons.csv (nu, nu F_nu of all and by component), neutrinos.csv (E^2 dN/dE by flavour), protons.csv, hadron.png
-   (or hadron.gp), verdict.txt, run.json. The effective area: lines log10 E [GeV], area [cm^2] for muon neutrinos. */
+   Writes photons.csv (nu, nu F_nu of all and by component), neutrinos.csv (E^2 dN/dE by flavour), protons.csv,
+   hadron.png (or hadron.gp), verdict.txt, run.json. The effective area: lines log10 E [GeV], area [cm^2] for muon
+   neutrinos. */
 #include "common.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"

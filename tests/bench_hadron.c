@@ -1,6 +1,6 @@
 /* bench_hadron.c: how long a lepto-hadronic source takes, on one core. Prints lines "name value unit".
-   A source is one solution from empty to t = 5 (electrons, photons, pairs, protons; 12 steps) over 40 fixed random rows,
-   each solved once a repeat; then the spectra of photons and neutrinos. */
+   A source is one solution from empty to t = 5 (electrons, photons, pairs, protons; 12 steps) over 40 fixed random
+   rows, each solved once a repeat; then the spectra of photons and neutrinos. */
 #include "bench.h"
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"

@@ -210,7 +210,7 @@ done
 if [ $# -eq 0 ] && have gcc; then
     group orders
     group generator
-    for part in -DBML_MCMC_NO_NESTED -DBML_MCMC_NO_NUTS '-DBML_MCMC_NO_NESTED -DBML_MCMC_NO_NUTS'; do group gate "$part" bml_mcmc.h; done
+    for part in -DBML_MCMC_NO_NESTED -DBML_MCMC_NO_NUTS -DBML_MCMC_NO_IMPORTANCE '-DBML_MCMC_NO_NESTED -DBML_MCMC_NO_NUTS' '-DBML_MCMC_NO_NESTED -DBML_MCMC_NO_IMPORTANCE -DBML_MCMC_NO_NUTS'; do group gate "$part" bml_mcmc.h; done
     for part in -DBML_NN_NO_TRAINING -DBML_NN_NO_FILES '-DBML_NN_NO_TRAINING -DBML_NN_NO_FILES'; do group gate "$part" bml_nn.h; done
     group gate -DBML_CLASSIFY_NO_NN bml_classify.h
 fi

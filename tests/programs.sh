@@ -74,6 +74,16 @@ for program in fit_sed ssc_sed; do
 done
 ends "hello_ssc" 0 build/hello_ssc
 check "hello_ssc prints 161 rows of two numbers" awk 'NF != 2 || $2 < 0 {bad = 1} END {exit bad || NR != 161}' "$scratch/stdout"
+ends "hello_hadron" 0 build/hello_hadron
+check "hello_hadron prints rows of three numbers" awk 'NF != 3 {bad = 1} END {exit bad || NR < 20}' "$scratch/stdout"
+protons=(build/hadron --R 1e16 --B 0.5 --L-e 1e41 --gamma-max 1e5 --L-p 1e45 --gamma-p-max 1e8 --redshift 0.3 --delta 20)
+ends "hadron" 0 "${protons[@]}" --out "$scratch/hadron"
+# Pions and muons give 1:2:0; mixing makes of that 0.30 to 0.36 each (best-fit angles), and beta decays add little.
+check "hadron: neutrinos arrive in nearly equal parts" awk -F, 'NR > 1 {for (i = 2; i <= 5; i++) sum[i] += $i} END {for (i = 2; i <= 4; i++) if (!(sum[i] > 0.29 * sum[5] && sum[i] < 0.37 * sum[5])) exit 1}' "$scratch/hadron/neutrinos.csv"
+check "hadron: the parts make the whole" awk -F, 'NR > 1 && $2 > 1e-18 {d = ($3 + $4 + $5 + $6) / $2 - 1; if (d > 0.02 || d < -0.02) bad = 1; n++} END {exit bad || n < 20}' "$scratch/hadron/photons.csv"
+refuses "hadron without --out" "--out is missing" "${protons[@]}"
+refuses "hadron: R is NaN" "--R: 'nan' is not finite" "${protons[@]}" --R nan --out "$scratch/hadron"
+refuses "hadron: protons of 1e18" "gamma_max = 1e.18: must be in" "${protons[@]}" --gamma-p-max 1e18 --out "$scratch/hadron"
 ends "hello_mcmc" 0 build/hello_mcmc
 # The least-squares line through hello_mcmc's six points (by hand: a = 1.03810, b = 1.99143), sd of a and b from
 # sigma = 0.2: 0.1447 and 0.0478. The chain has over 1000 effective samples, so the median lies within 5 x 1.25/sqrt(1000)

@@ -1,4 +1,4 @@
-/* test_importance.c: importance nested sampling of bml_mcmc.h against evidences known in closed form or by quadrature.
+/* test_importance.c: importance sampling from a learned density, of bml_mcmc.h, against evidences known in closed form or by quadrature.
    A run gives z = (ln Z - truth)/quoted error. Over n seeds the spread of ln Z over the quoted error has a relative
    error of 1/sqrt(2 n - 2): 0.16 for 20.
    BML_CHECK_LONG=1: all problems with 20 seeds each. */
@@ -9,27 +9,32 @@
 #include <string.h>
 
 static long allocations_left = -1, allocations_open;
+enum { HEADER = 16 }; /* bytes before a block: its size, for realloc */
 static void *counted_malloc(size_t n) {
     if (allocations_left == 0) return NULL;
     if (allocations_left > 0) allocations_left--;
     allocations_open++;
-    return malloc(n);
+    char *p = malloc(n + HEADER);
+    if (!p) return NULL;
+    memcpy(p, &n, sizeof n);
+    return p + HEADER;
 }
 static void counted_free(void *p) {
     allocations_open -= p != NULL;
-    free(p);
+    if (p) free((char *)p - HEADER);
 }
 static void *counted_realloc(void *p, size_t n) {
+    size_t had = 0;
     void *q = counted_malloc(n);
     if (!q) return NULL;
-    if (p) memcpy(q, p, n / 2); /* the header grows its blocks by more than a half, never more than it had */
+    if (p) memcpy(&had, (char *)p - HEADER, sizeof had);
+    if (p) memcpy(q, p, had < n ? had : n);
     counted_free(p);
     return q;
 }
 #define BML_MCMC_MALLOC(n) counted_malloc(n)
 #define BML_MCMC_REALLOC(p, n) counted_realloc(p, n)
 #define BML_MCMC_FREE(p) counted_free(p)
-#define BML_MCMC_USE_IMPORTANCE
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 
@@ -121,16 +126,6 @@ static void rosenbrock(double *l, const double *x, int n, int d, void *user) {
         }
     }
 }
-static void cauchy(double *l, const double *x, int n, int d,
-                   void *user) { /* of n_dim = 5: Gamma(3)/(Gamma(1/2) pi^2.5) */
-    (void)user;
-    for (int i = 0; i < n; i++, x += d) {
-        double r2 = 0;
-        for (int k = 0; k < d; k++)
-            r2 += x[k] * x[k];
-        l[i] = log(2 / (PI * PI * PI)) - 3 * log1p(r2);
-    }
-}
 static void plateau(double *l, const double *x, int n, int d, void *user) {
     (void)user;
     for (int i = 0; i < n; i++, x += d)
@@ -139,14 +134,13 @@ static void plateau(double *l, const double *x, int n, int d, void *user) {
 
 static problem problems[] = {
     {"Gaussian, rho 0.95, 3-D", 3, -10, 10, 0, -8.98720, correlated, 60000, 1},
-    {"Gaussian, rho 0.95, 10-D", 10, -10, 10, 0, -29.95732, correlated, 60000, 1},
-    {"twin Gaussians, 6-D", 6, 0, 1, 0, 0, twin, 60000, 1},
+    {"Gaussian, rho 0.95, 10-D", 10, -10, 10, 0, -29.95732, correlated, 60000, 0},
+    {"twin Gaussians, 6-D", 6, 0, 1, 0, 0, twin, 60000, 0},
     {"LogGamma, 2-D", 2, 0, 1, 0, 0, log_gamma, 60000, 1},
-    {"LogGamma, 10-D", 10, 0, 1, 0, 0, log_gamma, 200000, 0},
+    {"LogGamma, 10-D", 10, 0, 1, 0, 0, log_gamma, 60000, 0},
     {"Rosenbrock, 2-D", 2, -5, 5, 0, -5.804, rosenbrock, 60000, 1},
     {"plateau, 2-D", 2, -3, 3, 0, 0.57983, plateau, 60000, 1},
-    {"shells, 10-D", 10, -6, 6, 0, -14.591, shells, 300000, 0},
-    {"Cauchy, 5-D", 5, -1e4, 1e4, 0, -49.51759, cauchy, 500000, 0},
+    {"shells, 10-D", 10, -6, 6, 0, -14.591, shells, 100000, 0},
 };
 enum { N_PROBLEMS = sizeof problems / sizeof *problems };
 
@@ -165,8 +159,8 @@ static int box(double *theta, const double *cube, int n, int d, void *user) {
 static bml_mcmc_importance_config make_config(const problem *p, uint64_t number) {
     bml_mcmc_importance_config c = {
         .n_dim = p->n_dim, .seed = number, .log_likelihood = p->f, .transform = box, .user = (void *)(size_t)p};
-    if (quick) c.live_points = 200;
-    if (quick) c.min_ess = 2000;
+    if (!longer) c.points = 40 * p->n_dim > 300 ? 40 * p->n_dim : 300;
+    if (!longer) c.min_ess = 2000;
     return c;
 }
 /* Makes, runs, and takes the result; NULL after a failed check. */
@@ -187,6 +181,7 @@ static uint64_t run_seed(int i) {
 
 /* ---- tests ---- */
 
+/* What the verdict blesses must be right; what it refuses must be little of what is right. */
 static void test_known_answers(void) {
     for (int k = 0; k < N_PROBLEMS; k++) {
         const problem *p = &problems[k];
@@ -201,26 +196,76 @@ static void test_known_answers(void) {
         for (int i = 0; i < n; i++) {
             const bml_mcmc_importance_config c = make_config(p, run_seed(100 * k + i));
             bml_mcmc_importance_result r;
+            bml_mcmc_verdict v;
             bml_mcmc_importance *s = run(&r, &c, p->name);
             if (!s) return;
-            const double off = r.log_z - p->log_z;
-            sum += off;
-            square += off * off;
-            quoted += r.log_z_error;
-            worst = fmax(worst, fabs(off / r.log_z_error));
             calls += (double)r.evaluations / n;
-            blessed += r.converged;
+            if (!bml_mcmc_importance_verdict(&v, s)) {
+                const double off = r.log_z - p->log_z;
+                sum += off;
+                square += off * off;
+                quoted += r.log_z_error;
+                worst = fmax(worst, fabs(off / r.log_z_error));
+                blessed++;
+            }
             bml_mcmc_importance_free(s);
         }
-        CHECK(worst <= (longer ? 3.5 : 4.5), "%s: worst of %d seeds is %.2f quoted errors off; %.0f calls", p->name, n,
-              worst, calls);
+        CHECK(worst <= (longer ? 3.5 : 4.5),
+              "%s: worst of %d blessed of %d seeds is %.2f quoted errors off; %.0f calls", p->name, blessed, n, worst,
+              calls);
         CHECK(calls <= p->calls, "%s: %.0f calls, %.0f are allowed", p->name, calls, p->calls);
-        CHECK(blessed >= n - 1, "%s: %d of %d called converged", p->name, blessed, n);
-        if (!longer) continue;
-        const double spread = sqrt((square - sum * sum / n) / (n - 1));
-        CHECK(spread / (quoted / n) >= 0.5 && spread / (quoted / n) <= 1.55,
-              "%s: spread/quoted %.2f of %d seeds, mean off by %.4f", p->name, spread / (quoted / n), n, sum / n);
+        CHECK(blessed >= n - 1 - n / 10, "%s: %d of %d blessed", p->name, blessed, n);
+        if (!longer || blessed < 3) continue;
+        const double spread = sqrt((square - sum * sum / blessed) / (blessed - 1));
+        CHECK(spread / (quoted / blessed) >= 0.5 && spread / (quoted / blessed) <= 1.55,
+              "%s: spread/quoted %.2f of %d seeds, mean off by %.4f", p->name, spread / (quoted / blessed), blessed,
+              sum / blessed);
     }
+}
+
+/* Neal's funnel in six dimensions, whose neck no density here follows, and a sheet bent in all directions: a run must
+   find the evidence or be refused. ln of the volumes of the boxes is the evidence's, but for what lies outside. */
+static void funnel(double *l, const double *x, int n, int d, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++, x += d) {
+        l[i] = log_normal(x[0], 0, 3);
+        for (int k = 1; k < d; k++)
+            l[i] += log_normal(x[k], 0, exp(x[0] / 2));
+    }
+}
+static void sheet(double *l, const double *x, int n, int d, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++, x += d) {
+        double first = 8 * x[0] - 3;
+        double second = 8 * x[1] - 4;
+        for (int k = 2; k < d; k++) {
+            first -= 0.5 * (2 * x[k] - 1) * (2 * x[k] - 1);
+            second -= 0.5 * (2 * x[k] - 1) * (2 * x[2 + (k - 1) % (d - 2)] - 1);
+        }
+        l[i] = log_normal(first, 0, 0.02) + log_normal(second, 0, 0.02);
+    }
+}
+static void test_never_wrong(void) {
+    const problem hard[2] = {{"sheet, 8-D", 8, 0, 1, 0, -log(64.0), sheet, 0, 0},
+                             {"funnel, 6-D", 6, -400, 400, 9, -log(18.0) - 5 * log(800.0) - 0.0027, funnel, 0, 0}};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < (longer ? 10 : 1); i++) {
+            bml_mcmc_importance_config c = make_config(&hard[k], run_seed(3000 + 100 * k + i));
+            bml_mcmc_importance_result r = {0};
+            bml_mcmc_verdict v;
+            bml_mcmc_importance *s = NULL;
+            char why[BML_MCMC_MESSAGE];
+            c.min_ess = 2000;
+            if (bml_mcmc_importance_create(&s, &c, why)) return;
+            bml_mcmc_importance_run(s, 100000);
+            const int blessed = !bml_mcmc_importance_verdict(&v, s);
+            if (!bml_mcmc_importance_get_result(s, &r)) why[0] = 0;
+            const double off = (r.log_z - hard[k].log_z) / r.log_z_error;
+            CHECK(!blessed || fabs(off) < 4, "%s: %s, ln Z %.3f +- %.3f, truth %.3f, %d calls: %s", hard[k].name,
+                  blessed ? "blessed" : "refused", r.log_z, r.log_z_error, hard[k].log_z, (int)r.evaluations,
+                  v.n_reasons ? v.reason[0].text : "");
+            bml_mcmc_importance_free(s);
+        }
 }
 
 /* Moments of the posterior, from weights, from draws, and from the summary. Gaussian, sd 1, correlation 0.95. */
@@ -235,20 +280,16 @@ static void test_posterior(void) {
     double total = 0;
     double covariance = 0;
     double again = 0;
-    double shares = 0;
     if (!s || !draw || !l) return;
     CHECK(!bml_mcmc_importance_summary(s, sum) && !bml_mcmc_importance_draw(s, draw, l, 1000, seed),
           "posterior: summary and draws");
-    CHECK(!bml_mcmc_importance_get_result(s, &r) && r.converged, "posterior: ESS %.0f: %s", r.ess, r.verdict);
+    CHECK(!bml_mcmc_importance_get_result(s, &r) && r.converged, "posterior: ESS %.0f", r.ess);
     for (size_t i = 0; i < r.n_points; i++) {
         total += r.weight[i];
         covariance += r.weight[i] * r.theta[3 * i] * r.theta[3 * i + 1];
     }
-    for (int j = 0; j < r.n_shells; j++)
-        shares += r.shell[j].share;
     const double sigma = 1 / sqrt(r.ess);
     CHECK_NEAR(total, 1, 1e-9, "posterior: sum of weights");
-    CHECK_NEAR(shares, 1, 1e-9, "posterior: sum of the shells' shares");
     CHECK_NEAR(covariance, 0.95, 5 * sqrt(1 + 0.95 * 0.95) * sigma, "posterior: covariance");
     CHECK_NEAR(sum[1].mean, 0, 5 * sigma, "posterior: mean");
     CHECK_NEAR(sum[0].sd, 1, 5 * sigma / sqrt(2), "posterior: sd");
@@ -355,7 +396,9 @@ static void test_plateaus(void) {
     bml_mcmc_importance_free(s);
     c.log_likelihood = flat;
     s = run(&r, &c, "flat");
-    if (s) CHECK(fabs(r.log_z - 3) < 1e-9, "flat everywhere: ln Z = %.12g after %d calls", r.log_z, (int)r.evaluations);
+    if (s)
+        CHECK(fabs(r.log_z - 3) < 4.5 * r.log_z_error, "flat everywhere: ln Z = %.6g +- %.2g after %d calls", r.log_z,
+              r.log_z_error, (int)r.evaluations);
     bml_mcmc_importance_free(s);
 }
 
@@ -366,14 +409,14 @@ static int same_result(bml_mcmc_importance *a, bml_mcmc_importance *b) {
     bml_mcmc_importance_result q;
     if (bml_mcmc_importance_get_result(a, &r) || bml_mcmc_importance_get_result(b, &q)) return 0;
     if (r.n_points != q.n_points || r.log_z != q.log_z || r.log_z_error != q.log_z_error) return 0;
-    if (r.evaluations != q.evaluations || r.n_shells != q.n_shells) return 0;
+    if (r.evaluations != q.evaluations || r.strays != q.strays) return 0;
     return !memcmp(r.theta, q.theta, r.n_points * sizeof(double)) &&
            !memcmp(r.weight, q.weight, r.n_points * sizeof(double));
 }
 static int calls_left;
 static int stop_sometimes(const bml_mcmc_importance_progress *p, void *user) {
     (void)user;
-    return !(p->n_shells >= 1) || --calls_left == 0;
+    return !(p->power >= 0) || --calls_left == 0;
 }
 static uint64_t checksum(const unsigned char *p, size_t words) {
     uint64_t h = 14695981039346656037ull;
@@ -404,7 +447,7 @@ static void change_words(const bml_mcmc_importance_config *c, unsigned char *buf
         const int status = bml_mcmc_importance_load(s, buffer, size);
         refused += status != BML_MCMC_OK;
         taken += !status;
-        if (!status) bml_mcmc_importance_run(s, 300);
+        if (!status && taken % 4 == 0) bml_mcmc_importance_run(s, 300);
         bml_mcmc_importance_free(s);
         memcpy(buffer + at, &word, 8);
     }
@@ -423,7 +466,7 @@ static void test_resume(void) {
     unsigned char *buffer = NULL;
     int status = BML_MCMC_OK;
     int stops = 0;
-    c.live_points = 100;
+    c.points = 100;
     c.min_ess = 2000;
     bml_mcmc_importance *whole = run(&r, &c, "resume");
     c.progress = stop_sometimes;
@@ -467,7 +510,7 @@ static void test_resume(void) {
         bml_mcmc_importance_free(w);
         wrong = c;
         wrong.progress = NULL;
-        change_words(&wrong, buffer, size, longer ? 1 : size / 8 / 60);
+        change_words(&wrong, buffer, size, longer ? 1 : size / 8 / 30);
         CHECK(!bml_mcmc_importance_load(loaded, buffer, size), "load: %s", bml_mcmc_importance_message(loaded));
         bml_mcmc_importance_free(parts);
         parts = loaded;
@@ -488,7 +531,7 @@ static int small_workload(void) {
     bml_mcmc_importance_result r;
     bml_mcmc_summary sum[2];
     c.log_likelihood = rosenbrock;
-    c.live_points = 50;
+    c.points = 50;
     c.min_ess = 200;
     c.error = 1;
     int status = bml_mcmc_importance_create(&s, &c, NULL);
@@ -568,6 +611,7 @@ static void test_bad_input(void) {
     const bml_mcmc_importance_config good = make_config(&problems[2], 1);
     bml_mcmc_importance_config c[12];
     bml_mcmc_importance_result r;
+    bml_mcmc_verdict v;
     bml_mcmc_importance *s = NULL;
     for (int i = 0; i < 12; i++)
         c[i] = good;
@@ -576,20 +620,20 @@ static void test_bad_input(void) {
               bml_mcmc_importance_run(NULL, 0) == BML_MCMC_BAD_ARGUMENT,
           "NULL is refused");
     bml_mcmc_importance_free(NULL);
-    c[0].live_points = 6;
-    refuse_create(c[0], "few live points");
-    c[1].live_points = -1;
-    refuse_create(c[1], "negative live points");
+    c[0].points = 6;
+    refuse_create(c[0], "few points");
+    c[1].points = -1;
+    refuse_create(c[1], "negative points");
     c[2].n_dim = 0;
     refuse_create(c[2], "no dimensions");
     c[3].log_likelihood = NULL;
     refuse_create(c[3], "no likelihood");
     c[4].transform = NULL;
     refuse_create(c[4], "no prior");
-    c[5].shrink = not_a_number;
-    refuse_create(c[5], "shrink NaN");
-    c[6].remaining = 1;
-    refuse_create(c[6], "remaining 1");
+    c[5].error = not_a_number;
+    refuse_create(c[5], "error NaN");
+    c[6].points = 2000000;
+    refuse_create(c[6], "two million points");
     c[7].error = -1;
     refuse_create(c[7], "negative error");
     c[8].min_ess = infinite;
@@ -619,9 +663,11 @@ static void test_bad_input(void) {
     c[0] = make_config(&problems[3], 1);
     c[0].min_ess = 1e6;
     if (bml_mcmc_importance_create(&s, &c[0], NULL)) return;
-    CHECK(bml_mcmc_importance_run(s, 15000) == BML_MCMC_NOT_CONVERGED && !bml_mcmc_importance_get_result(s, &r) &&
-              !r.converged && r.reasons == BML_MCMC_IMPORTANCE_UNFINISHED,
-          "out of budget while sampling: %s", r.verdict);
+    CHECK(bml_mcmc_importance_run(s, longer ? 40000 : 12000) == BML_MCMC_NOT_CONVERGED &&
+              !bml_mcmc_importance_get_result(s, &r) && !r.converged &&
+              bml_mcmc_importance_verdict(&v, s) == BML_MCMC_NOT_CONVERGED &&
+              v.reason[0].kind == BML_MCMC_REASON_UNFINISHED,
+          "out of budget while sampling: %s", v.reason[0].text);
     CHECK(bml_mcmc_importance_draw(s, NULL, NULL, 10, 0) == BML_MCMC_BAD_ARGUMENT, "draws to nowhere are refused");
     bml_mcmc_importance_free(s);
 }
@@ -639,5 +685,6 @@ int main(int argc, char **argv) {
     test_memory();
     test_resume();
     test_known_answers();
+    test_never_wrong();
     return check_done();
 }

@@ -1,5 +1,5 @@
-/* test_onnx.c: ONNX files of torch against what onnxruntime says of them (onnx_fixtures.h, made by onnx_fixtures.py); what
-   the reader refuses; damaged files and failing allocations. */
+/* test_onnx.c: ONNX files of torch against what onnxruntime says of them (onnx_fixtures.h, made by onnx_fixtures.py);
+   what the reader refuses; damaged files and failing allocations. */
 #include <stdlib.h>
 static long allocations;
 static long failing = -1; /* the allocation that fails; -1: none */
@@ -32,9 +32,9 @@ static size_t slurp(const char *name) {
 }
 
 /* >> the numbers
-   Both sides compute in float, whose unit of the last place is 1.2e-7 of a number near one, with sums of at most 24 terms in
-   another order and functions that are good to 3 units; a dozen layers or steps one after another, which shrink errors
-   rather than let them grow. 1e-6 is 8 units. */
+   Both sides compute in float, whose unit of the last place is 1.2e-7 of a number near one, with sums of at most 24
+   terms in another order and functions that are good to 3 units; a dozen layers or steps one after another, which
+   shrink errors rather than let them grow. 1e-6 is 8 units. */
 static void test_numbers(void) {
     const double allowed = 1e-6;
     for (int k = 0; k < N_FIXTURES; k++) {

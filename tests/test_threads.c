@@ -5,6 +5,8 @@
 #include <string.h>
 #define BML_SSC_IMPLEMENTATION
 #include "bml_ssc.h"
+#define BML_HADRON_IMPLEMENTATION
+#include "bml_hadron.h"
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 #define BML_NN_IMPLEMENTATION
@@ -18,8 +20,9 @@
 enum { THREADS = 7, RESULTS = 32, ROWS = 40 };
 
 typedef struct worker {
-    const bml_ssc *tables; /* shared, constant */
-    const bml_nn *net;     /* shared, constant */
+    const bml_ssc *tables;  /* shared, constant */
+    const bml_hadron *made; /* shared, constant */
+    const bml_nn *net;      /* shared, constant */
     double result[RESULTS];
     int n;
     int status;
@@ -52,6 +55,26 @@ static int spectrum(worker *w) {
     for (int i = 0; i < 3; i++)
         keep(w, nuFnu[i]);
     bml_ssc_blob_free(blob);
+    return status;
+}
+
+/* Neutrinos of a power law of protons on one of photons. */
+static int neutrinos(worker *w) {
+    double gamma[2] = {1e4, 1e9};
+    double N[2] = {1, 1e-10};
+    double x[2] = {1e-6, 1e-1};
+    double n[2] = {1e15, 1e5};
+    bml_hadron_given given = {.gamma = gamma, .N = N, .n_gamma = 2, .x = x, .n = n, .n_x = 2};
+    double log_x[2] = {9, 10};
+    double y[2] = {0};
+    bml_hadron_blob *blob;
+    int status = bml_hadron_blob_create(&blob, w->made, w->why);
+    if (status) return status;
+    status = bml_hadron_rates(blob, &given);
+    if (!status) status = bml_hadron_spectrum(y, log_x, 2, blob, BML_HADRON_NEUTRINOS);
+    keep(w, y[0]);
+    keep(w, y[1]);
+    bml_hadron_blob_free(blob);
     return status;
 }
 
@@ -157,7 +180,7 @@ static int forest(worker *w) {
 }
 
 static void *work(void *arg) {
-    static int (*const jobs[])(worker *) = {spectrum, chain, evidence, learn, photons, forest};
+    static int (*const jobs[])(worker *) = {spectrum, neutrinos, chain, evidence, learn, photons, forest};
     worker *w = (worker *)arg;
     for (size_t k = 0; k < sizeof jobs / sizeof *jobs && !w->status; k++)
         w->status = jobs[k](w);
@@ -169,14 +192,19 @@ int main(void) {
     bml_nn_config config = {.layers = layers, .n_layers = 2};
     bml_nn *net = NULL;
     bml_ssc *tables = NULL;
-    CHECK(!bml_nn_create(&net, &config, NULL) && !bml_ssc_create(&tables, NULL, NULL), "what the threads share");
-    worker alone = {.tables = tables, .net = net};
+    bml_hadron *made = NULL;
+    int status = bml_nn_create(&net, &config, NULL);
+    if (!status) status = bml_ssc_create(&tables, NULL, NULL);
+    if (!status) status = bml_hadron_create(&made, NULL, NULL);
+    CHECK(!status, "what the threads share");
+    worker alone = {.tables = tables, .made = made, .net = net};
     work(&alone);
     CHECK(!alone.status && alone.n > 10, "one thread: status %d %s, %d results", alone.status, alone.why, alone.n);
     static worker worker_of[THREADS];
     pthread_t thread[THREADS];
     for (int i = 0; i < THREADS; i++) {
         worker_of[i].tables = tables;
+        worker_of[i].made = made;
         worker_of[i].net = net;
         CHECK(!pthread_create(&thread[i], NULL, work, &worker_of[i]), "thread %d begins", i);
     }
@@ -186,6 +214,7 @@ int main(void) {
         CHECK(!worker_of[i].status && same, "thread %d of %d: the results of one thread, to the bit", i, THREADS);
     }
     bml_ssc_free(tables);
+    bml_hadron_free(made);
     bml_nn_free(net);
     return check_done();
 }

@@ -11,7 +11,6 @@ excused() {
     bml_nn_decode) echo "the other half of bml_nn_encode, for nets that are kept or sent as bytes; bml_nn_load is what one needs" ;;
     bml_sample_net_dims) echo "for programs that are handed a net they do not know" ;;
     bml_sample_compton_find) echo "the twin in double of bml_sample_compton_findf (hello_compton)" ;;
-    bml_mcmc_importance_*) echo "only with BML_MCMC_USE_IMPORTANCE, and unfinished: not to be taught" ;;
     *) return 1 ;;
     esac
 }

@@ -1,7 +1,7 @@
 /* bml_onnx.h: reads ONNX files into networks of bml_nn.h.
 
-   What torch.onnx.export, tf2onnx and others write of feed-forward, recurrent and one-dimensional convolutional networks
-   becomes a bml_nn: it predicts, draws, is differentiated, saved and trained on like one made here.
+   What torch.onnx.export, tf2onnx and others write of feed-forward, recurrent and one-dimensional convolutional
+   networks becomes a bml_nn: it predicts, draws, is differentiated, saved and trained on like one made here.
 
    In ONE source file:           #define BML_ONNX_IMPLEMENTATION
                                  #include "bml_onnx.h"
@@ -31,10 +31,10 @@
 /* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
 
    1. torch.onnx.export(model.eval(), x, "model.onnx", dynamic_axes={"x": {0: "n"}}), with x of the shape that it is to
-      have: [n][features], [n][steps][features], or [n][features][steps] before a convolution. The size of a batch may be
-      left open, the number of steps not.
-   2. bml_onnx_load(&net, path, why). Rows are laid out as in the ONNX graph, without the batch axis: row-major, all inputs
-      one after another. The first output of the graph is the network's.
+      have: [n][features], [n][steps][features], or [n][features][steps] before a convolution. The size of a batch may
+      be left open, the number of steps not.
+   2. bml_onnx_load(&net, path, why). Rows are laid out as in the ONNX graph, without the batch axis: row-major, all
+      inputs one after another. The first output of the graph is the network's.
    3. bml_nn_predict, ..., bml_nn_free.
 
    ---- What is known ----------------------------------------------------------------------------------------------
@@ -42,16 +42,16 @@
    Gemm, MatMul, Add, Sub, Mul, Div   with constants, and the sum of two layers (residual blocks)
    GRU, LSTM, RNN              forward or bidirectional, stacked; GRU in both variants; all steps, the last step, or the
                                final state; zero initial states, default activations, no peepholes
-   Conv, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool     of one dimension, no dilation, no groups; padding none,
-                               or that of `same`
+   Conv, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool     of one dimension, no dilation, no groups;
+                               padding none, or that of `same`
    BatchNormalization, LayerNormalization
    Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Softmax, Gelu, Clip to -1 ... 1; x Sigmoid(x) (SiLU); GELU in terms of Erf
    Concat, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Gather (a step, a direction), Dropout, Identity, Cast, and
    arithmetic on shapes: Constant, ConstantOfShape, Expand, Shape, Slice
 
    A batch norm behind a product is multiplied into it; an activation that stands alone, or arithmetic with constants,
-   becomes a dense layer with an identity matrix; means over windows become convolutions; an axis order that bml_nn.h does
-   not have becomes a dense layer with a permutation. GELU is that of bml_nn.h.
+   becomes a dense layer with an identity matrix; means over windows become convolutions; an axis order that bml_nn.h
+   does not have becomes a dense layer with a permutation. GELU is that of bml_nn.h.
 
    ---- Options ----------------------------------------------------------------------------------------------------
 
@@ -296,8 +296,8 @@ static int bml_onnx__unknown(bml_onnx__reader *r, const char *what) {
 }
 
 /* >> protobuf
-   A message is a run of fields: a varint of 8 number + wire type, then a varint, eight or four bytes, or a length and as
-   many bytes. Numbers of fields are those of onnx.proto. */
+   A message is a run of fields: a varint of 8 number + wire type, then a varint, eight or four bytes, or a length and
+   as many bytes. Numbers of fields are those of onnx.proto. */
 
 typedef struct bml_onnx__field {
     int number, wire;
@@ -331,7 +331,8 @@ static int bml_onnx__next(bml_onnx__field *f, bml_onnx__span *s) {
         s->at = f->body.end;
         return 1;
     }
-    const int bytes = f->wire == 1 ? 8 : f->wire == 5 ? 4 : 0;
+    const int short_one = f->wire == 5 ? 4 : 0;
+    const int bytes = f->wire == 1 ? 8 : short_one;
     if (!bytes || s->end - s->at < bytes) return -1;
     f->value = 0;
     for (int i = 0; i < bytes; i++)
@@ -384,8 +385,8 @@ static double bml_onnx__number(uint64_t bits, int type) {
     return (double)(int64_t)bits;
 }
 
-/* Adds the numbers of a field, which may be packed, to list[room]; returns how many there are now, -1 where they are too
-   many or damaged. width: bytes of one, 0: varints. */
+/* Adds the numbers of a field, which may be packed, to list[room]; returns how many there are now, -1 where they are
+   too many or damaged. width: bytes of one, 0: varints. */
 static ptrdiff_t bml_onnx__numbers(double *list, ptrdiff_t n, ptrdiff_t room, const bml_onnx__field *f, int type,
                                    int width) {
     bml_onnx__span s = f->body;
@@ -413,9 +414,9 @@ static int bml_onnx__tensor_head(bml_onnx__reader *r, bml_onnx__tensor *t, int *
                                  bml_onnx__span s) {
     bml_onnx__field f;
     ptrdiff_t n_dims = 0;
-    int more;
+    int more = bml_onnx__next(&f, &s);
     *type = 0;
-    while ((more = bml_onnx__next(&f, &s)) > 0) {
+    for (; more > 0; more = bml_onnx__next(&f, &s)) {
         if (f.number == 1) n_dims = bml_onnx__numbers(t->dim, n_dims, BML_ONNX__RANK, &f, BML_ONNX__INT64, 0);
         if (n_dims < 0) return bml_onnx__unknown(r, "a constant of more than six dimensions");
         if (f.number == 2) *type = (int)f.value;
@@ -447,8 +448,8 @@ static int bml_onnx__tensor_read(bml_onnx__reader *r, bml_onnx__tensor *t, bml_o
     t->value = (double *)bml_onnx__take(r, t->n + 1, sizeof *t->value);
     if (!t->value) return r->status;
     ptrdiff_t n = 0;
-    int more;
-    while ((more = bml_onnx__next(&f, &s)) > 0 && n >= 0) {
+    int more = bml_onnx__next(&f, &s);
+    for (; more > 0 && n >= 0; more = bml_onnx__next(&f, &s)) {
         const int typed = (f.number == 4 && type == BML_ONNX__FLOAT) || (f.number == 10 && type == BML_ONNX__DOUBLE);
         const int integers = (f.number == 5 && (type == BML_ONNX__INT32 || type == BML_ONNX__BOOL)) ||
                              (f.number == 7 && type == BML_ONNX__INT64);
@@ -709,7 +710,8 @@ static int bml_onnx__plain(bml_onnx__reader *r, bml_onnx__value *v) {
     return bml_onnx__turn(r, i, mixed, v->features / mixed);
 }
 
-/* The layer of v as a sequence whose ONNX axes are [batch][features][steps] (channels = 1) or [batch][steps][features]. */
+/* The layer of v as a sequence whose ONNX axes are [batch][features][steps] (channels = 1) or
+   [batch][steps][features]. */
 static int bml_onnx__sequence(bml_onnx__reader *r, bml_onnx__value *v, int channels) {
     const char *wanted = channels ? "NCT" : "NTC";
     const int i = bml_onnx__plain(r, v);
@@ -780,7 +782,8 @@ static void bml_onnx__activate(bml_onnx__reader *r, int to, bml_onnx__value *v, 
     if (out) out->mixed = mixed;
 }
 
-/* Weights [in][units] (turned: [units][in]) behind layer `from`, rows in the order of the layer: mixed as in a value. */
+/* Weights [in][units] (turned: [units][in]) behind layer `from`, rows in the order of the layer: mixed as in a
+   value. */
 static int bml_onnx__dense(bml_onnx__reader *r, int from, const bml_onnx__tensor *w, int turned, int mixed) {
     const int in = r->layer[from].features;
     const ptrdiff_t rows = (ptrdiff_t)w->dim[turned ? 1 : 0];
@@ -868,7 +871,9 @@ static void bml_onnx__with_constant(bml_onnx__reader *r, const bml_onnx__node *n
     const double minus = -1;
     if (!by) return;
     for (ptrdiff_t k = 0; k < t->n; k++)
-        by[k] = div ? 1 / t->value[k] : sub && !constant_first ? -t->value[k] : t->value[k];
+        by[k] = div ? 1 / t->value[k] : t->value[k];
+    for (ptrdiff_t k = 0; sub && !constant_first && k < t->n; k++)
+        by[k] = -by[k];
     char axes[8];
     memcpy(axes, x->axes, sizeof axes);
     const int mixed = x->mixed;
@@ -902,8 +907,8 @@ static int bml_onnx__op_with(const bml_onnx__reader *r, const bml_onnx__node *no
     return 0;
 }
 
-/* x (1 + Erf(x/sqrt 2))/2: the Div is the node. Constants behind it have not been read yet where they are nodes, so that
-   they are looked at first. */
+/* x (1 + Erf(x/sqrt 2))/2: the Div is the node. Constants behind it have not been read yet where they are nodes, so
+   that they are looked at first. */
 static int bml_onnx__gelu(bml_onnx__reader *r, bml_onnx__node *node) {
     bml_onnx__node *erf_node = bml_onnx__taker(r, node->out[0]);
     if (!bml_onnx__op_with(r, node, "Div", 1.4142135623730951) || !erf_node || !bml_onnx__is(erf_node->op, "Erf"))
@@ -1051,8 +1056,8 @@ static void bml_onnx__layer_norm(bml_onnx__reader *r, const bml_onnx__node *node
 }
 
 /* >> recurrent layers
-   ONNX has W [directions][gates U][C], R [directions][gates U][U], B [directions][2 gates U] (of W, then of R), gates z r h
-   and i o f c; bml_nn.h has kernels [C][gates U], gates z r n and i f g o. */
+   ONNX has W [directions][gates U][C], R [directions][gates U][U], B [directions][2 gates U] (of W, then of R), gates z
+   r h and i o f c; bml_nn.h has kernels [C][gates U], gates z r n and i f g o. */
 
 /* Gate g of bml_nn.h stands at this place in ONNX. */
 static int bml_onnx__gate(int kind, int g) {
@@ -1084,7 +1089,7 @@ static void bml_onnx__cell_weights(bml_onnx__reader *r, bml_onnx__layer *l, cons
 }
 
 /* What a recurrent node must not have. */
-static int bml_onnx__cell_refused(bml_onnx__reader *r, const bml_onnx__node *node, int kind) {
+static int bml_onnx__cell_refused(bml_onnx__reader *r, const bml_onnx__node *node) {
     bml_onnx__attribute a;
     for (int k = 4; k < node->n_in; k++) {
         const bml_onnx__value *v = bml_onnx__in(r, node, k);
@@ -1100,7 +1105,6 @@ static int bml_onnx__cell_refused(bml_onnx__reader *r, const bml_onnx__node *nod
     if (bml_onnx__int(node, "input_forget", 0)) return bml_onnx__unknown(r, "input_forget");
     if (bml_onnx__find(&a, node, "direction") && !bml_onnx__is(a.s, "forward") && !bml_onnx__is(a.s, "bidirectional"))
         return bml_onnx__unknown(r, "the reverse direction alone");
-    (void)kind;
     return 0;
 }
 
@@ -1126,18 +1130,21 @@ static int bml_onnx__cell_activations(bml_onnx__reader *r, const bml_onnx__node 
     return 0;
 }
 
+static int bml_onnx__cell_kind(const bml_onnx__node *node) {
+    if (bml_onnx__is(node->op, "GRU")) return BML_NN_GRU;
+    return bml_onnx__is(node->op, "LSTM") ? BML_NN_LSTM : BML_NN_RNN;
+}
+
 static void bml_onnx__recurrent(bml_onnx__reader *r, const bml_onnx__node *node) {
     static const int gates_of[3] = {3, 4, 1};
-    const int kind = bml_onnx__is(node->op, "GRU")    ? BML_NN_GRU
-                     : bml_onnx__is(node->op, "LSTM") ? BML_NN_LSTM
-                                                      : BML_NN_RNN;
+    const int kind = bml_onnx__cell_kind(node);
     const int gates = gates_of[kind - BML_NN_GRU];
     const bml_onnx__tensor *t[3] = {bml_onnx__constant(r, node, 1), bml_onnx__constant(r, node, 2),
                                     bml_onnx__constant(r, node, 3)};
     bml_onnx__value *x = bml_onnx__in(r, node, 0);
     bml_onnx__attribute a;
     int relu = 0;
-    if (bml_onnx__cell_refused(r, node, kind) || bml_onnx__cell_activations(r, node, kind, &relu)) return;
+    if (bml_onnx__cell_refused(r, node) || bml_onnx__cell_activations(r, node, kind, &relu)) return;
     const int from = bml_onnx__layer_of(r, x);
     if (from < 0) return;
     const int directions = bml_onnx__find(&a, node, "direction") && bml_onnx__is(a.s, "bidirectional") ? 2 : 1;
@@ -1301,7 +1308,7 @@ static void bml_onnx__to_vector(bml_onnx__reader *r, int to, bml_onnx__value *v)
 }
 
 /* Axes D and C, one beside the other, become one, as the layer has them. */
-static int bml_onnx__join_directions(bml_onnx__reader *r, int to, const bml_onnx__value *v, const double *want, int n) {
+static int bml_onnx__join_directions(bml_onnx__reader *r, int to, const bml_onnx__value *v, int n) {
     char axes[8];
     int k = 0;
     for (const char *a = v->axes; *a; a++) {
@@ -1310,7 +1317,6 @@ static int bml_onnx__join_directions(bml_onnx__reader *r, int to, const bml_onnx
     }
     axes[k] = 0;
     if (k != n) return 0;
-    (void)want;
     bml_onnx__same(r, to, v);
     snprintf(r->value[to].axes, sizeof r->value[to].axes, "%s", axes);
     return 1;
@@ -1360,12 +1366,11 @@ static void bml_onnx__to_shape(bml_onnx__reader *r, const bml_onnx__node *node) 
         bml_onnx__unknown(r, "a shape that mixes the batch with other axes");
         return;
     }
-    if (strchr(v->axes, 'D') && bml_onnx__join_directions(r, node->out[0], v, want, n)) return;
+    if (strchr(v->axes, 'D') && bml_onnx__join_directions(r, node->out[0], v, n)) return;
     if (want[0] != bml_onnx__batch || strchr(v->axes, 'D')) {
         bml_onnx__unknown(r, "a shape whose first axis is not the batch");
         return;
     }
-    int turned = 0;
     if (n == 2) {
         bml_onnx__to_vector(r, node->out[0], v);
         return;
@@ -1376,7 +1381,6 @@ static void bml_onnx__to_shape(bml_onnx__reader *r, const bml_onnx__node *node) 
     }
     int i = bml_onnx__plain(r, v);
     if (i >= 0 && !strcmp(v->axes, "NCT")) i = bml_onnx__turn(r, i, v->steps, v->features);
-    (void)turned;
     if (i >= 0) bml_onnx__becomes(r, node->out[0], bml_onnx__reshape(r, i, (int)want[1], (int)want[2]), "NTC");
 }
 
@@ -1794,9 +1798,9 @@ static void bml_onnx__do(bml_onnx__reader *r, bml_onnx__node *node) {
 
 static int bml_onnx__node_read(bml_onnx__reader *r, bml_onnx__node *node, bml_onnx__span s) {
     bml_onnx__field f;
-    int more;
     node->body = s;
-    while ((more = bml_onnx__next(&f, &s)) > 0) {
+    int more = bml_onnx__next(&f, &s);
+    for (; more > 0; more = bml_onnx__next(&f, &s)) {
         if (f.wire != 2) continue;
         if (f.number == 3) node->name = bml_onnx__text_of(f.body);
         if (f.number == 4) node->op = bml_onnx__text_of(f.body);
@@ -1870,14 +1874,14 @@ static int bml_onnx__input(bml_onnx__reader *r, bml_onnx__span s) {
         if (k != batch && dim[k] < 1)
             return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "input %.*s: only the batch's size may be open in the file",
                                   name.n < 60 ? name.n : 60, name.at);
-    if (steps_first && dim[batch] != 1 && dim[batch] >= 0) r->static_batch = dim[batch];
     if (dim[batch] > 0) r->static_batch = dim[batch];
     const int i = bml_onnx__add(r, BML_NN_INPUT, -1);
     if (i < 0) return r->status;
     bml_onnx__layer *l = &r->layer[i];
     l->steps = l->spec.steps = rank == 3 ? (int)dim[first] : 0;
     l->features = l->spec.features = (int)dim[rank - 1];
-    bml_onnx__becomes(r, v, i, rank == 2 ? "NF" : steps_first ? "TNC" : "NTC");
+    const char *sequence = steps_first ? "TNC" : "NTC";
+    bml_onnx__becomes(r, v, i, rank == 2 ? "NF" : sequence);
     return r->status;
 }
 
@@ -1960,8 +1964,8 @@ static int bml_onnx__graph(bml_onnx__reader *r, bml_onnx__span graph) {
     bml_onnx__field f;
     bml_onnx__span s = graph;
     int nodes = 0;
-    int more;
-    while ((more = bml_onnx__next(&f, &s)) > 0)
+    int more = bml_onnx__next(&f, &s);
+    for (; more > 0; more = bml_onnx__next(&f, &s))
         nodes += f.number == 1;
     if (more < 0 || nodes == 0) return bml_onnx__damaged(r);
     r->node = (bml_onnx__node *)bml_onnx__take(r, nodes, sizeof *r->node);
@@ -2017,8 +2021,8 @@ BML_ONNX_DEF int bml_onnx_parse(bml_nn **net, const void *bytes, size_t size, ch
     if (net) *net = NULL;
     if (!net || !bytes) return bml_onnx__fail(&r, BML_ONNX_BAD_ARGUMENT, "net or bytes is NULL");
     bml_onnx__span s = {(const unsigned char *)bytes, (const unsigned char *)bytes + size};
-    int more;
-    while ((more = bml_onnx__next(&f, &s)) > 0)
+    int more = bml_onnx__next(&f, &s);
+    for (; more > 0; more = bml_onnx__next(&f, &s))
         if (f.number == 7 && f.wire == 2) graph = f.body;
     if (more < 0 || !graph.at) bml_onnx__damaged(&r);
     if (!r.status && !bml_onnx__graph(&r, graph) && !bml_onnx__run(&r)) bml_onnx__build(&r, net);

@@ -1,13 +1,14 @@
 /* bml_sed.h: SED tables, tables of the background light, and the network for the SSC solver, as library code.
 
-   The readers and the surrogate that fit_sed is made of (sed.h, ebl.h, surrogate.h), behind an interface like that of the
-   bml headers: objects, statuses and reasons; no printing, no exit. The shared library (make shared) holds it, and other
-   languages call it.
+   The readers and the surrogate that fit_sed is made of (sed.h, ebl.h, surrogate.h), behind an interface like that of
+   the bml headers: objects, statuses and reasons; no printing, no exit. The shared library (make shared) holds it, and
+   other languages call it.
 
    In ONE source file:           #define BML_SED_IMPLEMENTATION
                                  #include "bml_sed.h"
    everywhere else just:         #include "bml_sed.h"             with bml_ssc.h, bml_nn.h and their implementations
 
+       #define _DEFAULT_SOURCE        // before any system header, or -std=gnu99: files are read through POSIX
        #define BML_SSC_IMPLEMENTATION
        #include "bml_ssc.h"
        #define BML_NN_IMPLEMENTATION
@@ -35,8 +36,9 @@
            return 0;
        }
 
-   It refuses: tables that sed.h or ebl.h refuse; model files that are not train_surrogate's; frequencies above the end of
-   a table of the background light. Rows outside a network's domain have no flux (NaN) and no likelihood (-infinity). */
+   It refuses: tables that sed.h or ebl.h refuse; model files that are not train_surrogate's; frequencies above the end
+   of a table of the background light. Rows outside a network's domain have no flux (NaN) and no likelihood
+   (-infinity). */
 #ifndef BML_SED_H
 #define BML_SED_H
 #define BML_SED_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
@@ -217,7 +219,8 @@ BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_sur
 #include "surrogate.h"
 
 /* >> status
-   The readers say what is wrong as text; which status that is follows from the text, as only memory is another matter. */
+   The readers say what is wrong as text; which status that is follows from the text, as only memory is another
+   matter. */
 
 static const char *const bml_sed__texts[] = {
 #define BML_SED_X(name, value, text) text,
@@ -648,6 +651,13 @@ BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_sur
     if (why) why[0] = 0;
     if (!ln_l || !point || n_points < 1 || bml_sed__bad_rows(s, rows, 1))
         return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "ln_l, point, s, rows, delta or observer is missing");
+    for (int i = 0; i < n_points; i++) { /* before the network's error hides what is wrong with theirs */
+        double any;
+        char text[BML_SED_MESSAGE];
+        if (bml_ssc_log_likelihood(&any, &point[i].nuFnu, &point[i], 1, -HUGE_VAL) != BML_SSC_POINT) continue;
+        snprintf(text, sizeof text, "point %d, at %g Hz: %s", i, point[i].nu, bml_sed_strerror(BML_SED_POINT));
+        return bml_sed__fail(BML_SED_POINT, why, text);
+    }
     bml_sed__job job = {.s = &s->own, .rows = rows, .point = point, .ln_l = ln_l};
     int status = bml_sed__view_make(&job.view, rows->observer, &point->nu, stride, n_points, why);
     if (status) return status;

@@ -1,6 +1,6 @@
-/* hadron_area.h: the effective area of a neutrino telescope: lines log10 E [GeV], area [cm^2] for muon neutrinos; # begins
-   a comment line, a first line of names is skipped. Include common.h and bml_hadron.h first. Public domain or MIT, see
-   LICENSE. */
+/* hadron_area.h: the effective area of a neutrino telescope: lines log10 E [GeV], area [cm^2] for muon neutrinos; #
+   begins a comment line, a first line of names is skipped. Include common.h and bml_hadron.h first. Public domain or
+   MIT, see LICENSE. */
 #ifndef HADRON_AREA_H
 #define HADRON_AREA_H
 

@@ -1,5 +1,5 @@
-/* hadron_ssc.h: protons of bml_hadron.h beside the electrons and photons of bml_ssc.h: the hook, and a solution that takes
-   shorter steps where it has to. Include both headers first.
+/* hadron_ssc.h: protons of bml_hadron.h beside the electrons and photons of bml_ssc.h: the hook, and a solution that
+   takes shorter steps where it has to. Include both headers first.
 
      bml_ssc_source e = {...};                  the electrons; R and B are taken from it
      bml_hadron_source p = {...};
@@ -33,9 +33,9 @@ static inline int hadron_ssc_hook(bml_ssc_exchange *now, void *user) {
     return bml_hadron_exchange((bml_hadron_blob *)user, &f);
 }
 
-/* Make both blobs these sources, at t = 0. spacing [dex]: that of both tables, 0 = 0.1. e and p are completed: R and B of
-   p, the hook, the top of the grids, pair production, without which protons have no cascades. Returns a status of
-   bml_ssc.h; *why is the message of the side that complains. */
+/* Make both blobs these sources, at t = 0. spacing [dex]: that of both tables, 0 = 0.1. e and p are completed: R and
+   B of p, the hook, the top of the grids, pair production, without which protons have no cascades. Returns a status
+   of bml_ssc.h; *why is the message of the side that complains. */
 static inline int hadron_ssc_begin(bml_ssc_blob *blob, bml_hadron_blob *protons, bml_ssc_source *e,
                                    bml_hadron_source *p, double spacing, const char **why) {
     p->R = e->R;

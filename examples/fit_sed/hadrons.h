@@ -1,5 +1,5 @@
-/* hadrons.h: --protons: the source with protons beside its electrons, and the neutrinos that were seen of it. Included by
-   model.h. Public domain or MIT, see LICENSE. */
+/* hadrons.h: --protons: the source with protons beside its electrons, and the neutrinos that were seen of it.
+   Included by model.h. Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_HADRONS_H
 #define FIT_SED_HADRONS_H
 

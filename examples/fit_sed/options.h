@@ -4,7 +4,7 @@
 #define FIT_SED_OPTIONS_H
 
 enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
-enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS };
+enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS, SAMPLER_IMPORTANCE };
 enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
 enum { RADIO_AUTO, RADIO_FIT, RADIO_LIMIT, RADIO_DROP };
 enum { ELECTRONS_POWER, ELECTRONS_BROKEN, ELECTRONS_PARABOLA, ELECTRONS_CUTOFF };
@@ -223,8 +223,8 @@ static int options_sampling(option_row *rows, int n, options *o) {
     const option_row list[] = {
         {.name = "sampler",
          .choice = &o->sampler,
-         .value = "ensemble|nested|nuts",
-         .help = "nested gives the evidence too; nuts needs --model"},
+         .value = "ensemble|nested|nuts|importance",
+         .help = "nested and importance give the evidence too; nuts needs --model"},
         {.name = "moves",
          .choice = &o->moves,
          .value = "surrogate|stretch|de|mixture",

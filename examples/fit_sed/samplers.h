@@ -1,4 +1,4 @@
-/* samplers.h: how fit_sed samples a problem of model.h: ensemble, nested sampling, NUTS. Each fills a
+/* samplers.h: how fit_sed samples a problem of model.h: ensemble, nested sampling, NUTS, importance sampling. Each fills a
    `posterior`; the table `samplers` at the end lists them. Each looks often whether it is asked to stop, leaves its
    state then, and begins with the state of an earlier leg where --resume says so. Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_SAMPLERS_H
@@ -18,6 +18,7 @@ typedef struct posterior {
     double net_kept;             /* effective share of its draws by these weights */
     bml_mcmc_ensemble *ensemble; /* or */
     bml_mcmc_nested *nested;
+    bml_mcmc_importance *importance;
     double *own;
 } posterior;
 
@@ -358,6 +359,121 @@ static void sample_nested(posterior *post, problem *p) {
     draw_nested(post, &r, p);
 }
 
+/* ---- importance sampling from a learned density ---- */
+
+/* One line instead of a bar, as above. */
+static int show_importance(const bml_mcmc_importance_progress *now, void *user) {
+    static const char *const stages[3] = {"exploring", "refining", "drawing"};
+    problem *p = user;
+    p->evaluations = now->evaluations;
+    if (!p->opt->quiet && isatty(2))
+        fprintf(stderr, "\r%s: power %.2g, ln Z %.2f, %.0f likelihoods \033[K", stages[now->stage], now->power,
+                now->log_z, (double)now->evaluations);
+    return stop_asked() != 0;
+}
+
+static void keep_importance(bml_mcmc_importance *s, const problem *p) {
+    const size_t size = bml_mcmc_importance_save_size(s);
+    void *bytes = state_room(size);
+    const int status = bml_mcmc_importance_save(s, bytes, size);
+    state_keep(p, NULL, bytes, size, status);
+}
+
+static void importance_begin(bml_mcmc_importance *s, problem *p) {
+    state before = state_begin(p);
+    bml_mcmc_importance_result r;
+    if (before.head.payload) {
+        const int status = bml_mcmc_importance_load(s, before.payload, (size_t)before.head.payload);
+        if (status)
+            fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), bml_mcmc_importance_message(s));
+        if (!bml_mcmc_importance_get_result(s, &r)) p->evaluations = r.evaluations;
+    }
+    state_free(&before);
+}
+
+/* In pieces, so that the state can be kept between them; a piece that asks for nothing is the last. */
+static int run_importance(bml_mcmc_importance *s, problem *p) {
+    enum { PIECE = 5000 };
+    const uint64_t most = (uint64_t)p->opt->calls;
+    uint64_t asked = 1;
+    int status = BML_MCMC_NOT_CONVERGED;
+    double kept = seconds_now();
+    importance_begin(s, p);
+    while (status == BML_MCMC_NOT_CONVERGED && asked && (!most || p->evaluations < most)) {
+        const uint64_t before = p->evaluations;
+        status = bml_mcmc_importance_run(s, most && most - p->evaluations < PIECE ? most - p->evaluations : PIECE);
+        asked = p->evaluations - before;
+        if (status != BML_MCMC_NOT_CONVERGED || !(seconds_now() > kept + state_every)) continue;
+        keep_importance(s, p);
+        kept = seconds_now();
+    }
+    if (!status || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) keep_importance(s, p);
+    if (status == BML_MCMC_CANCELLED) stop_here(p);
+    return status;
+}
+
+/* The solver's likelihood at the network's draws. */
+static void reweigh_importance(posterior *post, bml_mcmc_importance_result *r, problem *p) {
+    const double ess = r->ess;
+    double *ln_l = malloc(r->n_points * sizeof *ln_l);
+    if (!ln_l) fail("fit_sed: out of memory");
+    p->solver_judges = 1;
+    if (in_pieces(ln_l, r->theta, (int)r->n_points, p, 0)) stop_here(p);
+    if (bml_mcmc_importance_reweigh(post->importance, r, ln_l))
+        fail("fit_sed: %s", bml_mcmc_importance_message(post->importance));
+    free(ln_l);
+    post->net_kept = r->ess / ess;
+    post->net_fit = post->net_kept > 0.5;
+}
+
+static void draw_importance(posterior *post, const bml_mcmc_importance_result *r, const problem *p) {
+    const size_t d = (size_t)p->n_free;
+    const size_t n = r->ess > 1000 ? (size_t)r->ess : 1000;
+    post->own = malloc(n * (d + 1) * sizeof(double));
+    if (!post->own || bml_mcmc_importance_draw(post->importance, post->own, post->own + n * d, n, p->opt->seed))
+        fail("fit_sed: out of memory");
+    for (size_t i = 0; i < n; i++)
+        post->own[n * d + i] += bml_mcmc_prior_log_density(p->prior, post->own + i * d);
+    post->chain = (bml_mcmc_chain){post->own, post->own + n * d, n, 1, p->n_free};
+}
+
+static int importance_stands(bml_mcmc_importance *s) {
+    bml_mcmc_verdict v;
+    bml_mcmc_importance_verdict(&v, s);
+    for (int i = 0; i < v.n_reasons; i++)
+        if (v.reason[i].refuses) printf("not to be trusted: %s\n", v.reason[i].text);
+    return v.status == BML_MCMC_OK;
+}
+
+static void sample_importance(posterior *post, problem *p) {
+    const options *opt = p->opt;
+    char why[BML_MCMC_MESSAGE] = "";
+    const bml_mcmc_importance_config config = {.n_dim = p->n_free,
+                                               .seed = opt->seed,
+                                               .log_likelihood = log_likelihood,
+                                               .prior = p->prior,
+                                               .user = p,
+                                               .error = opt->evidence_error,
+                                               .min_ess = fmax(opt->min_ess, 5000),
+                                               .progress = show_importance,
+                                               .progress_user = p};
+    if (bml_mcmc_importance_create(&post->importance, &config, why)) fail("fit_sed: %s", why);
+    p->solver_judges = 0;
+    p->sampling = 1;
+    const int status = run_importance(post->importance, p);
+    p->sampling = 0;
+    if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
+    bml_mcmc_importance_result r;
+    if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_importance_get_result(post->importance, &r))
+        fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_importance_message(post->importance));
+    post->converged = importance_stands(post->importance) && !status;
+    if (opt->reweigh) reweigh_importance(post, &r, p);
+    if (bml_mcmc_importance_summary(post->importance, post->summary)) fail("fit_sed: out of memory");
+    post->log_z = r.log_z;
+    post->log_z_error = r.log_z_error;
+    draw_importance(post, &r, p);
+}
+
 /* ---- NUTS takes log gamma_max as its share of what gamma_min and the blob leave: then no wall is in its way ---- */
 
 typedef struct nuts_place { /* of gamma_max among the free parameters, -1: held */
@@ -572,7 +688,8 @@ static void sample_nuts(posterior *post, problem *p) {
     free(start);
 }
 
-static void (*const samplers[])(posterior *, problem *) = {sample_ensemble, sample_nested, sample_nuts};
+static void (*const samplers[])(posterior *, problem *) = {sample_ensemble, sample_nested, sample_nuts,
+                                                           sample_importance};
 
 /* By the sampler that was asked for; a network's draws are weighed by the solver. */
 static void sample_posterior(posterior *post, problem *p) {
@@ -587,6 +704,7 @@ static void sample_posterior(posterior *post, problem *p) {
 static void posterior_free(posterior *post) {
     bml_mcmc_ensemble_free(post->ensemble);
     bml_mcmc_nested_free(post->nested);
+    bml_mcmc_importance_free(post->importance);
     free(post->own);
 }
 #endif

@@ -1,5 +1,7 @@
-/* hello_hadron: pi0 photons and neutrinos of protons in a power law of photons: log10 of energy [m_e c^2] and of E^2 Q.
-   Try it: build/hello_hadron | gnuplot -p -e 'plot "-" using 1:2 with lines' */
+/* hello_hadron.c: pi0 photons and neutrinos of protons in a power law of photons: log10 of energy [m_e c^2] and of E^2 Q.
+   In a folder with this file and bml_hadron.h:
+       cc -std=c99 -O2 hello_hadron.c -o hello_hadron -lm
+       ./hello_hadron | gnuplot -p -e 'plot "-" using 1:2 with lines' */
 #define BML_HADRON_IMPLEMENTATION
 #include "bml_hadron.h"
 #include <stdio.h>

@@ -76,7 +76,7 @@ int main(void) {
         training.hidden = hidden;
         training.n_hidden = 2;
         training.target = 1e-9;
-        training.epochs = 150;
+        training.epochs = 600;
         training.conditions = 64;
         bml_sample_net *net;
         int status = bml_sample_net_train(&net, NULL, &training, WHY);

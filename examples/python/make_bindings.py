@@ -26,7 +26,7 @@ class Stop(Exception):
 def tokens_of(path):
     """The header after the preprocessor, without what it includes."""
     include = ["-I.", "-Iexamples/common"]
-    command = [os.environ.get("CC", "cc"), "-E", "-std=c99"] + include + ["-x", "c", "-"]
+    command = os.environ.get("CC", "cc").split() + ["-E", "-std=c99"] + include + ["-x", "c", "-"]
     text = subprocess.run(command, input='#include "%s"\n' % path, capture_output=True, text=True, check=True).stdout
     kept, here = [], False
     for line in text.splitlines():

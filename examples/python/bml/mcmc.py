@@ -230,8 +230,8 @@ def verdict(chain, names=None):
     """The Verdict on any chain [steps][walkers][d]."""
     c, kept = _chain(chain)
     names = list(names or ["%d" % i for i in range(c.n_dim)])
-    v = abi.bml_mcmc_verdict()
-    check("mcmc", lib.bml_mcmc_chain_verdict(ctypes.addressof(v), c, ctypes.addressof(_name_array(names))), allow=_SOFT)
+    v, array = abi.bml_mcmc_verdict(), _name_array(names)
+    check("mcmc", lib.bml_mcmc_chain_verdict(ctypes.addressof(v), c, ctypes.addressof(array)), allow=_SOFT)
     return Verdict(v, names)
 
 
