@@ -473,9 +473,11 @@ enum { BML_HADRON__PHOTOPION, BML_HADRON__PAIRS, BML_HADRON__GAS, BML_HADRON__SY
 
 /* One family of tables: photopions, or pairs. */
 typedef struct bml_hadron__family {
-    double low;           /* ln eta or ln w of the first column */
-    int cols, rows, lead; /* the first row is m = lead */
-    int lines;            /* FINE cols + 1 */
+    double low; /* ln eta or ln w of the first column */
+    int cols;
+    int rows;
+    int lead;  /* the first row is m = lead */
+    int lines; /* FINE cols + 1 */
 } bml_hadron__family;
 
 struct bml_hadron {
@@ -490,14 +492,18 @@ struct bml_hadron {
 typedef struct bml_hadron__kernel {
     double *value; /* [cols][rows] */
     float *quick;  /* [cols][pad] the same over e^(h column), for targets times their energy */
-    int cols, rows, lead;
+    int cols;
+    int rows;
+    int lead;
     int pad;  /* rows, to a multiple of 16 */
     int base; /* column of proton 0 and photon 0 */
 } bml_hadron__kernel;
 
 /* Three points in time of one quantity, for the two-step formula BDF2. */
 typedef struct bml_hadron__ledger {
-    double now, last, before;
+    double now;
+    double last;
+    double before;
 } bml_hadron__ledger;
 
 enum {
@@ -518,22 +524,40 @@ struct bml_hadron_blob {
     bml_hadron_source src; /* defaults resolved */
     char message[BML_HADRON_MESSAGE];
     int started; /* 1: begun, 2: with a lattice, 3: plain arrays */
-    double t, t_last, dt, dt_last;
+    double t;
+    double t_last;
+    double dt;
+    double dt_last;
     double ln_R[2]; /* now, a step before */
     double B_now;
     double a0, a1, a2; /* of BDF2 */
     int steps;
 
     double lx0; /* the lattice */
-    int cells, n_protons, p0, n_photons, n_electrons, e0;
-    double *gamma, *width, *Q, *M, *M1, *M2, *S, *rate, *work, *turn; /* [max protons]; M: number in a
- cell; turn: rate into neutrons */
-    double *process[BML_HADRON__PROCESSES];                           /* [max protons] loss rates */
-    double *P, *suffix; /* [max cells] target photons of a cell; from it on */
-    float *padded;      /* [max cells + 2 MARGIN] P x/peak between zeros */
+    int cells;
+    int n_protons;
+    int p0; /* cell of the first proton */
+    int n_photons;
+    int n_electrons;
+    int e0;        /* cell of the first electron */
+    double *gamma; /* [max protons], as those below */
+    double *width;
+    double *Q;
+    double *M; /* protons of a cell: now, a step before, two before */
+    double *M1;
+    double *M2;
+    double *S;
+    double *rate;
+    double *work;
+    double *turn;                           /* rate into neutrons */
+    double *process[BML_HADRON__PROCESSES]; /* [max protons] loss rates */
+    double *P;                              /* [max cells] target photons of a cell */
+    double *suffix;                         /* [max cells] those from it on */
+    float *padded;                          /* [max cells + 2 MARGIN] P x/peak between zeros */
     double peak;
-    double *light, *pairs; /* [max cells] energy made, by the last pass */
-    double *line;          /* synchrotron light by k - 2 i */
+    double *light; /* [max cells] energy made, by the last pass */
+    double *pairs;
+    double *line; /* synchrotron light by k - 2 i */
     int line_n, line_base;
     bml_hadron__kernel kernel[BML_HADRON__KERNELS];
     double *column_loss[2];             /* [cols] of photopions and pairs */
@@ -591,7 +615,9 @@ static int bml_hadron__say(char *why, int status) {
 typedef struct bml_hadron__rule {
     const char *name;
     size_t at;
-    double lo, hi, otherwise;
+    double lo;
+    double hi;
+    double otherwise;
     int zero;
 } bml_hadron__rule;
 enum { BML_HADRON__REQUIRED, BML_HADRON__DEFAULT, BML_HADRON__ZERO };
@@ -664,7 +690,10 @@ static int bml_hadron__clamp(int v, int lo, int hi) {
 
 /* Tables I-III: eta/eta_0, then s, delta, B [cm^3 s^-1]. */
 typedef struct bml_hadron__row {
-    double rho, s, delta, B;
+    double rho;
+    double s;
+    double delta;
+    double B;
 } bml_hadron__row;
 
 /* clang-format off */
