@@ -1,4 +1,4 @@
-"""Makes from the headers what other languages know of them. make bindings runs it; tests/bindings.sh compares.
+"""Makes from the headers what other languages know of them. make bindings runs it; tests/fortran.sh compares.
 
     python3 examples/python/make_bindings.py OUT_FOLDER HEADER...
 

@@ -8,8 +8,8 @@ import numpy as np
 from sed_problem import log_likelihood, prior
 
 if __name__ == "__main__":
-    sampler = nautilus.Sampler(prior.transform, log_likelihood, n_dim=prior.n_dim, n_live=1000, pass_dict=False, vectorized=True, seed=1)
-    sampler.run(n_eff=2000, verbose=False)
+    sampler = nautilus.Sampler(prior.transform, log_likelihood, n_dim=prior.n_dim, n_live=400, n_networks=1, pass_dict=False, vectorized=True, seed=1)
+    sampler.run(f_live=0.05, n_eff=500, verbose=False)
     points, log_w, _ = sampler.posterior()
     w = np.exp(log_w - log_w.max())
     print("nautilus: ln Z = %.2f, %d likelihoods, %.0f effective samples" % (sampler.log_z, sampler.n_like, sampler.n_eff))
