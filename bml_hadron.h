@@ -116,10 +116,11 @@
    0.03 dex, products of pions lie 0.1 to 0.3 dex higher, where cross section and inelasticity put them (tests).
 
    When NOT to use it: nuclei; fields so strong that muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11);
-   pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to 7 %
-   of the energy beyond its grid); proton energies below some GeV; protons that lose half of their energy in one
+   pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to
+   14 % of the energy beyond its grid); proton energies below some GeV; protons that lose half of their energy in one
    collision and escape at once, since continuous losses smear that. Where the loop from protons to photons and back
-   runs away within a step of the code beside it, that code does not converge: take shorter steps. */
+   runs away within a step of the code beside it, that code may not converge, and bursts come too early: take steps of
+   1/50 R/c. */
 
 #include <stddef.h>
 
@@ -472,9 +473,11 @@ enum { BML_HADRON__PHOTOPION, BML_HADRON__PAIRS, BML_HADRON__GAS, BML_HADRON__SY
 
 /* One family of tables: photopions, or pairs. */
 typedef struct bml_hadron__family {
-    double low;           /* ln eta or ln w of the first column */
-    int cols, rows, lead; /* the first row is m = lead */
-    int lines;            /* FINE cols + 1 */
+    double low; /* ln eta or ln w of the first column */
+    int cols;
+    int rows;
+    int lead;  /* the first row is m = lead */
+    int lines; /* FINE cols + 1 */
 } bml_hadron__family;
 
 struct bml_hadron {
@@ -489,14 +492,18 @@ struct bml_hadron {
 typedef struct bml_hadron__kernel {
     double *value; /* [cols][rows] */
     float *quick;  /* [cols][pad] the same over e^(h column), for targets times their energy */
-    int cols, rows, lead;
+    int cols;
+    int rows;
+    int lead;
     int pad;  /* rows, to a multiple of 16 */
     int base; /* column of proton 0 and photon 0 */
 } bml_hadron__kernel;
 
 /* Three points in time of one quantity, for the two-step formula BDF2. */
 typedef struct bml_hadron__ledger {
-    double now, last, before;
+    double now;
+    double last;
+    double before;
 } bml_hadron__ledger;
 
 enum {
@@ -517,22 +524,40 @@ struct bml_hadron_blob {
     bml_hadron_source src; /* defaults resolved */
     char message[BML_HADRON_MESSAGE];
     int started; /* 1: begun, 2: with a lattice, 3: plain arrays */
-    double t, t_last, dt, dt_last;
+    double t;
+    double t_last;
+    double dt;
+    double dt_last;
     double ln_R[2]; /* now, a step before */
     double B_now;
     double a0, a1, a2; /* of BDF2 */
     int steps;
 
     double lx0; /* the lattice */
-    int cells, n_protons, p0, n_photons, n_electrons, e0;
-    double *gamma, *width, *Q, *M, *M1, *M2, *S, *rate, *work, *turn; /* [max protons]; M: number in a
- cell; turn: rate into neutrons */
-    double *process[BML_HADRON__PROCESSES];                           /* [max protons] loss rates */
-    double *P, *suffix; /* [max cells] target photons of a cell; from it on */
-    float *padded;      /* [max cells + 2 MARGIN] P x/peak between zeros */
+    int cells;
+    int n_protons;
+    int p0; /* cell of the first proton */
+    int n_photons;
+    int n_electrons;
+    int e0;        /* cell of the first electron */
+    double *gamma; /* [max protons], as those below */
+    double *width;
+    double *Q;
+    double *M; /* protons of a cell: now, a step before, two before */
+    double *M1;
+    double *M2;
+    double *S;
+    double *rate;
+    double *work;
+    double *turn;                           /* rate into neutrons */
+    double *process[BML_HADRON__PROCESSES]; /* [max protons] loss rates */
+    double *P;                              /* [max cells] target photons of a cell */
+    double *suffix;                         /* [max cells] those from it on */
+    float *padded;                          /* [max cells + 2 MARGIN] P x/peak between zeros */
     double peak;
-    double *light, *pairs; /* [max cells] energy made, by the last pass */
-    double *line;          /* synchrotron light by k - 2 i */
+    double *light; /* [max cells] energy made, by the last pass */
+    double *pairs;
+    double *line; /* synchrotron light by k - 2 i */
     int line_n, line_base;
     bml_hadron__kernel kernel[BML_HADRON__KERNELS];
     double *column_loss[2];             /* [cols] of photopions and pairs */
@@ -590,7 +615,9 @@ static int bml_hadron__say(char *why, int status) {
 typedef struct bml_hadron__rule {
     const char *name;
     size_t at;
-    double lo, hi, otherwise;
+    double lo;
+    double hi;
+    double otherwise;
     int zero;
 } bml_hadron__rule;
 enum { BML_HADRON__REQUIRED, BML_HADRON__DEFAULT, BML_HADRON__ZERO };
@@ -663,7 +690,10 @@ static int bml_hadron__clamp(int v, int lo, int hi) {
 
 /* Tables I-III: eta/eta_0, then s, delta, B [cm^3 s^-1]. */
 typedef struct bml_hadron__row {
-    double rho, s, delta, B;
+    double rho;
+    double s;
+    double delta;
+    double B;
 } bml_hadron__row;
 
 /* clang-format off */
@@ -2029,6 +2059,26 @@ static double bml_hadron__cool(bml_hadron_blob *blob, double leave) {
     return F;
 }
 
+/* Of a step w times as long as the one before; w = 0: backward Euler. */
+static void bml_hadron__coefficients(bml_hadron_blob *blob, double w) {
+    blob->a0 = (1 + 2 * w) / (1 + w);
+    blob->a1 = 1 + w;
+    blob->a2 = -w * w / (1 + w);
+}
+
+/* A steep fall would make the history of BDF2 negative: then the step is backward Euler's, of state and books alike. */
+static int bml_hadron__collapses(const bml_hadron_blob *blob) {
+    double bad = 0;
+    double all = 0;
+    for (int i = 0; i < blob->n_protons; i++) {
+        double u = blob->a1 * blob->M1[i] + blob->a2 * blob->M2[i];
+        double energy = blob->M1[i] * blob->gamma[i];
+        all += energy;
+        bad += u < 0 ? energy - u * blob->gamma[i] : 0;
+    }
+    return bad > 1e-6 * all;
+}
+
 /* The step before is history now. */
 static int bml_hadron__turn_page(bml_hadron_blob *blob, const bml_hadron_field *f) {
     if (blob->steps > 0) {
@@ -2049,9 +2099,10 @@ static int bml_hadron__turn_page(bml_hadron_blob *blob, const bml_hadron_field *
     blob->t_last = f->t;
     blob->steps++;
     double w = blob->dt_last > 0 ? blob->dt / blob->dt_last : 0;
-    blob->a0 = (1 + 2 * w) / (1 + w);
-    blob->a1 = 1 + w;
-    blob->a2 = -w * w / (1 + w);
+    bml_hadron__coefficients(blob, w);
+    if (bml_hadron__collapses(blob)) {
+        bml_hadron__coefficients(blob, 0);
+    }
     return BML_HADRON_OK;
 }
 

@@ -135,16 +135,18 @@
    When NOT to use it: with few live points for many modes (a mode without a live point is lost: some 30 for each);
    beyond some 40 dimensions; for ln Z to better than 0.02, whose cost grows as the inverse square.
 
-   Importance sampling from a learned density. In the unit cube, where the prior is 1, densities q are fitted to weighted
-   points of L^b, with powers b that rise from 0 to 1 as the effective samples allow: mixtures of t densities whose draws
-   are kept with a probability that a regression of ln L gives (rejection control, Liu, Chen & Wong 1998). Fresh draws of
-   the last density alone give Z = mean of L/q; the quoted error is the scatter of their weights. 10-D normals, shells,
-   Rosenbrock functions in 6 dimensions, LogGamma in 10: 32,000 to 43,000 likelihoods for 10,000 effective samples, ln Z
-   to 0.006, where nested sampling takes ten times as many and more; 60 to 170 microseconds of its own for each. Its
-   verdict has two witnesses: the Pareto shape of the largest weights (Vehtari et al. 2024, JMLR 25, 72), and short Markov
-   chains from its points, which walk into tips that the draws miss. When NOT to use it: funnels, thin strongly bent
-   sheets (the posterior of a well measured synchrotron self-Compton source), dozens of modes: it refuses them, after some
-   100,000 likelihoods. A mode that no draw of the prior and the powers has met, it does not see.
+   Importance sampling from a learned density. In the unit cube, where the prior is 1, densities q are fitted to
+   weighted points of L^b, with powers b that rise from 0 to 1 as the effective samples allow: mixtures of t densities
+   whose draws are kept with a probability that a regression of ln L gives (rejection control, Liu, Chen & Wong 1998).
+   Fresh draws of the last density alone give Z = mean of L/q; the quoted error is the scatter of their weights. 10-D
+   normals, shells, Rosenbrock functions in 6 dimensions, LogGamma in 10: 32,000 to 43,000 likelihoods for 10,000
+   effective samples, ln Z to 0.006, where nested sampling takes ten times as many and more; 60 to 170 microseconds of
+   its own for each. Its verdict asks for a tenth of an effective sample for each draw, for a Pareto shape of the
+   largest weights below 0.7 (Vehtari et al. 2024, JMLR 25, 72), and short Markov chains from its points whether they
+   walk into tips that the draws miss. It refuses many a Rosenbrock run that is right. When NOT to use it: funnels,
+   thin strongly bent sheets (the posterior of a well measured synchrotron self-Compton source), dozens of modes: it
+   refuses them, after some 100,000 likelihoods. A mode that no draw of the prior and the powers has met, it does not
+   see.
 
    NUTS (Hoffman & Gelman 2014, JMLR 15, 1593; Betancourt 2017, arXiv:1701.02434): leapfrog trajectories that double
    until they turn back, and multinomial draws from them. Step size by dual averaging, mass matrix from windows of the
@@ -737,8 +739,8 @@ BML_MCMC_DEF int bml_mcmc_importance_draw(bml_mcmc_importance *s, double *theta,
                                           uint64_t seed);
 /* out[n_dim] from the weighted points; tau and rhat do not apply and are NaN. */
 BML_MCMC_DEF int bml_mcmc_importance_summary(bml_mcmc_importance *s, bml_mcmc_summary *out);
-/* The result judged: finished or not, ESS, Pareto shape, largest weight, strays, mass at the prior's bounds. Asks for no
-   likelihoods. Returns v->status. As above. */
+/* The result judged: finished or not, ESS, a tenth of an effective sample for each draw, Pareto shape, largest weight,
+   strays, mass at the prior's bounds. Asks for no likelihoods. Returns v->status. As above. */
 BML_MCMC_DEF int bml_mcmc_importance_verdict(bml_mcmc_verdict *v, bml_mcmc_importance *s);
 /* Save and resume to the bit, as of the ensemble above: n_dim, points and seed must agree, and the likelihood of the
    saved points (1e-6 of it); min_ess and error may differ: to go on to a smaller error. A refused state leaves the
@@ -8027,6 +8029,11 @@ BML_MCMC_DEF int bml_mcmc_importance_verdict(bml_mcmc_verdict *v, bml_mcmc_impor
         bml_mcmc__say(v, BML_MCMC_REASON_PARETO, 1,
                       "a few draws outweigh the others, so that mass is missed: the Pareto shape of the weights is",
                       r.pareto, BML_MCMC__CHECK_PARETO);
+    double efficiency = r.ess / (double)r.n_points;
+    if (!(efficiency >= BML_MCMC__IMP_POOR))
+        bml_mcmc__say(v, BML_MCMC_REASON_PARETO, 1,
+                      "the density fits poorly, so that its error says little: effective samples for each draw are",
+                      efficiency, BML_MCMC__IMP_POOR);
     if (!(r.largest_weight <= BML_MCMC__IMP_HEAVY))
         bml_mcmc__say(v, BML_MCMC_REASON_PARETO, 1, "one draw holds a share of the posterior of", r.largest_weight,
                       BML_MCMC__IMP_HEAVY);

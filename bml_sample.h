@@ -114,7 +114,7 @@
    halves agree with the whole; the inverse CDF then polynomials of degree 5 in u through Chebyshev points in x, each as
    long as the tolerance allows (as in Derflinger, Hoermann & Leydold 2010, ACM TOMACS 20, 18). The error reported is
    the largest met at two points between nodes, and 6 % for what is between those. Infinite ranges are cut where less
-   than 1 % of the tolerance is beyond.
+   than 3 % of the tolerance is beyond.
    Cells (n dimensions). Boxes are halved where a linear density misses most; a box is drawn by an alias table, the
    point in it uniformly and reflected with the probability that makes it linear. Parameters: the nodes around Z are
    chosen at random with their weights.
@@ -708,6 +708,31 @@ static inline BML_SAMPLE_FUNC int bml_sample__within(double x, double low, doubl
     return bml_sample__bits64(x) - first <= bml_sample__bits64(high) - first;
 }
 
+/* Choices told by integers: those told by comparing floats keep compilers from vector registers, unless they are told
+   that no comparison traps. */
+static inline BML_SAMPLE_FUNC float bml_sample__choose(int which, float yes, float no) {
+    uint32_t mask = (uint32_t)0 - (uint32_t)which; /* which: 0 or 1 */
+    return bml_sample__float((bml_sample__bits(yes) & mask) | (bml_sample__bits(no) & ~mask));
+}
+
+/* The smaller and the larger of two, one of which is not negative. */
+static inline BML_SAMPLE_FUNC float bml_sample__least(float x, float y) {
+    int32_t a = (int32_t)bml_sample__bits(x);
+    int32_t b = (int32_t)bml_sample__bits(y);
+    return bml_sample__float((uint32_t)(a < b ? a : b));
+}
+
+static inline BML_SAMPLE_FUNC float bml_sample__most(float x, float y) {
+    int32_t a = (int32_t)bml_sample__bits(x);
+    int32_t b = (int32_t)bml_sample__bits(y);
+    return bml_sample__float((uint32_t)(a > b ? a : b));
+}
+
+/* x < limit, limit > 0. */
+static inline BML_SAMPLE_FUNC int bml_sample__is_below(float x, float limit) {
+    return (int32_t)bml_sample__bits(x) < (int32_t)bml_sample__bits(limit);
+}
+
 /* Neither NaN nor infinite. */
 static inline BML_SAMPLE_FUNC int bml_sample__finite(double x) {
     return (bml_sample__bits64(x) >> 52 & 0x7FF) != 0x7FF;
@@ -766,7 +791,7 @@ static inline BML_SAMPLE_FUNC float bml_sample__logf(float x) {
 static inline BML_SAMPLE_FUNC float bml_sample__log1pf(float x) {
     int32_t k;
     float m = bml_sample__split(&k, 1 + x);
-    return bml_sample__log_of(k, k == 0 ? x : m - 1);
+    return bml_sample__log_of(k, bml_sample__choose(k == 0, x, m - 1));
 }
 
 /* exp(-x) and 1 - exp(-x), 0 <= x <= 80, both with relative precision; the second is no difference where x is small. */
@@ -777,14 +802,15 @@ static inline BML_SAMPLE_FUNC float bml_sample__expf(float *one_minus, float x) 
     float high = 0.166665387f + r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f));
     float p = r + r * r * (0.499999980f + r * high);
     float whole = scale + scale * p;
-    *one_minus = k == 0 ? -p : 1 - whole;
+    *one_minus = bml_sample__choose(k == 0, -p, 1 - whole);
     return whole;
 }
 
 /* tanh to 2e-6: numerator and denominator. */
 static inline BML_SAMPLE_FUNC float bml_sample__tanh_parts(float *below, float x) {
-    x = x > 7.5f ? 7.5f : x;
-    x = x < -7.5f ? -7.5f : x;
+    uint32_t bits = bml_sample__bits(x);
+    float size = bml_sample__least(bml_sample__float(bits & 0x7FFFFFFFu), 7.5f);
+    x = bml_sample__float(bml_sample__bits(size) | (bits & 0x80000000u));
     float s = x * x;
     float below_high = 0.0207978224f + s * 1.36103200e-4f;
     float above_high = 0.00221871042f + s * 3.66293559e-6f;
@@ -1073,12 +1099,12 @@ static inline BML_SAMPLE_FUNC float bml_sample__start(float *q_start, float g, f
     float q = 0.25f * e * one;
     float one_E = g * g * d * one;
     float one_z = d * d * g * one;
-    *q_start = E < 0.9f ? q : 1;
-    E = E > 1e-6f ? E : 1e-6f;
-    z = z > 1e-6f ? z : 1e-6f;
-    q = q > 1e-9f ? q : 1e-9f;
-    one_E = one_E < 1e6f ? one_E : 1e6f;
-    one_z = one_z < 1e6f ? one_z : 1e6f;
+    *q_start = bml_sample__choose(bml_sample__is_below(E, 0.9f), q, 1);
+    E = bml_sample__most(E, 1e-6f);
+    z = bml_sample__most(z, 1e-6f);
+    q = bml_sample__most(q, 1e-9f);
+    one_E = bml_sample__least(one_E, 1e6f);
+    one_z = bml_sample__least(one_z, 1e6f);
     float l = bml_sample__log1pf(z);
     float ln_q = bml_sample__logf(q);
     float om = 1 - E;
@@ -1099,9 +1125,10 @@ static inline BML_SAMPLE_FUNC float bml_sample__start(float *q_start, float g, f
     M3 = om * om * M3;
     M4 = 1.0f / 4 + E * (2.0f / 5 + E * M4);
     M4 = om * E * E * M4;
-    A = E < 0.125f ? A : A_far;
-    M3 = E < 0.125f ? M3 : M3_far;
-    M4 = E < 0.125f ? M4 : M4_far;
+    int small_ = bml_sample__is_below(E, 0.125f);
+    A = bml_sample__choose(small_, A, A_far);
+    M3 = bml_sample__choose(small_, M3, M3_far);
+    M4 = bml_sample__choose(small_, M4, M4_far);
     float squares = 2 * (l * one_z) * (l * one_E);
     float D = squares * D_above / D_below;
     float in_b = (1 + 2 * ln_q) * A - D - 0.5f * M4;
@@ -2088,6 +2115,18 @@ static void bml_sample__words(uint32_t *BML_SAMPLE__RESTRICT words, int blocks, 
     rng->used = 4;
 }
 
+/* y[n] = the roots of x[n] >= 0; y may be x. By themselves, since sqrt may set errno, which keeps gcc from vector
+   registers; who compiles with -fno-math-errno loses nothing. */
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+__attribute__((optimize("no-math-errno")))
+#endif
+static void
+bml_sample__roots(double *y, const double *x, int n) {
+    for (int i = 0; i < n; i++) {
+        y[i] = sqrt(x[i]);
+    }
+}
+
 /* The number that bml_sample_rng_uniform makes of two words, in parts that vector registers convert. */
 static inline double bml_sample__unit(uint32_t high, uint32_t low) {
     int32_t first = (int32_t)(high >> 1);
@@ -2163,11 +2202,14 @@ BML_SAMPLE_DEF void bml_sample_rng_normals(double *x, size_t n, bml_sample_rng *
         int pairs = (m + 1) / 2;
         bml_sample__fill(u, 2 * pairs, rng);
         for (int i = 0; i < pairs; i++) {
+            u[i] = -2 * bml_sample__ln(u[i]);
+        }
+        bml_sample__roots(u, u, pairs);
+        for (int i = 0; i < pairs; i++) {
             double sine;
-            double radius = sqrt(-2 * bml_sample__ln(u[i]));
             double cosine = bml_sample__cos_turn(&sine, u[pairs + i]);
-            both[i] = radius * cosine;
-            both[pairs + i] = radius * sine;
+            both[i] = u[i] * cosine;
+            both[pairs + i] = u[i] * sine;
         }
         memcpy(x, both, bml_sample__bytes(m, sizeof *x));
         x += m;
@@ -2541,7 +2583,7 @@ static void bml_sample__prepare_chunk(bml_sample__chunk *BML_SAMPLE__RESTRICT c,
         float L = bml_sample__log1pf(4 * c->gamma[i] * c->eps0[i]);
         float s = L / (L + 4);
         float low = c->low[i] * bml_sample__per_total(s) / L;
-        low = c->q[i] <= 0.26f ? low : 0;
+        low = bml_sample__choose(bml_sample__is_below(0.26f, c->q[i]), 0, low);
         c->L[i] = L;
         c->s[i] = s;
         c->low[i] = low;
@@ -2667,11 +2709,10 @@ static void bml_sample__energies(bml_sample__chunk *BML_SAMPLE__RESTRICT c, int 
         float E;
         float L = c->L[i];
         float l = L * (c->t[i] * (1 + c->r[i] * c->n[i]));
-        l = l < L ? l : L;
+        l = bml_sample__least(l, L);
         c->rest[i] = bml_sample__expf(&E, l);
         float eps = c->gamma[i] * E;
-        float eps0 = c->eps0[i];
-        c->eps[i] = eps > eps0 ? eps : eps0;
+        c->eps[i] = bml_sample__most(eps, c->eps0[i]);
     }
 }
 
@@ -3487,36 +3528,82 @@ static inline double bml_sample__half_word(uint32_t word) {
     return ((double)(int32_t)(word >> 1) + 0.5) * (1.0 / 2147483648.0);
 }
 
+/* As bml_sample__choose. */
+static inline double bml_sample__choose64(int which, double yes, double no) {
+    uint64_t mask = (uint64_t)0 - (uint64_t)which;
+    uint64_t bits = (bml_sample__bits64(yes) & mask) | (bml_sample__bits64(no) & ~mask);
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Half the square of a normal is -ln u cos^2 of a uniform angle: that cos^2 of a word. Within an eighth of a turn the
+   cosine's series does; the word's last bit says whether it is the cosine or the sine. */
+static inline double bml_sample__squared_cosine(uint32_t word) {
+    double x = (bml_sample__half_word(word) - 0.5) * (0.5 * BML_SAMPLE__PI);
+    double y = x * x;
+    double high = 1.0 / 479001600 - y / 87178291200.0;
+    high = 1.0 / 40320 + y * (-1.0 / 3628800 + y * high);
+    double low = 1.0 / 24 + y * (-1.0 / 720 + y * high);
+    double c = 1 + y * (-0.5 + y * low);
+    double sign = (double)((int32_t)(word & 1) * 2 - 1);
+    return 0.5 + sign * (c * c - 0.5);
+}
+
 /* Proposals for (gamma-1)/theta, PROPOSED at once, and whether each is taken. With gamma = 1 + theta x the density is
    (1 + theta x) sqrt(x (x + 2/theta)) e^-x, below (1 + theta x)(x + sqrt(2x/theta)) e^-x: four gamma distributions of
-   shape 2, 3, 3/2, 5/2. All are -ln u1 and, by shape, -ln u2, -ln u3 and half the square of a normal of u3, u4. */
+   shape 2, 3, 3/2, 5/2. All are -ln u1 and, by shape, -ln u2, -ln u3 and half the square of a normal of u3, u4. What is
+   left of the number that chooses the shape is uniform again, and says whether the proposal is taken: where
+   u (sqrt(x) + sqrt(2/theta)) <= sqrt(x + 2/theta), both sides squared. */
 static void bml_sample__propose(double *BML_SAMPLE__RESTRICT x, int32_t *BML_SAMPLE__RESTRICT taken, double theta,
                                 bml_sample_rng *rng) {
-    uint32_t w[6 * BML_SAMPLE__PROPOSED];
+    uint32_t w[5 * BML_SAMPLE__PROPOSED];
     enum { M = BML_SAMPLE__PROPOSED };
-    bml_sample__words(w, 6 * M / 4, rng);
-    double root = sqrt(2 / theta);
+    bml_sample__words(w, 5 * M / 4, rng);
+    double square = 2 / theta;
+    double root = sqrt(square);
     double half_pi = sqrt(BML_SAMPLE__PI) / 2; /* Gamma(3/2) */
     double shape3 = 2 * theta;
     double shape32 = root * half_pi;
-    double all = 1 + shape3 + shape32 + 1.5 * theta * shape32;
-    double to3 = (1 + shape3) / all;
-    double to32 = (1 + shape3 + shape32) / all;
+    double shape52 = 1.5 * theta * shape32;
+    double to32 = 1 + shape3; /* shares in the order 2, 3, 3/2, 5/2, each from where the last ends */
+    double to52 = to32 + shape32;
+    double all = to52 + shape52;
+    const double words = 2147483648.0;
+    int32_t word3 = (int32_t)(words / all); /* the words at which they begin */
+    int32_t word32 = (int32_t)(words * to32 / all);
+    int32_t word52 = (int32_t)(words * to52 / all);
+    double per2 = word3 > 0 ? 1.0 / word3 : 1;
+    double per3 = word32 > word3 ? 1.0 / (word32 - word3) : 1;
+    double per32 = word52 > word32 ? 1.0 / (word52 - word32) : 1;
+    double per52 = 1 / (words - word52);
+    double u[M];
+    double roots[M];
     for (int i = 0; i < M; i++) {
-        double choice = bml_sample__half_word(w[i]);
+        int32_t choice = (int32_t)(w[i] >> 1);
+        int32_t from = choice >= word3 ? word3 : 0;
+        double per_share = choice >= word3 ? per3 : per2;
+        from = choice >= word32 ? word32 : from;
+        per_share = choice >= word32 ? per32 : per_share;
+        from = choice >= word52 ? word52 : from;
+        per_share = choice >= word52 ? per52 : per_share;
+        u[i] = ((double)(choice - from) + 0.5) * per_share;
         double u1 = bml_sample__half_word(w[M + i]);
         double u2 = bml_sample__half_word(w[2 * M + i]);
-        double sine;
-        double cosine = bml_sample__cos_turn(&sine, bml_sample__half_word(w[4 * M + i]));
         double third = bml_sample__ln(bml_sample__half_word(w[3 * M + i]));
-        double second = choice >= to3 && choice < to32 ? 1 : u2;
-        double share = choice >= to3 ? cosine * cosine : 1;
-        share = choice * all < 1 ? 0 : share;
-        double value = -bml_sample__ln(u1 * second) - third * share;
-        double u5 = bml_sample__half_word(w[5 * M + i]);
-        x[i] = value;
-        double bound = sqrt(value) + root;
-        taken[i] = u5 * bound <= sqrt(value + 2 / theta);
+        double squared = bml_sample__squared_cosine(w[4 * M + i]);
+        int halves = choice >= word32; /* 3/2 or 5/2 */
+        double second = bml_sample__choose64(halves & (choice < word52), 1, u2);
+        double part = bml_sample__choose64(halves, squared, 1);
+        part = bml_sample__choose64(choice < word3, 0, part);
+        x[i] = -bml_sample__ln(u1 * second) - third * part;
+    }
+    bml_sample__roots(roots, x, M);
+    for (int i = 0; i < M; i++) {
+        double inside = x[i] + square;
+        double bound = inside + 2 * root * roots[i];
+        double left = inside - u[i] * u[i] * bound;
+        taken[i] = bml_sample__bits64(left) >> 63 == 0;
     }
 }
 
@@ -3990,7 +4077,46 @@ static void bml_sample__add_point(bml_sample__build *b, double x) {
     }
 }
 
-/* Where less than 1 % of the tolerance of the integral so far, *sum, is left beyond: a power law of the local slope. */
+/* The share of the tolerance that may be left beyond a cut. */
+static const double bml_sample__tail_share = 0.03;
+
+/* *mass between two distances from the centre: two panels, the first an eighth, as tails fall steeply. */
+static int bml_sample__tail_mass(bml_sample__build *b, double *mass, double near_, double far_, double sign) {
+    double ends[3] = {near_, near_ + 0.125 * (far_ - near_), far_};
+    int status = BML_SAMPLE_OK;
+    *mass = 0;
+    for (int i = 0; !status && i < 2; i++) {
+        bml_sample__panel s;
+        double from = b->centre + sign * ends[i];
+        double to = b->centre + sign * ends[i + 1];
+        status = bml_sample__panel_make(b, &s, from < to ? from : to, from < to ? to : from);
+        *mass += s.mass;
+    }
+    return status;
+}
+
+/* Draws a cut between `last` and `step` nearer, by halving, until `allowed` would be passed; `beyond` lies outside. */
+static int bml_sample__draw_nearer(bml_sample__build *b, double *cut, const double *span, double beyond, double allowed,
+                                   double sign) {
+    double low = span[0];
+    double high = span[1];
+    int status = BML_SAMPLE_OK;
+    for (int i = 0; !status && i < 12; i++) {
+        double middle = low > 0 ? sqrt(low * high) : 0.5 * high;
+        double mass;
+        status = bml_sample__tail_mass(b, &mass, middle, span[1], sign);
+        if (mass + beyond <= allowed) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    *cut = b->centre + sign * high;
+    bml_sample__add_edge(b, *cut);
+    return status;
+}
+
+/* Where less than that of the integral so far, *sum, is left beyond: a power law of the local slope. */
 static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, double sign) {
     double size = fabs(b->centre) > 1 ? fabs(b->centre) : 1;
     double last = 0;
@@ -4011,10 +4137,12 @@ static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, doubl
         int positive = p[0] > 0 && p[1] > 0;
         double slope = positive ? log(p[0] / p[1]) / log(2.0) : 1000;
         double beyond = slope > 1.01 ? p[0] * step / (slope - 1) : 1e300;
+        double allowed = bml_sample__tail_share * b->config.tolerance * *sum;
+        if (*sum > 0 && beyond <= allowed) {
+            double span[2] = {last, step};
+            return bml_sample__draw_nearer(b, cut, span, beyond, allowed, sign);
+        }
         bml_sample__add_edge(b, x[0]);
-        *cut = x[0];
-        double allowed = 0.01 * b->config.tolerance * *sum;
-        if (*sum > 0 && beyond <= allowed) return BML_SAMPLE_OK;
         last = step;
         step *= 4;
     }
@@ -4050,6 +4178,12 @@ static int bml_sample__range_of(bml_sample__build *b) {
     }
     b->lower = cut_low;
     b->upper = cut_high;
+    int kept = 0; /* edges of a tail that was cut anew */
+    for (int i = 0; i < b->n_edges; i++) {
+        double edge = b->edge[i];
+        if (edge >= cut_low && edge <= cut_high) b->edge[kept++] = edge;
+    }
+    b->n_edges = kept;
     return status;
 }
 
@@ -4281,12 +4415,12 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
         double rounding = 4e-16 * (fabs(x) + fabs(to));
         int smallest = !(to - x > rounding) || !(x + 0.25 * (to - x) > x);
         if (!(error <= allowed) && !smallest) {
-            factor = factor < 0.8 ? factor : 0.8;
+            factor = factor < 0.97 ? factor : 0.97;
             width = (to - x) * (factor > 0.2 ? factor : 0.2);
             failed = 1;
             continue;
         }
-        int is_short = to < limit && error < 0.75 * tolerance * b->total && factor > 1;
+        int is_short = to < limit && error < 0.85 * tolerance * b->total && factor > 1;
         if (!failed && is_short) { /* once more */
             width = (to - x) * (factor < 4 ? factor : 4);
             failed = 1;
@@ -4349,7 +4483,7 @@ static int bml_sample__finish(bml_sample_table **table, bml_sample__build *b) {
     t->integral = b->total;
     t->error = (1.06 * b->misfit + b->doubt) / b->total;
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
-    t->error += 0.01 * tails * b->config.tolerance;
+    t->error += bml_sample__tail_share * tails * b->config.tolerance;
     bml_sample__guide(t);
     *table = t;
     if (t->error <= b->config.tolerance) return BML_SAMPLE_OK;
@@ -4380,7 +4514,7 @@ static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *
     }
     if (status) return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
-    double left = (1 - 0.01 * tails) * b->config.tolerance - b->doubt / b->total;
+    double left = (1 - bml_sample__tail_share * tails) * b->config.tolerance - b->doubt / b->total;
     double tolerance = left / 1.07;
     double least = 0.3 * b->config.tolerance;
     if (!(tolerance > least)) tolerance = least;
