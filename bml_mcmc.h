@@ -1394,6 +1394,36 @@ static void bml_mcmc__sort_keys(bml_mcmc__key *key, ptrdiff_t n) {
     }
 }
 
+/* The bits of a double as an integer of the same order. */
+static uint64_t bml_mcmc__ordinal(double x) {
+    const uint64_t sign = (uint64_t)1 << 63;
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits & sign ? ~bits : bits | sign;
+}
+
+/* key[n] sorted by value, equal ones as they were: a radix sort, least digits first, several times faster than
+   comparisons where n is large. spare[n]. */
+static void bml_mcmc__sort_values(bml_mcmc__key *key, bml_mcmc__key *spare, ptrdiff_t n) {
+    enum { BITS = 11, DIGITS = 1 << BITS, PASSES = 6 }; /* an even number: the result lies in key again */
+    for (int pass = 0; pass < PASSES; pass++) {
+        ptrdiff_t start[DIGITS + 1] = {0};
+        for (ptrdiff_t i = 0; i < n; i++) {
+            uint64_t digit = bml_mcmc__ordinal(key[i].value) >> (BITS * pass) & (DIGITS - 1);
+            start[digit + 1]++;
+        }
+        for (int d = 0; d < DIGITS; d++)
+            start[d + 1] += start[d];
+        for (ptrdiff_t i = 0; i < n; i++) {
+            uint64_t digit = bml_mcmc__ordinal(key[i].value) >> (BITS * pass) & (DIGITS - 1);
+            spare[start[digit]++] = key[i];
+        }
+        bml_mcmc__key *sorted = spare;
+        spare = key;
+        key = sorted;
+    }
+}
+
 #if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS)
 static double bml_mcmc__log_add(double a, double b) {
     double top = a > b ? a : b;
@@ -3433,6 +3463,7 @@ typedef struct bml_mcmc__bench {
     double *x;            /* [W][n] */
     double *z;            /* [W][n] */
     bml_mcmc__key *order; /* [W n] */
+    bml_mcmc__key *spare; /* [W n] */
 } bml_mcmc__bench;
 
 static ptrdiff_t bml_mcmc__bench_layout(bml_mcmc__bench *b, double *base) {
@@ -3444,7 +3475,9 @@ static ptrdiff_t bml_mcmc__bench_layout(bml_mcmc__bench *b, double *base) {
     b->power = bml_mcmc__take(base, &used, b->m);
     b->x = bml_mcmc__take(base, &used, b->n * b->W);
     b->z = bml_mcmc__take(base, &used, b->n * b->W);
-    b->order = (bml_mcmc__key *)bml_mcmc__take(base, &used, bml_mcmc__room(b->n * b->W, sizeof *b->order));
+    ptrdiff_t keys = bml_mcmc__room(b->n * b->W, sizeof *b->order);
+    b->order = (bml_mcmc__key *)bml_mcmc__take(base, &used, keys);
+    b->spare = (bml_mcmc__key *)bml_mcmc__take(base, &used, keys);
     return used;
 }
 
@@ -3657,7 +3690,7 @@ static ptrdiff_t bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
         b->order[i].tie = 0;
         b->order[i].index = i;
     }
-    bml_mcmc__sort_keys(b->order, n);
+    bml_mcmc__sort_values(b->order, b->spare, n);
     return n;
 }
 

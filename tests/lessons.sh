@@ -28,7 +28,11 @@ skip() {
 ${MAKE:-make} --no-print-directory "${@/#/build/lessons/}" >"$scratch/make" 2>&1
 verdict "the lessons compile, strict warnings" $?
 grep -E ': (error|warning):' "$scratch/make" | head -n 5
+# Without BML_CHECK_LONG every third one runs: all of them take a minute of one core.
+number=0
 for lesson in "$@"; do
+    number=$((number + 1))
+    [ -n "${BML_CHECK_LONG:-}" ] || [ $((number % 3)) -eq 1 ] || continue
     mkdir "$scratch/$lesson" && cd "$scratch/$lesson" || exit 1
     timeout $limit "$here/build/lessons/$lesson" >log 2>&1
     got=$?

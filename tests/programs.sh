@@ -81,9 +81,6 @@ ends "hadron" 0 "${protons[@]}" --out "$scratch/hadron"
 # Pions and muons give 1:2:0; mixing makes of that 0.30 to 0.36 each (best-fit angles), and beta decays add little.
 check "hadron: neutrinos arrive in nearly equal parts" awk -F, 'NR > 1 {for (i = 2; i <= 5; i++) sum[i] += $i} END {for (i = 2; i <= 4; i++) if (!(sum[i] > 0.29 * sum[5] && sum[i] < 0.37 * sum[5])) exit 1}' "$scratch/hadron/neutrinos.csv"
 check "hadron: the parts make the whole" awk -F, 'NR > 1 && $2 > 1e-18 {d = ($3 + $4 + $5 + $6) / $2 - 1; if (d > 0.02 || d < -0.02) bad = 1; n++} END {exit bad || n < 20}' "$scratch/hadron/photons.csv"
-refuses "hadron without --out" "--out is missing" "${protons[@]}"
-refuses "hadron: R is NaN" "--R: 'nan' is not finite" "${protons[@]}" --R nan --out "$scratch/hadron"
-refuses "hadron: protons of 1e18" "gamma_max = 1e.18: must be in" "${protons[@]}" --gamma-p-max 1e18 --out "$scratch/hadron"
 ends "hello_mcmc" 0 build/hello_mcmc
 # The least-squares line through hello_mcmc's six points (by hand: a = 1.03810, b = 1.99143), sd of a and b from
 # sigma = 0.2: 0.1447 and 0.0478. The chain has over 1000 effective samples, so the median lies within 5 x 1.25/sqrt(1000)
@@ -274,6 +271,9 @@ bad_row "a plain value among logarithms" 'rows.csv:1: column 3: 1000 is no log10
 bad_row "huge numbers" 'rows.csv:1: ' '1e308,1e308,1e308,1e308,1e308,1e308\n'
 bad_row "bytes that are no text" 'rows.csv:1: ' 'a\0b\n'
 bad_row "column names and no rows" 'rows.csv' 'log10_R_cm,log10_B_G,log10_gamma_min,log10_gamma_max,log10_compactness,p\n'
+refuses "hadron without --out" "--out is missing" "${protons[@]}"
+refuses "hadron: R is NaN" "--R: 'nan' is not finite" "${protons[@]}" --R nan --out "$scratch/hadron"
+refuses "hadron: protons of 1e18" "gamma_max = 1e.18: must be in" "${protons[@]}" --gamma-p-max 1e18 --out "$scratch/hadron"
 refuses "classify_fermi: no catalogue" 'catalogue' build/classify_fermi
 refuses "classify_fermi: missing file" 'nowhere.csv' build/classify_fermi "$scratch/nowhere.csv"
 sed '4s/e-10/e308/' "$scratch/bands.csv" >"$scratch/bad.csv"

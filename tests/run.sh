@@ -23,10 +23,10 @@ run() {
     local name=$1
     shift
     echo "== $name"
-    {
+    ( # a shell of its own: its time is that of its children alone
         time timeout "${BML_TEST_SECONDS:-600}" "$@" 2>&1 | tee "$logs/${name##*/}"
         echo "${PIPESTATUS[0]}" >"$logs/${name##*/}.status"
-    } 2>"$logs/${name##*/}.time"
+    ) 2>"$logs/${name##*/}.time"
     echo "$name $(cat "$logs/${name##*/}.time")" >>"$logs/seconds"
 }
 

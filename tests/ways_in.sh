@@ -117,11 +117,11 @@ foreach(room nn mcmc sample classify)
 endforeach()
 END
     quiet="-DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O1"
-    if have git; then
+    if have git && [ -n "${BML_CHECK_LONG:-}" ]; then
         check "CMake: FetchContent" sh -c "cmake -S $scratch/cmake -B $scratch/fetch -DFETCH=ON $quiet && cmake --build $scratch/fetch"
         check "CMake: FetchContent, the numbers of C" same "$scratch/fetch/program"
     else
-        skip "no git here: FetchContent"
+        skip "FetchContent: no BML_CHECK_LONG, or no git here"
     fi
     check "CMake: install" sh -c "cmake -S $clone -B $scratch/build -DCMAKE_INSTALL_PREFIX=$scratch/opt && cmake --install $scratch/build"
     check "CMake: find_package" sh -c "cmake -S $scratch/cmake -B $scratch/find -DCMAKE_PREFIX_PATH=$scratch/opt $quiet && cmake --build $scratch/find"
@@ -131,9 +131,10 @@ else
     skip "no cmake here"
 fi
 
-# -- pip, in a fresh environment that sees the system's numpy
+# -- pip, in a fresh environment that sees the system's numpy (half a minute of compiling: in make check-long; the package
+# itself is tests/python.sh's)
 python=
-for p in python3 /usr/bin/python3; do $p -c 'import numpy, venv, ensurepip' 2>/dev/null && python=$p; done
+[ -z "${BML_CHECK_LONG:-}" ] || for p in python3 /usr/bin/python3; do $p -c 'import numpy, venv, ensurepip' 2>/dev/null && python=$p; done
 if [ -n "$python" ]; then
     check "pip: a fresh environment" $python -m venv --system-site-packages "$scratch/venv"
     check "pip install ./examples/python" env BML_CFLAGS=-O0 "$scratch/venv/bin/pip" install -q --no-index --disable-pip-version-check ./examples/python
@@ -150,7 +151,7 @@ END
     check "pip: the numbers of C" sh -c "cd $scratch && venv/bin/python user.py >py && awk '{print \$1, substr(\$2, 1, 5) substr(\$2, 7)}' py >py5 &&
         awk '{print \$1, substr(\$2, 1, 5) substr(\$2, 7)}' want | diff - py5"
 else
-    skip "no python3 with numpy and venv here (Debian: python3-numpy python3-venv)"
+    skip "pip: no BML_CHECK_LONG, or no python3 with numpy and venv here (Debian: python3-numpy python3-venv)"
 fi
 cd "$root" || exit 1
 echo "$passed passed, $failed failed, $skipped skipped"
