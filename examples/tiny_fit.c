@@ -1,10 +1,7 @@
-/* tiny_fit.c: a one-zone synchrotron self-Compton model fitted to the SED of a blazar, and its posterior as a table. The file
-   holds three columns: frequency [Hz], nu F_nu and its error [erg cm^-2 s^-1]. In a folder with this file, bml_ssc.h and
-   bml_mcmc.h (without OpenMP leave -fopenmp out: one core then):
+/* tiny_fit.c: a one-zone synchrotron self-Compton model fitted to a blazar's SED: three columns, frequency [Hz], nu F_nu and
+   its error [erg cm^-2 s^-1]. In a folder with this file, bml_ssc.h and bml_mcmc.h (without OpenMP leave -fopenmp out):
        cc -std=c99 -O3 -fno-math-errno -fopenmp tiny_fit.c -o tiny_fit -lm
-       ./tiny_fit sed.txt 0.557 20000
-   The redshift, and at most so many steps of the walkers: a thousand take a core a minute, and a SED of 26 points needs
-   more than four thousand. */
+       ./tiny_fit sed.txt 0.557 20000      redshift, and at most so many steps: a thousand take a core a minute */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +34,8 @@ static void log_prob(double *lp, const double *theta, int n, int n_dim, void *us
         source[i].L_e = pow(10, t[3]);
         observer[i].delta = pow(10, t[5]);
     }
-    bml_ssc_batch_job job = {.out = model, .sources = source, .observers = observer, .grid = nu, .n = n_points};
-    job.n_sources = n;
+    bml_ssc_batch_job job = {
+        .out = model, .sources = source, .observers = observer, .grid = nu, .n = n_points, .n_sources = n};
     bml_ssc_batch(&job, tables); /* a source that fails gives NaN, which the sampler takes for a rejection */
     for (int i = 0; i < n; i++) {
         double log_l;
@@ -61,6 +58,7 @@ int main(int argc, char **argv) {
     for (int k = 0; k < N_DIM; k++)
         flat[k] = (bml_mcmc_prior_param){.lower = lower[k], .upper = upper[k]};
     bml_mcmc_config config = {.n_dim = N_DIM, .n_walkers = WALKERS, .log_prob = log_prob, .names = name};
+    config.nan_policy = BML_MCMC_NAN_REJECTED;
     bml_mcmc_goal goal = {.ess = 400, .steps = atof(argv[3])};
     bml_mcmc_prior *prior = NULL;
     bml_mcmc_ensemble *e = NULL;
@@ -71,7 +69,6 @@ int main(int argc, char **argv) {
     if (!status) status = bml_mcmc_prior_create(&prior, flat, N_DIM, why);
     config.prior = prior;
     config.user = prior;
-    config.nan_policy = BML_MCMC_NAN_REJECTED;
     if (!status) status = bml_mcmc_ensemble_create(&e, &config, why);
     if (!status) status = bml_mcmc_start_ball(e, guess, around);
     if (!status) status = bml_mcmc_run_until(e, &v, &goal);
