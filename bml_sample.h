@@ -674,6 +674,11 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
 
 /* ---- end of API ---- */
 
+#include <float.h>
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#error "bml_sample.h: needs FLT_EVAL_METHOD 0, float that is float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
+#endif
+
 /* ---- inline functions: what the declarations above marked "inline" do ----
    Present wherever this file is included, whether or not its implementation is. They hold under every optimisation,
    fast mathematics included: NaN and infinity are told by their bits, indices are clamped as integers, and no
@@ -1818,12 +1823,8 @@ static inline BML_SAMPLE_FUNC float bml_sample_pair_energy(float chi, float u, c
    >> networks                     samplers trained before
    >> how good is a sampler?       errors and divergences
    >> training                     of networks, with bml_nn.h */
-#include <float.h>
 #include <stdarg.h>
 #include <stdio.h> /* vsnprintf into message buffers; nothing is printed */
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
-#error "bml_sample.h: needs FLT_EVAL_METHOD 0, float that is float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
-#endif
 #if defined(BML_SAMPLE_MALLOC) && defined(BML_SAMPLE_REALLOC) && defined(BML_SAMPLE_FREE)
 #elif defined(BML_SAMPLE_MALLOC) || defined(BML_SAMPLE_REALLOC) || defined(BML_SAMPLE_FREE)
 #error "bml_sample.h: define all of BML_SAMPLE_MALLOC, BML_SAMPLE_REALLOC and BML_SAMPLE_FREE, or none"
