@@ -16,7 +16,7 @@
    but itself. Each result goes to the place of its point, so that the numbers do not depend on how many ranks there
    are, if `work` gives a point the same result in any company. All ranks must have made the same `user`.
 
-   Up to FARM_WORKING_HOST ranks rank 0 works as well, between looking after the others, who have one block in hand and one
+   Up to FARM_WORKING_HOST ranks rank 0 works as well, between looking after the others, who have one block in hand and two
    waiting; beyond that it only hands out, and 16 ranks do the work of 15.
 
    Waiting is passive (a sleep of FARM_NAP microseconds), so that more ranks than cores do no harm. A rank that dies makes
@@ -211,13 +211,13 @@ static inline int farm_take_in(farm_batch *b) {
     return 1;
 }
 
-/* One block for everybody, then a second one in waiting, as long as there are more blocks than ranks. */
+/* One block for everybody, then a second and a third in waiting, as long as there are more of them than ranks: rank 0 may
+   look away for one block's time, and then for another. */
 static inline void farm_hand_round(farm_batch *b, int ranks) {
-    for (int rank = 1; rank < ranks && b->next < b->blocks; rank++) {
-        if (b->holding[rank] == 0) farm_hand_out(b, rank);
-    }
-    for (int rank = 1; rank < ranks && b->blocks - b->next > ranks; rank++) {
-        if (b->holding[rank] == 1) farm_hand_out(b, rank);
+    for (int held = 0; held < 3; held++) {
+        for (int rank = 1; rank < ranks && b->blocks - b->next > held * ranks; rank++) {
+            if (b->holding[rank] == held) farm_hand_out(b, rank);
+        }
     }
 }
 
