@@ -1405,8 +1405,9 @@ static uint64_t bml_mcmc__ordinal(double x) {
 /* key[n] sorted by value, equal ones as they were: a radix sort, least digits first, several times faster than
    comparisons where n is large. spare[n]. */
 static void bml_mcmc__sort_values(bml_mcmc__key *key, bml_mcmc__key *spare, ptrdiff_t n) {
-    enum { BITS = 11, DIGITS = 1 << BITS, PASSES = 6 }; /* an even number: the result lies in key again */
-    for (int pass = 0; pass < PASSES; pass++) {
+    enum { BITS = 11 };
+    enum { DIGITS = 1 << BITS };
+    for (int pass = 0; pass < 6; pass++) { /* an even number: the result lies in key again */
         ptrdiff_t start[DIGITS + 1] = {0};
         for (ptrdiff_t i = 0; i < n; i++) {
             uint64_t digit = bml_mcmc__ordinal(key[i].value) >> (BITS * pass) & (DIGITS - 1);
