@@ -110,8 +110,6 @@ build/%: %.c build/libbml.a build/flags
 	$(CC) $(COMPILE) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
 build/test_%: tests/test_%.c build/libbml.a build/flags
 	$(CC) $(COMPILE) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
-# These compile an implementation of their own and run it for a second: optimising it takes longer than it saves.
-$(addprefix build/,test_classify_memory test_nn_contract test_nn_files test_nn_gradients test_hadron): COMPILE += -O1
 build/test_nn_cblas: tests/test_nn.c build/flags
 	$(CC) $(COMPILE) -DBML_NN_USE_CBLAS -MMD -MP -MF build/test_nn_cblas.d -o $@ $< -lopenblas $(LDLIBS)
 # bml_cuda.cu on the CPU. Without a C++ compiler the rule above makes a test that only looks at its declarations.
