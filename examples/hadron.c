@@ -243,7 +243,8 @@ static int run(settings *set, const option_row *options) {
     const char *reason;
     r.status = hadron_ssc_solve(blob, protons, &set->e, &set->p, set->spacing, &reason);
     snprintf(r.why, sizeof r.why, "%s", reason);
-    if (r.status && r.status != BML_SSC_NOT_CONVERGED) fail("hadron: %s", reason);
+    const char *whose = reason == bml_hadron_message(protons) ? "protons: " : "";
+    if (r.status && r.status != BML_SSC_NOT_CONVERGED) fail("hadron: %s%s", whose, reason);
     if (out_folder(set->out, err)) fail("%s", err);
     look(&r, set, blob, protons);
     if (t.area.n > 0) {

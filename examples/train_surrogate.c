@@ -904,6 +904,7 @@ int main(int argc, char **argv) {
                       "fit_sed --model DIR/model.safetensors uses it.");
     wait_passively(); /* starts the program again: before MPI */
     if (farm_begin(&argc, &argv)) fail("train_surrogate: %s", farm_strerror(FARM_NO_MPI));
+    if (farm_hush()) return 1;
     const double begin = seconds_now();
     char err[ERROR_SIZE];
     surrogate s = {0};

@@ -50,7 +50,7 @@
 #define COMMON_PRINTF(fmt, args)
 #endif
 #ifndef BML_VERSION
-#define BML_VERSION "0.1.0"
+#define BML_VERSION "0.2.0"
 #endif
 
 enum { ERROR_SIZE = 512, PATH_SIZE = 1024 };

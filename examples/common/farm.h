@@ -1,7 +1,7 @@
 /* farm.h: any function that works on many points at once, shared by the ranks of an MPI program.
 
-   Compile with mpicc and -DBML_WITH_MPI (Debian: libopenmpi-dev openmpi-bin). Without the macro the same calls work on one
-   process, and a program needs no #ifdef:
+   Compile with mpicc and -DBML_WITH_MPI (Debian: libopenmpi-dev openmpi-bin). Without the macro the same calls work on
+   one process, and a program needs no #ifdef:
 
        farm_begin(&argc, &argv);
        farm f = {.n_in = 8, .n_out = 1, .work = log_likelihoods, .user = &problem};
@@ -14,20 +14,24 @@
 
    Rank 0 runs the program; the others run `work` for it, block by block, as they become free: a slow block holds nobody
    but itself. Each result goes to the place of its point, so that the numbers do not depend on how many ranks there
-   are, if `work` gives a point the same result in any company. All ranks must have made the same `user`.
+   are, if `work` gives a point the same result in any company. All ranks must have made the same `user`, and rank 0
+   must not change it afterwards: what changes travels in `in`.
 
-   Up to FARM_WORKING_HOST ranks rank 0 works as well, between looking after the others, who have one block in hand and two
-   waiting; beyond that it only hands out, and 16 ranks do the work of 15.
+   Up to FARM_WORKING_HOST ranks rank 0 works as well, between looking after the others, who have one block in hand and
+   two waiting; beyond that it only hands out, and 16 ranks do the work of 15.
 
-   Waiting is passive (a sleep of FARM_NAP microseconds), so that more ranks than cores do no harm. A rank that dies makes
-   mpirun end the others with SIGTERM, and a second later by force: give `stop`, which says that the signal has come.
-   Rank 0 then works alone. What it finishes in FARM_GRACE milliseconds is a batch like any other, and the program can save
-   its state; of a longer one the missing results are NaN, and farm_map returns FARM_STOPPED: the state of before counts.
+   Waiting is passive (a sleep of FARM_NAP microseconds), so that more ranks than cores do no harm. A rank that dies
+   makes mpirun end the others with SIGTERM, and a second later by force: give `stop`, which says that the signal has
+   come. Rank 0 then works alone. What it finishes in FARM_GRACE milliseconds is a batch like any other, and the program
+   can save its state; of a longer one the missing results are NaN, and farm_map returns FARM_STOPPED: the state of
+   before counts. Open MPI's second is short for a large state: mpirun --mca odls_base_sigkill_timeout 10 gives ten.
+   farm_serve returns FARM_STOPPED too: end that rank without farm_end, or rank 0 waits for its work.
    No printing, no exit. Public domain or MIT, see LICENSE. */
 #ifndef BML_EXAMPLES_FARM_H
 #define BML_EXAMPLES_FARM_H
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +67,16 @@ static inline int farm_is_sound(const farm *f) {
     return f && f->work && f->n_in > 0 && f->n_out > 0 && f->block >= 0;
 }
 
+/* The same error meets all ranks: those beside the first say nothing, and stay for a second when they fail, since mpirun
+   ends everybody with the first to leave, and rank 0 shall have said why. 0, or -1. */
+static inline void farm_linger(void);
+static inline int farm_rank(void);
+static inline int farm_hush(void) {
+    if (farm_rank() == 0) return 0;
+    if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)) return -1;
+    return atexit(farm_linger) ? -1 : 0;
+}
+
 #ifndef BML_WITH_MPI
 
 static inline int farm_begin(int *argc, char ***argv) {
@@ -88,6 +102,8 @@ static inline void farm_dismiss(void) {
 }
 static inline int farm_end(void) {
     return FARM_OK;
+}
+static inline void farm_linger(void) {
 }
 
 #else
@@ -133,12 +149,14 @@ static inline int farm_serve(const farm *f) {
     const int block = f->block ? f->block : 1;
     double *in = farm_letter(f, block);
     double *out = farm_letter(f, block);
+    int stopped = 0;
     while (in && out) {
         MPI_Status letter;
         int there = 0;
         MPI_Iprobe(0, MPI_ANY_TAG, MPI_COMM_WORLD, &there, &letter);
         if (!there) {
-            if (f->stop && f->stop()) break;
+            stopped = f->stop && f->stop();
+            if (stopped) break;
             farm_nap();
             continue;
         }
@@ -151,10 +169,11 @@ static inline int farm_serve(const farm *f) {
         f->work(out + 1, in + 1, n, f->user);
         MPI_Send(out, 1 + n * f->n_out, MPI_DOUBLE, 0, FARM_DONE, MPI_COMM_WORLD);
     }
-    const int status = in && out ? FARM_OK : FARM_NO_MEMORY;
+    const int status = stopped ? FARM_STOPPED : FARM_OK;
+    const int room = in && out;
     free(in);
     free(out);
-    return status;
+    return room ? status : FARM_NO_MEMORY;
 }
 
 /* One call of farm_map on rank 0. */
@@ -285,6 +304,13 @@ static inline void farm_dismiss(void) {
 static inline int farm_end(void) {
     MPI_Finalize();
     return FARM_OK;
+}
+
+static inline void farm_linger(void) {
+    const struct timespec second = {1, 0};
+    int ended = 0;
+    MPI_Finalized(&ended);
+    if (!ended) nanosleep(&second, NULL);
 }
 #endif
 #endif

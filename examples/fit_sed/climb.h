@@ -221,6 +221,16 @@ static void stop_in_round(problem *p, before_round *b, state_head at) {
     stop_here(p);
 }
 
+/* At most once in state_every seconds: the state from before a round, for a run that is killed. What the disk does not take
+   now it may take later. */
+static void keep_round(const problem *p, double *start, state_head at, double *kept) {
+    char err[ERROR_SIZE];
+    state s = {.head = at, .start = start};
+    if (seconds_now() < *kept + state_every) return;
+    *kept = seconds_now();
+    if (state_try(p, &s, err)) fprintf(stderr, "%s\n", err);
+}
+
 /* Stages and their proposals. */
 enum { ARCHIVE = 8000, CHECKS = 1500, REFINE_ROUNDS = 10, REFINE_STEPS = 30 };
 static const bml_mcmc_move plain_moves[] = {
@@ -250,6 +260,7 @@ static int climb_round(double *start, double *top, problem *p, bml_mcmc_rng *rng
 /* Climb until the best point stands still, leaving stuck walkers behind; at: where an earlier leg ended. */
 static void climb(double *start, problem *p, state_head at, progress_bar *bar) {
     enum { ROUNDS = 30 };
+    double kept = seconds_now();
     for (int round = (int)at.round; round < ROUNDS && at.still < 3; round++) {
         before_round before = remember_round(start, p);
         bml_mcmc_rng rng;
@@ -257,6 +268,7 @@ static void climb(double *start, problem *p, state_head at, progress_bar *bar) {
         bml_mcmc_rng_init(&rng, p->opt->seed, 1000000 + (uint64_t)round);
         at.phase = PHASE_CLIMB;
         at.round = round;
+        keep_round(p, start, at, &kept);
         const int stuck = climb_round(start, &top, p, &rng, round);
         if (stuck < 0) stop_in_round(p, &before, at);
         at.still = top < at.best + 0.5 && stuck == 0 ? at.still + 1 : 0;
@@ -360,11 +372,13 @@ static int refine_round(double *start, problem *p, int round) {
    other round explores with a warmer likelihood, and every round ends with exact steps from where the check found it
    too low. */
 static void refine(double *start, problem *p, state_head at, progress_bar *bar) {
+    double kept = seconds_now();
     for (int round = at.phase == PHASE_REFINE ? (int)at.round : 0; round <= REFINE_ROUNDS; round++) {
         if (learn(p)) return; /* too few points: plain moves it is */
         before_round before = remember_round(start, p);
         at.phase = PHASE_REFINE;
         at.round = round;
+        keep_round(p, start, at, &kept);
         const int stopped =
             round < REFINE_ROUNDS ? refine_round(start, p, round) : explore(start, p, 2000 + REFINE_ROUNDS);
         if (stopped) stop_in_round(p, &before, at);

@@ -61,7 +61,8 @@ static long shared_rows(double *lp, double *dex, const double *theta, int n, int
     }
     const int status = farm_map(out, in, n, &p->others);
     if (status == FARM_STOPPED)
-        fail("fit_sed: stopped; the same command with --resume goes on from the last state in %s", p->opt->out);
+        fail("fit_sed: stopped; the same command with --resume goes on from the last state in %s, if there is one",
+             p->opt->out);
     if (status) fail("fit_sed: %s", farm_strerror(status));
     long calls = 0;
     for (int i = 0; i < n; i++) {

@@ -146,11 +146,13 @@ static const char about[] =
     "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2].\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
-/* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. */
+/* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. One
+   that a signal sends home takes its work with it: it ends without a farewell, so that mpirun ends the others too. */
 static int serve(problem *p) {
     const int status = farm_serve(&p->others);
+    if (status) exit(1);
     clean_up(p);
-    return status != FARM_OK;
+    return 0;
 }
 
 /* From options to results; the folder is there. */
@@ -173,11 +175,13 @@ int main(int argc, char **argv) {
     seconds_begun();
     wait_passively(); /* starts the program again: before MPI */
     if (farm_begin(&argc, &argv)) fail("fit_sed: %s", farm_strerror(FARM_NO_MPI));
-    if (farm_rank() > 0 && !(freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))) return 1;
+    if (farm_hush()) return 1;
     options_table(rows, &opt);
     const int first = options_parse(argc, argv, rows, usage, about);
     options_check(&opt);
-    if (!opt.calibrate) stop_on_signals(opt.time_limit);
+    if (farm_ranks() > 1 && opt.calibrate) /* each source has a table of its own, which only the first rank knows */
+        fail("fit_sed: --calibrate shares its work among --threads, not among ranks of MPI");
+    if (!opt.calibrate) stop_on_signals(farm_rank() ? 0 : opt.time_limit);
     if (opt.catalog) {
         if (farm_ranks() > 1) fail("fit_sed: --catalog shares its tables among --threads, not among ranks of MPI");
         if (first != argc) fail("fit_sed: with --catalog the tables stand in its list");

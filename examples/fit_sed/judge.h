@@ -403,10 +403,14 @@ static void verdict_edges(verdict *v, const problem *p, const draws *g) {
 
 static void verdict_sampler(verdict *v, const problem *p, const posterior *post) {
     const double ess = least_ess(post, p);
-    verdict_add(v, post->converged ? VERDICT_GREEN : VERDICT_RED, "converged", post->converged, "%s",
-                post->converged
-                    ? "The sampler has converged by its own tests; a mode that it never met, none of them sees."
-                    : "NOT CONVERGED: take these numbers as a preview, and go on with --resume.");
+    const int more = post->markov || post->unfinished;
+    const char *advice = more ? "go on with --resume" : "run other seeds, or another sampler";
+    if (post->converged)
+        verdict_add(v, VERDICT_GREEN, "converged", 1,
+                    "The sampler has converged by its own tests; a mode that it never met, none of them sees.");
+    else
+        verdict_add(v, VERDICT_RED, "converged", 0, "NOT CONVERGED: take these numbers as a preview, and %s%s%s.",
+                    advice, post->reason[0] ? ": " : "", post->reason);
     verdict_add(v, ess >= 100 ? VERDICT_GREEN : VERDICT_RED, "least_ess", ess,
                 "The worst known parameter has %.0f effective samples%s.", ess,
                 ess >= 400   ? ""

@@ -11,16 +11,29 @@
 typedef struct posterior {
     bml_mcmc_chain chain; /* of the free parameters; theta and log_prob are owned by the sampler, or by `own` */
     bml_mcmc_summary summary[N_PAR];
-    double log_z, log_z_error;   /* NaN without nested sampling */
-    int converged, markov;       /* markov: the chain has a tau */
-    long steps, chains;          /* of the sampler, before any weighing */
-    int net_fit;                 /* the network is good enough, by the solver's weights */
-    double net_kept;             /* effective share of its draws by these weights */
-    bml_mcmc_ensemble *ensemble; /* or */
+    double log_z, log_z_error;    /* NaN without nested sampling */
+    int converged, markov;        /* markov: the chain has a tau */
+    int unfinished;               /* its budget ran out: --resume goes on */
+    char reason[BML_MCMC_REASON]; /* the first that the sampler's verdict has against the run; "" */
+    long steps, chains;           /* of the sampler, before any weighing */
+    int net_fit;                  /* the network is good enough, by the solver's weights */
+    double net_kept;              /* effective share of its draws by these weights */
+    bml_mcmc_ensemble *ensemble;  /* or */
     bml_mcmc_nested *nested;
     bml_mcmc_importance *importance;
     double *own;
 } posterior;
+
+/* The sampler's own verdict on the run: what refuses it is said, and the first of it kept. */
+static int stands(posterior *post, const bml_mcmc_verdict *v, const problem *p) {
+    if (v->status && v->status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(v->status));
+    for (int i = 0; i < v->n_reasons; i++) {
+        if (!v->reason[i].refuses) continue;
+        if (!p->opt->quiet) printf("not to be trusted: %s\n", v->reason[i].text);
+        if (!post->reason[0]) snprintf(post->reason, sizeof post->reason, "%s", v->reason[i].text);
+    }
+    return v->status == BML_MCMC_OK;
+}
 
 static double least_ess(const posterior *post, const problem *p) {
     double least = HUGE_VAL;
@@ -134,6 +147,9 @@ static void sample_ensemble(posterior *post, problem *p) {
     post->ensemble = ensemble(p, start, &how);
     ensemble_begin(post->ensemble, p, &s, start);
     post->converged = !sample(post->ensemble, post->summary, p, start);
+    bml_mcmc_verdict v;
+    bml_mcmc_ensemble_verdict(&v, post->ensemble, 0);
+    post->converged &= stands(post, &v, p);
     p->sampling = 0;
     post->chain = bml_mcmc_ensemble_chain(post->ensemble);
     post->log_z = post->log_z_error = (double)NAN;
@@ -317,14 +333,11 @@ static void draw_nested(posterior *post, const bml_mcmc_nested_result *r, const 
     post->chain = (bml_mcmc_chain){post->own, post->own + n * d, n, 1, p->n_free};
 }
 
-/* The sampler's own verdict on the run: what refuses it is said. */
-static int nested_stands(bml_mcmc_nested *s) {
+static int nested_stands(posterior *post, const problem *p) {
     bml_mcmc_verdict v;
-    bml_mcmc_nested_verdict(&v, s);
-    for (int i = 0; i < v.n_reasons; i++)
-        if (v.reason[i].refuses) printf("not to be trusted: %s\n", v.reason[i].text);
+    bml_mcmc_nested_verdict(&v, post->nested);
     if (v.check_ess >= 100) printf("ln Z by fresh draws: %.2f +- %.2f\n", v.check_log_z, v.check_log_z_error);
-    return v.status == BML_MCMC_OK;
+    return stands(post, &v, p);
 }
 
 static void sample_nested(posterior *post, problem *p) {
@@ -347,7 +360,8 @@ static void sample_nested(posterior *post, problem *p) {
     p->sampling = 1;
     status = run_nested(post->nested, p);
     if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
-    post->converged = !status && nested_stands(post->nested);
+    post->converged = nested_stands(post, p) && !status;
+    post->unfinished = status != BML_MCMC_OK;
     p->sampling = 0;
     bml_mcmc_nested_result r;
     if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r))
@@ -437,12 +451,10 @@ static void draw_importance(posterior *post, const bml_mcmc_importance_result *r
     post->chain = (bml_mcmc_chain){post->own, post->own + n * d, n, 1, p->n_free};
 }
 
-static int importance_stands(bml_mcmc_importance *s) {
+static int importance_stands(posterior *post, const problem *p) {
     bml_mcmc_verdict v;
-    bml_mcmc_importance_verdict(&v, s);
-    for (int i = 0; i < v.n_reasons; i++)
-        if (v.reason[i].refuses) printf("not to be trusted: %s\n", v.reason[i].text);
-    return v.status == BML_MCMC_OK;
+    bml_mcmc_importance_verdict(&v, post->importance);
+    return stands(post, &v, p);
 }
 
 static void sample_importance(posterior *post, problem *p) {
@@ -466,7 +478,8 @@ static void sample_importance(posterior *post, problem *p) {
     bml_mcmc_importance_result r;
     if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_importance_get_result(post->importance, &r))
         fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_importance_message(post->importance));
-    post->converged = importance_stands(post->importance) && !status;
+    post->converged = importance_stands(post, p) && !status;
+    post->unfinished = status != BML_MCMC_OK;
     if (opt->reweigh) reweigh_importance(post, &r, p);
     if (bml_mcmc_importance_summary(post->importance, post->summary)) fail("fit_sed: out of memory");
     post->log_z = r.log_z;
@@ -674,6 +687,9 @@ static void sample_nuts(posterior *post, problem *p) {
     p->sampling = 1;
     bml_mcmc_nuts *s = nuts_make(p, start, &bar);
     post->converged = !nuts_run(s, post, p, &before, start);
+    bml_mcmc_verdict v;
+    bml_mcmc_nuts_verdict(&v, s);
+    post->converged &= stands(post, &v, p);
     p->sampling = 0;
     progress_end(&bar);
     const bml_mcmc_nuts_info info = bml_mcmc_nuts_get_info(s);

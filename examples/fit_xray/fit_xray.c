@@ -416,7 +416,7 @@ int main(int argc, char **argv) {
     int command = 0;
     wait_passively(); /* starts the program again: before MPI */
     if (farm_begin(&argc, &argv)) fail("fit_xray: %s", farm_strerror(FARM_NO_MPI));
-    if (farm_rank() > 0 && !(freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))) return 1;
+    if (farm_hush()) return 1;
     s.opt = &opt;
     s.rows = rows;
     s.start = seconds_now();

@@ -139,6 +139,20 @@ static void at_point(xray_best *best, session *s, const double *theta) {
     xray_climb(best, s->fitter[0], u, NULL);
 }
 
+/* What the sampler's own verdict has against a run; the rank test has a line of its own. */
+static void verdict_of_sampler(verdict *v, bml_mcmc_nested *sampler) {
+    bml_mcmc_verdict own;
+    int refused = 0;
+    bml_mcmc_nested_verdict(&own, sampler);
+    for (int i = 0; i < own.n_reasons; i++) {
+        if (!own.reason[i].refuses || own.reason[i].kind == BML_MCMC_REASON_RANK) continue;
+        verdict_add(v, VERDICT_RED, "converged", own.reason[i].value, "NOT CONVERGED: %s.", own.reason[i].text);
+        refused = 1;
+    }
+    if (!refused && own.status && own.status != BML_MCMC_NOT_CONVERGED)
+        verdict_add(v, VERDICT_RED, "converged", 0, "The run could not be judged: %s.", bml_mcmc_strerror(own.status));
+}
+
 /* Posterior and evidence. */
 static int command_nested(session *s) {
     int d = s->fitter[0]->n_free;
@@ -153,6 +167,8 @@ static int command_nested(session *s) {
     verdict v = {0};
     if (!r.converged)
         verdict_add(&v, VERDICT_RED, "converged", r.log_z_error, "The run ended before it had converged.");
+    else
+        verdict_of_sampler(&v, sampler);
     verdict_add(&v, r.rank_ok ? VERDICT_GREEN : VERDICT_RED, "rank_p", r.rank_p,
                 r.rank_ok ? "The insertion ranks are uniform (p = %.2g)."
                           : "The insertion-rank test fails (p = %.2g): more --live-points.",
