@@ -171,11 +171,17 @@ train-surrogate-ssa: build/train_surrogate tools
 	@build/train_surrogate --ssa --gg --out build/surrogate_ssa
 	@mkdir -p examples/models && cp build/surrogate_ssa/model.safetensors examples/models/ssc_ssa_gg.safetensors
 
-# -- Tests. tests/run.sh makes each program, runs it, and adds up what they print; tests/*.sh are two of them. ---------
+# -- Tests. tests/run.sh makes all programs, runs them and the scripts, and adds up what they print. ---------------
+# The longest first, so that no core is idle at the end.
+SCRIPTS := $(addprefix tests/,programs.sh headers.sh ways_in.sh)
+BRISK   := $(addprefix tests/,python.sh readme.sh farm.sh lessons.sh fortran.sh hello.sh uncalled.sh)
+SLOW    := test_xray test_sample test_ssc test_importance test_mcmc test_cuda test_nested test_mcmc_verdict test_mcmc_contract
+RUN      = $(SCRIPTS) $(filter $(TESTS),$(SLOW)) $(BRISK) $(filter-out $(SLOW),$(TESTS))
 test:
-	@MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/lessons.sh tests/hello.sh tests/uncalled.sh $(TESTS)
+	@MAKE='$(SELF)' BML_TEST_NEEDS='$(PROGRAMS) man shared' bash tests/run.sh build $(RUN)
 check-long:
-	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} MAKE='$(SELF)' bash tests/run.sh build tests/headers.sh tests/portable.sh tests/fortran.sh tests/python.sh tests/ways_in.sh tests/readme.sh tests/farm.sh tests/programs.sh tests/lessons.sh tests/hello.sh tests/uncalled.sh tests/coverage.sh $(TESTS) $(LONG_TESTS)
+	@BML_CHECK_LONG=1 BML_TEST_SECONDS=$${BML_TEST_SECONDS:-7200} BML_TEST_NEEDS='$(PROGRAMS) man shared' MAKE='$(SELF)' \
+	  bash tests/run.sh build $(RUN) tests/portable.sh tests/coverage.sh $(LONG_TESTS)
 
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 build/test_threads build/memory/test_threads: LDLIBS += -pthread
