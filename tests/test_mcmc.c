@@ -1,6 +1,6 @@
 /* test_mcmc.c: bml_mcmc.h against closed forms. Statistical tests compare a mean over the chain with its true value in
    units of sd/sqrt(ess), ess from the chain itself, and allow 5: about 300 such comparisons of a normal deviate fail by
-   chance once in 6,000 runs. */
+   chance once in 6,000 runs. BML_CHECK_LONG=1: chains of twice the length, three times the data sets, and all that a summary says. */
 #include "check.h"
 #include <float.h>
 #include <stdint.h>
@@ -15,6 +15,12 @@
 #define PI 3.14159265358979323846
 static const double infinite = (double)INFINITY, not_a_number = (double)NAN;
 static uint64_t seed;
+static int longer;
+
+/* The length of a chain whose moments are compared in units of their own errors: half, without BML_CHECK_LONG. */
+static size_t steps(size_t n) {
+    return longer ? n : n / 2;
+}
 
 /* ---- targets ---- */
 
@@ -111,13 +117,27 @@ static int same_chain(bml_mcmc_chain a, bml_mcmc_chain b) {
            !memcmp(a.log_prob, b.log_prob, rows * sizeof(double));
 }
 
-/* Means over the chain of all x_i, x_i^2 and x_i x_{i+1} (in this order) against truth: the largest deviation in sigma. */
+/* The deviation of the mean of f[rows][m], column k, from truth in units of its error, by the chain's own tau. */
+static double deviation(const double *f, size_t rows, int m, int k, double truth, double tau) {
+    double mean = 0;
+    double square = 0;
+    for (size_t i = 0; i < rows; i++) {
+        double x = f[i * (size_t)m + (size_t)k] - truth;
+        mean += x / (double)rows;
+        square += x * x / (double)rows;
+    }
+    return fabs(mean) / sqrt((square - mean * mean) * tau / (double)rows);
+}
+
+/* Means over the chain of all x_i, x_i^2 and x_i x_{i+1} (in this order) against truth: the largest deviation in sigma. The
+   autocorrelation times are all that this needs of a summary, which sorts as well: BML_CHECK_LONG asks for its verdict. */
 static double worst_deviation(bml_mcmc_chain chain, const double *truth, int *status) {
     int d = chain.n_dim;
     int m = 3 * d - 1;
     size_t rows = chain.n_steps * (size_t)chain.n_walkers;
     double *f = malloc(rows * (size_t)m * sizeof *f);
     double worst = 0;
+    double tau[64];
     bml_mcmc_summary s[64];
     bml_mcmc_chain derived = {f, NULL, chain.n_steps, chain.n_walkers, m};
     for (size_t i = 0; i < rows; i++) {
@@ -130,9 +150,10 @@ static double worst_deviation(bml_mcmc_chain chain, const double *truth, int *st
         for (int k = 0; k + 1 < d; k++)
             y[2 * d + k] = x[k] * x[k + 1];
     }
-    *status = bml_mcmc_summarize(s, derived);
+    *status = bml_mcmc_autocorrelation(tau, derived);
+    if (!*status && longer) *status = bml_mcmc_summarize(s, derived);
     for (int k = 0; k < m; k++) {
-        double z = fabs(s[k].mean - truth[k]) / (s[k].sd / sqrt(s[k].ess));
+        double z = deviation(f, rows, m, k, truth[k], tau[k]);
         if (!(z <= worst)) worst = z;
     }
     free(f);
@@ -242,11 +263,11 @@ static void test_moments(void) {
         {BML_MCMC_KDE, 1, 0.7, 0}, {BML_MCMC_MIXTURE, 1, 0, 2}, {BML_MCMC_STRETCH, 1, 3, 0}};
     for (int t = 0; t < 2; t++)
         for (int m = 0; m < BML_MCMC_N_MOVES; m++)
-            check_moments(&targets[t], &alone[m], 1, 8000);
+            check_moments(&targets[t], &alone[m], 1, steps(8000));
     for (int t = 0; t < 3; t++) {
-        check_moments(&targets[t], local, 4, 7000);
-        check_moments(&targets[t], global, 2, 7000);
-        check_moments(&targets[t], all, 3, 7000);
+        check_moments(&targets[t], local, 4, steps(7000));
+        check_moments(&targets[t], global, 2, steps(7000));
+        check_moments(&targets[t], all, 3, steps(7000));
     }
 }
 
@@ -278,7 +299,7 @@ static void test_rosenbrock_arms(void) {
         bml_mcmc_ensemble *e;
         bml_mcmc_ensemble_create(&e, &c, why);
         bml_mcmc_start_given(e, start[0]);
-        if (bml_mcmc_run(e, 6000)) CHECK(0, "Rosenbrock: %s", bml_mcmc_ensemble_message(e));
+        if (bml_mcmc_run(e, longer ? 6000 : 1500)) CHECK(0, "Rosenbrock: %s", bml_mcmc_ensemble_message(e));
         bml_mcmc_chain chain = bml_mcmc_ensemble_chain(e);
         double rows = (double)chain.n_steps * chain.n_walkers;
         for (const double *x = chain.theta; x < chain.theta + 2 * (size_t)rows; x += 2) {
@@ -314,7 +335,7 @@ static void test_few_walkers(void) {
         c.moves = &moves[m];
         c.n_moves = 1;
         bml_mcmc_ensemble *e = begin(&c, 0, 1);
-        bml_mcmc_run(e, 20000);
+        bml_mcmc_run(e, steps(20000));
         int status;
         double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 1000), truth, &status);
         CHECK(!status && worst <= K_SIGMA, "%s, 16 walkers in 6-D: largest deviation %.2f sigma (%s)",
@@ -335,14 +356,16 @@ static void test_snooker(void) {
     c.moves = moves;
     c.n_moves = 2;
     bml_mcmc_ensemble *e = begin(&c, 0, 1);
-    bml_mcmc_run(e, 20000);
-    int status = bml_mcmc_ensemble_summary(e, s, 1000);
+    size_t n = steps(20000);
+    bml_mcmc_run(e, n);
+    int status = bml_mcmc_ensemble_summary(e, s, n / 20);
     for (int k = 0; k < 8; k++)
         sd += s[k].sd / 8;
     CHECK(!status, "8-D normal, DE 80 %% + snooker 20 %%: converged");
-    /* relative error of each sd is about sqrt(tau/(2 N)), N = 912,000, tau 40: 0.005; 0.01 is 5 sigma of the mean of eight */
-    CHECK_NEAR(sd, 1, 0.01, "8-D normal, DE 80 % + snooker 20 %: sd");
-    double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 1000), truth, &status);
+    /* relative error of each sd is about sqrt(tau/(2 N)), N = 912,000 of 20,000 steps, tau 40: 0.005; 0.01 is 5 sigma of the
+       mean of eight */
+    CHECK_NEAR(sd, 1, 0.01 * sqrt(20000.0 / (double)n), "8-D normal, DE 80 % + snooker 20 %: sd");
+    double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), n / 20), truth, &status);
     CHECK_LE(worst, K_SIGMA, "the same: all moments, deviation in sigma");
     bml_mcmc_ensemble_free(e);
 }
@@ -373,10 +396,10 @@ static void test_reference(void) {
         bml_mcmc_ensemble *e = begin(&c, 0, 1);
         for (int i = 0; i < 4000; i++)
             points[i] = not_a_number;
-        CHECK(!bml_mcmc_run(e, 6000), "reference points, %s: run", bml_mcmc_move_name(c.moves[0].kind));
+        CHECK(!bml_mcmc_run(e, steps(6000)), "reference points, %s: run", bml_mcmc_move_name(c.moves[0].kind));
         bml_mcmc_ensemble_info info = bml_mcmc_ensemble_get_info(e);
         int status;
-        double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 500), truth, &status);
+        double worst = worst_deviation(bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 300), truth, &status);
         CHECK(!status && worst <= K_SIGMA, "moments, largest deviation %.2f sigma of %g allowed; %.0f %% accepted",
               worst, K_SIGMA, 100 * (double)info.moves_accepted[0] / (double)info.moves_proposed[0]);
         bml_mcmc_ensemble_free(e);
@@ -1160,7 +1183,7 @@ static void test_start_prior(void) {
     bml_mcmc_ensemble *e;
     bml_mcmc_ensemble_create(&e, &c, why);
     CHECK(!bml_mcmc_start_prior(e, p), "start from the prior %s", bml_mcmc_ensemble_message(e));
-    int status = bml_mcmc_run(e, 20000);
+    int status = bml_mcmc_run(e, steps(20000));
     for (int i = 0; i < 20000; i++) { /* moments of the triangle by the midpoint rule, error of order 1e-9 */
         double g = 0.1 + 3.9 * (i + 0.5) / 20000;
         double w = 6 - g;
@@ -1215,12 +1238,12 @@ static void line_log_prob(double *lp, const double *x, int n, int d, void *user)
     }
 }
 
-/* Ranks of SOURCES truths under posteriors that use error bars wrong by the factor; ranks[2][SOURCES]. */
-static int line_ranks(int *ranks, double factor) {
+/* Ranks of n truths under posteriors that use error bars wrong by the factor; ranks[2][SOURCES]. */
+static int line_ranks(int *ranks, int n, double factor) {
     bml_mcmc_rng r;
     static double truth[2]; /* static: gcc 12 warns, wrongly, of elements beyond those that n_dim allows */
     bml_mcmc_rng_init(&r, seed, 9);
-    for (int s = 0; s < SOURCES; s++) {
+    for (int s = 0; s < n; s++) {
         line l;
         bml_mcmc_config c = make_config(2, 16, line_log_prob);
         int pair[2];
@@ -1232,9 +1255,9 @@ static int line_ranks(int *ranks, double factor) {
         c.user = &l;
         c.seed = seed * 1000 + (uint64_t)s;
         bml_mcmc_ensemble *e = begin(&c, 0, 1);
-        int status = bml_mcmc_run(e, 1200);
+        int status = bml_mcmc_run(e, steps(1200));
         if (!status)
-            status = bml_mcmc_sbc_ranks(pair, bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 200), truth, DRAWS);
+            status = bml_mcmc_sbc_ranks(pair, bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), 100), truth, DRAWS);
         bml_mcmc_ensemble_free(e);
         if (status) return status;
         ranks[s] = pair[0];
@@ -1245,6 +1268,7 @@ static int line_ranks(int *ranks, double factor) {
 
 static void test_calibration(void) {
     int ranks[2 * SOURCES];
+    const int n = longer ? SOURCES : SOURCES / 3;
     double fraction = 0;
     double sd = 0;
     /* chi^2 tables: 5 % points; two degrees of freedom are an exponential */
@@ -1252,15 +1276,15 @@ static void test_calibration(void) {
     CHECK_NEAR(bml_mcmc_chi2_survival(18.307038053275146, 10), 0.05, 1e-13, "chi^2, 10 degrees of freedom");
     CHECK_NEAR(bml_mcmc_chi2_survival(1.0, 2), exp(-0.5), 1e-14, "chi^2, 2 degrees of freedom, small");
     CHECK_NEAR(bml_mcmc_chi2_survival(80.0, 2) / exp(-40.0), 1, 1e-12, "chi^2, 2 degrees of freedom, large");
-    CHECK(!line_ranks(ranks, 1), "simulation-based calibration of a straight line, %d data sets", SOURCES);
+    CHECK(!line_ranks(ranks, n, 1), "simulation-based calibration of a straight line, %d data sets", n);
     double p;
     for (int k = 0; k < 2; k++) {
-        p = bml_mcmc_sbc_p_value(ranks + k * SOURCES, SOURCES, DRAWS, 16);
+        p = bml_mcmc_sbc_p_value(ranks + k * SOURCES, n, DRAWS, 16);
         CHECK(p > 1e-6, "ranks of parameter %d are uniform: p = %.3g", k, p);
-        CHECK(!bml_mcmc_coverage(&fraction, &sd, ranks + k * SOURCES, SOURCES, DRAWS, 0.6827), "coverage");
+        CHECK(!bml_mcmc_coverage(&fraction, &sd, ranks + k * SOURCES, n, DRAWS, 0.6827), "coverage");
         CHECK_NEAR(fraction, 0.6827, K_SIGMA * sd, "68.27 % intervals hold the truth");
     }
-    CHECK(!line_ranks(ranks, 0.5), "the same with error bars half as large as they are");
+    CHECK(!line_ranks(ranks, SOURCES, 0.5), "the same with error bars half as large as they are");
     p = bml_mcmc_sbc_p_value(ranks + SOURCES, SOURCES, DRAWS, 16);
     bml_mcmc_coverage(&fraction, &sd, ranks + SOURCES, SOURCES, DRAWS, 0.6827);
     CHECK(p < 1e-6 && fraction < 0.6827 - K_SIGMA * sd, "is found out: p = %.1e, coverage %.3f", p, fraction);
@@ -1279,6 +1303,7 @@ static void test_calibration(void) {
 
 int main(int argc, char **argv) {
     seed = check_seed(argc, argv);
+    longer = getenv("BML_CHECK_LONG") != NULL;
     test_rng();
     test_moments();
     test_rosenbrock_arms();

@@ -483,7 +483,7 @@ static void test_nested_verdict(void) {
 /* ---- no crying wolf ---- */
 
 static void test_right_answers(void) {
-    int runs = thorough ? 100 : quick ? 4 : 20;
+    int runs = thorough ? 100 : quick ? 4 : 8;
     int right = 0;
     int refused = 0;
     bml_mcmc_verdict v;

@@ -399,8 +399,8 @@ static void test_domain(bml_sample_rng *rng) {
     static const char *name[4] = {"net, float", "table, float", "net, double", "table, double"};
     worst_of grid[4] = {{0, 0, 0, 0, 0, 0}};
     worst_of off[4] = {{0, 0, 0, 0, 0, 0}};
-    int steps = quick ? 6 : 60;
-    int random = quick ? 20 : 400;
+    int steps = quick ? 6 : lengthy ? 60 : 30;
+    int random = quick ? 20 : lengthy ? 400 : 200;
     for (int i = 0; i < steps; i++) {
         for (int k = 0; k < steps; k++) {
             measure_pair(grid, 20 * pow(10, 9.69 * i / (steps - 1)), pow(10, -13 + 15.0 * k / (steps - 1)),
@@ -763,7 +763,7 @@ static void test_direction(bml_sample_rng *rng) {
     static double other[LARGE];
     double axis[3] = {0, 0.6, -0.8};
     double out[3] = {0, 0, 0};
-    int n = quick ? 2000 : 50000;
+    int n = quick ? 2000 : lengthy ? 50000 : 15000;
     for (int k = 0; k < 2; k++) {
         double gamma = 300;
         double eps0 = k ? 0.1 : 1e-5;
@@ -825,7 +825,7 @@ static double planck_cdf(double x, const void *p) {
 
 static void test_sources(bml_sample_rng *rng) {
     static const double theta[4] = {1e-4, 0.1, 2, 1e3};
-    int n = quick ? 1000 : 20000;
+    int n = quick ? 1000 : lengthy ? 20000 : 5000;
     char text[80];
     for (int k = 0; k < 4; k++) {
         bml_sample_thermal_electrons(draws, (size_t)n, theta[k], rng);
@@ -1489,7 +1489,8 @@ static void test_training(bml_sample_rng *rng) {
     int status = bml_sample_net_train(&net, &loss, &t, NULL);
     CHECK(status == BML_SAMPLE_OK || quick, "the paper's F_theta: trained to a loss of %.2g (%s)", loss,
           bml_sample_strerror(status));
-    for (int i = 0; i < 40 && net && !quick; i++) { /* at theta that it has not seen */
+    const int unseen = lengthy ? 40 : 10;
+    for (int i = 0; i < unseen && net && !quick; i++) { /* at theta that it has not seen */
         bml_sample_table *table = NULL;
         double theta = pi * bml_sample_rng_uniform(rng);
         double x[200];
@@ -1510,7 +1511,7 @@ static void test_training(bml_sample_rng *rng) {
         bml_sample_table_cdf(table, c, NULL, x, 200);
         for (int k = 0; k < 200; k++) {
             worst = fmax(worst, fabs(c[k] - (double)u[k]));
-            square += pow(c[k] - (double)u[k], 2) / 8000;
+            square += pow(c[k] - (double)u[k], 2) / (200.0 * unseen);
         }
         bml_sample_table_free(table);
     }

@@ -3031,7 +3031,7 @@ int main(int argc, char **argv) {
     test_ebl();
     test_likelihood();
     test_likelihood_refusals();
-    random_rows(BML_SSC_ATHENA, quick ? 300 : MAX_ROWS, seed);
+    random_rows(BML_SSC_ATHENA, quick ? 300 : longer ? MAX_ROWS : 2000, seed);
     random_rows(BML_SSC_CONVERGED, quick ? 100 : longer ? MAX_ROWS : 2000, seed);
     test_hard_rows();
     test_any_source(seed);
