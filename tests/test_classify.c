@@ -1,6 +1,5 @@
 /* test_classify: bml_classify.h against closed forms, hand-computed cases, and numbers that scikit-learn 1.9.1 gave. */
 #undef BML_CLASSIFY_IMPLEMENTED /* SMOTE and the weights of a stack are looked at from inside */
-#undef BML_NN_IMPLEMENTED
 #define BML_CLASSIFY_IMPLEMENTATION
 #include "bml_classify.h"
 #include "check.h"
