@@ -110,7 +110,7 @@ build/%: %.c build/libbml.a build/flags
 	$(CC) $(COMPILE) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
 # These hold an implementation of their own, or much text, and run for a second: optimising takes longer than it saves; what
 # is optimised is tested by others. (No target's own COMPILE: that would reach build/flags, and with it the library.)
-BRIEF := test_bml_sed test_classify_memory test_nn_contract test_nn_files test_nn_gradients test_onnx test_sed
+BRIEF := test_bml_sed test_classify_memory test_nn_contract test_nn_files test_onnx
 build/test_%: tests/test_%.c build/libbml.a build/flags
 	$(CC) $(COMPILE) $(if $(filter test_$*,$(BRIEF)),-O1) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
 build/test_nn_cblas: tests/test_nn.c build/flags
