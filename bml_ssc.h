@@ -534,7 +534,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #error "bml_ssc.h: compile this file without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
 #endif
 #include <float.h>
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 && FLT_EVAL_METHOD != 1
 #error "bml_ssc.h: doubles must not be kept in wider registers (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
 #endif
 #if defined(BML_SSC_MALLOC) != defined(BML_SSC_FREE)
