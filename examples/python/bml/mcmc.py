@@ -11,6 +11,7 @@
 Callbacks get arrays and return arrays; what they raise comes out of the sampler.
 """
 import ctypes
+import os
 from collections import namedtuple
 
 import numpy as np
@@ -347,6 +348,22 @@ class _Sampler(Callback):
             return 1 if f({n: getattr(now, n) for n, _ in structure._fields_}) else 0
         return self.keep(kind, call)
 
+    def target(self, prior, transform, n_dim):
+        """The number of parameters."""
+        if (prior is None) == (transform is None):
+            raise BadArgument("one of prior and transform is needed")
+        return prior.n_dim if prior else n_dim
+
+    def set_prior(self, config, prior, transform):
+        if prior:
+            config.prior = prior.handle
+            return
+
+        def call(to, cube, n, d, user):
+            self.fill(to, transform(self.points(cube, n, d)), n, d)
+            return 0
+        config.transform = self.keep(abi.bml_mcmc_transform, call)
+
     def names(self, prior, names, n_dim):
         names = list(names or (prior.names if prior else None) or ["%d" % i for i in range(n_dim)])
         if len(names) != n_dim:
@@ -359,6 +376,34 @@ class _Sampler(Callback):
         check("mcmc", status, message, allow=tuple(allow) + (abi.BML_MCMC_CANCELLED,))
 
 
+class _State:
+    """A file in which a sampler stands where it stopped; path None: none. `found`: whether this one has been taken from it."""
+
+    def __init__(self, path, kind, handle, sampler, message):
+        self.path, self.handle, self.found = path, handle, False
+        self.size, self.write, load = [getattr(lib, "bml_mcmc_%s_%s" % (kind, what)) for what in ("save_size", "save", "load")]
+        if path is not None and os.path.exists(path):
+            with open(path, "rb") as f:
+                data = f.read()
+            sampler.finish(load(handle, ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data)),
+                           "%s: %s" % (path, message()), ())
+            self.found = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        """Whatever ended the run, an error or Ctrl-C: the sampler stands at the end of its last whole step."""
+        if self.path is None:
+            return
+        data = ctypes.create_string_buffer(self.size(self.handle) + 1)
+        if self.write(self.handle, ctypes.cast(data, ctypes.c_void_p), len(data) - 1) == 0:
+            new = "%s.new" % self.path
+            with open(new, "wb") as f:
+                f.write(data.raw[:-1])
+            os.replace(new, self.path)
+
+
 def _one(log_prob, log_likelihood, prior):
     """The callback, and the prior whose density belongs to it."""
     if (log_prob is None) == (log_likelihood is None):
@@ -369,7 +414,7 @@ def _one(log_prob, log_likelihood, prior):
 
 
 def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=None, n_walkers=0, ess=1000, max_steps=100000,
-             seed=0, names=None, moves=None, thin=1, derived=None, nan="stops", keep_stuck=False, progress=None):
+             seed=0, names=None, moves=None, thin=1, derived=None, nan="stops", keep_stuck=False, progress=None, state=None):
     """The affine-invariant ensemble sampler, run until its verdict is OK with `ess` effective samples of every parameter.
 
     log_likelihood(theta [n][d]) -> [n], to which the prior's density is added, or log_prob(theta) that holds its own (then
@@ -379,6 +424,8 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
     derived  names of quantities: log_likelihood then returns ([n], [n][k]), and run.derived has them
     nan      "stops": an error that names the point; "rejected": as -inf, counted
     progress(dictionary) after every step; true stops there
+    state    a file: the sampler goes on from there if it exists (max_steps in all), and is left there whatever ends the run, Ctrl-C
+             too
 
     Returns a Run; one that did not reach `ess` in max_steps says so in run.verdict.
     """
@@ -400,9 +447,12 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
     check("mcmc", lib.bml_mcmc_ensemble_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
     try:
         message = lambda: lib.bml_mcmc_ensemble_message(handle).decode("utf-8", "replace")
+        saved = _State(state, "ensemble", handle, s, message)
         if start is None and prior is None:
             raise BadArgument("start: needed without a prior")
-        if start is None:
+        if saved.found:
+            status = 0
+        elif start is None:
             status = lib.bml_mcmc_start_prior(handle, prior.handle)
         elif isinstance(start, tuple):
             centre, radius = doubles(start[0], n_dim), doubles(np.broadcast_to(start[1], n_dim))
@@ -411,8 +461,10 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
             given = doubles(start, lib.bml_mcmc_ensemble_get_info(handle).n_walkers, n_dim)
             status = lib.bml_mcmc_start_given(handle, pointer(given))
         s.finish(status, message(), ())
-        v, goal = abi.bml_mcmc_verdict(), abi.bml_mcmc_goal(ess, max_steps, int(keep_stuck))
-        s.finish(lib.bml_mcmc_run_until(handle, ctypes.addressof(v), ctypes.addressof(goal)), message(), _SOFT)
+        done = lib.bml_mcmc_ensemble_get_info(handle).step if saved.found else 0
+        v, goal = abi.bml_mcmc_verdict(), abi.bml_mcmc_goal(ess, max(1, max_steps - done), int(keep_stuck))
+        with saved:
+            s.finish(lib.bml_mcmc_run_until(handle, ctypes.addressof(v), ctypes.addressof(goal)), message(), _SOFT)
         out = (abi.bml_mcmc_summary * n_dim)()
         s.finish(lib.bml_mcmc_ensemble_summary(handle, ctypes.addressof(out), v.burn), message(), _SOFT)
         info = lib.bml_mcmc_ensemble_get_info(handle)
@@ -430,7 +482,8 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
 
 
 def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0, seed=0, names=None, method="auto", remaining=0.0,
-           error=0.0, min_ess=0.0, wrapped=None, max_evaluations=0, check_evidence=True, nan="stops", draws=None, progress=None):
+           error=0.0, min_ess=0.0, wrapped=None, max_evaluations=0, check_evidence=True, nan="stops", draws=None, progress=None,
+           state=None):
     """Nested sampling: the evidence, and the posterior with all its modes.
 
     log_likelihood(theta [n][d]) -> [n]; prior, or transform(cube [n][d]) -> theta [n][d] with n_dim
@@ -438,26 +491,19 @@ def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0
     wrapped [d] of bool: periodic parameters; max_evaluations 0: no limit
     check_evidence  the verdict asks for likelihoods at fresh draws, to judge ln Z
     draws    equally weighted posterior draws to be made; None: as many as effective samples
+    state    a file to go on from and to be left in, as of the ensemble
 
     Returns a Run: log_z, log_z_error, weighted points (theta, log_likelihood, weight), chain [draws][1][d].
     """
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
-    if (prior is None) == (transform is None):
-        raise BadArgument("one of prior and transform is needed")
-    n_dim = prior.n_dim if prior else n_dim
+    n_dim = s.target(prior, transform, n_dim)
     names, array = s.names(prior, names, n_dim)
     c = abi.bml_mcmc_nested_config(n_dim=n_dim, live_points=live_points, seed=seed, names=array, remaining=remaining, error=error,
                                    min_ess=min_ess, nan_policy=choice("nan", nan, _NAN),
                                    method=choice("method", method, ("auto", "region", "slice")))
     c.log_likelihood = s.log_prob(log_likelihood)
     c.check_evidence = abi.BML_MCMC_CHECKED if check_evidence else abi.BML_MCMC_UNCHECKED
-    if prior:
-        c.prior = prior.handle
-    else:
-        def call(to, cube, n, d, user):
-            s.fill(to, transform(s.points(cube, n, d)), n, d)
-            return 0
-        c.transform = s.keep(abi.bml_mcmc_transform, call)
+    s.set_prior(c, prior, transform)
     if wrapped is not None:
         s.kept.append(np.ascontiguousarray(np.broadcast_to(wrapped, n_dim), dtype=np.uint8))
         c.wrapped = pointer(s.kept[-1])
@@ -465,30 +511,66 @@ def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0
     check("mcmc", lib.bml_mcmc_nested_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
     try:
         message = lambda: lib.bml_mcmc_nested_message(handle).decode("utf-8", "replace")
-        s.finish(lib.bml_mcmc_nested_run(handle, max_evaluations), message(), _SOFT)
-        r, v, out = abi.bml_mcmc_nested_result(), abi.bml_mcmc_verdict(), (abi.bml_mcmc_summary * n_dim)()
-        s.finish(lib.bml_mcmc_nested_get_result(handle, ctypes.addressof(r)), message(), _SOFT)
-        points = [view(r.theta, np.float64, r.n_points, n_dim), view(r.log_likelihood, np.float64, r.n_points),
-                  view(r.weight, np.float64, r.n_points)]
-        s.finish(lib.bml_mcmc_nested_verdict(ctypes.addressof(v), handle), message(), _SOFT)
-        s.finish(lib.bml_mcmc_nested_summary(handle, ctypes.addressof(out)), message(), _SOFT)
-        n = int(draws or max(1, r.ess))
-        theta, ln_l = np.empty((n, 1, n_dim)), np.empty((n, 1))
-        s.finish(lib.bml_mcmc_nested_draw(handle, pointer(theta), pointer(ln_l), n, seed), message(), ())
-        return Run("nested", names, theta, ln_l, _summaries(out), Verdict(v, names), r.evaluations, log_z=r.log_z,
-                   log_z_error=r.log_z_error, information=r.information, ess=r.ess, rank_p=r.rank_p, converged=bool(r.converged),
-                   theta=points[0], log_likelihood=points[1], weight=points[2])
+        with _State(state, "nested", handle, s, message):
+            s.finish(lib.bml_mcmc_nested_run(handle, max_evaluations), message(), _SOFT)
+        return _weighted("nested", handle, s, message, names, draws, seed, abi.bml_mcmc_nested_result())
     finally:
         lib.bml_mcmc_nested_free(handle)
 
 
+def importance(log_likelihood, prior=None, *, transform=None, n_dim=0, points=0, seed=0, names=None, min_ess=0.0, error=0.0,
+               max_evaluations=0, draws=None, progress=None, state=None):
+    """Importance sampling from a learned density: the evidence and the posterior by few likelihoods, where it works (one blob or
+    several, bananas, shells, up to some 15 dimensions). Its verdict says where it does not: take nested or ensemble there.
+
+    log_likelihood, prior, transform, n_dim, draws, state as in nested; points of a stage; min_ess (0 = 10000) effective samples and
+    the error of ln Z (0 = 0.05) wanted
+
+    Returns a Run as of nested.
+    """
+    s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
+    n_dim = s.target(prior, transform, n_dim)
+    names, array = s.names(prior, names, n_dim)
+    c = abi.bml_mcmc_importance_config(n_dim=n_dim, points=points, seed=seed, names=array, min_ess=min_ess, error=error)
+    c.log_likelihood = s.log_prob(log_likelihood)
+    s.set_prior(c, prior, transform)
+    c.progress = s.progress(progress, abi.bml_mcmc_importance_progress_fn, abi.bml_mcmc_importance_progress)
+    check("mcmc", lib.bml_mcmc_importance_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
+    try:
+        message = lambda: lib.bml_mcmc_importance_message(handle).decode("utf-8", "replace")
+        with _State(state, "importance", handle, s, message):
+            s.finish(lib.bml_mcmc_importance_run(handle, max_evaluations), message(), _SOFT)
+        return _weighted("importance", handle, s, message, names, draws, seed, abi.bml_mcmc_importance_result())
+    finally:
+        lib.bml_mcmc_importance_free(handle)
+
+
+def _weighted(kind, handle, s, message, names, draws, seed, r):
+    """The Run of a sampler with weighted points; r: its empty result."""
+    result, judge, summary, draw = [getattr(lib, "bml_mcmc_%s_%s" % (kind, f)) for f in ("get_result", "verdict", "summary", "draw")]
+    n_dim = len(names)
+    v, out = abi.bml_mcmc_verdict(), (abi.bml_mcmc_summary * n_dim)()
+    s.finish(result(handle, ctypes.addressof(r)), message(), _SOFT)
+    theta, ln_l = view(r.theta, np.float64, r.n_points, n_dim), view(r.log_likelihood, np.float64, r.n_points)
+    weight = view(r.weight, np.float64, r.n_points)
+    s.finish(judge(ctypes.addressof(v), handle), message(), _SOFT)
+    s.finish(summary(handle, ctypes.addressof(out)), message(), _SOFT)
+    n = int(draws or max(1, r.ess))
+    chain, chain_ln_l = np.empty((n, 1, n_dim)), np.empty((n, 1))
+    s.finish(draw(handle, pointer(chain), pointer(chain_ln_l), n, seed), message(), ())
+    more = {m: getattr(r, m) for m in ("log_z", "log_z_error", "information", "ess", "rank_p", "pareto", "strays") if hasattr(r, m)}
+    return Run(kind, names, chain, chain_ln_l, _summaries(out), Verdict(v, names), r.evaluations, converged=bool(r.converged),
+               theta=theta, log_likelihood=ln_l, weight=weight, **more)
+
+
 def nuts(log_prob, prior=None, *, n_dim=0, start=None, draws=1000, warmup=0, n_chains=0, seed=0, names=None, lower=None,
-         upper=None, dense=False, target_accept=0.0, max_depth=0, gradient_tolerance=0.0, nan="stops", progress=None):
+         upper=None, dense=False, target_accept=0.0, max_depth=0, gradient_tolerance=0.0, nan="stops", progress=None, state=None):
     """NUTS, for log-probabilities with gradients.
 
     log_prob(theta [n][d]) -> ([n], gradient [n][d]), of the whole posterior: the prior's density belongs into it
     prior    its limits bound the parameters, and it is the start; or lower [d], upper [d], and start [n_chains][d]
     draws    kept, of each of n_chains (0 = 4) chains; warmup 0 = 1000
+    state    a file to go on from, up to `draws`, and to be left in, as of the ensemble
 
     The gradient is checked by differences at the start (bml.Error names the parameter). Returns a Run.
     """
@@ -508,13 +590,18 @@ def nuts(log_prob, prior=None, *, n_dim=0, start=None, draws=1000, warmup=0, n_c
     check("mcmc", lib.bml_mcmc_nuts_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
     try:
         message = lambda: lib.bml_mcmc_nuts_message(handle).decode("utf-8", "replace")
-        if start is None:
+        saved = _State(state, "nuts", handle, s, message)
+        if saved.found:
+            status = 0
+        elif start is None:
             status = lib.bml_mcmc_nuts_start_prior(handle)
         else:
             given = doubles(start, n_chains or 4, n_dim)
             status = lib.bml_mcmc_nuts_start(handle, pointer(given))
         s.finish(status, message(), ())
-        s.finish(lib.bml_mcmc_nuts_run(handle, draws), message(), ())
+        more = max(0, draws - lib.bml_mcmc_nuts_get_info(handle).draws)
+        with saved:
+            s.finish(lib.bml_mcmc_nuts_run(handle, more) if more else 0, message(), ())
         chain, info = lib.bml_mcmc_nuts_chain(handle), lib.bml_mcmc_nuts_get_info(handle)
         out, v = (abi.bml_mcmc_summary * n_dim)(), abi.bml_mcmc_verdict()
         s.finish(lib.bml_mcmc_summarize(ctypes.addressof(out), chain), message(), _SOFT)

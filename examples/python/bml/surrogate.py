@@ -78,6 +78,20 @@ class Surrogate:
                                                           len(point), why.buffer), why)
         return float(out[0]) if single else out
 
+    def gradient(self, rows, data, redshift=None, delta=1.0, *, ln_f=None, own_error=False, ebl=None, H0=0.0, omega_m=0.0,
+                 distance=0.0, threads=None):
+        """(ln L [n], gradient [n][8]): log_likelihood, and its derivatives by the six columns of a row, by log10 delta, by ln_f (0
+        without one); zero outside the domain. What bml.mcmc.nuts takes."""
+        rows, single = _rows(rows)
+        point, why, out = points(data), Why(), np.empty(len(rows))
+        slope = np.empty((len(rows), abi.BML_SED_GRADIENT))
+        redshift = getattr(data, "redshift", None) if redshift is None and not distance else redshift
+        observer, ebl = _observers(1, redshift, 1.0, ebl, H0, omega_m, distance)
+        ask, kept = self._ask(rows, delta, ln_f, observer, own_error, threads)
+        check("sed", lib.bml_sed_surrogate_gradient(pointer(out), pointer(slope), self.handle, ctypes.addressof(ask), pointer(point),
+                                                    len(point), why.buffer), why)
+        return (float(out[0]), slope[0]) if single else (out, slope)
+
 
 def load(name="ssc"):
     """A model that is shipped ("ssc", "ssc_ssa_gg": with self-absorption and pair production), or the path of one."""
