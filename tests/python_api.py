@@ -5,6 +5,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,7 +85,7 @@ def spectra():
 
 def hello_source():
     """The source and observer of hello_ssc.c, by its own text."""
-    text = open("examples/hello/hello_ssc.c").read()
+    text = re.sub(r"/\*.*?\*/", "", open("examples/hello/hello_ssc.c").read(), flags=re.S)
     take = lambda block: {k.strip()[1:]: float(v) for k, v in (
         part.split("=") for part in text.split(block)[1].split("{")[1].split("}")[0].split(",") if "=" in part)}
     observer = take("bml_ssc_observer")
@@ -347,7 +348,6 @@ def networks():
         with open(path, "r+b") as f:
             f.truncate(1000)
         refuses(bml.Error, "", "half a file", bml.nn.load, path)
-    import re
     text = open("tests/onnx_fixtures.h").read()
     numbers = lambda what: np.array(re.search(r"onnx_gru_both_steps_%s\[\] = \{(.*?)\}" % what, text).group(1).split(","), float)
     net = bml.nn.load_onnx("tests/onnx/gru_both_steps.onnx")
