@@ -382,6 +382,41 @@ def fits():
     refuses(bml.Error, "no folder", "a folder that is none", bml.fit.read, "nowhere")
 
 
+# ==== mistakes ========================================================================================================
+def mistakes():
+    """What is typed wrong is refused by its name, before C sees it: shapes, kinds of numbers, words, counts."""
+    ssc, mcmc, nn = bml.ssc, bml.mcmc, bml.nn.load("examples/models/ssc.safetensors")
+    prior, rng, blob = mcmc.Prior([mcmc.uniform("a", 0, 1)]), bml.sample.Rng(1), ssc.solve(ROW)
+    flat, two = lambda t: np.zeros(len(t)), [ROW, ROW]
+    for word, what, f in (
+            ("redshift", "text for a number", lambda: ssc.sed(ROW, NU, "0.1")),
+            ("real numbers", "complex rows", lambda: ssc.sed(np.array(ROW) + 0j, NU, 0.1)),
+            ("redshift has shape (3,)", "three redshifts of two rows", lambda: ssc.sed(two, NU, [0.1, 0.2, 0.3])),
+            ("gamma_break has shape (3,)", "three breaks of two rows", lambda: ssc.sed(two, NU, 0.1, gamma_break=[1, 2, 3])),
+            ("nu[1] = nan", "NaN for a frequency", lambda: ssc.sed(ROW, [1e9, np.nan], 0.1)),
+            ("nu[0] = -1", "a negative frequency", lambda: blob.sed([-1], 0.1)),
+            ("injection = 'powerlaw'", "a word that is none", lambda: ssc.sed(ROW, NU, 0.1, injection="powerlaw")),
+            ("on_error = 'ignore'", "another", lambda: ssc.sed(ROW, NU, 0.1, on_error="ignore")),
+            ("component = None", "None for a word", lambda: ssc.sed(ROW, NU, 0.1, component=None)),
+            ("have it already", "a row and one of its members", lambda: ssc.solve(ROW, R=1e15)),
+            ("shape", "two rows for one source", lambda: ssc.solve(two)),
+            ("needs a kind", "a field of no kind", lambda: ssc.sed(ROW, NU, 0.1, external=[{"temperature": 1e4}])),
+            ("redshift = 0", "an observer without a redshift", lambda: blob.derived()),
+            ("delta", "a negative Doppler factor", lambda: bml.surrogate.load().sed(ROW, NU, 0.1, -3)),
+            ("shape", "12 numbers in rows of four", lambda: nn.predict(np.zeros((3, 4)))),
+            ("n_draws", "-1 draws", lambda: nn.draws(np.zeros(6), -1)),
+            ("nobody else's", "two parameters of one name", lambda: mcmc.Prior([mcmc.uniform("a", 0, 1)] * 2)),
+            ("made by uniform", "a pair for a parameter", lambda: mcmc.Prior([(0, 1)])),
+            ("1 names for 2", "too few names", lambda: mcmc.verdict(np.random.rand(50, 4, 2), ["a"])),
+            ("seed = -1", "a negative seed", lambda: mcmc.ensemble(flat, prior, seed=-1)),
+            ("thin = 0", "thin = 0", lambda: mcmc.ensemble(flat, prior, thin=0)),
+            ("two things", "NUTS without a gradient", lambda: mcmc.nuts(flat, prior)),
+            ("rng", "a number for a generator", lambda: bml.sample.black_body(3, 1)),
+            ("the density returned", "a density of another length", lambda: bml.sample.Table(lambda x: np.ones(3), 0, 1)),
+            ("that of the electrons", "protons with a field", lambda: bml.hadron.solve({}, dict(B=1)))):
+        refuses(bml.Error, word, what, f)
+
+
 # ==== import ==========================================================================================================
 def imports():
     """A library of another layout does not load; the message names what differs."""
@@ -454,7 +489,7 @@ if __name__ == "__main__":
     if "--bench" in sys.argv:
         bench()
         sys.exit()
-    for part in (imports, spectra, data, protons, samplers, states, draws, networks, classifiers, fits):
+    for part in (imports, mistakes, spectra, data, protons, samplers, states, draws, networks, classifiers, fits):
         t = time.perf_counter()
         part()
         print("      %s: %.1f s" % (part.__name__, time.perf_counter() - t))

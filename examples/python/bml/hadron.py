@@ -14,7 +14,7 @@ import ctypes
 import numpy as np
 
 from . import _abi as abi, ssc
-from ._lib import BadArgument, Callback, Why, check, choice, doubles, lib, pointer
+from ._lib import BadArgument, Callback, Why, check, choice, doubles, lib, numbers, pointer
 
 SPECIES = ("gamma", "positron", "anti_nu_mu", "nu_mu", "nu_e", "electron", "anti_nu_e", "bethe_heitler", "synchrotron", "neutrinos",
            "neutron")
@@ -74,7 +74,7 @@ class Protons:
         at, observer = doubles(np.atleast_1d(log10_GeV), -1), _observer(redshift, delta, flavours, **how)
         out = np.empty((3, len(at)))
         check("hadron", lib.bml_hadron_neutrinos(pointer(out), pointer(at), len(at), self.handle, ctypes.addressof(observer)),
-              self.message)
+              _seen_by(observer))
         return out
 
     def events(self, log10_GeV, area, seconds, redshift=None, delta=1.0, *, flavours="mixed", **how):
@@ -103,6 +103,10 @@ def _observer(redshift, delta, flavours, H0=0.0, omega_m=0.0, distance=0.0):
     return abi.bml_hadron_observer(redshift or 0.0, delta, H0, omega_m, distance, choice("flavours", flavours, _FLAVOURS))
 
 
+def _seen_by(o):
+    return "redshift = %g, delta = %g, H0 = %g, omega_m = %g, distance = %g" % (o.redshift, o.delta, o.H0, o.omega_m, o.distance)
+
+
 def _source(members):
     out = abi.bml_hadron_source()
     for name, value in members.items():
@@ -110,8 +114,12 @@ def _source(members):
             value = value if isinstance(value, int) else sum(choice("off", v, PROCESSES) for v in value)
         elif name == "injection":
             value = choice("injection", value, _INJECTION)
+        elif name in "RB":
+            raise BadArgument("protons: %s is that of the electrons" % name)
         elif name not in {n for n, _ in out._fields_}:
             raise BadArgument("protons: no member '%s'" % name)
+        elif numbers(value, name).ndim:
+            raise BadArgument("protons: %s: one number" % name)
         setattr(out, name, value)
     return out
 

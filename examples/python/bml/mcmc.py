@@ -17,7 +17,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import _abi as abi
-from ._lib import BadArgument, Callback, Why, check, choice, doubles, failure, lib, pointer, view
+from ._lib import BadArgument, Callback, Why, check, choice, doubles, failure, lib, numbers, pointer, spread, view, whole
 
 Summary = namedtuple("Summary", [n for n, _ in abi.bml_mcmc_summary._fields_])
 """median, minus, plus (15.87 and 84.13 % quantiles as distances), mean, sd, ess, rhat, tau, ess_bulk, ess_tail."""
@@ -86,12 +86,23 @@ def table(name, x, density, **how):
     return Parameter(name, abi.BML_MCMC_TABLE, x=x, density=density, **how)
 
 
+def _unlike(names):
+    """Names are text, and differ."""
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or name in names[:i]:
+            raise BadArgument("parameter %d: its name %r must be text, and nobody else's" % (i, name))
+
+
 class Prior:
     """A prior of Parameters in order. names; log_density(theta), transform(cube), inverse(theta): [n][d] or [d]; sample(n)."""
 
     def __init__(self, parameters):
-        self.parameters = list(parameters)
+        self.parameters = [parameters] if isinstance(parameters, Parameter) else list(parameters)
+        for i, p in enumerate(self.parameters):
+            if not isinstance(p, Parameter):
+                raise BadArgument("parameter %d: made by uniform, log_uniform, normal or table, not %r" % (i, p))
         self.names = [p.name for p in self.parameters]
+        _unlike(self.names)
         self.n_dim = len(self.parameters)
         self.calls = Callback()
         params = (abi.bml_mcmc_prior_param * max(self.n_dim, 1))()
@@ -119,7 +130,7 @@ class Prior:
             lib.bml_mcmc_prior_free(self.handle)
 
     def _points(self, x):
-        x = np.asarray(x, float)
+        x = numbers(x)
         return doubles(np.atleast_2d(x), -1, self.n_dim), x.ndim == 1
 
     def log_density(self, theta):
@@ -137,7 +148,7 @@ class Prior:
             status = f(self.handle, pointer(out) + i * step, pointer(x) + i * step)
             if status:
                 self.calls.settle()
-                raise failure("mcmc", status, "point %d" % i)
+                raise failure("mcmc", status, "point %d, %s: outside of what can be transformed" % (i, x[i]))
         return out[0] if single else out
 
     def transform(self, cube):
@@ -237,18 +248,27 @@ def _chain(theta, log_prob=None):
 def summarize(chain, names=None):
     """name -> Summary of any chain [steps][walkers][d] (emcee's get_chain(), for instance): R-hat and ESS are ArviZ's."""
     c, kept = _chain(chain)
+    names = _named(names, c.n_dim)
     out = (abi.bml_mcmc_summary * c.n_dim)()
     check("mcmc", lib.bml_mcmc_summarize(ctypes.addressof(out), c), allow=_SOFT)
-    return dict(zip(names or ["%d" % i for i in range(c.n_dim)], _summaries(out)))
+    return dict(zip(names, _summaries(out)))
 
 
 def verdict(chain, names=None):
     """The Verdict on any chain [steps][walkers][d]."""
     c, kept = _chain(chain)
-    names = list(names or ["%d" % i for i in range(c.n_dim)])
+    names = _named(names, c.n_dim)
     v, array = abi.bml_mcmc_verdict(), _name_array(names)
     check("mcmc", lib.bml_mcmc_chain_verdict(ctypes.addressof(v), c, ctypes.addressof(array)), allow=_SOFT)
     return Verdict(v, names)
+
+
+def _named(names, n_dim):
+    names = list(names or ["%d" % i for i in range(n_dim)])
+    if len(names) != n_dim:
+        raise BadArgument("%d names for %d parameters" % (len(names), n_dim))
+    _unlike(names)
+    return names
 
 
 def _name_array(names):
@@ -256,6 +276,12 @@ def _name_array(names):
 
 
 # ==== samplers ========================================================================================================
+
+def _pair(returned, what):
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise BadArgument("the callback must return two things, %s" % what)
+    return returned
+
 
 class _Sampler(Callback):
     """What the samplers share: callbacks with arrays, names, progress."""
@@ -266,7 +292,7 @@ class _Sampler(Callback):
         return view(address, np.float64, n, n_dim)
 
     def fill(self, address, values, *shape):
-        values = np.asarray(values, float)
+        values = numbers(values, "what the callback returned")
         if values.shape != shape:
             raise BadArgument("the callback returned shape %s, where %s is needed" % (values.shape, shape))
         np.frombuffer((ctypes.c_double * int(np.prod(shape))).from_address(address)).reshape(shape)[...] = values
@@ -280,7 +306,7 @@ class _Sampler(Callback):
             lp = prior.log_density(x)
             inside = lp > -np.inf
             if inside.any():
-                values = np.asarray(f(x[inside]), float)
+                values = numbers(f(x[inside]), "what the callback returned")
                 if values.shape != (int(inside.sum()),):
                     raise BadArgument("the callback returned shape %s, where (%d,) is needed" % (values.shape, inside.sum()))
                 lp[inside] += values
@@ -301,8 +327,8 @@ class _Sampler(Callback):
             more = np.full((n, k), np.nan)
             inside = lp > -np.inf
             if inside.any():
-                values, quantities = f(x[inside])
-                lp[inside] += np.asarray(values, float)
+                values, quantities = _pair(f(x[inside]), "([n], derived [n][k])")
+                lp[inside] += numbers(values, "what the callback returned")
                 more[inside] = quantities
             self.fill(out, lp, n)
             self.fill(to, more, n, k)
@@ -317,7 +343,7 @@ class _Sampler(Callback):
     def gradient(self, f):
         """f(theta [n][d]) -> ([n], [n][d])."""
         def call(out, to, theta, n, n_dim, user):
-            values, slope = f(self.points(theta, n, n_dim))
+            values, slope = _pair(f(self.points(theta, n, n_dim)), "([n], gradient [n][d])")
             self.fill(out, values, n)
             self.fill(to, slope, n, n_dim)
 
@@ -365,9 +391,7 @@ class _Sampler(Callback):
         config.transform = self.keep(abi.bml_mcmc_transform, call)
 
     def names(self, prior, names, n_dim):
-        names = list(names or (prior.names if prior else None) or ["%d" % i for i in range(n_dim)])
-        if len(names) != n_dim:
-            raise BadArgument("%d names for %d parameters" % (len(names), n_dim))
+        names = _named(names or (prior.names if prior else None), whole(n_dim, "n_dim"))
         self.kept.append(_name_array(names))
         return names, ctypes.addressof(self.kept[-1])
 
@@ -433,7 +457,8 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
     n_dim = prior.n_dim if prior else n_dim or (np.shape(start[0] if isinstance(start, tuple) else start)[-1])
     names, array = s.names(prior, names, n_dim)
-    c = abi.bml_mcmc_config(n_dim=n_dim, n_walkers=n_walkers, seed=seed, names=array, thin=thin, nan_policy=choice("nan", nan, _NAN))
+    c = abi.bml_mcmc_config(n_dim=n_dim, n_walkers=whole(n_walkers, "n_walkers"), seed=whole(seed, "seed"), names=array,
+                            thin=whole(thin, "thin", 1), nan_policy=choice("nan", nan, _NAN))
     if derived:
         c.log_prob_derived, c.n_derived = s.derived(f, density, len(derived)), len(derived)
     else:
@@ -455,7 +480,7 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
         elif start is None:
             status = lib.bml_mcmc_start_prior(handle, prior.handle)
         elif isinstance(start, tuple):
-            centre, radius = doubles(start[0], n_dim), doubles(np.broadcast_to(start[1], n_dim))
+            centre, radius = doubles(start[0], n_dim), spread(start[1], n_dim, "radius")
             status = lib.bml_mcmc_start_ball(handle, pointer(centre), pointer(radius))
         else:
             given = doubles(start, lib.bml_mcmc_ensemble_get_info(handle).n_walkers, n_dim)
@@ -498,14 +523,14 @@ def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
     n_dim = s.target(prior, transform, n_dim)
     names, array = s.names(prior, names, n_dim)
-    c = abi.bml_mcmc_nested_config(n_dim=n_dim, live_points=live_points, seed=seed, names=array, remaining=remaining, error=error,
-                                   min_ess=min_ess, nan_policy=choice("nan", nan, _NAN),
+    c = abi.bml_mcmc_nested_config(n_dim=n_dim, live_points=whole(live_points, "live_points"), seed=whole(seed, "seed"),
+                                   names=array, remaining=remaining, error=error, min_ess=min_ess, nan_policy=choice("nan", nan, _NAN),
                                    method=choice("method", method, ("auto", "region", "slice")))
     c.log_likelihood = s.log_prob(log_likelihood)
     c.check_evidence = abi.BML_MCMC_CHECKED if check_evidence else abi.BML_MCMC_UNCHECKED
     s.set_prior(c, prior, transform)
     if wrapped is not None:
-        s.kept.append(np.ascontiguousarray(np.broadcast_to(wrapped, n_dim), dtype=np.uint8))
+        s.kept.append(spread(wrapped, n_dim, "wrapped").astype(np.uint8))
         c.wrapped = pointer(s.kept[-1])
     c.progress = s.progress(progress, abi.bml_mcmc_nested_progress_fn, abi.bml_mcmc_nested_progress)
     check("mcmc", lib.bml_mcmc_nested_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
@@ -531,7 +556,8 @@ def importance(log_likelihood, prior=None, *, transform=None, n_dim=0, points=0,
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
     n_dim = s.target(prior, transform, n_dim)
     names, array = s.names(prior, names, n_dim)
-    c = abi.bml_mcmc_importance_config(n_dim=n_dim, points=points, seed=seed, names=array, min_ess=min_ess, error=error)
+    c = abi.bml_mcmc_importance_config(n_dim=n_dim, points=whole(points, "points"), seed=whole(seed, "seed"), names=array,
+                                       min_ess=min_ess, error=error)
     c.log_likelihood = s.log_prob(log_likelihood)
     s.set_prior(c, prior, transform)
     c.progress = s.progress(progress, abi.bml_mcmc_importance_progress_fn, abi.bml_mcmc_importance_progress)
@@ -547,7 +573,8 @@ def importance(log_likelihood, prior=None, *, transform=None, n_dim=0, points=0,
 
 def _weighted(kind, handle, s, message, names, draws, seed, r):
     """The Run of a sampler with weighted points; r: its empty result."""
-    result, judge, summary, draw = [getattr(lib, "bml_mcmc_%s_%s" % (kind, f)) for f in ("get_result", "verdict", "summary", "draw")]
+    result, judge, summary, draw = [getattr(lib, "bml_mcmc_%s_%s" % (kind, f))
+                                    for f in ("get_result", "verdict", "summary", "draw")]
     n_dim = len(names)
     v, out = abi.bml_mcmc_verdict(), (abi.bml_mcmc_summary * n_dim)()
     s.finish(result(handle, ctypes.addressof(r)), message(), _SOFT)
@@ -555,7 +582,7 @@ def _weighted(kind, handle, s, message, names, draws, seed, r):
     weight = view(r.weight, np.float64, r.n_points)
     s.finish(judge(ctypes.addressof(v), handle), message(), _SOFT)
     s.finish(summary(handle, ctypes.addressof(out)), message(), _SOFT)
-    n = int(draws or max(1, r.ess))
+    n = whole(draws, "draws", 1) if draws else max(1, int(r.ess))
     chain, chain_ln_l = np.empty((n, 1, n_dim)), np.empty((n, 1))
     s.finish(draw(handle, pointer(chain), pointer(chain_ln_l), n, seed), message(), ())
     more = {m: getattr(r, m) for m in ("log_z", "log_z_error", "information", "ess", "rank_p", "pareto", "strays") if hasattr(r, m)}
@@ -577,14 +604,15 @@ def nuts(log_prob, prior=None, *, n_dim=0, start=None, draws=1000, warmup=0, n_c
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
     n_dim = prior.n_dim if prior else n_dim or np.shape(start)[-1]
     names, array = s.names(prior, names, n_dim)
-    c = abi.bml_mcmc_nuts_config(n_dim=n_dim, n_chains=n_chains, seed=seed, names=array, warmup=warmup, max_depth=max_depth,
+    c = abi.bml_mcmc_nuts_config(n_dim=n_dim, n_chains=whole(n_chains, "n_chains"), seed=whole(seed, "seed"), names=array,
+                                 warmup=whole(warmup, "warmup"), max_depth=whole(max_depth, "max_depth"),
                                  target_accept=target_accept, gradient_tolerance=gradient_tolerance,
                                  nan_policy=choice("nan", nan, _NAN), metric=abi.BML_MCMC_DENSE if dense else abi.BML_MCMC_DIAGONAL)
     c.log_prob = s.gradient(log_prob)
     c.prior = prior.handle if prior else None
     for name, value in (("lower", lower), ("upper", upper)):
         if value is not None:
-            s.kept.append(doubles(np.broadcast_to(value, n_dim)))
+            s.kept.append(spread(value, n_dim, name))
             setattr(c, name, pointer(s.kept[-1]))
     c.progress = s.progress(progress, abi.bml_mcmc_nuts_progress_fn, abi.bml_mcmc_nuts_progress)
     check("mcmc", lib.bml_mcmc_nuts_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
@@ -599,7 +627,7 @@ def nuts(log_prob, prior=None, *, n_dim=0, start=None, draws=1000, warmup=0, n_c
             given = doubles(start, n_chains or 4, n_dim)
             status = lib.bml_mcmc_nuts_start(handle, pointer(given))
         s.finish(status, message(), ())
-        more = max(0, draws - lib.bml_mcmc_nuts_get_info(handle).draws)
+        more = max(0, whole(draws, "draws", 1) - lib.bml_mcmc_nuts_get_info(handle).draws)
         with saved:
             s.finish(lib.bml_mcmc_nuts_run(handle, more) if more else 0, message(), ())
         chain, info = lib.bml_mcmc_nuts_chain(handle), lib.bml_mcmc_nuts_get_info(handle)

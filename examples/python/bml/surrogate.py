@@ -8,7 +8,7 @@ import ctypes
 import numpy as np
 
 from . import _abi as abi
-from ._lib import Why, check, doubles, lib, pointer, share, threads as thread_count
+from ._lib import BadArgument, Why, check, doubles, lib, pointer, share, spread, threads as thread_count
 from .ssc import ROW, _observers, _rows, points
 
 
@@ -41,7 +41,9 @@ class Surrogate:
 
     def _ask(self, rows, delta, ln_f, observer, own_error, threads):
         n = len(rows)
-        kept = [doubles(np.broadcast_to(delta, n)), None if ln_f is None else doubles(np.broadcast_to(ln_f, n)), observer, rows]
+        kept = [spread(delta, n, "delta"), None if ln_f is None else spread(ln_f, n, "ln_f"), observer, rows]
+        if not (kept[0] > 0).all():
+            raise BadArgument("delta: must be positive")
         return abi.bml_sed_rows(pointer(rows), pointer(kept[0]), pointer(kept[1]), n, thread_count(threads), int(own_error),
                                 pointer(observer)), kept
 
