@@ -40,8 +40,10 @@ int main(void) {
     if (!status) status = bml_mcmc_run_until(e, &v, NULL); /* 1000 effective samples; burn-in found */
     if (!status) status = bml_mcmc_ensemble_summary(e, s, v.burn);
     for (int k = 0; k < 2 && !status; k++) {
-        printf("%c = %.3f -%.3f +%.3f", "ab"[k], s[k].median, s[k].minus, s[k].plus);
-        printf("   (tau %.1f steps, %.0f effective samples, R-hat %.3f)\n", s[k].tau, s[k].ess_bulk, s[k].rhat);
+        printf("%c = %.3f", "ab"[k], s[k].median);
+        printf(" -%.3f +%.3f", s[k].minus, s[k].plus);
+        printf("   (tau %.1f steps, %.0f effective samples", s[k].tau, s[k].ess_bulk);
+        printf(", R-hat %.3f)\n", s[k].rhat);
     }
     if (!status) { /* and is a line good enough? */
         double median[2] = {s[0].median, s[1].median};
