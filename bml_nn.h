@@ -7371,14 +7371,22 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__CHUNK
 #undef BML_NN__CONST_AT
 #undef BML_NN__DEPTH
+#undef BML_NN__EIGHT
 #undef BML_NN__EPSILON
 #undef BML_NN__MOMENTUM
+#undef BML_NN__FIRST
+#undef BML_NN__FOUR
+#undef BML_NN__FOURS
+#undef BML_NN__GATHER
+#undef BML_NN__HIGH
 #undef BML_NN__INDEPENDENT
 #undef BML_NN__INLINE
 #undef BML_NN__INT_FIELD
 #undef BML_NN__INT_RULE
 #undef BML_NN__INT_SETTING
 #undef BML_NN__LANES
+#undef BML_NN__LAST
+#undef BML_NN__LOW
 #undef BML_NN__MOST
 #undef BML_NN__MOST_STATES
 #undef BML_NN__MOST_UNITS
@@ -7394,6 +7402,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__RESTRICT
 #undef BML_NN__ROWS
 #undef BML_NN__SHAPED
+#undef BML_NN__TURN
 #undef BML_NN__UNROLL
 #undef BML_NN__VECTOR
 
