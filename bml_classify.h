@@ -566,7 +566,7 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
 #error "bml_classify.h: compile it without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
 #endif
 #include <float.h>
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 && FLT_EVAL_METHOD != 1
 #error "bml_classify.h: FLT_EVAL_METHOD is not 0 or 1: -msse2 -mfpmath=sse on i386, -std=gnu99 elsewhere"
 #endif
 #if defined(BML_CLASSIFY_MALLOC) != defined(BML_CLASSIFY_FREE)

@@ -379,7 +379,7 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #error "bml_hadron.h: compile this file without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
 #endif
 #include <float.h>
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 && FLT_EVAL_METHOD != 1
 #error "bml_hadron.h: doubles must not be kept in wider registers (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
 #endif
 #if defined(BML_HADRON_MALLOC) != defined(BML_HADRON_FREE)

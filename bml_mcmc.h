@@ -878,7 +878,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 #endif
 #include <float.h>
 #if defined(FLT_EVAL_METHOD)
-#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 && FLT_EVAL_METHOD != 1
 #error \
     "bml_mcmc.h: doubles are computed in another precision here (FLT_EVAL_METHOD): on i386 add -msse2 -mfpmath=sse, on s390x -std=gnu99"
 #endif

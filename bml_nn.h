@@ -585,7 +585,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *trainer, const char *path);
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "bml_nn.h: FLT_EVAL_METHOD must be 0: float computed as float (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
 #elif !defined(FLT_EVAL_METHOD) && (defined(__GNUC__) || defined(__clang__))
 #error "bml_nn.h: FLT_EVAL_METHOD is not known: compile as C99 or later (in C++: C++11)"
@@ -1099,6 +1099,41 @@ typedef bml_nn_real bml_nn__loose;
 #define BML_NN__AT(p) (*(bml_nn__loose *)(p)) /* a vector at any address */
 #define BML_NN__CONST_AT(p) (*(const bml_nn__loose *)(p))
 
+/* Words for turning squares of four by four in registers, where the compiler has one for a change of lanes. */
+#if defined(__has_builtin) && (defined(__GNUC__) || defined(__clang__))
+#if __has_builtin(__builtin_shufflevector)
+typedef bml_nn_real bml_nn__four __attribute__((vector_size(4 * sizeof(bml_nn_real))));
+typedef bml_nn_real bml_nn__loose_four
+    __attribute__((vector_size(4 * sizeof(bml_nn_real)), aligned(sizeof(bml_nn_real)), may_alias));
+#define BML_NN__FOUR(p) ((bml_nn__four)(*(const bml_nn__loose_four *)(p)))
+#define BML_NN__EIGHT(p, step) \
+    __builtin_shufflevector(BML_NN__FOUR(p), BML_NN__FOUR((p) + (step)), 0, 1, 2, 3, 4, 5, 6, 7)
+/* Which lanes of two vectors each four lanes from q on take. */
+#define BML_NN__LOW(q) q, BML_NN__LANES + q, q + 1, BML_NN__LANES + q + 1
+#define BML_NN__HIGH(q) q + 2, BML_NN__LANES + q + 2, q + 3, BML_NN__LANES + q + 3
+#define BML_NN__FIRST(q) q, q + 1, BML_NN__LANES + q, BML_NN__LANES + q + 1
+#define BML_NN__LAST(q) q + 2, q + 3, BML_NN__LANES + q + 2, BML_NN__LANES + q + 3
+#ifdef BML_NN_DOUBLE
+#define BML_NN__FOURS (BML_NN__VECTOR / 32)
+#else
+#define BML_NN__FOURS (BML_NN__VECTOR / 16)
+#endif
+/* GATHER: as many fours as a vector holds, `step` apart. */
+#if BML_NN__FOURS == 1
+#define BML_NN__TURN(a, b, lanes) __builtin_shufflevector(a, b, lanes(0))
+#define BML_NN__GATHER(p, step) BML_NN__FOUR(p)
+#elif BML_NN__FOURS == 2
+#define BML_NN__TURN(a, b, lanes) __builtin_shufflevector(a, b, lanes(0), lanes(4))
+#define BML_NN__GATHER(p, step) BML_NN__EIGHT(p, step)
+#elif BML_NN__FOURS == 4
+#define BML_NN__TURN(a, b, lanes) __builtin_shufflevector(a, b, lanes(0), lanes(4), lanes(8), lanes(12))
+#define BML_NN__GATHER(p, step)                                                                                       \
+    __builtin_shufflevector(BML_NN__EIGHT(p, step), BML_NN__EIGHT((p) + 2 * (step), step), 0, 1, 2, 3, 4, 5, 6, 7, 8, \
+                            9, 10, 11, 12, 13, 14, 15)
+#endif
+#endif
+#endif
+
 typedef struct bml_nn__mat { /* element (i, j) is p[i rs + j cs] */
     const bml_nn_real *p;
     ptrdiff_t rs;
@@ -1237,22 +1272,52 @@ static void bml_nn__pack_rows(bml_nn_real *BML_NN__RESTRICT pack, bml_nn__mat b,
     }
 }
 
+#ifdef BML_NN__TURN
+/* Four rows of pack[depth][PANEL], LANES columns of them, from as many columns `width` apart: lanes 4 q ... 4 q + 3 of
+   vector i hold four numbers of column 4 q + i; four by four they change places with the other vectors'. */
+static BML_NN__INLINE void bml_nn__turn(bml_nn_real *to, const bml_nn_real *from, ptrdiff_t width) {
+    const bml_nn__vec a = BML_NN__GATHER(from, 4 * width);
+    const bml_nn__vec b = BML_NN__GATHER(from + width, 4 * width);
+    const bml_nn__vec c = BML_NN__GATHER(from + 2 * width, 4 * width);
+    const bml_nn__vec d = BML_NN__GATHER(from + 3 * width, 4 * width);
+    const bml_nn__vec ab = BML_NN__TURN(a, b, BML_NN__LOW); /* a0 b0 a1 b1 */
+    const bml_nn__vec cd = BML_NN__TURN(c, d, BML_NN__LOW);
+    const bml_nn__vec ab_high = BML_NN__TURN(a, b, BML_NN__HIGH); /* a2 b2 a3 b3 */
+    const bml_nn__vec cd_high = BML_NN__TURN(c, d, BML_NN__HIGH);
+    BML_NN__AT(to) = BML_NN__TURN(ab, cd, BML_NN__FIRST); /* a0 b0 c0 d0 */
+    BML_NN__AT(to + BML_NN__PANEL) = BML_NN__TURN(ab, cd, BML_NN__LAST);
+    BML_NN__AT(to + 2 * BML_NN__PANEL) = BML_NN__TURN(ab_high, cd_high, BML_NN__FIRST);
+    BML_NN__AT(to + 3 * BML_NN__PANEL) = BML_NN__TURN(ab_high, cd_high, BML_NN__LAST);
+}
+
+/* Eight rows of a panel, n columns of it; the last vector of columns may overlap the one before. */
+static void bml_nn__pack_eight(bml_nn_real *pack, const bml_nn_real *from, ptrdiff_t width, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j += BML_NN__LANES) {
+        ptrdiff_t at = j + BML_NN__LANES <= n ? j : n - BML_NN__LANES;
+        bml_nn__turn(pack + at, from + at * width, width);
+        bml_nn__turn(pack + 4 * BML_NN__PANEL + at, from + 4 + at * width, width);
+    }
+}
+#else
+static void bml_nn__pack_eight(bml_nn_real *pack, const bml_nn_real *from, ptrdiff_t width, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j++) {
+        for (int l = 0; l < 8; l++) {
+            pack[l * BML_NN__PANEL + j] = from[j * width + l];
+        }
+    }
+}
+#endif
+
 /* The same from columns that are contiguous. Eight rows at a time stay in the cache. */
 static void bml_nn__pack_cols(bml_nn_real *BML_NN__RESTRICT pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
     ptrdiff_t k = 0;
     if (n < BML_NN__PANEL) bml_nn__clear(pack, depth * BML_NN__PANEL);
-    for (; k + 8 <= depth; k += 8) {
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const bml_nn_real *from = b.p + k * b.rs + j * b.cs;
-            bml_nn_real *to = pack + k * BML_NN__PANEL + j;
-            for (int l = 0; l < 8; l++) {
-                to[l * BML_NN__PANEL] = from[l * b.rs];
-            }
-        }
+    for (; n >= BML_NN__LANES && k + 8 <= depth; k += 8) {
+        bml_nn__pack_eight(pack + k * BML_NN__PANEL, b.p + k, b.cs, n);
     }
     for (; k < depth; k++) {
         for (ptrdiff_t j = 0; j < n; j++) {
-            pack[k * BML_NN__PANEL + j] = b.p[k * b.rs + j * b.cs];
+            pack[k * BML_NN__PANEL + j] = b.p[k + j * b.cs];
         }
     }
 }
@@ -7306,14 +7371,22 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__CHUNK
 #undef BML_NN__CONST_AT
 #undef BML_NN__DEPTH
+#undef BML_NN__EIGHT
 #undef BML_NN__EPSILON
 #undef BML_NN__MOMENTUM
+#undef BML_NN__FIRST
+#undef BML_NN__FOUR
+#undef BML_NN__FOURS
+#undef BML_NN__GATHER
+#undef BML_NN__HIGH
 #undef BML_NN__INDEPENDENT
 #undef BML_NN__INLINE
 #undef BML_NN__INT_FIELD
 #undef BML_NN__INT_RULE
 #undef BML_NN__INT_SETTING
 #undef BML_NN__LANES
+#undef BML_NN__LAST
+#undef BML_NN__LOW
 #undef BML_NN__MOST
 #undef BML_NN__MOST_STATES
 #undef BML_NN__MOST_UNITS
@@ -7329,6 +7402,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__RESTRICT
 #undef BML_NN__ROWS
 #undef BML_NN__SHAPED
+#undef BML_NN__TURN
 #undef BML_NN__UNROLL
 #undef BML_NN__VECTOR
 

@@ -675,7 +675,7 @@ BML_SAMPLE_DEF int bml_sample_net_train(bml_sample_net **net, double *loss, cons
 /* ---- end of API ---- */
 
 #include <float.h>
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "bml_sample.h: needs FLT_EVAL_METHOD 0, float that is float: i386: -msse2 -mfpmath=sse; s390x: -std=gnu99"
 #endif
 

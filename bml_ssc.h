@@ -396,7 +396,7 @@ BML_SSC_DEF int bml_ssc_ebl_depth(double *tau, const bml_ssc_ebl *ebl, double z,
 BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega_m);
 
 /* nu F_nu [erg cm^-2 s^-1] at the observer's frequencies. nuFnu [n] out; nu [n] in [Hz]. EXTERNAL is what the source's
-   delta sees of the fields that are not isotropic in the blob (20).
+   delta sees of the fields that are not isotropic in the blob (20). All of it is NaN on error.
    Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER, OUTSIDE_TABLE. */
 BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ssc_blob *blob,
                             const bml_ssc_observer *observer, bml_ssc_component component);
@@ -534,7 +534,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #error "bml_ssc.h: compile this file without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
 #endif
 #include <float.h>
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 && FLT_EVAL_METHOD != 1
 #error "bml_ssc.h: doubles must not be kept in wider registers (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
 #endif
 #if defined(BML_SSC_MALLOC) != defined(BML_SSC_FREE)
@@ -3587,32 +3587,42 @@ static double bml_ssc__luminosity_unit(const bml_ssc_blob *blob) {
     return 4 * BML_SSC__PI * blob->src.R * BML_SSC__MC2 * BML_SSC__C / (3 * BML_SSC__SIGMA_T);
 }
 
+/* NaN for whoever does not look at the status. */
+static int bml_ssc__no_sed(double *nuFnu, int n, int status) {
+    for (int i = 0; i < n; i++)
+        nuFnu[i] = (double)NAN;
+    return status;
+}
+
 BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ssc_blob *blob,
                             const bml_ssc_observer *observer, bml_ssc_component component) {
-    if (!nuFnu || !nu || n < 1 || !blob || !blob->started || !observer) {
+    if (!nuFnu || n < 1) {
         return BML_SSC_BAD_ARGUMENT;
+    }
+    if (!nu || !blob || !blob->started || !observer) {
+        return bml_ssc__no_sed(nuFnu, n, BML_SSC_BAD_ARGUMENT);
     }
     const double *stay;
     const double *v = bml_ssc__seen(&stay, blob, component);
     if (!v) {
-        return BML_SSC_BAD_ARGUMENT;
+        return bml_ssc__no_sed(nuFnu, n, BML_SSC_BAD_ARGUMENT);
     }
     double d;
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
-    if (status) return status;
+    if (status) return bml_ssc__no_sed(nuFnu, n, status);
     double scale = bml_ssc__luminosity_unit(blob) * pow(delta, 4) / (4 * BML_SSC__PI * d * d);
     double shift = (1 + observer->redshift) / delta * BML_SSC__H / BML_SSC__MC2;
     bml_ssc__curve c = bml_ssc__photons(blob, v, stay);
     for (int i = 0; i < n; i++) {
         if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) {
-            return BML_SSC_PARAMETER;
+            return bml_ssc__no_sed(nuFnu, n, BML_SSC_PARAMETER);
         }
         double tau = 0;
         if (observer->ebl) {
             status = bml_ssc_ebl_depth(&tau, observer->ebl, observer->redshift, nu[i]);
         }
-        if (status) return status;
+        if (status) return bml_ssc__no_sed(nuFnu, n, status);
         nuFnu[i] = scale * exp(bml_ssc__evaluate(&c, log(nu[i] * shift)) - tau);
     }
     return BML_SSC_OK;

@@ -5,6 +5,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,7 +85,7 @@ def spectra():
 
 def hello_source():
     """The source and observer of hello_ssc.c, by its own text."""
-    text = open("examples/hello/hello_ssc.c").read()
+    text = re.sub(r"/\*.*?\*/", "", open("examples/hello/hello_ssc.c").read(), flags=re.S)
     take = lambda block: {k.strip()[1:]: float(v) for k, v in (
         part.split("=") for part in text.split(block)[1].split("{")[1].split("}")[0].split(",") if "=" in part)}
     observer = take("bml_ssc_observer")
@@ -134,12 +135,55 @@ def data():
     lp = net.log_likelihood(rows, sed, delta=20)
     near(lp, bml.ssc.log_likelihood_of(net.sed(rows, sed.nu, sed.redshift, 20.0), sed), 1e-9, "the network's likelihood")
     check((net.log_likelihood(rows, sed, delta=20, own_error=True) > lp).all(), "its own error widens a poor fit")
+    gradients(net, sed)
     y = net.spectra(rows)
     check(y.shape == (2, 500) and (y[:, -1] == -30).all(), "spectra on the grid of ssc_sed")
     x = np.linspace(-15, 10, 500)[100:300]
     near(y[0, 100:300], bml.ssc.spectrum(rows[0], x), 0.1, "and they are the solver's")
     refuses(bml.Error, "nothing.safetensors", "a model that is not there", bml.surrogate.load, "nothing.safetensors")
     refuses(bml.Error, "EBL", "a frequency beyond the table", net.sed, rows, [1e30], 0.5, 10, ebl="dominguez2011")
+
+
+def gradients(net, sed):
+    """Of the network's likelihood against central differences. What rounds in float (2e-6 dex) is 5e-3 of a slope at steps of
+    4e-4; where a point's residual changes sides with its errors, the likelihood jumps, and differences say nothing: this row and
+    these steps meet no such jump."""
+    row, delta, ln_f, h = np.array([16.5, -1, 3.5, 6.5, -4, 2.0]), 6.0, -2.0, 4e-4
+    ln_l, slope = net.gradient(row, sed, delta=delta, ln_f=ln_f)
+    check(ln_l == net.log_likelihood(row, sed, delta=delta, ln_f=ln_f), "the gradient's likelihood is the likelihood")
+    steps = np.vstack([np.eye(8), -np.eye(8)]) * h
+    ends = net.log_likelihood(row + steps[:, :6], sed, delta=delta * 10 ** steps[:, 6], ln_f=ln_f + steps[:, 7])
+    near(slope / np.abs(slope).max(), (ends[:8] - ends[8:]) / (2 * h) / np.abs(slope).max(), 1e-2, "the network's gradient")
+    nothing, flat = net.gradient([16, -1, 3, 2, -4, 2.2], sed, delta=20)
+    check(nothing == -np.inf and not flat.any(), "no gradient outside the domain")
+    refuses(bml.BadArgument, "shape", "five columns", net.gradient, row[:5], sed)
+
+
+# ==== protons =========================================================================================================
+def protons():
+    electrons = dict(R=1e16, B=0.14, gamma_min=1e3, gamma_max=1e5, L_e=1e41, p=2, self_absorption="on")
+    members = dict(gamma_min=1, gamma_max=1e6, L_p=1e46, p=2)
+    source, seen = bml.hadron.solve(electrons, members), dict(redshift=0.3365, delta=28)
+    with tempfile.TemporaryDirectory() as folder:
+        command = "build/hadron --R 1e16 --B 0.14 --L-e 1e41 --gamma-max 1e5 --L-p 1e46 --gamma-p-max 1e6 --redshift 0.3365 --delta 28"
+        subprocess.run(command.split() + ["--quiet", "--out", folder], capture_output=True)
+        photons = np.loadtxt(os.path.join(folder, "photons.csv"), delimiter=",", skiprows=1)[40:120]
+        neutrinos = np.loadtxt(os.path.join(folder, "neutrinos.csv"), delimiter=",", skiprows=1)[20:60]
+    # both columns have nine digits, and the spectrum falls like nu^-20 at most
+    near(source.sed(photons[:, 0], **seen) / photons[:, 1], 1, 1e-7, "photons of a source with protons, as the program's")
+    near(source.sed(photons[:, 0], component="exchanged", **seen) / photons[:, 5], 1, 1e-7, "those made by protons")
+    near(source.neutrinos(np.log10(neutrinos[:, 0]), **seen).T / neutrinos[:, 1:4], 1, 1e-7, "neutrinos, as the program's")
+    check(source.converged and abs(source.protons.energy()["residual"]) < 0.01, "converged, and the books balance")
+    out = subprocess.run(["build/hello_hadron"], capture_output=True, text=True).stdout
+    log_e, gamma, nu = np.array([line.split() for line in out.splitlines()], float).T
+    made = bml.hadron.rates([1, 1e9], [1, 1e-18], [1e-6, 1e-1], [1e15, 1e5])
+    for species, want in (("gamma", gamma), ("neutrinos", nu)):
+        have = want > -np.inf
+        near(made.spectrum(log_e, species)[have], want[have], 5.1e-4, "hello_hadron's %s, to its printed digits" % species)
+    refuses(bml.Error, "gamma_max", "protons without gamma_max", bml.hadron.solve, electrons, dict(gamma_min=1, L_p=1e46, p=2))
+    refuses(bml.BadArgument, "no member", "a member that is not there", bml.hadron.solve, electrons, dict(members, charge=2))
+    refuses(bml.BadArgument, "species", "a species that is none", made.spectrum, 9, "axions")
+    refuses(bml.BadArgument, "length", "gamma and N of two lengths", bml.hadron.rates, [1, 10, 100], [1, 1])
 
 
 # ==== samplers ========================================================================================================
@@ -157,6 +201,9 @@ def samplers():
     run = bml.mcmc.nested(gaussian, prior, seed=3)
     near(run.log_z, want, 5 * run.log_z_error, "nested: ln Z %.3f +- %.3f" % (run.log_z, run.log_z_error))
     check(run.verdict.ok and run.chain.shape[1:] == (1, 2) and abs(run.weight.sum() - 1) < 1e-9, "nested: a verdict, a chain, weights")
+    quick = bml.mcmc.importance(gaussian, prior, seed=3)
+    near(quick.log_z, want, 5 * quick.log_z_error, "importance: ln Z %.3f +- %.3f" % (quick.log_z, quick.log_z_error))
+    check(quick.verdict.ok and quick.ess >= 10000, "importance: the verdict")
     again = bml.mcmc.nested(gaussian, transform=prior.transform, n_dim=2, seed=3)
     check(again.log_z == run.log_z and again.names == ["0", "1"], "nested by a transform: the same numbers")
     calls = []
@@ -181,7 +228,7 @@ def samplers():
     near(run.summary["a"].median, TRUTH[0], 5 * 1.25 * SD[0] / np.sqrt(run.summary["a"].ess), "nuts: median")
     check(run.verdict.ok and run.divergences == 0, "nuts: the verdict")
     refuses(bml.Error, "gradient", "a wrong gradient", bml.mcmc.nuts, lambda t: (gaussian(t), t), prior)
-    for sampler in (bml.mcmc.nested, bml.mcmc.ensemble, bml.mcmc.nuts):
+    for sampler in (bml.mcmc.nested, bml.mcmc.importance, bml.mcmc.ensemble, bml.mcmc.nuts):
         refuses(KeyError, "mine", "%s: what a callback raises comes out" % sampler.__name__, sampler, raises, prior)
     refuses(bml.BadArgument, "shape", "a callback of the wrong shape", bml.mcmc.ensemble, lambda t: t, prior)
     refuses(bml.Error, "NaN", "NaN stops", bml.mcmc.nested, lambda t: np.where(t[:, 0] > 0, np.nan, 0), prior)
@@ -210,6 +257,45 @@ def samplers():
     apart = bml.mcmc.verdict(chain + np.arange(8)[:, None], ["u", "v"])
     check(not apart and any("of u" in r.text or "of v" in r.text for r in apart.reasons), "walkers apart: %s" % apart.reasons[0].text)
     check(s.rhat < 1.01 and 0.7 < s.ess_bulk / 4000 < 1.4 and bml.mcmc.verdict(chain), "summaries of any chain")
+
+
+def states():
+    """A run in two parts through a file is the run in one: same seed, same numbers."""
+    prior = bml.mcmc.Prior([bml.mcmc.uniform("a", -5, 5), bml.mcmc.uniform("b", -5, 5)])
+    slope = lambda t: (gaussian(t), -(t - TRUTH) / SD ** 2)
+    parts = {
+        "ensemble": (dict(max_steps=40, ess=1e9), dict(max_steps=100, ess=1e9), gaussian),
+        "nested": (dict(max_evaluations=500), {}, gaussian),
+        "importance": (dict(max_evaluations=1500, min_ess=500), dict(min_ess=500), gaussian),
+        "nuts": (dict(draws=30), dict(draws=100), slope),
+    }
+    if not os.environ.get("BML_CHECK_LONG"):  # three runs of a second each
+        del parts["importance"]
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, (part, whole, f) in parts.items():
+            sample, path = getattr(bml.mcmc, kind), os.path.join(folder, kind)
+            once = sample(f, prior, seed=4, **whole)
+            try:
+                sample(f, prior, seed=4, state=path, **part)
+            except bml.Error as e:  # importance sampling that stopped before its fresh draws has no result
+                check(kind == "importance" and os.path.exists(path), "%s stops: %s" % (kind, e))
+            again = sample(f, prior, seed=4, state=path, **whole)
+            check(np.array_equal(once.chain, again.chain), "%s: stopped, saved and resumed: the same numbers" % kind)
+        path, whole = os.path.join(folder, "broken"), dict(seed=4, max_steps=100, ess=1e9)
+        calls = []
+
+        def breaks(theta):
+            calls.append(1)
+            if len(calls) == 30:
+                raise KeyError("mine")
+            return gaussian(theta)
+        refuses(KeyError, "mine", "a likelihood that breaks down", bml.mcmc.ensemble, breaks, prior, state=path, **whole)
+        check(np.array_equal(bml.mcmc.ensemble(gaussian, prior, **whole).chain, bml.mcmc.ensemble(gaussian, prior, state=path, **whole).chain),
+              "and is mended goes on from there")
+        refuses(bml.Error, path, "the state of another problem", bml.mcmc.ensemble, lambda t: 2 * gaussian(t), prior, seed=4, state=path)
+        with open(path, "r+b") as file:
+            file.truncate(1000)
+        refuses(bml.Error, path, "half a state", bml.mcmc.ensemble, gaussian, prior, seed=4, state=path)
 
 
 def raises(theta):
@@ -264,7 +350,6 @@ def networks():
         with open(path, "r+b") as f:
             f.truncate(1000)
         refuses(bml.Error, "", "half a file", bml.nn.load, path)
-    import re
     text = open("tests/onnx_fixtures.h").read()
     numbers = lambda what: np.array(re.search(r"onnx_gru_both_steps_%s\[\] = \{(.*?)\}" % what, text).group(1).split(","), float)
     net = bml.nn.load_onnx("tests/onnx/gru_both_steps.onnx")
@@ -297,6 +382,41 @@ def fits():
         check(fit.verdict.get("exit_status") == done.returncode, "the verdict: %s" % fit.verdict.get("summary"))
         check(len(fit.points["nu_Hz"]) == 31, "its points")
     refuses(bml.Error, "no folder", "a folder that is none", bml.fit.read, "nowhere")
+
+
+# ==== mistakes ========================================================================================================
+def mistakes():
+    """What is typed wrong is refused by its name, before C sees it: shapes, kinds of numbers, words, counts."""
+    ssc, mcmc, nn = bml.ssc, bml.mcmc, bml.nn.load("examples/models/ssc.safetensors")
+    prior, rng, blob = mcmc.Prior([mcmc.uniform("a", 0, 1)]), bml.sample.Rng(1), ssc.solve(ROW)
+    flat, two = lambda t: np.zeros(len(t)), [ROW, ROW]
+    for word, what, f in (
+            ("redshift", "text for a number", lambda: ssc.sed(ROW, NU, "0.1")),
+            ("real numbers", "complex rows", lambda: ssc.sed(np.array(ROW) + 0j, NU, 0.1)),
+            ("redshift has shape (3,)", "three redshifts of two rows", lambda: ssc.sed(two, NU, [0.1, 0.2, 0.3])),
+            ("gamma_break has shape (3,)", "three breaks of two rows", lambda: ssc.sed(two, NU, 0.1, gamma_break=[1, 2, 3])),
+            ("nu[1] = nan", "NaN for a frequency", lambda: ssc.sed(ROW, [1e9, np.nan], 0.1)),
+            ("nu[0] = -1", "a negative frequency", lambda: blob.sed([-1], 0.1)),
+            ("injection = 'powerlaw'", "a word that is none", lambda: ssc.sed(ROW, NU, 0.1, injection="powerlaw")),
+            ("on_error = 'ignore'", "another", lambda: ssc.sed(ROW, NU, 0.1, on_error="ignore")),
+            ("component = None", "None for a word", lambda: ssc.sed(ROW, NU, 0.1, component=None)),
+            ("have it already", "a row and one of its members", lambda: ssc.solve(ROW, R=1e15)),
+            ("shape", "two rows for one source", lambda: ssc.solve(two)),
+            ("needs a kind", "a field of no kind", lambda: ssc.sed(ROW, NU, 0.1, external=[{"temperature": 1e4}])),
+            ("redshift = 0", "an observer without a redshift", lambda: blob.derived()),
+            ("delta", "a negative Doppler factor", lambda: bml.surrogate.load().sed(ROW, NU, 0.1, -3)),
+            ("shape", "12 numbers in rows of four", lambda: nn.predict(np.zeros((3, 4)))),
+            ("n_draws", "-1 draws", lambda: nn.draws(np.zeros(6), -1)),
+            ("nobody else's", "two parameters of one name", lambda: mcmc.Prior([mcmc.uniform("a", 0, 1)] * 2)),
+            ("made by uniform", "a pair for a parameter", lambda: mcmc.Prior([(0, 1)])),
+            ("1 names for 2", "too few names", lambda: mcmc.verdict(np.random.rand(50, 4, 2), ["a"])),
+            ("seed = -1", "a negative seed", lambda: mcmc.ensemble(flat, prior, seed=-1)),
+            ("thin = 0", "thin = 0", lambda: mcmc.ensemble(flat, prior, thin=0)),
+            ("two things", "NUTS without a gradient", lambda: mcmc.nuts(flat, prior)),
+            ("rng", "a number for a generator", lambda: bml.sample.black_body(3, 1)),
+            ("the density returned", "a density of another length", lambda: bml.sample.Table(lambda x: np.ones(3), 0, 1)),
+            ("that of the electrons", "protons with a field", lambda: bml.hadron.solve({}, dict(B=1)))):
+        refuses(bml.Error, word, what, f)
 
 
 # ==== import ==========================================================================================================
@@ -371,7 +491,7 @@ if __name__ == "__main__":
     if "--bench" in sys.argv:
         bench()
         sys.exit()
-    for part in (imports, spectra, data, samplers, draws, networks, classifiers, fits):
+    for part in (imports, mistakes, spectra, data, protons, samplers, states, draws, networks, classifiers, fits):
         t = time.perf_counter()
         part()
         print("      %s: %.1f s" % (part.__name__, time.perf_counter() - t))

@@ -40,6 +40,18 @@ done
 [ "$programs" -ge 2 ]
 check "README.md shows two programs ($programs)" $?
 
+# Compilers in their default mode evaluate float as float, whatever FLT_EVAL_METHOD they give: 16 with 16-bit floats.
+if [ "$(printf '#include <float.h>\nFLT_EVAL_METHOD\n' | gcc -mavx512fp16 -E -P -x c - 2>/dev/null | tail -n 1)" = 16 ]; then
+    for header in bml_*.h; do
+        printf '#define %s_IMPLEMENTATION\n#include "%s"\n' "$(tr a-z A-Z <<<"${header%.h}")" "$header" >"$work/own.c"
+        gcc -mavx512fp16 -fsyntax-only -I. "$work/own.c"
+        check "$header compiles where FLT_EVAL_METHOD is 16" $?
+    done
+else
+    echo "skip  no gcc here with FLT_EVAL_METHOD 16"
+    skipped=$((skipped + 1))
+fi
+
 # What the README names is there.
 missing=$(grep -oE '\]\([^)#: ]+\)|`(examples|tests)/[A-Za-z0-9_./]+`' README.md | tr -d '`[]()' | while read -r path; do
     [ -e "$path" ] || echo "$path"

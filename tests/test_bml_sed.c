@@ -128,6 +128,16 @@ static void test_surrogate(void) {
               !memcmp(ln_l, again, sizeof again),
           "the same by fluxes, to the bit");
     CHECK(ln_l[N - 1] == -HUGE_VAL, "outside the domain: impossible");
+    static double gradient[N][BML_SED_GRADIENT];
+    CHECK(bml_sed_surrogate_gradient(again, gradient[0], s, &rows, t->point, t->n, why) == BML_SED_OK &&
+              !memcmp(ln_l, again, sizeof again),
+          "the likelihoods that go with gradients: %s", why);
+    int right = 0;
+    for (int i = 0; i < N; i++)
+        right += (gradient[i][0] != 0) == (ln_l[i] > -HUGE_VAL);
+    CHECK(right == N, "a gradient where there is a likelihood: %d of %d (its numbers: python_api.py)", right, N);
+    CHECK(bml_sed_surrogate_gradient(again, NULL, s, &rows, t->point, t->n, why) == BML_SED_BAD_ARGUMENT,
+          "no gradient: %s", why);
     rows.own_error = 1;
     bml_sed_surrogate_log_likelihood(again, s, &rows, t->point, t->n, why);
     int wider = 0;

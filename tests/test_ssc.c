@@ -2842,14 +2842,16 @@ static void test_null_and_config(void) {
         if (i == 5) bad.H0 = -70;
         if (i == 6) bad.omega_m = 1.5;
         if (i == 7) bad.distance = -1;
-        if (bml_ssc_sed(&f, &y, 1, b, &bad, BML_SSC_TOTAL) != BML_SSC_PARAMETER) {
+        f = 1;
+        if (bml_ssc_sed(&f, &y, 1, b, &bad, BML_SSC_TOTAL) != BML_SSC_PARAMETER || f == f) {
             ok = 0;
             CHECK(0, "bad observer %d", (int)i);
         }
     }
     y = -1;
-    CHECK(ok && bml_ssc_sed(&f, &y, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_PARAMETER,
-          "eight bad observers and a negative frequency");
+    f = 1;
+    CHECK(ok && bml_ssc_sed(&f, &y, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_PARAMETER && f != f,
+          "eight bad observers and a negative frequency are refused, and leave NaN");
     CHECK(bml_ssc_strerror(-999) && bml_ssc_strerror(1) && !strcmp(bml_ssc_strerror(0), "no error"),
           "every status has a message");
     release(b);

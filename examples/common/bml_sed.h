@@ -219,6 +219,12 @@ BML_SED_DEF int bml_sed_surrogate_fluxes(double *nuFnu, const bml_sed_surrogate 
    OBSERVER, POINT, NO_MEMORY. */
 BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_surrogate *s, const bml_sed_rows *rows,
                                                  const bml_ssc_point *point, int n_points, char *why);
+/* The same, and gradient [n][8] of it: by the six columns of a row, by log10 delta, by ln_f (0 without); zero outside
+   the domain. With own_error the network's own error is taken as it is there: how it changes with delta is left out. */
+enum { BML_SED_GRADIENT = 8 };
+BML_SED_DEF int bml_sed_surrogate_gradient(double *ln_l, double *gradient, const bml_sed_surrogate *s,
+                                           const bml_sed_rows *rows, const bml_ssc_point *point, int n_points,
+                                           char *why);
 
 #ifdef __cplusplus
 }
@@ -496,12 +502,14 @@ typedef struct bml_sed__desk {
     surrogate_frame frame[BML_SED__BLOCK];
     float input[BML_SED__BLOCK * SURROGATE_INPUTS];
     int inside[BML_SED__BLOCK];
-    float *node;          /* [BLOCK][n_out] */
+    float *node;   /* [BLOCK][n_out] */
+    float *d_node; /* [BLOCK][n_out], d_input: derivatives of ln_l by node and input, for gradients */
+    float d_input[BML_SED__BLOCK * SURROGATE_INPUTS];
     double *flux;         /* [n points] */
     bml_ssc_point *point; /* [n points] with the network's own error */
 } bml_sed__desk;
 
-/* One call: exactly one of spectra, fluxes and ln_l is not NULL. */
+/* One call: exactly one of spectra, fluxes and ln_l is not NULL; gradient goes with ln_l. */
 typedef struct bml_sed__job {
     const surrogate *s;
     const bml_sed_rows *rows;
@@ -510,7 +518,7 @@ typedef struct bml_sed__job {
     float *spectra;
     double *fluxes;
     double *ln_l;
-    int bad_point;
+    double *gradient;
 } bml_sed__job;
 
 static void bml_sed__view_free(bml_sed__view *v) {
@@ -605,6 +613,59 @@ static int bml_sed__row_likelihood(const bml_sed__job *job, bml_sed__desk *k, in
     return status == BML_SSC_POINT;
 }
 
+/* d ln_l/d(log10 F) and d ln_l/d(ln f) of one point: the formula of bml_ssc_log_likelihood. */
+static void bml_sed__slope(double *by_flux, double *by_ln_f, const bml_ssc_point *d, double flux, double ln_f) {
+    const double ln_10 = 2.302585092994046;
+    if (d->upper_limit) {
+        const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+        const double t = (d->nuFnu - flux) / sigma;
+        /* phi(t)/Phi(t), which is -t far below */
+        const double mills = t > -30 ? exp(-0.5 * t * t) / (1.2533141373155003 * erfc(-t / 1.4142135623730951)) : -t;
+        *by_flux = -ln_10 * flux / sigma * mills;
+        *by_ln_f = 0;
+        return;
+    }
+    const double r = log10(flux / d->nuFnu);
+    const double side = r > 0 ? d->sigma_hi : d->sigma_lo;
+    const double f2 = exp(2 * ln_f);
+    const double variance = side * side + f2;
+    *by_flux = -r / variance;
+    *by_ln_f = f2 * (r * r / variance - 1) / variance;
+}
+
+/* The gradient of row `from + i` after its likelihood, but for what goes through the network: that is left in d_node. */
+static void bml_sed__row_gradient(const bml_sed__job *job, bml_sed__desk *k, int from, int i) {
+    const bml_sed_rows *r = job->rows;
+    const size_t n_out = bml_nn_n_out(job->s->net);
+    const double log_delta = log10(r->delta[from + i]);
+    const double ln_f = r->ln_f ? r->ln_f[from + i] : -HUGE_VAL;
+    const bml_ssc_point *point = bml_sed__points(job, k, r->delta[from + i]);
+    double *g = job->gradient + (ptrdiff_t)(from + i) * BML_SED_GRADIENT;
+    for (int j = 0; j < job->view.n; j++) {
+        double by_flux;
+        double by_ln_f;
+        if (!(k->flux[j] > 0)) continue; /* a limit that nothing reaches */
+        bml_sed__slope(&by_flux, &by_ln_f, &point[j], k->flux[j], ln_f);
+        const double by_x = surrogate_back(k->d_node + (size_t)i * n_out, g, job->s, &k->frame[i],
+                                           k->node + (size_t)i * n_out, job->view.log10_x[j] - log_delta, by_flux);
+        g[0] += by_flux;
+        g[SSC_ROW] += by_flux * (4 - by_x);
+        g[SSC_ROW + 1] += by_ln_f;
+    }
+}
+
+/* What goes through the network: n rows from `from` on. */
+static int bml_sed__block_gradient(const bml_sed__job *job, bml_sed__desk *k, int from, int n) {
+    const size_t n_in = bml_nn_n_in(job->s->net);
+    if (bml_nn_vjp(job->s->net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n)) return BML_SED_NO_MEMORY;
+    for (int i = 0; i < n; i++) {
+        double *g = job->gradient + (ptrdiff_t)(from + i) * BML_SED_GRADIENT;
+        for (size_t j = 0; k->inside[i] && j < SSC_ROW; j++)
+            g[j] += (double)k->d_input[(size_t)i * n_in + j];
+    }
+    return BML_SED_OK;
+}
+
 /* Rows from ... from + n - 1. */
 static int bml_sed__block(bml_sed__job *job, bml_sed__desk *k, int from, int n) {
     static const double harmless[SSC_ROW] = {16, 0, 2, 6, -3, 2};
@@ -617,12 +678,18 @@ static int bml_sed__block(bml_sed__job *job, bml_sed__desk *k, int from, int n) 
         surrogate_place(&k->frame[i], k->input + (size_t)i * n_in, s->kind, s->grid, k->inside[i] ? row : harmless);
     }
     if (bml_nn_predict(s->net, k->work, k->node, k->input, (size_t)n)) return BML_SED_NO_MEMORY;
+    if (job->gradient) {
+        memset(k->d_node, 0, (size_t)n * bml_nn_n_out(s->net) * sizeof *k->d_node);
+        memset(job->gradient + (ptrdiff_t)from * BML_SED_GRADIENT, 0,
+               (size_t)n * BML_SED_GRADIENT * sizeof *job->gradient);
+    }
     for (int i = 0; i < n; i++) {
         if (job->spectra) bml_sed__spectrum(job->spectra + (ptrdiff_t)(from + i) * SURROGATE_GRID, s, k, i);
         if (job->fluxes) bml_sed__flux(job->fluxes + (ptrdiff_t)(from + i) * job->view.n, job, k, from, i);
         if (job->ln_l && bml_sed__row_likelihood(job, k, from, i)) return BML_SED_POINT;
+        if (job->gradient && job->ln_l[from + i] > -HUGE_VAL) bml_sed__row_gradient(job, k, from, i);
     }
-    return BML_SED_OK;
+    return job->gradient ? bml_sed__block_gradient(job, k, from, n) : BML_SED_OK;
 }
 
 static bml_sed__desk *bml_sed__desk_create(const bml_sed__job *job) {
@@ -631,11 +698,13 @@ static bml_sed__desk *bml_sed__desk_create(const bml_sed__job *job) {
     bml_sed__desk *k = calloc(1, sizeof *k);
     if (!k) return NULL;
     k->node = malloc(BML_SED__BLOCK * n_out * sizeof *k->node);
+    k->d_node = job->gradient ? malloc(BML_SED__BLOCK * n_out * sizeof *k->d_node) : NULL;
     k->flux = malloc(n * sizeof *k->flux);
     k->point = malloc(n * sizeof *k->point);
     const int status = bml_nn_work_create(&k->work, job->s->net, BML_SED__BLOCK, 1, NULL);
-    if (k->node && k->flux && k->point && !status) return k;
+    if (k->node && k->flux && k->point && !status && (k->d_node || !job->gradient)) return k;
     free(k->node);
+    free(k->d_node);
     free(k->flux);
     free(k->point);
     bml_nn_work_free(k->work);
@@ -647,6 +716,7 @@ static void bml_sed__desk_free(bml_sed__desk *k) {
     if (!k) return;
     bml_nn_work_free(k->work);
     free(k->node);
+    free(k->d_node);
     free(k->flux);
     free(k->point);
     free(k);
@@ -708,10 +778,10 @@ BML_SED_DEF int bml_sed_surrogate_fluxes(double *nuFnu, const bml_sed_surrogate 
     return status;
 }
 
-BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_surrogate *s, const bml_sed_rows *rows,
-                                                 const bml_ssc_point *point, int n_points, char *why) {
+/* The likelihood, and its gradient unless that is NULL. */
+static int bml_sed__likelihoods(double *ln_l, double *gradient, const bml_sed_surrogate *s, const bml_sed_rows *rows,
+                                const bml_ssc_point *point, int n_points, char *why) {
     const int stride = sizeof *point / sizeof point->nu;
-    if (why) why[0] = 0;
     if (!ln_l || !point || n_points < 1 || bml_sed__bad_rows(s, rows, 1))
         return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "ln_l, point, s, rows, delta or observer is missing");
     for (int i = 0; i < n_points; i++) { /* before the network's error hides what is wrong with theirs */
@@ -721,12 +791,29 @@ BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_sur
         snprintf(text, sizeof text, "point %d, at %g Hz: %s", i, point[i].nu, bml_sed_strerror(BML_SED_POINT));
         return bml_sed__fail(BML_SED_POINT, why, text);
     }
-    bml_sed__job job = {.s = &s->own, .rows = rows, .point = point, .ln_l = ln_l};
+    bml_sed__job job = {.s = &s->own, .rows = rows, .point = point, .ln_l = ln_l, .gradient = gradient};
     int status = bml_sed__view_make(&job.view, rows->observer, &point->nu, stride, n_points, why);
     if (status) return status;
     status = bml_sed__run(&job, why);
     bml_sed__view_free(&job.view);
     return status;
+}
+
+BML_SED_DEF int bml_sed_surrogate_log_likelihood(double *ln_l, const bml_sed_surrogate *s, const bml_sed_rows *rows,
+                                                 const bml_ssc_point *point, int n_points, char *why) {
+    if (why) why[0] = 0;
+    return bml_sed__likelihoods(ln_l, NULL, s, rows, point, n_points, why);
+}
+
+BML_SED_DEF int bml_sed_surrogate_gradient(double *ln_l, double *gradient, const bml_sed_surrogate *s,
+                                           const bml_sed_rows *rows, const bml_ssc_point *point, int n_points,
+                                           char *why) {
+    if (why) why[0] = 0;
+    if (!gradient) return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "gradient is missing");
+    if (s && s->own.grid != BML_SSC_CONVERGED)
+        return bml_sed__fail(BML_SED_BAD_ARGUMENT, why,
+                             "a network of ATHEvA's grid moves in steps: there is no gradient");
+    return bml_sed__likelihoods(ln_l, gradient, s, rows, point, n_points, why);
 }
 
 #endif /* BML_SED_IMPLEMENTATION */

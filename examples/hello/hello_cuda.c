@@ -18,7 +18,12 @@ int main(void) {
     for (int i = 0; i < N; i++)
         gamma[i] = 1e4f;
     if (!status) {
-        bml_cuda_photons photons = {.n = N, .gamma = on_card, .same_eps0 = 1e-9f, .seed = 1};
+        bml_cuda_photons photons = {
+            .n = N,
+            .gamma = on_card,
+            .same_eps0 = 1e-9f,
+            .seed = 1,
+        };
         bml_cuda_copy put = {on_card, gamma, sizeof gamma};
         bml_cuda_copy get = {energy, on_card + N, sizeof energy};
         status = bml_cuda_put(&put, NULL, cuda);

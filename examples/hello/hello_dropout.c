@@ -9,8 +9,12 @@
 #include "bml_nn.h"
 
 enum { N = 60, M = 121, DRAWS = 400 };
-static float x[N], y[N];                              /* the data */
-static float at[M], draws[DRAWS * M], mean[M], sd[M]; /* the net's answers, and their spread */
+static float x[N]; /* the data */
+static float y[N];
+static float at[M]; /* where the net is asked, its answers, and their spread */
+static float draws[DRAWS * M];
+static float mean[M];
+static float sd[M];
 
 static int draw(const char *path) {
     FILE *f = fopen(path, "w");
@@ -29,12 +33,20 @@ static int draw(const char *path) {
 }
 
 int main(void) {
-    bml_nn_layer layers[] = {
-        {.kind = BML_NN_INPUT, .features = 1},  {.kind = BML_NN_DENSE, .units = 64, .activation = BML_NN_SILU},
-        {.kind = BML_NN_DROPOUT, .rate = 0.05}, {.kind = BML_NN_DENSE, .units = 64, .activation = BML_NN_SILU},
-        {.kind = BML_NN_DROPOUT, .rate = 0.05}, {.kind = BML_NN_DENSE, .units = 1}};
+    bml_nn_layer input = {.kind = BML_NN_INPUT, .features = 1};
+    bml_nn_layer hidden = {.kind = BML_NN_DENSE, .units = 64, .activation = BML_NN_SILU};
+    bml_nn_layer dropout = {.kind = BML_NN_DROPOUT, .rate = 0.05};
+    bml_nn_layer output = {.kind = BML_NN_DENSE, .units = 1};
+    bml_nn_layer layers[] = {input, hidden, dropout, hidden, dropout, output};
     bml_nn_config config = {.layers = layers, .n_layers = 6, .seed = 1};
-    bml_nn_training how = {.x = x, .y = y, .n = N, .epochs = 1500, .learning_rate = 5e-3, .schedule = BML_NN_COSINE};
+    bml_nn_training how = {
+        .x = x,
+        .y = y,
+        .n = N,
+        .epochs = 1500,
+        .learning_rate = 5e-3,
+        .schedule = BML_NN_COSINE,
+    };
     bml_nn_spread spread = {.mean = mean, .sd = sd};
     bml_nn_rng rng;
     bml_nn *net;
@@ -50,11 +62,12 @@ int main(void) {
     if (!status) status = bml_nn_train(net, &how, NULL);
     if (!status) status = bml_nn_draws(net, NULL, draws, at, M, DRAWS, 1);
     if (!status) status = bml_nn_summarize_draws(&spread, draws, DRAWS, M);
-    if (status) fprintf(stderr, "%s: %s\n", bml_nn_strerror(status), net ? bml_nn_message(net) : why);
+    if (status) fprintf(stderr, "hello_dropout: %s\n", bml_nn_strerror(status));
+    if (status) fprintf(stderr, "%s\n", net ? bml_nn_message(net) : why);
     bml_nn_free(net);
     if (status) return 1;
-    printf("x = 0: %.2f +- %.2f   x = 5, where there are no data: %.2f +- %.2f\n", (double)mean[60], (double)sd[60],
-           (double)mean[110], (double)sd[110]);
+    printf("x = 0: %.2f +- %.2f", (double)mean[60], (double)sd[60]);
+    printf("   x = 5, where there are no data: %.2f +- %.2f\n", (double)mean[110], (double)sd[110]);
     if (draw("hello_dropout.gp")) {
         perror("hello_dropout.gp");
         return 1;

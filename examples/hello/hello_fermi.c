@@ -11,7 +11,10 @@ int main(int argc, char **argv) {
     bml_classify_table *table = NULL;
     bml_classify_catalog *catalog = NULL;
     bml_classify_data *data = NULL;
-    bml_classify_features features = {.task = BML_CLASSIFY_AGN_PSR, .kinds = BML_CLASSIFY_LOG};
+    bml_classify_features features = {
+        .task = BML_CLASSIFY_AGN_PSR,
+        .kinds = BML_CLASSIFY_LOG,
+    };
     bml_classify_config config = {.model = BML_CLASSIFY_FOREST};
     bml_classify_scores scores;
     char why[BML_CLASSIFY_MESSAGE];

@@ -14,7 +14,14 @@ int main(void) {
     double N[2] = {1, 1e-18};
     double x[2] = {1e-6, 1e-1}; /* photons: 1000 cm^-3 x^-2 */
     double n[2] = {1e15, 1e5};
-    bml_hadron_given given = {.gamma = gamma, .N = N, .n_gamma = 2, .x = x, .n = n, .n_x = 2};
+    bml_hadron_given given = {
+        .gamma = gamma,
+        .N = N,
+        .n_gamma = 2,
+        .x = x,
+        .n = n,
+        .n_x = 2,
+    };
     double log_E[80];
     double photons[80];
     double neutrinos[80];

@@ -23,7 +23,9 @@ static int draw(const float *x, const float *out) {
 }
 
 int main(void) {
-    float x[256], y[256], out[256];
+    float x[256];
+    float y[256];
+    float out[256];
     for (int i = 0; i < 256; i++) {
         x[i] = -3.0f + 6.0f * (float)i / 255.0f;
         y[i] = sinf(x[i]);
@@ -33,7 +35,14 @@ int main(void) {
     bml_nn_layer output = {.kind = BML_NN_DENSE, .units = 1};
     bml_nn_layer layers[] = {input, hidden, hidden, hidden, output};
     bml_nn_config config = {.layers = layers, .n_layers = 5};
-    bml_nn_training how = {.x = x, .y = y, .n = 256, .epochs = 6000, .learning_rate = 3e-3, .schedule = BML_NN_COSINE};
+    bml_nn_training how = {
+        .x = x,
+        .y = y,
+        .n = 256,
+        .epochs = 6000,
+        .learning_rate = 3e-3,
+        .schedule = BML_NN_COSINE,
+    };
     bml_nn *net;
     bml_nn *again = NULL;
     char why[BML_NN_MESSAGE];
@@ -53,9 +62,10 @@ int main(void) {
     printf("%s", text);
     double square = 0;
     for (int i = 0; i < 256 && !status; i++) {
-        square += pow((double)out[i] - sin((double)x[i]), 2);
-        if (i % 51 == 0)
-            printf("x = %4.1f   net %8.5f   sin x %8.5f\n", (double)x[i], (double)out[i], sin((double)x[i]));
+        double net_says = (double)out[i];
+        double truth = sin((double)x[i]);
+        square += pow(net_says - truth, 2);
+        if (i % 51 == 0) printf("x = %4.1f   net %8.5f   sin x %8.5f\n", (double)x[i], net_says, truth);
     }
     printf("root of the mean square error: %.1e\n", sqrt(square / 256));
     if (!status && draw(x, out)) printf("no gnuplot (Debian: gnuplot-nox): the picture is left as hello_nn.gp\n");

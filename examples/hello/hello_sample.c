@@ -19,7 +19,11 @@ int main(void) {
     double count[BINS] = {0};
     double edge[BINS + 1];
     double cdf[BINS + 1];
-    bml_sample_table_config config = {.density = density, .lower = 0, .upper = 8};
+    bml_sample_table_config config = {
+        .density = density,
+        .lower = 0,
+        .upper = 8,
+    };
     bml_sample_table *table;
     char why[BML_SAMPLE_MESSAGE];
     bml_sample_rng rng;

@@ -8,8 +8,17 @@
 #include "bml_ssc.h"
 
 int main(void) {
-    bml_ssc_source source = {.R = 1e16, .B = 0.1, .gamma_min = 1e3, .gamma_max = 1e6, .L_e = 1e42, .p = 2.2};
-    bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
+    bml_ssc_source source = {
+        .R = 1e16,        /* radius [cm] */
+        .B = 0.1,         /* magnetic field [G] */
+        .gamma_min = 1e3, /* electrons are injected from here */
+        .gamma_max = 1e6, /* to here */
+        .L_e = 1e42,      /* with this power [erg/s] */
+        .p = 2.2,         /* as gamma^-p */
+    };
+    bml_ssc_observer observer = {
+        .redshift = 0.1, .delta = 20, /* Doppler factor */
+    };
     bml_ssc *tables = NULL;
     bml_ssc_blob *blob = NULL;
     char why[BML_SSC_MESSAGE];
@@ -22,7 +31,7 @@ int main(void) {
     if (!status) status = bml_ssc_blob_create(&blob, tables, why);
     if (!status) status = bml_ssc_solve(blob, &source); /* try .B = 0: the message names the member and its range */
     if (!status) status = bml_ssc_sed(total, nu, 161, blob, &observer, BML_SSC_TOTAL);
-    if (status) fprintf(stderr, "hello_ssc: %s: %s\n", bml_ssc_strerror(status), blob ? bml_ssc_message(blob) : why);
+    if (status) fprintf(stderr, "hello_ssc: %s\n", blob ? bml_ssc_message(blob) : why);
     for (int i = 0; i < 161 && !status; i++)
         printf("%.1f %.4e\n", log10(nu[i]), total[i]);
     bml_ssc_blob_free(blob);

@@ -63,7 +63,8 @@ int main(void) {
 
     picture("03_surrogate", 1, 1);
     panel("log_{10} B [G]", "electron index p");
-    set("cblabel 'log_{10} of the largest error [dex]'");
+    set("cblabel 'log_{10} of the largest error [dex]' offset 1.5");
+    set("rmargin 12");
     set("object rectangle from -2,1.5 to 0,3 front fs empty border lc rgb 'white' lw 4");
     set("label 'trained in here' at -1.9,2.9 front tc rgb 'white'");
     set("xrange [-2.56:0.56]");

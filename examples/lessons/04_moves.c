@@ -37,7 +37,10 @@ int main(void) {
     picture("04_moves", 2, 2);
     for (int k = 0; k < 3; k++) {
         bml_mcmc_move move = {.kind = kind[k]};
-        bml_mcmc_config config = {.n_dim = 2, .n_walkers = WALKERS};
+        bml_mcmc_config config = {
+            .n_dim = 2,
+            .n_walkers = WALKERS,
+        };
         config.log_prob = banana;
         config.moves = &move;
         config.n_moves = 1;

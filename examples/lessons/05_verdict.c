@@ -43,8 +43,18 @@ int main(void) {
     for (int step = 0; step < LENGTH; step++)
         alone[step] = theta[step * CHAINS];
 
-    bml_mcmc_chain one = {.theta = alone, .n_steps = LENGTH, .n_walkers = 1, .n_dim = 1};
-    bml_mcmc_chain all = {.theta = theta, .n_steps = LENGTH, .n_walkers = CHAINS, .n_dim = 1};
+    bml_mcmc_chain one = {
+        .theta = alone,
+        .n_steps = LENGTH,
+        .n_walkers = 1,
+        .n_dim = 1,
+    };
+    bml_mcmc_chain all = {
+        .theta = theta,
+        .n_steps = LENGTH,
+        .n_walkers = CHAINS,
+        .n_dim = 1,
+    };
     judge("one chain alone", one);
     judge("all four", all);
     bml_mcmc_summary summary;

@@ -17,8 +17,17 @@ int main(void) {
     static double draw[2][2 * DRAWS];
     const char *name[2] = {"conditional: p(x) p(y|x)", "joint: flat over the region"};
     for (int joint = 0; joint < 2; joint++) {
-        bml_mcmc_prior_param param[2] = {{.lower = 0, .upper = 4, .joint = joint},
-                                         {.lower = 0, .upper = 4, .bounds = above_x}};
+        bml_mcmc_prior_param x = {
+            .lower = 0,
+            .upper = 4,
+            .joint = joint,
+        };
+        bml_mcmc_prior_param y = {
+            .lower = 0,
+            .upper = 4,
+            .bounds = above_x,
+        };
+        bml_mcmc_prior_param param[2] = {x, y};
         bml_mcmc_prior *prior;
         bml_mcmc_rng rng;
         bml_mcmc_rng_init(&rng, 1, 0);

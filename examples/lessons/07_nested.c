@@ -23,7 +23,10 @@ int main(void) {
     bml_mcmc_prior_param square[2] = {side, side};
     bml_mcmc_prior *prior;
     must(bml_mcmc_prior_create(&prior, square, 2, WHY));
-    bml_mcmc_nested_config config = {.n_dim = 2, .live_points = LIVE};
+    bml_mcmc_nested_config config = {
+        .n_dim = 2,
+        .live_points = LIVE,
+    };
     config.log_likelihood = log_likelihood;
     config.prior = prior;
     config.replace = 1; /* one death at a time, as Skilling (2006) wrote it down */

@@ -51,7 +51,11 @@ static void outline(void) {
 int main(void) {
     picture("08_trajectories", 1, 2);
     outline();
-    double momentum[3][2] = {{1.3, -1.5}, {-0.4, 1.6}, {0.4, -2.4}};
+    double momentum[3][2] = {
+        {1.3, -1.5},
+        {-0.4, 1.6},
+        {0.4, -2.4},
+    };
     for (int k = 0; k < 3; k++) {
         double theta[2] = {-1.6, 2.4};
         curve(PATH, k == 0 ? "leapfrog until it turns back" : "");
@@ -61,7 +65,10 @@ int main(void) {
     double worst;
     const double probe[2] = {0.7, 0.2};
     must(bml_mcmc_check_gradient(&worst, banana, probe, NULL, 2, NULL)); /* is it the derivative of ln p? */
-    bml_mcmc_prior_param start[2] = {{.lower = -3, .upper = 3}, {.lower = -2, .upper = 8}};
+    bml_mcmc_prior_param start[2] = {
+        {.lower = -3, .upper = 3},
+        {.lower = -2, .upper = 8},
+    };
     bml_mcmc_prior *prior;
     bml_mcmc_nuts *nuts;
     bml_mcmc_verdict verdict;

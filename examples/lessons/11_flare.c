@@ -26,7 +26,9 @@ int main(void) {
         .electron_escape = 10,
         .drive = pulse,
     };
-    bml_ssc_observer observer = {.redshift = 0.05, .delta = 20};
+    bml_ssc_observer observer = {
+        .redshift = 0.05, .delta = 20, /* Doppler factor */
+    };
     bml_ssc_config config = {.time_step = 0.02, .light_travel = 1};
     bml_ssc *tables;
     bml_ssc_blob *blob;

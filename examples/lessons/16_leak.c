@@ -8,7 +8,13 @@
 enum { ROWS = 60, NOISE = 1000, CHOSEN = 10, FOLDS = 5, TRIES = 60 };
 static double x[ROWS][NOISE];
 static int y[ROWS];
-static bml_classify_data data = {.n = ROWS, .d = NOISE, .n_class = 2, .x = x[0], .y = y};
+static bml_classify_data data = {
+    .n = ROWS,
+    .d = NOISE,
+    .n_class = 2,
+    .x = x[0],
+    .y = y,
+};
 
 /* The columns whose class means differ most, by the rows given. */
 static void choose(int *column, const int *rows, int n) {

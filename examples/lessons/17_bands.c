@@ -71,7 +71,11 @@ static void dropout(void) {
 }
 
 static void posterior(void) {
-    bml_mcmc_prior_param flat[3] = {{.lower = 0, .upper = 3}, {.lower = 0, .upper = 3}, {.lower = -1.5, .upper = 1.5}};
+    bml_mcmc_prior_param flat[3] = {
+        {.lower = 0, .upper = 3},      /* amplitude */
+        {.lower = 0, .upper = 3},      /* frequency */
+        {.lower = -1.5, .upper = 1.5}, /* phase */
+    };
     bml_mcmc_prior *prior;
     bml_mcmc_ensemble *ensemble;
     bml_mcmc_verdict verdict;

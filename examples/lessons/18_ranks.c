@@ -43,7 +43,7 @@ int main(void) {
         panel("rank of the truth among 99 draws", "density of ranks");
         set("title 'noise believed: %g; true: 1'", sigma);
         set("ytics 0.01");
-        set("yrange [0:0.03]");
+        set("yrange [0:0.05]");
         curve(BAND, "flat, and 2 {/Symbol s} of chance");
         for (int side = 0; side < 2; side++) {
             double spread = 2 * sqrt(expected) / TRUTHS * BINS / 100;

@@ -46,6 +46,8 @@ int main(void) {
         for (int bin = 0; bin < BINS; bin++)
             point(180 * (bin + 0.5) / BINS, sum[bin] / count[bin]);
     }
+    for (int k = 0; k < 4; k++) /* each line in the colour of its points */
+        skip_style();
     for (int k = 0; k < 3; k++) {
         curve(THIN, k == 0 ? "Klein and Nishina's formula" : "");
         for (double degrees = 0; degrees <= 180; degrees += 2)

@@ -17,7 +17,7 @@ int main(void) {
         const double error = bml_sample_table_error(table); /* of all x at once, in 95 % of all cases */
         panel("x [{/Symbol s}]", "cumulative distribution");
         set("title '%d samples: {/Symbol \\261} %.2f'", (int)n[k], error);
-        set("yrange [0:1.4]");
+        set("yrange [0:1.6]");
         curve(BAND, "95 % band");
         for (double x = -3; x <= 3; x += 0.02) {
             double cdf;

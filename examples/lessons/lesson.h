@@ -8,9 +8,9 @@
        show();                                        fall.gp, fall.png and fall.pdf in the folder where it runs
 
    gap() breaks a curve. set("logscale xy") is gnuplot's own command of that name, for the panel begun last.
-   must(bml_ssc_create(&tables, NULL, WHY)) ends the program with the reason when a call of a bml header has failed. Colours, dashes and symbols follow each
-   other, so that curves can be told apart in grey and by all eyes. Text takes gnuplot's markup: x_1, 10^{-3}, {/Symbol g}.
-   Include it first. It keeps the one picture in progress in static variables: for lessons, not for programs. */
+   must(bml_ssc_create(&tables, NULL, WHY)) ends the program with the reason when a call of a bml header has failed.
+   Colours, dashes and symbols follow each other, so that curves can be told apart in grey and by all eyes. Text takes
+   gnuplot's markup: x_1, 10^{-3}, {/Symbol g}. Include it first. It keeps the one picture in progress in static variables: for lessons, not for programs. */
 #ifndef LESSON_H
 #define LESSON_H
 
@@ -47,7 +47,7 @@ static inline void lesson_must(int status, const char *call, const char *file, i
     if (status) fail("%s:%d: %s gives status %d. %s", file, line, call, status, lesson.why);
 }
 
-/* Begins a picture of rows x columns panels, each some 800 pixels wide: read from the back of a room. */
+/* Begins a picture of rows x columns panels, each 700 to 1000 pixels wide: read from the back of a room. */
 static inline void picture(const char *name, int rows, int columns) {
     char err[ERROR_SIZE];
     const int width = columns > 1 ? 700 * columns : 1000;

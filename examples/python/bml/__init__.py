@@ -2,8 +2,9 @@
 
     bml.ssc        spectra of synchrotron self-Compton sources: sed, log_likelihood, solve
     bml.surrogate  the network that stands in for the solver: load
+    bml.hadron     protons in such sources: cascades, neutrinos
     bml.read_sed   tables of spectral energy distributions
-    bml.mcmc       priors, samplers (ensemble, nested, nuts), summaries, verdicts
+    bml.mcmc       priors, samplers (ensemble, nested, importance, nuts), summaries, verdicts
     bml.sample     Monte Carlo: Compton scattering, tables of any density, thermal electrons
     bml.nn         networks that were trained elsewhere: load, load_onnx, predict
     bml.classify   classifiers of tables, with calibrated probabilities
@@ -15,9 +16,9 @@ raises bml.Error (BadArgument, NoMemory) with its text. Functions release the in
 from ._abi import VERSIONS
 from ._lib import BadArgument, Error, NoMemory, library_path
 from .data import Sed, read_sed
-from . import classify, fit, mcmc, nn, sample, ssc, surrogate
+from . import classify, fit, hadron, mcmc, nn, sample, ssc, surrogate
 
 __version__ = "%d.%d.%d" % (VERSIONS["BML_SSC_VERSION"] // 10000, VERSIONS["BML_SSC_VERSION"] // 100 % 100,
                             VERSIONS["BML_SSC_VERSION"] % 100)
-__all__ = ["BadArgument", "Error", "NoMemory", "Sed", "classify", "fit", "library_path", "mcmc", "nn", "read_sed", "sample",
+__all__ = ["BadArgument", "Error", "NoMemory", "Sed", "classify", "fit", "hadron", "library_path", "mcmc", "nn", "read_sed", "sample",
            "ssc", "surrogate"]

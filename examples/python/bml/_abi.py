@@ -1505,6 +1505,7 @@ BML_SED_SOURCE = 64
 BML_SED_NOTES = 16
 BML_SED_NOTE = 240
 BML_SED_SPECTRUM = 500
+BML_SED_GRADIENT = 8
 
 
 class bml_sed_options(Structure):
@@ -1883,5 +1884,6 @@ FUNCTIONS = {
     "bml_sed_surrogate_spectra": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "bml_sed_surrogate_fluxes": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
     "bml_sed_surrogate_log_likelihood": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
+    "bml_sed_surrogate_gradient": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int, c_void_p]),
 }
 STRUCTURES = [bml_classify_rng, bml_classify_column, bml_classify_table, bml_classify_report, bml_classify_catalog, bml_classify_data, bml_classify_features, bml_classify_config, bml_classify_cut, bml_classify_scores, bml_hadron_config, bml_hadron_source, bml_hadron_field, bml_hadron_given, bml_hadron_observer, bml_hadron_area, bml_hadron_balance, bml_hadron_derived, bml_mcmc_rng, bml_mcmc_prior_param, bml_mcmc_move, bml_mcmc_progress, bml_mcmc_config, bml_mcmc_chain, bml_mcmc_ensemble_info, bml_mcmc_summary, bml_mcmc_reason, bml_mcmc_verdict, bml_mcmc_goal, bml_mcmc_nested_progress, bml_mcmc_nested_config, bml_mcmc_nested_result, bml_mcmc_importance_progress, bml_mcmc_importance_config, bml_mcmc_importance_result, bml_mcmc_nuts_progress, bml_mcmc_nuts_config, bml_mcmc_nuts_info, bml_nn_rng, bml_nn_layer, bml_nn_config, bml_nn_spread, bml_nn_batch, bml_nn_epoch, bml_nn_batch_step, bml_nn_training, bml_nn_metrics, bml_nn_alias, bml_nn_import, bml_sample_rng, bml_sample_compton_nodes, bml_sample_photonsf, bml_sample_photons, bml_sample_rates, bml_sample_event, bml_sample_collision, bml_sample_scattered, bml_sample_stokes, bml_sample_thermal_nodes, bml_sample_medium, bml_sample_qed_nodes, bml_sample_synchrotron, bml_sample_power, bml_sample_table_config, bml_sample_grid_config, bml_sample_cells_config, bml_sample_rejection, bml_sample_ratio, bml_sample_net_call, bml_sample_quality, bml_sample_check, bml_sample_divergence, bml_ssc_config, bml_ssc_external, bml_ssc_drive, bml_ssc_exchange, bml_ssc_source, bml_ssc_ebl, bml_ssc_observer, bml_ssc_balance, bml_ssc_derived, bml_ssc_path, bml_ssc_point, bml_ssc_batch_job, bml_sed_options, bml_sed_table, bml_sed_prior_row, bml_sed_prior, bml_sed_surrogate_info, bml_sed_rows]

@@ -119,6 +119,33 @@ def check(room, status, reason="", allow=()):
     return status
 
 
+def numbers(a, what="an array"):
+    """A float64 array of anything that numpy takes for real numbers; text, complex numbers and None are refused."""
+    out = np.asarray(a)
+    if out.dtype.kind not in "biuf":
+        raise BadArgument("%s: real numbers are needed, not %s" % (what, "None" if a is None else out.dtype))
+    return out.astype(np.float64, copy=False)
+
+
+def spread(a, n, what):
+    """[n] of one number, or of n of them."""
+    out = numbers(a, what)
+    if out.shape not in ((), (1,), (n,)):
+        raise BadArgument("%s has shape %s, where one number or %d are needed" % (what, out.shape, n))
+    return np.ascontiguousarray(np.broadcast_to(out, n))
+
+
+def whole(n, what, least=0):
+    """A whole number, not below `least`."""
+    try:
+        out = int(n)
+    except (TypeError, ValueError):
+        out = None
+    if out is None or out != n or out < least:
+        raise BadArgument("%s = %r: must be a whole number, %d or more" % (what, n, least))
+    return out
+
+
 def doubles(a, *shape):
     """A C-contiguous float64 array of this shape; -1 in the shape: any."""
     return _array(a, np.float64, shape)
@@ -129,7 +156,7 @@ def floats(a, *shape):
 
 
 def _array(a, dtype, shape):
-    out = np.ascontiguousarray(a, dtype=dtype)
+    out = np.ascontiguousarray(numbers(a), dtype=dtype)
     if shape and (out.ndim != len(shape) or any(s not in (-1, n) for s, n in zip(shape, out.shape))):
         raise BadArgument("an array of shape %s, where %s is needed" % (out.shape, tuple("n" if s < 0 else s for s in shape)))
     return out
@@ -208,9 +235,7 @@ def threads(n):
     """n, or 0 for all."""
     if n is None:
         return 0
-    if n < 0:
-        raise BadArgument("threads = %d: must not be negative" % n)
-    return int(n)
+    return whole(n, "threads")
 
 
 def choice(what, word, words):
@@ -219,4 +244,6 @@ def choice(what, word, words):
         if word not in words:
             raise BadArgument("%s = '%s': must be one of %s" % (what, word, ", ".join(words)))
         return words.index(word) if isinstance(words, (list, tuple)) else words[word]
+    if not isinstance(word, (int, np.integer)):
+        raise BadArgument("%s = %r: must be one of %s" % (what, word, ", ".join(words)))
     return int(word)

@@ -11,12 +11,13 @@
 Callbacks get arrays and return arrays; what they raise comes out of the sampler.
 """
 import ctypes
+import os
 from collections import namedtuple
 
 import numpy as np
 
 from . import _abi as abi
-from ._lib import BadArgument, Callback, Why, check, choice, doubles, failure, lib, pointer, view
+from ._lib import BadArgument, Callback, Why, check, choice, doubles, failure, lib, numbers, pointer, spread, view, whole
 
 Summary = namedtuple("Summary", [n for n, _ in abi.bml_mcmc_summary._fields_])
 """median, minus, plus (15.87 and 84.13 % quantiles as distances), mean, sd, ess, rhat, tau, ess_bulk, ess_tail."""
@@ -85,12 +86,23 @@ def table(name, x, density, **how):
     return Parameter(name, abi.BML_MCMC_TABLE, x=x, density=density, **how)
 
 
+def _unlike(names):
+    """Names are text, and differ."""
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or name in names[:i]:
+            raise BadArgument("parameter %d: its name %r must be text, and nobody else's" % (i, name))
+
+
 class Prior:
     """A prior of Parameters in order. names; log_density(theta), transform(cube), inverse(theta): [n][d] or [d]; sample(n)."""
 
     def __init__(self, parameters):
-        self.parameters = list(parameters)
+        self.parameters = [parameters] if isinstance(parameters, Parameter) else list(parameters)
+        for i, p in enumerate(self.parameters):
+            if not isinstance(p, Parameter):
+                raise BadArgument("parameter %d: made by uniform, log_uniform, normal or table, not %r" % (i, p))
         self.names = [p.name for p in self.parameters]
+        _unlike(self.names)
         self.n_dim = len(self.parameters)
         self.calls = Callback()
         params = (abi.bml_mcmc_prior_param * max(self.n_dim, 1))()
@@ -118,7 +130,7 @@ class Prior:
             lib.bml_mcmc_prior_free(self.handle)
 
     def _points(self, x):
-        x = np.asarray(x, float)
+        x = numbers(x)
         return doubles(np.atleast_2d(x), -1, self.n_dim), x.ndim == 1
 
     def log_density(self, theta):
@@ -136,7 +148,7 @@ class Prior:
             status = f(self.handle, pointer(out) + i * step, pointer(x) + i * step)
             if status:
                 self.calls.settle()
-                raise failure("mcmc", status, "point %d" % i)
+                raise failure("mcmc", status, "point %d, %s: outside of what can be transformed" % (i, x[i]))
         return out[0] if single else out
 
     def transform(self, cube):
@@ -236,18 +248,27 @@ def _chain(theta, log_prob=None):
 def summarize(chain, names=None):
     """name -> Summary of any chain [steps][walkers][d] (emcee's get_chain(), for instance): R-hat and ESS are ArviZ's."""
     c, kept = _chain(chain)
+    names = _named(names, c.n_dim)
     out = (abi.bml_mcmc_summary * c.n_dim)()
     check("mcmc", lib.bml_mcmc_summarize(ctypes.addressof(out), c), allow=_SOFT)
-    return dict(zip(names or ["%d" % i for i in range(c.n_dim)], _summaries(out)))
+    return dict(zip(names, _summaries(out)))
 
 
 def verdict(chain, names=None):
     """The Verdict on any chain [steps][walkers][d]."""
     c, kept = _chain(chain)
-    names = list(names or ["%d" % i for i in range(c.n_dim)])
+    names = _named(names, c.n_dim)
     v, array = abi.bml_mcmc_verdict(), _name_array(names)
     check("mcmc", lib.bml_mcmc_chain_verdict(ctypes.addressof(v), c, ctypes.addressof(array)), allow=_SOFT)
     return Verdict(v, names)
+
+
+def _named(names, n_dim):
+    names = list(names or ["%d" % i for i in range(n_dim)])
+    if len(names) != n_dim:
+        raise BadArgument("%d names for %d parameters" % (len(names), n_dim))
+    _unlike(names)
+    return names
 
 
 def _name_array(names):
@@ -255,6 +276,12 @@ def _name_array(names):
 
 
 # ==== samplers ========================================================================================================
+
+def _pair(returned, what):
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise BadArgument("the callback must return two things, %s" % what)
+    return returned
+
 
 class _Sampler(Callback):
     """What the samplers share: callbacks with arrays, names, progress."""
@@ -265,7 +292,7 @@ class _Sampler(Callback):
         return view(address, np.float64, n, n_dim)
 
     def fill(self, address, values, *shape):
-        values = np.asarray(values, float)
+        values = numbers(values, "what the callback returned")
         if values.shape != shape:
             raise BadArgument("the callback returned shape %s, where %s is needed" % (values.shape, shape))
         np.frombuffer((ctypes.c_double * int(np.prod(shape))).from_address(address)).reshape(shape)[...] = values
@@ -279,7 +306,7 @@ class _Sampler(Callback):
             lp = prior.log_density(x)
             inside = lp > -np.inf
             if inside.any():
-                values = np.asarray(f(x[inside]), float)
+                values = numbers(f(x[inside]), "what the callback returned")
                 if values.shape != (int(inside.sum()),):
                     raise BadArgument("the callback returned shape %s, where (%d,) is needed" % (values.shape, inside.sum()))
                 lp[inside] += values
@@ -300,8 +327,8 @@ class _Sampler(Callback):
             more = np.full((n, k), np.nan)
             inside = lp > -np.inf
             if inside.any():
-                values, quantities = f(x[inside])
-                lp[inside] += np.asarray(values, float)
+                values, quantities = _pair(f(x[inside]), "([n], derived [n][k])")
+                lp[inside] += numbers(values, "what the callback returned")
                 more[inside] = quantities
             self.fill(out, lp, n)
             self.fill(to, more, n, k)
@@ -316,7 +343,7 @@ class _Sampler(Callback):
     def gradient(self, f):
         """f(theta [n][d]) -> ([n], [n][d])."""
         def call(out, to, theta, n, n_dim, user):
-            values, slope = f(self.points(theta, n, n_dim))
+            values, slope = _pair(f(self.points(theta, n, n_dim)), "([n], gradient [n][d])")
             self.fill(out, values, n)
             self.fill(to, slope, n, n_dim)
 
@@ -347,16 +374,58 @@ class _Sampler(Callback):
             return 1 if f({n: getattr(now, n) for n, _ in structure._fields_}) else 0
         return self.keep(kind, call)
 
+    def target(self, prior, transform, n_dim):
+        """The number of parameters."""
+        if (prior is None) == (transform is None):
+            raise BadArgument("one of prior and transform is needed")
+        return prior.n_dim if prior else n_dim
+
+    def set_prior(self, config, prior, transform):
+        if prior:
+            config.prior = prior.handle
+            return
+
+        def call(to, cube, n, d, user):
+            self.fill(to, transform(self.points(cube, n, d)), n, d)
+            return 0
+        config.transform = self.keep(abi.bml_mcmc_transform, call)
+
     def names(self, prior, names, n_dim):
-        names = list(names or (prior.names if prior else None) or ["%d" % i for i in range(n_dim)])
-        if len(names) != n_dim:
-            raise BadArgument("%d names for %d parameters" % (len(names), n_dim))
+        names = _named(names or (prior.names if prior else None), whole(n_dim, "n_dim"))
         self.kept.append(_name_array(names))
         return names, ctypes.addressof(self.kept[-1])
 
     def finish(self, status, message, allow):
         self.settle()
         check("mcmc", status, message, allow=tuple(allow) + (abi.BML_MCMC_CANCELLED,))
+
+
+class _State:
+    """A file in which a sampler stands where it stopped; path None: none. `found`: whether this one has been taken from it."""
+
+    def __init__(self, path, kind, handle, sampler, message):
+        self.path, self.handle, self.found = path, handle, False
+        self.size, self.write, load = [getattr(lib, "bml_mcmc_%s_%s" % (kind, what)) for what in ("save_size", "save", "load")]
+        if path is not None and os.path.exists(path):
+            with open(path, "rb") as f:
+                data = f.read()
+            sampler.finish(load(handle, ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data)),
+                           "%s: %s" % (path, message()), ())
+            self.found = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        """Whatever ended the run, an error or Ctrl-C: the sampler stands at the end of its last whole step."""
+        if self.path is None:
+            return
+        data = ctypes.create_string_buffer(self.size(self.handle) + 1)
+        if self.write(self.handle, ctypes.cast(data, ctypes.c_void_p), len(data) - 1) == 0:
+            new = "%s.new" % self.path
+            with open(new, "wb") as f:
+                f.write(data.raw[:-1])
+            os.replace(new, self.path)
 
 
 def _one(log_prob, log_likelihood, prior):
@@ -369,7 +438,7 @@ def _one(log_prob, log_likelihood, prior):
 
 
 def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=None, n_walkers=0, ess=1000, max_steps=100000,
-             seed=0, names=None, moves=None, thin=1, derived=None, nan="stops", keep_stuck=False, progress=None):
+             seed=0, names=None, moves=None, thin=1, derived=None, nan="stops", keep_stuck=False, progress=None, state=None):
     """The affine-invariant ensemble sampler, run until its verdict is OK with `ess` effective samples of every parameter.
 
     log_likelihood(theta [n][d]) -> [n], to which the prior's density is added, or log_prob(theta) that holds its own (then
@@ -379,6 +448,8 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
     derived  names of quantities: log_likelihood then returns ([n], [n][k]), and run.derived has them
     nan      "stops": an error that names the point; "rejected": as -inf, counted
     progress(dictionary) after every step; true stops there
+    state    a file: the sampler goes on from there if it exists (max_steps in all), and is left there whatever ends the run, Ctrl-C
+             too
 
     Returns a Run; one that did not reach `ess` in max_steps says so in run.verdict.
     """
@@ -386,7 +457,8 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
     n_dim = prior.n_dim if prior else n_dim or (np.shape(start[0] if isinstance(start, tuple) else start)[-1])
     names, array = s.names(prior, names, n_dim)
-    c = abi.bml_mcmc_config(n_dim=n_dim, n_walkers=n_walkers, seed=seed, names=array, thin=thin, nan_policy=choice("nan", nan, _NAN))
+    c = abi.bml_mcmc_config(n_dim=n_dim, n_walkers=whole(n_walkers, "n_walkers"), seed=whole(seed, "seed"), names=array,
+                            thin=whole(thin, "thin", 1), nan_policy=choice("nan", nan, _NAN))
     if derived:
         c.log_prob_derived, c.n_derived = s.derived(f, density, len(derived)), len(derived)
     else:
@@ -400,19 +472,24 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
     check("mcmc", lib.bml_mcmc_ensemble_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
     try:
         message = lambda: lib.bml_mcmc_ensemble_message(handle).decode("utf-8", "replace")
+        saved = _State(state, "ensemble", handle, s, message)
         if start is None and prior is None:
             raise BadArgument("start: needed without a prior")
-        if start is None:
+        if saved.found:
+            status = 0
+        elif start is None:
             status = lib.bml_mcmc_start_prior(handle, prior.handle)
         elif isinstance(start, tuple):
-            centre, radius = doubles(start[0], n_dim), doubles(np.broadcast_to(start[1], n_dim))
+            centre, radius = doubles(start[0], n_dim), spread(start[1], n_dim, "radius")
             status = lib.bml_mcmc_start_ball(handle, pointer(centre), pointer(radius))
         else:
             given = doubles(start, lib.bml_mcmc_ensemble_get_info(handle).n_walkers, n_dim)
             status = lib.bml_mcmc_start_given(handle, pointer(given))
         s.finish(status, message(), ())
-        v, goal = abi.bml_mcmc_verdict(), abi.bml_mcmc_goal(ess, max_steps, int(keep_stuck))
-        s.finish(lib.bml_mcmc_run_until(handle, ctypes.addressof(v), ctypes.addressof(goal)), message(), _SOFT)
+        done = lib.bml_mcmc_ensemble_get_info(handle).step if saved.found else 0
+        v, goal = abi.bml_mcmc_verdict(), abi.bml_mcmc_goal(ess, max(1, max_steps - done), int(keep_stuck))
+        with saved:
+            s.finish(lib.bml_mcmc_run_until(handle, ctypes.addressof(v), ctypes.addressof(goal)), message(), _SOFT)
         out = (abi.bml_mcmc_summary * n_dim)()
         s.finish(lib.bml_mcmc_ensemble_summary(handle, ctypes.addressof(out), v.burn), message(), _SOFT)
         info = lib.bml_mcmc_ensemble_get_info(handle)
@@ -430,7 +507,8 @@ def ensemble(log_likelihood=None, prior=None, *, log_prob=None, n_dim=0, start=N
 
 
 def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0, seed=0, names=None, method="auto", remaining=0.0,
-           error=0.0, min_ess=0.0, wrapped=None, max_evaluations=0, check_evidence=True, nan="stops", draws=None, progress=None):
+           error=0.0, min_ess=0.0, wrapped=None, max_evaluations=0, check_evidence=True, nan="stops", draws=None, progress=None,
+           state=None):
     """Nested sampling: the evidence, and the posterior with all its modes.
 
     log_likelihood(theta [n][d]) -> [n]; prior, or transform(cube [n][d]) -> theta [n][d] with n_dim
@@ -438,83 +516,120 @@ def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0
     wrapped [d] of bool: periodic parameters; max_evaluations 0: no limit
     check_evidence  the verdict asks for likelihoods at fresh draws, to judge ln Z
     draws    equally weighted posterior draws to be made; None: as many as effective samples
+    state    a file to go on from and to be left in, as of the ensemble
 
     Returns a Run: log_z, log_z_error, weighted points (theta, log_likelihood, weight), chain [draws][1][d].
     """
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
-    if (prior is None) == (transform is None):
-        raise BadArgument("one of prior and transform is needed")
-    n_dim = prior.n_dim if prior else n_dim
+    n_dim = s.target(prior, transform, n_dim)
     names, array = s.names(prior, names, n_dim)
-    c = abi.bml_mcmc_nested_config(n_dim=n_dim, live_points=live_points, seed=seed, names=array, remaining=remaining, error=error,
-                                   min_ess=min_ess, nan_policy=choice("nan", nan, _NAN),
+    c = abi.bml_mcmc_nested_config(n_dim=n_dim, live_points=whole(live_points, "live_points"), seed=whole(seed, "seed"),
+                                   names=array, remaining=remaining, error=error, min_ess=min_ess, nan_policy=choice("nan", nan, _NAN),
                                    method=choice("method", method, ("auto", "region", "slice")))
     c.log_likelihood = s.log_prob(log_likelihood)
     c.check_evidence = abi.BML_MCMC_CHECKED if check_evidence else abi.BML_MCMC_UNCHECKED
-    if prior:
-        c.prior = prior.handle
-    else:
-        def call(to, cube, n, d, user):
-            s.fill(to, transform(s.points(cube, n, d)), n, d)
-            return 0
-        c.transform = s.keep(abi.bml_mcmc_transform, call)
+    s.set_prior(c, prior, transform)
     if wrapped is not None:
-        s.kept.append(np.ascontiguousarray(np.broadcast_to(wrapped, n_dim), dtype=np.uint8))
+        s.kept.append(spread(wrapped, n_dim, "wrapped").astype(np.uint8))
         c.wrapped = pointer(s.kept[-1])
     c.progress = s.progress(progress, abi.bml_mcmc_nested_progress_fn, abi.bml_mcmc_nested_progress)
     check("mcmc", lib.bml_mcmc_nested_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
     try:
         message = lambda: lib.bml_mcmc_nested_message(handle).decode("utf-8", "replace")
-        s.finish(lib.bml_mcmc_nested_run(handle, max_evaluations), message(), _SOFT)
-        r, v, out = abi.bml_mcmc_nested_result(), abi.bml_mcmc_verdict(), (abi.bml_mcmc_summary * n_dim)()
-        s.finish(lib.bml_mcmc_nested_get_result(handle, ctypes.addressof(r)), message(), _SOFT)
-        points = [view(r.theta, np.float64, r.n_points, n_dim), view(r.log_likelihood, np.float64, r.n_points),
-                  view(r.weight, np.float64, r.n_points)]
-        s.finish(lib.bml_mcmc_nested_verdict(ctypes.addressof(v), handle), message(), _SOFT)
-        s.finish(lib.bml_mcmc_nested_summary(handle, ctypes.addressof(out)), message(), _SOFT)
-        n = int(draws or max(1, r.ess))
-        theta, ln_l = np.empty((n, 1, n_dim)), np.empty((n, 1))
-        s.finish(lib.bml_mcmc_nested_draw(handle, pointer(theta), pointer(ln_l), n, seed), message(), ())
-        return Run("nested", names, theta, ln_l, _summaries(out), Verdict(v, names), r.evaluations, log_z=r.log_z,
-                   log_z_error=r.log_z_error, information=r.information, ess=r.ess, rank_p=r.rank_p, converged=bool(r.converged),
-                   theta=points[0], log_likelihood=points[1], weight=points[2])
+        with _State(state, "nested", handle, s, message):
+            s.finish(lib.bml_mcmc_nested_run(handle, max_evaluations), message(), _SOFT)
+        return _weighted("nested", handle, s, message, names, draws, seed, abi.bml_mcmc_nested_result())
     finally:
         lib.bml_mcmc_nested_free(handle)
 
 
+def importance(log_likelihood, prior=None, *, transform=None, n_dim=0, points=0, seed=0, names=None, min_ess=0.0, error=0.0,
+               max_evaluations=0, draws=None, progress=None, state=None):
+    """Importance sampling from a learned density: the evidence and the posterior by few likelihoods, where it works (one blob or
+    several, bananas, shells, up to some 15 dimensions). Its verdict says where it does not: take nested or ensemble there.
+
+    log_likelihood, prior, transform, n_dim, draws, state as in nested; points of a stage; min_ess (0 = 10000) effective samples and
+    the error of ln Z (0 = 0.05) wanted
+
+    Returns a Run as of nested.
+    """
+    s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
+    n_dim = s.target(prior, transform, n_dim)
+    names, array = s.names(prior, names, n_dim)
+    c = abi.bml_mcmc_importance_config(n_dim=n_dim, points=whole(points, "points"), seed=whole(seed, "seed"), names=array,
+                                       min_ess=min_ess, error=error)
+    c.log_likelihood = s.log_prob(log_likelihood)
+    s.set_prior(c, prior, transform)
+    c.progress = s.progress(progress, abi.bml_mcmc_importance_progress_fn, abi.bml_mcmc_importance_progress)
+    check("mcmc", lib.bml_mcmc_importance_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
+    try:
+        message = lambda: lib.bml_mcmc_importance_message(handle).decode("utf-8", "replace")
+        with _State(state, "importance", handle, s, message):
+            s.finish(lib.bml_mcmc_importance_run(handle, max_evaluations), message(), _SOFT)
+        return _weighted("importance", handle, s, message, names, draws, seed, abi.bml_mcmc_importance_result())
+    finally:
+        lib.bml_mcmc_importance_free(handle)
+
+
+def _weighted(kind, handle, s, message, names, draws, seed, r):
+    """The Run of a sampler with weighted points; r: its empty result."""
+    result, judge, summary, draw = [getattr(lib, "bml_mcmc_%s_%s" % (kind, f))
+                                    for f in ("get_result", "verdict", "summary", "draw")]
+    n_dim = len(names)
+    v, out = abi.bml_mcmc_verdict(), (abi.bml_mcmc_summary * n_dim)()
+    s.finish(result(handle, ctypes.addressof(r)), message(), _SOFT)
+    theta, ln_l = view(r.theta, np.float64, r.n_points, n_dim), view(r.log_likelihood, np.float64, r.n_points)
+    weight = view(r.weight, np.float64, r.n_points)
+    s.finish(judge(ctypes.addressof(v), handle), message(), _SOFT)
+    s.finish(summary(handle, ctypes.addressof(out)), message(), _SOFT)
+    n = whole(draws, "draws", 1) if draws else max(1, int(r.ess))
+    chain, chain_ln_l = np.empty((n, 1, n_dim)), np.empty((n, 1))
+    s.finish(draw(handle, pointer(chain), pointer(chain_ln_l), n, seed), message(), ())
+    more = {m: getattr(r, m) for m in ("log_z", "log_z_error", "information", "ess", "rank_p", "pareto", "strays") if hasattr(r, m)}
+    return Run(kind, names, chain, chain_ln_l, _summaries(out), Verdict(v, names), r.evaluations, converged=bool(r.converged),
+               theta=theta, log_likelihood=ln_l, weight=weight, **more)
+
+
 def nuts(log_prob, prior=None, *, n_dim=0, start=None, draws=1000, warmup=0, n_chains=0, seed=0, names=None, lower=None,
-         upper=None, dense=False, target_accept=0.0, max_depth=0, gradient_tolerance=0.0, nan="stops", progress=None):
+         upper=None, dense=False, target_accept=0.0, max_depth=0, gradient_tolerance=0.0, nan="stops", progress=None, state=None):
     """NUTS, for log-probabilities with gradients.
 
     log_prob(theta [n][d]) -> ([n], gradient [n][d]), of the whole posterior: the prior's density belongs into it
     prior    its limits bound the parameters, and it is the start; or lower [d], upper [d], and start [n_chains][d]
     draws    kept, of each of n_chains (0 = 4) chains; warmup 0 = 1000
+    state    a file to go on from, up to `draws`, and to be left in, as of the ensemble
 
     The gradient is checked by differences at the start (bml.Error names the parameter). Returns a Run.
     """
     s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
     n_dim = prior.n_dim if prior else n_dim or np.shape(start)[-1]
     names, array = s.names(prior, names, n_dim)
-    c = abi.bml_mcmc_nuts_config(n_dim=n_dim, n_chains=n_chains, seed=seed, names=array, warmup=warmup, max_depth=max_depth,
+    c = abi.bml_mcmc_nuts_config(n_dim=n_dim, n_chains=whole(n_chains, "n_chains"), seed=whole(seed, "seed"), names=array,
+                                 warmup=whole(warmup, "warmup"), max_depth=whole(max_depth, "max_depth"),
                                  target_accept=target_accept, gradient_tolerance=gradient_tolerance,
                                  nan_policy=choice("nan", nan, _NAN), metric=abi.BML_MCMC_DENSE if dense else abi.BML_MCMC_DIAGONAL)
     c.log_prob = s.gradient(log_prob)
     c.prior = prior.handle if prior else None
     for name, value in (("lower", lower), ("upper", upper)):
         if value is not None:
-            s.kept.append(doubles(np.broadcast_to(value, n_dim)))
+            s.kept.append(spread(value, n_dim, name))
             setattr(c, name, pointer(s.kept[-1]))
     c.progress = s.progress(progress, abi.bml_mcmc_nuts_progress_fn, abi.bml_mcmc_nuts_progress)
     check("mcmc", lib.bml_mcmc_nuts_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
     try:
         message = lambda: lib.bml_mcmc_nuts_message(handle).decode("utf-8", "replace")
-        if start is None:
+        saved = _State(state, "nuts", handle, s, message)
+        if saved.found:
+            status = 0
+        elif start is None:
             status = lib.bml_mcmc_nuts_start_prior(handle)
         else:
             given = doubles(start, n_chains or 4, n_dim)
             status = lib.bml_mcmc_nuts_start(handle, pointer(given))
         s.finish(status, message(), ())
-        s.finish(lib.bml_mcmc_nuts_run(handle, draws), message(), ())
+        more = max(0, whole(draws, "draws", 1) - lib.bml_mcmc_nuts_get_info(handle).draws)
+        with saved:
+            s.finish(lib.bml_mcmc_nuts_run(handle, more) if more else 0, message(), ())
         chain, info = lib.bml_mcmc_nuts_chain(handle), lib.bml_mcmc_nuts_get_info(handle)
         out, v = (abi.bml_mcmc_summary * n_dim)(), abi.bml_mcmc_verdict()
         s.finish(lib.bml_mcmc_summarize(ctypes.addressof(out), chain), message(), _SOFT)

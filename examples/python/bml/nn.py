@@ -10,7 +10,7 @@ import ctypes
 import numpy as np
 
 from . import _abi as abi
-from ._lib import Why, check, floats, lib, pointer, threads as thread_count
+from ._lib import Why, check, choice, floats, lib, numbers, pointer, threads as thread_count, whole
 
 _STORAGE = {"f32": 0, "f16": 1, "bf16": 2, "f64": 3}
 
@@ -28,10 +28,10 @@ class Net:
             lib.bml_nn_free(self.handle)
 
     def _rows(self, x):
-        x = np.asarray(x)
-        single = x.size == self.n_in and x.ndim <= 1
-        rows = floats(x.reshape(-1, self.n_in) if x.size % max(self.n_in, 1) == 0 else x, -1, self.n_in)
-        return rows, single
+        x = numbers(x)
+        single = x.ndim <= 1
+        x = x.reshape(1, -1) if single else x.reshape(len(x), -1)
+        return floats(x, -1, self.n_in), single
 
     def _work(self, threads):
         work, why = ctypes.c_void_p(), Why()
@@ -59,7 +59,7 @@ class Net:
     def draws(self, x, n_draws, seed=0, threads=1):
         """[n_draws][n][n_out] with dropout on and Bayesian weights drawn."""
         rows, _ = self._rows(x)
-        out = np.empty((n_draws, len(rows), self.n_out), np.float32)
+        out = np.empty((whole(n_draws, "n_draws", 1), len(rows), self.n_out), np.float32)
         self._call(lib.bml_nn_draws, threads, pointer(out), pointer(rows), len(rows), n_draws, seed)
         return out
 
@@ -78,7 +78,7 @@ class Net:
 
     def save(self, path, storage="f32"):
         """Writes a model file: "f32", "f16", "bf16", "f64"."""
-        check("nn", lib.bml_nn_save(self.handle, str(path).encode(), _STORAGE[storage]), self.message)
+        check("nn", lib.bml_nn_save(self.handle, str(path).encode(), choice("storage", storage, _STORAGE)), self.message)
 
     def __str__(self):
         size = lib.bml_nn_summary(None, 0, self.handle) + 1

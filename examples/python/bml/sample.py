@@ -10,7 +10,7 @@ import ctypes
 import numpy as np
 
 from . import _abi as abi
-from ._lib import BadArgument, Callback, Why, check, choice, doubles, lib, pointer, view
+from ._lib import BadArgument, Callback, Why, check, choice, doubles, lib, numbers, pointer, spread, view, whole
 
 _METHODS = ("net", "table", "exact")
 _WEIGHTS = ("photons", "energy")
@@ -61,11 +61,17 @@ def _table_nodes():
     return ctypes.addressof(_nodes[0])
 
 
+def _rng(rng):
+    if not isinstance(rng, Rng):
+        raise BadArgument("rng: a bml.sample.Rng, not %r" % (rng,))
+    return rng.address
+
+
 def compton(gamma, eps0, n=None, rng=None, *, u=None, method="net", rest=False):
     """Energies [n] [m_e c^2] of isotropic photons of energy eps0 [m_e c^2] after one electron of Lorentz factor gamma scattered
     them; both one number or [n]. method "net", "table", "exact"; u [n] in [0, 1]: the inverse CDF there. rest: returns (energy,
     1 - energy/gamma), precise also near 0. BadArgument and Error (out of the domain) as bml_sample_compton."""
-    gamma, eps0 = np.atleast_1d(np.asarray(gamma, float)), np.atleast_1d(np.asarray(eps0, float))
+    gamma, eps0 = np.atleast_1d(numbers(gamma, "gamma")), np.atleast_1d(numbers(eps0, "eps0"))
     u = None if u is None else doubles(np.atleast_1d(u), -1)
     n = n if n is not None else max(len(gamma), len(eps0), 0 if u is None else len(u))
     if any(len(a) not in (1, n) for a in (gamma, eps0)) or (u is not None and len(u) != n):
@@ -79,14 +85,14 @@ def compton(gamma, eps0, n=None, rng=None, *, u=None, method="net", rest=False):
                                  rest=pointer(left))
     if how.method == abi.BML_SAMPLE_TABLE:
         how.nodes = _table_nodes()
-    status = lib.bml_sample_compton(pointer(out), ctypes.addressof(how), rng.address if rng else None)
+    status = lib.bml_sample_compton(pointer(out), ctypes.addressof(how), _rng(rng) if rng is not None else None)
     where = "photon %d" % lib.bml_sample_compton_find(ctypes.addressof(how)) if status and status != -1 else ""
     check("sample", status, where)
     return (out, left) if rest else out
 
 
 def _each(f, *columns):
-    columns = np.broadcast_arrays(*[np.asarray(c, float) for c in columns])
+    columns = np.broadcast_arrays(*[numbers(c) for c in columns])
     out, value = np.empty(columns[0].shape), ctypes.c_double()
     for i in np.ndindex(out.shape):
         check("sample", f(ctypes.addressof(value), *[float(c[i]) for c in columns]))
@@ -116,7 +122,7 @@ def scatter(gamma, electron, eps0, photon, rng):
     of Lorentz factor gamma and direction electron [3]."""
     electron, photon, out, eps = doubles(electron, 3), doubles(photon, 3), np.empty(3), ctypes.c_double()
     how = abi.bml_sample_collision(gamma, pointer(electron), eps0, pointer(photon))
-    check("sample", lib.bml_sample_scatter(ctypes.addressof(eps), pointer(out), ctypes.addressof(how), rng.address))
+    check("sample", lib.bml_sample_scatter(ctypes.addressof(eps), pointer(out), ctypes.addressof(how), _rng(rng)))
     return eps.value, out
 
 
@@ -127,22 +133,22 @@ def klein_nishina(x):
 
 def thermal_electrons(n, theta, rng):
     """[n] Lorentz factors of a relativistic Maxwell distribution, theta = kT/(m_e c^2)."""
-    out = np.empty(n)
-    check("sample", lib.bml_sample_thermal_electrons(pointer(out), n, theta, rng.address))
+    out = np.empty(whole(n, "n"))
+    check("sample", lib.bml_sample_thermal_electrons(pointer(out), n, theta, _rng(rng)))
     return out
 
 
 def black_body(n, rng, weight="photons"):
     """[n] of h nu/(kT), by number of photons or by their "energy"."""
-    out = np.empty(n)
-    check("sample", lib.bml_sample_black_body(pointer(out), n, choice("weight", weight, _WEIGHTS), rng.address))
+    out = np.empty(whole(n, "n"))
+    check("sample", lib.bml_sample_black_body(pointer(out), n, choice("weight", weight, _WEIGHTS), _rng(rng)))
     return out
 
 
 def power_law(n, rng, lower, upper, index, break_at=0.0, index_above=0.0):
     """[n] of a density ~ x^-index in [lower, upper], ~ x^-index_above from break_at on."""
-    out, power = np.empty(n), abi.bml_sample_power(lower, upper, index, break_at, index_above)
-    check("sample", lib.bml_sample_power_law(pointer(out), None, n, ctypes.addressof(power), rng.address))
+    out, power = np.empty(whole(n, "n")), abi.bml_sample_power(lower, upper, index, break_at, index_above)
+    check("sample", lib.bml_sample_power_law(pointer(out), None, n, ctypes.addressof(power), _rng(rng)))
     return out
 
 
@@ -158,7 +164,7 @@ class Table:
         calls, why = Callback(), Why()
 
         def call(p, x, z, n, user):
-            values = np.asarray(density(view(x, np.float64, n)), float)
+            values = spread(density(view(x, np.float64, n)), n, "what the density returned")
             np.frombuffer((ctypes.c_double * n).from_address(p))[...] = values
         breaks = None if breaks is None else doubles(breaks, -1)
         c = abi.bml_sample_table_config(lower=lower, upper=upper, tolerance=tolerance, centre=centre, look=look,
@@ -199,8 +205,8 @@ class Table:
 
     def draw(self, n, rng):
         """[n] draws."""
-        out = np.empty(n)
-        check("sample", lib.bml_sample_table_draw(self.handle, pointer(out), n, rng.address))
+        out = np.empty(whole(n, "n"))
+        check("sample", lib.bml_sample_table_draw(self.handle, pointer(out), n, _rng(rng)))
         return out
 
     def inverse(self, u):

@@ -12,7 +12,8 @@ import ctypes
 import numpy as np
 
 from . import _abi as abi
-from ._lib import BadArgument, Why, check, choice, doubles, failure, lib, pointer, record, share, threads as thread_count
+from ._lib import (BadArgument, Why, check, choice, doubles, failure, lib, numbers, pointer, record, share, spread,
+                   threads as thread_count)
 
 ROW = ("log_R", "log_B", "log_gamma_min", "log_gamma_max", "log_l_e", "p")
 """Columns of a row: log10 of R [cm], B [G], gamma_min, gamma_max, the compactness l_e; and the index p of the electrons."""
@@ -48,6 +49,8 @@ _default = []
 
 
 def _tables(tables):
+    if tables is not None and not isinstance(tables, Tables):
+        raise BadArgument("tables: a bml.ssc.Tables")
     if tables is not None:
         return tables
     if not _default:
@@ -71,7 +74,7 @@ class Ebl:
 
     def depth(self, z, nu):
         """tau [shape of nu] at redshift z for nu [Hz]. Error above the table's ends."""
-        nu = np.atleast_1d(np.asarray(nu, float))
+        nu = np.atleast_1d(numbers(nu, "nu"))
         out, tau = np.empty(nu.shape), ctypes.c_double()
         for i, at in np.ndenumerate(nu):
             check("ssc", lib.bml_ssc_ebl_depth(ctypes.addressof(tau), self.depths, z, at))
@@ -98,8 +101,12 @@ def luminosity_distance(z, H0=70.0, omega_m=0.3):
 
 def _external(fields):
     """An array of bml_ssc_external from dictionaries, and what it points to."""
+    if isinstance(fields, dict):
+        raise BadArgument("external: a list of dictionaries, one for each field")
     out, kept = (abi.bml_ssc_external * len(fields))(), []
     for to, field in zip(out, fields):
+        if "kind" not in field:
+            raise BadArgument("external: each field needs a kind: one of " + ", ".join(_FIELDS))
         for name, value in field.items():
             if name in ("table_x", "table_n"):
                 value = doubles(value, -1)
@@ -119,9 +126,11 @@ def _sources(rows, n, source):
     """n structures from rows [n][6] (or None) and members, each one number or [n]. Returns them and what they point to."""
     out, kept = np.zeros(n, _SOURCE), []
     if rows is not None:
-        for k, name in enumerate(("R", "B", "gamma_min", "gamma_max", "compactness")):
-            out[name] = 10.0 ** rows[:, k]
-        out["p"] = rows[:, 5]
+        for k, name in enumerate(("R", "B", "gamma_min", "gamma_max", "compactness", "p")):
+            if name in source:
+                raise BadArgument("%s: the rows have it already" % name)
+            with np.errstate(over="ignore"):  # refused by name, soon
+                out[name] = rows[:, k] if name == "p" else 10.0 ** rows[:, k]
     for name, value in source.items():
         if value is None:
             continue
@@ -134,7 +143,7 @@ def _sources(rows, n, source):
             kept.append(value)
             out[name], out["n_table"], out["injection"] = pointer(value), len(value), abi.BML_SSC_TABLE
         elif name in _MEMBERS:
-            out[name] = _WORDS[name][value] if isinstance(value, str) and value in _WORDS.get(name, ()) else value
+            out[name] = choice(name, value, _WORDS[name]) if isinstance(value, str) and name in _WORDS else spread(value, n, name)
         else:
             raise BadArgument("a source has no member '%s'" % name)
     return out, kept
@@ -143,7 +152,7 @@ def _sources(rows, n, source):
 def _observers(n, redshift, delta, ebl, H0=0.0, omega_m=0.0, distance=0.0):
     out = np.zeros(n, _OBSERVER)
     for name, value in (("redshift", redshift), ("delta", delta), ("H0", H0), ("omega_m", omega_m), ("distance", distance)):
-        out[name] = 0 if value is None else value
+        out[name] = 0 if value is None else spread(value, n, name)
     ebl = ebl_of(ebl)
     if ebl is not None:
         out["ebl"] = ebl.depths
@@ -152,8 +161,20 @@ def _observers(n, redshift, delta, ebl, H0=0.0, omega_m=0.0, distance=0.0):
 
 def _rows(rows):
     """rows as [n][6], and whether they were one row."""
-    rows = np.asarray(rows, float)
+    rows = numbers(rows, "rows")
     return doubles(np.atleast_2d(rows), -1, 6), rows.ndim == 1
+
+
+def _frequencies(nu):
+    nu = doubles(np.atleast_1d(nu), -1)
+    bad = np.nonzero(~((nu > 0) & (nu < np.inf)))[0]
+    if len(bad):
+        raise BadArgument("nu[%d] = %g Hz: must be positive and finite" % (bad[0], nu[bad[0]]))
+    return nu
+
+
+def _seen_by(observer):
+    return ", ".join("%s = %g" % (n, observer[n]) for n in ("redshift", "delta", "H0", "omega_m", "distance"))
 
 
 def _batch(sources, observers, grid, component, tables, threads):
@@ -174,7 +195,7 @@ def _complain(sources, observers, status, tables):
     lib.bml_ssc_solve(blob.handle, pointer(blob.source))
     text = blob.message
     if not text and observers is not None:
-        text = ", ".join("%s = %g" % (n, observers[n][bad]) for n in ("redshift", "delta", "H0", "omega_m", "distance"))
+        text = _seen_by(observers[bad])
     raise failure("ssc", int(status[bad]), "row %d: %s" % (bad, text))
 
 
@@ -196,12 +217,12 @@ def sed(rows, nu, redshift=None, delta=1.0, *, component="total", ebl=None, H0=0
     Returns [n][m] (or [m]) in erg cm^-2 s^-1. 0.3 ms a source and core. The interpreter is free meanwhile.
     """
     rows, single = _rows(rows)
-    nu = doubles(np.atleast_1d(nu), -1)
+    nu, on_error = _frequencies(nu), choice("on_error", on_error, ("raise", "nan"))
     sources, kept = _sources(rows, len(rows), source)
     observers, ebl = _observers(len(rows), redshift, delta, ebl, H0, omega_m, distance)
     tables = _tables(tables)
     out, status = _batch(sources, observers, nu, component, tables, threads)
-    if on_error == "raise" and status.any():
+    if on_error == 0 and status.any():
         _complain(sources, observers, status, tables)
     return out[0] if single else out
 
@@ -209,11 +230,11 @@ def sed(rows, nu, redshift=None, delta=1.0, *, component="total", ebl=None, H0=0
 def spectrum(rows, log10_x, *, component="total", threads=None, tables=None, on_error="raise", **source):
     """log10(x^2 n) in the blob: [n][m] (or [m]) at log10_x [m], x = h nu/(m_e c^2); the rest as in `sed`."""
     rows, single = _rows(rows)
-    log10_x = doubles(np.atleast_1d(log10_x), -1)
+    log10_x, on_error = doubles(np.atleast_1d(log10_x), -1), choice("on_error", on_error, ("raise", "nan"))
     sources, kept = _sources(rows, len(rows), source)
     tables = _tables(tables)
     out, status = _batch(sources, None, log10_x, component, tables, threads)
-    if on_error == "raise" and status.any():
+    if on_error == 0 and status.any():
         _complain(sources, None, status, tables)
     return out[0] if single else out
 
@@ -227,7 +248,7 @@ def points(data):
         raise BadArgument("data: a bml.Sed, or (nu, nuFnu, sigma_lo, sigma_hi[, upper_limit])")
     out = np.zeros(len(np.atleast_1d(columns[0])), _POINT)
     for name, value in zip(("nu", "nuFnu", "sigma_lo", "sigma_hi", "upper_limit"), columns):
-        out[name] = value
+        out[name] = spread(value, len(out), name)
     return out
 
 
@@ -238,11 +259,11 @@ def log_likelihood_of(flux, data, ln_f=None):
     quadrature; limits are ln Phi. -inf where the model is NaN, or zero at a detection. bml_ssc_log_likelihood has it all.
     """
     point = points(data)
-    flux = np.asarray(flux, float)
+    flux = numbers(flux, "flux")
     single = flux.ndim == 1
     flux = doubles(np.atleast_2d(flux), -1, len(point))
     out = np.empty(len(flux))
-    scatter = None if ln_f is None else doubles(np.broadcast_to(ln_f, len(flux)))
+    scatter = None if ln_f is None else spread(ln_f, len(flux), "ln_f")
     check("sed", lib.bml_sed_log_likelihood(pointer(out), pointer(flux), len(flux), pointer(point), len(point), pointer(scatter)))
     return float(out[0]) if single else out
 
@@ -278,11 +299,11 @@ class Blob:
 
     def sed(self, nu, redshift=None, delta=1.0, *, component="total", ebl=None, **how):
         """nu F_nu [erg cm^-2 s^-1] at nu [m] [Hz]; arguments as in bml.ssc.sed."""
-        nu = doubles(np.atleast_1d(nu), -1)
+        nu = _frequencies(nu)
         out = np.empty(len(nu))
         observer, kept = _observers(1, redshift, delta, ebl, **how)
         check("ssc", lib.bml_ssc_sed(pointer(out), pointer(nu), len(nu), self.handle, pointer(observer),
-                                     choice("component", component, COMPONENTS)), self.message)
+                                     choice("component", component, COMPONENTS)), _seen_by(observer[0]))
         return out
 
     def spectrum(self, log10_x, component="total"):
@@ -310,14 +331,14 @@ class Blob:
         """Energy densities, powers, peaks: a dictionary, see bml_ssc_derived for units."""
         out = abi.bml_ssc_derived()
         observer, kept = _observers(1, redshift, delta, ebl, **how)
-        check("ssc", lib.bml_ssc_derive(ctypes.addressof(out), self.handle, pointer(observer)), self.message)
+        check("ssc", lib.bml_ssc_derive(ctypes.addressof(out), self.handle, pointer(observer)), _seen_by(observer[0]))
         return {n: getattr(out, n) for n, _ in out._fields_}
 
 
 def solve(row=None, *, tables=None, **source):
     """A solved Blob of one source: row [6], see ROW, or members of bml_ssc_source (R, B, gamma_min, gamma_max, L_e or
     compactness, p, ...) in cgs. blob.converged is False where the solver says so."""
-    rows = None if row is None else _rows(row)[0][:1]
+    rows = None if row is None else doubles(np.atleast_2d(row), 1, 6)
     sources, kept = _sources(rows, 1, source)
     blob = Blob(_tables(tables), sources)
     blob.kept = kept

@@ -8,7 +8,7 @@ import ctypes
 import numpy as np
 
 from . import _abi as abi
-from ._lib import Why, check, doubles, lib, pointer, share, threads as thread_count
+from ._lib import BadArgument, Why, check, doubles, lib, pointer, share, spread, threads as thread_count
 from .ssc import ROW, _observers, _rows, points
 
 
@@ -41,7 +41,9 @@ class Surrogate:
 
     def _ask(self, rows, delta, ln_f, observer, own_error, threads):
         n = len(rows)
-        kept = [doubles(np.broadcast_to(delta, n)), None if ln_f is None else doubles(np.broadcast_to(ln_f, n)), observer, rows]
+        kept = [spread(delta, n, "delta"), None if ln_f is None else spread(ln_f, n, "ln_f"), observer, rows]
+        if not (kept[0] > 0).all():
+            raise BadArgument("delta: must be positive")
         return abi.bml_sed_rows(pointer(rows), pointer(kept[0]), pointer(kept[1]), n, thread_count(threads), int(own_error),
                                 pointer(observer)), kept
 
@@ -77,6 +79,20 @@ class Surrogate:
         check("sed", lib.bml_sed_surrogate_log_likelihood(pointer(out), self.handle, ctypes.addressof(ask), pointer(point),
                                                           len(point), why.buffer), why)
         return float(out[0]) if single else out
+
+    def gradient(self, rows, data, redshift=None, delta=1.0, *, ln_f=None, own_error=False, ebl=None, H0=0.0, omega_m=0.0,
+                 distance=0.0, threads=None):
+        """(ln L [n], gradient [n][8]): log_likelihood, and its derivatives by the six columns of a row, by log10 delta, by ln_f (0
+        without one); zero outside the domain. What bml.mcmc.nuts takes."""
+        rows, single = _rows(rows)
+        point, why, out = points(data), Why(), np.empty(len(rows))
+        slope = np.empty((len(rows), abi.BML_SED_GRADIENT))
+        redshift = getattr(data, "redshift", None) if redshift is None and not distance else redshift
+        observer, ebl = _observers(1, redshift, 1.0, ebl, H0, omega_m, distance)
+        ask, kept = self._ask(rows, delta, ln_f, observer, own_error, threads)
+        check("sed", lib.bml_sed_surrogate_gradient(pointer(out), pointer(slope), self.handle, ctypes.addressof(ask), pointer(point),
+                                                    len(point), why.buffer), why)
+        return (float(out[0]), slope[0]) if single else (out, slope)
 
 
 def load(name="ssc"):
