@@ -64,15 +64,9 @@ static void search(double *start, problem *p) {
    would take longer than a signal may wait: every so manieth will do. */
 static int learn(problem *p) {
     enum { MOST = 10000 };
-    memory *m = &p->learned;
-    long kept = 0;
-    for (long i = 0; i < m->n; i++) { /* points that have fallen behind are dropped for good */
-        if (!(m->ln_p[i] > m->best - learn_from)) continue;
-        memmove(m->theta + kept * p->n_model, m->theta + i * p->n_model, (size_t)p->n_model * sizeof(double));
-        memmove(m->dex + kept * p->sed.n, m->dex + i * p->sed.n, (size_t)p->sed.n * sizeof(double));
-        m->ln_p[kept++] = m->ln_p[i];
-    }
-    m->n = kept;
+    const memory *m = &p->learned;
+    forget_behind(p);
+    const long kept = m->n;
     response_free(&p->response);
     if (kept <= MOST) return response_fit(&p->response, m->theta, m->dex, kept, p->n_model, p->sed.n, 4);
     const size_t d = (size_t)p->n_model;

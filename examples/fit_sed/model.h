@@ -103,6 +103,16 @@ typedef struct memory {
     double best;
 } memory;
 
+/* The network of guide.h. */
+typedef struct guide {
+    bml_nn *net;           /* owned; NULL: none yet */
+    bml_nn_work **work;    /* [threads] */
+    float *x, *y;          /* [threads][GUIDE_ROWS][n_model], [sed.n] */
+    unsigned char *before; /* what net was before it learned last, [before_size] bytes of a file; NULL: nothing */
+    size_t before_size;
+    long learned; /* answers kept when it learned last; -1: it has not since guide_round */
+} guide;
+
 /* A parameter that follows another: slope of times the other, plus offset. */
 typedef struct tie {
     int par, of;
@@ -154,6 +164,7 @@ typedef struct problem {
     double *archive;   /* [archive_n][n_free] sample of the polynomial's posterior */
     int archive_n;
     response response;
+    guide guide;
 } problem;
 
 /* ==== the model =================================================================================================== */
@@ -423,6 +434,19 @@ static void remember(problem *p, const double *theta, const double *dex, double 
         m->dex[m->n * n + k] = dex[k] > low ? dex[k] : low;
     }
     m->ln_p[m->n++] = ln_p;
+}
+
+/* Points that have fallen behind are dropped for good. */
+static void forget_behind(problem *p) {
+    memory *m = &p->learned;
+    long kept = 0;
+    for (long i = 0; i < m->n; i++) {
+        if (!(m->ln_p[i] > m->best - learn_from)) continue;
+        memmove(m->theta + kept * p->n_model, m->theta + i * p->n_model, (size_t)p->n_model * sizeof(double));
+        memmove(m->dex + kept * p->sed.n, m->dex + i * p->sed.n, (size_t)p->sed.n * sizeof(double));
+        m->ln_p[kept++] = m->ln_p[i];
+    }
+    m->n = kept;
 }
 
 /* solver_rows on the device, all of them at once. */

@@ -405,18 +405,18 @@ static void importance_begin(bml_mcmc_importance *s, problem *p) {
     state_free(&before);
 }
 
-/* In pieces, so that the state can be kept between them; a piece that asks for nothing is the last. */
+/* Round by round, so that the state can be kept between them; a round that asks for nothing is the last. */
 static int run_importance(bml_mcmc_importance *s, problem *p) {
-    enum { PIECE = 5000 };
     const uint64_t most = (uint64_t)p->opt->calls;
-    uint64_t asked = 1;
     int status = BML_MCMC_NOT_CONVERGED;
     double kept = seconds_now();
     importance_begin(s, p);
-    while (status == BML_MCMC_NOT_CONVERGED && asked && (!most || p->evaluations < most)) {
-        const uint64_t before = p->evaluations;
-        status = bml_mcmc_importance_run(s, most && most - p->evaluations < PIECE ? most - p->evaluations : PIECE);
-        asked = p->evaluations - before;
+    while (status == BML_MCMC_NOT_CONVERGED && (!most || p->evaluations < most)) {
+        const guide_round before = guide_round_begin(p);
+        const uint64_t asked = p->evaluations;
+        status = bml_mcmc_importance_run(s, 1);
+        if (status == BML_MCMC_CANCELLED) guide_round_undo(p, before);
+        if (status == BML_MCMC_NOT_CONVERGED && asked == p->evaluations) break;
         if (status != BML_MCMC_NOT_CONVERGED || !(seconds_now() > kept + state_every)) continue;
         keep_importance(s, p);
         kept = seconds_now();
@@ -460,10 +460,13 @@ static int importance_stands(posterior *post, const problem *p) {
 static void sample_importance(posterior *post, problem *p) {
     const options *opt = p->opt;
     char why[BML_MCMC_MESSAGE] = "";
+    const int guided = !(opt->equipartition > 0) && opt->neutrinos < 0; /* which fluxes know nothing of */
     const bml_mcmc_importance_config config = {.n_dim = p->n_free,
                                                .seed = opt->seed,
                                                .log_likelihood = log_likelihood,
                                                .prior = p->prior,
+                                               .guide = guided ? guide_log_likelihood : NULL,
+                                               .learn = guide_learn,
                                                .user = p,
                                                .error = opt->evidence_error,
                                                .min_ess = fmax(opt->min_ess, 5000),
@@ -472,7 +475,9 @@ static void sample_importance(posterior *post, problem *p) {
     if (bml_mcmc_importance_create(&post->importance, &config, why)) fail("fit_sed: %s", why);
     p->solver_judges = 0;
     p->sampling = 1;
+    p->remember = 1;
     const int status = run_importance(post->importance, p);
+    p->remember = 0;
     p->sampling = 0;
     if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
     bml_mcmc_importance_result r;

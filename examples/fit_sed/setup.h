@@ -1,7 +1,7 @@
 /* setup.h: from options and a table to a problem. Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_SETUP_H
 #define FIT_SED_SETUP_H
-#include "evaluate.h"
+#include "guide.h"
 
 static void net_close(problem *p) {
     for (int i = 0; p->desk && i < p->threads; i++) {
@@ -568,6 +568,8 @@ static void clean_up(problem *p) {
     hadrons_close(&p->protons, p->threads);
     bml_mcmc_prior_free(p->prior);
     response_free(&p->response);
+    guide_close(p);
+    bml_nn_free_bytes(p->guide.before);
     sed_free(&p->sed);
     ebl_free(&p->ebl);
     free(p->group);

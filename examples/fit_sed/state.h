@@ -2,8 +2,8 @@
    too and in every phase; --resume goes on from it, to the same numbers as a run that was never interrupted.
 
    The file: a head with the phase and the counts of all legs so far, what was learned (walkers' positions, solver
-   answers, the sample of the polynomial's posterior), then what a sampler's own save gave. Public domain or MIT, see
-   LICENSE. */
+   answers, the sample of the polynomial's posterior, the network of guide.h), then what a sampler's own save gave. Public
+   domain or MIT, see LICENSE. */
 #ifndef FIT_SED_STATE_H
 #define FIT_SED_STATE_H
 #include "setup.h"
@@ -23,6 +23,7 @@ typedef struct state_head {
     int64_t learned, archive_n; /* rows that follow; then start [walkers][n_free] */
     double learned_best;
     int64_t response_terms; /* coefficients of the polynomial, [terms][points], behind its struct; 0: none */
+    uint64_t guide;         /* bytes */
     uint64_t payload, sum;
 } state_head;
 
@@ -32,7 +33,7 @@ typedef struct state {
     void *payload; /* [head.payload], yours */
 } state;
 
-static const char state_magic[8] = "FITSED4";
+static const char state_magic[8] = "FITSED5";
 
 /* FNV-1a. */
 static uint64_t state_sum(uint64_t sum, const void *data, size_t size) {
@@ -93,7 +94,7 @@ static void state_fill(state_head *h, const problem *p, int phase) {
     h->solver_calls = p->solver_calls;
     h->network_calls = p->network_calls;
     h->sampling_calls = p->sampling_calls;
-    h->learned = phase == PHASE_SAMPLE ? 0 : p->learned.n;
+    h->learned = phase == PHASE_SAMPLE && p->opt->sampler != SAMPLER_IMPORTANCE ? 0 : p->learned.n;
     h->learned_best = p->learned.best;
     h->archive_n = p->archive_n;
     h->response_terms = phase == PHASE_SAMPLE && p->response.coef ? p->response.n_terms : 0;
@@ -113,7 +114,10 @@ static int state_try(const problem *p, state *s, char *err) {
     h.payload = s->head.payload;
     if (!s->start) h.walkers = 0;
     out_file o;
+    size_t guide_size;
     if (out_begin(&o, p->opt->out, "state.bin", err)) return -1;
+    unsigned char *net = guide_bytes(&guide_size, p);
+    h.guide = guide_size;
     fwrite(&h, sizeof h, 1, o.f); /* again below, with the sum */
     state_put(o.f, &h, s->start, (size_t)h.walkers * d * sizeof(double));
     state_put(o.f, &h, p->learned.theta, (size_t)h.learned * (size_t)p->n_model * sizeof(double));
@@ -124,6 +128,8 @@ static int state_try(const problem *p, state *s, char *err) {
         state_put(o.f, &h, &p->response, sizeof p->response);
         state_put(o.f, &h, p->response.coef, (size_t)h.response_terms * n * sizeof(double));
     }
+    state_put(o.f, &h, net, guide_size);
+    bml_nn_free_bytes(net);
     state_put(o.f, &h, s->payload, (size_t)h.payload);
     const uint64_t sum = h.sum;
     h.sum = 0;
@@ -197,8 +203,9 @@ static int state_parts(const char **part, const problem *p, const state_head *h,
     part[4] = part[3] ? state_take(&at, end, (size_t)h->archive_n, d) : NULL;
     part[5] = part[4] ? state_take(&at, end, h->response_terms > 0, sizeof p->response) : NULL;
     part[6] = part[5] ? state_take(&at, end, (size_t)h->response_terms, n) : NULL;
-    part[7] = part[6] ? state_take(&at, end, (size_t)h->payload, 1) : NULL;
-    return part[7] && at == end ? 0 : -1;
+    part[7] = part[6] ? state_take(&at, end, (size_t)h->guide, 1) : NULL;
+    part[8] = part[7] ? state_take(&at, end, (size_t)h->payload, 1) : NULL;
+    return part[8] && at == end ? 0 : -1;
 }
 
 /* The response of a file must be one of this problem. */
@@ -216,7 +223,7 @@ static int state_response_wrong(const problem *p, const state_head *h, const cha
 static void state_read(state *s, problem *p) {
     char path[PATH_SIZE + 16];
     char err[ERROR_SIZE];
-    const char *part[8];
+    const char *part[9];
     size_t size;
     snprintf(path, sizeof path, "%s/state.bin", p->opt->out);
     char *bytes = file_read(&size, path, err);
@@ -237,8 +244,10 @@ static void state_read(state *s, problem *p) {
     if (h->walkers) s->start = state_rows(part[0], (size_t)h->walkers * (size_t)p->n_free);
     s->payload = malloc((size_t)h->payload + 1);
     if (!s->payload) fail("fit_sed: out of memory");
-    memcpy(s->payload, part[7], (size_t)h->payload);
+    memcpy(s->payload, part[8], (size_t)h->payload);
     state_learned(p, h, part);
+    if (guide_from_bytes(p, (const unsigned char *)part[7], (size_t)h->guide)) fail("%s: is damaged", path);
+    p->pin = p->guide.net != NULL;
     p->solver_calls = (long)h->solver_calls;
     p->network_calls = (long)h->network_calls;
     p->sampling_calls = (long)h->sampling_calls;

@@ -434,6 +434,7 @@ bml_mcmc_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 bml_mcmc_transform = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int, c_void_p)
 bml_mcmc_nested_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 bml_mcmc_importance_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
+bml_mcmc_learn = CFUNCTYPE(c_int, c_void_p)
 bml_mcmc_gradient = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_int, c_int, c_void_p)
 bml_mcmc_nuts_progress_fn = CFUNCTYPE(c_int, c_void_p, c_void_p)
 
@@ -667,6 +668,8 @@ class bml_mcmc_importance_config(Structure):
         ("log_likelihood", bml_mcmc_log_prob),
         ("prior", c_void_p),
         ("transform", bml_mcmc_transform),
+        ("guide", bml_mcmc_log_prob),
+        ("learn", bml_mcmc_learn),
         ("user", c_void_p),
         ("names", c_void_p),
         ("min_ess", c_double),
@@ -684,6 +687,7 @@ class bml_mcmc_importance_result(Structure):
         ("ess", c_double),
         ("largest_weight", c_double),
         ("pareto", c_double),
+        ("tail", c_double),
         ("strays", c_double),
         ("strays_allowed", c_double),
         ("converged", c_int),

@@ -1,0 +1,220 @@
+/* guide.h: a small network that learns log10 of the fluxes from the answers of the run under way, for the importance
+   sampler: it draws where the network says that the posterior is (guide and learn in bml_mcmc.h), and asks the solver
+   only there. What the network gets wrong costs draws, never correctness. Public domain or MIT, see LICENSE. */
+#ifndef FIT_SED_GUIDE_H
+#define FIT_SED_GUIDE_H
+#include "evaluate.h"
+
+enum { GUIDE_ROWS = 64 };                  /* that are asked together */
+enum { GUIDE_UNITS = 64 };                 /* of either hidden layer */
+enum { GUIDE_FIRST_EPOCHS = 60 };          /* when it learns first, */
+enum { GUIDE_EPOCHS = 15 };                /* and later */
+static const char guide_frame[] = "frame"; /* array of the net: mean [d] and inverse [d][d] of `response` */
+
+/* x [d]: theta [d] in coordinates of unit covariance. */
+static void guide_place(float *x, const float *frame, const double *theta, int d) {
+    for (int i = 0; i < d; i++) {
+        double sum = 0;
+        for (int j = 0; j <= i; j++)
+            sum += (double)frame[d + i * d + j] * (theta[j] - (double)frame[j]);
+        x[i] = (float)sum;
+    }
+}
+
+/* An untrained net for what has been learned; NULL: the points span less than the space. */
+static bml_nn *guide_net(const problem *p) {
+    const memory *m = &p->learned;
+    const int d = p->n_model;
+    float frame[RESPONSE_DIM + RESPONSE_DIM * RESPONSE_DIM];
+    response r = {.n_dim = d};
+    bml_nn *net;
+    if (d > RESPONSE_DIM || m->n < 20 * d || response_whiten(&r, m->theta, m->n)) return NULL;
+    for (int i = 0; i < d; i++) {
+        frame[i] = (float)r.mean[i];
+        for (int j = 0; j < d; j++)
+            frame[d + i * d + j] = (float)r.inverse[i][j];
+    }
+    const bml_nn_layer layers[] = {{.kind = BML_NN_INPUT, .features = d},
+                                   {.kind = BML_NN_DENSE, .units = GUIDE_UNITS, .activation = BML_NN_TANH},
+                                   {.kind = BML_NN_DENSE, .units = GUIDE_UNITS, .activation = BML_NN_TANH},
+                                   {.kind = BML_NN_DENSE, .units = p->sed.n}};
+    const bml_nn_config config = {.layers = layers, .n_layers = 4, .seed = p->opt->seed};
+    char why[BML_NN_MESSAGE];
+    int status = bml_nn_create(&net, &config, why);
+    if (!status) status = bml_nn_set_array(net, guide_frame, frame, (size_t)(d + d * d));
+    if (status) fail("fit_sed: %s", bml_nn_strerror(status));
+    return net;
+}
+
+/* What threads need to ask it. */
+static void guide_open(problem *p, bml_nn *net) {
+    const size_t rows = (size_t)p->threads * GUIDE_ROWS;
+    p->guide.net = net;
+    p->guide.work = malloc((size_t)p->threads * sizeof *p->guide.work);
+    p->guide.x = malloc(rows * (size_t)p->n_model * sizeof *p->guide.x);
+    p->guide.y = malloc(rows * (size_t)p->sed.n * sizeof *p->guide.y);
+    if (!p->guide.work || !p->guide.x || !p->guide.y) fail("fit_sed: out of memory");
+    for (int t = 0; t < p->threads; t++)
+        if (bml_nn_work_create(&p->guide.work[t], net, GUIDE_ROWS, 1, NULL)) fail("fit_sed: out of memory");
+}
+
+static void guide_close(problem *p) {
+    for (int t = 0; p->guide.net && t < p->threads; t++)
+        bml_nn_work_free(p->guide.work[t]);
+    free(p->guide.work);
+    free(p->guide.x);
+    free(p->guide.y);
+    bml_nn_free(p->guide.net);
+    p->guide.net = NULL;
+    p->guide.work = NULL;
+    p->guide.x = p->guide.y = NULL;
+}
+
+/* The net as a file's bytes, to be freed with bml_nn_free_bytes; NULL without a net. */
+static unsigned char *guide_bytes(size_t *size, const problem *p) {
+    unsigned char *bytes = NULL;
+    *size = 0;
+    if (p->guide.net && bml_nn_encode(p->guide.net, &bytes, size, BML_NN_F32)) fail("fit_sed: out of memory");
+    return bytes;
+}
+
+/* The net from these bytes, if there are any. Not 0: they are no guide of this problem. */
+static int guide_from_bytes(problem *p, const unsigned char *bytes, size_t size) {
+    bml_nn *net;
+    size_t n;
+    const size_t d = (size_t)p->n_model;
+    guide_close(p);
+    if (!size) return 0;
+    if (bml_nn_decode(&net, bytes, size, NULL)) return 1;
+    const int fits = bml_nn_n_in(net) == d && bml_nn_n_out(net) == (size_t)p->sed.n;
+    if (!fits || !bml_nn_get_array(net, guide_frame, &n) || n != d + d * d) {
+        bml_nn_free(net);
+        return 1;
+    }
+    guide_open(p, net);
+    return 0;
+}
+
+static int guide_stop(const bml_nn_epoch *now, void *user) {
+    (void)now;
+    (void)user;
+    return stop_asked() != 0;
+}
+
+/* The net's outputs are counted in the errors of the points, so that it is as good as the likelihood wants it. */
+static int guide_scale(const problem *p, bml_nn *net) {
+    const int n = p->sed.n;
+    float *shift = malloc(2 * (size_t)n * sizeof *shift);
+    if (!shift) fail("fit_sed: out of memory");
+    float *scale = shift + n;
+    for (int k = 0; k < n; k++) {
+        const bml_ssc_point *point = &p->sed.point[k];
+        const double dex = point->upper_limit ? 0.5 : 0.5 * (point->sigma_lo + point->sigma_hi);
+        shift[k] = (float)p->log_data[k];
+        scale[k] = (float)(3 * fmin(fmax(dex, 0.01), 1));
+    }
+    const int status = bml_nn_set_scaler(net, BML_NN_OUTPUTS, shift, scale);
+    free(shift);
+    return status;
+}
+
+/* Trains the net on n rows of the memory, every so-manieth. */
+static int guide_train(problem *p, size_t n, int first) {
+    const memory *m = &p->learned;
+    const size_t d = (size_t)p->n_model;
+    const size_t n_out = (size_t)p->sed.n;
+    bml_nn *net = p->guide.net;
+    size_t unused;
+    const float *frame = bml_nn_get_array(net, guide_frame, &unused);
+    float *x = malloc(n * (d + n_out) * sizeof *x);
+    if (!x) fail("fit_sed: out of memory");
+    float *y = x + n * d;
+    for (size_t i = 0; i < n; i++) {
+        const size_t from = i * (size_t)m->n / n;
+        guide_place(x + i * d, frame, m->theta + from * d, (int)d);
+        for (size_t k = 0; k < n_out; k++)
+            y[i * n_out + k] = (float)m->dex[from * n_out + k];
+    }
+    int status = first ? guide_scale(p, net) : BML_NN_OK;
+    const bml_nn_training how = {.x = x,
+                                 .y = y,
+                                 .n = n,
+                                 .epochs = first ? GUIDE_FIRST_EPOCHS : GUIDE_EPOCHS,
+                                 .learning_rate = first ? 5e-3 : 2e-3,
+                                 .schedule = BML_NN_COSINE,
+                                 .batch = 64,
+                                 .threads = p->threads,
+                                 .seed = p->opt->seed,
+                                 .callback = guide_stop};
+    if (!status) status = bml_nn_train(net, &how, NULL);
+    free(x);
+    if (status && status != BML_NN_CANCELLED) fail("fit_sed: %s: %s", bml_nn_strerror(status), bml_nn_message(net));
+    return status;
+}
+
+/* From all answers near the best. From the first time on every answer is kept: the sampler now goes where the network
+   says, which shows where that is wrong. 1: too few answers; -1: asked to stop. */
+static int guide_learn(void *user) {
+    enum { MOST = 20000 };
+    problem *p = user;
+    const int first = !p->guide.net;
+    bml_nn_free_bytes(p->guide.before);
+    p->guide.before = guide_bytes(&p->guide.before_size, p);
+    forget_behind(p);
+    p->guide.learned = p->learned.n;
+    bml_nn *net = first ? guide_net(p) : NULL;
+    if (first && !net) return 1;
+    if (first) guide_open(p, net);
+    p->pin = 1;
+    return guide_train(p, (size_t)(p->learned.n < MOST ? p->learned.n : MOST), first) ? -1 : 0;
+}
+
+/* What a round of the sampler changes here, and how it is undone where the round does not come to its end. */
+typedef struct guide_round {
+    long learned;
+    double best;
+} guide_round;
+
+static guide_round guide_round_begin(problem *p) {
+    p->guide.learned = -1;
+    return (guide_round){p->learned.n, p->learned.best};
+}
+
+static void guide_round_undo(problem *p, guide_round before) {
+    const int learned = p->guide.learned >= 0;
+    p->learned.n = learned ? p->guide.learned : before.learned;
+    p->learned.best = before.best;
+    if (learned && guide_from_bytes(p, p->guide.before, p->guide.before_size)) fail("fit_sed: out of memory");
+    p->pin = p->guide.net != NULL;
+}
+
+/* ln likelihoods by the net, n points at once; threads over blocks. */
+static void guide_log_likelihood(double *ln_l, const double *theta, int n, int n_dim, void *user) {
+    const problem *p = user;
+    const size_t d = (size_t)p->n_model;
+    const size_t n_out = (size_t)p->sed.n;
+    size_t unused;
+    const float *frame = bml_nn_get_array(p->guide.net, guide_frame, &unused);
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static) num_threads(p->threads) if (n > GUIDE_ROWS)
+#endif
+    for (int from = 0; from < n; from += GUIDE_ROWS) {
+        const int count = n - from < GUIDE_ROWS ? n - from : GUIDE_ROWS;
+        const size_t t = (size_t)thread_number();
+        float *x = p->guide.x + t * GUIDE_ROWS * d;
+        float *y = p->guide.y + t * GUIDE_ROWS * n_out;
+        double *dex = p->scratch + t * n_out;
+        for (int i = 0; i < count; i++)
+            guide_place(x + (size_t)i * d, frame, theta + (from + i) * n_dim, (int)d);
+        const int status = bml_nn_predict(p->guide.net, p->guide.work[t], y, x, (size_t)count);
+        for (int i = 0; i < count; i++) {
+            double full[N_PAR];
+            expand(full, p, theta + (from + i) * n_dim);
+            for (size_t k = 0; k < n_out; k++)
+                dex[k] = (double)y[(size_t)i * n_out + k];
+            const int can = !status && allowed(p, full);
+            ln_l[from + i] = can ? ln_likelihood_dex(p, p->sed.point, dex, full) : -HUGE_VAL;
+        }
+    }
+}
+#endif
