@@ -2108,7 +2108,7 @@ static int bml_hadron__turn_page(bml_hadron_blob *blob, const bml_hadron_field *
 
 /* Target photons, number per cell. */
 static int bml_hadron__meet_photons(bml_hadron_blob *blob, const bml_hadron_field *f) {
-    double bad = 0;
+    int bad = 0;
     for (int k = 0; k < blob->n_photons; k++) {
         double n = f->n[k] * f->dilution;
         if (f->outside) {
@@ -2116,11 +2116,11 @@ static int bml_hadron__meet_photons(bml_hadron_blob *blob, const bml_hadron_fiel
         }
         blob->P[k] = n * f->x[k] * blob->tab->h;
         if (!(n >= 0 && n < HUGE_VAL)) {
-            bad = (double)NAN;
+            bad = 1; /* no NaN here: gcc makes such a loop the larger of two constants */
         }
     }
     bml_hadron__suffixes(blob);
-    if (bad == 0) {
+    if (!bad) {
         return BML_HADRON_OK;
     }
     return bml_hadron__fail(blob->message, BML_HADRON_PARAMETER, "photons: must be finite and not negative");
