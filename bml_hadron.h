@@ -113,7 +113,8 @@
    back), or leave; (3) is good to 10 % (SOPHIA), but for 2 < eta/eta_0 < 3, where the tables have no row and hold 75 to
    80 % of cross section times inelasticity; (6) is good to 10 % above 100 GeV, to a factor of two below 10 GeV; (11)
    has no spectra of pions and muons; target photons are isotropic in the blob. Beside ATHEvA, pairs of (5) agree to
-   0.03 dex, products of pions lie 0.1 to 0.3 dex higher, where cross section and inelasticity put them (tests).
+   0.03 dex, products of pions lie 0.1 to 0.3 dex higher, where cross section and inelasticity put them; so do neutrinos
+   and pi0 photons of a whole source, and the rest of its photons lies within 0.15 dex (tests).
 
    When NOT to use it: nuclei; fields so strong that muons cool (bml_hadron_derived.muon_cooling > 0.1) without (11);
    pairs of gamma > B_crit/B, whose synchrotron light is quantised (bml_ssc.h takes it as classical, and loses up to
