@@ -46,6 +46,7 @@ typedef struct outcome {
     bml_hadron_balance p;
     bml_ssc_derived shine;
     bml_hadron_derived protons;
+    double top; /* frequency beyond which the table of the background light says nothing, and fluxes are 0; 0: none */
     int status;
     char why[BML_SSC_MESSAGE];
 } outcome;
@@ -63,9 +64,12 @@ static void look(outcome *out, const settings *set, const bml_ssc_blob *blob, co
     for (int i = 0; i < N_NU; i++)
         nu[i] = pow(10, 8 + 0.0625 * i);
     int reach = N_NU; /* of the table of the background light */
-    if (set->see.ebl)
-        while (reach > 1 && log10(nu[reach - 1]) > set->see.ebl->log10_nu[set->see.ebl->n_nu - 1])
+    if (set->see.ebl) {
+        double top = set->see.ebl->log10_nu[set->see.ebl->n_nu - 1];
+        while (reach > 1 && log10(nu[reach - 1]) > top)
             reach--;
+        out->top = reach < N_NU ? pow(10, top) : 0;
+    }
     for (int c = 0; c < PHOTON_COLUMNS - 1; c++) {
         int status = bml_ssc_sed(nuFnu, nu, reach, blob, &set->see, parts[c]);
         if (status) snprintf(err, sizeof err, "hadron: %s", bml_ssc_strerror(status));
@@ -176,6 +180,9 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
     double power = 2 * 3.14159265 * set->e.R * set->e.R * set->see.delta * set->see.delta * 2.998e10 * r->protons.U_p;
     verdict_add(v, verdict_colour(power, 1e47, 1e50), "P_protons", power,
                 "Power of the jet in protons, two-sided, Gamma = delta [erg/s]; 1.3e47 is Eddington's for 1e9 suns.");
+    if (r->top > 0)
+        verdict_add(v, VERDICT_YELLOW, "ebl_end", r->top,
+                    "The table of the background light ends here [Hz]: photons.csv has 0 above, for want of a depth.");
     if (t->area.n == 0) return;
     if (set->seen < 0) {
         verdict_add(v, VERDICT_YELLOW, "neutrinos", t->events,
@@ -303,7 +310,7 @@ int main(int argc, char **argv) {
         {.name = "ebl",
          .text = &set.ebl,
          .value = "none|NAME|FILE",
-         .help = "background light (dominguez2011, saldana2021)"},
+         .help = "background light (dominguez2011, saldana2021); fluxes beyond the end of its table are written as 0"},
         {.name = "flavours", .choice = &flavours, .value = "mixed|equal|source", .help = "of neutrinos at Earth"},
         {.name = "area",
          .text = &set.area,

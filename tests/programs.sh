@@ -81,6 +81,10 @@ ends "hadron" 0 "${protons[@]}" --out "$scratch/hadron"
 # Pions and muons give 1:2:0; mixing makes of that 0.30 to 0.36 each (best-fit angles), and beta decays add little.
 check "hadron: neutrinos arrive in nearly equal parts" awk -F, 'NR > 1 {for (i = 2; i <= 5; i++) sum[i] += $i} END {for (i = 2; i <= 4; i++) if (!(sum[i] > 0.29 * sum[5] && sum[i] < 0.37 * sum[5])) exit 1}' "$scratch/hadron/neutrinos.csv"
 check "hadron: the parts make the whole" awk -F, 'NR > 1 && $2 > 1e-18 {d = ($3 + $4 + $5 + $6) / $2 - 1; if (d > 0.02 || d < -0.02) bad = 1; n++} END {exit bad || n < 20}' "$scratch/hadron/photons.csv"
+printf 'energy_TeV,0.1,0.6\n0.0001,0,0\n0.1,1,5\n1,4,20\n' >"$scratch/short.csv"
+ends "hadron --ebl with a table up to 1 TeV" 0 "${protons[@]}" --ebl "$scratch/short.csv" --out "$scratch/short"
+check "hadron --ebl: it says where the table ends" grep -q 'ebl_end .*2.41' "$scratch/short/verdict.txt"
+check "hadron --ebl: and gives nothing beyond" awk -F, 'NR > 1 && $1 > 2.42e26 {n++; bad += $2 > 0} END {exit bad || n < 10}' "$scratch/short/photons.csv"
 ends "hello_mcmc" 0 build/hello_mcmc
 # The least-squares line through hello_mcmc's six points (by hand: a = 1.03810, b = 1.99143), sd of a and b from
 # sigma = 0.2: 0.1447 and 0.0478. The chain has over 1000 effective samples, so the median lies within 5 x 1.25/sqrt(1000)
