@@ -612,6 +612,17 @@ tail -n 1 "$scratch/one.csv" >"$scratch/row.txt"
 for i in $(seq 40); do cat "$scratch/row.txt"; done | gzip >"$scratch/rows.csv.gz"
 ends "train_surrogate --data FILE.gz" 0 build/train_surrogate --net ann --epochs 1 --threads 1 --data "$scratch/rows.csv.gz" --out "$scratch/ann"
 before=$(contents "$fit")
+train=(build/train_surrogate --protons --n 60 --epochs 2 --threads 1 --quiet)
+ends "train_surrogate --protons: a short training" 0 "${train[@]}" --out "$scratch/protons"
+for file in model.safetensors error.csv history.csv run.json; do
+    check "train_surrogate --protons writes $file" test -s "$scratch/protons/$file"
+done
+check "train_surrogate --protons: photons and neutrinos have their errors" awk -F, 'NR > 1 {n[$1]++; bad += !($3 >= 0)} END {exit bad || n[0] != 97 || n[1] != 33}' "$scratch/protons/error.csv"
+ends "train_surrogate --protons --against" 0 "${train[@]}" --against "$scratch/protons/model.safetensors" --out "$scratch/protons2"
+# The same seed draws, splits and trains the same: the model that was read measures as the one that was made, but for its time.
+check "train_surrogate --protons: a model read again is the same" awk '/^(mlp|\/)/ {$1 = $NF = ""; n++; if (n % 2) was = $0; else bad += $0 != was} END {exit bad || n != 4}' "$scratch/stdout"
+refuses "train_surrogate --protons: a net without protons" 'is no network of train_surrogate --protons' "${train[@]}" --against examples/models/ssc.safetensors --out "$scratch/protons2"
+refuses "train_surrogate --protons --net ann" '--protons goes with' "${train[@]}" --net ann --out "$scratch/protons2"
 refuses "train_surrogate: tables for the mlp" 'learns the solver' build/train_surrogate --data "$scratch/rows.csv.gz" --out "$scratch/ann"
 refuses "train_surrogate: a table that is none" 'columns, expected 506' build/train_surrogate --net ann --data examples/data/3hsp_j095507.csv --out "$scratch/ann"
 refuses "train_surrogate: no gzip file" 'gzip cannot read' build/train_surrogate --net ann --data "$scratch/nowhere.gz" --out "$scratch/ann"
