@@ -81,6 +81,9 @@ ends "hadron" 0 "${protons[@]}" --out "$scratch/hadron"
 # Pions and muons give 1:2:0; mixing makes of that 0.30 to 0.36 each (best-fit angles), and beta decays add little.
 check "hadron: neutrinos arrive in nearly equal parts" awk -F, 'NR > 1 {for (i = 2; i <= 5; i++) sum[i] += $i} END {for (i = 2; i <= 4; i++) if (!(sum[i] > 0.29 * sum[5] && sum[i] < 0.37 * sum[5])) exit 1}' "$scratch/hadron/neutrinos.csv"
 check "hadron: the parts make the whole" awk -F, 'NR > 1 && $2 > 1e-18 {d = ($3 + $4 + $5 + $6) / $2 - 1; if (d > 0.02 || d < -0.02) bad = 1; n++} END {exit bad || n < 20}' "$scratch/hadron/photons.csv"
+ends "hadron --data" 0 "${protons[@]}" --data examples/data/3hsp_j095507.csv --out "$scratch/hadron"
+check "hadron --data: all points are in the picture" awk '/^\$[du] </ {in_it = 1; next} /^END/ {in_it = 0} in_it {n++} END {exit n != 31}' "$scratch/hadron/hadron.gp"
+refuses "hadron --data nowhere" 'nowhere.csv: No such file' "${protons[@]}" --data nowhere.csv --out "$scratch/hadron"
 printf 'energy_TeV,0.1,0.6\n0.0001,0,0\n0.1,1,5\n1,4,20\n' >"$scratch/short.csv"
 ends "hadron --ebl with a table up to 1 TeV" 0 "${protons[@]}" --ebl "$scratch/short.csv" --out "$scratch/short"
 check "hadron --ebl: it says where the table ends" grep -q 'ebl_end .*2.41' "$scratch/short/verdict.txt"
@@ -621,6 +624,14 @@ check "train_surrogate --protons: photons and neutrinos have their errors" awk -
 ends "train_surrogate --protons --against" 0 "${train[@]}" --against "$scratch/protons/model.safetensors" --out "$scratch/protons2"
 # The same seed draws, splits and trains the same: the model that was read measures as the one that was made, but for its time.
 check "train_surrogate --protons: a model read again is the same" awk '/^(mlp|\/)/ {$1 = $NF = ""; n++; if (n % 2) was = $0; else bad += $0 != was} END {exit bad || n != 4}' "$scratch/stdout"
+# With 60 spectra it knows nothing: what comes out is the solver's all the same, and exit status 2.
+by_net=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --protons --model "$scratch/protons/model.safetensors"
+    --sampler nested --live 20 --calls 200 --threads 1 --quiet --out "$scratch/by_net")
+ends "fit_sed --protons --model" 2 "${by_net[@]}"
+check "fit_sed --protons --model: the solver weighs the points" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
+refuses "fit_sed --protons --model --no-reweigh" 'needs --reweigh' "${by_net[@]}" --no-reweigh
+refuses "fit_sed --protons --model --ssa" 'was trained without self-absorption' "${by_net[@]}" --ssa
+refuses "fit_sed --model, a net with protons" 'no network of train_surrogate' "${by_net[@]:0:4}" --model "$scratch/protons/model.safetensors" --out "$scratch/by_net"
 refuses "train_surrogate --protons: a net without protons" 'is no network of train_surrogate --protons' "${train[@]}" --against examples/models/ssc.safetensors --out "$scratch/protons2"
 refuses "train_surrogate --protons --net ann" '--protons goes with' "${train[@]}" --net ann --out "$scratch/protons2"
 refuses "train_surrogate: tables for the mlp" 'learns the solver' build/train_surrogate --data "$scratch/rows.csv.gz" --out "$scratch/ann"

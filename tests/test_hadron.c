@@ -1042,12 +1042,13 @@ static cycle watch(pair *c, double t_end, double step) {
 }
 
 /* Small oscillations that are left above the range of the cycle, until t_end: the time between the last two maxima of
-   the photons, and the time in which the injection fills the store of protons [R/c]. */
+   the photons, and that in which the injection fills the protons' mean energy between them [R/c]. */
 static void ring(double *period, double *fill, pair *c, double t_end) {
     double y[3] = {0};
     double last = 0;
     double stored = 0;
     const double step = 0.1;
+    const double power = 3 * c->p.compactness * M_RATIO;
     int status = hadron_ssc_begin(c->blob, c->protons, &c->e, &c->p, 0, &why_not);
     for (double t = step; t < t_end && !status; t += step) {
         bml_ssc_balance e;
@@ -1057,13 +1058,14 @@ static void ring(double *period, double *fill, pair *c, double t_end) {
         y[2] = y[1];
         y[1] = y[0];
         y[0] = e.photons;
-        stored = p.protons;
+        stored += p.protons * step;
         if (!(y[1] > y[2] && y[1] > y[0] && y[1] > 0.1)) continue;
         *period = t - last;
+        *fill = stored / (*period * power);
+        stored = 0;
         last = t;
     }
     CHECK(status == 0, "ringing: %s", status ? why_not : "");
-    *fill = stored / (3 * c->p.compactness * M_RATIO);
 }
 
 /* Photons of the loop grow at the rate s (u/u_0 - 1), u: energy of the protons, du/dt = q - k u n: about u_0 the period

@@ -41,6 +41,7 @@
 #include "sed_plot.h"
 #include "ebl.h"
 #include "surrogate.h"
+#include "proton_net.h"
 #include "device.h"
 #include "farm.h"
 #include "surroundings.h"

@@ -1,36 +1,14 @@
 /* protons.h: --protons: a network for sources with electrons and protons, from nine parameters to the photons and the
-   neutrinos that they make. Included by train_surrogate.c, whose network, training and metrics it uses. Public domain
-   or MIT, see LICENSE.
-
-   Inputs: the six of the SSC solver, then log10 l_p, log10 gamma_p_max, p_p; t = 5 R/c, gamma_p_min 1, pairs. Outputs:
-   log10(x^2 n) of photons at log10 x = -14 ... 10, then log10(x^2 Q) of neutrinos at 5 ... 13, in steps of 0.25, as
-   bml_ssc_spectrum and bml_hadron_spectrum have them. Values PROTON_DEPTH dex below a spectrum's peak are no more than
-   a bound, for the loss and for the metrics. */
+   neutrinos that they make (proton_net.h). Included by train_surrogate.c, whose network, training and metrics it uses.
+   Public domain or MIT, see LICENSE. */
 #ifndef TRAIN_SURROGATE_PROTONS_H
 #define TRAIN_SURROGATE_PROTONS_H
 
-enum { PROTON_ROW = 9, PHOTON_NODES = 97, NEUTRINO_NODES = 33, PROTON_NODES = PHOTON_NODES + NEUTRINO_NODES };
-enum { PROTON_DEPTH = 8, PROTON_SPECTRA = 20000 };
-
-/* A run of nodes, as one spectrum. */
-typedef struct proton_part {
-    const char *name;
-    double first;
-    int from, n;
-} proton_part;
-static const proton_part proton_parts[2] = {{"photons", -14, 0, PHOTON_NODES},
-                                            {"neutrinos", 5, PHOTON_NODES, NEUTRINO_NODES}};
-
-static const char proton_row_text[] = "log10 R [cm], log10 B [G], log10 gamma_min, log10 gamma_max, log10 l_e, p, "
-                                      "log10 l_p, log10 gamma_p_max, p_p";
+enum { PROTON_SPECTRA = 20000 };
 
 /* Beside the SSC solver's own domain: protons that the blob confines. */
 static const double proton_lo[3] = {-8, 4, 1.5};
 static const double proton_hi[3] = {-2, 9, 2.5};
-
-static double proton_node(const proton_part *part, int k) {
-    return part->first + 0.25 * k;
-}
 
 static void draw_protons(double *row, bml_nn_rng *rng) {
     const double mass = 3.263909; /* log10 of m_p/m_e */
@@ -188,19 +166,6 @@ static void proton_save(bml_nn *net, const options *opt, const float *error) {
     if (status) fail("%s: %s", path, bml_nn_message(net));
 }
 
-static bml_nn *proton_load(const char *path) {
-    bml_nn *net;
-    char why[BML_NN_MESSAGE];
-    int status = bml_nn_load(&net, path, why);
-    if (status) fail("%s: %s %s", path, bml_nn_strerror(status), why);
-    const char *kind = bml_nn_get_text(net, "surrogate_kind");
-    const char *row = bml_nn_get_text(net, "surrogate_parameters");
-    if (!kind || strcmp(kind, "protons") != 0 || !row || strcmp(row, proton_row_text) != 0 ||
-        bml_nn_n_in(net) != PROTON_ROW || bml_nn_n_out(net) != PROTON_NODES)
-        fail("%s: is no network of train_surrogate --protons", path);
-    return net;
-}
-
 /* What a net says of n rows, curve [n][PROTON_NODES]; returns microseconds a row, in batches of 24 on one core. */
 static double proton_predict(float *curve, const bml_nn *net, const dataset *d, long from, long n) {
     enum { BATCH = 24 };
@@ -267,7 +232,9 @@ static void proton_report(bml_nn *net, const options *opt, const option_row *row
     for (int j = 0; j <= nets; j++)
         curve[j] = need(calloc((size_t)n * PROTON_NODES, sizeof *curve[j]));
     for (int j = 0; j < nets; j++) {
-        if (j > 0) other[j - 1] = proton_load(opt->against.item[j - 1]);
+        float domain[2 * PROTON_ROW];
+        int ssa;
+        if (j > 0 && proton_net_load(&other[j - 1], domain, &ssa, opt->against.item[j - 1], err)) fail("%s", err);
         microseconds[j] = proton_predict(curve[j], j ? other[j - 1] : net, d, from, n);
     }
     for (int r = 0; r < 2; r++) {

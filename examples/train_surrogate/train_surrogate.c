@@ -18,6 +18,7 @@
 #include "bml_hadron.h"
 #include "hadron_ssc.h"
 #include "surrogate.h"
+#include "proton_net.h"
 #include "device.h"
 #include "farm.h" /* mpirun: make MPI=yes */
 
