@@ -633,6 +633,8 @@ refuses "fit_sed --protons --model --no-reweigh" 'needs --reweigh' "${by_net[@]}
 refuses "fit_sed --protons --model --ssa" 'was trained without self-absorption' "${by_net[@]}" --ssa
 refuses "fit_sed --model, a net with protons" 'no network of train_surrogate' "${by_net[@]:0:4}" --model "$scratch/protons/model.safetensors" --out "$scratch/by_net"
 refuses "train_surrogate --protons: a net without protons" 'is no network of train_surrogate --protons' "${train[@]}" --against examples/models/ssc.safetensors --out "$scratch/protons2"
+refuses "train_surrogate --range" 'log_l_e=-9:-1: leaves the usual range' "${train[@]}" --range log_l_e=-9:-1 --out "$scratch/protons2"
+refuses "train_surrogate --range: no such name" 'log_le=-3:-1: names no parameter' "${train[@]}" --range log_le=-3:-1 --out "$scratch/protons2"
 refuses "train_surrogate --protons --net ann" '--protons goes with' "${train[@]}" --net ann --out "$scratch/protons2"
 refuses "train_surrogate: tables for the mlp" 'learns the solver' build/train_surrogate --data "$scratch/rows.csv.gz" --out "$scratch/ann"
 refuses "train_surrogate: a table that is none" 'columns, expected 506' build/train_surrogate --net ann --data examples/data/3hsp_j095507.csv --out "$scratch/ann"

@@ -6,20 +6,53 @@
 
 enum { PROTON_SPECTRA = 20000 };
 
-/* Beside the SSC solver's own domain: protons that the blob confines. */
-static const double proton_lo[3] = {-8, 4, 1.5};
-static const double proton_hi[3] = {-2, 9, 2.5};
+/* Where sources are drawn. */
+typedef struct proton_range {
+    double lo[PROTON_ROW], hi[PROTON_ROW];
+} proton_range;
 
-static void draw_protons(double *row, bml_nn_rng *rng) {
+/* --range NAME=LO:HI, one of the text's; NULL, or what is wrong. */
+static const char *narrow(proton_range *r, const char *text) {
+    static const char *const more[] = {"log_l_p", "log_gamma_p_max", "p_p"};
+    const char *equal = strchr(text, '=');
+    const char *colon = equal ? strchr(equal, ':') : NULL;
+    char half[64];
+    double end[2];
+    if (!colon || colon - equal > (ptrdiff_t)sizeof half) return "is not NAME=LO:HI";
+    snprintf(half, sizeof half, "%.*s", (int)(colon - equal - 1), equal + 1);
+    if (read_real(&end[0], half) || read_real(&end[1], colon + 1)) return "has ends that are no numbers";
+    for (int k = 0; k < PROTON_ROW; k++) {
+        const char *name = k < SSC_ROW ? ssc_row_names[k] : more[k - SSC_ROW];
+        if (strlen(name) != (size_t)(equal - text) || strncmp(name, text, strlen(name)) != 0) continue;
+        if (!(end[0] < end[1] && end[0] >= r->lo[k] && end[1] <= r->hi[k])) return "leaves the usual range";
+        r->lo[k] = end[0];
+        r->hi[k] = end[1];
+        return NULL;
+    }
+    return "names no parameter";
+}
+
+/* The SSC solver's own domain, and protons; then what --range leaves of it. */
+static proton_range range_of(const options *opt) {
+    proton_range r = {.lo = {[SSC_ROW] = -8, 4, 1.5}, .hi = {[SSC_ROW] = -2, 9, 2.5}};
+    memcpy(r.lo, published_domain.lo, sizeof published_domain.lo);
+    memcpy(r.hi, published_domain.hi, sizeof published_domain.hi);
+    for (int i = 0; i < opt->range.n; i++) {
+        const char *wrong = narrow(&r, opt->range.item[i]);
+        if (wrong) fail("train_surrogate: --range %.80s: %s", opt->range.item[i], wrong);
+    }
+    return r;
+}
+
+/* Uniform, where the blob confines electrons and protons. Returns 0 where there seems to be no such source. */
+static int draw_protons(double *row, const proton_range *r, bml_nn_rng *rng) {
     const double mass = 3.263909; /* log10 of m_p/m_e */
-    double most;
-    do {
-        draw_row(row, rng);
-        most = fmin(proton_hi[1], ssc_row_confined(row) - mass);
-    } while (most < proton_lo[1]);
-    for (int k = 0; k < 3; k++)
-        row[SSC_ROW + k] = proton_lo[k] + (proton_hi[k] - proton_lo[k]) * bml_nn_rng_uniform(rng);
-    row[SSC_ROW + 1] = proton_lo[1] + (most - proton_lo[1]) * bml_nn_rng_uniform(rng);
+    for (int tries = 0; tries < 10000; tries++) {
+        for (int k = 0; k < PROTON_ROW; k++)
+            row[k] = r->lo[k] + (r->hi[k] - r->lo[k]) * bml_nn_rng_uniform(rng);
+        if (!surrogate_outside(&published_domain, row) && row[SSC_ROW + 1] <= ssc_row_confined(row) - mass) return 1;
+    }
+    return 0;
 }
 
 /* Tables of both headers, and a blob of each for every thread. */
@@ -57,7 +90,7 @@ static int solve_protons(float *node, const double *row, bml_ssc_blob *blob, bml
     return status;
 }
 
-static void proton_data(dataset *d, const options *opt, const proton_solver *tables) {
+static void proton_data(dataset *d, const options *opt, const proton_range *range, const proton_solver *tables) {
     const int threads = (int)opt->threads;
     long done = 0;
     long failed = 0;
@@ -78,8 +111,8 @@ static void proton_data(dataset *d, const options *opt, const proton_solver *tab
             double row[PROTON_ROW];
             bml_nn_rng rng;
             bml_nn_rng_init(&rng, opt->seed, (uint64_t)i + 1);
-            draw_protons(row, &rng);
-            const int status = bad || solve_protons(d->target + i * PROTON_NODES, row, blob, protons, opt->ssa);
+            const int none = !draw_protons(row, range, &rng);
+            const int status = bad || none || solve_protons(d->target + i * PROTON_NODES, row, blob, protons, opt->ssa);
             for (int k = 0; k < PROTON_ROW; k++)
                 d->x[i * PROTON_ROW + k] = (float)row[k];
 #ifdef _OPENMP
@@ -147,12 +180,12 @@ static void proton_errors(float *error, const float *curve, const dataset *d, lo
 
 /* bml_nn.h's safetensors with the texts surrogate_kind "protons", _parameters, _values, arrays surrogate_domain [18],
    surrogate_error [130]. */
-static void proton_save(bml_nn *net, const options *opt, const float *error) {
+static void proton_save(bml_nn *net, const options *opt, const proton_range *range, const float *error) {
     float domain[2 * PROTON_ROW];
     char path[PATH_SIZE];
     for (int k = 0; k < PROTON_ROW; k++) {
-        domain[k] = (float)(k < SSC_ROW ? published_domain.lo[k] : proton_lo[k - SSC_ROW]);
-        domain[PROTON_ROW + k] = (float)(k < SSC_ROW ? published_domain.hi[k] : proton_hi[k - SSC_ROW]);
+        domain[k] = (float)range->lo[k];
+        domain[PROTON_ROW + k] = (float)range->hi[k];
     }
     int status = bml_nn_set_text(net, "surrogate_kind", "protons");
     status |= bml_nn_set_text(net, "surrogate_physics", surrogate_physics[2 + !!opt->ssa]);
@@ -217,8 +250,8 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
 }
 
 /* The net, those of --against, and the truth's own roughness, on the rows from `from` on. */
-static void proton_report(bml_nn *net, const options *opt, const option_row *rows, const dataset *d, long from,
-                          const history *h, double begin) {
+static void proton_report(bml_nn *net, const options *opt, const option_row *rows, const proton_range *range,
+                          const dataset *d, long from, const history *h, double begin) {
     enum { MOST = NETS_MAX + 2 };
     const long n = d->n - from;
     bml_nn *other[NETS_MAX] = {NULL};
@@ -263,7 +296,7 @@ static void proton_report(bml_nn *net, const options *opt, const option_row *row
         csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5,
                   err))
         fail("%s", err);
-    proton_save(net, opt, error);
+    proton_save(net, opt, range, error);
     const int drawn = draw_history(opt, h) | proton_draw(opt, curve[0], d, from, n);
     printf("%zu weights; %.0f s; model in %s/model.safetensors%s\n", bml_nn_n_params(net), seconds_now() - begin,
            opt->out, drawn ? "; no gnuplot here: pictures are left as scripts" : "");
@@ -286,12 +319,13 @@ static int protons_learn(const options *opt, const option_row *rows, const devic
     d.target = need(malloc((size_t)d.n * PROTON_NODES * sizeof *d.target));
     if (bml_ssc_create(&tables.electrons, NULL, why) || bml_hadron_create(&tables.protons, NULL, why))
         fail("train_surrogate: %s", why);
-    proton_data(&d, opt, &tables);
+    const proton_range range = range_of(opt);
+    proton_data(&d, opt, &range, &tables);
     bml_hadron_free(tables.protons);
     bml_ssc_free(tables.electrons);
     make_net(&s, &d, opt, first[VALIDATE]);
     train(&s, &h, &d, first, opt, card);
-    proton_report(s.net, opt, rows, &d, first[TEST], &h, begin);
+    proton_report(s.net, opt, rows, &range, &d, first[TEST], &h, begin);
     bml_nn_free(s.net);
     free(h.row);
     free(d.x);

@@ -40,7 +40,7 @@ typedef struct options {
     long n, epochs, threads;
     int grid, net, ssa, pairs, protons, quiet, device;
     uint64_t seed;
-    option_list data, against;
+    option_list data, against, range;
     const char *out;
 } options;
 
@@ -877,6 +877,7 @@ static void settle(options *opt) {
         fail("train_surrogate: --data: the net 'mlp' learns the solver's components; tables are for ann, gru and lstm");
     if (opt->protons && (opt->data.n || opt->net != MLP || opt->grid))
         fail("train_surrogate: --protons goes with --net mlp and --grid converged, without --data");
+    if (opt->range.n && !opt->protons) fail("train_surrogate: --range needs --protons");
     if (opt->protons && farm_ranks() > 1) fail("train_surrogate: --protons does not share its work among ranks of MPI");
     if (opt->against.n > NETS_MAX) fail("train_surrogate: --against: %d files at most", (int)NETS_MAX);
 }
@@ -895,6 +896,10 @@ int main(int argc, char **argv) {
         {.name = "protons",
          .flag = &opt.protons,
          .help = "protons beside the electrons, with pairs; learns neutrinos, too; --n 0: 20000"},
+        {.name = "range",
+         .list = &opt.range,
+         .value = "NAME=LO:HI",
+         .help = "with --protons: draw a parameter from there, log_l_e=-5:-3; repeatable"},
         {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
         {.name = "data",
          .list = &opt.data,
