@@ -629,6 +629,7 @@ by_net=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --protons 
     --sampler nested --live 20 --calls 200 --threads 1 --quiet --out "$scratch/by_net")
 ends "fit_sed --protons --model" 2 "${by_net[@]}"
 check "fit_sed --protons --model: the solver weighs the points" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
+check "fit_sed --protons: neutrinos of the best model and of the posterior, in order" awk -F, 'NR > 1 {n++; for (i = 4; i <= 7; i++) bad += $i < $(i - 1)} END {exit bad || n != 100}' "$scratch/by_net/neutrinos.csv"
 refuses "fit_sed --protons --model --no-reweigh" 'needs --reweigh' "${by_net[@]}" --no-reweigh
 refuses "fit_sed --protons --model --ssa" 'was trained without self-absorption' "${by_net[@]}" --ssa
 refuses "fit_sed --model, a net with protons" 'no network of train_surrogate' "${by_net[@]:0:4}" --model "$scratch/protons/model.safetensors" --out "$scratch/by_net"
