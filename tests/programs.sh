@@ -630,6 +630,10 @@ by_net=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --protons 
 ends "fit_sed --protons --model" 2 "${by_net[@]}"
 check "fit_sed --protons --model: the solver weighs the points" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
 check "fit_sed --protons: neutrinos of the best model and of the posterior, in order" awk -F, 'NR > 1 {n++; for (i = 4; i <= 7; i++) bad += $i < $(i - 1)} END {exit bad || n != 100}' "$scratch/by_net/neutrinos.csv"
+ends "fit_sed --compare with an evidence of another model" 2 "${by_net[@]}" --out "$scratch/by_net2" --fix log_l_p=-8 --fix log_gamma_p_max=4 --compare "$scratch/by_net"
+check "fit_sed --compare: the Bayes factor is the difference, and the verdict has it" awk -v a="$(awk -F'[:,]' '/"ln_z"/ {print $2}' "$scratch/by_net/run.json")" -v b="$(awk -F'[:,]' '/"ln_z"/ {print $2}' "$scratch/by_net2/run.json")" '
+    /^ln Bayes/ {d = $(NF - 2) - (b - a); n += d < 0.011 && d > -0.011} / ln_bayes / {n++} END {exit n != 2}' "$scratch/stdout"
+refuses "fit_sed --compare with a fit of another table" 'is no fit of' build/fit_sed "$scratch/sed.csv" --redshift 0.5 --fix p=2 --compare "$scratch/by_net" --out "$scratch/by_net2"
 refuses "fit_sed --protons --model --no-reweigh" 'needs --reweigh' "${by_net[@]}" --no-reweigh
 refuses "fit_sed --protons --model --ssa" 'was trained without self-absorption' "${by_net[@]}" --ssa
 refuses "fit_sed --model, a net with protons" 'no network of train_surrogate' "${by_net[@]:0:4}" --model "$scratch/protons/model.safetensors" --out "$scratch/by_net"

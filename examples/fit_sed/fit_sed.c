@@ -159,6 +159,7 @@ static int fit(problem *p, const option_row *rows) {
     if (by_network(p)) print_check(p, &post, &g);
     judge(&v, p, &post, &q, &g);
     judge_protons(&v, p, &best);
+    if (opt->compare) judge_other(&v, &post, &other);
     const double seconds = p->seconds + seconds_now() - seconds_begun();
     const int undrawn = write_results(p, rows, &post, &g, &best, nu, &other, &q, &v, seconds);
     print_groups("band", q.band, q.n_bands);
