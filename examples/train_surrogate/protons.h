@@ -249,27 +249,22 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
     return drawn;
 }
 
-/* The net, those of --against, and the truth's own roughness, on the rows from `from` on. */
-static void proton_report(bml_nn *net, const options *opt, const option_row *rows, const proton_range *range,
+/* The net, those of --against behind it, and the truth's own roughness, on the rows from `from` on. */
+static void proton_report(bml_nn *const *net, const options *opt, const option_row *rows, const proton_range *range,
                           const dataset *d, long from, const history *h, double begin) {
     enum { MOST = NETS_MAX + 2 };
     const long n = d->n - from;
-    bml_nn *other[NETS_MAX] = {NULL};
     float *curve[MOST] = {NULL};
     double microseconds[MOST] = {0};
     float error[PROTON_NODES];
     double table[PROTON_NODES][3];
     char err[ERROR_SIZE];
     const int nets = 1 + opt->against.n;
-    surrogate named = {.net = net};
+    surrogate named = {.net = net[0]};
     for (int j = 0; j <= nets; j++)
         curve[j] = need(calloc((size_t)n * PROTON_NODES, sizeof *curve[j]));
-    for (int j = 0; j < nets; j++) {
-        float domain[2 * PROTON_ROW];
-        int ssa;
-        if (j > 0 && proton_net_load(&other[j - 1], domain, &ssa, opt->against.item[j - 1], err)) fail("%s", err);
-        microseconds[j] = proton_predict(curve[j], j ? other[j - 1] : net, d, from, n);
-    }
+    for (int j = 0; j < nets; j++)
+        microseconds[j] = proton_predict(curve[j], net[j], d, from, n);
     for (int r = 0; r < 2; r++) {
         measured m[MOST] = {{0}};
         char what[80];
@@ -296,14 +291,12 @@ static void proton_report(bml_nn *net, const options *opt, const option_row *row
         csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5,
                   err))
         fail("%s", err);
-    proton_save(net, opt, range, error);
+    proton_save(net[0], opt, range, error);
     const int drawn = draw_history(opt, h) | proton_draw(opt, curve[0], d, from, n);
-    printf("%zu weights; %.0f s; model in %s/model.safetensors%s\n", bml_nn_n_params(net), seconds_now() - begin,
+    printf("%zu weights; %.0f s; model in %s/model.safetensors%s\n", bml_nn_n_params(net[0]), seconds_now() - begin,
            opt->out, drawn ? "; no gnuplot here: pictures are left as scripts" : "");
     for (int j = 0; j <= nets; j++)
         free(curve[j]);
-    for (int j = 0; j < opt->against.n; j++)
-        bml_nn_free(other[j]);
 }
 
 /* All of --protons; returns the exit status. Rows are independent draws, so that the parts need no shuffling. */
@@ -312,21 +305,30 @@ static int protons_learn(const options *opt, const option_row *rows, const devic
     surrogate s = {.kind = SURROGATE_MLP};
     history h = {0};
     proton_solver tables;
+    bml_nn *net[NETS_MAX + 1] = {NULL};
     char why[BML_SSC_MESSAGE];
+    char err[ERROR_SIZE];
     const long first[4] = {0, opt->n * 8 / 10, opt->n * 9 / 10, opt->n};
     if (opt->n < 30) fail("train_surrogate: %ld spectra are too few", opt->n);
+    const proton_range range = range_of(opt);
+    for (int j = 0; j < opt->against.n; j++) {
+        float domain[2 * PROTON_ROW];
+        int ssa;
+        if (proton_net_load(&net[j + 1], domain, &ssa, opt->against.item[j], err)) fail("%s", err);
+    }
     d.x = need(malloc((size_t)d.n * PROTON_ROW * sizeof *d.x));
     d.target = need(malloc((size_t)d.n * PROTON_NODES * sizeof *d.target));
     if (bml_ssc_create(&tables.electrons, NULL, why) || bml_hadron_create(&tables.protons, NULL, why))
         fail("train_surrogate: %s", why);
-    const proton_range range = range_of(opt);
     proton_data(&d, opt, &range, &tables);
     bml_hadron_free(tables.protons);
     bml_ssc_free(tables.electrons);
     make_net(&s, &d, opt, first[VALIDATE]);
     train(&s, &h, &d, first, opt, card);
-    proton_report(s.net, opt, rows, &range, &d, first[TEST], &h, begin);
-    bml_nn_free(s.net);
+    net[0] = s.net;
+    proton_report(net, opt, rows, &range, &d, first[TEST], &h, begin);
+    for (int j = 0; j <= opt->against.n; j++)
+        bml_nn_free(net[j]);
     free(h.row);
     free(d.x);
     free(d.target);
