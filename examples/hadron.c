@@ -145,7 +145,8 @@ static void draw_points(FILE *f, const sed_table *t) {
 }
 
 static void draw(const outcome *r, const settings *set) {
-    static const char *const names[] = {"photons", "synchrotron", "Compton", "external Compton", "made by protons"};
+    static const char *const names[] = {"photons", "synchrotron of e, pairs too", "Compton", "external Compton",
+                                        "of protons and {/Symbol p}^0"};
     const double erg = 1.602176634e-3;      /* a GeV */
     const double hz = 2.417989242084918e23; /* of a GeV */
     static out_file o;
@@ -153,8 +154,8 @@ static void draw(const outcome *r, const settings *set) {
     double top = 0;
     for (int i = 0; i < N_NU; i++)
         top = fmax(top, r->photons[i * PHOTON_COLUMNS + 1]);
-    if (plot_begin(&o, set->out, "hadron", 1000, 700, 14, err)) fail("%s", err);
-    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key top left\n");
+    if (plot_begin(&o, set->out, "hadron", 1200, 700, 14, err)) fail("%s", err);
+    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key outside right top samplen 2\n");
     fprintf(o.f, "set xlabel '{/Symbol n} [Hz]'; set ylabel '{/Symbol n}F_{/Symbol n} [erg cm^{-2} s^{-1}]'\n");
     fprintf(o.f, "set xrange [1e9:1e33]\nset yrange [%.3g:%.3g]\n$p << END\n", top * 1e-6, top * 10);
     for (int i = 0; i < N_NU; i++)
