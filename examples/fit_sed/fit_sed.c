@@ -194,7 +194,8 @@ static const char about[] =
     "             log_T_torus [K] 2..3.5 [3]\n"
     "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
     "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
-    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2].\n"
+    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2]; --model is then a network of\n"
+    "train_surrogate --protons, and neutrinos.csv has the neutrinos.\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
 /* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. One
