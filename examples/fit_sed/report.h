@@ -165,7 +165,8 @@ static void read_other(other_run *o, const problem *p) {
     const char *status = run_value(t.data, "exit_status");
     const int same = names && !strncmp(names, wanted, strlen(wanted));
     const size_t length = strlen(p->opt->input);
-    if (!same && (!names || !z || !e)) fail("%s: is no fit of the same free parameters, %s", path, wanted);
+    const int weighs = p->opt->sampler == SAMPLER_NESTED || p->opt->sampler == SAMPLER_IMPORTANCE;
+    if (!same && (!names || !z || !e || !weighs)) fail("%s: is no fit of the same free parameters, %s", path, wanted);
     if (!same && (!table || strncmp(table + 1, p->opt->input, length) || table[length + 1] != '"'))
         fail("%s: is no fit of %s", path, p->opt->input);
     o->log_z = z && e ? strtod(z, NULL) : (double)NAN;
