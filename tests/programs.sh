@@ -83,7 +83,6 @@ check "hadron: neutrinos arrive in nearly equal parts" awk -F, 'NR > 1 {for (i =
 check "hadron: the parts make the whole" awk -F, 'NR > 1 && $2 > 1e-18 {d = ($3 + $4 + $5 + $6) / $2 - 1; if (d > 0.02 || d < -0.02) bad = 1; n++} END {exit bad || n < 20}' "$scratch/hadron/photons.csv"
 ends "hadron --data" 0 "${protons[@]}" --data examples/data/3hsp_j095507.csv --out "$scratch/hadron"
 check "hadron --data: all points are in the picture" awk '/^\$[du] </ {in_it = 1; next} /^END/ {in_it = 0} in_it {n++} END {exit n != 31}' "$scratch/hadron/hadron.gp"
-refuses "hadron --data nowhere" 'nowhere.csv: No such file' "${protons[@]}" --data nowhere.csv --out "$scratch/hadron"
 printf 'energy_TeV,0.1,0.6\n0.0001,0,0\n0.1,1,5\n1,4,20\n' >"$scratch/short.csv"
 ends "hadron --ebl with a table up to 1 TeV" 0 "${protons[@]}" --ebl "$scratch/short.csv" --out "$scratch/short"
 check "hadron --ebl: it says where the table ends" grep -q 'ebl_end .*2.41' "$scratch/short/verdict.txt"
@@ -278,6 +277,7 @@ bad_row "a plain value among logarithms" 'rows.csv:1: column 3: 1000 is no log10
 bad_row "huge numbers" 'rows.csv:1: ' '1e308,1e308,1e308,1e308,1e308,1e308\n'
 bad_row "bytes that are no text" 'rows.csv:1: ' 'a\0b\n'
 bad_row "column names and no rows" 'rows.csv' 'log10_R_cm,log10_B_G,log10_gamma_min,log10_gamma_max,log10_compactness,p\n'
+refuses "hadron --data nowhere" 'nowhere.csv: No such file' "${protons[@]}" --data nowhere.csv --out "$scratch/hadron"
 refuses "hadron without --out" "--out is missing" "${protons[@]}"
 refuses "hadron: R is NaN" "--R: 'nan' is not finite" "${protons[@]}" --R nan --out "$scratch/hadron"
 refuses "hadron: protons of 1e18" "gamma_max = 1e.18: must be in" "${protons[@]}" --gamma-p-max 1e18 --out "$scratch/hadron"
