@@ -6,6 +6,7 @@
    build/hadron --R 1e16 --B 0.16 --L-e 1.5e42 --gamma-min 1e4 --gamma-max 6e4 --p 3 --L-p 3e46 --gamma-p-max 5e6
                 --redshift 0.3365 --delta 24 --ebl dominguez2011 --out DIR     a source like TXS 0506+056: hadron.png of
                                                                                examples/pictures
+   build/hadron ... --data fluxes.csv                                          with measured points in the picture
    build/hadron ... --area effective_area.csv --exposure 1.5e7 --seen 1       also the events that a telescope expects
 
    Writes photons.csv (nu, nu F_nu of all and by component), neutrinos.csv (E^2 dN/dE by flavour), protons.csv,
@@ -19,6 +20,7 @@
 #include "ebl.h"
 #include "hadron_area.h"
 #include "hadron_ssc.h"
+#include "sed.h"
 #include "verdict.h"
 
 enum { N_NU = 321, N_E = 161, PHOTON_COLUMNS = 6, NEUTRINO_COLUMNS = 5 };
@@ -30,7 +32,8 @@ typedef struct settings {
     bml_hadron_observer hear;
     double spacing, exposure;
     long seen;
-    const char *out, *ebl, *area;
+    const char *out, *ebl, *area, *data;
+    sed_table points; /* of data */
     int quiet;
 } settings;
 
@@ -46,6 +49,7 @@ typedef struct outcome {
     bml_hadron_balance p;
     bml_ssc_derived shine;
     bml_hadron_derived protons;
+    double top; /* frequency beyond which the table of the background light says nothing, and fluxes are 0; 0: none */
     int status;
     char why[BML_SSC_MESSAGE];
 } outcome;
@@ -63,9 +67,12 @@ static void look(outcome *out, const settings *set, const bml_ssc_blob *blob, co
     for (int i = 0; i < N_NU; i++)
         nu[i] = pow(10, 8 + 0.0625 * i);
     int reach = N_NU; /* of the table of the background light */
-    if (set->see.ebl)
-        while (reach > 1 && log10(nu[reach - 1]) > set->see.ebl->log10_nu[set->see.ebl->n_nu - 1])
+    if (set->see.ebl) {
+        double top = set->see.ebl->log10_nu[set->see.ebl->n_nu - 1];
+        while (reach > 1 && log10(nu[reach - 1]) > top)
             reach--;
+        out->top = reach < N_NU ? pow(10, top) : 0;
+    }
     for (int c = 0; c < PHOTON_COLUMNS - 1; c++) {
         int status = bml_ssc_sed(nuFnu, nu, reach, blob, &set->see, parts[c]);
         if (status) snprintf(err, sizeof err, "hadron: %s", bml_ssc_strerror(status));
@@ -123,8 +130,23 @@ static void write_protons(const settings *set, const bml_hadron_blob *protons) {
 
 /* ==== output ====================================================================================================== */
 
+/* The measured points as two data blocks, detections and limits. */
+static void draw_points(FILE *f, const sed_table *t) {
+    for (int limits = 0; limits < 2; limits++) {
+        fprintf(f, "$%s << END\n", limits ? "u" : "d");
+        for (int i = 0; i < t->n; i++) {
+            const bml_ssc_point *q = &t->point[i];
+            if (q->upper_limit == limits)
+                fprintf(f, "%.6g %.6g %.6g %.6g\n", q->nu, q->nuFnu, q->nuFnu * pow(10, limits ? 0 : -q->sigma_lo),
+                        q->nuFnu * pow(10, limits ? 0 : q->sigma_hi));
+        }
+        fprintf(f, "END\n");
+    }
+}
+
 static void draw(const outcome *r, const settings *set) {
-    static const char *const names[] = {"photons", "synchrotron", "Compton", "external Compton", "made by protons"};
+    static const char *const names[] = {"photons", "synchrotron of e, pairs too", "Compton", "external Compton",
+                                        "of protons and {/Symbol p}^0"};
     const double erg = 1.602176634e-3;      /* a GeV */
     const double hz = 2.417989242084918e23; /* of a GeV */
     static out_file o;
@@ -132,8 +154,8 @@ static void draw(const outcome *r, const settings *set) {
     double top = 0;
     for (int i = 0; i < N_NU; i++)
         top = fmax(top, r->photons[i * PHOTON_COLUMNS + 1]);
-    if (plot_begin(&o, set->out, "hadron", 1000, 700, 14, err)) fail("%s", err);
-    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key top left\n");
+    if (plot_begin(&o, set->out, "hadron", 1200, 700, 14, err)) fail("%s", err);
+    fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key outside right top samplen 2\n");
     fprintf(o.f, "set xlabel '{/Symbol n} [Hz]'; set ylabel '{/Symbol n}F_{/Symbol n} [erg cm^{-2} s^{-1}]'\n");
     fprintf(o.f, "set xrange [1e9:1e33]\nset yrange [%.3g:%.3g]\n$p << END\n", top * 1e-6, top * 10);
     for (int i = 0; i < N_NU; i++)
@@ -143,13 +165,20 @@ static void draw(const outcome *r, const settings *set) {
     for (int i = 0; i < N_E; i++)
         fprintf(o.f, "%.6g %.6g\n", r->neutrinos[i * NEUTRINO_COLUMNS] * hz,
                 r->neutrinos[i * NEUTRINO_COLUMNS + 4] * erg);
-    fprintf(o.f, "END\nplot");
+    fprintf(o.f, "END\n");
+    if (set->points.n > 0) draw_points(o.f, &set->points);
+    fprintf(o.f, "plot");
     for (int c = 0; c < PHOTON_COLUMNS - 1; c++) {
         if (c == 3) continue; /* no fields from outside here */
         fprintf(o.f, "%s $p using 1:%d with lines lw %d lc rgb '%s' title '%s'", c ? "," : "", c + 2, c ? 1 : 3,
                 plot_colours[c % 7], names[c]);
     }
-    fprintf(o.f, ", $n using 1:2 with lines lw 3 dt 2 lc rgb '%s' title 'neutrinos, all flavours'\n", plot_colours[5]);
+    fprintf(o.f, ", $n using 1:2 with lines lw 3 dt 2 lc rgb '%s' title 'neutrinos, all flavours'", plot_colours[5]);
+    if (set->points.n > 0)
+        fprintf(o.f,
+                ", $d using 1:2:3:4 with yerrorbars pt 7 lc rgb 'black' title 'measured', $u using 1:2 with points pt "
+                "11 lc rgb '#888888' title 'upper limits'");
+    fprintf(o.f, "\n");
     int drawn = plot_end(&o, set->out, "hadron", err);
     if (drawn < 0) fail("%s", err);
     if (drawn > 0) fprintf(stderr, "hadron: no gnuplot: the picture is left as %s/hadron.gp\n", set->out);
@@ -176,6 +205,9 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
     double power = 2 * 3.14159265 * set->e.R * set->e.R * set->see.delta * set->see.delta * 2.998e10 * r->protons.U_p;
     verdict_add(v, verdict_colour(power, 1e47, 1e50), "P_protons", power,
                 "Power of the jet in protons, two-sided, Gamma = delta [erg/s]; 1.3e47 is Eddington's for 1e9 suns.");
+    if (r->top > 0)
+        verdict_add(v, VERDICT_YELLOW, "ebl_end", r->top,
+                    "The table of the background light ends here [Hz]: photons.csv has 0 above, for want of a depth.");
     if (t->area.n == 0) return;
     if (set->seen < 0) {
         verdict_add(v, VERDICT_YELLOW, "neutrinos", t->events,
@@ -226,7 +258,9 @@ static int run(settings *set, const option_row *options) {
     static ebl_table ebl;
     char path[PATH_SIZE];
     double start = seconds_now();
+    const sed_options how = {.redshift = set->see.redshift};
     if (set->area && hadron_area_read(&t.area, set->area, err)) fail("%s", err);
+    if (set->data && sed_read(&set->points, set->data, &how, err)) fail("%s", err);
     if (set->ebl && strcmp(set->ebl, "none") != 0) {
         if (ebl_find(path, sizeof path, set->ebl, err) || ebl_read(&ebl, path, err)) fail("%s", err);
         set->see.ebl = &ebl.tau;
@@ -259,6 +293,7 @@ static int run(settings *set, const option_row *options) {
     bml_ssc_blob_free(blob);
     bml_ssc_free(tables);
     ebl_free(&ebl);
+    sed_free(&set->points);
     return status;
 }
 
@@ -303,7 +338,8 @@ int main(int argc, char **argv) {
         {.name = "ebl",
          .text = &set.ebl,
          .value = "none|NAME|FILE",
-         .help = "background light (dominguez2011, saldana2021)"},
+         .help = "background light (dominguez2011, saldana2021); fluxes beyond the end of its table are written as 0"},
+        {.name = "data", .text = &set.data, .value = "FILE", .help = "a table of fluxes to draw beside (sed.h)"},
         {.name = "flavours", .choice = &flavours, .value = "mixed|equal|source", .help = "of neutrinos at Earth"},
         {.name = "area",
          .text = &set.area,

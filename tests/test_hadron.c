@@ -612,13 +612,16 @@ static void test_shapes(void) {
         set_stage(&s, 0, 1e-8);
         bml_hadron_begin(b, &src);
         CHECK(advance(b, &s, 0.001, 0.001, 1) == 0, "%s", bml_hadron_message(b));
-        double want = -1.8 * 2.5; /* log10 of N(10^6.5)/N(10^4) */
+        int falls = kind == BML_HADRON_CUTOFF;
+        double at = falls ? 5.5 : 6.5;
+        double want = -1.8 * (at - 4); /* log10 of N(10^at)/N(10^4) */
         if (kind == BML_HADRON_BROKEN) want = -1.8 - 2.6 * 1.5;
         if (kind == BML_HADRON_LOG_PARABOLA) want -= 0.1 * (1.5 * 1.5 - 1);
-        if (kind == BML_HADRON_CUTOFF) want -= (pow(10, 1.5) - 0.1) / LN10;
-        double got = protons_at(b, 6.5) - protons_at(b, 4) - 5;
-        /* cells are 0.1 dex wide, nodes where they please: an exponential bends by (h 31)^2/24 */
-        CHECK_NEAR(got, want, kind == BML_HADRON_CUTOFF ? 1 : 0.01, "shape of the injection, log10 N(10^6.5)/N(10^4)");
+        if (falls) want -= (pow(10, 0.5) - 0.1) / LN10;
+        double got = protons_at(b, at) - protons_at(b, 4) - 2 * (at - 4);
+        /* a cell holds the mean of exp(-y) over h, (h y)^2/24 too much at y = 3.16, and a line between two nodes as
+           much again: 0.02 dex */
+        CHECK_NEAR(got, want, falls ? 0.02 : 0.01, "shape of the injection, log10 N/N(10^4)");
         bml_hadron_balance e;
         bml_hadron_energy(&e, b);
         CHECK_NEAR(e.injected / (3 * 1e-3 * M_RATIO * 0.001), 1, 1e-6, "it holds 3 l_p");
@@ -840,13 +843,13 @@ static int solve(pair *c) {
 }
 
 /* Test 4 of LeHaMoC: ATHEvA's cut-offs are exponential. */
-static void set_test4(pair *c) {
+static void set_test4(pair *c, double log_gamma_p) {
     c->e.gamma_break = pow(10, 5.5);
     c->e.gamma_max = 20 * c->e.gamma_break;
     c->e.injection = BML_SSC_CUTOFF;
     c->e.L_e = pow(10, 40.6);
     c->e.t_end = 10;
-    c->p.gamma_break = pow(10, 6.93);
+    c->p.gamma_break = pow(10, log_gamma_p);
     c->p.gamma_max = 20 * c->p.gamma_break;
     c->p.injection = BML_HADRON_CUTOFF;
     c->p.L_p = pow(10, 46.46);
@@ -859,6 +862,8 @@ static void test_books(unsigned long seed) {
     double worst = 0;
     double apart = 0;
     double burst = 0;
+    int bursts = 0;
+    int strays = 0;
     double quantum = 0;
     int n = getenv("BML_CHECK_LONG") ? 2000 : 60;
     int failed = 0;
@@ -894,15 +899,20 @@ static void test_books(unsigned long seed) {
         double own = 3 * c.e.compactness * 5;
         double made = p.photons + p.pairs;
         double off = fabs((e.injected - own) / made - 1) * fmin(1, made / (1e-3 * own));
-        /* where protons collapse within a step the one side integrates by backward Euler, the other by BDF2 */
-        double *of = made > 0.01 * p.injected ? &burst : &apart;
+        int breaks = off > 1e-9;
+        bursts += breaks;
+        double *of = breaks ? &burst : &apart;
         *of = fmax(*of, off);
+        strays += breaks && made < 0.01 * p.injected;
     }
     CHECK(failed == 0, "%d of %d random sources failed", failed, n);
     CHECK_LE(worst, 0.02, "energy residual over both sides of random sources");
     printf("      where synchrotron light would be quantised: residual up to %.3f\n", quantum);
-    CHECK_LE(apart, 1e-3, "what protons give is what electrons and photons get, relative");
-    CHECK_LE(burst, 0.1, "and of sources that give more than 1 % of their protons' energy");
+    CHECK(strays == 0, "%d sources differ whose protons lose less than 1 %%", strays);
+    CHECK_LE(apart, 1e-9, "what protons give is what electrons and photons get, relative");
+    /* where protons collapse within a step, theirs is of backward Euler, but that of the other side BDF2: the step is
+       off by dt/3 of the change of the rate, at most by a third of what was given before it */
+    CHECK(burst < 1.0 / 3, "and where protons collapse within a step, in %d of %d sources: %.2g", bursts, n, burst);
     uncouple(&c);
 }
 
@@ -1031,6 +1041,49 @@ static cycle watch(pair *c, double t_end, double step) {
     return out;
 }
 
+/* Small oscillations that are left above the range of the cycle, until t_end: the time between the last two maxima of
+   the photons, and that in which the injection fills the protons' mean energy between them [R/c]. */
+static void ring(double *period, double *fill, pair *c, double t_end) {
+    double y[3] = {0};
+    double last = 0;
+    double stored = 0;
+    const double step = 0.1;
+    const double power = 3 * c->p.compactness * M_RATIO;
+    int status = hadron_ssc_begin(c->blob, c->protons, &c->e, &c->p, 0, &why_not);
+    for (double t = step; t < t_end && !status; t += step) {
+        bml_ssc_balance e;
+        bml_hadron_balance p;
+        status = bml_ssc_advance(c->blob, t);
+        if (bml_ssc_energy(&e, c->blob) || bml_hadron_energy(&p, c->protons)) break;
+        y[2] = y[1];
+        y[1] = y[0];
+        y[0] = e.photons;
+        stored += p.protons * step;
+        if (!(y[1] > y[2] && y[1] > y[0] && y[1] > 0.1)) continue;
+        *period = t - last;
+        *fill = stored / (*period * power);
+        stored = 0;
+        last = t;
+    }
+    CHECK(status == 0, "ringing: %s", status ? why_not : "");
+}
+
+/* Photons of the loop grow at the rate s (u/u_0 - 1), u: energy of the protons, du/dt = q - k u n: about u_0 the period
+   is 2 pi (u_0/(q s))^(1/2). It goes as the root of the time u_0/q in which the injection fills the store, whatever s
+   and k are; 20 % for the finite swings. That they fade is what Petropoulou & Mastichiadis (2012) find above the
+   cycles. */
+static void test_ringing(pair *c) {
+    double period[2] = {0, 0};
+    double fill[2] = {0, 0};
+    c->p.compactness = pow(10, -3.9);
+    ring(&period[0], &fill[0], c, 530);
+    c->p.compactness = pow(10, -3.7);
+    ring(&period[1], &fill[1], c, 130);
+    printf("      ringing: period %.1f and %.1f R/c, filled in %.1f and %.1f R/c\n", period[0], period[1], fill[0],
+           fill[1]);
+    CHECK_NEAR(period[0] / period[1] / sqrt(fill[0] / fill[1]), 1, 0.2, "period of ringing as the root of filling");
+}
+
 static void test_cycle(void) {
     if (!getenv("BML_CHECK_LONG")) {
         SKIP("limit cycles: with BML_CHECK_LONG (make check-long)");
@@ -1052,7 +1105,9 @@ static void test_cycle(void) {
     printf("      cycle: %d bursts, period %.2f R/c, refill %.2f R/c\n", fine.bursts, fine.period, fine.refill);
     CHECK(coarse.bursts > 3 && fine.bursts > 3, "a cycle: %d and %d bursts", coarse.bursts, fine.bursts);
     CHECK_NEAR(coarse.period / fine.period, 1, 0.05, "cycle: period with steps of 0.1 over that with 0.05");
-    double share = fine.refill / fine.period; /* the rest is the burst, and the photons that linger after it */
+    /* the rest is the burst, and the photons that linger after it: they leave with e^-t, and hold the store down until
+       those of a burst, 8, are below 1e-3 of what will be there before the next: ln(1e4), 9 R/c, and twice the rise */
+    double share = fine.refill / fine.period;
     CHECK(share > 0.6 && share < 1, "filling the store again takes %.2f of the period", share);
     CHECK(fine.last > 0.7 * fine.before, "the bursts do not fade: %.3g after %.3g", fine.last, fine.before);
     c.p.compactness = 1e-5;
@@ -1060,6 +1115,7 @@ static void test_cycle(void) {
     c.p.compactness = pow(10, -3.5);
     cycle damped = watch(&c, 300, 0.05);
     CHECK(damped.bursts == 0 || damped.last < 0.9 * damped.before || damped.last < 2, "bursts fade far above it");
+    test_ringing(&c);
     uncouple(&c);
 }
 
@@ -1068,6 +1124,9 @@ static void test_cycle(void) {
 static double log_add(double a, double b) {
     return log10(pow(10, a) + pow(10, b));
 }
+
+/* By how much pions' products lie above ATHEvA's [dex], at the peaks in Test 2: photons, neutrinos. */
+static double pions_above[2];
 
 /* Test 2 of LeHaMoC: emissivities of ATHEvA for given protons, and photons n ~ x^-2 from 1e-6 to 1e-1 (the file has the
    nodes inside). Pairs of Bethe & Heitler: within 0.05 at the peak and 0.1 over the two decades below it. Pions:
@@ -1132,6 +1191,7 @@ static void test_emissivities(void) {
         }
         printf("      %s: here minus ATHEvA %.3f at the peak, %.3f ... %.3f\n", files[k], mine[peak] - y[peak], least,
                worst);
+        if (k > 1) pions_above[k - 2] = mine[peak] - y[peak];
         if (k == 0) {
             CHECK_NEAR(mine[peak], y[peak], 0.05, "Bethe-Heitler pairs at the peak");
             CHECK(worst < 0.1 && least > -0.1, "Bethe-Heitler pairs over two decades: %.3f ... %.3f", least, worst);
@@ -1165,15 +1225,29 @@ static void test_emissivities(void) {
     bml_hadron_blob_free(b);
 }
 
-/* Losses by pairs against Blumenthal's phi, digitised by LeHaMoC's authors: his figure is read to 2 %. */
-static void test_blumenthal(void) {
-    static double a[MOST];
-    static double phi[MOST];
-    int n = read_columns(a, phi, "blumenthal_phi_over_xi2.csv");
-    if (!n) {
-        SKIP("no ../shared/data: Blumenthal's phi");
-        return;
+/* Losses by pairs: Blumenthal's phi as Chodorowski, Zdziarski & Sikora (1992, ApJ 400, 181, eqs. 3.14 and 3.18) fit it,
+   to 0.15 %. A column of the table is an average over h, which adds h^2/24 of the curvature of ln phi, 0.2 % at w = 8;
+   the end of the table in zeta takes 0.3 % at 8e4. */
+static double chodorowski(double w) {
+    const double c[] = {0.8048, 0.1459, 1.137e-3, -3.879e-6};
+    const double d[] = {-86.07, 50.96, -14.45, 8.0 / 3};
+    const double f[] = {2.910, 78.35, 1837};
+    double u = w - 2;
+    double below = 1;
+    if (w < 25) {
+        for (int i = 0; i < 4; i++)
+            below += c[i] * pow(u, i + 1);
+        return PI / 12 * pow(u, 4) / below;
     }
+    double above = 0;
+    for (int i = 0; i < 4; i++)
+        above += d[i] * pow(log(w), i);
+    for (int i = 0; i < 3; i++)
+        below -= f[i] * pow(w, -i - 1);
+    return w * above / below;
+}
+
+static void test_blumenthal(void) {
     const bml_hadron__family *f = &tables->pair;
     double worst = 0;
     for (int line = 0; line < f->lines; line++) {
@@ -1182,59 +1256,72 @@ static void test_blumenthal(void) {
         if (w < 8 || w > 8e4) continue;
         for (int m = 0; m < f->rows; m++)
             sum += tables->share[BML_HADRON__BH][line * f->rows + m];
-        double want = 3 / (8 * PI) * ALPHA / M_RATIO * 2 * pow(10, interpolate(log10(w), a, phi, n));
+        double want = 3 / (8 * PI) * ALPHA / M_RATIO * 2 * chodorowski(w) / (w * w);
         worst = fmax(worst, fabs(sum / want - 1));
     }
-    CHECK_LE(worst, 0.04, "losses by pairs against Blumenthal's phi, relative");
+    CHECK_LE(worst, 5e-3, "losses by pairs against Blumenthal's phi, relative");
 }
 
-/* Here against ATHEvA where its spectrum is within 2.5 dex of its peak. It differs by 0.2 in what pions make (Test 2)
-   and by 0.15 in Compton scattering, on its coarse grid (test_ssc.c); 0.25 holds both. */
-static void compare(const char *what, const double *mine, const double *at, const double *theirs, int n) {
+/* Here minus ATHEvA where its spectrum is within 3 dex of the peak: how many points are within 0.15 dex, and the ends.
+   Where products of pions, ours [n], make more than half of it, ATHEvA may lie lower by `above`. */
+static void compare(const char *what, const double *mine, const double *ours, const double *theirs, int n, double above,
+                    int check) {
     double peak = -99;
-    double worst = 0;
-    double where = 0;
+    double most = -99;
+    double least = 99;
     int inside = 0;
     int all = 0;
     for (int i = 0; i < n; i++)
         peak = fmax(peak, theirs[i]);
     for (int i = 0; i < n; i++) {
-        if (theirs[i] < peak - 2.5) continue;
-        double apart = fabs(mine[i] - theirs[i]);
+        if (theirs[i] < peak - 3) continue;
+        double apart = mine[i] - theirs[i];
         all++;
-        inside += apart < 0.15;
-        if (apart > worst) where = at[i];
-        worst = fmax(worst, apart);
+        inside += fabs(apart) < 0.15;
+        most = fmax(most, apart - (ours[i] > mine[i] - 0.3 ? above : 0));
+        least = fmin(least, apart);
     }
-    printf("      %s: %d of %d points within 0.15 dex; worst %.3f at log10 x = %.2f\n", what, inside, all, worst,
-           where);
-    CHECK_LE(worst, 0.25, "Test 4: against ATHEvA within 2.5 dex of the peak [dex]");
+    printf("      %s: %d of %d points within 0.15 dex\n", what, inside, all);
+    if (!check) return;
+    CHECK(least > -0.15 && most < 0.15,
+          "Test 4, %s: least %.3f dex above ATHEvA; most %.3f beyond what pions explain (Test 2: %.3f)", what, least,
+          most, above);
 }
 
+/* With the settings of LeHaMoC's authors protons end at 10^6.93; their code cuts off where ours does, ATHEvA later: its
+   neutrinos 2.4 dex below their peak lie 0.38 dex farther from ours than at the peak, in Test 2 they do by 0.08. With
+   10^7, where also the proton spectrum ends that the authors keep beside this test, this is 0.05, and the photons of
+   pairs made by these protons agree, too. What is left is what Test 2 has explained. */
 static void test_whole_source(void) {
     static double a[MOST];
     static double y[MOST];
-    int n = read_columns(a, y, "photons_test_4_new.txt");
-    if (n < 126) {
+    static double mine[MOST];
+    static double ours[MOST];
+    static const double ends[] = {6.93, 7};
+    double unit = log10(4 * PI / 3 * 1e16 * MC2 * C / SIGMA_T);
+    double d = 44.4 * 3.0856775814913673e24;
+    if (read_columns(a, y, "photons_test_4_new.txt") < 126) {
         SKIP("no ../shared/data: a whole source of ATHEvA (Test 4 of LeHaMoC)");
         return;
     }
-    pair c = couple();
-    set_test4(&c);
-    CHECK(solve(&c) == 0, "solved: %s", why_not);
-    double unit = log10(4 * PI / 3 * 1e16 * MC2 * C / SIGMA_T);
-    double d = 44.4 * 3.0856775814913673e24;
-    static double mine[MOST];
-    bml_ssc_spectrum(mine, a + n - 126, 126, c.blob, BML_SSC_TOTAL);
-    compare("photons", mine, a + n - 126, y + n - 126, 126);
-    n = read_columns(a, y, "neutrino_spec_obs_test4.txt");
-    for (int i = 0; i < n; i++) {
-        y[i] += log10(4 * PI * d * d) - 4 * log10(30.0) - unit;
-        a[i] += log10(H_CGS / MC2 / 30);
+    for (int k = 0; k < 2; k++) {
+        pair c = couple();
+        set_test4(&c, ends[k]);
+        CHECK(solve(&c) == 0, "protons to 10^%.2f, solved: %s", ends[k], why_not);
+        int n = read_columns(a, y, "photons_test_4_new.txt");
+        int last = n - 126;
+        bml_ssc_spectrum(mine, a + last, 126, c.blob, BML_SSC_TOTAL);
+        bml_ssc_spectrum(ours, a + last, 126, c.blob, BML_SSC_EXCHANGED);
+        compare("photons", mine, ours, y + last, 126, pions_above[0], k);
+        n = read_columns(a, y, "neutrino_spec_obs_test4.txt");
+        for (int i = 0; i < n; i++) {
+            y[i] += log10(4 * PI * d * d) - 4 * log10(30.0) - unit;
+            a[i] += log10(H_CGS / MC2 / 30);
+        }
+        bml_hadron_spectrum(mine, a, n, c.protons, BML_HADRON_NEUTRINOS);
+        compare("neutrinos", mine, mine, y, n, pions_above[1], k);
+        uncouple(&c);
     }
-    bml_hadron_spectrum(mine, a, n, c.protons, BML_HADRON_NEUTRINOS);
-    compare("neutrinos", mine, a, y, n);
-    uncouple(&c);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */

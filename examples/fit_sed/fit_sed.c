@@ -41,12 +41,15 @@
 #include "sed_plot.h"
 #include "ebl.h"
 #include "surrogate.h"
+#include "proton_net.h"
 #include "device.h"
 #include "farm.h"
 #include "surroundings.h"
 #include "report.h"
 #include "calibrate.h"
 #include "catalog.h"
+
+enum { N_NEUTRINOS = 100 };
 
 /* --protons: what a referee would ask of them, in the best model. */
 static void judge_protons(verdict *v, const problem *p, const best_point *best) {
@@ -69,6 +72,52 @@ static void judge_protons(verdict *v, const problem *p, const best_point *best) 
                 "ln of the probability that exactly as many neutrinos are seen as %ld.", p->opt->neutrinos);
 }
 
+/* E^2 dN/dE of neutrinos of all flavours at the observer [GeV cm^-2 s^-1], flux [n]; 0 on error. */
+static int neutrinos_of(double *flux, const double *log10_GeV, int n, const problem *p, const double *full) {
+    const bml_hadron_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
+    double by_flavour[3 * N_NEUTRINOS];
+    if (solve(p->blob[0], p, full)) return 0;
+    if (bml_hadron_neutrinos(by_flavour, log10_GeV, n, p->protons.blob[0], &o)) return 0;
+    for (int i = 0; i < n; i++)
+        flux[i] = by_flavour[i] + by_flavour[n + i] + by_flavour[2 * n + i];
+    return 1;
+}
+
+/* --protons: neutrinos.csv, of the best model and of draws of the posterior. */
+static void write_neutrinos(const problem *p, const bml_mcmc_chain *chain, const best_point *best) {
+    enum { DRAWS = 100, COLUMNS = 7 };
+    static const double level[] = {0.05, 0.25, 0.5, 0.75, 0.95};
+    char err[ERROR_SIZE];
+    double log10_GeV[N_NEUTRINOS];
+    double flux[DRAWS + 1][N_NEUTRINOS];
+    double table[N_NEUTRINOS][COLUMNS] = {{0}};
+    double full[N_PAR];
+    const size_t all = chain->n_steps * (size_t)chain->n_walkers;
+    int n = 0;
+    if (!p->protons.blob) return;
+    for (int i = 0; i < N_NEUTRINOS; i++) {
+        log10_GeV[i] = 1 + 0.1 * i;
+        table[i][0] = pow(10, log10_GeV[i]);
+    }
+    for (size_t k = 0; k < DRAWS; k++) {
+        expand(full, p, chain->theta + all * k / DRAWS * (size_t)p->n_free);
+        n += neutrinos_of(flux[n], log10_GeV, N_NEUTRINOS, p, full);
+    }
+    if (!neutrinos_of(flux[DRAWS], log10_GeV, N_NEUTRINOS, p, best->full)) return;
+    for (int i = 0; i < N_NEUTRINOS && n > 0; i++) {
+        double one[DRAWS];
+        for (int k = 0; k < n; k++)
+            one[k] = flux[k][i];
+        qsort(one, (size_t)n, sizeof *one, compare_double);
+        table[i][1] = flux[DRAWS][i];
+        for (int c = 0; c < 5; c++)
+            table[i][2 + c] = one[(int)(level[c] * (n - 1) + 0.5)];
+    }
+    if (csv_write(p->opt->out, "neutrinos.csv", "E_GeV,E2F_best_GeV_cm2_s,lo90,lo50,median,hi50,hi90", table[0],
+                  N_NEUTRINOS, COLUMNS, err))
+        fail("%s", err);
+}
+
 /* Everything that a fit leaves, at once. Returns whether pictures are missing. */
 static int write_results(const problem *p, const option_row *rows, posterior *post, draws *g, const best_point *best,
                          const double *nu, const other_run *other, const goodness *q, const verdict *v,
@@ -82,6 +131,7 @@ static int write_results(const problem *p, const option_row *rows, posterior *po
     write_groups(p, q);
     int undrawn = write_sed(p, nu, best, g, q, remark);
     undrawn |= write_corner(p, post, other);
+    write_neutrinos(p, &post->chain, best);
     if (verdict_write(v, p->opt->out, err)) fail("%s", err);
     write_run(p, rows, post, best, q, v, seconds);
     if (out_publish(err)) fail("%s", err);
@@ -109,6 +159,7 @@ static int fit(problem *p, const option_row *rows) {
     if (by_network(p)) print_check(p, &post, &g);
     judge(&v, p, &post, &q, &g);
     judge_protons(&v, p, &best);
+    if (opt->compare) judge_other(&v, &post, &other);
     const double seconds = p->seconds + seconds_now() - seconds_begun();
     const int undrawn = write_results(p, rows, &post, &g, &best, nu, &other, &q, &v, seconds);
     print_groups("band", q.band, q.n_bands);
@@ -143,7 +194,8 @@ static const char about[] =
     "             log_T_torus [K] 2..3.5 [3]\n"
     "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
     "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
-    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2].\n"
+    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2]; --model is then a network of\n"
+    "train_surrogate --protons, and neutrinos.csv has the neutrinos.\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
 /* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. One

@@ -9,6 +9,8 @@ typedef struct hadrons {
     bml_hadron_blob **blob; /* [threads] */
     hadron_area *telescope;
     bml_hadron_area area;
+    float domain[2][PROTON_ROW]; /* of --model */
+    int net_ssa;
 } hadrons;
 
 static void hadrons_close(hadrons *h, int threads) {
@@ -23,7 +25,10 @@ static void hadrons_close(hadrons *h, int threads) {
 static void hadrons_check(options *opt) {
     if (!opt->protons && (opt->neutrinos >= 0 || opt->area)) fail("fit_sed: --neutrinos and --area need --protons");
     if (!opt->protons) return;
-    if (opt->model) fail("fit_sed: --protons needs the solver: networks of --model know none");
+    if (opt->model && (!opt->reweigh || opt->neutrinos >= 0 || opt->model_error || opt->outside))
+        fail("fit_sed: --protons with --model needs --reweigh, and goes without --neutrinos, --model-error, --outside");
+    if (opt->model && (opt->sampler == SAMPLER_NUTS || opt->fields || opt->shines || opt->electrons))
+        fail("fit_sed: --protons with --model: no --sampler nuts, --field, --thermal or --electrons");
     if (opt->device) fail("fit_sed: --protons needs the solver of the processor, not --device cuda");
     if (opt->grid) fail("fit_sed: --protons needs --grid converged");
     if ((opt->neutrinos >= 0) != (opt->area != NULL) || (opt->area && !(opt->exposure > 0)))

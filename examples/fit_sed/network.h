@@ -87,6 +87,38 @@ static int net_ask(surrogate_frame *f, float *input, const problem *p, const dou
     return inside;
 }
 
+/* --protons: what the network is told of a row; 0 where it was not trained. */
+static int proton_net_ask(float *input, const problem *p, const double *row) {
+    static const int extra[] = {L_P, GAMMA_P, P_P};
+    const float rounding = 1e-6f; /* files hold the domain in float */
+    int inside = allowed(p, row);
+    for (int k = 0; k < PROTON_ROW; k++) {
+        input[k] = (float)row[k < SSC_ROW ? k : extra[k - SSC_ROW]];
+        inside &= input[k] >= p->protons.domain[0][k] - rounding && input[k] <= p->protons.domain[1][k] + rounding;
+    }
+    for (int k = 0; k < PROTON_ROW && !inside; k++)
+        input[k] = p->protons.domain[0][k];
+    return inside;
+}
+
+/* net_block for it, without gradients: the solver has the last word on all that comes of them. */
+static void proton_net_block(double *ln_l, double *dex, const double *full, int n, problem *p, net_desk *k) {
+    int inside[NET_ROWS];
+    for (int i = 0; i < n; i++)
+        inside[i] = proton_net_ask(k->input + i * PROTON_ROW, p, full + i * N_PAR);
+    const int status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
+    if (status) fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
+    for (int i = 0; i < n; i++) {
+        const double *row = full + i * N_PAR;
+        const double scale = p->log10_area + row[R] + 4 * row[DELTA];
+        double *y = dex + i * p->sed.n;
+        for (int j = 0; j < p->sed.n; j++)
+            y[j] = p->fade[j] + scale +
+                   proton_net_at(k->node + i * PROTON_NODES, &proton_parts[0], p->log10_x[j] - row[DELTA]);
+        ln_l[i] = inside[i] ? ln_likelihood_dex(p, p->sed.point, y, row) : -HUGE_VAL;
+    }
+}
+
 /* ln likelihoods of n <= NET_ROWS points of all parameters, full [n][N_PAR], their gradients d_full [n][N_PAR] unless
    NULL, and dex [n][sed.n]. */
 static void net_block(double *ln_l, double *d_full, double *dex, const double *full, int n, problem *p, net_desk *k) {
@@ -157,7 +189,10 @@ static long net_rows(double *lp, double *dex, const double *theta, int n, int n_
             expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
         net_desk *k = &p->desk[thread_number()];
         k->given = node ? node + (size_t)from * bml_nn_n_out(p->net.net) : NULL;
-        net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, k);
+        if (p->opt->protons)
+            proton_net_block(ln_l, dex + from * p->sed.n, full, count, p, k);
+        else
+            net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, k);
         k->given = NULL;
         for (int i = 0; i < count; i++)
             if (lp[from + i] > -HUGE_VAL) lp[from + i] += ln_l[i];

@@ -131,9 +131,10 @@ static int write_sed(const problem *p, const double *nu, const best_point *best,
 /* ---- another run, to lay over this one ---- */
 
 typedef struct other_run {
-    double *theta; /* [n][n_free] */
+    double *theta; /* [n][n_free]; NULL where it is another model's */
     long n;
     double log_z, log_z_error; /* NaN where it has none */
+    int refused;               /* by its own verdict */
 } other_run;
 
 /* "key": of DIR/run.json as run_write makes it: the text after the colon, or NULL. */
@@ -144,7 +145,7 @@ static const char *run_value(const char *json, const char *key) {
     return at ? at + strlen(quoted) + strspn(at + strlen(quoted), " ") : NULL;
 }
 
-/* Reads --compare before any work: it must be a fit of the same free parameters. */
+/* Reads --compare before any work: a fit of the same free parameters, or one with an evidence of the same table. */
 static void read_other(other_run *o, const problem *p) {
     const char *dir = p->opt->compare;
     char err[ERROR_SIZE];
@@ -160,11 +161,19 @@ static void read_other(other_run *o, const problem *p) {
     const char *names = run_value(t.data, "parameters");
     const char *z = run_value(t.data, "ln_z");
     const char *e = run_value(t.data, "ln_z_error");
-    if (!names || strncmp(names, wanted, strlen(wanted)))
-        fail("%s: is no fit of the same free parameters, %s", path, wanted);
+    const char *table = run_value(t.data, "input");
+    const char *status = run_value(t.data, "exit_status");
+    const int same = names && !strncmp(names, wanted, strlen(wanted));
+    const size_t length = strlen(p->opt->input);
+    const int weighs = p->opt->sampler == SAMPLER_NESTED || p->opt->sampler == SAMPLER_IMPORTANCE;
+    if (!same && (!names || !z || !e || !weighs)) fail("%s: is no fit of the same free parameters, %s", path, wanted);
+    if (!same && (!table || strncmp(table + 1, p->opt->input, length) || table[length + 1] != '"'))
+        fail("%s: is no fit of %s", path, p->opt->input);
     o->log_z = z && e ? strtod(z, NULL) : (double)NAN;
     o->log_z_error = z && e ? strtod(e, NULL) : (double)NAN;
+    o->refused = !status || *status != '0';
     text_close(&t);
+    if (!same) return;
     int n_dim;
     if (npy_read(&o->theta, shape, &n_dim, dir, "chain.npy", err)) fail("%s", err);
     if (n_dim != 3 || shape[2] != p->n_free) fail("%s/chain.npy: not steps x walkers x %d parameters", dir, p->n_free);
@@ -190,9 +199,26 @@ static void print_other(const problem *p, const posterior *post, const other_run
                (median - post->summary[k].median) / post->summary[k].sd, sqrt(square) / post->summary[k].sd);
         free(v);
     }
-    if (isfinite(post->log_z) && isfinite(o->log_z))
-        printf("ln Bayes factor of this run over the other: %.2f +- %.2f\n", post->log_z - o->log_z,
-               hypot(post->log_z_error, o->log_z_error));
+}
+
+/* What the two evidences say, as Kass & Raftery (1995, JASA 90, 773) call it; yellow where one of them stands on a run
+   that its own verdict refuses, this one's so far among them. */
+static void judge_other(verdict *v, const posterior *post, const other_run *o) {
+    const double ln_b = post->log_z - o->log_z;
+    const double error = hypot(post->log_z_error, o->log_z_error);
+    if (!isfinite(ln_b)) return;
+    const int refused = o->refused || verdict_status(v);
+    const char *word = fabs(ln_b) < 2 * error || fabs(ln_b) < 1 ? "the data do not choose between the two"
+                       : fabs(ln_b) < 3                         ? "positive"
+                       : fabs(ln_b) < 5                         ? "strong"
+                                                                : "very strong";
+    printf("ln Bayes factor of this run over the other: %.2f +- %.2f\n", ln_b, error);
+    verdict_add(v, refused ? VERDICT_YELLOW : VERDICT_GREEN, "ln_bayes", ln_b,
+                "ln Bayes factor over the other run, +- %.2f: %s%s%s.", error, word,
+                *word == 't' ? ""
+                : ln_b > 0   ? " for this one"
+                             : " for the other",
+                refused ? "; one of the evidences is of a run that is not to be trusted" : "");
 }
 
 /* The first `keep` of d columns of theta [n][d]; yours to free. */

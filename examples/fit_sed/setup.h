@@ -18,12 +18,19 @@ static void net_close(problem *p) {
 
 static void net_load(problem *p) {
     char err[ERROR_SIZE];
-    if (surrogate_load(&p->net, p->opt->model, err)) fail("%s", err);
+    hadrons *h = &p->protons;
+    const int status = p->opt->protons ? proton_net_load(&p->net.net, h->domain[0], &h->net_ssa, p->opt->model, err)
+                                       : surrogate_load(&p->net, p->opt->model, err);
+    if (status) fail("%s", err);
 }
 
 /* Refuses a network of other physics than was asked for. */
 static void net_check(const problem *p) {
     const options *opt = p->opt;
+    if (opt->protons && p->protons.net_ssa != opt->ssa)
+        fail("%s: was trained %s self-absorption: ask for the same with --ssa", opt->model,
+             p->protons.net_ssa ? "with" : "without");
+    if (opt->protons) return;
     if (p->net.self_absorption != opt->ssa || p->net.pair_production != opt->pairs)
         fail("%s: was trained with %s: ask for the same with --ssa and --gg", opt->model,
              surrogate_physics[p->net.self_absorption + 2 * p->net.pair_production]);

@@ -3,6 +3,7 @@
      build/train_surrogate --out surrogate                      the net that fit_sed uses: some minutes
      build/train_surrogate --net gru --n 10000 --out gru        the recipe of Tzavellas et al. (2024, A&A 683, A185)
      build/train_surrogate --net gru --data sed_700.csv.gz --out athena      the same on another code's spectra
+     build/train_surrogate --protons --out protons          photons and neutrinos of electrons and protons (protons.h)
 
    1. draw sources from the published ranges and solve them, or read spectra (make_data);
    2. cut them into training, validation and test rows, 80/10/10 (split);
@@ -13,7 +14,11 @@
 #include "bml_ssc.h"
 #define BML_NN_IMPLEMENTATION
 #include "bml_nn.h"
+#define BML_HADRON_IMPLEMENTATION
+#include "bml_hadron.h"
+#include "hadron_ssc.h"
 #include "surrogate.h"
+#include "proton_net.h"
 #include "device.h"
 #include "farm.h" /* mpirun: make MPI=yes */
 
@@ -33,9 +38,9 @@ static const struct recipe {
 
 typedef struct options {
     long n, epochs, threads;
-    int grid, net, ssa, pairs, quiet, device;
+    int grid, net, ssa, pairs, protons, quiet, device;
     uint64_t seed;
-    option_list data, against;
+    option_list data, against, range;
     const char *out;
 } options;
 
@@ -527,10 +532,10 @@ static double over_spectra(const double *metric, long n, int which, double q) {
     return low + (at - floor(at)) * (high - low);
 }
 
-static double roughness(const float *y, const float *truth, float peak) {
+static double roughness(const float *y, const float *truth, int points, float peak) {
     double sum = 0;
     long n = 0;
-    for (int k = 1; k + 1 < SURROGATE_GRID; k++) {
+    for (int k = 1; k + 1 < points; k++) {
         if (!(truth[k - 1] > peak - 6 && truth[k] > peak - 6 && truth[k + 1] > peak - 6)) continue;
         const double bend = (double)y[k - 1] - 2 * (double)y[k] + (double)y[k + 1];
         sum += bend * bend;
@@ -539,8 +544,8 @@ static double roughness(const float *y, const float *truth, float peak) {
     return n ? sqrt(sum / (double)n) : 0;
 }
 
-/* The metrics of one spectrum: y against truth, both [SURROGATE_GRID]. */
-static void measure_one(double *m, const float *y, const float *truth) {
+/* The metrics of one spectrum: y against truth, both [points], at most SURROGATE_GRID. */
+static void measure_one(double *m, const float *y, const float *truth, int points) {
     double mean = 0;
     double total = 0;
     double squares = 0;
@@ -548,11 +553,11 @@ static void measure_one(double *m, const float *y, const float *truth) {
     double near_by[SURROGATE_GRID];
     float peak = truth[0];
     int n = 0;
-    for (int k = 0; k < SURROGATE_GRID; k++) {
-        mean += (double)truth[k] / SURROGATE_GRID;
+    for (int k = 0; k < points; k++) {
+        mean += (double)truth[k] / points;
         if (truth[k] > peak) peak = truth[k];
     }
-    for (int k = 0; k < SURROGATE_GRID; k++) {
+    for (int k = 0; k < points; k++) {
         const double miss = (double)y[k] - (double)truth[k];
         const double off = (double)truth[k] - mean;
         squares += miss * miss;
@@ -562,12 +567,12 @@ static void measure_one(double *m, const float *y, const float *truth) {
     }
     qsort(near_by, (size_t)n, sizeof *near_by, ascending);
     m[R2] = 1 - squares / total;
-    m[MSE] = squares / SURROGATE_GRID;
-    m[MAE] = sum / SURROGATE_GRID;
+    m[MSE] = squares / points;
+    m[MAE] = sum / points;
     m[NEAR] = 0.5 * (near_by[(n - 1) / 2] + near_by[n / 2]);
-    m[ROUGH] = roughness(y, truth, peak);
-    if (bml_nn_ks(&m[KS], y, SURROGATE_GRID, truth, SURROGATE_GRID) ||
-        bml_nn_dtw(&m[DTW], y, SURROGATE_GRID, truth, SURROGATE_GRID))
+    m[ROUGH] = roughness(y, truth, points, peak);
+    if (bml_nn_ks(&m[KS], y, (size_t)points, truth, (size_t)points) ||
+        bml_nn_dtw(&m[DTW], y, (size_t)points, truth, (size_t)points))
         fail("train_surrogate: out of memory");
 }
 
@@ -608,7 +613,8 @@ static void measure(measured *m, surrogate *s, const char *name, const dataset *
     m->curve = need(malloc((size_t)n * SURROGATE_GRID * sizeof *m->curve));
     m->microseconds = 1e6 * predict_all(m->curve, s, d->row + first[TEST], n) / (double)n;
     for (long i = 0; i < n; i++)
-        measure_one(m->metric + i * N_METRICS, m->curve + i * SURROGATE_GRID, truth + i * SURROGATE_GRID);
+        measure_one(m->metric + i * N_METRICS, m->curve + i * SURROGATE_GRID, truth + i * SURROGATE_GRID,
+                    SURROGATE_GRID);
 }
 
 /* The net's own error: rms over held-out spectra within 6 dex of their peaks, in bins about log10 x = -15, -14.75, ...
@@ -638,8 +644,9 @@ static void learn_error(surrogate *s, const measured *m, const dataset *d, const
     }
 }
 
-static void print_table(const measured *m, int n_nets, long n) {
-    printf("medians over %ld test spectra, log10(x^2 n) clipped at %g\n", n, surrogate_floor);
+/* what: of which values. */
+static void print_table(const measured *m, int n_nets, long n, const char *what) {
+    printf("medians over %ld test spectra, %s\n", n, what);
     printf("%-12s %10s %9s %9s %8s %8s %9s %9s %9s %8s\n", "net", "R2", "MSE", "MAE", "KS", "DTW", "near", "near 99%",
            "rough", "us each");
     for (int j = 0; j < n_nets; j++) {
@@ -816,6 +823,8 @@ static void write_run(const options *opt, const option_row *rows, const measured
     if (run_write(opt->out, &run, err)) fail("%s", err);
 }
 
+#include "protons.h"
+
 /* ==== main ======================================================================================================== */
 
 /* Measures the net, those it is compared with, and the truth's own roughness; writes all. */
@@ -838,9 +847,9 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
     m[n_nets] = (measured){.name = "truth", .metric = need(malloc((size_t)n * N_METRICS * sizeof(double)))};
     for (long i = 0; i < n; i++) {
         const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID;
-        measure_one(m[n_nets].metric + i * N_METRICS, truth, truth);
+        measure_one(m[n_nets].metric + i * N_METRICS, truth, truth, SURROGATE_GRID);
     }
-    print_table(m, n_nets + 1, n);
+    print_table(m, n_nets + 1, n, "log10(x^2 n) clipped at -30");
     if (n_nets > 1) print_ranking(m, n_nets, n);
     write_tables(opt, m, n_nets, n, h, s);
     int drawn = draw_history(opt, h) | draw_spectra(opt, m, n_nets, d, first) | draw_roughness(opt, m, n_nets + 1, n);
@@ -861,11 +870,15 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
 /* What the options leave open, and what does not go together. */
 static void settle(options *opt) {
     const struct recipe *r = &recipes[opt->net];
-    if (opt->n == 0) opt->n = r->n;
+    if (opt->n == 0) opt->n = opt->protons ? PROTON_SPECTRA : r->n;
     if (opt->epochs == 0) opt->epochs = r->epochs;
     opt->threads = threads_or_all(opt->threads);
     if (opt->data.n && opt->net == MLP)
         fail("train_surrogate: --data: the net 'mlp' learns the solver's components; tables are for ann, gru and lstm");
+    if (opt->protons && (opt->data.n || opt->net != MLP || opt->grid))
+        fail("train_surrogate: --protons goes with --net mlp and --grid converged, without --data");
+    if (opt->range.n && !opt->protons) fail("train_surrogate: --range needs --protons");
+    if (opt->protons && farm_ranks() > 1) fail("train_surrogate: --protons does not share its work among ranks of MPI");
     if (opt->against.n > NETS_MAX) fail("train_surrogate: --against: %d files at most", (int)NETS_MAX);
 }
 
@@ -880,6 +893,13 @@ int main(int argc, char **argv) {
          .help = "spectra to solve; 0: 10000, mlp 100000"},
         {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
         {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
+        {.name = "protons",
+         .flag = &opt.protons,
+         .help = "protons beside the electrons, with pairs; learns neutrinos, too; --n 0: 20000"},
+        {.name = "range",
+         .list = &opt.range,
+         .value = "NAME=LO:HI",
+         .help = "with --protons: draw a parameter from there, log_l_e=-5:-3; repeatable"},
         {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
         {.name = "data",
          .list = &opt.data,
@@ -916,6 +936,12 @@ int main(int argc, char **argv) {
     device_open(&card, opt.device, "train_surrogate");
     if (farm_ranks() > 1 && opt.data.n) fail("train_surrogate: ranks of MPI share the solver's work; --data has none");
     if (farm_rank() == 0 && out_folder(opt.out, err)) fail("%s", err);
+    if (opt.protons) {
+        const int learned = protons_learn(&opt, rows, &card, begin);
+        device_close(&card);
+        farm_end();
+        return learned;
+    }
     s.kind = opt.net == MLP ? SURROGATE_MLP : SURROGATE_PLAIN;
     s.grid = opt.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
     s.self_absorption = opt.ssa;
