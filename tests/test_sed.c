@@ -699,6 +699,38 @@ static void test_suspicions(void) {
     }
 }
 
+/* A block of points in another unit, without any beside it, is named: 1,000 times too bright or too faint, by its
+   instrument's name or by the gap. A spectrum of a blazar is not. The lowest and the highest block have nothing on one
+   side: there only what outshines all others is told, or what it makes of its neighbour. */
+static void test_blocks(void) {
+    static const double nu[4] = {5e9, 5e14, 5e17, 5e23};
+    static const struct {
+        double flux[4];
+        const char *told; /* a sign each: nothing is wrong; a block is too bright; a block is too faint */
+    } source[2] = {{{1e-14, 3e-12, 2e-13, 1e-11}, "- -+++ +-+-"}, {{5e-15, 5e-12, 2e-11, 3e-12}, "- -++- -+++"}};
+    static const char *const name[4] = {"VLA", "ROTSE", "XRT", "LAT"};
+    for (int c = 0; c < 2 * 11 * 2; c++) {
+        const char sign = source[c % 2].told[c / 4];
+        const int bright = c / 4 - 2;
+        const int faint = c / 4 - 7;
+        char text[1024] = "nu_Hz,nuFnu_erg_cm2_s,err_dex,instrument\n";
+        char err[ERROR_SIZE];
+        if (sign == ' ') continue;
+        for (int i = 0; i < 12; i++) {
+            const int b = i / 3;
+            const double off = b == bright ? 1000 : b == faint ? 1e-3 : 1;
+            const size_t at = strlen(text);
+            snprintf(text + at, sizeof text - at, "%g,%g,0.1,%s\n", nu[b] * (1 + 0.3 * (i % 3)),
+                     source[c % 2].flux[b] * off, c / 2 % 2 ? name[b] : "");
+        }
+        sed_table t;
+        const int status = read_from(&t, text, err);
+        CHECK(!status && t.odd_fluxes == (sign == '+' ? 3 : 0), "source %d, block %d bright or %d faint: %d odd, %s",
+              c % 2, bright, faint, t.odd_fluxes, t.n_notes ? t.note[0] : err);
+        sed_free(&t);
+    }
+}
+
 static void test_choices(void) {
     static const char text[] =
         HEAD "1e9,1e-15,0.1,0,VLBI\n1e15,1e-12,0.1,0,A\n1e17,1e-12,0.1,0,B\n1e26,1e-12,0.1,0,C\n";
@@ -1368,6 +1400,7 @@ int main(void) {
     test_other_formats();
     test_frames();
     test_suspicions();
+    test_blocks();
     test_choices();
     test_spellings();
     test_real();
