@@ -1305,6 +1305,8 @@ static void test_around_names(void) {
     CHECK(surroundings_read(&set, "blr,host", AROUND_PLACED, err) && strstr(err, "'host' is none of blr, torus, disc"),
           "a galaxy is no field: %s", err);
     CHECK(surroundings_read(&set, "bl", AROUND_PLACED, err), "half a name: %s", err);
+    CHECK(surroundings_read(&set, "lines", AROUND_PLACED, err) && strstr(err, "the same clouds"), "blr and lines: %s",
+          err);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(surroundings_set(&s, bad[i].text, err) && strstr(err, bad[i].complaint), "'%s': %s", bad[i].text, err);
     CHECK(s.distance == 0 && s.f_blr == 0, "what is refused changes nothing");
@@ -1379,6 +1381,17 @@ static void test_around_energy(void) {
     surroundings_usual(&s, 10);
     const double u = 0.1 * 4e45 / (4 * 3.14159265358979 * 4e34 * 2.99792458e10);
     CHECK_NEAR(surroundings_energy(&s) / (0.5 + u * 100 * (1 + 0.99 / 3)), 1, 1e-3, "u of shell and grey body");
+    s.fields = AROUND_LINES; /* at the centre of all shells: each has its share of the light, over its radius squared */
+    bml_ssc_external field[AROUND_FIELDS];
+    const int n = surroundings_fields(field, &s);
+    double share = 0;
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        share += field[i].fraction;
+        sum += field[i].fraction / pow(field[i].radius / s.R_blr, 2);
+    }
+    CHECK(n == BML_SSC_LINE_SHELLS && fabs(share / s.f_blr - 1) < 1e-12, "%d shells of all lines share the light", n);
+    CHECK_NEAR(surroundings_energy(&s) / (u * sum / s.f_blr * 100 * (1 + 0.99 / 3)), 1, 1e-3, "u of all broad lines");
 }
 
 int main(void) {

@@ -15,8 +15,8 @@
    It refuses: columns or units it does not know; frequencies or fluxes that are logarithms without saying so, or
    brighter or fainter than any source; zero errors (unless .error_floor says what they are); tables in the source's
    frame (unless .frame says so). It warns in .note: of errors ten thousand times smaller or larger than the others, or
-   that no instrument reaches; of fluxes 250 times above or below those beside them; of an instrument's points as far from
-   the rest of the spectrum as no blazar's. It never prints, exits, or depends on the locale.
+   that no instrument reaches; of fluxes 250 times above or below those beside them; of an instrument's points as far
+   from the rest of the spectrum as no blazar's. It never prints, exits, or depends on the locale.
 
    1. CSV of our own. Comment lines begin with #; `# redshift: 0.557`, `# source: NAME` and `# confidence: 0.95` are
    read. The first other line names the columns, and in each name the unit, its first factor above the fraction line
@@ -2034,9 +2034,9 @@ static inline int sed_blocks(sed_block *block, int *owner, const sed_table *t) {
 }
 
 /* How far block k lies from the straight line between those beside it, less what blazars do by themselves: medians of
-   324 (Rodrigues et al. 2024) in radio, optical and X rays lie 1.8 dex below it to 2.6 above, X rays 0.5 above where the
-   line is one from the optical to gamma rays. Those of gamma rays, and a block at an end, lie 2.5 dex above all others
-   at most. Not 0: no blazar's. 0 too where others overlap, which sed_check_fluxes has seen. */
+   324 (Rodrigues et al. 2024) in radio, optical and X rays lie 1.8 dex below it to 2.6 above, X rays 0.5 above where
+   the line is one from the optical to gamma rays. Those of gamma rays, and a block at an end, lie 2.5 dex above all
+   others at most. Not 0: no blazar's. 0 too where others overlap, which sed_check_fluxes has seen. */
 static inline double sed_block_off(const sed_block *block, int n, int k) {
     const sed_block *below = NULL;
     const sed_block *above = NULL;
