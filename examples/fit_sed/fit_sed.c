@@ -185,7 +185,8 @@ int main(int argc, char **argv) {
     if (farm_hush()) return 1;
     options_table(rows, &opt);
     const int first = options_parse(argc, argv, rows, usage, about);
-    options_check(&opt);
+    options checked = opt; /* with --catalog each row has a word in what the rest becomes */
+    options_check(opt.catalog ? &checked : &opt);
     if (farm_ranks() > 1 && opt.calibrate) /* each source has a table of its own, which only the first rank knows */
         fail("fit_sed: --calibrate shares its work among --threads, not among ranks of MPI");
     if (!opt.calibrate) stop_on_signals(farm_rank() ? 0 : opt.time_limit);

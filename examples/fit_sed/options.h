@@ -3,7 +3,7 @@
 #ifndef FIT_SED_OPTIONS_H
 #define FIT_SED_OPTIONS_H
 
-enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
+enum { MOVES_AUTO, MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
 enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS, SAMPLER_IMPORTANCE };
 enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
 enum { RADIO_AUTO, RADIO_FIT, RADIO_LIMIT, RADIO_DROP };
@@ -227,8 +227,9 @@ static int options_sampling(option_row *rows, int n, options *o) {
          .help = "nested and importance give the evidence too; nuts needs --model"},
         {.name = "moves",
          .choice = &o->moves,
-         .value = "surrogate|stretch|de|mixture",
-         .help = "proposals of the ensemble"},
+         .value = "auto|surrogate|stretch|de|mixture",
+         .help = "proposals of the ensemble; auto: by a polynomial that learns from the solver (surrogate); with "
+                 "--model, which costs no more than that, mixture"},
         {.name = "walkers",
          .integer = &o->walkers,
          .min = 2,
