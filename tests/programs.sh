@@ -718,6 +718,7 @@ bad_option "an unknown EBL" 'neither a file nor a model' --ebl nobody1999
 bad_option "--nu-max below --nu-min" 'is not above' --nu-min 1e20 --nu-max 1e10
 bad_option "--skip of nobody" 'no point of the instrument' --skip nobody
 bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
+bad_option "--fix and --tie of one parameter" "held by --fix too" --fix log_R=16 --tie log_R=log_delta+15
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
 bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2

@@ -747,7 +747,7 @@ static void test_choices(void) {
     CHECK(read_how(&t, text, &(sed_options){.skip = nowhere, .n_skip = 1}, err) &&
               strstr(err, "no point of the instrument 'D'"),
           "an instrument that is not there: %s", err);
-    CHECK(read_how(&t, text, &(sed_options){.nu_min = 1e30}, err) && strstr(err, "none of its 4 lines"),
+    CHECK(read_how(&t, text, &(sed_options){.nu_min = 1e30}, err) && strstr(err, "all its 4 points were left out"),
           "no point is left: %s", err);
     CHECK(read_how(&t, "source,nu_Hz,nuFnu_erg_cm2_s,err\nA,1e15,1e-12,1e-13\n", &(sed_options){.source = "B"}, err) &&
               strstr(err, "no line of the source 'B'"),

@@ -2220,6 +2220,9 @@ static inline int sed_header(sed_reader *r) {
 
 static inline int sed_read_all(sed_reader *r) {
     if (sed_header(r) || sed_frame_of_table(r) || sed_points(r) || sed_sort(r) || sed_check_skips(r)) return -1;
+    if (r->table->n == 0 && r->table->left_out)
+        return error_set(r->err, "%.300s: all its %d points were left out as asked (--nu-min, --nu-max, --skip)",
+                         r->in.name, r->table->left_out);
     if (r->table->n == 0)
         return error_set(r->err, "%.300s: none of its %d lines gives a point", r->in.name, r->table->rows);
     sed_notes(r);
