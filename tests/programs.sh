@@ -590,6 +590,18 @@ check "fit_sed --catalog: two fits and two errors" awk -F, 'NR > 1 {seen[$2]++} 
 check "fit_sed --catalog: a folder each" test -s "$scratch/many/A_b/chain.npy" -a -s "$scratch/many/B/chain.npy"
 check "fit_sed --catalog: the options of a line" bash -c "! grep -q '^log_delta' $scratch/many/A_b/posterior.csv && grep -q '^log_delta' $scratch/many/B/posterior.csv"
 check "fit_sed --catalog: why a line failed" grep -q 'nowhere.csv: No such file' "$scratch/many/C/log.txt"
+printf '%s,sed.csv,0.5,--fix log_delta=1\n' A B >"$scratch/list.csv"
+two_processes() { # share a list: each source is fitted by one of them
+    local share="build/fit_sed --catalog $scratch/list.csv $quick --moves stretch --quiet --threads 1 --resume --out $scratch/shared"
+    $share >"$scratch/first" &
+    $share >"$scratch/second"
+    wait $!
+    cat "$scratch/first" "$scratch/second"
+    cut -d, -f1,2 "$scratch/shared/catalog.csv"
+    [ "$(grep -c ',not to be trusted,' "$scratch/shared/catalog.csv")" = 2 ]
+}
+check "fit_sed --catalog --resume, two at once: both sources" two_processes
+check "fit_sed --catalog --resume, two at once: no log but one of a whole fit" bash -c "! grep -L '^verdict:' $scratch/shared/?/log.txt | grep ."
 ends "fit_sed: two runs in one folder" 1 bash -c 'exec 9<"$0"; flock -n 9 || exit 3
     build/fit_sed "$1" --redshift 0.5 --out "$0"' "$fit" "$scratch/sed.csv"
 check "fit_sed: two runs in one folder: says so" grep -q 'another run is writing there' "$scratch/stderr"

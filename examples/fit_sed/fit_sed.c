@@ -191,7 +191,9 @@ int main(int argc, char **argv) {
         fail("fit_sed: --calibrate shares its work among --threads, not among ranks of MPI");
     if (!opt.calibrate) stop_on_signals(farm_rank() ? 0 : opt.time_limit);
     if (opt.catalog) {
-        if (farm_ranks() > 1) fail("fit_sed: --catalog shares its tables among --threads, not among ranks of MPI");
+        if (farm_ranks() > 1)
+            fail("fit_sed: --catalog is shared by processes, not by ranks: start as many of a build without MPI, with "
+                 "--resume");
         if (first != argc) fail("fit_sed: with --catalog the tables stand in its list");
         if (out_folder(opt.out, err)) fail("%s", err);
         return fit_catalog(&opt, fit_one);
