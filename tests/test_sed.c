@@ -196,9 +196,11 @@ static void test_jetset(void) {
               t.redshift == 0.0308 && !strcmp(t.source, "J1104+3812,Mrk421"),
           "JetSeT's ECSV, linear (%s)", err);
     sed_free(&t);
-    snprintf(filled, sizeof filled, text, "obs", "lin-lin", "1e15 1e-11 1e-12 False 0.0\n1e16 1e-11 1e-12");
-    CHECK(read_from(&t, filled, err) == 0 && t.n == 2 && !*t.instrument[0] && !strcmp(t.instrument[1], "a"),
-          "a data set called 0.0 has no name (%s)", err);
+    snprintf(filled, sizeof filled, text, "obs", "lin-lin",
+             "1e14 1e-11 1e-12 False -1\n1e15 1e-11 1e-12 False 0.0\n1e16 1e-11 1e-12");
+    CHECK(read_from(&t, filled, err) == 0 && t.n == 3 && !*t.instrument[0] && !*t.instrument[1] &&
+              !strcmp(t.instrument[2], "a"),
+          "data sets called 0.0 and -1 have no name (%s)", err);
     sed_free(&t);
     snprintf(filled, sizeof filled, text, "obs", "log-log", "15 -11 0.05");
     CHECK(read_from(&t, filled, err) == 0 && t.n == 1 && fabs(t.point[0].nuFnu / 1e-11 - 1) < 1e-12 &&

@@ -756,11 +756,11 @@ static inline int sed_split(const sed_reader *r, char **field, char *line) {
     return split(field, SED_MAX_COLUMNS, line, r->n_bars ? ' ' : r->separator);
 }
 
-/* Whether a cell for a name holds none: JetSeT writes 0.0 there. */
+/* Whether a cell for a name holds none: JetSeT writes 0.0 or -1 there. */
 static inline int sed_nameless(const char *cell) {
     double number;
     if (!*cell || !strcmp(cell, "-") || !strcmp(cell, "--")) return 1;
-    return !read_real(&number, cell) && number == 0;
+    return !read_real(&number, cell) && number <= 0;
 }
 
 /* The cells of a line by role, and the name of the instrument. */
