@@ -111,6 +111,7 @@
    geometry (Dermer & Menon 2009, High Energy Radiation from Black Holes, ch. 6; Finke 2016, ApJ 830, 94), seen from the
    distance r on the axis, dimensions of the black hole's frame; mu: cosine between the photons' way and the jet:
      shell (broad lines)   u = xi L/(8 pi c) int dmu_R/x^2,  x^2 = R^2 + r^2 - 2 r R mu_R,  mu = (r - R mu_R)/x   (15)
+                           bml_ssc_broad_lines: 25 lines of a mean quasar, each on the shell of its own radius
      ring (dusty torus)    u = xi L/(4 pi c x^2),  x^2 = R^2 + r^2,  mu = r/x                                     (16)
      disc                  du/dOmega = 3 G M mdot/(16 pi^2 c R^3 mu) [1 - (R_in/R)^(1/2)],  mu as (16)            (17)
                            k T from that flux; elements shine alike in all directions, so that far away
@@ -434,6 +435,14 @@ BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, c
    SPECTRUM. */
 BML_SSC_DEF int bml_ssc_field_energy(double *u, const bml_ssc_external *field, double distance, double Gamma,
                                      char *why);
+
+/* The broad lines of Finke 2016, table 5: each of 25 on the shell of its own radius, as reverberation tells for H beta
+   and photo-ionisation for the others, with the strengths of the mean SDSS quasar (Vanden Berk et al. 2001). field
+   [BML_SSC_LINE_SHELLS] out, nearest first, lines of one radius together; fraction: of L_disc that all lines send on;
+   R_Hbeta: radius of the shell of H beta [cm]; that of Lyman alpha, 39 % of the light, is 0.27 of it. Errors:
+   BAD_ARGUMENT, and what solving them would give: SPECTRUM. */
+enum { BML_SSC_LINE_SHELLS = 19 };
+BML_SSC_DEF int bml_ssc_broad_lines(bml_ssc_external *field, double L_disc, double fraction, double R_Hbeta, char *why);
 
 /* The optical depth (21) to pair production of photons that leave the blob along the axis, in geometric fields
    [n_fields]; CMB is left to the EBL. tau [n] out; nu [n] in [Hz], observer's frame at redshift z. Errors: as
@@ -1363,8 +1372,10 @@ static int bml_ssc__shell_beams(bml_ssc__beam *beam, const bml_ssc_external *e, 
     double nearest = BML_SSC__MAX(fabs(R - r), 1e-3 * R);
     double step = log((R + r) / nearest) / BML_SSC__BEAMS;
     double u = e->fraction * e->L_disc / (8 * BML_SSC__PI * BML_SSC__C * r * R) * step;
+    double ratio = exp(step);
+    double x = nearest / sqrt(ratio);
     for (int i = 0; i < BML_SSC__BEAMS; i++) {
-        double x = nearest * exp((i + 0.5) * step);
+        x *= ratio;
         double away = (R - r + x) * (R + r - x) / (2 * r * x);
         beam[i].away = BML_SSC__MIN(BML_SSC__MAX(away, 0.0), 2.0);
         beam[i].u = u;
@@ -3765,6 +3776,116 @@ BML_SSC_DEF int bml_ssc_field_energy(double *u, const bml_ssc_external *field, d
     return bml_ssc__say(why, BML_SSC_OK);
 }
 
+#define BML_SSC__LINE(angstrom) (BML_SSC__H * BML_SSC__C / ((angstrom)*1e-8 * BML_SSC__MC2))
+/* Of each line, those of one shell together: energy, and luminosity over that of H beta. */
+static const double bml_ssc__line_energy[] = {
+    BML_SSC__LINE(1215.67), /* Ly alpha */
+    BML_SSC__LINE(5877.29), /* He I */
+    BML_SSC__LINE(2798.75), /* Mg II */
+    BML_SSC__LINE(1908.73), /* C III] */
+    BML_SSC__LINE(4687.02), /* He II */
+    BML_SSC__LINE(977.02),  /* C III */
+    BML_SSC__LINE(1396.76), /* Si IV */
+    BML_SSC__LINE(1402.06), /* O IV] */
+    BML_SSC__LINE(1549.06), /* C IV */
+    BML_SSC__LINE(990.69),  /* N III */
+    BML_SSC__LINE(4862.68), /* H beta */
+    BML_SSC__LINE(1025.72), /* Ly beta */
+    BML_SSC__LINE(1033.83), /* O VI */
+    BML_SSC__LINE(6564.61), /* H alpha */
+    BML_SSC__LINE(937.80),  /* Ly epsilon */
+    BML_SSC__LINE(949.74),  /* Ly delta */
+    BML_SSC__LINE(4341.68), /* H gamma */
+    BML_SSC__LINE(4102.89), /* H delta */
+    BML_SSC__LINE(1718.55), /* N IV */
+    BML_SSC__LINE(1721.89), /* Al II */
+    BML_SSC__LINE(1304.35), /* O I */
+    BML_SSC__LINE(1306.82), /* Si II */
+    BML_SSC__LINE(1066.66), /* Ar I */
+    BML_SSC__LINE(5539.43), /* [Cl III] */
+    BML_SSC__LINE(2423.83), /* [Ne IV] */
+};
+static const double bml_ssc__line_strength[] = {
+    12,    /* Ly alpha */
+    0.092, /* He I */
+    1.7,   /* Mg II */
+    1.8,   /* C III] */
+    0.016, /* He II */
+    0.6,   /* C III */
+    1,     /* Si IV */
+    1,     /* O IV] */
+    2.9,   /* C IV */
+    0.6,   /* N III */
+    1,     /* H beta */
+    1.1,   /* Ly beta */
+    1.1,   /* O VI */
+    3.6,   /* H alpha */
+    0.24,  /* Ly epsilon */
+    0.24,  /* Ly delta */
+    0.3,   /* H gamma */
+    0.12,  /* H delta */
+    0.3,   /* N IV */
+    0.3,   /* Al II */
+    0.23,  /* O I */
+    0.23,  /* Si II */
+    0.094, /* Ar I */
+    0.039, /* [Cl III] */
+    0.051, /* [Ne IV] */
+};
+#undef BML_SSC__LINE
+static const struct {
+    double radius; /* over that of H beta */
+    int lines;
+} bml_ssc__line_shell[BML_SSC_LINE_SHELLS] = {
+    {0.27, 1}, /* Ly alpha */
+    {0.39, 1}, /* He I */
+    {0.45, 1}, /* Mg II */
+    {0.46, 1}, /* C III] */
+    {0.63, 1}, /* He II */
+    {0.83, 4}, /* C III, Si IV, O IV], C IV */
+    {0.85, 1}, /* N III */
+    {1, 1},    /* H beta */
+    {1.2, 2},  /* Ly beta, O VI */
+    {1.3, 1},  /* H alpha */
+    {2.7, 1},  /* Ly epsilon */
+    {2.8, 1},  /* Ly delta */
+    {3.2, 1},  /* H gamma */
+    {3.4, 1},  /* H delta */
+    {3.8, 2},  /* N IV, Al II */
+    {4, 2},    /* O I, Si II */
+    {4.5, 1},  /* Ar I */
+    {4.8, 1},  /* [Cl III] */
+    {5.8, 1},  /* [Ne IV] */
+};
+
+BML_SSC_DEF int bml_ssc_broad_lines(bml_ssc_external *field, double L_disc, double fraction, double R_Hbeta,
+                                    char *why) {
+    const double sum = 30.652; /* of all strengths */
+    int line = 0;
+    if (!field) {
+        return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
+    }
+    for (int i = 0; i < BML_SSC_LINE_SHELLS; i++) {
+        bml_ssc_external *e = &field[i];
+        double its = 0;
+        memset(e, 0, sizeof *e);
+        for (int k = 0; k < bml_ssc__line_shell[i].lines; k++)
+            its += bml_ssc__line_strength[line + k];
+        e->kind = BML_SSC_FIELD_SHELL;
+        e->L_disc = L_disc;
+        e->fraction = fraction * its / sum;
+        e->radius = bml_ssc__line_shell[i].radius * R_Hbeta;
+        e->table_x = bml_ssc__line_energy + line;
+        e->table_n = bml_ssc__line_strength + line;
+        e->n_table = bml_ssc__line_shell[i].lines;
+        line += bml_ssc__line_shell[i].lines;
+        bml_ssc_external checked = *e;
+        int status = bml_ssc__check_geometry(why, &checked);
+        if (status) return status;
+    }
+    return bml_ssc__say(why, BML_SSC_OK);
+}
+
 /* Frequencies must be positive and finite. */
 static int bml_ssc__check_nu(char *why, const double *nu, int n) {
     for (int i = 0; i < n; i++) {
@@ -3781,9 +3902,10 @@ static int bml_ssc__check_nu(char *why, const double *nu, int n) {
 #define BML_SSC__PATH_STEP (0.05 * BML_SSC__LN10)
 #define BML_SSC__PATH_LOW 1e-18
 
-/* Count photons, number [PATH]: the number of x times sigma_T (1 - mu) dl, into the two nodes beside ln y. */
-static void bml_ssc__count(double *number, double y, double count) {
-    double at = log(y / BML_SSC__PATH_LOW) / BML_SSC__PATH_STEP;
+/* Count photons, number [PATH]: the number of x times sigma_T (1 - mu) dl, into the two nodes beside ln_y, which is
+   counted from that of PATH_LOW on. */
+static void bml_ssc__count(double *number, double ln_y, double count) {
+    double at = ln_y * (1 / BML_SSC__PATH_STEP);
     if (!(at >= 0 && at < BML_SSC__PATH - 1)) {
         return;
     }
@@ -3798,19 +3920,22 @@ static void bml_ssc__walk(double *number, const bml_ssc_external *e, double dist
     bml_ssc__beam beam[BML_SSC__BEAMS];
     double energy[BML_SSC__LINES];
     double share[BML_SSC__LINES];
+    double ln_energy[BML_SSC__LINES];
     int n_lines = bml_ssc__lines(energy, share, e);
+    for (int k = 0; k < n_lines; k++)
+        ln_energy[k] = log(energy[k]);
     double R_g = BML_SSC__G_M_SUN * e->M_bh / (BML_SSC__C * BML_SSC__C);
     double size = e->kind == BML_SSC_FIELD_DISC ? e->r_out * R_g : e->radius;
     double step = log(1e3 * (1 + size / distance)) / steps;
     for (int i = 0; i < steps; i++) {
         double l = distance * exp((i + 0.5) * step);
         int n = bml_ssc__beams(beam, e, l);
-        for (int b = 0; b < n * n_lines; b++) {
-            const bml_ssc__beam *one = &beam[b / n_lines];
-            double x = one->scale * energy[b % n_lines];
-            double density = one->u * share[b % n_lines] / (x * BML_SSC__MC2);
-            double count = BML_SSC__SIGMA_T * density * one->away * l * step;
-            bml_ssc__count(number, 0.5 * x * one->away, count);
+        for (int b = 0; b < n; b++) {
+            double away = beam[b].away;
+            double count = BML_SSC__SIGMA_T / BML_SSC__MC2 * beam[b].u / beam[b].scale * away * l * step;
+            double ln_y = log(0.5 / BML_SSC__PATH_LOW * beam[b].scale * away);
+            for (int k = 0; k < n_lines; k++)
+                bml_ssc__count(number, ln_y + ln_energy[k], count * share[k] / energy[k]);
         }
     }
 }
@@ -3841,25 +3966,6 @@ static double bml_ssc__path_sum(const double *number, int n, double first, doubl
     return tau;
 }
 
-/* tau [n] += that of one field, whose members are checked. */
-static void bml_ssc__add_depth(double *tau, const double *nu, int n, const bml_ssc_external *e,
-                               const bml_ssc_path *path) {
-    double unit = BML_SSC__H / BML_SSC__MC2 * (1 + path->redshift);
-    double first = log(BML_SSC__PATH_LOW);
-    double number[BML_SSC__PATH] = {0};
-    double heat[BML_SSC__PATH + BML_SSC__HEAT] = {0};
-    bml_ssc__walk(number, e, path->distance);
-    if (!bml_ssc__is_thermal(e)) {
-        for (int i = 0; i < n; i++)
-            tau[i] += bml_ssc__path_sum(number, BML_SSC__PATH, first, nu[i] * unit);
-        return;
-    }
-    bml_ssc__path_heat(heat, number);
-    first -= BML_SSC__HEAT_BELOW * BML_SSC__PATH_STEP;
-    for (int i = 0; i < n; i++)
-        tau[i] += bml_ssc__path_sum(heat, BML_SSC__PATH + BML_SSC__HEAT, first, nu[i] * unit);
-}
-
 BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const bml_ssc_path *path, char *why) {
     if (!tau || !nu || n < 1 || !path || path->n_fields < 0 || (path->n_fields > 0 && !path->fields))
         return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
@@ -3871,8 +3977,10 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
     if (status) {
         return status;
     }
-    for (int i = 0; i < n; i++)
-        tau[i] = 0;
+    double unit = BML_SSC__H / BML_SSC__MC2 * (1 + path->redshift);
+    double first = log(BML_SSC__PATH_LOW) - BML_SSC__HEAT_BELOW * BML_SSC__PATH_STEP;
+    double warm[BML_SSC__PATH] = {0};                   /* photons of all fields, counted at kT */
+    double number[BML_SSC__PATH + BML_SSC__HEAT] = {0}; /* at their own energies */
     for (int f = 0; f < path->n_fields; f++) {
         bml_ssc_external e = path->fields[f];
         if (!bml_ssc__geometric(&e) || e.kind == BML_SSC_FIELD_CMB) {
@@ -3880,8 +3988,11 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
         }
         status = bml_ssc__check_geometry(why, &e);
         if (status) return status;
-        bml_ssc__add_depth(tau, nu, n, &e, path);
+        bml_ssc__walk(bml_ssc__is_thermal(&e) ? warm : number + BML_SSC__HEAT_BELOW, &e, path->distance);
     }
+    bml_ssc__path_heat(number, warm);
+    for (int i = 0; i < n; i++)
+        tau[i] = bml_ssc__path_sum(number, BML_SSC__PATH + BML_SSC__HEAT, first, nu[i] * unit);
     return bml_ssc__say(why, BML_SSC_OK);
 }
 

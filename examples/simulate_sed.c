@@ -180,11 +180,9 @@ static void stand_around(options *opt, double delta) {
     char err[ERROR_SIZE];
     surroundings *s = &opt->around;
     for (int i = 0; i < opt->field.n; i++)
-        if (surroundings_read(&s->fields, opt->field.item[i], AROUND_PLACED | AROUND_CMB | AROUND_GREY, err))
-            fail("--field: %s", err);
+        if (surroundings_read(&s->fields, opt->field.item[i], AROUND_SCATTERED, err)) fail("--field: %s", err);
     for (int i = 0; i < opt->thermal.n; i++)
-        if (surroundings_read(&s->shines, opt->thermal.item[i], AROUND_DISC | AROUND_TORUS | AROUND_HOST, err))
-            fail("--thermal: %s", err);
+        if (surroundings_read(&s->shines, opt->thermal.item[i], AROUND_SHINING, err)) fail("--thermal: %s", err);
     for (int i = 0; i < opt->set.n; i++)
         if (surroundings_set(s, opt->set.item[i], err)) fail("--set %s", err);
     if (!s->fields && !s->shines) return;
@@ -226,7 +224,7 @@ int main(int argc, char **argv) {
          .help = "of the log-parabola, per decade"},
         {.name = "field",
          .list = &opt.field,
-         .value = "blr,torus,disc,cmb,grey",
+         .value = "blr,lines,torus,disc,cmb,grey",
          .help = "photons from outside that the blob scatters, and that absorb its gamma rays"},
         {.name = "thermal", .list = &opt.thermal, .value = "disc,torus,host", .help = "what shines beside the blob"},
         {.name = "set",

@@ -609,6 +609,18 @@ check "fit_sed --catalog: two fits and two errors" awk -F, 'NR > 1 {seen[$2]++} 
 check "fit_sed --catalog: a folder each" test -s "$scratch/many/A_b/chain.npy" -a -s "$scratch/many/B/chain.npy"
 check "fit_sed --catalog: the options of a line" bash -c "! grep -q '^log_delta' $scratch/many/A_b/posterior.csv && grep -q '^log_delta' $scratch/many/B/posterior.csv"
 check "fit_sed --catalog: why a line failed" grep -q 'nowhere.csv: No such file' "$scratch/many/C/log.txt"
+printf '%s,sed.csv,0.5,--fix log_delta=1\n' A B >"$scratch/list.csv"
+two_processes() { # share a list: each source is fitted by one of them
+    local share="build/fit_sed --catalog $scratch/list.csv $quick --moves stretch --quiet --threads 1 --resume --out $scratch/shared"
+    $share >"$scratch/first" &
+    $share >"$scratch/second"
+    wait $!
+    cat "$scratch/first" "$scratch/second"
+    cut -d, -f1,2 "$scratch/shared/catalog.csv"
+    [ "$(grep -c ',not to be trusted,' "$scratch/shared/catalog.csv")" = 2 ]
+}
+check "fit_sed --catalog --resume, two at once: both sources" two_processes
+check "fit_sed --catalog --resume, two at once: no log but one of a whole fit" bash -c "! grep -L '^verdict:' $scratch/shared/?/log.txt | grep ."
 ends "fit_sed: two runs in one folder" 1 bash -c 'exec 9<"$0"; flock -n 9 || exit 3
     build/fit_sed "$1" --redshift 0.5 --out "$0"' "$fit" "$scratch/sed.csv"
 check "fit_sed: two runs in one folder: says so" grep -q 'another run is writing there' "$scratch/stderr"
@@ -765,6 +777,7 @@ bad_option "an unknown EBL" 'neither a file nor a model' --ebl nobody1999
 bad_option "--nu-max below --nu-min" 'is not above' --nu-min 1e20 --nu-max 1e10
 bad_option "--skip of nobody" 'no point of the instrument' --skip nobody
 bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
+bad_option "--fix and --tie of one parameter" "held by --fix too" --fix log_R=16 --tie log_R=log_delta+15
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
 bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2

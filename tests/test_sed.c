@@ -196,6 +196,12 @@ static void test_jetset(void) {
               t.redshift == 0.0308 && !strcmp(t.source, "J1104+3812,Mrk421"),
           "JetSeT's ECSV, linear (%s)", err);
     sed_free(&t);
+    snprintf(filled, sizeof filled, text, "obs", "lin-lin",
+             "1e14 1e-11 1e-12 False -1\n1e15 1e-11 1e-12 False 0.0\n1e16 1e-11 1e-12");
+    CHECK(read_from(&t, filled, err) == 0 && t.n == 3 && !*t.instrument[0] && !*t.instrument[1] &&
+              !strcmp(t.instrument[2], "a"),
+          "data sets called 0.0 and -1 have no name (%s)", err);
+    sed_free(&t);
     snprintf(filled, sizeof filled, text, "obs", "log-log", "15 -11 0.05");
     CHECK(read_from(&t, filled, err) == 0 && t.n == 1 && fabs(t.point[0].nuFnu / 1e-11 - 1) < 1e-12 &&
               t.point[0].sigma_hi == 0.05,
@@ -699,6 +705,38 @@ static void test_suspicions(void) {
     }
 }
 
+/* A block of points in another unit, without any beside it, is named: 1,000 times too bright or too faint, by its
+   instrument's name or by the gap. A spectrum of a blazar is not. The lowest and the highest block have nothing on one
+   side: there only what outshines all others is told, or what it makes of its neighbour. */
+static void test_blocks(void) {
+    static const double nu[4] = {5e9, 5e14, 5e17, 5e23};
+    static const struct {
+        double flux[4];
+        const char *told; /* a sign each: nothing is wrong; a block is too bright; a block is too faint */
+    } source[2] = {{{1e-14, 3e-12, 2e-13, 1e-11}, "- -+++ +-+-"}, {{5e-15, 5e-12, 2e-11, 3e-12}, "- -++- -+++"}};
+    static const char *const name[4] = {"VLA", "ROTSE", "XRT", "LAT"};
+    for (int c = 0; c < 2 * 11 * 2; c++) {
+        const char sign = source[c % 2].told[c / 4];
+        const int bright = c / 4 - 2;
+        const int faint = c / 4 - 7;
+        char text[1024] = "nu_Hz,nuFnu_erg_cm2_s,err_dex,instrument\n";
+        char err[ERROR_SIZE];
+        if (sign == ' ') continue;
+        for (int i = 0; i < 12; i++) {
+            const int b = i / 3;
+            const double off = b == bright ? 1000 : b == faint ? 1e-3 : 1;
+            const size_t at = strlen(text);
+            snprintf(text + at, sizeof text - at, "%g,%g,0.1,%s\n", nu[b] * (1 + 0.3 * (i % 3)),
+                     source[c % 2].flux[b] * off, c / 2 % 2 ? name[b] : "");
+        }
+        sed_table t;
+        const int status = read_from(&t, text, err);
+        CHECK(!status && t.odd_fluxes == (sign == '+' ? 3 : 0), "source %d, block %d bright or %d faint: %d odd, %s",
+              c % 2, bright, faint, t.odd_fluxes, t.n_notes ? t.note[0] : err);
+        sed_free(&t);
+    }
+}
+
 static void test_choices(void) {
     static const char text[] =
         HEAD "1e9,1e-15,0.1,0,VLBI\n1e15,1e-12,0.1,0,A\n1e17,1e-12,0.1,0,B\n1e26,1e-12,0.1,0,C\n";
@@ -715,7 +753,7 @@ static void test_choices(void) {
     CHECK(read_how(&t, text, &(sed_options){.skip = nowhere, .n_skip = 1}, err) &&
               strstr(err, "no point of the instrument 'D'"),
           "an instrument that is not there: %s", err);
-    CHECK(read_how(&t, text, &(sed_options){.nu_min = 1e30}, err) && strstr(err, "none of its 4 lines"),
+    CHECK(read_how(&t, text, &(sed_options){.nu_min = 1e30}, err) && strstr(err, "all its 4 points were left out"),
           "no point is left: %s", err);
     CHECK(read_how(&t, "source,nu_Hz,nuFnu_erg_cm2_s,err\nA,1e15,1e-12,1e-13\n", &(sed_options){.source = "B"}, err) &&
               strstr(err, "no line of the source 'B'"),
@@ -1273,6 +1311,8 @@ static void test_around_names(void) {
     CHECK(surroundings_read(&set, "blr,host", AROUND_PLACED, err) && strstr(err, "'host' is none of blr, torus, disc"),
           "a galaxy is no field: %s", err);
     CHECK(surroundings_read(&set, "bl", AROUND_PLACED, err), "half a name: %s", err);
+    CHECK(surroundings_read(&set, "lines", AROUND_PLACED, err) && strstr(err, "the same clouds"), "blr and lines: %s",
+          err);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(surroundings_set(&s, bad[i].text, err) && strstr(err, bad[i].complaint), "'%s': %s", bad[i].text, err);
     CHECK(s.distance == 0 && s.f_blr == 0, "what is refused changes nothing");
@@ -1347,6 +1387,17 @@ static void test_around_energy(void) {
     surroundings_usual(&s, 10);
     const double u = 0.1 * 4e45 / (4 * 3.14159265358979 * 4e34 * 2.99792458e10);
     CHECK_NEAR(surroundings_energy(&s) / (0.5 + u * 100 * (1 + 0.99 / 3)), 1, 1e-3, "u of shell and grey body");
+    s.fields = AROUND_LINES; /* at the centre of all shells: each has its share of the light, over its radius squared */
+    bml_ssc_external field[AROUND_FIELDS];
+    const int n = surroundings_fields(field, &s);
+    double share = 0;
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        share += field[i].fraction;
+        sum += field[i].fraction / pow(field[i].radius / s.R_blr, 2);
+    }
+    CHECK(n == BML_SSC_LINE_SHELLS && fabs(share / s.f_blr - 1) < 1e-12, "%d shells of all lines share the light", n);
+    CHECK_NEAR(surroundings_energy(&s) / (u * sum / s.f_blr * 100 * (1 + 0.99 / 3)), 1, 1e-3, "u of all broad lines");
 }
 
 int main(void) {
@@ -1368,6 +1419,7 @@ int main(void) {
     test_other_formats();
     test_frames();
     test_suspicions();
+    test_blocks();
     test_choices();
     test_spellings();
     test_real();

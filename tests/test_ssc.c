@@ -375,7 +375,9 @@ static void test_lehamoc(void) {
      SSDisk(1e9 M_sun, L, 1/12, 6, 200, R_g_units=True), SphericalShellBLR(L, 0.1, 'Lyalpha', 1e17 cm),
      RingDustTorus(L, 0.3, 1000 K, R_dt=1e19 cm), CMB(z=0.5);  ExternalCompton(b, target, r).sed_flux(nu)
      Absorption(target, r, z=0.5).tau(10^24.5 ... 10^28.5 Hz), set_l(400), for the shell set_mu(400)
-     disk.sed_flux(nu, 0.5), torus.sed_flux(nu, 0.5) at 10^12 ... 10^16.5 Hz */
+     disk.sed_flux(nu, 0.5), torus.sed_flux(nu, 0.5) at 10^12 ... 10^16.5 Hz
+
+   The broad lines: tests/broad_lines.py. */
 
 /* Electrons that neither cool nor escape faster than R/c: N = Q, density k gamma^-p. */
 static bml_ssc_source frozen_source(double R, double k, double gamma_max) {
@@ -567,6 +569,73 @@ static void test_agnpy_depth(void) {
         CHECK(status == 0 && worst <= cases[c].limit && tau[0] == 0,
               "tau in field %d from r = %g against agnpy: %.4f dex", cases[c].kind, cases[c].r, worst);
     }
+}
+
+/* 25 broad lines on 19 shells: from inside most of them, and from outside. Tolerances as for one line. */
+static void test_agnpy_lines(void) {
+    static const struct {
+        double r, u, flux[6], tau[9];
+        int first, first_tau;
+    } cases[] = {
+        {2e16,
+         1100.845,
+         {1.2793e-29, 5.4939e-29, 1.0027e-28, 1.5392e-28, 1.5684e-28, 7.7955e-29},
+         {0, 206.4, 426.81, 425.24, 250.47, 119.71, 51.58, 20.875, 8.0948},
+         1,
+         2},
+        {2e17,
+         1.169034,
+         {2.9551e-32, 7.9230e-32, 1.4897e-31, 2.5076e-31, 3.3191e-31, 3.0246e-31},
+         {0, 1.7836, 4.5273, 4.7048, 4.5653, 5.8264, 4.0364, 2.1076, 0.95437},
+         0,
+         2},
+    };
+    bml_ssc_blob *b = blob_at(0.1, 0);
+    bml_ssc_external line[BML_SSC_LINE_SHELLS];
+    char why[BML_SSC_MESSAGE];
+    CHECK(bml_ssc_broad_lines(line, 1e46, 0.1, 1e17, why) == 0, "broad lines: %s", why);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        bml_ssc_source s = frozen_source(1e10, 1e3, 1e5);
+        bml_ssc_observer o;
+        bml_ssc_path path = {line, BML_SSC_LINE_SHELLS, cases[c].r, 0.5};
+        double worst[2] = {0, 0};
+        double u = 0;
+        memset(&o, 0, sizeof o);
+        o.redshift = 0.5;
+        o.delta = 20;
+        o.distance = 9.00902126e27;
+        s.external = line;
+        s.n_external = BML_SSC_LINE_SHELLS;
+        s.distance = cases[c].r;
+        s.Gamma = 20;
+        for (int i = 0; i < BML_SSC_LINE_SHELLS; i++) {
+            double one;
+            bml_ssc_field_energy(&one, &line[i], cases[c].r, 20, why);
+            u += one;
+        }
+        CHECK(fabs(u / cases[c].u - 1) < 0.01, "broad lines: u = %.6g at r = %g, agnpy's formula gives %g", u,
+              cases[c].r, cases[c].u);
+        CHECK(bml_ssc_solve(b, &s) == 0, "broad lines: %s", bml_ssc_message(b));
+        for (int i = cases[c].first; i < 6; i++) {
+            double nu = pow(10, 20 + i);
+            double f = 0;
+            bml_ssc_sed(&f, &nu, 1, b, &o, BML_SSC_EXTERNAL);
+            worst[0] = fmax(worst[0], fabs(log10(f / cases[c].flux[i])));
+        }
+        for (int i = cases[c].first_tau; i < 9; i++) {
+            double nu = pow(10, 24.5 + 0.5 * i);
+            double tau = 0;
+            bml_ssc_field_depth(&tau, &nu, 1, &path, why);
+            worst[1] = fmax(worst[1], fabs(log10(tau / cases[c].tau[i])));
+        }
+        CHECK(worst[0] <= 0.02 && worst[1] <= 0.03,
+              "broad lines at r = %g against agnpy: scattered %.4f dex (0.02), tau %.4f dex (0.03)", cases[c].r,
+              worst[0], worst[1]);
+    }
+    CHECK(bml_ssc_broad_lines(line, 1e46, 0.1, 0, why) == BML_SSC_SPECTRUM && strstr(why, "radius"), "no radius: %s",
+          why);
+    CHECK(bml_ssc_broad_lines(NULL, 1e46, 0.1, 1e17, why) == BML_SSC_BAD_ARGUMENT, "no room for lines");
+    release(b);
 }
 
 /* The light of disc and torus itself. agnpy gives its disc L/2 over 4 pi d^2 (both sides of it are counted in L, one is
@@ -2991,6 +3060,7 @@ int main(int argc, char **argv) {
     test_agnpy_escape();
     test_agnpy_fields();
     test_agnpy_depth();
+    test_agnpy_lines();
     test_host_templates();
     test_agnpy_thermal();
     test_field_energy();

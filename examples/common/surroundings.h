@@ -10,9 +10,10 @@
      if (surroundings_absorb(flux, nu, n, &s, why)) ...            flux times exp(-tau)
      if (surroundings_add(flux, nu, n, &s, s.shines, &observer, why)) ...      disc, torus and host galaxy
 
-   Names: blr (shell of Lyman alpha), torus (ring of one temperature), disc (multi-temperature), cmb, grey (a grey body,
-   isotropic in the blob's frame); host (giant elliptical). Geometry, equations and sources: bml_ssc.h, (15)-(21). Include
-   bml_ssc.h first. No printing, no exit; threads may share a const surroundings. Public domain or MIT, see LICENSE. */
+   Names: blr (shell of Lyman alpha, of radius R_blr), lines (25 broad lines, each on its own shell; R_blr: of H beta),
+   torus (ring of one temperature), disc (multi-temperature), cmb, grey (a grey body, isotropic in the blob's frame); host
+   (giant elliptical). Geometry, equations and sources: bml_ssc.h, (15)-(21). Include bml_ssc.h first.
+   No printing, no exit; threads may share a const surroundings. Public domain or MIT, see LICENSE. */
 #ifndef SURROUNDINGS_H
 #define SURROUNDINGS_H
 #include "common.h"
@@ -25,11 +26,15 @@ enum {
     AROUND_CMB = 8,
     AROUND_GREY = 16,
     AROUND_HOST = 32,
-    AROUND_PLACED = AROUND_BLR | AROUND_TORUS | AROUND_DISC, /* the distance decides what the blob sees of them */
-    AROUND_FIELDS = 5,                                       /* at most */
-    AROUND_NAMES = 6
+    AROUND_LINES = 64,
+    AROUND_CLOUDS = AROUND_BLR | AROUND_LINES,                  /* either, of the same radius and fraction */
+    AROUND_PLACED = AROUND_CLOUDS | AROUND_TORUS | AROUND_DISC, /* the distance decides what the blob sees of them */
+    AROUND_SCATTERED = AROUND_PLACED | AROUND_CMB | AROUND_GREY,
+    AROUND_SHINING = AROUND_DISC | AROUND_TORUS | AROUND_HOST,
+    AROUND_FIELDS = 4 + BML_SSC_LINE_SHELLS, /* at most */
+    AROUND_NAMES = 7
 };
-static const char *const around_names[AROUND_NAMES] = {"blr", "torus", "disc", "cmb", "grey", "host"};
+static const char *const around_names[AROUND_NAMES] = {"blr", "torus", "disc", "cmb", "grey", "host", "lines"};
 
 typedef struct surroundings {
     int fields, shines;               /* sets of AROUND_...: scattered and absorbing; seen by themselves */
@@ -116,6 +121,8 @@ static inline int surroundings_read(int *set, const char *text, int known, char 
         *set |= found;
         text += length + (text[length] == ',');
     }
+    if ((*set & AROUND_CLOUDS) == AROUND_CLOUDS)
+        return error_set(err, "blr and lines are two pictures of the same clouds: one of them");
     return 0;
 }
 
@@ -154,11 +161,25 @@ static inline bml_ssc_external surroundings_field(const surroundings *s, int whi
     return e;
 }
 
+/* The shells of `lines`; field [BML_SSC_LINE_SHELLS] out. What is wrong with them their user will say. */
+static inline int surroundings_lines(bml_ssc_external *field, const surroundings *s) {
+    bml_ssc_broad_lines(field, s->L_disc, s->f_blr, s->R_blr, NULL);
+    for (int i = 0; i < BML_SSC_LINE_SHELLS; i++)
+        field[i].isotropic = s->isotropic;
+    return BML_SSC_LINE_SHELLS;
+}
+
 /* The fields of the set that are also in `of`; field [AROUND_FIELDS] out. Returns how many. */
 static inline int surroundings_some(bml_ssc_external *field, const surroundings *s, int of) {
+    const int set = s->fields & of & AROUND_SCATTERED;
     int n = 0;
-    for (int k = 0; k < AROUND_FIELDS; k++)
-        if (s->fields & of & (1 << k)) field[n++] = surroundings_field(s, 1 << k);
+    for (int k = 0; k < AROUND_NAMES; k++) {
+        if (!(set >> k & 1)) continue;
+        if (1 << k == AROUND_LINES)
+            n += surroundings_lines(field + n, s);
+        else
+            field[n++] = surroundings_field(s, 1 << k);
+    }
     return n;
 }
 

@@ -8,16 +8,18 @@
    redshift may be empty, options too; tables are looked for beside LIST. Results go to --out DIR/NAME (blanks become
    _), what the fit printed to log.txt there, and a line for each to DIR/catalog.csv, which is written anew after every
    source. With --resume finished sources are left alone and interrupted ones go on. --threads sources run at a time,
-   one thread each. Public domain or MIT, see LICENSE. */
+   one thread each. Many processes with the same LIST and DIR and --resume, on machines with common files too (srun, job
+   arrays), share the list: each takes the next source that no other has in hand, which the lock on its log.txt says.
+   Public domain or MIT, see LICENSE. */
 #ifndef FIT_SED_CATALOG_H
 #define FIT_SED_CATALOG_H
 #include "report.h"
 
-enum { CATALOG_PAR = LN_F + 1, CATALOG_MAX = 100000, CATALOG_ARGUMENTS = 64, NOT_RUN = -1, STOPPED = -2 };
+enum { CATALOG_PAR = LN_F + 1, CATALOG_MAX = 100000, CATALOG_ARGUMENTS = 64, BUSY = 3, NOT_RUN = -1, STOPPED = -2 };
 
 typedef struct catalog_row {
     char name[64], folder[PATH_SIZE], table[PATH_SIZE], redshift[32], extra[512];
-    int status; /* exit status of its fit; NOT_RUN, STOPPED */
+    int status; /* exit status of its fit; NOT_RUN, STOPPED; BUSY: another process has it in hand */
     pid_t child;
 } catalog_row;
 
@@ -25,6 +27,7 @@ typedef struct catalog {
     catalog_row *row;
     int n;
     const options *opt;
+    time_t begun;
 } catalog;
 
 /* One line of LIST. */
@@ -108,27 +111,55 @@ static int catalog_exists(const catalog_row *row, const char *name) {
     return !access(path, R_OK);
 }
 
+/* One number of a file of "name": number pairs; NaN. */
+static double catalog_number(const char *json, const char *key) {
+    const char *at = json ? run_value(json, key) : NULL;
+    double value;
+    return at && real_prefix(&value, at) ? value : (double)NAN;
+}
+
+/* A source done by an earlier run, or by another process: its status from its verdict. One that has not converged goes
+   on, unless another process has just left it. */
+static int catalog_done(const catalog *c, const catalog_row *row) {
+    char path[2 * PATH_SIZE];
+    char err[ERROR_SIZE];
+    size_t size;
+    struct stat file;
+    snprintf(path, sizeof path, "%s/run.json", row->folder);
+    if (stat(path, &file) || (catalog_exists(row, "state.bin") && file.st_mtime < c->begun)) return NOT_RUN;
+    char *json = file_read(&size, path, err);
+    if (!json) return NOT_RUN;
+    json[size] = 0;
+    const double status = catalog_number(json, "exit_status");
+    free(json);
+    return status == 0 || status == 2 ? (int)status : NOT_RUN;
+}
+
+/* In the child: what is printed goes to log.txt, locked as long as this process lives. Ends where another process has the
+   row, or had it until now. */
+static void catalog_log(const catalog *c, const catalog_row *row) {
+    char path[2 * PATH_SIZE];
+    snprintf(path, sizeof path, "%s/log.txt", row->folder);
+    const int log = open(path, O_WRONLY | O_CREAT, 0666);
+    if (log < 0) fail("%s: %s", path, strerror(errno));
+    if (flock(log, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) exit(BUSY);
+    const int done = c->opt->resume ? catalog_done(c, row) : NOT_RUN;
+    if (done != NOT_RUN) exit(done);
+    if (ftruncate(log, 0) || dup2(log, 1) < 0 || dup2(log, 2) < 0) fail("%s: %s", path, strerror(errno));
+}
+
 /* In the child: the fit of one row; never returns. */
 static void catalog_child(const catalog *c, const catalog_row *row, int (*fit_one)(options *, const option_row *)) {
     options o = *c->opt;
     option_row rows[OPTION_ROWS];
     char text[600];
     char err[ERROR_SIZE];
-    char path[2 * PATH_SIZE];
     if (out_folder(row->folder, err)) fail("%s", err);
-    snprintf(path, sizeof path, "%s/log.txt", row->folder);
-    if (!freopen(path, "w", stdout) || dup2(fileno(stdout), 2) < 0) fail("%s: %s", path, strerror(errno));
+    catalog_log(c, row);
     options_table(rows, &o);
     catalog_options(&o, rows, row, text, sizeof text);
     o.resume = c->opt->resume && catalog_exists(row, "state.bin");
     exit(fit_one(&o, rows));
-}
-
-/* One number of a file of "name": number pairs; NaN. */
-static double catalog_number(const char *json, const char *key) {
-    const char *at = json ? run_value(json, key) : NULL;
-    double value;
-    return at && real_prefix(&value, at) ? value : (double)NAN;
 }
 
 /* median, minus and plus of each parameter from posterior.csv. */
@@ -168,10 +199,11 @@ static void catalog_result(FILE *f, const catalog_row *row) {
     if (json) json[size] = 0;
     csv_text(f, row->name);
     fprintf(f, ",%s",
-            row->status == 0   ? "usable"
-            : row->status == 2 ? "not to be trusted"
-            : row->status == 1 ? "error"
-                               : "not done");
+            row->status == 0      ? "usable"
+            : row->status == 2    ? "not to be trusted"
+            : row->status == 1    ? "error"
+            : row->status == BUSY ? "in hand elsewhere"
+                                  : "not done");
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         fprintf(f, ",%.6g", catalog_number(json, keys[i]));
     if (written)
@@ -184,9 +216,13 @@ static void catalog_result(FILE *f, const catalog_row *row) {
 }
 
 /* DIR/catalog.csv: a line for each source, done or not. */
-static void catalog_write(const catalog *c) {
+static void catalog_write(catalog *c) {
     char err[ERROR_SIZE];
     out_file o;
+    for (int i = 0; i < c->n; i++) {
+        const int done = c->row[i].status == BUSY ? catalog_done(c, &c->row[i]) : NOT_RUN;
+        if (done != NOT_RUN) c->row[i].status = done;
+    }
     if (out_begin(&o, c->opt->out, "catalog.csv", err)) fail("%s", err);
     fprintf(o.f, "name,verdict,points,chi2,degrees,scatter_dex,predictive_p,least_ess,red,yellow");
     for (int k = 0; k < CATALOG_PAR; k++)
@@ -227,34 +263,21 @@ static void catalog_stop(catalog *c) {
 }
 
 static int catalog_summary(const catalog *c) {
-    int count[3] = {0, 0, 0};
+    int count[BUSY + 1] = {0};
     for (int i = 0; i < c->n; i++)
-        if (c->row[i].status >= 0 && c->row[i].status < 3) count[c->row[i].status]++;
+        if (c->row[i].status >= 0 && c->row[i].status <= BUSY) count[c->row[i].status]++;
     printf("%d sources: %d usable, %d not to be trusted, %d with errors; %s/catalog.csv\n", c->n, count[0], count[2],
            count[1], c->opt->out);
+    if (count[BUSY])
+        printf("%d more are in the hands of other processes, the last of which completes it\n", count[BUSY]);
     return count[1] || count[2] ? 2 : 0;
-}
-
-/* A source done by an earlier run: its status from its verdict. */
-static int catalog_done(const catalog_row *row) {
-    char path[2 * PATH_SIZE];
-    char err[ERROR_SIZE];
-    size_t size;
-    if (!catalog_exists(row, "run.json") || catalog_exists(row, "state.bin")) return NOT_RUN;
-    snprintf(path, sizeof path, "%s/run.json", row->folder);
-    char *json = file_read(&size, path, err);
-    if (!json) return NOT_RUN;
-    json[size] = 0;
-    const double status = catalog_number(json, "exit_status");
-    free(json);
-    return status == 0 || status == 2 ? (int)status : NOT_RUN;
 }
 
 /* Begins the fits of rows until `most` are under way; *next: the row to look at. Returns how many are. */
 static int catalog_begin(catalog *c, int *next, int running, int most, int (*fit_one)(options *, const option_row *)) {
     for (; *next < c->n && running < most; (*next)++) {
         catalog_row *row = &c->row[*next];
-        if (c->opt->resume) row->status = catalog_done(row);
+        if (c->opt->resume) row->status = catalog_done(c, row);
         if (row->status != NOT_RUN) continue;
         fflush(stdout);
         row->child = fork();
@@ -266,7 +289,7 @@ static int catalog_begin(catalog *c, int *next, int running, int most, int (*fit
 }
 
 static int fit_catalog(const options *opt, int (*fit_one)(options *, const option_row *)) {
-    catalog c = {.opt = opt};
+    catalog c = {.opt = opt, .begun = time(NULL)};
     progress_bar bar;
     const int most = threads_or_all(opt->threads);
     int running = 0;

@@ -44,10 +44,12 @@ static const struct part {
     const char *name, *column;
     bml_ssc_component component; /* of the blob; TOTAL: it is of `shines` */
     int around;                  /* the fields or lights that it needs; 0: always there */
-} parts[N_PARTS] = {
-    {"synchrotron", "synchrotron", BML_SSC_SYNCHROTRON, 0},   {"self-Compton", "compton", BML_SSC_COMPTON, 0},
-    {"external Compton", "external", BML_SSC_EXTERNAL, 0x1f}, {"disc", "disc", BML_SSC_TOTAL, AROUND_DISC},
-    {"torus", "torus", BML_SSC_TOTAL, AROUND_TORUS},          {"host galaxy", "host", BML_SSC_TOTAL, AROUND_HOST}};
+} parts[N_PARTS] = {{"synchrotron", "synchrotron", BML_SSC_SYNCHROTRON, 0},
+                    {"self-Compton", "compton", BML_SSC_COMPTON, 0},
+                    {"external Compton", "external", BML_SSC_EXTERNAL, AROUND_SCATTERED},
+                    {"disc", "disc", BML_SSC_TOTAL, AROUND_DISC},
+                    {"torus", "torus", BML_SSC_TOTAL, AROUND_TORUS},
+                    {"host galaxy", "host", BML_SSC_TOTAL, AROUND_HOST}};
 
 /* Whether a model has this part. */
 static int has_part(const options *opt, int k) {

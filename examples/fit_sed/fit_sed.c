@@ -59,9 +59,15 @@ static void judge_protons(verdict *v, const problem *p, const best_point *best) 
     if (!protons) return;
     if (solve(p->blob[0], p, best->full) || bml_hadron_derive(&q, protons) || bml_hadron_energy(&e, protons)) return;
     const double U_B = pow(10, 2 * best->full[B]) / (8 * 3.14159265358979);
-    verdict_add(v, verdict_colour(q.U_p / U_B, 1e4, 1e8), "Up_over_UB", q.U_p / U_B,
-                "Protons hold %.2g erg/cm3, and give %.2g of their power to photons, pairs and neutrinos.", q.U_p,
-                q.efficiency);
+    const double light = 2.99792458e10;
+    const double wide = pow(10, best->full[R] + best->full[DELTA]); /* R Gamma, Gamma = delta */
+    const double power = 2 * 3.14159265358979 * wide * wide * light * q.U_p;
+    verdict_add(v, verdict_colour(q.U_p / U_B, 100, 1e5), "Up_over_UB", q.U_p / U_B,
+                "Protons hold %.2g erg/cm3, %.2g times the field's, and give %.2g of their power to photons, pairs and "
+                "neutrinos.",
+                q.U_p, q.U_p / U_B, q.efficiency);
+    verdict_add(v, verdict_colour(power, 1.3e47, 1e49), "P_protons", power,
+                "Both jets carry %.2g erg/s of protons; a black hole of 1e9 suns shines with 1.3e47 at most.", power);
     verdict_add(v, verdict_colour(q.muon_cooling, 0.1, 1), "muon_cooling", q.muon_cooling,
                 "Loss over decay rate of muons at gamma_max: above 0.1 neutrino spectra are too hard at the top.");
     verdict_add(v, verdict_colour(fabs(e.residual), 0.02, 0.1), "proton_energy", e.residual,
@@ -189,7 +195,8 @@ static const char about[] =
     "With --field and --thermal those of the surroundings, log10; in brackets what holds unless --free names it:\n"
     "  grey       log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7, both in the blob's frame\n"
     "  any other  log_Gamma 0..3 [= log_delta]; log_distance [cm] 15..21 (but cmb); log_L_disc [erg/s] 41..48\n"
-    "  blr        log_R_blr [cm] 14..19.5 [= 0.5 log_L_disc - 5.5], log_f_blr -4..0 [-1]\n"
+    "  blr, lines log_R_blr [cm] 14..19.5 [= 0.5 log_L_disc - 5.5], log_f_blr -4..0 [-1]; blr: Lyman alpha; lines: 25\n"
+    "             of them, R_blr that of H beta\n"
     "  torus      log_R_torus [cm] 15.5..21 [= 0.5 log_L_disc - 4.1021], log_f_torus -4..0 [-0.301],\n"
     "             log_T_torus [K] 2..3.5 [3]\n"
     "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
@@ -230,12 +237,15 @@ int main(int argc, char **argv) {
     if (farm_hush()) return 1;
     options_table(rows, &opt);
     const int first = options_parse(argc, argv, rows, usage, about);
-    options_check(&opt);
+    options checked = opt; /* with --catalog each row has a word in what the rest becomes */
+    options_check(opt.catalog ? &checked : &opt);
     if (farm_ranks() > 1 && opt.calibrate) /* each source has a table of its own, which only the first rank knows */
         fail("fit_sed: --calibrate shares its work among --threads, not among ranks of MPI");
     if (!opt.calibrate) stop_on_signals(farm_rank() ? 0 : opt.time_limit);
     if (opt.catalog) {
-        if (farm_ranks() > 1) fail("fit_sed: --catalog shares its tables among --threads, not among ranks of MPI");
+        if (farm_ranks() > 1)
+            fail("fit_sed: --catalog is shared by processes, not by ranks: start as many of a build without MPI, with "
+                 "--resume");
         if (first != argc) fail("fit_sed: with --catalog the tables stand in its list");
         if (out_folder(opt.out, err)) fail("%s", err);
         return fit_catalog(&opt, fit_one);

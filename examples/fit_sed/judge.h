@@ -455,12 +455,16 @@ static void verdict_physics(verdict *v, const problem *p, const draws *g) {
     const double doppler = bml_mcmc_quantile(delta, (size_t)g->n, 0.5);
     free(delta);
     const double balance = derived_median(g, DERIVED_BALANCE);
+    const double jet = derived_median(g, DERIVED_JET);
     const double t_var = pow(10, derived_median(g, DERIVED_T_VAR));
-    verdict_add(v, verdict_colour(fabs(balance), 2, 4), "log_Ue_over_UB", balance, "U_e/U_B = %.2g%s.",
+    verdict_add(v, verdict_colour(fabs(balance), 2, 3), "log_Ue_over_UB", balance, "U_e/U_B = %.2g%s.",
                 pow(10, balance),
                 fabs(balance) <= 2 ? ""
                 : balance > 0      ? ": particles outweigh the field, a jet far from equipartition"
                                    : ": the field outweighs particles, unlike any fitted blazar");
+    verdict_add(v, verdict_colour(jet, 47.1, 49), "log_P_jet", jet,
+                "Both jets carry %.2g erg/s of electrons, field and photons%s.", pow(10, jet),
+                jet <= 47.1 ? "" : ", above the Eddington luminosity of 1e9 suns: hardly any black hole feeds them");
     verdict_add(v, verdict_colour(doppler, 50, 100), "delta", doppler, "The Doppler factor is %.3g%s.", doppler,
                 doppler <= 50    ? ""
                 : doppler <= 100 ? ", more than jets seen by VLBI show"

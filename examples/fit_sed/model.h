@@ -182,7 +182,7 @@ static int is_parameter(const options *opt, int k) {
     case L_DISC: return ((opt->fields | opt->shines) & AROUND_PLACED) != 0;
     case M_BH: return ((opt->fields | opt->shines) & AROUND_DISC) != 0;
     case R_BLR:
-    case F_BLR: return (opt->fields & AROUND_BLR) != 0;
+    case F_BLR: return (opt->fields & AROUND_CLOUDS) != 0;
     case R_TORUS:
     case F_TORUS:
     case T_TORUS: return ((opt->fields | opt->shines) & AROUND_TORUS) != 0;

@@ -3,7 +3,7 @@
 #ifndef FIT_SED_OPTIONS_H
 #define FIT_SED_OPTIONS_H
 
-enum { MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
+enum { MOVES_AUTO, MOVES_SURROGATE, MOVES_STRETCH, MOVES_DE, MOVES_MIXTURE };
 enum { SAMPLER_ENSEMBLE, SAMPLER_NESTED, SAMPLER_NUTS, SAMPLER_IMPORTANCE };
 enum { OUTSIDE_REFUSE, OUTSIDE_SOLVE };
 enum { RADIO_AUTO, RADIO_FIT, RADIO_LIMIT, RADIO_DROP };
@@ -145,10 +145,10 @@ static int options_model(option_row *rows, int n, options *o) {
          .help = "shape of the injection: adds log_gamma_break, p2, curvature"},
         {.name = "field",
          .list = &o->field,
-         .value = "blr,torus,disc,cmb,grey",
-         .help = "photons from outside that the blob scatters: broad lines, dusty torus, disc, CMB, each seen from the "
-                 "distance and with the Lorentz factor of the blob, which also absorb its gamma rays; a grey body in "
-                 "the blob's frame"},
+         .value = "blr,lines,torus,disc,cmb,grey",
+         .help = "photons from outside that the blob scatters: Lyman alpha or 25 broad lines, dusty torus, disc, CMB, "
+                 "each seen from the distance and with the Lorentz factor of the blob, which also absorb its gamma "
+                 "rays; a grey body in the blob's frame"},
         {.name = "thermal",
          .list = &o->thermal,
          .value = "disc,torus,host",
@@ -227,8 +227,9 @@ static int options_sampling(option_row *rows, int n, options *o) {
          .help = "nested and importance give the evidence too; nuts needs --model"},
         {.name = "moves",
          .choice = &o->moves,
-         .value = "surrogate|stretch|de|mixture",
-         .help = "proposals of the ensemble"},
+         .value = "auto|surrogate|stretch|de|mixture",
+         .help = "proposals of the ensemble; auto: by a polynomial that learns from the solver (surrogate); with "
+                 "--model, which costs no more than that, mixture"},
         {.name = "walkers",
          .integer = &o->walkers,
          .min = 2,
@@ -332,17 +333,16 @@ static void options_around(options *o) {
     o->fields = 0;
     o->shines = 0;
     for (int i = 0; i < o->field.n; i++)
-        if (surroundings_read(&o->fields, o->field.item[i], AROUND_PLACED | AROUND_CMB | AROUND_GREY, err))
-            fail("--field: %s", err);
+        if (surroundings_read(&o->fields, o->field.item[i], AROUND_SCATTERED, err)) fail("--field: %s", err);
     for (int i = 0; i < o->thermal.n; i++)
-        if (surroundings_read(&o->shines, o->thermal.item[i], AROUND_DISC | AROUND_TORUS | AROUND_HOST, err))
-            fail("--thermal: %s", err);
+        if (surroundings_read(&o->shines, o->thermal.item[i], AROUND_SHINING, err)) fail("--thermal: %s", err);
 }
 
 /* What goes together. */
 static void options_check(options *o) {
     options_around(o);
     if (o->steps == 0) o->steps = o->model ? 20000 : 6000;
+    if (o->moves == MOVES_AUTO) o->moves = o->model ? MOVES_MIXTURE : MOVES_SURROGATE;
     if (o->sampler == SAMPLER_NUTS && !o->model) fail("fit_sed: --sampler nuts needs gradients: give --model");
     if (o->reweigh == 1 && !o->model) fail("fit_sed: --reweigh needs --model");
     if (o->device == DEVICE_CUDA && o->sampler == SAMPLER_NUTS)

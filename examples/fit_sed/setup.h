@@ -176,6 +176,13 @@ static const char *hold(holding *h, problem *p, int k, const char *text) {
     return NULL;
 }
 
+/* Whether an item of a list is about the parameter k. */
+static int is_named(const option_list *list, int k) {
+    for (int i = 0; i < list->n; i++)
+        if (parameter_index(list->item[i], strcspn(list->item[i], "=")) == k) return 1;
+    return 0;
+}
+
 /* --fix and --tie: NAME=... */
 static void hold_items(holding *h, problem *p, const option_list *list, const char *option) {
     const int ties = !strcmp(option, "tie");
@@ -184,6 +191,7 @@ static void hold_items(holding *h, problem *p, const option_list *list, const ch
         const char *equals = strchr(item, '=');
         const int k = parameter_asked(p, option, item, equals ? (size_t)(equals - item) : strlen(item));
         if (!equals) fail("fit_sed: --%s %s: must be NAME=%s", option, item, ties ? "A*OTHER+B" : "VALUE");
+        if (ties && is_named(&p->opt->fix, k)) fail("fit_sed: --tie %s: this parameter is held by --fix too", item);
         double unused;
         const char *wrong = ties ? NULL : read_real(&unused, equals + 1);
         if (!wrong) wrong = hold(h, p, k, equals + 1);

@@ -52,6 +52,7 @@ module bml_ssc
   integer(c_int), parameter :: BML_SSC_COMPTON = 2
   integer(c_int), parameter :: BML_SSC_EXTERNAL = 3
   integer(c_int), parameter :: BML_SSC_EXCHANGED = 4
+  integer(c_int), parameter :: BML_SSC_LINE_SHELLS = 19
 
   type, bind(c) :: bml_ssc_config_type
     integer(c_int) :: grid = 0
@@ -333,6 +334,17 @@ module bml_ssc
       type(bml_ssc_external_type), intent(in), optional :: field
       real(c_double), value :: distance
       real(c_double), value :: Gamma
+      character(kind=c_char), intent(inout), optional :: why(*)
+      integer(c_int) :: answer
+    end function
+
+    function bml_ssc_broad_lines(field, L_disc, fraction, R_Hbeta, why) result(answer) bind(c, &
+        name='bml_ssc_broad_lines')
+      import
+      type(bml_ssc_external_type), intent(inout), optional :: field
+      real(c_double), value :: L_disc
+      real(c_double), value :: fraction
+      real(c_double), value :: R_Hbeta
       character(kind=c_char), intent(inout), optional :: why(*)
       integer(c_int) :: answer
     end function

@@ -1302,6 +1302,7 @@ BML_SSC_SYNCHROTRON = 1
 BML_SSC_COMPTON = 2
 BML_SSC_EXTERNAL = 3
 BML_SSC_EXCHANGED = 4
+BML_SSC_LINE_SHELLS = 19
 
 
 class bml_ssc_config(Structure):
@@ -1861,6 +1862,7 @@ FUNCTIONS = {
     "bml_ssc_energy": (c_int, [c_void_p, c_void_p]),
     "bml_ssc_derive": (c_int, [c_void_p, c_void_p, c_void_p]),
     "bml_ssc_field_energy": (c_int, [c_void_p, c_void_p, c_double, c_double, c_void_p]),
+    "bml_ssc_broad_lines": (c_int, [c_void_p, c_double, c_double, c_double, c_void_p]),
     "bml_ssc_field_depth": (c_int, [c_void_p, c_void_p, c_int, c_void_p, c_void_p]),
     "bml_ssc_thermal_sed": (c_int, [c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p]),
     "bml_ssc_host_sed": (c_int, [c_void_p, c_void_p, c_int, c_double, c_void_p]),
