@@ -1,8 +1,9 @@
 # bml: single-file C libraries for the physics and machine learning of blazars.
 #
 #   make              every program of examples/ into build/
-#   make fit          fit the SED of 3HSP J095507.9+355101 through the network; results in build/fit/
-#   make fit-solver   the same with the exact solver; results in build/fit_solver/
+#   make fit          fit the SED of 3HSP J095507.9+355101 by the exact solver; results in build/fit/
+#   make fit-network  the same through the network, by nested sampling; results in build/fit_network/
+#   make fit-solver   the same by the exact solver and an ensemble of walkers; results in build/fit_solver/
 #   make test         all tests, strict warnings; the last line counts them
 #   make check-long   the tests with their long parts (BML_CHECK_LONG=1)
 #   make check-memory the tests under the address, undefined-behaviour and thread sanitizers
@@ -78,7 +79,7 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 
-.PHONY: all shared bindings man fit fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda bench-mpi install clean help numbers tools FORCE
+.PHONY: all shared bindings man fit fit-network fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda bench-mpi install clean help numbers tools FORCE
 .DELETE_ON_ERROR:
 all: $(PROGRAMS) tools
 
@@ -158,7 +159,9 @@ bindings:
 FIT_DATA = examples/data/3hsp_j095507.csv
 FIT_MODEL = examples/models/ssc.safetensors
 fit: build/fit_sed tools
-	@build/fit_sed $(FIT_DATA) --redshift 0.557 --model $(FIT_MODEL) --sampler nested --reweigh --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
+	@build/fit_sed $(FIT_DATA) --redshift 0.557 --sampler importance --out build/fit $(FIT_OPTIONS) || test $$? -eq 2
+fit-network: build/fit_sed tools
+	@build/fit_sed $(FIT_DATA) --redshift 0.557 --model $(FIT_MODEL) --sampler nested --reweigh --out build/fit_network $(FIT_OPTIONS) || test $$? -eq 2
 fit-solver: build/fit_sed tools
 	@build/fit_sed $(FIT_DATA) --redshift 0.557 --out build/fit_solver $(FIT_OPTIONS) || test $$? -eq 2
 

@@ -1494,13 +1494,12 @@ static int bml_ssc__check_lines(char *why, const bml_ssc_external *e) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: n_table = %d: at most %d lines", e->n_table,
                              BML_SSC__LINES);
     double sum = 0;
+    int bad = 0;
     for (int i = 0; i < e->n_table; i++) {
-        if (!(e->table_x[i] > 1e-12 && e->table_x[i] < 1 && e->table_n[i] >= 0)) {
-            sum = (double)NAN;
-        }
+        bad += !(e->table_x[i] > 1e-12 && e->table_x[i] < 1 && e->table_n[i] >= 0);
         sum += e->table_n[i];
     }
-    if (sum > 0 && sum < HUGE_VAL) {
+    if (!bad && sum > 0 && sum < HUGE_VAL) {
         return BML_SSC_OK;
     }
     return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: lines need energies in [1e-12, 1] and luminosities");
@@ -2901,22 +2900,18 @@ static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
     now.absorption = blob->absorption;
     if (blob->src.exchange(&now, blob->src.user))
         return bml_ssc__fail(blob->message, BML_SSC_CANCELLED, "t = %g: the exchange hook asked to stop", now.t);
-    double bad = 0;
+    int bad = 0;
     st->given = 0;
     for (int i = 0; i < blob->ng; i++) {
         blob->made[i] *= blob->width[i];
         st->given += blob->made[i] * blob->gamma[i];
-        if (!(blob->made[i] >= 0)) {
-            bad = (double)NAN;
-        }
+        bad += !(blob->made[i] >= 0);
     }
     for (int k = 0; k < blob->nx; k++) {
         st->given += hx * blob->x2[k] * blob->photons[k];
-        if (!(blob->photons[k] >= 0 && blob->absorption[k] >= 0)) {
-            bad = (double)NAN;
-        }
+        bad += !(blob->photons[k] >= 0 && blob->absorption[k] >= 0);
     }
-    if (st->given + bad >= 0 && st->given < HUGE_VAL) {
+    if (!bad && st->given >= 0 && st->given < HUGE_VAL) {
         return BML_SSC_OK;
     }
     return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "exchange: what the hook adds must be finite and >= 0");
