@@ -411,6 +411,7 @@ static int run_importance(bml_mcmc_importance *s, problem *p) {
     int status = BML_MCMC_NOT_CONVERGED;
     double kept = seconds_now();
     importance_begin(s, p);
+    p->remember = 1; /* and not what the state was checked by */
     while (status == BML_MCMC_NOT_CONVERGED && (!most || p->evaluations < most)) {
         const guide_round before = guide_round_begin(p);
         const uint64_t asked = p->evaluations;
@@ -475,7 +476,6 @@ static void sample_importance(posterior *post, problem *p) {
     if (bml_mcmc_importance_create(&post->importance, &config, why)) fail("fit_sed: %s", why);
     p->solver_judges = 0;
     p->sampling = 1;
-    p->remember = 1;
     const int status = run_importance(post->importance, p);
     p->remember = 0;
     p->sampling = 0;
