@@ -7974,7 +7974,13 @@ static int bml_mcmc__imp_weighted_stage(bml_mcmc_importance *s, bml_mcmc__imp_we
     if (now->power >= 1 && s->config.guide && !now->alone) {
         status = bml_mcmc__imp_learn_guide(s, w);
         if (status) return status;
-        if (!now->alone) return bml_mcmc__imp_guided_stage(s, w);
+        if (!now->alone) {
+            status = bml_mcmc__imp_guided_stage(s, w);
+            now->alone = status == BML_MCMC_NOT_CONVERGED && !now->guided; /* no density fits its walks */
+        }
+        if (!now->alone) return status;
+        status = BML_MCMC_OK;
+        s->message[0] = 0;
     }
     if (now->power >= 1) {
         status = bml_mcmc__imp_run_chains(s, w);

@@ -569,6 +569,18 @@ command=(build/fit_sed "$scratch/sed.csv" --redshift 0.5 --grid athena --quiet -
 ends "fit_sed --sampler nested, stopped sooner" 2 "${command[@]}" --calls 160
 ends "fit_sed --resume" 2 "${command[@]}" --calls 300 --resume
 check "fit_sed --resume: the samples of the run that was not stopped" cmp "$scratch/nested_1/chain.npy" "$scratch/resumed/chain.npy"
+# Importance sampling led by a network that learns on the way, stopped while it explores and resumed: it ends well.
+command=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --sampler importance --model examples/models/ssc.safetensors
+    --fix log_gamma_min=3 --fix log_R=15.3 --fix p=2.1 --no-systematic-scatter --threads 1 --quiet)
+ends "fit_sed --sampler importance, stopped while it explores" 1 "${command[@]}" --out "$scratch/guided" --calls 9000
+ends "fit_sed --sampler importance --resume" 0 "${command[@]}" --out "$scratch/guided" --resume
+check "fit_sed --sampler importance: 4,500 effective samples by the solver" \
+    awk -F, '$1 == "log_delta" && $8 > 4500 {good = 1} END {exit !good}' "$scratch/guided/posterior.csv"
+if [ -n "$BML_CHECK_LONG" ]; then
+    ends "fit_sed --sampler importance, not stopped" 0 "${command[@]}" --out "$scratch/guided_whole"
+    check "fit_sed --sampler importance --resume: the samples of the run that was not stopped" \
+        cmp "$scratch/guided/chain.npy" "$scratch/guided_whole/chain.npy"
+fi
 # A run without end is told to stop when it has begun: its folder is there before the first of its quick rounds.
 ends "fit_sed, interrupted" 1 bash -c 'build/fit_sed examples/data/3hsp_j095507.csv --model examples/models/ssc.safetensors --quiet \
         --sampler nested --live 20 --min-ess 1e8 --out "$0" &

@@ -294,8 +294,9 @@ static void thick(double *l, const double *x, int n, int d, void *user) {
     }
 }
 
-/* It, but for a smooth error of half a nat; lowered by 12 in half of the cube; nowhere; NaN. */
-enum { GUIDE_GOOD, GUIDE_HALF, GUIDE_NOWHERE, GUIDE_NAN };
+/* It, but for a smooth error of half a nat; lowered by 12 in half of the cube; nowhere; NaN; or a
+   needle, where all walks end. */
+enum { GUIDE_GOOD, GUIDE_HALF, GUIDE_NOWHERE, GUIDE_NAN, GUIDE_NEEDLE };
 static int guide_kind;
 static int learned;     /* how often learn was called */
 static int learn_never; /* it is not ready */
@@ -307,6 +308,10 @@ static void guide(double *l, const double *x, int n, int d, void *user) {
         if (guide_kind == GUIDE_HALF && x[3] > 0.5) l[i] -= 12;
         if (guide_kind == GUIDE_NOWHERE) l[i] = -infinite;
         if (guide_kind == GUIDE_NAN) l[i] = not_a_number;
+        if (guide_kind != GUIDE_NEEDLE) continue;
+        l[i] = 1e6;
+        for (int k = 0; k < d; k++)
+            l[i] -= 1e20 * (x[k] - 0.5) * (x[k] - 0.5);
     }
 }
 static int learn(void *user) {
@@ -357,13 +362,13 @@ static void test_guide(void) {
 
 /* A wrong guide costs draws; what is blessed is right. */
 static void test_wrong_guide(void) {
-    static const char *const names[4] = {"good", "too low in a half", "nowhere", "NaN"};
-    for (int kind = GUIDE_HALF; kind <= GUIDE_NAN; kind++) {
+    static const char *const names[5] = {"good", "too low in a half", "nowhere", "NaN", "a needle"};
+    for (int kind = GUIDE_HALF; kind <= GUIDE_NEEDLE; kind++) {
         bml_mcmc_importance_config c = guided_config(run_seed(5100 + kind));
         bml_mcmc_importance_result r = {0};
         bml_mcmc_verdict v;
         bml_mcmc_importance *s;
-        if (!longer && kind != GUIDE_NAN) continue;
+        if (!longer && kind < GUIDE_NAN) continue;
         if (bml_mcmc_importance_create(&s, &c, NULL)) return;
         guide_kind = kind;
         bml_mcmc_importance_run(s, longer ? 300000 : 30000);

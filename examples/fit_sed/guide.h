@@ -9,7 +9,8 @@ enum { GUIDE_ROWS = 64 };                  /* that are asked together */
 enum { GUIDE_UNITS = 64 };                 /* of either hidden layer */
 enum { GUIDE_FIRST_EPOCHS = 60 };          /* when it learns first, */
 enum { GUIDE_EPOCHS = 15 };                /* and later */
-static const char guide_frame[] = "frame"; /* array of the net: mean [d] and inverse [d][d] of `response` */
+static const char guide_frame[] = "frame"; /* array of the net: mean [d] and inverse [d][d] of `response`, */
+static const char guide_most[] = "most";   /* and the largest ln likelihood that it may give */
 
 /* x [d]: theta [d] in coordinates of unit covariance. */
 static void guide_place(float *x, const float *frame, const double *theta, int d) {
@@ -87,7 +88,8 @@ static int guide_from_bytes(problem *p, const unsigned char *bytes, size_t size)
     if (!size) return 0;
     if (bml_nn_decode(&net, bytes, size, NULL)) return 1;
     const int fits = bml_nn_n_in(net) == d && bml_nn_n_out(net) == (size_t)p->sed.n;
-    if (!fits || !bml_nn_get_array(net, guide_frame, &n) || n != d + d * d) {
+    const int framed = bml_nn_get_array(net, guide_frame, &n) && n == d + d * d;
+    if (!fits || !framed || !bml_nn_get_array(net, guide_most, &n) || n != 1) {
         bml_nn_free(net);
         return 1;
     }
@@ -135,7 +137,9 @@ static int guide_train(problem *p, size_t n, int first) {
         for (size_t k = 0; k < n_out; k++)
             y[i * n_out + k] = (float)m->dex[from * n_out + k];
     }
+    const float most = (float)m->best + 1;
     int status = first ? guide_scale(p, net) : BML_NN_OK;
+    if (!status) status = bml_nn_set_array(net, guide_most, &most, 1);
     const bml_nn_training how = {.x = x,
                                  .y = y,
                                  .n = n,
@@ -188,13 +192,15 @@ static void guide_round_undo(problem *p, guide_round before) {
     p->pin = p->guide.net != NULL;
 }
 
-/* ln likelihoods by the net, n points at once; threads over blocks. */
+/* ln likelihoods by the net, n points at once; threads over blocks. None is believed to be much better than the best that
+   is known: else walks would end in a needle that is not there. */
 static void guide_log_likelihood(double *ln_l, const double *theta, int n, int n_dim, void *user) {
     const problem *p = user;
     const size_t d = (size_t)p->n_model;
     const size_t n_out = (size_t)p->sed.n;
     size_t unused;
     const float *frame = bml_nn_get_array(p->guide.net, guide_frame, &unused);
+    const double most = (double)*bml_nn_get_array(p->guide.net, guide_most, &unused);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(p->threads) if (n > GUIDE_ROWS)
 #endif
@@ -213,7 +219,7 @@ static void guide_log_likelihood(double *ln_l, const double *theta, int n, int n
             for (size_t k = 0; k < n_out; k++)
                 dex[k] = (double)y[(size_t)i * n_out + k];
             const int can = !status && allowed(p, full);
-            ln_l[from + i] = can ? ln_likelihood_dex(p, p->sed.point, dex, full) : -HUGE_VAL;
+            ln_l[from + i] = can ? fmin(ln_likelihood_dex(p, p->sed.point, dex, full), most) : -HUGE_VAL;
         }
     }
 }
