@@ -7463,6 +7463,28 @@ static double bml_mcmc__imp_cut_weights(bml_mcmc__imp_weights *w, double ess) {
     return 1 / square;
 }
 
+/* Roots of the weights, until they have `wanted` effective samples: walkers that begin at few places never leave the plane
+   that these span. */
+static void bml_mcmc__imp_spread_weights(bml_mcmc__imp_weights *w, double wanted) {
+    double *weight = w->weight;
+    for (int halvings = 0; halvings < 10; halvings++) {
+        double sum = 0;
+        double square = 0;
+        for (ptrdiff_t i = 0; i < w->n; i++) {
+            sum += weight[i];
+            square += weight[i] * weight[i];
+        }
+        if (sum * sum >= wanted * square) return;
+        sum = 0;
+        for (ptrdiff_t i = 0; i < w->n; i++) {
+            weight[i] = sqrt(weight[i]);
+            sum += weight[i];
+        }
+        for (ptrdiff_t i = 0; i < w->n; i++)
+            weight[i] /= sum;
+    }
+}
+
 /* to[n][d]: places drawn by weight (systematic resampling); unless NULL, their ln L beside. */
 static void bml_mcmc__imp_resample(double *to, ptrdiff_t stride, ptrdiff_t n, const bml_mcmc_importance *s,
                                    const bml_mcmc__imp_weights *w) {
@@ -7975,6 +7997,7 @@ static int bml_mcmc__imp_weighted_stage(bml_mcmc_importance *s, bml_mcmc__imp_we
         status = bml_mcmc__imp_learn_guide(s, w);
         if (status) return status;
         if (!now->alone) {
+            bml_mcmc__imp_spread_weights(w, 20 * (double)s->d);
             status = bml_mcmc__imp_guided_stage(s, w);
             now->alone = status == BML_MCMC_NOT_CONVERGED && !now->guided; /* no density fits its walks */
         }
