@@ -7092,7 +7092,7 @@ typedef struct bml_mcmc__imp_state { /* words of 8 bytes */
     uint64_t round;
     uint64_t chains; /* 0: none yet */
     uint64_t guided; /* stages by the user's guide */
-    uint64_t alone;  /* 1: the guide was not ready */
+    uint64_t alone;  /* 1: the guide was not ready, or is of no use */
     uint64_t evaluations;
     uint64_t explored;
     uint64_t n_points;
@@ -7580,6 +7580,10 @@ static int bml_mcmc__imp_tune(bml_mcmc_importance *s, bml_mcmc__imp_density *q, 
     number[BML_MCMC__IMP_LEVEL] = level;
     number[BML_MCMC__IMP_LEAST] = bml_mcmc__clamp(BML_MCMC__IMP_FLOOR * sum / (double)PILOT, 1e-6, 1);
     BML_MCMC_FREE(r);
+    int rugged = number[BML_MCMC__IMP_BY_GUIDE] > 0 && sum < 0.5 * BML_MCMC__IMP_LEAST_KEPT * (double)PILOT;
+    if (!status && rugged)
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED,
+                              "next to no draws of a mixture are as the guide says");
     return status;
 }
 
@@ -7993,6 +7997,9 @@ static int bml_mcmc__imp_weighted_stage(bml_mcmc_importance *s, bml_mcmc__imp_we
     double ess = bml_mcmc__imp_weigh(w, now->power, &now->log_z);
     int status = BML_MCMC_OK;
     ess = bml_mcmc__imp_cut_weights(w, ess);
+    /* Before the guide learns again, for the densities that are kept are its own of now. */
+    int hopeless = now->guided >= BML_MCMC__IMP_GUIDED && now->efficiency < BML_MCMC__IMP_POOR;
+    now->alone |= (uint64_t)hopeless;
     if (now->power >= 1 && s->config.guide && !now->alone) {
         status = bml_mcmc__imp_learn_guide(s, w);
         if (status) return status;
