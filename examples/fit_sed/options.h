@@ -32,7 +32,7 @@ typedef struct options {
     const char *model;
     int outside, model_error, reweigh, device;
     /* sampling */
-    int sampler, moves, resume, quiet;
+    int sampler, guide, moves, resume, quiet;
     long walkers, steps, burn, live, sweeps, calls, threads, draws, calibrate;
     double min_ess, evidence_error, time_limit;
     uint64_t seed;
@@ -43,6 +43,7 @@ typedef struct options {
 enum { OPTION_ROWS = 64 };
 
 static const options options_default = {.systematic_scatter = 1,
+                                        .guide = 1,
                                         .scatters = 1,
                                         .ssa = CHOOSE_FOR_ME,
                                         .reweigh = CHOOSE_FOR_ME,
@@ -225,6 +226,11 @@ static int options_sampling(option_row *rows, int n, options *o) {
          .choice = &o->sampler,
          .value = "ensemble|nested|nuts|importance",
          .help = "nested and importance give the evidence too; nuts needs --model"},
+        {.name = "guide",
+         .flag = &o->guide,
+         .help =
+             "importance: a network that learns from this run's answers says where to draw; a source that is refused "
+             "with it may pass without"},
         {.name = "moves",
          .choice = &o->moves,
          .value = "auto|surrogate|stretch|de|mixture",

@@ -461,7 +461,7 @@ static int importance_stands(posterior *post, const problem *p) {
 static void sample_importance(posterior *post, problem *p) {
     const options *opt = p->opt;
     char why[BML_MCMC_MESSAGE] = "";
-    const int guided = !(opt->equipartition > 0) && opt->neutrinos < 0; /* which fluxes know nothing of */
+    const int guided = opt->guide && !(opt->equipartition > 0) && opt->neutrinos < 0; /* which fluxes know nothing of */
     const bml_mcmc_importance_config config = {.n_dim = p->n_free,
                                                .seed = opt->seed,
                                                .log_likelihood = log_likelihood,
