@@ -481,8 +481,10 @@ static void sample_importance(posterior *post, problem *p) {
     p->sampling = 0;
     if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
     bml_mcmc_importance_result r;
-    if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_importance_get_result(post->importance, &r))
-        fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_importance_message(post->importance));
+    snprintf(why, sizeof why, "%s", bml_mcmc_importance_message(post->importance)); /* the next call has its own */
+    if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), why);
+    if (bml_mcmc_importance_get_result(post->importance, &r))
+        fail("fit_sed: no result yet, while the sampler explores: %s; with more --calls --resume goes on", why);
     post->converged = importance_stands(post, p) && !status;
     post->unfinished = status != BML_MCMC_OK;
     if (opt->reweigh) reweigh_importance(post, &r, p);
