@@ -78,6 +78,8 @@ build/bench_nn: LDLIBS += -lopenblas
 endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
+# What links the library has its inner loops there: -O2 with vectors is as fast (make bench: xray) and compiles in half the time.
+LINKED = $(COMPILE:-O3=-O2 -ftree-vectorize)
 
 .PHONY: all shared bindings man fit fit-network fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda bench-mpi install clean help numbers tools FORCE
 .DELETE_ON_ERROR:
@@ -108,12 +110,12 @@ build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
 	@rm -f $@
 	ar -rcs $@ $^
 build/%: %.c build/libbml.a build/flags
-	$(CC) $(COMPILE) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
+	$(CC) $(LINKED) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
 # These hold an implementation of their own, or much text, and run for a second: optimising takes longer than it saves; what
 # is optimised is tested by others. (No target's own COMPILE: that would reach build/flags, and with it the library.)
 BRIEF := test_bml_sed test_classify_memory test_nn_contract test_nn_files test_onnx
 build/test_%: tests/test_%.c build/libbml.a build/flags
-	$(CC) $(COMPILE) $(if $(filter test_$*,$(BRIEF)),-O1) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
+	$(CC) $(LINKED) $(if $(filter test_$*,$(BRIEF)),-O1) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
 build/test_nn_cblas: tests/test_nn.c build/flags
 	$(CC) $(COMPILE) -DBML_NN_USE_CBLAS -MMD -MP -MF build/test_nn_cblas.d -o $@ $< -lopenblas $(LDLIBS)
 # bml_cuda.cu on the CPU. Without a C++ compiler the rule above makes a test that only looks at its declarations.
@@ -132,7 +134,7 @@ build/bench_%: tests/bench_%.c build/flags # a benchmark holds its own implement
 LESSONS := $(patsubst examples/lessons/%.c,build/lessons/%,$(wildcard examples/lessons/*.c))
 build/lessons/%: examples/lessons/%.c build/libbml.a build/flags
 	@mkdir -p build/lessons
-	$(CC) $(COMPILE) $(IMPLEMENTED) -Werror -MMD -MP -MF build/lesson_$*.d -MT $@ -o $@ $< build/libbml.a $(LDLIBS)
+	$(CC) $(LINKED) $(IMPLEMENTED) -Werror -MMD -MP -MF build/lesson_$*.d -MT $@ -o $@ $< build/libbml.a $(LDLIBS)
 .PHONY: lessons
 lessons: $(LESSONS) tools
 	@cd build/lessons && for lesson in $(notdir $(LESSONS)); do ./$$lesson || exit 1; done

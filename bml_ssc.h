@@ -958,12 +958,39 @@ static double bml_ssc__thomson_point(double q, double ln_q, int view) {
     return 2 * q * ln_q + (1 + 2 * q) * (1 - q);
 }
 
-/* int f E dE over all E at G (8); G^2/9 in the Thomson limit. */
+/* Li2(-G) for G <= 1, by Bernoulli numbers: with u = ln(1 + G) it is u^2/4 - u - u^2/2 - sum B_2k u^(2k+1)/(2k+1)!; from
+   1/G above. */
+static double bml_ssc__dilog_minus(double G) {
+    static const double b[7] = {1 / 36.0,
+                                -1 / 3600.0,
+                                1 / 211680.0,
+                                -1 / 10886400.0,
+                                1 / 526901760.0,
+                                -4.0647616451442255e-11,
+                                8.9216910204564526e-13};
+    if (G > 1) {
+        double l = log(G);
+        return -BML_SSC__PI * BML_SSC__PI / 6 - 0.5 * l * l - bml_ssc__dilog_minus(1 / G);
+    }
+    double u = log1p(G);
+    double sum = 0;
+    for (int k = 6; k >= 0; k--)
+        sum = b[k] + u * u * sum;
+    return -u - 0.25 * u * u - u * u * u * sum;
+}
+
+/* int f E dE over all E at G (8); G^2/9 in the Thomson limit. In closed form (Moderski et al. 2005, MNRAS 363, 954, eq. 18
+   and 19) where its terms do not cancel. */
 static double bml_ssc__loss_integral(double G) {
     if (G < 1e-5) {
         return G * G / 9 * (1 - 1.575 * G); /* Blumenthal & Gould 1970: 1 - 63/40 G */
     }
-    return bml_ssc__jones_energy(-12 - 2 * log(1 + G), 0, G);
+    if (G < 0.3) {
+        return bml_ssc__jones_energy(-12 - 2 * log(1 + G), 0, G);
+    }
+    double w = 1 / (1 + G);
+    double recoil = (11.0 / 12 * G * G * G + 6 * G * G + 9 * G + 4) * w * w;
+    return ((0.5 * G + 6 + 6 / G) * log1p(G) - recoil - 2 + 2 * bml_ssc__dilog_minus(G)) / G;
 }
 
 /* Pair cross section in units of sigma_T at s = x x' (1 - mu)/2. */

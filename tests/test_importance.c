@@ -854,7 +854,7 @@ int main(int argc, char **argv) {
     test_posterior();
     test_equal_weights();
     test_reweigh();
-    test_memory(0, 1);
+    test_memory(0, longer ? 1 : 7);
     test_memory(1, longer ? 1 : 97);
     test_guide();
     test_wrong_guide();

@@ -191,7 +191,7 @@ static inline int surroundings_fields(bml_ssc_external *field, const surrounding
    its reason in why [BML_SSC_MESSAGE]. Photons below 40 MeV meet none that they could make a pair with: the hottest,
    of 1e6 K, have 3 keV at the most. */
 static inline int surroundings_absorb(double *flux, const double *nu, int n, const surroundings *s, char *why) {
-    enum { PIECE = 64 };
+    enum { PIECE = 512 }; /* each walks along the path once */
     const double least = 1e22 / (1 + s->redshift);
     bml_ssc_external field[AROUND_FIELDS];
     const bml_ssc_path path = {field, surroundings_some(field, s, AROUND_PLACED), s->distance, s->redshift};

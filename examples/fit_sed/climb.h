@@ -18,13 +18,14 @@ static int in_pieces(double *lp, const double *theta, int n, problem *p, int wit
 
 /* ==== search and climb ============================================================================================ */
 
-/* The best of many draws from the prior, as start positions [walkers][n_free]. ln f starts at ln 0.5: a wide error
-   finds the right neighbourhood first. */
+/* The best of many draws from the prior, more where there is more room, as start positions [walkers][n_free]. ln f
+   starts at ln 0.5: a wide error finds the right neighbourhood first. */
 static void search(double *start, problem *p) {
-    enum { DRAWS = 4096 };
+    enum { EACH = 512, MOST = 8 }; /* draws for a parameter, up to so many */
     int d = p->n_free;
     int W = (int)p->opt->walkers;
-    int n = DRAWS > 8 * W ? DRAWS : 8 * W;
+    int draws = EACH * (d < MOST ? d : MOST);
+    int n = draws > 8 * W ? draws : 8 * W;
     double *theta = malloc((size_t)n * (size_t)d * sizeof *theta);
     double *lp = malloc((size_t)n * sizeof *lp);
     double cube[N_PAR];
@@ -226,7 +227,7 @@ static void keep_round(const problem *p, double *start, state_head at, double *k
 }
 
 /* Stages and their proposals. */
-enum { ARCHIVE = 8000, CHECKS = 1500, REFINE_ROUNDS = 10, REFINE_STEPS = 30 };
+enum { ARCHIVE_EACH = 1000, ARCHIVE_MOST = 8, CHECKS = 1500, REFINE_ROUNDS = 10, REFINE_STEPS = 30 };
 static const bml_mcmc_move plain_moves[] = {
     {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
 static const bml_mcmc_move explore_moves[] = {
@@ -272,13 +273,13 @@ static void climb(double *start, problem *p, state_head at, progress_bar *bar) {
     }
 }
 
-/* A sample of the polynomial's posterior, ARCHIVE points [.][n_free] in p->archive, started from start and helped by
+/* A sample of the polynomial's posterior, so many points for a parameter, [.][n_free] in p->archive, started from start and helped by
    the archive before it. Returns 1 where it was asked to stop. */
 static int explore(const double *start, problem *p, uint64_t seed) {
     int W = (int)p->opt->walkers;
     int d = p->n_free;
     long thin = 10;
-    long keep = ARCHIVE / W + 1;
+    long keep = ARCHIVE_EACH * (d < ARCHIVE_MOST ? d : ARCHIVE_MOST) / W + 1;
     setup s = {
         .moves = explore_moves, .n_moves = p->archive_n ? 3 : 2, .seed = seed, .only_response = 1, .thin = (int)thin};
     bml_mcmc_ensemble *e = ensemble(p, start, &s);
