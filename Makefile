@@ -122,7 +122,7 @@ build/test_nn_cblas: tests/test_nn.c build/flags
 ifneq ($(shell command -v $(CXX)),)
 CUDA_TEST = $(CXX) -std=c++17 $(WARNINGS) -Wno-uninitialized -Werror -I. -MMD -MP
 build/test_cuda: tests/test_cuda.c build/flags
-	$(CUDA_TEST) -O1 -MF build/test_cuda.d -o $@ -x c++ $< -lm
+	$(CUDA_TEST) -O0 -MF build/test_cuda.d -o $@ -x c++ $< -lm
 build/memory/test_cuda: tests/test_cuda.c build/flags | build/memory
 	$(CUDA_TEST) $(SANITIZE) -MF build/memory_test_cuda.d -o $@ -x c++ $< -lm
 endif

@@ -39,14 +39,14 @@ if command -v gfortran >/dev/null; then
     fortran="gfortran -std=f2018 -Wall -Wextra -Werror -O2 -J$scratch"
     for room in sample ssc nn; do
         printf '#define BML_%s_IMPLEMENTATION\n#include "bml_%s.h"\n' "${room^^}" "$room" >"$scratch/$room.c"
-        check "bml_$room.h for Fortran" ${CC:-cc} -O2 -I. -c "$scratch/$room.c" -o "$scratch/$room.o"
+        check "bml_$room.h for Fortran" ${CC:-cc} -O0 -I. -c "$scratch/$room.c" -o "$scratch/$room.o"
     done
     check "compton.f90" $fortran -o "$scratch/compton" examples/fortran/{bml_sample,compton}.f90 "$scratch/sample.o" -lm
     check "compton.f90: the means" "$scratch/compton"
     check "spectrum.f90" $fortran -o "$scratch/spectrum" examples/fortran/{bml_ssc,bml_nn,spectrum}.f90 "$scratch"/{ssc,nn}.o -lm
     check "spectrum.f90 runs" sh -c "$scratch/spectrum examples/models/ssc.safetensors >$scratch/out"
     check "spectrum.f90: the network" grep -q '^first output' "$scratch/out"
-    ${CC:-cc} -O2 -I. examples/hello/hello_ssc.c -o "$scratch/hello_ssc" -lm && "$scratch/hello_ssc" >"$scratch/hello"
+    ${CC:-cc} -O0 -I. examples/hello/hello_ssc.c -o "$scratch/hello_ssc" -lm && "$scratch/hello_ssc" >"$scratch/hello"
     check "spectrum.f90: the numbers of hello_ssc" sh -c "awk '{print \$1, \$2 + 0}' $scratch/hello >$scratch/a &&
         head -n 161 $scratch/out | awk '{print \$1, \$2 + 0}' | diff $scratch/a -"
 else
