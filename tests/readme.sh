@@ -1,6 +1,6 @@
 #!/bin/bash
 # readme.sh: the programs of README.md, each compiled with the line that stands above it, beside the one header that it
-# includes and nothing else, must print what stands below it.
+# includes and nothing else, must print what stands beside that line.
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0 skipped=0
 here=$PWD
@@ -17,17 +17,16 @@ check() { # check TEXT STATUS
     fi
 }
 
-# One folder for each program: prog.c, the command above it, and what it should print.
+# One folder for each program: prog.c, the command above it, and what it should print: `cc ...` prints `...`.
 awk -v work="$work" '
-    /`cc .*`/ { command = $0; sub(/.*`cc /, "cc ", command); sub(/`.*/, "", command) }
-    /^```c$/ { n++; dir = work "/" n; system("mkdir " dir); print command >(dir "/command"); file = dir "/program.c"; next }
-    /^```$/ && file == "" && dir != "" && !told[n] { told[n] = 1; file = dir "/expected"; next }
+    /^`cc .*` prints `.*`:$/ { split($0, part, "`"); command = part[2]; expected = part[4] }
+    /^```c$/ { dir = work "/" ++n; system("mkdir " dir); file = dir "/program.c"
+               print command >(dir "/command"); print expected >(dir "/expected"); next }
     /^```/ { close(file); file = ""; next }
     file != "" { print >file }' README.md
 
 programs=0
 for dir in "$work"/[0-9]*; do
-    [ -f "$dir/expected" ] || continue
     programs=$((programs + 1))
     command=$(cat "$dir/command")
     source=$(grep -o '[a-z_]*\.c' <<<"$command" | head -1)
