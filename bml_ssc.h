@@ -14,23 +14,20 @@
 
        int main(void) {
            bml_ssc *tables;                                        // made once, read by all threads
-           bml_ssc_blob *blob;                                     // one per thread
-           char why[BML_SSC_MESSAGE];                              // the reason when something cannot be made
+           bml_ssc_blob *blob = NULL;                              // one per thread
            bml_ssc_source source = {.R = 1e16, .B = 0.1, .gamma_min = 1e3, .gamma_max = 1e6, .L_e = 1e42, .p = 2.2};
            bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
            double nu[2] = {1e17, 1e25}, nuFnu[2];                  // [Hz], [erg cm^-2 s^-1]
 
-           if (bml_ssc_create(&tables, NULL, why) || bml_ssc_blob_create(&blob, tables, why))
-               return fprintf(stderr, "%s\n", why), 1;
-           int status = bml_ssc_solve(blob, &source);
-           if (status) {
-               return fprintf(stderr, "%s\n", bml_ssc_message(blob)), 1;
-           }
-           bml_ssc_sed(nuFnu, nu, 2, blob, &observer, BML_SSC_TOTAL);
-           printf("nuFnu at 10^17 Hz: %.3g, at 10^25 Hz: %.3g erg/cm2/s\n", nuFnu[0], nuFnu[1]);
+           int status = bml_ssc_create(&tables, NULL);
+           if (!status) status = bml_ssc_blob_create(&blob, tables);
+           if (!status) status = bml_ssc_solve(blob, &source);
+           if (!status) status = bml_ssc_sed(nuFnu, nu, 2, blob, &observer, BML_SSC_TOTAL);
+           if (status) printf("%s. %s\n", bml_ssc_strerror(status), bml_ssc_message(blob));
+           else printf("nuFnu at 10^17 Hz: %.3g, at 10^25 Hz: %.3g erg/cm2/s\n", nuFnu[0], nuFnu[1]);
            bml_ssc_blob_free(blob);
            bml_ssc_free(tables);
-           return 0;
+           return status != 0;
        }
 
    It refuses: a source without R, B, gamma_min, gamma_max or power (a struct of zeros is no source); parameters that
@@ -164,19 +161,22 @@ extern "C" {
 
 /* ---- API: statuses ---------------------------------------------------------------------------------------------- */
 
-#define BML_SSC_STATUS_TABLE(X)                                                                    \
-    X(OK, 0, "no error")                                                                           \
-    X(BAD_ARGUMENT, -1, "a pointer is NULL or a count is not positive")                            \
-    X(NO_MEMORY, -2, "out of memory")                                                              \
-    X(CONFIG, -4, "configuration: unknown grid, or spacing or time step outside its range")        \
-    X(PARAMETER, -5, "a parameter is missing, NaN, infinite or outside its range")                 \
-    X(ORDER, -6, "gamma_max must be above gamma_min")                                              \
-    X(SPECTRUM, -7, "electron or external spectrum: bad shape, or no energy in the allowed range") \
-    X(TIME, -8, "time must grow, from bml_ssc_begin on")                                           \
-    X(OUTSIDE_TABLE, -9, "redshift or frequency outside the EBL table")                            \
-    X(NOT_CONVERGED, -10, "not converged: the best estimate is delivered")                         \
-    X(POINT, -11, "a data point is not positive and finite, or has no error")                      \
-    X(CANCELLED, -12, "the exchange hook asked to stop")
+#define BML_SSC_STATUS_TABLE(X)                                                                     \
+    X(OK, 0, "no error")                                                                            \
+    X(BAD_ARGUMENT, -1, "a pointer is NULL, a count not positive, or nothing solved in the blob")   \
+    X(NO_MEMORY, -2, "out of memory")                                                               \
+    X(CONFIG, -4, "configuration: unknown grid, or spacing or time step outside its range")         \
+    X(PARAMETER, -5, "a parameter is missing, NaN, infinite or outside its range")                  \
+    X(ORDER, -6, "gamma_max must be above gamma_min")                                               \
+    X(SPECTRUM, -7, "electron or external spectrum: bad shape, or no energy in the allowed range")  \
+    X(TIME, -8, "time must grow, from bml_ssc_begin on")                                            \
+    X(OUTSIDE_TABLE, -9, "redshift or frequency outside the EBL table")                             \
+    X(NOT_CONVERGED, -10, "not converged: the best estimate is delivered")                          \
+    X(POINT, -11, "a data point is not positive and finite, or has no error")                       \
+    X(CANCELLED, -12, "the exchange hook asked to stop")                                            \
+    X(BAD_OBSERVER, -13, "observer: redshift in (0, 1e4), or 0 with a distance; delta in (0, 1e6)") \
+    X(BAD_FREQUENCY, -14, "a frequency is not positive and finite")                                 \
+    X(BAD_COMPONENT, -15, "no such component of the spectrum")
 
 typedef enum bml_ssc_status {
 #define BML_SSC_X(name, value, text) BML_SSC_##name = (value),
@@ -364,11 +364,11 @@ typedef enum bml_ssc_component {
    straight lines); below the grid straight-line extrapolation. Components of the photons' last scattering: SYNCHROTRON,
    COMPTON (scattered photons of the blob), EXTERNAL (scattered external photons, mean over directions), EXCHANGED (made
    by the exchange hook).
-   log10_x2n [n] out; log10_x [n] in. Thread safe on a blob at rest. Errors: BAD_ARGUMENT. */
+   log10_x2n [n] out; log10_x [n] in. Thread safe on a blob at rest. Errors: BAD_ARGUMENT, BAD_COMPONENT. */
 BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n, const bml_ssc_blob *blob,
                                  bml_ssc_component component);
 
-/* log10(gamma^2 N) at log10_gamma; -HUGE_VAL where there are none. Arguments and errors as bml_ssc_spectrum. */
+/* log10(gamma^2 N) at log10_gamma; -HUGE_VAL where there are none. Arguments as bml_ssc_spectrum. Errors: BAD_ARGUMENT. */
 BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, int n, const bml_ssc_blob *blob);
 
 /* Optical depth of the extragalactic background light. Bilinear in z and log10 nu, in tau itself. */
@@ -398,7 +398,7 @@ BML_SSC_DEF double bml_ssc_luminosity_distance(double z, double H0, double omega
 
 /* nu F_nu [erg cm^-2 s^-1] at the observer's frequencies. nuFnu [n] out; nu [n] in [Hz]. EXTERNAL is what the source's
    delta sees of the fields that are not isotropic in the blob (20). All of it is NaN on error.
-   Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER, OUTSIDE_TABLE. */
+   Thread safe on a blob at rest. Errors: BAD_ARGUMENT, BAD_COMPONENT, BAD_OBSERVER, BAD_FREQUENCY, OUTSIDE_TABLE. */
 BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ssc_blob *blob,
                             const bml_ssc_observer *observer, bml_ssc_component component);
 
@@ -425,7 +425,7 @@ typedef struct bml_ssc_derived {
     double nu_compton, L_compton;         /* peak of all scattered photons, likewise; 0 if there are none */
     double compton_dominance;             /* L_compton/L_synchrotron */
 } bml_ssc_derived;
-/* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, PARAMETER (the observer). */
+/* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, BAD_OBSERVER. */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
 
 /* ---- API: around the blob --------------------------------------------------------------------------------------- */
@@ -457,14 +457,14 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
 
 /* nu F_nu [erg cm^-2 s^-1] of a DISC or RING itself, to be added to the blob's; its whole luminosity over 4 pi d_L^2,
    no beaming: DISC a black body at each radius, RING one black body. Only redshift and distance of the observer count.
-   nuFnu [n] out; nu [n] in [Hz]. Errors: as bml_ssc_field_energy. */
+   nuFnu [n] out; nu [n] in [Hz]. Errors: as bml_ssc_field_energy, and BAD_OBSERVER. */
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
                                     const bml_ssc_observer *observer, char *why);
 
 /* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: the template of
    Coleman, Wu & Weedman 1980 (table in the code), to 0.05 dex; Rayleigh-Jeans beyond 2 micrometres, zero outside 1000 A
    ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
-   and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, PARAMETER. */
+   and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, BAD_OBSERVER, PARAMETER. */
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer);
 
 /* ---- API: data -------------------------------------------------------------------------------------------------- */
@@ -3504,10 +3504,11 @@ static bml_ssc__curve bml_ssc__photons(const bml_ssc_blob *blob, const double *n
 
 BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n, const bml_ssc_blob *blob,
                                  bml_ssc_component component) {
-    const double *v = blob ? bml_ssc__component(blob, component) : NULL;
-    if (!log10_x2n || !log10_x || n < 1 || !v || !blob->started) {
+    if (!log10_x2n || !log10_x || n < 1 || !blob || !blob->started) {
         return BML_SSC_BAD_ARGUMENT;
     }
+    const double *v = bml_ssc__component(blob, component);
+    if (!v) return BML_SSC_BAD_COMPONENT;
     bml_ssc__curve c = bml_ssc__photons(blob, v, NULL);
     for (int i = 0; i < n; i++)
         log10_x2n[i] = bml_ssc__evaluate(&c, log10_x[i] * BML_SSC__LN10) / BML_SSC__LN10;
@@ -3605,14 +3606,14 @@ static int bml_ssc__observer(double *distance, double *delta, const bml_ssc_obse
     *delta = o->delta == 0 ? 1 : o->delta;
     *distance = o->distance;
     if (!(o->redshift >= 0 && o->redshift < 1e4) || !(*delta > 0 && *delta < 1e6)) {
-        return BML_SSC_PARAMETER;
+        return BML_SSC_BAD_OBSERVER;
     }
     double H0 = o->H0 == 0 ? 70 : o->H0;
     double omega_m = o->omega_m == 0 ? 0.3 : o->omega_m;
     if (*distance == 0) {
         *distance = bml_ssc_luminosity_distance(o->redshift, H0, omega_m);
     }
-    return *distance > 0 && *distance < HUGE_VAL ? BML_SSC_OK : BML_SSC_PARAMETER;
+    return *distance > 0 && *distance < HUGE_VAL ? BML_SSC_OK : BML_SSC_BAD_OBSERVER;
 }
 
 /* nu L_nu [erg/s] per x^2 n/stay (12), stay in R0/c. */
@@ -3638,7 +3639,7 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
     const double *stay;
     const double *v = bml_ssc__seen(&stay, blob, component);
     if (!v) {
-        return bml_ssc__no_sed(nuFnu, n, BML_SSC_BAD_ARGUMENT);
+        return bml_ssc__no_sed(nuFnu, n, BML_SSC_BAD_COMPONENT);
     }
     double d;
     double delta;
@@ -3649,7 +3650,7 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
     bml_ssc__curve c = bml_ssc__photons(blob, v, stay);
     for (int i = 0; i < n; i++) {
         if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) {
-            return bml_ssc__no_sed(nuFnu, n, BML_SSC_PARAMETER);
+            return bml_ssc__no_sed(nuFnu, n, BML_SSC_BAD_FREQUENCY);
         }
         double tau = 0;
         if (observer->ebl) {
@@ -4067,7 +4068,7 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     if (status) return status;
     status = bml_ssc__observer(&d, &delta, observer);
     if (status) {
-        return bml_ssc__fail(why, status, "observer: redshift or distance is out of range");
+        return bml_ssc__say(why, status);
     }
     double L = e.kind == BML_SSC_FIELD_RING ? e.fraction * e.L_disc : e.L_disc;
     double scale = L / (4 * BML_SSC__PI * d * d);
@@ -4100,9 +4101,8 @@ BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double 
     double d;
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
-    if (status || bml_ssc__check_nu(NULL, nu, n) || !(L_R >= 0 && L_R < HUGE_VAL)) {
-        return BML_SSC_PARAMETER;
-    }
+    if (status) return status;
+    if (bml_ssc__check_nu(NULL, nu, n) || !(L_R >= 0 && L_R < HUGE_VAL)) return BML_SSC_PARAMETER;
     int last = (int)(sizeof bml_ssc__host / sizeof *bml_ssc__host) - 1;
     double scale = L_R / (4 * BML_SSC__PI * d * d);
     for (int i = 0; i < n; i++) {

@@ -2904,7 +2904,8 @@ static void test_null_and_config(void) {
               bml_ssc_spectrum(&f, NULL, 1, b, BML_SSC_TOTAL) == BML_SSC_BAD_ARGUMENT &&
               bml_ssc_spectrum(&f, &x, 0, b, BML_SSC_TOTAL) == BML_SSC_BAD_ARGUMENT &&
               bml_ssc_spectrum(&f, &x, 1, NULL, BML_SSC_TOTAL) == BML_SSC_BAD_ARGUMENT &&
-              bml_ssc_spectrum(&f, &x, 1, b, (bml_ssc_component)9) == BML_SSC_BAD_ARGUMENT &&
+              bml_ssc_spectrum(&f, &x, 1, b, (bml_ssc_component)9) == BML_SSC_BAD_COMPONENT &&
+              bml_ssc_sed(&f, &y, 1, b, &o, (bml_ssc_component)9) == BML_SSC_BAD_COMPONENT && f != f &&
               bml_ssc_sed(&f, &y, 1, b, NULL, BML_SSC_TOTAL) == BML_SSC_BAD_ARGUMENT &&
               bml_ssc_electrons(&f, &x, -1, b) == BML_SSC_BAD_ARGUMENT,
           "outputs of nothing are refused");
@@ -2920,15 +2921,18 @@ static void test_null_and_config(void) {
         if (i == 6) bad.omega_m = 1.5;
         if (i == 7) bad.distance = -1;
         f = 1;
-        if (bml_ssc_sed(&f, &y, 1, b, &bad, BML_SSC_TOTAL) != BML_SSC_PARAMETER || f == f) {
+        if (bml_ssc_sed(&f, &y, 1, b, &bad, BML_SSC_TOTAL) != BML_SSC_BAD_OBSERVER || f == f) {
             ok = 0;
             CHECK(0, "bad observer %d", (int)i);
         }
     }
     y = -1;
     f = 1;
-    CHECK(ok && bml_ssc_sed(&f, &y, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_PARAMETER && f != f,
+    CHECK(ok && bml_ssc_sed(&f, &y, 1, b, &o, BML_SSC_TOTAL) == BML_SSC_BAD_FREQUENCY && f != f,
           "eight bad observers and a negative frequency are refused, and leave NaN");
+    CHECK(strstr(bml_ssc_strerror(BML_SSC_BAD_OBSERVER), "redshift") &&
+              strstr(bml_ssc_strerror(BML_SSC_BAD_OBSERVER), "delta"),
+          "a refused observer is told which members: %s", bml_ssc_strerror(BML_SSC_BAD_OBSERVER));
     CHECK(bml_ssc_strerror(-999) && bml_ssc_strerror(1) && !strcmp(bml_ssc_strerror(0), "no error"),
           "every status has a message");
     release(b);

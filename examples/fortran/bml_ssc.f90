@@ -25,6 +25,9 @@ module bml_ssc
   integer(c_int), parameter :: BML_SSC_NOT_CONVERGED = -10
   integer(c_int), parameter :: BML_SSC_POINT = -11
   integer(c_int), parameter :: BML_SSC_CANCELLED = -12
+  integer(c_int), parameter :: BML_SSC_BAD_OBSERVER = -13
+  integer(c_int), parameter :: BML_SSC_BAD_FREQUENCY = -14
+  integer(c_int), parameter :: BML_SSC_BAD_COMPONENT = -15
   integer(c_int), parameter :: BML_SSC_MESSAGE_VALUE = 512
   integer(c_int), parameter :: BML_SSC_CONVERGED = 0
   integer(c_int), parameter :: BML_SSC_ATHENA = 1

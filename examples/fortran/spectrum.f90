@@ -38,7 +38,7 @@ contains
   subroutine check(status)
     integer(c_int), intent(in) :: status
     if (status == BML_SSC_OK) return
-    print '(a)', bml_ssc_strerror(status)//': '//bml_ssc_text(c_loc(why))
+    print '(a)', bml_ssc_strerror(status)//'. '//bml_ssc_text(c_loc(why))//bml_ssc_message(blob)
     error stop 1
   end subroutine
 

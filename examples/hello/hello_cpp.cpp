@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace bml {
@@ -37,7 +38,8 @@ class Blob { // tables and a blob, freed in the end; what goes wrong is an excep
         int status = bml::bml_ssc_solve(blob, &source);
         if (!status)
             status = bml::bml_ssc_sed(flux.data(), nu.data(), int(nu.size()), blob, &observer, bml::BML_SSC_TOTAL);
-        if (status) throw std::runtime_error(bml::bml_ssc_message(blob));
+        if (status)
+            throw std::runtime_error(bml::bml_ssc_strerror(status) + std::string(". ") + bml::bml_ssc_message(blob));
         return flux;
     }
 

@@ -31,7 +31,7 @@ int main(void) {
     if (!status) status = bml_ssc_blob_create(&blob, tables, why);
     if (!status) status = bml_ssc_solve(blob, &source); /* try .B = 0: the message names the member and its range */
     if (!status) status = bml_ssc_sed(total, nu, 161, blob, &observer, BML_SSC_TOTAL);
-    if (status) fprintf(stderr, "hello_ssc: %s\n", blob ? bml_ssc_message(blob) : why);
+    if (status) fprintf(stderr, "hello_ssc: %s. %s\n", bml_ssc_strerror(status), blob ? bml_ssc_message(blob) : why);
     for (int i = 0; i < 161 && !status; i++)
         printf("%.1f %.4e\n", log10(nu[i]), total[i]);
     bml_ssc_blob_free(blob);
