@@ -65,8 +65,11 @@ int main(void) {
     set("xtics 5000");
     set("title '4 chains: R-hat = %.2f; allowed: 1.01'", summary.rhat);
     set("yrange [-12:12]");
+    set("key center maxrows 2"); /* where no chain is */
     for (int k = 0; k < CHAINS; k++) {
-        curve(THIN, "");
+        char name[20];
+        snprintf(name, sizeof name, "chain %d", k + 1);
+        curve(THIN, name);
         for (int step = 0; step < LENGTH; step += 40)
             point(step, theta[step * CHAINS + k]);
     }

@@ -42,7 +42,7 @@ static void roll(double *theta, double *momentum, double step) {
 static void outline(void) {
     panel("x", "y");
     set("xrange [-3:3]");
-    set("yrange [-2:8]");
+    set("yrange [-2:10]");
     curve(LINE, "2 {/Symbol s} of the target");
     for (double a = 0; a < 6.3; a += 0.02)
         point(2 * cos(a), 4 * cos(a) * cos(a) + sin(a));
@@ -56,11 +56,14 @@ int main(void) {
         {-0.4, 1.6},
         {0.4, -2.4},
     };
+    const char *kick[3] = {"leapfrog, kicked to the right", "upwards", "downwards"};
     for (int k = 0; k < 3; k++) {
         double theta[2] = {-1.6, 2.4};
-        curve(PATH, k == 0 ? "leapfrog until it turns back" : "");
+        curve(PATH, kick[k]);
         roll(theta, momentum[k], 0.12);
     }
+    curve(POINTS, "where all begin");
+    point(-1.6, 2.4);
 
     double worst;
     const double probe[2] = {0.7, 0.2};

@@ -25,10 +25,10 @@ int main(void) {
         set("logscale xy");
         set("format '10^{%%L}'");
         set("xtics 1e10,1e4");
-        set("ytics 1e-15,1000");
+        set("ytics 1e-14,100");
         set("key top center horizontal samplen 2");
         set("xrange [1e10:1e28]");
-        set("yrange [1e-15:1e-6]");
+        set("yrange [1e-14:1e-7]");
         for (int turn = 0; turn < 3; turn++) {
             const double factor = pow(2, turn - 1);
             bml_ssc_source source = {

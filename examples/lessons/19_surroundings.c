@@ -21,7 +21,7 @@ int main(void) {
     panel("distance from the black hole [cm]", "energy density in the blob [erg cm^{-3}]");
     set("logscale xy");
     set("format '10^{%%L}'");
-    set("yrange [1e-8:1e6]");
+    set("yrange [1e-6:1e3]");
     for (int k = 0; k < 3; k++) {
         curve(LINE, name[k]);
         for (double distance = 1e16; distance < 1e20; distance *= 1.1) {
@@ -56,7 +56,7 @@ int main(void) {
     set("format '10^{%%L}'");
     set("xtics 1e10,1e4");
     set("xrange [1e10:1e28]");
-    set("yrange [1e-15:1e-7]");
+    set("yrange [1e-15:3e-8]");
     for (int k = 0; k < 3; k += 2) {
         must(bml_ssc_thermal_sed(nuFnu, nu, FREQUENCIES, &field[k], &observer, WHY));
         curve(LINE, name[k]);

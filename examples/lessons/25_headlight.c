@@ -57,7 +57,7 @@ int main(void) {
         char name[60];
         snprintf(name, sizeof name, k < 3 ? "exact, {/Symbol g} = %g" : "head-on, {/Symbol g} = %g",
                  gamma[k < 3 ? k : 2]);
-        curve(LINE, name);
+        curve(k < 3 ? LINE : POINTS, name);
         density(angle, PHOTONS, 1, 0, 5, 50);
     }
     show();
