@@ -786,17 +786,24 @@ static int earlier_class(const bml_classify_table *t, int column, int row, const
     return -1;
 }
 
-/* Agreement with the verdicts of an earlier predictions.csv. */
-static void compare(const settings *s, const verdicts *v, const bml_classify_catalog *c, const bml_classify_data *d) {
+/* An earlier predictions.csv; NULL without --compare. */
+static bml_classify_table *read_earlier(const settings *s) {
     bml_classify_table *t = NULL;
     char why[BML_CLASSIFY_MESSAGE];
-    if (bml_classify_table_read(&t, s->compare, why)) {
-        fail("%s", why);
-    }
+    if (!s->compare) return NULL;
+    if (bml_classify_table_read(&t, s->compare, why)) fail("%s", why);
     int name = bml_classify_table_find(t, "Source_Name");
     int column = bml_classify_table_find(t, "verdict");
     if (name < 0 || column < 0 || !t->column[name].text || !t->column[column].text)
         fail("%s: no predictions.csv (needs Source_Name and verdict)", s->compare);
+    return t;
+}
+
+/* Agreement with its verdicts. */
+static void compare(const settings *s, const bml_classify_table *t, const verdicts *v, const bml_classify_catalog *c,
+                    const bml_classify_data *d) {
+    int name = bml_classify_table_find(t, "Source_Name");
+    int column = bml_classify_table_find(t, "verdict");
     int *b = malloc((size_t)v->n * sizeof *b + 1);
     if (!b) fail("out of memory");
     int row = 0;
@@ -812,7 +819,6 @@ static void compare(const settings *s, const verdicts *v, const bml_classify_cat
     }
     printf("%s: %d sources classified by both, %d alike, kappa %.3f\n", s->compare, n, same,
            bml_classify_kappa(v->verdict, b, v->n, 2));
-    bml_classify_table_free(t);
     free(b);
 }
 
@@ -1350,6 +1356,10 @@ static void read_options(settings *s, int argc, char **argv) {
                       "Classifies the sources of a Fermi-LAT catalogue (4FGL, FITS or CSV) with uncertainties.");
     if (argc - first != 1) fail("classify_fermi: needs one catalogue (see --help)");
     s->catalog = argv[first];
+    option_needs(argc, argv, "--draws", s->net == BNN, "--net bnn");
+    option_needs(argc, argv, "--schedule", s->net == DNN || s->net >= ENSEMBLE, "--net dnn, ensemble or auto");
+    option_needs(argc, argv, "--pulsars", s->task == BML_CLASSIFY_YNG_MSP, "--task yng-msp");
+    option_needs(argc, argv, "--join-radius", s->join != NULL, "--join");
     if (s->task == BML_CLASSIFY_YNG_MSP) s->latitude = 1;
     s->threads = threads_or_all(s->threads);
 }
@@ -1437,6 +1447,7 @@ int main(int argc, char **argv) {
     bml_classify_catalog *c = NULL;
     static findings f;
     read_options(s, argc, argv);
+    bml_classify_table *earlier = read_earlier(s);
     if (out_folder(s->out, err)) fail("%s", err);
     read_catalog(&c, s);
     bml_classify_data *d = make_data(s, c);
@@ -1445,9 +1456,8 @@ int main(int argc, char **argv) {
     write_all(s, &f, c, d, start);
     draw(s, &f.judged, c, d);
     print_verdicts(s, &f.judged, c, d);
-    if (s->compare) {
-        compare(s, &f.judged, c, d);
-    }
+    if (earlier) compare(s, earlier, &f.judged, c, d);
+    bml_classify_table_free(earlier);
     verdict_print(stdout, &f.verdict);
     printf("results in %s\n", s->out);
     return verdict_status(&f.verdict);

@@ -34,6 +34,7 @@ while IFS= read -r line; do
             {
                 echo '```'
                 echo "# $(date -u +%Y-%m-%d), $machine, $cores cores, load $before, $compiler"
+                printf '$ %s\n' "$command"
                 cat "$out"
             } >>"$new"
             state=old

@@ -40,8 +40,12 @@ static void print_evaluation(const net_scores *e, const outcome *o, const world 
         const double *c = e[net].matrix;
         if (!w->s->wanted[net]) continue;
         net_name(name, net);
-        printf("%-10s %.4f +- %.4f %.4f +- %.4f %.4f  %5.1f %%, %5.1f %% ", name, e[net].auc, e[net].error, e[net].mean,
-               e[net].sd, e[net].pr_auc, 100 * c[3] / (c[2] + c[3]), 100 * c[0] / (c[0] + c[1]));
+        printf("%-10s %.4f +- %.4f %.4f ", name, e[net].auc, e[net].error, e[net].mean);
+        if (isnan(e[net].sd)) /* one fold */
+            printf("%9s ", "");
+        else
+            printf("+- %.4f ", e[net].sd);
+        printf("%.4f  %5.1f %%, %5.1f %% ", e[net].pr_auc, 100 * c[3] / (c[2] + c[3]), 100 * c[0] / (c[0] + c[1]));
         if (isnan(e[net].gain))
             printf("%21s", "");
         else

@@ -68,6 +68,7 @@ typedef struct sed_set {
     int n, room;
     size_t n_points, points_room;
     long limits, dropped; /* upper limits; values that are not positive */
+    long left_out[64];    /* sources by label, as --leave-out names them */
 } sed_set;
 
 static void add_sed(sed_set *set, const char *name, int label) {
@@ -168,12 +169,13 @@ static double *column_flags(const bml_classify_table *t, int c) {
 
 enum { LEFT_OUT = -2 };
 
-/* The label in row i of column c: 1, 0, -1 (blank) or LEFT_OUT. */
-static int label_of(const bml_classify_table *t, int c, int i, const settings *s) {
+/* The label in row i of column c: 1, 0, -1 (blank) or LEFT_OUT, which is counted. */
+static int label_of(sed_set *set, const bml_classify_table *t, int c, int i, const settings *s) {
     const char *text = c < 0 ? "" : t->column[c].text[i];
     if (!*text) return -1;
     for (int k = 0; k < s->leave_out.n; k++) {
         if (!strcasecmp(text, s->leave_out.item[k])) {
+            set->left_out[k]++;
             return LEFT_OUT;
         }
     }
@@ -272,7 +274,7 @@ static void read_long(sed_set *set, const bml_classify_table *t, int name, const
     read_columns(&v, t);
     for (int i = 0; i < t->n_rows; i++) {
         int k = r[i].row;
-        int here = label_of(t, labels, k, s);
+        int here = label_of(set, t, labels, k, s);
         int first = !i || strcmp(r[i].name, r[i - 1].name);
         if (!first && here != label)
             fail("%s:%ld: '%s' has another label in line %ld", t->name, t->line[k], r[i].name, t->line[r[i - 1].row]);
@@ -339,7 +341,7 @@ static void read_wide(sed_set *set, const bml_classify_table *t, int name, const
     if (!n) fail("%s: neither a table of points (nu_Hz, ...) nor one with columns nufnu_...", t->name);
     for (int i = 0; i < t->n_rows; i++) {
         int k = r[i].row;
-        int label = label_of(t, labels, k, s);
+        int label = label_of(set, t, labels, k, s);
         if (i && !strcmp(r[i].name, r[i - 1].name))
             fail("%s:%ld: the source '%s' stands in line %ld too", t->name, t->line[k], r[i].name,
                  t->line[r[i - 1].row]);
@@ -390,7 +392,7 @@ static void read_labels(sed_set *set, const settings *s) {
         }
         named_row *hit = lo < t->n_rows && !strcmp(r[lo].name, key.name) ? &r[lo] : NULL;
         if (hit && set->sed[i].label < 0) {
-            set->sed[i].label = label_of(t, label, hit->row, s);
+            set->sed[i].label = label_of(set, t, label, hit->row, s);
         }
         if (set->sed[i].label == LEFT_OUT) {
             set->sed[i].label = -1;

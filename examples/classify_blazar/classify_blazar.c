@@ -91,6 +91,8 @@ static int load(sed_set *set, const settings *s) {
     else
         read_seds(set, s->input, s);
     if (s->labels) read_labels(set, s);
+    for (int k = 0; k < s->leave_out.n; k++)
+        if (!set->left_out[k]) fail("--leave-out: no source of %s has the label '%s'", from, s->leave_out.item[k]);
     if (s->judge) add_judged(set, s);
     filter(set, s);
     if (s->shuffle) shuffle_labels(set, s->seed);
@@ -186,6 +188,11 @@ static void read_options(settings *s, int argc, char **argv) {
         fail("classify_blazar: needs one table, or --simulate N (see --help)");
     }
     if (!s->simulate) s->input = argv[first];
+    option_needs(argc, argv, "--thin", s->judge != NULL, "--judge");
+    option_needs(argc, argv, "--bins", s->nets && strstr(s->nets, "published"), "--nets published");
+    option_needs(argc, argv, "--radio-gap", s->simulate > 0, "--simulate");
+    option_needs(argc, argv, "--veil", s->simulate > 0, "--simulate");
+    option_needs(argc, argv, "--run-folds", !s->sparse, "folds, not with --sparse");
     if (!(s->purity > 0) && !(s->completeness > 0)) {
         fail("--purity or --completeness must be above 0");
     }

@@ -577,6 +577,13 @@ static inline int options_parse(int argc, char **argv, const option_row *options
     exit(0);
 }
 
+/* Ends the program where an option was given that this run would not ask: "--draws goes with --net bnn". */
+static inline void option_needs(int argc, char **argv, const char *option, int asked, const char *with) {
+    const size_t n = strlen(option);
+    for (int i = 1; i < argc && !asked; i++)
+        if (!strncmp(argv[i], option, n) && (!argv[i][n] || argv[i][n] == '=')) fail("%s goes with %s", option, with);
+}
+
 /* ==== threads ===================================================================================================== */
 
 /* Of this thread, within a parallel loop; 0 elsewhere. */

@@ -433,6 +433,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     int first = options_parse(argc - 1, argv + 1, rows, usage, about);
+    option_needs(argc, argv, "--exposure", command == FAKEIT || (command >= TRAIN && command != INFER),
+                 "simulated spectra: a spectrum's own stands in its file");
     if (farm_ranks() > 1 && command != NESTED && command != SAMPLE)
         fail("fit_xray %s: only nested and sample share their work among ranks of MPI", s.command);
     int status = run_command(&s, command, argv + 1 + first, argc - 1 - first);

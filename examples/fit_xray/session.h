@@ -206,6 +206,9 @@ static void apply_fixes(session *s) {
         const char *wrong;
         if ((wrong = read_real(&value, equals + 1))) fail("--fix %s: '%.60s' %s", name, equals + 1, wrong);
         int k = find_parameter(s, "--fix", name);
+        const double lo = s->problem.par[k].lo;
+        const double hi = s->problem.par[k].hi;
+        if (!(value >= lo && value <= hi)) fail("--fix %s=%g: must be in [%g, %g]", name, value, lo, hi);
         s->problem.par[k].free = 0;
         s->problem.par[k].by_default = 0;
         s->problem.par[k].value = value;
