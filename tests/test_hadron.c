@@ -297,13 +297,20 @@ static void test_rows(void) {
     CHECK_NEAR(-h * m, log(top), h, "ln of the largest share of energy that a photon takes");
 }
 
-/* Gas at 1 TeV and 1000 TeV: cross section and shares of energy as in the paper (section IV: photons take about a
-   sixth, all together about half), and the limit of its equations. */
+/* Gas at 1 TeV and 1000 TeV: cross section and shares of energy as in the paper (section IV), and the limit of its
+   equations. "About a sixth" for photons is one part of 5.5 to 6.5 at 1 TeV; with energy the multiplicity grows. All
+   secondaries together have less than half, what the leading nucleon leaves them, and more than twice the photons'
+   share: charged pions carry twice what neutral ones do. A pion's own neutrino has 1 - (m_mu/m_pi)^2 = 0.427 of it at
+   most, half of that in the mean; e and two nu share the rest: 0.81. At 1 TeV the equations keep that within the few
+   percent that the paper claims for each of them; at 1 PeV their ratio is 0.72, and 0.1 is only there for a slip of the
+   pen. Digits at PeV energies are held by naima, next: photons of 100 TeV come from such protons. */
 static void test_gas(void) {
+    static const double few_percent[2] = {0.03 * 0.81, 0.1};
     CHECK_NEAR(bml_hadron__inelastic(1e6 / 0.51099895) * SIGMA_T * 1e27, 34.3, 0.01, "sigma at 1 TeV [mb]");
     CHECK_NEAR(bml_hadron__inelastic(1e9 / 0.51099895) * SIGMA_T * 1e27,
                34.3 + 1.88 * log(1e3) + 0.25 * pow(log(1e3), 2), 0.01, "sigma at 1 PeV [mb]");
     CHECK(bml_hadron__inelastic(1.2e3 / 0.51099895) == 0, "no pions below 1.22 GeV");
+    double photons[2];
     for (int k = 0; k < 2; k++) {
         double L = k * log(1e3);
         double share[3] = {0};
@@ -312,12 +319,14 @@ static void test_gas(void) {
                 double x = exp(-14.0 * (i + 0.5) / 4000);
                 share[kind] += x * x * bml_hadron__gas_spectrum(kind, x, L) * 14.0 / 4000;
             }
-        CHECK_NEAR(share[0], 1.0 / 6, 0.025, "gas: energy share of photons");
-        /* the pion's neutrino has 1 - (m_mu/m_pi)^2 = 0.427 of it at most, half of that in the mean; e and two nu share
-           the rest: 0.81; the paper's fits are good to some per cent */
-        CHECK_NEAR(share[1] / share[2], 0.2135 / (0.7865 / 3), 0.1, "gas: nu_mu of pions against those of muons");
-        CHECK_NEAR(share[0] + share[1] + 3 * share[2], 0.45, 0.08, "gas: energy share of all");
+        double all = share[0] + share[1] + 3 * share[2];
+        photons[k] = share[0];
+        CHECK_NEAR(share[1] / share[2], 0.2135 / (0.7865 / 3), few_percent[k],
+                   "gas: nu_mu of pions against those of muons");
+        CHECK(all < 0.5 && all > 2 * share[0], "gas: energy share of all %.3f, of photons %.3f", all, share[0]);
     }
+    CHECK(photons[0] > 1 / 6.5 && photons[0] < 1 / 5.5, "gas, 1 TeV: energy share of photons %.4f", photons[0]);
+    CHECK(photons[1] > photons[0], "gas, 1 PeV: %.4f", photons[1]);
 }
 
 /* Photons of protons 1e30 (E/TeV)^-2 per TeV from 1 TeV on, on one atom per cm^3, against naima 0.10.4:
