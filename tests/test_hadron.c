@@ -1006,6 +1006,25 @@ static void test_steady(void) {
     uncouple(&c);
 }
 
+/* Goes on to t: the photons' energy, after those of the two times before, and the protons'. */
+static int next_photons(double y[3], double *protons, pair *c, double t) {
+    bml_ssc_balance e;
+    bml_hadron_balance p;
+    int status = bml_ssc_advance(c->blob, t);
+    if (!status) status = bml_ssc_energy(&e, c->blob);
+    if (!status) status = bml_hadron_energy(&p, c->protons);
+    if (status) return status;
+    y[2] = y[1];
+    y[1] = y[0];
+    y[0] = e.photons;
+    *protons = p.protons;
+    return 0;
+}
+
+static int is_maximum(const double y[3], double above) {
+    return y[1] > y[2] && y[1] > y[0] && y[1] > above;
+}
+
 /* Supercritical protons: photons that they make bring forth more targets, in bursts that repeat, or fade into a steady
    state (Mastichiadis et al. 2005, A&A 433, 765; Petropoulou & Mastichiadis 2012, MNRAS 421, 2325; Mastichiadis et al.
    2020, MNRAS 495, 2458). Period of a relaxation: the time in which injection against escape fills the store of protons
@@ -1027,18 +1046,14 @@ static cycle watch(pair *c, double t_end, double step) {
     int status = hadron_ssc_begin(c->blob, c->protons, &c->e, &c->p, 0, &why_not);
     double most = 3 * c->p.compactness * M_RATIO * c->p.escape; /* E = most (1 - e^(-t/escape)) without bursts */
     for (double t = step; t < t_end && !status; t += step) {
-        bml_ssc_balance e;
-        bml_hadron_balance p;
-        status = bml_ssc_advance(c->blob, t);
-        if (bml_ssc_energy(&e, c->blob) || bml_hadron_energy(&p, c->protons)) break;
-        y[2] = y[1];
-        y[1] = y[0];
-        y[0] = e.photons;
-        high = fmax(high, p.protons);
-        low = fmin(low, p.protons);
-        if (!(t > 0.4 * t_end && y[1] > y[2] && y[1] > y[0] && y[1] > 1e-3)) continue;
+        double store;
+        status = next_photons(y, &store, c, t);
+        if (status) break;
+        high = fmax(high, store);
+        low = fmin(low, store);
+        if (!(t > 0.4 * t_end && is_maximum(y, 1e-3))) continue;
         if (out.bursts > 0) taken = log((most - low) / (most - high)) * c->p.escape;
-        high = low = p.protons;
+        high = low = store;
         if (out.bursts++ == 0) first = t;
         latest = t;
         out.before = out.last;
@@ -1060,15 +1075,11 @@ static void ring(double *period, double *fill, pair *c, double t_end) {
     const double power = 3 * c->p.compactness * M_RATIO;
     int status = hadron_ssc_begin(c->blob, c->protons, &c->e, &c->p, 0, &why_not);
     for (double t = step; t < t_end && !status; t += step) {
-        bml_ssc_balance e;
-        bml_hadron_balance p;
-        status = bml_ssc_advance(c->blob, t);
-        if (bml_ssc_energy(&e, c->blob) || bml_hadron_energy(&p, c->protons)) break;
-        y[2] = y[1];
-        y[1] = y[0];
-        y[0] = e.photons;
-        stored += p.protons * step;
-        if (!(y[1] > y[2] && y[1] > y[0] && y[1] > 0.1)) continue;
+        double store;
+        status = next_photons(y, &store, c, t);
+        if (status) break;
+        stored += store * step;
+        if (!is_maximum(y, 0.1)) continue;
         *period = t - last;
         *fill = stored / (*period * power);
         stored = 0;
