@@ -297,13 +297,20 @@ static void test_rows(void) {
     CHECK_NEAR(-h * m, log(top), h, "ln of the largest share of energy that a photon takes");
 }
 
-/* Gas at 1 TeV and 1000 TeV: cross section and shares of energy as in the paper (section IV: photons take about a
-   sixth, all together about half), and the limit of its equations. */
+/* Gas at 1 TeV and 1000 TeV: cross section and shares of energy as in the paper (section IV), and the limit of its
+   equations. "About a sixth" for photons is one part of 5.5 to 6.5 at 1 TeV; with energy the multiplicity grows. All
+   secondaries together have less than half, what the leading nucleon leaves them, and more than twice the photons'
+   share: charged pions carry twice what neutral ones do. A pion's own neutrino has 1 - (m_mu/m_pi)^2 = 0.427 of it at
+   most, half of that in the mean; e and two nu share the rest: 0.81. At 1 TeV the equations keep that within the few
+   percent that the paper claims for each of them; at 1 PeV their ratio is 0.72, and 0.1 is only there for a slip of the
+   pen. Digits at PeV energies are held by naima, next: photons of 100 TeV come from such protons. */
 static void test_gas(void) {
+    static const double few_percent[2] = {0.03 * 0.81, 0.1};
     CHECK_NEAR(bml_hadron__inelastic(1e6 / 0.51099895) * SIGMA_T * 1e27, 34.3, 0.01, "sigma at 1 TeV [mb]");
     CHECK_NEAR(bml_hadron__inelastic(1e9 / 0.51099895) * SIGMA_T * 1e27,
                34.3 + 1.88 * log(1e3) + 0.25 * pow(log(1e3), 2), 0.01, "sigma at 1 PeV [mb]");
     CHECK(bml_hadron__inelastic(1.2e3 / 0.51099895) == 0, "no pions below 1.22 GeV");
+    double photons[2];
     for (int k = 0; k < 2; k++) {
         double L = k * log(1e3);
         double share[3] = {0};
@@ -312,12 +319,14 @@ static void test_gas(void) {
                 double x = exp(-14.0 * (i + 0.5) / 4000);
                 share[kind] += x * x * bml_hadron__gas_spectrum(kind, x, L) * 14.0 / 4000;
             }
-        CHECK_NEAR(share[0], 1.0 / 6, 0.025, "gas: energy share of photons");
-        /* the pion's neutrino has 1 - (m_mu/m_pi)^2 = 0.427 of it at most, half of that in the mean; e and two nu share
-           the rest: 0.81; the paper's fits are good to some per cent */
-        CHECK_NEAR(share[1] / share[2], 0.2135 / (0.7865 / 3), 0.1, "gas: nu_mu of pions against those of muons");
-        CHECK_NEAR(share[0] + share[1] + 3 * share[2], 0.45, 0.08, "gas: energy share of all");
+        double all = share[0] + share[1] + 3 * share[2];
+        photons[k] = share[0];
+        CHECK_NEAR(share[1] / share[2], 0.2135 / (0.7865 / 3), few_percent[k],
+                   "gas: nu_mu of pions against those of muons");
+        CHECK(all < 0.5 && all > 2 * share[0], "gas: energy share of all %.3f, of photons %.3f", all, share[0]);
     }
+    CHECK(photons[0] > 1 / 6.5 && photons[0] < 1 / 5.5, "gas, 1 TeV: energy share of photons %.4f", photons[0]);
+    CHECK(photons[1] > photons[0], "gas, 1 PeV: %.4f", photons[1]);
 }
 
 /* Photons of protons 1e30 (E/TeV)^-2 per TeV from 1 TeV on, on one atom per cm^3, against naima 0.10.4:
@@ -997,6 +1006,25 @@ static void test_steady(void) {
     uncouple(&c);
 }
 
+/* Goes on to t: the photons' energy, after those of the two times before, and the protons'. */
+static int next_photons(double y[3], double *protons, pair *c, double t) {
+    bml_ssc_balance e;
+    bml_hadron_balance p;
+    int status = bml_ssc_advance(c->blob, t);
+    if (!status) status = bml_ssc_energy(&e, c->blob);
+    if (!status) status = bml_hadron_energy(&p, c->protons);
+    if (status) return status;
+    y[2] = y[1];
+    y[1] = y[0];
+    y[0] = e.photons;
+    *protons = p.protons;
+    return 0;
+}
+
+static int is_maximum(const double y[3], double above) {
+    return y[1] > y[2] && y[1] > y[0] && y[1] > above;
+}
+
 /* Supercritical protons: photons that they make bring forth more targets, in bursts that repeat, or fade into a steady
    state (Mastichiadis et al. 2005, A&A 433, 765; Petropoulou & Mastichiadis 2012, MNRAS 421, 2325; Mastichiadis et al.
    2020, MNRAS 495, 2458). Period of a relaxation: the time in which injection against escape fills the store of protons
@@ -1018,18 +1046,14 @@ static cycle watch(pair *c, double t_end, double step) {
     int status = hadron_ssc_begin(c->blob, c->protons, &c->e, &c->p, 0, &why_not);
     double most = 3 * c->p.compactness * M_RATIO * c->p.escape; /* E = most (1 - e^(-t/escape)) without bursts */
     for (double t = step; t < t_end && !status; t += step) {
-        bml_ssc_balance e;
-        bml_hadron_balance p;
-        status = bml_ssc_advance(c->blob, t);
-        if (bml_ssc_energy(&e, c->blob) || bml_hadron_energy(&p, c->protons)) break;
-        y[2] = y[1];
-        y[1] = y[0];
-        y[0] = e.photons;
-        high = fmax(high, p.protons);
-        low = fmin(low, p.protons);
-        if (!(t > 0.4 * t_end && y[1] > y[2] && y[1] > y[0] && y[1] > 1e-3)) continue;
+        double store;
+        status = next_photons(y, &store, c, t);
+        if (status) break;
+        high = fmax(high, store);
+        low = fmin(low, store);
+        if (!(t > 0.4 * t_end && is_maximum(y, 1e-3))) continue;
         if (out.bursts > 0) taken = log((most - low) / (most - high)) * c->p.escape;
-        high = low = p.protons;
+        high = low = store;
         if (out.bursts++ == 0) first = t;
         latest = t;
         out.before = out.last;
@@ -1051,15 +1075,11 @@ static void ring(double *period, double *fill, pair *c, double t_end) {
     const double power = 3 * c->p.compactness * M_RATIO;
     int status = hadron_ssc_begin(c->blob, c->protons, &c->e, &c->p, 0, &why_not);
     for (double t = step; t < t_end && !status; t += step) {
-        bml_ssc_balance e;
-        bml_hadron_balance p;
-        status = bml_ssc_advance(c->blob, t);
-        if (bml_ssc_energy(&e, c->blob) || bml_hadron_energy(&p, c->protons)) break;
-        y[2] = y[1];
-        y[1] = y[0];
-        y[0] = e.photons;
-        stored += p.protons * step;
-        if (!(y[1] > y[2] && y[1] > y[0] && y[1] > 0.1)) continue;
+        double store;
+        status = next_photons(y, &store, c, t);
+        if (status) break;
+        stored += store * step;
+        if (!is_maximum(y, 0.1)) continue;
         *period = t - last;
         *fill = stored / (*period * power);
         stored = 0;
@@ -1288,6 +1308,19 @@ static void compare(const char *what, const double *mine, const double *ours, co
           most, above);
 }
 
+/* And without taking anything off: the largest distance within 2.5 dex of the peak. Pions account for 0.24 (Test 2, both
+   spectra), and Compton scattering on ATHEvA's coarse grid for 0.15 elsewhere (test_ssc.c); 0.25 holds each. */
+static void compare_plainly(const char *what, const double *mine, const double *theirs, int n, double log_gamma_p) {
+    double peak = -99;
+    double worst = 0;
+    for (int i = 0; i < n; i++)
+        peak = fmax(peak, theirs[i]);
+    for (int i = 0; i < n; i++)
+        if (theirs[i] >= peak - 2.5) worst = fmax(worst, fabs(mine[i] - theirs[i]));
+    CHECK(worst <= 0.25, "Test 4, %s, protons to 10^%.2f: %.3f dex from ATHEvA at most, within 2.5 dex of the peak",
+          what, log_gamma_p, worst);
+}
+
 /* With the settings of LeHaMoC's authors protons end at 10^6.93; their code cuts off where ours does, ATHEvA later: its
    neutrinos 2.4 dex below their peak lie 0.38 dex farther from ours than at the peak, in Test 2 they do by 0.08. With
    10^7, where also the proton spectrum ends that the authors keep beside this test, this is 0.05, and the photons of
@@ -1313,6 +1346,7 @@ static void test_whole_source(void) {
         bml_ssc_spectrum(mine, a + last, 126, c.blob, BML_SSC_TOTAL);
         bml_ssc_spectrum(ours, a + last, 126, c.blob, BML_SSC_EXCHANGED);
         compare("photons", mine, ours, y + last, 126, pions_above[0], k);
+        compare_plainly("photons", mine, y + last, 126, ends[k]);
         n = read_columns(a, y, "neutrino_spec_obs_test4.txt");
         for (int i = 0; i < n; i++) {
             y[i] += log10(4 * PI * d * d) - 4 * log10(30.0) - unit;
@@ -1320,6 +1354,7 @@ static void test_whole_source(void) {
         }
         bml_hadron_spectrum(mine, a, n, c.protons, BML_HADRON_NEUTRINOS);
         compare("neutrinos", mine, mine, y, n, pions_above[1], k);
+        compare_plainly("neutrinos", mine, y, n, ends[k]);
         uncouple(&c);
     }
 }

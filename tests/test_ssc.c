@@ -379,6 +379,15 @@ static void test_lehamoc(void) {
 
    The broad lines: tests/broad_lines.py. */
 
+static bml_ssc_observer seen_from(double redshift, double delta, double distance) {
+    bml_ssc_observer o;
+    memset(&o, 0, sizeof o);
+    o.redshift = redshift;
+    o.delta = delta;
+    o.distance = distance;
+    return o;
+}
+
 /* Electrons that neither cool nor escape faster than R/c: N = Q, density k gamma^-p. */
 static bml_ssc_source frozen_source(double R, double k, double gamma_max) {
     bml_ssc_source s = usual_source();
@@ -403,14 +412,10 @@ static void test_agnpy_escape(void) {
                                     {1e22, 1.49245e-20}};
     bml_ssc_blob *b = blob_at(0.1, 0);
     bml_ssc_source s = frozen_source(1e14, 1e6, 1e4);
-    bml_ssc_observer o;
     double worst[2] = {0, 0};
     double f;
     double rate;
-    memset(&o, 0, sizeof o);
-    o.redshift = 0.1;
-    o.delta = 10;
-    o.distance = 1.46823410e27;
+    bml_ssc_observer o = seen_from(0.1, 10, 1.46823410e27);
     s.self_absorption = BML_SSC_SSA;
     s.photon_escape = BML_SSC_SPHERE;
     CHECK(bml_ssc_solve(b, &s) == 0, "a sphere is solved");
@@ -515,12 +520,8 @@ static void test_agnpy_fields(void) {
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         bml_ssc_source s = frozen_source(1e10, 1e3, 1e5);
         bml_ssc_external e = geometric_field(cases[c].kind);
-        bml_ssc_observer o;
         double worst = 0;
-        memset(&o, 0, sizeof o);
-        o.redshift = 0.5;
-        o.delta = cases[c].delta;
-        o.distance = 9.00902126e27;
+        bml_ssc_observer o = seen_from(0.5, cases[c].delta, 9.00902126e27);
         s.external = &e;
         s.n_external = 1;
         s.distance = cases[c].r;
@@ -596,14 +597,10 @@ static void test_agnpy_lines(void) {
     CHECK(bml_ssc_broad_lines(line, 1e46, 0.1, 1e17, why) == 0, "broad lines: %s", why);
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         bml_ssc_source s = frozen_source(1e10, 1e3, 1e5);
-        bml_ssc_observer o;
         bml_ssc_path path = {line, BML_SSC_LINE_SHELLS, cases[c].r, 0.5};
         double worst[2] = {0, 0};
         double u = 0;
-        memset(&o, 0, sizeof o);
-        o.redshift = 0.5;
-        o.delta = 20;
-        o.distance = 9.00902126e27;
+        bml_ssc_observer o = seen_from(0.5, 20, 9.00902126e27);
         s.external = line;
         s.n_external = BML_SSC_LINE_SHELLS;
         s.distance = cases[c].r;

@@ -95,7 +95,10 @@ BML_SED_DEF const char *bml_sed_strerror(int status);
 
 /* ---- API: tables ------------------------------------------------------------------------------------------------- */
 
-enum { BML_SED_INSTRUMENT = 32, BML_SED_SOURCE = 64, BML_SED_NOTES = 16, BML_SED_NOTE = 240 };
+enum { BML_SED_INSTRUMENT = 32 }; /* characters of a name */
+enum { BML_SED_SOURCE = 64 };
+enum { BML_SED_NOTES = 16 };
+enum { BML_SED_NOTE = 240 }; /* characters */
 
 /* How to read; NULL or zeros: the defaults. sed.h says more of each, and of the formats. */
 typedef struct bml_sed_options {
@@ -323,12 +326,19 @@ static int bml_sed__read(bml_sed_table **table, const char *text, size_t size, c
     char err[ERROR_SIZE];
     if (why) why[0] = 0;
     if (table) *table = NULL;
-    if (!table || !name || (options && (options->n_skip < 0 || (options->n_skip && !options->skip))))
+    const int skips = options ? options->n_skip : 0;
+    const int bad_skip = skips < 0 || (skips && !options->skip);
+    if (!table || !name || bad_skip)
         return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "bml_sed_read: table or path is NULL, or n_skip does not fit");
     bml_sed__table *t = calloc(1, sizeof *t);
     if (!t) return bml_sed__fail(BML_SED_NO_MEMORY, why, "out of memory");
     const sed_options how = bml_sed__options(options);
-    if (text ? sed_read_memory(&t->own, text, size, name, &how, err) : sed_read(&t->own, name, &how, err)) {
+    int status;
+    if (text)
+        status = sed_read_memory(&t->own, text, size, name, &how, err);
+    else
+        status = sed_read(&t->own, name, &how, err);
+    if (status) {
         free(t);
         return bml_sed__fail_reading(why, err);
     }
@@ -343,7 +353,9 @@ BML_SED_DEF int bml_sed_read(bml_sed_table **table, const char *path, const bml_
 
 BML_SED_DEF int bml_sed_parse(bml_sed_table **table, const char *text, size_t size, const char *name,
                               const bml_sed_options *options, char *why) {
-    return bml_sed__read(table, text ? text : "", text ? size : 0, name ? name : "text", options, why);
+    if (!name) name = "text";
+    if (!text) return bml_sed__read(table, "", 0, name, options, why);
+    return bml_sed__read(table, text, size, name, options, why);
 }
 
 BML_SED_DEF void bml_sed_free(bml_sed_table *table) {
@@ -367,7 +379,9 @@ BML_SED_DEF int bml_sed_ebl_read(bml_sed_ebl **ebl, const char *name, char *why)
     if (!ebl || !name) return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "bml_sed_ebl_read: ebl or name is NULL");
     bml_sed_ebl *e = calloc(1, sizeof *e);
     if (!e) return bml_sed__fail(BML_SED_NO_MEMORY, why, "out of memory");
-    if (ebl_find(path, sizeof path, name, err) || ebl_read(&e->own, path, err)) {
+    int status = ebl_find(path, sizeof path, name, err);
+    if (!status) status = ebl_read(&e->own, path, err);
+    if (status) {
         free(e);
         return bml_sed__fail_reading(why, err);
     }
@@ -407,8 +421,16 @@ BML_SED_DEF int bml_sed_prior_read(bml_sed_prior **prior, const char *path, char
     }
     for (int i = 0; i < p->own.n; i++) {
         const prior_row *from = &p->own.row[i];
-        p->row[i] = (bml_sed_prior_row){from->name, from->kind, from->lower,   from->upper, from->mean,
-                                        from->sd,   from->x,    from->density, from->n};
+        bml_sed_prior_row *to = &p->row[i];
+        to->name = from->name;
+        to->kind = from->kind;
+        to->lower = from->lower;
+        to->upper = from->upper;
+        to->mean = from->mean;
+        to->sd = from->sd;
+        to->x = from->x;
+        to->density = from->density;
+        to->n = from->n;
     }
     p->seen.row = p->row;
     p->seen.n = p->own.n;
@@ -430,7 +452,8 @@ BML_SED_DEF int bml_sed_log_likelihood(double *ln_l, const double *nuFnu, int n,
     if (!ln_l || !nuFnu || !point || n < 0 || n_points < 1) return BML_SED_BAD_ARGUMENT;
     for (int i = 0; i < n; i++) {
         const double scatter = ln_f ? ln_f[i] : -HUGE_VAL;
-        const int status = bml_ssc_log_likelihood(&ln_l[i], nuFnu + (ptrdiff_t)i * n_points, point, n_points, scatter);
+        const double *flux = nuFnu + (ptrdiff_t)i * n_points;
+        const int status = bml_ssc_log_likelihood(&ln_l[i], flux, point, n_points, scatter);
         if (status == BML_SSC_POINT || status == BML_SSC_BAD_ARGUMENT) return BML_SED_POINT;
         if (status) ln_l[i] = -HUGE_VAL; /* a model that is NaN */
     }
@@ -521,6 +544,25 @@ typedef struct bml_sed__job {
     double *gradient;
 } bml_sed__job;
 
+static const double *bml_sed__row(const bml_sed__job *job, int row) {
+    return job->rows->row + (ptrdiff_t)row * SSC_ROW;
+}
+
+static double bml_sed__scatter(const bml_sed__job *job, int row) {
+    const double *ln_f = job->rows->ln_f;
+    return ln_f ? ln_f[row] : -HUGE_VAL;
+}
+
+/* Where the nodes of a block's row i begin. */
+static ptrdiff_t bml_sed__node(const surrogate *s, int i) {
+    return (ptrdiff_t)i * (ptrdiff_t)bml_nn_n_out(s->net);
+}
+
+/* Where its inputs begin. */
+static ptrdiff_t bml_sed__input(const surrogate *s, int i) {
+    return (ptrdiff_t)i * (ptrdiff_t)bml_nn_n_in(s->net);
+}
+
 static void bml_sed__view_free(bml_sed__view *v) {
     free(v->log10_x);
     v->log10_x = NULL;
@@ -534,7 +576,8 @@ static int bml_sed__view_make(bml_sed__view *v, const bml_ssc_observer *o, const
     const double mc3_over_3_sigma_T = 8.1871057769e-7 * 2.99792458e10 / (3 * 6.6524587321e-25);
     const double H0 = o->H0 > 0 ? o->H0 : 70;
     const double omega_m = o->omega_m > 0 ? o->omega_m : 0.3;
-    const double distance = o->distance > 0 ? o->distance : bml_ssc_luminosity_distance(o->redshift, H0, omega_m);
+    double distance = o->distance;
+    if (!(distance > 0)) distance = bml_ssc_luminosity_distance(o->redshift, H0, omega_m);
     if (!(distance > 0 && o->redshift >= 0 && distance < HUGE_VAL))
         return bml_sed__fail(BML_SED_OBSERVER, why, "the observer needs redshift > 0, or a distance");
     v->n = n;
@@ -552,8 +595,8 @@ static int bml_sed__view_make(bml_sed__view *v, const bml_ssc_observer *o, const
             continue;
         }
         char text[BML_SED_MESSAGE];
-        snprintf(text, sizeof text, "nu[%d] = %g Hz: %s", i, at,
-                 known ? "must be positive and finite" : bml_ssc_strerror(BML_SSC_OUTSIDE_TABLE));
+        const char *wrong = known ? "must be positive and finite" : bml_ssc_strerror(BML_SSC_OUTSIDE_TABLE);
+        snprintf(text, sizeof text, "nu[%d] = %g Hz: %s", i, at, wrong);
         bml_sed__view_free(v);
         return bml_sed__fail(known ? BML_SED_BAD_ARGUMENT : BML_SED_OBSERVER, why, text);
     }
@@ -562,21 +605,26 @@ static int bml_sed__view_make(bml_sed__view *v, const bml_ssc_observer *o, const
 
 /* surrogate_spectrum, or NaN. */
 static void bml_sed__spectrum(float *y, const surrogate *s, const bml_sed__desk *k, int i) {
-    for (int j = 0; !k->inside[i] && j < SURROGATE_GRID; j++)
+    if (k->inside[i]) {
+        surrogate_spectrum(y, s, &k->frame[i], k->node + bml_sed__node(s, i));
+        return;
+    }
+    for (int j = 0; j < SURROGATE_GRID; j++)
         y[j] = (float)NAN;
-    if (k->inside[i]) surrogate_spectrum(y, s, &k->frame[i], k->node + (size_t)i * bml_nn_n_out(s->net));
 }
 
 /* flux [view.n] of row `from + i`. */
 static void bml_sed__flux(double *flux, const bml_sed__job *job, const bml_sed__desk *k, int from, int i) {
     const bml_sed__view *v = &job->view;
-    const double *row = job->rows->row + (ptrdiff_t)(from + i) * SSC_ROW;
+    const double *row = bml_sed__row(job, from + i);
     const double log_delta = log10(job->rows->delta[from + i]);
-    const float *node = k->node + (size_t)i * bml_nn_n_out(job->s->net);
+    const float *node = k->node + bml_sed__node(job->s, i);
     const double scale = v->area + row[0] + 4 * log_delta;
     for (int j = 0; j < v->n; j++) {
-        const double y = surrogate_at(job->s, &k->frame[i], node, v->log10_x[j] - log_delta);
-        flux[j] = k->inside[i] ? pow(10, v->fade[j] + scale + y) : (double)NAN;
+        const double log_x = v->log10_x[j] - log_delta;
+        const double y = surrogate_at(job->s, &k->frame[i], node, log_x);
+        flux[j] = (double)NAN;
+        if (k->inside[i]) flux[j] = pow(10, v->fade[j] + scale + y);
     }
 }
 
@@ -586,7 +634,8 @@ static const bml_ssc_point *bml_sed__points(const bml_sed__job *job, bml_sed__de
     if (!job->rows->own_error) return job->point;
     for (int j = 0; j < job->view.n; j++) {
         bml_ssc_point *d = &k->point[j];
-        const double e = surrogate_error_at(job->s, job->view.log10_x[j] - log_delta);
+        const double log_x = job->view.log10_x[j] - log_delta;
+        const double e = surrogate_error_at(job->s, log_x);
         *d = job->point[j];
         if (d->upper_limit) {
             const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
@@ -601,16 +650,24 @@ static const bml_ssc_point *bml_sed__points(const bml_sed__job *job, bml_sed__de
 
 /* The likelihood of row `from + i`; 1 where a data point is refused. */
 static int bml_sed__row_likelihood(const bml_sed__job *job, bml_sed__desk *k, int from, int i) {
-    const bml_sed_rows *r = job->rows;
-    const double ln_f = r->ln_f ? r->ln_f[from + i] : -HUGE_VAL;
+    const double delta = job->rows->delta[from + i];
+    const double ln_f = bml_sed__scatter(job, from + i);
     double *ln_l = &job->ln_l[from + i];
     *ln_l = -HUGE_VAL;
     if (!k->inside[i]) return 0;
     bml_sed__flux(k->flux, job, k, from, i);
-    const bml_ssc_point *point = bml_sed__points(job, k, r->delta[from + i]);
+    const bml_ssc_point *point = bml_sed__points(job, k, delta);
     const int status = bml_ssc_log_likelihood(ln_l, k->flux, point, job->view.n, ln_f);
     if (status) *ln_l = -HUGE_VAL;
     return status == BML_SSC_POINT;
+}
+
+/* phi(t)/Phi(t), which is -t far below, of the normal distribution. */
+static double bml_sed__mills(double t) {
+    const double root_half_pi = 1.2533141373155003;
+    const double root_2 = 1.4142135623730951;
+    if (!(t > -30)) return -t;
+    return exp(-0.5 * t * t) / (root_half_pi * erfc(-t / root_2));
 }
 
 /* d ln_l/d(log10 F) and d ln_l/d(ln f) of one point: the formula of bml_ssc_log_likelihood. */
@@ -619,9 +676,7 @@ static void bml_sed__slope(double *by_flux, double *by_ln_f, const bml_ssc_point
     if (d->upper_limit) {
         const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
         const double t = (d->nuFnu - flux) / sigma;
-        /* phi(t)/Phi(t), which is -t far below */
-        const double mills = t > -30 ? exp(-0.5 * t * t) / (1.2533141373155003 * erfc(-t / 1.4142135623730951)) : -t;
-        *by_flux = -ln_10 * flux / sigma * mills;
+        *by_flux = -ln_10 * flux / sigma * bml_sed__mills(t);
         *by_ln_f = 0;
         return;
     }
@@ -635,19 +690,20 @@ static void bml_sed__slope(double *by_flux, double *by_ln_f, const bml_ssc_point
 
 /* The gradient of row `from + i` after its likelihood, but for what goes through the network: that is left in d_node. */
 static void bml_sed__row_gradient(const bml_sed__job *job, bml_sed__desk *k, int from, int i) {
-    const bml_sed_rows *r = job->rows;
-    const size_t n_out = bml_nn_n_out(job->s->net);
-    const double log_delta = log10(r->delta[from + i]);
-    const double ln_f = r->ln_f ? r->ln_f[from + i] : -HUGE_VAL;
-    const bml_ssc_point *point = bml_sed__points(job, k, r->delta[from + i]);
+    const double delta = job->rows->delta[from + i];
+    const double log_delta = log10(delta);
+    const double ln_f = bml_sed__scatter(job, from + i);
+    const bml_ssc_point *point = bml_sed__points(job, k, delta);
+    const float *node = k->node + bml_sed__node(job->s, i);
+    float *d_node = k->d_node + bml_sed__node(job->s, i);
     double *g = job->gradient + (ptrdiff_t)(from + i) * BML_SED_GRADIENT;
     for (int j = 0; j < job->view.n; j++) {
         double by_flux;
         double by_ln_f;
         if (!(k->flux[j] > 0)) continue; /* a limit that nothing reaches */
         bml_sed__slope(&by_flux, &by_ln_f, &point[j], k->flux[j], ln_f);
-        const double by_x = surrogate_back(k->d_node + (size_t)i * n_out, g, job->s, &k->frame[i],
-                                           k->node + (size_t)i * n_out, job->view.log10_x[j] - log_delta, by_flux);
+        const double log_x = job->view.log10_x[j] - log_delta;
+        const double by_x = surrogate_back(d_node, g, job->s, &k->frame[i], node, log_x, by_flux);
         g[0] += by_flux;
         g[SSC_ROW] += by_flux * (4 - by_x);
         g[SSC_ROW + 1] += by_ln_f;
@@ -656,60 +712,56 @@ static void bml_sed__row_gradient(const bml_sed__job *job, bml_sed__desk *k, int
 
 /* What goes through the network: n rows from `from` on. */
 static int bml_sed__block_gradient(const bml_sed__job *job, bml_sed__desk *k, int from, int n) {
-    const size_t n_in = bml_nn_n_in(job->s->net);
-    if (bml_nn_vjp(job->s->net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n)) return BML_SED_NO_MEMORY;
+    const surrogate *s = job->s;
+    const int status = bml_nn_vjp(s->net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
+    if (status) return BML_SED_NO_MEMORY;
     for (int i = 0; i < n; i++) {
+        const float *d_input = k->d_input + bml_sed__input(s, i);
         double *g = job->gradient + (ptrdiff_t)(from + i) * BML_SED_GRADIENT;
-        for (size_t j = 0; k->inside[i] && j < SSC_ROW; j++)
-            g[j] += (double)k->d_input[(size_t)i * n_in + j];
+        if (!k->inside[i]) continue;
+        for (int j = 0; j < SSC_ROW; j++)
+            g[j] += (double)d_input[j];
     }
     return BML_SED_OK;
 }
 
-/* Rows from ... from + n - 1. */
-static int bml_sed__block(bml_sed__job *job, bml_sed__desk *k, int from, int n) {
+/* The inputs of rows from ... from + n - 1. Where the network knows nothing it is asked for a source that it knows. */
+static void bml_sed__place(bml_sed__job *job, bml_sed__desk *k, int from, int n) {
     static const double harmless[SSC_ROW] = {16, 0, 2, 6, -3, 2};
     const surrogate *s = job->s;
-    const size_t n_in = bml_nn_n_in(s->net);
     for (int i = 0; i < n; i++) {
-        const double *row = job->rows->row + (ptrdiff_t)(from + i) * SSC_ROW;
+        const double *row = bml_sed__row(job, from + i);
         const double delta = job->spectra ? 1 : job->rows->delta[from + i];
-        k->inside[i] = !surrogate_outside(&s->domain, row) && delta > 0 && delta < HUGE_VAL;
-        surrogate_place(&k->frame[i], k->input + (size_t)i * n_in, s->kind, s->grid, k->inside[i] ? row : harmless);
+        const int inside = !surrogate_outside(&s->domain, row) && delta > 0 && delta < HUGE_VAL;
+        k->inside[i] = inside;
+        if (!inside) row = harmless;
+        surrogate_place(&k->frame[i], k->input + bml_sed__input(s, i), s->kind, s->grid, row);
     }
-    if (bml_nn_predict(s->net, k->work, k->node, k->input, (size_t)n)) return BML_SED_NO_MEMORY;
-    if (job->gradient) {
-        memset(k->d_node, 0, (size_t)n * bml_nn_n_out(s->net) * sizeof *k->d_node);
-        memset(job->gradient + (ptrdiff_t)from * BML_SED_GRADIENT, 0,
-               (size_t)n * BML_SED_GRADIENT * sizeof *job->gradient);
-    }
-    for (int i = 0; i < n; i++) {
-        if (job->spectra) bml_sed__spectrum(job->spectra + (ptrdiff_t)(from + i) * SURROGATE_GRID, s, k, i);
-        if (job->fluxes) bml_sed__flux(job->fluxes + (ptrdiff_t)(from + i) * job->view.n, job, k, from, i);
-        if (job->ln_l && bml_sed__row_likelihood(job, k, from, i)) return BML_SED_POINT;
-        if (job->gradient && job->ln_l[from + i] > -HUGE_VAL) bml_sed__row_gradient(job, k, from, i);
-    }
-    return job->gradient ? bml_sed__block_gradient(job, k, from, n) : BML_SED_OK;
 }
 
-static bml_sed__desk *bml_sed__desk_create(const bml_sed__job *job) {
-    const size_t n_out = bml_nn_n_out(job->s->net);
-    const size_t n = (size_t)job->view.n + 1;
-    bml_sed__desk *k = calloc(1, sizeof *k);
-    if (!k) return NULL;
-    k->node = malloc(BML_SED__BLOCK * n_out * sizeof *k->node);
-    k->d_node = job->gradient ? malloc(BML_SED__BLOCK * n_out * sizeof *k->d_node) : NULL;
-    k->flux = malloc(n * sizeof *k->flux);
-    k->point = malloc(n * sizeof *k->point);
-    const int status = bml_nn_work_create(&k->work, job->s->net, BML_SED__BLOCK, 1, NULL);
-    if (k->node && k->flux && k->point && !status && (k->d_node || !job->gradient)) return k;
-    free(k->node);
-    free(k->d_node);
-    free(k->flux);
-    free(k->point);
-    bml_nn_work_free(k->work);
-    free(k);
-    return NULL;
+static void bml_sed__no_gradient(bml_sed__job *job, bml_sed__desk *k, int from, int n) {
+    double *g = job->gradient + (ptrdiff_t)from * BML_SED_GRADIENT;
+    const ptrdiff_t nodes = bml_sed__node(job->s, n);
+    memset(k->d_node, 0, (size_t)nodes * sizeof *k->d_node);
+    memset(g, 0, (size_t)n * BML_SED_GRADIENT * sizeof *g);
+}
+
+/* Rows from ... from + n - 1. */
+static int bml_sed__block(bml_sed__job *job, bml_sed__desk *k, int from, int n) {
+    const surrogate *s = job->s;
+    bml_sed__place(job, k, from, n);
+    if (bml_nn_predict(s->net, k->work, k->node, k->input, (size_t)n)) return BML_SED_NO_MEMORY;
+    if (job->gradient) bml_sed__no_gradient(job, k, from, n);
+    for (int i = 0; i < n; i++) {
+        const ptrdiff_t row = from + i;
+        if (job->spectra) bml_sed__spectrum(job->spectra + row * SURROGATE_GRID, s, k, i);
+        if (job->fluxes) bml_sed__flux(job->fluxes + row * job->view.n, job, k, from, i);
+        if (!job->ln_l) continue;
+        if (bml_sed__row_likelihood(job, k, from, i)) return BML_SED_POINT;
+        const int possible = job->ln_l[row] > -HUGE_VAL;
+        if (job->gradient && possible) bml_sed__row_gradient(job, k, from, i);
+    }
+    return job->gradient ? bml_sed__block_gradient(job, k, from, n) : BML_SED_OK;
 }
 
 static void bml_sed__desk_free(bml_sed__desk *k) {
@@ -720,6 +772,23 @@ static void bml_sed__desk_free(bml_sed__desk *k) {
     free(k->flux);
     free(k->point);
     free(k);
+}
+
+static bml_sed__desk *bml_sed__desk_create(const bml_sed__job *job) {
+    const size_t nodes = BML_SED__BLOCK * bml_nn_n_out(job->s->net);
+    const size_t n = (size_t)job->view.n + 1;
+    bml_sed__desk *k = calloc(1, sizeof *k);
+    if (!k) return NULL;
+    k->node = malloc(nodes * sizeof *k->node);
+    if (job->gradient) k->d_node = malloc(nodes * sizeof *k->d_node);
+    k->flux = malloc(n * sizeof *k->flux);
+    k->point = malloc(n * sizeof *k->point);
+    int missing = bml_nn_work_create(&k->work, job->s->net, BML_SED__BLOCK, 1, NULL) != BML_NN_OK;
+    missing |= !k->node || !k->flux || !k->point;
+    missing |= job->gradient && !k->d_node;
+    if (!missing) return k;
+    bml_sed__desk_free(k);
+    return NULL;
 }
 
 /* Threads over blocks, each with a desk of its own. */
@@ -752,16 +821,26 @@ static int bml_sed__run(bml_sed__job *job, char *why) {
     return failure ? bml_sed__fail(failure, why, bml_sed_strerror(failure)) : BML_SED_OK;
 }
 
+static bml_sed__job bml_sed__job_of(const bml_sed_surrogate *s, const bml_sed_rows *rows) {
+    bml_sed__job job = {0};
+    job.s = &s->own;
+    job.rows = rows;
+    return job;
+}
+
 static int bml_sed__bad_rows(const bml_sed_surrogate *s, const bml_sed_rows *rows, int with_observer) {
-    if (!s || !rows || !rows->row || rows->n < 0 || rows->threads < 0) return 1;
-    return with_observer && (!rows->delta || !rows->observer);
+    if (!s || !rows || !rows->row) return 1;
+    if (rows->n < 0 || rows->threads < 0) return 1;
+    if (!with_observer) return 0;
+    return !rows->delta || !rows->observer;
 }
 
 BML_SED_DEF int bml_sed_surrogate_spectra(float *y, const bml_sed_surrogate *s, const bml_sed_rows *rows, char *why) {
     if (why) why[0] = 0;
     if (!y || bml_sed__bad_rows(s, rows, 0))
         return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "y, s or rows is missing, or n or threads is negative");
-    bml_sed__job job = {.s = &s->own, .rows = rows, .spectra = y};
+    bml_sed__job job = bml_sed__job_of(s, rows);
+    job.spectra = y;
     return bml_sed__run(&job, why);
 }
 
@@ -770,7 +849,8 @@ BML_SED_DEF int bml_sed_surrogate_fluxes(double *nuFnu, const bml_sed_surrogate 
     if (why) why[0] = 0;
     if (!nuFnu || !nu || n_nu < 1 || bml_sed__bad_rows(s, rows, 1))
         return bml_sed__fail(BML_SED_BAD_ARGUMENT, why, "nuFnu, nu, s, rows, delta or observer is missing");
-    bml_sed__job job = {.s = &s->own, .rows = rows, .fluxes = nuFnu};
+    bml_sed__job job = bml_sed__job_of(s, rows);
+    job.fluxes = nuFnu;
     int status = bml_sed__view_make(&job.view, rows->observer, nu, 1, n_nu, why);
     if (status) return status;
     status = bml_sed__run(&job, why);
@@ -787,11 +867,15 @@ static int bml_sed__likelihoods(double *ln_l, double *gradient, const bml_sed_su
     for (int i = 0; i < n_points; i++) { /* before the network's error hides what is wrong with theirs */
         double any;
         char text[BML_SED_MESSAGE];
-        if (bml_ssc_log_likelihood(&any, &point[i].nuFnu, &point[i], 1, -HUGE_VAL) != BML_SSC_POINT) continue;
+        const int status = bml_ssc_log_likelihood(&any, &point[i].nuFnu, &point[i], 1, -HUGE_VAL);
+        if (status != BML_SSC_POINT) continue;
         snprintf(text, sizeof text, "point %d, at %g Hz: %s", i, point[i].nu, bml_sed_strerror(BML_SED_POINT));
         return bml_sed__fail(BML_SED_POINT, why, text);
     }
-    bml_sed__job job = {.s = &s->own, .rows = rows, .point = point, .ln_l = ln_l, .gradient = gradient};
+    bml_sed__job job = bml_sed__job_of(s, rows);
+    job.point = point;
+    job.ln_l = ln_l;
+    job.gradient = gradient;
     int status = bml_sed__view_make(&job.view, rows->observer, &point->nu, stride, n_points, why);
     if (status) return status;
     status = bml_sed__run(&job, why);

@@ -8,17 +8,23 @@
 #ifndef PROTON_NET_H
 #define PROTON_NET_H
 
-enum { PROTON_ROW = 9, PHOTON_NODES = 97, NEUTRINO_NODES = 33, PROTON_NODES = PHOTON_NODES + NEUTRINO_NODES };
+enum { PROTON_ROW = 9 };
+enum { PHOTON_NODES = 97 };
+enum { NEUTRINO_NODES = 33 };
+enum { PROTON_NODES = PHOTON_NODES + NEUTRINO_NODES };
 enum { PROTON_DEPTH = 8 };
 
 /* A run of nodes, as one spectrum. */
 typedef struct proton_part {
     const char *name;
     double first;
-    int from, n;
+    int from;
+    int n;
 } proton_part;
-static const proton_part proton_parts[2] = {{"photons", -14, 0, PHOTON_NODES},
-                                            {"neutrinos", 5, PHOTON_NODES, NEUTRINO_NODES}};
+static const proton_part proton_parts[2] = {
+    {"photons", -14, 0, PHOTON_NODES},
+    {"neutrinos", 5, PHOTON_NODES, NEUTRINO_NODES},
+};
 static const double proton_step = 0.25;
 
 static const char proton_row_text[] = "log10 R [cm], log10 B [G], log10 gamma_min, log10 gamma_max, log10 l_e, p, "
@@ -32,32 +38,48 @@ static inline double proton_node(const proton_part *part, int k) {
    the fourth difference; -HUGE_VAL outside. */
 static inline double proton_net_at(const float *node, const proton_part *part, double log10_x) {
     const double u = (log10_x - part->first) / proton_step;
+    const int last_first = part->n - 4;
     if (!(u >= 0 && u <= part->n - 1)) return -HUGE_VAL;
-    int i = (int)u - 1;
-    i = i < 0 ? 0 : i > part->n - 4 ? part->n - 4 : i;
-    const float *y = node + part->from + i;
-    const double w = u - i - 1; /* from the second of them */
-    const double a = (double)y[0] * w * (w - 1) * (w - 2) / -6;
-    const double b = (double)y[1] * (w + 1) * (w - 1) * (w - 2) / 2;
-    const double c = (double)y[2] * (w + 1) * w * (w - 2) / -2;
-    const double d = (double)y[3] * (w + 1) * w * (w - 1) / 6;
-    return a + b + c + d;
+    int first = (int)u - 1;
+    if (first > last_first) first = last_first;
+    if (first < 0) first = 0;
+    const float *y = node + part->from + first;
+    const double w0 = u - first; /* from each of them, in steps */
+    const double w1 = w0 - 1;
+    const double w2 = w0 - 2;
+    const double w3 = w0 - 3;
+    double sum = (double)y[0] * w1 * w2 * w3 / -6;
+    sum += (double)y[1] * w0 * w2 * w3 / 2;
+    sum += (double)y[2] * w0 * w1 * w3 / -2;
+    sum += (double)y[3] * w0 * w1 * w2 / 6;
+    return sum;
+}
+
+/* Whether a net says of itself that it is such a one; *physics: its row of surrogate_physics. */
+static inline int proton_net_known(const bml_nn *net, int *physics) {
+    const char *kind = bml_nn_get_text(net, "surrogate_kind");
+    const char *row = bml_nn_get_text(net, "surrogate_parameters");
+    const char *solver = bml_nn_get_text(net, "surrogate_physics");
+    *physics = surrogate_index(surrogate_physics, 4, solver);
+    if (!kind || strcmp(kind, "protons")) return 0;
+    if (!row || strcmp(row, proton_row_text)) return 0;
+    if (bml_nn_n_in(net) != PROTON_ROW) return 0;
+    if (bml_nn_n_out(net) != PROTON_NODES) return 0;
+    return *physics >= 2;
 }
 
 /* Reads such a file; domain [2][PROTON_ROW] is where it was trained. Returns 0, or -1 with err. */
 static inline int proton_net_load(bml_nn **net, float *domain, int *ssa, const char *path, char *err) {
     char why[BML_NN_MESSAGE];
+    const size_t wanted = 2 * PROTON_ROW;
     size_t n = 0;
+    int physics;
     const int status = bml_nn_load(net, path, why);
     if (status) return error_set(err, "%.300s: %s %.150s", path, bml_nn_strerror(status), why);
-    const char *kind = bml_nn_get_text(*net, "surrogate_kind");
-    const char *row = bml_nn_get_text(*net, "surrogate_parameters");
-    const int physics = surrogate_index(surrogate_physics, 4, bml_nn_get_text(*net, "surrogate_physics"));
     const float *range = bml_nn_get_array(*net, "surrogate_domain", &n);
-    const int known = kind && !strcmp(kind, "protons") && row && !strcmp(row, proton_row_text) && physics >= 2;
-    if (known && range && n == 2 * PROTON_ROW && bml_nn_n_in(*net) == PROTON_ROW &&
-        bml_nn_n_out(*net) == PROTON_NODES) {
-        memcpy(domain, range, n * sizeof *domain);
+    const int known = proton_net_known(*net, &physics);
+    if (known && range && n == wanted) {
+        memcpy(domain, range, wanted * sizeof *domain);
         *ssa = physics & 1;
         return 0;
     }

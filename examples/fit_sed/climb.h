@@ -7,54 +7,77 @@
 /* Likelihoods of many points in pieces, so that a signal is obeyed at once. Returns 1 where it was: lp is not whole
    then. */
 static int in_pieces(double *lp, const double *theta, int n, problem *p, int with_prior) {
+    const int d = p->n_free;
     const int piece = by_network(p) ? 4096 : 8 * p->threads;
-    for (int from = 0; from < n; from += piece) {
-        const int count = n - from < piece ? n - from : piece;
+    while (n > 0) {
+        const int count = n < piece ? n : piece;
         if (stop_asked()) return 1;
-        evaluate(lp + from, theta + (long)from * p->n_free, count, p->n_free, p, with_prior);
+        evaluate(lp, theta, count, d, p, with_prior);
+        lp += count;
+        theta += (long)count * d;
+        n -= count;
     }
     return 0;
 }
 
 /* ==== search and climb ============================================================================================ */
 
-/* The best of many draws from the prior, more where there is more room, as start positions [walkers][n_free]. ln f
-   starts at ln 0.5: a wide error finds the right neighbourhood first. */
-static void search(double *start, problem *p) {
-    enum { EACH = 512, MOST = 8 }; /* draws for a parameter, up to so many */
-    int d = p->n_free;
-    int W = (int)p->opt->walkers;
-    int draws = EACH * (d < MOST ? d : MOST);
-    int n = draws > 8 * W ? draws : 8 * W;
-    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta);
-    double *lp = malloc((size_t)n * sizeof *lp);
+/* A draw from the prior, but ln f near ln 0.5, unless the prior will not have it: a wide error finds the right
+   neighbourhood first. */
+static void search_draw(double *theta, const problem *p, bml_mcmc_rng *rng) {
     double cube[N_PAR];
-    if (!theta || !lp) fail("fit_sed: out of memory");
+    for (int k = 0; k < p->n_free; k++)
+        cube[k] = bml_mcmc_rng_uniform(rng);
+    if (bml_mcmc_prior_transform(p->prior, theta, cube)) fail("fit_sed: the prior leaves no room");
+    for (int k = p->n_model; k < p->n_free; k++) {
+        const double drawn = theta[k];
+        theta[k] = log(0.5) + 0.1 * bml_mcmc_rng_normal(rng);
+        const int possible = bml_mcmc_prior_log_density(p->prior, theta) > -HUGE_VAL;
+        if (!possible) theta[k] = drawn;
+    }
+}
+
+/* A signal while nothing is found: the search begins again. */
+static void stop_in_search(problem *p) {
+    state s = {0};
+    s.head.phase = PHASE_CLIMB;
+    s.head.best = -HUGE_VAL;
+    p->learned.n = 0;
+    p->learned.best = -HUGE_VAL;
+    state_write(p, &s);
+    stop_here(p);
+}
+
+static int index_of_most(const double *x, int n) {
+    int most = 0;
+    for (int i = 1; i < n; i++)
+        if (x[i] > x[most]) most = i;
+    return most;
+}
+
+/* Fewer parameters leave less room to fill: their number, up to eight. */
+static int worth(int n_free) {
+    return n_free < 8 ? n_free : 8;
+}
+
+/* The best of many draws from the prior, as start positions [walkers][n_free]. */
+static void search(double *start, problem *p) {
+    enum { DRAWS_EACH = 512 }; /* for a parameter */
+    const int d = p->n_free;
+    const int W = (int)p->opt->walkers;
+    const int draws = DRAWS_EACH * worth(d);
+    const int n = draws > 8 * W ? draws : 8 * W;
+    double *theta = room(n, d);
+    double *lp = room(n, 1);
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, p->opt->seed, 0);
-    for (int i = 0; i < n; i++) {
-        for (int k = 0; k < d; k++)
-            cube[k] = bml_mcmc_rng_uniform(&rng);
-        if (bml_mcmc_prior_transform(p->prior, theta + i * d, cube)) fail("fit_sed: the prior leaves no room");
-        for (int k = p->n_model; k < d; k++) { /* unless the prior will not have it */
-            double drawn = theta[i * d + k];
-            theta[i * d + k] = log(0.5) + 0.1 * bml_mcmc_rng_normal(&rng);
-            if (!(bml_mcmc_prior_log_density(p->prior, theta + i * d) > -HUGE_VAL)) theta[i * d + k] = drawn;
-        }
-    }
-    if (in_pieces(lp, theta, n, p, 1)) {
-        state s = {.head = {.phase = PHASE_CLIMB, .best = -HUGE_VAL}}; /* nothing found: the search begins again */
-        p->learned.n = 0;
-        p->learned.best = -HUGE_VAL;
-        state_write(p, &s);
-        stop_here(p);
-    }
+    for (int i = 0; i < n; i++)
+        search_draw(theta + i * d, p, &rng);
+    if (in_pieces(lp, theta, n, p, 1)) stop_in_search(p);
     for (int w = 0; w < W; w++) {
-        int best = 0;
-        for (int i = 1; i < n; i++)
-            if (lp[i] > lp[best]) best = i;
+        const int best = index_of_most(lp, n);
         if (!(lp[best] > -HUGE_VAL)) fail("fit_sed: no point of the prior gives a spectrum that reaches the data");
-        memcpy(start + w * d, theta + best * d, (size_t)d * sizeof *theta);
+        copy_doubles(start + w * d, theta + best * d, d);
         lp[best] = -HUGE_VAL;
     }
     free(theta);
@@ -66,63 +89,93 @@ static void search(double *start, problem *p) {
 static int learn(problem *p) {
     enum { MOST = 10000 };
     const memory *m = &p->learned;
+    const int d = p->n_model;
+    const int n = p->sed.n;
     forget_behind(p);
     const long kept = m->n;
     response_free(&p->response);
-    if (kept <= MOST) return response_fit(&p->response, m->theta, m->dex, kept, p->n_model, p->sed.n, 4);
-    const size_t d = (size_t)p->n_model;
-    const size_t n = (size_t)p->sed.n;
-    double *theta = malloc(MOST * (d + n) * sizeof *theta);
-    if (!theta) fail("fit_sed: out of memory");
-    double *dex = theta + MOST * d;
-    for (size_t i = 0; i < MOST; i++) {
-        const size_t from = i * (size_t)kept / MOST;
-        memcpy(theta + i * d, m->theta + from * d, d * sizeof *theta);
-        memcpy(dex + i * n, m->dex + from * n, n * sizeof *dex);
+    if (kept <= MOST) return response_fit(&p->response, m->theta, m->dex, kept, d, n, 4);
+    double *theta = room(MOST, d);
+    double *dex = room(MOST, n);
+    for (long i = 0; i < MOST; i++) {
+        const long from = i * kept / MOST;
+        copy_doubles(theta + i * d, m->theta + from * d, d);
+        copy_doubles(dex + i * n, m->dex + from * n, n);
     }
-    const int status = response_fit(&p->response, theta, dex, MOST, p->n_model, p->sed.n, 4);
+    const int status = response_fit(&p->response, theta, dex, MOST, d, n, 4);
     free(theta);
+    free(dex);
     return status;
+}
+
+/* Walkers near the best, and those far below it, which are stuck. */
+typedef struct flock_of_walkers {
+    int *good;
+    int *bad;
+    int n_good;
+    int n_bad;
+    double best; /* ln p */
+} flock_of_walkers;
+
+static flock_of_walkers sort_walkers(const bml_mcmc_ensemble_info *info) {
+    const int W = info->n_walkers;
+    flock_of_walkers f = {0};
+    f.good = malloc((size_t)W * sizeof *f.good);
+    f.bad = malloc((size_t)W * sizeof *f.bad);
+    if (!f.good || !f.bad) fail("fit_sed: out of memory");
+    f.best = -HUGE_VAL;
+    for (int w = 0; w < W; w++)
+        f.best = fmax(f.best, info->log_prob[w]);
+    for (int w = 0; w < W; w++) {
+        const int is_good = info->log_prob[w] > f.best - bad_by;
+        if (is_good)
+            f.good[f.n_good++] = w;
+        else
+            f.bad[f.n_bad++] = w;
+    }
+    return f;
+}
+
+/* A place between three good walkers. */
+static void between_good(double *trial, const flock_of_walkers *f, const bml_mcmc_ensemble_info *info,
+                         bml_mcmc_rng *rng) {
+    const double *c[3];
+    for (int j = 0; j < 3; j++) {
+        const int drawn = (int)(bml_mcmc_rng_uniform(rng) * f->n_good);
+        c[j] = info->theta + f->good[drawn] * info->n_dim;
+    }
+    for (int k = 0; k < info->n_dim; k++) {
+        const double apart = c[1][k] - c[2][k];
+        const double noise = bml_mcmc_rng_normal(rng);
+        trial[k] = c[0][k] + 0.3 * apart + 1e-4 * noise;
+    }
 }
 
 /* Walkers far below the best start again between three good ones. Returns how many were moved. */
 static int leave_stuck(double *theta, const bml_mcmc_ensemble_info *info, problem *p, bml_mcmc_rng *rng) {
-    int W = info->n_walkers;
-    int d = info->n_dim;
-    int n_good = 0;
-    int n_bad = 0;
-    int *good = malloc(2 * (size_t)W * sizeof *good);
-    double best = -HUGE_VAL;
-    double *trial = malloc((size_t)W * (size_t)d * sizeof *trial);
-    double *lp = malloc((size_t)W * sizeof *lp);
-    if (!good || !trial || !lp) fail("fit_sed: out of memory");
-    int *bad = good + W;
-    memcpy(theta, info->theta, (size_t)W * (size_t)d * sizeof *theta);
-    for (int w = 0; w < W; w++)
-        best = fmax(best, info->log_prob[w]);
-    for (int w = 0; w < W; w++)
-        *(info->log_prob[w] > best - bad_by ? &good[n_good++] : &bad[n_bad++]) = w;
-    int moved = n_bad;
-    if (n_good == 0) n_bad = 0; /* ln p so large that its digits end above 15: nothing to tell them apart */
-    for (int attempt = 0; attempt < 30 && n_bad > 0; attempt++) {
+    const int d = info->n_dim;
+    flock_of_walkers f = sort_walkers(info);
+    const int moved = f.n_bad;
+    double *trial = room(info->n_walkers, d);
+    double *lp = room(info->n_walkers, 1);
+    copy_doubles(theta, info->theta, (long)info->n_walkers * d);
+    if (f.n_good == 0) f.n_bad = 0; /* ln p so large that its digits end above 15: nothing to tell them apart */
+    for (int attempt = 0; attempt < 30 && f.n_bad > 0; attempt++) {
         int left = 0;
-        for (int i = 0; i < n_bad; i++) {
-            const double *c[3];
-            for (int j = 0; j < 3; j++)
-                c[j] = info->theta + good[(int)(bml_mcmc_rng_uniform(rng) * n_good)] * d;
-            for (int k = 0; k < d; k++)
-                trial[i * d + k] = c[0][k] + 0.3 * (c[1][k] - c[2][k]) + 1e-4 * bml_mcmc_rng_normal(rng);
-        }
-        log_prob(lp, trial, n_bad, d, p);
-        for (int i = 0; i < n_bad; i++) {
-            if (lp[i] > best - bad_by)
-                memcpy(theta + bad[i] * d, trial + i * d, (size_t)d * sizeof *theta);
+        for (int i = 0; i < f.n_bad; i++)
+            between_good(trial + i * d, &f, info, rng);
+        log_prob(lp, trial, f.n_bad, d, p);
+        for (int i = 0; i < f.n_bad; i++) {
+            const int w = f.bad[i];
+            if (lp[i] > f.best - bad_by)
+                copy_doubles(theta + w * d, trial + i * d, d);
             else
-                bad[left++] = bad[i];
+                f.bad[left++] = w;
         }
-        n_bad = left;
+        f.n_bad = left;
     }
-    free(good);
+    free(f.good);
+    free(f.bad);
     free(trial);
     free(lp);
     return moved;
@@ -137,7 +190,9 @@ static int only_stop(const bml_mcmc_progress *now, void *user) {
 
 typedef struct setup { /* of an ensemble, beside what the problem says */
     const bml_mcmc_move *moves;
-    int n_moves, thin, only_response;
+    int n_moves;
+    int thin;
+    int only_response;
     uint64_t seed; /* added to the user's */
     progress_bar *bar;
 } setup;
@@ -150,24 +205,26 @@ static int show_progress(const bml_mcmc_progress *now, void *user) {
 }
 
 static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup *s) {
-    bml_mcmc_config config = {.n_dim = p->n_free,
-                              .n_walkers = (int)p->opt->walkers,
-                              .seed = p->opt->seed + s->seed,
-                              .log_prob = s->only_response ? log_prob_response : log_prob,
-                              .surrogate = p->response.coef ? log_prob_response : NULL,
-                              .user = p,
-                              .reference = p->archive_n ? p->archive : NULL,
-                              .n_reference = p->archive_n,
-                              .moves = s->moves,
-                              .n_moves = s->n_moves,
-                              .thin = s->thin,
-                              .progress = s->bar ? show_progress : only_stop,
-                              .progress_user = s->bar};
+    bml_mcmc_config config = {0};
     bml_mcmc_ensemble *e;
     char why[BML_MCMC_MESSAGE];
+    config.n_dim = p->n_free;
+    config.n_walkers = (int)p->opt->walkers;
+    config.seed = p->opt->seed + s->seed;
+    config.log_prob = s->only_response ? log_prob_response : log_prob;
+    config.user = p;
+    if (p->response.coef) config.surrogate = log_prob_response;
+    if (p->archive_n) config.reference = p->archive;
+    config.n_reference = p->archive_n;
+    config.moves = s->moves;
+    config.n_moves = s->n_moves;
+    config.thin = s->thin;
+    config.progress = s->bar ? show_progress : only_stop;
+    config.progress_user = s->bar;
     int status = bml_mcmc_ensemble_create(&e, &config, why);
-    if (!status) status = bml_mcmc_start_given(e, start);
-    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
+    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), why);
+    status = bml_mcmc_start_given(e, start);
+    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
     return e;
 }
 
@@ -181,21 +238,24 @@ static int run(bml_mcmc_ensemble *e, long steps) {
 
 /* What a round of climbing or refining changes, as it was before: after a stop the round is done again from here. */
 typedef struct before_round {
-    double *start, *archive;
+    double *start;
+    double *archive;
     long learned;
     int archive_n;
     double best;
 } before_round;
 
 static before_round remember_round(const double *start, const problem *p) {
-    const size_t n = (size_t)p->opt->walkers * (size_t)p->n_free;
-    const size_t m = (size_t)p->archive_n * (size_t)p->n_free;
-    before_round b = {.learned = p->learned.n, .archive_n = p->archive_n, .best = p->learned.best};
-    b.start = malloc(n * sizeof(double));
-    b.archive = malloc((m + 1) * sizeof(double));
-    if (!b.start || !b.archive) fail("fit_sed: out of memory");
-    memcpy(b.start, start, n * sizeof(double));
-    if (m) memcpy(b.archive, p->archive, m * sizeof(double));
+    const long d = p->n_free;
+    const long walkers = p->opt->walkers;
+    before_round b;
+    b.learned = p->learned.n;
+    b.best = p->learned.best;
+    b.archive_n = p->archive_n;
+    b.start = room(walkers, d);
+    b.archive = room(p->archive_n, d);
+    copy_doubles(b.start, start, walkers * d);
+    copy_doubles(b.archive, p->archive, p->archive_n * d);
     return b;
 }
 
@@ -206,7 +266,9 @@ static void forget_round(before_round *b) {
 
 /* Leaves the state from before the round, and ends. */
 static void stop_in_round(problem *p, before_round *b, state_head at) {
-    state s = {.head = at, .start = b->start};
+    state s = {0};
+    s.head = at;
+    s.start = b->start;
     p->learned.n = b->learned;
     p->learned.best = b->best;
     p->archive_n = b->archive_n;
@@ -220,25 +282,46 @@ static void stop_in_round(problem *p, before_round *b, state_head at) {
    now it may take later. */
 static void keep_round(const problem *p, double *start, state_head at, double *kept) {
     char err[ERROR_SIZE];
-    state s = {.head = at, .start = start};
-    if (seconds_now() < *kept + state_every) return;
-    *kept = seconds_now();
+    state s = {0};
+    const double now = seconds_now();
+    if (now < *kept + state_every) return;
+    *kept = now;
+    s.head = at;
+    s.start = start;
     if (state_try(p, &s, err)) fprintf(stderr, "%s\n", err);
 }
 
-/* Stages and their proposals. */
-enum { ARCHIVE_EACH = 1000, ARCHIVE_MOST = 8, CHECKS = 1500, REFINE_ROUNDS = 10, REFINE_STEPS = 30 };
+/* Stages and their proposals: kind, weight, scale, count. */
+enum { ARCHIVE_EACH = 1000 }; /* points for a parameter */
+enum { CHECKS = 1500 };
+enum { REFINE_ROUNDS = 10 };
+enum { REFINE_STEPS = 30 };
 static const bml_mcmc_move plain_moves[] = {
-    {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_SNOOKER, 0.2, 0, 0}};
+    {BML_MCMC_STRETCH, 1, 0, 0},
+    {BML_MCMC_DE, 1, 0, 0},
+    {BML_MCMC_SNOOKER, 0.2, 0, 0},
+};
 static const bml_mcmc_move explore_moves[] = {
-    {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
+    {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}, /* last: it needs an archive */
+};
 static const bml_mcmc_move screened_moves[] = {
-    {BML_MCMC_SURROGATE, 0.6, 0, 60}, {BML_MCMC_STRETCH, 0.3, 0, 0}, {BML_MCMC_DE, 0.1, 0, 0}};
+    {BML_MCMC_SURROGATE, 0.6, 0, 60},
+    {BML_MCMC_STRETCH, 0.3, 0, 0},
+    {BML_MCMC_DE, 0.1, 0, 0},
+};
+
+static setup three_moves(const bml_mcmc_move *moves, uint64_t seed) {
+    setup s = {0};
+    s.moves = moves;
+    s.n_moves = 3;
+    s.seed = seed;
+    return s;
+}
 
 /* A round of plain moves; start [walkers][n_free] in and out. Returns how many walkers were stuck, -1 where it was
    asked to stop; *top: the best ln p. */
 static int climb_round(double *start, double *top, problem *p, bml_mcmc_rng *rng, int round) {
-    const setup s = {.moves = plain_moves, .n_moves = 3, .seed = 1000 + (uint64_t)round};
+    const setup s = three_moves(plain_moves, 1000 + (uint64_t)round);
     bml_mcmc_ensemble *e = ensemble(p, start, &s);
     int stuck = -1;
     *top = -HUGE_VAL;
@@ -266,7 +349,8 @@ static void climb(double *start, problem *p, state_head at, progress_bar *bar) {
         keep_round(p, start, at, &kept);
         const int stuck = climb_round(start, &top, p, &rng, round);
         if (stuck < 0) stop_in_round(p, &before, at);
-        at.still = top < at.best + 0.5 && stuck == 0 ? at.still + 1 : 0;
+        const int stands_still = top < at.best + 0.5 && stuck == 0;
+        at.still = stands_still ? at.still + 1 : 0;
         at.best = fmax(at.best, top);
         forget_round(&before);
         progress_at(bar, round + 1, "climbing");
@@ -276,24 +360,24 @@ static void climb(double *start, problem *p, state_head at, progress_bar *bar) {
 /* A sample of the polynomial's posterior, so many points for a parameter, [.][n_free] in p->archive, started from start and helped by
    the archive before it. Returns 1 where it was asked to stop. */
 static int explore(const double *start, problem *p, uint64_t seed) {
-    int W = (int)p->opt->walkers;
-    int d = p->n_free;
-    long thin = 10;
-    long keep = ARCHIVE_EACH * (d < ARCHIVE_MOST ? d : ARCHIVE_MOST) / W + 1;
-    setup s = {
-        .moves = explore_moves, .n_moves = p->archive_n ? 3 : 2, .seed = seed, .only_response = 1, .thin = (int)thin};
+    const int W = (int)p->opt->walkers;
+    const int d = p->n_free;
+    const long keep = ARCHIVE_EACH * worth(d) / W + 1;
+    setup s = three_moves(explore_moves, seed);
+    if (!p->archive_n) s.n_moves = 2;
+    s.only_response = 1;
+    s.thin = 10;
     bml_mcmc_ensemble *e = ensemble(p, start, &s);
-    if (run(e, 2 * keep * thin)) { /* its first half is burn-in */
-        bml_mcmc_ensemble_free(e);
-        return 1;
+    const int stopped = run(e, 2 * keep * s.thin); /* its first half is burn-in */
+    if (!stopped) {
+        const bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)keep);
+        p->archive_n = (int)chain.n_steps * W;
+        free(p->archive);
+        p->archive = room(p->archive_n, d);
+        copy_doubles(p->archive, chain.theta, (long)p->archive_n * d);
     }
-    bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)keep);
-    p->archive_n = (int)chain.n_steps * W;
-    p->archive = realloc(p->archive, (size_t)p->archive_n * (size_t)d * sizeof(double));
-    if (!p->archive) fail("fit_sed: out of memory");
-    memcpy(p->archive, chain.theta, (size_t)p->archive_n * (size_t)d * sizeof(double));
     bml_mcmc_ensemble_free(e);
-    return 0;
+    return stopped;
 }
 
 /* New start positions, drawn from theta [n][n_free] by weight; no point twice, though a walker that stood still left
@@ -302,18 +386,23 @@ static void start_by_weight(double *start, const double *theta, double *weight, 
                             bml_mcmc_rng *rng) {
     const int d = p->n_free;
     const size_t bytes = (size_t)d * sizeof *theta;
-    for (int w = 0; w < (int)p->opt->walkers; w++) {
+    for (long w = 0; w < p->opt->walkers; w++) {
         double left = 0;
         for (int i = 0; i < n; i++)
             left += weight[i];
         if (!(left > 0)) break;
         double u = bml_mcmc_rng_uniform(rng) * left;
         int at = 0;
-        while (at < n - 1 && u - weight[at] > 0)
-            u -= weight[at++];
-        memcpy(start + w * d, theta + at * d, bytes);
-        for (int i = 0; i < n; i++)
-            if (!memcmp(theta + i * d, start + w * d, bytes)) weight[i] = 0;
+        while (at < n - 1 && u - weight[at] > 0) {
+            u -= weight[at];
+            at++;
+        }
+        const double *chosen = theta + at * d;
+        memcpy(start + w * d, chosen, bytes);
+        for (int i = 0; i < n; i++) {
+            const int same = !memcmp(theta + i * d, chosen, bytes);
+            if (same) weight[i] = 0;
+        }
     }
 }
 
@@ -322,41 +411,47 @@ static void start_by_weight(double *start, const double *theta, double *weight, 
 static int check_archive(double *start, problem *p, bml_mcmc_rng *rng) {
     const int d = p->n_free;
     const int n = p->archive_n < CHECKS ? p->archive_n : CHECKS;
-    double *theta = malloc((size_t)n * (size_t)d * sizeof *theta);
-    double *lp = malloc(2 * (size_t)n * sizeof *lp);
-    if (!theta || !lp) fail("fit_sed: out of memory");
-    double *ratio = lp + n;
+    double *theta = room(n, d);
+    double *lp = room(n, 1);
+    double *weight = room(n, 1);
     double top = -HUGE_VAL;
-    for (int i = 0; i < n; i++)
-        memcpy(theta + i * d, p->archive + (long)i * p->archive_n / n * d, (size_t)d * sizeof *theta);
-    log_prob_response(ratio, theta, n, d, p);
+    for (int i = 0; i < n; i++) {
+        const long row = (long)i * p->archive_n / n;
+        copy_doubles(theta + i * d, p->archive + row * d, d);
+    }
+    log_prob_response(weight, theta, n, d, p);
     p->pin = 1;
     const int stopped = in_pieces(lp, theta, n, p, 1);
     p->pin = 0;
-    for (int i = 0; i < n && !stopped; i++) {
-        ratio[i] = lp[i] - ratio[i];
-        top = fmax(top, ratio[i]);
+    if (!stopped) {
+        for (int i = 0; i < n; i++) {
+            weight[i] = lp[i] - weight[i];
+            top = fmax(top, weight[i]);
+        }
+        for (int i = 0; i < n; i++)
+            weight[i] = exp(weight[i] - top);
+        start_by_weight(start, theta, weight, n, p, rng);
     }
-    for (int i = 0; i < n && !stopped; i++)
-        ratio[i] = exp(ratio[i] - top);
-    if (!stopped) start_by_weight(start, theta, ratio, n, p, rng);
     free(theta);
     free(lp);
+    free(weight);
     return stopped;
 }
 
 /* One round of learning, exploring and checking. Returns 1 where it was asked to stop. */
 static int refine_round(double *start, problem *p, int round) {
-    const size_t bytes = (size_t)p->opt->walkers * (size_t)p->n_free * sizeof *start;
-    setup s = {.moves = screened_moves, .n_moves = 3, .seed = 3000 + (uint64_t)round};
+    const uint64_t number = (uint64_t)round;
+    const setup s = three_moves(screened_moves, 3000 + number);
     bml_mcmc_rng rng;
-    bml_mcmc_rng_init(&rng, p->opt->seed, 2000000 + (uint64_t)round);
+    bml_mcmc_rng_init(&rng, p->opt->seed, 2000000 + number);
     p->warmth = round % 2 ? 1 : 2;
-    int stopped = explore(start, p, 2000 + (uint64_t)round) || check_archive(start, p, &rng);
+    int stopped = explore(start, p, 2000 + number);
+    if (!stopped) stopped = check_archive(start, p, &rng);
     if (!stopped) {
         bml_mcmc_ensemble *e = ensemble(p, start, &s);
         stopped = run(e, REFINE_STEPS);
-        if (!stopped) memcpy(start, bml_mcmc_ensemble_get_info(e).theta, bytes);
+        const double *reached = bml_mcmc_ensemble_get_info(e).theta;
+        if (!stopped) copy_doubles(start, reached, p->opt->walkers * p->n_free);
         bml_mcmc_ensemble_free(e);
     }
     p->warmth = 1;
@@ -367,15 +462,19 @@ static int refine_round(double *start, problem *p, int round) {
    other round explores with a warmer likelihood, and every round ends with exact steps from where the check found it
    too low. */
 static void refine(double *start, problem *p, state_head at, progress_bar *bar) {
+    const int first = at.phase == PHASE_REFINE ? (int)at.round : 0;
     double kept = seconds_now();
-    for (int round = at.phase == PHASE_REFINE ? (int)at.round : 0; round <= REFINE_ROUNDS; round++) {
+    for (int round = first; round <= REFINE_ROUNDS; round++) {
         if (learn(p)) return; /* too few points: plain moves it is */
         before_round before = remember_round(start, p);
+        int stopped;
         at.phase = PHASE_REFINE;
         at.round = round;
         keep_round(p, start, at, &kept);
-        const int stopped =
-            round < REFINE_ROUNDS ? refine_round(start, p, round) : explore(start, p, 2000 + REFINE_ROUNDS);
+        if (round < REFINE_ROUNDS)
+            stopped = refine_round(start, p, round);
+        else
+            stopped = explore(start, p, 2000 + REFINE_ROUNDS);
         if (stopped) stop_in_round(p, &before, at);
         forget_round(&before);
         progress_at(bar, 30 + 1 + round, "learning");

@@ -4,7 +4,9 @@
 #define FIT_SED_DRAWS_H
 #include "samplers.h"
 
-enum { N_NU = 191, DRAWS_MAX = 3000, STEPS_MIN = 20 };
+enum { N_NU = 191 };
+enum { DRAWS_MAX = 3000 };
+enum { STEPS_MIN = 20 };
 enum {
     DERIVED_BALANCE,
     DERIVED_INJECTED,
@@ -72,78 +74,111 @@ static int n_derived(const options *opt) {
     return opt->fields ? N_DERIVED : DERIVED_U_EXTERNAL;
 }
 
-/* The spectrum at growing nu [N_NU]; where the table of the EBL has ended nothing is known, and the flux is 0. */
-static int curve(double *flux, const double *nu, const problem *p, const double *full, const bml_ssc_blob *blob,
-                 bml_ssc_component component) {
-    const bml_ssc_observer o = observer_of(p, full);
+/* A source that has been solved. */
+typedef struct solved {
+    const problem *p;
+    const double *full; /* its parameters */
+    const bml_ssc_blob *blob;
+} solved;
+
+/* Its spectrum at growing nu [N_NU]; where the table of the EBL has ended nothing is known, and the flux is 0. */
+static int curve(double *flux, const double *nu, const solved *s, bml_ssc_component component) {
+    const bml_ssc_observer o = observer_of(s->p, s->full);
     int n = N_NU;
-    while (n && o.ebl && log10(nu[n - 1]) > o.ebl->log10_nu[o.ebl->n_nu - 1])
-        flux[--n] = 0;
-    return seen(flux, nu, n, p, full, blob, component);
+    if (o.ebl) {
+        const double end = o.ebl->log10_nu[o.ebl->n_nu - 1];
+        while (n && log10(nu[n - 1]) > end)
+            flux[--n] = 0;
+    }
+    return seen(flux, nu, n, s->p, s->full, s->blob, component);
 }
 
 /* One part of the spectrum. */
-static void part_curve(double *flux, const double *nu, const problem *p, const double *full, const bml_ssc_blob *blob,
-                       int k) {
+static void part_curve(double *flux, const double *nu, const solved *s, int k) {
+    const struct part *part = &parts[k];
     memset(flux, 0, N_NU * sizeof *flux);
-    if (!has_part(p->opt, k)) return;
-    if (parts[k].component != BML_SSC_TOTAL) {
-        curve(flux, nu, p, full, blob, parts[k].component);
+    if (!has_part(s->p->opt, k)) return;
+    if (part->component != BML_SSC_TOTAL) {
+        curve(flux, nu, s, part->component);
         return;
     }
-    const surroundings around = surroundings_of(p, full);
-    const bml_ssc_observer o = observer_of(p, full);
-    surroundings_add(flux, nu, N_NU, &around, parts[k].around, &o, NULL);
+    const surroundings around = surroundings_of(s->p, s->full);
+    const bml_ssc_observer o = observer_of(s->p, s->full);
+    surroundings_add(flux, nu, N_NU, &around, part->around, &o, NULL);
 }
 
-/* ln likelihood of a solved blob's fluxes, less the network's. */
-static double net_off(const problem *p, const double *data, const double *full, double ln_p, const double *theta) {
-    net_desk *k = &p->desk[thread_number()];
-    const bml_ssc_point *point = net_points(p, k, full);
-    double ln_l = 0;
+/* data [sed.n]: the fluxes of the points. */
+static int at_points(double *data, const solved *s) {
+    return seen(data, s->p->nu, s->p->sed.n, s->p, s->full, s->blob, BML_SSC_TOTAL);
+}
+
+static void no_data(double *data, const problem *p) {
+    memset(data, 0, (size_t)p->sed.n * sizeof *data);
+}
+
+/* ln likelihood of a solved source's fluxes at theta, less the network's, whose ln posterior is ln_p. */
+static double net_off(const solved *s, const double *data, const double *theta, double ln_p) {
+    const problem *p = s->p;
+    net_desk *desk = &p->desk[thread_number()];
+    const bml_ssc_point *point = net_points(p, desk, s->full);
+    const double *ln_f = s->full + LN_F;
+    double sum = 0;
     for (int i = 0; i < p->sed.n; i++) {
+        const double scatter = ln_f[p->group[i]];
         double one;
-        if (bml_ssc_log_likelihood(&one, &data[i], &point[i], 1, full[LN_F + p->group[i]])) return -HUGE_VAL;
-        ln_l += one;
+        if (bml_ssc_log_likelihood(&one, &data[i], &point[i], 1, scatter)) return -HUGE_VAL;
+        sum += one;
     }
-    return ln_l - (ln_p - bml_mcmc_prior_log_density(p->prior, theta));
+    const double net_says = ln_p - bml_mcmc_prior_log_density(p->prior, theta);
+    return sum - net_says;
 }
 
 static void derive(double *value, const bml_ssc_derived *q, const problem *p, const double *full) {
-    value[DERIVED_BALANCE] = log10_or_floor(q->U_e / (q->U_B > 0 ? q->U_B : 1));
+    const double U_B = q->U_B > 0 ? q->U_B : 1;
+    value[DERIVED_BALANCE] = log10_or_floor(q->U_e / U_B);
     value[DERIVED_INJECTED] = log10_or_floor(q->L_injected);
     value[DERIVED_JET] = log10_or_floor(q->P_jet);
-    if (is_parameter(p->opt, LORENTZ)) value[DERIVED_JET] += 2 * (full[LORENTZ] - full[DELTA]);
     value[DERIVED_NU_SYNCHROTRON] = log10_or_floor(q->nu_synchrotron);
     value[DERIVED_L_SYNCHROTRON] = log10_or_floor(q->L_synchrotron);
     value[DERIVED_NU_COMPTON] = log10_or_floor(q->nu_compton);
     value[DERIVED_L_COMPTON] = log10_or_floor(q->L_compton);
     value[DERIVED_DOMINANCE] = log10_or_floor(q->compton_dominance);
     value[DERIVED_T_VAR] = log_t_var(p, full);
-    const surroundings around = surroundings_of(p, full);
-    value[DERIVED_U_EXTERNAL] = p->opt->fields ? log10_or_floor(surroundings_energy(&around)) : -300;
+    value[DERIVED_U_EXTERNAL] = -300;
+    if (is_parameter(p->opt, LORENTZ)) {
+        const double faster = full[LORENTZ] - full[DELTA];
+        value[DERIVED_JET] += 2 * faster;
+    }
+    if (p->opt->fields) {
+        const surroundings around = surroundings_of(p, full);
+        value[DERIVED_U_EXTERNAL] = log10_or_floor(surroundings_energy(&around));
+    }
 }
 
-/* Draw i: derived quantities, the spectrum sed [N_NU] at nu, the fluxes of the points. */
+/* Solves draw i anew: derived quantities, the spectrum sed [N_NU] at nu, the fluxes of the points; zeros where that
+   cannot be. */
 static void solve_draw(draws *g, long i, double *sed, const double *nu, const problem *p, double ln_p) {
     const double *theta = g->theta + i * p->n_free;
     double *data = g->data + i * p->sed.n;
     double full[N_PAR];
     bml_ssc_blob *blob = p->blob[thread_number()];
+    const solved s = {p, full, blob};
     bml_ssc_derived q;
     expand(full, p, theta);
     const bml_ssc_observer o = observer_of(p, full);
     const int status = solve(blob, p, full);
     int bad = status && status != BML_SSC_NOT_CONVERGED;
-    bad = bad || bml_ssc_derive(&q, blob, &o) || curve(sed, nu, p, full, blob, BML_SSC_TOTAL);
-    bad = bad || seen(data, p->nu, p->sed.n, p, full, blob, BML_SSC_TOTAL);
+    if (!bad) bad = bml_ssc_derive(&q, blob, &o);
+    if (!bad) bad = curve(sed, nu, &s, BML_SSC_TOTAL);
+    if (!bad) bad = at_points(data, &s);
     if (bad) {
         memset(&q, 0, sizeof q);
         memset(sed, 0, N_NU * sizeof *sed);
-        memset(data, 0, (size_t)p->sed.n * sizeof *data);
+        no_data(data, p);
     }
     derive(g->derived + i * N_DERIVED, &q, p, full);
-    g->off[i] = by_network(p) ? net_off(p, data, full, ln_p, theta) : 0;
+    g->off[i] = 0;
+    if (by_network(p)) g->off[i] = net_off(&s, data, theta, ln_p);
 }
 
 static void draws_free(draws *g) {
@@ -159,55 +194,63 @@ static void draws_begin(draws *g, const problem *p, const bml_mcmc_chain *chain)
     const long steps = (long)chain->n_steps;
     g->walkers = chain->n_walkers;
     g->thin = steps * g->walkers / DRAWS_MAX + 1;
-    if (steps / g->thin < STEPS_MIN) g->thin = steps > STEPS_MIN ? steps / STEPS_MIN : 1;
+    if (steps / g->thin < STEPS_MIN) g->thin = steps / STEPS_MIN;
+    if (g->thin < 1) g->thin = 1;
     g->steps = steps / g->thin;
     g->n = g->steps * g->walkers;
-    const size_t n = (size_t)g->n;
-    g->theta = malloc(n * (size_t)p->n_free * sizeof(double));
-    g->derived = malloc(n * N_DERIVED * sizeof(double));
-    g->flux = malloc(n * N_NU * sizeof(double));
-    g->data = malloc(n * (size_t)p->sed.n * sizeof(double));
-    g->off = malloc(n * sizeof(double));
-    if (!g->theta || !g->derived || !g->flux || !g->data || !g->off) fail("fit_sed: out of memory");
+    g->theta = room(g->n, p->n_free);
+    g->derived = room(g->n, N_DERIVED);
+    g->flux = room(g->n, N_NU);
+    g->data = room(g->n, p->sed.n);
+    g->off = room(g->n, 1);
+}
+
+/* Row of the chain that draw i is: its step ends a run of `thin`. */
+static long row_of_draw(const draws *g, long i) {
+    const long run = i / g->walkers;
+    const long walker = i % g->walkers;
+    const long step = (run + 1) * g->thin - 1;
+    return step * g->walkers + walker;
 }
 
 static void draw(draws *g, const double *nu, const problem *p, bml_mcmc_chain chain) {
+    const long d = p->n_free;
     draws_begin(g, p, &chain);
-    const long W = g->walkers;
-    double *sed = malloc((size_t)g->n * N_NU * sizeof(double));
-    if (!sed) fail("fit_sed: out of memory");
+    double *sed = room(g->n, N_NU);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads)
 #endif
     for (long i = 0; i < g->n; i++) {
-        const long at = ((i / W + 1) * g->thin - 1) * W + i % W;
+        const long row = row_of_draw(g, i);
         if (stop_asked()) continue;
-        memcpy(g->theta + i * p->n_free, chain.theta + at * p->n_free, (size_t)p->n_free * sizeof(double));
-        solve_draw(g, i, sed + i * N_NU, nu, p, chain.log_prob[at]);
+        copy_doubles(g->theta + i * d, chain.theta + row * d, d);
+        solve_draw(g, i, sed + i * N_NU, nu, p, chain.log_prob[row]);
     }
     if (stop_asked()) stop_here(p);
-    for (long i = 0; i < g->n; i++)
-        for (int k = 0; k < N_NU; k++)
-            g->flux[k * g->n + i] = sed[i * N_NU + k];
+    for (int k = 0; k < N_NU; k++) {
+        double *flux = g->flux + k * g->n;
+        for (long i = 0; i < g->n; i++)
+            flux[i] = sed[i * N_NU + k];
+    }
     free(sed);
 }
 
 /* The point of highest posterior density in the chain, its spectrum and components. */
 static void find_best(best_point *best, const double *nu, const problem *p, bml_mcmc_chain chain) {
-    size_t at = 0;
     const size_t n = chain.n_steps * (size_t)chain.n_walkers;
+    const solved s = {p, best->full, p->blob[0]};
+    const double *ln_p = chain.log_prob;
+    size_t at = 0;
     for (size_t i = 1; i < n; i++)
-        if (chain.log_prob[i] > chain.log_prob[at]) at = i;
-    best->ln_p = chain.log_prob[at];
-    best->data = malloc((size_t)p->sed.n * sizeof *best->data);
-    if (!best->data) fail("fit_sed: out of memory");
+        if (ln_p[i] > ln_p[at]) at = i;
+    best->ln_p = ln_p[at];
+    best->data = room(p->sed.n, 1);
     expand(best->full, p, chain.theta + at * (size_t)p->n_free);
     solve(p->blob[0], p, best->full);
-    curve(best->total, nu, p, best->full, p->blob[0], BML_SSC_TOTAL);
+    curve(best->total, nu, &s, BML_SSC_TOTAL);
     for (int k = 0; k < N_PARTS; k++)
-        part_curve(best->component[k], nu, p, best->full, p->blob[0], k);
-    if (seen(best->data, p->nu, p->sed.n, p, best->full, p->blob[0], BML_SSC_TOTAL))
-        memset(best->data, 0, (size_t)p->sed.n * sizeof *best->data);
+        part_curve(best->component[k], nu, &s, k);
+    if (at_points(best->data, &s)) no_data(best->data, p);
 }
 
 /* What the solver says of a network's posterior: the drawn points weighted by the ratio of the two likelihoods. */
@@ -220,35 +263,39 @@ typedef struct net_verdict {
 
 /* Shift of the mean of parameter k by the weights exp(off - top), in its sd. */
 static double net_shift(const problem *p, const draws *g, int k, double top, double sum) {
+    const double n = (double)g->n;
     double plain = 0;
     double square = 0;
     double weighted = 0;
     for (long i = 0; i < g->n; i++) {
         const double x = g->theta[i * p->n_free + k];
-        plain += x / (double)g->n;
-        square += x * x / (double)g->n;
-        weighted += x * exp(g->off[i] - top) / sum;
+        const double w = exp(g->off[i] - top);
+        plain += x / n;
+        square += x * x / n;
+        weighted += x * w / sum;
     }
     return (weighted - plain) / sqrt(square - plain * plain);
 }
 
 static net_verdict check_net(const problem *p, const draws *g) {
+    const double n = (double)g->n;
     net_verdict v = {0};
     double top = -HUGE_VAL;
     double sum = 0;
     double squares = 0;
     for (long i = 0; i < g->n; i++) {
         top = fmax(top, g->off[i]);
-        v.mean += g->off[i] / (double)g->n;
+        v.mean += g->off[i] / n;
     }
     for (long i = 0; i < g->n; i++) {
         const double w = exp(g->off[i] - top);
-        v.sd += (g->off[i] - v.mean) * (g->off[i] - v.mean) / (double)g->n;
+        const double from_mean = g->off[i] - v.mean;
+        v.sd += from_mean * from_mean / n;
         sum += w;
         squares += w * w;
     }
     v.sd = sqrt(v.sd);
-    v.kept = sum * sum / squares / (double)g->n;
+    v.kept = sum * sum / squares / n;
     for (int k = 0; k < p->n_free; k++) {
         const double shift = net_shift(p, g, k, top, sum);
         if (fabs(shift) <= fabs(v.shift)) continue;

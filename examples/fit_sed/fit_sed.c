@@ -50,78 +50,96 @@
 #include "catalog.h"
 
 enum { N_NEUTRINOS = 100 };
+static const double light = 2.99792458e10; /* [cm/s] */
+static const double pi = 3.14159265358979;
 
 /* --protons: what a referee would ask of them, in the best model. */
 static void judge_protons(verdict *v, const problem *p, const best_point *best) {
     bml_hadron_derived q;
     bml_hadron_balance e;
-    const bml_hadron_blob *protons = p->protons.blob ? p->protons.blob[0] : NULL;
-    if (!protons) return;
-    if (solve(p->blob[0], p, best->full) || bml_hadron_derive(&q, protons) || bml_hadron_energy(&e, protons)) return;
-    const double U_B = pow(10, 2 * best->full[B]) / (8 * 3.14159265358979);
-    const double light = 2.99792458e10;
-    const double wide = pow(10, best->full[R] + best->full[DELTA]); /* R Gamma, Gamma = delta */
-    const double power = 2 * 3.14159265358979 * wide * wide * light * q.U_p;
-    verdict_add(v, verdict_colour(q.U_p / U_B, 100, 1e5), "Up_over_UB", q.U_p / U_B,
+    if (!p->protons.blob) return;
+    const bml_hadron_blob *protons = p->protons.blob[0];
+    const double *full = best->full;
+    if (solve(p->blob[0], p, full)) return;
+    if (bml_hadron_derive(&q, protons)) return;
+    if (bml_hadron_energy(&e, protons)) return;
+    const double U_B = pow(10, 2 * full[B]) / (8 * pi);
+    const double over = q.U_p / U_B;
+    const double wide = pow(10, full[R] + full[DELTA]); /* R Gamma, Gamma = delta */
+    const double power = 2 * pi * wide * wide * light * q.U_p;
+    const double missing = fabs(e.residual);
+    verdict_add(v, verdict_colour(over, 100, 1e5), "Up_over_UB", over,
                 "Protons hold %.2g erg/cm3, %.2g times the field's, and give %.2g of their power to photons, pairs and "
                 "neutrinos.",
-                q.U_p, q.U_p / U_B, q.efficiency);
+                q.U_p, over, q.efficiency);
     verdict_add(v, verdict_colour(power, 1.3e47, 1e49), "P_protons", power,
                 "Both jets carry %.2g erg/s of protons; a black hole of 1e9 suns shines with 1.3e47 at most.", power);
     verdict_add(v, verdict_colour(q.muon_cooling, 0.1, 1), "muon_cooling", q.muon_cooling,
                 "Loss over decay rate of muons at gamma_max: above 0.1 neutrino spectra are too hard at the top.");
-    verdict_add(v, verdict_colour(fabs(e.residual), 0.02, 0.1), "proton_energy", e.residual,
+    verdict_add(v, verdict_colour(missing, 0.02, 0.1), "proton_energy", e.residual,
                 "This share of the protons' energy is missing in their books.");
     if (p->opt->neutrinos < 0) return;
-    const double ln_p = ln_neutrinos(p, best->full);
+    const double ln_p = ln_neutrinos(p, full);
     verdict_add(v, verdict_colour(-ln_p, 3, 7), "neutrinos", ln_p,
                 "ln of the probability that exactly as many neutrinos are seen as %ld.", p->opt->neutrinos);
 }
 
-/* E^2 dN/dE of neutrinos of all flavours at the observer [GeV cm^-2 s^-1], flux [n]; 0 on error. */
-static int neutrinos_of(double *flux, const double *log10_GeV, int n, const problem *p, const double *full) {
-    const bml_hadron_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
-    double by_flavour[3 * N_NEUTRINOS];
+/* E^2 dN/dE of neutrinos of all flavours at the observer [GeV cm^-2 s^-1], flux [N_NEUTRINOS]; 0 on error. */
+static int neutrinos_of(double *flux, const double *log10_GeV, const problem *p, const double *full) {
+    enum { N = N_NEUTRINOS };
+    const bml_hadron_blob *protons = p->protons.blob[0];
+    bml_hadron_observer o = {0};
+    double electron[3 * N]; /* then muon, then tau */
+    const double *muon = electron + N;
+    const double *tau = muon + N;
+    o.redshift = p->opt->redshift;
+    o.delta = pow(10, full[DELTA]);
     if (solve(p->blob[0], p, full)) return 0;
-    if (bml_hadron_neutrinos(by_flavour, log10_GeV, n, p->protons.blob[0], &o)) return 0;
-    for (int i = 0; i < n; i++)
-        flux[i] = by_flavour[i] + by_flavour[n + i] + by_flavour[2 * n + i];
+    if (bml_hadron_neutrinos(electron, log10_GeV, N, protons, &o)) return 0;
+    for (int i = 0; i < N; i++)
+        flux[i] = electron[i] + muon[i] + tau[i];
     return 1;
 }
 
 /* --protons: neutrinos.csv, of the best model and of draws of the posterior. */
 static void write_neutrinos(const problem *p, const bml_mcmc_chain *chain, const best_point *best) {
-    enum { DRAWS = 100, COLUMNS = 7 };
-    static const double level[] = {0.05, 0.25, 0.5, 0.75, 0.95};
+    enum { DRAWS = 100 };
+    enum { LEVELS = 5 };
+    enum { COLUMNS = 2 + LEVELS };
+    static const char head[] = "E_GeV,E2F_best_GeV_cm2_s,lo90,lo50,median,hi50,hi90";
+    static const double level[LEVELS] = {0.05, 0.25, 0.5, 0.75, 0.95};
     char err[ERROR_SIZE];
     double log10_GeV[N_NEUTRINOS];
-    double flux[DRAWS + 1][N_NEUTRINOS];
+    double flux[DRAWS][N_NEUTRINOS];
+    double best_flux[N_NEUTRINOS];
     double table[N_NEUTRINOS][COLUMNS] = {{0}};
     double full[N_PAR];
     const size_t all = chain->n_steps * (size_t)chain->n_walkers;
     int n = 0;
     if (!p->protons.blob) return;
-    for (int i = 0; i < N_NEUTRINOS; i++) {
+    for (int i = 0; i < N_NEUTRINOS; i++)
         log10_GeV[i] = 1 + 0.1 * i;
-        table[i][0] = pow(10, log10_GeV[i]);
-    }
     for (size_t k = 0; k < DRAWS; k++) {
-        expand(full, p, chain->theta + all * k / DRAWS * (size_t)p->n_free);
-        n += neutrinos_of(flux[n], log10_GeV, N_NEUTRINOS, p, full);
+        const size_t row = all * k / DRAWS;
+        expand(full, p, chain->theta + row * (size_t)p->n_free);
+        n += neutrinos_of(flux[n], log10_GeV, p, full);
     }
-    if (!neutrinos_of(flux[DRAWS], log10_GeV, N_NEUTRINOS, p, best->full)) return;
-    for (int i = 0; i < N_NEUTRINOS && n > 0; i++) {
+    if (!neutrinos_of(best_flux, log10_GeV, p, best->full)) return;
+    for (int i = 0; i < N_NEUTRINOS; i++) {
         double one[DRAWS];
+        double *row = table[i];
+        row[0] = pow(10, log10_GeV[i]);
+        if (n == 0) continue;
         for (int k = 0; k < n; k++)
             one[k] = flux[k][i];
         qsort(one, (size_t)n, sizeof *one, compare_double);
-        table[i][1] = flux[DRAWS][i];
-        for (int c = 0; c < 5; c++)
-            table[i][2 + c] = one[(int)(level[c] * (n - 1) + 0.5)];
+        row[1] = best_flux[i];
+        for (int c = 0; c < LEVELS; c++) {
+            const int rank = (int)(level[c] * (n - 1) + 0.5);
+            row[2 + c] = one[rank];
+        }
     }
-    if (csv_write(p->opt->out, "neutrinos.csv", "E_GeV,E2F_best_GeV_cm2_s,lo90,lo50,median,hi50,hi90", table[0],
-                  N_NEUTRINOS, COLUMNS, err))
-        fail("%s", err);
+    if (csv_write(p->opt->out, "neutrinos.csv", head, table[0], N_NEUTRINOS, COLUMNS, err)) fail("%s", err);
 }
 
 /* Everything that a fit leaves, at once. Returns whether pictures are missing. */
@@ -191,17 +209,17 @@ static const char about[] =
     "Parameters and the ranges in which they are fitted (--prior and --fix may go beyond), log10: log_R [cm] 14..17, "
     "log_B [G] -2..2, log_gamma_min 0.1..4, log_gamma_max\n"
     "gamma_min + 2..8 and confined, log_l_e (injection compactness) -5..-1, p 1.5..3,\n"
-    "log_delta 0..3, ln_f [dex] -10..1; with --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3.\n"
-    "With --field and --thermal those of the surroundings, log10; in brackets what holds unless --free names it:\n"
+    "log_delta 0..3, ln_f [dex] -10..1. With --electrons log_gamma_break 1..8, p2 1.5..6, curvature 0..3.\n"
+    "With --field and --thermal those of the surroundings, log10. In brackets what holds unless --free names it:\n"
     "  grey       log_u_ext [erg/cm3] -8..3, log_T_ext [K] 2..7, both in the blob's frame\n"
-    "  any other  log_Gamma 0..3 [= log_delta]; log_distance [cm] 15..21 (but cmb); log_L_disc [erg/s] 41..48\n"
-    "  blr, lines log_R_blr [cm] 14..19.5 [= 0.5 log_L_disc - 5.5], log_f_blr -4..0 [-1]; blr: Lyman alpha; lines: 25\n"
+    "  any other  log_Gamma 0..3 [= log_delta], log_distance [cm] 15..21 (but cmb), log_L_disc [erg/s] 41..48\n"
+    "  blr, lines log_R_blr [cm] 14..19.5 [= 0.5 log_L_disc - 5.5], log_f_blr -4..0 [-1]. blr: Lyman alpha. lines: 25\n"
     "             of them, R_blr that of H beta\n"
     "  torus      log_R_torus [cm] 15.5..21 [= 0.5 log_L_disc - 4.1021], log_f_torus -4..0 [-0.301],\n"
     "             log_T_torus [K] 2..3.5 [3]\n"
     "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
     "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
-    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2]; --model is then a network of\n"
+    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2]. --model is then a network of\n"
     "train_surrogate --protons, and neutrinos.csv has the neutrinos.\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
@@ -220,7 +238,8 @@ static int fit_one(options *opt, const option_row *rows) {
     problem p;
     set_up(&p, opt);
     if (farm_rank() > 0) return serve(&p);
-    if (out_folder(opt->out, err) || out_lock(opt->out, err)) fail("%s", err);
+    if (out_folder(opt->out, err)) fail("%s", err);
+    if (out_lock(opt->out, err)) fail("%s", err);
     const int status = opt->calibrate ? calibrate(&p) : fit(&p, rows);
     farm_dismiss();
     clean_up(&p);

@@ -167,6 +167,18 @@ typedef struct problem {
     guide guide;
 } problem;
 
+/* Room for [rows][columns] doubles, yours to free, or the end. */
+static double *room(long rows, long columns) {
+    const size_t n = (size_t)rows * (size_t)columns;
+    double *x = malloc((n + !n) * sizeof *x);
+    if (!x) fail("fit_sed: out of memory");
+    return x;
+}
+
+static void copy_doubles(double *to, const double *from, long n) {
+    if (n) memcpy(to, from, (size_t)n * sizeof *to);
+}
+
 /* ==== the model =================================================================================================== */
 
 /* Which parameters a model has. */

@@ -56,7 +56,6 @@ static const options options_default = {.systematic_scatter = 1,
                                         .live = 400,
                                         .seed = 1,
                                         .confidence = 0.95,
-                                        .min_ess = 400,
                                         .out = "fit_sed_out"};
 
 static int options_add(option_row *rows, int n, const option_row *more, int count) {
@@ -259,7 +258,7 @@ static int options_sampling(option_row *rows, int n, options *o) {
          .min = 0,
          .max = 1e9,
          .value = "N",
-         .help = "effective samples wanted of every parameter"},
+         .help = "effective samples wanted of every parameter; 0: 400, of importance sampling 5000"},
         {.name = "draws",
          .integer = &o->draws,
          .min = 100,
@@ -348,6 +347,7 @@ static void options_around(options *o) {
 static void options_check(options *o) {
     options_around(o);
     if (o->steps == 0) o->steps = o->model ? 20000 : 6000;
+    if (o->min_ess == 0) o->min_ess = o->sampler == SAMPLER_IMPORTANCE ? 5000 : 400;
     if (o->moves == MOVES_AUTO) o->moves = o->model ? MOVES_MIXTURE : MOVES_SURROGATE;
     if (o->sampler == SAMPLER_NUTS && !o->model) fail("fit_sed: --sampler nuts needs gradients: give --model");
     if (o->reweigh == 1 && !o->model) fail("fit_sed: --reweigh needs --model");

@@ -201,24 +201,35 @@ static void print_other(const problem *p, const posterior *post, const other_run
     }
 }
 
-/* What the two evidences say, as Kass & Raftery (1995, JASA 90, 773) call it; yellow where one of them stands on a run
-   that its own verdict refuses, this one's so far among them. */
+/* What |ln B| is called below these values (Kass & Raftery 1995, JASA 90, 773). */
+static const struct evidence_word {
+    double below;
+    const char *word;
+} evidence_words[] = {
+    {1, "the data do not choose between the two"},
+    {3, "positive"},
+    {5, "strong"},
+    {HUGE_VAL, "very strong"},
+};
+
+/* What the two evidences say; yellow where one of them stands on a run that its own verdict refuses, this one's so far
+   among them. */
 static void judge_other(verdict *v, const posterior *post, const other_run *o) {
     const double ln_b = post->log_z - o->log_z;
     const double error = hypot(post->log_z_error, o->log_z_error);
     if (!isfinite(ln_b)) return;
+    const struct evidence_word *says = evidence_words;
+    const int undecided = fabs(ln_b) < 2 * error;
+    while (!undecided && !(fabs(ln_b) < says->below))
+        says++;
+    const char *for_whom = ln_b > 0 ? " for this one" : " for the other";
+    if (says == evidence_words) for_whom = "";
     const int refused = o->refused || verdict_status(v);
-    const char *word = fabs(ln_b) < 2 * error || fabs(ln_b) < 1 ? "the data do not choose between the two"
-                       : fabs(ln_b) < 3                         ? "positive"
-                       : fabs(ln_b) < 5                         ? "strong"
-                                                                : "very strong";
+    const int colour = refused ? VERDICT_YELLOW : VERDICT_GREEN;
+    const char *but = refused ? "; one of the evidences is of a run that is not to be trusted" : "";
     printf("ln Bayes factor of this run over the other: %.2f +- %.2f\n", ln_b, error);
-    verdict_add(v, refused ? VERDICT_YELLOW : VERDICT_GREEN, "ln_bayes", ln_b,
-                "ln Bayes factor over the other run, +- %.2f: %s%s%s.", error, word,
-                *word == 't' ? ""
-                : ln_b > 0   ? " for this one"
-                             : " for the other",
-                refused ? "; one of the evidences is of a run that is not to be trusted" : "");
+    verdict_add(v, colour, "ln_bayes", ln_b, "ln Bayes factor over the other run, +- %.2f: %s%s%s.", error, says->word,
+                for_whom, but);
 }
 
 /* The first `keep` of d columns of theta [n][d]; yours to free. */

@@ -470,7 +470,7 @@ static void sample_importance(posterior *post, problem *p) {
                                                .learn = guide_learn,
                                                .user = p,
                                                .error = opt->evidence_error,
-                                               .min_ess = fmax(opt->min_ess, 5000),
+                                               .min_ess = opt->min_ess,
                                                .progress = show_importance,
                                                .progress_user = p};
     if (bml_mcmc_importance_create(&post->importance, &config, why)) fail("fit_sed: %s", why);

@@ -520,7 +520,7 @@ def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0
 
     Returns a Run: log_z, log_z_error, weighted points (theta, log_likelihood, weight), chain [draws][1][d].
     """
-    s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
+    s = _Sampler()
     n_dim = s.target(prior, transform, n_dim)
     names, array = s.names(prior, names, n_dim)
     c = abi.bml_mcmc_nested_config(n_dim=n_dim, live_points=whole(live_points, "live_points"), seed=whole(seed, "seed"),
@@ -532,15 +532,7 @@ def nested(log_likelihood, prior=None, *, transform=None, n_dim=0, live_points=0
     if wrapped is not None:
         s.kept.append(spread(wrapped, n_dim, "wrapped").astype(np.uint8))
         c.wrapped = pointer(s.kept[-1])
-    c.progress = s.progress(progress, abi.bml_mcmc_nested_progress_fn, abi.bml_mcmc_nested_progress)
-    check("mcmc", lib.bml_mcmc_nested_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
-    try:
-        message = lambda: lib.bml_mcmc_nested_message(handle).decode("utf-8", "replace")
-        with _State(state, "nested", handle, s, message):
-            s.finish(lib.bml_mcmc_nested_run(handle, max_evaluations), message(), _SOFT)
-        return _weighted("nested", handle, s, message, names, draws, seed, abi.bml_mcmc_nested_result())
-    finally:
-        lib.bml_mcmc_nested_free(handle)
+    return _run_weighted("nested", s, c, names, draws, seed, state, max_evaluations, progress)
 
 
 def importance(log_likelihood, prior=None, *, transform=None, n_dim=0, points=0, seed=0, names=None, min_ess=0.0, error=0.0,
@@ -553,22 +545,30 @@ def importance(log_likelihood, prior=None, *, transform=None, n_dim=0, points=0,
 
     Returns a Run as of nested.
     """
-    s, why, handle = _Sampler(), Why(), ctypes.c_void_p()
+    s = _Sampler()
     n_dim = s.target(prior, transform, n_dim)
     names, array = s.names(prior, names, n_dim)
     c = abi.bml_mcmc_importance_config(n_dim=n_dim, points=whole(points, "points"), seed=whole(seed, "seed"), names=array,
                                        min_ess=min_ess, error=error)
     c.log_likelihood = s.log_prob(log_likelihood)
     s.set_prior(c, prior, transform)
-    c.progress = s.progress(progress, abi.bml_mcmc_importance_progress_fn, abi.bml_mcmc_importance_progress)
-    check("mcmc", lib.bml_mcmc_importance_create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
+    return _run_weighted("importance", s, c, names, draws, seed, state, max_evaluations, progress)
+
+
+def _run_weighted(kind, s, c, names, draws, seed, state, max_evaluations, progress):
+    """Makes the sampler of the config c, runs it, frees it; its Run."""
+    why, handle = Why(), ctypes.c_void_p()
+    create, run, free, says = [getattr(lib, "bml_mcmc_%s_%s" % (kind, f)) for f in ("create", "run", "free", "message")]
+    shown, result = [getattr(abi, "bml_mcmc_%s_%s" % (kind, t)) for t in ("progress", "result")]
+    c.progress = s.progress(progress, getattr(abi, "bml_mcmc_%s_progress_fn" % kind), shown)
+    check("mcmc", create(ctypes.addressof(handle), ctypes.addressof(c), why.buffer), why)
     try:
-        message = lambda: lib.bml_mcmc_importance_message(handle).decode("utf-8", "replace")
-        with _State(state, "importance", handle, s, message):
-            s.finish(lib.bml_mcmc_importance_run(handle, max_evaluations), message(), _SOFT)
-        return _weighted("importance", handle, s, message, names, draws, seed, abi.bml_mcmc_importance_result())
+        message = lambda: says(handle).decode("utf-8", "replace")
+        with _State(state, kind, handle, s, message):
+            s.finish(run(handle, max_evaluations), message(), _SOFT)
+        return _weighted(kind, handle, s, message, names, draws, seed, result())
     finally:
-        lib.bml_mcmc_importance_free(handle)
+        free(handle)
 
 
 def _weighted(kind, handle, s, message, names, draws, seed, r):
