@@ -53,7 +53,8 @@
 #define BML_VERSION "0.2.0"
 #endif
 
-enum { ERROR_SIZE = 512, PATH_SIZE = 1024 };
+enum { ERROR_SIZE = 512 };
+enum { PATH_SIZE = 1024 };
 
 /* ==== errors ====================================================================================================== */
 
@@ -121,21 +122,24 @@ static inline size_t real_prefix(double *value, const char *text) {
         return (size_t)(end - text);
     }
     const size_t whole = sign + digit_run(text + sign);
-    const size_t fraction = text[whole] == '.' ? 1 + digit_run(text + whole + 1) : 0;
-    if (whole == sign && fraction < 2) return 0;
-    size_t n = whole + fraction;
+    const size_t has_point = text[whole] == '.';
+    const size_t decimals = has_point ? digit_run(text + whole + 1) : 0;
+    if (whole == sign && decimals == 0) return 0;
+    size_t n = whole + has_point + decimals;
     if (text[n] == 'e' || text[n] == 'E') {
-        const size_t power = n + 1 + (text[n + 1] == '-' || text[n + 1] == '+');
+        const char after = text[n + 1];
+        const size_t power = n + 1 + (after == '-' || after == '+');
         const size_t digits = digit_run(text + power);
         if (digits) n = power + digits;
     }
     *value = strtod(text, &end);
     if (end == text + n) return n; /* this locale has a point */
-    snprintf(point, sizeof point, "%.1f", 0.5);
-    const int point_length = (int)strlen(point) - 2;
     if (n + sizeof point > sizeof token) return 0;
-    snprintf(token, sizeof token, "%.*s%.*s%.*s", (int)whole, text, fraction ? point_length : 0, point + 1,
-             (int)(fraction ? n - whole - 1 : n - whole), text + whole + (fraction ? 1 : 0));
+    snprintf(point, sizeof point, "%.1f", 0.5);
+    const char *rest = text + whole + has_point;
+    const int rest_length = (int)(text + n - rest);
+    const int point_length = has_point ? (int)strlen(point) - 2 : 0;
+    snprintf(token, sizeof token, "%.*s%.*s%.*s", (int)whole, text, point_length, point + 1, rest_length, rest);
     *value = strtod(token, &end);
     return n;
 }
@@ -177,21 +181,34 @@ enum { TEXT_LINE_MAX = 65536 };                 /* a longer line is an error [by
 static const size_t TEXT_MAX = (size_t)1 << 30; /* so is a longer file [bytes] */
 
 typedef struct text_file {
-    char *data, *next, *end; /* owned copy, ends with a NUL; where the next line starts; that NUL */
-    long line;               /* number of the line returned last, from 1 */
-    char name[PATH_SIZE];    /* for messages */
+    char *data;           /* owned copy, ends with a NUL */
+    char *next;           /* where the next line starts */
+    char *end;            /* that NUL */
+    long line;            /* number of the line returned last, from 1 */
+    char name[PATH_SIZE]; /* for messages */
 } text_file;
+
+/* What is wrong with its present line; returns -1. */
+COMMON_PRINTF(3, 4) static inline int text_error(char *err, const text_file *t, const char *fmt, ...) {
+    va_list ap;
+    const int n = snprintf(err, ERROR_SIZE, "%.300s:%ld: ", t->name, t->line);
+    va_start(ap, fmt);
+    vsnprintf(err + n, (size_t)(ERROR_SIZE - n), fmt, ap);
+    va_end(ap);
+    return -1;
+}
 
 /* Nothing but text, and no line too long. */
 static inline int text_check(const text_file *t, char *err) {
     const char *start = t->data;
     long line = 1;
     for (const char *s = t->data; s < t->end; s++) {
-        unsigned char c = (unsigned char)*s;
+        const unsigned char c = (unsigned char)*s;
+        const int is_control = c < ' ' && c != '\t' && c != '\r';
         if (c == '\n') {
             line++;
             start = s + 1;
-        } else if ((c < ' ' && c != '\t' && c != '\r') || c == 127) {
+        } else if (is_control || c == 127) {
             return error_at(err, t->name, line, "not a text table (it holds the byte 0x%02x)", c);
         } else if (s - start >= TEXT_LINE_MAX) {
             return error_at(err, t->name, line, "line longer than %d bytes", TEXT_LINE_MAX);
@@ -236,7 +253,7 @@ static inline char *file_read(size_t *size_out, const char *path, char *err) {
     char *data = malloc(room + 1);
     FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
     if (!f || !data) {
-        int reason = f ? ENOMEM : errno;
+        const int reason = f ? ENOMEM : errno;
         free(data);
         if (f && f != stdin) fclose(f);
         error_set(err, "%.300s: %s", path, strerror(reason));
@@ -250,7 +267,8 @@ static inline char *file_read(size_t *size_out, const char *path, char *err) {
         data = more;
         room *= 2;
     }
-    int bad = ferror(f) ? errno : got > 0 ? EFBIG : 0;
+    int bad = got > 0 ? EFBIG : 0;
+    if (ferror(f)) bad = errno;
     if (f != stdin) fclose(f);
     if (bad) {
         free(data);
@@ -265,8 +283,10 @@ static inline char *file_read(size_t *size_out, const char *path, char *err) {
 static inline int text_open(text_file *t, const char *path, char *err) {
     size_t size;
     char *data = file_read(&size, path, err);
+    const char *name = strcmp(path, "-") ? path : "standard input";
     memset(t, 0, sizeof *t);
-    return data ? text_start(t, data, size, strcmp(path, "-") ? path : "standard input", err) : -1;
+    if (!data) return -1;
+    return text_start(t, data, size, name, err);
 }
 
 /* The next line without its end, or NULL after the last. The caller may change its bytes. */
@@ -282,36 +302,47 @@ static inline char *text_line(text_file *t) {
     return line;
 }
 
+/* Takes the "quoted" part at *in to *out, without its quotes; -1: it is not closed. */
+static inline int split_quoted(char **in, char **out) {
+    char *from = *in + 1;
+    char *to = *out;
+    while (*from && (*from != '"' || from[1] == '"')) {
+        if (*from == '"') from++;
+        *to++ = *from++;
+    }
+    if (!*from) return -1;
+    *in = from + 1;
+    *out = to;
+    return 0;
+}
+
 /* Splits a line in place at every separator (' ' stands for any stretch of blanks) outside "quotes", whose inner ""
    means one ". Returns the number of fields, max + 1 when there are more, -1 when a quote is not closed. */
 static inline int split(char **field, int max, char *line, char separator) {
+    const int by_blanks = separator == ' ';
     char *in = line;
-    char *out;
     int n = 0;
     for (;;) {
-        while (is_space(*in) && (separator == ' ' || *in != separator))
+        while (is_space(*in) && (by_blanks || *in != separator))
             in++;
-        if (!*in && (separator == ' ' || n == 0)) return n;
+        if (!*in && (by_blanks || n == 0)) return n;
         if (n == max) return max + 1;
-        field[n++] = out = in;
-        int quoted = *in == '"';
+        char *start = in;
+        char *out = in;
+        const int quoted = *in == '"';
+        field[n++] = start;
         if (quoted) {
-            for (in++; *in && (*in != '"' || in[1] == '"'); *out++ = *in++)
-                if (*in == '"') in++;
-            if (!*in++) return -1;
-            while (is_space(*in) && separator != ' ')
+            if (split_quoted(&in, &out)) return -1;
+            while (is_space(*in) && !by_blanks)
                 in++;
         }
-        while (*in && *in != separator && !(separator == ' ' && is_space(*in)))
+        while (*in && *in != separator && !(by_blanks && is_space(*in)))
             *out++ = *in++;
-        if (!*in) {
-            *out = 0;
-            if (!quoted) trim(field[n - 1]);
-            return n;
-        }
-        in++;
+        const int last = !*in;
+        if (!last) in++;
         *out = 0;
-        if (!quoted) trim(field[n - 1]);
+        if (!quoted) trim(start);
+        if (last) return n;
     }
 }
 
@@ -346,18 +377,23 @@ typedef struct option_row {
     double *real;
     const char **text;
     option_list *list;
-    double min, max;   /* range of a number, ends included; both 0: any */
+    double min; /* range of a number, ends included; both 0: any */
+    double max;
     const char *value; /* what --help calls the value, or the words of a choice */
     const char *help;  /* with the unit */
 } option_row;
 
-enum { OPTION_MAX = 96, OPTIONS_HELP = -2, OPTIONS_VERSION = -3 };
+enum { OPTION_MAX = 96 };
+enum { OPTIONS_HELP = -2 };
+enum { OPTIONS_VERSION = -3 };
 
 /* Position of word among "a|b|c", or -1. */
 static inline int choice_index(const char *choices, const char *word) {
-    size_t n = strlen(word);
+    const size_t n = strlen(word);
+    if (n == 0) return -1;
     for (int i = 0; choices; i++) {
-        if (!strncmp(choices, word, n) && (choices[n] == '|' || !choices[n]) && n) return i;
+        const int begins = !strncmp(choices, word, n);
+        if (begins && (choices[n] == '|' || !choices[n])) return i;
         choices = strchr(choices, '|');
         if (choices) choices++;
     }
@@ -374,8 +410,10 @@ static inline void choice_word(char *word, size_t size, const char *choices, int
 /* The present value of an option, as text; empty when it has none. */
 static inline void option_show(char *s, size_t size, const option_row *o) {
     s[0] = 0;
-    if (o->flag)
-        snprintf(s, size, "%s", *o->flag < 0 ? "as needed" : *o->flag ? "yes" : "no");
+    if (o->flag && *o->flag < 0)
+        snprintf(s, size, "as needed");
+    else if (o->flag)
+        snprintf(s, size, "%s", *o->flag ? "yes" : "no");
     else if (o->choice)
         choice_word(s, size, o->value, *o->choice);
     else if (o->integer)
@@ -393,50 +431,67 @@ static inline void options_help(FILE *f, const option_row *options, const char *
     for (const option_row *o = options; o->name; o++) {
         char left[128];
         char preset[128];
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->flag ? "" : " ", o->flag || !o->value ? "" : o->value);
+        const char *value = o->value ? o->value : "";
+        const char *help = o->help ? o->help : "";
+        if (o->flag)
+            snprintf(left, sizeof left, "--%s", o->name);
+        else
+            snprintf(left, sizeof left, "--%s %s", o->name, value);
+        const char *next_line = strlen(left) > 26 ? "\n                             " : "";
         option_show(preset, sizeof preset, o);
-        fprintf(f, "  %-26s %s%s%s%s", left, strlen(left) > 26 ? "\n                             " : "",
-                o->help ? o->help : "", preset[0] ? " [" : "", preset);
-        fprintf(f, "%s\n", preset[0] ? "]" : "");
+        fprintf(f, "  %-26s %s%s", left, next_line, help);
+        if (preset[0]) fprintf(f, " [%s]", preset);
+        fputc('\n', f);
     }
     fprintf(f, "  %-26s this text\n", "--help");
     fprintf(f, "  %-26s %s\n", "--version", BML_VERSION);
 }
 
+/* A seed. */
+static inline int option_set_natural(const option_row *o, const char *s, char *err) {
+    char *end;
+    errno = 0;
+    const unsigned long long seed = strtoull(s, &end, 10);
+    if (end == s || *end || strchr(s, '-') || errno)
+        return error_set(err, "--%s: '%.100s' is not a whole number from 0 to 2^64 - 1", o->name, s);
+    *o->natural = seed;
+    return 0;
+}
+
+/* A number within its range. */
+static inline int option_set_number(const option_row *o, const char *s, char *err) {
+    double number = 0;
+    long n = 0;
+    const char *wrong = o->integer ? read_integer(&n, s) : read_real(&number, s);
+    if (wrong) return error_set(err, "--%s: '%.100s' %s", o->name, s, wrong);
+    if (o->integer) number = (double)n;
+    const int limited = o->min < o->max;
+    const int outside = number < o->min || number > o->max;
+    if (limited && outside) return error_set(err, "--%s: %.100s is outside %g to %g", o->name, s, o->min, o->max);
+    if (o->integer)
+        *o->integer = n;
+    else
+        *o->real = number;
+    return 0;
+}
+
 /* Sets one option from its text. */
 static inline int option_set(const option_row *o, const char *s, char *err) {
-    const char *wrong = NULL;
-    double number = 0;
-    int limited = o->min < o->max;
+    option_list *list = o->list;
+    if (o->natural) return option_set_natural(o, s, err);
+    if (o->integer || o->real) return option_set_number(o, s, err);
     if (o->choice) {
-        int i = choice_index(o->value, s);
+        const int i = choice_index(o->value, s);
         if (i < 0) return error_set(err, "--%s: '%.100s' is not one of %s", o->name, s, o->value);
         *o->choice = i;
     } else if (o->text) {
         *o->text = s;
-    } else if (o->list) {
-        if (o->list->n == (int)(sizeof o->list->item / sizeof *o->list->item))
-            return error_set(err, "--%s: given too often", o->name);
-        o->list->item[o->list->n++] = s;
-    } else if (o->natural) {
-        errno = 0;
-        char *end;
-        unsigned long long seed = strtoull(s, &end, 10);
-        if (end == s || *end || strchr(s, '-') || errno)
-            return error_set(err, "--%s: '%.100s' is not a whole number from 0 to 2^64 - 1", o->name, s);
-        *o->natural = seed;
-    } else if (o->integer) {
-        long n = 0;
-        wrong = read_integer(&n, s);
-        number = (double)n;
-        if (!wrong && !(limited && (number < o->min || number > o->max))) *o->integer = n;
-    } else if (o->real) {
-        wrong = read_real(&number, s);
-        if (!wrong && !(limited && (number < o->min || number > o->max))) *o->real = number;
+    } else if (list) {
+        const int most = (int)(sizeof list->item / sizeof *list->item);
+        if (list->n == most) return error_set(err, "--%s: given too often", o->name);
+        list->item[list->n] = s;
+        list->n++;
     }
-    if (wrong) return error_set(err, "--%s: '%.100s' %s", o->name, s, wrong);
-    if (limited && (number < o->min || number > o->max))
-        return error_set(err, "--%s: %.100s is outside %g to %g", o->name, s, o->min, o->max);
     return 0;
 }
 
@@ -453,7 +508,8 @@ static inline int word_distance(const char *a, const char *b) {
         row[0] = i;
         for (int k = 1; k <= n; k++) {
             const int change = corner + (a[i - 1] != b[k - 1]);
-            const int gap = 1 + (row[k] < row[k - 1] ? row[k] : row[k - 1]);
+            int gap = row[k] + 1;
+            if (row[k - 1] < row[k]) gap = row[k - 1] + 1;
             corner = row[k];
             row[k] = change < gap ? change : gap;
         }
@@ -483,7 +539,7 @@ static inline int option_unknown(const char *word, const option_row *options, ch
         names[n] = options[n].name;
         n++;
     }
-    snprintf(asked, sizeof asked, "%.*s", (int)strcspn(word, "="), word + strspn(word, "-"));
+    snprintf(asked, sizeof asked, "%s", word + strspn(word, "-"));
     asked[strcspn(asked, "=")] = 0;
     const char *nearest = word_nearest(asked, names, n);
     if (!nearest) return error_set(err, "%.100s: no such option (see --help)", word);
@@ -500,20 +556,27 @@ static inline int options_read(int argc, char **argv, const option_row *options,
     memset(known, 0, sizeof known);
     for (; options[n_rows].name && n_rows < OPTION_MAX; n_rows++) {
         const option_row *o = &options[n_rows];
-        struct option positive = {o->name, o->flag ? no_argument : required_argument, NULL, 256 + n_rows};
-        struct option negative = {negated[n_rows], no_argument, NULL, 1024 + n_rows};
-        known[n++] = positive;
-        snprintf(negated[n_rows], sizeof negated[n_rows], "no-%s", o->name);
-        if (o->flag) known[n++] = negative;
+        char *no = negated[n_rows];
+        known[n].name = o->name;
+        known[n].has_arg = o->flag ? no_argument : required_argument;
+        known[n].val = 256 + n_rows;
+        n++;
+        if (!o->flag) continue;
+        snprintf(no, sizeof negated[n_rows], "no-%s", o->name);
+        known[n].name = no;
+        known[n].has_arg = no_argument;
+        known[n].val = 1024 + n_rows;
+        n++;
     }
     known[n].name = "help";
-    known[n++].val = 'h';
-    known[n].name = "version";
-    known[n].val = 'v';
+    known[n].val = 'h';
+    known[n + 1].name = "version";
+    known[n + 1].val = 'v';
     opterr = 0;
     optind = 0; /* start afresh, also when called twice */
-    int code;
-    while ((code = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
+    for (;;) {
+        const int code = getopt_long(argc, argv, ":h", known, NULL);
+        if (code == -1) return optind;
         const char *word = argv[optind > 0 ? optind - 1 : 0];
         if (code == 'h') return OPTIONS_HELP;
         if (code == 'v') return OPTIONS_VERSION;
@@ -521,14 +584,13 @@ static inline int options_read(int argc, char **argv, const option_row *options,
         if (code == '?' && optopt > 0 && optopt < 256)
             return error_set(err, "-%c: no such option (see --help)", optopt);
         if (code == '?') return option_unknown(word, options, err);
-        if (code >= 1024)
-            *options[code - 1024].flag = 0;
-        else if (options[code - 256].flag)
-            *options[code - 256].flag = 1;
-        else if (option_set(&options[code - 256], optarg, err))
+        const int negative = code >= 1024;
+        const option_row *o = &options[negative ? code - 1024 : code - 256];
+        if (o->flag)
+            *o->flag = !negative;
+        else if (option_set(o, optarg, err))
             return -1;
     }
-    return optind;
 }
 
 /* OpenMP's idle threads spin by default, which makes a busy machine two to four times slower. The runtime reads its
@@ -539,7 +601,9 @@ static inline void wait_passively(void) {
     enum { ROOM = 1 << 21 };
     const char *preload = getenv("LD_PRELOAD");
     const int chosen = getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME");
-    FILE *f = chosen || (preload && strstr(preload, "vgpreload")) ? NULL : fopen("/proc/self/cmdline", "rb");
+    const int valgrind = preload && strstr(preload, "vgpreload");
+    if (chosen || valgrind) return;
+    FILE *f = fopen("/proc/self/cmdline", "rb");
     if (!f) return;
     char *text = malloc(ROOM);
     const size_t size = text ? fread(text, 1, ROOM, f) : 0;
@@ -605,7 +669,10 @@ static inline double number_in_file(const char *path, double *second) {
     fclose(f);
     text[size] = 0;
     const size_t n = real_prefix(&first, text);
-    if (second && !real_prefix(second, text + n + strspn(text + n, " "))) *second = 0;
+    const char *rest = text + n;
+    while (*rest == ' ')
+        rest++;
+    if (second && !real_prefix(second, rest)) *second = 0;
     return n ? first : 0;
 }
 
@@ -640,7 +707,8 @@ static inline int threads_or_all(long asked) {
     const char *slurm = getenv("SLURM_CPUS_PER_TASK");
     const int quota = quota_processors();
     long share = 0;
-    if (slurm && !read_integer(&share, slurm) && share > 0 && share < most) most = (int)share;
+    const int told = slurm && !read_integer(&share, slurm);
+    if (told && share > 0 && share < most) most = (int)share;
     return quota > 0 && quota < most ? quota : most;
 #else
     (void)asked;
@@ -687,7 +755,9 @@ static inline double seconds_now(void) {
 
 typedef struct progress_bar {
     const char *what;
-    double total, start, last;
+    double total;
+    double start;
+    double last;
     int shown; /* 1: a bar on a terminal, 2: lines elsewhere */
 } progress_bar;
 
@@ -698,36 +768,45 @@ static inline void progress_begin(progress_bar *p, const char *what, double tota
     p->what = what;
     p->total = total;
     p->start = seconds_now();
-    p->shown = quiet ? 0 : isatty(STDERR_FILENO) ? 1 : 2;
+    p->shown = isatty(STDERR_FILENO) ? 1 : 2;
+    if (quiet) p->shown = 0;
     p->last = p->shown == 2 ? p->start : 0;
 }
 
 /* The bar as text: "sampling [=====>    ]  52 %, 0:41 left, note". */
 static inline void progress_text(char *s, size_t size, const progress_bar *p, double done, double now,
                                  const char *note) {
-    char bar[31];
+    enum { WIDE = 30 };
+    char bar[WIDE + 1];
     double fraction = p->total > 0 ? done / p->total : 1;
     if (!(fraction >= 0)) fraction = 0;
     if (fraction > 1) fraction = 1;
-    for (int i = 0; i < 30; i++)
-        bar[i] = i < (int)(30 * fraction) ? '=' : ' ';
-    if (fraction < 1) bar[(int)(30 * fraction)] = '>';
-    bar[30] = 0;
-    long left = fraction > 0 ? lround(fmin((now - p->start) * (1 - fraction) / fraction, 1e8)) : -1;
-    if (left < 0)
-        snprintf(s, size, "%s [%s] %3.0f %%", p->what, bar, 100 * fraction);
-    else
-        snprintf(s, size, "%s [%s] %3.0f %%, %ld:%02ld left%s%s", p->what, bar, 100 * fraction, left / 60, left % 60,
-                 note && *note ? ", " : "", note ? note : "");
+    const int reached = (int)(WIDE * fraction);
+    for (int i = 0; i < WIDE; i++)
+        bar[i] = i < reached ? '=' : ' ';
+    if (fraction < 1) bar[reached] = '>';
+    bar[WIDE] = 0;
+    if (!note) note = "";
+    const char *comma = *note ? ", " : "";
+    const double percent = 100 * fraction;
+    if (!(fraction > 0)) {
+        snprintf(s, size, "%s [%s] %3.0f %%", p->what, bar, percent);
+        return;
+    }
+    const double gone = now - p->start;
+    const long left = lround(fmin(gone * (1 - fraction) / fraction, 1e8));
+    snprintf(s, size, "%s [%s] %3.0f %%, %ld:%02ld left%s%s", p->what, bar, percent, left / 60, left % 60, comma, note);
 }
 
 static inline void progress_at(progress_bar *p, double done, const char *note) {
     char line[256];
-    double now = seconds_now();
-    if (!p->shown || now - p->last < (p->shown == 1 ? 0.1 : progress_every)) return;
+    const double now = seconds_now();
+    const int is_bar = p->shown == 1;
+    const double every = is_bar ? 0.1 : progress_every;
+    if (!p->shown || now - p->last < every) return;
     p->last = now;
     progress_text(line, sizeof line, p, done, now, note);
-    fprintf(stderr, p->shown == 1 ? "\r%s\033[K" : "%s\n", line);
+    fprintf(stderr, is_bar ? "\r%s\033[K" : "%s\n", line);
     fflush(stderr);
 }
 
@@ -747,7 +826,8 @@ typedef struct out_name {
 
 typedef struct out_file {
     FILE *f; /* write here */
-    char path[PATH_SIZE], temporary[PATH_SIZE + 32];
+    char path[PATH_SIZE];
+    char temporary[PATH_SIZE + 32];
     out_name *name;
 } out_file;
 
@@ -808,13 +888,15 @@ static inline int out_begin(out_file *o, const char *dir, const char *name, char
 
 /* Files that are to appear together: written whole, still under their temporary names. */
 typedef struct out_waiting {
-    char path[PATH_SIZE + 300], temporary[PATH_SIZE + 300];
+    char path[PATH_SIZE + 300];
+    char temporary[PATH_SIZE + 300];
     struct out_waiting *next;
 } out_waiting;
 
 typedef struct out_group {
     int open; /* out_together was called, out_publish not yet */
-    out_waiting *first, **last;
+    out_waiting *first;
+    out_waiting **last;
 } out_group;
 
 static inline out_group *out_the_group(void) {
@@ -868,8 +950,10 @@ static inline void out_together(void) {
 static inline int out_publish(char *err) {
     out_group *g = out_the_group();
     int bad = 0;
-    for (out_waiting *w = g->first; w && !bad; w = w->next)
-        if (rename(w->temporary, w->path)) bad = error_set(err, "%.300s: %s", w->path, strerror(errno));
+    for (out_waiting *w = g->first; w && !bad; w = w->next) {
+        if (!rename(w->temporary, w->path)) continue;
+        bad = error_set(err, "%.300s: %s", w->path, strerror(errno));
+    }
     out_discard_group();
     return bad;
 }
@@ -877,7 +961,8 @@ static inline int out_publish(char *err) {
 /* Closes the file and gives it its name, replacing an earlier one. On failure the earlier one stays. */
 static inline int out_commit(out_file *o, char *err) {
     int reason = ferror(o->f) ? errno : 0; /* of the write that failed, if nothing has failed since */
-    if (ferror(o->f) && reason != ENOSPC && reason != EFBIG && reason != EDQUOT) reason = EIO;
+    const int known = reason == ENOSPC || reason == EFBIG || reason == EDQUOT;
+    if (ferror(o->f) && !known) reason = EIO;
     errno = 0;
     if (!reason && fflush(o->f)) reason = errno ? errno : EIO;
     if (reason) {
@@ -896,7 +981,8 @@ static inline int out_commit(out_file *o, char *err) {
 static inline int out_lock(const char *dir, char *err) {
     const int folder = open(dir, O_RDONLY | O_CLOEXEC);
     if (folder < 0) return error_set(err, "%.300s: %s", dir, strerror(errno));
-    if (!flock(folder, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return 0; /* or a file system without locks */
+    const int refused = flock(folder, LOCK_EX | LOCK_NB);
+    if (!refused || errno != EWOULDBLOCK) return 0; /* or a file system without locks */
     close(folder);
     return error_set(err, "%.300s: another run is writing there", dir);
 }
@@ -912,7 +998,8 @@ static inline int out_folder(const char *dir, char *err) {
         mkdir(path, 0777); /* what fails here fails again below */
         *s = '/';
     }
-    if (mkdir(path, 0777) && errno != EEXIST) return error_set(err, "%.300s: %s", dir, strerror(errno));
+    const int refused = mkdir(path, 0777);
+    if (refused && errno != EEXIST) return error_set(err, "%.300s: %s", dir, strerror(errno));
     out_file trial;
     if (out_begin(&trial, dir, ".trial", err))
         return error_set(err, "%.300s: cannot write there: %s", dir, strerror(errno));
@@ -925,7 +1012,8 @@ static inline int out_folder(const char *dir, char *err) {
 
 typedef struct json_writer {
     FILE *f;
-    int depth, members[16]; /* members written so far at each depth */
+    int depth;
+    int members[16]; /* written so far at each depth */
     char close[16];
 } json_writer;
 
@@ -943,7 +1031,12 @@ static inline void json_string(FILE *f, const char *s) {
 }
 
 static inline void json_key(json_writer *j, const char *key) {
-    if (j->depth > 0) fprintf(j->f, "%s\n%*s", j->members[j->depth]++ ? "," : "", 2 * j->depth, "");
+    if (j->depth > 0) {
+        int *members = &j->members[j->depth];
+        const char *comma = *members ? "," : "";
+        fprintf(j->f, "%s\n%*s", comma, 2 * j->depth, "");
+        (*members)++;
+    }
     if (!key) return;
     json_string(j->f, key);
     fputs(": ", j->f);
@@ -1047,9 +1140,11 @@ static inline void sha256_block(sha256 *h) {
     uint32_t w[64];
     uint32_t v[8];
     memcpy(v, h->state, sizeof v);
-    for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)h->block[4 * i] << 24 | (uint32_t)h->block[4 * i + 1] << 16 |
-               (uint32_t)h->block[4 * i + 2] << 8 | h->block[4 * i + 3];
+    for (int i = 0; i < 16; i++) {
+        w[i] = 0;
+        for (int k = 0; k < 4; k++)
+            w[i] = w[i] << 8 | h->block[4 * i + k];
+    }
     for (int i = 16; i < 64; i++) {
         const uint32_t a = w[i - 15];
         const uint32_t b = w[i - 2];
@@ -1058,11 +1153,13 @@ static inline void sha256_block(sha256 *h) {
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
     for (int i = 0; i < 64; i++) {
-        const uint32_t s1 = sha256_turn(v[4], 6) ^ sha256_turn(v[4], 11) ^ sha256_turn(v[4], 25);
-        const uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
+        const uint32_t a = v[0];
+        const uint32_t e = v[4];
+        const uint32_t s1 = sha256_turn(e, 6) ^ sha256_turn(e, 11) ^ sha256_turn(e, 25);
+        const uint32_t choice = (e & v[5]) ^ (~e & v[6]);
         const uint32_t t1 = v[7] + s1 + choice + sha256_cube_roots[i] + w[i];
-        const uint32_t s0 = sha256_turn(v[0], 2) ^ sha256_turn(v[0], 13) ^ sha256_turn(v[0], 22);
-        const uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+        const uint32_t s0 = sha256_turn(a, 2) ^ sha256_turn(a, 13) ^ sha256_turn(a, 22);
+        const uint32_t majority = (a & (v[1] | v[2])) | (v[1] & v[2]);
         memmove(v + 1, v, 7 * sizeof *v);
         v[4] += t1;
         v[0] = t1 + s0 + majority;
@@ -1102,8 +1199,11 @@ static inline void sha256_file(char text[65], const char *path) {
     text[0] = 0;
     if (!f) return;
     memcpy(h.state, sha256_square_roots, sizeof h.state);
-    for (size_t n; (n = fread(data, 1, sizeof data, f)) > 0;)
+    size_t n;
+    do {
+        n = fread(data, 1, sizeof data, f);
         sha256_add(&h, data, n);
+    } while (n > 0);
     if (!ferror(f)) sha256_text(text, &h);
     fclose(f);
 }
@@ -1180,10 +1280,12 @@ static inline int npy_write(const char *dir, const char *name, const double *dat
     size_t count = 1;
     int n = snprintf(header, 256, "{'descr': '%cf8', 'fortran_order': False, 'shape': (", little ? '<' : '>');
     for (int i = 0; i < n_dim; i++) {
-        if (n_dim > 8 || shape[i] < 0 || (shape[i] && count > SIZE_MAX / sizeof(double) / (size_t)shape[i]))
-            return error_set(err, "%.300s/%.100s: impossible shape", dir, name);
-        count *= (size_t)shape[i];
-        n += snprintf(header + n, 32, i || n_dim == 1 ? "%s%ld," : "%s%ld,", i ? " " : "", shape[i]);
+        const int bad = n_dim > 8 || shape[i] < 0;
+        const size_t rows = bad ? 0 : (size_t)shape[i];
+        const int overflows = rows && count > SIZE_MAX / sizeof(double) / rows;
+        if (bad || overflows) return error_set(err, "%.300s/%.100s: impossible shape", dir, name);
+        count *= rows;
+        n += snprintf(header + n, 32, i ? " %ld," : "%ld,", shape[i]);
     }
     n += snprintf(header + n, 8, "), }");
     size_t length = (size_t)((10 + n + 1 + 63) / 64 * 64 - 10); /* data start at a multiple of 64 */
@@ -1199,47 +1301,69 @@ static inline int npy_write(const char *dir, const char *name, const double *dat
     return out_commit(&o, err);
 }
 
+/* The lead and header [4096] of such a file; -1: it is none. */
+static inline int npy_header(char *header, FILE *f) {
+    unsigned char lead[10];
+    if (fread(lead, 1, 10, f) != 10) return -1;
+    if (memcmp(lead, "\x93NUMPY\x01\x00", 8)) return -1;
+    const size_t length = lead[8] + 256u * lead[9];
+    if (length == 0 || length >= 4096) return -1;
+    if (fread(header, 1, length, f) != length) return -1;
+    header[length] = 0;
+    return 0;
+}
+
+/* What the header says; *count: how many numbers there are. */
+static inline int npy_shape(long *shape, int *n_dim, size_t *count, const char *header) {
+    const uint16_t one = 1;
+    const char *native = *(const unsigned char *)&one ? "<f8" : ">f8";
+    char descr[8] = "";
+    const char *s = strstr(header, "'shape': (");
+    if (!s || !strstr(header, "'fortran_order': False")) return -1;
+    if (sscanf(header, "{'descr': '%3[<>f8]'", descr) != 1) return -1;
+    if (strcmp(descr, native)) return -1;
+    *count = 1;
+    for (s += 10; *n_dim < 4 && *s != ')'; (*n_dim)++) {
+        char *end;
+        const long rows = strtol(s, &end, 10);
+        if (end == s || rows < 1) return -1;
+        if (*count > SIZE_MAX / 16 / (size_t)rows) return -1;
+        shape[*n_dim] = rows;
+        *count *= (size_t)rows;
+        s = end + strspn(end, ", ");
+    }
+    return *s == ')' && *n_dim > 0 ? 0 : -1;
+}
+
+/* The numbers, and nothing after them. NULL: not so, or, with *no_memory, no room. */
+static inline double *npy_numbers(size_t count, FILE *f, int *no_memory) {
+    double *data = malloc(count * sizeof *data);
+    *no_memory = !data;
+    if (!data) return NULL;
+    const size_t got = fread(data, sizeof *data, count, f);
+    if (got == count && fgetc(f) == EOF) return data;
+    free(data);
+    return NULL;
+}
+
 /* Reads such a file back: *data [shape[0]]... is the caller's, *n_dim <= 4. Only what npy_write writes. */
 static inline int npy_read(double **data, long *shape, int *n_dim, const char *dir, const char *name, char *err) {
     char path[PATH_SIZE];
     char header[4096];
-    char descr[8] = "";
-    char *s;
-    unsigned char lead[10];
-    const uint16_t one = 1;
-    size_t length;
-    size_t count = 1;
-    FILE *f;
+    size_t count;
+    int no_memory = 0;
     *data = NULL;
     *n_dim = 0;
-    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-        return error_set(err, "%.300s: too long", dir);
-    if (!(f = fopen(path, "rb"))) return error_set(err, "%.300s: %s", path, strerror(errno));
-    length = fread(lead, 1, 10, f) == 10 && !memcmp(lead, "\x93NUMPY\x01\x00", 8) ? lead[8] + 256u * lead[9] : 0;
-    if (!length || length >= sizeof header || fread(header, 1, length, f) != length) goto bad;
-    header[length] = 0;
-    s = strstr(header, "'shape': (");
-    if (!s || !strstr(header, "'fortran_order': False") || sscanf(header, "{'descr': '%3[<>f8]'", descr) != 1) goto bad;
-    if (strcmp(descr, *(const unsigned char *)&one ? "<f8" : ">f8")) goto bad;
-    for (s += 10; *n_dim < 4 && *s != ')'; (*n_dim)++) {
-        char *end;
-        shape[*n_dim] = strtol(s, &end, 10);
-        if (end == s || shape[*n_dim] < 1 || count > SIZE_MAX / 16 / (size_t)shape[*n_dim]) goto bad;
-        count *= (size_t)shape[*n_dim];
-        s = end + strspn(end, ", ");
-    }
-    if (*s != ')' || *n_dim == 0) goto bad;
-    if (!(*data = malloc(count * sizeof **data))) {
-        fclose(f);
-        return error_set(err, "%.300s: out of memory", path);
-    }
-    if (fread(*data, sizeof **data, count, f) != count || fgetc(f) != EOF) goto bad;
+    const int length = snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (length >= (int)sizeof path) return error_set(err, "%.300s: too long", dir);
+    FILE *f = fopen(path, "rb");
+    if (!f) return error_set(err, "%.300s: %s", path, strerror(errno));
+    int bad = npy_header(header, f);
+    if (!bad) bad = npy_shape(shape, n_dim, &count, header);
+    if (!bad) *data = npy_numbers(count, f, &no_memory);
     fclose(f);
-    return 0;
-bad:
-    fclose(f);
-    free(*data);
-    *data = NULL;
+    if (*data) return 0;
+    if (no_memory) return error_set(err, "%.300s: out of memory", path);
     return error_set(err, "%.300s: no array as these programs write it", path);
 }
 
@@ -1261,9 +1385,13 @@ static inline int csv_write(const char *dir, const char *name, const char *heade
     out_file o;
     if (out_begin(&o, dir, name, err)) return -1;
     fprintf(o.f, "%s\n", header);
-    for (long i = 0; i < rows; i++)
-        for (int k = 0; k < columns; k++)
-            fprintf(o.f, "%.9g%c", values[i * columns + k], k + 1 < columns ? ',' : '\n');
+    for (long i = 0; i < rows; i++) {
+        const double *row = values + i * columns;
+        for (int k = 0; k < columns; k++) {
+            const char after = k + 1 < columns ? ',' : '\n';
+            fprintf(o.f, "%.9g%c", row[k], after);
+        }
+    }
     return out_commit(&o, err);
 }
 
@@ -1275,14 +1403,18 @@ static inline int csv_write(const char *dir, const char *name, const char *heade
        p,truncnormal,2.2,0.3,1.5,3          mean, sd, lower, upper
        log_B,table,field.csv                a file beside this one, lines x,density: x ascending, any normalisation */
 
-enum { PRIOR_UNIFORM, PRIOR_LOG_UNIFORM, PRIOR_NORMAL, PRIOR_TABLE, PRIOR_MAX = 64 }; /* kinds as in bml_mcmc.h */
+enum { PRIOR_UNIFORM, PRIOR_LOG_UNIFORM, PRIOR_NORMAL, PRIOR_TABLE }; /* kinds as in bml_mcmc.h */
+enum { PRIOR_MAX = 64 };
 
 typedef struct prior_row {
     char name[32];
     int kind;
-    double lower, upper; /* both zero: no limits (normal) */
-    double mean, sd;     /* normal */
-    double *x, *density; /* [n] table */
+    double lower; /* both zero: no limits (normal) */
+    double upper;
+    double mean; /* normal */
+    double sd;
+    double *x;       /* [n] table */
+    double *density; /* [n] */
     int n;
     long line; /* in the file, for messages */
 } prior_row;
@@ -1301,38 +1433,45 @@ static inline void prior_free(prior_file *p) {
     p->n = 0;
 }
 
+/* Room for a line more; *room lines are there. */
+static inline int prior_table_grow(prior_row *row, int *room, const text_file *t, char *err) {
+    if (row->n < *room) return 0;
+    if (*room > 1 << 20) return text_error(err, t, "more than %d lines", *room);
+    *room = *room ? 2 * *room : 64;
+    const size_t size = (size_t)*room * sizeof *row->x;
+    double *x = realloc(row->x, size);
+    if (x) row->x = x;
+    double *density = realloc(row->density, size);
+    if (density) row->density = density;
+    if (!x || !density) return error_set(err, "out of memory");
+    return 0;
+}
+
 /* Reads lines x,density into the row, which owns them even after an error. */
 static inline int prior_table_text(prior_row *row, text_file *t, char *err) {
-    char *line;
-    char *field[2];
-    const char *wrong = NULL;
-    double x;
-    double density;
     double sum = 0;
-    double *more;
     int room = 0;
-    while ((line = text_line(t))) {
-        if (!*trim(line) || *trim(line) == '#' || (row->n == 0 && !strncmp(trim(line), "x,", 2))) continue;
-        int n = split(field, 2, line, ',');
-        if (n != 2) return error_at(err, t->name, t->line, "needs two fields, x,density");
-        if ((wrong = read_real(&x, field[0])) || (wrong = read_real(&density, field[1])))
-            return error_at(err, t->name, t->line, "x or density %s", wrong);
-        if (density < 0) return error_at(err, t->name, t->line, "density %g is negative", density);
-        if (row->n > 0 && !(x > row->x[row->n - 1])) return error_at(err, t->name, t->line, "x must ascend");
-        if (row->n == room) {
-            if (room > 1 << 20) return error_at(err, t->name, t->line, "more than %d lines", room);
-            room = room ? 2 * room : 64;
-            if ((more = realloc(row->x, (size_t)room * sizeof *more))) row->x = more;
-            if (!more || !(more = realloc(row->density, (size_t)room * sizeof *more)))
-                return error_set(err, "out of memory");
-            row->density = more;
-        }
+    for (char *line = text_line(t); line; line = text_line(t)) {
+        char *field[2];
+        double x;
+        double density;
+        line = trim(line);
+        const int is_head = row->n == 0 && !strncmp(line, "x,", 2);
+        if (!*line || *line == '#' || is_head) continue;
+        if (split(field, 2, line, ',') != 2) return text_error(err, t, "needs two fields, x,density");
+        const char *wrong = read_real(&x, field[0]);
+        if (!wrong) wrong = read_real(&density, field[1]);
+        if (wrong) return text_error(err, t, "x or density %s", wrong);
+        if (density < 0) return text_error(err, t, "density %g is negative", density);
+        const int ascends = row->n == 0 || x > row->x[row->n - 1];
+        if (!ascends) return text_error(err, t, "x must ascend");
+        if (prior_table_grow(row, &room, t, err)) return -1;
         row->x[row->n] = x;
-        row->density[row->n++] = density;
+        row->density[row->n] = density;
+        row->n++;
         sum += density;
     }
-    if (row->n < 2 || !(sum > 0))
-        return error_at(err, t->name, t->line, "needs two lines or more, with some density above zero");
+    if (row->n < 2 || !(sum > 0)) return text_error(err, t, "needs two lines or more, with some density above zero");
     row->lower = row->x[0];
     row->upper = row->x[row->n - 1];
     return 0;
@@ -1351,74 +1490,97 @@ static inline int prior_table(prior_row *row, const text_file *prior, const char
     return bad;
 }
 
+typedef struct prior_kind {
+    const char *name;
+    int kind;
+    int n; /* values that it takes */
+} prior_kind;
+static const prior_kind prior_kinds[] = {
+    {"uniform", PRIOR_UNIFORM, 2}, {"loguniform", PRIOR_LOG_UNIFORM, 2},
+    {"normal", PRIOR_NORMAL, 2},   {"truncnormal", PRIOR_NORMAL, 4},
+    {"table", PRIOR_TABLE, 1},
+};
+
+static inline const prior_kind *prior_kind_of(const char *name) {
+    for (size_t k = 0; k < sizeof prior_kinds / sizeof *prior_kinds; k++)
+        if (!strcmp(name, prior_kinds[k].name)) return &prior_kinds[k];
+    return NULL;
+}
+
+/* value [4]: what the line says. */
+static inline int prior_set(prior_row *row, const prior_kind *k, const double *value, const text_file *t, char *err) {
+    const int is_normal = k->kind == PRIOR_NORMAL;
+    const double *limits = is_normal ? value + 2 : value;
+    row->lower = limits[0];
+    row->upper = limits[1];
+    if (is_normal) {
+        row->mean = value[0];
+        row->sd = value[1];
+        if (!(row->sd > 0)) return text_error(err, t, "sd %g must be positive", row->sd);
+        if (k->n == 2) return 0; /* no limits */
+    }
+    if (!(row->lower < row->upper))
+        return text_error(err, t, "lower end %g must be below upper end %g", row->lower, row->upper);
+    if (k->kind == PRIOR_LOG_UNIFORM && !(row->lower > 0))
+        return text_error(err, t, "lower end %g must be positive", row->lower);
+    return 0;
+}
+
 /* One line, split into fields. tables says whether a table's file may be opened. */
 static inline int prior_line(prior_row *row, text_file *t, char **field, int n, int tables, char *err) {
-    static const struct {
-        const char *name;
-        int kind, n;
-    } kinds[] = {{"uniform", PRIOR_UNIFORM, 2},
-                 {"loguniform", PRIOR_LOG_UNIFORM, 2},
-                 {"normal", PRIOR_NORMAL, 2},
-                 {"truncnormal", PRIOR_NORMAL, 4},
-                 {"table", PRIOR_TABLE, 1}};
     double value[4] = {0, 0, 0, 0};
-    int k;
-    for (k = 0; k < 5 && (n < 2 || strcmp(field[1], kinds[k].name)); k++)
-        continue;
-    if (k == 5)
-        return error_at(err, t->name, t->line, "'%.40s' is none of uniform, loguniform, normal, truncnormal, table",
-                        n > 1 ? field[1] : "");
-    if (n != 2 + kinds[k].n)
-        return error_at(err, t->name, t->line, "%s takes %d values, here are %d", kinds[k].name, kinds[k].n, n - 2);
+    const char *kind = n > 1 ? field[1] : "";
+    const prior_kind *k = prior_kind_of(kind);
+    if (!k) return text_error(err, t, "'%.40s' is none of uniform, loguniform, normal, truncnormal, table", kind);
+    if (n != 2 + k->n) return text_error(err, t, "%s takes %d values, here are %d", k->name, k->n, n - 2);
     if (!*field[0] || strlen(field[0]) >= sizeof row->name)
-        return error_at(err, t->name, t->line, "'%.40s' is no name of a parameter", field[0]);
+        return text_error(err, t, "'%.40s' is no name of a parameter", field[0]);
     strcpy(row->name, field[0]);
-    row->kind = kinds[k].kind;
+    row->kind = k->kind;
     row->line = t->line;
-    if (row->kind == PRIOR_TABLE)
-        return tables ? prior_table(row, t, field[2], err) : error_at(err, t->name, t->line, "a table needs a file");
-    const char *wrong;
-    for (int i = 0; i < kinds[k].n; i++)
-        if ((wrong = read_real(&value[i], field[2 + i])))
-            return error_at(err, t->name, t->line, "'%.40s' %s", field[2 + i], wrong);
-    row->lower = row->kind == PRIOR_NORMAL ? value[2] : value[0];
-    row->upper = row->kind == PRIOR_NORMAL ? value[3] : value[1];
-    row->mean = row->kind == PRIOR_NORMAL ? value[0] : 0;
-    row->sd = row->kind == PRIOR_NORMAL ? value[1] : 0;
-    if (row->kind == PRIOR_NORMAL && !(row->sd > 0))
-        return error_at(err, t->name, t->line, "sd %g must be positive", row->sd);
-    if (!(row->lower < row->upper) && !(kinds[k].n == 2 && row->kind == PRIOR_NORMAL))
-        return error_at(err, t->name, t->line, "lower end %g must be below upper end %g", row->lower, row->upper);
-    if (row->kind == PRIOR_LOG_UNIFORM && !(row->lower > 0))
-        return error_at(err, t->name, t->line, "lower end %g must be positive", row->lower);
+    if (row->kind == PRIOR_TABLE) {
+        if (tables) return prior_table(row, t, field[2], err);
+        return text_error(err, t, "a table needs a file");
+    }
+    for (int i = 0; i < k->n; i++) {
+        const char *wrong = read_real(&value[i], field[2 + i]);
+        if (wrong) return text_error(err, t, "'%.40s' %s", field[2 + i], wrong);
+    }
+    return prior_set(row, k, value, t, err);
+}
+
+/* One line that holds something, as the next row. */
+static inline int prior_add(prior_file *p, text_file *t, char *line, int tables, char *err) {
+    char *field[6];
+    int n = split(field, 6, line, ',');
+    while (n > 0 && n <= 6 && !*field[n - 1])
+        n--; /* empty fields at the end */
+    if (n < 0) return text_error(err, t, "a quote is not closed");
+    if (n > 6) return text_error(err, t, "too many fields");
+    if (p->n == PRIOR_MAX) return text_error(err, t, "more than %d priors", PRIOR_MAX);
+    prior_row *row = &p->row[p->n];
+    p->n++;
+    if (prior_line(row, t, field, n, tables, err)) return -1;
+    for (const prior_row *other = p->row; other < row; other++) {
+        const int same = !strcmp(other->name, row->name);
+        if (same) return text_error(err, t, "'%s' has a prior already, in line %ld", other->name, other->line);
+    }
     return 0;
 }
 
 /* Reads all lines of t and closes it. */
 static inline int prior_text(prior_file *p, text_file *t, int tables, char *err) {
-    char *field[6];
     int bad = 0;
     memset(p, 0, sizeof *p);
     memcpy(p->name, t->name, sizeof p->name);
-    char *line;
-    while (!bad && (line = text_line(t))) {
+    for (char *line = text_line(t); line && !bad; line = text_line(t)) {
         line = trim(line);
-        if (!*line || *line == '#' || (p->n == 0 && !strncmp(line, "name,", 5))) continue;
-        int n = split(field, 6, line, ',');
-        while (n > 0 && n <= 6 && !*field[n - 1])
-            n--; /* empty fields at the end */
-        if (n < 0 || n > 6)
-            bad = error_at(err, t->name, t->line, n < 0 ? "a quote is not closed" : "too many fields");
-        else if (p->n == PRIOR_MAX)
-            bad = error_at(err, t->name, t->line, "more than %d priors", PRIOR_MAX);
-        else
-            bad = prior_line(&p->row[p->n++], t, field, n, tables, err);
-        for (int i = 0; !bad && i < p->n - 1; i++)
-            if (!strcmp(p->row[i].name, p->row[p->n - 1].name))
-                bad = error_at(err, t->name, t->line, "'%s' has a prior already, in line %ld", p->row[i].name,
-                               p->row[i].line);
+        const int is_head = p->n == 0 && !strncmp(line, "name,", 5);
+        if (!*line || *line == '#' || is_head) continue;
+        bad = prior_add(p, t, line, tables, err);
     }
-    if (!bad && p->n == 0) bad = error_at(err, t->name, t->line ? t->line : 1, "no priors");
+    if (t->line == 0) t->line = 1;
+    if (!bad && p->n == 0) bad = text_error(err, t, "no priors");
     text_close(t);
     if (bad) prior_free(p);
     return bad;
@@ -1428,14 +1590,16 @@ static inline int prior_text(prior_file *p, text_file *t, int tables, char *err)
 static inline int prior_read(prior_file *p, const char *path, char *err) {
     p->n = 0;
     text_file t;
-    return text_open(&t, path, err) ? -1 : prior_text(p, &t, 1, err);
+    if (text_open(&t, path, err)) return -1;
+    return prior_text(p, &t, 1, err);
 }
 
 /* The same from memory, where tables cannot be had. */
 static inline int prior_read_memory(prior_file *p, const void *data, size_t size, const char *name, char *err) {
     p->n = 0;
     text_file t;
-    return text_copy(&t, data, size, name, err) ? -1 : prior_text(p, &t, 0, err);
+    if (text_copy(&t, data, size, name, err)) return -1;
+    return prior_text(p, &t, 0, err);
 }
 
 /* The prior of a parameter, or NULL. */
@@ -1447,11 +1611,12 @@ static inline const prior_row *prior_find(const prior_file *p, const char *name)
 
 /* Refuses names that are not among names[n]. */
 static inline int prior_check_names(const prior_file *p, const char *const *names, int n, char *err) {
-    int k;
     for (int i = 0; i < p->n; i++) {
-        for (k = 0; k < n && strcmp(p->row[i].name, names[k]); k++)
-            continue;
-        if (k == n) return error_at(err, p->name, p->row[i].line, "no parameter is called '%s'", p->row[i].name);
+        const prior_row *row = &p->row[i];
+        int k = 0;
+        while (k < n && strcmp(row->name, names[k]))
+            k++;
+        if (k == n) return error_at(err, p->name, row->line, "no parameter is called '%s'", row->name);
     }
     return 0;
 }
@@ -1550,22 +1715,28 @@ static inline int plot_pdf(const char *dir, const char *name, char *err) {
 static inline void plot_ticks(FILE *f, const char *axis, double lo, double hi) {
     static const double steps[] = {1, 2, 4, 5};
     enum { ROOM = 20 }; /* characters below a panel */
-    double unit = pow(10, floor(log10(hi - lo)) - 1);
+    static const double tens[] = {1, 10, 100};
+    const double unit = pow(10, floor(log10(hi - lo)) - 1);
+    const double margin = 0.03 * (hi - lo);
+    const double last = hi - margin;
     double step = unit;
     double first = lo;
-    double margin = 0.03 * (hi - lo);
     int n = 4;
-    int wide = 0;
-    for (int k = 0; n > 3 || (n == 3 && 3 * (wide + 1) > ROOM); k++) {
-        step = unit * steps[k % 4] * (k < 4 ? 1 : k < 8 ? 10 : 100);
+    int collide = 0;
+    for (int k = 0; n > 3 || (n == 3 && collide); k++) {
+        const int decade = k / 4 < 2 ? k / 4 : 2;
+        step = unit * steps[k % 4] * tens[decade];
         first = ceil((lo + margin) / step) * step;
-        n = first > hi - margin ? 0 : 1 + (int)((hi - margin - first) / step);
-        wide = snprintf(NULL, 0, "%g", first + step);
+        n = 0;
+        if (!(first > last)) n = 1 + (int)((last - first) / step);
+        const int wide = snprintf(NULL, 0, "%g", first + step);
+        collide = 3 * (wide + 1) > ROOM;
     }
     fprintf(f, "set %stics (", axis);
     for (int k = 0; k < n; k++) {
         double at = first + k * step;
-        fprintf(f, "%s%.10g", k ? ", " : "", fabs(at) < 1e-9 * step ? 0 : at);
+        if (fabs(at) < 1e-9 * step) at = 0;
+        fprintf(f, "%s%.10g", k ? ", " : "", at);
     }
     fprintf(f, ")\n");
 }
@@ -1579,20 +1750,28 @@ typedef struct plot_chain {
 } plot_chain;
 
 typedef struct plot_corner {
-    int n_dim;                           /* up to PLOT_DIM_MAX */
-    const char *const *label;            /* [n_dim], markup: "log_{10} R" */
-    const char *const *unit;             /* [n_dim], "cm"; NULL or "": none */
-    const double *median, *minus, *plus; /* [n_dim] of the titles; NULL: from the first chain */
-    plot_chain chain;                    /* densities, and contours at 50 % and 90 % of the samples */
-    plot_chain second;                   /* contours only; .sample = NULL: none */
+    int n_dim;                /* up to PLOT_DIM_MAX */
+    const char *const *label; /* [n_dim], markup: "log_{10} R" */
+    const char *const *unit;  /* [n_dim], "cm"; NULL or "": none */
+    const double *median;     /* [n_dim] of the titles; NULL: from the first chain */
+    const double *minus;
+    const double *plus;
+    plot_chain chain;  /* densities, and contours at 50 % and 90 % of the samples */
+    plot_chain second; /* contours only; .sample = NULL: none */
 } plot_corner;
 
-enum { PLOT_DIM_MAX = 12, PLOT_GRID = 56, PLOT_BINS = 32 };
+enum { PLOT_DIM_MAX = 12 };
+enum { PLOT_GRID = 56 };
+enum { PLOT_CELLS = PLOT_GRID * PLOT_GRID };
+enum { PLOT_BINS = 32 };
 
 /* What the drawing needs to know of one parameter. */
 typedef struct plot_axis {
-    double lo, hi;              /* of the picture */
-    double median, minus, plus; /* of the first chain: the 68 % interval */
+    double lo; /* of the picture */
+    double hi;
+    double median; /* of the first chain: the 68 % interval */
+    double minus;
+    double plus;
 } plot_axis;
 
 static inline int plot_compare(const void *a, const void *b) {
@@ -1603,9 +1782,11 @@ static inline int plot_compare(const void *a, const void *b) {
 
 /* Linear interpolation between the sorted values. */
 static inline double plot_quantile(const double *sorted, long n, double q) {
-    double at = q * (double)(n - 1);
-    long i = (long)at;
-    return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
+    const double at = q * (double)(n - 1);
+    const long i = (long)at;
+    if (i + 1 >= n) return sorted[n - 1];
+    const double share = at - (double)i;
+    return sorted[i] + share * (sorted[i + 1] - sorted[i]);
 }
 
 /* Extends the axis over parameter k of a chain; sorted[n] is scratch. */
@@ -1639,9 +1820,12 @@ static inline void plot_histogram(FILE *f, const char *block, const plot_chain *
     for (int b = 0; b < PLOT_BINS; b++)
         highest = fmax(highest, count[b]);
     fprintf(f, "$%s_%d << EOD\n", block, k);
-    for (int b = 0; b < PLOT_BINS; b++) /* the steps themselves, so that one polygon fills them */
-        fprintf(f, "%.8g %.5g\n%.8g %.5g\n", a->lo + b * width, count[b] / highest, a->lo + (b + 1) * width,
-                count[b] / highest);
+    for (int b = 0; b < PLOT_BINS; b++) { /* the steps themselves, so that one polygon fills them */
+        const double left = a->lo + b * width;
+        const double right = a->lo + (b + 1) * width;
+        const double height = count[b] / highest;
+        fprintf(f, "%.8g %.5g\n%.8g %.5g\n", left, height, right, height);
+    }
     fprintf(f, "EOD\n");
 }
 
@@ -1664,24 +1848,36 @@ static inline void plot_smooth(double *to, const double *from, double sigma, int
         }
 }
 
+/* Where x lies in an axis's PLOT_GRID bins. */
+static inline double plot_bin(const plot_axis *a, double x) {
+    return (x - a->lo) / (a->hi - a->lo) * PLOT_GRID;
+}
+
+/* Width of a bin, and the middle of the first. */
+static inline double plot_step(const plot_axis *a) {
+    return (a->hi - a->lo) / PLOT_GRID;
+}
+static inline double plot_first(const plot_axis *a) {
+    return a->lo + plot_step(a) / 2;
+}
+
 /* Bin counts of the pair (x, y), smoothed by Scott's rule in two dimensions; g[PLOT_GRID][PLOT_GRID], y then x. */
 static inline void plot_density(double *g, const plot_chain *c, int x, int y, int n_dim, const plot_axis *axes) {
-    double passed[PLOT_GRID * PLOT_GRID];
+    double passed[PLOT_CELLS];
     double sum[2] = {0, 0};
     double square[2] = {0, 0};
     double n = 0;
-    int dim[2];
-    dim[0] = x;
-    dim[1] = y;
     memset(g, 0, sizeof passed);
     for (long i = 0; i < c->n; i++) {
+        const double *row = c->sample + i * n_dim;
         double at[2];
-        for (int s = 0; s < 2; s++) {
-            const plot_axis *a = &axes[dim[s]];
-            at[s] = (c->sample[i * n_dim + dim[s]] - a->lo) / (a->hi - a->lo) * PLOT_GRID;
-        }
-        if (!(at[0] >= 0 && at[0] < PLOT_GRID && at[1] >= 0 && at[1] < PLOT_GRID)) continue;
-        g[(int)at[1] * PLOT_GRID + (int)at[0]] += 1;
+        at[0] = plot_bin(&axes[x], row[x]);
+        at[1] = plot_bin(&axes[y], row[y]);
+        const int inside_x = at[0] >= 0 && at[0] < PLOT_GRID;
+        const int inside_y = at[1] >= 0 && at[1] < PLOT_GRID;
+        if (!inside_x || !inside_y) continue;
+        const int cell = (int)at[1] * PLOT_GRID + (int)at[0];
+        g[cell] += 1;
         for (int s = 0; s < 2; s++) {
             sum[s] += at[s];
             square[s] += at[s] * at[s];
@@ -1690,8 +1886,10 @@ static inline void plot_density(double *g, const plot_chain *c, int x, int y, in
     }
     if (n < 1) return;
     for (int s = 0; s < 2; s++) {
-        double sd = sqrt(fmax(square[s] / n - sum[s] / n * (sum[s] / n), 0));
-        double sigma = fmin(fmax(sd * pow(n, -1.0 / 6), 0.8), 4);
+        const double mean = sum[s] / n;
+        const double variance = square[s] / n - sum[s] / n * mean;
+        const double sd = sqrt(fmax(variance, 0));
+        const double sigma = fmin(fmax(sd * pow(n, -1.0 / 6), 0.8), 4);
         plot_smooth(passed, g, sigma, s == 0 ? 1 : PLOT_GRID);
         memcpy(g, passed, sizeof passed);
     }
@@ -1699,107 +1897,127 @@ static inline void plot_density(double *g, const plot_chain *c, int x, int y, in
 
 /* The density above which the given fraction of all samples lies. */
 static inline double plot_level(const double *g, double fraction) {
-    double sorted[PLOT_GRID * PLOT_GRID];
+    double sorted[PLOT_CELLS];
     double total = 0;
     double sum = 0;
     memcpy(sorted, g, sizeof sorted);
-    qsort(sorted, PLOT_GRID * PLOT_GRID, sizeof *sorted, plot_compare);
-    int i;
-    for (i = 0; i < PLOT_GRID * PLOT_GRID; i++)
+    qsort(sorted, PLOT_CELLS, sizeof *sorted, plot_compare);
+    for (int i = 0; i < PLOT_CELLS; i++)
         total += sorted[i];
-    for (i = PLOT_GRID * PLOT_GRID - 1; i > 0; i--) {
+    for (int i = PLOT_CELLS - 1; i > 0; i--) {
         sum += sorted[i];
-        if (sum >= fraction * total) break;
+        if (sum >= fraction * total) return sorted[i];
     }
-    return sorted[i];
+    return sorted[0];
 }
 
 /* The density of a pair as block $<block>_y_x, its 50 % and 90 % contours as $<block>c_y_x. */
 static inline void plot_pair(FILE *f, const char *block, const plot_chain *c, int x, int y, int n_dim,
                              const plot_axis *axes) {
-    double g[PLOT_GRID * PLOT_GRID];
-    double dx = (axes[x].hi - axes[x].lo) / PLOT_GRID;
-    double dy = (axes[y].hi - axes[y].lo) / PLOT_GRID;
+    double g[PLOT_CELLS];
+    const plot_axis *ax = &axes[x];
+    const plot_axis *ay = &axes[y];
     double highest = 0;
     plot_density(g, c, x, y, n_dim, axes);
-    for (int i = 0; i < PLOT_GRID * PLOT_GRID; i++)
+    for (int i = 0; i < PLOT_CELLS; i++)
         highest = fmax(highest, g[i]);
     if (highest > 0)
-        for (int i = 0; i < PLOT_GRID * PLOT_GRID; i++)
+        for (int i = 0; i < PLOT_CELLS; i++)
             g[i] /= highest;
     fprintf(f, "$%s_%d_%d << EOD\n", block, y, x);
-    for (int i = 0; i < PLOT_GRID; i++)
-        for (int k = 0; k < PLOT_GRID; k++)
-            fprintf(f, "%.3g%c", g[i * PLOT_GRID + k], k + 1 < PLOT_GRID ? ' ' : '\n');
-    fprintf(f, "EOD\nset cntrparam levels discrete %.6g, %.6g\nset table $%sc_%d_%d\n", plot_level(g, 0.5),
-            plot_level(g, 0.9), block, y, x);
-    fprintf(f, "splot $%s_%d_%d matrix using (%.8g+$1*%.8g):(%.8g+$2*%.8g):3\nunset table\n", block, y, x,
-            axes[x].lo + dx / 2, dx, axes[y].lo + dy / 2, dy);
+    for (int i = 0; i < PLOT_CELLS; i++) {
+        const int ends_row = i % PLOT_GRID == PLOT_GRID - 1;
+        fprintf(f, "%.3g%c", g[i], ends_row ? '\n' : ' ');
+    }
+    fprintf(f, "EOD\n");
+    fprintf(f, "set cntrparam levels discrete %.6g, %.6g\n", plot_level(g, 0.5), plot_level(g, 0.9));
+    fprintf(f, "set table $%sc_%d_%d\n", block, y, x);
+    fprintf(f, "splot $%s_%d_%d matrix ", block, y, x);
+    fprintf(f, "using (%.8g+$1*%.8g):(%.8g+$2*%.8g):3\n", plot_first(ax), plot_step(ax), plot_first(ay), plot_step(ay));
+    fprintf(f, "unset table\n");
 }
 
 /* "label = median +plus -minus" with two digits of the smaller error. */
 static inline void plot_corner_title(FILE *f, const char *label, const plot_axis *a) {
-    double least = fmin(a->minus, a->plus);
+    const double least = fmin(a->minus, a->plus);
     int digits = least > 0 ? 1 - (int)floor(log10(least)) : 3;
-    digits = digits < 0 ? 0 : digits > 8 ? 8 : digits;
+    if (digits < 0) digits = 0;
+    if (digits > 8) digits = 8;
     fprintf(f, "set title \"%s = %.*f@^{+%.*f}_{-%.*f}\" offset 0,-0.5 font ',12'\n", label, digits, a->median, digits,
             a->plus, digits, a->minus);
 }
 
 /* Where panel (row, column) lies, in pixels: margins and panels of fixed size. */
-enum { PLOT_LEFT = 115, PLOT_BOTTOM = 90, PLOT_RIGHT = 50, PLOT_TOP = 60, PLOT_PANEL = 190, PLOT_GAP = 12 };
+enum { PLOT_LEFT = 115 };
+enum { PLOT_BOTTOM = 90 };
+enum { PLOT_RIGHT = 50 };
+enum { PLOT_TOP = 60 };
+enum { PLOT_PANEL = 190 };
+enum { PLOT_GAP = 12 };
 
-static inline void plot_panel(FILE *f, const plot_corner *p, int row, int column, const plot_axis *axes) {
-    int last = p->n_dim - 1;
-    int side = PLOT_PANEL + PLOT_GAP;
-    double width = PLOT_LEFT + p->n_dim * side - PLOT_GAP + PLOT_RIGHT;
-    double height = PLOT_BOTTOM + p->n_dim * side - PLOT_GAP + PLOT_TOP;
-    double x = PLOT_LEFT + column * side;
-    double y = PLOT_BOTTOM + (last - row) * side;
+/* "set xlabel "label [unit]"". */
+static inline void plot_label(FILE *f, const char *axis, const plot_corner *p, int k, const char *offset) {
+    const char *unit = p->unit ? p->unit[k] : NULL;
+    fprintf(f, "set %slabel \"%s", axis, p->label[k]);
+    if (unit && *unit) fprintf(f, " [%s]", unit);
+    fprintf(f, "\"%s\n", offset);
+}
+
+/* On the diagonal: the histogram, with its median and its 68 %. */
+static inline void plot_diagonal(FILE *f, const plot_corner *p, int k, const plot_axis *a) {
+    double at[3];
+    at[0] = a->median - a->minus;
+    at[1] = a->median;
+    at[2] = a->median + a->plus;
+    plot_corner_title(f, p->label[k], a);
+    fprintf(f, "unset ytics; set yrange [0:1.12]\n");
+    for (int i = 0; i < 3; i++) {
+        const int dashes = i == 1 ? 1 : 2;
+        fprintf(f, "set arrow from %.8g, graph 0 to %.8g, graph 1 nohead front lw 1.5 dt %d lc rgb '#08305c'\n", at[i],
+                at[i], dashes);
+    }
+    fprintf(f, "plot $h_%d using 1:2 with filledcurves y1=0 fs solid 0.35 noborder lc rgb '#0072B2', ", k);
+    fprintf(f, "'' using 1:2 with lines lw 1.6 lc rgb '#0072B2'");
+    if (p->second.sample) fprintf(f, ", $i_%d using 1:2 with lines lw 1.6 lc rgb '#D55E00'", k);
+    fprintf(f, "\n");
+}
+
+/* Below it: the density of a pair, and its contours. */
+static inline void plot_below(FILE *f, const plot_corner *p, int row, int column, const plot_axis *axes) {
     const plot_axis *ax = &axes[column];
     const plot_axis *ay = &axes[row];
-    const char *unit = p->unit && p->unit[column] ? p->unit[column] : "";
-    const char *unit_y = p->unit && p->unit[row] ? p->unit[row] : "";
-    fprintf(f,
-            "set lmargin at screen %.5f; set rmargin at screen %.5f\nset bmargin at screen %.5f; set tmargin at screen "
-            "%.5f\n",
-            x / width, (x + PLOT_PANEL) / width, y / height, (y + PLOT_PANEL) / height);
-    fprintf(f, "unset arrow; unset title; unset xlabel; unset ylabel\nset xrange [%.8g:%.8g]\n", ax->lo, ax->hi);
-    plot_ticks(f, "x", ax->lo, ax->hi);
-    fprintf(f, "set format x '%s'\n", row == last ? "%g" : "");
-    if (row == last)
-        fprintf(f, "set xlabel \"%s%s%s%s\"\n", p->label[column], *unit ? " [" : "", unit, *unit ? "]" : "");
-    if (row == column) {
-        double at[3];
-        at[0] = ax->median - ax->minus;
-        at[1] = ax->median;
-        at[2] = ax->median + ax->plus;
-        plot_corner_title(f, p->label[column], ax);
-        fprintf(f, "unset ytics; set yrange [0:1.12]\n");
-        for (int i = 0; i < 3; i++)
-            fprintf(f, "set arrow from %.8g, graph 0 to %.8g, graph 1 nohead front lw 1.5 dt %d lc rgb '#08305c'\n",
-                    at[i], at[i], i == 1 ? 1 : 2);
-        fprintf(f,
-                "plot $h_%d using 1:2 with filledcurves y1=0 fs solid 0.35 noborder lc rgb '#0072B2', '' using 1:2 "
-                "with lines lw 1.6 lc rgb '#0072B2'",
-                column);
-        if (p->second.sample) fprintf(f, ", $i_%d using 1:2 with lines lw 1.6 lc rgb '#D55E00'", column);
-        fprintf(f, "\n");
-        return;
-    }
     fprintf(f, "set yrange [%.8g:%.8g]\n", ay->lo, ay->hi);
     plot_ticks(f, "y", ay->lo, ay->hi);
     fprintf(f, "set format y '%s'\n", column == 0 ? "%g" : "");
-    if (column == 0)
-        fprintf(f, "set ylabel \"%s%s%s%s\" offset -0.5,0\n", p->label[row], *unit_y ? " [" : "", unit_y,
-                *unit_y ? "]" : "");
-    fprintf(f,
-            "plot $g_%d_%d matrix using (%.8g+$1*%.8g):(%.8g+$2*%.8g):3 with image, $gc_%d_%d using 1:2 with lines lw "
-            "1.6 lc rgb '#08305c'",
-            row, column, ax->lo + (ax->hi - ax->lo) / PLOT_GRID / 2, (ax->hi - ax->lo) / PLOT_GRID,
-            ay->lo + (ay->hi - ay->lo) / PLOT_GRID / 2, (ay->hi - ay->lo) / PLOT_GRID, row, column);
+    if (column == 0) plot_label(f, "y", p, row, " offset -0.5,0");
+    fprintf(f, "plot $g_%d_%d matrix ", row, column);
+    fprintf(f, "using (%.8g+$1*%.8g):", plot_first(ax), plot_step(ax));
+    fprintf(f, "(%.8g+$2*%.8g):3 with image, ", plot_first(ay), plot_step(ay));
+    fprintf(f, "$gc_%d_%d using 1:2 with lines lw 1.6 lc rgb '#08305c'", row, column);
     if (p->second.sample) fprintf(f, ", $kc_%d_%d using 1:2 with lines lw 1.8 lc rgb '#D55E00'", row, column);
     fprintf(f, "\n");
+}
+
+static inline void plot_panel(FILE *f, const plot_corner *p, int row, int column, const plot_axis *axes) {
+    const int last = p->n_dim - 1;
+    const int side = PLOT_PANEL + PLOT_GAP;
+    const int panels = p->n_dim * side - PLOT_GAP;
+    const double width = PLOT_LEFT + panels + PLOT_RIGHT;
+    const double height = PLOT_BOTTOM + panels + PLOT_TOP;
+    const double x = PLOT_LEFT + column * side;
+    const double y = PLOT_BOTTOM + (last - row) * side;
+    const plot_axis *ax = &axes[column];
+    fprintf(f, "set lmargin at screen %.5f; set rmargin at screen %.5f\n", x / width, (x + PLOT_PANEL) / width);
+    fprintf(f, "set bmargin at screen %.5f; set tmargin at screen %.5f\n", y / height, (y + PLOT_PANEL) / height);
+    fprintf(f, "unset arrow; unset title; unset xlabel; unset ylabel\n");
+    fprintf(f, "set xrange [%.8g:%.8g]\n", ax->lo, ax->hi);
+    plot_ticks(f, "x", ax->lo, ax->hi);
+    fprintf(f, "set format x '%s'\n", row == last ? "%g" : "");
+    if (row == last) plot_label(f, "x", p, column, "");
+    if (row == column)
+        plot_diagonal(f, p, row, ax);
+    else
+        plot_below(f, p, row, column, axes);
 }
 
 /* The range of every axis, from both chains. */
@@ -1808,59 +2026,74 @@ static inline int plot_axes(plot_axis *axes, const plot_corner *p) {
     double *sorted = malloc((size_t)longest * sizeof *sorted);
     if (!sorted) return -1;
     for (int k = 0; k < p->n_dim; k++) {
-        axes[k].lo = 1;
-        axes[k].hi = 0; /* nothing yet */
-        plot_axis_over(&axes[k], &p->chain, k, p->n_dim, sorted);
-        if (p->second.sample) plot_axis_over(&axes[k], &p->second, k, p->n_dim, sorted);
+        plot_axis *a = &axes[k];
+        a->lo = 1;
+        a->hi = 0; /* nothing yet */
+        plot_axis_over(a, &p->chain, k, p->n_dim, sorted);
+        if (p->second.sample) plot_axis_over(a, &p->second, k, p->n_dim, sorted);
         if (p->median && p->minus && p->plus) {
-            axes[k].median = p->median[k];
-            axes[k].minus = p->minus[k];
-            axes[k].plus = p->plus[k];
+            a->median = p->median[k];
+            a->minus = p->minus[k];
+            a->plus = p->plus[k];
         }
-        double margin =
-            2 * (axes[k].hi - axes[k].lo) / (PLOT_BINS - 4); /* whole bins: a prior's edge is a bin's edge */
-        if (!(margin > 1e-9 * fabs(axes[k].hi))) margin = 0.01 * fabs(axes[k].hi) + 1e-6;
-        axes[k].lo -= margin;
-        axes[k].hi += margin;
+        const double highest = fabs(a->hi);
+        double margin = 2 * (a->hi - a->lo) / (PLOT_BINS - 4); /* whole bins: a prior's edge is a bin's edge */
+        if (!(margin > 1e-9 * highest)) margin = 0.01 * highest + 1e-6;
+        a->lo -= margin;
+        a->hi += margin;
     }
     free(sorted);
     return 0;
 }
 
+/* What all panels are drawn from. */
+static inline void plot_corner_data(FILE *f, const plot_corner *p, const plot_axis *axes) {
+    const plot_chain *second = p->second.sample ? &p->second : NULL;
+    const int d = p->n_dim;
+    fprintf(f, "set contour base; unset surface; unset key; unset colorbox\n");
+    for (int row = 0; row < d; row++) {
+        plot_histogram(f, "h", &p->chain, row, d, &axes[row]);
+        if (second) plot_histogram(f, "i", second, row, d, &axes[row]);
+        for (int column = 0; column < row; column++) {
+            plot_pair(f, "g", &p->chain, column, row, d, axes);
+            if (second) plot_pair(f, "k", second, column, row, d, axes);
+        }
+    }
+}
+
+/* In the corner that is left free. */
+static inline void plot_corner_key(FILE *f, const plot_corner *p) {
+    const int two = p->second.sample != NULL;
+    if (p->n_dim > 2) {
+        fprintf(f, "set label 3 \"contours: 50 %% and 90 %% of the samples\\nlines: median and 68 %%\" ");
+        fprintf(f, "at screen 0.97,%.3f right noenhanced tc rgb '#555555' font ',13'\n", two ? 0.885 : 0.95);
+    }
+    if (!two || !p->second.name || !p->chain.name) return;
+    fprintf(f, "set label 1 ");
+    plot_text(f, p->chain.name);
+    fprintf(f, " at screen 0.97,0.95 right noenhanced tc rgb '#0072B2' font ',16'\nset label 2 ");
+    plot_text(f, p->second.name);
+    fprintf(f, " at screen 0.97,0.92 right noenhanced tc rgb '#D55E00' font ',16'\n");
+}
+
 /* Draws DIR/NAME.png (and .gp). Returns 0, 1 without gnuplot, -1 on failure. Samples must be finite. */
 static inline int plot_corner_write(const plot_corner *p, const char *dir, const char *name, char *err) {
     plot_axis axes[PLOT_DIM_MAX];
-    int extent = p->n_dim * (PLOT_PANEL + PLOT_GAP) - PLOT_GAP;
-    if (p->n_dim < 1 || p->n_dim > PLOT_DIM_MAX || p->chain.n < 2 || (p->second.sample && p->second.n < 2))
-        return error_set(err, "corner plot: needs 1 to %d parameters and two samples", (int)PLOT_DIM_MAX);
+    const int panels = p->n_dim * (PLOT_PANEL + PLOT_GAP) - PLOT_GAP;
+    const int width = PLOT_LEFT + PLOT_RIGHT + panels;
+    const int height = PLOT_BOTTOM + PLOT_TOP + panels;
+    int bad = p->n_dim < 1 || p->n_dim > PLOT_DIM_MAX;
+    bad |= p->chain.n < 2;
+    bad |= p->second.sample && p->second.n < 2;
+    if (bad) return error_set(err, "corner plot: needs 1 to %d parameters and two samples", (int)PLOT_DIM_MAX);
     if (plot_axes(axes, p)) return error_set(err, "corner plot: out of memory");
     out_file o;
-    if (plot_begin(&o, dir, name, PLOT_LEFT + PLOT_RIGHT + extent, PLOT_BOTTOM + PLOT_TOP + extent, 14, err)) return -1;
-    fprintf(o.f, "set contour base; unset surface; unset key; unset colorbox\n");
-    for (int row = 0; row < p->n_dim; row++) {
-        plot_histogram(o.f, "h", &p->chain, row, p->n_dim, &axes[row]);
-        if (p->second.sample) plot_histogram(o.f, "i", &p->second, row, p->n_dim, &axes[row]);
-        for (int column = 0; column < row; column++) {
-            plot_pair(o.f, "g", &p->chain, column, row, p->n_dim, axes);
-            if (p->second.sample) plot_pair(o.f, "k", &p->second, column, row, p->n_dim, axes);
-        }
-    }
+    if (plot_begin(&o, dir, name, width, height, 14, err)) return -1;
+    plot_corner_data(o.f, p, axes);
     fprintf(o.f, "unset contour; set surface; set tics front scale 0.6; set border lw 1.2\n"
                  "set palette defined (0 '#ffffff', 0.15 '#dcebf6', 0.5 '#8fc1e3', 1 '#0072B2'); set cbrange [0:1]\n"
                  "set multiplot\n");
-    if (p->n_dim > 2)
-        fprintf(
-            o.f,
-            "set label 3 \"contours: 50 %% and 90 %% of the samples\\nlines: median and 68 %%\" at screen 0.97,%.3f "
-            "right noenhanced tc rgb '#555555' font ',13'\n",
-            p->second.sample ? 0.885 : 0.95);
-    if (p->second.sample && p->second.name && p->chain.name) {
-        fprintf(o.f, "set label 1 ");
-        plot_text(o.f, p->chain.name);
-        fprintf(o.f, " at screen 0.97,0.95 right noenhanced tc rgb '#0072B2' font ',16'\nset label 2 ");
-        plot_text(o.f, p->second.name);
-        fprintf(o.f, " at screen 0.97,0.92 right noenhanced tc rgb '#D55E00' font ',16'\n");
-    }
+    plot_corner_key(o.f, p);
     for (int row = 0; row < p->n_dim; row++)
         for (int column = 0; column <= row; column++) {
             plot_panel(o.f, p, row, column, axes);

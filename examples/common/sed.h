@@ -73,14 +73,19 @@
 #include "bml_ssc.h" /* the points; define BML_SSC_IMPLEMENTATION before it in one file of the program */
 #include "sed_units.h"
 
-enum { SED_MAX_POINTS = 100000, SED_MAX_COLUMNS = 64, SED_INSTRUMENT = 32, SED_NOTES = 16, SED_NOTE = 240 };
+enum { SED_MAX_POINTS = 100000 };
+enum { SED_MAX_COLUMNS = 64 };
+enum { SED_INSTRUMENT = 32 };
+enum { SED_NOTES = 16 };
+enum { SED_NOTE = 240 };
 enum { SED_FRAME_OBSERVER, SED_FRAME_SOURCE };
 
 /* How to read; NULL or zeros: the defaults. */
 typedef struct sed_options {
     double confidence;  /* one-sided, of limits without their own; 0: 0.95 */
     double error_floor; /* [dex] smaller, zero and missing errors become this; 0: none, and zero errors are refused */
-    double nu_min, nu_max;   /* [Hz] points outside are left out; 0: no end */
+    double nu_min;      /* [Hz] points outside are left out; 0: no end */
+    double nu_max;
     double redshift;         /* for SED_FRAME_SOURCE; 0: as the table says */
     int frame;               /* SED_FRAME_SOURCE: frequencies, and luminosities if they are, are the source's */
     const char *columns;     /* names of the columns as in format 1, commas between; NULL: as the table says */
@@ -154,10 +159,14 @@ typedef struct sed_column {
 
 /* How a flux becomes nuFnu: multiplied by nu^a E^b lambda^c, as its dimension tells. */
 static const struct sed_flux_kind {
-    int energy, length, time;          /* of its unit */
-    int nu, photon_energy, wavelength; /* powers */
-    int luminosity;                    /* of the source's frame */
-    int integral;                      /* 1: photons, 2: energy, over the bin */
+    int energy; /* of its unit */
+    int length;
+    int time;
+    int nu; /* powers */
+    int photon_energy;
+    int wavelength;
+    int luminosity; /* of the source's frame */
+    int integral;   /* 1: photons, 2: energy, over the bin */
 } sed_fluxes[] = {
     {1, -2, -1, 0, 0, 0, 0, 0},  /* nuFnu, nu F_nu, E^2 dN/dE */
     {1, -2, 0, 1, 0, 0, 0, 0},   /* F_nu */
@@ -168,7 +177,8 @@ static const struct sed_flux_kind {
     {0, -2, -1, 0, 0, 0, 0, 1},  /* photons between e_min and e_max */
     {1, -2, -1, 0, 0, 0, 0, 2},  /* energy between e_min and e_max: by its name, eflux */
 };
-enum { SED_FLUX_KINDS = sizeof sed_fluxes / sizeof *sed_fluxes, SED_EFLUX = SED_FLUX_KINDS - 1 };
+enum { SED_FLUX_KINDS = sizeof sed_fluxes / sizeof *sed_fluxes };
+enum { SED_EFLUX = SED_FLUX_KINDS - 1 };
 
 /* One table while it is read. */
 typedef struct sed_reader {
@@ -195,9 +205,46 @@ typedef struct sed_reader {
     char telescope[SED_INSTRUMENT]; /* of all points, where no column names it */
     char family[16];                /* the flux's name, for foreign tables */
     int room;
-    int raised, unerring, skipped_copies; /* counts for the notes */
-    char skip_met[64];                    /* which of how->skip were met */
+    int raised; /* counts for the notes */
+    int unerring;
+    int skipped_copies;
+    char skip_met[64]; /* which of how->skip were met */
 } sed_reader;
+
+/* What is wrong in a line; returns -1. */
+COMMON_PRINTF(3, 4) static inline int sed_refuse(sed_reader *r, long line, const char *fmt, ...) {
+    va_list ap;
+    const int n = snprintf(r->err, ERROR_SIZE, "%.300s:%ld: ", r->in.name, line);
+    va_start(ap, fmt);
+    vsnprintf(r->err + n, (size_t)(ERROR_SIZE - n), fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+/* In the present one. */
+#define SED_REFUSE(r, ...) sed_refuse(r, (r)->in.line, __VA_ARGS__)
+
+/* What is wrong with the whole table. */
+COMMON_PRINTF(2, 3) static inline int sed_refuse_all(sed_reader *r, const char *fmt, ...) {
+    va_list ap;
+    const int n = snprintf(r->err, ERROR_SIZE, "%.300s: ", r->in.name);
+    va_start(ap, fmt);
+    vsnprintf(r->err + n, (size_t)(ERROR_SIZE - n), fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+static inline int sed_no_memory(sed_reader *r) {
+    return sed_refuse_all(r, "out of memory");
+}
+
+static inline int sed_has_role(const sed_reader *r, int role) {
+    return r->at[role] >= 0;
+}
+
+static inline sed_column *sed_column_of(sed_reader *r, int role) {
+    return &r->column[r->at[role]];
+}
 
 COMMON_PRINTF(2, 3) static inline void sed_note(sed_table *t, const char *fmt, ...) {
     if (t->n_notes == SED_NOTES) return;
@@ -207,15 +254,22 @@ COMMON_PRINTF(2, 3) static inline void sed_note(sed_table *t, const char *fmt, .
     va_end(ap);
 }
 
+static inline int sed_begins(const char *s, const char *start) {
+    return !strncmp(s, start, strlen(start));
+}
+
 /* Copies s, shortened to whole UTF-8 characters. */
 static inline void sed_copy(char *to, size_t size, const char *s) {
     size_t n = strlen(s);
-    if (n >= size)
-        for (n = size - 1; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80;)
+    if (n >= size) {
+        n = size - 1;
+        while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
             n--;
+    }
     memmove(to, s, n);
     to[n] = 0;
 }
+#define SED_COPY(array, s) sed_copy(array, sizeof(array), s)
 
 /* The next line that holds something; comments too. */
 static inline char *sed_line(sed_reader *r) {
@@ -231,21 +285,26 @@ static inline char *sed_line(sed_reader *r) {
 
 static inline int sed_unit_at(sed_reader *r, sed_column *c, long line) {
     char wrong[64];
-    if (!*trim(c->unit_text)) return error_at(r->err, r->in.name, line, "column '%s' has no unit", c->name);
+    if (!*trim(c->unit_text)) return sed_refuse(r, line, "column '%s' has no unit", c->name);
     if (sed_unit_read(&c->unit, trim(c->unit_text), wrong, sizeof wrong))
-        return error_at(r->err, r->in.name, line, "column '%s': unknown unit '%s'", c->name, wrong);
+        return sed_refuse(r, line, "column '%s': unknown unit '%s'", c->name, wrong);
     return 0;
 }
 
 static inline int sed_same_kind(const sed_unit *a, const sed_unit *b) {
-    return a->energy == b->energy && a->length == b->length && a->time == b->time;
+    if (a->energy != b->energy) return 0;
+    if (a->length != b->length) return 0;
+    return a->time == b->time;
 }
 
 /* The row of sed_fluxes for a unit, or -1. */
 static inline int sed_flux_kind_of(const sed_unit *u) {
     for (int kind = 0; kind < SED_FLUX_KINDS; kind++) {
         const struct sed_flux_kind *k = &sed_fluxes[kind];
-        if (k->energy == u->energy && k->length == u->length && k->time == u->time) return u->dex ? -1 : kind;
+        if (k->energy != u->energy) continue;
+        if (k->length != u->length) continue;
+        if (k->time != u->time) continue;
+        return u->dex ? -1 : kind;
     }
     return -1;
 }
@@ -253,23 +312,23 @@ static inline int sed_flux_kind_of(const sed_unit *u) {
 /* Whether a unit is one of frequency, energy or wavelength. */
 static inline int sed_is_place(const sed_unit *u) {
     const int sum = abs(u->energy) + abs(u->length) + abs(u->time);
-    return !u->dex && sum == 1 && (u->energy == 1 || u->length == 1 || u->time == -1);
+    if (u->dex || sum != 1) return 0;
+    return u->energy == 1 || u->length == 1 || u->time == -1;
 }
 
 /* What is wrong with the unit of a role: what it should be a unit of; NULL: nothing. */
 static inline const char *sed_unit_wanted(sed_reader *r, int role, const sed_unit *u) {
     if (role == SED_NU || (role >= SED_NU_MIN && role <= SED_WIDTH_HI))
         return sed_is_place(u) ? NULL : "frequency, energy or wavelength";
-    if (role == SED_FLUX && r->at[SED_REFERENCE] >= 0) return NULL;
+    if (role == SED_FLUX && sed_has_role(r, SED_REFERENCE)) return NULL;
     if (role == SED_FLUX || role == SED_REFERENCE) {
         r->flux_kind = sed_flux_kind_of(u);
         if (r->flux_kind == 0 && !strcmp(r->family, "eflux")) r->flux_kind = SED_EFLUX;
         return r->flux_kind < 0 ? "flux" : NULL;
     }
     if (u->dex) return role < SED_ERR ? "flux" : NULL;
-    return sed_same_kind(u, &r->column[r->at[SED_FLUX] < 0 ? r->at[role] : r->at[SED_FLUX]].unit)
-               ? NULL
-               : "flux like that of the points";
+    const sed_column *points = sed_column_of(r, sed_has_role(r, SED_FLUX) ? SED_FLUX : role);
+    return sed_same_kind(u, &points->unit) ? NULL : "flux like that of the points";
 }
 
 /* Errors in dex take the role three further on. */
@@ -281,16 +340,19 @@ static inline void sed_role_dex(sed_reader *r, int role) {
 
 /* Reads the unit of a column in use; errors, limits and ends of bins without one have that of what they belong to. */
 static inline int sed_unit_of_role(sed_reader *r, int role, long line) {
-    sed_column *c = &r->column[r->at[role]];
+    sed_column *c = sed_column_of(r, role);
     const int like = role >= SED_NU_MIN && role <= SED_WIDTH_HI ? SED_NU : SED_FLUX;
     if (r->strict) return 0; /* read with the name */
-    if (r->at[SED_REFERENCE] >= 0 && role != SED_REFERENCE && like == SED_FLUX && role != SED_NU) {
+    if (sed_has_role(r, SED_REFERENCE) && role != SED_REFERENCE && like == SED_FLUX && role != SED_NU) {
         c->unit.factor = 1;
         return 0;
     }
-    if (!*trim(c->unit_text) && role != SED_NU && role != SED_FLUX && r->at[like] >= 0) {
-        c->unit = r->column[r->at[like]].unit;
-        if (r->column[r->at[like]].log10 && role >= SED_ERR && role <= SED_HI) c->unit.dex = 1;
+    const int has_own = *trim(c->unit_text) || role == SED_NU || role == SED_FLUX;
+    if (!has_own && sed_has_role(r, like)) {
+        const sed_column *other = sed_column_of(r, like);
+        const int is_error = role >= SED_ERR && role <= SED_HI;
+        c->unit = other->unit;
+        if (other->log10 && is_error) c->unit.dex = 1;
         return 0;
     }
     return sed_unit_at(r, c, line);
@@ -303,13 +365,11 @@ static inline int sed_check_units(sed_reader *r, long line) {
                                 SED_NU_MIN, SED_NU_MAX,    SED_WIDTH,   SED_WIDTH_LO, SED_WIDTH_HI};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         const int role = order[i];
-        if (r->at[role] < 0) continue;
-        sed_column *c = &r->column[r->at[role]];
+        if (!sed_has_role(r, role)) continue;
+        sed_column *c = sed_column_of(r, role);
         if (sed_unit_of_role(r, role, line)) return -1;
         const char *wanted = sed_unit_wanted(r, role, &c->unit);
-        if (wanted)
-            return error_at(r->err, r->in.name, line, "column '%s': '%s' is no unit of %s", c->name, c->unit_text,
-                            wanted);
+        if (wanted) return sed_refuse(r, line, "column '%s': '%s' is no unit of %s", c->name, c->unit_text, wanted);
         if (r->scale_log10 && role <= SED_LIMIT) c->log10 = 1;
         if (c->unit.dex || r->scale_log10) sed_role_dex(r, role);
     }
@@ -324,18 +384,19 @@ static inline int sed_check_columns(sed_reader *r, long line) {
     const int lower = at[SED_LO] >= 0 || at[SED_LO_DEX] >= 0;
     const int upper = at[SED_HI] >= 0 || at[SED_HI_DEX] >= 0;
     const int ends = at[SED_NU_MIN] >= 0 && at[SED_NU_MAX] >= 0;
+    const int needless = at[SED_LIMIT] >= 0 || r->how->error_floor > 0;
     if (at[SED_NU] < 0 && !ends)
         missing = r->strict ? "nu_... or energy_..." : "energy or frequency (e_ref, energy, nu, x)";
     else if (at[SED_FLUX] < 0 && at[SED_LIMIT] < 0)
         missing = r->strict ? "nuFnu_..." : "flux (e2dnde, flux, dnde, y)";
-    else if (!errors && !lower && !upper && at[SED_LIMIT] < 0 && !(r->how->error_floor > 0))
+    else if (!errors && !lower && !upper && !needless)
         missing = r->strict ? "err_... or err_lo_..." : "errors (e2dnde_err, flux_error, dy)";
     else if (lower && !upper && !errors)
         missing = r->strict ? "err_hi_..." : "upper errors";
     else if (upper && !lower && !errors)
         missing = r->strict ? "err_lo_..." : "lower errors";
     if (!missing) return 0;
-    return error_at(r->err, r->in.name, line, "no column %s", missing);
+    return sed_refuse(r, line, "no column %s", missing);
 }
 
 /* ==== one point =================================================================================================== */
@@ -363,8 +424,13 @@ static inline int sed_is_missing(const sed_reader *r, const char *cell) {
     return r->null_word[0] && !strcasecmp(cell, r->null_word);
 }
 
+/* Whether a line has a value of this role. */
+static inline int sed_gives(const sed_reader *r, const sed_row *row, int role) {
+    return !sed_is_missing(r, row->cell[role]);
+}
+
 static inline int sed_wrong(sed_reader *r, const char *what, const char *cell, const char *wrong) {
-    return error_at(r->err, r->in.name, r->in.line, "%s '%.40s' %s", what, cell, wrong);
+    return SED_REFUSE(r, "%s '%.40s' %s", what, cell, wrong);
 }
 
 /* The number in a cell, above zero (or, if zero_too, zero). */
@@ -377,7 +443,7 @@ static inline int sed_number(sed_reader *r, double *value, const char *cell, con
 
 /* The same in a column that may hold logarithms; the result in cgs. */
 static inline int sed_quantity(sed_reader *r, double *value, const char *cell, int role, const char *what) {
-    const sed_column *c = &r->column[r->at[role]];
+    const sed_column *c = sed_column_of(r, role);
     if (c->log10) {
         const char *wrong = read_real(value, cell);
         if (wrong) return sed_wrong(r, what, cell, wrong);
@@ -392,7 +458,7 @@ static inline int sed_quantity(sed_reader *r, double *value, const char *cell, i
 
 /* Frequency [Hz] at the observer from the cell of a role in a unit of frequency, energy or wavelength. */
 static inline int sed_frequency(sed_reader *r, double *nu, const char *cell, int role) {
-    const sed_unit *u = &r->column[r->at[role]].unit;
+    const sed_unit *u = &sed_column_of(r, role)->unit;
     if (sed_quantity(r, nu, cell, role, "frequency or energy")) return -1;
     if (u->energy) *nu /= SED_PLANCK;
     if (u->length) *nu = SED_LIGHT / *nu;
@@ -405,11 +471,11 @@ static inline int sed_frequency(sed_reader *r, double *nu, const char *cell, int
 static inline int sed_bin_end(sed_reader *r, double *end, sed_row *row, int upper) {
     const int own = upper ? SED_NU_MAX : SED_NU_MIN;
     const int side = upper ? SED_WIDTH_HI : SED_WIDTH_LO;
-    const int width = sed_is_missing(r, row->cell[side]) ? SED_WIDTH : side;
+    const int width = !sed_gives(r, row, side) ? SED_WIDTH : side;
     double w;
-    if (!sed_is_missing(r, row->cell[own])) return sed_frequency(r, end, row->cell[own], own);
-    if (sed_is_missing(r, row->cell[width]) || r->at[SED_NU] < 0) return 0;
-    const sed_column *place = &r->column[r->at[SED_NU]];
+    if (sed_gives(r, row, own)) return sed_frequency(r, end, row->cell[own], own);
+    if (!sed_gives(r, row, width) || !sed_has_role(r, SED_NU)) return 0;
+    const sed_column *place = sed_column_of(r, SED_NU);
     double x;
     const char *wrong = read_real(&w, row->cell[width]);
     if (!wrong) wrong = read_real(&x, row->cell[SED_NU]);
@@ -417,8 +483,11 @@ static inline int sed_bin_end(sed_reader *r, double *end, sed_row *row, int uppe
     if (place->log10) {
         *end = row->point.nu * pow(10, upper ? w : -w);
     } else {
-        const double shift = w * r->column[r->at[width]].unit.factor / (x * place->unit.factor);
-        if (shift > -1 && shift < (upper ? 1e6 : 1)) *end = row->point.nu * (upper ? 1 + shift : 1 - shift);
+        const double widths = w * sed_column_of(r, width)->unit.factor;
+        const double shift = widths / (x * place->unit.factor);
+        const double most = upper ? 1e6 : 1;
+        const double stretch = upper ? 1 + shift : 1 - shift;
+        if (shift > -1 && shift < most) *end = row->point.nu * stretch;
     }
     return 0;
 }
@@ -426,16 +495,17 @@ static inline int sed_bin_end(sed_reader *r, double *end, sed_row *row, int uppe
 /* Where the point lies: its frequency and its bin. */
 static inline int sed_place(sed_reader *r, sed_row *row) {
     double *nu = &row->point.nu;
-    const int known = !sed_is_missing(r, row->cell[SED_NU]);
-    const int ends = !sed_is_missing(r, row->cell[SED_NU_MIN]) && !sed_is_missing(r, row->cell[SED_NU_MAX]);
+    const int known = sed_gives(r, row, SED_NU);
+    const int ends = sed_gives(r, row, SED_NU_MIN) && sed_gives(r, row, SED_NU_MAX);
     if (!known && !ends) {
-        if (r->strict || r->at[SED_NU_MIN] < 0)
+        if (r->strict || !sed_has_role(r, SED_NU_MIN))
             return sed_wrong(r, "frequency or energy", row->cell[SED_NU], "is empty");
         return SED_DROP;
     }
     if (known && sed_frequency(r, nu, row->cell[SED_NU], SED_NU)) return -1;
     row->bin[0] = row->bin[1] = *nu;
-    if (sed_bin_end(r, &row->bin[0], row, 0) || sed_bin_end(r, &row->bin[1], row, 1)) return -1;
+    if (sed_bin_end(r, &row->bin[0], row, 0)) return -1;
+    if (sed_bin_end(r, &row->bin[1], row, 1)) return -1;
     if (!known) *nu = sqrt(row->bin[0] * row->bin[1]);
     if (row->bin[0] > row->bin[1]) { /* wavelengths */
         const double swap = row->bin[0];
@@ -453,7 +523,8 @@ static inline double sed_integral_factor(const sed_row *row, int kind, double ga
     const double energy = kind == 1 ? SED_PLANCK * nu : 1;
     const double lo = row->bin[0] / nu;
     const double hi = row->bin[1] / nu;
-    const double integral = fabs(power) < 1e-6 ? log(hi / lo) : (pow(hi, power) - pow(lo, power)) / power;
+    if (fabs(power) < 1e-6) return energy / log(hi / lo);
+    const double integral = (pow(hi, power) - pow(lo, power)) / power;
     return energy / integral;
 }
 
@@ -462,23 +533,27 @@ static inline int sed_flux_factor(sed_reader *r, sed_row *row) {
     const struct sed_flux_kind *k = &sed_fluxes[r->flux_kind];
     const double nu = row->point.nu;
     double gamma;
-    row->factor = pow(nu, k->nu) * pow(SED_PLANCK * nu, k->photon_energy) * pow(SED_LIGHT / nu, k->wavelength);
+    const double energy = SED_PLANCK * nu;
+    const double wavelength = SED_LIGHT / nu;
+    row->factor = pow(nu, k->nu) * pow(energy, k->photon_energy) * pow(wavelength, k->wavelength);
     if (k->luminosity) {
         const double distance = bml_ssc_luminosity_distance(r->redshift, 70, 0.3);
-        row->factor *= pow(1 + r->redshift, k->nu) / (4 * 3.14159265358979324 * distance * distance);
+        const double area = 4 * 3.14159265358979324 * distance * distance;
+        row->factor *= pow(1 + r->redshift, k->nu) / area;
     }
     if (k->integral) {
-        if (sed_is_missing(r, row->cell[SED_INDEX]) || !(row->bin[1] > row->bin[0]))
-            return error_at(r->err, r->in.name, r->in.line,
-                            "an integral flux needs the ends of its bin and a column 'index' of its power law");
+        const int no_bin = !(row->bin[1] > row->bin[0]);
+        if (no_bin || !sed_gives(r, row, SED_INDEX))
+            return sed_refuse(r, r->in.line,
+                              "an integral flux needs the ends of its bin and a column 'index' of its power law");
         const char *wrong = read_real(&gamma, row->cell[SED_INDEX]);
         if (wrong) return sed_wrong(r, "index", row->cell[SED_INDEX], wrong);
         row->factor = sed_integral_factor(row, k->integral, fabs(gamma));
     }
-    if (r->at[SED_REFERENCE] >= 0) {
+    if (sed_has_role(r, SED_REFERENCE)) {
         double reference = 0;
         if (sed_number(r, &reference, row->cell[SED_REFERENCE], "reference flux", 0)) return -1;
-        row->factor *= reference * r->column[r->at[SED_REFERENCE]].unit.factor;
+        row->factor *= reference * sed_column_of(r, SED_REFERENCE)->unit.factor;
     }
     return 0;
 }
@@ -520,7 +595,7 @@ static inline int sed_confidence(sed_reader *r, double *level, const char *cell,
     else if (!wrong && *rest)
         wrong = "is not a number";
     if (!wrong && !(*level > 0.5 && *level < 1)) wrong = "is not between 0.5 and 1";
-    return wrong ? error_at(r->err, r->in.name, line, "confidence level '%.40s' %s", cell, wrong) : 0;
+    return wrong ? sed_refuse(r, line, "confidence level '%.40s' %s", cell, wrong) : 0;
 }
 
 /* The sigma of an upper limit: in our own CSV its own if the table gives one, else from the confidence level. */
@@ -534,21 +609,22 @@ static inline int sed_limit(sed_reader *r, sed_row *row) {
     if (r->strict) {
         const char *other = *cell[SED_HI_DEX] ? cell[SED_HI_DEX] : cell[SED_ERR_DEX];
         if (*other && (read_real(&dex, other) || dex != 0))
-            return error_at(
-                r->err, r->in.name, r->in.line,
+            return sed_refuse(
+                r, r->in.line,
                 "the error of an upper limit is its sigma in a unit of flux, not in dex; or leave it empty");
         if (*cell[role]) {
             if (sed_number(r, &sigma, cell[role], "sigma of the limit", 1)) return -1;
-            sigma *= r->column[r->at[role]].unit.factor * row->factor;
+            sigma *= sed_column_of(r, role)->unit.factor * row->factor;
         }
     }
-    if (!sed_is_missing(r, cell[SED_CONFIDENCE]) && sed_confidence(r, &level, cell[SED_CONFIDENCE], r->in.line))
-        return -1;
+    if (sed_gives(r, row, SED_CONFIDENCE)) {
+        if (sed_confidence(r, &level, cell[SED_CONFIDENCE], r->in.line)) return -1;
+    }
     p->upper_limit = 1;
     p->sigma_lo = 0;
     p->sigma_hi = sigma > 0 ? sigma : p->nuFnu / sed_sigmas(level);
     if (isfinite(p->sigma_hi) && p->sigma_hi > 0) return 0;
-    return error_at(r->err, r->in.name, r->in.line, "sigma of the limit is out of range");
+    return SED_REFUSE(r, "sigma of the limit is out of range");
 }
 
 /* Whether a cell gives an error: in other programs' tables one below zero, -1, stands for none. */
@@ -576,11 +652,11 @@ static inline int sed_error(sed_reader *r, double *dex, const sed_row *row, int 
     *dex = floor_dex;
     if (role < 0) {
         r->raised += side == SED_HI;
-        return floor_dex > 0 ? 0 : error_at(r->err, r->in.name, r->in.line, "%s is missing", what);
+        return floor_dex > 0 ? 0 : SED_REFUSE(r, "%s is missing", what);
     }
     const int own = role == side || role == side + 3 ? side : SED_ERR;
-    if (!sed_is_missing(r, row->cell[own]) && !sed_is_missing(r, row->cell[own + 3]))
-        return error_at(r->err, r->in.name, r->in.line, "%s given both in dex and in a unit of flux", what);
+    if (sed_gives(r, row, own) && !sed_is_missing(r, row->cell[own + 3]))
+        return SED_REFUSE(r, "%s given both in dex and in a unit of flux", what);
     if (sed_number(r, &e, row->cell[role], what, floor_dex > 0)) {
         if (e == 0 && strlen(r->err) + 64 < ERROR_SIZE)
             strcat(r->err, " (an error floor, --error-floor, gives such points one)");
@@ -589,7 +665,7 @@ static inline int sed_error(sed_reader *r, double *dex, const sed_row *row, int 
     if (role >= SED_ERR_DEX) {
         *dex = e;
     } else {
-        e *= r->column[r->at[role]].unit.factor * row->factor;
+        e *= sed_column_of(r, role)->unit.factor * row->factor;
         bml_ssc_point_errors(&q, e, e);
         *dex = side == SED_LO ? q.sigma_lo : q.sigma_hi;
     }
@@ -601,6 +677,12 @@ static inline int sed_error(sed_reader *r, double *dex, const sed_row *row, int 
     return sed_wrong(r, what, row->cell[role], "is out of range");
 }
 
+/* Both sides' errors of a detection; sets the point's. */
+static inline int sed_both_errors(sed_reader *r, sed_row *row) {
+    if (sed_error(r, &row->point.sigma_lo, row, SED_LO)) return -1;
+    return sed_error(r, &row->point.sigma_hi, row, SED_HI);
+}
+
 /* The flux in a cell as nuFnu; sets the point's. */
 static inline int sed_amount(sed_reader *r, sed_row *row, int role) {
     char *cell = row->cell[role];
@@ -608,6 +690,12 @@ static inline int sed_amount(sed_reader *r, sed_row *row, int role) {
     row->point.nuFnu *= row->factor;
     if (isfinite(row->point.nuFnu) && row->point.nuFnu > 0) return 0;
     return sed_wrong(r, "flux", cell, "is out of range");
+}
+
+/* A limit, whose flux stands in the cell of a role. */
+static inline int sed_limit_from(sed_reader *r, sed_row *row, int role) {
+    if (sed_amount(r, row, role)) return -1;
+    return sed_limit(r, row);
 }
 
 /* Our own CSV: what a line says must be right. */
@@ -618,19 +706,21 @@ static inline int sed_point_strict(sed_reader *r, sed_row *row) {
         row->cell[SED_FLUX]++;
         limit = 1;
     }
-    const int empty = sed_is_missing(r, row->cell[SED_FLUX]) || !strcasecmp(row->cell[SED_FLUX], "nan");
+    const char *flux = row->cell[SED_FLUX];
+    const int empty = sed_is_missing(r, flux) || !strcasecmp(flux, "nan");
     if (limit && empty) return SED_DROP; /* a limit without a value */
     if (sed_amount(r, row, SED_FLUX)) return -1;
     if (limit) return sed_limit(r, row);
-    return sed_error(r, &row->point.sigma_lo, row, SED_LO) || sed_error(r, &row->point.sigma_hi, row, SED_HI) ? -1 : 0;
+    return sed_both_errors(r, row);
 }
 
 /* A measured flux of zero or less: the limit that a Gaussian of its error leaves. */
 static inline int sed_negative(sed_reader *r, sed_row *row, double value) {
     const int role = sed_error_role(r, row, SED_HI);
     double error = 0;
-    if (role < 0 || role >= SED_ERR_DEX || read_real(&error, row->cell[role]) || !(error > 0)) return SED_DROP;
-    const double sigma = error * r->column[r->at[role]].unit.factor * row->factor;
+    if (role < 0 || role >= SED_ERR_DEX) return SED_DROP;
+    if (read_real(&error, row->cell[role]) || !(error > 0)) return SED_DROP;
+    const double sigma = error * sed_column_of(r, role)->unit.factor * row->factor;
     bml_ssc_point *p = &row->point;
     (void)value; /* at most 0: adds nothing to the limit */
     p->upper_limit = 1;
@@ -638,7 +728,8 @@ static inline int sed_negative(sed_reader *r, sed_row *row, double value) {
     p->sigma_hi = sigma;
     p->nuFnu = sigma * sed_sigmas(r->confidence);
     r->table->negative++;
-    return isfinite(p->nuFnu) && p->nuFnu > 0 ? 0 : sed_wrong(r, "error", row->cell[role], "is out of range");
+    if (isfinite(p->nuFnu) && p->nuFnu > 0) return 0;
+    return sed_wrong(r, "error", row->cell[role], "is out of range");
 }
 
 /* Whether the cells give both errors, above zero or at all. */
@@ -654,8 +745,8 @@ static inline int sed_is_zero(const char *cell) {
 /* Whether a line of other programs' tables is a limit: 1, 0; -1 with a message. */
 static inline int sed_is_limit(sed_reader *r, sed_row *row) {
     const char *flag = row->cell[SED_UPPER];
-    const int filled = !sed_is_missing(r, row->cell[SED_LIMIT]);
-    const int flux = !sed_is_missing(r, row->cell[SED_FLUX]);
+    const int filled = sed_gives(r, row, SED_LIMIT);
+    const int flux = sed_gives(r, row, SED_FLUX);
     const int said = sed_is_missing(r, flag) ? 0 : sed_truth(flag);
     if (said < 0) return sed_wrong(r, "upper limit", flag, "is neither 0 nor 1");
     if (said || (filled && (!flux || !sed_has_errors(r, row)))) return 1;
@@ -666,23 +757,23 @@ static inline int sed_is_limit(sed_reader *r, sed_row *row) {
 
 /* Tables of other programs: nan is no value; a filled limit stands in. */
 static inline int sed_point_lenient(sed_reader *r, sed_row *row) {
-    const int log10_flux = r->at[SED_FLUX] >= 0 && r->column[r->at[SED_FLUX]].log10;
+    const int log10_flux = sed_has_role(r, SED_FLUX) && sed_column_of(r, SED_FLUX)->log10;
     double value;
     if (*row->cell[SED_FLUX] == '<') { /* "<1e-12" */
         row->cell[SED_FLUX]++;
-        return sed_amount(r, row, SED_FLUX) ? -1 : sed_limit(r, row);
+        return sed_limit_from(r, row, SED_FLUX);
     }
     const int limit = sed_is_limit(r, row);
-    const int flux = !sed_is_missing(r, row->cell[SED_FLUX]);
-    const int filled = !sed_is_missing(r, row->cell[SED_LIMIT]);
+    const int flux = sed_gives(r, row, SED_FLUX);
+    const int filled = sed_gives(r, row, SED_LIMIT);
     if (limit < 0) return -1;
     if (limit && !filled && !flux) return SED_DROP;
-    if (limit) return sed_amount(r, row, filled ? SED_LIMIT : SED_FLUX) ? -1 : sed_limit(r, row);
+    if (limit) return sed_limit_from(r, row, filled ? SED_LIMIT : SED_FLUX);
     if (!flux) return SED_DROP;
     const char *wrong = read_real(&value, row->cell[SED_FLUX]);
     if (wrong) return sed_wrong(r, "flux", row->cell[SED_FLUX], wrong);
     if (!(value > 0) && !log10_flux) {
-        if (filled) return sed_amount(r, row, SED_LIMIT) ? -1 : sed_limit(r, row);
+        if (filled) return sed_limit_from(r, row, SED_LIMIT);
         return sed_negative(r, row, value);
     }
     if (sed_amount(r, row, SED_FLUX)) return -1;
@@ -690,7 +781,7 @@ static inline int sed_point_lenient(sed_reader *r, sed_row *row) {
         r->unerring++;
         return SED_DROP;
     }
-    return sed_error(r, &row->point.sigma_lo, row, SED_LO) || sed_error(r, &row->point.sigma_hi, row, SED_HI) ? -1 : 0;
+    return sed_both_errors(r, row);
 }
 
 /* ==== lines ======================================================================================================= */
@@ -698,7 +789,7 @@ static inline int sed_point_lenient(sed_reader *r, sed_row *row) {
 static inline int sed_grow(sed_reader *r) {
     sed_table *t = r->table;
     const int room = r->room ? 2 * r->room : 64;
-    if (t->n == SED_MAX_POINTS) return error_at(r->err, r->in.name, r->in.line, "more than %d points", SED_MAX_POINTS);
+    if (t->n == SED_MAX_POINTS) return SED_REFUSE(r, "more than %d points", SED_MAX_POINTS);
     if (t->n < r->room) return 0;
     bml_ssc_point *point = realloc(t->point, (size_t)room * sizeof *point);
     if (point) t->point = point;
@@ -706,7 +797,7 @@ static inline int sed_grow(sed_reader *r) {
     if (names) t->instrument = names;
     double(*bin)[2] = realloc(t->bin, (size_t)room * sizeof *bin);
     if (bin) t->bin = bin;
-    if (!point || !names || !bin) return error_set(r->err, "%.300s: out of memory", r->in.name);
+    if (!point || !names || !bin) return sed_no_memory(r);
     r->room = room;
     return 0;
 }
@@ -720,7 +811,8 @@ static inline int sed_left_out(sed_reader *r, const sed_row *row, const char *in
         if (i < (int)sizeof r->skip_met) r->skip_met[i] = 1;
         return 1;
     }
-    return (how->nu_min > 0 && nu < how->nu_min) || (how->nu_max > 0 && nu > how->nu_max);
+    if (how->nu_min > 0 && nu < how->nu_min) return 1;
+    return how->nu_max > 0 && nu > how->nu_max;
 }
 
 static inline int sed_add(sed_reader *r, const sed_row *row, const char *instrument) {
@@ -739,11 +831,16 @@ static inline int sed_add(sed_reader *r, const sed_row *row, const char *instrum
 /* Cuts an IPAC line at the bars of its header; 0 where text crosses a bar. */
 static inline int sed_split_bars(const sed_reader *r, char **field, char *line) {
     const int length = (int)strlen(line);
-    for (int k = 0; k <= r->n_columns; k++)
-        if (r->bar[k] < length && !is_space(line[r->bar[k]]) && line[r->bar[k]] != '|') return 0;
+    for (int k = 0; k <= r->n_columns; k++) {
+        const int at = r->bar[k];
+        if (at < length && !is_space(line[at]) && line[at] != '|') return 0;
+    }
     for (int k = 0; k < r->n_columns; k++) {
-        if (r->bar[k + 1] < length) line[r->bar[k + 1]] = 0;
-        field[k] = r->bar[k] + 1 <= length ? trim(line + r->bar[k] + 1) : line + length;
+        const int first = r->bar[k] + 1;
+        const int end = r->bar[k + 1];
+        if (end < length) line[end] = 0;
+        field[k] = line + length;
+        if (first <= length) field[k] = trim(line + first);
     }
     return r->n_columns;
 }
@@ -769,22 +866,24 @@ static inline int sed_cells(sed_reader *r, sed_row *row, char *line, const char 
     char *field[SED_MAX_COLUMNS];
     const int n = sed_split(r, field, line);
     const int spare = r->spare && n > r->n_columns && n <= SED_MAX_COLUMNS;
-    if (n < 0) return error_at(r->err, r->in.name, r->in.line, "a quote is not closed");
+    if (n < 0) return SED_REFUSE(r, "a quote is not closed");
     if (n != r->n_columns && !spare)
-        return error_at(r->err, r->in.name, r->in.line, "%s%d fields where the header names %d columns",
-                        n > SED_MAX_COLUMNS ? "more than " : "", n > SED_MAX_COLUMNS ? SED_MAX_COLUMNS : n,
-                        r->n_columns);
+        return SED_REFUSE(r, "%s%d fields where the header names %d columns", n > SED_MAX_COLUMNS ? "more than " : "",
+                          n > SED_MAX_COLUMNS ? SED_MAX_COLUMNS : n, r->n_columns);
     memset(row, 0, sizeof *row);
     for (int role = 0; role < SED_ROLES; role++)
-        row->cell[role] = r->at[role] < 0 ? none : trim(field[r->at[role]]);
+        row->cell[role] = sed_has_role(r, role) ? trim(field[r->at[role]]) : none;
     for (int k = r->n_columns; spare && k < n; k++) {
         static char limit[] = "1";
         if (!strcasecmp(field[k], "upper")) row->cell[SED_UPPER] = limit; /* SSDC's "UPPER LIMIT" */
     }
     double number;
     *instrument = sed_nameless(row->cell[SED_NAME]) ? r->telescope : row->cell[SED_NAME];
-    if (spare && r->spare == 1 && r->at[SED_NAME] < 0 && !*r->telescope && read_real(&number, field[r->n_columns]))
-        *instrument = trim(field[r->n_columns]);
+    const int nameless = !sed_has_role(r, SED_NAME) && !*r->telescope;
+    if (spare && r->spare == 1 && nameless) {
+        char *beyond = field[r->n_columns];
+        if (read_real(&number, beyond)) *instrument = trim(beyond);
+    }
     return 0;
 }
 
@@ -801,14 +900,19 @@ static inline int sed_read_row(sed_reader *r, char *line) {
     }
     int status = sed_place(r, &row);
     if (!status) status = sed_flux_factor(r, &row);
-    if (!status) status = r->strict ? sed_point_strict(r, &row) : sed_point_lenient(r, &row);
+    if (!status && r->strict)
+        status = sed_point_strict(r, &row);
+    else if (!status)
+        status = sed_point_lenient(r, &row);
     if (status < 0) return -1;
     r->table->dropped += status == SED_DROP;
     return status ? 0 : sed_add(r, &row, instrument);
 }
 
 static inline int sed_is_comment(const char *s) {
-    return *s == '#' || *s == '!' || *s == '%' || *s == ';' || (*s == '/' && s[1] == '/') || (*s == '\\' && s[1]);
+    if (*s == '/') return s[1] == '/';
+    if (*s == '\\') return s[1] != 0;
+    return *s && strchr("#!%;", *s);
 }
 
 /* Among the data: SSDC's export names the catalogue of the lines that follow, "# name (id = 3)". */
@@ -816,7 +920,7 @@ static inline void sed_comment_between(sed_reader *r, char *s) {
     char *id = strstr(s, " (id =");
     if (!id) return;
     *id = 0;
-    sed_copy(r->telescope, sizeof r->telescope, trim(s + 1));
+    SED_COPY(r->telescope, trim(s + 1));
 }
 
 static inline int sed_points(sed_reader *r) {
@@ -829,9 +933,8 @@ static inline int sed_points(sed_reader *r) {
             return -1;
     }
     if (r->table->rows > 0) return 0;
-    if (r->how->source)
-        return error_at(r->err, r->in.name, r->in.line, "no line of the source '%.60s'", r->how->source);
-    return error_at(r->err, r->in.name, r->in.line, "no data after the header");
+    if (r->how->source) return SED_REFUSE(r, "no line of the source '%.60s'", r->how->source);
+    return SED_REFUSE(r, "no data after the header");
 }
 
 /* ==== what the header says beside columns ========================================================================= */
@@ -847,13 +950,13 @@ static inline int sed_meta_frame(sed_reader *r, const char *key, const char *val
     if (!strcmp(key, "restframe")) {
         r->luminosity_seen = strcmp(value, "obs") != 0;
         if (r->luminosity_seen && r->how->frame == SED_FRAME_OBSERVER)
-            return error_at(r->err, r->in.name, line,
-                            "restframe '%.40s': a table in the source's frame is read with --frame source", value);
+            return sed_refuse(r, line, "restframe '%.40s': a table in the source's frame is read with --frame source",
+                              value);
         return 0;
     }
     r->scale_log10 = !strcmp(value, "log-log");
     if (r->scale_log10 || !strcmp(value, "lin-lin")) return 0;
-    return error_at(r->err, r->in.name, line, "data_scale '%.40s' is neither lin-lin nor log-log", value);
+    return sed_refuse(r, line, "data_scale '%.40s' is neither lin-lin nor log-log", value);
 }
 
 /* Sets redshift, source, telescope or confidence level if the key is one of theirs. */
@@ -867,12 +970,12 @@ static inline int sed_meta(sed_reader *r, const char *key, const char *value, lo
         double z;
         const char *wrong = read_real(&z, value);
         if (!wrong && z < 0) wrong = "must be zero or more";
-        if (wrong) return error_at(r->err, r->in.name, line, "redshift '%.40s' %s", value, wrong);
+        if (wrong) return sed_refuse(r, line, "redshift '%.40s' %s", value, wrong);
         if (z > 0) r->table->redshift = z; /* 0 is SSDC's "not known" */
     } else if (sed_word_among(key, source)) {
-        sed_copy(r->table->source, sizeof r->table->source, value);
+        SED_COPY(r->table->source, value);
     } else if (sed_word_among(key, telescope)) {
-        sed_copy(r->telescope, sizeof r->telescope, value);
+        SED_COPY(r->telescope, value);
     } else if (sed_word_among(key, level)) {
         return sed_confidence(r, &r->confidence, value, line);
     } else if (!strcmp(key, "restframe") || !strcmp(key, "data_scale")) {
@@ -886,11 +989,11 @@ static inline void sed_level_in_words(sed_reader *r, const char *about) {
     const char *percent = strchr(about, '%');
     if (!percent) return;
     const char *start = percent;
-    while (start > about && (start[-1] == ' ' || start[-1] == '.' || (start[-1] >= '0' && start[-1] <= '9')))
+    while (start > about && strchr(" .0123456789", start[-1]))
         start--;
     double level;
-    if (!real_prefix(&level, sed_skip(start)) || !(level > 50 && level < 100)) return;
-    r->confidence = level / 100;
+    if (!real_prefix(&level, sed_skip(start))) return;
+    if (level > 50 && level < 100) r->confidence = level / 100;
 }
 
 /* ==== our own CSV's names ========================================================================================= */
@@ -898,7 +1001,8 @@ static inline void sed_level_in_words(sed_reader *r, const char *about) {
 /* The beginning of a column's name (the unit follows), or its whole name; longer beginnings first. */
 static const struct sed_own_name {
     const char *name;
-    int role, has_unit;
+    int role;
+    int has_unit;
 } sed_names[] = {
     {"nu_min_", SED_NU_MIN, 1},     {"nu_max_", SED_NU_MAX, 1}, {"energy_min_", SED_NU_MIN, 1},
     {"energy_max_", SED_NU_MAX, 1}, {"nu_", SED_NU, 1},         {"energy_", SED_NU, 1},
@@ -914,7 +1018,9 @@ enum { SED_OWN_NAMES = sizeof sed_names / sizeof *sed_names };
 static inline int sed_own_name(const char *name) {
     for (int i = 0; i < SED_OWN_NAMES; i++) {
         const char *word = sed_names[i].name;
-        if (sed_names[i].has_unit ? !strncmp(name, word, strlen(word)) : !strcmp(name, word)) return i;
+        const int begins = !strncmp(name, word, strlen(word));
+        const int is = begins && !name[strlen(word)];
+        if (sed_names[i].has_unit ? begins : is) return i;
     }
     return -1;
 }
@@ -933,22 +1039,20 @@ static inline void sed_own_unit(char *to, size_t size, const char *s) {
 static inline int sed_csv_column(sed_reader *r, const char *name, int index) {
     sed_column *c = &r->column[index];
     const char *rest = name;
-    sed_copy(c->name, sizeof c->name, name);
+    SED_COPY(c->name, name);
     if (*name == '_') return 0;
-    c->log10 = !strncmp(rest, "log10_", 6);
+    c->log10 = sed_begins(rest, "log10_");
     if (c->log10) rest += 6;
     const int i = sed_own_name(rest);
-    if (i < 0 || (c->log10 && sed_names[i].role > SED_FLUX))
-        return error_at(r->err, r->in.name, r->in.line, "unknown column '%.60s'", name);
+    if (i < 0 || (c->log10 && sed_names[i].role > SED_FLUX)) return SED_REFUSE(r, "unknown column '%.60s'", name);
     int role = sed_names[i].role;
     if (sed_names[i].has_unit) {
         sed_own_unit(c->unit_text, sizeof c->unit_text, rest + strlen(sed_names[i].name));
         if (sed_unit_at(r, c, r->in.line)) return -1;
         if (c->unit.dex && role >= SED_ERR && role <= SED_HI) role += 3;
     }
-    if (r->at[role] >= 0)
-        return error_at(r->err, r->in.name, r->in.line, "column '%s' gives what '%s' gives already", c->name,
-                        r->column[r->at[role]].name);
+    if (sed_has_role(r, role))
+        return SED_REFUSE(r, "column '%s' gives what '%s' gives already", c->name, sed_column_of(r, role)->name);
     r->at[role] = index;
     return 0;
 }
@@ -959,8 +1063,10 @@ static inline int sed_csv_header(sed_reader *r, char *const *field, int n) {
     r->n_columns = n;
     for (int i = 0; i < n; i++)
         if (sed_csv_column(r, field[i], i)) return -1;
-    sed_column *err = r->at[SED_ERR] < 0 ? NULL : &r->column[r->at[SED_ERR]];
-    if (err && !*err->unit_text && r->at[SED_FLUX] >= 0) err->unit = r->column[r->at[SED_FLUX]].unit;
+    if (sed_has_role(r, SED_ERR) && sed_has_role(r, SED_FLUX)) {
+        sed_column *err = sed_column_of(r, SED_ERR);
+        if (!*err->unit_text) err->unit = sed_column_of(r, SED_FLUX)->unit;
+    }
     if (sed_check_columns(r, r->in.line)) return -1;
     return sed_check_units(r, r->in.line);
 }
@@ -970,7 +1076,7 @@ static inline int sed_is_own(const char *name) {
     char unit_text[64];
     char wrong[64];
     sed_unit unit;
-    if (!strncmp(name, "log10_", 6)) name += 6;
+    if (sed_begins(name, "log10_")) name += 6;
     const int i = sed_own_name(name);
     if (i < 0 || !sed_names[i].has_unit) return 0;
     sed_own_unit(unit_text, sizeof unit_text, name + strlen(sed_names[i].name));
@@ -1003,10 +1109,10 @@ static inline void sed_canonical(char *to, size_t size, const char *s) {
         const char low = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
         if ((low >= 'a' && low <= 'z') || (c >= '0' && c <= '9')) {
             to[n++] = low;
-        } else if (!strncmp(s, "\xce\xbd", 2)) { /* the Greek nu */
+        } else if (sed_begins(s, "\xce\xbd")) { /* the Greek nu */
             memcpy(to + n, "nu", 2);
             n += 2;
-        } else if (!strncmp(s, "(-)", 3) || !strncmp(s, "(+)", 3)) {
+        } else if (sed_begins(s, "(-)") || sed_begins(s, "(+)")) {
             memcpy(to + n, s[1] == '-' ? "_lo" : "_hi", 3);
             n += 3;
         } else if (n && to[n - 1] != '_') {
@@ -1036,7 +1142,8 @@ static inline int sed_side(const char *s) {
     while (*s == '_')
         s++;
     if (!*s) return 0;
-    return sed_word_among(s, lower) ? -1 : sed_word_among(s, upper) ? 1 : 2;
+    if (sed_word_among(s, lower)) return -1;
+    return sed_word_among(s, upper) ? 1 : 2;
 }
 
 /* Whether a name is an error of the family (or width of a place): -1, 0, 1 its side; 2: no. alone: names without the
@@ -1072,7 +1179,7 @@ static inline int sed_error_name(const char *name, const char *family, int alone
 static inline int sed_limit_name(const char *name, const char *family) {
     static const char *const words[] = {"ul", "uplim", "upper_limit", "upperlimit", "limit", "upper", NULL};
     const size_t length = strlen(family);
-    if (!strncmp(name, "ul_", 3)) return !strcmp(name + 3, family);
+    if (sed_begins(name, "ul_")) return !strcmp(name + 3, family);
     if (strncmp(name, family, length)) return 0;
     const char *s = name + length;
     while (*s == '_')
@@ -1101,7 +1208,7 @@ static inline int sed_width_name(const char *name) {
 }
 
 static inline void sed_claim(sed_reader *r, int role, int column) {
-    if (r->at[role] < 0) r->at[role] = column;
+    if (!sed_has_role(r, role)) r->at[role] = column;
 }
 
 /* "log_nu" is nu, a logarithm; in place. */
@@ -1122,6 +1229,12 @@ static inline int sed_named(sed_canonicals name, int n, const char *wanted) {
     return -1;
 }
 
+/* The role of a side: -1, 0, 1. */
+static inline int sed_by_side(int side, int lower, int both, int upper) {
+    if (side < 0) return lower;
+    return side > 0 ? upper : both;
+}
+
 /* Everything but fluxes. */
 static inline void sed_assign_plain(sed_reader *r, sed_canonicals name) {
     static const char *const levels[] = {"cl", "confidence", "ul_conf", "confidence_level", NULL};
@@ -1134,8 +1247,9 @@ static inline void sed_assign_plain(sed_reader *r, sed_canonicals name) {
         const int end = sed_end_name(name[i]);
         const int width = sed_width_name(name[i]);
         if (end != 2) sed_claim(r, end < 0 ? SED_NU_MIN : SED_NU_MAX, i);
-        if (width != 2) sed_claim(r, width < 0 ? SED_WIDTH_LO : width > 0 ? SED_WIDTH_HI : SED_WIDTH, i);
-        if (sed_word_among(name[i], sed_flags)) sed_claim(r, *r->column[i].unit_text ? SED_LIMIT : SED_UPPER, i);
+        if (width != 2) sed_claim(r, sed_by_side(width, SED_WIDTH_LO, SED_WIDTH, SED_WIDTH_HI), i);
+        const int has_unit = *r->column[i].unit_text != 0;
+        if (sed_word_among(name[i], sed_flags)) sed_claim(r, has_unit ? SED_LIMIT : SED_UPPER, i);
         if (sed_word_among(name[i], levels)) sed_claim(r, SED_CONFIDENCE, i);
         if (sed_word_among(name[i], sed_instruments_names)) sed_claim(r, SED_NAME, i);
         if (sed_word_among(name[i], indices)) sed_claim(r, SED_INDEX, i);
@@ -1148,8 +1262,9 @@ static inline int sed_assign_errors(sed_reader *r, sed_canonicals name, const ch
     int n = 0;
     for (int i = 0; i < r->n_columns; i++) {
         const int side = sed_error_name(name[i], family, alone);
-        if (side == 2 || i == r->at[SED_NU] || i == r->at[SED_FLUX]) continue;
-        sed_claim(r, side < 0 ? SED_LO : side > 0 ? SED_HI : SED_ERR, i);
+        if (side == 2) continue;
+        if (i == r->at[SED_NU] || i == r->at[SED_FLUX]) continue;
+        sed_claim(r, sed_by_side(side, SED_LO, SED_ERR, SED_HI), i);
         n++;
     }
     return n;
@@ -1184,26 +1299,29 @@ static inline const char *sed_choose_family(const sed_reader *r, sed_canonicals 
 /* norm counts in units of a reference flux. */
 static inline int sed_assign_reference(sed_reader *r, sed_canonicals name, long line) {
     if (strcmp(r->family, "norm")) return 0;
-    r->at[SED_REFERENCE] = sed_named(name, r->n_columns, "ref_e2dnde");
-    if (r->at[SED_REFERENCE] < 0) r->at[SED_REFERENCE] = sed_named(name, r->n_columns, "ref_dnde");
-    if (r->at[SED_REFERENCE] >= 0) return 0;
-    return error_at(r->err, r->in.name, line, "column 'norm' needs a column ref_e2dnde or ref_dnde");
+    int *at = &r->at[SED_REFERENCE];
+    *at = sed_named(name, r->n_columns, "ref_e2dnde");
+    if (*at < 0) *at = sed_named(name, r->n_columns, "ref_dnde");
+    if (*at >= 0) return 0;
+    return sed_refuse(r, line, "column 'norm' needs a column ref_e2dnde or ref_dnde");
 }
 
 static inline void sed_assign_flux(sed_reader *r, sed_canonicals name, const char *family) {
-    sed_copy(r->family, sizeof r->family, family);
+    SED_COPY(r->family, family);
     r->at[SED_FLUX] = sed_named(name, r->n_columns, family);
     const int limit = sed_family_limit(r, name, family);
     if (limit >= 0) {
         r->at[SED_LIMIT] = limit;
         sed_level_in_words(r, r->column[limit].about);
     }
-    if (r->at[SED_FLUX] < 0) r->at[SED_FLUX] = r->at[SED_LIMIT]; /* limits only */
-    if (sed_assign_errors(r, name, family, 0) || sed_assign_errors(r, name, family, 1)) return;
+    if (!sed_has_role(r, SED_FLUX)) r->at[SED_FLUX] = r->at[SED_LIMIT]; /* limits only */
+    if (sed_assign_errors(r, name, family, 0)) return;
+    if (sed_assign_errors(r, name, family, 1)) return;
     if (sed_assign_errors(r, name, "flux", 0)) return;
     for (int i = 0; i < r->n_columns; i++) {
         const size_t length = strlen(family);
-        if (strncmp(name[i], family, length) || strncmp(name[i] + length, "_err", 4)) continue;
+        if (strncmp(name[i], family, length)) continue;
+        if (!sed_begins(name[i] + length, "_err")) continue;
         sed_claim(r, SED_ERR, i);
         sed_note(r->table, "column '%s' is taken as the error of '%s'", r->column[i].name, family);
     }
@@ -1231,7 +1349,7 @@ static inline void sed_name_and_unit(sed_column *c, char *text) {
     char *open = strchr(text, '[');
     char *close = open ? strchr(open, ']') : NULL;
     for (char *s = text; !open && *s; s++)
-        if (*s == '(' && strncmp(s, "(+)", 3) && strncmp(s, "(-)", 3)) open = s;
+        if (*s == '(' && !sed_begins(s, "(+)") && !sed_begins(s, "(-)")) open = s;
     if (open && !close) {
         int depth = 0;
         for (close = open; *close; close++) {
@@ -1242,20 +1360,27 @@ static inline void sed_name_and_unit(sed_column *c, char *text) {
     char *slash = strchr(text, '/');
     if (!strncasecmp(sed_skip(text), "dN/d", 4)) slash = NULL;
     if (slash && (!open || slash < open)) { /* "nu / Hz", "nuFnu / (erg cm-2 s-1)" */
-        sed_copy(c->unit_text, sizeof c->unit_text, trim(slash + 1));
+        SED_COPY(c->unit_text, trim(slash + 1));
         *slash = 0;
     } else if (open && *close) {
         const size_t rest = strlen(close + 1);
         *close = 0;
-        sed_copy(c->unit_text, sizeof c->unit_text, trim(open + 1));
+        SED_COPY(c->unit_text, trim(open + 1));
         memmove(open, close + 1, rest + 1);
     }
-    sed_copy(c->name, sizeof c->name, trim(text));
+    SED_COPY(c->name, trim(text));
+}
+
+/* 1 for a bracket that opens, -1 for one that closes. */
+static inline int sed_deeper(char c) {
+    if (c == '(' || c == '[') return 1;
+    return c == ')' || c == ']' ? -1 : 0;
 }
 
 /* Cuts a line of names in place at separators outside brackets; a unit after a blank stays with its name. Returns how
    many, at most max + 1. */
 static inline int sed_cut_names(char **token, int max, char *s, char separator) {
+    const int by_blanks = separator == ' ';
     int depth = 0;
     int n = 0;
     s = trim(s);
@@ -1264,16 +1389,16 @@ static inline int sed_cut_names(char **token, int max, char *s, char separator) 
         token[n++] = s;
         char last = 0;
         for (; *s; s++) {
-            depth += (*s == '(' || *s == '[') - (*s == ')' || *s == ']');
+            depth += sed_deeper(*s);
             const char *next = sed_skip(s);
-            const int glued = separator == ' ' && (strchr("[(/", *next) || last == '/');
-            if (depth <= 0 && (separator == ' ' ? is_space(*s) : *s == separator) && !glued) break;
+            const int glued = by_blanks && (strchr("[(/", *next) || last == '/');
+            const int separates = by_blanks ? is_space(*s) : *s == separator;
+            if (depth <= 0 && separates && !glued) break;
             if (!is_space(*s)) last = *s;
         }
         if (*s) *s++ = 0;
-        if (separator == ' ')
-            while (is_space(*s))
-                s++;
+        while (by_blanks && is_space(*s))
+            s++;
     }
     return n;
 }
@@ -1282,7 +1407,7 @@ static inline int sed_cut_names(char **token, int max, char *s, char separator) 
 static inline char sed_names_separator(const char *s) {
     int depth = 0;
     for (; *s; s++) {
-        depth += (*s == '(' || *s == '[') - (*s == ')' || *s == ']');
+        depth += sed_deeper(*s);
         if (depth <= 0 && strchr(",;|", *s)) return *s;
     }
     return ' ';
@@ -1324,7 +1449,9 @@ static inline int sed_is_data(const char *line) {
     double value;
     const char *s = sed_skip(line);
     const size_t n = real_prefix(&value, s);
-    return n > 0 && (!s[n] || is_space(s[n]) || strchr(",;|", s[n]));
+    if (n == 0) return 0;
+    const char after = s[n];
+    return is_space(after) || strchr(",;|", after); /* or the end */
 }
 
 /* Units of their own line, one for each column that has none yet: "% keV erg/cm2/s erg/cm2/s". 0; 1: it is none. A word
@@ -1335,7 +1462,7 @@ static inline int sed_units_line(sed_reader *r, const char *line) {
     sed_unit unit;
     char wrong[64];
     int units = 0;
-    sed_copy(text, sizeof text, line);
+    SED_COPY(text, line);
     for (char *s = text; *s && s[1]; s++)
         if (*s == ']' && is_space(s[1])) s[1] = ','; /* "[keV] [erg cm-2 s-1]" */
     const int n = sed_cut_names(token, SED_MAX_COLUMNS, text, sed_names_separator(text));
@@ -1343,7 +1470,10 @@ static inline int sed_units_line(sed_reader *r, const char *line) {
     for (int i = 0; i < n; i++) {
         char *s = trim(token[i]);
         const size_t length = strlen(s);
-        if (length > 1 && (*s == '[' || *s == '(') && (s[length - 1] == ']' || s[length - 1] == ')')) {
+        const char last = length > 1 ? s[length - 1] : 0;
+        const int opens = *s == '[' || *s == '(';
+        const int closes = last == ']' || last == ')';
+        if (opens && closes) {
             s[length - 1] = 0;
             s++;
         }
@@ -1354,7 +1484,7 @@ static inline int sed_units_line(sed_reader *r, const char *line) {
     for (int i = 0; i < n; i++) {
         sed_column *c = &r->column[i];
         const int is_unit = sed_is_letter(*token[i]) && !sed_unit_read(&unit, token[i], wrong, sizeof wrong);
-        if (is_unit && !*c->unit_text) sed_copy(c->unit_text, sizeof c->unit_text, token[i]);
+        if (is_unit && !*c->unit_text) SED_COPY(c->unit_text, token[i]);
     }
     return 0;
 }
@@ -1375,7 +1505,9 @@ typedef struct sed_comments {
 /* "3 flux [cm-2 s-1 TeV-1]" or "3 flux description [unit]". */
 static inline int sed_numbered(sed_reader *r, sed_comments *c, char *s) {
     char *end;
-    if (c->numbered == SED_MAX_COLUMNS || strtol(s, &end, 10) != c->numbered + 1 || !is_space(*end)) return 0;
+    if (c->numbered == SED_MAX_COLUMNS) return 0;
+    const long number = strtol(s, &end, 10);
+    if (number != c->numbered + 1 || !is_space(*end)) return 0;
     char *name = trim(end);
     sed_column *column = &r->column[c->numbered];
     char *open = strchr(name, '[');
@@ -1383,14 +1515,14 @@ static inline int sed_numbered(sed_reader *r, sed_comments *c, char *s) {
     memset(column, 0, sizeof *column);
     if (close) {
         *close = 0;
-        sed_copy(column->unit_text, sizeof column->unit_text, trim(open + 1));
+        SED_COPY(column->unit_text, trim(open + 1));
         *open = 0;
     }
     const size_t length = strcspn(name, " \t");
-    sed_copy(column->about, sizeof column->about, name + length);
+    SED_COPY(column->about, name + length);
     name[length] = 0;
     if (!sed_is_letter(*name)) return 0;
-    sed_copy(column->name, sizeof column->name, name);
+    SED_COPY(column->name, name);
     c->numbered++;
     return 1;
 }
@@ -1402,16 +1534,23 @@ static inline int sed_md(sed_reader *r, sed_comments *c, char *s) {
     if (*value) *value++ = 0;
     value = trim(value);
     if (strcmp(key, "col_types")) return sed_meta(r, key, value, r->in.line);
-    static const char *const units[][2] = {{"x", "Hz"}, {"dx", "Hz"}, {"y", "erg/(cm2 s)"}, {"dy", "erg/(cm2 s)"}};
+    static const char *const units[4][2] = {
+        {"x", "Hz"},
+        {"dx", "Hz"},
+        {"y", "erg/(cm2 s)"},
+        {"dy", "erg/(cm2 s)"},
+    };
     char *token[SED_MAX_COLUMNS];
     int n = sed_cut_names(token, SED_MAX_COLUMNS, value, sed_names_separator(value));
     if (n > SED_MAX_COLUMNS) n = SED_MAX_COLUMNS;
     for (int i = 0; i < n; i++) {
         sed_column *column = &r->column[i];
         memset(column, 0, sizeof *column);
-        sed_copy(column->name, sizeof column->name, trim(token[i]));
-        for (int k = 0; k < 4; k++)
-            if (!strcmp(column->name, units[k][0])) sed_copy(column->unit_text, sizeof column->unit_text, units[k][1]);
+        SED_COPY(column->name, trim(token[i]));
+        for (int k = 0; k < 4; k++) {
+            const int same = !strcmp(column->name, units[k][0]);
+            if (same) SED_COPY(column->unit_text, units[k][1]);
+        }
     }
     c->numbered = n;
     return 0;
@@ -1425,7 +1564,7 @@ static inline int sed_names_columns(const char *s) {
     sed_column column;
     int places = 0;
     int fluxes = 0;
-    sed_copy(text, sizeof text, s);
+    SED_COPY(text, s);
     const int n = sed_cut_names(token, SED_MAX_COLUMNS, text, sed_names_separator(text));
     for (int i = 0; i < n && i < SED_MAX_COLUMNS; i++) {
         sed_name_and_unit(&column, token[i]);
@@ -1443,15 +1582,16 @@ static inline int sed_comment(sed_reader *r, sed_comments *c, char *s) {
     while (*s == mark || *s == '/')
         s++;
     s = trim(s);
-    if (!strncmp(s, "md ", 3) || !strncmp(s, "md\t", 3)) return sed_md(r, c, s);
-    if (strstr(s, "requency") && strstr(s, "ufnu") && strstr(s, "TStart")) c->ssdc = strstr(s, "Log") ? 2 : 1;
+    if (sed_begins(s, "md ") || sed_begins(s, "md\t")) return sed_md(r, c, s);
+    const int ssdc = strstr(s, "requency") && strstr(s, "ufnu") && strstr(s, "TStart");
+    if (ssdc) c->ssdc = strstr(s, "Log") ? 2 : 1;
     if (strstr(s, " (id =")) sed_comment_between(r, s - 1);
     if (!*s || sed_numbered(r, c, s)) return 0;
     const int names = sed_names_columns(s);
-    if (!names && c->names && !*c->units) sed_copy(c->units, sizeof c->units, s);
+    if (!names && c->names && !*c->units) SED_COPY(c->units, s);
     if (names || !c->names) {
         *c->units = 0;
-        sed_copy(c->last, sizeof c->last, s);
+        SED_COPY(c->last, s);
         c->line = r->in.line;
         c->mark = mark;
         c->names = names;
@@ -1461,19 +1601,22 @@ static inline int sed_comment(sed_reader *r, sed_comments *c, char *s) {
     s[length] = 0;
     char *value = trim(s + length + 1);
     const size_t end = strlen(value);
-    if (end > 1 && (*value == '\'' || *value == '"') && value[end - 1] == *value) {
+    const int quoted = *value == '\'' || *value == '"';
+    if (quoted && end > 1 && value[end - 1] == *value) {
         value[end - 1] = 0;
         value++;
     }
     static const char *const known[] = {"redshift", "z", "source", "confidence", "cl", "ul_conf", "telescope", NULL};
-    return sed_word_among(trim(s), known) ? sed_meta(r, trim(s), value, r->in.line) : 0;
+    const char *key = trim(s);
+    if (!sed_word_among(key, known)) return 0;
+    return sed_meta(r, key, value, r->in.line);
 }
 
 /* Columns that are known without a header: the names of our CSV. */
 static inline int sed_known_columns(sed_reader *r, const char *names, char separator) {
     char text[1024];
     char *field[SED_MAX_COLUMNS];
-    sed_copy(text, sizeof text, names);
+    SED_COPY(text, names);
     const int n = split(field, SED_MAX_COLUMNS, text, ',');
     if (n < 3 || n > SED_MAX_COLUMNS)
         return error_set(r->err, "columns '%.100s': three names or more are needed", names);
@@ -1490,12 +1633,12 @@ static inline int sed_ssdc(sed_reader *r, const sed_comments *c, const char *dat
     char *field[SED_MAX_COLUMNS];
     char copy[512];
     double flux = 1;
-    sed_copy(copy, sizeof copy, data);
+    SED_COPY(copy, data);
     const int n = split(field, SED_MAX_COLUMNS, copy, ' ');
     if (n > 3) read_real(&flux, field[2]);
-    const char *names = c->ssdc == 1 ? "nu_Hz,_bin,nuFnu_erg_cm2_s,err_erg_cm2_s"
-                        : flux < 0   ? "log10_nu_Hz,_bin,log10_nuFnu_erg_cm2_s,err_dex"
-                                     : "log10_nu_Hz,_bin,nuFnu_erg_cm2_s,err_erg_cm2_s";
+    const char *names = "log10_nu_Hz,_bin,nuFnu_erg_cm2_s,err_erg_cm2_s";
+    if (flux < 0) names = "log10_nu_Hz,_bin,log10_nuFnu_erg_cm2_s,err_dex";
+    if (c->ssdc == 1) names = "nu_Hz,_bin,nuFnu_erg_cm2_s,err_erg_cm2_s";
     if (sed_known_columns(r, names, ' ')) return -1;
     r->at[SED_WIDTH] = 1;
     r->column[1].unit = r->column[0].unit;
@@ -1513,7 +1656,8 @@ static inline int sed_count(const char *s, char sign) {
 
 /* The line of a CSV of VOU-Blazars' eight columns, whatever they are called. */
 static inline int sed_is_vou(const char *names, const char *data) {
-    return !strncasecmp(sed_skip(names), "freq", 4) && sed_count(names, ',') >= 6 && sed_count(data, ',') >= 6;
+    if (strncasecmp(sed_skip(names), "freq", 4)) return 0;
+    return sed_count(names, ',') >= 6 && sed_count(data, ',') >= 6;
 }
 
 /* The line of names, which is no comment, has been read; it must be followed by data. */
@@ -1521,12 +1665,14 @@ static inline int sed_names_line(sed_reader *r, char *line) {
     char *field[SED_MAX_COLUMNS];
     char own[TEXT_LINE_MAX / 16];
     const long at = r->in.line;
-    sed_copy(own, sizeof own, line);
+    SED_COPY(own, line);
     const char found = sed_names_separator(own);
-    const char separator = found == '|' ? ',' : found == ' ' && strchr(own, '\t') ? '\t' : found;
+    char separator = found;
+    if (found == '|') separator = ',';
+    if (found == ' ' && strchr(own, '\t')) separator = '\t';
     const int n = split(field, SED_MAX_COLUMNS, own, separator);
-    if (n < 0) return error_at(r->err, r->in.name, at, "a quote is not closed");
-    if (n > SED_MAX_COLUMNS) return error_at(r->err, r->in.name, at, "more than %d columns", SED_MAX_COLUMNS);
+    if (n < 0) return sed_refuse(r, at, "a quote is not closed");
+    if (n > SED_MAX_COLUMNS) return sed_refuse(r, at, "more than %d columns", SED_MAX_COLUMNS);
     int ours = 0;
     for (int i = 0; i < n && n >= 3; i++)
         ours |= sed_is_own(field[i]);
@@ -1537,7 +1683,7 @@ static inline int sed_names_line(sed_reader *r, char *line) {
         data = sed_line(r);
     char units[1024] = "";
     if (data && !sed_is_data(data)) { /* units, if those are: then the data follow */
-        sed_copy(units, sizeof units, data);
+        SED_COPY(units, data);
         data = sed_line(r);
         while (data && sed_is_comment(sed_skip(data)))
             data = sed_line(r);
@@ -1546,10 +1692,9 @@ static inline int sed_names_line(sed_reader *r, char *line) {
     if (data && sed_is_vou(line, data))
         return sed_known_columns(r, "nu_Hz,nuFnu_erg_cm2_s,err_erg_cm2_s,_mjd,_end,is_ul,instrument", ',');
     if (!data || sed_named_columns(r, line, data, 1) || r->n_columns < 3)
-        return error_at(r->err, r->in.name, at,
-                        "no header line (such as nu_Hz,nuFnu_erg_cm2_s,err_dex); --columns names the columns");
+        return sed_refuse(r, at, "no header line (such as nu_Hz,nuFnu_erg_cm2_s,err_dex); --columns names the columns");
     r->spare = 1;
-    if (*units && sed_units_line(r, units)) return error_at(r->err, r->in.name, at + 1, "'%.60s' is no data", units);
+    if (*units && sed_units_line(r, units)) return sed_refuse(r, at + 1, "'%.60s' is no data", units);
     return sed_assign(r, at);
 }
 
@@ -1567,23 +1712,25 @@ static inline int sed_headless(sed_reader *r, sed_comments *c, char *data) {
         r->n_columns = c->numbered;
         r->separator = sed_data_separator(data, c->numbered, 1);
         r->spare = 1;
-        if (r->separator) return sed_assign(r, c->line ? c->line : r->in.line);
+        const long at = c->line ? c->line : r->in.line;
+        if (r->separator) return sed_assign(r, at);
     }
     r->spare = 1;
-    if (*c->last && !sed_named_columns(r, c->last, data, 1) && r->n_columns >= 3) {
+    const int named = *c->last && !sed_named_columns(r, c->last, data, 1);
+    if (named && r->n_columns >= 3) {
         sed_units_line(r, c->units);
         r->zero_limits = c->mark == '!';
         return sed_assign(r, c->line);
     }
-    return error_at(r->err, r->in.name, r->in.line,
-                    "no header line (such as nu_Hz,nuFnu_erg_cm2_s,err_dex); --columns names the columns");
+    return sed_refuse(r, r->in.line,
+                      "no header line (such as nu_Hz,nuFnu_erg_cm2_s,err_dex); --columns names the columns");
 }
 
 /* Which of .columns holds the frequency. */
 static inline int sed_place_among(const char *columns) {
     int k = 0;
     for (const char *s = columns; s; k++) {
-        const char *name = s + (!strncmp(s, "log10_", 6) ? 6 : 0);
+        const char *name = s + (sed_begins(s, "log10_") ? 6 : 0);
         const int i = sed_own_name(name);
         if (i >= 0 && sed_names[i].role == SED_NU) return k;
         s = strchr(s, ',');
@@ -1617,7 +1764,7 @@ static inline int sed_given_columns(sed_reader *r, char *line) {
         r->pending = line;
         return sed_known_columns(r, r->how->columns, separator);
     }
-    return error_at(r->err, r->in.name, r->in.line, "--columns names %d columns: no line of the table has as many", n);
+    return SED_REFUSE(r, "--columns names %d columns: no line of the table has as many", n);
 }
 
 /* Comments, then names or data. */
@@ -1625,10 +1772,14 @@ static inline int sed_plain(sed_reader *r, char *line) {
     sed_comments c = {.line = 0};
     for (; line; line = sed_line(r)) {
         char *s = trim(line);
-        if (!sed_is_comment(s)) return sed_is_data(s) ? sed_headless(r, &c, s) : sed_names_line(r, s);
-        if (sed_comment(r, &c, s)) return -1;
+        if (sed_is_comment(s)) {
+            if (sed_comment(r, &c, s)) return -1;
+            continue;
+        }
+        if (sed_is_data(s)) return sed_headless(r, &c, s);
+        return sed_names_line(r, s);
     }
-    return error_at(r->err, r->in.name, r->in.line ? r->in.line : 1, "empty: no header line and no data");
+    return sed_refuse(r, r->in.line ? r->in.line : 1, "empty: no header line and no data");
 }
 
 /* ==== IPAC tables ================================================================================================= */
@@ -1653,30 +1804,29 @@ static inline int sed_ipac_fields(sed_reader *r, char **field, char *line) {
 /* \key=value lines, then |names|, |types|, |units|, |nulls|. */
 static inline int sed_ipac(sed_reader *r, char *line) {
     char *field[SED_MAX_COLUMNS + 1];
-    sed_comments c = {.line = 0};
+    sed_comments comments = {.line = 0};
     int headers = 0;
     for (; line; line = sed_line(r)) {
         if (*line == '\\') {
-            if (sed_comment(r, &c, line)) return -1;
+            if (sed_comment(r, &comments, line)) return -1;
             continue;
         }
         if (*line != '|') break;
         const int n = sed_ipac_fields(r, field, line);
-        if (n > SED_MAX_COLUMNS)
-            return error_at(r->err, r->in.name, r->in.line, "more than %d columns", SED_MAX_COLUMNS);
-        if (headers && n != r->n_columns)
-            return error_at(r->err, r->in.name, r->in.line, "%d columns, not %d as above", n, r->n_columns);
+        if (n > SED_MAX_COLUMNS) return SED_REFUSE(r, "more than %d columns", SED_MAX_COLUMNS);
+        if (headers && n != r->n_columns) return SED_REFUSE(r, "%d columns, not %d as above", n, r->n_columns);
         for (int i = 0; i < n; i++) {
-            if (headers == 0) sed_copy(r->column[i].name, sizeof r->column->name, field[i]);
-            if (headers == 2) sed_copy(r->column[i].unit_text, sizeof r->column->unit_text, field[i]);
-            if (headers == 3) sed_copy(r->null_word, sizeof r->null_word, field[i]);
+            sed_column *c = &r->column[i];
+            if (headers == 0) SED_COPY(c->name, field[i]);
+            if (headers == 2) SED_COPY(c->unit_text, field[i]);
+            if (headers == 3) SED_COPY(r->null_word, field[i]);
         }
         r->n_columns = n;
         r->n_bars = n + 1;
         headers++;
     }
     r->pending = line;
-    if (headers < 1 || r->n_columns < 2) return error_at(r->err, r->in.name, r->in.line, "no |names| of columns");
+    if (headers < 1 || r->n_columns < 2) return SED_REFUSE(r, "no |names| of columns");
     return sed_assign(r, r->in.line);
 }
 
@@ -1694,7 +1844,8 @@ typedef struct sed_yaml {
 
 /* One character of a scalar in double quotes, after a backslash. */
 static inline char sed_yaml_escape(char c) {
-    return c == 't' ? '\t' : c == 'n' ? ' ' : c;
+    if (c == 't') return '\t';
+    return c == 'n' ? ' ' : c;
 }
 
 /* Reads a scalar in quotes. */
@@ -1710,7 +1861,7 @@ static inline void sed_yaml_quoted(sed_yaml *y, char *to, size_t size) {
             c = ' ';
         } else if (twice) {
             y->s++;
-        } else if (c == '\\' && quote == '"' && y->s[1] && y->s[1] != '\n') {
+        } else if (c == '\\' && quote == '"' && !strchr("\n", y->s[1])) {
             c = sed_yaml_escape(*++y->s);
         }
         if (n + 1 < size) to[n++] = c;
@@ -1725,8 +1876,11 @@ static inline void sed_yaml_plain(sed_yaml *y, char *to, size_t size, int is_key
     size_t n = 0;
     for (; *y->s; y->s++) {
         char c = *y->s;
-        if (c == ':' && is_key && (!y->s[1] || strchr(" \t\n", y->s[1]))) break;
-        if (y->flow ? strchr(",}]", c) != NULL || (is_key && strchr("{[", c)) : c == '\n') break;
+        const int ends_key = c == ':' && (!y->s[1] || strchr(" \t\n", y->s[1]));
+        const int opens = y->flow && strchr("{[", c) != NULL;
+        if (is_key && (ends_key || opens)) break;
+        const char *ends = y->flow ? ",}]" : "\n";
+        if (strchr(ends, c)) break;
         if (c == '\n') {
             y->line++;
             c = ' ';
@@ -1792,7 +1946,8 @@ static inline int sed_yaml_next(sed_yaml *y) {
         if (c == '\n') y->line++;
         if (c == '{' || c == '[') y->flow++;
         if ((c == '}' || c == ']') && y->flow > 0) y->flow--;
-        if (strchr(" \t\n{[}],", c) || (c == '-' && strchr(" \n", y->s[1]))) {
+        const int is_dash = c == '-' && strchr(" \n", y->s[1]);
+        if (is_dash || strchr(" \t\n{[}],", c)) {
             y->s++;
             continue;
         }
@@ -1812,30 +1967,35 @@ static inline int sed_yaml_next(sed_yaml *y) {
 /* A pair of the description of columns. */
 static inline int sed_ecsv_column(sed_reader *r, const sed_yaml *y) {
     if (!strcmp(y->key, "name")) {
-        if (r->n_columns == SED_MAX_COLUMNS)
-            return error_at(r->err, r->in.name, y->line, "more than %d columns", SED_MAX_COLUMNS);
-        sed_copy(r->column[r->n_columns++].name, sizeof r->column->name, y->value);
+        if (r->n_columns == SED_MAX_COLUMNS) return sed_refuse(r, y->line, "more than %d columns", SED_MAX_COLUMNS);
+        SED_COPY(r->column[r->n_columns].name, y->value);
+        r->n_columns++;
         return 0;
     }
     if (r->n_columns == 0) return 0;
     sed_column *c = &r->column[r->n_columns - 1];
-    if (!strcmp(y->key, "unit")) sed_copy(c->unit_text, sizeof c->unit_text, y->value);
-    if (!strcmp(y->key, "description")) sed_copy(c->about, sizeof c->about, y->value);
+    if (!strcmp(y->key, "unit")) SED_COPY(c->unit_text, y->value);
+    if (!strcmp(y->key, "description")) SED_COPY(c->about, y->value);
     return 0;
 }
 
 static inline int sed_ecsv_yaml(sed_reader *r, const char *yaml, long line) {
-    sed_yaml y = {.s = yaml, .start = yaml, .line = line};
+    sed_yaml y = {0};
+    y.s = yaml;
+    y.start = yaml;
+    y.line = line;
     char section[64] = "";
     char parent[64] = "";
     while (sed_yaml_next(&y)) {
         if (y.top) memcpy(section, y.key, sizeof section);
         int bad = 0;
         if (!strcmp(section, "datatype")) bad = sed_ecsv_column(r, &y);
-        if (!strcmp(section, "meta")) bad = sed_meta(r, !strcmp(y.key, "value") ? parent : y.key, y.value, y.line);
+        if (!strcmp(section, "meta")) {
+            const int is_value = !strcmp(y.key, "value");
+            bad = sed_meta(r, is_value ? parent : y.key, y.value, y.line);
+        }
         if (y.top && !strcmp(section, "delimiter")) {
-            if (strlen(y.value) > 1)
-                return error_at(r->err, r->in.name, y.line, "delimiter '%.40s' is more than one sign", y.value);
+            if (strlen(y.value) > 1) return sed_refuse(r, y.line, "delimiter '%.40s' is more than one sign", y.value);
             r->separator = y.value[0] ? y.value[0] : ' ';
         }
         if (bad) return -1;
@@ -1849,14 +2009,13 @@ static inline int sed_ecsv_names(sed_reader *r, char *line) {
     char *field[SED_MAX_COLUMNS];
     const int n = split(field, SED_MAX_COLUMNS, line, r->separator);
     const long at = r->in.line;
-    if (r->n_columns == 0) return error_at(r->err, r->in.name, at, "no columns in the ECSV header");
+    if (r->n_columns == 0) return sed_refuse(r, at, "no columns in the ECSV header");
     if (n != r->n_columns)
-        return error_at(r->err, r->in.name, at, "the ECSV header describes %d columns, this line names %d",
-                        r->n_columns, n);
+        return sed_refuse(r, at, "the ECSV header describes %d columns, this line names %d", r->n_columns, n);
     for (int i = 0; i < n; i++)
         if (strncmp(field[i], r->column[i].name, sizeof r->column->name - 1))
-            return error_at(r->err, r->in.name, at, "column %d is '%.60s' here and '%s' in the ECSV header", i + 1,
-                            field[i], r->column[i].name);
+            return sed_refuse(r, at, "column %d is '%.60s' here and '%s' in the ECSV header", i + 1, field[i],
+                              r->column[i].name);
     return sed_assign(r, at);
 }
 
@@ -1864,7 +2023,7 @@ static inline int sed_ecsv_names(sed_reader *r, char *line) {
 static inline int sed_ecsv(sed_reader *r, char *line) {
     char *yaml = malloc((size_t)(r->in.end - line) + 2);
     char *out = yaml;
-    if (!yaml) return error_set(r->err, "%.300s: out of memory", r->in.name);
+    if (!yaml) return sed_no_memory(r);
     r->separator = ' ';
     for (line = text_line(&r->in); line; line = text_line(&r->in)) {
         if (!*sed_skip(line)) continue;
@@ -1879,7 +2038,7 @@ static inline int sed_ecsv(sed_reader *r, char *line) {
     int bad = sed_ecsv_yaml(r, yaml, 2);
     free(yaml);
     if (bad) return -1;
-    if (!line) return error_at(r->err, r->in.name, r->in.line, "no line with the names of the columns");
+    if (!line) return SED_REFUSE(r, "no line with the names of the columns");
     return sed_ecsv_names(r, line);
 }
 
@@ -1904,8 +2063,12 @@ static inline double sed_relative(const bml_ssc_point *p) {
 /* "4 points (first at 4.8e+09 Hz, Effelsberg)". */
 static inline const char *sed_where(char *to, size_t size, const sed_table *t, int n, int first) {
     const char *name = t->instrument[first];
-    snprintf(to, size, "%d point%s (%s%.4g Hz%s%.20s)", n, n == 1 ? "" : "s", n == 1 ? "" : "first ",
-             t->point[first].nu, *name ? ", " : "", name);
+    const char *comma = *name ? ", " : "";
+    const double nu = t->point[first].nu;
+    if (n == 1)
+        snprintf(to, size, "1 point (%.4g Hz%s%.20s)", nu, comma, name);
+    else
+        snprintf(to, size, "%d points (first %.4g Hz%s%.20s)", n, nu, comma, name);
     return to;
 }
 
@@ -1920,13 +2083,11 @@ static inline int sed_check_ranges(sed_reader *r) {
     for (int i = 0; i < t->n; i++) {
         const bml_ssc_point *p = &t->point[i];
         if (p->nu < lowest || p->nu > highest)
-            return error_set(
-                r->err, "%.300s: %.6g Hz is no frequency of a telescope: a logarithm (log10_nu_Hz), or another unit?",
-                r->in.name, p->nu);
+            return sed_refuse_all(
+                r, "%.6g Hz is no frequency of a telescope: a logarithm (log10_nu_Hz), or another unit?", p->nu);
         if (p->upper_limit ? p->nuFnu > brightest : p->nuFnu < faintest || p->nuFnu > brightest)
-            return error_set(r->err,
-                             "%.300s: nuFnu = %.3g erg/(cm2 s), %s, is no source's: a logarithm, or another unit?",
-                             r->in.name, p->nuFnu, sed_where(where, sizeof where, t, 1, i));
+            return sed_refuse_all(r, "nuFnu = %.3g erg/(cm2 s), %s, is no source's: a logarithm, or another unit?",
+                                  p->nuFnu, sed_where(where, sizeof where, t, 1, i));
     }
     return 0;
 }
@@ -1945,16 +2106,22 @@ static inline int sed_check_errors(sed_reader *r) {
     double *relative = malloc((size_t)(t->n + 1) * sizeof *relative);
     char where[80];
     int n = 0;
-    if (!relative) return error_set(r->err, "%.300s: out of memory", r->in.name);
-    for (int i = 0; i < t->n; i++)
-        if (!t->point[i].upper_limit) relative[n++] = sed_relative(&t->point[i]);
+    if (!relative) return sed_no_memory(r);
+    for (int i = 0; i < t->n; i++) {
+        const bml_ssc_point *p = &t->point[i];
+        if (p->upper_limit) continue;
+        relative[n] = sed_relative(p);
+        n++;
+    }
     const double median = sed_median(relative, n);
     free(relative);
     for (int side = -1; side <= 1; side += 2) {
         int bad = 0;
         int first = 0;
         for (int i = t->n - 1; i >= 0; i--) {
-            if (t->point[i].upper_limit || sed_odd_error(sed_relative(&t->point[i]), median) != side) continue;
+            const bml_ssc_point *p = &t->point[i];
+            if (p->upper_limit) continue;
+            if (sed_odd_error(sed_relative(p), median) != side) continue;
             first = i;
             bad++;
         }
@@ -1974,10 +2141,15 @@ static inline double sed_neighbours(const sed_table *t, int i, double *room) {
     enum { REACH = 40 };
     int n = 0;
     for (int k = i - REACH; k <= i + REACH; k++) {
-        if (k < 0 || k >= t->n || k == i || t->point[k].upper_limit) continue;
-        if (fabs(log10(t->point[k].nu / t->point[i].nu)) > 0.5) continue;
-        if (*t->instrument[i] && !strcmp(t->instrument[k], t->instrument[i])) continue;
-        room[n++] = log10(t->point[k].nuFnu);
+        if (k < 0 || k >= t->n || k == i) continue;
+        const bml_ssc_point *p = &t->point[k];
+        if (p->upper_limit) continue;
+        const double apart = log10(p->nu / t->point[i].nu);
+        if (fabs(apart) > 0.5) continue;
+        const int same = !strcmp(t->instrument[k], t->instrument[i]);
+        if (same && *t->instrument[i]) continue;
+        room[n] = log10(p->nuFnu);
+        n++;
     }
     return n < 2 ? (double)NAN : sed_median(room, n);
 }
@@ -2007,11 +2179,20 @@ static inline void sed_check_fluxes(sed_reader *r) {
 
 /* Detections of one instrument (or of the table, where it names none) without a gap of half a decade. */
 typedef struct sed_block {
-    int first, n;
-    double lo, hi;       /* log10 of frequencies */
-    double middle, flux; /* log10: mean frequency, median flux */
+    int first;
+    int n;
+    double lo; /* log10 of frequencies */
+    double hi;
+    double middle; /* log10 of the mean frequency */
+    double flux;   /* log10 of the median */
 } sed_block;
 enum { SED_BLOCKS = 64 };
+
+/* Whether point i, at log10 of its frequency, goes on with a block. */
+static inline int sed_belongs(const sed_block *b, const sed_table *t, int i, double at) {
+    if (at - b->hi > 0.5) return 0;
+    return !strcmp(t->instrument[i], t->instrument[b->first]);
+}
 
 /* block [SED_BLOCKS], owner [t->n]: each point's, -1 for limits. Returns how many, 0 where they are more than fit. */
 static inline int sed_blocks(sed_block *block, int *owner, const sed_table *t) {
@@ -2021,14 +2202,20 @@ static inline int sed_blocks(sed_block *block, int *owner, const sed_table *t) {
         int k = 0;
         owner[i] = -1;
         if (t->point[i].upper_limit) continue;
-        while (k < n && (at - block[k].hi > 0.5 || strcmp(t->instrument[i], t->instrument[block[k].first])))
+        while (k < n && !sed_belongs(&block[k], t, i, at))
             k++;
         if (k == SED_BLOCKS) return 0;
-        if (k == n) block[n++] = (sed_block){.first = i, .lo = at};
+        sed_block *b = &block[k];
+        if (k == n) {
+            memset(b, 0, sizeof *b);
+            b->first = i;
+            b->lo = at;
+            n++;
+        }
         owner[i] = k;
-        block[k].hi = at;
-        block[k].n++;
-        block[k].middle += (at - block[k].middle) / block[k].n;
+        b->hi = at;
+        b->n++;
+        b->middle += (at - b->middle) / b->n;
     }
     return n;
 }
@@ -2044,12 +2231,17 @@ static inline double sed_block_off(const sed_block *block, int n, int k) {
     double top = -HUGE_VAL;
     for (int i = 0; i < n; i++) {
         if (i == k) continue;
-        if (block[i].lo < its->hi + 0.5 && block[i].hi > its->lo - 0.5) return 0;
-        top = fmax(top, block[i].flux);
-        if (block[i].middle < its->middle && (!below || block[i].middle > below->middle)) below = &block[i];
-        if (block[i].middle > its->middle && (!above || block[i].middle < above->middle)) above = &block[i];
+        const sed_block *b = &block[i];
+        const int overlaps = b->lo < its->hi + 0.5 && b->hi > its->lo - 0.5;
+        if (overlaps) return 0;
+        top = fmax(top, b->flux);
+        const int nearer_below = !below || b->middle > below->middle;
+        const int nearer_above = !above || b->middle < above->middle;
+        if (b->middle < its->middle && nearer_below) below = b;
+        if (b->middle > its->middle && nearer_above) above = b;
     }
-    if (!below || !above || its->middle > 20) return fmax(its->flux - top - 2.6, 0);
+    const int at_end = !below || !above;
+    if (at_end || its->middle > 20) return fmax(its->flux - top - 2.6, 0);
     const double slope = (above->flux - below->flux) / (above->middle - below->middle);
     const double off = its->flux - below->flux - slope * (its->middle - below->middle);
     const double most = below->middle > 13 ? 1.2 : 2.7;
@@ -2068,20 +2260,24 @@ static inline int sed_check_blocks(sed_reader *r) {
     const int n = owner && flux ? sed_blocks(block, owner, t) : 0;
     for (int k = 0; k < n; k++) {
         int m = 0;
-        for (int i = 0; i < t->n; i++)
-            if (owner[i] == k) flux[m++] = log10(t->point[i].nuFnu);
+        for (int i = 0; i < t->n; i++) {
+            if (owner[i] != k) continue;
+            flux[m] = log10(t->point[i].nuFnu);
+            m++;
+        }
         block[k].flux = sed_median(flux, m);
     }
     for (int k = 0; k < n && n > 1; k++) {
         const double off = sed_block_off(block, n, k);
-        if (block[k].n < 2 || !(fabs(off) > fabs(worst))) continue;
+        if (block[k].n < 2) continue;
+        if (!(fabs(off) > fabs(worst))) continue;
         worst = off;
         odd = k;
     }
     const int failed = !owner || !flux;
     free(owner);
     free(flux);
-    if (failed) return error_set(r->err, "%.300s: out of memory", r->in.name);
+    if (failed) return sed_no_memory(r);
     if (worst == 0) return 0;
     t->odd_fluxes += block[odd].n;
     sed_note(t,
@@ -2098,9 +2294,13 @@ static inline int sed_check_bright(sed_reader *r) {
     const double brightest = 3e-9;
     double *flux = malloc((size_t)(t->n + 1) * sizeof *flux);
     int n = 0;
-    if (!flux) return error_set(r->err, "%.300s: out of memory", r->in.name);
-    for (int i = 0; i < t->n; i++)
-        if (!t->point[i].upper_limit && t->point[i].nu > 1e12) flux[n++] = t->point[i].nuFnu;
+    if (!flux) return sed_no_memory(r);
+    for (int i = 0; i < t->n; i++) {
+        const bml_ssc_point *p = &t->point[i];
+        if (p->upper_limit || !(p->nu > 1e12)) continue;
+        flux[n] = p->nuFnu;
+        n++;
+    }
     const double median = sed_median(flux, n);
     free(flux);
     if (!(median > brightest)) return 0;
@@ -2112,8 +2312,7 @@ static inline int sed_check_bright(sed_reader *r) {
 /* The names given to .skip must be there. */
 static inline int sed_check_skips(sed_reader *r) {
     for (int i = 0; i < r->how->n_skip && i < (int)sizeof r->skip_met; i++)
-        if (!r->skip_met[i])
-            return error_set(r->err, "%.300s: no point of the instrument '%.60s'", r->in.name, r->how->skip[i]);
+        if (!r->skip_met[i]) return sed_refuse_all(r, "no point of the instrument '%.60s'", r->how->skip[i]);
     return 0;
 }
 
@@ -2128,7 +2327,8 @@ typedef struct sed_sorted {
 static inline int sed_compare(const void *a, const void *b) {
     const sed_sorted *p = a;
     const sed_sorted *q = b;
-    if (p->point.nu != q->point.nu) return p->point.nu < q->point.nu ? -1 : 1;
+    if (p->point.nu < q->point.nu) return -1;
+    if (p->point.nu > q->point.nu) return 1;
     return (p->index > q->index) - (p->index < q->index);
 }
 
@@ -2140,7 +2340,7 @@ static inline int sed_sort(sed_reader *r) {
     if (!s || !names) {
         free(s);
         free(names);
-        return error_set(r->err, "%.300s: out of memory", r->in.name);
+        return sed_no_memory(r);
     }
     for (int i = 0; i < t->n; i++) {
         s[i].point = t->point[i];
@@ -2189,42 +2389,47 @@ static inline int sed_frame_of_table(sed_reader *r) {
     const int luminosity = sed_fluxes[r->flux_kind].luminosity;
     r->redshift = r->how->redshift > 0 ? r->how->redshift : r->table->redshift;
     if (luminosity && r->how->frame != SED_FRAME_SOURCE)
-        return error_at(r->err, r->in.name, r->in.line,
-                        "column '%s' is a luminosity: a table in the source's frame is read with --frame source",
-                        r->column[r->at[SED_FLUX]].name);
+        return sed_refuse(r, r->in.line,
+                          "column '%s' is a luminosity: a table in the source's frame is read with --frame source",
+                          sed_column_of(r, SED_FLUX)->name);
     if (r->how->frame != SED_FRAME_SOURCE || r->redshift > 0) return 0;
-    return error_at(r->err, r->in.name, r->in.line, "--frame source needs a redshift, and the table has none");
+    return SED_REFUSE(r, "--frame source needs a redshift, and the table has none");
 }
 
 /* Files that are no tables of this kind. */
 static inline const char *sed_other_format(const char *line) {
-    if (!strncmp(line, "SIMPLE  =", 9)) return "a FITS file: save its table as ECSV or CSV first";
-    if (!strncmp(line, "<?xml", 5) || !strncasecmp(line, "<votable", 8))
+    if (sed_begins(line, "SIMPLE  =")) return "a FITS file: save its table as ECSV or CSV first";
+    if (sed_begins(line, "<?xml") || !strncasecmp(line, "<votable", 8))
         return "a VOTable: save it as ECSV or CSV first";
-    if (*line == '{' || !strncmp(line, "[{", 2)) return "JSON: save its table as ECSV or CSV first";
+    if (*line == '{' || sed_begins(line, "[{")) return "JSON: save its table as ECSV or CSV first";
     return NULL;
 }
 
 static inline int sed_header(sed_reader *r) {
     char *line = text_line(&r->in);
-    if (line && !r->how->columns && !strncmp(line, "# %ECSV", 7)) return sed_ecsv(r, line);
+    if (line && !r->how->columns && sed_begins(line, "# %ECSV")) return sed_ecsv(r, line);
     while (line && !*sed_skip(line))
         line = text_line(&r->in);
-    if (!line) return error_at(r->err, r->in.name, r->in.line ? r->in.line : 1, "empty: no header line and no data");
+    const long last = r->in.line ? r->in.line : 1;
+    if (!line) return sed_refuse(r, last, "empty: no header line and no data");
     const char *other = sed_other_format(line);
-    if (other) return error_at(r->err, r->in.name, r->in.line, "%s", other);
+    if (other) return SED_REFUSE(r, "%s", other);
     if (r->how->columns) return sed_given_columns(r, line);
-    if ((*line == '|' || *line == '\\') && strncmp(line, "\\begin", 6)) return sed_ipac(r, line);
+    const int is_latex = sed_begins(line, "\\begin");
+    if (strchr("|\\", *line) && !is_latex) return sed_ipac(r, line);
     return sed_plain(r, line);
 }
 
 static inline int sed_read_all(sed_reader *r) {
-    if (sed_header(r) || sed_frame_of_table(r) || sed_points(r) || sed_sort(r) || sed_check_skips(r)) return -1;
+    if (sed_header(r)) return -1;
+    if (sed_frame_of_table(r)) return -1;
+    if (sed_points(r)) return -1;
+    if (sed_sort(r)) return -1;
+    if (sed_check_skips(r)) return -1;
     if (r->table->n == 0 && r->table->left_out)
-        return error_set(r->err, "%.300s: all its %d points were left out as asked (--nu-min, --nu-max, --skip)",
-                         r->in.name, r->table->left_out);
-    if (r->table->n == 0)
-        return error_set(r->err, "%.300s: none of its %d lines gives a point", r->in.name, r->table->rows);
+        return sed_refuse_all(r, "all its %d points were left out as asked (--nu-min, --nu-max, --skip)",
+                              r->table->left_out);
+    if (r->table->n == 0) return sed_refuse_all(r, "none of its %d lines gives a point", r->table->rows);
     sed_notes(r);
     if (r->how->unchecked) return 0;
     if (sed_check_ranges(r) || sed_check_errors(r)) return -1;
@@ -2262,7 +2467,8 @@ static inline void sed_begin(sed_table *t) {
 static inline int sed_read(sed_table *t, const char *path, const sed_options *how, char *err) {
     sed_reader r = {.n_columns = 0};
     sed_begin(t);
-    return text_open(&r.in, path, err) ? -1 : sed_read_text(&r, t, how, err);
+    if (text_open(&r.in, path, err)) return -1;
+    return sed_read_text(&r, t, how, err);
 }
 
 /* The same from memory; name stands for the file in messages. */
@@ -2270,6 +2476,7 @@ static inline int sed_read_memory(sed_table *t, const void *data, size_t size, c
                                   char *err) {
     sed_reader r = {.n_columns = 0};
     sed_begin(t);
-    return text_copy(&r.in, data, size, name, err) ? -1 : sed_read_text(&r, t, how, err);
+    if (text_copy(&r.in, data, size, name, err)) return -1;
+    return sed_read_text(&r, t, how, err);
 }
 #endif

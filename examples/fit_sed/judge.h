@@ -240,6 +240,18 @@ static const char *p_text(char text[32], double log10_p) {
     return text;
 }
 
+/* The words that go with a colour. */
+static const char *in_words(int colour, const char *green, const char *yellow, const char *red) {
+    if (colour == VERDICT_GREEN) return green;
+    return colour == VERDICT_YELLOW ? yellow : red;
+}
+
+/* The colour of a number that is the better the larger it is. */
+static int colour_above(double number, double green, double yellow) {
+    if (number >= green) return VERDICT_GREEN;
+    return number >= yellow ? VERDICT_YELLOW : VERDICT_RED;
+}
+
 static void verdict_chi2(verdict *v, const goodness *q, const problem *p) {
     char text[32];
     const double reduced = q->chi2 / q->dof;
@@ -248,12 +260,12 @@ static void verdict_chi2(verdict *v, const goodness *q, const problem *p) {
                     p->n_model);
         return;
     }
-    int colour = q->log10_p > -3                                 ? VERDICT_GREEN
-                 : reduced > 4 && q->scatter > cross_calibration ? VERDICT_RED
-                                                                 : VERDICT_YELLOW;
-    const char *means = colour == VERDICT_GREEN    ? "the model fits within the errors"
-                        : colour == VERDICT_YELLOW ? "the quoted errors alone do not explain the residuals"
-                                                   : "this model does not fit these data, whatever the posterior says";
+    const int hopeless = reduced > 4 && q->scatter > cross_calibration;
+    int colour = hopeless ? VERDICT_RED : VERDICT_YELLOW;
+    if (q->log10_p > -3) colour = VERDICT_GREEN;
+    const char *means =
+        in_words(colour, "the model fits within the errors", "the quoted errors alone do not explain the residuals",
+                 "this model does not fit these data, whatever the posterior says");
     verdict_add(v, colour, "chi2_reduced", reduced,
                 "chi^2 on the quoted errors is %.1f for %d points and %d parameters, p = %s: %s.", q->chi2, q->n,
                 p->n_model, p_text(text, q->log10_p), means);
@@ -263,10 +275,9 @@ static void verdict_scatter(verdict *v, const goodness *q, const problem *p) {
     const double ratio = q->scatter / q->median_error;
     int colour = verdict_colour(ratio, 1, 3);
     if (colour == VERDICT_RED && q->scatter <= cross_calibration) colour = VERDICT_YELLOW;
-    const char *means = colour == VERDICT_GREEN ? "no more than the errors"
-                        : colour == VERDICT_YELLOW
-                            ? "as much as instruments differ, or errors of other epochs"
-                            : "it hides a model that does not fit: the posterior is too wide and in the wrong place";
+    const char *means =
+        in_words(colour, "no more than the errors", "as much as instruments differ, or errors of other epochs",
+                 "it hides a model that does not fit: the posterior is too wide and in the wrong place");
     verdict_add(v, colour, "scatter_over_error", ratio,
                 "%s %.3f dex, %.1f times the median quoted error of %.4f dex: %s.",
                 p->opt->systematic_scatter ? "The fitted scatter is" : "Beyond the errors the residuals scatter by",
@@ -274,7 +285,7 @@ static void verdict_scatter(verdict *v, const goodness *q, const problem *p) {
 }
 
 static void verdict_shape(verdict *v, const goodness *q) {
-    int colour = q->predictive >= 0.05 ? VERDICT_GREEN : q->predictive >= 0.01 ? VERDICT_YELLOW : VERDICT_RED;
+    int colour = colour_above(q->predictive, 0.05, 0.01);
     verdict_add(v, colour, "predictive_p", q->predictive,
                 "Data drawn from the posterior lie as far from the model as these, or farther, in %.3g %% of cases%s.",
                 100 * q->predictive,
@@ -302,9 +313,11 @@ static void verdict_group(verdict *v, const goodness *q, const group_fit *group,
     char name[VERDICT_NAME];
     snprintf(name, sizeof name, "worst_%s", kind);
     const int colour = verdict_colour(most, 4, HUGE_VAL);
+    const char *where = worst->offset > 0 ? "above" : "below";
+    const char *why = ": another epoch, another component, or a wrong calibration";
+    if (colour == VERDICT_GREEN) why = "";
     verdict_add(v, colour, name, most, "The worst %s is '%s': chi^2 %.1f of %d, %.3f dex %s the model on average%s.",
-                kind, worst->name, worst->chi2, worst->n, fabs(worst->offset), worst->offset > 0 ? "above" : "below",
-                colour == VERDICT_GREEN ? "" : ": another epoch, another component, or a wrong calibration");
+                kind, worst->name, worst->chi2, worst->n, fabs(worst->offset), where, why);
 }
 
 static void verdict_limits(verdict *v, const goodness *q, const problem *p) {
@@ -365,14 +378,12 @@ static void verdict_scatters(verdict *v, const problem *p, const draws *g) {
         worst = parameters[LN_F + group].name;
     }
     if (!worst) return;
-    verdict_add(v,
-                its > 0.3 && most > 3                 ? VERDICT_RED
-                : its > cross_calibration && most > 3 ? VERDICT_YELLOW
-                                                      : VERDICT_GREEN,
-                "worst_scatter", most, "The largest scatter beside its errors is %s: %.3f dex, %.1f times them%s.",
-                worst, its, most,
-                its > cross_calibration && most > 3 ? ": another epoch or component; its points weigh the less for it"
-                                                    : "");
+    int colour = verdict_colour(its, cross_calibration, 0.3);
+    if (!(most > 3)) colour = VERDICT_GREEN;
+    const char *why = ": another epoch or component; its points weigh the less for it";
+    if (colour == VERDICT_GREEN) why = "";
+    verdict_add(v, colour, "worst_scatter", most,
+                "The largest scatter beside its errors is %s: %.3f dex, %.1f times them%s.", worst, its, most, why);
 }
 
 static void verdict_edges(verdict *v, const problem *p, const draws *g) {
@@ -382,6 +393,9 @@ static void verdict_edges(verdict *v, const problem *p, const draws *g) {
     bml_mcmc_prior_limits(lower, upper, p->prior);
     for (int k = 0; k < p->n_free; k++) {
         const int par = p->free_par[k];
+        const int harmless = edge_is_harmless(par);
+        const char *means = harmless ? "the data give a limit, not a value"
+                                     : "the fit wants a source outside it; widen it by --prior, or the model is wrong";
         double share[2];
         char name[VERDICT_NAME];
         if (!(upper[k] - lower[k] < HUGE_VAL)) continue;
@@ -390,12 +404,11 @@ static void verdict_edges(verdict *v, const problem *p, const draws *g) {
             if (!(share[side] > 0.05) || (par >= LN_F && side == 0)) continue;
             found++;
             snprintf(name, sizeof name, "edge_%s", parameters[par].name);
-            verdict_add(v, share[side] > 0.2 && !edge_is_harmless(par) ? VERDICT_RED : VERDICT_YELLOW, name,
-                        share[side], "%.0f %% of the posterior of %s lies at the %s edge of its prior, %g: %s.",
-                        100 * share[side], parameters[par].name, side ? "upper" : "lower", side ? upper[k] : lower[k],
-                        edge_is_harmless(par)
-                            ? "the data give a limit, not a value"
-                            : "the fit wants a source outside it; widen it by --prior, or the model is wrong");
+            const int colour = share[side] > 0.2 && !harmless ? VERDICT_RED : VERDICT_YELLOW;
+            const double edge = side ? upper[k] : lower[k];
+            verdict_add(v, colour, name, share[side],
+                        "%.0f %% of the posterior of %s lies at the %s edge of its prior, %g: %s.", 100 * share[side],
+                        parameters[par].name, side ? "upper" : "lower", edge, means);
         }
     }
     if (!found) verdict_add(v, VERDICT_GREEN, "edges", 0, "No parameter's posterior piles up at an edge of its prior.");
@@ -411,25 +424,27 @@ static void verdict_sampler(verdict *v, const problem *p, const posterior *post)
     else
         verdict_add(v, VERDICT_RED, "converged", 0, "NOT CONVERGED: take these numbers as a preview, and %s%s%s.",
                     advice, post->reason[0] ? ": " : "", post->reason);
+    const char *but =
+        in_words(colour_above(ess, 400, 100), "", ": its interval's ends are rough", ": too few for an interval");
     verdict_add(v, ess >= 100 ? VERDICT_GREEN : VERDICT_RED, "least_ess", ess,
-                "The worst known parameter has %.0f effective samples%s.", ess,
-                ess >= 400   ? ""
-                : ess >= 100 ? ": its interval's ends are rough"
-                             : ": too few for an interval");
+                "The worst known parameter has %.0f effective samples%s.", ess, but);
 }
 
 static void verdict_network(verdict *v, const problem *p, const posterior *post) {
     if (!p->net.net) return;
-    const int judged = p->solver_judges;
-    verdict_add(
-        v,
-        !post->net_fit ? VERDICT_RED
-        : judged       ? VERDICT_GREEN
-                       : VERDICT_YELLOW,
-        "network", post->net_kept, "%s %.0f %% of the network's draws count by the solver's weights%s.",
-        judged ? "The posterior is the solver's:" : "The posterior is the network's, which was asked only for a check:",
-        100 * post->net_kept,
-        post->net_fit ? "" : ": the network is NOT good enough here; take the solver (no --model), or train it longer");
+    const char *whose = "The posterior is the network's, which was asked only for a check:";
+    const char *but = ": the network is NOT good enough here; take the solver (no --model), or train it longer";
+    int colour = VERDICT_YELLOW;
+    if (p->solver_judges) {
+        whose = "The posterior is the solver's:";
+        colour = VERDICT_GREEN;
+    }
+    if (post->net_fit)
+        but = "";
+    else
+        colour = VERDICT_RED;
+    verdict_add(v, colour, "network", post->net_kept,
+                "%s %.0f %% of the network's draws count by the solver's weights%s.", whose, 100 * post->net_kept, but);
 }
 
 /* The median of a derived quantity over the draws. */
@@ -457,24 +472,23 @@ static void verdict_physics(verdict *v, const problem *p, const draws *g) {
     const double balance = derived_median(g, DERIVED_BALANCE);
     const double jet = derived_median(g, DERIVED_JET);
     const double t_var = pow(10, derived_median(g, DERIVED_T_VAR));
+    const char *uneven = balance > 0 ? ": particles outweigh the field, a jet far from equipartition"
+                                     : ": the field outweighs particles, unlike any fitted blazar";
+    if (fabs(balance) <= 2) uneven = "";
     verdict_add(v, verdict_colour(fabs(balance), 2, 3), "log_Ue_over_UB", balance, "U_e/U_B = %.2g%s.",
-                pow(10, balance),
-                fabs(balance) <= 2 ? ""
-                : balance > 0      ? ": particles outweigh the field, a jet far from equipartition"
-                                   : ": the field outweighs particles, unlike any fitted blazar");
+                pow(10, balance), uneven);
+    const char *strong = ", above the Eddington luminosity of 1e9 suns: hardly any black hole feeds them";
+    if (jet <= 47.1) strong = "";
     verdict_add(v, verdict_colour(jet, 47.1, 49), "log_P_jet", jet,
-                "Both jets carry %.2g erg/s of electrons, field and photons%s.", pow(10, jet),
-                jet <= 47.1 ? "" : ", above the Eddington luminosity of 1e9 suns: hardly any black hole feeds them");
-    verdict_add(v, verdict_colour(doppler, 50, 100), "delta", doppler, "The Doppler factor is %.3g%s.", doppler,
-                doppler <= 50    ? ""
-                : doppler <= 100 ? ", more than jets seen by VLBI show"
-                                 : ": no jet is known to be as fast");
+                "Both jets carry %.2g erg/s of electrons, field and photons%s.", pow(10, jet), strong);
+    const int speed = verdict_colour(doppler, 50, 100);
+    const char *fast = in_words(speed, "", ", more than jets seen by VLBI show", ": no jet is known to be as fast");
+    verdict_add(v, speed, "delta", doppler, "The Doppler factor is %.3g%s.", doppler, fast);
     const int odd = t_var < 60 || t_var > 3e7;
+    const char *varies = odd ? "this source could not vary within a year" : "faster variability would exclude it";
+    if (t_var < 60) varies = "shorter than any variability seen";
     verdict_add(v, odd ? VERDICT_YELLOW : VERDICT_GREEN, "t_var", t_var,
-                "Light crosses the blob in %.3g s at the observer: %s.", t_var,
-                t_var < 60 ? "shorter than any variability seen"
-                : odd      ? "this source could not vary within a year"
-                           : "faster variability would exclude it");
+                "Light crosses the blob in %.3g s at the observer: %s.", t_var, varies);
 }
 
 /* What the table's reader had to say, and what was done to its points. */

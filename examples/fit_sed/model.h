@@ -395,7 +395,8 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
         }
     }
     ln_v += log(product) + 1.8378770664093453 * n; /* ln(2 pi) */
-    return chi2 < HUGE_VAL ? ln_limits - 0.5 * (chi2 + ln_v) : chi2 >= HUGE_VAL ? -HUGE_VAL : (double)NAN;
+    if (isnan(chi2)) return (double)NAN;
+    return chi2 < HUGE_VAL ? ln_limits - 0.5 * (chi2 + ln_v) : -HUGE_VAL;
 }
 
 /* --equipartition: a Gaussian in log10(U_e/U_B). */

@@ -153,7 +153,8 @@ static void net_block(double *ln_l, double *d_full, double *dex, const double *f
 /* Rows of a block: few enough that all threads have one, no fewer than pay for the network's weights. */
 static int net_block_rows(const problem *p, int n) {
     const int share = (n + p->threads - 1) / p->threads;
-    return share < 8 ? 8 : share < NET_ROWS ? share : NET_ROWS;
+    if (share < 8) return 8;
+    return share < NET_ROWS ? share : NET_ROWS;
 }
 
 /* What the network says of n points, [n][n_out], from the device; yours to free. */

@@ -445,11 +445,10 @@ static void radio_policy(problem *p, options *opt) {
         if (t->point[i].nu < radio_below && !t->point[i].upper_limit) make_limit(&t->point[i]);
     if (opt->radio == RADIO_DROP) drop_radio(t);
     if (t->n == 0) fail("fit_sed: --radio drop leaves no point");
-    printf("%d points below 1e12 Hz are %s (--radio, --ssa)\n", n,
-           opt->radio == RADIO_DROP    ? "left out"
-           : opt->radio == RADIO_LIMIT ? "taken as upper limits"
-           : opt->ssa                  ? "fitted, with self-absorption"
-                                       : "fitted without self-absorption");
+    const char *what = opt->ssa ? "fitted, with self-absorption" : "fitted without self-absorption";
+    if (opt->radio == RADIO_DROP) what = "left out";
+    if (opt->radio == RADIO_LIMIT) what = "taken as upper limits";
+    printf("%d points below 1e12 Hz are %s (--radio, --ssa)\n", n, what);
 }
 
 static void take_points(problem *p) {
