@@ -219,7 +219,7 @@ static void one_of_each(bml_hadron_blob *b, double gamma, double x) {
 }
 
 /* Kinematics and charges below the threshold of two pions: each pi+ gives e+, nu_e, nu_mu, anti-nu_mu, and each pi0 two
-   photons. The tables are fits to 10 %; so are their ratios. */
+   photons. The tables are fits to 10 %: their ratios are held to half of that. */
 static void test_charges(void) {
     bml_hadron_blob *b = blob_of(tables);
     double gamma = 1e6;
@@ -231,7 +231,7 @@ static void test_charges(void) {
         one_of_each(b, gamma, x);
         for (int s = 0; s < BML_HADRON_SPECIES; s++)
             energy[s] = energy_of(b, s, &number[s]);
-        CHECK_NEAR(number[BML_HADRON_NU_MU] / number[BML_HADRON_POSITRON], 1, 0.06, "nu_mu for each e+");
+        CHECK_NEAR(number[BML_HADRON_NU_MU] / number[BML_HADRON_POSITRON], 1, 0.05, "nu_mu for each e+");
         CHECK_NEAR(number[BML_HADRON_ANTI_NU_MU] / number[BML_HADRON_POSITRON], 1, 0.05, "anti-nu_mu for each e+");
         CHECK_NEAR(number[BML_HADRON_NU_E] / number[BML_HADRON_POSITRON], 1, 0.05, "nu_e for each e+");
         CHECK_NEAR(number[BML_HADRON_NEUTRINOS] / number[BML_HADRON_POSITRON], 3, 0.15, "neutrinos for each pi+");
@@ -396,7 +396,7 @@ static void test_synchrotron(void) {
     double power = energy_of(b, BML_HADRON_SYNCHROTRON, &number);
     double U_B = 30.0 * 30 / (8 * PI);
     double want = 4.0 / 3 * SIGMA_T * C * U_B * 1e16 / (M_RATIO * M_RATIO) / MC2;
-    CHECK_NEAR(power / want, 1, 0.01, "proton synchrotron: power over (4/3) sigma_T c U_B gamma^2 (m_e/m_p)^2");
+    CHECK_NEAR(power / want, 1, 1e-6, "proton synchrotron: power over (4/3) sigma_T c U_B gamma^2 (m_e/m_p)^2");
     double best = -99;
     double at = 0;
     for (double lx = -10; lx < 12; lx += 0.05) {
@@ -407,7 +407,7 @@ static void test_synchrotron(void) {
             at = lx;
         }
     }
-    double x_c = 1.5 * 30 / 4.414e13 * 1e16 / M_RATIO;
+    double x_c = 1.5 * 30 / 4.414e13 * 1e16 / M_RATIO; /* found to half a cell, 0.05, and a step of the search */
     CHECK_NEAR(at, log10(1.15 * x_c), 0.1, "proton synchrotron: peak of nu L_nu at 1.15 x_c [dex]");
     bml_hadron_blob_free(b);
 }
@@ -658,6 +658,8 @@ static void test_expansion(void) {
     bml_hadron_energy(&e, b);
     /* int dt (1 + t'/2)/(1 + t/2): energy of what was injected until t = 4, R = 3 */
     energy = 3 * 1e-3 * M_RATIO * (4 + 4) / 3;
+    /* in the first steps R grows by 0.5 %, as much as a step gives that takes the expansion of its end for its own; the
+       work is half of the energy that is left, and its share off twice as large */
     CHECK_NEAR(e.protons / energy, 1, 0.01, "expansion: energy left over the closed form");
     CHECK_NEAR(e.expansion / (e.injected - energy), 1, 0.02, "expansion: work");
     CHECK_LE(fabs(e.residual), 0.01, "expansion: residual of the books");
@@ -770,11 +772,16 @@ static void test_neutrinos(void) {
             for (int i = 0; i < N; i++)
                 sum[kind][a] += flux[kind][a * N + i] * 12.0 / N * LN10 * 1.602176634e-3;
     }
+    /* a line between nodes of the logarithm lies h^2/12 of its curvature, about 1, too low: 0.4 % */
     double want = d.L_neutrinos * 1e4 / (4 * PI * 1e54);
     for (int kind = 0; kind < 3; kind++)
         CHECK_NEAR((sum[kind][0] + sum[kind][1] + sum[kind][2]) / want, 1, 0.01, "delta^4 L/(4 pi d^2) arrives");
     CHECK(sum[2][2] == 0, "no nu_tau at the source");
-    CHECK_NEAR(sum[2][1] / sum[2][0], 2, 0.5, "two muon neutrinos for an electron neutrino, in energy");
+    /* the pion's own neutrino has 0.2135 of it in the mean (test_gas); the muon gives 7/20 of the rest to its muon
+       neutrino, 6/20 to the other: 2.07, to the 5 % of test_charges */
+    double own = (1 - pow(105.658 / 139.570, 2)) / 2;
+    CHECK_NEAR(sum[2][1] / sum[2][0], (own + 0.35 * (1 - own)) / (0.3 * (1 - own)), 0.1,
+               "energy of muon neutrinos over that of electron neutrinos");
     CHECK_NEAR(sum[1][0] / sum[1][2], 1, 1e-12, "1:1:1");
     for (int a = 0; a < 3; a++) /* mixed: about alike (Learned & Pakvasa 1995), known to 5 % or so */
         CHECK_NEAR(3 * sum[0][a] / (sum[0][0] + sum[0][1] + sum[0][2]), 1, 0.1, "mixed: a third of each flavour");
@@ -801,7 +808,8 @@ static void test_neutrinos(void) {
     CHECK(bml_hadron_events(&events, &area, 1e7, b, &o) == 0, "events");
     for (int i = 0; i < N; i++)
         if (at[i] >= 2 && at[i] < 9) integral += flux[0][N + i] * pow(10, -at[i]) * 12.0 / N * LN10;
-    CHECK_NEAR(events / (integral * 1e13), 1, 0.02, "events: T A int F dE");
+    /* the same spectrum by trapezoids of 1/16 of a decade: they are off by 1/12 of its square, 0.144^2 in ln E */
+    CHECK_NEAR(events / (integral * 1e13), 1, 2e-3, "events: T A int F dE");
     o.delta = -1;
     CHECK(bml_hadron_events(&events, &area, 1e7, b, &o) == BML_HADRON_PARAMETER, "events: delta = -1");
     area.n = 1;
