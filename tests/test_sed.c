@@ -901,6 +901,7 @@ static void test_errors(void) {
         {"nuFnu_erg_cm2_s,err_dex,instrument\n", "t:1: no column nu_..."},
         {"nu_Hz,err_dex,instrument\n", "t:1: no column nuFnu_"},
         {"nu_Hz,nuFnu_erg_cm2_s,instrument\n", "t:1: no column err_"},
+        {"nu_Hz,nuFnu_erg_cm2_s\n1e17,1e-11\n", "t:1: no column err_"},
         {"nu_Hz,nuFnu_erg_cm2_s,err_lo_dex\n", "t:1: no column err_hi_"},
         {"nu_Hz,nu_GHz,nuFnu_erg_cm2_s,err_dex\n", "t:1: column 'nu_GHz' gives what 'nu_Hz' gives already"},
         {HEAD GOOD "1e15,1e-12,0.1,0\n", "t:3: 4 fields where the header names 5 columns"},

@@ -1674,7 +1674,7 @@ static inline int sed_names_line(sed_reader *r, char *line) {
     if (n < 0) return sed_refuse(r, at, "a quote is not closed");
     if (n > SED_MAX_COLUMNS) return sed_refuse(r, at, "more than %d columns", SED_MAX_COLUMNS);
     int ours = 0;
-    for (int i = 0; i < n && n >= 3; i++)
+    for (int i = 0; i < n && n >= 2; i++)
         ours |= sed_is_own(field[i]);
     r->separator = separator;
     if (ours) return sed_csv_header(r, field, n);
