@@ -14,11 +14,16 @@ static const char guide_most[] = "most";   /* and the largest ln likelihood that
 
 /* x [d]: theta [d] in coordinates of unit covariance. */
 static void guide_place(float *x, const float *frame, const double *theta, int d) {
+    const float *mean = frame;
+    const float *row = frame + d;
     for (int i = 0; i < d; i++) {
         double sum = 0;
-        for (int j = 0; j <= i; j++)
-            sum += (double)frame[d + i * d + j] * (theta[j] - (double)frame[j]);
+        for (int j = 0; j <= i; j++) {
+            const double from_mean = theta[j] - (double)mean[j];
+            sum += (double)row[j] * from_mean;
+        }
         x[i] = (float)sum;
+        row += d;
     }
 }
 
@@ -30,16 +35,27 @@ static bml_nn *guide_net(const problem *p) {
     response r = {.n_dim = d};
     bml_nn *net;
     if (d > RESPONSE_DIM || m->n < 20 * d || response_whiten(&r, m->theta, m->n)) return NULL;
+    float *row = frame + d;
     for (int i = 0; i < d; i++) {
         frame[i] = (float)r.mean[i];
         for (int j = 0; j < d; j++)
-            frame[d + i * d + j] = (float)r.inverse[i][j];
+            row[j] = (float)r.inverse[i][j];
+        row += d;
     }
-    const bml_nn_layer layers[] = {{.kind = BML_NN_INPUT, .features = d},
-                                   {.kind = BML_NN_DENSE, .units = GUIDE_UNITS, .activation = BML_NN_TANH},
-                                   {.kind = BML_NN_DENSE, .units = GUIDE_UNITS, .activation = BML_NN_TANH},
-                                   {.kind = BML_NN_DENSE, .units = p->sed.n}};
-    const bml_nn_config config = {.layers = layers, .n_layers = 4, .seed = p->opt->seed};
+    bml_nn_layer layers[4] = {{0}};
+    layers[0].kind = BML_NN_INPUT;
+    layers[0].features = d;
+    for (int hidden = 1; hidden <= 2; hidden++) {
+        layers[hidden].kind = BML_NN_DENSE;
+        layers[hidden].units = GUIDE_UNITS;
+        layers[hidden].activation = BML_NN_TANH;
+    }
+    layers[3].kind = BML_NN_DENSE;
+    layers[3].units = p->sed.n;
+    bml_nn_config config = {0};
+    config.layers = layers;
+    config.n_layers = 4;
+    config.seed = p->opt->seed;
     char why[BML_NN_MESSAGE];
     int status = bml_nn_create(&net, &config, why);
     if (!status) status = bml_nn_set_array(net, guide_frame, frame, (size_t)(d + d * d));
@@ -49,26 +65,30 @@ static bml_nn *guide_net(const problem *p) {
 
 /* What threads need to ask it. */
 static void guide_open(problem *p, bml_nn *net) {
-    const size_t rows = (size_t)p->threads * GUIDE_ROWS;
-    p->guide.net = net;
-    p->guide.work = malloc((size_t)p->threads * sizeof *p->guide.work);
-    p->guide.x = malloc(rows * (size_t)p->n_model * sizeof *p->guide.x);
-    p->guide.y = malloc(rows * (size_t)p->sed.n * sizeof *p->guide.y);
-    if (!p->guide.work || !p->guide.x || !p->guide.y) fail("fit_sed: out of memory");
+    const size_t threads = (size_t)p->threads;
+    const size_t rows = threads * GUIDE_ROWS;
+    guide *g = &p->guide;
+    g->net = net;
+    g->work = malloc(threads * sizeof *g->work);
+    g->x = malloc(rows * (size_t)p->n_model * sizeof *g->x);
+    g->y = malloc(rows * (size_t)p->sed.n * sizeof *g->y);
+    if (!g->work || !g->x || !g->y) fail("fit_sed: out of memory");
     for (int t = 0; t < p->threads; t++)
-        if (bml_nn_work_create(&p->guide.work[t], net, GUIDE_ROWS, 1, NULL)) fail("fit_sed: out of memory");
+        if (bml_nn_work_create(&g->work[t], net, GUIDE_ROWS, 1, NULL)) fail("fit_sed: out of memory");
 }
 
 static void guide_close(problem *p) {
-    for (int t = 0; p->guide.net && t < p->threads; t++)
-        bml_nn_work_free(p->guide.work[t]);
-    free(p->guide.work);
-    free(p->guide.x);
-    free(p->guide.y);
-    bml_nn_free(p->guide.net);
-    p->guide.net = NULL;
-    p->guide.work = NULL;
-    p->guide.x = p->guide.y = NULL;
+    guide *g = &p->guide;
+    for (int t = 0; g->net && t < p->threads; t++)
+        bml_nn_work_free(g->work[t]);
+    free(g->work);
+    free(g->x);
+    free(g->y);
+    bml_nn_free(g->net);
+    g->net = NULL;
+    g->work = NULL;
+    g->x = NULL;
+    g->y = NULL;
 }
 
 /* The net as a file's bytes, to be freed with bml_nn_free_bytes; NULL without a net. */
@@ -111,9 +131,11 @@ static int guide_scale(const problem *p, bml_nn *net) {
     float *scale = shift + n;
     for (int k = 0; k < n; k++) {
         const bml_ssc_point *point = &p->sed.point[k];
-        const double dex = point->upper_limit ? 0.5 : 0.5 * (point->sigma_lo + point->sigma_hi);
+        double dex = 0.5 * (point->sigma_lo + point->sigma_hi);
+        if (point->upper_limit) dex = 0.5;
+        dex = fmin(fmax(dex, 0.01), 1);
         shift[k] = (float)p->log_data[k];
-        scale[k] = (float)(3 * fmin(fmax(dex, 0.01), 1));
+        scale[k] = (float)(3 * dex);
     }
     const int status = bml_nn_set_scaler(net, BML_NN_OUTPUTS, shift, scale);
     free(shift);
@@ -133,23 +155,30 @@ static int guide_train(problem *p, size_t n, int first) {
     float *y = x + n * d;
     for (size_t i = 0; i < n; i++) {
         const size_t from = i * (size_t)m->n / n;
+        const double *dex = m->dex + from * n_out;
+        float *out = y + i * n_out;
         guide_place(x + i * d, frame, m->theta + from * d, (int)d);
         for (size_t k = 0; k < n_out; k++)
-            y[i * n_out + k] = (float)m->dex[from * n_out + k];
+            out[k] = (float)dex[k];
     }
     const float most = (float)m->best + 1;
     int status = first ? guide_scale(p, net) : BML_NN_OK;
     if (!status) status = bml_nn_set_array(net, guide_most, &most, 1);
-    const bml_nn_training how = {.x = x,
-                                 .y = y,
-                                 .n = n,
-                                 .epochs = first ? GUIDE_FIRST_EPOCHS : GUIDE_EPOCHS,
-                                 .learning_rate = first ? 5e-3 : 2e-3,
-                                 .schedule = BML_NN_COSINE,
-                                 .batch = 64,
-                                 .threads = p->threads,
-                                 .seed = p->opt->seed,
-                                 .callback = guide_stop};
+    bml_nn_training how = {0};
+    how.x = x;
+    how.y = y;
+    how.n = n;
+    how.epochs = GUIDE_EPOCHS;
+    how.learning_rate = 2e-3;
+    if (first) {
+        how.epochs = GUIDE_FIRST_EPOCHS;
+        how.learning_rate = 5e-3;
+    }
+    how.schedule = BML_NN_COSINE;
+    how.batch = 64;
+    how.threads = p->threads;
+    how.seed = p->opt->seed;
+    how.callback = guide_stop;
     if (!status) status = bml_nn_train(net, &how, NULL);
     free(x);
     if (status && status != BML_NN_CANCELLED) fail("fit_sed: %s: %s", bml_nn_strerror(status), bml_nn_message(net));
@@ -166,11 +195,15 @@ static int guide_learn(void *user) {
     p->guide.before = guide_bytes(&p->guide.before_size, p);
     forget_behind(p);
     p->guide.learned = p->learned.n;
-    bml_nn *net = first ? guide_net(p) : NULL;
-    if (first && !net) return 1;
-    if (first) guide_open(p, net);
+    if (first) {
+        bml_nn *net = guide_net(p);
+        if (!net) return 1;
+        guide_open(p, net);
+    }
     p->pin = 1;
-    return guide_train(p, (size_t)(p->learned.n < MOST ? p->learned.n : MOST), first) ? -1 : 0;
+    const long rows = p->learned.n < MOST ? p->learned.n : MOST;
+    const int stopped = guide_train(p, (size_t)rows, first);
+    return stopped ? -1 : 0;
 }
 
 /* What a round of the sampler changes here, and how it is undone where the round does not come to its end. */
@@ -192,35 +225,44 @@ static void guide_round_undo(problem *p, guide_round before) {
     p->pin = p->guide.net != NULL;
 }
 
-/* ln likelihoods by the net, n points at once; threads over blocks. None is believed to be much better than the best that
-   is known: else walks would end in a needle that is not there. */
-static void guide_log_likelihood(double *ln_l, const double *theta, int n, int n_dim, void *user) {
-    const problem *p = user;
-    const size_t d = (size_t)p->n_model;
-    const size_t n_out = (size_t)p->sed.n;
+/* ln likelihoods of count <= GUIDE_ROWS points by the net, on thread t. None is believed to be much better than the best
+   that is known: else walks would end in a needle that is not there. */
+static void guide_block(double *ln_l, const double *theta, int count, int n_dim, const problem *p, int t) {
+    const int d = p->n_model;
+    const int n_out = p->sed.n;
+    float *x = p->guide.x + (ptrdiff_t)t * GUIDE_ROWS * d;
+    float *y = p->guide.y + (ptrdiff_t)t * GUIDE_ROWS * n_out;
+    double *dex = p->scratch + (ptrdiff_t)t * n_out;
     size_t unused;
     const float *frame = bml_nn_get_array(p->guide.net, guide_frame, &unused);
     const double most = (double)*bml_nn_get_array(p->guide.net, guide_most, &unused);
+    for (int i = 0; i < count; i++)
+        guide_place(x + i * d, frame, theta + i * n_dim, d);
+    const int status = bml_nn_predict(p->guide.net, p->guide.work[t], y, x, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        double full[N_PAR];
+        expand(full, p, theta);
+        for (int k = 0; k < n_out; k++)
+            dex[k] = (double)y[k];
+        ln_l[i] = -HUGE_VAL;
+        if (!status && allowed(p, full)) {
+            const double by_net = ln_likelihood_dex(p, p->sed.point, dex, full);
+            ln_l[i] = fmin(by_net, most);
+        }
+        theta += n_dim;
+        y += n_out;
+    }
+}
+
+/* n points at once; threads over blocks. */
+static void guide_log_likelihood(double *ln_l, const double *theta, int n, int n_dim, void *user) {
+    const problem *p = user;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(p->threads) if (n > GUIDE_ROWS)
 #endif
     for (int from = 0; from < n; from += GUIDE_ROWS) {
         const int count = n - from < GUIDE_ROWS ? n - from : GUIDE_ROWS;
-        const size_t t = (size_t)thread_number();
-        float *x = p->guide.x + t * GUIDE_ROWS * d;
-        float *y = p->guide.y + t * GUIDE_ROWS * n_out;
-        double *dex = p->scratch + t * n_out;
-        for (int i = 0; i < count; i++)
-            guide_place(x + (size_t)i * d, frame, theta + (from + i) * n_dim, (int)d);
-        const int status = bml_nn_predict(p->guide.net, p->guide.work[t], y, x, (size_t)count);
-        for (int i = 0; i < count; i++) {
-            double full[N_PAR];
-            expand(full, p, theta + (from + i) * n_dim);
-            for (size_t k = 0; k < n_out; k++)
-                dex[k] = (double)y[(size_t)i * n_out + k];
-            const int can = !status && allowed(p, full);
-            ln_l[from + i] = can ? fmin(ln_likelihood_dex(p, p->sed.point, dex, full), most) : -HUGE_VAL;
-        }
+        guide_block(ln_l + from, theta + (ptrdiff_t)from * n_dim, count, n_dim, p, thread_number());
     }
 }
 #endif
