@@ -24,7 +24,8 @@
 #   make help         these lines
 #   make clean
 #
-# Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS.
+# Variables: CC, CFLAGS (optimisation), WARNINGS, OPENMP= (empty: one thread), CBLAS=yes (OpenBLAS), PREFIX, DESTDIR, FUZZ_SECONDS,
+# V=1 (shows the compiler's command lines).
 # Files are found by their names: bml_*.h, examples/*.c and examples/*/*.c with a main, tests/test_*.c, tests/bench_*.c, tests/fuzz_*.c.
 
 VERSION = 0.2.0
@@ -104,13 +105,15 @@ IMPLEMENTED := $(shell echo $(HEADERS:.h=_IMPLEMENTED) | tr a-z A-Z | sed 's/BML
 implement = printf '\043define %s_IMPLEMENTATION\n\043include "%s"\n' $$(echo $* | tr a-z A-Z) $*.h | \
             $(CC) $(1) $(IMPLEMENTED) -U$$(echo $* | tr a-z A-Z)_IMPLEMENTED -Werror -MMD -MP -MF build/$(2)_$*.d -MT $@ -c -x c -o $@ -
 PIC    := -fPIC $(if $(call probe,-fno-semantic-interposition),-fno-semantic-interposition)
+# What a newcomer sees of it is one short line; `make V=1` shows the compiler's.
+say = $(if $(V),,@echo 'compile $(1)';)
 build/impl/%.o: %.h build/flags | build/impl
-	$(call implement,$(COMPILE) $(PIC),impl)
+	$(call say,$<)$(call implement,$(COMPILE) $(PIC),impl)
 build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
 	@rm -f $@
-	ar -rcs $@ $^
+	@ar -rcs $@ $^
 build/%: %.c build/libbml.a build/flags
-	$(CC) $(LINKED) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
+	$(call say,$<)$(CC) $(LINKED) $(IMPLEMENTED) -MMD -MP -MF build/$*.d -o $@ $< build/libbml.a $(LDLIBS)
 # These hold an implementation of their own, or much text, and run for a second: optimising takes longer than it saves; what
 # is optimised is tested by others. (No target's own COMPILE: that would reach build/flags, and with it the library.)
 BRIEF := test_bml_sed test_classify_memory test_nn_contract test_nn_files test_onnx
@@ -147,7 +150,7 @@ build/impl/%.o: examples/common/%.h build/flags | build/impl
 	$(call implement,$(COMPILE) $(PIC),impl)
 build/shared/libbml.a: $(SHARED) | build/shared
 	@rm -f $@
-	ar -rcs $@ $^
+	@ar -rcs $@ $^
 build/libbml.so.0: $(SHARED)
 	@printf 'BML_0 {\n  global: bml_*;\n  local: *;\n};\n' > build/impl/libbml.map
 	$(CC) $(CFLAGS) $(OPENMP) -shared -Wl,-soname,libbml.so.0 -Wl,-z,defs -Wl,--version-script,build/impl/libbml.map -o $@ $^ $(LDLIBS)
@@ -198,7 +201,7 @@ build/memory/impl/%.o: %.h build/flags | build/memory/impl
 	$(call implement,$(SANITIZED),memory)
 build/memory/libbml.a: $(HEADERS:%.h=build/memory/impl/%.o)
 	@rm -f $@
-	ar -rcs $@ $^
+	@ar -rcs $@ $^
 build/memory/test_%: tests/test_%.c build/memory/libbml.a build/flags
 	$(CC) $(SANITIZED) $(IMPLEMENTED) -MMD -MP -MF build/memory_test_$*.d -MT $@ -o $@ $< build/memory/libbml.a $(LDLIBS)
 # Seven threads under the thread sanitizer; OpenMP's own, which it does not know, are left out.
@@ -267,7 +270,7 @@ bench-cuda: build/bench_cuda
 
 # -- Installing: programs with their manual pages, models and tables; headers, of which one is copied or included, and the
 # library, for those who link; two pkg-config files, bml (headers alone) and libbml (with the library). --------------------
-INSTALLED = $(filter-out build/hello_%,$(PROGRAMS))
+INSTALLED = $(filter-out build/hello_% build/tiny_fit,$(PROGRAMS))
 build/man/%.1: build/% examples/common/man.sh
 	@mkdir -p build/man
 	@sh examples/common/man.sh $< $(VERSION) > $@

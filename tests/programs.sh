@@ -301,6 +301,12 @@ bad '1s/nuFnu_erg/flux_erg/' && refuses "classify_blazar: no fluxes" 'no column 
 printf 'name,label,nufnu_r\na,blazar,1e-12\nb,nonblazar,1e-12\na,blazar,2e-12\n' >"$scratch/bad.csv"
 refuses "classify_blazar: a source twice" "bad.csv:4: the source 'a' stands in line 2" $blazar "$scratch/bad.csv"
 refuses "classify_blazar: an unknown net" "'smal' is none of" $blazar "$scratch/seds.csv" --nets smal
+refuses "classify_blazar: --leave-out of a label that no source has" "no source of .*seds.csv has the label 'other'" $blazar "$scratch/seds.csv" --nets radio --leave-out other
+refuses "classify_blazar: --thin without --judge" '--thin goes with --judge' $blazar "$scratch/seds.csv" --thin
+refuses "classify_blazar: --bins without the published net" '--bins goes with --nets published' $blazar "$scratch/seds.csv" --nets radio --bins=5
+refuses "classify_fermi: --draws without bnn" '--draws goes with --net bnn' $fermi "$scratch/bands.csv" --net kernel --draws 5
+refuses "classify_fermi: --compare with another table" 'no predictions.csv' $fermi "$scratch/bands.csv" --compare "$scratch/seds.csv"
+refuses "fit_xray fit --exposure" '--exposure goes with simulated spectra' build/fit_xray fit a.pha --model powerlaw --exposure 5
 refuses "fit_xray: no such command" 'is no command' build/fit_xray guess
 refuses "fit_xray: missing spectrum" 'nowhere.pha' build/fit_xray fit "$scratch/nowhere.pha" --model powerlaw
 xray=../shared/data/xray
@@ -309,6 +315,7 @@ if [ -d $xray ] && build/fit_xray fakeit "$scratch/new.pha" --model powerlaw --f
     spectrum=$xray/nicer_4u1820/4u1820_observed.pha
     nested=(build/fit_xray nested $spectrum --model 'tbabs*powerlaw' --prior "$scratch/bad.csv")
     refuses "fit_xray: a model that does not parse" 'character 7: this parenthesis is not closed' build/fit_xray fit $spectrum --model 'tbabs*(powerlaw'
+    refuses "fit_xray: --fix outside a parameter's limits" "--fix PhoIndex=99: must be in" build/fit_xray fit $spectrum --model powerlaw --fix PhoIndex=99
     refuses "fit_xray: energies without bins" 'no good channels between 500 and 600 keV' build/fit_xray fit $spectrum --model powerlaw --e-min 500 --e-max 600
     printf 'nH,uniform,0.1,1\nPhoIndex,uniform,1,3\n' >"$scratch/bad.csv"
     refuses "fit_xray: a prior without a parameter" "bad.csv: no prior for 'powerlaw.norm'" "${nested[@]}"
