@@ -3937,9 +3937,16 @@ static void bml_ssc__count(double *number, double ln_y, double count) {
     number[k + 1] += count * (at - k);
 }
 
-/* One field along the path, from distance on: steps of equal ln l, until the field is a point behind. */
+/* x = s |s|. */
+static double bml_ssc__signed_root(double x) {
+    return x < 0 ? -sqrt(-x) : sqrt(x);
+}
+
+/* One field along the path, from distance on, until the field is a point behind: steps of equal ln l; but of equal s,
+   ln(l/radius) = s |s|, through a shell, whose light has a logarithmic peak at l = radius. exp(-tau) is within 0.004 dex
+   of a fine sum where tau < 7. */
 static void bml_ssc__walk(double *number, const bml_ssc_external *e, double distance) {
-    const int steps = 200;
+    const int steps = 160;
     bml_ssc__beam beam[BML_SSC__BEAMS];
     double energy[BML_SSC__LINES];
     double share[BML_SSC__LINES];
@@ -3947,15 +3954,26 @@ static void bml_ssc__walk(double *number, const bml_ssc_external *e, double dist
     int n_lines = bml_ssc__lines(energy, share, e);
     for (int k = 0; k < n_lines; k++)
         ln_energy[k] = log(energy[k]);
+    int shell = e->kind == BML_SSC_FIELD_SHELL;
     double R_g = BML_SSC__G_M_SUN * e->M_bh / (BML_SSC__C * BML_SSC__C);
     double size = e->kind == BML_SSC_FIELD_DISC ? e->r_out * R_g : e->radius;
-    double step = log(1e3 * (1 + size / distance)) / steps;
+    double unit = shell ? e->radius : distance;
+    double from = log(distance / unit);
+    double to = log(30 * (distance + size) / unit);
+    if (shell) {
+        from = bml_ssc__signed_root(from);
+        to = bml_ssc__signed_root(to);
+    }
+    double step = (to - from) / steps;
     for (int i = 0; i < steps; i++) {
-        double l = distance * exp((i + 0.5) * step);
+        double s = from + (i + 0.5) * step;
+        double ln_l = shell ? s * fabs(s) : s;
+        double width = shell ? 2 * fabs(s) * step : step;
+        double l = unit * exp(ln_l);
         int n = bml_ssc__beams(beam, e, l);
         for (int b = 0; b < n; b++) {
             double away = beam[b].away;
-            double count = BML_SSC__SIGMA_T / BML_SSC__MC2 * beam[b].u / beam[b].scale * away * l * step;
+            double count = BML_SSC__SIGMA_T / BML_SSC__MC2 * beam[b].u / beam[b].scale * away * l * width;
             double ln_y = log(0.5 / BML_SSC__PATH_LOW * beam[b].scale * away);
             for (int k = 0; k < n_lines; k++)
                 bml_ssc__count(number, ln_y + ln_energy[k], count * share[k] / energy[k]);

@@ -572,6 +572,52 @@ static void test_agnpy_depth(void) {
     }
 }
 
+/* tau of a photon of energy x1 through a shell, written out: each element of the shell, at a distance x from the point l of
+   the path, so that its cosine on the shell goes as x dx/(R l). */
+static double depth_of_shell(double x1, const bml_ssc_external *e, double distance, double energy) {
+    enum { ALONG = 6000, ACROSS = 100 };
+    double R = e->radius;
+    double tau = 0;
+    double step = log(1e3 * (distance + R) / distance) / ALONG;
+    for (int i = 0; i < ALONG; i++) {
+        double l = distance * exp((i + 0.5) * step);
+        double nearest = fmax(fabs(R - l), 1e-6 * R);
+        double across = log((R + l) / nearest) / ACROSS;
+        double number = e->fraction * e->L_disc / (8 * PI * C * R * l) / (energy * MC2);
+        for (int k = 0; k < ACROSS; k++) {
+            double x = nearest * exp((k + 0.5) * across);
+            double away = 1 - (l * l + x * x - R * R) / (2 * l * x);
+            double section = SIGMA_T * bml_ssc__pair_section(0.5 * x1 * energy * away);
+            tau += number * across * away * section * l * step;
+        }
+    }
+    return tau;
+}
+
+/* From inside, from close to the shell on either side, and from outside: 0.3 %, and where tau rises from its threshold a
+   fifth of the lattice's 0.05 dex in frequency. */
+static void test_depth_of_shell(void) {
+    static const double at[] = {0.1, 0.8, 0.98, 1.003, 1.1, 3};
+    bml_ssc_external e = geometric_field(BML_SSC_FIELD_SHELL);
+    double energy = H_CGS * C / (1215.67e-8 * MC2);
+    double worst = 0;
+    char why[BML_SSC_MESSAGE];
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        bml_ssc_path path = {&e, 1, at[i] * e.radius, 0};
+        for (double log_nu = 25; log_nu < 28; log_nu += 0.4) {
+            double nu = pow(10, log_nu);
+            double x1 = nu * H_CGS / MC2;
+            double want = depth_of_shell(x1, &e, path.distance, energy);
+            double beside = depth_of_shell(x1 * pow(10, 0.01), &e, path.distance, energy);
+            double tau = -1;
+            bml_ssc_field_depth(&tau, &nu, 1, &path, why);
+            double allowed = 1e-9 + 0.003 * want + fabs(beside - want);
+            worst = fmax(worst, fabs(tau - want) / allowed);
+        }
+    }
+    CHECK_LE(worst, 1, "tau through a shell, against the sum over its elements, in units of its tolerance");
+}
+
 /* 25 broad lines on 19 shells: from inside most of them, and from outside. Tolerances as for one line. */
 static void test_agnpy_lines(void) {
     static const struct {
@@ -3069,6 +3115,7 @@ int main(int argc, char **argv) {
     test_agnpy_escape();
     test_agnpy_fields();
     test_agnpy_depth();
+    test_depth_of_shell();
     test_agnpy_lines();
     test_host_templates();
     test_agnpy_thermal();
