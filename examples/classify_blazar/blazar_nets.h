@@ -104,7 +104,7 @@ typedef struct trained {
 
 static void nn_check(int status, const bml_nn *net, const char *what) {
     if (status) {
-        fail("%s: %s %s", what, bml_nn_strerror(status), bml_nn_message(net));
+        fail("%s: %s: %s", what, bml_nn_strerror(status), bml_nn_message(net));
     }
 }
 

@@ -549,6 +549,9 @@ static inline int ebl_fits(ebl_table *e, const unsigned char *data, size_t size,
 
 /* ==== the readers ================================================================================================= */
 
+enum { EBL_SHIPPED = 2 };
+static const char *const ebl_shipped[EBL_SHIPPED] = {"dominguez2011", "saldana2021"};
+
 /* The path of a shipped table by its name, "dominguez2011": ebl_NAME.csv in $BML_EBL, in examples/data beside the
    program's own folder, in share/bml beside it, or in examples/data. A name that is a file is that file. 0, or -1 and
    a line in err. */
@@ -572,8 +575,15 @@ static inline int ebl_find(char *path, size_t size, const char *name, char *err)
     }
     snprintf(path, size, "%.1000s", name);
     if (!access(path, R_OK)) return 0;
-    return error_set(err, "%.200s: neither a file nor a model of the background light (dominguez2011, saldana2021)",
-                     name);
+    for (int i = 0; i < EBL_SHIPPED; i++)
+        if (!strcmp(name, ebl_shipped[i]))
+            return error_set(
+                err,
+                "%s: ebl_%s.csv of bml is not found beside the program; give its path, or its folder in the "
+                "environment as BML_EBL",
+                name, name);
+    return error_set(err, "%.200s: neither a file nor a model of the background light (%s, %s)", name, ebl_shipped[0],
+                     ebl_shipped[1]);
 }
 
 /* From memory. */

@@ -573,7 +573,7 @@ static inline int surrogate_save(surrogate *s, const char *path, char *err) {
     status |= bml_nn_set_array(s->net, "surrogate_error", s->error, SURROGATE_ERRORS);
     if (status) return error_set(err, "%.300s: %s", path, bml_nn_message(s->net));
     status = bml_nn_save(s->net, path, BML_NN_F32);
-    return status ? error_set(err, "%.300s: %s %.100s", path, bml_nn_strerror(status), bml_nn_message(s->net)) : 0;
+    return status ? error_set(err, "%.300s: %s: %.100s", path, bml_nn_strerror(status), bml_nn_message(s->net)) : 0;
 }
 
 /* What is wrong with the net that was read, or NULL. */
@@ -617,7 +617,7 @@ static inline int surrogate_load(surrogate *s, const char *path, char *err) {
     const int status = bml_nn_load(&s->net, path, why);
     const char *wrong;
     if (status)
-        error_set(err, "%.300s: %s %.150s", path, bml_nn_strerror(status), why);
+        error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), why);
     else if ((wrong = surrogate_check(s)) != NULL)
         error_set(err, "%.300s: %s", path, wrong);
     else
