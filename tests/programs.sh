@@ -578,11 +578,12 @@ ends "fit_sed --resume" 2 "${command[@]}" --calls 300 --resume
 check "fit_sed --resume: the samples of the run that was not stopped" cmp "$scratch/nested_1/chain.npy" "$scratch/resumed/chain.npy"
 # Importance sampling led by a network that learns on the way, stopped while it explores and resumed: it ends well.
 command=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --sampler importance --model examples/models/ssc.safetensors
-    --fix log_gamma_min=3 --fix log_R=15.3 --fix p=2.1 --no-systematic-scatter --threads 1 --quiet)
+    --fix log_gamma_min=3 --fix log_R=15.3 --fix p=2.1 --no-systematic-scatter --min-ess 1500 --threads 1 --quiet)
 ends "fit_sed --sampler importance, stopped while it explores" 1 "${command[@]}" --out "$scratch/guided" --calls 9000
 ends "fit_sed --sampler importance --resume" 0 "${command[@]}" --out "$scratch/guided" --resume
-check "fit_sed --sampler importance: 4,500 effective samples by the solver" \
-    awk -F, '$1 == "log_delta" && $8 > 4500 {good = 1} END {exit !good}' "$scratch/guided/posterior.csv"
+# 1,500 are asked for, of the network's likelihood; the solver's weights leave a few fewer
+check "fit_sed --sampler importance --min-ess: 1,500 effective samples by the solver, not the usual 5,000" \
+    awk -F, '$1 == "log_delta" && $8 > 1300 && $8 < 4500 {good = 1} END {exit !good}' "$scratch/guided/posterior.csv"
 if [ -n "$BML_CHECK_LONG" ]; then
     ends "fit_sed --sampler importance, not stopped" 0 "${command[@]}" --out "$scratch/guided_whole"
     check "fit_sed --sampler importance --resume: the samples of the run that was not stopped" \
