@@ -261,7 +261,7 @@ static void test_never_wrong(void) {
             char why[BML_MCMC_MESSAGE];
             c.min_ess = 2000;
             if (bml_mcmc_importance_create(&s, &c, why)) return;
-            bml_mcmc_importance_run(s, 100000);
+            bml_mcmc_importance_run(s, longer ? 100000 : 50000);
             const int blessed = !bml_mcmc_importance_verdict(&v, s);
             if (!bml_mcmc_importance_get_result(s, &r)) why[0] = 0;
             const double off = (r.log_z - hard[k].log_z) / r.log_z_error;
@@ -478,7 +478,7 @@ static void test_posterior(void) {
 /* Weights that are nearly equal have a tail of some shape, which says nothing. */
 static void test_equal_weights(void) {
     const problem p = {"Gaussian, rho 0.95, 2-D", 2, -10, 10, 0, -5.99146, correlated, 0, 0};
-    for (int i = 0; i < (longer ? 20 : 3); i++) {
+    for (int i = 0; i < (longer ? 20 : 1); i++) {
         bml_mcmc_importance_config c = make_config(&p, run_seed(6000 + i));
         bml_mcmc_importance_result r;
         bml_mcmc_verdict v;
@@ -854,8 +854,8 @@ int main(int argc, char **argv) {
     test_posterior();
     test_equal_weights();
     test_reweigh();
-    test_memory(0, longer ? 1 : 7);
-    test_memory(1, longer ? 1 : 97);
+    test_memory(0, longer ? 1 : 13);
+    test_memory(1, longer ? 1 : 211);
     test_guide();
     test_wrong_guide();
     test_guide_unready();
