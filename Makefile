@@ -147,7 +147,7 @@ lessons: $(LESSONS) tools
 GLUE   := $(wildcard examples/common/bml_*.h)
 SHARED  = $(HEADERS:%.h=build/impl/%.o) $(GLUE:examples/common/%.h=build/impl/%.o)
 build/impl/%.o: examples/common/%.h build/flags | build/impl
-	$(call implement,$(COMPILE) $(PIC),impl)
+	$(call implement,$(LINKED) $(PIC),impl)
 build/shared/libbml.a: $(SHARED) | build/shared
 	@rm -f $@
 	@ar -rcs $@ $^

@@ -70,7 +70,7 @@ unit() {
 linked() {
     [ -z "${BML_CHECK_LONG:-}" ] || return 0
     case "$1 $2" in
-    "gcc IMPLEMENTATION" | "clang STATIC" | clang++*) return 0 ;;
+    "gcc IMPLEMENTATION" | "clang STATIC" | "clang++ IMPLEMENTATION") return 0 ;;
     "gcc STATIC") ! command -v clang >/dev/null ;;
     g++*) ! command -v clang++ >/dev/null ;;
     *) return 1 ;;
@@ -210,7 +210,7 @@ generator() {
 # gate MACROS HEADER: the header without some of its parts.
 gate() {
     unit "$room/one.c" "$2"
-    check "$2 with $1" gcc -std=c99 $warnings $1 -O0 -fsyntax-only -I. "$room/one.c"
+    check "$2 with $1" $quick -std=c99 $warnings $1 -O0 -fsyntax-only -I. "$room/one.c"
     check "$2 with $1, C++" g++ -std=c++17 $warnings $1 -O0 -fsyntax-only -I. -x c++ "$room/one.c"
 }
 

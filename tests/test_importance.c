@@ -368,7 +368,7 @@ static void test_wrong_guide(void) {
         bml_mcmc_importance_result r = {0};
         bml_mcmc_verdict v;
         bml_mcmc_importance *s;
-        if (!longer && kind < GUIDE_NAN) continue;
+        if (!longer && kind < GUIDE_NEEDLE) continue;
         if (bml_mcmc_importance_create(&s, &c, NULL)) return;
         guide_kind = kind;
         bml_mcmc_importance_run(s, longer ? 300000 : 30000);

@@ -292,7 +292,7 @@ static void check_tally(const tally *t, const char *name) {
 /* Every problem with every method that suits it; the z of all runs together. */
 static void test_known_answers(void) {
     tally all = {0};
-    int seeds = quick ? 1 : 2;
+    int seeds = longer ? 2 : 1;
     for (int k = 0; k < N_PROBLEMS; k++) {
         tally t = {0};
         int live = problems[k].live;
