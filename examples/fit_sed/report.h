@@ -220,7 +220,7 @@ static void judge_other(verdict *v, const posterior *post, const other_run *o) {
     if (!isfinite(ln_b)) return;
     const struct evidence_word *says = evidence_words;
     const int undecided = fabs(ln_b) < 2 * error;
-    while (!undecided && !(fabs(ln_b) < says->below))
+    while (!undecided && fabs(ln_b) >= says->below && says->below < HUGE_VAL)
         says++;
     const char *for_whom = ln_b > 0 ? " for this one" : " for the other";
     if (says == evidence_words) for_whom = "";
