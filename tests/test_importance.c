@@ -141,6 +141,7 @@ static problem problems[] = {
     {"Rosenbrock, 2-D", 2, -5, 5, 0, -5.804, rosenbrock, 60000, 1},
     {"plateau, 2-D", 2, -3, 3, 0, 0.57983, plateau, 60000, 1},
     {"shells, 10-D", 10, -6, 6, 0, -14.591, shells, 100000, 0},
+    {"3 x Rosenbrock, 6-D", 6, -5, 5, 0, -17.412, rosenbrock, 100000, 0},
 };
 enum { N_PROBLEMS = sizeof problems / sizeof *problems };
 
