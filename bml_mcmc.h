@@ -143,7 +143,7 @@
    effective samples, ln Z to 0.006, where nested sampling takes ten times as many and more; 60 to 170 microseconds of
    its own for each. Its verdict asks for a tenth of an effective sample for each draw, for a Pareto shape of the
    largest weights below 0.7 (Vehtari et al. 2024, JMLR 25, 72) or, where few weights stand above many equal ones, for an
-   excess of theirs below the error of ln Z that was asked for, and short Markov chains from its points whether they walk
+   excess of theirs below 0.05 and the error of ln Z asked for, and short Markov chains from its points whether they walk
    into tips that the draws miss: of 172 right answers to nine such problems it refuses one. When NOT to use it: funnels,
    dozens of modes, and without a guide thin strongly bent sheets (the posterior of a well measured synchrotron
    self-Compton source): it refuses them, after some 100,000 likelihoods. A mode that no draw of the prior and the
@@ -718,7 +718,7 @@ typedef struct bml_mcmc_importance_result {
     double ess;            /* effective posterior samples, 1/sum w^2 */
     double largest_weight; /* of one point, share of the posterior */
     double pareto;         /* shape of the largest weights: below 0.7 their mean and its error can be trusted, */
-    double tail;           /* unless their excess over the others, this share of all, is below the error wanted */
+    double tail;           /* unless their excess over the others, this share, is below 0.05 and the error wanted */
     double strays;         /* short Markov chains: share that ended where the draws have 1 % of the posterior, */
     double strays_allowed; /* and what chance allows; more is mass that the draws miss */
     int converged;         /* min_ess and error are reached. The verdict judges more than that */
@@ -7073,6 +7073,7 @@ enum { BML_MCMC__IMP_GUIDED = 10 };    /* stages by the guide, at most */
 #define BML_MCMC__IMP_ENOUGH 0.3       /* effective samples of a stage for each of its points */
 #define BML_MCMC__IMP_POOR 0.1         /* the same of draws at b = 1: then it is refined on */
 #define BML_MCMC__IMP_HEAVY 0.05       /* share of the posterior that one draw may have */
+#define BML_MCMC__IMP_TAIL 0.05        /* excess of the largest weights that their shape may have, at most */
 #define BML_MCMC__IMP_DRAWS 10.0       /* fresh draws, at most, for each effective one wanted */
 enum { BML_MCMC__IMP_EXPLORE, BML_MCMC__IMP_SAMPLE };
 enum { BML_MCMC__IMP_STREAM = 0x5A000001 }; /* word 3 of the counter */
@@ -8496,7 +8497,8 @@ BML_MCMC_DEF int bml_mcmc_importance_verdict(bml_mcmc_verdict *v, bml_mcmc_impor
     if (!(r.ess >= 100)) {
         bml_mcmc__say(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
     }
-    if (!(r.pareto < BML_MCMC__CHECK_PARETO || r.tail < s->config.error))
+    double hidden = fmin(s->config.error, BML_MCMC__IMP_TAIL);
+    if (!(r.pareto < BML_MCMC__CHECK_PARETO || r.tail < hidden))
         bml_mcmc__say(v, BML_MCMC_REASON_PARETO, 1,
                       "a few draws outweigh the others, so that mass is missed: the Pareto shape of the weights is",
                       r.pareto, BML_MCMC__CHECK_PARETO);
@@ -10045,6 +10047,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__IMP_ENOUGH
 #undef BML_MCMC__IMP_POOR
 #undef BML_MCMC__IMP_HEAVY
+#undef BML_MCMC__IMP_TAIL
 #undef BML_MCMC__IMP_DRAWS
 #undef BML_MCMC__CHECK_SIGMA
 #undef BML_MCMC__CHECK_LEAST
