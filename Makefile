@@ -117,8 +117,9 @@ build/%: %.c build/libbml.a build/flags
 # These hold an implementation of their own, or much text, and run for a second: optimising takes longer than it saves; what
 # is optimised is tested by others. (No target's own COMPILE: that would reach build/flags, and with it the library.)
 BRIEF := test_bml_sed test_classify_memory test_nn_contract test_nn_files test_onnx
+PLAIN := test_sample test_sample_kernel # one photon at a time: as fast without vectors
 build/test_%: tests/test_%.c build/libbml.a build/flags
-	$(CC) $(LINKED) $(if $(filter test_$*,$(BRIEF)),-O0) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
+	$(CC) $(LINKED) $(if $(filter test_$*,$(BRIEF)),-O0) $(if $(filter test_$*,$(PLAIN)),-O1 -fno-tree-vectorize) $(IMPLEMENTED) -Werror -MMD -MP -MF build/test_$*.d -o $@ $< build/libbml.a $(LDLIBS)
 build/test_nn_cblas: tests/test_nn.c build/flags
 	$(CC) $(COMPILE) -DBML_NN_USE_CBLAS -MMD -MP -MF build/test_nn_cblas.d -o $@ $< -lopenblas $(LDLIBS)
 # bml_cuda.cu on the CPU. Without a C++ compiler the rule above makes a test that only looks at its declarations.

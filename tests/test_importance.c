@@ -2,39 +2,11 @@
    A run gives z = (ln Z - truth)/quoted error. Over n seeds the spread of ln Z over the quoted error has a relative
    error of 1/sqrt(2 n - 2): 0.16 for 20.
    BML_CHECK_LONG=1: all problems with 20 seeds each. */
-#undef BML_MCMC_IMPLEMENTED /* with an allocator of its own */
 #include "check.h"
 #include <float.h>
 #include <stdint.h>
 #include <string.h>
 
-static long allocations_left = -1, allocations_open;
-enum { HEADER = 16 }; /* bytes before a block: its size, for realloc */
-static void *counted_malloc(size_t n) {
-    if (allocations_left == 0) return NULL;
-    if (allocations_left > 0) allocations_left--;
-    allocations_open++;
-    char *p = malloc(n + HEADER);
-    if (!p) return NULL;
-    memcpy(p, &n, sizeof n);
-    return p + HEADER;
-}
-static void counted_free(void *p) {
-    allocations_open -= p != NULL;
-    if (p) free((char *)p - HEADER);
-}
-static void *counted_realloc(void *p, size_t n) {
-    size_t had = 0;
-    void *q = counted_malloc(n);
-    if (!q) return NULL;
-    if (p) memcpy(&had, (char *)p - HEADER, sizeof had);
-    if (p) memcpy(q, p, had < n ? had : n);
-    counted_free(p);
-    return q;
-}
-#define BML_MCMC_MALLOC(n) counted_malloc(n)
-#define BML_MCMC_REALLOC(p, n) counted_realloc(p, n)
-#define BML_MCMC_FREE(p) counted_free(p)
 #define BML_MCMC_IMPLEMENTATION
 #include "bml_mcmc.h"
 
@@ -693,49 +665,6 @@ static void test_resume(void) {
     bml_mcmc_importance_free(parts);
 }
 
-/* ---- memory ---- */
-
-static int small_workload(int guided) {
-    bml_mcmc_importance_config c = make_config(&problems[6], 1);
-    bml_mcmc_importance *s = NULL;
-    bml_mcmc_importance *again = NULL;
-    bml_mcmc_importance_result r;
-    bml_mcmc_summary sum[2];
-    c.log_likelihood = rosenbrock;
-    c.points = 50;
-    c.min_ess = 200;
-    c.error = 1;
-    c.guide = guided ? rosenbrock : NULL;
-    int status = bml_mcmc_importance_create(&s, &c, NULL);
-    if (!status) status = bml_mcmc_importance_run(s, 0);
-    if (!status) status = bml_mcmc_importance_get_result(s, &r);
-    if (!status) status = bml_mcmc_importance_reweigh(s, &r, r.log_likelihood);
-    if (!status) status = bml_mcmc_importance_summary(s, sum);
-    const size_t size = status ? 0 : bml_mcmc_importance_save_size(s);
-    void *buffer = size ? malloc(size) : NULL;
-    if (!status) status = bml_mcmc_importance_save(s, buffer, size);
-    if (!status) status = bml_mcmc_importance_create(&again, &c, NULL);
-    if (!status) status = bml_mcmc_importance_load(again, buffer, size);
-    free(buffer);
-    bml_mcmc_importance_free(s);
-    bml_mcmc_importance_free(again);
-    return status;
-}
-static void test_memory(int guided, long step) {
-    long k = 0;
-    int wrong = 0;
-    int status = BML_MCMC_NO_MEMORY;
-    const long open = allocations_open;
-    for (; status == BML_MCMC_NO_MEMORY && k < 2000; k += step) {
-        allocations_left = k;
-        status = small_workload(guided);
-        wrong += allocations_open != open;
-    }
-    allocations_left = -1;
-    CHECK(status == BML_MCMC_OK && !wrong, "%s, allocation k fails, for k < %ld: %s, %d leaks",
-          guided ? "with a guide" : "without", k - step, bml_mcmc_strerror(status), wrong);
-}
-
 /* ---- bad input ---- */
 
 static void nothing(double *l, const double *x, int n, int d, void *user) {
@@ -855,8 +784,6 @@ int main(int argc, char **argv) {
     test_posterior();
     test_equal_weights();
     test_reweigh();
-    test_memory(0, longer ? 1 : 13);
-    test_memory(1, longer ? 1 : 211);
     test_guide();
     test_wrong_guide();
     test_guide_unready();

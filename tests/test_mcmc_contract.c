@@ -73,6 +73,14 @@ static void normal_gradient(double *lp, double *g, const double *x, int n, int d
     for (int i = 0; i < n * d; i++)
         g[i] = -x[i];
 }
+/* A bent ridge, for what has to learn a shape. */
+static void banana(double *lp, const double *x, int n, int d, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++, x += d) {
+        const double off = x[1] - x[0] * x[0];
+        lp[i] = -100 * off * off - (1 - x[0]) * (1 - x[0]);
+    }
+}
 /* The first parameter squared, and the sum, carried along. */
 static void normal_derived(double *lp, double *derived, const double *x, int n, int d, void *user) {
     normal(lp, x, n, d, user);
@@ -207,7 +215,43 @@ static int nuts_workload(void) {
     return status;
 }
 
-static void no_memory(int (*workload)(void), const char *name) {
+static int importance_workload(bml_mcmc_log_prob guide) {
+    bml_mcmc_importance *s = NULL;
+    bml_mcmc_importance *again = NULL;
+    bml_mcmc_importance_result r;
+    bml_mcmc_summary summary[2];
+    const bml_mcmc_importance_config c = {.n_dim = 2,
+                                          .log_likelihood = banana,
+                                          .transform = box,
+                                          .guide = guide,
+                                          .points = 50,
+                                          .min_ess = 200,
+                                          .error = 1,
+                                          .seed = 1};
+    int status = bml_mcmc_importance_create(&s, &c, why);
+    if (!status) status = bml_mcmc_importance_run(s, 0);
+    if (!status) status = bml_mcmc_importance_get_result(s, &r);
+    if (!status) status = bml_mcmc_importance_reweigh(s, &r, r.log_likelihood);
+    if (!status) status = bml_mcmc_importance_summary(s, summary);
+    const size_t size = status ? 0 : bml_mcmc_importance_save_size(s);
+    void *state = malloc(size + 1);
+    if (!status) status = bml_mcmc_importance_save(s, state, size);
+    if (!status) status = bml_mcmc_importance_create(&again, &c, why);
+    if (!status) status = bml_mcmc_importance_load(again, state, size);
+    free(state);
+    bml_mcmc_importance_free(s);
+    bml_mcmc_importance_free(again);
+    return status;
+}
+static int unguided_workload(void) {
+    return importance_workload(NULL);
+}
+static int guided_workload(void) {
+    return importance_workload(banana);
+}
+
+/* Every step-th allocation fails, alone or with all that follow. */
+static void no_memory(int (*workload)(void), const char *name, long step) {
     long wrong = 0;
     long leaked = 0;
     fail_at = -1;
@@ -216,7 +260,7 @@ static void no_memory(int (*workload)(void), const char *name) {
     long n = allocations;
     CHECK(!status && n > 0 && !living, "%s: %ld allocations, all freed: %s", name, n, bml_mcmc_strerror(status));
     for (sticky = 0; sticky < 2; sticky++)
-        for (fail_at = 0; fail_at < n; fail_at++) {
+        for (fail_at = 0; fail_at < n; fail_at += step) {
             allocations = 0;
             status = workload();
             wrong += status != BML_MCMC_NO_MEMORY;
@@ -225,8 +269,8 @@ static void no_memory(int (*workload)(void), const char *name) {
         }
     fail_at = -1;
     sticky = 0;
-    CHECK(!wrong && !leaked, "%s: each of %ld allocations failing: %ld not NO_MEMORY, %ld leaked", name, n, wrong,
-          leaked);
+    CHECK(!wrong && !leaked, "%s: of %ld allocations every %ldth failing: %ld not NO_MEMORY, %ld leaked", name, n, step,
+          wrong, leaked);
     CHECK(!workload(), "%s: works afterwards", name);
 }
 
@@ -624,9 +668,12 @@ static void test_threads(void) {
 int main(int argc, char **argv) {
     seed = check_seed(argc, argv);
     test_refusals();
-    no_memory(ensemble_workload, "ensemble");
-    no_memory(nested_workload, "nested");
-    no_memory(nuts_workload, "NUTS");
+    const int longer = getenv("BML_CHECK_LONG") != NULL;
+    no_memory(ensemble_workload, "ensemble", 1);
+    no_memory(nested_workload, "nested", 1);
+    no_memory(nuts_workload, "NUTS", 1);
+    no_memory(unguided_workload, "importance", longer ? 1 : 23);
+    no_memory(guided_workload, "importance with a guide", longer ? 1 : 37);
     test_states();
     test_joint();
     test_log_gamma();
