@@ -6639,6 +6639,10 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
    proportional to it where the regression is good, and the floor keeps a tenth of the draws for the mixture alone, so
    that weights stay bounded where it is not (rejection control, Liu, Chen & Wong 1998, JASA 93, 1022).
 
+   A coordinate x whose points have far heavier tails than a normal's is first drawn in, y = w asinh((x - c)/w) with c their
+   median and w such that y is nearest to a normal: a Cauchy's tails become exponential, and products of such no longer
+   reach out along the axes. dy/dx = 1/sqrt(1 + ((x - c)/w)^2).
+
    The regression is -sum of squares of functions of the coordinates z in which the mixture's points have unit covariance
    and of their products z_i z_j, whitened once more: linear ones and a hidden layer. What a Gaussian likelihood measures
    is such a sum; a thin curved sheet has one small direction in the space of products, which whitening makes as wide as
@@ -6659,6 +6663,9 @@ enum { BML_MCMC__IMP_PILOT = 4000 };   /* tries that the level is chosen by */
 #define BML_MCMC__IMP_LOWEST (-25.0)   /* and end */
 #define BML_MCMC__IMP_LEAST_KEPT 0.01  /* of the mixture's draws */
 #define BML_MCMC__IMP_FLOOR 0.1        /* of the draws, that are the mixture's */
+#define BML_MCMC__IMP_TAILED 0.5       /* nats a point by which drawing in brings them nearer to a normal, at least, */
+enum { BML_MCMC__IMP_JUDGED = 1000 };  /* judged by so many of them, */
+enum { BML_MCMC__IMP_HALVINGS = 14 };  /* from half the interquartile range down */
 
 /* The numbers of a density. */
 enum {
@@ -6672,6 +6679,7 @@ enum {
     BML_MCMC__IMP_COMPONENTS, /* 0: the prior */
     BML_MCMC__IMP_TOP,        /* the largest of log_norm */
     BML_MCMC__IMP_BY_GUIDE,   /* 1: its acceptance follows the user's guide, 0: the regression */
+    BML_MCMC__IMP_TAILS,      /* how many coordinates are drawn in */
     BML_MCMC__IMP_NUMBERS
 };
 
@@ -6680,6 +6688,8 @@ typedef struct bml_mcmc__imp_density {
     ptrdiff_t m;    /* features */
     ptrdiff_t size; /* doubles of the block */
     double *number; /* [NUMBERS], the block's beginning */
+    double *centre; /* [d] of the coordinates that are drawn in, */
+    double *width;  /* [d] 0: this one is not */
     double *mean;   /* [d], and on: see bml_mcmc__half */
     double *L;      /* [d][d] */
     double *A;      /* [d][d] */
@@ -6714,6 +6724,8 @@ static bml_mcmc__imp_density bml_mcmc__imp_layout(ptrdiff_t d, double *base) {
     q.d = d;
     q.m = bml_mcmc__imp_n_features(d);
     q.number = bml_mcmc__take(base, &used, BML_MCMC__IMP_NUMBERS);
+    q.centre = bml_mcmc__take(base, &used, d);
+    q.width = bml_mcmc__take(base, &used, d);
     q.mean = bml_mcmc__take(base, &used, d);
     q.L = bml_mcmc__take(base, &used, d * d);
     q.A = bml_mcmc__take(base, &used, d * d);
@@ -6882,6 +6894,68 @@ static double bml_mcmc__imp_regression(const bml_mcmc__imp_density *q, const dou
     bml_mcmc__imp_layers l;
     bml_mcmc__imp_features(psi, q, z);
     return (double)bml_mcmc__imp_network(&l, q->network, psi, q->m);
+}
+
+/* ln density, but for a constant, that a normal fitted to drawn-in points gives the points x[n] themselves, each; width 0:
+   as they are. */
+static double bml_mcmc__imp_normality(const double *x, ptrdiff_t n, double centre, double width) {
+    double sum = 0;
+    double square = 0;
+    double log_slope = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double y = x[i] - centre;
+        if (width > 0) {
+            const double u = y / width;
+            log_slope -= 0.5 * log1p(u * u);
+            y = width * asinh(u);
+        }
+        sum += y;
+        square += y * y;
+    }
+    const double mean = sum / (double)n;
+    return log_slope / (double)n - 0.5 * log(square / (double)n - mean * mean);
+}
+
+/* Which coordinates of x[n][d] are to be drawn in, and how far: width by maximum likelihood (as Box & Cox 1964, J. R. Stat.
+   Soc. B 26, 211, choose theirs). work[n]. */
+static void bml_mcmc__imp_find_tails(bml_mcmc__imp_density *q, const double *x, ptrdiff_t n, double *work) {
+    const ptrdiff_t every = 1 + n / BML_MCMC__IMP_JUDGED;
+    const ptrdiff_t m = (n + every - 1) / every;
+    for (ptrdiff_t k = 0; k < q->d; k++) {
+        for (ptrdiff_t i = 0; i < m; i++)
+            work[i] = x[i * every * q->d + k];
+        q->centre[k] = bml_mcmc_quantile(work, (size_t)m, 0.5);
+        double width = 0.5 * (bml_mcmc_quantile(work, (size_t)m, 0.75) - bml_mcmc_quantile(work, (size_t)m, 0.25));
+        double best = bml_mcmc__imp_normality(work, m, q->centre[k], 0) + BML_MCMC__IMP_TAILED;
+        for (int halvings = 0; halvings < BML_MCMC__IMP_HALVINGS && width > 0; halvings++, width *= 0.5) {
+            const double now = bml_mcmc__imp_normality(work, m, q->centre[k], width);
+            if (!(now > best)) continue;
+            best = now;
+            q->width[k] = width;
+        }
+        q->number[BML_MCMC__IMP_TAILS] += q->width[k] > 0;
+    }
+}
+
+/* y[d], x drawn in; returns ln |dy/dx|. */
+static double bml_mcmc__imp_draw_tails(double *y, const bml_mcmc__imp_density *q, const double *x) {
+    double log_slope = 0;
+    bml_mcmc__copy(y, x, q->d);
+    for (ptrdiff_t k = 0; k < q->d && q->number[BML_MCMC__IMP_TAILS] > 0; k++) {
+        if (!(q->width[k] > 0)) continue;
+        const double u = (x[k] - q->centre[k]) / q->width[k];
+        y[k] = q->width[k] * asinh(u);
+        log_slope -= 0.5 * log1p(u * u);
+    }
+    return log_slope;
+}
+
+/* And out again, in place. */
+static void bml_mcmc__imp_let_tails(double *y, const bml_mcmc__imp_density *q) {
+    for (ptrdiff_t k = 0; k < q->d && q->number[BML_MCMC__IMP_TAILS] > 0; k++)
+        if (q->width[k] > 0) {
+            y[k] = q->centre[k] + q->width[k] * sinh(y[k] / q->width[k]);
+        }
 }
 
 static int bml_mcmc__imp_inside(const double *x, ptrdiff_t d) {
@@ -7118,7 +7192,7 @@ struct bml_mcmc_importance {
     double *density;      /* [WINDOW][density_size] */
     double *chain;        /* [CHAINS][d + 1] place and ln L */
     double *chain_before; /* the same at the beginning of a round */
-    double *scratch;      /* [4 d] */
+    double *scratch;      /* [5 d] */
     double *ratio;        /* [BLOCK] of tries: ln of target over mixture, */
     double *log_mixture;  /* [BLOCK] */
     double *tried;        /* [BLOCK][d] their places in the cube, */
@@ -7280,12 +7354,14 @@ static int bml_mcmc__imp_guide(bml_mcmc_importance *s, double *value, const doub
 static int bml_mcmc__imp_look(bml_mcmc_importance *s, const bml_mcmc__imp_density *q, const double *cube, ptrdiff_t n) {
     bml_mcmc__half h = bml_mcmc__imp_half(q, s->scratch);
     double *z = s->scratch + 3 * s->d;
+    double *y = z + s->d;
     int guided = q->number[BML_MCMC__IMP_BY_GUIDE] > 0;
     int status = guided ? bml_mcmc__imp_guide(s, s->ratio, cube, n) : BML_MCMC_OK;
     for (ptrdiff_t i = 0; i < n; i++) {
-        bml_mcmc__to_z(z, cube + i * s->d, &h);
-        s->log_mixture[i] = bml_mcmc__imp_log_mixture(q, z, s->scratch);
-        double target = guided ? s->ratio[i] : bml_mcmc__imp_regression(q, z);
+        double log_slope = bml_mcmc__imp_draw_tails(y, q, cube + i * s->d);
+        bml_mcmc__to_z(z, y, &h);
+        s->log_mixture[i] = bml_mcmc__imp_log_mixture(q, z, s->scratch) + log_slope;
+        double target = guided ? s->ratio[i] : bml_mcmc__imp_regression(q, z) + log_slope;
         s->ratio[i] = target - s->log_mixture[i];
     }
     return status;
@@ -7320,6 +7396,7 @@ static ptrdiff_t bml_mcmc__imp_tries(bml_mcmc_importance *s, bml_mcmc__imp_densi
     for (int i = 0; i < 1000000 && n < wanted; i++) {
         bml_mcmc__mixture_draw(z, &h, rng);
         bml_mcmc__from_z(s->tried + n * d, z, &h);
+        bml_mcmc__imp_let_tails(s->tried + n * d, q);
         n += bml_mcmc__imp_inside(s->tried + n * d, d);
         q->number[BML_MCMC__IMP_TRIES]++;
     }
@@ -7522,6 +7599,7 @@ static int bml_mcmc__imp_learn(bml_mcmc_importance *s, bml_mcmc__imp_density *q,
     bml_mcmc__half h = bml_mcmc__imp_half(q, s->scratch);
     ptrdiff_t n = (ptrdiff_t)s->now.n_points;
     double z[BML_MCMC__IMP_MOST_DIM];
+    double y[BML_MCMC__IMP_MOST_DIM];
     l.n = bml_mcmc__clamp_int(n, 0, BML_MCMC__IMP_LESSON);
     l.m = q->m;
     double *block = bml_mcmc__doubles(bml_mcmc__imp_lesson_layout(&l, NULL), 1);
@@ -7533,10 +7611,11 @@ static int bml_mcmc__imp_learn(bml_mcmc_importance *s, bml_mcmc__imp_density *q,
     }
     for (ptrdiff_t i = 0; i < l.n && !missing; i++) {
         double slope;
-        double t = s->now.power * (bml_mcmc__imp_extra(s, key[i].index)[BML_MCMC__IMP_LOG_L] - mean);
+        double log_slope = bml_mcmc__imp_draw_tails(y, q, bml_mcmc__imp_point(s, key[i].index));
+        double t = s->now.power * (bml_mcmc__imp_extra(s, key[i].index)[BML_MCMC__IMP_LOG_L] - mean) - log_slope;
         t = bml_mcmc__imp_draw_in(bml_mcmc__clamp(t, -1e6, 1e6), &slope);
         l.target[i] = (float)bml_mcmc__clamp(t, BML_MCMC__IMP_LOWEST, 1e6);
-        bml_mcmc__to_z(z, bml_mcmc__imp_point(s, key[i].index), &h);
+        bml_mcmc__to_z(z, y, &h);
         bml_mcmc__imp_features(l.psi + i * l.m, q, z);
     }
     if (!missing) {
@@ -7595,12 +7674,16 @@ static int bml_mcmc__imp_tune(bml_mcmc_importance *s, bml_mcmc__imp_density *q, 
 static int bml_mcmc__imp_fit_mixture(bml_mcmc_importance *s, bml_mcmc__imp_density *q, const double *x, ptrdiff_t n,
                                      bml_mcmc_rng *rng) {
     bml_mcmc__half h = bml_mcmc__imp_half(q, s->scratch);
-    ptrdiff_t room = n * s->d + n * BML_MCMC__MAX_COMPONENTS + (n + 2 * q->m) * q->m;
+    ptrdiff_t room = 2 * n * s->d + n * BML_MCMC__MAX_COMPONENTS + (n + 2 * q->m) * q->m;
     double *work = bml_mcmc__doubles(room, 1);
     double d = (double)s->d;
     double nu = BML_MCMC__DOF;
     if (!work) return bml_mcmc__imp_no_memory(s);
-    h.other = x;
+    double *y = work + room - n * s->d;
+    bml_mcmc__imp_find_tails(q, x, n, work);
+    for (ptrdiff_t i = 0; i < n; i++)
+        bml_mcmc__imp_draw_tails(y + i * s->d, q, x + i * s->d);
+    h.other = y;
     h.n = n;
     h.move.count = (int)bml_mcmc__clamp_int(n / (6 * s->d), 1, BML_MCMC_MAX_COUNT);
     h.em_steps = BML_MCMC__EM_STEPS_REFERENCE / 2;
@@ -8207,7 +8290,7 @@ BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml
     s->config = resolved;
     s->d = resolved.n_dim;
     s->density_size = bml_mcmc__imp_layout(s->d, NULL).size;
-    ptrdiff_t room = bml_mcmc__imp_saved_doubles(s) + BML_MCMC__IMP_CHAINS * (s->d + 1) + 4 * s->d;
+    ptrdiff_t room = bml_mcmc__imp_saved_doubles(s) + BML_MCMC__IMP_CHAINS * (s->d + 1) + 5 * s->d;
     s->block = bml_mcmc__doubles(room + BML_MCMC__IMP_BLOCK * (2 * s->d + 2), 1);
     if (!s->block) {
         bml_mcmc_importance_free(s);
@@ -8217,7 +8300,7 @@ BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml
     s->chain = s->density + BML_MCMC__IMP_WINDOW * s->density_size;
     s->chain_before = s->chain + BML_MCMC__IMP_CHAINS * (s->d + 1);
     s->scratch = s->chain_before + BML_MCMC__IMP_CHAINS * (s->d + 1);
-    s->ratio = s->scratch + 4 * s->d;
+    s->ratio = s->scratch + 5 * s->d;
     s->log_mixture = s->ratio + BML_MCMC__IMP_BLOCK;
     s->tried = s->log_mixture + BML_MCMC__IMP_BLOCK;
     s->tried_theta = s->tried + BML_MCMC__IMP_BLOCK * s->d;

@@ -103,6 +103,25 @@ static void plateau(double *l, const double *x, int n, int d, void *user) {
     for (int i = 0; i < n; i++, x += d)
         l[i] = x[0] * x[0] + x[1] * x[1] < 9 ? log(2) : 0;
 }
+/* Tails that reach from 1 to the prior's end at 1e4. */
+static void cauchy(double *l, const double *x, int n, int d, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++, x += d) {
+        l[i] = 0;
+        for (int k = 0; k < d; k++)
+            l[i] -= log(PI * (1 + x[k] * x[k]));
+    }
+}
+/* A sphere's surface of radius 0.3, 1e-4 thick. */
+static void ring(double *l, const double *x, int n, int d, void *user) {
+    (void)user;
+    for (int i = 0; i < n; i++, x += d) {
+        double r2 = 0;
+        for (int k = 0; k < d; k++)
+            r2 += (x[k] - 0.5) * (x[k] - 0.5);
+        l[i] = -0.5 * (sqrt(r2) - 0.3) * (sqrt(r2) - 0.3) / 1e-8;
+    }
+}
 
 static problem problems[] = {
     {"Gaussian, rho 0.95, 3-D", 3, -10, 10, 0, -8.98720, correlated, 60000, 1},
@@ -114,6 +133,10 @@ static problem problems[] = {
     {"plateau, 2-D", 2, -3, 3, 0, 0.57983, plateau, 60000, 1},
     {"shells, 10-D", 10, -6, 6, 0, -14.591, shells, 100000, 0},
     {"3 x Rosenbrock, 6-D", 6, -5, 5, 0, -17.412, rosenbrock, 100000, 0},
+    {"Cauchy, 3-D", 3, -1e4, 1e4, 0, -29.71066, cauchy, 60000, 1},
+    {"Cauchy, 5-D", 5, -1e4, 1e4, 0, -49.51776, cauchy, 100000, 0},
+    {"ring, 4-D", 4, 0, 1, 0, -8.92072, ring, 100000, 0},
+    {"Gaussian, rho 0.95, 32-D", 32, -10, 10, 0, -95.86343, correlated, 200000, 0},
 };
 enum { N_PROBLEMS = sizeof problems / sizeof *problems };
 
