@@ -17,8 +17,8 @@
            for (int i = 0; i < n; i++, x += n_dim) lp[i] = -0.5 * (x[0] * x[0] + (x[1] - x[0]) * (x[1] - x[0]));
        }
        int main(void) {
-           bml_mcmc_config config = { .n_dim = 2, .n_walkers = 32, .log_prob = log_prob };
-           double center[2] = { 0, 0 }, radius[2] = { 1, 1 };
+           bml_mcmc_config config = {.n_dim = 2, .n_walkers = 32, .log_prob = log_prob};
+           double center[2] = {0, 0}, radius[2] = {1, 1};
            bml_mcmc_verdict v;
            bml_mcmc_summary s[2];
            bml_mcmc_ensemble *e;
@@ -37,18 +37,18 @@
    told otherwise) or +infinite log-probability (the message names the point); gradients that finite differences
    contradict; and to call converged a chain shorter than 50 autocorrelation times, one whose walkers disagree, one
    whose trajectories diverge, or an evidence that fresh draws contradict (BML_MCMC_NOT_CONVERGED, a sentence for each
-   reason). Link with -lm. No input or output, no globals, no threads of its own, no clock: the same seed is the same
-   chain. */
+   reason). It has no input or output, no globals, no threads of its own and no clock: the same seed is the same chain.
+   */
 
 /* ---- Setup, use, shutdown ------------------------------------------------------------------------------------------
 
    1. Write the log-probability (log prior + log likelihood, any constant left out) for n points at once:
           void f(double *log_prob, const double *theta, int n, int n_dim, void *user);
       log_prob[n], theta[n][n_dim]. It may thread over the n points. -INFINITY is "impossible here" and a rejection.
-   2. bml_mcmc_ensemble_create(&e, &config), zero members meaning the defaults written beside them. A refused
-      configuration gives no object; its last argument, a buffer of BML_MCMC_MESSAGE bytes or NULL, says why.
+   2. bml_mcmc_ensemble_create(&e, &config, why), zero members meaning the defaults written beside them. A refused
+      configuration gives no object, and why, a buffer of BML_MCMC_MESSAGE bytes or NULL, the reason.
    3. bml_mcmc_start_ball, bml_mcmc_start_prior or bml_mcmc_start_given.
-   4. bml_mcmc_run_until(e, &verdict, NULL): to 1000 effective samples, with its burn-in and its reasons; or
+   4. bml_mcmc_run_until(e, &verdict, NULL): to 1000 effective samples (ESS), with its burn-in and its reasons; or
       bml_mcmc_run(e, n_steps), as often as wanted: 100 steps and then 200 are the same chain as 300.
       One step proposes one move to every walker: n_walkers evaluations in two calls of f.
    5. bml_mcmc_ensemble_summary(e, out, verdict.burn) for median, errors, ESS, R-hat and tau of every parameter;
@@ -59,18 +59,17 @@
    Nested sampling takes the log-likelihood, of the same form, and the prior apart: a bml_mcmc_prior or a transform of
    the unit cube. bml_mcmc_nested_create, _run, then _get_result (ln Z, its error, weights), _verdict, _summary, _draw,
    _free. NUTS takes log-probability and gradient: bml_mcmc_nuts_create, _start or _start_prior, _run, then _verdict and
-   bml_mcmc_summarize(out, bml_mcmc_nuts_chain(s)), _free.
-   Importance sampling (bml_mcmc_importance_...) is called like nested sampling and gives the same.
-   Which one: an evidence, several modes, no idea where to start, up to some 15 dimensions, dear likelihoods: importance
-   sampling, and where its verdict refuses, nested. Up to some 20 dimensions, one mode, no gradient: ensemble. Gradients,
-   or more dimensions: NUTS.
+   bml_mcmc_summarize(out, bml_mcmc_nuts_chain(s)), _free. Importance sampling (bml_mcmc_importance_...) is called like
+   nested sampling and gives the same. Which one: an evidence, several modes, no idea where to start, up to some 15
+   dimensions, costly likelihoods: importance sampling, and where its verdict refuses, nested. Up to some 20 dimensions,
+   one mode, no gradient: ensemble. Gradients, or more dimensions: NUTS.
 
    ---- Options -------------------------------------------------------------------------------------------------------
 
    BML_MCMC_IMPLEMENTATION          this file gives the functions, not only their declarations
    BML_MCMC_IMPLEMENTED             defined where the functions exist already; define it yourself when you link them
-   BML_MCMC_STATIC                  all functions static (define with the above): what is not called is not compiled:
-                                    2 s instead of 7 at -O3 for a program with the ensemble alone
+   BML_MCMC_STATIC                  all functions static (define with the above): what is not called is not compiled,
+                                    which takes a third of the time for a program with the ensemble alone
    BML_MCMC_NO_NESTED, BML_MCMC_NO_IMPORTANCE, BML_MCMC_NO_NUTS     leave a sampler out; in every file, or in none
    BML_MCMC_MALLOC(n), BML_MCMC_REALLOC(p, n), BML_MCMC_FREE(p)     all three or none; default: the C library's
 
@@ -103,13 +102,12 @@
    The first four are local and cost next to nothing (0.1-0.3 microseconds at 8 dimensions). KDE and mixture jump
    anywhere in one step and cost 1-20 microseconds: right when the log-probability costs more, dims are few (up to about
    ten) and walkers many (ten times the dimensions and more): tau falls as walkers are added, on the curved 8-D target
-   of tests/bench_mcmc.c from 110 steps with 100 walkers to 30 with 400 (mixture alone; stretch and DE: 290, 150). They
-   are seldom accepted far from the bulk, so they are mixed with a share of local moves. The default, mixture 4/5 and DE
-   1/5, takes 6, 12, 30 evaluations for an effective sample of correlated normals in 4, 8, 16 dimensions with the
-   default walkers; stretch 1/4 and DE 3/4 take 18, 34, 72.
-   When NOT to use an ensemble: beyond some 30 dimensions (Huijser et al. 2015, arXiv:1509.02230: it looks converged
-   and is not); with well separated modes, whose weights it does not find unless the mixture or g = 1 bridges them;
-   for evidences.
+   of this project's benchmark from 110 steps with 100 walkers to 30 with 400 (mixture alone; stretch and DE: 290, 150).
+   They are seldom accepted far from the bulk, so they are mixed with a share of local moves. The default, mixture 4/5
+   and DE 1/5, takes 6, 12, 30 evaluations for an effective sample of correlated normals in 4, 8, 16 dimensions with the
+   default walkers; stretch 1/4 and DE 3/4 take 18, 34, 72. When NOT to use an ensemble: beyond some 30 dimensions
+   (Huijser et al. 2015, arXiv:1509.02230: it looks converged and is not); with well separated modes, whose weights it
+   does not find unless the mixture or g = 1 bridges them; for evidences.
 
    Nested sampling (Skilling 2006, Bayesian Anal. 1, 833). Z = integral of L dX, X(l) the prior mass where L > l. Live
    points uniform in the prior shrink X by a factor t ~ Beta(n, 1), E ln t = -1/n, with each of n that dies, the worst
@@ -142,10 +140,10 @@
    normals, shells, Rosenbrock functions in 6 dimensions, LogGamma in 10: 32,000 to 43,000 likelihoods for 10,000
    effective samples, ln Z to 0.006, where nested sampling takes ten times as many and more; 60 to 170 microseconds of
    its own for each. Its verdict asks for a tenth of an effective sample for each draw, for a Pareto shape of the
-   largest weights below 0.7 (Vehtari et al. 2024, JMLR 25, 72) or, where few weights stand above many equal ones, for an
-   excess of theirs below 0.05 and the error of ln Z asked for, and short Markov chains from its points whether they walk
-   into tips that the draws miss: of 172 right answers to nine such problems it refuses one. When NOT to use it: funnels,
-   dozens of modes, and without a guide thin strongly bent sheets (the posterior of a well measured synchrotron
+   largest weights below 0.7 (Vehtari et al. 2024, JMLR 25, 72) or, where few weights stand above many equal ones, for
+   an excess of theirs below 0.05 and the error of ln Z asked for, and short Markov chains from its points whether they
+   walk into tips that the draws miss: of 172 right answers to nine such problems it refuses one. When NOT to use it:
+   funnels, dozens of modes, and without a guide thin strongly bent sheets (the posterior of a well measured synchrotron
    self-Compton source): it refuses them, after some 100,000 likelihoods. A mode that no draw of the prior and the
    powers has met, it does not see.
 
@@ -218,21 +216,21 @@
 
 /* ---- API: status ------------------------------------------------------------------------------------------------ */
 /* name, value, message. Everything but OK is negative. */
-#define BML_MCMC_STATUS_TABLE(X)                                                                                  \
-    X(BML_MCMC_OK, 0, "no error")                                                                                 \
-    X(BML_MCMC_BAD_ARGUMENT, -1, "an argument is missing, NaN, or out of range")                                  \
-    X(BML_MCMC_NO_MEMORY, -2, "out of memory")                                                                    \
-    X(BML_MCMC_TOO_LARGE, -3, "sizes whose product overflows")                                                    \
-    X(BML_MCMC_BAD_START, -4, "the start positions are degenerate")                                               \
-    X(BML_MCMC_NAN, -5, "the log-probability is NaN")                                                             \
-    X(BML_MCMC_INFINITE, -6, "the log-probability is +infinite")                                                  \
-    X(BML_MCMC_NOT_STARTED, -7, "the walkers have no positions yet")                                              \
-    X(BML_MCMC_CANCELLED, -8, "cancelled by the progress callback")                                               \
-    X(BML_MCMC_NOT_CONVERGED, -9, "the chain is too short for its autocorrelation time, or its walkers disagree") \
-    X(BML_MCMC_BAD_STATE, -10, "the saved state is damaged or of another problem")                                \
-    X(BML_MCMC_EMPTY_BOUNDS, -11, "the bounds of a prior leave no room")                                          \
-    X(BML_MCMC_BAD_TRANSFORM, -12, "the prior transform failed or its result is not finite")                      \
-    X(BML_MCMC_NO_SUPPORT, -13, "the log-likelihood is -infinite wherever it was tried")                          \
+#define BML_MCMC_STATUS_TABLE(X)                                                             \
+    X(BML_MCMC_OK, 0, "no error")                                                            \
+    X(BML_MCMC_BAD_ARGUMENT, -1, "an argument is missing, NaN, or out of range")             \
+    X(BML_MCMC_NO_MEMORY, -2, "out of memory")                                               \
+    X(BML_MCMC_TOO_LARGE, -3, "sizes whose product overflows")                               \
+    X(BML_MCMC_BAD_START, -4, "the start positions are degenerate")                          \
+    X(BML_MCMC_NAN, -5, "the log-probability is NaN")                                        \
+    X(BML_MCMC_INFINITE, -6, "the log-probability is +infinite")                             \
+    X(BML_MCMC_NOT_STARTED, -7, "there is nothing yet: start or run it first")               \
+    X(BML_MCMC_CANCELLED, -8, "cancelled by a callback")                                     \
+    X(BML_MCMC_NOT_CONVERGED, -9, "not converged: the best estimate is there")               \
+    X(BML_MCMC_BAD_STATE, -10, "the saved state is damaged or of another problem")           \
+    X(BML_MCMC_EMPTY_BOUNDS, -11, "the bounds of a prior leave no room")                     \
+    X(BML_MCMC_BAD_TRANSFORM, -12, "the prior transform failed or its result is not finite") \
+    X(BML_MCMC_NO_SUPPORT, -13, "the log-likelihood is -infinite wherever it was tried")     \
     X(BML_MCMC_BAD_GRADIENT, -14, "the gradient is not the derivative of the log-probability")
 #define BML_MCMC__ENUM(name, value, text) name = value,
 enum { BML_MCMC_STATUS_TABLE(BML_MCMC__ENUM) BML_MCMC__STATUS_END = 1 };
@@ -340,7 +338,7 @@ enum { BML_MCMC_MAX_MOVES = 16 };
 enum { BML_MCMC_MAX_COUNT = 32 };
 
 typedef struct bml_mcmc_move {
-    int kind;      /* BML_MCMC_STRETCH ... BML_MCMC_MIXTURE */
+    int kind;      /* BML_MCMC_STRETCH ... BML_MCMC_SURROGATE */
     double weight; /* relative probability of this move; 0 = 1 */
     double scale;  /* 0 = default; stretch a > 1: 2; walk: 1; DE: 2.38/sqrt(2 n_dim); snooker: 1.7;
                       KDE, factor of the bandwidth: 1; mixture, factor of the components' sd: 1;
@@ -367,23 +365,21 @@ typedef struct bml_mcmc_config {
     int n_derived;                              /* of them */
     void *user;                                 /* handed to log_prob, and to surrogate */
     int nan_policy;                             /* BML_MCMC_NAN_STOPS, BML_MCMC_NAN_REJECTED */
-    const bml_mcmc_prior
-        *prior;               /* for the verdict alone, which looks for mass at its bounds (log_prob has its density);
-                                    kept by the caller, who frees it last. NULL = none */
-    const char *const *names; /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = by number */
+    const bml_mcmc_prior *prior; /* for the verdict alone, which looks for mass at its bounds; its density belongs into
+                                    log_prob. Kept by the caller, who frees it last. NULL = none */
+    const char *const *names;    /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = by number */
     bml_mcmc_log_prob surrogate; /* a cheap approximation of log_prob, for BML_MCMC_SURROGATE moves; else NULL. Its
                                       calls are not counted; a saved state does not hold it: resume with the same one */
     const double *reference;     /* [n_reference][n_dim] points spread like p, of an earlier or cheaper run; used by
                                       create alone. The mixture is then fitted to them, once, and surrogate moves take
                                       it in. NULL = none */
     int n_reference;             /* at least 50 n_dim */
-    const bml_mcmc_move
-        *moves; /* [n_moves], copied; one is drawn for each half-step. NULL = 4/5 mixture, 1/5 DE; with more
-                                    than 20 dimensions or fewer than 2 n_dim + 4 walkers 1/4 stretch, 3/4 DE */
-    int n_moves;
-    int thin;                      /* keep every thin-th step; 0 = 1 */
+    const bml_mcmc_move *moves;  /* [n_moves], copied; one is drawn for each half-step. NULL = 4/5 mixture, 1/5 DE; with
+                                   more than 20 dimensions or fewer than 2 n_dim + 4 walkers 1/4 stretch, 3/4 DE */
+    int n_moves;                 /* at most 16 */
+    int thin;                    /* keep every thin-th step; 0 = 1 */
     bml_mcmc_progress_fn progress; /* called after every step, NULL = none */
-    void *progress_user;
+    void *progress_user;           /* handed to progress */
 } bml_mcmc_config;
 
 /* A chain, seen but not owned: what the diagnostics take. Fill one in to have any other array summarised, such as
@@ -401,8 +397,8 @@ typedef struct bml_mcmc_ensemble_info {
     int n_walkers;
     int n_moves;
     int thin;
-    uint64_t step;
-    uint64_t evaluations;
+    uint64_t step;                  /* steps done since the start */
+    uint64_t evaluations;           /* log-probabilities asked for since the start */
     const double *theta;            /* [n_walkers][n_dim] present positions */
     const double *log_prob;         /* [n_walkers] */
     const uint64_t *accepted;       /* [n_walkers] of `steps_counted` proposals each */
@@ -518,15 +514,15 @@ typedef struct bml_mcmc_reason {
 /* What a referee would ask. OK means that nothing that can be seen speaks against the result. What cannot be seen: a
    mode that no walker or live point has met; a likelihood or a prior that is not the one meant. */
 typedef struct bml_mcmc_verdict {
-    int status; /* BML_MCMC_OK; BML_MCMC_NOT_CONVERGED: some reason refuses; others: there is no verdict */
-    int n_reasons;
+    int status;    /* BML_MCMC_OK; BML_MCMC_NOT_CONVERGED: some reason refuses; others: there is no verdict */
+    int n_reasons; /* of reason[] */
     bml_mcmc_reason reason[BML_MCMC_MAX_REASONS];
-    double rhat;        /* the largest; NaN where it does not apply, as in the rest */
-    double ess_bulk;    /* the smallest */
-    double ess_tail;    /* likewise */
-    double e_bfmi;      /* NUTS: the smallest */
-    double check_log_z; /* nested: by fresh draws, */
-    double check_log_z_error;
+    double rhat;                /* the largest; NaN where it does not apply, as in the rest */
+    double ess_bulk;            /* the smallest */
+    double ess_tail;            /* likewise */
+    double e_bfmi;              /* NUTS: the smallest */
+    double check_log_z;         /* nested: by fresh draws, */
+    double check_log_z_error;   /* and its error, */
     double check_ess;           /* from so many effective ones, */
     double check_pareto;        /* whose largest weights have this shape: below 0.7 the error can be trusted, */
     uint64_t check_evaluations; /* which took so many likelihoods */
@@ -555,20 +551,20 @@ typedef int (*bml_mcmc_transform)(double *theta, const double *cube, int n, int 
 
 #ifndef BML_MCMC_NO_NESTED
 /* ---- API: nested sampling --------------------------------------------------------------------------------------- */
-enum { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
-enum { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
+enum bml_mcmc_nested_method { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
+enum bml_mcmc_check { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
 
 typedef struct bml_mcmc_nested_progress {
-    double log_z;       /* so far, live points included */
-    double log_z_error; /* sqrt(H / live points), and in dynamic passes what it has come down to */
-    double remaining;   /* share of the evidence that the live points could still hold */
-    double efficiency;  /* points kept per evaluation in the last round */
-    double log_volume;  /* ln X: share of the prior that is left */
-    uint64_t evaluations;
-    size_t n_points;
-    int pass;       /* 0: the first run from the prior; 1...: dynamic passes */
-    int method;     /* of the last round: BML_MCMC_NESTED_REGION or _SLICE */
-    int n_clusters; /* likewise */
+    double log_z;         /* so far, live points included */
+    double log_z_error;   /* sqrt(H / live points), and in dynamic passes what it has come down to */
+    double remaining;     /* share of the evidence that the live points could still hold */
+    double efficiency;    /* points kept per evaluation in the last round */
+    double log_volume;    /* ln X: share of the prior that is left */
+    uint64_t evaluations; /* of the likelihood */
+    size_t n_points;      /* dead and live */
+    int pass;             /* 0: the first run from the prior; 1...: dynamic passes */
+    int method;           /* of the last round: BML_MCMC_NESTED_REGION or _SLICE */
+    int n_clusters;       /* likewise */
 } bml_mcmc_nested_progress;
 typedef int (*bml_mcmc_nested_progress_fn)(const bml_mcmc_nested_progress *progress, void *user); /* non-zero cancels */
 
@@ -582,8 +578,7 @@ typedef struct bml_mcmc_nested_config {
     void *user;                       /* handed to log_likelihood and transform */
     int nan_policy;                   /* BML_MCMC_NAN_STOPS, BML_MCMC_NAN_REJECTED */
     const char *const *names;         /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = none */
-    const unsigned char *wrapped;     /* [n_dim] 1: the parameter is
-                                      periodic, cube 0 and 1 are one point; copied. NULL = none */
+    const unsigned char *wrapped;     /* [n_dim] 1: periodic, cube 0 and 1 are one point; copied. NULL = none */
     int method;                       /* BML_MCMC_NESTED_AUTO: the cheaper one per new point, as measured */
     int sweeps;         /* slices per new point / n_dim; 0 = 3 + n_dim/12, and more while new points remember
                                       their start */
@@ -593,7 +588,7 @@ typedef struct bml_mcmc_nested_config {
     double min_ess;     /* effective posterior samples, likewise; 0 = no matter */
     int check_evidence; /* BML_MCMC_CHECKED, BML_MCMC_UNCHECKED: does the verdict ask for likelihoods? */
     bml_mcmc_nested_progress_fn progress; /* called before a round and after every batch of likelihoods, NULL = none */
-    void *progress_user;
+    void *progress_user;                  /* handed to progress */
 } bml_mcmc_nested_config;
 
 typedef struct bml_mcmc_nested_result {
@@ -663,20 +658,21 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
 
 #ifndef BML_MCMC_NO_IMPORTANCE
 /* ---- API: importance sampling from a learned density ---------------------------------------------------------------
-   From the prior to the posterior by powers of the likelihood, each time from a density fitted to the points so far; then
-   fresh draws of the last density alone give ln Z and the posterior. One blob or several, bananas and shells in up to
-   some 15 dimensions take 30,000 to 50,000 likelihoods for 10,000 effective samples; the sampler itself takes some 100
-   microseconds for each. Where it fails (funnels, thin strongly bent sheets, dozens of modes) its verdict says so: ask
-   it, and turn to nested sampling or the ensemble; or give it a guide.
+   From the prior to the posterior by powers of the likelihood, each time from a density fitted to the points so far;
+   then fresh draws of the last density alone give ln Z and the posterior. One blob or several, bananas and shells in up
+   to some 15 dimensions take 30,000 to 50,000 likelihoods for 10,000 effective samples; the sampler itself takes some
+   100 microseconds for each. Where it fails (funnels, thin strongly bent sheets, dozens of modes) its verdict says so:
+   ask it, and turn to nested sampling or the ensemble; or give it a guide.
 
    A guide is a cheap stand-in for the likelihood that you have anyway or learn on the way, say a polynomial or a small
    network for the model's outputs, trained on the answers that log_likelihood has given so far. Once the posterior is
    reached, learn is called, and the last densities are made from the guide alone: its walks say where the posterior is,
-   and draws follow it. On a thin bent sheet of 8 dimensions this took some 55,000 likelihoods for 5,000 effective samples,
-   where without it the verdict refuses. -INFINITY or NaN of a guide is "I know nothing here". Where it is wrong, draws are wasted and
-   the verdict may refuse; the result is that of log_likelihood alone. But fresh draws that turn out poor are dropped, and
-   the guide learns from them: a draw that outweighs the others ends that density, and ln Z of what follows is low by what
-   its kind holds, should the guide not have learned it. `fit_sed --sampler importance` has a guide. Save your guide beside the sampler's state. */
+   and draws follow it. On a thin bent sheet of 8 dimensions this took some 55,000 likelihoods for 5,000 effective
+   samples, where without it the verdict refuses. -INFINITY or NaN of a guide is "I know nothing here". Where it is
+   wrong, draws are wasted and the verdict may refuse; the result is that of log_likelihood alone. But fresh draws that
+   turn out poor are dropped, and the guide learns from them: a draw that outweighs the others ends that density, and ln
+   Z of what follows is low by what its kind holds, should the guide not have learned it. Save your guide beside the
+   sampler's state. */
 
 typedef struct bml_mcmc_importance_progress {
     int stage;            /* 0: from the prior to the posterior; 1: refining the density; 2: fresh draws */
@@ -708,7 +704,7 @@ typedef struct bml_mcmc_importance_config {
     double min_ess;                           /* effective posterior samples wanted; 0 = 10000 */
     double error;                             /* of ln Z, wanted; 0 = 0.05 */
     bml_mcmc_importance_progress_fn progress; /* called after every batch, NULL = none */
-    void *progress_user;
+    void *progress_user;                      /* handed to progress */
 } bml_mcmc_importance_config;
 
 typedef struct bml_mcmc_importance_result {
@@ -735,15 +731,16 @@ typedef struct bml_mcmc_importance bml_mcmc_importance;
 /* Makes a sampler. On failure *s is NULL, there is nothing to free, and why (unless NULL) has the reason.
    BAD_ARGUMENT, NO_MEMORY. */
 BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **s, const bml_mcmc_importance_config *config,
-                                            char *why /* [BML_MCMC_MESSAGE] */);
+                                            char *why);
 BML_MCMC_DEF void bml_mcmc_importance_free(bml_mcmc_importance *s);
 /* What the last failing call has to add to its status. "" if nothing. */
 BML_MCMC_DEF const char *bml_mcmc_importance_message(const bml_mcmc_importance *s);
 /* Runs until done (OK) or until max_calls more likelihoods have been asked for (0: no limit; checked before each round
-   of a few thousand): NOT_CONVERGED, with all results as they are; call again to go on. NOT_CONVERGED too, and for good,
-   when 80 stages do not reach the posterior, or 10 min_ess fresh draws not min_ess, or 2 min_ess not a tenth of them. One run and many short ones give the
-   same numbers. CANCELLED, NAN, INFINITE, BAD_TRANSFORM (the message names the point): the sampler stands at the end of
-   the last whole round. NO_SUPPORT: the likelihood was -infinite wherever it was tried. NO_MEMORY. */
+   of a few thousand): NOT_CONVERGED, with all results as they are; call again to go on. NOT_CONVERGED too, and for
+   good, when 80 stages do not reach the posterior, or 10 min_ess fresh draws not min_ess, or 2 min_ess not a tenth of
+   them. One run and many short ones give the same numbers. CANCELLED, NAN, INFINITE, BAD_TRANSFORM (the message names
+   the point): the sampler stands at the end of the last whole round. NO_SUPPORT: the likelihood was -infinite wherever
+   it was tried. NO_MEMORY. */
 BML_MCMC_DEF int bml_mcmc_importance_run(bml_mcmc_importance *s, uint64_t max_calls);
 /* Evidence and weights, once there are fresh draws: NOT_STARTED before. NO_SUPPORT, NO_MEMORY. */
 BML_MCMC_DEF int bml_mcmc_importance_get_result(bml_mcmc_importance *s, bml_mcmc_importance_result *result);
@@ -785,11 +782,11 @@ typedef struct bml_mcmc_nuts_progress {
 typedef int (*bml_mcmc_nuts_progress_fn)(const bml_mcmc_nuts_progress *progress, void *user); /* non-zero cancels */
 
 typedef struct bml_mcmc_nuts_config {
-    int n_dim;    /* required, 1 to 10000 (dense: 1000) */
-    int n_chains; /* 0 = 4 */
-    uint64_t seed;
-    bml_mcmc_gradient log_prob; /* required; log density of theta itself, without any Jacobian */
-    void *user;
+    int n_dim;                   /* required, 1 to 10000 (dense: 1000) */
+    int n_chains;                /* 0 = 4 */
+    uint64_t seed;               /* any, 0 too */
+    bml_mcmc_gradient log_prob;  /* required; log density of theta itself, without any Jacobian */
+    void *user;                  /* handed to log_prob */
     int nan_policy;              /* BML_MCMC_NAN_STOPS, BML_MCMC_NAN_REJECTED */
     const bml_mcmc_prior *prior; /* its limits are used where none are given below, its bounds in the verdict, and
                                     bml_mcmc_nuts_start_prior draws from it; its density belongs into log_prob all the
@@ -798,8 +795,7 @@ typedef struct bml_mcmc_nuts_config {
     const double *lower;         /* [n_dim] limits, copied; infinite: none on that side. NULL = none at all */
     const double *upper;         /* likewise */
     int metric;                  /* mass matrix: BML_MCMC_DIAGONAL, BML_MCMC_DENSE */
-    int warmup;                  /* draws of each chain that adapt
-                                      step and mass and are not kept; 0 = 1000, at least 20 */
+    int warmup;                  /* draws of each chain, not kept, that adapt step and mass; 0 = 1000, at least 20 */
     const double *covariance;  /* of an earlier run, in the coordinates that are sampled (theta where it has no limits):
                                     [n_dim] variances, dense [n_dim][n_dim]; copied. It is the inverse mass matrix, and
                                     the warm-up finds the step alone. NULL = found by the warm-up */
@@ -809,7 +805,7 @@ typedef struct bml_mcmc_nuts_config {
                                       float, whose rounding finite differences see, may need 1e-2 */
     int max_depth;             /* of a tree: 2^depth - 1 steps at most; 0 = 10, at most 16 */
     bml_mcmc_nuts_progress_fn progress; /* called each time that n_chains more draws are made, NULL = none */
-    void *progress_user;
+    void *progress_user;                /* handed to progress */
 } bml_mcmc_nuts_config;
 
 typedef struct bml_mcmc_nuts_info {
@@ -817,10 +813,8 @@ typedef struct bml_mcmc_nuts_info {
     int n_chains;
     uint64_t gradients;      /* evaluations, warm-up and start included */
     uint64_t draws;          /* kept, of each chain */
-    uint64_t divergences;    /* among them, all chains: above
-                                      none, the posterior has parts that were not reached */
-    uint64_t walls;          /* trajectories that ended at a
-                                      log-probability of -infinity: rejections, not counted above */
+    uint64_t divergences;    /* among them, all chains: the posterior has parts that were not reached */
+    uint64_t walls;          /* trajectories that ended at -infinity: rejections, not counted above */
     uint64_t max_depth_hits; /* trees cut short by max_depth: slow, not wrong */
     uint64_t nans;           /* log-probabilities or gradients taken for -infinity */
     double mean_accept;      /* of all chains */
@@ -875,17 +869,18 @@ BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *rank
 /* Probability that chi^2 with k degrees of freedom exceeds x. */
 BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 
-#endif /* BML_MCMC_H */
 /* ---- API: calls without a reason -----------------------------------------------------------------------------------
-   The last argument, why, may be left out: bml_mcmc_prior_create(a, b, c) is a call of version 0.1, and means NULL. */
+   The last argument of a create, why, may be left out, and then means NULL. */
 #define BML_MCMC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define BML_MCMC_WHY_OPTIONAL_3(function, a, b, c, why, ...) function(a, b, c, why)
 #define bml_mcmc_prior_create(...) BML_MCMC_WHY_OPTIONAL_3(bml_mcmc_prior_create, __VA_ARGS__, NULL, 0)
 #define bml_mcmc_ensemble_create(...) BML_MCMC_WHY_OPTIONAL_2(bml_mcmc_ensemble_create, __VA_ARGS__, NULL, 0)
 #define bml_mcmc_nested_create(...) BML_MCMC_WHY_OPTIONAL_2(bml_mcmc_nested_create, __VA_ARGS__, NULL, 0)
 #define bml_mcmc_nuts_create(...) BML_MCMC_WHY_OPTIONAL_2(bml_mcmc_nuts_create, __VA_ARGS__, NULL, 0)
+#define bml_mcmc_importance_create(...) BML_MCMC_WHY_OPTIONAL_2(bml_mcmc_importance_create, __VA_ARGS__, NULL, 0)
 
-/* ---- end of API ---- */
+/* ---- end of API ------------------------------------------------------------------------------------------------- */
+#endif /* BML_MCMC_H */
 
 #if defined(BML_MCMC_IMPLEMENTATION) && !defined(BML_MCMC_IMPLEMENTED)
 #define BML_MCMC_IMPLEMENTED
@@ -935,36 +930,37 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
    >> priors                                 base densities, bounds, joint densities
    >> moves                                  stretch, walk, DE, snooker
    >> moves from the ensemble's density      KDE, mixture, the table of moves
-   >> ensemble: create and free
-   >> ensemble: start
-   >> ensemble: steps
+   >> ensemble: create and free              rules, the block
+   >> ensemble: start                        balls, priors, given positions
+   >> ensemble: steps                        half-steps, the chain
    >> saved states                           heads, checksums; those of the ensemble
    >> diagnostics                            autocorrelation, R-hat, ESS, quantiles
    >> verdict                                the reasons of a chain
    >> run until                              rounds, burn-in, rescue
    >> nested sampling: points                lists, trials
    >> nested sampling: the region            balls, ellipsoids, clusters
-   >> nested sampling: slices
-   >> nested sampling: rounds
+   >> nested sampling: slices                hit and run, their memory
+   >> nested sampling: rounds                which method, how many sweeps
    >> nested sampling: evidence              volumes, weights, dynamic passes
-   >> nested sampling: create, run, results
+   >> nested sampling: create, run, results  also summary and draws
    >> nested sampling: verdict               fresh draws against ln Z
-   >> nested sampling: save and load
+   >> nested sampling: save and load         what a state must be
    >> importance: densities                  mixture, regression, what is kept
    >> importance: learning                   the regression's training
    >> importance: points                     the sampler, likelihoods
    >> importance: stages                     powers, weights, fits, chains
    >> importance: fresh draws                evidence
    >> importance: create, run, results       also the verdict
-   >> importance: save and load
+   >> importance: save and load              what a state must be
    >> NUTS                                   leapfrog, trees, adaptation
-   >> NUTS: create, start, run, results
-   >> NUTS: save and load
+   >> NUTS: create, start, run, results      also the verdict
+   >> NUTS: save and load                    what a state must be
    >> calibration                            simulation-based calibration, chi^2 */
 
 /* >> status and memory
-   Every refusal goes through bml_mcmc__fail; every object is one block, cut up by bml_mcmc__take. What grows (chains,
-   points) is a block of its own. Counts and indices are signed inside, so that subscripts need no casts. */
+   What has a reason to give goes through bml_mcmc__fail. An object and its arrays are blocks cut up by bml_mcmc__take;
+   what grows (chains, points) is a block of its own. Counts and indices are signed inside (ptrdiff_t), so that
+   subscripts need no casts. */
 
 BML_MCMC_DEF const char *bml_mcmc_strerror(int status) {
 #define BML_MCMC__CASE(name, value, text) \
@@ -996,7 +992,7 @@ BML_MCMC__PRINTF static int bml_mcmc__fail(char *message, int status, const char
 }
 
 /* What a create that fails leaves in `why`. */
-static int bml_mcmc__refuse(char *why, int status, const char *message) {
+static int bml_mcmc__say(char *why, int status, const char *message) {
     if (status == BML_MCMC_NO_MEMORY) {
         message = "out of memory";
     }
@@ -1111,7 +1107,7 @@ static void bml_mcmc__copy(double *to, const double *from, ptrdiff_t n) {
     memcpy(to, from, sizeof(double) * (size_t)n);
 }
 
-static void bml_mcmc__zero(double *x, ptrdiff_t n) {
+static void bml_mcmc__clear(double *x, ptrdiff_t n) {
     memset(x, 0, sizeof(double) * (size_t)n);
 }
 
@@ -1274,7 +1270,7 @@ static int bml_mcmc__cholesky(double *a, ptrdiff_t d, double tolerance) {
             else
                 return 0;
         }
-        bml_mcmc__zero(row + i + 1, d - i - 1);
+        bml_mcmc__clear(row + i + 1, d - i - 1);
     }
     return 1;
 }
@@ -1286,7 +1282,7 @@ static double bml_mcmc__invert_lower(double *inverse, const double *L, ptrdiff_t
         double *row = inverse + i * d;
         double r = 1 / L[i * d + i];
         log_det -= log(r);
-        bml_mcmc__zero(row, d);
+        bml_mcmc__clear(row, d);
         for (ptrdiff_t j = 0; j < i; j++) {
             double s = 0;
             for (ptrdiff_t k = j; k < i; k++)
@@ -1328,8 +1324,8 @@ static void bml_mcmc__add_outer(double *scatter, double weight, const double *v,
 
 /* mean[d] and lower half of covariance[d][d] of x[n][d]; covariance zeroed above the diagonal. */
 static void bml_mcmc__moments(double *mean, double *covariance, const double *x, ptrdiff_t n, ptrdiff_t d) {
-    bml_mcmc__zero(mean, d);
-    bml_mcmc__zero(covariance, d * d);
+    bml_mcmc__clear(mean, d);
+    bml_mcmc__clear(covariance, d * d);
     for (ptrdiff_t s = 0; s < n; s++)
         for (ptrdiff_t i = 0; i < d; i++)
             mean[i] += x[s * d + i] / (double)n;
@@ -1658,7 +1654,7 @@ static double bml_mcmc__follow_mass(const bml_mcmc_prior *prior, ptrdiff_t k, do
 
 /* row[NODES] of joint parameter k, interpolated at the fractions v[k] of those before it. */
 static void bml_mcmc__follow_row(double *row, const bml_mcmc_prior *prior, ptrdiff_t k, const double *v) {
-    bml_mcmc__zero(row, BML_MCMC__NODES);
+    bml_mcmc__clear(row, BML_MCMC__NODES);
     for (ptrdiff_t corner = 0; corner < (ptrdiff_t)1 << k; corner++) {
         double weight = 1;
         ptrdiff_t at = 0;
@@ -1876,16 +1872,16 @@ BML_MCMC_DEF int(bml_mcmc_prior_create)(bml_mcmc_prior **prior, const bml_mcmc_p
     if (why) {
         why[0] = 0;
     }
-    if (!prior) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
+    if (!prior) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
     *prior = NULL;
-    if (!params) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
+    if (!params) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
     if (n_dim < 1 || n_dim > BML_MCMC__MAX_PRIOR) {
         bml_mcmc__fail(draft.message, 0, "n_dim = %d: must be in [1, %d]", n_dim, (int)BML_MCMC__MAX_PRIOR);
-        return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, draft.message);
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, draft.message);
     }
     draft.n_dim = n_dim;
     draft.param = (bml_mcmc_prior_param *)bml_mcmc__doubles(bml_mcmc__room(n_dim, sizeof *params), 1);
-    if (!draft.param) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    if (!draft.param) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
     int status = BML_MCMC_OK;
     for (ptrdiff_t i = 0; i < n_dim; i++)
         draft.param[i] = params[i];
@@ -1898,7 +1894,7 @@ BML_MCMC_DEF int(bml_mcmc_prior_create)(bml_mcmc_prior **prior, const bml_mcmc_p
         status = bml_mcmc__prior_build(prior, &draft);
     }
     BML_MCMC_FREE(draft.param);
-    return status ? bml_mcmc__refuse(why, status, draft.message) : status;
+    return status ? bml_mcmc__say(why, status, draft.message) : status;
 }
 
 BML_MCMC_DEF void bml_mcmc_prior_free(bml_mcmc_prior *prior) {
@@ -2175,8 +2171,8 @@ static void bml_mcmc__ball_component(bml_mcmc__half *half, ptrdiff_t k, double w
     ptrdiff_t d = half->d;
     double *L = half->CL + k * d * d;
     double *A = half->CA + k * d * d;
-    bml_mcmc__zero(L, d * d);
-    bml_mcmc__zero(A, d * d);
+    bml_mcmc__clear(L, d * d);
+    bml_mcmc__clear(A, d * d);
     for (ptrdiff_t i = 0; i < d; i++) {
         L[i * d + i] = sqrt(variance);
         A[i * d + i] = 1 / sqrt(variance);
@@ -2230,8 +2226,8 @@ static int bml_mcmc__m_step(bml_mcmc__half *half, ptrdiff_t K, ptrdiff_t k) {
     double *S = half->CL + k * d * d;
     double kappa = 0.5 * (double)d;
     double total = 0;
-    bml_mcmc__zero(mu, d);
-    bml_mcmc__zero(S, d * d);
+    bml_mcmc__clear(mu, d);
+    bml_mcmc__clear(S, d * d);
     for (ptrdiff_t s = 0; s < n; s++) {
         double r = half->responsibility[s * K + k];
         total += r;
@@ -2276,7 +2272,7 @@ static int bml_mcmc__fit_mixture(bml_mcmc__half *half, bml_mcmc_rng *rng) {
         half->weight[k] *= 1 - BML_MCMC__DEFENCE;
         half->log_norm[k] += log(1 - BML_MCMC__DEFENCE);
     }
-    bml_mcmc__zero(half->mu + K * d, d);
+    bml_mcmc__clear(half->mu + K * d, d);
     bml_mcmc__ball_component(half, K, BML_MCMC__DEFENCE, 1);
     half->n_components = K + 1;
     return 1;
@@ -2361,7 +2357,8 @@ static const bml_mcmc__move_row bml_mcmc__moves[BML_MCMC_N_MOVES] = {
     {"snooker", 1.7, 0, 3, 0, NULL, bml_mcmc__snooker},
     {"KDE", 1.0, 0, 2, 1, bml_mcmc__fit_kde, bml_mcmc__kde},
     {"mixture", 1.0, -1, 2, 1, bml_mcmc__fit_mixture, bml_mcmc__mixture},
-    {"surrogate", 0.4, 100, 2, 0, NULL, NULL}, /* bml_mcmc__propose_surrogate, for all walkers of a half together */
+    {"surrogate", 0.4, 100, 2, 0, NULL,
+     NULL}, /* bml_mcmc__ensemble_propose_surrogate, for all walkers of a half together */
 };
 
 /* >> ensemble: create and free */
@@ -2420,7 +2417,7 @@ static int bml_mcmc__default_components(const bml_mcmc_config *c) {
     return (int)bml_mcmc__clamp_int(c->n_walkers / (3 * d), 1, 8);
 }
 
-static int bml_mcmc__surrogate_check(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
+static int bml_mcmc__ensemble_surrogate_check(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
     if (!e->config.surrogate)
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate: config.surrogate is missing");
     if (m->scale > 1)
@@ -2436,7 +2433,7 @@ static int bml_mcmc__surrogate_check(bml_mcmc_ensemble *e, const bml_mcmc_move *
 }
 
 /* Are the walkers enough for the move? */
-static int bml_mcmc__move_room(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
+static int bml_mcmc__ensemble_move_room(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
     const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
     int need = row->need_0 + row->need_d * e->config.n_dim;
     if (m->kind == BML_MCMC_MIXTURE && e->config.reference) return BML_MCMC_OK;
@@ -2449,7 +2446,7 @@ static int bml_mcmc__move_room(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
 }
 
 /* Fills in the defaults of one move and checks it. */
-static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
+static int bml_mcmc__ensemble_resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
     if (m->kind < 0 || m->kind >= BML_MCMC_N_MOVES)
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move kind = %d: must be in [0, %d]", m->kind,
                               BML_MCMC_N_MOVES - 1);
@@ -2470,15 +2467,15 @@ static int bml_mcmc__resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
     if (!(m->scale > least && m->scale <= DBL_MAX))
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: scale = %g: must be finite and above %g",
                               row->name, m->scale, least);
-    if (m->kind == BML_MCMC_SURROGATE) return bml_mcmc__surrogate_check(e, m);
+    if (m->kind == BML_MCMC_SURROGATE) return bml_mcmc__ensemble_surrogate_check(e, m);
     int fewest = m->kind == BML_MCMC_WALK ? 2 : 1;
     if (row->count && (m->count < fewest || m->count > BML_MCMC_MAX_COUNT))
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: count = %d: must be in [%d, %d]", row->name,
                               m->count, fewest, (int)BML_MCMC_MAX_COUNT);
-    return bml_mcmc__move_room(e, m);
+    return bml_mcmc__ensemble_move_room(e, m);
 }
 
-static int bml_mcmc__resolve_moves(bml_mcmc_ensemble *e) {
+static int bml_mcmc__ensemble_resolve_moves(bml_mcmc_ensemble *e) {
     bml_mcmc_config *c = &e->config;
     double total = 0;
     double sum = 0;
@@ -2492,7 +2489,7 @@ static int bml_mcmc__resolve_moves(bml_mcmc_ensemble *e) {
                               c->n_moves, (int)BML_MCMC_MAX_MOVES);
     for (int i = 0; i < c->n_moves; i++) {
         e->moves[i] = c->moves[i];
-        int status = bml_mcmc__resolve_move(e, &e->moves[i]);
+        int status = bml_mcmc__ensemble_resolve_move(e, &e->moves[i]);
         if (status) return status;
         total += e->moves[i].weight;
     }
@@ -2503,7 +2500,7 @@ static int bml_mcmc__resolve_moves(bml_mcmc_ensemble *e) {
     return BML_MCMC_OK;
 }
 
-static int bml_mcmc__reference_check(bml_mcmc_ensemble *e) {
+static int bml_mcmc__ensemble_reference_check(bml_mcmc_ensemble *e) {
     const bml_mcmc_config *c = &e->config;
     ptrdiff_t d = c->n_dim;
     if (!c->reference && !c->n_reference) return BML_MCMC_OK;
@@ -2527,7 +2524,7 @@ static const bml_mcmc__rule bml_mcmc__ensemble_rules[4] = {
     {"nan_policy", offsetof(bml_mcmc_config, nan_policy), BML_MCMC__INT, 0, 1, 0},
 };
 
-static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e) {
+static int bml_mcmc__ensemble_resolve_config(bml_mcmc_ensemble *e) {
     bml_mcmc_config *c = &e->config;
     if (!c->log_prob == !c->log_prob_derived)
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "%s",
@@ -2552,12 +2549,12 @@ static int bml_mcmc__resolve_config(bml_mcmc_ensemble *e) {
     if (c->prior && c->prior->n_dim != c->n_dim)
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
                               (int)c->prior->n_dim, c->n_dim);
-    status = bml_mcmc__reference_check(e);
-    return status ? status : bml_mcmc__resolve_moves(e);
+    status = bml_mcmc__ensemble_reference_check(e);
+    return status ? status : bml_mcmc__ensemble_resolve_moves(e);
 }
 
 /* Fits the mixture to the reference points. */
-static int bml_mcmc__fit_reference(bml_mcmc_ensemble *e) {
+static int bml_mcmc__ensemble_fit_reference(bml_mcmc_ensemble *e) {
     bml_mcmc__half *r = &e->reference;
     bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, BML_MCMC__SHARED, 0);
     bml_mcmc_move fallback = {BML_MCMC_MIXTURE, 1, 1, bml_mcmc__default_components(&e->config)};
@@ -2625,7 +2622,7 @@ static int bml_mcmc__ensemble_build(bml_mcmc_ensemble **out, bml_mcmc_ensemble *
     *e = *draft;
     bml_mcmc__ensemble_layout(e, block);
     e->config.moves = e->moves;
-    int status = e->config.reference ? bml_mcmc__fit_reference(e) : BML_MCMC_OK;
+    int status = e->config.reference ? bml_mcmc__ensemble_fit_reference(e) : BML_MCMC_OK;
     e->config.reference = NULL;
     *out = e;
     if (!status) return status;
@@ -2640,19 +2637,19 @@ BML_MCMC_DEF int(bml_mcmc_ensemble_create)(bml_mcmc_ensemble **e, const bml_mcmc
     if (why) {
         why[0] = 0;
     }
-    if (!e) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    if (!e) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
     *e = NULL;
-    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    if (!config) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
     memset(&draft, 0, sizeof draft);
     draft.config = *config;
-    int status = bml_mcmc__resolve_config(&draft);
+    int status = bml_mcmc__ensemble_resolve_config(&draft);
     draft.W = draft.config.n_walkers;
     draft.d = draft.config.n_dim;
     draft.K = draft.config.n_derived;
     if (!status) {
         status = bml_mcmc__ensemble_build(e, &draft);
     }
-    return status ? bml_mcmc__refuse(why, status, draft.message) : status;
+    return status ? bml_mcmc__say(why, status, draft.message) : status;
 }
 
 BML_MCMC_DEF void bml_mcmc_ensemble_free(bml_mcmc_ensemble *e) {
@@ -2676,8 +2673,8 @@ BML_MCMC_DEF const char *bml_mcmc_move_name(int kind) {
 enum { BML_MCMC__REDRAWS = 100 };
 
 /* A log-probability that may not be: counted and taken for -infinity, or refused with the walker's name. */
-static int bml_mcmc__bad_answer(bml_mcmc_ensemble *e, double *log_prob, const double *theta, const char *whose,
-                                int walker) {
+static int bml_mcmc__ensemble_bad_answer(bml_mcmc_ensemble *e, double *log_prob, const double *theta, const char *whose,
+                                         int walker) {
     int status = bml_mcmc__judge(*log_prob);
     int rejected = e->forgive || (status == BML_MCMC_NAN && e->config.nan_policy == BML_MCMC_NAN_REJECTED);
     if (rejected) {
@@ -2693,38 +2690,38 @@ static int bml_mcmc__bad_answer(bml_mcmc_ensemble *e, double *log_prob, const do
 }
 
 /* Checks the answers for theta[n][d]. name[i] is the walker of row i. */
-static int bml_mcmc__check_answers(bml_mcmc_ensemble *e, double *log_prob, const double *theta, ptrdiff_t n,
-                                   const int *name, const char *whose) {
+static int bml_mcmc__ensemble_check_answers(bml_mcmc_ensemble *e, double *log_prob, const double *theta, ptrdiff_t n,
+                                            const int *name, const char *whose) {
     for (ptrdiff_t i = 0; i < n; i++) {
         if (bml_mcmc__judge(log_prob[i]) == BML_MCMC_OK) continue;
         int walker = name ? name[i] : (int)i;
-        int status = bml_mcmc__bad_answer(e, log_prob + i, theta + i * e->d, whose, walker);
+        int status = bml_mcmc__ensemble_bad_answer(e, log_prob + i, theta + i * e->d, whose, walker);
         if (status) return status;
     }
     return BML_MCMC_OK;
 }
 
 /* The user's answers for theta[n][d], beginning as NaN: what a callback leaves out is found. */
-static int bml_mcmc__evaluate(bml_mcmc_ensemble *e, double *log_prob, double *derived, const double *theta, ptrdiff_t n,
-                              const int *name) {
+static int bml_mcmc__ensemble_evaluate(bml_mcmc_ensemble *e, double *log_prob, double *derived, const double *theta,
+                                       ptrdiff_t n, const int *name) {
     const bml_mcmc_config *c = &e->config;
     bml_mcmc__fill(log_prob, BML_MCMC__NAN, n);
     if (c->log_prob_derived)
         c->log_prob_derived(log_prob, derived, theta, (int)n, c->n_dim, c->user);
     else
         c->log_prob(log_prob, theta, (int)n, c->n_dim, c->user);
-    return bml_mcmc__check_answers(e, log_prob, theta, n, name, "log-probability");
+    return bml_mcmc__ensemble_check_answers(e, log_prob, theta, n, name, "log-probability");
 }
 
-static int bml_mcmc__ask_surrogate(bml_mcmc_ensemble *e, double *log_prob, const double *theta, ptrdiff_t n,
-                                   const int *name) {
+static int bml_mcmc__ensemble_ask_surrogate(bml_mcmc_ensemble *e, double *log_prob, const double *theta, ptrdiff_t n,
+                                            const int *name) {
     bml_mcmc__fill(log_prob, BML_MCMC__NAN, n);
     e->config.surrogate(log_prob, theta, (int)n, e->config.n_dim, e->config.user);
-    return bml_mcmc__check_answers(e, log_prob, theta, n, name, "surrogate");
+    return bml_mcmc__ensemble_check_answers(e, log_prob, theta, n, name, "surrogate");
 }
 
 /* cov[d][d], sd[d], mean[d] of the walkers: each spread must survive rounding, the correlations be regular. */
-static int bml_mcmc__span(bml_mcmc_ensemble *e, double *cov, double *sd, double *mean, const double *theta) {
+static int bml_mcmc__ensemble_span(bml_mcmc_ensemble *e, double *cov, double *sd, double *mean, const double *theta) {
     ptrdiff_t d = e->d;
     bml_mcmc__moments(mean, cov, theta, e->W, d);
     for (ptrdiff_t i = 0; i < d; i++) {
@@ -2743,17 +2740,17 @@ static int bml_mcmc__span(bml_mcmc_ensemble *e, double *cov, double *sd, double 
                           "the walkers lie in a plane: some parameter is given by the others");
 }
 
-static int bml_mcmc__check_span(bml_mcmc_ensemble *e, const double *theta) {
+static int bml_mcmc__ensemble_check_span(bml_mcmc_ensemble *e, const double *theta) {
     ptrdiff_t d = e->d;
     double *cov = bml_mcmc__doubles(d + 2, d);
     if (!cov) return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "start");
     double *sd = cov + d * d;
-    int status = bml_mcmc__span(e, cov, sd, sd + d, theta);
+    int status = bml_mcmc__ensemble_span(e, cov, sd, sd + d, theta);
     BML_MCMC_FREE(cov);
     return status;
 }
 
-static int bml_mcmc__check_start(bml_mcmc_ensemble *e, const double *theta) {
+static int bml_mcmc__ensemble_check_start(bml_mcmc_ensemble *e, const double *theta) {
     ptrdiff_t d = e->d;
     for (ptrdiff_t i = 0; i < e->W * d; i++)
         if (!bml_mcmc__is_finite(theta[i]))
@@ -2764,11 +2761,11 @@ static int bml_mcmc__check_start(bml_mcmc_ensemble *e, const double *theta) {
             if (!memcmp(theta + i * d, theta + j * d, sizeof(double) * (size_t)d))
                 return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walkers %d and %d start at the same point",
                                       (int)j, (int)i);
-    return bml_mcmc__check_span(e, theta);
+    return bml_mcmc__ensemble_check_span(e, theta);
 }
 
 /* The positions are in e->proposal, their log-probabilities beside them: take them. */
-static int bml_mcmc__begin(bml_mcmc_ensemble *e) {
+static int bml_mcmc__ensemble_begin(bml_mcmc_ensemble *e) {
     for (ptrdiff_t i = 0; i < e->W; i++) {
         if (e->proposal_log_prob[i] >= -DBL_MAX) continue;
         bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walker %d has log-probability -infinity at", (int)i);
@@ -2783,7 +2780,7 @@ static int bml_mcmc__begin(bml_mcmc_ensemble *e) {
     return BML_MCMC_OK;
 }
 
-static int bml_mcmc__reset(bml_mcmc_ensemble *e) {
+static int bml_mcmc__ensemble_reset(bml_mcmc_ensemble *e) {
     if (!e) return BML_MCMC_BAD_ARGUMENT;
     e->started = 0;
     e->forgive = 0;
@@ -2799,7 +2796,8 @@ typedef struct bml_mcmc__source {
     const bml_mcmc_prior *prior;
 } bml_mcmc__source;
 
-static int bml_mcmc__draw_start(bml_mcmc_ensemble *e, double *theta, const bml_mcmc__source *from, bml_mcmc_rng *rng) {
+static int bml_mcmc__ensemble_draw_start(bml_mcmc_ensemble *e, double *theta, const bml_mcmc__source *from,
+                                         bml_mcmc_rng *rng) {
     double *cube = e->hastings; /* n_walkers >= 2 n_dim numbers, free between steps */
     for (ptrdiff_t i = 0; i < e->d; i++)
         cube[i] = bml_mcmc_rng_uniform(rng);
@@ -2810,17 +2808,18 @@ static int bml_mcmc__draw_start(bml_mcmc_ensemble *e, double *theta, const bml_m
 }
 
 /* One draw of each walker in e->order[n]; those at -infinity are left in it. Returns how many, or a status. */
-static ptrdiff_t bml_mcmc__start_round(bml_mcmc_ensemble *e, const bml_mcmc__source *from, ptrdiff_t n, int round) {
+static ptrdiff_t bml_mcmc__ensemble_start_round(bml_mcmc_ensemble *e, const bml_mcmc__source *from, ptrdiff_t n,
+                                                int round) {
     ptrdiff_t d = e->d;
     ptrdiff_t left = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, e->order[i], 0);
         rng.counter[0] = (uint32_t)(round * e->config.n_dim); /* d uniforms use fewer than d blocks */
-        int status = bml_mcmc__draw_start(e, e->old_theta + i * d, from, &rng);
+        int status = bml_mcmc__ensemble_draw_start(e, e->old_theta + i * d, from, &rng);
         if (status)
             return bml_mcmc__fail(e->message, status, "walker %d could not be drawn from the prior", e->order[i]);
     }
-    int status = bml_mcmc__evaluate(e, e->old_log_prob, e->old_derived, e->old_theta, n, e->order);
+    int status = bml_mcmc__ensemble_evaluate(e, e->old_log_prob, e->old_derived, e->old_theta, n, e->order);
     if (status) return status;
     e->evaluations += (uint64_t)n;
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -2836,20 +2835,20 @@ static ptrdiff_t bml_mcmc__start_round(bml_mcmc_ensemble *e, const bml_mcmc__sou
 }
 
 /* Draws every walker from its own stream; those at -infinity again, together, up to BML_MCMC__REDRAWS times. */
-static int bml_mcmc__start_drawn(bml_mcmc_ensemble *e, const bml_mcmc__source *from) {
+static int bml_mcmc__ensemble_start_drawn(bml_mcmc_ensemble *e, const bml_mcmc__source *from) {
     ptrdiff_t todo = e->W;
     for (ptrdiff_t i = 0; i < e->W; i++)
         e->order[i] = (int)i;
     for (int round = 0; round < BML_MCMC__REDRAWS && todo > 0; round++)
-        todo = bml_mcmc__start_round(e, from, todo, round);
+        todo = bml_mcmc__ensemble_start_round(e, from, todo, round);
     if (todo < 0) return (int)todo;
-    int status = todo ? BML_MCMC_OK : bml_mcmc__check_start(e, e->proposal);
-    return status ? status : bml_mcmc__begin(e);
+    int status = todo ? BML_MCMC_OK : bml_mcmc__ensemble_check_start(e, e->proposal);
+    return status ? status : bml_mcmc__ensemble_begin(e);
 }
 
 BML_MCMC_DEF int bml_mcmc_start_ball(bml_mcmc_ensemble *e, const double *center, const double *radius) {
     bml_mcmc__source from = {center, radius, NULL};
-    int status = bml_mcmc__reset(e);
+    int status = bml_mcmc__ensemble_reset(e);
     if (status) return status;
     if (!center || !radius) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "center or radius is missing");
     for (ptrdiff_t i = 0; i < e->d; i++) {
@@ -2858,37 +2857,38 @@ BML_MCMC_DEF int bml_mcmc_start_ball(bml_mcmc_ensemble *e, const double *center,
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "ball: parameter %d has center %g and radius %g", (int)i,
                               center[i], radius[i]);
     }
-    return bml_mcmc__start_drawn(e, &from);
+    return bml_mcmc__ensemble_start_drawn(e, &from);
 }
 
 BML_MCMC_DEF int bml_mcmc_start_prior(bml_mcmc_ensemble *e, const bml_mcmc_prior *prior) {
     bml_mcmc__source from = {NULL, NULL, prior};
-    int status = bml_mcmc__reset(e);
+    int status = bml_mcmc__ensemble_reset(e);
     if (status) return status;
     int dims = prior ? (int)prior->n_dim : 0;
     if (dims != e->config.n_dim)
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d", dims,
                               e->config.n_dim);
-    return bml_mcmc__start_drawn(e, &from);
+    return bml_mcmc__ensemble_start_drawn(e, &from);
 }
 
 BML_MCMC_DEF int bml_mcmc_start_given(bml_mcmc_ensemble *e, const double *theta) {
-    int status = bml_mcmc__reset(e);
+    int status = bml_mcmc__ensemble_reset(e);
     if (status) return status;
     if (!theta) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
     bml_mcmc__copy(e->proposal, theta, e->W * e->d);
-    status = bml_mcmc__check_start(e, e->proposal);
-    if (!status) status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
+    status = bml_mcmc__ensemble_check_start(e, e->proposal);
+    if (!status)
+        status = bml_mcmc__ensemble_evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
     if (status) return status;
     e->evaluations = (uint64_t)e->W;
-    return bml_mcmc__begin(e);
+    return bml_mcmc__ensemble_begin(e);
 }
 
 /* >> ensemble: steps
    A step is taken whole or not at all: a failing callback leaves the positions of the step before. */
 
 /* Room for `more` further steps; grows by half at least, so that many short runs do not copy the chain each time. */
-static int bml_mcmc__reserve(bml_mcmc_ensemble *e, ptrdiff_t more) {
+static int bml_mcmc__ensemble_reserve(bml_mcmc_ensemble *e, ptrdiff_t more) {
     if (more > PTRDIFF_MAX / 2 - e->stored)
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of more than 2^62 steps");
     ptrdiff_t capacity = e->stored + more;
@@ -2921,7 +2921,7 @@ static void bml_mcmc__shuffle(int *order, ptrdiff_t n, bml_mcmc_rng *rng) {
 }
 
 /* Proposals for the walkers mine[0..H-1]; each draws from its own stream of this step. */
-static void bml_mcmc__propose(bml_mcmc_ensemble *e, const int *mine, int kind) {
+static void bml_mcmc__ensemble_propose(bml_mcmc_ensemble *e, const int *mine, int kind) {
     const bml_mcmc__half *from = kind == BML_MCMC_MIXTURE && e->reference.n ? &e->reference : &e->half;
     ptrdiff_t d = e->d;
     for (ptrdiff_t i = 0; i < e->half.n; i++) {
@@ -2943,7 +2943,7 @@ static int bml_mcmc__inner_kind(double u, double mixture) {
 }
 
 /* One inner step of every walker's surrogate chain: proposals tried[H][d], with e->hastings. */
-static void bml_mcmc__inner_propose(bml_mcmc_ensemble *e, double *tried) {
+static void bml_mcmc__ensemble_inner_propose(bml_mcmc_ensemble *e, double *tried) {
     bml_mcmc__half inner = e->half; /* the same complementary half, with the inner moves' scales */
     ptrdiff_t d = e->d;
     double mixture = e->reference.n ? e->half.move.scale : 0;
@@ -2963,7 +2963,7 @@ static void bml_mcmc__inner_propose(bml_mcmc_ensemble *e, double *tried) {
 
 /* Proposals of the surrogate move. All walkers of the half take each inner step together, so that the surrogate is
    called for many points at once; e->inner = positions tried [H][d], log s tried [H], now [H], at the start [H]. */
-static int bml_mcmc__propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
+static int bml_mcmc__ensemble_propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
     ptrdiff_t H = e->half.n;
     ptrdiff_t d = e->d;
     double *tried = e->inner;
@@ -2975,12 +2975,12 @@ static int bml_mcmc__propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
         e->log_u[i] = log(bml_mcmc_rng_uniform(&e->inner_rng[i]));
         bml_mcmc__copy(e->proposal + i * d, e->theta + mine[i] * d, d);
     }
-    int status = bml_mcmc__ask_surrogate(e, log_start, e->proposal, H, mine);
+    int status = bml_mcmc__ensemble_ask_surrogate(e, log_start, e->proposal, H, mine);
     if (status) return status;
     bml_mcmc__copy(log_now, log_start, H);
     for (int k = 0; k < e->half.move.count; k++) {
-        bml_mcmc__inner_propose(e, tried);
-        status = bml_mcmc__ask_surrogate(e, log_tried, tried, H, mine);
+        bml_mcmc__ensemble_inner_propose(e, tried);
+        status = bml_mcmc__ensemble_ask_surrogate(e, log_tried, tried, H, mine);
         if (status) return status;
         for (ptrdiff_t i = 0; i < H; i++) {
             double log_ratio = e->hastings[i] + log_tried[i] - log_now[i];
@@ -2996,7 +2996,7 @@ static int bml_mcmc__propose_surrogate(bml_mcmc_ensemble *e, const int *mine) {
 
 /* Draws the half-step's move, and fits what it needs to the complementary half. Returns its number; *kind is what the
    proposals are made by. */
-static int bml_mcmc__choose_move(bml_mcmc_ensemble *e, int *kind, bml_mcmc_rng *shared) {
+static int bml_mcmc__ensemble_choose_move(bml_mcmc_ensemble *e, int *kind, bml_mcmc_rng *shared) {
     bml_mcmc__half *half = &e->half;
     double u = bml_mcmc_rng_uniform(shared);
     int m = 0;
@@ -3013,7 +3013,7 @@ static int bml_mcmc__choose_move(bml_mcmc_ensemble *e, int *kind, bml_mcmc_rng *
 }
 
 /* Moves half 0 or 1 of the order, the other standing still. Positions change, counts do not. */
-static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_mcmc_rng *shared) {
+static int bml_mcmc__ensemble_half_step(bml_mcmc_ensemble *e, int which, int *move, bml_mcmc_rng *shared) {
     ptrdiff_t d = e->d;
     ptrdiff_t K = e->K;
     ptrdiff_t H = e->half.n;
@@ -3022,14 +3022,14 @@ static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_m
     int kind;
     for (ptrdiff_t i = 0; i < H; i++)
         bml_mcmc__copy(e->other + i * d, e->theta + theirs[i] * d, d);
-    *move = bml_mcmc__choose_move(e, &kind, shared);
+    *move = bml_mcmc__ensemble_choose_move(e, &kind, shared);
     if (kind == BML_MCMC_SURROGATE) {
-        int status = bml_mcmc__propose_surrogate(e, mine);
+        int status = bml_mcmc__ensemble_propose_surrogate(e, mine);
         if (status) return status;
     } else {
-        bml_mcmc__propose(e, mine, kind);
+        bml_mcmc__ensemble_propose(e, mine, kind);
     }
-    int status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, H, mine);
+    int status = bml_mcmc__ensemble_evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, H, mine);
     if (status) return status;
     for (ptrdiff_t i = 0; i < H; i++) {
         ptrdiff_t w = mine[i];
@@ -3043,7 +3043,7 @@ static int bml_mcmc__half_step(bml_mcmc_ensemble *e, int which, int *move, bml_m
     return BML_MCMC_OK;
 }
 
-static void bml_mcmc__count_step(bml_mcmc_ensemble *e, const int *used) {
+static void bml_mcmc__ensemble_count_step(bml_mcmc_ensemble *e, const int *used) {
     ptrdiff_t H = e->half.n;
     for (int which = 0; which < 2; which++) {
         const int *mine = e->order + which * H;
@@ -3060,7 +3060,7 @@ static void bml_mcmc__count_step(bml_mcmc_ensemble *e, const int *used) {
     e->forgive = 0;
 }
 
-static int bml_mcmc__step(bml_mcmc_ensemble *e) {
+static int bml_mcmc__ensemble_step(bml_mcmc_ensemble *e) {
     bml_mcmc_rng shared = bml_mcmc__numbered_stream(e->config.seed, BML_MCMC__SHARED, e->step + 1);
     int used[2];
     uint64_t nans = e->nans;
@@ -3069,7 +3069,7 @@ static int bml_mcmc__step(bml_mcmc_ensemble *e) {
     bml_mcmc__copy(e->old_derived, e->derived, e->W * e->K);
     bml_mcmc__shuffle(e->order, e->W, &shared);
     for (int which = 0; which < 2; which++) {
-        int status = bml_mcmc__half_step(e, which, &used[which], &shared);
+        int status = bml_mcmc__ensemble_half_step(e, which, &used[which], &shared);
         if (!status) continue;
         bml_mcmc__copy(e->theta, e->old_theta, e->W * e->d);
         bml_mcmc__copy(e->log_prob, e->old_log_prob, e->W);
@@ -3077,11 +3077,11 @@ static int bml_mcmc__step(bml_mcmc_ensemble *e) {
         e->nans = nans;
         return status;
     }
-    bml_mcmc__count_step(e, used);
+    bml_mcmc__ensemble_count_step(e, used);
     return BML_MCMC_OK;
 }
 
-static void bml_mcmc__store(bml_mcmc_ensemble *e) {
+static void bml_mcmc__ensemble_store(bml_mcmc_ensemble *e) {
     ptrdiff_t row = e->stored * e->W;
     bml_mcmc__copy(e->chain + row * e->d, e->theta, e->W * e->d);
     bml_mcmc__copy(e->chain_log_prob + row, e->log_prob, e->W);
@@ -3091,7 +3091,7 @@ static void bml_mcmc__store(bml_mcmc_ensemble *e) {
     e->stored++;
 }
 
-static int bml_mcmc__report(const bml_mcmc_ensemble *e, uint64_t last) {
+static int bml_mcmc__ensemble_report(const bml_mcmc_ensemble *e, uint64_t last) {
     bml_mcmc_progress p;
     uint64_t accepted = 0;
     for (int i = 0; i < e->config.n_moves; i++)
@@ -3111,15 +3111,15 @@ BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps) {
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "more than 2^62 steps");
     uint64_t last = e->step + n_steps;
     e->message[0] = 0;
-    int status = bml_mcmc__reserve(e, (ptrdiff_t)(last / thin - e->step / thin));
+    int status = bml_mcmc__ensemble_reserve(e, (ptrdiff_t)(last / thin - e->step / thin));
     if (status) return status;
     while (e->step < last) {
-        status = bml_mcmc__step(e);
+        status = bml_mcmc__ensemble_step(e);
         if (status) return status;
         if (e->step % thin == 0) {
-            bml_mcmc__store(e);
+            bml_mcmc__ensemble_store(e);
         }
-        if (e->config.progress && bml_mcmc__report(e, last))
+        if (e->config.progress && bml_mcmc__ensemble_report(e, last))
             return bml_mcmc__fail(e->message, BML_MCMC_CANCELLED, "after step %llu", (unsigned long long)e->step);
     }
     return BML_MCMC_OK;
@@ -3298,7 +3298,7 @@ static int bml_mcmc__same_value(double saved, double now) {
 }
 
 /* Words that a state must share with the sampler it is loaded into. */
-static void bml_mcmc__fingerprint(uint64_t *words, const bml_mcmc_ensemble *e) {
+static void bml_mcmc__ensemble_fingerprint(uint64_t *words, const bml_mcmc_ensemble *e) {
     memset(words, 0, 8 * BML_MCMC__FIXED);
     words[0] = (uint64_t)e->config.n_dim;
     words[1] = (uint64_t)e->config.n_walkers;
@@ -3315,13 +3315,13 @@ static void bml_mcmc__fingerprint(uint64_t *words, const bml_mcmc_ensemble *e) {
     }
 }
 
-static ptrdiff_t bml_mcmc__state_words(const bml_mcmc_ensemble *e, ptrdiff_t stored) {
+static ptrdiff_t bml_mcmc__ensemble_state_words(const bml_mcmc_ensemble *e, ptrdiff_t stored) {
     ptrdiff_t before = BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + BML_MCMC__COUNTS + e->W;
     return before + (stored + 1) * e->W * (e->d + e->K + 1);
 }
 
 BML_MCMC_DEF size_t bml_mcmc_ensemble_save_size(const bml_mcmc_ensemble *e) {
-    return e && e->started ? 8 * (size_t)bml_mcmc__state_words(e, e->stored) : 0;
+    return e && e->started ? 8 * (size_t)bml_mcmc__ensemble_state_words(e, e->stored) : 0;
 }
 
 BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size_t size) {
@@ -3329,8 +3329,8 @@ BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size
     unsigned char *at = (unsigned char *)buffer;
     if (!e) return BML_MCMC_BAD_ARGUMENT;
     uint64_t counts[5] = {e->step, e->evaluations, e->steps_counted, e->nans, (uint64_t)e->forgive};
-    ptrdiff_t words = e->started ? bml_mcmc__state_words(e, e->stored) : 0;
-    bml_mcmc__fingerprint(fixed, e);
+    ptrdiff_t words = e->started ? bml_mcmc__ensemble_state_words(e, e->stored) : 0;
+    bml_mcmc__ensemble_fingerprint(fixed, e);
     int status = bml_mcmc__save_head(e->message, &at, size, words, fixed, e->stored);
     if (status) return status;
     bml_mcmc__put(&at, counts, 5);
@@ -3348,7 +3348,7 @@ BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size
 }
 
 /* The counts, and saved positions whose log-probabilities must be the saved ones. Leaves them in proposal and old_. */
-static int bml_mcmc__check_saved_walkers(bml_mcmc_ensemble *e, const unsigned char *at) {
+static int bml_mcmc__ensemble_check_saved_walkers(bml_mcmc_ensemble *e, const unsigned char *at) {
     uint64_t counts[5];
     bml_mcmc__get(counts, &at, 5);
     int counted = counts[0] <= BML_MCMC__LAST_STEP && counts[2] <= counts[0] && counts[4] <= 1;
@@ -3360,7 +3360,7 @@ static int bml_mcmc__check_saved_walkers(bml_mcmc_ensemble *e, const unsigned ch
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "a saved position is not finite");
     uint64_t nans = e->nans;
     int forgive = e->forgive;
-    int status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
+    int status = bml_mcmc__ensemble_evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
     e->nans = nans;
     e->forgive = forgive;
     for (ptrdiff_t i = 0; i < e->W && !status; i++) {
@@ -3379,15 +3379,16 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
     const unsigned char *at;
     ptrdiff_t stored = 0;
     if (!e) return BML_MCMC_BAD_ARGUMENT;
-    ptrdiff_t least = bml_mcmc__state_words(e, 0);
-    bml_mcmc__expected want = {BML_MCMC__KIND_ENSEMBLE, fixed, names, 6, least, bml_mcmc__state_words(e, 1) - least};
-    bml_mcmc__fingerprint(fixed, e);
+    ptrdiff_t least = bml_mcmc__ensemble_state_words(e, 0);
+    bml_mcmc__expected want = {
+        BML_MCMC__KIND_ENSEMBLE, fixed, names, 6, least, bml_mcmc__ensemble_state_words(e, 1) - least};
+    bml_mcmc__ensemble_fingerprint(fixed, e);
     int status = bml_mcmc__check_head(e->message, buffer, size, &want, &at, &stored);
     if (!status) {
-        status = bml_mcmc__check_saved_walkers(e, at);
+        status = bml_mcmc__ensemble_check_saved_walkers(e, at);
     }
     if (!status && stored > e->stored) {
-        status = bml_mcmc__reserve(e, stored - e->stored);
+        status = bml_mcmc__ensemble_reserve(e, stored - e->stored);
     }
     if (status) return status;
     e->stored = stored;
@@ -3547,8 +3548,8 @@ static int bml_mcmc__normalise(double *y, const double *x, ptrdiff_t n) {
 
 /* Adds the spectrum of b->re + i b->im, whose first n numbers are filled, to the power. */
 static void bml_mcmc__add_power(bml_mcmc__bench *b, ptrdiff_t n) {
-    bml_mcmc__zero(b->re + n, b->m - n);
-    bml_mcmc__zero(b->im + n, b->m - n);
+    bml_mcmc__clear(b->re + n, b->m - n);
+    bml_mcmc__clear(b->im + n, b->m - n);
     bml_mcmc__fft_forward(b->re, b->im, b->wr, b->wi, b->m);
     for (ptrdiff_t t = 0; t < b->m; t++)
         b->power[t] += b->re[t] * b->re[t] + b->im[t] * b->im[t];
@@ -3557,7 +3558,7 @@ static void bml_mcmc__add_power(bml_mcmc__bench *b, ptrdiff_t n) {
 /* b->re = the sums over t of products at each lag, times m. */
 static void bml_mcmc__power_to_lags(bml_mcmc__bench *b) {
     bml_mcmc__copy(b->re, b->power, b->m);
-    bml_mcmc__zero(b->im, b->m);
+    bml_mcmc__clear(b->im, b->m);
     bml_mcmc__fft_inverse(b->re, b->im, b->wr, b->wi, b->m);
 }
 
@@ -3566,9 +3567,9 @@ static double bml_mcmc__column_tau(bml_mcmc__bench *b) {
     double n = (double)b->n;
     double tau = 1;
     int stuck = 0;
-    bml_mcmc__zero(b->power, b->m);
+    bml_mcmc__clear(b->power, b->m);
     for (ptrdiff_t w = 0; w < b->W; w += 2) {
-        bml_mcmc__zero(b->im, b->n);
+        bml_mcmc__clear(b->im, b->n);
         stuck += !bml_mcmc__normalise(b->re, b->x + w * b->n, b->n);
         if (w + 1 < b->W) {
             stuck += !bml_mcmc__normalise(b->im, b->x + (w + 1) * b->n, b->n);
@@ -3668,7 +3669,7 @@ static double bml_mcmc__split_ess(bml_mcmc__bench *b, const double *x) {
     bml_mcmc__variances(&within, &between, b, x);
     if (!(within > 0)) return between > 0 ? (double)m : total;
     double pooled = (double)(n - 1) / (double)n * within + between;
-    bml_mcmc__zero(b->power, b->m);
+    bml_mcmc__clear(b->power, b->m);
     for (ptrdiff_t c = 0; c < m; c += 2) {
         const double *first = bml_mcmc__half_chain(b, x, c);
         const double *second = bml_mcmc__half_chain(b, x, c + 1);
@@ -3912,7 +3913,8 @@ static bml_mcmc_reason *bml_mcmc__reason(bml_mcmc_verdict *v, int kind, int refu
 
 #if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS) || !defined(BML_MCMC_NO_IMPORTANCE)
 /* One sentence with two numbers, which the reason keeps too. */
-static void bml_mcmc__say(bml_mcmc_verdict *v, int kind, int refuses, const char *format, double value, double limit) {
+static void bml_mcmc__add_reason(bml_mcmc_verdict *v, int kind, int refuses, const char *format, double value,
+                                 double limit) {
     bml_mcmc_reason *r = bml_mcmc__reason(v, kind, refuses, -1);
     char text[BML_MCMC_MESSAGE];
     r->value = value;
@@ -3935,8 +3937,9 @@ static double bml_mcmc__pareto_k(const double *x, ptrdiff_t m, double b) {
 }
 
 /* Shape k of the generalised Pareto distribution of the largest weights, as exceedances (Zhang & Stephens 2009,
-   Technometrics 51, 316), drawn towards 1/2 as by ten more (Vehtari et al. 2024, JMLR 25, 72, Pareto smoothed importance
-   sampling): the weights have 1/k finite moments. Sorts log_weight[n]. Infinite for fewer than 25 weights. */
+   Technometrics 51, 316), drawn towards 1/2 as by ten more (Vehtari et al. 2024, JMLR 25, 72, Pareto smoothed
+   importance sampling): the weights have 1/k finite moments. Sorts log_weight[n]. Infinite for fewer than 25 weights.
+   */
 static double bml_mcmc__pareto_shape(double *log_weight, ptrdiff_t n) {
     double work[BML_MCMC__PARETO_GRID];
     ptrdiff_t m = (ptrdiff_t)fmin(0.2 * (double)n, 3 * sqrt((double)n));
@@ -4030,7 +4033,7 @@ static void bml_mcmc__judge_summaries(bml_mcmc_verdict *v, const bml_mcmc_summar
     }
 }
 
-/* Adds a chain's reasons; `tau_counts`: chains of walkers, whose steps must be many tau. BAD_ARGUMENT, NO_MEMORY. */
+/* Adds a chain's reasons. BAD_ARGUMENT, NO_MEMORY. */
 static int bml_mcmc__judge_chain(bml_mcmc_verdict *v, const bml_mcmc_chain *chain, const char *const *names) {
     ptrdiff_t d = chain->n_dim > 0 ? chain->n_dim : 0;
     ptrdiff_t room = bml_mcmc__room(d, sizeof(bml_mcmc_summary));
@@ -4147,7 +4150,7 @@ typedef struct bml_mcmc__search {
 } bml_mcmc__search;
 
 /* The mean over walkers of block b of quantity k (k = n_dim: the log-probability). */
-static double bml_mcmc__block_mean(const bml_mcmc_ensemble *e, ptrdiff_t b, ptrdiff_t k) {
+static double bml_mcmc__ensemble_block_mean(const bml_mcmc_ensemble *e, ptrdiff_t b, ptrdiff_t k) {
     ptrdiff_t first = b * e->stored / BML_MCMC__BLOCKS * e->W;
     ptrdiff_t next = (b + 1) * e->stored / BML_MCMC__BLOCKS * e->W;
     double sum = 0;
@@ -4158,7 +4161,7 @@ static double bml_mcmc__block_mean(const bml_mcmc_ensemble *e, ptrdiff_t b, ptrd
 
 /* The first stored step from which on all blocks' means agree with those of the second half, within 4 of their standard
    deviations; a twentieth of the chain at least, half of it at most. */
-static ptrdiff_t bml_mcmc__find_burn(const bml_mcmc_ensemble *e) {
+static ptrdiff_t bml_mcmc__ensemble_find_burn(const bml_mcmc_ensemble *e) {
     const ptrdiff_t half = BML_MCMC__BLOCKS / 2;
     ptrdiff_t burn = 1;
     for (ptrdiff_t k = 0; k <= e->d; k++) {
@@ -4166,7 +4169,7 @@ static ptrdiff_t bml_mcmc__find_burn(const bml_mcmc_ensemble *e) {
         double sum = 0;
         double sum2 = 0;
         for (ptrdiff_t b = 0; b < BML_MCMC__BLOCKS; b++)
-            mean[b] = bml_mcmc__block_mean(e, b, k);
+            mean[b] = bml_mcmc__ensemble_block_mean(e, b, k);
         for (ptrdiff_t b = half; b < BML_MCMC__BLOCKS; b++)
             sum += mean[b] / (double)half;
         for (ptrdiff_t b = half; b < BML_MCMC__BLOCKS; b++)
@@ -4181,7 +4184,7 @@ static ptrdiff_t bml_mcmc__find_burn(const bml_mcmc_ensemble *e) {
 
 /* walkers[W] = what each walker's log-probability was at most over the second half of the chain; *middle, *width of
    those half of all walkers that are higher. */
-static int bml_mcmc__heights(const bml_mcmc_ensemble *e, double *best, double *middle, double *width) {
+static int bml_mcmc__ensemble_heights(const bml_mcmc_ensemble *e, double *best, double *middle, double *width) {
     ptrdiff_t first = e->stored / 2;
     ptrdiff_t n = e->stored - first;
     ptrdiff_t W = e->W;
@@ -4212,7 +4215,7 @@ static int bml_mcmc__heights(const bml_mcmc_ensemble *e, double *best, double *m
 
 /* A place for walker w near the others: c1 + g (c2 - c3) of walkers that are not stuck, where the log-probability is
    above `least`. 0: none was found. */
-static int bml_mcmc__rescue(bml_mcmc_ensemble *e, ptrdiff_t w, const double *best, double least, int *status) {
+static int bml_mcmc__ensemble_rescue(bml_mcmc_ensemble *e, ptrdiff_t w, const double *best, double least, int *status) {
     ptrdiff_t d = e->d;
     bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, BML_MCMC__RESCUE_STREAM, e->step);
     rng.counter[0] = (uint32_t)w << 16;
@@ -4227,7 +4230,7 @@ static int bml_mcmc__rescue(bml_mcmc_ensemble *e, ptrdiff_t w, const double *bes
         for (ptrdiff_t k = 0; k < d; k++)
             e->proposal[k] = e->theta[c[0] * d + k] + g * (e->theta[c[1] * d + k] - e->theta[c[2] * d + k]);
         int name = (int)w;
-        *status = bml_mcmc__evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, 1, &name);
+        *status = bml_mcmc__ensemble_evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, 1, &name);
         if (*status) return 0;
         e->evaluations++;
         if (!(e->proposal_log_prob[0] >= least)) continue;
@@ -4241,12 +4244,12 @@ static int bml_mcmc__rescue(bml_mcmc_ensemble *e, ptrdiff_t w, const double *bes
 
 /* Finds the walkers that stay far below the others, in the whole second half of the chain, and moves them. *moved: how
    many; a third of all at most, for more would be a mode. */
-static int bml_mcmc__rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__search *search, ptrdiff_t *moved) {
+static int bml_mcmc__ensemble_rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__search *search, ptrdiff_t *moved) {
     double middle;
     double width;
     double *best = e->log_u; /* [W], free between steps */
     *moved = 0;
-    int status = bml_mcmc__heights(e, best, &middle, &width);
+    int status = bml_mcmc__ensemble_heights(e, best, &middle, &width);
     if (status) return bml_mcmc__fail(e->message, status, "out of memory");
     double least = middle - 4 * width - 1;
     ptrdiff_t low = 0;
@@ -4254,7 +4257,7 @@ static int bml_mcmc__rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__search *search
         low += !(best[w] >= least);
     if (low > e->W / 3) return BML_MCMC_OK;
     for (ptrdiff_t w = 0; w < e->W && low; w++) {
-        if (best[w] >= least || !bml_mcmc__rescue(e, w, best, least, &status)) continue;
+        if (best[w] >= least || !bml_mcmc__ensemble_rescue(e, w, best, least, &status)) continue;
         size_t used = strlen(search->stuck);
         snprintf(search->stuck + used, sizeof search->stuck - used, "%s%d", used ? ", " : "", (int)w);
         if (!search->n_stuck) {
@@ -4267,7 +4270,8 @@ static int bml_mcmc__rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__search *search
 }
 
 /* Steps of the next round: what the wanted ESS asks for, between a half and twice of what there is. */
-static uint64_t bml_mcmc__next_round(const bml_mcmc_ensemble *e, const bml_mcmc__search *s, const bml_mcmc_verdict *v) {
+static uint64_t bml_mcmc__ensemble_next_round(const bml_mcmc_ensemble *e, const bml_mcmc__search *s,
+                                              const bml_mcmc_verdict *v) {
     double have = (double)e->stored * e->config.thin;
     double ess = v->ess_bulk < v->ess_tail ? v->ess_bulk : v->ess_tail;
     double more = ess > 0 ? have * (1.1 * s->goal.ess / ess - 1) : have;
@@ -4292,8 +4296,9 @@ static void bml_mcmc__say_rescued(bml_mcmc_verdict *v, const bml_mcmc__search *s
 }
 
 /* The chain so far, judged; *done: the goal is reached. */
-static int bml_mcmc__judge_round(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc__search *s, int *done) {
-    size_t burn = (size_t)bml_mcmc__find_burn(e) * (size_t)e->config.thin;
+static int bml_mcmc__ensemble_judge_round(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc__search *s,
+                                          int *done) {
+    size_t burn = (size_t)bml_mcmc__ensemble_find_burn(e) * (size_t)e->config.thin;
     int status = bml_mcmc_ensemble_verdict(v, e, burn);
     bml_mcmc__say_rescued(v, s);
     *done = status == BML_MCMC_OK && v->ess_bulk >= s->goal.ess && v->ess_tail >= s->goal.ess;
@@ -4323,13 +4328,13 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
         if (status) break;
         int judged = e->stored >= BML_MCMC__FIRST_ROUND / 2;
         if (judged && !s.goal.keep_stuck) {
-            status = bml_mcmc__rescue_stuck(e, &s, &moved);
+            status = bml_mcmc__ensemble_rescue_stuck(e, &s, &moved);
         }
         if (!status && judged && !moved) {
-            status = bml_mcmc__judge_round(e, v, &s, &done);
+            status = bml_mcmc__ensemble_judge_round(e, v, &s, &done);
         }
         if (done || status || e->step >= s.last) break;
-        next = moved ? (uint64_t)e->stored * (uint64_t)e->config.thin : bml_mcmc__next_round(e, &s, v);
+        next = moved ? (uint64_t)e->stored * (uint64_t)e->config.thin : bml_mcmc__ensemble_next_round(e, &s, v);
         if (moved) bml_mcmc_ensemble_clear(e);
     }
     if (status || done) return v->status = status;
@@ -4354,10 +4359,10 @@ enum { BML_MCMC__MAX_SWEEPS = 32 };
 enum { BML_MCMC__JUMPS = 500 };   /* slices between two looks at their memory */
 enum { BML_MCMC__SHRINKS = 200 }; /* of one slice */
 enum { BML_MCMC__MAX_GAPS = 64 }; /* groups told apart by gaps */
-#define BML_MCMC__SIMULATIONS 200
-enum { BML_MCMC__PLAN = 32 }; /* steps of a pass's expected error */
+#define BML_MCMC__SIMULATIONS 200 /* of the shrinkages, for the error of ln Z; in sums of reals too */
+enum { BML_MCMC__PLAN = 32 };     /* steps of a pass's expected error */
 
-/* What a saved state holds beside the points: words of 8 bytes each, the first ten of them integers. */
+/* What a saved state holds beside the points: words of 8 bytes each: integers, then reals. */
 typedef struct bml_mcmc__nested_state {
     uint64_t round;
     uint64_t evaluations;
@@ -4454,42 +4459,42 @@ struct bml_mcmc_nested {
     char message[BML_MCMC_MESSAGE];
 };
 
-static double *bml_mcmc__point(const bml_mcmc_nested *s, ptrdiff_t i) {
+static double *bml_mcmc__nested_point(const bml_mcmc_nested *s, ptrdiff_t i) {
     return s->point + i * s->row;
 }
 
-static double *bml_mcmc__value(const bml_mcmc_nested *s, ptrdiff_t i, int which) {
+static double *bml_mcmc__nested_value(const bml_mcmc_nested *s, ptrdiff_t i, int which) {
     return s->point + i * s->row + 2 * s->d + which;
 }
 
-static double bml_mcmc__log_l(const bml_mcmc_nested *s, ptrdiff_t i) {
-    return *bml_mcmc__value(s, i, BML_MCMC__LOG_L);
+static double bml_mcmc__nested_log_l(const bml_mcmc_nested *s, ptrdiff_t i) {
+    return *bml_mcmc__nested_value(s, i, BML_MCMC__LOG_L);
 }
 
-static ptrdiff_t bml_mcmc__n_points(const bml_mcmc_nested *s) {
+static ptrdiff_t bml_mcmc__nested_n_points(const bml_mcmc_nested *s) {
     return (ptrdiff_t)s->now.n_points;
 }
 
 /* s->order[n] = these points, or (index = NULL) the first n of all, from the worst to the best. */
-static void bml_mcmc__sort_points(bml_mcmc_nested *s, const ptrdiff_t *index, ptrdiff_t n) {
+static void bml_mcmc__nested_sort_points(bml_mcmc_nested *s, const ptrdiff_t *index, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) {
         bml_mcmc__key *key = s->order + i;
         key->index = index ? index[i] : i;
-        key->value = bml_mcmc__log_l(s, key->index);
-        key->tie = *bml_mcmc__value(s, key->index, BML_MCMC__TIE);
+        key->value = bml_mcmc__nested_log_l(s, key->index);
+        key->tie = *bml_mcmc__nested_value(s, key->index, BML_MCMC__TIE);
     }
     s->n_order = n;
     bml_mcmc__sort_keys(s->order, n);
 }
 
 /* The lists from the points themselves: after a load, a failed round, and when a pass begins. */
-static void bml_mcmc__make_lists(bml_mcmc_nested *s) {
+static void bml_mcmc__nested_make_lists(bml_mcmc_nested *s) {
     double t = s->now.threshold;
     s->n_live = s->n_known = s->n_waiting = 0;
-    for (ptrdiff_t i = 0; i < bml_mcmc__n_points(s); i++) {
-        double log_l = bml_mcmc__log_l(s, i);
-        double birth = *bml_mcmc__value(s, i, BML_MCMC__BIRTH);
-        if (*bml_mcmc__value(s, i, BML_MCMC__LIVE) != 0) {
+    for (ptrdiff_t i = 0; i < bml_mcmc__nested_n_points(s); i++) {
+        double log_l = bml_mcmc__nested_log_l(s, i);
+        double birth = *bml_mcmc__nested_value(s, i, BML_MCMC__BIRTH);
+        if (*bml_mcmc__nested_value(s, i, BML_MCMC__LIVE) != 0) {
             s->live[s->n_live++] = i;
         }
         if (!(log_l > t)) continue;
@@ -4507,16 +4512,16 @@ static void bml_mcmc__make_lists(bml_mcmc_nested *s) {
 }
 
 /* The threshold rises to t: points die out of `known`, waiting ones come in, in the order of their numbers. */
-static void bml_mcmc__raise_lists(bml_mcmc_nested *s, double t) {
+static void bml_mcmc__nested_raise_lists(bml_mcmc_nested *s, double t) {
     ptrdiff_t kept = 0;
     for (ptrdiff_t i = 0; i < s->n_known; i++)
-        if (bml_mcmc__log_l(s, s->known[i]) > t) {
+        if (bml_mcmc__nested_log_l(s, s->known[i]) > t) {
             s->known[kept++] = s->known[i];
         }
     s->n_known = kept;
     while (s->n_waiting && -s->waiting[s->n_waiting - 1].value <= t) {
         ptrdiff_t index = s->waiting[--s->n_waiting].index;
-        if (!(bml_mcmc__log_l(s, index) > t)) continue;
+        if (!(bml_mcmc__nested_log_l(s, index) > t)) continue;
         ptrdiff_t at = s->n_known++;
         for (; at > 0 && s->known[at - 1] > index; at--)
             s->known[at] = s->known[at - 1];
@@ -4525,20 +4530,20 @@ static void bml_mcmc__raise_lists(bml_mcmc_nested *s, double t) {
 }
 
 /* A whole round is over: the dead leave the live points, its new points join both lists. */
-static void bml_mcmc__renew_lists(bml_mcmc_nested *s) {
+static void bml_mcmc__nested_renew_lists(bml_mcmc_nested *s) {
     ptrdiff_t kept = 0;
     for (ptrdiff_t i = 0; i < s->n_live; i++)
-        if (*bml_mcmc__value(s, s->live[i], BML_MCMC__LIVE) != 0) {
+        if (*bml_mcmc__nested_value(s, s->live[i], BML_MCMC__LIVE) != 0) {
             s->live[kept++] = s->live[i];
         }
     s->n_live = kept;
     for (ptrdiff_t i = 0; i < s->fresh; i++) {
-        s->live[s->n_live++] = bml_mcmc__n_points(s) + i;
-        s->known[s->n_known++] = bml_mcmc__n_points(s) + i;
+        s->live[s->n_live++] = bml_mcmc__nested_n_points(s) + i;
+        s->known[s->n_known++] = bml_mcmc__nested_n_points(s) + i;
     }
 }
 
-static int bml_mcmc__trials(bml_mcmc_nested *s, ptrdiff_t n) {
+static int bml_mcmc__nested_trials(bml_mcmc_nested *s, ptrdiff_t n) {
     if (n <= s->trials) return BML_MCMC_OK;
     BML_MCMC_FREE(s->trial);
     s->trials = 0;
@@ -4552,7 +4557,7 @@ static int bml_mcmc__trials(bml_mcmc_nested *s, ptrdiff_t n) {
 }
 
 /* Parameters of the first n trial points. */
-static int bml_mcmc__transform_trials(bml_mcmc_nested *s, ptrdiff_t n) {
+static int bml_mcmc__nested_transform_trials(bml_mcmc_nested *s, ptrdiff_t n) {
     const bml_mcmc_nested_config *c = &s->config;
     ptrdiff_t d = s->d;
     bml_mcmc__fill(s->trial_theta, BML_MCMC__NAN, n * d); /* what a callback leaves out is found */
@@ -4575,9 +4580,9 @@ static int bml_mcmc__transform_trials(bml_mcmc_nested *s, ptrdiff_t n) {
 }
 
 /* Parameters and likelihoods of the first n trial points. */
-static int bml_mcmc__try(bml_mcmc_nested *s, ptrdiff_t n) {
+static int bml_mcmc__nested_try(bml_mcmc_nested *s, ptrdiff_t n) {
     const bml_mcmc_nested_config *c = &s->config;
-    int status = bml_mcmc__transform_trials(s, n);
+    int status = bml_mcmc__nested_transform_trials(s, n);
     if (status) return status;
     bml_mcmc__fill(s->trial_log_l, BML_MCMC__NAN, n);
     c->log_likelihood(s->trial_log_l, s->trial_theta, (int)n, (int)s->d, c->user);
@@ -4640,11 +4645,12 @@ static int bml_mcmc__nested_reserve(bml_mcmc_nested *s, ptrdiff_t capacity) {
 }
 
 /* Adds a point born above the threshold to the round under way. */
-static int bml_mcmc__add_point(bml_mcmc_nested *s, const double *cube, const double *theta, double log_l, double tie) {
-    ptrdiff_t at = bml_mcmc__n_points(s) + s->fresh;
+static int bml_mcmc__nested_add_point(bml_mcmc_nested *s, const double *cube, const double *theta, double log_l,
+                                      double tie) {
+    ptrdiff_t at = bml_mcmc__nested_n_points(s) + s->fresh;
     int status = at == s->capacity ? bml_mcmc__nested_reserve(s, at + at / 2 + 1024) : BML_MCMC_OK;
     if (status) return status;
-    double *p = bml_mcmc__point(s, at);
+    double *p = bml_mcmc__nested_point(s, at);
     bml_mcmc__copy(p, cube, s->d);
     bml_mcmc__copy(p + s->d, theta, s->d);
     p += 2 * s->d;
@@ -4693,8 +4699,8 @@ static void bml_mcmc__cut_open(bml_mcmc__region *r, ptrdiff_t k) {
 /* The region's points, wrapped coordinates cut open. */
 static void bml_mcmc__region_place(bml_mcmc__region *r, const bml_mcmc_nested *s) {
     for (ptrdiff_t i = 0; i < r->n; i++)
-        bml_mcmc__copy(r->x + i * r->d, bml_mcmc__point(s, r->index[i]), r->d);
-    bml_mcmc__zero(r->cut, r->d);
+        bml_mcmc__copy(r->x + i * r->d, bml_mcmc__nested_point(s, r->index[i]), r->d);
+    bml_mcmc__clear(r->cut, r->d);
     for (ptrdiff_t k = 0; k < r->d; k++)
         if (s->wrapped[k]) {
             bml_mcmc__cut_open(r, k);
@@ -4716,8 +4722,8 @@ static ptrdiff_t bml_mcmc__scatter(double *mean, double *scatter, const bml_mcmc
     ptrdiff_t d = r->d;
     ptrdiff_t n = 0;
     double *v = r->scratch + 3 * d;
-    bml_mcmc__zero(mean, d);
-    bml_mcmc__zero(scatter, d * d);
+    bml_mcmc__clear(mean, d);
+    bml_mcmc__clear(scatter, d * d);
     for (ptrdiff_t i = 0; i < r->n; i++) {
         if (r->label[i] != c) continue;
         n++;
@@ -4740,7 +4746,7 @@ static int bml_mcmc__region_metric(bml_mcmc__region *r) {
     double few = r->n < 4 * d ? (double)r->n / (4.0 * (double)d) : 1;
     double freedom = r->n > r->n_clusters ? (double)(r->n - r->n_clusters) : 1;
     double *S = r->A;
-    bml_mcmc__zero(r->L, d * d);
+    bml_mcmc__clear(r->L, d * d);
     for (ptrdiff_t c = 0; c < r->n_clusters; c++) {
         bml_mcmc__scatter(r->scratch, S, r, c);
         for (ptrdiff_t i = 0; i < d * d; i++)
@@ -5236,13 +5242,13 @@ static void bml_mcmc__slice_answer(bml_mcmc_nested *s, bml_mcmc__slices *slices,
 }
 
 /* How far chain c came from its start, in units in which independent points have a mean of 1. */
-static void bml_mcmc__jump(bml_mcmc_nested *s, const bml_mcmc__slice *c, const double *x) {
+static void bml_mcmc__nested_jump(bml_mcmc_nested *s, const bml_mcmc__slice *c, const double *x) {
     const bml_mcmc__region *r = &s->region;
     ptrdiff_t d = r->d;
     ptrdiff_t cluster = r->label[c->start];
     const double *A = r->EA + cluster * d * d;
     double *step = r->scratch;
-    double start_log_l = bml_mcmc__log_l(s, r->index[c->start]);
+    double start_log_l = bml_mcmc__nested_log_l(s, r->index[c->start]);
     double below = 0;
     bml_mcmc__difference(step, x, r->x + c->start * d, d);
     for (ptrdiff_t k = 0; k < d; k++) {
@@ -5250,7 +5256,7 @@ static void bml_mcmc__jump(bml_mcmc_nested *s, const bml_mcmc__slice *c, const d
         s->jump[k] += 0.5 * z * z;
     }
     for (ptrdiff_t i = 0; i < r->n; i++) { /* the ranks of the two likelihoods */
-        double l = bml_mcmc__log_l(s, r->index[i]);
+        double l = bml_mcmc__nested_log_l(s, r->index[i]);
         below += (l < c->log_l) + 0.5 * (l == c->log_l);
         below -= (l < start_log_l) + 0.5 * (l == start_log_l);
     }
@@ -5285,7 +5291,7 @@ static void bml_mcmc__grow_sweeps(bml_mcmc__nested_state *now) {
 }
 
 /* After enough chains: do new points remember their start? */
-static void bml_mcmc__check_sweeps(bml_mcmc_nested *s) {
+static void bml_mcmc__nested_check_sweeps(bml_mcmc_nested *s) {
     ptrdiff_t d = s->d;
     double n = (double)s->now.jumps;
     double allowed = 0.1 + 5 / sqrt(n); /* worst of many noisy numbers */
@@ -5303,7 +5309,7 @@ static void bml_mcmc__check_sweeps(bml_mcmc_nested *s) {
     if (!s->config.sweeps && (worst > allowed || mean > 0.1)) {
         bml_mcmc__grow_sweeps(&s->now);
     }
-    bml_mcmc__zero(s->jump, d + 1);
+    bml_mcmc__clear(s->jump, d + 1);
     s->now.jumps = 0;
 }
 
@@ -5339,7 +5345,7 @@ static int bml_mcmc__slice_run(bml_mcmc_nested *s, bml_mcmc__slices *slices) {
     for (;;) {
         ptrdiff_t batch = bml_mcmc__slice_trials(s, slices, steps);
         if (!batch) return BML_MCMC_OK;
-        int status = bml_mcmc__try(s, batch);
+        int status = bml_mcmc__nested_try(s, batch);
         if (!status) {
             status = bml_mcmc__nested_report(s);
         }
@@ -5370,9 +5376,9 @@ static void bml_mcmc__slice_starts(bml_mcmc_nested *s, bml_mcmc__slices *slices)
         r->queue[at] = start;
         c->start = start;
         c->rng = bml_mcmc__numbered_stream(s->config.seed, (int)i, s->now.round);
-        c->log_l = bml_mcmc__log_l(s, r->index[start]);
+        c->log_l = bml_mcmc__nested_log_l(s, r->index[start]);
         bml_mcmc__copy(slices->x + i * d, r->x + start * d, d);
-        bml_mcmc__copy(slices->theta + i * d, bml_mcmc__point(s, r->index[start]) + d, d);
+        bml_mcmc__copy(slices->theta + i * d, bml_mcmc__nested_point(s, r->index[start]) + d, d);
     }
 }
 
@@ -5388,7 +5394,7 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, ptrdiff_t want) {
     slices.v = slices.theta + want * d;
     slices.y = slices.v + want * d;
     slices.chain = (bml_mcmc__slice *)(slices.y + want * d);
-    int status = bml_mcmc__trials(s, want);
+    int status = bml_mcmc__nested_trials(s, want);
     if (!status) {
         bml_mcmc__slice_starts(s, &slices);
     }
@@ -5399,13 +5405,13 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, ptrdiff_t want) {
         bml_mcmc__slice *c = slices.chain + i;
         double *cube = s->region.scratch + 2 * d;
         bml_mcmc__region_cube(cube, slices.x + i * d, &s->region);
-        bml_mcmc__jump(s, c, slices.x + i * d);
-        status = bml_mcmc__add_point(s, cube, slices.theta + i * d, c->log_l, bml_mcmc_rng_uniform(&c->rng));
+        bml_mcmc__nested_jump(s, c, slices.x + i * d);
+        status = bml_mcmc__nested_add_point(s, cube, slices.theta + i * d, c->log_l, bml_mcmc_rng_uniform(&c->rng));
     }
     s->now.slice_chains += (uint64_t)want;
     BML_MCMC_FREE(block);
     if (!status) {
-        bml_mcmc__check_sweeps(s);
+        bml_mcmc__nested_check_sweeps(s);
     }
     return status;
 }
@@ -5424,12 +5430,12 @@ static double bml_mcmc__slice_cost(const bml_mcmc_nested *s) {
 /* n trials from the region; those above the threshold are taken. *hits: how many. */
 static int bml_mcmc__region_points(bml_mcmc_nested *s, ptrdiff_t n, double *hits, bml_mcmc_rng *rng) {
     ptrdiff_t d = s->d;
-    int status = bml_mcmc__trials(s, n);
+    int status = bml_mcmc__nested_trials(s, n);
     *hits = 0;
     if (status) return status;
     ptrdiff_t drawn = bml_mcmc__region_draw(s, n, rng);
     if (drawn) {
-        status = bml_mcmc__try(s, drawn);
+        status = bml_mcmc__nested_try(s, drawn);
     }
     if (!status) {
         status = bml_mcmc__nested_report(s);
@@ -5438,14 +5444,14 @@ static int bml_mcmc__region_points(bml_mcmc_nested *s, ptrdiff_t n, double *hits
         double log_l = s->trial_log_l[i];
         if (!(log_l > s->now.threshold)) continue;
         *hits += 1;
-        status =
-            bml_mcmc__add_point(s, s->trial_cube + i * d, s->trial_theta + i * d, log_l, bml_mcmc_rng_uniform(rng));
+        status = bml_mcmc__nested_add_point(s, s->trial_cube + i * d, s->trial_theta + i * d, log_l,
+                                            bml_mcmc_rng_uniform(rng));
     }
     return status;
 }
 
 /* Slices are under way: would the region be cheaper by now? */
-static int bml_mcmc__probe_region(bml_mcmc_nested *s, double cost, bml_mcmc_rng *rng) {
+static int bml_mcmc__nested_probe_region(bml_mcmc_nested *s, double cost, bml_mcmc_rng *rng) {
     double n = ceil(2 * cost);
     double hits;
     if (n > 1e6) {
@@ -5462,14 +5468,14 @@ static int bml_mcmc__probe_region(bml_mcmc_nested *s, double cost, bml_mcmc_rng 
 }
 
 /* At least `want` new points above the threshold. */
-static int bml_mcmc__refill(bml_mcmc_nested *s, ptrdiff_t want) {
+static int bml_mcmc__nested_refill(bml_mcmc_nested *s, ptrdiff_t want) {
     bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__SHARED, s->now.round);
     int choose = s->config.method == BML_MCMC_NESTED_AUTO;
     double cost = bml_mcmc__slice_cost(s);
     double tried = 0;
     int status = bml_mcmc__nested_report(s);
     if (!status && choose && s->now.method == BML_MCMC_NESTED_SLICE && s->region.n)
-        status = bml_mcmc__probe_region(s, cost, &rng);
+        status = bml_mcmc__nested_probe_region(s, cost, &rng);
     while (!status && s->fresh < want) {
         if (s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) return bml_mcmc__slice_points(s, want - s->fresh);
         double hits;
@@ -5489,37 +5495,37 @@ static int bml_mcmc__refill(bml_mcmc_nested *s, ptrdiff_t want) {
 }
 
 /* Insertion ranks (Fowlie, Handley & Su 2020): of each new point among those that live already, spread over (0,1). */
-static void bml_mcmc__rank(bml_mcmc_nested *s, ptrdiff_t first_survivor) {
+static void bml_mcmc__nested_rank(bml_mcmc_nested *s, ptrdiff_t first_survivor) {
     bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__RANK_STREAM, s->now.round);
-    ptrdiff_t n = bml_mcmc__n_points(s);
+    ptrdiff_t n = bml_mcmc__nested_n_points(s);
     for (ptrdiff_t i = n; i < n + s->fresh; i++) {
-        double l = bml_mcmc__log_l(s, i);
-        double tie = *bml_mcmc__value(s, i, BML_MCMC__TIE);
+        double l = bml_mcmc__nested_log_l(s, i);
+        double tie = *bml_mcmc__nested_value(s, i, BML_MCMC__TIE);
         double below = 0;
         for (ptrdiff_t j = first_survivor; j < s->n_order; j++) {
             const bml_mcmc__key *key = s->order + j;
             below += key->value < l || (key->value == l && key->tie < tie);
         }
         for (ptrdiff_t j = n; j < i; j++) {
-            double other = bml_mcmc__log_l(s, j);
-            below += other < l || (other == l && *bml_mcmc__value(s, j, BML_MCMC__TIE) < tie);
+            double other = bml_mcmc__nested_log_l(s, j);
+            below += other < l || (other == l && *bml_mcmc__nested_value(s, j, BML_MCMC__TIE) < tie);
         }
         below += bml_mcmc_rng_uniform(&rng);
         ptrdiff_t among = s->n_order - first_survivor + i - n + 1;
-        *bml_mcmc__value(s, i, BML_MCMC__RANK) = below / (double)among;
+        *bml_mcmc__nested_value(s, i, BML_MCMC__RANK) = below / (double)among;
     }
 }
 
 /* The first `dead` of the order die: volume, evidence and information by expectation, for the progress line and the
    end. */
-static void bml_mcmc__kill(bml_mcmc_nested *s, ptrdiff_t dead) {
+static void bml_mcmc__nested_kill(bml_mcmc_nested *s, ptrdiff_t dead) {
     bml_mcmc__nested_state *now = &s->now;
     for (ptrdiff_t i = 0; i < dead; i++) {
         double step = 1 / (double)(s->n_order - i);
         double l = s->order[i].value;
         double w = now->log_x + log(-expm1(-step)) + l;
         double before = now->log_z;
-        *bml_mcmc__value(s, s->order[i].index, BML_MCMC__LIVE) = 0;
+        *bml_mcmc__nested_value(s, s->order[i].index, BML_MCMC__LIVE) = 0;
         if (now->pass) continue;
         now->log_x -= step;
         now->log_z = bml_mcmc__log_add(before, w);
@@ -5532,7 +5538,7 @@ static void bml_mcmc__kill(bml_mcmc_nested *s, ptrdiff_t dead) {
 enum { BML_MCMC__NOTHING_ABOVE = -2, BML_MCMC__MORE_FIRST };
 
 /* How many of the order die, and the new threshold; or that more points are needed first, or nothing lies above. */
-static ptrdiff_t bml_mcmc__choose_threshold(bml_mcmc_nested *s, double *t) {
+static ptrdiff_t bml_mcmc__nested_choose_threshold(bml_mcmc_nested *s, double *t) {
     const bml_mcmc__key *order = s->order;
     ptrdiff_t m = s->n_order;
     ptrdiff_t keep = s->K - s->config.replace;
@@ -5554,12 +5560,12 @@ static ptrdiff_t bml_mcmc__choose_threshold(bml_mcmc_nested *s, double *t) {
 }
 
 /* *dead of the order die, and at least *want points must come, above *t. Returns 0 when nothing lies above. */
-static int bml_mcmc__plan_round(bml_mcmc_nested *s, double *t, ptrdiff_t *dead, ptrdiff_t *want) {
+static int bml_mcmc__nested_plan_round(bml_mcmc_nested *s, double *t, ptrdiff_t *dead, ptrdiff_t *want) {
     *t = s->now.low;
     *dead = 0;
     *want = s->K;
     if (!s->n_order) return 1;
-    ptrdiff_t choice = bml_mcmc__choose_threshold(s, t);
+    ptrdiff_t choice = bml_mcmc__nested_choose_threshold(s, t);
     if (choice == BML_MCMC__NOTHING_ABOVE) return 0;
     if (choice == BML_MCMC__MORE_FIRST) {
         *t = s->now.threshold;
@@ -5572,17 +5578,17 @@ static int bml_mcmc__plan_round(bml_mcmc_nested *s, double *t, ptrdiff_t *dead, 
     return 1;
 }
 
-static int bml_mcmc__round_steps(bml_mcmc_nested *s) {
+static int bml_mcmc__nested_round_steps(bml_mcmc_nested *s) {
     bml_mcmc__nested_state *now = &s->now;
     double t;
     ptrdiff_t dead;
     ptrdiff_t want;
     if (!s->lists_good) {
-        bml_mcmc__make_lists(s);
+        bml_mcmc__nested_make_lists(s);
     }
-    bml_mcmc__sort_points(s, s->live, s->n_live);
+    bml_mcmc__nested_sort_points(s, s->live, s->n_live);
     now->round++;
-    if (!bml_mcmc__plan_round(s, &t, &dead, &want)) {
+    if (!bml_mcmc__nested_plan_round(s, &t, &dead, &want)) {
         if (t == -DBL_MAX)
             return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all of %lld points of the prior",
                                   (long long)s->n_order);
@@ -5590,17 +5596,17 @@ static int bml_mcmc__round_steps(bml_mcmc_nested *s) {
         return BML_MCMC_OK;
     }
     now->threshold = t;
-    bml_mcmc__raise_lists(s, t);
+    bml_mcmc__nested_raise_lists(s, t);
     int status = want ? bml_mcmc__region_build(s) : BML_MCMC_OK;
     if (!status) {
-        status = bml_mcmc__refill(s, want);
+        status = bml_mcmc__nested_refill(s, want);
     }
     if (status) return status;
     if (s->n_order) {
-        bml_mcmc__rank(s, dead);
+        bml_mcmc__nested_rank(s, dead);
     }
-    bml_mcmc__kill(s, dead);
-    bml_mcmc__renew_lists(s);
+    bml_mcmc__nested_kill(s, dead);
+    bml_mcmc__nested_renew_lists(s);
     now->n_points += (uint64_t)s->fresh;
     return BML_MCMC_OK;
 }
@@ -5614,11 +5620,11 @@ static double bml_mcmc__planned_error(const bml_mcmc__nested_state *now) {
 }
 
 /* The pass is over when what lives can add nothing that matters; a dynamic pass, at its end. */
-static void bml_mcmc__round_end(bml_mcmc_nested *s) {
+static void bml_mcmc__nested_round_end(bml_mcmc_nested *s) {
     bml_mcmc_nested_progress *p = &s->report;
     bml_mcmc__nested_state *now = &s->now;
     double mean = -DBL_MAX;
-    bml_mcmc__sort_points(s, s->live, s->n_live);
+    bml_mcmc__nested_sort_points(s, s->live, s->n_live);
     double best = s->order[s->n_order - 1].value + now->log_x;
     for (ptrdiff_t i = 0; i < s->n_order; i++)
         mean = bml_mcmc__log_add(mean, s->order[i].value);
@@ -5646,12 +5652,12 @@ static void bml_mcmc__round_end(bml_mcmc_nested *s) {
     p->n_points = (size_t)now->n_points;
 }
 
-static int bml_mcmc__round(bml_mcmc_nested *s) {
+static int bml_mcmc__nested_round(bml_mcmc_nested *s) {
     bml_mcmc__nested_state before = s->now;
     bml_mcmc__copy(s->jump_before, s->jump, s->d + 1);
     s->fresh = 0;
     s->region.n = 0;
-    int status = bml_mcmc__round_steps(s);
+    int status = bml_mcmc__nested_round_steps(s);
     if (status) {
         s->now = before;
         s->lists_good = 0;
@@ -5659,7 +5665,7 @@ static int bml_mcmc__round(bml_mcmc_nested *s) {
         return status;
     }
     s->forgive = 0;
-    bml_mcmc__round_end(s);
+    bml_mcmc__nested_round_end(s);
     uint64_t calls = s->now.evaluations - before.evaluations;
     s->report.efficiency = (double)s->fresh / ((double)calls + 1e-300);
     return bml_mcmc__nested_report(s);
@@ -5682,7 +5688,7 @@ typedef struct bml_mcmc__sorted {
     double *mid;    /* [n] ln of the mean L over the interval above a point in X */
 } bml_mcmc__sorted;
 
-static bml_mcmc__sorted bml_mcmc__sorted_arrays(const bml_mcmc_nested *s) {
+static bml_mcmc__sorted bml_mcmc__nested_sorted_arrays(const bml_mcmc_nested *s) {
     bml_mcmc__sorted a;
     a.n = s->sorted_n;
     a.theta = s->sorted;
@@ -5702,17 +5708,17 @@ static double bml_mcmc__point_volume(const double *step, ptrdiff_t i, ptrdiff_t 
     return below + exp(-step[i]) * above;
 }
 
-static int bml_mcmc__sort_result(bml_mcmc_nested *s) {
-    ptrdiff_t n = bml_mcmc__n_points(s);
+static int bml_mcmc__nested_sort_result(bml_mcmc_nested *s) {
+    ptrdiff_t n = bml_mcmc__nested_n_points(s);
     BML_MCMC_FREE(s->sorted);
     s->sorted = bml_mcmc__doubles(n, s->d + 5);
     if (!s->sorted) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "result");
     s->sorted_n = n;
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     for (ptrdiff_t i = 0; i < n; i++) {
-        const double *p = bml_mcmc__point(s, s->order[i].index);
+        const double *p = bml_mcmc__nested_point(s, s->order[i].index);
         bml_mcmc__copy(a.theta + i * s->d, p + s->d, s->d);
-        a.birth[i] = *bml_mcmc__value(s, i, BML_MCMC__BIRTH);
+        a.birth[i] = *bml_mcmc__nested_value(s, i, BML_MCMC__BIRTH);
         a.log_l[i] = s->order[i].value;
     }
     bml_mcmc__sort_doubles(a.birth, n);
@@ -5729,7 +5735,7 @@ static int bml_mcmc__sort_result(bml_mcmc_nested *s) {
 
 /* The standard deviation of ln Z over simulated shrinkages. weight: ln of the intervals' shares, of which those 50
    below the largest, top, are left out. */
-static double bml_mcmc__simulate_error(const bml_mcmc_nested *s, const bml_mcmc__sorted *a, double top) {
+static double bml_mcmc__nested_simulate_error(const bml_mcmc_nested *s, const bml_mcmc__sorted *a, double top) {
     double sims = 0;
     double sims2 = 0;
     for (int k = 0; k < BML_MCMC__SIMULATIONS; k++) {
@@ -5752,10 +5758,10 @@ static double bml_mcmc__simulate_error(const bml_mcmc_nested *s, const bml_mcmc_
 }
 
 /* Sorts the points, weighs them, and fills *r but for its pointers' uses. */
-static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
-    int status = bml_mcmc__sort_result(s);
+static int bml_mcmc__nested_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+    int status = bml_mcmc__nested_sort_result(s);
     if (status) return status;
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     double top = -BML_MCMC__INF;
     double log_x = 0;
     double z = 0;
@@ -5772,7 +5778,7 @@ static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     for (ptrdiff_t i = 0; i < a.n; i++)
         z += exp(a.weight[i] - top);
     r->log_z = top + log(z);
-    r->log_z_error = bml_mcmc__simulate_error(s, &a, top);
+    r->log_z_error = bml_mcmc__nested_simulate_error(s, &a, top);
     r->information = -r->log_z;
     log_x = 0;
     for (ptrdiff_t i = 0; i < a.n; i++) {
@@ -5788,10 +5794,11 @@ static int bml_mcmc__evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     return BML_MCMC_OK;
 }
 
-/* The result of bml_mcmc__evidence under s->other: the points keep their volumes. The new weights differ from the old
-   by more than the volumes' errors; that part of the error of ln Z is the delta method's for a mean of ratios. */
-static int bml_mcmc__other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+/* The result of bml_mcmc__nested_evidence under s->other: the points keep their volumes. The new weights differ from
+   the old by more than the volumes' errors; that part of the error of ln Z is the delta method's for a mean of ratios.
+   */
+static int bml_mcmc__nested_other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     double *share = a.birth;
     double log_x = 0;
     double top = -BML_MCMC__INF;
@@ -5847,15 +5854,15 @@ static double bml_mcmc__ks_uniform(double *x, ptrdiff_t n) {
 
 /* The whole run at once finds what is always wrong, its pieces of live_points find what is wrong for a while; the
    smaller p-value counts, corrected for the number of looks. */
-static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
-    ptrdiff_t n = bml_mcmc__n_points(s);
+static int bml_mcmc__nested_rank_test(bml_mcmc_nested *s, double *p_value) {
+    ptrdiff_t n = bml_mcmc__nested_n_points(s);
     ptrdiff_t used = 0;
     ptrdiff_t pieces = 0;
     double worst = 1;
     double *x = bml_mcmc__doubles(n + 1, 1);
     if (!x) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "rank test");
     for (ptrdiff_t i = 0; i < n; i++) {
-        double rank = *bml_mcmc__value(s, i, BML_MCMC__RANK);
+        double rank = *bml_mcmc__nested_value(s, i, BML_MCMC__RANK);
         if (rank == rank) {
             x[used++] = rank;
         }
@@ -5882,8 +5889,8 @@ static int bml_mcmc__rank_test(bml_mcmc_nested *s, double *p_value) {
 /* The next dynamic pass covers the part of the run that matters (Higson et al. 2019, eq. 12-14): for the error of ln Z
    the evidence above a point over the number of live points there, for the ESS the weight of the point. Points *first
    to *last have at least a quarter of the most. */
-static void bml_mcmc__plan_range(const bml_mcmc_nested *s, int evidence, ptrdiff_t *first, ptrdiff_t *last) {
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+static void bml_mcmc__nested_plan_range(const bml_mcmc_nested *s, int evidence, ptrdiff_t *first, ptrdiff_t *last) {
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     double most = 0;
     *first = a.n;
     *last = 0;
@@ -5907,10 +5914,10 @@ static void bml_mcmc__plan_range(const bml_mcmc_nested *s, int evidence, ptrdiff
 
 /* The error of ln Z as the pass climbs: of its variance, sum (evidence above)^2/n_i^2, the part below the threshold is
    taken by n_i + K points instead of n_i. */
-static void bml_mcmc__plan_errors(bml_mcmc_nested *s, const bml_mcmc_nested_result *r, ptrdiff_t first,
-                                  ptrdiff_t last) {
+static void bml_mcmc__nested_plan_errors(bml_mcmc_nested *s, const bml_mcmc_nested_result *r, ptrdiff_t first,
+                                         ptrdiff_t last) {
     bml_mcmc__nested_state *now = &s->now;
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     double all = 0;
     double above = 1;
     double gain = 0;
@@ -5930,20 +5937,20 @@ static void bml_mcmc__plan_errors(bml_mcmc_nested *s, const bml_mcmc_nested_resu
     }
 }
 
-static void bml_mcmc__plan_pass(bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
+static void bml_mcmc__nested_plan_pass(bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
     bml_mcmc__nested_state *now = &s->now;
     int evidence = s->config.error > 0 && !(r->log_z_error <= s->config.error);
     ptrdiff_t first;
     ptrdiff_t last;
-    bml_mcmc__plan_range(s, evidence, &first, &last);
+    bml_mcmc__nested_plan_range(s, evidence, &first, &last);
     now->low = first > 0 && first < s->sorted_n ? r->log_likelihood[first - 1] : -BML_MCMC__INF;
     if (first > 0 && now->low < -DBL_MAX) {
         now->low = -DBL_MAX;
     }
     now->high = r->log_likelihood[last];
-    bml_mcmc__plan_errors(s, r, first, last);
-    for (ptrdiff_t i = 0; i < bml_mcmc__n_points(s); i++)
-        *bml_mcmc__value(s, i, BML_MCMC__LIVE) = 0;
+    bml_mcmc__nested_plan_errors(s, r, first, last);
+    for (ptrdiff_t i = 0; i < bml_mcmc__nested_n_points(s); i++)
+        *bml_mcmc__nested_value(s, i, BML_MCMC__LIVE) = 0;
     now->pass++;
     now->pass_over = 0;
     now->threshold = now->low;
@@ -6033,20 +6040,20 @@ BML_MCMC_DEF int(bml_mcmc_nested_create)(bml_mcmc_nested **s, const bml_mcmc_nes
     if (why) {
         why[0] = 0;
     }
-    if (!s) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    if (!s) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
     *s = NULL;
-    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    if (!config) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
     memset(&draft, 0, sizeof draft);
     draft.config = *config;
     int status = bml_mcmc__nested_resolve(&draft);
-    if (status) return bml_mcmc__refuse(why, status, draft.message);
+    if (status) return bml_mcmc__say(why, status, draft.message);
     draft.d = draft.config.n_dim;
     draft.K = draft.config.live_points;
     draft.row = 2 * draft.d + BML_MCMC__EXTRA;
     draft.region.d = draft.d;
     draft.region.most = 2 * draft.K > 1000 ? 2 * draft.K : 1000;
     double *block = bml_mcmc__doubles(bml_mcmc__nested_layout(&draft, NULL), 1);
-    if (!block) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    if (!block) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
     bml_mcmc_nested *made = (bml_mcmc_nested *)block;
     *made = draft;
     bml_mcmc__nested_layout(made, block);
@@ -6094,26 +6101,26 @@ BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
                                   "%llu evaluations made; the live points could still hold %.3g of the evidence",
                                   (unsigned long long)s->now.evaluations, s->now.remaining);
         if (s->now.pass_over) {
-            bml_mcmc__plan_pass(s, &r);
+            bml_mcmc__nested_plan_pass(s, &r);
         }
-        int status = bml_mcmc__round(s);
+        int status = bml_mcmc__nested_round(s);
         if (status) return status;
     }
 }
 
 /* The result's numbers, and its arrays in s->sorted. */
-static int bml_mcmc__weigh(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
+static int bml_mcmc__nested_weigh(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     memset(r, 0, sizeof *r);
     if (!s->now.n_points) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no round has been made");
-    bml_mcmc__sort_points(s, NULL, bml_mcmc__n_points(s));
+    bml_mcmc__nested_sort_points(s, NULL, bml_mcmc__nested_n_points(s));
     if (s->order[s->n_order - 1].value == -DBL_MAX)
         return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points so far");
-    int status = bml_mcmc__evidence(s, r);
+    int status = bml_mcmc__nested_evidence(s, r);
     if (!status && s->other) {
-        status = bml_mcmc__other_evidence(s, r);
+        status = bml_mcmc__nested_other_evidence(s, r);
     }
     if (!status) {
-        status = bml_mcmc__rank_test(s, &r->rank_p);
+        status = bml_mcmc__nested_rank_test(s, &r->rank_p);
     }
     return status;
 }
@@ -6121,9 +6128,9 @@ static int bml_mcmc__weigh(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
 BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     if (!s || !r) return BML_MCMC_BAD_ARGUMENT;
     const bml_mcmc_nested_config *c = &s->config;
-    int status = bml_mcmc__weigh(s, r);
+    int status = bml_mcmc__nested_weigh(s, r);
     if (status) return status;
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     int error_reached = !(c->error > 0) || r->log_z_error <= c->error;
     r->rank_ok = r->rank_p >= 0.001;
     r->remaining = s->now.remaining;
@@ -6193,9 +6200,9 @@ BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double 
 }
 
 /* Parameter k from the weighted points. s->order has room for all of them, and serves no more. */
-static void bml_mcmc__weighted_column(bml_mcmc_summary *out, bml_mcmc_nested *s, ptrdiff_t k) {
+static void bml_mcmc__nested_weighted_column(bml_mcmc_summary *out, bml_mcmc_nested *s, ptrdiff_t k) {
     static const double quantile[3] = {0.5, 0.15865525393145705, 0.8413447460685429};
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     bml_mcmc__key *key = s->order;
     double value[3] = {0, 0, 0};
     double sum2 = 0;
@@ -6230,7 +6237,7 @@ BML_MCMC_DEF int bml_mcmc_nested_summary(bml_mcmc_nested *s, bml_mcmc_summary *o
     int status = out ? bml_mcmc_nested_get_result(s, &r) : BML_MCMC_BAD_ARGUMENT;
     if (status) return status;
     for (ptrdiff_t k = 0; k < s->d; k++) {
-        bml_mcmc__weighted_column(out + k, s, k);
+        bml_mcmc__nested_weighted_column(out + k, s, k);
         out[k].ess = out[k].ess_bulk = out[k].ess_tail = r.ess;
     }
     return BML_MCMC_OK;
@@ -6276,20 +6283,20 @@ static ptrdiff_t bml_mcmc__check_layout(bml_mcmc__check *c, double *base, double
 }
 
 /* c->y = equally weighted points of the result, in the coordinates of the check (systematic resampling). */
-static void bml_mcmc__check_points(bml_mcmc__check *c, const bml_mcmc_nested *s) {
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+static void bml_mcmc__nested_check_points(bml_mcmc__check *c, const bml_mcmc_nested *s) {
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     ptrdiff_t j = 0;
     double sum = a.weight[0];
     for (ptrdiff_t i = 0; i < c->fit.n; i++) {
         while (j < a.n - 1 && sum < ((double)i + 0.5) / (double)c->fit.n)
             sum += a.weight[++j];
-        const double *cube = bml_mcmc__point(s, s->order[j].index);
+        const double *cube = bml_mcmc__nested_point(s, s->order[j].index);
         for (ptrdiff_t k = 0; k < s->d; k++)
             c->y[i * s->d + k] = bml_mcmc__phi_inverse(bml_mcmc__clamp(cube[k], 1e-15, 1 - 1e-15));
     }
 }
 
-static int bml_mcmc__check_fit(bml_mcmc__check *c, const bml_mcmc_nested *s) {
+static int bml_mcmc__nested_check_fit(bml_mcmc__check *c, const bml_mcmc_nested *s) {
     bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__CHECK_STREAM, 0);
     double d = (double)s->d;
     double nu = BML_MCMC__DOF;
@@ -6297,7 +6304,7 @@ static int bml_mcmc__check_fit(bml_mcmc__check *c, const bml_mcmc_nested *s) {
     c->fit.move.kind = BML_MCMC_MIXTURE;
     c->fit.move.scale = 1;
     c->fit.move.count = (int)bml_mcmc__clamp_int(c->fit.n / (25 * s->d), 1, BML_MCMC_MAX_COUNT);
-    bml_mcmc__check_points(c, s);
+    bml_mcmc__nested_check_points(c, s);
     if (!bml_mcmc__fit_mixture(&c->fit, &rng)) return 0;
     c->log_norm = bml_mcmc__log_gamma(0.5 * (nu + d)) - bml_mcmc__log_gamma(0.5 * nu);
     c->log_norm -= 0.5 * d * log(nu * 3.141592653589793) + c->fit.log_det;
@@ -6345,14 +6352,14 @@ static double bml_mcmc__check_error(const bml_mcmc__check *c) {
 }
 
 /* Batches of fresh draws until the error is half of the run's, or `most` are made. */
-static int bml_mcmc__check_run(bml_mcmc__check *c, bml_mcmc_nested *s, double wanted, double most) {
+static int bml_mcmc__nested_check_run(bml_mcmc__check *c, bml_mcmc_nested *s, double wanted, double most) {
     double log_ratio[BML_MCMC__CHECK_BATCH];
-    int status = bml_mcmc__trials(s, BML_MCMC__CHECK_BATCH);
+    int status = bml_mcmc__nested_trials(s, BML_MCMC__CHECK_BATCH);
     for (uint64_t batch = 1; !status && c->draws < most; batch++) {
         bml_mcmc_rng rng = bml_mcmc__numbered_stream(s->config.seed, BML_MCMC__CHECK_STREAM, batch);
         for (ptrdiff_t i = 0; i < BML_MCMC__CHECK_BATCH; i++)
             bml_mcmc__check_draw(c, s->trial_cube + i * s->d, log_ratio + i, &rng);
-        status = bml_mcmc__try(s, BML_MCMC__CHECK_BATCH);
+        status = bml_mcmc__nested_try(s, BML_MCMC__CHECK_BATCH);
         for (ptrdiff_t i = 0; i < BML_MCMC__CHECK_BATCH && !status; i++)
             bml_mcmc__check_add(c, log_ratio[i] + s->trial_log_l[i]);
         int enough = c->draws >= BML_MCMC__CHECK_LEAST && bml_mcmc__check_ess(c) >= BML_MCMC__CHECK_ESS;
@@ -6362,7 +6369,7 @@ static int bml_mcmc__check_run(bml_mcmc__check *c, bml_mcmc_nested *s, double wa
 }
 
 /* The check's numbers in *v; the sampler's counts stay as they were. */
-static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
+static int bml_mcmc__nested_check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
     bml_mcmc__check c;
     bml_mcmc__nested_state before = s->now;
     memset(&c, 0, sizeof c);
@@ -6374,8 +6381,8 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
     bml_mcmc__check_layout(&c, block, most);
     int status = BML_MCMC_OK;
-    if (bml_mcmc__check_fit(&c, s)) {
-        status = bml_mcmc__check_run(&c, s, 0.5 * r->log_z_error, most);
+    if (bml_mcmc__nested_check_fit(&c, s)) {
+        status = bml_mcmc__nested_check_run(&c, s, 0.5 * r->log_z_error, most);
     }
     s->now = before;
     v->check_evaluations = (uint64_t)c.draws;
@@ -6389,11 +6396,12 @@ static int bml_mcmc__check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested *s, con
     return status;
 }
 
-/* ln Z of the run and of the check; correlation of new points with their start. Points that remember are fewer than they
-   seem, and the run's error is that of independent ones: then the run stands only if a check that can be trusted
+/* ln Z of the run and of the check; correlation of new points with their start. Points that remember are fewer than
+   they seem, and the run's error is that of independent ones: then the run stands only if a check that can be trusted
    confirms it. Few effective draws leave mass out and so err downwards: that they find more than the run is evidence
    all the same. */
-static void bml_mcmc__judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested *s, const bml_mcmc_nested_result *r) {
+static void bml_mcmc__nested_judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested *s,
+                                            const bml_mcmc_nested_result *r) {
     double difference = v->check_log_z - r->log_z;
     double rounding = 1 / (double)s->K; /* of the trapezoid rule */
     double error =
@@ -6413,27 +6421,28 @@ static void bml_mcmc__judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_nested 
         bml_mcmc__mend_commas(reason->text);
     }
     if (!checked && !more && !(v->check_ess >= BML_MCMC__CHECK_ESS))
-        bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0, "fresh draws could not check ln Z: their effective number is",
-                      v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_UNCHECKED, 0,
+                             "fresh draws could not check ln Z: their effective number is",
+                             v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
     else if (!checked && !more)
-        bml_mcmc__say(v, BML_MCMC_REASON_UNCHECKED, 0,
-                      "fresh draws could not check ln Z: the Pareto shape of their largest weights is", v->check_pareto,
-                      BML_MCMC__CHECK_PARETO);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_UNCHECKED, 0,
+                             "fresh draws could not check ln Z: the Pareto shape of their largest weights is",
+                             v->check_pareto, BML_MCMC__CHECK_PARETO);
     if (remembers)
-        bml_mcmc__say(v, BML_MCMC_REASON_CORRELATION, !checked,
-                      "new points remember where their slices began: their correlation is", r->sweep_correlation,
-                      BML_MCMC__MEMORY);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_CORRELATION, !checked,
+                             "new points remember where their slices began: their correlation is", r->sweep_correlation,
+                             BML_MCMC__MEMORY);
 }
 
 /* The posterior at the walls of the cube; wrapped coordinates have none. */
 static void bml_mcmc__nested_edges(bml_mcmc_verdict *v, const bml_mcmc_nested *s) {
-    bml_mcmc__sorted a = bml_mcmc__sorted_arrays(s);
+    bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     const bml_mcmc_prior *prior = s->config.prior;
     for (ptrdiff_t k = 0; k < s->d; k++) {
         double mass[2] = {0, 0};
         if (s->wrapped[k]) continue;
         for (ptrdiff_t i = 0; i < a.n; i++) {
-            double place = bml_mcmc__point(s, s->order[i].index)[k];
+            double place = bml_mcmc__nested_point(s, s->order[i].index)[k];
             if (prior) {
                 place = bml_mcmc__prior_place(prior, k, a.theta + i * s->d);
             }
@@ -6461,24 +6470,24 @@ BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s
     int status = bml_mcmc_nested_get_result(s, &r);
     int check = !s->other && s->config.check_evidence != BML_MCMC_UNCHECKED;
     if (!status && check) {
-        status = bml_mcmc__check_evidence(v, s, &r);
+        status = bml_mcmc__nested_check_evidence(v, s, &r);
     }
     if (status) return v->status = status;
     v->ess_bulk = v->ess_tail = r.ess;
     if (!r.converged)
-        bml_mcmc__say(v, BML_MCMC_REASON_UNFINISHED, 1,
-                      "the run has not reached its error, its ESS or its end: the share of the live points is",
-                      r.remaining, s->config.remaining);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_UNFINISHED, 1,
+                             "the run has not reached its error, its ESS or its end: the share of the live points is",
+                             r.remaining, s->config.remaining);
     if (!r.rank_ok)
-        bml_mcmc__say(v, BML_MCMC_REASON_RANK, 1,
-                      "new points did not fall evenly among the live ones: the insertion-rank p-value is", r.rank_p,
-                      0.001);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_RANK, 1,
+                             "new points did not fall evenly among the live ones: the insertion-rank p-value is",
+                             r.rank_p, 0.001);
     if (!(r.ess >= 100)) {
-        bml_mcmc__say(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
     }
     bml_mcmc__nested_edges(v, s);
     if (check) {
-        bml_mcmc__judge_evidence(v, s, &r);
+        bml_mcmc__nested_judge_evidence(v, s, &r);
     }
     bml_mcmc__say_nans(v, s->now.nans);
     s->message[0] = 0;
@@ -6510,14 +6519,14 @@ static ptrdiff_t bml_mcmc__nested_words(const bml_mcmc_nested *s, ptrdiff_t n_po
 }
 
 BML_MCMC_DEF size_t bml_mcmc_nested_save_size(const bml_mcmc_nested *s) {
-    return s && s->now.n_points ? 8 * (size_t)bml_mcmc__nested_words(s, bml_mcmc__n_points(s)) : 0;
+    return s && s->now.n_points ? 8 * (size_t)bml_mcmc__nested_words(s, bml_mcmc__nested_n_points(s)) : 0;
 }
 
 BML_MCMC_DEF int bml_mcmc_nested_save(bml_mcmc_nested *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
     if (!s) return BML_MCMC_BAD_ARGUMENT;
-    ptrdiff_t n = bml_mcmc__n_points(s);
+    ptrdiff_t n = bml_mcmc__nested_n_points(s);
     ptrdiff_t words = n ? bml_mcmc__nested_words(s, n) : 0;
     bml_mcmc__nested_fingerprint(fixed, s);
     int status = bml_mcmc__save_head(s->message, &at, size, words, fixed, n);
@@ -6569,7 +6578,7 @@ static int bml_mcmc__nested_check_saved(bml_mcmc_nested *s, const unsigned char 
     double *p = bml_mcmc__doubles(s->row + m, 1);
     if (!p) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)n);
     double *saved = p + s->row;
-    int status = bml_mcmc__trials(s, m);
+    int status = bml_mcmc__nested_trials(s, m);
     bml_mcmc__get(&now, &at, bml_mcmc__now_words);
     bml_mcmc__get(p, &at, d + 1);
     if (!status && !(bml_mcmc__state_sane(&now, n) && bml_mcmc__all_finite(p, d + 1)))
@@ -6586,7 +6595,7 @@ static int bml_mcmc__nested_check_saved(bml_mcmc_nested *s, const unsigned char 
     bml_mcmc__nested_state before = s->now;
     int forgive = s->forgive;
     if (!status) {
-        status = bml_mcmc__try(s, taken);
+        status = bml_mcmc__nested_try(s, taken);
     }
     s->now = before;
     s->forgive = forgive;
@@ -6634,19 +6643,20 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
 /* >> importance: densities
    In the unit cube, where the prior is 1. A density q is a mixture of t densities, fitted as that of the ensemble's
    moves, times an acceptance a between `floor` and 1: a draw of the mixture is kept with probability a. The share kept,
-   C = mean of a over all tries, is known as well as wanted, for tries cost no likelihood: q = mixture a/C. The acceptance
-   follows a regression of the power of the likelihood, a = exp(regression - ln mixture - level), so that q is nearly
-   proportional to it where the regression is good, and the floor keeps a tenth of the draws for the mixture alone, so
-   that weights stay bounded where it is not (rejection control, Liu, Chen & Wong 1998, JASA 93, 1022).
+   C = mean of a over all tries, is known as well as wanted, for tries cost no likelihood: q = mixture a/C. The
+   acceptance follows a regression of the power of the likelihood, a = exp(regression - ln mixture - level), so that q
+   is nearly proportional to it where the regression is good, and the floor keeps a tenth of the draws for the mixture
+   alone, so that weights stay bounded where it is not (rejection control, Liu, Chen & Wong 1998, JASA 93, 1022).
 
-   A coordinate x whose points have far heavier tails than a normal's is first drawn in, y = w asinh((x - c)/w) with c their
-   median and w such that y is nearest to a normal: a Cauchy's tails become exponential, and products of such no longer
-   reach out along the axes. dy/dx = 1/sqrt(1 + ((x - c)/w)^2).
+   A coordinate x whose points have far heavier tails than a normal's is first drawn in, y = w asinh((x - c)/w) with c
+   their median and w such that y is nearest to a normal: a Cauchy's tails become exponential, and products of such no
+   longer reach out along the axes. dy/dx = 1/sqrt(1 + ((x - c)/w)^2).
 
-   The regression is -sum of squares of functions of the coordinates z in which the mixture's points have unit covariance
-   and of their products z_i z_j, whitened once more: linear ones and a hidden layer. What a Gaussian likelihood measures
-   is such a sum; a thin curved sheet has one small direction in the space of products, which whitening makes as wide as
-   the others; and beyond what it has learned it falls. Far below the posterior its target is drawn in to -25. */
+   The regression is -sum of squares of functions of the coordinates z in which the mixture's points have unit
+   covariance and of their products z_i z_j, whitened once more: linear ones and a hidden layer. What a Gaussian
+   likelihood measures is such a sum; a thin curved sheet has one small direction in the space of products, which
+   whitening makes as wide as the others; and beyond what it has learned it falls. Far below the posterior its target is
+   drawn in to -25. */
 
 enum { BML_MCMC__IMP_MOST_DIM = 32 };
 enum { BML_MCMC__IMP_HIDDEN = 32 };
@@ -6770,7 +6780,7 @@ static void bml_mcmc__imp_side_by_side(bml_mcmc__imp_density *q) {
     ptrdiff_t n = (ptrdiff_t)q->number[BML_MCMC__IMP_COMPONENTS];
     double *row = q->fast;
     double top = -BML_MCMC__INF;
-    bml_mcmc__zero(q->fast, (d * (d + 1) / 2 + d + 1) * K);
+    bml_mcmc__clear(q->fast, (d * (d + 1) / 2 + d + 1) * K);
     for (ptrdiff_t i = 0; i < d; i++, row += K)
         for (ptrdiff_t j = 0; j <= i; j++, row += K)
             for (ptrdiff_t k = 0; k < n; k++) {
@@ -6785,8 +6795,8 @@ static void bml_mcmc__imp_side_by_side(bml_mcmc__imp_density *q) {
     q->number[BML_MCMC__IMP_TOP] = top;
 }
 
-/* As bml_mcmc__mixture_log_q, all components at once. (1 + r^2/(nu s^2))^-((nu + d)/2) by products: no logarithm, and for
-   even d no root. Where all of them vanish, the slow way. */
+/* As bml_mcmc__mixture_log_q, all components at once. (1 + r^2/(nu s^2))^-((nu + d)/2) by products: no logarithm, and
+   for even d no root. Where all of them vanish, the slow way. */
 static double bml_mcmc__imp_log_mixture(const bml_mcmc__imp_density *q, const double *z, double *scratch) {
     enum { K = BML_MCMC__MAX_COMPONENTS };
     double r2[K] = {0};
@@ -6896,8 +6906,8 @@ static double bml_mcmc__imp_regression(const bml_mcmc__imp_density *q, const dou
     return (double)bml_mcmc__imp_network(&l, q->network, psi, q->m);
 }
 
-/* ln density, but for a constant, that a normal fitted to drawn-in points gives the points x[n] themselves, each; width 0:
-   as they are. */
+/* ln density, but for a constant, that a normal fitted to drawn-in points gives the points x[n] themselves, each; width
+   0: as they are. */
 static double bml_mcmc__imp_normality(const double *x, ptrdiff_t n, double centre, double width) {
     double sum = 0;
     double square = 0;
@@ -6916,8 +6926,8 @@ static double bml_mcmc__imp_normality(const double *x, ptrdiff_t n, double centr
     return log_slope / (double)n - 0.5 * log(square / (double)n - mean * mean);
 }
 
-/* Which coordinates of x[n][d] are to be drawn in, and how far: width by maximum likelihood (as Box & Cox 1964, J. R. Stat.
-   Soc. B 26, 211, choose theirs). work[n]. */
+/* Which coordinates of x[n][d] are to be drawn in, and how far: width by maximum likelihood (as Box & Cox 1964, J. R.
+   Stat. Soc. B 26, 211, choose theirs). work[n]. */
 static void bml_mcmc__imp_find_tails(bml_mcmc__imp_density *q, const double *x, ptrdiff_t n, double *work) {
     const ptrdiff_t every = 1 + n / BML_MCMC__IMP_JUDGED;
     const ptrdiff_t m = (n + every - 1) / every;
@@ -7121,12 +7131,12 @@ static int bml_mcmc__imp_whiten(bml_mcmc__imp_density *q, const double *z, ptrdi
 }
 
 /* >> importance: points
-   Stage 0 draws from the prior. Each later stage fits a density to the power b of the likelihood for which the points so
-   far have enough effective samples (annealed importance sampling by adaptive mixtures: Cappe et al. 2008, Stat. Comput.
-   18, 447), weighs them by L^b over the sum of all densities that are still kept (the balance heuristic of Veach &
-   Guibas 1995), and draws from it. At b = 1 a few Markov chains begin at points drawn by weight and go through the tips
-   that the densities miss; their places join what the mixture is fitted to, and their trials what the regression
-   learns. */
+   Stage 0 draws from the prior. Each later stage fits a density to the power b of the likelihood for which the points
+   so far have enough effective samples (annealed importance sampling by adaptive mixtures: Cappe et al. 2008, Stat.
+   Comput. 18, 447), weighs them by L^b over the sum of all densities that are still kept (the balance heuristic of
+   Veach & Guibas 1995), and draws from it. At b = 1 a few Markov chains begin at points drawn by weight and go through
+   the tips that the densities miss; their places join what the mixture is fitted to, and their trials what the
+   regression learns. */
 
 enum { BML_MCMC__IMP_WINDOW = 9 };   /* slots of densities: eight that points are drawn from, and the next one's */
 enum { BML_MCMC__IMP_CHAINS = 200 }; /* even */
@@ -7371,7 +7381,7 @@ static int bml_mcmc__imp_look(bml_mcmc_importance *s, const bml_mcmc__imp_densit
 static int bml_mcmc__imp_log_kept(bml_mcmc_importance *s, double *out, const bml_mcmc__imp_density *q, const double *x,
                                   ptrdiff_t stride, ptrdiff_t n) {
     int status = BML_MCMC_OK;
-    bml_mcmc__zero(out, n);
+    bml_mcmc__clear(out, n);
     for (ptrdiff_t from = 0; from < n && q->number[BML_MCMC__IMP_COMPONENTS] > 0 && !status;) {
         ptrdiff_t count = bml_mcmc__clamp_int(n - from, 0, BML_MCMC__IMP_BLOCK);
         for (ptrdiff_t i = 0; i < count; i++)
@@ -7544,8 +7554,8 @@ static double bml_mcmc__imp_cut_weights(bml_mcmc__imp_weights *w, double ess) {
     return 1 / square;
 }
 
-/* Roots of the weights, until they have `wanted` effective samples: walkers that begin at few places never leave the plane
-   that these span. */
+/* Roots of the weights, until they have `wanted` effective samples: walkers that begin at few places never leave the
+   plane that these span. */
 static void bml_mcmc__imp_spread_weights(bml_mcmc__imp_weights *w, double wanted) {
     double *weight = w->weight;
     for (int halvings = 0; halvings < 10; halvings++) {
@@ -7627,8 +7637,9 @@ static int bml_mcmc__imp_learn(bml_mcmc_importance *s, bml_mcmc__imp_density *q,
     return missing ? bml_mcmc__imp_no_memory(s) : BML_MCMC_OK;
 }
 
-/* The level above which a draw is always kept: what nearly all of the posterior's points x[n][d] lie below, but low enough that
-   some hundredth of all tries are kept; then the floor. Without points to go by, everything in the cube is kept. */
+/* The level above which a draw is always kept: what nearly all of the posterior's points x[n][d] lie below, but low
+   enough that some hundredth of all tries are kept; then the floor. Without points to go by, everything in the cube is
+   kept. */
 static int bml_mcmc__imp_tune(bml_mcmc_importance *s, bml_mcmc__imp_density *q, const double *x, ptrdiff_t n,
                               bml_mcmc_rng *rng) {
     enum { PILOT = BML_MCMC__IMP_PILOT };
@@ -7714,7 +7725,7 @@ static int bml_mcmc__imp_fit(bml_mcmc_importance *s, const bml_mcmc__imp_weights
     double *x = bml_mcmc__doubles(n + chains, d);
     double mean = 0;
     if (!x) return bml_mcmc__imp_no_memory(s);
-    bml_mcmc__zero(q.number, q.size);
+    bml_mcmc__clear(q.number, q.size);
     for (ptrdiff_t i = 0; i < w->n; i++)
         mean += w->weight[i] > 0 ? w->weight[i] * w->log_l[i] : 0;
     bml_mcmc__imp_resample(x, d, n, s, w);
@@ -8049,7 +8060,7 @@ static int bml_mcmc__imp_guided_stage(bml_mcmc_importance *s, const bml_mcmc__im
     ptrdiff_t n = BML_MCMC__IMP_RECORD;
     double *x = bml_mcmc__doubles(2 * n, s->d);
     if (!x) return bml_mcmc__imp_no_memory(s);
-    bml_mcmc__zero(q.number, q.size);
+    bml_mcmc__clear(q.number, q.size);
     int status = bml_mcmc__imp_record(x, s, w, 1, &rng);
     if (!status) {
         status = bml_mcmc__imp_record(x + n * s->d, s, w, BML_MCMC__IMP_WARM, &rng);
@@ -8278,14 +8289,14 @@ BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml
     char nowhere[BML_MCMC_MESSAGE];
     if (!why) why = nowhere;
     why[0] = 0;
-    if (!out) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "s is missing");
+    if (!out) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
     *out = NULL;
-    if (!config) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    if (!config) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "there is no configuration");
     bml_mcmc_importance_config resolved = *config;
     int status = bml_mcmc__imp_check(&resolved, why);
     if (status) return status;
     bml_mcmc_importance *s = (bml_mcmc_importance *)BML_MCMC_MALLOC(sizeof *s);
-    if (!s) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, "");
+    if (!s) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, "");
     memset(s, 0, sizeof *s);
     s->config = resolved;
     s->d = resolved.n_dim;
@@ -8294,7 +8305,7 @@ BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml
     s->block = bml_mcmc__doubles(room + BML_MCMC__IMP_BLOCK * (2 * s->d + 2), 1);
     if (!s->block) {
         bml_mcmc_importance_free(s);
-        return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, "");
+        return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, "");
     }
     s->density = s->block;
     s->chain = s->density + BML_MCMC__IMP_WINDOW * s->density_size;
@@ -8370,7 +8381,8 @@ static int bml_mcmc__imp_strays(bml_mcmc_importance_result *r, bml_mcmc_importan
     return status;
 }
 
-/* By how much the weights of the Pareto shape exceed the next smaller one, of keys sorted ascending with their shares. */
+/* By how much the weights of the Pareto shape exceed the next smaller one, of keys sorted ascending with their shares.
+   */
 static double bml_mcmc__imp_tail(const bml_mcmc__key *key, ptrdiff_t n) {
     ptrdiff_t m = (ptrdiff_t)fmin(0.2 * (double)n, 3 * sqrt((double)n));
     double excess = 0;
@@ -8574,29 +8586,32 @@ BML_MCMC_DEF int bml_mcmc_importance_verdict(bml_mcmc_verdict *v, bml_mcmc_impor
     v->check_log_z_error = r.log_z_error;
     v->check_pareto = r.pareto;
     if (!r.converged)
-        bml_mcmc__say(v, BML_MCMC_REASON_UNFINISHED, 1,
-                      "the effective samples or the error wanted were not reached: the samples are", r.ess,
-                      s->config.min_ess);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_UNFINISHED, 1,
+                             "the effective samples or the error wanted were not reached: the samples are", r.ess,
+                             s->config.min_ess);
     if (!(r.ess >= 100)) {
-        bml_mcmc__say(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
     }
     double hidden = fmin(s->config.error, BML_MCMC__IMP_TAIL);
     if (!(r.pareto < BML_MCMC__CHECK_PARETO || r.tail < hidden))
-        bml_mcmc__say(v, BML_MCMC_REASON_PARETO, 1,
-                      "a few draws outweigh the others, so that mass is missed: the Pareto shape of the weights is",
-                      r.pareto, BML_MCMC__CHECK_PARETO);
+        bml_mcmc__add_reason(
+            v, BML_MCMC_REASON_PARETO, 1,
+            "a few draws outweigh the others, so that mass is missed: the Pareto shape of the weights is", r.pareto,
+            BML_MCMC__CHECK_PARETO);
     double efficiency = r.ess / (double)r.n_points;
     if (!(efficiency >= BML_MCMC__IMP_POOR))
-        bml_mcmc__say(v, BML_MCMC_REASON_PARETO, 1,
-                      "the density fits poorly, so that its error says little: effective samples for each draw are",
-                      efficiency, BML_MCMC__IMP_POOR);
+        bml_mcmc__add_reason(
+            v, BML_MCMC_REASON_PARETO, 1,
+            "the density fits poorly, so that its error says little: effective samples for each draw are", efficiency,
+            BML_MCMC__IMP_POOR);
     if (!(r.largest_weight <= BML_MCMC__IMP_HEAVY))
-        bml_mcmc__say(v, BML_MCMC_REASON_PARETO, 1, "one draw holds a share of the posterior of", r.largest_weight,
-                      BML_MCMC__IMP_HEAVY);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_PARETO, 1, "one draw holds a share of the posterior of",
+                             r.largest_weight, BML_MCMC__IMP_HEAVY);
     if (!(r.strays <= r.strays_allowed))
-        bml_mcmc__say(v, BML_MCMC_REASON_STRAYS, 1,
-                      "Markov chains find mass that the draws miss: the share of chains where they have 1 % of it is",
-                      r.strays, r.strays_allowed);
+        bml_mcmc__add_reason(
+            v, BML_MCMC_REASON_STRAYS, 1,
+            "Markov chains find mass that the draws miss: the share of chains where they have 1 % of it is", r.strays,
+            r.strays_allowed);
     bml_mcmc__imp_edges(v, s, &r);
     s->message[0] = 0;
     return v->status;
@@ -9183,8 +9198,8 @@ static void bml_mcmc__new_mass_matrix(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c)
     }
     for (ptrdiff_t i = 0; i < d && !s->dense; i++)
         c->L[i] = sqrt(c->L[i]);
-    bml_mcmc__zero(c->mean, d);
-    bml_mcmc__zero(c->M2, m);
+    bml_mcmc__clear(c->mean, d);
+    bml_mcmc__clear(c->M2, m);
     c->k.window = 0;
     c->k.need_step = 1;
 }
@@ -9511,18 +9526,18 @@ BML_MCMC_DEF int(bml_mcmc_nuts_create)(bml_mcmc_nuts **s, const bml_mcmc_nuts_co
     if (why) {
         why[0] = 0;
     }
-    if (!s) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    if (!s) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
     *s = NULL;
-    if (!config) return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    if (!config) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
     memset(&draft, 0, sizeof draft);
     draft.config = *config;
     int status = bml_mcmc__nuts_resolve(&draft);
-    if (status) return bml_mcmc__refuse(why, status, draft.message);
+    if (status) return bml_mcmc__say(why, status, draft.message);
     draft.d = draft.config.n_dim;
     draft.C = draft.config.n_chains;
     draft.dense = draft.config.metric == BML_MCMC_DENSE;
     double *block = bml_mcmc__doubles(bml_mcmc__nuts_layout(&draft, NULL), 1);
-    if (!block) return bml_mcmc__refuse(why, BML_MCMC_NO_MEMORY, NULL);
+    if (!block) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
     bml_mcmc_nuts *made = (bml_mcmc_nuts *)block;
     *made = draft;
     bml_mcmc__nuts_layout(made, block);
@@ -9534,7 +9549,7 @@ BML_MCMC_DEF int(bml_mcmc_nuts_create)(bml_mcmc_nuts **s, const bml_mcmc_nuts_co
     made->config.upper = made->upper;
     if (!bml_mcmc__given_metric(made)) {
         BML_MCMC_FREE(block);
-        return bml_mcmc__refuse(why, BML_MCMC_BAD_ARGUMENT, "covariance: not finite, or not positive definite");
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "covariance: not finite, or not positive definite");
     }
     *s = made;
     return BML_MCMC_OK;
@@ -9575,7 +9590,7 @@ static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *the
     bml_mcmc__nuts_chain *c = s->chain + i;
     ptrdiff_t d = s->d;
     memset(&c->k, 0, sizeof c->k);
-    bml_mcmc__zero(c->saved, bml_mcmc__nuts_saved(s));
+    bml_mcmc__clear(c->saved, bml_mcmc__nuts_saved(s));
     s->who[i] = (int)i;
     c->k.need_step = s->config.step == 0;
     c->k.step = s->config.step > 0 ? s->config.step : 1;
@@ -9751,18 +9766,19 @@ static void bml_mcmc__judge_trajectories(bml_mcmc_verdict *v, const bml_mcmc_nut
     double deep = (double)info.max_depth_hits / all;
     double divergent = (double)info.divergences / all;
     if (info.divergences)
-        bml_mcmc__say(v, BML_MCMC_REASON_DIVERGENCES, divergent > BML_MCMC__DIVERGENT_SHARE,
-                      "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss; "
-                      "their share of all is",
-                      divergent, BML_MCMC__DIVERGENT_SHARE);
+        bml_mcmc__add_reason(
+            v, BML_MCMC_REASON_DIVERGENCES, divergent > BML_MCMC__DIVERGENT_SHARE,
+            "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss; "
+            "their share of all is",
+            divergent, BML_MCMC__DIVERGENT_SHARE);
     if (info.walls)
-        bml_mcmc__say(v, BML_MCMC_REASON_WALLS, walls > BML_MCMC__WALL_SHARE,
-                      "trajectories ended at a log-probability of -infinity; their share of all is", walls,
-                      BML_MCMC__WALL_SHARE);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_WALLS, walls > BML_MCMC__WALL_SHARE,
+                             "trajectories ended at a log-probability of -infinity; their share of all is", walls,
+                             BML_MCMC__WALL_SHARE);
     if (info.max_depth_hits)
-        bml_mcmc__say(v, BML_MCMC_REASON_DEPTH, deep > BML_MCMC__DEEP_SHARE,
-                      "trees were cut by max_depth before they turned; their share of all is", deep,
-                      BML_MCMC__DEEP_SHARE);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_DEPTH, deep > BML_MCMC__DEEP_SHARE,
+                             "trees were cut by max_depth before they turned; their share of all is", deep,
+                             BML_MCMC__DEEP_SHARE);
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_verdict(bml_mcmc_verdict *v, bml_mcmc_nuts *s) {
@@ -9777,9 +9793,9 @@ BML_MCMC_DEF int bml_mcmc_nuts_verdict(bml_mcmc_verdict *v, bml_mcmc_nuts *s) {
     }
     v->e_bfmi = bml_mcmc__e_bfmi(s, (ptrdiff_t)chain.n_steps);
     if (!(v->e_bfmi >= BML_MCMC__EBFMI_LIMIT))
-        bml_mcmc__say(v, BML_MCMC_REASON_ENERGY, 1,
-                      "the energy moves too little from draw to draw, so that tails are missed: the E-BFMI is",
-                      v->e_bfmi, BML_MCMC__EBFMI_LIMIT);
+        bml_mcmc__add_reason(v, BML_MCMC_REASON_ENERGY, 1,
+                             "the energy moves too little from draw to draw, so that tails are missed: the E-BFMI is",
+                             v->e_bfmi, BML_MCMC__EBFMI_LIMIT);
     bml_mcmc__judge_trajectories(v, s);
     bml_mcmc__judge_edges(v, &chain, s->config.prior, s->config.names);
     bml_mcmc__say_nans(v, s->nans);
@@ -10131,6 +10147,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__IMP_POOR
 #undef BML_MCMC__IMP_HEAVY
 #undef BML_MCMC__IMP_TAIL
+#undef BML_MCMC__IMP_TAILED
 #undef BML_MCMC__IMP_DRAWS
 #undef BML_MCMC__CHECK_SIGMA
 #undef BML_MCMC__CHECK_LEAST
@@ -10146,7 +10163,8 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 
 /* HISTORY
    0.1.0  ensemble sampler, nested sampling, NUTS, diagnostics, priors, calibration
-   0.2.0  one contract with the other headers, the verdict, run_until, derived quantities, choices for NaN
+   0.2.0  one contract with the other headers, the verdict, run_until, derived quantities, choices for NaN, moves by a
+          surrogate, importance sampling with and without a guide
 
    LICENCE
 

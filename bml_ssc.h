@@ -8,22 +8,23 @@
                                  #include "bml_ssc.h"
    everywhere else just:         #include "bml_ssc.h"             and link with -lm
 
+   A complete program, a source at two frequencies:
+
+       #include <stdio.h>
        #define BML_SSC_IMPLEMENTATION
        #include "bml_ssc.h"
-       #include <stdio.h>
-
        int main(void) {
            bml_ssc *tables;                                        // made once, read by all threads
            bml_ssc_blob *blob = NULL;                              // one per thread
+           char why[BML_SSC_MESSAGE];
            bml_ssc_source source = {.R = 1e16, .B = 0.1, .gamma_min = 1e3, .gamma_max = 1e6, .L_e = 1e42, .p = 2.2};
            bml_ssc_observer observer = {.redshift = 0.1, .delta = 20};
            double nu[2] = {1e17, 1e25}, nuFnu[2];                  // [Hz], [erg cm^-2 s^-1]
-
-           int status = bml_ssc_create(&tables, NULL);
-           if (!status) status = bml_ssc_blob_create(&blob, tables);
+           int status = bml_ssc_create(&tables, NULL, why);
+           if (!status) status = bml_ssc_blob_create(&blob, tables, why);
            if (!status) status = bml_ssc_solve(blob, &source);
            if (!status) status = bml_ssc_sed(nuFnu, nu, 2, blob, &observer, BML_SSC_TOTAL);
-           if (status) printf("%s. %s\n", bml_ssc_strerror(status), bml_ssc_message(blob));
+           if (status) printf("%s: %s\n", bml_ssc_strerror(status), blob ? bml_ssc_message(blob) : why);
            else printf("nuFnu at 10^17 Hz: %.3g, at 10^25 Hz: %.3g erg/cm2/s\n", nuFnu[0], nuFnu[1]);
            bml_ssc_blob_free(blob);
            bml_ssc_free(tables);
@@ -31,12 +32,10 @@
        }
 
    It refuses: a source without R, B, gamma_min, gamma_max or power (a struct of zeros is no source); parameters that
-   are NaN, infinite or out of the stated range; gamma_max <= gamma_min; to extrapolate an EBL table; to call a solution
-   converged that is not. It does no hadrons (but see exchange) and no spatial structure. */
-
-#ifndef BML_SSC_H
-#define BML_SSC_H
-#define BML_SSC_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
+   are NaN, infinite or out of the stated range; gamma_max <= gamma_min; to extrapolate a table of the
+   extragalactic background light (EBL); to call a solution converged that is not. It does no hadrons (but see exchange)
+   and no spatial structure. It has no input or output, no globals, no clock, and threads in bml_ssc_batch alone: the
+   same source is the same spectrum, to the bit, on any number of them. */
 
 /* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
 
@@ -61,7 +60,7 @@
 
    BML_SSC_IMPLEMENTATION          in one file: compile the functions too
    BML_SSC_STATIC                  make all functions static (several private copies in one program); compiles a tenth
-                                   faster (2.9 s for 3.2 s at -O3)
+                                   faster
    BML_SSC_IMPLEMENTED             defined where the functions exist already; define it yourself (-DBML_SSC_IMPLEMENTED)
                                    when you link them from a library
    BML_SSC_MALLOC(n), BML_SSC_FREE(p)   own allocator: both or none
@@ -102,7 +101,7 @@
          P(tau) = 3/(4 tau) [1 - 1/(2 tau^2) + (1/tau + 1/(2 tau^2)) e^(-2 tau)],  tau = kappa (in units of 1/R)
          is the chance to leave a sphere that shines and absorbs uniformly (Osterbrock & Ferland 2006, app. 2).
      With the same electrons SPHERE gives SSC lower by 0.125 dex, and a thick source fainter by 0.125 dex, since the
-     photons' density is 3/4 of RATE's; a fit makes 15 % of it in B. Compare with a code in its own convention.
+     photons' density is 3/4 of RATE's; a fit shifts B by 15 %. Compare with a code in its own convention.
 
    Fields from outside. Grey or black bodies, power laws and tables are given in the blob's frame, isotropic there. By
    geometry (Dermer & Menon 2009, High Energy Radiation from Black Holes, ch. 6; Finke 2016, ApJ 830, 94), seen from the
@@ -111,8 +110,8 @@
                            bml_ssc_broad_lines: 25 lines of a mean quasar, each on the shell of its own radius
      ring (dusty torus)    u = xi L/(4 pi c x^2),  x^2 = R^2 + r^2,  mu = r/x                                     (16)
      disc                  du/dOmega = 3 G M mdot/(16 pi^2 c R^3 mu) [1 - (R_in/R)^(1/2)],  mu as (16)            (17)
-                           k T from that flux; elements shine alike in all directions, so that far away
-                           u = L/(4 pi r^2 c), half of what a Lambertian disc sends along its axis: double L_disc
+                           k T from that flux; elements shine alike in all directions, so that far away u = L/(4 pi r^2
+                           c), half of what a Lambertian disc sends along its axis: give twice its L_disc
      CMB                   u = a [2.72548 K (1 + z)]^4, isotropic in the black hole's frame                       (18)
      in the blob           x' = D x,  u' = D^2 u,  D = Gamma (1 - beta mu),  mu' = (mu - beta)/(1 - beta mu)       (19)
      Electrons are isotropic in the blob, so their losses are those in the mean density over all directions: (8),
@@ -143,6 +142,9 @@
        Tzavellas et al. 2024), coarse grid and all: gamma_i = 10^(0.1 i), x_j = b 10^(0.2 j), upwind, sin(alpha) = 1,
        Compton losses cut sharply at x < 3/(4 gamma). Use it to compare with that code, not to measure a source. */
 
+#ifndef BML_SSC_H
+#define BML_SSC_H
+#define BML_SSC_VERSION 200 /* 0.2.0: 10000 major + 100 minor + patch */
 #include <stddef.h>
 
 #ifdef BML_SSC_STATIC
@@ -159,35 +161,32 @@
 extern "C" {
 #endif
 
-/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
+/* ---- API: status ------------------------------------------------------------------------------------------------ */
+/* name, value, message. Everything but OK is negative. */
+#define BML_SSC_STATUS_TABLE(X)                                                                             \
+    X(BML_SSC_OK, 0, "no error")                                                                            \
+    X(BML_SSC_BAD_ARGUMENT, -1, "a pointer is NULL, a count not positive, or nothing begun in the blob")    \
+    X(BML_SSC_NO_MEMORY, -2, "out of memory")                                                               \
+    X(BML_SSC_CONFIG, -4, "configuration: unknown grid, or spacing or time step outside its range")         \
+    X(BML_SSC_PARAMETER, -5, "a parameter is missing, NaN, infinite or outside its range")                  \
+    X(BML_SSC_ORDER, -6, "gamma_max must be above gamma_min")                                               \
+    X(BML_SSC_SPECTRUM, -7, "electron or external spectrum: bad shape, or no energy in the allowed range")  \
+    X(BML_SSC_TIME, -8, "time must grow, from bml_ssc_begin on")                                            \
+    X(BML_SSC_OUTSIDE_TABLE, -9, "redshift or frequency outside the EBL table")                             \
+    X(BML_SSC_NOT_CONVERGED, -10, "not converged: the best estimate is delivered")                          \
+    X(BML_SSC_POINT, -11, "a data point is not positive and finite, or has no error")                       \
+    X(BML_SSC_CANCELLED, -12, "the exchange hook asked to stop")                                            \
+    X(BML_SSC_BAD_OBSERVER, -13, "observer: redshift in (0, 1e4), or 0 with a distance; delta in (0, 1e6)") \
+    X(BML_SSC_BAD_FREQUENCY, -14, "a frequency is not positive and finite")                                 \
+    X(BML_SSC_BAD_COMPONENT, -15, "no such component of the spectrum")
 
-#define BML_SSC_STATUS_TABLE(X)                                                                     \
-    X(OK, 0, "no error")                                                                            \
-    X(BAD_ARGUMENT, -1, "a pointer is NULL, a count not positive, or nothing solved in the blob")   \
-    X(NO_MEMORY, -2, "out of memory")                                                               \
-    X(CONFIG, -4, "configuration: unknown grid, or spacing or time step outside its range")         \
-    X(PARAMETER, -5, "a parameter is missing, NaN, infinite or outside its range")                  \
-    X(ORDER, -6, "gamma_max must be above gamma_min")                                               \
-    X(SPECTRUM, -7, "electron or external spectrum: bad shape, or no energy in the allowed range")  \
-    X(TIME, -8, "time must grow, from bml_ssc_begin on")                                            \
-    X(OUTSIDE_TABLE, -9, "redshift or frequency outside the EBL table")                             \
-    X(NOT_CONVERGED, -10, "not converged: the best estimate is delivered")                          \
-    X(POINT, -11, "a data point is not positive and finite, or has no error")                       \
-    X(CANCELLED, -12, "the exchange hook asked to stop")                                            \
-    X(BAD_OBSERVER, -13, "observer: redshift in (0, 1e4), or 0 with a distance; delta in (0, 1e6)") \
-    X(BAD_FREQUENCY, -14, "a frequency is not positive and finite")                                 \
-    X(BAD_COMPONENT, -15, "no such component of the spectrum")
-
-typedef enum bml_ssc_status {
-#define BML_SSC_X(name, value, text) BML_SSC_##name = (value),
-    BML_SSC_STATUS_TABLE(BML_SSC_X)
-#undef BML_SSC_X
-        BML_SSC_STATUS_END = 1
-} bml_ssc_status;
+#define BML_SSC__ENUM(name, value, text) name = (value),
+typedef enum bml_ssc_status { BML_SSC_STATUS_TABLE(BML_SSC__ENUM) BML_SSC__STATUS_END = 1 } bml_ssc_status;
+#undef BML_SSC__ENUM
 
 enum { BML_SSC_MESSAGE = 512 }; /* bytes of a message, NUL included */
 
-/* The message of a status; never NULL. Thread safe. */
+/* The message of a status; "unknown status" for other numbers. Static text. */
 BML_SSC_DEF const char *bml_ssc_strerror(int status);
 
 /* ---- API: tables and blobs -------------------------------------------------------------------------------------- */
@@ -237,21 +236,24 @@ typedef enum bml_ssc_field {
    measured. The others: in the frame of the black hole; the source says where the blob is (distance, Gamma, delta). */
 typedef struct bml_ssc_external {
     bml_ssc_field kind;
-    double energy_density;           /* [erg cm^-3]; 0 = a T^4 for BLACK_BODY, an error for POWER_LAW and TABLE */
-    double temperature;              /* [K] BLACK_BODY, RING; 1e-3 ... 1e12 */
-    double x_min, x_max, index;      /* [m_e c^2], [m_e c^2], photon index */
-    const double *table_x, *table_n; /* [n_table] growing, >= 0; in any unit, normalised to energy_density.
-                                        SHELL: energies of the lines [m_e c^2] and their luminosities, likewise */
-    int n_table;                     /* SHELL: 0 = Lyman alpha alone; at most 16 lines */
-    double L_disc;                   /* luminosity of the disc [erg s^-1], 1e30 ... 1e50 */
-    double fraction;                 /* of it that shell or ring send on, 0 < fraction <= 1 */
-    double radius;                   /* of shell or ring [cm], 1e12 ... 1e24 */
-    double M_bh;                     /* mass of the black hole [solar masses], 1 ... 1e12 */
-    double efficiency;               /* L_disc/(mdot c^2); 0 = 1/12 */
-    double r_in, r_out;              /* edges of the disc [G M/c^2]; 0 = 6, 0 = 1000 */
-    double redshift;                 /* CMB: of the source; 0 ... 1e4 */
-    int monochromatic;               /* RING, DISC, CMB: all photons at 2.7 kT, as agnpy does; 0 = Planck's law */
-    int isotropic;                   /* geometric kinds: the isotropic kernel (7), not (20), for the observer too */
+    double energy_density; /* [erg cm^-3]; 0 = a T^4 for BLACK_BODY, an error for POWER_LAW and TABLE */
+    double temperature;    /* [K] BLACK_BODY, RING; 1e-3 ... 1e12 */
+    double x_min;          /* POWER_LAW: lowest energy [m_e c^2], > 0 */
+    double x_max;          /* POWER_LAW: highest energy [m_e c^2], > x_min */
+    double index;          /* POWER_LAW: photon index, -10 ... 10 */
+    const double *table_x; /* [n_table] TABLE: energies [m_e c^2], growing; SHELL: those of the lines */
+    const double *table_n; /* [n_table] >= 0, in any unit: TABLE normalises it to energy_density; SHELL: luminosities */
+    int n_table;           /* SHELL: 0 = Lyman alpha alone; at most 16 lines */
+    double L_disc;         /* luminosity of the disc [erg s^-1], 1e30 ... 1e50 */
+    double fraction;       /* of it that shell or ring send on, 0 < fraction <= 1 */
+    double radius;         /* of shell or ring [cm], 1e12 ... 1e24 */
+    double M_bh;           /* mass of the black hole [solar masses], 1 ... 1e12 */
+    double efficiency;     /* L_disc/(mdot c^2); 0 = 1/12 */
+    double r_in;           /* inner edge of the disc [G M/c^2]; 0 = 6 */
+    double r_out;          /* outer edge [G M/c^2]; 0 = 1000 */
+    double redshift;       /* CMB: of the source; 0 ... 1e4 */
+    int monochromatic;     /* RING, DISC, CMB: all photons at 2.7 kT, as agnpy does; 0 = Planck's law */
+    int isotropic;         /* geometric kinds: the isotropic kernel (7), not (20), for the observer too */
 } bml_ssc_external;
 
 /* ---- API: the source -------------------------------------------------------------------------------------------- */
@@ -271,23 +273,31 @@ typedef enum bml_ssc_escape { BML_SSC_RATE, BML_SSC_SPHERE } bml_ssc_escape; /* 
    called by begin, advance, sed and derive, in a batch from several threads: it must depend on t and user alone.
    injection and B are averaged over each step, so that a jump inside or at the end of one counts for its share. */
 typedef struct bml_ssc_drive {
-    double injection, B, R;
+    double injection; /* power of the electrons injected */
+    double B;         /* magnetic field */
+    double R;         /* radius */
 } bml_ssc_drive;
 
 /* What another code, protons for instance, sees of the blob and adds to it: see exchange. All densities are times
    sigma_T R as everywhere, and count the whole blob: multiply by dilution for what particles meet. */
 typedef struct bml_ssc_exchange {
-    double t, dt;                /* end of the step, and its length [R/c] */
-    int pass;                    /* 0, 1, ... within a step; 0: the step before has been accepted */
-    int n_electrons, n_photons;  /* sizes of the grids, which stay as they are from begin on */
-    double R, B, dilution;       /* now: radius [cm], field [G], (R0/R)^3 */
-    const double *gamma, *width; /* [n_electrons] nodes, and widths of the cells in gamma */
-    const double *N;             /* [n_electrons] per gamma, of the pass before */
-    const double *x, *n;         /* [n_photons] nodes, and photons per x */
-    const double *outside;       /* [n_photons] photons of fields from outside, per x; not diluted */
-    double *electrons;           /* [n_electrons] add here: electrons and positrons made, per gamma and R/c */
-    double *photons;             /* [n_photons] add here: photons made, per x and R/c */
-    double *absorption;          /* [n_photons] add here: rate of absorption, per R/c */
+    double t;              /* end of the step [R/c] */
+    double dt;             /* its length [R/c] */
+    int pass;              /* 0, 1, ... within a step; 0: the step before has been accepted */
+    int n_electrons;       /* size of the electrons' grid, which stays as it is from begin on */
+    int n_photons;         /* and of the photons' */
+    double R;              /* radius now [cm] */
+    double B;              /* magnetic field now [G] */
+    double dilution;       /* (R0/R)^3 */
+    const double *gamma;   /* [n_electrons] nodes */
+    const double *width;   /* [n_electrons] widths of the cells in gamma */
+    const double *N;       /* [n_electrons] per gamma, of the pass before */
+    const double *x;       /* [n_photons] nodes */
+    const double *n;       /* [n_photons] photons per x */
+    const double *outside; /* [n_photons] photons of fields from outside, per x; not diluted */
+    double *electrons;     /* [n_electrons] add here: electrons and positrons made, per gamma and R/c */
+    double *photons;       /* [n_photons] add here: photons made, per x and R/c */
+    double *absorption;    /* [n_photons] add here: rate of absorption, per R/c */
 } bml_ssc_exchange;
 
 typedef struct bml_ssc_source {
@@ -302,10 +312,12 @@ typedef struct bml_ssc_source {
     double electron_escape; /* escape time of electrons [R/c], 1e-3 ... 1e6; 0 = 1 */
     bml_ssc_escape photon_escape; /* 0 = BML_SSC_RATE */
 
-    bml_ssc_injection injection;         /* shape of the injection; 0 = power law */
-    double gamma_break;                  /* BROKEN, LOG_PARABOLA, CUTOFF: see there, 1e-3 ... 1e12; required by these */
-    double p2, curvature;                /* BROKEN; LOG_PARABOLA; both -10 ... 10, 0 means 0 */
-    const double *table_gamma, *table_q; /* [n_table] TABLE: growing; >= 0, in any unit */
+    bml_ssc_injection injection; /* shape of the injection; 0 = power law */
+    double gamma_break;          /* BROKEN, LOG_PARABOLA, CUTOFF: see there, 1e-3 ... 1e12; required by these */
+    double p2;                   /* BROKEN: index above gamma_break, -10 ... 10; 0 means 0 */
+    double curvature;            /* LOG_PARABOLA: -10 ... 10; 0 means 0 */
+    const double *table_gamma;   /* [n_table] TABLE: growing */
+    const double *table_q;       /* [n_table] TABLE: electrons per gamma, >= 0, in any unit */
     int n_table;
 
     bml_ssc_absorption self_absorption; /* 0 = off */
@@ -368,16 +380,17 @@ typedef enum bml_ssc_component {
 BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n, const bml_ssc_blob *blob,
                                  bml_ssc_component component);
 
-/* log10(gamma^2 N) at log10_gamma; -HUGE_VAL where there are none. Arguments as bml_ssc_spectrum. Errors: BAD_ARGUMENT. */
+/* log10(gamma^2 N) at log10_gamma; -HUGE_VAL where there are none. Arguments as bml_ssc_spectrum.
+   Errors: BAD_ARGUMENT. */
 BML_SSC_DEF int bml_ssc_electrons(double *log10_g2N, const double *log10_gamma, int n, const bml_ssc_blob *blob);
 
 /* Optical depth of the extragalactic background light. Bilinear in z and log10 nu, in tau itself. */
 typedef struct bml_ssc_ebl {
-    const double *z; /* [n_z] growing */
-    const double
-        *log10_nu;     /* [n_nu] growing, observer's frame [Hz]; below the first tau is 0, above the last an error */
-    const double *tau; /* [n_z][n_nu] >= 0; infinity is total absorption */
-    int n_z, n_nu;
+    const double *z;        /* [n_z] growing */
+    const double *log10_nu; /* [n_nu] growing, observer's [Hz]; below the first tau is 0, above the last an error */
+    const double *tau;      /* [n_z][n_nu] >= 0; infinity is total absorption */
+    int n_z;                /* at least 1 */
+    int n_nu;               /* likewise */
 } bml_ssc_ebl;
 
 typedef struct bml_ssc_observer {
@@ -405,25 +418,31 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
 /* Energy since bml_ssc_begin, as energy density times sigma_T R/(m_e c^2), R at t = 0. What was injected is the sum of
    the others, but for the discretisation: residual is the part of it that is missing. */
 typedef struct bml_ssc_balance {
-    double injected;                           /* by the exchange hook, too */
-    double electrons, photons;                 /* still stored */
-    double escaped_electrons, escaped_photons; /* gone */
-    double cooled;                             /* through gamma = 1, and absorbed photons too soft to make pairs */
-    double expansion;                          /* work done by expanding */
-    double exchanged;                          /* photons that the exchange hook absorbed */
-    double residual;                           /* relative; 0 is perfect */
+    double injected;          /* by the exchange hook, too */
+    double electrons;         /* still stored in electrons */
+    double photons;           /* and in photons */
+    double escaped_electrons; /* gone with electrons */
+    double escaped_photons;   /* and with photons */
+    double cooled;            /* through gamma = 1, and absorbed photons too soft to make pairs */
+    double expansion;         /* work done by expanding */
+    double exchanged;         /* photons that the exchange hook absorbed */
+    double residual;          /* relative; 0 is perfect */
 } bml_ssc_balance;
 /* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, also for a blob that has not begun. */
 BML_SSC_DEF int bml_ssc_energy(bml_ssc_balance *out, const bml_ssc_blob *blob);
 
 /* Numbers that papers quote. */
 typedef struct bml_ssc_derived {
-    double U_e, U_B, U_rad; /* energy densities in the blob [erg cm^-3]; U_e counts gamma m_e c^2 */
-    double L_injected;      /* injected power, blob frame [erg s^-1] */
-    double P_jet;           /* 2 pi R^2 delta^2 c (U_e + U_B + U_rad): two-sided, Gamma = delta [erg s^-1] */
-    double nu_synchrotron, L_synchrotron; /* peak of the synchrotron component: [Hz] and nu L_nu [erg s^-1], observed */
-    double nu_compton, L_compton;         /* peak of all scattered photons, likewise; 0 if there are none */
-    double compton_dominance;             /* L_compton/L_synchrotron */
+    double U_e;               /* energy density of electrons in the blob, gamma m_e c^2 each [erg cm^-3] */
+    double U_B;               /* of the magnetic field [erg cm^-3] */
+    double U_rad;             /* of photons [erg cm^-3] */
+    double L_injected;        /* injected power, blob frame [erg s^-1] */
+    double P_jet;             /* 2 pi R^2 delta^2 c (U_e + U_B + U_rad): two-sided, Gamma = delta [erg s^-1] */
+    double nu_synchrotron;    /* peak of the synchrotron component, observed [Hz] */
+    double L_synchrotron;     /* nu L_nu there, observed [erg s^-1] */
+    double nu_compton;        /* peak of all scattered photons, likewise; 0 if there are none */
+    double L_compton;         /* nu L_nu there */
+    double compton_dominance; /* L_compton/L_synchrotron */
 } bml_ssc_derived;
 /* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, BAD_OBSERVER. */
 BML_SSC_DEF int bml_ssc_derive(bml_ssc_derived *out, const bml_ssc_blob *blob, const bml_ssc_observer *observer);
@@ -446,7 +465,7 @@ BML_SSC_DEF int bml_ssc_broad_lines(bml_ssc_external *field, double L_disc, doub
 
 /* The optical depth (21) to pair production of photons that leave the blob along the axis, in geometric fields
    [n_fields]; CMB is left to the EBL. tau [n] out; nu [n] in [Hz], observer's frame at redshift z. Errors: as
-   bml_ssc_field_energy. */
+   bml_ssc_field_energy, and BAD_FREQUENCY. */
 typedef struct bml_ssc_path {
     const bml_ssc_external *fields; /* [n_fields] */
     int n_fields;
@@ -457,24 +476,26 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
 
 /* nu F_nu [erg cm^-2 s^-1] of a DISC or RING itself, to be added to the blob's; its whole luminosity over 4 pi d_L^2,
    no beaming: DISC a black body at each radius, RING one black body. Only redshift and distance of the observer count.
-   nuFnu [n] out; nu [n] in [Hz]. Errors: as bml_ssc_field_energy, and BAD_OBSERVER. */
+   nuFnu [n] out; nu [n] in [Hz]. Errors: as bml_ssc_field_energy, and BAD_OBSERVER, BAD_FREQUENCY. */
 BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, const bml_ssc_external *field,
                                     const bml_ssc_observer *observer, char *why);
 
-/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: the template of
-   Coleman, Wu & Weedman 1980 (table in the code), to 0.05 dex; Rayleigh-Jeans beyond 2 micrometres, zero outside 1000 A
-   ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift
-   and distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, BAD_OBSERVER, PARAMETER. */
+/* nu F_nu [erg cm^-2 s^-1] of a giant elliptical galaxy, to be added to the blob's, k-correction and all: the template
+   of Coleman, Wu & Weedman 1980 (table in the code), to 0.05 dex; Rayleigh-Jeans beyond 2 micrometres, zero outside
+   1000 A ... 24 micrometres at rest. L_R: its nu L_nu in R (6410 A, at rest) [erg s^-1], >= 0. Only redshift and
+   distance of the observer count. nuFnu [n] out; nu [n] in [Hz]. Errors: BAD_ARGUMENT, BAD_OBSERVER, BAD_FREQUENCY,
+   PARAMETER. */
 BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double L_R, const bml_ssc_observer *observer);
 
 /* ---- API: data -------------------------------------------------------------------------------------------------- */
 
 typedef struct bml_ssc_point {
-    double nu;                 /* [Hz], observer */
-    double nuFnu;              /* [erg cm^-2 s^-1]; of an upper limit: the limit */
-    double sigma_lo, sigma_hi; /* detection: one-sigma errors down and up [dex]; upper limit: sigma_hi is the Gaussian
-                                   sigma of the limit [erg cm^-2 s^-1], 0 = nuFnu/1.645 (95 %) */
-    int upper_limit;
+    double nu;       /* [Hz], observer */
+    double nuFnu;    /* [erg cm^-2 s^-1]; of an upper limit: the limit */
+    double sigma_lo; /* detection: one-sigma error down [dex] */
+    double sigma_hi; /* detection: one-sigma error up [dex]; upper limit: Gaussian sigma of the limit
+                        [erg cm^-2 s^-1], 0 = nuFnu/1.645 (95 %) */
+    int upper_limit; /* 0: a detection */
 } bml_ssc_point;
 
 /* Set the errors of a detection from linear one-sigma errors [erg cm^-2 s^-1]: log10((F+e)/F) up, log10(F/(F-e)) down,
@@ -499,7 +520,8 @@ typedef struct bml_ssc_batch_job {
     const bml_ssc_source *sources;     /* [n_sources] */
     const bml_ssc_observer *observers; /* [n_sources], or NULL */
     const double *grid;                /* [n]: nu [Hz] with observers, log10 x without */
-    int n_sources, n;
+    int n_sources;
+    int n; /* of the grid */
     bml_ssc_component component;
     int threads; /* 0 = all that OpenMP offers */
 } bml_ssc_batch_job;
@@ -509,7 +531,7 @@ typedef struct bml_ssc_batch_job {
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables);
 
 /* ---- API: calls without a reason -----------------------------------------------------------------------------------
-   The last argument, why, may be left out: bml_ssc_create(a, b) is a call of version 0.1, and means NULL. */
+   The last argument of a create, why, may be left out, and then means NULL. */
 #define BML_SSC_WHY_OPTIONAL_2(function, a, b, why, ...) function(a, b, why)
 #define bml_ssc_create(...) BML_SSC_WHY_OPTIONAL_2(bml_ssc_create, __VA_ARGS__, NULL, 0)
 #define bml_ssc_blob_create(...) BML_SSC_WHY_OPTIONAL_2(bml_ssc_blob_create, __VA_ARGS__, NULL, 0)
@@ -518,7 +540,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 }
 #endif
 
-/* ---- end of API ------------------------------------------------------------------------------------------------ */
+/* ---- end of API ------------------------------------------------------------------------------------------------- */
 #endif /* BML_SSC_H */
 
 #if defined(BML_SSC_IMPLEMENTATION) && !defined(BML_SSC_IMPLEMENTED)
@@ -563,9 +585,9 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #define BML_SSC__OWN_MALLOC
 #endif
 #if defined(__GNUC__) || defined(__clang__)
-#define BML_SSC_RESTRICT __restrict__
+#define BML_SSC__RESTRICT __restrict__
 #else
-#define BML_SSC_RESTRICT
+#define BML_SSC__RESTRICT
 #endif
 
 /* Physical constants, cgs (CODATA 2018). */
@@ -631,14 +653,17 @@ typedef struct bml_ssc__line { /* a function of ln y, tabulated at steps of h/FI
 
 struct bml_ssc {
     bml_ssc_grid grid;
-    double h, time_step;
+    double h;           /* see the index conventions */
+    double time_step;   /* longest step [R/c] */
     double driven_step; /* time_step of sources with a drive or expansion */
     int light_travel;
     int r;
-    double c;          /* see the index conventions */
-    int n_phi;         /* tables of f at phi = 0, 1/n_phi, ..., 1 */
-    int rows, row_pad; /* E rows m = 0 ... rows-1 (all parities); padded count per parity */
-    int cols, g_lo;    /* G columns g = g_lo ... g_lo+cols-1, per parity cols/r */
+    double c;    /* see the index conventions */
+    int n_phi;   /* tables of f at phi = 0, 1/n_phi, ..., 1 */
+    int rows;    /* E rows m = 0 ... rows-1 (all parities) */
+    int row_pad; /* their padded count per parity */
+    int cols;    /* G columns g = g_lo ... g_lo+cols-1, per parity cols/r */
+    int g_lo;
     int span[40][2]; /* by block of 8 rows, in columns of one parity: f = 0 below the first, constant from the second */
     double *f;       /* [n_phi+1][r: parity of the row][cols][row_pad] */
     bml_ssc__line syn;  /* S(y) averaged over an electron cell, y = x/x_c */
@@ -646,12 +671,15 @@ struct bml_ssc {
     bml_ssc__line syn0; /* S(y) itself, for self-absorption */
     bml_ssc__line loss; /* G of (8): int f E dE as a function of G, in logs */
     bml_ssc__line gg;   /* angle-averaged pair cross section as a function of x x' */
-    int max_ng, max_nx;
+    int max_ng;         /* of a blob's grids, at most */
+    int max_nx;
 };
 
 /* Three points in time of one quantity, for the two-step formula BDF2. */
 typedef struct bml_ssc__ledger {
-    double now, last, before;
+    double now;
+    double last;
+    double before;
 } bml_ssc__ledger;
 
 enum {
@@ -672,7 +700,8 @@ typedef struct bml_ssc__compton {
 
     float *thomson; /* E < 1e-3, by t = s - k from thomson_lo on: the window in which q is above Q_LOW; over x^2 */
     double flat;    /* and beyond the window */
-    int thomson_lo, window;
+    int thomson_lo;
+    int window;
     int first_from[40]; /* by block of ROWS rows: where its span begins */
     int flat_from[40];  /* by block of ROWS rows: the end of its span */
 } bml_ssc__compton;
@@ -682,86 +711,129 @@ struct bml_ssc_blob {
     bml_ssc_source src; /* defaults resolved */
     char message[BML_SSC_MESSAGE];
     int started;
-    double t, dt_last;        /* dt_last = 0: no step yet */
+    double t;                 /* since begin [R/c] */
+    double dt_last;           /* 0: no step yet */
     double ln_R[2];           /* ln(R/R0) one and two steps ago */
     bml_ssc_drive drive_last; /* means over the step before */
 
-    int ng, nx, e0, g0;
-    double lg0, lx0, phi, b, l_B, B_now;
+    int ng; /* see the index conventions, as for the next four */
+    int nx;
+    int e0;
+    int g0;
+    double lg0;
+    double lx0;
+    double phi;
+    double b;   /* B/B_crit at the beginning */
+    double l_B; /* (5), now */
+    double B_now;
     bml_ssc__ledger ledger[BML_SSC__LEDGERS];
     int active[BML_SSC__COMPONENTS]; /* components that this source has */
 
     /* electrons [max_ng]; M is the number N dgamma in a cell */
-    double *gamma, *width, *Q, *M, *M1, *M2, *S, *base, *gdot, *old, *flux, *slope, *work;
-    double *loss1, *loss2;    /* loss rates at the ends of the last two steps */
-    double *guess, *wrong;    /* of a step's loss rates, linear in time; by what it was wrong in the last step */
-    double *miss, *miss_last; /* F(g) - g of the fixed point, now and a pass before */
-    double *old_last;         /* F(g) a pass before */
-    double *made;             /* the hook's electrons, per cell and R/c */
-    double *face;             /* see bml_ssc__faces */
-    double *rise;             /* [max_nx] scratch of the synchrotron sum */
+    double *gamma;
+    double *width;
+    double *Q; /* injection per cell */
+    double *M; /* now, and one and two steps ago */
+    double *M1;
+    double *M2;
+    double *S;    /* what a step begins with: base, pairs, the hook's */
+    double *base; /* history and injection, which no pass changes */
+    double *gdot; /* loss rates g that a pass is made with */
+    double *old;  /* F(g), loss rates in the photons that come of it */
+    double *flux;
+    double *slope;
+    double *work;      /* scratch */
+    double *loss1;     /* loss rates at the end of the last step */
+    double *loss2;     /* and of the one before */
+    double *guess;     /* of a step's loss rates, linear in time */
+    double *wrong;     /* by what it was wrong in the last step */
+    double *miss;      /* F(g) - g of the fixed point */
+    double *miss_last; /* and a pass before */
+    double *old_last;  /* F(g) a pass before */
+    double *made;      /* the hook's electrons, per cell and R/c */
+    double *face;      /* see bml_ssc__faces */
+    double *rise;      /* [max_nx] scratch of the synchrotron sum */
     /* photons [max_nx] */
-    double *x, *x2; /* x2: squares */
-    double *n, *n1; /* total density at the end of the step, and one step before */
-    double *comp[BML_SSC__COMPONENTS], *comp1[BML_SSC__COMPONENTS], *comp2[BML_SSC__COMPONENTS];
+    double *x;
+    double *x2;                        /* squares */
+    double *n;                         /* total density at the end of the step */
+    double *n1;                        /* and one step before */
+    double *comp[BML_SSC__COMPONENTS]; /* of each component; one and two steps ago */
+    double *comp1[BML_SSC__COMPONENTS];
+    double *comp2[BML_SSC__COMPONENTS];
     double *history[BML_SSC__COMPONENTS]; /* of BDF2, in this step */
-    double *n_ext, *n_iso, *n_view; /* outside fields: all; those that an observer meets by (7); targets of (20) */
-    double *target, *emit, *kappa, *stay;
-    double *suffix, *below; /* sums over targets from j up; of x^2 n below j */
-    float *padded;          /* [max_nx + 2 MARGIN] targets x^2 n/peak between zeros */
+    double *n_ext;                        /* outside fields: all */
+    double *n_iso;                        /* those that an observer meets by (7) */
+    double *n_view;                       /* targets of (20) */
+    double *target;                       /* of Compton scattering */
+    double *emit;                         /* emission of one component */
+    double *kappa;                        /* absorption (9), (10) */
+    double *stay;                         /* s of (14) */
+    double *suffix;                       /* sums over targets from j up */
+    double *below;                        /* and of x^2 n below j */
+    float *padded;                        /* [max_nx + 2 MARGIN] targets x^2 n/peak between zeros */
     double peak;
-    double *photons, *absorption;         /* the hook's */
+    double *photons;                      /* the hook's, and */
+    double *absorption;                   /* what it absorbs */
     double *seen;                         /* what the observer sees of all components together */
     double *lit[BML_SSC__COMPONENTS + 1]; /* light_travel: smeared components, and their sum */
     double *slots;                        /* light_travel: [SLOTS][COMPONENTS][nx] */
     double slot_time[BML_SSC__SLOTS];
-    int n_slots, next_slot;
+    int n_slots;
+    int next_slot;
     int steps; /* since begin */
     /* per-source kernels */
     bml_ssc__compton compton, view;
-    double *syn, *syn1, *syn0, *norm; /* [r][.] by parity of the index; norm [max_ng] */
-    float *loss;                      /* loss/G^2 by i + r j */
-    double *gg;                       /* by j + k */
-    double *scatter;                  /* Thomson: what one electron of weight 1 makes, by k - (2/r) i */
-    double *wide;                     /* [max_nx + 2 WIDE] emission with room beyond the grid */
+    double *syn; /* [r][.] by parity of the index, as the next two */
+    double *syn1;
+    double *syn0;
+    double *norm;    /* [max_ng] */
+    float *loss;     /* loss/G^2 by i + r j */
+    double *gg;      /* by j + k */
+    double *scatter; /* Thomson: what one electron of weight 1 makes, by k - (2/r) i */
+    double *wide;    /* [max_nx + 2 WIDE] emission with room beyond the grid */
     double *scratch;
-    int syn_len, syn_lo, syn_d_lo, syn_d_hi, loss_lo;
+    int syn_len; /* of the tables above, and their first indices */
+    int syn_lo;
+    int syn_d_lo;
+    int syn_d_hi;
+    int loss_lo;
     double *memory;
 };
 
 /* >> status and memory -----------------------------------------------------------------------------------------------
-   Everything that can fail goes through bml_ssc__fail. */
+   What has a reason to give goes through bml_ssc__fail. An object and its arrays are blocks cut up by bml_ssc__take.
+   Sizes are below 1e5: counts and indices are int, and ptrdiff_t where two are multiplied. */
 
 BML_SSC_DEF const char *bml_ssc_strerror(int status) {
-    switch (status) {
-#define BML_SSC_X(name, value, text) \
-    case value: return text;
-        BML_SSC_STATUS_TABLE(BML_SSC_X)
-#undef BML_SSC_X
-    default: return "unknown status";
+#define BML_SSC__CASE(name, value, text) \
+    if (status == value) return text;
+    BML_SSC_STATUS_TABLE(BML_SSC__CASE)
+#undef BML_SSC__CASE
+    return "unknown status";
+}
+
+/* A locale's decimal comma becomes a point: no text of ours has a comma between digits. */
+static void bml_ssc__mend_commas(char *text) {
+    for (char *c = text; c[0] && c[1] && c[2]; c++) {
+        int digit_before = c[0] >= '0' && c[0] <= '9';
+        int digit_after = c[2] >= '0' && c[2] <= '9';
+        if (c[1] == ',' && digit_before && digit_after) {
+            c[1] = '.';
+        }
     }
 }
 
-/* Write a message [BML_SSC_MESSAGE], if there is room for one, and return the status. A locale's decimal comma becomes
-   a point. */
+/* Writes the message, if there is room for one, and hands the status through: return bml_ssc__fail(...). */
 static int bml_ssc__fail(char *message, int status, const char *format, ...) {
     if (!message) {
         return status;
     }
-    va_list list;
-    va_start(list, format);
-    vsnprintf(message, BML_SSC_MESSAGE, format, list);
-    va_end(list);
-    for (char *at = message; *at; at++) {
-        if (*at != ',' || at == message) {
-            continue;
-        }
-        int before = at[-1] >= '0' && at[-1] <= '9';
-        int after = at[1] >= '0' && at[1] <= '9';
-        if (before && after) {
-            *at = '.';
-        }
-    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, BML_SSC_MESSAGE, format, args);
+    va_end(args);
+    bml_ssc__mend_commas(message);
     return status;
 }
 
@@ -773,75 +845,82 @@ static int bml_ssc__say(char *why, int status) {
 /* A member of a struct, its range, and what zero means: an error, the default, or zero. */
 typedef struct bml_ssc__rule {
     const char *name;
-    size_t at;
-    double lo, hi, otherwise;
-    int zero;
+    size_t offset; /* in the struct */
+    double lo;
+    double hi;
+    double fallback;
+    int zero; /* what it means: */
 } bml_ssc__rule;
 enum { BML_SSC__REQUIRED, BML_SSC__DEFAULT, BML_SSC__ZERO };
 
 /* Put defaults in and check ranges; NaN fails every rule. */
-static int bml_ssc__obey(char *message, void *object, const bml_ssc__rule *rules, int n, int status) {
+static int bml_ssc__apply_rules(void *object, const bml_ssc__rule *rules, int n, char *message, int status) {
     for (int i = 0; i < n; i++) {
         const bml_ssc__rule *rule = &rules[i];
         double value;
-        char *member = (char *)object + rule->at;
+        char *member = (char *)object + rule->offset;
         memcpy(&value, member, sizeof value);
         const char *required = "";
         if (value == 0 && rule->zero == BML_SSC__ZERO) {
             continue;
         }
         if (value == 0 && rule->zero == BML_SSC__REQUIRED) {
-            required = "a required parameter, ";
+            required = "required, ";
         }
         if (value == 0 && rule->zero == BML_SSC__DEFAULT) {
-            memcpy(member, &rule->otherwise, sizeof value);
+            memcpy(member, &rule->fallback, sizeof value);
             continue;
         }
         if (!*required && value >= rule->lo && value <= rule->hi) {
             continue;
         }
-        return bml_ssc__fail(message, status, "%s = %g: %smust be in [%g, %g]", rule->name, value, required, rule->lo,
-                             rule->hi);
+        return bml_ssc__fail(message, status, "%s = %.10g: %smust be in [%.10g, %.10g]", rule->name, value, required,
+                             rule->lo, rule->hi);
     }
     return BML_SSC_OK;
 }
 
-/* Bump allocator over one block: pass base = NULL to count. */
+/* Bump allocator over one block of doubles, by eights: pass base = NULL to count. */
 static double *bml_ssc__take(double *base, ptrdiff_t *used, ptrdiff_t n) {
     double *p = base ? base + *used : NULL;
     *used += (n + 7) / 8 * 8;
     return p;
 }
 
-static double *bml_ssc__doubles(ptrdiff_t n) { /* zeros; NULL without memory */
+/* n doubles, all zero; NULL without memory. */
+static double *bml_ssc__doubles(ptrdiff_t n) {
     size_t bytes = (size_t)n * sizeof(double);
-    double *p;
-    p = (double *)BML_SSC_MALLOC(bytes);
+    double *p = (double *)BML_SSC_MALLOC(bytes);
     if (p) {
         memset(p, 0, bytes);
     }
     return p;
 }
+
 static void bml_ssc__clear(double *a, ptrdiff_t n) {
     memset(a, 0, (size_t)n * sizeof *a);
 }
+
 static void bml_ssc__copy(double *to, const double *from, ptrdiff_t n) {
     memcpy(to, from, (size_t)n * sizeof *to);
 }
+
 static void bml_ssc__swap(double **a, double **b) {
     double *c = *a;
     *a = *b;
     *b = c;
 }
+
 static int bml_ssc__floor(double v) {
     return (int)floor(v);
 }
+
 static int bml_ssc__clamp(int v, int lo, int hi) {
     return v < lo ? lo : BML_SSC__MIN(v, hi);
 }
 
 /* Sum of a b [n], in eight strands that a compiler keeps in vector registers. */
-static double bml_ssc__dot(const double *BML_SSC_RESTRICT a, const double *BML_SSC_RESTRICT b, int n) {
+static double bml_ssc__dot(const double *BML_SSC__RESTRICT a, const double *BML_SSC__RESTRICT b, int n) {
     double s[8] = {0};
     double rest = 0;
     int j;
@@ -948,6 +1027,7 @@ static double bml_ssc__thomson_integral(double q, double ln_q, int view) {
     double head_on = 0.5 + q * (0.5 * q - 2.0 / 3);
     return q * q * (view ? head_on : isotropic);
 }
+
 static double bml_ssc__thomson_point(double q, double ln_q, int view) {
     if (q >= 1) {
         return 0;
@@ -958,8 +1038,8 @@ static double bml_ssc__thomson_point(double q, double ln_q, int view) {
     return 2 * q * ln_q + (1 + 2 * q) * (1 - q);
 }
 
-/* Li2(-G) for G <= 1, by Bernoulli numbers: with u = ln(1 + G) it is u^2/4 - u - u^2/2 - sum B_2k u^(2k+1)/(2k+1)!; from
-   1/G above. */
+/* Li2(-G) for G <= 1, by Bernoulli numbers: with u = ln(1 + G) it is u^2/4 - u - u^2/2 - sum B_2k u^(2k+1)/(2k+1)!;
+   from 1/G above. */
 static double bml_ssc__dilog_minus(double G) {
     static const double b[7] = {1 / 36.0,
                                 -1 / 3600.0,
@@ -979,8 +1059,8 @@ static double bml_ssc__dilog_minus(double G) {
     return -u - 0.25 * u * u - u * u * u * sum;
 }
 
-/* int f E dE over all E at G (8); G^2/9 in the Thomson limit. In closed form (Moderski et al. 2005, MNRAS 363, 954, eq. 18
-   and 19) where its terms do not cancel. */
+/* int f E dE over all E at G (8); G^2/9 in the Thomson limit. In closed form (Moderski et al. 2005, MNRAS 363, 954, eq.
+   18 and 19) where its terms do not cancel. */
 static double bml_ssc__loss_integral(double G) {
     if (G < 1e-5) {
         return G * G / 9 * (1 - 1.575 * G); /* Blumenthal & Gould 1970: 1 - 63/40 G */
@@ -1222,7 +1302,7 @@ static int bml_ssc__configure(bml_ssc_config *c, const bml_ssc_config *given, ch
         return bml_ssc__fail(why, BML_SSC_CONFIG, "grid = %d: must be CONVERGED (0) or ATHENA (1)", grid);
     if (pitch != BML_SSC_PITCH_AVERAGED && pitch != BML_SSC_PITCH_90)
         return bml_ssc__fail(why, BML_SSC_CONFIG, "pitch = %d: must be AVERAGED (0) or 90 (1)", pitch);
-    int status = bml_ssc__obey(why, c, rules, 2, BML_SSC_CONFIG);
+    int status = bml_ssc__apply_rules(c, rules, 2, why, BML_SSC_CONFIG);
     if (status) return status;
     if (grid == BML_SSC_ATHENA && c->spacing != 0.1)
         return bml_ssc__fail(why, BML_SSC_CONFIG, "spacing = %g: must be 0.1 on the ATHENA grid", c->spacing);
@@ -1388,6 +1468,7 @@ static double bml_ssc__heat_scale(const bml_ssc_external *e, double T) {
     double theta = BML_SSC__K * T / BML_SSC__MC2;
     return e->monochromatic ? 2.7 * theta : theta;
 }
+
 static int bml_ssc__is_thermal(const bml_ssc_external *e) {
     return e->kind != BML_SSC_FIELD_SHELL && !e->monochromatic;
 }
@@ -1426,6 +1507,7 @@ static double bml_ssc__disc_flux(double R, double R_in, const bml_ssc_external *
     double edge = BML_SSC__MAX(1 - sqrt(R_in / R), 0.0);
     return 3 * GM * mdot * edge / (8 * BML_SSC__PI * R * R * R);
 }
+
 static double bml_ssc__disc_temperature(double flux) {
     return sqrt(sqrt(4 * flux / (BML_SSC__A_RAD * BML_SSC__C)));
 }
@@ -1534,8 +1616,8 @@ static int bml_ssc__check_lines(char *why, const bml_ssc_external *e) {
 
 /* Defaults and checks of a geometric field. */
 static int bml_ssc__check_geometry(char *why, bml_ssc_external *e) {
-#define BML_SSC__OF(member, lo, hi, otherwise, zero) \
-    { "external field: " #member, offsetof(bml_ssc_external, member), lo, hi, otherwise, BML_SSC__##zero }
+#define BML_SSC__OF(member, lo, hi, fallback, zero) \
+    { "external field: " #member, offsetof(bml_ssc_external, member), lo, hi, fallback, BML_SSC__##zero }
     static const bml_ssc__rule rules[] = {
         BML_SSC__OF(redshift, 0, 1e4, 0, ZERO),
         BML_SSC__OF(L_disc, 1e30, 1e50, 0, REQUIRED),
@@ -1559,7 +1641,7 @@ static int bml_ssc__check_geometry(char *why, bml_ssc_external *e) {
         first = 5;
         count = 5;
     }
-    int status = bml_ssc__obey(why, e, rules + first, count, BML_SSC_SPECTRUM);
+    int status = bml_ssc__apply_rules(e, rules + first, count, why, BML_SSC_SPECTRUM);
     if (status) return status;
     if (e->kind == BML_SSC_FIELD_SHELL) {
         return bml_ssc__check_lines(why, e);
@@ -1792,8 +1874,8 @@ static int bml_ssc__add_fields(bml_ssc_blob *blob) {
 
 /* Members that only some sources need. */
 static int bml_ssc__resolve_place(bml_ssc_blob *blob) {
-#define BML_SSC__OF(member, lo, hi, otherwise, zero) \
-    { #member, offsetof(bml_ssc_source, member), lo, hi, otherwise, BML_SSC__##zero }
+#define BML_SSC__OF(member, lo, hi, fallback, zero) \
+    { #member, offsetof(bml_ssc_source, member), lo, hi, fallback, BML_SSC__##zero }
     static const bml_ssc__rule rules[] = {
         BML_SSC__OF(Gamma, 1, 1e4, 0, REQUIRED),
         BML_SSC__OF(distance, 1e10, 1e26, 0, REQUIRED),
@@ -1811,13 +1893,13 @@ static int bml_ssc__resolve_place(bml_ssc_blob *blob) {
         s->injection == BML_SSC_BROKEN || s->injection == BML_SSC_LOG_PARABOLA || s->injection == BML_SSC_CUTOFF;
     int status = BML_SSC_OK;
     if (geometric) {
-        status = bml_ssc__obey(blob->message, s, rules, 1, BML_SSC_PARAMETER);
+        status = bml_ssc__apply_rules(s, rules, 1, blob->message, BML_SSC_PARAMETER);
     }
     if (!status && near_hole) {
-        status = bml_ssc__obey(blob->message, s, rules + 1, 1, BML_SSC_PARAMETER);
+        status = bml_ssc__apply_rules(s, rules + 1, 1, blob->message, BML_SSC_PARAMETER);
     }
     if (!status && shaped) {
-        status = bml_ssc__obey(blob->message, s, rules + 2, 1, BML_SSC_PARAMETER);
+        status = bml_ssc__apply_rules(s, rules + 2, 1, blob->message, BML_SSC_PARAMETER);
     }
     if (status || !geometric) {
         return status;
@@ -1839,7 +1921,8 @@ static int bml_ssc__resolve_choices(bml_ssc_blob *blob) {
     char *why = blob->message;
     const struct {
         const char *name;
-        int value, last;
+        int value;
+        int last;
     } choices[] = {{"injection", (int)s->injection, BML_SSC_TABLE},
                    {"self_absorption", (int)s->self_absorption, BML_SSC_SSA_HEATING},
                    {"photon_escape", (int)s->photon_escape, BML_SSC_SPHERE}};
@@ -1900,7 +1983,7 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
     bml_ssc_source *s = &blob->src;
     *s = *source;
     int n = (int)(sizeof rules / sizeof *rules);
-    int status = bml_ssc__obey(blob->message, s, rules, n, BML_SSC_PARAMETER);
+    int status = bml_ssc__apply_rules(s, rules, n, blob->message, BML_SSC_PARAMETER);
     if (!status) {
         status = bml_ssc__resolve_power(blob);
     }
@@ -2281,7 +2364,7 @@ BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source) 
    out [nx] = photons made per x and R/c by the electrons M [ng]. */
 
 /* Each electron shines from y = Y_LOW to Y_HIGH; below, all tails y^(1/3) are one power law, summed downwards. */
-static void bml_ssc__emit_synchrotron(double *BML_SSC_RESTRICT out, const bml_ssc_blob *blob) {
+static void bml_ssc__emit_synchrotron(double *BML_SSC__RESTRICT out, const bml_ssc_blob *blob) {
     int r = blob->tab->r;
     int nx = blob->nx;
     double *rise = blob->rise; /* where the tails begin */
@@ -2291,8 +2374,8 @@ static void bml_ssc__emit_synchrotron(double *BML_SSC_RESTRICT out, const bml_ss
     for (int i = 0; i < blob->ng; i++) {
         int d = -2 * i - blob->syn_lo;
         int at = d % r * blob->syn_len + d / r;
-        const double *BML_SSC_RESTRICT S = blob->syn + at;
-        const double *BML_SSC_RESTRICT S1 = blob->syn1 + at;
+        const double *BML_SSC__RESTRICT S = blob->syn + at;
+        const double *BML_SSC__RESTRICT S1 = blob->syn1 + at;
         double m = blob->M[i] * blob->norm[i];
         double m1 = m * blob->slope[i];
         int lo = (blob->syn_d_lo + 2 * i) / r;
@@ -2315,8 +2398,8 @@ static void bml_ssc__emit_synchrotron(double *BML_SSC_RESTRICT out, const bml_ss
 
 /* sum [GROUP][ROWS] = f [count][pad] transposed times n, for electrons whose targets begin at n, n - 1, n - 2, n - 3:
    the product of one table with a Hankel matrix, so that a group shares each load of f. */
-static void bml_ssc__rows(float *BML_SSC_RESTRICT sum, const float *BML_SSC_RESTRICT f, const float *BML_SSC_RESTRICT n,
-                          int pad, int count) {
+static void bml_ssc__rows(float *BML_SSC__RESTRICT sum, const float *BML_SSC__RESTRICT f,
+                          const float *BML_SSC__RESTRICT n, int pad, int count) {
     bml_ssc__lanes s[2 * BML_SSC__GROUP];
     memset(s, 0, sizeof s);
     for (int col = 0; col < count; col++) {
@@ -2339,8 +2422,8 @@ static void bml_ssc__rows(float *BML_SSC_RESTRICT sum, const float *BML_SSC_REST
 
 /* E >= 1e-3 for the electrons i, i + r, i + 2 r, i + 3 r: row m is at k = k0 - m, column 0 at j = j0, both for the
    first. */
-static void bml_ssc__emit_group(double *BML_SSC_RESTRICT wide, const bml_ssc_blob *blob, const bml_ssc__compton *kernel,
-                                int i) {
+static void bml_ssc__emit_group(double *BML_SSC__RESTRICT wide, const bml_ssc_blob *blob,
+                                const bml_ssc__compton *kernel, int i) {
     const bml_ssc *tab = blob->tab;
     int r = tab->r;
     int pad = tab->row_pad;
@@ -2367,7 +2450,7 @@ static void bml_ssc__emit_group(double *BML_SSC_RESTRICT wide, const bml_ssc_blo
             double unit = 16 * gamma * gamma * blob->peak * weight; /* padded f/G^2 to n f */
             int beyond = j0 - e + flat;
             double rest = beyond < blob->nx ? weight * blob->suffix[BML_SSC__MAX(0, beyond)] : 0;
-            double *BML_SSC_RESTRICT out = wide + k0 + e - row - BML_SSC__ROWS + 1;
+            double *BML_SSC__RESTRICT out = wide + k0 + e - row - BML_SSC__ROWS + 1;
             const float *own = sum + e * BML_SSC__ROWS;
             for (int m = 0; m < BML_SSC__ROWS; m++)
                 out[m] += unit * (double)own[m];
@@ -2378,8 +2461,8 @@ static void bml_ssc__emit_group(double *BML_SSC_RESTRICT wide, const bml_ssc_blo
 }
 
 /* Sum over t of T_t P_(j + t), for the ROWS targets from P on: sum [ROWS]. */
-static void bml_ssc__slide(float *BML_SSC_RESTRICT sum, const float *BML_SSC_RESTRICT T,
-                           const float *BML_SSC_RESTRICT P, int count) {
+static void bml_ssc__slide(float *BML_SSC__RESTRICT sum, const float *BML_SSC__RESTRICT T,
+                           const float *BML_SSC__RESTRICT P, int count) {
     bml_ssc__lanes even[2];
     bml_ssc__lanes odd[2];
     memset(even, 0, sizeof even);
@@ -2408,7 +2491,7 @@ static void bml_ssc__slide(float *BML_SSC_RESTRICT sum, const float *BML_SSC_RES
 /* E < 1e-3: f depends on q = E/G alone, an index of j + (2/r) i - k, so that all electrons make the same spectrum, each
    shifted by (2/r) i: scatter_u, u = k - (2/r) i, is the sum of targets in the window of q, and of all those beyond,
    where f is flat. Then each electron adds it up to x1 = 1e-3 gamma. */
-static void bml_ssc__emit_thomson(double *BML_SSC_RESTRICT out, const bml_ssc_blob *blob,
+static void bml_ssc__emit_thomson(double *BML_SSC__RESTRICT out, const bml_ssc_blob *blob,
                                   const bml_ssc__compton *kernel) {
     int nx = blob->nx;
     int r = blob->tab->r;
@@ -2444,7 +2527,7 @@ static void bml_ssc__emit_thomson(double *BML_SSC_RESTRICT out, const bml_ssc_bl
         }
     }
     for (int i = lowest; i < blob->ng; i++) {
-        const double *BML_SSC_RESTRICT one = scatter + origin - step * i;
+        const double *BML_SSC__RESTRICT one = scatter + origin - step * i;
         double weight = blob->work[i];
         int end = BML_SSC__MIN(nx, (i - split) / r + 1);
         for (int k = 0; k < end && weight > 0; k++)
@@ -2482,7 +2565,7 @@ static double bml_ssc__spread_in_cell(const bml_ssc_blob *blob, int i) {
 /* out [nx] = Compton emission (7), or what an observer sees of it (20), on targets n [nx] (density). Three parts, split
    by E = x1/gamma: E >= 1e-3, G within the table: the sum over j with f from the table; E >= 1e-3, G beyond it: f no
    longer depends on G, so a sum over targets is enough; E < 1e-3: Thomson. */
-static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BML_SSC_RESTRICT n, bml_ssc_blob *blob,
+static void bml_ssc__emit_compton(double *BML_SSC__RESTRICT out, const double *BML_SSC__RESTRICT n, bml_ssc_blob *blob,
                                   const bml_ssc__compton *kernel) {
     int nx = blob->nx;
     int ng = blob->ng;
@@ -2514,7 +2597,7 @@ static void bml_ssc__emit_compton(double *BML_SSC_RESTRICT out, const double *BM
 
 /* Compton loss rate (8) at each node, for targets n [nx]. Converged: the full integral, from G_LOW on by the table,
    below it by the sum of x^2 n. */
-static void bml_ssc__add_compton_loss(double *BML_SSC_RESTRICT gdot, const double *BML_SSC_RESTRICT n,
+static void bml_ssc__add_compton_loss(double *BML_SSC__RESTRICT gdot, const double *BML_SSC__RESTRICT n,
                                       bml_ssc_blob *blob) {
     int nx = blob->nx;
     double hx = blob->tab->r * blob->tab->h;
@@ -2656,7 +2739,7 @@ static void bml_ssc__faces(bml_ssc_blob *blob) {
 /* Self-absorption (9): kappa [nx] from the electrons, as the sum over faces of gamma^2 p times the fall of
    N/gamma^2. */
 static void bml_ssc__absorb(bml_ssc_blob *blob, double scale) {
-    double *BML_SSC_RESTRICT sum = blob->suffix; /* scratch */
+    double *BML_SSC__RESTRICT sum = blob->suffix; /* scratch */
     double wide = exp(blob->tab->h);
     double below = 0; /* N of the cell below the face */
     bml_ssc__clear(sum, blob->nx);
@@ -2670,7 +2753,7 @@ static void bml_ssc__absorb(bml_ssc_blob *blob, double scale) {
         if (fall == 0) {
             continue;
         }
-        const double *BML_SSC_RESTRICT P = bml_ssc__syn0_at(blob, -2 * i + 1 - blob->syn_lo);
+        const double *BML_SSC__RESTRICT P = bml_ssc__syn0_at(blob, -2 * i + 1 - blob->syn_lo);
         for (int k = 0; k < blob->nx; k++)
             sum[k] += fall * P[k];
     }
@@ -2736,7 +2819,7 @@ static void bml_ssc__heat(bml_ssc_blob *blob, const double *n, double lambda, do
 /* Photon-photon absorption (10) on targets n [nx] (density): adds to kappa, and to S the pairs that the blob's own
    photons make, their number taken ahead to the new kappa (history: a0/dt of the photons), or kappa >> 1 would run
    away; *soft = energy absorbed where pairs would have gamma <= 1. kappa [nx] holds the last pass on entry. */
-static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n, double history, double *soft) {
+static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC__RESTRICT n, double history, double *soft) {
     int nx = blob->nx;
     double hx = blob->tab->r * blob->tab->h;
     double *nxh = blob->emit; /* scratch */
@@ -2769,11 +2852,20 @@ static void bml_ssc__pairs(bml_ssc_blob *blob, const double *BML_SSC_RESTRICT n,
    agree. */
 
 typedef struct bml_ssc__step {
-    double dt, omega, a0, a1, a2;
-    double rho, rho3, injection, expansion; /* R/R0, its cube, factor on Q, dln(R)/dt */
-    double absorb_scale, soft;
+    double dt;
+    double omega; /* dt over the last one */
+    double a0;
+    double a1;
+    double a2;
+    double rho;          /* R/R0 */
+    double rho3;         /* its cube */
+    double injection;    /* factor on Q */
+    double expansion;    /* dln(R)/dt */
+    double absorb_scale; /* the constant of (9) */
+    double soft;         /* energy of photons absorbed that are too soft for pairs */
     double tolerance;    /* of the fixed point, relative, in the loss rates */
-    double given, taken; /* energy per R/c: what the hook adds, and absorbs */
+    double given;        /* energy per R/c that the hook adds */
+    double taken;        /* and that it absorbs */
     int pass;
 } bml_ssc__step;
 
@@ -3442,9 +3534,14 @@ static const double *bml_ssc__seen(const double **stay, const bml_ssc_blob *blob
 
 /* The logarithms of four neighbouring nodes, kept from point to point, since points come in order. */
 typedef struct bml_ssc__curve {
-    const double *v, *at, *per; /* [n]: the curve is ln(v at^2/per); per NULL = 1 */
-    double lo, step;            /* ln at[0], spacing */
-    int n, cubic, k;            /* k: index of y[1]; -2 when y is empty */
+    const double *v;   /* [n] the curve is ln(v at^2/per) */
+    const double *at;  /* [n] */
+    const double *per; /* [n], or NULL = 1 */
+    double lo;         /* ln at[0] */
+    double step;       /* spacing */
+    int n;
+    int cubic;
+    int k; /* index of y[1]; -2 when y is empty */
     double y[4];
 } bml_ssc__curve;
 
@@ -3913,7 +4010,7 @@ BML_SSC_DEF int bml_ssc_broad_lines(bml_ssc_external *field, double L_disc, doub
 static int bml_ssc__check_nu(char *why, const double *nu, int n) {
     for (int i = 0; i < n; i++) {
         if (!(nu[i] > 0 && nu[i] < HUGE_VAL)) {
-            return bml_ssc__fail(why, BML_SSC_PARAMETER, "nu[%d] = %g: must be positive and finite", i, nu[i]);
+            return bml_ssc__fail(why, BML_SSC_BAD_FREQUENCY, "nu[%d] = %g: must be positive and finite", i, nu[i]);
         }
     }
     return BML_SSC_OK;
@@ -3943,8 +4040,8 @@ static double bml_ssc__signed_root(double x) {
 }
 
 /* One field along the path, from distance on, until the field is a point behind: steps of equal ln l; but of equal s,
-   ln(l/radius) = s |s|, through a shell, whose light has a logarithmic peak at l = radius. exp(-tau) is within 0.004 dex
-   of a fine sum where tau < 7. */
+   ln(l/radius) = s |s|, through a shell, whose light has a logarithmic peak at l = radius. exp(-tau) is within 0.004
+   dex of a fine sum where tau < 7. */
 static void bml_ssc__walk(double *number, const bml_ssc_external *e, double distance) {
     const int steps = 160;
     bml_ssc__beam beam[BML_SSC__BEAMS];
@@ -3981,8 +4078,8 @@ static void bml_ssc__walk(double *number, const bml_ssc_external *e, double dist
     }
 }
 
-/* Photons counted at kT, number [PATH], spread as Planck's law in numbers from 1e-3 kT to 40 kT: heat [PATH + HEAT], whose
-   first node lies HEAT_BELOW under the first of number. */
+/* Photons counted at kT, number [PATH], spread as Planck's law in numbers from 1e-3 kT to 40 kT: heat [PATH + HEAT],
+   whose first node lies HEAT_BELOW under the first of number. */
 #define BML_SSC__HEAT 92
 #define BML_SSC__HEAT_BELOW 60
 static void bml_ssc__path_heat(double *heat, const double *number) {
@@ -4103,8 +4200,8 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
 }
 
 /* An elliptical, lambda [A] and log10 of lambda L_lambda over its value in R: the E template of Coleman, Wu & Weedman
-   1980 (ApJS 43, 393), extended below 1400 A and beyond 10000 A by Bolzonella, Miralles & Pello 2000 (A&A 363, 476) with
-   the models of Bruzual & Charlot 1993, averaged over +-5 %; beyond 20900 A the Rayleigh-Jeans law. */
+   1980 (ApJS 43, 393), extended below 1400 A and beyond 10000 A by Bolzonella, Miralles & Pello 2000 (A&A 363, 476)
+   with the models of Bruzual & Charlot 1993, averaged over +-5 %; beyond 20900 A the Rayleigh-Jeans law. */
 static const double bml_ssc__host[][2] = {
     {1000, -2.118}, {1250, -2.143}, {1528, -2.194},  {1900, -2.087},  {2250, -1.936},  {2400, -1.965}, {2550, -1.848},
     {2700, -1.585}, {2850, -1.336}, {3000, -1.165},  {3300, -0.904},  {3600, -0.792},  {3750, -0.768}, {3900, -0.64},
@@ -4120,7 +4217,11 @@ BML_SSC_DEF int bml_ssc_host_sed(double *nuFnu, const double *nu, int n, double 
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
     if (status) return status;
-    if (bml_ssc__check_nu(NULL, nu, n) || !(L_R >= 0 && L_R < HUGE_VAL)) return BML_SSC_PARAMETER;
+    status = bml_ssc__check_nu(NULL, nu, n);
+    if (status) return status;
+    if (!(L_R >= 0 && L_R < HUGE_VAL)) {
+        return BML_SSC_PARAMETER;
+    }
     int last = (int)(sizeof bml_ssc__host / sizeof *bml_ssc__host) - 1;
     double scale = L_R / (4 * BML_SSC__PI * d * d);
     for (int i = 0; i < n; i++) {
@@ -4289,7 +4390,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #undef BML_SSC_MALLOC
 #undef BML_SSC_FREE
 #endif
-#undef BML_SSC_RESTRICT
+#undef BML_SSC__RESTRICT
 #undef BML_SSC__ADD
 
 #undef BML_SSC__PI
@@ -4333,9 +4434,11 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 
 #endif /* BML_SSC_IMPLEMENTATION */
 
-/* 0.1.0 (2026): first release.
-   0.2.0 (2026): reasons as text, required parameters, photon escape of a sphere, driven sources averaged over a step,
-   fields by geometry, disc, torus and host galaxy, exchange hook; in a third of the time.
+/* HISTORY 0.1.0 two grids, light curves, the observer, EBL, the likelihood, batches 0.2.0 reasons as text, required
+   parameters, photon escape of a sphere, driven sources averaged over a step, fields by
+          geometry, disc, torus and host galaxy, exchange hook
+
+   LICENCE
 
    This software is available under two licences: choose whichever you prefer.
 
