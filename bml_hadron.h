@@ -348,8 +348,8 @@ typedef struct bml_hadron_derived {
     double L_neutrinos;  /* [erg s^-1] */
     double efficiency;   /* share of the injected power that goes into photons, pairs and neutrinos */
     double gamma_max_B;  /* gamma that the blob can confine: e B R/(m_p c^2) */
-    double muon_cooling; /* loss rate by synchrotron over decay rate of muons with half of x_+ of gamma_max: below 0.1
-                            neutrino spectra are right; its root for pions is 18 times smaller */
+    double muon_cooling; /* loss rate by synchrotron over decay rate of muons with half of x_+ of gamma_max, or of the
+                            cut-off: below 0.1 neutrino spectra are right; its root for pions is 18 times smaller */
 } bml_hadron_derived;
 BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_blob *blob);
 
@@ -2668,7 +2668,9 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
     out->L_neutrinos = unit * BML_HADRON__MAX(0.0, given - light - pairs);
     out->efficiency = unit * given / s->L_p;
     out->gamma_max_B = BML_HADRON__E * blob->B_now * R / (BML_HADRON__M * BML_HADRON__MC2);
-    double gamma = 0.15 * s->gamma_max * BML_HADRON__M / muon;
+    double end = s->gamma_max;
+    if (s->injection == BML_HADRON_CUTOFF) end = BML_HADRON__MIN(end, s->gamma_break);
+    double gamma = 0.15 * end * BML_HADRON__M / muon;
     double U_B = blob->B_now * blob->B_now / (8 * BML_HADRON__PI);
     double loss = 4.0 / 3 * BML_HADRON__SIGMA_T * BML_HADRON__C * U_B / BML_HADRON__MC2 * gamma / (muon * muon * muon);
     out->muon_cooling = loss * gamma * life;

@@ -993,6 +993,20 @@ static void test_outside(void) {
     uncouple(&c);
 }
 
+/* Muons of a cut-off are those of protons that end there. */
+static void test_end(void) {
+    pair c = couple();
+    bml_hadron_derived sharp;
+    bml_hadron_derived cut;
+    set_test4(&c, 7);
+    CHECK(solve(&c) == 0 && bml_hadron_derive(&cut, c.protons) == 0, "a cut-off: %s", why_not);
+    c.p.injection = BML_HADRON_POWER_LAW;
+    c.p.gamma_max = c.p.gamma_break;
+    CHECK(solve(&c) == 0 && bml_hadron_derive(&sharp, c.protons) == 0, "a sharp end: %s", why_not);
+    CHECK_NEAR(cut.muon_cooling / sharp.muon_cooling, 1, 1e-9, "muons of a cut-off over those of a sharp end");
+    uncouple(&c);
+}
+
 /* The stationary source, from both ends. */
 static void test_steady(void) {
     pair c = couple();
@@ -1455,8 +1469,8 @@ static void peak_of(double *peak, double *whole, const bml_hadron_blob *b, doubl
    0.03 to 0.41 of theirs, and peaks at half of their energy. The peak: the grids are 0.05 dex here and 0.043 there; KA08
    are SOPHIA's spectra within 10 %, which moves the maximum of a bump E^2 dN/dE ~ 1 - 0.5 (ln E/E_0)^2 by (2 x
    0.1)^(1/2) in ln E at most, 0.19 dex. Fluxes go as two densities, targets and protons, each in proportion to how long
-   electrons and protons stay, R/c here, and not at hand for AM3: the synchrotron light of 1H 1914-194 there, of
-   electrons that hardly cool, is 2.0 times ours. That factor in both is a quarter; above, KA08 and redshifts of two
+   electrons and protons stay, R/c here, and not at hand for AM3: synchrotron light of 1H 1914-194, of electrons that
+   hardly cool, is 2.0 times ours there, that of its protons 2.3. Such a factor in both is a quarter; above, KA08 and redshifts of two
    digits (10 % each way at 0.05, twice that in fluxes) leave 1.35. */
 static void test_published(void) {
     const char *path = check_data("sed/lephad_model_parameters.csv");
@@ -1565,6 +1579,7 @@ int main(int argc, char **argv) {
     test_neutrinos();
     test_books(seed);
     test_outside();
+    test_end();
     test_steady();
     test_cycle();
     test_blumenthal();
