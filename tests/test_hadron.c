@@ -1464,14 +1464,15 @@ static void peak_of(double *peak, double *whole, const bml_hadron_blob *b, doubl
 }
 
 /* Neutrinos of eight BL Lacs as AM3 has them, whose pions are SOPHIA's (Rodrigues et al. 2024, arXiv:2307.13024): the
-   sources without fields from outside. The spectra that the authors keep beside the table of parameters reach beyond
-   0.5 E_p,max, and fall exponentially: so do the particles, which the table does not say; with sharp ends fluxes are
-   0.03 to 0.41 of theirs, and peaks at half of their energy. The peak: the grids are 0.05 dex here and 0.043 there; KA08
-   are SOPHIA's spectra within 10 %, which moves the maximum of a bump E^2 dN/dE ~ 1 - 0.5 (ln E/E_0)^2 by (2 x
-   0.1)^(1/2) in ln E at most, 0.19 dex. Fluxes go as two densities, targets and protons, each in proportion to how long
-   electrons and protons stay, R/c here, and not at hand for AM3: synchrotron light of 1H 1914-194, of electrons that
-   hardly cool, is 2.0 times ours there, that of its protons 2.3. Such a factor in both is a quarter; above, KA08 and redshifts of two
-   digits (10 % each way at 0.05, twice that in fluxes) leave 1.35. */
+   sources without fields from outside. Particles are cut off exponentially, which the table does not say: the spectra
+   that the authors keep beside it reach beyond 0.5 E_p,max, and the example after that paper in AM3's documentation has
+   it so; with sharp ends fluxes are 0.03 to 0.41 of theirs, and peaks at half of their energy. The peak: the grids are
+   0.05 dex here and 0.043 there; KA08 are SOPHIA's spectra within 10 %, which moves the maximum of a bump E^2 dN/dE ~ 1 -
+   0.5 (ln E/E_0)^2 by (2 x 0.1)^(1/2) in ln E at most, 0.19 dex. Fluxes go as two densities, targets and protons. That
+   example has R/c for their stay and 4 pi/3 R^2 c u for the light, as we have; yet synchrotron light of electrons of 1H
+   1914-194, which hardly cool, is 2.0 times ours there, that of its protons 2.3: not explained. Such a factor in both
+   densities is a quarter; above, KA08 and redshifts of two digits (10 % each way at 0.05, twice that in fluxes) leave
+   1.35. */
 static void test_published(void) {
     const char *path = check_data("sed/lephad_model_parameters.csv");
     FILE *f = path ? fopen(path, "r") : NULL;
