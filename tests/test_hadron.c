@@ -1394,11 +1394,11 @@ static void compare_plainly(const char *what, const double *mine, const double *
    code cuts protons off at the second node beyond, 10^6.994, and electrons at the first one, 10^5.518 (steps of 0.050
    and 0.037 dex). So ATHEvA's will be 10^7 and 10^5.5, as its tails say: with 6.93 its neutrinos 2.4 dex below their
    peak lie 0.38 dex farther from ours than at the peak, in Test 2 they do by 0.08; with 7 by 0.05. What is left are
-   pions: ATHEvA makes 0.6 of SOPHIA's (Test 2). LeHaMoC itself, run with its settings, has by this rule 100 of 107 points
-   of the photons and 43 of 47 of the neutrinos within 0.15 dex, but integrates KA08 over eta with 25 nodes for twenty
-   decades, which loses 0.10 dex of the neutrinos and 0.13 of photons and positrons. With 400 nodes, and 400 frequencies
-   for 100, it has 92 and 27, neutrinos 0.18 above ATHEvA at the peak and 0.23 at most: with 6.93 ours have 91 and 28. So
-   where pions make the light, ATHEvA may lie lower by what SOPHIA says. */
+   pions: ATHEvA makes 0.6 of SOPHIA's (Test 2). LeHaMoC's code, typed anew and run with its settings, has by this rule
+   100 of 107 points of the photons and 43 of 47 of the neutrinos within 0.15 dex, but integrates KA08 over eta with 25
+   nodes for twenty decades, which loses 0.10 dex of the neutrinos and 0.13 of photons and positrons. With 400 nodes, and
+   400 frequencies for 100, it has 92 and 27, neutrinos 0.18 above ATHEvA at the peak and 0.23 at most: ours have 91 and
+   28 with 6.93, 98 and 14 with 7. So where pions make the light, ATHEvA may lie lower by what SOPHIA says. */
 static void test_whole_source(void) {
     static double a[MOST];
     static double y[MOST];
