@@ -34,6 +34,8 @@ typedef struct settings {
     long seen;
     const char *out, *ebl, *area, *data;
     sed_table points; /* of data */
+    int cut_off;      /* gamma_max of both are those of exponential cut-offs */
+    int flavours;
     int quiet;
 } settings;
 
@@ -55,6 +57,21 @@ typedef struct outcome {
 } outcome;
 
 /* ==== the source ================================================================================================== */
+
+/* Where the injected protons end. */
+static double proton_end(const settings *set) {
+    return set->cut_off ? set->p.gamma_break : set->p.gamma_max;
+}
+
+/* gamma_max becomes that of an exponential cut-off; e^-10 of it is left beyond ten of them. */
+static void cut_off(settings *set) {
+    set->e.injection = BML_SSC_CUTOFF;
+    set->e.gamma_break = set->e.gamma_max;
+    set->e.gamma_max *= 10;
+    set->p.injection = BML_HADRON_CUTOFF;
+    set->p.gamma_break = set->p.gamma_max;
+    set->p.gamma_max *= 10;
+}
 
 static void look(outcome *out, const settings *set, const bml_ssc_blob *blob, const bml_hadron_blob *protons) {
     static const bml_ssc_component parts[] = {BML_SSC_TOTAL, BML_SSC_SYNCHROTRON, BML_SSC_COMPTON, BML_SSC_EXTERNAL,
@@ -191,12 +208,12 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
     double worst = fmax(fabs(r->e.residual), fabs(r->p.residual));
     verdict_add(v, verdict_colour(worst, 0.02, 0.1), "energy", worst,
                 "This share of the energy is missing in the books of electrons, photons and protons.");
-    double held = set->p.gamma_max / r->protons.gamma_max_B;
+    double held = proton_end(set) / r->protons.gamma_max_B;
     verdict_add(v, verdict_colour(held, 1, 3), "confinement", held,
                 "Largest gamma of protons over e B R/(m_p c^2): above 1 they do not fit into the source.");
     verdict_add(v, verdict_colour(r->protons.muon_cooling, 0.1, 1), "muon_cooling", r->protons.muon_cooling,
                 "Loss over decay rate of muons at gamma_max: above 0.1 neutrino spectra are too hard at the top.");
-    double quantum = set->e.B / 4.414e13 * 0.2 * 1836 * set->p.gamma_max;
+    double quantum = set->e.B / 4.414e13 * 0.2 * 1836 * proton_end(set);
     verdict_add(v, verdict_colour(quantum, 1, 100), "quantum", quantum,
                 "gamma B/B_crit of the highest pairs: above 1 their synchrotron light is quantised, and is not here.");
     double jet = r->protons.U_p / fmax(r->shine.U_B, 1e-300);
@@ -297,64 +314,53 @@ static int run(settings *set, const option_row *options) {
     return status;
 }
 
+/* ==== options ===================================================================================================== */
+
+static settings set = {.e = {.gamma_min = 1e3, .p = 2, .self_absorption = BML_SSC_SSA, .t_end = 5},
+                       .p = {.gamma_min = 1, .p = 2},
+                       .spacing = 0.1,
+                       .seen = -1};
+
+static const option_row options[] = {
+    {.name = "R", .real = &set.e.R, .value = "CM", .help = "radius of the source [cm]; required"},
+    {.name = "B", .real = &set.e.B, .value = "G", .help = "magnetic field [G]; required"},
+    {.name = "L-e", .real = &set.e.L_e, .value = "ERG/S", .help = "power in electrons, blob frame; required"},
+    {.name = "gamma-min", .real = &set.e.gamma_min, .value = "G", .help = "lowest gamma of electrons"},
+    {.name = "gamma-max", .real = &set.e.gamma_max, .value = "G", .help = "highest; required"},
+    {.name = "p", .real = &set.e.p, .value = "P", .help = "index of the injected electrons"},
+    {.name = "L-p", .real = &set.p.L_p, .value = "ERG/S", .help = "power in protons, blob frame; required"},
+    {.name = "gamma-p-min", .real = &set.p.gamma_min, .value = "G", .help = "lowest gamma of protons"},
+    {.name = "gamma-p-max", .real = &set.p.gamma_max, .value = "G", .help = "highest; required"},
+    {.name = "p-p", .real = &set.p.p, .value = "P", .help = "index of the injected protons"},
+    {.name = "cut-off", .flag = &set.cut_off, .help = "gamma-max and gamma-p-max are those of exponential cut-offs"},
+    {.name = "cooling", .flag = &set.p.cooling, .help = "pions and muons shine before they decay"},
+    {.name = "gas", .real = &set.p.gas, .value = "CM-3", .help = "cold protons in the source"},
+    {.name = "redshift", .real = &set.see.redshift, .min = 0, .max = 100, .value = "Z", .help = "required"},
+    {.name = "delta", .real = &set.see.delta, .min = 0, .max = 1e4, .value = "D", .help = "Doppler factor; required"},
+    {.name = "t",
+     .real = &set.e.t_end,
+     .min = 0.1,
+     .max = 1e5,
+     .value = "T",
+     .help = "time since injection began [R/c]"},
+    {.name = "spacing", .real = &set.spacing, .min = 0.05, .max = 0.2, .value = "DEX", .help = "of the energy grids"},
+    {.name = "ebl",
+     .text = &set.ebl,
+     .value = "none|NAME|FILE",
+     .help = "background light (dominguez2011, saldana2021); fluxes beyond the end of its table are written as 0"},
+    {.name = "data", .text = &set.data, .value = "FILE", .help = "a table of fluxes to draw beside (sed.h)"},
+    {.name = "flavours", .choice = &set.flavours, .value = "mixed|equal|source", .help = "of neutrinos at Earth"},
+    {.name = "area",
+     .text = &set.area,
+     .value = "FILE",
+     .help = "effective area: lines log10 E [GeV], cm^2 for muon neutrinos"},
+    {.name = "exposure", .real = &set.exposure, .min = 0, .max = 1e12, .value = "S", .help = "seconds of observation"},
+    {.name = "seen", .integer = &set.seen, .min = 0, .max = 1e6, .value = "N", .help = "events that were seen"},
+    {.name = "quiet", .flag = &set.quiet, .help = "taken for the sake of scripts: there is no progress bar"},
+    {.name = "out", .text = &set.out, .value = "DIR", .help = "folder for the results"},
+    {0}};
+
 int main(int argc, char **argv) {
-    static settings set = {.e = {.gamma_min = 1e3, .p = 2, .self_absorption = BML_SSC_SSA, .t_end = 5},
-                           .p = {.gamma_min = 1, .p = 2},
-                           .spacing = 0.1,
-                           .seen = -1};
-    int flavours = 0;
-    const option_row options[] = {
-        {.name = "R", .real = &set.e.R, .value = "CM", .help = "radius of the source [cm]; required"},
-        {.name = "B", .real = &set.e.B, .value = "G", .help = "magnetic field [G]; required"},
-        {.name = "L-e", .real = &set.e.L_e, .value = "ERG/S", .help = "power in electrons, blob frame; required"},
-        {.name = "gamma-min", .real = &set.e.gamma_min, .value = "G", .help = "lowest gamma of electrons"},
-        {.name = "gamma-max", .real = &set.e.gamma_max, .value = "G", .help = "highest; required"},
-        {.name = "p", .real = &set.e.p, .value = "P", .help = "index of the injected electrons"},
-        {.name = "L-p", .real = &set.p.L_p, .value = "ERG/S", .help = "power in protons, blob frame; required"},
-        {.name = "gamma-p-min", .real = &set.p.gamma_min, .value = "G", .help = "lowest gamma of protons"},
-        {.name = "gamma-p-max", .real = &set.p.gamma_max, .value = "G", .help = "highest; required"},
-        {.name = "p-p", .real = &set.p.p, .value = "P", .help = "index of the injected protons"},
-        {.name = "cooling", .flag = &set.p.cooling, .help = "pions and muons shine before they decay"},
-        {.name = "gas", .real = &set.p.gas, .value = "CM-3", .help = "cold protons in the source"},
-        {.name = "redshift", .real = &set.see.redshift, .min = 0, .max = 100, .value = "Z", .help = "required"},
-        {.name = "delta",
-         .real = &set.see.delta,
-         .min = 0,
-         .max = 1e4,
-         .value = "D",
-         .help = "Doppler factor; required"},
-        {.name = "t",
-         .real = &set.e.t_end,
-         .min = 0.1,
-         .max = 1e5,
-         .value = "T",
-         .help = "time since injection began [R/c]"},
-        {.name = "spacing",
-         .real = &set.spacing,
-         .min = 0.05,
-         .max = 0.2,
-         .value = "DEX",
-         .help = "of the energy grids"},
-        {.name = "ebl",
-         .text = &set.ebl,
-         .value = "none|NAME|FILE",
-         .help = "background light (dominguez2011, saldana2021); fluxes beyond the end of its table are written as 0"},
-        {.name = "data", .text = &set.data, .value = "FILE", .help = "a table of fluxes to draw beside (sed.h)"},
-        {.name = "flavours", .choice = &flavours, .value = "mixed|equal|source", .help = "of neutrinos at Earth"},
-        {.name = "area",
-         .text = &set.area,
-         .value = "FILE",
-         .help = "effective area: lines log10 E [GeV], cm^2 for muon neutrinos"},
-        {.name = "exposure",
-         .real = &set.exposure,
-         .min = 0,
-         .max = 1e12,
-         .value = "S",
-         .help = "seconds of observation"},
-        {.name = "seen", .integer = &set.seen, .min = 0, .max = 1e6, .value = "N", .help = "events that were seen"},
-        {.name = "quiet", .flag = &set.quiet, .help = "taken for the sake of scripts: there is no progress bar"},
-        {.name = "out", .text = &set.out, .value = "DIR", .help = "folder for the results"},
-        {0}};
     int first = options_parse(argc, argv, options, "hadron --R CM --B G --L-e ... --out DIR [options]",
                               "Photons and neutrinos of a source with electrons and protons.");
     if (first < argc) fail("%.300s: no argument is expected beside the options", argv[first]);
@@ -364,6 +370,7 @@ int main(int argc, char **argv) {
     if (set.seen >= 0 && !set.area) fail("hadron: --seen needs --area");
     set.hear.redshift = set.see.redshift;
     set.hear.delta = set.see.delta;
-    set.hear.flavours = flavours;
+    set.hear.flavours = set.flavours;
+    if (set.cut_off) cut_off(&set);
     return run(&set, options);
 }

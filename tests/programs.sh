@@ -83,6 +83,10 @@ check "hadron: neutrinos arrive in nearly equal parts" awk -F, 'NR > 1 {for (i =
 check "hadron: the parts make the whole" awk -F, 'NR > 1 && $2 > 1e-18 {d = ($3 + $4 + $5 + $6) / $2 - 1; if (d > 0.02 || d < -0.02) bad = 1; n++} END {exit bad || n < 20}' "$scratch/hadron/photons.csv"
 ends "hadron --data" 0 "${protons[@]}" --data examples/data/3hsp_j095507.csv --out "$scratch/hadron"
 check "hadron --data: all points are in the picture" awk '/^\$[du] </ {in_it = 1; next} /^END/ {in_it = 0} in_it {n++} END {exit n != 31}' "$scratch/hadron/hadron.gp"
+# Neutrinos have less than the highest proton, gamma_p_max m_p c^2 delta/(1 + z) = 1.44e9 GeV; a cut-off has no highest.
+check "hadron: no neutrinos above the highest protons" awk -F, 'NR > 1 && $1 > 1.5e9 {n++; bad += $5 > 0} END {exit bad || n < 5}' "$scratch/hadron/neutrinos.csv"
+ends "hadron --cut-off" 0 "${protons[@]}" --cut-off --out "$scratch/cut"
+check "hadron --cut-off: neutrinos above that" awk -F, 'NR > 1 && $1 > 1.5e9 && $1 < 3e9 {n++; bad += !($5 > 0)} END {exit bad || n < 3}' "$scratch/cut/neutrinos.csv"
 printf 'energy_TeV,0.1,0.6\n0.0001,0,0\n0.1,1,5\n1,4,20\n' >"$scratch/short.csv"
 ends "hadron --ebl with a table up to 1 TeV" 0 "${protons[@]}" --ebl "$scratch/short.csv" --out "$scratch/short"
 check "hadron --ebl: it says where the table ends" grep -q 'ebl_end .*2.41' "$scratch/short/verdict.txt"

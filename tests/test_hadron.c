@@ -859,7 +859,7 @@ static int solve(pair *c) {
     return hadron_ssc_solve(c->blob, c->protons, &c->e, &c->p, 0, &why_not);
 }
 
-/* Test 4 of LeHaMoC: ATHEvA's cut-offs are exponential. */
+/* Test 4 of LeHaMoC: its cut-offs are exponential. */
 static void set_test4(pair *c, double log_gamma_p) {
     c->e.gamma_break = pow(10, 5.5);
     c->e.gamma_max = 20 * c->e.gamma_break;
@@ -990,6 +990,20 @@ static void test_outside(void) {
             CHECK_NEAR(y[0] + per, y[1], 0.013, "outside: through the hook against rates, log10 E^2 Q");
         }
     bml_hadron_blob_free(b);
+    uncouple(&c);
+}
+
+/* Muons of a cut-off are those of protons that end there. */
+static void test_end(void) {
+    pair c = couple();
+    bml_hadron_derived sharp;
+    bml_hadron_derived cut;
+    set_test4(&c, 7);
+    CHECK(solve(&c) == 0 && bml_hadron_derive(&cut, c.protons) == 0, "a cut-off: %s", why_not);
+    c.p.injection = BML_HADRON_POWER_LAW;
+    c.p.gamma_max = c.p.gamma_break;
+    CHECK(solve(&c) == 0 && bml_hadron_derive(&sharp, c.protons) == 0, "a sharp end: %s", why_not);
+    CHECK_NEAR(cut.muon_cooling / sharp.muon_cooling, 1, 1e-9, "muons of a cut-off over those of a sharp end");
     uncouple(&c);
 }
 
@@ -1153,34 +1167,65 @@ static double log_add(double a, double b) {
     return log10(pow(10, a) + pow(10, b));
 }
 
-/* By how much pions' products lie above ATHEvA's [dex], at the peaks in Test 2: photons, neutrinos. */
-static double pions_above[2];
+/* SOPHIA 2.0 itself, which KA08 fit (Muecke et al. 2000, run through chromo 0.11; 8,000 collisions at each of 64 energies
+   of the photon from 0.152 to 3,000 GeV, proton at rest; kaons and hyperons decay, pions and muons by two- and
+   three-body kinematics, muons unpolarised; sum of all shares of energy 1 within 0.2 %, 4 % at the highest). Energy per
+   proton's energy, density of photons and second [cm^3 s^-1] into photons, and into e and neutrinos, at eta/eta_0. */
+typedef struct sophia_row {
+    double rho, gamma, leptons;
+} sophia_row;
+static const sophia_row sophia[] = {
+    {1.5, 7.283e-20, 1.689e-19}, {2, 3.563e-19, 4.831e-19},   {2.5, 7.973e-19, 7.434e-19}, {3, 8.559e-19, 7.699e-19},
+    {4, 6.974e-19, 7.985e-19},   {5, 6.931e-19, 9.999e-19},   {7, 6.972e-19, 1.1898e-18},  {10, 6.295e-19, 1.1864e-18},
+    {15, 5.569e-19, 1.0658e-18}, {20, 5.356e-19, 1.0332e-18}, {30, 5.434e-19, 1.0079e-18}, {50, 5.623e-19, 9.96e-19},
+    {100, 5.675e-19, 9.7e-19},
+};
+
+/* KA08 claim 10 %. Between 2 and 3 they have no row, and below that SOPHIA's resonance rises by factors: 25 %, as the
+   header says. */
+static void test_sophia(void) {
+    const double h = 0.02;
+    static double out[800];
+    for (int i = 0; i < (int)(sizeof sophia / sizeof *sophia); i++) {
+        double sum[2] = {0, 0};
+        for (int s = 0; s < BML_HADRON_BETHE_HEITLER; s++) {
+            memset(out, 0, sizeof out);
+            bml_hadron__photopion(out, (bml_hadron_species)s, sophia[i].rho, h, 800);
+            for (int m = 0; m < 800; m++)
+                sum[s != BML_HADRON_GAMMA] += out[m];
+        }
+        double off[2] = {sum[0] / sophia[i].gamma - 1, sum[1] / sophia[i].leptons - 1};
+        double bound = sophia[i].rho < 3 ? 0.25 : 0.1;
+        CHECK(fabs(off[0]) < bound && fabs(off[1]) < bound,
+              "eta = %g eta_0: energy into photons, leptons over SOPHIA's: %+.3f, %+.3f, within %.2f", sophia[i].rho,
+              off[0], off[1], bound);
+    }
+}
+
+/* By how much SOPHIA's pairs, photons and neutrinos, from the same collisions, lie above ATHEvA's at the peaks of Test 2
+   [dex]. */
+static const double sophia_above[3] = {0.192, 0.263, 0.191};
 
 /* Test 2 of LeHaMoC: emissivities of ATHEvA for given protons, and photons n ~ x^-2 from 1e-6 to 1e-1 (the file has the
    nodes inside). Pairs of Bethe & Heitler: within 0.05 at the peak and 0.1 over the two decades below it. Pions:
-   ATHEvA's spectra lie 0.1 to 0.28 below; the third source is cross section and inelasticity (Morejon et al. 2019,
-   Stecker 1968), whose losses hold 1.8 times the energy of ATHEvA's products: the ones here hold 0.8 to 1 of it. */
-static void test_emissivities(void) {
-    static double a[MOST];
-    static double y[MOST];
+   ATHEvA's spectra lie 0.1 to 0.28 below. Third sources: SOPHIA lies 0.19 to 0.26 above ATHEvA, ours beside it within the
+   10 % of KA08, 0.05 dex; cross section and inelasticity (Morejon et al. 2019, Stecker 1968) give losses with 1.8 times
+   the energy of ATHEvA's products: the ones here hold 0.8 to 1 of it. */
+static int given_test2(bml_hadron_blob *b) {
     static double gamma[MOST];
     static double N[MOST];
-    int n = read_columns(a, y, "pr_spec_e_p24_c_c.txt");
-    if (!n) {
-        SKIP("no ../shared/data: emissivities of ATHEvA (Test 2 of LeHaMoC)");
-        return;
-    }
-    while (n > 1 && y[n - 1] < -10)
+    int n = read_columns(gamma, N, "pr_spec_e_p24_c_c.txt");
+    if (!n) return 0;
+    while (n > 1 && N[n - 1] < -10)
         n--;
     for (int i = 0; i < n; i++) {
-        gamma[i] = pow(10, a[i]);
-        N[i] = pow(10, y[i] - 2 * a[i]);
+        N[i] = pow(10, N[i] - 2 * gamma[i]);
+        gamma[i] = pow(10, gamma[i]);
     }
     double x[2] = {1e-6, 1e-1};
     double photons[2];
     for (int i = 0; i < 2; i++)
         photons[i] = pow(10, 3.593078) / (x[i] * x[i]);
-    bml_hadron_blob *b = blob_of(tables);
     bml_hadron_given g;
     memset(&g, 0, sizeof g);
     g.gamma = gamma;
@@ -1190,15 +1235,55 @@ static void test_emissivities(void) {
     g.n = photons;
     g.n_x = 2;
     CHECK(bml_hadron_rates(b, &g) == 0, "%s", bml_hadron_message(b));
+    return 1;
+}
+
+/* Energy of pions' products of Test 2 as cross section and inelasticity give it: 2 c/e_m^2 int e sigma kappa de for
+   photons that come head-on with e_m. */
+static double pions_of_section(const bml_hadron_blob *b) {
+    static double e[MOST];
+    static double sigma[MOST];
+    static double at[MOST];
+    static double kappa[MOST];
+    int ns = read_columns(e, sigma, "photopion_cross_section.csv");
+    int nk = read_columns(at, kappa, "kp_pg.txt");
+    double want = 0;
+    for (int i = 0; i < b->n_protons; i++) {
+        double sum = 0;
+        double inner = 0;
+        double last = 0;
+        for (double ln = log(0.145); ln < log(2 * b->gamma[i] * 0.1 * 0.511e-3); ln += 0.02) {
+            double E = exp(ln);
+            double now = E * E * interpolate(E, e + 1, sigma + 1, ns - 1) * interpolate(E, at, kappa, nk) * 1e-30;
+            inner += 0.5 * (now + last) * 0.02;
+            last = now;
+            double target = E / (2 * b->gamma[i] * 0.511e-3);
+            double density = target > 1e-6 ? pow(10, 3.593078) / target : 0;
+            sum += density * 0.02 * 2 * C / (E * E) * inner;
+        }
+        want += b->M[i] * b->gamma[i] * M_RATIO * sum;
+    }
+    return want;
+}
+
+static void test_emissivities(void) {
+    static double a[MOST];
+    static double y[MOST];
+    static double mine[MOST];
+    static double more[MOST];
+    bml_hadron_blob *b = blob_of(tables);
+    if (!given_test2(b)) {
+        SKIP("no ../shared/data: emissivities of ATHEvA (Test 2 of LeHaMoC)");
+        bml_hadron_blob_free(b);
+        return;
+    }
     const char *files[] = {"bh_spec_e_p24_c_c.txt", "el_spec_e_p24_c_c.txt", "pi0_spec_e_p24_c_c.txt",
                            "nu_spec_e_p24_c_c.txt"};
     const int species[] = {BML_HADRON_BETHE_HEITLER, BML_HADRON_POSITRON, BML_HADRON_GAMMA, BML_HADRON_NEUTRINOS};
     double theirs = 0;
     double ours = 0;
     for (int k = 0; k < 4; k++) {
-        static double mine[MOST];
-        static double more[MOST];
-        n = read_columns(a, y, files[k]);
+        int n = read_columns(a, y, files[k]);
         bml_hadron_spectrum(mine, a, n, b, (bml_hadron_species)species[k]);
         bml_hadron_spectrum(more, a, n, b, BML_HADRON_ELECTRON);
         int peak = 0;
@@ -1217,36 +1302,12 @@ static void test_emissivities(void) {
             worst = fmax(worst, mine[i] - y[i]);
             least = fmin(least, mine[i] - y[i]);
         }
-        printf("      %s: here minus ATHEvA %.3f at the peak, %.3f ... %.3f\n", files[k], mine[peak] - y[peak], least,
-               worst);
-        if (k > 1) pions_above[k - 2] = mine[peak] - y[peak];
-        if (k == 0) {
-            CHECK_NEAR(mine[peak], y[peak], 0.05, "Bethe-Heitler pairs at the peak");
-            CHECK(worst < 0.1 && least > -0.1, "Bethe-Heitler pairs over two decades: %.3f ... %.3f", least, worst);
-        }
+        double off = mine[peak] - y[peak];
+        printf("      %s: here minus ATHEvA %.3f at the peak, %.3f ... %.3f\n", files[k], off, least, worst);
+        CHECK_NEAR(off, k > 0 ? sophia_above[k - 1] : 0, 0.05, "above ATHEvA at the peak, where SOPHIA is [dex]");
+        if (k == 0) CHECK(worst < 0.1 && least > -0.1, "pairs over two decades: %.3f ... %.3f", least, worst);
     }
-    static double e[MOST];
-    static double sigma[MOST];
-    static double at[MOST];
-    static double kappa[MOST];
-    int ns = read_columns(e, sigma, "photopion_cross_section.csv");
-    int nk = read_columns(at, kappa, "kp_pg.txt");
-    double want = 0;
-    for (int i = 0; i < b->n_protons; i++) { /* 2 c/e_m^2 int e sigma kappa de for photons that come head-on with e_m */
-        double sum = 0;
-        double inner = 0;
-        double last = 0;
-        for (double ln = log(0.145); ln < log(2 * b->gamma[i] * 0.1 * 0.511e-3); ln += 0.02) {
-            double E = exp(ln);
-            double now = E * E * interpolate(E, e + 1, sigma + 1, ns - 1) * interpolate(E, at, kappa, nk) * 1e-30;
-            inner += 0.5 * (now + last) * 0.02;
-            last = now;
-            double target = E / (2 * b->gamma[i] * 0.511e-3);
-            double density = target > 1e-6 ? pow(10, 3.593078) / target : 0;
-            sum += density * 0.02 * 2 * C / (E * E) * inner;
-        }
-        want += b->M[i] * b->gamma[i] * M_RATIO * sum;
-    }
+    double want = pions_of_section(b);
     printf("      pions: energy over that of cross section and inelasticity: here %.3f, ATHEvA %.3f\n", ours / want,
            theirs / want);
     CHECK_NEAR(ours / want, 0.9, 0.1, "photopions: energy over that of cross section and inelasticity");
@@ -1312,11 +1373,11 @@ static void compare(const char *what, const double *mine, const double *ours, co
     printf("      %s: %d of %d points within 0.15 dex\n", what, inside, all);
     if (!check) return;
     CHECK(least > -0.15 && most < 0.15,
-          "Test 4, %s: least %.3f dex above ATHEvA; most %.3f beyond what pions explain (Test 2: %.3f)", what, least,
+          "Test 4, %s: least %.3f dex above ATHEvA; most %.3f beyond what SOPHIA explains (Test 2: %.3f)", what, least,
           most, above);
 }
 
-/* And without taking anything off: the largest distance within 2.5 dex of the peak. Pions account for 0.24 (Test 2, both
+/* And without taking anything off: the largest distance within 2.5 dex of the peak. Pions account for 0.26 (Test 2, both
    spectra), and Compton scattering on ATHEvA's coarse grid for 0.15 elsewhere (test_ssc.c); 0.25 holds each. */
 static void compare_plainly(const char *what, const double *mine, const double *theirs, int n, double log_gamma_p) {
     double peak = -99;
@@ -1329,10 +1390,15 @@ static void compare_plainly(const char *what, const double *mine, const double *
           what, log_gamma_p, worst);
 }
 
-/* With the settings of LeHaMoC's authors protons end at 10^6.93; their code cuts off where ours does, ATHEvA later: its
-   neutrinos 2.4 dex below their peak lie 0.38 dex farther from ours than at the peak, in Test 2 they do by 0.08. With
-   10^7, where also the proton spectrum ends that the authors keep beside this test, this is 0.05, and the photons of
-   pairs made by these protons agree, too. What is left is what Test 2 has explained. */
+/* The notebook that goes with LeHaMoC says 10^5.5 and 10^6.93 for the ends of electrons and protons, exponential; its
+   code cuts protons off at the second node beyond, 10^6.994, and electrons at the first one, 10^5.518 (steps of 0.050
+   and 0.037 dex). So ATHEvA's will be 10^7 and 10^5.5, as its tails say: with 6.93 its neutrinos 2.4 dex below their
+   peak lie 0.38 dex farther from ours than at the peak, in Test 2 they do by 0.08; with 7 by 0.05. What is left are
+   pions: ATHEvA makes 0.6 of SOPHIA's (Test 2). LeHaMoC's code, typed anew and run with its settings, has by this rule
+   100 of 107 points of the photons and 43 of 47 of the neutrinos within 0.15 dex, but integrates KA08 over eta with 25
+   nodes for twenty decades, which loses 0.10 dex of the neutrinos and 0.13 of photons and positrons. With 400 nodes, and
+   400 frequencies for 100, it has 92 and 27, neutrinos 0.18 above ATHEvA at the peak and 0.23 at most: ours have 91 and
+   28 with 6.93, 98 and 14 with 7. So where pions make the light, ATHEvA may lie lower by what SOPHIA says. */
 static void test_whole_source(void) {
     static double a[MOST];
     static double y[MOST];
@@ -1353,7 +1419,7 @@ static void test_whole_source(void) {
         int last = n - 126;
         bml_ssc_spectrum(mine, a + last, 126, c.blob, BML_SSC_TOTAL);
         bml_ssc_spectrum(ours, a + last, 126, c.blob, BML_SSC_EXCHANGED);
-        compare("photons", mine, ours, y + last, 126, pions_above[0], k);
+        compare("photons", mine, ours, y + last, 126, sophia_above[1], k);
         compare_plainly("photons", mine, y + last, 126, ends[k]);
         n = read_columns(a, y, "neutrino_spec_obs_test4.txt");
         for (int i = 0; i < n; i++) {
@@ -1361,10 +1427,94 @@ static void test_whole_source(void) {
             a[i] += log10(H_CGS / MC2 / 30);
         }
         bml_hadron_spectrum(mine, a, n, c.protons, BML_HADRON_NEUTRINOS);
-        compare("neutrinos", mine, mine, y, n, pions_above[1], k);
+        compare("neutrinos", mine, mine, y, n, sophia_above[2], k);
         compare_plainly("neutrinos", mine, y, n, ends[k]);
         uncouple(&c);
     }
+}
+
+/* One of the columns of a line, apart by commas, none of them quoted. */
+static double field_of(const char *line, int column) {
+    while (column-- > 0 && line)
+        line = strchr(line + (*line == ','), ',');
+    return line ? strtod(line + (*line == ','), NULL) : (double)NAN;
+}
+
+/* All flavours, as they leave the source: energy of the peak [PeV], integral of E^2 dN/dE dlnE [erg cm^-2 s^-1]. */
+static void peak_of(double *peak, double *whole, const bml_hadron_blob *b, double z, double delta) {
+    enum { N = 121 };
+    static double log_E[N];
+    static double flux[3 * N];
+    bml_hadron_observer see;
+    memset(&see, 0, sizeof see);
+    see.redshift = z;
+    see.delta = delta;
+    see.flavours = 1;
+    for (int i = 0; i < N; i++)
+        log_E[i] = 3 + 0.05 * i;
+    bml_hadron_neutrinos(flux, log_E, N, b, &see);
+    double most = 0;
+    *whole = 0;
+    for (int i = 0; i < N; i++) {
+        double all = flux[i] + flux[N + i] + flux[2 * N + i];
+        *whole += all * 0.05 * LN10 * 1.602176634e-3;
+        if (all > most) *peak = pow(10, log_E[i] - 6);
+        most = fmax(most, all);
+    }
+}
+
+/* Neutrinos of eight BL Lacs as AM3 has them, whose pions are SOPHIA's (Rodrigues et al. 2024, arXiv:2307.13024): the
+   sources without fields from outside. Particles are cut off exponentially, which the table does not say: the spectra
+   that the authors keep beside it reach beyond 0.5 E_p,max, and the example after that paper in AM3's documentation has
+   it so; with sharp ends fluxes are 0.03 to 0.41 of theirs, and peaks at half of their energy. The peak: the grids are
+   0.05 dex here and 0.043 there; KA08 are SOPHIA's spectra within 10 %, which moves the maximum of a bump E^2 dN/dE ~ 1 -
+   0.5 (ln E/E_0)^2 by (2 x 0.1)^(1/2) in ln E at most, 0.19 dex. Fluxes go as two densities, targets and protons. That
+   example has R/c for their stay and 4 pi/3 R^2 c u for the light, as we have; yet synchrotron light of electrons of 1H
+   1914-194, which hardly cool, is 2.0 times ours there, that of its protons 2.3: not explained. Such a factor in both
+   densities is a quarter; above, KA08 and redshifts of two digits (10 % each way at 0.05, twice that in fluxes) leave
+   1.35. */
+static void test_published(void) {
+    const char *path = check_data("sed/lephad_model_parameters.csv");
+    FILE *f = path ? fopen(path, "r") : NULL;
+    char line[2000];
+    int n = 0;
+    if (!f) {
+        SKIP("no ../shared/data: neutrinos of eight published sources");
+        return;
+    }
+    pair c = couple();
+    c.e.compactness = 0;
+    c.e.t_end = 10;
+    c.e.injection = BML_SSC_CUTOFF;
+    c.p.injection = BML_HADRON_CUTOFF;
+    c.p.gamma_min = 100;
+    c.p.p = 1;
+    while (fgets(line, sizeof line, f)) {
+        double L_p = field_of(line, 26);
+        if (!(L_p > 0) || field_of(line, 21) > 0) continue; /* no protons; near a disc */
+        c.e.R = c.p.R = field_of(line, 18);
+        c.e.B = c.p.B = field_of(line, 19);
+        c.e.L_e = field_of(line, 22);
+        c.e.gamma_break = field_of(line, 23);
+        c.e.gamma_max = 10 * c.e.gamma_break;
+        c.e.gamma_min = field_of(line, 24);
+        c.e.p = field_of(line, 25);
+        c.p.L_p = L_p;
+        c.p.gamma_break = field_of(line, 29);
+        c.p.gamma_max = 10 * c.p.gamma_break;
+        double peak = 0;
+        double flux = 0;
+        CHECK(solve(&c) == 0, "published source: %s", why_not);
+        peak_of(&peak, &flux, c.protons, field_of(line, 6), field_of(line, 20));
+        double dex = log10(peak / field_of(line, 17));
+        double ratio = flux / 3 / field_of(line, 11);
+        CHECK(fabs(dex) < 0.19 + 0.05, "%.12s: neutrinos peak at %.3g PeV, %.3f dex from AM3", line, peak, dex);
+        CHECK(ratio > 0.25 && ratio < 1.35, "%.12s: %.3f of the flux that AM3 has", line, ratio);
+        n++;
+    }
+    fclose(f);
+    CHECK(n == 8, "eight published sources: %d", n);
+    uncouple(&c);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
@@ -1430,11 +1580,14 @@ int main(int argc, char **argv) {
     test_neutrinos();
     test_books(seed);
     test_outside();
+    test_end();
     test_steady();
     test_cycle();
     test_blumenthal();
+    test_sophia();
     test_emissivities();
     test_whole_source();
+    test_published();
     test_memory();
     bml_hadron_free(tables);
     return check_done();
