@@ -1258,21 +1258,38 @@ static void bml_nn__panel(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdif
     }
 }
 
-/* One row of A: eight vectors of columns at once, for a batch of one. */
-static void bml_nn__one_row(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
+/* One row of A against n columns, so many vectors of them at once, a constant; the last ones may overlap those before. */
+static BML_NN__INLINE void bml_nn__row(int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n,
+                                       ptrdiff_t depth) {
+    bml_nn_real last[8 * BML_NN__LANES];
+    const ptrdiff_t width = vectors * BML_NN__LANES;
+    const bml_nn__target to = {last, width, c.add};
     ptrdiff_t j = 0;
-    for (; j + 8 * BML_NN__LANES <= n; j += 8 * BML_NN__LANES) {
-        bml_nn__tile(1, 8, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
+    for (; j + width <= n; j += width) {
+        bml_nn__tile(1, vectors, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
     }
-    for (; j + BML_NN__PANEL <= n; j += BML_NN__PANEL) {
-        bml_nn__tile(1, 2, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
-    }
-    for (; j < n; j++) {
-        bml_nn_real sum = c.add ? c.p[j] : 0;
-        for (ptrdiff_t k = 0; k < depth; k++) {
-            sum += a.p[k * a.cs] * b.p[k * b.rs + j];
+    if (j == n) return;
+    bml_nn__copy(last, c.p + n - width, width);
+    bml_nn__tile(1, vectors, to, a, bml_nn__from(b, 0, n - width), depth);
+    bml_nn__copy(c.p + j, last + width - (n - j), n - j);
+}
+
+/* One row of A, for a batch of one: as many sums as hide the time that one takes, where there are columns for them. */
+static void bml_nn__one_row(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
+    if (n >= 8 * BML_NN__LANES) {
+        bml_nn__row(8, c, a, b, n, depth);
+    } else if (n >= 3 * BML_NN__LANES) {
+        bml_nn__row(3, c, a, b, n, depth);
+    } else if (n >= BML_NN__LANES) {
+        bml_nn__row(1, c, a, b, n, depth);
+    } else {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            bml_nn_real sum = c.add ? c.p[j] : 0;
+            for (ptrdiff_t k = 0; k < depth; k++) {
+                sum += a.p[k * a.cs] * b.p[k * b.rs + j];
+            }
+            c.p[j] = sum;
         }
-        c.p[j] = sum;
     }
 }
 
