@@ -1069,8 +1069,8 @@ static bml_nn_real bml_nn__erf(bml_nn_real x) {
 /* >> matrix product
    C = A B or C += A B in blocks of registers: `rows` rows by two vectors of C stay in registers while one column of A
    and one row of B pass by (Goto & van de Geijn 2008, ACM TOMS 34, 12). B is walked in panels of two vectors' width,
-   straight from memory when its rows are contiguous, else through a small packed copy. Every element of C is summed in
-   the same order whatever the sizes are. */
+   straight from memory when its rows are contiguous, else through a small packed copy; where that of A costs less, C^T is
+   computed as B^T A^T. Every element of C is summed in the same order whatever the sizes are, from four rows on. */
 
 #if defined(__GNUC__) || defined(__clang__)
 #if defined(__AVX512F__)
@@ -1118,19 +1118,32 @@ typedef bml_nn_real bml_nn__loose_four
 #else
 #define BML_NN__FOURS (BML_NN__VECTOR / 16)
 #endif
-/* GATHER: as many fours as a vector holds, `step` apart. */
 #if BML_NN__FOURS == 1
 #define BML_NN__TURN(a, b, lanes) __builtin_shufflevector(a, b, lanes(0))
-#define BML_NN__GATHER(p, step) BML_NN__FOUR(p)
 #elif BML_NN__FOURS == 2
 #define BML_NN__TURN(a, b, lanes) __builtin_shufflevector(a, b, lanes(0), lanes(4))
-#define BML_NN__GATHER(p, step) BML_NN__EIGHT(p, step)
 #elif BML_NN__FOURS == 4
 #define BML_NN__TURN(a, b, lanes) __builtin_shufflevector(a, b, lanes(0), lanes(4), lanes(8), lanes(12))
-#define BML_NN__GATHER(p, step)                                                                                       \
-    __builtin_shufflevector(BML_NN__EIGHT(p, step), BML_NN__EIGHT((p) + 2 * (step), step), 0, 1, 2, 3, 4, 5, 6, 7, 8, \
-                            9, 10, 11, 12, 13, 14, 15)
 #endif
+
+/* As many fours as a vector holds, `step` apart. */
+static BML_NN__INLINE bml_nn__vec bml_nn__fours(const bml_nn_real *p, ptrdiff_t step) {
+#if BML_NN__FOURS == 1
+    (void)step;
+    return BML_NN__FOUR(p);
+#elif BML_NN__FOURS == 2
+    return BML_NN__EIGHT(p, step);
+#elif defined(__SIZEOF_INT128__) && !defined(__clang__) /* gcc fills a vector from memory only in this form */
+    __extension__ typedef __int128 four;
+    typedef four vector __attribute__((vector_size(BML_NN__VECTOR)));
+    vector all = {(four)BML_NN__FOUR(p), (four)BML_NN__FOUR(p + step), (four)BML_NN__FOUR(p + 2 * step),
+                  (four)BML_NN__FOUR(p + 3 * step)};
+    return (bml_nn__vec)all;
+#else
+    return __builtin_shufflevector(BML_NN__EIGHT(p, step), BML_NN__EIGHT(p + 2 * step, step), 0, 1, 2, 3, 4, 5, 6, 7, 8,
+                                   9, 10, 11, 12, 13, 14, 15);
+#endif
+}
 #endif
 #endif
 
@@ -1207,35 +1220,76 @@ static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn__target c,
     }
 }
 
-/* All m rows of one panel. */
-static void bml_nn__panel(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t depth) {
+/* All m rows of a panel, `rows` at a time; rows and vectors are constants where it is called. */
+static BML_NN__INLINE void bml_nn__all_rows(int rows, int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b,
+                                            ptrdiff_t m, ptrdiff_t depth) {
     ptrdiff_t i = 0;
-    for (; i + BML_NN__ROWS <= m; i += BML_NN__ROWS) {
-        bml_nn__tile(BML_NN__ROWS, 2, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
+    for (; i + rows <= m; i += rows) {
+        bml_nn__tile(rows, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
     }
     for (; i + 4 <= m; i += 4) {
-        bml_nn__tile(4, 2, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
+        bml_nn__tile(4, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
     }
     for (; i < m; i++) {
-        bml_nn__tile(1, 2, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
+        bml_nn__tile(1, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
     }
 }
 
-/* One row of A: eight vectors of columns at once, for a batch of one. */
-static void bml_nn__one_row(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
+/* Functions of their own: together in one they are up to a quarter slower, for want of registers for addresses. */
+static void bml_nn__one_vector(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t depth) {
+    bml_nn__all_rows(12, 1, c, a, b, m, depth); /* as many sums hide the time that one takes */
+}
+
+static void bml_nn__two_vectors(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t depth) {
+    bml_nn__all_rows(BML_NN__ROWS, 2, c, a, b, m, depth);
+}
+
+static void bml_nn__three_vectors(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t depth) {
+    bml_nn__all_rows(BML_NN__ROWS * 2 / 3, 3, c, a, b, m, depth);
+}
+
+/* All m rows of a panel of one to three vectors. */
+static void bml_nn__panel(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t vectors,
+                          ptrdiff_t depth) {
+    switch (vectors) {
+    case 1: bml_nn__one_vector(c, a, b, m, depth); break;
+    case 2: bml_nn__two_vectors(c, a, b, m, depth); break;
+    default: bml_nn__three_vectors(c, a, b, m, depth); break;
+    }
+}
+
+/* One row of A against n columns, so many vectors of them at once, a constant; the last ones may overlap those before. */
+static BML_NN__INLINE void bml_nn__row(int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n,
+                                       ptrdiff_t depth) {
+    bml_nn_real last[8 * BML_NN__LANES];
+    const ptrdiff_t width = vectors * BML_NN__LANES;
+    const bml_nn__target to = {last, width, c.add};
     ptrdiff_t j = 0;
-    for (; j + 8 * BML_NN__LANES <= n; j += 8 * BML_NN__LANES) {
-        bml_nn__tile(1, 8, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
+    for (; j + width <= n; j += width) {
+        bml_nn__tile(1, vectors, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
     }
-    for (; j + BML_NN__PANEL <= n; j += BML_NN__PANEL) {
-        bml_nn__tile(1, 2, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
-    }
-    for (; j < n; j++) {
-        bml_nn_real sum = c.add ? c.p[j] : 0;
-        for (ptrdiff_t k = 0; k < depth; k++) {
-            sum += a.p[k * a.cs] * b.p[k * b.rs + j];
+    if (j == n) return;
+    bml_nn__copy(last, c.p + n - width, width);
+    bml_nn__tile(1, vectors, to, a, bml_nn__from(b, 0, n - width), depth);
+    bml_nn__copy(c.p + j, last + width - (n - j), n - j);
+}
+
+/* One row of A, for a batch of one: as many sums as hide the time that one takes, where there are columns for them. */
+static void bml_nn__one_row(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
+    if (n >= 8 * BML_NN__LANES) {
+        bml_nn__row(8, c, a, b, n, depth);
+    } else if (n >= 3 * BML_NN__LANES) {
+        bml_nn__row(3, c, a, b, n, depth);
+    } else if (n >= BML_NN__LANES) {
+        bml_nn__row(1, c, a, b, n, depth);
+    } else {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            bml_nn_real sum = c.add ? c.p[j] : 0;
+            for (ptrdiff_t k = 0; k < depth; k++) {
+                sum += a.p[k * a.cs] * b.p[k * b.rs + j];
+            }
+            c.p[j] = sum;
         }
-        c.p[j] = sum;
     }
 }
 
@@ -1263,6 +1317,11 @@ static void bml_nn__dots(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff
     }
 }
 
+/* How many vectors hold n numbers. */
+static ptrdiff_t bml_nn__vectors(ptrdiff_t n) {
+    return (n + BML_NN__LANES - 1) / BML_NN__LANES;
+}
+
 /* pack[depth][PANEL] from n columns of b whose rows are contiguous, zeros beside them. */
 static void bml_nn__pack_rows(bml_nn_real *BML_NN__RESTRICT pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
     for (ptrdiff_t k = 0; k < depth; k++) {
@@ -1273,53 +1332,59 @@ static void bml_nn__pack_rows(bml_nn_real *BML_NN__RESTRICT pack, bml_nn__mat b,
 }
 
 #ifdef BML_NN__TURN
-/* Four rows of pack[depth][PANEL], LANES columns of them, from as many columns `width` apart: lanes 4 q ... 4 q + 3 of
+/* Four rows of `to`, LANES columns of them, from as many columns `width` apart: lanes 4 q ... 4 q + 3 of
    vector i hold four numbers of column 4 q + i; four by four they change places with the other vectors'. */
-static BML_NN__INLINE void bml_nn__turn(bml_nn_real *to, const bml_nn_real *from, ptrdiff_t width) {
-    const bml_nn__vec a = BML_NN__GATHER(from, 4 * width);
-    const bml_nn__vec b = BML_NN__GATHER(from + width, 4 * width);
-    const bml_nn__vec c = BML_NN__GATHER(from + 2 * width, 4 * width);
-    const bml_nn__vec d = BML_NN__GATHER(from + 3 * width, 4 * width);
+static BML_NN__INLINE void bml_nn__turn(bml_nn_real *to, ptrdiff_t to_width, const bml_nn_real *from, ptrdiff_t width) {
+    const bml_nn__vec a = bml_nn__fours(from, 4 * width);
+    const bml_nn__vec b = bml_nn__fours(from + width, 4 * width);
+    const bml_nn__vec c = bml_nn__fours(from + 2 * width, 4 * width);
+    const bml_nn__vec d = bml_nn__fours(from + 3 * width, 4 * width);
     const bml_nn__vec ab = BML_NN__TURN(a, b, BML_NN__LOW); /* a0 b0 a1 b1 */
     const bml_nn__vec cd = BML_NN__TURN(c, d, BML_NN__LOW);
     const bml_nn__vec ab_high = BML_NN__TURN(a, b, BML_NN__HIGH); /* a2 b2 a3 b3 */
     const bml_nn__vec cd_high = BML_NN__TURN(c, d, BML_NN__HIGH);
     BML_NN__AT(to) = BML_NN__TURN(ab, cd, BML_NN__FIRST); /* a0 b0 c0 d0 */
-    BML_NN__AT(to + BML_NN__PANEL) = BML_NN__TURN(ab, cd, BML_NN__LAST);
-    BML_NN__AT(to + 2 * BML_NN__PANEL) = BML_NN__TURN(ab_high, cd_high, BML_NN__FIRST);
-    BML_NN__AT(to + 3 * BML_NN__PANEL) = BML_NN__TURN(ab_high, cd_high, BML_NN__LAST);
-}
-
-/* Eight rows of a panel, n columns of it; the last vector of columns may overlap the one before. */
-static void bml_nn__pack_eight(bml_nn_real *pack, const bml_nn_real *from, ptrdiff_t width, ptrdiff_t n) {
-    for (ptrdiff_t j = 0; j < n; j += BML_NN__LANES) {
-        ptrdiff_t at = j + BML_NN__LANES <= n ? j : n - BML_NN__LANES;
-        bml_nn__turn(pack + at, from + at * width, width);
-        bml_nn__turn(pack + 4 * BML_NN__PANEL + at, from + 4 + at * width, width);
-    }
+    BML_NN__AT(to + to_width) = BML_NN__TURN(ab, cd, BML_NN__LAST);
+    BML_NN__AT(to + 2 * to_width) = BML_NN__TURN(ab_high, cd_high, BML_NN__FIRST);
+    BML_NN__AT(to + 3 * to_width) = BML_NN__TURN(ab_high, cd_high, BML_NN__LAST);
 }
 #else
-static void bml_nn__pack_eight(bml_nn_real *pack, const bml_nn_real *from, ptrdiff_t width, ptrdiff_t n) {
-    for (ptrdiff_t j = 0; j < n; j++) {
-        for (int l = 0; l < 8; l++) {
-            pack[l * BML_NN__PANEL + j] = from[j * width + l];
+static void bml_nn__turn(bml_nn_real *to, ptrdiff_t to_width, const bml_nn_real *from, ptrdiff_t width) {
+    for (ptrdiff_t l = 0; l < 4; l++) {
+        for (ptrdiff_t j = 0; j < BML_NN__LANES; j++) {
+            to[l * to_width + j] = from[j * width + l];
         }
     }
 }
 #endif
 
-/* The same from columns that are contiguous. Eight rows at a time stay in the cache. */
-static void bml_nn__pack_cols(bml_nn_real *BML_NN__RESTRICT pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
-    ptrdiff_t k = 0;
-    if (n < BML_NN__PANEL) bml_nn__clear(pack, depth * BML_NN__PANEL);
-    for (; n >= BML_NN__LANES && k + 8 <= depth; k += 8) {
-        bml_nn__pack_eight(pack + k * BML_NN__PANEL, b.p + k, b.cs, n);
+/* Four rows of n >= LANES columns; the last vector of columns may overlap the one before. */
+static void bml_nn__turn_four(bml_nn_real *to, ptrdiff_t to_width, const bml_nn_real *from, ptrdiff_t width,
+                              ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j += BML_NN__LANES) {
+        ptrdiff_t at = j + BML_NN__LANES <= n ? j : n - BML_NN__LANES;
+        bml_nn__turn(to + at, to_width, from + at * width, width);
     }
-    for (; k < depth; k++) {
+}
+
+/* to[rows][n] is the transpose of from[n][rows]. Four rows at a time stay in the cache. */
+static void bml_nn__turn_all(bml_nn_real *BML_NN__RESTRICT to, ptrdiff_t to_width,
+                             const bml_nn_real *BML_NN__RESTRICT from, ptrdiff_t width, ptrdiff_t rows, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    for (; n >= BML_NN__LANES && i + 4 <= rows; i += 4) {
+        bml_nn__turn_four(to + i * to_width, to_width, from + i, width, n);
+    }
+    for (; i < rows; i++) {
         for (ptrdiff_t j = 0; j < n; j++) {
-            pack[k * BML_NN__PANEL + j] = b.p[k + j * b.cs];
+            to[i * to_width + j] = from[i + j * width];
         }
     }
+}
+
+/* The same from columns that are contiguous. */
+static void bml_nn__pack_cols(bml_nn_real *pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
+    if (n < BML_NN__PANEL) bml_nn__clear(pack, depth * BML_NN__PANEL);
+    bml_nn__turn_all(pack, BML_NN__PANEL, b.p, b.cs, depth, n);
 }
 
 static void bml_nn__pack(bml_nn_real *pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
@@ -1330,20 +1395,21 @@ static void bml_nn__pack(bml_nn_real *pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_
     }
 }
 
-/* The last n < PANEL columns: whole panels of a packed copy of B, of which those columns are kept. */
+/* The last n < PANEL columns: whole vectors of a packed copy of B, of which those columns are kept. */
 static void bml_nn__edge(bml_nn__target c, bml_nn__mat a, bml_nn__mat packed, ptrdiff_t m, ptrdiff_t n,
                          ptrdiff_t depth) {
-    bml_nn_real tile[BML_NN__ROWS * BML_NN__PANEL];
-    bml_nn__target whole = {tile, BML_NN__PANEL, 0};
-    for (ptrdiff_t i = 0; i < m; i += BML_NN__ROWS) {
-        ptrdiff_t rows = m - i < BML_NN__ROWS ? m - i : BML_NN__ROWS;
-        bml_nn__panel(whole, bml_nn__from(a, i, 0), packed, rows, depth);
+    enum { ROWS = 12 }; /* once or twice what fits into the registers */
+    bml_nn_real tile[ROWS * BML_NN__PANEL] = {0};
+    bml_nn__target whole = {tile, BML_NN__PANEL, c.add};
+    for (ptrdiff_t i = 0; i < m; i += ROWS) {
+        ptrdiff_t rows = m - i;
+        if (rows > ROWS) rows = ROWS;
+        for (ptrdiff_t row = 0; c.add && row < rows; row++) {
+            bml_nn__copy(tile + row * BML_NN__PANEL, c.p + (i + row) * c.width, n);
+        }
+        bml_nn__panel(whole, bml_nn__from(a, i, 0), packed, rows, bml_nn__vectors(n), depth);
         for (ptrdiff_t row = 0; row < rows; row++) {
-            const bml_nn_real *from = tile + row * BML_NN__PANEL;
-            bml_nn_real *to = c.p + (i + row) * c.width;
-            for (ptrdiff_t j = 0; j < n; j++) {
-                to[j] = from[j] + (c.add ? to[j] : 0);
-            }
+            bml_nn__copy(c.p + (i + row) * c.width, tile + row * BML_NN__PANEL, n);
         }
     }
 }
@@ -1359,11 +1425,61 @@ static void bml_nn__slab(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff
             bml_nn__pack(pack, panel, BML_NN__PANEL, depth);
             panel = packed;
         }
-        bml_nn__panel(bml_nn__to(c, 0, j), a, panel, m, depth);
+        bml_nn__two_vectors(bml_nn__to(c, 0, j), a, panel, m, depth);
     }
     if (j == n) return;
     bml_nn__pack(pack, bml_nn__from(b, 0, j), n - j, depth);
     bml_nn__edge(bml_nn__to(c, 0, j), a, packed, m, n - j, depth);
+}
+
+/* strip[rows][width] (+)= b^T a^T, the transpose of a[columns][depth] b[depth][rows]. */
+static void bml_nn__strip(bml_nn_real *strip, bml_nn__mat a, bml_nn__mat b, ptrdiff_t rows, ptrdiff_t columns,
+                          ptrdiff_t depth, int add) {
+    enum { DEPTH = BML_NN__DEPTH / 2 }; /* so that the copy of three vectors' width stays in the cache */
+    bml_nn_real pack[DEPTH * 3 * BML_NN__LANES];
+    const ptrdiff_t vectors = bml_nn__vectors(columns);
+    const ptrdiff_t width = vectors * BML_NN__LANES;
+    const bml_nn__mat packed = {pack, width, 1};
+    bml_nn__target to = {strip, width, add};
+    if (columns < width) bml_nn__clear(pack, DEPTH * width);
+    for (ptrdiff_t k = 0; k < depth; k += DEPTH) {
+        ptrdiff_t deep = depth - k;
+        if (deep > DEPTH) deep = DEPTH;
+        bml_nn__turn_all(pack, width, a.p + k, a.rs, deep, columns);
+        bml_nn__panel(to, bml_nn__rows(b.p + k, b.cs), packed, rows, vectors, deep);
+        to.add = 1;
+    }
+}
+
+/* c[m][n] (+)= a[m][depth] b[depth][n] by its transpose, where a is packed instead of b. */
+static void bml_nn__turned(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth) {
+    enum { ROWS = 192 }; /* of the transpose at once: after as many a is packed again, three per cent of the work */
+    bml_nn_real strip[ROWS * 3 * BML_NN__LANES] = {0};
+    ptrdiff_t columns;
+    for (ptrdiff_t i = 0; i < m; i += columns) {
+        columns = bml_nn__vectors(m - i) == 3 ? m - i : BML_NN__PANEL;
+        if (columns > m - i) columns = m - i;
+        const ptrdiff_t width = bml_nn__vectors(columns) * BML_NN__LANES;
+        for (ptrdiff_t j = 0; j < n; j += ROWS) {
+            ptrdiff_t rows = n - j;
+            if (rows > ROWS) rows = ROWS;
+            bml_nn__target part = bml_nn__to(c, i, j);
+            if (c.add) bml_nn__turn_all(strip, width, part.p, c.width, rows, columns);
+            bml_nn__strip(strip, bml_nn__from(a, i, 0), bml_nn__from(b, 0, j), rows, columns, depth, c.add);
+            bml_nn__turn_all(part.p, c.width, strip, width, columns, rows);
+        }
+    }
+}
+
+/* Whether that is cheaper: to pack a number costs as much as some six multiplications, to turn one of c, which leaves
+   the cache in between, as some eighteen. */
+static int bml_nn__better_turned(bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth) {
+    const double pack = 6;
+    const double turn = 18;
+    if (a.cs != 1 || b.cs == 1 || b.rs != 1) return 0;
+    const double as_is = (double)m * (double)(bml_nn__vectors(n) * BML_NN__LANES) + pack * (double)n;
+    const double turned = (double)n * (double)(bml_nn__vectors(m) * BML_NN__LANES) + pack * (double)m;
+    return (double)depth * (as_is - turned) > turn * (double)m * (double)n;
 }
 
 #ifdef BML_NN_USE_CBLAS
@@ -1413,6 +1529,10 @@ static void bml_nn__product(bml_nn_real *c, ptrdiff_t ldc, bml_nn__mat a, bml_nn
         for (ptrdiff_t i = 0; i < m; i++) {
             bml_nn__clear(c + i * ldc, n);
         }
+    }
+    if (bml_nn__better_turned(a, b, m, n, depth)) {
+        bml_nn__turned(to, a, b, m, n, depth);
+        return;
     }
     for (ptrdiff_t k = 0; k < depth; k += BML_NN__DEPTH) {
         ptrdiff_t slab = depth - k < BML_NN__DEPTH ? depth - k : BML_NN__DEPTH;
@@ -7377,7 +7497,6 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__FIRST
 #undef BML_NN__FOUR
 #undef BML_NN__FOURS
-#undef BML_NN__GATHER
 #undef BML_NN__HIGH
 #undef BML_NN__INDEPENDENT
 #undef BML_NN__INLINE

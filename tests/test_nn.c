@@ -134,15 +134,44 @@ static void check_product_of(size_t m, size_t n, size_t k, int ta, int tb, int a
     free(c);
 }
 
+/* Every element is one sum in one order: B as it lies and its transpose, and n columns or one, give the same bits. */
+static void check_order_of_sums(void) {
+    enum { M = 45, N = 203, K = 601 };
+    static float a[M * K];
+    static float b[K * N];
+    static float turned[N * K];
+    static float c[3][M * N];
+    bml_nn_rng rng;
+    bml_nn_rng_init(&rng, seed, 2);
+    fill(a, M * K, &rng, -1, 1);
+    fill(b, K * N, &rng, -1, 1);
+    for (int k = 0; k < K; k++)
+        for (int j = 0; j < N; j++)
+            turned[j * K + k] = b[k * N + j];
+    int differ = 0;
+    for (int m = 4; m <= M; m += 3) {
+        for (int i = 0; i < m * N; i++)
+            c[0][i] = c[1][i] = c[2][i] = 1;
+        bml_nn__product(c[0], N, bml_nn__rows(a, K), bml_nn__rows(b, N), m, N, K, 1);
+        bml_nn__product(c[1], N, bml_nn__rows(a, K), bml_nn__cols(turned, K), m, N, K, 1);
+        for (int j = m; j < N; j += M)
+            bml_nn__product(c[2] + j, N, bml_nn__rows(a, K), bml_nn__rows(b + j, N), m, 1, K, 1);
+        for (int i = 0; i < m * N; i++)
+            differ += c[0][i] != c[1][i] || (i % N >= m && (i % N - m) % M == 0 && c[0][i] != c[2][i]);
+    }
+    CHECK(!differ, "products of 4 to %d rows by %d columns in other shapes: %d elements differ", M, N, differ);
+}
+
 static void check_product(void) {
-    static const size_t sizes[][3] = {{1, 1, 1},      {1, 300, 70},  {2, 33, 17},   {3, 5, 600},
-                                      {4, 64, 3},     {12, 32, 256}, {13, 31, 257}, {25, 100, 20},
-                                      {48, 552, 184}, {100, 1, 300}, {7, 47, 0}};
+    static const size_t sizes[][3] = {{1, 1, 1},      {1, 300, 70},   {2, 33, 17},   {3, 5, 600},   {4, 64, 3},
+                                      {12, 32, 256},  {13, 31, 257},  {25, 100, 20}, {16, 77, 130}, {40, 203, 300},
+                                      {48, 552, 184}, {70, 200, 301}, {100, 1, 300}, {7, 47, 0}};
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 1);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int how = 0; how < 8; how++)
             check_product_of(sizes[i][0], sizes[i][1], sizes[i][2], how & 1, how >> 1 & 1, how >> 2, &rng);
+    check_order_of_sums();
 }
 
 /* ---- learning: each problem from 20 seeds, to a loss stated beside it ---- */
