@@ -660,17 +660,23 @@ static int bml_classify__digit(char c) {
 static void bml_classify__mend_points(char *text) {
     char point = bml_classify__point();
     int quoted = 0;
-    if (point == '.') return;
+    if (point == '.') {
+        return;
+    }
     for (char *s = text; *s; s++) {
         quoted ^= *s == '\'';
         int inside = s > text && bml_classify__digit(s[-1]) && bml_classify__digit(s[1]);
-        if (*s == point && inside && !quoted) *s = '.';
+        if (*s == point && inside && !quoted) {
+            *s = '.';
+        }
     }
 }
 
 /* Writes the message, where one is wanted, and hands the status through: return bml_classify__fail(...). */
 BML_CLASSIFY__PRINTF static int bml_classify__fail(char *why, int status, const char *format, ...) {
-    if (!why) return status;
+    if (!why) {
+        return status;
+    }
     va_list args;
     va_start(args, format);
     vsnprintf(why, BML_CLASSIFY_MESSAGE, format, args);
@@ -689,7 +695,9 @@ static int bml_classify__say(char *why, int status) {
 }
 
 static void bml_classify__no_message(char *why) {
-    if (why) *why = 0;
+    if (why) {
+        *why = 0;
+    }
 }
 
 typedef struct bml_classify__room {
@@ -708,7 +716,9 @@ static void *bml_classify__take(bml_classify__room *room, ptrdiff_t a, ptrdiff_t
     if (row > 0 && rows > (most - 16) / row) {
         room->used = (size_t)-1;
     }
-    if (room->used == (size_t)-1) return NULL;
+    if (room->used == (size_t)-1) {
+        return NULL;
+    }
     size_t at = room->used;
     size_t bytes = (rows * row + 15) / 16 * 16;
     room->used = bytes > most - at ? (size_t)-1 : at + bytes;
@@ -731,10 +741,14 @@ static int *bml_classify__take_ints(bml_classify__room *room, ptrdiff_t n) {
 
 /* After the counting round: gets the block, zeroed, and asks for the second. 0 after that, or without memory. */
 static int bml_classify__again(bml_classify__room *room) {
-    if (room->base || room->used == (size_t)-1) return 0;
+    if (room->base || room->used == (size_t)-1) {
+        return 0;
+    }
     size_t bytes = room->used > 0 ? room->used : 1;
     room->base = (char *)BML_CLASSIFY_MALLOC(bytes);
-    if (!room->base) return 0;
+    if (!room->base) {
+        return 0;
+    }
     memset(room->base, 0, bytes);
     room->used = 0;
     return 1;
@@ -814,7 +828,9 @@ BML_CLASSIFY_DEF uint32_t bml_classify_rng_u32(bml_classify_rng *rng) {
     if (rng->used >= 4) {
         bml_classify_philox(rng->block, rng->counter, rng->key);
         rng->counter[0]++;
-        if (rng->counter[0] == 0) rng->counter[3]--;
+        if (rng->counter[0] == 0) {
+            rng->counter[3]--;
+        }
         rng->used = 0;
     }
     return rng->block[rng->used++];
@@ -870,8 +886,12 @@ typedef struct bml_classify__keyed {
 static int bml_classify__by_key(const void *a, const void *b) { /* ties by index: the order is then one and the same */
     const bml_classify__keyed *x = (const bml_classify__keyed *)a;
     const bml_classify__keyed *y = (const bml_classify__keyed *)b;
-    if (x->key < y->key) return -1;
-    if (x->key > y->key) return 1;
+    if (x->key < y->key) {
+        return -1;
+    }
+    if (x->key > y->key) {
+        return 1;
+    }
     return (x->index > y->index) - (x->index < y->index);
 }
 
@@ -887,9 +907,13 @@ static void bml_classify__sort(double *values, int n) {
 
 /* The median of values[n], which are reordered; NaN when n = 0. */
 static double bml_classify__median(double *values, int n) {
-    if (n < 1) return BML_CLASSIFY__NAN;
+    if (n < 1) {
+        return BML_CLASSIFY__NAN;
+    }
     bml_classify__sort(values, n);
-    if (n % 2) return values[n / 2];
+    if (n % 2) {
+        return values[n / 2];
+    }
     return 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
@@ -916,21 +940,31 @@ static const char *bml_classify__number(double *value, const char *cell) {
     char token[64];
     *value = BML_CLASSIFY__NAN;
     for (int i = 0; i < 5; i++) {
-        if (bml_classify__same(cell, missing[i])) return NULL;
+        if (bml_classify__same(cell, missing[i])) {
+            return NULL;
+        }
     }
     for (int i = 0; i < 6; i++) {
-        if (!bml_classify__same(cell, infinite[i])) continue;
+        if (!bml_classify__same(cell, infinite[i])) {
+            continue;
+        }
         *value = *cell == '-' ? -BML_CLASSIFY__INF : BML_CLASSIFY__INF;
         return NULL;
     }
     size_t length = strspn(cell, "+-.0123456789eE"); /* strtod would take hexadecimal and nan(...) */
-    if (cell[length] || length >= sizeof token) return "is not a number";
+    if (cell[length] || length >= sizeof token) {
+        return "is not a number";
+    }
     memcpy(token, cell, length + 1);
     char *dot = strchr(token, '.');
-    if (dot) *dot = bml_classify__point();
+    if (dot) {
+        *dot = bml_classify__point();
+    }
     char *end;
     *value = strtod(token, &end);
-    if (end == token || *end) return "is not a number";
+    if (end == token || *end) {
+        return "is not a number";
+    }
     return fabs(*value) <= bml_classify__largest ? NULL : "is beyond 1e100: no measurement";
 }
 
@@ -944,12 +978,13 @@ static int bml_classify__cholesky(double *a, int n) {
             for (int k = 0; k < j; k++) {
                 s -= row_i[k] * row_j[k];
             }
-            if (i > j)
+            if (i > j) {
                 row_i[j] = s / row_j[j];
-            else if (s > 0 && s < DBL_MAX)
+            } else if (s > 0 && s < DBL_MAX) {
                 row_i[i] = sqrt(s);
-            else
+            } else {
                 return 0;
+            }
         }
     }
     return 1;
@@ -1019,17 +1054,25 @@ static int bml_classify__find_cell(bml_classify__cell *cell, char **next, const 
     while (s < end) {
         int quote = cell->quoted && *s == '"';
         int doubled = quote && s + 1 < end && s[1] == '"';
-        if (quote && !doubled) break;
-        if (!cell->quoted && *s == csv->separator) break;
+        if (quote && !doubled) {
+            break;
+        }
+        if (!cell->quoted && *s == csv->separator) {
+            break;
+        }
         s += 1 + doubled;
     }
-    if (cell->quoted && s == end) return 0;
+    if (cell->quoted && s == end) {
+        return 0;
+    }
     cell->end = s;
     s += cell->quoted;
     while (s < end && bml_classify__space(csv, *s)) {
         s++;
     }
-    if (s < end && *s != csv->separator) return 0;
+    if (s < end && *s != csv->separator) {
+        return 0;
+    }
     while (!cell->quoted && cell->end > cell->start && bml_classify__space(csv, cell->end[-1])) {
         cell->end--;
     }
@@ -1042,7 +1085,9 @@ static char *bml_classify__cell_text(const bml_classify__cell *cell) {
     char *out = cell->start;
     for (char *in = cell->start; in < cell->end; in++) {
         *out++ = *in;
-        if (cell->quoted && *in == '"') in++;
+        if (cell->quoted && *in == '"') {
+            in++;
+        }
     }
     *out = 0;
     return cell->start;
@@ -1060,7 +1105,9 @@ static int bml_classify__next_line(bml_classify__csv *csv) {
         while (s < csv->end && (*s == ' ' || *s == '\t' || *s == '\r')) {
             s++;
         }
-        if (s < csv->end && *s != '#') return 1;
+        if (s < csv->end && *s != '#') {
+            return 1;
+        }
     }
     return 0;
 }
@@ -1072,7 +1119,9 @@ static int bml_classify__check_text(const char *text, size_t size, const char *n
         unsigned char c = (unsigned char)text[i];
         int blank = c == '\t' || c == '\r' || c == '\n';
         line += c == '\n';
-        if ((c >= ' ' || blank) && c != 127) continue;
+        if ((c >= ' ' || blank) && c != 127) {
+            continue;
+        }
         return bml_classify__fail(why, BML_CLASSIFY_BAD_TABLE, "%.200s:%ld: not a text table (byte 0x%02x)", name, line,
                                   c);
     }
@@ -1083,10 +1132,13 @@ static int bml_classify__check_text(const char *text, size_t size, const char *n
 static int bml_classify__check_names(const bml_classify_table *t, char *why) {
     for (int i = 0; i < t->n_columns; i++) {
         const char *name = t->column[i].name;
-        if (!*name)
+        if (!*name) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_TABLE, "%.200s: column %d has no name", t->name, i + 1);
+        }
         for (int k = 0; k < i; k++) {
-            if (!bml_classify__same(name, t->column[k].name)) continue;
+            if (!bml_classify__same(name, t->column[k].name)) {
+                continue;
+            }
             return bml_classify__fail(why, BML_CLASSIFY_DUPLICATE, "%.200s: columns %d and %d are both named '%.60s'",
                                       t->name, k + 1, i + 1, name);
         }
@@ -1107,7 +1159,9 @@ static char bml_classify__find_separator(const bml_classify__csv *csv) {
         }
     }
     for (int k = 1; k < 3; k++) {
-        if (count[k] > count[best]) best = k;
+        if (count[k] > count[best]) {
+            best = k;
+        }
     }
     return separators[best];
 }
@@ -1117,12 +1171,15 @@ static int bml_classify__count_cells(const bml_classify__csv *csv, char *why) {
     bml_classify__cell cell;
     int n = 0;
     for (char *next = csv->start; next; n++) {
-        if (!bml_classify__find_cell(&cell, &next, csv))
+        if (!bml_classify__find_cell(&cell, &next, csv)) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_TABLE,
                                       "%.200s:%ld: column %d: a quote is not closed, or text stands after it",
                                       csv->name, csv->line, n + 1);
+        }
     }
-    if (n <= BML_CLASSIFY__MAX_COLUMNS) return n;
+    if (n <= BML_CLASSIFY__MAX_COLUMNS) {
+        return n;
+    }
     return bml_classify__fail(why, BML_CLASSIFY_TOO_LARGE, "%.200s:%ld: %d columns, at most %d are read", csv->name,
                               csv->line, n, (int)BML_CLASSIFY__MAX_COLUMNS);
 }
@@ -1139,7 +1196,9 @@ static bml_classify_table *bml_classify__table_room(char **copy, const char *tex
     for (size_t i = 0; i < size; i++) {
         lines += text[i] == '\n';
     }
-    if (lines > most) lines = most;
+    if (lines > most) {
+        lines = most;
+    }
     do {
         t = (bml_classify_table *)bml_classify__take(&room, 1, 1, sizeof *t);
         column = (bml_classify_column *)bml_classify__take(&room, n, 1, sizeof *column);
@@ -1147,7 +1206,9 @@ static bml_classify_table *bml_classify__table_room(char **copy, const char *tex
         line = (long *)bml_classify__take(&room, lines, 1, sizeof *line);
         *copy = (char *)bml_classify__take(&room, (ptrdiff_t)size + 1, 1, 1);
     } while (bml_classify__again(&room));
-    if (!room.base) return NULL;
+    if (!room.base) {
+        return NULL;
+    }
     memcpy(*copy, text, size);
     t->n_columns = n;
     t->column = column;
@@ -1169,10 +1230,13 @@ static int bml_classify__fill_table(bml_classify_table *t, bml_classify__csv *cs
     int status = bml_classify__check_names(t, why);
     while (!status && bml_classify__next_line(csv)) {
         int n = bml_classify__count_cells(csv, why);
-        if (n < 0) return n;
-        if (n != t->n_columns)
+        if (n < 0) {
+            return n;
+        }
+        if (n != t->n_columns) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_TABLE, "%.200s:%ld: %d cells, but %d column names", t->name,
                                       csv->line, n, t->n_columns);
+        }
         next = csv->start;
         for (int k = 0; k < n; k++) {
             bml_classify__find_cell(&cell, &next, csv);
@@ -1180,8 +1244,9 @@ static int bml_classify__fill_table(bml_classify_table *t, bml_classify__csv *cs
         }
         t->line[t->n_rows++] = csv->line;
     }
-    if (!status && !t->n_rows)
+    if (!status && !t->n_rows) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_TABLE, "%.200s: column names, but no rows", t->name);
+    }
     return status;
 }
 
@@ -1197,31 +1262,42 @@ static void bml_classify__csv_start(bml_classify__csv *csv, char *text, size_t s
 
 BML_CLASSIFY_DEF int bml_classify_table_parse(bml_classify_table **table, const char *text, size_t size,
                                               const char *name, char *why) {
-    if (table) *table = NULL;
+    if (table) {
+        *table = NULL;
+    }
     bml_classify__no_message(why);
-    if (!table || (!text && size) || !name)
+    if (!table || (!text && size) || !name) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "table, text or name is missing");
-    if (size >= INT_MAX) return bml_classify__fail(why, BML_CLASSIFY_TOO_LARGE, "%.200s: more than 2 GiB", name);
+    }
+    if (size >= INT_MAX) {
+        return bml_classify__fail(why, BML_CLASSIFY_TOO_LARGE, "%.200s: more than 2 GiB", name);
+    }
     int status = bml_classify__check_text(text, size, name, why);
     if (status) return status;
     char *copy = (char *)text; /* which is only looked at until there is a copy */
     bml_classify__csv csv;
     bml_classify__csv_start(&csv, copy, size, name, ',');
-    if (!size || !bml_classify__next_line(&csv))
+    if (!size || !bml_classify__next_line(&csv)) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_TABLE, "%.200s: no line of column names", name);
+    }
     csv.separator = bml_classify__find_separator(&csv);
     int n = bml_classify__count_cells(&csv, why);
-    if (n < 0) return n;
+    if (n < 0) {
+        return n;
+    }
     bml_classify_table *t = bml_classify__table_room(&copy, text, size, n);
-    if (!t) return bml_classify__no_memory(why);
+    if (!t) {
+        return bml_classify__no_memory(why);
+    }
     snprintf(t->name, sizeof t->name, "%.250s", name);
     bml_classify__csv_start(&csv, copy, size, t->name, csv.separator);
     bml_classify__next_line(&csv);
     status = bml_classify__fill_table(t, &csv, why);
-    if (status)
+    if (status) {
         bml_classify_table_free(t);
-    else
+    } else {
         *table = t;
+    }
     return status;
 }
 
@@ -1261,10 +1337,11 @@ static int bml_classify__describe(bml_classify__fits_column *c, fitsfile *f, int
     memset(c, 0, sizeof *c);
     c->at = at;
     fits_get_hdu_type(f, &hdu, &code);
-    if (hdu == BINARY_TBL)
+    if (hdu == BINARY_TBL) {
         fits_get_bcolparms(f, at, c->name, unit, type, &c->width, &scale, &zero, &tnull, show, &code);
-    else
+    } else {
         fits_get_acolparms(f, at, c->name, &tnull, unit, type, &scale, &zero, null, show, &code);
+    }
     fits_get_coltype(f, at, &kind, &c->width, &bytes, &code);
     if (!*c->name) {
         snprintf(c->name, sizeof c->name, "column_%d", at);
@@ -1273,7 +1350,9 @@ static int bml_classify__describe(bml_classify__fits_column *c, fitsfile *f, int
     c->is_real = hdu == BINARY_TBL && (kind == TFLOAT || kind == TDOUBLE);
     /* complex numbers and columns of varying length (negative kinds) are of no use here */
     int of_use = kind > 0 && kind != TCOMPLEX && kind != TDBLCOMPLEX && c->width > 0;
-    if (c->is_text && c->width <= 65535) c->columns = of_use;
+    if (c->is_text && c->width <= 65535) {
+        c->columns = of_use;
+    }
     if (!c->is_text && c->width <= 1000) {
         c->columns = of_use ? (int)c->width : 0;
     }
@@ -1287,8 +1366,9 @@ static int bml_classify__fits_text(bml_classify_table *t, fitsfile *f, const bml
     int code = 0;
     int any;
     char **cell = (char **)t->column[to].text; /* cfitsio wants texts that it may write to; it writes what they hold */
-    if (fits_read_col(f, TSTRING, c->at, 1, 1, t->n_rows, blank, cell, &any, &code))
+    if (fits_read_col(f, TSTRING, c->at, 1, 1, t->n_rows, blank, cell, &any, &code)) {
         return bml_classify__fits_fail(why, t->name, c->name, code);
+    }
     for (int i = 0; i < t->n_rows; i++) {
         char *end = cell[i] + strlen(cell[i]);
         while (end > cell[i] && end[-1] == ' ') {
@@ -1308,8 +1388,9 @@ static int bml_classify__fits_numbers(bml_classify_table *t, fitsfile *f, const 
     int code = 0;
     int any;
     /* asked for missing values, cfitsio takes infinities for such; IEEE reals need no asking */
-    if (fits_read_col(f, TDOUBLE, c->at, 1, 1, count, c->is_real ? NULL : &missing, all, &any, &code))
+    if (fits_read_col(f, TDOUBLE, c->at, 1, 1, count, c->is_real ? NULL : &missing, all, &any, &code)) {
         return bml_classify__fits_fail(why, t->name, c->name, code);
+    }
     for (int i = 0; i < t->n_rows; i++) {
         for (int k = 0; k < c->columns; k++) {
             t->column[to + k].number[i] = all[bml_classify__at(i, c->columns) + k];
@@ -1335,7 +1416,9 @@ static bml_classify_table *bml_classify__fits_room(const bml_classify__fits_colu
                 double *number = bml_classify__take_doubles(&room, c[i].is_text ? 0 : rows, 1);
                 const char **text = (const char **)bml_classify__take(&room, c[i].is_text ? rows : 0, 1, sizeof *text);
                 char *cells = (char *)bml_classify__take(&room, c[i].is_text ? rows : 0, c[i].width + 1, 1);
-                if (!name) continue; /* counting */
+                if (!name) {
+                    continue; /* counting */
+                }
                 snprintf(name, FLEN_VALUE + 16, c[i].columns > 1 ? "%s_%d" : "%s", c[i].name, k + 1);
                 column[to].name = name;
                 column[to].number = c[i].is_text ? NULL : number;
@@ -1347,7 +1430,9 @@ static bml_classify_table *bml_classify__fits_room(const bml_classify__fits_colu
             }
         }
     } while (bml_classify__again(&room));
-    if (!room.base) return NULL;
+    if (!room.base) {
+        return NULL;
+    }
     t->n_rows = rows;
     t->n_columns = total;
     t->column = column;
@@ -1363,40 +1448,55 @@ static int bml_classify__fits_table(bml_classify_table **table, fitsfile *f, con
     do
         c = (bml_classify__fits_column *)bml_classify__take(&room, columns, 1, sizeof *c);
     while (bml_classify__again(&room));
-    if (!c) return bml_classify__no_memory(why);
+    if (!c) {
+        return bml_classify__no_memory(why);
+    }
     int status = BML_CLASSIFY_OK;
     int total = 0;
     int widest = 1;
     for (int i = 0; i < columns && !status; i++) {
         int code = bml_classify__describe(&c[i], f, i + 1);
-        if (code) status = bml_classify__fits_fail(why, path, "a column", code);
+        if (code) {
+            status = bml_classify__fits_fail(why, path, "a column", code);
+        }
         total += c[i].columns;
         widest = c[i].columns > widest ? c[i].columns : widest;
     }
-    if (!status && total > BML_CLASSIFY__MAX_COLUMNS)
+    if (!status && total > BML_CLASSIFY__MAX_COLUMNS) {
         status = bml_classify__fail(why, BML_CLASSIFY_TOO_LARGE, "%.200s: more than %d columns", path,
                                     (int)BML_CLASSIFY__MAX_COLUMNS);
+    }
     bml_classify_table *t = status ? NULL : bml_classify__fits_room(c, columns, total, rows);
     double *all = t ? (double *)bml_classify__grown(NULL, 0, bml_classify__at(rows, widest), sizeof *all) : NULL;
-    if (!status && (!t || !all)) status = bml_classify__no_memory(why);
-    if (t) snprintf(t->name, sizeof t->name, "%.250s", path);
+    if (!status && (!t || !all)) {
+        status = bml_classify__no_memory(why);
+    }
+    if (t) {
+        snprintf(t->name, sizeof t->name, "%.250s", path);
+    }
     for (int i = 0; i < rows && !status; i++) {
         t->line[i] = i + 1;
     }
     for (int i = 0, to = 0; i < columns && !status; to += c[i++].columns) {
-        if (!c[i].columns) continue;
-        if (c[i].is_text)
+        if (!c[i].columns) {
+            continue;
+        }
+        if (c[i].is_text) {
             status = bml_classify__fits_text(t, f, &c[i], to, why);
-        else
+        } else {
             status = bml_classify__fits_numbers(t, f, &c[i], to, all, why);
+        }
     }
-    if (!status) status = bml_classify__check_names(t, why);
+    if (!status) {
+        status = bml_classify__check_names(t, why);
+    }
     BML_CLASSIFY_FREE(all);
     BML_CLASSIFY_FREE(room.base);
-    if (status)
+    if (status) {
         bml_classify_table_free(t);
-    else
+    } else {
         *table = t;
+    }
     return status;
 }
 
@@ -1409,17 +1509,20 @@ static int bml_classify__read_fits(bml_classify_table **table, const char *path,
     if (fits_open_table(&f, path, READONLY, &code)) { /* the first extension that is a table */
         status = bml_classify__fits_fail(why, path, "no table in this file", code);
         code = 0;
-        if (f) fits_close_file(f, &code);
+        if (f) {
+            fits_close_file(f, &code);
+        }
         return status;
     }
     fits_get_num_rows(f, &rows, &code);
     fits_get_num_cols(f, &columns, &code);
-    if (code)
+    if (code) {
         status = bml_classify__fits_fail(why, path, "the table", code);
-    else if (rows < 1 || rows > 10000000 || columns < 1)
+    } else if (rows < 1 || rows > 10000000 || columns < 1) {
         status = bml_classify__fail(why, BML_CLASSIFY_BAD_TABLE, "%.200s: a table of %ld rows", path, rows);
-    else
+    } else {
         status = bml_classify__fits_table(table, f, path, columns, (int)rows, why);
+    }
     code = 0;
     fits_close_file(f, &code);
     return status;
@@ -1482,13 +1585,21 @@ static int bml_classify__load_file(char **data, ptrdiff_t *size, bml_classify__f
         char *more = room < INT_MAX ? (char *)bml_classify__grown(*data, *size, room, 1) : NULL;
         BML_CLASSIFY_FREE(*data);
         *data = more;
-        if (!more) return bml_classify__no_memory(why);
+        if (!more) {
+            return bml_classify__no_memory(why);
+        }
         got = bml_classify__read(f, *data + *size, room - *size);
         *size += got > 0 ? got : 0;
-        if (bml_classify__begins_with(*data, *size, bml_classify__fits_magic)) break;
-        if (bml_classify__begins_with(*data, *size, bml_classify__gzip_magic)) break;
+        if (bml_classify__begins_with(*data, *size, bml_classify__fits_magic)) {
+            break;
+        }
+        if (bml_classify__begins_with(*data, *size, bml_classify__gzip_magic)) {
+            break;
+        }
     }
-    if (got >= 0) return BML_CLASSIFY_OK;
+    if (got >= 0) {
+        return BML_CLASSIFY_OK;
+    }
     return bml_classify__fail(why, BML_CLASSIFY_NO_FILE, "%.200s: cannot be read, or a damaged .gz", path);
 }
 
@@ -1499,8 +1610,12 @@ static int bml_classify__read_compressed(bml_classify_table **table, const char 
     fitsfile *f = NULL;
     int is_fits = !fits_open_file(&f, path, READONLY, &code);
     code = 0;
-    if (f) fits_close_file(f, &code);
-    if (is_fits) return bml_classify__read_fits(table, path, why);
+    if (f) {
+        fits_close_file(f, &code);
+    }
+    if (is_fits) {
+        return bml_classify__read_fits(table, path, why);
+    }
 #endif
     (void)table;
     return bml_classify__fail(why, BML_CLASSIFY_NO_ZLIB,
@@ -1508,24 +1623,31 @@ static int bml_classify__read_compressed(bml_classify_table **table, const char 
 }
 
 BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const char *path, char *why) {
-    if (table) *table = NULL;
+    if (table) {
+        *table = NULL;
+    }
     bml_classify__no_message(why);
-    if (!table || !path) return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "table or path is missing");
+    if (!table || !path) {
+        return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "table or path is missing");
+    }
     bml_classify__file f = bml_classify__open(path);
-    if (!f) return bml_classify__fail(why, BML_CLASSIFY_NO_FILE, "%.200s: cannot be opened", path);
+    if (!f) {
+        return bml_classify__fail(why, BML_CLASSIFY_NO_FILE, "%.200s: cannot be opened", path);
+    }
     char *data;
     ptrdiff_t size;
     int status = bml_classify__load_file(&data, &size, f, path, why);
     int cut_short = bml_classify__close(f);
     if (!status) {
-        if (bml_classify__begins_with(data, size, bml_classify__fits_magic))
+        if (bml_classify__begins_with(data, size, bml_classify__fits_magic)) {
             status = bml_classify__read_fits(table, path, why);
-        else if (bml_classify__begins_with(data, size, bml_classify__gzip_magic))
+        } else if (bml_classify__begins_with(data, size, bml_classify__gzip_magic)) {
             status = bml_classify__read_compressed(table, path, why);
-        else if (cut_short)
+        } else if (cut_short) {
             status = bml_classify__fail(why, BML_CLASSIFY_NO_FILE, "%.200s: a .gz that is cut short", path);
-        else
+        } else {
             status = bml_classify_table_parse(table, data, (size_t)size, path, why);
+        }
     }
     BML_CLASSIFY_FREE(data);
     return status;
@@ -1536,16 +1658,21 @@ BML_CLASSIFY_DEF void bml_classify_table_free(bml_classify_table *table) {
 }
 
 BML_CLASSIFY_DEF int bml_classify_table_find(const bml_classify_table *table, const char *name) {
-    if (!table || !name) return -1;
+    if (!table || !name) {
+        return -1;
+    }
     for (int i = 0; i < table->n_columns; i++) {
-        if (bml_classify__same(table->column[i].name, name)) return i;
+        if (bml_classify__same(table->column[i].name, name)) {
+            return i;
+        }
     }
     return -1;
 }
 
 BML_CLASSIFY_DEF int bml_classify_table_numbers(double *out, const bml_classify_table *table, int column, char *why) {
-    if (!out || !table || column < 0 || column >= table->n_columns)
+    if (!out || !table || column < 0 || column >= table->n_columns) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no column %d", column + 1);
+    }
     const bml_classify_column *c = &table->column[column];
     for (int i = 0; i < table->n_rows; i++) {
         char shown[64] = "";
@@ -1558,9 +1685,13 @@ BML_CLASSIFY_DEF int bml_classify_table_numbers(double *out, const bml_classify_
             if (isfinite(out[i]) && fabs(out[i]) > bml_classify__largest) {
                 wrong = "is beyond 1e100: no measurement";
             }
-            if (wrong) snprintf(shown, sizeof shown, "%g", out[i]);
+            if (wrong) {
+                snprintf(shown, sizeof shown, "%g", out[i]);
+            }
         }
-        if (!wrong) continue;
+        if (!wrong) {
+            continue;
+        }
         return bml_classify__fail(why, BML_CLASSIFY_BAD_VALUE, "%.200s:%ld: %.60s: '%s' %s", table->name,
                                   table->line[i], c->name, shown, wrong);
     }
@@ -1569,7 +1700,9 @@ BML_CLASSIFY_DEF int bml_classify_table_numbers(double *out, const bml_classify_
 
 /* A text of any column: a number becomes "" (names and classes are texts in every catalogue). */
 static const char *bml_classify__text(const bml_classify_table *t, int column, int row) {
-    if (column < 0 || !t->column[column].text) return "";
+    if (column < 0 || !t->column[column].text) {
+        return "";
+    }
     return t->column[column].text[row];
 }
 
@@ -1579,13 +1712,17 @@ static int bml_classify__column(double *out, int stride, const bml_classify_tabl
     for (int i = 0; at < 0 && i < t->n_rows; i++) {
         out[bml_classify__at(i, stride)] = BML_CLASSIFY__NAN;
     }
-    if (at < 0) return BML_CLASSIFY_OK;
+    if (at < 0) {
+        return BML_CLASSIFY_OK;
+    }
     bml_classify__room room = {NULL, 0};
     double *value;
     do
         value = bml_classify__take_doubles(&room, t->n_rows, 1);
     while (bml_classify__again(&room));
-    if (!value) return bml_classify__no_memory(why);
+    if (!value) {
+        return bml_classify__no_memory(why);
+    }
     int status = bml_classify_table_numbers(value, t, at, why);
     for (int i = 0; i < t->n_rows; i++) {
         out[bml_classify__at(i, stride)] = value[i];
@@ -1628,7 +1765,9 @@ static int bml_classify__count_columns(const bml_classify_table *t, const char *
     char name[64];
     for (int n = 0; n < 1000; n++) {
         snprintf(name, sizeof name, "%s_%d", prefix, n + 1);
-        if (bml_classify_table_find(t, name) < 0) return n;
+        if (bml_classify_table_find(t, name) < 0) {
+            return n;
+        }
     }
     return 1000;
 }
@@ -1663,7 +1802,9 @@ static bml_classify_catalog *bml_classify__catalog_room(const bml_classify_table
         c.curvature = bml_classify__take_doubles(&room, c.n, 1);
         c.quantity = bml_classify__take_doubles(&room, c.n, BML_CLASSIFY_QUANTITIES);
     } while (bml_classify__again(&room));
-    if (room.base) *self = c;
+    if (room.base) {
+        *self = c;
+    }
     return room.base ? self : NULL;
 }
 
@@ -1686,7 +1827,9 @@ static int bml_classify__no_column(const bml_classify_table *t, const char *name
 /* A class that is not known here: counted as other, and said. */
 static void bml_classify__unknown_class(bml_classify_catalog *c, const bml_classify_table *t, int column, int row) {
     c->kind[row] = BML_CLASSIFY_OTHER;
-    if (c->n_unknown++) return;
+    if (c->n_unknown++) {
+        return;
+    }
     snprintf(c->warning, sizeof c->warning, "%.200s:%ld: %.60s: '%.40s' is no class known here, counted as other",
              t->name, t->line[row], t->column[column].name, c->label[row]);
 }
@@ -1697,9 +1840,15 @@ static int bml_classify__catalog_names(bml_classify_catalog *c, const bml_classi
     int label = bml_classify_table_find(t, "CLASS1");
     int association = bml_classify_table_find(t, "ASSOC1");
     int any_msp = 0;
-    if (label < 0) label = bml_classify_table_find(t, "CLASS");
-    if (name < 0) return bml_classify__no_column(t, "Source_Name", why);
-    if (label < 0) return bml_classify__no_column(t, "CLASS1", why);
+    if (label < 0) {
+        label = bml_classify_table_find(t, "CLASS");
+    }
+    if (name < 0) {
+        return bml_classify__no_column(t, "Source_Name", why);
+    }
+    if (label < 0) {
+        return bml_classify__no_column(t, "CLASS1", why);
+    }
     for (int i = 0; i < c->n; i++) {
         snprintf(c->name[i], sizeof *c->name, "%.47s", bml_classify__text(t, name, i));
         snprintf(c->label[i], sizeof *c->label, "%.47s", bml_classify__text(t, label, i));
@@ -1709,7 +1858,9 @@ static int bml_classify__catalog_names(bml_classify_catalog *c, const bml_classi
             bml_classify__unknown_class(c, t, label, i);
         }
         any_msp |= bml_classify__same(c->label[i], "msp");
-        if (*c->name[i]) continue;
+        if (*c->name[i]) {
+            continue;
+        }
         return bml_classify__fail(why, BML_CLASSIFY_BAD_VALUE, "%.200s:%ld: Source_Name is empty", t->name, t->line[i]);
     }
     for (int i = 0; i < c->n && any_msp; i++) {
@@ -1740,7 +1891,9 @@ static void bml_classify__sort_names(bml_classify__named *list, int n) {
 /* A block of n names with their rows, in order; NULL without memory. */
 static bml_classify__named *bml_classify__sorted(bml_classify__name *name, int n) {
     bml_classify__named *list = (bml_classify__named *)bml_classify__grown(NULL, 0, n, sizeof *list);
-    if (!list) return NULL;
+    if (!list) {
+        return NULL;
+    }
     for (int i = 0; i < n; i++) {
         list[i].name = name[i];
         list[i].row = i;
@@ -1755,10 +1908,11 @@ static int bml_classify__lookup(const bml_classify__named *sorted, int n, const 
     int hi = n;
     while (lo < hi) {
         int middle = (lo + hi) / 2;
-        if (strcmp(sorted[middle].name, name) < 0)
+        if (strcmp(sorted[middle].name, name) < 0) {
             lo = middle + 1;
-        else
+        } else {
             hi = middle;
+        }
     }
     return lo < n && !strcmp(sorted[lo].name, name) ? sorted[lo].row : -1;
 }
@@ -1766,7 +1920,9 @@ static int bml_classify__lookup(const bml_classify__named *sorted, int n, const 
 static int bml_classify__no_duplicates(const bml_classify_catalog *c, const bml_classify_table *t, char *why) {
     bml_classify__named *s = bml_classify__sorted(c->name, c->n);
     int status = BML_CLASSIFY_OK;
-    if (!s) return bml_classify__no_memory(why);
+    if (!s) {
+        return bml_classify__no_memory(why);
+    }
     for (int i = 1; i < c->n && !status; i++) {
         if (strcmp(s[i].name, s[i - 1].name)) {
             continue;
@@ -1795,7 +1951,9 @@ static void bml_classify__count(bml_classify_report *r, const char *what, double
         r->n_zero += value[i] == 0;
         r->n_negative += value[i] < 0 && !infinite;
         r->n_limits += lower && isnan(lower[i]) && isfinite(value[i]);
-        if (infinite) value[i] = BML_CLASSIFY__NAN;
+        if (infinite) {
+            value[i] = BML_CLASSIFY__NAN;
+        }
     }
 }
 
@@ -1810,7 +1968,9 @@ static int bml_classify__report_flux(bml_classify_report *r, const char *what, d
     do
         lower = bml_classify__take_doubles(&room, t->n_rows, k);
     while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     for (int i = 0; i < k; i++) {
         snprintf(name, sizeof name, "%s_%d", prefix, 2 * i + 1);
         given = given && bml_classify_table_find(t, name) >= 0;
@@ -1851,7 +2011,9 @@ static int bml_classify__catalog_fluxes(bml_classify_catalog *c, const bml_class
     if (!s) {
         s = bml_classify__report_flux(&r[1], "Flux_History", c->history, "Unc_Flux_History", c->n_years, t, why);
     }
-    if (s) return s;
+    if (s) {
+        return s;
+    }
     bml_classify__count(&r[2], "Unc_Flux_Band (upper)", c->flux_error, NULL, bands);
     bml_classify__count(&r[3], "Unc_Flux_History (upper)", c->history_error, NULL, years);
     bml_classify__count(&r[4], "Sqrt_TS_Band", c->sqrt_ts, NULL, bands);
@@ -1874,7 +2036,9 @@ static int bml_classify__catalog_quantities(bml_classify_catalog *c, const bml_c
 
 static int bml_classify__catalog_places(bml_classify_catalog *c, const bml_classify_table *t, double *release,
                                         char *why) {
-    if (bml_classify_table_find(t, "GLAT") < 0) return bml_classify__no_column(t, "GLAT", why);
+    if (bml_classify_table_find(t, "GLAT") < 0) {
+        return bml_classify__no_column(t, "GLAT", why);
+    }
     int s = bml_classify__column(c->lat, 1, t, "GLAT", why);
     if (!s) {
         s = bml_classify__column(c->lon, 1, t, "GLON", why);
@@ -1891,7 +2055,9 @@ static int bml_classify__catalog_places(bml_classify_catalog *c, const bml_class
     if (!s) {
         s = bml_classify__column(c->curvature, 1, t, "LP_SigCurv", why);
     }
-    if (!s) s = bml_classify__column(release, 1, t, "DataRelease", why);
+    if (!s) {
+        s = bml_classify__column(release, 1, t, "DataRelease", why);
+    }
     for (int i = 0; i < c->n && !s; i++) {
         c->release[i] = release[i] > 0 && release[i] < 1000 ? (int)release[i] : 0;
         if (c->lat[i] >= -90 && c->lat[i] <= 90) {
@@ -1905,23 +2071,37 @@ static int bml_classify__catalog_places(bml_classify_catalog *c, const bml_class
 
 BML_CLASSIFY_DEF int bml_classify_catalog_create(bml_classify_catalog **catalog, const bml_classify_table *table,
                                                  char *why) {
-    if (catalog) *catalog = NULL;
+    if (catalog) {
+        *catalog = NULL;
+    }
     bml_classify__no_message(why);
-    if (!catalog || !table || table->n_rows < 1)
+    if (!catalog || !table || table->n_rows < 1) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "catalog or table is missing");
+    }
     bml_classify_catalog *c = bml_classify__catalog_room(table);
     double *release = (double *)bml_classify__grown(NULL, 0, table->n_rows, sizeof *release);
     int status = c && release ? BML_CLASSIFY_OK : bml_classify__no_memory(why);
-    if (!status) status = bml_classify__catalog_names(c, table, why);
-    if (!status) status = bml_classify__no_duplicates(c, table, why);
-    if (!status) status = bml_classify__catalog_places(c, table, release, why);
-    if (!status) status = bml_classify__catalog_fluxes(c, table, why);
-    if (!status) status = bml_classify__catalog_quantities(c, table, why);
+    if (!status) {
+        status = bml_classify__catalog_names(c, table, why);
+    }
+    if (!status) {
+        status = bml_classify__no_duplicates(c, table, why);
+    }
+    if (!status) {
+        status = bml_classify__catalog_places(c, table, release, why);
+    }
+    if (!status) {
+        status = bml_classify__catalog_fluxes(c, table, why);
+    }
+    if (!status) {
+        status = bml_classify__catalog_quantities(c, table, why);
+    }
     BML_CLASSIFY_FREE(release);
-    if (status)
+    if (status) {
         bml_classify_catalog_free(c);
-    else
+    } else {
         *catalog = c;
+    }
     return status;
 }
 
@@ -1963,9 +2143,15 @@ BML_CLASSIFY_DEF int bml_classify_kind(const char *label) {
 /* young or millisecond, by is_msp and the period [ms], NaN where unknown; 0 when neither says. */
 static int bml_classify__pulsar_kind(double is_msp, double period) {
     static const double longest = 30; /* [ms] */
-    if (is_msp == 1) return BML_CLASSIFY_MILLISECOND;
-    if (is_msp == 0) return BML_CLASSIFY_YOUNG;
-    if (!(period > 0)) return BML_CLASSIFY_NO_PULSAR;
+    if (is_msp == 1) {
+        return BML_CLASSIFY_MILLISECOND;
+    }
+    if (is_msp == 0) {
+        return BML_CLASSIFY_YOUNG;
+    }
+    if (!(period > 0)) {
+        return BML_CLASSIFY_NO_PULSAR;
+    }
     return period < longest ? BML_CLASSIFY_MILLISECOND : BML_CLASSIFY_YOUNG;
 }
 
@@ -1975,11 +2161,17 @@ static int bml_classify__mark_pulsars(bml_classify_catalog *c, const bml_classif
     int name = bml_classify_table_find(list, "Source_Name");
     int psr = bml_classify_table_find(list, "PSR");
     int s = bml_classify__column(msp, 1, list, "is_msp", why);
-    if (!s) s = bml_classify__column(period, 1, list, "P_ms", why);
-    if (s) return s;
+    if (!s) {
+        s = bml_classify__column(period, 1, list, "P_ms", why);
+    }
+    if (s) {
+        return s;
+    }
     bml_classify__named *by_name = bml_classify__sorted(c->name, c->n);
     bml_classify__named *by_psr = bml_classify__sorted(c->association, c->n);
-    if (!by_name || !by_psr) s = bml_classify__no_memory(why);
+    if (!by_name || !by_psr) {
+        s = bml_classify__no_memory(why);
+    }
     for (int i = 0; i < list->n_rows && !s; i++) {
         const char *own = bml_classify__text(list, name, i);
         const char *other = bml_classify__text(list, psr, i);
@@ -2002,13 +2194,15 @@ static int bml_classify__mark_pulsars(bml_classify_catalog *c, const bml_classif
 BML_CLASSIFY_DEF int bml_classify_match_pulsars(int *n_young, int *n_millisecond, bml_classify_catalog *c,
                                                 const bml_classify_table *list, char *why) {
     bml_classify__no_message(why);
-    if (!n_young || !n_millisecond || !c || !list)
+    if (!n_young || !n_millisecond || !c || !list) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "catalog or list is missing");
+    }
     int named = bml_classify_table_find(list, "Source_Name") >= 0 || bml_classify_table_find(list, "PSR") >= 0;
     int timed = bml_classify_table_find(list, "is_msp") >= 0 || bml_classify_table_find(list, "P_ms") >= 0;
-    if (!named || !timed)
+    if (!named || !timed) {
         return bml_classify__fail(why, BML_CLASSIFY_NO_COLUMN, "%.200s: needs Source_Name or PSR, and is_msp or P_ms",
                                   list->name);
+    }
     bml_classify__room room = {NULL, 0};
     double *msp;
     double *period;
@@ -2018,7 +2212,9 @@ BML_CLASSIFY_DEF int bml_classify_match_pulsars(int *n_young, int *n_millisecond
         period = bml_classify__take_doubles(&room, list->n_rows, 1);
         marked = bml_classify__take_ints(&room, c->n);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     int status = bml_classify__mark_pulsars(c, list, msp, period, marked, why);
     BML_CLASSIFY_FREE(room.base);
     *n_young = 0;
@@ -2035,11 +2231,15 @@ static int bml_classify__join_names(int *match, const bml_classify_catalog *c, c
     int at = bml_classify_table_find(t, "Source_Name");
     int found = 0;
     bml_classify__named *sorted = bml_classify__sorted(c->name, c->n);
-    if (!sorted) return bml_classify__no_memory(why);
+    if (!sorted) {
+        return bml_classify__no_memory(why);
+    }
     for (int i = 0; i < t->n_rows && found >= 0; i++) {
         const char *name = bml_classify__text(t, at, i);
         int row = bml_classify__lookup(sorted, c->n, name);
-        if (row < 0) continue;
+        if (row < 0) {
+            continue;
+        }
         if (match[row] >= 0) {
             found = bml_classify__fail(why, BML_CLASSIFY_DUPLICATE,
                                        "%.200s:%ld: Source_Name: '%.40s' stands in line %ld too", t->name, t->line[i],
@@ -2072,7 +2272,9 @@ static int bml_classify__join_places(int *match, const double *lon, const double
         bml_classify__direction(u, lon[i], lat[i]);
         for (int k = 0; k < n_rows; k++) {
             double r = bml_classify__distance2(u, v + bml_classify__at(k, 3), 3);
-            if (!(r <= least)) continue;
+            if (!(r <= least)) {
+                continue;
+            }
             least = r;
             match[i] = k;
         }
@@ -2103,7 +2305,9 @@ static int bml_classify__find_places(const char **lon, const char **lat, int *ga
 BML_CLASSIFY_DEF int bml_classify_join(int *match, const bml_classify_catalog *c, const bml_classify_table *t,
                                        double radius, char *why) {
     bml_classify__no_message(why);
-    if (!match || !c || !t) return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "catalog or table is missing");
+    if (!match || !c || !t) {
+        return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "catalog or table is missing");
+    }
     for (int i = 0; i < c->n; i++) {
         match[i] = -1;
     }
@@ -2113,11 +2317,13 @@ BML_CLASSIFY_DEF int bml_classify_join(int *match, const bml_classify_catalog *c
     const char *lon;
     const char *lat;
     int galactic;
-    if (!bml_classify__find_places(&lon, &lat, &galactic, c, t))
+    if (!bml_classify__find_places(&lon, &lat, &galactic, c, t)) {
         return bml_classify__no_column(t, "Source_Name, and none of RAJ2000 and DEJ2000, RA and DEC, GLON and GLAT",
                                        why);
-    if (!(radius > 0 && radius <= 180))
+    }
+    if (!(radius > 0 && radius <= 180)) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "radius = %g: must be in (0, 180] deg", radius);
+    }
     bml_classify__room room = {NULL, 0};
     double *x;
     double *y;
@@ -2127,15 +2333,20 @@ BML_CLASSIFY_DEF int bml_classify_join(int *match, const bml_classify_catalog *c
         y = bml_classify__take_doubles(&room, t->n_rows, 1);
         v = bml_classify__take_doubles(&room, t->n_rows, 3);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     int status = bml_classify__column(x, 1, t, lon, why);
-    if (!status) status = bml_classify__column(y, 1, t, lat, why);
+    if (!status) {
+        status = bml_classify__column(y, 1, t, lat, why);
+    }
     for (int i = 0; i < t->n_rows && !status; i++) {
         bml_classify__direction(v + bml_classify__at(i, 3), x[i], y[i]);
     }
-    if (!status)
+    if (!status) {
         status = bml_classify__join_places(match, galactic ? c->lon : c->ra, galactic ? c->lat : c->dec, c->n, v,
                                            t->n_rows, radius);
+    }
     BML_CLASSIFY_FREE(room.base);
     return status;
 }
@@ -2157,13 +2368,16 @@ typedef struct bml_classify__maker {
 /* Begins a column and names it WHAT, or WHAT_number; its first element, NULL in the counting pass. */
 static double *bml_classify__new_column(bml_classify__maker *m, int group, const char *what, int number) {
     int k = m->d++;
-    if (!m->data) return NULL;
+    if (!m->data) {
+        return NULL;
+    }
     m->data->group[k] = group;
     char *name = m->data->feature[k];
-    if (number)
+    if (number) {
         snprintf(name, BML_CLASSIFY_NAME, "%.30s_%d", what, number);
-    else
+    } else {
         snprintf(name, BML_CLASSIFY_NAME, "%.30s", what);
+    }
     return m->data->x + k;
 }
 
@@ -2177,17 +2391,23 @@ static double bml_classify__floor(const double *value, const double *error, int 
         for (int i = 0; i < n; i++) {
             for (int b = first; b < last; b++) {
                 double v = of[bml_classify__at(i, k) + b];
-                if (v > 0) scratch[m++] = v;
+                if (v > 0) {
+                    scratch[m++] = v;
+                }
             }
         }
         double scale = use_error ? 0.1 : 1e-3;
-        if (m) return scale * bml_classify__median(scratch, m);
+        if (m) {
+            return scale * bml_classify__median(scratch, m);
+        }
     }
     return DBL_MIN;
 }
 
 static double bml_classify__log(double value, double floor_at) {
-    if (isnan(value)) return value;
+    if (isnan(value)) {
+        return value;
+    }
     return log10(value > floor_at ? value : floor_at);
 }
 
@@ -2200,7 +2420,9 @@ static void bml_classify__make_fluxes(bml_classify__maker *m, int group, int log
     const double *value = energy ? c->flux : c->history;
     for (int b = 0; b < k; b++) {
         double *out = bml_classify__new_column(m, group, names[logarithm][!energy], b + 1);
-        if (!out) continue;
+        if (!out) {
+            continue;
+        }
         double floor_at = energy ? m->band_floor[b] : m->year_floor;
         for (int i = 0; i < m->data->n; i++) {
             double v = value[bml_classify__at(m->data->source[i], k) + b];
@@ -2260,12 +2482,18 @@ static int bml_classify__parabola_step(double *next, const bml_classify__spectru
         damped[i * n + i] += damping * (1e-9 + s->hessian[i * n + i]);
         next[i] = s->gradient[i];
     }
-    if (!bml_classify__cholesky(damped, n)) return 0;
+    if (!bml_classify__cholesky(damped, n)) {
+        return 0;
+    }
     bml_classify__solve(next, damped, n);
     for (int i = 0; i < n; i++) {
         double step = next[i];
-        if (step > 2) step = 2;
-        if (step < -2) step = -2;
+        if (step > 2) {
+            step = 2;
+        }
+        if (step < -2) {
+            step = -2;
+        }
         next[i] = a[i] - step;
     }
     return 1;
@@ -2279,15 +2507,18 @@ static double bml_classify__fit_parabola(bml_classify__spectrum *s, double *a, i
     s->n_free = n_free;
     double chi2 = bml_classify__parabola(s, a, 1);
     for (int round = 0; round < 100 && damping < 1e9 && fall > 1e-9; round++) {
-        if (!bml_classify__parabola_step(next, s, a, damping)) break;
+        if (!bml_classify__parabola_step(next, s, a, damping)) {
+            break;
+        }
         double trial = bml_classify__parabola(s, next, 0);
         if (trial <= chi2) {
             fall = (chi2 - trial) / (1e-3 + chi2);
             memcpy(a, next, sizeof next);
             chi2 = bml_classify__parabola(s, a, 1);
             damping /= 4;
-        } else
+        } else {
             damping *= 5;
+        }
     }
     return chi2;
 }
@@ -2334,7 +2565,9 @@ static void bml_classify__make_fit(bml_classify__maker *m) {
     for (int j = 0; j < 3; j++) {
         out[j] = bml_classify__new_column(m, BML_CLASSIFY_ENERGY, name[j], 0);
     }
-    if (!m->data) return;
+    if (!m->data) {
+        return;
+    }
     for (int i = 0; i < m->data->n; i++) {
         ptrdiff_t at = bml_classify__at(m->data->source[i], c->n_bands);
         const double *f = c->flux + at;
@@ -2352,7 +2585,9 @@ static void bml_classify__make_differences(bml_classify__maker *m, int order) {
     int k = m->c->n_bands;
     for (int b = 0; b + order < k; b++) {
         double *out = bml_classify__new_column(m, BML_CLASSIFY_ENERGY, name, b + 1);
-        if (!out) continue;
+        if (!out) {
+            continue;
+        }
         const double *at = m->band_floor + b;
         for (int i = 0; i < m->data->n; i++) {
             const double *f = m->c->flux + bml_classify__at(m->data->source[i], k) + b;
@@ -2370,7 +2605,9 @@ static void bml_classify__make_sum(bml_classify__maker *m) {
     double *out = bml_classify__new_column(m, BML_CLASSIFY_ENERGY, "derived_flux", 0);
     int k = m->c->n_bands;
     double least = 0;
-    if (!out) return;
+    if (!out) {
+        return;
+    }
     for (int b = 0; b < k; b++) {
         least += m->band_floor[b];
     }
@@ -2410,9 +2647,15 @@ static void bml_classify__history(double *q, const double *f, const double *e, i
         if (e[i] > 0) {
             chi2 += off * off / (e[i] * e[i]);
         }
-        if (g > highest) highest = g;
-        if (g < lowest) lowest = g;
-        if (i) step += fabs(g - before) / (k - 1);
+        if (g > highest) {
+            highest = g;
+        }
+        if (g < lowest) {
+            lowest = g;
+        }
+        if (i) {
+            step += fabs(g - before) / (k - 1);
+        }
         before = g;
     }
     double log_mean = bml_classify__log(mean, floor_at);
@@ -2438,7 +2681,9 @@ static void bml_classify__make_history(bml_classify__maker *m) {
     for (int k = 0; k < BML_CLASSIFY__N_HISTORY; k++) {
         out[k] = bml_classify__new_column(m, BML_CLASSIFY_TIME, name[k], 0);
     }
-    if (!m->data) return;
+    if (!m->data) {
+        return;
+    }
     for (int i = 0; i < m->data->n; i++) {
         ptrdiff_t at = bml_classify__at(m->data->source[i], c->n_years);
         bml_classify__history(q, c->history + at, c->history_error + at, c->n_years, m->year_floor);
@@ -2451,7 +2696,9 @@ static void bml_classify__make_history(bml_classify__maker *m) {
 /* Whether any of value[n] is a number. */
 static int bml_classify__any(const double *value, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) {
-        if (isfinite(value[i])) return 1;
+        if (isfinite(value[i])) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -2464,12 +2711,16 @@ static void bml_classify__make_errors(bml_classify__maker *m, int group) {
     int k = energy ? c->n_bands : c->n_years;
     const double *value = energy ? c->flux : c->history;
     const double *error = energy ? c->flux_error : c->history_error;
-    if (!bml_classify__any(error, bml_classify__at(c->n, k))) return;
+    if (!bml_classify__any(error, bml_classify__at(c->n, k))) {
+        return;
+    }
     for (int of = 0; of < 2 * k; of++) {
         int ratio = of >= k;
         int b = of % k;
         double *out = bml_classify__new_column(m, group, names[ratio][!energy], b + 1);
-        if (!out) continue;
+        if (!out) {
+            continue;
+        }
         for (int i = 0; i < m->data->n; i++) {
             ptrdiff_t at = bml_classify__at(m->data->source[i], k) + b;
             double e = error[at] > 0 ? error[at] : BML_CLASSIFY__NAN;
@@ -2480,13 +2731,19 @@ static void bml_classify__make_errors(bml_classify__maker *m, int group) {
 
 static void bml_classify__make_sqrt_ts(bml_classify__maker *m) {
     const bml_classify_catalog *c = m->c;
-    if (!bml_classify__any(c->sqrt_ts, bml_classify__at(c->n, c->n_bands))) return;
+    if (!bml_classify__any(c->sqrt_ts, bml_classify__at(c->n, c->n_bands))) {
+        return;
+    }
     for (int b = 0; b < c->n_bands; b++) {
         double *out = bml_classify__new_column(m, BML_CLASSIFY_ENERGY, "sqrt_ts", b + 1);
-        if (!out) continue;
+        if (!out) {
+            continue;
+        }
         for (int i = 0; i < m->data->n; i++) {
             double v = c->sqrt_ts[bml_classify__at(m->data->source[i], c->n_bands) + b];
-            if (v < 0) v = 0;
+            if (v < 0) {
+                v = 0;
+            }
             out[bml_classify__at(i, m->data->d)] = log10(1 + v);
         }
     }
@@ -2495,7 +2752,9 @@ static void bml_classify__make_sqrt_ts(bml_classify__maker *m) {
 static void bml_classify__make_latitude(bml_classify__maker *m, int with_sign) {
     const char *name = with_sign ? "latitude" : "abs_latitude";
     double *out = bml_classify__new_column(m, BML_CLASSIFY_PLACE, name, 0);
-    if (!out) return;
+    if (!out) {
+        return;
+    }
     for (int i = 0; i < m->data->n; i++) {
         double latitude = m->c->lat[m->data->source[i]];
         out[bml_classify__at(i, m->data->d)] = with_sign ? latitude : fabs(latitude);
@@ -2506,12 +2765,18 @@ static void bml_classify__make_latitude(bml_classify__maker *m, int with_sign) {
 static void bml_classify__make_quantities(bml_classify__maker *m, int group) {
     for (int q = 0; q < BML_CLASSIFY_QUANTITIES; q++) {
         const bml_classify__quantity *of = &bml_classify__quantities[q];
-        if (of->group != group || !m->c->has_quantity[q]) continue;
+        if (of->group != group || !m->c->has_quantity[q]) {
+            continue;
+        }
         double *out = bml_classify__new_column(m, group, of->feature, 0);
-        if (!out) continue;
+        if (!out) {
+            continue;
+        }
         for (int i = 0; i < m->data->n; i++) {
             double v = m->c->quantity[bml_classify__at(m->data->source[i], BML_CLASSIFY_QUANTITIES) + q];
-            if (!isfinite(v)) v = BML_CLASSIFY__NAN;
+            if (!isfinite(v)) {
+                v = BML_CLASSIFY__NAN;
+            }
             out[bml_classify__at(i, m->data->d)] = of->floor > 0 ? bml_classify__log(v, of->floor) : v;
         }
     }
@@ -2521,25 +2786,45 @@ static void bml_classify__make_features(bml_classify__maker *m, int kinds, int i
     int energy = (inputs & BML_CLASSIFY_ENERGY) && m->c->n_bands;
     int time = (inputs & BML_CLASSIFY_TIME) && m->c->n_years;
     int signed_latitude = (kinds & BML_CLASSIFY_SIGNED_LATITUDE) != 0;
-    if (energy && (kinds & BML_CLASSIFY_RAW)) bml_classify__make_fluxes(m, BML_CLASSIFY_ENERGY, 0);
-    if (time && (kinds & BML_CLASSIFY_RAW)) bml_classify__make_fluxes(m, BML_CLASSIFY_TIME, 0);
-    if (energy && (kinds & BML_CLASSIFY_LOG)) bml_classify__make_fluxes(m, BML_CLASSIFY_ENERGY, 1);
-    if (time && (kinds & BML_CLASSIFY_LOG)) bml_classify__make_fluxes(m, BML_CLASSIFY_TIME, 1);
+    if (energy && (kinds & BML_CLASSIFY_RAW)) {
+        bml_classify__make_fluxes(m, BML_CLASSIFY_ENERGY, 0);
+    }
+    if (time && (kinds & BML_CLASSIFY_RAW)) {
+        bml_classify__make_fluxes(m, BML_CLASSIFY_TIME, 0);
+    }
+    if (energy && (kinds & BML_CLASSIFY_LOG)) {
+        bml_classify__make_fluxes(m, BML_CLASSIFY_ENERGY, 1);
+    }
+    if (time && (kinds & BML_CLASSIFY_LOG)) {
+        bml_classify__make_fluxes(m, BML_CLASSIFY_TIME, 1);
+    }
     if (energy && (kinds & BML_CLASSIFY_DERIVED)) {
         bml_classify__make_differences(m, 1);
         bml_classify__make_differences(m, 2);
         bml_classify__make_sum(m);
         bml_classify__make_fit(m);
     }
-    if (time && (kinds & BML_CLASSIFY_DERIVED)) bml_classify__make_history(m);
-    if (energy && (kinds & BML_CLASSIFY_ERRORS)) bml_classify__make_errors(m, BML_CLASSIFY_ENERGY);
-    if (time && (kinds & BML_CLASSIFY_ERRORS)) bml_classify__make_errors(m, BML_CLASSIFY_TIME);
-    if (energy && (kinds & BML_CLASSIFY_SQRT_TS)) bml_classify__make_sqrt_ts(m);
-    if (signed_latitude || (kinds & BML_CLASSIFY_LATITUDE)) bml_classify__make_latitude(m, signed_latitude);
-    if ((inputs & BML_CLASSIFY_ENERGY) && (kinds & BML_CLASSIFY_CATALOG))
+    if (time && (kinds & BML_CLASSIFY_DERIVED)) {
+        bml_classify__make_history(m);
+    }
+    if (energy && (kinds & BML_CLASSIFY_ERRORS)) {
+        bml_classify__make_errors(m, BML_CLASSIFY_ENERGY);
+    }
+    if (time && (kinds & BML_CLASSIFY_ERRORS)) {
+        bml_classify__make_errors(m, BML_CLASSIFY_TIME);
+    }
+    if (energy && (kinds & BML_CLASSIFY_SQRT_TS)) {
+        bml_classify__make_sqrt_ts(m);
+    }
+    if (signed_latitude || (kinds & BML_CLASSIFY_LATITUDE)) {
+        bml_classify__make_latitude(m, signed_latitude);
+    }
+    if ((inputs & BML_CLASSIFY_ENERGY) && (kinds & BML_CLASSIFY_CATALOG)) {
         bml_classify__make_quantities(m, BML_CLASSIFY_ENERGY);
-    if ((inputs & BML_CLASSIFY_TIME) && (kinds & BML_CLASSIFY_CATALOG))
+    }
+    if ((inputs & BML_CLASSIFY_TIME) && (kinds & BML_CLASSIFY_CATALOG)) {
         bml_classify__make_quantities(m, BML_CLASSIFY_TIME);
+    }
 }
 
 /* The floors of logarithms. */
@@ -2551,7 +2836,9 @@ static int bml_classify__find_floors(bml_classify__maker *m) {
     do
         scratch = bml_classify__take_doubles(&room, c->n, most);
     while (bml_classify__again(&room));
-    if (!scratch) return BML_CLASSIFY_NO_MEMORY;
+    if (!scratch) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
     for (int b = 0; b < c->n_bands; b++) {
         m->band_floor[b] = bml_classify__floor(c->flux, c->flux_error, c->n, c->n_bands, b, b + 1, scratch);
         m->error[b] = 10 * m->band_floor[b];
@@ -2584,7 +2871,9 @@ static bml_classify_data *bml_classify__data_room(int n, int d, int n_class) {
         a.feature = bml_classify__take_names(&room, d);
         a.class_name = bml_classify__take_names(&room, n_class);
     } while (bml_classify__again(&room));
-    if (room.base) *self = a;
+    if (room.base) {
+        *self = a;
+    }
     return room.base ? self : NULL;
 }
 
@@ -2592,15 +2881,23 @@ static bml_classify_data *bml_classify__data_room(int n, int d, int n_class) {
 static int bml_classify__task_label(const bml_classify_catalog *c, int i, int task) {
     int kind = c->kind[i];
     if (task == BML_CLASSIFY_BLL_FSRQ) {
-        if (kind == BML_CLASSIFY_BCU) return -1;
-        if (kind == BML_CLASSIFY_BLL) return 0;
+        if (kind == BML_CLASSIFY_BCU) {
+            return -1;
+        }
+        if (kind == BML_CLASSIFY_BLL) {
+            return 0;
+        }
         return kind == BML_CLASSIFY_FSRQ ? 1 : -2;
     }
-    if (kind == BML_CLASSIFY_BLANK || kind == BML_CLASSIFY_UNKNOWN) return -1;
+    if (kind == BML_CLASSIFY_BLANK || kind == BML_CLASSIFY_UNKNOWN) {
+        return -1;
+    }
     if (task == BML_CLASSIFY_YNG_MSP) {
         return c->pulsar[i] ? c->pulsar[i] - BML_CLASSIFY_YOUNG : -2;
     }
-    if (kind == BML_CLASSIFY_PSR) return 1;
+    if (kind == BML_CLASSIFY_PSR) {
+        return 1;
+    }
     return kind >= BML_CLASSIFY_BCU && kind <= BML_CLASSIFY_OTHER_AGN ? 0 : -2;
 }
 
@@ -2608,10 +2905,15 @@ static int bml_classify__task_label(const bml_classify_catalog *c, int i, int ta
 static int bml_classify__check_classes(const int *y, int n, int n_class, const char *what, char *why) {
     int first = -1;
     for (int i = 0; i < n; i++) {
-        if (y[i] < 0) continue;
-        if (y[i] >= n_class)
+        if (y[i] < 0) {
+            continue;
+        }
+        if (y[i] >= n_class) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_LABEL, "row %d: class %d of %d", i + 1, y[i], n_class);
-        if (first >= 0 && y[i] != first) return BML_CLASSIFY_OK;
+        }
+        if (first >= 0 && y[i] != first) {
+            return BML_CLASSIFY_OK;
+        }
         first = y[i];
     }
     const char *wrong = first < 0 ? "no row has a label" : "all labelled rows are of one class";
@@ -2628,7 +2930,9 @@ static int bml_classify__fill_from_catalog(bml_classify_data *data, bml_classify
     }
     for (int i = 0; i < m->c->n; i++) {
         int y = bml_classify__task_label(m->c, i, f->task);
-        if (y < -1) continue;
+        if (y < -1) {
+            continue;
+        }
         data->y[n] = y;
         data->source[n++] = i;
     }
@@ -2641,35 +2945,49 @@ static int bml_classify__fill_from_catalog(bml_classify_data *data, bml_classify
     int status = room.base ? bml_classify__find_floors(m) : BML_CLASSIFY_NO_MEMORY;
     m->data = data;
     m->d = 0;
-    if (!status) bml_classify__make_features(m, f->kinds, f->inputs);
+    if (!status) {
+        bml_classify__make_features(m, f->kinds, f->inputs);
+    }
     BML_CLASSIFY_FREE(room.base);
     return status;
 }
 
 /* What is asked for, with its defaults; refuses what is not there. */
 static int bml_classify__check_features(bml_classify_features *f, const bml_classify_catalog *c, char *why) {
-    if (f->task < 0 || f->task > BML_CLASSIFY_YNG_MSP)
+    if (f->task < 0 || f->task > BML_CLASSIFY_YNG_MSP) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "task = %d: must be in [0, 2]", f->task);
-    if (f->kinds < 0 || f->kinds > BML_CLASSIFY_ALL_FEATURES)
+    }
+    if (f->kinds < 0 || f->kinds > BML_CLASSIFY_ALL_FEATURES) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "kinds = %d: must be in [0, %d]", f->kinds,
                                   (int)BML_CLASSIFY_ALL_FEATURES);
-    if (f->inputs < 0 || f->inputs > 3)
+    }
+    if (f->inputs < 0 || f->inputs > 3) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "inputs = %d: must be in [0, 3]", f->inputs);
-    if (!f->kinds) f->kinds = BML_CLASSIFY_RAW;
-    if (!f->inputs) f->inputs = BML_CLASSIFY_ENERGY | BML_CLASSIFY_TIME;
-    if (f->inputs == BML_CLASSIFY_TIME && !c->n_years)
+    }
+    if (!f->kinds) {
+        f->kinds = BML_CLASSIFY_RAW;
+    }
+    if (!f->inputs) {
+        f->inputs = BML_CLASSIFY_ENERGY | BML_CLASSIFY_TIME;
+    }
+    if (f->inputs == BML_CLASSIFY_TIME && !c->n_years) {
         return bml_classify__fail(why, BML_CLASSIFY_NO_COLUMN, "the catalogue has no light curves (Flux_History_1)");
-    if (f->inputs == BML_CLASSIFY_ENERGY && !c->n_bands)
+    }
+    if (f->inputs == BML_CLASSIFY_ENERGY && !c->n_bands) {
         return bml_classify__fail(why, BML_CLASSIFY_NO_COLUMN, "the catalogue has no bands (Flux_Band_1)");
+    }
     return BML_CLASSIFY_OK;
 }
 
 BML_CLASSIFY_DEF int bml_classify_data_from_catalog(bml_classify_data **data, const bml_classify_catalog *catalog,
                                                     const bml_classify_features *features, char *why) {
-    if (data) *data = NULL;
+    if (data) {
+        *data = NULL;
+    }
     bml_classify__no_message(why);
-    if (!data || !catalog || !features)
+    if (!data || !catalog || !features) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "data, catalog or features are missing");
+    }
     bml_classify_features f = *features;
     int status = bml_classify__check_features(&f, catalog, why);
     if (status) return status;
@@ -2682,14 +3000,16 @@ BML_CLASSIFY_DEF int bml_classify_data_from_catalog(bml_classify_data **data, co
         n += bml_classify__task_label(catalog, i, f.task) >= -1;
     }
     bml_classify_data *d = bml_classify__data_room(n, m.d, 2);
-    if (!d || bml_classify__fill_from_catalog(d, &m, &f))
+    if (!d || bml_classify__fill_from_catalog(d, &m, &f)) {
         status = bml_classify__no_memory(why);
-    else
+    } else {
         status = bml_classify__check_classes(d->y, d->n, 2, "this catalogue and task", why);
-    if (status)
+    }
+    if (status) {
         bml_classify_data_free(d);
-    else
+    } else {
         *data = d;
+    }
     return status;
 }
 
@@ -2700,13 +3020,16 @@ static int bml_classify__by_text(const void *a, const void *b) {
 /* The class that a cell names, "" for none; a column of numbers gives them as text. */
 static void bml_classify__label(char *label, const bml_classify_table *t, int column, int row) {
     const bml_classify_column *c = &t->column[column];
-    if (c->text)
+    if (c->text) {
         snprintf(label, BML_CLASSIFY_NAME, "%.47s", c->text[row]);
-    else if (isnan(c->number[row]))
+    } else if (isnan(c->number[row])) {
         *label = 0;
-    else
+    } else {
         snprintf(label, BML_CLASSIFY_NAME, "%g", c->number[row]);
-    if (c->number) bml_classify__mend_points(label);
+    }
+    if (c->number) {
+        bml_classify__mend_points(label);
+    }
 }
 
 /* The distinct texts of a column in order; their number, or a status. */
@@ -2719,11 +3042,14 @@ static int bml_classify__distinct(bml_classify__name *name, const bml_classify_t
         while (k < n && strcmp(label, name[k])) {
             k++;
         }
-        if (!*label || k < n) continue;
-        if (n == BML_CLASSIFY__MAX_CLASSES)
+        if (!*label || k < n) {
+            continue;
+        }
+        if (n == BML_CLASSIFY__MAX_CLASSES) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_LABEL,
                                       "%.200s:%ld: %.60s: '%.47s' is class number %d: is this a column of classes?",
                                       t->name, t->line[i], t->column[column].name, label, n + 1);
+        }
         memcpy(name[n++], label, sizeof label);
     }
     qsort(name, (size_t)n, sizeof *name, bml_classify__by_text);
@@ -2739,10 +3065,14 @@ static int bml_classify__fill_column(bml_classify_data *d, int k, const bml_clas
     d->group[k] = BML_CLASSIFY_ENERGY;
     for (int i = 0; i < d->n && !status; i++) {
         double *v = &d->x[bml_classify__at(i, d->d) + k];
-        if (isinf(*v)) *v = BML_CLASSIFY__NAN;
+        if (isinf(*v)) {
+            *v = BML_CLASSIFY__NAN;
+        }
         any |= !isnan(*v);
     }
-    if (status || any) return status;
+    if (status || any) {
+        return status;
+    }
     return bml_classify__fail(why, BML_CLASSIFY_EMPTY_COLUMN, "%.200s: column %d, '%.60s', holds no number", t->name,
                               column + 1, name);
 }
@@ -2773,28 +3103,37 @@ static int bml_classify__fill_from_table(bml_classify_data *d, const bml_classif
 BML_CLASSIFY_DEF int bml_classify_data_from_table(bml_classify_data **data, const bml_classify_table *t,
                                                   const char *label, char *why) {
     bml_classify__name name[BML_CLASSIFY__MAX_CLASSES];
-    if (data) *data = NULL;
+    if (data) {
+        *data = NULL;
+    }
     bml_classify__no_message(why);
-    if (!data || !t || !label)
+    if (!data || !t || !label) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "data, table or label is missing");
+    }
     int column = bml_classify_table_find(t, label);
-    if (column < 0 || t->n_columns < 2)
+    if (column < 0 || t->n_columns < 2) {
         return bml_classify__fail(why, BML_CLASSIFY_NO_COLUMN, "%.200s: no column '%.60s' of labels beside others",
                                   t->name, label);
+    }
     int n_class = bml_classify__distinct(name, t, column, why);
-    if (n_class < 0) return n_class;
+    if (n_class < 0) {
+        return n_class;
+    }
     if (n_class < 2) {
         const char *wrong = n_class ? "all rows are of one class" : "no row has a label";
         return bml_classify__fail(why, BML_CLASSIFY_ONE_CLASS, "%.200s: %.60s: %s", t->name, label, wrong);
     }
     bml_classify_data *d = bml_classify__data_room(t->n_rows, t->n_columns - 1, n_class);
-    if (!d) return bml_classify__no_memory(why);
+    if (!d) {
+        return bml_classify__no_memory(why);
+    }
     memcpy(d->class_name, name, (size_t)n_class * sizeof *name);
     int status = bml_classify__fill_from_table(d, t, column, why);
-    if (status)
+    if (status) {
         bml_classify_data_free(d);
-    else
+    } else {
         *data = d;
+    }
     return status;
 }
 
@@ -2803,7 +3142,9 @@ static int bml_classify__is_key(const char *name) {
     static const char *const keys[] = {"Source_Name", "name",   "source",  "RAJ2000", "DEJ2000", "DECJ2000", "RA",
                                        "DEC",         "RA_deg", "DEC_deg", "GLON",    "GLAT",    NULL};
     for (int i = 0; keys[i]; i++) {
-        if (bml_classify__same(name, keys[i])) return 1;
+        if (bml_classify__same(name, keys[i])) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -2819,8 +3160,12 @@ static int bml_classify__other_row(const bml_classify_data *d, const bml_classif
 static int bml_classify__join_column(double *value, double *numbers, const bml_classify_data *d,
                                      const bml_classify_table *t, int column, const int *match) {
     int any = 0;
-    if (bml_classify__is_key(t->column[column].name)) return 0;
-    if (bml_classify_table_numbers(numbers, t, column, NULL)) return 0;
+    if (bml_classify__is_key(t->column[column].name)) {
+        return 0;
+    }
+    if (bml_classify_table_numbers(numbers, t, column, NULL)) {
+        return 0;
+    }
     for (int i = 0; i < d->n; i++) {
         int row = bml_classify__other_row(d, t, match, i);
         value[i] = row >= 0 && isfinite(numbers[row]) ? numbers[row] : BML_CLASSIFY__NAN;
@@ -2857,10 +3202,13 @@ static void bml_classify__copy_data(bml_classify_data *to, const bml_classify_da
 
 BML_CLASSIFY_DEF int bml_classify_data_join(bml_classify_data **wider, const bml_classify_data *d,
                                             const bml_classify_table *t, const int *match, char *why) {
-    if (wider) *wider = NULL;
+    if (wider) {
+        *wider = NULL;
+    }
     bml_classify__no_message(why);
-    if (!wider || !d || !t || !match)
+    if (!wider || !d || !t || !match) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "data, table or match is missing");
+    }
     bml_classify__room room = {NULL, 0};
     double *value;
     double *numbers;
@@ -2868,7 +3216,9 @@ BML_CLASSIFY_DEF int bml_classify_data_join(bml_classify_data **wider, const bml
         value = bml_classify__take_doubles(&room, d->n, 1);
         numbers = bml_classify__take_doubles(&room, t->n_rows, 1);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     int added = 0;
     for (int k = 0; k < t->n_columns; k++) {
         added += bml_classify__join_column(value, numbers, d, t, k, match);
@@ -2878,22 +3228,28 @@ BML_CLASSIFY_DEF int bml_classify_data_join(bml_classify_data **wider, const bml
         missing += bml_classify__other_row(d, t, match, i) < 0;
     }
     int status = BML_CLASSIFY_OK;
-    if (!added)
+    if (!added) {
         status = bml_classify__fail(why, BML_CLASSIFY_EMPTY_COLUMN, "%.200s: no column holds a number for any source",
                                     t->name);
+    }
     bml_classify_data *to = status ? NULL : bml_classify__data_room(d->n, d->d + added + (missing > 0), d->n_class);
-    if (!status && !to) status = bml_classify__no_memory(why);
+    if (!status && !to) {
+        status = bml_classify__no_memory(why);
+    }
     if (!status) {
         int at = d->d;
         bml_classify__copy_data(to, d);
         for (int k = 0; k < t->n_columns; k++) {
-            if (bml_classify__join_column(value, numbers, d, t, k, match))
+            if (bml_classify__join_column(value, numbers, d, t, k, match)) {
                 bml_classify__set_column(to, at++, value, t->column[k].name);
+            }
         }
         for (int i = 0; i < d->n; i++) {
             value[i] = bml_classify__other_row(d, t, match, i) >= 0;
         }
-        if (missing) bml_classify__set_column(to, at, value, "found");
+        if (missing) {
+            bml_classify__set_column(to, at, value, "found");
+        }
         *wider = to;
     }
     BML_CLASSIFY_FREE(room.base);
@@ -2908,7 +3264,9 @@ BML_CLASSIFY_DEF void bml_classify_data_free(bml_classify_data *data) {
 static int bml_classify__has_prefix(const char *name, const char *prefixes) {
     while (prefixes) {
         size_t n = strcspn(prefixes, "|");
-        if (n && !strncmp(name, prefixes, n)) return 1;
+        if (n && !strncmp(name, prefixes, n)) {
+            return 1;
+        }
         prefixes = prefixes[n] ? prefixes + n + 1 : NULL;
     }
     return 0;
@@ -2919,8 +3277,12 @@ BML_CLASSIFY_DEF void bml_classify_data_columns(int *columns, int *n_columns, co
     int n = 0;
     for (int k = 0; k < data->d; k++) {
         const char *name = data->feature ? data->feature[k] : "";
-        if (data->group && !(data->group[k] & groups)) continue;
-        if (prefixes && !bml_classify__has_prefix(name, prefixes)) continue;
+        if (data->group && !(data->group[k] & groups)) {
+            continue;
+        }
+        if (prefixes && !bml_classify__has_prefix(name, prefixes)) {
+            continue;
+        }
         columns[n++] = k;
     }
     *n_columns = n;
@@ -2951,7 +3313,9 @@ static int bml_classify__by_class(int *order, int *start, const bml_classify_dat
 static int bml_classify__check_data(const bml_classify_data *data, char *why) {
     int there = data && data->x && data->y;
     int sized = there && data->n >= 1 && data->d >= 1;
-    if (sized && data->n_class >= 2 && data->n_class <= BML_CLASSIFY__MAX_CLASSES) return BML_CLASSIFY_OK;
+    if (sized && data->n_class >= 2 && data->n_class <= BML_CLASSIFY__MAX_CLASSES) {
+        return BML_CLASSIFY_OK;
+    }
     return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "data: needs rows, features and 2 to %d classes",
                               (int)BML_CLASSIFY__MAX_CLASSES);
 }
@@ -2965,17 +3329,21 @@ BML_CLASSIFY_DEF int bml_classify_split(int *rows, int *n_train, int *n_test, co
         status = bml_classify__check_classes(data->y, data->n, data->n_class, "split", why);
     }
     if (status) return status;
-    if (!rows || !n_train || !n_test || !(fraction > 0 && fraction < 1))
+    if (!rows || !n_train || !n_test || !(fraction > 0 && fraction < 1)) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "split: fraction = %g: must be in (0, 1)", fraction);
+    }
     int *order = (int *)bml_classify__grown(NULL, 0, data->n, sizeof *order);
-    if (!order) return bml_classify__no_memory(why);
+    if (!order) {
+        return bml_classify__no_memory(why);
+    }
     int front = 0; /* training rows fill up from the front, test rows from the back */
     int back = bml_classify__by_class(order, start, data, NULL, data->n, seed);
     for (int k = 0; k < data->n_class && !status; k++) {
         int m = start[k + 1] - start[k];
         int train = (int)floor(fraction * m + 0.5);
-        if (m > 0 && (train < 1 || train == m))
+        if (m > 0 && (train < 1 || train == m)) {
             status = bml_classify__fail(why, BML_CLASSIFY_TOO_FEW, "split: %d rows of class %d cannot be parted", m, k);
+        }
         for (int i = 0; i < m; i++) {
             rows[i < train ? front++ : --back] = order[start[k] + i];
         }
@@ -2997,12 +3365,17 @@ BML_CLASSIFY_DEF int bml_classify_folds(int *fold, const bml_classify_data *data
     bml_classify__no_message(why);
     int status = bml_classify__check_data(data, why);
     if (status) return status;
-    if (!rows) n_rows = data->n;
-    if (!fold || n_rows < 1 || n_folds < 2)
+    if (!rows) {
+        n_rows = data->n;
+    }
+    if (!fold || n_rows < 1 || n_folds < 2) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "folds = %d of %d rows: needs rows and 2 folds",
                                   n_folds, n_rows);
+    }
     int *order = (int *)bml_classify__grown(NULL, 0, n_rows, sizeof *order);
-    if (!order) return bml_classify__no_memory(why);
+    if (!order) {
+        return bml_classify__no_memory(why);
+    }
     bml_classify__by_class(order, start, data, rows, n_rows, seed);
     for (int i = 0; i < n_rows; i++) {
         fold[i] = -1;
@@ -3010,14 +3383,16 @@ BML_CLASSIFY_DEF int bml_classify_folds(int *fold, const bml_classify_data *data
     for (int k = 0; k < data->n_class && !status; k++) {
         int m = start[k + 1] - start[k];
         classes += m > 0;
-        if (m > 0 && m < n_folds)
+        if (m > 0 && m < n_folds) {
             status = bml_classify__fail(why, BML_CLASSIFY_TOO_FEW, "%d rows of class %d for %d folds", m, k, n_folds);
+        }
         for (int i = start[k]; i < start[k + 1]; i++) {
             fold[order[i]] = next++ % n_folds;
         }
     }
-    if (!status && classes < 2)
+    if (!status && classes < 2) {
         status = bml_classify__fail(why, BML_CLASSIFY_ONE_CLASS, "folds: rows of one class only");
+    }
     BML_CLASSIFY_FREE(order);
     return status;
 }
@@ -3124,7 +3499,9 @@ static void bml_classify__add_block(bml_classify__newton *f, const double *z, do
         for (int j = 0; j < stop && j < d; j++) {
             to[j] += hx * z[j];
         }
-        if (stop > d) to[d] += hx;
+        if (stop > d) {
+            to[d] += hx;
+        }
     }
 }
 
@@ -3159,13 +3536,17 @@ static double bml_classify__cross_entropy(bml_classify__newton *f, const double 
         bml_classify__logistic_row(p, beta, bml_classify__row(s, i), s->d, s->n_class);
         double own = p[s->y[i]];
         loss -= s->w[i] * log(own > DBL_MIN ? own : DBL_MIN);
-        if (derivatives) bml_classify__add_row(f, p, i);
+        if (derivatives) {
+            bml_classify__add_row(f, p, i);
+        }
     }
     for (int i = 0; i < f->size; i++) {
         int constant = i % (s->d + 1) == s->d;
         double weight = constant ? 1e-9 : f->l2; /* the constant is free; this keeps the matrix invertible */
         loss += 0.5 * weight * beta[i] * beta[i];
-        if (!derivatives) continue;
+        if (!derivatives) {
+            continue;
+        }
         f->gradient[i] += weight * beta[i];
         f->hessian[bml_classify__at(i, f->size) + i] += weight;
     }
@@ -3177,7 +3558,9 @@ static int bml_classify__newton_step(double *beta, bml_classify__newton *f) {
     double step = 1;
     double loss = 0;
     double before = bml_classify__cross_entropy(f, beta, 1);
-    if (!bml_classify__cholesky(f->hessian, f->size)) return -1;
+    if (!bml_classify__cholesky(f->hessian, f->size)) {
+        return -1;
+    }
     bml_classify__solve(f->gradient, f->hessian, f->size);
     int halvings = 0;
     for (; halvings < 30; halvings++) {
@@ -3185,10 +3568,14 @@ static int bml_classify__newton_step(double *beta, bml_classify__newton *f) {
             f->trial[i] = beta[i] - step * f->gradient[i];
         }
         loss = bml_classify__cross_entropy(f, f->trial, 0);
-        if (loss <= before) break;
+        if (loss <= before) {
+            break;
+        }
         step *= 0.5;
     }
-    if (halvings == 30) return 1; /* at the minimum to rounding */
+    if (halvings == 30) {
+        return 1; /* at the minimum to rounding */
+    }
     bml_classify__copy(beta, f->trial, f->size);
     return before - loss <= 1e-10 * (fabs(before) + 1e-300);
 }
@@ -3220,15 +3607,21 @@ static int bml_classify__fit_logistic(bml_classify__learner *m, double l2, const
         f.trial = bml_classify__take_doubles(&room, f.size, 1);
         f.hessian = bml_classify__take_doubles(&room, f.size, f.size);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     int done = 0;
     int steps = 0;
     for (; steps < 100 && !done; steps++) {
         done = bml_classify__newton_step(m->beta, &f);
     }
-    if (done == 1) bml_classify__invert(m->covariance, &f);
+    if (done == 1) {
+        bml_classify__invert(m->covariance, &f);
+    }
     BML_CLASSIFY_FREE(room.base);
-    if (done == 1) return BML_CLASSIFY_OK;
+    if (done == 1) {
+        return BML_CLASSIFY_OK;
+    }
     return bml_classify__fail(why, BML_CLASSIFY_NOT_CONVERGED, "logistic regression: no minimum after %d steps", steps);
 }
 
@@ -3241,7 +3634,9 @@ static int bml_classify__learn_logistic(bml_classify__learner *m, const bml_clas
         m->covariance = bml_classify__take_doubles(&room, size, size);
     } while (bml_classify__again(&room));
     m->block = room.base;
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     return bml_classify__fit_logistic(m, config->l2, s, why);
 }
 
@@ -3265,7 +3660,9 @@ static void bml_classify__ask_logistic(double *p, double *sd, const bml_classify
         const double *row = z + bml_classify__at(i, d);
         double *to = p + bml_classify__at(i, K);
         bml_classify__logistic_row(to, m->beta, row, d, K);
-        if (!sd) continue;
+        if (!sd) {
+            continue;
+        }
         double doubt = BML_CLASSIFY__NAN;
         if (K == 2) {
             doubt = to[0] * to[1] * sqrt(bml_classify__score_variance(m, row, d));
@@ -3316,7 +3713,9 @@ static int bml_classify__place_centres(bml_classify__learner *m, const bml_class
     for (int i = 0; i < s->n; i++) {
         order[i] = i;
     }
-    if (size < s->n) bml_classify__shuffle(order, s->n, &rng);
+    if (size < s->n) {
+        bml_classify__shuffle(order, s->n, &rng);
+    }
     for (int i = 0; i < size; i++) {
         double *to = m->centre + bml_classify__at(i, m->d);
         double *row = K + bml_classify__at(i, size);
@@ -3326,7 +3725,9 @@ static int bml_classify__place_centres(bml_classify__learner *m, const bml_class
         }
         row[i] += 1e-8; /* rows may coincide */
     }
-    if (!bml_classify__cholesky(K, size)) return 0;
+    if (!bml_classify__cholesky(K, size)) {
+        return 0;
+    }
     for (int i = 0; i < size; i++) {
         for (int j = 0; j <= i; j++) {
             m->factor[bml_classify__at(j, size) + i] = K[bml_classify__at(i, size) + j];
@@ -3361,8 +3762,9 @@ static int bml_classify__learn_kernel(bml_classify__learner *m, const bml_classi
         lifted.z = bml_classify__take_doubles(&scratch, s->n, size);
     } while (bml_classify__again(&scratch));
     int status = room.base && scratch.base ? BML_CLASSIFY_OK : bml_classify__no_memory(why);
-    if (!status && !bml_classify__place_centres(m, s, order, K, seed))
+    if (!status && !bml_classify__place_centres(m, s, order, K, seed)) {
         status = bml_classify__fail(why, BML_CLASSIFY_NOT_CONVERGED, "kernel regression: its matrix is singular");
+    }
     if (!status) {
         bml_classify__lift(lifted.z, m, s->z, s->n);
         status = bml_classify__fit_logistic(m, config->l2, &lifted, why);
@@ -3378,7 +3780,9 @@ static void bml_classify__add_beyond(double *sd, const double *p, const double *
     for (int j = 0; j < m->n_centres; j++) {
         beyond -= phi[j] * phi[j];
     }
-    if (!(beyond > 0)) return;
+    if (!(beyond > 0)) {
+        return;
+    }
     for (int k = 0; k < m->n_class; k++) {
         sd[k] = sqrt(sd[k] * sd[k] + slope * slope * beyond / m->l2);
     }
@@ -3392,7 +3796,9 @@ static int bml_classify__ask_kernel(double *p, double *sd, const bml_classify__l
     do
         phi = bml_classify__take_doubles(&room, BLOCK, size);
     while (bml_classify__again(&room));
-    if (!phi) return BML_CLASSIFY_NO_MEMORY;
+    if (!phi) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
     for (int at = 0; at < n; at += BLOCK) {
         int rows = n - at < BLOCK ? n - at : BLOCK;
         double *to = p + bml_classify__at(at, m->n_class);
@@ -3449,10 +3855,11 @@ static int bml_classify__bin(double v, const double *cut, int n) {
     int hi = n;
     while (lo < hi) {
         int middle = (lo + hi) / 2;
-        if (v > cut[middle])
+        if (v > cut[middle]) {
             lo = middle + 1;
-        else
+        } else {
             hi = middle;
+        }
     }
     return lo;
 }
@@ -3495,8 +3902,12 @@ static int bml_classify__grower_start(bml_classify__grower *a, bml_classify__lea
     a->s = s;
     a->n_out = m->n_out;
     a->n_try = (int)ceil(config->column_share * s->d - 1e-9);
-    if (a->n_try > s->d) a->n_try = s->d;
-    if (a->n_try < 1) a->n_try = 1;
+    if (a->n_try > s->d) {
+        a->n_try = s->d;
+    }
+    if (a->n_try < 1) {
+        a->n_try = 1;
+    }
     a->rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_TREES);
     do
         m->root = bml_classify__take_ints(&keep, config->trees);
@@ -3515,7 +3926,9 @@ static int bml_classify__grower_start(bml_classify__grower *a, bml_classify__lea
         a->node_bin = (unsigned char *)bml_classify__take(&room, s->n, 1, 1);
     } while (bml_classify__again(&room));
     a->block = room.base;
-    if (!keep.base || !room.base) return 0;
+    if (!keep.base || !room.base) {
+        return 0;
+    }
     for (int j = 0; j < s->d; j++) {
         bml_classify__bin_column(a, j, sorted);
         a->column[j] = j;
@@ -3562,14 +3975,18 @@ static void bml_classify__consider(bml_classify__split_at *best, const bml_class
     double right[BML_CLASSIFY__SUMS];
     int least = a->config->min_leaf;
     double l2 = a->config->l2;
-    if (n_left < least || best->count - n_left < least) return;
+    if (n_left < least || best->count - n_left < least) {
+        return;
+    }
     for (int k = 0; k < 2 * a->n_out; k++) {
         right[k] = best->total[k] - left[k];
     }
     double on_left = bml_classify__worth(left, a->n_out, l2);
     double on_right = bml_classify__worth(right, a->n_out, l2);
     double gain = on_left + on_right - bml_classify__worth(best->total, a->n_out, l2);
-    if (!(gain > best->gain)) return;
+    if (!(gain > best->gain)) {
+        return;
+    }
     best->gain = gain;
     best->column = j;
     best->bin = bin;
@@ -3595,7 +4012,9 @@ static void bml_classify__all_cuts(bml_classify__split_at *best, const bml_class
     bml_classify__clear(left, sums);
     for (int b = best->first; b < best->last; b++) {
         const double *of = histogram + b * width;
-        if (!(of[0] > 0)) continue; /* the same cut as the one before */
+        if (!(of[0] > 0)) {
+            continue; /* the same cut as the one before */
+        }
         n_left += of[0];
         for (int k = 0; k < sums; k++) {
             left[k] += of[1 + k];
@@ -3613,7 +4032,9 @@ static void bml_classify__one_cut(bml_classify__split_at *best, const bml_classi
     for (int i = 0; i < best->count; i++) {
         n_left += a->node_bin[i] <= bin;
     }
-    if (n_left < least || best->count - n_left < least) return;
+    if (n_left < least || best->count - n_left < least) {
+        return;
+    }
     for (int k = 0; k < a->n_out; k++) {
         double g = 0;
         double h = 0;
@@ -3646,11 +4067,14 @@ static bml_classify__split_at bml_classify__best_cut(bml_classify__grower *a, in
             best.first = b < best.first ? b : best.first;
             best.last = b > best.last ? b : best.last;
         }
-        if (best.first >= best.last) continue;
-        if (a->config->random_cuts)
+        if (best.first >= best.last) {
+            continue;
+        }
+        if (a->config->random_cuts) {
             bml_classify__one_cut(&best, a, j, best.first + bml_classify__below(&a->rng, best.last - best.first));
-        else
+        } else {
             bml_classify__all_cuts(&best, a, j);
+        }
     }
     return best;
 }
@@ -3659,9 +4083,9 @@ static bml_classify__split_at bml_classify__best_cut(bml_classify__grower *a, in
 static int bml_classify__divide(bml_classify__grower *a, const bml_classify__split_at *cut, int lo, int hi) {
     const unsigned char *bin = a->bin + bml_classify__at(cut->column, a->s->n);
     while (lo < hi) {
-        if (bin[a->row[lo]] <= cut->bin)
+        if (bin[a->row[lo]] <= cut->bin) {
             lo++;
-        else {
+        } else {
             int t = a->row[--hi];
             a->row[hi] = a->row[lo];
             a->row[lo] = t;
@@ -3688,7 +4112,9 @@ static void bml_classify__gather_node(bml_classify__grower *a, double *total, in
 static int bml_classify__grow(bml_classify__grower *a, int lo, int hi, int depth) {
     double total[BML_CLASSIFY__SUMS];
     int id = bml_classify__new_node(a->m);
-    if (id < 0) return -1;
+    if (id < 0) {
+        return -1;
+    }
     bml_classify__gather_node(a, total, lo, hi);
     double *value = a->m->value + bml_classify__at(id, a->n_out);
     for (int k = 0; k < a->n_out; k++) {
@@ -3698,11 +4124,15 @@ static int bml_classify__grow(bml_classify__grower *a, int lo, int hi, int depth
         return id;
     }
     bml_classify__split_at cut = bml_classify__best_cut(a, lo, hi, total);
-    if (cut.column < 0) return id;
+    if (cut.column < 0) {
+        return id;
+    }
     int middle = bml_classify__divide(a, &cut, lo, hi);
     int left = bml_classify__grow(a, lo, middle, depth + 1);
     int right = left < 0 ? -1 : bml_classify__grow(a, middle, hi, depth + 1);
-    if (right < 0) return -1;
+    if (right < 0) {
+        return -1;
+    }
     bml_classify__node *node = &a->m->node[id];
     node->column = cut.column;
     node->cut = a->cut[bml_classify__at(cut.column, BML_CLASSIFY__BINS) + cut.bin];
@@ -3724,7 +4154,9 @@ static const double *bml_classify__leaf(const bml_classify__learner *m, int tree
 /* Grows the next tree over the first n of a->row; 0 without memory. */
 static int bml_classify__next_tree(bml_classify__grower *a, int n) {
     int root = bml_classify__grow(a, 0, n, 0);
-    if (root < 0) return 0;
+    if (root < 0) {
+        return 0;
+    }
     a->m->root[a->m->n_trees++] = root;
     return 1;
 }
@@ -3789,9 +4221,13 @@ static int bml_classify__learn_boost(bml_classify__learner *m, const bml_classif
     int drawn = (int)(config->row_share * s->n);
     bml_classify__grower a;
     int ok = bml_classify__grower_start(&a, m, config, s, seed);
-    if (drawn < 2) drawn = s->n;
+    if (drawn < 2) {
+        drawn = s->n;
+    }
     a.rate = config->rate;
-    if (ok) bml_classify__boost_start(&a);
+    if (ok) {
+        bml_classify__boost_start(&a);
+    }
     for (int t = 0; t < config->trees && ok; t++) {
         bml_classify__boost_gradient(&a);
         bml_classify__shuffle(a.row, s->n, &a.rng);
@@ -3817,7 +4253,9 @@ static void bml_classify__forest_mean(double *p, const double *sum, const bml_cl
     for (int k = 0; k < m->n_class && m->n_out > 1; k++) {
         p[k] = sum[k] / all;
     }
-    if (m->n_out > 1) return;
+    if (m->n_out > 1) {
+        return;
+    }
     p[1] = sum[0] / m->n_trees;
     p[0] = 1 - p[1];
 }
@@ -3838,10 +4276,11 @@ static void bml_classify__ask_trees(double *p, double *sd, const bml_classify__l
             square[k] += leaf[k] * leaf[k];
         }
     }
-    if (forest)
+    if (forest) {
         bml_classify__forest_mean(p, sum, m);
-    else
+    } else {
         bml_classify__softmax(p, sum, m->n_class);
+    }
     for (int k = 0; k < m->n_class && sd; k++) {
         int of = m->n_out == 1 ? 1 : k; /* with one output, the sd of either class is that of class 1 */
         double var = square[m->n_out == 1 ? 0 : k] / m->n_trees - p[of] * p[of];
@@ -3893,7 +4332,9 @@ typedef struct bml_classify__net {
 } bml_classify__net;
 
 static void bml_classify__net_free(struct bml_classify__net *net) {
-    if (!net) return;
+    if (!net) {
+        return;
+    }
     bml_nn_free(net->net);
     BML_CLASSIFY_FREE(net);
 }
@@ -3906,9 +4347,15 @@ static void bml_classify__branches(int *order, int *count, const bml_classify__s
         for (int j = 0; j < s->d; j++) {
             int group = s->group ? s->group[j] : BML_CLASSIFY_ENERGY;
             int of = 2;
-            if (group == BML_CLASSIFY_ENERGY) of = 0;
-            if (group == BML_CLASSIFY_TIME) of = 1;
-            if (of != b) continue;
+            if (group == BML_CLASSIFY_ENERGY) {
+                of = 0;
+            }
+            if (group == BML_CLASSIFY_TIME) {
+                of = 1;
+            }
+            if (of != b) {
+                continue;
+            }
             order[n++] = j;
             count[b]++;
         }
@@ -3981,7 +4428,9 @@ static void bml_classify__design_branches(bml_classify__design *design, const in
     if ((in[0] > 0) + (in[1] > 0) + (in[2] > 0) > 1) {
         bml_nn_layer *join = bml_classify__layer(design, BML_NN_CONCAT, 0, 0);
         for (int b = 0; b < 3; b++) {
-            if (in[b]) join->from[joined++] = ends[b];
+            if (in[b]) {
+                join->from[joined++] = ends[b];
+            }
         }
     }
     for (int k = 0; k < 2 && !rnn; k++) {
@@ -4012,7 +4461,9 @@ static int bml_classify__train_net(bml_classify__net *net, const bml_classify_co
         y = (bml_nn_real *)bml_classify__take(&room, s->n, s->n_class, sizeof *y);
         w = (bml_nn_real *)bml_classify__take(&room, s->n, 1, sizeof *w);
     } while (bml_classify__again(&room));
-    if (!room.base) return BML_NN_NO_MEMORY;
+    if (!room.base) {
+        return BML_NN_NO_MEMORY;
+    }
     bml_classify__to_net(x, s->z, net->order, s->n, s->d);
     for (int i = 0; i < s->n; i++) {
         y[bml_classify__at(i, s->n_class) + s->y[i]] = 1;
@@ -4046,7 +4497,9 @@ static int bml_classify__learn_net(bml_classify__learner *m, const bml_classify_
         net = (bml_classify__net *)bml_classify__take(&room, 1, 1, sizeof *net);
         order = bml_classify__take_ints(&room, s->d);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     m->net = net;
     net->order = order;
     net->draws = config->model == BML_CLASSIFY_BNN ? config->draws : 0;
@@ -4056,10 +4509,11 @@ static int bml_classify__learn_net(bml_classify__learner *m, const bml_classify_
     bml_classify__design design;
     design.n = 0;
     design.config = config;
-    if (config->model == BML_CLASSIFY_BNN)
+    if (config->model == BML_CLASSIFY_BNN) {
         bml_classify__design_bayes(&design, s->d, s->n_class);
-    else
+    } else {
         bml_classify__design_branches(&design, count, s->n_class);
+    }
     bml_nn_config how;
     memset(&how, 0, sizeof how);
     how.layers = design.layer;
@@ -4067,9 +4521,15 @@ static int bml_classify__learn_net(bml_classify__learner *m, const bml_classify_
     how.seed = seed;
     char reason[BML_NN_MESSAGE] = "";
     int status = bml_nn_create(&net->net, &how, reason);
-    if (!status) status = bml_classify__train_net(net, config, s, seed);
-    if (!status) return BML_CLASSIFY_OK;
-    if (status == BML_NN_NO_MEMORY) return bml_classify__no_memory(why);
+    if (!status) {
+        status = bml_classify__train_net(net, config, s, seed);
+    }
+    if (!status) {
+        return BML_CLASSIFY_OK;
+    }
+    if (status == BML_NN_NO_MEMORY) {
+        return bml_classify__no_memory(why);
+    }
     int mine = status == BML_NN_NAN ? BML_CLASSIFY_NOT_CONVERGED : BML_CLASSIFY_BAD_ARGUMENT;
     return bml_classify__fail(why, mine, "%s: %s: %.300s", bml_classify_model_name(config->model),
                               bml_nn_strerror(status), net->net ? bml_nn_message(net->net) : reason);
@@ -4082,7 +4542,9 @@ static void bml_classify__add_draw(double *sum, double *square, const bml_nn_rea
     for (int k = 0; k < n_class; k++) {
         score[k] = (double)logits[k];
     }
-    if (n_class == 2) score[0] = score[1] - score[0];
+    if (n_class == 2) {
+        score[0] = score[1] - score[0];
+    }
     bml_classify__softmax(p, score, n_class);
     for (int k = 0; k < n_class; k++) {
         sum[k] += p[k] / n_draws;
@@ -4116,13 +4578,16 @@ static int bml_classify__ask_rows(double *p, double *sd, const bml_classify__lea
     ptrdiff_t count = bml_classify__at(draws, rows) * m->n_class;
     int status;
     bml_classify__to_net(x, z, net->order, rows, m->d);
-    if (net->draws)
+    if (net->draws) {
         status = bml_nn_draws(net->net, work, y, x, (size_t)rows, draws, net->seed);
-    else
+    } else {
         status = bml_nn_predict(net->net, work, y, x, (size_t)rows);
+    }
     if (status) return status;
     for (ptrdiff_t i = 0; i < count; i++) {
-        if (!isfinite(y[i])) return BML_NN_NAN;
+        if (!isfinite(y[i])) {
+            return BML_NN_NAN;
+        }
     }
     bml_classify__of_draws(p, sd, y, draws, rows, m->n_class);
     return BML_NN_OK;
@@ -4138,7 +4603,9 @@ static int bml_classify__ask_net(double *p, double *sd, const bml_classify__lear
         y = (bml_nn_real *)bml_classify__take(&room, bml_classify__at(draws, BML_CLASSIFY__ROWS), m->n_class,
                                               sizeof *y);
     } while (bml_classify__again(&room));
-    if (!room.base) return BML_CLASSIFY_NO_MEMORY;
+    if (!room.base) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
     bml_nn_work *work = NULL;
     int status = bml_nn_work_create(&work, m->net->net, 48, 1, NULL);
     for (int at = 0; at < n && !status; at += BML_CLASSIFY__ROWS) {
@@ -4149,8 +4616,12 @@ static int bml_classify__ask_net(double *p, double *sd, const bml_classify__lear
     }
     bml_nn_work_free(work);
     BML_CLASSIFY_FREE(room.base);
-    if (status == BML_NN_OK) return BML_CLASSIFY_OK;
-    if (status == BML_NN_NAN) return BML_CLASSIFY_NOT_CONVERGED;
+    if (status == BML_NN_OK) {
+        return BML_CLASSIFY_OK;
+    }
+    if (status == BML_NN_NAN) {
+        return BML_CLASSIFY_NOT_CONVERGED;
+    }
     return status == BML_NN_NO_MEMORY ? BML_CLASSIFY_NO_MEMORY : BML_CLASSIFY_BAD_ARGUMENT;
 }
 #endif
@@ -4205,10 +4676,16 @@ static int bml_classify__nearest(double *distance2, int *place, const double *x,
                                  int m, int d, int skip) {
     int n = 0;
     for (int i = 0; i < m; i++) {
-        if (i == skip) continue;
+        if (i == skip) {
+            continue;
+        }
         double r = bml_classify__distance2(x, z + bml_classify__at(list[i], d), d);
-        if (n == BML_CLASSIFY__NEIGHBOURS && !(r < distance2[n - 1])) continue;
-        if (n < BML_CLASSIFY__NEIGHBOURS) n++;
+        if (n == BML_CLASSIFY__NEIGHBOURS && !(r < distance2[n - 1])) {
+            continue;
+        }
+        if (n < BML_CLASSIFY__NEIGHBOURS) {
+            n++;
+        }
         int k = n - 1;
         for (; k > 0 && distance2[k - 1] > r; k--) {
             distance2[k] = distance2[k - 1];
@@ -4247,10 +4724,14 @@ static void bml_classify__smote_class(bml_classify__sample *s, int k, int *list,
 /* Rows of class k after SMOTE; `most` is the size of the largest class. */
 static int bml_classify__smote_target(const bml_classify_config *config, int k, int have, int most) {
     int want = most;
-    if (config->smote == BML_CLASSIFY_NO_SMOTE || !have) return have;
+    if (config->smote == BML_CLASSIFY_NO_SMOTE || !have) {
+        return have;
+    }
     if (config->smote == BML_CLASSIFY_SMOTE_FULL) {
         want = most < INT_MAX / 2 ? 2 * most : most;
-        if (config->smote_to) want = config->smote_to[k];
+        if (config->smote_to) {
+            want = config->smote_to[k];
+        }
     }
     return want > have ? want : have;
 }
@@ -4264,7 +4745,9 @@ static int bml_classify__smote_targets(int *want, const int *have, int n_class, 
     }
     for (int k = 0; k < n_class; k++) {
         want[k] = bml_classify__smote_target(config, k, have[k], most);
-        if (want[k] > 10000000) return -1;
+        if (want[k] > 10000000) {
+            return -1;
+        }
         total += want[k];
     }
     return total;
@@ -4277,7 +4760,9 @@ static void bml_classify__smote(bml_classify__sample *s, const int *want, const 
     for (int k = 0; k < s->n_class; k++) {
         int m = 0;
         for (int i = 0; i < old; i++) {
-            if (s->y[i] == k) list[m++] = i;
+            if (s->y[i] == k) {
+                list[m++] = i;
+            }
         }
         bml_classify__smote_class(s, k, list, m, want[k] - have[k], &rng);
     }
@@ -4389,10 +4874,13 @@ static double bml_classify__preset(const bml_classify__rule *rule, int model) {
 /* Every default in one place. d is the number of features in use. */
 static int bml_classify__resolve(bml_classify_config *c, const bml_classify_config *given, int d, char *why) {
     *c = *given;
-    if (c->model < 0 || c->model >= BML_CLASSIFY_N_MODELS)
+    if (c->model < 0 || c->model >= BML_CLASSIFY_N_MODELS) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "model = %d: must be in [0, %d]", c->model,
                                   BML_CLASSIFY_N_MODELS - 1);
-    if (d < 1) return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no features");
+    }
+    if (d < 1) {
+        return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no features");
+    }
     const char *model = bml_classify_model_name(c->model);
     if (c->model == BML_CLASSIFY_FOREST && c->column_share == 0) {
         c->column_share = sqrt((double)d) / d;
@@ -4401,23 +4889,31 @@ static int bml_classify__resolve(bml_classify_config *c, const bml_classify_conf
         char *member = (char *)c + rule->offset;
         double value = rule->is_real ? *(double *)(void *)member : *(int *)(void *)member;
         double preset = bml_classify__preset(rule, c->model);
-        if (value == 0) value = preset;
-        if (!(value >= rule->lo && value <= rule->hi))
+        if (value == 0) {
+            value = preset;
+        }
+        if (!(value >= rule->lo && value <= rule->hi)) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT,
                                       "%s: %s = %g: must be in [%g, %g], or 0 for the default, %g", model, rule->name,
                                       value, rule->lo, rule->hi, preset);
-        if (rule->is_real)
+        }
+        if (rule->is_real) {
             *(double *)(void *)member = value;
-        else
+        } else {
             *(int *)(void *)member = (int)value;
+        }
     }
-    if (c->model != BML_CLASSIFY_STACK) return BML_CLASSIFY_OK;
-    if (!c->member || c->n_members < 1 || c->n_members > 1000)
+    if (c->model != BML_CLASSIFY_STACK) {
+        return BML_CLASSIFY_OK;
+    }
+    if (!c->member || c->n_members < 1 || c->n_members > 1000) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "stack: n_members = %d: must be in [1, 1000]",
                                   c->member ? c->n_members : 0);
+    }
     for (int i = 0; i < c->n_members; i++) {
-        if (c->member[i].model == BML_CLASSIFY_STACK)
+        if (c->member[i].model == BML_CLASSIFY_STACK) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "stack: member %d is a stack", i);
+        }
     }
     return BML_CLASSIFY_OK;
 }
@@ -4425,7 +4921,9 @@ static int bml_classify__resolve(bml_classify_config *c, const bml_classify_conf
 /* What a value of a feature must not be. */
 static int bml_classify__check_feature(const bml_classify_data *data, int row, int feature, char *why) {
     double v = data->x[bml_classify__at(row, data->d) + feature];
-    if (isnan(v) || fabs(v) <= bml_classify__largest) return BML_CLASSIFY_OK;
+    if (isnan(v) || fabs(v) <= bml_classify__largest) {
+        return BML_CLASSIFY_OK;
+    }
     return bml_classify__fail(why, BML_CLASSIFY_BAD_VALUE, "row %d, feature %d: %s", row + 1, feature + 1,
                               isinf(v) ? "infinite" : "beyond 1e100: no measurement");
 }
@@ -4441,18 +4939,23 @@ static int bml_classify__scale_feature(bml_classify__scaling *s, int j, int at, 
         double v = data->x[bml_classify__at(rows[i], data->d) + at];
         int status = bml_classify__check_feature(data, rows[i], at, why);
         if (status) return status;
-        if (isnan(v)) continue;
+        if (isnan(v)) {
+            continue;
+        }
         sum += v;
         size = fabs(v) > size ? fabs(v) : size;
         n++;
     }
-    if (!n)
+    if (!n) {
         return bml_classify__fail(why, BML_CLASSIFY_EMPTY_COLUMN, "feature %d, '%.47s': NaN in every training row",
                                   at + 1, data->feature ? data->feature[at] : "");
+    }
     s->mean[j] = sum / n;
     for (int i = 0; i < n_rows; i++) {
         double v = data->x[bml_classify__at(rows[i], data->d) + at] - s->mean[j];
-        if (!isnan(v)) var += v / size * (v / size); /* fluxes of 1e-200 have squares too */
+        if (!isnan(v)) {
+            var += v / size * (v / size); /* fluxes of 1e-200 have squares too */
+        }
     }
     double sd = size > 0 ? sqrt(var / n) : 0;
     s->unit[j] = sd > 1e-12 ? 1 / (sd * size) : 0; /* below: constant, but for rounding */
@@ -4464,22 +4967,27 @@ static int bml_classify__scale(bml_classify__scaling *s, const int *columns, int
                                const bml_classify_data *data, const int *rows, int n_rows, char *why) {
     bml_classify__room room = {NULL, 0};
     s->d = columns ? n_columns : data->d;
-    if (s->d < 1) return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no features");
+    if (s->d < 1) {
+        return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no features");
+    }
     do {
         s->column = bml_classify__take_ints(&room, s->d);
         s->mean = bml_classify__take_doubles(&room, s->d, 1);
         s->unit = bml_classify__take_doubles(&room, s->d, 1);
     } while (bml_classify__again(&room));
     s->block = room.base;
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     int status = BML_CLASSIFY_OK;
     for (int j = 0; j < s->d && !status; j++) {
         int at = bml_classify__pick(columns, j);
         s->column[j] = at;
-        if (at < 0 || at >= data->d)
+        if (at < 0 || at >= data->d) {
             status = bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "no feature %d", at);
-        else
+        } else {
             status = bml_classify__scale_feature(s, j, at, data, rows, n_rows, why);
+        }
     }
     return status;
 }
@@ -4519,7 +5027,9 @@ static int bml_classify__fit_single(bml_classify_model *m, const bml_classify_co
         have[data->y[rows[i]]]++;
     }
     int total = bml_classify__smote_targets(want, have, m->n_class, c);
-    if (total < 0) return bml_classify__fail(why, BML_CLASSIFY_TOO_LARGE, "SMOTE: more than ten million rows");
+    if (total < 0) {
+        return bml_classify__fail(why, BML_CLASSIFY_TOO_LARGE, "SMOTE: more than ten million rows");
+    }
     int status = bml_classify__scale(&m->scaling, c->columns, c->n_columns, data, rows, n_rows, why);
     if (status) return status;
     bml_classify__sample s;
@@ -4551,8 +5061,9 @@ static int bml_classify__fit_single(bml_classify_model *m, const bml_classify_co
             bml_classify__smote(&s, want, have, list, c->seed);
         }
         status = bml_classify__fit_copies(m, c, &s, why);
-    } else
+    } else {
         status = bml_classify__no_memory(why);
+    }
     BML_CLASSIFY_FREE(room.base);
     return status;
 }
@@ -4588,7 +5099,9 @@ static int bml_classify__out_of_fold(double *p, const bml_classify_config *confi
         int n = 0;
         for (int i = 0; i < on->n; i++) {
             int row = bml_classify__pick(on->rows, i);
-            if (fold[i] < 0) continue;
+            if (fold[i] < 0) {
+                continue;
+            }
             if (fold[i] != f) {
                 train[others.n++] = row;
                 continue;
@@ -4599,14 +5112,17 @@ static int bml_classify__out_of_fold(double *p, const bml_classify_config *confi
         status = bml_classify__make(&m, config, &others, why);
         if (!status) {
             status = bml_classify_predict(q, NULL, m, on->data, test, n);
-            if (status) bml_classify__say(why, status);
+            if (status) {
+                bml_classify__say(why, status);
+            }
         }
         for (int i = 0; i < n && !status; i++) {
             bml_classify__copy(p + bml_classify__at(place[i], K), q + bml_classify__at(i, K), K);
         }
         bml_classify_model_free(m);
-        if (!status && config->progress && config->progress((f + 1.0) / (n_folds + 1), config->progress_user))
+        if (!status && config->progress && config->progress((f + 1.0) / (n_folds + 1), config->progress_user)) {
             status = bml_classify__fail(why, BML_CLASSIFY_CANCELLED, "cancelled");
+        }
     }
     BML_CLASSIFY_FREE(room.base);
     return status;
@@ -4651,7 +5167,9 @@ static int bml_classify__learn_calibration(bml_classify_model *m, const double *
     if (m->calibrate == BML_CLASSIFY_TEMPERATURE) {
         m->temperature = bml_classify_temperature(p, y, n, m->n_class);
     }
-    if (m->calibrate != BML_CLASSIFY_ISOTONIC) return BML_CLASSIFY_OK;
+    if (m->calibrate != BML_CLASSIFY_ISOTONIC) {
+        return BML_CLASSIFY_OK;
+    }
     bml_classify__room room = {NULL, 0};
     bml_classify__room scratch = {NULL, 0};
     double *score;
@@ -4720,7 +5238,9 @@ static int bml_classify__fit_outer(bml_classify_model *m, const bml_classify_con
         in.fold = bml_classify__take_ints(&room, on->n);
         in.y = bml_classify__take_ints(&room, on->n);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     int status = bml_classify_folds(in.fold, on->data, on->rows, on->n, c->folds, c->seed, why);
     for (int a = 0; a < in.n_parts && !status; a++) {
         bml_classify_config part = stack ? c->member[a] : *c;
@@ -4728,8 +5248,9 @@ static int bml_classify__fit_outer(bml_classify_model *m, const bml_classify_con
             part.progress = c->progress;
             part.progress_user = c->progress_user;
             part.seed += c->seed;
-        } else
+        } else {
             part.calibrate = BML_CLASSIFY_NO_CALIBRATION;
+        }
         status = bml_classify__out_of_fold(in.p + a * one, &part, on, in.fold, c->folds, why);
     }
     if (!status) {
@@ -4748,7 +5269,9 @@ static int bml_classify__fit_stack(bml_classify_model *m, const bml_classify_con
     int status = BML_CLASSIFY_OK;
     m->member = (bml_classify_model **)bml_classify__grown(NULL, 0, c->n_members, sizeof *m->member);
     m->weight = (double *)bml_classify__grown(NULL, 0, c->n_members, sizeof *m->weight);
-    if (!m->member || !m->weight) return bml_classify__no_memory(why);
+    if (!m->member || !m->weight) {
+        return bml_classify__no_memory(why);
+    }
     m->n_members = c->n_members;
     for (int i = 0; i < c->n_members && !status; i++) {
         bml_classify_config member = c->member[i];
@@ -4766,23 +5289,27 @@ static int bml_classify__make(bml_classify_model **model, const bml_classify_con
     int status = bml_classify__resolve(&c, config, config->columns ? config->n_columns : on->data->d, why);
     if (status) return status;
     bml_classify_model *m = (bml_classify_model *)bml_classify__grown(NULL, 0, 1, sizeof *m);
-    if (!m) return bml_classify__no_memory(why);
+    if (!m) {
+        return bml_classify__no_memory(why);
+    }
     m->kind = c.model;
     m->n_class = on->data->n_class;
     m->d_data = on->data->d;
     m->temperature = 1;
     m->calibrate = c.calibrate;
-    if (c.model == BML_CLASSIFY_STACK)
+    if (c.model == BML_CLASSIFY_STACK) {
         status = bml_classify__fit_stack(m, &c, on, why);
-    else
+    } else {
         status = bml_classify__fit_single(m, &c, on->data, on->rows, on->n, why);
+    }
     if (!status && (m->calibrate || m->kind == BML_CLASSIFY_STACK)) {
         status = bml_classify__fit_outer(m, &c, on, why);
     }
-    if (status)
+    if (status) {
         bml_classify_model_free(m);
-    else
+    } else {
         *model = m;
+    }
     return status;
 }
 
@@ -4798,7 +5325,9 @@ static int bml_classify__labelled(int *list, int *y, const bml_classify_data *da
         if (data->y[r] < 0 && rows) {
             return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "row %d has no label", r);
         }
-        if (data->y[r] < 0) continue;
+        if (data->y[r] < 0) {
+            continue;
+        }
         list[n] = r;
         y[n++] = data->y[r];
     }
@@ -4807,10 +5336,13 @@ static int bml_classify__labelled(int *list, int *y, const bml_classify_data *da
 
 BML_CLASSIFY_DEF int bml_classify_fit(bml_classify_model **model, const bml_classify_config *config,
                                       const bml_classify_data *data, const int *rows, int n_rows, char *why) {
-    if (model) *model = NULL;
+    if (model) {
+        *model = NULL;
+    }
     bml_classify__no_message(why);
-    if (!model || !config || (rows && n_rows < 1))
+    if (!model || !config || (rows && n_rows < 1)) {
         return bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "model, config or rows are missing");
+    }
     int status = bml_classify__check_data(data, why);
     if (status) return status;
     bml_classify__room room = {NULL, 0};
@@ -4821,11 +5353,15 @@ BML_CLASSIFY_DEF int bml_classify_fit(bml_classify_model **model, const bml_clas
         list = bml_classify__take_ints(&room, most);
         y = bml_classify__take_ints(&room, most);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
     int n = bml_classify__labelled(list, y, data, rows, most, why);
     status = n < 0 ? n : bml_classify__check_classes(y, n, data->n_class, "training rows", why);
     bml_classify__training on = {data, list, n};
-    if (!status) status = bml_classify__make(model, config, &on, why);
+    if (!status) {
+        status = bml_classify__make(model, config, &on, why);
+    }
     BML_CLASSIFY_FREE(room.base);
     return status;
 }
@@ -4841,7 +5377,9 @@ static void bml_classify__cool(double *p, double *sd, int n_class, double temper
     for (int k = 0; k < n_class; k++) {
         q[k] = log(p[k] > 1e-300 ? p[k] : 1e-300) / temperature;
     }
-    if (two) q[0] = q[1] - q[0];
+    if (two) {
+        q[0] = q[1] - q[0];
+    }
     double slope = two && p[0] * p[1] > 0 ? 1 / (temperature * p[0] * p[1]) : 0;
     bml_classify__softmax(p, q, n_class);
     for (int k = 0; k < 2 && sd && slope > 0; k++) {
@@ -4854,7 +5392,9 @@ static void bml_classify__calibrate(double *p, double *sd, const bml_classify_mo
     if (m->calibrate == BML_CLASSIFY_TEMPERATURE) {
         bml_classify__cool(p, sd, m->n_class, m->temperature);
     }
-    if (m->calibrate != BML_CLASSIFY_ISOTONIC) return;
+    if (m->calibrate != BML_CLASSIFY_ISOTONIC) {
+        return;
+    }
     for (int k = 0; k < m->n_class; k++) {
         p[k] = bml_classify_isotonic_at(m->knot_x[k], m->knot[k], m->n_knots[k], p[k]);
         sum += p[k];
@@ -4880,7 +5420,9 @@ static void bml_classify__accumulate(double *total, double *square, const double
 static void bml_classify__spread(double *sd, const double *p, ptrdiff_t count) {
     for (ptrdiff_t i = 0; i < count; i++) {
         double var = sd[i] - p[i] * p[i];
-        if (var <= 0) var = 0;
+        if (var <= 0) {
+            var = 0;
+        }
         sd[i] = sqrt(var);
     }
 }
@@ -4902,26 +5444,41 @@ static int bml_classify__predict_all(double *p, double *sd, const bml_classify_m
         s = bml_classify__take_doubles(&room, n, doubted);
         z = bml_classify__take_doubles(&room, n, stack ? 0 : m->scaling.d);
     } while (bml_classify__again(&room));
-    if (!room.base) return BML_CLASSIFY_NO_MEMORY;
-    if (!sd) s = NULL;
-    if (!stack) bml_classify__standardise(z, &m->scaling, data, rows, n);
+    if (!room.base) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
+    if (!sd) {
+        s = NULL;
+    }
+    if (!stack) {
+        bml_classify__standardise(z, &m->scaling, data, rows, n);
+    }
     bml_classify__clear(p, count);
-    if (sd) bml_classify__clear(sd, count);
+    if (sd) {
+        bml_classify__clear(sd, count);
+    }
     for (int a = 0; a < parts && !status; a++) {
-        if (stack)
+        if (stack) {
             status = bml_classify_predict(q, s, m->member[a], data, rows, n);
-        else
+        } else {
             status = bml_classify__ask(q, s, &m->copy[a], z, n);
+        }
         for (ptrdiff_t i = 0; i < count && s && parts > 1; i++) {
-            if (isnan(s[i])) s[i] = 0; /* unknown within, known between */
+            if (isnan(s[i])) {
+                s[i] = 0; /* unknown within, known between */
+            }
         }
         if (!status) {
             bml_classify__accumulate(p, sd, q, s, count, stack ? m->weight[a] : 1.0 / parts);
         }
     }
-    if (sd) bml_classify__spread(sd, p, count);
+    if (sd) {
+        bml_classify__spread(sd, p, count);
+    }
     for (ptrdiff_t i = 0; i < count; i++) {
-        if (p[i] > 1) p[i] = 1; /* a mean of ones may round upwards */
+        if (p[i] > 1) {
+            p[i] = 1; /* a mean of ones may round upwards */
+        }
     }
     BML_CLASSIFY_FREE(room.base);
     return status;
@@ -4929,9 +5486,13 @@ static int bml_classify__predict_all(double *p, double *sd, const bml_classify_m
 
 /* The rows asked for are there. */
 static int bml_classify__has_rows(const bml_classify_data *data, const int *rows, int n_rows) {
-    if (n_rows < 0 || (!rows && n_rows > data->n)) return 0;
+    if (n_rows < 0 || (!rows && n_rows > data->n)) {
+        return 0;
+    }
     for (int i = 0; i < n_rows && rows; i++) {
-        if (rows[i] < 0 || rows[i] >= data->n) return 0;
+        if (rows[i] < 0 || rows[i] >= data->n) {
+            return 0;
+        }
     }
     return 1;
 }
@@ -4941,7 +5502,9 @@ BML_CLASSIFY_DEF int bml_classify_predict(double *p, double *sd, const bml_class
     if (!p || !model || !data || !bml_classify__has_rows(data, rows, n_rows)) {
         return BML_CLASSIFY_BAD_ARGUMENT;
     }
-    if (data->d != model->d_data || data->n_class != model->n_class) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (data->d != model->d_data || data->n_class != model->n_class) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     int status = bml_classify__predict_all(p, sd, model, data, rows, n_rows);
     for (int i = 0; i < n_rows && !status; i++) {
         ptrdiff_t at = bml_classify__at(i, model->n_class);
@@ -4951,7 +5514,9 @@ BML_CLASSIFY_DEF int bml_classify_predict(double *p, double *sd, const bml_class
 }
 
 BML_CLASSIFY_DEF void bml_classify_model_free(bml_classify_model *m) {
-    if (!m) return;
+    if (!m) {
+        return;
+    }
     for (int i = 0; i < m->n_copies; i++) {
         bml_classify__learner_free(&m->copy[i]);
     }
@@ -4977,7 +5542,9 @@ BML_CLASSIFY_DEF double bml_classify_model_temperature(const bml_classify_model 
 BML_CLASSIFY_DEF int bml_classify_verdict(const double *p, int n_class, double confidence) {
     int best = 0;
     for (int k = 1; k < n_class; k++) {
-        if (p[k] > p[best]) best = k;
+        if (p[k] > p[best]) {
+            best = k;
+        }
     }
     return p[best] >= confidence ? best : -1;
 }
@@ -5000,7 +5567,9 @@ static int bml_classify__rank(bml_classify__ranks *r, const double *score, const
     r->y = y;
     r->w = w;
     for (int i = 0; i < n; i++) {
-        if (y[i] < 0) continue;
+        if (y[i] < 0) {
+            continue;
+        }
         int weighs = !w || (w[i] >= 0 && w[i] < DBL_MAX);
         if (isnan(score[i]) || y[i] > 1 || !weighs) {
             return BML_CLASSIFY_BAD_ARGUMENT;
@@ -5015,7 +5584,9 @@ static int bml_classify__rank(bml_classify__ranks *r, const double *score, const
 /* The same in a block of its own, r->row, to be freed also on failure. */
 static int bml_classify__new_ranks(bml_classify__ranks *r, const double *score, const int *y, const double *w, int n) {
     r->row = NULL;
-    if (!score || !y || n < 1) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!score || !y || n < 1) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     r->row = (bml_classify__keyed *)bml_classify__grown(NULL, 0, n, sizeof *r->row);
     return r->row ? bml_classify__rank(r, score, y, w, n) : BML_CLASSIFY_NO_MEMORY;
 }
@@ -5082,7 +5653,9 @@ static int bml_classify__trace(const bml_classify__points *c, const bml_classify
         c->true_positive[k] = tp;
         c->precision[k] = tp + fp > 0 ? tp / (tp + fp) : 1;
     }
-    if (!(tp > 0 && fp > 0)) return BML_CLASSIFY_ONE_CLASS;
+    if (!(tp > 0 && fp > 0)) {
+        return BML_CLASSIFY_ONE_CLASS;
+    }
     for (int a = 0; a <= k; a++) {
         c->false_positive[a] /= fp;
         c->true_positive[a] /= tp;
@@ -5103,20 +5676,26 @@ static int bml_classify__new_curve(bml_classify__points *c, void **block, const 
     bml_classify__room room = {NULL, 0};
     bml_classify__ranks r;
     *block = NULL;
-    if (!score || !y || n < 1) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!score || !y || n < 1) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     do {
         bml_classify__take_points(c, &room, n);
         r.row = (bml_classify__keyed *)bml_classify__take(&room, n, 1, sizeof *r.row);
     } while (bml_classify__again(&room));
     *block = room.base;
-    if (!room.base) return BML_CLASSIFY_NO_MEMORY;
+    if (!room.base) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
     int status = bml_classify__rank(&r, score, y, w, n);
     return status ? status : bml_classify__trace(c, &r);
 }
 
 /* The score halfway between those on the two sides of point k. */
 static double bml_classify__between(const bml_classify__points *c, int k, int points) {
-    if (k == 0 || k + 1 == points) return c->threshold[k];
+    if (k == 0 || k + 1 == points) {
+        return c->threshold[k];
+    }
     return 0.5 * (c->threshold[k] + c->threshold[k + 1]);
 }
 
@@ -5127,7 +5706,9 @@ static double bml_classify__nearest_point(const bml_classify__points *c, int poi
         double fp = c->false_positive[k];
         double miss = 1 - c->true_positive[k];
         double r = fp * fp + miss * miss;
-        if (!(r < nearest)) continue;
+        if (!(r < nearest)) {
+            continue;
+        }
         nearest = r;
         best = k;
     }
@@ -5156,7 +5737,9 @@ static int bml_classify__components(double *component, const bml_classify__ranks
         seen[1] += here[1];
         i = end;
     }
-    if (total[0] < 1 || total[1] < 1) return BML_CLASSIFY_ONE_CLASS;
+    if (total[0] < 1 || total[1] < 1) {
+        return BML_CLASSIFY_ONE_CLASS;
+    }
     return total[0] < 2 || total[1] < 2 ? BML_CLASSIFY_TOO_FEW : BML_CLASSIFY_OK;
 }
 
@@ -5169,7 +5752,9 @@ static double bml_classify__covariance(double *mean, const double *u, const doub
         double product = 0;
         double count = 0;
         for (int i = 0; i < n; i++) {
-            if (y[i] != of) continue;
+            if (y[i] != of) {
+                continue;
+            }
             mean_u += u[i];
             mean_v += v[i];
             count += 1;
@@ -5240,7 +5825,9 @@ BML_CLASSIFY_DEF int bml_classify_curve(double *threshold, double *false_positiv
     bml_classify__points c = {threshold, false_positive, true_positive, precision};
     bml_classify__ranks r;
     int status = bml_classify__new_ranks(&r, score, y, w, n);
-    if (!status) status = bml_classify__trace(&c, &r);
+    if (!status) {
+        status = bml_classify__trace(&c, &r);
+    }
     BML_CLASSIFY_FREE(r.row);
     return status;
 }
@@ -5258,7 +5845,9 @@ BML_CLASSIFY_DEF int bml_classify_threshold(bml_classify_cut *cut, double purity
                                             const double *score, const int *y, const double *w, int n) {
     int by_purity = purity > 0 && purity <= 1 && completeness == 0;
     int by_completeness = completeness > 0 && completeness <= 1 && purity == 0;
-    if (!cut || by_purity == by_completeness) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!cut || by_purity == by_completeness) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     bml_classify__points c;
     void *block;
     double highest = -1;
@@ -5266,18 +5855,24 @@ BML_CLASSIFY_DEF int bml_classify_threshold(bml_classify_cut *cut, double purity
     int best = 0;
     int points = bml_classify__new_curve(&c, &block, score, y, w, n);
     for (int i = 0; points > 0 && i < n; i++) {
-        if (y[i] == 1) positive += w ? w[i] : 1;
+        if (y[i] == 1) {
+            positive += w ? w[i] : 1;
+        }
     }
     for (int k = 1; k < points; k++) {
         double reached = by_purity ? c.precision[k] : c.true_positive[k];
         double other = by_purity ? c.true_positive[k] : c.precision[k];
         double wanted = (by_purity ? purity : completeness) * (1 - 1e-12); /* rounding */
-        if (reached < wanted || other <= highest) continue;
+        if (reached < wanted || other <= highest) {
+            continue;
+        }
         highest = other;
         best = k;
     }
     int status = points < 0 ? points : BML_CLASSIFY_OK;
-    if (!status && !best) status = BML_CLASSIFY_NOT_REACHED;
+    if (!status && !best) {
+        status = BML_CLASSIFY_NOT_REACHED;
+    }
     if (!status) {
         cut->threshold = bml_classify__between(&c, best, points);
         cut->purity = c.precision[best];
@@ -5290,7 +5885,9 @@ BML_CLASSIFY_DEF int bml_classify_threshold(bml_classify_cut *cut, double purity
 
 BML_CLASSIFY_DEF int bml_classify_cost_curve(double *cost, int n_points, const double *score, const int *y,
                                              const double *w, int n) {
-    if (!cost || n_points < 2) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!cost || n_points < 2) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     bml_classify__points c;
     void *block;
     int points = bml_classify__new_curve(&c, &block, score, y, w, n);
@@ -5308,19 +5905,27 @@ BML_CLASSIFY_DEF int bml_classify_cost_curve(double *cost, int n_points, const d
 
 static int bml_classify__winner(const double *p, int n_class, double threshold) {
     int best = 0;
-    if (n_class == 2) return p[1] >= threshold;
+    if (n_class == 2) {
+        return p[1] >= threshold;
+    }
     for (int k = 1; k < n_class; k++) {
-        if (p[k] > p[best]) best = k;
+        if (p[k] > p[best]) {
+            best = k;
+        }
     }
     return best;
 }
 
 BML_CLASSIFY_DEF void bml_classify_confusion(double *matrix, const double *p, const int *y, const double *w, int n,
                                              int n_class, double threshold) {
-    if (isnan(threshold)) threshold = 0.5;
+    if (isnan(threshold)) {
+        threshold = 0.5;
+    }
     bml_classify__clear(matrix, bml_classify__at(n_class, n_class));
     for (int i = 0; i < n; i++) {
-        if (y[i] < 0) continue;
+        if (y[i] < 0) {
+            continue;
+        }
         int called = bml_classify__winner(p + bml_classify__at(i, n_class), n_class, threshold);
         matrix[bml_classify__at(y[i], n_class) + called] += w ? w[i] : 1;
     }
@@ -5337,7 +5942,9 @@ BML_CLASSIFY_DEF void bml_classify_calibration_curve(double *mean, double *fract
             continue;
         }
         int b = (int)(score[i] * n_bins);
-        if (b == n_bins) b = n_bins - 1;
+        if (b == n_bins) {
+            b = n_bins - 1;
+        }
         weight[b] += one;
         mean[b] += one * score[i];
         fraction[b] += one * (y[i] == 1);
@@ -5353,7 +5960,9 @@ BML_CLASSIFY_DEF double bml_classify_kappa(const int *a, const int *b, int n, in
     double chance = 0;
     double total = 0;
     for (int i = 0; i < n; i++) {
-        if (a[i] < 0 || b[i] < 0) continue;
+        if (a[i] < 0 || b[i] < 0) {
+            continue;
+        }
         total += 1;
         agree += a[i] == b[i];
     }
@@ -5361,13 +5970,17 @@ BML_CLASSIFY_DEF double bml_classify_kappa(const int *a, const int *b, int n, in
         double in_a = 0;
         double in_b = 0;
         for (int i = 0; i < n; i++) {
-            if (a[i] < 0 || b[i] < 0) continue;
+            if (a[i] < 0 || b[i] < 0) {
+                continue;
+            }
             in_a += a[i] == k;
             in_b += b[i] == k;
         }
         chance += in_a / total * (in_b / total);
     }
-    if (!(total > 0) || !(chance < 1)) return BML_CLASSIFY__NAN;
+    if (!(total > 0) || !(chance < 1)) {
+        return BML_CLASSIFY__NAN;
+    }
     return (agree / total - chance) / (1 - chance);
 }
 
@@ -5402,10 +6015,16 @@ static void bml_classify__score_matrix(bml_classify_scores *s, const double *mat
         right += own;
         total += row;
         double both = row + column > 0 ? 2 * own / (row + column) : 0;
-        if (n_class == 2 && k == 1) f1 = both;
-        if (!(row > 0)) continue;
+        if (n_class == 2 && k == 1) {
+            f1 = both;
+        }
+        if (!(row > 0)) {
+            continue;
+        }
         recall += own / row;
-        if (n_class > 2) f1 += both;
+        if (n_class > 2) {
+            f1 += both;
+        }
         present++;
     }
     s->n = total;
@@ -5429,7 +6048,9 @@ static void bml_classify__score_loss(bml_classify_scores *s, const bml_classify_
         const double *p = a->p + bml_classify__at(i, a->n_class);
         int y = a->y[i];
         double square = 0;
-        if (y < 0) continue;
+        if (y < 0) {
+            continue;
+        }
         double one = a->w ? a->w[i] : 1;
         for (int k = 0; k < a->n_class; k++) {
             square += (p[k] - (y == k)) * (p[k] - (y == k));
@@ -5461,8 +6082,12 @@ static int bml_classify__rank_class(bml_classify__scratch *t, const bml_classify
 static void bml_classify__score_two(bml_classify_scores *s, bml_classify__scratch *t, const bml_classify__answers *a) {
     double mean;
     int points = bml_classify__trace(&t->curve, &t->ranks);
-    if (points > 0) s->threshold = bml_classify__nearest_point(&t->curve, points);
-    if (a->w || bml_classify__components(t->component, &t->ranks)) return;
+    if (points > 0) {
+        s->threshold = bml_classify__nearest_point(&t->curve, points);
+    }
+    if (a->w || bml_classify__components(t->component, &t->ranks)) {
+        return;
+    }
     s->auc_error = sqrt(bml_classify__covariance(&mean, t->component, t->component, t->is, a->n));
 }
 
@@ -5496,14 +6121,18 @@ static int bml_classify__score_ranks(bml_classify_scores *s, bml_classify__scrat
         int status = bml_classify__rank_class(t, a, k);
         if (status) return status;
         double auc = bml_classify__auc(&t->ranks);
-        if (isnan(auc) && a->n_class > 2) continue; /* a class that is absent */
+        if (isnan(auc) && a->n_class > 2) {
+            continue; /* a class that is absent */
+        }
         s->auc += auc;
         s->pr_auc += bml_classify__pr_auc(&t->ranks);
         present++;
     }
     s->auc = present ? s->auc / present : BML_CLASSIFY__NAN;
     s->pr_auc = present ? s->pr_auc / present : BML_CLASSIFY__NAN;
-    if (a->n_class == 2) bml_classify__score_two(s, t, a);
+    if (a->n_class == 2) {
+        bml_classify__score_two(s, t, a);
+    }
     s->calibration_error = bml_classify__score_bins(t, a) / s->n;
     return BML_CLASSIFY_OK;
 }
@@ -5513,9 +6142,13 @@ static int bml_classify__check_answers(const bml_classify__answers *a) {
     int labelled = 0;
     for (int i = 0; i < a->n; i++) {
         const double *p = a->p + bml_classify__at(i, a->n_class);
-        if (a->y[i] < 0) continue;
+        if (a->y[i] < 0) {
+            continue;
+        }
         labelled++;
-        if (a->y[i] >= a->n_class) return BML_CLASSIFY_BAD_ARGUMENT;
+        if (a->y[i] >= a->n_class) {
+            return BML_CLASSIFY_BAD_ARGUMENT;
+        }
         if (a->w && !(a->w[i] >= 0 && a->w[i] < DBL_MAX)) {
             return BML_CLASSIFY_BAD_ARGUMENT;
         }
@@ -5540,7 +6173,9 @@ BML_CLASSIFY_DEF int bml_classify_score(bml_classify_scores *s, const double *p,
     if (status) return status;
     bml_classify_confusion(matrix, p, y, w, n, n_class, BML_CLASSIFY__NAN);
     bml_classify__score_matrix(s, matrix, n_class);
-    if (!(s->n > 0)) return BML_CLASSIFY_TOO_FEW;
+    if (!(s->n > 0)) {
+        return BML_CLASSIFY_TOO_FEW;
+    }
     bml_classify__score_loss(s, &a);
     bml_classify__room room = {NULL, 0};
     bml_classify__scratch t;
@@ -5561,8 +6196,9 @@ BML_CLASSIFY_DEF int bml_classify_cross_validate(bml_classify_scores *s, double 
                                                  const bml_classify_data *data, int n_folds, char *why) {
     bml_classify__no_message(why);
     int status = bml_classify__check_data(data, why);
-    if (!status && (!s || !config))
+    if (!status && (!s || !config)) {
         status = bml_classify__fail(why, BML_CLASSIFY_BAD_ARGUMENT, "scores or config are missing");
+    }
     if (!status) {
         status = bml_classify__check_classes(data->y, data->n, data->n_class, "cross validation", why);
     }
@@ -5575,8 +6211,12 @@ BML_CLASSIFY_DEF int bml_classify_cross_validate(bml_classify_scores *s, double 
         fold = bml_classify__take_ints(&room, data->n);
         q = bml_classify__take_doubles(&room, p ? 0 : count, 1);
     } while (bml_classify__again(&room));
-    if (!room.base) return bml_classify__no_memory(why);
-    if (p) q = p;
+    if (!room.base) {
+        return bml_classify__no_memory(why);
+    }
+    if (p) {
+        q = p;
+    }
     for (ptrdiff_t i = 0; i < count; i++) {
         q[i] = BML_CLASSIFY__NAN;
     }
@@ -5587,7 +6227,9 @@ BML_CLASSIFY_DEF int bml_classify_cross_validate(bml_classify_scores *s, double 
     }
     if (!status) {
         status = bml_classify_score(s, q, data->y, NULL, data->n, data->n_class);
-        if (status) bml_classify__say(why, status);
+        if (status) {
+            bml_classify__say(why, status);
+        }
     }
     BML_CLASSIFY_FREE(room.base);
     return status;
@@ -5604,7 +6246,9 @@ static double bml_classify__loss_at(const bml_classify__answers *a, double tempe
     int m = 0;
     for (int i = 0; i < a->n; i++) {
         int y = a->y[i];
-        if (y < 0) continue;
+        if (y < 0) {
+            continue;
+        }
         bml_classify__copy(q, a->p + bml_classify__at(i, a->n_class), a->n_class);
         bml_classify__cool(q, NULL, a->n_class, temperature);
         loss -= log(q[y] > 1e-300 ? q[y] : 1e-300);
@@ -5679,7 +6323,9 @@ BML_CLASSIFY_DEF int bml_classify_isotonic(double *x, double *value, int *n_knot
         k.count = bml_classify__take_doubles(&room, n, 1);
     } while (bml_classify__again(&room));
     int status = room.base ? bml_classify__rank(&r, score, y, NULL, n) : BML_CLASSIFY_NO_MEMORY;
-    if (!status && !r.n) status = BML_CLASSIFY_TOO_FEW;
+    if (!status && !r.n) {
+        status = BML_CLASSIFY_TOO_FEW;
+    }
     for (int i = status ? -1 : r.n - 1; i >= 0;) { /* lowest first */
         double positive = 0;
         double all = 0;
@@ -5698,15 +6344,22 @@ BML_CLASSIFY_DEF int bml_classify_isotonic(double *x, double *value, int *n_knot
 BML_CLASSIFY_DEF double bml_classify_isotonic_at(const double *x, const double *value, int n_knots, double score) {
     int lo = 0;
     int hi = n_knots - 1;
-    if (n_knots < 1 || isnan(score)) return BML_CLASSIFY__NAN;
-    if (score <= x[0]) return value[0];
-    if (score >= x[hi]) return value[hi];
+    if (n_knots < 1 || isnan(score)) {
+        return BML_CLASSIFY__NAN;
+    }
+    if (score <= x[0]) {
+        return value[0];
+    }
+    if (score >= x[hi]) {
+        return value[hi];
+    }
     while (hi - lo > 1) {
         int middle = (lo + hi) / 2;
-        if (x[middle] <= score)
+        if (x[middle] <= score) {
             lo = middle;
-        else
+        } else {
             hi = middle;
+        }
     }
     return value[lo] + (value[hi] - value[lo]) * (score - x[lo]) / (x[hi] - x[lo]);
 }
@@ -5749,7 +6402,9 @@ static int bml_classify__probe_start(bml_classify__probe *t, const bml_classify_
         t->ranks.row = (bml_classify__keyed *)bml_classify__take(&room, n, 1, sizeof *t->ranks.row);
     } while (bml_classify__again(&room));
     t->block = room.base;
-    if (!room.base) return BML_CLASSIFY_NO_MEMORY;
+    if (!room.base) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
     for (int i = 0; i < n; i++) {
         int row = bml_classify__pick(rows, i);
         double *to = t->copy.x + bml_classify__at(i, data->d);
@@ -5770,7 +6425,9 @@ static int bml_classify__ask_worth(double *worth, bml_classify__probe *t) {
             t->score[i] = t->p[2 * i + 1];
         }
         status = bml_classify__rank(&t->ranks, t->score, c->y, NULL, c->n);
-        if (!status) *worth = bml_classify__auc(&t->ranks);
+        if (!status) {
+            *worth = bml_classify__auc(&t->ranks);
+        }
         return status;
     }
     for (int i = 0; i < c->n; i++) {
@@ -5808,16 +6465,22 @@ BML_CLASSIFY_DEF int bml_classify_permutation_importance(double *importance, con
     if (!importance || !model || !data || n_rows < 2 || repeats < 1) {
         return BML_CLASSIFY_BAD_ARGUMENT;
     }
-    if (!bml_classify__has_rows(data, rows, n_rows)) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!bml_classify__has_rows(data, rows, n_rows)) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     for (int i = 0; i < n_rows; i++) {
-        if (data->y[bml_classify__pick(rows, i)] < 0) return BML_CLASSIFY_BAD_ARGUMENT;
+        if (data->y[bml_classify__pick(rows, i)] < 0) {
+            return BML_CLASSIFY_BAD_ARGUMENT;
+        }
     }
     bml_classify__probe t;
     int status = bml_classify__probe_start(&t, model, data, rows, n_rows);
     if (!status) {
         status = bml_classify__check_classes(t.copy.y, n_rows, data->n_class, "", NULL);
     }
-    if (!status) status = bml_classify__ask_worth(&t.original, &t);
+    if (!status) {
+        status = bml_classify__ask_worth(&t.original, &t);
+    }
     bml_classify_rng rng = bml_classify__stream(seed, 0, 0, BML_CLASSIFY__STREAM_SHUFFLE);
     for (int j = 0; j < data->d && !status; j++) {
         importance[j] = 0;
@@ -5839,7 +6502,9 @@ static double bml_classify__feature_sd(const bml_classify_data *data, int j) {
     int n = 0;
     for (int i = 0; i < data->n; i++) {
         double v = data->x[bml_classify__at(i, data->d) + j];
-        if (!isfinite(v)) continue;
+        if (!isfinite(v)) {
+            continue;
+        }
         mean += v;
         size = fabs(v) > size ? fabs(v) : size;
         n++;
@@ -5884,8 +6549,12 @@ static int bml_classify__differentiate(bml_classify__probe *t, int j) {
 
 BML_CLASSIFY_DEF int bml_classify_gradient_importance(double *importance, const bml_classify_model *model,
                                                       const bml_classify_data *data, const int *rows, int n_rows) {
-    if (!importance || !model || !data || n_rows < 1) return BML_CLASSIFY_BAD_ARGUMENT;
-    if (!bml_classify__has_rows(data, rows, n_rows)) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!importance || !model || !data || n_rows < 1) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
+    if (!bml_classify__has_rows(data, rows, n_rows)) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     bml_classify__probe t;
     int status = bml_classify__probe_start(&t, model, data, rows, n_rows);
     for (int j = 0; j < data->d && !status; j++) {
@@ -5937,7 +6606,9 @@ static int bml_classify__measure(double *distance, const bml_classify__scaling *
         own = bml_classify__take_doubles(&room, n_train, 1);
         list = bml_classify__take_ints(&room, n_train);
     } while (bml_classify__again(&room));
-    if (!room.base) return BML_CLASSIFY_NO_MEMORY;
+    if (!room.base) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
     for (int i = 0; i < n_train; i++) {
         list[i] = i;
     }
@@ -5957,10 +6628,18 @@ static int bml_classify__measure(double *distance, const bml_classify__scaling *
 BML_CLASSIFY_DEF int bml_classify_domain_distance(double *distance, const bml_classify_data *data, const int *rows,
                                                   int n_rows, const int *train, int n_train, const int *columns,
                                                   int n_columns) {
-    if (!distance || !data || !train) return BML_CLASSIFY_BAD_ARGUMENT;
-    if (n_train < BML_CLASSIFY__NEIGHBOURS + 2) return BML_CLASSIFY_TOO_FEW;
-    if (!bml_classify__has_rows(data, train, n_train)) return BML_CLASSIFY_BAD_ARGUMENT;
-    if (!bml_classify__has_rows(data, rows, n_rows)) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!distance || !data || !train) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
+    if (n_train < BML_CLASSIFY__NEIGHBOURS + 2) {
+        return BML_CLASSIFY_TOO_FEW;
+    }
+    if (!bml_classify__has_rows(data, train, n_train)) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
+    if (!bml_classify__has_rows(data, rows, n_rows)) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     bml_classify__scaling s;
     memset(&s, 0, sizeof s);
     int status = bml_classify__scale(&s, columns, n_columns, data, train, n_train, NULL);
@@ -5989,7 +6668,9 @@ static void bml_classify__shares(double *share, const double *value, int n, cons
 
 static int bml_classify__any_nan(const double *value, int n) {
     for (int i = 0; i < n; i++) {
-        if (isnan(value[i])) return 1;
+        if (isnan(value[i])) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -5998,9 +6679,15 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
                                                 const double *target, int n_target, int n_bins) {
     static const double highest = 20;
     double sum = 0;
-    if (!weight || !covered || !value || !target) return BML_CLASSIFY_BAD_ARGUMENT;
-    if (n < 1 || n_bins < 1 || n_target < n_bins) return BML_CLASSIFY_BAD_ARGUMENT;
-    if (bml_classify__any_nan(value, n) || bml_classify__any_nan(target, n_target)) return BML_CLASSIFY_BAD_ARGUMENT;
+    if (!weight || !covered || !value || !target) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
+    if (n < 1 || n_bins < 1 || n_target < n_bins) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
+    if (bml_classify__any_nan(value, n) || bml_classify__any_nan(target, n_target)) {
+        return BML_CLASSIFY_BAD_ARGUMENT;
+    }
     bml_classify__room room = {NULL, 0};
     double *sorted;
     double *edges;
@@ -6012,7 +6699,9 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
         have = bml_classify__take_doubles(&room, n_bins, 1);
         want = bml_classify__take_doubles(&room, n_bins, 1);
     } while (bml_classify__again(&room));
-    if (!room.base) return BML_CLASSIFY_NO_MEMORY;
+    if (!room.base) {
+        return BML_CLASSIFY_NO_MEMORY;
+    }
     bml_classify__copy(sorted, target, n_target);
     bml_classify__sort(sorted, n_target);
     for (int b = 0; b < n_bins - 1; b++) {

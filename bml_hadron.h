@@ -903,10 +903,11 @@ static void bml_hadron__limits(double *lo, double *hi, int species, double rho) 
     case BML_HADRON_GAMMA: break;
     case BML_HADRON_NU_MU:
         *lo *= 0.427;
-        if (rho < BML_HADRON__TWO_PIONS)
+        if (rho < BML_HADRON__TWO_PIONS) {
             *hi *= 0.427;
-        else if (rho < 10)
+        } else if (rho < 10) {
             *hi *= 0.427 + 0.0729 * (rho - BML_HADRON__TWO_PIONS);
+        }
         break;
     case BML_HADRON_ELECTRON:
     case BML_HADRON_ANTI_NU_E: *lo /= 2; break;
@@ -1223,7 +1224,9 @@ BML_HADRON_DEF int bml_hadron_create(bml_hadron **out, const bml_hadron_config *
 }
 
 BML_HADRON_DEF void bml_hadron_free(bml_hadron *tables) {
-    if (!tables) return;
+    if (!tables) {
+        return;
+    }
     BML_HADRON_FREE(tables->memory);
     BML_HADRON_FREE(tables);
 }
@@ -1306,7 +1309,9 @@ BML_HADRON_DEF int bml_hadron_blob_create(bml_hadron_blob **out, const bml_hadro
 }
 
 BML_HADRON_DEF void bml_hadron_blob_free(bml_hadron_blob *blob) {
-    if (!blob) return;
+    if (!blob) {
+        return;
+    }
     BML_HADRON_FREE(blob->memory);
     BML_HADRON_FREE(blob);
 }
@@ -1348,33 +1353,41 @@ static int bml_hadron__resolve(bml_hadron_blob *blob, const bml_hadron_source *s
     int n = (int)(sizeof rules / sizeof *rules);
     int status = bml_hadron__obey(why, s, rules, n, BML_HADRON_PARAMETER);
     if (status) return status;
-    if (s->compactness == 0 && s->L_p == 0)
+    if (s->compactness == 0 && s->L_p == 0) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "compactness = 0 and L_p = 0: one of them is required");
-    if (s->compactness > 0 && s->L_p > 0)
+    }
+    if (s->compactness > 0 && s->L_p > 0) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "compactness = %g and L_p = %g: give one of them",
                                 s->compactness, s->L_p);
+    }
     double unit = 4 * BML_HADRON__PI * s->R * BML_HADRON__M * BML_HADRON__MC2 * BML_HADRON__C / BML_HADRON__SIGMA_T;
     if (s->L_p > 0) {
         s->compactness = s->L_p / unit;
     }
-    if (!(s->compactness >= 1e-20 && s->compactness <= 1e3))
+    if (!(s->compactness >= 1e-20 && s->compactness <= 1e3)) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER,
                                 "L_p = %g: makes a compactness of %g, must be in [1e-20, 1e3]", s->L_p, s->compactness);
+    }
     s->L_p = s->compactness * unit;
-    if (!(s->gamma_max > s->gamma_min))
+    if (!(s->gamma_max > s->gamma_min)) {
         return bml_hadron__fail(why, BML_HADRON_ORDER, "gamma_max = %g: must be above gamma_min = %g", s->gamma_max,
                                 s->gamma_min);
+    }
     int kind = (int)s->injection;
-    if (s->cooling != 0 && s->cooling != 1)
+    if (s->cooling != 0 && s->cooling != 1) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "cooling = %d: must be in [0, 1]", s->cooling);
-    if (s->neutrons != 0 && s->neutrons != 1)
+    }
+    if (s->neutrons != 0 && s->neutrons != 1) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "neutrons = %d: must be in [0, 1]", s->neutrons);
-    if (kind < BML_HADRON_POWER_LAW || kind > BML_HADRON_CUTOFF)
+    }
+    if (kind < BML_HADRON_POWER_LAW || kind > BML_HADRON_CUTOFF) {
         return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "injection = %d: must be in [0, %d]", kind,
                                 BML_HADRON_CUTOFF);
-    if (kind != BML_HADRON_POWER_LAW && s->gamma_break == 0)
+    }
+    if (kind != BML_HADRON_POWER_LAW && s->gamma_break == 0) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER,
                                 "gamma_break = 0: required by this injection, must be in [1, 1e14]");
+    }
     return BML_HADRON_OK;
 }
 #undef BML_HADRON__OF
@@ -1436,9 +1449,10 @@ static int bml_hadron__inject(bml_hadron_blob *blob) {
         total += energy;
         blob->Q[i] = energy / blob->gamma[i];
     }
-    if (!(total > 0 && total < HUGE_VAL))
+    if (!(total > 0 && total < HUGE_VAL)) {
         return bml_hadron__fail(blob->message, BML_HADRON_SPECTRUM,
                                 "injected energy = %g: the injection has none between gamma_min and gamma_max", total);
+    }
     for (int i = 0; i < blob->n_protons; i++)
         blob->Q[i] *= 3 * s->compactness / total; /* (2) */
     return BML_HADRON_OK;
@@ -1599,7 +1613,9 @@ static void bml_hadron__set_field(bml_hadron_blob *blob, double R, double B) {
     blob->B_now = B;
     blob->l_B = BML_HADRON__SIGMA_T * R * B * B / (8 * BML_HADRON__PI * BML_HADRON__MC2);
     blob->line_n = B > 0 ? bml_hadron__line_cells(tab) : 0;
-    if (!(B > 0)) return;
+    if (!(B > 0)) {
+        return;
+    }
     double ln_M = log(BML_HADRON__M);
     double at = -blob->lx0 - 2 * h * blob->p0 + 2 * ln_M - log(1.5 * b / BML_HADRON__M); /* ln y of k = i = 0 */
     blob->line_base = (int)ceil((log(BML_HADRON__Y_LOW) - at) / h);
@@ -1628,32 +1644,40 @@ static int bml_hadron__is_logarithmic(const double *at, int n, double h) {
 static int bml_hadron__meet(bml_hadron_blob *blob, const bml_hadron_field *f) {
     double h = blob->tab->h;
     char *why = blob->message;
-    if (f->n_photons < 2 || f->n_electrons < 2 || !(f->x[0] > 0) || !(f->gamma[0] > 0))
+    if (f->n_photons < 2 || f->n_electrons < 2 || !(f->x[0] > 0) || !(f->gamma[0] > 0)) {
         return bml_hadron__fail(why, BML_HADRON_GRID, "grids of %d electrons and %d photons: must have two nodes",
                                 f->n_electrons, f->n_photons);
+    }
     double step_x = log(f->x[f->n_photons - 1] / f->x[0]) / (f->n_photons - 1);
     double step_e = log(f->gamma[f->n_electrons - 1] / f->gamma[0]) / (f->n_electrons - 1);
-    if (!(fabs(step_x / h - 1) < 1e-6 && fabs(step_e / h - 1) < 1e-6))
+    if (!(fabs(step_x / h - 1) < 1e-6 && fabs(step_e / h - 1) < 1e-6)) {
         return bml_hadron__fail(why, BML_HADRON_GRID,
                                 "spacing = %g dex of photons, %g of electrons: must be %g, that of the tables",
                                 step_x / BML_HADRON__LN10, step_e / BML_HADRON__LN10, h / BML_HADRON__LN10);
-    if (!bml_hadron__is_logarithmic(f->x, f->n_photons, h) || !bml_hadron__is_logarithmic(f->gamma, f->n_electrons, h))
+    }
+    if (!bml_hadron__is_logarithmic(f->x, f->n_photons, h) ||
+        !bml_hadron__is_logarithmic(f->gamma, f->n_electrons, h)) {
         return bml_hadron__fail(why, BML_HADRON_GRID, "x and gamma: each node must be %g times the one before", exp(h));
+    }
     double apart = log(f->gamma[0] / f->x[0]) / h;
     blob->e0 = bml_hadron__floor(apart + 0.5);
-    if (!(fabs(apart - blob->e0) < 1e-3))
+    if (!(fabs(apart - blob->e0) < 1e-3)) {
         return bml_hadron__fail(why, BML_HADRON_GRID, "gamma = %g and x = %g: must be on a common lattice", f->gamma[0],
                                 f->x[0]);
+    }
     blob->lx0 = log(f->x[0]);
     blob->n_photons = f->n_photons;
     blob->n_electrons = f->n_electrons;
     double top = log(BML_HADRON__M * blob->src.gamma_max);
     double cells = (top - blob->lx0) / h + 2;
     int most = bml_hadron__most_cells(blob->tab);
-    if (!(cells < most && f->n_photons <= most && blob->e0 + f->n_electrons <= most && blob->e0 >= 0 && cells > 1))
+    if (!(cells < most && f->n_photons <= most && blob->e0 + f->n_electrons <= most && blob->e0 >= 0 && cells > 1)) {
         return bml_hadron__fail(why, BML_HADRON_GRID, "x = %g ... %g, gamma = %g: must be within [1e-24, 1e15]",
                                 f->x[0], f->x[f->n_photons - 1], f->gamma[0]);
-    if (blob->lx0 > 0) return bml_hadron__fail(why, BML_HADRON_GRID, "x = %g: must begin below 1", f->x[0]);
+    }
+    if (blob->lx0 > 0) {
+        return bml_hadron__fail(why, BML_HADRON_GRID, "x = %g: must begin below 1", f->x[0]);
+    }
     bml_hadron__place(blob, blob->src.gamma_max);
     return BML_HADRON_OK;
 }
@@ -1785,7 +1809,9 @@ static void bml_hadron__deposit(double *BML_HADRON_RESTRICT cells, int n, double
     for (int m = to; m < rows; m++)
         out += share[m];
     *lost += energy * out;
-    if (from == to) return;
+    if (from == to) {
+        return;
+    }
     double *BML_HADRON_RESTRICT cell = cells + top - from;
     share += from;
     for (int m = 0; m < to - from; m++)
@@ -1825,10 +1851,11 @@ static void bml_hadron__emit_kernel(double *cells, double *lost, const bml_hadro
             int top = blob->p0 + e - kernel->lead;
             bml_hadron__deposit(cells, blob->cells, lost, share[e - i], rows, top, energy);
             double next = which == BML_HADRON__BH ? 0 : fall * energy * share[e - i][rows - 1];
-            if (top - rows >= 0)
+            if (top - rows >= 0) {
                 tail[top - rows] += next;
-            else
+            } else {
                 *lost += next / (1 - fall);
+            }
         }
     }
     if (which != BML_HADRON__BH) {
@@ -1865,7 +1892,9 @@ static void bml_hadron__emit_synchrotron(double *BML_HADRON_RESTRICT cells, doub
         for (int j = to; j < blob->line_n; j++)
             out += blob->line[j];
         *lost += power * out;
-        if (from == to) continue;
+        if (from == to) {
+            continue;
+        }
         double *BML_HADRON_RESTRICT cell = cells + first + from;
         const double *line = blob->line + from;
         for (int j = 0; j < to - from && power > 0; j++)
@@ -1954,7 +1983,9 @@ static void bml_hadron__emit(double *cells, double *lost, const bml_hadron_blob 
     if (bml_hadron__on(blob, BML_HADRON_PHOTOPION)) {
         bml_hadron__emit_kernel(cells, lost, blob, species);
     }
-    if (!gas) return;
+    if (!gas) {
+        return;
+    }
     if (species == BML_HADRON_GAMMA) {
         bml_hadron__emit_gas(cells, lost, blob, BML_HADRON__GAS_GAMMA, 1);
         return;
@@ -2094,9 +2125,10 @@ static int bml_hadron__turn_page(bml_hadron_blob *blob, const bml_hadron_field *
         }
         blob->ln_R[1] = blob->ln_R[0];
     }
-    if (!(f->dt > 0 && fabs(f->t - f->dt - blob->t) <= 1e-6 * (1 + f->t)))
+    if (!(f->dt > 0 && fabs(f->t - f->dt - blob->t) <= 1e-6 * (1 + f->t))) {
         return bml_hadron__fail(blob->message, BML_HADRON_TIME, "t = %g, dt = %g: must follow on %g", f->t, f->dt,
                                 blob->t);
+    }
     blob->dt = f->dt;
     blob->t_last = f->t;
     blob->steps++;
@@ -2219,22 +2251,26 @@ static double bml_hadron__shine(bml_hadron_blob *blob) {
 }
 
 BML_HADRON_DEF int bml_hadron_exchange(bml_hadron_blob *blob, const bml_hadron_field *f) {
-    if (!blob || !f || !f->gamma || !f->width || !f->x || !f->n || !f->electrons || !f->photons)
+    if (!blob || !f || !f->gamma || !f->width || !f->x || !f->n || !f->electrons || !f->photons) {
         return BML_HADRON_BAD_ARGUMENT;
-    if (blob->started != 1 && blob->started != 2)
+    }
+    if (blob->started != 1 && blob->started != 2) {
         return bml_hadron__fail(blob->message, BML_HADRON_TIME, "exchange: bml_hadron_begin has not succeeded");
+    }
     int status = blob->started == 1 ? bml_hadron__lay(blob, f) : BML_HADRON_OK;
-    if (!status && (f->n_photons != blob->n_photons || f->n_electrons != blob->n_electrons))
+    if (!status && (f->n_photons != blob->n_photons || f->n_electrons != blob->n_electrons)) {
         status = bml_hadron__fail(blob->message, BML_HADRON_GRID, "%d electrons, %d photons: must stay %d, %d",
                                   f->n_electrons, f->n_photons, blob->n_electrons, blob->n_photons);
+    }
     if (!status && f->pass == 0) {
         status = bml_hadron__turn_page(blob, f);
     }
     if (!status) {
         status = bml_hadron__meet_photons(blob, f);
     }
-    if (!status && !(f->R > 0 && f->B >= 0))
+    if (!status && !(f->R > 0 && f->B >= 0)) {
         status = bml_hadron__fail(blob->message, BML_HADRON_PARAMETER, "R = %g, B = %g: must be positive", f->R, f->B);
+    }
     if (status) {
         blob->started = 0;
         return status;
@@ -2288,25 +2324,32 @@ static double bml_hadron__table(double v, const double *at, const double *value,
 
 static int bml_hadron__check_table(char *why, const char *name, const double *at, const double *value, int n, double lo,
                                    double hi) {
-    if (n < 2) return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "%s: %d points, must be at least two", name, n);
+    if (n < 2) {
+        return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "%s: %d points, must be at least two", name, n);
+    }
     for (int i = 0; i < n; i++) {
-        if (!(at[i] >= lo && at[i] <= hi))
+        if (!(at[i] >= lo && at[i] <= hi)) {
             return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "%s[%d] = %g: must be in [%g, %g]", name, i, at[i], lo,
                                     hi);
-        if (i > 0 && !(at[i] > at[i - 1]))
+        }
+        if (i > 0 && !(at[i] > at[i - 1])) {
             return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "%s[%d] = %g: must grow", name, i, at[i]);
-        if (!(value[i] >= 0 && value[i] < HUGE_VAL))
+        }
+        if (!(value[i] >= 0 && value[i] < HUGE_VAL)) {
             return bml_hadron__fail(why, BML_HADRON_SPECTRUM, "%s[%d] = %g: its density %g must be finite, >= 0", name,
                                     i, at[i], value[i]);
+        }
     }
     return BML_HADRON_OK;
 }
 
 static int bml_hadron__check_given(char *why, const bml_hadron_given *g) {
-    if (!(g->B >= 0 && g->B <= 1e15))
+    if (!(g->B >= 0 && g->B <= 1e15)) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "B = %g: must be in [0, 1e15]", g->B);
-    if (!(g->gas >= 0 && g->gas <= 1e30))
+    }
+    if (!(g->gas >= 0 && g->gas <= 1e30)) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "gas = %g: must be in [0, 1e30]", g->gas);
+    }
     int status = bml_hadron__check_table(why, "gamma", g->gamma, g->N, g->n_gamma, 1, 1e12);
     if (status || !g->x) {
         return status;
@@ -2669,7 +2712,9 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
     out->efficiency = unit * given / s->L_p;
     out->gamma_max_B = BML_HADRON__E * blob->B_now * R / (BML_HADRON__M * BML_HADRON__MC2);
     double end = s->gamma_max;
-    if (s->injection == BML_HADRON_CUTOFF) end = BML_HADRON__MIN(end, s->gamma_break);
+    if (s->injection == BML_HADRON_CUTOFF) {
+        end = BML_HADRON__MIN(end, s->gamma_break);
+    }
     double gamma = 0.15 * end * BML_HADRON__M / muon;
     double U_B = blob->B_now * blob->B_now / (8 * BML_HADRON__PI);
     double loss = 4.0 / 3 * BML_HADRON__SIGMA_T * BML_HADRON__C * U_B / BML_HADRON__MC2 * gamma / (muon * muon * muon);

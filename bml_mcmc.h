@@ -1041,14 +1041,16 @@ static int bml_mcmc__apply_rule(void *config, const bml_mcmc__rule *rule, char *
     if (value == 0) {
         value = rule->fallback;
     }
-    if (!(value >= rule->lo && value <= rule->hi))
+    if (!(value >= rule->lo && value <= rule->hi)) {
         return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "%s = %.10g: %smust be in [%.10g, %.10g]", rule->name,
                               value, value == 0 ? "required, " : "", rule->lo, rule->hi);
+    }
     integer = (int)value;
-    if (rule->type == BML_MCMC__INT)
+    if (rule->type == BML_MCMC__INT) {
         memcpy(member, &integer, sizeof integer);
-    else
+    } else {
         memcpy(member, &value, sizeof value);
+    }
     return BML_MCMC_OK;
 }
 
@@ -1064,10 +1066,16 @@ static int bml_mcmc__apply_rules(void *config, const bml_mcmc__rule *rules, int 
 static int bml_mcmc__multiply(size_t *bytes, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c) {
     size_t most = (size_t)PTRDIFF_MAX;
     size_t product = (size_t)a;
-    if (a < 0 || b < 0 || c < 0) return 0;
-    if (b && product > most / (size_t)b) return 0;
+    if (a < 0 || b < 0 || c < 0) {
+        return 0;
+    }
+    if (b && product > most / (size_t)b) {
+        return 0;
+    }
     product *= (size_t)b;
-    if (c && product > most / (size_t)c) return 0;
+    if (c && product > most / (size_t)c) {
+        return 0;
+    }
     *bytes = product * (size_t)c;
     return 1;
 }
@@ -1075,7 +1083,9 @@ static int bml_mcmc__multiply(size_t *bytes, ptrdiff_t a, ptrdiff_t b, ptrdiff_t
 /* a b doubles, all zero; NULL on overflow or without memory. */
 static double *bml_mcmc__doubles(ptrdiff_t a, ptrdiff_t b) {
     size_t bytes;
-    if (!bml_mcmc__multiply(&bytes, a, b, sizeof(double))) return NULL;
+    if (!bml_mcmc__multiply(&bytes, a, b, sizeof(double))) {
+        return NULL;
+    }
     double *p = (double *)BML_MCMC_MALLOC(bytes ? bytes : 1);
     if (p) {
         memset(p, 0, bytes);
@@ -1086,9 +1096,13 @@ static double *bml_mcmc__doubles(ptrdiff_t a, ptrdiff_t b) {
 /* The block p made longer, to a b doubles: 0 when it cannot be, and then *p is as it was. */
 static int bml_mcmc__grow(double **p, ptrdiff_t a, ptrdiff_t b) {
     size_t bytes;
-    if (!bml_mcmc__multiply(&bytes, a, b, sizeof(double))) return 0;
+    if (!bml_mcmc__multiply(&bytes, a, b, sizeof(double))) {
+        return 0;
+    }
     double *longer = (double *)BML_MCMC_REALLOC(*p, bytes ? bytes : 1);
-    if (!longer) return 0;
+    if (!longer) {
+        return 0;
+    }
     *p = longer;
     return 1;
 }
@@ -1119,12 +1133,16 @@ static void bml_mcmc__fill(double *x, double value, ptrdiff_t n) {
 }
 
 static double bml_mcmc__clamp(double x, double lo, double hi) {
-    if (x < lo) return lo;
+    if (x < lo) {
+        return lo;
+    }
     return x > hi ? hi : x;
 }
 
 static ptrdiff_t bml_mcmc__clamp_int(ptrdiff_t n, ptrdiff_t lo, ptrdiff_t hi) {
-    if (n < lo) return lo;
+    if (n < lo) {
+        return lo;
+    }
     return n > hi ? hi : n;
 }
 
@@ -1134,13 +1152,17 @@ static int bml_mcmc__is_finite(double x) {
 
 static int bml_mcmc__all_finite(const double *x, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++)
-        if (!bml_mcmc__is_finite(x[i])) return 0;
+        if (!bml_mcmc__is_finite(x[i])) {
+            return 0;
+        }
     return 1;
 }
 
 /* What a callback may not answer. */
 static int bml_mcmc__judge(double log_prob) {
-    if (log_prob != log_prob) return BML_MCMC_NAN;
+    if (log_prob != log_prob) {
+        return BML_MCMC_NAN;
+    }
     return log_prob > DBL_MAX ? BML_MCMC_INFINITE : BML_MCMC_OK;
 }
 
@@ -1184,7 +1206,9 @@ BML_MCMC_DEF uint32_t bml_mcmc_rng_u32(bml_mcmc_rng *rng) {
     if (rng->used >= 4) {
         bml_mcmc_philox(rng->block, rng->counter, rng->key);
         rng->counter[0]++;
-        if (rng->counter[0] == 0) rng->counter[3]--;
+        if (rng->counter[0] == 0) {
+            rng->counter[3]--;
+        }
         rng->used = 0;
     }
     return rng->block[rng->used++];
@@ -1265,12 +1289,13 @@ static int bml_mcmc__cholesky(double *a, ptrdiff_t d, double tolerance) {
             double s = row[j];
             for (ptrdiff_t k = 0; k < j; k++)
                 s -= row[k] * other[k];
-            if (j < i)
+            if (j < i) {
                 row[j] = s / other[j];
-            else if (s > tolerance * diagonal && s < DBL_MAX)
+            } else if (s > tolerance * diagonal && s < DBL_MAX) {
                 row[i] = sqrt(s);
-            else
+            } else {
                 return 0;
+            }
         }
         bml_mcmc__clear(row + i + 1, d - i - 1);
     }
@@ -1375,8 +1400,12 @@ static double bml_mcmc__phi(double z) {
 
 /* z with Phi(z) = p: Abramowitz & Stegun 26.2.23 (error < 4.5e-4), then Halley's iteration on erfc. */
 static double bml_mcmc__phi_inverse(double p) {
-    if (p > 0.5) return -bml_mcmc__phi_inverse(1 - p);
-    if (!(p > DBL_MIN)) return -38; /* Phi(-38) = 2.9e-316 */
+    if (p > 0.5) {
+        return -bml_mcmc__phi_inverse(1 - p);
+    }
+    if (!(p > DBL_MIN)) {
+        return -38; /* Phi(-38) = 2.9e-316 */
+    }
     double t = sqrt(-2 * log(p));
     double above = 2.515517 + t * (0.802853 + t * 0.010328);
     double below = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308));
@@ -1399,8 +1428,12 @@ typedef struct bml_mcmc__key { /* sorts points: by value, then by chance */
 static int bml_mcmc__compare_keys(const void *a, const void *b) {
     const bml_mcmc__key *x = (const bml_mcmc__key *)a;
     const bml_mcmc__key *y = (const bml_mcmc__key *)b;
-    if (x->value != y->value) return x->value < y->value ? -1 : 1;
-    if (x->tie != y->tie) return x->tie < y->tie ? -1 : 1;
+    if (x->value != y->value) {
+        return x->value < y->value ? -1 : 1;
+    }
+    if (x->tie != y->tie) {
+        return x->tie < y->tie ? -1 : 1;
+    }
     return (x->index > y->index) - (x->index < y->index);
 }
 
@@ -1444,7 +1477,9 @@ static void bml_mcmc__sort_values(bml_mcmc__key *key, bml_mcmc__key *spare, ptrd
 #if !defined(BML_MCMC_NO_NESTED) || !defined(BML_MCMC_NO_NUTS)
 static double bml_mcmc__log_add(double a, double b) {
     double top = a > b ? a : b;
-    if (a == b) return a + BML_MCMC__LN2;
+    if (a == b) {
+        return a + BML_MCMC__LN2;
+    }
     return top + log1p(exp(-fabs(a - b)));
 }
 #endif
@@ -1507,10 +1542,11 @@ static ptrdiff_t bml_mcmc__interval(const double *x, ptrdiff_t n, double at) {
     ptrdiff_t hi = n - 1;
     while (hi - lo > 1) {
         ptrdiff_t mid = (lo + hi) / 2;
-        if (x[mid] <= at)
+        if (x[mid] <= at) {
             lo = mid;
-        else
+        } else {
             hi = mid;
+        }
     }
     return lo;
 }
@@ -1540,7 +1576,9 @@ static double bml_mcmc__normal_mass(const bml_mcmc_prior_param *p, double lo, do
 static double bml_mcmc__base_mass(const bml_mcmc_prior *prior, ptrdiff_t i, double lo, double hi) {
     const bml_mcmc_prior_param *p = &prior->param[i];
     const double *cumulative = prior->cumulative[i];
-    if (!(hi > lo)) return 0;
+    if (!(hi > lo)) {
+        return 0;
+    }
     switch (p->kind) {
     case BML_MCMC_UNIFORM: return (hi - lo) / (p->upper - p->lower);
     case BML_MCMC_LOG_UNIFORM: return log(hi / lo) / log(p->upper / p->lower);
@@ -1647,9 +1685,13 @@ static double bml_mcmc__follow_mass(const bml_mcmc_prior *prior, ptrdiff_t k, do
     double hi;
     for (ptrdiff_t i = prior->joint[k] + 1; i < prior->n_dim; i++) {
         /* nothing depends on a parameter that is not joint: its mass is a factor */
-        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return 0;
+        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) {
+            return 0;
+        }
         mass *= bml_mcmc__base_mass(prior, i, lo, hi);
-        if (prior->param[i].joint) return mass * bml_mcmc__fill_follow(prior, k + 1, theta, row, lo, hi);
+        if (prior->param[i].joint) {
+            return mass * bml_mcmc__fill_follow(prior, k + 1, theta, row, lo, hi);
+        }
     }
     return mass;
 }
@@ -1667,7 +1709,9 @@ static void bml_mcmc__follow_row(double *row, const bml_mcmc_prior *prior, ptrdi
             weight *= high ? place - (double)low : 1 - (place - (double)low);
             at = at * BML_MCMC__NODES + low + high;
         }
-        if (weight == 0) continue;
+        if (weight == 0) {
+            continue;
+        }
         const double *from = prior->follow[k] + at * BML_MCMC__NODES;
         for (ptrdiff_t g = 0; g < BML_MCMC__NODES; g++)
             row[g] += weight * from[g];
@@ -1690,7 +1734,9 @@ static double bml_mcmc__weigh_fraction(const double *weight, double u) {
     double cumulative[BML_MCMC__NODES];
     bml_mcmc__accumulate(node, cumulative, weight);
     double total = cumulative[BML_MCMC__NODES - 1];
-    if (!(total > 0)) return -1;
+    if (!(total > 0)) {
+        return -1;
+    }
     ptrdiff_t g = bml_mcmc__interval(cumulative, BML_MCMC__NODES, u * total);
     return bml_mcmc__linear_solve(node, weight, g, u * total - cumulative[g]);
 }
@@ -1701,7 +1747,9 @@ static double bml_mcmc__unweigh_fraction(const double *weight, double v) {
     double cumulative[BML_MCMC__NODES];
     bml_mcmc__accumulate(node, cumulative, weight);
     double total = cumulative[BML_MCMC__NODES - 1];
-    if (!(total > 0)) return -1;
+    if (!(total > 0)) {
+        return -1;
+    }
     ptrdiff_t g = bml_mcmc__interval(node, BML_MCMC__NODES, v);
     double u = (cumulative[g] + bml_mcmc__linear_integral(node, weight, g, v)) / total;
     return u > 1 ? 1 : u;
@@ -1709,12 +1757,15 @@ static double bml_mcmc__unweigh_fraction(const double *weight, double v) {
 
 static int bml_mcmc__table_check(bml_mcmc_prior *prior, ptrdiff_t i) {
     const bml_mcmc_prior_param *p = &prior->param[i];
-    if (!p->x || !p->density || p->n < 2)
+    if (!p->x || !p->density || p->n < 2) {
         return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
                               "parameter %d: a table needs x, density and n >= 2 (n = %d)", (int)i, p->n);
+    }
     for (int k = 0; k < p->n; k++) {
         int good = bml_mcmc__is_finite(p->x[k]) && p->density[k] >= 0 && p->density[k] <= DBL_MAX;
-        if (good && (k == 0 || p->x[k] > p->x[k - 1])) continue;
+        if (good && (k == 0 || p->x[k] > p->x[k - 1])) {
+            continue;
+        }
         return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
                               "parameter %d: row %d of its table, x = %g, density = %g: x must increase, density be "
                               "finite and not negative",
@@ -1740,13 +1791,15 @@ static int bml_mcmc__table_normalise(bml_mcmc_prior *prior, ptrdiff_t i, double 
         p->lower = x[0];
         p->upper = x[n - 1];
     }
-    if (!(p->lower >= x[0] && p->upper <= x[n - 1] && p->lower < p->upper))
+    if (!(p->lower >= x[0] && p->upper <= x[n - 1] && p->lower < p->upper)) {
         return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
                               "parameter %d: limits [%g, %g] must be inside its table, [%g, %g]", (int)i, p->lower,
                               p->upper, x[0], x[n - 1]);
+    }
     double total = bml_mcmc__table_cdf(p, cumulative, p->upper) - bml_mcmc__table_cdf(p, cumulative, p->lower);
-    if (!(total > 0 && total <= DBL_MAX))
+    if (!(total > 0 && total <= DBL_MAX)) {
         return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: its table holds no mass", (int)i);
+    }
     for (ptrdiff_t k = 0; k < n; k++) {
         w[k] /= total;
         cumulative[k] /= total;
@@ -1756,30 +1809,44 @@ static int bml_mcmc__table_normalise(bml_mcmc_prior *prior, ptrdiff_t i, double 
 
 /* What is wrong with a parameter that is not a table; NULL if nothing. */
 static const char *bml_mcmc__param_wrong(bml_mcmc_prior_param *p) {
-    if (p->lower != p->lower || p->upper != p->upper) return "a limit is NaN";
+    if (p->lower != p->lower || p->upper != p->upper) {
+        return "a limit is NaN";
+    }
     if (p->kind == BML_MCMC_NORMAL) {
         if (p->lower == 0 && p->upper == 0) {
             p->lower = -BML_MCMC__INF;
             p->upper = BML_MCMC__INF;
         }
-        if (!(bml_mcmc__is_finite(p->mean) && p->sd > 0 && p->sd <= DBL_MAX)) return "mean must be finite, sd positive";
-        if (!(bml_mcmc__normal_mass(p, p->lower, p->upper) > 1e-290))
+        if (!(bml_mcmc__is_finite(p->mean) && p->sd > 0 && p->sd <= DBL_MAX)) {
+            return "mean must be finite, sd positive";
+        }
+        if (!(bml_mcmc__normal_mass(p, p->lower, p->upper) > 1e-290)) {
             return "its limits leave no mass (lower < upper, within 36 sd)";
+        }
         return NULL;
     }
-    if (!(p->upper > p->lower && p->upper - p->lower <= DBL_MAX)) return "lower < upper, both finite, are needed";
-    if (p->kind == BML_MCMC_LOG_UNIFORM && !(p->lower > 0)) return "a log-uniform prior needs lower > 0";
+    if (!(p->upper > p->lower && p->upper - p->lower <= DBL_MAX)) {
+        return "lower < upper, both finite, are needed";
+    }
+    if (p->kind == BML_MCMC_LOG_UNIFORM && !(p->lower > 0)) {
+        return "a log-uniform prior needs lower > 0";
+    }
     return NULL;
 }
 
 static int bml_mcmc__param_check(bml_mcmc_prior *prior, ptrdiff_t i) {
     bml_mcmc_prior_param *p = &prior->param[i];
-    if (p->kind < BML_MCMC_UNIFORM || p->kind > BML_MCMC_TABLE)
+    if (p->kind < BML_MCMC_UNIFORM || p->kind > BML_MCMC_TABLE) {
         return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT, "parameter %d: kind = %d: must be in [%d, %d]",
                               (int)i, p->kind, (int)BML_MCMC_UNIFORM, (int)BML_MCMC_TABLE);
-    if (p->kind == BML_MCMC_TABLE) return bml_mcmc__table_check(prior, i);
+    }
+    if (p->kind == BML_MCMC_TABLE) {
+        return bml_mcmc__table_check(prior, i);
+    }
     const char *wrong = bml_mcmc__param_wrong(p);
-    if (!wrong) return BML_MCMC_OK;
+    if (!wrong) {
+        return BML_MCMC_OK;
+    }
     return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
                           "parameter %d: lower = %g, upper = %g, mean = %g, sd = %g: %s", (int)i, p->lower, p->upper,
                           p->mean, p->sd, wrong);
@@ -1787,17 +1854,21 @@ static int bml_mcmc__param_check(bml_mcmc_prior *prior, ptrdiff_t i) {
 
 static int bml_mcmc__find_joint(bml_mcmc_prior *prior) {
     for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
-        if (!prior->param[i].joint) continue;
-        if (prior->n_joint == BML_MCMC__MAX_JOINT)
+        if (!prior->param[i].joint) {
+            continue;
+        }
+        if (prior->n_joint == BML_MCMC__MAX_JOINT) {
             return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
                                   "parameter %d is joint number %d: %d are possible", (int)i, (int)prior->n_joint + 1,
                                   (int)BML_MCMC__MAX_JOINT);
+        }
         prior->joint[prior->n_joint++] = i;
     }
-    if (prior->n_joint && prior->param[prior->joint[0]].bounds)
+    if (prior->n_joint && prior->param[prior->joint[0]].bounds) {
         return bml_mcmc__fail(prior->message, BML_MCMC_BAD_ARGUMENT,
                               "parameter %d: the first joint parameter cannot have a bounds callback",
                               (int)prior->joint[0]);
+    }
     return BML_MCMC_OK;
 }
 
@@ -1806,11 +1877,15 @@ static int bml_mcmc__tabulate_joint(bml_mcmc_prior *prior) {
     double theta[BML_MCMC__MAX_PRIOR];
     double lo;
     double hi;
-    if (!prior->n_joint) return BML_MCMC_OK;
+    if (!prior->n_joint) {
+        return BML_MCMC_OK;
+    }
     memset(theta, 0, sizeof theta);
     bml_mcmc__limits(prior, prior->joint[0], theta, &lo, &hi);
     double mass = bml_mcmc__fill_follow(prior, 0, theta, 0, lo, hi);
-    if (!(mass > 0)) return bml_mcmc__fail(prior->message, BML_MCMC_EMPTY_BOUNDS, "the bounds leave no room anywhere");
+    if (!(mass > 0)) {
+        return bml_mcmc__fail(prior->message, BML_MCMC_EMPTY_BOUNDS, "the bounds leave no room anywhere");
+    }
     prior->log_z = log(mass);
     return BML_MCMC_OK;
 }
@@ -1831,7 +1906,9 @@ static ptrdiff_t bml_mcmc__prior_layout(bml_mcmc_prior *p, double *base, double 
 
 static int bml_mcmc__prior_fill(bml_mcmc_prior *p, double *tables) {
     for (ptrdiff_t i = 0; i < p->n_dim; i++) {
-        if (p->param[i].kind != BML_MCMC_TABLE) continue;
+        if (p->param[i].kind != BML_MCMC_TABLE) {
+            continue;
+        }
         ptrdiff_t n = p->param[i].n;
         int status = bml_mcmc__table_normalise(p, i, tables);
         if (status) return status;
@@ -1851,7 +1928,9 @@ static int bml_mcmc__prior_build(bml_mcmc_prior **out, bml_mcmc_prior *draft) {
         }
     bml_mcmc_prior sized = *draft;
     double *block = bml_mcmc__doubles(bml_mcmc__prior_layout(&sized, NULL, &tables) + n_tables, 1);
-    if (!block) return BML_MCMC_NO_MEMORY;
+    if (!block) {
+        return BML_MCMC_NO_MEMORY;
+    }
     bml_mcmc_prior *p = (bml_mcmc_prior *)block;
     *p = *draft;
     bml_mcmc__prior_layout(p, block, &tables);
@@ -1861,7 +1940,9 @@ static int bml_mcmc__prior_build(bml_mcmc_prior **out, bml_mcmc_prior *draft) {
     if (!status) {
         *out = p;
     }
-    if (!status) return BML_MCMC_OK;
+    if (!status) {
+        return BML_MCMC_OK;
+    }
     memcpy(draft->message, p->message, sizeof draft->message);
     BML_MCMC_FREE(block);
     return status;
@@ -1874,16 +1955,22 @@ BML_MCMC_DEF int(bml_mcmc_prior_create)(bml_mcmc_prior **prior, const bml_mcmc_p
     if (why) {
         why[0] = 0;
     }
-    if (!prior) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
+    if (!prior) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the prior");
+    }
     *prior = NULL;
-    if (!params) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
+    if (!params) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "params is missing");
+    }
     if (n_dim < 1 || n_dim > BML_MCMC__MAX_PRIOR) {
         bml_mcmc__fail(draft.message, 0, "n_dim = %d: must be in [1, %d]", n_dim, (int)BML_MCMC__MAX_PRIOR);
         return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, draft.message);
     }
     draft.n_dim = n_dim;
     draft.param = (bml_mcmc_prior_param *)bml_mcmc__doubles(bml_mcmc__room(n_dim, sizeof *params), 1);
-    if (!draft.param) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
+    if (!draft.param) {
+        return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
+    }
     int status = BML_MCMC_OK;
     for (ptrdiff_t i = 0; i < n_dim; i++)
         draft.param[i] = params[i];
@@ -1904,14 +1991,18 @@ BML_MCMC_DEF void bml_mcmc_prior_free(bml_mcmc_prior *prior) {
 }
 
 BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, const double *theta) {
-    if (!prior || !theta) return BML_MCMC__NAN;
+    if (!prior || !theta) {
+        return BML_MCMC__NAN;
+    }
     ptrdiff_t first_joint = prior->n_joint ? prior->joint[0] : prior->n_dim;
     double sum = prior->n_joint ? -prior->log_z : 0;
     double lo;
     double hi;
     for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
         int room = bml_mcmc__limits(prior, i, theta, &lo, &hi);
-        if (!room || !(theta[i] >= lo && theta[i] <= hi)) return -BML_MCMC__INF;
+        if (!room || !(theta[i] >= lo && theta[i] <= hi)) {
+            return -BML_MCMC__INF;
+        }
         sum += bml_mcmc__base_log_density(prior, i, theta[i]);
         if (i < first_joint && prior->param[i].bounds) {
             sum -= log(bml_mcmc__base_mass(prior, i, lo, hi));
@@ -1926,15 +2017,23 @@ BML_MCMC_DEF int bml_mcmc_prior_transform(const bml_mcmc_prior *prior, double *t
     ptrdiff_t k = 0;
     double lo;
     double hi;
-    if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
+    if (!prior || !theta || !cube) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
         double u = cube[i];
-        if (!(u >= 0 && u <= 1)) return BML_MCMC_BAD_ARGUMENT;
-        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return BML_MCMC_EMPTY_BOUNDS;
+        if (!(u >= 0 && u <= 1)) {
+            return BML_MCMC_BAD_ARGUMENT;
+        }
+        if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) {
+            return BML_MCMC_EMPTY_BOUNDS;
+        }
         if (prior->param[i].joint) {
             bml_mcmc__follow_row(row, prior, k, v);
             u = bml_mcmc__weigh_fraction(row, u);
-            if (u < 0) return BML_MCMC_EMPTY_BOUNDS;
+            if (u < 0) {
+                return BML_MCMC_EMPTY_BOUNDS;
+            }
             v[k++] = u;
         }
         theta[i] = bml_mcmc__base_x(prior, i, lo, hi, u);
@@ -1948,16 +2047,24 @@ BML_MCMC_DEF int bml_mcmc_prior_inverse(const bml_mcmc_prior *prior, double *cub
     ptrdiff_t k = 0;
     double lo;
     double hi;
-    if (!prior || !theta || !cube) return BML_MCMC_BAD_ARGUMENT;
+    if (!prior || !theta || !cube) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     for (ptrdiff_t i = 0; i < prior->n_dim; i++) {
         int room = bml_mcmc__limits(prior, i, theta, &lo, &hi);
-        if (!room || !(theta[i] >= lo && theta[i] <= hi)) return BML_MCMC_BAD_ARGUMENT;
+        if (!room || !(theta[i] >= lo && theta[i] <= hi)) {
+            return BML_MCMC_BAD_ARGUMENT;
+        }
         cube[i] = bml_mcmc__base_u(prior, i, lo, hi, theta[i]);
-        if (!prior->param[i].joint) continue;
+        if (!prior->param[i].joint) {
+            continue;
+        }
         v[k] = cube[i];
         bml_mcmc__follow_row(row, prior, k, v);
         cube[i] = bml_mcmc__unweigh_fraction(row, cube[i]);
-        if (cube[i] < 0) return BML_MCMC_BAD_ARGUMENT;
+        if (cube[i] < 0) {
+            return BML_MCMC_BAD_ARGUMENT;
+        }
         k++;
     }
     return BML_MCMC_OK;
@@ -2048,7 +2155,9 @@ static double bml_mcmc__walk(double *y, const double *x, const bml_mcmc__half *h
 static void bml_mcmc__pair(const double **c1, const double **c2, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
     ptrdiff_t first = bml_mcmc__below(rng, half->n);
     ptrdiff_t second = bml_mcmc__below(rng, half->n - 1);
-    if (second >= first) second++;
+    if (second >= first) {
+        second++;
+    }
     *c1 = half->other + first * half->d;
     *c2 = half->other + second * half->d;
 }
@@ -2096,7 +2205,9 @@ static double bml_mcmc__snooker(double *y, const double *x, const bml_mcmc__half
 static int bml_mcmc__whiten(bml_mcmc__half *half) {
     ptrdiff_t d = half->d;
     bml_mcmc__moments(half->mean, half->L, half->other, half->n, d);
-    if (!bml_mcmc__cholesky(half->L, d, 1e-12)) return 0;
+    if (!bml_mcmc__cholesky(half->L, d, 1e-12)) {
+        return 0;
+    }
     half->log_det = bml_mcmc__invert_lower(half->A, half->L, d);
     for (ptrdiff_t s = 0; s < half->n; s++) {
         bml_mcmc__difference(half->scratch, half->other + s * d, half->mean, d);
@@ -2205,7 +2316,9 @@ static void bml_mcmc__seed_components(bml_mcmc__half *half, ptrdiff_t K, bml_mcm
         double u = total * bml_mcmc_rng_uniform(rng);
         for (pick = 0; pick < n - 1; pick++) {
             u -= nearest[pick];
-            if (!(u > 0)) break;
+            if (!(u > 0)) {
+                break;
+            }
         }
     }
 }
@@ -2240,7 +2353,9 @@ static int bml_mcmc__m_step(bml_mcmc__half *half, ptrdiff_t K, ptrdiff_t k) {
         mu[i] /= total + DBL_MIN;
     for (ptrdiff_t s = 0; s < n; s++) {
         double r = half->responsibility[s * K + k];
-        if (r < 1e-12) continue;
+        if (r < 1e-12) {
+            continue;
+        }
         bml_mcmc__difference(half->scratch, half->z + s * d, mu, d);
         bml_mcmc__add_outer(S, r, half->scratch, d);
     }
@@ -2250,7 +2365,9 @@ static int bml_mcmc__m_step(bml_mcmc__half *half, ptrdiff_t K, ptrdiff_t k) {
     for (ptrdiff_t i = 0; i < d; i++)
         S[i * d + i] += shrunk;
     half->weight[k] = (total + 1) / (double)(n + K); /* never zero */
-    if (!bml_mcmc__cholesky(S, d, 1e-12)) return 0;
+    if (!bml_mcmc__cholesky(S, d, 1e-12)) {
+        return 0;
+    }
     half->log_norm[k] = log(half->weight[k]) - bml_mcmc__invert_lower(half->CA + k * d * d, S, d);
     return 1;
 }
@@ -2263,12 +2380,16 @@ static int bml_mcmc__fit_kde(bml_mcmc__half *half, bml_mcmc_rng *rng) {
 static int bml_mcmc__fit_mixture(bml_mcmc__half *half, bml_mcmc_rng *rng) {
     ptrdiff_t K = half->move.count;
     ptrdiff_t d = half->d;
-    if (!bml_mcmc__whiten(half)) return 0;
+    if (!bml_mcmc__whiten(half)) {
+        return 0;
+    }
     bml_mcmc__seed_components(half, K, rng);
     for (int iteration = 0; iteration < half->em_steps; iteration++) {
         bml_mcmc__e_step(half, K);
         for (ptrdiff_t k = 0; k < K; k++)
-            if (!bml_mcmc__m_step(half, K, k)) return 0;
+            if (!bml_mcmc__m_step(half, K, k)) {
+                return 0;
+            }
     }
     for (ptrdiff_t k = 0; k < K; k++) {
         half->weight[k] *= 1 - BML_MCMC__DEFENCE;
@@ -2301,7 +2422,9 @@ static void bml_mcmc__mixture_draw(double *z, const bml_mcmc__half *half, bml_mc
     ptrdiff_t k;
     for (k = 0; k < half->n_components - 1; k++) {
         u -= half->weight[k];
-        if (!(u > 0)) break;
+        if (!(u > 0)) {
+            break;
+        }
     }
     for (int i = 0; i < BML_MCMC__DOF / 2; i++)
         product *= bml_mcmc_rng_uniform(rng);
@@ -2415,22 +2538,28 @@ static const bml_mcmc_move bml_mcmc__local_moves[2] = {{BML_MCMC_STRETCH, 1, 0, 
    dimension of each. */
 static int bml_mcmc__default_components(const bml_mcmc_config *c) {
     int d = c->n_dim;
-    if (c->reference) return (int)bml_mcmc__clamp_int(c->n_reference / (25 * d), 1, BML_MCMC_MAX_COUNT);
+    if (c->reference) {
+        return (int)bml_mcmc__clamp_int(c->n_reference / (25 * d), 1, BML_MCMC_MAX_COUNT);
+    }
     return (int)bml_mcmc__clamp_int(c->n_walkers / (3 * d), 1, 8);
 }
 
 static int bml_mcmc__ensemble_surrogate_check(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
-    if (!e->config.surrogate)
+    if (!e->config.surrogate) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate: config.surrogate is missing");
-    if (m->scale > 1)
+    }
+    if (m->scale > 1) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate: scale = %g: must be in [0, 1]",
                               m->scale);
-    if (m->count < 1 || m->count > 1000000)
+    }
+    if (m->count < 1 || m->count > 1000000) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate: count = %d: must be in [1, 1000000]",
                               m->count);
-    if (e->config.n_walkers < 4)
+    }
+    if (e->config.n_walkers < 4) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move surrogate needs at least 4 walkers, not %d",
                               e->config.n_walkers);
+    }
     return BML_MCMC_OK;
 }
 
@@ -2438,20 +2567,25 @@ static int bml_mcmc__ensemble_surrogate_check(bml_mcmc_ensemble *e, const bml_mc
 static int bml_mcmc__ensemble_move_room(bml_mcmc_ensemble *e, const bml_mcmc_move *m) {
     const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
     int need = row->need_0 + row->need_d * e->config.n_dim;
-    if (m->kind == BML_MCMC_MIXTURE && e->config.reference) return BML_MCMC_OK;
+    if (m->kind == BML_MCMC_MIXTURE && e->config.reference) {
+        return BML_MCMC_OK;
+    }
     if (row->count && m->count > need) {
         need = m->count;
     }
-    if (e->config.n_walkers / 2 >= need) return BML_MCMC_OK;
+    if (e->config.n_walkers / 2 >= need) {
+        return BML_MCMC_OK;
+    }
     return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: n_walkers = %d: at least %d are needed",
                           row->name, e->config.n_walkers, 2 * need);
 }
 
 /* Fills in the defaults of one move and checks it. */
 static int bml_mcmc__ensemble_resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *m) {
-    if (m->kind < 0 || m->kind >= BML_MCMC_N_MOVES)
+    if (m->kind < 0 || m->kind >= BML_MCMC_N_MOVES) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move kind = %d: must be in [0, %d]", m->kind,
                               BML_MCMC_N_MOVES - 1);
+    }
     const bml_mcmc__move_row *row = &bml_mcmc__moves[m->kind];
     if (m->weight == 0) {
         m->weight = 1;
@@ -2462,18 +2596,23 @@ static int bml_mcmc__ensemble_resolve_move(bml_mcmc_ensemble *e, bml_mcmc_move *
     if (m->count == 0) {
         m->count = row->count < 0 ? bml_mcmc__default_components(&e->config) : row->count;
     }
-    if (!(m->weight > 0 && m->weight <= DBL_MAX))
+    if (!(m->weight > 0 && m->weight <= DBL_MAX)) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: weight = %g: must be positive and finite",
                               row->name, m->weight);
+    }
     double least = m->kind == BML_MCMC_STRETCH ? 1 : 0;
-    if (!(m->scale > least && m->scale <= DBL_MAX))
+    if (!(m->scale > least && m->scale <= DBL_MAX)) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: scale = %g: must be finite and above %g",
                               row->name, m->scale, least);
-    if (m->kind == BML_MCMC_SURROGATE) return bml_mcmc__ensemble_surrogate_check(e, m);
+    }
+    if (m->kind == BML_MCMC_SURROGATE) {
+        return bml_mcmc__ensemble_surrogate_check(e, m);
+    }
     int fewest = m->kind == BML_MCMC_WALK ? 2 : 1;
-    if (row->count && (m->count < fewest || m->count > BML_MCMC_MAX_COUNT))
+    if (row->count && (m->count < fewest || m->count > BML_MCMC_MAX_COUNT)) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "move %s: count = %d: must be in [%d, %d]", row->name,
                               m->count, fewest, (int)BML_MCMC_MAX_COUNT);
+    }
     return bml_mcmc__ensemble_move_room(e, m);
 }
 
@@ -2486,9 +2625,10 @@ static int bml_mcmc__ensemble_resolve_moves(bml_mcmc_ensemble *e) {
         c->moves = mixture ? bml_mcmc__mixture_moves : bml_mcmc__local_moves;
         c->n_moves = 2;
     }
-    if (!c->moves || c->n_moves < 1 || c->n_moves > BML_MCMC_MAX_MOVES)
+    if (!c->moves || c->n_moves < 1 || c->n_moves > BML_MCMC_MAX_MOVES) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "n_moves = %d: must be in [1, %d], with moves",
                               c->n_moves, (int)BML_MCMC_MAX_MOVES);
+    }
     for (int i = 0; i < c->n_moves; i++) {
         e->moves[i] = c->moves[i];
         int status = bml_mcmc__ensemble_resolve_move(e, &e->moves[i]);
@@ -2505,17 +2645,22 @@ static int bml_mcmc__ensemble_resolve_moves(bml_mcmc_ensemble *e) {
 static int bml_mcmc__ensemble_reference_check(bml_mcmc_ensemble *e) {
     const bml_mcmc_config *c = &e->config;
     ptrdiff_t d = c->n_dim;
-    if (!c->reference && !c->n_reference) return BML_MCMC_OK;
-    if (!c->reference || c->n_reference < 50 * d)
+    if (!c->reference && !c->n_reference) {
+        return BML_MCMC_OK;
+    }
+    if (!c->reference || c->n_reference < 50 * d) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
                               "n_reference = %d: at least %d points are needed for %d dimensions", c->n_reference,
                               (int)(50 * d), (int)d);
-    if ((double)c->n_reference * c->n_dim > 5e8)
+    }
+    if ((double)c->n_reference * c->n_dim > 5e8) {
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "n_reference = %d points of %d dimensions",
                               c->n_reference, (int)d);
+    }
     for (ptrdiff_t i = 0; i < c->n_reference; i++)
-        if (!bml_mcmc__all_finite(c->reference + i * d, d))
+        if (!bml_mcmc__all_finite(c->reference + i * d, d)) {
             return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "reference point %d is not finite", (int)i);
+        }
     return BML_MCMC_OK;
 }
 
@@ -2528,29 +2673,34 @@ static const bml_mcmc__rule bml_mcmc__ensemble_rules[4] = {
 
 static int bml_mcmc__ensemble_resolve_config(bml_mcmc_ensemble *e) {
     bml_mcmc_config *c = &e->config;
-    if (!c->log_prob == !c->log_prob_derived)
+    if (!c->log_prob == !c->log_prob_derived) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "%s",
                               c->log_prob ? "log_prob and log_prob_derived are both given" : "log_prob is missing");
+    }
     int status = bml_mcmc__apply_rules(c, bml_mcmc__ensemble_rules, 4, e->message);
     if (status) return status;
-    if (!c->log_prob_derived != !c->n_derived)
+    if (!c->log_prob_derived != !c->n_derived) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
                               "n_derived = %d: at least 1 with log_prob_derived, "
                               "else 0",
                               c->n_derived);
+    }
     if (c->n_walkers == 0) {
         c->n_walkers = 6 * c->n_dim < 32 ? 32 : 6 * c->n_dim;
     }
-    if ((double)(c->n_dim + c->n_derived) * c->n_walkers > 5e8)
+    if ((double)(c->n_dim + c->n_derived) * c->n_walkers > 5e8) {
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "n_walkers = %d walkers of %d dimensions", c->n_walkers,
                               c->n_dim);
-    if (c->n_walkers < 2 * c->n_dim || c->n_walkers % 2)
+    }
+    if (c->n_walkers < 2 * c->n_dim || c->n_walkers % 2) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
                               "n_walkers = %d: must be even and at least %d for %d dimensions", c->n_walkers,
                               2 * c->n_dim, c->n_dim);
-    if (c->prior && c->prior->n_dim != c->n_dim)
+    }
+    if (c->prior && c->prior->n_dim != c->n_dim) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
                               (int)c->prior->n_dim, c->n_dim);
+    }
     status = bml_mcmc__ensemble_reference_check(e);
     return status ? status : bml_mcmc__ensemble_resolve_moves(e);
 }
@@ -2567,8 +2717,9 @@ static int bml_mcmc__ensemble_fit_reference(bml_mcmc_ensemble *e) {
         if (e->moves[i].kind == BML_MCMC_MIXTURE) {
             r->move = e->moves[i];
         }
-    if (!bml_mcmc__fit_mixture(r, &rng))
+    if (!bml_mcmc__fit_mixture(r, &rng)) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the reference points span less than the space");
+    }
     r->other = NULL; /* the caller may let go of them */
     return BML_MCMC_OK;
 }
@@ -2619,7 +2770,9 @@ static ptrdiff_t bml_mcmc__ensemble_layout(bml_mcmc_ensemble *e, double *base) {
 
 static int bml_mcmc__ensemble_build(bml_mcmc_ensemble **out, bml_mcmc_ensemble *draft) {
     double *block = bml_mcmc__doubles(bml_mcmc__ensemble_layout(draft, NULL), 1);
-    if (!block) return BML_MCMC_NO_MEMORY;
+    if (!block) {
+        return BML_MCMC_NO_MEMORY;
+    }
     bml_mcmc_ensemble *e = (bml_mcmc_ensemble *)block;
     *e = *draft;
     bml_mcmc__ensemble_layout(e, block);
@@ -2627,7 +2780,9 @@ static int bml_mcmc__ensemble_build(bml_mcmc_ensemble **out, bml_mcmc_ensemble *
     int status = e->config.reference ? bml_mcmc__ensemble_fit_reference(e) : BML_MCMC_OK;
     e->config.reference = NULL;
     *out = e;
-    if (!status) return status;
+    if (!status) {
+        return status;
+    }
     memcpy(draft->message, e->message, sizeof draft->message);
     BML_MCMC_FREE(block);
     *out = NULL;
@@ -2639,9 +2794,13 @@ BML_MCMC_DEF int(bml_mcmc_ensemble_create)(bml_mcmc_ensemble **e, const bml_mcmc
     if (why) {
         why[0] = 0;
     }
-    if (!e) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    if (!e) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    }
     *e = NULL;
-    if (!config) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    if (!config) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    }
     memset(&draft, 0, sizeof draft);
     draft.config = *config;
     int status = bml_mcmc__ensemble_resolve_config(&draft);
@@ -2655,7 +2814,9 @@ BML_MCMC_DEF int(bml_mcmc_ensemble_create)(bml_mcmc_ensemble **e, const bml_mcmc
 }
 
 BML_MCMC_DEF void bml_mcmc_ensemble_free(bml_mcmc_ensemble *e) {
-    if (!e) return;
+    if (!e) {
+        return;
+    }
     BML_MCMC_FREE(e->chain);
     BML_MCMC_FREE(e->chain_log_prob);
     BML_MCMC_FREE(e->chain_derived);
@@ -2695,7 +2856,9 @@ static int bml_mcmc__ensemble_bad_answer(bml_mcmc_ensemble *e, double *log_prob,
 static int bml_mcmc__ensemble_check_answers(bml_mcmc_ensemble *e, double *log_prob, const double *theta, ptrdiff_t n,
                                             const int *name, const char *whose) {
     for (ptrdiff_t i = 0; i < n; i++) {
-        if (bml_mcmc__judge(log_prob[i]) == BML_MCMC_OK) continue;
+        if (bml_mcmc__judge(log_prob[i]) == BML_MCMC_OK) {
+            continue;
+        }
         int walker = name ? name[i] : (int)i;
         int status = bml_mcmc__ensemble_bad_answer(e, log_prob + i, theta + i * e->d, whose, walker);
         if (status) return status;
@@ -2708,10 +2871,11 @@ static int bml_mcmc__ensemble_evaluate(bml_mcmc_ensemble *e, double *log_prob, d
                                        ptrdiff_t n, const int *name) {
     const bml_mcmc_config *c = &e->config;
     bml_mcmc__fill(log_prob, BML_MCMC__NAN, n);
-    if (c->log_prob_derived)
+    if (c->log_prob_derived) {
         c->log_prob_derived(log_prob, derived, theta, (int)n, c->n_dim, c->user);
-    else
+    } else {
         c->log_prob(log_prob, theta, (int)n, c->n_dim, c->user);
+    }
     return bml_mcmc__ensemble_check_answers(e, log_prob, theta, n, name, "log-probability");
 }
 
@@ -2728,16 +2892,19 @@ static int bml_mcmc__ensemble_span(bml_mcmc_ensemble *e, double *cov, double *sd
     bml_mcmc__moments(mean, cov, theta, e->W, d);
     for (ptrdiff_t i = 0; i < d; i++) {
         sd[i] = sqrt(cov[i * d + i]);
-        if (!(sd[i] > 1e-13 * fabs(mean[i]) && sd[i] < DBL_MAX))
+        if (!(sd[i] > 1e-13 * fabs(mean[i]) && sd[i] < DBL_MAX)) {
             return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "parameter %d is %.10g in all walkers", (int)i,
                                   mean[i]);
+        }
     }
     for (ptrdiff_t i = 0; i < d; i++) {
         for (ptrdiff_t j = 0; j < i; j++)
             cov[i * d + j] = cov[i * d + j] / sd[i] / sd[j];
         cov[i * d + i] = 1;
     }
-    if (bml_mcmc__cholesky(cov, d, 1e-12)) return BML_MCMC_OK;
+    if (bml_mcmc__cholesky(cov, d, 1e-12)) {
+        return BML_MCMC_OK;
+    }
     return bml_mcmc__fail(e->message, BML_MCMC_BAD_START,
                           "the walkers lie in a plane: some parameter is given by the others");
 }
@@ -2745,7 +2912,9 @@ static int bml_mcmc__ensemble_span(bml_mcmc_ensemble *e, double *cov, double *sd
 static int bml_mcmc__ensemble_check_span(bml_mcmc_ensemble *e, const double *theta) {
     ptrdiff_t d = e->d;
     double *cov = bml_mcmc__doubles(d + 2, d);
-    if (!cov) return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "start");
+    if (!cov) {
+        return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "start");
+    }
     double *sd = cov + d * d;
     int status = bml_mcmc__ensemble_span(e, cov, sd, sd + d, theta);
     BML_MCMC_FREE(cov);
@@ -2755,21 +2924,25 @@ static int bml_mcmc__ensemble_check_span(bml_mcmc_ensemble *e, const double *the
 static int bml_mcmc__ensemble_check_start(bml_mcmc_ensemble *e, const double *theta) {
     ptrdiff_t d = e->d;
     for (ptrdiff_t i = 0; i < e->W * d; i++)
-        if (!bml_mcmc__is_finite(theta[i]))
+        if (!bml_mcmc__is_finite(theta[i])) {
             return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walker %d: parameter %d is not finite", (int)(i / d),
                                   (int)(i % d));
+        }
     for (ptrdiff_t i = 0; i < e->W; i++)
         for (ptrdiff_t j = 0; j < i; j++)
-            if (!memcmp(theta + i * d, theta + j * d, sizeof(double) * (size_t)d))
+            if (!memcmp(theta + i * d, theta + j * d, sizeof(double) * (size_t)d)) {
                 return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walkers %d and %d start at the same point",
                                       (int)j, (int)i);
+            }
     return bml_mcmc__ensemble_check_span(e, theta);
 }
 
 /* The positions are in e->proposal, their log-probabilities beside them: take them. */
 static int bml_mcmc__ensemble_begin(bml_mcmc_ensemble *e) {
     for (ptrdiff_t i = 0; i < e->W; i++) {
-        if (e->proposal_log_prob[i] >= -DBL_MAX) continue;
+        if (e->proposal_log_prob[i] >= -DBL_MAX) {
+            continue;
+        }
         bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "walker %d has log-probability -infinity at", (int)i);
         bml_mcmc__append_point(e->message, e->proposal + i * e->d, e->d);
         return BML_MCMC_BAD_START;
@@ -2783,7 +2956,9 @@ static int bml_mcmc__ensemble_begin(bml_mcmc_ensemble *e) {
 }
 
 static int bml_mcmc__ensemble_reset(bml_mcmc_ensemble *e) {
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
+    if (!e) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     e->started = 0;
     e->forgive = 0;
     e->step = 0;
@@ -2803,7 +2978,9 @@ static int bml_mcmc__ensemble_draw_start(bml_mcmc_ensemble *e, double *theta, co
     double *cube = e->hastings; /* n_walkers >= 2 n_dim numbers, free between steps */
     for (ptrdiff_t i = 0; i < e->d; i++)
         cube[i] = bml_mcmc_rng_uniform(rng);
-    if (from->prior) return bml_mcmc_prior_transform(from->prior, theta, cube);
+    if (from->prior) {
+        return bml_mcmc_prior_transform(from->prior, theta, cube);
+    }
     for (ptrdiff_t i = 0; i < e->d; i++)
         theta[i] = from->center[i] + from->radius[i] * (2 * cube[i] - 1);
     return BML_MCMC_OK;
@@ -2818,8 +2995,9 @@ static ptrdiff_t bml_mcmc__ensemble_start_round(bml_mcmc_ensemble *e, const bml_
         bml_mcmc_rng rng = bml_mcmc__numbered_stream(e->config.seed, e->order[i], 0);
         rng.counter[0] = (uint32_t)(round * e->config.n_dim); /* d uniforms use fewer than d blocks */
         int status = bml_mcmc__ensemble_draw_start(e, e->old_theta + i * d, from, &rng);
-        if (status)
+        if (status) {
             return bml_mcmc__fail(e->message, status, "walker %d could not be drawn from the prior", e->order[i]);
+        }
     }
     int status = bml_mcmc__ensemble_evaluate(e, e->old_log_prob, e->old_derived, e->old_theta, n, e->order);
     if (status) return status;
@@ -2843,7 +3021,9 @@ static int bml_mcmc__ensemble_start_drawn(bml_mcmc_ensemble *e, const bml_mcmc__
         e->order[i] = (int)i;
     for (int round = 0; round < BML_MCMC__REDRAWS && todo > 0; round++)
         todo = bml_mcmc__ensemble_start_round(e, from, todo, round);
-    if (todo < 0) return (int)todo;
+    if (todo < 0) {
+        return (int)todo;
+    }
     int status = todo ? BML_MCMC_OK : bml_mcmc__ensemble_check_start(e, e->proposal);
     return status ? status : bml_mcmc__ensemble_begin(e);
 }
@@ -2852,10 +3032,14 @@ BML_MCMC_DEF int bml_mcmc_start_ball(bml_mcmc_ensemble *e, const double *center,
     bml_mcmc__source from = {center, radius, NULL};
     int status = bml_mcmc__ensemble_reset(e);
     if (status) return status;
-    if (!center || !radius) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "center or radius is missing");
+    if (!center || !radius) {
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "center or radius is missing");
+    }
     for (ptrdiff_t i = 0; i < e->d; i++) {
         int good = bml_mcmc__is_finite(center[i]) && radius[i] > 0 && radius[i] <= DBL_MAX;
-        if (good) continue;
+        if (good) {
+            continue;
+        }
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_START, "ball: parameter %d has center %g and radius %g", (int)i,
                               center[i], radius[i]);
     }
@@ -2867,20 +3051,24 @@ BML_MCMC_DEF int bml_mcmc_start_prior(bml_mcmc_ensemble *e, const bml_mcmc_prior
     int status = bml_mcmc__ensemble_reset(e);
     if (status) return status;
     int dims = prior ? (int)prior->n_dim : 0;
-    if (dims != e->config.n_dim)
+    if (dims != e->config.n_dim) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d", dims,
                               e->config.n_dim);
+    }
     return bml_mcmc__ensemble_start_drawn(e, &from);
 }
 
 BML_MCMC_DEF int bml_mcmc_start_given(bml_mcmc_ensemble *e, const double *theta) {
     int status = bml_mcmc__ensemble_reset(e);
     if (status) return status;
-    if (!theta) return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
+    if (!theta) {
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
+    }
     bml_mcmc__copy(e->proposal, theta, e->W * e->d);
     status = bml_mcmc__ensemble_check_start(e, e->proposal);
-    if (!status)
+    if (!status) {
         status = bml_mcmc__ensemble_evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
+    }
     if (status) return status;
     e->evaluations = (uint64_t)e->W;
     return bml_mcmc__ensemble_begin(e);
@@ -2891,16 +3079,20 @@ BML_MCMC_DEF int bml_mcmc_start_given(bml_mcmc_ensemble *e, const double *theta)
 
 /* Room for `more` further steps; grows by half at least, so that many short runs do not copy the chain each time. */
 static int bml_mcmc__ensemble_reserve(bml_mcmc_ensemble *e, ptrdiff_t more) {
-    if (more > PTRDIFF_MAX / 2 - e->stored)
+    if (more > PTRDIFF_MAX / 2 - e->stored) {
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of more than 2^62 steps");
+    }
     ptrdiff_t capacity = e->stored + more;
-    if (capacity <= e->capacity) return BML_MCMC_OK;
+    if (capacity <= e->capacity) {
+        return BML_MCMC_OK;
+    }
     if (capacity < e->capacity + e->capacity / 2) {
         capacity = e->capacity + e->capacity / 2;
     }
     size_t bytes;
-    if (!bml_mcmc__multiply(&bytes, capacity, e->W, (e->d + e->K + 1) * (ptrdiff_t)sizeof(double)))
+    if (!bml_mcmc__multiply(&bytes, capacity, e->W, (e->d + e->K + 1) * (ptrdiff_t)sizeof(double))) {
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "chain of %lld steps", (long long)capacity);
+    }
     int grown = bml_mcmc__grow(&e->chain, capacity, e->W * e->d);
     if (grown) {
         grown = bml_mcmc__grow(&e->chain_log_prob, capacity, e->W);
@@ -2908,7 +3100,9 @@ static int bml_mcmc__ensemble_reserve(bml_mcmc_ensemble *e, ptrdiff_t more) {
     if (grown && e->K) {
         grown = bml_mcmc__grow(&e->chain_derived, capacity, e->W * e->K);
     }
-    if (!grown) return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "chain of %lld steps", (long long)capacity);
+    if (!grown) {
+        return bml_mcmc__fail(e->message, BML_MCMC_NO_MEMORY, "chain of %lld steps", (long long)capacity);
+    }
     e->capacity = capacity;
     return BML_MCMC_OK;
 }
@@ -2932,7 +3126,9 @@ static void bml_mcmc__ensemble_propose(bml_mcmc_ensemble *e, const int *mine, in
         double *y = e->proposal + i * d;
         e->log_u[i] = log(bml_mcmc_rng_uniform(&rng));
         e->hastings[i] = bml_mcmc__moves[kind].propose(y, x, from, &rng);
-        if (bml_mcmc__all_finite(y, d) && e->hastings[i] <= DBL_MAX) continue;
+        if (bml_mcmc__all_finite(y, d) && e->hastings[i] <= DBL_MAX) {
+            continue;
+        }
         bml_mcmc__copy(y, x, d); /* overflowed: asks for x again and stays there */
         e->hastings[i] = -BML_MCMC__INF;
     }
@@ -2940,7 +3136,9 @@ static void bml_mcmc__ensemble_propose(bml_mcmc_ensemble *e, const int *mine, in
 
 /* Which move an inner step takes, from a uniform number. */
 static int bml_mcmc__inner_kind(double u, double mixture) {
-    if (u < mixture) return BML_MCMC_MIXTURE;
+    if (u < mixture) {
+        return BML_MCMC_MIXTURE;
+    }
     return u < mixture + 0.5 * (1 - mixture) ? BML_MCMC_STRETCH : BML_MCMC_DE;
 }
 
@@ -2986,7 +3184,9 @@ static int bml_mcmc__ensemble_propose_surrogate(bml_mcmc_ensemble *e, const int 
         if (status) return status;
         for (ptrdiff_t i = 0; i < H; i++) {
             double log_ratio = e->hastings[i] + log_tried[i] - log_now[i];
-            if (!(log(bml_mcmc_rng_uniform(&e->inner_rng[i])) < log_ratio)) continue;
+            if (!(log(bml_mcmc_rng_uniform(&e->inner_rng[i])) < log_ratio)) {
+                continue;
+            }
             bml_mcmc__copy(e->proposal + i * d, tried + i * d, d);
             log_now[i] = log_tried[i];
         }
@@ -3008,7 +3208,9 @@ static int bml_mcmc__ensemble_choose_move(bml_mcmc_ensemble *e, int *kind, bml_m
     *kind = half->move.kind;
     const bml_mcmc__move_row *row = &bml_mcmc__moves[*kind];
     int from_reference = *kind == BML_MCMC_MIXTURE && e->reference.n;
-    if (!row->fit || from_reference || row->fit(half, shared)) return m;
+    if (!row->fit || from_reference || row->fit(half, shared)) {
+        return m;
+    }
     *kind = BML_MCMC_STRETCH;
     half->move.scale = bml_mcmc__moves[BML_MCMC_STRETCH].scale;
     return m;
@@ -3037,7 +3239,9 @@ static int bml_mcmc__ensemble_half_step(bml_mcmc_ensemble *e, int which, int *mo
         ptrdiff_t w = mine[i];
         double log_ratio = e->hastings[i] + e->proposal_log_prob[i] - e->log_prob[w];
         e->moved[w] = e->log_u[i] < log_ratio;
-        if (!e->moved[w]) continue;
+        if (!e->moved[w]) {
+            continue;
+        }
         bml_mcmc__copy(e->theta + w * d, e->proposal + i * d, d);
         bml_mcmc__copy(e->derived + w * K, e->proposal_derived + i * K, K);
         e->log_prob[w] = e->proposal_log_prob[i];
@@ -3072,7 +3276,9 @@ static int bml_mcmc__ensemble_step(bml_mcmc_ensemble *e) {
     bml_mcmc__shuffle(e->order, e->W, &shared);
     for (int which = 0; which < 2; which++) {
         int status = bml_mcmc__ensemble_half_step(e, which, &used[which], &shared);
-        if (!status) continue;
+        if (!status) {
+            continue;
+        }
         bml_mcmc__copy(e->theta, e->old_theta, e->W * e->d);
         bml_mcmc__copy(e->log_prob, e->old_log_prob, e->W);
         bml_mcmc__copy(e->derived, e->old_derived, e->W * e->K);
@@ -3106,11 +3312,16 @@ static int bml_mcmc__ensemble_report(const bml_mcmc_ensemble *e, uint64_t last) 
 }
 
 BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps) {
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
-    if (!e->started) return bml_mcmc__fail(e->message, BML_MCMC_NOT_STARTED, "call one of bml_mcmc_start_... first");
+    if (!e) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
+    if (!e->started) {
+        return bml_mcmc__fail(e->message, BML_MCMC_NOT_STARTED, "call one of bml_mcmc_start_... first");
+    }
     uint64_t thin = (uint64_t)e->config.thin;
-    if (n_steps > BML_MCMC__LAST_STEP - e->step)
+    if (n_steps > BML_MCMC__LAST_STEP - e->step) {
         return bml_mcmc__fail(e->message, BML_MCMC_TOO_LARGE, "more than 2^62 steps");
+    }
     uint64_t last = e->step + n_steps;
     e->message[0] = 0;
     int status = bml_mcmc__ensemble_reserve(e, (ptrdiff_t)(last / thin - e->step / thin));
@@ -3121,14 +3332,17 @@ BML_MCMC_DEF int bml_mcmc_run(bml_mcmc_ensemble *e, size_t n_steps) {
         if (e->step % thin == 0) {
             bml_mcmc__ensemble_store(e);
         }
-        if (e->config.progress && bml_mcmc__ensemble_report(e, last))
+        if (e->config.progress && bml_mcmc__ensemble_report(e, last)) {
             return bml_mcmc__fail(e->message, BML_MCMC_CANCELLED, "after step %llu", (unsigned long long)e->step);
+        }
     }
     return BML_MCMC_OK;
 }
 
 BML_MCMC_DEF void bml_mcmc_ensemble_clear(bml_mcmc_ensemble *e) {
-    if (!e) return;
+    if (!e) {
+        return;
+    }
     e->stored = 0;
     e->steps_counted = 0;
     e->nans = 0;
@@ -3139,7 +3353,9 @@ BML_MCMC_DEF void bml_mcmc_ensemble_clear(bml_mcmc_ensemble *e) {
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_chain(const bml_mcmc_ensemble *e) {
     bml_mcmc_chain c = {NULL, NULL, 0, 0, 0};
-    if (!e) return c;
+    if (!e) {
+        return c;
+    }
     c.theta = e->chain;
     c.log_prob = e->chain_log_prob;
     c.n_steps = (size_t)e->stored;
@@ -3150,7 +3366,9 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_chain(const bml_mcmc_ensemble *e) 
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_derived(const bml_mcmc_ensemble *e) {
     bml_mcmc_chain c = bml_mcmc_ensemble_chain(e);
-    if (!e) return c;
+    if (!e) {
+        return c;
+    }
     c.theta = e->chain_derived;
     c.n_dim = e->config.n_derived;
     return c;
@@ -3159,7 +3377,9 @@ BML_MCMC_DEF bml_mcmc_chain bml_mcmc_ensemble_derived(const bml_mcmc_ensemble *e
 BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_ensemble *e) {
     bml_mcmc_ensemble_info i;
     memset(&i, 0, sizeof i);
-    if (!e) return i;
+    if (!e) {
+        return i;
+    }
     i.n_dim = e->config.n_dim;
     i.n_walkers = e->config.n_walkers;
     i.n_moves = e->config.n_moves;
@@ -3224,9 +3444,12 @@ static void bml_mcmc__get(void *field, const unsigned char **at, ptrdiff_t words
 static int bml_mcmc__save_head(char *message, unsigned char **at, size_t size, ptrdiff_t words, const uint64_t *fixed,
                                ptrdiff_t n) {
     uint64_t count = (uint64_t)n;
-    if (!words) return bml_mcmc__fail(message, BML_MCMC_NOT_STARTED, "nothing to save");
-    if (!*at || size / 8 < (size_t)words)
+    if (!words) {
+        return bml_mcmc__fail(message, BML_MCMC_NOT_STARTED, "nothing to save");
+    }
+    if (!*at || size / 8 < (size_t)words) {
         return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "the state needs %lld bytes", 8 * (long long)words);
+    }
     *at += 8 * BML_MCMC__HEAD;
     bml_mcmc__put(at, fixed, BML_MCMC__FIXED);
     bml_mcmc__put(at, &count, 1);
@@ -3255,7 +3478,9 @@ typedef struct bml_mcmc__expected {
 
 static int bml_mcmc__check_fixed(char *message, const uint64_t *there, const bml_mcmc__expected *want) {
     for (int i = 0; i < BML_MCMC__FIXED; i++) {
-        if (there[i] == want->fixed[i]) continue;
+        if (there[i] == want->fixed[i]) {
+            continue;
+        }
         return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "saved with other settings: %s is %llu there, %llu here",
                               i < want->n_names ? want->names[i] : "a word of the moves", (unsigned long long)there[i],
                               (unsigned long long)want->fixed[i]);
@@ -3271,25 +3496,32 @@ static int bml_mcmc__check_head(char *message, const void *buffer, size_t size, 
     uint64_t fixed[BML_MCMC__FIXED];
     uint64_t count;
     *at = bytes;
-    if (!buffer) return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "buffer is missing");
+    if (!buffer) {
+        return bml_mcmc__fail(message, BML_MCMC_BAD_ARGUMENT, "buffer is missing");
+    }
     uint64_t words = size / 8;
     uint64_t least = (uint64_t)want->least;
     uint64_t row = (uint64_t)want->row;
-    if (words < least) return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "only %llu bytes", (unsigned long long)size);
+    if (words < least) {
+        return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "only %llu bytes", (unsigned long long)size);
+    }
     bml_mcmc__get(head, at, BML_MCMC__HEAD);
-    if (head[0] != bml_mcmc__state_magic || head[1] != BML_MCMC__STATE_VERSION + 256 * (uint64_t)want->kind)
+    if (head[0] != bml_mcmc__state_magic || head[1] != BML_MCMC__STATE_VERSION + 256 * (uint64_t)want->kind) {
         return bml_mcmc__fail(message, BML_MCMC_BAD_STATE,
                               "not a state of this sampler, this version and this byte order");
+    }
     bml_mcmc__get(fixed, at, BML_MCMC__FIXED);
     int status = bml_mcmc__check_fixed(message, fixed, want);
     if (status) return status;
     bml_mcmc__get(&count, at, 1);
-    if (count > (words - least) / row || head[2] != 8 * (least + count * row))
+    if (count > (words - least) / row || head[2] != 8 * (least + count * row)) {
         return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "%llu bytes do not hold what they say",
                               (unsigned long long)size);
+    }
     ptrdiff_t body = want->least + (ptrdiff_t)count * want->row - BML_MCMC__HEAD;
-    if (head[3] != bml_mcmc__checksum(bytes + sizeof head, body))
+    if (head[3] != bml_mcmc__checksum(bytes + sizeof head, body)) {
         return bml_mcmc__fail(message, BML_MCMC_BAD_STATE, "the checksum is wrong");
+    }
     *n = (ptrdiff_t)count;
     return BML_MCMC_OK;
 }
@@ -3329,7 +3561,9 @@ BML_MCMC_DEF size_t bml_mcmc_ensemble_save_size(const bml_mcmc_ensemble *e) {
 BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
+    if (!e) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     uint64_t counts[5] = {e->step, e->evaluations, e->steps_counted, e->nans, (uint64_t)e->forgive};
     ptrdiff_t words = e->started ? bml_mcmc__ensemble_state_words(e, e->stored) : 0;
     bml_mcmc__ensemble_fingerprint(fixed, e);
@@ -3354,19 +3588,24 @@ static int bml_mcmc__ensemble_check_saved_walkers(bml_mcmc_ensemble *e, const un
     uint64_t counts[5];
     bml_mcmc__get(counts, &at, 5);
     int counted = counts[0] <= BML_MCMC__LAST_STEP && counts[2] <= counts[0] && counts[4] <= 1;
-    if (!counted) return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "its counts of steps are impossible");
+    if (!counted) {
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "its counts of steps are impossible");
+    }
     at += 8 * (2 * BML_MCMC_MAX_MOVES + e->W);
     bml_mcmc__get(e->proposal, &at, e->W * e->d);
     bml_mcmc__get(e->old_log_prob, &at, e->W);
-    if (!bml_mcmc__all_finite(e->proposal, e->W * e->d))
+    if (!bml_mcmc__all_finite(e->proposal, e->W * e->d)) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "a saved position is not finite");
+    }
     uint64_t nans = e->nans;
     int forgive = e->forgive;
     int status = bml_mcmc__ensemble_evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, e->W, NULL);
     e->nans = nans;
     e->forgive = forgive;
     for (ptrdiff_t i = 0; i < e->W && !status; i++) {
-        if (bml_mcmc__same_value(e->old_log_prob[i], e->proposal_log_prob[i])) continue;
+        if (bml_mcmc__same_value(e->old_log_prob[i], e->proposal_log_prob[i])) {
+            continue;
+        }
         status = bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE,
                                 "walker %d: log-probability %.10g saved, %.10g now: another problem", (int)i,
                                 e->old_log_prob[i], e->proposal_log_prob[i]);
@@ -3380,7 +3619,9 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
     uint64_t counts[5];
     const unsigned char *at;
     ptrdiff_t stored = 0;
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
+    if (!e) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     ptrdiff_t least = bml_mcmc__ensemble_state_words(e, 0);
     bml_mcmc__expected want = {
         BML_MCMC__KIND_ENSEMBLE, fixed, names, 6, least, bml_mcmc__ensemble_state_words(e, 1) - least};
@@ -3442,7 +3683,9 @@ static void bml_mcmc__fft_forward(double *BML_MCMC__RESTRICT re, double *BML_MCM
                                   const double *BML_MCMC__RESTRICT wr, const double *BML_MCMC__RESTRICT wi,
                                   ptrdiff_t n) {
     ptrdiff_t h = n / 2;
-    if (n < 2) return;
+    if (n < 2) {
+        return;
+    }
     for (ptrdiff_t j = 0; j < h; j++) {
         double dr = re[j] - re[j + h];
         double di = im[j] - im[j + h];
@@ -3459,7 +3702,9 @@ static void bml_mcmc__fft_inverse(double *BML_MCMC__RESTRICT re, double *BML_MCM
                                   const double *BML_MCMC__RESTRICT wr, const double *BML_MCMC__RESTRICT wi,
                                   ptrdiff_t n) {
     ptrdiff_t h = n / 2;
-    if (n < 2) return;
+    if (n < 2) {
+        return;
+    }
     bml_mcmc__fft_inverse(re, im, wr, wi, h);
     bml_mcmc__fft_inverse(re + h, im + h, wr, wi, h);
     for (ptrdiff_t j = 0; j < h; j++) {
@@ -3512,7 +3757,9 @@ static int bml_mcmc__bench_make(bml_mcmc__bench *b, const bml_mcmc_chain *c) {
     while (b->m < b->n + b->n / 2)
         b->m *= 2;
     double *block = bml_mcmc__doubles(bml_mcmc__bench_layout(b, NULL), 1);
-    if (!block) return BML_MCMC_NO_MEMORY;
+    if (!block) {
+        return BML_MCMC_NO_MEMORY;
+    }
     bml_mcmc__bench_layout(b, block);
     for (ptrdiff_t h = 1; h < b->m; h *= 2)
         for (ptrdiff_t j = 0; j < h; j++) {
@@ -3588,10 +3835,16 @@ static double bml_mcmc__column_tau(bml_mcmc__bench *b) {
 
 static int bml_mcmc__check_chain(const bml_mcmc_chain *c) {
     size_t bytes;
-    if (!c->theta || c->n_steps < 8 || c->n_walkers < 1 || c->n_dim < 1) return BML_MCMC_BAD_ARGUMENT;
-    if (c->n_steps > PTRDIFF_MAX / 64) return BML_MCMC_TOO_LARGE;
+    if (!c->theta || c->n_steps < 8 || c->n_walkers < 1 || c->n_dim < 1) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
+    if (c->n_steps > PTRDIFF_MAX / 64) {
+        return BML_MCMC_TOO_LARGE;
+    }
     ptrdiff_t n = (ptrdiff_t)c->n_steps;
-    if (!bml_mcmc__multiply(&bytes, n, c->n_walkers, 8 * (ptrdiff_t)c->n_dim)) return BML_MCMC_TOO_LARGE;
+    if (!bml_mcmc__multiply(&bytes, n, c->n_walkers, 8 * (ptrdiff_t)c->n_dim)) {
+        return BML_MCMC_TOO_LARGE;
+    }
     return bml_mcmc__all_finite(c->theta, n * c->n_walkers * c->n_dim) ? BML_MCMC_OK : BML_MCMC_BAD_ARGUMENT;
 }
 
@@ -3669,7 +3922,9 @@ static double bml_mcmc__split_ess(bml_mcmc__bench *b, const double *x) {
     double within;
     double between;
     bml_mcmc__variances(&within, &between, b, x);
-    if (!(within > 0)) return between > 0 ? (double)m : total;
+    if (!(within > 0)) {
+        return between > 0 ? (double)m : total;
+    }
     double pooled = (double)(n - 1) / (double)n * within + between;
     bml_mcmc__clear(b->power, b->m);
     for (ptrdiff_t c = 0; c < m; c += 2) {
@@ -3719,7 +3974,9 @@ static ptrdiff_t bml_mcmc__sort_column(bml_mcmc__bench *b, const double *x) {
 /* Leaves the middle steps of an odd number out of the order, as halves of chains do; returns how many are left. */
 static ptrdiff_t bml_mcmc__drop_middle(bml_mcmc__bench *b, ptrdiff_t n) {
     ptrdiff_t left = 0;
-    if (b->n % 2 == 0) return n;
+    if (b->n % 2 == 0) {
+        return n;
+    }
     for (ptrdiff_t i = 0; i < n; i++)
         if (b->order[i].index % b->n != b->n / 2) {
             b->order[left++] = b->order[i];
@@ -3779,7 +4036,9 @@ static void bml_mcmc__summarize_column(bml_mcmc_summary *out, bml_mcmc__bench *b
     out->plus = bml_mcmc__sorted_quantile(b->order, n, 0.8413447460685429) - out->median;
     out->tau = out->rhat = BML_MCMC__INF;
     out->ess = out->ess_bulk = out->ess_tail = 0;
-    if (b->order[0].value == b->order[n - 1].value) return;
+    if (b->order[0].value == b->order[n - 1].value) {
+        return;
+    }
     double low = bml_mcmc__sorted_quantile(b->order, n, 0.05);
     double high = bml_mcmc__sorted_quantile(b->order, n, 0.95);
     ptrdiff_t halves = bml_mcmc__drop_middle(b, n);
@@ -3811,7 +4070,9 @@ BML_MCMC_DEF int bml_mcmc_summarize(bml_mcmc_summary *out, bml_mcmc_chain chain)
         bml_mcmc__gather(&b, &chain, k);
         bml_mcmc__summarize_column(out + k, &b);
         int enough = (double)chain.n_steps >= 50 * out[k].tau && out[k].rhat <= BML_MCMC__RHAT_LIMIT;
-        if (!enough) status = BML_MCMC_NOT_CONVERGED;
+        if (!enough) {
+            status = BML_MCMC_NOT_CONVERGED;
+        }
     }
     BML_MCMC_FREE(b.wr);
     return status;
@@ -3820,20 +4081,25 @@ BML_MCMC_DEF int bml_mcmc_summarize(bml_mcmc_summary *out, bml_mcmc_chain chain)
 BML_MCMC_DEF int bml_mcmc_ensemble_summary(bml_mcmc_ensemble *e, bml_mcmc_summary *out, size_t burn) {
     double worst_tau = 0;
     double worst_rhat = 0;
-    if (!e) return BML_MCMC_BAD_ARGUMENT;
+    if (!e) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     size_t thin = (size_t)e->config.thin;
     bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), burn / thin);
     int status = bml_mcmc_summarize(out, chain);
-    if (status != BML_MCMC_OK && status != BML_MCMC_NOT_CONVERGED)
+    if (status != BML_MCMC_OK && status != BML_MCMC_NOT_CONVERGED) {
         return bml_mcmc__fail(e->message, status, "summary of %llu stored steps (8 are needed)",
                               (unsigned long long)chain.n_steps);
+    }
     for (int k = 0; k < chain.n_dim; k++) {
         out[k].tau *= e->config.thin;
         worst_tau = out[k].tau > worst_tau ? out[k].tau : worst_tau;
         worst_rhat = out[k].rhat > worst_rhat ? out[k].rhat : worst_rhat;
     }
     e->message[0] = 0;
-    if (!status) return status;
+    if (!status) {
+        return status;
+    }
     return bml_mcmc__fail(e->message, status,
                           "%llu steps, longest tau %.4g (50 of them are needed), largest R-hat %.4g (%.4g is allowed)",
                           (unsigned long long)(chain.n_steps * thin), worst_tau, worst_rhat, BML_MCMC__RHAT_LIMIT);
@@ -3852,20 +4118,25 @@ static void bml_mcmc__select(double *a, ptrdiff_t n, ptrdiff_t k) {
                 i++;
             while (pivot < a[j])
                 j--;
-            if (i >= j) break;
+            if (i >= j) {
+                break;
+            }
             double swap = a[i];
             a[i++] = a[j];
             a[j--] = swap;
         }
-        if (k <= j)
+        if (k <= j) {
             hi = j;
-        else
+        } else {
             lo = j + 1;
+        }
     }
 }
 
 BML_MCMC_DEF double bml_mcmc_quantile(double *values, size_t n, double q) {
-    if (!values || n == 0 || n > PTRDIFF_MAX || !(q >= 0 && q <= 1)) return BML_MCMC__NAN;
+    if (!values || n == 0 || n > PTRDIFF_MAX || !(q >= 0 && q <= 1)) {
+        return BML_MCMC__NAN;
+    }
     ptrdiff_t length = (ptrdiff_t)n;
     double at = q * (double)(length - 1);
     ptrdiff_t k = (ptrdiff_t)at;
@@ -3945,7 +4216,9 @@ static double bml_mcmc__pareto_k(const double *x, ptrdiff_t m, double b) {
 static double bml_mcmc__pareto_shape(double *log_weight, ptrdiff_t n) {
     double work[BML_MCMC__PARETO_GRID];
     ptrdiff_t m = (ptrdiff_t)fmin(0.2 * (double)n, 3 * sqrt((double)n));
-    if (m < 5) return BML_MCMC__INF;
+    if (m < 5) {
+        return BML_MCMC__INF;
+    }
     bml_mcmc__sort_doubles(log_weight, n);
     double top = log_weight[n - 1];
     double cut = exp(log_weight[n - 1 - m] - top);
@@ -3953,7 +4226,9 @@ static double bml_mcmc__pareto_shape(double *log_weight, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < m; i++)
         x[i] = exp(x[i] - top) - cut;
     double quartile = x[(ptrdiff_t)(0.25 * (double)m + 0.5) - 1];
-    if (!(quartile > 0)) return 0; /* a plateau */
+    if (!(quartile > 0)) {
+        return 0; /* a plateau */
+    }
     int grid = (int)fmin(30 + sqrt((double)m), BML_MCMC__PARETO_GRID);
     double best = 0;
     for (int j = 0; j < grid; j++) {
@@ -3971,7 +4246,9 @@ static double bml_mcmc__pareto_shape(double *log_weight, ptrdiff_t n) {
 
 /* "gamma_max" or "parameter 3". */
 static const char *bml_mcmc__name(char *text, const char *const *names, ptrdiff_t k) {
-    if (names && names[k]) return names[k];
+    if (names && names[k]) {
+        return names[k];
+    }
     snprintf(text, 32, "parameter %d", (int)k);
     return text;
 }
@@ -3986,19 +4263,27 @@ static void bml_mcmc__say_worst(bml_mcmc_verdict *v, int kind, const char *what,
     int others = -1;
     for (ptrdiff_t k = 0; k < d; k++) {
         int good = above ? value[k] <= limit : value[k] >= limit;
-        if (good) continue;
+        if (good) {
+            continue;
+        }
         others++;
         int worse = worst < 0 || (above ? value[k] > value[worst] : value[k] < value[worst]);
-        if (worse) worst = k;
+        if (worse) {
+            worst = k;
+        }
     }
-    if (worst < 0) return;
+    if (worst < 0) {
+        return;
+    }
     bml_mcmc_reason *r = bml_mcmc__reason(v, kind, 1, (int)worst);
     r->value = value[worst];
     r->limit = limit;
     bml_mcmc__fail(text, 0, "%s of %.100s is %.4g (%s %.4g)", what, bml_mcmc__name(number, names, worst), value[worst],
                    above ? "allowed are" : "needed are", limit);
     size_t used = strlen(text);
-    if (others > 0) snprintf(text + used, sizeof text - used, "; of %d more too", others);
+    if (others > 0) {
+        snprintf(text + used, sizeof text - used, "; of %d more too", others);
+    }
     memcpy(r->text, text, sizeof r->text - 1);
 }
 
@@ -4007,7 +4292,9 @@ static void bml_mcmc__judge_summaries(bml_mcmc_verdict *v, const bml_mcmc_summar
                                       double n_steps, const char *const *names) {
     char number[32];
     for (ptrdiff_t k = 0; k < d; k++) {
-        if (s[k].sd > 0 && s[k].rhat < BML_MCMC__INF) continue;
+        if (s[k].sd > 0 && s[k].rhat < BML_MCMC__INF) {
+            continue;
+        }
         bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_CONSTANT, 1, (int)k);
         r->value = s[k].mean;
         snprintf(r->text, sizeof r->text, "%.100s never changed: it is %.6g in the whole chain, or in each walker",
@@ -4040,7 +4327,9 @@ static int bml_mcmc__judge_chain(bml_mcmc_verdict *v, const bml_mcmc_chain *chai
     ptrdiff_t d = chain->n_dim > 0 ? chain->n_dim : 0;
     ptrdiff_t room = bml_mcmc__room(d, sizeof(bml_mcmc_summary));
     double *block = bml_mcmc__doubles(room + d, 1);
-    if (!block) return BML_MCMC_NO_MEMORY;
+    if (!block) {
+        return BML_MCMC_NO_MEMORY;
+    }
     bml_mcmc_summary *s = (bml_mcmc_summary *)block;
     int status = bml_mcmc_summarize(s, *chain);
     if (status == BML_MCMC_NOT_CONVERGED) {
@@ -4057,8 +4346,12 @@ static int bml_mcmc__judge_chain(bml_mcmc_verdict *v, const bml_mcmc_chain *chai
 static double bml_mcmc__prior_place(const bml_mcmc_prior *prior, ptrdiff_t i, const double *theta) {
     double lo;
     double hi;
-    if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) return BML_MCMC__NAN;
-    if (!(theta[i] >= lo && theta[i] <= hi)) return BML_MCMC__NAN;
+    if (!bml_mcmc__limits(prior, i, theta, &lo, &hi)) {
+        return BML_MCMC__NAN;
+    }
+    if (!(theta[i] >= lo && theta[i] <= hi)) {
+        return BML_MCMC__NAN;
+    }
     return bml_mcmc__base_u(prior, i, lo, hi, theta[i]);
 }
 
@@ -4066,7 +4359,9 @@ static double bml_mcmc__prior_place(const bml_mcmc_prior *prior, ptrdiff_t i, co
 static void bml_mcmc__say_edges(bml_mcmc_verdict *v, ptrdiff_t k, const double *mass, const char *const *names) {
     char number[32];
     for (int side = 0; side < 2; side++) {
-        if (!(mass[side] > BML_MCMC__EDGE_MASS)) continue;
+        if (!(mass[side] > BML_MCMC__EDGE_MASS)) {
+            continue;
+        }
         bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_EDGE, 0, (int)k);
         r->value = mass[side];
         r->limit = BML_MCMC__EDGE_MASS;
@@ -4098,7 +4393,9 @@ static void bml_mcmc__judge_edges(bml_mcmc_verdict *v, const bml_mcmc_chain *c, 
 }
 
 static void bml_mcmc__say_nans(bml_mcmc_verdict *v, uint64_t nans) {
-    if (!nans) return;
+    if (!nans) {
+        return;
+    }
     bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_NAN, 0, -1);
     r->value = (double)nans;
     snprintf(r->text, sizeof r->text, "the log-probability was NaN at %.0f points, which were taken for impossible",
@@ -4106,7 +4403,9 @@ static void bml_mcmc__say_nans(bml_mcmc_verdict *v, uint64_t nans) {
 }
 
 BML_MCMC_DEF int bml_mcmc_chain_verdict(bml_mcmc_verdict *v, bml_mcmc_chain chain, const char *const *names) {
-    if (!v) return BML_MCMC_BAD_ARGUMENT;
+    if (!v) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     bml_mcmc__verdict_begin(v);
     int status = bml_mcmc__judge_chain(v, &chain, names);
     if (status) {
@@ -4116,15 +4415,18 @@ BML_MCMC_DEF int bml_mcmc_chain_verdict(bml_mcmc_verdict *v, bml_mcmc_chain chai
 }
 
 BML_MCMC_DEF int bml_mcmc_ensemble_verdict(bml_mcmc_verdict *v, bml_mcmc_ensemble *e, size_t burn) {
-    if (!v || !e) return BML_MCMC_BAD_ARGUMENT;
+    if (!v || !e) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     const bml_mcmc_config *c = &e->config;
     bml_mcmc__verdict_begin(v);
     v->burn = burn;
     bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), burn / (size_t)c->thin);
     v->status = bml_mcmc__judge_chain(v, &chain, c->names);
-    if (v->status)
+    if (v->status) {
         return bml_mcmc__fail(e->message, v->status, "verdict on %llu stored steps (8 are needed)",
                               (unsigned long long)chain.n_steps);
+    }
     for (int i = 0; i < v->n_reasons; i++)
         if (v->reason[i].refuses) {
             v->status = BML_MCMC_NOT_CONVERGED;
@@ -4227,15 +4529,21 @@ static int bml_mcmc__ensemble_rescue(bml_mcmc_ensemble *e, ptrdiff_t w, const do
             do {
                 c[i] = bml_mcmc__below(&rng, e->W);
             } while (!(best[c[i]] >= least));
-        if (c[1] == c[2]) continue;
+        if (c[1] == c[2]) {
+            continue;
+        }
         double g = 0.5 / (1 + try_number);
         for (ptrdiff_t k = 0; k < d; k++)
             e->proposal[k] = e->theta[c[0] * d + k] + g * (e->theta[c[1] * d + k] - e->theta[c[2] * d + k]);
         int name = (int)w;
         *status = bml_mcmc__ensemble_evaluate(e, e->proposal_log_prob, e->proposal_derived, e->proposal, 1, &name);
-        if (*status) return 0;
+        if (*status) {
+            return 0;
+        }
         e->evaluations++;
-        if (!(e->proposal_log_prob[0] >= least)) continue;
+        if (!(e->proposal_log_prob[0] >= least)) {
+            continue;
+        }
         bml_mcmc__copy(e->theta + w * d, e->proposal, d);
         bml_mcmc__copy(e->derived + w * e->K, e->proposal_derived, e->K);
         e->log_prob[w] = e->proposal_log_prob[0];
@@ -4252,14 +4560,20 @@ static int bml_mcmc__ensemble_rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__searc
     double *best = e->log_u; /* [W], free between steps */
     *moved = 0;
     int status = bml_mcmc__ensemble_heights(e, best, &middle, &width);
-    if (status) return bml_mcmc__fail(e->message, status, "out of memory");
+    if (status) {
+        return bml_mcmc__fail(e->message, status, "out of memory");
+    }
     double least = middle - 4 * width - 1;
     ptrdiff_t low = 0;
     for (ptrdiff_t w = 0; w < e->W; w++)
         low += !(best[w] >= least);
-    if (low > e->W / 3) return BML_MCMC_OK;
+    if (low > e->W / 3) {
+        return BML_MCMC_OK;
+    }
     for (ptrdiff_t w = 0; w < e->W && low; w++) {
-        if (best[w] >= least || !bml_mcmc__ensemble_rescue(e, w, best, least, &status)) continue;
+        if (best[w] >= least || !bml_mcmc__ensemble_rescue(e, w, best, least, &status)) {
+            continue;
+        }
         size_t used = strlen(search->stuck);
         snprintf(search->stuck + used, sizeof search->stuck - used, "%s%d", used ? ", " : "", (int)w);
         if (!search->n_stuck) {
@@ -4286,7 +4600,9 @@ static uint64_t bml_mcmc__ensemble_next_round(const bml_mcmc_ensemble *e, const 
 }
 
 static void bml_mcmc__say_rescued(bml_mcmc_verdict *v, const bml_mcmc__search *s) {
-    if (!s->n_stuck) return;
+    if (!s->n_stuck) {
+        return;
+    }
     bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_STUCK, 0, -1);
     r->value = (double)s->n_stuck;
     r->limit = s->gap;
@@ -4315,7 +4631,9 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
     bml_mcmc__search s;
     ptrdiff_t moved = 0;
     int done = 0;
-    if (!e || !v) return BML_MCMC_BAD_ARGUMENT;
+    if (!e || !v) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     memset(&s, 0, sizeof s);
     bml_mcmc__verdict_begin(v);
     if (goal) {
@@ -4327,7 +4645,9 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
     while (!status) {
         uint64_t left = s.last - e->step;
         status = bml_mcmc_run(e, (size_t)(next < left ? next : left));
-        if (status) break;
+        if (status) {
+            break;
+        }
         int judged = e->stored >= BML_MCMC__FIRST_ROUND / 2;
         if (judged && !s.goal.keep_stuck) {
             status = bml_mcmc__ensemble_rescue_stuck(e, &s, &moved);
@@ -4335,11 +4655,17 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
         if (!status && judged && !moved) {
             status = bml_mcmc__ensemble_judge_round(e, v, &s, &done);
         }
-        if (done || status || e->step >= s.last) break;
+        if (done || status || e->step >= s.last) {
+            break;
+        }
         next = moved ? (uint64_t)e->stored * (uint64_t)e->config.thin : bml_mcmc__ensemble_next_round(e, &s, v);
-        if (moved) bml_mcmc_ensemble_clear(e);
+        if (moved) {
+            bml_mcmc_ensemble_clear(e);
+        }
     }
-    if (status || done) return v->status = status;
+    if (status || done) {
+        return v->status = status;
+    }
     bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_UNFINISHED, 1, -1);
     r->value = s.goal.steps;
     snprintf(r->text, sizeof r->text, "the wanted %.0f effective samples were not reached in %.0f steps", s.goal.ess,
@@ -4499,7 +4825,9 @@ static void bml_mcmc__nested_make_lists(bml_mcmc_nested *s) {
         if (*bml_mcmc__nested_value(s, i, BML_MCMC__LIVE) != 0) {
             s->live[s->n_live++] = i;
         }
-        if (!(log_l > t)) continue;
+        if (!(log_l > t)) {
+            continue;
+        }
         if (birth <= t) {
             s->known[s->n_known++] = i;
             continue;
@@ -4523,7 +4851,9 @@ static void bml_mcmc__nested_raise_lists(bml_mcmc_nested *s, double t) {
     s->n_known = kept;
     while (s->n_waiting && -s->waiting[s->n_waiting - 1].value <= t) {
         ptrdiff_t index = s->waiting[--s->n_waiting].index;
-        if (!(bml_mcmc__nested_log_l(s, index) > t)) continue;
+        if (!(bml_mcmc__nested_log_l(s, index) > t)) {
+            continue;
+        }
         ptrdiff_t at = s->n_known++;
         for (; at > 0 && s->known[at - 1] > index; at--)
             s->known[at] = s->known[at - 1];
@@ -4546,11 +4876,15 @@ static void bml_mcmc__nested_renew_lists(bml_mcmc_nested *s) {
 }
 
 static int bml_mcmc__nested_trials(bml_mcmc_nested *s, ptrdiff_t n) {
-    if (n <= s->trials) return BML_MCMC_OK;
+    if (n <= s->trials) {
+        return BML_MCMC_OK;
+    }
     BML_MCMC_FREE(s->trial);
     s->trials = 0;
     s->trial = bml_mcmc__doubles(n, 2 * s->d + 1);
-    if (!s->trial) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld trial points", (long long)n);
+    if (!s->trial) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld trial points", (long long)n);
+    }
     s->trial_cube = s->trial;
     s->trial_theta = s->trial_cube + n * s->d;
     s->trial_log_l = s->trial_theta + n * s->d;
@@ -4565,15 +4899,20 @@ static int bml_mcmc__nested_transform_trials(bml_mcmc_nested *s, ptrdiff_t n) {
     bml_mcmc__fill(s->trial_theta, BML_MCMC__NAN, n * d); /* what a callback leaves out is found */
     for (ptrdiff_t i = 0; c->prior && i < n; i++) {
         int status = bml_mcmc_prior_transform(c->prior, s->trial_theta + i * d, s->trial_cube + i * d);
-        if (!status) continue;
+        if (!status) {
+            continue;
+        }
         bml_mcmc__fail(s->message, status, "the prior, at cube point");
         bml_mcmc__append_point(s->message, s->trial_cube + i * d, d);
         return status;
     }
-    if (!c->prior && c->transform(s->trial_theta, s->trial_cube, (int)n, (int)d, c->user))
+    if (!c->prior && c->transform(s->trial_theta, s->trial_cube, (int)n, (int)d, c->user)) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "transform says that it failed");
+    }
     for (ptrdiff_t i = 0; i < n * d; i++) {
-        if (bml_mcmc__is_finite(s->trial_theta[i])) continue;
+        if (bml_mcmc__is_finite(s->trial_theta[i])) {
+            continue;
+        }
         bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "parameter %d is not finite at cube point", (int)(i % d));
         bml_mcmc__append_point(s->message, s->trial_cube + i / d * d, d);
         return BML_MCMC_BAD_TRANSFORM;
@@ -4612,14 +4951,18 @@ static int bml_mcmc__nested_try(bml_mcmc_nested *s, ptrdiff_t n) {
 /* Tells the user where things stand; CANCELLED if so answered. */
 static int bml_mcmc__nested_report(bml_mcmc_nested *s) {
     s->report.evaluations = s->now.evaluations;
-    if (!s->config.progress || !s->config.progress(&s->report, s->config.progress_user)) return BML_MCMC_OK;
+    if (!s->config.progress || !s->config.progress(&s->report, s->config.progress_user)) {
+        return BML_MCMC_OK;
+    }
     return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu evaluations",
                           (unsigned long long)s->now.evaluations);
 }
 
 /* Room for `capacity` points, and for them in every list. */
 static int bml_mcmc__nested_reserve(bml_mcmc_nested *s, ptrdiff_t capacity) {
-    if (capacity <= s->capacity) return BML_MCMC_OK;
+    if (capacity <= s->capacity) {
+        return BML_MCMC_OK;
+    }
     double *block[5] = {s->point, (double *)s->live, (double *)s->known, (double *)s->waiting, (double *)s->order};
     ptrdiff_t index = bml_mcmc__room(capacity, sizeof *s->live);
     ptrdiff_t key = bml_mcmc__room(capacity, sizeof *s->order);
@@ -4641,7 +4984,9 @@ static int bml_mcmc__nested_reserve(bml_mcmc_nested *s, ptrdiff_t capacity) {
     s->known = (ptrdiff_t *)block[2];
     s->waiting = (bml_mcmc__key *)block[3];
     s->order = (bml_mcmc__key *)block[4];
-    if (!grown) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)capacity);
+    if (!grown) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)capacity);
+    }
     s->capacity = capacity;
     return BML_MCMC_OK;
 }
@@ -4686,7 +5031,9 @@ static void bml_mcmc__cut_open(bml_mcmc__region *r, ptrdiff_t k) {
     bml_mcmc__sort_doubles(u, r->n);
     u[r->n] = u[0] + 1;
     for (ptrdiff_t i = 0; i < r->n; i++) {
-        if (!(u[i + 1] - u[i] > widest)) continue;
+        if (!(u[i + 1] - u[i] > widest)) {
+            continue;
+        }
         widest = u[i + 1] - u[i];
         cut = 0.5 * (u[i + 1] + u[i]);
     }
@@ -4727,7 +5074,9 @@ static ptrdiff_t bml_mcmc__scatter(double *mean, double *scatter, const bml_mcmc
     bml_mcmc__clear(mean, d);
     bml_mcmc__clear(scatter, d * d);
     for (ptrdiff_t i = 0; i < r->n; i++) {
-        if (r->label[i] != c) continue;
+        if (r->label[i] != c) {
+            continue;
+        }
         n++;
         for (ptrdiff_t k = 0; k < d; k++)
             mean[k] += r->x[i * d + k];
@@ -4735,7 +5084,9 @@ static ptrdiff_t bml_mcmc__scatter(double *mean, double *scatter, const bml_mcmc
     for (ptrdiff_t k = 0; k < d; k++)
         mean[k] /= (double)n;
     for (ptrdiff_t i = 0; i < r->n; i++) {
-        if (r->label[i] != c) continue;
+        if (r->label[i] != c) {
+            continue;
+        }
         bml_mcmc__difference(v, r->x + i * d, mean, d);
         bml_mcmc__add_outer(scatter, 1, v, d);
     }
@@ -4760,7 +5111,9 @@ static int bml_mcmc__region_metric(bml_mcmc__region *r) {
             row[k] *= few;
         row[i] = row[i] * (1 + 1e-10) + 1e-30; /* identical points still have a size */
     }
-    if (!bml_mcmc__cholesky(r->L, d, 1e-14)) return 0;
+    if (!bml_mcmc__cholesky(r->L, d, 1e-14)) {
+        return 0;
+    }
     bml_mcmc__invert_lower(r->A, r->L, d);
     for (ptrdiff_t i = 0; i < r->n; i++)
         bml_mcmc__lower_times(r->y + i * d, r->A, r->x + i * d, d);
@@ -4771,7 +5124,9 @@ static int bml_mcmc__region_metric(bml_mcmc__region *r) {
 static ptrdiff_t bml_mcmc__group_along(bml_mcmc__key *key, const bml_mcmc__region *r, ptrdiff_t c, ptrdiff_t k) {
     ptrdiff_t m = 0;
     for (ptrdiff_t i = 0; i < r->n; i++) {
-        if (r->group[i] != c) continue;
+        if (r->group[i] != c) {
+            continue;
+        }
         key[m].value = r->x[i * r->d + k];
         key[m].tie = 0;
         key[m].index = i;
@@ -4803,11 +5158,15 @@ static ptrdiff_t bml_mcmc__widest_gap(bml_mcmc__key *key, ptrdiff_t m, ptrdiff_t
         double b = (double)(m - i);
         left += before;
         left2 += before * before;
-        if (i < fewest || m - i < fewest) continue;
+        if (i < fewest || m - i < fewest) {
+            continue;
+        }
         double right = sum - left;
         double left_sd = sqrt(fabs(left2 - left * left / a) / a);
         double right_sd = sqrt(fabs(sum2 - left2 - right * right / b) / b);
-        if (!(gap > 0.75 * (left_sd + right_sd) && gap > widest)) continue;
+        if (!(gap > 0.75 * (left_sd + right_sd) && gap > widest)) {
+            continue;
+        }
         widest = gap;
         cut = i;
     }
@@ -4841,7 +5200,9 @@ static void bml_mcmc__ball_radius(bml_mcmc__region *r) {
     for (ptrdiff_t i = 0; i < r->n; i++) {
         double nearest = DBL_MAX;
         for (ptrdiff_t j = 0; j < r->n; j++) {
-            if (i == j) continue;
+            if (i == j) {
+                continue;
+            }
             double t = bml_mcmc__distance2(r->y + i * d, r->y + j * d, d);
             nearest = t < nearest ? t : nearest;
         }
@@ -4862,8 +5223,12 @@ static void bml_mcmc__grow_cluster(bml_mcmc__region *r, ptrdiff_t i, int c) {
     for (ptrdiff_t done = 0; done < todo; done++) {
         const double *from = r->y + r->queue[done] * d;
         for (ptrdiff_t j = i + 1; j < r->n; j++) {
-            if (r->label[j] >= 0 || r->group[j] != r->group[i]) continue;
-            if (!(bml_mcmc__distance2(from, r->y + j * d, d) <= reach)) continue;
+            if (r->label[j] >= 0 || r->group[j] != r->group[i]) {
+                continue;
+            }
+            if (!(bml_mcmc__distance2(from, r->y + j * d, d) <= reach)) {
+                continue;
+            }
             r->label[j] = c;
             r->queue[todo++] = (int)j;
         }
@@ -4919,7 +5284,9 @@ static double bml_mcmc__ellipsoid(bml_mcmc__region *r, ptrdiff_t c) {
     }
     double log_det = bml_mcmc__invert_lower(A, L, d);
     for (ptrdiff_t i = 0; i < r->n; i++) {
-        if (r->label[i] != c) continue;
+        if (r->label[i] != c) {
+            continue;
+        }
         double m = bml_mcmc__mahalanobis2(A, r->x + i * d, mean, r->scratch, d);
         if (few == 0) {
             m = bml_mcmc__left_out(m, (double)n);
@@ -4951,12 +5318,16 @@ static ptrdiff_t bml_mcmc__clusters_layout(bml_mcmc__region *r, ptrdiff_t room) 
 }
 
 static int bml_mcmc__clusters_reserve(bml_mcmc__region *r, ptrdiff_t n_clusters) {
-    if (n_clusters <= r->room) return 1;
+    if (n_clusters <= r->room) {
+        return 1;
+    }
     BML_MCMC_FREE(r->clusters);
     r->clusters = NULL;
     r->room = 0;
     double *block = bml_mcmc__doubles(bml_mcmc__clusters_layout(r, n_clusters), 1);
-    if (!block) return 0;
+    if (!block) {
+        return 0;
+    }
     r->clusters = block;
     r->room = n_clusters;
     bml_mcmc__clusters_layout(r, n_clusters);
@@ -4995,9 +5366,13 @@ static int bml_mcmc__region_settle(bml_mcmc__region *r) {
         r->label[i] = r->group[i];
     for (int pass = 0; pass < 4; pass++) {
         ptrdiff_t before = r->n_clusters;
-        if (!bml_mcmc__region_metric(r)) return 0;
+        if (!bml_mcmc__region_metric(r)) {
+            return 0;
+        }
         bml_mcmc__region_clusters(r);
-        if (r->n_clusters == before) break;
+        if (r->n_clusters == before) {
+            break;
+        }
     }
     return 1;
 }
@@ -5007,7 +5382,9 @@ static int bml_mcmc__region_build(bml_mcmc_nested *s) {
     bml_mcmc__region *r = &s->region;
     ptrdiff_t found = s->n_known;
     r->n = 0;
-    if (found < 2) return BML_MCMC_OK;
+    if (found < 2) {
+        return BML_MCMC_OK;
+    }
     for (ptrdiff_t i = 0; i < found; i++) /* of too many, evenly spaced ones */
         if (found <= r->most || i * r->most / found != (i + 1) * r->most / found) {
             r->index[r->n++] = s->known[i];
@@ -5017,8 +5394,9 @@ static int bml_mcmc__region_build(bml_mcmc_nested *s) {
         r->n = 0;
         return BML_MCMC_OK;
     }
-    if (!bml_mcmc__clusters_reserve(r, r->n_clusters))
+    if (!bml_mcmc__clusters_reserve(r, r->n_clusters)) {
         return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld clusters", (long long)r->n_clusters);
+    }
     for (ptrdiff_t c = 0; c < r->n_clusters; c++)
         r->weight[c] = bml_mcmc__ellipsoid(r, c);
     bml_mcmc__region_shape(r);
@@ -5032,7 +5410,9 @@ static ptrdiff_t bml_mcmc__count_ellipsoids(const bml_mcmc__region *r, const dou
     ptrdiff_t q = 0;
     for (ptrdiff_t c = 0; c < r->n_clusters; c++) {
         double r2 = bml_mcmc__mahalanobis2(r->EA + c * d * d, x, r->mean + c * d, r->scratch, d);
-        if (!(r2 <= margin * margin)) continue;
+        if (!(r2 <= margin * margin)) {
+            continue;
+        }
         if (q == which) {
             *pick = c;
         }
@@ -5089,7 +5469,9 @@ static void bml_mcmc__shape_draw(double *x, const bml_mcmc__region *r, double u,
 
 static int bml_mcmc__inside_cube(const double *x, ptrdiff_t d) {
     for (ptrdiff_t k = 0; k < d; k++)
-        if (!(x[k] >= 0 && x[k] <= 1)) return 0;
+        if (!(x[k] >= 0 && x[k] <= 1)) {
+            return 0;
+        }
     return 1;
 }
 
@@ -5100,13 +5482,21 @@ static int bml_mcmc__region_attempt(double *x, const bml_mcmc__region *r, bml_mc
     int balls = r->shape == BML_MCMC__BALLS;
     ptrdiff_t unused;
     bml_mcmc__shape_draw(x, r, bml_mcmc_rng_uniform(rng), rng);
-    if (!bml_mcmc__inside_cube(x, r->d)) return 0;
+    if (!bml_mcmc__inside_cube(x, r->d)) {
+        return 0;
+    }
     ptrdiff_t q = bml_mcmc__count_ellipsoids(r, x, 1, -1, &unused);
-    if (q == 0) return 0;
-    if (ellipsoids && q > 1 && bml_mcmc_rng_uniform(rng) * (double)q > 1) return 0;
+    if (q == 0) {
+        return 0;
+    }
+    if (ellipsoids && q > 1 && bml_mcmc_rng_uniform(rng) * (double)q > 1) {
+        return 0;
+    }
     bml_mcmc__lower_times(y, r->A, x, r->d);
     q = bml_mcmc__count_balls(r, y, balls);
-    if (q == 0) return 0;
+    if (q == 0) {
+        return 0;
+    }
     return !(balls && q > 1 && bml_mcmc_rng_uniform(rng) * (double)q > 1);
 }
 
@@ -5121,10 +5511,11 @@ static ptrdiff_t bml_mcmc__region_draw(bml_mcmc_nested *s, ptrdiff_t n, bml_mcmc
         if (r->n == 0)
             for (ptrdiff_t k = 0; k < d; k++)
                 cube[k] = bml_mcmc_rng_uniform(rng);
-        else if (bml_mcmc__region_attempt(x, r, rng))
+        else if (bml_mcmc__region_attempt(x, r, rng)) {
             bml_mcmc__region_cube(cube, x, r);
-        else
+        } else {
             continue;
+        }
         drawn++;
     }
     return drawn;
@@ -5174,7 +5565,9 @@ static void bml_mcmc__direction(double *v, double *w, ptrdiff_t c, const bml_mcm
 /* The bracket of x + t v is cut at the walls of the cube. */
 static void bml_mcmc__cut_bracket(bml_mcmc__slice *c, const double *v, const double *x, ptrdiff_t d) {
     for (ptrdiff_t k = 0; k < d; k++) {
-        if (v[k] == 0) continue;
+        if (v[k] == 0) {
+            continue;
+        }
         double zero = -x[k] / v[k];
         double one = (1 - x[k]) / v[k];
         double lo = zero < one ? zero : one;
@@ -5237,7 +5630,9 @@ static void bml_mcmc__slice_answer(bml_mcmc_nested *s, bml_mcmc__slices *slices,
     } else {
         *(c->t < 0 ? &c->a : &c->b) = c->t;
         c->shrinks++;
-        if (c->shrinks <= BML_MCMC__SHRINKS) return;
+        if (c->shrinks <= BML_MCMC__SHRINKS) {
+            return;
+        }
     }
     c->step++;
     c->shrinks = 0;
@@ -5272,7 +5667,9 @@ static void bml_mcmc__nested_jump(bml_mcmc_nested *s, const bml_mcmc__slice *c, 
    is not memory and stays. A quarter of the fall that mixing promises must be seen. */
 static void bml_mcmc__grow_sweeps(bml_mcmc__nested_state *now) {
     double mean = now->correlation;
-    if (now->sweeps_settled) return;
+    if (now->sweeps_settled) {
+        return;
+    }
     if (now->sweeps_before) {
         double growth = (double)now->sweeps / (double)now->sweeps_before;
         double before = bml_mcmc__clamp(now->correlation_before, 0, 1);
@@ -5283,7 +5680,9 @@ static void bml_mcmc__grow_sweeps(bml_mcmc__nested_state *now) {
             return;
         }
     }
-    if (now->sweeps >= BML_MCMC__MAX_SWEEPS) return;
+    if (now->sweeps >= BML_MCMC__MAX_SWEEPS) {
+        return;
+    }
     now->sweeps_before = now->sweeps;
     now->correlation_before = mean;
     now->sweeps += mean > 0.3 ? now->sweeps : now->sweeps / 2;
@@ -5299,7 +5698,9 @@ static void bml_mcmc__nested_check_sweeps(bml_mcmc_nested *s) {
     double allowed = 0.1 + 5 / sqrt(n); /* worst of many noisy numbers */
     double worst = 0;
     double mean = 0;
-    if (s->now.jumps < BML_MCMC__JUMPS) return;
+    if (s->now.jumps < BML_MCMC__JUMPS) {
+        return;
+    }
     for (ptrdiff_t k = 0; k <= d; k++) {
         double rho = 1 - s->jump[k] / n;
         worst = rho > worst ? rho : worst;
@@ -5325,7 +5726,9 @@ static ptrdiff_t bml_mcmc__slice_trials(bml_mcmc_nested *s, bml_mcmc__slices *sl
         const double *x = slices->x + i * d;
         double *v = slices->v + i * d;
         double *y = slices->y + batch * d;
-        if (c->step == steps) continue;
+        if (c->step == steps) {
+            continue;
+        }
         if (!c->shrinks) {
             bml_mcmc__slice_begin(c, v, x, r);
         }
@@ -5346,7 +5749,9 @@ static int bml_mcmc__slice_run(bml_mcmc_nested *s, bml_mcmc__slices *slices) {
     ptrdiff_t steps = (ptrdiff_t)s->now.sweeps * s->d;
     for (;;) {
         ptrdiff_t batch = bml_mcmc__slice_trials(s, slices, steps);
-        if (!batch) return BML_MCMC_OK;
+        if (!batch) {
+            return BML_MCMC_OK;
+        }
         int status = bml_mcmc__nested_try(s, batch);
         if (!status) {
             status = bml_mcmc__nested_report(s);
@@ -5389,7 +5794,9 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, ptrdiff_t want) {
     bml_mcmc__slices slices;
     ptrdiff_t d = s->d;
     double *block = bml_mcmc__doubles(want, 4 * d + bml_mcmc__room(1, sizeof *slices.chain));
-    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld chains", (long long)want);
+    if (!block) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld chains", (long long)want);
+    }
     slices.n = want;
     slices.x = block;
     slices.theta = slices.x + want * d;
@@ -5425,7 +5832,9 @@ static int bml_mcmc__slice_points(bml_mcmc_nested *s, ptrdiff_t want) {
 #define BML_MCMC__LARGEST_BATCH 4096
 
 static double bml_mcmc__slice_cost(const bml_mcmc_nested *s) {
-    if (s->now.slice_chains) return (double)s->now.slice_calls / (double)s->now.slice_chains;
+    if (s->now.slice_chains) {
+        return (double)s->now.slice_calls / (double)s->now.slice_chains;
+    }
     return 2.5 * (double)s->now.sweeps * (double)s->d;
 }
 
@@ -5444,7 +5853,9 @@ static int bml_mcmc__region_points(bml_mcmc_nested *s, ptrdiff_t n, double *hits
     }
     for (ptrdiff_t i = 0; i < drawn && !status; i++) {
         double log_l = s->trial_log_l[i];
-        if (!(log_l > s->now.threshold)) continue;
+        if (!(log_l > s->now.threshold)) {
+            continue;
+        }
         *hits += 1;
         status = bml_mcmc__nested_add_point(s, s->trial_cube + i * d, s->trial_theta + i * d, log_l,
                                             bml_mcmc_rng_uniform(rng));
@@ -5463,7 +5874,9 @@ static int bml_mcmc__nested_probe_region(bml_mcmc_nested *s, double cost, bml_mc
     if (status) return status;
     s->now.probes = 0.9 * s->now.probes + n;
     s->now.probe_hits = 0.9 * s->now.probe_hits + hits;
-    if (!(s->now.probe_hits > 5 && s->now.probe_hits * cost > 1.5 * s->now.probes)) return BML_MCMC_OK;
+    if (!(s->now.probe_hits > 5 && s->now.probe_hits * cost > 1.5 * s->now.probes)) {
+        return BML_MCMC_OK;
+    }
     s->now.method = BML_MCMC_NESTED_REGION;
     s->now.efficiency = s->now.probe_hits / s->now.probes;
     return BML_MCMC_OK;
@@ -5476,10 +5889,13 @@ static int bml_mcmc__nested_refill(bml_mcmc_nested *s, ptrdiff_t want) {
     double cost = bml_mcmc__slice_cost(s);
     double tried = 0;
     int status = bml_mcmc__nested_report(s);
-    if (!status && choose && s->now.method == BML_MCMC_NESTED_SLICE && s->region.n)
+    if (!status && choose && s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) {
         status = bml_mcmc__nested_probe_region(s, cost, &rng);
+    }
     while (!status && s->fresh < want) {
-        if (s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) return bml_mcmc__slice_points(s, want - s->fresh);
+        if (s->now.method == BML_MCMC_NESTED_SLICE && s->region.n) {
+            return bml_mcmc__slice_points(s, want - s->fresh);
+        }
         double hits;
         double n = ceil((double)(want - s->fresh) / s->now.efficiency);
         if (n > BML_MCMC__LARGEST_BATCH) {
@@ -5488,8 +5904,12 @@ static int bml_mcmc__nested_refill(bml_mcmc_nested *s, ptrdiff_t want) {
         status = bml_mcmc__region_points(s, (ptrdiff_t)n, &hits, &rng);
         tried += n;
         s->now.efficiency = ((double)s->fresh + 0.5) / (tried + 0.5);
-        if (!choose || !s->region.n) continue;
-        if (!(s->now.efficiency * cost < 1 && tried > 10 * cost)) continue;
+        if (!choose || !s->region.n) {
+            continue;
+        }
+        if (!(s->now.efficiency * cost < 1 && tried > 10 * cost)) {
+            continue;
+        }
         s->now.method = BML_MCMC_NESTED_SLICE;
         s->now.probes = s->now.probe_hits = 0;
     }
@@ -5528,7 +5948,9 @@ static void bml_mcmc__nested_kill(bml_mcmc_nested *s, ptrdiff_t dead) {
         double w = now->log_x + log(-expm1(-step)) + l;
         double before = now->log_z;
         *bml_mcmc__nested_value(s, s->order[i].index, BML_MCMC__LIVE) = 0;
-        if (now->pass) continue;
+        if (now->pass) {
+            continue;
+        }
         now->log_x -= step;
         now->log_z = bml_mcmc__log_add(before, w);
         if (l > -DBL_MAX) {
@@ -5551,13 +5973,19 @@ static ptrdiff_t bml_mcmc__nested_choose_threshold(bml_mcmc_nested *s, double *t
         next++;
     while (first > 0 && order[first - 1].value == *t)
         first--;
-    if (2 * (m - next) >= s->K) return next;
+    if (2 * (m - next) >= s->K) {
+        return next;
+    }
     if (first > 0) { /* a plateau holds so many of them: it is left for the next round */
         *t = order[first - 1].value;
         return first;
     }
-    if (m < (*t == -DBL_MAX ? 256 : 16) * s->K) return BML_MCMC__MORE_FIRST;
-    if (next == m) return BML_MCMC__NOTHING_ABOVE;
+    if (m < (*t == -DBL_MAX ? 256 : 16) * s->K) {
+        return BML_MCMC__MORE_FIRST;
+    }
+    if (next == m) {
+        return BML_MCMC__NOTHING_ABOVE;
+    }
     return next;
 }
 
@@ -5566,9 +5994,13 @@ static int bml_mcmc__nested_plan_round(bml_mcmc_nested *s, double *t, ptrdiff_t 
     *t = s->now.low;
     *dead = 0;
     *want = s->K;
-    if (!s->n_order) return 1;
+    if (!s->n_order) {
+        return 1;
+    }
     ptrdiff_t choice = bml_mcmc__nested_choose_threshold(s, t);
-    if (choice == BML_MCMC__NOTHING_ABOVE) return 0;
+    if (choice == BML_MCMC__NOTHING_ABOVE) {
+        return 0;
+    }
     if (choice == BML_MCMC__MORE_FIRST) {
         *t = s->now.threshold;
         *want = s->n_order;
@@ -5591,9 +6023,10 @@ static int bml_mcmc__nested_round_steps(bml_mcmc_nested *s) {
     bml_mcmc__nested_sort_points(s, s->live, s->n_live);
     now->round++;
     if (!bml_mcmc__nested_plan_round(s, &t, &dead, &want)) {
-        if (t == -DBL_MAX)
+        if (t == -DBL_MAX) {
             return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all of %lld points of the prior",
                                   (long long)s->n_order);
+        }
         now->pass_over = 1;
         return BML_MCMC_OK;
     }
@@ -5714,7 +6147,9 @@ static int bml_mcmc__nested_sort_result(bml_mcmc_nested *s) {
     ptrdiff_t n = bml_mcmc__nested_n_points(s);
     BML_MCMC_FREE(s->sorted);
     s->sorted = bml_mcmc__doubles(n, s->d + 5);
-    if (!s->sorted) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "result");
+    if (!s->sorted) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "result");
+    }
     s->sorted_n = n;
     bml_mcmc__sorted a = bml_mcmc__nested_sorted_arrays(s);
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -5812,7 +6247,9 @@ static int bml_mcmc__nested_other_evidence(bml_mcmc_nested *s, bml_mcmc_nested_r
         log_x -= a.step[i];
         top = share[i] > top ? share[i] : top;
     }
-    if (top == -BML_MCMC__INF) return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points");
+    if (top == -BML_MCMC__INF) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points");
+    }
     for (ptrdiff_t i = 0; i < a.n; i++)
         z += exp(share[i] - top);
     r->log_z = top + log(z);
@@ -5846,7 +6283,9 @@ static double bml_mcmc__ks_uniform(double *x, ptrdiff_t n) {
         d = high > d ? high : d;
     }
     d *= root + 0.12 + 0.11 / root;
-    if (d < 0.3) return 1;
+    if (d < 0.3) {
+        return 1;
+    }
     for (int j = 1; j < 100; j++) {
         p += sign * exp(-2.0 * j * j * d * d);
         sign = -sign;
@@ -5862,7 +6301,9 @@ static int bml_mcmc__nested_rank_test(bml_mcmc_nested *s, double *p_value) {
     ptrdiff_t pieces = 0;
     double worst = 1;
     double *x = bml_mcmc__doubles(n + 1, 1);
-    if (!x) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "rank test");
+    if (!x) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "rank test");
+    }
     for (ptrdiff_t i = 0; i < n; i++) {
         double rank = *bml_mcmc__nested_value(s, i, BML_MCMC__RANK);
         if (rank == rank) {
@@ -5901,11 +6342,15 @@ static void bml_mcmc__nested_plan_range(const bml_mcmc_nested *s, int evidence, 
         for (ptrdiff_t i = a.n; i-- > 0;) {
             above += a.weight[i];
             double matters = evidence ? above * a.step[i] : a.weight[i];
-            if (i >= a.n - s->K / 2) continue;
+            if (i >= a.n - s->K / 2) {
+                continue;
+            }
             if (look == 0 && matters > most) {
                 most = matters;
             }
-            if (look == 0 || !(matters >= 0.25 * most)) continue;
+            if (look == 0 || !(matters >= 0.25 * most)) {
+                continue;
+            }
             *first = i;
             if (!*last) {
                 *last = i;
@@ -5976,28 +6421,34 @@ static const bml_mcmc__rule bml_mcmc__nested_rules[9] = {
 
 static int bml_mcmc__nested_resolve(bml_mcmc_nested *s) {
     bml_mcmc_nested_config *c = &s->config;
-    if (!c->log_likelihood) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
-    if (!c->prior == !c->transform)
+    if (!c->log_likelihood) {
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
+    }
+    if (!c->prior == !c->transform) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
                               "either prior or transform must be given, and not both");
+    }
     int status = bml_mcmc__apply_rules(c, bml_mcmc__nested_rules, 9, s->message);
     if (status) return status;
-    if (c->prior && c->prior->n_dim != c->n_dim)
+    if (c->prior && c->prior->n_dim != c->n_dim) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
                               (int)c->prior->n_dim, c->n_dim);
+    }
     int least = c->n_dim + 1 > 4 ? c->n_dim + 1 : 4;
     if (!c->live_points) {
         c->live_points = 10 * c->n_dim > 400 ? 10 * c->n_dim : 400;
     }
-    if (c->live_points < least)
+    if (c->live_points < least) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "live_points = %d: at least %d for %d dimensions",
                               c->live_points, least, c->n_dim);
+    }
     if (!c->replace) {
         c->replace = c->live_points / 5 > 0 ? c->live_points / 5 : 1;
     }
-    if (c->replace > c->live_points / 2)
+    if (c->replace > c->live_points / 2) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
                               "replace = %d: must be in [1, %d], half of live_points", c->replace, c->live_points / 2);
+    }
     return BML_MCMC_OK;
 }
 
@@ -6042,20 +6493,28 @@ BML_MCMC_DEF int(bml_mcmc_nested_create)(bml_mcmc_nested **s, const bml_mcmc_nes
     if (why) {
         why[0] = 0;
     }
-    if (!s) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    if (!s) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    }
     *s = NULL;
-    if (!config) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    if (!config) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    }
     memset(&draft, 0, sizeof draft);
     draft.config = *config;
     int status = bml_mcmc__nested_resolve(&draft);
-    if (status) return bml_mcmc__say(why, status, draft.message);
+    if (status) {
+        return bml_mcmc__say(why, status, draft.message);
+    }
     draft.d = draft.config.n_dim;
     draft.K = draft.config.live_points;
     draft.row = 2 * draft.d + BML_MCMC__EXTRA;
     draft.region.d = draft.d;
     draft.region.most = 2 * draft.K > 1000 ? 2 * draft.K : 1000;
     double *block = bml_mcmc__doubles(bml_mcmc__nested_layout(&draft, NULL), 1);
-    if (!block) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
+    if (!block) {
+        return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
+    }
     bml_mcmc_nested *made = (bml_mcmc_nested *)block;
     *made = draft;
     bml_mcmc__nested_layout(made, block);
@@ -6068,7 +6527,9 @@ BML_MCMC_DEF int(bml_mcmc_nested_create)(bml_mcmc_nested **s, const bml_mcmc_nes
 }
 
 BML_MCMC_DEF void bml_mcmc_nested_free(bml_mcmc_nested *s) {
-    if (!s) return;
+    if (!s) {
+        return;
+    }
     BML_MCMC_FREE(s->region.clusters);
     BML_MCMC_FREE(s->point);
     BML_MCMC_FREE(s->live);
@@ -6087,7 +6548,9 @@ BML_MCMC_DEF const char *bml_mcmc_nested_message(const bml_mcmc_nested *s) {
 
 BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
     bml_mcmc_nested_result r;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     uint64_t start = s->now.evaluations;
     s->message[0] = 0;
     BML_MCMC_FREE(s->other);
@@ -6096,12 +6559,15 @@ BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
         if (s->now.pass_over) {
             int status = bml_mcmc_nested_get_result(s, &r);
             if (status) return status;
-            if (r.converged) return BML_MCMC_OK;
+            if (r.converged) {
+                return BML_MCMC_OK;
+            }
         }
-        if (evaluations && s->now.evaluations - start >= evaluations)
+        if (evaluations && s->now.evaluations - start >= evaluations) {
             return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED,
                                   "%llu evaluations made; the live points could still hold %.3g of the evidence",
                                   (unsigned long long)s->now.evaluations, s->now.remaining);
+        }
         if (s->now.pass_over) {
             bml_mcmc__nested_plan_pass(s, &r);
         }
@@ -6113,10 +6579,13 @@ BML_MCMC_DEF int bml_mcmc_nested_run(bml_mcmc_nested *s, uint64_t evaluations) {
 /* The result's numbers, and its arrays in s->sorted. */
 static int bml_mcmc__nested_weigh(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
     memset(r, 0, sizeof *r);
-    if (!s->now.n_points) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no round has been made");
+    if (!s->now.n_points) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no round has been made");
+    }
     bml_mcmc__nested_sort_points(s, NULL, bml_mcmc__nested_n_points(s));
-    if (s->order[s->n_order - 1].value == -DBL_MAX)
+    if (s->order[s->n_order - 1].value == -DBL_MAX) {
         return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinity at all points so far");
+    }
     int status = bml_mcmc__nested_evidence(s, r);
     if (!status && s->other) {
         status = bml_mcmc__nested_other_evidence(s, r);
@@ -6128,7 +6597,9 @@ static int bml_mcmc__nested_weigh(bml_mcmc_nested *s, bml_mcmc_nested_result *r)
 }
 
 BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_result *r) {
-    if (!s || !r) return BML_MCMC_BAD_ARGUMENT;
+    if (!s || !r) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     const bml_mcmc_nested_config *c = &s->config;
     int status = bml_mcmc__nested_weigh(s, r);
     if (status) return status;
@@ -6155,21 +6626,29 @@ BML_MCMC_DEF int bml_mcmc_nested_get_result(bml_mcmc_nested *s, bml_mcmc_nested_
 BML_MCMC_DEF int bml_mcmc_nested_reweigh(bml_mcmc_nested *s, bml_mcmc_nested_result *result,
                                          const double *log_likelihood) {
     bml_mcmc_nested_result r;
-    if (!s || !log_likelihood) return BML_MCMC_BAD_ARGUMENT;
+    if (!s || !log_likelihood) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     int status = bml_mcmc_nested_get_result(s, &r);
     if (status) return status;
     ptrdiff_t n = s->sorted_n;
     for (ptrdiff_t i = 0; i < n; i++) {
         int wrong = bml_mcmc__judge(log_likelihood[i]);
-        if (wrong) return bml_mcmc__fail(s->message, wrong, "new log-likelihood of point %lld", (long long)i);
+        if (wrong) {
+            return bml_mcmc__fail(s->message, wrong, "new log-likelihood of point %lld", (long long)i);
+        }
     }
     double *other = bml_mcmc__doubles(n, 1);
-    if (!other) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)n);
+    if (!other) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)n);
+    }
     bml_mcmc__copy(other, log_likelihood, n);
     BML_MCMC_FREE(s->other);
     s->other = other;
     status = bml_mcmc_nested_get_result(s, result ? result : &r);
-    if (!status) return status;
+    if (!status) {
+        return status;
+    }
     BML_MCMC_FREE(s->other);
     s->other = NULL;
     return status;
@@ -6181,8 +6660,9 @@ BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double 
     bml_mcmc_rng rng;
     int status = bml_mcmc_nested_get_result(s, &r);
     if (status) return status;
-    if (!theta || !n || n > PTRDIFF_MAX)
+    if (!theta || !n || n > PTRDIFF_MAX) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing, or n is 0 or too large");
+    }
     ptrdiff_t d = s->d;
     ptrdiff_t j = 0;
     double sum = r.weight[0];
@@ -6194,7 +6674,9 @@ BML_MCMC_DEF int bml_mcmc_nested_draw(bml_mcmc_nested *s, double *theta, double 
             sum += r.weight[++j];
         memmove(theta + i * d, theta + at * d, sizeof(double) * (size_t)d);
         bml_mcmc__copy(theta + at * d, r.theta + j * d, d);
-        if (!log_likelihood) continue;
+        if (!log_likelihood) {
+            continue;
+        }
         log_likelihood[i] = log_likelihood[at];
         log_likelihood[at] = r.log_likelihood[j];
     }
@@ -6307,7 +6789,9 @@ static int bml_mcmc__nested_check_fit(bml_mcmc__check *c, const bml_mcmc_nested 
     c->fit.move.scale = 1;
     c->fit.move.count = (int)bml_mcmc__clamp_int(c->fit.n / (25 * s->d), 1, BML_MCMC_MAX_COUNT);
     bml_mcmc__nested_check_points(c, s);
-    if (!bml_mcmc__fit_mixture(&c->fit, &rng)) return 0;
+    if (!bml_mcmc__fit_mixture(&c->fit, &rng)) {
+        return 0;
+    }
     c->log_norm = bml_mcmc__log_gamma(0.5 * (nu + d)) - bml_mcmc__log_gamma(0.5 * nu);
     c->log_norm -= 0.5 * d * log(nu * 3.141592653589793) + c->fit.log_det;
     c->top = -BML_MCMC__INF;
@@ -6331,7 +6815,9 @@ static void bml_mcmc__check_draw(bml_mcmc__check *c, double *cube, double *log_r
 static void bml_mcmc__check_add(bml_mcmc__check *c, double log_weight) {
     c->log_weight[(ptrdiff_t)c->draws] = log_weight;
     c->draws++;
-    if (!(log_weight > -DBL_MAX)) return;
+    if (!(log_weight > -DBL_MAX)) {
+        return;
+    }
     if (log_weight > c->top) {
         double shrink = exp(c->top - log_weight);
         c->sum *= shrink;
@@ -6365,7 +6851,9 @@ static int bml_mcmc__nested_check_run(bml_mcmc__check *c, bml_mcmc_nested *s, do
         for (ptrdiff_t i = 0; i < BML_MCMC__CHECK_BATCH && !status; i++)
             bml_mcmc__check_add(c, log_ratio[i] + s->trial_log_l[i]);
         int enough = c->draws >= BML_MCMC__CHECK_LEAST && bml_mcmc__check_ess(c) >= BML_MCMC__CHECK_ESS;
-        if (enough && bml_mcmc__check_error(c) <= wanted) break;
+        if (enough && bml_mcmc__check_error(c) <= wanted) {
+            break;
+        }
     }
     return status;
 }
@@ -6377,10 +6865,14 @@ static int bml_mcmc__nested_check_evidence(bml_mcmc_verdict *v, bml_mcmc_nested 
     memset(&c, 0, sizeof c);
     c.fit.d = s->d;
     c.fit.n = (ptrdiff_t)bml_mcmc__clamp(r->ess, 1, BML_MCMC__CHECK_FIT);
-    if (c.fit.n < 4 * (s->d + 1)) return BML_MCMC_OK; /* said below: no check */
+    if (c.fit.n < 4 * (s->d + 1)) {
+        return BML_MCMC_OK; /* said below: no check */
+    }
     double most = bml_mcmc__clamp(0.1 * (double)r->evaluations, 2 * BML_MCMC__CHECK_LEAST, BML_MCMC__CHECK_MOST);
     double *block = bml_mcmc__doubles(bml_mcmc__check_layout(&c, NULL, most), 1);
-    if (!block) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    if (!block) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    }
     bml_mcmc__check_layout(&c, block, most);
     int status = BML_MCMC_OK;
     if (bml_mcmc__nested_check_fit(&c, s)) {
@@ -6422,18 +6914,20 @@ static void bml_mcmc__nested_judge_evidence(bml_mcmc_verdict *v, const bml_mcmc_
                  fabs(difference) / error);
         bml_mcmc__mend_commas(reason->text);
     }
-    if (!checked && !more && !(v->check_ess >= BML_MCMC__CHECK_ESS))
+    if (!checked && !more && !(v->check_ess >= BML_MCMC__CHECK_ESS)) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_UNCHECKED, 0,
                              "fresh draws could not check ln Z: their effective number is",
                              v->check_ess == v->check_ess ? v->check_ess : 0, BML_MCMC__CHECK_ESS);
-    else if (!checked && !more)
+    } else if (!checked && !more) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_UNCHECKED, 0,
                              "fresh draws could not check ln Z: the Pareto shape of their largest weights is",
                              v->check_pareto, BML_MCMC__CHECK_PARETO);
-    if (remembers)
+    }
+    if (remembers) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_CORRELATION, !checked,
                              "new points remember where their slices began: their correlation is", r->sweep_correlation,
                              BML_MCMC__MEMORY);
+    }
 }
 
 /* The posterior at the walls of the cube; wrapped coordinates have none. */
@@ -6442,7 +6936,9 @@ static void bml_mcmc__nested_edges(bml_mcmc_verdict *v, const bml_mcmc_nested *s
     const bml_mcmc_prior *prior = s->config.prior;
     for (ptrdiff_t k = 0; k < s->d; k++) {
         double mass[2] = {0, 0};
-        if (s->wrapped[k]) continue;
+        if (s->wrapped[k]) {
+            continue;
+        }
         for (ptrdiff_t i = 0; i < a.n; i++) {
             double place = bml_mcmc__nested_point(s, s->order[i].index)[k];
             if (prior) {
@@ -6467,23 +6963,29 @@ static void bml_mcmc__nested_edges(bml_mcmc_verdict *v, const bml_mcmc_nested *s
 
 BML_MCMC_DEF int bml_mcmc_nested_verdict(bml_mcmc_verdict *v, bml_mcmc_nested *s) {
     bml_mcmc_nested_result r;
-    if (!v || !s) return BML_MCMC_BAD_ARGUMENT;
+    if (!v || !s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     bml_mcmc__verdict_begin(v);
     int status = bml_mcmc_nested_get_result(s, &r);
     int check = !s->other && s->config.check_evidence != BML_MCMC_UNCHECKED;
     if (!status && check) {
         status = bml_mcmc__nested_check_evidence(v, s, &r);
     }
-    if (status) return v->status = status;
+    if (status) {
+        return v->status = status;
+    }
     v->ess_bulk = v->ess_tail = r.ess;
-    if (!r.converged)
+    if (!r.converged) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_UNFINISHED, 1,
                              "the run has not reached its error, its ESS or its end: the share of the live points is",
                              r.remaining, s->config.remaining);
-    if (!r.rank_ok)
+    }
+    if (!r.rank_ok) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_RANK, 1,
                              "new points did not fall evenly among the live ones: the insertion-rank p-value is",
                              r.rank_p, 0.001);
+    }
     if (!(r.ess >= 100)) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
     }
@@ -6527,7 +7029,9 @@ BML_MCMC_DEF size_t bml_mcmc_nested_save_size(const bml_mcmc_nested *s) {
 BML_MCMC_DEF int bml_mcmc_nested_save(bml_mcmc_nested *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     ptrdiff_t n = bml_mcmc__nested_n_points(s);
     ptrdiff_t words = n ? bml_mcmc__nested_words(s, n) : 0;
     bml_mcmc__nested_fingerprint(fixed, s);
@@ -6578,19 +7082,25 @@ static int bml_mcmc__nested_check_saved(bml_mcmc_nested *s, const unsigned char 
     ptrdiff_t d = s->d;
     ptrdiff_t m = n < 50 ? n : 50;
     double *p = bml_mcmc__doubles(s->row + m, 1);
-    if (!p) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)n);
+    if (!p) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld points", (long long)n);
+    }
     double *saved = p + s->row;
     int status = bml_mcmc__nested_trials(s, m);
     bml_mcmc__get(&now, &at, bml_mcmc__now_words);
     bml_mcmc__get(p, &at, d + 1);
-    if (!status && !(bml_mcmc__state_sane(&now, n) && bml_mcmc__all_finite(p, d + 1)))
+    if (!status && !(bml_mcmc__state_sane(&now, n) && bml_mcmc__all_finite(p, d + 1))) {
         status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "its counts are impossible");
+    }
     ptrdiff_t taken = 0;
     for (ptrdiff_t i = 0; i < n && !status; i++) {
         bml_mcmc__get(p, &at, s->row);
-        if (!bml_mcmc__point_sane(p, d))
+        if (!bml_mcmc__point_sane(p, d)) {
             status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "point %lld is impossible", (long long)i);
-        if (status || taken == m || i != taken * (n - 1) / (m > 1 ? m - 1 : 1)) continue;
+        }
+        if (status || taken == m || i != taken * (n - 1) / (m > 1 ? m - 1 : 1)) {
+            continue;
+        }
         bml_mcmc__copy(s->trial_cube + taken * d, p, d);
         saved[taken++] = p[2 * d + BML_MCMC__LOG_L];
     }
@@ -6602,10 +7112,11 @@ static int bml_mcmc__nested_check_saved(bml_mcmc_nested *s, const unsigned char 
     s->now = before;
     s->forgive = forgive;
     for (ptrdiff_t i = 0; i < taken && !status; i++)
-        if (!bml_mcmc__same_value(saved[i], s->trial_log_l[i]))
+        if (!bml_mcmc__same_value(saved[i], s->trial_log_l[i])) {
             status =
                 bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "log-likelihood %.10g saved, %.10g now: another problem",
                                saved[i], s->trial_log_l[i]);
+        }
     BML_MCMC_FREE(p);
     return status;
 }
@@ -6615,7 +7126,9 @@ BML_MCMC_DEF int bml_mcmc_nested_load(bml_mcmc_nested *s, const void *buffer, si
     uint64_t fixed[BML_MCMC__FIXED];
     const unsigned char *at;
     ptrdiff_t n = 0;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     bml_mcmc__expected want = {BML_MCMC__KIND_NESTED, fixed, names, 7, bml_mcmc__nested_words(s, 0), s->row};
     bml_mcmc__nested_fingerprint(fixed, s);
     int status = bml_mcmc__check_head(s->message, buffer, size, &want, &at, &n);
@@ -6827,7 +7340,9 @@ static double bml_mcmc__imp_log_mixture(const bml_mcmc__imp_density *q, const do
         }
     for (int k = 0; k < K; k++)
         sum += row[k] * product[k];
-    if (sum > DBL_MIN) return q->number[BML_MCMC__IMP_TOP] + log(sum);
+    if (sum > DBL_MIN) {
+        return q->number[BML_MCMC__IMP_TOP] + log(sum);
+    }
     bml_mcmc__half h = bml_mcmc__imp_half(q, scratch);
     return bml_mcmc__mixture_log_q(z, &h);
 }
@@ -6941,7 +7456,9 @@ static void bml_mcmc__imp_find_tails(bml_mcmc__imp_density *q, const double *x, 
         double best = bml_mcmc__imp_normality(work, m, q->centre[k], 0) + BML_MCMC__IMP_TAILED;
         for (int halvings = 0; halvings < BML_MCMC__IMP_HALVINGS && width > 0; halvings++, width *= 0.5) {
             const double now = bml_mcmc__imp_normality(work, m, q->centre[k], width);
-            if (!(now > best)) continue;
+            if (!(now > best)) {
+                continue;
+            }
             best = now;
             q->width[k] = width;
         }
@@ -6954,7 +7471,9 @@ static double bml_mcmc__imp_draw_tails(double *y, const bml_mcmc__imp_density *q
     double log_slope = 0;
     bml_mcmc__copy(y, x, q->d);
     for (ptrdiff_t k = 0; k < q->d && q->number[BML_MCMC__IMP_TAILS] > 0; k++) {
-        if (!(q->width[k] > 0)) continue;
+        if (!(q->width[k] > 0)) {
+            continue;
+        }
         const double u = (x[k] - q->centre[k]) / q->width[k];
         y[k] = q->width[k] * asinh(u);
         log_slope -= 0.5 * log1p(u * u);
@@ -6972,7 +7491,9 @@ static void bml_mcmc__imp_let_tails(double *y, const bml_mcmc__imp_density *q) {
 
 static int bml_mcmc__imp_inside(const double *x, ptrdiff_t d) {
     for (ptrdiff_t i = 0; i < d; i++)
-        if (!(x[i] > 0 && x[i] < 1)) return 0;
+        if (!(x[i] > 0 && x[i] < 1)) {
+            return 0;
+        }
     return 1;
 }
 
@@ -6993,7 +7514,9 @@ static double bml_mcmc__imp_log_share(const bml_mcmc__imp_density *q) {
 /* Targets below the knee are drawn in; *slope: of that. */
 static double bml_mcmc__imp_draw_in(double t, double *slope) {
     *slope = 1;
-    if (t > -BML_MCMC__IMP_KNEE) return t;
+    if (t > -BML_MCMC__IMP_KNEE) {
+        return t;
+    }
     *slope = -BML_MCMC__IMP_KNEE / t;
     return -BML_MCMC__IMP_KNEE + BML_MCMC__IMP_KNEE * log(*slope);
 }
@@ -7088,7 +7611,9 @@ static void bml_mcmc__imp_train(float *weights, bml_mcmc__imp_lesson *l, bml_mcm
         for (ptrdiff_t i = 0; i < l->n; i++) {
             ptrdiff_t at = l->order[i];
             bml_mcmc__imp_backward(l->gradient, weights, l->psi + at * l->m, l->m, l->target[at]);
-            if ((i + 1) % BML_MCMC__IMP_MINIBATCH && i + 1 < l->n) continue;
+            if ((i + 1) % BML_MCMC__IMP_MINIBATCH && i + 1 < l->n) {
+                continue;
+            }
             step++;
             bml_mcmc__imp_adam_step(weights, l, 0.005 * (1 - step / (steps + 1)), step);
         }
@@ -7124,7 +7649,9 @@ static int bml_mcmc__imp_whiten(bml_mcmc__imp_density *q, const double *z, ptrdi
     bml_mcmc__moments(q->offset, L, phi, n, m);
     for (ptrdiff_t i = 0; i < m; i++)
         L[i * m + i] += 1e-6 * (1 + L[i * m + i]);
-    if (!bml_mcmc__cholesky(L, m, 1e-13)) return 0;
+    if (!bml_mcmc__cholesky(L, m, 1e-13)) {
+        return 0;
+    }
     bml_mcmc__invert_lower(T, L, m);
     for (ptrdiff_t k = 0; k < m; k++)
         for (ptrdiff_t i = 0; i < m; i++)
@@ -7248,22 +7775,30 @@ static bml_mcmc__imp_density bml_mcmc__imp_density_of(const bml_mcmc_importance 
 /* Room for n points, and for n fresh ones. */
 static int bml_mcmc__imp_reserve(bml_mcmc_importance *s, ptrdiff_t n, ptrdiff_t n_fresh) {
     if (n > s->capacity) {
-        if (!bml_mcmc__grow(&s->point, n + n / 2, s->d + BML_MCMC__IMP_EXTRA)) return bml_mcmc__imp_no_memory(s);
+        if (!bml_mcmc__grow(&s->point, n + n / 2, s->d + BML_MCMC__IMP_EXTRA)) {
+            return bml_mcmc__imp_no_memory(s);
+        }
         s->capacity = n + n / 2;
     }
     if (n_fresh > s->fresh_capacity) {
-        if (!bml_mcmc__grow(&s->fresh, n_fresh + n_fresh / 2, s->d + 2)) return bml_mcmc__imp_no_memory(s);
+        if (!bml_mcmc__grow(&s->fresh, n_fresh + n_fresh / 2, s->d + 2)) {
+            return bml_mcmc__imp_no_memory(s);
+        }
         s->fresh_capacity = n_fresh + n_fresh / 2;
     }
     return BML_MCMC_OK;
 }
 
 static int bml_mcmc__imp_trials(bml_mcmc_importance *s, ptrdiff_t n) {
-    if (n <= s->trials) return BML_MCMC_OK;
+    if (n <= s->trials) {
+        return BML_MCMC_OK;
+    }
     BML_MCMC_FREE(s->trial);
     s->trials = 0;
     s->trial = bml_mcmc__doubles(n, 2 * s->d + 1);
-    if (!s->trial) return bml_mcmc__imp_no_memory(s);
+    if (!s->trial) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     s->trials = n;
     s->trial_theta = s->trial + n * s->d;
     s->trial_log_l = s->trial_theta + n * s->d;
@@ -7277,15 +7812,20 @@ static int bml_mcmc__imp_transform(bml_mcmc_importance *s, double *theta, const 
     bml_mcmc__fill(theta, BML_MCMC__NAN, n * d); /* what a callback leaves out is found */
     for (ptrdiff_t i = 0; c->prior && i < n; i++) {
         int status = bml_mcmc_prior_transform(c->prior, theta + i * d, cube + i * d);
-        if (!status) continue;
+        if (!status) {
+            continue;
+        }
         bml_mcmc__fail(s->message, status, "the prior, at cube point");
         bml_mcmc__append_point(s->message, cube + i * d, d);
         return status;
     }
-    if (!c->prior && c->transform(theta, cube, (int)n, (int)d, c->user))
+    if (!c->prior && c->transform(theta, cube, (int)n, (int)d, c->user)) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "transform says that it failed");
+    }
     for (ptrdiff_t i = 0; i < n * d; i++) {
-        if (bml_mcmc__is_finite(theta[i])) continue;
+        if (bml_mcmc__is_finite(theta[i])) {
+            continue;
+        }
         bml_mcmc__fail(s->message, BML_MCMC_BAD_TRANSFORM, "parameter %d is not finite at cube point", (int)(i % d));
         bml_mcmc__append_point(s->message, cube + i / d * d, d);
         return BML_MCMC_BAD_TRANSFORM;
@@ -7318,7 +7858,9 @@ static int bml_mcmc__imp_likelihood(bml_mcmc_importance *s, ptrdiff_t from, ptrd
 static int bml_mcmc__imp_report(bml_mcmc_importance *s) {
     const bml_mcmc__imp_state *now = &s->now;
     bml_mcmc_importance_progress *p = &s->progress;
-    if (!s->config.progress) return BML_MCMC_OK;
+    if (!s->config.progress) {
+        return BML_MCMC_OK;
+    }
     p->stage = 2;
     if (now->phase == BML_MCMC__IMP_EXPLORE) {
         p->stage = now->power >= 1;
@@ -7328,7 +7870,9 @@ static int bml_mcmc__imp_report(bml_mcmc_importance *s) {
     p->log_z = now->log_z;
     p->log_z_error = now->n_fresh ? now->error : BML_MCMC__NAN;
     p->ess = now->n_fresh ? now->ess : BML_MCMC__NAN;
-    if (!s->config.progress(p, s->config.progress_user)) return BML_MCMC_OK;
+    if (!s->config.progress(p, s->config.progress_user)) {
+        return BML_MCMC_OK;
+    }
     return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu evaluations", (unsigned long long)p->evaluations);
 }
 
@@ -7352,7 +7896,9 @@ static int bml_mcmc__imp_try(bml_mcmc_importance *s, ptrdiff_t n) {
 /* value[n]: the guide at n <= BLOCK places of the cube. Where it is NaN it knows nothing. */
 static int bml_mcmc__imp_guide(bml_mcmc_importance *s, double *value, const double *cube, ptrdiff_t n) {
     int status = n ? bml_mcmc__imp_transform(s, s->tried_theta, cube, n) : BML_MCMC_OK;
-    if (status || !n) return status;
+    if (status || !n) {
+        return status;
+    }
     bml_mcmc__fill(value, BML_MCMC__NAN, n);
     s->config.guide(value, s->tried_theta, (int)n, (int)s->d, s->config.user);
     for (ptrdiff_t i = 0; i < n; i++)
@@ -7430,13 +7976,16 @@ static int bml_mcmc__imp_draws(bml_mcmc_importance *s, double *x, bml_mcmc__imp_
         ptrdiff_t count = bml_mcmc__imp_tries(s, q, rng);
         int status = bml_mcmc__imp_look(s, q, s->tried, count);
         if (status) return status;
-        if (!count || ++since > 1000000)
+        if (!count || ++since > 1000000) {
             return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "a density that gives no draws in the cube");
+        }
         for (ptrdiff_t i = 0; i < count; i++) {
             double a = bml_mcmc__imp_acceptance(q, s->ratio[i]);
             number[BML_MCMC__IMP_SUM] += a;
             number[BML_MCMC__IMP_SQUARE] += a * a;
-            if (drawn == n || !(bml_mcmc_rng_uniform(rng) < a)) continue;
+            if (drawn == n || !(bml_mcmc_rng_uniform(rng) < a)) {
+                continue;
+            }
             bml_mcmc__copy(x + drawn++ * d, s->tried + i * d, d);
             since = 0;
         }
@@ -7490,7 +8039,9 @@ static void bml_mcmc__imp_weights_make(bml_mcmc__imp_weights *w, const bml_mcmc_
     }
     for (ptrdiff_t i = 0; i < n; i++) {
         const double *extra = bml_mcmc__imp_extra(s, i);
-        if (extra[BML_MCMC__IMP_SLOT] < 0) continue;
+        if (extra[BML_MCMC__IMP_SLOT] < 0) {
+            continue;
+        }
         w->index[w->n] = (double)i;
         w->log_l[w->n] = extra[BML_MCMC__IMP_LOG_L];
         w->log_balance[w->n] = bml_mcmc__imp_balance(extra, log_count);
@@ -7510,7 +8061,9 @@ static double bml_mcmc__imp_weigh(bml_mcmc__imp_weights *w, double power, double
         top = weight[i] > top ? weight[i] : top;
     }
     *log_z = top;
-    if (!(top > -DBL_MAX)) return 0;
+    if (!(top > -DBL_MAX)) {
+        return 0;
+    }
     for (ptrdiff_t i = 0; i < w->n; i++) {
         weight[i] = exp(weight[i] - top);
         sum += weight[i];
@@ -7527,14 +8080,19 @@ static double bml_mcmc__imp_choose_power(bml_mcmc__imp_weights *w, double now, d
     double log_z;
     double lo = now;
     double hi = 1;
-    if (bml_mcmc__imp_weigh(w, 1, &log_z) >= wanted) return 1;
+    if (bml_mcmc__imp_weigh(w, 1, &log_z) >= wanted) {
+        return 1;
+    }
     for (int i = 0; i < 40; i++) {
         double middle = lo > 0 ? 0.5 * (lo + hi) : 0.5 * hi;
-        if (lo == 0 && hi < 1e-300) break;
-        if (bml_mcmc__imp_weigh(w, middle, &log_z) >= wanted)
+        if (lo == 0 && hi < 1e-300) {
+            break;
+        }
+        if (bml_mcmc__imp_weigh(w, middle, &log_z) >= wanted) {
             lo = middle;
-        else
+        } else {
             hi = middle;
+        }
     }
     return lo > 0 ? lo : hi;
 }
@@ -7567,7 +8125,9 @@ static void bml_mcmc__imp_spread_weights(bml_mcmc__imp_weights *w, double wanted
             sum += weight[i];
             square += weight[i] * weight[i];
         }
-        if (sum * sum >= wanted * square) return;
+        if (sum * sum >= wanted * square) {
+            return;
+        }
         sum = 0;
         for (ptrdiff_t i = 0; i < w->n; i++) {
             weight[i] = sqrt(weight[i]);
@@ -7649,7 +8209,9 @@ static int bml_mcmc__imp_tune(bml_mcmc_importance *s, bml_mcmc__imp_density *q, 
     double *r = bml_mcmc__doubles(n + PILOT, 1);
     double sum = 0;
     int status = BML_MCMC_OK;
-    if (!r) return bml_mcmc__imp_no_memory(s);
+    if (!r) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     double *pilot = r + n;
     for (ptrdiff_t from = 0; from < n && !status; from += BML_MCMC__IMP_BLOCK) {
         ptrdiff_t count = bml_mcmc__clamp_int(n - from, 0, BML_MCMC__IMP_BLOCK);
@@ -7671,15 +8233,18 @@ static int bml_mcmc__imp_tune(bml_mcmc_importance *s, bml_mcmc__imp_density *q, 
         sum = 0;
         for (ptrdiff_t i = 0; i < PILOT; i++)
             sum += pilot[i] < level ? exp(pilot[i] - level) : 1;
-        if (sum >= BML_MCMC__IMP_LEAST_KEPT * (double)PILOT) break;
+        if (sum >= BML_MCMC__IMP_LEAST_KEPT * (double)PILOT) {
+            break;
+        }
     }
     number[BML_MCMC__IMP_LEVEL] = level;
     number[BML_MCMC__IMP_LEAST] = bml_mcmc__clamp(BML_MCMC__IMP_FLOOR * sum / (double)PILOT, 1e-6, 1);
     BML_MCMC_FREE(r);
     int rugged = number[BML_MCMC__IMP_BY_GUIDE] > 0 && sum < 0.5 * BML_MCMC__IMP_LEAST_KEPT * (double)PILOT;
-    if (!status && rugged)
+    if (!status && rugged) {
         return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED,
                               "next to no draws of a mixture are as the guide says");
+    }
     return status;
 }
 
@@ -7691,7 +8256,9 @@ static int bml_mcmc__imp_fit_mixture(bml_mcmc_importance *s, bml_mcmc__imp_densi
     double *work = bml_mcmc__doubles(room, 1);
     double d = (double)s->d;
     double nu = BML_MCMC__DOF;
-    if (!work) return bml_mcmc__imp_no_memory(s);
+    if (!work) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     double *y = work + room - n * s->d;
     bml_mcmc__imp_find_tails(q, x, n, work);
     for (ptrdiff_t i = 0; i < n; i++)
@@ -7707,7 +8274,9 @@ static int bml_mcmc__imp_fit_mixture(bml_mcmc_importance *s, bml_mcmc__imp_densi
         fitted = bml_mcmc__imp_whiten(q, h.z, n, h.responsibility + n * BML_MCMC__MAX_COMPONENTS);
     }
     BML_MCMC_FREE(work);
-    if (!fitted) return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "the points span less than the space");
+    if (!fitted) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "the points span less than the space");
+    }
     double log_norm = bml_mcmc__log_gamma(0.5 * (nu + d)) - bml_mcmc__log_gamma(0.5 * nu);
     log_norm -= 0.5 * d * log(nu * 3.141592653589793) + d * log(BML_MCMC__IMP_WIDER) + h.log_det;
     q->number[BML_MCMC__IMP_NORM] = log_norm;
@@ -7726,7 +8295,9 @@ static int bml_mcmc__imp_fit(bml_mcmc_importance *s, const bml_mcmc__imp_weights
     ptrdiff_t chains = s->now.chains ? (ptrdiff_t)BML_MCMC__IMP_CHAINS : 0;
     double *x = bml_mcmc__doubles(n + chains, d);
     double mean = 0;
-    if (!x) return bml_mcmc__imp_no_memory(s);
+    if (!x) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     bml_mcmc__clear(q.number, q.size);
     for (ptrdiff_t i = 0; i < w->n; i++)
         mean += w->weight[i] > 0 ? w->weight[i] * w->log_l[i] : 0;
@@ -7760,7 +8331,9 @@ static double bml_mcmc__imp_batch_efficiency(const bml_mcmc_importance *s, ptrdi
     for (int pass = 0; pass < 2; pass++)
         for (ptrdiff_t i = from; i < n; i++) {
             const double *extra = bml_mcmc__imp_extra(s, i);
-            if (!(extra[BML_MCMC__IMP_LOG_L] > -DBL_MAX)) continue;
+            if (!(extra[BML_MCMC__IMP_LOG_L] > -DBL_MAX)) {
+                continue;
+            }
             double w = s->now.power * extra[BML_MCMC__IMP_LOG_L] - extra[BML_MCMC__IMP_LOG_Q + slot];
             if (pass == 0) {
                 top = w > top ? w : top;
@@ -7778,7 +8351,9 @@ static void bml_mcmc__imp_forget(bml_mcmc_importance *s) {
     ptrdiff_t n = 0;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_points; i++) {
         double *row = bml_mcmc__imp_point(s, i);
-        if (row[s->d + BML_MCMC__IMP_BORN] + (double)BML_MCMC__IMP_WINDOW <= (double)s->now.stage) continue;
+        if (row[s->d + BML_MCMC__IMP_BORN] + (double)BML_MCMC__IMP_WINDOW <= (double)s->now.stage) {
+            continue;
+        }
         memmove(bml_mcmc__imp_point(s, n++), row, sizeof *row * (size_t)(s->d + BML_MCMC__IMP_EXTRA));
     }
     s->now.n_points = (uint64_t)n;
@@ -7790,7 +8365,9 @@ static int bml_mcmc__imp_log_q(bml_mcmc_importance *s, ptrdiff_t slot, ptrdiff_t
     bml_mcmc__imp_density q = bml_mcmc__imp_density_of(s, (uint64_t)slot);
     ptrdiff_t n = (ptrdiff_t)s->now.n_points - from;
     double *log_q = bml_mcmc__doubles(n, 1);
-    if (!log_q) return bml_mcmc__imp_no_memory(s);
+    if (!log_q) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     ptrdiff_t stride = s->d + BML_MCMC__IMP_EXTRA;
     double log_share = q.number[BML_MCMC__IMP_COMPONENTS] > 0 ? bml_mcmc__imp_log_share(&q) : 0;
     int status = bml_mcmc__imp_log_kept(s, log_q, &q, bml_mcmc__imp_point(s, from), stride, n);
@@ -7842,7 +8419,9 @@ static int bml_mcmc__imp_weighed_draws(bml_mcmc_importance *s, double **log_kept
     }
     if (status) return status;
     *log_kept = bml_mcmc__doubles(n, 1);
-    if (!*log_kept) return bml_mcmc__imp_no_memory(s);
+    if (!*log_kept) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     status = bml_mcmc__imp_log_kept(s, *log_kept, q, s->trial, s->d, n);
     if (status) {
         BML_MCMC_FREE(*log_kept);
@@ -7897,7 +8476,9 @@ static ptrdiff_t bml_mcmc__imp_propose(double *trial, int *which, const double *
         double *y = trial + trials * d;
         for (ptrdiff_t k = 0; k < d; k++)
             y[k] = at[i * row + k] + step * (other[one * row + k] - other[two * row + k]);
-        if (!bml_mcmc__imp_inside(y, d)) continue;
+        if (!bml_mcmc__imp_inside(y, d)) {
+            continue;
+        }
         which[trials++] = (int)i;
     }
     return trials;
@@ -7928,7 +8509,9 @@ static int bml_mcmc__imp_run_chains(bml_mcmc_importance *s, const bml_mcmc__imp_
         for (ptrdiff_t i = 0; i < n; i++) {
             double *at = half + which[i] * row;
             bml_mcmc__imp_keep(s, i, -1);
-            if (!(log(bml_mcmc_rng_uniform(&rng)) < s->trial_log_l[i] - at[d])) continue;
+            if (!(log(bml_mcmc_rng_uniform(&rng)) < s->trial_log_l[i] - at[d])) {
+                continue;
+            }
             bml_mcmc__copy(at, s->trial + i * d, d);
             at[d] = s->trial_log_l[i];
         }
@@ -7956,7 +8539,9 @@ static int bml_mcmc__imp_walk(bml_mcmc_importance *s, double *at, const double *
     for (ptrdiff_t i = 0; i < trials && !status; i++) {
         double *walker = at + which[i] * row;
         double log_u = log(bml_mcmc_rng_uniform(rng)) / power;
-        if (!(value[i] > -DBL_MAX) || !(walker[d] + log_u < value[i])) continue;
+        if (!(value[i] > -DBL_MAX) || !(walker[d] + log_u < value[i])) {
+            continue;
+        }
         bml_mcmc__copy(walker, work + i * d, d);
         walker[d] = value[i];
     }
@@ -7984,7 +8569,9 @@ static int bml_mcmc__imp_record(double *x, bml_mcmc_importance *s, const bml_mcm
     ptrdiff_t d = s->d;
     ptrdiff_t row = d + 1;
     double *walker = bml_mcmc__doubles(N, 2 * row);
-    if (!walker) return bml_mcmc__imp_no_memory(s);
+    if (!walker) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     double *second = walker + HALF * row;
     double *work = walker + N * row;
     bml_mcmc__imp_resample(walker, row, HALF, s, w);
@@ -7995,7 +8582,9 @@ static int bml_mcmc__imp_record(double *x, bml_mcmc_importance *s, const bml_mcm
         if (!status) {
             status = bml_mcmc__imp_walk(s, second, walker, HALF, power, work, rng);
         }
-        if (step <= BML_MCMC__IMP_WALK || step % EVERY) continue; /* the first half is burn-in */
+        if (step <= BML_MCMC__IMP_WALK || step % EVERY) {
+            continue; /* the first half is burn-in */
+        }
         for (ptrdiff_t i = 0; i < N; i++, x += d)
             bml_mcmc__copy(x, walker + i * row, d);
     }
@@ -8010,7 +8599,9 @@ static int bml_mcmc__imp_witness(bml_mcmc_importance *s, const bml_mcmc__imp_wei
     ptrdiff_t d = s->d;
     ptrdiff_t row = d + 1;
     double *end = bml_mcmc__doubles(HALF, 2 * row + 1);
-    if (!end) return bml_mcmc__imp_no_memory(s);
+    if (!end) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     double *work = end + HALF * row;
     double *begin = work + HALF * row; /* [HALF] the guide there */
     int status = bml_mcmc__imp_trials(s, HALF);
@@ -8032,7 +8623,9 @@ static int bml_mcmc__imp_witness(bml_mcmc_importance *s, const bml_mcmc__imp_wei
         for (ptrdiff_t i = 0; i < HALF && !status; i++) {
             double *at = half + i * row;
             double log_ratio = s->trial_log_l[i] - at[d] - end[i * row + d] + begin[i];
-            if (!(log(bml_mcmc_rng_uniform(rng)) < log_ratio)) continue;
+            if (!(log(bml_mcmc_rng_uniform(rng)) < log_ratio)) {
+                continue;
+            }
             bml_mcmc__copy(at, end + i * row, d);
             at[d] = s->trial_log_l[i];
         }
@@ -8045,10 +8638,16 @@ static int bml_mcmc__imp_witness(bml_mcmc_importance *s, const bml_mcmc__imp_wei
 static int bml_mcmc__imp_learn_guide(bml_mcmc_importance *s, const bml_mcmc__imp_weights *w) {
     enum { N = BML_MCMC__IMP_BLOCK };
     int unready = s->config.learn ? s->config.learn(s->config.user) : 0;
-    if (unready < 0) return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "by learn");
-    if (s->now.guided) return BML_MCMC_OK;
+    if (unready < 0) {
+        return bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "by learn");
+    }
+    if (s->now.guided) {
+        return BML_MCMC_OK;
+    }
     s->now.alone = 1;
-    if (unready) return BML_MCMC_OK;
+    if (unready) {
+        return BML_MCMC_OK;
+    }
     bml_mcmc__imp_resample(s->tried, s->d, N, s, w);
     int status = bml_mcmc__imp_guide(s, s->ratio, s->tried, N);
     ptrdiff_t known = 0;
@@ -8066,7 +8665,9 @@ static int bml_mcmc__imp_guided_stage(bml_mcmc_importance *s, const bml_mcmc__im
     bml_mcmc__imp_density q = bml_mcmc__imp_density_of(s, now->stage);
     ptrdiff_t n = BML_MCMC__IMP_RECORD;
     double *x = bml_mcmc__doubles(2 * n, s->d);
-    if (!x) return bml_mcmc__imp_no_memory(s);
+    if (!x) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     bml_mcmc__clear(q.number, q.size);
     int status = bml_mcmc__imp_record(x, s, w, 1, &rng);
     if (!status) {
@@ -8114,7 +8715,9 @@ static int bml_mcmc__imp_weighted_stage(bml_mcmc_importance *s, bml_mcmc__imp_we
             status = bml_mcmc__imp_guided_stage(s, w);
             now->alone = status == BML_MCMC_NOT_CONVERGED && !now->guided; /* no density fits its walks */
         }
-        if (!now->alone) return status;
+        if (!now->alone) {
+            return status;
+        }
         status = BML_MCMC_OK;
         s->message[0] = 0;
     }
@@ -8139,18 +8742,22 @@ static int bml_mcmc__imp_explore(bml_mcmc_importance *s) {
     bml_mcmc__imp_weights w;
     ptrdiff_t n = (ptrdiff_t)now->n_points;
     if (!n || (now->power == 0 && bml_mcmc__imp_supported(s) < 4 * (s->d + 1))) {
-        if (now->round >= BML_MCMC__IMP_PRIORS)
+        if (now->round >= BML_MCMC__IMP_PRIORS) {
             return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinite at all but %lld of %llu points",
                                   (long long)bml_mcmc__imp_supported(s), (unsigned long long)now->evaluations);
+        }
         now->stage = 0; /* again */
         return bml_mcmc__imp_stage_draws(s, s->config.points);
     }
-    if (now->stage >= BML_MCMC__IMP_STAGES)
+    if (now->stage >= BML_MCMC__IMP_STAGES) {
         return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED,
                               "%d stages have come to the power %.3g of the likelihood: no density fits it",
                               (int)BML_MCMC__IMP_STAGES, now->power);
+    }
     double *block = bml_mcmc__doubles(n, 4);
-    if (!block) return bml_mcmc__imp_no_memory(s);
+    if (!block) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     bml_mcmc__imp_weights_make(&w, s, block);
     int status = bml_mcmc__imp_weighted_stage(s, &w);
     BML_MCMC_FREE(block);
@@ -8181,7 +8788,9 @@ static double bml_mcmc__imp_evidence(const bml_mcmc_importance *s, double *error
     *ess = 0;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_fresh; i++)
         top = fmax(top, bml_mcmc__imp_fresh_weight(s, i));
-    if (!(top > -DBL_MAX)) return top;
+    if (!(top > -DBL_MAX)) {
+        return top;
+    }
     for (ptrdiff_t i = 0; i < (ptrdiff_t)s->now.n_fresh; i++) {
         double w = exp(bml_mcmc__imp_fresh_weight(s, i) - top);
         sum += w;
@@ -8208,8 +8817,12 @@ static ptrdiff_t bml_mcmc__imp_round_draws(const bml_mcmc_importance *s) {
    the last n of them. */
 static int bml_mcmc__imp_poor(const bml_mcmc_importance *s, int guided) {
     double least = guided ? 0.5 * BML_MCMC__IMP_GOOD : BML_MCMC__IMP_POOR;
-    if (s->now.ess >= least * (double)s->now.n_fresh) return 0;
-    if (s->now.stage >= BML_MCMC__IMP_STAGES) return 0;
+    if (s->now.ess >= least * (double)s->now.n_fresh) {
+        return 0;
+    }
+    if (s->now.stage >= BML_MCMC__IMP_STAGES) {
+        return 0;
+    }
     return guided ? s->now.guided < BML_MCMC__IMP_GUIDED : s->now.refined < BML_MCMC__IMP_REFINE_MOST;
 }
 
@@ -8281,20 +8894,25 @@ static int bml_mcmc__imp_check(bml_mcmc_importance_config *c, char *why) {
         {"min_ess", offsetof(bml_mcmc_importance_config, min_ess), BML_MCMC__REAL, 1, 1e8, 10000},
         {"error", offsetof(bml_mcmc_importance_config, error), BML_MCMC__REAL, 1e-4, 1e9, 0.05},
     };
-    if (!c->log_likelihood) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
+    if (!c->log_likelihood) {
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
+    }
     int status = bml_mcmc__apply_rules(c, rules, (int)(sizeof rules / sizeof *rules), why);
     if (status) return status;
-    if (!c->prior == !c->transform)
+    if (!c->prior == !c->transform) {
         return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "prior, transform: one of them must be given, and not both");
-    if (c->prior && c->prior->n_dim != c->n_dim)
+    }
+    if (c->prior && c->prior->n_dim != c->n_dim) {
         return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: the prior has %d dimensions", c->n_dim,
                               (int)c->prior->n_dim);
+    }
     if (!c->points) {
         c->points = c->n_dim > 10 ? 100 * c->n_dim : 1000;
     }
-    if (c->points < 20 * c->n_dim || c->points > 1000000)
+    if (c->points < 20 * c->n_dim || c->points > 1000000) {
         return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "points = %d: must be in [%d, 1000000]", c->points,
                               20 * c->n_dim);
+    }
     return BML_MCMC_OK;
 }
 
@@ -8306,16 +8924,24 @@ static ptrdiff_t bml_mcmc__imp_saved_doubles(const bml_mcmc_importance *s) {
 BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml_mcmc_importance_config *config,
                                             char *why) {
     char nowhere[BML_MCMC_MESSAGE];
-    if (!why) why = nowhere;
+    if (!why) {
+        why = nowhere;
+    }
     why[0] = 0;
-    if (!out) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    if (!out) {
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    }
     *out = NULL;
-    if (!config) return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "there is no configuration");
+    if (!config) {
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "there is no configuration");
+    }
     bml_mcmc_importance_config resolved = *config;
     int status = bml_mcmc__imp_check(&resolved, why);
     if (status) return status;
     bml_mcmc_importance *s = (bml_mcmc_importance *)BML_MCMC_MALLOC(sizeof *s);
-    if (!s) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, "");
+    if (!s) {
+        return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, "");
+    }
     memset(s, 0, sizeof *s);
     s->config = resolved;
     s->d = resolved.n_dim;
@@ -8339,7 +8965,9 @@ BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml
 }
 
 BML_MCMC_DEF void bml_mcmc_importance_free(bml_mcmc_importance *s) {
-    if (!s) return;
+    if (!s) {
+        return;
+    }
     BML_MCMC_FREE(s->block);
     BML_MCMC_FREE(s->point);
     BML_MCMC_FREE(s->fresh);
@@ -8358,7 +8986,9 @@ static int bml_mcmc__imp_reached(const bml_mcmc_importance *s) {
 }
 
 BML_MCMC_DEF int bml_mcmc_importance_run(bml_mcmc_importance *s, uint64_t max_calls) {
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     uint64_t start = s->now.evaluations;
     s->message[0] = 0;
     BML_MCMC_FREE(s->other);
@@ -8367,14 +8997,16 @@ BML_MCMC_DEF int bml_mcmc_importance_run(bml_mcmc_importance *s, uint64_t max_ca
         s->now.log_z = bml_mcmc__imp_evidence(s, &s->now.error, &s->now.ess);
     }
     while (!bml_mcmc__imp_reached(s)) {
-        if (max_calls && s->now.evaluations - start >= max_calls)
+        if (max_calls && s->now.evaluations - start >= max_calls) {
             return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "%llu evaluations made, more are wanted",
                                   (unsigned long long)s->now.evaluations);
+        }
         double fresh = (double)s->now.n_fresh;
         int hopeless = fresh >= 2 * s->config.min_ess + 1000 && s->now.ess * BML_MCMC__IMP_DRAWS < fresh;
-        if (hopeless || fresh >= BML_MCMC__IMP_DRAWS * s->config.min_ess + 1000)
+        if (hopeless || fresh >= BML_MCMC__IMP_DRAWS * s->config.min_ess + 1000) {
             return bml_mcmc__fail(s->message, BML_MCMC_NOT_CONVERGED, "%.0f fresh draws have %.0f effective samples",
                                   fresh, s->now.ess);
+        }
         int status = bml_mcmc__imp_round(s);
         if (status) return status;
     }
@@ -8419,8 +9051,9 @@ static int bml_mcmc__imp_result(bml_mcmc_importance *s, bml_mcmc_importance_resu
     double *work = weight + n;
     bml_mcmc__imp_density q = bml_mcmc__imp_density_of(s, s->now.stage);
     r->log_z = bml_mcmc__imp_evidence(s, &r->log_z_error, &r->ess);
-    if (!(r->log_z > -DBL_MAX))
+    if (!(r->log_z > -DBL_MAX)) {
         return bml_mcmc__fail(s->message, BML_MCMC_NO_SUPPORT, "-infinite at all %lld fresh points", (long long)n);
+    }
     double scale = bml_mcmc__imp_log_share(&q) - log((double)n) - r->log_z;
     for (ptrdiff_t i = 0; i < n; i++) {
         const double *row = s->fresh + i * (d + 2);
@@ -8447,10 +9080,14 @@ static int bml_mcmc__imp_result(bml_mcmc_importance *s, bml_mcmc_importance_resu
 }
 
 BML_MCMC_DEF int bml_mcmc_importance_get_result(bml_mcmc_importance *s, bml_mcmc_importance_result *result) {
-    if (!s || !result) return BML_MCMC_BAD_ARGUMENT;
+    if (!s || !result) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     ptrdiff_t n = (ptrdiff_t)s->now.n_fresh;
     memset(result, 0, sizeof *result);
-    if (!n) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no fresh draws yet");
+    if (!n) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no fresh draws yet");
+    }
     BML_MCMC_FREE(s->sorted);
     s->sorted = bml_mcmc__doubles(n, s->d + 3);
     bml_mcmc__key *key = (bml_mcmc__key *)bml_mcmc__doubles(bml_mcmc__room(n, sizeof *key), 1);
@@ -8466,16 +9103,26 @@ BML_MCMC_DEF int bml_mcmc_importance_get_result(bml_mcmc_importance *s, bml_mcmc
 BML_MCMC_DEF int bml_mcmc_importance_reweigh(bml_mcmc_importance *s, bml_mcmc_importance_result *result,
                                              const double *log_likelihood) {
     bml_mcmc_importance_result r;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (!log_likelihood) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
+    if (!log_likelihood) {
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_likelihood is missing");
+    }
     ptrdiff_t n = (ptrdiff_t)s->now.n_fresh;
-    if (!n) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no fresh draws yet");
+    if (!n) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "no fresh draws yet");
+    }
     for (ptrdiff_t i = 0; i < n; i++) {
         int wrong = bml_mcmc__judge(log_likelihood[i]);
-        if (wrong) return bml_mcmc__fail(s->message, wrong, "log_likelihood[%lld]", (long long)i);
+        if (wrong) {
+            return bml_mcmc__fail(s->message, wrong, "log_likelihood[%lld]", (long long)i);
+        }
     }
     double *other = bml_mcmc__doubles(n, 1);
-    if (!other) return bml_mcmc__imp_no_memory(s);
+    if (!other) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     bml_mcmc__copy(other, log_likelihood, n);
     double *before = s->other;
     s->other = other;
@@ -8495,16 +9142,22 @@ BML_MCMC_DEF int bml_mcmc_importance_reweigh(bml_mcmc_importance *s, bml_mcmc_im
 BML_MCMC_DEF int bml_mcmc_importance_draw(bml_mcmc_importance *s, double *theta, double *log_likelihood, size_t n,
                                           uint64_t seed) {
     bml_mcmc_importance_result r;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     int status = bml_mcmc_importance_get_result(s, &r);
     if (status) return status;
-    if (!theta || !n) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing, or n is 0");
+    if (!theta || !n) {
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing, or n is 0");
+    }
     bml_mcmc_rng rng = bml_mcmc__stream(seed, 0, 0, BML_MCMC__IMP_STREAM);
     ptrdiff_t count = (ptrdiff_t)n;
     double offset = bml_mcmc_rng_uniform(&rng);
     double sum = r.weight[0];
     ptrdiff_t *order = (ptrdiff_t *)bml_mcmc__doubles(bml_mcmc__room(count, sizeof *order), 1);
-    if (!order) return bml_mcmc__imp_no_memory(s);
+    if (!order) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     for (ptrdiff_t i = 0; i < count; i++)
         order[i] = i;
     for (ptrdiff_t i = count - 1; i > 0; i--) {
@@ -8562,12 +9215,16 @@ static void bml_mcmc__imp_summarize(bml_mcmc_summary *out, const bml_mcmc_import
 
 BML_MCMC_DEF int bml_mcmc_importance_summary(bml_mcmc_importance *s, bml_mcmc_summary *out) {
     bml_mcmc_importance_result r;
-    if (!out) return BML_MCMC_BAD_ARGUMENT;
+    if (!out) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     int status = bml_mcmc_importance_get_result(s, &r);
     if (status) return status;
     ptrdiff_t words = bml_mcmc__room((ptrdiff_t)r.n_points, sizeof(bml_mcmc__key));
     bml_mcmc__key *key = (bml_mcmc__key *)bml_mcmc__doubles(words, 1);
-    if (!key) return bml_mcmc__imp_no_memory(s);
+    if (!key) {
+        return bml_mcmc__imp_no_memory(s);
+    }
     for (ptrdiff_t k = 0; k < s->d; k++)
         bml_mcmc__imp_summarize(&out[k], &r, k, s->d, key);
     BML_MCMC_FREE(key);
@@ -8596,41 +9253,50 @@ static void bml_mcmc__imp_edges(bml_mcmc_verdict *v, const bml_mcmc_importance *
 
 BML_MCMC_DEF int bml_mcmc_importance_verdict(bml_mcmc_verdict *v, bml_mcmc_importance *s) {
     bml_mcmc_importance_result r;
-    if (!v || !s) return BML_MCMC_BAD_ARGUMENT;
+    if (!v || !s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     bml_mcmc__verdict_begin(v);
     int status = bml_mcmc_importance_get_result(s, &r);
-    if (status) return v->status = status;
+    if (status) {
+        return v->status = status;
+    }
     v->ess_bulk = v->ess_tail = v->check_ess = r.ess;
     v->check_log_z = r.log_z;
     v->check_log_z_error = r.log_z_error;
     v->check_pareto = r.pareto;
-    if (!r.converged)
+    if (!r.converged) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_UNFINISHED, 1,
                              "the effective samples or the error wanted were not reached: the samples are", r.ess,
                              s->config.min_ess);
+    }
     if (!(r.ess >= 100)) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_ESS, 1, "the effective posterior samples are", r.ess, 100);
     }
     double hidden = fmin(s->config.error, BML_MCMC__IMP_TAIL);
-    if (!(r.pareto < BML_MCMC__CHECK_PARETO || r.tail < hidden))
+    if (!(r.pareto < BML_MCMC__CHECK_PARETO || r.tail < hidden)) {
         bml_mcmc__add_reason(
             v, BML_MCMC_REASON_PARETO, 1,
             "a few draws outweigh the others, so that mass is missed: the Pareto shape of the weights is", r.pareto,
             BML_MCMC__CHECK_PARETO);
+    }
     double efficiency = r.ess / (double)r.n_points;
-    if (!(efficiency >= BML_MCMC__IMP_POOR))
+    if (!(efficiency >= BML_MCMC__IMP_POOR)) {
         bml_mcmc__add_reason(
             v, BML_MCMC_REASON_PARETO, 1,
             "the density fits poorly, so that its error says little: effective samples for each draw are", efficiency,
             BML_MCMC__IMP_POOR);
-    if (!(r.largest_weight <= BML_MCMC__IMP_HEAVY))
+    }
+    if (!(r.largest_weight <= BML_MCMC__IMP_HEAVY)) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_PARETO, 1, "one draw holds a share of the posterior of",
                              r.largest_weight, BML_MCMC__IMP_HEAVY);
-    if (!(r.strays <= r.strays_allowed))
+    }
+    if (!(r.strays <= r.strays_allowed)) {
         bml_mcmc__add_reason(
             v, BML_MCMC_REASON_STRAYS, 1,
             "Markov chains find mass that the draws miss: the share of chains where they have 1 % of it is", r.strays,
             r.strays_allowed);
+    }
     bml_mcmc__imp_edges(v, s, &r);
     s->message[0] = 0;
     return v->status;
@@ -8654,14 +9320,18 @@ static void bml_mcmc__imp_fingerprint(uint64_t *words, const bml_mcmc_importance
 }
 
 BML_MCMC_DEF size_t bml_mcmc_importance_save_size(const bml_mcmc_importance *s) {
-    if (!s || !s->now.n_points) return 0;
+    if (!s || !s->now.n_points) {
+        return 0;
+    }
     return 8 * (size_t)(BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + bml_mcmc__imp_body(s, &s->now));
 }
 
 BML_MCMC_DEF int bml_mcmc_importance_save(bml_mcmc_importance *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     ptrdiff_t words = (ptrdiff_t)(bml_mcmc_importance_save_size(s) / 8);
     bml_mcmc__imp_fingerprint(fixed, s);
     int status = bml_mcmc__save_head(s->message, &at, size, words, fixed, words ? bml_mcmc__imp_body(s, &s->now) : 0);
@@ -8691,19 +9361,30 @@ static int bml_mcmc__imp_state_sane(const bml_mcmc_importance *s, const bml_mcmc
 
 static int bml_mcmc__imp_floats_finite(const float *x, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++)
-        if (!(fabsf(x[i]) <= FLT_MAX)) return 0;
+        if (!(fabsf(x[i]) <= FLT_MAX)) {
+            return 0;
+        }
     return 1;
 }
 
 static int bml_mcmc__imp_density_sane(const bml_mcmc__imp_density *q) {
     const double *number = q->number;
     double K = number[BML_MCMC__IMP_COMPONENTS];
-    if (!bml_mcmc__all_finite(number, q->offset + q->m - number)) return 0;
-    if (!bml_mcmc__imp_floats_finite(q->whiten, q->m * q->m)) return 0;
-    if (!bml_mcmc__imp_floats_finite(q->network, bml_mcmc__imp_n_weights(q->m))) return 0;
-    if (!(K >= 0 && K <= (double)BML_MCMC__MAX_COMPONENTS && K == floor(K) && number[BML_MCMC__IMP_DRAWN] >= 0))
+    if (!bml_mcmc__all_finite(number, q->offset + q->m - number)) {
         return 0;
-    if (number[BML_MCMC__IMP_BY_GUIDE] != 0 && number[BML_MCMC__IMP_BY_GUIDE] != 1) return 0;
+    }
+    if (!bml_mcmc__imp_floats_finite(q->whiten, q->m * q->m)) {
+        return 0;
+    }
+    if (!bml_mcmc__imp_floats_finite(q->network, bml_mcmc__imp_n_weights(q->m))) {
+        return 0;
+    }
+    if (!(K >= 0 && K <= (double)BML_MCMC__MAX_COMPONENTS && K == floor(K) && number[BML_MCMC__IMP_DRAWN] >= 0)) {
+        return 0;
+    }
+    if (number[BML_MCMC__IMP_BY_GUIDE] != 0 && number[BML_MCMC__IMP_BY_GUIDE] != 1) {
+        return 0;
+    }
     int tried = number[BML_MCMC__IMP_TRIES] >= 1 && number[BML_MCMC__IMP_SUM] > 0;
     int floor_good = number[BML_MCMC__IMP_LEAST] > 0 && number[BML_MCMC__IMP_LEAST] <= 1;
     return K == 0 || (floor_good && (tried || number[BML_MCMC__IMP_DRAWN] == 0));
@@ -8721,14 +9402,20 @@ static int bml_mcmc__imp_point_sane(const bml_mcmc_importance *s, const double *
 /* A state whose draws follow a guide goes on with that guide alone. */
 static int bml_mcmc__imp_guide_same(bml_mcmc_importance *s, const bml_mcmc__imp_density *last) {
     double now;
-    if (s->now.guided && !s->config.guide)
+    if (s->now.guided && !s->config.guide) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "saved with a guide, and there is none now");
-    if (s->now.phase != BML_MCMC__IMP_SAMPLE || last->number[BML_MCMC__IMP_BY_GUIDE] == 0) return BML_MCMC_OK;
-    if (!s->config.guide || !bml_mcmc__imp_inside(s->chain, s->d))
+    }
+    if (s->now.phase != BML_MCMC__IMP_SAMPLE || last->number[BML_MCMC__IMP_BY_GUIDE] == 0) {
+        return BML_MCMC_OK;
+    }
+    if (!s->config.guide || !bml_mcmc__imp_inside(s->chain, s->d)) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "the state contradicts itself");
+    }
     int status = bml_mcmc__imp_guide(s, &now, s->chain, 1);
     now = now > -DBL_MAX ? now : -DBL_MAX;
-    if (status || bml_mcmc__same_value(s->now.guide, now)) return status;
+    if (status || bml_mcmc__same_value(s->now.guide, now)) {
+        return status;
+    }
     return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "guide %.10g saved, %.10g now: another guide", s->now.guide,
                           now);
 }
@@ -8754,7 +9441,9 @@ static int bml_mcmc__imp_check_loaded(bml_mcmc_importance *s) {
     }
     for (ptrdiff_t i = 0; i < n && good; i++)
         good = bml_mcmc__imp_point_sane(s, bml_mcmc__imp_point(s, i));
-    if (!good) return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "the state contradicts itself");
+    if (!good) {
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "the state contradicts itself");
+    }
     int status = bml_mcmc__imp_guide_same(s, &last);
     if (!status) {
         status = bml_mcmc__imp_trials(s, m);
@@ -8769,9 +9458,10 @@ static int bml_mcmc__imp_check_loaded(bml_mcmc_importance *s) {
     }
     for (ptrdiff_t i = 0; i < m && !status; i++) {
         double saved = bml_mcmc__imp_extra(s, i * (n - 1) / (m > 1 ? m - 1 : 1))[BML_MCMC__IMP_LOG_L];
-        if (!bml_mcmc__same_value(saved, s->trial_log_l[i]))
+        if (!bml_mcmc__same_value(saved, s->trial_log_l[i])) {
             status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE,
                                     "log-likelihood %.10g saved, %.10g now: another problem", saved, s->trial_log_l[i]);
+        }
     }
     return status;
 }
@@ -8783,7 +9473,9 @@ BML_MCMC_DEF int bml_mcmc_importance_load(bml_mcmc_importance *s, const void *bu
     const unsigned char *at;
     bml_mcmc_importance *loaded;
     ptrdiff_t n = 0;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     bml_mcmc__expected want = {BML_MCMC__KIND_IMPORTANCE, fixed, names, 3, BML_MCMC__HEAD + BML_MCMC__FIXED + 1, 1};
     bml_mcmc__imp_fingerprint(fixed, s);
     int status = bml_mcmc__check_head(s->message, buffer, size, &want, &at, &n);
@@ -8796,8 +9488,9 @@ BML_MCMC_DEF int bml_mcmc_importance_load(bml_mcmc_importance *s, const void *bu
     if (status) return status;
     bml_mcmc__imp_state now;
     bml_mcmc__get(&now, &at, bml_mcmc__imp_now_words);
-    if (!bml_mcmc__imp_state_sane(s, &now, n))
+    if (!bml_mcmc__imp_state_sane(s, &now, n)) {
         status = bml_mcmc__fail(loaded->message, BML_MCMC_BAD_STATE, "its counts are impossible");
+    }
     if (!status) {
         status = bml_mcmc__imp_reserve(loaded, (ptrdiff_t)now.n_points, (ptrdiff_t)now.n_fresh);
     }
@@ -8926,7 +9619,9 @@ static double bml_mcmc__bounded(double y, double lower, double upper, double *sl
     int from_above = upper < DBL_MAX;
     *slope = 1;
     *log_j = *d_log_j = 0;
-    if (!from_below && !from_above) return y;
+    if (!from_below && !from_above) {
+        return y;
+    }
     if (from_below && from_above) { /* lower + (upper - lower)/(1 + e^-y) */
         double t = exp(-fabs(y));
         double tail = t / (1 + t);
@@ -8959,8 +9654,12 @@ static double bml_mcmc__nuts_theta(double *theta, const bml_mcmc_nuts *s, const 
 static double bml_mcmc__unbounded(double x, double lower, double upper) {
     int from_below = lower > -DBL_MAX;
     int from_above = upper < DBL_MAX;
-    if (from_below && from_above) return log((x - lower) / (upper - x));
-    if (from_below) return log(x - lower);
+    if (from_below && from_above) {
+        return log((x - lower) / (upper - x));
+    }
+    if (from_below) {
+        return log(x - lower);
+    }
     return from_above ? log(upper - x) : x;
 }
 
@@ -9049,7 +9748,9 @@ static void bml_mcmc__begin_draw(bml_mcmc_nuts *s, ptrdiff_t i) {
     c->direction = 1;
     c->try_step = c->k.step;
     c->active = 1;
-    if (c->mode == BML_MCMC__FIND_STEP) return;
+    if (c->mode == BML_MCMC__FIND_STEP) {
+        return;
+    }
     bml_mcmc__copy_place(&c->left, &c->now, d);
     bml_mcmc__copy_place(&c->right, &c->now, d);
     bml_mcmc__copy(c->tree_y, c->y, d);
@@ -9098,7 +9799,9 @@ static int bml_mcmc__subtree_u_turn(bml_mcmc__nuts_chain *c, int n, ptrdiff_t d)
     for (int i = n; i & 1; i >>= 1)
         ended++;
     for (int i = level; i > level - ended; i--)
-        if (bml_mcmc__u_turn(&c->edge[i], &c->now, c->direction, d)) return 1;
+        if (bml_mcmc__u_turn(&c->edge[i], &c->now, c->direction, d)) {
+            return 1;
+        }
     return 0;
 }
 
@@ -9106,7 +9809,9 @@ static int bml_mcmc__subtree_u_turn(bml_mcmc__nuts_chain *c, int n, ptrdiff_t d)
 static void bml_mcmc__draw_leaf(bml_mcmc__nuts_chain *c, double log_prob, double error, ptrdiff_t d) {
     int first = !(c->half_weight > -BML_MCMC__INF);
     c->half_weight = first ? -error : bml_mcmc__log_add(c->half_weight, -error);
-    if (!(log(bml_mcmc_rng_uniform(&c->rng)) < -error - c->half_weight)) return;
+    if (!(log(bml_mcmc_rng_uniform(&c->rng)) < -error - c->half_weight)) {
+        return;
+    }
     bml_mcmc__copy(c->half_y, c->now.y, d);
     bml_mcmc__copy(c->half_g, c->now.g, d);
     c->half_log_prob = log_prob;
@@ -9137,14 +9842,22 @@ static int bml_mcmc__grow_tree(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c, double
         return 1;
     }
     bml_mcmc__draw_leaf(c, log_prob, error, d);
-    if (bml_mcmc__subtree_u_turn(c, c->leaves, d)) return 1;
+    if (bml_mcmc__subtree_u_turn(c, c->leaves, d)) {
+        return 1;
+    }
     c->leaves++;
-    if (c->leaves < 1 << c->depth) return 0;
+    if (c->leaves < 1 << c->depth) {
+        return 0;
+    }
     bml_mcmc__join_half(c, d);
-    if (bml_mcmc__u_turn(&c->left, &c->right, 1, d)) return 1;
+    if (bml_mcmc__u_turn(&c->left, &c->right, 1, d)) {
+        return 1;
+    }
     c->depth++;
     *deep = c->depth == s->config.max_depth;
-    if (*deep) return 1;
+    if (*deep) {
+        return 1;
+    }
     c->direction = bml_mcmc__random_direction(&c->rng);
     bml_mcmc__copy_place(&c->now, c->direction > 0 ? &c->right : &c->left, d);
     c->leaves = 0;
@@ -9190,8 +9903,12 @@ static int bml_mcmc__window_ends(int draw, int warmup) {
     }
     while (begin < end) {
         int last = begin + 3 * width > end ? end : begin + width; /* the next one would not fit: one long window */
-        if (draw == last - 1) return 1;
-        if (last == end) return 0;
+        if (draw == last - 1) {
+            return 1;
+        }
+        if (last == end) {
+            return 0;
+        }
         begin += width;
         width *= 2;
     }
@@ -9264,7 +9981,9 @@ static void bml_mcmc__adapt(bml_mcmc_nuts *s, bml_mcmc__nuts_chain *c) {
             bml_mcmc__new_mass_matrix(s, c);
         }
     }
-    if (draw < warmup - 1) return;
+    if (draw < warmup - 1) {
+        return;
+    }
     c->k.step = exp(c->k.log_mean_step);
     c->k.need_step = 0;
 }
@@ -9335,7 +10054,9 @@ static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
             s->forgive = 1;
             return wrong;
         }
-        if (wrong) s->nans++;
+        if (wrong) {
+            s->nans++;
+        }
         forgiven |= wrong != 0;
         if (wrong || !possible) {
             s->answer[i] = -BML_MCMC__INF;
@@ -9352,9 +10073,12 @@ static int bml_mcmc__nuts_call(bml_mcmc_nuts *s, ptrdiff_t n) {
 
 static int bml_mcmc__nuts_reserve(bml_mcmc_nuts *s, ptrdiff_t target) {
     size_t bytes;
-    if (target <= s->capacity) return BML_MCMC_OK;
-    if (!bml_mcmc__multiply(&bytes, target, s->C, (s->d + 2) * (ptrdiff_t)sizeof(double)))
+    if (target <= s->capacity) {
+        return BML_MCMC_OK;
+    }
+    if (!bml_mcmc__multiply(&bytes, target, s->C, (s->d + 2) * (ptrdiff_t)sizeof(double))) {
         return bml_mcmc__fail(s->message, BML_MCMC_TOO_LARGE, "%lld draws", (long long)target);
+    }
     int grown = bml_mcmc__grow(&s->draws, target, s->C * s->d);
     if (grown) {
         grown = bml_mcmc__grow(&s->draws_log_prob, target, s->C);
@@ -9362,7 +10086,9 @@ static int bml_mcmc__nuts_reserve(bml_mcmc_nuts *s, ptrdiff_t target) {
     if (grown) {
         grown = bml_mcmc__grow(&s->draws_energy, target, s->C);
     }
-    if (!grown) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld draws", (long long)target);
+    if (!grown) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "%lld draws", (long long)target);
+    }
     s->capacity = target;
     return BML_MCMC_OK;
 }
@@ -9396,7 +10122,9 @@ static ptrdiff_t bml_mcmc__nuts_leap(bml_mcmc_nuts *s, uint64_t last) {
     ptrdiff_t n = 0;
     for (ptrdiff_t i = 0; i < s->C; i++) {
         bml_mcmc__nuts_chain *c = s->chain + i;
-        if (!c->active && c->k.draws >= last) continue;
+        if (!c->active && c->k.draws >= last) {
+            continue;
+        }
         if (!c->active) {
             bml_mcmc__begin_draw(s, i);
         }
@@ -9438,30 +10166,40 @@ static const bml_mcmc__rule bml_mcmc__nuts_rules[9] = {
 };
 
 static double bml_mcmc__lower_limit(const bml_mcmc_nuts_config *c, ptrdiff_t k) {
-    if (c->lower) return c->lower[k];
+    if (c->lower) {
+        return c->lower[k];
+    }
     return c->prior ? c->prior->param[k].lower : -BML_MCMC__INF;
 }
 
 static double bml_mcmc__upper_limit(const bml_mcmc_nuts_config *c, ptrdiff_t k) {
-    if (c->upper) return c->upper[k];
+    if (c->upper) {
+        return c->upper[k];
+    }
     return c->prior ? c->prior->param[k].upper : BML_MCMC__INF;
 }
 
 static int bml_mcmc__nuts_resolve(bml_mcmc_nuts *s) {
     bml_mcmc_nuts_config *c = &s->config;
-    if (!c->log_prob) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_prob is missing");
+    if (!c->log_prob) {
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "log_prob is missing");
+    }
     int status = bml_mcmc__apply_rules(c, bml_mcmc__nuts_rules, 9, s->message);
     if (status) return status;
-    if (c->metric == BML_MCMC_DENSE && c->n_dim > 1000)
+    if (c->metric == BML_MCMC_DENSE && c->n_dim > 1000) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "n_dim = %d: at most 1000 with a dense metric",
                               c->n_dim);
-    if (c->prior && c->prior->n_dim != c->n_dim)
+    }
+    if (c->prior && c->prior->n_dim != c->n_dim) {
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "the prior has %d dimensions, the sampler %d",
                               (int)c->prior->n_dim, c->n_dim);
+    }
     for (ptrdiff_t k = 0; k < c->n_dim; k++) {
         double lower = bml_mcmc__lower_limit(c, k);
         double upper = bml_mcmc__upper_limit(c, k);
-        if (lower < upper) continue;
+        if (lower < upper) {
+            continue;
+        }
         return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT,
                               "parameter %d: lower = %g, upper = %g: lower < upper is needed", (int)k, lower, upper);
     }
@@ -9530,11 +10268,17 @@ static int bml_mcmc__given_metric(bml_mcmc_nuts *s) {
     double *L = s->given_L;
     for (ptrdiff_t i = 0; i < d; i++)
         L[s->dense ? i * d + i : i] = 1;
-    if (!given) return 1;
+    if (!given) {
+        return 1;
+    }
     bml_mcmc__copy(L, given, s->dense ? d * d : d);
-    if (s->dense) return bml_mcmc__all_finite(L, d * d) && bml_mcmc__cholesky(L, d, 1e-14);
+    if (s->dense) {
+        return bml_mcmc__all_finite(L, d * d) && bml_mcmc__cholesky(L, d, 1e-14);
+    }
     for (ptrdiff_t i = 0; i < d; i++) {
-        if (!(L[i] > 0 && L[i] <= DBL_MAX)) return 0;
+        if (!(L[i] > 0 && L[i] <= DBL_MAX)) {
+            return 0;
+        }
         L[i] = sqrt(L[i]);
     }
     return 1;
@@ -9545,18 +10289,26 @@ BML_MCMC_DEF int(bml_mcmc_nuts_create)(bml_mcmc_nuts **s, const bml_mcmc_nuts_co
     if (why) {
         why[0] = 0;
     }
-    if (!s) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    if (!s) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "there is no place for the sampler");
+    }
     *s = NULL;
-    if (!config) return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    if (!config) {
+        return bml_mcmc__say(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
+    }
     memset(&draft, 0, sizeof draft);
     draft.config = *config;
     int status = bml_mcmc__nuts_resolve(&draft);
-    if (status) return bml_mcmc__say(why, status, draft.message);
+    if (status) {
+        return bml_mcmc__say(why, status, draft.message);
+    }
     draft.d = draft.config.n_dim;
     draft.C = draft.config.n_chains;
     draft.dense = draft.config.metric == BML_MCMC_DENSE;
     double *block = bml_mcmc__doubles(bml_mcmc__nuts_layout(&draft, NULL), 1);
-    if (!block) return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
+    if (!block) {
+        return bml_mcmc__say(why, BML_MCMC_NO_MEMORY, NULL);
+    }
     bml_mcmc_nuts *made = (bml_mcmc_nuts *)block;
     *made = draft;
     bml_mcmc__nuts_layout(made, block);
@@ -9575,7 +10327,9 @@ BML_MCMC_DEF int(bml_mcmc_nuts_create)(bml_mcmc_nuts **s, const bml_mcmc_nuts_co
 }
 
 BML_MCMC_DEF void bml_mcmc_nuts_free(bml_mcmc_nuts *s) {
-    if (!s) return;
+    if (!s) {
+        return;
+    }
     BML_MCMC_FREE(s->draws);
     BML_MCMC_FREE(s->draws_log_prob);
     BML_MCMC_FREE(s->draws_energy);
@@ -9600,7 +10354,9 @@ static int bml_mcmc__nuts_check_gradient(bml_mcmc_nuts *s, const double *theta) 
     if (status == BML_MCMC_BAD_GRADIENT && worst <= s->config.gradient_tolerance) {
         status = BML_MCMC_OK;
     }
-    if (!status) return status;
+    if (!status) {
+        return status;
+    }
     return bml_mcmc__fail(s->message, status, "at the first start position: worst relative difference %.3g", worst);
 }
 
@@ -9620,10 +10376,11 @@ static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *the
     }
     for (ptrdiff_t k = 0; k < d; k++) {
         double x = theta[k];
-        if (!(x > s->lower[k] && x < s->upper[k] && bml_mcmc__is_finite(x)))
+        if (!(x > s->lower[k] && x < s->upper[k] && bml_mcmc__is_finite(x))) {
             return bml_mcmc__fail(s->message, BML_MCMC_BAD_START,
                                   "chain %d: parameter %d is %g, not inside its limits [%g, %g]", (int)i, (int)k, x,
                                   s->lower[k], s->upper[k]);
+        }
         c->y[k] = bml_mcmc__unbounded(x, s->lower[k], s->upper[k]);
         c->now.y[k] = c->y[k];
     }
@@ -9631,8 +10388,12 @@ static int bml_mcmc__nuts_place(bml_mcmc_nuts *s, ptrdiff_t i, const double *the
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta) {
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (!theta) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
+    if (!theta) {
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "theta is missing");
+    }
     s->started = 0;
     s->forgive = 0;
     s->gradients = 0;
@@ -9648,9 +10409,10 @@ BML_MCMC_DEF int bml_mcmc_nuts_start(bml_mcmc_nuts *s, const double *theta) {
     }
     if (status) return status;
     for (ptrdiff_t i = 0; i < s->C; i++) {
-        if (!(s->answer[i] > -DBL_MAX))
+        if (!(s->answer[i] > -DBL_MAX)) {
             return bml_mcmc__fail(s->message, BML_MCMC_BAD_START, "chain %d starts at log-probability -infinity",
                                   (int)i);
+        }
         s->chain[i].k.log_prob = s->answer[i];
         bml_mcmc__copy(s->chain[i].g, s->chain[i].now.g, s->d);
     }
@@ -9667,19 +10429,29 @@ static int bml_mcmc__nuts_draw(bml_mcmc_nuts *s, double *theta, double *cube, pt
         for (ptrdiff_t k = 0; k < s->d; k++)
             cube[k] = bml_mcmc_rng_uniform(&rng);
         int status = bml_mcmc_prior_transform(s->config.prior, theta, cube);
-        if (status) return bml_mcmc__fail(s->message, status, "chain %d could not be drawn from the prior", (int)i);
+        if (status) {
+            return bml_mcmc__fail(s->message, status, "chain %d could not be drawn from the prior", (int)i);
+        }
         s->config.log_prob(&log_prob, s->gradient, theta, 1, s->config.n_dim, s->config.user);
-        if (bml_mcmc__is_finite(log_prob)) return BML_MCMC_OK;
+        if (bml_mcmc__is_finite(log_prob)) {
+            return BML_MCMC_OK;
+        }
     }
     return bml_mcmc__fail(s->message, BML_MCMC_BAD_START, "chain %d: the log-probability is not finite at %d draws",
                           (int)i, (int)BML_MCMC__REDRAWS);
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_start_prior(bml_mcmc_nuts *s) {
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (!s->config.prior) return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "config.prior is missing");
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
+    if (!s->config.prior) {
+        return bml_mcmc__fail(s->message, BML_MCMC_BAD_ARGUMENT, "config.prior is missing");
+    }
     double *theta = bml_mcmc__doubles(s->C + 1, s->d);
-    if (!theta) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    if (!theta) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    }
     int status = BML_MCMC_OK;
     for (ptrdiff_t i = 0; i < s->C && !status; i++)
         status = bml_mcmc__nuts_draw(s, theta + i * s->d, theta + s->C * s->d, i);
@@ -9691,10 +10463,16 @@ BML_MCMC_DEF int bml_mcmc_nuts_start_prior(bml_mcmc_nuts *s) {
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_run(bml_mcmc_nuts *s, size_t n_draws) {
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
-    if (!s->started) return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "call bml_mcmc_nuts_start first");
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
+    if (!s->started) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NOT_STARTED, "call bml_mcmc_nuts_start first");
+    }
     s->message[0] = 0;
-    if (n_draws > PTRDIFF_MAX / 64) return bml_mcmc__fail(s->message, BML_MCMC_TOO_LARGE, "more than 2^57 draws");
+    if (n_draws > PTRDIFF_MAX / 64) {
+        return bml_mcmc__fail(s->message, BML_MCMC_TOO_LARGE, "more than 2^57 draws");
+    }
     ptrdiff_t target = bml_mcmc__nuts_stored(s, 0) + (ptrdiff_t)n_draws;
     ptrdiff_t most = bml_mcmc__nuts_stored(s, 1);
     target = target > most ? target : most;
@@ -9704,22 +10482,31 @@ BML_MCMC_DEF int bml_mcmc_nuts_run(bml_mcmc_nuts *s, size_t n_draws) {
         s->chain[i].active = 0;
     while (!status) {
         ptrdiff_t n = bml_mcmc__nuts_leap(s, (uint64_t)(target + s->config.warmup));
-        if (!n) return BML_MCMC_OK;
+        if (!n) {
+            return BML_MCMC_OK;
+        }
         status = bml_mcmc__nuts_call(s, n);
-        if (status) break;
+        if (status) {
+            break;
+        }
         uint64_t before = finished / (uint64_t)s->C;
         finished += bml_mcmc__nuts_land(s, n);
-        if (finished / (uint64_t)s->C == before || !s->config.progress) continue;
-        if (bml_mcmc__nuts_report(s, target))
+        if (finished / (uint64_t)s->C == before || !s->config.progress) {
+            continue;
+        }
+        if (bml_mcmc__nuts_report(s, target)) {
             status = bml_mcmc__fail(s->message, BML_MCMC_CANCELLED, "after %llu gradients",
                                     (unsigned long long)s->gradients);
+        }
     }
     return status;
 }
 
 BML_MCMC_DEF bml_mcmc_chain bml_mcmc_nuts_chain(const bml_mcmc_nuts *s) {
     bml_mcmc_chain c = {NULL, NULL, 0, 0, 0};
-    if (!s || !s->started) return c;
+    if (!s || !s->started) {
+        return c;
+    }
     c.theta = s->draws;
     c.log_prob = s->draws_log_prob;
     c.n_steps = (size_t)bml_mcmc__nuts_stored(s, 0);
@@ -9733,7 +10520,9 @@ BML_MCMC_DEF bml_mcmc_nuts_info bml_mcmc_nuts_get_info(const bml_mcmc_nuts *s) {
     double kept = 0;
     double gradients = 0;
     memset(&r, 0, sizeof r);
-    if (!s) return r;
+    if (!s) {
+        return r;
+    }
     r.n_dim = s->config.n_dim;
     r.n_chains = s->config.n_chains;
     r.gradients = s->gradients;
@@ -9784,24 +10573,29 @@ static void bml_mcmc__judge_trajectories(bml_mcmc_verdict *v, const bml_mcmc_nut
     double walls = (double)info.walls / all;
     double deep = (double)info.max_depth_hits / all;
     double divergent = (double)info.divergences / all;
-    if (info.divergences)
+    if (info.divergences) {
         bml_mcmc__add_reason(
             v, BML_MCMC_REASON_DIVERGENCES, divergent > BML_MCMC__DIVERGENT_SHARE,
             "trajectories diverged after the warm-up, at parts of the posterior that the draws then miss; "
             "their share of all is",
             divergent, BML_MCMC__DIVERGENT_SHARE);
-    if (info.walls)
+    }
+    if (info.walls) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_WALLS, walls > BML_MCMC__WALL_SHARE,
                              "trajectories ended at a log-probability of -infinity; their share of all is", walls,
                              BML_MCMC__WALL_SHARE);
-    if (info.max_depth_hits)
+    }
+    if (info.max_depth_hits) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_DEPTH, deep > BML_MCMC__DEEP_SHARE,
                              "trees were cut by max_depth before they turned; their share of all is", deep,
                              BML_MCMC__DEEP_SHARE);
+    }
 }
 
 BML_MCMC_DEF int bml_mcmc_nuts_verdict(bml_mcmc_verdict *v, bml_mcmc_nuts *s) {
-    if (!v || !s) return BML_MCMC_BAD_ARGUMENT;
+    if (!v || !s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     bml_mcmc_chain chain = bml_mcmc_nuts_chain(s);
     bml_mcmc__verdict_begin(v);
     int status = bml_mcmc__judge_chain(v, &chain, s->config.names);
@@ -9811,10 +10605,11 @@ BML_MCMC_DEF int bml_mcmc_nuts_verdict(bml_mcmc_verdict *v, bml_mcmc_nuts *s) {
                               (unsigned long long)chain.n_steps);
     }
     v->e_bfmi = bml_mcmc__e_bfmi(s, (ptrdiff_t)chain.n_steps);
-    if (!(v->e_bfmi >= BML_MCMC__EBFMI_LIMIT))
+    if (!(v->e_bfmi >= BML_MCMC__EBFMI_LIMIT)) {
         bml_mcmc__add_reason(v, BML_MCMC_REASON_ENERGY, 1,
                              "the energy moves too little from draw to draw, so that tails are missed: the E-BFMI is",
                              v->e_bfmi, BML_MCMC__EBFMI_LIMIT);
+    }
     bml_mcmc__judge_trajectories(v, s);
     bml_mcmc__judge_edges(v, &chain, s->config.prior, s->config.names);
     bml_mcmc__say_nans(v, s->nans);
@@ -9853,10 +10648,14 @@ BML_MCMC_DEF int bml_mcmc_check_gradient(double *worst, bml_mcmc_gradient f, con
                                          int n_dim, void *user) {
     enum { N = 2 * BML_MCMC__DIFFERENCES };
     double lp[N + 1];
-    if (!worst || !f || !theta || n_dim < 1) return BML_MCMC_BAD_ARGUMENT;
+    if (!worst || !f || !theta || n_dim < 1) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     ptrdiff_t d = n_dim;
     double *block = bml_mcmc__doubles(2 * N + 2, d);
-    if (!block) return BML_MCMC_NO_MEMORY;
+    if (!block) {
+        return BML_MCMC_NO_MEMORY;
+    }
     double *x = block;
     double *g = x + N * d;
     double *here = g + N * d; /* the gradient at theta */
@@ -9923,7 +10722,9 @@ BML_MCMC_DEF size_t bml_mcmc_nuts_save_size(const bml_mcmc_nuts *s) {
 BML_MCMC_DEF int bml_mcmc_nuts_save(bml_mcmc_nuts *s, void *buffer, size_t size) {
     uint64_t fixed[BML_MCMC__FIXED];
     unsigned char *at = (unsigned char *)buffer;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     ptrdiff_t n = s->started ? bml_mcmc__nuts_stored(s, 1) : 0;
     ptrdiff_t words = s->started ? bml_mcmc__nuts_words(s, n) : 0;
     bml_mcmc__nuts_fingerprint(fixed, s);
@@ -9950,10 +10751,14 @@ static int bml_mcmc__kept_sane(const bml_mcmc__nuts_kept *k, const double *saved
     counts = counts && k->adapted <= warmup && (!kept || !k->need_step);
     int step = k->step > 0 && k->step <= DBL_MAX && bml_mcmc__is_finite(k->mu);
     step = step && bml_mcmc__is_finite(k->mean_error) && bml_mcmc__is_finite(k->log_mean_step);
-    if (!counts || !step || !bml_mcmc__all_finite(saved, bml_mcmc__nuts_saved(s))) return 0;
+    if (!counts || !step || !bml_mcmc__all_finite(saved, bml_mcmc__nuts_saved(s))) {
+        return 0;
+    }
     const double *L = saved + 3 * s->d;
     for (ptrdiff_t i = 0; i < s->d; i++)
-        if (!(L[s->dense ? i * s->d + i : i] > 0)) return 0;
+        if (!(L[s->dense ? i * s->d + i : i] > 0)) {
+            return 0;
+        }
     return 1;
 }
 
@@ -9962,7 +10767,9 @@ static int bml_mcmc__nuts_check_saved(bml_mcmc_nuts *s, const unsigned char *at,
     ptrdiff_t saved = bml_mcmc__nuts_saved(s);
     uint64_t most = 0;
     double *p = bml_mcmc__doubles(saved + s->C, 1);
-    if (!p) return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    if (!p) {
+        return bml_mcmc__fail(s->message, BML_MCMC_NO_MEMORY, "out of memory");
+    }
     double *log_prob = p + saved;
     int status = BML_MCMC_OK;
     at += 8 * 2;
@@ -9970,15 +10777,17 @@ static int bml_mcmc__nuts_check_saved(bml_mcmc_nuts *s, const unsigned char *at,
         bml_mcmc__nuts_kept k;
         bml_mcmc__get(&k, &at, bml_mcmc__kept_words);
         bml_mcmc__get(p, &at, saved);
-        if (!bml_mcmc__kept_sane(&k, p, s, n))
+        if (!bml_mcmc__kept_sane(&k, p, s, n)) {
             status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "the numbers of chain %d are impossible", (int)i);
+        }
         bml_mcmc__copy(s->chain[i].now.y, p, s->d);
         log_prob[i] = k.log_prob;
         most = k.kept > most ? k.kept : most;
         s->who[i] = (int)i;
     }
-    if (!status && most != (uint64_t)n)
+    if (!status && most != (uint64_t)n) {
         status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE, "its draws are not as many as its chains kept");
+    }
     uint64_t gradients = s->gradients;
     uint64_t nans = s->nans;
     if (!status) {
@@ -9987,10 +10796,11 @@ static int bml_mcmc__nuts_check_saved(bml_mcmc_nuts *s, const unsigned char *at,
     s->gradients = gradients;
     s->nans = nans;
     for (ptrdiff_t i = 0; i < s->C && !status; i++)
-        if (!bml_mcmc__same_value(log_prob[i], s->answer[i]))
+        if (!bml_mcmc__same_value(log_prob[i], s->answer[i])) {
             status = bml_mcmc__fail(s->message, BML_MCMC_BAD_STATE,
                                     "chain %d: log-probability %.10g saved, %.10g now: another problem", (int)i,
                                     log_prob[i], s->answer[i]);
+        }
     BML_MCMC_FREE(p);
     return status;
 }
@@ -10001,7 +10811,9 @@ BML_MCMC_DEF int bml_mcmc_nuts_load(bml_mcmc_nuts *s, const void *buffer, size_t
     uint64_t fixed[BML_MCMC__FIXED];
     const unsigned char *at;
     ptrdiff_t n = 0;
-    if (!s) return BML_MCMC_BAD_ARGUMENT;
+    if (!s) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     ptrdiff_t least = bml_mcmc__nuts_words(s, 0);
     bml_mcmc__expected want = {BML_MCMC__KIND_NUTS, fixed, names, 10, least, bml_mcmc__nuts_words(s, 1) - least};
     bml_mcmc__nuts_fingerprint(fixed, s);
@@ -10061,7 +10873,9 @@ static double bml_mcmc__gamma_fraction(double a, double x) {
         c = fabs(c) < DBL_MIN ? DBL_MIN : c;
         double factor = c * d;
         h *= factor;
-        if (fabs(factor - 1) < 1e-15) break;
+        if (fabs(factor - 1) < 1e-15) {
+            break;
+        }
     }
     return h;
 }
@@ -10069,7 +10883,9 @@ static double bml_mcmc__gamma_fraction(double a, double x) {
 /* Upper regularised incomplete gamma function Q(a, x). */
 static double bml_mcmc__gamma_q(double a, double x) {
     double front = exp(a * log(x) - x - bml_mcmc__log_gamma(a));
-    if (x < a + 1) return 1 - front * bml_mcmc__gamma_series(a, x);
+    if (x < a + 1) {
+        return 1 - front * bml_mcmc__gamma_series(a, x);
+    }
     return front * bml_mcmc__gamma_fraction(a, x);
 }
 
@@ -10078,7 +10894,9 @@ BML_MCMC_DEF int bml_mcmc_sbc_ranks(int *ranks, bml_mcmc_chain chain, const doub
     if (status) return status;
     ptrdiff_t W = chain.n_walkers;
     ptrdiff_t d = chain.n_dim;
-    if (n_draws < 1 || n_draws > (ptrdiff_t)chain.n_steps * W) return BML_MCMC_BAD_ARGUMENT;
+    if (n_draws < 1 || n_draws > (ptrdiff_t)chain.n_steps * W) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     for (ptrdiff_t k = 0; k < d; k++)
         ranks[k] = 0;
     for (ptrdiff_t i = 0; i < n_draws; i++) { /* evenly over steps; the walker changes from one to the next */
@@ -10093,9 +10911,13 @@ BML_MCMC_DEF int bml_mcmc_sbc_ranks(int *ranks, bml_mcmc_chain chain, const doub
 
 BML_MCMC_DEF double bml_mcmc_sbc_p_value(const int *ranks, int n, int n_draws, int n_bins) {
     double chi2 = 0;
-    if (!ranks || n < 1 || n_draws < 1 || n_bins < 2 || n_bins > n_draws + 1) return BML_MCMC__NAN;
+    if (!ranks || n < 1 || n_draws < 1 || n_bins < 2 || n_bins > n_draws + 1) {
+        return BML_MCMC__NAN;
+    }
     for (ptrdiff_t i = 0; i < n; i++)
-        if (ranks[i] < 0 || ranks[i] > n_draws) return BML_MCMC__NAN;
+        if (ranks[i] < 0 || ranks[i] > n_draws) {
+            return BML_MCMC__NAN;
+        }
     /* bin b holds ranks first..next-1; when n_bins does not divide, bins differ by one rank */
     for (ptrdiff_t b = 0; b < n_bins; b++) {
         int first = (int)((double)b * (n_draws + 1) / n_bins);
@@ -10111,13 +10933,17 @@ BML_MCMC_DEF double bml_mcmc_sbc_p_value(const int *ranks, int n, int n_draws, i
 
 BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *ranks, int n, int n_draws, double level) {
     double inside = 0;
-    if (!fraction || !sd || !ranks || n < 1 || n_draws < 1 || !(level > 0 && level < 1)) return BML_MCMC_BAD_ARGUMENT;
+    if (!fraction || !sd || !ranks || n < 1 || n_draws < 1 || !(level > 0 && level < 1)) {
+        return BML_MCMC_BAD_ARGUMENT;
+    }
     double width = 1.0 / (n_draws + 1);
     double bottom = 0.5 - 0.5 * level;
     double top = 0.5 + 0.5 * level;
     /* rank r stands for the interval (r, r+1)/(n_draws + 1) of the posterior; edges count in part */
     for (ptrdiff_t i = 0; i < n; i++) {
-        if (ranks[i] < 0 || ranks[i] > n_draws) return BML_MCMC_BAD_ARGUMENT;
+        if (ranks[i] < 0 || ranks[i] > n_draws) {
+            return BML_MCMC_BAD_ARGUMENT;
+        }
         double lo = ranks[i] * width > bottom ? ranks[i] * width : bottom;
         double hi = (ranks[i] + 1) * width < top ? (ranks[i] + 1) * width : top;
         if (hi > lo) {
@@ -10130,7 +10956,9 @@ BML_MCMC_DEF int bml_mcmc_coverage(double *fraction, double *sd, const int *rank
 }
 
 BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
-    if (!(k > 0 && x >= 0)) return BML_MCMC__NAN;
+    if (!(k > 0 && x >= 0)) {
+        return BML_MCMC__NAN;
+    }
     return x == 0 ? 1 : bml_mcmc__gamma_q(0.5 * k, 0.5 * x);
 }
 

@@ -2034,7 +2034,9 @@ BML_SAMPLE_DEF uint32_t bml_sample_rng_u32(bml_sample_rng *rng) {
     if (rng->used >= 4) {
         bml_sample_philox(rng->block, rng->counter, rng->key);
         rng->counter[0]++;
-        if (rng->counter[0] == 0) rng->counter[3]--;
+        if (rng->counter[0] == 0) {
+            rng->counter[3]--;
+        }
         rng->used = 0;
     }
     return rng->block[rng->used++];

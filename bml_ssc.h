@@ -1298,14 +1298,17 @@ static int bml_ssc__configure(bml_ssc_config *c, const bml_ssc_config *given, ch
     }
     int grid = (int)c->grid;
     int pitch = (int)c->pitch;
-    if (grid != BML_SSC_CONVERGED && grid != BML_SSC_ATHENA)
+    if (grid != BML_SSC_CONVERGED && grid != BML_SSC_ATHENA) {
         return bml_ssc__fail(why, BML_SSC_CONFIG, "grid = %d: must be CONVERGED (0) or ATHENA (1)", grid);
-    if (pitch != BML_SSC_PITCH_AVERAGED && pitch != BML_SSC_PITCH_90)
+    }
+    if (pitch != BML_SSC_PITCH_AVERAGED && pitch != BML_SSC_PITCH_90) {
         return bml_ssc__fail(why, BML_SSC_CONFIG, "pitch = %d: must be AVERAGED (0) or 90 (1)", pitch);
+    }
     int status = bml_ssc__apply_rules(c, rules, 2, why, BML_SSC_CONFIG);
     if (status) return status;
-    if (grid == BML_SSC_ATHENA && c->spacing != 0.1)
+    if (grid == BML_SSC_ATHENA && c->spacing != 0.1) {
         return bml_ssc__fail(why, BML_SSC_CONFIG, "spacing = %g: must be 0.1 on the ATHENA grid", c->spacing);
+    }
     return BML_SSC_OK;
 }
 
@@ -1351,7 +1354,9 @@ BML_SSC_DEF int(bml_ssc_create)(bml_ssc **out, const bml_ssc_config *config, cha
 }
 
 BML_SSC_DEF void bml_ssc_free(bml_ssc *tables) {
-    if (!tables) return;
+    if (!tables) {
+        return;
+    }
     BML_SSC_FREE(tables->f); /* the block starts with f */
     BML_SSC_FREE(tables);
 }
@@ -1441,7 +1446,9 @@ BML_SSC_DEF int(bml_ssc_blob_create)(bml_ssc_blob **out, const bml_ssc *tables, 
 }
 
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob) {
-    if (!blob) return;
+    if (!blob) {
+        return;
+    }
     BML_SSC_FREE(blob->memory);
     BML_SSC_FREE(blob);
 }
@@ -1599,9 +1606,10 @@ static int bml_ssc__check_lines(char *why, const bml_ssc_external *e) {
     if (e->n_table == 0) {
         return BML_SSC_OK;
     }
-    if (e->n_table < 0 || e->n_table > BML_SSC__LINES || !e->table_x || !e->table_n)
+    if (e->n_table < 0 || e->n_table > BML_SSC__LINES || !e->table_x || !e->table_n) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: n_table = %d: at most %d lines", e->n_table,
                              BML_SSC__LINES);
+    }
     double sum = 0;
     int bad = 0;
     for (int i = 0; i < e->n_table; i++) {
@@ -1646,9 +1654,10 @@ static int bml_ssc__check_geometry(char *why, bml_ssc_external *e) {
     if (e->kind == BML_SSC_FIELD_SHELL) {
         return bml_ssc__check_lines(why, e);
     }
-    if (e->kind == BML_SSC_FIELD_DISC && !(e->r_out > e->r_in))
+    if (e->kind == BML_SSC_FIELD_DISC && !(e->r_out > e->r_in)) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: r_out = %g: must be above r_in = %g", e->r_out,
                              e->r_in);
+    }
     return BML_SSC_OK;
 }
 
@@ -1661,10 +1670,11 @@ static double bml_ssc__table(double y, const double *at, const double *value, in
     }
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
-        if (at[mid] <= y)
+        if (at[mid] <= y) {
             lo = mid;
-        else
+        } else {
             hi = mid;
+        }
     }
     if (!(value[lo] > 0 && value[hi] > 0)) {
         return 0;
@@ -1710,8 +1720,9 @@ static int bml_ssc__field_range(char *why, bml_ssc_external *e, const bml_ssc_so
     double u = e->energy_density;
     *lo = e->x_min;
     *hi = e->x_max;
-    if (kind < 0 || kind > BML_SSC_FIELD_CMB)
+    if (kind < 0 || kind > BML_SSC_FIELD_CMB) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: kind = %d is none", kind);
+    }
     if (bml_ssc__geometric(e)) {
         int status = bml_ssc__check_geometry(why, e);
         if (!status) {
@@ -1719,28 +1730,33 @@ static int bml_ssc__field_range(char *why, bml_ssc_external *e, const bml_ssc_so
         }
         return status;
     }
-    if (!(u >= 0 && u < 1e30) || (u == 0 && kind != BML_SSC_BLACK_BODY))
+    if (!(u >= 0 && u < 1e30) || (u == 0 && kind != BML_SSC_BLACK_BODY)) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: energy_density = %g: must be in (0, 1e30)", u);
+    }
     if (kind == BML_SSC_BLACK_BODY) {
         double theta = BML_SSC__K * e->temperature / BML_SSC__MC2;
-        if (!(e->temperature > 0 && e->temperature < 1e12))
+        if (!(e->temperature > 0 && e->temperature < 1e12)) {
             return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: temperature = %g: must be in (0, 1e12)",
                                  e->temperature);
+        }
         *lo = 1e-3 * theta;
         *hi = 40 * theta;
     }
     if (kind == BML_SSC_FIELD_POWER_LAW) {
-        if (!(e->x_min > 0 && e->x_max > e->x_min && e->x_max < 1e10))
+        if (!(e->x_min > 0 && e->x_max > e->x_min && e->x_max < 1e10)) {
             return bml_ssc__fail(why, BML_SSC_SPECTRUM,
                                  "external field: x_min = %g, x_max = %g: must be 0 < x_min < x_max", e->x_min,
                                  e->x_max);
-        if (!(fabs(e->index) <= 10))
+        }
+        if (!(fabs(e->index) <= 10)) {
             return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: index = %g: must be in [-10, 10]", e->index);
+        }
     }
     if (kind == BML_SSC_FIELD_TABLE) {
-        if (bml_ssc__table_is_bad(e->table_x, e->table_n, e->n_table))
+        if (bml_ssc__table_is_bad(e->table_x, e->table_n, e->n_table)) {
             return bml_ssc__fail(why, BML_SSC_SPECTRUM,
                                  "external field: n_table = %d: table_x must grow, table_n be >= 0", e->n_table);
+        }
         *lo = e->table_x[0];
         *hi = e->table_x[e->n_table - 1];
     }
@@ -1814,10 +1830,11 @@ static void bml_ssc__add_geometry(bml_ssc_blob *blob, const bml_ssc_external *e)
     }
     int thermal = bml_ssc__is_thermal(e);
     bml_ssc__spread(blob->n_ext, heap, thermal, blob);
-    if (e->isotropic)
+    if (e->isotropic) {
         bml_ssc__spread(blob->n_iso, heap, thermal, blob);
-    else
+    } else {
         bml_ssc__spread(blob->n_view, heap_view, thermal, blob);
+    }
 }
 
 /* One field that is given in the blob's frame, normalised on the grid to its energy density. */
@@ -1838,8 +1855,9 @@ static int bml_ssc__add_isotropic(bml_ssc_blob *blob, const bml_ssc_external *e)
         blob->emit[k] = mean / blob->x2[k];
         sum += hx * mean;
     }
-    if (!(sum > 0 && sum < HUGE_VAL))
+    if (!(sum > 0 && sum < HUGE_VAL)) {
         return bml_ssc__fail(blob->message, BML_SSC_SPECTRUM, "external field: no energy on the grid");
+    }
     u *= BML_SSC__SIGMA_T * blob->src.R / BML_SSC__MC2;
     for (int k = 0; k < blob->nx; k++) {
         blob->n_ext[k] += blob->emit[k] * u / sum;
@@ -1927,13 +1945,16 @@ static int bml_ssc__resolve_choices(bml_ssc_blob *blob) {
                    {"self_absorption", (int)s->self_absorption, BML_SSC_SSA_HEATING},
                    {"photon_escape", (int)s->photon_escape, BML_SSC_SPHERE}};
     for (int i = 0; i < 3; i++)
-        if (choices[i].value < 0 || choices[i].value > choices[i].last)
+        if (choices[i].value < 0 || choices[i].value > choices[i].last) {
             return bml_ssc__fail(why, BML_SSC_PARAMETER, "%s = %d: must be in [0, %d]", choices[i].name,
                                  choices[i].value, choices[i].last);
-    if (s->n_external < 0 || (s->n_external > 0 && !s->external))
+        }
+    if (s->n_external < 0 || (s->n_external > 0 && !s->external)) {
         return bml_ssc__fail(why, BML_SSC_BAD_ARGUMENT, "n_external = %d: no such fields", s->n_external);
-    if (s->injection == BML_SSC_TABLE && bml_ssc__table_is_bad(s->table_gamma, s->table_q, s->n_table))
+    }
+    if (s->injection == BML_SSC_TABLE && bml_ssc__table_is_bad(s->table_gamma, s->table_q, s->n_table)) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "n_table = %d: table_gamma must grow, table_q be >= 0", s->n_table);
+    }
     return BML_SSC_OK;
 }
 
@@ -1941,16 +1962,19 @@ static int bml_ssc__resolve_choices(bml_ssc_blob *blob) {
 static int bml_ssc__resolve_power(bml_ssc_blob *blob) {
     bml_ssc_source *s = &blob->src;
     char *why = blob->message;
-    if (s->L_e == 0 && s->compactness == 0)
+    if (s->L_e == 0 && s->compactness == 0) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "compactness = 0, L_e = 0: one of them is required");
+    }
     if (s->L_e == 0) {
         return BML_SSC_OK;
     }
-    if (s->compactness != 0)
+    if (s->compactness != 0) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "L_e = %g, compactness = %g: give one of them", s->L_e,
                              s->compactness);
-    if (!(s->L_e > 0 && s->L_e < HUGE_VAL))
+    }
+    if (!(s->L_e > 0 && s->L_e < HUGE_VAL)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "L_e = %g: must be positive and finite", s->L_e);
+    }
     s->compactness = BML_SSC__SIGMA_T * s->L_e / (4 * BML_SSC__PI * s->R * BML_SSC__MC2 * BML_SSC__C);
     if (s->compactness >= 1e-20 && s->compactness <= 1e3) {
         return BML_SSC_OK;
@@ -1988,18 +2012,21 @@ static int bml_ssc__resolve(bml_ssc_blob *blob, const bml_ssc_source *source) {
         status = bml_ssc__resolve_power(blob);
     }
     if (status) return status;
-    if (!(s->gamma_max > s->gamma_min))
+    if (!(s->gamma_max > s->gamma_min)) {
         return bml_ssc__fail(blob->message, BML_SSC_ORDER, "gamma_max = %g: must be above gamma_min = %g", s->gamma_max,
                              s->gamma_min);
-    if (s->gamma_top == 0 && s->gamma_max > 1e10)
+    }
+    if (s->gamma_top == 0 && s->gamma_max > 1e10) {
         return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "gamma_max = %g: must be in [1, 1e10] without gamma_top",
                              s->gamma_max);
+    }
     if (s->gamma_top == 0) {
         s->gamma_top = s->gamma_max;
     }
-    if (s->gamma_top < s->gamma_max)
+    if (s->gamma_top < s->gamma_max) {
         return bml_ssc__fail(blob->message, BML_SSC_PARAMETER, "gamma_top = %g: must not be below gamma_max = %g",
                              s->gamma_top, s->gamma_max);
+    }
     status = bml_ssc__resolve_choices(blob);
     return status ? status : bml_ssc__resolve_place(blob);
 }
@@ -2061,13 +2088,16 @@ static int bml_ssc__inject(bml_ssc_blob *blob) {
         double energy = hi > lo ? bml_ssc__injected_energy(s, lo, hi) : 0;
         total += energy;
         blob->Q[i] = energy / gamma;
-        if (!athena) continue;
+        if (!athena) {
+            continue;
+        }
         int inside = log10(gamma) >= lo_log && log10(gamma) <= hi_log;
         blob->Q[i] = inside ? bml_ssc__shape(s, gamma) * blob->width[i] : 0;
     }
-    if (!(total > 0 && total < HUGE_VAL))
+    if (!(total > 0 && total < HUGE_VAL)) {
         return bml_ssc__fail(blob->message, BML_SSC_SPECTRUM,
                              "injected energy = %g: the injection has none between gamma_min and gamma_max", total);
+    }
     for (int i = 0; i < blob->ng; i++)
         blob->Q[i] *= 3 * s->compactness / total; /* (3) */
     return BML_SSC_OK;
@@ -2292,10 +2322,11 @@ static int bml_ssc__lowest(double *x_lowest, bml_ssc_blob *blob) {
         double hi;
         int status = bml_ssc__field_range(blob->message, &e, &blob->src, &lo, &hi);
         if (status) return status;
-        if (hi > 0.5 * blob->src.gamma_top)
+        if (hi > 0.5 * blob->src.gamma_top) {
             return bml_ssc__fail(blob->message, BML_SSC_SPECTRUM,
                                  "external field: reaches x = %g, beyond half of gamma_max = %g", hi,
                                  blob->src.gamma_max);
+        }
         *x_lowest = BML_SSC__MIN(*x_lowest, BML_SSC__MAX(lo, floor_x));
     }
     return BML_SSC_OK;
@@ -2932,15 +2963,19 @@ static int bml_ssc__follow(bml_ssc__step *st, bml_ssc_blob *blob) {
     bml_ssc_drive now;
     bml_ssc__driven(&now, st, blob);
     double B = now.B * blob->src.B;
-    if (!(now.injection >= 0 && now.injection < 1e30))
+    if (!(now.injection >= 0 && now.injection < 1e30)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "drive: injection = %g: must be in [0, 1e30)", now.injection);
-    if (!(now.R > 1e-6 && now.R < 1e6))
+    }
+    if (!(now.R > 1e-6 && now.R < 1e6)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "drive: R = %g: must be in (1e-6, 1e6)", now.R);
+    }
     double ln_R = log(now.R);
-    if (!(ln_R >= blob->ln_R[0] - 1e-9))
+    if (!(ln_R >= blob->ln_R[0] - 1e-9)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "drive: R = %g: must not shrink", now.R);
-    if (!(B >= 1e-8 && B <= 1e6))
+    }
+    if (!(B >= 1e-8 && B <= 1e6)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "drive: B = %g: makes %g G, must be in [1e-8, 1e6]", now.B, B);
+    }
     st->rho = now.R;
     st->rho3 = now.R * now.R * now.R;
     st->injection = now.injection;
@@ -2983,10 +3018,11 @@ static void bml_ssc__losses(double *gdot, bml_ssc_blob *blob, const bml_ssc__ste
         blob->target[k] = blob->n[k] / st->rho3 + blob->n_ext[k];
     for (int i = 0; i < blob->ng; i++)
         gdot[i] = blob->gamma[i] * (4.0 / 3 * blob->l_B * blob->gamma[i] + st->expansion);
-    if (blob->tab->grid == BML_SSC_CONVERGED)
+    if (blob->tab->grid == BML_SSC_CONVERGED) {
         bml_ssc__add_compton_loss(gdot, blob->target, blob);
-    else
+    } else {
         bml_ssc__add_cut_loss(gdot, blob->target, blob);
+    }
 }
 
 /* Ask the hook what it adds in this pass. */
@@ -3017,8 +3053,9 @@ static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
     now.electrons = blob->made;
     now.photons = blob->photons;
     now.absorption = blob->absorption;
-    if (blob->src.exchange(&now, blob->src.user))
+    if (blob->src.exchange(&now, blob->src.user)) {
         return bml_ssc__fail(blob->message, BML_SSC_CANCELLED, "t = %g: the exchange hook asked to stop", now.t);
+    }
     int bad = 0;
     st->given = 0;
     for (int i = 0; i < blob->ng; i++) {
@@ -3066,14 +3103,16 @@ static void bml_ssc__move_electrons(bml_ssc_blob *blob, bml_ssc__step *st) {
     for (int i = 0; i < blob->ng && blob->active[BML_SSC__ADDED]; i++)
         blob->S[i] += blob->made[i];
     st->soft = 0;
-    if (blob->src.pair_production)
+    if (blob->src.pair_production) {
         bml_ssc__pairs(blob, blob->target, st->a0 / st->dt, &st->soft);
-    else
+    } else {
         bml_ssc__clear(blob->kappa, blob->nx);
-    if (blob->tab->grid == BML_SSC_ATHENA)
+    }
+    if (blob->tab->grid == BML_SSC_ATHENA) {
         bml_ssc__cool_upwind(blob, lambda);
-    else
+    } else {
         bml_ssc__cool_fitted(blob, lambda);
+    }
     if (blob->src.self_absorption) {
         bml_ssc__faces(blob);
         if (blob->src.self_absorption == BML_SSC_SSA_HEATING) {
@@ -3171,9 +3210,9 @@ static void bml_ssc__turn_page(bml_ssc_blob *blob, const bml_ssc__step *st) {
     }
 
     int driven = blob->src.drive || blob->src.expansion_speed > 0;
-    if (driven || blob->src.pair_production || blob->steps < 2) /* pairs need the targets, too */
+    if (driven || blob->src.pair_production || blob->steps < 2) { /* pairs need the targets, too */
         bml_ssc__losses(blob->guess, blob, st);
-    else /* linear in the photons, so linear in time as they */
+    } else /* linear in the photons, so linear in time as they */
         for (int i = 0; i < blob->ng; i++) {
             double guess = blob->loss1[i] + st->omega * (blob->loss1[i] - blob->loss2[i]);
             blob->guess[i] = BML_SSC__MAX(guess, 0.5 * blob->loss1[i]);
@@ -3376,9 +3415,10 @@ static int bml_ssc__advance_step(bml_ssc_blob *blob, double dt, double tolerance
     if (blob->slots) {
         bml_ssc__keep_light(blob, &st);
     }
-    if (!(change <= tolerance))
+    if (!(change <= tolerance)) {
         return bml_ssc__fail(blob->message, BML_SSC_NOT_CONVERGED,
                              "t = %g: loss rates still change by %g after %d passes", blob->t, change, passes);
+    }
     return BML_SSC_OK;
 }
 
@@ -3404,8 +3444,9 @@ BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t) {
     if (!blob->started) {
         return bml_ssc__fail(blob->message, BML_SSC_TIME, "t = %g: bml_ssc_begin has not succeeded", t);
     }
-    if (!(t > blob->t && t - blob->t < 1e6))
+    if (!(t > blob->t && t - blob->t < 1e6)) {
         return bml_ssc__fail(blob->message, BML_SSC_TIME, "t = %g: must be after %g, by less than 1e6", t, blob->t);
+    }
     double start = blob->t;
     int driven = blob->src.drive || blob->src.expansion_speed > 0;
     double longest = driven ? blob->tab->driven_step : blob->tab->time_step;
@@ -3457,16 +3498,19 @@ BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance) {
     if (!blob->started) {
         return bml_ssc__fail(why, BML_SSC_TIME, "steady: bml_ssc_begin has not succeeded");
     }
-    if (blob->src.drive)
+    if (blob->src.drive) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "steady: a source with a drive has no steady state");
-    if (blob->src.expansion_speed > 0)
+    }
+    if (blob->src.expansion_speed > 0) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "expansion_speed = %g: must be 0 for a steady state",
                              blob->src.expansion_speed);
+    }
     if (tolerance == 0) {
         tolerance = 1e-4;
     }
-    if (!(tolerance >= 1e-8 && tolerance <= 0.1))
+    if (!(tolerance >= 1e-8 && tolerance <= 0.1)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "tolerance = %g: must be in [1e-8, 0.1]", tolerance);
+    }
     double dt = blob->tab->time_step;
     for (int step = 0; step < 1000; step++) {
         int status = bml_ssc__advance_step(blob, dt, BML_SSC__MIN(1e-3, 0.1 * tolerance));
@@ -3605,7 +3649,9 @@ BML_SSC_DEF int bml_ssc_spectrum(double *log10_x2n, const double *log10_x, int n
         return BML_SSC_BAD_ARGUMENT;
     }
     const double *v = bml_ssc__component(blob, component);
-    if (!v) return BML_SSC_BAD_COMPONENT;
+    if (!v) {
+        return BML_SSC_BAD_COMPONENT;
+    }
     bml_ssc__curve c = bml_ssc__photons(blob, v, NULL);
     for (int i = 0; i < n; i++)
         log10_x2n[i] = bml_ssc__evaluate(&c, log10_x[i] * BML_SSC__LN10) / BML_SSC__LN10;
@@ -3741,7 +3787,9 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
     double d;
     double delta;
     int status = bml_ssc__observer(&d, &delta, observer);
-    if (status) return bml_ssc__no_sed(nuFnu, n, status);
+    if (status) {
+        return bml_ssc__no_sed(nuFnu, n, status);
+    }
     double scale = bml_ssc__luminosity_unit(blob) * pow(delta, 4) / (4 * BML_SSC__PI * d * d);
     double shift = (1 + observer->redshift) / delta * BML_SSC__H / BML_SSC__MC2;
     bml_ssc__curve c = bml_ssc__photons(blob, v, stay);
@@ -3753,7 +3801,9 @@ BML_SSC_DEF int bml_ssc_sed(double *nuFnu, const double *nu, int n, const bml_ss
         if (observer->ebl) {
             status = bml_ssc_ebl_depth(&tau, observer->ebl, observer->redshift, nu[i]);
         }
-        if (status) return bml_ssc__no_sed(nuFnu, n, status);
+        if (status) {
+            return bml_ssc__no_sed(nuFnu, n, status);
+        }
         nuFnu[i] = scale * exp(bml_ssc__evaluate(&c, log(nu[i] * shift)) - tau);
     }
     return BML_SSC_OK;
@@ -3878,14 +3928,17 @@ BML_SSC_DEF int bml_ssc_field_energy(double *u, const bml_ssc_external *field, d
         return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
     }
     bml_ssc_external e = *field;
-    if (!bml_ssc__geometric(&e))
+    if (!bml_ssc__geometric(&e)) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: kind = %d has no geometry", (int)e.kind);
+    }
     int status = bml_ssc__check_geometry(why, &e);
     if (status) return status;
-    if (!(Gamma >= 1 && Gamma <= 1e4))
+    if (!(Gamma >= 1 && Gamma <= 1e4)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "Gamma = %g: must be in [1, 1e4]", Gamma);
-    if (e.kind != BML_SSC_FIELD_CMB && !(distance >= 1e10 && distance <= 1e26))
+    }
+    if (e.kind != BML_SSC_FIELD_CMB && !(distance >= 1e10 && distance <= 1e26)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "distance = %g: must be in [1e10, 1e26]", distance);
+    }
     bml_ssc__beam beam[BML_SSC__BEAMS];
     int n = bml_ssc__beams(beam, &e, distance);
     *u = 0;
@@ -4105,12 +4158,15 @@ static double bml_ssc__path_sum(const double *number, int n, double first, doubl
 }
 
 BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const bml_ssc_path *path, char *why) {
-    if (!tau || !nu || n < 1 || !path || path->n_fields < 0 || (path->n_fields > 0 && !path->fields))
+    if (!tau || !nu || n < 1 || !path || path->n_fields < 0 || (path->n_fields > 0 && !path->fields)) {
         return bml_ssc__say(why, BML_SSC_BAD_ARGUMENT);
-    if (!(path->distance >= 1e10 && path->distance <= 1e26))
+    }
+    if (!(path->distance >= 1e10 && path->distance <= 1e26)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "distance = %g: must be in [1e10, 1e26]", path->distance);
-    if (!(path->redshift >= 0 && path->redshift < 1e4))
+    }
+    if (!(path->redshift >= 0 && path->redshift < 1e4)) {
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "redshift = %g: must be in [0, 1e4)", path->redshift);
+    }
     int status = bml_ssc__check_nu(why, nu, n);
     if (status) {
         return status;
@@ -4172,9 +4228,10 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
     bml_ssc_external e = *field;
     double d;
     double delta;
-    if (e.kind != BML_SSC_FIELD_DISC && e.kind != BML_SSC_FIELD_RING)
+    if (e.kind != BML_SSC_FIELD_DISC && e.kind != BML_SSC_FIELD_RING) {
         return bml_ssc__fail(why, BML_SSC_SPECTRUM, "external field: kind = %d: only DISC and RING shine by themselves",
                              (int)e.kind);
+    }
     int status = bml_ssc__check_nu(why, nu, n);
     if (status) {
         return status;
@@ -4318,10 +4375,11 @@ static int bml_ssc__one_of_batch(const bml_ssc_batch_job *job, bml_ssc_blob *blo
     int status = bml_ssc_solve(blob, &job->sources[row]);
     int read = status;
     if (!status || status == BML_SSC_NOT_CONVERGED) {
-        if (job->observers)
+        if (job->observers) {
             read = bml_ssc_sed(out, job->grid, job->n, blob, &job->observers[row], job->component);
-        else
+        } else {
             read = bml_ssc_spectrum(out, job->grid, job->n, blob, job->component);
+        }
     }
     if (read) {
         status = read;
@@ -4346,7 +4404,9 @@ static void bml_ssc__solve_rows(const bml_ssc_batch_job *job, bml_ssc_blob **blo
         me = omp_get_thread_num();
 #endif
         int status = bml_ssc__one_of_batch(job, blobs[me], row);
-        if (!status) continue;
+        if (!status) {
+            continue;
+        }
 #ifdef _OPENMP
 #pragma omp critical(bml_ssc__first)
 #endif
@@ -4358,8 +4418,9 @@ static void bml_ssc__solve_rows(const bml_ssc_batch_job *job, bml_ssc_blob **blo
 }
 
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables) {
-    if (!job || !tables || !job->out || !job->sources || !job->grid || job->n_sources < 1 || job->n < 1)
+    if (!job || !tables || !job->out || !job->sources || !job->grid || job->n_sources < 1 || job->n < 1) {
         return BML_SSC_BAD_ARGUMENT;
+    }
     int threads = 1;
 #ifdef _OPENMP
     threads = job->threads > 0 ? job->threads : omp_get_max_threads();
