@@ -6737,6 +6737,8 @@ BML_CLASSIFY_DEF int bml_classify_match_weights(double *weight, double *covered,
    0.2.0  one contract with the other headers: rules for every setting, one generator, one block per object; unknown
           classes, tables with ; or tabs, .gz, joins, the catalogue's own fits, thresholds of stated purity
 
+   LICENCE
+
    This software is available under two licences: choose whichever you prefer.
 
    ------------------------------------------------------------------------------

@@ -36,10 +36,6 @@
    grids that are not logarithmic, or not of its own spacing; to go on after a refusal. It does no nuclei, and
    no space. */
 
-#ifndef BML_HADRON_H
-#define BML_HADRON_H
-#define BML_HADRON_VERSION 100 /* 0.1.0: 10000 major + 100 minor + patch */
-
 /* ---- Setup, use, shutdown ---------------------------------------------------------------------------------------
 
    1. bml_hadron_create(&tables, &config, why): tabulates the kernels (about 0.05 s). Constant afterwards;
@@ -124,6 +120,9 @@
    runs away within a step of the code beside it, that code may not converge, and bursts come too early: take steps of
    1/50 R/c. */
 
+#ifndef BML_HADRON_H
+#define BML_HADRON_H
+#define BML_HADRON_VERSION 100 /* 0.1.0: 10000 major + 100 minor + patch */
 #include <stddef.h>
 
 #ifdef BML_HADRON_STATIC
@@ -140,29 +139,28 @@
 extern "C" {
 #endif
 
-/* ---- API: statuses ---------------------------------------------------------------------------------------------- */
+/* ---- API: status ------------------------------------------------------------------------------------------------ */
+/* name, value, message. Everything but OK is negative. */
+#define BML_HADRON_STATUS_TABLE(X)                                                            \
+    X(BML_HADRON_OK, 0, "no error")                                                           \
+    X(BML_HADRON_BAD_ARGUMENT, -1, "a pointer is NULL or a count is not positive")            \
+    X(BML_HADRON_NO_MEMORY, -2, "out of memory")                                              \
+    X(BML_HADRON_CONFIG, -4, "configuration: spacing outside its range")                      \
+    X(BML_HADRON_PARAMETER, -5, "a parameter is missing, NaN, infinite or outside its range") \
+    X(BML_HADRON_ORDER, -6, "gamma_max must be above gamma_min")                              \
+    X(BML_HADRON_SPECTRUM, -7, "proton or photon spectrum: bad shape, or nothing in it")      \
+    X(BML_HADRON_TIME, -8, "time must grow, from bml_hadron_begin on")                        \
+    X(BML_HADRON_GRID, -9, "the grids of electrons and photons are not those that this header can use")
 
-#define BML_HADRON_STATUS_TABLE(X)                                                 \
-    X(OK, 0, "no error")                                                           \
-    X(BAD_ARGUMENT, -1, "a pointer is NULL or a count is not positive")            \
-    X(NO_MEMORY, -2, "out of memory")                                              \
-    X(CONFIG, -4, "configuration: spacing outside its range")                      \
-    X(PARAMETER, -5, "a parameter is missing, NaN, infinite or outside its range") \
-    X(ORDER, -6, "gamma_max must be above gamma_min")                              \
-    X(SPECTRUM, -7, "proton or photon spectrum: bad shape, or nothing in it")      \
-    X(TIME, -8, "time must grow, from bml_hadron_begin on")                        \
-    X(GRID, -9, "the grids of electrons and photons are not those that this header can use")
-
+#define BML_HADRON__ENUM(name, value, text) name = (value),
 typedef enum bml_hadron_status {
-#define BML_HADRON_X(name, value, text) BML_HADRON_##name = (value),
-    BML_HADRON_STATUS_TABLE(BML_HADRON_X)
-#undef BML_HADRON_X
-        BML_HADRON_STATUS_END = 1
+    BML_HADRON_STATUS_TABLE(BML_HADRON__ENUM) BML_HADRON__STATUS_END = 1
 } bml_hadron_status;
+#undef BML_HADRON__ENUM
 
 enum { BML_HADRON_MESSAGE = 512 }; /* bytes of a message, NUL included */
 
-/* The message of a status; never NULL. Thread safe. */
+/* The message of a status; "unknown status" for other numbers. Static text. */
 BML_HADRON_DEF const char *bml_hadron_strerror(int status);
 
 /* ---- API: tables and blobs -------------------------------------------------------------------------------------- */
@@ -212,7 +210,8 @@ typedef struct bml_hadron_source {
     double gas;         /* density of cold protons at rest in the blob [cm^-3], 0 ... 1e20; 0 means 0 */
     bml_hadron_injection injection; /* shape of the injection; 0 = power law */
     double gamma_break;             /* BROKEN, LOG_PARABOLA, CUTOFF: see there, 1 ... 1e14; required by these */
-    double p2, curvature;           /* BROKEN; LOG_PARABOLA; both -10 ... 10, 0 means 0 */
+    double p2;                      /* BROKEN: index above gamma_break, -10 ... 10; 0 means 0 */
+    double curvature;               /* LOG_PARABOLA: -10 ... 10; 0 means 0 */
     int off;                        /* sum of processes that are switched off */
     int cooling;                    /* 1: pions and muons shine before they decay (11) */
     int neutrons;                   /* 1: neutrons leave (12), 0: they count as protons */
@@ -230,15 +229,21 @@ BML_HADRON_DEF int bml_hadron_begin(bml_hadron_blob *blob, const bml_hadron_sour
 /* What the code beside it shows of electrons and photons, and takes from protons: see Setup. Grids are logarithmic, of
    the tables' spacing, x and gamma on a common lattice; densities are times sigma_T R0 and count the whole blob. */
 typedef struct bml_hadron_field {
-    double t, dt;                /* end of the step, and its length [R/c] */
-    int pass;                    /* 0, 1, ... within a step; 0: the step before has been accepted */
-    int n_electrons, n_photons;  /* sizes of the grids, which stay as they are from begin on */
-    double R, B, dilution;       /* now: radius [cm], field [G], (R0/R)^3 */
-    const double *gamma, *width; /* [n_electrons] nodes, and widths of the cells in gamma */
-    const double *x, *n;         /* [n_photons] nodes, and photons per x, of the pass before */
-    const double *outside;       /* [n_photons] photons from outside, not diluted; NULL: none */
-    double *electrons;           /* [n_electrons] added to: electrons and positrons made, per gamma and R/c */
-    double *photons;             /* [n_photons] added to: photons made, per x and R/c */
+    double t;              /* end of the step [R/c] */
+    double dt;             /* its length [R/c] */
+    int pass;              /* 0, 1, ... within a step; 0: the step before has been accepted */
+    int n_electrons;       /* size of the electrons' grid, which stays as it is from begin on */
+    int n_photons;         /* and of the photons' */
+    double R;              /* radius now [cm] */
+    double B;              /* magnetic field now [G] */
+    double dilution;       /* (R0/R)^3 */
+    const double *gamma;   /* [n_electrons] nodes */
+    const double *width;   /* [n_electrons] widths of the cells in gamma */
+    const double *x;       /* [n_photons] nodes */
+    const double *n;       /* [n_photons] photons per x, of the pass before */
+    const double *outside; /* [n_photons] photons from outside, not diluted; NULL: none */
+    double *electrons;     /* [n_electrons] added to: electrons and positrons made, per gamma and R/c */
+    double *photons;       /* [n_photons] added to: photons made, per x and R/c */
 } bml_hadron_field;
 
 /* Take the protons from t - dt to t in these photons, and add what they make. The passes of a step start from the same
@@ -247,9 +252,12 @@ BML_HADRON_DEF int bml_hadron_exchange(bml_hadron_blob *blob, const bml_hadron_f
 
 /* Protons and photons as tables, log-log interpolation, zero outside. */
 typedef struct bml_hadron_given {
-    const double *gamma, *N; /* [n_gamma] growing, 1 ... 1e13; protons per gamma [cm^-3], >= 0 */
-    const double *x, *n;     /* [n_x] growing, 1e-24 ... 1e15; photons per x [cm^-3], >= 0; may be NULL */
-    int n_gamma, n_x;
+    const double *gamma; /* [n_gamma] growing, 1 ... 1e13 */
+    const double *N;     /* [n_gamma] protons per gamma [cm^-3], >= 0 */
+    const double *x;     /* [n_x] growing, 1e-24 ... 1e15; may be NULL */
+    const double *n;     /* [n_x] photons per x [cm^-3], >= 0; may be NULL */
+    int n_gamma;
+    int n_x;
     double B;   /* magnetic field [G], for proton synchrotron light; 0 = none */
     double gas; /* density of cold protons [cm^-3]; 0 = none */
 } bml_hadron_given;
@@ -327,14 +335,16 @@ BML_HADRON_DEF double bml_hadron_log_poisson(int n, double expected);
    injected is the sum of the others, but for the discretisation: residual is the part of it that is missing. */
 typedef struct bml_hadron_balance {
     double injected;
-    double protons;                   /* still stored */
-    double escaped;                   /* protons that left */
-    double photons, pairs, neutrinos; /* given to photons, to electrons and positrons; gone with neutrinos */
-    double neutrons;                  /* gone with neutrons */
-    double cooled;                    /* through gamma = 1: rest masses */
-    double expansion;                 /* work done by expanding */
-    double lost;                      /* made outside of the given grids */
-    double residual;                  /* relative; 0 is perfect */
+    double protons;   /* still stored */
+    double escaped;   /* protons that left */
+    double photons;   /* given to photons */
+    double pairs;     /* given to electrons and positrons */
+    double neutrinos; /* gone with neutrinos */
+    double neutrons;  /* gone with neutrons */
+    double cooled;    /* through gamma = 1: rest masses */
+    double expansion; /* work done by expanding */
+    double lost;      /* made outside of the given grids */
+    double residual;  /* relative; 0 is perfect */
 } bml_hadron_balance;
 /* Thread safe on a blob at rest. Errors: BAD_ARGUMENT, TIME. */
 BML_HADRON_DEF int bml_hadron_energy(bml_hadron_balance *out, const bml_hadron_blob *blob);
@@ -398,9 +408,9 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #define BML_HADRON__OWN_MALLOC
 #endif
 #if defined(__GNUC__) || defined(__clang__)
-#define BML_HADRON_RESTRICT __restrict__
+#define BML_HADRON__RESTRICT __restrict__
 #else
-#define BML_HADRON_RESTRICT
+#define BML_HADRON__RESTRICT
 #endif
 
 /* Single precision in vectors, for the one loop that costs most: gcc's and clang's vectors, or an array that other
@@ -532,7 +542,9 @@ struct bml_hadron_blob {
     double dt_last;
     double ln_R[2]; /* now, a step before */
     double B_now;
-    double a0, a1, a2; /* of BDF2 */
+    double a0; /* of BDF2, as the next two */
+    double a1;
+    double a2;
     int steps;
 
     double lx0; /* the lattice */
@@ -560,7 +572,8 @@ struct bml_hadron_blob {
     double *light; /* [max cells] energy made, by the last pass */
     double *pairs;
     double *line; /* synchrotron light by k - 2 i */
-    int line_n, line_base;
+    int line_n;
+    int line_base;
     bml_hadron__kernel kernel[BML_HADRON__KERNELS];
     double *column_loss[2];             /* [cols] of photopions and pairs */
     double *column_turn;                /* [cols] rate at which protons become neutrons */
@@ -573,38 +586,38 @@ struct bml_hadron_blob {
 };
 
 /* >> status and memory -----------------------------------------------------------------------------------------------
-   Everything that can fail goes through bml_hadron__fail. */
+   What has a reason to give goes through bml_hadron__fail. An object and its arrays are blocks cut up by
+   bml_hadron__take. Sizes are below 1e5: counts and indices are int, and ptrdiff_t where two are multiplied. */
 
 BML_HADRON_DEF const char *bml_hadron_strerror(int status) {
-    switch (status) {
-#define BML_HADRON_X(name, value, text) \
-    case value: return text;
-        BML_HADRON_STATUS_TABLE(BML_HADRON_X)
-#undef BML_HADRON_X
-    default: return "unknown status";
+#define BML_HADRON__CASE(name, value, text) \
+    if (status == value) return text;
+    BML_HADRON_STATUS_TABLE(BML_HADRON__CASE)
+#undef BML_HADRON__CASE
+    return "unknown status";
+}
+
+/* A locale's decimal comma becomes a point: no text of ours has a comma between digits. */
+static void bml_hadron__mend_commas(char *text) {
+    for (char *c = text; c[0] && c[1] && c[2]; c++) {
+        int digit_before = c[0] >= '0' && c[0] <= '9';
+        int digit_after = c[2] >= '0' && c[2] <= '9';
+        if (c[1] == ',' && digit_before && digit_after) {
+            c[1] = '.';
+        }
     }
 }
 
-/* Write a message [BML_HADRON_MESSAGE], if there is room for one, and return the status. A locale's decimal comma
-   becomes a point. */
+/* Writes the message, if there is room for one, and hands the status through: return bml_hadron__fail(...). */
 static int bml_hadron__fail(char *message, int status, const char *format, ...) {
     if (!message) {
         return status;
     }
-    va_list list;
-    va_start(list, format);
-    vsnprintf(message, BML_HADRON_MESSAGE, format, list);
-    va_end(list);
-    for (char *at = message; *at; at++) {
-        if (*at != ',' || at == message) {
-            continue;
-        }
-        int before = at[-1] >= '0' && at[-1] <= '9';
-        int after = at[1] >= '0' && at[1] <= '9';
-        if (before && after) {
-            *at = '.';
-        }
-    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, BML_HADRON_MESSAGE, format, args);
+    va_end(args);
+    bml_hadron__mend_commas(message);
     return status;
 }
 
@@ -616,68 +629,72 @@ static int bml_hadron__say(char *why, int status) {
 /* A member of a struct, its range, and what zero means: an error, the default, or zero. */
 typedef struct bml_hadron__rule {
     const char *name;
-    size_t at;
+    size_t offset; /* in the struct */
     double lo;
     double hi;
-    double otherwise;
-    int zero;
+    double fallback;
+    int zero; /* what it means: */
 } bml_hadron__rule;
 enum { BML_HADRON__REQUIRED, BML_HADRON__DEFAULT, BML_HADRON__ZERO };
 
 /* Put defaults in and check ranges; NaN fails every rule. */
-static int bml_hadron__obey(char *message, void *object, const bml_hadron__rule *rules, int n, int status) {
+static int bml_hadron__apply_rules(void *object, const bml_hadron__rule *rules, int n, char *message, int status) {
     for (int i = 0; i < n; i++) {
         const bml_hadron__rule *rule = &rules[i];
         double value;
-        char *member = (char *)object + rule->at;
+        char *member = (char *)object + rule->offset;
         memcpy(&value, member, sizeof value);
         const char *required = "";
         if (value == 0 && rule->zero == BML_HADRON__ZERO) {
             continue;
         }
         if (value == 0 && rule->zero == BML_HADRON__REQUIRED) {
-            required = "a required parameter, ";
+            required = "required, ";
         }
         if (value == 0 && rule->zero == BML_HADRON__DEFAULT) {
-            memcpy(member, &rule->otherwise, sizeof value);
+            memcpy(member, &rule->fallback, sizeof value);
             continue;
         }
         if (!*required && value >= rule->lo && value <= rule->hi) {
             continue;
         }
-        return bml_hadron__fail(message, status, "%s = %g: %smust be in [%g, %g]", rule->name, value, required,
+        return bml_hadron__fail(message, status, "%s = %.10g: %smust be in [%.10g, %.10g]", rule->name, value, required,
                                 rule->lo, rule->hi);
     }
     return BML_HADRON_OK;
 }
 
-/* Bump allocator over one block: pass base = NULL to count. */
+/* Bump allocator over one block of doubles, by eights: pass base = NULL to count. */
 static double *bml_hadron__take(double *base, ptrdiff_t *used, ptrdiff_t n) {
     double *p = base ? base + *used : NULL;
     *used += (n + 7) / 8 * 8;
     return p;
 }
 
-static double *bml_hadron__doubles(ptrdiff_t n) { /* zeros; NULL without memory */
+/* n doubles, all zero; NULL without memory. */
+static double *bml_hadron__doubles(ptrdiff_t n) {
     size_t bytes = (size_t)n * sizeof(double);
-    double *p;
-    p = (double *)BML_HADRON_MALLOC(bytes);
+    double *p = (double *)BML_HADRON_MALLOC(bytes);
     if (p) {
         memset(p, 0, bytes);
     }
     return p;
 }
+
 static void bml_hadron__clear(double *a, ptrdiff_t n) {
     memset(a, 0, (size_t)n * sizeof *a);
 }
+
 static void bml_hadron__swap(double **a, double **b) {
     double *c = *a;
     *a = *b;
     *b = c;
 }
+
 static int bml_hadron__floor(double v) {
     return (int)floor(v);
 }
+
 static int bml_hadron__clamp(int v, int lo, int hi) {
     return v < lo ? lo : BML_HADRON__MIN(v, hi);
 }
@@ -994,6 +1011,7 @@ static const double bml_hadron__gauss_w[4] = {0.36268378337836198, 0.31370664587
 static double bml_hadron__node(int i) {
     return i & 1 ? bml_hadron__gauss_x[i % 8 / 2] : -bml_hadron__gauss_x[i % 8 / 2];
 }
+
 static double bml_hadron__weight(int i) {
     return bml_hadron__gauss_w[i % 8 / 2];
 }
@@ -1073,6 +1091,7 @@ static double bml_hadron__gas_spectrum(int kind, double x, double L) {
 static double bml_hadron__gas_step(void) {
     return 6 * BML_HADRON__LN10 / (BML_HADRON__GAS_NODES - 1);
 }
+
 static double bml_hadron__gas_node(int i) {
     return -BML_HADRON__LN10 + i * bml_hadron__gas_step();
 }
@@ -1195,7 +1214,7 @@ BML_HADRON_DEF int bml_hadron_create(bml_hadron **out, const bml_hadron_config *
     if (config) {
         c = *config;
     }
-    int status = bml_hadron__obey(why, &c, rules, 1, BML_HADRON_CONFIG);
+    int status = bml_hadron__apply_rules(&c, rules, 1, why, BML_HADRON_CONFIG);
     if (status) return status;
     bml_hadron *tab;
     tab = (bml_hadron *)BML_HADRON_MALLOC(sizeof *tab);
@@ -1237,6 +1256,7 @@ BML_HADRON_DEF void bml_hadron_free(bml_hadron *tables) {
 static int bml_hadron__most_protons(const bml_hadron *tab) {
     return (int)(BML_HADRON__LOG_GAMMA_HIGH * BML_HADRON__LN10 / tab->h) + 4;
 }
+
 static int bml_hadron__most_cells(const bml_hadron *tab) {
     double decades = BML_HADRON__LOG_TOP - BML_HADRON__LOG_X_LOW;
     int n = (int)(decades * BML_HADRON__LN10 / tab->h) + 6;
@@ -1328,8 +1348,8 @@ BML_HADRON_DEF double bml_hadron_gamma_top(double gamma_max, double electron_gam
     return exp(protons + h * BML_HADRON__MIN(steps, most));
 }
 
-#define BML_HADRON__OF(member, lo, hi, otherwise, zero) \
-    { #member, offsetof(bml_hadron_source, member), lo, hi, otherwise, BML_HADRON__##zero }
+#define BML_HADRON__OF(member, lo, hi, fallback, zero) \
+    { #member, offsetof(bml_hadron_source, member), lo, hi, fallback, BML_HADRON__##zero }
 
 /* Defaults and checks of a source. */
 static int bml_hadron__resolve(bml_hadron_blob *blob, const bml_hadron_source *source) {
@@ -1351,7 +1371,7 @@ static int bml_hadron__resolve(bml_hadron_blob *blob, const bml_hadron_source *s
     bml_hadron_source *s = &blob->src;
     *s = *source;
     int n = (int)(sizeof rules / sizeof *rules);
-    int status = bml_hadron__obey(why, s, rules, n, BML_HADRON_PARAMETER);
+    int status = bml_hadron__apply_rules(s, rules, n, why, BML_HADRON_PARAMETER);
     if (status) return status;
     if (s->compactness == 0 && s->L_p == 0) {
         return bml_hadron__fail(why, BML_HADRON_PARAMETER, "compactness = 0 and L_p = 0: one of them is required");
@@ -1745,8 +1765,8 @@ static void bml_hadron__range(int *lo, int *hi, double *rest, const bml_hadron_b
 
 /* sum [GROUP][ROWS] = quick [count][pad] transposed times the targets that begin at n, n - 1, n - 2, n - 3: the product
    of one table with a Hankel matrix. */
-static void bml_hadron__rows(float *BML_HADRON_RESTRICT sum, const float *BML_HADRON_RESTRICT quick,
-                             const float *BML_HADRON_RESTRICT n, int pad, int count) {
+static void bml_hadron__rows(float *BML_HADRON__RESTRICT sum, const float *BML_HADRON__RESTRICT quick,
+                             const float *BML_HADRON__RESTRICT n, int pad, int count) {
     bml_hadron__lanes s[2 * BML_HADRON__GROUP];
     memset(s, 0, sizeof s);
     for (int c = 0; c < count; c++) {
@@ -1799,8 +1819,8 @@ static void bml_hadron__project(double share[][BML_HADRON__CELLS], const bml_had
 }
 
 /* Add share [rows], times energy, to the cells of a proton; *lost: what has none. */
-static void bml_hadron__deposit(double *BML_HADRON_RESTRICT cells, int n, double *lost,
-                                const double *BML_HADRON_RESTRICT share, int rows, int top, double energy) {
+static void bml_hadron__deposit(double *BML_HADRON__RESTRICT cells, int n, double *lost,
+                                const double *BML_HADRON__RESTRICT share, int rows, int top, double energy) {
     int from = bml_hadron__clamp(top - n + 1, 0, rows);
     int to = bml_hadron__clamp(top + 1, from, rows);
     double out = 0;
@@ -1812,7 +1832,7 @@ static void bml_hadron__deposit(double *BML_HADRON_RESTRICT cells, int n, double
     if (from == to) {
         return;
     }
-    double *BML_HADRON_RESTRICT cell = cells + top - from;
+    double *BML_HADRON__RESTRICT cell = cells + top - from;
     share += from;
     for (int m = 0; m < to - from; m++)
         cell[-m] += energy * share[m];
@@ -1880,7 +1900,8 @@ static double bml_hadron__power(const bml_hadron_blob *blob, int i) {
     return 4.0 / 3 * blob->l_B * per_M * per_M;
 }
 
-static void bml_hadron__emit_synchrotron(double *BML_HADRON_RESTRICT cells, double *lost, const bml_hadron_blob *blob) {
+static void bml_hadron__emit_synchrotron(double *BML_HADRON__RESTRICT cells, double *lost,
+                                         const bml_hadron_blob *blob) {
     for (int i = 0; i < blob->n_protons; i++) {
         double power = blob->M[i] * bml_hadron__power(blob, i);
         int first = blob->line_base + 2 * i;
@@ -1895,7 +1916,7 @@ static void bml_hadron__emit_synchrotron(double *BML_HADRON_RESTRICT cells, doub
         if (from == to) {
             continue;
         }
-        double *BML_HADRON_RESTRICT cell = cells + first + from;
+        double *BML_HADRON__RESTRICT cell = cells + first + from;
         const double *line = blob->line + from;
         for (int j = 0; j < to - from && power > 0; j++)
             cell[j] += power * line[j];
@@ -1909,7 +1930,8 @@ static int bml_hadron__on(const bml_hadron_blob *blob, int process) {
 /* (11): of leptons of energy E, over m_e c^2, made by a meson or muon: loss rate over decay rate is scale E^2, and the
    light is at line E^2. */
 typedef struct bml_hadron__parent {
-    double scale, line;
+    double scale;
+    double line;
 } bml_hadron__parent;
 
 static bml_hadron__parent bml_hadron__parent_of(const bml_hadron_blob *blob, double mass, double life, double share) {
@@ -1921,9 +1943,11 @@ static bml_hadron__parent bml_hadron__parent_of(const bml_hadron_blob *blob, dou
     out.line = 1.5 * blob->B_now / BML_HADRON__B_CRIT * gamma * gamma / mass;
     return out;
 }
+
 static bml_hadron__parent bml_hadron__pion(const bml_hadron_blob *blob) {
     return bml_hadron__parent_of(blob, 273.1320, 2.6033e-8, 4);
 }
+
 static bml_hadron__parent bml_hadron__muon(const bml_hadron_blob *blob) {
     return bml_hadron__parent_of(blob, 206.7682830, 2.1969811e-6, 3);
 }
@@ -2727,7 +2751,7 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 #undef BML_HADRON_MALLOC
 #undef BML_HADRON_FREE
 #endif
-#undef BML_HADRON_RESTRICT
+#undef BML_HADRON__RESTRICT
 #undef BML_HADRON__B_CRIT
 #undef BML_HADRON__C
 #undef BML_HADRON__E
@@ -2768,7 +2792,10 @@ BML_HADRON_DEF int bml_hadron_derive(bml_hadron_derived *out, const bml_hadron_b
 
 #endif /* BML_HADRON_IMPLEMENTATION */
 
-/* 0.1.0 (2026): first release.
+/* HISTORY
+   0.1.0  protons, photopion and Bethe-Heitler pairs, p-p, neutrons, neutrinos, the hook to bml_ssc.h
+
+   LICENCE
 
    This software is available under two licences: choose whichever you prefer.
 
