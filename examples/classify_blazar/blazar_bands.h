@@ -29,10 +29,16 @@ static const char *const band_name[N_WIDE] = {"1p4GHz", "z", "i", "r", "g", "u",
 static void add_feature(bml_classify_data *d, const char *name, const double *v) {
     int i;
     for (i = 0; i < d->n; i++) {
-        if (isfinite(v[i])) break;
+        if (isfinite(v[i])) {
+            break;
+        }
     }
-    if (i == d->n) return; /* nowhere measured */
-    if (d->d == MAX_FEATURES) fail("too many features");
+    if (i == d->n) {
+        return; /* nowhere measured */
+    }
+    if (d->d == MAX_FEATURES) {
+        fail("too many features");
+    }
     snprintf(d->feature[d->d], NAME, "%s", name);
     for (i = 0; i < d->n; i++) {
         d->x[i * MAX_FEATURES + d->d] = v[i];
@@ -67,7 +73,9 @@ static void make_table(bml_classify_data *d, const sed_set *set, int how) {
     }
     for (int a = 0; a < N_WIDE; a++) {
         for (int b = a + 1; b < N_WIDE; b++) {
-            if (a > 0 && b - a > 1 && b < N_WIDE - 1) continue; /* of the optical bands, neighbours */
+            if (a > 0 && b - a > 1 && b < N_WIDE - 1) {
+                continue; /* of the optical bands, neighbours */
+            }
             for (int i = 0; i < set->n; i++) {
                 w[i] = v[b * set->n + i] - v[a * set->n + i];
             }
@@ -93,7 +101,8 @@ enum { N_MEMBERS = 5 }; /* of the stack */
 enum { N_CHOICES = 3 }; /* strengths to choose from for each */
 
 typedef struct recipe {
-    bml_classify_config config, member[N_MEMBERS];
+    bml_classify_config config;
+    bml_classify_config member[N_MEMBERS];
     int column[N_MEMBERS][MAX_FEATURES];
 } recipe;
 
@@ -172,10 +181,11 @@ static double inner_loss(const bml_classify_config *c, const bml_classify_data *
     int b;
     for (int k = 0; k < 5; k++) {
         for (a = b = i = 0; i < n; i++) {
-            if (fold[i] == k)
+            if (fold[i] == k) {
                 test[b++] = row[i];
-            else
+            } else {
                 train[a++] = row[i];
+            }
         }
         bml_classify_model *m;
         if (bml_classify_fit(&m, c, d, train, a, why)) {
@@ -228,13 +238,16 @@ static bml_classify_model *fit_table(int net, const bml_classify_data *d, const 
     recipe *r = zeroed(1, sizeof *r);
     bml_classify_model *m = NULL;
     char why[BML_CLASSIFY_MESSAGE] = "";
-    if (net == FOREST)
+    if (net == FOREST) {
         set_forest(&r->config);
-    else
+    } else {
         set_stack(r, d, row, n, seed, chosen);
+    }
     r->config.seed = seed;
     int status = bml_classify_fit(&m, &r->config, d, row, n, why);
-    if (status) fail("%s: %s", bml_classify_strerror(status), why);
+    if (status) {
+        fail("%s: %s", bml_classify_strerror(status), why);
+    }
     free(r);
     return m;
 }

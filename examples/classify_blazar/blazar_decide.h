@@ -9,20 +9,25 @@
 enum { LEAST_CALLED = 20 }; /* fewer test rows above a threshold do not tell its purity */
 
 typedef struct decision {
-    int reached;                             /* some threshold has what is asked for */
-    bml_classify_cut cut;                    /* on all test rows; the threshold is a probability */
-    double purity, completeness, called;     /* of thresholds from the other folds; NaN with one fold only */
-    double purity_error, completeness_error; /* binomial */
-    double purest;                           /* highest purity of thresholds that call a twentieth of the blazars */
-    double calibration_error;                /* of the probabilities, each row's calibrated on the other folds */
-    double share;                            /* of blazars among the labelled sources */
+    int reached;          /* some threshold has what is asked for */
+    bml_classify_cut cut; /* on all test rows; the threshold is a probability */
+    double purity;        /* of thresholds from the other folds; NaN with one fold only. So are the next two */
+    double completeness;
+    double called;
+    double purity_error;       /* binomial */
+    double completeness_error; /* binomial */
+    double purest;             /* highest purity of thresholds that call a twentieth of the blazars */
+    double calibration_error;  /* of the probabilities, each row's calibrated on the other folds */
+    double share;              /* of blazars among the labelled sources */
     int n_blazars;
     bml_classify_model *calibration; /* from the scores of all test rows */
 } decision;
 
 /* The logit of a score; the radio flux, which is no probability, as it is. */
 static double feature_of(double score, int net) {
-    if (net == RADIO) return score;
+    if (net == RADIO) {
+        return score;
+    }
     double p = fmin(fmax(score, 1e-6), 1 - 1e-6);
     return log(p / (1 - p));
 }
@@ -43,7 +48,9 @@ static void collect_scores(scored *t, const outcome *o, int net, const world *w)
     t->data.n_class = 2;
     for (int i = 0; i < n; i++) {
         double score = o->score[net][i];
-        if (isnan(score)) continue;
+        if (isnan(score)) {
+            continue;
+        }
         int k = t->data.n++;
         t->data.x[k] = feature_of(score, net);
         t->data.y[k] = w->set->sed[i].label;
@@ -65,11 +72,15 @@ static bml_classify_model *calibrate(const scored *t, int k) {
     char why[BML_CLASSIFY_MESSAGE];
     int n = 0;
     for (int i = 0; i < t->data.n; i++) {
-        if (t->fold[i] != k) row[n++] = i;
+        if (t->fold[i] != k) {
+            row[n++] = i;
+        }
     }
     int status = bml_classify_fit(&m, &c, &t->data, row, n, why);
     free(row);
-    if (status == BML_CLASSIFY_NO_MEMORY) fail("%s", why);
+    if (status == BML_CLASSIFY_NO_MEMORY) {
+        fail("%s", why);
+    }
     return m;
 }
 
@@ -94,7 +105,9 @@ static int find_cut(bml_classify_cut *cut, const scored *t, const double *p, int
     double purity = s->completeness > 0 ? 0 : s->purity;
     int status = bml_classify_threshold(cut, purity, s->completeness, p, y, NULL, t->data.n);
     free(y);
-    if (status == BML_CLASSIFY_NO_MEMORY) fail("out of memory");
+    if (status == BML_CLASSIFY_NO_MEMORY) {
+        fail("out of memory");
+    }
     return status == BML_CLASSIFY_OK;
 }
 
@@ -103,12 +116,16 @@ static void try_fold(double *own, double *count, const scored *t, int k, const s
     double *p = zeroed(t->data.n, sizeof *p);
     bml_classify_model *m = calibrate(t, k);
     bml_classify_cut cut = {.threshold = HUGE_VAL};
-    if (m) probabilities(p, m, &t->data);
+    if (m) {
+        probabilities(p, m, &t->data);
+    }
     if (m && !find_cut(&cut, t, p, k, s)) {
         cut.threshold = HUGE_VAL;
     }
     for (int i = 0; i < t->data.n; i++) {
-        if (t->fold[i] != k) continue;
+        if (t->fold[i] != k) {
+            continue;
+        }
         int called = p[i] >= cut.threshold;
         int y = t->data.y[i];
         own[i] = p[i];
@@ -121,7 +138,9 @@ static void try_fold(double *own, double *count, const scored *t, int k, const s
 }
 
 static double binomial_error(double share, double n) {
-    if (!(n > 0)) return (double)NAN;
+    if (!(n > 0)) {
+        return (double)NAN;
+    }
     double var = share * (1 - share) + 0.25 / n; /* not 0 where all or none are */
     return sqrt(var / n);
 }
@@ -140,8 +159,12 @@ static void cross_check(decision *d, const scored *t, const outcome *o, const se
         both[2 * i + 1] = own[i];
     }
     d->called = count[1];
-    if (count[1] > 0) d->purity = count[2] / count[1];
-    if (count[0] > 0) d->completeness = count[2] / count[0];
+    if (count[1] > 0) {
+        d->purity = count[2] / count[1];
+    }
+    if (count[0] > 0) {
+        d->completeness = count[2] / count[0];
+    }
     d->purity_error = binomial_error(d->purity, count[1]);
     d->completeness_error = binomial_error(d->completeness, count[0]);
     if (bml_classify_score(&scores, both, t->data.y, NULL, t->data.n, 2)) {
@@ -168,7 +191,9 @@ static void decide(decision *d, const outcome *o, const world *w) {
         double *p = zeroed(t.data.n, sizeof *p);
         probabilities(p, d->calibration, &t.data);
         d->reached = find_cut(&d->cut, &t, p, -1, w->s);
-        if (d->cut.called < LEAST_CALLED) d->reached = 0;
+        if (d->cut.called < LEAST_CALLED) {
+            d->reached = 0;
+        }
         bml_classify_cut purest = {.purity = (double)NAN};
         bml_classify_threshold(&purest, 0, 0.05, p, t.data.y, NULL, t.data.n);
         d->purest = purest.purity;
@@ -177,7 +202,9 @@ static void decide(decision *d, const outcome *o, const world *w) {
             cross_check(d, &t, o, w->s);
         }
     }
-    if (!d->reached) d->cut.threshold = HUGE_VAL;
+    if (!d->reached) {
+        d->cut.threshold = HUGE_VAL;
+    }
     free_scores(&t);
 }
 

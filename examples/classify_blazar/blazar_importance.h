@@ -10,10 +10,12 @@ enum { N_BEST = 4 };
 enum { N_TOP = 10 };
 
 typedef struct importance {
-    double share[SMALL_BINS], complete[2][SMALL_BINS]; /* of the gradient; of sources measured: others, blazars */
-    int top[N_TOP], n_top;                             /* bins, most important first */
-    double ratio_auc;                                  /* mean over folds of the best flux ratio */
-    int ratio[2];                                      /* the one chosen most often */
+    double share[SMALL_BINS];       /* of the gradient */
+    double complete[2][SMALL_BINS]; /* of sources measured: others, blazars */
+    int top[N_TOP];                 /* bins, most important first */
+    int n_top;
+    double ratio_auc; /* mean over folds of the best flux ratio */
+    int ratio[2];     /* the one chosen most often */
 } importance;
 
 /* Adds the shares of |d logit/d flux| over the measured bins, each source normalised to 1. */
@@ -53,7 +55,9 @@ static void completeness(importance *m, double *flux, const world *w) {
         const sed *s = &w->set->sed[i];
         double *v = flux + (size_t)i * SMALL_BINS;
         grid_sed(v, count, &w->coarse, w->set, s, w->s->value);
-        if (s->label < 0) continue;
+        if (s->label < 0) {
+            continue;
+        }
         n[s->label]++;
         for (int b = 0; b < SMALL_BINS; b++) {
             m->complete[s->label][b] += isfinite(v[b]);
@@ -157,7 +161,9 @@ static void explain(importance *m, const outcome *o, const world *w) {
         }
         used[best] = 1;
         for (k = 0; k < w->set->n; k++) {
-            if (o->fold[k] == best) test[n++] = k;
+            if (o->fold[k] == best) {
+                test[n++] = k;
+            }
         }
         add_gradients(m->share, &o->kept[best], w, test, n);
         rows += n;
@@ -176,7 +182,9 @@ static void explain(importance *m, const outcome *o, const world *w) {
                 best = b;
             }
         }
-        if (best < 0) break;
+        if (best < 0) {
+            break;
+        }
         m->top[m->n_top] = best;
     }
     best_ratio(m, flux, o, w);

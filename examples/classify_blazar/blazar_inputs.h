@@ -20,8 +20,12 @@ typedef struct grid {
 
 /* Edge k of bins around nu[m]: halfway between two, or just beyond the first or last. */
 static double between(const double *nu, int k, int m) {
-    if (k == 0) return nu[0] - 5e-4;
-    if (k == m) return nu[m - 1] + 5e-4;
+    if (k == 0) {
+        return nu[0] - 5e-4;
+    }
+    if (k == m) {
+        return nu[m - 1] + 5e-4;
+    }
     return 0.5 * (nu[k - 1] + nu[k]);
 }
 
@@ -43,10 +47,11 @@ static void make_grid(grid *g, const sed_set *set, int n) {
     g->n = n ? n : m;
     g->edge = zeroed(g->n + 1, sizeof *g->edge);
     for (int k = 0; k <= g->n; k++) {
-        if (n)
+        if (n) {
             g->edge[k] = LOWEST_NU + (HIGHEST_NU - LOWEST_NU) * k / n;
-        else
+        } else {
             g->edge[k] = between(nu, k, m);
+        }
     }
     free(nu);
 }
@@ -60,10 +65,11 @@ static int bin_of(const grid *g, double nu) {
     }
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
-        if (nu >= g->edge[mid])
+        if (nu >= g->edge[mid]) {
             lo = mid;
-        else
+        } else {
             hi = mid;
+        }
     }
     return lo;
 }
@@ -80,15 +86,18 @@ static void grid_sed(double *value, int *count, const grid *g, const sed_set *se
         const point *p = &set->point[s->first + (size_t)k];
         double f = p->flux;
         b = bin_of(g, p->nu);
-        if (b < 0 || p->limit) continue;
-        if (!count[b]++)
+        if (b < 0 || p->limit) {
+            continue;
+        }
+        if (!count[b]++) {
             value[b] = f;
-        else if (how == HIGHEST)
+        } else if (how == HIGHEST) {
             value[b] = fmax(value[b], f);
-        else if (how == LOWEST)
+        } else if (how == LOWEST) {
             value[b] = fmin(value[b], f);
-        else
+        } else {
             value[b] += (f - value[b]) / count[b];
+        }
     }
 }
 
@@ -102,8 +111,10 @@ typedef struct world {
     const settings *s;
     const sed_set *set;
     const bml_classify_data *table; /* features of a few bands, for radio, forest and stack */
-    grid fine, coarse;              /* of the published net, and of the small one */
-    int *judge, n_judge;            /* rows without a label */
+    grid fine;                      /* of the published net */
+    grid coarse;                    /* of the small one */
+    int *judge;                     /* rows without a label */
+    int n_judge;
 } world;
 
 static void make_world(world *w, const settings *s, const sed_set *set, const bml_classify_data *table) {
@@ -148,9 +159,9 @@ static void grid_input(float *x, double *value, int *count, int net, const world
     int b;
     for (b = 0; b < g->n; b++) {
         int seen = isfinite(value[b]);
-        if (net == PUBLISHED)
+        if (net == PUBLISHED) {
             x[b] = seen ? (float)rescaled(value[b]) : 0.0f;
-        else {
+        } else {
             x[3 * b] = (float)seen;
             x[3 * b + 1] = seen ? (float)(4 * rescaled(value[b]) - 2) : 0.0f;
             x[3 * b + 2] = 0;
@@ -217,10 +228,11 @@ static void make_inputs(float *x, ptrdiff_t n_in, int net, const world *w, const
             draw_again(&again, w->set, one, &r);
             one = again.sed;
         }
-        if (net == POINTS)
+        if (net == POINTS) {
             point_input(x, of, one, &r);
-        else
+        } else {
             grid_input(x, value, count, net, w, of, one);
+        }
     }
     free_set(&again);
     free(value);

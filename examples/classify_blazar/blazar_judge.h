@@ -12,7 +12,8 @@ typedef struct outcome {
     double seconds[N_NETS];             /* of one fold, mean */
     double fold_auc[N_NETS][MAX_FOLDS]; /* NaN where one class only */
     double val_loss[N_NETS][MAX_FOLDS]; /* of networks, on validation rows: for the choice of settings */
-    int *fold, n_run;                   /* [n] -1: not labelled; folds that were run */
+    int *fold;                          /* [n] -1: not labelled */
+    int n_run;                          /* folds that were run */
     int chosen[MAX_FOLDS][N_MEMBERS];   /* settings of the stack */
     trained kept[MAX_FOLDS];            /* networks of the kind `kept_net`, for importance and judging */
     int kept_net;                       /* the one that judges */
@@ -31,7 +32,9 @@ static void sparse_fold(int *fold, const sed_set *set) {
             count[i] += !set->point[s->first + (size_t)k].limit;
         }
         count[i] += 1e-9 * i;
-        if (s->label >= 0) sorted[n++] = count[i];
+        if (s->label >= 0) {
+            sorted[n++] = count[i];
+        }
     }
     qsort(sorted, (size_t)n, sizeof *sorted, by_value);
     for (int i = 0; i < set->n; i++) {
@@ -50,10 +53,11 @@ static void make_fold(fold_rows *f, const int *fold, int k, int n, uint64_t seed
     f->row = zeroed(n, sizeof *f->row);
     f->n_test = 0;
     for (int i = 0; i < n; i++) {
-        if (fold[i] == k)
+        if (fold[i] == k) {
             test[f->n_test++] = i;
-        else if (fold[i] >= 0)
+        } else if (fold[i] >= 0) {
             f->row[m++] = i;
+        }
     }
     for (int i = m - 1; i > 0; i--) {
         int j = (int)uniform(&r, 0, i + 1);
@@ -75,12 +79,15 @@ static void begin_outcome(outcome *o, const world *w) {
     char why[BML_CLASSIFY_MESSAGE] = "";
     memset(o, 0, sizeof *o);
     o->fold = zeroed(n, sizeof *o->fold);
-    if (s->sparse)
+    if (s->sparse) {
         sparse_fold(o->fold, w->set);
-    else if (bml_classify_folds(o->fold, w->table, NULL, 0, (int)s->folds, s->seed, why))
+    } else if (bml_classify_folds(o->fold, w->table, NULL, 0, (int)s->folds, s->seed, why)) {
         fail("%s", why);
+    }
     o->n_run = (int)(s->run_folds ? s->run_folds : s->folds);
-    if (s->sparse) o->n_run = 1;
+    if (s->sparse) {
+        o->n_run = 1;
+    }
     o->judged = zeroed(w->n_judge * o->n_run, sizeof *o->judged);
     int k;
     for (k = 0; k < N_NETS; k++) {
@@ -148,11 +155,14 @@ static void run_network(outcome *o, int net, int k, const world *w, const fold_r
             mean[i] += p[i] / (double)w->s->copies;
         }
         o->val_loss[net][k] += t.val_loss / (double)w->s->copies;
-        if (net == PUBLISHED && !c) print_speed(&t, f);
-        if (net == o->kept_net && !c)
+        if (net == PUBLISHED && !c) {
+            print_speed(&t, f);
+        }
+        if (net == o->kept_net && !c) {
             o->kept[k] = t;
-        else
+        } else {
             bml_nn_free(t.net);
+        }
     }
     for (int i = 0; i < n; i++) {
         o->score[net][test[i]] = mean[i];
@@ -242,11 +252,14 @@ static void cross_validate(outcome *o, const world *w) {
         make_fold(&f, o->fold, k, w->set->n, s->seed);
         for (int net = 0; net < N_NETS; net++) {
             double start = seconds_now();
-            if (!s->wanted[net]) continue;
-            if (net < SMALL)
+            if (!s->wanted[net]) {
+                continue;
+            }
+            if (net < SMALL) {
                 run_table(o, net, k, w, &f);
-            else
+            } else {
                 run_network(o, net, k, w, &f, &bar, done);
+            }
             o->fold_auc[net][k] = auc_of(o->score[net], w->set, o->fold, k);
             o->seconds[net] += (seconds_now() - start) / o->n_run;
             progress_at(&bar, ++done, NULL);
@@ -259,9 +272,15 @@ static void cross_validate(outcome *o, const world *w) {
 /* ==== evaluation ================================================================================================== */
 
 typedef struct net_scores {
-    double auc, error, pr_auc, mean, sd; /* of all test rows together, DeLong's error; per fold */
-    double threshold, matrix[4];         /* nearest to (0, 1); rows: class, columns: verdict */
-    double gain, gain_error;             /* AUC less the forest's, paired; NaN without */
+    double auc;   /* of all test rows together */
+    double error; /* DeLong's */
+    double pr_auc;
+    double mean;       /* of the AUC per fold */
+    double sd;         /* of the same */
+    double threshold;  /* nearest to (0, 1) */
+    double matrix[4];  /* rows: class, columns: verdict */
+    double gain;       /* AUC less the forest's, paired; NaN without */
+    double gain_error; /* of the same */
 } net_scores;
 
 /* AUC of a less that of b, and its standard error, over rows that both have scored. */
@@ -276,7 +295,9 @@ static void paired(double *gain, double *error, const double *a, const double *b
         n += !isnan(a[i]) && !isnan(b[i]);
     }
     for (int i = 0; i < set->n; i++) {
-        if (isnan(a[i]) || isnan(b[i])) continue;
+        if (isnan(a[i]) || isnan(b[i])) {
+            continue;
+        }
         v[k] = a[i];
         v[n + k] = b[i];
         y[k++] = set->sed[i].label;
@@ -296,7 +317,9 @@ static void paired(double *gain, double *error, const double *a, const double *b
 static int scored_rows(double *v, int *y, const outcome *o, int net, const sed_set *set) {
     int n = 0;
     for (int i = 0; i < set->n; i++) {
-        if (isnan(o->score[net][i])) continue;
+        if (isnan(o->score[net][i])) {
+            continue;
+        }
         v[n] = o->score[net][i];
         y[n++] = set->sed[i].label;
     }
@@ -313,7 +336,9 @@ static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
     int n = scored_rows(v, y, o, net, set);
     double var;
     int status = bml_classify_delong(&e->auc, &var, v, 1, y, n);
-    if (status) e->auc = bml_classify_auc(v, y, NULL, n);
+    if (status) {
+        e->auc = bml_classify_auc(v, y, NULL, n);
+    }
     e->error = status ? (double)NAN : sqrt(var);
     e->pr_auc = bml_classify_pr_auc(v, y, NULL, n);
     e->threshold = bml_classify_nearest_threshold(v, y, NULL, n);
@@ -324,7 +349,9 @@ static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
     bml_classify_confusion(e->matrix, p, y, NULL, n, 2, 0.5);
     for (int i = 0; i < o->n_run; i++) {
         double auc = o->fold_auc[net][i];
-        if (!isnan(auc)) folds[m++] = auc;
+        if (!isnan(auc)) {
+            folds[m++] = auc;
+        }
     }
     bml_classify_mean_sd(&e->mean, &e->sd, folds, m);
     e->gain = (double)NAN;

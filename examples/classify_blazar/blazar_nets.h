@@ -10,7 +10,8 @@ enum { MAX_LAYERS = 24 };
 
 typedef struct design {
     bml_nn_layer layer[MAX_LAYERS];
-    int n_layers, epochs;
+    int n_layers;
+    int epochs;
     double rate;
 } design;
 
@@ -76,12 +77,13 @@ static void design_points(design *d) {
 
 static void make_design(design *d, int net, const world *w) {
     memset(d, 0, sizeof *d);
-    if (net == PUBLISHED)
+    if (net == PUBLISHED) {
         design_published(d, w->fine.n);
-    else if (net == SMALL)
+    } else if (net == SMALL) {
         design_small(d);
-    else
+    } else {
         design_points(d);
+    }
     add_layer(d, BML_NN_DENSE, 1, BML_NN_LINEAR); /* the logit: the sigmoid is in the loss */
     if (w->s->epochs) {
         d->epochs = (int)w->s->epochs;
@@ -92,14 +94,18 @@ static void make_design(design *d, int net, const world *w) {
 
 typedef struct fold_rows {
     int *row; /* [n]: training, validation, test rows one after another */
-    int n_train, n_val, n_test;
+    int n_train;
+    int n_val;
+    int n_test;
 } fold_rows;
 
 typedef struct trained {
     bml_nn *net;
     int kind; /* SMALL, POINTS, PUBLISHED */
     design how;
-    double val_loss, seconds, cpu; /* of the epoch kept; wall and CPU seconds of one epoch */
+    double val_loss; /* of the epoch kept */
+    double seconds;  /* of one epoch */
+    double cpu;      /* seconds of one epoch */
 } trained;
 
 static void nn_check(int status, const bml_nn *net, const char *what) {
@@ -124,9 +130,9 @@ static double flops(const design *d, double *first) {
         } else if (l->kind == BML_NN_CONV) {
             own = 2 * steps * l->kernel * in * l->units;
             in = l->units;
-        } else if (l->kind == BML_NN_POOL)
+        } else if (l->kind == BML_NN_POOL) {
             steps = floor(steps / l->kernel);
-        else if (l->kind == BML_NN_FLATTEN) {
+        } else if (l->kind == BML_NN_FLATTEN) {
             in *= steps;
             steps = 1;
         } else if (l->kind == BML_NN_LSTM) {
@@ -136,7 +142,9 @@ static double flops(const design *d, double *first) {
             own = 2 * steps * in * l->units;
             in = l->units;
         }
-        if (k == 1) *first = own;
+        if (k == 1) {
+            *first = own;
+        }
         sum += own;
     }
     return sum;
@@ -173,8 +181,9 @@ static void run_epochs(trained *t, bml_nn_training *how, float *x, const world *
         how->callback = show_epoch;
         how->user = &shown;
         device_train(&s->card, t->net, how, &last);
-    } else
+    } else {
         nn_check(bml_nn_trainer_create(&trainer, t->net, how, NULL), t->net, "training");
+    }
     for (int e = 0; e < how->epochs && !on_device; e++) {
         if (s->noise) {
             make_inputs(x, net_inputs(t->net), t->kind, w, f->row, f->n_train, (uint64_t)e + 1);
@@ -182,7 +191,9 @@ static void run_epochs(trained *t, bml_nn_training *how, float *x, const world *
         nn_check(bml_nn_trainer_run(trainer, 1), t->net, "training");
         progress_at(bar, done + (e + 1.0) / shown.epochs, NULL);
     }
-    if (!on_device) last = bml_nn_trainer_last(trainer);
+    if (!on_device) {
+        last = bml_nn_trainer_last(trainer);
+    }
     t->val_loss = last.best_loss;
     t->seconds = (seconds_now() - start) / how->epochs;
     t->cpu = (double)(clock() - cpu) / CLOCKS_PER_SEC / how->epochs;
@@ -204,7 +215,9 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     config.seed = seed;
     char why[BML_NN_MESSAGE];
     const int made = bml_nn_create(&t->net, &config, why);
-    if (made) fail("network: %s: %s", bml_nn_strerror(made), why);
+    if (made) {
+        fail("network: %s: %s", bml_nn_strerror(made), why);
+    }
     ptrdiff_t n_in = net_inputs(t->net);
     float *x;
     x = zeroed(n * n_in, sizeof *x);
@@ -226,7 +239,9 @@ static void train_net(trained *t, int net, const world *w, const fold_rows *f, u
     how.threads = net == SMALL ? 1 : (int)w->s->threads;
     how.seed = seed;
     how.clip = 1;
-    if (how.batch > f->n_train) how.batch = f->n_train;
+    if (how.batch > f->n_train) {
+        how.batch = f->n_train;
+    }
     how.block = net == PUBLISHED ? 64 : 0; /* larger products, faster by a tenth */
     run_epochs(t, &how, x, w, f, bar, done);
     free(x);

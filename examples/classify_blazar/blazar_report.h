@@ -14,15 +14,13 @@ static int write_seds(const sed_set *set, const settings *s, char *err) {
     if (out_begin(&f, s->out, "seds.csv", err)) {
         return -1;
     }
+    static const char *const label[3] = {"", "nonblazar", "blazar"};
     fprintf(f.f, "source,log10_nu_Hz,log10_nuFnu,err_dex,is_ul,label\n");
     for (int i = 0; i < set->n; i++) {
         for (int k = 0; k < set->sed[i].n; k++) {
             const point *p = &set->point[set->sed[i].first + (size_t)k];
             csv_text(f.f, set->sed[i].name);
-            fprintf(f.f, ",%.4f,%.4f,%.4f,%d,%s\n", p->nu, p->flux, p->error, p->limit,
-                    set->sed[i].label < 0 ? ""
-                    : set->sed[i].label   ? "blazar"
-                                          : "nonblazar");
+            fprintf(f.f, ",%.4f,%.4f,%.4f,%d,%s\n", p->nu, p->flux, p->error, p->limit, label[set->sed[i].label + 1]);
         }
     }
     return out_commit(&f, err);
@@ -38,21 +36,27 @@ static void print_evaluation(const net_scores *e, const outcome *o, const world 
            "right: blazars, others", "AUC less forest", "s a fold");
     for (int net = 0; net < N_NETS; net++) {
         const double *c = e[net].matrix;
-        if (!w->s->wanted[net]) continue;
+        if (!w->s->wanted[net]) {
+            continue;
+        }
         net_name(name, net);
         printf("%-10s %.4f +- %.4f %.4f ", name, e[net].auc, e[net].error, e[net].mean);
-        if (isnan(e[net].sd)) /* one fold */
+        if (isnan(e[net].sd)) { /* one fold */
             printf("%9s ", "");
-        else
+        } else {
             printf("+- %.4f ", e[net].sd);
+        }
         printf("%.4f  %5.1f %%, %5.1f %% ", e[net].pr_auc, 100 * c[3] / (c[2] + c[3]), 100 * c[0] / (c[0] + c[1]));
-        if (isnan(e[net].gain))
+        if (isnan(e[net].gain)) {
             printf("%21s", "");
-        else
+        } else {
             printf("    %+.4f +- %.4f", e[net].gain, e[net].gain_error);
+        }
         printf("  %.1f\n", o->seconds[net]);
     }
-    if (!w->s->wanted[STACK]) return;
+    if (!w->s->wanted[STACK]) {
+        return;
+    }
     printf("settings of the stack, by folds within each training part (logistic, forest, boost, net, kernel; 0 to 2):");
     for (int k = 0; k < o->n_run; k++) {
         for (int m = 0; m < N_MEMBERS; m++) {
@@ -72,7 +76,9 @@ static int write_evaluation(const net_scores *e, const outcome *o, const world *
                  "true_blazar,auc_less_forest,its_paired_error,seconds_a_fold\n");
     for (int net = 0; net < N_NETS; net++) {
         const net_scores *n = &e[net];
-        if (!w->s->wanted[net]) continue;
+        if (!w->s->wanted[net]) {
+            continue;
+        }
         net_name(name, net);
         fprintf(f.f, "%s,%.6g,%.4g,%.6g,%.4g,%.6g,%.6g,%.0f,%.0f,%.0f,%.0f,%.4g,%.4g,%.4g\n", name, n->auc, n->error,
                 n->mean, n->sd, n->pr_auc, n->threshold, n->matrix[0], n->matrix[1], n->matrix[2], n->matrix[3],
@@ -129,7 +135,9 @@ static int write_curves(const outcome *o, const world *w, char *err) {
     }
     fprintf(f.f, "net,threshold,false_positive,true_positive,precision\n");
     for (int net = 0; net < N_NETS; net++) {
-        if (!w->s->wanted[net]) continue;
+        if (!w->s->wanted[net]) {
+            continue;
+        }
         int n = scored_rows(v, y, o, net, set);
         int m = bml_classify_curve(c, c + room, c + 2 * room, c + 3 * room, v, y, NULL, n);
         net_name(name, net);
@@ -159,11 +167,12 @@ static int write_importance(const importance *m, const world *w, char *err) {
     for (int b = 0; b < m->n_top; b++) {
         printf(" %.2f", bin_nu(w, m->top[b]));
     }
-    if (m->ratio[0] == m->ratio[1])
+    if (m->ratio[0] == m->ratio[1]) {
         printf("\nbest single number among them: the flux at %.2f", bin_nu(w, m->ratio[0]));
-    else
+    } else {
         printf("\nbest single number among them: the flux ratio of %.2f to %.2f", bin_nu(w, m->ratio[0]),
                bin_nu(w, m->ratio[1]));
+    }
     printf(", AUC %.4f (chosen on training rows, mean over folds)\n", m->ratio_auc);
     return out_commit(&f, err);
 }
@@ -184,7 +193,9 @@ static void print_decision(const decision *d, const outcome *o, const world *w) 
     }
     printf("%s net, %s %g: blazar where p >= %.4f; all test rows: purity %.3f, completeness %.3f\n", name, what, asked,
            d->cut.threshold, d->cut.purity, d->cut.completeness);
-    if (isnan(d->purity)) return;
+    if (isnan(d->purity)) {
+        return;
+    }
     printf(
         "with calibration and threshold from the other folds: purity %.3f +- %.3f, completeness %.3f +- %.3f: expect "
         "%.1f %% of those called to be none\n",
@@ -192,8 +203,10 @@ static void print_decision(const decision *d, const outcome *o, const world *w) 
 }
 
 typedef struct judged { /* the sources without a label */
-    int n, called;
-    double *p, *sd;      /* [n] calibrated mean of the folds' models; scatter of their scores */
+    int n;
+    int called;
+    double *p;           /* [n] calibrated mean of the folds' models */
+    double *sd;          /* scatter of their scores */
     double *distance;    /* [n] from the labelled sources, in the few bands; NaN where that cannot be said */
     double expected;     /* blazars among them, by the sum of p */
     double contaminated; /* of those called, by the sum of 1 - p */
@@ -214,7 +227,9 @@ static void measure_distances(judged *j, const world *w) {
     int known =
         w->table->d > 0 && !bml_classify_domain_distance(j->distance, w->table, w->judge, j->n, train, n, NULL, 0);
     for (int i = 0; i < j->n; i++) {
-        if (!known) j->distance[i] = (double)NAN;
+        if (!known) {
+            j->distance[i] = (double)NAN;
+        }
         j->outside += j->distance[i] >= OUTSIDE;
     }
     free(train);
@@ -238,9 +253,13 @@ static void judge_sources(judged *j, const decision *d, const outcome *o, const 
         int called = j->p[i] >= d->cut.threshold;
         j->called += called;
         j->expected += j->p[i];
-        if (called) j->contaminated += 1 - j->p[i];
+        if (called) {
+            j->contaminated += 1 - j->p[i];
+        }
     }
-    if (j->n) measure_distances(j, w);
+    if (j->n) {
+        measure_distances(j, w);
+    }
 }
 
 static void free_judged(judged *j) {
@@ -253,7 +272,9 @@ static void free_judged(judged *j) {
 static int write_predictions(const judged *j, const decision *d, const outcome *o, const world *w, char *err) {
     char name[NAME];
     out_file f;
-    if (!j->n) return 0;
+    if (!j->n) {
+        return 0;
+    }
     net_name(name, o->kept_net);
     if (out_begin(&f, w->s->out, "predictions.csv", err)) {
         return -1;
@@ -299,7 +320,9 @@ static int write_run(const net_scores *e, const decision *d, const judged *j, co
     results[n].name = "sources";
     results[n++].number = w->set->n;
     for (int net = 0; net < N_NETS; net++) {
-        if (!w->s->wanted[net]) continue;
+        if (!w->s->wanted[net]) {
+            continue;
+        }
         results[n].name = auc[net];
         results[n++].number = e[net].auc;
     }
@@ -316,19 +339,34 @@ static void judge_training(verdict *v, const net_scores *e, const decision *d, c
     const settings *s = w->s;
     const net_scores *own = &e[o->kept_net];
     double lift = own->auc - 0.5;
-    if (s->shuffle) verdict_add(v, VERDICT_RED, "labels", 0, "The labels were shuffled: a check of the machinery.");
-    if (s->simulate)
+    if (s->shuffle) {
+        verdict_add(v, VERDICT_RED, "labels", 0, "The labels were shuffled: a check of the machinery.");
+    }
+    if (s->simulate) {
         verdict_add(v, VERDICT_YELLOW, "simulated", (double)s->simulate,
                     "The sources are simulated: their numbers say nothing on how well real blazars are found.");
-    int colour = d->n_blazars < 10 ? VERDICT_RED : d->n_blazars < 50 ? VERDICT_YELLOW : VERDICT_GREEN;
+    }
+    int colour = VERDICT_GREEN;
+    if (d->n_blazars < 50) {
+        colour = VERDICT_YELLOW;
+    }
+    if (d->n_blazars < 10) {
+        colour = VERDICT_RED;
+    }
     verdict_add(v, colour, "blazars", d->n_blazars, "Tested on %d blazars; a tenth of a share needs some 50.",
                 d->n_blazars);
     colour = VERDICT_GREEN;
-    if (!(lift > 3 * own->error)) colour = VERDICT_RED;
-    if (isnan(own->error) && own->auc > 0.5) colour = VERDICT_YELLOW;
+    if (!(lift > 3 * own->error)) {
+        colour = VERDICT_RED;
+    }
+    if (isnan(own->error) && own->auc > 0.5) {
+        colour = VERDICT_YELLOW;
+    }
     verdict_add(v, colour, "auc", own->auc, "AUC on sources not trained on: %.4f +- %.4f; 0.5 is chance.", own->auc,
                 own->error);
-    if (!s->wanted[RADIO] || o->kept_net == RADIO) return;
+    if (!s->wanted[RADIO] || o->kept_net == RADIO) {
+        return;
+    }
     double gain;
     double error;
     paired(&gain, &error, o->score[o->kept_net], o->score[RADIO], w->set);
@@ -362,8 +400,12 @@ static void judge_threshold(verdict *v, const decision *d, const world *w) {
         return;
     }
     int colour = VERDICT_GREEN;
-    if (got < asked - error) colour = VERDICT_YELLOW;
-    if (got < asked - 3 * error) colour = VERDICT_RED;
+    if (got < asked - error) {
+        colour = VERDICT_YELLOW;
+    }
+    if (got < asked - 3 * error) {
+        colour = VERDICT_RED;
+    }
     verdict_add(v, colour, what, got, "Asked for a %s of %g; thresholds from other folds reach %.3f +- %.3f.", what,
                 asked, got, error);
     double other = by_completeness ? d->purity : d->completeness;
@@ -376,7 +418,9 @@ static void judge_threshold(verdict *v, const decision *d, const world *w) {
 
 /* On the sources that were judged. */
 static void judge_judged(verdict *v, const judged *j, const decision *d) {
-    if (!j->n) return;
+    if (!j->n) {
+        return;
+    }
     double far = (double)j->outside / j->n;
     double share = j->expected / j->n;
     verdict_add(v, verdict_colour(far, 0.05, 0.5), "outside", far,
@@ -411,7 +455,9 @@ static int draw_curves(const world *w, char *err) {
                         "'blazars found'\n");
         fprintf(o.f, "plot ");
         for (first = 1, net = 0; net < N_NETS; net++) {
-            if (!w->s->wanted[net]) continue;
+            if (!w->s->wanted[net]) {
+                continue;
+            }
             net_name(name, net);
             fprintf(
                 o.f,
@@ -456,7 +502,9 @@ static int draw_examples(const world *w, char *err) {
     for (int label = 1; label >= 0; label--) {
         for (int i = 0; i < set->n && shown[label] < 3; i++) {
             const sed *s = &set->sed[i];
-            if (s->label != label) continue;
+            if (s->label != label) {
+                continue;
+            }
             for (int limit = 0; limit < 2; limit++) {
                 fprintf(o.f, "$d%d << EOD\n1e9 1e9 0\n", limit);
                 for (int k = 0; k < s->n; k++) {
@@ -488,7 +536,11 @@ static void draw(const world *w, int explained) {
     if (status >= 0 && (status = draw_examples(w, err)) >= 0 && explained) {
         status = draw_importance(w, err);
     }
-    if (status < 0) fail("%s", err);
-    if (missing) printf("no gnuplot here: the pictures are left as scripts, %s/*.gp\n", w->s->out);
+    if (status < 0) {
+        fail("%s", err);
+    }
+    if (missing) {
+        printf("no gnuplot here: the pictures are left as scripts, %s/*.gp\n", w->s->out);
+    }
 }
 #endif

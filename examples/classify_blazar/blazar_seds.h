@@ -11,16 +11,41 @@ enum { NAME = BML_CLASSIFY_NAME };
 enum { MAX_BANDS = 24 };
 enum { MAX_FEATURES = 96 };
 enum { MAX_FOLDS = 50 };
-static const double LOWEST_NU = 7, HIGHEST_NU = 27.6,
-                    GAMMA_NU = 20; /* log10 Hz: the grid, and where gamma rays begin */
+/* log10 Hz: the grid, and where gamma rays begin */
+static const double LOWEST_NU = 7;
+static const double HIGHEST_NU = 27.6;
+static const double GAMMA_NU = 20;
 
 typedef struct settings {
-    const char *input, *labels, *judge, *out, *nets;
+    const char *input;
+    const char *labels;
+    const char *judge;
+    const char *out;
+    const char *nets;
     option_list leave_out;
-    int value, gamma, radio, radio_detected, noise, sparse, thin, write_seds, shuffle, device, quiet;
+    int value;
+    int gamma;
+    int radio;
+    int radio_detected;
+    int noise;
+    int sparse;
+    int thin;
+    int write_seds;
+    int shuffle;
+    int device;
+    int quiet;
     int wanted[N_NETS];
-    long simulate, folds, run_folds, bins, epochs, copies, threads;
-    double radio_gap, veil, purity, completeness;
+    long simulate;
+    long folds;
+    long run_folds;
+    long bins;
+    long epochs;
+    long copies;
+    long threads;
+    double radio_gap;
+    double veil;
+    double purity;
+    double completeness;
     uint64_t seed;
     device card;
 } settings;
@@ -28,16 +53,22 @@ typedef struct settings {
 /* ==== memory, random numbers ====================================================================================== */
 
 static void *grown(void *p, size_t *room, size_t need, size_t size) {
-    if (need <= *room) return p;
+    if (need <= *room) {
+        return p;
+    }
     *room = need + need / 2 + 64;
     p = realloc(p, *room * size);
-    if (!p) fail("out of memory");
+    if (!p) {
+        fail("out of memory");
+    }
     return p;
 }
 
 static void *zeroed(ptrdiff_t n, size_t size) {
     void *p = calloc(n > 0 ? (size_t)n : 1, size);
-    if (!p) fail("out of memory");
+    if (!p) {
+        fail("out of memory");
+    }
     return p;
 }
 
@@ -51,8 +82,10 @@ static double uniform(bml_classify_rng *r, double lo, double hi) {
 /* ==== spectral energy distributions =============================================================================== */
 
 typedef struct point {
-    double nu, flux, error; /* log10 Hz; log10 erg cm^-2 s^-1; dex, 0: not known */
-    int limit;              /* 1: upper limit */
+    double nu;    /* log10 Hz */
+    double flux;  /* log10 erg cm^-2 s^-1 */
+    double error; /* dex, 0: not known */
+    int limit;    /* 1: upper limit */
 } point;
 
 typedef struct sed {
@@ -65,10 +98,13 @@ typedef struct sed {
 typedef struct sed_set {
     sed *sed;     /* [n] */
     point *point; /* [n_points] */
-    int n, room;
-    size_t n_points, points_room;
-    long limits, dropped; /* upper limits; values that are not positive */
-    long left_out[64];    /* sources by label, as --leave-out names them */
+    int n;
+    int room;
+    size_t n_points;
+    size_t points_room;
+    long limits;       /* upper limits */
+    long dropped;      /* values that are not positive */
+    long left_out[64]; /* sources by label, as --leave-out names them */
 } sed_set;
 
 static void add_sed(sed_set *set, const char *name, int label) {
@@ -121,10 +157,11 @@ static void filter(sed_set *set, const settings *s) {
             set->point[k++] = p;
             to.n++;
         }
-        if (to.n && (seen || !s->radio_detected))
+        if (to.n && (seen || !s->radio_detected)) {
             set->sed[m++] = to;
-        else
+        } else {
             k = to.first;
+        }
         for (int j = 0; (size_t)j < k - to.first; j++) {
             set->limits += set->point[to.first + (size_t)j].limit;
         }
@@ -160,9 +197,12 @@ static double *column_values(const bml_classify_table *t, int c) {
 static double *column_flags(const bml_classify_table *t, int c) {
     double *v = column_values(t, c);
     for (int i = 0; i < t->n_rows; i++) {
-        if (isnan(v[i])) v[i] = 0;
-        if (v[i] < 0 || (v[i] > 0 && v[i] < 1) || v[i] > 1)
+        if (isnan(v[i])) {
+            v[i] = 0;
+        }
+        if (v[i] < 0 || (v[i] > 0 && v[i] < 1) || v[i] > 1) {
             fail("%s:%ld: '%s' holds %g, must be 0 or 1", t->name, t->line[i], t->column[c].name, v[i]);
+        }
     }
     return v;
 }
@@ -172,15 +212,21 @@ enum { LEFT_OUT = -2 };
 /* The label in row i of column c: 1, 0, -1 (blank) or LEFT_OUT, which is counted. */
 static int label_of(sed_set *set, const bml_classify_table *t, int c, int i, const settings *s) {
     const char *text = c < 0 ? "" : t->column[c].text[i];
-    if (!*text) return -1;
+    if (!*text) {
+        return -1;
+    }
     for (int k = 0; k < s->leave_out.n; k++) {
         if (!strcasecmp(text, s->leave_out.item[k])) {
             set->left_out[k]++;
             return LEFT_OUT;
         }
     }
-    if (!strcasecmp(text, "blazar")) return 1;
-    if (!strcasecmp(text, "nonblazar")) return 0;
+    if (!strcasecmp(text, "blazar")) {
+        return 1;
+    }
+    if (!strcasecmp(text, "nonblazar")) {
+        return 0;
+    }
     fail("%s:%ld: label '%.60s' is none of blazar, nonblazar, blank, --leave-out", t->name, t->line[i], text);
     return 0;
 }
@@ -219,7 +265,10 @@ static named_row *sorted_rows(const bml_classify_table *t, int c) {
 
 /* Columns of numbers of a table of points. */
 typedef struct long_table {
-    double *nu, *flux, *error, *limit; /* log10 Hz, log10 flux (NaN: not positive or missing), dex, 0 or 1 */
+    double *nu;    /* log10 Hz */
+    double *flux;  /* log10; NaN: not positive or missing */
+    double *error; /* dex */
+    double *limit; /* 0 or 1 */
 } long_table;
 
 static void read_columns(long_table *v, const bml_classify_table *t) {
@@ -231,8 +280,12 @@ static void read_columns(long_table *v, const bml_classify_table *t) {
     int f = find_column(t, flux);
     int e = find_column(t, error);
     int u = find_column(t, limit);
-    if (nu < 0) fail("%s: no column nu_Hz, log10_nu_Hz, energy_eV or energy_keV", t->name);
-    if (f < 0) fail("%s: no column nuFnu_erg_cm2_s or log10_nuFnu", t->name);
+    if (nu < 0) {
+        fail("%s: no column nu_Hz, log10_nu_Hz, energy_eV or energy_keV", t->name);
+    }
+    if (f < 0) {
+        fail("%s: no column nuFnu_erg_cm2_s or log10_nuFnu", t->name);
+    }
     v->nu = column_values(t, nu);
     v->flux = column_values(t, f);
     v->error = column_values(t, e);
@@ -246,8 +299,9 @@ static void read_columns(long_table *v, const bml_classify_table *t) {
             }
             v->nu[i] = log10(v->nu[i]) + (strncasecmp(t->column[nu].name, "nu", 2) ? shift : 0);
         }
-        if (!(v->nu[i] > 5 && v->nu[i] < 30))
+        if (!(v->nu[i] > 5 && v->nu[i] < 30)) {
             fail("%s:%ld: frequency 10^%g Hz is not between 10^5 and 10^30", t->name, t->line[i], v->nu[i]);
+        }
         if (linear > 1e100 || isinf(linear)) {
             fail("%s:%ld: %s: a flux of %g: beyond 1e100, no measurement", t->name, t->line[i], t->column[f].name,
                  linear);
@@ -276,15 +330,21 @@ static void read_long(sed_set *set, const bml_classify_table *t, int name, const
         int k = r[i].row;
         int here = label_of(set, t, labels, k, s);
         int first = !i || strcmp(r[i].name, r[i - 1].name);
-        if (!first && here != label)
+        if (!first && here != label) {
             fail("%s:%ld: '%s' has another label in line %ld", t->name, t->line[k], r[i].name, t->line[r[i - 1].row]);
+        }
         label = here;
-        if (label == LEFT_OUT) continue;
-        if (first) add_sed(set, r[i].name, label);
-        if (isnan(v.flux[k]))
+        if (label == LEFT_OUT) {
+            continue;
+        }
+        if (first) {
+            add_sed(set, r[i].name, label);
+        }
+        if (isnan(v.flux[k])) {
             set->dropped++;
-        else
+        } else {
             add_point(set, v.nu[k], v.flux[k], v.error[k], v.limit[k] > 0);
+        }
     }
     free(v.nu);
     free(v.flux);
@@ -295,7 +355,9 @@ static void read_long(sed_set *set, const bml_classify_table *t, int name, const
 
 /* Columns of a wide table by name: flux, flag of upper limits, error in magnitudes, log10 Hz. */
 static const struct wide_band {
-    const char *flux, *limit, *error;
+    const char *flux;
+    const char *limit;
+    const char *error;
     double nu;
 } wide_bands[] = {{"nufnu_1p4GHz", "ul_1p4GHz", NULL, 9.146}, {"nufnu_z", NULL, "sig_mag_z", 14.526},
                   {"nufnu_i", NULL, "sig_mag_i", 14.603},     {"nufnu_r", NULL, "sig_mag_r", 14.687},
@@ -311,7 +373,9 @@ static double wide_frequency(const char *name, int *known) {
         }
     }
     *known = -1;
-    if (strncasecmp(name, "nufnu_", 6)) return (double)NAN;
+    if (strncasecmp(name, "nufnu_", 6)) {
+        return (double)NAN;
+    }
     char *end;
     double nu = strtod(name + 6, &end);
     return end > name + 6 && !strcasecmp(end, "Hz") && nu > 1e5 && nu < 1e30 ? log10(nu) : (double)NAN;
@@ -329,8 +393,12 @@ static void read_wide(sed_set *set, const bml_classify_table *t, int name, const
     int known;
     for (int c = 0; c < t->n_columns; c++) {
         double at = wide_frequency(t->column[c].name, &known);
-        if (isnan(at)) continue;
-        if (n == MAX_BANDS) fail("%s: more than %d columns of fluxes", t->name, MAX_BANDS);
+        if (isnan(at)) {
+            continue;
+        }
+        if (n == MAX_BANDS) {
+            fail("%s: more than %d columns of fluxes", t->name, MAX_BANDS);
+        }
         nu[n] = at;
         flux[n] = column_values(t, c);
         limit[n] = column_flags(
@@ -338,20 +406,26 @@ static void read_wide(sed_set *set, const bml_classify_table *t, int name, const
         error[n++] = column_values(
             t, known < 0 || !wide_bands[known].error ? -1 : bml_classify_table_find(t, wide_bands[known].error));
     }
-    if (!n) fail("%s: neither a table of points (nu_Hz, ...) nor one with columns nufnu_...", t->name);
+    if (!n) {
+        fail("%s: neither a table of points (nu_Hz, ...) nor one with columns nufnu_...", t->name);
+    }
     for (int i = 0; i < t->n_rows; i++) {
         int k = r[i].row;
         int label = label_of(set, t, labels, k, s);
-        if (i && !strcmp(r[i].name, r[i - 1].name))
+        if (i && !strcmp(r[i].name, r[i - 1].name)) {
             fail("%s:%ld: the source '%s' stands in line %ld too", t->name, t->line[k], r[i].name,
                  t->line[r[i - 1].row]);
-        if (label == LEFT_OUT) continue;
+        }
+        if (label == LEFT_OUT) {
+            continue;
+        }
         add_sed(set, r[i].name, label);
         for (int c = 0; c < n; c++) {
-            if (!(flux[c][k] > 0) || !isfinite(flux[c][k]))
+            if (!(flux[c][k] > 0) || !isfinite(flux[c][k])) {
                 set->dropped += !isnan(flux[c][k]);
-            else
+            } else {
                 add_point(set, nu[c], log10(flux[c][k]), error[c][k] > 0 ? 0.4 * error[c][k] : 0, limit[c][k] > 0);
+            }
         }
     }
     for (int c = 0; c < n; c++) {
@@ -372,11 +446,14 @@ static void read_labels(sed_set *set, const settings *s) {
     }
     int name = find_column(t, names);
     int label = bml_classify_table_find(t, "label");
-    if (name < 0 || label < 0) fail("%s: needs the columns source and label", s->labels);
+    if (name < 0 || label < 0) {
+        fail("%s: needs the columns source and label", s->labels);
+    }
     named_row *r = sorted_rows(t, name);
     for (int i = 1; i < t->n_rows; i++) {
-        if (!strcmp(r[i].name, r[i - 1].name))
+        if (!strcmp(r[i].name, r[i - 1].name)) {
             fail("%s:%ld: the source '%s' stands twice", t->name, t->line[r[i].row], r[i].name);
+        }
     }
     named_row key;
     for (int i = 0; i < set->n; i++) {
@@ -385,10 +462,11 @@ static void read_labels(sed_set *set, const settings *s) {
         key.name = set->sed[i].name;
         while (lo < hi) {
             int mid = (lo + hi) / 2;
-            if (strcmp(r[mid].name, key.name) < 0)
+            if (strcmp(r[mid].name, key.name) < 0) {
                 lo = mid + 1;
-            else
+            } else {
                 hi = mid;
+            }
         }
         named_row *hit = lo < t->n_rows && !strcmp(r[lo].name, key.name) ? &r[lo] : NULL;
         if (hit && set->sed[i].label < 0) {
@@ -410,25 +488,32 @@ static void read_seds(sed_set *set, const char *path, const settings *s) {
     bml_classify_table *t = NULL;
     int wide = 0;
     if (strcmp(path, "-")) {
-        if (bml_classify_table_read(&t, path, why)) fail("%s", why);
+        if (bml_classify_table_read(&t, path, why)) {
+            fail("%s", why);
+        }
     } else {
         text_file text;
-        if (text_open(&text, path, err)) fail("%s", err);
+        if (text_open(&text, path, err)) {
+            fail("%s", err);
+        }
         if (bml_classify_table_parse(&t, text.data, (size_t)(text.end - text.data), text.name, why)) {
             fail("%s", why);
         }
         text_close(&text);
     }
     int name = find_column(t, source);
-    if (name < 0) fail("%s: no column source or name", t->name);
+    if (name < 0) {
+        fail("%s: no column source or name", t->name);
+    }
     int known;
     for (int c = 0; c < t->n_columns; c++) {
         wide |= !isnan(wide_frequency(t->column[c].name, &known));
     }
-    if (wide)
+    if (wide) {
         read_wide(set, t, name, s);
-    else
+    } else {
         read_long(set, t, name, s);
+    }
     bml_classify_table_free(t);
 }
 #endif

@@ -20,9 +20,12 @@ enum { MAX_TRIES = 6 };
 
 typedef struct catalogue_band {
     const char *catalogue; /* bands of one catalogue follow each other: one look, one night */
-    double nu, depth;      /* log10 Hz; log10 nuFnu [erg cm^-2 s^-1] of the faintest detection */
-    double share, error;   /* of sources looked at; least error [dex] */
-    int nights, limits;    /* looks, at most; 1: limits are published */
+    double nu;             /* log10 Hz */
+    double depth;          /* log10 nuFnu [erg cm^-2 s^-1] of the faintest detection */
+    double share;          /* of sources looked at */
+    double error;          /* least error [dex] */
+    int nights;            /* looks, at most */
+    int limits;            /* 1: limits are published */
 } catalogue_band;
 
 /* Approximate depths: published flux limits times frequency. */
@@ -106,7 +109,8 @@ static const catalogue_band sky[] = {
 enum { N_SKY = sizeof sky / sizeof sky[0] };
 
 typedef struct model_sed { /* log10 nuFnu at the nodes */
-    double jet[NODES], rest[NODES];
+    double jet[NODES];
+    double rest[NODES];
 } model_sed;
 
 static double node_nu(int k) {
@@ -122,7 +126,7 @@ static double add_logs(double a, double b) {
 
 static double at_nodes(const double *v, double nu) {
     double u = (nu - LOWEST_NU) / 0.1;
-    int k = u < 0 ? 0 : u >= NODES - 1 ? NODES - 2 : (int)u;
+    int k = (int)fmin(fmax(u, 0), NODES - 2);
     return v[k] + (u - k) * (v[k + 1] - v[k]);
 }
 
@@ -190,7 +194,9 @@ static void draw_other(model_sed *m, bml_classify_rng *r) {
     double radio = loudness - 5.13;
     double low = flat ? normal(r, 8.6, 0.5) : 6;
     add_power(flat ? m->jet : m->rest, 9.7, radio, alpha, low, 11.7);
-    if (loud) add_power(m->rest, 17.684, radio + 1.7, 0.7, 15, 20.5); /* the X-rays that come with a jet */
+    if (loud) {
+        add_power(m->rest, 17.684, radio + 1.7, 0.7, 15, 20.5); /* the X-rays that come with a jet */
+    }
 }
 
 /* What stands behind and beside the zone of a blazar; the zone's nuFnu is in m->jet. */
@@ -242,10 +248,11 @@ static void observe_band(sed_set *set, const model_sed *m, bml_classify_rng *r, 
     double noise = 0.087 * pow(10, c->depth - f); /* 5 sigma at the depth */
     double e = sqrt(c->error * c->error + pow(noise, 2));
     int limited = c->limits && (seen || strcmp(c->catalogue, "4FGL"));
-    if (f > c->depth)
+    if (f > c->depth) {
         add_point(set, c->nu, normal(r, f, e), e, 0);
-    else if (limited && !night)
+    } else if (limited && !night) {
         add_point(set, c->nu, c->depth + normal(r, 0, 0.05), 0, 1);
+    }
 }
 
 /* An X-ray spectrum of the bright: its bins fall where the counts put them. */
@@ -329,7 +336,9 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
     int *status = zeroed(n, sizeof *status);
     int left = n;
     char why[BML_SSC_MESSAGE];
-    if (bml_ssc_create(&tables, NULL, why)) fail("%s", why);
+    if (bml_ssc_create(&tables, NULL, why)) {
+        fail("%s", why);
+    }
     for (int k = 0; k < NODES; k++) {
         nu[k] = pow(10, node_nu(k));
     }
@@ -346,7 +355,9 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
     job.threads = (int)s->threads;
     for (int attempt = 0; attempt < MAX_TRIES && left; attempt++) {
         for (int i = 0; i < n; i++) {
-            if (!status[i]) continue;
+            if (!status[i]) {
+                continue;
+            }
             bml_classify_rng r;
             uint64_t stream = ((uint64_t)1 << 40) + (uint64_t)(i * MAX_TRIES + attempt);
             bml_classify_rng_init(&r, s->seed, stream);
@@ -360,7 +371,9 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
             left += status[i] != 0;
         }
     }
-    if (left) fail("%d of %d simulated zones did not converge", left, n);
+    if (left) {
+        fail("%d of %d simulated zones did not converge", left, n);
+    }
     bml_ssc_free(tables);
     free(q);
     free(o);
@@ -381,10 +394,11 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
         for (int k = 0; k < NODES && zone; k++) {
             m->jet[k] = log10(fmax(zone[k], 1e-60));
         }
-        if (zone)
+        if (zone) {
             draw_rest(m, &r, s, z, disc);
-        else
+        } else {
             draw_other(m, &r);
+        }
         double shift = normal(&r, zone ? -12.15 : -12.4, 0.4) - seen_flux(m, 14.603, 0, 0);
         for (int k = 0; k < NODES; k++) {
             m->jet[k] += shift;
@@ -397,7 +411,9 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
         }
         add_sed(set, name, zone != NULL);
         observe(set, m, &r);
-        if (fabs(set->point[n_points].nu - sky[0].nu) < 1e-6) return; /* the first catalogue has seen it */
+        if (fabs(set->point[n_points].nu - sky[0].nu) < 1e-6) {
+            return; /* the first catalogue has seen it */
+        }
     }
     fail("the simulator: source %d is never seen at 1.4 GHz", i);
 }
@@ -412,10 +428,11 @@ static void simulate(sed_set *set, const settings *s) {
     model_sed *m = zeroed(1, sizeof *m);
     draw_zones(zone, z, disc, jets, s);
     for (int i = 0; i < n; i++) {
-        if (i < jets)
+        if (i < jets) {
             draw_source(set, m, i, zone + (size_t)i * NODES, z[i], disc[i], s);
-        else
+        } else {
             draw_source(set, m, i, NULL, 0, 0, s);
+        }
     }
     free(disc);
     free(zone);

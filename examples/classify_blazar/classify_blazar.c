@@ -82,20 +82,32 @@ static void shuffle_labels(sed_set *set, uint64_t seed) {
 
 /* The sources to work on; prints what they are. Returns 1 for a set of a few bands only. */
 static int load(sed_set *set, const settings *s) {
-    const char *from = s->simulate ? "simulated" : strcmp(s->input, "-") ? s->input : "standard input";
+    const char *from = "simulated";
+    if (!s->simulate) {
+        from = strcmp(s->input, "-") ? s->input : "standard input";
+    }
     int n[3] = {0, 0, 0};
     int few = 1;
     memset(set, 0, sizeof *set);
-    if (s->simulate)
+    if (s->simulate) {
         simulate(set, s);
-    else
+    } else {
         read_seds(set, s->input, s);
-    if (s->labels) read_labels(set, s);
+    }
+    if (s->labels) {
+        read_labels(set, s);
+    }
     for (int k = 0; k < s->leave_out.n; k++)
-        if (!set->left_out[k]) fail("--leave-out: no source of %s has the label '%s'", from, s->leave_out.item[k]);
-    if (s->judge) add_judged(set, s);
+        if (!set->left_out[k]) {
+            fail("--leave-out: no source of %s has the label '%s'", from, s->leave_out.item[k]);
+        }
+    if (s->judge) {
+        add_judged(set, s);
+    }
     filter(set, s);
-    if (s->shuffle) shuffle_labels(set, s->seed);
+    if (s->shuffle) {
+        shuffle_labels(set, s->seed);
+    }
     for (int i = 0; i < set->n; i++) {
         const sed *e = &set->sed[i];
         n[e->label < 0 ? 2 : e->label]++;
@@ -111,29 +123,38 @@ static int load(sed_set *set, const settings *s) {
     printf("%s: %d blazars, %d others, %d to be judged; %zu points, %.1f a source; %ld upper limits flagged out, %ld "
            "values not positive\n",
            from, n[1], n[0], n[2], set->n_points, (double)set->n_points / fmax(set->n, 1), set->limits, set->dropped);
-    if (!n[0] || !n[1])
+    if (!n[0] || !n[1]) {
         fail("%s: all %d labelled sources are of one class; needs blazar and nonblazar", from, n[0] + n[1]);
-    if (!s->sparse && (n[0] < s->folds || n[1] < s->folds))
+    }
+    if (!s->sparse && (n[0] < s->folds || n[1] < s->folds)) {
         fail("%s: %d blazars and %d others are too few for %ld folds", from, n[1], n[0], s->folds);
+    }
     return few;
 }
 
 /* Which nets: the names given, else what suits the data. */
 static void choose_nets(settings *s, int few) {
     char words[256];
-    snprintf(words, sizeof words, "%s", s->nets ? s->nets : few ? "radio,forest,stack" : "radio,forest,small,points");
-    if (!s->radio && !s->nets) {
-        snprintf(words, sizeof words, "%s", few ? "forest,stack" : "forest,small,points");
+    const char *wanted = few ? "radio,forest,stack" : "radio,forest,small,points";
+    if (!s->radio) {
+        wanted = few ? "forest,stack" : "forest,small,points";
     }
+    snprintf(words, sizeof words, "%s", s->nets ? s->nets : wanted);
     char *next;
     for (char *word = words; word; word = next) {
         next = strchr(word, ',');
-        if (next) *next++ = 0;
+        if (next) {
+            *next++ = 0;
+        }
         int k = choice_index(nets, word);
-        if (k < 0) fail("--nets: '%.60s' is none of %s", word, nets);
+        if (k < 0) {
+            fail("--nets: '%.60s' is none of %s", word, nets);
+        }
         s->wanted[k] = 1;
     }
-    if (s->wanted[RADIO] && !s->radio) fail("--nets radio needs the radio points that --no-radio takes away");
+    if (s->wanted[RADIO] && !s->radio) {
+        fail("--nets radio needs the radio points that --no-radio takes away");
+    }
 }
 
 /* ==== main ======================================================================================================== */
@@ -187,7 +208,9 @@ static void read_options(settings *s, int argc, char **argv) {
     if (argc - first != (s->simulate ? 0 : 1)) {
         fail("classify_blazar: needs one table, or --simulate N (see --help)");
     }
-    if (!s->simulate) s->input = argv[first];
+    if (!s->simulate) {
+        s->input = argv[first];
+    }
     option_needs(argc, argv, "--thin", s->judge != NULL, "--judge");
     option_needs(argc, argv, "--bins", s->nets && strstr(s->nets, "published"), "--nets published");
     option_needs(argc, argv, "--radio-gap", s->simulate > 0, "--simulate");
@@ -200,8 +223,9 @@ static void read_options(settings *s, int argc, char **argv) {
         fail("--run-folds %ld: there are %ld folds", s->run_folds, s->folds);
     }
     s->threads = threads_or_all(s->threads);
-    if (s->device == DEVICE_CUDA && s->noise)
+    if (s->device == DEVICE_CUDA && s->noise) {
         fail("--noise draws the fluxes of each epoch anew: not with --device cuda");
+    }
     device_open(&s->card, s->device, "classify_blazar");
 }
 
@@ -247,7 +271,9 @@ static void write_all(findings *f, const world *w, double start) {
     if (explained) {
         importance m;
         explain(&m, f->o, w);
-        if (write_importance(&m, w, err)) fail("%s", err);
+        if (write_importance(&m, w, err)) {
+            fail("%s", err);
+        }
     }
     draw(w, explained);
     double seconds = seconds_now() - start;
@@ -266,7 +292,9 @@ int main(int argc, char **argv) {
     char err[ERROR_SIZE];
     double start = seconds_now();
     read_options(s, argc, argv);
-    if (out_folder(s->out, err)) fail("%s", err);
+    if (out_folder(s->out, err)) {
+        fail("%s", err);
+    }
     sed_set set;
     choose_nets(s, load(&set, s));
     bml_classify_data table;
