@@ -760,13 +760,32 @@ static inline BML_SAMPLE_FUNC int bml_sample__in_unit(double x) {
     return bits <= (uint64_t)0x3FF << 52 || bits == (uint64_t)1 << 63;
 }
 
+/* a b + c, rounded once where the machine does it in one. */
+static inline BML_SAMPLE_FUNC float bml_sample__fma(float a, float b, float c) {
+#ifdef FP_FAST_FMAF
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* 1 - x for an x <= 1 that is often 1, as the last argument of that: where sums are not fused fast mathematics takes
+   them apart, and zero must be one that it cannot see. */
+static inline BML_SAMPLE_FUNC float bml_sample__from_one(float x) {
+#ifdef FP_FAST_FMAF
+    return 1 - x;
+#else
+    return bml_sample__choose(bml_sample__bits(x) == 0x3F800000u, 0, 1 - x);
+#endif
+}
+
 /* Point at share `at` of the way from lower to upper. */
 static inline BML_SAMPLE_FUNC double bml_sample__between(double lower, double upper, double at) {
     return lower + at * (upper - lower);
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__betweenf(float lower, float upper, float at) {
-    return lower + at * (upper - lower);
+    return bml_sample__fma(at, upper - lower, lower);
 }
 
 /* ln m + k ln 2 for m = 1 + r in [sqrt(1/2), sqrt(2)], to 1 ulp: a polynomial fitted here (weighted least squares,
@@ -1141,14 +1160,20 @@ static inline BML_SAMPLE_FUNC float bml_sample__start(float *q_start, float g, f
     return whole * (thomson + q * in_b - 2 * q * q * M3);
 }
 
-/* L/G(L), a rational function of s = L/(L+4), to 2e-5. */
+/* L/G(L), a rational function of s = L/(L+4), to 2e-5: numerator and denominator. */
+static inline BML_SAMPLE_FUNC float bml_sample__per_total_parts(float *divisor, float s) {
+    float above = bml_sample__fma(s, 11.2950671f, -13.4001478f);
+    float below = bml_sample__fma(s, 3.49805868f, 0.188001027f);
+    above = bml_sample__fma(s, bml_sample__fma(s, above, 0.335458043f), 11.7783149f);
+    below = bml_sample__fma(s, bml_sample__fma(s, below, -7.06729610f), 7.91021191f);
+    above = bml_sample__fma(s, bml_sample__fma(s, above, -9.84568419f), 2.99994936f);
+    *divisor = bml_sample__fma(s, bml_sample__fma(s, below, -3.95100920f), 1);
+    return above;
+}
+
 static inline BML_SAMPLE_FUNC float bml_sample__per_total(float s) {
-    float above = -13.4001478f + s * 11.2950671f;
-    float below = 0.188001027f + s * 3.49805868f;
-    above = 11.7783149f + s * (0.335458043f + s * above);
-    below = 7.91021191f + s * (-7.06729610f + s * below);
-    above = 2.99994936f + s * (-9.84568419f + s * above);
-    below = 1 + s * (-3.95100920f + s * below);
+    float below;
+    float above = bml_sample__per_total_parts(&below, s);
     return above / below;
 }
 
@@ -1202,47 +1227,97 @@ static inline BML_SAMPLE_FUNC const float *bml_sample__weights(void) {
 /* Eight units side by side, so that one photon alone fills a vector register; compilers lay them so only when told. */
 typedef float bml_sample__eight __attribute__((vector_size(32)));
 typedef int32_t bml_sample__mask8 __attribute__((vector_size(32)));
+typedef float bml_sample__four __attribute__((vector_size(16)));
 
-#define BML_SAMPLE__TANH8(x)                                                                            \
+/* gcc fuses vectors under -std=c99 only where it is told to, and then takes vectors alone. */
+#if defined(__FMA__) && !defined(__clang__)
+#define BML_SAMPLE__FMA8(a, b, c) __builtin_ia32_vfmaddps256(a, b, c)
+#define BML_SAMPLE__ALL8(x) (none + (x))
+#else
+#define BML_SAMPLE__FMA8(a, b, c) ((a) * (b) + (c))
+#define BML_SAMPLE__ALL8(x) (x)
+#endif
+
+/* Number k of x, eight times over where vectors are as wide. */
+#if defined(__has_builtin) && defined(__AVX__)
+#if __has_builtin(__builtin_shufflevector)
+#define BML_SAMPLE__ONE8(half, k) __builtin_shufflevector(half, half, k, k, k, k, 4 + k, 4 + k, 4 + k, 4 + k)
+#define BML_SAMPLE__UNITS8(x)                                                                  \
+    const bml_sample__eight left = __builtin_shufflevector(x, x, 0, 1, 2, 3, 0, 1, 2, 3);      \
+    const bml_sample__eight right = __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7);     \
+    const bml_sample__eight unit[8] = {BML_SAMPLE__ONE8(left, 0),  BML_SAMPLE__ONE8(left, 1),  \
+                                       BML_SAMPLE__ONE8(left, 2),  BML_SAMPLE__ONE8(left, 3),  \
+                                       BML_SAMPLE__ONE8(right, 0), BML_SAMPLE__ONE8(right, 1), \
+                                       BML_SAMPLE__ONE8(right, 2), BML_SAMPLE__ONE8(right, 3)}
+#endif
+#endif
+#ifndef BML_SAMPLE__UNITS8
+#define BML_SAMPLE__UNITS8(x) \
+    float unit[8];            \
+    memcpy(unit, &(x), sizeof unit)
+#endif
+/* x between -limit and limit; NaN stays. */
+#ifdef __AVX__
+#define BML_SAMPLE__CLAMP8(x, limit) (x) = __builtin_ia32_maxps256(-(limit), __builtin_ia32_minps256(limit, x))
+#else
+#define BML_SAMPLE__CLAMP8(x, limit)                                                                    \
     do {                                                                                                \
-        const bml_sample__eight limit = {7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f, 7.5f};               \
-        bml_sample__mask8 high = (x) > limit;                                                           \
-        bml_sample__mask8 low = (x) < -limit;                                                           \
+        bml_sample__mask8 high = (x) > (limit);                                                         \
+        bml_sample__mask8 low = (x) < -(limit);                                                         \
         bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
         (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
-        bml_sample__eight square = (x) * (x);                                                           \
-        bml_sample__eight fourth = square * square;                                                     \
-        bml_sample__eight below = 0.0207978224f + square * 1.36103200e-4f;                              \
-        bml_sample__eight above = 0.00221871042f + square * 3.66293559e-6f;                             \
-        below = (1 + square * 0.455668737f) + fourth * below;                                           \
-        above = (0.999992914f + square * 0.122358796f) + fourth * above;                                \
-        (x) *= above / below;                                                                           \
+    } while (0)
+#endif
+#define BML_SAMPLE__TANH8(x)                                                                                         \
+    do {                                                                                                             \
+        const bml_sample__eight limit = none + 7.5f;                                                                 \
+        BML_SAMPLE__CLAMP8(x, limit);                                                                                \
+        bml_sample__eight square = (x) * (x);                                                                        \
+        bml_sample__eight fourth = square * square;                                                                  \
+        bml_sample__eight below =                                                                                    \
+            BML_SAMPLE__FMA8(square, BML_SAMPLE__ALL8(1.36103200e-4f), BML_SAMPLE__ALL8(0.0207978224f));             \
+        bml_sample__eight above =                                                                                    \
+            BML_SAMPLE__FMA8(square, BML_SAMPLE__ALL8(3.66293559e-6f), BML_SAMPLE__ALL8(0.00221871042f));            \
+        bml_sample__eight below_low = BML_SAMPLE__FMA8(square, BML_SAMPLE__ALL8(0.455668737f), BML_SAMPLE__ALL8(1)); \
+        bml_sample__eight above_low =                                                                                \
+            BML_SAMPLE__FMA8(square, BML_SAMPLE__ALL8(0.122358796f), BML_SAMPLE__ALL8(0.999992914f));                \
+        below = BML_SAMPLE__FMA8(fourth, below, below_low);                                                          \
+        above = BML_SAMPLE__FMA8(fourth, above, above_low);                                                          \
+        (x) *= above / below;                                                                                        \
     } while (0)
 
 static inline float bml_sample__network(float t, float s) {
     const float *w = bml_sample__weights();
+    const bml_sample__eight none = {0};
     bml_sample__eight row[16];
     memcpy(row, w, 3 * sizeof row[0]);
-    bml_sample__eight h = row[2] + row[0] * t + row[1] * s;
+    bml_sample__eight h =
+        BML_SAMPLE__FMA8(row[1], BML_SAMPLE__ALL8(s), BML_SAMPLE__FMA8(row[0], BML_SAMPLE__ALL8(t), row[2]));
     BML_SAMPLE__TANH8(h);
-    float unit[8];
-    memcpy(unit, &h, sizeof unit);
+    BML_SAMPLE__UNITS8(h);
     memcpy(row, w + 24, 10 * sizeof row[0]);
-    bml_sample__eight g = row[8] + row[0] * unit[0];
-    g = g + row[2] * unit[2];
-    bml_sample__eight even = row[4] * unit[4] + row[6] * unit[6];
-    bml_sample__eight odd = row[1] * unit[1] + row[3] * unit[3];
-    bml_sample__eight last = row[5] * unit[5] + row[7] * unit[7];
+    bml_sample__eight g = BML_SAMPLE__FMA8(row[0], unit[0], row[8]);
+    bml_sample__eight even = BML_SAMPLE__FMA8(row[4], unit[4], row[6] * unit[6]);
+    bml_sample__eight odd = BML_SAMPLE__FMA8(row[1], unit[1], row[3] * unit[3]);
+    bml_sample__eight last = BML_SAMPLE__FMA8(row[5], unit[5], row[7] * unit[7]);
+    g = BML_SAMPLE__FMA8(row[2], unit[2], g);
     g += even + (odd + last);
     BML_SAMPLE__TANH8(g);
     g *= row[9];
-    memcpy(unit, &g, sizeof unit);
-    float pair0 = unit[0] + unit[4];
-    float pair1 = unit[1] + unit[5];
-    float pair2 = unit[2] + unit[6];
-    float pair3 = unit[3] + unit[7];
-    return w[104] + ((pair0 + pair2) + (pair1 + pair3));
+    bml_sample__four half[2];
+    memcpy(half, &g, sizeof half);
+    half[0] += half[1];
+    float sum[4];
+    memcpy(sum, half, sizeof sum);
+    return w[104] + ((sum[0] + sum[2]) + (sum[1] + sum[3]));
 }
+#undef BML_SAMPLE__FMA8
+#undef BML_SAMPLE__UNITS8
+#undef BML_SAMPLE__ALL8
+#ifdef BML_SAMPLE__ONE8
+#undef BML_SAMPLE__ONE8
+#endif
+#undef BML_SAMPLE__CLAMP8
 #undef BML_SAMPLE__TANH8
 #else
 static inline BML_SAMPLE_FUNC void bml_sample__tanh8(float *h) {
@@ -1332,34 +1407,34 @@ static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float g
 }
 
 /* log(1 + x) and exp(-x) once more, for one photon alone: not the operations count then but how long each waits for the
-   one before, so that the sums are made from both ends. */
+   one before and how many photons a processor looks ahead, so that the sums are made from both ends. */
 static inline BML_SAMPLE_FUNC float bml_sample__log1p_alone(float x) {
-    int32_t k;
-    float m = bml_sample__split(&k, 1 + x);
-    float r = k == 0 ? x : m - 1;
+    uint32_t exponent = (bml_sample__bits(1 + x) + (0x3F800000u - 0x3F3504F3u)) >> 23;
+    float scale = bml_sample__float((254 - exponent) << 23); /* 2^-k */
+    float r = bml_sample__fma(x, scale, -bml_sample__from_one(scale));
     float r2 = r * r;
     float r4 = r2 * r2;
-    float first = 0.333339107f + r * -0.250013370f;
-    float second = 0.199630638f + r * -0.165775847f;
-    float third = 0.149147679f + r * -0.142674870f;
-    float high = third + r2 * 0.0870043592f;
-    float p = (first + r2 * second) + r4 * high;
-    float octaves = (float)k * 0.693147181f;
-    return (octaves + r) + r2 * (r * p - 0.5f);
+    float first = bml_sample__fma(r, -0.250013370f, 0.333339107f);
+    float second = bml_sample__fma(r, -0.165775847f, 0.199630638f);
+    float third = bml_sample__fma(r, -0.142674870f, 0.149147679f);
+    float high = bml_sample__fma(r2, 0.0870043592f, third);
+    float p = bml_sample__fma(r4, high, bml_sample__fma(r2, second, first));
+    float octaves = (float)((int32_t)exponent - 127);
+    return bml_sample__fma(octaves, 0.693147181f, r) + r2 * bml_sample__fma(r, p, -0.5f);
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__exp_alone(float *one_minus, float x) {
-    int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
+    int32_t k = (int32_t)bml_sample__fma(x, 1.44269504f, 0.5f);
+    float octaves = (float)k;
     float scale = bml_sample__float((uint32_t)(127 - k) << 23);
-    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f;
+    float r = bml_sample__fma(octaves, -2.12194440e-4f, bml_sample__fma(octaves, 0.693359375f, -x));
     float r2 = r * r;
-    float first = 0.499999980f + r * 0.166665387f;
-    float second = 0.0416672213f + r * 0.00836718086f;
-    float high = first + r2 * (second + r2 * 0.00138823958f);
-    float p = r + r2 * high;
-    float whole = scale + scale * p;
-    *one_minus = k == 0 ? -p : 1 - whole;
-    return whole;
+    float first = bml_sample__fma(r, 0.166665387f, 0.499999980f);
+    float second = bml_sample__fma(r, 0.00836718086f, 0.0416672213f);
+    float high = bml_sample__fma(r2, bml_sample__fma(r2, 0.00138823958f, second), first);
+    float p = bml_sample__fma(r2, high, r);
+    *one_minus = bml_sample__fma(-scale, p, bml_sample__from_one(scale));
+    return bml_sample__fma(scale, p, scale);
 }
 
 /* A far photon: f is 1 to 3e-3 below E = eps0/gamma there, so that u_min = E/G, at most 3/(4 gamma^2); from gamma = 300
@@ -1371,15 +1446,17 @@ static inline BML_SAMPLE_FUNC float bml_sample__far_energy(float *rest, float ga
     float s = L / (L + 4);
     float r = sqrtf(1 - u);
     float t = u / (1 + r);
-    int seen = gamma < 300 || eps0 * 3e5f > gamma;
+    int seen = (gamma < 300) | (eps0 * 3e5f > gamma); /* one branch is guessed better than two */
     if (seen) {
-        float low = eps0 * bml_sample__per_total(s) / (gamma * L);
-        float less = r * low * (0.5f + 0.125f * low); /* r (1 - sqrt(1 - low)) */
+        float below;
+        float above = bml_sample__per_total_parts(&below, s);
+        float low = eps0 * above / (gamma * L * below);
+        float less = r * low * bml_sample__fma(low, 0.125f, 0.5f); /* r (1 - sqrt(1 - low)) */
         r -= less;
         t += less;
     }
     float n = nodes ? bml_sample__lookup(nodes->n, t, s) : bml_sample__network(t, s);
-    float l = L * (t * (1 + r * n));
+    float l = L * t * bml_sample__fma(r, n, 1);
     float E;
     *rest = bml_sample__exp_alone(&E, l < L ? l : L);
     float eps = gamma * E;
