@@ -328,6 +328,13 @@ if [ -d $xray ] && build/fit_xray fakeit "$scratch/new.pha" --model powerlaw --f
     refuses "fit_xray: a spectrum with other channels" '4096 channels, but' "${infer[@]}" $xray/ngc7793_xmm/PN_spectrum_grp20.fits
     refuses "fit_xray: another exposure" '10 s, but .* was trained for 124.66 s' "${infer[@]}" "$scratch/new.pha"
     refuses "fit_xray: a net of another program" 'not a network of fit_xray' build/fit_xray infer $spectrum --net examples/models/ssc.safetensors
+    # As many steps as the effective samples take, and a refusal that says why where --steps ends before.
+    sample=(build/fit_xray sample $spectrum --model 'tbabs*powerlaw' --prior "$scratch/bad.csv" --starts 2 --simulations 0 --walkers 12
+        --group every --every 20 --e-min 0.5 --e-max 8 --threads 1 --quiet --out "$scratch/xray/sample")
+    ends "fit_xray sample, to the wanted effective samples" 0 "${sample[@]}" --min-ess 800
+    check "has them" awk -F'[:,]' '/"effective_samples":/ {exit !($2 >= 800)}' "$scratch/xray/sample/run.json"
+    ends "fit_xray sample, cut short" 2 "${sample[@]}" --steps 100
+    check "says so" grep -q 'NOT CONVERGED: the wanted 1000 effective samples were not reached in 100 steps' "$scratch/xray/sample/verdict.txt"
     cp $xray/corpus/*.gz "$scratch/xray/" && chmod u+w "$scratch"/xray/*.gz && gunzip -f "$scratch"/xray/*.gz
     xfit=(build/fit_xray fit --starts 2 --simulations 0 --quiet --out "$scratch/xray/fit")
     sis=("$scratch/xray/sis0.pha" --rmf "$scratch/xray/sis0.rmf" --arf "$scratch/xray/sis0.arf" --e-min 0.6 --e-max 9)
