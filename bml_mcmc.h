@@ -538,11 +538,13 @@ BML_MCMC_DEF int bml_mcmc_ensemble_verdict(bml_mcmc_verdict *v, bml_mcmc_ensembl
 
 typedef struct bml_mcmc_goal {
     double ess;     /* effective samples wanted, bulk and tail, of every parameter; 0 = 1000 */
-    double steps;   /* at most so many more; 0 = 100000 */
+    double steps;   /* at most so many more; 0 = 100000; negative: none, judge what there is */
     int keep_stuck; /* 1: leave stuck walkers where they are */
+    double burn;    /* steps of the chain to leave out; 0: found from it */
 } bml_mcmc_goal;
 /* Runs until the verdict is OK with the wanted ESS, in rounds, each judged after a burn-in that is found from the
-   chain: v->burn, for bml_mcmc_ensemble_summary. Walkers whose log-probability stays far below that of the others in a
+   chain: v->burn, for bml_mcmc_ensemble_summary. Rounds end where the chain's length says, so that a run that was
+   cancelled, saved, loaded and goes on ends with the same chain as one that was not. Walkers whose log-probability stays far below that of the others in a
    whole round (4 times the spread of the better half of them) are put beside others, the chain begins anew, and the
    verdict names them; not when they are more than a third, which would be a mode. goal NULL = defaults. NOT_CONVERGED
    with the reasons when the steps are used up: call again to go on. Others as bml_mcmc_run. */
@@ -4443,6 +4445,7 @@ BML_MCMC_DEF int bml_mcmc_ensemble_verdict(bml_mcmc_verdict *v, bml_mcmc_ensembl
 
 enum { BML_MCMC__BLOCKS = 20 };
 #define BML_MCMC__FIRST_ROUND 200
+enum { BML_MCMC__LEAST_STEPS = 8 }; /* of a verdict */
 enum { BML_MCMC__RESCUE_TRIES = 20 };
 
 typedef struct bml_mcmc__search {
@@ -4468,6 +4471,9 @@ static double bml_mcmc__ensemble_block_mean(const bml_mcmc_ensemble *e, ptrdiff_
 static ptrdiff_t bml_mcmc__ensemble_find_burn(const bml_mcmc_ensemble *e) {
     const ptrdiff_t half = BML_MCMC__BLOCKS / 2;
     ptrdiff_t burn = 1;
+    if (e->stored < BML_MCMC__BLOCKS) {
+        return e->stored / 2;
+    }
     for (ptrdiff_t k = 0; k <= e->d; k++) {
         double mean[BML_MCMC__BLOCKS];
         double sum = 0;
@@ -4585,18 +4591,21 @@ static int bml_mcmc__ensemble_rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__searc
     return status;
 }
 
-/* Steps of the next round: what the wanted ESS asks for, between a half and twice of what there is. */
-static uint64_t bml_mcmc__ensemble_next_round(const bml_mcmc_ensemble *e, const bml_mcmc__search *s,
-                                              const bml_mcmc_verdict *v) {
-    double have = (double)e->stored * e->config.thin;
-    double ess = v->ess_bulk < v->ess_tail ? v->ess_bulk : v->ess_tail;
-    double more = ess > 0 ? have * (1.1 * s->goal.ess / ess - 1) : have;
-    double steps = bml_mcmc__clamp(more, 0.5 * have, 2 * have);
+/* The length at which a chain of `stored` steps is judged next: a quarter longer than at the last time, and FIRST_ROUND
+   at least. */
+static ptrdiff_t bml_mcmc__next_length(ptrdiff_t stored) {
+    ptrdiff_t length = BML_MCMC__FIRST_ROUND;
+    while (length <= stored)
+        length += length / 4 > BML_MCMC__FIRST_ROUND ? length / 4 : BML_MCMC__FIRST_ROUND;
+    return length;
+}
+
+/* Steps until then, or until the last. */
+static uint64_t bml_mcmc__ensemble_next_round(const bml_mcmc_ensemble *e, const bml_mcmc__search *s) {
+    const uint64_t thin = (uint64_t)e->config.thin;
+    uint64_t steps = (uint64_t)(bml_mcmc__next_length(e->stored) - e->stored) * thin - e->step % thin;
     uint64_t left = s->last - e->step;
-    if (steps < BML_MCMC__FIRST_ROUND) {
-        steps = BML_MCMC__FIRST_ROUND;
-    }
-    return steps < (double)left ? (uint64_t)steps : left;
+    return steps < left ? steps : left;
 }
 
 static void bml_mcmc__say_rescued(bml_mcmc_verdict *v, const bml_mcmc__search *s) {
@@ -4613,23 +4622,48 @@ static void bml_mcmc__say_rescued(bml_mcmc_verdict *v, const bml_mcmc__search *s
     bml_mcmc__mend_commas(r->text);
 }
 
+/* Steps to leave out: as the goal says, or as the chain does. */
+static size_t bml_mcmc__ensemble_burn(const bml_mcmc_ensemble *e, const bml_mcmc_goal *goal) {
+    if (goal->burn > 0) {
+        return (size_t)goal->burn;
+    }
+    return (size_t)bml_mcmc__ensemble_find_burn(e) * (size_t)e->config.thin;
+}
+
 /* The chain so far, judged; *done: the goal is reached. */
 static int bml_mcmc__ensemble_judge_round(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc__search *s,
                                           int *done) {
-    size_t burn = (size_t)bml_mcmc__ensemble_find_burn(e) * (size_t)e->config.thin;
+    size_t burn = bml_mcmc__ensemble_burn(e, &s->goal);
+    ptrdiff_t judged = e->stored - (ptrdiff_t)(burn / (size_t)e->config.thin);
+    if (judged < (e->step < s->last ? BML_MCMC__FIRST_ROUND / 2 : BML_MCMC__LEAST_STEPS)) {
+        return BML_MCMC_OK;
+    }
     int status = bml_mcmc_ensemble_verdict(v, e, burn);
     bml_mcmc__say_rescued(v, s);
     *done = status == BML_MCMC_OK && v->ess_bulk >= s->goal.ess && v->ess_tail >= s->goal.ess;
     return status == BML_MCMC_NOT_CONVERGED ? BML_MCMC_OK : status;
 }
 
+/* A round's end: stuck walkers are put beside others and the chain begins anew, or the chain is judged. */
+static int bml_mcmc__ensemble_end_round(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, bml_mcmc__search *s, int *done) {
+    ptrdiff_t moved = 0;
+    int status = BML_MCMC_OK;
+    if (!s->goal.keep_stuck && e->stored >= BML_MCMC__FIRST_ROUND / 2 && e->step < s->last) {
+        status = bml_mcmc__ensemble_rescue_stuck(e, s, &moved);
+    }
+    if (moved) {
+        bml_mcmc_ensemble_clear(e);
+    }
+    return status || moved ? status : bml_mcmc__ensemble_judge_round(e, v, s, done);
+}
+
 BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, const bml_mcmc_goal *goal) {
-    static const bml_mcmc__rule rules[2] = {
+    static const bml_mcmc__rule rules[3] = {
         {"ess", offsetof(bml_mcmc_goal, ess), BML_MCMC__REAL, 1, 1e12, 1000},
-        {"steps", offsetof(bml_mcmc_goal, steps), BML_MCMC__REAL, 1, 1e15, 100000},
+        {"steps", offsetof(bml_mcmc_goal, steps), BML_MCMC__REAL, -1, 1e15, 100000},
+        {"burn", offsetof(bml_mcmc_goal, burn), BML_MCMC__REAL, 0, 1e15, 0},
     };
     bml_mcmc__search s;
-    ptrdiff_t moved = 0;
     int done = 0;
     if (!e || !v) {
         return BML_MCMC_BAD_ARGUMENT;
@@ -4639,29 +4673,24 @@ BML_MCMC_DEF int bml_mcmc_run_until(bml_mcmc_ensemble *e, bml_mcmc_verdict *v, c
     if (goal) {
         s.goal = *goal;
     }
-    int status = bml_mcmc__apply_rules(&s.goal, rules, 2, e->message);
-    s.last = e->step + (uint64_t)s.goal.steps;
-    uint64_t next = BML_MCMC__FIRST_ROUND * (uint64_t)e->config.thin;
-    while (!status) {
-        uint64_t left = s.last - e->step;
-        status = bml_mcmc_run(e, (size_t)(next < left ? next : left));
+    int status = bml_mcmc__apply_rules(&s.goal, rules, 3, e->message);
+    if (status) {
+        return v->status = status;
+    }
+    s.last = e->step + (uint64_t)fmax(s.goal.steps, 0);
+    int due = e->step == s.last || bml_mcmc__next_length(e->stored - 1) == e->stored; /* it was cancelled there */
+    for (;;) {
+        if (due) {
+            status = bml_mcmc__ensemble_end_round(e, v, &s, &done);
+        }
+        if (status || done || e->step >= s.last) {
+            break;
+        }
+        status = bml_mcmc_run(e, (size_t)bml_mcmc__ensemble_next_round(e, &s));
         if (status) {
             break;
         }
-        int judged = e->stored >= BML_MCMC__FIRST_ROUND / 2;
-        if (judged && !s.goal.keep_stuck) {
-            status = bml_mcmc__ensemble_rescue_stuck(e, &s, &moved);
-        }
-        if (!status && judged && !moved) {
-            status = bml_mcmc__ensemble_judge_round(e, v, &s, &done);
-        }
-        if (done || status || e->step >= s.last) {
-            break;
-        }
-        next = moved ? (uint64_t)e->stored * (uint64_t)e->config.thin : bml_mcmc__ensemble_next_round(e, &s, v);
-        if (moved) {
-            bml_mcmc_ensemble_clear(e);
-        }
+        due = 1;
     }
     if (status || done) {
         return v->status = status;

@@ -332,6 +332,13 @@ if [ -d $xray ] && build/fit_xray fakeit "$scratch/new.pha" --model powerlaw --f
     refuses "fit_xray: a spectrum with other channels" '4096 channels, but' "${infer[@]}" $xray/ngc7793_xmm/PN_spectrum_grp20.fits
     refuses "fit_xray: another exposure" '10 s, but .* was trained for 124.66 s' "${infer[@]}" "$scratch/new.pha"
     refuses "fit_xray: a net of another program" 'not a network of fit_xray' build/fit_xray infer $spectrum --net examples/models/ssc.safetensors
+    # As many steps as the effective samples take, and a refusal that says why where --steps ends before.
+    sample=(build/fit_xray sample $spectrum --model 'tbabs*powerlaw' --prior "$scratch/bad.csv" --starts 2 --simulations 0 --walkers 12
+        --group every --every 20 --e-min 0.5 --e-max 8 --threads 1 --quiet --out "$scratch/xray/sample")
+    ends "fit_xray sample, to the wanted effective samples" 0 "${sample[@]}" --min-ess 800
+    check "has them" awk -F'[:,]' '/"effective_samples":/ {exit !($2 >= 800)}' "$scratch/xray/sample/run.json"
+    ends "fit_xray sample, cut short" 2 "${sample[@]}" --steps 100
+    check "says so" grep -q 'NOT CONVERGED: the wanted 1000 effective samples were not reached in 100 steps' "$scratch/xray/sample/verdict.txt"
     cp $xray/corpus/*.gz "$scratch/xray/" && chmod u+w "$scratch"/xray/*.gz && gunzip -f "$scratch"/xray/*.gz
     xfit=(build/fit_xray fit --starts 2 --simulations 0 --quiet --out "$scratch/xray/fit")
     sis=("$scratch/xray/sis0.pha" --rmf "$scratch/xray/sis0.rmf" --arf "$scratch/xray/sis0.arf" --e-min 0.6 --e-max 9)
@@ -593,6 +600,17 @@ ends "fit_sed --sampler importance --resume" 0 "${command[@]}" --out "$scratch/g
 # 1,500 are asked for, of the network's likelihood; the solver's weights leave a few fewer
 check "fit_sed --sampler importance --min-ess: 1,500 effective samples by the solver, not the usual 5,000" \
     awk -F, '$1 == "log_delta" && $8 > 1300 && $8 < 4500 {good = 1} END {exit !good}' "$scratch/guided/posterior.csv"
+# The ensemble of two parameters: its burn-in found from the chain, and no more steps than the effective samples take, whose
+# variance between walkers asks for some thousand of each.
+free_two=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --model examples/models/ssc.safetensors --walkers 16 --no-reweigh
+    --threads 1 --quiet --out "$scratch/until")
+for held in log_R=15.2 log_B=-0.2 log_gamma_min=3 log_gamma_max=6.2 p=2.15 ln_f=-4; do free_two+=(--fix $held); done
+ends "fit_sed --sampler ensemble, to the wanted effective samples" 0 "${free_two[@]}"
+number() { sed -n "s/.*\"$1\": \([0-9.]*\).*/\1/p" "$scratch/until/run.json" | tail -n 1; } # behind the settings: the results
+check "fit_sed: burn-in found, sooner than --steps" \
+    awk -v burn="$(number burn)" -v steps="$(number steps)" 'BEGIN {exit !(burn > 0 && burn <= steps && steps > 0 && steps < 10000)}'
+ends "fit_sed --burn, which wins; --steps, which do not suffice" 2 "${free_two[@]}" --burn 7 --steps 60
+check "fit_sed --burn: as asked" test "$(number burn) $(number steps)" = "7 60"
 if [ -n "$BML_CHECK_LONG" ]; then
     ends "fit_sed --sampler importance, not stopped" 0 "${command[@]}" --out "$scratch/guided_whole"
     check "fit_sed --sampler importance --resume: the samples of the run that was not stopped" \

@@ -319,6 +319,7 @@ static const bml_layout_entry bml_layout__entries[] = {
     {"bml_mcmc_goal.ess", offsetof(bml_mcmc_goal, ess), sizeof(((bml_mcmc_goal *)0)->ess)},
     {"bml_mcmc_goal.steps", offsetof(bml_mcmc_goal, steps), sizeof(((bml_mcmc_goal *)0)->steps)},
     {"bml_mcmc_goal.keep_stuck", offsetof(bml_mcmc_goal, keep_stuck), sizeof(((bml_mcmc_goal *)0)->keep_stuck)},
+    {"bml_mcmc_goal.burn", offsetof(bml_mcmc_goal, burn), sizeof(((bml_mcmc_goal *)0)->burn)},
     {"bml_mcmc_nested_progress", 0, sizeof(bml_mcmc_nested_progress)},
     {"bml_mcmc_nested_progress.log_z", offsetof(bml_mcmc_nested_progress, log_z), sizeof(((bml_mcmc_nested_progress *)0)->log_z)},
     {"bml_mcmc_nested_progress.log_z_error", offsetof(bml_mcmc_nested_progress, log_z_error), sizeof(((bml_mcmc_nested_progress *)0)->log_z_error)},

@@ -193,16 +193,11 @@ typedef struct setup { /* of an ensemble, beside what the problem says */
     int n_moves;
     int thin;
     int only_response;
-    uint64_t seed; /* added to the user's */
-    progress_bar *bar;
+    uint64_t seed;                 /* added to the user's */
+    const char *const *names;      /* [n_free], NULL: none */
+    bml_mcmc_progress_fn progress; /* NULL: only_stop */
+    void *progress_user;
 } setup;
-
-static int show_progress(const bml_mcmc_progress *now, void *user) {
-    char note[64];
-    snprintf(note, sizeof note, "%.0f %% accepted", 100 * now->acceptance);
-    progress_at(user, (double)now->step, note);
-    return stop_asked() != 0;
-}
 
 static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup *s) {
     bml_mcmc_config config = {0};
@@ -219,8 +214,9 @@ static bml_mcmc_ensemble *ensemble(problem *p, const double *start, const setup 
     config.moves = s->moves;
     config.n_moves = s->n_moves;
     config.thin = s->thin;
-    config.progress = s->bar ? show_progress : only_stop;
-    config.progress_user = s->bar;
+    config.names = s->names;
+    config.progress = s->progress ? s->progress : only_stop;
+    config.progress_user = s->progress_user;
     int status = bml_mcmc_ensemble_create(&e, &config, why);
     if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), why);
     status = bml_mcmc_start_given(e, start);

@@ -9,7 +9,8 @@
       result is the posterior of the exact solver; the polynomial decides only how fast it comes (see
       BML_MCMC_SURROGATE). Where the polynomial is too low, walkers arrive seldom and stay long; plain moves between
       keep such places open;
-   4. run until every parameter has 50 autocorrelation times, then write tables, chains and pictures (report).
+   4. run until every parameter has --min-ess effective samples and the sampler's verdict is content
+      (bml_mcmc_run_until), then write tables, chains and pictures (report).
 
    After 4 comes the verdict (judge.h): does the model fit, is the posterior inside its prior, has the sampler
    converged. Exit status 0: usable, 2: written but not to be trusted, 1: error.

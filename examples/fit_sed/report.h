@@ -288,7 +288,7 @@ static void print_sampler(const problem *p, const posterior *post, double second
             if (info.moves_proposed[m])
                 printf("%s moves: %.1f %% accepted\n", bml_mcmc_move_name(info.moves[m].kind),
                        100 * (double)info.moves_accepted[m] / (double)info.moves_proposed[m]);
-        printf("%ld steps of %ld walkers; ", post->steps, post->chains);
+        printf("%ld steps of %ld walkers after %ld of burn-in; ", post->steps, post->chains, post->burn);
     } else if (post->markov) {
         printf("%ld draws of %ld NUTS chains; ", post->steps, post->chains);
     } else {
@@ -337,6 +337,7 @@ static void write_run(const problem *p, const option_row *rows, const posterior 
                            {"points", p->sed.n, NULL},
                            {"rows_dropped", p->sed.dropped, NULL},
                            {"steps", (double)post->steps, NULL},
+                           {"burn", (double)post->burn, NULL},
                            {"solver_calls", (double)p->solver_calls, NULL},
                            {"network_calls", (double)p->network_calls, NULL},
                            {"sampling_calls", (double)p->sampling_calls, NULL},
@@ -362,7 +363,7 @@ static void write_run(const problem *p, const option_row *rows, const posterior 
                           .results = results,
                           .more = verdict_json,
                           .more_of = v};
-    if (post->markov) results[18].name = NULL; /* no evidence */
+    if (post->markov) results[19].name = NULL; /* no evidence */
     if (run_write(p->opt->out, &run, err)) fail("%s", err);
 }
 #endif

@@ -16,6 +16,7 @@ typedef struct posterior {
     int unfinished;               /* its budget ran out: --resume goes on */
     char reason[BML_MCMC_REASON]; /* the first that the sampler's verdict has against the run; "" */
     long steps, chains;           /* of the sampler, before any weighing */
+    long burn;                    /* steps before those */
     int net_fit;                  /* the network is good enough, by the solver's weights */
     double net_kept;              /* effective share of its draws by these weights */
     bml_mcmc_ensemble *ensemble;  /* or */
@@ -24,10 +25,12 @@ typedef struct posterior {
     double *own;
 } posterior;
 
-/* The sampler's own verdict on the run: what refuses it is said, and the first of it kept. */
+/* The sampler's own verdict on the run: what refuses it is said, and the first of it kept. Walkers that were stuck are
+   named. */
 static int stands(posterior *post, const bml_mcmc_verdict *v, const problem *p) {
     if (v->status && v->status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(v->status));
     for (int i = 0; i < v->n_reasons; i++) {
+        if (v->reason[i].kind == BML_MCMC_REASON_STUCK && !p->opt->quiet) printf("%s\n", v->reason[i].text);
         if (!v->reason[i].refuses) continue;
         if (!p->opt->quiet) printf("not to be trusted: %s\n", v->reason[i].text);
         if (!post->reason[0]) snprintf(post->reason, sizeof post->reason, "%s", v->reason[i].text);
@@ -56,56 +59,6 @@ static void keep_ensemble(bml_mcmc_ensemble *e, const problem *p, double *start)
     state_keep(p, start, bytes, size, status);
 }
 
-/* Steps up to the next check: where, so far, at least 100 and a quarter have been added. */
-static long next_check(long done) {
-    long at = 100;
-    while (at <= done)
-        at += at / 4 > 100 ? at / 4 : 100;
-    return at;
-}
-
-/* 0: 50 autocorrelation times and min_ess are reached. */
-static int ensemble_status(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p) {
-    if (bml_mcmc_ensemble_chain(e).n_steps == 0) return BML_MCMC_NOT_CONVERGED;
-    const int status = bml_mcmc_summarize(s, bml_mcmc_ensemble_chain(e));
-    if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
-    return status || has_ess(s, p) ? status : BML_MCMC_NOT_CONVERGED;
-}
-
-/* The state of an earlier leg into the sampler, or the burn-in of a new one. */
-static void ensemble_begin(bml_mcmc_ensemble *e, const problem *p, const state *s, double *start) {
-    if (s->head.phase == PHASE_SAMPLE && s->head.payload) {
-        const int status = bml_mcmc_ensemble_load(e, s->payload, (size_t)s->head.payload);
-        if (status) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
-        return;
-    }
-    if (p->opt->burn && run(e, p->opt->burn)) { /* stopped: it begins again */
-        state_keep(p, start, NULL, 0, BML_MCMC_NOT_STARTED);
-        stop_here(p);
-    }
-    bml_mcmc_ensemble_clear(e);
-}
-
-/* Runs until it has converged, or the given steps. Returns the sampler's verdict. */
-static int sample(bml_mcmc_ensemble *e, bml_mcmc_summary *s, const problem *p, double *start) {
-    double kept = seconds_now();
-    int status = ensemble_status(e, s, p);
-    for (long done; (done = (long)bml_mcmc_ensemble_chain(e).n_steps) < p->opt->steps && status;) {
-        const long next = next_check(done) < p->opt->steps ? next_check(done) : p->opt->steps;
-        const int ran = bml_mcmc_run(e, (size_t)(next - done));
-        if (ran && ran != BML_MCMC_CANCELLED)
-            fail("fit_sed: %s: %s", bml_mcmc_strerror(ran), bml_mcmc_ensemble_message(e));
-        if (ran || seconds_now() > kept + state_every) {
-            keep_ensemble(e, p, start);
-            kept = seconds_now();
-        }
-        if (ran) stop_here(p);
-        status = ensemble_status(e, s, p);
-    }
-    keep_ensemble(e, p, start);
-    return status;
-}
-
 /* Search, climb and refine, or the positions that an earlier leg has reached. Yours to free. */
 static double *find_start(problem *p, state *s, int refined) {
     double *start = s->start;
@@ -127,36 +80,98 @@ static double *find_start(problem *p, state *s, int refined) {
 }
 
 /* Which proposals. */
-static setup ensemble_moves(const problem *p, progress_bar *bar) {
+static setup ensemble_moves(const problem *p) {
     static const bml_mcmc_move chosen[] = {
         {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
-    if (p->opt->moves != MOVES_SURROGATE)
-        return (setup){.moves = &chosen[p->opt->moves - MOVES_STRETCH], .n_moves = 1, .bar = bar};
+    setup how = {0};
+    if (p->opt->moves != MOVES_SURROGATE) {
+        how.moves = &chosen[p->opt->moves - MOVES_STRETCH];
+        how.n_moves = 1;
+        return how;
+    }
     const int screened = p->response.coef && p->archive_n;
-    return (setup){.moves = screened ? screened_moves : plain_moves, .n_moves = 3, .bar = bar};
+    how.moves = screened ? screened_moves : plain_moves;
+    how.n_moves = 3;
+    return how;
+}
+
+/* While the ensemble runs: its bar, and a state every so often. */
+typedef struct watch {
+    const problem *p;
+    bml_mcmc_ensemble *e;
+    double *start;
+    progress_bar bar;
+    double kept; /* [s] when */
+} watch;
+
+static int watch_ensemble(const bml_mcmc_progress *now, void *user) {
+    watch *w = user;
+    char note[64];
+    snprintf(note, sizeof note, "%.0f %% accepted", 100 * now->acceptance);
+    progress_at(&w->bar, (double)now->step, note);
+    if (seconds_now() > w->kept + state_every) {
+        keep_ensemble(w->e, w->p, w->start);
+        w->kept = seconds_now();
+    }
+    return stop_asked() != 0;
+}
+
+/* The state of an earlier leg into the sampler. */
+static void ensemble_begin(bml_mcmc_ensemble *e, const problem *p, const state *s) {
+    if (s->head.phase != PHASE_SAMPLE || !s->head.payload) return;
+    const int status = bml_mcmc_ensemble_load(e, s->payload, (size_t)s->head.payload);
+    if (status) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+}
+
+/* Until the verdict is content, or the steps are used up. */
+static void ensemble_run(bml_mcmc_verdict *v, watch *w) {
+    const options *opt = w->p->opt;
+    bml_mcmc_goal goal = {0};
+    const double left = (double)(opt->burn + opt->steps) - (double)bml_mcmc_ensemble_get_info(w->e).step;
+    goal.ess = fmax(opt->min_ess, 1);
+    goal.steps = left >= 1 ? left : -1;
+    goal.burn = (double)opt->burn;
+    const int status = bml_mcmc_run_until(w->e, v, &goal);
+    if (status && status != BML_MCMC_NOT_CONVERGED && status != BML_MCMC_CANCELLED)
+        fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(w->e));
+    keep_ensemble(w->e, w->p, w->start);
+    if (status == BML_MCMC_CANCELLED) stop_here(w->p);
 }
 
 /* The comment at the top of fit_sed.c. */
 static void sample_ensemble(posterior *post, problem *p) {
-    progress_bar bar;
     state s = state_begin(p);
-    double *start = find_start(p, &s, p->opt->moves == MOVES_SURROGATE);
-    progress_begin(&bar, "sampling", (double)(p->opt->burn + p->opt->steps), p->opt->quiet);
-    const setup how = ensemble_moves(p, &bar);
-    p->sampling = 1;
-    post->ensemble = ensemble(p, start, &how);
-    ensemble_begin(post->ensemble, p, &s, start);
-    post->converged = !sample(post->ensemble, post->summary, p, start);
+    watch w = {0};
     bml_mcmc_verdict v;
-    bml_mcmc_ensemble_verdict(&v, post->ensemble, 0);
-    post->converged &= stands(post, &v, p);
+    const char *names[N_PAR];
+    for (int i = 0; i < p->n_free; i++)
+        names[i] = parameters[p->free_par[i]].name;
+    w.p = p;
+    w.start = find_start(p, &s, p->opt->moves == MOVES_SURROGATE);
+    progress_begin(&w.bar, "sampling", (double)(p->opt->burn + p->opt->steps), p->opt->quiet);
+    setup how = ensemble_moves(p);
+    how.names = names;
+    how.progress = watch_ensemble;
+    how.progress_user = &w;
+    p->sampling = 1;
+    w.e = ensemble(p, w.start, &how);
+    ensemble_begin(w.e, p, &s);
+    w.kept = seconds_now();
+    ensemble_run(&v, &w);
     p->sampling = 0;
-    post->chain = bml_mcmc_ensemble_chain(post->ensemble);
-    post->log_z = post->log_z_error = (double)NAN;
+    progress_end(&w.bar);
+    post->ensemble = w.e;
+    post->burn = (long)v.burn;
+    post->converged = stands(post, &v, p);
+    post->chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(w.e), v.burn);
+    const int status = bml_mcmc_summarize(post->summary, post->chain);
+    if (status && status != BML_MCMC_NOT_CONVERGED)
+        fail("fit_sed: %ld steps, burn-in left out: %s", (long)post->chain.n_steps, bml_mcmc_strerror(status));
+    post->log_z = (double)NAN;
+    post->log_z_error = (double)NAN;
     post->markov = 1;
-    progress_end(&bar);
     state_free(&s);
-    free(start);
+    free(w.start);
 }
 
 /* One line instead of a bar: how far nested sampling has to go is not known beforehand. */

@@ -345,7 +345,7 @@ static int run_command(session *s, int command, char **files, int n) {
 
 /* clang-format off */
 static options opt = {.out = "fit_xray_out", .every = 5, .starts = 20, .simulations = 200, .live_points = 400,
-               .walkers = 40, .steps = 4000, .draws = 10000, .exposure = 1000, .resample = 1, .n = 10000,
+               .walkers = 40, .steps = 20000, .draws = 10000, .exposure = 1000, .resample = 1, .n = 10000,
                .components = 4, .evaluations = 10000, .test = 2000, .dropout = (double)NAN, .seed = 1};
 #define WORD(n, m, v, h) {.name = n, .text = &opt.m, .value = v, .help = h}
 #define WHOLE(n, m, lo, hi, h) {.name = n, .integer = &opt.m, .min = lo, .max = hi, .value = "N", .help = h}
@@ -383,10 +383,10 @@ static const option_row rows[] = {
     WHOLE("simulations", simulations, 0, 1e6, "for the goodness of fit"),
     REAL("exposure", exposure, 1e-6, 1e12, "S", "of simulated spectra [s]"),
     WHOLE("walkers", walkers, 4, 100000, "of sample"),
-    WHOLE("steps", steps, 100, 1e8, "of sample; the first fifth is thrown away"),
+    WHOLE("steps", steps, 100, 1e8, "of sample, at most; its burn-in is found from the chain"),
     WHOLE("draws", draws, 100, 1e7, "posterior draws to write"),
     WHOLE("live-points", live_points, 20, 1e6, "of nested"),
-    REAL("min-ess", min_ess, 0, 1e8, "N", "of nested: effective samples wanted"),
+    REAL("min-ess", min_ess, 0, 1e8, "N", "of nested and sample: effective samples wanted; 0: as nested goes, 1000 of sample"),
     WORD("net", net, "FILE", "network; train: ann, cnn, gru (dropout) or mlp (mixture)"),
     WHOLE("n", n, 10, 1e8, "simulated spectra; train: 60 % train, 20 % validate, 20 % test"),
     WHOLE("test", test, 10, 1e6, "train: of the test spectra, at most so many are judged"),

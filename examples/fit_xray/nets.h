@@ -448,9 +448,11 @@ static int command_compare(session *s) {
     memcpy(best, r.theta + (r.n_points - 1) * (size_t)d, (size_t)d * sizeof *best);
     bml_mcmc_nested_free(nested);
     t0 = seconds_now();
-    int not_converged = ensemble_draws(s, theta[COMPARE_ENSEMBLE], n, NULL, NULL);
+    ensemble_result walked;
+    ensemble_draws(s, theta[COMPARE_ENSEMBLE], n, &walked);
     seconds[1] = seconds_now() - t0;
-    printf("ensemble: %.1f s%s\n", seconds[1], not_converged ? ", not converged" : "");
+    printf("ensemble: %.1f s, %.0f effective samples, %llu likelihoods\n", seconds[1],
+           fmin(walked.verdict.ess_bulk, walked.verdict.ess_tail), (unsigned long long)walked.evaluations);
     net_posterior(s, theta[COMPARE_NETWORK], theta[COMPARE_RESAMPLED], n, &resampled);
     distance_table(s, theta, n);
     for (int c = 0; c < COMPARED; c++)
@@ -461,8 +463,7 @@ static int command_compare(session *s) {
     plot_spectrum(s, median, compared, COMPARED);
     verdict v = {0};
     xray_best fit;
-    if (not_converged)
-        verdict_add(&v, VERDICT_RED, "ensemble", seconds[1], "The ensemble has not converged: take more --steps.");
+    verdict_of_sampler(&v, &walked.verdict);
     if (!r.converged || !r.rank_ok)
         verdict_add(&v, VERDICT_RED, "nested", r.rank_p, "Nested sampling is not content with itself (p = %.2g).",
                     r.rank_p);

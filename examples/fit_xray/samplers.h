@@ -11,50 +11,89 @@ static int sample_progress(const bml_mcmc_progress *p, void *user) {
     return 0;
 }
 
-/* n draws theta[n][d], evenly along the chain of an ensemble that starts at the best of many fits. Returns 0, or 1
-   when it has not converged. *best and summary[d], unless NULL, are filled in. */
-static int ensemble_draws(session *s, double *theta, long n, xray_best *best, bml_mcmc_summary *summary) {
-    xray_fitter *f = s->fitter[0];
-    int d = f->n_free;
+/* What an ensemble leaves beside its draws. */
+typedef struct ensemble_result {
+    bml_mcmc_verdict verdict;
+    bml_mcmc_summary summary[XRAY_MAX_FREE];
+    xray_best best; /* of the fits that it starts at */
+    uint64_t evaluations;
+    size_t steps; /* judged, after verdict.burn */
+} ensemble_result;
+
+/* A ball as wide as the errors of a fit, inside the ranges. */
+static void ball_of_fit(double *center, double *radius, const session *s, const xray_best *found) {
+    const xray_fitter *f = s->fitter[0];
+    for (int k = 0; k < f->n_free; k++) {
+        const xray_parameter *q = &s->problem.par[f->free_par[k]];
+        const double range = q->hi - q->lo;
+        const double error = found->sigma[k] > 0 ? found->sigma[k] : 1e-2 * range;
+        radius[k] = fmin(error, 0.05 * range);
+        center[k] = fmin(fmax(found->theta[k], q->lo + radius[k]), q->hi - radius[k]);
+    }
+}
+
+/* n draws theta[n][d], evenly along the chain. */
+static void draws_of_chain(double *theta, long n, bml_mcmc_chain chain) {
+    const size_t d = (size_t)chain.n_dim;
+    const size_t length = chain.n_steps * (size_t)chain.n_walkers;
+    for (long i = 0; i < n; i++) {
+        const size_t at = (size_t)((double)i / (double)n * (double)length);
+        memcpy(theta + (size_t)i * d, chain.theta + at * d, d * sizeof *theta);
+    }
+}
+
+/* n draws theta[n][d] by an ensemble that starts at the best of many fits and runs until --min-ess, or --steps. */
+static void ensemble_draws(session *s, double *theta, long n, ensemble_result *r) {
+    const xray_fitter *f = s->fitter[0];
     progress_bar bar;
     bml_mcmc_ensemble *e;
-    bml_mcmc_summary all[XRAY_MAX_FREE];
+    const char *names[XRAY_MAX_FREE];
     double radius[XRAY_MAX_FREE];
     double center[XRAY_MAX_FREE];
-    bml_mcmc_config config = {.n_dim = d,
-                              .n_walkers = (int)s->opt->walkers,
-                              .seed = s->opt->seed,
-                              .log_prob = log_posterior,
-                              .user = s,
-                              .progress = sample_progress,
-                              .progress_user = &bar};
+    for (int k = 0; k < f->n_free; k++)
+        names[k] = s->problem.par[f->free_par[k]].name;
     need_prior(s);
-    xray_best found;
-    xray_fit_starts(&found, f, (int)s->opt->starts, s->opt->seed);
-    for (int k = 0; k < d; k++) { /* a ball as wide as the errors, inside the ranges */
-        const xray_parameter *q = &s->problem.par[f->free_par[k]];
-        radius[k] = fmin(found.sigma[k] > 0 ? found.sigma[k] : 1e-2 * (q->hi - q->lo), 0.05 * (q->hi - q->lo));
-        center[k] = fmin(fmax(found.theta[k], q->lo + radius[k]), q->hi - radius[k]);
-    }
+    xray_fit_starts(&r->best, s->fitter[0], (int)s->opt->starts, s->opt->seed);
+    ball_of_fit(center, radius, s, &r->best);
+    const bml_mcmc_config config = {.n_dim = f->n_free,
+                                    .n_walkers = (int)s->opt->walkers,
+                                    .seed = s->opt->seed,
+                                    .log_prob = log_posterior,
+                                    .user = s,
+                                    .names = names,
+                                    .progress = sample_progress,
+                                    .progress_user = &bar};
+    const bml_mcmc_goal goal = {.ess = s->opt->min_ess, .steps = (double)s->opt->steps};
     progress_begin(&bar, "sampling", (double)s->opt->steps, s->opt->quiet);
     char why[BML_MCMC_MESSAGE];
     int status = bml_mcmc_ensemble_create(&e, &config, why);
     if (!status) status = bml_mcmc_start_ball(e, center, radius);
-    if (!status) status = bml_mcmc_run(e, (size_t)s->opt->steps);
+    if (!status) status = bml_mcmc_run_until(e, &r->verdict, &goal);
     progress_end(&bar);
-    if (!status) status = bml_mcmc_ensemble_summary(e, all, (size_t)s->opt->steps / 5);
+    if (!status || status == BML_MCMC_NOT_CONVERGED) status = bml_mcmc_ensemble_summary(e, r->summary, r->verdict.burn);
     if (status && status != BML_MCMC_NOT_CONVERGED)
         fail("fit_xray %s: %s: %s", s->command, bml_mcmc_strerror(status), e ? bml_mcmc_ensemble_message(e) : why);
-    bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), (size_t)s->opt->steps / 5);
-    for (long i = 0; i < n; i++) {
-        size_t length = chain.n_steps * (size_t)chain.n_walkers;
-        size_t at = (size_t)((double)i / (double)n * (double)length);
-        memcpy(theta + i * d, chain.theta + at * (size_t)d, (size_t)d * sizeof *theta);
-    }
-    if (best) *best = found;
-    if (summary) memcpy(summary, all, (size_t)d * sizeof *all);
+    const bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), r->verdict.burn);
+    draws_of_chain(theta, n, chain);
+    r->steps = chain.n_steps;
+    r->evaluations = bml_mcmc_ensemble_get_info(e).evaluations;
     bml_mcmc_ensemble_free(e);
-    return status != 0;
+}
+
+/* What a sampler's own verdict has against its run, but for the rank test, which has a line of its own; and which
+   walkers were stuck. */
+static void verdict_of_sampler(verdict *v, const bml_mcmc_verdict *own) {
+    int refused = 0;
+    for (int i = 0; i < own->n_reasons; i++) {
+        const bml_mcmc_reason *reason = &own->reason[i];
+        if (reason->kind == BML_MCMC_REASON_STUCK)
+            verdict_add(v, VERDICT_GREEN, "stuck_walkers", reason->value, "%s.", reason->text);
+        if (!reason->refuses || reason->kind == BML_MCMC_REASON_RANK) continue;
+        verdict_add(v, VERDICT_RED, "converged", reason->value, "NOT CONVERGED: %s.", reason->text);
+        refused = 1;
+    }
+    if (!refused && own->status && own->status != BML_MCMC_NOT_CONVERGED)
+        verdict_add(v, VERDICT_RED, "converged", 0, "The run could not be judged: %s.", bml_mcmc_strerror(own->status));
 }
 
 /* The quality of the best fit, the edges of the prior, the data. */
@@ -66,32 +105,33 @@ static void verdict_posterior(verdict *v, session *s, const xray_best *best, con
 }
 
 static int command_sample(session *s) {
-    int d = s->fitter[0]->n_free;
+    const int d = s->fitter[0]->n_free;
     double *theta = xray_alloc((size_t)s->opt->draws, (size_t)d * sizeof *theta);
-    double ess = 1e300;
     double tau = 0;
-    xray_best best;
-    bml_mcmc_summary summary[XRAY_MAX_FREE];
+    ensemble_result r;
     if (!theta) fail("fit_xray: out of memory");
-    int not_converged = ensemble_draws(s, theta, s->opt->draws, &best, summary);
-    write_posterior(s, theta, s->opt->draws, best.theta);
-    for (int k = 0; k < d; k++) {
-        ess = fmin(ess, summary[k].ess);
-        tau = fmax(tau, summary[k].tau);
-    }
-    printf("best %.2f in %d bins; %.0f effective samples, autocorrelation %.1f steps\n", best.statistic,
-           s->fitter[0]->n_bin, ess, tau);
+    ensemble_draws(s, theta, s->opt->draws, &r);
+    write_posterior(s, theta, s->opt->draws, r.best.theta);
+    for (int k = 0; k < d; k++)
+        tau = fmax(tau, r.summary[k].tau);
+    const double ess = fmin(r.verdict.ess_bulk, r.verdict.ess_tail);
+    printf(
+        "best %.2f in %d bins; %.0f effective samples, R-hat %.4f, %llu likelihoods: %llu steps after %llu of burn-in, "
+        "autocorrelation %.1f steps\n",
+        r.best.statistic, s->fitter[0]->n_bin, ess, r.verdict.rhat, (unsigned long long)r.evaluations,
+        (unsigned long long)r.steps, (unsigned long long)r.verdict.burn, tau);
     verdict v = {0};
-    if (not_converged)
-        verdict_add(&v, VERDICT_RED, "converged", ess,
-                    "The chains have not converged (autocorrelation %.0f steps): take more --steps.", tau);
-    else
-        verdict_add(&v, verdict_colour(-ess, -400, -100), "effective_samples", ess, "%.0f effective samples.", ess);
-    verdict_posterior(&v, s, &best, theta, s->opt->draws);
-    run_entry results[] = {{"best_statistic", best.statistic, NULL},
+    verdict_of_sampler(&v, &r.verdict);
+    verdict_add(&v, verdict_colour(-ess, -400, -100), "effective_samples", ess, "%.0f effective samples.", ess);
+    verdict_posterior(&v, s, &r.best, theta, s->opt->draws);
+    run_entry results[] = {{"best_statistic", r.best.statistic, NULL},
                            {"effective_samples", ess, NULL},
+                           {"rhat", r.verdict.rhat, NULL},
+                           {"evaluations", (double)r.evaluations, NULL},
+                           {"steps", (double)r.steps, NULL},
+                           {"burn", (double)r.verdict.burn, NULL},
                            {"autocorrelation_steps", tau, NULL},
-                           {"converged", !not_converged, NULL},
+                           {"converged", r.verdict.status == BML_MCMC_OK, NULL},
                            {NULL, 0, NULL}};
     free(theta);
     return finish(s, &v, results);
@@ -139,20 +179,6 @@ static void at_point(xray_best *best, session *s, const double *theta) {
     xray_climb(best, s->fitter[0], u, NULL);
 }
 
-/* What the sampler's own verdict has against a run; the rank test has a line of its own. */
-static void verdict_of_sampler(verdict *v, bml_mcmc_nested *sampler) {
-    bml_mcmc_verdict own;
-    int refused = 0;
-    bml_mcmc_nested_verdict(&own, sampler);
-    for (int i = 0; i < own.n_reasons; i++) {
-        if (!own.reason[i].refuses || own.reason[i].kind == BML_MCMC_REASON_RANK) continue;
-        verdict_add(v, VERDICT_RED, "converged", own.reason[i].value, "NOT CONVERGED: %s.", own.reason[i].text);
-        refused = 1;
-    }
-    if (!refused && own.status && own.status != BML_MCMC_NOT_CONVERGED)
-        verdict_add(v, VERDICT_RED, "converged", 0, "The run could not be judged: %s.", bml_mcmc_strerror(own.status));
-}
-
 /* Posterior and evidence. */
 static int command_nested(session *s) {
     int d = s->fitter[0]->n_free;
@@ -165,10 +191,13 @@ static int command_nested(session *s) {
            r.log_z, r.log_z_error, r.information, r.ess, (unsigned long long)r.evaluations,
            -2 * r.log_likelihood[r.n_points - 1], s->fitter[0]->n_bin);
     verdict v = {0};
-    if (!r.converged)
+    if (!r.converged) {
         verdict_add(&v, VERDICT_RED, "converged", r.log_z_error, "The run ended before it had converged.");
-    else
-        verdict_of_sampler(&v, sampler);
+    } else {
+        bml_mcmc_verdict own;
+        bml_mcmc_nested_verdict(&own, sampler);
+        verdict_of_sampler(&v, &own);
+    }
     verdict_add(&v, r.rank_ok ? VERDICT_GREEN : VERDICT_RED, "rank_p", r.rank_p,
                 r.rank_ok ? "The insertion ranks are uniform (p = %.2g)."
                           : "The insertion-rank test fails (p = %.2g): more --live-points.",

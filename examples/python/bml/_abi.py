@@ -583,6 +583,7 @@ class bml_mcmc_goal(Structure):
         ("ess", c_double),
         ("steps", c_double),
         ("keep_stuck", c_int),
+        ("burn", c_double),
     ]
 
 
