@@ -134,7 +134,7 @@ static problem problems[] = {
     {"shells, 10-D", 10, -6, 6, 0, -14.591, shells, 100000, 0},
     {"3 x Rosenbrock, 6-D", 6, -5, 5, 0, -17.412, rosenbrock, 100000, 0},
     {"Cauchy, 3-D", 3, -1e4, 1e4, 0, -29.71066, cauchy, 60000, 1},
-    {"Cauchy, 5-D", 5, -1e4, 1e4, 0, -49.51776, cauchy, 100000, 0},
+    {"Cauchy, 5-D", 5, -1e4, 1e4, 0, -49.51776, cauchy, 200000, 0},
     {"ring, 4-D", 4, 0, 1, 0, -8.92072, ring, 100000, 0},
     {"Gaussian, rho 0.95, 32-D", 32, -10, 10, 0, -95.86343, correlated, 200000, 0},
 };
