@@ -225,7 +225,8 @@ static void reweigh_nested(posterior *post, bml_mcmc_nested_result *r, problem *
     double *ln_l = room(n, 1);
     p->solver_judges = 1;
     if (in_pieces(ln_l, r->theta, n, p, 0)) stop_here(p);
-    if (bml_mcmc_nested_reweigh(post->nested, r, ln_l)) fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
+    const int status = bml_mcmc_nested_reweigh(post->nested, r, ln_l);
+    if (status) fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
     for (int i = 0; i < n; i++)
         heaviest = fmax(heaviest, r->weight[i]);
     printf("weighed again by the solver, %ld calls, %.1f s: ", p->solver_calls - calls, seconds_now() - begin);
@@ -399,8 +400,10 @@ static void add_prior(double *lp, const posterior *post, const problem *p) {
 /* Equally weighted draws of the weighted points. */
 static void draw_nested(posterior *post, const bml_mcmc_nested_result *r, const problem *p) {
     const int n = draws_for(r->ess);
+    const uint64_t seed = p->opt->seed;
     double *lp = own_chain(post, n, p->n_free);
-    must(bml_mcmc_nested_draw(post->nested, post->own, lp, (size_t)n, p->opt->seed));
+    const int status = bml_mcmc_nested_draw(post->nested, post->own, lp, (size_t)n, seed);
+    if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
     add_prior(lp, post, p);
 }
 
@@ -513,8 +516,10 @@ static void reweigh_importance(posterior *post, bml_mcmc_importance_result *r, p
 
 static void draw_importance(posterior *post, const bml_mcmc_importance_result *r, const problem *p) {
     const int n = draws_for(r->ess);
+    const uint64_t seed = p->opt->seed;
     double *lp = own_chain(post, n, p->n_free);
-    must(bml_mcmc_importance_draw(post->importance, post->own, lp, (size_t)n, p->opt->seed));
+    const int status = bml_mcmc_importance_draw(post->importance, post->own, lp, (size_t)n, seed);
+    if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
     add_prior(lp, post, p);
 }
 
@@ -744,7 +749,7 @@ static void nuts_places(double *u, double *lower, double *upper, const problem *
         lower[k] = 0;
         upper[k] = 1;
     }
-    for (int i = 0; i < CHAINS; i++) {
+    for (long i = 0; i < CHAINS; i++) {
         const long walker = i * p->opt->walkers / CHAINS;
         nuts_inverse(u + i * d, p, start + walker * d);
     }
