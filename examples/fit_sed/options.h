@@ -223,7 +223,9 @@ static int options_sampling(option_row *rows, int n, options *o) {
         {.name = "sampler",
          .choice = &o->sampler,
          .value = "ensemble|nested|nuts|importance",
-         .help = "nested and importance give the evidence too; nuts needs --model"},
+         .help =
+             "nested and importance give the evidence too; nuts needs --model, and is not for thin bent posteriors, as "
+             "those of all eight parameters are: 1 effective sample a second"},
         {.name = "guide",
          .flag = &o->guide,
          .help =

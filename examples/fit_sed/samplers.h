@@ -11,29 +11,53 @@
 typedef struct posterior {
     bml_mcmc_chain chain; /* of the free parameters; theta and log_prob are owned by the sampler, or by `own` */
     bml_mcmc_summary summary[N_PAR];
-    double log_z, log_z_error;    /* NaN without nested sampling */
-    int converged, markov;        /* markov: the chain has a tau */
+    double log_z; /* NaN without nested sampling */
+    double log_z_error;
+    int converged;
+    int markov;                   /* the chain has a tau */
     int unfinished;               /* its budget ran out: --resume goes on */
     char reason[BML_MCMC_REASON]; /* the first that the sampler's verdict has against the run; "" */
-    long steps, chains;           /* of the sampler, before any weighing */
-    long burn;                    /* steps before those */
-    int net_fit;                  /* the network is good enough, by the solver's weights */
-    double net_kept;              /* effective share of its draws by these weights */
-    bml_mcmc_ensemble *ensemble;  /* or */
+    long steps;                   /* of the sampler, before any weighing */
+    long chains;
+    long burn;                   /* steps before those */
+    int net_fit;                 /* the network is good enough, by the solver's weights */
+    double net_kept;             /* effective share of its draws by these weights */
+    bml_mcmc_ensemble *ensemble; /* or */
     bml_mcmc_nested *nested;
     bml_mcmc_importance *importance;
     double *own;
 } posterior;
 
+/* NOT_CONVERGED is no error: its results are there. */
+static void must(int status) {
+    if (status == BML_MCMC_OK || status == BML_MCMC_NOT_CONVERGED) return;
+    fail("fit_sed: %s", bml_mcmc_strerror(status));
+}
+
+/* The same, where a sampler says more; stopped is none either. */
+static void must_run(int status, const char *message) {
+    if (status == BML_MCMC_OK || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) return;
+    fail("fit_sed: %s: %s", bml_mcmc_strerror(status), message);
+}
+
+/* A sampler takes the state of an earlier leg. */
+static void must_load(int status, const problem *p, const char *message) {
+    if (status) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), message);
+}
+
 /* The sampler's own verdict on the run: what refuses it is said, and the first of it kept. Walkers that were stuck are
    named. */
 static int stands(posterior *post, const bml_mcmc_verdict *v, const problem *p) {
-    if (v->status && v->status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(v->status));
+    const int loud = !p->opt->quiet;
+    must(v->status);
     for (int i = 0; i < v->n_reasons; i++) {
-        if (v->reason[i].kind == BML_MCMC_REASON_STUCK && !p->opt->quiet) printf("%s\n", v->reason[i].text);
-        if (!v->reason[i].refuses) continue;
-        if (!p->opt->quiet) printf("not to be trusted: %s\n", v->reason[i].text);
-        if (!post->reason[0]) snprintf(post->reason, sizeof post->reason, "%s", v->reason[i].text);
+        const bml_mcmc_reason *r = &v->reason[i];
+        const int stuck = r->kind == BML_MCMC_REASON_STUCK;
+        if (stuck && loud) printf("%s\n", r->text);
+        if (!r->refuses) continue;
+        if (loud) printf("not to be trusted: %s\n", r->text);
+        const int first = !post->reason[0];
+        if (first) memcpy(post->reason, r->text, sizeof r->text);
     }
     return v->status == BML_MCMC_OK;
 }
@@ -62,17 +86,17 @@ static void keep_ensemble(bml_mcmc_ensemble *e, const problem *p, double *start)
 /* Search, climb and refine, or the positions that an earlier leg has reached. Yours to free. */
 static double *find_start(problem *p, state *s, int refined) {
     double *start = s->start;
+    const int64_t phase = s->head.phase;
     progress_bar bar;
     s->start = NULL;
-    if (start && s->head.phase == PHASE_SAMPLE) return start;
+    if (start && phase == PHASE_SAMPLE) return start;
     progress_begin(&bar, "searching", 30 + REFINE_ROUNDS, p->opt->quiet);
     p->remember = 1;
     if (!start) {
-        start = malloc((size_t)p->opt->walkers * (size_t)p->n_free * sizeof *start);
-        if (!start) fail("fit_sed: out of memory");
+        start = room(p->opt->walkers, p->n_free);
         search(start, p);
     }
-    if (s->head.phase == PHASE_CLIMB) climb(start, p, s->head, &bar);
+    if (phase == PHASE_CLIMB) climb(start, p, s->head, &bar);
     if (refined) refine(start, p, s->head, &bar);
     p->remember = 0;
     progress_end(&bar);
@@ -82,7 +106,10 @@ static double *find_start(problem *p, state *s, int refined) {
 /* Which proposals. */
 static setup ensemble_moves(const problem *p) {
     static const bml_mcmc_move chosen[] = {
-        {BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 1, 0, 0}, {BML_MCMC_MIXTURE, 1, 0, 0}};
+        {BML_MCMC_STRETCH, 1, 0, 0},
+        {BML_MCMC_DE, 1, 0, 0},
+        {BML_MCMC_MIXTURE, 1, 0, 0},
+    };
     setup how = {0};
     if (p->opt->moves != MOVES_SURROGATE) {
         how.moves = &chosen[p->opt->moves - MOVES_STRETCH];
@@ -120,20 +147,20 @@ static int watch_ensemble(const bml_mcmc_progress *now, void *user) {
 static void ensemble_begin(bml_mcmc_ensemble *e, const problem *p, const state *s) {
     if (s->head.phase != PHASE_SAMPLE || !s->head.payload) return;
     const int status = bml_mcmc_ensemble_load(e, s->payload, (size_t)s->head.payload);
-    if (status) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), bml_mcmc_ensemble_message(e));
+    must_load(status, p, bml_mcmc_ensemble_message(e));
 }
 
 /* Until the verdict is content, or the steps are used up. */
 static void ensemble_run(bml_mcmc_verdict *v, watch *w) {
     const options *opt = w->p->opt;
+    const uint64_t step = bml_mcmc_ensemble_get_info(w->e).step;
+    const double left = (double)(opt->burn + opt->steps) - (double)step;
     bml_mcmc_goal goal = {0};
-    const double left = (double)(opt->burn + opt->steps) - (double)bml_mcmc_ensemble_get_info(w->e).step;
     goal.ess = fmax(opt->min_ess, 1);
     goal.steps = left >= 1 ? left : -1;
     goal.burn = (double)opt->burn;
     const int status = bml_mcmc_run_until(w->e, v, &goal);
-    if (status && status != BML_MCMC_NOT_CONVERGED && status != BML_MCMC_CANCELLED)
-        fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_ensemble_message(w->e));
+    must_run(status, bml_mcmc_ensemble_message(w->e));
     keep_ensemble(w->e, w->p, w->start);
     if (status == BML_MCMC_CANCELLED) stop_here(w->p);
 }
@@ -148,7 +175,8 @@ static void sample_ensemble(posterior *post, problem *p) {
         names[i] = parameters[p->free_par[i]].name;
     w.p = p;
     w.start = find_start(p, &s, p->opt->moves == MOVES_SURROGATE);
-    progress_begin(&w.bar, "sampling", (double)(p->opt->burn + p->opt->steps), p->opt->quiet);
+    const long steps = p->opt->burn + p->opt->steps;
+    progress_begin(&w.bar, "sampling", (double)steps, p->opt->quiet);
     setup how = ensemble_moves(p);
     how.names = names;
     how.progress = watch_ensemble;
@@ -164,9 +192,7 @@ static void sample_ensemble(posterior *post, problem *p) {
     post->burn = (long)v.burn;
     post->converged = stands(post, &v, p);
     post->chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(w.e), v.burn);
-    const int status = bml_mcmc_summarize(post->summary, post->chain);
-    if (status && status != BML_MCMC_NOT_CONVERGED)
-        fail("fit_sed: %ld steps, burn-in left out: %s", (long)post->chain.n_steps, bml_mcmc_strerror(status));
+    must(bml_mcmc_summarize(post->summary, post->chain));
     post->log_z = (double)NAN;
     post->log_z_error = (double)NAN;
     post->markov = 1;
@@ -194,17 +220,18 @@ static void reweigh_nested(posterior *post, bml_mcmc_nested_result *r, problem *
     const double before = r->log_z;
     const double ess = r->ess;
     const double begin = seconds_now();
+    const int n = (int)r->n_points;
     double heaviest = 0;
-    double *ln_l = malloc(r->n_points * sizeof *ln_l);
-    if (!ln_l) fail("fit_sed: out of memory");
+    double *ln_l = room(n, 1);
     p->solver_judges = 1;
-    if (in_pieces(ln_l, r->theta, (int)r->n_points, p, 0)) stop_here(p);
-    if (bml_mcmc_nested_reweigh(post->nested, r, ln_l)) fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
-    for (size_t i = 0; i < r->n_points; i++)
+    if (in_pieces(ln_l, r->theta, n, p, 0)) stop_here(p);
+    const int status = bml_mcmc_nested_reweigh(post->nested, r, ln_l);
+    if (status) fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
+    for (int i = 0; i < n; i++)
         heaviest = fmax(heaviest, r->weight[i]);
-    printf("weighed again by the solver, %ld calls, %.1f s: ln Z %.2f -> %.2f, effective samples %.0f -> %.0f, the "
-           "heaviest point %.2g %%\n",
-           p->solver_calls - calls, seconds_now() - begin, before, r->log_z, ess, r->ess, 100 * heaviest);
+    printf("weighed again by the solver, %ld calls, %.1f s: ", p->solver_calls - calls, seconds_now() - begin);
+    printf("ln Z %.2f -> %.2f, effective samples %.0f -> %.0f, ", before, r->log_z, ess, r->ess);
+    printf("the heaviest point %.2g %%\n", 100 * heaviest);
     free(ln_l);
     post->net_kept = r->ess / ess;
     post->net_fit = post->net_kept > 0.5;
@@ -212,64 +239,90 @@ static void reweigh_nested(posterior *post, bml_mcmc_nested_result *r, problem *
 
 /* Draws of the network's chain, and what the solver makes of them. */
 typedef struct weighed {
-    double *theta, *lp; /* [n][n_free], [n] ln posterior by the solver */
-    double *weight;     /* [n], their sum is 1 */
+    double *theta;  /* [n][n_free] */
+    double *lp;     /* [n] ln posterior by the solver */
+    double *weight; /* [n], their sum is 1 */
     int n;
-    double ess, heaviest;
+    double ess;
+    double heaviest;
 } weighed;
 
 enum { WEIGH_MAX = 6000 };
 
+/* Weights from their logarithms, of sum 1, and what they say. */
+static void weigh(weighed *w) {
+    double *weight = w->weight;
+    double top = -HUGE_VAL;
+    double sum = 0;
+    double squares = 0;
+    for (int i = 0; i < w->n; i++)
+        top = fmax(top, weight[i]);
+    for (int i = 0; i < w->n; i++) {
+        weight[i] = exp(weight[i] - top);
+        sum += weight[i];
+    }
+    for (int i = 0; i < w->n; i++) {
+        weight[i] /= sum;
+        squares += weight[i] * weight[i];
+        w->heaviest = fmax(w->heaviest, weight[i]);
+    }
+    w->ess = 1 / squares;
+}
+
 /* Every so many-th draw of the chain, weighed by the ratio of the two posteriors. */
 static weighed weigh_chain(bml_mcmc_chain chain, problem *p) {
     const long total = (long)chain.n_steps * chain.n_walkers;
-    const size_t d = (size_t)p->n_free;
-    weighed w = {.n = total < WEIGH_MAX ? (int)total : WEIGH_MAX};
-    w.theta = malloc((size_t)w.n * d * sizeof(double));
-    w.lp = malloc((size_t)w.n * sizeof(double));
-    w.weight = malloc((size_t)w.n * sizeof(double));
-    if (!w.theta || !w.lp || !w.weight) fail("fit_sed: out of memory");
-    double top = -HUGE_VAL;
-    double sum = 0;
+    const int d = p->n_free;
+    weighed w = {0};
+    w.n = total < WEIGH_MAX ? (int)total : WEIGH_MAX;
+    w.theta = room(w.n, d);
+    w.lp = room(w.n, 1);
+    w.weight = room(w.n, 1);
     for (int i = 0; i < w.n; i++) {
-        const long at = (long)((double)i * (double)total / w.n);
-        memcpy(w.theta + (size_t)i * d, chain.theta + (size_t)at * d, d * sizeof(double));
+        const double place = (double)i * (double)total / w.n;
+        const long at = (long)place;
+        copy_doubles(w.theta + i * d, chain.theta + at * d, d);
         w.weight[i] = chain.log_prob[at];
     }
     if (in_pieces(w.lp, w.theta, w.n, p, 1)) stop_here(p);
-    for (int i = 0; i < w.n; i++) {
+    for (int i = 0; i < w.n; i++)
         w.weight[i] = w.lp[i] - w.weight[i];
-        top = fmax(top, w.weight[i]);
-    }
-    for (int i = 0; i < w.n; i++) {
-        w.weight[i] = exp(w.weight[i] - top);
-        sum += w.weight[i];
-    }
-    for (int i = 0; i < w.n; i++) {
-        w.weight[i] /= sum;
-        w.ess += w.weight[i] * w.weight[i];
-        w.heaviest = fmax(w.heaviest, w.weight[i]);
-    }
-    w.ess = 1 / w.ess;
+    weigh(&w);
     return w;
+}
+
+/* Room for m draws of the posterior's own, which are its chain from now on; their ln p is to be written there. */
+static double *own_chain(posterior *post, long m, int d) {
+    double *own = room(m, d + 1);
+    free(post->own);
+    post->own = own;
+    post->chain.theta = own;
+    post->chain.log_prob = own + m * d;
+    post->chain.n_steps = (size_t)m;
+    post->chain.n_walkers = 1;
+    post->chain.n_dim = d;
+    return own + m * d;
 }
 
 /* m draws of equal weight by systematic resampling, as the posterior's own chain. */
 static void take_weighed(posterior *post, const weighed *w, int m, const problem *p) {
     const int d = p->n_free;
-    double *own = malloc((size_t)m * (size_t)(d + 1) * sizeof(double));
+    double *lp = own_chain(post, m, d);
     double reached = 0;
     int k = -1;
-    if (!own) fail("fit_sed: out of memory");
     for (int i = 0; i < m; i++) {
-        while (k < w->n - 1 && reached < (i + 0.5) / m)
-            reached += w->weight[++k];
-        memcpy(own + (long)i * d, w->theta + (long)k * d, (size_t)d * sizeof(double));
-        own[(long)m * d + i] = w->lp[k];
+        while (k < w->n - 1 && reached < (i + 0.5) / m) {
+            k++;
+            reached += w->weight[k];
+        }
+        copy_doubles(post->own + i * d, w->theta + k * d, d);
+        lp[i] = w->lp[k];
     }
-    free(post->own);
-    post->own = own;
-    post->chain = (bml_mcmc_chain){own, own + (long)m * d, (size_t)m, 1, d};
+}
+
+/* How many draws stand for so many effective samples. */
+static int draws_for(double ess) {
+    return ess > 1000 ? (int)ess : 1000;
 }
 
 /* A Markov chain of the network becomes draws of the solver's posterior. Autocorrelation and R-hat stay the chain's;
@@ -281,18 +334,18 @@ static void reweigh_chain(posterior *post, problem *p) {
     p->solver_judges = 1;
     weighed w = weigh_chain(post->chain, p);
     post->net_kept = w.ess / w.n;
-    take_weighed(post, &w, w.ess > 1000 ? (int)w.ess : 1000, p);
-    const int status = bml_mcmc_summarize(drawn, post->chain);
-    if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    take_weighed(post, &w, draws_for(w.ess), p);
+    must(bml_mcmc_summarize(drawn, post->chain));
     for (int k = 0; k < p->n_free; k++) {
-        drawn[k].ess = post->net_kept * fmin(post->summary[k].ess, w.n);
-        drawn[k].rhat = post->summary[k].rhat;
-        drawn[k].tau = post->summary[k].tau;
+        const bml_mcmc_summary of_chain = post->summary[k];
         post->summary[k] = drawn[k];
+        post->summary[k].ess = post->net_kept * fmin(of_chain.ess, w.n);
+        post->summary[k].rhat = of_chain.rhat;
+        post->summary[k].tau = of_chain.tau;
     }
     post->net_fit = post->net_kept > 0.1 && w.heaviest < 0.05;
-    printf("weighed again by the solver, %ld calls, %.1f s: %.0f %% of %d draws count, the heaviest %.2g %%\n",
-           p->solver_calls - calls, seconds_now() - begin, 100 * post->net_kept, w.n, 100 * w.heaviest);
+    printf("weighed again by the solver, %ld calls, %.1f s: ", p->solver_calls - calls, seconds_now() - begin);
+    printf("%.0f %% of %d draws count, the heaviest %.2g %%\n", 100 * post->net_kept, w.n, 100 * w.heaviest);
     free(w.theta);
     free(w.lp);
     free(w.weight);
@@ -312,7 +365,7 @@ static void nested_begin(bml_mcmc_nested *s, problem *p) {
     bml_mcmc_nested_result r;
     if (before.head.payload) {
         const int status = bml_mcmc_nested_load(s, before.payload, (size_t)before.head.payload);
-        if (status) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), bml_mcmc_nested_message(s));
+        must_load(status, p, bml_mcmc_nested_message(s));
         if (!bml_mcmc_nested_get_result(s, &r)) p->evaluations = r.evaluations;
     }
     state_free(&before);
@@ -326,7 +379,8 @@ static int run_nested(bml_mcmc_nested *s, problem *p) {
     double kept = seconds_now();
     nested_begin(s, p);
     while (status == BML_MCMC_NOT_CONVERGED && (!most || p->evaluations < most)) {
-        status = bml_mcmc_nested_run(s, most && most - p->evaluations < PIECE ? most - p->evaluations : PIECE);
+        const uint64_t left = most - p->evaluations;
+        status = bml_mcmc_nested_run(s, most && left < PIECE ? left : PIECE);
         if (status != BML_MCMC_NOT_CONVERGED || !(seconds_now() > kept + state_every)) continue;
         keep_nested(s, p);
         kept = seconds_now();
@@ -336,16 +390,21 @@ static int run_nested(bml_mcmc_nested *s, problem *p) {
     return status;
 }
 
+/* What were likelihoods of the posterior's own draws are its densities now. */
+static void add_prior(double *lp, const posterior *post, const problem *p) {
+    const long n = (long)post->chain.n_steps;
+    for (long i = 0; i < n; i++)
+        lp[i] += bml_mcmc_prior_log_density(p->prior, post->own + i * p->n_free);
+}
+
 /* Equally weighted draws of the weighted points. */
 static void draw_nested(posterior *post, const bml_mcmc_nested_result *r, const problem *p) {
-    const size_t d = (size_t)p->n_free;
-    const size_t n = r->ess > 1000 ? (size_t)r->ess : 1000;
-    post->own = malloc(n * (d + 1) * sizeof(double));
-    if (!post->own || bml_mcmc_nested_draw(post->nested, post->own, post->own + n * d, n, p->opt->seed))
-        fail("fit_sed: out of memory");
-    for (size_t i = 0; i < n; i++)
-        post->own[n * d + i] += bml_mcmc_prior_log_density(p->prior, post->own + i * d);
-    post->chain = (bml_mcmc_chain){post->own, post->own + n * d, n, 1, p->n_free};
+    const int n = draws_for(r->ess);
+    const uint64_t seed = p->opt->seed;
+    double *lp = own_chain(post, n, p->n_free);
+    const int status = bml_mcmc_nested_draw(post->nested, post->own, lp, (size_t)n, seed);
+    if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    add_prior(lp, post, p);
 }
 
 static int nested_stands(posterior *post, const problem *p) {
@@ -413,8 +472,7 @@ static void importance_begin(bml_mcmc_importance *s, problem *p) {
     bml_mcmc_importance_result r;
     if (before.head.payload) {
         const int status = bml_mcmc_importance_load(s, before.payload, (size_t)before.head.payload);
-        if (status)
-            fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), bml_mcmc_importance_message(s));
+        must_load(status, p, bml_mcmc_importance_message(s));
         if (!bml_mcmc_importance_get_result(s, &r)) p->evaluations = r.evaluations;
     }
     state_free(&before);
@@ -445,10 +503,10 @@ static int run_importance(bml_mcmc_importance *s, problem *p) {
 /* The solver's likelihood at the network's draws. */
 static void reweigh_importance(posterior *post, bml_mcmc_importance_result *r, problem *p) {
     const double ess = r->ess;
-    double *ln_l = malloc(r->n_points * sizeof *ln_l);
-    if (!ln_l) fail("fit_sed: out of memory");
+    const int n = (int)r->n_points;
+    double *ln_l = room(n, 1);
     p->solver_judges = 1;
-    if (in_pieces(ln_l, r->theta, (int)r->n_points, p, 0)) stop_here(p);
+    if (in_pieces(ln_l, r->theta, n, p, 0)) stop_here(p);
     if (bml_mcmc_importance_reweigh(post->importance, r, ln_l))
         fail("fit_sed: %s", bml_mcmc_importance_message(post->importance));
     free(ln_l);
@@ -457,14 +515,12 @@ static void reweigh_importance(posterior *post, bml_mcmc_importance_result *r, p
 }
 
 static void draw_importance(posterior *post, const bml_mcmc_importance_result *r, const problem *p) {
-    const size_t d = (size_t)p->n_free;
-    const size_t n = r->ess > 1000 ? (size_t)r->ess : 1000;
-    post->own = malloc(n * (d + 1) * sizeof(double));
-    if (!post->own || bml_mcmc_importance_draw(post->importance, post->own, post->own + n * d, n, p->opt->seed))
-        fail("fit_sed: out of memory");
-    for (size_t i = 0; i < n; i++)
-        post->own[n * d + i] += bml_mcmc_prior_log_density(p->prior, post->own + i * d);
-    post->chain = (bml_mcmc_chain){post->own, post->own + n * d, n, 1, p->n_free};
+    const int n = draws_for(r->ess);
+    const uint64_t seed = p->opt->seed;
+    double *lp = own_chain(post, n, p->n_free);
+    const int status = bml_mcmc_importance_draw(post->importance, post->own, lp, (size_t)n, seed);
+    if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    add_prior(lp, post, p);
 }
 
 static int importance_stands(posterior *post, const problem *p) {
@@ -513,7 +569,8 @@ static void sample_importance(posterior *post, problem *p) {
 
 typedef struct nuts_place { /* of gamma_max among the free parameters, -1: held */
     int index;
-    double lo, room; /* log gamma_max = lo + share room */
+    double lo;
+    double room;     /* log gamma_max = lo + share room */
     double confined; /* 1 where the blob sets the top, else 0 */
 } nuts_place;
 
@@ -537,28 +594,74 @@ static void nuts_inverse(double *u, const problem *p, const double *theta) {
     double unused[N_PAR];
     memcpy(u, theta, (size_t)p->n_free * sizeof *u);
     const nuts_place at = nuts_theta(unused, p, theta);
-    if (at.index >= 0) u[at.index] = fmin(fmax((theta[at.index] - at.lo) / at.room, 1e-6), 1 - 1e-6);
+    if (at.index < 0) return;
+    const double share = (theta[at.index] - at.lo) / at.room;
+    u[at.index] = fmin(fmax(share, 1e-6), 1 - 1e-6);
 }
 
 /* d(ln prior)/d(theta) by differences; nothing to do for the flat prior. */
 static void prior_slope(double *d_theta, const problem *p, const double *theta) {
     double at[N_PAR];
-    double density[2];
     const double h = 1e-5;
     memset(d_theta, 0, (size_t)p->n_free * sizeof *d_theta);
     if (!p->opt->prior) return;
+    copy_doubles(at, theta, p->n_free);
     for (int k = 0; k < p->n_free; k++) {
-        memcpy(at, theta, (size_t)p->n_free * sizeof *at);
-        for (int side = 0; side < 2; side++) {
-            at[k] = theta[k] + (side ? h : -h);
-            density[side] = bml_mcmc_prior_log_density(p->prior, at);
-        }
-        if (density[0] > -HUGE_VAL && density[1] > -HUGE_VAL) d_theta[k] = (density[1] - density[0]) / (2 * h);
+        at[k] = theta[k] - h;
+        const double below = bml_mcmc_prior_log_density(p->prior, at);
+        at[k] = theta[k] + h;
+        const double above = bml_mcmc_prior_log_density(p->prior, at);
+        at[k] = theta[k];
+        const int inside = below > -HUGE_VAL && above > -HUGE_VAL;
+        if (inside) d_theta[k] = (above - below) / (2 * h);
+    }
+}
+
+/* The gradient g [n_free] of ln posterior by theta becomes that by u, the Jacobian's own slope with it. */
+static void nuts_gradient(double *g, const problem *p, const nuts_place *at, const double *u) {
+    if (at->index < 0) return;
+    const double share = u[at->index];
+    const double by_max = g[at->index];
+    const double by_bottom = by_max * (1 - share) - 1 / at->room;
+    const double by_top = at->confined * (by_max * share + 1 / at->room);
+    g[at->index] = by_max * at->room;
+    for (int k = 0; k < p->n_free; k++) {
+        const int par = p->free_par[k];
+        if (par == GAMMA_MIN) g[k] += by_bottom;
+        if (par == R || par == B) g[k] += by_top;
+    }
+}
+
+/* nuts_log_prob of a block of at most NET_ROWS points, the first of which is number `from` of all. */
+static void nuts_block(double *lp, double *gradient, const double *u, int from, int count, problem *p) {
+    const int d = p->n_free;
+    double full[NET_ROWS * N_PAR];
+    double d_full[NET_ROWS * N_PAR];
+    double theta[NET_ROWS][N_PAR];
+    nuts_place at[NET_ROWS];
+    for (int i = 0; i < count; i++) {
+        at[i] = nuts_theta(theta[i], p, u + i * d);
+        expand(full + i * N_PAR, p, theta[i]);
+    }
+    memset(d_full, 0, sizeof d_full);
+    net_desk *own = &p->desk[thread_number()];
+    net_block(lp, d_full, p->dex + from * p->sed.n, full, count, p, own);
+    for (int i = 0; i < count; i++) {
+        double *g = gradient + i * d;
+        const double room = at[i].room;
+        const double jacobian = room > 0 ? log(room) : -HUGE_VAL;
+        lp[i] += bml_mcmc_prior_log_density(p->prior, theta[i]) + jacobian;
+        const int possible = lp[i] > -HUGE_VAL;
+        if (!possible) lp[i] = -HUGE_VAL;
+        prior_slope(g, p, theta[i]);
+        for (int k = 0; k < d; k++)
+            g[k] += d_full[i * N_PAR + p->free_par[k]];
+        nuts_gradient(g, p, &at[i], u + i * d);
     }
 }
 
 /* ln posterior density in NUTS coordinates u [n][n_dim], with the Jacobian `room`, and its gradient. */
-static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, int n_dim, void *user) {
+static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, int d, void *user) {
     problem *p = user;
     const int block = net_block_rows(p, n);
 #ifdef _OPENMP
@@ -566,34 +669,7 @@ static void nuts_log_prob(double *lp, double *gradient, const double *u, int n, 
 #endif
     for (int from = 0; from < n; from += block) {
         const int count = n - from < block ? n - from : block;
-        double full[NET_ROWS * N_PAR];
-        double d_full[NET_ROWS * N_PAR];
-        double theta[NET_ROWS][N_PAR];
-        nuts_place at[NET_ROWS];
-        for (int i = 0; i < count; i++) {
-            at[i] = nuts_theta(theta[i], p, u + (from + i) * n_dim);
-            expand(full + i * N_PAR, p, theta[i]);
-        }
-        memset(d_full, 0, sizeof d_full);
-        net_block(lp + from, d_full, p->dex + from * p->sed.n, full, count, p, &p->desk[thread_number()]);
-        for (int i = 0; i < count; i++) {
-            const double *d = d_full + i * N_PAR;
-            const double share = at[i].index < 0 ? 0 : u[(from + i) * n_dim + at[i].index];
-            double *g = gradient + (from + i) * n_dim;
-            double room = at[i].room;
-            lp[from + i] += bml_mcmc_prior_log_density(p->prior, theta[i]) + (room > 0 ? log(room) : -HUGE_VAL);
-            if (!(lp[from + i] > -HUGE_VAL)) lp[from + i] = -HUGE_VAL;
-            prior_slope(g, p, theta[i]);
-            for (int k = 0; k < n_dim; k++)
-                g[k] += d[p->free_par[k]];
-            if (at[i].index < 0) continue;
-            double by_max = g[at[i].index];
-            g[at[i].index] = by_max * room;
-            for (int k = 0; k < n_dim; k++) {
-                if (p->free_par[k] == GAMMA_MIN) g[k] += by_max * (1 - share) - 1 / room;
-                if (p->free_par[k] == R || p->free_par[k] == B) g[k] += at[i].confined * (by_max * share + 1 / room);
-            }
-        }
+        nuts_block(lp + from, gradient + from * d, u + from * d, from, count, p);
     }
     count_calls(p, n);
 }
@@ -617,7 +693,7 @@ static void keep_nuts(bml_mcmc_nuts *s, const problem *p, double *start) {
 static int nuts_status(bml_mcmc_nuts *s, posterior *post, const problem *p) {
     if (bml_mcmc_nuts_chain(s).n_steps == 0) return BML_MCMC_NOT_CONVERGED;
     const int status = bml_mcmc_summarize(post->summary, bml_mcmc_nuts_chain(s));
-    if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    must(status);
     return status || has_ess(post->summary, p) ? status : BML_MCMC_NOT_CONVERGED;
 }
 
@@ -626,15 +702,16 @@ static int nuts_run(bml_mcmc_nuts *s, posterior *post, const problem *p, const s
     double kept = seconds_now();
     if (before->head.phase == PHASE_SAMPLE && before->head.payload) {
         const int bad = bml_mcmc_nuts_load(s, before->payload, (size_t)before->head.payload);
-        if (bad) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(bad), bml_mcmc_nuts_message(s));
+        must_load(bad, p, bml_mcmc_nuts_message(s));
     }
     int status = nuts_status(s, post, p);
-    for (long done; (done = (long)bml_mcmc_nuts_chain(s).n_steps) < p->opt->draws && status;) {
+    while (status) {
+        const long done = (long)bml_mcmc_nuts_chain(s).n_steps;
+        if (done >= p->opt->draws) break;
         const long block_end = (done / NUTS_BLOCK + 1) * NUTS_BLOCK;
         const long next = block_end < p->opt->draws ? block_end : p->opt->draws;
         status = bml_mcmc_nuts_run(s, (size_t)(next - done));
-        if (status && status != BML_MCMC_CANCELLED)
-            fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+        must_run(status, bml_mcmc_nuts_message(s));
         if (status || seconds_now() > kept + state_every) {
             keep_nuts(s, p, start);
             kept = seconds_now();
@@ -648,17 +725,18 @@ static int nuts_run(bml_mcmc_nuts *s, posterior *post, const problem *p, const s
 
 /* The chain of NUTS coordinates as a chain of theta, with its ln posterior and summary. */
 static int nuts_take(posterior *post, bml_mcmc_chain u, problem *p) {
+    enum { PIECE = 65536 };
     const int d = p->n_free;
-    const int W = u.n_walkers;
-    const size_t n = u.n_steps * (size_t)W;
-    post->own = malloc(n * (size_t)(d + 1) * sizeof(double));
-    if (!post->own) fail("fit_sed: out of memory");
-    double *lp = post->own + n * (size_t)d;
-    for (size_t i = 0; i < n; i++)
-        nuts_theta(post->own + i * (size_t)d, p, u.theta + i * (size_t)d);
-    for (size_t from = 0; from < n; from += 65536)
-        log_prob(lp + from, post->own + from * (size_t)d, (int)(n - from < 65536 ? n - from : 65536), d, p);
-    post->chain = (bml_mcmc_chain){post->own, lp, u.n_steps, W, d};
+    const long n = (long)u.n_steps * u.n_walkers;
+    double *lp = own_chain(post, n, d);
+    for (long i = 0; i < n; i++)
+        nuts_theta(post->own + i * d, p, u.theta + i * d);
+    for (long from = 0; from < n; from += PIECE) {
+        const long count = n - from < PIECE ? n - from : PIECE;
+        log_prob(lp + from, post->own + from * d, (int)count, d, p);
+    }
+    post->chain.n_steps = u.n_steps;
+    post->chain.n_walkers = u.n_walkers;
     return bml_mcmc_summarize(post->summary, post->chain);
 }
 
@@ -671,8 +749,10 @@ static void nuts_places(double *u, double *lower, double *upper, const problem *
         lower[k] = 0;
         upper[k] = 1;
     }
-    for (int i = 0; i < CHAINS; i++)
-        nuts_inverse(u + i * d, p, start + i * p->opt->walkers / CHAINS * d);
+    for (long i = 0; i < CHAINS; i++) {
+        const long walker = i * p->opt->walkers / CHAINS;
+        nuts_inverse(u + i * d, p, start + walker * d);
+    }
 }
 
 static bml_mcmc_nuts *nuts_make(problem *p, const double *start, progress_bar *bar) {
@@ -705,7 +785,8 @@ static void sample_nuts(posterior *post, problem *p) {
     progress_bar bar;
     state before = state_begin(p);
     double *start = find_start(p, &before, 0);
-    progress_begin(&bar, "sampling", (double)CHAINS * (double)(NUTS_WARMUP + p->opt->draws), p->opt->quiet);
+    const long draws = NUTS_WARMUP + p->opt->draws;
+    progress_begin(&bar, "sampling", (double)CHAINS * (double)draws, p->opt->quiet);
     p->sampling = 1;
     bml_mcmc_nuts *s = nuts_make(p, start, &bar);
     post->converged = !nuts_run(s, post, p, &before, start);
@@ -715,11 +796,12 @@ static void sample_nuts(posterior *post, problem *p) {
     p->sampling = 0;
     progress_end(&bar);
     const bml_mcmc_nuts_info info = bml_mcmc_nuts_get_info(s);
-    printf("NUTS: %.0f gradients, %.0f a draw; %.0f of %.0f draws diverged, %.0f met a wall, %.0f were cut short\n",
-           (double)info.gradients, info.mean_tree, (double)info.divergences, (double)info.draws * CHAINS,
-           (double)info.walls, (double)info.max_depth_hits);
+    printf("NUTS: %.0f gradients, %.0f a draw; ", (double)info.gradients, info.mean_tree);
+    printf("%.0f of %.0f draws diverged, ", (double)info.divergences, (double)info.draws * CHAINS);
+    printf("%.0f met a wall, %.0f were cut short\n", (double)info.walls, (double)info.max_depth_hits);
     post->converged &= !nuts_take(post, bml_mcmc_nuts_chain(s), p);
-    post->log_z = post->log_z_error = (double)NAN;
+    post->log_z = (double)NAN;
+    post->log_z_error = (double)NAN;
     post->markov = 1;
     bml_mcmc_nuts_free(s);
     state_free(&before);
