@@ -342,6 +342,17 @@ static void begin_network(xray_net *net, session *s, int kind) {
     }
 }
 
+/* What the network is worth: the share of truths in its intervals, and R^2 of its means. */
+static void judge_training(verdict *v, double covered, double r2) {
+    int honest = fabs(covered - 0.68) < 0.1;
+    int learnt = r2 > 0.5;
+    verdict_add(v, honest ? VERDICT_GREEN : VERDICT_YELLOW, "coverage", covered,
+                "Central 68 %% intervals of the network hold %.0f %% of the test spectra's truths%s.", 100 * covered,
+                honest ? "" : ": its widths need infer's resampling");
+    verdict_add(v, learnt ? VERDICT_GREEN : VERDICT_YELLOW, "r2", r2, "R^2 of the means is %.3f%s.", r2,
+                learnt ? "" : ": little is learnt: more spectra, more epochs, or narrower priors");
+}
+
 static int command_train(session *s, int kind) {
     training_set t = {.n_train = 0};
     char err[ERROR_SIZE];
@@ -384,11 +395,7 @@ static int command_train(session *s, int kind) {
         fail("%s", err);
     }
     verdict v = {0};
-    verdict_add(&v, fabs(covered - 0.68) < 0.1 ? VERDICT_GREEN : VERDICT_YELLOW, "coverage", covered,
-                "Central 68 %% intervals of the network hold %.0f %% of the test spectra's truths%s.", 100 * covered,
-                fabs(covered - 0.68) < 0.1 ? "" : ": its widths need infer's resampling");
-    verdict_add(&v, r2 > 0.5 ? VERDICT_GREEN : VERDICT_YELLOW, "r2", r2, "R^2 of the means is %.3f%s.", r2,
-                r2 > 0.5 ? "" : ": little is learnt: more spectra, more epochs, or narrower priors");
+    judge_training(&v, covered, r2);
     verdict_data(&v, s);
     run_entry results[] = {{"r2", r2, NULL},
                            {"mse", mse, NULL},

@@ -445,6 +445,16 @@ static inline int xray_next_proposal(xray_proposal *p, xray_resampled *r, const 
     return xray_proposal_fit(p, r->z, r->weight, part, r->n, r->d, rng);
 }
 
+/* A density at z and those of the proposals from `first` to `last` (the network's own, number 0, left out), by their
+   counts of draws. */
+static inline double xray_add_proposals(double density, const xray_proposal *p, const int *count, int first, int last,
+                                        const double *z) {
+    for (int s = first > 1 ? first : 1; s <= last; s++) {
+        density += count[s] * xray_proposal_density(&p[s], z);
+    }
+    return density;
+}
+
 /* Draws from the mixture, widened and with a part from the prior so that its tails are never too light; then stages of
    draws from t distributions fitted to all before, until there are enough effective samples. The first of the stages is
    `near` unless that is NULL: t around the best fits, found from the network's answers, help where the network is far
@@ -496,10 +506,7 @@ static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const 
             if (i >= done) {
                 density[i] = count[0] * xray_first_density(m, &wide, z);
             }
-            for (int s = i < done ? stage : 1; s <= stage; s++)
-                if (s) {
-                    density[i] += count[s] * xray_proposal_density(&p[s], z);
-                }
+            density[i] = xray_add_proposals(density[i], p, count, i < done ? stage : 1, stage, z);
             ratio[i] = density[i] > 0 ? r->log_target[i] - log(density[i]) : -1e300;
         }
         r->ess = xray_weights(r->weight, ratio, r->n, 1);

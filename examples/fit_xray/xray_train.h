@@ -149,6 +149,88 @@ static inline void xray_set_noise(float *x, const xray_set *s, size_t from, size
 
 /* ==== layers and loss ============================================================================================= */
 
+typedef struct xray_mixture_row {          /* what a row says of each component */
+    double each[XRAY_MAX_K];               /* log of its share of the density, but for a constant */
+    double logit[XRAY_MAX_K];              /* of its weight */
+    double y[XRAY_MAX_K][XRAY_MAX_FREE];   /* L (z - mean) */
+    double off[XRAY_MAX_K][XRAY_MAX_FREE]; /* z - mean */
+    double top;
+    double top_logit;
+    double sum;       /* of exp(each - top) */
+    double sum_logit; /* of exp(logit - top_logit) */
+} xray_mixture_row;
+
+/* The diagonal of L, whose logarithm the network gives. */
+static inline double xray_diagonal(bml_nn_real log_l) {
+    return exp(fmin(fmax((double)log_l, -30), 30));
+}
+
+/* Component c of a network's row p[size] at z. */
+static inline void xray_mixture_component(xray_mixture_row *m, int c, const bml_nn_real *p, const bml_nn_real *z,
+                                          int d) {
+    const bml_nn_real *l = p + 1 + d;
+    double *off = m->off[c];
+    double s = 0;
+    double log_det = 0;
+    for (int i = 0; i < d; i++) {
+        off[i] = (double)z[i] - (double)p[1 + i];
+    }
+    for (int i = 0; i < d; i++) {
+        double v = off[i];
+        for (int j = 0; j < i; j++) {
+            v += (double)*l++ * off[j];
+        }
+        log_det += (double)*l;
+        v *= xray_diagonal(*l++);
+        m->y[c][i] = v;
+        s += v * v;
+    }
+    m->logit[c] = (double)p[0];
+    m->each[c] = m->logit[c] + log_det - 0.5 * s;
+    m->top = fmax(m->top, m->each[c]);
+    m->top_logit = fmax(m->top_logit, m->logit[c]);
+}
+
+static inline void xray_mixture_forward(xray_mixture_row *m, const bml_nn_real *row, const bml_nn_real *z, int k,
+                                        int d) {
+    m->top = -1e300;
+    m->top_logit = -1e300;
+    m->sum = 0;
+    m->sum_logit = 0;
+    for (int c = 0; c < k; c++) {
+        xray_mixture_component(m, c, row + c * xray_mixture_size(d), z, d);
+    }
+    for (int c = 0; c < k; c++) {
+        m->sum += exp(m->each[c] - m->top);
+        m->sum_logit += exp(m->logit[c] - m->top_logit);
+    }
+}
+
+/* The gradient g[size] of component c, p[size] in the network's row, for a mean over n rows. */
+static inline void xray_mixture_backward(bml_nn_real *g, const xray_mixture_row *m, int c, const bml_nn_real *p, int d,
+                                         int n) {
+    double share = exp(m->each[c] - m->top) / m->sum;
+    double prior = exp(m->logit[c] - m->top_logit) / m->sum_logit;
+    double mean[XRAY_MAX_FREE] = {0};
+    const bml_nn_real *l = p + 1 + d;
+    bml_nn_real *to = g + 1 + d;
+    g[0] = (bml_nn_real)((prior - share) / n);
+    for (int i = 0; i < d; i++) {
+        double y = m->y[c][i];
+        double slope = xray_diagonal(l[i]) * y;
+        for (int j = 0; j < i; j++) {
+            mean[j] -= (double)*l++ * slope;
+            *to++ = (bml_nn_real)(share * slope * m->off[c][j] / n);
+        }
+        l++;
+        mean[i] -= slope;
+        *to++ = (bml_nn_real)(share * (y * y - 1) / n);
+    }
+    for (int i = 0; i < d; i++) {
+        g[1 + i] = (bml_nn_real)(share * mean[i] / n);
+    }
+}
+
 /* The loss of the mixture network: mean over rows of -ln q(z), for bml_nn's BML_NN_CUSTOM. Targets hold z in their
    first d columns; *user is int {k, d}. */
 static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
@@ -157,62 +239,13 @@ static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
     const int size = xray_mixture_size(d);
     double total = 0;
     for (int r = 0; r < b->n; r++) {
-        const bml_nn_real *row = b->prediction + (size_t)r * b->n_out;
-        const bml_nn_real *z = b->target + (size_t)r * b->n_out;
-        bml_nn_real *g = b->gradient + (size_t)r * b->n_out;
-        double each[XRAY_MAX_K];
-        double logit[XRAY_MAX_K];
-        double y[XRAY_MAX_K][XRAY_MAX_FREE];
-        double off[XRAY_MAX_K][XRAY_MAX_FREE];
-        double top = -1e300;
-        double top_logit = -1e300;
-        double sum = 0;
-        double sum_logit = 0;
+        const size_t at = (size_t)r * b->n_out;
+        const bml_nn_real *row = b->prediction + at;
+        xray_mixture_row m;
+        xray_mixture_forward(&m, row, b->target + at, k, d);
+        total += m.top_logit + log(m.sum_logit) - m.top - log(m.sum) + 0.91893853320467274 * d;
         for (int c = 0; c < k; c++) {
-            const bml_nn_real *p = row + c * size;
-            const bml_nn_real *l = p + 1 + d;
-            double s = 0;
-            double log_det = 0;
-            for (int i = 0; i < d; i++)
-                off[c][i] = (double)z[i] - (double)p[1 + i];
-            for (int i = 0; i < d; i++) {
-                double v = off[c][i];
-                for (int j = 0; j < i; j++)
-                    v += (double)*l++ * off[c][j];
-                log_det += (double)*l;
-                y[c][i] = v *= exp(fmin(fmax((double)*l++, -30), 30));
-                s += v * v;
-            }
-            logit[c] = (double)p[0];
-            each[c] = logit[c] + log_det - 0.5 * s;
-            top = fmax(top, each[c]);
-            top_logit = fmax(top_logit, logit[c]);
-        }
-        for (int c = 0; c < k; c++) {
-            sum += exp(each[c] - top);
-            sum_logit += exp(logit[c] - top_logit);
-        }
-        total += top_logit + log(sum_logit) - top - log(sum) + 0.91893853320467274 * d;
-        for (int c = 0; c < k; c++) {
-            double share = exp(each[c] - top) / sum;
-            double prior = exp(logit[c] - top_logit) / sum_logit;
-            double mean[XRAY_MAX_FREE] = {0};
-            const bml_nn_real *l = row + c * size + 1 + d;
-            bml_nn_real *to = g + c * size;
-            bml_nn_real *to_l = to + 1 + d;
-            to[0] = (bml_nn_real)((prior - share) / b->n);
-            for (int i = 0; i < d; i++) {
-                double slope = exp(fmin(fmax((double)l[i], -30), 30)) * y[c][i];
-                for (int j = 0; j < i; j++, l++) {
-                    mean[j] -= (double)*l * slope;
-                    *to_l++ = (bml_nn_real)(share * slope * off[c][j] / b->n);
-                }
-                l++;
-                mean[i] -= slope;
-                *to_l++ = (bml_nn_real)(share * (y[c][i] * y[c][i] - 1) / b->n);
-            }
-            for (int i = 0; i < d; i++)
-                to[1 + i] = (bml_nn_real)(share * mean[i] / b->n);
+            xray_mixture_backward(b->gradient + at + c * size, &m, c, row + c * size, d, b->n);
         }
     }
     return total / b->n;
