@@ -934,24 +934,36 @@ static bml_classify_table *read_earlier(const settings *s) {
     return t;
 }
 
-/* Agreement with its verdicts. */
-static void compare(const settings *s, const bml_classify_table *t, const verdicts *v, const bml_classify_catalog *c,
-                    const bml_classify_data *d) {
+/* at[n]: the rows of an earlier list that the candidates have, or -1. */
+static int *earlier_rows(const bml_classify_table *t, const verdicts *v, const bml_classify_catalog *c,
+                         const bml_classify_data *d) {
     int name = bml_classify_table_find(t, "Source_Name");
+    int *at = malloc((size_t)v->n * sizeof *at + 1);
+    if (!at) {
+        fail("out of memory");
+    }
+    int row = 0;
+    for (int i = 0; i < v->n; i++) {
+        at[i] = find_row(t, name, c->name[d->source[v->row[i]]], row);
+        if (at[i] >= 0) {
+            row = at[i];
+        }
+    }
+    return at;
+}
+
+/* Agreement with its verdicts. */
+static void compare_verdicts(const settings *s, const bml_classify_table *t, const int *at, const verdicts *v,
+                             const bml_classify_data *d) {
     int column = bml_classify_table_find(t, "verdict");
     int *b = malloc((size_t)v->n * sizeof *b + 1);
     if (!b) {
         fail("out of memory");
     }
-    int row = 0;
     int n = 0;
     int same = 0;
     for (int i = 0; i < v->n; i++) {
-        int found = find_row(t, name, c->name[d->source[v->row[i]]], row);
-        if (found >= 0) {
-            row = found;
-        }
-        b[i] = earlier_class(t, column, found, d);
+        b[i] = earlier_class(t, column, at[i], d);
         int both = v->verdict[i] >= 0 && b[i] >= 0;
         n += both;
         same += both && v->verdict[i] == b[i];
@@ -959,6 +971,88 @@ static void compare(const settings *s, const bml_classify_table *t, const verdic
     printf("%s: %d sources classified by both, %d alike, kappa %.3f\n", s->compare, n, same,
            bml_classify_kappa(v->verdict, b, v->n, 2));
     free(b);
+}
+
+/* Pearson's correlation; NaN where one of the two does not vary. */
+static double correlation(const double *a, const double *b, int n) {
+    double mean_a;
+    double mean_b;
+    double sd_a;
+    double sd_b;
+    double sum = 0;
+    bml_classify_mean_sd(&mean_a, &sd_a, a, n);
+    bml_classify_mean_sd(&mean_b, &sd_b, b, n);
+    for (int i = 0; i < n; i++) {
+        sum += (a[i] - mean_a) * (b[i] - mean_b);
+    }
+    return sum / ((n - 1) * sd_a * sd_b);
+}
+
+/* One column of numbers of the earlier list, NULL where it has none of that name. */
+static double *earlier_numbers(const bml_classify_table *t, const char *name) {
+    char why[BML_CLASSIFY_MESSAGE];
+    int column = bml_classify_table_find(t, name);
+    if (column < 0) {
+        return NULL;
+    }
+    double *out = malloc((size_t)t->n_rows * sizeof *out + 1);
+    if (!out) {
+        fail("out of memory");
+    }
+    if (bml_classify_table_numbers(out, t, column, why)) {
+        fail("%s", why);
+    }
+    return out;
+}
+
+/* What the probabilities and their sds have in common with an earlier list's, and with p(1 - p), the variance of a
+   verdict at random: an sd that follows p alone says nothing that p does not say. */
+static void compare_scatter(const bml_classify_table *t, const int *at, const verdicts *v, const bml_classify_data *d) {
+    enum { P, SD, VARIANCE, P_THERE, SD_THERE, VARIANCE_THERE, N_VALUES };
+    char name[BML_CLASSIFY_NAME + 8];
+    snprintf(name, sizeof name, "p_%s", d->class_name[1]);
+    double *p = earlier_numbers(t, name);
+    double *sd = earlier_numbers(t, "sd");
+    double *x[N_VALUES];
+    int n = 0;
+    for (int k = 0; k < N_VALUES; k++) {
+        x[k] = malloc((size_t)v->n * sizeof *x[k] + 1);
+        if (!x[k]) {
+            fail("out of memory");
+        }
+    }
+    for (int i = 0; i < v->n && p && sd; i++) {
+        double here = v->p[2 * i + 1];
+        if (at[i] < 0 || !isfinite(p[at[i]] + sd[at[i]] + v->sd[2 * i + 1])) {
+            continue;
+        }
+        x[P][n] = here;
+        x[SD][n] = v->sd[2 * i + 1];
+        x[VARIANCE][n] = here * (1 - here);
+        x[P_THERE][n] = p[at[i]];
+        x[SD_THERE][n] = sd[at[i]];
+        x[VARIANCE_THERE][n] = p[at[i]] * (1 - p[at[i]]);
+        n++;
+    }
+    double alike = n > 2 ? correlation(x[SD], x[SD_THERE], n) : (double)NAN;
+    if (isfinite(alike)) {
+        printf("%d sources in both: correlation of p %.3f, of its sd %.3f; of sd and p(1 - p) %.3f here, %.3f there\n",
+               n, correlation(x[P], x[P_THERE], n), alike, correlation(x[SD], x[VARIANCE], n),
+               correlation(x[SD_THERE], x[VARIANCE_THERE], n));
+    }
+    for (int k = 0; k < N_VALUES; k++) {
+        free(x[k]);
+    }
+    free(p);
+    free(sd);
+}
+
+static void compare(const settings *s, const bml_classify_table *t, const verdicts *v, const bml_classify_catalog *c,
+                    const bml_classify_data *d) {
+    int *at = earlier_rows(t, v, c, d);
+    compare_verdicts(s, t, at, v, d);
+    compare_scatter(t, at, v, d);
+    free(at);
 }
 
 /* importance.csv: permutation and gradient importance on the test rows of the first split. */
@@ -1533,7 +1627,7 @@ static const option_row options[] = {
     CHOICE("test", test, "random|release", "release: train on DataRelease 1, test on the rest"),
     SWITCH("shuffle-labels", shuffle, "check: AUC must be 0.5"),
     REAL("confidence", confidence, 0.5, 1, "P", "below it a source stays unclassified"),
-    WORD("compare", compare, "FILE", "an earlier predictions.csv: agreement (kappa)"),
+    WORD("compare", compare, "FILE", "an earlier predictions.csv: agreement (kappa), correlation of the sds"),
     SWITCH("importance", importance, "importance.csv: what the inputs are worth"),
     {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of the first split; the others follow"},
     WHOLE("threads", threads, 0, 1024, "0: all cores; results do not depend on it"),

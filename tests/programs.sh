@@ -194,6 +194,11 @@ check "classify_fermi ends with a verdict" grep -q '^verdict: usable' "$scratch/
 ends "classify_fermi --task yng-msp by CLASS1, which here means nothing" 2 $fermi "$scratch/years.csv" --task yng-msp --net logistic --runs 2
 ends "classify_fermi --join" 0 $fermi "$scratch/years.csv" --join "$scratch/wise.tsv" --net logistic --runs 2
 check "classify_fermi found the rows of the other table" grep -q 'wise.tsv: 120 of 240 sources found, 2 columns' "$scratch/stdout"
+bnn=($fermi "$scratch/years.csv" --net bnn --runs 1 --epochs 2 --draws 20)
+"${bnn[@]}" >"$scratch/log" 2>&1
+cp "$scratch/fermi/predictions.csv" "$scratch/earlier.csv"
+"${bnn[@]}" --compare "$scratch/earlier.csv" >"$scratch/stdout" 2>&1
+check "classify_fermi --compare finds its own sds again" grep -q '^40 sources in both: correlation of p 1.000, of its sd 1.000;' "$scratch/stdout"
 ends "classify_fermi --shuffle-labels" 2 $fermi "$scratch/years.csv" --net logistic --runs 2 --shuffle-labels
 
 # ==== ssc_sed =========================================================================================================

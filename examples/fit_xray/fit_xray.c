@@ -36,9 +36,12 @@ static void all_intervals(double *out, session *s, xray_best *best) {
     xray_fitter *f = s->fitter[0];
     for (int k = 0, again = 0; k < f->n_free; k++) {
         double *row = out + 4 * k;
-        if (!xray_interval(&row[0], &row[1], f, best, k, 1.0) && !xray_interval(&row[2], &row[3], f, best, k, 2.706))
+        if (!xray_interval(&row[0], &row[1], f, best, k, 1.0) && !xray_interval(&row[2], &row[3], f, best, k, 2.706)) {
             continue;
-        if (again++ < 20) k = -1;
+        }
+        if (again++ < 20) {
+            k = -1;
+        }
     }
 }
 
@@ -65,7 +68,9 @@ static void write_fit(const session *s, const xray_best *best, const double *int
     const xray_fitter *f = s->fitter[0];
     char err[ERROR_SIZE];
     out_file o;
-    if (out_begin(&o, s->opt->out, "parameters.csv", err)) fail("%s", err);
+    if (out_begin(&o, s->opt->out, "parameters.csv", err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "parameter,unit,value,sigma,lo68,hi68,lo90,hi90,state\n");
     for (int k = 0; k < f->n_free; k++) {
         const double *i = interval + 4 * k;
@@ -74,7 +79,9 @@ static void write_fit(const session *s, const xray_best *best, const double *int
                 s->problem.par[f->free_par[k]].unit, best->theta[k], best->sigma[k], i[0], i[1], i[2], i[3],
                 word ? word : "measured");
     }
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
 }
 
 /* The name of what was minimised: C, W or chi2; C+W where spectra differ. */
@@ -82,7 +89,9 @@ static const char *statistic_name(const session *s) {
     static const char *const names[] = {"C", "W", "chi2", "chi2 of the points"};
     int kind = xray_kind_of(&s->data[0], s->problem.kind);
     for (int i = 1; i < s->n_data; i++)
-        if (xray_kind_of(&s->data[i], s->problem.kind) != kind) return "statistic";
+        if (xray_kind_of(&s->data[i], s->problem.kind) != kind) {
+            return "statistic";
+        }
     return names[kind];
 }
 
@@ -92,7 +101,9 @@ static int command_fit(session *s) {
     double interval[4 * XRAY_MAX_FREE];
     double flux[2][3];
     xray_fit_starts(&best, f, (int)s->opt->starts, s->opt->seed);
-    if (!isfinite(best.statistic)) fail("fit_xray fit: the model is not finite anywhere in its ranges");
+    if (!isfinite(best.statistic)) {
+        fail("fit_xray fit: the model is not finite anywhere in its ranges");
+    }
     all_intervals(interval, s, &best);
     print_fit(s, &best, interval);
     printf("%s %.2f in %d bins, %d free parameters; %d of %ld starts ended there\n", statistic_name(s), best.statistic,
@@ -126,8 +137,9 @@ static int command_fit(session *s) {
 /* The name of a file as seen from the folder of `path`. */
 static const char *seen_from(char *out, const char *path, const char *name) {
     char folder[PATH_SIZE];
-    if (!name || name[0] == '/' || !strchr(path, '/') || !strcmp(name, "none") || !getcwd(folder, sizeof folder))
+    if (!name || name[0] == '/' || !strchr(path, '/') || !strcmp(name, "none") || !getcwd(folder, sizeof folder)) {
         return name;
+    }
     snprintf(out, 2 * PATH_SIZE, "%s/%s", folder, name);
     return out;
 }
@@ -139,7 +151,9 @@ static int command_fakeit(session *s, const char *path) {
     char arf[2 * PATH_SIZE];
     double full[XRAY_MAX_PAR];
     double total = 0;
-    if (!s->opt->rmf.n) fail("fit_xray fakeit: --rmf is needed");
+    if (!s->opt->rmf.n) {
+        fail("fit_xray fakeit: --rmf is needed");
+    }
     const char *rmf_name = s->opt->rmf.item[0];
     const char *arf_name = s->opt->arf.n ? s->opt->arf.item[0] : NULL;
     xray_response r;
@@ -148,16 +162,20 @@ static int command_fakeit(session *s, const char *path) {
     if (xray_response_read(&r, rmf_name, given_arf(s->opt), err) ||
         xray_pha_room(&p, r.n_channel, r.first_channel, s->opt->exposure, err) ||
         xray_data_make(&d, &p, NULL, &r, &s->ism, &single, err) ||
-        xray_problem_init(&s->problem, &s->model, &d, 1, XRAY_C, err))
+        xray_problem_init(&s->problem, &s->model, &d, 1, XRAY_C, err)) {
         fail("%s", err);
+    }
     apply_fixes(s);
     for (int k = 0; k < s->problem.n_all; k++) {
-        if (s->problem.par[k].free)
+        if (s->problem.par[k].free) {
             fail("fit_xray fakeit: '%s' needs a value: --fix %s=...", s->problem.par[k].name, s->problem.par[k].name);
+        }
         full[k] = s->problem.par[k].value;
     }
     xray_work *work = xray_work_make(&s->model, &d, 1);
-    if (!work) fail("fit_xray: out of memory");
+    if (!work) {
+        fail("fit_xray: out of memory");
+    }
     xray_fold_model(d.model, &d, &s->model, full, work);
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, s->opt->seed, 10);
@@ -165,13 +183,17 @@ static int command_fakeit(session *s, const char *path) {
         p.counts[c] = d.bin[c] >= 0 ? xray_poisson(&rng, d.model[d.bin[c]]) : 0;
         total += p.counts[c];
     }
-    if (xray_pha_write(&p, path, seen_from(rmf, path, rmf_name), seen_from(arf, path, arf_name), err)) fail("%s", err);
+    if (xray_pha_write(&p, path, seen_from(rmf, path, rmf_name), seen_from(arf, path, arf_name), err)) {
+        fail("%s", err);
+    }
     printf("%s: %.0f counts in %d channels, %g s\n", path, total, p.n, p.exposure);
     verdict v = {0};
     verdict_add(&v, total > 0 ? VERDICT_GREEN : VERDICT_YELLOW, "counts", total,
                 total > 0 ? "%.0f counts are drawn." : "No counts are drawn (%.0f): look at the norm and the exposure.",
                 total);
-    if (r.note[0]) verdict_add(&v, VERDICT_YELLOW, "response", 0, "%.300s.", r.note);
+    if (r.note[0]) {
+        verdict_add(&v, VERDICT_YELLOW, "response", 0, "%.300s.", r.note);
+    }
     verdict_print(stdout, &v);
     xray_work_free(work);
     xray_data_free(&d);
@@ -191,18 +213,25 @@ static int step_axis(double *value, int *n, session *s, const char *text) {
     char *low = strchr(copy, '=');
     char *high = low ? strchr(low, ':') : NULL;
     char *number = high ? strchr(high + 1, ':') : NULL;
-    if (!number) fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS", text);
+    if (!number) {
+        fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS", text);
+    }
     *low++ = *high++ = *number++ = 0;
     int bad = read_real(&ends[0], low) || read_real(&ends[1], high) || read_integer(&steps, number);
-    if (bad || steps < 2 || steps > 400 || !(ends[0] < ends[1]))
+    if (bad || steps < 2 || steps > 400 || !(ends[0] < ends[1])) {
         fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS, with 2 to 400 steps", text);
+    }
     int all = find_parameter(s, "--steppar", copy);
     int k = 0;
     while (k < s->fitter[0]->n_free && s->fitter[0]->free_par[k] != all)
         k++;
-    if (k == s->fitter[0]->n_free) fail("--steppar: '%s' is not free", copy);
+    if (k == s->fitter[0]->n_free) {
+        fail("--steppar: '%s' is not free", copy);
+    }
     const xray_parameter *q = &s->problem.par[all];
-    if (ends[0] < q->lo || ends[1] > q->hi) fail("--steppar: '%s' lies within %g and %g", copy, q->lo, q->hi);
+    if (ends[0] < q->lo || ends[1] > q->hi) {
+        fail("--steppar: '%s' lies within %g and %g", copy, q->lo, q->hi);
+    }
     for (int i = 0; i < steps; i++) {
         double t = (double)i / (double)(steps - 1);
         value[i] = q->log && ends[0] > 0 ? ends[0] * pow(ends[1] / ends[0], t) : ends[0] + t * (ends[1] - ends[0]);
@@ -235,13 +264,19 @@ static int command_steppar(session *s) {
     int axes = s->opt->steppar.n;
     char err[ERROR_SIZE];
     xray_best best;
-    if (axes < 1 || axes > 2) fail("fit_xray steppar: --steppar NAME=LOW:HIGH:STEPS, once or twice");
+    if (axes < 1 || axes > 2) {
+        fail("fit_xray steppar: --steppar NAME=LOW:HIGH:STEPS, once or twice");
+    }
     for (int a = 0; a < axes; a++)
         at[a] = step_axis(axis[a], &n[a], s, s->opt->steppar.item[a]);
-    if (axes == 2 && at[0] == at[1]) fail("fit_xray steppar: two different parameters are needed");
+    if (axes == 2 && at[0] == at[1]) {
+        fail("fit_xray steppar: two different parameters are needed");
+    }
     xray_fit_starts(&best, s->fitter[0], (int)s->opt->starts, s->opt->seed);
     double *table = xray_alloc((size_t)(n[0] * n[1]), 4 * sizeof *table);
-    if (!table) fail("fit_xray: out of memory");
+    if (!table) {
+        fail("fit_xray: out of memory");
+    }
     double start[XRAY_MAX_FREE];
     double least = best.statistic;
     memcpy(start, best.u, sizeof start);
@@ -257,8 +292,9 @@ static int command_steppar(session *s) {
         }
     if (csv_write(s->opt->out, "steppar.csv", "first,second,statistic,rise", table, n[0] * n[1], 4, err) ||
         xray_plot_steppar(s->opt->out, table, n, axes, parameter_name(s, at[0]), parameter_name(s, at[1]),
-                          (double[]){best.theta[at[0]], best.theta[at[1]]}, err))
+                          (double[]){best.theta[at[0]], best.theta[at[1]]}, err)) {
         fail("%s", err);
+    }
     printf("%s %.2f at the best fit; least on the grid %.2f\n", statistic_name(s), best.statistic, least);
     verdict v = {0};
     verdict_add(&v, least < best.statistic - 0.1 ? VERDICT_RED : VERDICT_GREEN, "least", least - best.statistic,
@@ -313,24 +349,36 @@ static int run_command(session *s, int command, char **files, int n) {
     char err[ERROR_SIZE];
     int kind = -1;
     s->by_network = command >= TRAIN;
-    if (command >= INFER) load_net(s, &given);
+    if (command >= INFER) {
+        load_net(s, &given);
+    }
     load_absorption(s);
     load_model(s);
     if (command == FAKEIT) {
-        if (n != 1) fail("fit_xray fakeit: the name of the new spectrum is needed");
+        if (n != 1) {
+            fail("fit_xray fakeit: the name of the new spectrum is needed");
+        }
         return command_fakeit(s, files[0]);
     }
-    if (command == TRAIN && (kind = choice_index("ann|cnn|gru|mlp", s->opt->net ? s->opt->net : "mlp")) < 0)
+    if (command == TRAIN && (kind = choice_index("ann|cnn|gru|mlp", s->opt->net ? s->opt->net : "mlp")) < 0) {
         fail("fit_xray train: --net '%.60s' is not one of ann, cnn, gru, mlp", s->opt->net);
-    if (n == 0 && (command == TRAIN || command == JUDGE))
+    }
+    if (n == 0 && (command == TRAIN || command == JUDGE)) {
         load_blank(s, &given);
-    else
+    } else {
         load_data(s, &given, files, n);
+    }
     load_problem(s);
     load_band(s);
-    if (command >= INFER) check_net(s);
-    if (farm_rank() > 0) return serve(s, command);
-    if (command != TRAIN && out_folder(s->opt->out, err)) fail("%s", err);
+    if (command >= INFER) {
+        check_net(s);
+    }
+    if (farm_rank() > 0) {
+        return serve(s, command);
+    }
+    if (command != TRAIN && out_folder(s->opt->out, err)) {
+        fail("%s", err);
+    }
     switch (command) {
     case FIT: return command_fit(s);
     case STEPPAR: return command_steppar(s);
@@ -415,8 +463,12 @@ int main(int argc, char **argv) {
     static session s;
     int command = 0;
     wait_passively(); /* starts the program again: before MPI */
-    if (farm_begin(&argc, &argv)) fail("fit_xray: %s", farm_strerror(FARM_NO_MPI));
-    if (farm_hush()) return 1;
+    if (farm_begin(&argc, &argv)) {
+        fail("fit_xray: %s", farm_strerror(FARM_NO_MPI));
+    }
+    if (farm_hush()) {
+        return 1;
+    }
     s.opt = &opt;
     s.rows = rows;
     s.start = seconds_now();
@@ -424,19 +476,21 @@ int main(int argc, char **argv) {
     while (commands[command] && strcmp(commands[command], s.command))
         command++;
     if (!commands[command]) {
-        if (strcmp(s.command, "--help") && strcmp(s.command, "-h"))
+        if (strcmp(s.command, "--help") && strcmp(s.command, "-h")) {
             fail("fit_xray: '%.60s' is no command (fit, steppar, nested, sample, fakeit, train, infer, judge, compare; "
                  "see "
                  "--help)",
                  s.command);
+        }
         options_help(stdout, rows, usage, about);
         return 0;
     }
     int first = options_parse(argc - 1, argv + 1, rows, usage, about);
     option_needs(argc, argv, "--exposure", command == FAKEIT || (command >= TRAIN && command != INFER),
                  "simulated spectra: a spectrum's own stands in its file");
-    if (farm_ranks() > 1 && command != NESTED && command != SAMPLE)
+    if (farm_ranks() > 1 && command != NESTED && command != SAMPLE) {
         fail("fit_xray %s: only nested and sample share their work among ranks of MPI", s.command);
+    }
     int status = run_command(&s, command, argv + 1 + first, argc - 1 - first);
     farm_dismiss();
     close_session(&s);

@@ -12,13 +12,20 @@
 static void load_net(session *s, xray_binning *binning) {
     char err[ERROR_SIZE];
     static char fixed[4096]; /* the options point into it */
-    if (!s->opt->net) fail("fit_xray %s: --net FILE is needed", s->command);
-    if (s->opt->prior || s->opt->model) fail("fit_xray %s: model and prior are those of the network", s->command);
-    if (xray_net_read(&s->net, s->opt->net, err)) fail("%s", err);
+    if (!s->opt->net) {
+        fail("fit_xray %s: --net FILE is needed", s->command);
+    }
+    if (s->opt->prior || s->opt->model) {
+        fail("fit_xray %s: model and prior are those of the network", s->command);
+    }
+    if (xray_net_read(&s->net, s->opt->net, err)) {
+        fail("%s", err);
+    }
     s->opt->model = s->net.model;
     s->opt->statistic = s->net.statistic;
-    if (s->net.abundance < 0 && !s->opt->absorption)
+    if (s->net.abundance < 0 && !s->opt->absorption) {
         fail("fit_xray %s: %.200s was trained with an --absorption table: give it", s->command, s->opt->net);
+    }
     if (s->net.abundance >= 0) {
         s->opt->abundance = s->net.abundance;
         s->opt->absorption = NULL;
@@ -28,8 +35,12 @@ static void load_net(session *s, xray_binning *binning) {
     char *next;
     for (char *line = fixed; *line; line = next) {
         next = line + strcspn(line, "\n");
-        if (*next) *next++ = 0;
-        if (s->opt->fix.n < 64) s->opt->fix.item[s->opt->fix.n++] = line;
+        if (*next) {
+            *next++ = 0;
+        }
+        if (s->opt->fix.n < 64) {
+            s->opt->fix.item[s->opt->fix.n++] = line;
+        }
     }
     memset(binning, 0, sizeof *binning);
     binning->how = XRAY_GROUP_GIVEN;
@@ -38,12 +49,16 @@ static void load_net(session *s, xray_binning *binning) {
 }
 
 static void check_net(const session *s) {
-    if (s->data[0].n != s->net.n_bin)
+    if (s->data[0].n != s->net.n_bin) {
         fail("%.200s: %d bins, but %.200s was trained for %d", s->input, s->data[0].n, s->opt->net, s->net.n_bin);
-    if (!(fabs(s->data[0].exposure / s->net.exposure - 1) <= 0.01))
+    }
+    if (!(fabs(s->data[0].exposure / s->net.exposure - 1) <= 0.01)) {
         fail("%.200s: %g s, but %.200s was trained for %g s", s->input, s->data[0].exposure, s->opt->net,
              s->net.exposure);
-    if (s->fitter[0]->n_free != s->net.d) fail("%.300s: its prior and its outputs do not agree", s->opt->net);
+    }
+    if (s->fitter[0]->n_free != s->net.d) {
+        fail("%.300s: its prior and its outputs do not agree", s->opt->net);
+    }
 }
 
 /* The network's draws raw[n][d], and resampled[n][d] (NULL: not wanted), both theta. Prints how it went. */
@@ -58,16 +73,22 @@ static void net_posterior(session *s, double *raw, double *resampled, long n, xr
     bml_nn_work *work = NULL;
     xray_best best[XRAY_FITS];
     char why[BML_NN_MESSAGE] = "out of memory";
-    if (!z || bml_nn_work_create(&work, s->net.nn, 1, 1, why)) fail("fit_xray: %s", why);
+    if (!z || bml_nn_work_create(&work, s->net.nn, 1, 1, why)) {
+        fail("fit_xray: %s", why);
+    }
     xray_mixture m;
-    if (xray_net_draw(z, &m, &s->net, work, s->data[0].counts, (int)n, s->opt->seed, err)) fail("%s", err);
+    if (xray_net_draw(z, &m, &s->net, work, s->data[0].counts, (int)n, s->opt->seed, err)) {
+        fail("%s", err);
+    }
     xray_theta_from_z(raw, s->prior, z, n, d);
     double t1 = seconds_now();
     printf("network: %ld draws in %.1f ms\n", n, 1e3 * (t1 - t0));
     if (resampled) {
         xray_proposal near;
         xray_net_fits(best, &near, s->fitter[0], s->prior, z, (int)n, 200);
-        if (xray_resample(r, &m, &near, &how, err)) fail("%s", err);
+        if (xray_resample(r, &m, &near, &how, err)) {
+            fail("%s", err);
+        }
         xray_resampled_draw(z, r, (int)n, s->opt->seed);
         xray_theta_from_z(resampled, s->prior, z, n, d);
         printf("resampling: %.2f s, %d likelihoods, %.0f effective samples, ln Z %.2f +- %.2f\n", seconds_now() - t1,
@@ -97,7 +118,9 @@ static double best_of(session *s, double *best, const double *theta, long n) {
 static double at_median(session *s, double *median, const double *theta, long n) {
     int d = s->fitter[0]->n_free;
     double *column = xray_alloc((size_t)n, sizeof *column);
-    if (!column) fail("fit_xray: out of memory");
+    if (!column) {
+        fail("fit_xray: out of memory");
+    }
     for (int k = 0; k < d; k++) {
         for (long i = 0; i < n; i++)
             column[i] = theta[i * d + k];
@@ -131,11 +154,15 @@ static int command_infer(session *s) {
     double *resampled = raw ? raw + n * s->net.d : NULL;
     xray_resampled r = {.n = 0};
     char err[ERROR_SIZE];
-    if (!raw) fail("fit_xray: out of memory");
+    if (!raw) {
+        fail("fit_xray: out of memory");
+    }
     net_posterior(s, raw, s->opt->resample ? resampled : NULL, n, &r);
     double least = best_of(s, best, s->opt->resample ? resampled : raw, n < 1000 ? n : 1000);
     write_posterior(s, s->opt->resample ? resampled : raw, n, best);
-    if (s->opt->resample && npy_write(s->opt->out, "network.npy", raw, shape, 2, err)) fail("%s", err);
+    if (s->opt->resample && npy_write(s->opt->out, "network.npy", raw, shape, 2, err)) {
+        fail("%s", err);
+    }
     printf("statistic in %d bins: %.2f at the network's medians, %.2f at the best draw\n", s->fitter[0]->n_bin,
            at_median(s, median, raw, n), least);
     verdict v = {0};
@@ -160,7 +187,9 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
     int *rank = xray_alloc((size_t)n, sizeof *rank);
     int d = s->net.d;
     xray_score mean = {.r2 = 0};
-    if (!rank) fail("fit_xray: out of memory");
+    if (!rank) {
+        fail("fit_xray: out of memory");
+    }
     printf("%s: share of truths in the central interval; R^2 of the means, with its error; R^2 that the widths "
            "promise; p-value of uniform ranks\n"
            "%-22s %7s %7s %7s %7s %9s %7s %9s %9s\n",
@@ -168,10 +197,11 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
            "rank p");
     xray_score one;
     for (int k = 0; k <= d; k++) {
-        if (k < d)
+        if (k < d) {
             xray_judge_score(&one, v, rank, n, which, k);
-        else
+        } else {
             one = mean;
+        }
         printf("%-22s", k < d ? parameter_name(s, k) : "mean");
         for (int l = 0; l < 4; l++) {
             mean.coverage[l] += one.coverage[l] / d;
@@ -180,10 +210,11 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
         mean.r2 += one.r2 / d;
         mean.promised += one.promised / d;
         printf(" %9.4f %7.4f %9.4f", one.r2, xray_judge_r2_error(v, n, which, k % d, k < d ? k + 1 : d), one.promised);
-        if (k < d)
+        if (k < d) {
             printf(" %9.2g\n", one.rank_p);
-        else
+        } else {
             printf("   (one parameter's binomial sd at 68 %%: %.3f)\n", sqrt(0.68 * 0.32 / n));
+        }
     }
     free(rank);
 }
@@ -204,14 +235,18 @@ static void judge_nested(session *s, const xray_set *set, const xray_verdict *v,
     xray_judging g = {&s->net, &s->problem, s->prior, set, s->opt->train_on != NULL, 0, 0, s->opt->seed};
     xray_judge_room room = {.data = s->data[0], .counts = s->data[0].counts, .variance = s->data[0].variance};
     int *rank = xray_alloc((size_t)n, sizeof *rank);
-    if (!w || !theta || !rank) fail("fit_xray: out of memory");
+    if (!w || !theta || !rank) {
+        fail("fit_xray: out of memory");
+    }
     for (int i = 0; i < n; i++) {
         w[i] = v[i];
         xray_judge_counts(&room, &g, (size_t)i);
         bml_mcmc_nested_result r;
         bml_mcmc_nested_free(nested_draws(s, theta, DRAWS, &r));
         for (long j = 0; j < DRAWS; j++) {
-            if (bml_mcmc_prior_inverse(s->prior, u, theta + j * d)) fail("fit_xray judge: a draw outside of the prior");
+            if (bml_mcmc_prior_inverse(s->prior, u, theta + j * d)) {
+                fail("fit_xray judge: a draw outside of the prior");
+            }
             for (int k = 0; k < d; k++)
                 theta[j * d + k] = xray_probit(u[k]);
         }
@@ -262,7 +297,9 @@ static void write_judge(session *s, const xray_verdict *v, int n) {
     static const char *const way[] = {"", ".network", ".resampled", ".fit_one_start", ".fit_net_start"};
     char err[ERROR_SIZE];
     out_file o;
-    if (out_begin(&o, s->opt->out, "judge.csv", err)) fail("%s", err);
+    if (out_begin(&o, s->opt->out, "judge.csv", err)) {
+        fail("%s", err);
+    }
     for (int k = 0; k < s->net.d; k++)
         for (int c = 0; c < 5; c++)
             fprintf(o.f, "%s%s%s", k || c ? "," : "", parameter_name(s, k), way[c]);
@@ -277,7 +314,9 @@ static void write_judge(session *s, const xray_verdict *v, int n) {
                 fprintf(o.f, "%s%.7g", k || c ? "," : "", row[c][k]);
         fprintf(o.f, ",%.4g,%.4g\n", v[i].ess_net, v[i].ess);
     }
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
 }
 
 /* DIR/recovered.png: true against recovered values, by the network, by resampling and by the fit from one start. */
@@ -292,17 +331,23 @@ static void plot_recovered(session *s, const xray_verdict *v, int n) {
     double *to = value;
     xray_recovered r = {d, ways, n, label, s->opt->resample ? way : short_way, value};
     char err[ERROR_SIZE];
-    if (!value) fail("fit_xray: out of memory");
+    if (!value) {
+        fail("fit_xray: out of memory");
+    }
     for (int i = 0; i < n; i++) {
         const double *from[] = {v[i].truth, v[i].mean[0], v[i].mean[1], v[i].one_start};
         for (int c = 0; c < 4; c++) {
-            if (c == 2 && !s->opt->resample) continue;
+            if (c == 2 && !s->opt->resample) {
+                continue;
+            }
             memcpy(to, from[c], (size_t)d * sizeof *to);
             to += d;
         }
     }
     picture_names(label, room, s);
-    if (xray_plot_recovered(s->opt->out, &r, err)) fail("%s", err);
+    if (xray_plot_recovered(s->opt->out, &r, err)) {
+        fail("%s", err);
+    }
     free(value);
 }
 
@@ -311,11 +356,14 @@ static void plot_recovered(session *s, const xray_verdict *v, int n) {
 static int judge_set(xray_set *set, session *s, int n) {
     char err[ERROR_SIZE];
     if (!s->opt->train_on) {
-        if (xray_set_make(set, (size_t)n, (size_t)1 << 36, s->fitter, s->threads, s->prior, s->opt->seed, err))
+        if (xray_set_make(set, (size_t)n, (size_t)1 << 36, s->fitter, s->threads, s->prior, s->opt->seed, err)) {
             fail("%s", err);
+        }
         return n;
     }
-    if (xray_set_read(set, s->opt->train_on, s->prior, s->net.d, s->net.n_bin, err)) fail("%s", err);
+    if (xray_set_read(set, s->opt->train_on, s->prior, s->net.d, s->net.n_bin, err)) {
+        fail("%s", err);
+    }
     xray_set_keep(set, set->n - set->n / 5, (size_t)n);
     return (int)set->n;
 }
@@ -326,11 +374,15 @@ static void verdict_ranks(verdict *v, const session *s, const xray_verdict *one,
     int *rank = xray_alloc((size_t)n, sizeof *rank);
     double least = 1;
     int worst = 0;
-    if (!rank) fail("fit_xray: out of memory");
+    if (!rank) {
+        fail("fit_xray: out of memory");
+    }
     for (int k = 0; k < s->net.d; k++) {
         xray_score score;
         xray_judge_score(&score, one, rank, n, which, k);
-        if (score.rank_p >= least) continue;
+        if (score.rank_p >= least) {
+            continue;
+        }
         least = score.rank_p;
         worst = k;
     }
@@ -352,9 +404,13 @@ static int command_judge(session *s) {
     double share = 0;
     double least = 1e300;
     double t0 = seconds_now();
-    if (!v) fail("fit_xray: out of memory");
+    if (!v) {
+        fail("fit_xray: out of memory");
+    }
     int bad = xray_judge(v, &g, n, s->threads);
-    if (bad) fail(bad < 0 ? "fit_xray: out of memory" : "fit_xray judge: %d of %d spectra could not be judged", bad, n);
+    if (bad) {
+        fail(bad < 0 ? "fit_xray: out of memory" : "fit_xray judge: %d of %d spectra could not be judged", bad, n);
+    }
     printf("%d spectra judged in %.0f s\n", n, seconds_now() - t0);
     judge_table(s, v, n, XRAY_NETWORK);
     if (s->opt->resample) {
@@ -369,14 +425,17 @@ static int command_judge(session *s) {
                100 * share, least, few);
     }
     judge_fits(s, v, n);
-    if (s->opt->judge_nested) judge_nested(s, &set, v, (int)fmin(n, (double)s->opt->judge_nested));
+    if (s->opt->judge_nested) {
+        judge_nested(s, &set, v, (int)fmin(n, (double)s->opt->judge_nested));
+    }
     write_judge(s, v, n);
     plot_recovered(s, v, n);
     verdict say = {0};
     verdict_ranks(&say, s, v, n);
-    if (s->opt->resample)
+    if (s->opt->resample) {
         verdict_add(&say, 20 * few > n ? VERDICT_YELLOW : VERDICT_GREEN, "few_samples", few,
                     "%d of %d spectra have fewer than 400 effective samples.", few, n);
+    }
     free(v);
     xray_set_free(&set);
     return finish(s, &say, NULL);
@@ -396,7 +455,9 @@ static void distance_table(session *s, double *const *theta, long n) {
     printf("Jensen-Shannon distance to nested sampling [nats]\n%-22s %10s %10s %10s %10s\n", "parameter", "floor",
            compared[1], compared[2], compared[3]);
     for (int c = 0; c < COMPARED; c++)
-        if (!(column[c] = xray_alloc((size_t)n, sizeof(double)))) fail("fit_xray: out of memory");
+        if (!(column[c] = xray_alloc((size_t)n, sizeof(double)))) {
+            fail("fit_xray: out of memory");
+        }
     for (int k = 0; k < d; k++) {
         for (int c = 0; c < COMPARED; c++)
             for (long i = 0; i < n; i++)
@@ -410,12 +471,16 @@ static void distance_table(session *s, double *const *theta, long n) {
     for (int c = 0; c < COMPARED; c++)
         free(column[c]);
     out_file o;
-    if (out_begin(&o, s->opt->out, "distance.csv", err)) fail("%s", err);
+    if (out_begin(&o, s->opt->out, "distance.csv", err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "parameter,floor,ensemble,network,resampled\n");
     for (int k = 0; k < d; k++)
         fprintf(o.f, "%s,%.4g,%.4g,%.4g,%.4g\n", parameter_name(s, k), table[k][0], table[k][1], table[k][2],
                 table[k][3]);
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
 }
 
 /* DIR/corner.png with all posteriors in it. */
@@ -425,7 +490,9 @@ static void plot_overlay(session *s, double *const *theta, long n) {
     xray_overlay p = {COMPARED, s->fitter[0]->n_free, n, compared, theta, label};
     char err[ERROR_SIZE];
     picture_names(label, room, s);
-    if (xray_plot_overlay(s->opt->out, &p, err)) fail("%s", err);
+    if (xray_plot_overlay(s->opt->out, &p, err)) {
+        fail("%s", err);
+    }
 }
 
 static int command_compare(session *s) {
@@ -439,8 +506,12 @@ static int command_compare(session *s) {
     bml_mcmc_nested_result r;
     xray_resampled resampled = {.n = 0};
     for (int c = 0; c < COMPARED; c++)
-        if (!(theta[c] = xray_alloc((size_t)n, (size_t)d * sizeof(double)))) fail("fit_xray: out of memory");
-    if (!(s->opt->min_ess > 0)) s->opt->min_ess = (double)n; /* as many effective samples as draws */
+        if (!(theta[c] = xray_alloc((size_t)n, (size_t)d * sizeof(double)))) {
+            fail("fit_xray: out of memory");
+        }
+    if (!(s->opt->min_ess > 0)) {
+        s->opt->min_ess = (double)n; /* as many effective samples as draws */
+    }
     bml_mcmc_nested *nested = nested_draws(s, theta[COMPARE_NESTED], n, &r);
     seconds[0] = seconds_now() - t0;
     printf("nested: %.1f s, ln Z %.2f +- %.2f, %.0f effective samples, %llu likelihoods\n", seconds[0], r.log_z,
@@ -464,9 +535,10 @@ static int command_compare(session *s) {
     verdict v = {0};
     xray_best fit;
     verdict_of_sampler(&v, &walked.verdict);
-    if (!r.converged || !r.rank_ok)
+    if (!r.converged || !r.rank_ok) {
         verdict_add(&v, VERDICT_RED, "nested", r.rank_p, "Nested sampling is not content with itself (p = %.2g).",
                     r.rank_p);
+    }
     verdict_network(&v, s, &resampled);
     at_point(&fit, s, best);
     verdict_posterior(&v, s, &fit, theta[COMPARE_NESTED], n);

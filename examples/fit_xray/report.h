@@ -42,7 +42,9 @@ static void best_flux(session *s, const xray_best *best, double out[2][3]) {
         xray_pull pull = {.of = flux_at, .user = &q};
         out[bare][0] = flux_at(f, best->theta, &q);
         out[bare][1] = out[bare][2] = out[bare][0];
-        if (!(out[bare][0] > 0)) continue;
+        if (!(out[bare][0] > 0)) {
+            continue;
+        }
         xray_pull_interval(&out[bare][1], &out[bare][2], f, &pull, best, 1 / sqrt(fmax(counts, 4)), 1);
     }
     print_flux(s, out);
@@ -53,7 +55,9 @@ static void flux_table(session *s, const double *theta, long n, double out[2][3]
     int d = s->fitter[0]->n_free;
     double full[XRAY_MAX_PAR];
     double *flux = xray_alloc((size_t)n, sizeof *flux);
-    if (!flux) fail("fit_xray: out of memory");
+    if (!flux) {
+        fail("fit_xray: out of memory");
+    }
     for (int bare = 0; bare < 2; bare++) {
         for (long i = 0; i < n; i++) {
             xray_expand(full, s->fitter[0], 0, theta + i * d);
@@ -76,8 +80,9 @@ static void write_flux(session *s, double flux[2][3]) {
         memcpy(&values[i][3], flux[i], 3 * sizeof(double));
     }
     if (csv_write(s->opt->out, "flux.csv", "e_min_keV,e_max_keV,unabsorbed,flux_erg_cm2_s,lo68,hi68", values[0], 2, 6,
-                  err))
+                  err)) {
         fail("%s", err);
+    }
 }
 
 /* DIR/bins.csv: the data and the model at theta. */
@@ -87,7 +92,9 @@ static void write_bins(session *s, const double *theta) {
     const double *m = f->model;
     xray_counts(f->model, f, theta);
     out_file o;
-    if (out_begin(&o, s->opt->out, "bins.csv", err)) fail("%s", err);
+    if (out_begin(&o, s->opt->out, "bins.csv", err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "spectrum,e_lo_keV,e_hi_keV,counts,background_counts,background_ratio,model_counts\n");
     for (int i = 0; i < s->problem.n_data; i++)
         for (int b = 0; b < s->data[i].n; b++, m++) {
@@ -95,7 +102,9 @@ static void write_bins(session *s, const double *theta) {
             fprintf(o.f, "%d,%.7g,%.7g,%.10g,%.10g,%.7g,%.9g\n", i + 1, d->e_lo[b], d->e_hi[b], d->counts[b],
                     d->background ? d->background[b] : 0, d->ratio[b], *m);
         }
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
 }
 
 /* DIR/spectrum.png of the models at theta[n_models][d]. */
@@ -111,12 +120,16 @@ static void plot_spectrum(session *s, const double *theta, const char *const *na
         free(counts);
         return;
     }
-    if (!counts || n_models > 8) fail("fit_xray: out of memory");
+    if (!counts || n_models > 8) {
+        fail("fit_xray: out of memory");
+    }
     for (int m = 0; m < n_models; m++) {
         model[m] = counts + (size_t)m * bins;
         xray_counts(counts + (size_t)m * bins, f, theta + m * f->n_free);
     }
-    if (xray_plot_spectrum(s->opt->out, &p, err)) fail("%s", err);
+    if (xray_plot_spectrum(s->opt->out, &p, err)) {
+        fail("%s", err);
+    }
     free(counts);
 }
 
@@ -132,13 +145,16 @@ static void picture_names(const char **label, char (*room)[XRAY_NAME + 24], cons
     for (int k = 0; k < s->fitter[0]->n_free; k++) {
         const char *name = parameter_name(s, k);
         const char *dot = strchr(name, '.');
-        if (dot && xray_problem_find(&s->problem, dot + 1) >= 0) name = dot + 1;
+        if (dot && xray_problem_find(&s->problem, dot + 1) >= 0) {
+            name = dot + 1;
+        }
         const char *at = strchr(name, '@');
         label[k] = room[k];
-        if (at)
+        if (at) {
             snprintf(room[k], sizeof room[k], "%.*s #%.8s", (int)(at - name), name, at + 1);
-        else
+        } else {
             snprintf(room[k], sizeof room[k], "%s", name);
+        }
     }
 }
 
@@ -151,10 +167,14 @@ static void write_posterior(session *s, const double *theta, long n, const doubl
     double flux[2][3];
     long shape[2] = {n, d};
     char err[ERROR_SIZE];
-    if (!column) fail("fit_xray: out of memory");
+    if (!column) {
+        fail("fit_xray: out of memory");
+    }
     printf("%-22s %12s %12s %12s %12s %12s\n", "parameter", "median", "68 % from", "to", "mean", "sd");
     out_file o;
-    if (out_begin(&o, s->opt->out, "parameters.csv", err)) fail("%s", err);
+    if (out_begin(&o, s->opt->out, "parameters.csv", err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "parameter,unit,median,lo68,hi68,mean,sd,best\n");
     for (int k = 0; k < d; k++) {
         double q[3];
@@ -174,15 +194,21 @@ static void write_posterior(session *s, const double *theta, long n, const doubl
                 best[k]);
     }
     free(column);
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
     flux_table(s, theta, n, flux);
     write_flux(s, flux);
     write_bins(s, best);
-    if (npy_write(s->opt->out, "posterior.npy", theta, shape, 2, err)) fail("%s", err);
+    if (npy_write(s->opt->out, "posterior.npy", theta, shape, 2, err)) {
+        fail("%s", err);
+    }
     if (d <= PLOT_DIM_MAX) {
         plot_corner p = {.n_dim = d, .label = label, .chain = {NULL, theta, n}};
         picture_names(label, room, s);
-        if (plot_corner_write(&p, s->opt->out, "corner", err) < 0) fail("%s", err);
+        if (plot_corner_write(&p, s->opt->out, "corner", err) < 0) {
+            fail("%s", err);
+        }
     }
     plot_best(s, best);
 }
@@ -199,7 +225,9 @@ static goodness_of_fit goodness(session *s, const xray_best *best) {
             plain &= !s->data[i].background && !s->data[i].point;
         xray_counts(f->model, f, best->theta);
         xray_c_expected(&mean, &variance, f->model, f->n_bin);
-        if (plain) printf("C of a perfect model: %.1f +- %.1f\n", mean - f->n_free, sqrt(variance));
+        if (plain) {
+            printf("C of a perfect model: %.1f +- %.1f\n", mean - f->n_free, sqrt(variance));
+        }
     }
     if (g.n > 0) {
         double sd;

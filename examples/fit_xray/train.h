@@ -12,25 +12,36 @@ static void prior_lines(char *text, size_t size, const session *s) {
     for (int i = 0; i < s->file.n && used < size; i++) {
         const prior_row *r = &s->file.row[i];
         int limits = r->lower < r->upper;
-        if (r->kind == PRIOR_TABLE) fail("%.300s:%ld: train takes no tables", s->file.name, r->line);
+        if (r->kind == PRIOR_TABLE) {
+            fail("%.300s:%ld: train takes no tables", s->file.name, r->line);
+        }
         used += (size_t)snprintf(text + used, size - used, "%s,%s", r->name,
                                  r->kind == PRIOR_UNIFORM       ? "uniform"
                                  : r->kind == PRIOR_LOG_UNIFORM ? "loguniform"
                                  : limits                       ? "truncnormal"
                                                                 : "normal");
-        if (used < size && r->kind == PRIOR_NORMAL)
+        if (used < size && r->kind == PRIOR_NORMAL) {
             used += (size_t)snprintf(text + used, size - used, ",%.17g,%.17g", r->mean, r->sd);
-        if (used < size && (limits || r->kind != PRIOR_NORMAL))
+        }
+        if (used < size && (limits || r->kind != PRIOR_NORMAL)) {
             used += (size_t)snprintf(text + used, size - used, ",%.17g,%.17g", r->lower, r->upper);
-        if (used < size) used += (size_t)snprintf(text + used, size - used, "\n");
+        }
+        if (used < size) {
+            used += (size_t)snprintf(text + used, size - used, "\n");
+        }
     }
-    if (used >= size) fail("%.300s: too long", s->file.name);
+    if (used >= size) {
+        fail("%.300s: too long", s->file.name);
+    }
 }
 
 typedef struct training_set {
     xray_set set;
-    float *x, *y; /* [n][n_in], [n][n_out]: training rows, then validation, then test */
-    size_t n_train, n_val, n_test;
+    float *x; /* [n][n_in]: training rows, then validation, then test */
+    float *y; /* [n][n_out], alike */
+    size_t n_train;
+    size_t n_val;
+    size_t n_test;
 } training_set;
 
 /* Spectra simulated from the prior, 60/20/20; or from --train-on: of its first four fifths an eighth validates. */
@@ -42,20 +53,26 @@ static void make_set(training_set *t, session *s, const xray_net *net) {
     size_t d = (size_t)net->d;
     double t0 = seconds_now();
     if (s->opt->train_on ? xray_set_read(&t->set, s->opt->train_on, s->prior, net->d, net->n_bin, err)
-                         : xray_set_make(&t->set, n, 0, s->fitter, s->threads, s->prior, s->opt->seed, err))
+                         : xray_set_make(&t->set, n, 0, s->fitter, s->threads, s->prior, s->opt->seed, err)) {
         fail("%s", err);
+    }
     n = t->set.n;
-    if (n < 50) fail("%.300s: %zu spectra are too few", s->opt->train_on, n);
+    if (n < 50) {
+        fail("%.300s: %zu spectra are too few", s->opt->train_on, n);
+    }
     t->n_test = n / 5;
     t->n_val = s->opt->train_on ? (n - n / 5) / 8 : n / 5;
     t->n_train = n - t->n_test - t->n_val;
     t->x = xray_alloc(n, n_in * sizeof *t->x);
     t->y = xray_alloc(n, n_out * sizeof *t->y);
-    if (!t->x || !t->y) fail("fit_xray train: out of memory");
-    if (s->opt->train_on)
+    if (!t->x || !t->y) {
+        fail("fit_xray train: out of memory");
+    }
+    if (s->opt->train_on) {
         xray_set_inputs(t->x, &t->set, net->mixture);
-    else
+    } else {
         xray_set_noise(t->x, &t->set, 0, n, net->mixture, s->opt->seed, 0, s->threads);
+    }
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < d; k++) {
             float u = t->set.u[i * d + k];
@@ -67,13 +84,27 @@ static void make_set(training_set *t, session *s, const xray_net *net) {
 /* The published settings, unless told otherwise. */
 static void training_defaults(options *o, int kind) {
     int mlp = kind == XRAY_MLP;
-    if (!o->units) o->units = mlp ? 256 : 100;
-    if (!o->depth) o->depth = 4;
-    if (!o->epochs && !(mlp && o->start && o->train_on)) o->epochs = mlp ? 60 : 5000;
-    if (!o->batch) o->batch = mlp ? 128 : 32;
-    if (!(o->rate > 0)) o->rate = mlp ? 1e-3 : 1e-4;
-    if (!(o->dropout >= 0)) o->dropout = mlp ? 0 : 0.1;
-    if (!mlp && !(o->dropout > 0)) fail("fit_xray train: --dropout 0: the draws of ann, cnn and gru come from it");
+    if (!o->units) {
+        o->units = mlp ? 256 : 100;
+    }
+    if (!o->depth) {
+        o->depth = 4;
+    }
+    if (!o->epochs && !(mlp && o->start && o->train_on)) {
+        o->epochs = mlp ? 60 : 5000;
+    }
+    if (!o->batch) {
+        o->batch = mlp ? 128 : 32;
+    }
+    if (!(o->rate > 0)) {
+        o->rate = mlp ? 1e-3 : 1e-4;
+    }
+    if (!(o->dropout >= 0)) {
+        o->dropout = mlp ? 0 : 0.1;
+    }
+    if (!mlp && !(o->dropout > 0)) {
+        fail("fit_xray train: --dropout 0: the draws of ann, cnn and gru come from it");
+    }
 }
 
 /* The settings as bml_nn.h takes them. */
@@ -118,17 +149,28 @@ static bml_nn_trainer *begin_training(session *s, xray_net *net, const training_
     FILE *saved = s->opt->checkpoint ? fopen(s->opt->checkpoint, "rb") : NULL;
     char err[ERROR_SIZE];
     int status = 0;
-    if (net->mixture && !s->opt->start && xray_net_whiten(net, t->x, t->n_train, err)) fail("%s", err);
-    if (!net->mixture && !s->opt->start)
+    if (net->mixture && !s->opt->start && xray_net_whiten(net, t->x, t->n_train, err)) {
+        fail("%s", err);
+    }
+    if (!net->mixture && !s->opt->start) {
         status = bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, t->x, t->n_train);
+    }
     how.callback = out_of_time;
     how.user = s;
-    if (!status) status = bml_nn_trainer_create(&trainer, net->nn, &how, NULL);
-    if (status) fail("fit_xray train: %s: %s", bml_nn_strerror(status), bml_nn_message(net->nn));
-    if (!saved) return trainer;
+    if (!status) {
+        status = bml_nn_trainer_create(&trainer, net->nn, &how, NULL);
+    }
+    if (status) {
+        fail("fit_xray train: %s: %s", bml_nn_strerror(status), bml_nn_message(net->nn));
+    }
+    if (!saved) {
+        return trainer;
+    }
     fclose(saved);
     status = bml_nn_trainer_load(trainer, s->opt->checkpoint);
-    if (status) fail("%.300s: %s: %s", s->opt->checkpoint, bml_nn_strerror(status), bml_nn_message(net->nn));
+    if (status) {
+        fail("%.300s: %s: %s", s->opt->checkpoint, bml_nn_strerror(status), bml_nn_message(net->nn));
+    }
     printf("going on after epoch %d\n", bml_nn_trainer_last(trainer).epoch);
     return trainer;
 }
@@ -148,13 +190,18 @@ static long run_training(double *history, session *s, xray_net *net, training_se
         char note[64];
         if (s->opt->checkpoint && (seconds_now() - saved > 60 || out_of_time(NULL, s))) {
             status = bml_nn_trainer_save(trainer, s->opt->checkpoint);
-            if (status) fail("%.300s: %s", s->opt->checkpoint, bml_nn_strerror(status));
+            if (status) {
+                fail("%.300s: %s", s->opt->checkpoint, bml_nn_strerror(status));
+            }
             saved = seconds_now();
         }
-        if (e.epoch && !s->opt->train_on && net->mixture) /* noise that no epoch has seen before */
+        if (e.epoch && !s->opt->train_on && net->mixture) { /* noise that no epoch has seen before */
             xray_set_noise(t->x, &t->set, 0, t->n_train, 1, s->opt->seed, (uint64_t)e.epoch, s->threads);
+        }
         status = bml_nn_trainer_run(trainer, 1);
-        if (status == BML_NN_CANCELLED) status = 0;
+        if (status == BML_NN_CANCELLED) {
+            status = 0;
+        }
         e = bml_nn_trainer_last(trainer);
         history[4 * done] = e.epoch;
         history[4 * done + 1] = e.loss;
@@ -164,11 +211,14 @@ static long run_training(double *history, session *s, xray_net *net, training_se
         progress_at(&bar, (double)e.epoch, note);
     }
     progress_end(&bar);
-    if (status) fail("fit_xray train: %s: %s", bml_nn_strerror(status), bml_nn_message(net->nn));
+    if (status) {
+        fail("fit_xray train: %s: %s", bml_nn_strerror(status), bml_nn_message(net->nn));
+    }
     bml_nn_trainer_free(trainer);
-    if (done)
+    if (done) {
         printf("%ld epochs in %.0f s, validation loss %.4g at the end\n", done, history[4 * done - 1],
                history[4 * done - 2]);
+    }
     return done;
 }
 
@@ -178,14 +228,19 @@ static void after_training(const session *s, xray_net *net, const training_set *
     size_t first = t->n_train;
     size_t n = t->n_val;
     char err[ERROR_SIZE];
-    if (!net->mixture) return;
+    if (!net->mixture) {
+        return;
+    }
     if (s->opt->start && s->opt->train_on) {
         first = 0;
         n = t->n_train + t->n_val;
-        if (xray_net_adjust(net, t->x, t->set.u, n, err)) fail("%s", err);
+        if (xray_net_adjust(net, t->x, t->set.u, n, err)) {
+            fail("%s", err);
+        }
     }
-    if (xray_net_calibrate(net, t->x + first * bml_nn_n_in(net->nn), t->set.u + first * (size_t)net->d, n, err))
+    if (xray_net_calibrate(net, t->x + first * bml_nn_n_in(net->nn), t->set.u + first * (size_t)net->d, n, err)) {
         fail("%s", err);
+    }
 }
 
 enum { TEST_DRAWS = 199 };
@@ -197,12 +252,16 @@ static void test_row(bml_nn_real *mean, int *rank, const xray_net *net, const bm
     size_t n_out = bml_nn_n_out(net->nn);
     xray_mixture m = {.d = 0};
     double z[XRAY_MAX_FREE];
-    if (net->mixture) xray_net_mixture_of(&m, net, out + i * n_out);
+    if (net->mixture) {
+        xray_net_mixture_of(&m, net, out + i * n_out);
+    }
     memset(mean, 0, d * sizeof *mean);
     memset(rank, 0, d * sizeof *rank);
     double u;
     for (size_t j = 0; j < TEST_DRAWS; j++) {
-        if (net->mixture) xray_mixture_draw(z, &m, 1, rng);
+        if (net->mixture) {
+            xray_mixture_draw(z, &m, 1, rng);
+        }
         for (size_t k = 0; k < d; k++) {
             u = net->mixture ? xray_normal_cdf(z[k]) : (double)out[(j * n + i) * n_out + k];
             mean[k] += (bml_nn_real)(u / TEST_DRAWS);
@@ -226,12 +285,16 @@ static double test_table(session *s, const xray_net *net, const training_set *t,
     const bml_nn_real *x = t->x + first * bml_nn_n_in(net->nn);
     const float *truth = t->set.u + first * d;
     double all = 0;
-    if (!mean || !rank || !out) fail("fit_xray train: out of memory");
+    if (!mean || !rank || !out) {
+        fail("fit_xray train: out of memory");
+    }
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, s->opt->seed, 14);
     int status = net->mixture ? bml_nn_predict(net->nn, NULL, out, x, n)
                               : bml_nn_draws(net->nn, NULL, out, x, n, TEST_DRAWS, s->opt->seed);
-    if (status) fail("fit_xray train: %s", bml_nn_strerror(status));
+    if (status) {
+        fail("fit_xray train: %s", bml_nn_strerror(status));
+    }
     for (size_t i = 0; i < n; i++)
         test_row(mean + i * d, rank + i * d, net, out, n, i, truth + i * d, &rng);
     bml_nn_evaluate(metrics, mean, truth, n, d);
@@ -267,13 +330,27 @@ static void begin_network(xray_net *net, session *s, int kind) {
     }
     if (o->start ? xray_net_read(net, o->start, err)
                  : xray_net_make(net, kind, s->data[0].n, s->fitter[0]->n_free, (int)o->units, (int)o->depth,
-                                 o->dropout, (int)o->components, o->seed, err))
+                                 o->dropout, (int)o->components, o->seed, err)) {
         fail("%s", err);
-    if (net->n_bin != s->data[0].n || net->d != s->fitter[0]->n_free || net->mixture != (kind == XRAY_MLP))
+    }
+    if (net->n_bin != s->data[0].n || net->d != s->fitter[0]->n_free || net->mixture != (kind == XRAY_MLP)) {
         fail("%.300s: a network of another kind, or for other bins or parameters", o->start);
+    }
     if (xray_net_describe(net, &s->data[0], o->model, prior, fixed, o->statistic, o->absorption ? -1 : o->abundance,
-                          err))
+                          err)) {
         fail("%s", err);
+    }
+}
+
+/* What the network is worth: the share of truths in its intervals, and R^2 of its means. */
+static void judge_training(verdict *v, double covered, double r2) {
+    int honest = fabs(covered - 0.68) < 0.1;
+    int learnt = r2 > 0.5;
+    verdict_add(v, honest ? VERDICT_GREEN : VERDICT_YELLOW, "coverage", covered,
+                "Central 68 %% intervals of the network hold %.0f %% of the test spectra's truths%s.", 100 * covered,
+                honest ? "" : ": its widths need infer's resampling");
+    verdict_add(v, learnt ? VERDICT_GREEN : VERDICT_YELLOW, "r2", r2, "R^2 of the means is %.3f%s.", r2,
+                learnt ? "" : ": little is learnt: more spectra, more epochs, or narrower priors");
 }
 
 static int command_train(session *s, int kind) {
@@ -287,29 +364,38 @@ static int command_train(session *s, int kind) {
     need_prior(s);
     training_defaults(s->opt, kind);
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - s->opt->out) : 1, slash ? s->opt->out : ".");
-    if (out_folder(folder, err)) fail("%s", err);
-    if (s->n_data != 1 || s->opt->untie.n) fail("fit_xray train: one spectrum at a time");
-    if (s->opt->n < 100) fail("fit_xray train: --n %ld: at least 100 spectra are needed", s->opt->n);
+    if (out_folder(folder, err)) {
+        fail("%s", err);
+    }
+    if (s->n_data != 1 || s->opt->untie.n) {
+        fail("fit_xray train: one spectrum at a time");
+    }
+    if (s->opt->n < 100) {
+        fail("fit_xray train: --n %ld: at least 100 spectra are needed", s->opt->n);
+    }
     xray_net net;
     begin_network(&net, s, kind);
     make_set(&t, s, &net);
     double *history;
     history = xray_alloc((size_t)s->opt->epochs + 1, 4 * sizeof *history);
-    if (!history) fail("fit_xray train: out of memory");
-    if (s->opt->epochs) epochs = run_training(history, s, &net, &t);
+    if (!history) {
+        fail("fit_xray train: out of memory");
+    }
+    if (s->opt->epochs) {
+        epochs = run_training(history, s, &net, &t);
+    }
     after_training(s, &net, &t);
     double covered = test_table(s, &net, &t, &r2, &mse);
     int status = bml_nn_save(net.nn, s->opt->out, BML_NN_F32);
-    if (status) fail("%.300s: %s", s->opt->out, bml_nn_strerror(status));
+    if (status) {
+        fail("%.300s: %s", s->opt->out, bml_nn_strerror(status));
+    }
     if (epochs && (csv_write(folder, "history.csv", "epoch,loss,validation_loss,seconds", history, epochs, 4, err) ||
-                   xray_plot_history(folder, history, epochs, !net.mixture, err)))
+                   xray_plot_history(folder, history, epochs, !net.mixture, err))) {
         fail("%s", err);
+    }
     verdict v = {0};
-    verdict_add(&v, fabs(covered - 0.68) < 0.1 ? VERDICT_GREEN : VERDICT_YELLOW, "coverage", covered,
-                "Central 68 %% intervals of the network hold %.0f %% of the test spectra's truths%s.", 100 * covered,
-                fabs(covered - 0.68) < 0.1 ? "" : ": its widths need infer's resampling");
-    verdict_add(&v, r2 > 0.5 ? VERDICT_GREEN : VERDICT_YELLOW, "r2", r2, "R^2 of the means is %.3f%s.", r2,
-                r2 > 0.5 ? "" : ": little is learnt: more spectra, more epochs, or narrower priors");
+    judge_training(&v, covered, r2);
     verdict_data(&v, s);
     run_entry results[] = {{"r2", r2, NULL},
                            {"mse", mse, NULL},

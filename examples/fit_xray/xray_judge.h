@@ -15,10 +15,16 @@ enum { XRAY_JUDGE_DRAWS = 499, XRAY_NETWORK = 0, XRAY_RESAMPLED = 1 };
 
 /* What is learnt of one spectrum. */
 typedef struct xray_verdict {
-    double truth[XRAY_MAX_FREE], mean[2][XRAY_MAX_FREE], sd[2][XRAY_MAX_FREE]; /* network, resampled */
-    double one_start[XRAY_MAX_FREE], net_start[XRAY_MAX_FREE]; /* fits: chi2 from the middle, C from the network */
+    double truth[XRAY_MAX_FREE];
+    double mean[2][XRAY_MAX_FREE];   /* network, resampled */
+    double sd[2][XRAY_MAX_FREE];     /* of the same */
+    double one_start[XRAY_MAX_FREE]; /* fit: chi2 from the middle */
+    double net_start[XRAY_MAX_FREE]; /* fit: C from the network */
     int rank[2][XRAY_MAX_FREE];
-    double ess, ess_net, excess_one, excess_net; /* C above that of the truth */
+    double ess;
+    double ess_net;
+    double excess_one; /* C above that of the truth */
+    double excess_net; /* of the same */
 } xray_verdict;
 
 typedef struct xray_judging {
@@ -26,7 +32,9 @@ typedef struct xray_judging {
     const xray_problem *problem; /* one spectrum */
     const bml_mcmc_prior *prior;
     const xray_set *set; /* the spectra: means, or, with `noisy`, counts */
-    int noisy, resample, evaluations;
+    int noisy;
+    int resample;
+    int evaluations;
     uint64_t seed;
 } xray_judging;
 
@@ -51,10 +59,14 @@ static inline void xray_judge_draws(xray_verdict *v, int which, const double *z,
 /* A thread's own data, with counts that it may change, and fitters on them. */
 typedef struct xray_judge_room {
     xray_data data;
-    xray_problem c, chi2;
-    xray_fitter *f_c, *f_chi2;
+    xray_problem c;
+    xray_problem chi2;
+    xray_fitter *f_c;
+    xray_fitter *f_chi2;
     bml_nn_work *work;
-    double *counts, *variance, *z;
+    double *counts;
+    double *variance;
+    double *z;
 } xray_judge_room;
 
 static inline void xray_judge_room_free(xray_judge_room *j) {
@@ -71,7 +83,9 @@ static inline int xray_judge_room_make(xray_judge_room *j, const xray_judging *g
     memset(j, 0, sizeof *j);
     j->counts = xray_alloc(n, 2 * sizeof(double));
     j->z = xray_alloc(XRAY_JUDGE_DRAWS, (size_t)g->net->d * sizeof(double));
-    if (!j->counts || !j->z || bml_nn_work_create(&j->work, g->net->nn, 1, 1, NULL)) return -1;
+    if (!j->counts || !j->z || bml_nn_work_create(&j->work, g->net->nn, 1, 1, NULL)) {
+        return -1;
+    }
     j->variance = j->counts + n;
     j->data = g->problem->data[0];
     j->data.counts = j->counts;
@@ -123,24 +137,34 @@ static inline int xray_judge_one(xray_verdict *v, xray_judge_room *j, const xray
     for (int k = 0; k < d; k++)
         v->truth[k] = (double)g->set->u[i * (size_t)d + (size_t)k];
     xray_mixture m;
-    if (xray_net_draw(j->z, &m, g->net, j->work, j->counts, XRAY_JUDGE_DRAWS, g->seed + i, err)) return -1;
+    if (xray_net_draw(j->z, &m, g->net, j->work, j->counts, XRAY_JUDGE_DRAWS, g->seed + i, err)) {
+        return -1;
+    }
     xray_judge_draws(v, XRAY_NETWORK, j->z, XRAY_JUDGE_DRAWS, d);
     xray_proposal near;
     xray_net_fits(fits, &near, j->f_c, g->prior, j->z, XRAY_JUDGE_DRAWS, 100);
-    if (xray_fit_in_prior(v->net_start, g->prior, j->f_c, &fits[0])) return -1;
+    if (xray_fit_in_prior(v->net_start, g->prior, j->f_c, &fits[0])) {
+        return -1;
+    }
     for (int k = 0; k < d; k++)
         u[k] = 0.5;
     xray_best one;
     xray_fit(&one, j->f_chi2, u, NULL);
-    if (xray_fit_in_prior(v->one_start, g->prior, j->f_chi2, &one)) return -1;
+    if (xray_fit_in_prior(v->one_start, g->prior, j->f_chi2, &one)) {
+        return -1;
+    }
     bml_mcmc_prior_transform(g->prior, theta, v->truth);
     double at_truth = xray_evaluate(j->f_c, theta);
     v->excess_net = fits[0].statistic - at_truth;
     v->excess_one = xray_evaluate(j->f_c, one.theta) - at_truth;
     v->ess = v->ess_net = 0;
-    if (!g->resample) return 0;
+    if (!g->resample) {
+        return 0;
+    }
     xray_resampled r;
-    if (xray_resample(&r, &m, &near, &how, err)) return -1;
+    if (xray_resample(&r, &m, &near, &how, err)) {
+        return -1;
+    }
     v->ess = r.ess;
     v->ess_net = r.ess_net;
     xray_resampled_draw(j->z, &r, XRAY_JUDGE_DRAWS, g->seed + i);
@@ -160,7 +184,9 @@ static inline int xray_judge(xray_verdict *out, const xray_judging *g, int n, in
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads) reduction(+ : bad)
 #endif
     for (int i = 0; i < n; i++) {
-        if (!no_memory) bad += xray_judge_one(&out[i], &room[thread_number()], g, (size_t)i) != 0;
+        if (!no_memory) {
+            bad += xray_judge_one(&out[i], &room[thread_number()], g, (size_t)i) != 0;
+        }
     }
     for (int t = 0; t < threads && room; t++)
         xray_judge_room_free(&room[t]);
@@ -170,9 +196,10 @@ static inline int xray_judge(xray_verdict *out, const xray_judging *g, int n, in
 
 /* One parameter's numbers over n verdicts. rank[n]: room. */
 typedef struct xray_score {
-    double coverage[4];  /* share of truths in the central 50, 68, 90, 95 % */
-    double r2, promised; /* of the means; by the widths */
-    double rank_p;       /* that ranks are uniform */
+    double coverage[4]; /* share of truths in the central 50, 68, 90, 95 % */
+    double r2;          /* of the means */
+    double promised;    /* by the widths */
+    double rank_p;      /* that ranks are uniform */
 } xray_score;
 
 static const double xray_levels[4] = {0.5, 0.68, 0.9, 0.95};
@@ -226,7 +253,9 @@ static inline double xray_judge_r2_error(const xray_verdict *v, int n, int which
 /* A fit is wrong when some parameter is further than 5 posterior standard deviations from the truth. */
 static inline int xray_fit_is_wrong(const xray_verdict *v, const double *fit, int which, int d) {
     for (int k = 0; k < d; k++)
-        if (fabs(fit[k] - v->truth[k]) > 5 * v->sd[which][k]) return 1;
+        if (fabs(fit[k] - v->truth[k]) > 5 * v->sd[which][k]) {
+            return 1;
+        }
     return 0;
 }
 
@@ -240,21 +269,29 @@ static inline double xray_jensen_shannon(const double *a, long n, const double *
     double p[BINS] = {0};
     double q[BINS] = {0};
     double js = 0;
-    if (!all) return (double)NAN;
+    if (!all) {
+        return (double)NAN;
+    }
     memcpy(all, a, (size_t)n * sizeof *a);
     memcpy(all + n, b, (size_t)m * sizeof *b);
     double lo = bml_mcmc_quantile(all, (size_t)(n + m), 0.001);
     double hi = bml_mcmc_quantile(all, (size_t)(n + m), 0.999);
     free(all);
-    if (!(hi > lo)) return 0;
+    if (!(hi > lo)) {
+        return 0;
+    }
     for (long i = 0; i < n; i++)
         p[(int)fmin(fmax((a[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)n;
     for (long i = 0; i < m; i++)
         q[(int)fmin(fmax((b[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)m;
     for (int k = 0; k < BINS; k++) {
         double mid = 0.5 * (p[k] + q[k]);
-        if (p[k] > 0) js += 0.5 * p[k] * log(p[k] / mid);
-        if (q[k] > 0) js += 0.5 * q[k] * log(q[k] / mid);
+        if (p[k] > 0) {
+            js += 0.5 * p[k] * log(p[k] / mid);
+        }
+        if (q[k] > 0) {
+            js += 0.5 * q[k] * log(q[k] / mid);
+        }
     }
     return js;
 }

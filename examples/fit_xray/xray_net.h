@@ -49,7 +49,9 @@ static inline double xray_probit(double p) {
         q = sqrt(-2 * log(p < 0.5 ? p : 1 - p));
         x = (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
             ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
-        if (p > 0.5) x = -x;
+        if (p > 0.5) {
+            x = -x;
+        }
     } else {
         q = p - 0.5;
         double r = q * q;
@@ -78,8 +80,10 @@ static inline int xray_mixture_size(int d) {
 }
 
 typedef struct xray_mixture {
-    int k, d;
-    double log_share[XRAY_MAX_K], log_det[XRAY_MAX_K]; /* ln of the sum-to-one shares; ln det L */
+    int k;
+    int d;
+    double log_share[XRAY_MAX_K]; /* ln of the sum-to-one shares */
+    double log_det[XRAY_MAX_K];   /* ln det L */
     double mean[XRAY_MAX_K][XRAY_MAX_FREE];
     double l[XRAY_MAX_K][XRAY_MAX_FREE * XRAY_MAX_FREE];
 } xray_mixture;
@@ -159,20 +163,25 @@ typedef void (*xray_target)(double *log_target, const double *z, int n, int d, v
 enum { XRAY_STAGES = 24, XRAY_T = 4 };
 
 typedef struct xray_resampling {
-    int first, stage, most; /* draws from the network, of each stage after, in all; 0: 1500, 1000, 10000 */
-    double enough;          /* effective samples; 0: 2000 */
+    int first;     /* draws from the network; 0: 1500 */
+    int stage;     /* of each stage after; 0: 1000 */
+    int most;      /* in all; 0: 10000 */
+    double enough; /* effective samples; 0: 2000 */
     xray_target target;
     void *user;
     uint64_t seed;
 } xray_resampling;
 
 typedef struct xray_resampled {
-    int n, d;            /* all draws */
-    double *z;           /* [n][d] */
-    double *log_target;  /* [n] */
-    double *weight;      /* [n] sum 1 */
-    double ess, ess_net; /* of all; and, of the network's own draws, the share of them that is effective */
-    double log_z, log_z_error;
+    int n; /* all draws */
+    int d;
+    double *z;          /* [n][d] */
+    double *log_target; /* [n] */
+    double *weight;     /* [n] sum 1 */
+    double ess;         /* of all */
+    double ess_net;     /* and, of the network's own draws, the share of them that is effective */
+    double log_z;
+    double log_z_error;
 } xray_resampled;
 
 static inline void xray_resampled_free(xray_resampled *r) {
@@ -183,7 +192,9 @@ static inline void xray_resampled_free(xray_resampled *r) {
 /* A multivariate t with nu = 5 at mean[d], L lower triangular with scale matrix (L^T L)^-1. */
 typedef struct xray_t {
     int d;
-    double mean[XRAY_MAX_FREE], l[XRAY_MAX_FREE * XRAY_MAX_FREE], log_norm;
+    double mean[XRAY_MAX_FREE];
+    double l[XRAY_MAX_FREE * XRAY_MAX_FREE];
+    double log_norm;
 } xray_t;
 
 static const double xray_t_nu = 5;
@@ -222,7 +233,9 @@ static inline int xray_t_make(xray_t *t, const double *mean, double *cov, int d)
     memset(t, 0, sizeof *t);
     t->d = d;
     memcpy(t->mean, mean, (size_t)d * sizeof *mean);
-    if (!xray_cholesky(cov, d)) return 0;
+    if (!xray_cholesky(cov, d)) {
+        return 0;
+    }
     for (int k = 0; k < d; k++) { /* the lower factor of cov is C; L = C^-1 is lower triangular too */
         for (int i = 0; i < d; i++) {
             double sum = i == k;
@@ -252,7 +265,9 @@ static inline int xray_t_fit(xray_t *t, const double *z, const double *weight, i
         mean[k] /= all;
     for (int i = 0; i < n; i++) {
         const double *at = z + (size_t)i * (size_t)d;
-        if (!(weight[i] > 0)) continue;
+        if (!(weight[i] > 0)) {
+            continue;
+        }
         for (int k = 0; k < d; k++)
             for (int l = 0; l <= k; l++)
                 cov[k * d + l] += weight[i] / all * (at[k] - mean[k]) * (at[l] - mean[l]);
@@ -289,7 +304,9 @@ static inline int xray_proposal_tidy(xray_proposal *p) {
     int k = 0;
     double all = 0;
     for (int c = 0; c < p->k; c++) {
-        if (!(p->share[c] > 0.01)) continue;
+        if (!(p->share[c] > 0.01)) {
+            continue;
+        }
         p->t[k] = p->t[c];
         all += p->share[k] = p->share[c];
         k++;
@@ -319,7 +336,9 @@ static inline void xray_proposal_parts(double *part, const xray_proposal *p, con
 static inline int xray_proposal_fit(xray_proposal *p, const double *z, const double *weight, double *part, int n, int d,
                                     bml_mcmc_rng *rng) {
     enum { ROUNDS = 12 };
-    if (!xray_t_fit(&p->t[0], z, weight, n, d)) return 0;
+    if (!xray_t_fit(&p->t[0], z, weight, n, d)) {
+        return 0;
+    }
     p->k = XRAY_T;
     for (int c = 0; c < XRAY_T; c++) {
         double u = bml_mcmc_rng_uniform(rng);
@@ -328,7 +347,9 @@ static inline int xray_proposal_fit(xray_proposal *p, const double *z, const dou
             i++;
         p->t[c] = p->t[0];
         p->share[c] = 1.0 / XRAY_T;
-        if (c) memcpy(p->t[c].mean, z + (size_t)i * (size_t)d, (size_t)d * sizeof *z);
+        if (c) {
+            memcpy(p->t[c].mean, z + (size_t)i * (size_t)d, (size_t)d * sizeof *z);
+        }
     }
     for (int round = 0; round < ROUNDS; round++) {
         xray_proposal next = *p;
@@ -342,7 +363,9 @@ static inline int xray_proposal_fit(xray_proposal *p, const double *z, const dou
             }
             next.share[c] = sum * sum > 4 * (d + 1) * square && xray_t_fit(&next.t[c], z, part + c * n, n, d) ? sum : 0;
         }
-        if (xray_proposal_tidy(&next) == 0) break;
+        if (xray_proposal_tidy(&next) == 0) {
+            break;
+        }
         *p = next;
     }
     return 1;
@@ -383,9 +406,9 @@ static inline double xray_first_density(const xray_mixture *m, const xray_mixtur
 }
 
 static inline void xray_first_draw(double *z, const xray_mixture *m, int i, bml_mcmc_rng *rng) {
-    if (i % 10 < 9)
+    if (i % 10 < 9) {
         xray_mixture_draw(z, m, i % 10 < 7 ? 1 : 2, rng);
-    else
+    } else
         for (int k = 0; k < m->d; k++)
             z[k] = bml_mcmc_rng_normal(rng);
 }
@@ -401,7 +424,9 @@ static inline int xray_resampled_sum(xray_resampled *r, const double *ratio, cha
         sum += exp(ratio[i] - top);
     r->log_z = top + log(sum); /* sum of target/(n q) */
     r->log_z_error = sqrt(fmax(1 / r->ess - 1.0 / r->n, 0));
-    if (r->ess >= 1) return 0;
+    if (r->ess >= 1) {
+        return 0;
+    }
     xray_resampled_free(r);
     return error_set(err, "importance resampling: the likelihood is zero at all draws");
 }
@@ -418,6 +443,16 @@ static inline int xray_next_proposal(xray_proposal *p, xray_resampled *r, const 
     while (xray_weights(r->weight, ratio, r->n, power) < fmin(25.0 * r->d, 0.3 * r->n) && power > 1e-3)
         power *= 0.8;
     return xray_proposal_fit(p, r->z, r->weight, part, r->n, r->d, rng);
+}
+
+/* A density at z and those of the proposals from `first` to `last` (the network's own, number 0, left out), by their
+   counts of draws. */
+static inline double xray_add_proposals(double density, const xray_proposal *p, const int *count, int first, int last,
+                                        const double *z) {
+    for (int s = first > 1 ? first : 1; s <= last; s++) {
+        density += count[s] * xray_proposal_density(&p[s], z);
+    }
+    return density;
 }
 
 /* Draws from the mixture, widened and with a part from the prior so that its tails are never too light; then stages of
@@ -453,25 +488,31 @@ static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const 
     bml_mcmc_rng_init(&rng, config->seed, 11);
     for (; stage < XRAY_STAGES && (stage == 0 || r->n + more <= most) && (stage < 3 || r->ess < enough); stage++) {
         int done = r->n;
-        if (stage && !xray_next_proposal(&p[stage], r, ratio, part, stage, near, &rng)) break;
+        if (stage && !xray_next_proposal(&p[stage], r, ratio, part, stage, near, &rng)) {
+            break;
+        }
         count[stage] = stage ? more : first;
         r->n += count[stage];
         for (int i = done; i < r->n; i++) {
-            if (stage)
+            if (stage) {
                 xray_proposal_draw(r->z + (size_t)i * (size_t)d, &p[stage], &rng);
-            else
+            } else {
                 xray_first_draw(r->z + (size_t)i * (size_t)d, m, i, &rng);
+            }
         }
         config->target(r->log_target + done, r->z + (size_t)done * (size_t)d, r->n - done, d, config->user);
         for (int i = 0; i < r->n; i++) { /* every draw by every proposal so far */
             const double *z = r->z + (size_t)i * (size_t)d;
-            if (i >= done) density[i] = count[0] * xray_first_density(m, &wide, z);
-            for (int s = i < done ? stage : 1; s <= stage; s++)
-                if (s) density[i] += count[s] * xray_proposal_density(&p[s], z);
+            if (i >= done) {
+                density[i] = count[0] * xray_first_density(m, &wide, z);
+            }
+            density[i] = xray_add_proposals(density[i], p, count, i < done ? stage : 1, stage, z);
             ratio[i] = density[i] > 0 ? r->log_target[i] - log(density[i]) : -1e300;
         }
         r->ess = xray_weights(r->weight, ratio, r->n, 1);
-        if (stage == 0) r->ess_net = r->ess / r->n;
+        if (stage == 0) {
+            r->ess_net = r->ess / r->n;
+        }
     }
     free(p);
     return xray_resampled_sum(r, ratio, err);
@@ -504,12 +545,19 @@ static inline void xray_resampled_draw(double *out, const xray_resampled *r, int
 
 typedef struct xray_net {
     bml_nn *nn;
-    int mixture, k, d, n_bin;          /* 1: mixture of k components; 0: dropout */
-    double exposure;                   /* s */
-    int *bin, n_channel;               /* [n_channel] the bins that it was trained for */
-    const char *model, *prior, *fixed; /* texts in the file: expression, prior lines, NAME=VALUE lines */
-    int statistic, abundance;          /* XRAY_C ...; XRAY_WILM, XRAY_ANGR, or -1: a table of the user's own */
-    const bml_nn_real *shift;          /* [d][xray_shift_size(d)], see xray_net_adjust; NULL: none */
+    int mixture; /* 1: mixture of k components; 0: dropout */
+    int k;
+    int d;
+    int n_bin;
+    double exposure; /* s */
+    int *bin;        /* [n_channel] the bins that it was trained for */
+    int n_channel;
+    const char *model;        /* texts in the file: expression */
+    const char *prior;        /* prior lines */
+    const char *fixed;        /* NAME=VALUE lines */
+    int statistic;            /* XRAY_C ... */
+    int abundance;            /* XRAY_WILM, XRAY_ANGR, or -1: a table of the user's own */
+    const bml_nn_real *shift; /* [d][xray_shift_size(d)], see xray_net_adjust; NULL: none */
 } xray_net;
 
 /* Terms of a polynomial of second degree in d variables. */
@@ -556,7 +604,9 @@ static inline void xray_net_mixture_of(xray_mixture *m, const xray_net *net, con
     double term[1 + XRAY_MAX_FREE + XRAY_MAX_FREE * (XRAY_MAX_FREE + 1) / 2];
     int size = xray_shift_size(net->d);
     xray_mixture_from(m, out, net->k, net->d, 1);
-    if (!net->shift) return;
+    if (!net->shift) {
+        return;
+    }
     xray_shift_terms(term, m);
     for (int k = 0; k < net->d; k++)
         for (int i = 0; i < size; i++)
@@ -589,9 +639,13 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
                 net->k >= 0 && net->k <= XRAY_MAX_K;
     net->mixture = !strcmp(word, "mixture");
     net->n_bin = (int)bml_nn_n_in(net->nn) / (net->mixture ? 2 : 1);
-    if (sound) sound = bml_nn_n_out(net->nn) == (size_t)(net->mixture ? net->k * xray_mixture_size(net->d) : net->d);
+    if (sound) {
+        sound = bml_nn_n_out(net->nn) == (size_t)(net->mixture ? net->k * xray_mixture_size(net->d) : net->d);
+    }
     const bml_nn_real *shift = bml_nn_get_array(net->nn, "xray_shift", &n_shift);
-    if (sound && shift) sound = n_shift == (size_t)(net->d * xray_shift_size(net->d));
+    if (sound && shift) {
+        sound = n_shift == (size_t)(net->d * xray_shift_size(net->d));
+    }
     net->bin = sound ? xray_alloc(n, sizeof *net->bin) : NULL;
     for (size_t c = 0; net->bin && c < n; c++) {
         sound = sound && (double)bin[c] >= -1 && (double)bin[c] < net->n_bin;
@@ -612,13 +666,17 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
 /* One Gaussian, `wider` times as wide, around draws z[n][d]: what resampling starts from for a dropout network. */
 static inline int xray_mixture_around(xray_mixture *m, const double *z, int n, int d, double wider, char *err) {
     double *weight = xray_alloc((size_t)n, sizeof *weight);
-    if (!weight) return error_set(err, "out of memory");
+    if (!weight) {
+        return error_set(err, "out of memory");
+    }
     for (int i = 0; i < n; i++)
         weight[i] = 1.0 / n;
     xray_t t;
     int good = xray_t_fit(&t, z, weight, n, d);
     free(weight);
-    if (!good) return error_set(err, "the network's draws are all the same");
+    if (!good) {
+        return error_set(err, "the network's draws are all the same");
+    }
     memset(m, 0, sizeof *m);
     m->k = 1;
     m->d = d;
@@ -659,7 +717,9 @@ static inline int xray_net_draw(double *z, xray_mixture *m, const xray_net *net,
     }
     free(x);
     free(out);
-    if (status) return error_set(err, "network: %s", bml_nn_strerror(status));
+    if (status) {
+        return error_set(err, "network: %s", bml_nn_strerror(status));
+    }
     return net->mixture ? 0 : xray_mixture_around(m, z, n, net->d, 1.5, err);
 }
 
@@ -713,7 +773,9 @@ static inline int xray_near_fit(xray_t *t, const bml_mcmc_prior *prior, const xr
         for (int k = 0; k < d; k++)
             u[k] = fmin(fmax(best->u[k], 1e-3), 1 - 1e-3) + (side ? 5e-4 : -5e-4);
         xray_from_cube(theta, f, u);
-        if (bml_mcmc_prior_inverse(prior, cube[side], theta)) return 0;
+        if (bml_mcmc_prior_inverse(prior, cube[side], theta)) {
+            return 0;
+        }
     }
     for (int k = 0; k < d; k++) {
         double lo = xray_probit(cube[0][k]);
@@ -772,10 +834,14 @@ static inline void xray_net_fits(xray_best *best, xray_proposal *near, xray_fitt
             best[at] = best[at - 1];
         best[at] = one;
     }
-    if (near) near->k = 0;
+    if (near) {
+        near->k = 0;
+    }
     for (int s = 0; s < XRAY_FITS && near; s++) {
         int is_new = s == 0 || best[s].statistic > best[s - 1].statistic + 0.01;
-        if (!is_new || !(best[s].statistic < best[0].statistic + 30)) continue;
+        if (!is_new || !(best[s].statistic < best[0].statistic + 30)) {
+            continue;
+        }
         near->k += xray_near_fit(&near->t[near->k], prior, f, &best[s]);
     }
     for (int c = 0; near && c < near->k; c++)

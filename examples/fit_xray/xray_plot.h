@@ -10,7 +10,9 @@
 
 typedef struct xray_spectra {
     const xray_data *data; /* [n_data] */
-    int n_data, statistic, n_models;
+    int n_data;
+    int statistic;
+    int n_models;
     const double *const *model; /* [n_models] counts of all bins of all spectra; residuals are those of the first */
     const char *const *name;    /* [n_models] */
     const double *band;         /* [2] keV */
@@ -28,7 +30,9 @@ static inline void xray_plot_block(FILE *f, const xray_spectra *p, int number, i
         double scale = 1 / (width * d->exposure);
         double back = 0;
         double model = p->model[0][first + b];
-        if (d->background && p->statistic != XRAY_C) back = d->ratio[b] * d->background[b];
+        if (d->background && p->statistic != XRAY_C) {
+            back = d->ratio[b] * d->background[b];
+        }
         double sd =
             p->statistic == XRAY_CHI2 ? sqrt(d->variance[b]) : sqrt(fmax(model + back * (1 + d->ratio[b]), 1e-30));
         double off = d->counts[b] - back;
@@ -53,7 +57,9 @@ static inline double xray_plot_least(const xray_spectra *p) {
         for (int b = 0; b < p->data[i].n; b++) {
             const xray_data *d = &p->data[i];
             double rate = fmin(m[b], fmax(d->counts[b], 1)) / (d->exposure * (d->e_hi[b] - d->e_lo[b]));
-            if (rate > 0) least = fmin(least, rate);
+            if (rate > 0) {
+                least = fmin(least, rate);
+            }
         }
     return least;
 }
@@ -61,7 +67,9 @@ static inline double xray_plot_least(const xray_spectra *p) {
 /* DIR/spectrum.png: data with the models in the same units, residuals of the first model below. */
 static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, char *err) {
     out_file o;
-    if (plot_begin(&o, dir, "spectrum", 1000, 760, 14, err)) return -1;
+    if (plot_begin(&o, dir, "spectrum", 1000, 760, 14, err)) {
+        return -1;
+    }
     for (int i = 0, first = 0; i < p->n_data; first += p->data[i++].n)
         xray_plot_block(o.f, p, i, first);
     fprintf(o.f,
@@ -74,7 +82,9 @@ static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, cha
         const char *colour = p->n_models > 1 ? "#777777" : xray_plot_colour(i);
         fprintf(o.f, "%s$d%d using 1:4:2:3:($4-$5):($4+$5) with xyerrorbars pt 0 lw 1.2 lc rgb '%s' title 'data",
                 i ? ", " : "", i, colour);
-        if (p->n_data > 1) fprintf(o.f, " %d", i + 1);
+        if (p->n_data > 1) {
+            fprintf(o.f, " %d", i + 1);
+        }
         fprintf(o.f, "'");
         for (int m = 0; m < p->n_models; m++)
             fprintf(o.f, ", $d%d using 1:%d with histeps lw 1.8 lc rgb '%s' title '%s'", i, 7 + m,
@@ -102,22 +112,26 @@ static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, cha
 static inline int xray_plot_steppar(const char *dir, const double *table, const int *n, int axes, const char *x,
                                     const char *y, const double *best, char *err) {
     out_file o;
-    if (plot_begin(&o, dir, "steppar", 820, 700, 14, err)) return -1;
+    if (plot_begin(&o, dir, "steppar", 820, 700, 14, err)) {
+        return -1;
+    }
     fprintf(o.f, "$s << EOD\n");
     for (int i = 0; i < n[0]; i++) {
         for (int j = 0; j < n[1]; j++) {
             const double *row = table + 4 * (i * n[1] + j);
             fprintf(o.f, "%.9g %.9g %.6g\n", row[0], row[1], row[3]);
         }
-        if (axes == 2) fprintf(o.f, "\n");
+        if (axes == 2) {
+            fprintf(o.f, "\n");
+        }
     }
     fprintf(o.f, "EOD\nset xlabel '%s' noenhanced; set tics scale 0.6; set key top right\n", x);
-    if (axes == 1)
+    if (axes == 1) {
         fprintf(o.f,
                 "set ylabel 'rise of the statistic'; set yrange [0:*]\n"
                 "plot $s using 1:3 with lines lw 2 lc rgb '#0072B2' notitle, 1 with lines dt 2 lc rgb '#888888' title "
                 "'68.3 %%', 2.706 with lines dt 3 lc rgb '#888888' title '90 %%'\n");
-    else
+    } else {
         fprintf(
             o.f,
             "set ylabel '%s' noenhanced; set contour base; unset surface; set cntrparam cubicspline\n"
@@ -128,13 +142,15 @@ static inline int xray_plot_steppar(const char *dir, const double *table, const 
             "'#0072B2' title '90 %%', $e using 1:2 with lines lw 2 lc rgb '#009E73' title '99 %%', "
             "'+' using (%.9g):(%.9g) every 1::0::0 with points pt 1 ps 2 lw 2 lc rgb '#000000' title 'best'\n",
             y, best[0], best[1]);
+    }
     return plot_end(&o, dir, "steppar", err) < 0 ? -1 : 0;
 }
 
 /* ==== several posteriors in one corner plot ======================================================================= */
 
 typedef struct xray_overlay {
-    int n_sets, d;
+    int n_sets;
+    int d;
     long n;                   /* draws of each */
     const char *const *name;  /* [n_sets] */
     double *const *theta;     /* [n_sets] each [n][d], equally weighted */
@@ -155,21 +171,26 @@ static inline void xray_overlay_panel(FILE *f, const xray_overlay *p, const plot
     fprintf(f, "unset xlabel; unset ylabel; set xrange [%.8g:%.8g]\n", x->lo, x->hi);
     plot_ticks(f, "x", x->lo, x->hi);
     fprintf(f, "set format x '%s'\n", row == p->d - 1 ? "%g" : "");
-    if (row == p->d - 1) fprintf(f, "set xlabel '%s' noenhanced\n", p->label[column]);
+    if (row == p->d - 1) {
+        fprintf(f, "set xlabel '%s' noenhanced\n", p->label[column]);
+    }
     if (row == column) {
         fprintf(f, "unset ytics; set yrange [0:1.15]\n");
     } else {
         fprintf(f, "set yrange [%.8g:%.8g]\n", y->lo, y->hi);
         plot_ticks(f, "y", y->lo, y->hi);
         fprintf(f, "set format y '%s'\n", column == 0 ? "%g" : "");
-        if (column == 0) fprintf(f, "set ylabel '%s' noenhanced\n", p->label[row]);
+        if (column == 0) {
+            fprintf(f, "set ylabel '%s' noenhanced\n", p->label[row]);
+        }
     }
     for (int c = 0; c < p->n_sets; c++) {
         fprintf(f, c ? ", $" : "plot $");
-        if (row == column)
+        if (row == column) {
             fprintf(f, "h%d_%d", c, column);
-        else
+        } else {
             fprintf(f, "g%dc_%d_%d", c, row, column);
+        }
         fprintf(f, " using 1:2 with lines lw 1.6 lc rgb '%s'", xray_overlay_colour[c]);
     }
     fprintf(f, "\n");
@@ -181,9 +202,13 @@ static inline int xray_plot_overlay(const char *dir, const xray_overlay *p, char
     plot_corner all = {
         .n_dim = p->d, .chain = {NULL, p->theta[0], p->n}, .second = {NULL, p->theta[p->n_sets - 2], p->n}};
     char block[16];
-    if (p->d > PLOT_DIM_MAX || plot_axes(axes, &all)) return 0;
+    if (p->d > PLOT_DIM_MAX || plot_axes(axes, &all)) {
+        return 0;
+    }
     out_file o;
-    if (plot_begin(&o, dir, "corner", 220 * p->d + 60, 220 * p->d + 40, 13, err)) return -1;
+    if (plot_begin(&o, dir, "corner", 220 * p->d + 60, 220 * p->d + 40, 13, err)) {
+        return -1;
+    }
     fprintf(o.f, "set contour base; unset surface; unset key; unset colorbox\n");
     for (int c = 0; c < p->n_sets; c++) {
         plot_chain chain = {NULL, p->theta[c], p->n};
@@ -202,7 +227,9 @@ static inline int xray_plot_overlay(const char *dir, const xray_overlay *p, char
     for (int row = 0; row < p->d; row++)
         for (int column = 0; column <= row; column++) {
             xray_overlay_panel(o.f, p, axes, row, column);
-            if (row == 0) fprintf(o.f, "unset label\n");
+            if (row == 0) {
+                fprintf(o.f, "unset label\n");
+            }
         }
     fprintf(o.f, "unset multiplot\n");
     return plot_end(&o, dir, "corner", err) < 0 ? -1 : 0;
@@ -214,7 +241,9 @@ static inline int xray_plot_overlay(const char *dir, const xray_overlay *p, char
    published nets' mean squared errors are shown in the logarithm; a mixture's loss may be negative. */
 static inline int xray_plot_history(const char *dir, const double *history, long epochs, int logarithm, char *err) {
     out_file o;
-    if (plot_begin(&o, dir, "history", 800, 520, 14, err)) return -1;
+    if (plot_begin(&o, dir, "history", 800, 520, 14, err)) {
+        return -1;
+    }
     fprintf(o.f, "$h << EOD\n");
     for (long i = 0; i < epochs; i++)
         fprintf(o.f, "%.0f %.6g %.6g\n", history[4 * i], history[4 * i + 1], history[4 * i + 2]);
@@ -228,7 +257,8 @@ static inline int xray_plot_history(const char *dir, const double *history, long
 }
 
 typedef struct xray_recovered {
-    int d, n_ways;
+    int d;
+    int n_ways;
     long n;                   /* spectra */
     const char *const *label; /* [d] */
     const char *const *way;   /* [n_ways] such as "network" */
@@ -261,7 +291,9 @@ static inline int xray_plot_recovered(const char *dir, const xray_recovered *r, 
     out_file o;
     int width = 240 * r->d + 90;
     int height = 240 * r->n_ways + 70; /* pixels */
-    if (plot_begin(&o, dir, "recovered", width, height, 12, err)) return -1;
+    if (plot_begin(&o, dir, "recovered", width, height, 12, err)) {
+        return -1;
+    }
     fprintf(o.f, "$r << EOD\n");
     for (long i = 0; i < r->n; i++)
         for (int j = 0; j < (1 + r->n_ways) * r->d; j++)

@@ -18,7 +18,8 @@
 /* Spectra of one data set's bins, drawn from the prior. */
 typedef struct xray_set {
     size_t n;
-    int n_bin, d;
+    int n_bin;
+    int d;
     float *mean; /* [n][n_bin] model counts, without noise */
     float *u;    /* [n][d] parameters in the cube */
 } xray_set;
@@ -63,7 +64,9 @@ static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter
         }
     }
     (void)threads;
-    if (bad) xray_set_free(s);
+    if (bad) {
+        xray_set_free(s);
+    }
     return bad ? error_set(err, "the model is not finite everywhere in its prior") : 0;
 }
 
@@ -76,14 +79,18 @@ static inline int xray_set_read(xray_set *s, const char *path, const bml_mcmc_pr
     long rows = 0;
     size_t bad = 0;
     memset(s, 0, sizeof *s);
-    if (xray_simulations_read(&theta, &counts, &rows, d, n_bin, path, err)) return -1;
+    if (xray_simulations_read(&theta, &counts, &rows, d, n_bin, path, err)) {
+        return -1;
+    }
     size_t n = s->n = (size_t)rows;
     s->n_bin = n_bin;
     s->d = d;
     s->mean = xray_alloc(n, (size_t)n_bin * sizeof *s->mean);
     s->u = xray_alloc(n, (size_t)d * sizeof *s->u);
     for (size_t i = 0; i < n && !bad && s->mean && s->u; i++) {
-        if (bml_mcmc_prior_inverse(prior, u, theta + i * (size_t)d)) bad = i + 1;
+        if (bml_mcmc_prior_inverse(prior, u, theta + i * (size_t)d)) {
+            bad = i + 1;
+        }
         for (size_t k = 0; k < (size_t)d; k++)
             s->u[i * (size_t)d + k] = (float)fmin(fmax(u[k], 1e-6), 1 - 1e-6);
         for (size_t b = 0; b < (size_t)n_bin; b++)
@@ -91,11 +98,14 @@ static inline int xray_set_read(xray_set *s, const char *path, const bml_mcmc_pr
     }
     free(theta);
     free(counts);
-    if (!bad && s->mean && s->u) return 0;
-    if (bad)
+    if (!bad && s->mean && s->u) {
+        return 0;
+    }
+    if (bad) {
         error_set(err, "%.300s: row %zu: its parameters are outside of the prior", path, bad);
-    else
+    } else {
         error_set(err, "out of memory for %zu spectra", n);
+    }
     xray_set_free(s);
     return -1;
 }
@@ -139,6 +149,88 @@ static inline void xray_set_noise(float *x, const xray_set *s, size_t from, size
 
 /* ==== layers and loss ============================================================================================= */
 
+typedef struct xray_mixture_row {          /* what a row says of each component */
+    double each[XRAY_MAX_K];               /* log of its share of the density, but for a constant */
+    double logit[XRAY_MAX_K];              /* of its weight */
+    double y[XRAY_MAX_K][XRAY_MAX_FREE];   /* L (z - mean) */
+    double off[XRAY_MAX_K][XRAY_MAX_FREE]; /* z - mean */
+    double top;
+    double top_logit;
+    double sum;       /* of exp(each - top) */
+    double sum_logit; /* of exp(logit - top_logit) */
+} xray_mixture_row;
+
+/* The diagonal of L, whose logarithm the network gives. */
+static inline double xray_diagonal(bml_nn_real log_l) {
+    return exp(fmin(fmax((double)log_l, -30), 30));
+}
+
+/* Component c of a network's row p[size] at z. */
+static inline void xray_mixture_component(xray_mixture_row *m, int c, const bml_nn_real *p, const bml_nn_real *z,
+                                          int d) {
+    const bml_nn_real *l = p + 1 + d;
+    double *off = m->off[c];
+    double s = 0;
+    double log_det = 0;
+    for (int i = 0; i < d; i++) {
+        off[i] = (double)z[i] - (double)p[1 + i];
+    }
+    for (int i = 0; i < d; i++) {
+        double v = off[i];
+        for (int j = 0; j < i; j++) {
+            v += (double)*l++ * off[j];
+        }
+        log_det += (double)*l;
+        v *= xray_diagonal(*l++);
+        m->y[c][i] = v;
+        s += v * v;
+    }
+    m->logit[c] = (double)p[0];
+    m->each[c] = m->logit[c] + log_det - 0.5 * s;
+    m->top = fmax(m->top, m->each[c]);
+    m->top_logit = fmax(m->top_logit, m->logit[c]);
+}
+
+static inline void xray_mixture_forward(xray_mixture_row *m, const bml_nn_real *row, const bml_nn_real *z, int k,
+                                        int d) {
+    m->top = -1e300;
+    m->top_logit = -1e300;
+    m->sum = 0;
+    m->sum_logit = 0;
+    for (int c = 0; c < k; c++) {
+        xray_mixture_component(m, c, row + c * xray_mixture_size(d), z, d);
+    }
+    for (int c = 0; c < k; c++) {
+        m->sum += exp(m->each[c] - m->top);
+        m->sum_logit += exp(m->logit[c] - m->top_logit);
+    }
+}
+
+/* The gradient g[size] of component c, p[size] in the network's row, for a mean over n rows. */
+static inline void xray_mixture_backward(bml_nn_real *g, const xray_mixture_row *m, int c, const bml_nn_real *p, int d,
+                                         int n) {
+    double share = exp(m->each[c] - m->top) / m->sum;
+    double prior = exp(m->logit[c] - m->top_logit) / m->sum_logit;
+    double mean[XRAY_MAX_FREE] = {0};
+    const bml_nn_real *l = p + 1 + d;
+    bml_nn_real *to = g + 1 + d;
+    g[0] = (bml_nn_real)((prior - share) / n);
+    for (int i = 0; i < d; i++) {
+        double y = m->y[c][i];
+        double slope = xray_diagonal(l[i]) * y;
+        for (int j = 0; j < i; j++) {
+            mean[j] -= (double)*l++ * slope;
+            *to++ = (bml_nn_real)(share * slope * m->off[c][j] / n);
+        }
+        l++;
+        mean[i] -= slope;
+        *to++ = (bml_nn_real)(share * (y * y - 1) / n);
+    }
+    for (int i = 0; i < d; i++) {
+        g[1 + i] = (bml_nn_real)(share * mean[i] / n);
+    }
+}
+
 /* The loss of the mixture network: mean over rows of -ln q(z), for bml_nn's BML_NN_CUSTOM. Targets hold z in their
    first d columns; *user is int {k, d}. */
 static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
@@ -147,62 +239,13 @@ static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
     const int size = xray_mixture_size(d);
     double total = 0;
     for (int r = 0; r < b->n; r++) {
-        const bml_nn_real *row = b->prediction + (size_t)r * b->n_out;
-        const bml_nn_real *z = b->target + (size_t)r * b->n_out;
-        bml_nn_real *g = b->gradient + (size_t)r * b->n_out;
-        double each[XRAY_MAX_K];
-        double logit[XRAY_MAX_K];
-        double y[XRAY_MAX_K][XRAY_MAX_FREE];
-        double off[XRAY_MAX_K][XRAY_MAX_FREE];
-        double top = -1e300;
-        double top_logit = -1e300;
-        double sum = 0;
-        double sum_logit = 0;
+        const size_t at = (size_t)r * b->n_out;
+        const bml_nn_real *row = b->prediction + at;
+        xray_mixture_row m;
+        xray_mixture_forward(&m, row, b->target + at, k, d);
+        total += m.top_logit + log(m.sum_logit) - m.top - log(m.sum) + 0.91893853320467274 * d;
         for (int c = 0; c < k; c++) {
-            const bml_nn_real *p = row + c * size;
-            const bml_nn_real *l = p + 1 + d;
-            double s = 0;
-            double log_det = 0;
-            for (int i = 0; i < d; i++)
-                off[c][i] = (double)z[i] - (double)p[1 + i];
-            for (int i = 0; i < d; i++) {
-                double v = off[c][i];
-                for (int j = 0; j < i; j++)
-                    v += (double)*l++ * off[c][j];
-                log_det += (double)*l;
-                y[c][i] = v *= exp(fmin(fmax((double)*l++, -30), 30));
-                s += v * v;
-            }
-            logit[c] = (double)p[0];
-            each[c] = logit[c] + log_det - 0.5 * s;
-            top = fmax(top, each[c]);
-            top_logit = fmax(top_logit, logit[c]);
-        }
-        for (int c = 0; c < k; c++) {
-            sum += exp(each[c] - top);
-            sum_logit += exp(logit[c] - top_logit);
-        }
-        total += top_logit + log(sum_logit) - top - log(sum) + 0.91893853320467274 * d;
-        for (int c = 0; c < k; c++) {
-            double share = exp(each[c] - top) / sum;
-            double prior = exp(logit[c] - top_logit) / sum_logit;
-            double mean[XRAY_MAX_FREE] = {0};
-            const bml_nn_real *l = row + c * size + 1 + d;
-            bml_nn_real *to = g + c * size;
-            bml_nn_real *to_l = to + 1 + d;
-            to[0] = (bml_nn_real)((prior - share) / b->n);
-            for (int i = 0; i < d; i++) {
-                double slope = exp(fmin(fmax((double)l[i], -30), 30)) * y[c][i];
-                for (int j = 0; j < i; j++, l++) {
-                    mean[j] -= (double)*l * slope;
-                    *to_l++ = (bml_nn_real)(share * slope * off[c][j] / b->n);
-                }
-                l++;
-                mean[i] -= slope;
-                *to_l++ = (bml_nn_real)(share * (y[c][i] * y[c][i] - 1) / b->n);
-            }
-            for (int i = 0; i < d; i++)
-                to[1 + i] = (bml_nn_real)(share * mean[i] / b->n);
+            xray_mixture_backward(b->gradient + at + c * size, &m, c, row + c * size, d, b->n);
         }
     }
     return total / b->n;
@@ -237,10 +280,14 @@ static inline int xray_net_dropout(bml_nn_layer *layer, int kind, int n_bin, int
         layer[n++] = xray_net_layer(kind, i, depth, units);
         layer[n].kind = BML_NN_DROPOUT;
         layer[n].rate = rate;
-        if (rate > 0) n++;
+        if (rate > 0) {
+            n++;
+        }
     }
     memset(&layer[n], 0, 2 * sizeof *layer);
-    if (kind == XRAY_CNN) layer[n++].kind = BML_NN_FLATTEN;
+    if (kind == XRAY_CNN) {
+        layer[n++].kind = BML_NN_FLATTEN;
+    }
     layer[n].kind = BML_NN_DENSE;
     layer[n++].units = d;
     return n;
@@ -267,7 +314,9 @@ static inline int xray_net_mixture(bml_nn_layer *layer, char (*name)[8], int n_b
         layer[n].name = rate > 0 ? NULL : name[i];
         layer[n].activation = BML_NN_SILU;
         layer[n++].units = units;
-        if (!(rate > 0)) continue;
+        if (!(rate > 0)) {
+            continue;
+        }
         layer[n].kind = BML_NN_DROPOUT;
         layer[n].name = name[i];
         layer[n++].rate = rate;
@@ -294,7 +343,9 @@ static inline int xray_net_make(xray_net *net, int kind, int n_bin, int d, int u
     config.n_layers = net->mixture ? xray_net_mixture(layer, name, n_bin, k * xray_mixture_size(d), units, depth, rate)
                                    : xray_net_dropout(layer, kind, n_bin, d, units, depth, rate);
     char why[BML_NN_MESSAGE];
-    if (!bml_nn_create(&net->nn, &config, why)) return 0;
+    if (!bml_nn_create(&net->nn, &config, why)) {
+        return 0;
+    }
     error_set(err, "network: %.400s", why);
     xray_net_free(net);
     return -1;
@@ -310,10 +361,14 @@ static inline void xray_jacobi(double *a, double *v, int n) {
         double all = 0;
         for (int i = 0; i < n * n; i++)
             *(i % (n + 1) ? &off : &all) += a[i] * a[i];
-        if (off <= 1e-20 * all) return;
+        if (off <= 1e-20 * all) {
+            return;
+        }
         for (int p = 0; p < n; p++)
             for (int q = p + 1; q < n; q++) {
-                if (fabs(a[p * n + q]) <= 1e-300) continue;
+                if (fabs(a[p * n + q]) <= 1e-300) {
+                    continue;
+                }
                 double theta = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
                 double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
                 double c = 1 / sqrt(t * t + 1);
@@ -343,7 +398,9 @@ static inline void xray_jacobi(double *a, double *v, int n) {
 static inline int xray_components(bml_nn_real *kernel, bml_nn_real *mean, const bml_nn_real *x, size_t n, size_t width,
                                   int b, int units, size_t stride, char *err) {
     double *cov = xray_alloc((size_t)b * (size_t)b + (size_t)b, 2 * sizeof *cov);
-    if (!cov) return error_set(err, "out of memory");
+    if (!cov) {
+        return error_set(err, "out of memory");
+    }
     double *v = cov + b * b;
     double *off = v + b * b;
     double *average = off + b;
@@ -363,7 +420,9 @@ static inline int xray_components(bml_nn_real *kernel, bml_nn_real *mean, const 
     for (int u = 0; u < units; u++) { /* the largest that is left */
         int top = 0;
         for (int k = 1; k < b; k++)
-            if (cov[k * b + k] > cov[top * b + top]) top = k;
+            if (cov[k * b + k] > cov[top * b + top]) {
+                top = k;
+            }
         for (int k = 0; k < b; k++)
             kernel[(size_t)k * stride + (size_t)u] =
                 (bml_nn_real)(v[k * b + top] / sqrt(fmax(cov[top * b + top], 1e-6)));
@@ -384,20 +443,24 @@ static inline int xray_net_whiten(xray_net *net, const bml_nn_real *x, size_t n,
     size_t rows = n < 4000 ? n : 4000;
     bml_nn_real *kernel = bml_nn_tensor(net->nn, "whiten.kernel", &count);
     int bad = 0;
-    if (!kernel || count != 4 * b * units || b > 1000)
+    if (!kernel || count != 4 * b * units || b > 1000) {
         return bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, x, n) ? error_set(err, "network: no scale")
                                                                                 : 0;
+    }
     bml_nn_real *scale;
     scale = xray_alloc(4 * b, sizeof *scale);
-    if (!scale) return error_set(err, "out of memory");
+    if (!scale) {
+        return error_set(err, "out of memory");
+    }
     memset(kernel, 0, count * sizeof *kernel);
     for (size_t half = 0; half < 2 && !bad; half++)
         bad = xray_components(kernel + half * b * 2 * units + half * units, scale + half * b, x + half * b, rows, 2 * b,
                               (int)b, (int)units, 2 * units, err);
     for (size_t k = 0; k < 2 * b; k++)
         scale[2 * b + k] = 1; /* the components do the rest */
-    if (!bad && bml_nn_set_scaler(net->nn, BML_NN_INPUTS, scale, scale + 2 * b))
+    if (!bad && bml_nn_set_scaler(net->nn, BML_NN_INPUTS, scale, scale + 2 * b)) {
         bad = error_set(err, "network: %.300s", bml_nn_message(net->nn));
+    }
     free(scale);
     return bad;
 }
@@ -477,12 +540,18 @@ static inline int xray_net_adjust(xray_net *net, const bml_nn_real *x, const flo
         for (int r = 0; r < size; r++)
             a[(size_t)k * room + (size_t)(r * size + r)] *= 1 + 1e-6;
         bad = !xray_cholesky(a + (size_t)k * room, size);
-        if (!bad) xray_solve(term, a + (size_t)k * room, b + k * size, size);
+        if (!bad) {
+            xray_solve(term, a + (size_t)k * room, b + k * size, size);
+        }
         for (int r = 0; r < size; r++)
             shift[k * size + r] = (bml_nn_real)term[r];
     }
-    if (!bad) bad = bml_nn_set_array(net->nn, "xray_shift", shift, (size_t)(d * size)) != 0;
-    if (!bad) net->shift = bml_nn_get_array(net->nn, "xray_shift", NULL);
+    if (!bad) {
+        bad = bml_nn_set_array(net->nn, "xray_shift", shift, (size_t)(d * size)) != 0;
+    }
+    if (!bad) {
+        net->shift = bml_nn_get_array(net->nn, "xray_shift", NULL);
+    }
     free(out);
     free(shift);
     free(a);
@@ -524,8 +593,12 @@ static inline int xray_net_calibrate(xray_net *net, const bml_nn_real *x, const 
         for (size_t i = 0; i < d; i++)
             for (size_t j = 0; j <= i; j++, at++) {
                 bml_nn_real ratio = (bml_nn_real)(wider[i] / wider[j]);
-                if (i == j) bias[at] -= (bml_nn_real)log(wider[j]);
-                if (i == j) continue;
+                if (i == j) {
+                    bias[at] -= (bml_nn_real)log(wider[j]);
+                }
+                if (i == j) {
+                    continue;
+                }
                 bias[at] *= ratio;
                 for (size_t row = 0; row < count / units; row++)
                     kernel[row * units + at] *= ratio;
@@ -543,7 +616,9 @@ static inline int xray_net_describe(xray_net *net, const xray_data *data, const 
     int bad = 0;
     bml_nn_real *bin = xray_alloc((size_t)data->n_channel, sizeof *bin);
     bml_nn_real how[3];
-    if (!bin) return error_set(err, "out of memory");
+    if (!bin) {
+        return error_set(err, "out of memory");
+    }
     for (int c = 0; c < data->n_channel; c++)
         bin[c] = (bml_nn_real)data->bin[c];
     how[0] = (bml_nn_real)data->exposure;
