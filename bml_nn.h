@@ -1071,8 +1071,8 @@ static bml_nn_real bml_nn__erf(bml_nn_real x) {
 /* >> matrix product
    C = A B or C += A B in blocks of registers: `rows` rows by two vectors of C stay in registers while one column of A
    and one row of B pass by (Goto & van de Geijn 2008, ACM TOMS 34, 12). B is walked in panels of two vectors' width,
-   straight from memory when its rows are contiguous, else through a small packed copy; where that of A costs less, C^T is
-   computed as B^T A^T. Every element of C is summed in the same order whatever the sizes are, from four rows on. */
+   straight from memory when its rows are contiguous, else through a small packed copy; where that of A costs less, C^T
+   is computed as B^T A^T. Every element of C is summed in the same order whatever the sizes are, from four rows on. */
 
 #if defined(__GNUC__) || defined(__clang__)
 #if defined(__AVX512F__)
@@ -1260,7 +1260,7 @@ static void bml_nn__panel(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdif
     }
 }
 
-/* One row of A against n columns, so many vectors of them at once, a constant; the last ones may overlap those before. */
+/* One row of A against n columns, so many vectors of them at once, a constant; the last ones may overlap others. */
 static BML_NN__INLINE void bml_nn__row(int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n,
                                        ptrdiff_t depth) {
     bml_nn_real last[8 * BML_NN__LANES];

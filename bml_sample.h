@@ -4491,16 +4491,16 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
         double error = bml_sample__fit_piece(b, &b->piece[b->n_pieces], x, to, before);
         double allowed = tolerance * b->total;
         double ratio = allowed / (error + 1e-30 * b->total + DBL_MIN);
-        double factor = error > b->total ? 0.4 : 0.98 * pow(ratio, order);
+        double factor = error > b->total ? 0.4 : 0.998 * pow(ratio, order);
         double rounding = 4e-16 * (fabs(x) + fabs(to));
         int smallest = !(to - x > rounding) || !(x + 0.25 * (to - x) > x);
         if (!(error <= allowed) && !smallest) {
-            factor = factor < 0.97 ? factor : 0.97;
+            factor = factor < 0.99 ? factor : 0.99;
             width = (to - x) * (factor > 0.2 ? factor : 0.2);
             failed = 1;
             continue;
         }
-        int is_short = to < limit && error < 0.85 * tolerance * b->total && factor > 1;
+        int is_short = to < limit && error < 0.96 * tolerance * b->total && factor > 1;
         if (!failed && is_short) { /* once more */
             width = (to - x) * (factor < 4 ? factor : 4);
             failed = 1;
@@ -4595,7 +4595,7 @@ static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *
     if (status) return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
     double left = (1 - bml_sample__tail_share * tails) * b->config.tolerance - b->doubt / b->total;
-    double tolerance = left / 1.07;
+    double tolerance = left / 1.061;
     double least = 0.3 * b->config.tolerance;
     if (!(tolerance > least)) tolerance = least;
     do {

@@ -1040,6 +1040,54 @@ static void test_tables(bml_sample_rng *rng) {
     bml_sample_table_free(t);
 }
 
+/* ---- pieces of a table: at most those of SciPy 1.17.1's NumericalInversePolynomial (UNU.RAN's PINV, order 5), which are
+   counted there at u_resolution 1e-10 and 1e-12 ---- */
+static double of_shape(int shape, double x) {
+    switch (shape) {
+    case 0: return exp(-0.5 * x * x);
+    case 1: return 1 / (1 + x * x);
+    case 2: return exp(-x);
+    case 3: return pow(x, 4) * exp(-x);
+    case 4: return x * pow(1 - x, 3);
+    case 5: return pow(cosh(0.5 * x), -2);
+    default: return pow(1 + x * x / 3, -2);
+    }
+}
+static void shape_density(double *p, const double *x, const double *z, int n, void *user) {
+    (void)z;
+    for (int i = 0; i < n; i++)
+        p[i] = of_shape(*(const int *)user, x[i]);
+}
+
+static void test_pieces(void) {
+    static const struct {
+        const char *name;
+        double lower;
+        double upper;
+        int most[2];
+    } shapes[] = {{"normal", -HUGE_VAL, HUGE_VAL, {124, 252}},
+                  {"Cauchy", -HUGE_VAL, HUGE_VAL, {203, 393}},
+                  {"exponential", 0, HUGE_VAL, {76, 156}},
+                  {"gamma of 5", 0, HUGE_VAL, {124, 255}},
+                  {"beta of 2 and 4", 0, 1, {134, 245}},
+                  {"logistic", -HUGE_VAL, HUGE_VAL, {129, 267}},
+                  {"Student's of 3", -HUGE_VAL, HUGE_VAL, {154, 308}}};
+    for (int k = 0; k < 14; k++) {
+        int shape = k / 2;
+        double tolerance = k % 2 ? 1e-12 : 1e-10;
+        bml_sample_table_config config = {.density = shape_density, .user = &shape, .tolerance = tolerance};
+        config.lower = shapes[shape].lower;
+        config.upper = shapes[shape].upper;
+        bml_sample_table *t = NULL;
+        int status = bml_sample_table_create(&t, &config, NULL);
+        int most = shapes[shape].most[k % 2];
+        CHECK(!status && bml_sample_table_error(t) <= tolerance && bml_sample_table_intervals(t) <= most,
+              "%s to %g: %d pieces (at most %d), error %.2g", shapes[shape].name, tolerance,
+              bml_sample_table_intervals(t), most, bml_sample_table_error(t));
+        bml_sample_table_free(t);
+    }
+}
+
 static void refuse_table(int kind, double lower, double upper, int want, const char *text) {
     bml_sample_table *t = NULL;
     bml_sample_table_config config = {.density = density, .user = &kind, .lower = lower, .upper = upper};
@@ -1699,6 +1747,7 @@ int main(int argc, char **argv) {
     test_synchrotron(&rng);
     test_power();
     test_tables(&rng);
+    test_pieces();
     test_refused_tables();
     test_samples(&rng);
     test_grids(&rng);
