@@ -69,7 +69,7 @@
    BML_CLASSIFY_STATIC            all functions static (define with BML_CLASSIFY_IMPLEMENTATION); those that are not
                                   called are then not compiled: at -O3 hello_classify without networks takes 0.7 of
                                   the time
-   BML_CLASSIFY_USE_CFITSIO       read FITS files through cfitsio (link with -lcfitsio), which is not proof against forged
+   BML_CLASSIFY_USE_CFITSIO read FITS files through cfitsio (link with -lcfitsio), which is not proof against forged
                                   headers: files of known origin only
    BML_CLASSIFY_USE_ZLIB          read .gz files through zlib (link with -lz); FITS files through cfitsio need it not
    BML_CLASSIFY_NO_NN             without bml_nn.h, as when it is not beside this file: the networks are refused with
@@ -228,8 +228,8 @@ typedef struct bml_classify_table {
    *table is NULL. BAD_TABLE, DUPLICATE (two columns of one name), NO_MEMORY, TOO_LARGE. */
 BML_CLASSIFY_DEF int bml_classify_table_parse(bml_classify_table **table, const char *text, size_t size,
                                               const char *name, char *why);
-/* Reads a file: FITS if it begins like one (first table with rows; a vector column X of 7 becomes X_1 ... X_7), else CSV
-   as above. Either may be compressed (.gz). NO_FILE, NO_FITS, NO_ZLIB too. */
+/* Reads a file: FITS if it begins like one (first table with rows; a vector column X of 7 becomes X_1 ... X_7), else
+   CSV as above. Either may be compressed (.gz). NO_FILE, NO_FITS, NO_ZLIB too. */
 BML_CLASSIFY_DEF int bml_classify_table_read(bml_classify_table **table, const char *path, char *why);
 BML_CLASSIFY_DEF void bml_classify_table_free(bml_classify_table *table);
 /* Number of the column of that name, upper and lower case alike, or -1. */

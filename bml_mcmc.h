@@ -60,10 +60,9 @@
    the unit cube. bml_mcmc_nested_create, _run, then _get_result (ln Z, its error, weights), _verdict, _summary, _draw,
    _free. NUTS takes log-probability and gradient: bml_mcmc_nuts_create, _start or _start_prior, _run, then _verdict and
    bml_mcmc_summarize(out, bml_mcmc_nuts_chain(s)), _free. Importance sampling (bml_mcmc_importance_...) is called like
-   nested sampling and gives the same.
-   Which one: an evidence, several modes, no idea where to start, up to some 30 dimensions, costly likelihoods:
-   importance sampling, and where its verdict refuses, nested. Up to some 20 dimensions, one mode, no gradient: ensemble.
-   Gradients, or more dimensions, and no thin bent sheets: NUTS.
+   nested sampling and gives the same. Which one: an evidence, several modes, no idea where to start, up to some 30
+   dimensions, costly likelihoods: importance sampling, and where its verdict refuses, nested. Up to some 20 dimensions,
+   one mode, no gradient: ensemble. Gradients, or more dimensions, and no thin bent sheets: NUTS.
 
    ---- Options -------------------------------------------------------------------------------------------------------
 
@@ -8409,8 +8408,8 @@ static int bml_mcmc__imp_log_q(bml_mcmc_importance *s, ptrdiff_t slot, ptrdiff_t
     return status;
 }
 
-/* The n trials, draws of the stage's density, become points: ln q of it at all points, and of the others at the new ones.
-   There is room for them. */
+/* The n trials, draws of the stage's density, become points: ln q of it at all points, and of the others at the new
+   ones. There is room for them. */
 static int bml_mcmc__imp_stage_end(bml_mcmc_importance *s, ptrdiff_t n) {
     ptrdiff_t slot = (ptrdiff_t)(s->now.stage % BML_MCMC__IMP_WINDOW);
     ptrdiff_t before = (ptrdiff_t)s->now.n_points;
@@ -8845,8 +8844,8 @@ static ptrdiff_t bml_mcmc__imp_round_draws(const bml_mcmc_importance *s) {
     return (ptrdiff_t)bml_mcmc__clamp(wanted, 100, 5000);
 }
 
-/* Are the fresh draws so poor that there is more to learn? Then they are dropped: the guide or the next density learns from
-   the last n of them. */
+/* Are the fresh draws so poor that there is more to learn? Then they are dropped: the guide or the next density learns
+   from the last n of them. */
 static int bml_mcmc__imp_poor(const bml_mcmc_importance *s, int guided) {
     double least = guided ? 0.5 * BML_MCMC__IMP_GOOD : BML_MCMC__IMP_POOR;
     if (s->now.ess >= least * (double)s->now.n_fresh) {

@@ -700,7 +700,9 @@ BML_NN__PRINTF(3, 4) static int bml_nn__fail(char *message, int status, const ch
 
 /* Ends a call that makes an object: why (if wanted) gets the message, or the text of the status if there is none. */
 static int bml_nn__reason(char *why, int status, const char *message) {
-    if (!why) return status;
+    if (!why) {
+        return status;
+    }
     const char *text = message && *message ? message : bml_nn_strerror(status);
     snprintf(why, BML_NN_MESSAGE, "%s", status ? text : "");
     return status;
@@ -743,9 +745,13 @@ static void bml_nn__clear(bml_nn_real *to, ptrdiff_t n) {
 /* n zeroed things of `size` bytes; NULL on overflow or without memory. */
 static void *bml_nn__alloc(ptrdiff_t n, size_t size) {
     ptrdiff_t bytes;
-    if (!bml_nn__mul(&bytes, n, (ptrdiff_t)size)) return NULL;
+    if (!bml_nn__mul(&bytes, n, (ptrdiff_t)size)) {
+        return NULL;
+    }
     void *p = BML_NN_MALLOC((size_t)(bytes ? bytes : 1));
-    if (p) memset(p, 0, (size_t)bytes);
+    if (p) {
+        memset(p, 0, (size_t)bytes);
+    }
     return p;
 }
 
@@ -763,7 +769,9 @@ static void *bml_nn__take(bml_nn__arena *a, ptrdiff_t n, size_t size) {
     ptrdiff_t at = a->used;
     ptrdiff_t lines;
     ptrdiff_t bytes;
-    if (at < 0) return NULL;
+    if (at < 0) {
+        return NULL;
+    }
     int fits = bml_nn__mul(&bytes, n, (ptrdiff_t)size) && bytes <= BML_NN__MOST - 64;
     lines = fits ? (bytes + 63) / 64 : 0;
     if (!fits || !bml_nn__add_mul(&a->used, lines, 64)) {
@@ -779,7 +787,9 @@ static bml_nn_real *bml_nn__take_reals(bml_nn__arena *a, ptrdiff_t n) {
 
 /* Between counting and giving out: makes the block. */
 static int bml_nn__make_block(bml_nn__arena *a) {
-    if (a->used < 0) return BML_NN_TOO_LARGE;
+    if (a->used < 0) {
+        return BML_NN_TOO_LARGE;
+    }
     a->base = (char *)bml_nn__alloc(a->used, 1);
     a->used = 0;
     return a->base ? BML_NN_OK : BML_NN_NO_MEMORY;
@@ -1270,7 +1280,9 @@ static BML_NN__INLINE void bml_nn__row(int vectors, bml_nn__target c, bml_nn__ma
     for (; j + width <= n; j += width) {
         bml_nn__tile(1, vectors, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
     }
-    if (j == n) return;
+    if (j == n) {
+        return;
+    }
     bml_nn__copy(last, c.p + n - width, width);
     bml_nn__tile(1, vectors, to, a, bml_nn__from(b, 0, n - width), depth);
     bml_nn__copy(c.p + j, last + width - (n - j), n - j);
@@ -1385,7 +1397,9 @@ static void bml_nn__turn_all(bml_nn_real *BML_NN__RESTRICT to, ptrdiff_t to_widt
 
 /* The same from columns that are contiguous. */
 static void bml_nn__pack_cols(bml_nn_real *pack, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
-    if (n < BML_NN__PANEL) bml_nn__clear(pack, depth * BML_NN__PANEL);
+    if (n < BML_NN__PANEL) {
+        bml_nn__clear(pack, depth * BML_NN__PANEL);
+    }
     bml_nn__turn_all(pack, BML_NN__PANEL, b.p, b.cs, depth, n);
 }
 
@@ -1405,7 +1419,9 @@ static void bml_nn__edge(bml_nn__target c, bml_nn__mat a, bml_nn__mat packed, pt
     bml_nn__target whole = {tile, BML_NN__PANEL, c.add};
     for (ptrdiff_t i = 0; i < m; i += ROWS) {
         ptrdiff_t rows = m - i;
-        if (rows > ROWS) rows = ROWS;
+        if (rows > ROWS) {
+            rows = ROWS;
+        }
         for (ptrdiff_t row = 0; c.add && row < rows; row++) {
             bml_nn__copy(tile + row * BML_NN__PANEL, c.p + (i + row) * c.width, n);
         }
@@ -1429,7 +1445,9 @@ static void bml_nn__slab(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff
         }
         bml_nn__two_vectors(bml_nn__to(c, 0, j), a, panel, m, depth);
     }
-    if (j == n) return;
+    if (j == n) {
+        return;
+    }
     bml_nn__pack(pack, bml_nn__from(b, 0, j), n - j, depth);
     bml_nn__edge(bml_nn__to(c, 0, j), a, packed, m, n - j, depth);
 }
@@ -1443,10 +1461,14 @@ static void bml_nn__strip(bml_nn_real *strip, bml_nn__mat a, bml_nn__mat b, ptrd
     const ptrdiff_t width = vectors * BML_NN__LANES;
     const bml_nn__mat packed = {pack, width, 1};
     bml_nn__target to = {strip, width, add};
-    if (columns < width) bml_nn__clear(pack, DEPTH * width);
+    if (columns < width) {
+        bml_nn__clear(pack, DEPTH * width);
+    }
     for (ptrdiff_t k = 0; k < depth; k += DEPTH) {
         ptrdiff_t deep = depth - k;
-        if (deep > DEPTH) deep = DEPTH;
+        if (deep > DEPTH) {
+            deep = DEPTH;
+        }
         bml_nn__turn_all(pack, width, a.p + k, a.rs, deep, columns);
         bml_nn__panel(to, bml_nn__rows(b.p + k, b.cs), packed, rows, vectors, deep);
         to.add = 1;
@@ -1460,13 +1482,19 @@ static void bml_nn__turned(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdi
     ptrdiff_t columns;
     for (ptrdiff_t i = 0; i < m; i += columns) {
         columns = bml_nn__vectors(m - i) == 3 ? m - i : BML_NN__PANEL;
-        if (columns > m - i) columns = m - i;
+        if (columns > m - i) {
+            columns = m - i;
+        }
         const ptrdiff_t width = bml_nn__vectors(columns) * BML_NN__LANES;
         for (ptrdiff_t j = 0; j < n; j += ROWS) {
             ptrdiff_t rows = n - j;
-            if (rows > ROWS) rows = ROWS;
+            if (rows > ROWS) {
+                rows = ROWS;
+            }
             bml_nn__target part = bml_nn__to(c, i, j);
-            if (c.add) bml_nn__turn_all(strip, width, part.p, c.width, rows, columns);
+            if (c.add) {
+                bml_nn__turn_all(strip, width, part.p, c.width, rows, columns);
+            }
             bml_nn__strip(strip, bml_nn__from(a, i, 0), bml_nn__from(b, 0, j), rows, columns, depth, c.add);
             bml_nn__turn_all(part.p, c.width, strip, width, columns, rows);
         }
@@ -1478,7 +1506,9 @@ static void bml_nn__turned(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdi
 static int bml_nn__better_turned(bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth) {
     const double pack = 6;
     const double turn = 18;
-    if (a.cs != 1 || b.cs == 1 || b.rs != 1) return 0;
+    if (a.cs != 1 || b.cs == 1 || b.rs != 1) {
+        return 0;
+    }
     const double as_is = (double)m * (double)(bml_nn__vectors(n) * BML_NN__LANES) + pack * (double)n;
     const double turned = (double)n * (double)(bml_nn__vectors(m) * BML_NN__LANES) + pack * (double)m;
     return (double)depth * (as_is - turned) > turn * (double)m * (double)n;
@@ -1795,7 +1825,9 @@ static void bml_nn__activate(const bml_nn__node *n, bml_nn_real *z, bml_nn_real 
         for (ptrdiff_t j = 0; bias && j < width; j++) {
             row[j] += bias[j];
         }
-        if (a->needs_x) bml_nn__copy(before + i * width, row, width);
+        if (a->needs_x) {
+            bml_nn__copy(before + i * width, row, width);
+        }
         if (a->act) {
             a->act(row, width, slope);
         } else {
@@ -1852,7 +1884,9 @@ static void bml_nn__dense_backward(const bml_nn *net, bml_nn__lane *lane, int i)
         bml_nn__product(bml_nn__grad(net, lane, i, 0), out, xt, D, in, out, rows, 0);
     }
     bml_nn__bias_grad(net, lane, i, rows);
-    if (!bml_nn__wants(net, lane, n, 0)) return;
+    if (!bml_nn__wants(net, lane, n, 0)) {
+        return;
+    }
     const bml_nn__mat wt = bml_nn__cols(bml_nn__param(net, i, 0), out);
     bml_nn__product(bml_nn__d_source(net, lane, i), in, D, wt, rows, in, out, !n->fresh[0]);
 }
@@ -2007,11 +2041,17 @@ static void bml_nn__bayes_backward(const bml_nn *net, bml_nn__lane *lane, int i)
             f.p[j] = d[j] * f.r[j];
         }
     }
-    if (lane->grad) bml_nn__bayes_grads(net, lane, &f, i);
-    if (!bml_nn__wants(net, lane, n, 0)) return;
+    if (lane->grad) {
+        bml_nn__bayes_grads(net, lane, &f, i);
+    }
+    if (!bml_nn__wants(net, lane, n, 0)) {
+        return;
+    }
     const bml_nn__mat wt = bml_nn__cols(bml_nn__param(net, i, 0), f.out);
     bml_nn__product(dx, f.in, bml_nn__rows(d, f.out), wt, f.rows, f.in, f.out, !n->fresh[0]);
-    if (!train) return;
+    if (!train) {
+        return;
+    }
     const bml_nn__mat dwt = bml_nn__cols(f.dw, f.out);
     bml_nn__product(f.xs, f.in, bml_nn__rows(f.p, f.out), dwt, f.rows, f.in, f.out, 0);
     for (ptrdiff_t row = 0; row < f.rows; row++) {
@@ -2189,7 +2229,9 @@ static void bml_nn__lstm_step(const bml_nn__cell *k, const bml_nn__moment *m) {
 /* k->t holds h R (no bias), or nothing when first: then h = 0. */
 static void bml_nn__gru_step(const bml_nn__cell *k, const bml_nn__moment *m, int first) {
     const ptrdiff_t u = m->u;
-    if (first) bml_nn__clear(k->t, k->b * m->G);
+    if (first) {
+        bml_nn__clear(k->t, k->b * m->G);
+    }
     for (ptrdiff_t row = 0; row < k->b; row++) {
         bml_nn_real *BML_NN__RESTRICT gz = m->g + row * 3 * u;
         bml_nn_real *BML_NN__RESTRICT gr = gz + u;
@@ -2321,7 +2363,9 @@ static void bml_nn__cell_output(const bml_nn__node *n, const bml_nn__cell *k, bm
     const ptrdiff_t u = k->units;
     const int last = k->reverse ? 0 : k->steps - 1;
     for (ptrdiff_t t = 0; t < k->steps; t++) {
-        if (!n->spec.sequence && t != last) continue;
+        if (!n->spec.sequence && t != last) {
+            continue;
+        }
         const bml_nn__moment m = bml_nn__moment_of(k, t);
         bml_nn_real *to = out + (n->spec.sequence ? t * b * n->out : 0) + k->reverse * u;
         for (ptrdiff_t row = 0; row < b; row++) {
@@ -2497,7 +2541,9 @@ static void bml_nn__cell_back(const bml_nn__node *n, const bml_nn__cell *k, ptrd
     if (k->lengths) {
         bml_nn__give_ended(k, &m, t);
     }
-    if (first) return;
+    if (first) {
+        return;
+    }
     ptrdiff_t fed = before ? 2 * m.u : m.G; /* gates fed by h itself */
     bml_nn__product(k->dh, m.u, bml_nn__rows(m.e, m.G), bml_nn__rows(k->rt, m.u), k->b, m.u, fed, 1);
 }
@@ -2562,8 +2608,12 @@ static void bml_nn__recurrent_backward(const bml_nn *net, bml_nn__lane *lane, in
             }
             bml_nn__cell_back(n, &k, t, s == 0);
         }
-        if (lane->grad) bml_nn__cell_grads(net, lane, i, &k);
-        if (!bml_nn__wants(net, lane, n, 0)) continue;
+        if (lane->grad) {
+            bml_nn__cell_grads(net, lane, i, &k);
+        }
+        if (!bml_nn__wants(net, lane, n, 0)) {
+            continue;
+        }
         const bml_nn__mat wt = bml_nn__cols(k.w, G);
         const int add = reverse || !n->fresh[0];
         bml_nn__product(bml_nn__d_source(net, lane, i), k.in, bml_nn__rows(k.dg, G), wt, T * k.b, k.in, G, add);
@@ -2664,7 +2714,9 @@ static void bml_nn__conv_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
             bml_nn__gather(patches, n, bml_nn__source(net, lane, i), b, start, count);
             bml_nn__product(gw, out, bml_nn__cols(patches, width), d, width, out, count, start > 0);
         }
-        if (!wants) continue;
+        if (!wants) {
+            continue;
+        }
         bml_nn__product(patches, width, d, wt, count, width, out, 0);
         bml_nn__scatter(dx, n, patches, b, start, count);
     }
@@ -2690,7 +2742,9 @@ static void bml_nn__pool_forward(const bml_nn *net, bml_nn__lane *lane, int i) {
 static void bml_nn__pool_backward(const bml_nn *net, bml_nn__lane *lane, int i) {
     const bml_nn__node *n = &net->nodes[i];
     const ptrdiff_t step = (ptrdiff_t)lane->b * n->in;
-    if (!bml_nn__wants(net, lane, n, 0)) return;
+    if (!bml_nn__wants(net, lane, n, 0)) {
+        return;
+    }
     if (n->fresh[0]) {
         bml_nn__clear(bml_nn__d_source(net, lane, i), n->in_steps * step);
     }
@@ -2702,7 +2756,9 @@ static void bml_nn__pool_backward(const bml_nn *net, bml_nn__lane *lane, int i) 
         bml_nn_real *d = lane->d[i] + t * step;
         for (int k = 0; k < n->spec.kernel; k++) {
             for (ptrdiff_t j = 0; j < step; j++) {
-                if (x[k * step + j] != y[j]) continue;
+                if (x[k * step + j] != y[j]) {
+                    continue;
+                }
                 dx[k * step + j] += d[j];
                 d[j] = 0;
             }
@@ -2820,7 +2876,9 @@ static void bml_nn__batch_norm_backward(const bml_nn *net, bml_nn__lane *lane, i
         bml_nn__copy(bml_nn__grad(net, lane, i, 0), g_gamma, w);
         bml_nn__copy(bml_nn__grad(net, lane, i, 1), g_beta, w);
     }
-    if (!bml_nn__wants(net, lane, n, 0)) return;
+    if (!bml_nn__wants(net, lane, n, 0)) {
+        return;
+    }
     for (ptrdiff_t row = 0; row < rows; row++) {
         for (ptrdiff_t j = 0; j < w; j++) {
             ptrdiff_t k = row * w + j;
@@ -2895,7 +2953,9 @@ static void bml_nn__layer_norm_backward(const bml_nn *net, bml_nn__lane *lane, i
             dx[j] = to + (n->fresh[0] ? 0 : dx[j]);
         }
     }
-    if (!lane->grad) return;
+    if (!lane->grad) {
+        return;
+    }
     bml_nn__copy(bml_nn__grad(net, lane, i, 0), g_gamma, w);
     bml_nn__copy(bml_nn__grad(net, lane, i, 1), g_beta, w);
 }
@@ -2971,7 +3031,9 @@ static void bml_nn__dropout_backward(const bml_nn *net, bml_nn__lane *lane, int 
     const bml_nn_real *d = lane->d[i];
     const bml_nn_real *m = lane->cache[i];
     bml_nn_real *dx = bml_nn__d_source(net, lane, i);
-    if (!bml_nn__wants(net, lane, n, 0)) return;
+    if (!bml_nn__wants(net, lane, n, 0)) {
+        return;
+    }
     for (ptrdiff_t j = 0; j < cells; j++) {
         dx[j] = d[j] * m[j] + (n->fresh[0] ? 0 : dx[j]);
     }
@@ -3053,7 +3115,9 @@ static void bml_nn__concat_backward(const bml_nn *net, bml_nn__lane *lane, int i
         const bml_nn_real *d = lane->d[i] + at;
         bml_nn_real *dx = lane->d[n->from[k]];
         at += w;
-        if (!bml_nn__wants(net, lane, n, k)) continue;
+        if (!bml_nn__wants(net, lane, n, k)) {
+            continue;
+        }
         for (ptrdiff_t row = 0; row < rows; row++) {
             bml_nn__hand_back(dx + row * w, d + row * n->out, w, n->fresh[k]);
         }
@@ -3128,7 +3192,9 @@ static int bml_nn__apply(void *object, const bml_nn__rule *rule, char *message, 
         }
     }
     int below = rule->open ? value < rule->hi : value <= rule->hi;
-    if (value >= rule->lo && below) return BML_NN_OK;
+    if (value >= rule->lo && below) {
+        return BML_NN_OK;
+    }
     const char *required = value == 0 ? " required," : "";
     return bml_nn__fail(message, status, "%s%s = %.10g:%s must be in [%.10g, %.10g%c", text, rule->name, value,
                         required, rule->lo, rule->hi, rule->open ? ')' : ']');
@@ -3175,7 +3241,9 @@ static int bml_nn__check_layer(bml_nn *net, int i) {
     snprintf(text, sizeof text, "layer %d (%s): ", i, net->nodes[i].name);
     for (size_t k = 0; k < sizeof bml_nn__layer_rules / sizeof *bml_nn__layer_rules; k++) {
         const bml_nn__rule *rule = &bml_nn__layer_rules[k];
-        if (!(rule->kinds >> l->kind & 1)) continue;
+        if (!(rule->kinds >> l->kind & 1)) {
+            continue;
+        }
         int status = bml_nn__apply(l, rule, net->message, BML_NN_BAD_LAYER, text);
         if (status) return status;
     }
@@ -3302,7 +3370,9 @@ static void bml_nn__plan_cell(bml_nn__node *n, int directions) {
 static int bml_nn__plan_recurrent(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
     bml_nn_layer *l = &n->spec;
-    if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
+    if (!n->is_sequence) {
+        return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
+    }
     if (l->kind == BML_NN_RNN && l->activation == BML_NN_LEAKY_RELU) {
         return bml_nn__bad(net, i, "activation: an RNN has tanh or ReLU");
     }
@@ -3321,7 +3391,9 @@ static int bml_nn__plan_recurrent(bml_nn *net, int i) {
     }
     bml_nn__plan_cell(n, directions);
     for (int reverse = 0; reverse < directions; reverse++) {
-        if (!bml_nn__plan_direction(net, i, reverse)) return BML_NN_TOO_LARGE;
+        if (!bml_nn__plan_direction(net, i, reverse)) {
+            return BML_NN_TOO_LARGE;
+        }
     }
     return BML_NN_OK;
 }
@@ -3330,7 +3402,9 @@ static int bml_nn__plan_conv(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
     const int stride = n->spec.stride;
     const int kernel = n->spec.kernel;
-    if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
+    if (!n->is_sequence) {
+        return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
+    }
     if (!n->spec.same && kernel > n->in_steps) {
         return bml_nn__bad(net, i, "its kernel is longer than the sequence");
     }
@@ -3339,7 +3413,9 @@ static int bml_nn__plan_conv(bml_nn *net, int i) {
     ptrdiff_t width;
     int ok = bml_nn__plan_activation(n) && bml_nn__mul(&width, kernel, n->in);
     ok = ok && width <= 0x7FFFFFFF / BML_NN__CHUNK;
-    if (!ok) return BML_NN_TOO_LARGE;
+    if (!ok) {
+        return BML_NN_TOO_LARGE;
+    }
     n->scratch_fixed = width * BML_NN__CHUNK;
     ok = bml_nn__declare(net, i, "kernel", BML_NN__KERNEL, kernel, n->in, n->out);
     ok = ok && (n->spec.no_bias || bml_nn__declare(net, i, "bias", BML_NN__ZERO, n->out, 0, 0));
@@ -3348,7 +3424,9 @@ static int bml_nn__plan_conv(bml_nn *net, int i) {
 
 static int bml_nn__plan_pool(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
-    if (!n->is_sequence) return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
+    if (!n->is_sequence) {
+        return bml_nn__bad(net, i, "takes a sequence, and its source is a vector");
+    }
     if (n->spec.stride == 0) {
         n->spec.stride = n->spec.kernel;
     }
@@ -3390,7 +3468,9 @@ static int bml_nn__plan_reshape(bml_nn *net, int i) {
     }
     const ptrdiff_t have = (ptrdiff_t)n->in_steps * n->in;
     if (n->spec.kind == BML_NN_FLATTEN) {
-        if (have > 0x7FFFFFFF) return BML_NN_TOO_LARGE;
+        if (have > 0x7FFFFFFF) {
+            return BML_NN_TOO_LARGE;
+        }
         n->steps = 1;
         n->out = (int)have;
         n->is_sequence = 0;
@@ -3408,14 +3488,18 @@ static int bml_nn__plan_reshape(bml_nn *net, int i) {
 
 static int bml_nn__plan_concat(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
-    if (n->n_from < 2) return bml_nn__bad(net, i, "needs two or more layers in .from");
+    if (n->n_from < 2) {
+        return bml_nn__bad(net, i, "needs two or more layers in .from");
+    }
     n->out = 0;
     for (int k = 0; k < n->n_from; k++) {
         const bml_nn__node *s = &net->nodes[n->from[k]];
         if (s->steps != n->steps || s->is_sequence != n->is_sequence) {
             return bml_nn__bad(net, i, "its sources differ in steps, or one is a vector and one a sequence");
         }
-        if (s->out > 0x7FFFFFFF - n->out) return BML_NN_TOO_LARGE;
+        if (s->out > 0x7FFFFFFF - n->out) {
+            return BML_NN_TOO_LARGE;
+        }
         n->out += s->out;
     }
     return BML_NN_OK;
@@ -3423,7 +3507,9 @@ static int bml_nn__plan_concat(bml_nn *net, int i) {
 
 static int bml_nn__plan_add(bml_nn *net, int i) {
     bml_nn__node *n = &net->nodes[i];
-    if (n->n_from < 2) return bml_nn__bad(net, i, "needs two or more layers in .from");
+    if (n->n_from < 2) {
+        return bml_nn__bad(net, i, "needs two or more layers in .from");
+    }
     n->out = n->in;
     for (int k = 1; k < n->n_from; k++) {
         const bml_nn__node *s = &net->nodes[n->from[k]];
@@ -3549,7 +3635,9 @@ static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
     if (n->spec.kind == BML_NN_INPUT) {
         return n->n_from ? bml_nn__bad(net, i, "an input takes nothing") : BML_NN_OK;
     }
-    if (i == 0) return bml_nn__bad(net, i, "the first layer must be an input");
+    if (i == 0) {
+        return bml_nn__bad(net, i, "the first layer must be an input");
+    }
     if (n->n_from == 0) {
         n->from[n->n_from++] = i - 1;
     }
@@ -3562,7 +3650,9 @@ static int bml_nn__connect(bml_nn *net, int i, const bml_nn_layer *spec) {
 /* Marks the sources of layer j that are layer i; the first mark is the first to write the gradient of i. */
 static int bml_nn__mark_use(bml_nn__node *n, int i, int used) {
     for (int k = 0; k < n->n_from; k++) {
-        if (n->from[k] != i) continue;
+        if (n->from[k] != i) {
+            continue;
+        }
         n->fresh[k] = !used;
         used = 1;
     }
@@ -3577,7 +3667,9 @@ static int bml_nn__check_use(bml_nn *net) {
         for (int j = net->n_nodes - 1; j > i; j--) {
             used = bml_nn__mark_use(&net->nodes[j], i, used);
         }
-        if (!used && !read) return bml_nn__bad(net, i, "is not used by any layer");
+        if (!used && !read) {
+            return bml_nn__bad(net, i, "is not used by any layer");
+        }
     }
     return BML_NN_OK;
 }
@@ -3585,7 +3677,9 @@ static int bml_nn__check_use(bml_nn *net) {
 static int bml_nn__plan_node(bml_nn *net, int i, const bml_nn_layer *spec) {
     bml_nn__node *n = &net->nodes[i];
     int status = bml_nn__connect(net, i, spec);
-    if (!status) status = bml_nn__check_layer(net, i);
+    if (!status) {
+        status = bml_nn__check_layer(net, i);
+    }
     if (status) return status;
     n->tensor = net->n_tensors;
     if (n->n_from) {
@@ -3597,7 +3691,9 @@ static int bml_nn__plan_node(bml_nn *net, int i, const bml_nn_layer *spec) {
         n->is_sequence = s->is_sequence;
     }
     status = bml_nn__kinds[n->spec.kind].plan(net, i);
-    if (status != BML_NN_TOO_LARGE) return status;
+    if (status != BML_NN_TOO_LARGE) {
+        return status;
+    }
     return bml_nn__fail(net->message, status, "layer %d (%s) is too large", i, n->name);
 }
 
@@ -3695,7 +3791,9 @@ static bml_nn *bml_nn__lay_net(bml_nn__arena *a, const bml_nn *plan) {
     bml_nn_real *running = bml_nn__take_reals(a, plan->n_running);
     bml_nn_real *in = bml_nn__take_reals(a, 2 * plan->n_in);
     bml_nn_real *out = bml_nn__take_reals(a, 2 * plan->n_out);
-    if (!net) return NULL;
+    if (!net) {
+        return NULL;
+    }
     *net = *plan;
     net->nodes = (bml_nn__node *)nodes;
     net->tensors = (bml_nn__tensor *)tensors;
@@ -3731,7 +3829,9 @@ static int bml_nn__build(bml_nn **out, bml_nn *plan, ptrdiff_t most) {
 static int bml_nn__make(bml_nn **out, const bml_nn_config *config, ptrdiff_t most, char *why) {
     bml_nn plan;
     memset(&plan, 0, sizeof plan);
-    if (!out) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");
+    if (!out) {
+        return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");
+    }
     *out = NULL;
     if (!config || !config->layers) {
         return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no layers");
@@ -3743,10 +3843,14 @@ static int bml_nn__make(bml_nn **out, const bml_nn_config *config, ptrdiff_t mos
         return bml_nn__reason(why, status, plan.message);
     }
     plan.nodes = (bml_nn__node *)bml_nn__alloc(n, sizeof *plan.nodes + BML_NN__MAX_TENSORS * sizeof *plan.tensors);
-    if (!plan.nodes) return bml_nn__reason(why, BML_NN_NO_MEMORY, NULL);
+    if (!plan.nodes) {
+        return bml_nn__reason(why, BML_NN_NO_MEMORY, NULL);
+    }
     plan.tensors = (bml_nn__tensor *)(void *)(plan.nodes + n);
     int status = bml_nn__plan_net(&plan, config);
-    if (!status) status = bml_nn__build(out, &plan, most);
+    if (!status) {
+        status = bml_nn__build(out, &plan, most);
+    }
     BML_NN_FREE(plan.nodes);
     return bml_nn__reason(why, status, plan.message);
 }
@@ -3760,7 +3864,9 @@ BML_NN_DEF int(bml_nn_create)(bml_nn **net, const bml_nn_config *config, char *w
 }
 
 BML_NN_DEF void bml_nn_free(bml_nn *net) {
-    if (!net) return;
+    if (!net) {
+        return;
+    }
     while (net->extras) {
         bml_nn__extra *e = net->extras;
         net->extras = e->next;
@@ -3786,15 +3892,23 @@ BML_NN_DEF bml_nn_real *bml_nn_params(bml_nn *net) {
 }
 
 BML_NN_DEF bml_nn_real *bml_nn_tensor(bml_nn *net, const char *name, size_t *count) {
-    if (count) *count = 0;
-    if (!net || !name) return NULL;
+    if (count) {
+        *count = 0;
+    }
+    if (!net || !name) {
+        return NULL;
+    }
     for (int i = 0; i < net->n_tensors; i++) {
         const bml_nn__tensor *t = &net->tensors[i];
         const char *layer = net->nodes[t->node].name;
         size_t n = strlen(layer);
         int same = !strncmp(name, layer, n) && name[n] == '.' && !strcmp(name + n + 1, t->what);
-        if (!same) continue;
-        if (count) *count = (size_t)t->count;
+        if (!same) {
+            continue;
+        }
+        if (count) {
+            *count = (size_t)t->count;
+        }
         return (t->running ? net->running : net->params) + t->offset;
     }
     return NULL;
@@ -3814,7 +3928,9 @@ BML_NN__PRINTF(2, 3) static void bml_nn__append(bml_nn__writer *w, const char *f
     va_start(args, format);
     int n = vsnprintf(to, room, format, args);
     va_end(args);
-    if (n > 0) w->used += (size_t)n;
+    if (n > 0) {
+        w->used += (size_t)n;
+    }
 }
 
 /* One line of the summary. */
@@ -3840,7 +3956,9 @@ static void bml_nn__summary_line(bml_nn__writer *w, const bml_nn *net, int i) {
 
 BML_NN_DEF size_t bml_nn_summary(char *text, size_t size, const bml_nn *net) {
     bml_nn__writer w = {text, size, 0};
-    if (!net) return 0;
+    if (!net) {
+        return 0;
+    }
     bml_nn__append(&w, "%-20s %-11s %-15s %10s  %s\n", "layer", "kind", "output", "parameters", "takes");
     for (int i = 0; i < net->n_nodes; i++) {
         bml_nn__summary_line(&w, net, i);
@@ -3857,7 +3975,9 @@ static int bml_nn__is_side(int which) {
 }
 
 BML_NN_DEF int bml_nn_set_scaler(bml_nn *net, int which, const bml_nn_real *shift, const bml_nn_real *scale) {
-    if (!net) return BML_NN_BAD_ARGUMENT;
+    if (!net) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     if (!bml_nn__is_side(which) || !shift || !scale) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT,
                             "a scaler is of inputs or of outputs, and needs shift and scale");
@@ -3904,7 +4024,9 @@ static void bml_nn__fit_column(bml_nn_real *shift, bml_nn_real *scale, int kind,
 }
 
 BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_real *data, size_t n) {
-    if (!net) return BML_NN_BAD_ARGUMENT;
+    if (!net) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     int known = kind >= 0 && kind <= BML_NN_MIN_MAX_ALL;
     if (!bml_nn__is_side(which) || !known || !data || !n) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "a scaler needs rows, which side it is for, and a kind");
@@ -3922,7 +4044,9 @@ BML_NN_DEF int bml_nn_fit_scaler(bml_nn *net, int which, int kind, const bml_nn_
         }
     }
     bml_nn_real *shift = bml_nn__alloc_reals(2 * m);
-    if (!shift) return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "a scaler");
+    if (!shift) {
+        return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "a scaler");
+    }
     bml_nn_real *scale = shift + m;
     if (kind == BML_NN_MIN_MAX_ALL) {
         bml_nn__fit_column(shift, scale, kind, data, all, 1);
@@ -3962,14 +4086,26 @@ static int bml_nn__utf8_size(unsigned first) {
 /* Bytes of the well-formed UTF-8 character at p, 0 if it is none: no surrogates, nothing longer than it need be. */
 static size_t bml_nn__utf8_length(const unsigned char *p, size_t left) {
     size_t n = (size_t)bml_nn__utf8_size(*p);
-    if (!n || n > left) return 0;
-    for (size_t k = 1; k < n; k++) {
-        if ((p[k] & 0xC0) != 0x80) return 0;
+    if (!n || n > left) {
+        return 0;
     }
-    if (*p == 0xE0 && p[1] < 0xA0) return 0;
-    if (*p == 0xED && p[1] > 0x9F) return 0;
-    if (*p == 0xF0 && p[1] < 0x90) return 0;
-    if (*p == 0xF4 && p[1] > 0x8F) return 0;
+    for (size_t k = 1; k < n; k++) {
+        if ((p[k] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    if (*p == 0xE0 && p[1] < 0xA0) {
+        return 0;
+    }
+    if (*p == 0xED && p[1] > 0x9F) {
+        return 0;
+    }
+    if (*p == 0xF0 && p[1] < 0x90) {
+        return 0;
+    }
+    if (*p == 0xF4 && p[1] > 0x8F) {
+        return 0;
+    }
     return n;
 }
 
@@ -3977,7 +4113,9 @@ static int bml_nn__is_utf8(const char *text) {
     size_t left = strlen(text);
     while (left) {
         size_t n = bml_nn__utf8_length((const unsigned char *)text, left);
-        if (!n) return 0;
+        if (!n) {
+            return 0;
+        }
         text += n;
         left -= n;
     }
@@ -3991,7 +4129,9 @@ static bml_nn__extra *bml_nn__make_extra(const char *name, const char *text, con
     bml_nn__take(&a, 1, sizeof(bml_nn__extra));
     bml_nn__take(&a, length, 1);
     bml_nn__take_reals(&a, n);
-    if (bml_nn__make_block(&a)) return NULL;
+    if (bml_nn__make_block(&a)) {
+        return NULL;
+    }
     bml_nn__extra *e = (bml_nn__extra *)bml_nn__take(&a, 1, sizeof *e);
     memcpy(e->name, name, strlen(name) + 1);
     char *own_text = (char *)bml_nn__take(&a, length, 1);
@@ -4009,7 +4149,9 @@ static bml_nn__extra *bml_nn__make_extra(const char *name, const char *text, con
 
 /* A text or an array under a name, copied. */
 static int bml_nn__set_extra(bml_nn *net, const char *name, const char *text, const bml_nn_real *values, size_t n) {
-    if (!net) return BML_NN_BAD_ARGUMENT;
+    if (!net) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     int named = name && bml_nn__good_name(name, BML_NN__MAX_KEY) && strncmp(name, "bml_nn", 6);
     if (!named || (!text && (!values || !n))) {
         return bml_nn__fail(
@@ -4025,7 +4167,9 @@ static int bml_nn__set_extra(bml_nn *net, const char *name, const char *text, co
         }
     }
     bml_nn__extra *made = bml_nn__make_extra(name, text, values, (ptrdiff_t)n);
-    if (!made) return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "\"%s\"", name);
+    if (!made) {
+        return bml_nn__fail(net->message, BML_NN_NO_MEMORY, "\"%s\"", name);
+    }
     bml_nn__extra **place = &net->extras;
     while (*place && strcmp((*place)->name, name)) {
         place = &(*place)->next;
@@ -4075,12 +4219,18 @@ static int bml_nn__lane_reals(ptrdiff_t *total, const bml_nn *net, ptrdiff_t row
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
         const ptrdiff_t out = (ptrdiff_t)n->steps * n->out;
-        if (!bml_nn__add_mul(total, out, rows)) return 0;
-        if (way == BML_NN__BACKWARD) continue;
+        if (!bml_nn__add_mul(total, out, rows)) {
+            return 0;
+        }
+        if (way == BML_NN__BACKWARD) {
+            continue;
+        }
         if (!bml_nn__add_mul(total, n->cache + n->dcache, rows)) {
             return 0;
         }
-        if (!bml_nn__add_mul(total, n->cache_fixed, 1)) return 0;
+        if (!bml_nn__add_mul(total, n->cache_fixed, 1)) {
+            return 0;
+        }
     }
     return 1;
 }
@@ -4091,7 +4241,9 @@ static int bml_nn__lane_scratch(ptrdiff_t *most, const bml_nn *net, ptrdiff_t ro
     for (int i = 0; i < net->n_nodes; i++) {
         const bml_nn__node *n = &net->nodes[i];
         ptrdiff_t need = n->scratch_fixed;
-        if (!bml_nn__add_mul(&need, n->scratch, rows)) return 0;
+        if (!bml_nn__add_mul(&need, n->scratch, rows)) {
+            return 0;
+        }
         *most = need > *most ? need : *most;
     }
     return 1;
@@ -4127,10 +4279,14 @@ static void bml_nn__lay_backward(bml_nn__lane *lane, bml_nn__arena *a, const bml
         a->used = -1;
         return;
     }
-    if (training) lane->grad = bml_nn__take_reals(a, net->n_params);
+    if (training) {
+        lane->grad = bml_nn__take_reals(a, net->n_params);
+    }
     bml_nn_real **d = (bml_nn_real **)bml_nn__take(a, net->n_nodes, sizeof *d);
     bml_nn_real *at = bml_nn__take_reals(a, total);
-    if (!at) return;
+    if (!at) {
+        return;
+    }
     lane->d = d;
     for (int i = 0; i < net->n_nodes; i++) {
         d[i] = at;
@@ -4225,7 +4381,9 @@ static bml_nn_work *bml_nn__lay_work(bml_nn__arena *a, const bml_nn *net, int ro
     for (int i = 0; i < threads; i++) {
         bml_nn__lay_lane(lanes ? &lanes[i] : &counted, a, net, rows);
     }
-    if (!work) return NULL;
+    if (!work) {
+        return NULL;
+    }
     work->net = net;
     work->rows = rows;
     work->threads = threads;
@@ -4238,7 +4396,9 @@ static int bml_nn__work_backward(bml_nn_work *work) {
     bml_nn__arena a = {NULL, 0};
     ptrdiff_t rows = (ptrdiff_t)work->threads * work->rows;
     ptrdiff_t n_dy;
-    if (work->back) return BML_NN_OK;
+    if (work->back) {
+        return BML_NN_OK;
+    }
     if (!bml_nn__mul(&n_dy, rows, work->net->n_out)) {
         return BML_NN_TOO_LARGE;
     }
@@ -4247,7 +4407,9 @@ static int bml_nn__work_backward(bml_nn_work *work) {
             bml_nn__lay_backward(&work->lanes[i], &a, work->net, 0);
         }
         work->dy = bml_nn__take_reals(&a, n_dy);
-        if (a.base) break;
+        if (a.base) {
+            break;
+        }
         int status = bml_nn__make_block(&a);
         if (status) return status;
     }
@@ -4259,14 +4421,24 @@ BML_NN_DEF int(bml_nn_work_create)(bml_nn_work **out, const bml_nn *net, int row
     bml_nn__arena a = {NULL, 0};
     char message[BML_NN_MESSAGE] = "";
     int status = BML_NN_OK;
-    if (out) *out = NULL;
-    if (!out || !net) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a workspace needs a net and a place");
-    if (rows < 1) status = bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "rows = %d: must be 1 or more", rows);
+    if (out) {
+        *out = NULL;
+    }
+    if (!out || !net) {
+        return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a workspace needs a net and a place");
+    }
+    if (rows < 1) {
+        status = bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "rows = %d: must be 1 or more", rows);
+    }
     if (threads < 0 || threads > 1024) {
         status = bml_nn__fail(message, BML_NN_BAD_ARGUMENT, "threads = %d: must be in [0, 1024]", threads);
     }
-    if (status) return bml_nn__reason(why, status, message);
-    if (!threads) threads = 1;
+    if (status) {
+        return bml_nn__reason(why, status, message);
+    }
+    if (!threads) {
+        threads = 1;
+    }
     bml_nn__lay_work(&a, net, rows, threads);
     status = bml_nn__make_block(&a);
     if (!status) {
@@ -4276,7 +4448,9 @@ BML_NN_DEF int(bml_nn_work_create)(bml_nn_work **out, const bml_nn *net, int row
 }
 
 BML_NN_DEF void bml_nn_work_free(bml_nn_work *work) {
-    if (!work) return;
+    if (!work) {
+        return;
+    }
     BML_NN_FREE(work->back);
     BML_NN_FREE(work);
 }
@@ -4348,7 +4522,9 @@ static void bml_nn__block(bml_nn_work *work, int lane_number, const bml_nn__job 
             y[k] = y[k] * net->scale[1][k % net->n_out] + net->shift[1][k % net->n_out];
         }
     }
-    if (job->dx) bml_nn__block_back(work, lane_number, job, first);
+    if (job->dx) {
+        bml_nn__block_back(work, lane_number, job, first);
+    }
 }
 
 static int bml_nn__thread(void) {
@@ -4401,7 +4577,9 @@ static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job 
         status = bml_nn_work_create(&work, net, bml_nn__default_rows(n_rows), 1, NULL);
     }
     if (status) return status;
-    if (job->dx) status = bml_nn__work_backward(work);
+    if (job->dx) {
+        status = bml_nn__work_backward(work);
+    }
     const ptrdiff_t n = (ptrdiff_t)n_rows;
     const ptrdiff_t rows = work->rows;
     if (!status && n <= rows) { /* a batch of one pays for nothing else */
@@ -4409,7 +4587,9 @@ static int bml_nn__run(const bml_nn *net, bml_nn_work *given, const bml_nn__job 
     } else if (!status) {
         bml_nn__run_blocks(work, job, n);
     }
-    if (!given) bml_nn_work_free(work);
+    if (!given) {
+        bml_nn_work_free(work);
+    }
     return status;
 }
 
@@ -4429,7 +4609,9 @@ static int bml_nn__can_run(const bml_nn *net, const bml_nn_work *work, const voi
 
 BML_NN_DEF int bml_nn_predict(const bml_nn *net, bml_nn_work *work, bml_nn_real *y, const bml_nn_real *x, size_t n) {
     bml_nn__job job = {x, NULL, y, NULL, BML_NN__PLAIN, -1, 0, 0};
-    if (!n) return BML_NN_OK;
+    if (!n) {
+        return BML_NN_OK;
+    }
     int status = bml_nn__can_run(net, work, y, x, n);
     return status ? status : bml_nn__run(net, work, &job, n);
 }
@@ -4448,8 +4630,12 @@ BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *d
     for (int i = 0; i < net->n_nodes; i++) {
         random |= bml_nn__is_random(&net->nodes[i]);
     }
-    if (!random) return BML_NN_BAD_LAYER;
-    if (!n || !n_draws) return BML_NN_OK;
+    if (!random) {
+        return BML_NN_BAD_LAYER;
+    }
+    if (!n || !n_draws) {
+        return BML_NN_OK;
+    }
     if (!work) {
         status = bml_nn_work_create(&own, net, bml_nn__default_rows(n), 1, NULL);
     }
@@ -4458,7 +4644,9 @@ BML_NN_DEF int bml_nn_draws(const bml_nn *net, bml_nn_work *work, bml_nn_real *d
         status = bml_nn__run(net, own, &job, n);
         job.y += (ptrdiff_t)n * net->n_out;
     }
-    if (!work) bml_nn_work_free(own);
+    if (!work) {
+        bml_nn_work_free(own);
+    }
     return status;
 }
 
@@ -4491,11 +4679,15 @@ static void bml_nn__summarize_value(const bml_nn_spread *out, const bml_nn_real 
     for (int k = 0; k < n_draws; k++) {
         square += (sorted[k] - mean) * (sorted[k] - mean);
     }
-    if (out->mean) out->mean[v] = (bml_nn_real)mean;
+    if (out->mean) {
+        out->mean[v] = (bml_nn_real)mean;
+    }
     if (out->sd) {
         out->sd[v] = (bml_nn_real)sqrt(square / (n_draws - 1));
     }
-    if (!out->n_levels) return;
+    if (!out->n_levels) {
+        return;
+    }
     qsort(sorted, (size_t)n_draws, sizeof *sorted, bml_nn__compare_doubles);
     bml_nn_real *to = out->quantiles + v;
     for (int q = 0; q < out->n_levels; q++) {
@@ -4518,7 +4710,9 @@ BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_rea
         }
     }
     double *sorted = (double *)bml_nn__alloc(n_draws, sizeof *sorted);
-    if (!sorted) return BML_NN_NO_MEMORY;
+    if (!sorted) {
+        return BML_NN_NO_MEMORY;
+    }
     for (size_t v = 0; v < n_values; v++) {
         bml_nn__summarize_value(out, draws, n_draws, n_values, v, sorted);
     }
@@ -4529,7 +4723,9 @@ BML_NN_DEF int bml_nn_summarize_draws(const bml_nn_spread *out, const bml_nn_rea
 BML_NN_DEF int bml_nn_vjp(const bml_nn *net, bml_nn_work *work, bml_nn_real *dx, bml_nn_real *y, const bml_nn_real *dy,
                           const bml_nn_real *x, size_t n) {
     bml_nn__job job = {x, dy, y, dx, BML_NN__PLAIN, -1, 0, 0};
-    if (!n) return BML_NN_OK;
+    if (!n) {
+        return BML_NN_OK;
+    }
     int status = dy ? bml_nn__can_run(net, work, dx, x, n) : BML_NN_BAD_ARGUMENT;
     return status ? status : bml_nn__run(net, work, &job, n);
 }
@@ -4539,7 +4735,9 @@ BML_NN_DEF int bml_nn_gradient(const bml_nn *net, bml_nn_work *work, bml_nn_real
     bml_nn__job job = {x, NULL, NULL, dx, BML_NN__PLAIN, output, 0, 0};
     int status = bml_nn__can_run(net, work, dx, x, n);
     if (status) return status;
-    if (output < 0 || output >= net->n_out) return BML_NN_BAD_ARGUMENT;
+    if (output < 0 || output >= net->n_out) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     return n ? bml_nn__run(net, work, &job, n) : BML_NN_OK;
 }
 
@@ -4635,11 +4833,15 @@ static int bml_nn__has_classes(int loss) {
 static double bml_nn__class_weight(const bml_nn_training *how, const bml_nn_real *y, ptrdiff_t j, ptrdiff_t n_out) {
     const double *w = how->class_weights;
     double sum = 0;
-    if (!w) return 1;
+    if (!w) {
+        return 1;
+    }
     if (bml_nn__is_binary(how->loss) && n_out == 1) {
         return (double)y[0] * w[1] + (1 - (double)y[0]) * w[0];
     }
-    if (!bml_nn__by_row(how->loss)) return w[j];
+    if (!bml_nn__by_row(how->loss)) {
+        return w[j];
+    }
     for (ptrdiff_t k = 0; k < n_out; k++) {
         sum += (double)y[k] * w[k];
     }
@@ -4685,7 +4887,9 @@ static double bml_nn__loss(double *weight, const bml_nn_training *how, const bml
         bml_nn__row_loss(&loss, &total, how, batch, i);
     }
     *weight = total;
-    if (!(total > 0)) total = 1;
+    if (!(total > 0)) {
+        total = 1;
+    }
     for (ptrdiff_t i = 0; i < batch->n * (ptrdiff_t)batch->n_out; i++) {
         batch->gradient[i] = (bml_nn_real)((double)batch->gradient[i] / total);
     }
@@ -4711,7 +4915,9 @@ static double bml_nn__right(const bml_nn_training *how, const bml_nn_batch *batc
         }
         return (double)right / (double)m;
     }
-    if (!bml_nn__by_row(how->loss)) return -1;
+    if (!bml_nn__by_row(how->loss)) {
+        return -1;
+    }
     for (ptrdiff_t i = 0; i < batch->n; i++) {
         ptrdiff_t said = bml_nn__largest(batch->prediction + i * m, m);
         right += said == bml_nn__largest(batch->target + i * m, m);
@@ -4753,8 +4959,12 @@ struct bml_nn_trainer {
 BML_NN_DEF int bml_nn_train(bml_nn *net, const bml_nn_training *training, bml_nn_epoch *result) {
     bml_nn_trainer *t;
     int status = bml_nn_trainer_create(&t, net, training, NULL);
-    if (!status) status = bml_nn_trainer_run(t, 0);
-    if (t && result) *result = bml_nn_trainer_last(t);
+    if (!status) {
+        status = bml_nn_trainer_run(t, 0);
+    }
+    if (t && result) {
+        *result = bml_nn_trainer_last(t);
+    }
     bml_nn_trainer_free(t);
     return status;
 }
@@ -4849,9 +5059,13 @@ static int bml_nn__check_rows(bml_nn *net, const char *what, const bml_nn_real *
 static int bml_nn__check_targets(bml_nn *net, const bml_nn_training *how, const char *what, const bml_nn_real *y,
                                  size_t n) {
     const ptrdiff_t m = net->n_out;
-    if (!y) return BML_NN_OK;
+    if (!y) {
+        return BML_NN_OK;
+    }
     int status = bml_nn__check_rows(net, what, y, n, m);
-    if (status || !bml_nn__has_classes(how->loss)) return status;
+    if (status || !bml_nn__has_classes(how->loss)) {
+        return status;
+    }
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * m; i++) {
         if (!(y[i] >= 0 && y[i] <= 1)) {
             return bml_nn__fail(net->message, BML_NN_BAD_DATA,
@@ -4919,7 +5133,9 @@ static int bml_nn__check_weights(bml_nn *net, const bml_nn_training *how) {
     if (!(total > 0)) {
         return bml_nn__fail(net->message, BML_NN_BAD_DATA, "the weights of all rows are 0");
     }
-    if (!how->class_weights) return BML_NN_OK;
+    if (!how->class_weights) {
+        return BML_NN_OK;
+    }
     if (!bml_nn__has_classes(how->loss)) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "class weights belong to the cross-entropies");
     }
@@ -4945,8 +5161,12 @@ static int bml_nn__check_set(bml_nn *net, const bml_nn_training *how, int valida
     const char *x_name = validation ? "x_val" : "x";
     const char *y_name = validation ? "y_val" : "y";
     int status = bml_nn__check_rows(net, x_name, x, n, net->n_in);
-    if (!status) status = bml_nn__check_targets(net, how, y_name, y, n);
-    if (!status && bml_nn__by_row(how->loss)) status = bml_nn__check_shares(net, y_name, how, y, n);
+    if (!status) {
+        status = bml_nn__check_targets(net, how, y_name, y, n);
+    }
+    if (!status && bml_nn__by_row(how->loss)) {
+        status = bml_nn__check_shares(net, y_name, how, y, n);
+    }
     if (status) return status;
     ptrdiff_t bad = bml_nn__bad_length(net, x, (ptrdiff_t)n);
     return bad < 0 ? BML_NN_OK
@@ -4956,8 +5176,12 @@ static int bml_nn__check_set(bml_nn *net, const bml_nn_training *how, int valida
 
 static int bml_nn__check_data(bml_nn *net, const bml_nn_training *how) {
     int status = bml_nn__check_output(net, how);
-    if (!status) status = bml_nn__check_set(net, how, 0);
-    if (!status && how->n_val) status = bml_nn__check_set(net, how, 1);
+    if (!status) {
+        status = bml_nn__check_set(net, how, 0);
+    }
+    if (!status && how->n_val) {
+        status = bml_nn__check_set(net, how, 1);
+    }
     return status ? status : bml_nn__check_weights(net, how);
 }
 
@@ -5009,7 +5233,9 @@ static int bml_nn__batch_at(const bml_nn_trainer *t, int epoch) {
 static int bml_nn__block_of(const bml_nn_trainer *t, int batch) {
     int eighth = (batch + 7) / 8;
     int block = eighth > 32 ? eighth : 32;
-    if (t->how.block) block = t->how.block;
+    if (t->how.block) {
+        block = t->how.block;
+    }
     for (int i = 0; i < t->net->n_nodes; i++) {
         if (t->net->nodes[i].spec.kind == BML_NN_BATCH_NORM) {
             return batch;
@@ -5026,7 +5252,9 @@ static int bml_nn__measure(bml_nn_trainer *t) {
     for (int i = -1; i < t->how.n_batches; i++) {
         int batch = i < 0 ? t->how.batch : t->how.batches[i].batch;
         batch += bml_nn__needs_two(t->net);
-        if (batch > most) batch = (int)most;
+        if (batch > most) {
+            batch = (int)most;
+        }
         int block = bml_nn__block_of(t, batch);
         int lanes = (batch + block - 1) / block;
         t->largest = batch > t->largest ? batch : t->largest;
@@ -5149,7 +5377,9 @@ static bml_nn_epoch bml_nn__no_epoch(int last) {
 
 BML_NN_DEF int(bml_nn_trainer_create)(bml_nn_trainer **out, bml_nn *net, const bml_nn_training *training, char *why) {
     bml_nn_trainer plan;
-    if (out) *out = NULL;
+    if (out) {
+        *out = NULL;
+    }
     if (!out || !net || !training) {
         return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a trainer needs a net, its training, and a place");
     }
@@ -5158,9 +5388,13 @@ BML_NN_DEF int(bml_nn_trainer_create)(bml_nn_trainer **out, bml_nn *net, const b
     plan.net = net;
     plan.how = *training;
     int status = bml_nn__check_settings(net, &plan.how);
-    if (!status) status = bml_nn__check_data(net, &plan.how);
+    if (!status) {
+        status = bml_nn__check_data(net, &plan.how);
+    }
     plan.last = bml_nn__no_epoch(plan.how.epochs);
-    if (!status) status = bml_nn__build_trainer(out, &plan);
+    if (!status) {
+        status = bml_nn__build_trainer(out, &plan);
+    }
     return bml_nn__reason(why, status, net->message);
 }
 
@@ -5436,8 +5670,12 @@ static void bml_nn__validate(bml_nn_trainer *t) {
     bml_nn__sums s = {0, 0, 0, 0, 0, 0};
     ptrdiff_t own[64];
     ptrdiff_t most = t->largest;
-    if (!n) return;
-    if (h->n_val && most > 64) most = 64;
+    if (!n) {
+        return;
+    }
+    if (h->n_val && most > 64) {
+        most = 64;
+    }
     for (ptrdiff_t at = 0; at < n; at += most) {
         ptrdiff_t b = n - at < most ? n - at : most;
         for (ptrdiff_t i = 0; h->n_val && i < b; i++) {
@@ -5510,7 +5748,9 @@ static int bml_nn__epoch(bml_nn_trainer *t) {
     int b;
     for (ptrdiff_t at = 0; at < t->n_train; at += b) {
         b = bml_nn__batch_rows(t->net, t->n_train - at, size);
-        if (bml_nn__train_batch(t, &s, at, b)) continue;
+        if (bml_nn__train_batch(t, &s, at, b)) {
+            continue;
+        }
         bml_nn__restore(t->net, t->good);
         t->done = 1;
         return bml_nn__fail(
@@ -5531,9 +5771,13 @@ static int bml_nn__epoch(bml_nn_trainer *t) {
 
 BML_NN_DEF int bml_nn_trainer_run(bml_nn_trainer *t, int epochs) {
     int status = BML_NN_OK;
-    if (!t || epochs < 0) return BML_NN_BAD_ARGUMENT;
+    if (!t || epochs < 0) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     const bml_nn_training *h = &t->how;
-    if (!epochs) epochs = h->epochs;
+    if (!epochs) {
+        epochs = h->epochs;
+    }
     const int ran = !t->done;
     while (!status && !t->done && epochs > 0) {
         epochs--;
@@ -5545,7 +5789,9 @@ BML_NN_DEF int bml_nn_trainer_run(bml_nn_trainer *t, int epochs) {
     }
     int judged = h->n_val || t->n_held;
     int best = ran && t->done && !h->keep_last && judged && t->last.best_epoch;
-    if (status != BML_NN_NAN && best) bml_nn__restore(t->net, t->best);
+    if (status != BML_NN_NAN && best) {
+        bml_nn__restore(t->net, t->best);
+    }
     return status;
 }
 
@@ -5582,10 +5828,14 @@ BML_NN_DEF int bml_nn_split(int *set, const double *shares, int n_sets, const in
     const ptrdiff_t rows = (ptrdiff_t)n;
     bml_nn__arena a = {NULL, 0};
     double total = 0;
-    if (!set || n_sets < 1 || n < (size_t)n_sets) return BML_NN_BAD_ARGUMENT;
+    if (!set || n_sets < 1 || n < (size_t)n_sets) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     for (int p = 0; p < n_sets; p++) {
         double share = bml_nn__share(shares, p);
-        if (!(share > 0 && share < HUGE_VAL)) return BML_NN_BAD_ARGUMENT;
+        if (!(share > 0 && share < HUGE_VAL)) {
+            return BML_NN_BAD_ARGUMENT;
+        }
         total += share;
     }
     bml_nn__take(&a, rows, sizeof(ptrdiff_t));
@@ -5599,7 +5849,9 @@ BML_NN_DEF int bml_nn_split(int *set, const double *shares, int n_sets, const in
         set[i] = -1;
     }
     for (ptrdiff_t first = 0; first < rows; first++) { /* label by label */
-        if (set[order[first]] >= 0) continue;
+        if (set[order[first]] >= 0) {
+            continue;
+        }
         for (ptrdiff_t i = first; i < rows; i++) {
             ptrdiff_t row = order[i];
             int same = !labels || labels[row] == labels[order[first]];
@@ -5659,7 +5911,9 @@ BML_NN_DEF int bml_nn_evaluate(bml_nn_metrics *out, const bml_nn_real *predictio
 static int bml_nn__sorted(double *to, const bml_nn_real *from, size_t n) {
     for (size_t k = 0; k < n; k++) {
         to[k] = (double)from[k];
-        if (from[k] != from[k]) return 0;
+        if (from[k] != from[k]) {
+            return 0;
+        }
     }
     qsort(to, n, sizeof *to, bml_nn__compare_doubles);
     return 1;
@@ -5673,7 +5927,9 @@ BML_NN_DEF int bml_nn_ks(double *distance, const bml_nn_real *a, size_t n, const
         return BML_NN_BAD_ARGUMENT;
     }
     double *s = (double *)bml_nn__alloc((ptrdiff_t)(n + m), sizeof *s);
-    if (!s) return BML_NN_NO_MEMORY;
+    if (!s) {
+        return BML_NN_NO_MEMORY;
+    }
     double *t = s + n;
     if (!bml_nn__sorted(s, a, n) || !bml_nn__sorted(t, b, m)) {
         BML_NN_FREE(s);
@@ -5704,7 +5960,9 @@ static void bml_nn__dtw_row(double *cost, double a, const bml_nn_real *b, ptrdif
         double above = first ? HUGE_VAL : cost[j];
         double best = left < above ? left : above;
         best = corner < best ? corner : best;
-        if (first && j == 0) best = 0;
+        if (first && j == 0) {
+            best = 0;
+        }
         corner = above;
         left = best + d * d;
         cost[j] = left;
@@ -5716,7 +5974,9 @@ BML_NN_DEF int bml_nn_dtw(double *distance, const bml_nn_real *a, size_t n, cons
         return BML_NN_BAD_ARGUMENT;
     }
     double *cost = (double *)bml_nn__alloc((ptrdiff_t)m, sizeof *cost);
-    if (!cost) return BML_NN_NO_MEMORY;
+    if (!cost) {
+        return BML_NN_NO_MEMORY;
+    }
     for (size_t i = 0; i < n; i++) {
         bml_nn__dtw_row(cost, (double)a[i], b, (ptrdiff_t)m, i == 0);
     }
@@ -5740,19 +6000,29 @@ typedef struct bml_nn__buffer {
 /* p[n] in a block of `room` bytes, doubled until `more` fit; NULL, and p is as it was, without memory. */
 static void *bml_nn__grow(void *p, size_t n, size_t *room, size_t more) {
     const size_t most = (size_t)BML_NN__MOST / 4;
-    if (more <= *room - n) return p;
-    if (n > most || more > most) return NULL;
+    if (more <= *room - n) {
+        return p;
+    }
+    if (n > most || more > most) {
+        return NULL;
+    }
     size_t want = 2 * (n + more);
     void *q = BML_NN_MALLOC(want);
-    if (!q) return NULL;
-    if (n) memcpy(q, p, n);
+    if (!q) {
+        return NULL;
+    }
+    if (n) {
+        memcpy(q, p, n);
+    }
     BML_NN_FREE(p);
     *room = want;
     return q;
 }
 
 static void bml_nn__put(bml_nn__buffer *b, const void *data, size_t n) {
-    if (b->failed || !n) return;
+    if (b->failed || !n) {
+        return;
+    }
     unsigned char *p = (unsigned char *)bml_nn__grow(b->p, b->n, &b->room, n);
     if (!p) {
         b->failed = 1;
@@ -5772,7 +6042,9 @@ static void bml_nn__put_string(bml_nn__buffer *b, const char *text) {
     char code[8];
     bml_nn__put_text(b, "\"");
     for (; *text; text++) {
-        if (*text == '"' || *text == '\\') bml_nn__put_text(b, "\\");
+        if (*text == '"' || *text == '\\') {
+            bml_nn__put_text(b, "\\");
+        }
         if ((unsigned char)*text < 0x20) {
             snprintf(code, sizeof code, "\\u%04x", (unsigned)(unsigned char)*text);
             bml_nn__put_text(b, code);
@@ -5808,12 +6080,16 @@ static int bml_nn__parse_decimal(double *value, const char *s) {
         }
         *value += fraction / unit;
     }
-    if (digits + more == 0 || digits + more >= 40) return 0;
+    if (digits + more == 0 || digits + more >= 40) {
+        return 0;
+    }
     if (*s == 'p') {
         int negative = s[1] == '-';
         s += 1 + negative;
         double power = bml_nn__digits(&s, &more);
-        if (power > 1e4) power = 1e4;
+        if (power > 1e4) {
+            power = 1e4;
+        }
         *value = ldexp(*value, negative ? -(int)power : (int)power);
     }
     return !*s;
@@ -5827,7 +6103,9 @@ static void bml_nn__put_decimal(bml_nn__buffer *b, double v) {
     double back = -1;
     if (v < 1e15) {
         snprintf(text, sizeof text, "%.0f.%015.0f", whole, floor((v - whole) * 1e15 + 0.5));
-        if (!bml_nn__parse_decimal(&back, text)) back = -1;
+        if (!bml_nn__parse_decimal(&back, text)) {
+            back = -1;
+        }
     }
     if (back != v) {
         int power;
@@ -5850,15 +6128,21 @@ static uint32_t bml_nn__narrow(float f, int dtype) {
     uint32_t sign = u >> 16 & 0x8000u;
     uint32_t e = u >> 23 & 255u;
     uint32_t m = (u & 0x7FFFFFu) | 0x800000u;
-    if (e < 102) return sign;                /* below half of the smallest, 2^-24 */
-    if (e > 142) return sign | 0x7C00u;      /* infinite */
+    if (e < 102) {
+        return sign; /* below half of the smallest, 2^-24 */
+    }
+    if (e > 142) {
+        return sign | 0x7C00u; /* infinite */
+    }
     uint32_t shift = e < 113 ? 126 - e : 13; /* subnormal, or normal */
     uint32_t half = m >> shift;
     uint32_t dropped = m & ((1u << shift) - 1);
     if (dropped + (half & 1) > 1u << (shift - 1)) {
         half++;
     }
-    if (e < 113) return sign | half;
+    if (e < 113) {
+        return sign | half;
+    }
     return sign | (half + ((e - 113) << 10)); /* the hidden bit adds one to the exponent */
 }
 
@@ -5888,7 +6172,9 @@ static int bml_nn__stored(uint64_t *bits, bml_nn_real v, int dtype) {
     }
     memcpy(&w, &f, 4);
     *bits = w;
-    if (dtype == BML_NN_F32 || !isfinite(f)) return isfinite(f);
+    if (dtype == BML_NN_F32 || !isfinite(f)) {
+        return isfinite(f);
+    }
     *bits = bml_nn__narrow(f, dtype);
     return isfinite(bml_nn__widen((uint32_t)*bits, dtype));
 }
@@ -5899,7 +6185,9 @@ static int bml_nn__put_values(bml_nn__buffer *b, const bml_nn_real *v, ptrdiff_t
     for (ptrdiff_t i = 0; i < n; i++) {
         unsigned char byte[8];
         uint64_t bits;
-        if (!bml_nn__stored(&bits, v[i], dtype)) return 0;
+        if (!bml_nn__stored(&bits, v[i], dtype)) {
+            return 0;
+        }
         for (int k = 0; k < size; k++) {
             byte[k] = (unsigned char)(bits >> (8 * k));
         }
@@ -5962,7 +6250,9 @@ static double bml_nn__get_field(const bml_nn_layer *l, const bml_nn__field *fiel
     int whole;
     double value;
     memcpy(&whole, at, sizeof whole);
-    if (field->is_int) return whole;
+    if (field->is_int) {
+        return whole;
+    }
     memcpy(&value, at, sizeof value);
     return value;
 }
@@ -6096,12 +6386,16 @@ static int bml_nn__list(bml_nn__entry *entries, const bml_nn *net, int storage) 
     int n = bml_nn__list_tensors(entries, net, storage);
     for (int i = 0; i < 2; i++) {
         const ptrdiff_t m = i ? net->n_out : net->n_in;
-        if (!net->shift[i]) continue;
+        if (!net->shift[i]) {
+            continue;
+        }
         bml_nn__vector_entry(&entries[n++], bml_nn__scaler_names[i][0], net->shift[i], m, BML_NN__NATIVE);
         bml_nn__vector_entry(&entries[n++], bml_nn__scaler_names[i][1], net->scale[i], m, BML_NN__NATIVE);
     }
     for (const bml_nn__extra *e = net->extras; e; e = e->next) {
-        if (!e->values) continue;
+        if (!e->values) {
+            continue;
+        }
         snprintf(name, sizeof name, "bml_nn:array.%s", e->name);
         bml_nn__vector_entry(&entries[n++], name, e->values, e->n, BML_NN__NATIVE);
     }
@@ -6116,7 +6410,9 @@ static void bml_nn__list_texts(const char **text, const bml_nn *net, const char 
         text[k] = fixed[k];
     }
     for (const bml_nn__extra *e = net->extras; e; e = e->next) {
-        if (!e->text) continue;
+        if (!e->text) {
+            continue;
+        }
         text[k++] = e->name;
         text[k++] = e->text;
     }
@@ -6127,8 +6423,12 @@ BML_NN_DEF int bml_nn_encode(bml_nn *net, unsigned char **bytes, size_t *size, i
     bml_nn__buffer b = {NULL, 0, 0, 0};
     bml_nn__buffer layers = {NULL, 0, 0, 0};
     int extras = 0;
-    if (bytes) *bytes = NULL;
-    if (!net || !bytes || !size) return BML_NN_BAD_ARGUMENT;
+    if (bytes) {
+        *bytes = NULL;
+    }
+    if (!net || !bytes || !size) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     if (storage < BML_NN_F32 || storage > BML_NN_F64) {
         return bml_nn__fail(net->message, BML_NN_BAD_ARGUMENT, "storage = %d: must be in [0, %d]", storage, BML_NN_F64);
     }
@@ -6182,7 +6482,9 @@ typedef struct bml_nn__file {
 } bml_nn__file;
 
 static int bml_nn__damaged(bml_nn__file *f, const char *why, const char *what) {
-    if (!what) return bml_nn__fail(f->message, BML_NN_BAD_FILE, "%s", why);
+    if (!what) {
+        return bml_nn__fail(f->message, BML_NN_BAD_FILE, "%s", why);
+    }
     return bml_nn__fail(f->message, BML_NN_BAD_FILE, "%s \"%s\"", why, what);
 }
 
@@ -6207,19 +6509,29 @@ static int bml_nn__expect(bml_nn__file *f, char c) {
 }
 
 static int bml_nn__hex_digit(int c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
     return -1;
 }
 
 /* Four hexadecimal digits, or -1. */
 static long bml_nn__hex(bml_nn__file *f) {
     long v = 0;
-    if (f->end - f->at < 4) return -1;
+    if (f->end - f->at < 4) {
+        return -1;
+    }
     for (int k = 0; k < 4; k++) {
         int d = bml_nn__hex_digit(*f->at++);
-        if (d < 0) return -1;
+        if (d < 0) {
+            return -1;
+        }
         v = v * 16 + d;
     }
     return v;
@@ -6239,7 +6551,9 @@ static long bml_nn__unicode(bml_nn__file *f) {
     }
     f->at += 2;
     long low = bml_nn__hex(f);
-    if (low < 0xDC00 || low > 0xDFFF) return -1;
+    if (low < 0xDC00 || low > 0xDFFF) {
+        return -1;
+    }
     return 0x10000 + ((u - 0xD800) << 10) + (low - 0xDC00);
 }
 
@@ -6262,7 +6576,9 @@ static int bml_nn__utf8(char *to, long u) {
 static int bml_nn__character(bml_nn__file *f, char *to) {
     static const char escape[] = "\"\\/bfnrt";
     static const char value[] = "\"\\/\b\f\n\r\t";
-    if (*f->at < 0x20) return 0;
+    if (*f->at < 0x20) {
+        return 0;
+    }
     if (*f->at != '\\') {
         size_t n = bml_nn__utf8_length(f->at, (size_t)(f->end - f->at));
         memcpy(to, f->at, n);
@@ -6270,14 +6586,18 @@ static int bml_nn__character(bml_nn__file *f, char *to) {
         return (int)n;
     }
     f->at++;
-    if (f->at >= f->end) return 0;
+    if (f->at >= f->end) {
+        return 0;
+    }
     const int c = *f->at++;
     if (c == 'u') {
         long u = bml_nn__unicode(f);
         return u < 0 ? 0 : bml_nn__utf8(to, u);
     }
     const char *which = c ? strchr(escape, c) : NULL;
-    if (!which) return 0;
+    if (!which) {
+        return 0;
+    }
     *to = value[which - escape];
     return 1;
 }
@@ -6287,13 +6607,19 @@ static int bml_nn__character(bml_nn__file *f, char *to) {
 static const char *bml_nn__string(bml_nn__file *f) {
     char *start = f->text + f->text_used;
     char *to = start;
-    if (!bml_nn__expect(f, '"')) return NULL;
+    if (!bml_nn__expect(f, '"')) {
+        return NULL;
+    }
     while (f->at < f->end && *f->at != '"') {
         int n = bml_nn__character(f, to);
-        if (!n) return NULL;
+        if (!n) {
+            return NULL;
+        }
         to += n;
     }
-    if (f->at >= f->end) return NULL;
+    if (f->at >= f->end) {
+        return NULL;
+    }
     f->at++;
     *to++ = 0;
     f->text_used = (size_t)(to - f->text);
@@ -6306,7 +6632,9 @@ static int bml_nn__number(bml_nn__file *f, ptrdiff_t *value) {
     *value = 0;
     bml_nn__space(f);
     for (; f->at < f->end && *f->at >= '0' && *f->at <= '9'; f->at++) {
-        if (*value > BML_NN__MOST / 20) return 0;
+        if (*value > BML_NN__MOST / 20) {
+            return 0;
+        }
         *value = *value * 10 + (*f->at - '0');
         digits++;
     }
@@ -6316,9 +6644,13 @@ static int bml_nn__number(bml_nn__file *f, ptrdiff_t *value) {
 static int bml_nn__read_dtype(bml_nn__file *f, bml_nn__entry *e) {
     const char *text = bml_nn__string(f);
     for (int k = 0; text && k < 4; k++) {
-        if (!strcmp(text, bml_nn__dtypes[k])) e->dtype = k;
+        if (!strcmp(text, bml_nn__dtypes[k])) {
+            e->dtype = k;
+        }
     }
-    if (text && !strcmp(text, "I64")) e->dtype = 4; /* PyTorch's num_batches_tracked: passed over */
+    if (text && !strcmp(text, "I64")) {
+        e->dtype = 4; /* PyTorch's num_batches_tracked: passed over */
+    }
     return e->dtype < 0 ? bml_nn__damaged(f, "a dtype other than F64, F32, F16, BF16 in tensor", e->name) : BML_NN_OK;
 }
 
@@ -6326,7 +6658,9 @@ static int bml_nn__read_shape(bml_nn__file *f, bml_nn__entry *e) {
     if (!bml_nn__expect(f, '[')) {
         return bml_nn__damaged(f, "malformed shape of tensor", e->name);
     }
-    if (bml_nn__expect(f, ']')) return BML_NN_OK;
+    if (bml_nn__expect(f, ']')) {
+        return BML_NN_OK;
+    }
     do {
         if (e->rank == BML_NN__MAX_RANK) {
             return bml_nn__damaged(f, "too many dimensions in tensor", e->name);
@@ -6392,12 +6726,18 @@ static int bml_nn__read_metadata(bml_nn__file *f) {
     if (!bml_nn__expect(f, '{')) {
         return bml_nn__damaged(f, "malformed metadata", NULL);
     }
-    if (bml_nn__expect(f, '}')) return BML_NN_OK;
+    if (bml_nn__expect(f, '}')) {
+        return BML_NN_OK;
+    }
     do {
         const char *key = bml_nn__string(f);
         const char *value = key && bml_nn__expect(f, ':') ? bml_nn__string(f) : NULL;
-        if (!value) return bml_nn__damaged(f, "metadata must be strings", NULL);
-        if (f->n_texts >= MOST) return bml_nn__damaged(f, "more than 4096 texts in the metadata", NULL);
+        if (!value) {
+            return bml_nn__damaged(f, "metadata must be strings", NULL);
+        }
+        if (f->n_texts >= MOST) {
+            return bml_nn__damaged(f, "more than 4096 texts in the metadata", NULL);
+        }
         for (int i = 0; i < f->n_texts; i++) {
             if (!strcmp(f->pairs[2 * i], key)) {
                 return bml_nn__damaged(f, "metadata twice:", key);
@@ -6405,7 +6745,9 @@ static int bml_nn__read_metadata(bml_nn__file *f) {
         }
         const size_t pair = 2 * sizeof(char *);
         void *pairs = bml_nn__grow((void *)f->pairs, pair * (size_t)f->n_texts, &f->pair_room, pair);
-        if (!pairs) return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "metadata");
+        if (!pairs) {
+            return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "metadata");
+        }
         f->pairs = (const char **)pairs;
         f->pairs[2 * f->n_texts] = key;
         f->pairs[2 * f->n_texts + 1] = value;
@@ -6470,11 +6812,15 @@ static int bml_nn__read_member(bml_nn__file *f, int *metadata) {
         return bml_nn__damaged(f, "the header is not JSON", NULL);
     }
     if (!strcmp(name, "__metadata__")) {
-        if (*metadata) return bml_nn__damaged(f, "metadata twice", NULL);
+        if (*metadata) {
+            return bml_nn__damaged(f, "metadata twice", NULL);
+        }
         *metadata = 1;
         return bml_nn__read_metadata(f);
     }
-    if (strlen(name) >= BML_NN__KEY) return bml_nn__damaged(f, "the name of a tensor is too long", NULL);
+    if (strlen(name) >= BML_NN__KEY) {
+        return bml_nn__damaged(f, "the name of a tensor is too long", NULL);
+    }
     const size_t have = (size_t)f->n * sizeof(bml_nn__entry);
     void *entries = f->n < 1 << 20 ? bml_nn__grow(f->entries, have, &f->entry_room, sizeof(bml_nn__entry)) : NULL;
     if (!entries) {
@@ -6494,7 +6840,9 @@ static int bml_nn__file_read(bml_nn__file *f, const unsigned char *bytes, size_t
     int metadata = 0;
     memset(f, 0, sizeof *f);
     f->message = message;
-    if (size < 8) return bml_nn__damaged(f, "shorter than a safetensors header", NULL);
+    if (size < 8) {
+        return bml_nn__damaged(f, "shorter than a safetensors header", NULL);
+    }
     for (int k = 0; k < 8; k++) {
         length |= (uint64_t)bytes[k] << (8 * k);
     }
@@ -6573,7 +6921,9 @@ static double bml_nn__value(const bml_nn__file *f, const bml_nn__entry *e, ptrdi
 /* The tensor `name`, which must have this shape, to `to`; marks it fetched. */
 static int bml_nn__fetch_tensor(bml_nn_real *to, bml_nn__file *f, const char *name, int rank, const ptrdiff_t *shape) {
     bml_nn__entry *e = bml_nn__find_entry(f, name);
-    if (!e) return bml_nn__fail(f->message, BML_NN_MISMATCH, "no tensor \"%s\"", name);
+    if (!e) {
+        return bml_nn__fail(f->message, BML_NN_MISMATCH, "no tensor \"%s\"", name);
+    }
     if (e->dtype > BML_NN_F64) {
         return bml_nn__fail(f->message, BML_NN_MISMATCH, "tensor \"%s\" holds integers", name);
     }
@@ -6609,14 +6959,18 @@ static int bml_nn__all_fetched(bml_nn__file *f) {
 
 static int bml_nn__kind_of(const char *name) {
     for (int i = 0; i < BML_NN_N_KINDS; i++) {
-        if (!strcmp(name, bml_nn__kinds[i].name)) return i;
+        if (!strcmp(name, bml_nn__kinds[i].name)) {
+            return i;
+        }
     }
     return -1;
 }
 
 static int bml_nn__activation_of(const char *name) {
     for (int i = 0; i < BML_NN_N_ACTIVATIONS; i++) {
-        if (!strcmp(name, bml_nn__activations[i].name)) return i;
+        if (!strcmp(name, bml_nn__activations[i].name)) {
+            return i;
+        }
     }
     return -1;
 }
@@ -6624,7 +6978,9 @@ static int bml_nn__activation_of(const char *name) {
 /* Cuts the text at the first c; returns what follows, NULL if there is no c. */
 static char *bml_nn__cut(char *text, char c) {
     char *at = strchr(text, c);
-    if (at) *at++ = 0;
+    if (at) {
+        *at++ = 0;
+    }
     return at;
 }
 
@@ -6640,12 +6996,18 @@ static int bml_nn__parse_sources(bml_nn_layer *l, char *value) {
 /* A numeric member, each once. */
 static int bml_nn__parse_number(bml_nn_layer *l, const char *name, const char *text) {
     double value;
-    if (!bml_nn__parse_decimal(&value, text)) return 0;
+    if (!bml_nn__parse_decimal(&value, text)) {
+        return 0;
+    }
     for (int k = 0; k < BML_NN__N_FIELDS; k++) {
         const bml_nn__field *field = &bml_nn__fields[k];
         char *at = (char *)l + field->offset;
-        if (strcmp(name, field->name)) continue;
-        if (bml_nn__get_field(l, field) > 0) return 0;
+        if (strcmp(name, field->name)) {
+            continue;
+        }
+        if (bml_nn__get_field(l, field) > 0) {
+            return 0;
+        }
         if (!field->is_int) {
             memcpy(at, &value, sizeof value);
             return 1;
@@ -6660,17 +7022,23 @@ static int bml_nn__parse_number(bml_nn_layer *l, const char *name, const char *t
 /* One field=value of a layer, cut out of the text it stands in; each field once. */
 static int bml_nn__parse_field(bml_nn_layer *l, char *name, char *value) {
     if (!strcmp(name, "name")) {
-        if (l->name) return 0;
+        if (l->name) {
+            return 0;
+        }
         l->name = value;
         return 1;
     }
     if (!strcmp(name, "lengths")) {
-        if (l->lengths) return 0;
+        if (l->lengths) {
+            return 0;
+        }
         l->lengths = value;
         return 1;
     }
     if (!strcmp(name, "activation")) {
-        if (l->activation) return 0;
+        if (l->activation) {
+            return 0;
+        }
         l->activation = bml_nn__activation_of(value);
         return l->activation >= 0;
     }
@@ -6710,7 +7078,9 @@ static int bml_nn__parse_layers(bml_nn **net, char *text, ptrdiff_t most, char *
         return bml_nn__fail(message, BML_NN_BAD_FILE, "more than %d layers", BML_NN__MAX_LAYERS);
     }
     bml_nn_layer *layers = (bml_nn_layer *)bml_nn__alloc(n, sizeof *layers);
-    if (!layers) return BML_NN_NO_MEMORY;
+    if (!layers) {
+        return BML_NN_NO_MEMORY;
+    }
     int status = BML_NN_OK;
     char *line = text;
     for (int i = 0; i < n && !status; i++) {
@@ -6720,7 +7090,9 @@ static int bml_nn__parse_layers(bml_nn **net, char *text, ptrdiff_t most, char *
     }
     config.layers = layers;
     config.n_layers = n;
-    if (!status) status = bml_nn__make(net, &config, most, message);
+    if (!status) {
+        status = bml_nn__make(net, &config, most, message);
+    }
     BML_NN_FREE(layers);
     return status;
 }
@@ -6748,7 +7120,9 @@ static int bml_nn__fetch_scaler(bml_nn *net, bml_nn__file *f, int i) {
 static int bml_nn__fetch_array(bml_nn *net, bml_nn__file *f, const bml_nn__entry *e) {
     static const char prefix[] = "bml_nn:array.";
     const size_t length = sizeof prefix - 1;
-    if (strncmp(e->name, prefix, length)) return BML_NN_OK;
+    if (strncmp(e->name, prefix, length)) {
+        return BML_NN_OK;
+    }
     bml_nn_real *values = bml_nn__alloc_reals(e->count);
     if (!values) {
         return bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", e->name);
@@ -6767,14 +7141,18 @@ static int bml_nn__fetch_array(bml_nn *net, bml_nn__file *f, const bml_nn__entry
 /* Scalers, arrays and texts of a file. */
 static int bml_nn__fetch_extras(bml_nn *net, bml_nn__file *f) {
     int status = bml_nn__fetch_scaler(net, f, 0);
-    if (!status) status = bml_nn__fetch_scaler(net, f, 1);
+    if (!status) {
+        status = bml_nn__fetch_scaler(net, f, 1);
+    }
     for (int i = 0; i < f->n && !status; i++) {
         status = bml_nn__fetch_array(net, f, &f->entries[i]);
     }
     for (int i = 0; i < f->n_texts && !status; i++) {
         const char *key = f->pairs[2 * i];
         int ours = !strncmp(key, "bml_nn", 6);
-        if (ours || !bml_nn__good_name(key, BML_NN__MAX_KEY)) continue; /* "format" and the like */
+        if (ours || !bml_nn__good_name(key, BML_NN__MAX_KEY)) {
+            continue; /* "format" and the like */
+        }
         if (bml_nn_set_text(net, key, f->pairs[2 * i + 1])) {
             status = bml_nn__fail(f->message, BML_NN_NO_MEMORY, "\"%s\"", key);
         }
@@ -6854,17 +7232,29 @@ static int bml_nn__decode_file(bml_nn **out, bml_nn__file *f) {
     const char *text = bml_nn__find_text(f, "bml_nn.layers");
     const size_t length = strlen(text) + 1;
     char *layers = (char *)BML_NN_MALLOC(length);
-    if (!layers) return BML_NN_NO_MEMORY;
+    if (!layers) {
+        return BML_NN_NO_MEMORY;
+    }
     memcpy(layers, text, length);
     status = bml_nn__parse_layers(&net, layers, f->data_size / 2, f->message);
     BML_NN_FREE(layers);
     if (status) return status;
     bml_nn_real *values = bml_nn__alloc_reals(net->n_params + net->n_running);
-    if (!values) status = BML_NN_NO_MEMORY;
-    if (!status) status = bml_nn__fetch_own(values, net, f);
-    if (!status) status = bml_nn__fetch_extras(net, f);
-    if (!status) status = bml_nn__all_fetched(f);
-    if (!status) bml_nn__accept(net, values);
+    if (!values) {
+        status = BML_NN_NO_MEMORY;
+    }
+    if (!status) {
+        status = bml_nn__fetch_own(values, net, f);
+    }
+    if (!status) {
+        status = bml_nn__fetch_extras(net, f);
+    }
+    if (!status) {
+        status = bml_nn__all_fetched(f);
+    }
+    if (!status) {
+        bml_nn__accept(net, values);
+    }
     BML_NN_FREE(values);
     if (status) {
         bml_nn_free(net);
@@ -6877,12 +7267,16 @@ static int bml_nn__decode_file(bml_nn **out, bml_nn__file *f) {
 BML_NN_DEF int(bml_nn_decode)(bml_nn **out, const unsigned char *bytes, size_t size, char *why) {
     char message[BML_NN_MESSAGE] = "";
     bml_nn__file f;
-    if (out) *out = NULL;
+    if (out) {
+        *out = NULL;
+    }
     if (!out || (!bytes && size)) {
         return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "a net is read from bytes, to a place");
     }
     int status = bml_nn__file_read(&f, bytes, size, message);
-    if (!status) status = bml_nn__decode_file(out, &f);
+    if (!status) {
+        status = bml_nn__decode_file(out, &f);
+    }
     bml_nn__file_free(&f);
     return bml_nn__reason(why, status, message);
 }
@@ -6893,7 +7287,9 @@ static unsigned char *bml_nn__slurp(const char *path, size_t *size, int *status,
     unsigned char block[4096];
     FILE *f = path ? fopen(path, "rb") : NULL;
     *status = bml_nn__fail(message, BML_NN_CANNOT_OPEN, "%.400s", path ? path : "no path");
-    if (!f) return NULL;
+    if (!f) {
+        return NULL;
+    }
     size_t n = fread(block, 1, sizeof block, f);
     while (n > 0) {
         bml_nn__put(&b, block, n);
@@ -6910,7 +7306,9 @@ static unsigned char *bml_nn__slurp(const char *path, size_t *size, int *status,
         *size = b.n;
         return b.p;
     }
-    if (!failed) *status = BML_NN_NO_MEMORY;
+    if (!failed) {
+        *status = BML_NN_NO_MEMORY;
+    }
     BML_NN_FREE(b.p);
     return NULL;
 }
@@ -6937,15 +7335,23 @@ static int bml_nn__open_slot(int *fd, const char *name) {
         struct stat opened;
         struct stat named;
         *fd = open(name, O_RDWR | O_CREAT, 0666);
-        if (*fd < 0) return 0;
+        if (*fd < 0) {
+            return 0;
+        }
         int busy = flock(*fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
         int same = !busy && !fstat(*fd, &opened) && !stat(name, &named);
         same = same && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
-        if (same && opened.st_size == 0) return 1;
-        if (same) remove(name);
+        if (same && opened.st_size == 0) {
+            return 1;
+        }
+        if (same) {
+            remove(name);
+        }
         close(*fd);
         *fd = -1;
-        if (busy) return 1;
+        if (busy) {
+            return 1;
+        }
     }
     return 1;
 }
@@ -6954,12 +7360,18 @@ static int bml_nn__write_slot(const char *name, const char *path, const unsigned
                               int *status) {
     int fd;
     *status = BML_NN_CANNOT_OPEN;
-    if (!bml_nn__open_slot(&fd, name)) return 1;
-    if (fd < 0) return 0;
+    if (!bml_nn__open_slot(&fd, name)) {
+        return 1;
+    }
+    if (fd < 0) {
+        return 0;
+    }
     *status = BML_NN_OK;
     while (size && *status == BML_NN_OK) {
         ssize_t n = write(fd, bytes, size < 1 << 30 ? size : 1 << 30);
-        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
         if (n <= 0) {
             *status = BML_NN_CANNOT_WRITE;
             break;
@@ -6967,9 +7379,15 @@ static int bml_nn__write_slot(const char *name, const char *path, const unsigned
         bytes += n;
         size -= (size_t)n;
     }
-    if (*status == BML_NN_OK && rename(name, path)) *status = BML_NN_CANNOT_WRITE;
-    if (*status) remove(name);
-    if (close(fd) && *status == BML_NN_OK) *status = BML_NN_CANNOT_WRITE;
+    if (*status == BML_NN_OK && rename(name, path)) {
+        *status = BML_NN_CANNOT_WRITE;
+    }
+    if (*status) {
+        remove(name);
+    }
+    if (close(fd) && *status == BML_NN_OK) {
+        *status = BML_NN_CANNOT_WRITE;
+    }
     return 1;
 }
 
@@ -6982,16 +7400,24 @@ static int bml_nn__write_slot(const char *name, const char *path, const unsigned
     *status = BML_NN_CANNOT_OPEN;
     if (f) {
         fclose(f);
-        if (remove(name)) return 0;
+        if (remove(name)) {
+            return 0;
+        }
     }
     f = fopen(name, "wb");
-    if (!f) return 1;
+    if (!f) {
+        return 1;
+    }
     int ok = fwrite(bytes, 1, size, f) == size;
-    if (fclose(f)) ok = 0;
+    if (fclose(f)) {
+        ok = 0;
+    }
     if (ok && rename(name, path)) {
         ok = !remove(path) && !rename(name, path);
     }
-    if (!ok) remove(name);
+    if (!ok) {
+        remove(name);
+    }
     *status = ok ? BML_NN_OK : BML_NN_CANNOT_WRITE;
     return 1;
 }
@@ -7020,7 +7446,9 @@ BML_NN_DEF int bml_nn_save(bml_nn *net, const char *path, int storage) {
     unsigned char *bytes = NULL;
     size_t size = 0;
     int status = bml_nn_encode(net, &bytes, &size, storage);
-    if (!status) status = bml_nn__spill(net, path, bytes, size);
+    if (!status) {
+        status = bml_nn__spill(net, path, bytes, size);
+    }
     BML_NN_FREE(bytes);
     return status;
 }
@@ -7028,11 +7456,15 @@ BML_NN_DEF int bml_nn_save(bml_nn *net, const char *path, int storage) {
 BML_NN_DEF int(bml_nn_load)(bml_nn **net, const char *path, char *why) {
     size_t size = 0;
     char message[BML_NN_MESSAGE];
-    if (!net) return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");
+    if (!net) {
+        return bml_nn__reason(why, BML_NN_BAD_ARGUMENT, "no place for the net");
+    }
     *net = NULL;
     int status;
     unsigned char *bytes = bml_nn__slurp(path, &size, &status, message);
-    if (!bytes) return bml_nn__reason(why, status, message);
+    if (!bytes) {
+        return bml_nn__reason(why, status, message);
+    }
     status = bml_nn_decode(net, bytes, size, why);
     BML_NN_FREE(bytes);
     return status;
@@ -7070,7 +7502,9 @@ static void bml_nn__pytorch_name(char *name, size_t room, const bml_nn__tensor *
 /* PyTorch's number of column j of our gates: r z n for our z r n. */
 static ptrdiff_t bml_nn__pytorch_column(const bml_nn_layer *l, ptrdiff_t j) {
     const ptrdiff_t u = l->units;
-    if (l->kind != BML_NN_GRU || j >= 2 * u) return j;
+    if (l->kind != BML_NN_GRU || j >= 2 * u) {
+        return j;
+    }
     return j < u ? j + u : j - u;
 }
 
@@ -7130,7 +7564,9 @@ static int bml_nn__fetch_pytorch(bml_nn_real *to, const bml_nn *net, const bml_n
         bml_nn__pytorch_name(what, sizeof what, t, recurrent, second, alias ? alias->level : 0);
         bml_nn__name_there(name, f, n->name, what);
         status = bml_nn__fetch_tensor(values, f, name, rank, shape);
-        if (status) break;
+        if (status) {
+            break;
+        }
         if (bias) {
             bml_nn__turn_bias(to, values, t, &n->spec, second);
         } else {
@@ -7379,14 +7815,18 @@ static int bml_nn__good_counters(const bml_nn_trainer *t, const bml_nn_real *wor
         }
     }
     for (ptrdiff_t i = 0; i < t->net->n_params; i++) {
-        if (v[i] < 0) return 0;
+        if (v[i] < 0) {
+            return 0;
+        }
     }
     bml_nn__load_counters(&trial, words);
     const bml_nn_epoch *e = &trial.last;
     if (e->epoch < 0 || e->epoch > t->how.epochs || e->batch < 0) {
         return 0;
     }
-    if (e->best_epoch < 0 || e->best_epoch > e->epoch) return 0;
+    if (e->best_epoch < 0 || e->best_epoch > e->epoch) {
+        return 0;
+    }
     return trial.step <= t->steps && (trial.done == 0 || trial.done == 1);
 }
 
@@ -7406,10 +7846,14 @@ BML_NN_DEF int bml_nn_trainer_save(bml_nn_trainer *t, const char *path) {
     bml_nn_real words[4 * BML_NN__COUNTERS] = {0};
     char identity[256];
     const char *texts[] = {"bml_nn.training", identity, NULL};
-    if (!t || !path) return BML_NN_BAD_ARGUMENT;
+    if (!t || !path) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     const ptrdiff_t most = t->net->n_tensors + BML_NN__OWN;
     bml_nn__entry *entries = (bml_nn__entry *)bml_nn__alloc(most, sizeof *entries);
-    if (!entries) return bml_nn__fail(t->net->message, BML_NN_NO_MEMORY, "a checkpoint");
+    if (!entries) {
+        return bml_nn__fail(t->net->message, BML_NN_NO_MEMORY, "a checkpoint");
+    }
     int n = bml_nn__list_tensors(entries, t->net, BML_NN__NATIVE);
     bml_nn__identity(identity, sizeof identity, t);
     bml_nn__save_counters(words, t);
@@ -7454,7 +7898,9 @@ static int bml_nn__fetch_checkpoint(bml_nn_trainer *t, bml_nn__file *f) {
             status = bml_nn__fetch_tensor(values[i], f, own[i].name, 1, own[i].shape);
         }
     }
-    if (!status) status = bml_nn__all_fetched(f);
+    if (!status) {
+        status = bml_nn__all_fetched(f);
+    }
     if (!status && !bml_nn__good_counters(t, values[0], values[2])) {
         status = bml_nn__fail(f->message, BML_NN_BAD_FILE, "the counters of the checkpoint make no sense");
     }
@@ -7473,11 +7919,17 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
     size_t size = 0;
     int status;
     bml_nn__file f;
-    if (!t) return BML_NN_BAD_ARGUMENT;
+    if (!t) {
+        return BML_NN_BAD_ARGUMENT;
+    }
     unsigned char *bytes = bml_nn__slurp(path, &size, &status, t->net->message);
-    if (!bytes) return status;
+    if (!bytes) {
+        return status;
+    }
     status = bml_nn__file_read(&f, bytes, size, t->net->message);
-    if (!status) status = bml_nn__fetch_checkpoint(t, &f);
+    if (!status) {
+        status = bml_nn__fetch_checkpoint(t, &f);
+    }
     bml_nn__file_free(&f);
     BML_NN_FREE(bytes);
     return status;
@@ -7529,57 +7981,59 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 
 #endif /* BML_NN_IMPLEMENTATION */
 
-/* Versions
+/* HISTORY
    0.1.0  layers, training, uncertainty, model files
    0.2.0  reasons of failing creates and loads as text, rules that name member, value and range, files under names of
           their own, gates; padded rows, norm settings, biases by choice, names of other programs; the penalty beside
           the loss
 
-This software is available under two licences: choose whichever you prefer.
+   LICENCE
 
-------------------------------------------------------------------------------
-ALTERNATIVE A - Public domain (www.unlicense.org)
+   This software is available under two licences: choose whichever you prefer.
 
-This is free and unencumbered software released into the public domain.
+   ------------------------------------------------------------------------------
+   ALTERNATIVE A - Public domain (www.unlicense.org)
 
-Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
-software, either in source code form or as a compiled binary, for any purpose,
-commercial or non-commercial, and by any means.
+   This is free and unencumbered software released into the public domain.
 
-In jurisdictions that recognize copyright laws, the author or authors of this
-software dedicate any and all copyright interest in the software to the public
-domain. We make this dedication for the benefit of the public at large and to
-the detriment of our heirs and successors. We intend this dedication to be an
-overt act of relinquishment in perpetuity of all present and future rights to
-this software under copyright law.
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+   software, either in source code form or as a compiled binary, for any purpose,
+   commercial or non-commercial, and by any means.
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
-ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
-WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+   In jurisdictions that recognize copyright laws, the author or authors of this
+   software dedicate any and all copyright interest in the software to the public
+   domain. We make this dedication for the benefit of the public at large and to
+   the detriment of our heirs and successors. We intend this dedication to be an
+   overt act of relinquishment in perpetuity of all present and future rights to
+   this software under copyright law.
 
-------------------------------------------------------------------------------
-ALTERNATIVE B - MIT License
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+   WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
-Copyright (c) 2026 the authors of bml
+   ------------------------------------------------------------------------------
+   ALTERNATIVE B - MIT License
 
-Permission is hereby granted, free of charge, to any person obtaining a copy of
-this software and associated documentation files (the "Software"), to deal in
-the Software without restriction, including without limitation the rights to
-use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
-of the Software, and to permit persons to whom the Software is furnished to do
-so, subject to the following conditions:
+   Copyright (c) 2026 the authors of bml
 
-The above copyright notice and this permission notice shall be included in all
-copies or substantial portions of the Software.
+   Permission is hereby granted, free of charge, to any person obtaining a copy of
+   this software and associated documentation files (the "Software"), to deal in
+   the Software without restriction, including without limitation the rights to
+   use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+   of the Software, and to permit persons to whom the Software is furnished to do
+   so, subject to the following conditions:
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
-SOFTWARE.
-*/
+   The above copyright notice and this permission notice shall be included in all
+   copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+   SOFTWARE.
+   */

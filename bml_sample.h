@@ -875,7 +875,9 @@ static inline BML_SAMPLE_FUNC void bml_sample_uniform4(float *u, bml_sample_rng 
     uint32_t words[4];
     bml_sample__block(words, rng->counter, rng->key);
     rng->counter[0]++;
-    if (rng->counter[0] == 0) rng->counter[3]--;
+    if (rng->counter[0] == 0) {
+        rng->counter[3]--;
+    }
     rng->used = 4;
     for (int i = 0; i < 4; i++) {
         int32_t bits = (int32_t)(words[i] >> 9);
@@ -1084,8 +1086,12 @@ static const float bml_sample__kernel_from = 20;
 static inline BML_SAMPLE_FUNC int bml_sample__collides(double gamma, double eps0, const uint32_t *name) {
     uint32_t counter[4] = {name[2], name[3], 0, 0x626D6C01u};
     uint32_t w[4];
-    if (gamma >= (double)bml_sample__kernel_from) return 0;
-    if (gamma <= (double)bml_sample__exact_to || (gamma - eps0) * gamma <= 0.25) return 1;
+    if (gamma >= (double)bml_sample__kernel_from) {
+        return 0;
+    }
+    if (gamma <= (double)bml_sample__exact_to || (gamma - eps0) * gamma <= 0.25) {
+        return 1;
+    }
     bml_sample__block(w, counter, name);
     double span = (double)(bml_sample__kernel_from - bml_sample__exact_to);
     return bml_sample__word(w[0]) * span < (double)bml_sample__kernel_from - gamma;
@@ -1465,7 +1471,9 @@ static inline BML_SAMPLE_FUNC float bml_sample__far_energy(float *rest, float ga
 
 static inline BML_SAMPLE_FUNC float bml_sample_compton_step(float *rest, float gamma, float eps0, float u,
                                                             const bml_sample_compton_nodes *nodes) {
-    if (!bml_sample__is_far(gamma, eps0)) return bml_sample__near_energy(rest, gamma, eps0, u, nodes);
+    if (!bml_sample__is_far(gamma, eps0)) {
+        return bml_sample__near_energy(rest, gamma, eps0, u, nodes);
+    }
     return bml_sample__far_energy(rest, gamma, eps0, u, nodes);
 }
 
@@ -1597,7 +1605,9 @@ static inline BML_SAMPLE_FUNC double bml_sample__recoil_at(float u, double x, co
     y = y > 0 ? y : 0;
     y = y < 1 ? y : 1;
     double t = 2 * (double)y;
-    if (x > 1e-6) t = expm1((double)(y * L)) / x;
+    if (x > 1e-6) {
+        t = expm1((double)(y * L)) / x;
+    }
     return t < 2 ? t : 2;
 }
 
@@ -1670,7 +1680,9 @@ static inline BML_SAMPLE_FUNC double bml_sample__azimuth(double v, double q, dou
         }
         double step = error / (1 - A * cos(y) + 1e-12);
         double next = y - step;
-        if (fabs(step) < 1e-13) break;
+        if (fabs(step) < 1e-13) {
+            break;
+        }
         y = next > low && next < high ? next : 0.5 * (low + high);
     }
     return phi0 + 0.5 * y + (v < 0.5 ? 0 : 3.141592653589793);
@@ -1946,13 +1958,17 @@ static void bml_sample__points(char *text) {
     for (char *c = text; *c; c++) {
         int before = c > text && c[-1] >= '0' && c[-1] <= '9';
         int after = c[1] >= '0' && c[1] <= '9';
-        if (*c == ',' && before && after) *c = '.';
+        if (*c == ',' && before && after) {
+            *c = '.';
+        }
     }
 }
 
 /* Writes the message, unless why is NULL, and hands the status through: return bml_sample__fail(...). */
 BML_SAMPLE__PRINTF(3, 4) static int bml_sample__fail(char *why, int status, const char *format, ...) {
-    if (!why) return status;
+    if (!why) {
+        return status;
+    }
     va_list args;
     va_start(args, format);
     vsnprintf(why, BML_SAMPLE_MESSAGE, format, args);
@@ -1963,7 +1979,9 @@ BML_SAMPLE__PRINTF(3, 4) static int bml_sample__fail(char *why, int status, cons
 
 /* The status with its own text, or none where it is OK. */
 static int bml_sample__say(char *why, int status) {
-    if (why && !status) why[0] = 0;
+    if (why && !status) {
+        why[0] = 0;
+    }
     return status ? bml_sample__fail(why, status, "%s", bml_sample_strerror(status)) : status;
 }
 
@@ -1995,16 +2013,22 @@ static int bml_sample__is_range(double lower, double upper) {
 }
 
 static int bml_sample__check_range(char *why, const char *name, double lower, double upper) {
-    if (bml_sample__is_range(lower, upper)) return BML_SAMPLE_OK;
+    if (bml_sample__is_range(lower, upper)) {
+        return BML_SAMPLE_OK;
+    }
     return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "%s: from %.9g to %.9g: must be finite and rise", name, lower,
                             upper);
 }
 
 /* *product = a b c, or 0 if that overflows. */
 static int bml_sample__mul(size_t *product, size_t a, size_t b, size_t c) {
-    if (b && a > (size_t)-1 / b) return 0;
+    if (b && a > (size_t)-1 / b) {
+        return 0;
+    }
     a *= b;
-    if (c && a > (size_t)-1 / c) return 0;
+    if (c && a > (size_t)-1 / c) {
+        return 0;
+    }
     *product = a * c;
     return 1;
 }
@@ -2012,7 +2036,9 @@ static int bml_sample__mul(size_t *product, size_t a, size_t b, size_t c) {
 /* bytes zeroed bytes, NULL without memory. */
 static void *bml_sample__alloc(size_t bytes) {
     void *p = BML_SAMPLE_MALLOC(bytes ? bytes : 1);
-    if (p) memset(p, 0, bytes);
+    if (p) {
+        memset(p, 0, bytes);
+    }
     return p;
 }
 
@@ -2300,7 +2326,9 @@ BML_SAMPLE_DEF void bml_sample_rng_normals(double *x, size_t n, bml_sample_rng *
 /* u of the next m numbers: those given, or fresh ones in room[]. */
 static const double *bml_sample__uniforms_of(double *room, const double *u, ptrdiff_t done, int m,
                                              bml_sample_rng *rng) {
-    if (u) return u + done;
+    if (u) {
+        return u + done;
+    }
     bml_sample__fill(room, m, rng);
     return room;
 }
@@ -2380,8 +2408,12 @@ static const double bml_sample__over[29] = {
 
 /* Terms that are needed: E^(n-4) < 1e-15. */
 static int bml_sample__terms(double E) {
-    if (E < 1e-3) return 8;
-    if (E < 0.03) return 13;
+    if (E < 1e-3) {
+        return 8;
+    }
+    if (E < 0.03) {
+        return 13;
+    }
     return E < 0.1 ? 19 : 28;
 }
 
@@ -2520,7 +2552,9 @@ static void bml_sample__prepare_pair(bml_sample__pair_of *s, double gamma, doubl
     s->total = bml_sample__G(s->L, s->b, s->ln_b);
     s->l_min = log1p(eps0 / room);
     s->p_min = (4 * gamma * room - 1) / (4 * gamma * room);
-    if (!(s->p_min > 1e-16)) s->p_min = 1e-16; /* rounding */
+    if (!(s->p_min > 1e-16)) {
+        s->p_min = 1e-16; /* rounding */
+    }
     s->edge = s->p_min < 0.6;
     s->left = s->edge ? bml_sample__above(s->p_min, s->b) : 0;
     double below = E;
@@ -2559,9 +2593,15 @@ static double bml_sample__conditional(double *above, double *slope, double l, co
 static double bml_sample__invert(double u, double l, const bml_sample__pair_of *s) {
     double lo = s->l_min;
     double hi = s->L;
-    if (u <= 0) return lo;
-    if (u >= 1) return hi;
-    if (!(l > lo && l < hi)) l = 0.5 * (lo + hi);
+    if (u <= 0) {
+        return lo;
+    }
+    if (u >= 1) {
+        return hi;
+    }
+    if (!(l > lo && l < hi)) {
+        l = 0.5 * (lo + hi);
+    }
     for (int i = 0; i < 60; i++) {
         double above;
         double slope;
@@ -2570,7 +2610,9 @@ static double bml_sample__invert(double u, double l, const bml_sample__pair_of *
         double lower = u < 0.5 ? u : 1 - u;
         double noise = s->edge || u < 0.5 ? 0 : 2e-16;
         int last = fabs(error) <= 1e-8 * lower; /* the next error is about the square of this one */
-        if (fabs(error) <= 1e-14 * lower + noise) break;
+        if (fabs(error) <= 1e-14 * lower + noise) {
+            break;
+        }
         if (error > 0) {
             hi = l;
         } else {
@@ -2586,7 +2628,9 @@ static double bml_sample__invert(double u, double l, const bml_sample__pair_of *
         } else if (!last) {
             l = 0.5 * (lo + hi);
         }
-        if (last || !(hi - lo > 2e-16 * hi)) break;
+        if (last || !(hi - lo > 2e-16 * hi)) {
+            break;
+        }
     }
     return l;
 }
@@ -2618,7 +2662,9 @@ static double bml_sample__node(double t, double s) {
 }
 
 BML_SAMPLE_DEF int bml_sample_compton_table(bml_sample_compton_nodes *nodes) {
-    if (!nodes) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!nodes) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     for (int k = 0; k < BML_SAMPLE__NS; k++) {
         for (int j = 0; j < BML_SAMPLE__NT; j++) {
             double p = (double)j / (BML_SAMPLE__NT - 1);
@@ -2816,7 +2862,9 @@ static void bml_sample__special_energies(bml_sample__chunk *c, int method, int m
             c->eps[i] = bml_sample__two_bodyf(&c->rest[i], gamma, eps0, low, high);
             continue;
         }
-        if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) continue;
+        if (method != BML_SAMPLE_EXACT && c->q[i] <= 0.26f) {
+            continue;
+        }
         double u = low < 0.5f ? (double)low : 1 - (double)high;
         double l = bml_sample__exact(c, i, (double)gamma, (double)eps0, u);
         float eps = (float)(-expm1(-l) * (double)gamma);
@@ -2846,7 +2894,9 @@ typedef struct bml_sample__strides {
     } while (0)
 
 static int bml_sample__bad_method(int method, const bml_sample_compton_nodes *nodes) {
-    if (method == BML_SAMPLE_TABLE) return !nodes || nodes->ready != 1;
+    if (method == BML_SAMPLE_TABLE) {
+        return !nodes || nodes->ready != 1;
+    }
     return method != BML_SAMPLE_NET && method != BML_SAMPLE_EXACT;
 }
 
@@ -2872,7 +2922,9 @@ static int bml_sample__check_photonsf(const bml_sample_photonsf *how, const bml_
     for (ptrdiff_t i = 0; how->u && i < n; i++) {
         bad |= !bml_sample__in_unitf(how->u[i * s->u]);
     }
-    if (bad) return BML_SAMPLE_BAD_ARGUMENT;
+    if (bad) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (s->gamma == 1 && s->eps0 == 1) {
         bad = bml_sample__bad_pairs(how->gamma, how->eps0, n);
     } else {
@@ -2933,7 +2985,9 @@ BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf 
     if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) {
         return BML_SAMPLE_BAD_ARGUMENT;
     }
-    if (bml_sample__bad_method(how->method, how->nodes)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (bml_sample__bad_method(how->method, how->nodes)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
     int status = bml_sample__check_photonsf(how, &s);
@@ -2948,9 +3002,13 @@ BML_SAMPLE_DEF int bml_sample_comptonf(float *energy, const bml_sample_photonsf 
         const float *u = how->u ? how->u + done * s.u : NULL;
         bml_sample__uniforms(&c, u, s.u, m, rng);
         bml_sample__hidden(&c, how->nodes, how->method, m);
-        if (how->method != BML_SAMPLE_EXACT) bml_sample__energies(&c, m);
+        if (how->method != BML_SAMPLE_EXACT) {
+            bml_sample__energies(&c, m);
+        }
         int special = how->method == BML_SAMPLE_EXACT || c.edge || c.exact;
-        if (special) bml_sample__special_energies(&c, how->method, m);
+        if (special) {
+            bml_sample__special_energies(&c, how->method, m);
+        }
         bml_sample__store(energy + done * s.energy, c.eps, s.energy, m);
         if (how->rest) {
             bml_sample__store(how->rest + done * s.rest, c.rest, s.rest, m);
@@ -2996,14 +3054,18 @@ static int bml_sample__check_photons(const bml_sample_photons *how, const bml_sa
     for (ptrdiff_t i = 0; how->u && i < (ptrdiff_t)how->n; i++) {
         bad |= !bml_sample__in_unit(how->u[i * s->u]);
     }
-    if (bad) return BML_SAMPLE_BAD_ARGUMENT;
+    if (bad) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     return bml_sample_compton_find(how) == how->n ? BML_SAMPLE_OK : BML_SAMPLE_OUT_OF_DOMAIN;
 }
 
 /* The chunk that begins at done: gamma, eps0 and u as floats, u[m] as doubles. */
 static void bml_sample__load_doubles(bml_sample__chunk *c, double *u, const bml_sample_photons *how,
                                      const bml_sample__strides *s, ptrdiff_t done, int m, bml_sample_rng *rng) {
-    if (!how->u) bml_sample__fill(u, m, rng);
+    if (!how->u) {
+        bml_sample__fill(u, m, rng);
+    }
     for (int i = 0; how->u && i < m; i++) {
         u[i] = how->u[(done + i) * s->u];
     }
@@ -3011,7 +3073,9 @@ static void bml_sample__load_doubles(bml_sample__chunk *c, double *u, const bml_
         c->u[i] = (float)u[i];
         c->v[i] = (float)(1 - u[i]);
     }
-    if (done && !s->gamma && !s->eps0) return;
+    if (done && !s->gamma && !s->eps0) {
+        return;
+    }
     for (int i = 0; i < m; i++) {
         c->gamma[i] = (float)how->gamma[(done + i) * s->gamma];
         c->eps0[i] = (float)how->eps0[(done + i) * s->eps0];
@@ -3023,7 +3087,9 @@ BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *
     if (!energy || !how || !how->gamma || !how->eps0 || (!how->u && !rng)) {
         return BML_SAMPLE_BAD_ARGUMENT;
     }
-    if (bml_sample__bad_method(how->method, how->nodes)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (bml_sample__bad_method(how->method, how->nodes)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
     int status = bml_sample__check_photons(how, &s);
@@ -3047,7 +3113,9 @@ BML_SAMPLE_DEF int bml_sample_compton(double *energy, const bml_sample_photons *
             }
             double eps = bml_sample__double_energy(&rest, &c, at, gamma, eps0, u[at], how->method, L);
             energy[i * s.energy] = eps;
-            if (how->rest) how->rest[i * s.rest] = rest;
+            if (how->rest) {
+                how->rest[i * s.rest] = rest;
+            }
         }
     }
     return BML_SAMPLE_OK;
@@ -3057,11 +3125,15 @@ BML_SAMPLE_DEF size_t bml_sample_compton_find(const bml_sample_photons *how) {
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
     ptrdiff_t n = (ptrdiff_t)how->n;
-    if (!s.gamma && !s.eps0) n = n > 0;
+    if (!s.gamma && !s.eps0) {
+        n = n > 0;
+    }
     for (ptrdiff_t i = 0; i < n; i++) {
         double gamma = how->gamma[i * s.gamma];
         double eps0 = how->eps0[i * s.eps0];
-        if (!bml_sample__in_domain(gamma, eps0)) return (size_t)i;
+        if (!bml_sample__in_domain(gamma, eps0)) {
+            return (size_t)i;
+        }
     }
     return how->n;
 }
@@ -3070,25 +3142,35 @@ BML_SAMPLE_DEF size_t bml_sample_compton_findf(const bml_sample_photonsf *how) {
     bml_sample__strides s;
     BML_SAMPLE__STRIDES(s, how);
     ptrdiff_t n = (ptrdiff_t)how->n;
-    if (!s.gamma && !s.eps0) n = n > 0;
+    if (!s.gamma && !s.eps0) {
+        n = n > 0;
+    }
     for (ptrdiff_t i = 0; i < n; i++) {
         const float *gamma = how->gamma + i * s.gamma;
         const float *eps0 = how->eps0 + i * s.eps0;
-        if (bml_sample__bad_pairs(gamma, eps0, 1)) return (size_t)i;
+        if (bml_sample__bad_pairs(gamma, eps0, 1)) {
+            return (size_t)i;
+        }
     }
     return how->n;
 }
 
 BML_SAMPLE_DEF int bml_sample_compton_cdf(double *cdf, double eps, double gamma, double eps0) {
-    if (!cdf || !bml_sample__finite(eps)) return BML_SAMPLE_BAD_ARGUMENT;
-    if (!bml_sample__has_kernel(gamma, eps0)) return BML_SAMPLE_OUT_OF_DOMAIN;
+    if (!cdf || !bml_sample__finite(eps)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
+    if (!bml_sample__has_kernel(gamma, eps0)) {
+        return BML_SAMPLE_OUT_OF_DOMAIN;
+    }
     double rest = 1 - eps / gamma;
     bml_sample__pair_of s;
     bml_sample__prepare_pair(&s, gamma, eps0);
     double above;
     double slope;
     *cdf = 0;
-    if (eps <= eps0) return BML_SAMPLE_OK;
+    if (eps <= eps0) {
+        return BML_SAMPLE_OK;
+    }
     *cdf = 1;
     if (!(rest > 0) || -log1p(-eps / gamma) >= s.L) {
         return BML_SAMPLE_OK;
@@ -3098,8 +3180,12 @@ BML_SAMPLE_DEF int bml_sample_compton_cdf(double *cdf, double eps, double gamma,
 }
 
 BML_SAMPLE_DEF int bml_sample_compton_pdf(double *pdf, double eps, double gamma, double eps0) {
-    if (!pdf || !bml_sample__finite(eps)) return BML_SAMPLE_BAD_ARGUMENT;
-    if (!bml_sample__has_kernel(gamma, eps0)) return BML_SAMPLE_OUT_OF_DOMAIN;
+    if (!pdf || !bml_sample__finite(eps)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
+    if (!bml_sample__has_kernel(gamma, eps0)) {
+        return BML_SAMPLE_OUT_OF_DOMAIN;
+    }
     double rest = 1 - eps / gamma;
     bml_sample__pair_of s;
     bml_sample__prepare_pair(&s, gamma, eps0);
@@ -3116,7 +3202,9 @@ BML_SAMPLE_DEF int bml_sample_compton_pdf(double *pdf, double eps, double gamma,
 
 BML_SAMPLE_DEF int bml_sample_compton_rates(bml_sample_rates *rates, double b) {
     double sums[3];
-    if (!rates || !bml_sample__within(b, DBL_MIN, 1e100)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!rates || !bml_sample__within(b, DBL_MIN, 1e100)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (b < 1e-100) {
         sums[0] = b / 3;
         sums[1] = b / 3;
@@ -3135,7 +3223,9 @@ BML_SAMPLE_DEF int bml_sample_compton_rates(bml_sample_rates *rates, double b) {
    Of the kernel's photons by head-on kinematics; of single collisions exactly. */
 
 static int bml_sample__is_unit(const double *a) {
-    if (!a || !bml_sample__all_finite(a, 3)) return 0;
+    if (!a || !bml_sample__all_finite(a, 3)) {
+        return 0;
+    }
     return fabs(bml_sample__dot(a, a) - 1) <= 1e-6;
 }
 
@@ -3161,16 +3251,24 @@ static void bml_sample__turn(double *out, const double *a, double minus, double 
    c)/((1 - beta) + beta (1 + c)). */
 BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direction, const bml_sample_event *event,
                                                 bml_sample_rng *rng) {
-    if (!out || !event || !rng || !bml_sample__is_unit(direction)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!out || !event || !rng || !bml_sample__is_unit(direction)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     double gamma = event->gamma;
     double eps0 = event->eps0;
-    if (!bml_sample__has_kernel(gamma, eps0) || !bml_sample__finite(event->eps)) return BML_SAMPLE_OUT_OF_DOMAIN;
+    if (!bml_sample__has_kernel(gamma, eps0) || !bml_sample__finite(event->eps)) {
+        return BML_SAMPLE_OUT_OF_DOMAIN;
+    }
     double E = event->eps / gamma;
     double b = 4 * gamma * eps0;
     double highest = b / (1 + b) * (1 + 1e-5);
-    if (!(event->eps >= eps0) || !(E <= highest)) return BML_SAMPLE_OUT_OF_DOMAIN;
+    if (!(event->eps >= eps0) || !(E <= highest)) {
+        return BML_SAMPLE_OUT_OF_DOMAIN;
+    }
     double z = E < 1 ? E / (1 - E) : b;
-    if (!(z < b)) z = b;
+    if (!(z < b)) {
+        z = b;
+    }
     double base = 1 + z * z / (1 + z); /* (1-E) + 1/(1-E) - 1 */
     double plus;                       /* 1 + c */
     double c;
@@ -3188,10 +3286,14 @@ BML_SAMPLE_DEF int bml_sample_compton_direction(double *out, const double *direc
 }
 
 static int bml_sample__bad_collision(const bml_sample_collision *how) {
-    if (!how || !bml_sample__is_unit(how->photon)) return 1;
+    if (!how || !bml_sample__is_unit(how->photon)) {
+        return 1;
+    }
     int has_gamma = bml_sample__within(how->gamma, 1, 1e11);
     int has_photon = bml_sample__within(how->eps0, DBL_MIN, 1e100);
-    if (!has_gamma || !has_photon) return 1;
+    if (!has_gamma || !has_photon) {
+        return 1;
+    }
     return how->gamma > 1 && !bml_sample__is_unit(how->electron);
 }
 
@@ -3208,7 +3310,9 @@ static double bml_sample__recoil(double x, bml_sample_rng *rng) {
 
 BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample_collision *how, bml_sample_rng *rng) {
     bml_sample_scattered after;
-    if (!eps || !out) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!eps || !out) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     int status = bml_sample_scatter_stokes(&after, NULL, how, rng);
     if (status) return status;
     *eps = after.eps;
@@ -3217,7 +3321,9 @@ BML_SAMPLE_DEF int bml_sample_scatter(double *eps, double *out, const bml_sample
 }
 
 static int bml_sample__bad_stokes(const bml_sample_stokes *s, const double *photon) {
-    if (!bml_sample__is_unit(s->axis) || !bml_sample__all_finite(&s->q, 3)) return 1;
+    if (!bml_sample__is_unit(s->axis) || !bml_sample__all_finite(&s->q, 3)) {
+        return 1;
+    }
     double degree2 = s->q * s->q + s->u * s->u + s->v * s->v;
     double along = fabs(bml_sample__dot(s->axis, photon));
     return !(degree2 <= 1 + 1e-9) || along > 1e-6;
@@ -3225,8 +3331,12 @@ static int bml_sample__bad_stokes(const bml_sample_stokes *s, const double *phot
 
 BML_SAMPLE_DEF int bml_sample_scatter_stokes(bml_sample_scattered *after, bml_sample_stokes *stokes,
                                              const bml_sample_collision *how, bml_sample_rng *rng) {
-    if (!after || !rng || bml_sample__bad_collision(how)) return BML_SAMPLE_BAD_ARGUMENT;
-    if (stokes && bml_sample__bad_stokes(stokes, how->photon)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!after || !rng || bml_sample__bad_collision(how)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
+    if (stokes && bml_sample__bad_stokes(stokes, how->photon)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     bml_sample__encounter e;
     bml_sample__encounter_of(&e, how);
     double t = bml_sample__recoil(e.meeting.x, rng);
@@ -3244,8 +3354,12 @@ BML_SAMPLE_DEF double bml_sample_klein_nishina(double x) {
     double w = 1 + 2 * x;
     double sum = 0;
     double at[16];
-    if (x == 0) return 1;
-    if (!bml_sample__within(x, DBL_MIN, 1e100)) return bml_sample__nan();
+    if (x == 0) {
+        return 1;
+    }
+    if (!bml_sample__within(x, DBL_MIN, 1e100)) {
+        return bml_sample__nan();
+    }
     if (x > 0.5) {
         double l = log1p(2 * x);
         double bracket = 2 * (1 + x) / w - l / x;
@@ -3325,7 +3439,9 @@ static void bml_sample__tail_coordinate(bml_sample__curve_of *c, double below) {
         double p = c->density[i] / total;
         beyond = C < 0.5 ? 1 - C : left[i];
         c->slope[i] = p > 0 ? 2 * c->k[i] * beyond / p : 0;
-        if (i < BML_SAMPLE__PANELS) sum += c->mass[i];
+        if (i < BML_SAMPLE__PANELS) {
+            sum += c->mass[i];
+        }
     }
 }
 
@@ -3351,7 +3467,9 @@ static void bml_sample__recoil_row(float *row, double L, bml_sample__curve_of *c
         c->x[i] = i * h;
         c->k[i] = below / sum;
         c->slope[i] = sum / bml_sample__recoil_density(i * h, L);
-        if (i < BML_SAMPLE__PANELS) below += c->mass[i];
+        if (i < BML_SAMPLE__PANELS) {
+            below += c->mass[i];
+        }
     }
     c->k[BML_SAMPLE__PANELS] = 1;
     bml_sample__read_off(row, BML_SAMPLE__RECOIL_U, 1, c);
@@ -3444,7 +3562,9 @@ static double bml_sample__theta_of(int i, int n) {
 }
 
 BML_SAMPLE_DEF int bml_sample_thermal_table(bml_sample_thermal_nodes *nodes) {
-    if (!nodes) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!nodes) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     bml_sample__curve_of curve;
     memset(&curve, 0, sizeof curve);
     for (int i = 0; i < BML_SAMPLE__RECOIL_X; i++) {
@@ -3494,7 +3614,9 @@ static void bml_sample__bessel(double *sums, double y, const bml_sample__bessel_
     sums[0] = 0;
     sums[1] = 0;
     int stride = y < 4 ? 6 : 1;
-    if (y >= 4 && y < 40) stride = 2;
+    if (y >= 4 && y < 40) {
+        stride = 2;
+    }
     for (int k = 0; k < BML_SAMPLE__BESSEL && y * b->more[k] < 60; k += stride) {
         double e = stride * exp(-y * b->more[k]);
         sums[0] += b->K23[k] * e;
@@ -3574,13 +3696,17 @@ static float bml_sample__pair_row(float *row, double chi, const bml_sample__bess
 }
 
 BML_SAMPLE_DEF int bml_sample_qed_table(bml_sample_qed_nodes *nodes) {
-    if (!nodes) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!nodes) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     bml_sample__bessel_terms b;
     bml_sample__curve_of curve;
     memset(&curve, 0, sizeof curve);
     bml_sample__bessel_make(&b);
     double *bessel = bml_sample__doubles(4 * BML_SAMPLE__PANELS + 2);
-    if (!bessel) return BML_SAMPLE_NO_MEMORY;
+    if (!bessel) {
+        return BML_SAMPLE_NO_MEMORY;
+    }
     for (int i = 0; i <= 2 * BML_SAMPLE__PANELS; i++) {
         bml_sample__bessel(bessel + 2 * i, bml_sample__emission_y(0.5 * i), &b, b.I53);
     }
@@ -3690,7 +3816,9 @@ static void bml_sample__propose(double *BML_SAMPLE__RESTRICT x, int32_t *BML_SAM
 BML_SAMPLE_DEF int bml_sample_thermal_electrons(double *gamma, size_t n, double theta, bml_sample_rng *rng) {
     double x[BML_SAMPLE__PROPOSED];
     int32_t taken[BML_SAMPLE__PROPOSED];
-    if (!gamma || !rng || !bml_sample__within(theta, 1e-9, 1e9)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!gamma || !rng || !bml_sample__within(theta, 1e-9, 1e9)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     size_t done = 0;
     while (done < n) {
         bml_sample__propose(x, taken, theta, rng);
@@ -3706,7 +3834,9 @@ BML_SAMPLE_DEF int bml_sample_thermal_electrons(double *gamma, size_t n, double 
 /* 1/(e^x - 1) = sum e^-kx: gamma distributions of shape s over k, with weights k^-s (s = 3 photons, 4 energy). */
 BML_SAMPLE_DEF int bml_sample_black_body(double *x, size_t n, int weight, bml_sample_rng *rng) {
     int s = weight == BML_SAMPLE_ENERGY ? 4 : 3;
-    if (!x || !rng || (weight != BML_SAMPLE_PHOTONS && weight != BML_SAMPLE_ENERGY)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!x || !rng || (weight != BML_SAMPLE_PHOTONS && weight != BML_SAMPLE_ENERGY)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     double zeta = s == 3 ? 1.2020569031595942854 : 1.0823232337111381915;
     for (size_t i = 0; i < n; i++) {
         double u = zeta * bml_sample_rng_uniform(rng);
@@ -3729,12 +3859,16 @@ static double bml_sample__synchrotron_above(double *density, double x, int weigh
     for (int k = 0; k < 400; k++) {
         double t = 0.15 * k;
         double c = cosh(t);
-        if (x * c > 740) break;
+        if (x * c > 740) {
+            break;
+        }
         double step = k ? 0.15 : 0.075;
         double g = step * cosh(5 * t / 3) / c * exp(-x * c);
         p += g;
         sum += weight == BML_SAMPLE_ENERGY ? g * (x + 1 / c) / c : g / c;
-        if (k > 20 && g / c < 1e-19 * sum) break;
+        if (k > 20 && g / c < 1e-19 * sum) {
+            break;
+        }
     }
     *density = weight == BML_SAMPLE_ENERGY ? x * p : p;
     return sum;
@@ -3743,7 +3877,9 @@ static double bml_sample__synchrotron_above(double *density, double x, int weigh
 /* Nodes even in ln x, from e^-18 to 40, above which less than 1e-17 is left. */
 BML_SAMPLE_DEF int bml_sample_synchrotron_init(bml_sample_synchrotron *table, int weight) {
     double whole = weight == BML_SAMPLE_ENERGY ? 8 * BML_SAMPLE__PI / (9 * sqrt(3.0)) : 5 * BML_SAMPLE__PI / 3;
-    if (!table || (weight != BML_SAMPLE_PHOTONS && weight != BML_SAMPLE_ENERGY)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!table || (weight != BML_SAMPLE_PHOTONS && weight != BML_SAMPLE_ENERGY)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     for (int i = 0; i < 512; i++) {
         double x = exp(-18 + (log(40.0) + 18) * i / 511);
         double density;
@@ -3768,13 +3904,19 @@ static double bml_sample__synchrotron_at(const bml_sample_synchrotron *s, double
     const double *y = lower ? s->ln_below : s->ln_above;
     const double *slope = lower ? s->slope_below : s->slope_above;
     double sign = lower ? 1 : -1;
-    if (!(u > 0)) return 0;
-    if (!(u < 1)) return exp(s->ln_x[511]);
+    if (!(u > 0)) {
+        return 0;
+    }
+    if (!(u < 1)) {
+        return exp(s->ln_x[511]);
+    }
     double at = lower ? log(u) : log1p(-u);
     if (lower && at <= y[0]) {
         return exp(s->ln_x[0] + slope[0] * (at - y[0]));
     }
-    if (!lower && at <= y[511]) return exp(s->ln_x[511]);
+    if (!lower && at <= y[511]) {
+        return exp(s->ln_x[511]);
+    }
     int low = 0;
     int high = 511;
     while (high - low > 1) {
@@ -3794,7 +3936,9 @@ BML_SAMPLE_DEF int bml_sample_synchrotron_draw(double *x, const double *u, size_
     if (!x || !table || table->ready != 1 || (!u && !rng)) {
         return BML_SAMPLE_BAD_ARGUMENT;
     }
-    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     int m;
     for (ptrdiff_t done = 0; done < (ptrdiff_t)n; done += m) {
         m = bml_sample__chunk_of((ptrdiff_t)n - done);
@@ -3810,7 +3954,9 @@ BML_SAMPLE_DEF int bml_sample_synchrotron_draw(double *x, const double *u, size_
 /* x at u of x^-index on [lower, lower e^span], from the end where the density is higher, so that nothing overflows. */
 static double bml_sample__power_at(double u, double lower, double span, double index) {
     double a = (1 - index) * span;
-    if (fabs(a) < 1e-12) return lower * exp(u * span);
+    if (fabs(a) < 1e-12) {
+        return lower * exp(u * span);
+    }
     volatile double left = 1 - u; /* so that no compiler draws left + u e^a together as 1 - u (1 - e^a) */
     double w;
     double ln_w;
@@ -3828,21 +3974,31 @@ static double bml_sample__power_at(double u, double lower, double span, double i
 /* Logarithm of the integral of (x/lower)^-index over [lower, lower e^span], over lower. */
 static double bml_sample__power_mass(double span, double index) {
     double a = (1 - index) * span;
-    if (fabs(a) < 1e-12) return log(span);
-    if (a < 0) return log(-expm1(a) / -a * span);
+    if (fabs(a) < 1e-12) {
+        return log(span);
+    }
+    if (a < 0) {
+        return log(-expm1(a) / -a * span);
+    }
     return a + log(-expm1(-a) / a * span);
 }
 
 static int bml_sample__power_arguments(const bml_sample_power *p) {
-    if (!bml_sample__within(p->lower, DBL_MIN, DBL_MAX)) return 0;
+    if (!bml_sample__within(p->lower, DBL_MIN, DBL_MAX)) {
+        return 0;
+    }
     if (!bml_sample__within(p->upper, p->lower, DBL_MAX) || !(p->upper > p->lower)) {
         return 0;
     }
     if (!bml_sample__finite(p->index) || !(fabs(p->index) <= 1000)) {
         return 0;
     }
-    if (p->break_at == 0 && bml_sample__finite(p->break_at)) return 1;
-    if (!bml_sample__finite(p->break_at) || !bml_sample__finite(p->index_above)) return 0;
+    if (p->break_at == 0 && bml_sample__finite(p->break_at)) {
+        return 1;
+    }
+    if (!bml_sample__finite(p->break_at) || !bml_sample__finite(p->index_above)) {
+        return 0;
+    }
     int inside = p->break_at > p->lower && p->break_at < p->upper;
     return inside && fabs(p->index_above) <= 1000;
 }
@@ -3873,7 +4029,9 @@ BML_SAMPLE_DEF int bml_sample_power_law(double *x, const double *u, size_t n, co
     if (!x || !p || (!u && !rng) || !bml_sample__power_arguments(p)) {
         return BML_SAMPLE_BAD_ARGUMENT;
     }
-    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     double end = p->break_at > 0 ? p->break_at : p->upper;
     bml_sample__power_pieces s = {log(end / p->lower), 0, 1};
     if (p->break_at > 0) {
@@ -4030,22 +4188,30 @@ static int bml_sample__panel_make(bml_sample__build *b, bml_sample__panel *s, do
     s->start = 0;
     bml_sample__gl_points(x, from, to);
     int status = bml_sample__look(b, p, x, 16);
-    if (!status) bml_sample__panel_series(s, p);
+    if (!status) {
+        bml_sample__panel_series(s, p);
+    }
     return status;
 }
 
 /* Room for two more of a growing array. */
 static void *bml_sample__more(void *array, int n, int *room, size_t each) {
-    if (n + 2 <= *room) return array;
+    if (n + 2 <= *room) {
+        return array;
+    }
     int wanted = 2 * *room + 64;
     void *more = BML_SAMPLE_REALLOC(array, bml_sample__bytes(wanted, each));
-    if (more) *room = wanted;
+    if (more) {
+        *room = wanted;
+    }
     return more;
 }
 
 static int bml_sample__keep_panel(bml_sample__build *b, const bml_sample__panel *s) {
     void *more = bml_sample__more(b->panel, b->n_panels, &b->panel_room, sizeof *s);
-    if (!more) return BML_SAMPLE_NO_MEMORY;
+    if (!more) {
+        return BML_SAMPLE_NO_MEMORY;
+    }
     b->panel = (bml_sample__panel *)more;
     b->panel[b->n_panels++] = *s;
     return BML_SAMPLE_OK;
@@ -4079,7 +4245,9 @@ static int bml_sample__halve(bml_sample__build *b, bml_sample__panel *stack, int
     double high_size = fabs(whole.b);
     double size = low_size > high_size ? low_size : high_size;
     int status = bml_sample__panel_make(b, &left, whole.a, middle);
-    if (!status) status = bml_sample__panel_make(b, &right, middle, whole.b);
+    if (!status) {
+        status = bml_sample__panel_make(b, &right, middle, whole.b);
+    }
     if (status) return status;
     double apart = bml_sample__disagree(&whole, &left, &right);
     int finite = bml_sample__finite(left.mass) && bml_sample__finite(right.mass);
@@ -4131,11 +4299,15 @@ static int bml_sample__panels(bml_sample__build *b) {
 /* Adds an edge, in order; twice the same is one. */
 static void bml_sample__add_edge(bml_sample__build *b, double x) {
     int i = b->n_edges;
-    if (!(x >= b->lower && x <= b->upper) || i >= BML_SAMPLE__EDGES) return;
+    if (!(x >= b->lower && x <= b->upper) || i >= BML_SAMPLE__EDGES) {
+        return;
+    }
     while (i > 0 && b->edge[i - 1] > x) {
         i--;
     }
-    if (i > 0 && b->edge[i - 1] == x) return;
+    if (i > 0 && b->edge[i - 1] == x) {
+        return;
+    }
     size_t behind = bml_sample__bytes(b->n_edges - i, sizeof(double));
     memmove(b->edge + i + 1, b->edge + i, behind);
     b->edge[i] = x;
@@ -4151,9 +4323,15 @@ static void bml_sample__add_point(bml_sample__build *b, double x) {
         down *= 0.25;
         up *= 0.25;
         double closest = 1e-12 * fabs(x); /* points of a narrower panel would meet x itself */
-        if (down < closest || up < closest) break;
-        if (x - down < x) bml_sample__add_edge(b, x - down);
-        if (x + up > x) bml_sample__add_edge(b, x + up);
+        if (down < closest || up < closest) {
+            break;
+        }
+        if (x - down < x) {
+            bml_sample__add_edge(b, x - down);
+        }
+        if (x + up > x) {
+            bml_sample__add_edge(b, x + up);
+        }
     }
 }
 
@@ -4205,7 +4383,9 @@ static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, doubl
         bml_sample__panel s;
         double from = b->centre + sign * last;
         double to = b->centre + sign * step;
-        if (!bml_sample__finite(b->centre + 8 * sign * step)) break;
+        if (!bml_sample__finite(b->centre + 8 * sign * step)) {
+            break;
+        }
         double low = from < to ? from : to;
         int status = bml_sample__panel_make(b, &s, low, low + fabs(to - from));
         if (status) return status;
@@ -4226,7 +4406,9 @@ static int bml_sample__cut(bml_sample__build *b, double *cut, double *sum, doubl
         last = step;
         step *= 4;
     }
-    if (*sum > 0) return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "the tail of the density is too heavy");
+    if (*sum > 0) {
+        return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "the tail of the density is too heavy");
+    }
     return bml_sample__say(b->why, BML_SAMPLE_ZERO_DENSITY);
 }
 
@@ -4250,8 +4432,12 @@ static int bml_sample__range_of(bml_sample__build *b) {
     double cut_low = b->lower;
     double cut_high = b->upper;
     int status = BML_SAMPLE_OK;
-    if (above) status = bml_sample__cut(b, &cut_high, &sum, 1);
-    if (!status && below) status = bml_sample__cut(b, &cut_low, &sum, -1);
+    if (above) {
+        status = bml_sample__cut(b, &cut_high, &sum, 1);
+    }
+    if (!status && below) {
+        status = bml_sample__cut(b, &cut_low, &sum, -1);
+    }
     if (!status && above && below) { /* the upper tail again, knowing all */
         sum = sum > 0 ? sum : 0;
         status = bml_sample__cut(b, &cut_high, &sum, 1);
@@ -4261,7 +4447,9 @@ static int bml_sample__range_of(bml_sample__build *b) {
     int kept = 0; /* edges of a tail that was cut anew */
     for (int i = 0; i < b->n_edges; i++) {
         double edge = b->edge[i];
-        if (edge >= cut_low && edge <= cut_high) b->edge[kept++] = edge;
+        if (edge >= cut_low && edge <= cut_high) {
+            b->edge[kept++] = edge;
+        }
     }
     b->n_edges = kept;
     return status;
@@ -4279,9 +4467,13 @@ static int bml_sample__first_edges(bml_sample__build *b) {
         double at = (b->upper - b->lower) * i / 32;
         bml_sample__add_edge(b, b->lower + at);
     }
-    if (tails) bml_sample__add_edge(b, b->centre);
+    if (tails) {
+        bml_sample__add_edge(b, b->centre);
+    }
     int inside = c->centre > b->lower && c->centre < b->upper;
-    if (!tails && inside && c->centre != 0) bml_sample__add_point(b, c->centre);
+    if (!tails && inside && c->centre != 0) {
+        bml_sample__add_point(b, c->centre);
+    }
     b->n_hard = 0;
     for (int i = 0; i < c->n_breaks; i++) {
         bml_sample__add_point(b, c->breaks[i]);
@@ -4323,7 +4515,9 @@ static int bml_sample__look_between(bml_sample__build *b, double from, double to
     double p[BML_SAMPLE__LOOKS];
     int status = BML_SAMPLE_OK;
     double range = b->upper - b->lower;
-    if (!(to - from > 1e-9 * range)) return status; /* its Gauss points are as close */
+    if (!(to - from > 1e-9 * range)) {
+        return status; /* its Gauss points are as close */
+    }
     for (int done = 0; !status && done < m; done += BML_SAMPLE__LOOKS - 4) {
         int n = m - done < BML_SAMPLE__LOOKS ? m - done : BML_SAMPLE__LOOKS;
         for (int i = 0; i < n; i++) {
@@ -4336,11 +4530,15 @@ static int bml_sample__look_between(bml_sample__build *b, double from, double to
             double beyond = p[i - 2] + p[i + 2];
             double smooth = (4 * beside - beyond) / 6;
             double large = p[i] > smooth ? p[i] : smooth;
-            if (!(fabs(p[i] - smooth) > 1e-4 * large)) continue;
+            if (!(fabs(p[i] - smooth) > 1e-4 * large)) {
+                continue;
+            }
             const bml_sample__panel *panel = bml_sample__panel_at(b, x[i]);
             double there = bml_sample__panel_density(panel, x[i]);
             double allowed = 1e-4 * large + 1e-9 * b->total / range;
-            if (!(fabs(p[i] - there) > allowed)) continue;
+            if (!(fabs(p[i] - there) > allowed)) {
+                continue;
+            }
             b->hard[b->n_hard++] = x[i];
             b->n_found++;
             i += 8;
@@ -4357,7 +4555,9 @@ static int bml_sample__look_closely(bml_sample__build *b) {
         int n = b->n_edges - 1;
         int status = BML_SAMPLE_OK;
         b->n_found = 0;
-        if (b->n_hard + BML_SAMPLE__FOUND > BML_SAMPLE__FOUND + 64) break;
+        if (b->n_hard + BML_SAMPLE__FOUND > BML_SAMPLE__FOUND + 64) {
+            break;
+        }
         for (int i = 0; !status && i < n && look > n; i++) {
             const double *edge = b->edge + i;
             double share = 1.0 / n;
@@ -4368,7 +4568,9 @@ static int bml_sample__look_closely(bml_sample__build *b) {
             int points = (int)(look * share) + 8;
             status = bml_sample__look_between(b, edge[0], edge[1], points);
         }
-        if (status || b->n_hard == before) return status;
+        if (status || b->n_hard == before) {
+            return status;
+        }
         for (int i = before; i < b->n_hard; i++) {
             bml_sample__add_point(b, b->hard[i]);
         }
@@ -4430,7 +4632,9 @@ static double bml_sample__fit_piece(bml_sample__build *b, bml_sample__piece *pie
     piece->per_mass = mass > 0 ? 1 / mass : 0;
     double small_mass = b->config.tolerance * b->total;
     int little = mass < 0.4 * small_mass;
-    if (mass <= 1e-2 * small_mass) return bml_sample__straight(piece, width, mass);
+    if (mass <= 1e-2 * small_mass) {
+        return bml_sample__straight(piece, width, mass);
+    }
     for (int i = 0; i < 6; i++) {
         double at = bml_sample__integral_to(b, from + width * share[i]) - before;
         v[i] = i < 5 ? at * piece->per_mass : 1;
@@ -4449,14 +4653,18 @@ static double bml_sample__fit_piece(bml_sample__build *b, bml_sample__piece *pie
         double at = node[0] + way * (node[1] - node[0]);
         double eta = bml_sample__horner(piece->k, at);
         int rises = eta > last && eta < 1;
-        if (!rises) return little ? bml_sample__straight(piece, width, mass) : 2;
+        if (!rises) {
+            return little ? bml_sample__straight(piece, width, mass) : 2;
+        }
         double there = bml_sample__integral_to(b, from + width * eta);
         double error = fabs(there - before - at * mass);
         worst = error > worst ? error : worst;
         sum += error;
         last = eta;
     }
-    if (worst > 0.25 * sum) worst *= 1.6; /* at a jump or kink the error peaks somewhere between these points */
+    if (worst > 0.25 * sum) {
+        worst *= 1.6; /* at a jump or kink the error peaks somewhere between these points */
+    }
     for (int i = 0; i < 5; i++) {
         piece->k[i] *= width;
     }
@@ -4466,7 +4674,9 @@ static double bml_sample__fit_piece(bml_sample__build *b, bml_sample__piece *pie
 /* The end of the piece that begins at x: the next break, or the upper end. */
 static double bml_sample__next_break(const bml_sample__build *b, double x) {
     for (int i = 0; i < b->n_hard; i++) {
-        if (b->hard[i] > x) return b->hard[i];
+        if (b->hard[i] > x) {
+            return b->hard[i];
+        }
     }
     return b->upper;
 }
@@ -4481,13 +4691,19 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
     double before = 0;
     int failed = 0; /* this piece was too long: it does not reach out to the end again */
     while (x < b->upper) {
-        if (b->n_pieces >= b->config.max_intervals) return -1;
+        if (b->n_pieces >= b->config.max_intervals) {
+            return -1;
+        }
         void *more = bml_sample__more(b->piece, b->n_pieces, &b->piece_room, sizeof *b->piece);
-        if (!more) return BML_SAMPLE_NO_MEMORY;
+        if (!more) {
+            return BML_SAMPLE_NO_MEMORY;
+        }
         b->piece = (bml_sample__piece *)more;
         double limit = bml_sample__next_break(b, x);
         double to = x + width < limit ? x + width : limit;
-        if (!failed && limit - to < 0.3 * (to - x)) to = limit;
+        if (!failed && limit - to < 0.3 * (to - x)) {
+            to = limit;
+        }
         double error = bml_sample__fit_piece(b, &b->piece[b->n_pieces], x, to, before);
         double allowed = tolerance * b->total;
         double ratio = allowed / (error + 1e-30 * b->total + DBL_MIN);
@@ -4507,7 +4723,9 @@ static int bml_sample__pieces(bml_sample__build *b, double tolerance) {
             continue;
         }
         failed = 0;
-        if (error < b->total && error > b->misfit) b->misfit = error;
+        if (error < b->total && error > b->misfit) {
+            b->misfit = error;
+        }
         factor = factor < 4 ? factor : 4;
         width = (to - x) * (factor > 0.7 ? factor : 0.7);
         x = to;
@@ -4528,7 +4746,9 @@ static bml_sample_table *bml_sample__table_block(int n) {
         int *guide = (int *)bml_sample__take(base, &used, n, sizeof *guide);
         if (!t) {
             t = (bml_sample_table *)bml_sample__alloc(used);
-            if (!t) return NULL;
+            if (!t) {
+                return NULL;
+            }
             continue;
         }
         t->piece = (bml_sample__piece *)pieces;
@@ -4551,7 +4771,9 @@ static void bml_sample__guide(bml_sample_table *t) {
 
 static int bml_sample__finish(bml_sample_table **table, bml_sample__build *b) {
     bml_sample_table *t = bml_sample__table_block(b->n_pieces);
-    if (!t) return bml_sample__say(b->why, BML_SAMPLE_NO_MEMORY);
+    if (!t) {
+        return bml_sample__say(b->why, BML_SAMPLE_NO_MEMORY);
+    }
     for (int i = 0; i < t->n; i++) {
         bml_sample__piece *p = &t->piece[i];
         *p = b->piece[i];
@@ -4566,7 +4788,9 @@ static int bml_sample__finish(bml_sample_table **table, bml_sample__build *b) {
     t->error += bml_sample__tail_share * tails * b->config.tolerance;
     bml_sample__guide(t);
     *table = t;
-    if (t->error <= b->config.tolerance) return BML_SAMPLE_OK;
+    if (t->error <= b->config.tolerance) {
+        return BML_SAMPLE_OK;
+    }
     bml_sample__fail(t->message, 0, "%d intervals, CDF error %.2g, wanted %.2g", t->n, t->error, b->config.tolerance);
     return bml_sample__fail(b->why, BML_SAMPLE_NOT_CONVERGED, "%s", t->message);
 }
@@ -4577,14 +4801,18 @@ static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *
     for (int pass = 0; !status && pass < 3; pass++) { /* again where the first estimate of the integral was poor */
         double estimate = b->total;
         status = bml_sample__panels(b);
-        if (b->total < 4 * estimate && estimate > 0) break;
+        if (b->total < 4 * estimate && estimate > 0) {
+            break;
+        }
     }
     if (!status && !bml_sample__finite(b->total)) {
         return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "the integral is infinite");
     }
     if (!status && !(b->total > 0)) {
         status = bml_sample__look_closely(b);
-        if (!status && !(b->total > 0)) return bml_sample__say(b->why, BML_SAMPLE_ZERO_DENSITY);
+        if (!status && !(b->total > 0)) {
+            return bml_sample__say(b->why, BML_SAMPLE_ZERO_DENSITY);
+        }
     } else if (!status && b->config.look != 1) {
         status = bml_sample__look_closely(b);
     }
@@ -4592,24 +4820,36 @@ static int bml_sample__table_build(bml_sample_table **table, bml_sample__build *
         return bml_sample__fail(b->why, BML_SAMPLE_NOT_INTEGRABLE, "near x = %.9g the integral grows without end",
                                 b->worst_at);
     }
-    if (status) return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
+    if (status) {
+        return status == BML_SAMPLE_NO_MEMORY ? bml_sample__say(b->why, status) : status;
+    }
     int tails = !bml_sample__finite(b->config.lower) + !bml_sample__finite(b->config.upper);
     double left = (1 - bml_sample__tail_share * tails) * b->config.tolerance - b->doubt / b->total;
     double tolerance = left / 1.061;
     double least = 0.3 * b->config.tolerance;
-    if (!(tolerance > least)) tolerance = least;
+    if (!(tolerance > least)) {
+        tolerance = least;
+    }
     do {
         status = bml_sample__pieces(b, tolerance);
         tolerance *= 4;
     } while (status == -1 && tolerance < 1);
-    if (status) return bml_sample__say(b->why, status == -1 ? BML_SAMPLE_TOO_LARGE : status);
+    if (status) {
+        return bml_sample__say(b->why, status == -1 ? BML_SAMPLE_TOO_LARGE : status);
+    }
     return bml_sample__finish(table, b);
 }
 
 static int bml_sample__table_rules(bml_sample_table_config *c, char *why) {
-    if (c->tolerance == 0) c->tolerance = 1e-7;
-    if (c->max_intervals == 0) c->max_intervals = 65536;
-    if (!c->density) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density: needed");
+    if (c->tolerance == 0) {
+        c->tolerance = 1e-7;
+    }
+    if (c->max_intervals == 0) {
+        c->max_intervals = 65536;
+    }
+    if (!c->density) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density: needed");
+    }
     bml_sample__rule rule[] = {
         {"tolerance", c->tolerance, 1e-12, 0.1},  {"max_intervals", (double)c->max_intervals, 32, 1 << 24},
         {"centre", c->centre, -DBL_MAX, DBL_MAX}, {"n_breaks", (double)c->n_breaks, 0, 64},
@@ -4636,14 +4876,22 @@ static int bml_sample__table_rules(bml_sample_table_config *c, char *why) {
 BML_SAMPLE_DEF int(bml_sample_table_create)(bml_sample_table **table, const bml_sample_table_config *config,
                                             char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
-    if (table) *table = NULL;
-    if (!table || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, config: needed");
+    if (table) {
+        *table = NULL;
+    }
+    if (!table || !config) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, config: needed");
+    }
     bml_sample__build *b = (bml_sample__build *)bml_sample__alloc(sizeof *b);
-    if (!b) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    if (!b) {
+        return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    }
     b->config = *config;
     b->why = why;
     int status = bml_sample__table_rules(&b->config, why);
-    if (!status) status = bml_sample__table_build(table, b);
+    if (!status) {
+        status = bml_sample__table_build(table, b);
+    }
     BML_SAMPLE_FREE(b->panel);
     BML_SAMPLE_FREE(b->piece);
     BML_SAMPLE_FREE(b);
@@ -4659,8 +4907,12 @@ static void bml_sample__sift(double *x, ptrdiff_t root, ptrdiff_t n) {
     double value = x[root];
     for (ptrdiff_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
         int two = child + 1 < n;
-        if (two && bml_sample__ascending(x[child], x[child + 1]) < 0) child++;
-        if (!(x[child] > value)) break;
+        if (two && bml_sample__ascending(x[child], x[child + 1]) < 0) {
+            child++;
+        }
+        if (!(x[child] > value)) {
+            break;
+        }
         x[root] = x[child];
         root = child;
     }
@@ -4682,8 +4934,12 @@ static void bml_sample__sort(double *x, ptrdiff_t n) {
 BML_SAMPLE_DEF int(bml_sample_table_from_samples)(bml_sample_table **table, const double *samples, size_t n, int nodes,
                                                   char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
-    if (table) *table = NULL;
-    if (!table || !samples) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, samples: needed");
+    if (table) {
+        *table = NULL;
+    }
+    if (!table || !samples) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "table, samples: needed");
+    }
     bml_sample__rule rule[] = {
         {"nodes", (double)nodes, 0, 1 << 24},
         {"n", (double)n, 2, 1e15},
@@ -4773,7 +5029,9 @@ BML_SAMPLE_DEF int bml_sample_table_inverse(const bml_sample_table *table, doubl
 }
 
 BML_SAMPLE_DEF int bml_sample_table_draw(const bml_sample_table *table, double *x, size_t n, bml_sample_rng *rng) {
-    if (!table || !x || !rng) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!table || !x || !rng) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     bml_sample_rng_fill(x, n, rng);
     for (size_t i = 0; i < n; i++) {
         x[i] = bml_sample__table_at(table, x[i]);
@@ -4814,19 +5072,27 @@ static double bml_sample__piece_inverse(double *slope, const bml_sample__piece *
         }
         double next = v - error / *slope;
         int inside = next >= bracket_low && next <= bracket_high;
-        if (!(*slope > 0) || !inside) next = 0.5 * (bracket_low + bracket_high);
+        if (!(*slope > 0) || !inside) {
+            next = 0.5 * (bracket_low + bracket_high);
+        }
         double step = fabs(next - v);
         v = next;
-        if (step < 1e-15) break;
+        if (step < 1e-15) {
+            break;
+        }
     }
     return v;
 }
 
 BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *t, double *cdf, double *pdf, const double *x,
                                         size_t n) {
-    if (!t || !x) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!t || !x) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     for (size_t s = 0; s < n; s++) { /* NaN has all exponent bits and some others */
-        if ((bml_sample__bits64(x[s]) << 1) > (uint64_t)0x7FF << 53) return BML_SAMPLE_BAD_ARGUMENT;
+        if ((bml_sample__bits64(x[s]) << 1) > (uint64_t)0x7FF << 53) {
+            return BML_SAMPLE_BAD_ARGUMENT;
+        }
     }
     for (size_t s = 0; s < n; s++) {
         double lower = t->piece[0].x;
@@ -4842,8 +5108,12 @@ BML_SAMPLE_DEF int bml_sample_table_cdf(const bml_sample_table *t, double *cdf, 
             c = p->c + mass * v;
             density = slope > 0 ? mass / slope : 0;
         }
-        if (cdf) cdf[s] = c;
-        if (pdf) pdf[s] = density;
+        if (cdf) {
+            cdf[s] = c;
+        }
+        if (pdf) {
+            pdf[s] = density;
+        }
     }
     return BML_SAMPLE_OK;
 }
@@ -4929,7 +5199,9 @@ static double bml_sample__grid_at(const bml_sample_grid *g, double u, const doub
         ptrdiff_t at = row;
         for (int k = 0; k < g->config.n_z; k++) {
             weight *= corner >> k & 1 ? share[k] : 1 - share[k];
-            if (corner >> k & 1) at += step[k];
+            if (corner >> k & 1) {
+                at += step[k];
+            }
         }
         const double *p = g->x + at * g->config.u_nodes + j;
         x += weight * bml_sample__between(p[0], p[1], v);
@@ -4969,7 +5241,9 @@ static int bml_sample__grid_measure(bml_sample_grid *g, char *why) {
             double c = 0;
             status = bml_sample_table_cdf(table, &c, NULL, &x, 1);
             double error = fabs(c - u);
-            if (!(error <= g->error)) g->error = error;
+            if (!(error <= g->error)) {
+                g->error = error;
+            }
         }
         bml_sample_table_free(table);
     }
@@ -4988,20 +5262,28 @@ static int bml_sample__z_rules(int n_z, int most, const double *lower, const dou
     for (int k = 0; !status && k < n_z; k++) {
         bml_sample__rule rule = {"z_nodes", (double)nodes[k], 2, 2147483647};
         status = bml_sample__check_range(why, "z_lower, z_upper", lower[k], upper[k]);
-        if (!status) status = bml_sample__rules(why, &rule, 1);
+        if (!status) {
+            status = bml_sample__rules(why, &rule, 1);
+        }
     }
     return status;
 }
 
 static int bml_sample__grid_rules(bml_sample_grid_config *c, char *why) {
-    if (c->u_nodes == 0) c->u_nodes = 257;
-    if (!c->density) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density: needed");
+    if (c->u_nodes == 0) {
+        c->u_nodes = 257;
+    }
+    if (!c->density) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density: needed");
+    }
     bml_sample__rule rule[] = {
         {"n_z", (double)c->n_z, 1, BML_SAMPLE_MAX_Z},
         {"u_nodes", (double)c->u_nodes, 2, 1 << 20},
     };
     int status = bml_sample__rules(why, rule, 2);
-    if (!status) status = bml_sample__check_range(why, "lower, upper", c->lower, c->upper);
+    if (!status) {
+        status = bml_sample__check_range(why, "lower, upper", c->lower, c->upper);
+    }
     if (status) return status;
     return bml_sample__z_rules(c->n_z, BML_SAMPLE_MAX_Z, c->z_lower, c->z_upper, c->z_nodes, why);
 }
@@ -5021,7 +5303,9 @@ static int bml_sample__grid_block(bml_sample_grid **grid, const bml_sample_grid_
     size_t used = 0;
     bml_sample__take(NULL, &used, 1, sizeof **grid);
     bml_sample_grid *g = (bml_sample_grid *)bml_sample__alloc(used + bytes / 2);
-    if (!g) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    if (!g) {
+        return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    }
     g->x = (double *)((char *)g + used);
     g->config = *c;
     g->rows = (ptrdiff_t)rows;
@@ -5039,14 +5323,24 @@ static int bml_sample__grid_block(bml_sample_grid **grid, const bml_sample_grid_
 
 BML_SAMPLE_DEF int(bml_sample_grid_create)(bml_sample_grid **grid, const bml_sample_grid_config *config, char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
-    if (grid) *grid = NULL;
-    if (!grid || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "grid, config: needed");
+    if (grid) {
+        *grid = NULL;
+    }
+    if (!grid || !config) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "grid, config: needed");
+    }
     bml_sample_grid_config c = *config;
     bml_sample_grid *g = NULL;
     int status = bml_sample__grid_rules(&c, why);
-    if (!status) status = bml_sample__grid_block(&g, &c, why);
-    if (!status) status = bml_sample__grid_fill(g, why);
-    if (!status) status = bml_sample__grid_measure(g, why);
+    if (!status) {
+        status = bml_sample__grid_block(&g, &c, why);
+    }
+    if (!status) {
+        status = bml_sample__grid_fill(g, why);
+    }
+    if (!status) {
+        status = bml_sample__grid_measure(g, why);
+    }
     if (status) {
         BML_SAMPLE_FREE(g);
         return status;
@@ -5068,11 +5362,17 @@ BML_SAMPLE_DEF double bml_sample_grid_error(const bml_sample_grid *grid) {
 BML_SAMPLE_DEF int bml_sample_grid_draw(const bml_sample_grid *g, double *x, const double *z, const double *u, size_t n,
                                         bml_sample_rng *rng) {
     double room[BML_SAMPLE__CHUNK];
-    if (!g || !x || !z || (!u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
-    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!g || !x || !z || (!u && !rng)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
+    if (u && !bml_sample__all_in_unit(u, (ptrdiff_t)n)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     ptrdiff_t n_z = g->config.n_z;
     size_t count;
-    if (!bml_sample__mul(&count, n, (size_t)n_z, sizeof(double))) return BML_SAMPLE_TOO_LARGE;
+    if (!bml_sample__mul(&count, n, (size_t)n_z, sizeof(double))) {
+        return BML_SAMPLE_TOO_LARGE;
+    }
     ptrdiff_t left = (ptrdiff_t)n;
     for (ptrdiff_t i = 0; i < left * n_z; i++) {
         ptrdiff_t k = i % n_z;
@@ -5210,7 +5510,9 @@ static void bml_sample__shape_of(bml_sample__shape *shape, const double *p, int 
 static int bml_sample__longest_side(const bml_sample__box *box, int d, int first) {
     int longest = first;
     for (int k = 0; k < d; k++) {
-        if (box->half[k] > box->half[longest]) longest = k;
+        if (box->half[k] > box->half[longest]) {
+            longest = k;
+        }
     }
     return longest;
 }
@@ -5240,7 +5542,9 @@ static int bml_sample__cell_measure(const bml_sample__carving *c, bml_sample__ce
         shape.moment[k] *= shrink;
         double slope = shape.moment[k] / mean * (1 - 1e-6);
         cell->box.slope[k] = mean > 0 ? (float)slope : 0;
-        if (shape.bend[k] > shape.bend[axis]) axis = k;
+        if (shape.bend[k] > shape.bend[axis]) {
+            axis = k;
+        }
     }
     double miss = 0;
     for (int i = 0; i < points; i++) {
@@ -5264,8 +5568,12 @@ static void bml_sample__heap_down(bml_sample__cell *cell, int n, int at) {
     bml_sample__cell moved = cell[at];
     for (int child = 2 * at + 1; child < n; child = 2 * at + 1) {
         int two = child + 1 < n;
-        if (two && cell[child + 1].miss > cell[child].miss) child++;
-        if (!(cell[child].miss > moved.miss)) break;
+        if (two && cell[child + 1].miss > cell[child].miss) {
+            child++;
+        }
+        if (!(cell[child].miss > moved.miss)) {
+            break;
+        }
         cell[at] = cell[child];
         at = child;
     }
@@ -5276,7 +5584,9 @@ static void bml_sample__heap_up(bml_sample__cell *cell, int at) {
     bml_sample__cell moved = cell[at];
     while (at > 0) {
         int parent = (at - 1) / 2;
-        if (!(moved.miss > cell[parent].miss)) break;
+        if (!(moved.miss > cell[parent].miss)) {
+            break;
+        }
         cell[at] = cell[parent];
         at = parent;
     }
@@ -5286,7 +5596,9 @@ static void bml_sample__heap_up(bml_sample__cell *cell, int at) {
 /* Halves the cell on top along its axis. */
 static int bml_sample__carve(bml_sample__carving *c) {
     void *more = bml_sample__more(c->cell, c->n, &c->room, sizeof *c->cell);
-    if (!more) return BML_SAMPLE_NO_MEMORY;
+    if (!more) {
+        return BML_SAMPLE_NO_MEMORY;
+    }
     c->cell = (bml_sample__cell *)more;
     bml_sample__cell *left = &c->cell[0];
     bml_sample__cell *right = &c->cell[c->n];
@@ -5299,7 +5611,9 @@ static int bml_sample__carve(bml_sample__carving *c) {
     left->box.middle[k] -= half;
     right->box.middle[k] += half;
     int status = bml_sample__cell_measure(c, left);
-    if (!status) status = bml_sample__cell_measure(c, right);
+    if (!status) {
+        status = bml_sample__cell_measure(c, right);
+    }
     if (status) return status;
     c->total += left->mass + right->mass;
     c->miss += left->miss + right->miss;
@@ -5317,7 +5631,9 @@ static int bml_sample__carve_all(bml_sample__carving *c) {
     first = first < most ? first : most;
     c->n = 0;
     void *more = bml_sample__more(c->cell, 0, &c->room, sizeof *c->cell);
-    if (!more) return BML_SAMPLE_NO_MEMORY;
+    if (!more) {
+        return BML_SAMPLE_NO_MEMORY;
+    }
     c->cell = (bml_sample__cell *)more;
     memset(&c->cell[0], 0, sizeof c->cell[0]);
     for (int k = 0; k < f->n_dim; k++) {
@@ -5333,7 +5649,9 @@ static int bml_sample__carve_all(bml_sample__carving *c) {
         for (int i = 0; !status && i < level && c->n < first; i++) {
             int axis = bml_sample__longest_side(&c->cell[i].box, f->n_dim, 0);
             more = bml_sample__more(c->cell, c->n, &c->room, sizeof *c->cell);
-            if (!more) return BML_SAMPLE_NO_MEMORY;
+            if (!more) {
+                return BML_SAMPLE_NO_MEMORY;
+            }
             c->cell = (bml_sample__cell *)more;
             bml_sample__cell *left = &c->cell[i];
             bml_sample__cell *right = &c->cell[c->n];
@@ -5357,7 +5675,9 @@ static int bml_sample__carve_all(bml_sample__carving *c) {
     }
     while (!status && c->n < most && c->miss > 2 * f->tolerance * c->total) {
         const bml_sample__cell *top = &c->cell[0];
-        if (top->box.half[top->axis] < 1e-6f) break; /* a step that no halving ends */
+        if (top->box.half[top->axis] < 1e-6f) {
+            break; /* a step that no halving ends */
+        }
         status = bml_sample__carve(c);
     }
     return status;
@@ -5403,7 +5723,9 @@ static int bml_sample__keep_boxes(bml_sample__box **box, int n_before, const bml
     void *block = bml_sample__alloc(used);
     ptrdiff_t n_after = (ptrdiff_t)n_before + c->n;
     void *more = BML_SAMPLE_REALLOC(*box, bml_sample__bytes(n_after, sizeof **box));
-    if (more) *box = (bml_sample__box *)more;
+    if (more) {
+        *box = (bml_sample__box *)more;
+    }
     if (!block || !more) {
         BML_SAMPLE_FREE(block);
         return BML_SAMPLE_NO_MEMORY;
@@ -5445,13 +5767,21 @@ static int bml_sample__cells_fill(bml_sample_cells *s, char *why) {
         }
         status = bml_sample__carve_all(&c);
         s->mass[row] = c.total;
-        if (!status && !bml_sample__finite(c.total)) status = BML_SAMPLE_NOT_INTEGRABLE;
+        if (!status && !bml_sample__finite(c.total)) {
+            status = BML_SAMPLE_NOT_INTEGRABLE;
+        }
         int empty = !(c.total > 0);
-        if (!status && empty && !s->config.n_z) status = BML_SAMPLE_ZERO_DENSITY;
+        if (!status && empty && !s->config.n_z) {
+            status = BML_SAMPLE_ZERO_DENSITY;
+        }
         if (!status && !empty) {
-            if (s->first[row] > 0x7FFFFFFF - c.n) status = BML_SAMPLE_TOO_LARGE;
+            if (s->first[row] > 0x7FFFFFFF - c.n) {
+                status = BML_SAMPLE_TOO_LARGE;
+            }
             double miss = 0.5 * c.miss / c.total;
-            if (!(miss <= s->error)) s->error = miss;
+            if (!(miss <= s->error)) {
+                s->error = miss;
+            }
             if (!status) {
                 status = bml_sample__keep_boxes(&s->box, s->first[row], &c);
             }
@@ -5461,13 +5791,19 @@ static int bml_sample__cells_fill(bml_sample_cells *s, char *why) {
         largest = c.total > largest ? c.total : largest;
     }
     BML_SAMPLE_FREE(c.cell);
-    if (!status && !(largest > 0)) status = BML_SAMPLE_ZERO_DENSITY;
+    if (!status && !(largest > 0)) {
+        status = BML_SAMPLE_ZERO_DENSITY;
+    }
     return status && status != BML_SAMPLE_BAD_DENSITY ? bml_sample__say(why, status) : status;
 }
 
 static int bml_sample__cells_rules(bml_sample_cells_config *c, char *why) {
-    if (c->tolerance == 0) c->tolerance = 2e-3;
-    if (c->max_cells == 0) c->max_cells = 65536;
+    if (c->tolerance == 0) {
+        c->tolerance = 2e-3;
+    }
+    if (c->max_cells == 0) {
+        c->max_cells = 65536;
+    }
     if (!c->density || !c->lower || !c->upper) {
         return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density, lower, upper: needed");
     }
@@ -5497,7 +5833,9 @@ static int bml_sample__cells_block(bml_sample_cells **cells, const bml_sample_ce
     bml_sample__take(NULL, &used, (ptrdiff_t)rows + 1, sizeof(int));
     bml_sample__take(NULL, &used, (ptrdiff_t)rows, sizeof(double));
     bml_sample_cells *s = (bml_sample_cells *)bml_sample__alloc(used);
-    if (!s) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    if (!s) {
+        return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    }
     used = 0;
     bml_sample__take(s, &used, 1, sizeof *s);
     s->first = (int *)bml_sample__take(s, &used, (ptrdiff_t)rows + 1, sizeof(int));
@@ -5520,26 +5858,38 @@ static int bml_sample__cells_block(bml_sample_cells **cells, const bml_sample_ce
 BML_SAMPLE_DEF int(bml_sample_cells_create)(bml_sample_cells **cells, const bml_sample_cells_config *config,
                                             char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
-    if (cells) *cells = NULL;
-    if (!cells || !config) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "cells, config: needed");
+    if (cells) {
+        *cells = NULL;
+    }
+    if (!cells || !config) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "cells, config: needed");
+    }
     bml_sample_cells_config c = *config;
     bml_sample_cells *s = NULL;
     int status = bml_sample__cells_rules(&c, why);
-    if (!status) status = bml_sample__cells_block(&s, &c, why);
-    if (!status) status = bml_sample__cells_fill(s, why);
+    if (!status) {
+        status = bml_sample__cells_block(&s, &c, why);
+    }
+    if (!status) {
+        status = bml_sample__cells_fill(s, why);
+    }
     if (status) {
         bml_sample_cells_free(s);
         return status;
     }
     *cells = s;
-    if (s->error <= c.tolerance * (1 + 1e-9)) return BML_SAMPLE_OK;
+    if (s->error <= c.tolerance * (1 + 1e-9)) {
+        return BML_SAMPLE_OK;
+    }
     bml_sample__fail(s->message, 0, "%d boxes, total variation %.2g, wanted %.2g", s->first[s->rows], s->error,
                      c.tolerance);
     return bml_sample__fail(why, BML_SAMPLE_NOT_CONVERGED, "%s", s->message);
 }
 
 BML_SAMPLE_DEF void bml_sample_cells_free(bml_sample_cells *cells) {
-    if (!cells) return;
+    if (!cells) {
+        return;
+    }
     BML_SAMPLE_FREE(cells->box);
     BML_SAMPLE_FREE(cells);
 }
@@ -5574,7 +5924,9 @@ static int bml_sample__cells_row(const bml_sample_cells *s, const double *z, dou
         weight[corner] *= s->mass[row[corner]];
         sum += weight[corner];
     }
-    if (!(sum > 0)) return -1;
+    if (!(sum > 0)) {
+        return -1;
+    }
     u *= sum;
     int corner = 0;
     while (corner < corners - 1 && !(u < weight[corner])) {
@@ -5594,7 +5946,9 @@ static void bml_sample__cells_point(const bml_sample_cells *s, double *x, int ro
     uint32_t column = (uint32_t)(product >> 32);
     const bml_sample__box *box = first + column;
     float left = (float)((uint32_t)product >> 8) * (1.0f / 16777216.0f);
-    if (!(left < box->share)) box = first + box->other;
+    if (!(left < box->share)) {
+        box = first + box->other;
+    }
     int d = s->config.n_dim;
     double xi[BML_SAMPLE__CELL_DIM];
     double tilt = 0;
@@ -5626,7 +5980,9 @@ BML_SAMPLE_DEF int bml_sample_cells_draw(const bml_sample_cells *s, double *x, s
                 return BML_SAMPLE_BAD_ARGUMENT;
             }
         }
-        if (n_z && bml_sample__cells_row(s, z + i * n_z, 0) < 0) return BML_SAMPLE_ZERO_DENSITY;
+        if (n_z && bml_sample__cells_row(s, z + i * n_z, 0) < 0) {
+            return BML_SAMPLE_ZERO_DENSITY;
+        }
     }
     uint32_t words[8 * 64];
     int d = s->config.n_dim;
@@ -5640,7 +5996,9 @@ BML_SAMPLE_DEF int bml_sample_cells_draw(const bml_sample_cells *s, double *x, s
             const uint32_t *w = words + i * each;
             int row = 0;
             const double *at = one_z ? z : z + (done + i) * n_z;
-            if (n_z) row = bml_sample__cells_row(s, at, bml_sample__word(w[d + 2]));
+            if (n_z) {
+                row = bml_sample__cells_row(s, at, bml_sample__word(w[d + 2]));
+            }
             bml_sample__cells_point(s, x + (done + i) * d, row, w);
         }
     }
@@ -5658,14 +6016,20 @@ struct bml_sample_alias {
 
 static int bml_sample__weights_rules(double *largest, const double *weights, size_t n, char *why) {
     *largest = 0;
-    if (!weights || n < 1) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "weights: needed, one or more");
-    if (n > 0xFFFFFFFFu) return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    if (!weights || n < 1) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "weights: needed, one or more");
+    }
+    if (n > 0xFFFFFFFFu) {
+        return bml_sample__say(why, BML_SAMPLE_TOO_LARGE);
+    }
     for (size_t i = 0; i < n; i++) {
         if (!bml_sample__not_negative(weights[i])) {
             return bml_sample__fail(why, BML_SAMPLE_BAD_DENSITY, "weights[%lu] = %g: must be >= 0 and finite",
                                     (unsigned long)i, weights[i]);
         }
-        if (weights[i] > *largest) *largest = weights[i];
+        if (weights[i] > *largest) {
+            *largest = weights[i];
+        }
     }
     return *largest > 0 ? BML_SAMPLE_OK : bml_sample__say(why, BML_SAMPLE_ZERO_DENSITY);
 }
@@ -5673,7 +6037,9 @@ static int bml_sample__weights_rules(double *largest, const double *weights, siz
 BML_SAMPLE_DEF int(bml_sample_alias_create)(bml_sample_alias **alias, const double *weights, size_t n, char *why) {
     double largest;
     bml_sample__say(why, BML_SAMPLE_OK);
-    if (!alias) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "alias: needed");
+    if (!alias) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "alias: needed");
+    }
     *alias = NULL;
     int status = bml_sample__weights_rules(&largest, weights, n, why);
     if (status) return status;
@@ -5714,7 +6080,9 @@ BML_SAMPLE_DEF void bml_sample_alias_free(bml_sample_alias *alias) {
 BML_SAMPLE_DEF int bml_sample_alias_draw(const bml_sample_alias *alias, uint32_t *index, size_t n,
                                          bml_sample_rng *rng) {
     double u[BML_SAMPLE__CHUNK];
-    if (!alias || !index || !rng) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!alias || !index || !rng) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     double last = (double)(alias->n - 1);
     int m;
     for (ptrdiff_t left = (ptrdiff_t)n; left > 0; left -= m) {
@@ -5738,7 +6106,9 @@ enum { BML_SAMPLE__PROPOSALS = 64 }; /* per call of the density */
 static int bml_sample__densities(double *p, const double *x, int n, const bml_sample_ratio *how) {
     how->density(p, x, how->z, n, how->user);
     for (int i = 0; i < n; i++) {
-        if (!bml_sample__not_negative(p[i])) return BML_SAMPLE_BAD_DENSITY;
+        if (!bml_sample__not_negative(p[i])) {
+            return BML_SAMPLE_BAD_DENSITY;
+        }
     }
     return BML_SAMPLE_OK;
 }
@@ -5750,7 +6120,9 @@ BML_SAMPLE_DEF int bml_sample_reject(double *x, size_t n, const bml_sample_rejec
     size_t done = 0;
     double misses = 0;
     int status = BML_SAMPLE_OK;
-    if (!x || !how || !rng || !how->density) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!x || !how || !rng || !how->density) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (!bml_sample__is_range(how->lower, how->upper) || !bml_sample__within(how->bound, DBL_MIN, DBL_MAX)) {
         return BML_SAMPLE_BAD_ARGUMENT;
     }
@@ -5767,13 +6139,17 @@ BML_SAMPLE_DEF int bml_sample_reject(double *x, size_t n, const bml_sample_rejec
         status = bml_sample__densities(p, try_x, BML_SAMPLE__PROPOSALS, &call);
         misses += (double)BML_SAMPLE__PROPOSALS;
         for (int i = 0; !status && i < BML_SAMPLE__PROPOSALS && done < n; i++) {
-            if (p[i] > how->bound) status = BML_SAMPLE_BAD_ENVELOPE;
+            if (p[i] > how->bound) {
+                status = BML_SAMPLE_BAD_ENVELOPE;
+            }
             if (how->bound * u[BML_SAMPLE__PROPOSALS + i] < p[i]) {
                 x[done++] = try_x[i];
                 misses = 0;
             }
         }
-        if (!status && misses > 1e7) status = BML_SAMPLE_NOT_CONVERGED;
+        if (!status && misses > 1e7) {
+            status = BML_SAMPLE_NOT_CONVERGED;
+        }
     }
     return status;
 }
@@ -5785,7 +6161,9 @@ BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_s
     double misses = 0;
     size_t done = 0;
     int status = BML_SAMPLE_OK;
-    if (!x || !how || !rng || !how->density) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!x || !how || !rng || !how->density) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     if (!bml_sample__within(how->s_max, DBL_MIN, DBL_MAX) || !bml_sample__is_range(how->v_min, how->v_max)) {
         return BML_SAMPLE_BAD_ARGUMENT;
     }
@@ -5812,7 +6190,9 @@ BML_SAMPLE_DEF int bml_sample_ratio_of_uniforms(double *x, size_t n, const bml_s
                 misses = 0;
             }
         }
-        if (!status && misses > 1e7) status = BML_SAMPLE_NOT_CONVERGED;
+        if (!status && misses > 1e7) {
+            status = BML_SAMPLE_NOT_CONVERGED;
+        }
     }
     return status;
 }
@@ -5873,7 +6253,9 @@ static int bml_sample__net_read(bml_sample_net *net) {
     const float *a = net->array;
     ptrdiff_t at = 5;
     for (ptrdiff_t i = 0; i < net->count; i++) {
-        if (!bml_sample__finite((double)a[i])) return 0;
+        if (!bml_sample__finite((double)a[i])) {
+            return 0;
+        }
     }
     int k;
     int format;
@@ -5905,15 +6287,21 @@ static int bml_sample__net_read(bml_sample_net *net) {
         }
     }
     for (k = 0; k < net->n_z; k++) {
-        if (!(net->z_lower[k] < net->z_upper[k])) return 0;
+        if (!(net->z_lower[k] < net->z_upper[k])) {
+            return 0;
+        }
     }
     return at == net->count;
 }
 
 BML_SAMPLE_DEF int(bml_sample_net_create)(bml_sample_net **net, const float *array, size_t count, char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
-    if (net) *net = NULL;
-    if (!net || !array) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, array: needed");
+    if (net) {
+        *net = NULL;
+    }
+    if (!net || !array) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, array: needed");
+    }
     size_t bytes;
     size_t used = 0;
     if (!bml_sample__mul(&bytes, count, sizeof(float), 2)) {
@@ -5921,9 +6309,13 @@ BML_SAMPLE_DEF int(bml_sample_net_create)(bml_sample_net **net, const float *arr
     }
     bml_sample__take(NULL, &used, 1, sizeof **net);
     bml_sample_net *made = (bml_sample_net *)bml_sample__alloc(used + bytes / 2);
-    if (!made) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    if (!made) {
+        return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    }
     made->array = (float *)((char *)made + used);
-    if (count) memcpy(made->array, array, bytes / 2);
+    if (count) {
+        memcpy(made->array, array, bytes / 2);
+    }
     made->count = (ptrdiff_t)count;
     if (!bml_sample__net_read(made)) {
         BML_SAMPLE_FREE(made);
@@ -5938,12 +6330,16 @@ BML_SAMPLE_DEF void bml_sample_net_free(bml_sample_net *net) {
 }
 
 BML_SAMPLE_DEF int bml_sample_net_dims(const bml_sample_net *net, int *n_z) {
-    if (n_z) *n_z = net ? net->n_z : 0;
+    if (n_z) {
+        *n_z = net ? net->n_z : 0;
+    }
     return net ? net->n_dim : 0;
 }
 
 BML_SAMPLE_DEF const float *bml_sample_net_array(const bml_sample_net *net, size_t *count) {
-    if (count) *count = net ? (size_t)net->count : 0;
+    if (count) {
+        *count = net ? (size_t)net->count : 0;
+    }
     return net ? net->array : NULL;
 }
 
@@ -6027,7 +6423,9 @@ static int bml_sample__net_arguments(const bml_sample_net *net, const bml_sample
     if (!bml_sample__mul(&product, call->n, (size_t)(net->n_dim + net->n_z + 1), 2 * sizeof(float))) {
         return BML_SAMPLE_TOO_LARGE;
     }
-    if (net->n_z && !call->z) return BML_SAMPLE_BAD_ARGUMENT;
+    if (net->n_z && !call->z) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     ptrdiff_t n = (ptrdiff_t)call->n;
     ptrdiff_t rows = call->one_z && n > 0 ? 1 : n;
     for (ptrdiff_t i = 0; i < rows; i++) {
@@ -6047,7 +6445,9 @@ BML_SAMPLE_DEF int bml_sample_net_draw(const bml_sample_net *net, float *x, cons
                                        bml_sample_rng *rng) {
     double u[BML_SAMPLE__ROWS];
     float v[BML_SAMPLE__ROWS];
-    if (!net || !x || !call || (!call->u && !rng)) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!net || !x || !call || (!call->u && !rng)) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     int status = bml_sample__net_arguments(net, call);
     if (status) return status;
     ptrdiff_t d = net->n_dim;
@@ -6058,7 +6458,9 @@ BML_SAMPLE_DEF int bml_sample_net_draw(const bml_sample_net *net, float *x, cons
         const float *z = call->z ? call->z + done * z_step : NULL;
         m = n - done < BML_SAMPLE__ROWS ? (int)(n - done) : BML_SAMPLE__ROWS;
         for (int k = 0; k < d; k++) {
-            if (!call->u) bml_sample__fill(u, m, rng);
+            if (!call->u) {
+                bml_sample__fill(u, m, rng);
+            }
             for (int i = 0; call->u && i < m; i++) {
                 u[i] = (double)call->u[(done + i) * d + k];
             }
@@ -6085,9 +6487,13 @@ BML_SAMPLE__PRINTF(2, 3) static void bml_sample__add(bml_sample__text *t, const 
     va_start(args, format);
     int n = vsnprintf(piece, sizeof piece, format, args);
     va_end(args);
-    if (n >= (int)sizeof piece) n = (int)sizeof piece - 1;
+    if (n >= (int)sizeof piece) {
+        n = (int)sizeof piece - 1;
+    }
     for (int i = 0; i < n; i++, t->length++) {
-        if (t->length < t->size) t->to[t->length] = piece[i];
+        if (t->length < t->size) {
+            t->to[t->length] = piece[i];
+        }
     }
 }
 
@@ -6115,10 +6521,14 @@ BML_SAMPLE_DEF size_t bml_sample_net_write(char *text, size_t size, const bml_sa
     t.to = text;
     t.size = text ? size : 0;
     t.length = 0;
-    if (!net || !name) return bml_sample__end(&t);
+    if (!net || !name) {
+        return bml_sample__end(&t);
+    }
     bml_sample__add(&t, "static const float %.63s[%lu] = {", name, (unsigned long)net->count);
     for (ptrdiff_t i = 0; i < net->count; i++) { /* 9 digits give back the same float */
-        if (i) bml_sample__add(&t, ",");
+        if (i) {
+            bml_sample__add(&t, ",");
+        }
         bml_sample__add(&t, "%s", i % 7 ? " " : "\n    ");
         bml_sample__add_float(&t, net->array[i], 8);
         bml_sample__add(&t, "f");
@@ -6158,7 +6568,9 @@ static void bml_sample__tensors(bml_sample__text *t, const bml_sample_net *net) 
 static void bml_sample__range(bml_sample__text *t, const char *name, const float *values, int n) {
     bml_sample__add(t, ",\"%s\":\"", name);
     for (int i = 0; i < n; i++) {
-        if (i) bml_sample__add(t, " ");
+        if (i) {
+            bml_sample__add(t, " ");
+        }
         bml_sample__add_float(t, values[i], 8);
     }
     bml_sample__add(t, "\"");
@@ -6169,7 +6581,9 @@ BML_SAMPLE_DEF size_t bml_sample_net_safetensors(unsigned char *bytes, size_t si
     t.to = (char *)bytes;
     t.size = bytes ? size : 0;
     t.length = 0;
-    if (!net) return 0;
+    if (!net) {
+        return 0;
+    }
     bml_sample__add(
         &t, "%8s{\"__metadata__\":{\"format\":\"bml_sample 1\",\"inputs\":\"2v-1, x, Z on [-1,1]\",\"hidden\":\"tanh\"",
         "");
@@ -6241,8 +6655,12 @@ static double bml_sample__implied(const double *c, double *work, int n, int bins
         double u1 = i < n ? (i + 0.5) / n : 1;
         double at = (u1 - u0) * (want - c0) / (c1 - c0);
         edge[k] = c1 > c0 ? u0 + at : u1;
-        if (k == 0) edge[k] = 0;
-        if (k == bins) edge[k] = 1;
+        if (k == 0) {
+            edge[k] = 0;
+        }
+        if (k == bins) {
+            edge[k] = 1;
+        }
         if (k) {
             share[k - 1] = edge[k] - before;
             even[k - 1] = 1.0 / bins;
@@ -6259,7 +6677,9 @@ BML_SAMPLE_DEF int bml_sample_check_inverse(bml_sample_quality *quality, const b
     }
     int n = check->n ? check->n : 100000;
     int bins = check->bins ? check->bins : 200;
-    if (n < 2 || bins < 2 || bins > 1 << 24) return BML_SAMPLE_BAD_ARGUMENT;
+    if (n < 2 || bins < 2 || bins > 1 << 24) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     double *u = bml_sample__doubles(3 * (ptrdiff_t)n);
     double *x = bml_sample__doubles(3 * (ptrdiff_t)bins + 1);
     memset(quality, 0, sizeof *quality);
@@ -6296,9 +6716,13 @@ BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double
                                         int bins) {
     double total = 0;
     double sum = 0;
-    if (!out || !counts || !prob || bins < 2) return BML_SAMPLE_BAD_ARGUMENT;
+    if (!out || !counts || !prob || bins < 2) {
+        return BML_SAMPLE_BAD_ARGUMENT;
+    }
     for (int i = 0; i < bins; i++) {
-        if (!bml_sample__not_negative(counts[i]) || !bml_sample__in_unit(prob[i])) return BML_SAMPLE_BAD_ARGUMENT;
+        if (!bml_sample__not_negative(counts[i]) || !bml_sample__in_unit(prob[i])) {
+            return BML_SAMPLE_BAD_ARGUMENT;
+        }
         total += counts[i];
         sum += prob[i];
     }
@@ -6306,7 +6730,9 @@ BML_SAMPLE_DEF int bml_sample_histogram(bml_sample_divergence *out, const double
         return BML_SAMPLE_BAD_ARGUMENT;
     }
     double *share = bml_sample__doubles(bins);
-    if (!share) return BML_SAMPLE_NO_MEMORY;
+    if (!share) {
+        return BML_SAMPLE_NO_MEMORY;
+    }
     for (int i = 0; i < bins; i++) {
         share[i] = counts[i] / total;
     }
@@ -6410,7 +6836,9 @@ static int bml_sample__condition(bml_sample__lesson *s, int c) {
     config.upper = t->upper[s->k];
     config.tolerance = 1e-6;
     int status = bml_sample_table_create(&s->table[c], &config, NULL);
-    if (status == BML_SAMPLE_NOT_CONVERGED) status = BML_SAMPLE_OK; /* near enough to 1e-6 */
+    if (status == BML_SAMPLE_NOT_CONVERGED) {
+        status = BML_SAMPLE_OK; /* near enough to 1e-6 */
+    }
     return status;
 }
 
@@ -6468,8 +6896,12 @@ static double bml_sample__train_loss(const bml_nn_batch *batch, void *user) {
         double p = 0;
         double y = v + v * (1 - v) * n;
         double out = 0; /* outside, the loss goes on with the slope of a uniform density */
-        if (y < 0) out = y;
-        if (y > 1) out = y - 1;
+        if (y < 0) {
+            out = y;
+        }
+        if (y > 1) {
+            out = y - 1;
+        }
         double x = s->lower + s->width * (y - out);
         int condition = (int)batch->target[i];
         bml_sample_table_cdf(s->table[condition], &c, &p, &x, 1);
@@ -6493,7 +6925,9 @@ static int bml_sample__whole_loss(bml_sample__lesson *s, double *loss) {
         memset(&batch, 0, sizeof batch);
         int predicted = bml_nn_predict(s->nn, NULL, prediction, s->rows, (size_t)n);
         status = predicted ? BML_SAMPLE_TRAINING : BML_SAMPLE_OK;
-        if (predicted == BML_NN_NO_MEMORY) status = BML_SAMPLE_NO_MEMORY;
+        if (predicted == BML_NN_NO_MEMORY) {
+            status = BML_SAMPLE_NO_MEMORY;
+        }
         batch.prediction = prediction;
         batch.gradient = prediction + n;
         batch.target = s->numbers;
@@ -6501,7 +6935,9 @@ static int bml_sample__whole_loss(bml_sample__lesson *s, double *loss) {
         batch.n = (int)n;
         batch.n_in = bml_nn_n_in(s->nn);
         batch.n_out = 1;
-        if (!status) *loss = bml_sample__train_loss(&batch, s);
+        if (!status) {
+            *loss = bml_sample__train_loss(&batch, s);
+        }
     }
     BML_SAMPLE_FREE(prediction);
     return status;
@@ -6522,7 +6958,9 @@ static int bml_sample__train_epoch(const bml_nn_epoch *epoch, void *user) {
         p.loss = epoch->loss;
         p.target = t->target;
         s->cancelled = t->progress(&p, t->progress_user) != 0;
-        if (s->cancelled) return 1;
+        if (s->cancelled) {
+            return 1;
+        }
     }
     if (epoch->loss <= t->target) {
         stop = !bml_sample__whole_loss(s, &loss) && loss <= t->target; /* its own is a mean over changing weights */
@@ -6580,7 +7018,9 @@ static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hid
     int n_in = 1 + s->k + t->n_z;
     s->n = (ptrdiff_t)s->n_conditions * t->points;
     s->rows = (float *)bml_sample__alloc(bml_sample__bytes(s->n * (n_in + 1), sizeof(float)));
-    if (!s->rows) return BML_SAMPLE_NO_MEMORY;
+    if (!s->rows) {
+        return BML_SAMPLE_NO_MEMORY;
+    }
     s->numbers = s->rows + s->n * n_in;
     bml_sample__rows(s, s->rows, s->numbers, t->points);
     for (int l = 0; l < 3; l++) {
@@ -6616,7 +7056,9 @@ static int bml_sample__learn(bml_sample__lesson *s, double *loss, const int *hid
                                                  : BML_SAMPLE_TRAINING; /* stopped at the target: fine */
         }
     }
-    if (!status) status = bml_sample__whole_loss(s, loss);
+    if (!status) {
+        status = bml_sample__whole_loss(s, loss);
+    }
     BML_SAMPLE_FREE(s->rows);
     return status;
 }
@@ -6656,7 +7098,9 @@ static int bml_sample__train_output(float *to, double *loss, const bml_sample_tr
     if (s.table && s.x && s.z) {
         status = bml_sample__conditions(&s, &rng);
     }
-    if (!status) status = bml_sample__learn(&s, loss, t->hidden, t->n_hidden);
+    if (!status) {
+        status = bml_sample__learn(&s, loss, t->hidden, t->n_hidden);
+    }
     if (!status) {
         bml_sample__collect(to, s.nn, 1 + k + t->n_z, t->hidden, t->n_hidden);
     }
@@ -6684,7 +7128,9 @@ static int bml_sample__rises_at(const bml_sample_net *net, int k, const float *g
         bml_sample__output(net, k, x, v, z, 0, BML_SAMPLE__ROWS);
         for (int i = 0; i < BML_SAMPLE__ROWS; i++) {
             float now = x[i * net->n_dim + k];
-            if (!bml_sample__finite((double)now) || !(now >= last - slack)) return 0;
+            if (!bml_sample__finite((double)now) || !(now >= last - slack)) {
+                return 0;
+            }
             last = now;
         }
     }
@@ -6706,7 +7152,9 @@ static int bml_sample__rises(const bml_sample_net *net, uint64_t seed) {
                 float at = (float)bml_sample_rng_uniform(&rng);
                 z[j] = bml_sample__betweenf(net->z_lower[j], net->z_upper[j], at);
             }
-            if (!bml_sample__rises_at(net, k, given, z)) return 0;
+            if (!bml_sample__rises_at(net, k, given, z)) {
+                return 0;
+            }
         }
     }
     return 1;
@@ -6718,12 +7166,24 @@ static int bml_sample__train_rules(bml_sample_training *t, char *why) {
         t->hidden = preset;
         t->n_hidden = 3;
     }
-    if (t->target == 0) t->target = 1e-6;
-    if (!t->conditions) t->conditions = 256;
-    if (!t->points) t->points = 64;
-    if (!t->epochs) t->epochs = 2000;
-    if (!t->batch) t->batch = 32;
-    if (t->learning_rate == 0) t->learning_rate = 1e-2;
+    if (t->target == 0) {
+        t->target = 1e-6;
+    }
+    if (!t->conditions) {
+        t->conditions = 256;
+    }
+    if (!t->points) {
+        t->points = 64;
+    }
+    if (!t->epochs) {
+        t->epochs = 2000;
+    }
+    if (!t->batch) {
+        t->batch = 32;
+    }
+    if (t->learning_rate == 0) {
+        t->learning_rate = 1e-2;
+    }
     if (!t->density || !t->lower || !t->upper) {
         return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "density, lower, upper: needed");
     }
@@ -6791,7 +7251,9 @@ static int bml_sample__train_all(float *array, double *worst, const bml_sample_t
         double one = 0;
         status = bml_sample__train_output(array + at, &one, t, k);
         at += bml_sample__subnet_size(shape, k);
-        if (!(one <= *worst)) *worst = one;
+        if (!(one <= *worst)) {
+            *worst = one;
+        }
     }
     return status;
 }
@@ -6799,8 +7261,12 @@ static int bml_sample__train_all(float *array, double *worst, const bml_sample_t
 BML_SAMPLE_DEF int(bml_sample_net_train)(bml_sample_net **net, double *loss, const bml_sample_training *training,
                                          char *why) {
     bml_sample__say(why, BML_SAMPLE_OK);
-    if (net) *net = NULL;
-    if (!net || !training) return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, training: needed");
+    if (net) {
+        *net = NULL;
+    }
+    if (!net || !training) {
+        return bml_sample__fail(why, BML_SAMPLE_BAD_ARGUMENT, "net, training: needed");
+    }
     bml_sample_training t = *training;
     int status = bml_sample__train_rules(&t, why);
     if (status) return status;
@@ -6814,15 +7280,27 @@ BML_SAMPLE_DEF int(bml_sample_net_train)(bml_sample_net **net, double *loss, con
         count += bml_sample__subnet_size(&shape, k);
     }
     float *array = (float *)bml_sample__alloc(bml_sample__bytes(count, sizeof(float)));
-    if (!array) return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    if (!array) {
+        return bml_sample__say(why, BML_SAMPLE_NO_MEMORY);
+    }
     double worst = 0;
     status = bml_sample__train_all(array, &worst, &t, &shape);
-    if (loss) *loss = worst;
-    if (!status) status = bml_sample_net_create(net, array, (size_t)count, NULL);
+    if (loss) {
+        *loss = worst;
+    }
+    if (!status) {
+        status = bml_sample_net_create(net, array, (size_t)count, NULL);
+    }
     BML_SAMPLE_FREE(array);
-    if (status) return bml_sample__say(why, status);
-    if (!bml_sample__rises(*net, t.seed)) return bml_sample__say(why, BML_SAMPLE_NOT_MONOTONE);
-    if (worst <= t.target) return BML_SAMPLE_OK;
+    if (status) {
+        return bml_sample__say(why, status);
+    }
+    if (!bml_sample__rises(*net, t.seed)) {
+        return bml_sample__say(why, BML_SAMPLE_NOT_MONOTONE);
+    }
+    if (worst <= t.target) {
+        return BML_SAMPLE_OK;
+    }
     return bml_sample__fail(why, BML_SAMPLE_NOT_CONVERGED, "loss %.3g, target %.3g", worst, t.target);
 }
 #endif /* BML_SAMPLE_TRAIN */
@@ -6833,57 +7311,59 @@ BML_SAMPLE_DEF int(bml_sample_net_train)(bml_sample_net **net, double *loss, con
 #undef BML_SAMPLE__STRIDES
 #endif /* BML_SAMPLE_IMPLEMENTATION */
 
-/* CHANGES
+/* HISTORY
    0.1.0  Compton by network, table and inversion; tables, grids, alias, rejection, networks; sources of electrons and
           photons
    0.2.0  why of every create; the generator of all headers; right under fast mathematics; inline functions, thermal
           steps, polarisation, strong fields, cells, quintic tables; exact collisions below gamma = 20
 
-This software is available under two licences: choose whichever you prefer.
+   LICENCE
 
-------------------------------------------------------------------------------
-ALTERNATIVE A - Public domain (www.unlicense.org)
+   This software is available under two licences: choose whichever you prefer.
 
-This is free and unencumbered software released into the public domain.
+   ------------------------------------------------------------------------------
+   ALTERNATIVE A - Public domain (www.unlicense.org)
 
-Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
-software, either in source code form or as a compiled binary, for any purpose,
-commercial or non-commercial, and by any means.
+   This is free and unencumbered software released into the public domain.
 
-In jurisdictions that recognize copyright laws, the author or authors of this
-software dedicate any and all copyright interest in the software to the public
-domain. We make this dedication for the benefit of the public at large and to
-the detriment of our heirs and successors. We intend this dedication to be an
-overt act of relinquishment in perpetuity of all present and future rights to
-this software under copyright law.
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this
+   software, either in source code form or as a compiled binary, for any purpose,
+   commercial or non-commercial, and by any means.
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
-ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
-WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+   In jurisdictions that recognize copyright laws, the author or authors of this
+   software dedicate any and all copyright interest in the software to the public
+   domain. We make this dedication for the benefit of the public at large and to
+   the detriment of our heirs and successors. We intend this dedication to be an
+   overt act of relinquishment in perpetuity of all present and future rights to
+   this software under copyright law.
 
-------------------------------------------------------------------------------
-ALTERNATIVE B - MIT License
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
+   WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
-Copyright (c) 2026 the authors of bml
+   ------------------------------------------------------------------------------
+   ALTERNATIVE B - MIT License
 
-Permission is hereby granted, free of charge, to any person obtaining a copy of
-this software and associated documentation files (the "Software"), to deal in
-the Software without restriction, including without limitation the rights to
-use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
-of the Software, and to permit persons to whom the Software is furnished to do
-so, subject to the following conditions:
+   Copyright (c) 2026 the authors of bml
 
-The above copyright notice and this permission notice shall be included in all
-copies or substantial portions of the Software.
+   Permission is hereby granted, free of charge, to any person obtaining a copy of
+   this software and associated documentation files (the "Software"), to deal in
+   the Software without restriction, including without limitation the rights to
+   use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies
+   of the Software, and to permit persons to whom the Software is furnished to do
+   so, subject to the following conditions:
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
-SOFTWARE.
-*/
+   The above copyright notice and this permission notice shall be included in all
+   copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+   SOFTWARE.
+   */
