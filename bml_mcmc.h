@@ -72,6 +72,7 @@
                                     which takes a third of the time for a program with the ensemble alone
    BML_MCMC_NO_NESTED, BML_MCMC_NO_IMPORTANCE, BML_MCMC_NO_NUTS     leave a sampler out; in every file, or in none
    BML_MCMC_MALLOC(n), BML_MCMC_REALLOC(p, n), BML_MCMC_FREE(p)     all three or none; default: the C library's
+   Never -ffast-math: the compiler would drop the tests for NaN, so the implementation stops with #error.
 
    ---- Mathematics ---------------------------------------------------------------------------------------------------
 
@@ -301,8 +302,8 @@ typedef struct bml_mcmc_prior bml_mcmc_prior;
 BML_MCMC_DEF int bml_mcmc_prior_create(bml_mcmc_prior **prior, const bml_mcmc_prior_param *params, int n_dim,
                                        char *why);
 BML_MCMC_DEF void bml_mcmc_prior_free(bml_mcmc_prior *prior);
-/* Normalised log density at theta[n_dim]; -infinity outside. The
-   three calls below are thread safe if the bounds callbacks are. */
+/* Normalised log density at theta[n_dim]; -infinity outside. This call and the next two are thread safe if the bounds
+   callbacks are. */
 BML_MCMC_DEF double bml_mcmc_prior_log_density(const bml_mcmc_prior *prior, const double *theta);
 /* theta[n_dim] from cube[n_dim], each in [0,1]. BAD_ARGUMENT outside the cube, EMPTY_BOUNDS. */
 BML_MCMC_DEF int bml_mcmc_prior_transform(const bml_mcmc_prior *prior, double *theta, const double *cube);
@@ -323,7 +324,7 @@ enum {
 };
 
 /* ---- API: the ensemble sampler ---------------------------------------------------------------------------------- */
-/* The same, with derived[n][n_derived] quantities of the caller's beside it, such as a luminosity that the model has
+/* As bml_mcmc_log_prob, with derived[n][n_derived] quantities of the caller's beside it, such as a luminosity that the model has
    computed anyway. */
 typedef void (*bml_mcmc_log_prob_derived)(double *log_prob, double *derived, const double *theta, int n, int n_dim,
                                           void *user);
@@ -540,7 +541,7 @@ BML_MCMC_DEF int bml_mcmc_ensemble_verdict(bml_mcmc_verdict *v, bml_mcmc_ensembl
 
 typedef struct bml_mcmc_goal {
     double ess;     /* effective samples wanted, bulk and tail, of every parameter; 0 = 1000 */
-    double steps;   /* at most so many more; 0 = 100000; negative: none, judge what there is */
+    double steps;   /* at most so many more; 0 = 100000; -1: none, judge what there is */
     int keep_stuck; /* 1: leave stuck walkers where they are */
     double burn;    /* steps of the chain to leave out; 0: found from it */
 } bml_mcmc_goal;
@@ -557,8 +558,8 @@ typedef int (*bml_mcmc_transform)(double *theta, const double *cube, int n, int 
 
 #ifndef BML_MCMC_NO_NESTED
 /* ---- API: nested sampling --------------------------------------------------------------------------------------- */
-enum bml_mcmc_nested_method { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
-enum bml_mcmc_check { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
+enum { BML_MCMC_NESTED_AUTO, BML_MCMC_NESTED_REGION, BML_MCMC_NESTED_SLICE };
+enum { BML_MCMC_CHECKED, BML_MCMC_UNCHECKED };
 
 typedef struct bml_mcmc_nested_progress {
     double log_z;         /* so far, live points included */
@@ -576,23 +577,23 @@ typedef int (*bml_mcmc_nested_progress_fn)(const bml_mcmc_nested_progress *progr
 
 typedef struct bml_mcmc_nested_config {
     int n_dim;                        /* required, 1 to 1000 */
-    int live_points;                  /* at least n_dim + 1; 0 = 400, or 10 n_dim if that is more */
+    int live_points;                  /* at least n_dim + 1, and 4; 0 = 400, or 10 n_dim if that is more */
     uint64_t seed;                    /* any, 0 too */
     bml_mcmc_log_prob log_likelihood; /* required; of theta, n points at once. -INFINITY is "impossible here" */
     const bml_mcmc_prior *prior;      /* the prior: this (kept by the caller, who frees it last), or */
     bml_mcmc_transform transform;     /* this, from the unit cube */
     void *user;                       /* handed to log_likelihood and transform */
     int nan_policy;                   /* BML_MCMC_NAN_STOPS, BML_MCMC_NAN_REJECTED */
-    const char *const *names;         /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = none */
-    const unsigned char *wrapped;     /* [n_dim] 1: periodic, cube 0 and 1 are one point; copied. NULL = none */
-    int method;                       /* BML_MCMC_NESTED_AUTO: the cheaper one per new point, as measured */
-    int sweeps;         /* slices per new point / n_dim; 0 = 3 + n_dim/12, and more while new points remember
+    const char *const *names;     /* [n_dim] of the parameters, for the verdict; kept by the caller. NULL = by number */
+    const unsigned char *wrapped; /* [n_dim] 1: periodic, cube 0 and 1 are one point; copied. NULL = none */
+    int method;                   /* BML_MCMC_NESTED_AUTO: the cheaper one per new point, as measured */
+    int sweeps;                   /* slices per new point / n_dim; 0 = 3 + n_dim/12, and more while new points remember
                                       their start */
-    int replace;        /* points replaced together, 1 to live_points/2; 0 = live_points/5 */
-    double remaining;   /* ends a pass when the live points hold less than this share; 0 = 0.01 */
-    double error;       /* of ln Z, to be reached by dynamic passes; 0 = no matter: one static run */
-    double min_ess;     /* effective posterior samples, likewise; 0 = no matter */
-    int check_evidence; /* BML_MCMC_CHECKED, BML_MCMC_UNCHECKED: does the verdict ask for likelihoods? */
+    int replace;                  /* points replaced together, 1 to live_points/2; 0 = live_points/5 */
+    double remaining;             /* ends a pass when the live points hold less than this share; 0 = 0.01 */
+    double error;                 /* of ln Z, to be reached by dynamic passes; 0 = no matter: one static run */
+    double min_ess;               /* effective posterior samples, likewise; 0 = no matter */
+    int check_evidence;           /* BML_MCMC_CHECKED, BML_MCMC_UNCHECKED: does the verdict ask for likelihoods? */
     bml_mcmc_nested_progress_fn progress; /* called before a round and after every batch of likelihoods, NULL = none */
     void *progress_user;                  /* handed to progress */
 } bml_mcmc_nested_config;
@@ -892,15 +893,11 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 #define BML_MCMC_IMPLEMENTED
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error \
-    "bml_mcmc.h: compile the one file with BML_MCMC_IMPLEMENTATION without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
+#error "bml_mcmc.h: compile this file without -ffast-math and -Ofast (in gcc and clang: add -fno-fast-math)"
 #endif
 #include <float.h>
-#if defined(FLT_EVAL_METHOD)
-#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 && FLT_EVAL_METHOD != 1
-#error \
-    "bml_mcmc.h: doubles are computed in another precision here (FLT_EVAL_METHOD): on i386 add -msse2 -mfpmath=sse, on s390x -std=gnu99"
-#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 && FLT_EVAL_METHOD != 1
+#error "bml_mcmc.h: doubles must not be kept in wider registers (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
 #endif
 #include <math.h>
 #include <stdarg.h>
@@ -915,6 +912,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 #define BML_MCMC_MALLOC(n) malloc(n)
 #define BML_MCMC_REALLOC(p, n) realloc(p, n)
 #define BML_MCMC_FREE(p) free(p)
+#define BML_MCMC__OWN_MALLOC
 #endif
 #define BML_MCMC__NAN ((double)NAN) /* the C library's are float: said aloud for -Wdouble-promotion */
 #define BML_MCMC__INF ((double)INFINITY)
@@ -2486,8 +2484,7 @@ static const bml_mcmc__move_row bml_mcmc__moves[BML_MCMC_N_MOVES] = {
     {"snooker", 1.7, 0, 3, 0, NULL, bml_mcmc__snooker},
     {"KDE", 1.0, 0, 2, 1, bml_mcmc__fit_kde, bml_mcmc__kde},
     {"mixture", 1.0, -1, 2, 1, bml_mcmc__fit_mixture, bml_mcmc__mixture},
-    {"surrogate", 0.4, 100, 2, 0, NULL,
-     NULL}, /* bml_mcmc__ensemble_propose_surrogate, for all walkers of a half together */
+    {"surrogate", 0.4, 100, 2, 0, NULL, NULL}, /* by bml_mcmc__ensemble_propose_surrogate */
 };
 
 /* >> ensemble: create and free */
@@ -2685,9 +2682,7 @@ static int bml_mcmc__ensemble_resolve_config(bml_mcmc_ensemble *e) {
     if (status) return status;
     if (!c->log_prob_derived != !c->n_derived) {
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_ARGUMENT,
-                              "n_derived = %d: at least 1 with log_prob_derived, "
-                              "else 0",
-                              c->n_derived);
+                              "n_derived = %d: at least 1 with log_prob_derived, else 0", c->n_derived);
     }
     if (c->n_walkers == 0) {
         c->n_walkers = 6 * c->n_dim < 32 ? 32 : 6 * c->n_dim;
@@ -8952,8 +8947,8 @@ static ptrdiff_t bml_mcmc__imp_saved_doubles(const bml_mcmc_importance *s) {
     return BML_MCMC__IMP_WINDOW * s->density_size + BML_MCMC__IMP_CHAINS * (s->d + 1);
 }
 
-BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml_mcmc_importance_config *config,
-                                            char *why) {
+BML_MCMC_DEF int(bml_mcmc_importance_create)(bml_mcmc_importance **out, const bml_mcmc_importance_config *config,
+                                             char *why) {
     char nowhere[BML_MCMC_MESSAGE];
     if (!why) {
         why = nowhere;
@@ -8964,7 +8959,7 @@ BML_MCMC_DEF int bml_mcmc_importance_create(bml_mcmc_importance **out, const bml
     }
     *out = NULL;
     if (!config) {
-        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "there is no configuration");
+        return bml_mcmc__fail(why, BML_MCMC_BAD_ARGUMENT, "config is missing");
     }
     bml_mcmc_importance_config resolved = *config;
     int status = bml_mcmc__imp_check(&resolved, why);
@@ -11037,6 +11032,12 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__LARGEST_BATCH
 #undef BML_MCMC__SIMULATIONS
 #undef BML_MCMC__DIVERGENT
+#ifdef BML_MCMC__OWN_MALLOC
+#undef BML_MCMC_MALLOC
+#undef BML_MCMC_REALLOC
+#undef BML_MCMC_FREE
+#undef BML_MCMC__OWN_MALLOC
+#endif
 #endif /* BML_MCMC_IMPLEMENTATION */
 
 /* HISTORY

@@ -162,7 +162,7 @@ extern "C" {
 #endif
 
 /* ---- API: status ------------------------------------------------------------------------------------------------ */
-/* name, value, message. Everything but OK is negative. */
+/* name, value, message. Everything but OK is negative; -3 is TOO_LARGE in other headers, which nothing is here. */
 #define BML_SSC_STATUS_TABLE(X)                                                                             \
     X(BML_SSC_OK, 0, "no error")                                                                            \
     X(BML_SSC_BAD_ARGUMENT, -1, "a pointer is NULL, a count not positive, or nothing begun in the blob")    \
@@ -173,7 +173,7 @@ extern "C" {
     X(BML_SSC_SPECTRUM, -7, "electron or external spectrum: bad shape, or no energy in the allowed range")  \
     X(BML_SSC_TIME, -8, "time must grow, from bml_ssc_begin on")                                            \
     X(BML_SSC_OUTSIDE_TABLE, -9, "redshift or frequency outside the EBL table")                             \
-    X(BML_SSC_NOT_CONVERGED, -10, "not converged: the best estimate is delivered")                          \
+    X(BML_SSC_NOT_CONVERGED, -10, "not converged: the best estimate is there")                              \
     X(BML_SSC_POINT, -11, "a data point is not positive and finite, or has no error")                       \
     X(BML_SSC_CANCELLED, -12, "the exchange hook asked to stop")                                            \
     X(BML_SSC_BAD_OBSERVER, -13, "observer: redshift in (0, 1e4), or 0 with a distance; delta in (0, 1e6)") \
@@ -236,16 +236,16 @@ typedef enum bml_ssc_field {
    measured. The others: in the frame of the black hole; the source says where the blob is (distance, Gamma, delta). */
 typedef struct bml_ssc_external {
     bml_ssc_field kind;
-    double energy_density; /* [erg cm^-3]; 0 = a T^4 for BLACK_BODY, an error for POWER_LAW and TABLE */
-    double temperature;    /* [K] BLACK_BODY, RING; 1e-3 ... 1e12 */
+    double energy_density; /* [erg cm^-3] below 1e30; 0 = a T^4 for BLACK_BODY, an error for POWER_LAW and TABLE */
+    double temperature;    /* [K] BLACK_BODY: below 1e12; RING: 1e-3 ... 1e12 */
     double x_min;          /* POWER_LAW: lowest energy [m_e c^2], > 0 */
-    double x_max;          /* POWER_LAW: highest energy [m_e c^2], > x_min */
+    double x_max;          /* POWER_LAW: highest energy [m_e c^2], > x_min, < 1e10 */
     double index;          /* POWER_LAW: photon index, -10 ... 10 */
-    const double *table_x; /* [n_table] TABLE: energies [m_e c^2], growing; SHELL: those of the lines */
+    const double *table_x; /* [n_table] TABLE: energies [m_e c^2], growing; SHELL: those of the lines, 1e-12 ... 1 */
     const double *table_n; /* [n_table] >= 0, in any unit: TABLE normalises it to energy_density; SHELL: luminosities */
     int n_table;           /* SHELL: 0 = Lyman alpha alone; at most 16 lines */
     double L_disc;         /* luminosity of the disc [erg s^-1], 1e30 ... 1e50 */
-    double fraction;       /* of it that shell or ring send on, 0 < fraction <= 1 */
+    double fraction;       /* of it that shell or ring send on, 1e-10 ... 1 */
     double radius;         /* of shell or ring [cm], 1e12 ... 1e24 */
     double M_bh;           /* mass of the black hole [solar masses], 1 ... 1e12 */
     double efficiency;     /* L_disc/(mdot c^2); 0 = 1/12 */
@@ -348,7 +348,7 @@ BML_SSC_DEF double bml_ssc_gamma_confined(double R, double B);
 BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source);
 
 /* Go on to time t [R/c]. Errors: BAD_ARGUMENT, TIME, PARAMETER (a bad drive), CANCELLED, NOT_CONVERGED (a step's fixed
-   point; the state is that of the last iteration). */
+   point; the state is that of the last iteration). After CANCELLED, or PARAMETER from the hook, begin again. */
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t);
 
 /* Go on until the spectrum changes by less than tolerance (relative, per R/c; 1e-8 ... 0.1, 0 = 1e-4) and t > 3, with
@@ -359,7 +359,8 @@ BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance);
 /* bml_ssc_begin, then bml_ssc_advance to source->t_end. */
 BML_SSC_DEF int bml_ssc_solve(bml_ssc_blob *blob, const bml_ssc_source *source);
 
-/* What went wrong last in this blob, naming the parameter; "" if nothing. Lives as long as the blob. */
+/* What went wrong last in bml_ssc_begin, _advance, _steady or _solve, naming the parameter; "" if nothing since begin.
+   Calls that only read a blob leave it alone: their status is all. Lives as long as the blob. */
 BML_SSC_DEF const char *bml_ssc_message(const bml_ssc_blob *blob);
 
 /* ---- API: what comes out ---------------------------------------------------------------------------------------- */
@@ -389,7 +390,7 @@ typedef struct bml_ssc_ebl {
     const double *z;        /* [n_z] growing */
     const double *log10_nu; /* [n_nu] growing, observer's [Hz]; below the first tau is 0, above the last an error */
     const double *tau;      /* [n_z][n_nu] >= 0; infinity is total absorption */
-    int n_z;                /* at least 1 */
+    int n_z;                /* at least 2 */
     int n_nu;               /* likewise */
 } bml_ssc_ebl;
 
@@ -569,7 +570,7 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 #error "bml_ssc.h: doubles must not be kept in wider registers (i386: -msse2 -mfpmath=sse; s390x: -std=gnu99)"
 #endif
 #if defined(BML_SSC_MALLOC) != defined(BML_SSC_FREE)
-#error "define BML_SSC_MALLOC and BML_SSC_FREE both, or none"
+#error "bml_ssc.h: define BML_SSC_MALLOC and BML_SSC_FREE both, or none"
 #endif
 #include <math.h>
 #include <stdarg.h>
@@ -637,8 +638,8 @@ typedef struct bml_ssc__lanes {
 #define BML_SSC__Y_LOW 1e-5   /* below this y, S(y) ~ y^(1/3), right to 1e-3 */
 #define BML_SSC__Y_HIGH 60.0  /* beyond this y, S is below e^-60 */
 #define BML_SSC__FINE 32      /* sub-steps of h in the one-dimensional tables */
-#define BML_SSC__LOG_X_LOW \
-    (-24.0) /* lowest photon energy of any grid: 0.1 b of the weakest field, or an external one */
+/* Lowest photon energy of any grid: 0.1 b of the weakest field, or an external one. */
+#define BML_SSC__LOG_X_LOW (-24.0)
 #define BML_SSC__LOG_GAMMA_HIGH 15.0
 #define BML_SSC__SLOTS 64 /* emission kept for light_travel */
 
@@ -783,8 +784,9 @@ struct bml_ssc_blob {
     int next_slot;
     int steps; /* since begin */
     /* per-source kernels */
-    bml_ssc__compton compton, view;
-    double *syn; /* [r][.] by parity of the index, as the next two */
+    bml_ssc__compton compton; /* (7) */
+    bml_ssc__compton view;    /* (20) */
+    double *syn;              /* [r][.] by parity of the index, as the next two */
     double *syn1;
     double *syn0;
     double *norm;    /* [max_ng] */
@@ -837,7 +839,7 @@ static int bml_ssc__fail(char *message, int status, const char *format, ...) {
     return status;
 }
 
-/* The reason of a failed create; "" without one. */
+/* The reason of a call without a blob; "" without one. */
 static int bml_ssc__say(char *why, int status) {
     return bml_ssc__fail(why, status, "%s", status ? bml_ssc_strerror(status) : "");
 }
@@ -4168,9 +4170,7 @@ BML_SSC_DEF int bml_ssc_field_depth(double *tau, const double *nu, int n, const 
         return bml_ssc__fail(why, BML_SSC_PARAMETER, "redshift = %g: must be in [0, 1e4)", path->redshift);
     }
     int status = bml_ssc__check_nu(why, nu, n);
-    if (status) {
-        return status;
-    }
+    if (status) return status;
     double unit = BML_SSC__H / BML_SSC__MC2 * (1 + path->redshift);
     double first = log(BML_SSC__PATH_LOW) - BML_SSC__HEAT_BELOW * BML_SSC__PATH_STEP;
     double warm[BML_SSC__PATH] = {0};                   /* photons of all fields, counted at kT */
@@ -4233,9 +4233,7 @@ BML_SSC_DEF int bml_ssc_thermal_sed(double *nuFnu, const double *nu, int n, cons
                              (int)e.kind);
     }
     int status = bml_ssc__check_nu(why, nu, n);
-    if (status) {
-        return status;
-    }
+    if (status) return status;
     status = bml_ssc__check_geometry(why, &e);
     if (status) return status;
     status = bml_ssc__observer(&d, &delta, observer);
@@ -4495,9 +4493,10 @@ BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *table
 
 #endif /* BML_SSC_IMPLEMENTATION */
 
-/* HISTORY 0.1.0 two grids, light curves, the observer, EBL, the likelihood, batches 0.2.0 reasons as text, required
-   parameters, photon escape of a sphere, driven sources averaged over a step, fields by
-          geometry, disc, torus and host galaxy, exchange hook
+/* HISTORY
+   0.1.0  two grids, light curves, the observer, EBL, the likelihood, batches
+   0.2.0  reasons as text, required parameters, photon escape of a sphere, driven sources averaged over a step, fields
+          by geometry, disc, torus and host galaxy, exchange hook
 
    LICENCE
 
