@@ -30,16 +30,20 @@ static double flux_at(xray_fitter *f, const double *theta, void *user) {
     const flux_question *q = user;
     double full[XRAY_MAX_PAR];
     xray_expand(full, f, 0, theta);
-    return xray_flux(&q->s->model, &q->s->grid, full, q->absorbed, q->s->scratch);
+    session *s = q->s;
+    return xray_flux(&s->model, &s->grid, full, q->absorbed, s->scratch);
 }
 
 /* Fluxes of the best fit, absorbed and unabsorbed, each with the 68 % interval of its own profile. */
 static void best_flux(session *s, const xray_best *best, double out[2][3]) {
     xray_fitter *f = s->fitter[0];
     double counts = 0;
-    for (int i = 0; i < s->n_data; i++)
-        for (int b = 0; b < s->data[i].n; b++)
-            counts += s->data[i].counts[b];
+    for (int i = 0; i < s->n_data; i++) {
+        const xray_data *d = &s->data[i];
+        for (int b = 0; b < d->n; b++) {
+            counts += d->counts[b];
+        }
+    }
     for (int bare = 0; bare < 2; bare++) {
         flux_question q = {s, !bare};
         xray_pull pull = {.of = flux_at, .user = &q};
@@ -66,7 +70,8 @@ static void flux_table(session *s, const double *theta, long n, double out[2][3]
     }
     for (int bare = 0; bare < 2; bare++) {
         for (long i = 0; i < n; i++) {
-            xray_expand(full, s->fitter[0], 0, theta + i * d);
+            const double *draw = theta + i * d;
+            xray_expand(full, s->fitter[0], 0, draw);
             flux[i] = xray_flux(&s->model, &s->grid, full, !bare, s->scratch);
         }
         interval_of(out[bare], flux, n);
@@ -80,10 +85,11 @@ static void write_flux(session *s, double flux[2][3]) {
     double values[2][6];
     char err[ERROR_SIZE];
     for (int i = 0; i < 2; i++) {
-        values[i][0] = s->band[0];
-        values[i][1] = s->band[1];
-        values[i][2] = i;
-        memcpy(&values[i][3], flux[i], 3 * sizeof(double));
+        double *row = values[i];
+        row[0] = s->band[0];
+        row[1] = s->band[1];
+        row[2] = i;
+        memcpy(row + 3, flux[i], 3 * sizeof(double));
     }
     const char *columns = "e_min_keV,e_max_keV,unabsorbed,flux_erg_cm2_s,lo68,hi68";
     if (csv_write(s->opt->out, "flux.csv", columns, values[0], 2, 6, err)) {
@@ -133,8 +139,9 @@ static void plot_spectrum(session *s, const double *theta, const char *const *na
         fail("fit_xray: out of memory");
     }
     for (int m = 0; m < n_models; m++) {
-        model[m] = counts + (size_t)m * bins;
-        xray_counts(counts + (size_t)m * bins, f, theta + m * f->n_free);
+        double *own = counts + (size_t)m * bins;
+        xray_counts(own, f, theta + m * f->n_free);
+        model[m] = own;
     }
     if (xray_plot_spectrum(s->opt->out, &p, err)) {
         fail("%s", err);
@@ -168,6 +175,30 @@ static void picture_names(const char **label, char (*room)[XRAY_NAME + 24], cons
     }
 }
 
+/* Free parameter k on the screen and in parameters.csv, from its draws column[n], which end sorted. */
+static void write_row(FILE *f, const session *s, int k, double *column, long n, double best) {
+    const char *name = parameter_name(s, k);
+    const char *unit = parameter_unit(s, k);
+    double q[3];
+    double mean = 0;
+    double square = 0;
+    for (long i = 0; i < n; i++) {
+        mean += column[i] / (double)n;
+    }
+    for (long i = 0; i < n; i++) {
+        double off = column[i] - mean;
+        square += off * off / (double)(n - 1);
+    }
+    double sd = sqrt(square);
+    interval_of(q, column, n);
+    printf("%-22s %12.5g", name, q[0]);
+    printf(" %12.5g %12.5g", q[1], q[2]);
+    printf(" %12.5g %12.3g  %s\n", mean, sd, unit);
+    fprintf(f, "%s,%s,", name, unit);
+    fprintf(f, "%.9g,%.9g,%.9g,", q[0], q[1], q[2]);
+    fprintf(f, "%.9g,%.9g,%.9g\n", mean, sd, best);
+}
+
 /* Tables and pictures of equally weighted draws theta[n][d]; best[d] is drawn with the data. */
 static void write_posterior(session *s, const double *theta, long n, const double *best) {
     int d = s->fitter[0]->n_free;
@@ -187,26 +218,10 @@ static void write_posterior(session *s, const double *theta, long n, const doubl
     }
     fprintf(o.f, "parameter,unit,median,lo68,hi68,mean,sd,best\n");
     for (int k = 0; k < d; k++) {
-        double q[3];
-        double mean = 0;
-        double square = 0;
-        const char *name = parameter_name(s, k);
-        const char *unit = parameter_unit(s, k);
         for (long i = 0; i < n; i++) {
             column[i] = theta[i * d + k];
-            mean += column[i] / (double)n;
         }
-        for (long i = 0; i < n; i++) {
-            double off = column[i] - mean;
-            square += off * off / (double)(n - 1);
-        }
-        double sd = sqrt(square);
-        interval_of(q, column, n);
-        printf("%-22s %12.5g %12.5g %12.5g", name, q[0], q[1], q[2]);
-        printf(" %12.5g %12.3g  %s\n", mean, sd, unit);
-        fprintf(o.f, "%s,%s,", name, unit);
-        fprintf(o.f, "%.9g,%.9g,%.9g,", q[0], q[1], q[2]);
-        fprintf(o.f, "%.9g,%.9g,%.9g\n", mean, sd, best[k]);
+        write_row(o.f, s, k, column, n, best[k]);
     }
     free(column);
     if (out_commit(&o, err)) {
@@ -236,8 +251,10 @@ static goodness_of_fit goodness(session *s, const xray_best *best) {
     int plain = s->problem.kind == XRAY_CHI2;
     if (s->problem.kind == XRAY_C) {
         plain = 1;
-        for (int i = 0; i < s->n_data; i++)
-            plain &= !s->data[i].background && !s->data[i].point;
+        for (int i = 0; i < s->n_data; i++) {
+            const xray_data *d = &s->data[i];
+            plain &= !d->background && !d->point;
+        }
         xray_counts(f->model, f, best->theta);
         xray_c_expected(&mean, &variance, f->model, f->n_bin);
         if (plain) {

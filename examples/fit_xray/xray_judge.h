@@ -83,7 +83,10 @@ static inline int xray_judge_room_make(xray_judge_room *j, const xray_judging *g
     memset(j, 0, sizeof *j);
     j->counts = xray_alloc(n, 2 * sizeof(double));
     j->z = xray_alloc(XRAY_JUDGE_DRAWS, (size_t)g->net->d * sizeof(double));
-    if (!j->counts || !j->z || bml_nn_work_create(&j->work, g->net->nn, 1, 1, NULL)) {
+    if (!j->counts || !j->z) {
+        return -1;
+    }
+    if (bml_nn_work_create(&j->work, g->net->nn, 1, 1, NULL)) {
         return -1;
     }
     j->variance = j->counts + n;
@@ -130,14 +133,20 @@ static inline int xray_judge_one(xray_verdict *v, xray_judge_room *j, const xray
     double theta[XRAY_MAX_FREE];
     char err[ERROR_SIZE];
     xray_posterior posterior = {g->prior, &j->f_c, 1};
-    xray_resampling how = {
-        .most = g->evaluations, .target = xray_posterior_target, .user = &posterior, .seed = g->seed + i};
+    const uint64_t seed = g->seed + i;
+    xray_resampling how = {0};
+    how.most = g->evaluations;
+    how.target = xray_posterior_target;
+    how.user = &posterior;
+    how.seed = seed;
     xray_best fits[XRAY_FITS];
     xray_judge_counts(j, g, i);
-    for (int k = 0; k < d; k++)
-        v->truth[k] = (double)g->set->u[i * (size_t)d + (size_t)k];
+    const float *truth = g->set->u + i * (size_t)d;
+    for (int k = 0; k < d; k++) {
+        v->truth[k] = (double)truth[k];
+    }
     xray_mixture m;
-    if (xray_net_draw(j->z, &m, g->net, j->work, j->counts, XRAY_JUDGE_DRAWS, g->seed + i, err)) {
+    if (xray_net_draw(j->z, &m, g->net, j->work, j->counts, XRAY_JUDGE_DRAWS, seed, err)) {
         return -1;
     }
     xray_judge_draws(v, XRAY_NETWORK, j->z, XRAY_JUDGE_DRAWS, d);
