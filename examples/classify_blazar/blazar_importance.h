@@ -37,9 +37,11 @@ static void add_gradients(double *share, const trained *t, const world *w, const
             }
         }
         for (int b = 0; b < g->n && sum > 0; b++) {
-            int to = bin_of(&w->coarse, 0.5 * (g->edge[b] + g->edge[b + 1]));
+            double middle = 0.5 * (g->edge[b] + g->edge[b + 1]);
+            int to = bin_of(&w->coarse, middle);
             if (xi[ch * b] > 0 && to >= 0) {
-                share[to] += fabs((double)di[ch * b + (ch > 1)]) / sum;
+                double slope = (double)di[ch * b + (ch > 1)];
+                share[to] += fabs(slope) / sum;
             }
         }
     }
@@ -129,18 +131,40 @@ static void best_ratio(importance *m, const double *flux, const outcome *o, cons
                 }
             }
         }
-        double test = ratio_auc(flux, m->top[at[0]], m->top[at[1]], w, o->fold, k, 1);
+        int up = m->top[at[0]];
+        int down = m->top[at[1]];
+        double test = ratio_auc(flux, up, down, w, o->fold, k, 1);
         if (!isnan(test)) {
             m->ratio_auc += sign > 0 ? test : 1 - test;
             n++;
         }
         if (++votes[at[0]][at[1]] > most) {
             most = votes[at[0]][at[1]];
-            m->ratio[0] = m->top[at[0]];
-            m->ratio[1] = m->top[at[1]];
+            m->ratio[0] = up;
+            m->ratio[1] = down;
         }
     }
     m->ratio_auc /= fmax(n, 1);
+}
+
+/* The bins of the largest shares, largest first; those without any left out. */
+static void rank_bins(importance *m) {
+    int taken[SMALL_BINS] = {0};
+    for (m->n_top = 0; m->n_top < N_TOP; m->n_top++) {
+        int best = -1;
+        double most = 0;
+        for (int b = 0; b < SMALL_BINS; b++) {
+            if (!taken[b] && m->share[b] > most) {
+                best = b;
+                most = m->share[b];
+            }
+        }
+        if (best < 0) {
+            break;
+        }
+        taken[best] = 1;
+        m->top[m->n_top] = best;
+    }
 }
 
 /* From the four nets of lowest validation loss, on their own test rows. */
@@ -153,10 +177,13 @@ static void explain(importance *m, const outcome *o, const world *w) {
     int k;
     for (int i = 0; i < N_BEST && i < o->n_run; i++) {
         int best = -1;
+        double least = 0;
         int n = 0;
         for (k = 0; k < o->n_run; k++) {
-            if (!used[k] && (best < 0 || o->kept[k].val_loss < o->kept[best].val_loss)) {
+            double loss = o->kept[k].val_loss;
+            if (!used[k] && (best < 0 || loss < least)) {
                 best = k;
+                least = loss;
             }
         }
         used[best] = 1;
@@ -172,21 +199,7 @@ static void explain(importance *m, const outcome *o, const world *w) {
         m->share[b] /= fmax(rows, 1);
     }
     completeness(m, flux, w);
-    for (m->n_top = 0; m->n_top < N_TOP; m->n_top++) {
-        int best = -1;
-        for (int b = 0; b < SMALL_BINS; b++) {
-            for (k = 0; k < m->n_top && m->top[k] != b; k++) {
-                continue;
-            }
-            if (k == m->n_top && m->share[b] > 0 && (best < 0 || m->share[b] > m->share[best])) {
-                best = b;
-            }
-        }
-        if (best < 0) {
-            break;
-        }
-        m->top[m->n_top] = best;
-    }
+    rank_bins(m);
     best_ratio(m, flux, o, w);
     free(flux);
     free(test);

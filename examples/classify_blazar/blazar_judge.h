@@ -125,10 +125,12 @@ static void print_speed(const trained *t, const fold_rows *f) {
     double first;
     double all = flops(&t->how, &first);
     double rows = f->n_train;
+    double trained_flops = (3 * all - first) * rows;
+    double asked_flops = all * f->n_val;
     printf("published net: %zu weights, %.4g MFLOP forward; an epoch of %d SEDs, and %d to validate: %.1f s, %.1f s of "
            "CPU time, %.1f GFLOP/s of that\n",
            bml_nn_n_params(t->net), 1e-6 * all, f->n_train, f->n_val, t->seconds, t->cpu,
-           1e-9 * ((3 * all - first) * rows + all * f->n_val) / t->cpu);
+           1e-9 * (trained_flops + asked_flops) / t->cpu);
     fflush(stdout);
 }
 
@@ -146,15 +148,17 @@ static void run_network(outcome *o, int net, int k, const world *w, const fold_r
         row[i] = w->judge[i - n];
     }
     o->val_loss[net][k] = 0;
+    double copies = (double)w->s->copies;
     for (long c = 0; c < w->s->copies; c++) {
         trained t;
-        train_net(&t, net, w, f, w->s->seed + (uint64_t)k + 1000 * (uint64_t)c, bar,
-                  done + (double)c / (double)w->s->copies);
+        uint64_t seed = w->s->seed + (uint64_t)k + 1000 * (uint64_t)c;
+        double before = done + (double)c / copies;
+        train_net(&t, net, w, f, seed, bar, before);
         ask_net(p, &t, w, row, all);
         for (int i = 0; i < all; i++) {
-            mean[i] += p[i] / (double)w->s->copies;
+            mean[i] += p[i] / copies;
         }
-        o->val_loss[net][k] += t.val_loss / (double)w->s->copies;
+        o->val_loss[net][k] += t.val_loss / copies;
         if (net == PUBLISHED && !c) {
             print_speed(&t, f);
         }
@@ -177,20 +181,28 @@ static void run_network(outcome *o, int net, int k, const world *w, const fold_r
 
 /* log10 of the flux at 1.4 GHz, the table's column `at`; where there is none, less than any. */
 static double radio_score(const world *w, int at, int row) {
-    double v = at < w->table->d ? w->table->x[row * w->table->d + at] : (double)NAN;
+    const bml_classify_data *table = w->table;
+    if (at >= table->d) {
+        return -30;
+    }
+    double v = table->x[row * table->d + at];
     return isfinite(v) ? v : -30;
 }
 
 /* The radio flux as a score: nothing is fitted. */
 static void run_radio(outcome *o, int k, const world *w, const int *test, int n_test) {
+    const bml_classify_data *table = w->table;
     int at = 0;
-    while (at < w->table->d && strcmp(w->table->feature[at], band_name[0])) {
+    while (at < table->d && strcmp(table->feature[at], band_name[0])) {
         at++;
     }
-    for (int i = 0; i < n_test && at < w->table->d; i++) {
+    for (int i = 0; i < n_test && at < table->d; i++) {
         o->score[RADIO][test[i]] = radio_score(w, at, test[i]);
     }
-    for (int i = 0; i < w->n_judge && o->kept_net == RADIO; i++) {
+    if (o->kept_net != RADIO) {
+        return;
+    }
+    for (int i = 0; i < w->n_judge; i++) {
         o->judged[i * o->n_run + k] = radio_score(w, at, w->judge[i]);
     }
 }
@@ -204,15 +216,17 @@ static void run_table(outcome *o, int net, int k, const world *w, const fold_row
         return;
     }
     double *p = zeroed(2 * (f->n_test + w->n_judge) + 2, sizeof *p);
-    bml_classify_model *m = fit_table(net, w->table, f->row, n_train, w->s->seed + (uint64_t)k, o->chosen[k]);
-    if (bml_classify_predict(p, NULL, m, w->table, test, f->n_test)) {
+    uint64_t seed = w->s->seed + (uint64_t)k;
+    const bml_classify_data *table = w->table;
+    bml_classify_model *m = fit_table(net, table, f->row, n_train, seed, o->chosen[k]);
+    if (bml_classify_predict(p, NULL, m, table, test, f->n_test)) {
         fail("out of memory");
     }
     for (int i = 0; i < f->n_test; i++) {
         o->score[net][test[i]] = p[2 * i + 1];
     }
     if (net == o->kept_net && w->n_judge) {
-        if (bml_classify_predict(p, NULL, m, w->table, w->judge, w->n_judge)) {
+        if (bml_classify_predict(p, NULL, m, table, w->judge, w->n_judge)) {
             fail("out of memory");
         }
         keep_judged(o, w, k, p + 1, 2);
@@ -260,8 +274,10 @@ static void cross_validate(outcome *o, const world *w) {
             } else {
                 run_network(o, net, k, w, &f, &bar, done);
             }
-            o->fold_auc[net][k] = auc_of(o->score[net], w->set, o->fold, k);
-            o->seconds[net] += (seconds_now() - start) / o->n_run;
+            double auc = auc_of(o->score[net], w->set, o->fold, k);
+            double seconds = seconds_now() - start;
+            o->fold_auc[net][k] = auc;
+            o->seconds[net] += seconds / o->n_run;
             progress_at(&bar, ++done, NULL);
         }
         free(f.row);
@@ -357,7 +373,8 @@ static void evaluate(net_scores *e, const outcome *o, int net, const world *w) {
     e->gain = (double)NAN;
     e->gain_error = (double)NAN;
     if (w->s->wanted[FOREST] && net != FOREST) {
-        paired(&e->gain, &e->gain_error, o->score[net], o->score[FOREST], set);
+        const double *forest = o->score[FOREST];
+        paired(&e->gain, &e->gain_error, o->score[net], forest, set);
     }
     free(v);
     free(y);

@@ -134,7 +134,8 @@ static double at_nodes(const double *v, double nu) {
 static void add_power(double *v, double nu, double level, double alpha, double low, double cut) {
     for (int k = 0; k < NODES; k++) {
         double x = node_nu(k);
-        double f = level + (1 - alpha) * (x - nu) - 0.4343 * (pow(10, x - cut) + pow(10, low - x));
+        double ends = pow(10, x - cut) + pow(10, low - x);
+        double f = level + (1 - alpha) * (x - nu) - 0.4343 * ends;
         v[k] = add_logs(v[k], fmax(f, -60));
     }
 }
@@ -146,6 +147,12 @@ static void add_black_body(double *v, double T, double z, double level) {
         double f = x < 600 ? level + 4 * log10(x) - log10(expm1(x)) - 0.6794 : -60; /* x^4/(e^x-1) is 4.780 at most */
         v[k] = add_logs(v[k], fmax(f, -60));
     }
+}
+
+/* A Gaussian about `at`, 1 at its top. */
+static double line_profile(double x, double at, double width) {
+    double u = (x - at) / width;
+    return exp(-pow(u, 2) / 2);
 }
 
 /* Disc, dust, corona of a quasar at redshift z whose disc has nuFnu `level` at 2500 A in its own frame. */
@@ -164,14 +171,17 @@ static void add_quasar(double *v, bml_classify_rng *r, double z, double level, d
         if (x < 16) {
             disc[k] -= 0.4 * 3.1 * red * pow(10, 1.2 * (x - 14.74));
         }
-        double iron = (x - 15) / 0.08;
-        double h_alpha = (x - 14.66) / 0.03;
-        disc[k] += 0.1 * exp(-pow(iron, 2) / 2) + 0.08 * exp(-pow(h_alpha, 2) / 2);
+        double iron = line_profile(x, 15, 0.08);
+        double h_alpha = line_profile(x, 14.66, 0.03);
+        disc[k] += 0.1 * iron + 0.08 * h_alpha;
         v[k] = add_logs(v[k], fmax(disc[k], -60));
     }
-    add_black_body(v, 3.08, z, level + normal(r, -0.15, 0.2));
-    add_black_body(v, 2.35, z, level + normal(r, -0.2, 0.25));
-    add_black_body(v, 1.65, z, level + normal(r, -0.6, 0.4));
+    double hot = normal(r, -0.15, 0.2);
+    double warm = normal(r, -0.2, 0.25);
+    double cold = normal(r, -0.6, 0.4);
+    add_black_body(v, 3.08, z, level + hot);
+    add_black_body(v, 2.35, z, level + warm);
+    add_black_body(v, 1.65, z, level + cold);
     double corona_cut = normal(r, 19.6, 0.2) - shift; /* drawn by name: the order of arguments is the compiler's */
     double corona_alpha = normal(r, 0.9, 0.2);
     add_power(v, 17.684 - shift, level + corona, corona_alpha, 16 - shift, corona_cut);
@@ -185,15 +195,18 @@ static void draw_other(model_sed *m, bml_classify_rng *r) {
     for (int k = 0; k < NODES; k++) {
         m->jet[k] = m->rest[k] = -60;
     }
-    add_quasar(m->rest, r, z, 0, normal(r, -1.5, 0.35));
+    double corona = normal(r, -1.5, 0.35);
+    add_quasar(m->rest, r, z, 0, corona);
     if (z < 0.6) {
-        add_black_body(m->rest, 3.65, z, normal(r, -0.7, 0.4));
+        double host = normal(r, -0.7, 0.4);
+        add_black_body(m->rest, 3.65, z, host);
     }
     double loudness = loud ? normal(r, 2.2, 0.7) : normal(r, 0.6, 0.5); /* log10 of F(5 GHz)/F(4400 A) */
     double alpha = flat ? normal(r, 0.15, 0.25) : normal(r, 0.75, 0.2);
     double radio = loudness - 5.13;
     double low = flat ? normal(r, 8.6, 0.5) : 6;
-    add_power(flat ? m->jet : m->rest, 9.7, radio, alpha, low, 11.7);
+    double *part = flat ? m->jet : m->rest;
+    add_power(part, 9.7, radio, alpha, low, 11.7);
     if (loud) {
         add_power(m->rest, 17.684, radio + 1.7, 0.7, 15, 20.5); /* the X-rays that come with a jet */
     }
@@ -213,7 +226,8 @@ static void draw_rest(model_sed *m, bml_classify_rng *r, const settings *s, doub
         m->rest[k] = -60;
     }
     double brightest = fmin(peak, optical + 2.5);
-    double core = brightest + normal(r, disc ? -2.6 : -2.2, 0.35) + s->radio_gap;
+    double offset = normal(r, disc ? -2.6 : -2.2, 0.35);
+    double core = brightest + offset + s->radio_gap;
     double core_low = normal(r, 7.5, 0.5);
     double core_alpha = normal(r, 0.15, 0.25);
     add_power(m->jet, 9.7, core, core_alpha, core_low, 11.7);
@@ -232,7 +246,9 @@ static void draw_rest(model_sed *m, bml_classify_rng *r, const settings *s, doub
 
 /* log10 nuFnu of jet and rest together, the jet brighter by `flare` dex. */
 static double seen_flux(const model_sed *m, double nu, double flare, double rest) {
-    return add_logs(at_nodes(m->jet, nu) + flare, at_nodes(m->rest, nu) + rest);
+    double jet = at_nodes(m->jet, nu);
+    double other = at_nodes(m->rest, nu);
+    return add_logs(jet + flare, other + rest);
 }
 
 /* One band on one night. */
@@ -240,7 +256,9 @@ static void observe_band(sed_set *set, const model_sed *m, bml_classify_rng *r, 
                          int night, int seen) {
     bml_classify_rng epoch; /* the same for all bands of a catalogue */
     uint64_t seed = r->key[0] + ((uint64_t)r->key[1] << 32);
-    uint64_t stream = ((uint64_t)1 << 45) + (uint64_t)(64 * first + night) + ((uint64_t)set->n << 20);
+    uint64_t source = (uint64_t)set->n << 20;
+    uint64_t look = (uint64_t)(64 * first + night);
+    uint64_t stream = ((uint64_t)1 << 45) + look + source;
     bml_classify_rng_init(&epoch, seed, stream);
     double flare = normal(&epoch, 0, 0.25);
     double rest = normal(&epoch, 0, 0.06);
@@ -270,6 +288,20 @@ static void observe_xrays(sed_set *set, const model_sed *m, bml_classify_rng *r)
     }
 }
 
+/* Whether any band of the catalogue whose first band is sky[first] would detect m. */
+static int seen_at_all(const model_sed *m, int first) {
+    for (int k = first; k < N_SKY; k++) {
+        const catalogue_band *c = &sky[k];
+        if (strcmp(c->catalogue, sky[first].catalogue)) {
+            return 0;
+        }
+        if (seen_flux(m, c->nu, 0, 0) > c->depth) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Adds to the set what the catalogues see of m. */
 static void observe(sed_set *set, const model_sed *m, bml_classify_rng *r) {
     int nights = 0;
@@ -281,10 +313,7 @@ static void observe(sed_set *set, const model_sed *m, bml_classify_rng *r) {
             int covered = uniform(r, 0, 1) < c->share;
             nights = covered ? 1 + (int)uniform(r, 0, c->nights) : 0;
             first = i;
-            seen = 0;
-            for (int k = i; k < N_SKY && !strcmp(c->catalogue, sky[k].catalogue); k++) {
-                seen |= seen_flux(m, sky[k].nu, 0, 0) > sky[k].depth;
-            }
+            seen = seen_at_all(m, i);
         }
         for (int night = 0; night < nights; night++) {
             observe_band(set, m, r, c, first, night, seen);
@@ -304,8 +333,9 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     q->B = pow(10, normal(r, disc ? 0.1 : -0.9, 0.3));
     q->injection = BML_SSC_BROKEN;
     q->gamma_min = pow(10, uniform(r, 0.3, disc ? 1.7 : 2.7));
-    double log_break = disc ? normal(r, 2.6, 0.3) : 3.2 + 1.8 * peak + normal(r, 0, 0.2);
-    q->gamma_break = pow(10, log_break);
+    double scatter = normal(r, 0, disc ? 0.3 : 0.2);
+    double log_break = disc ? 2.6 : 3.2 + 1.8 * peak;
+    q->gamma_break = pow(10, log_break + scatter);
     if (q->gamma_break < 2 * q->gamma_min) {
         q->gamma_break = 2 * q->gamma_min;
     }
@@ -314,11 +344,14 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     q->p2 = q->p + uniform(r, 1, 2);
     q->compactness = pow(10, normal(r, disc ? -3.2 : -4.3, 0.5));
     q->self_absorption = BML_SSC_SSA;
-    o->delta = fmin(fmax(normal(r, 15, 4), 6), 35);
-    o->redshift = disc ? exp(normal(r, 0.1, 0.5)) : exp(normal(r, -1.1, 0.55));
+    double delta = normal(r, 15, 4);
+    o->delta = fmin(fmax(delta, 6), 35);
+    double log_z = disc ? normal(r, 0.1, 0.5) : normal(r, -1.1, 0.55);
+    o->redshift = exp(log_z);
     x->kind = BML_SSC_BLACK_BODY;
     x->temperature = 3.4e4 * o->delta; /* Lyman alpha, boosted */
-    x->energy_density = 0.0265 * o->delta * o->delta * pow(10, normal(r, -2, 0.6));
+    double lines = pow(10, normal(r, -2, 0.6));
+    x->energy_density = 0.0265 * o->delta * o->delta * lines;
     if (disc) {
         q->external = x;
         q->n_external = 1;
@@ -399,7 +432,8 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
         } else {
             draw_other(m, &r);
         }
-        double shift = normal(&r, zone ? -12.15 : -12.4, 0.4) - seen_flux(m, 14.603, 0, 0);
+        double optical = seen_flux(m, 14.603, 0, 0);
+        double shift = normal(&r, zone ? -12.15 : -12.4, 0.4) - optical;
         for (int k = 0; k < NODES; k++) {
             m->jet[k] += shift;
             m->rest[k] += shift;
@@ -429,7 +463,8 @@ static void simulate(sed_set *set, const settings *s) {
     draw_zones(zone, z, disc, jets, s);
     for (int i = 0; i < n; i++) {
         if (i < jets) {
-            draw_source(set, m, i, zone + (size_t)i * NODES, z[i], disc[i], s);
+            const double *own = zone + (size_t)i * NODES;
+            draw_source(set, m, i, own, z[i], disc[i], s);
         } else {
             draw_source(set, m, i, NULL, 0, 0, s);
         }

@@ -36,7 +36,11 @@ static void all_intervals(double *out, session *s, xray_best *best) {
     xray_fitter *f = s->fitter[0];
     for (int k = 0, again = 0; k < f->n_free; k++) {
         double *row = out + 4 * k;
-        if (!xray_interval(&row[0], &row[1], f, best, k, 1.0) && !xray_interval(&row[2], &row[3], f, best, k, 2.706)) {
+        int better = xray_interval(&row[0], &row[1], f, best, k, 1.0);
+        if (!better) {
+            better = xray_interval(&row[2], &row[3], f, best, k, 2.706);
+        }
+        if (!better) {
             continue;
         }
         if (again++ < 20) {
@@ -58,8 +62,9 @@ static void print_fit(const session *s, const xray_best *best, const double *int
         char sigma[32];
         const char *word = state_word(best->state[k]);
         snprintf(sigma, sizeof sigma, "%.2g", best->sigma[k]);
-        printf("%-22s %12.5g %12s %12.5g %12.5g %12.5g %12.5g  %s\n", parameter_name(s, k), best->theta[k],
-               word ? word : sigma, i[0], i[1], i[2], i[3], s->problem.par[s->fitter[0]->free_par[k]].unit);
+        printf("%-22s %12.5g %12s", parameter_name(s, k), best->theta[k], word ? word : sigma);
+        printf(" %12.5g %12.5g", i[0], i[1]);
+        printf(" %12.5g %12.5g  %s\n", i[2], i[3], parameter_unit(s, k));
     }
 }
 
@@ -75,9 +80,10 @@ static void write_fit(const session *s, const xray_best *best, const double *int
     for (int k = 0; k < f->n_free; k++) {
         const double *i = interval + 4 * k;
         const char *word = state_word(best->state[k]);
-        fprintf(o.f, "%s,%s,%.9g,%.6g,%.9g,%.9g,%.9g,%.9g,%s\n", parameter_name(s, k),
-                s->problem.par[f->free_par[k]].unit, best->theta[k], best->sigma[k], i[0], i[1], i[2], i[3],
-                word ? word : "measured");
+        fprintf(o.f, "%s,%s,", parameter_name(s, k), parameter_unit(s, k));
+        fprintf(o.f, "%.9g,%.6g,", best->theta[k], best->sigma[k]);
+        fprintf(o.f, "%.9g,%.9g,", i[0], i[1]);
+        fprintf(o.f, "%.9g,%.9g,%s\n", i[2], i[3], word ? word : "measured");
     }
     if (out_commit(&o, err)) {
         fail("%s", err);
@@ -137,11 +143,27 @@ static int command_fit(session *s) {
 /* The name of a file as seen from the folder of `path`. */
 static const char *seen_from(char *out, const char *path, const char *name) {
     char folder[PATH_SIZE];
-    if (!name || name[0] == '/' || !strchr(path, '/') || !strcmp(name, "none") || !getcwd(folder, sizeof folder)) {
+    if (!name || name[0] == '/' || !strcmp(name, "none")) {
+        return name;
+    }
+    if (!strchr(path, '/') || !getcwd(folder, sizeof folder)) {
         return name;
     }
     snprintf(out, 2 * PATH_SIZE, "%s/%s", folder, name);
     return out;
+}
+
+/* Counts of the channels, drawn from the model's; their sum. */
+static double draw_counts(xray_pha *p, const xray_data *d, uint64_t seed) {
+    double total = 0;
+    bml_mcmc_rng rng;
+    bml_mcmc_rng_init(&rng, seed, 10);
+    for (int c = 0; c < p->n; c++) {
+        int bin = d->bin[c];
+        p->counts[c] = bin >= 0 ? xray_poisson(&rng, d->model[bin]) : 0;
+        total += p->counts[c];
+    }
+    return total;
 }
 
 static int command_fakeit(session *s, const char *path) {
@@ -150,7 +172,6 @@ static int command_fakeit(session *s, const char *path) {
     char rmf[2 * PATH_SIZE];
     char arf[2 * PATH_SIZE];
     double full[XRAY_MAX_PAR];
-    double total = 0;
     if (!s->opt->rmf.n) {
         fail("fit_xray fakeit: --rmf is needed");
     }
@@ -168,7 +189,8 @@ static int command_fakeit(session *s, const char *path) {
     apply_fixes(s);
     for (int k = 0; k < s->problem.n_all; k++) {
         if (s->problem.par[k].free) {
-            fail("fit_xray fakeit: '%s' needs a value: --fix %s=...", s->problem.par[k].name, s->problem.par[k].name);
+            const char *name = s->problem.par[k].name;
+            fail("fit_xray fakeit: '%s' needs a value: --fix %s=...", name, name);
         }
         full[k] = s->problem.par[k].value;
     }
@@ -177,13 +199,10 @@ static int command_fakeit(session *s, const char *path) {
         fail("fit_xray: out of memory");
     }
     xray_fold_model(d.model, &d, &s->model, full, work);
-    bml_mcmc_rng rng;
-    bml_mcmc_rng_init(&rng, s->opt->seed, 10);
-    for (int c = 0; c < p.n; c++) {
-        p.counts[c] = d.bin[c] >= 0 ? xray_poisson(&rng, d.model[d.bin[c]]) : 0;
-        total += p.counts[c];
-    }
-    if (xray_pha_write(&p, path, seen_from(rmf, path, rmf_name), seen_from(arf, path, arf_name), err)) {
+    double total = draw_counts(&p, &d, s->opt->seed);
+    rmf_name = seen_from(rmf, path, rmf_name);
+    arf_name = seen_from(arf, path, arf_name);
+    if (xray_pha_write(&p, path, rmf_name, arf_name, err)) {
         fail("%s", err);
     }
     printf("%s: %.0f counts in %d channels, %g s\n", path, total, p.n, p.exposure);
@@ -217,7 +236,8 @@ static int step_axis(double *value, int *n, session *s, const char *text) {
         fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS", text);
     }
     *low++ = *high++ = *number++ = 0;
-    int bad = read_real(&ends[0], low) || read_real(&ends[1], high) || read_integer(&steps, number);
+    int bad = read_real(&ends[0], low) || read_real(&ends[1], high);
+    bad = bad || read_integer(&steps, number);
     if (bad || steps < 2 || steps > 400 || !(ends[0] < ends[1])) {
         fail("--steppar: '%.60s' is not NAME=LOW:HIGH:STEPS, with 2 to 400 steps", text);
     }
@@ -232,9 +252,14 @@ static int step_axis(double *value, int *n, session *s, const char *text) {
     if (ends[0] < q->lo || ends[1] > q->hi) {
         fail("--steppar: '%s' lies within %g and %g", copy, q->lo, q->hi);
     }
+    int logarithmic = q->log && ends[0] > 0;
     for (int i = 0; i < steps; i++) {
         double t = (double)i / (double)(steps - 1);
-        value[i] = q->log && ends[0] > 0 ? ends[0] * pow(ends[1] / ends[0], t) : ends[0] + t * (ends[1] - ends[0]);
+        if (logarithmic) {
+            value[i] = ends[0] * pow(ends[1] / ends[0], t);
+        } else {
+            value[i] = ends[0] + t * (ends[1] - ends[0]);
+        }
     }
     *n = (int)steps;
     return k;
@@ -247,8 +272,10 @@ static double step_at(session *s, double *start, const int *at, const double *va
     int fixed[XRAY_MAX_FREE] = {0};
     xray_best one;
     for (int i = 0; i < n; i++) {
-        fixed[at[i]] = 1;
-        start[at[i]] = xray_par_u(&s->problem.par[f->free_par[at[i]]], value[i]);
+        int k = at[i];
+        int all = f->free_par[k];
+        fixed[k] = 1;
+        start[k] = xray_par_u(&s->problem.par[all], value[i]);
     }
     xray_climb(&one, f, start, fixed);
     memcpy(start, one.u, (size_t)f->n_free * sizeof *start);
@@ -290,16 +317,23 @@ static int command_steppar(session *s) {
             row[3] = row[2] - best.statistic;
             least = fmin(least, row[2]);
         }
-    if (csv_write(s->opt->out, "steppar.csv", "first,second,statistic,rise", table, n[0] * n[1], 4, err) ||
-        xray_plot_steppar(s->opt->out, table, n, axes, parameter_name(s, at[0]), parameter_name(s, at[1]),
-                          (double[]){best.theta[at[0]], best.theta[at[1]]}, err)) {
+    const char *columns = "first,second,statistic,rise";
+    const char *first = parameter_name(s, at[0]);
+    const char *second = parameter_name(s, at[1]);
+    const double place[2] = {best.theta[at[0]], best.theta[at[1]]};
+    const char *out = s->opt->out;
+    if (csv_write(out, "steppar.csv", columns, table, n[0] * n[1], 4, err)) {
+        fail("%s", err);
+    }
+    if (xray_plot_steppar(out, table, n, axes, first, second, place, err)) {
         fail("%s", err);
     }
     printf("%s %.2f at the best fit; least on the grid %.2f\n", statistic_name(s), best.statistic, least);
     verdict v = {0};
-    verdict_add(&v, least < best.statistic - 0.1 ? VERDICT_RED : VERDICT_GREEN, "least", least - best.statistic,
-                least < best.statistic - 0.1 ? "The grid holds a place better than the fit: take more --starts."
-                                             : "Nothing on the grid is better than the fit.");
+    int better = least < best.statistic - 0.1;
+    verdict_add(&v, better ? VERDICT_RED : VERDICT_GREEN, "least", least - best.statistic,
+                better ? "The grid holds a place better than the fit: take more --starts."
+                       : "Nothing on the grid is better than the fit.");
     verdict_search(&v, s, &best);
     verdict_parameters(&v, s, &best);
     verdict_data(&v, s);

@@ -49,15 +49,18 @@ static void load_net(session *s, xray_binning *binning) {
 }
 
 static void check_net(const session *s) {
-    if (s->data[0].n != s->net.n_bin) {
-        fail("%.200s: %d bins, but %.200s was trained for %d", s->input, s->data[0].n, s->opt->net, s->net.n_bin);
+    const xray_data *data = &s->data[0];
+    const xray_net *net = &s->net;
+    const char *file = s->opt->net;
+    if (data->n != net->n_bin) {
+        fail("%.200s: %d bins, but %.200s was trained for %d", s->input, data->n, file, net->n_bin);
     }
-    if (!(fabs(s->data[0].exposure / s->net.exposure - 1) <= 0.01)) {
-        fail("%.200s: %g s, but %.200s was trained for %g s", s->input, s->data[0].exposure, s->opt->net,
-             s->net.exposure);
+    double ratio = data->exposure / net->exposure;
+    if (!(fabs(ratio - 1) <= 0.01)) {
+        fail("%.200s: %g s, but %.200s was trained for %g s", s->input, data->exposure, file, net->exposure);
     }
-    if (s->fitter[0]->n_free != s->net.d) {
-        fail("%.300s: its prior and its outputs do not agree", s->opt->net);
+    if (s->fitter[0]->n_free != net->d) {
+        fail("%.300s: its prior and its outputs do not agree", file);
     }
 }
 
@@ -68,8 +71,12 @@ static void net_posterior(session *s, double *raw, double *resampled, long n, xr
     double *z = xray_alloc((size_t)n, (size_t)d * sizeof *z);
     double t0 = seconds_now();
     xray_posterior posterior = {s->prior, s->fitter, s->threads};
-    xray_resampling how = {
-        .most = (int)s->opt->evaluations, .target = xray_posterior_target, .user = &posterior, .seed = s->opt->seed};
+    uint64_t seed = s->opt->seed;
+    xray_resampling how = {0};
+    how.most = (int)s->opt->evaluations;
+    how.target = xray_posterior_target;
+    how.user = &posterior;
+    how.seed = seed;
     bml_nn_work *work = NULL;
     xray_best best[XRAY_FITS];
     char why[BML_NN_MESSAGE] = "out of memory";
@@ -77,7 +84,8 @@ static void net_posterior(session *s, double *raw, double *resampled, long n, xr
         fail("fit_xray: %s", why);
     }
     xray_mixture m;
-    if (xray_net_draw(z, &m, &s->net, work, s->data[0].counts, (int)n, s->opt->seed, err)) {
+    const double *counts = s->data[0].counts;
+    if (xray_net_draw(z, &m, &s->net, work, counts, (int)n, seed, err)) {
         fail("%s", err);
     }
     xray_theta_from_z(raw, s->prior, z, n, d);
@@ -89,10 +97,10 @@ static void net_posterior(session *s, double *raw, double *resampled, long n, xr
         if (xray_resample(r, &m, &near, &how, err)) {
             fail("%s", err);
         }
-        xray_resampled_draw(z, r, (int)n, s->opt->seed);
+        xray_resampled_draw(z, r, (int)n, seed);
         xray_theta_from_z(resampled, s->prior, z, n, d);
-        printf("resampling: %.2f s, %d likelihoods, %.0f effective samples, ln Z %.2f +- %.2f\n", seconds_now() - t1,
-               r->n, r->ess, r->log_z, r->log_z_error);
+        printf("resampling: %.2f s, %d likelihoods, ", seconds_now() - t1, r->n);
+        printf("%.0f effective samples, ln Z %.2f +- %.2f\n", r->ess, r->log_z, r->log_z_error);
         printf("of the network's own draws %.2g %% are effective%s\n", 100 * r->ess_net,
                r->ess_net < 0.01 ? ": do not use them without resampling" : "");
     }
@@ -209,7 +217,9 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
         }
         mean.r2 += one.r2 / d;
         mean.promised += one.promised / d;
-        printf(" %9.4f %7.4f %9.4f", one.r2, xray_judge_r2_error(v, n, which, k % d, k < d ? k + 1 : d), one.promised);
+        int to = k < d ? k + 1 : d;
+        double error = xray_judge_r2_error(v, n, which, k % d, to);
+        printf(" %9.4f %7.4f %9.4f", one.r2, error, one.promised);
         if (k < d) {
             printf(" %9.2g\n", one.rank_p);
         } else {
@@ -217,6 +227,18 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
         }
     }
     free(rank);
+}
+
+/* How the spectra of a set are judged, without resampling. */
+static xray_judging judging_of(const session *s, const xray_set *set) {
+    xray_judging g = {0};
+    g.net = &s->net;
+    g.problem = &s->problem;
+    g.prior = s->prior;
+    g.set = set;
+    g.noisy = s->opt->train_on != NULL;
+    g.seed = s->opt->seed;
+    return g;
 }
 
 /* Of the first n spectra of the set, the posterior by nested sampling, which needs no network, as a check of the means
@@ -232,8 +254,9 @@ static void judge_nested(session *s, const xray_set *set, const xray_verdict *v,
     double worst = 0;
     double r2[2] = {0, 0};
     double t0 = seconds_now();
-    xray_judging g = {&s->net, &s->problem, s->prior, set, s->opt->train_on != NULL, 0, 0, s->opt->seed};
-    xray_judge_room room = {.data = s->data[0], .counts = s->data[0].counts, .variance = s->data[0].variance};
+    xray_judging g = judging_of(s, set);
+    const xray_data *data = &s->data[0];
+    xray_judge_room room = {.data = *data, .counts = data->counts, .variance = data->variance};
     int *rank = xray_alloc((size_t)n, sizeof *rank);
     if (!w || !theta || !rank) {
         fail("fit_xray: out of memory");
@@ -252,7 +275,8 @@ static void judge_nested(session *s, const xray_set *set, const xray_verdict *v,
         }
         xray_judge_draws(&w[i], which, theta, DRAWS, d);
         for (int k = 0; k < d; k++) {
-            double x = (w[i].mean[which][k] - v[i].mean[which][k]) / w[i].sd[which][k];
+            double apart = w[i].mean[which][k] - v[i].mean[which][k];
+            double x = apart / w[i].sd[which][k];
             off += x * x / (n * d);
             worst = fmax(worst, fabs(x));
         }
@@ -264,10 +288,13 @@ static void judge_nested(session *s, const xray_set *set, const xray_verdict *v,
         xray_judge_score(&score, w, rank, n, which, k);
         r2[1] += score.r2 / d;
     }
-    printf("nested sampling of the first %d, %.1f s each: R^2 of its means %.4f +- %.4f, of the %s ones of the same "
-           "spectra %.4f; apart by %.2f sd (rms), %.2f at most\n",
-           n, (seconds_now() - t0) / n, r2[1], xray_judge_r2_error(w, n, which, 0, d),
-           which ? "resampled" : "network's", r2[0], sqrt(off), worst);
+    double each = (seconds_now() - t0) / n;
+    double error = xray_judge_r2_error(w, n, which, 0, d);
+    const char *whose = which ? "resampled" : "network's";
+    printf("nested sampling of the first %d, %.1f s each: ", n, each);
+    printf("R^2 of its means %.4f +- %.4f, ", r2[1], error);
+    printf("of the %s ones of the same spectra %.4f; ", whose, r2[0]);
+    printf("apart by %.2f sd (rms), %.2f at most\n", sqrt(off), worst);
     free(w);
     free(theta);
     free(rank);
@@ -282,14 +309,16 @@ static void judge_fits(const session *s, const xray_verdict *v, int n) {
     int one_c = 0;
     int net_c = 0;
     for (int i = 0; i < n; i++) {
-        one += xray_fit_is_wrong(&v[i], v[i].one_start, which, d);
-        net += xray_fit_is_wrong(&v[i], v[i].net_start, which, d);
-        one_c += v[i].excess_one > 25;
-        net_c += v[i].excess_net > 25;
+        const xray_verdict *own = &v[i];
+        one += xray_fit_is_wrong(own, own->one_start, which, d);
+        net += xray_fit_is_wrong(own, own->net_start, which, d);
+        one_c += own->excess_one > 25;
+        net_c += own->excess_net > 25;
     }
-    printf("fits further than 5 sd from the truth: chi2 from one start %.1f %%, from the network %.1f %%\n"
-           "fits with C more than 25 above that of the truth: %.1f %%, %.1f %%\n",
-           100.0 * one / n, 100.0 * net / n, 100.0 * one_c / n, 100.0 * net_c / n);
+    printf("fits further than 5 sd from the truth: chi2 from one start %.1f %%, from the network %.1f %%\n",
+           100.0 * one / n, 100.0 * net / n);
+    printf("fits with C more than 25 above that of the truth: %.1f %%, %.1f %%\n", 100.0 * one_c / n,
+           100.0 * net_c / n);
 }
 
 /* DIR/judge.csv: truth, means and fits, in the model's units. */
@@ -305,14 +334,15 @@ static void write_judge(session *s, const xray_verdict *v, int n) {
             fprintf(o.f, "%s%s%s", k || c ? "," : "", parameter_name(s, k), way[c]);
     fprintf(o.f, ",effective_share,effective_samples\n");
     for (int i = 0; i < n; i++) {
-        const double *from[] = {v[i].truth, v[i].mean[0], v[i].mean[1], v[i].one_start, v[i].net_start};
+        const xray_verdict *own = &v[i];
+        const double *from[] = {own->truth, own->mean[0], own->mean[1], own->one_start, own->net_start};
         double row[5][XRAY_MAX_FREE];
         for (int c = 0; c < 5; c++)
             bml_mcmc_prior_transform(s->prior, row[c], from[c]);
         for (int k = 0; k < s->net.d; k++)
             for (int c = 0; c < 5; c++)
                 fprintf(o.f, "%s%.7g", k || c ? "," : "", row[c][k]);
-        fprintf(o.f, ",%.4g,%.4g\n", v[i].ess_net, v[i].ess);
+        fprintf(o.f, ",%.4g,%.4g\n", own->ess_net, own->ess);
     }
     if (out_commit(&o, err)) {
         fail("%s", err);
@@ -327,7 +357,8 @@ static void plot_recovered(session *s, const xray_verdict *v, int n) {
     char room[XRAY_MAX_FREE][XRAY_NAME + 24];
     int d = s->net.d;
     int ways = s->opt->resample ? 3 : 2;
-    double *value = xray_alloc((size_t)n, (size_t)((1 + ways) * d) * sizeof *value);
+    size_t row = (size_t)((1 + ways) * d);
+    double *value = xray_alloc((size_t)n, row * sizeof *value);
     double *to = value;
     xray_recovered r = {d, ways, n, label, s->opt->resample ? way : short_way, value};
     char err[ERROR_SIZE];
@@ -335,7 +366,8 @@ static void plot_recovered(session *s, const xray_verdict *v, int n) {
         fail("fit_xray: out of memory");
     }
     for (int i = 0; i < n; i++) {
-        const double *from[] = {v[i].truth, v[i].mean[0], v[i].mean[1], v[i].one_start};
+        const xray_verdict *own = &v[i];
+        const double *from[] = {own->truth, own->mean[0], own->mean[1], own->one_start};
         for (int c = 0; c < 4; c++) {
             if (c == 2 && !s->opt->resample) {
                 continue;
@@ -355,13 +387,16 @@ static void plot_recovered(session *s, const xray_verdict *v, int n) {
    how many there are, at most n. */
 static int judge_set(xray_set *set, session *s, int n) {
     char err[ERROR_SIZE];
-    if (!s->opt->train_on) {
-        if (xray_set_make(set, (size_t)n, (size_t)1 << 36, s->fitter, s->threads, s->prior, s->opt->seed, err)) {
+    const char *table = s->opt->train_on;
+    uint64_t seed = s->opt->seed;
+    if (!table) {
+        const size_t first = (size_t)1 << 36;
+        if (xray_set_make(set, (size_t)n, first, s->fitter, s->threads, s->prior, seed, err)) {
             fail("%s", err);
         }
         return n;
     }
-    if (xray_set_read(set, s->opt->train_on, s->prior, s->net.d, s->net.n_bin, err)) {
+    if (xray_set_read(set, table, s->prior, s->net.d, s->net.n_bin, err)) {
         fail("%s", err);
     }
     xray_set_keep(set, set->n - set->n / 5, (size_t)n);
@@ -398,9 +433,9 @@ static int command_judge(session *s) {
     int n = judge_set(&set, s, (int)s->opt->n);
     int few = 0;
     xray_verdict *v = xray_alloc((size_t)n, sizeof *v);
-    xray_judging g = {
-        &s->net,     &s->problem, s->prior, &set, s->opt->train_on != NULL, s->opt->resample, (int)s->opt->evaluations,
-        s->opt->seed};
+    xray_judging g = judging_of(s, &set);
+    g.resample = s->opt->resample;
+    g.evaluations = (int)s->opt->evaluations;
     double share = 0;
     double least = 1e300;
     double t0 = seconds_now();
@@ -416,13 +451,13 @@ static int command_judge(session *s) {
     if (s->opt->resample) {
         judge_table(s, v, n, XRAY_RESAMPLED);
         for (int i = 0; i < n; i++) {
+            double ess = v[i].ess;
             share += v[i].ess_net / n;
-            least = fmin(least, v[i].ess);
-            few += v[i].ess < 400;
+            least = fmin(least, ess);
+            few += ess < 400;
         }
-        printf("of the network's draws %.1f %% are effective in the mean; fewest effective samples after resampling: "
-               "%.0f; fewer than 400 in %d spectra\n",
-               100 * share, least, few);
+        printf("of the network's draws %.1f %% are effective in the mean; ", 100 * share);
+        printf("fewest effective samples after resampling: %.0f; fewer than 400 in %d spectra\n", least, few);
     }
     judge_fits(s, v, n);
     if (s->opt->judge_nested) {
@@ -462,11 +497,17 @@ static void distance_table(session *s, double *const *theta, long n) {
         for (int c = 0; c < COMPARED; c++)
             for (long i = 0; i < n; i++)
                 column[c][i] = theta[c][i * d + k];
-        table[k][0] = 0.5 * xray_jensen_shannon(column[0], n / 2, column[0] + n / 2, n - n / 2);
-        for (int c = 1; c < COMPARED; c++)
-            table[k][c] = xray_jensen_shannon(column[0], n, column[c], n);
-        printf("%-22s %10.4f %10.4f %10.4f %10.4f\n", parameter_name(s, k), table[k][0], table[k][1], table[k][2],
-               table[k][3]);
+        double *row = table[k];
+        long half = n / 2;
+        row[0] = 0.5 * xray_jensen_shannon(column[0], half, column[0] + half, n - half);
+        for (int c = 1; c < COMPARED; c++) {
+            row[c] = xray_jensen_shannon(column[0], n, column[c], n);
+        }
+        printf("%-22s", parameter_name(s, k));
+        for (int c = 0; c < COMPARED; c++) {
+            printf(" %10.4f", row[c]);
+        }
+        printf("\n");
     }
     for (int c = 0; c < COMPARED; c++)
         free(column[c]);
@@ -475,9 +516,13 @@ static void distance_table(session *s, double *const *theta, long n) {
         fail("%s", err);
     }
     fprintf(o.f, "parameter,floor,ensemble,network,resampled\n");
-    for (int k = 0; k < d; k++)
-        fprintf(o.f, "%s,%.4g,%.4g,%.4g,%.4g\n", parameter_name(s, k), table[k][0], table[k][1], table[k][2],
-                table[k][3]);
+    for (int k = 0; k < d; k++) {
+        fprintf(o.f, "%s", parameter_name(s, k));
+        for (int c = 0; c < COMPARED; c++) {
+            fprintf(o.f, ",%.4g", table[k][c]);
+        }
+        fprintf(o.f, "\n");
+    }
     if (out_commit(&o, err)) {
         fail("%s", err);
     }
@@ -493,6 +538,12 @@ static void plot_overlay(session *s, double *const *theta, long n) {
     if (xray_plot_overlay(s->opt->out, &p, err)) {
         fail("%s", err);
     }
+}
+
+static void print_nested(const bml_mcmc_nested_result *r, double seconds) {
+    unsigned long long calls = r->evaluations;
+    printf("nested: %.1f s, ln Z %.2f +- %.2f, ", seconds, r->log_z, r->log_z_error);
+    printf("%.0f effective samples, %llu likelihoods\n", r->ess, calls);
 }
 
 static int command_compare(session *s) {
@@ -514,9 +565,9 @@ static int command_compare(session *s) {
     }
     bml_mcmc_nested *nested = nested_draws(s, theta[COMPARE_NESTED], n, &r);
     seconds[0] = seconds_now() - t0;
-    printf("nested: %.1f s, ln Z %.2f +- %.2f, %.0f effective samples, %llu likelihoods\n", seconds[0], r.log_z,
-           r.log_z_error, r.ess, (unsigned long long)r.evaluations);
-    memcpy(best, r.theta + (r.n_points - 1) * (size_t)d, (size_t)d * sizeof *best);
+    print_nested(&r, seconds[0]);
+    const double *last = r.theta + (r.n_points - 1) * (size_t)d;
+    memcpy(best, last, (size_t)d * sizeof *best);
     bml_mcmc_nested_free(nested);
     t0 = seconds_now();
     ensemble_result walked;

@@ -13,8 +13,11 @@ static void interval_of(double *out, double *values, long n) {
 }
 
 static void print_flux(const session *s, double flux[2][3]) {
-    printf("flux %.4g to %.4g keV: absorbed %.4g (%.4g to %.4g), unabsorbed %.4g (%.4g to %.4g) erg/(cm2 s)\n",
-           s->band[0], s->band[1], flux[0][0], flux[0][1], flux[0][2], flux[1][0], flux[1][1], flux[1][2]);
+    const double *absorbed = flux[0];
+    const double *bare = flux[1];
+    printf("flux %.4g to %.4g keV: ", s->band[0], s->band[1]);
+    printf("absorbed %.4g (%.4g to %.4g), ", absorbed[0], absorbed[1], absorbed[2]);
+    printf("unabsorbed %.4g (%.4g to %.4g) erg/(cm2 s)\n", bare[0], bare[1], bare[2]);
 }
 
 /* The flux in the band as a function of the free parameters: a quantity for xray_pull_interval. */
@@ -27,25 +30,32 @@ static double flux_at(xray_fitter *f, const double *theta, void *user) {
     const flux_question *q = user;
     double full[XRAY_MAX_PAR];
     xray_expand(full, f, 0, theta);
-    return xray_flux(&q->s->model, &q->s->grid, full, q->absorbed, q->s->scratch);
+    session *s = q->s;
+    return xray_flux(&s->model, &s->grid, full, q->absorbed, s->scratch);
 }
 
 /* Fluxes of the best fit, absorbed and unabsorbed, each with the 68 % interval of its own profile. */
 static void best_flux(session *s, const xray_best *best, double out[2][3]) {
     xray_fitter *f = s->fitter[0];
     double counts = 0;
-    for (int i = 0; i < s->n_data; i++)
-        for (int b = 0; b < s->data[i].n; b++)
-            counts += s->data[i].counts[b];
+    for (int i = 0; i < s->n_data; i++) {
+        const xray_data *d = &s->data[i];
+        for (int b = 0; b < d->n; b++) {
+            counts += d->counts[b];
+        }
+    }
     for (int bare = 0; bare < 2; bare++) {
         flux_question q = {s, !bare};
         xray_pull pull = {.of = flux_at, .user = &q};
-        out[bare][0] = flux_at(f, best->theta, &q);
-        out[bare][1] = out[bare][2] = out[bare][0];
-        if (!(out[bare][0] > 0)) {
+        double *flux = out[bare];
+        flux[0] = flux_at(f, best->theta, &q);
+        flux[1] = flux[0];
+        flux[2] = flux[0];
+        if (!(flux[0] > 0)) {
             continue;
         }
-        xray_pull_interval(&out[bare][1], &out[bare][2], f, &pull, best, 1 / sqrt(fmax(counts, 4)), 1);
+        double step = 1 / sqrt(fmax(counts, 4));
+        xray_pull_interval(&flux[1], &flux[2], f, &pull, best, step, 1);
     }
     print_flux(s, out);
 }
@@ -60,7 +70,8 @@ static void flux_table(session *s, const double *theta, long n, double out[2][3]
     }
     for (int bare = 0; bare < 2; bare++) {
         for (long i = 0; i < n; i++) {
-            xray_expand(full, s->fitter[0], 0, theta + i * d);
+            const double *draw = theta + i * d;
+            xray_expand(full, s->fitter[0], 0, draw);
             flux[i] = xray_flux(&s->model, &s->grid, full, !bare, s->scratch);
         }
         interval_of(out[bare], flux, n);
@@ -74,13 +85,14 @@ static void write_flux(session *s, double flux[2][3]) {
     double values[2][6];
     char err[ERROR_SIZE];
     for (int i = 0; i < 2; i++) {
-        values[i][0] = s->band[0];
-        values[i][1] = s->band[1];
-        values[i][2] = i;
-        memcpy(&values[i][3], flux[i], 3 * sizeof(double));
+        double *row = values[i];
+        row[0] = s->band[0];
+        row[1] = s->band[1];
+        row[2] = i;
+        memcpy(row + 3, flux[i], 3 * sizeof(double));
     }
-    if (csv_write(s->opt->out, "flux.csv", "e_min_keV,e_max_keV,unabsorbed,flux_erg_cm2_s,lo68,hi68", values[0], 2, 6,
-                  err)) {
+    const char *columns = "e_min_keV,e_max_keV,unabsorbed,flux_erg_cm2_s,lo68,hi68";
+    if (csv_write(s->opt->out, "flux.csv", columns, values[0], 2, 6, err)) {
         fail("%s", err);
     }
 }
@@ -96,12 +108,15 @@ static void write_bins(session *s, const double *theta) {
         fail("%s", err);
     }
     fprintf(o.f, "spectrum,e_lo_keV,e_hi_keV,counts,background_counts,background_ratio,model_counts\n");
-    for (int i = 0; i < s->problem.n_data; i++)
-        for (int b = 0; b < s->data[i].n; b++, m++) {
-            const xray_data *d = &s->data[i];
-            fprintf(o.f, "%d,%.7g,%.7g,%.10g,%.10g,%.7g,%.9g\n", i + 1, d->e_lo[b], d->e_hi[b], d->counts[b],
-                    d->background ? d->background[b] : 0, d->ratio[b], *m);
+    for (int i = 0; i < s->problem.n_data; i++) {
+        const xray_data *d = &s->data[i];
+        for (int b = 0; b < d->n; b++) {
+            double background = d->background ? d->background[b] : 0;
+            fprintf(o.f, "%d,%.7g,%.7g,", i + 1, d->e_lo[b], d->e_hi[b]);
+            fprintf(o.f, "%.10g,%.10g,%.7g,", d->counts[b], background, d->ratio[b]);
+            fprintf(o.f, "%.9g\n", *m++);
         }
+    }
     if (out_commit(&o, err)) {
         fail("%s", err);
     }
@@ -124,8 +139,9 @@ static void plot_spectrum(session *s, const double *theta, const char *const *na
         fail("fit_xray: out of memory");
     }
     for (int m = 0; m < n_models; m++) {
-        model[m] = counts + (size_t)m * bins;
-        xray_counts(counts + (size_t)m * bins, f, theta + m * f->n_free);
+        double *own = counts + (size_t)m * bins;
+        xray_counts(own, f, theta + m * f->n_free);
+        model[m] = own;
     }
     if (xray_plot_spectrum(s->opt->out, &p, err)) {
         fail("%s", err);
@@ -151,11 +167,36 @@ static void picture_names(const char **label, char (*room)[XRAY_NAME + 24], cons
         const char *at = strchr(name, '@');
         label[k] = room[k];
         if (at) {
-            snprintf(room[k], sizeof room[k], "%.*s #%.8s", (int)(at - name), name, at + 1);
+            int length = (int)(at - name);
+            snprintf(room[k], sizeof room[k], "%.*s #%.8s", length, name, at + 1);
         } else {
             snprintf(room[k], sizeof room[k], "%s", name);
         }
     }
+}
+
+/* Free parameter k on the screen and in parameters.csv, from its draws column[n], which end sorted. */
+static void write_row(FILE *f, const session *s, int k, double *column, long n, double best) {
+    const char *name = parameter_name(s, k);
+    const char *unit = parameter_unit(s, k);
+    double q[3];
+    double mean = 0;
+    double square = 0;
+    for (long i = 0; i < n; i++) {
+        mean += column[i] / (double)n;
+    }
+    for (long i = 0; i < n; i++) {
+        double off = column[i] - mean;
+        square += off * off / (double)(n - 1);
+    }
+    double sd = sqrt(square);
+    interval_of(q, column, n);
+    printf("%-22s %12.5g", name, q[0]);
+    printf(" %12.5g %12.5g", q[1], q[2]);
+    printf(" %12.5g %12.3g  %s\n", mean, sd, unit);
+    fprintf(f, "%s,%s,", name, unit);
+    fprintf(f, "%.9g,%.9g,%.9g,", q[0], q[1], q[2]);
+    fprintf(f, "%.9g,%.9g,%.9g\n", mean, sd, best);
 }
 
 /* Tables and pictures of equally weighted draws theta[n][d]; best[d] is drawn with the data. */
@@ -177,21 +218,10 @@ static void write_posterior(session *s, const double *theta, long n, const doubl
     }
     fprintf(o.f, "parameter,unit,median,lo68,hi68,mean,sd,best\n");
     for (int k = 0; k < d; k++) {
-        double q[3];
-        double mean = 0;
-        double square = 0;
-        const char *name = parameter_name(s, k);
-        const char *unit = s->problem.par[s->fitter[0]->free_par[k]].unit;
         for (long i = 0; i < n; i++) {
             column[i] = theta[i * d + k];
-            mean += column[i] / (double)n;
         }
-        for (long i = 0; i < n; i++)
-            square += (column[i] - mean) * (column[i] - mean) / (double)(n - 1);
-        interval_of(q, column, n);
-        printf("%-22s %12.5g %12.5g %12.5g %12.5g %12.3g  %s\n", name, q[0], q[1], q[2], mean, sqrt(square), unit);
-        fprintf(o.f, "%s,%s,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", name, unit, q[0], q[1], q[2], mean, sqrt(square),
-                best[k]);
+        write_row(o.f, s, k, column, n, best[k]);
     }
     free(column);
     if (out_commit(&o, err)) {
@@ -221,8 +251,10 @@ static goodness_of_fit goodness(session *s, const xray_best *best) {
     int plain = s->problem.kind == XRAY_CHI2;
     if (s->problem.kind == XRAY_C) {
         plain = 1;
-        for (int i = 0; i < s->n_data; i++)
-            plain &= !s->data[i].background && !s->data[i].point;
+        for (int i = 0; i < s->n_data; i++) {
+            const xray_data *d = &s->data[i];
+            plain &= !d->background && !d->point;
+        }
         xray_counts(f->model, f, best->theta);
         xray_c_expected(&mean, &variance, f->model, f->n_bin);
         if (plain) {

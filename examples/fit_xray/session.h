@@ -502,6 +502,12 @@ static const char *parameter_name(const session *s, int k) {
     return s->problem.par[s->fitter[0]->free_par[k]].name;
 }
 
+/* The unit of free parameter k. */
+static const char *parameter_unit(const session *s, int k) {
+    int all = s->fitter[0]->free_par[k];
+    return s->problem.par[all].unit;
+}
+
 static void need_prior(const session *s) {
     if (!s->prior) {
         fail("fit_xray %s: --prior FILE is needed: lines name,kind,a,b", s->command);

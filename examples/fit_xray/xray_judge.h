@@ -83,7 +83,10 @@ static inline int xray_judge_room_make(xray_judge_room *j, const xray_judging *g
     memset(j, 0, sizeof *j);
     j->counts = xray_alloc(n, 2 * sizeof(double));
     j->z = xray_alloc(XRAY_JUDGE_DRAWS, (size_t)g->net->d * sizeof(double));
-    if (!j->counts || !j->z || bml_nn_work_create(&j->work, g->net->nn, 1, 1, NULL)) {
+    if (!j->counts || !j->z) {
+        return -1;
+    }
+    if (bml_nn_work_create(&j->work, g->net->nn, 1, 1, NULL)) {
         return -1;
     }
     j->variance = j->counts + n;
@@ -130,14 +133,20 @@ static inline int xray_judge_one(xray_verdict *v, xray_judge_room *j, const xray
     double theta[XRAY_MAX_FREE];
     char err[ERROR_SIZE];
     xray_posterior posterior = {g->prior, &j->f_c, 1};
-    xray_resampling how = {
-        .most = g->evaluations, .target = xray_posterior_target, .user = &posterior, .seed = g->seed + i};
+    const uint64_t seed = g->seed + i;
+    xray_resampling how = {0};
+    how.most = g->evaluations;
+    how.target = xray_posterior_target;
+    how.user = &posterior;
+    how.seed = seed;
     xray_best fits[XRAY_FITS];
     xray_judge_counts(j, g, i);
-    for (int k = 0; k < d; k++)
-        v->truth[k] = (double)g->set->u[i * (size_t)d + (size_t)k];
+    const float *truth = g->set->u + i * (size_t)d;
+    for (int k = 0; k < d; k++) {
+        v->truth[k] = (double)truth[k];
+    }
     xray_mixture m;
-    if (xray_net_draw(j->z, &m, g->net, j->work, j->counts, XRAY_JUDGE_DRAWS, g->seed + i, err)) {
+    if (xray_net_draw(j->z, &m, g->net, j->work, j->counts, XRAY_JUDGE_DRAWS, seed, err)) {
         return -1;
     }
     xray_judge_draws(v, XRAY_NETWORK, j->z, XRAY_JUDGE_DRAWS, d);
@@ -212,8 +221,10 @@ static inline void xray_judge_score(xray_score *s, const xray_verdict *v, int *r
     for (int i = 0; i < n; i++)
         average += v[i].truth[k] / n;
     for (int i = 0; i < n; i++) {
-        square += pow(v[i].truth[k] - v[i].mean[which][k], 2);
-        total += pow(v[i].truth[k] - average, 2);
+        double truth = v[i].truth[k];
+        double mean = v[i].mean[which][k];
+        square += pow(truth - mean, 2);
+        total += pow(truth - average, 2);
         variance += pow(v[i].sd[which][k], 2);
         rank[i] = v[i].rank[which][k];
     }
@@ -237,14 +248,19 @@ static inline double xray_judge_r2_error(const xray_verdict *v, int n, int which
             mean[k] += v[i].truth[k] / n;
     for (int i = 0; i < n; i++)
         for (int k = from; k < to; k++) {
-            e[k] += pow(v[i].truth[k] - v[i].mean[which][k], 2) / n;
-            var[k] += pow(v[i].truth[k] - mean[k], 2) / n;
+            double error = v[i].truth[k] - v[i].mean[which][k];
+            double off = v[i].truth[k] - mean[k];
+            e[k] += pow(error, 2) / n;
+            var[k] += pow(off, 2) / n;
         }
     for (int i = 0; i < n; i++) {
         double moves = 0;
-        for (int k = from; k < to; k++)
-            moves += (pow(v[i].truth[k] - v[i].mean[which][k], 2) - e[k] / var[k] * pow(v[i].truth[k] - mean[k], 2)) /
-                     var[k] / (to - from);
+        for (int k = from; k < to; k++) {
+            double error = v[i].truth[k] - v[i].mean[which][k];
+            double off = v[i].truth[k] - mean[k];
+            double move = pow(error, 2) - e[k] / var[k] * pow(off, 2);
+            moves += move / var[k] / (to - from);
+        }
         sum += moves * moves;
     }
     return sqrt(sum) / n;
@@ -252,14 +268,25 @@ static inline double xray_judge_r2_error(const xray_verdict *v, int n, int which
 
 /* A fit is wrong when some parameter is further than 5 posterior standard deviations from the truth. */
 static inline int xray_fit_is_wrong(const xray_verdict *v, const double *fit, int which, int d) {
-    for (int k = 0; k < d; k++)
-        if (fabs(fit[k] - v->truth[k]) > 5 * v->sd[which][k]) {
+    for (int k = 0; k < d; k++) {
+        double off = fit[k] - v->truth[k];
+        if (fabs(off) > 5 * v->sd[which][k]) {
             return 1;
         }
+    }
     return 0;
 }
 
 /* ==== distance of two posteriors ================================================================================== */
+
+/* Adds the shares of x[n] to equal bins from lo to hi; what lies outside falls into the first or the last. */
+static inline void xray_shares(double *share, int bins, const double *x, long n, double lo, double hi) {
+    for (long i = 0; i < n; i++) {
+        double u = (x[i] - lo) / (hi - lo) * bins;
+        int bin = (int)fmin(fmax(u, 0), bins - 1);
+        share[bin] += 1.0 / (double)n;
+    }
+}
 
 /* Jensen-Shannon distance [nats] of a[n] and b[m], in 40 bins over the central 99.8 % of both together; NaN without
    memory. */
@@ -280,10 +307,8 @@ static inline double xray_jensen_shannon(const double *a, long n, const double *
     if (!(hi > lo)) {
         return 0;
     }
-    for (long i = 0; i < n; i++)
-        p[(int)fmin(fmax((a[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)n;
-    for (long i = 0; i < m; i++)
-        q[(int)fmin(fmax((b[i] - lo) / (hi - lo) * BINS, 0), BINS - 1)] += 1.0 / (double)m;
+    xray_shares(p, BINS, a, n, lo, hi);
+    xray_shares(q, BINS, b, m, lo, hi);
     for (int k = 0; k < BINS; k++) {
         double mid = 0.5 * (p[k] + q[k]);
         if (p[k] > 0) {

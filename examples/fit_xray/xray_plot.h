@@ -56,7 +56,9 @@ static inline double xray_plot_least(const xray_spectra *p) {
     for (int i = 0; i < p->n_data; m += p->data[i++].n)
         for (int b = 0; b < p->data[i].n; b++) {
             const xray_data *d = &p->data[i];
-            double rate = fmin(m[b], fmax(d->counts[b], 1)) / (d->exposure * (d->e_hi[b] - d->e_lo[b]));
+            double counts = fmin(m[b], fmax(d->counts[b], 1));
+            double width = d->e_hi[b] - d->e_lo[b];
+            double rate = counts / (d->exposure * width);
             if (rate > 0) {
                 least = fmin(least, rate);
             }
@@ -199,8 +201,8 @@ static inline void xray_overlay_panel(FILE *f, const xray_overlay *p, const plot
 /* DIR/corner.png with all posteriors in it; nothing for more than PLOT_DIM_MAX parameters. */
 static inline int xray_plot_overlay(const char *dir, const xray_overlay *p, char *err) {
     plot_axis axes[PLOT_DIM_MAX];
-    plot_corner all = {
-        .n_dim = p->d, .chain = {NULL, p->theta[0], p->n}, .second = {NULL, p->theta[p->n_sets - 2], p->n}};
+    const double *last = p->theta[p->n_sets - 2];
+    plot_corner all = {.n_dim = p->d, .chain = {NULL, p->theta[0], p->n}, .second = {NULL, last, p->n}};
     char block[16];
     if (p->d > PLOT_DIM_MAX || plot_axes(axes, &all)) {
         return 0;
@@ -245,8 +247,10 @@ static inline int xray_plot_history(const char *dir, const double *history, long
         return -1;
     }
     fprintf(o.f, "$h << EOD\n");
-    for (long i = 0; i < epochs; i++)
-        fprintf(o.f, "%.0f %.6g %.6g\n", history[4 * i], history[4 * i + 1], history[4 * i + 2]);
+    for (long i = 0; i < epochs; i++) {
+        const double *row = history + 4 * i;
+        fprintf(o.f, "%.0f %.6g %.6g\n", row[0], row[1], row[2]);
+    }
     fprintf(o.f,
             "EOD\n%sset xlabel 'epoch'; set ylabel '%s'; set key top right; set tics scale 0.6\n"
             "plot $h using 1:2 with lines lw 2 lc rgb '#0072B2' title 'training', "
