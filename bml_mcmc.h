@@ -148,7 +148,8 @@
    and short Markov chains from its points whether they walk into tips that the draws miss: of 252 right answers to
    thirteen such problems it refuses one. When NOT to use it: funnels, dozens of modes, and without a guide thin
    strongly bent sheets (the posterior of a well measured synchrotron self-Compton source): it refuses them, after
-   100,000 to 250,000 likelihoods. A mode that no draw of the prior and the powers has met, it does not see.
+   100,000 to 250,000 likelihoods. With fewer points than the default it has passed a 3-D funnel whose neck, 0.1 in ln
+   Z, it had missed. A mode that no draw of the prior and the powers has met, it does not see.
 
    NUTS (Hoffman & Gelman 2014, JMLR 15, 1593; Betancourt 2017, arXiv:1701.02434): leapfrog trajectories that double
    until they turn back, and multinomial draws from them. Step size by dual averaging, mass matrix from windows of the
