@@ -80,7 +80,6 @@ endif
 
 COMPILE = -std=c99 $(WARNINGS) $(CFLAGS) $(OPENMP) $(EXTRA) -DBML_VERSION='"$(VERSION)"' -I. -Iexamples/common $(PARTS)
 # What links the library has its inner loops there: -O2 with vectors is as fast (make bench: xray) and compiles in half the time.
-# So do the samplers: importance sampling takes two thirds of -O3's time, nested sampling 0.2 microseconds a call more.
 LINKED = $(COMPILE:-O3=-O2 -ftree-vectorize)
 
 .PHONY: all shared bindings man fit fit-network fit-solver train-compton train-surrogate train-surrogate-ssa test check-long check-memory fuzz bench cuda check-cuda bench-cuda bench-mpi install clean help numbers tools FORCE
@@ -109,7 +108,7 @@ PIC    := -fPIC $(if $(call probe,-fno-semantic-interposition),-fno-semantic-int
 # What a newcomer sees of it is one short line; `make V=1` shows the compiler's.
 say = $(if $(V),,@echo 'compile $(1)';)
 build/impl/%.o: %.h build/flags | build/impl
-	$(call say,$<)$(call implement,$(if $(filter bml_mcmc,$*),$(LINKED),$(COMPILE)) $(PIC),impl)
+	$(call say,$<)$(call implement,$(COMPILE) $(PIC),impl)
 build/libbml.a: $(HEADERS:%.h=build/impl/%.o)
 	@rm -f $@
 	@ar -rcs $@ $^

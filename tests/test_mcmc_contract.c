@@ -259,7 +259,7 @@ static void no_memory(int (*workload)(void), const char *name, long step) {
     int status = workload();
     long n = allocations;
     CHECK(!status && n > 0 && !living, "%s: %ld allocations, all freed: %s", name, n, bml_mcmc_strerror(status));
-    for (sticky = step > 1; sticky < 2; sticky++)
+    for (sticky = 0; sticky < 2; sticky++)
         for (fail_at = 0; fail_at < n; fail_at += step) {
             allocations = 0;
             status = workload();
