@@ -926,6 +926,12 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k);
 #define BML_MCMC__RESTRICT
 #define BML_MCMC__PRINTF
 #endif
+/* Stands before a short loop: gcc 12 would unroll it to scalars before it looks for vectors. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define BML_MCMC__ROLLED _Pragma("GCC unroll 1")
+#else
+#define BML_MCMC__ROLLED
+#endif
 
 /* Contents: search for ">> name".
    >> status and memory                      statuses, messages, rules of configs, the bump allocator
@@ -2105,7 +2111,7 @@ typedef struct bml_mcmc__half {
     double *CL;             /* [n_components][d][d] Cholesky factor of a component */
     double *CA;             /* [n_components][d][d] its inverse */
     double *responsibility; /* [n][n_components] */
-    double *scratch;        /* [3][d] */
+    double *scratch;        /* [3][d], for a fit [BML_MCMC__FIT_ROWS][d] */
 } bml_mcmc__half;
 
 static double bml_mcmc__stretch(double *y, const double *x, const bml_mcmc__half *half, bml_mcmc_rng *rng) {
@@ -2275,6 +2281,8 @@ static double bml_mcmc__kde(double *y, const double *x, const bml_mcmc__half *ha
 #define BML_MCMC__DOF 10                    /* even */
 enum { BML_MCMC__EM_STEPS = 8 };            /* anew in each half-step */
 enum { BML_MCMC__EM_STEPS_REFERENCE = 30 }; /* once */
+enum { BML_MCMC__TILE = 16 };               /* points of an E step side by side */
+enum { BML_MCMC__FIT_ROWS = 2 * BML_MCMC__TILE };
 
 /* |CA_k (z - mu_k)|^2 */
 static double bml_mcmc__component_distance2(const double *z, const bml_mcmc__half *half, ptrdiff_t k) {
@@ -2326,13 +2334,48 @@ static void bml_mcmc__seed_components(bml_mcmc__half *half, ptrdiff_t K, bml_mcm
     }
 }
 
+/* r2[t] of component k for the points of tile[d][TILE]: bml_mcmc__component_distance2's sums, in its order. */
+static void bml_mcmc__tile_distance2(double *r2, const double *tile, const bml_mcmc__half *half, ptrdiff_t k) {
+    enum { T = BML_MCMC__TILE };
+    ptrdiff_t d = half->d;
+    const double *A = half->CA + k * d * d;
+    const double *mu = half->mu + k * d;
+    double *v = half->scratch + T * d; /* [d][T] */
+    for (ptrdiff_t j = 0; j < d; j++)
+        for (int t = 0; t < T; t++)
+            v[j * T + t] = tile[j * T + t] - mu[j];
+    bml_mcmc__clear(r2, T);
+    for (ptrdiff_t i = 0; i < d; i++) {
+        double sum[T] = {0};
+        for (ptrdiff_t j = 0; j <= i; j++) {
+            BML_MCMC__ROLLED
+            for (int t = 0; t < T; t++)
+                sum[t] += A[i * d + j] * v[j * T + t];
+        }
+        for (int t = 0; t < T; t++)
+            r2[t] += sum[t] * sum[t];
+    }
+}
+
 static void bml_mcmc__e_step(bml_mcmc__half *half, ptrdiff_t K) {
-    for (ptrdiff_t s = 0; s < half->n; s++) {
-        const double *z = half->z + s * half->d;
-        double *r = half->responsibility + s * K;
-        for (ptrdiff_t k = 0; k < K; k++)
-            r[k] = half->log_norm[k] - 0.5 * bml_mcmc__component_distance2(z, half, k);
-        bml_mcmc__softmax(r, K);
+    enum { T = BML_MCMC__TILE };
+    ptrdiff_t d = half->d;
+    double *tile = half->scratch; /* [d][T] */
+    double r2[T];
+    bml_mcmc__clear(tile, T * d);
+    for (ptrdiff_t from = 0; from < half->n; from += T) {
+        const ptrdiff_t points = bml_mcmc__clamp_int(half->n - from, 0, T);
+        double *r = half->responsibility + from * K;
+        for (ptrdiff_t t = 0; t < points; t++)
+            for (ptrdiff_t i = 0; i < d; i++)
+                tile[i * T + t] = half->z[(from + t) * d + i];
+        for (ptrdiff_t k = 0; k < K; k++) {
+            bml_mcmc__tile_distance2(r2, tile, half, k);
+            for (ptrdiff_t t = 0; t < points; t++)
+                r[t * K + k] = half->log_norm[k] - 0.5 * r2[t];
+        }
+        for (ptrdiff_t t = 0; t < points; t++)
+            bml_mcmc__softmax(r + t * K, K);
     }
 }
 
@@ -2464,7 +2507,7 @@ static void bml_mcmc__density_layout(bml_mcmc__half *h, double *base, ptrdiff_t 
     h->CL = bml_mcmc__take(base, used, K * d * d);
     h->CA = bml_mcmc__take(base, used, K * d * d);
     h->responsibility = bml_mcmc__take(base, used, n * K);
-    h->scratch = bml_mcmc__take(base, used, 3 * d);
+    h->scratch = bml_mcmc__take(base, used, BML_MCMC__FIT_ROWS * d);
 }
 
 /* The table of moves: a new move is a new row. need_0 + need_d n_dim: members of a half it cannot do without. */
@@ -7407,6 +7450,13 @@ typedef struct bml_mcmc__imp_layers {
     float square[BML_MCMC__IMP_SQUARES];
 } bml_mcmc__imp_layers;
 
+/* y[n] += a x[n] */
+static void bml_mcmc__imp_add(float *BML_MCMC__RESTRICT y, float a, const float *BML_MCMC__RESTRICT x, int n) {
+    BML_MCMC__ROLLED
+    for (int i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
 static float bml_mcmc__imp_network(bml_mcmc__imp_layers *l, const float *weights, const float *psi, ptrdiff_t m) {
     enum { H = BML_MCMC__IMP_HIDDEN };
     enum { J = BML_MCMC__IMP_SQUARES };
@@ -7422,10 +7472,8 @@ static float bml_mcmc__imp_network(bml_mcmc__imp_layers *l, const float *weights
         g[j] = last[j];
     for (ptrdiff_t k = 0; k < m; k++) {
         float f = psi[k];
-        for (int j = 0; j < H; j++)
-            h[j] += f * weights[k * H + j];
-        for (int j = 0; j < J; j++)
-            g[j] += f * linear[k * J + j];
+        bml_mcmc__imp_add(h, f, weights + k * H, H);
+        bml_mcmc__imp_add(g, f, linear + k * J, J);
     }
     for (int j = 0; j < H; j++) {
         float root = sqrtf(h[j] * h[j] + 1);
@@ -7433,8 +7481,7 @@ static float bml_mcmc__imp_network(bml_mcmc__imp_layers *l, const float *weights
         l->slope[j] = 1 / (root * root * root);
     }
     for (int k = 0; k < H; k++)
-        for (int j = 0; j < J; j++)
-            g[j] += l->hidden[k] * to_square[k * J + j];
+        bml_mcmc__imp_add(g, l->hidden[k], to_square + k * J, J);
     float sum = last[J];
     for (int j = 0; j < J; j++) {
         sum -= g[j] * g[j];
@@ -7548,11 +7595,12 @@ static double bml_mcmc__imp_draw_in(double t, double *slope) {
     return -BML_MCMC__IMP_KNEE + BML_MCMC__IMP_KNEE * log(*slope);
 }
 
-/* gradient[...] += that of (network - target)^2/2 for one row, errors beyond 10 counted as 10. */
-static void bml_mcmc__imp_backward(float *gradient, const float *weights, const float *psi, ptrdiff_t m, float target) {
+/* gradient[...] += that of (network - target)^2/2 for one row, errors beyond 10 counted as 10. from_square[J][H]: the
+   weights of hidden units to squares. */
+static void bml_mcmc__imp_backward(float *gradient, const float *weights, const float *from_square, const float *psi,
+                                   ptrdiff_t m, float target) {
     enum { H = BML_MCMC__IMP_HIDDEN };
     enum { J = BML_MCMC__IMP_SQUARES };
-    const float *to_square = weights + m * H + H;
     float *d_bias = gradient + m * H;
     float *d_to_square = d_bias + H;
     float *d_linear = d_to_square + H * J;
@@ -7560,7 +7608,7 @@ static void bml_mcmc__imp_backward(float *gradient, const float *weights, const 
     bml_mcmc__imp_layers l;
     double slope;
     float d_square[J];
-    float d_hidden[H];
+    float d_hidden[H] = {0};
     double out = bml_mcmc__imp_draw_in((double)bml_mcmc__imp_network(&l, weights, psi, m), &slope);
     float error = (float)(slope * bml_mcmc__clamp(out - (double)target, -10, 10));
     d_last[J] += error;
@@ -7568,20 +7616,16 @@ static void bml_mcmc__imp_backward(float *gradient, const float *weights, const 
         d_square[j] = -2 * error * l.square[j];
         d_last[j] += d_square[j];
     }
+    for (int j = 0; j < J; j++)
+        bml_mcmc__imp_add(d_hidden, d_square[j], from_square + j * H, H);
     for (int k = 0; k < H; k++) {
-        float sum = 0;
-        for (int j = 0; j < J; j++) {
-            sum += to_square[k * J + j] * d_square[j];
-            d_to_square[k * J + j] += l.hidden[k] * d_square[j];
-        }
-        d_hidden[k] = sum * l.slope[k];
+        bml_mcmc__imp_add(d_to_square + k * J, l.hidden[k], d_square, J);
+        d_hidden[k] *= l.slope[k];
         d_bias[k] += d_hidden[k];
     }
     for (ptrdiff_t k = 0; k < m; k++) {
-        for (int j = 0; j < H; j++)
-            gradient[k * H + j] += psi[k] * d_hidden[j];
-        for (int j = 0; j < J; j++)
-            d_linear[k * J + j] += psi[k] * d_square[j];
+        bml_mcmc__imp_add(gradient + k * H, psi[k], d_hidden, H);
+        bml_mcmc__imp_add(d_linear + k * J, psi[k], d_square, J);
     }
 }
 
@@ -7609,6 +7653,16 @@ static ptrdiff_t bml_mcmc__imp_lesson_layout(bml_mcmc__imp_lesson *l, double *ba
     return used;
 }
 
+/* from_square[J][H], as bml_mcmc__imp_backward reads it, of weights. */
+static void bml_mcmc__imp_turn(float *from_square, const float *weights, ptrdiff_t m) {
+    enum { H = BML_MCMC__IMP_HIDDEN };
+    enum { J = BML_MCMC__IMP_SQUARES };
+    const float *to_square = weights + m * H + H;
+    for (int k = 0; k < H; k++)
+        for (int j = 0; j < J; j++)
+            from_square[j * H + k] = to_square[k * J + j];
+}
+
 static void bml_mcmc__imp_adam_step(float *weights, bml_mcmc__imp_lesson *l, double rate, int step) {
     ptrdiff_t n = bml_mcmc__imp_n_weights(l->m);
     float scale = (float)(rate * sqrt(1 - pow(0.99, step)) / (1 - pow(0.9, step)));
@@ -7625,7 +7679,9 @@ static void bml_mcmc__imp_adam_step(float *weights, bml_mcmc__imp_lesson *l, dou
 static void bml_mcmc__imp_train(float *weights, bml_mcmc__imp_lesson *l, bml_mcmc_rng *rng) {
     int epochs = (int)bml_mcmc__clamp_int(BML_MCMC__IMP_TEACH / l->n + 1, 1, BML_MCMC__IMP_EPOCHS);
     double steps = (double)epochs * ceil((double)l->n / (double)BML_MCMC__IMP_MINIBATCH);
+    float from_square[BML_MCMC__IMP_SQUARES * BML_MCMC__IMP_HIDDEN];
     int step = 0;
+    bml_mcmc__imp_turn(from_square, weights, l->m);
     for (ptrdiff_t i = 0; i < l->n; i++)
         l->order[i] = (int)i;
     for (int e = 0; e < epochs; e++) {
@@ -7637,12 +7693,13 @@ static void bml_mcmc__imp_train(float *weights, bml_mcmc__imp_lesson *l, bml_mcm
         }
         for (ptrdiff_t i = 0; i < l->n; i++) {
             ptrdiff_t at = l->order[i];
-            bml_mcmc__imp_backward(l->gradient, weights, l->psi + at * l->m, l->m, l->target[at]);
+            bml_mcmc__imp_backward(l->gradient, weights, from_square, l->psi + at * l->m, l->m, l->target[at]);
             if ((i + 1) % BML_MCMC__IMP_MINIBATCH && i + 1 < l->n) {
                 continue;
             }
             step++;
             bml_mcmc__imp_adam_step(weights, l, 0.005 * (1 - step / (steps + 1)), step);
+            bml_mcmc__imp_turn(from_square, weights, l->m);
         }
     }
 }
@@ -8279,7 +8336,9 @@ static int bml_mcmc__imp_tune(bml_mcmc_importance *s, bml_mcmc__imp_density *q, 
 static int bml_mcmc__imp_fit_mixture(bml_mcmc_importance *s, bml_mcmc__imp_density *q, const double *x, ptrdiff_t n,
                                      bml_mcmc_rng *rng) {
     bml_mcmc__half h = bml_mcmc__imp_half(q, s->scratch);
-    ptrdiff_t room = 2 * n * s->d + n * BML_MCMC__MAX_COMPONENTS + (n + 2 * q->m) * q->m;
+    ptrdiff_t fit = n * s->d + n * BML_MCMC__MAX_COMPONENTS;
+    ptrdiff_t more = (n + 2 * q->m) * q->m; /* for the regression's whitening, beside scratch */
+    ptrdiff_t room = n * s->d + fit + more + BML_MCMC__FIT_ROWS * s->d;
     double *work = bml_mcmc__doubles(room, 1);
     double d = (double)s->d;
     double nu = BML_MCMC__DOF;
@@ -8296,9 +8355,10 @@ static int bml_mcmc__imp_fit_mixture(bml_mcmc_importance *s, bml_mcmc__imp_densi
     h.em_steps = BML_MCMC__EM_STEPS_REFERENCE / 2;
     h.z = work;
     h.responsibility = h.z + n * s->d;
+    h.scratch = work + fit + more;
     int fitted = bml_mcmc__fit_mixture(&h, rng);
     if (fitted) {
-        fitted = bml_mcmc__imp_whiten(q, h.z, n, h.responsibility + n * BML_MCMC__MAX_COMPONENTS);
+        fitted = bml_mcmc__imp_whiten(q, h.z, n, work + fit);
     }
     BML_MCMC_FREE(work);
     if (!fitted) {
@@ -10994,6 +11054,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__LN2
 #undef BML_MCMC__SQRT_2PI
 #undef BML_MCMC__RESTRICT
+#undef BML_MCMC__ROLLED
 #undef BML_MCMC__PRINTF
 #undef BML_MCMC__LAST_STEP
 #undef BML_MCMC__DEFENCE
