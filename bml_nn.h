@@ -764,8 +764,8 @@ typedef struct bml_nn__arena { /* a block whose parts are given out one after an
     ptrdiff_t used;            /* bytes; -1: they overflow */
 } bml_nn__arena;
 
-/* The next n things of `size` bytes, at a cache line's 64 bytes; NULL while counting. Only the first begins where the block
-   does, which may be between two lines: it is what is freed. */
+/* The next n things of `size` bytes, at a cache line's 64 bytes; NULL while counting. Only the first begins where the
+   block does, which may be between two lines: it is what is freed. */
 static void *bml_nn__take(bml_nn__arena *a, ptrdiff_t n, size_t size) {
     ptrdiff_t at = a->used;
     ptrdiff_t lines;
@@ -1087,8 +1087,9 @@ static bml_nn_real bml_nn__erf(bml_nn_real x) {
    C = A B or C += A B in blocks of registers: `rows` rows by two vectors of C stay in registers while one column of A
    and one row of B pass by (Goto & van de Geijn 2008, ACM TOMS 34, 12). B is walked in panels of two vectors' width,
    straight from memory when its rows are contiguous, else through a small packed copy; where that of A costs less, C^T
-   is computed as B^T A^T. Fewer rows than fill the registers take more columns of B at once instead. Every element of C is
-   summed in the same order whatever the sizes are, but for fewer than four rows against columns that are contiguous. */
+   is computed as B^T A^T. Fewer rows than fill the registers take more columns of B at once instead. Every element of C
+   is summed in the same order whatever the sizes are, but for fewer than four rows against columns that are
+   contiguous. */
 
 #if defined(__GNUC__) || defined(__clang__)
 #if defined(__AVX512F__)
@@ -1212,8 +1213,8 @@ static bml_nn__target bml_nn__to(bml_nn__target c, ptrdiff_t i, ptrdiff_t j) {
     return c;
 }
 
-/* c[rows][vectors] (+)= a[rows][depth] b[depth][vectors], B fetched `ahead` rows ahead unless that is 0; rows and vectors
-   are constants where it is called. */
+/* c[rows][vectors] (+)= a[rows][depth] b[depth][vectors], B fetched `ahead` rows ahead unless that is 0; rows and
+   vectors are constants where it is called. */
 static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b,
                                         ptrdiff_t depth, int ahead) {
     bml_nn__vec sum[24];
@@ -1292,8 +1293,9 @@ typedef struct bml_nn__span { /* what a product of a few rows goes through */
     int ahead; /* fetch B so many rows ahead */
 } bml_nn__span;
 
-/* Columns j ... n-1 of a few rows of C, so many vectors of them at once; up to `spare` columns are left, more by vectors that
-   overlap the ones before. Says where it stopped. rows, vectors and spare are constants where it is called. */
+/* Columns j ... n-1 of a few rows of C, n at least so many vectors, which are done at once. Up to `spare` columns are
+   left; of more the last are done by vectors that overlap those before. Says where it stopped. rows, vectors and spare
+   are constants where it is called. */
 static BML_NN__INLINE ptrdiff_t bml_nn__columns(int rows, int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b,
                                                 bml_nn__span s, ptrdiff_t j, ptrdiff_t spare) {
     const ptrdiff_t width = vectors * BML_NN__LANES;
@@ -1340,8 +1342,8 @@ static void bml_nn__pair_of_rows(bml_nn__target c, bml_nn__mat a, bml_nn__mat b,
     bml_nn__some_rows(2, c, a, b, s);
 }
 
-/* Whether B does not fit into the innermost cache. It is then fetched ahead: the rows of a panel lie too far apart for the
-   processor to guess. */
+/* Whether B does not fit into the innermost cache. It is then fetched ahead: the rows of a panel lie too far apart for
+   the processor to guess. */
 static int bml_nn__is_far(ptrdiff_t n, ptrdiff_t depth) {
     return depth * n > (ptrdiff_t)(32768 / sizeof(bml_nn_real));
 }
