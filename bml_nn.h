@@ -1391,14 +1391,33 @@ static void bml_nn__thin(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff
     }
 }
 
+/* One row of A against so many columns, four at most, a constant where it is called. */
+static BML_NN__INLINE void bml_nn__some_columns(int columns, bml_nn_real *c, int add, bml_nn__mat a, bml_nn__mat b,
+                                                ptrdiff_t depth) {
+    bml_nn_real sum[4];
+    BML_NN__UNROLL for (int l = 0; l < columns; l++) {
+        sum[l] = add ? c[l] : 0;
+    }
+    for (ptrdiff_t k = 0; k < depth; k++) {
+        BML_NN__UNROLL for (int l = 0; l < columns; l++) {
+            sum[l] += *a.p * b.p[l];
+        }
+        a.p += a.cs;
+        b.p += b.rs;
+    }
+    BML_NN__UNROLL for (int l = 0; l < columns; l++) {
+        c[l] = sum[l];
+    }
+}
+
 /* One row of A against fewer columns than a vector has. */
 static void bml_nn__few_columns(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
-    for (ptrdiff_t j = 0; j < n; j++) {
-        bml_nn_real sum = c.add ? c.p[j] : 0;
-        for (ptrdiff_t k = 0; k < depth; k++) {
-            sum += a.p[k * a.cs] * b.p[k * b.rs + j];
-        }
-        c.p[j] = sum;
+    ptrdiff_t j = 0;
+    for (; j + 4 <= n; j += 4) {
+        bml_nn__some_columns(4, c.p + j, c.add, a, bml_nn__from(b, 0, j), depth);
+    }
+    for (; j < n; j++) {
+        bml_nn__some_columns(1, c.p + j, c.add, a, bml_nn__from(b, 0, j), depth);
     }
 }
 
@@ -1649,8 +1668,12 @@ static void bml_nn__product(bml_nn_real *c, ptrdiff_t ldc, bml_nn__mat a, bml_nn
 #endif
     int contiguous = a.cs == 1 && b.rs == 1;
     const int wide = b.cs == 1 && n >= BML_NN__LANES;
-    if (m == 1 && wide) {
-        bml_nn__one_row(to, a, b, n, depth);
+    if (m == 1 && b.cs == 1) { /* a batch of one pays for nothing else */
+        if (wide) {
+            bml_nn__one_row(to, a, b, n, depth);
+        } else {
+            bml_nn__few_columns(to, a, b, n, depth);
+        }
         return;
     }
     if (m < BML_NN__ROWS && wide) {
