@@ -8074,6 +8074,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__DEPTH
 #undef BML_NN__EIGHT
 #undef BML_NN__EPSILON
+#undef BML_NN__FETCH
 #undef BML_NN__MOMENTUM
 #undef BML_NN__FIRST
 #undef BML_NN__FOUR
@@ -8102,6 +8103,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__RESTRICT
 #undef BML_NN__ROWS
 #undef BML_NN__SHAPED
+#undef BML_NN__SUMS
 #undef BML_NN__TURN
 #undef BML_NN__UNROLL
 #undef BML_NN__VECTOR
