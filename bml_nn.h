@@ -764,7 +764,8 @@ typedef struct bml_nn__arena { /* a block whose parts are given out one after an
     ptrdiff_t used;            /* bytes; -1: they overflow */
 } bml_nn__arena;
 
-/* The next n things of `size` bytes, at a multiple of a cache line's 64 bytes; NULL while counting. */
+/* The next n things of `size` bytes, at a cache line's 64 bytes; NULL while counting. Only the first begins where the
+   block does, which may be between two lines: it is what is freed. */
 static void *bml_nn__take(bml_nn__arena *a, ptrdiff_t n, size_t size) {
     ptrdiff_t at = a->used;
     ptrdiff_t lines;
@@ -778,7 +779,11 @@ static void *bml_nn__take(bml_nn__arena *a, ptrdiff_t n, size_t size) {
         a->used = -1;
         return NULL;
     }
-    return a->base ? a->base + at : NULL;
+    if (!a->base) {
+        return NULL;
+    }
+    const ptrdiff_t past = (ptrdiff_t)((uintptr_t)a->base % 64);
+    return a->base + at + (at && past ? 64 - past : 0);
 }
 
 static bml_nn_real *bml_nn__take_reals(bml_nn__arena *a, ptrdiff_t n) {
@@ -787,10 +792,10 @@ static bml_nn_real *bml_nn__take_reals(bml_nn__arena *a, ptrdiff_t n) {
 
 /* Between counting and giving out: makes the block. */
 static int bml_nn__make_block(bml_nn__arena *a) {
-    if (a->used < 0) {
+    if (a->used < 0 || a->used > BML_NN__MOST - 64) {
         return BML_NN_TOO_LARGE;
     }
-    a->base = (char *)bml_nn__alloc(a->used, 1);
+    a->base = (char *)bml_nn__alloc(a->used + 64, 1); /* 64: for the way to the first line */
     a->used = 0;
     return a->base ? BML_NN_OK : BML_NN_NO_MEMORY;
 }
@@ -1082,7 +1087,9 @@ static bml_nn_real bml_nn__erf(bml_nn_real x) {
    C = A B or C += A B in blocks of registers: `rows` rows by two vectors of C stay in registers while one column of A
    and one row of B pass by (Goto & van de Geijn 2008, ACM TOMS 34, 12). B is walked in panels of two vectors' width,
    straight from memory when its rows are contiguous, else through a small packed copy; where that of A costs less, C^T
-   is computed as B^T A^T. Every element of C is summed in the same order whatever the sizes are, from four rows on. */
+   is computed as B^T A^T. Fewer rows than fill the registers take more columns of B at once instead. Every element of C
+   is summed in the same order whatever the sizes are, but for fewer than four rows against columns that are
+   contiguous. */
 
 #if defined(__GNUC__) || defined(__clang__)
 #if defined(__AVX512F__)
@@ -1100,14 +1107,20 @@ typedef bml_nn_real bml_nn__vec;
 typedef bml_nn_real bml_nn__loose;
 #endif
 #if defined(__AVX512F__)
-#define BML_NN__ROWS 12 /* 24 of 32 registers for C */
+#define BML_NN__SUMS 24 /* of 32 registers for C */
 #else
-#define BML_NN__ROWS 6 /* 12 of 16 */
+#define BML_NN__SUMS 12 /* of 16 */
 #endif
+#define BML_NN__ROWS (BML_NN__SUMS / 2)
 #define BML_NN__LANES ((int)(BML_NN__VECTOR / sizeof(bml_nn_real))) /* numbers in a vector */
 #define BML_NN__PANEL (2 * BML_NN__LANES)
 #define BML_NN__DEPTH 256
 
+#if defined(__GNUC__) || defined(__clang__)
+#define BML_NN__FETCH(address) __builtin_prefetch((const void *)(address))
+#else
+#define BML_NN__FETCH(address) (void)(address)
+#endif
 #define BML_NN__AT(p) (*(bml_nn__loose *)(p)) /* a vector at any address */
 #define BML_NN__CONST_AT(p) (*(const bml_nn__loose *)(p))
 
@@ -1200,9 +1213,10 @@ static bml_nn__target bml_nn__to(bml_nn__target c, ptrdiff_t i, ptrdiff_t j) {
     return c;
 }
 
-/* c[rows][vectors] (+)= a[rows][depth] b[depth][vectors]; rows and vectors are constants where it is called. */
+/* c[rows][vectors] (+)= a[rows][depth] b[depth][vectors], B fetched `ahead` rows ahead unless that is 0; rows and
+   vectors are constants where it is called. */
 static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b,
-                                        ptrdiff_t depth) {
+                                        ptrdiff_t depth, int ahead) {
     bml_nn__vec sum[24];
     bml_nn__vec zero = {0};
     BML_NN__UNROLL for (int i = 0; i < rows; i++) {
@@ -1216,6 +1230,9 @@ static BML_NN__INLINE void bml_nn__tile(int rows, int vectors, bml_nn__target c,
         }
     }
     for (ptrdiff_t k = 0; k < depth; k++) {
+        BML_NN__UNROLL for (int j = 0; ahead && j < vectors; j++) {
+            BML_NN__FETCH((uintptr_t)b.p + bml_nn__bytes(ahead * b.rs + j * BML_NN__LANES, sizeof *b.p));
+        }
         BML_NN__UNROLL for (int i = 0; i < rows; i++) {
             bml_nn_real x = a.p[i * a.rs];
             BML_NN__UNROLL for (int j = 0; j < vectors; j++) {
@@ -1237,13 +1254,13 @@ static BML_NN__INLINE void bml_nn__all_rows(int rows, int vectors, bml_nn__targe
                                             ptrdiff_t m, ptrdiff_t depth) {
     ptrdiff_t i = 0;
     for (; i + rows <= m; i += rows) {
-        bml_nn__tile(rows, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
+        bml_nn__tile(rows, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth, 0);
     }
     for (; i + 4 <= m; i += 4) {
-        bml_nn__tile(4, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
+        bml_nn__tile(4, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth, 0);
     }
     for (; i < m; i++) {
-        bml_nn__tile(1, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth);
+        bml_nn__tile(1, vectors, bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, depth, 0);
     }
 }
 
@@ -1270,40 +1287,137 @@ static void bml_nn__panel(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdif
     }
 }
 
-/* One row of A against n columns, so many vectors of them at once, a constant; the last ones may overlap others. */
-static BML_NN__INLINE void bml_nn__row(int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n,
-                                       ptrdiff_t depth) {
-    bml_nn_real last[8 * BML_NN__LANES];
+typedef struct bml_nn__span { /* what a product of a few rows goes through */
+    ptrdiff_t n;              /* columns */
+    ptrdiff_t depth;
+    int ahead; /* fetch B so many rows ahead */
+} bml_nn__span;
+
+/* Columns j ... n-1 of a few rows of C, n at least so many vectors, which are done at once. Up to `spare` columns are
+   left; of more the last are done by vectors that overlap those before. Says where it stopped. rows, vectors and spare
+   are constants where it is called. */
+static BML_NN__INLINE ptrdiff_t bml_nn__columns(int rows, int vectors, bml_nn__target c, bml_nn__mat a, bml_nn__mat b,
+                                                bml_nn__span s, ptrdiff_t j, ptrdiff_t spare) {
     const ptrdiff_t width = vectors * BML_NN__LANES;
-    const bml_nn__target to = {last, width, c.add};
-    ptrdiff_t j = 0;
+    const ptrdiff_t n = s.n;
+    bml_nn_real last[BML_NN__SUMS * BML_NN__LANES];
+    const bml_nn__target copy = {last, width, c.add};
     for (; j + width <= n; j += width) {
-        bml_nn__tile(1, vectors, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), depth);
+        bml_nn__tile(rows, vectors, bml_nn__to(c, 0, j), a, bml_nn__from(b, 0, j), s.depth, s.ahead);
     }
-    if (j == n) {
-        return;
+    const ptrdiff_t left = n - j;
+    if (left <= spare) {
+        return j;
     }
-    bml_nn__copy(last, c.p + n - width, width);
-    bml_nn__tile(1, vectors, to, a, bml_nn__from(b, 0, n - width), depth);
-    bml_nn__copy(c.p + j, last + width - (n - j), n - j);
+    for (ptrdiff_t i = 0; c.add && i < rows; i++) {
+        bml_nn__copy(last + i * width, c.p + i * c.width + n - width, width);
+    }
+    bml_nn__tile(rows, vectors, copy, a, bml_nn__from(b, 0, n - width), s.depth, s.ahead);
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        bml_nn__copy(c.p + i * c.width + j, last + (i + 1) * width - left, left);
+    }
+    return n;
+}
+
+/* Two, four or six rows of A against at least a vector of columns: as many of them as there are registers. */
+static BML_NN__INLINE void bml_nn__some_rows(int rows, bml_nn__target c, bml_nn__mat a, bml_nn__mat b, bml_nn__span s) {
+    const int vectors = BML_NN__SUMS / (rows > 2 ? rows : 3);
+    ptrdiff_t j = 0;
+    if (s.n >= vectors * BML_NN__LANES) {
+        j = bml_nn__columns(rows, vectors, c, a, b, s, 0, BML_NN__LANES);
+    }
+    bml_nn__columns(rows, 1, c, a, b, s, j, 0);
+}
+
+/* Functions of their own, as above. */
+static void bml_nn__six_rows(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, bml_nn__span s) {
+    bml_nn__some_rows(6, c, a, b, s);
+}
+
+static void bml_nn__four_rows(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, bml_nn__span s) {
+    bml_nn__some_rows(4, c, a, b, s);
+}
+
+static void bml_nn__pair_of_rows(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, bml_nn__span s) {
+    bml_nn__some_rows(2, c, a, b, s);
+}
+
+/* Whether B does not fit into the innermost cache. It is then fetched ahead: the rows of a panel lie too far apart for
+   the processor to guess. */
+static int bml_nn__is_far(ptrdiff_t n, ptrdiff_t depth) {
+    return depth * n > (ptrdiff_t)(32768 / sizeof(bml_nn_real));
+}
+
+enum { BML_NN__AHEAD = 8 }; /* rows */
+
+/* Then more columns at once too, so that its rows are read in long pieces. Says where it stopped. */
+enum { BML_NN__LONG = BML_NN__SUMS * 2 / 3 };
+static ptrdiff_t bml_nn__long_row(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
+    const bml_nn__span s = {n, depth, BML_NN__AHEAD};
+    return bml_nn__columns(1, BML_NN__LONG, c, a, b, s, 0, 8 * BML_NN__LANES - 1);
 }
 
 /* One row of A, for a batch of one: as many sums as hide the time that one takes, where there are columns for them. */
 static void bml_nn__one_row(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
-    if (n >= 8 * BML_NN__LANES) {
-        bml_nn__row(8, c, a, b, n, depth);
+    const bml_nn__span s = {n, depth, 0};
+    ptrdiff_t j = 0;
+    if (n >= BML_NN__LONG * BML_NN__LANES && bml_nn__is_far(n, depth)) {
+        j = bml_nn__long_row(c, a, b, n, depth);
+    }
+    if (n - j >= 8 * BML_NN__LANES) {
+        bml_nn__columns(1, 8, c, a, b, s, j, 0);
     } else if (n >= 3 * BML_NN__LANES) {
-        bml_nn__row(3, c, a, b, n, depth);
-    } else if (n >= BML_NN__LANES) {
-        bml_nn__row(1, c, a, b, n, depth);
+        bml_nn__columns(1, 3, c, a, b, s, j, 0);
     } else {
-        for (ptrdiff_t j = 0; j < n; j++) {
-            bml_nn_real sum = c.add ? c.p[j] : 0;
-            for (ptrdiff_t k = 0; k < depth; k++) {
-                sum += a.p[k * a.cs] * b.p[k * b.rs + j];
-            }
-            c.p[j] = sum;
+        bml_nn__columns(1, 1, c, a, b, s, j, 0);
+    }
+}
+
+/* Fewer rows of A than fill the registers. */
+static void bml_nn__thin(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth) {
+    const bml_nn__span s = {n, depth, bml_nn__is_far(n, depth) ? BML_NN__AHEAD : 0};
+    ptrdiff_t i = 0;
+    for (; i + 6 <= m; i += 6) {
+        bml_nn__six_rows(bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, s);
+    }
+    for (; i + 4 <= m; i += 4) {
+        bml_nn__four_rows(bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, s);
+    }
+    for (; i + 2 <= m; i += 2) {
+        bml_nn__pair_of_rows(bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, s);
+    }
+    if (i < m) {
+        bml_nn__one_row(bml_nn__to(c, i, 0), bml_nn__from(a, i, 0), b, n, depth);
+    }
+}
+
+/* One row of A against so many columns, four at most, a constant where it is called. */
+static BML_NN__INLINE void bml_nn__some_columns(int columns, bml_nn_real *c, int add, bml_nn__mat a, bml_nn__mat b,
+                                                ptrdiff_t depth) {
+    bml_nn_real sum[4];
+    BML_NN__UNROLL for (int l = 0; l < columns; l++) {
+        sum[l] = add ? c[l] : 0;
+    }
+    for (ptrdiff_t k = 0; k < depth; k++) {
+        BML_NN__UNROLL for (int l = 0; l < columns; l++) {
+            sum[l] += *a.p * b.p[l];
         }
+        a.p += a.cs;
+        b.p += b.rs;
+    }
+    BML_NN__UNROLL for (int l = 0; l < columns; l++) {
+        c[l] = sum[l];
+    }
+}
+
+/* One row of A against fewer columns than a vector has. */
+static void bml_nn__few_columns(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptrdiff_t n, ptrdiff_t depth) {
+    ptrdiff_t j = 0;
+    for (; j + 4 <= n; j += 4) {
+        bml_nn__some_columns(4, c.p + j, c.add, a, bml_nn__from(b, 0, j), depth);
+    }
+    for (; j < n; j++) {
+        bml_nn__some_columns(1, c.p + j, c.add, a, bml_nn__from(b, 0, j), depth);
     }
 }
 
@@ -1535,7 +1649,7 @@ static void bml_nn__few_rows(bml_nn__target c, bml_nn__mat a, bml_nn__mat b, ptr
     for (ptrdiff_t i = 0; i < m; i++) {
         bml_nn__target row = bml_nn__to(c, i, 0);
         if (b.cs == 1) {
-            bml_nn__one_row(row, bml_nn__from(a, i, 0), b, n, depth);
+            bml_nn__few_columns(row, bml_nn__from(a, i, 0), b, n, depth);
         } else {
             bml_nn__dots(row, bml_nn__from(a, i, 0), b, n, depth);
         }
@@ -1553,6 +1667,19 @@ static void bml_nn__product(bml_nn_real *c, ptrdiff_t ldc, bml_nn__mat a, bml_nn
     }
 #endif
     int contiguous = a.cs == 1 && b.rs == 1;
+    const int wide = b.cs == 1 && n >= BML_NN__LANES;
+    if (m == 1 && b.cs == 1) { /* a batch of one pays for nothing else */
+        if (wide) {
+            bml_nn__one_row(to, a, b, n, depth);
+        } else {
+            bml_nn__few_columns(to, a, b, n, depth);
+        }
+        return;
+    }
+    if (m < BML_NN__ROWS && wide) {
+        bml_nn__thin(to, a, b, m, n, depth);
+        return;
+    }
     if (m < 4 && (b.cs == 1 || contiguous)) {
         bml_nn__few_rows(to, a, b, m, n, depth);
         return;
@@ -7947,6 +8074,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__DEPTH
 #undef BML_NN__EIGHT
 #undef BML_NN__EPSILON
+#undef BML_NN__FETCH
 #undef BML_NN__MOMENTUM
 #undef BML_NN__FIRST
 #undef BML_NN__FOUR
@@ -7975,6 +8103,7 @@ BML_NN_DEF int bml_nn_trainer_load(bml_nn_trainer *t, const char *path) {
 #undef BML_NN__RESTRICT
 #undef BML_NN__ROWS
 #undef BML_NN__SHAPED
+#undef BML_NN__SUMS
 #undef BML_NN__TURN
 #undef BML_NN__UNROLL
 #undef BML_NN__VECTOR

@@ -160,12 +160,21 @@ static void check_order_of_sums(void) {
             differ += c[0][i] != c[1][i] || (i % N >= m && (i % N - m) % M == 0 && c[0][i] != c[2][i]);
     }
     CHECK(!differ, "products of 4 to %d rows by %d columns in other shapes: %d elements differ", M, N, differ);
+    differ = 0;
+    for (int m = 1; m <= 13; m++) {
+        for (int i = 0; i < m * N; i++)
+            c[1][i] = 1;
+        bml_nn__product(c[1], N, bml_nn__rows(a, K), bml_nn__rows(b, N), m, N, K, 1);
+        differ += memcmp(c[1], c[0], (size_t)(m * N) * sizeof **c) != 0;
+    }
+    CHECK(!differ, "the first rows of a product of %d rows by themselves: %d of 13 products differ", M, differ);
 }
 
 static void check_product(void) {
     static const size_t sizes[][3] = {{1, 1, 1},      {1, 300, 70},   {2, 33, 17},   {3, 5, 600},   {4, 64, 3},
                                       {12, 32, 256},  {13, 31, 257},  {25, 100, 20}, {16, 77, 130}, {40, 203, 300},
-                                      {48, 552, 184}, {70, 200, 301}, {100, 1, 300}, {7, 47, 0}};
+                                      {48, 552, 184}, {70, 200, 301}, {100, 1, 300}, {7, 47, 0},    {1, 552, 184},
+                                      {1, 250, 90},   {2, 130, 70},   {5, 400, 90},  {6, 552, 184}, {11, 300, 100}};
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 1);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
