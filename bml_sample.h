@@ -779,6 +779,17 @@ static inline BML_SAMPLE_FUNC float bml_sample__from_one(float x) {
 #endif
 }
 
+/* x as it is, for an exponent k from 0 to 255: a sum that fast mathematics may neither take apart nor put together with
+   the next, where its rounding matters. */
+static inline BML_SAMPLE_FUNC float bml_sample__as_summed(float x, int32_t k) {
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(_M_FP_FAST)
+    return bml_sample__float(bml_sample__bits(x) + ((uint32_t)k >> 8));
+#else
+    (void)k;
+    return x;
+#endif
+}
+
 /* Point at share `at` of the way from lower to upper. */
 static inline BML_SAMPLE_FUNC double bml_sample__between(double lower, double upper, double at) {
     return lower + at * (upper - lower);
@@ -822,7 +833,8 @@ static inline BML_SAMPLE_FUNC float bml_sample__log1pf(float x) {
 static inline BML_SAMPLE_FUNC float bml_sample__expf(float *one_minus, float x) {
     int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
     float scale = bml_sample__float((uint32_t)(127 - k) << 23);
-    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f; /* ln 2 in two parts */
+    float most = bml_sample__as_summed((float)k * 0.693359375f - x, k); /* ln 2 in two parts */
+    float r = most - (float)k * 2.12194440e-4f;
     float high = 0.166665387f + r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f));
     float p = r + r * r * (0.499999980f + r * high);
     float whole = scale + scale * p;
@@ -1433,7 +1445,8 @@ static inline BML_SAMPLE_FUNC float bml_sample__exp_alone(float *one_minus, floa
     int32_t k = (int32_t)bml_sample__fma(x, 1.44269504f, 0.5f);
     float octaves = (float)k;
     float scale = bml_sample__float((uint32_t)(127 - k) << 23);
-    float r = bml_sample__fma(octaves, -2.12194440e-4f, bml_sample__fma(octaves, 0.693359375f, -x));
+    float most = bml_sample__as_summed(bml_sample__fma(octaves, 0.693359375f, -x), k);
+    float r = bml_sample__fma(octaves, -2.12194440e-4f, most);
     float r2 = r * r;
     float first = bml_sample__fma(r, 0.166665387f, 0.499999980f);
     float second = bml_sample__fma(r, 0.00836718086f, 0.0416672213f);
