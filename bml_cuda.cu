@@ -2826,11 +2826,67 @@ template <typename T, int SHARED> static __device__ void bml_cuda__fit(bml_cuda_
     __syncthreads();
 }
 
-/* M and flux from the top down: one thread. */
+/* F -> max(a F + c, d), a >= 0: one such map after another is again one. */
+template <typename T> struct bml_cuda__map {
+    T a;
+    T c;
+    T d;
+};
+
+template <typename T>
+static __device__ bml_cuda__map<T> bml_cuda__then(const bml_cuda__map<T> &first, const bml_cuda__map<T> &second) {
+    T floor = second.a * first.d + second.c;
+    return {second.a * first.a, second.a * first.c + second.c, BML_CUDA__MAX(floor, second.d)};
+}
+
+/* For i = n-1 ... 0, F = step(i, F), from F = 0 >= 0 on, where map(i) says what step does to F: by all lanes of a warp,
+   each of which joins the maps of some cells, and then the lanes'. */
+template <typename T, typename Map, typename Step>
+static __device__ void bml_cuda__from_top(int n, const Map &map, const Step &step) {
+    int lane = (int)threadIdx.x % 32;
+    int each = (n + 31) / 32;
+    int top = n - 1 - lane * each;
+    int end = BML_CUDA__MAX(top - each, -1);
+    bml_cuda__map<T> all = {1, 0, 0};
+    for (int i = top; i > end; i--)
+        all = bml_cuda__then(all, map(i));
+    for (unsigned reach = 1; reach < 32; reach *= 2) {
+        bml_cuda__map<T> above;
+        above.a = __shfl_up_sync(0xFFFFFFFFu, all.a, reach);
+        above.c = __shfl_up_sync(0xFFFFFFFFu, all.c, reach);
+        above.d = __shfl_up_sync(0xFFFFFFFFu, all.d, reach);
+        if (lane >= (int)reach) {
+            all = bml_cuda__then(above, all);
+        }
+    }
+    T F = __shfl_up_sync(0xFFFFFFFFu, BML_CUDA__MAX(all.c, all.d), 1);
+    if (lane == 0) {
+        F = 0;
+    }
+    for (int i = top; i > end; i--)
+        F = step(i, F);
+}
+
+/* The sum of all lanes' x, the same in all. */
+template <typename T> static __device__ T bml_cuda__warp_sum(T x) {
+    for (int other = 16; other > 0; other /= 2)
+        x += __shfl_xor_sync(0xFFFFFFFFu, x, other);
+    return x;
+}
+
+/* M and flux from the top down: one warp. */
 template <typename T, int SHARED>
 static __device__ void bml_cuda__cool(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, T lambda) {
-    T F = 0;
-    for (int i = b.ng - 1; i >= 0; i--) {
+    const auto map = [&](int i) -> bml_cuda__map<T> {
+        if (t.athena) {
+            T rate = b.rate[i] * b.over_width[i];
+            T share = rate / (lambda + rate);
+            return {share, share * b.S[i], 0};
+        }
+        T kept = 1 - lambda * b.fit_b[i];
+        return {BML_CUDA__MAX(kept, (T)0), b.S[i] - lambda * b.fit_a[i], 0};
+    };
+    const auto step = [&](int i, T F) -> T {
         T number;
         T out;
         if (t.athena) {
@@ -2842,8 +2898,10 @@ static __device__ void bml_cuda__cool(bml_cuda__blob<T, SHARED> &b, const bml_cu
             out = F + b.S[i] - lambda * number;
         }
         b.M[i] = number;
-        b.flux[i] = F = out > 0 ? out : 0;
-    }
+        b.flux[i] = out > 0 ? out : 0;
+        return b.flux[i];
+    };
+    bml_cuda__from_top<T>(b.ng, map, step);
 }
 
 /* 1/(width gamma^2) of cell i. */
@@ -2962,7 +3020,7 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T, SHARED> &b, co
     if (!t.athena) {
         bml_cuda__fit(b, lambda);
     }
-    if (threadIdx.x == 0) {
+    if (threadIdx.x < 32) {
         bml_cuda__cool(b, t, lambda);
     }
     __syncthreads();
@@ -3025,10 +3083,13 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T, SHARED> &b, cons
             sum += v[j] * T_of[j];
         b.conv[d] = sum;
     }
-    if (threadIdx.x == blockDim.x - 1) { /* suffix_j = sum_{j' >= j} v_j' x_j/x_j' */
-        T sum = 0;
-        for (int j = nx - 1; j >= 0; j--)
-            b.suffix[j] = sum = v[j] + decay * sum;
+    if (threadIdx.x >= blockDim.x - 32) { /* suffix_j = sum_{j' >= j} v_j' x_j/x_j' */
+        const auto map = [&](int j) -> bml_cuda__map<T> { return {decay, v[j], 0}; };
+        const auto step = [&](int j, T above) -> T {
+            b.suffix[j] = v[j] + decay * above;
+            return b.suffix[j];
+        };
+        bml_cuda__from_top<T>(nx, map, step);
     }
     __syncthreads();
     for (int i = (int)threadIdx.x / 32; i < b.ng; i += (int)blockDim.x / 32) {
@@ -3155,7 +3216,12 @@ static __device__ void bml_cuda__guess(bml_cuda__blob<T, SHARED> &b, const bml_c
     __syncthreads();
 }
 
-/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. */
+/* The larger of two; NaN is above all. */
+template <typename T> static __device__ T bml_cuda__larger(T a, T c) {
+    return a != a || a >= c ? a : c;
+}
+
+/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. Each warp finds it for itself. */
 template <typename T, int SHARED> static __device__ T bml_cuda__change(bml_cuda__blob<T, SHARED> &b) {
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -3167,12 +3233,10 @@ template <typename T, int SHARED> static __device__ T bml_cuda__change(bml_cuda_
     }
     __syncthreads();
     T change = 0;
-    for (int i = 0; i < b.ng; i++) {
-        T relative = (T)fabs(b.miss[i]);
-        if (!(relative <= change)) {
-            change = relative;
-        }
-    }
+    for (int i = (int)threadIdx.x % 32; i < b.ng; i += 32)
+        change = bml_cuda__larger(change, (T)fabs(b.miss[i]));
+    for (int other = 16; other > 0; other /= 2)
+        change = bml_cuda__larger(change, __shfl_xor_sync(0xFFFFFFFFu, change, other));
     return change;
 }
 
@@ -3181,11 +3245,13 @@ template <typename T, int SHARED> static __device__ void bml_cuda__accelerate(bm
     T top = 0;
     T bottom = 0;
     T theta = 0;
-    for (int i = 0; i < b.ng && pass > 0 && pass < 8; i++) {
+    for (int i = (int)threadIdx.x % 32; i < b.ng && pass > 0 && pass < 8; i += 32) {
         T d = b.miss[i] - b.miss_last[i];
         top += d * b.miss[i];
         bottom += d * d;
     }
+    top = bml_cuda__warp_sum(top);
+    bottom = bml_cuda__warp_sum(bottom);
     if (bottom > 0) {
         theta = top / bottom;
         theta = BML_CUDA__MAX(theta, (T)-2);
