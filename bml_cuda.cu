@@ -4057,6 +4057,17 @@ static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int 
     }
 }
 
+/* The sums of the next 16 rows to the front, so that what is done with sums is laid out once and not MT times: an index
+   into registers must be known to the compiler. */
+template <int SLOTS, int MT> static __device__ __forceinline__ void bml_cuda__next_rows(float (*acc)[MT][4]) {
+    BML_CUDA__UNROLL
+    for (int i = 0; i < SLOTS * (MT - 1) * 4; i++) {
+        const int slot = i / 4 / (MT - 1);
+        const int m = i / 4 % (MT - 1);
+        acc[slot][m][i % 4] = acc[slot][m + 1][i % 4];
+    }
+}
+
 /* acc[slot][MT][4] += tile[rows][from ... from+deep) times the weights of 8 units, for all gates; the warp together.
    The part of a GRU's third gate that comes from the state has a slot of its own. Without tensor cores: */
 template <int MT, int GATES, int STATE>
@@ -4130,7 +4141,7 @@ static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], co
 }
 
 static __device__ float bml_cuda__logistic(float x) {
-    return 1 / (1 + expf(-x));
+    return bml_cuda__fast_reciprocal(1 + expf(-x));
 }
 
 static __device__ float bml_cuda__act(float x, int activation, float slope) {
@@ -4183,14 +4194,18 @@ static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__r
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4] = {};
             bml_cuda__product<PRECISION, MT, 1, 0>(acc, tile, stride, 0, op.k_in, r.words + op.weights[0], u8, n8);
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                if (unit < op.units) {
-                    out[(ptrdiff_t)row * op.out + unit] =
-                        bml_cuda__act(acc[0][i / 4][i % 4] + bias[unit], op.activation, op.slope);
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
+                BML_CUDA__UNROLL
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    if (unit < op.units) {
+                        out[(ptrdiff_t)row * op.out + unit] =
+                            bml_cuda__act(acc[0][0][i] + bias[unit], op.activation, op.slope);
+                    }
                 }
+                bml_cuda__next_rows<1, MT>(acc);
             }
         }
         __syncthreads();
@@ -4298,25 +4313,29 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
             if (s) {
                 bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
             }
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                float before = 0;
-                float z[4];
-                if (unit >= units) continue;
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
                 BML_CUDA__UNROLL
-                for (int gate = 0; gate < 4; gate++)
-                    z[gate] = acc[gate][i / 4][i % 4];
-                if (s) {
-                    before = now.before[at];
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
+                    float before = 0;
+                    float z[4];
+                    if (unit >= units) continue;
+                    BML_CUDA__UNROLL
+                    for (int gate = 0; gate < 4; gate++)
+                        z[gate] = acc[gate][0][i];
+                    if (s) {
+                        before = now.before[at];
+                    }
+                    float h = bml_cuda__cell<GATES>(z, before, cell + at, bias, unit, units, op.activation);
+                    now.after[at] = h;
+                    if (now.keep) {
+                        now.out[(ptrdiff_t)row * op.out + unit] = h;
+                    }
                 }
-                float h = bml_cuda__cell<GATES>(z, before, cell + at, bias, unit, units, op.activation);
-                now.after[at] = h;
-                if (now.keep) {
-                    now.out[(ptrdiff_t)row * op.out + unit] = h;
-                }
+                bml_cuda__next_rows<GATES == 3 ? 4 : GATES, MT>(acc);
             }
         }
         __syncthreads();
@@ -4361,18 +4380,22 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[2][MT][4];
             bml_cuda__both<PRECISION, MT, 2>(acc, op, tile, stride, w, u8, n8, !s);
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                if (unit >= units) continue;
-                z[at] = bml_cuda__logistic(acc[0][i / 4][i % 4] + bias[unit]);
-                kept[at] = 0;
-                if (s) {
-                    float reset = bml_cuda__logistic(acc[1][i / 4][i % 4] + bias[units + unit]);
-                    kept[at] = reset * now.before[at];
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
+                BML_CUDA__UNROLL
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
+                    if (unit >= units) continue;
+                    z[at] = bml_cuda__logistic(acc[0][0][i] + bias[unit]);
+                    kept[at] = 0;
+                    if (s) {
+                        float reset = bml_cuda__logistic(acc[1][0][i] + bias[units + unit]);
+                        kept[at] = reset * now.before[at];
+                    }
                 }
+                bml_cuda__next_rows<2, MT>(acc);
             }
         }
         __syncthreads();
@@ -4381,19 +4404,23 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4];
             bml_cuda__both<PRECISION, MT, 1>(acc, op, tile, stride, w_third, u8, n8, !s);
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                if (unit >= units) continue;
-                float fresh = tanhf(acc[0][i / 4][i % 4] + bias[2 * units + unit]);
-                float before = s ? now.before[at] : 0;
-                float h = fresh + z[at] * (before - fresh);
-                now.after[at] = h;
-                if (now.keep) {
-                    now.out[(ptrdiff_t)row * op.out + unit] = h;
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
+                BML_CUDA__UNROLL
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
+                    if (unit >= units) continue;
+                    float fresh = tanhf(acc[0][0][i] + bias[2 * units + unit]);
+                    float before = s ? now.before[at] : 0;
+                    float h = fresh + z[at] * (before - fresh);
+                    now.after[at] = h;
+                    if (now.keep) {
+                        now.out[(ptrdiff_t)row * op.out + unit] = h;
+                    }
                 }
+                bml_cuda__next_rows<1, MT>(acc);
             }
         }
         __syncthreads();
