@@ -874,6 +874,16 @@ static __device__ __forceinline__ uint32_t bml_cuda__eighths(float x) {
 #endif
 }
 
+/* p, known to point to the device's memory: for functions that are called, and not laid out in the kernel. Layers are:
+   what a compiler does with a kernel takes longer than in proportion to its size. */
+template <typename P> static __device__ __forceinline__ P *bml_cuda__global(P *p) {
+#ifdef __CUDA_ARCH__
+    return (P *)__cvta_global_to_generic(__cvta_generic_to_global(p));
+#else
+    return p;
+#endif
+}
+
 /* Two floats as 16-bit numbers, the first in the lower half; format 0: half, 1: bfloat16. */
 static __host__ __device__ __forceinline__ uint32_t bml_cuda__pack(float low, float high, int bf16) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -4033,8 +4043,10 @@ template <int PRECISION> static __host__ __device__ int bml_cuda__stride(int wid
 
 /* Columns from ... from+deep-1 of the tile = source[rows][width] (NULL: zeros), filled up with zeros; a warp a row. */
 template <int PRECISION>
-static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int deep, const float *source, int width,
-                                      int rows) {
+static __device__ __noinline__ void bml_cuda__fill(int stride, int from, int deep, const float *at, int width,
+                                                   int rows) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const float *source = at ? bml_cuda__global(at) : NULL;
     int warp = (int)threadIdx.x / 32;
     int lane = (int)threadIdx.x % 32;
     for (int row = warp; row < rows; row += BML_CUDA__WARPS) {
@@ -4061,10 +4073,10 @@ static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int 
    into registers must be known to the compiler. */
 template <int SLOTS, int MT> static __device__ __forceinline__ void bml_cuda__next_rows(float (*acc)[MT][4]) {
     BML_CUDA__UNROLL
-    for (int i = 0; i < SLOTS * (MT - 1) * 4; i++) {
-        const int slot = i / 4 / (MT - 1);
-        const int m = i / 4 % (MT - 1);
-        acc[slot][m][i % 4] = acc[slot][m + 1][i % 4];
+    for (int i = 0; i < SLOTS * 4; i++) {
+        BML_CUDA__UNROLL
+        for (int m = 0; m + 1 < MT; m++)
+            acc[i / 4][m][i % 4] = acc[i / 4][m + 1][i % 4];
     }
 }
 
@@ -4179,21 +4191,26 @@ static __device__ void bml_cuda__softmax(float *out, int width, int rows) {
 }
 
 template <int PRECISION, int MT>
-static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__run &r, float *room, uint32_t *tile) {
+static __device__ __noinline__ void bml_cuda__dense(const bml_cuda__op *at, const bml_cuda__run &r, float *in) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const bml_cuda__op &op = *bml_cuda__global(at);
+    const uint32_t *words = bml_cuda__global(r.words);
+    const float *floats = bml_cuda__global(r.floats);
+    float *room = bml_cuda__global(in);
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
     const int lane = (int)threadIdx.x % 32;
     const int n8 = (op.units + 7) / 8;
-    const float *bias = r.floats + op.bias[0];
+    const float *bias = floats + op.bias[0];
     for (int step = 0; step < op.steps; step++) {
         float *out = room + op.to + (ptrdiff_t)(step * rows) * op.out;
-        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, room + op.from[0] + (ptrdiff_t)(step * rows) * op.in, op.in,
+        bml_cuda__fill<PRECISION>(stride, 0, op.k_in, room + op.from[0] + (ptrdiff_t)(step * rows) * op.in, op.in,
                                   rows);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4] = {};
-            bml_cuda__product<PRECISION, MT, 1, 0>(acc, tile, stride, 0, op.k_in, r.words + op.weights[0], u8, n8);
+            bml_cuda__product<PRECISION, MT, 1, 0>(acc, tile, stride, 0, op.k_in, words + op.weights[0], u8, n8);
             BML_CUDA__ROLLED
             for (int m = 0; m < MT; m++) {
                 BML_CUDA__UNROLL
@@ -4274,18 +4291,23 @@ static __device__ __forceinline__ bml_cuda__instant bml_cuda__instant_of(const b
 
 /* [x_t, h] into the tile. */
 template <int PRECISION>
-static __device__ __forceinline__ void bml_cuda__fill_step(uint32_t *tile, int stride, const bml_cuda__op &op,
+static __device__ __forceinline__ void bml_cuda__fill_step(int stride, const bml_cuda__op &op,
                                                            const bml_cuda__instant &now, int rows, int first) {
     const float *state = first ? NULL : now.before;
-    bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, now.x, op.in, rows);
-    bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, state, op.units, rows);
+    bml_cuda__fill<PRECISION>(stride, 0, op.k_in, now.x, op.in, rows);
+    bml_cuda__fill<PRECISION>(stride, op.k_in, op.k_state, state, op.units, rows);
 }
 
 /* A recurrent layer in one direction: step by step [x_t, h] is brought into the tile, and each warp makes whole
    units. */
 template <int PRECISION, int MT, int GATES>
-static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cuda__run &r, float *room, uint32_t *tile,
-                                           int d) {
+static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
+                                                        int d) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const bml_cuda__op &op = *bml_cuda__global(from);
+    const uint32_t *words = bml_cuda__global(r.words);
+    const float *floats = bml_cuda__global(r.floats);
+    float *room = bml_cuda__global(in);
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
@@ -4293,9 +4315,9 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
-    const uint32_t *w_in = r.words + op.weights[d];
+    const uint32_t *w_in = words + op.weights[d];
     const uint32_t *w_state = w_in + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
-    const float *bias = r.floats + op.bias[d];
+    const float *bias = floats + op.bias[d];
     float *state = room + op.state;
     float *cell = state + 2 * cells;
     if (GATES == 4) {
@@ -4305,7 +4327,7 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
     }
     for (int s = 0; s < op.in_steps; s++) {
         bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
-        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
+        bml_cuda__fill_step<PRECISION>(stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[4][MT][4] = {};
@@ -4358,8 +4380,13 @@ static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const
 
 /* A GRU that resets before the product: z and r h of all units first, which then stand where h stood in the tile. */
 template <int PRECISION, int MT>
-static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op, const bml_cuda__run &r, float *room,
-                                                         uint32_t *tile, int d) {
+static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
+                                                         int d) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const bml_cuda__op &op = *bml_cuda__global(from);
+    const uint32_t *words = bml_cuda__global(r.words);
+    const float *floats = bml_cuda__global(r.floats);
+    float *room = bml_cuda__global(in);
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
@@ -4367,15 +4394,15 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
-    const uint32_t *w = r.words + op.weights[d];
+    const uint32_t *w = words + op.weights[d];
     const uint32_t *w_third = w + bml_cuda__matrix_words(PRECISION, op.k_in + op.k_state, 2, n8);
-    const float *bias = r.floats + op.bias[d];
+    const float *bias = floats + op.bias[d];
     float *state = room + op.state;
     float *z = state + 2 * cells;
     float *kept = z + cells;
     for (int s = 0; s < op.in_steps; s++) {
         bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
-        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
+        bml_cuda__fill_step<PRECISION>(stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[2][MT][4];
@@ -4399,7 +4426,7 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
             }
         }
         __syncthreads();
-        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, kept, units, rows);
+        bml_cuda__fill<PRECISION>(stride, op.k_in, op.k_state, kept, units, rows);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4];
@@ -4463,9 +4490,12 @@ static __device__ void bml_cuda__copy_all(float *y, const float *x, int n) {
 }
 
 /* Layers without weights, or with one a feature. */
-static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__run &r, float *room, int rows) {
+static __device__ __noinline__ void bml_cuda__plain(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
+                                                    int rows) {
+    const bml_cuda__op &op = *bml_cuda__global(from);
+    float *room = bml_cuda__global(in);
     const float *x = room + op.from[0];
-    const float *scale = r.floats + op.bias[0];
+    const float *scale = bml_cuda__global(r.floats) + op.bias[0];
     const float *shift = scale + op.out;
     float *y = room + op.to;
     int column = 0;
@@ -4531,8 +4561,7 @@ static __device__ void bml_cuda__write_rows(const bml_cuda__op &op, const bml_cu
 
 template <int PRECISION, int MT>
 static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
-    bml_cuda__net_kernel(const bml_cuda__run r) {
-    BML_CUDA__DYNAMIC(uint32_t, tile);
+    bml_cuda__net_kernel(const __grid_constant__ bml_cuda__run r) {
     float *room = r.workspace + (ptrdiff_t)blockIdx.x * r.room;
     const int rows = 16 * MT;
     for (ptrdiff_t first = (ptrdiff_t)blockIdx.x * rows; first < r.n; first += (ptrdiff_t)gridDim.x * rows) {
@@ -4541,21 +4570,21 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
             if (op.kind == BML_NN_INPUT) {
                 bml_cuda__read_rows(op, r, room, rows, first);
             } else if (op.kind == BML_NN_DENSE) {
-                bml_cuda__dense<PRECISION, MT>(op, r, room, tile);
+                bml_cuda__dense<PRECISION, MT>(&op, r, room);
             } else if (bml_cuda__is_recurrent(op.kind)) {
                 for (int d = 0; d < op.directions; d++) {
                     if (op.reset_before) {
-                        bml_cuda__gru_before<PRECISION, MT>(op, r, room, tile, d);
+                        bml_cuda__gru_before<PRECISION, MT>(&op, r, room, d);
                     } else if (op.gates == 3) {
-                        bml_cuda__recurrent<PRECISION, MT, 3>(op, r, room, tile, d);
+                        bml_cuda__recurrent<PRECISION, MT, 3>(&op, r, room, d);
                     } else if (op.gates == 4) {
-                        bml_cuda__recurrent<PRECISION, MT, 4>(op, r, room, tile, d);
+                        bml_cuda__recurrent<PRECISION, MT, 4>(&op, r, room, d);
                     } else {
-                        bml_cuda__recurrent<PRECISION, MT, 1>(op, r, room, tile, d);
+                        bml_cuda__recurrent<PRECISION, MT, 1>(&op, r, room, d);
                     }
                 }
             } else {
-                bml_cuda__plain(op, r, room, rows);
+                bml_cuda__plain(&op, r, room, rows);
             }
         }
         bml_cuda__write_rows(r.ops[r.n_ops - 1], r, room, rows, first);
