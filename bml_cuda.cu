@@ -874,6 +874,16 @@ static __device__ __forceinline__ uint32_t bml_cuda__eighths(float x) {
 #endif
 }
 
+/* p, known to point to the device's memory: for functions that are called, and not laid out in the kernel. Layers are:
+   what a compiler does with a kernel takes longer than in proportion to its size. */
+template <typename P> static __device__ __forceinline__ P *bml_cuda__global(P *p) {
+#ifdef __CUDA_ARCH__
+    return (P *)__cvta_global_to_generic(__cvta_generic_to_global(p));
+#else
+    return p;
+#endif
+}
+
 /* Two floats as 16-bit numbers, the first in the lower half; format 0: half, 1: bfloat16. */
 static __host__ __device__ __forceinline__ uint32_t bml_cuda__pack(float low, float high, int bf16) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -2310,8 +2320,42 @@ template <typename T> struct bml_cuda__tables { /* on the device; shapes as in s
     const int *span;
 };
 
-template <typename T> struct bml_cuda__blob { /* of one block, in shared memory */
-    bml_cuda_source src;                      /* defaults resolved */
+/* An array of a source's state: in shared memory known by where it begins there, so that the compiler knows which memory
+   is meant, elsewhere by a pointer. */
+template <typename T, int SHARED> struct bml_cuda__array {
+    T *first;
+    __host__ __device__ void place(T *base, ptrdiff_t at) {
+        first = base + at;
+    }
+    __device__ T &operator[](int i) const {
+        return first[i];
+    }
+    __device__ bml_cuda__array operator+(int n) const {
+        return {first + n};
+    }
+    __device__ bml_cuda__array<double, 0> doubles() const {
+        return {(double *)(void *)first};
+    }
+};
+template <typename T> struct bml_cuda__array<T, 1> {
+    int first;
+    __host__ __device__ void place(T *, ptrdiff_t at) {
+        first = (int)at;
+    }
+    __device__ T &operator[](int i) const {
+        BML_CUDA__DYNAMIC(T, all);
+        return all[first + i];
+    }
+    __device__ bml_cuda__array operator+(int n) const {
+        return {first + n};
+    }
+    __device__ bml_cuda__array<double, 1> doubles() const {
+        return {first / (int)(sizeof(double) / sizeof(T))};
+    }
+};
+
+template <typename T, int SHARED> struct bml_cuda__blob { /* of one block */
+    bml_cuda_source src;                                  /* defaults resolved */
     int status;
     int ng;
     int nx;
@@ -2335,52 +2379,52 @@ template <typename T> struct bml_cuda__blob { /* of one block, in shared memory 
     double t;
 
     /* electrons [ng] */
-    T *gamma;
-    T *over_width;
-    T *Q;
-    T *M;
-    T *M1;
-    T *M2;
-    T *S;
-    T *base;
-    T *rate;
-    T *old;
-    T *flux;
-    T *slope;
-    T *work;
-    T *norm;
-    T *fit_a;
-    T *fit_b;
-    T *face;      /* see bml_cuda__faces */
-    T *guess;     /* of a step's loss rates, linear in time */
-    T *wrong;     /* by what it was wrong in the last step */
-    T *miss;      /* F(g) - g of the fixed point, relative, now */
-    T *miss_last; /* and a pass before */
-    T *old_last;  /* F(g) a pass before */
+    bml_cuda__array<T, SHARED> gamma;
+    bml_cuda__array<T, SHARED> over_width;
+    bml_cuda__array<T, SHARED> Q;
+    bml_cuda__array<T, SHARED> M;
+    bml_cuda__array<T, SHARED> M1;
+    bml_cuda__array<T, SHARED> M2;
+    bml_cuda__array<T, SHARED> S;
+    bml_cuda__array<T, SHARED> base;
+    bml_cuda__array<T, SHARED> rate;
+    bml_cuda__array<T, SHARED> old;
+    bml_cuda__array<T, SHARED> flux;
+    bml_cuda__array<T, SHARED> slope;
+    bml_cuda__array<T, SHARED> work;
+    bml_cuda__array<T, SHARED> norm;
+    bml_cuda__array<T, SHARED> fit_a;
+    bml_cuda__array<T, SHARED> fit_b;
+    bml_cuda__array<T, SHARED> face;      /* see bml_cuda__faces */
+    bml_cuda__array<T, SHARED> guess;     /* of a step's loss rates, linear in time */
+    bml_cuda__array<T, SHARED> wrong;     /* by what it was wrong in the last step */
+    bml_cuda__array<T, SHARED> miss;      /* F(g) - g of the fixed point, relative, now */
+    bml_cuda__array<T, SHARED> miss_last; /* and a pass before */
+    bml_cuda__array<T, SHARED> old_last;  /* F(g) a pass before */
 
     /* photons [nx] */
-    T *x;
-    T *v;
-    T *target;
-    T *comp[2];
-    T *comp1[2];
-    T *comp2[2];
-    T *emit;
-    T *kappa;
-    T *suffix;
-    T *ssa;
+    bml_cuda__array<T, SHARED> x;
+    bml_cuda__array<T, SHARED> v;
+    bml_cuda__array<T, SHARED> target;
+    bml_cuda__array<T, SHARED> comp[2];
+    bml_cuda__array<T, SHARED> comp1[2];
+    bml_cuda__array<T, SHARED> comp2[2];
+    bml_cuda__array<T, SHARED> emit;
+    bml_cuda__array<T, SHARED> kappa;
+    bml_cuda__array<T, SHARED> suffix;
+    bml_cuda__array<T, SHARED> ssa;
 
     /* [r nx + 2 ng + 8] by r k - 2 i - syn_lo */
-    T *syn;
-    T *syn1;
-    T *syn0;
+    bml_cuda__array<T, SHARED> syn;
+    bml_cuda__array<T, SHARED> syn1;
+    bml_cuda__array<T, SHARED> syn0;
 
-    T *thomson; /* [2 nx + 2 ng] by t - thomson_lo */
-    T *conv;    /* [nx + 2 ng] by k - (2/r) i + 2 ng */
-    T *loss;    /* [ng + nx] by i + j */
-    T *gg;      /* [2 nx] by j + k */
-    T *f;       /* [cols][row_pad] */
-    T *sums;    /* [ng][row_pad] */
+    bml_cuda__array<T, SHARED> thomson; /* [2 nx + 2 ng] by t - thomson_lo */
+    bml_cuda__array<T, SHARED> conv;    /* [nx + 2 ng] by k - (2/r) i + 2 ng */
+    bml_cuda__array<T, SHARED> loss;    /* [ng + nx] by i + j */
+    bml_cuda__array<T, SHARED> gg;      /* [2 nx] by j + k */
+    bml_cuda__array<T, SHARED> f;       /* [cols][row_pad] */
+    bml_cuda__array<T, SHARED> sums;    /* [ng][row_pad] */
 };
 
 /* Sizes are even: doubles may lie in the room of floats, too. */
@@ -2388,23 +2432,24 @@ static __host__ __device__ inline ptrdiff_t bml_cuda__even(ptrdiff_t n) {
     return n + n % 2;
 }
 
-/* Cuts up `base` for a blob; NULL counts. */
-template <typename T>
-static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *base, const bml_cuda__tables<T> &t) {
+/* Cuts up shared memory, or `base`, for a blob; returns how many numbers it takes. */
+template <typename T, int SHARED>
+static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T, SHARED> *b, T *base,
+                                                      const bml_cuda__tables<T> &t) {
     ptrdiff_t ng = t.max_ng;
     ptrdiff_t nx = t.max_nx;
     ptrdiff_t pad = t.row_pad;
     ptrdiff_t used = 0;
-    T **electrons[] = {
+    bml_cuda__array<T, SHARED> *electrons[] = {
         &b->gamma, &b->over_width, &b->Q,     &b->M,     &b->M1,        &b->M2,       &b->S,     &b->base,
         &b->rate,  &b->old,        &b->flux,  &b->slope, &b->work,      &b->norm,     &b->fit_a, &b->fit_b,
         &b->face,  &b->guess,      &b->wrong, &b->miss,  &b->miss_last, &b->old_last,
     };
-    T **photons[] = {
+    bml_cuda__array<T, SHARED> *photons[] = {
         &b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
         &b->comp2[0], &b->comp2[1], &b->emit,   &b->kappa,   &b->suffix,  &b->ssa,
     };
-    T **other[] = {
+    bml_cuda__array<T, SHARED> *other[] = {
         &b->syn, &b->syn1, &b->syn0, &b->thomson, &b->conv, &b->loss, &b->gg, &b->f, &b->sums,
     };
     ptrdiff_t lattice = (ptrdiff_t)t.r * nx + 2 * ng + 8;
@@ -2412,15 +2457,15 @@ static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T> *b, T *b
         lattice, lattice, lattice, 2 * nx + 2 * ng, nx + 2 * ng, ng + nx, 2 * nx, t.cols * pad, ng * pad,
     };
     for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof electrons / sizeof *electrons); i++) {
-        *electrons[i] = base ? base + used : NULL;
+        electrons[i]->place(base, used);
         used += bml_cuda__even(ng);
     }
     for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof photons / sizeof *photons); i++) {
-        *photons[i] = base ? base + used : NULL;
+        photons[i]->place(base, used);
         used += bml_cuda__even(nx);
     }
     for (ptrdiff_t i = 0; i < (ptrdiff_t)(sizeof other / sizeof *other); i++) {
-        *other[i] = base ? base + used : NULL;
+        other[i]->place(base, used);
         used += bml_cuda__even(other_size[i]);
     }
     return used;
@@ -2494,7 +2539,8 @@ static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, dou
 }
 
 /* One thread: grids' numbers. */
-template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ int bml_cuda__grids(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     double h = t.h;
     double top = log(b.src.gamma_max);
     b.b = b.src.B / (t.athena ? 4.414e13 : BML_CUDA__B_CRIT);
@@ -2526,10 +2572,11 @@ template <typename T> static __device__ int bml_cuda__grids(bml_cuda__blob<T> &b
 
 /* Q [ng]; leaves b.status. Numbers before normalisation may be huge, so they are double: they lie in the room of
    sums. Begins and ends with all threads together. */
-template <typename T> static __device__ void bml_cuda__inject(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__inject(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     double total = 0;
-    double *energy = (double *)(void *)b.sums;
-    double *number = energy + b.ng;
+    const auto energy = b.sums.doubles();
+    const auto number = energy + b.ng;
     BML_CUDA__EACH(i, b.ng) {
         double gamma = exp(b.lg0 + t.h * i);
         double lo = fmax(gamma * exp(-0.5 * t.h), b.src.gamma_min);
@@ -2555,8 +2602,8 @@ template <typename T> static __device__ void bml_cuda__inject(bml_cuda__blob<T> 
     __syncthreads();
 }
 
-template <typename T>
-static __device__ double bml_cuda__syn_norm(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
+template <typename T, int SHARED>
+static __device__ double bml_cuda__syn_norm(const bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, int i) {
     double power = 0;
     double gamma = (double)b.gamma[i];
     if (!t.athena) {
@@ -2588,7 +2635,8 @@ static __device__ double bml_cuda__thomson(double q, double hx, int average) {
 }
 
 /* Synchrotron and Compton kernels of this source. */
-template <typename T> static __device__ void bml_cuda__kernels(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__kernels(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     double h = t.h;
     double y0 = b.lx0 - 2 * b.lg0 - log(1.5 * b.b);
     double unit = 8 * b.l_B / (9 * b.b);
@@ -2638,8 +2686,8 @@ template <typename T> static __device__ void bml_cuda__kernels(bml_cuda__blob<T>
 }
 
 /* Empties the blob and makes it this source; leaves b.status. */
-template <typename T>
-static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t,
+template <typename T, int SHARED>
+static __device__ void bml_cuda__begin(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t,
                                        const bml_cuda_source *source) {
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -2685,7 +2733,8 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T> &b, const bml_cuda__tab
 
 /* >> SSC: a time step */
 
-template <typename T> static __device__ T bml_cuda__history(const bml_cuda__blob<T> &b, T last, T before) {
+template <typename T, int SHARED>
+static __device__ T bml_cuda__history(const bml_cuda__blob<T, SHARED> &b, T last, T before) {
     T u = (T)b.a1 * last + (T)b.a2 * before;
     return (u > 0 ? u : last) / (T)b.dt;
 }
@@ -2695,14 +2744,15 @@ template <typename T> static __device__ T bml_cuda__limited(T a, T c) {
 }
 
 /* rate [ng] = |gamma_dot|/gamma of (5) and (8). */
-template <typename T>
-static __device__ void bml_cuda__losses(T *rate, const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__losses(const bml_cuda__array<T, SHARED> &rate, const bml_cuda__blob<T, SHARED> &b,
+                                        const bml_cuda__tables<T> &t) {
     const T hx = (T)(t.r * t.h);
     const T syn = (T)(4.0 / 3 * b.l_B);
-    const T *v = b.v;
-    const T *x = b.x;
+    const auto v = b.v;
+    const auto x = b.x;
     BML_CUDA__EACH(i, b.ng) {
-        const T *loss = b.loss + i;
+        const auto loss = b.loss + i;
         T gamma = b.gamma[i];
         T sum[4] = {0, 0, 0, 0};
         T compton;
@@ -2726,8 +2776,8 @@ static __device__ void bml_cuda__losses(T *rate, const bml_cuda__blob<T> &b, con
 }
 
 /* Pair production: kappa, and pairs added to S; as bml_ssc__pairs. */
-template <typename T>
-static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double escape) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__pairs(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, double escape) {
     double hx = t.r * t.h;
     BML_CUDA__EACH(k, b.nx) {
         int from = BML_CUDA__MIN(b.nx, BML_CUDA__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
@@ -2756,8 +2806,8 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T> &b, const bml_cuda__tab
 }
 
 /* Weights of the exponentially fitted scheme: M = fit_b F + fit_a, F the flux from above; see bml_ssc__cool_fitted. */
-template <typename T> static __device__ void bml_cuda__fit(bml_cuda__blob<T> &b, T lambda) {
-    const T *g = b.work;
+template <typename T, int SHARED> static __device__ void bml_cuda__fit(bml_cuda__blob<T, SHARED> &b, T lambda) {
+    const auto g = b.work;
     BML_CUDA__EACH(i, b.ng) {
         b.work[i] = b.S[i] * b.rate[i] * b.over_width[i] / lambda;
     }
@@ -2786,11 +2836,67 @@ template <typename T> static __device__ void bml_cuda__fit(bml_cuda__blob<T> &b,
     __syncthreads();
 }
 
-/* M and flux from the top down: one thread. */
+/* F -> max(a F + c, d), a >= 0: one such map after another is again one. */
+template <typename T> struct bml_cuda__map {
+    T a;
+    T c;
+    T d;
+};
+
 template <typename T>
-static __device__ void bml_cuda__cool(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, T lambda) {
-    T F = 0;
-    for (int i = b.ng - 1; i >= 0; i--) {
+static __device__ bml_cuda__map<T> bml_cuda__then(const bml_cuda__map<T> &first, const bml_cuda__map<T> &second) {
+    T floor = second.a * first.d + second.c;
+    return {second.a * first.a, second.a * first.c + second.c, BML_CUDA__MAX(floor, second.d)};
+}
+
+/* For i = n-1 ... 0, F = step(i, F), from F = 0 >= 0 on, where map(i) says what step does to F: by all lanes of a warp,
+   each of which joins the maps of some cells, and then the lanes'. */
+template <typename T, typename Map, typename Step>
+static __device__ void bml_cuda__from_top(int n, const Map &map, const Step &step) {
+    int lane = (int)threadIdx.x % 32;
+    int each = (n + 31) / 32;
+    int top = n - 1 - lane * each;
+    int end = BML_CUDA__MAX(top - each, -1);
+    bml_cuda__map<T> all = {1, 0, 0};
+    for (int i = top; i > end; i--)
+        all = bml_cuda__then(all, map(i));
+    for (unsigned reach = 1; reach < 32; reach *= 2) {
+        bml_cuda__map<T> above;
+        above.a = __shfl_up_sync(0xFFFFFFFFu, all.a, reach);
+        above.c = __shfl_up_sync(0xFFFFFFFFu, all.c, reach);
+        above.d = __shfl_up_sync(0xFFFFFFFFu, all.d, reach);
+        if (lane >= (int)reach) {
+            all = bml_cuda__then(above, all);
+        }
+    }
+    T F = __shfl_up_sync(0xFFFFFFFFu, BML_CUDA__MAX(all.c, all.d), 1);
+    if (lane == 0) {
+        F = 0;
+    }
+    for (int i = top; i > end; i--)
+        F = step(i, F);
+}
+
+/* The sum of all lanes' x, the same in all. */
+template <typename T> static __device__ T bml_cuda__warp_sum(T x) {
+    for (int other = 16; other > 0; other /= 2)
+        x += __shfl_xor_sync(0xFFFFFFFFu, x, other);
+    return x;
+}
+
+/* M and flux from the top down: one warp. */
+template <typename T, int SHARED>
+static __device__ void bml_cuda__cool(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, T lambda) {
+    const auto map = [&](int i) -> bml_cuda__map<T> {
+        if (t.athena) {
+            T rate = b.rate[i] * b.over_width[i];
+            T share = rate / (lambda + rate);
+            return {share, share * b.S[i], 0};
+        }
+        T kept = 1 - lambda * b.fit_b[i];
+        return {BML_CUDA__MAX(kept, (T)0), b.S[i] - lambda * b.fit_a[i], 0};
+    };
+    const auto step = [&](int i, T F) -> T {
         T number;
         T out;
         if (t.athena) {
@@ -2802,18 +2908,21 @@ static __device__ void bml_cuda__cool(bml_cuda__blob<T> &b, const bml_cuda__tabl
             out = F + b.S[i] - lambda * number;
         }
         b.M[i] = number;
-        b.flux[i] = F = out > 0 ? out : 0;
-    }
+        b.flux[i] = out > 0 ? out : 0;
+        return b.flux[i];
+    };
+    bml_cuda__from_top<T>(b.ng, map, step);
 }
 
 /* 1/(width gamma^2) of cell i. */
-template <typename T> static __device__ T bml_cuda__thin(const bml_cuda__blob<T> &b, int i) {
+template <typename T, int SHARED> static __device__ T bml_cuda__thin(const bml_cuda__blob<T, SHARED> &b, int i) {
     T gamma = b.gamma[i];
     return b.over_width[i] / gamma / gamma / gamma;
 }
 
 /* What makes the difference of N/gamma^2 between two cells the derivative at the face, as bml_ssc__faces. */
-template <typename T> static __device__ void bml_cuda__faces(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__faces(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     T wide = (T)exp(2 * t.h);
     BML_CUDA__EACH(i, b.ng) {
         T face = 1;
@@ -2831,7 +2940,8 @@ template <typename T> static __device__ void bml_cuda__faces(bml_cuda__blob<T> &
 }
 
 /* kappa of self-absorption, as bml_ssc__absorb. */
-template <typename T> static __device__ void bml_cuda__absorb(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__absorb(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     T wide = (T)exp(t.h);
     BML_CUDA__EACH(k, b.nx) {
         T sum = 0;
@@ -2853,14 +2963,14 @@ template <typename T> static __device__ void bml_cuda__absorb(bml_cuda__blob<T> 
 
 /* Heating by absorbed photons, as bml_ssc__heat. fit_a: diffusion through the lower face of each cell, made by all;
    the tridiagonal system by one thread. */
-template <typename T>
-static __device__ void bml_cuda__heat(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, T lambda) {
-    T *c_up = b.work;
-    T *rhs = b.slope;
+template <typename T, int SHARED>
+static __device__ void bml_cuda__heat(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, T lambda) {
+    const auto c_up = b.work;
+    const auto rhs = b.slope;
     T rate_up = 0;
     T diff_up = 0;
     BML_CUDA__EACH(i, b.ng) {
-        const T *P = b.syn0 + (-2 * i + 1 - b.syn_lo);
+        const auto P = b.syn0 + (-2 * i + 1 - b.syn_lo);
         T D = 0;
         for (int k = 0; i > 0 && k < b.nx; k++)
             D += P[t.r * k] * b.v[k] * (b.ssa[k] * b.x[k]); /* n = v/x */
@@ -2902,8 +3012,8 @@ static __device__ void bml_cuda__heat(bml_cuda__blob<T> &b, const bml_cuda__tabl
 }
 
 /* Electrons of the new time for the present rate and photons. */
-template <typename T>
-static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     T lambda = (T)(b.a0 / b.dt + 1 / b.src.electron_escape);
     BML_CUDA__EACH(i, b.ng) {
         b.S[i] = b.base[i];
@@ -2920,7 +3030,7 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T> &b, const bml_
     if (!t.athena) {
         bml_cuda__fit(b, lambda);
     }
-    if (threadIdx.x == 0) {
+    if (threadIdx.x < 32) {
         bml_cuda__cool(b, t, lambda);
     }
     __syncthreads();
@@ -2942,12 +3052,14 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T> &b, const bml_
 }
 
 /* A component of the photons at the new time, from its emission. */
-template <typename T> static __device__ void bml_cuda__move_photon(bml_cuda__blob<T> &b, int c, int k, T emitted) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__move_photon(bml_cuda__blob<T, SHARED> &b, int c, int k, T emitted) {
     T lambda = (T)(b.a0 / b.dt + 1);
     b.comp[c][k] = (bml_cuda__history(b, b.comp1[c][k], b.comp2[c][k]) + emitted) / (lambda + b.kappa[k]);
 }
 
-template <typename T> static __device__ void bml_cuda__synchrotron(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__synchrotron(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     BML_CUDA__EACH(k, b.nx) {
         T sum = 0;
         for (int i = 0; i < b.ng; i++) {
@@ -2963,9 +3075,9 @@ template <typename T> static __device__ void bml_cuda__synchrotron(bml_cuda__blo
 
 /* conv, suffix; then sums [ng][row_pad]: what an electron of each cell makes in each row, E >= 1e-3, from all
    photons. */
-template <typename T>
-static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
-    const T *v = b.target;
+template <typename T, int SHARED>
+static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+    const auto v = b.target;
     const T decay = (T)exp(-t.r * t.h);
     int r = t.r;
     int nx = b.nx;
@@ -2975,16 +3087,19 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
     int shift_d = 2 / r * b.ng;
     BML_CUDA__EACH(d, nx + shift_d) { /* d - shift_d = k - (2/r) i */
         int from = BML_CUDA__MAX(0, d - shift_d + b.thomson_lo);
-        const T *T_of = b.thomson - (d - shift_d) - b.thomson_lo;
+        const auto T_of = b.thomson + (shift_d - d - b.thomson_lo);
         T sum = 0;
         for (int j = from; j < nx; j++)
             sum += v[j] * T_of[j];
         b.conv[d] = sum;
     }
-    if (threadIdx.x == blockDim.x - 1) { /* suffix_j = sum_{j' >= j} v_j' x_j/x_j' */
-        T sum = 0;
-        for (int j = nx - 1; j >= 0; j--)
-            b.suffix[j] = sum = v[j] + decay * sum;
+    if (threadIdx.x >= blockDim.x - 32) { /* suffix_j = sum_{j' >= j} v_j' x_j/x_j' */
+        const auto map = [&](int j) -> bml_cuda__map<T> { return {decay, v[j], 0}; };
+        const auto step = [&](int j, T above) -> T {
+            b.suffix[j] = v[j] + decay * above;
+            return b.suffix[j];
+        };
+        bml_cuda__from_top<T>(nx, map, step);
     }
     __syncthreads();
     for (int i = (int)threadIdx.x / 32; i < b.ng; i += (int)blockDim.x / 32) {
@@ -2992,7 +3107,7 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
         int shift = r == 1 ? 0 : (sel + b.e0 + b.g0 - t.g_lo) & 1;
         int j0 = (t.g_lo + shift - i - b.g0) / r;
         for (int m = lane; m < pad; m += 32) {
-            const T *F = b.f + sel * per * pad + m;
+            const auto F = b.f + (sel * per * pad + m);
             int lo = BML_CUDA__MAX(t.span[m / 8 * 2], -j0);
             int hi = t.span[m / 8 * 2 + 1];
             int end = BML_CUDA__MIN(hi, nx - j0);
@@ -3012,8 +3127,8 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T> &b, const bml_cu
 
 /* What the electrons of a cell, which lean to one side of it, lose against as many at its node, as
    bml_ssc__spread_in_cell. */
-template <typename T>
-static __device__ T bml_cuda__spread(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int i) {
+template <typename T, int SHARED>
+static __device__ T bml_cuda__spread(const bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, int i) {
     if (t.athena || i == 0 || i + 1 >= b.ng) {
         return 1;
     }
@@ -3022,7 +3137,8 @@ static __device__ T bml_cuda__spread(const bml_cuda__blob<T> &b, const bml_cuda_
     return 1 + ah * (ah / 24 + b.slope[i] / 12);
 }
 
-template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__compton(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     int r = t.r;
     int ng = b.ng;
     int pad = t.row_pad;
@@ -3038,7 +3154,7 @@ template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T>
         int low = r * k + b.e0;
         int i = BML_CUDA__MAX(0, low);
         int end = BML_CUDA__MIN(ng, low + t.rows);
-        const T *conv = b.conv + k + 2 / r * ng;
+        const auto conv = b.conv + (k + 2 / r * ng);
         T sum = 0;
         for (; i < end; i++)
             sum += b.work[i] * b.sums[i * pad + (i - low) / r];
@@ -3050,14 +3166,14 @@ template <typename T> static __device__ void bml_cuda__compton(bml_cuda__blob<T>
     __syncthreads();
 }
 
-template <typename T> static __device__ void bml_cuda__swap(T **a, T **c) {
-    T *kept = *a;
+template <typename A> static __device__ void bml_cuda__swap(A *a, A *c) {
+    A kept = *a;
     *a = *c;
     *c = kept;
 }
 
 /* BDF2's coefficients, the history, and a first guess of the photons, linear in time. */
-template <typename T> static __device__ void bml_cuda__start_step(bml_cuda__blob<T> &b, double dt) {
+template <typename T, int SHARED> static __device__ void bml_cuda__start_step(bml_cuda__blob<T, SHARED> &b, double dt) {
     __syncthreads();
     if (threadIdx.x == 0) {
         double w = b.dt_last > 0 ? dt / b.dt_last : 0;
@@ -3100,7 +3216,8 @@ static __device__ double bml_cuda__tolerance(const bml_cuda_source &s, double le
 }
 
 /* Loss rates to begin a step with: those of the guessed photons, and what such a guess lacked in the last step. */
-template <typename T> static __device__ void bml_cuda__guess(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED>
+static __device__ void bml_cuda__guess(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     T again = (T)(b.omega * b.omega);
     bml_cuda__losses(b.guess, b, t);
     BML_CUDA__EACH(i, b.ng) {
@@ -3109,8 +3226,13 @@ template <typename T> static __device__ void bml_cuda__guess(bml_cuda__blob<T> &
     __syncthreads();
 }
 
-/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. */
-template <typename T> static __device__ T bml_cuda__change(bml_cuda__blob<T> &b) {
+/* The larger of two; NaN is above all. */
+template <typename T> static __device__ T bml_cuda__larger(T a, T c) {
+    return a != a || a >= c ? a : c;
+}
+
+/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. Each warp finds it for itself. */
+template <typename T, int SHARED> static __device__ T bml_cuda__change(bml_cuda__blob<T, SHARED> &b) {
     __syncthreads();
     if (threadIdx.x == 0) {
         bml_cuda__swap(&b.miss, &b.miss_last);
@@ -3121,25 +3243,25 @@ template <typename T> static __device__ T bml_cuda__change(bml_cuda__blob<T> &b)
     }
     __syncthreads();
     T change = 0;
-    for (int i = 0; i < b.ng; i++) {
-        T relative = (T)fabs(b.miss[i]);
-        if (!(relative <= change)) {
-            change = relative;
-        }
-    }
+    for (int i = (int)threadIdx.x % 32; i < b.ng; i += 32)
+        change = bml_cuda__larger(change, (T)fabs(b.miss[i]));
+    for (int other = 16; other > 0; other /= 2)
+        change = bml_cuda__larger(change, __shfl_xor_sync(0xFFFFFFFFu, change, other));
     return change;
 }
 
 /* The next rate from F(rate) of this pass and the last, as bml_ssc__accelerate. */
-template <typename T> static __device__ void bml_cuda__accelerate(bml_cuda__blob<T> &b, int pass) {
+template <typename T, int SHARED> static __device__ void bml_cuda__accelerate(bml_cuda__blob<T, SHARED> &b, int pass) {
     T top = 0;
     T bottom = 0;
     T theta = 0;
-    for (int i = 0; i < b.ng && pass > 0 && pass < 8; i++) {
+    for (int i = (int)threadIdx.x % 32; i < b.ng && pass > 0 && pass < 8; i += 32) {
         T d = b.miss[i] - b.miss_last[i];
         top += d * b.miss[i];
         bottom += d * d;
     }
+    top = bml_cuda__warp_sum(top);
+    bottom = bml_cuda__warp_sum(bottom);
     if (bottom > 0) {
         theta = top / bottom;
         theta = BML_CUDA__MAX(theta, (T)-2);
@@ -3161,8 +3283,9 @@ template <typename T> static __device__ void bml_cuda__accelerate(bml_cuda__blob
 }
 
 /* One step; the status is the same in all threads. */
-template <typename T>
-static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, double dt, double tolerance) {
+template <typename T, int SHARED>
+static __device__ int bml_cuda__step(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, double dt,
+                                     double tolerance) {
     T change = 1;
     bml_cuda__start_step(b, dt);
     bml_cuda__guess(b, t);
@@ -3195,11 +3318,12 @@ static __device__ int bml_cuda__step(bml_cuda__blob<T> &b, const bml_cuda__table
 /* >> SSC: what comes out */
 
 /* ln of x^2 n of a component at ln x, as bml_ssc__evaluate. */
-template <typename T> static __device__ double bml_cuda__node(const bml_cuda__blob<T> &b, int component, int k) {
+template <typename T, int SHARED>
+static __device__ double bml_cuda__node(const bml_cuda__blob<T, SHARED> &b, int component, int k) {
     if (k < 0 || k >= b.nx) {
         return -HUGE_VAL;
     }
-    const T *from = b.v;
+    auto from = b.v;
     if (component != BML_SSC_TOTAL) {
         from = b.comp[component == BML_SSC_SYNCHROTRON ? 0 : 1];
     }
@@ -3207,9 +3331,9 @@ template <typename T> static __device__ double bml_cuda__node(const bml_cuda__bl
     return v <= 0 ? -HUGE_VAL : log(v * (double)b.x[k]);
 }
 
-template <typename T>
-static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t, int component,
-                                            double ln_x) {
+template <typename T, int SHARED>
+static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t,
+                                            int component, double ln_x) {
     double u = (ln_x - b.lx0) / (t.r * t.h);
     if (!(u < b.nx - (t.athena ? 1.0 : 0.5))) {
         return -HUGE_VAL;
@@ -3229,8 +3353,8 @@ static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T> &b, const bm
     return y1 + 0.5 * w * (y2 - y0 + w * (2 * y0 - 5 * y1 + 4 * y2 - y3 + w * (3 * (y1 - y2) + y3 - y0)));
 }
 
-template <typename T>
-static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b, const bml_cuda__tables<T> &t,
+template <typename T, int SHARED>
+static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t,
                                          const bml_cuda_spectra &s) {
     double delta2 = b.src.delta * b.src.delta;
     if (b.status && b.status != BML_CUDA_NOT_CONVERGED) {
@@ -3252,13 +3376,12 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T> &b
 }
 
 /* A block a source, and then the next. workspace: NULL = in shared memory, else [blocks][size]. */
-template <typename T>
-static __global__ void __launch_bounds__(BML_CUDA__THREADS, 2)
+template <typename T, int SHARED>
+static __global__ void __launch_bounds__(BML_CUDA__THREADS, sizeof(T) < sizeof(double) ? 3 : 2)
     bml_cuda__ssc_kernel(const bml_cuda_spectra s, const bml_cuda__tables<T> t, T *workspace, ptrdiff_t size) {
-    BML_CUDA__DYNAMIC(T, shared);
-    __shared__ bml_cuda__blob<T> b;
+    __shared__ bml_cuda__blob<T, SHARED> b;
     if (threadIdx.x == 0) {
-        bml_cuda__layout(&b, workspace ? workspace + (ptrdiff_t)blockIdx.x * size : shared, t);
+        bml_cuda__layout(&b, SHARED ? (T *)NULL : workspace + (ptrdiff_t)blockIdx.x * size, t);
     }
     for (ptrdiff_t row = blockIdx.x; row < s.n; row += gridDim.x) {
         bml_cuda__begin(b, t, s.sources + row);
@@ -3374,16 +3497,16 @@ static int bml_cuda__ssc_prepare(bml_cuda_ssc *s, bml_cuda__tables<T> *t, const 
         *pointer[i] = (const T *)s->memory + offset[i];
     t->span = (const int *)s->span;
     bml_cuda__limits(t, tables, config->gamma_max, config->B_min);
-    bml_cuda__blob<T> blob;
+    bml_cuda__blob<T, 1> blob;
     s->size = bml_cuda__layout(&blob, (T *)NULL, *t);
     s->bytes = bml_cuda__bytes(s->size, sizeof(T));
     s->in_shared = s->bytes + sizeof blob + 1024 <= cuda->shared;
     if (s->in_shared) {
-        return bml_cuda__allow_shared(cuda, bml_cuda__ssc_kernel<T>);
+        return bml_cuda__allow_shared(cuda, bml_cuda__ssc_kernel<T, 1>);
     }
     size_t bytes = s->bytes;
     s->bytes = 0;
-    s->blocks = bml_cuda__grid(cuda, bml_cuda__ssc_kernel<T>, 0, 1u << 16);
+    s->blocks = bml_cuda__grid(cuda, bml_cuda__ssc_kernel<T, 0>, 0, 1u << 16);
     return bml_cuda_alloc(&s->workspace, s->blocks * bytes, cuda);
 }
 
@@ -3445,13 +3568,14 @@ BML_CUDA_DEF void bml_cuda_ssc_free(bml_cuda_ssc *s) {
 template <typename T>
 static int bml_cuda__launch_ssc(const bml_cuda_spectra &spectra, const bml_cuda__tables<T> &t, bml_cuda_stream stream,
                                 bml_cuda_ssc *s) {
+    const auto kernel = s->in_shared ? bml_cuda__ssc_kernel<T, 1> : bml_cuda__ssc_kernel<T, 0>;
     unsigned grid = (unsigned)spectra.n;
     if (s->in_shared) {
-        grid = bml_cuda__grid(s->cuda, bml_cuda__ssc_kernel<T>, s->bytes, grid);
+        grid = bml_cuda__grid(s->cuda, kernel, s->bytes, grid);
     } else if (grid > s->blocks) {
         grid = s->blocks;
     }
-    bml_cuda__launch(s->cuda, grid, s->bytes, stream, bml_cuda__ssc_kernel<T>, spectra, t, (T *)s->workspace, s->size);
+    bml_cuda__launch(s->cuda, grid, s->bytes, stream, kernel, spectra, t, (T *)s->workspace, s->size);
     return bml_cuda__launched(s->cuda, "SSC kernel");
 }
 
@@ -3919,8 +4043,10 @@ template <int PRECISION> static __host__ __device__ int bml_cuda__stride(int wid
 
 /* Columns from ... from+deep-1 of the tile = source[rows][width] (NULL: zeros), filled up with zeros; a warp a row. */
 template <int PRECISION>
-static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int deep, const float *source, int width,
-                                      int rows) {
+static __device__ __noinline__ void bml_cuda__fill(int stride, int from, int deep, const float *at, int width,
+                                                   int rows) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const float *source = at ? bml_cuda__global(at) : NULL;
     int warp = (int)threadIdx.x / 32;
     int lane = (int)threadIdx.x % 32;
     for (int row = warp; row < rows; row += BML_CUDA__WARPS) {
@@ -3940,6 +4066,17 @@ static __device__ void bml_cuda__fill(uint32_t *tile, int stride, int from, int 
                 tile[row * stride + (from + k) / 2] = bml_cuda__pack(low, high, PRECISION == BML_CUDA_BF16);
             }
         }
+    }
+}
+
+/* The sums of the next 16 rows to the front, so that what is done with sums is laid out once and not MT times: an index
+   into registers must be known to the compiler. */
+template <int SLOTS, int MT> static __device__ __forceinline__ void bml_cuda__next_rows(float (*acc)[MT][4]) {
+    BML_CUDA__UNROLL
+    for (int i = 0; i < SLOTS * 4; i++) {
+        BML_CUDA__UNROLL
+        for (int m = 0; m + 1 < MT; m++)
+            acc[i / 4][m][i % 4] = acc[i / 4][m + 1][i % 4];
     }
 }
 
@@ -4016,7 +4153,7 @@ static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], co
 }
 
 static __device__ float bml_cuda__logistic(float x) {
-    return 1 / (1 + expf(-x));
+    return bml_cuda__fast_reciprocal(1 + expf(-x));
 }
 
 static __device__ float bml_cuda__act(float x, int activation, float slope) {
@@ -4054,29 +4191,38 @@ static __device__ void bml_cuda__softmax(float *out, int width, int rows) {
 }
 
 template <int PRECISION, int MT>
-static __device__ void bml_cuda__dense(const bml_cuda__op &op, const bml_cuda__run &r, float *room, uint32_t *tile) {
+static __device__ __noinline__ void bml_cuda__dense(const bml_cuda__op *at, const bml_cuda__run &r, float *in) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const bml_cuda__op &op = *bml_cuda__global(at);
+    const uint32_t *words = bml_cuda__global(r.words);
+    const float *floats = bml_cuda__global(r.floats);
+    float *room = bml_cuda__global(in);
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
     const int lane = (int)threadIdx.x % 32;
     const int n8 = (op.units + 7) / 8;
-    const float *bias = r.floats + op.bias[0];
+    const float *bias = floats + op.bias[0];
     for (int step = 0; step < op.steps; step++) {
         float *out = room + op.to + (ptrdiff_t)(step * rows) * op.out;
-        bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, room + op.from[0] + (ptrdiff_t)(step * rows) * op.in, op.in,
+        bml_cuda__fill<PRECISION>(stride, 0, op.k_in, room + op.from[0] + (ptrdiff_t)(step * rows) * op.in, op.in,
                                   rows);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4] = {};
-            bml_cuda__product<PRECISION, MT, 1, 0>(acc, tile, stride, 0, op.k_in, r.words + op.weights[0], u8, n8);
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                if (unit < op.units) {
-                    out[(ptrdiff_t)row * op.out + unit] =
-                        bml_cuda__act(acc[0][i / 4][i % 4] + bias[unit], op.activation, op.slope);
+            bml_cuda__product<PRECISION, MT, 1, 0>(acc, tile, stride, 0, op.k_in, words + op.weights[0], u8, n8);
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
+                BML_CUDA__UNROLL
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    if (unit < op.units) {
+                        out[(ptrdiff_t)row * op.out + unit] =
+                            bml_cuda__act(acc[0][0][i] + bias[unit], op.activation, op.slope);
+                    }
                 }
+                bml_cuda__next_rows<1, MT>(acc);
             }
         }
         __syncthreads();
@@ -4145,18 +4291,23 @@ static __device__ __forceinline__ bml_cuda__instant bml_cuda__instant_of(const b
 
 /* [x_t, h] into the tile. */
 template <int PRECISION>
-static __device__ __forceinline__ void bml_cuda__fill_step(uint32_t *tile, int stride, const bml_cuda__op &op,
+static __device__ __forceinline__ void bml_cuda__fill_step(int stride, const bml_cuda__op &op,
                                                            const bml_cuda__instant &now, int rows, int first) {
     const float *state = first ? NULL : now.before;
-    bml_cuda__fill<PRECISION>(tile, stride, 0, op.k_in, now.x, op.in, rows);
-    bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, state, op.units, rows);
+    bml_cuda__fill<PRECISION>(stride, 0, op.k_in, now.x, op.in, rows);
+    bml_cuda__fill<PRECISION>(stride, op.k_in, op.k_state, state, op.units, rows);
 }
 
 /* A recurrent layer in one direction: step by step [x_t, h] is brought into the tile, and each warp makes whole
    units. */
 template <int PRECISION, int MT, int GATES>
-static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cuda__run &r, float *room, uint32_t *tile,
-                                           int d) {
+static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
+                                                        int d) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const bml_cuda__op &op = *bml_cuda__global(from);
+    const uint32_t *words = bml_cuda__global(r.words);
+    const float *floats = bml_cuda__global(r.floats);
+    float *room = bml_cuda__global(in);
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
@@ -4164,9 +4315,9 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
-    const uint32_t *w_in = r.words + op.weights[d];
+    const uint32_t *w_in = words + op.weights[d];
     const uint32_t *w_state = w_in + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
-    const float *bias = r.floats + op.bias[d];
+    const float *bias = floats + op.bias[d];
     float *state = room + op.state;
     float *cell = state + 2 * cells;
     if (GATES == 4) {
@@ -4176,7 +4327,7 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
     }
     for (int s = 0; s < op.in_steps; s++) {
         bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
-        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
+        bml_cuda__fill_step<PRECISION>(stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[4][MT][4] = {};
@@ -4184,25 +4335,29 @@ static __device__ void bml_cuda__recurrent(const bml_cuda__op &op, const bml_cud
             if (s) {
                 bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
             }
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                float before = 0;
-                float z[4];
-                if (unit >= units) continue;
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
                 BML_CUDA__UNROLL
-                for (int gate = 0; gate < 4; gate++)
-                    z[gate] = acc[gate][i / 4][i % 4];
-                if (s) {
-                    before = now.before[at];
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
+                    float before = 0;
+                    float z[4];
+                    if (unit >= units) continue;
+                    BML_CUDA__UNROLL
+                    for (int gate = 0; gate < 4; gate++)
+                        z[gate] = acc[gate][0][i];
+                    if (s) {
+                        before = now.before[at];
+                    }
+                    float h = bml_cuda__cell<GATES>(z, before, cell + at, bias, unit, units, op.activation);
+                    now.after[at] = h;
+                    if (now.keep) {
+                        now.out[(ptrdiff_t)row * op.out + unit] = h;
+                    }
                 }
-                float h = bml_cuda__cell<GATES>(z, before, cell + at, bias, unit, units, op.activation);
-                now.after[at] = h;
-                if (now.keep) {
-                    now.out[(ptrdiff_t)row * op.out + unit] = h;
-                }
+                bml_cuda__next_rows<GATES == 3 ? 4 : GATES, MT>(acc);
             }
         }
         __syncthreads();
@@ -4225,8 +4380,13 @@ static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const
 
 /* A GRU that resets before the product: z and r h of all units first, which then stand where h stood in the tile. */
 template <int PRECISION, int MT>
-static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op, const bml_cuda__run &r, float *room,
-                                                         uint32_t *tile, int d) {
+static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
+                                                         int d) {
+    BML_CUDA__DYNAMIC(uint32_t, tile);
+    const bml_cuda__op &op = *bml_cuda__global(from);
+    const uint32_t *words = bml_cuda__global(r.words);
+    const float *floats = bml_cuda__global(r.floats);
+    float *room = bml_cuda__global(in);
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
@@ -4234,52 +4394,60 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op &op,
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
-    const uint32_t *w = r.words + op.weights[d];
+    const uint32_t *w = words + op.weights[d];
     const uint32_t *w_third = w + bml_cuda__matrix_words(PRECISION, op.k_in + op.k_state, 2, n8);
-    const float *bias = r.floats + op.bias[d];
+    const float *bias = floats + op.bias[d];
     float *state = room + op.state;
     float *z = state + 2 * cells;
     float *kept = z + cells;
     for (int s = 0; s < op.in_steps; s++) {
         bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
-        bml_cuda__fill_step<PRECISION>(tile, stride, op, now, rows, !s);
+        bml_cuda__fill_step<PRECISION>(stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[2][MT][4];
             bml_cuda__both<PRECISION, MT, 2>(acc, op, tile, stride, w, u8, n8, !s);
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                if (unit >= units) continue;
-                z[at] = bml_cuda__logistic(acc[0][i / 4][i % 4] + bias[unit]);
-                kept[at] = 0;
-                if (s) {
-                    float reset = bml_cuda__logistic(acc[1][i / 4][i % 4] + bias[units + unit]);
-                    kept[at] = reset * now.before[at];
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
+                BML_CUDA__UNROLL
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
+                    if (unit >= units) continue;
+                    z[at] = bml_cuda__logistic(acc[0][0][i] + bias[unit]);
+                    kept[at] = 0;
+                    if (s) {
+                        float reset = bml_cuda__logistic(acc[1][0][i] + bias[units + unit]);
+                        kept[at] = reset * now.before[at];
+                    }
                 }
+                bml_cuda__next_rows<2, MT>(acc);
             }
         }
         __syncthreads();
-        bml_cuda__fill<PRECISION>(tile, stride, op.k_in, op.k_state, kept, units, rows);
+        bml_cuda__fill<PRECISION>(stride, op.k_in, op.k_state, kept, units, rows);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4];
             bml_cuda__both<PRECISION, MT, 1>(acc, op, tile, stride, w_third, u8, n8, !s);
-            BML_CUDA__UNROLL
-            for (int i = 0; i < 4 * MT; i++) {
-                int row = i / 4 * 16 + lane / 4 + i % 4 / 2 * 8;
-                int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                if (unit >= units) continue;
-                float fresh = tanhf(acc[0][i / 4][i % 4] + bias[2 * units + unit]);
-                float before = s ? now.before[at] : 0;
-                float h = fresh + z[at] * (before - fresh);
-                now.after[at] = h;
-                if (now.keep) {
-                    now.out[(ptrdiff_t)row * op.out + unit] = h;
+            BML_CUDA__ROLLED
+            for (int m = 0; m < MT; m++) {
+                BML_CUDA__UNROLL
+                for (int i = 0; i < 4; i++) {
+                    int row = 16 * m + lane / 4 + i / 2 * 8;
+                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
+                    if (unit >= units) continue;
+                    float fresh = tanhf(acc[0][0][i] + bias[2 * units + unit]);
+                    float before = s ? now.before[at] : 0;
+                    float h = fresh + z[at] * (before - fresh);
+                    now.after[at] = h;
+                    if (now.keep) {
+                        now.out[(ptrdiff_t)row * op.out + unit] = h;
+                    }
                 }
+                bml_cuda__next_rows<1, MT>(acc);
             }
         }
         __syncthreads();
@@ -4322,9 +4490,12 @@ static __device__ void bml_cuda__copy_all(float *y, const float *x, int n) {
 }
 
 /* Layers without weights, or with one a feature. */
-static __device__ void bml_cuda__plain(const bml_cuda__op &op, const bml_cuda__run &r, float *room, int rows) {
+static __device__ __noinline__ void bml_cuda__plain(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
+                                                    int rows) {
+    const bml_cuda__op &op = *bml_cuda__global(from);
+    float *room = bml_cuda__global(in);
     const float *x = room + op.from[0];
-    const float *scale = r.floats + op.bias[0];
+    const float *scale = bml_cuda__global(r.floats) + op.bias[0];
     const float *shift = scale + op.out;
     float *y = room + op.to;
     int column = 0;
@@ -4390,8 +4561,7 @@ static __device__ void bml_cuda__write_rows(const bml_cuda__op &op, const bml_cu
 
 template <int PRECISION, int MT>
 static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
-    bml_cuda__net_kernel(const bml_cuda__run r) {
-    BML_CUDA__DYNAMIC(uint32_t, tile);
+    bml_cuda__net_kernel(const __grid_constant__ bml_cuda__run r) {
     float *room = r.workspace + (ptrdiff_t)blockIdx.x * r.room;
     const int rows = 16 * MT;
     for (ptrdiff_t first = (ptrdiff_t)blockIdx.x * rows; first < r.n; first += (ptrdiff_t)gridDim.x * rows) {
@@ -4400,21 +4570,21 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
             if (op.kind == BML_NN_INPUT) {
                 bml_cuda__read_rows(op, r, room, rows, first);
             } else if (op.kind == BML_NN_DENSE) {
-                bml_cuda__dense<PRECISION, MT>(op, r, room, tile);
+                bml_cuda__dense<PRECISION, MT>(&op, r, room);
             } else if (bml_cuda__is_recurrent(op.kind)) {
                 for (int d = 0; d < op.directions; d++) {
                     if (op.reset_before) {
-                        bml_cuda__gru_before<PRECISION, MT>(op, r, room, tile, d);
+                        bml_cuda__gru_before<PRECISION, MT>(&op, r, room, d);
                     } else if (op.gates == 3) {
-                        bml_cuda__recurrent<PRECISION, MT, 3>(op, r, room, tile, d);
+                        bml_cuda__recurrent<PRECISION, MT, 3>(&op, r, room, d);
                     } else if (op.gates == 4) {
-                        bml_cuda__recurrent<PRECISION, MT, 4>(op, r, room, tile, d);
+                        bml_cuda__recurrent<PRECISION, MT, 4>(&op, r, room, d);
                     } else {
-                        bml_cuda__recurrent<PRECISION, MT, 1>(op, r, room, tile, d);
+                        bml_cuda__recurrent<PRECISION, MT, 1>(&op, r, room, d);
                     }
                 }
             } else {
-                bml_cuda__plain(op, r, room, rows);
+                bml_cuda__plain(&op, r, room, rows);
             }
         }
         bml_cuda__write_rows(r.ops[r.n_ops - 1], r, room, rows, first);

@@ -769,13 +769,14 @@ static inline BML_SAMPLE_FUNC float bml_sample__fma(float a, float b, float c) {
 #endif
 }
 
-/* 1 - x for an x <= 1 that is often 1, as the last argument of that: where sums are not fused fast mathematics takes
-   them apart, and zero must be one that it cannot see. */
-static inline BML_SAMPLE_FUNC float bml_sample__from_one(float x) {
-#ifdef FP_FAST_FMAF
-    return 1 - x;
+/* x as it is, for any k from 0 to 255: a sum that fast mathematics may neither take apart nor put together with the
+   next, because its rounding matters, or that it is exactly zero. */
+static inline BML_SAMPLE_FUNC float bml_sample__as_summed(float x, int32_t k) {
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(_M_FP_FAST)
+    return bml_sample__float(bml_sample__bits(x) + ((uint32_t)k >> 8));
 #else
-    return bml_sample__choose(bml_sample__bits(x) == 0x3F800000u, 0, 1 - x);
+    (void)k;
+    return x;
 #endif
 }
 
@@ -822,7 +823,8 @@ static inline BML_SAMPLE_FUNC float bml_sample__log1pf(float x) {
 static inline BML_SAMPLE_FUNC float bml_sample__expf(float *one_minus, float x) {
     int32_t k = (int32_t)(x * 1.44269504f + 0.5f);
     float scale = bml_sample__float((uint32_t)(127 - k) << 23);
-    float r = ((float)k * 0.693359375f - x) - (float)k * 2.12194440e-4f; /* ln 2 in two parts */
+    float most = bml_sample__as_summed((float)k * 0.693359375f - x, k); /* ln 2 in two parts */
+    float r = most - (float)k * 2.12194440e-4f;
     float high = 0.166665387f + r * (0.0416672213f + r * (0.00836718086f + r * 0.00138823958f));
     float p = r + r * r * (0.499999980f + r * high);
     float whole = scale + scale * p;
@@ -1262,22 +1264,20 @@ typedef float bml_sample__four __attribute__((vector_size(16)));
     float unit[8];            \
     memcpy(unit, &(x), sizeof unit)
 #endif
-/* x between -limit and limit; NaN stays. */
+/* x, but not below `least`; NaN stays. */
 #ifdef __AVX__
-#define BML_SAMPLE__CLAMP8(x, limit) (x) = __builtin_ia32_maxps256(-(limit), __builtin_ia32_minps256(limit, x))
+#define BML_SAMPLE__FROM8(x, least) (x) = __builtin_ia32_maxps256(least, x)
 #else
-#define BML_SAMPLE__CLAMP8(x, limit)                                                                    \
-    do {                                                                                                \
-        bml_sample__mask8 high = (x) > (limit);                                                         \
-        bml_sample__mask8 low = (x) < -(limit);                                                         \
-        bml_sample__mask8 edge = ((bml_sample__mask8)limit & high) | ((bml_sample__mask8)-limit & low); \
-        (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~(high | low)) | edge);                     \
+#define BML_SAMPLE__FROM8(x, least)                                          \
+    do {                                                                     \
+        bml_sample__mask8 low = (x) < (least);                               \
+        bml_sample__mask8 raised = (bml_sample__mask8)(least)&low;           \
+        (x) = (bml_sample__eight)(((bml_sample__mask8)(x) & ~low) | raised); \
     } while (0)
 #endif
-#define BML_SAMPLE__TANH8(x)                                                                                         \
+/* tanh(x)/x where x is between -7.5 and 7.5: the product with x can wait for the quotient, or be made before it. */
+#define BML_SAMPLE__TANH_OVER8(out, x)                                                                               \
     do {                                                                                                             \
-        const bml_sample__eight limit = none + 7.5f;                                                                 \
-        BML_SAMPLE__CLAMP8(x, limit);                                                                                \
         bml_sample__eight square = (x) * (x);                                                                        \
         bml_sample__eight fourth = square * square;                                                                  \
         bml_sample__eight below =                                                                                    \
@@ -1289,33 +1289,40 @@ typedef float bml_sample__four __attribute__((vector_size(16)));
             BML_SAMPLE__FMA8(square, BML_SAMPLE__ALL8(0.122358796f), BML_SAMPLE__ALL8(0.999992914f));                \
         below = BML_SAMPLE__FMA8(fourth, below, below_low);                                                          \
         above = BML_SAMPLE__FMA8(fourth, above, above_low);                                                          \
-        (x) *= above / below;                                                                                        \
+        (out) = above / below;                                                                                       \
     } while (0)
 
+/* Where t and s are in their ranges the units' sums lie within 7.5, but one of the second layer that goes far below. */
 static inline float bml_sample__network(float t, float s) {
     const float *w = bml_sample__weights();
     const bml_sample__eight none = {0};
+    const bml_sample__eight least = none - 7.5f;
+    const bml_sample__eight all_t = {t, t, t, t, t, t, t, t};
+    const bml_sample__eight all_s = {s, s, s, s, s, s, s, s};
+    const bml_sample__eight bias = {w[104]};
     bml_sample__eight row[16];
     memcpy(row, w, 3 * sizeof row[0]);
-    bml_sample__eight h =
-        BML_SAMPLE__FMA8(row[1], BML_SAMPLE__ALL8(s), BML_SAMPLE__FMA8(row[0], BML_SAMPLE__ALL8(t), row[2]));
-    BML_SAMPLE__TANH8(h);
+    bml_sample__eight x = BML_SAMPLE__FMA8(row[1], all_s, BML_SAMPLE__FMA8(row[0], all_t, row[2]));
+    bml_sample__eight h;
+    BML_SAMPLE__TANH_OVER8(h, x);
+    h *= x;
     BML_SAMPLE__UNITS8(h);
     memcpy(row, w + 24, 10 * sizeof row[0]);
-    bml_sample__eight g = BML_SAMPLE__FMA8(row[0], unit[0], row[8]);
-    bml_sample__eight even = BML_SAMPLE__FMA8(row[4], unit[4], row[6] * unit[6]);
-    bml_sample__eight odd = BML_SAMPLE__FMA8(row[1], unit[1], row[3] * unit[3]);
-    bml_sample__eight last = BML_SAMPLE__FMA8(row[5], unit[5], row[7] * unit[7]);
-    g = BML_SAMPLE__FMA8(row[2], unit[2], g);
-    g += even + (odd + last);
-    BML_SAMPLE__TANH8(g);
-    g *= row[9];
+    bml_sample__eight sum0 = BML_SAMPLE__FMA8(row[1], unit[1], BML_SAMPLE__FMA8(row[0], unit[0], row[8]));
+    bml_sample__eight sum2 = BML_SAMPLE__FMA8(row[2], unit[2], row[3] * unit[3]);
+    bml_sample__eight sum4 = BML_SAMPLE__FMA8(row[4], unit[4], row[5] * unit[5]);
+    bml_sample__eight sum6 = BML_SAMPLE__FMA8(row[6], unit[6], row[7] * unit[7]);
+    x = (sum0 + sum2) + (sum4 + sum6);
+    BML_SAMPLE__FROM8(x, least);
+    BML_SAMPLE__TANH_OVER8(h, x);
+    x *= row[9];
+    h = BML_SAMPLE__FMA8(h, x, bias);
     bml_sample__four half[2];
-    memcpy(half, &g, sizeof half);
+    memcpy(half, &h, sizeof half);
     half[0] += half[1];
     float sum[4];
     memcpy(sum, half, sizeof sum);
-    return w[104] + ((sum[0] + sum[2]) + (sum[1] + sum[3]));
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 #undef BML_SAMPLE__FMA8
 #undef BML_SAMPLE__UNITS8
@@ -1323,8 +1330,8 @@ static inline float bml_sample__network(float t, float s) {
 #ifdef BML_SAMPLE__ONE8
 #undef BML_SAMPLE__ONE8
 #endif
-#undef BML_SAMPLE__CLAMP8
-#undef BML_SAMPLE__TANH8
+#undef BML_SAMPLE__FROM8
+#undef BML_SAMPLE__TANH_OVER8
 #else
 static inline BML_SAMPLE_FUNC void bml_sample__tanh8(float *h) {
     for (int k = 0; k < 8; k++) {
@@ -1412,44 +1419,54 @@ static inline BML_SAMPLE_FUNC float bml_sample__near_energy(float *rest, float g
     return eps > eps0 ? eps : eps0;
 }
 
-/* log(1 + x) and exp(-x) once more, for one photon alone: not the operations count then but how long each waits for the
-   one before and how many photons a processor looks ahead, so that the sums are made from both ends. */
-static inline BML_SAMPLE_FUNC float bml_sample__log1p_alone(float x) {
-    uint32_t exponent = (bml_sample__bits(1 + x) + (0x3F800000u - 0x3F3504F3u)) >> 23;
-    float scale = bml_sample__float((254 - exponent) << 23); /* 2^-k */
-    float r = bml_sample__fma(x, scale, -bml_sample__from_one(scale));
+/* log(1 + a b) and exp(-x) once more, for one photon alone: not the operations count then but how long each waits for
+   the one before and how many photons a processor looks ahead, so that the sums are made from both ends. Whole numbers
+   are added to 1.5 2^23, whose last bit is 1: conversions take longer, and in some compilers wait for other photons. */
+static inline BML_SAMPLE_FUNC float bml_sample__log1p_alone(float *plus_four, float a, float b) {
+    float x = a * b;
+    uint32_t raised = bml_sample__bits(bml_sample__fma(a, b, 1)) + (0x3F800000u - 0x3F3504F3u);
+    float scale = bml_sample__float(0x7F000000u - (raised & 0xFF800000u)); /* 2^-k */
+    int32_t exponent = (int32_t)(raised >> 23);
+    float octaves = bml_sample__float(0x4B400000u + (raised >> 23)) - (12582912.0f + 127);
+    octaves = bml_sample__as_summed(octaves, exponent);
+    float r = bml_sample__fma(x, scale, -bml_sample__as_summed(1 - scale, exponent));
     float r2 = r * r;
     float r4 = r2 * r2;
-    float first = bml_sample__fma(r, -0.250013370f, 0.333339107f);
-    float second = bml_sample__fma(r, -0.165775847f, 0.199630638f);
-    float third = bml_sample__fma(r, -0.142674870f, 0.149147679f);
-    float high = bml_sample__fma(r2, 0.0870043592f, third);
-    float p = bml_sample__fma(r4, high, bml_sample__fma(r2, second, first));
-    float octaves = (float)((int32_t)exponent - 127);
-    return bml_sample__fma(octaves, 0.693147181f, r) + r2 * bml_sample__fma(r, p, -0.5f);
+    float first = bml_sample__fma(r, 0.333339107f, -0.5f);
+    float second = bml_sample__fma(r, 0.199630638f, -0.250013370f);
+    float third = bml_sample__fma(r, 0.149147679f, -0.165775847f);
+    float fourth = bml_sample__fma(r, 0.0870043592f, -0.142674870f);
+    float low = bml_sample__fma(r2, second, first);
+    float p = bml_sample__fma(r4, bml_sample__fma(r2, fourth, third), low);
+    float linear = bml_sample__fma(octaves, 0.693147181f, r);
+    *plus_four = bml_sample__fma(r2, p, linear + 4);
+    return bml_sample__fma(r2, p, linear);
 }
 
 static inline BML_SAMPLE_FUNC float bml_sample__exp_alone(float *one_minus, float x) {
-    int32_t k = (int32_t)bml_sample__fma(x, 1.44269504f, 0.5f);
-    float octaves = (float)k;
-    float scale = bml_sample__float((uint32_t)(127 - k) << 23);
-    float r = bml_sample__fma(octaves, -2.12194440e-4f, bml_sample__fma(octaves, 0.693359375f, -x));
+    int32_t whole = (int32_t)x;
+    float raised = bml_sample__as_summed(bml_sample__fma(x, 1.44269504f, 12582912.0f), whole);
+    float octaves = bml_sample__as_summed(raised - 12582912.0f, whole);
+    float scale = bml_sample__float(0x3F800000u - (bml_sample__bits(raised) << 23));
+    float most = bml_sample__as_summed(bml_sample__fma(octaves, 0.693359375f, -x), whole);
+    float r = bml_sample__fma(octaves, -2.12194440e-4f, most);
     float r2 = r * r;
     float first = bml_sample__fma(r, 0.166665387f, 0.499999980f);
     float second = bml_sample__fma(r, 0.00836718086f, 0.0416672213f);
     float high = bml_sample__fma(r2, bml_sample__fma(r2, 0.00138823958f, second), first);
     float p = bml_sample__fma(r2, high, r);
-    *one_minus = bml_sample__fma(-scale, p, bml_sample__from_one(scale));
+    *one_minus = bml_sample__fma(-scale, p, bml_sample__as_summed(1 - scale, whole));
     return bml_sample__fma(scale, p, scale);
 }
 
 /* A far photon: f is 1 to 3e-3 below E = eps0/gamma there, so that u_min = E/G, at most 3/(4 gamma^2); from gamma = 300
    and eps0 < gamma/3e5 on it is left out: 1e-5 of the CDF. Without it r and t are those of u alone, and ready before
-   the logarithm is. */
+   the logarithm is. l needs no bound: N is below 1 (tested), so that t (1 + r N) < (1 - r)(1 + r). */
 static inline BML_SAMPLE_FUNC float bml_sample__far_energy(float *rest, float gamma, float eps0, float u,
                                                            const bml_sample_compton_nodes *nodes) {
-    float L = bml_sample__log1p_alone(4 * gamma * eps0);
-    float s = L / (L + 4);
+    float below_s;
+    float L = bml_sample__log1p_alone(&below_s, 4 * gamma, eps0);
+    float s = L / below_s;
     float r = sqrtf(1 - u);
     float t = u / (1 + r);
     int seen = (gamma < 300) | (eps0 * 3e5f > gamma); /* one branch is guessed better than two */
@@ -1462,9 +1479,10 @@ static inline BML_SAMPLE_FUNC float bml_sample__far_energy(float *rest, float ga
         t += less;
     }
     float n = nodes ? bml_sample__lookup(nodes->n, t, s) : bml_sample__network(t, s);
-    float l = L * t * bml_sample__fma(r, n, 1);
+    float Lt = L * t;
+    float l = bml_sample__fma(Lt * r, n, Lt);
     float E;
-    *rest = bml_sample__exp_alone(&E, l < L ? l : L);
+    *rest = bml_sample__exp_alone(&E, l);
     float eps = gamma * E;
     return eps > eps0 ? eps : eps0;
 }

@@ -55,7 +55,8 @@ struct cuda_host_fiber {
     unsigned generation, operations;
 };
 struct cuda_host_lane {
-    uint32_t a[4], b[2], value;
+    uint32_t a[4], b[2];
+    unsigned char value[8];
 };
 
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -121,9 +122,19 @@ static cuda_host_lane *cuda_host_exchange(const cuda_host_lane &mine) {
     return set + threadIdx.x / 32 * 32;
 }
 
-static inline uint32_t __shfl_xor_sync(unsigned, uint32_t value, int mask) {
-    cuda_host_lane mine = {{0, 0, 0, 0}, {0, 0}, value};
-    return cuda_host_exchange(mine)[(threadIdx.x % 32) ^ (unsigned)mask].value;
+template <typename T> static T cuda_host_from(T value, unsigned lane) {
+    static_assert(sizeof value <= sizeof(cuda_host_lane::value), "a lane hands over eight bytes");
+    cuda_host_lane mine = {};
+    memcpy(mine.value, &value, sizeof value);
+    memcpy(&value, cuda_host_exchange(mine)[lane].value, sizeof value);
+    return value;
+}
+template <typename T> static inline T __shfl_xor_sync(unsigned, T value, int mask) {
+    return cuda_host_from(value, (threadIdx.x % 32) ^ (unsigned)mask);
+}
+template <typename T> static inline T __shfl_up_sync(unsigned, T value, unsigned delta) {
+    unsigned lane = threadIdx.x % 32;
+    return cuda_host_from(value, lane < delta ? lane : lane - delta);
 }
 
 static float cuda_host_half(uint32_t pair, unsigned upper, int bf16) { /* one number of a pair of 16-bit ones */
@@ -142,7 +153,7 @@ static float cuda_host_half(uint32_t pair, unsigned upper, int bf16) { /* one nu
 
 /* mma.m16n8k16, row.col, fragments as the PTX manual lays them out (section "Matrix Fragments for mma.m16n8k16"). */
 static void cuda_host_mma(float *c, const uint32_t *a, const uint32_t *b, int bf16) {
-    cuda_host_lane mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, 0};
+    cuda_host_lane mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, {}};
     const cuda_host_lane *warp = cuda_host_exchange(mine);
     unsigned group = threadIdx.x % 32 / 4;
     unsigned in_group = threadIdx.x % 4;
@@ -160,7 +171,7 @@ static void cuda_host_mma(float *c, const uint32_t *a, const uint32_t *b, int bf
 
 /* mma.m16n8k8 of tf32: section "Matrix Fragments for mma.m16n8k8". What is not rounded to tf32 becomes NaN. */
 static void cuda_host_mma_tf32(float *c, const uint32_t *a, const uint32_t *b) {
-    cuda_host_lane mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, 0};
+    cuda_host_lane mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, {}};
     const cuda_host_lane *warp = cuda_host_exchange(mine);
     unsigned group = threadIdx.x % 32 / 4;
     unsigned in_group = threadIdx.x % 4;

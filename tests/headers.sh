@@ -122,12 +122,22 @@ strangers() {
         check "$header: $cc -Ofast -fno-fast-math" "$cc" -std=c99 -E -Ofast -fno-fast-math -I"$room" "$room/one.c"
     fi
     check "$header: $cc -Ofast, declarations only" "${syntax[@]}" -Ofast "$room/api.c"
+    [ "$name" = BML_SAMPLE ] && fast_floats $cc
     [ "$cc" = gcc ] && gcc -mfpmath=387 -E -x c /dev/null >/dev/null 2>&1 &&
         fails "$header: excess precision" 'mfpmath=sse' "${syntax[@]}" -mfpmath=387 "$room/one.c"
     # own allocators: all of the macros or none
     macros=$(grep -o "${name}_\(MALLOC\|REALLOC\|FREE\)" "$header" | sort -u)
     for macro in $macros; do
         fails "$header: $cc, $macro alone" '#error|error: ' "${syntax[@]}" "-D$macro(...)=0" "$room/one.c"
+    done
+}
+
+# fast_floats COMPILER: the functions whose roundings matter, where the compiler may reorder sums, for any machine and this one.
+fast_floats() {
+    local flags
+    for flags in -Ofast "-Ofast -march=native"; do
+        check "bml_sample.h: $1 $flags, a program" $1 -std=c99 $warnings $flags -I. tests/test_sample_floats.c -o "$room/floats" -lm
+        check "bml_sample.h: $1 $flags, logarithms and exponentials" "$room/floats"
     done
 }
 

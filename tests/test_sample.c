@@ -6,7 +6,6 @@
 #pragma clang diagnostic ignored "-Wdouble-promotion" /* quadrature in long double is the point here */
 #endif
 #include "check.h"
-#include <float.h>
 #include <stdint.h>
 #include <string.h>
 #ifndef __FAST_MATH__ /* -Ofast: bml_nn.h refuses, and all else must hold */
@@ -136,48 +135,6 @@ static void test_uniforms(bml_sample_rng *rng) {
     }
     CHECK_LE(ks(draws, n, normal_cdf, NULL), KS, "normals, D sqrt(N)");
     CHECK(bml_sample__unit(0, 0) > 0 && bml_sample__unit(0xFFFFFFFFu, 0xFFFFFFFFu) <= 1, "the ends of the uniform");
-}
-
-/* ---- float functions, against the C library in double ---- */
-static void test_floats(void) {
-    double log_ulp = 0;
-    double log1p_ulp = 0;
-    double exp_ulp = 0;
-    double expm1_ulp = 0;
-    double tanh_error = 0;
-    int step = quick ? 100001 : 997;
-#ifdef __FAST_MATH__
-    double merged =
-        0.5; /* -Ofast draws the two parts of ln 2 together: x 2^-24 more, as x itself has from where it is made */
-#else
-    double merged = 0;
-#endif
-    for (uint32_t bits = 0x00800000u; bits < 0x7F800000u;
-         bits += (uint32_t)step) { /* all normal positive floats, thinned */
-        float x;
-        memcpy(&x, &bits, 4);
-        double want = log((double)x);
-        double ulp = fmax(fabs(want), 1e-30) * (double)FLT_EPSILON / 2;
-        log_ulp = fmax(log_ulp, fabs((double)bml_sample__logf(x) - want) / ulp / 2);
-        if (x < 1e20f) {
-            want = log1p((double)x);
-            log1p_ulp = fmax(log1p_ulp, fabs((double)bml_sample__log1pf(x) - want) / want / (double)FLT_EPSILON);
-        }
-        if (x > 1e-30f && x < 80) {
-            float y = 0;
-            double wrong = fabs((double)bml_sample__expf(&y, x) / exp(-(double)x) - 1) / (double)FLT_EPSILON;
-            exp_ulp = fmax(exp_ulp, wrong / (1 + merged * (double)x));
-            expm1_ulp = fmax(expm1_ulp, fabs((double)y / -expm1(-(double)x) - 1) / (double)FLT_EPSILON);
-        }
-        tanh_error = fmax(tanh_error, fabs((double)bml_sample__tanhf(x) - tanh((double)x)));
-        tanh_error = fmax(tanh_error, fabs((double)bml_sample__tanhf(-x) + tanh((double)x)));
-    }
-    CHECK_LE(log_ulp, 2, "log, all floats [2^-23 of the result]");
-    CHECK_LE(log1p_ulp, 2, "log(1+x) [2^-23 of the result]");
-    CHECK_LE(exp_ulp, 2,
-             "exp(-x), x to 80 [2^-23 of the result]"); /* argument reduction in two steps: 1/2 + 1/2 + polynomial */
-    CHECK_LE(expm1_ulp, 2, "1 - exp(-x) [2^-23 of the result]");
-    CHECK_LE(tanh_error, 2e-6, "tanh");
 }
 
 /* ---- Compton: closed forms against quadrature ---- */
@@ -1731,7 +1688,6 @@ int main(int argc, char **argv) {
     bml_sample_compton_table(&nodes);
     test_generator();
     test_uniforms(&rng);
-    test_floats();
     test_rates();
     test_exact(&rng);
     test_pdf(&rng);

@@ -103,6 +103,60 @@ static double panels(double (*f)(double x, const void *p), const void *p, double
     return sum * h;
 }
 
+/* ---- the small net: what one photon's short form takes for granted ---- */
+/* Sums of the units of both layers at (t, s) into sums[16], and N. *error: what it becomes by 2e-6 in every tanh, the
+   slope of the second one considered. */
+static double units(double *error, double *sums, double t, double s) {
+    const float *w = bml_sample__weights();
+    double n = (double)w[104];
+    *error = 0;
+    for (int k = 0; k < 8; k++) {
+        sums[k] = (double)w[16 + k] + (double)w[k] * t + (double)w[8 + k] * s;
+    }
+    for (int k = 0; k < 8; k++) {
+        sums[8 + k] = (double)w[88 + k];
+        double before = 0;
+        for (int j = 0; j < 8; j++) {
+            double weight = (double)w[24 + 8 * j + k];
+            sums[8 + k] += weight * tanh(sums[j]);
+            before += 2e-6 * fabs(weight);
+        }
+        double out = tanh(sums[8 + k]);
+        n += (double)w[96 + k] * out;
+        *error += fabs((double)w[96 + k]) * (2e-6 + (1 - out * out) * before);
+    }
+    return n;
+}
+
+static void test_small_net(void) {
+    double lowest = 0;
+    double highest = 0;
+    double most[2] = {0, 0};
+    double apart = 0;
+    for (int i = 0; i <= 100; i++) {
+        for (int k = 0; k <= 100; k++) {
+            float t = (float)i / 100;
+            float s = bml_sample__s_max * (float)k / 100;
+            double sums[16];
+            double allowed;
+            double n = units(&allowed, sums, (double)t, (double)s);
+            for (int j = 0; j < 16; j++) {
+                highest = largest(highest, sums[j]);
+                lowest = largest(lowest, j < 8 ? -sums[j] : 0);
+            }
+            float by_net = bml_sample__network(t, s);
+            most[0] = largest(most[0], (double)by_net);
+            most[1] = largest(most[1], (double)bml_sample__lookup(nodes.n, t, s));
+            apart = largest(apart, fabs((double)by_net - n) / allowed);
+        }
+    }
+    CHECK_LE(highest, 7.5, "sums of the small net's units, where its tanh holds");
+    CHECK_LE(lowest, 7.5, "  and below, in the first layer");
+    CHECK_LE(most[0], 0.99, "N by the net is below 1: no energy above gamma b/(1+b)");
+    CHECK_LE(most[1], 0.99, "N by the table is below 1");
+    CHECK_LE(apart, 1, "N by vectors of floats against plain loops in double, over what 2e-6 in each tanh makes");
+}
+
 /* ---- one photon is a batch of one ---- */
 static void test_inline(bml_sample_rng *rng) {
     double worst[2] = {0, 0};
@@ -798,6 +852,7 @@ int main(int argc, char **argv) {
     bml_sample_compton_table(&nodes);
     bml_sample_thermal_table(&thermal);
     bml_sample_qed_table(&qed);
+    test_small_net();
     test_inline(&rng);
     test_low_gamma(&rng);
     test_conservation(&rng);
