@@ -703,11 +703,13 @@ by_net=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --protons 
 ends "fit_sed --protons --model" 2 "${by_net[@]}"
 check "fit_sed --protons --model: the solver weighs the points" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
 check "fit_sed --protons: neutrinos of the best model and of the posterior, in order" awk -F, 'NR > 1 {n++; for (i = 4; i <= 7; i++) bad += $i < $(i - 1)} END {exit bad || n != 100}' "$scratch/by_net/neutrinos.csv"
+check "fit_sed --protons: what the likelihood is without them" grep -q 'protons_needed .* ln likelihood changes by [-+]' "$scratch/by_net/verdict.txt"
 if [ -n "$BML_CHECK_LONG" ]; then
     ends "train_surrogate --protons --against" 0 "${train[@]}" --against "$scratch/protons/model.safetensors" --out "$scratch/protons2"
     # The same seed draws, splits and trains the same: the model that was read measures as the one that was made, but for its time.
     check "train_surrogate --protons: a model read again is the same" awk '/^(mlp|\/)/ {$1 = $NF = ""; n++; if (n % 2) was = $0; else bad += $0 != was} END {exit bad || n != 4}' "$scratch/stdout"
     ends "fit_sed --compare with an evidence of another model" 2 "${by_net[@]}" --out "$scratch/by_net2" --fix log_l_p=-8 --fix log_gamma_p_max=4 --compare "$scratch/by_net"
+    check "fit_sed --protons: at 1e-8 they change nothing that is seen" awk '$2 == "protons_needed" {n++; bad += $3 > 1e-4 || $3 < -1e-4} END {exit bad || n != 1}' "$scratch/by_net2/verdict.txt"
     check "fit_sed --compare: the Bayes factor is the difference, and the verdict has it" awk -v a="$(awk -F'[:,]' '/"ln_z"/ {print $2}' "$scratch/by_net/run.json")" -v b="$(awk -F'[:,]' '/"ln_z"/ {print $2}' "$scratch/by_net2/run.json")" '
         /^ln Bayes/ {d = $(NF - 2) - (b - a); n += d < 0.011 && d > -0.011} / ln_bayes / {n++} END {exit n != 2}' "$scratch/stdout"
 fi
