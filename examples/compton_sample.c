@@ -221,13 +221,17 @@ static void draw(const settings *set, const sampler *s) {
         mean += energy[i] / (double)set->n;
     }
     for (long i = 0; i < set->n; i++) {
-        square += (energy[i] - mean) * (energy[i] - mean) / (double)set->n;
+        square += (energy[i] - mean) * (energy[i] - mean) / (double)(set->n - 1);
     }
     if (npy_write(name ? (*dir ? dir : "/") : ".", name ? name : set->out, energy, shape, 1, err)) {
         fail("%s", err);
     }
     printf("photons                  %ld\n", set->n);
-    printf("mean energy              %.6g +- %.2g m_e c^2\n", mean, sqrt(square / (double)set->n));
+    printf("mean energy              %.6g", mean);
+    if (set->n > 1) { /* one has no scatter */
+        printf(" +- %.2g", sqrt(square / (double)set->n));
+    }
+    printf(" m_e c^2\n");
     printf("per second               %.3g\n", (double)set->n / took);
     printf("written                  %s\n", set->out);
     free(energy);

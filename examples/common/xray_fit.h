@@ -913,8 +913,8 @@ static inline void xray_fake_all(xray_fitter *f, const double *mean, const doubl
 }
 
 /* Share of n simulations, drawn for the best model and fitted again from there, whose statistic is below the data's: a
-   good fit has 0.02 to 0.98. *mean, *sd: of the simulations' statistics. Background spectra are drawn too; chi2 keeps
-   the data's errors. NaN without memory. */
+   good fit has 0.02 to 0.98. *mean, *sd: of the simulations' statistics; one has no sd (NaN). Background spectra are
+   drawn too; chi2 keeps the data's errors. NaN without memory. */
 static inline double xray_goodness_of(double *mean_of, double *sd, xray_fitter *f, const xray_best *best, int n,
                                       uint64_t seed) {
     size_t bins = (size_t)f->n_bin;
@@ -941,7 +941,8 @@ static inline double xray_goodness_of(double *mean_of, double *sd, xray_fitter *
     }
     free(mean);
     *mean_of = sum;
-    *sd = sqrt(fmax(square - sum * sum, 0));
+    double variance = fmax(square - sum * sum, 0) * n / (n - 1.0);
+    *sd = n > 1 ? sqrt(variance) : (double)NAN;
     return (double)below / n;
 }
 

@@ -272,6 +272,7 @@ static void verdict_chi2(verdict *v, const goodness *q, const problem *p) {
 }
 
 static void verdict_scatter(verdict *v, const goodness *q, const problem *p) {
+    if (!q->n) return; /* limits have no residuals */
     const double ratio = q->scatter / q->median_error;
     int colour = verdict_colour(ratio, 1, 3);
     if (colour == VERDICT_RED && q->scatter <= cross_calibration) colour = VERDICT_YELLOW;
@@ -285,6 +286,7 @@ static void verdict_scatter(verdict *v, const goodness *q, const problem *p) {
 }
 
 static void verdict_shape(verdict *v, const goodness *q) {
+    if (!q->n) return;
     int colour = colour_above(q->predictive, 0.05, 0.01);
     verdict_add(v, colour, "predictive_p", q->predictive,
                 "Data drawn from the posterior lie as far from the model as these, or farther, in %.3g %% of cases%s.",

@@ -309,7 +309,6 @@ static int protons_learn(const options *opt, const option_row *rows, const devic
     char why[BML_SSC_MESSAGE];
     char err[ERROR_SIZE];
     const long first[4] = {0, opt->n * 8 / 10, opt->n * 9 / 10, opt->n};
-    if (opt->n < 30) fail("train_surrogate: %ld spectra are too few", opt->n);
     const proton_range range = range_of(opt);
     for (int j = 0; j < opt->against.n; j++) {
         float domain[2 * PROTON_ROW];

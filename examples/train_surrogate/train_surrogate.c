@@ -303,6 +303,8 @@ static void read_table(dataset *d, const char *path) {
     text_close(&t);
 }
 
+enum { SPECTRA_MIN = 30 }; /* three to validate and three to test */
+
 static void make_data(dataset *d, const options *opt, int kind) {
     memset(d, 0, sizeof *d);
     if (!opt->data.n) {
@@ -311,7 +313,7 @@ static void make_data(dataset *d, const options *opt, int kind) {
     }
     for (int i = 0; i < opt->data.n; i++)
         read_table(d, opt->data.item[i]);
-    if (d->n < 30) fail("train_surrogate: %ld spectra are too few", d->n);
+    if (d->n < SPECTRA_MIN) fail("train_surrogate: %ld spectra are too few", d->n);
     d->n_in = SSC_ROW;
     d->n_out = SURROGATE_GRID;
     d->x = need(malloc((size_t)d->n * SSC_ROW * sizeof *d->x));
@@ -873,6 +875,7 @@ static void settle(options *opt) {
     if (opt->n == 0) opt->n = opt->protons ? PROTON_SPECTRA : r->n;
     if (opt->epochs == 0) opt->epochs = r->epochs;
     opt->threads = threads_or_all(opt->threads);
+    if (!opt->data.n && opt->n < SPECTRA_MIN) fail("train_surrogate: %ld spectra are too few", opt->n);
     if (opt->data.n && opt->net == MLP)
         fail("train_surrogate: --data: the net 'mlp' learns the solver's components; tables are for ann, gru and lstm");
     if (opt->protons && (opt->data.n || opt->net != MLP || opt->grid))
