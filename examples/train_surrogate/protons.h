@@ -18,13 +18,21 @@ static const char *narrow(proton_range *r, const char *text) {
     const char *colon = equal ? strchr(equal, ':') : NULL;
     char half[64];
     double end[2];
-    if (!colon || colon - equal > (ptrdiff_t)sizeof half) return "is not NAME=LO:HI";
+    if (!colon || colon - equal > (ptrdiff_t)sizeof half) {
+        return "is not NAME=LO:HI";
+    }
     snprintf(half, sizeof half, "%.*s", (int)(colon - equal - 1), equal + 1);
-    if (read_real(&end[0], half) || read_real(&end[1], colon + 1)) return "has ends that are no numbers";
+    if (read_real(&end[0], half) || read_real(&end[1], colon + 1)) {
+        return "has ends that are no numbers";
+    }
     for (int k = 0; k < PROTON_ROW; k++) {
         const char *name = k < SSC_ROW ? ssc_row_names[k] : more[k - SSC_ROW];
-        if (strlen(name) != (size_t)(equal - text) || strncmp(name, text, strlen(name)) != 0) continue;
-        if (!(end[0] < end[1] && end[0] >= r->lo[k] && end[1] <= r->hi[k])) return "leaves the usual range";
+        if (strlen(name) != (size_t)(equal - text) || strncmp(name, text, strlen(name)) != 0) {
+            continue;
+        }
+        if (!(end[0] < end[1] && end[0] >= r->lo[k] && end[1] <= r->hi[k])) {
+            return "leaves the usual range";
+        }
         r->lo[k] = end[0];
         r->hi[k] = end[1];
         return NULL;
@@ -39,7 +47,9 @@ static proton_range range_of(const options *opt) {
     memcpy(r.hi, published_domain.hi, sizeof published_domain.hi);
     for (int i = 0; i < opt->range.n; i++) {
         const char *wrong = narrow(&r, opt->range.item[i]);
-        if (wrong) fail("train_surrogate: --range %.80s: %s", opt->range.item[i], wrong);
+        if (wrong) {
+            fail("train_surrogate: --range %.80s: %s", opt->range.item[i], wrong);
+        }
     }
     return r;
 }
@@ -50,7 +60,9 @@ static int draw_protons(double *row, const proton_range *r, bml_nn_rng *rng) {
     for (int tries = 0; tries < 10000; tries++) {
         for (int k = 0; k < PROTON_ROW; k++)
             row[k] = r->lo[k] + (r->hi[k] - r->lo[k]) * bml_nn_rng_uniform(rng);
-        if (!surrogate_outside(&published_domain, row) && row[SSC_ROW + 1] <= ssc_row_confined(row) - mass) return 1;
+        if (!surrogate_outside(&published_domain, row) && row[SSC_ROW + 1] <= ssc_row_confined(row) - mass) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -78,10 +90,11 @@ static int solve_protons(float *node, const double *row, bml_ssc_blob *blob, bml
         double peak = surrogate_floor;
         for (int k = 0; k < part->n; k++)
             x[k] = proton_node(part, k);
-        if (r == 0)
+        if (r == 0) {
             status = bml_ssc_spectrum(y, x, part->n, blob, BML_SSC_TOTAL);
-        else
+        } else {
             status = bml_hadron_spectrum(y, x, part->n, protons, BML_HADRON_NEUTRINOS);
+        }
         for (int k = 0; k < part->n; k++)
             peak = fmax(peak, y[k]);
         for (int k = 0; k < part->n; k++)
@@ -120,7 +133,9 @@ static void proton_data(dataset *d, const options *opt, const proton_range *rang
 #endif
             {
                 failed += status != 0;
-                if (++done % 16 == 0) progress_at(&bar, (double)done, NULL);
+                if (++done % 16 == 0) {
+                    progress_at(&bar, (double)done, NULL);
+                }
             }
         }
         bml_hadron_blob_free(protons);
@@ -128,7 +143,9 @@ static void proton_data(dataset *d, const options *opt, const proton_range *rang
     }
     (void)threads;
     progress_end(&bar);
-    if (failed) fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
+    if (failed) {
+        fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
+    }
 }
 
 /* A value, or the bound that it is. */
@@ -195,8 +212,12 @@ static void proton_save(bml_nn *net, const options *opt, const proton_range *ran
     status |= bml_nn_set_array(net, "surrogate_domain", domain, 2 * PROTON_ROW);
     status |= bml_nn_set_array(net, "surrogate_error", error, PROTON_NODES);
     snprintf(path, sizeof path, "%s/model.safetensors", opt->out);
-    if (!status) status = bml_nn_save(net, path, BML_NN_F32);
-    if (status) fail("%s: %s", path, bml_nn_message(net));
+    if (!status) {
+        status = bml_nn_save(net, path, BML_NN_F32);
+    }
+    if (status) {
+        fail("%s: %s", path, bml_nn_message(net));
+    }
 }
 
 /* What a net says of n rows, curve [n][PROTON_NODES]; returns microseconds a row, in batches of 24 on one core. */
@@ -204,13 +225,16 @@ static double proton_predict(float *curve, const bml_nn *net, const dataset *d, 
     enum { BATCH = 24 };
     bml_nn_work *work;
     char why[BML_NN_MESSAGE];
-    if (bml_nn_work_create(&work, net, BATCH, 1, why)) fail("train_surrogate: %s", why);
+    if (bml_nn_work_create(&work, net, BATCH, 1, why)) {
+        fail("train_surrogate: %s", why);
+    }
     struct timespec t[2];
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t[0]);
     for (long i = 0; i < n; i += BATCH) {
         const size_t count = (size_t)(n - i < BATCH ? n - i : BATCH);
-        if (bml_nn_predict(net, work, curve + i * PROTON_NODES, d->x + (from + i) * PROTON_ROW, count))
+        if (bml_nn_predict(net, work, curve + i * PROTON_NODES, d->x + (from + i) * PROTON_ROW, count)) {
             fail("train_surrogate: out of memory");
+        }
     }
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t[1]);
     bml_nn_work_free(work);
@@ -222,14 +246,18 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
     enum { PANELS = 6 };
     char err[ERROR_SIZE];
     out_file o;
-    if (plot_begin(&o, opt->out, "spectra", 1500, 900, 12, err)) fail("%s", err);
+    if (plot_begin(&o, opt->out, "spectra", 1500, 900, 12, err)) {
+        fail("%s", err);
+    }
     for (int i = 0; i < PANELS && i < n; i++)
         for (int r = 0; r < 2; r++) {
             const proton_part *part = &proton_parts[r];
             fprintf(o.f, "$%s%d << EOD\n", part->name, i);
             for (int k = 0; k < part->n; k++) {
                 const float target = d->target[(from + i) * PROTON_NODES + part->from + k];
-                if (target > SURROGATE_BOUND / 2) continue;
+                if (target > SURROGATE_BOUND / 2) {
+                    continue;
+                }
                 fprintf(o.f, "%g %g %g\n", proton_node(part, k), (double)target,
                         (double)curve[i * PROTON_NODES + part->from + k]);
             }
@@ -245,7 +273,9 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
                 i, i, plot_colours[0], i, i, plot_colours[1]);
     fprintf(o.f, "unset multiplot\n");
     const int drawn = plot_end(&o, opt->out, "spectra", err);
-    if (drawn < 0) fail("%s", err);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
     return drawn;
 }
 
@@ -276,7 +306,9 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
         }
         snprintf(what, sizeof what, "%s, clipped %d dex below each peak", proton_parts[r].name, (int)PROTON_DEPTH);
         print_table(m, nets + 1, n, what);
-        if (r == 0) write_run(opt, rows, m, n, seconds_now() - begin);
+        if (r == 0) {
+            write_run(opt, rows, m, n, seconds_now() - begin);
+        }
         for (int j = 0; j <= nets; j++)
             free(m[j].metric);
     }
@@ -289,8 +321,9 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
     }
     if (csv_write(opt->out, "error.csv", "neutrinos,log10_x,rms_dex", table[0], PROTON_NODES, 3, err) ||
         csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5,
-                  err))
+                  err)) {
         fail("%s", err);
+    }
     proton_save(net[0], opt, range, error);
     const int drawn = draw_history(opt, h) | proton_draw(opt, curve[0], d, from, n);
     printf("%zu weights; %.0f s; model in %s/model.safetensors%s\n", bml_nn_n_params(net[0]), seconds_now() - begin,
@@ -313,12 +346,15 @@ static int protons_learn(const options *opt, const option_row *rows, const devic
     for (int j = 0; j < opt->against.n; j++) {
         float domain[2 * PROTON_ROW];
         int ssa;
-        if (proton_net_load(&net[j + 1], domain, &ssa, opt->against.item[j], err)) fail("%s", err);
+        if (proton_net_load(&net[j + 1], domain, &ssa, opt->against.item[j], err)) {
+            fail("%s", err);
+        }
     }
     d.x = need(malloc((size_t)d.n * PROTON_ROW * sizeof *d.x));
     d.target = need(malloc((size_t)d.n * PROTON_NODES * sizeof *d.target));
-    if (bml_ssc_create(&tables.electrons, NULL, why) || bml_hadron_create(&tables.protons, NULL, why))
+    if (bml_ssc_create(&tables.electrons, NULL, why) || bml_hadron_create(&tables.protons, NULL, why)) {
         fail("train_surrogate: %s", why);
+    }
     proton_data(&d, opt, &range, &tables);
     bml_hadron_free(tables.protons);
     bml_ssc_free(tables.electrons);
