@@ -44,13 +44,17 @@ typedef struct xray_ssc {
 } xray_ssc;
 
 static inline void xray_ssc_free(xray_ssc *s) {
-    if (!s) return;
+    if (!s) {
+        return;
+    }
     for (int i = 0; i < s->n_rooms && s->room; i++) {
         bml_ssc_blob_free(s->room[i].blob);
         bml_nn_work_free(s->room[i].work);
     }
     free(s->room);
-    if (s->net.net) surrogate_free(&s->net);
+    if (s->net.net) {
+        surrogate_free(&s->net);
+    }
     bml_ssc_free(s->tables);
     free(s);
 }
@@ -61,7 +65,9 @@ static inline int xray_ssc_create(xray_ssc **out, const char *net, int threads, 
     int bad = 0;
     xray_ssc *s = calloc(1, sizeof *s);
     *out = NULL;
-    if (!s) return error_set(why, "out of memory");
+    if (!s) {
+        return error_set(why, "out of memory");
+    }
     s->n_rooms = threads < XRAY_SSC_THREADS ? threads : XRAY_SSC_THREADS;
     s->room = xray_alloc((size_t)s->n_rooms, sizeof *s->room);
     if (net && surrogate_load(&s->net, net, why)) {
@@ -92,7 +98,9 @@ static inline int xray_ssc_solved(xray_ssc_room *room, const double *par) {
     bml_ssc_source_from_row(&source, par);
     observer.delta = pow(10, par[6]);
     observer.redshift = par[7];
-    if (!(par[7] > 0) || bml_ssc_solve(room->blob, &source)) return -1;
+    if (!(par[7] > 0) || bml_ssc_solve(room->blob, &source)) {
+        return -1;
+    }
     return bml_ssc_sed(room->value, room->nu, XRAY_SSC_GRID, room->blob, &observer, BML_SSC_TOTAL);
 }
 
@@ -103,9 +111,13 @@ static inline int xray_ssc_predicted(xray_ssc *s, xray_ssc_room *room, const dou
     surrogate_frame f;
     double distance = bml_ssc_luminosity_distance(par[7], 70, 0.3);
     double log10_mc2 = log10(1.235589964e20); /* m_e c^2/h [Hz] */
-    if (!(par[7] > 0) || surrogate_outside(&s->net.domain, par)) return -1;
+    if (!(par[7] > 0) || surrogate_outside(&s->net.domain, par)) {
+        return -1;
+    }
     surrogate_place(&f, input, s->net.kind, s->net.grid, par);
-    if (bml_nn_predict(s->net.net, room->work, node, input, 1)) return -1;
+    if (bml_nn_predict(s->net.net, room->work, node, input, 1)) {
+        return -1;
+    }
     double unit = log10(4.0 / 3 * 3.14159265358979 * 8.1871057769e-7 * 2.99792458e10 / 6.6524587321e-25) + par[0] +
                   4 * par[6] - log10(4 * 3.14159265358979 * distance * distance);
     for (int k = 0; k < XRAY_SSC_GRID; k++) {
@@ -119,10 +131,14 @@ static inline int xray_ssc_predicted(xray_ssc *s, xray_ssc_room *room, const dou
 static inline const xray_ssc_room *xray_ssc_spectrum(xray_ssc *s, const double *par) {
     int thread = thread_number();
     xray_ssc_room *room = &s->room[thread < s->n_rooms ? thread : 0];
-    if (room->known && !memcmp(room->par, par, sizeof room->par)) return room->known > 0 ? room : NULL;
+    if (room->known && !memcmp(room->par, par, sizeof room->par)) {
+        return room->known > 0 ? room : NULL;
+    }
     memcpy(room->par, par, sizeof room->par);
     room->known = -1;
-    if (s->net.net ? xray_ssc_predicted(s, room, par) : xray_ssc_solved(room, par)) return NULL;
+    if (s->net.net ? xray_ssc_predicted(s, room, par) : xray_ssc_solved(room, par)) {
+        return NULL;
+    }
     for (int k = 0; k < XRAY_SSC_GRID; k++)
         room->value[k] = room->value[k] > 0 ? log(room->value[k]) : -700;
     room->known = 1;
@@ -132,12 +148,16 @@ static inline const xray_ssc_room *xray_ssc_spectrum(xray_ssc *s, const double *
 /* ln nuFnu at a log energy, by cubics through four points; straight where it plunges. */
 static inline double xray_ssc_at(const xray_ssc_room *room, double log_e) {
     double at = ((log_e + log(xray_hz)) * 0.43429448190325183 - xray_ssc_lo) / xray_ssc_step;
-    if (!(at > 1) || at > XRAY_SSC_GRID - 3) return -700;
+    if (!(at > 1) || at > XRAY_SSC_GRID - 3) {
+        return -700;
+    }
     int i = (int)at;
     const double *y = room->value + i;
     double t = at - i;
     double steepest = fmax(fmax(fabs(y[0] - y[-1]), fabs(y[1] - y[0])), fabs(y[2] - y[1]));
-    if (steepest > 1) return y[0] + t * (y[1] - y[0]); /* a cubic through a cliff climbs before it falls */
+    if (steepest > 1) {
+        return y[0] + t * (y[1] - y[0]); /* a cubic through a cliff climbs before it falls */
+    }
     double m = 0.5 * (y[1] - y[-1]);
     double p = 0.5 * (y[2] - y[0]);
     return y[0] + t * (m + t * (3 * (y[1] - y[0]) - 2 * m - p + t * (2 * (y[0] - y[1]) + m + p)));
