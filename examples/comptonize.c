@@ -68,7 +68,9 @@ static int leaves(double *place, const double *direction, double way) {
         place[i] += way * direction[i];
     }
     double outside = dot(place, place) - 1;
-    if (outside < 0) return 0;
+    if (outside < 0) {
+        return 0;
+    }
     double along = dot(place, direction);
     double back = along - sqrt(fmax(along * along - outside, 0));
     for (int i = 0; i < 3; i++) {
@@ -86,7 +88,9 @@ static void against_radius(escaped *out, const bml_sample_stokes *s, const doubl
     double size = sqrt(dot(normal, normal));
     out->radial = dot(place, direction) / radius;
     out->degree = 0;
-    if (!(size > 1e-9)) return;
+    if (!(size > 1e-9)) {
+        return;
+    }
     double along = dot(s->axis, normal) / size;
     double cross[3] = {direction[1] * s->axis[2] - direction[2] * s->axis[1],
                        direction[2] * s->axis[0] - direction[0] * s->axis[2],
@@ -114,7 +118,9 @@ static void follow(escaped *out, const cloud *c, double x, double r, int polaris
     for (int k = 0; k < MOST; k++) {
         double section = (double)bml_sample_thermal_cross_section(c->medium.theta, (float)x, c->medium.nodes);
         double depth = -log((double)u[2]);
-        if (leaves(place, direction, depth / (c->tau * section))) break;
+        if (leaves(place, direction, depth / (c->tau * section))) {
+            break;
+        }
         bml_sample_scattered after;
         bml_sample_thermal_step(&after, polarised ? &s : NULL, &c->medium, x, direction, rng);
         x = after.eps;
@@ -156,7 +162,9 @@ static double reference(const cloud *c, double x, double r, bml_sample_rng *rng)
         } while (2 * bml_sample_rng_uniform(rng) > closing * bml_sample_klein_nishina(gamma[next - 1] * x * closing));
         bml_sample_collision hit = {gamma[next - 1], axis, x, direction};
         double out[3];
-        if (bml_sample_scatter(&x, out, &hit, rng)) return -1;
+        if (bml_sample_scatter(&x, out, &hit, rng)) {
+            return -1;
+        }
         memcpy(direction, out, sizeof direction);
     }
     return x;
@@ -232,8 +240,12 @@ static double titarchuk_lyubarskij(double theta, double tau) {
 /* E_2(x) = e^-x - x E_1(x); E_1 by its series, or by its continued fraction (Abramowitz & Stegun 1964, 5.1.11, 22). */
 static double exponential_integral_2(double x) {
     double e1 = 0;
-    if (x <= 0) return 1;
-    if (x > 600) return 0;
+    if (x <= 0) {
+        return 1;
+    }
+    if (x > 600) {
+        return 0;
+    }
     if (x < 1) {
         double term = 1;
         e1 = -0.57721566490153286 - log(x);
@@ -266,7 +278,9 @@ static double multiplicity(double tau) {
         for (int k = 0; k < CELLS; k++) {
             double near_ = fabs(r - (k + 0.5) * h) - 0.5 * h;
             double there = exponential_integral_2(near_) - exponential_integral_2(near_ + h);
-            if (k == i) there = 2 * (1 - exponential_integral_2(0.5 * h));
+            if (k == i) {
+                there = 2 * (1 - exponential_integral_2(0.5 * h));
+            }
             double mirror = exponential_integral_2(r + k * h) - exponential_integral_2(r + (k + 1) * h);
             kernel[i][k] = 0.5 * (there - mirror);
         }
@@ -378,7 +392,9 @@ static int rising(const void *a, const void *b) {
 
 static double distance(const escaped *a, long n, const escaped *b, long m) {
     double *x = malloc((size_t)(n + m) * sizeof *x);
-    if (!x) fail("out of memory");
+    if (!x) {
+        fail("out of memory");
+    }
     for (long i = 0; i < n; i++) {
         x[i] = a[i].x;
     }
@@ -589,21 +605,31 @@ int main(int argc, char **argv) {
     int first =
         options_parse(argc, argv, options, "comptonize --out DIR [options]",
                       "Soft photons in a ball of thermal electrons: the spectrum that leaves it, and its slope.");
-    if (first < argc) fail("%.300s: no argument is expected beside the options", argv[first]);
-    if (!set.out) fail("--out is missing");
+    if (first < argc) {
+        fail("%.300s: no argument is expected beside the options", argv[first]);
+    }
+    if (!set.out) {
+        fail("--out is missing");
+    }
     if (!(10 * lower_end(&set) < upper_end(&set))) {
         fail("--seed-theta must be lower: no decade of slope is left from x = %.3g to %.3g", lower_end(&set),
              upper_end(&set));
     }
-    if (out_folder(set.out, err)) fail("%s", err);
+    if (out_folder(set.out, err)) {
+        fail("%s", err);
+    }
     bml_sample_thermal_table(&nodes);
     bml_sample_table *birth;
     bml_sample_table_config births = {.density = birth_density, .z = &set.tau, .upper = 1};
     char why[BML_SAMPLE_MESSAGE];
-    if (bml_sample_table_create(&birth, &births, why)) fail("%s", why);
+    if (bml_sample_table_create(&birth, &births, why)) {
+        fail("%s", why);
+    }
     cloud c = {{(float)set.theta, &nodes}, set.tau, birth};
     escaped *e = calloc((size_t)(set.n + set.check), sizeof *e);
-    if (!e) fail("out of memory");
+    if (!e) {
+        fail("out of memory");
+    }
     double start = seconds_now();
     run(e, &c, &set, set.n, 0);
     double seconds = seconds_now() - start;
@@ -616,7 +642,9 @@ int main(int argc, char **argv) {
         fail("%s", err);
     }
     picture(table, &set, &r);
-    if (set.polarised) polarisation(&set, e);
+    if (set.polarised) {
+        polarisation(&set, e);
+    }
     free(e);
     bml_sample_table_free(birth);
     printf("energy index             %.4f +- %.4f between x = %.3g and %.3g\n", r.alpha, r.error, r.x1, r.x2);
@@ -652,6 +680,8 @@ int main(int argc, char **argv) {
                            {NULL, 0, NULL}};
     run_info info = {.program = "comptonize", .options = options, .seed = set.seed, .results = results};
     info.seconds = seconds_now() - start;
-    if (run_write(set.out, &info, err)) fail("%s", err);
+    if (run_write(set.out, &info, err)) {
+        fail("%s", err);
+    }
     return usable ? 0 : 2;
 }
