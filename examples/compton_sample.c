@@ -729,6 +729,44 @@ static double net_cost(double *largest, const double *w, const fit *f, const les
     return sum;
 }
 
+/* The lower half of the normal matrix A of a step and its right side, over all nodes. */
+static void fit_normal(double (*A)[N_WEIGHTS], double *down, const fit *f, const lesson *q) {
+    double g[N_WEIGHTS];
+    double a[H];
+    double b[H];
+    double mean[N_WEIGHTS] = {0};
+    double mean_error = 0;
+    memset(A, 0, N_WEIGHTS * sizeof *A);
+    memset(down, 0, N_WEIGHTS * sizeof *down);
+    for (int n = 0; n < N_NODES; n++) {
+        double t = 2 * q->t[n % NODES_T] - 1;
+        double s = 2 * q->s[n / NODES_T] / s_top - 1;
+        double w = f->emphasis[n] * q->weight[n] * q->weight[n];
+        double e = net_forward(a, b, f->w, t, s) - q->target[n];
+        net_gradient(g, a, b, f->w, t, s);
+        for (int i = 0; i < N_WEIGHTS; i++) {
+            double wg = w * g[i];
+            down[i] -= wg * e;
+            mean[i] += q->rest[n] * g[i];
+            for (int j = 0; j <= i; j++) {
+                A[i][j] += wg * g[j];
+            }
+        }
+        mean_error += q->rest[n] * e;
+        if (n % NODES_T < NODES_T - 1) {
+            continue;
+        }
+        for (int i = 0; i < N_WEIGHTS; i++) {
+            down[i] -= mean[i] * mean_error;
+            for (int j = i; j < N_WEIGHTS; j++) {
+                A[j][i] += mean[i] * mean[j];
+            }
+        }
+        memset(mean, 0, sizeof mean);
+        mean_error = 0;
+    }
+}
+
 /* Solves A x = b in place for a symmetric positive A (lower half); 0 if it is not. */
 static int cholesky(double (*A)[N_WEIGHTS], double *x) {
     for (int i = 0; i < N_WEIGHTS; i++) {
@@ -759,39 +797,8 @@ static int cholesky(double (*A)[N_WEIGHTS], double *x) {
 static void fit_step(fit *f, const lesson *q) {
     double A[N_WEIGHTS][N_WEIGHTS];
     double B[N_WEIGHTS][N_WEIGHTS];
-    double g[N_WEIGHTS];
-    double down[N_WEIGHTS] = {0};
-    double a[H];
-    double b[H];
-    double mean[N_WEIGHTS] = {0};
-    double mean_error = 0;
-    memset(A, 0, sizeof A);
-    for (int n = 0; n < N_NODES; n++) {
-        double t = 2 * q->t[n % NODES_T] - 1;
-        double s = 2 * q->s[n / NODES_T] / s_top - 1;
-        double w = f->emphasis[n] * q->weight[n] * q->weight[n];
-        double e = net_forward(a, b, f->w, t, s) - q->target[n];
-        net_gradient(g, a, b, f->w, t, s);
-        for (int i = 0; i < N_WEIGHTS; i++) {
-            double wg = w * g[i];
-            down[i] -= wg * e;
-            mean[i] += q->rest[n] * g[i];
-            for (int j = 0; j <= i; j++) {
-                A[i][j] += wg * g[j];
-            }
-        }
-        mean_error += q->rest[n] * e;
-        if (n % NODES_T < NODES_T - 1) {
-            continue;
-        }
-        for (int i = 0; i < N_WEIGHTS; mean[i++] = 0) {
-            down[i] -= mean[i] * mean_error;
-            for (int j = i; j < N_WEIGHTS; j++) {
-                A[j][i] += mean[i] * mean[j];
-            }
-        }
-        mean_error = 0;
-    }
+    double down[N_WEIGHTS];
+    fit_normal(A, down, f, q);
     for (int attempt = 0; attempt < 12; attempt++, f->damping = fmin(4 * f->damping, 1e6)) {
         double step[N_WEIGHTS];
         memcpy(B, A, sizeof A);
@@ -957,53 +964,67 @@ static void train(const settings *set) {
 
 /* ==== main ======================================================================================================== */
 
+static settings set = {
+    .gamma = (double)NAN, .eps = (double)NAN, .n = 1000000, .threads = 1, .seed = 1, .weights = NULL};
+
+static const option_row options[] = {
+    {.name = "gamma",
+     .real = &set.gamma,
+     .min = 1,
+     .max = 1e11,
+     .value = "G",
+     .help = "Lorentz factor of the electron, 1 ... 1e11"},
+    {.name = "eps",
+     .real = &set.eps,
+     .min = 1e-13,
+     .max = 1e2,
+     .value = "E",
+     .help = "photon energy before [m_e c^2], 1e-13 ... 1e2"},
+    {.name = "n",
+     .integer = &set.n,
+     .min = 1,
+     .max = 1e10,
+     .value = "N",
+     .help = "photons to draw; with --distance: at most"},
+    {.name = "method",
+     .choice = &set.method,
+     .value = "net|table|exact|published",
+     .help = "net, table, exact, published"},
+    {.name = "weights",
+     .text = &set.weights,
+     .value = "DIR",
+     .help = "folder with net1_layer0.txt ... of the published network"},
+    {.name = "check", .flag = &set.check, .help = "errors of the method over gamma eps0"},
+    {.name = "spectrum", .flag = &set.spectrum, .help = "power-law electrons on power-law photons"},
+    {.name = "distance", .flag = &set.distance, .help = "divergence against the number of draws, all methods"},
+    {.name = "train", .flag = &set.train, .help = "train the built-in network; prints its weights"},
+    {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
+    {.name = "threads",
+     .integer = &set.threads,
+     .min = 1,
+     .max = 1024,
+     .value = "N",
+     .help = "threads; the numbers do not depend on them"},
+    DEVICE_OPTION(&set.device),
+    {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
+    {.name = "out",
+     .text = &set.out,
+     .value = "FILE.npy",
+     .help = "file for the energies; --spectrum, --distance: folder"},
+    {0}};
+
+/* What does not go together. */
+static void agree(void) {
+    int jobs = set.check + set.spectrum + set.distance + set.train;
+    if (jobs > 1) {
+        fail("--check, --spectrum, --distance and --train: one at a time");
+    }
+    if (set.device == DEVICE_CUDA && (jobs || set.method == BML_SAMPLE_EXACT)) {
+        fail("--device cuda draws photons, by net, table or published; all else runs on the CPU");
+    }
+}
+
 int main(int argc, char **argv) {
-    settings set = {.gamma = (double)NAN, .eps = (double)NAN, .n = 1000000, .threads = 1, .seed = 1, .weights = NULL};
-    const option_row options[] = {
-        {.name = "gamma",
-         .real = &set.gamma,
-         .min = 1,
-         .max = 1e11,
-         .value = "G",
-         .help = "Lorentz factor of the electron, 1 ... 1e11"},
-        {.name = "eps",
-         .real = &set.eps,
-         .min = 1e-13,
-         .max = 1e2,
-         .value = "E",
-         .help = "photon energy before [m_e c^2], 1e-13 ... 1e2"},
-        {.name = "n",
-         .integer = &set.n,
-         .min = 1,
-         .max = 1e10,
-         .value = "N",
-         .help = "photons to draw; with --distance: at most"},
-        {.name = "method",
-         .choice = &set.method,
-         .value = "net|table|exact|published",
-         .help = "net, table, exact, published"},
-        {.name = "weights",
-         .text = &set.weights,
-         .value = "DIR",
-         .help = "folder with net1_layer0.txt ... of the published network"},
-        {.name = "check", .flag = &set.check, .help = "errors of the method over gamma eps0"},
-        {.name = "spectrum", .flag = &set.spectrum, .help = "power-law electrons on power-law photons"},
-        {.name = "distance", .flag = &set.distance, .help = "divergence against the number of draws, all methods"},
-        {.name = "train", .flag = &set.train, .help = "train the built-in network; prints its weights"},
-        {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
-        {.name = "threads",
-         .integer = &set.threads,
-         .min = 1,
-         .max = 1024,
-         .value = "N",
-         .help = "threads; the numbers do not depend on them"},
-        DEVICE_OPTION(&set.device),
-        {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
-        {.name = "out",
-         .text = &set.out,
-         .value = "FILE.npy",
-         .help = "file for the energies; --spectrum, --distance: folder"},
-        {0}};
     int first = options_parse(argc, argv, options, "compton_sample --gamma G --eps E --out FILE.npy [options]",
                               "Energies of photons after Compton scattering by relativistic electrons (Jones 1968).");
     static bml_sample_compton_nodes nodes;
@@ -1013,13 +1034,7 @@ int main(int argc, char **argv) {
     if (first < argc) {
         fail("%.300s: no argument is expected beside the options", argv[first]);
     }
-    if (set.check + set.spectrum + set.distance + set.train > 1) {
-        fail("--check, --spectrum, --distance and --train: one at a time");
-    }
-    if (set.device == DEVICE_CUDA &&
-        (set.check || set.spectrum || set.distance || set.train || set.method == BML_SAMPLE_EXACT)) {
-        fail("--device cuda draws photons, by net, table or published; all else runs on the CPU");
-    }
+    agree();
     if (set.train) {
         train(&set);
         return 0;

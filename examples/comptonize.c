@@ -559,46 +559,92 @@ static void measure(result *r, const settings *set, const escaped *e, const esca
     }
 }
 
+static settings set = {
+    .theta = 0.1, .tau = 1.5, .seed_theta = 1e-7, .n = 1000000, .check = 100000, .threads = 1, .seed = 1};
+
+static const option_row options[] = {
+    {.name = "theta",
+     .real = &set.theta,
+     .min = 1e-3,
+     .max = 10,
+     .value = "T",
+     .help = "kT/(m_e c^2) of the electrons"},
+    {.name = "tau", .real = &set.tau, .min = 0.01, .max = 20, .value = "D", .help = "Thomson depth from the centre"},
+    {.name = "seed-theta",
+     .real = &set.seed_theta,
+     .min = 1e-9,
+     .max = 1e-2,
+     .value = "T",
+     .help = "kT/(m_e c^2) of the seed photons"},
+    {.name = "n", .integer = &set.n, .min = 1000, .max = 1e9, .value = "N", .help = "photons"},
+    {.name = "check",
+     .integer = &set.check,
+     .min = 1000,
+     .max = 1e9,
+     .value = "N",
+     .help = "photons of the plain loop"},
+    {.name = "polarised", .flag = &set.polarised, .help = "Stokes parameters too"},
+    {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
+    {.name = "threads",
+     .integer = &set.threads,
+     .min = 1,
+     .max = 1024,
+     .value = "N",
+     .help = "threads; the numbers do not depend on them"},
+    {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
+    {.name = "out", .text = &set.out, .value = "DIR", .help = "folder for the results"},
+    {0}};
+
+/* Whether the loops agree with each other, and with theory, as far as the photons tell; the sentence to *verdict. */
+static int judge(const char **verdict, const result *r) {
+    int same = r->distance < 2; /* exceeded by chance once in 1500 */
+    int seen = r->error < 0.1 * r->alpha;
+    int slope =
+        !(fabs(r->alpha - r->transport) > 3 * r->error + 0.02 * r->transport); /* 1 % is the approximation's own */
+    int usable = same && (slope || !seen);
+    *verdict = "usable: both loops agree, and the slope is transport theory's";
+    if (!same) {
+        *verdict = "not to be trusted: the loops differ";
+    } else if (!usable) {
+        *verdict = "not to be trusted: the slope is not transport theory's";
+    } else if (!seen) {
+        *verdict = "usable: both loops agree; too few photons leave between these energies for a slope";
+    }
+    return usable;
+}
+
+/* Lines and run.json; returns the exit status. times: what a photon of the plain loop takes, over one of the other. */
+static int report(const result *r, double times, double seconds) {
+    char err[ERROR_SIZE];
+    const char *verdict;
+    printf("energy index             %.4f +- %.4f between x = %.3g and %.3g\n", r->alpha, r->error, r->x1, r->x2);
+    printf("  of the plain loop      %.4f +- %.4f\n", r->plain, r->plain_error);
+    printf("  Sunyaev & Titarchuk    %.4f\n  Titarchuk & Lyubarskij %.4f\n", r->st, r->tl);
+    printf("  transport theory       %.4f\n", r->transport);
+    printf("both spectra             Kolmogorov-Smirnov distance %.2f of its noise\n", r->distance);
+    printf("scatterings a photon     %.2f\n", r->scatters);
+    printf("time of a scattering     the plain loop takes %.1f times as long\n", times);
+    int usable = judge(&verdict, r);
+    printf("verdict                  %s\n", verdict);
+    run_entry results[] = {{"energy_index", r->alpha, NULL},
+                           {"energy_index_error", r->error, NULL},
+                           {"energy_index_plain", r->plain, NULL},
+                           {"sunyaev_titarchuk", r->st, NULL},
+                           {"titarchuk_lyubarskij", r->tl, NULL},
+                           {"transport", r->transport, NULL},
+                           {"distance", r->distance, NULL},
+                           {"scatterings", r->scatters, NULL},
+                           {"verdict", 0, verdict},
+                           {NULL, 0, NULL}};
+    run_info info = {.program = "comptonize", .options = options, .seed = set.seed, .results = results};
+    info.seconds = seconds;
+    if (run_write(set.out, &info, err)) {
+        fail("%s", err);
+    }
+    return usable ? 0 : 2;
+}
+
 int main(int argc, char **argv) {
-    settings set = {
-        .theta = 0.1, .tau = 1.5, .seed_theta = 1e-7, .n = 1000000, .check = 100000, .threads = 1, .seed = 1};
-    const option_row options[] = {
-        {.name = "theta",
-         .real = &set.theta,
-         .min = 1e-3,
-         .max = 10,
-         .value = "T",
-         .help = "kT/(m_e c^2) of the electrons"},
-        {.name = "tau",
-         .real = &set.tau,
-         .min = 0.01,
-         .max = 20,
-         .value = "D",
-         .help = "Thomson depth from the centre"},
-        {.name = "seed-theta",
-         .real = &set.seed_theta,
-         .min = 1e-9,
-         .max = 1e-2,
-         .value = "T",
-         .help = "kT/(m_e c^2) of the seed photons"},
-        {.name = "n", .integer = &set.n, .min = 1000, .max = 1e9, .value = "N", .help = "photons"},
-        {.name = "check",
-         .integer = &set.check,
-         .min = 1000,
-         .max = 1e9,
-         .value = "N",
-         .help = "photons of the plain loop"},
-        {.name = "polarised", .flag = &set.polarised, .help = "Stokes parameters too"},
-        {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
-        {.name = "threads",
-         .integer = &set.threads,
-         .min = 1,
-         .max = 1024,
-         .value = "N",
-         .help = "threads; the numbers do not depend on them"},
-        {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
-        {.name = "out", .text = &set.out, .value = "DIR", .help = "folder for the results"},
-        {0}};
     static bml_sample_thermal_nodes nodes;
     static double table[BINS * 4];
     char err[ERROR_SIZE];
@@ -647,41 +693,6 @@ int main(int argc, char **argv) {
     }
     free(e);
     bml_sample_table_free(birth);
-    printf("energy index             %.4f +- %.4f between x = %.3g and %.3g\n", r.alpha, r.error, r.x1, r.x2);
-    printf("  of the plain loop      %.4f +- %.4f\n", r.plain, r.plain_error);
-    printf("  Sunyaev & Titarchuk    %.4f\n  Titarchuk & Lyubarskij %.4f\n", r.st, r.tl);
-    printf("  transport theory       %.4f\n", r.transport);
-    printf("both spectra             Kolmogorov-Smirnov distance %.2f of its noise\n", r.distance);
-    printf("scatterings a photon     %.2f\n", r.scatters);
-    printf("time of a scattering     the plain loop takes %.1f times as long\n",
-           plain_seconds / (double)set.check / (seconds / (double)set.n));
-    int same = r.distance < 2; /* exceeded by chance once in 1500 */
-    int seen = r.error < 0.1 * r.alpha;
-    int slope = !(fabs(r.alpha - r.transport) > 3 * r.error + 0.02 * r.transport); /* 1 % is the approximation's own */
-    int usable = same && (slope || !seen);
-    const char *verdict = "usable: both loops agree, and the slope is transport theory's";
-    if (!same) {
-        verdict = "not to be trusted: the loops differ";
-    } else if (!usable) {
-        verdict = "not to be trusted: the slope is not transport theory's";
-    } else if (!seen) {
-        verdict = "usable: both loops agree; too few photons leave between these energies for a slope";
-    }
-    printf("verdict                  %s\n", verdict);
-    run_entry results[] = {{"energy_index", r.alpha, NULL},
-                           {"energy_index_error", r.error, NULL},
-                           {"energy_index_plain", r.plain, NULL},
-                           {"sunyaev_titarchuk", r.st, NULL},
-                           {"titarchuk_lyubarskij", r.tl, NULL},
-                           {"transport", r.transport, NULL},
-                           {"distance", r.distance, NULL},
-                           {"scatterings", r.scatters, NULL},
-                           {"verdict", 0, verdict},
-                           {NULL, 0, NULL}};
-    run_info info = {.program = "comptonize", .options = options, .seed = set.seed, .results = results};
-    info.seconds = seconds_now() - start;
-    if (run_write(set.out, &info, err)) {
-        fail("%s", err);
-    }
-    return usable ? 0 : 2;
+    const double times = plain_seconds / (double)set.check / (seconds / (double)set.n);
+    return report(&r, times, seconds_now() - start);
 }

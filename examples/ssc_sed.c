@@ -249,55 +249,59 @@ static int run(text_file *in, bml_ssc_blob **blobs, const settings *set, int hea
     return bad;
 }
 
+/* What the options say. */
+typedef struct asked {
+    int grid;
+    int ssa;
+    int gg;
+    int sphere;
+    int header;
+    long threads;
+    double t_end;
+    double spacing;
+    double redshift;
+    double delta;
+    const char *ebl;
+    const char *picture;
+} asked;
+
+static asked ask = {.header = 1, .t_end = 5, .spacing = 0.1};
+static settings set;
+
+static const option_row options[] = {
+    {.name = "grid", .choice = &ask.grid, .value = "converged|athena", .help = "energy grid"},
+    {.name = "spacing",
+     .real = &ask.spacing,
+     .min = 0.01,
+     .max = 0.25,
+     .value = "DEX",
+     .help = "spacing of the converged grid"},
+    {.name = "t",
+     .real = &ask.t_end,
+     .min = 0.01,
+     .max = 1e5,
+     .value = "T",
+     .help = "time since injection began [R/c]"},
+    {.name = "ssa", .flag = &ask.ssa, .help = "synchrotron self-absorption"},
+    {.name = "gg", .flag = &ask.gg, .help = "photon-photon absorption and pair injection"},
+    {.name = "escape",
+     .choice = &ask.sphere,
+     .value = "rate|sphere",
+     .help = "photons leave at c/R, or by the mean path of a sphere (agnpy, JetSeT): 0.125 dex in SSC"},
+    {.name = "units", .choice = &set.observed, .value = "x2n|nuFnu", .help = "in the blob, or at the observer"},
+    {.name = "redshift", .real = &ask.redshift, .min = 0, .max = 100, .value = "Z", .help = "for nuFnu"},
+    {.name = "delta", .real = &ask.delta, .min = 0, .max = 1e4, .value = "D", .help = "Doppler factor, for nuFnu"},
+    {.name = "ebl",
+     .text = &ask.ebl,
+     .value = "none|NAME|FILE",
+     .help = "background light (dominguez2011, saldana2021), for nuFnu; none: no absorption"},
+    {.name = "picture", .text = &ask.picture, .value = "NAME", .help = "draw the first 20 rows: NAME.gp, NAME.png"},
+    {.name = "threads", .integer = &ask.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
+    {.name = "header", .flag = &ask.header, .help = "line of column names first"},
+    {0}};
+
 int main(int argc, char **argv) {
-    int grid = 0;
-    int ssa = 0;
-    int gg = 0;
-    int sphere = 0;
-    int header = 1;
-    long threads = 0;
-    double t_end = 5;
-    double spacing = 0.1;
-    double redshift = 0;
-    double delta = 0;
-    const char *ebl_name = NULL;
-    const char *picture_name = NULL;
-    static settings set;
     static picture pic;
-    const option_row options[] = {
-        {.name = "grid", .choice = &grid, .value = "converged|athena", .help = "energy grid"},
-        {.name = "spacing",
-         .real = &spacing,
-         .min = 0.01,
-         .max = 0.25,
-         .value = "DEX",
-         .help = "spacing of the converged grid"},
-        {.name = "t",
-         .real = &t_end,
-         .min = 0.01,
-         .max = 1e5,
-         .value = "T",
-         .help = "time since injection began [R/c]"},
-        {.name = "ssa", .flag = &ssa, .help = "synchrotron self-absorption"},
-        {.name = "gg", .flag = &gg, .help = "photon-photon absorption and pair injection"},
-        {.name = "escape",
-         .choice = &sphere,
-         .value = "rate|sphere",
-         .help = "photons leave at c/R, or by the mean path of a sphere (agnpy, JetSeT): 0.125 dex in SSC"},
-        {.name = "units", .choice = &set.observed, .value = "x2n|nuFnu", .help = "in the blob, or at the observer"},
-        {.name = "redshift", .real = &redshift, .min = 0, .max = 100, .value = "Z", .help = "for nuFnu"},
-        {.name = "delta", .real = &delta, .min = 0, .max = 1e4, .value = "D", .help = "Doppler factor, for nuFnu"},
-        {.name = "ebl",
-         .text = &ebl_name,
-         .value = "none|NAME|FILE",
-         .help = "background light (dominguez2011, saldana2021), for nuFnu; none: no absorption"},
-        {.name = "picture",
-         .text = &picture_name,
-         .value = "NAME",
-         .help = "draw the first 20 rows: NAME.gp, NAME.png"},
-        {.name = "threads", .integer = &threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
-        {.name = "header", .flag = &header, .help = "line of column names first"},
-        {0}};
     char err[ERROR_SIZE];
     char why[BML_SSC_MESSAGE];
     bml_ssc_config config = {0};
@@ -311,19 +315,18 @@ int main(int argc, char **argv) {
     if (argc - first > 1) {
         fail("ssc_sed: one input file at most, see --help");
     }
-    observe(&set, &ebl, redshift, delta, ebl_name);
+    observe(&set, &ebl, ask.redshift, ask.delta, ask.ebl);
     text_file in;
     if (text_open(&in, first < argc ? argv[first] : "-", err)) {
         fail("%s", err);
     }
-
-    config.grid = grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
-    config.spacing = grid ? 0 : spacing;
-    set.model.t_end = t_end;
-    set.model.self_absorption = ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
-    set.model.pair_production = gg;
-    set.model.photon_escape = sphere ? BML_SSC_SPHERE : BML_SSC_RATE;
-    set.threads = threads_or_all(threads);
+    config.grid = ask.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
+    config.spacing = ask.grid ? 0 : ask.spacing;
+    set.model.t_end = ask.t_end;
+    set.model.self_absorption = ask.ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
+    set.model.pair_production = ask.gg;
+    set.model.photon_escape = ask.sphere ? BML_SSC_SPHERE : BML_SSC_RATE;
+    set.threads = threads_or_all(ask.threads);
     bml_ssc_blob **blobs;
     blobs = calloc((size_t)set.threads, sizeof *blobs);
     bml_ssc *tables;
@@ -337,12 +340,12 @@ int main(int argc, char **argv) {
         if (bml_ssc_blob_create(&blobs[i], tables, why)) {
             fail("ssc_sed: %s", why);
         }
-    int bad = run(&in, blobs, &set, header, &pic);
+    int bad = run(&in, blobs, &set, ask.header, &pic);
     if (fflush(stdout) || ferror(stdout)) {
         fail("ssc_sed: cannot write: %s", strerror(errno));
     }
-    if (picture_name && pic.n) {
-        draw(&pic, &set, picture_name);
+    if (ask.picture && pic.n) {
+        draw(&pic, &set, ask.picture);
     }
     for (int i = 0; i < set.threads; i++)
         bml_ssc_blob_free(blobs[i]);

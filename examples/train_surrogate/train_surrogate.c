@@ -1001,41 +1001,40 @@ static void settle(options *opt) {
     }
 }
 
+static options opt = {.net = MLP, .seed = 1, .out = "surrogate"};
+
+static const option_row rows[] = {
+    {.name = "n",
+     .integer = &opt.n,
+     .min = 0,
+     .max = 1e8,
+     .value = "N",
+     .help = "spectra to solve; 0: 10000, mlp 100000"},
+    {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
+    {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
+    {.name = "protons",
+     .flag = &opt.protons,
+     .help = "protons beside the electrons, with pairs; learns neutrinos, too; --n 0: 20000"},
+    {.name = "range",
+     .list = &opt.range,
+     .value = "NAME=LO:HI",
+     .help = "with --protons: draw a parameter from there, log_l_e=-5:-3; repeatable"},
+    {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
+    {.name = "data",
+     .list = &opt.data,
+     .value = "FILE",
+     .help = "spectra to read instead, CSV, perhaps .gz; repeatable"},
+    {.name = "net", .choice = &opt.net, .value = "ann|gru|lstm|mlp", .help = "published recipes, or our own"},
+    {.name = "epochs", .integer = &opt.epochs, .min = 0, .max = 1e6, .value = "N", .help = "0: 220, mlp 160"},
+    {.name = "against", .list = &opt.against, .value = "FILE", .help = "other models, measured on the same test rows"},
+    {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of data, split and net: same seed, same result"},
+    {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
+    DEVICE_OPTION(&opt.device),
+    {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
+    {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for the model, tables and pictures"},
+    {0}};
+
 int main(int argc, char **argv) {
-    options opt = {.net = MLP, .seed = 1, .out = "surrogate"};
-    const option_row rows[] = {
-        {.name = "n",
-         .integer = &opt.n,
-         .min = 0,
-         .max = 1e8,
-         .value = "N",
-         .help = "spectra to solve; 0: 10000, mlp 100000"},
-        {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
-        {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
-        {.name = "protons",
-         .flag = &opt.protons,
-         .help = "protons beside the electrons, with pairs; learns neutrinos, too; --n 0: 20000"},
-        {.name = "range",
-         .list = &opt.range,
-         .value = "NAME=LO:HI",
-         .help = "with --protons: draw a parameter from there, log_l_e=-5:-3; repeatable"},
-        {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
-        {.name = "data",
-         .list = &opt.data,
-         .value = "FILE",
-         .help = "spectra to read instead, CSV, perhaps .gz; repeatable"},
-        {.name = "net", .choice = &opt.net, .value = "ann|gru|lstm|mlp", .help = "published recipes, or our own"},
-        {.name = "epochs", .integer = &opt.epochs, .min = 0, .max = 1e6, .value = "N", .help = "0: 220, mlp 160"},
-        {.name = "against",
-         .list = &opt.against,
-         .value = "FILE",
-         .help = "other models, measured on the same test rows"},
-        {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of data, split and net: same seed, same result"},
-        {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
-        DEVICE_OPTION(&opt.device),
-        {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
-        {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for the model, tables and pictures"},
-        {0}};
     const int first_argument =
         options_parse(argc, argv, rows, "train_surrogate [options]",
                       "Trains a network that stands in for the SSC solver: six parameters (log10 R [cm], log10 B [G],\n"
