@@ -23,17 +23,21 @@
 #ifndef XRAY_SSC_H
 #define XRAY_SSC_H
 
-enum { XRAY_SSC_PARS = 8, XRAY_SSC_GRID = 881, XRAY_SSC_THREADS = 256 };
-static const double xray_ssc_lo = 8, xray_ssc_step = 0.025; /* log10 Hz of the first point, between points */
-static const double xray_hz = 2.417989242e17;               /* of a keV */
+enum { XRAY_SSC_PARS = 8 };
+enum { XRAY_SSC_GRID = 881 };
+enum { XRAY_SSC_THREADS = 256 };
+static const double xray_ssc_lo = 8;          /* log10 Hz of the first point */
+static const double xray_ssc_step = 0.025;    /* between points */
+static const double xray_hz = 2.417989242e17; /* of a keV */
 
 /* What a thread has of its own. */
 typedef struct xray_ssc_room {
     bml_ssc_blob *blob;
     bml_nn_work *work;
-    double par[XRAY_SSC_PARS];                      /* of the spectrum that is kept */
-    int known;                                      /* 1: there is one; -1: these parameters have none */
-    double nu[XRAY_SSC_GRID], value[XRAY_SSC_GRID]; /* Hz; ln nuFnu [erg/(cm2 s)] */
+    double par[XRAY_SSC_PARS];   /* of the spectrum that is kept */
+    int known;                   /* 1: there is one; -1: these parameters have none */
+    double nu[XRAY_SSC_GRID];    /* Hz */
+    double value[XRAY_SSC_GRID]; /* ln nuFnu [erg/(cm2 s)] */
 } xray_ssc_room;
 
 typedef struct xray_ssc {
@@ -75,16 +79,23 @@ static inline int xray_ssc_create(xray_ssc **out, const char *net, int threads, 
         return -1;
     }
     bad = !s->room || (!net && bml_ssc_create(&s->tables, NULL, reason));
-    for (int i = 0; i < s->n_rooms && !bad; i++)
-        bad = net ? bml_nn_work_create(&s->room[i].work, s->net.net, 1, 1, reason)
-                  : bml_ssc_blob_create(&s->room[i].blob, s->tables, reason);
+    for (int i = 0; i < s->n_rooms && !bad; i++) {
+        xray_ssc_room *room = &s->room[i];
+        if (net) {
+            bad = bml_nn_work_create(&room->work, s->net.net, 1, 1, reason);
+        } else {
+            bad = bml_ssc_blob_create(&room->blob, s->tables, reason);
+        }
+    }
     if (bad) {
         xray_ssc_free(s);
         return error_set(why, "ssc: %.300s", reason);
     }
-    for (int i = 0; i < s->n_rooms; i++)
+    for (int i = 0; i < s->n_rooms; i++) {
+        double *nu = s->room[i].nu;
         for (int k = 0; k < XRAY_SSC_GRID; k++)
-            s->room[i].nu[k] = pow(10, xray_ssc_lo + xray_ssc_step * k);
+            nu[k] = pow(10, xray_ssc_lo + xray_ssc_step * k);
+    }
     *out = s;
     return 0;
 }
@@ -118,11 +129,18 @@ static inline int xray_ssc_predicted(xray_ssc *s, xray_ssc_room *room, const dou
     if (bml_nn_predict(s->net.net, room->work, node, input, 1)) {
         return -1;
     }
-    double unit = log10(4.0 / 3 * 3.14159265358979 * 8.1871057769e-7 * 2.99792458e10 / 6.6524587321e-25) + par[0] +
-                  4 * par[6] - log10(4 * 3.14159265358979 * distance * distance);
+    const double pi = 3.14159265358979;
+    const double mc2 = 8.1871057769e-7; /* [erg] */
+    const double light = 2.99792458e10; /* [cm/s] */
+    double power = log10(4.0 / 3 * pi * mc2 * light / 6.6524587321e-25);
+    double sphere = log10(4 * pi * distance * distance);
+    double unit = power + par[0] + 4 * par[6] - sphere;
+    double log10_z = log10(1 + par[7]);
     for (int k = 0; k < XRAY_SSC_GRID; k++) {
-        double log10_x = xray_ssc_lo + xray_ssc_step * k + log10(1 + par[7]) - par[6] - log10_mc2;
-        room->value[k] = pow(10, unit + surrogate_at(&s->net, &f, node, log10_x));
+        double log10_nu = xray_ssc_lo + xray_ssc_step * k;
+        double log10_x = log10_nu + log10_z - par[6] - log10_mc2;
+        double y = surrogate_at(&s->net, &f, node, log10_x);
+        room->value[k] = pow(10, unit + y);
     }
     return 0;
 }
@@ -136,31 +154,45 @@ static inline const xray_ssc_room *xray_ssc_spectrum(xray_ssc *s, const double *
     }
     memcpy(room->par, par, sizeof room->par);
     room->known = -1;
-    if (s->net.net ? xray_ssc_predicted(s, room, par) : xray_ssc_solved(room, par)) {
+    int none;
+    if (s->net.net) {
+        none = xray_ssc_predicted(s, room, par);
+    } else {
+        none = xray_ssc_solved(room, par);
+    }
+    if (none) {
         return NULL;
     }
-    for (int k = 0; k < XRAY_SSC_GRID; k++)
-        room->value[k] = room->value[k] > 0 ? log(room->value[k]) : -700;
+    for (int k = 0; k < XRAY_SSC_GRID; k++) {
+        double *value = &room->value[k];
+        *value = *value > 0 ? log(*value) : -700;
+    }
     room->known = 1;
     return room;
 }
 
 /* ln nuFnu at a log energy, by cubics through four points; straight where it plunges. */
 static inline double xray_ssc_at(const xray_ssc_room *room, double log_e) {
-    double at = ((log_e + log(xray_hz)) * 0.43429448190325183 - xray_ssc_lo) / xray_ssc_step;
+    double log10_nu = (log_e + log(xray_hz)) * 0.43429448190325183;
+    double at = (log10_nu - xray_ssc_lo) / xray_ssc_step;
     if (!(at > 1) || at > XRAY_SSC_GRID - 3) {
         return -700;
     }
     int i = (int)at;
     const double *y = room->value + i;
     double t = at - i;
-    double steepest = fmax(fmax(fabs(y[0] - y[-1]), fabs(y[1] - y[0])), fabs(y[2] - y[1]));
+    double before = y[0] - y[-1];
+    double rise = y[1] - y[0];
+    double after = y[2] - y[1];
+    double steepest = fmax(fmax(fabs(before), fabs(rise)), fabs(after));
     if (steepest > 1) {
-        return y[0] + t * (y[1] - y[0]); /* a cubic through a cliff climbs before it falls */
+        return y[0] + t * rise; /* a cubic through a cliff climbs before it falls */
     }
     double m = 0.5 * (y[1] - y[-1]);
     double p = 0.5 * (y[2] - y[0]);
-    return y[0] + t * (m + t * (3 * (y[1] - y[0]) - 2 * m - p + t * (2 * (y[0] - y[1]) + m + p)));
+    double third = 2 * (y[0] - y[1]) + m + p;
+    double second = 3 * rise - 2 * m - p + t * third;
+    return y[0] + t * (m + t * second);
 }
 
 static inline void xray_ssc_eval(double *out, const xray_grid *g, const double *par, void *user) {
@@ -168,8 +200,10 @@ static inline void xray_ssc_eval(double *out, const xray_grid *g, const double *
     for (int i = 0; i < g->n; i++) {
         double sum = 0;
         for (int k = 0; k < 3 && room; k++) {
-            double e = g->node[k * g->n + i];
-            sum += g->weight[k * g->n + i] * exp(xray_ssc_at(room, g->log_node[k * g->n + i])) / (e * e);
+            int at = k * g->n + i;
+            double e = g->node[at];
+            double flux = exp(xray_ssc_at(room, g->log_node[at]));
+            sum += g->weight[at] * flux / (e * e);
         }
         out[i] = room ? sum / xray_erg : (double)NAN;
     }
@@ -205,8 +239,10 @@ static inline void xray_ebl_eval(double *out, const xray_grid *g, const double *
     for (int i = 0; i < g->n; i++) {
         double depth = 0;
         double nu = sqrt(g->edge[i] * g->edge[i + 1]) * xray_hz;
-        int bad = bml_ssc_ebl_depth(&depth, tau, par[0], nu < top ? nu : top);
-        out[i] = bad || (nu > top && depth < 10) ? (double)NAN : exp(-depth);
+        double asked = nu < top ? nu : top;
+        int bad = bml_ssc_ebl_depth(&depth, tau, par[0], asked);
+        int beyond = nu > top && depth < 10;
+        out[i] = bad || beyond ? (double)NAN : exp(-depth);
     }
 }
 
