@@ -30,17 +30,23 @@ static inline void xray_set_free(xray_set *s) {
     memset(s, 0, sizeof *s);
 }
 
+/* Room for n spectra; -1 without memory. Free it in any case. */
+static inline int xray_set_room(xray_set *s, size_t n, int n_bin, int d) {
+    const size_t bins = (size_t)n_bin;
+    const size_t free_ones = (size_t)d;
+    s->n = n;
+    s->n_bin = n_bin;
+    s->d = d;
+    s->mean = xray_alloc(n, bins * sizeof *s->mean);
+    s->u = xray_alloc(n, free_ones * sizeof *s->u);
+    return s->mean && s->u ? 0 : -1;
+}
+
 /* n models; rows first ... first + n - 1 of the seed's sequence. fitter[threads]. */
 static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter **fitter, int threads,
                                 const bml_mcmc_prior *prior, uint64_t seed, char *err) {
     int bad = 0;
-    memset(s, 0, sizeof *s);
-    s->n = n;
-    s->n_bin = fitter[0]->n_bin;
-    s->d = fitter[0]->n_free;
-    s->mean = xray_alloc(n, (size_t)s->n_bin * sizeof *s->mean);
-    s->u = xray_alloc(n, (size_t)s->d * sizeof *s->u);
-    if (!s->mean || !s->u) {
+    if (xray_set_room(s, n, fitter[0]->n_bin, fitter[0]->n_free)) {
         xray_set_free(s);
         return error_set(err, "out of memory for %zu spectra", n);
     }
@@ -89,12 +95,7 @@ static inline int xray_set_read(xray_set *s, const char *path, const bml_mcmc_pr
         return -1;
     }
     size_t n = (size_t)rows;
-    s->n = n;
-    s->n_bin = n_bin;
-    s->d = d;
-    s->mean = xray_alloc(n, (size_t)n_bin * sizeof *s->mean);
-    s->u = xray_alloc(n, (size_t)d * sizeof *s->u);
-    int room = s->mean && s->u;
+    int room = xray_set_room(s, n, n_bin, d) == 0;
     for (long i = 0; i < rows && !bad && room; i++) {
         float *own = s->u + xray_at(i, d);
         float *mean = s->mean + xray_at(i, n_bin);
@@ -102,8 +103,10 @@ static inline int xray_set_read(xray_set *s, const char *path, const bml_mcmc_pr
         if (bml_mcmc_prior_inverse(prior, u, theta + xray_at(i, d))) {
             bad = (size_t)i + 1;
         }
-        for (int k = 0; k < d; k++)
-            own[k] = (float)fmin(fmax(u[k], 1e-6), 1 - 1e-6);
+        for (int k = 0; k < d; k++) {
+            double inside = fmin(fmax(u[k], 1e-6), 1 - 1e-6);
+            own[k] = (float)inside;
+        }
         for (int b = 0; b < n_bin; b++)
             mean[b] = (float)from[b];
     }
@@ -231,6 +234,7 @@ static inline void xray_mixture_backward(bml_nn_real *g, const xray_mixture_row 
     double share = exp(m->each[c] - m->top) / m->sum;
     double prior = exp(m->logit[c] - m->top_logit) / m->sum_logit;
     double mean[XRAY_MAX_FREE] = {0};
+    const double *off = m->off[c];
     const bml_nn_real *l = p + 1 + d;
     bml_nn_real *to = g + 1 + d;
     g[0] = (bml_nn_real)((prior - share) / n);
@@ -238,12 +242,13 @@ static inline void xray_mixture_backward(bml_nn_real *g, const xray_mixture_row 
         double y = m->y[c][i];
         double slope = xray_diagonal(l[i]) * y;
         for (int j = 0; j < i; j++) {
-            mean[j] -= (double)*l++ * slope;
-            *to++ = (bml_nn_real)(share * slope * m->off[c][j] / n);
+            mean[j] -= (double)l[j] * slope;
+            to[j] = (bml_nn_real)(share * slope * off[j] / n);
         }
-        l++;
         mean[i] -= slope;
-        *to++ = (bml_nn_real)(share * (y * y - 1) / n);
+        to[i] = (bml_nn_real)(share * (y * y - 1) / n);
+        l += i + 1;
+        to += i + 1;
     }
     for (int i = 0; i < d; i++) {
         g[1 + i] = (bml_nn_real)(share * mean[i] / n);
@@ -262,9 +267,12 @@ static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
         const bml_nn_real *row = b->prediction + at;
         xray_mixture_row m;
         xray_mixture_forward(&m, row, b->target + at, k, d);
-        total += m.top_logit + log(m.sum_logit) - m.top - log(m.sum) + 0.91893853320467274 * d;
+        bml_nn_real *gradient = b->gradient + at;
+        double weights = m.top_logit + log(m.sum_logit);
+        total += weights - m.top - log(m.sum) + 0.91893853320467274 * d;
         for (int c = 0; c < k; c++) {
-            xray_mixture_backward(b->gradient + at + c * size, &m, c, row + c * size, d, b->n);
+            int first = c * size;
+            xray_mixture_backward(gradient + first, &m, c, row + first, d, b->n);
         }
     }
     return total / b->n;
@@ -401,11 +409,15 @@ static inline void xray_rotate(double *a, double *v, int n, int p, int q) {
     double t = sign / (fabs(theta) + sqrt(theta * theta + 1));
     double c = 1 / sqrt(t * t + 1);
     double s = t * c;
+    double *row_p = a + p * n;
+    double *row_q = a + q * n;
     for (int k = 0; k < n; k++)
-        xray_turn(&a[p * n + k], &a[q * n + k], c, s);
+        xray_turn(&row_p[k], &row_q[k], c, s);
     for (int k = 0; k < n; k++) {
-        xray_turn(&a[k * n + p], &a[k * n + q], c, s);
-        xray_turn(&v[k * n + p], &v[k * n + q], c, s);
+        double *row = a + k * n;
+        double *turned = v + k * n;
+        xray_turn(&row[p], &row[q], c, s);
+        xray_turn(&turned[p], &turned[q], c, s);
     }
 }
 
@@ -563,7 +575,8 @@ static inline int xray_net_adjust(xray_net *net, const bml_nn_real *x, const flo
     size_t room = (size_t)size * (size_t)size;
     bml_nn_real *out = xray_alloc(n, n_out * sizeof *out);
     bml_nn_real *shift = xray_alloc((size_t)(d * size), sizeof *shift);
-    double *a = xray_alloc((size_t)d, (room + 2 * (size_t)size) * sizeof *a);
+    size_t each = room + 2 * (size_t)size; /* of a parameter */
+    double *a = xray_alloc((size_t)d, each * sizeof *a);
     double *b = a ? a + (size_t)d * room : NULL;
     double *term = b ? b + d * size : NULL;
     net->shift = NULL;
